@@ -1,0 +1,286 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using CudaTrainer.Kernels.Cpu.Simd;
+
+namespace CudaTrainer.Kernels.Cpu.Threading;
+
+/// <summary>A kernel that a whole team runs together: each member is called once with its place in the team.</summary>
+public interface ITeamKernel
+{
+    void Run<TSimd, TVec>(Member member)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged;
+}
+
+/// <summary>
+/// A fixed team of threads that runs kernels with static partition. The calling thread is member 0; the others spin a while for the next
+/// kernel and then sleep. Nothing is allocated per run, and no work is stolen, so a kernel that computes each output element in
+/// one member, in one order, gives the same bits for every team size.
+/// </summary>
+/// <remarks>One kernel runs at a time; a team is owned by one device and is not re-entrant.</remarks>
+public sealed unsafe class ThreadTeam : IDisposable
+{
+    /// <summary>Rounds of busy waiting before a member goes to sleep; some tens of microseconds, longer than the gap between two ops of a step.</summary>
+    private const int SpinRounds = 2_000;
+
+    private readonly Thread[] _threads;
+    private readonly Scratch[] _scratch;
+    private readonly SemaphoreSlim _wake = new(0);
+    private delegate*<void*, Member, void> _entry;
+    private void* _kernel;
+    private int _generation;
+    private int _running;
+    private int _sleepers;
+    private int _barrierArrived;
+    private int _barrierGeneration;
+    private bool _stop;
+    private Exception? _failure;
+
+    /// <param name="threads">Members, the caller included; ≥ 1.</param>
+    /// <param name="level">The SIMD level that kernels run at; the process-wide choice if null.</param>
+    public ThreadTeam(int threads, SimdLevel? level = null)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
+        Size = threads;
+        Level = level ?? SimdSelection.Current;
+        if (!SimdSelection.IsSupported(Level))
+        {
+            throw new PlatformNotSupportedException($"This machine cannot run SIMD level {Level}.");
+        }
+
+        _scratch = new Scratch[threads];
+        for (int i = 0; i < threads; i++)
+        {
+            _scratch[i] = new Scratch();
+        }
+
+        _threads = new Thread[threads - 1];
+        for (int i = 0; i < _threads.Length; i++)
+        {
+            int index = i + 1;
+            _threads[i] = new Thread(() => Work(index)) { IsBackground = true, Name = $"compute {index}" };
+            _threads[i].Start();
+        }
+    }
+
+    public int Size { get; }
+
+    public SimdLevel Level { get; }
+
+    /// <summary>Runs <paramref name="kernel"/> on every member and returns when all are done.</summary>
+    public void Run<TKernel>(ref TKernel kernel)
+        where TKernel : struct, ITeamKernel
+    {
+        void* pointer = Unsafe.AsPointer(ref kernel);
+        delegate*<void*, Member, void> entry = Level switch
+        {
+            SimdLevel.V512 => &Enter<TKernel, Simd512, Vector512<float>>,
+            SimdLevel.V256 => &Enter<TKernel, Simd256, Vector256<float>>,
+            _ => &Enter<TKernel, Simd128, Vector128<float>>,
+        };
+        if (Size == 1)
+        {
+            entry(pointer, new Member(this, 0));
+            return;
+        }
+
+        _kernel = pointer;
+        _entry = entry;
+        _failure = null;
+        Volatile.Write(ref _running, Size - 1);
+        Interlocked.Increment(ref _generation);
+        if (Volatile.Read(ref _sleepers) > 0)
+        {
+            WakeSleepers();
+        }
+
+        try
+        {
+            entry(pointer, new Member(this, 0));
+        }
+        finally
+        {
+            var spinner = default(SpinWait);
+            while (Volatile.Read(ref _running) != 0)
+            {
+                SpinOnce(ref spinner);
+            }
+        }
+
+        if (_failure is { } failure)
+        {
+            throw new InvalidOperationException($"A kernel failed on another thread of the team: {failure.Message}", failure);
+        }
+    }
+
+    public void Dispose()
+    {
+        if (_stop)
+        {
+            return;
+        }
+
+        _stop = true;
+        Interlocked.Increment(ref _generation);
+        _wake.Release(_threads.Length + 1);
+        foreach (Thread thread in _threads)
+        {
+            thread.Join();
+        }
+
+        foreach (Scratch scratch in _scratch)
+        {
+            scratch.Dispose();
+        }
+
+        _wake.Dispose();
+    }
+
+    /// <summary>Waits until every member has called it as often.</summary>
+    internal void Barrier()
+    {
+        if (Size == 1)
+        {
+            return;
+        }
+
+        int generation = Volatile.Read(ref _barrierGeneration);
+        if (Interlocked.Increment(ref _barrierArrived) == Size)
+        {
+            Volatile.Write(ref _barrierArrived, 0);
+            Interlocked.Increment(ref _barrierGeneration);
+            return;
+        }
+
+        var spinner = default(SpinWait);
+        while (Volatile.Read(ref _barrierGeneration) == generation)
+        {
+            SpinOnce(ref spinner);
+        }
+    }
+
+    internal byte* ScratchOf(int member, nuint bytes) => _scratch[member].Get(bytes);
+
+    private static void Enter<TKernel, TSimd, TVec>(void* kernel, Member member)
+        where TKernel : struct, ITeamKernel
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+        => Unsafe.AsRef<TKernel>(kernel).Run<TSimd, TVec>(member);
+
+    /// <summary>Busy waiting that yields the core now and then, so that a team larger than the free cores still makes progress.</summary>
+    private static void SpinOnce(ref SpinWait spinner)
+    {
+        if (spinner.Count < 200)
+        {
+            Thread.SpinWait(8);
+            spinner.SpinOnce(-1);
+        }
+        else
+        {
+            Thread.Yield();
+        }
+    }
+
+    private void Work(int index)
+    {
+        int seen = 0;
+        while (true)
+        {
+            AwaitGeneration(seen);
+            seen = Volatile.Read(ref _generation);
+            if (_stop)
+            {
+                return;
+            }
+
+            try
+            {
+                _entry(_kernel, new Member(this, index));
+            }
+            catch (Exception exception)
+            {
+                _failure = exception;
+            }
+
+            Interlocked.Decrement(ref _running);
+        }
+    }
+
+    private void AwaitGeneration(int seen)
+    {
+        for (int round = 0; round < SpinRounds; round++)
+        {
+            if (Volatile.Read(ref _generation) != seen)
+            {
+                return;
+            }
+
+            Thread.SpinWait(8);
+        }
+
+        Interlocked.Increment(ref _sleepers);
+        while (Volatile.Read(ref _generation) == seen)
+        {
+            _wake.Wait();
+        }
+
+        Interlocked.Decrement(ref _sleepers);
+    }
+
+    private void WakeSleepers() => _wake.Release(_threads.Length);
+
+    /// <summary>One member's working memory, kept between kernels and grown when a kernel asks for more.</summary>
+    private sealed class Scratch : IDisposable
+    {
+        private void* _memory;
+        private nuint _bytes;
+
+        public byte* Get(nuint bytes)
+        {
+            if (bytes > _bytes)
+            {
+                NativeMemory.AlignedFree(_memory);
+                _memory = NativeMemory.AlignedAlloc(bytes, 4096);
+                _bytes = bytes;
+            }
+
+            return (byte*)_memory;
+        }
+
+        public void Dispose()
+        {
+            NativeMemory.AlignedFree(_memory);
+            _memory = null;
+            _bytes = 0;
+        }
+    }
+}
+
+/// <summary>A thread's place in a running team.</summary>
+public readonly unsafe struct Member(ThreadTeam team, int index)
+{
+    public int Index => index;
+
+    public int Count => team.Size;
+
+    /// <summary>Waits for all members of the team.</summary>
+    public void Barrier() => team.Barrier();
+
+    /// <summary>
+    /// This member's contiguous share of [0, <paramref name="count"/>), cut at multiples of <paramref name="multiple"/>; shares differ by at most one multiple.
+    /// </summary>
+    public (int Begin, int End) Share(int count, int multiple = 1)
+    {
+        long blocks = (count + multiple - 1) / multiple;
+        long begin = blocks * index / Count * multiple;
+        long end = blocks * (index + 1) / Count * multiple;
+        return ((int)Math.Min(begin, count), (int)Math.Min(end, count));
+    }
+
+    /// <summary>Working memory of this member, 4096-byte aligned, uninitialised; valid until its next call.</summary>
+    public byte* Scratch(nuint bytes) => team.ScratchOf(index, bytes);
+
+    /// <summary>Working memory of another member, to read what it has left there after a barrier.</summary>
+    public byte* ScratchOf(int other, nuint bytes) => team.ScratchOf(other, bytes);
+}
