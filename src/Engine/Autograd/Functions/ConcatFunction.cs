@@ -1,0 +1,55 @@
+using CudaTrainer.Engine.Tensors;
+
+namespace CudaTrainer.Engine.Autograd.Functions;
+
+/// <summary>Joins two tensors along the last dimension.</summary>
+public sealed class ConcatFunction : Function
+{
+    private readonly Tensor _a;
+    private readonly Tensor _b;
+    private readonly Tensor _y;
+
+    private ConcatFunction(Tensor a, Tensor b, Tensor y)
+    {
+        _a = a;
+        _b = b;
+        _y = y;
+    }
+
+    /// <param name="a">[…, p].</param>
+    /// <param name="b">[…, q], the other dimensions as those of a.</param>
+    /// <returns>[…, p + q].</returns>
+    public static Tensor Apply(Tape tape, Tensor a, Tensor b)
+    {
+        Check.Shape("Concat", "b", b, a.Shape.With(-1, b.Shape[-1]));
+        Check.SamePlace("Concat", a, b);
+        int p = a.Shape[-1], q = b.Shape[-1], rows = a.Shape.Rows;
+        Tensor y = tape.Allocate(a.Shape.With(-1, p + q), a.DType);
+        tape.Ops.CopyRows(a, 0, p, y, 0, p + q, rows, p);
+        tape.Ops.CopyRows(b, 0, q, y, p, p + q, rows, q);
+        if (tape.Records(a, b))
+        {
+            tape.Record(new ConcatFunction(a, b, y), y);
+        }
+
+        return y;
+    }
+
+    protected internal override void Backward(Tape tape)
+    {
+        Part(tape, _a, 0);
+        Part(tape, _b, _a.Shape[-1]);
+    }
+
+    private void Part(Tape tape, Tensor input, int offset)
+    {
+        Tensor? gradient = tape.BeginGradient(input);
+        if (gradient is not null)
+        {
+            int columns = input.Shape[-1];
+            tape.Ops.CopyRows(_y.Gradient!, offset, _y.Shape[-1], gradient, 0, columns, input.Shape.Rows, columns);
+        }
+
+        tape.EndGradient(input, gradient);
+    }
+}

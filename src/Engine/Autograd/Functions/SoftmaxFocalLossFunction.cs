@@ -1,0 +1,54 @@
+using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Tensors;
+
+namespace CudaTrainer.Engine.Backends
+{
+    public partial interface IOps
+    {
+        /// <summary>
+        /// Softmax, label smoothing y' = y(1−s) + s/C, focal loss ℓ = w_y · Σ_c α_c · y'_c · (1−p_c)^γ · (−log p_c) (Lin et al. 2017,
+        /// arXiv:1708.02002; cross-entropy when not focal) and the gradient of the mean over the global batch, in one pass and in fp32. The gradient is multiplied by
+        /// StepState.LossScale; the batch's mean is added to StepState.Loss.
+        /// </summary>
+        /// <param name="logits">[batch, classes].</param>
+        /// <param name="labels">[batch] Int32, already validated.</param>
+        /// <param name="classWeights">w [classes].</param>
+        /// <param name="alpha">α [classes].</param>
+        /// <param name="losses">ℓ [batch].</param>
+        /// <param name="probabilities">p [batch, classes].</param>
+        /// <param name="dLogits">[batch, classes], or null in evaluation.</param>
+        void SoftmaxFocalLoss(Tensor logits, Tensor labels, Tensor classWeights, Tensor alpha, Tensor losses, Tensor probabilities, Tensor? dLogits, Tensor state, in LossOptions options);
+    }
+
+    /// <param name="Focal">Focal loss; otherwise cross-entropy, without α.</param>
+    /// <param name="Gamma">γ ≥ 0.</param>
+    /// <param name="Smoothing">s in [0, 1).</param>
+    /// <param name="Scale">1 / global batch size: the weight of one sample in the mean.</param>
+    public readonly record struct LossOptions(bool Focal, float Gamma, float Smoothing, float Scale);
+}
+
+namespace CudaTrainer.Engine.Autograd.Functions
+{
+    /// <summary>The end of the graph: its gradient is known when the loss is, so the backward pass has nothing left to compute here.</summary>
+    public static class SoftmaxFocalLossFunction
+    {
+        /// <inheritdoc cref="IOps.SoftmaxFocalLoss"/>
+        /// <returns>Per-sample losses and probabilities; the gradient is set on <paramref name="logits"/>.</returns>
+        public static (Tensor Losses, Tensor Probabilities) Apply(Tape tape, Tensor logits, Tensor labels, Tensor classWeights, Tensor alpha, LossOptions options)
+        {
+            Check.Rank("SoftmaxFocalLoss", "logits", logits, 2);
+            int classes = logits.Shape[1];
+            Check.Shape("SoftmaxFocalLoss", "labels", labels, [logits.Shape[0]]);
+            Check.Type("SoftmaxFocalLoss", "labels", labels, DType.Int32);
+            Check.Shape("SoftmaxFocalLoss", "class weights", classWeights, [classes]);
+            Check.Shape("SoftmaxFocalLoss", "alpha", alpha, [classes]);
+            Check.SamePlace("SoftmaxFocalLoss", logits, classWeights, alpha);
+            Tensor state = tape.State ?? throw new InvalidOperationException("SoftmaxFocalLoss needs the tape's step state.");
+            Tensor losses = tape.Allocate([logits.Shape[0]], logits.DType);
+            Tensor probabilities = tape.Allocate(logits.Shape, logits.DType);
+            Tensor? gradient = tape.Records(logits) ? tape.BeginGradient(logits) : null;
+            tape.Ops.SoftmaxFocalLoss(logits, labels, classWeights, alpha, losses, probabilities, gradient, state, options);
+            return (losses, probabilities);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+using CudaTrainer.Engine.Tensors;
+
+namespace CudaTrainer.Engine.Backends;
+
+/// <summary>
+/// The layer-sized maths that every device provides. An op that a differentiable function uses is declared above that function
+/// (<c>Autograd/Functions</c>, as a part of this interface); here stand the others.
+/// </summary>
+/// <remarks>
+/// <para>Order of arguments: inputs, outputs, options. Shapes, types and devices are checked by the caller, once, before any backend is called.</para>
+/// <para>Outputs and gradients of activations are overwritten; gradients of parameters are added to.</para>
+/// <para>Nothing here returns a number to the host: scalars stay on the device, in the <see cref="CudaTrainer.Kernels.StepState"/> that the ops share,
+/// so that a whole step can be queued, and on CUDA captured as a graph, without waiting.</para>
+/// </remarks>
+public partial interface IOps
+{
+    /// <summary>C = op(A)·op(B) (+ C) with op the identity or the transpose.</summary>
+    /// <param name="a">Seen as a matrix of its last dimension, [m, k] ([k, m] if transposed).</param>
+    /// <param name="b">[k, n] ([n, k] if transposed).</param>
+    /// <param name="c">[m, n].</param>
+    /// <param name="bias">[n], added to every row, or null.</param>
+    void Gemm(Tensor a, bool transposeA, Tensor b, bool transposeB, Tensor c, Tensor? bias = null, bool accumulate = false);
+
+    /// <summary>sums[j] += Σ over rows of x[i, j].</summary>
+    /// <param name="x">[rows, columns].</param>
+    /// <param name="sums">[columns].</param>
+    void AddColumnSums(Tensor x, Tensor sums);
+
+    /// <summary>y += x, elementwise.</summary>
+    void Accumulate(Tensor x, Tensor y);
+
+    /// <summary>y = x converted between floating-point types.</summary>
+    void Cast(Tensor x, Tensor y);
+
+    /// <summary>Copies (or adds) a rectangle of rows between matrices with different row lengths.</summary>
+    /// <param name="source">First element at <paramref name="sourceOffset"/>, rows <paramref name="sourceStride"/> elements apart.</param>
+    void CopyRows(Tensor source, long sourceOffset, int sourceStride, Tensor destination, long destinationOffset, int destinationStride, int rows, int columns, bool accumulate = false);
+
+    /// <summary>
+    /// Divides the flat gradients by StepState.LossScale, sets StepState.FoundNonFinite if any is NaN or infinite, and writes the norm of each
+    /// parameter's gradient and, as StepState.GradientNorm, of all.
+    /// </summary>
+    /// <param name="gradients">Flat [n].</param>
+    /// <param name="segments">Where each of the P parameters begins, and n: [P + 1] Int32.</param>
+    /// <param name="norms">[P].</param>
+    void UnscaleAndCheckFinite(Tensor gradients, Tensor segments, Tensor norms, Tensor state);
+
+    /// <summary>
+    /// One Adam step on all parameters in Keras's form, p ← p − lr·√(1−β₂ᵗ)/(1−β₁ᵗ) · m/(√v + ε), after clipping the gradients; nothing but the step count of
+    /// skipped steps changes if StepState.FoundNonFinite is set. Kingma and Ba 2015, arXiv:1412.6980, section 2 (last paragraph).
+    /// </summary>
+    void AdamStep(Tensor parameters, Tensor gradients, Tensor firstMoments, Tensor secondMoments, Tensor segments, Tensor norms, Tensor state, in AdamOptions options);
+
+    /// <summary>Dynamic loss scaling: halves on overflow, doubles after 2000 good steps, within [1, 2²⁴]; also counts steps when disabled.</summary>
+    void UpdateLossScale(Tensor state, bool enabled);
+}
+
+/// <summary>How gradients are clipped before the optimiser uses them.</summary>
+public enum ClipMode
+{
+    /// <summary>By the norm of all gradients together.</summary>
+    Global,
+
+    /// <summary>Each parameter by its own norm (what Keras's <c>clipnorm</c> does).</summary>
+    PerParameter,
+    Off,
+}
+
+public readonly record struct AdamOptions(float Beta1, float Beta2, float Epsilon, ClipMode ClipMode, float ClipNorm)
+{
+    public static AdamOptions Default => new(0.9f, 0.999f, 1e-7f, ClipMode.Global, 1.0f);
+}
+
+/// <summary>
+/// Dropout by counter-based random numbers: the mask follows from seed, step, layer and element alone, so it is recomputed instead of stored, and every device draws
+/// the same one.
+/// </summary>
+/// <param name="Probability">Chance that an element becomes 0; the others are scaled by 1/(1−p).</param>
+/// <param name="Seed">The run's seed.</param>
+/// <param name="Layer">Which dropout of the model, 0 to 255.</param>
+/// <param name="State">The StepState whose step count selects the stream, so that a captured step draws fresh masks.</param>
+public readonly record struct Dropout(float Probability, ulong Seed, int Layer, Tensor? State)
+{
+    public static Dropout None => default;
+
+    public bool Enabled => Probability > 0;
+
+    /// <summary>The Philox stream of this layer in the given step.</summary>
+    public ulong Stream(int step) => ((ulong)(uint)step << 8) | (uint)Layer;
+}
