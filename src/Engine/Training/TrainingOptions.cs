@@ -1,0 +1,146 @@
+using System.Text.Json.Serialization;
+using CudaTrainer.Engine.Backends;
+
+namespace CudaTrainer.Engine.Training;
+
+/// <summary>Where clips come from and how they become features; shared by every command that reads videos.</summary>
+public record FeatureOptions
+{
+    /// <summary>Folder of videos: split folders of class folders, or class folders alone.</summary>
+    public string? DatasetPath { get; init; }
+
+    /// <summary>Fractions of train, val and test when the dataset has no split folders.</summary>
+    public IReadOnlyList<double> Split { get; init; } = [0.7, 0.15, 0.15];
+
+    /// <summary>CSV with columns path,class,source; clips of one source never stand in two splits.</summary>
+    public string? Groups { get; init; }
+
+    /// <summary>Frames sampled per clip.</summary>
+    public int Frames { get; init; } = 20;
+
+    /// <summary>VGG19 weights; a fixed-seed random backbone without.</summary>
+    public string? Weights { get; init; }
+
+    public PreprocessChoice Preprocess { get; init; } = PreprocessChoice.Auto;
+
+    public FeatureType FeatureDtype { get; init; } = FeatureType.Float32;
+
+    public string CacheDir { get; init; } = "./feature_cache";
+
+    /// <summary><c>auto</c>, <c>cpu</c>, <c>cpu:N</c>, <c>reference</c>, <c>cuda</c>, <c>cuda:0,1</c>.</summary>
+    public string Device { get; init; } = "auto";
+
+    /// <summary>Compute threads; 0 = one per core.</summary>
+    public int Threads { get; init; }
+
+    /// <summary>Threads that decode videos; 0 = one per core.</summary>
+    public int Workers { get; init; }
+
+    public int Seed { get; init; } = 42;
+
+    public CorruptPolicy OnCorrupt { get; init; } = CorruptPolicy.Skip;
+
+    /// <summary>Largest fraction of broken clips that is tolerated.</summary>
+    public double MaxCorrupt { get; init; } = 0.2;
+
+    /// <summary>Seconds after which decoding one file is given up.</summary>
+    public double DecodeTimeout { get; init; } = 60;
+}
+
+/// <summary>Everything that decides a training run. Defaults are those of the command line; the effective values are written to training_config.json.</summary>
+public sealed record TrainingOptions : FeatureOptions
+{
+    /// <summary>Folder with {split}_features.npy and {split}_labels.npy to train on instead of videos.</summary>
+    public string? FeaturesDir { get; init; }
+
+    public int Epochs { get; init; } = 100;
+
+    public int BatchSize { get; init; } = 64;
+
+    public double LearningRate { get; init; } = 0.001;
+
+    public double MinLearningRate { get; init; } = 1e-7;
+
+    public int WarmupEpochs { get; init; } = 5;
+
+    public double LabelSmoothing { get; init; } = 0.1;
+
+    public bool UseFocalLoss { get; init; } = true;
+
+    /// <summary>α of the focal loss: one number for both classes, or one each for nonviolent, violent.</summary>
+    public IReadOnlyList<double> FocalAlpha { get; init; } = [0.25];
+
+    public double FocalGamma { get; init; } = 2;
+
+    public bool UseClassWeights { get; init; } = true;
+
+    public double GradientClipNorm { get; init; } = 1;
+
+    public ClipMode ClipMode { get; init; } = ClipMode.Global;
+
+    /// <summary>Null = on for cuda, off for cpu.</summary>
+    public bool? MixedPrecision { get; init; }
+
+    /// <summary>Null = on for cuda (the step as one CUDA graph); without effect on cpu.</summary>
+    public bool? Xla { get; init; }
+
+    public string Model { get; init; } = "lstm-attention";
+
+    public double Dropout { get; init; } = 0.5;
+
+    public string CheckpointDir { get; init; } = "./checkpoints";
+
+    /// <summary><c>auto</c> (last.ckpt of the checkpoint folder, if any) or a checkpoint file.</summary>
+    public string? Resume { get; init; }
+
+    /// <summary>A .safetensors or checkpoint file to start the classifier from.</summary>
+    public string? InitialWeights { get; init; }
+
+    public bool Overwrite { get; init; }
+
+    public bool Shuffle { get; init; } = true;
+
+    /// <summary>Epochs without improvement of <see cref="Monitor"/> before training stops; 0 = never.</summary>
+    public int EarlyStoppingPatience { get; init; } = 15;
+
+    /// <summary>The one quantity that decides the best checkpoint and early stopping: val_loss, val_accuracy, val_balanced_accuracy or val_auc.</summary>
+    public string Monitor { get; init; } = "val_accuracy";
+
+    /// <summary>Epochs between numbered checkpoints; 0 = none.</summary>
+    public int CheckpointEvery { get; init; } = 5;
+
+    /// <summary>Numbered checkpoints kept.</summary>
+    public int KeepCheckpoints { get; init; } = 5;
+
+    /// <summary>Steps between rows of training_steps.csv; 0 = no such file.</summary>
+    public int LogEverySteps { get; init; }
+}
+
+[JsonConverter(typeof(JsonStringEnumConverter<PreprocessChoice>))]
+public enum PreprocessChoice
+{
+    /// <summary>By the origin of the weight file; torch for a random backbone.</summary>
+    Auto,
+    Torch,
+    Caffe,
+}
+
+[JsonConverter(typeof(JsonStringEnumConverter<FeatureType>))]
+public enum FeatureType
+{
+    Float32,
+    Float16,
+}
+
+[JsonConverter(typeof(JsonStringEnumConverter<CorruptPolicy>))]
+public enum CorruptPolicy
+{
+    /// <summary>Leave broken clips out of the split and list them.</summary>
+    Skip,
+
+    /// <summary>Keep them with all-zero features.</summary>
+    Zeros,
+
+    /// <summary>Stop at the first.</summary>
+    Fail,
+}

@@ -1,0 +1,34 @@
+namespace CudaTrainer.Engine.Training;
+
+/// <summary>What a finished or interrupted training run leaves; training_results.json holds the same.</summary>
+public sealed record TrainingResult
+{
+    public required RunOutcome Outcome { get; init; }
+
+    /// <summary>Metrics of the best checkpoint, loaded from its file, on the val split; null when interrupted.</summary>
+    public ClassificationMetrics? Val { get; init; }
+
+    /// <summary>The same on the test split, where there is one.</summary>
+    public ClassificationMetrics? Test { get; init; }
+
+    public int BestEpoch { get; init; }
+
+    public required string Monitor { get; init; }
+
+    public double BestValue { get; init; }
+
+    public bool StoppedEarly { get; init; }
+
+    public required string CheckpointDir { get; init; }
+
+    /// <summary>Wall time of each stage in seconds.</summary>
+    public required IReadOnlyDictionary<string, double> Stages { get; init; }
+
+    public required string Device { get; init; }
+
+    /// <summary>The precision really used.</summary>
+    public required string Precision { get; init; }
+
+    /// <summary>For example <c>vgg19 random (He, seed 42)</c> or the weight file with its hash.</summary>
+    public required string Backbone { get; init; }
+}
