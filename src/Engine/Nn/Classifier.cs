@@ -1,0 +1,131 @@
+using CudaTrainer.Engine.Autograd;
+using CudaTrainer.Engine.Autograd.Functions;
+using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Tensors;
+
+namespace CudaTrainer.Engine.Nn;
+
+/// <param name="Inputs">Features per frame.</param>
+/// <param name="Dropout">Probability of every dropout.</param>
+/// <param name="HalfReserve">Keeps saved activations in half precision (mixed precision on the CPU).</param>
+public sealed record ClassifierOptions(int Inputs, float Dropout = 0.5f, bool HalfReserve = false);
+
+/// <param name="Logits">[batch, 2]; class 0 = nonviolent, 1 = violent.</param>
+/// <param name="Attention">[batch, time], or null for models without attention.</param>
+public readonly record struct ClassifierOutput(Tensor Logits, Tensor? Attention);
+
+/// <summary>A network from frame features [batch, time, inputs] to two classes. Layer names are the checkpoint keys.</summary>
+public abstract class Classifier(ClassifierOptions options) : Module
+{
+    public const int Classes = 2;
+
+    public ClassifierOptions Options { get; } = options;
+
+    public abstract ClassifierOutput Forward(Tape tape, Tensor features);
+
+    /// <summary>The dropout of one place in the model; places are numbered from 0.</summary>
+    protected Dropout DropoutAt(Tape tape, int layer) => new(Options.Dropout, tape.DropoutSeed, layer, tape.State);
+}
+
+/// <summary>
+/// Three recurrent layers with batch normalisation and dropout behind each, attention over time, and a dense head of 256, 128 and 64 units: with LSTM layers the network of
+/// the system that this engine replaces.
+/// </summary>
+public sealed class AttentionClassifier : Classifier
+{
+    private readonly SequenceLayer[] _recurrent = new SequenceLayer[3];
+    private readonly BatchNorm[] _norms = new BatchNorm[3];
+    private readonly AttentionPool _attention;
+    private readonly Linear _dense1;
+    private readonly BatchNorm _norm4;
+    private readonly Linear _dense2;
+    private readonly BatchNorm _norm5;
+    private readonly Linear _dense3;
+    private readonly Linear _output;
+
+    /// <param name="options">Sizes and dropout.</param>
+    /// <param name="width">Channels of each recurrent layer's output.</param>
+    /// <param name="makeRecurrent">Makes recurrent layer 1, 2 or 3 with so many inputs.</param>
+    public AttentionClassifier(ClassifierOptions options, int width, Func<int, int, SequenceLayer> makeRecurrent)
+        : base(options)
+    {
+        for (int i = 0; i < 3; i++)
+        {
+            _recurrent[i] = Add(makeRecurrent(i + 1, i == 0 ? options.Inputs : width));
+            _norms[i] = Add(new BatchNorm($"bn_{i + 1}", width));
+        }
+
+        _attention = Add(new AttentionPool("attention", width));
+        _dense1 = Add(new Linear("dense_1", width, 256));
+        _norm4 = Add(new BatchNorm("bn_4", 256));
+        _dense2 = Add(new Linear("dense_2", 256, 128));
+        _norm5 = Add(new BatchNorm("bn_5", 128));
+        _dense3 = Add(new Linear("dense_3", 128, 64));
+        _output = Add(new Linear("output", 64, Classes));
+    }
+
+    public override ClassifierOutput Forward(Tape tape, Tensor features)
+    {
+        Tensor x = features;
+        for (int i = 0; i < 3; i++)
+        {
+            x = _norms[i].Forward(tape, _recurrent[i].Forward(tape, x), relu: false, DropoutAt(tape, i));
+        }
+
+        var (pooled, attention) = _attention.Forward(tape, x);
+        x = _norm4.Forward(tape, _dense1.Forward(tape, pooled), relu: true, DropoutAt(tape, 3));
+        x = _norm5.Forward(tape, _dense2.Forward(tape, x), relu: true, DropoutAt(tape, 4));
+        x = ActivationDropoutFunction.Apply(tape, _dense3.Forward(tape, x), relu: true, DropoutAt(tape, 5));
+        return new ClassifierOutput(_output.Forward(tape, x), attention);
+    }
+}
+
+/// <summary><c>simple-lstm</c>: two LSTM layers, the last state, one dense layer of 128.</summary>
+public sealed class SimpleLstm : Classifier
+{
+    private readonly Lstm _lstm1;
+    private readonly Lstm _lstm2;
+    private readonly Linear _dense1;
+    private readonly Linear _output;
+
+    public SimpleLstm(ClassifierOptions options, int hidden, RecurrentOptions recurrent)
+        : base(options)
+    {
+        _lstm1 = Add(new Lstm("lstm_1", options.Inputs, hidden, recurrent));
+        _lstm2 = Add(new Lstm("lstm_2", hidden, hidden, recurrent));
+        _dense1 = Add(new Linear("dense_1", hidden, 128));
+        _output = Add(new Linear("output", 128, Classes));
+    }
+
+    public override ClassifierOutput Forward(Tape tape, Tensor features)
+    {
+        Tensor x = ActivationDropoutFunction.Apply(tape, _lstm1.Forward(tape, features), relu: false, DropoutAt(tape, 0));
+        x = LastStepFunction.Apply(tape, _lstm2.Forward(tape, x));
+        x = ActivationDropoutFunction.Apply(tape, x, relu: false, DropoutAt(tape, 1));
+        x = ActivationDropoutFunction.Apply(tape, _dense1.Forward(tape, x), relu: true, DropoutAt(tape, 2));
+        return new ClassifierOutput(_output.Forward(tape, x), null);
+    }
+}
+
+/// <summary>The classifiers by their command-line names.</summary>
+public static class Classifiers
+{
+    private const int Hidden = 128;
+
+    private static readonly Dictionary<string, Func<ClassifierOptions, Classifier>> Builders = new()
+    {
+        ["lstm-attention"] = options => new AttentionClassifier(options, Hidden, (i, inputs) => new Lstm($"lstm_{i}", inputs, Hidden, Recurrent(options))),
+        ["bilstm-attention"] = options => new AttentionClassifier(options, 2 * Hidden, (i, inputs) => new BidirectionalLstm($"lstm_{i}", inputs, Hidden, Recurrent(options))),
+        ["gru-attention"] = options => new AttentionClassifier(options, Hidden, (i, inputs) => new Gru($"gru_{i}", inputs, Hidden)),
+        ["simple-lstm"] = options => new SimpleLstm(options, Hidden, Recurrent(options)),
+    };
+
+    public static IReadOnlyCollection<string> Names => Builders.Keys;
+
+    /// <exception cref="ArgumentException">There is no such model.</exception>
+    public static Classifier Create(string name, ClassifierOptions options) => Builders.TryGetValue(name, out var build)
+        ? build(options)
+        : throw new ArgumentException($"There is no model '{name}'; the models are {string.Join(", ", Names)}.", nameof(name));
+
+    private static RecurrentOptions Recurrent(ClassifierOptions options) => new(HalfReserve: options.HalfReserve);
+}
