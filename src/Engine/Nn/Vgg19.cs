@@ -1,0 +1,245 @@
+using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Tensors;
+
+namespace CudaTrainer.Engine.Backends
+{
+    /// <summary>Weights in a form that only the device which made it understands (packed panels, transformed filters, an NHWC fp16 copy).</summary>
+    public abstract class PreparedWeights : IDisposable
+    {
+        public abstract void Dispose();
+    }
+
+    public partial interface IOps
+    {
+        /// <summary>Bytes of an activation [images, channels, height, width] in the layout that this device keeps between convolutions.</summary>
+        long ConvBytes(int images, int channels, int height, int width);
+
+        /// <summary>
+        /// Weights for <see cref="Conv3x3BiasRelu"/>.
+        /// </summary>
+        /// <param name="weight">[out, in, 3, 3].</param>
+        /// <param name="bias">[out].</param>
+        PreparedWeights PrepareConv3x3(Tensor weight, Tensor bias);
+
+        /// <summary>Weights for <see cref="LinearPreparedRelu"/>.</summary>
+        /// <param name="weight">[out, in].</param>
+        /// <param name="bias">[out].</param>
+        PreparedWeights PrepareLinear(Tensor weight, Tensor bias);
+
+        /// <summary>y = (rgb − mean)·scale per channel, in the device's layout for convolutions.</summary>
+        /// <param name="rgb">[images, height, width, 3] UInt8.</param>
+        /// <param name="y">Opaque, <see cref="ConvBytes"/> of 3 channels.</param>
+        void NormalizeImage(Tensor rgb, Tensor y, in ImageNormalization normalization);
+
+        /// <summary>y = relu(conv3×3(x) + b), padding 1, then 2×2 max pooling where asked.</summary>
+        /// <param name="x">Opaque activation of <paramref name="shape"/>.</param>
+        /// <param name="y">Opaque activation with the filters as channels, half as high and wide when pooled.</param>
+        /// <param name="shape">[images, channels, height, width] of x.</param>
+        void Conv3x3BiasRelu(Tensor x, Tensor y, Shape shape, PreparedWeights weights, bool pool);
+
+        /// <summary>Reads an opaque activation out in the order channel, row, column.</summary>
+        /// <param name="shape">[images, channels, height, width] of x.</param>
+        /// <param name="y">[images, channels·height·width].</param>
+        void ConvFlatten(Tensor x, Tensor y, Shape shape);
+
+        /// <summary>y = relu(x·Wᵀ + b).</summary>
+        /// <param name="x">[rows, in].</param>
+        /// <param name="y">[rows, out].</param>
+        void LinearPreparedRelu(Tensor x, PreparedWeights weights, Tensor y);
+    }
+
+    /// <summary>(v − Mean) · Scale for each channel of an RGB image with values 0 to 255.</summary>
+    /// <param name="Bgr">The network's first channel is blue. Mean and Scale stay in the order red, green, blue.</param>
+    public readonly record struct ImageNormalization(
+        float MeanRed, float MeanGreen, float MeanBlue, float ScaleRed, float ScaleGreen, float ScaleBlue, bool Bgr)
+    {
+        /// <summary>torchvision: RGB/255, minus (.485, .456, .406), over (.229, .224, .225).</summary>
+        public static ImageNormalization Torch { get; } = new(
+            0.485f * 255, 0.456f * 255, 0.406f * 255, 1 / (255 * 0.229f), 1 / (255 * 0.224f), 1 / (255 * 0.225f), Bgr: false);
+
+        /// <summary>Caffe and Keras: BGR, minus (103.939, 116.779, 123.68).</summary>
+        public static ImageNormalization Caffe { get; } = new(123.68f, 116.779f, 103.939f, 1, 1, 1, Bgr: true);
+    }
+}
+
+namespace CudaTrainer.Engine.Nn
+{
+    /// <summary>Where the backbone's weights come from.</summary>
+    public interface IVgg19WeightSource
+    {
+        /// <summary>Decides whether cached features are still valid: the file's hash, or the name of the random backbone with its seed.</summary>
+        string Identity { get; }
+
+        /// <summary>What to tell people.</summary>
+        string Description { get; }
+
+        /// <param name="name">torchvision's name, for example <c>features.0.weight</c>.</param>
+        /// <param name="destination">As many numbers as the tensor has, row-major.</param>
+        void Read(string name, Span<float> destination);
+    }
+
+    /// <summary>
+    /// VGG19 up to fc2 after its ReLU (Simonyan and Zisserman 2015, arXiv:1409.1556, configuration E), inference only: frames [n, 224, 224, 3] become features
+    /// [n, 4096]. Each frame's features have the same bits whatever the batch.
+    /// </summary>
+    public sealed class Vgg19 : IDisposable
+    {
+        public const int ImageSize = 224;
+        public const int Features = 4096;
+
+        /// <summary>Output channels of each convolution; 0 = 2×2 max pooling.</summary>
+        private static readonly int[] Configuration = [64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512, 512, 512, 512, 0];
+
+        private readonly IDevice _device;
+        private readonly ImageNormalization _normalization;
+        private readonly List<Layer> _layers = [];
+        private readonly PreparedWeights _fc1;
+        private readonly PreparedWeights _fc2;
+        private readonly Tensor?[] _blocks = new Tensor?[2];
+        private Tensor[] _activations = [];
+        private int _batch;
+
+        public Vgg19(IDevice device, IVgg19WeightSource source, ImageNormalization normalization)
+        {
+            _device = device;
+            _normalization = normalization;
+            int channels = 3, size = ImageSize;
+            for (int i = 0; i < Configuration.Length; i++)
+            {
+                if (Configuration[i] == 0)
+                {
+                    continue;
+                }
+
+                int outputs = Configuration[i];
+                bool pool = Configuration[i + 1] == 0;
+                string name = $"features.{FeatureIndex(i)}";
+                using Tensor weight = Load(source, name + ".weight", [outputs, channels, 3, 3]);
+                using Tensor bias = Load(source, name + ".bias", [outputs]);
+                _layers.Add(new Layer(device.Ops.PrepareConv3x3(weight, bias), channels, outputs, size, pool));
+                channels = outputs;
+                size = pool ? size / 2 : size;
+            }
+
+            _fc1 = PrepareLinear(source, "classifier.0", channels * size * size);
+            _fc2 = PrepareLinear(source, "classifier.3", Features);
+        }
+
+        /// <summary>Names and shapes of the tensors that <see cref="IVgg19WeightSource.Read"/> is asked for.</summary>
+        public static IEnumerable<(string Name, Shape Shape)> WeightShapes()
+        {
+            int channels = 3;
+            for (int i = 0; i < Configuration.Length; i++)
+            {
+                if (Configuration[i] != 0)
+                {
+                    yield return ($"features.{FeatureIndex(i)}.weight", [Configuration[i], channels, 3, 3]);
+                    yield return ($"features.{FeatureIndex(i)}.bias", [Configuration[i]]);
+                    channels = Configuration[i];
+                }
+            }
+
+            yield return ("classifier.0.weight", [Features, channels * 7 * 7]);
+            yield return ("classifier.0.bias", [Features]);
+            yield return ("classifier.3.weight", [Features, Features]);
+            yield return ("classifier.3.bias", [Features]);
+        }
+
+        /// <param name="rgb">[n, 224, 224, 3] UInt8.</param>
+        /// <param name="features">[n, 4096], overwritten.</param>
+        public void Forward(Tensor rgb, Tensor features)
+        {
+            int n = rgb.Shape[0];
+            Check.Shape("Vgg19", "frames", rgb, [n, ImageSize, ImageSize, 3]);
+            Check.Type("Vgg19", "frames", rgb, DType.UInt8);
+            Check.Shape("Vgg19", "features", features, [n, Features]);
+            EnsureActivations(n);
+            IOps ops = _device.Ops;
+            ops.NormalizeImage(rgb, _activations[0], _normalization);
+            for (int i = 0; i < _layers.Count; i++)
+            {
+                Layer layer = _layers[i];
+                ops.Conv3x3BiasRelu(_activations[i], _activations[i + 1], [n, layer.Inputs, layer.Size, layer.Size], layer.Weights, layer.Pool);
+            }
+
+            Layer last = _layers[^1];
+            ops.ConvFlatten(_activations[_layers.Count], _activations[_layers.Count + 1], [n, last.Outputs, last.Size / 2, last.Size / 2]);
+            ops.LinearPreparedRelu(_activations[_layers.Count + 1], _fc1, _activations[_layers.Count + 2]);
+            ops.LinearPreparedRelu(_activations[_layers.Count + 2], _fc2, features);
+        }
+
+        public void Dispose()
+        {
+            foreach (Layer layer in _layers)
+            {
+                layer.Weights.Dispose();
+            }
+
+            _fc1.Dispose();
+            _fc2.Dispose();
+            ReleaseActivations();
+        }
+
+        /// <summary>torchvision counts a ReLU behind every convolution: entry i of the configuration is module i + the convolutions before it.</summary>
+        private static int FeatureIndex(int entry) => entry + Configuration.Take(entry).Count(channels => channels != 0);
+
+        private PreparedWeights PrepareLinear(IVgg19WeightSource source, string name, int inputs)
+        {
+            using Tensor weight = Load(source, name + ".weight", [Features, inputs]);
+            using Tensor bias = Load(source, name + ".bias", [Features]);
+            return _device.Ops.PrepareLinear(weight, bias);
+        }
+
+        private unsafe Tensor Load(IVgg19WeightSource source, string name, Shape shape)
+        {
+            Tensor tensor = Tensor.Allocate(_device, shape, name: name);
+            if (_device.SharesHostMemory)
+            {
+                source.Read(name, new Span<float>((void*)tensor.Data, checked((int)tensor.Count)));
+                return tensor;
+            }
+
+            float[] values = new float[shape.Count];
+            source.Read(name, values);
+            tensor.Write(values);
+            return tensor;
+        }
+
+        /// <summary>
+        /// Memory for all activations of a batch. Only two neighbouring layers are live at a time, so even and odd layers share two blocks.
+        /// </summary>
+        private void EnsureActivations(int n)
+        {
+            if (n == _batch)
+            {
+                return;
+            }
+
+            ReleaseActivations();
+            List<long> bytes = [_device.Ops.ConvBytes(n, 3, ImageSize, ImageSize)];
+            bytes.AddRange(_layers.Select(layer => _device.Ops.ConvBytes(n, layer.Outputs, layer.Pool ? layer.Size / 2 : layer.Size, layer.Pool ? layer.Size / 2 : layer.Size)));
+            int flat = _layers[^1].Outputs * (_layers[^1].Size / 2) * (_layers[^1].Size / 2);
+            bytes.Add(4L * n * flat);
+            bytes.Add(4L * n * Features);
+            _blocks[0] = Block(0);
+            _blocks[1] = Block(1);
+            _activations = [.. bytes.Index().Select(pair => _blocks[pair.Index % 2]!)];
+            _activations[^2] = _activations[^2].Slice(0, (int)bytes[^2]).Retype([n, flat], DType.Float32);
+            _activations[^1] = _activations[^1].Slice(0, (int)bytes[^1]).Retype([n, Features], DType.Float32);
+            _batch = n;
+
+            Tensor Block(int parity) => Tensor.Allocate(
+                _device, [checked((int)bytes.Where((_, i) => i % 2 == parity).Max())], DType.UInt8, "activations");
+        }
+
+        private void ReleaseActivations()
+        {
+            _blocks[0]?.Dispose();
+            _blocks[1]?.Dispose();
+            _activations = [];
+            _batch = 0;
+        }
+
+        private sealed record Layer(PreparedWeights Weights, int Inputs, int Outputs, int Size, bool Pool);
+    }
+}
