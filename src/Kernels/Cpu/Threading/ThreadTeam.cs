@@ -26,7 +26,9 @@ public sealed unsafe class ThreadTeam : IDisposable
 
     private readonly Thread[] _threads;
     private readonly Scratch[] _scratch;
-    private readonly SemaphoreSlim _wake = new(0);
+
+    /// <summary>What sleeping members wait on; a pulse reaches all of them, so that none can take another's wake-up.</summary>
+    private readonly object _wake = new();
     private delegate*<void*, Member, void> _entry;
     private void* _kernel;
     private int _generation;
@@ -90,10 +92,7 @@ public sealed unsafe class ThreadTeam : IDisposable
         _failure = null;
         Volatile.Write(ref _running, Size - 1);
         Interlocked.Increment(ref _generation);
-        if (Volatile.Read(ref _sleepers) > 0)
-        {
-            WakeSleepers();
-        }
+        WakeSleepers();
 
         try
         {
@@ -123,7 +122,7 @@ public sealed unsafe class ThreadTeam : IDisposable
 
         _stop = true;
         Interlocked.Increment(ref _generation);
-        _wake.Release(_threads.Length + 1);
+        WakeSleepers();
         foreach (Thread thread in _threads)
         {
             thread.Join();
@@ -133,8 +132,6 @@ public sealed unsafe class ThreadTeam : IDisposable
         {
             scratch.Dispose();
         }
-
-        _wake.Dispose();
     }
 
     /// <summary>Waits until every member has called it as often.</summary>
@@ -220,15 +217,28 @@ public sealed unsafe class ThreadTeam : IDisposable
         }
 
         Interlocked.Increment(ref _sleepers);
-        while (Volatile.Read(ref _generation) == seen)
+        lock (_wake)
         {
-            _wake.Wait();
+            while (Volatile.Read(ref _generation) == seen)
+            {
+                Monitor.Wait(_wake);
+            }
         }
 
         Interlocked.Decrement(ref _sleepers);
     }
 
-    private void WakeSleepers() => _wake.Release(_threads.Length);
+    /// <summary>Call after changing the generation. A member that counts itself as a sleeper later sees the new generation.</summary>
+    private void WakeSleepers()
+    {
+        if (Volatile.Read(ref _sleepers) > 0)
+        {
+            lock (_wake)
+            {
+                Monitor.PulseAll(_wake);
+            }
+        }
+    }
 
     /// <summary>One member's working memory, kept between kernels and grown when a kernel asks for more.</summary>
     private sealed class Scratch : IDisposable

@@ -1,0 +1,8 @@
+namespace CudaTrainer.Kernels.Cpu;
+
+/// <summary>What a kernel applies to a finished sum before it stores it.</summary>
+public enum Activation
+{
+    None,
+    Relu,
+}

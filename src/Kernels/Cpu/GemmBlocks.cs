@@ -1,0 +1,195 @@
+using System.Runtime.CompilerServices;
+using CudaTrainer.Kernels.Cpu.Simd;
+
+namespace CudaTrainer.Kernels.Cpu;
+
+/// <summary>One product as a single thread computes it: C[m, n] = op(A)·op(B) (+ C) (+ bias), then the activation.</summary>
+internal unsafe struct GemmProblem
+{
+    public bool TransA;
+    public bool TransB;
+    public int M;
+    public int N;
+    public int K;
+    public void* A;
+    public nint Lda;
+
+    /// <summary>Row-major B; unused if <see cref="Packed"/> is set.</summary>
+    public void* B;
+    public nint Ldb;
+    public PackedMatrix? Packed;
+
+    /// <summary>The column of <see cref="Packed"/> that is this problem's column 0, a multiple of the panel's width.</summary>
+    public int PackedColumn;
+    public float* C;
+    public nint Ldc;
+    public bool Accumulate;
+
+    /// <summary>[n] or null.</summary>
+    public float* Bias;
+    public Activation Activation;
+}
+
+/// <summary>The cache blocking around <see cref="GemmMicroKernel"/>.</summary>
+internal static unsafe class GemmBlocks
+{
+    /// <summary>Length of the partial sums (kc): a panel of B (32 KB) and one of A (12 KB) stay in the first-level cache.</summary>
+    public const int DepthBlock = 256;
+
+    /// <summary>Rows of A packed at a time (mc): 240 KB, within the second-level cache; a multiple of every tile height.</summary>
+    private const int RowBlock = 240;
+
+    /// <summary>Columns of B packed at a time (nc): 2 MB, a core's part of the last-level cache.</summary>
+    private const int ColumnBlock = 2048;
+
+    /// <summary>Floats of working memory that <see cref="Run"/> needs for a problem of this size.</summary>
+    public static nint WorkspaceSize<TSimd, TVec>(int m, int n, int k, bool packed)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+    {
+        int rows = GemmMicroKernel.MaxRows<TSimd, TVec>();
+        int columns = GemmMicroKernel.Columns<TSimd, TVec>();
+        nint size = (rows * columns) + GemmPacking.SizeA(Math.Min(m, RowBlock), Math.Min(k, DepthBlock), rows);
+        return packed ? size : size + GemmPacking.SizeB(Math.Min(n, ColumnBlock), Math.Min(k, DepthBlock), columns);
+    }
+
+    /// <summary>Computes the whole problem on the calling thread.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Run<TSimd, TVec, TA, TASource, TB, TBSource>(ref readonly GemmProblem problem, float* workspace)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+        where TA : unmanaged
+        where TASource : struct, IPackSource<TA>
+        where TB : unmanaged
+        where TBSource : struct, IPackSource<TB>
+    {
+        if (problem.K == 0)
+        {
+            FinishEmptySum<TSimd, TVec>(in problem);
+            return;
+        }
+
+        int panelRows = GemmMicroKernel.MaxRows<TSimd, TVec>();
+        int panelColumns = GemmMicroKernel.Columns<TSimd, TVec>();
+        float* tile = workspace;
+        float* packedA = tile + (panelRows * panelColumns);
+        float* packedB = packedA + GemmPacking.SizeA(Math.Min(problem.M, RowBlock), Math.Min(problem.K, DepthBlock), panelRows);
+        int columnBlock = problem.Packed is null ? ColumnBlock : problem.N;
+        for (int column = 0; column < problem.N; column += columnBlock)
+        {
+            int columns = Math.Min(columnBlock, problem.N - column);
+            for (int k = 0; k < problem.K; k += DepthBlock)
+            {
+                int depth = Math.Min(DepthBlock, problem.K - k);
+                float* panelsB = packedB;
+                if (problem.Packed is { } packed)
+                {
+                    panelsB = packed.Panel(k, problem.PackedColumn);
+                }
+                else
+                {
+                    TB* b = (TB*)problem.B + (problem.TransB ? (column * problem.Ldb) + k : (k * problem.Ldb) + column);
+                    GemmPacking.PackB<TSimd, TVec, TB, TBSource>(problem.TransB, columns, depth, b, problem.Ldb, packedB);
+                }
+
+                for (int row = 0; row < problem.M; row += RowBlock)
+                {
+                    int rows = Math.Min(RowBlock, problem.M - row);
+                    TA* a = (TA*)problem.A + (problem.TransA ? (k * problem.Lda) + row : (row * problem.Lda) + k);
+                    GemmPacking.PackA<TSimd, TVec, TA, TASource>(problem.TransA, rows, depth, a, problem.Lda, packedA);
+                    Multiply<TSimd, TVec>(in problem, row, rows, column, columns, k, depth, packedA, panelsB, tile);
+                }
+            }
+        }
+    }
+
+    /// <summary>One packed block of A times one packed block of B.</summary>
+    private static void Multiply<TSimd, TVec>(
+        ref readonly GemmProblem problem, int row, int rows, int column, int columns, int k, int depth, float* packedA, float* packedB, float* tile)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+    {
+        int panelRows = GemmMicroKernel.MaxRows<TSimd, TVec>();
+        int panelColumns = GemmMicroKernel.Columns<TSimd, TVec>();
+        nint panelSize = GemmPacking.SizeA(panelRows, depth, panelRows);
+        bool last = k + depth == problem.K;
+        bool add = k > 0 || problem.Accumulate;
+        bool relu = last && problem.Activation == Activation.Relu;
+        for (int j = 0; j < columns; j += panelColumns)
+        {
+            float* a = packedA;
+            float* bias = last && problem.Bias is not null ? problem.Bias + column + j : null;
+            for (int i = 0; i < rows; i += panelRows)
+            {
+                int tileRows = Math.Min(panelRows, rows - i);
+                GemmMicroKernel.Run<TSimd, TVec>(tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, tile, panelColumns);
+                float* c = problem.C + ((row + i) * problem.Ldc) + column + j;
+                StoreTile<TSimd, TVec>(tile, tileRows, Math.Min(panelColumns, columns - j), c, problem.Ldc, add, bias, relu);
+                a += panelSize;
+            }
+
+            packedB += (nint)depth * panelColumns;
+        }
+    }
+
+    /// <summary>Adds a tile of finished partial sums to C, or overwrites C, and applies the epilogue of the last block of k.</summary>
+    private static void StoreTile<TSimd, TVec>(float* tile, int rows, int columns, float* c, nint ldc, bool add, float* bias, bool relu)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+    {
+        for (int i = 0; i < rows; i++)
+        {
+            for (int j = 0; j < columns; j += TSimd.Width)
+            {
+                int count = Math.Min(TSimd.Width, columns - j);
+                bool whole = count == TSimd.Width;
+                TVec sum = TSimd.Load(tile + j);
+                if (add)
+                {
+                    sum = TSimd.Add(whole ? TSimd.Load(c + j) : TSimd.LoadPartial(c + j, count), sum);
+                }
+
+                if (bias is not null)
+                {
+                    sum = TSimd.Add(sum, whole ? TSimd.Load(bias + j) : TSimd.LoadPartial(bias + j, count));
+                }
+
+                if (relu)
+                {
+                    sum = TSimd.Max(sum, TSimd.Zero);
+                }
+
+                if (whole)
+                {
+                    TSimd.Store(c + j, sum);
+                }
+                else
+                {
+                    TSimd.StorePartial(c + j, sum, count);
+                }
+            }
+
+            tile += 2 * TSimd.Width;
+            c += ldc;
+        }
+    }
+
+    /// <summary>k = 0: the product is 0, the rest of the formula still applies.</summary>
+    private static void FinishEmptySum<TSimd, TVec>(ref readonly GemmProblem problem)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+    {
+        float* zeros = stackalloc float[2 * TSimd.Width];
+        new Span<float>(zeros, 2 * TSimd.Width).Clear();
+        for (int i = 0; i < problem.M; i++)
+        {
+            for (int j = 0; j < problem.N; j += 2 * TSimd.Width)
+            {
+                float* c = problem.C + (i * problem.Ldc) + j;
+                float* bias = problem.Bias is null ? null : problem.Bias + j;
+                StoreTile<TSimd, TVec>(
+                    zeros, 1, Math.Min(2 * TSimd.Width, problem.N - j), c, problem.Ldc, problem.Accumulate, bias, problem.Activation == Activation.Relu);
+            }
+        }
+    }
+}

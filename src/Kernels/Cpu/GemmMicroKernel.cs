@@ -1,0 +1,293 @@
+using System.Runtime.CompilerServices;
+using CudaTrainer.Kernels.Cpu.Simd;
+
+namespace CudaTrainer.Kernels.Cpu;
+
+/// <summary>Rows of a register tile, as a type so that the JIT makes one specialised kernel for each count.</summary>
+internal interface ITileRows
+{
+    static abstract int Count { get; }
+}
+
+internal readonly struct Rows12 : ITileRows
+{
+    public static int Count => 12;
+}
+
+internal readonly struct Rows8 : ITileRows
+{
+    public static int Count => 8;
+}
+
+internal readonly struct Rows6 : ITileRows
+{
+    public static int Count => 6;
+}
+
+internal readonly struct Rows4 : ITileRows
+{
+    public static int Count => 4;
+}
+
+internal readonly struct Rows2 : ITileRows
+{
+    public static int Count => 2;
+}
+
+/// <summary>
+/// The innermost kernel of every matrix product: a register tile of up to 12 rows by two vectors, tile[r, j] = Σₖ a[r, k]·b[k, j].
+/// </summary>
+/// <remarks>
+/// <para>
+/// Per k it loads two vectors of B and broadcasts one number of A per row, so 24 fused multiply-adds need 14 loads; 24 independent sums hide
+/// the latency of the multiply-add. 12 × 2 sums, two vectors of B and the broadcast fit into 32 registers, 6 × 2 into 16.
+/// </para>
+/// <para>
+/// A comes in blocks of <see cref="KStep"/> values of k: within a block, row r's values are contiguous and rows follow each other. A
+/// row-major matrix is packed into this form by copying whole cache lines, and the Winograd input transform writes it directly
+/// (16 channels are one block). B comes as [k][two vectors]. Each sum starts at 0 and runs over k in ascending order, whatever the
+/// tile's height.
+/// </para>
+/// </remarks>
+internal static unsafe class GemmMicroKernel
+{
+    /// <summary>Values of k that lie contiguously in a row of packed A: one cache line.</summary>
+    public const int KStep = 16;
+
+    /// <summary>Rows of the largest tile of a level.</summary>
+    public static int MaxRows<TSimd, TVec>()
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+        => TSimd.Registers >= 32 ? 12 : 6;
+
+    /// <summary>Columns of a tile of a level.</summary>
+    public static int Columns<TSimd, TVec>()
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+        => 2 * TSimd.Width;
+
+    /// <summary>Chooses the lowest kernel that covers <paramref name="rows"/> rows.</summary>
+    /// <param name="rows">1..<see cref="MaxRows{TSimd,TVec}"/>; up to three rows more are computed and stored.</param>
+    /// <param name="k">Length of the sums, ≥ 1.</param>
+    /// <param name="a">Packed rows of A.</param>
+    /// <param name="aBlockStride">Floats from one block of k to the next.</param>
+    /// <param name="b">Packed panel of B.</param>
+    /// <param name="tile">Receives the sums, row by row.</param>
+    /// <param name="tileStride">Floats from one row of the tile to the next.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Run<TSimd, TVec>(int rows, int k, float* a, nint aBlockStride, float* b, float* tile, nint tileStride)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+    {
+        if (TSimd.Registers >= 32)
+        {
+            if (rows > 8)
+            {
+                Tile<TSimd, TVec, Rows12>(k, a, aBlockStride, b, tile, tileStride);
+            }
+            else if (rows > 4)
+            {
+                Tile<TSimd, TVec, Rows8>(k, a, aBlockStride, b, tile, tileStride);
+            }
+            else
+            {
+                Tile<TSimd, TVec, Rows4>(k, a, aBlockStride, b, tile, tileStride);
+            }
+        }
+        else if (rows > 4)
+        {
+            Tile<TSimd, TVec, Rows6>(k, a, aBlockStride, b, tile, tileStride);
+        }
+        else if (rows > 2)
+        {
+            Tile<TSimd, TVec, Rows4>(k, a, aBlockStride, b, tile, tileStride);
+        }
+        else
+        {
+            Tile<TSimd, TVec, Rows2>(k, a, aBlockStride, b, tile, tileStride);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Tile<TSimd, TVec, TRows>(int k, float* a, nint aBlockStride, float* b, float* tile, nint stride)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+        where TRows : struct, ITileRows
+    {
+        TVec c0 = TSimd.Zero, d0 = TSimd.Zero;
+        TVec c1 = TSimd.Zero, d1 = TSimd.Zero;
+        TVec c2 = TSimd.Zero, d2 = TSimd.Zero;
+        TVec c3 = TSimd.Zero, d3 = TSimd.Zero;
+        TVec c4 = TSimd.Zero, d4 = TSimd.Zero;
+        TVec c5 = TSimd.Zero, d5 = TSimd.Zero;
+        TVec c6 = TSimd.Zero, d6 = TSimd.Zero;
+        TVec c7 = TSimd.Zero, d7 = TSimd.Zero;
+        TVec c8 = TSimd.Zero, d8 = TSimd.Zero;
+        TVec c9 = TSimd.Zero, d9 = TSimd.Zero;
+        TVec c10 = TSimd.Zero, d10 = TSimd.Zero;
+        TVec c11 = TSimd.Zero, d11 = TSimd.Zero;
+
+        while (k > 0)
+        {
+            int steps = Math.Min(k, KStep);
+            float* blockEnd = a + steps;
+            float* nextBlock = a + aBlockStride;
+            do
+            {
+                TVec b0 = TSimd.Load(b);
+                TVec b1 = TSimd.Load(b + TSimd.Width);
+                TVec x = TSimd.Set(a[0]);
+                c0 = TSimd.MultiplyAdd(x, b0, c0);
+                d0 = TSimd.MultiplyAdd(x, b1, d0);
+                if (TRows.Count > 1)
+                {
+                    x = TSimd.Set(a[1 * KStep]);
+                    c1 = TSimd.MultiplyAdd(x, b0, c1);
+                    d1 = TSimd.MultiplyAdd(x, b1, d1);
+                }
+
+                if (TRows.Count > 2)
+                {
+                    x = TSimd.Set(a[2 * KStep]);
+                    c2 = TSimd.MultiplyAdd(x, b0, c2);
+                    d2 = TSimd.MultiplyAdd(x, b1, d2);
+                }
+
+                if (TRows.Count > 3)
+                {
+                    x = TSimd.Set(a[3 * KStep]);
+                    c3 = TSimd.MultiplyAdd(x, b0, c3);
+                    d3 = TSimd.MultiplyAdd(x, b1, d3);
+                }
+
+                if (TRows.Count > 4)
+                {
+                    x = TSimd.Set(a[4 * KStep]);
+                    c4 = TSimd.MultiplyAdd(x, b0, c4);
+                    d4 = TSimd.MultiplyAdd(x, b1, d4);
+                }
+
+                if (TRows.Count > 5)
+                {
+                    x = TSimd.Set(a[5 * KStep]);
+                    c5 = TSimd.MultiplyAdd(x, b0, c5);
+                    d5 = TSimd.MultiplyAdd(x, b1, d5);
+                }
+
+                if (TRows.Count > 6)
+                {
+                    x = TSimd.Set(a[6 * KStep]);
+                    c6 = TSimd.MultiplyAdd(x, b0, c6);
+                    d6 = TSimd.MultiplyAdd(x, b1, d6);
+                }
+
+                if (TRows.Count > 7)
+                {
+                    x = TSimd.Set(a[7 * KStep]);
+                    c7 = TSimd.MultiplyAdd(x, b0, c7);
+                    d7 = TSimd.MultiplyAdd(x, b1, d7);
+                }
+
+                if (TRows.Count > 8)
+                {
+                    x = TSimd.Set(a[8 * KStep]);
+                    c8 = TSimd.MultiplyAdd(x, b0, c8);
+                    d8 = TSimd.MultiplyAdd(x, b1, d8);
+                }
+
+                if (TRows.Count > 9)
+                {
+                    x = TSimd.Set(a[9 * KStep]);
+                    c9 = TSimd.MultiplyAdd(x, b0, c9);
+                    d9 = TSimd.MultiplyAdd(x, b1, d9);
+                }
+
+                if (TRows.Count > 10)
+                {
+                    x = TSimd.Set(a[10 * KStep]);
+                    c10 = TSimd.MultiplyAdd(x, b0, c10);
+                    d10 = TSimd.MultiplyAdd(x, b1, d10);
+                }
+
+                if (TRows.Count > 11)
+                {
+                    x = TSimd.Set(a[11 * KStep]);
+                    c11 = TSimd.MultiplyAdd(x, b0, c11);
+                    d11 = TSimd.MultiplyAdd(x, b1, d11);
+                }
+
+                a++;
+                b += 2 * TSimd.Width;
+            }
+            while (a < blockEnd);
+
+            a = nextBlock;
+            k -= steps;
+        }
+
+        StoreRow<TSimd, TVec>(tile, c0, d0);
+        if (TRows.Count > 1)
+        {
+            StoreRow<TSimd, TVec>(tile + (1 * stride), c1, d1);
+        }
+
+        if (TRows.Count > 2)
+        {
+            StoreRow<TSimd, TVec>(tile + (2 * stride), c2, d2);
+        }
+
+        if (TRows.Count > 3)
+        {
+            StoreRow<TSimd, TVec>(tile + (3 * stride), c3, d3);
+        }
+
+        if (TRows.Count > 4)
+        {
+            StoreRow<TSimd, TVec>(tile + (4 * stride), c4, d4);
+        }
+
+        if (TRows.Count > 5)
+        {
+            StoreRow<TSimd, TVec>(tile + (5 * stride), c5, d5);
+        }
+
+        if (TRows.Count > 6)
+        {
+            StoreRow<TSimd, TVec>(tile + (6 * stride), c6, d6);
+        }
+
+        if (TRows.Count > 7)
+        {
+            StoreRow<TSimd, TVec>(tile + (7 * stride), c7, d7);
+        }
+
+        if (TRows.Count > 8)
+        {
+            StoreRow<TSimd, TVec>(tile + (8 * stride), c8, d8);
+        }
+
+        if (TRows.Count > 9)
+        {
+            StoreRow<TSimd, TVec>(tile + (9 * stride), c9, d9);
+        }
+
+        if (TRows.Count > 10)
+        {
+            StoreRow<TSimd, TVec>(tile + (10 * stride), c10, d10);
+        }
+
+        if (TRows.Count > 11)
+        {
+            StoreRow<TSimd, TVec>(tile + (11 * stride), c11, d11);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreRow<TSimd, TVec>(float* row, TVec left, TVec right)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+    {
+        TSimd.Store(row, left);
+        TSimd.Store(row + TSimd.Width, right);
+    }
+}

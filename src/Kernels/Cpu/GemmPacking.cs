@@ -1,0 +1,270 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
+using CudaTrainer.Kernels.Cpu.Simd;
+
+namespace CudaTrainer.Kernels.Cpu;
+
+/// <summary>How packing reads its source, so that half-precision matrices are widened on the way.</summary>
+internal unsafe interface IPackSource<T>
+    where T : unmanaged
+{
+    static abstract float Read(T value);
+
+    static abstract Vector128<float> Load4(T* source);
+
+    static abstract TVec Load<TSimd, TVec>(T* source)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged;
+}
+
+internal readonly unsafe struct SingleSource : IPackSource<float>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Read(float value) => value;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Load4(float* source) => Vector128.Load(source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVec Load<TSimd, TVec>(float* source)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+        => TSimd.Load(source);
+}
+
+internal readonly unsafe struct HalfSource : IPackSource<Half>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Read(Half value) => (float)value;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Load4(Half* source) => Simd128.LoadHalf(source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVec Load<TSimd, TVec>(Half* source)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+        => TSimd.LoadHalf(source);
+}
+
+/// <summary>
+/// Copies blocks of A and B into the order in which <see cref="GemmMicroKernel"/> reads them. What lies outside the matrix becomes 0.
+/// </summary>
+internal static unsafe class GemmPacking
+{
+    private const int KStep = GemmMicroKernel.KStep;
+
+    /// <summary>Floats that <see cref="PackA"/> writes for a block of A.</summary>
+    public static nint SizeA(int rows, int depth, int panelRows) => (nint)RoundUp(rows, panelRows) * RoundUp(depth, KStep);
+
+    /// <summary>Floats that <see cref="PackB"/> writes for a block of B.</summary>
+    public static nint SizeB(int columns, int depth, int panelColumns) => (nint)RoundUp(columns, panelColumns) * depth;
+
+    public static int RoundUp(int value, int multiple) => (value + multiple - 1) / multiple * multiple;
+
+    /// <summary>
+    /// A block of op(A), [rows, depth] → [rows/panelRows][depth/16][panelRows][16]. Element (row, k) is at source[row·ld + k], or at
+    /// source[k·ld + row] if <paramref name="transposed"/>.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void PackA<TSimd, TVec, T, TSource>(bool transposed, int rows, int depth, T* source, nint ld, float* packed)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+        where T : unmanaged
+        where TSource : struct, IPackSource<T>
+    {
+        int panelRows = GemmMicroKernel.MaxRows<TSimd, TVec>();
+        nint panelSize = SizeA(panelRows, depth, panelRows);
+        for (int row = 0; row < rows; row += panelRows)
+        {
+            int count = Math.Min(panelRows, rows - row);
+            if (count < panelRows)
+            {
+                new Span<float>(packed, (int)panelSize).Clear();
+            }
+
+            if (transposed)
+            {
+                PackTransposed<T, TSource>(count, depth, source + row, ld, packed, KStep, panelRows * KStep);
+            }
+            else
+            {
+                PackRows<TSimd, TVec, T, TSource>(count, depth, source + (row * ld), ld, packed, panelRows * KStep);
+            }
+
+            packed += panelSize;
+        }
+    }
+
+    /// <summary>
+    /// A block of op(B), [depth, columns] → [columns/panelColumns][depth][panelColumns]. Element (k, column) is at source[k·ld + column],
+    /// or at source[column·ld + k] if <paramref name="transposed"/>.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void PackB<TSimd, TVec, T, TSource>(bool transposed, int columns, int depth, T* source, nint ld, float* packed)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+        where T : unmanaged
+        where TSource : struct, IPackSource<T>
+    {
+        int panelColumns = GemmMicroKernel.Columns<TSimd, TVec>();
+        for (int column = 0; column < columns; column += panelColumns)
+        {
+            int count = Math.Min(panelColumns, columns - column);
+            if (count < panelColumns)
+            {
+                new Span<float>(packed, depth * panelColumns).Clear();
+            }
+
+            if (transposed)
+            {
+                // Seen from the source this is the transposition PackTransposed does, with the roles of k and column exchanged.
+                PackTransposed<T, TSource>(depth, count, source + (column * ld), ld, packed, panelColumns, int.MaxValue);
+            }
+            else
+            {
+                PackColumns<TSimd, TVec, T, TSource>(count, depth, source + column, ld, packed);
+            }
+
+            packed += (nint)depth * panelColumns;
+        }
+    }
+
+    private static void PackRows<TSimd, TVec, T, TSource>(int rows, int depth, T* source, nint ld, float* packed, nint blockStride)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+        where T : unmanaged
+        where TSource : struct, IPackSource<T>
+    {
+        for (int row = 0; row < rows; row++)
+        {
+            T* from = source + (row * ld);
+            float* to = packed + (row * KStep);
+            int k = 0;
+            for (; k <= depth - KStep; k += KStep)
+            {
+                for (int i = 0; i < KStep; i += TSimd.Width)
+                {
+                    TSimd.Store(to + i, TSource.Load<TSimd, TVec>(from + k + i));
+                }
+
+                to += blockStride;
+            }
+
+            for (int i = 0; k + i < depth; i++)
+            {
+                to[i] = TSource.Read(from[k + i]);
+            }
+        }
+    }
+
+    private static void PackColumns<TSimd, TVec, T, TSource>(int columns, int depth, T* source, nint ld, float* packed)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+        where T : unmanaged
+        where TSource : struct, IPackSource<T>
+    {
+        int panelColumns = GemmMicroKernel.Columns<TSimd, TVec>();
+        if (columns == panelColumns)
+        {
+            for (int k = 0; k < depth; k++)
+            {
+                TSimd.Store(packed, TSource.Load<TSimd, TVec>(source));
+                TSimd.Store(packed + TSimd.Width, TSource.Load<TSimd, TVec>(source + TSimd.Width));
+                source += ld;
+                packed += panelColumns;
+            }
+
+            return;
+        }
+
+        for (int k = 0; k < depth; k++)
+        {
+            for (int i = 0; i < columns; i++)
+            {
+                packed[i] = TSource.Read(source[i]);
+            }
+
+            source += ld;
+            packed += panelColumns;
+        }
+    }
+
+    /// <summary>
+    /// Transposes source[j, i] (i &lt; <paramref name="rows"/> contiguous, j &lt; <paramref name="columns"/> at distance ld) to
+    /// packed[i·rowStride + j], where every 16 columns a new block of <paramref name="blockStride"/> floats begins.
+    /// </summary>
+    private static void PackTransposed<T, TSource>(int rows, int columns, T* source, nint ld, float* packed, nint rowStride, nint blockStride)
+        where T : unmanaged
+        where TSource : struct, IPackSource<T>
+    {
+        bool blocked = blockStride != int.MaxValue;
+        int column = 0;
+        for (; column <= columns - 4; column += 4)
+        {
+            T* from = source + (column * ld);
+            float* to = packed + (blocked ? (column / KStep * blockStride) + (column % KStep) : column);
+            int row = 0;
+            for (; row <= rows - 4; row += 4)
+            {
+                Transpose4<T, TSource>(from + row, ld, to + (row * rowStride), rowStride);
+            }
+
+            for (; row < rows; row++)
+            {
+                for (int i = 0; i < 4; i++)
+                {
+                    to[(row * rowStride) + i] = TSource.Read(from[(i * ld) + row]);
+                }
+            }
+        }
+
+        for (; column < columns; column++)
+        {
+            T* from = source + (column * ld);
+            float* to = packed + (blocked ? (column / KStep * blockStride) + (column % KStep) : column);
+            for (int row = 0; row < rows; row++)
+            {
+                to[row * rowStride] = TSource.Read(from[row]);
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Transpose4<T, TSource>(T* source, nint ld, float* target, nint stride)
+        where T : unmanaged
+        where TSource : struct, IPackSource<T>
+    {
+        Vector128<float> r0 = TSource.Load4(source);
+        Vector128<float> r1 = TSource.Load4(source + ld);
+        Vector128<float> r2 = TSource.Load4(source + (2 * ld));
+        Vector128<float> r3 = TSource.Load4(source + (3 * ld));
+        (Vector128<float> even01, Vector128<float> odd01) = Zip(r0, r2);
+        (Vector128<float> even23, Vector128<float> odd23) = Zip(r1, r3);
+        (Vector128<float> t0, Vector128<float> t1) = Zip(even01, even23);
+        (Vector128<float> t2, Vector128<float> t3) = Zip(odd01, odd23);
+        t0.Store(target);
+        t1.Store(target + stride);
+        t2.Store(target + (2 * stride));
+        t3.Store(target + (3 * stride));
+    }
+
+    /// <summary>(a0 b0 a1 b1, a2 b2 a3 b3).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector128<float> Low, Vector128<float> High) Zip(Vector128<float> a, Vector128<float> b)
+    {
+        if (Sse.IsSupported)
+        {
+            return (Sse.UnpackLow(a, b), Sse.UnpackHigh(a, b));
+        }
+
+        if (AdvSimd.Arm64.IsSupported)
+        {
+            return (AdvSimd.Arm64.ZipLow(a, b), AdvSimd.Arm64.ZipHigh(a, b));
+        }
+
+        return (Vector128.Create(a[0], b[0], a[1], b[1]), Vector128.Create(a[2], b[2], a[3], b[3]));
+    }
+}
