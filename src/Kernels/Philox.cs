@@ -1,0 +1,59 @@
+namespace CudaTrainer.Kernels;
+
+/// <summary>
+/// The counter-based generator Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011): any element
+/// of any stream is computed on its own, so that every device, thread count and tile size sees the same numbers.
+/// </summary>
+/// <remarks>
+/// Contract shared by all devices: element e of stream s under seed k is lane e mod 4 of the block with counter
+/// (⌊e/4⌋ low, ⌊e/4⌋ high, s low, s high) and key (k low, k high); its uniform number is (x ≫ 8)·2⁻²⁴, in [0, 1).
+/// </remarks>
+public static class Philox
+{
+    internal const uint Multiplier0 = 0xD2511F53;
+    internal const uint Multiplier1 = 0xCD9E8D57;
+    internal const uint Weyl0 = 0x9E3779B9;
+    internal const uint Weyl1 = 0xBB67AE85;
+    internal const int Rounds = 10;
+
+    /// <summary>2⁻²⁴: the step of the uniform numbers.</summary>
+    internal const float UniformStep = 1f / (1 << 24);
+
+    /// <summary>The block of four random words for a 128-bit counter and a 64-bit key, least significant halves first.</summary>
+    public static (uint X0, uint X1, uint X2, uint X3) Block(ulong counterLow, ulong counterHigh, ulong key)
+    {
+        uint x0 = (uint)counterLow;
+        uint x1 = (uint)(counterLow >> 32);
+        uint x2 = (uint)counterHigh;
+        uint x3 = (uint)(counterHigh >> 32);
+        uint key0 = (uint)key;
+        uint key1 = (uint)(key >> 32);
+        for (int round = 0; round < Rounds; round++)
+        {
+            ulong product0 = (ulong)Multiplier0 * x0;
+            ulong product1 = (ulong)Multiplier1 * x2;
+            x0 = (uint)(product1 >> 32) ^ x1 ^ key0;
+            x1 = (uint)product1;
+            x2 = (uint)(product0 >> 32) ^ x3 ^ key1;
+            x3 = (uint)product0;
+            key0 += Weyl0;
+            key1 += Weyl1;
+        }
+
+        return (x0, x1, x2, x3);
+    }
+
+    /// <summary>The random word of one element.</summary>
+    /// <param name="seed">Key.</param>
+    /// <param name="stream">Which independent sequence.</param>
+    /// <param name="element">Place in the sequence, ≥ 0.</param>
+    public static uint Bits(ulong seed, ulong stream, long element)
+    {
+        (uint x0, uint x1, uint x2, uint x3) = Block((ulong)element / 4, stream, seed);
+        return (element & 3) switch { 0 => x0, 1 => x1, 2 => x2, _ => x3 };
+    }
+
+    /// <summary>The uniform number of one element, a multiple of 2⁻²⁴ in [0, 1).</summary>
+    /// <inheritdoc cref="Bits"/>
+    public static float Uniform(ulong seed, ulong stream, long element) => (Bits(seed, stream, element) >> 8) * UniformStep;
+}
