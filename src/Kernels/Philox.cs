@@ -1,9 +1,13 @@
 namespace CudaTrainer.Kernels;
 
 /// <summary>
-/// Philox4x32-10, the counter-based random number generator of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). Every device
-/// draws the same numbers: element e of stream s under key k is lane e mod 4 of the block with counter (e/4, s) and key k.
+/// The counter-based generator Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011): any element
+/// of any stream is computed on its own, so that every device, thread count and tile size sees the same numbers.
 /// </summary>
+/// <remarks>
+/// Contract shared by all devices: element e of stream s under seed k is lane e mod 4 of the block with counter
+/// (⌊e/4⌋ low, ⌊e/4⌋ high, s low, s high) and key (k low, k high); its uniform number is (x ≫ 8)·2⁻²⁴, in [0, 1).
+/// </remarks>
 public static class Philox
 {
     internal const uint Multiplier0 = 0xD2511F53;
@@ -12,29 +16,44 @@ public static class Philox
     internal const uint Weyl1 = 0xBB67AE85;
     internal const int Rounds = 10;
 
-    /// <summary>The four numbers of one counter.</summary>
-    public static (uint X0, uint X1, uint X2, uint X3) Block(uint c0, uint c1, uint c2, uint c3, uint k0, uint k1)
+    /// <summary>2⁻²⁴: the step of the uniform numbers.</summary>
+    internal const float UniformStep = 1f / (1 << 24);
+
+    /// <summary>The block of four random words for a 128-bit counter and a 64-bit key, least significant halves first.</summary>
+    public static (uint X0, uint X1, uint X2, uint X3) Block(ulong counterLow, ulong counterHigh, ulong key)
     {
+        uint x0 = (uint)counterLow;
+        uint x1 = (uint)(counterLow >> 32);
+        uint x2 = (uint)counterHigh;
+        uint x3 = (uint)(counterHigh >> 32);
+        uint key0 = (uint)key;
+        uint key1 = (uint)(key >> 32);
         for (int round = 0; round < Rounds; round++)
         {
-            ulong product0 = (ulong)Multiplier0 * c0;
-            ulong product1 = (ulong)Multiplier1 * c2;
-            (c0, c1, c2, c3) = ((uint)(product1 >> 32) ^ c1 ^ k0, (uint)product1, (uint)(product0 >> 32) ^ c3 ^ k1, (uint)product0);
-            k0 += Weyl0;
-            k1 += Weyl1;
+            ulong product0 = (ulong)Multiplier0 * x0;
+            ulong product1 = (ulong)Multiplier1 * x2;
+            x0 = (uint)(product1 >> 32) ^ x1 ^ key0;
+            x1 = (uint)product1;
+            x2 = (uint)(product0 >> 32) ^ x3 ^ key1;
+            x3 = (uint)product0;
+            key0 += Weyl0;
+            key1 += Weyl1;
         }
 
-        return (c0, c1, c2, c3);
+        return (x0, x1, x2, x3);
     }
 
-    /// <summary>32 random bits for one element of a stream.</summary>
-    public static uint Bits(ulong key, ulong stream, ulong element)
+    /// <summary>The random word of one element.</summary>
+    /// <param name="seed">Key.</param>
+    /// <param name="stream">Which independent sequence.</param>
+    /// <param name="element">Place in the sequence, ≥ 0.</param>
+    public static uint Bits(ulong seed, ulong stream, long element)
     {
-        ulong block = element >> 2;
-        var (x0, x1, x2, x3) = Block((uint)block, (uint)(block >> 32), (uint)stream, (uint)(stream >> 32), (uint)key, (uint)(key >> 32));
+        (uint x0, uint x1, uint x2, uint x3) = Block((ulong)element / 4, stream, seed);
         return (element & 3) switch { 0 => x0, 1 => x1, 2 => x2, _ => x3 };
     }
 
-    /// <summary>A number in [0, 1) with 24 random bits.</summary>
-    public static float Uniform(ulong key, ulong stream, ulong element) => (Bits(key, stream, element) >> 8) * (1f / (1 << 24));
+    /// <summary>The uniform number of one element, a multiple of 2⁻²⁴ in [0, 1).</summary>
+    /// <inheritdoc cref="Bits"/>
+    public static float Uniform(ulong seed, ulong stream, long element) => (Bits(seed, stream, element) >> 8) * UniformStep;
 }

@@ -3,39 +3,40 @@ using System.Runtime.InteropServices;
 namespace CudaTrainer.Kernels;
 
 /// <summary>
-/// The scalars of a training step. One such block lives in device memory and is shared by the ops of a step, so that loss scaling, clipping and
-/// skipping are decided on the device and no op hands a number to the host. The same layout serves the CUDA kernels: 32-bit fields only.
+/// The scalars of a training step. They live in device memory, so that a step runs without a round trip to the host: the host writes
+/// <see cref="LearningRate"/> and clears <see cref="Loss"/> before the step and may read the rest after it. 32-bit fields only, the
+/// same layout in C# and in CUDA.
 /// </summary>
-[StructLayout(LayoutKind.Sequential, Pack = 4)]
+[StructLayout(LayoutKind.Sequential)]
 public struct StepState
 {
-    /// <summary>Written by the host before each step.</summary>
+    /// <summary>Read by the optimiser.</summary>
     public float LearningRate;
 
-    /// <summary>What the loss's gradient is multiplied by; a power of two.</summary>
+    /// <summary>The loss's gradient is multiplied by it, and gradients are divided by it before use; ≥ 1, and 1 when there is no scaling.</summary>
     public float LossScale;
 
-    /// <summary>Mean loss of the batch; the loss op adds to it, the host clears it before each step.</summary>
+    /// <summary>Mean loss of the batch, unscaled; loss kernels add to it.</summary>
     public float Loss;
 
-    /// <summary>Euclidean norm of all unscaled gradients, before clipping.</summary>
+    /// <summary>Norm of all gradients after unscaling and before clipping; not finite when a gradient is not.</summary>
     public float GradientNorm;
 
-    /// <summary>1 when a gradient of this step is NaN or infinite.</summary>
+    /// <summary>1 when a gradient of this step is infinite or NaN, else 0. The optimiser then skips the step.</summary>
     public int FoundNonFinite;
 
-    /// <summary>Updates applied so far: Adam's t.</summary>
+    /// <summary>Optimiser updates applied so far; Adam's t is this plus one during a step.</summary>
     public int AdamSteps;
 
-    /// <summary>Good steps since the loss scale last changed.</summary>
+    /// <summary>Steps without overflow since the loss scale last changed.</summary>
     public int GoodSteps;
 
-    /// <summary>Steps skipped so far because a gradient was not finite.</summary>
+    /// <summary>Steps skipped so far.</summary>
     public int SkippedSteps;
 
-    /// <summary>Steps skipped in a row.</summary>
+    /// <summary>Steps skipped since the last one applied.</summary>
     public int ConsecutiveSkips;
 
-    /// <summary>Steps begun so far; selects the dropout masks.</summary>
+    /// <summary>Steps finished so far, applied or skipped; selects the dropout masks.</summary>
     public readonly int Step => AdamSteps + SkippedSteps;
 }

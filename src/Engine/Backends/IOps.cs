@@ -1,4 +1,5 @@
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Engine.Backends;
 
@@ -9,7 +10,7 @@ namespace CudaTrainer.Engine.Backends;
 /// <remarks>
 /// <para>Order of arguments: inputs, outputs, options. Shapes, types and devices are checked by the caller, once, before any backend is called.</para>
 /// <para>Outputs and gradients of activations are overwritten; gradients of parameters are added to.</para>
-/// <para>Nothing here returns a number to the host: scalars stay on the device, in the <see cref="CudaTrainer.Kernels.StepState"/> that the ops share,
+/// <para>Nothing here returns a number to the host: scalars stay on the device, in the <see cref="StepState"/> that the ops share,
 /// so that a whole step can be queued, and on CUDA captured as a graph, without waiting.</para>
 /// </remarks>
 public partial interface IOps
@@ -41,7 +42,7 @@ public partial interface IOps
     /// parameter's gradient and, as StepState.GradientNorm, of all.
     /// </summary>
     /// <param name="gradients">Flat [n].</param>
-    /// <param name="segments">Where each of the P parameters begins, and n: [P + 1] Int32.</param>
+    /// <param name="segments">Where each of the P parameters begins, and n: [P + 1] Int64.</param>
     /// <param name="norms">[P].</param>
     void UnscaleAndCheckFinite(Tensor gradients, Tensor segments, Tensor norms, Tensor state);
 
@@ -55,22 +56,6 @@ public partial interface IOps
     void UpdateLossScale(Tensor state, bool enabled);
 }
 
-/// <summary>How gradients are clipped before the optimiser uses them.</summary>
-public enum ClipMode
-{
-    /// <summary>By the norm of all gradients together.</summary>
-    Global,
-
-    /// <summary>Each parameter by its own norm (what Keras's <c>clipnorm</c> does).</summary>
-    PerParameter,
-    Off,
-}
-
-public readonly record struct AdamOptions(float Beta1, float Beta2, float Epsilon, ClipMode ClipMode, float ClipNorm)
-{
-    public static AdamOptions Default => new(0.9f, 0.999f, 1e-7f, ClipMode.Global, 1.0f);
-}
-
 /// <summary>
 /// Dropout by counter-based random numbers: the mask follows from seed, step, layer and element alone, so it is recomputed instead of stored, and every device draws
 /// the same one.
@@ -79,9 +64,9 @@ public readonly record struct AdamOptions(float Beta1, float Beta2, float Epsilo
 /// <param name="Seed">The run's seed.</param>
 /// <param name="Layer">Which dropout of the model, 0 to 255.</param>
 /// <param name="State">The StepState whose step count selects the stream, so that a captured step draws fresh masks.</param>
-public readonly record struct Dropout(float Probability, ulong Seed, int Layer, Tensor? State)
+public readonly record struct LayerDropout(float Probability, ulong Seed, int Layer, Tensor? State)
 {
-    public static Dropout None => default;
+    public static LayerDropout None => default;
 
     public bool Enabled => Probability > 0;
 

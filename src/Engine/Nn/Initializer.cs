@@ -22,7 +22,7 @@ public static class Initializers
         float[] values = new float[shape.Count];
         for (int i = 0; i < values.Length; i++)
         {
-            values[i] = (float)(((2 * (double)Philox.Uniform(seed, 0, (ulong)i)) - 1) * limit);
+            values[i] = (float)(((2 * (double)Philox.Uniform(seed, 0, i)) - 1) * limit);
         }
 
         return values;
@@ -81,7 +81,7 @@ public static class Initializers
     /// <summary>A standard normal number by Box and Muller.</summary>
     internal static double Normal(ulong seed, ulong index)
     {
-        var (x0, x1, _, _) = Philox.Block((uint)index, (uint)(index >> 32), 1, 0, (uint)seed, (uint)(seed >> 32));
+        var (x0, x1, _, _) = Philox.Block(index, 1, seed);
         return Math.Sqrt(-2 * Math.Log((x0 + 1.0) / 4294967296.0)) * Math.Cos(2 * Math.PI * x1 / 4294967296.0);
     }
 

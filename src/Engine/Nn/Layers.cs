@@ -99,7 +99,7 @@ public sealed class BatchNorm : Module
         _runningVariance = AddBuffer(name + ".running_var", [channels], Initializers.Ones);
     }
 
-    public Tensor Forward(Tape tape, Tensor x, bool relu, Dropout dropout) =>
+    public Tensor Forward(Tape tape, Tensor x, bool relu, LayerDropout dropout) =>
         BatchNormFunction.Apply(tape, x, _scale.Value, _shift.Value, _runningMean.Value, _runningVariance.Value, relu, dropout);
 }
 

@@ -17,14 +17,14 @@ public sealed class ParameterSet : IDisposable
         Device = device;
         Parameters = module.Parameters;
         Buffers = module.Buffers;
-        int[] bounds = new int[Parameters.Count + 1];
+        long[] bounds = new long[Parameters.Count + 1];
         for (int i = 0; i < Parameters.Count; i++)
         {
-            bounds[i + 1] = checked(bounds[i] + (int)Parameters[i].Shape.Count);
+            bounds[i + 1] = bounds[i] + Parameters[i].Shape.Count;
         }
 
-        Values = Tensor.Allocate(device, [bounds[^1]], type, "parameters");
-        Gradients = Tensor.Zeros(device, [bounds[^1]], type, "gradients");
+        Values = Tensor.Allocate(device, [checked((int)bounds[^1])], type, "parameters");
+        Gradients = Tensor.Zeros(device, [checked((int)bounds[^1])], type, "gradients");
         Segments = Tensor.From(device, [bounds.Length], bounds, "segments");
         for (int i = 0; i < Parameters.Count; i++)
         {
@@ -58,7 +58,7 @@ public sealed class ParameterSet : IDisposable
     /// <summary>All buffers, flat.</summary>
     public Tensor BufferValues { get; }
 
-    /// <summary>Where each of the P parameters begins in the flat blocks, and n: [P + 1] Int32.</summary>
+    /// <summary>Where each of the P parameters begins in the flat blocks, and n: [P + 1] Int64.</summary>
     public Tensor Segments { get; }
 
     /// <summary>Parameters and buffers: everything a checkpoint of the model holds.</summary>

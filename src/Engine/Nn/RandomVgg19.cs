@@ -49,7 +49,7 @@ public sealed class RandomVgg19(int seed = RandomVgg19.DefaultSeed) : IVgg19Weig
             Span<double> four = stackalloc double[4];
             for (int i = chunk * Chunk; i < end; i += 4)
             {
-                var (x0, x1, x2, x3) = Kernels.Philox.Block((uint)(i >> 2), 0, 0, 0, (uint)key, (uint)(key >> 32));
+                var (x0, x1, x2, x3) = Kernels.Philox.Block((ulong)(i >> 2), 0, key);
                 (four[0], four[1]) = BoxMuller(x0, x1);
                 (four[2], four[3]) = BoxMuller(x2, x3);
                 for (int lane = 0; lane < Math.Min(4, end - i); lane++)

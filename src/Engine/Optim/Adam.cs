@@ -1,6 +1,7 @@
 using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Engine.Optim;
 

@@ -9,6 +9,7 @@ public enum DType
     /// <summary>Only on the reference device, for gradient checks.</summary>
     Float64,
     Int32,
+    Int64,
     UInt8,
 }
 
@@ -17,7 +18,7 @@ public static class DTypes
     /// <summary>Bytes of one element.</summary>
     public static int Size(this DType type) => type switch
     {
-        DType.Float64 => 8,
+        DType.Float64 or DType.Int64 => 8,
         DType.Float16 => 2,
         DType.UInt8 => 1,
         _ => 4,

@@ -85,6 +85,14 @@ public sealed class Tensor : IDisposable
         return tensor;
     }
 
+    public static Tensor From(IDevice device, Shape shape, ReadOnlySpan<long> values, string? name = null)
+    {
+        Tensor tensor = Allocate(device, shape, DType.Int64, name);
+        tensor.RequireCount(values.Length);
+        device.Upload(MemoryMarshal.AsBytes(values), tensor.Data);
+        return tensor;
+    }
+
     /// <summary>Host memory seen as a tensor, without a copy. Only for devices that share the host's memory; the caller keeps the memory alive.</summary>
     public static Tensor Over(IDevice device, nint hostMemory, Shape shape, DType type, string? name = null) =>
         device.SharesHostMemory

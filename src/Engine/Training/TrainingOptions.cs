@@ -1,5 +1,5 @@
 using System.Text.Json.Serialization;
-using CudaTrainer.Engine.Backends;
+using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Engine.Training;
 

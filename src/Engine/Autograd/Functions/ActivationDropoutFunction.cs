@@ -6,10 +6,10 @@ namespace CudaTrainer.Engine.Backends
     public partial interface IOps
     {
         /// <summary>y = dropout(relu(x)), each where asked.</summary>
-        void ActivationDropoutForward(Tensor x, Tensor y, bool relu, in Dropout dropout);
+        void ActivationDropoutForward(Tensor x, Tensor y, bool relu, in LayerDropout dropout);
 
         /// <summary>dx = dy where x passed, 0 elsewhere.</summary>
-        void ActivationDropoutBackward(Tensor dy, Tensor x, Tensor dx, bool relu, in Dropout dropout);
+        void ActivationDropoutBackward(Tensor dy, Tensor x, Tensor dx, bool relu, in LayerDropout dropout);
     }
 }
 
@@ -21,9 +21,9 @@ namespace CudaTrainer.Engine.Autograd.Functions
         private readonly Tensor _x;
         private readonly Tensor _y;
         private readonly bool _relu;
-        private readonly Dropout _dropout;
+        private readonly LayerDropout _dropout;
 
-        private ActivationDropoutFunction(Tensor x, Tensor y, bool relu, Dropout dropout)
+        private ActivationDropoutFunction(Tensor x, Tensor y, bool relu, LayerDropout dropout)
         {
             _x = x;
             _y = y;
@@ -32,9 +32,9 @@ namespace CudaTrainer.Engine.Autograd.Functions
         }
 
         /// <returns>x's shape; x itself when there is nothing to do.</returns>
-        public static Tensor Apply(Tape tape, Tensor x, bool relu, Dropout dropout)
+        public static Tensor Apply(Tape tape, Tensor x, bool relu, LayerDropout dropout)
         {
-            Dropout effective = tape.Training ? dropout : Dropout.None;
+            LayerDropout effective = tape.Training ? dropout : LayerDropout.None;
             if (!relu && !effective.Enabled)
             {
                 return x;

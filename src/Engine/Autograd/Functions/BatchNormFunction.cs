@@ -20,7 +20,7 @@ namespace CudaTrainer.Engine.Backends
         void BatchNormBackward(Tensor dy, Tensor x, Tensor scale, Tensor shift, Tensor savedMean, Tensor savedInverseStd, Tensor dx, Tensor dScale, Tensor dShift, in BatchNormOptions options);
     }
 
-    public readonly record struct BatchNormOptions(bool Training, bool Relu, Dropout Dropout, float Momentum = 0.99f, float Epsilon = 1e-3f);
+    public readonly record struct BatchNormOptions(bool Training, bool Relu, LayerDropout Dropout, float Momentum = 0.99f, float Epsilon = 1e-3f);
 }
 
 namespace CudaTrainer.Engine.Autograd.Functions
@@ -48,7 +48,7 @@ namespace CudaTrainer.Engine.Autograd.Functions
         }
 
         /// <inheritdoc cref="IOps.BatchNormForward"/>
-        public static Tensor Apply(Tape tape, Tensor x, Tensor scale, Tensor shift, Tensor runningMean, Tensor runningVariance, bool relu, Dropout dropout)
+        public static Tensor Apply(Tape tape, Tensor x, Tensor scale, Tensor shift, Tensor runningMean, Tensor runningVariance, bool relu, LayerDropout dropout)
         {
             int channels = x.Shape[-1];
             Check.Shape("BatchNorm", "weight", scale, [channels]);
@@ -56,7 +56,7 @@ namespace CudaTrainer.Engine.Autograd.Functions
             Check.Shape("BatchNorm", "running_mean", runningMean, [channels]);
             Check.Shape("BatchNorm", "running_var", runningVariance, [channels]);
             Check.SamePlace("BatchNorm", x, scale, shift, runningMean, runningVariance);
-            var options = new BatchNormOptions(tape.Training, relu, tape.Training ? dropout : Dropout.None);
+            var options = new BatchNormOptions(tape.Training, relu, tape.Training ? dropout : LayerDropout.None);
             Tensor y = tape.Allocate(x.Shape, x.DType);
             Tensor mean = tape.Allocate([channels], x.DType);
             Tensor inverseStd = tape.Allocate([channels], x.DType);

@@ -56,7 +56,7 @@ public sealed partial class ReferenceOps
         Store(destination, to);
     }
 
-    public void ActivationDropoutForward(Tensor x, Tensor y, bool relu, in Dropout dropout)
+    public void ActivationDropoutForward(Tensor x, Tensor y, bool relu, in LayerDropout dropout)
     {
         double[] values = Load(x);
         for (int i = 0; i < values.Length; i++)
@@ -67,7 +67,7 @@ public sealed partial class ReferenceOps
         Store(y, values);
     }
 
-    public void ActivationDropoutBackward(Tensor dy, Tensor x, Tensor dx, bool relu, in Dropout dropout)
+    public void ActivationDropoutBackward(Tensor dy, Tensor x, Tensor dx, bool relu, in LayerDropout dropout)
     {
         double[] gradient = Load(dy), values = Load(x);
         for (int i = 0; i < values.Length; i++)

@@ -1,4 +1,5 @@
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Engine.Backends.Reference;
 
@@ -10,13 +11,13 @@ public sealed partial class ReferenceOps
     public void UnscaleAndCheckFinite(Tensor gradients, Tensor segments, Tensor norms, Tensor state)
     {
         double[] values = Load(gradients), segmentNorms = new double[norms.Count];
-        int[] bounds = segments.Read<int>();
+        long[] bounds = segments.Read<long>();
         double total = 0;
         bool finite = true;
         for (int s = 0; s < segmentNorms.Length; s++)
         {
             double squares = 0;
-            for (int i = bounds[s]; i < bounds[s + 1]; i++)
+            for (long i = bounds[s]; i < bounds[s + 1]; i++)
             {
                 values[i] /= State(state).LossScale;
                 finite &= double.IsFinite(values[i]);
@@ -41,14 +42,14 @@ public sealed partial class ReferenceOps
         }
 
         double[] p = Load(parameters), g = Load(gradients), m = Load(firstMoments), v = Load(secondMoments), segmentNorms = Load(norms);
-        int[] bounds = segments.Read<int>();
+        long[] bounds = segments.Read<long>();
         int t = ++State(state).AdamSteps;
         double rate = State(state).LearningRate * Math.Sqrt(1 - Math.Pow(options.Beta2, t)) / (1 - Math.Pow(options.Beta1, t));
         for (int s = 0; s < segmentNorms.Length; s++)
         {
             double norm = options.ClipMode == ClipMode.Global ? State(state).GradientNorm : segmentNorms[s];
             double factor = options.ClipMode == ClipMode.Off || norm <= options.ClipNorm ? 1 : options.ClipNorm / norm;
-            for (int i = bounds[s]; i < bounds[s + 1]; i++)
+            for (long i = bounds[s]; i < bounds[s + 1]; i++)
             {
                 double gradient = g[i] * factor;
                 m[i] = (options.Beta1 * m[i]) + ((1 - (double)options.Beta1) * gradient);
@@ -64,7 +65,7 @@ public sealed partial class ReferenceOps
 
     public void UpdateLossScale(Tensor state, bool enabled)
     {
-        ref Kernels.StepState s = ref State(state);
+        ref StepState s = ref State(state);
         if (s.FoundNonFinite != 0)
         {
             s.SkippedSteps++;

@@ -37,7 +37,7 @@ public sealed unsafe partial class ReferenceOps : IOps
     private static double Sigmoid(double x) => 1 / (1 + Math.Exp(-x));
 
     /// <summary>What dropout multiplies element <paramref name="index"/> by: 0 or 1/(1−p).</summary>
-    private static double DropoutFactor(in Dropout dropout, long index)
+    private static double DropoutFactor(in LayerDropout dropout, long index)
     {
         if (!dropout.Enabled)
         {
@@ -45,7 +45,7 @@ public sealed unsafe partial class ReferenceOps : IOps
         }
 
         int step = dropout.State is null ? 0 : State(dropout.State).Step;
-        float uniform = Philox.Uniform(dropout.Seed, dropout.Stream(step), (ulong)index);
+        float uniform = Philox.Uniform(dropout.Seed, dropout.Stream(step), index);
         return uniform >= dropout.Probability ? 1 / (1 - (double)dropout.Probability) : 0;
     }
 }

@@ -63,8 +63,11 @@ public unsafe interface ISimd<TVec>
     /// <summary>Rounds to the nearest integer, ties to even.</summary>
     static abstract TVec Round(TVec a);
 
-    /// <summary>x·2ⁿ for integral n with |n| ≤ 127 and a result in the normal range.</summary>
+    /// <summary>x·2ⁿ for integral n with −126 ≤ n ≤ 127; exact when the result is normal.</summary>
     static abstract TVec ScaleByPowerOfTwo(TVec x, TVec n);
+
+    /// <summary>⌊log₂ a⌋ for normal a &gt; 0; anything for other numbers.</summary>
+    static abstract TVec Exponent(TVec a);
 
     /// <summary>Per lane: <paramref name="whenTrue"/> where a &gt; b, else <paramref name="whenFalse"/> (also for NaN).</summary>
     static abstract TVec SelectGreater(TVec a, TVec b, TVec whenTrue, TVec whenFalse);

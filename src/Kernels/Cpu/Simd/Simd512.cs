@@ -86,6 +86,9 @@ public readonly unsafe struct Simd512 : ISimd<Vector512<float>>
     public static Vector512<float> ScaleByPowerOfTwo(Vector512<float> x, Vector512<float> n) => Avx512F.Scale(x, n);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Exponent(Vector512<float> a) => Avx512F.GetExponent(a);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> SelectGreater(Vector512<float> a, Vector512<float> b, Vector512<float> whenTrue, Vector512<float> whenFalse) =>
         Avx512F.BlendVariable(whenFalse, whenTrue, Avx512F.CompareGreaterThan(a, b));
 

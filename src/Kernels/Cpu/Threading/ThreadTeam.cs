@@ -288,6 +288,13 @@ public readonly unsafe struct Member(ThreadTeam team, int index)
         return ((int)Math.Min(begin, count), (int)Math.Min(end, count));
     }
 
+    /// <inheritdoc cref="Share(int, int)"/>
+    public (long Begin, long End) Share(long count, int multiple)
+    {
+        long blocks = (count + multiple - 1) / multiple;
+        return (Math.Min(blocks * index / Count * multiple, count), Math.Min(blocks * (index + 1) / Count * multiple, count));
+    }
+
     /// <summary>Working memory of this member, 4096-byte aligned, uninitialised; valid until its next call.</summary>
     public byte* Scratch(nuint bytes) => team.ScratchOf(index, bytes);
 

@@ -1,0 +1,19 @@
+namespace CudaTrainer.Kernels;
+
+/// <summary>
+/// Inverted dropout: element e is kept, and multiplied by 1/(1−p), where its <see cref="Philox.Uniform"/> number is ≥ p, and is 0 elsewhere. The mask is
+/// never stored: backward computes it again from these three numbers. The default value drops nothing.
+/// </summary>
+/// <param name="Probability">p, the fraction dropped, 0 ≤ p &lt; 1.</param>
+/// <param name="Seed">Philox key.</param>
+/// <param name="Stream">Philox stream: one for each layer and step.</param>
+public readonly record struct Dropout(float Probability, ulong Seed, ulong Stream)
+{
+    public bool IsActive => Probability > 0;
+
+    /// <summary>What kept elements are multiplied by.</summary>
+    public float Scale => 1f / (1f - Probability);
+
+    /// <summary>The factor of one element: 0 or <see cref="Scale"/>.</summary>
+    public float Factor(long element) => Philox.Uniform(Seed, Stream, element) >= Probability ? Scale : 0f;
+}
