@@ -1,6 +1,7 @@
 using CudaTrainer.Engine.Autograd.Functions;
 using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Engine.Autograd;
 
@@ -38,10 +39,10 @@ public static class OpCases
         yield return new OpCase("AttentionPool", [draw.Normal("x", [3, 6, 21]), draw.Normal("weight", [1, 21])], (tape, t) => AttentionPoolFunction.Apply(tape, t[0], t[1]).Pooled);
         yield return new OpCase("Concat", [draw.Normal("a", [3, 2, 5]), draw.Normal("b", [3, 2, 18])], (tape, t) => ConcatFunction.Apply(tape, t[0], t[1]));
         yield return new OpCase("LastStep", [draw.Normal("x", [3, 4, 19])], (tape, t) => LastStepFunction.Apply(tape, t[0]));
-        yield return draw.Loss("Focal loss", new LossOptions(true, 2, 0.1f, 1f / 6), 6);
-        yield return draw.Loss("Focal loss, gamma 0.5", new LossOptions(true, 0.5f, 0, 1f / 3), 3);
-        yield return draw.Loss("Focal loss, gamma 0", new LossOptions(true, 0, 0.1f, 1f / 19), 19);
-        yield return draw.Loss("Cross-entropy", new LossOptions(false, 2, 0.1f, 1f / 5), 5);
+        yield return draw.Loss("Focal loss", new LossOptions(true, 2, 0.1f), 6);
+        yield return draw.Loss("Focal loss, gamma 0.5", new LossOptions(true, 0.5f, 0), 3);
+        yield return draw.Loss("Focal loss, gamma 0", new LossOptions(true, 0, 0.1f), 19);
+        yield return draw.Loss("Cross-entropy", new LossOptions(false, 2, 0.1f), 5);
         yield return new OpCase(
             "Tensor used twice",
             [draw.Normal("x", [4, 6]), draw.Normal("weight", [6, 6])],
@@ -101,7 +102,7 @@ public static class OpCases
                 new OpInput("class weights", [2], [0.75, 1.5], false),
                 new OpInput("alpha", [2], [0.25, 0.625], false),
             ],
-            (tape, t) => SoftmaxFocalLossFunction.Apply(tape, t[0], t[1], t[2], t[3], options).Losses,
+            (tape, t) => SoftmaxFocalLossFunction.Apply(tape, t[0], t[1], t[2], t[3], 1f / batch, options).Losses,
             SeedsItself: true);
 
         private static double[] Fill(Shape shape, Func<double> next)

@@ -90,14 +90,16 @@ namespace CudaTrainer.Engine.Nn
         /// <summary>Output channels of each convolution; 0 = 2×2 max pooling.</summary>
         private static readonly int[] Configuration = [64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512, 512, 512, 512, 0];
 
+        /// <summary>Frames that go through the convolutions together: activations of one frame take 26 MB, weights are shared by all.</summary>
+        private const int ConvolutionBatch = 10;
+
         private readonly IDevice _device;
         private readonly ImageNormalization _normalization;
         private readonly List<Layer> _layers = [];
         private readonly PreparedWeights _fc1;
         private readonly PreparedWeights _fc2;
-        private readonly Tensor?[] _blocks = new Tensor?[2];
-        private Tensor[] _activations = [];
-        private int _batch;
+        private readonly Tensor _even;
+        private readonly Tensor _odd;
 
         public Vgg19(IDevice device, IVgg19WeightSource source, ImageNormalization normalization)
         {
@@ -123,6 +125,11 @@ namespace CudaTrainer.Engine.Nn
 
             _fc1 = PrepareLinear(source, "classifier.0", channels * size * size);
             _fc2 = PrepareLinear(source, "classifier.3", Features);
+
+            // Only two neighbouring layers are live at a time, so all share two blocks in turn.
+            long[] bytes = [device.Ops.ConvBytes(ConvolutionBatch, 3, ImageSize, ImageSize), .. _layers.Select(layer => device.Ops.ConvBytes(ConvolutionBatch, layer.Outputs, layer.OutputSize, layer.OutputSize))];
+            _even = Tensor.Allocate(device, [checked((int)bytes.Where((_, i) => i % 2 == 0).Max())], DType.UInt8, "activations");
+            _odd = Tensor.Allocate(device, [checked((int)bytes.Where((_, i) => i % 2 == 1).Max())], DType.UInt8, "activations");
         }
 
         /// <summary>Names and shapes of the tensors that <see cref="IVgg19WeightSource.Read"/> is asked for.</summary>
@@ -153,19 +160,17 @@ namespace CudaTrainer.Engine.Nn
             Check.Shape("Vgg19", "frames", rgb, [n, ImageSize, ImageSize, 3]);
             Check.Type("Vgg19", "frames", rgb, DType.UInt8);
             Check.Shape("Vgg19", "features", features, [n, Features]);
-            EnsureActivations(n);
-            IOps ops = _device.Ops;
-            ops.NormalizeImage(rgb, _activations[0], _normalization);
-            for (int i = 0; i < _layers.Count; i++)
+            Layer last = _layers[^1];
+            using Tensor flat = Tensor.Allocate(_device, [n, last.Outputs * last.OutputSize * last.OutputSize]);
+            for (int start = 0; start < n; start += ConvolutionBatch)
             {
-                Layer layer = _layers[i];
-                ops.Conv3x3BiasRelu(_activations[i], _activations[i + 1], [n, layer.Inputs, layer.Size, layer.Size], layer.Weights, layer.Pool);
+                int count = Math.Min(ConvolutionBatch, n - start);
+                Convolve(rgb.Slice(start, count), flat.Slice(start, count));
             }
 
-            Layer last = _layers[^1];
-            ops.ConvFlatten(_activations[_layers.Count], _activations[_layers.Count + 1], [n, last.Outputs, last.Size / 2, last.Size / 2]);
-            ops.LinearPreparedRelu(_activations[_layers.Count + 1], _fc1, _activations[_layers.Count + 2]);
-            ops.LinearPreparedRelu(_activations[_layers.Count + 2], _fc2, features);
+            using Tensor hidden = Tensor.Allocate(_device, [n, Features]);
+            _device.Ops.LinearPreparedRelu(flat, _fc1, hidden);
+            _device.Ops.LinearPreparedRelu(hidden, _fc2, features);
         }
 
         public void Dispose()
@@ -177,7 +182,8 @@ namespace CudaTrainer.Engine.Nn
 
             _fc1.Dispose();
             _fc2.Dispose();
-            ReleaseActivations();
+            _even.Dispose();
+            _odd.Dispose();
         }
 
         /// <summary>torchvision counts a ReLU behind every convolution: entry i of the configuration is module i + the convolutions before it.</summary>
@@ -205,41 +211,25 @@ namespace CudaTrainer.Engine.Nn
             return tensor;
         }
 
-        /// <summary>
-        /// Memory for all activations of a batch. Only two neighbouring layers are live at a time, so even and odd layers share two blocks.
-        /// </summary>
-        private void EnsureActivations(int n)
+        private void Convolve(Tensor rgb, Tensor flat)
         {
-            if (n == _batch)
+            IOps ops = _device.Ops;
+            int n = rgb.Shape[0];
+            (Tensor current, Tensor next) = (_even, _odd);
+            ops.NormalizeImage(rgb, current, _normalization);
+            foreach (Layer layer in _layers)
             {
-                return;
+                ops.Conv3x3BiasRelu(current, next, [n, layer.Inputs, layer.Size, layer.Size], layer.Weights, layer.Pool);
+                (current, next) = (next, current);
             }
 
-            ReleaseActivations();
-            List<long> bytes = [_device.Ops.ConvBytes(n, 3, ImageSize, ImageSize)];
-            bytes.AddRange(_layers.Select(layer => _device.Ops.ConvBytes(n, layer.Outputs, layer.Pool ? layer.Size / 2 : layer.Size, layer.Pool ? layer.Size / 2 : layer.Size)));
-            int flat = _layers[^1].Outputs * (_layers[^1].Size / 2) * (_layers[^1].Size / 2);
-            bytes.Add(4L * n * flat);
-            bytes.Add(4L * n * Features);
-            _blocks[0] = Block(0);
-            _blocks[1] = Block(1);
-            _activations = [.. bytes.Index().Select(pair => _blocks[pair.Index % 2]!)];
-            _activations[^2] = _activations[^2].Slice(0, (int)bytes[^2]).Retype([n, flat], DType.Float32);
-            _activations[^1] = _activations[^1].Slice(0, (int)bytes[^1]).Retype([n, Features], DType.Float32);
-            _batch = n;
-
-            Tensor Block(int parity) => Tensor.Allocate(
-                _device, [checked((int)bytes.Where((_, i) => i % 2 == parity).Max())], DType.UInt8, "activations");
+            Layer last = _layers[^1];
+            ops.ConvFlatten(current, flat, [n, last.Outputs, last.OutputSize, last.OutputSize]);
         }
 
-        private void ReleaseActivations()
+        private sealed record Layer(PreparedWeights Weights, int Inputs, int Outputs, int Size, bool Pool)
         {
-            _blocks[0]?.Dispose();
-            _blocks[1]?.Dispose();
-            _activations = [];
-            _batch = 0;
+            public int OutputSize => Pool ? Size / 2 : Size;
         }
-
-        private sealed record Layer(PreparedWeights Weights, int Inputs, int Outputs, int Size, bool Pool);
     }
 }

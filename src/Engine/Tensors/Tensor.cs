@@ -116,11 +116,6 @@ public sealed class Tensor : IDisposable
         return new Tensor(Device, Data + (nint)(start * stride * DType.Size()), Shape.With(0, length), DType, owned: null, Name);
     }
 
-    /// <summary>The same bytes under another type, for memory that several tensors share in turn.</summary>
-    internal Tensor Retype(Shape shape, DType type) => shape.Count * type.Size() == Bytes
-        ? new Tensor(Device, Data, shape, type, owned: null, Name)
-        : throw new TensorMismatchException("Retype", Name ?? "tensor", $"has {Bytes} bytes; {type} {shape} needs {shape.Count * type.Size()}.");
-
     /// <summary>A block of elements anywhere inside this tensor, for parameters that live in one flat buffer.</summary>
     internal Tensor Block(long offset, Shape shape, string? name)
     {

@@ -1,5 +1,6 @@
 using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Engine.Backends
 {
@@ -17,14 +18,9 @@ namespace CudaTrainer.Engine.Backends
         /// <param name="losses">ℓ [batch].</param>
         /// <param name="probabilities">p [batch, classes].</param>
         /// <param name="dLogits">[batch, classes], or null in evaluation.</param>
-        void SoftmaxFocalLoss(Tensor logits, Tensor labels, Tensor classWeights, Tensor alpha, Tensor losses, Tensor probabilities, Tensor? dLogits, Tensor state, in LossOptions options);
+        /// <param name="scale">1 / global batch size: the weight of one sample in the mean.</param>
+        void SoftmaxFocalLoss(Tensor logits, Tensor labels, Tensor classWeights, Tensor alpha, Tensor losses, Tensor probabilities, Tensor? dLogits, Tensor state, float scale, in LossOptions options);
     }
-
-    /// <param name="Focal">Focal loss; otherwise cross-entropy, without α.</param>
-    /// <param name="Gamma">γ ≥ 0.</param>
-    /// <param name="Smoothing">s in [0, 1).</param>
-    /// <param name="Scale">1 / global batch size: the weight of one sample in the mean.</param>
-    public readonly record struct LossOptions(bool Focal, float Gamma, float Smoothing, float Scale);
 }
 
 namespace CudaTrainer.Engine.Autograd.Functions
@@ -34,7 +30,7 @@ namespace CudaTrainer.Engine.Autograd.Functions
     {
         /// <inheritdoc cref="IOps.SoftmaxFocalLoss"/>
         /// <returns>Per-sample losses and probabilities; the gradient is set on <paramref name="logits"/>.</returns>
-        public static (Tensor Losses, Tensor Probabilities) Apply(Tape tape, Tensor logits, Tensor labels, Tensor classWeights, Tensor alpha, LossOptions options)
+        public static (Tensor Losses, Tensor Probabilities) Apply(Tape tape, Tensor logits, Tensor labels, Tensor classWeights, Tensor alpha, float scale, LossOptions options)
         {
             Check.Rank("SoftmaxFocalLoss", "logits", logits, 2);
             int classes = logits.Shape[1];
@@ -47,7 +43,7 @@ namespace CudaTrainer.Engine.Autograd.Functions
             Tensor losses = tape.Allocate([logits.Shape[0]], logits.DType);
             Tensor probabilities = tape.Allocate(logits.Shape, logits.DType);
             Tensor? gradient = tape.Records(logits) ? tape.BeginGradient(logits) : null;
-            tape.Ops.SoftmaxFocalLoss(logits, labels, classWeights, alpha, losses, probabilities, gradient, state, options);
+            tape.Ops.SoftmaxFocalLoss(logits, labels, classWeights, alpha, losses, probabilities, gradient, state, scale, options);
             return (losses, probabilities);
         }
     }

@@ -1,4 +1,5 @@
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Engine.Backends.Reference;
 
@@ -70,7 +71,7 @@ public sealed partial class ReferenceOps
         Add(dWeight, dw);
     }
 
-    public void SoftmaxFocalLoss(Tensor logits, Tensor labels, Tensor classWeights, Tensor alpha, Tensor losses, Tensor probabilities, Tensor? dLogits, Tensor state, in LossOptions options)
+    public void SoftmaxFocalLoss(Tensor logits, Tensor labels, Tensor classWeights, Tensor alpha, Tensor losses, Tensor probabilities, Tensor? dLogits, Tensor state, float scale, in LossOptions options)
     {
         int batch = logits.Shape[0], classes = logits.Shape[1];
         double[] z = Load(logits), weights = Load(classWeights), alphas = Load(alpha);
@@ -104,13 +105,13 @@ public sealed partial class ReferenceOps
 
             double weight = weights[label[n]];
             loss[n] *= weight;
-            total += loss[n] * options.Scale;
+            total += loss[n] * scale;
             double sum = dLoss.Sum();
             for (int j = 0; j < classes; j++)
             {
                 // dp_c/dz_j = p_c (δ_cj − p_j), and dLoss is already multiplied by p_c.
                 p[(n * classes) + j] = q[j];
-                gradient[(n * classes) + j] = weight * options.Scale * State(state).LossScale * (dLoss[j] - (q[j] * sum));
+                gradient[(n * classes) + j] = weight * scale * State(state).LossScale * (dLoss[j] - (q[j] * sum));
             }
         }
 
