@@ -37,6 +37,18 @@ public static class ElementConversion
         }
     }
 
+    /// <inheritdoc cref="ToSingle(ElementType, ReadOnlySpan{byte}, Span{float})"/>
+    /// <remarks>Takes a pointer because the bytes of the elements may exceed what a span can hold.</remarks>
+    internal static unsafe void ToSingle(ElementType type, byte* source, Span<float> destination)
+    {
+        const int block = 1 << 20;
+        for (var first = 0; first < destination.Length; first += block)
+        {
+            var part = destination[first..Math.Min(destination.Length, first + block)];
+            ToSingle(type, new ReadOnlySpan<byte>(source + ((long)first * type.Size()), part.Length * type.Size()), part);
+        }
+    }
+
     /// <summary>Converts integer or boolean elements to long.</summary>
     /// <param name="type">An integer type or Bool.</param>
     /// <param name="source">destination.Length elements, little-endian.</param>
