@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using CudaTrainer.Engine.Nn;
 
 namespace CudaTrainer.Engine.Formats;
 
@@ -10,22 +11,9 @@ namespace CudaTrainer.Engine.Formats;
 /// </remarks>
 public static class Vgg19Names
 {
-    private static readonly (int Index, long Inputs, long Outputs)[] s_convolutions =
-    [
-        (0, 3, 64), (2, 64, 64),
-        (5, 64, 128), (7, 128, 128),
-        (10, 128, 256), (12, 256, 256), (14, 256, 256), (16, 256, 256),
-        (19, 256, 512), (21, 512, 512), (23, 512, 512), (25, 512, 512),
-        (28, 512, 512), (30, 512, 512), (32, 512, 512), (34, 512, 512),
-    ];
-
     /// <summary>Name and shape of every tensor, in the order of the layers.</summary>
     public static ImmutableArray<(string Name, long[] Shape)> Tensors { get; } =
-    [
-        .. s_convolutions.SelectMany(layer => Layer($"features.{layer.Index}", [layer.Outputs, layer.Inputs, 3, 3])),
-        .. Layer("classifier.0", [4096, 25088]),
-        .. Layer("classifier.3", [4096, 4096]),
-    ];
+        [.. Vgg19.WeightShapes().Select(tensor => (tensor.Name, Array.ConvertAll((int[])[.. tensor.Shape], length => (long)length)))];
 
     /// <summary>How timm spells the fully connected layers: name, and shape as a convolution.</summary>
     internal static ImmutableArray<(string Canonical, string Timm, long[] Shape)> TimmSpellings { get; } =
@@ -39,7 +27,4 @@ public static class Vgg19Names
     /// <summary>The ImageNet layer, present in full models and never read.</summary>
     internal static bool IsUnusedHead(string name) =>
         name is "classifier.6.weight" or "classifier.6.bias" or "head.fc.weight" or "head.fc.bias";
-
-    private static IEnumerable<(string Name, long[] Shape)> Layer(string name, long[] weightShape) =>
-        [($"{name}.weight", weightShape), ($"{name}.bias", [weightShape[0]])];
 }

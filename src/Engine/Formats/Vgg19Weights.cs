@@ -1,10 +1,11 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using CudaTrainer.Engine.Nn;
 
 namespace CudaTrainer.Engine.Formats;
 
 /// <summary>VGG19 weights from a file, under torchvision's names and in its layouts, whatever the file's spelling.</summary>
-public sealed class Vgg19Weights : IDisposable
+public sealed class Vgg19Weights : IVgg19WeightSource, IDisposable
 {
     private const int ListedProblems = 40;
 
@@ -27,6 +28,10 @@ public sealed class Vgg19Weights : IDisposable
 
     /// <summary>SHA-256 of the file, computed on first use (a third of a second to two seconds for the 575 MB of a full VGG19).</summary>
     public string Sha256 => _sha256.Value;
+
+    public string Identity => $"vgg19-sha256-{Sha256}";
+
+    public string Description => $"VGG19 weights from '{Path}' ({Source} names)";
 
     /// <summary>Opens a weight file of any accepted format (<see cref="TensorArchive.Open"/>) and checks names, types and shapes.</summary>
     /// <exception cref="FileFormatException">Lists every missing, unexpected and mis-shaped tensor.</exception>

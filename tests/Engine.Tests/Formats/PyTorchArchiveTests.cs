@@ -181,7 +181,7 @@ public sealed class PyTorchArchiveTests : IDisposable
         foreach (var name in (string[])["formats_nested.pth", "formats_legacy.pth"])
         {
             var whole = File.ReadAllBytes(GoldenFiles.Path(name));
-            for (var length = 0; length < whole.Length; length++)
+            for (var length = 0; length < whole.Length; length += length % 3 + 1)
             {
                 var path = _folder.File("cut.pth", whole.AsSpan(0, length));
                 Should.Throw<FileFormatException>(() => TensorArchive.Open(path).Dispose(), $"{name}, {length} bytes");
@@ -197,7 +197,7 @@ public sealed class PyTorchArchiveTests : IDisposable
         foreach (var name in (string[])["formats_zip.pth", "formats_legacy.pth", "formats_protocol4.pth"])
         {
             var whole = File.ReadAllBytes(GoldenFiles.Path(name));
-            for (var position = 0; position < whole.Length; position++)
+            for (var position = random.Next(5); position < whole.Length; position += random.Next(1, 5))
             {
                 var damaged = whole.ToArray();
                 damaged[position] ^= (byte)(1 + random.Next(255));

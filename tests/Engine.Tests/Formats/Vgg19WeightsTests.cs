@@ -101,7 +101,7 @@ public sealed class Vgg19WeightsTests : IDisposable
     }
 
     [Fact]
-    public void A_real_file_is_read_and_hashed()
+    public void A_real_file_is_read()
     {
         // Half precision and all zeros but one: a sparse file of 279 MB that takes no room and little time.
         var path = _folder.File("vgg19.safetensors");
@@ -113,7 +113,15 @@ public sealed class Vgg19WeightsTests : IDisposable
         weights.Read("classifier.3.bias", fc2);
         fc2.ShouldAllBe(value => value == 0);
         weights.Path.ShouldBe(path);
-        weights.Sha256.ShouldBe(FileHash.Sha256(path));
+        weights.Description.ShouldBe($"VGG19 weights from '{path}' (torchvision names)");
+    }
+
+    [Fact]
+    public void The_identity_is_the_hash_of_the_file()
+    {
+        using var weights = Vgg19Weights.From(new FakeArchive(Torchvision()) { Path = _folder.File("abc", "abc"u8) });
+
+        weights.Identity.ShouldBe("vgg19-sha256-ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 
     private static void WriteSparse(string path)
@@ -167,7 +175,7 @@ public sealed class Vgg19WeightsTests : IDisposable
 
         public Spoiler? Spoil { get; set; }
 
-        public string Path => "fake";
+        public string Path { get; init; } = "fake";
 
         public IReadOnlyDictionary<string, TensorEntry> Entries => entries;
 
