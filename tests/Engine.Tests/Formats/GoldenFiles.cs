@@ -1,0 +1,23 @@
+namespace CudaTrainer.Engine.Tests.Formats;
+
+/// <summary>Finds tests/golden from wherever the tests were built to.</summary>
+internal static class GoldenFiles
+{
+    private static readonly string s_folder = Find();
+
+    public static string Path(string name) => System.IO.Path.Combine(s_folder, name);
+
+    private static string Find()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            var golden = System.IO.Path.Combine(folder.FullName, "tests", "golden");
+            if (Directory.Exists(golden))
+            {
+                return golden;
+            }
+        }
+
+        throw new DirectoryNotFoundException($"tests/golden is not above {AppContext.BaseDirectory}");
+    }
+}

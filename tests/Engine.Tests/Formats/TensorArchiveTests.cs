@@ -1,0 +1,48 @@
+using System.Text;
+using CudaTrainer.Engine.Formats;
+
+namespace CudaTrainer.Engine.Tests.Formats;
+
+public sealed class TensorArchiveTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData("", "found an empty file. Accepted are .safetensors files and PyTorch files")]
+    [InlineData("\x89HDF\r\n\x1a\n\0\0", "found an HDF5 (Keras) file. Reading Keras .h5 files is not available yet; convert the weights to .safetensors")]
+    [InlineData("\x93NUMPY\x01\0v\0{", "found a NumPy array")]
+    [InlineData("\x1f\x8b\x08\0", "found gzip-compressed data; unpack it first")]
+    [InlineData("\x80\x04\x95\0\0", "found a Python pickle that torch.save did not write")]
+    [InlineData("version https://git-lfs.github.com/spec/v1\noid sha256:00", "found a Git LFS pointer instead of the file itself; run 'git lfs pull'")]
+    [InlineData("\n <!DOCTYPE html><html>404", "found a web page, probably the error page of a failed download")]
+    [InlineData("MZ\x90\0\x03\0\0\0\x04", "found unknown content starting with bytes 4D5A900003000000")]
+    [InlineData("\x02\0\0\0\0\0\0\0", "found unknown content starting with bytes 0200000000000000")]
+    public void Unknown_content_is_described(string content, string expected)
+    {
+        var path = _folder.File("weights.pth", Encoding.Latin1.GetBytes(content));
+
+        Should.Throw<FileFormatException>(() => TensorArchive.Open(path)).Message.ShouldContain(expected);
+    }
+
+    [Fact]
+    public void The_extension_does_not_matter()
+    {
+        var path = _folder.File("weights.h5");
+        SafetensorsWriter.Write(path, [NamedTensor.Of<float>("a", new float[] { 5 })]);
+
+        using var archive = TensorArchive.Open(path);
+
+        archive.ShouldBeOfType<Safetensors>();
+        SafetensorsTests.Read(archive, "a").ShouldBe([5]);
+    }
+
+    [Fact]
+    public void A_missing_file_is_named() =>
+        Should.Throw<FileNotFoundException>(() => TensorArchive.Open(_folder.File("absent.pth"))).Message.ShouldBe($"'{_folder.File("absent.pth")}' does not exist.");
+
+    [Fact]
+    public void Hashes_are_those_of_sha256sum() =>
+        FileHash.Sha256(_folder.File("abc", "abc"u8)).ShouldBe("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
