@@ -26,6 +26,15 @@ public sealed class StepStateTensor : IDisposable
         return state;
     }
 
+    /// <summary>Prepares a step: sets its learning rate and clears its loss; the device's own fields stay untouched.</summary>
+    /// <returns>The loss scale of the step.</returns>
+    public float Begin(float learningRate)
+    {
+        Tensor.Device.Upload(MemoryMarshal.AsBytes(new ReadOnlySpan<float>(ref learningRate)), Tensor.Data + Marshal.OffsetOf<StepState>(nameof(StepState.LearningRate)));
+        Tensor.Device.Fill(Tensor.Data + Marshal.OffsetOf<StepState>(nameof(StepState.Loss)), 0, sizeof(float));
+        return Read().LossScale;
+    }
+
     public void Write(StepState state) => Tensor.Device.Upload(MemoryMarshal.AsBytes(new ReadOnlySpan<StepState>(ref state)), Tensor.Data);
 
     public void Dispose() => Tensor.Dispose();

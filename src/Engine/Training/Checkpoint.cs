@@ -1,0 +1,159 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using CudaTrainer.Engine.Formats;
+using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Optim;
+using CudaTrainer.Engine.Tensors;
+
+namespace CudaTrainer.Engine.Training;
+
+/// <summary>
+/// Checkpoints are safetensors files. A model file (<c>best_model.safetensors</c>) holds parameters and buffers under their names; a full checkpoint (<c>.ckpt</c>) also the
+/// optimiser's moments. What is not a tensor stands as JSON in the metadata: <c>model</c> (<see cref="ModelInfo"/>) and <c>state</c> (<see cref="TrainingState"/>).
+/// </summary>
+public sealed class Checkpoint : IDisposable
+{
+    private const string ModelKey = "model";
+    private const string StateKey = "state";
+    private const string FirstMoments = "optimizer.first_moments";
+    private const string SecondMoments = "optimizer.second_moments";
+
+    private readonly ITensorArchive _archive;
+
+    private Checkpoint(ITensorArchive archive, ModelInfo? info, TrainingState? state)
+    {
+        _archive = archive;
+        Info = info;
+        State = state;
+    }
+
+    public string Path => _archive.Path;
+
+    /// <summary>Null for a weight file that another program wrote.</summary>
+    public ModelInfo? Info { get; }
+
+    /// <summary>Null for a model file.</summary>
+    public TrainingState? State { get; }
+
+    /// <summary>Opens a checkpoint or model file; its header is checked, its tensors are not read yet.</summary>
+    public static Checkpoint Open(string path)
+    {
+        ITensorArchive archive = TensorArchive.Open(path);
+        try
+        {
+            return new Checkpoint(archive, Parse(archive, ModelKey, RunJson.Default.ModelInfo), Parse(archive, StateKey, RunJson.Default.TrainingState));
+        }
+        catch
+        {
+            archive.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes parameters and buffers.</summary>
+    public static void SaveModel(string path, ParameterSet parameters, ModelInfo info) =>
+        SafetensorsWriter.Write(path, [.. ModelTensors(parameters)], new Dictionary<string, string> { [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo) });
+
+    /// <summary>Writes everything that training needs to go on.</summary>
+    public static void SaveFull(string path, Learner learner, ModelInfo info, TrainingState state)
+    {
+        Adam optimizer = learner.Optimizer;
+        SafetensorsWriter.Write(
+            path,
+            [.. ModelTensors(learner.Parameters), Named(FirstMoments, optimizer.FirstMoments), Named(SecondMoments, optimizer.SecondMoments)],
+            new Dictionary<string, string>
+            {
+                [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo),
+                [StateKey] = JsonSerializer.Serialize(state, RunJson.Default.TrainingState),
+            });
+    }
+
+    /// <summary>Reads parameters and buffers. Strict: every tensor must be there with its shape and finite, and no other one.</summary>
+    /// <exception cref="RunException">Names every missing, unexpected or mis-shaped tensor.</exception>
+    public void LoadModel(ParameterSet parameters)
+    {
+        List<string> faults = [];
+        foreach (Parameter parameter in parameters.State)
+        {
+            if (!_archive.Entries.TryGetValue(parameter.Name, out TensorEntry? entry))
+            {
+                faults.Add($"{parameter.Name} {parameter.Shape} is missing");
+            }
+            else if (!entry.Shape.AsSpan().SequenceEqual(Lengths(parameter.Shape)))
+            {
+                faults.Add($"{parameter.Name} is {entry}, expected {parameter.Shape}");
+            }
+        }
+
+        var known = parameters.State.Select(parameter => parameter.Name).Append(FirstMoments).Append(SecondMoments).ToHashSet();
+        faults.AddRange(_archive.Entries.Keys.Where(name => !known.Contains(name)).Order(StringComparer.Ordinal).Select(name => $"{name} is not part of the model"));
+        if (faults.Count > 0)
+        {
+            string model = Info is null ? string.Empty : $" It says it is a '{Info.Model}' with {Info.Inputs} features a frame.";
+            throw new RunException(
+                $"'{Path}' does not fit the model: {string.Join("; ", faults.Take(12))}{(faults.Count > 12 ? $"; and {faults.Count - 12} more" : string.Empty)}.{model}",
+                "Give the --model that the file was trained as, or another file.");
+        }
+
+        foreach (Parameter parameter in parameters.State)
+        {
+            parameter.Value.Write((ReadOnlySpan<float>)ReadFinite(parameter.Name, parameter.Shape));
+        }
+    }
+
+    /// <summary>Reads the optimiser's moments and puts the step state back.</summary>
+    public void LoadOptimizer(Learner learner)
+    {
+        TrainingState state = State ?? throw new RunException(
+            $"'{Path}' is a model file without optimiser state; training cannot resume from it.", "Use a .ckpt file, or start a new run with --initial-weights.");
+        foreach (var (name, tensor) in new[] { (FirstMoments, learner.Optimizer.FirstMoments), (SecondMoments, learner.Optimizer.SecondMoments) })
+        {
+            if (!_archive.Entries.TryGetValue(name, out TensorEntry? entry) || entry.ElementCount != tensor.Count)
+            {
+                throw new RunException($"'{Path}' has no {name} of {tensor.Count} numbers.", "The file is damaged or from another program; use another checkpoint.");
+            }
+
+            tensor.Write((ReadOnlySpan<float>)ReadFinite(name, tensor.Shape));
+        }
+
+        learner.State.Write(state.ToStepState());
+    }
+
+    public void Dispose() => _archive.Dispose();
+
+    private static T? Parse<T>(ITensorArchive archive, string key, JsonTypeInfo<T> type)
+        where T : class
+    {
+        if (!archive.Metadata.TryGetValue(key, out string? json))
+        {
+            return null;
+        }
+
+        try
+        {
+            return JsonSerializer.Deserialize(json, type);
+        }
+        catch (JsonException exception)
+        {
+            throw new RunException($"'{archive.Path}' has unreadable metadata '{key}': {exception.Message}", "The file is damaged or from a newer version; use another checkpoint.");
+        }
+    }
+
+    private static IEnumerable<NamedTensor> ModelTensors(ParameterSet parameters) => parameters.State.Select(parameter => Named(parameter.Name, parameter.Value));
+
+    private static unsafe NamedTensor Named(string name, Tensor tensor) => tensor.Device.SharesHostMemory
+        ? NamedTensor.Of(name, ElementType.F32, (void*)tensor.Data, Lengths(tensor.Shape))
+        : NamedTensor.Of<float>(name, tensor.Read<float>(), Lengths(tensor.Shape));
+
+    private static long[] Lengths(Shape shape) => [.. ((IEnumerable<int>)[.. shape]).Select(length => (long)length)];
+
+    private float[] ReadFinite(string name, Shape shape)
+    {
+        float[] values = new float[shape.Count];
+        _archive.Read(name, values);
+        int bad = Array.FindIndex(values, value => !float.IsFinite(value));
+        return bad < 0
+            ? values
+            : throw new RunException($"'{Path}': {name} has {values[bad]} at element {bad}.", "The weights are broken; use another checkpoint.");
+    }
+}

@@ -1,0 +1,124 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using CudaTrainer.Engine.Formats;
+
+namespace CudaTrainer.Engine.Training;
+
+/// <summary>The files of a run in its checkpoint folder. Every file but the two logs is replaced as a whole, atomically.</summary>
+public sealed class RunFolder : IDisposable
+{
+    private const string StepsHeader = "step,epoch,seconds,loss,grad_norm,lr,loss_scale,skipped";
+    private const string HistoryHeader =
+        "epoch,seconds,stall_seconds,lr,loss,accuracy,val_loss,val_accuracy,val_balanced_accuracy,val_auc,val_precision,val_recall,val_f1,grad_norm,loss_scale,skipped_steps";
+
+    private readonly StreamWriter _log;
+    private StreamWriter? _steps;
+
+    private RunFolder(string path)
+    {
+        Path = path;
+        _log = new StreamWriter(System.IO.Path.Combine(path, "train.log"), append: true) { AutoFlush = true };
+    }
+
+    public string Path { get; }
+
+    public string BestModel => File("best_model.safetensors");
+
+    public string LastCheckpoint => File("last.ckpt");
+
+    public string Results => File("training_results.json");
+
+    /// <summary>Opens the folder for a run.</summary>
+    /// <exception cref="RunException">It already holds a run and neither resuming nor overwriting was asked for.</exception>
+    public static RunFolder Open(string path, bool resume, bool overwrite)
+    {
+        try
+        {
+            Directory.CreateDirectory(path);
+            string[] old = [.. Directory.EnumerateFiles(path).Where(IsOurs)];
+            if (old.Length > 0 && !resume && !overwrite)
+            {
+                throw new RunException(
+                    $"'{path}' already holds a run ({System.IO.Path.GetFileName(old[0])}).",
+                    "Continue it with --resume auto, replace it with --overwrite, or choose another --checkpoint-dir.");
+            }
+
+            if (overwrite && !resume)
+            {
+                foreach (string file in old)
+                {
+                    System.IO.File.Delete(file);
+                }
+            }
+
+            AtomicFile.DeleteStale(path);
+            return new RunFolder(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new RunException($"'{path}' cannot be used for checkpoints: {exception.Message}", "Choose another --checkpoint-dir.");
+        }
+    }
+
+    public string NumberedCheckpoint(int epoch) => File($"checkpoint_epoch_{epoch:D3}.ckpt");
+
+    /// <summary>Deletes all but the newest <paramref name="keep"/> numbered checkpoints.</summary>
+    public void PruneCheckpoints(int keep)
+    {
+        foreach (string old in Directory.EnumerateFiles(Path, "checkpoint_epoch_*.ckpt").OrderDescending(StringComparer.Ordinal).Skip(keep))
+        {
+            System.IO.File.Delete(old);
+        }
+    }
+
+    public void Log(string text) => _log.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:yyyy-MM-ddTHH:mm:ssZ} {text}"));
+
+    public void WriteConfig(TrainingOptions effective) =>
+        AtomicFile.WriteAllText(File("training_config.json"), JsonSerializer.Serialize(effective, RunJson.Default.TrainingOptions) + "\n");
+
+    /// <summary>Writes the whole history, so that it always matches the checkpoint beside it.</summary>
+    public void WriteHistory(IReadOnlyList<EpochRecord> history)
+    {
+        var text = new StringBuilder(HistoryHeader).Append('\n');
+        foreach (EpochRecord e in history)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"{e.Epoch},{e.Seconds:F3},{e.StallSeconds:F4},{e.LearningRate:R},{e.Loss:R},{e.Accuracy:R},{e.ValLoss:R},{e.ValAccuracy:R},{e.ValBalancedAccuracy:R},")
+                .Append(CultureInfo.InvariantCulture, $"{e.ValAuc:R},{e.ValPrecision:R},{e.ValRecall:R},{e.ValF1:R},{e.GradientNorm:R},{e.LossScale:R},{e.SkippedSteps}\n");
+        }
+
+        AtomicFile.WriteAllText(File("training_history.csv"), text.ToString());
+    }
+
+    /// <summary>Begins or continues training_steps.csv: rows from <paramref name="nextStep"/> on, which a killed run may have left, are dropped.</summary>
+    public void OpenSteps(long nextStep)
+    {
+        string path = File("training_steps.csv");
+        IEnumerable<string> kept = nextStep > 0 && System.IO.File.Exists(path)
+            ? System.IO.File.ReadLines(path).Skip(1).Where(line =>
+                line.Count(c => c == ',') == StepsHeader.Count(c => c == ',') && long.TryParse(line.AsSpan(0, line.IndexOf(',')), CultureInfo.InvariantCulture, out long step) && step < nextStep)
+            : [];
+        AtomicFile.WriteAllText(path, string.Concat(kept.Prepend(StepsHeader).Select(line => line + "\n")));
+        _steps = new StreamWriter(path, append: true);
+    }
+
+    public void WriteStep(long step, int epoch, double seconds, in StepOutcome outcome, double learningRate) =>
+        _steps?.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{step},{epoch},{seconds:F6},{outcome.Loss:R},{outcome.GradientNorm:R},{learningRate:R},{outcome.LossScale:R},{(outcome.Skipped ? 1 : 0)}"));
+
+    public void FlushSteps() => _steps?.Flush();
+
+    public void WriteResults(string json) => AtomicFile.WriteAllText(Results, json + "\n");
+
+    public void Dispose()
+    {
+        _steps?.Dispose();
+        _log.Dispose();
+    }
+
+    private static bool IsOurs(string file) => System.IO.Path.GetFileName(file) is "best_model.safetensors" or "last.ckpt" or "training_history.csv" or "training_steps.csv"
+        or "training_results.json" or "training_config.json" or "train.log" || System.IO.Path.GetFileName(file).StartsWith("checkpoint_epoch_", StringComparison.Ordinal);
+
+    private string File(string name) => System.IO.Path.Combine(Path, name);
+}

@@ -1,0 +1,124 @@
+using System.Text.Json.Serialization;
+using CudaTrainer.Kernels;
+
+namespace CudaTrainer.Engine.Training;
+
+/// <summary>What a classifier file says about itself, so that nobody feeds it features of another kind.</summary>
+public sealed record ModelInfo
+{
+    /// <summary>For example <c>lstm-attention</c>.</summary>
+    public required string Model { get; init; }
+
+    /// <summary>Features per frame.</summary>
+    public required int Inputs { get; init; }
+
+    /// <summary>Frames per clip.</summary>
+    public required int Frames { get; init; }
+
+    /// <summary>Identity of the backbone that made the features; <c>unknown</c> for features from elsewhere.</summary>
+    public required string Backbone { get; init; }
+
+    public required string BackboneDescription { get; init; }
+
+    /// <summary>torch or caffe; <c>unknown</c> for features from elsewhere.</summary>
+    public required string Preprocess { get; init; }
+
+    /// <summary>p(violent) from which a clip is called violent, chosen on val.</summary>
+    public double Threshold { get; init; } = 0.5;
+
+    /// <summary>Epoch that these weights are of.</summary>
+    public int Epoch { get; init; }
+
+    public string EngineVersion { get; init; } = ThisAssembly.Version;
+
+    /// <summary>The classes by index.</summary>
+    public IReadOnlyList<string> Classes { get; init; } = ["nonviolent", "violent"];
+}
+
+/// <summary>
+/// Where a run stands, besides its tensors: enough to continue it bit for bit. Shuffling and dropout follow from seed, epoch and step and need no state of their own.
+/// </summary>
+public sealed record TrainingState
+{
+    /// <summary>Epochs finished.</summary>
+    public int Epoch { get; init; }
+
+    /// <summary>Steps done of the epoch that follows.</summary>
+    public int StepInEpoch { get; init; }
+
+    public double EpochLossSum { get; init; }
+
+    public double EpochNormSum { get; init; }
+
+    public int EpochCorrect { get; init; }
+
+    public int EpochSeen { get; init; }
+
+    public int EpochSkipped { get; init; }
+
+    public double EpochSeconds { get; init; }
+
+    public double EpochStallSeconds { get; init; }
+
+    public float LossScale { get; init; } = 1;
+
+    public int AdamSteps { get; init; }
+
+    public int GoodSteps { get; init; }
+
+    public int SkippedSteps { get; init; }
+
+    public int ConsecutiveSkips { get; init; }
+
+    /// <summary>Multiplies the schedule's learning rate; halved when losses keep being non-finite.</summary>
+    public double LearningRateFactor { get; init; } = 1;
+
+    public double BestValue { get; init; } = double.NaN;
+
+    public int BestEpoch { get; init; }
+
+    public int EpochsWithoutImprovement { get; init; }
+
+    public bool StoppedEarly { get; init; }
+
+    public IReadOnlyList<EpochRecord> History { get; init; } = [];
+
+    /// <summary>The options and data that a resumed run must share, by name.</summary>
+    public IReadOnlyDictionary<string, string> Fingerprint { get; init; } = new Dictionary<string, string>();
+
+    internal StepState ToStepState() => new()
+    {
+        LossScale = LossScale,
+        AdamSteps = AdamSteps,
+        GoodSteps = GoodSteps,
+        SkippedSteps = SkippedSteps,
+        ConsecutiveSkips = ConsecutiveSkips,
+    };
+
+    internal TrainingState With(in StepState step) => this with
+    {
+        LossScale = step.LossScale,
+        AdamSteps = step.AdamSteps,
+        GoodSteps = step.GoodSteps,
+        SkippedSteps = step.SkippedSteps,
+        ConsecutiveSkips = step.ConsecutiveSkips,
+    };
+}
+
+/// <summary>JSON of everything a run writes: snake_case names, non-finite numbers as "NaN" and the like.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    WriteIndented = true)]
+[JsonSerializable(typeof(ModelInfo))]
+[JsonSerializable(typeof(TrainingState))]
+[JsonSerializable(typeof(TrainingOptions))]
+[JsonSerializable(typeof(TrainingResult))]
+[JsonSerializable(typeof(ClassificationMetrics))]
+[JsonSerializable(typeof(Dictionary<string, ClassificationMetrics>))]
+public sealed partial class RunJson : JsonSerializerContext;
+
+internal static class ThisAssembly
+{
+    public static string Version { get; } = typeof(ThisAssembly).Assembly.GetName().Version?.ToString(3) ?? "0";
+}
