@@ -14,5 +14,13 @@ public sealed class FileFormatException(string path, string message, string? hin
     public string? Hint { get; } = hint;
 
     private static string Compose(string path, string message, string? hint) =>
-        hint is null ? $"'{path}': {message}." : $"'{path}': {message}. {hint}";
+        hint is null ? $"'{path}': {Printable(message)}." : $"'{path}': {Printable(message)}. {hint}";
+
+    /// <summary>Messages quote the file, whose names may be endless or hold a terminal's control sequences.</summary>
+    private static string Printable(string message)
+    {
+        const int limit = 8000;
+        var shown = message.Length > limit ? message[..limit] + "…" : message;
+        return shown.Any(char.IsControl) ? string.Concat(shown.Select(c => char.IsControl(c) ? '\uFFFD' : c)) : shown;
+    }
 }

@@ -277,14 +277,14 @@ internal ref struct PickleMachine
         if (description is not (["storage", PickleStorageClass, string, string, long and >= 0] or ["storage", PickleStorageClass, string, string, long and >= 0, null]))
         {
             throw Malformed(description is [string kind, ..]
-                ? $"a persistent id of kind '{Printable(kind)}' is not a plain storage; it was not loaded"
+                ? $"a persistent id of kind '{Shorten(kind)}' is not a plain storage; it was not loaded"
                 : "a persistent id is not a storage; it was not loaded");
         }
 
         var storage = new PickleStorage((string)description[2]!, ((PickleStorageClass)description[1]!).Type, (long)description[4]!);
         return _storages.TryAdd(storage.Key, storage) || _storages[storage.Key] == storage
             ? storage
-            : throw Malformed($"storage '{Printable(storage.Key)}' is described in two ways");
+            : throw Malformed($"storage '{Shorten(storage.Key)}' is described in two ways");
     }
 
     /// <summary>Python sets attributes here; of a state_dict's OrderedDict that is <c>_metadata</c>, which we do not need.</summary>
@@ -424,12 +424,10 @@ internal ref struct PickleMachine
 
     private static string ParseText(ReadOnlySpan<byte> bytes) => Encoding.UTF8.GetString(bytes);
 
-    /// <summary>Text of the file's author, made fit for a message on a terminal.</summary>
-    private static string Printable(string text)
+    private static string Shorten(string text)
     {
         const int limit = 100;
-        var shown = string.Concat(text.Take(limit).Select(c => char.IsControl(c) ? '\uFFFD' : c));
-        return text.Length > limit ? shown + "…" : shown;
+        return text.Length > limit ? text[..limit] + "…" : text;
     }
 
     private void Spend(int amount)
@@ -443,7 +441,7 @@ internal ref struct PickleMachine
 
     private readonly FileFormatException Refused(string module, string name) => new(
         _path,
-        $"the pickle asks for '{Printable(module)}.{Printable(name)}', which is no part of a state_dict; it was not executed",
+        $"the pickle asks for '{Shorten(module)}.{Shorten(name)}', which is no part of a state_dict; it was not executed",
         PyTorchArchive.SaveStateDictionary);
 
     private readonly FileFormatException Malformed(string message) => new(

@@ -67,7 +67,7 @@ public sealed class PyTorchArchive : ITensorArchive
             // Start throws when this archive is disposed; inflated storages alone would not.
             _ = _file.Start;
             var tensor = _tensors[name];
-            StridedReader.Read(tensor, _storages[tensor.Storage.Key].Pointer, destination);
+            StridedReader.Read(tensor, _storages[tensor.Storage.Key].Load(), destination);
         }
     }
 

@@ -86,7 +86,9 @@ public sealed class Safetensors : ITensorArchive
     public unsafe void Read(string name, Span<float> destination)
     {
         var entry = TensorArchive.CheckRead(this, name, destination.Length);
-        ElementConversion.ToSingle(entry.Type, _file.Start + _dataOffset + _header.Extents[name].Begin, destination);
+        var extent = _header.Extents[name];
+        _file.WillNeed(_dataOffset + extent.Begin, extent.Length);
+        ElementConversion.ToSingle(entry.Type, _file.Start + _dataOffset + extent.Begin, destination);
     }
 
     public void Dispose() => _file.Dispose();

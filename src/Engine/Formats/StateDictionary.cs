@@ -5,6 +5,7 @@ internal static class StateDictionary
 {
     private const int MaxDepth = 16;
     private const int MaxVisits = 1_000_000;
+    private const int MaxNameLength = 1024;
     private const string DataParallelPrefix = "module.";
 
     private static readonly string[] s_wrappers = ["state_dict", "model_state_dict", "model"];
@@ -38,7 +39,7 @@ internal static class StateDictionary
 
         return tensors;
 
-        // Shared and self-containing dicts cost a pickle nothing, so depth and visits are limited.
+        // Shared dicts, dicts within themselves and shared keys cost a pickle nothing, so everything is limited.
         void Collect(PickleDictionary parent, string parentName, int depth)
         {
             if (depth > MaxDepth)
@@ -59,6 +60,11 @@ internal static class StateDictionary
                 }
 
                 var name = $"{parentName}{key}";
+                if (name.Length > MaxNameLength)
+                {
+                    throw new FileFormatException(path, $"a tensor's name is longer than {MaxNameLength} characters", PyTorchArchive.SaveStateDictionary);
+                }
+
                 if (value is PickleTensor tensor)
                 {
                     named.Add((name, tensor));

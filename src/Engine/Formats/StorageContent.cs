@@ -28,8 +28,15 @@ internal sealed unsafe class StorageContent
 
     public long ByteCount { get; }
 
-    /// <summary>The first byte.</summary>
-    public byte* Pointer => _inflated is null
-        ? _file.Start + _offset
-        : (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_inflated.Value));
+    /// <summary>The first byte, with the whole storage asked for ahead or inflated.</summary>
+    public byte* Load()
+    {
+        if (_inflated is not null)
+        {
+            return (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_inflated.Value));
+        }
+
+        _file.WillNeed(_offset, ByteCount);
+        return _file.Start + _offset;
+    }
 }

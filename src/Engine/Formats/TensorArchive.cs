@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Text;
 
 namespace CudaTrainer.Engine.Formats;
@@ -24,7 +23,8 @@ public static class TensorArchive
             return PyTorchArchive.Open(path);
         }
 
-        return IsSafetensors(head)
+        // A safetensors file: the length of a JSON object, and the object.
+        return head.Length > 8 && head[8] == '{'
             ? Safetensors.Open(path)
             : throw Unknown(path, head);
     }
@@ -56,9 +56,6 @@ public static class TensorArchive
         InputFile.ReadExactly(handle, path, 0, head);
         return head;
     }
-
-    private static bool IsSafetensors(ReadOnlySpan<byte> head) =>
-        head.Length > 8 && head[8] == '{' && BinaryPrimitives.ReadUInt64LittleEndian(head) <= Safetensors.MaxHeaderBytes;
 
     private static FileFormatException Unknown(string path, ReadOnlySpan<byte> head)
     {

@@ -81,6 +81,21 @@ public sealed class PyTorchArchiveTests : IDisposable
             "the pickle asks for 'torch.nn.modules.linear.Linear', which is no part of a state_dict; it was not executed. "
             + "In PyTorch run torch.save(model.state_dict(), 'weights.pth')");
 
+    /// <summary>Weights published in PyTorch's first years: byte strings, OrderedDict from a list of lists, the first rebuild function.</summary>
+    [Fact]
+    public void Files_of_Python_2_are_read()
+    {
+        var pickle = PickleBuilder.Empty.Global("collections", "OrderedDict").Op(']').Op(']').Op('(').Op('U', 1, (byte)'w')
+            .Global("torch._utils", "_rebuild_tensor").Op('(')
+            .Op('(').Op('U', [7, .. "storage"u8]).Global("torch", "FloatStorage").Op('U', 1, (byte)'0').Op('T', [3, 0, 0, 0, .. "cpu"u8]).Op('K', 6).Op('N').Op('t').Op('Q')
+            .Op('K', 2).Op('M', 3, 0).Op('\x85').Op('J', 1, 0, 0, 0).Op('\x85')
+            .Op('t').Op('R').Op('e').Op('a').Op('\x85').Op('R').Op('.');
+
+        using var archive = TensorArchive.Open(pickle.ToLegacy(_folder, ("0", PickleBuilder.LegacyFloats(6))));
+
+        SafetensorsTests.Read(archive, "w").ShouldBe([2, 3, 4]);
+    }
+
     [Fact]
     public void Compressed_members_are_inflated()
     {

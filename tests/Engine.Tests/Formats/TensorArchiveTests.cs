@@ -27,6 +27,11 @@ public sealed class TensorArchiveTests : IDisposable
     }
 
     [Fact]
+    public void A_header_bomb_is_recognised_as_safetensors() =>
+        Should.Throw<FileFormatException>(() => TensorArchive.Open(_folder.File("weights.bin", [255, 255, 255, 255, 255, 255, 255, 255, (byte)'{', (byte)'}'])))
+            .Message.ShouldContain("a header of 18446744073709551615 bytes is declared");
+
+    [Fact]
     public void The_extension_does_not_matter()
     {
         var path = _folder.File("weights.h5");
