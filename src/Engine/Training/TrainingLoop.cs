@@ -1,0 +1,248 @@
+using System.Diagnostics;
+using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Optim;
+
+namespace CudaTrainer.Engine.Training;
+
+/// <summary>The epochs of a run: steps, validation, best and periodic checkpoints, early stopping. Knows nothing of videos or of how the run was asked for.</summary>
+internal sealed class TrainingLoop : IDisposable
+{
+    /// <summary>Bad batches in a row after which the learning rate is halved, and after twice as many, training stops.</summary>
+    private const int BadStepsBeforeHalving = 3;
+
+    private readonly TrainingOptions _options;
+    private readonly Learner _learner;
+    private readonly ModelInfo _info;
+    private readonly RunFolder _folder;
+    private readonly IRunObserver _observer;
+    private readonly Monitor _monitor;
+    private readonly IFeatureRows _train;
+    private readonly BatchLoader _loader;
+    private readonly Evaluator _validation;
+    private readonly WarmupCosine _schedule;
+    private readonly int _stepsPerEpoch;
+    private TrainingState _state;
+
+    public TrainingLoop(TrainingOptions options, IDevice device, Learner learner, ModelInfo info, IFeatureRows train, IFeatureRows val, RunFolder folder, IRunObserver observer, TrainingState state)
+    {
+        _options = options;
+        _learner = learner;
+        _info = info;
+        _folder = folder;
+        _observer = observer;
+        _state = state;
+        _train = train;
+        _monitor = new Monitor(options.Monitor);
+        bool half = learner.FeatureType == Tensors.DType.Float16;
+        _loader = new BatchLoader(device, train, options.BatchSize, half);
+        _validation = new Evaluator(device, learner, val, options.BatchSize);
+        _stepsPerEpoch = (train.Count + options.BatchSize - 1) / options.BatchSize;
+        _schedule = new WarmupCosine(
+            options.LearningRate, options.MinLearningRate, (long)options.WarmupEpochs * _stepsPerEpoch, (long)options.Epochs * _stepsPerEpoch);
+    }
+
+    public TrainingState State => _state;
+
+    private bool IsFinished => _state.Epoch >= _options.Epochs || _state.StoppedEarly;
+
+    /// <summary>Trains until the last epoch, an early stop, or <paramref name="stop"/>.</summary>
+    public RunOutcome Run(CancellationToken stop)
+    {
+        if (_options.LogEverySteps > 0)
+        {
+            _folder.OpenSteps(((long)_state.Epoch * _stepsPerEpoch) + _state.StepInEpoch);
+        }
+
+        _folder.WriteHistory(_state.History);
+        while (!IsFinished)
+        {
+            if (!RunEpoch(_state.Epoch + 1, stop))
+            {
+                _folder.FlushSteps();
+                Checkpoint.SaveFull(_folder.LastCheckpoint, _learner, _info, _state);
+                return RunOutcome.Interrupted;
+            }
+        }
+
+        return RunOutcome.Completed;
+    }
+
+    public void Dispose()
+    {
+        _loader.Dispose();
+        _validation.Dispose();
+    }
+
+    /// <returns>False when stopped in its middle, with the state of that moment in <see cref="State"/>.</returns>
+    private bool RunEpoch(int epoch, CancellationToken stop)
+    {
+        int[] order = EpochOrder.Of(_train.Count, _options.Seed, epoch, _options.Shuffle);
+        _loader.Start(order, _state.StepInEpoch);
+        long began = Stopwatch.GetTimestamp();
+        TimeSpan stallBefore = _loader.Stall;
+        TrainingState atStart = _state;
+        double learningRate = 0;
+        for (int step = _state.StepInEpoch; step < _stepsPerEpoch; step++)
+        {
+            if (stop.IsCancellationRequested)
+            {
+                _state = Timed(_state);
+                return false;
+            }
+
+            learningRate = Step(epoch, step);
+            double seconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
+            int done = (step + 1 - atStart.StepInEpoch) * _options.BatchSize;
+            _observer.Progress(new StageProgress(
+                "train", step + 1, _stepsPerEpoch, "steps", done / seconds, "clips/s", TimeSpan.FromSeconds(seconds / (step + 1 - atStart.StepInEpoch) * (_stepsPerEpoch - step - 1)), 0,
+                $"epoch {epoch}/{_options.Epochs} loss {_state.EpochLossSum / Math.Max(1, _state.EpochSeen):F4}"));
+        }
+
+        EndEpoch(epoch, learningRate, Timed(_state));
+        return true;
+
+        TrainingState Timed(TrainingState state) => state with
+        {
+            EpochSeconds = atStart.EpochSeconds + Stopwatch.GetElapsedTime(began).TotalSeconds,
+            EpochStallSeconds = atStart.EpochStallSeconds + (_loader.Stall - stallBefore).TotalSeconds,
+        };
+    }
+
+    /// <returns>The learning rate used.</returns>
+    private double Step(int epoch, int stepInEpoch)
+    {
+        HostBatch batch = _loader.Next();
+        long began = Stopwatch.GetTimestamp();
+        long step = ((long)(epoch - 1) * _stepsPerEpoch) + stepInEpoch;
+        double learningRate = _schedule.At(step) * _state.LearningRateFactor;
+        StepOutcome outcome = _learner.Train(batch, learningRate);
+        _state = (_state with
+        {
+            StepInEpoch = stepInEpoch + 1,
+            EpochLossSum = _state.EpochLossSum + (double.IsFinite(outcome.Loss) ? outcome.Loss * batch.Count : 0),
+            EpochNormSum = _state.EpochNormSum + (outcome.Skipped ? 0 : outcome.GradientNorm),
+            EpochCorrect = _state.EpochCorrect + outcome.Correct,
+            EpochSeen = _state.EpochSeen + (double.IsFinite(outcome.Loss) ? batch.Count : 0),
+            EpochSkipped = _state.EpochSkipped + (outcome.Skipped ? 1 : 0),
+        }).With(_learner.State.Read());
+        if (_options.LogEverySteps > 0 && step % _options.LogEverySteps == 0)
+        {
+            _folder.WriteStep(step, epoch, Stopwatch.GetElapsedTime(began).TotalSeconds, outcome, learningRate);
+        }
+
+        if (outcome.Skipped)
+        {
+            HandleBadStep(step, batch, outcome);
+        }
+
+        _loader.Return(batch);
+        return learningRate;
+    }
+
+    /// <summary>
+    /// An overflow of scaled gradients is a normal event that a smaller scale cures. Otherwise a few bad batches in a row halve the learning rate, and when that does not help,
+    /// training stops and names the clips.
+    /// </summary>
+    private void HandleBadStep(long step, HostBatch batch, in StepOutcome outcome)
+    {
+        bool scaleCanShrink = double.IsFinite(outcome.Loss) && outcome.LossScale > 1;
+        string what = double.IsFinite(outcome.Loss) ? "a gradient is not finite" : $"the loss is {outcome.Loss}";
+        Say(Severity.Warning, $"step {step}: {what}; the step was skipped (loss scale {outcome.LossScale:G}, {_state.ConsecutiveSkips} in a row).");
+        if (scaleCanShrink)
+        {
+            return;
+        }
+
+        if (_state.ConsecutiveSkips >= 2 * BadStepsBeforeHalving)
+        {
+            _folder.FlushSteps();
+            IEnumerable<string> clips = batch.Rows.Take(batch.Count).Select(_train.NameOf);
+            throw new RunException(
+                $"Training stopped at step {step}: {what}, {_state.ConsecutiveSkips} steps in a row. The last batch was: {string.Join(", ", clips)}.",
+                "Check these clips' features (cache verify), or use a smaller --learning-rate. The last good state is in last.ckpt.");
+        }
+
+        if (_state.ConsecutiveSkips == BadStepsBeforeHalving)
+        {
+            _state = _state with { LearningRateFactor = _state.LearningRateFactor / 2 };
+            Say(Severity.Warning, $"step {step}: {BadStepsBeforeHalving} bad steps in a row; the learning rate is halved from here on.");
+        }
+    }
+
+    private void EndEpoch(int epoch, double learningRate, TrainingState finished)
+    {
+        Evaluation val = _validation.Run();
+        ClassificationMetrics metrics = val.MetricsAt(0.5);
+        int appliedSteps = _stepsPerEpoch - finished.EpochSkipped;
+        var record = new EpochRecord
+        {
+            Epoch = epoch,
+            Epochs = _options.Epochs,
+            Seconds = finished.EpochSeconds,
+            StallSeconds = finished.EpochStallSeconds,
+            LearningRate = learningRate,
+            Loss = finished.EpochLossSum / finished.EpochSeen,
+            Accuracy = (double)finished.EpochCorrect / _train.Count,
+            ValLoss = metrics.Loss,
+            ValAccuracy = metrics.Accuracy,
+            ValBalancedAccuracy = metrics.BalancedAccuracy,
+            ValAuc = metrics.Auc,
+            ValPrecision = metrics.Precision,
+            ValRecall = metrics.Recall,
+            ValF1 = metrics.F1,
+            GradientNorm = appliedSteps == 0 ? double.NaN : finished.EpochNormSum / appliedSteps,
+            LossScale = finished.LossScale,
+            SkippedSteps = finished.EpochSkipped,
+            IsBest = false,
+        };
+        double value = _monitor.ValueOf(record);
+        bool best = _monitor.Improves(value, finished.BestValue);
+        record = record with { IsBest = best };
+        int waiting = best ? 0 : finished.EpochsWithoutImprovement + 1;
+        _state = new TrainingState
+        {
+            Epoch = epoch,
+            LearningRateFactor = finished.LearningRateFactor,
+            BestValue = best ? value : finished.BestValue,
+            BestEpoch = best ? epoch : finished.BestEpoch,
+            EpochsWithoutImprovement = waiting,
+            StoppedEarly = _options.EarlyStoppingPatience > 0 && waiting >= _options.EarlyStoppingPatience,
+            History = [.. finished.History, record],
+            Fingerprint = finished.Fingerprint,
+        }.With(_learner.State.Read());
+        Save(epoch, best, val);
+        _observer.Epoch(record);
+        _folder.Log($"epoch {epoch}/{_options.Epochs} loss {record.Loss:F4} acc {record.Accuracy:F4} val_loss {record.ValLoss:F4} val_acc {record.ValAccuracy:F4}{(best ? " *" : string.Empty)}");
+        if (_state.StoppedEarly)
+        {
+            Say(Severity.Info, $"Stopped early: {_monitor.Name} has not improved for {waiting} epochs; the best was {_state.BestValue:F4} in epoch {_state.BestEpoch}.");
+        }
+    }
+
+    /// <summary>
+    /// The best model first, the state last: a run killed in between repeats the epoch from the state before and writes the same files again.
+    /// </summary>
+    private void Save(int epoch, bool best, Evaluation val)
+    {
+        if (best)
+        {
+            Checkpoint.SaveModel(_folder.BestModel, _learner.Parameters, _info with { Epoch = epoch, Threshold = val.BestThreshold() });
+        }
+
+        if (_options.CheckpointEvery > 0 && epoch % _options.CheckpointEvery == 0)
+        {
+            Checkpoint.SaveFull(_folder.NumberedCheckpoint(epoch), _learner, _info with { Epoch = epoch }, _state);
+            _folder.PruneCheckpoints(_options.KeepCheckpoints);
+        }
+
+        _folder.FlushSteps();
+        _folder.WriteHistory(_state.History);
+        Checkpoint.SaveFull(_folder.LastCheckpoint, _learner, _info with { Epoch = epoch }, _state);
+    }
+
+    private void Say(Severity severity, string text)
+    {
+        _observer.Message(severity, text);
+        _folder.Log(text);
+    }
+}
