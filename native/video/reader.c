@@ -238,7 +238,7 @@ static int32_t first_pass(struct reader *reader)
     int64_t declared = ctv_declared_size(reader->source.fd, reader->source.size);
     if (declared > reader->source.size && !reader->options->tolerate_damage)
         return ctv_fail(&reader->error, CTV_TRUNCATED,
-                        "the container declares %" PRId64 " bytes, the file has %" PRId64 "; copy or download it again",
+                        "the container declares %" PRId64 " bytes, the file has %" PRId64,
                         declared, reader->source.size);
     int32_t fault = ctv_stream_open(&reader->stream, &reader->source, &reader->error);
     if (fault != CTV_OK)
