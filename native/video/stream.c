@@ -11,7 +11,7 @@ enum
     weakest_probe = AVPROBE_SCORE_RETRY, // below it FFmpeg itself asks for more data before it believes in a format
 };
 
-// Containers that refer to other files (playlists, references in mov) get none.
+// Containers that refer to other files (references in mov) get none.
 static int refuse_other_files(struct AVFormatContext *format, AVIOContext **io, const char *url, int flags,
                               AVDictionary **options)
 {
@@ -53,8 +53,10 @@ static int32_t open_container(struct ctv_stream *stream)
         return ctv_fail(stream->error, CTV_NOT_A_VIDEO, "its content is no container FFmpeg knows");
     if (strstr(kind->name, "_pipe") || strcmp(kind->name, "image2") == 0)
         return ctv_fail(stream->error, CTV_NOT_A_VIDEO, "it is a still image (%s)", kind->name);
-    if (strcmp(kind->name, "tty") == 0)
-        return ctv_fail(stream->error, CTV_NOT_A_VIDEO, "it is text");
+    static const char *const others[] = {"hls", "dash", "concat", "imf", "sdp", "tty"};
+    for (size_t i = 0; i < FF_ARRAY_ELEMS(others); i++)
+        if (av_match_name(others[i], kind->name))
+            return ctv_fail(stream->error, CTV_NOT_A_VIDEO, "it is a text or playlist (%s)", kind->name);
 
     stream->format = avformat_alloc_context();
     if (!stream->format)
@@ -111,6 +113,7 @@ static int32_t open_decoder(struct ctv_stream *stream)
         stream->codec->thread_count = 1; // parallelism is across files
         stream->codec->pkt_timebase = stream->video->time_base;
         stream->codec->max_pixels = most_pixels;
+        stream->codec->err_recognition |= AV_EF_CRCCHECK;
         code = avcodec_open2(stream->codec, decoder, NULL);
     }
     if (code < 0)

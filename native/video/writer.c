@@ -70,6 +70,12 @@ static void set_quality(AVCodecContext *codec, enum quality_kind kind, int quali
     switch (kind)
     {
     case quality_lossless:
+        // FFV1 level 3 has checksums, and cuts every picture in at least four, which tiny ones do not survive.
+        if (codec->width >= 16 && codec->height >= 16)
+        {
+            codec->level = 3;
+            av_opt_set_int(codec->priv_data, "slicecrc", 1, 0);
+        }
         break;
     case quality_qscale:
         codec->flags |= AV_CODEC_FLAG_QSCALE;
@@ -154,11 +160,11 @@ static int32_t open_encoder(ctv_writer *writer, const char *name, const ctv_writ
 static int32_t open_file(ctv_writer *writer, const char *path, const ctv_write_options *options,
                          const struct ctv_error *error)
 {
-    char *url = av_asprintf("file:%s", path); // never a protocol, whatever the path looks like
-    if (!url)
+    // Never another protocol, whatever the path looks like. The muxer keeps it: it reads the file again for a fast start.
+    writer->format->url = av_asprintf("file:%s", path);
+    if (!writer->format->url)
         return ctv_fail(error, CTV_OUT_OF_MEMORY, "no memory for a path");
-    int code = avio_open(&writer->format->pb, url, AVIO_FLAG_WRITE);
-    av_free(url);
+    int code = avio_open(&writer->format->pb, writer->format->url, AVIO_FLAG_WRITE);
     if (code < 0)
         return ctv_fail(error, code == AVERROR(ENOENT) ? CTV_NOT_FOUND : CTV_WRITE_FAILED, "cannot create it: %s",
                         ctv_averror(code));

@@ -168,7 +168,7 @@ public sealed class VideoReaderTests : IDisposable
         var liar = _clips.Bytes("liar.avi", bytes);
 
         // With a budget for a few frames only, the claim decides what is kept, and being wrong must cost a second pass.
-        foreach (var keep in new[] { 64L << 20, 40_000L })
+        foreach (var keep in new[] { 64L << 20, 200_000L, 0L })
         {
             Read(liar, 6, s_small with { KeepBytes = keep }, out var info).ShouldBe(honest);
             info.DecodedFrames.ShouldBe(15);
@@ -177,7 +177,7 @@ public sealed class VideoReaderTests : IDisposable
 
     [Theory]
     [InlineData(0, 2)]
-    [InlineData(60_000, 1)]
+    [InlineData(200_000L, 1)]
     [InlineData(64L << 20, 1)]
     public void A_second_pass_gives_the_same_bits(long keepBytes, int passes)
     {

@@ -44,25 +44,46 @@ internal sealed unsafe class DecodeThread
         NativeVideo native, string path, int frameCount, Span<byte> rgb, VideoReadOptions options, CancellationToken cancellation)
     {
         var thread = Rent();
-        thread.Prepare(native, path, frameCount, rgb.Length, options);
-        if (!thread.Execute(options.TimeLimit, cancellation))
+        var result = thread.Serve(native, path, frameCount, rgb, options, cancellation, out var lost);
+        if (!lost)
         {
-            Interlocked.Increment(ref s_abandoned);
-            return cancellation.IsCancellationRequested
-                ? new VideoReadResult(VideoFault.Cancelled, "", default)
-                : new VideoReadResult(
-                    VideoFault.TimedOut,
-                    $"the limit of {options.TimeLimit.TotalSeconds:0.###} s was reached in a step that does not return",
-                    default);
-        }
-
-        var result = thread.Result(rgb);
-        lock (s_lock)
-        {
-            s_idle.Push(thread);
+            lock (s_lock)
+            {
+                s_idle.Push(thread);
+            }
         }
 
         return result;
+    }
+
+    /// <summary>The same on a thread of its own, which has the caller's credentials and is not used again.</summary>
+    internal static VideoReadResult ReadOnNewThread(
+        NativeVideo native, string path, int frameCount, Span<byte> rgb, VideoReadOptions options) =>
+        new DecodeThread().Serve(native, path, frameCount, rgb, options, CancellationToken.None, out _);
+
+    private VideoReadResult Serve(
+        NativeVideo native,
+        string path,
+        int frameCount,
+        Span<byte> rgb,
+        VideoReadOptions options,
+        CancellationToken cancellation,
+        out bool lost)
+    {
+        Prepare(native, path, frameCount, rgb.Length, options);
+        lost = !Execute(options.TimeLimit, cancellation);
+        if (!lost)
+        {
+            return Result(rgb);
+        }
+
+        Interlocked.Increment(ref s_abandoned);
+        return cancellation.IsCancellationRequested
+            ? new VideoReadResult(VideoFault.Cancelled, "", default)
+            : new VideoReadResult(
+                VideoFault.TimedOut,
+                $"the limit of {options.TimeLimit.TotalSeconds:0.###} s was reached in a step that does not return",
+                default);
     }
 
     private static DecodeThread Rent()
