@@ -1,0 +1,101 @@
+// The plain C interface of libcudatrainer_video: sampled frames out of any video FFmpeg can decode, and video files out of
+// frames. No global state beyond FFmpeg's log callback; every function may be called from several threads at once.
+//
+// CudaTrainer.Engine.Data.Video declares the same structures in C#; CTV_ABI changes whenever one of them does.
+#ifndef CUDATRAINER_VIDEO_H
+#define CUDATRAINER_VIDEO_H
+
+#include <stdint.h>
+
+#define CTV_API __attribute__((visibility("default")))
+#define CTV_ABI 1
+
+// Why a file could not be read or written. The numbers are part of the interface.
+enum ctv_fault
+{
+    CTV_OK = 0,
+    CTV_NOT_FOUND = 1,
+    CTV_UNREADABLE = 2,         // permission, or the file system failed to deliver the bytes
+    CTV_NOT_A_REGULAR_FILE = 3, // directory, FIFO, socket, device
+    CTV_EMPTY = 4,              // 0 bytes
+    CTV_NOT_A_VIDEO = 5,        // no container known to FFmpeg, a still image, or a header that makes no sense
+    CTV_NO_VIDEO_STREAM = 6,    // sound or subtitles only
+    CTV_UNSUPPORTED_CODEC = 7,  // this FFmpeg has no decoder (encoder) for it
+    CTV_ZERO_FRAMES = 8,        // a video stream out of which no frame decodes
+    CTV_TRUNCATED = 9,          // the data end before the container says
+    CTV_DECODE_ERROR = 10,      // damaged packets or frames
+    CTV_TIMED_OUT = 11,
+    CTV_CANCELLED = 12,
+    CTV_OUT_OF_MEMORY = 13,
+    CTV_INVALID_ARGUMENT = 14,
+    CTV_WRITE_FAILED = 15,
+    CTV_INTERNAL = 16
+};
+
+typedef struct ctv_read_options
+{
+    // Which of `total` frames is sample `i` of `frames`; called on the reading thread with 1 <= total <= INT32_MAX.
+    int64_t (*index_of)(int64_t total, int32_t frames, int32_t i);
+    const volatile int32_t *stop; // becomes non-zero when the caller wants the call back; may be NULL
+    int64_t keep_bytes;           // decoded frames held while the total is unknown; beyond it a second pass decodes again
+    int32_t frames;               // samples wanted
+    int32_t width, height;        // of each sample
+    int32_t limit_ms;             // wall clock for the whole call; 0 = none
+    int32_t tolerate_damage;      // non-zero: deliver what decodes, count the errors
+    int32_t reserved;
+} ctv_read_options;
+
+typedef struct ctv_info
+{
+    int64_t decoded_frames; // frames that really decode
+    int64_t decode_errors;  // damaged packets and frames
+    double frame_rate;      // frames per second, 0 when unknown
+    double duration;        // seconds as the container says, 0 when unknown
+    int32_t width, height;  // as displayed, before resizing
+    int32_t passes;         // 1, or 2 when the kept frames did not include all samples
+    int32_t reserved;
+    char codec[32];
+    char container[64];
+} ctv_info;
+
+typedef struct ctv_write_options
+{
+    int32_t width, height;
+    int32_t frame_rate_num, frame_rate_den;
+    int32_t quality;    // 1 (small) to 100 (good)
+    int32_t rotation;   // clockwise degrees a player must turn the pictures: 0, 90, 180, 270
+    int32_t fast_start; // mp4, mov: index at the front
+    int32_t reserved;
+} ctv_write_options;
+
+typedef struct ctv_writer ctv_writer;
+
+CTV_API int32_t ctv_abi(void);
+
+// For instance "FFmpeg 5.1.9 (libavformat 59.27.100, libavcodec 59.37.100)".
+CTV_API void ctv_version(char *text, int32_t text_bytes);
+
+// Decodes the best video stream of `path` (UTF-8) and writes options->frames pictures, RGB24, row by row, one after the
+// other, to `rgb`, which has rgb_bytes = frames * height * width * 3. Returns a ctv_fault; `message` then says why, without
+// naming the file. `info` is filled as far as reading got.
+CTV_API int32_t ctv_read(const char *path, const ctv_read_options *options, uint8_t *rgb, int64_t rgb_bytes, ctv_info *info,
+                         char *message, int32_t message_bytes);
+
+// Bilinear resize of RGB24 pictures, the function every sample goes through; see resize.c.
+CTV_API int32_t ctv_resize(const uint8_t *source, int32_t source_width, int32_t source_height, int64_t source_stride,
+                           uint8_t *target, int32_t target_width, int32_t target_height);
+
+// Non-zero if a codec (h264, mpeg4, mjpeg, vp8, vp9, ffv1, wmv2, flv1, mpeg2video) can be encoded.
+CTV_API int32_t ctv_can_encode(const char *codec);
+
+// `container` is the usual file extension, without a dot; the file at `path` is created or overwritten.
+CTV_API int32_t ctv_writer_open(const char *path, const char *container, const char *codec, const ctv_write_options *options,
+                                ctv_writer **writer, char *message, int32_t message_bytes);
+// One RGB24 picture of width * height * 3 bytes.
+CTV_API int32_t ctv_writer_add(ctv_writer *writer, const uint8_t *rgb, int64_t rgb_bytes, char *message,
+                               int32_t message_bytes);
+// Writes what is still buffered and the trailer. The writer remains to be freed.
+CTV_API int32_t ctv_writer_finish(ctv_writer *writer, char *message, int32_t message_bytes);
+CTV_API void ctv_writer_free(ctv_writer *writer);
+
+#endif

@@ -1,0 +1,168 @@
+// What the files of this library share. One file, one concern; each is documented in its .c file.
+#ifndef CUDATRAINER_VIDEO_INTERNAL_H
+#define CUDATRAINER_VIDEO_INTERNAL_H
+
+#include "cudatrainer_video.h"
+
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+#include <libavutil/avstring.h>
+#include <libswscale/swscale.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+// FFmpeg 5.0 made the format descriptions const.
+#if LIBAVFORMAT_VERSION_MAJOR < 59
+typedef AVInputFormat ctv_input_format;
+typedef AVOutputFormat ctv_output_format;
+#else
+typedef const AVInputFormat ctv_input_format;
+typedef const AVOutputFormat ctv_output_format;
+#endif
+
+// FFmpeg 6.1 moved a stream's side data (the display matrix is one) to its codec parameters.
+#define CTV_SIDE_DATA_IN_CODECPAR (LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 31, 100))
+
+// ---- errors: a fault and the caller's text buffer ----
+
+struct ctv_error
+{
+    char *text;
+    int32_t bytes;
+};
+
+// Writes the message and returns `fault`, so that a failing function ends in `return ctv_fail(...)`.
+int32_t ctv_fail(const struct ctv_error *error, int32_t fault, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+// The text of an AVERROR code, in a buffer of the calling thread.
+const char *ctv_averror(int code);
+
+// ---- log.c ----
+
+// From here on this thread's FFmpeg messages are remembered (the last error) instead of printed.
+void ctv_log_begin(void);
+// The last message since ctv_log_begin, or the text of `code` if there was none.
+const char *ctv_log_last(int code);
+
+// ---- clock.c ----
+
+struct ctv_clock
+{
+    int64_t deadline; // CLOCK_MONOTONIC nanoseconds, INT64_MAX without a limit
+    int32_t limit_ms;
+    const volatile int32_t *stop;
+    int32_t verdict; // CTV_OK, CTV_TIMED_OUT or CTV_CANCELLED; once set it stays
+};
+
+void ctv_clock_start(struct ctv_clock *clock, int32_t limit_ms, const volatile int32_t *stop);
+// CTV_OK while there is time.
+int32_t ctv_clock_check(struct ctv_clock *clock);
+// The same as a failure with its message.
+int32_t ctv_clock_fail(struct ctv_clock *clock, const struct ctv_error *error, const char *while_doing);
+// For AVIOInterruptCB.
+int ctv_clock_interrupt(void *clock);
+
+// ---- source.c ----
+
+struct ctv_source
+{
+    int fd;
+    int64_t size;
+    int64_t position;
+    int64_t furthest; // highest offset read from or seeked to; beyond `size` when the container points past the end
+    int read_errno;
+    struct ctv_clock *clock;
+};
+
+int32_t ctv_source_open(struct ctv_source *source, const char *path, struct ctv_clock *clock,
+                        const struct ctv_error *error);
+void ctv_source_close(struct ctv_source *source);
+AVIOContext *ctv_source_io(struct ctv_source *source);
+
+// ---- declared_size.c ----
+
+// How many bytes the container's own header says the file has, or 0 when it does not say.
+int64_t ctv_declared_size(int fd, int64_t size);
+
+// ---- pictures: RGB, addressed so that turning one moves no pixel ----
+
+// Channel c (R, G, B) of pixel (x, y) is planes[c][x * step_x + y * step_y].
+struct ctv_picture
+{
+    const uint8_t *planes[3];
+    ptrdiff_t step_x, step_y;
+    int width, height;
+};
+
+// ---- orientation.c ----
+
+// How a decoded picture is to be turned for display: transpose first, then mirror.
+struct ctv_orientation
+{
+    bool transpose;
+    bool mirror_x;
+    bool mirror_y;
+};
+
+struct ctv_orientation ctv_orientation_of(const AVStream *stream, const AVFrame *frame);
+void ctv_orient(struct ctv_picture *picture, struct ctv_orientation orientation);
+// Marks a stream so that players turn it clockwise by 0, 90, 180 or 270 degrees.
+int ctv_orientation_mark(AVStream *stream, int clockwise_degrees);
+
+// ---- resize.c ----
+
+// To packed RGB24.
+int32_t ctv_resize_picture(const struct ctv_picture *picture, uint8_t *target, int width, int height);
+
+// ---- stream.c ----
+
+struct ctv_stream
+{
+    struct ctv_source *source;
+    struct ctv_clock *clock;
+    const struct ctv_error *error;
+    AVIOContext *io;
+    AVFormatContext *format;
+    AVStream *video;
+    AVCodecContext *codec;
+    AVPacket *packet;
+    AVFrame *frame;
+    int64_t decoded;      // frames out of the decoder so far
+    double seconds;       // time stamp of the latest of them
+    int64_t errors;       // damaged packets and frames
+    bool truncated;       // a packet, or the index, reaches beyond the end of the file
+    int64_t first_error_frame;
+    double first_error_seconds;
+    char first_error[256];
+};
+
+#define CTV_ENOUGH (-1) // a sink returns it to end decoding
+
+// Gets every decoded frame in order; it may take a reference. Anything but CTV_OK and CTV_ENOUGH is a failure.
+typedef int32_t ctv_frame_sink(void *state, const AVFrame *frame, int64_t index);
+
+int32_t ctv_stream_open(struct ctv_stream *stream, struct ctv_source *source, const struct ctv_error *error);
+int32_t ctv_stream_decode(struct ctv_stream *stream, ctv_frame_sink *sink, void *state);
+void ctv_stream_close(struct ctv_stream *stream);
+
+// ---- convert.c ----
+
+struct ctv_converter
+{
+    struct SwsContext *sws;
+    int width, height, format, space, range;
+    uint8_t *planes;
+    size_t bytes;
+};
+
+// The frame at full size; valid until the next call.
+int32_t ctv_convert(struct ctv_converter *converter, const AVFrame *frame, struct ctv_picture *picture,
+                    const struct ctv_error *error);
+void ctv_converter_free(struct ctv_converter *converter);
+// Tells a scaler which YUV the frame holds; `to_rgb` is the direction.
+void ctv_set_colours(struct SwsContext *sws, int space, int range, bool to_rgb);
+// Deprecated "full range" pixel formats (yuvj420p...) as their plain counterparts plus a range.
+void ctv_plain_format(int *format, int *range);
+
+#endif

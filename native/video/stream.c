@@ -1,0 +1,238 @@
+// One pass over a file: container, best video stream, decoder, every frame in order. Nothing the container says about the
+// number of frames is believed.
+#include "internal.h"
+
+#include <math.h>
+#include <string.h>
+
+enum
+{
+    most_pixels = 64 * 1024 * 1024,    // 8K is 33 million; more is a damaged or hostile header
+    weakest_probe = AVPROBE_SCORE_RETRY, // below it FFmpeg itself asks for more data before it believes in a format
+};
+
+// Containers that refer to other files (references in mov) get none.
+static int refuse_other_files(struct AVFormatContext *format, AVIOContext **io, const char *url, int flags,
+                              AVDictionary **options)
+{
+    (void)format, (void)io, (void)url, (void)flags, (void)options;
+    return AVERROR(EPERM);
+}
+
+static int32_t fail_interrupted(struct ctv_stream *stream, const char *while_doing)
+{
+    if (ctv_clock_check(stream->clock) != CTV_OK)
+        return ctv_clock_fail(stream->clock, stream->error, while_doing);
+    if (stream->source->read_errno != 0)
+        return ctv_fail(stream->error, CTV_UNREADABLE, "reading at byte %lld failed: %s",
+                        (long long)stream->source->position, strerror(stream->source->read_errno));
+    return CTV_OK;
+}
+
+// True once reading has come to the last byte or was sent beyond it.
+static bool data_ended(const struct ctv_stream *stream)
+{
+    return stream->source->furthest > stream->source->size || avio_feof(stream->io) ||
+           avio_tell(stream->io) >= stream->source->size;
+}
+
+static int32_t open_container(struct ctv_stream *stream)
+{
+    ctv_log_begin();
+    stream->io = ctv_source_io(stream->source);
+    if (!stream->io)
+        return ctv_fail(stream->error, CTV_OUT_OF_MEMORY, "no memory for a read buffer");
+
+    // By content alone: file names lie.
+    ctv_input_format *kind = NULL;
+    int score = av_probe_input_buffer2(stream->io, &kind, NULL, NULL, 0, 0);
+    int32_t fault = score < 0 ? fail_interrupted(stream, "recognising the container") : CTV_OK;
+    if (fault != CTV_OK)
+        return fault;
+    if (score < weakest_probe || !kind)
+        return ctv_fail(stream->error, CTV_NOT_A_VIDEO, "its content is no container FFmpeg knows");
+    if (strstr(kind->name, "_pipe") || strcmp(kind->name, "image2") == 0)
+        return ctv_fail(stream->error, CTV_NOT_A_VIDEO, "it is a still image (%s)", kind->name);
+    static const char *const others[] = {"hls", "dash", "concat", "imf", "sdp", "tty"};
+    for (size_t i = 0; i < FF_ARRAY_ELEMS(others); i++)
+        if (av_match_name(others[i], kind->name))
+            return ctv_fail(stream->error, CTV_NOT_A_VIDEO, "it is a text or playlist (%s)", kind->name);
+
+    stream->format = avformat_alloc_context();
+    if (!stream->format)
+        return ctv_fail(stream->error, CTV_OUT_OF_MEMORY, "no memory for a demuxer");
+    stream->format->pb = stream->io;
+    stream->format->flags |= AVFMT_FLAG_CUSTOM_IO;
+    stream->format->io_open = refuse_other_files;
+    stream->format->interrupt_callback = (AVIOInterruptCB){ctv_clock_interrupt, stream->clock};
+    int code = avformat_open_input(&stream->format, NULL, kind, NULL);
+    if (code >= 0)
+        return CTV_OK;
+    fault = fail_interrupted(stream, "reading the container's header");
+    if (fault != CTV_OK)
+        return fault;
+    if (code == AVERROR(ENOMEM))
+        return ctv_fail(stream->error, CTV_OUT_OF_MEMORY, "no memory to read the %s header", kind->name);
+    if (data_ended(stream))
+        return ctv_fail(stream->error, CTV_TRUNCATED, "the file ends within the header of its container (%s): %s",
+                        kind->name, ctv_log_last(code));
+    return ctv_fail(stream->error, CTV_NOT_A_VIDEO, "it looks like %s, but its header makes no sense: %s", kind->name,
+                    ctv_log_last(code));
+}
+
+static int32_t open_decoder(struct ctv_stream *stream)
+{
+    ctv_log_begin();
+    int code = avformat_find_stream_info(stream->format, NULL);
+    int32_t fault = fail_interrupted(stream, "analysing the streams");
+    if (fault != CTV_OK)
+        return fault;
+    // Without this analysis some containers still decode; what is missing shows below.
+    int index = av_find_best_stream(stream->format, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
+    if (index < 0 && code < 0)
+        return ctv_fail(stream->error, CTV_NOT_A_VIDEO, "its streams cannot be analysed: %s", ctv_log_last(code));
+    if (index < 0 || stream->format->streams[index]->disposition & AV_DISPOSITION_ATTACHED_PIC)
+        return ctv_fail(stream->error, CTV_NO_VIDEO_STREAM, "its %u stream(s) (%s) hold no video",
+                        stream->format->nb_streams, stream->format->iformat->name);
+    stream->video = stream->format->streams[index];
+    for (unsigned i = 0; i < stream->format->nb_streams; i++)
+        stream->format->streams[i]->discard = (int)i == index ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
+
+    const AVCodec *decoder = avcodec_find_decoder(stream->video->codecpar->codec_id);
+    if (!decoder)
+        return ctv_fail(stream->error, CTV_UNSUPPORTED_CODEC, "this FFmpeg has no decoder for %s",
+                        avcodec_get_name(stream->video->codecpar->codec_id));
+    stream->codec = avcodec_alloc_context3(decoder);
+    stream->packet = av_packet_alloc();
+    stream->frame = av_frame_alloc();
+    if (!stream->codec || !stream->packet || !stream->frame)
+        return ctv_fail(stream->error, CTV_OUT_OF_MEMORY, "no memory for a decoder");
+    code = avcodec_parameters_to_context(stream->codec, stream->video->codecpar);
+    if (code >= 0)
+    {
+        stream->codec->thread_count = 1; // parallelism is across files
+        stream->codec->pkt_timebase = stream->video->time_base;
+        stream->codec->max_pixels = most_pixels;
+        stream->codec->err_recognition |= AV_EF_CRCCHECK;
+        code = avcodec_open2(stream->codec, decoder, NULL);
+    }
+    if (code < 0)
+        return ctv_fail(stream->error, code == AVERROR(ENOMEM) ? CTV_OUT_OF_MEMORY : CTV_DECODE_ERROR,
+                        "the %s decoder does not accept the stream: %s", decoder->name, ctv_log_last(code));
+    return CTV_OK;
+}
+
+int32_t ctv_stream_open(struct ctv_stream *stream, struct ctv_source *source, const struct ctv_error *error)
+{
+    *stream = (struct ctv_stream){.source = source, .clock = source->clock, .error = error};
+    int32_t fault = open_container(stream);
+    return fault == CTV_OK ? open_decoder(stream) : fault;
+}
+
+static void note_damage(struct ctv_stream *stream, int code)
+{
+    if (stream->errors++ > 0)
+        return;
+    stream->first_error_frame = stream->decoded;
+    stream->first_error_seconds = stream->seconds;
+    av_strlcpy(stream->first_error, ctv_log_last(code), sizeof stream->first_error);
+}
+
+// Hands on every frame that is ready. Returns the sink's verdict, CTV_OK if the decoder wants more.
+static int32_t receive_frames(struct ctv_stream *stream, ctv_frame_sink *sink, void *state)
+{
+    const int most_failures = 100; // a draining decoder that only fails would never end
+    int failures = 0;
+    for (;;)
+    {
+        if (ctv_clock_check(stream->clock) != CTV_OK)
+            return ctv_clock_fail(stream->clock, stream->error, "decoding");
+        int code = avcodec_receive_frame(stream->codec, stream->frame);
+        if (code == AVERROR(EAGAIN) || code == AVERROR_EOF)
+            return CTV_OK;
+        if (code == AVERROR(ENOMEM))
+            return ctv_fail(stream->error, CTV_OUT_OF_MEMORY, "no memory for frame %lld", (long long)stream->decoded);
+        if (code < 0)
+        {
+            note_damage(stream, code);
+            if (++failures >= most_failures)
+                return CTV_OK;
+            continue;
+        }
+        failures = 0;
+        if (stream->frame->decode_error_flags != 0 || stream->frame->flags & AV_FRAME_FLAG_CORRUPT)
+            note_damage(stream, AVERROR_INVALIDDATA);
+        int64_t time = stream->frame->best_effort_timestamp;
+        if (time != AV_NOPTS_VALUE)
+            stream->seconds = (double)time * av_q2d(stream->video->time_base);
+        int32_t verdict = sink(state, stream->frame, stream->decoded);
+        stream->decoded++;
+        av_frame_unref(stream->frame);
+        if (verdict != CTV_OK)
+            return verdict;
+    }
+}
+
+// A packet, or NULL to drain.
+static int32_t decode_packet(struct ctv_stream *stream, const AVPacket *packet, ctv_frame_sink *sink, void *state)
+{
+    int code = avcodec_send_packet(stream->codec, packet);
+    if (code == AVERROR(ENOMEM))
+        return ctv_fail(stream->error, CTV_OUT_OF_MEMORY, "no memory to decode after frame %lld",
+                        (long long)stream->decoded);
+    if (code < 0 && code != AVERROR_EOF)
+        note_damage(stream, code);
+    return receive_frames(stream, sink, state);
+}
+
+int32_t ctv_stream_decode(struct ctv_stream *stream, ctv_frame_sink *sink, void *state)
+{
+    ctv_log_begin();
+    int32_t verdict = CTV_OK;
+    while (verdict == CTV_OK)
+    {
+        if (ctv_clock_check(stream->clock) != CTV_OK)
+            return ctv_clock_fail(stream->clock, stream->error, "decoding");
+        int code = av_read_frame(stream->format, stream->packet);
+        if (code == AVERROR(EAGAIN))
+            continue;
+        if (code < 0)
+        {
+            int32_t fault = fail_interrupted(stream, "reading packets");
+            if (fault != CTV_OK)
+                return fault;
+            if (code != AVERROR_EOF)
+            {
+                stream->truncated |= data_ended(stream);
+                note_damage(stream, code);
+            }
+            break;
+        }
+        if (stream->packet->stream_index == stream->video->index)
+        {
+            if (stream->packet->flags & AV_PKT_FLAG_CORRUPT)
+            {
+                stream->truncated |= data_ended(stream);
+                note_damage(stream, AVERROR_INVALIDDATA);
+            }
+            verdict = decode_packet(stream, stream->packet, sink, state);
+        }
+        av_packet_unref(stream->packet);
+    }
+    if (verdict == CTV_OK)
+        verdict = decode_packet(stream, NULL, sink, state);
+    return verdict == CTV_ENOUGH ? CTV_OK : verdict;
+}
+
+void ctv_stream_close(struct ctv_stream *stream)
+{
+    av_frame_free(&stream->frame);
+    av_packet_free(&stream->packet);
+    avcodec_free_context(&stream->codec);
+    avformat_close_input(&stream->format);
+    if (stream->io)
+    {
+        av_freep(&stream->io->buffer);
+        avio_context_free(&stream->io);
+    }
+}
