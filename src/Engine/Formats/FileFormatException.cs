@@ -1,0 +1,18 @@
+namespace CudaTrainer.Engine.Formats;
+
+/// <summary>A file's content is not what its format, or its use here, requires.</summary>
+/// <remarks>The message is complete on its own: it names the file, says what was wrong and ends with the hint.</remarks>
+/// <param name="path">The file.</param>
+/// <param name="message">What was expected and what was found, without the file's name and without a final stop.</param>
+/// <param name="hint">What the user can do about it, as a sentence; null when nothing useful can be said.</param>
+/// <param name="inner">The lower-level cause, if any.</param>
+public sealed class FileFormatException(string path, string message, string? hint = null, Exception? inner = null)
+    : Exception(Compose(path, message, hint), inner)
+{
+    public string Path { get; } = path;
+
+    public string? Hint { get; } = hint;
+
+    private static string Compose(string path, string message, string? hint) =>
+        hint is null ? $"'{path}': {message}." : $"'{path}': {message}. {hint}";
+}
