@@ -69,47 +69,52 @@ internal sealed class FolderWalker(string root, List<IgnoredFile> ignored, List<
 
     /// <summary>The videos in a class folder and below, unsorted; everything else there is ignored.</summary>
     /// <remarks>
-    /// A folder reached twice, through links, is walked once. Its identity is device and inode, so that a link to an
-    /// ancestor, or two that lead to each other, ends the walk.
+    /// A folder that several paths lead to is walked once, by its real path rather than by a link. Its identity is device and
+    /// inode, so that a link to an ancestor, or two that lead to each other, ends the walk.
     /// </remarks>
     public IReadOnlyList<FolderEntry> FindVideos(FolderEntry classFolder, int label)
     {
         var videos = new List<FolderEntry>();
-        var visited = new HashSet<(ulong Device, ulong Inode)> { (classFolder.Facts.Device, classFolder.Facts.Inode) };
-        var pending = new Stack<FolderEntry>([classFolder]);
-        while (pending.TryPop(out var folder))
+        var visited = new HashSet<(ulong Device, ulong Inode)>();
+        var links = new Queue<FolderEntry>([classFolder]);
+        while (links.TryDequeue(out var folder))
         {
-            // Reversed, so that folders are visited in the order of their names.
-            foreach (var entry in List(folder.RelativePath).Reverse())
-            {
-                if (entry.Facts.Kind != FileKind.Folder)
-                {
-                    if (IsVideoName(entry.Name) && !entry.IsHidden)
-                    {
-                        videos.Add(entry);
-                    }
-                    else
-                    {
-                        Ignore(entry, null);
-                    }
-                }
-                else if (entry.IsHidden)
-                {
-                    Ignore(entry, null);
-                }
-                else if (entry.Facts.Inode != 0 && !visited.Add((entry.Facts.Device, entry.Facts.Inode)))
-                {
-                    Ignore(entry, "a link to a folder already listed");
-                }
-                else
-                {
-                    WarnAboutName(entry, label);
-                    pending.Push(entry);
-                }
-            }
+            FindVideos(folder, label, visited, links, videos);
         }
 
         return videos;
+    }
+
+    private void FindVideos(
+        FolderEntry folder, int label, HashSet<(ulong Device, ulong Inode)> visited, Queue<FolderEntry> links, List<FolderEntry> videos)
+    {
+        if (folder.Facts.Inode != 0 && !visited.Add((folder.Facts.Device, folder.Facts.Inode)))
+        {
+            Ignore(folder, "a link to a folder already listed");
+            return;
+        }
+
+        foreach (var entry in List(folder.RelativePath))
+        {
+            var isFolder = entry.Facts.Kind == FileKind.Folder;
+            if (entry.IsHidden || (!isFolder && !IsVideoName(entry.Name)))
+            {
+                Ignore(entry, null);
+            }
+            else if (!isFolder)
+            {
+                videos.Add(entry);
+            }
+            else if (new DirectoryInfo(AbsolutePath(entry.RelativePath)).LinkTarget is not null)
+            {
+                links.Enqueue(entry);
+            }
+            else
+            {
+                WarnAboutName(entry, label);
+                FindVideos(entry, label, visited, links, videos);
+            }
+        }
     }
 
     /// <summary>Notes an entry as ignored.</summary>
