@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using CudaTrainer.Engine.Data.Cache;
 using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Engine.Training;
@@ -38,6 +39,7 @@ public record FeatureOptions
 
     public int Seed { get; init; } = 42;
 
+    [JsonConverter(typeof(JsonStringEnumConverter<CorruptPolicy>))]
     public CorruptPolicy OnCorrupt { get; init; } = CorruptPolicy.Skip;
 
     /// <summary>Largest fraction of broken clips that is tolerated.</summary>
@@ -76,6 +78,7 @@ public sealed record TrainingOptions : FeatureOptions
 
     public double GradientClipNorm { get; init; } = 1;
 
+    [JsonConverter(typeof(JsonStringEnumConverter<ClipMode>))]
     public ClipMode ClipMode { get; init; } = ClipMode.Global;
 
     /// <summary>Null = on for cuda, off for cpu.</summary>
@@ -130,17 +133,4 @@ public enum FeatureType
 {
     Float32,
     Float16,
-}
-
-[JsonConverter(typeof(JsonStringEnumConverter<CorruptPolicy>))]
-public enum CorruptPolicy
-{
-    /// <summary>Leave broken clips out of the split and list them.</summary>
-    Skip,
-
-    /// <summary>Keep them with all-zero features.</summary>
-    Zeros,
-
-    /// <summary>Stop at the first.</summary>
-    Fail,
 }

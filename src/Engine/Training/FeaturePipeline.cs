@@ -1,0 +1,174 @@
+using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Data.Cache;
+using CudaTrainer.Engine.Data.Dataset;
+using CudaTrainer.Engine.Data.Extraction;
+using CudaTrainer.Engine.Data.Video;
+using CudaTrainer.Engine.Formats;
+using CudaTrainer.Engine.Nn;
+
+namespace CudaTrainer.Engine.Training;
+
+/// <summary>What an extraction left in the cache.</summary>
+public sealed record ExtractionResult
+{
+    public required RunOutcome Outcome { get; init; }
+
+    public required string CacheDir { get; init; }
+
+    /// <summary>Null when interrupted.</summary>
+    public CacheSummary? Cache { get; init; }
+
+    public required string Backbone { get; init; }
+
+    /// <summary>Wall time of each stage in seconds.</summary>
+    public required IReadOnlyDictionary<string, double> Stages { get; init; }
+
+    /// <summary>Backbone throughput of this run; 0 when nothing had to be extracted.</summary>
+    public double FramesPerSecond { get; init; }
+}
+
+/// <summary>The backbone that the options name: where its weights come from and how frames are prepared for it.</summary>
+public sealed class BackboneChoice : IDisposable
+{
+    private BackboneChoice(IVgg19WeightSource source, string preprocess)
+    {
+        Source = source;
+        Preprocess = preprocess;
+    }
+
+    public IVgg19WeightSource Source { get; }
+
+    /// <summary><c>torch</c> or <c>caffe</c>.</summary>
+    public string Preprocess { get; }
+
+    public static BackboneChoice Open(FeatureOptions options)
+    {
+        // Every weight format read so far comes from PyTorch.
+        string preprocess = options.Preprocess == PreprocessChoice.Caffe ? "caffe" : "torch";
+        return new BackboneChoice(options.Weights is { } file ? Vgg19Weights.Open(file) : new RandomVgg19(), preprocess);
+    }
+
+    /// <summary>Loads the weights onto a device; takes seconds.</summary>
+    public Vgg19 Load(IDevice device) => new(device, Source, Preprocess == "caffe" ? ImageNormalization.Caffe : ImageNormalization.Torch);
+
+    public void Dispose() => (Source as IDisposable)?.Dispose();
+}
+
+/// <summary>From a folder of videos to features in the cache: scan, split, hash, extract what is missing, commit.</summary>
+internal sealed class FeaturePipeline(FeatureOptions options, IDevice device, BackboneChoice backbone, IRunObserver observer, StageClock clock)
+{
+    private const int MessagesShown = 10;
+
+    /// <summary>Backbone throughput of this run; 0 when nothing had to be extracted.</summary>
+    public double FramesPerSecond { get; private set; }
+
+    public VideoDataset? Dataset { get; private set; }
+
+    /// <exception cref="OperationCanceledException">Stopped; every finished row is kept for the next run.</exception>
+    public CacheSummary Run(CancellationToken stop)
+    {
+        VideoDataset dataset = Dataset = clock.Time("scan", () => Scan(stop));
+        List(Severity.Info, dataset.Notes);
+        List(Severity.Warning, dataset.Warnings);
+        List(Severity.Info, [.. dataset.Ignored.Select(file => $"ignored: {file.RelativePath} ({file.Reason})")]);
+        var key = new FeatureKey
+        {
+            Frames = options.Frames,
+            Dimension = Vgg19.Features,
+            ElementType = options.FeatureDtype == FeatureType.Float16 ? ElementType.F16 : ElementType.F32,
+            Preprocessing = backbone.Preprocess,
+            Backbone = backbone.Source.Identity,
+        };
+        using var cache = FeatureCache.Open(options.CacheDir, key);
+        List(Severity.Info, cache.Notes);
+        CachePlan plan = cache.Plan(dataset);
+        List(Severity.Info, plan.Notes);
+        observer.Message(Severity.Info, $"features: {plan.Reused} of {plan.Clips} clips are cached, {plan.Missing.Count} to extract{(plan.KnownFailures > 0 ? $", {plan.KnownFailures} known to be broken" : string.Empty)}");
+        if (plan.Missing.Count > 0)
+        {
+            clock.Time("extract", () => Extract(cache, plan.Missing, stop));
+        }
+
+        CacheSummary summary = clock.Time("commit", () => cache.Commit(dataset, options.OnCorrupt, options.MaxCorrupt));
+        List(Severity.Warning, [.. summary.Failed.Select(failed => $"left out: {failed}")]);
+        List(Severity.Warning, summary.Warnings);
+        observer.Dataset([.. dataset.Table.Rows.Select(row =>
+        {
+            CachedSplit stored = summary.Splits.First(split => split.Split == row.Split);
+            return new SplitRow(row.Split.ToString().ToLowerInvariant(), stored.Rows.Nonviolent, stored.Rows.Violent, row.Sources, stored.Failed.Total);
+        })]);
+        return summary;
+    }
+
+    private static string StatusOf(VideoFault fault) => fault switch
+    {
+        VideoFault.NotFound => "not found",
+        VideoFault.Unreadable => FailureStatus.ReadError,
+        VideoFault.NotARegularFile => ClipFault.NotRegularFile,
+        VideoFault.Empty => "empty file",
+        VideoFault.NotAVideo => "not a video",
+        VideoFault.NoVideoStream => "no video stream",
+        VideoFault.UnsupportedCodec => "unsupported codec",
+        VideoFault.ZeroFrames => "no frame decodes",
+        VideoFault.Truncated => "truncated",
+        VideoFault.DecodeError => "decode error",
+        VideoFault.TimedOut => FailureStatus.TimedOut,
+        _ => FailureStatus.ReadError,
+    };
+
+    private VideoDataset Scan(CancellationToken stop) => DatasetScanner.Scan(
+        options.DatasetPath ?? throw new RunException("There is no dataset to read.", "Give --dataset-path DIR, or --features-dir DIR for features that exist already."),
+        new DatasetOptions
+        {
+            Split = new SplitFractions(options.Split[0], options.Split[1], options.Split.Count > 2 ? options.Split[2] : 0),
+            GroupsFile = options.Groups,
+            Seed = options.Seed,
+            IndexDirectory = options.CacheDir,
+            HashProgress = (done, total) => observer.Progress(new StageProgress("hash", done, total, "files", 0, "files/s", null, 0, string.Empty)),
+        },
+        stop);
+
+    private int Extract(FeatureCache cache, IReadOnlyList<Clip> missing, CancellationToken stop)
+    {
+        observer.Message(Severity.Info, $"loading the backbone ({backbone.Source.Description})");
+        using Vgg19 network = backbone.Load(device);
+        int workers = options.Workers > 0 ? options.Workers : Environment.ProcessorCount;
+        var extractor = new FeatureExtractor(device, network, new ExtractorOptions(options.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout)));
+        extractor.Run(missing, Deliver, Report, stop);
+        return missing.Count;
+
+        void Deliver(Clip clip, ReadOnlySpan<float> features, VideoFault fault, string reason)
+        {
+            if (fault == VideoFault.None)
+            {
+                cache.Append(clip.ContentHash, features);
+                return;
+            }
+
+            cache.AppendFailure(clip.ContentHash, StatusOf(fault), reason);
+            if (options.OnCorrupt == CorruptPolicy.Fail)
+            {
+                throw new RunException($"'{clip.Path}': {reason} ({StatusOf(fault)}).", "Repair or remove the file, or use --on-corrupt skip.");
+            }
+        }
+
+        void Report(ExtractionProgress p)
+        {
+            FramesPerSecond = p.FramesPerSecond;
+            observer.Progress(new StageProgress("extract", p.Videos, p.Total, "videos", p.FramesPerSecond, "frames/s", p.Remaining, p.Failures, string.Empty));
+        }
+    }
+
+    private void List(Severity severity, IReadOnlyList<string> lines)
+    {
+        foreach (string line in lines.Take(MessagesShown))
+        {
+            observer.Message(severity, line);
+        }
+
+        if (lines.Count > MessagesShown)
+        {
+            observer.Message(severity, $"… and {lines.Count - MessagesShown} more like that (all are in the log)");
+        }
+    }
+}
