@@ -122,7 +122,7 @@ internal static unsafe class GemmBlocks
             for (int i = 0; i < rows; i += panelRows)
             {
                 int tileRows = Math.Min(panelRows, rows - i);
-                GemmMicroKernel.Run<TSimd, TVec>(tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, tile, panelColumns);
+                GemmMicroKernel.Run<TSimd, TVec, LineLayout>(tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, tile, panelColumns);
                 float* c = problem.C + ((row + i) * problem.Ldc) + column + j;
                 StoreTile<TSimd, TVec>(tile, tileRows, Math.Min(panelColumns, columns - j), c, problem.Ldc, add, bias, relu);
                 a += panelSize;
@@ -156,7 +156,8 @@ internal static unsafe class GemmBlocks
 
                 if (relu)
                 {
-                    sum = TSimd.Max(sum, TSimd.Zero);
+                    // In this order a NaN stays a NaN.
+                    sum = TSimd.Max(TSimd.Zero, sum);
                 }
 
                 if (whole)

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using CudaTrainer.Kernels.Cpu.Simd;
 
 namespace CudaTrainer.Kernels.Cpu;
@@ -7,6 +8,24 @@ namespace CudaTrainer.Kernels.Cpu;
 internal interface ITileRows
 {
     static abstract int Count { get; }
+}
+
+/// <summary>Where the rows of A lie, as a type: the JIT turns the strides into constant offsets of the broadcasts.</summary>
+internal interface ITileLayout
+{
+    /// <summary>Floats from one row to the next.</summary>
+    static abstract int RowStride { get; }
+
+    /// <summary>Consecutive values of k in a row before the next block begins.</summary>
+    static abstract int KStep { get; }
+}
+
+/// <summary>Rows in cache lines of 16 values: packed matrices and Winograd-transformed tiles.</summary>
+internal readonly struct LineLayout : ITileLayout
+{
+    public static int RowStride => GemmMicroKernel.KStep;
+
+    public static int KStep => GemmMicroKernel.KStep;
 }
 
 internal readonly struct Rows12 : ITileRows
@@ -43,9 +62,10 @@ internal readonly struct Rows2 : ITileRows
 /// the latency of the multiply-add. 12 × 2 sums, two vectors of B and the broadcast fit into 32 registers, 6 × 2 into 16.
 /// </para>
 /// <para>
-/// A comes in blocks of <see cref="KStep"/> values of k: within a block, row r's values are contiguous and rows follow each other. A
-/// row-major matrix is packed into this form by copying whole cache lines, and the Winograd input transform writes it directly
-/// (16 channels are one block). B comes as [k][two vectors]. Each sum starts at 0 and runs over k in ascending order, whatever the
+/// A comes in blocks of <see cref="ITileLayout.KStep"/> values of k: within a block, row r's values are contiguous and rows lie at a
+/// constant distance. A row-major matrix is packed into this form by copying whole cache lines, the Winograd input transform writes it
+/// directly (16 channels are one block), and a convolution reads it straight from an image (a row of its window is one block, the next
+/// pixel is the next row). B comes as [k][two vectors]. Each sum starts at 0 and runs over k in ascending order, whatever the
 /// tile's height.
 /// </para>
 /// </remarks>
@@ -66,6 +86,14 @@ internal static unsafe class GemmMicroKernel
         where TVec : unmanaged
         => 2 * TSimd.Width;
 
+    /// <summary>Columns of a tile of <paramref name="level"/>.</summary>
+    public static int Columns(SimdLevel level) => level switch
+    {
+        SimdLevel.V512 => Columns<Simd512, Vector512<float>>(),
+        SimdLevel.V256 => Columns<Simd256, Vector256<float>>(),
+        _ => Columns<Simd128, Vector128<float>>(),
+    };
+
     /// <summary>Chooses the lowest kernel that covers <paramref name="rows"/> rows.</summary>
     /// <param name="rows">1..<see cref="MaxRows{TSimd,TVec}"/>; up to three rows more are computed and stored.</param>
     /// <param name="k">Length of the sums, ≥ 1.</param>
@@ -75,43 +103,45 @@ internal static unsafe class GemmMicroKernel
     /// <param name="tile">Receives the sums, row by row.</param>
     /// <param name="tileStride">Floats from one row of the tile to the next.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Run<TSimd, TVec>(int rows, int k, float* a, nint aBlockStride, float* b, float* tile, nint tileStride)
+    public static void Run<TSimd, TVec, TLayout>(int rows, int k, float* a, nint aBlockStride, float* b, float* tile, nint tileStride)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
+        where TLayout : struct, ITileLayout
     {
         if (TSimd.Registers >= 32)
         {
             if (rows > 8)
             {
-                Tile<TSimd, TVec, Rows12>(k, a, aBlockStride, b, tile, tileStride);
+                Tile<TSimd, TVec, TLayout, Rows12>(k, a, aBlockStride, b, tile, tileStride);
             }
             else if (rows > 4)
             {
-                Tile<TSimd, TVec, Rows8>(k, a, aBlockStride, b, tile, tileStride);
+                Tile<TSimd, TVec, TLayout, Rows8>(k, a, aBlockStride, b, tile, tileStride);
             }
             else
             {
-                Tile<TSimd, TVec, Rows4>(k, a, aBlockStride, b, tile, tileStride);
+                Tile<TSimd, TVec, TLayout, Rows4>(k, a, aBlockStride, b, tile, tileStride);
             }
         }
         else if (rows > 4)
         {
-            Tile<TSimd, TVec, Rows6>(k, a, aBlockStride, b, tile, tileStride);
+            Tile<TSimd, TVec, TLayout, Rows6>(k, a, aBlockStride, b, tile, tileStride);
         }
         else if (rows > 2)
         {
-            Tile<TSimd, TVec, Rows4>(k, a, aBlockStride, b, tile, tileStride);
+            Tile<TSimd, TVec, TLayout, Rows4>(k, a, aBlockStride, b, tile, tileStride);
         }
         else
         {
-            Tile<TSimd, TVec, Rows2>(k, a, aBlockStride, b, tile, tileStride);
+            Tile<TSimd, TVec, TLayout, Rows2>(k, a, aBlockStride, b, tile, tileStride);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile<TSimd, TVec, TRows>(int k, float* a, nint aBlockStride, float* b, float* tile, nint stride)
+    private static void Tile<TSimd, TVec, TLayout, TRows>(int k, float* a, nint aBlockStride, float* b, float* tile, nint stride)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
+        where TLayout : struct, ITileLayout
         where TRows : struct, ITileRows
     {
         TVec c0 = TSimd.Zero, d0 = TSimd.Zero;
@@ -129,7 +159,7 @@ internal static unsafe class GemmMicroKernel
 
         while (k > 0)
         {
-            int steps = Math.Min(k, KStep);
+            int steps = Math.Min(k, TLayout.KStep);
             float* blockEnd = a + steps;
             float* nextBlock = a + aBlockStride;
             do
@@ -141,77 +171,77 @@ internal static unsafe class GemmMicroKernel
                 d0 = TSimd.MultiplyAdd(x, b1, d0);
                 if (TRows.Count > 1)
                 {
-                    x = TSimd.Set(a[1 * KStep]);
+                    x = TSimd.Set(a[1 * TLayout.RowStride]);
                     c1 = TSimd.MultiplyAdd(x, b0, c1);
                     d1 = TSimd.MultiplyAdd(x, b1, d1);
                 }
 
                 if (TRows.Count > 2)
                 {
-                    x = TSimd.Set(a[2 * KStep]);
+                    x = TSimd.Set(a[2 * TLayout.RowStride]);
                     c2 = TSimd.MultiplyAdd(x, b0, c2);
                     d2 = TSimd.MultiplyAdd(x, b1, d2);
                 }
 
                 if (TRows.Count > 3)
                 {
-                    x = TSimd.Set(a[3 * KStep]);
+                    x = TSimd.Set(a[3 * TLayout.RowStride]);
                     c3 = TSimd.MultiplyAdd(x, b0, c3);
                     d3 = TSimd.MultiplyAdd(x, b1, d3);
                 }
 
                 if (TRows.Count > 4)
                 {
-                    x = TSimd.Set(a[4 * KStep]);
+                    x = TSimd.Set(a[4 * TLayout.RowStride]);
                     c4 = TSimd.MultiplyAdd(x, b0, c4);
                     d4 = TSimd.MultiplyAdd(x, b1, d4);
                 }
 
                 if (TRows.Count > 5)
                 {
-                    x = TSimd.Set(a[5 * KStep]);
+                    x = TSimd.Set(a[5 * TLayout.RowStride]);
                     c5 = TSimd.MultiplyAdd(x, b0, c5);
                     d5 = TSimd.MultiplyAdd(x, b1, d5);
                 }
 
                 if (TRows.Count > 6)
                 {
-                    x = TSimd.Set(a[6 * KStep]);
+                    x = TSimd.Set(a[6 * TLayout.RowStride]);
                     c6 = TSimd.MultiplyAdd(x, b0, c6);
                     d6 = TSimd.MultiplyAdd(x, b1, d6);
                 }
 
                 if (TRows.Count > 7)
                 {
-                    x = TSimd.Set(a[7 * KStep]);
+                    x = TSimd.Set(a[7 * TLayout.RowStride]);
                     c7 = TSimd.MultiplyAdd(x, b0, c7);
                     d7 = TSimd.MultiplyAdd(x, b1, d7);
                 }
 
                 if (TRows.Count > 8)
                 {
-                    x = TSimd.Set(a[8 * KStep]);
+                    x = TSimd.Set(a[8 * TLayout.RowStride]);
                     c8 = TSimd.MultiplyAdd(x, b0, c8);
                     d8 = TSimd.MultiplyAdd(x, b1, d8);
                 }
 
                 if (TRows.Count > 9)
                 {
-                    x = TSimd.Set(a[9 * KStep]);
+                    x = TSimd.Set(a[9 * TLayout.RowStride]);
                     c9 = TSimd.MultiplyAdd(x, b0, c9);
                     d9 = TSimd.MultiplyAdd(x, b1, d9);
                 }
 
                 if (TRows.Count > 10)
                 {
-                    x = TSimd.Set(a[10 * KStep]);
+                    x = TSimd.Set(a[10 * TLayout.RowStride]);
                     c10 = TSimd.MultiplyAdd(x, b0, c10);
                     d10 = TSimd.MultiplyAdd(x, b1, d10);
                 }
 
                 if (TRows.Count > 11)
                 {
-                    x = TSimd.Set(a[11 * KStep]);
+                    x = TSimd.Set(a[11 * TLayout.RowStride]);
                     c11 = TSimd.MultiplyAdd(x, b0, c11);
                     d11 = TSimd.MultiplyAdd(x, b1, d11);
                 }

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
 using CudaTrainer.Kernels.Cpu.Simd;
 using CudaTrainer.Kernels.Cpu.Threading;
 
@@ -26,12 +25,7 @@ public sealed unsafe class PackedMatrix : IDisposable
         Level = level;
         K = k;
         N = n;
-        PanelColumns = level switch
-        {
-            SimdLevel.V512 => GemmMicroKernel.Columns<Simd512, Vector512<float>>(),
-            SimdLevel.V256 => GemmMicroKernel.Columns<Simd256, Vector256<float>>(),
-            _ => GemmMicroKernel.Columns<Simd128, Vector128<float>>(),
-        };
+        PanelColumns = GemmMicroKernel.Columns(level);
         _data = (float*)NativeMemory.AlignedAlloc((nuint)GemmPacking.SizeB(n, k, PanelColumns) * sizeof(float), 4096);
     }
 
