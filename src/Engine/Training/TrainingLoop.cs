@@ -212,7 +212,6 @@ internal sealed class TrainingLoop : IDisposable
         }.With(_learner.State.Read());
         Save(epoch, best, val);
         _observer.Epoch(record);
-        _folder.Log($"epoch {epoch}/{_options.Epochs} loss {record.Loss:F4} acc {record.Accuracy:F4} val_loss {record.ValLoss:F4} val_acc {record.ValAccuracy:F4}{(best ? " *" : string.Empty)}");
         if (_state.StoppedEarly)
         {
             Say(Severity.Info, $"Stopped early: {_monitor.Name} has not improved for {waiting} epochs; the best was {_state.BestValue:F4} in epoch {_state.BestEpoch}.");
@@ -240,9 +239,5 @@ internal sealed class TrainingLoop : IDisposable
         Checkpoint.SaveFull(_folder.LastCheckpoint, _learner, _info with { Epoch = epoch }, _state);
     }
 
-    private void Say(Severity severity, string text)
-    {
-        _observer.Message(severity, text);
-        _folder.Log(text);
-    }
+    private void Say(Severity severity, string text) => _observer.Message(severity, text);
 }

@@ -5,11 +5,23 @@ public sealed record TrainingResult
 {
     public required RunOutcome Outcome { get; init; }
 
-    /// <summary>Metrics of the best checkpoint, loaded from its file, on the val split; null when interrupted.</summary>
+    /// <summary>Metrics of the best checkpoint, loaded from its file, on the val split, at the threshold chosen there; null when interrupted.</summary>
     public ClassificationMetrics? Val { get; init; }
 
     /// <summary>The same on the test split, where there is one.</summary>
     public ClassificationMetrics? Test { get; init; }
+
+    /// <summary>Val with the plain threshold 0.5, as the training history counts.</summary>
+    public ClassificationMetrics? ValAtHalf { get; init; }
+
+    /// <summary>Test with the plain threshold 0.5.</summary>
+    public ClassificationMetrics? TestAtHalf { get; init; }
+
+    /// <summary>Epochs finished.</summary>
+    public int Epochs { get; init; }
+
+    /// <summary>Share of the training time that steps waited for data.</summary>
+    public double StallFraction { get; init; }
 
     public int BestEpoch { get; init; }
 

@@ -1,0 +1,287 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using CudaTrainer.Engine.Data.Cache;
+using CudaTrainer.Engine.Formats;
+using CudaTrainer.Engine.Nn;
+using CudaTrainer.Kernels;
+
+namespace CudaTrainer.Engine.Training;
+
+/// <summary>
+/// A whole training run: features (from videos or as they are), training with checkpoints, and the evaluation of the best model from the very file that is reported.
+/// </summary>
+public sealed class TrainingRun : IDisposable
+{
+    private readonly TrainingOptions _options;
+    private readonly IRunObserver _observer;
+    private readonly StageClock _clock = new();
+    private readonly RunFolder _folder;
+    private readonly DeviceChoice _device;
+    private readonly BackboneChoice? _backbone;
+
+    private TrainingRun(TrainingOptions options, IRunObserver observer)
+    {
+        _options = options;
+        _device = DeviceChoice.Open(options.Device, options.Threads);
+        _backbone = options.FeaturesDir is null ? BackboneChoice.Open(options) : null;
+        _folder = RunFolder.Open(options.CheckpointDir, options.Resume is not null, options.Overwrite);
+        _observer = new LoggingObserver(observer, _folder);
+    }
+
+    private bool MixedPrecision => _options.MixedPrecision ?? false;
+
+    private string Precision => MixedPrecision ? "fp16 features and saved activations, fp32 maths, dynamic loss scaling" : "fp32";
+
+    private string BackboneText => _backbone?.Source.Description ?? "features from files";
+
+    /// <summary>Runs to the end, or until <paramref name="stop"/>, which saves the state and returns.</summary>
+    /// <exception cref="RunException">Something the user can act on is wrong.</exception>
+    public static TrainingResult Execute(TrainingOptions options, IRunObserver observer, CancellationToken stop)
+    {
+        IReadOnlyList<OptionProblem> problems = OptionValidation.Validate(options);
+        if (problems.Count > 0)
+        {
+            throw new RunException(string.Join(Environment.NewLine, problems.Select(problem => $"{problem.Option}: {problem.Message}")));
+        }
+
+        using var run = new TrainingRun(options, observer);
+        try
+        {
+            return run.Run(stop);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return run.Result(RunOutcome.Interrupted, null);
+        }
+    }
+
+    public void Dispose()
+    {
+        _folder.Dispose();
+        _backbone?.Dispose();
+        _device.Dispose();
+    }
+
+    private static float[] Alpha(IReadOnlyList<double> alpha) => alpha.Count == 1 ? [(float)alpha[0], (float)alpha[0]] : [(float)alpha[0], (float)alpha[1]];
+
+    private TrainingResult Run(CancellationToken stop)
+    {
+        Header();
+        using FeatureSplits splits = OpenFeatures(stop);
+        FeatureSet train = splits.Train;
+        float[] classWeights = _options.UseClassWeights ? ClassWeights(train.Classes) : [1, 1];
+        ModelInfo info = Describe(train);
+        Classifier model = Classifiers.Create(_options.Model, new ClassifierOptions(train.Dimension, (float)_options.Dropout, MixedPrecision));
+        using var learner = new Learner(_device.Device, model, new LearnerOptions(
+            new LossOptions(_options.UseFocalLoss, (float)_options.FocalGamma, (float)_options.LabelSmoothing),
+            classWeights,
+            Alpha(_options.FocalAlpha),
+            new AdamOptions { ClipMode = _options.ClipMode, ClipNorm = (float)_options.GradientClipNorm },
+            MixedPrecision,
+            (uint)_options.Seed));
+        _observer.Header(
+        [
+            new HeaderLine("model", $"{_options.Model}, {learner.Parameters.Values.Count:N0} parameters ({learner.Parameters.BufferValues.Count:N0} running statistics)"),
+            new HeaderLine("loss", LossText(classWeights)),
+            new HeaderLine("steps", $"{(train.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch {_options.BatchSize}"),
+        ]);
+        TrainingState state = Begin(learner, train);
+        _folder.WriteConfig(_options);
+        using (var loop = new TrainingLoop(_options, _device.Device, learner, info, new SplitRows(train), new SplitRows(splits.Validation), _folder, _observer, state))
+        {
+            RunOutcome outcome = _clock.Time("train", () => loop.Run(stop));
+            state = loop.State;
+            if (outcome == RunOutcome.Interrupted)
+            {
+                return Result(RunOutcome.Interrupted, state);
+            }
+        }
+
+        return _clock.Time("evaluate", () => EvaluateBest(learner, splits, state));
+    }
+
+    private void Header()
+    {
+        List<HeaderLine> lines =
+        [
+            new HeaderLine("device", $"{_device.Device.Name} ({_device.Reason}): {_device.Device.Description}"),
+            new HeaderLine("precision", Precision),
+            new HeaderLine("backbone", BackboneText),
+            new HeaderLine("data", _options.FeaturesDir is { } features ? $"features in {features}" : $"videos in {_options.DatasetPath}, cache in {_options.CacheDir}"),
+            new HeaderLine("output", _options.CheckpointDir),
+            new HeaderLine("seed", $"{_options.Seed}"),
+        ];
+        _observer.Header(lines);
+    }
+
+    private FeatureSplits OpenFeatures(CancellationToken stop)
+    {
+        if (_options.FeaturesDir is { } directory)
+        {
+            return _clock.Time("open", () =>
+            {
+                FeatureSplits splits = FeatureSplits.Open(directory);
+                _observer.Dataset([.. splits.All.Select(set => new SplitRow(set.Split.ToString().ToLowerInvariant(), set.Classes.Nonviolent, set.Classes.Violent, 0, 0))]);
+                return splits;
+            });
+        }
+
+        new FeaturePipeline(_options, _device.Device, _backbone!, _observer, _clock).Run(stop);
+        return _clock.Time("open", () => FeatureSplits.Open(_options.CacheDir));
+    }
+
+    private ModelInfo Describe(FeatureSet train)
+    {
+        var key = train.Key.ToDictionary(field => field.Key, field => field.Value);
+        return new ModelInfo
+        {
+            Model = _options.Model,
+            Inputs = train.Dimension,
+            Frames = train.Frames,
+            Backbone = key.GetValueOrDefault("backbone", "unknown"),
+            BackboneDescription = BackboneText,
+            Preprocess = key.GetValueOrDefault("preprocessing", "unknown"),
+        };
+    }
+
+    /// <summary>w_y = N / (2·N_y).</summary>
+    private static float[] ClassWeights(Data.Dataset.ClassCounts counts) => [counts.Total / (2f * counts.Nonviolent), counts.Total / (2f * counts.Violent)];
+
+    private string LossText(float[] classWeights)
+    {
+        string loss = _options.UseFocalLoss ? $"focal (alpha {string.Join(", ", _options.FocalAlpha)}, gamma {_options.FocalGamma})" : "cross-entropy";
+        string weights = _options.UseClassWeights ? $"class weights {classWeights[0]:F3} nonviolent, {classWeights[1]:F3} violent" : "no class weights";
+        return $"{loss}, label smoothing {_options.LabelSmoothing}, {weights}";
+    }
+
+    /// <summary>Fresh weights, weights from a file, or the state of an earlier run.</summary>
+    private TrainingState Begin(Learner learner, FeatureSet train)
+    {
+        learner.Parameters.Initialize((uint)_options.Seed);
+        IReadOnlyDictionary<string, string> fingerprint = Fingerprint(train);
+        string? resume = _options.Resume == "auto" ? (File.Exists(_folder.LastCheckpoint) ? _folder.LastCheckpoint : null) : _options.Resume;
+        if (resume is not null)
+        {
+            return ResumeFrom(resume, learner, fingerprint);
+        }
+
+        if (_options.Resume is not null)
+        {
+            _observer.Message(Severity.Info, "nothing to resume; a new run begins");
+        }
+
+        if (_options.InitialWeights is { } file)
+        {
+            using Checkpoint checkpoint = Checkpoint.Open(file);
+            checkpoint.LoadModel(learner.Parameters);
+            _observer.Message(Severity.Info, $"classifier weights from {file}");
+        }
+
+        return new TrainingState { Fingerprint = fingerprint }.With(learner.State.Read());
+    }
+
+    private TrainingState ResumeFrom(string path, Learner learner, IReadOnlyDictionary<string, string> fingerprint)
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(path);
+        checkpoint.LoadModel(learner.Parameters);
+        checkpoint.LoadOptimizer(learner);
+        TrainingState state = checkpoint.State!;
+        string[] changed = [.. fingerprint
+            .Where(pair => state.Fingerprint.GetValueOrDefault(pair.Key) != pair.Value)
+            .Select(pair => $"{pair.Key} was {state.Fingerprint.GetValueOrDefault(pair.Key, "not recorded")}, is {pair.Value}")];
+        if (changed.Length > 0)
+        {
+            throw new RunException(
+                $"'{path}' belongs to another run: {string.Join("; ", changed)}.",
+                "Resume with the same options and data (epochs, patience, threads, workers, logging may change), or start anew with --initial-weights.");
+        }
+
+        string place = state.StepInEpoch > 0 ? $"epoch {state.Epoch + 1}, step {state.StepInEpoch}" : $"the end of epoch {state.Epoch}";
+        _observer.Message(Severity.Info, $"resumed from {path} at {place}");
+
+        // A longer run may go on after an early stop of a shorter patience; whether it stops again is decided by the options of now.
+        bool stopped = _options.EarlyStoppingPatience > 0 && state.EpochsWithoutImprovement >= _options.EarlyStoppingPatience;
+        if (stopped || state.Epoch >= _options.Epochs)
+        {
+            _observer.Message(Severity.Info, $"the run has finished {state.Epoch} epochs; pass --epochs N{(stopped ? " and a larger --early-stopping-patience" : string.Empty)} to extend it");
+        }
+
+        return state with { StoppedEarly = stopped };
+    }
+
+    /// <summary>What must stay the same for a resumed run to be the same run.</summary>
+    private Dictionary<string, string> Fingerprint(FeatureSet train)
+    {
+        var data = new StringBuilder();
+        for (int i = 0; i < train.Count; i++)
+        {
+            data.Append(train.Names[i]).Append('\n').Append(train.Labels[i]).Append('\n');
+        }
+
+        return new Dictionary<string, string>
+        {
+            ["--model"] = _options.Model,
+            ["--batch-size"] = $"{_options.BatchSize}",
+            ["--seed"] = $"{_options.Seed}",
+            ["--learning-rate"] = $"{_options.LearningRate:R}",
+            ["--min-learning-rate"] = $"{_options.MinLearningRate:R}",
+            ["--warmup-epochs"] = $"{_options.WarmupEpochs}",
+            ["--dropout"] = $"{_options.Dropout:R}",
+            ["--label-smoothing"] = $"{_options.LabelSmoothing:R}",
+            ["--use-focal-loss"] = $"{_options.UseFocalLoss}",
+            ["--focal-alpha"] = string.Join(",", _options.FocalAlpha),
+            ["--focal-gamma"] = $"{_options.FocalGamma:R}",
+            ["--use-class-weights"] = $"{_options.UseClassWeights}",
+            ["--clip-mode"] = $"{_options.ClipMode}",
+            ["--gradient-clip-norm"] = $"{_options.GradientClipNorm:R}",
+            ["--mixed-precision"] = $"{MixedPrecision}",
+            ["--monitor"] = _options.Monitor,
+            ["shuffling"] = $"{_options.Shuffle}",
+            ["features"] = $"[{train.Count}, {train.Frames}, {train.Dimension}] {string.Join(" ", train.Key.Select(field => field.Value))}".TrimEnd(),
+            ["training clips"] = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(data.ToString())))[..16],
+        };
+    }
+
+    private TrainingResult EvaluateBest(Learner learner, FeatureSplits splits, TrainingState state)
+    {
+        using Checkpoint best = Checkpoint.Open(_folder.BestModel);
+        best.LoadModel(learner.Parameters);
+        double threshold = best.Info!.Threshold;
+        var all = new Dictionary<string, ClassificationMetrics>();
+        foreach (FeatureSet set in splits.All.Where(set => set != splits.Train))
+        {
+            using var evaluator = new Evaluator(_device.Device, learner, new SplitRows(set), _options.BatchSize);
+            Evaluation evaluation = evaluator.Run();
+            string name = set == splits.Validation ? "val" : "test";
+            all[name] = evaluation.MetricsAt(threshold);
+            all[name + "_at_half"] = evaluation.MetricsAt(0.5);
+        }
+
+        TrainingResult result = Result(RunOutcome.Completed, state) with
+        {
+            Val = all["val"],
+            ValAtHalf = all["val_at_half"],
+            Test = all.GetValueOrDefault("test"),
+            TestAtHalf = all.GetValueOrDefault("test_at_half"),
+        };
+        _folder.WriteResults(JsonSerializer.Serialize(result, RunJson.Default.TrainingResult));
+        return result;
+    }
+
+    private TrainingResult Result(RunOutcome outcome, TrainingState? state) => new()
+    {
+        Outcome = outcome,
+        Monitor = _options.Monitor,
+        BestEpoch = state?.BestEpoch ?? 0,
+        BestValue = state?.BestValue ?? double.NaN,
+        Epochs = state?.Epoch ?? 0,
+        StoppedEarly = state?.StoppedEarly ?? false,
+        CheckpointDir = _options.CheckpointDir,
+        Stages = _clock.Seconds,
+        Device = $"{_device.Device.Name}: {_device.Device.Description}",
+        Precision = Precision,
+        Backbone = BackboneText,
+        StallFraction = state is { History.Count: > 0 } ? state.History.Sum(epoch => epoch.StallSeconds) / state.History.Sum(epoch => epoch.Seconds) : 0,
+    };
+}
