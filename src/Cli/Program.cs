@@ -16,15 +16,18 @@ internal static class Program
         new EvaluateCommand(),
         new PredictCommand(),
         new GradcheckCommand(),
-        new CacheInfoCommand(),
-        new CacheVerifyCommand(),
-        new CacheClearCommand(),
         new DoctorCommand(),
-        new DemoCommand(),
     ];
 
-    public static string Version =>
-        typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+    /// <summary>The version, and the commit it was built from.</summary>
+    public static string Version
+    {
+        get
+        {
+            string[] parts = typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+');
+            return parts.Length == 2 && parts[1].Length > 9 ? $"{parts[0]}+{parts[1][..9]}" : parts[0];
+        }
+    }
 
     public static int Main(string[] arguments)
     {

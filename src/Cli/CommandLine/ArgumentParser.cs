@@ -23,7 +23,7 @@ internal sealed class ArgumentParser
     private readonly Option<bool> _version = Flag("--version");
     private readonly Option<bool> _quiet = Flag("--quiet", "-q");
     private readonly Option<bool> _debug = Flag("--debug");
-    private readonly Option<string> _config = new(ConfigOption) { Arity = AnyNumber };
+    private readonly Option<string[]> _config = new(ConfigOption) { Arity = AnyNumber };
 
     public const string ConfigOption = "--config";
 
@@ -48,8 +48,7 @@ internal sealed class ArgumentParser
     {
         var parse = _root.Parse(arguments, new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
         var command = _commandOf.GetValueOrDefault(parse.CommandResult.Command);
-        bool help = parse.GetResult(_help) is not null, version = parse.GetResult(_version) is not null;
-        bool quiet = parse.GetResult(_quiet) is not null, debug = parse.GetResult(_debug) is not null;
+        bool help = IsGiven(parse, _help), version = IsGiven(parse, _version), quiet = IsGiven(parse, _quiet), debug = IsGiven(parse, _debug);
         List<string> problems = [];
         if (command is null)
         {
@@ -74,6 +73,8 @@ internal sealed class ArgumentParser
     }
 
     private static Option<bool> Flag(string name, params string[] aliases) => new(name, aliases) { Arity = ArgumentArity.Zero };
+
+    private static bool IsGiven(ParseResult parse, Option option) => parse.GetResult(option) is { Implicit: false };
 
     private void AddCommand(CliCommand command)
     {
@@ -101,7 +102,7 @@ internal sealed class ArgumentParser
             }
             else
             {
-                symbol.Options.Add(new Option<string>(option.Name) { Arity = AnyNumber });
+                symbol.Options.Add(new Option<string[]>(option.Name) { Arity = AnyNumber });
             }
         }
 
@@ -124,7 +125,7 @@ internal sealed class ArgumentParser
     private static List<GivenOption> GivenOptions(ParseResult parse, CliCommand command, List<string> problems)
     {
         List<GivenOption> given = [];
-        var results = parse.CommandResult.Children.OfType<OptionResult>().ToDictionary(result => result.Option.Name);
+        var results = parse.CommandResult.Children.OfType<OptionResult>().Where(result => !result.Implicit).ToDictionary(result => result.Option.Name);
         foreach (var option in command.Options)
         {
             results.TryGetValue(option.Name, out var result);
@@ -154,7 +155,7 @@ internal sealed class ArgumentParser
 
     private static string? SingleValue(OptionResult? result, string name, string expected, List<string> problems)
     {
-        if (result is null)
+        if (result is null or { Implicit: true })
         {
             return null;
         }

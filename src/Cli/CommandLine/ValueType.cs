@@ -58,7 +58,7 @@ internal static class ValueTypes
         value => value is null ? "" : value.Value ? "on" : "off");
 
     public static ValueType<string> Text(string placeholder, string kind) =>
-        new(placeholder, kind, $"a {kind}", (string text, out string value) => (value = text).Length > 0, value => value);
+        new(placeholder, kind, $"a {kind}", (string text, [MaybeNullWhen(false)] out string value) => (value = text).Length > 0, value => value);
 
     public static ValueType<string?> OptionalText(string placeholder, string kind) =>
         new(placeholder, kind, $"a {kind}", (string text, out string? value) => (value = text).Length > 0, value => value ?? "");
@@ -97,7 +97,13 @@ internal static class ValueTypes
     private static bool TryParseNumber(string text, out double value) =>
         double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out value);
 
-    private static string FormatNumber(double value) => value.ToString(CultureInfo.InvariantCulture);
+    /// <summary>As people type it: <c>0.001</c>, <c>1e-7</c>.</summary>
+    private static string FormatNumber(double value)
+    {
+        string text = value.ToString(CultureInfo.InvariantCulture);
+        int exponent = text.IndexOf('E');
+        return exponent < 0 ? text : $"{text[..exponent]}e{int.Parse(text.AsSpan(exponent + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture)}";
+    }
 
     private static bool TryParseNumbers(string text, [MaybeNullWhen(false)] out IReadOnlyList<double> values)
     {

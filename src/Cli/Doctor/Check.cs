@@ -1,8 +1,5 @@
-using System.Text.Json.Serialization;
-
 namespace CudaTrainer.Cli.Doctor;
 
-[JsonConverter(typeof(JsonStringEnumConverter<CheckStatus>))]
 internal enum CheckStatus
 {
     Ok,

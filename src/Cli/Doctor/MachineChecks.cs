@@ -27,7 +27,7 @@ internal static class MachineChecks
     {
         // Counts a container's limit, not only the machine's memory.
         long total = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
-        string found = $"{MetricText.Size(total)}{(ProcValue("/proc/meminfo", "MemAvailable") is { } free ? $", of which free {free}" : "")}";
+        string found = FreeMemory() is { } free ? $"{MetricText.Size(total)}, {MetricText.Size(free)} free" : MetricText.Size(total);
         return total < LeastMemory
             ? Check.Warn("memory", found, "extracting features needs about 2 GiB; training on features needs less")
             : Check.Ok("memory", found);
@@ -47,6 +47,11 @@ internal static class MachineChecks
     }
 
     private static string ProcessorName() => ProcValue("/proc/cpuinfo", "model name") ?? RuntimeInformation.ProcessArchitecture.ToString();
+
+    private static long? FreeMemory() =>
+        ProcValue("/proc/meminfo", "MemAvailable") is { } text && long.TryParse(text.Split(' ')[0], CultureInfo.InvariantCulture, out long kibibytes)
+            ? kibibytes << 10
+            : null;
 
     /// <summary>The first <c>key : value</c> of a file under /proc; null where there is none.</summary>
     private static string? ProcValue(string path, string key)

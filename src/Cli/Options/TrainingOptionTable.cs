@@ -1,6 +1,6 @@
 using CudaTrainer.Cli.CommandLine;
-using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Training;
+using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Cli.Options;
 

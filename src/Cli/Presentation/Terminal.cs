@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Spectre.Console;
 
 namespace CudaTrainer.Cli.Presentation;
@@ -57,6 +58,9 @@ internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSett
             error.WriteLine(message);
         }
     }
+
+    /// <summary>One JSON value on standard output, with the keys of the result files.</summary>
+    public void WriteJson<TValue>(TValue value) => output.WriteLine(JsonSerializer.Serialize(value, JsonFormat.Options));
 
     // Errors come out without the Spectre machinery: they must be quick, and must not fail themselves.
     private void WriteLabelled(string label, string colour, string message) =>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using CudaTrainer.Engine.Nn;
 
 namespace CudaTrainer.Engine.Training;
 
@@ -45,7 +46,7 @@ public static class OptionValidation
     private static readonly OptionRange FocalAlpha = OptionRange.Between(0, 1);
 
     /// <summary>Names of the classifiers that can be trained.</summary>
-    public static IReadOnlyList<string> Models { get; } = ["lstm-attention", "bilstm-attention", "gru-attention", "simple-lstm"];
+    public static IReadOnlyList<string> Models { get; } = [.. Classifiers.Names];
 
     /// <summary>Quantities that can decide the best checkpoint.</summary>
     public static IReadOnlyList<string> Monitors { get; } = ["val_accuracy", "val_loss", "val_balanced_accuracy", "val_auc"];
