@@ -1,1 +1,80 @@
-System.Console.WriteLine("cudatrainer");
+using System.Reflection;
+using CudaTrainer.Cli.CommandLine;
+using CudaTrainer.Cli.Commands;
+using CudaTrainer.Cli.Presentation;
+
+namespace CudaTrainer.Cli;
+
+/// <summary>The <c>cudatrainer</c> program: takes the command line apart and runs one command.</summary>
+internal static class Program
+{
+    /// <summary>Every command, in the order help lists them.</summary>
+    public static IReadOnlyList<CliCommand> Commands { get; } =
+    [
+        new TrainCommand(),
+        new ExtractCommand(),
+        new EvaluateCommand(),
+        new PredictCommand(),
+        new GradcheckCommand(),
+        new DoctorCommand(),
+    ];
+
+    /// <summary>The version, and the commit it was built from.</summary>
+    public static string Version
+    {
+        get
+        {
+            string[] parts = typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+');
+            return parts.Length == 2 && parts[1].Length > 9 ? $"{parts[0]}+{parts[1][..9]}" : parts[0];
+        }
+    }
+
+    public static int Main(string[] arguments)
+    {
+        // Prints docs/cli.md; for the makers of this program, so not among the commands.
+        if (arguments is ["docs"])
+        {
+            Console.Out.Write(Reference.Markdown(Commands));
+            return ExitCode.Ok;
+        }
+
+        var request = new ArgumentParser(Commands).Parse(arguments);
+        var terminal = Terminal.Open(request.Arguments.Quiet, request.Arguments.Debug);
+        try
+        {
+            return Run(request, terminal);
+        }
+        catch (Exception exception)
+        {
+            return Failure.Report(exception, terminal);
+        }
+    }
+
+    private static int Run(CommandLineRequest request, Terminal terminal)
+    {
+        if (request.Version)
+        {
+            terminal.Output.WriteLine($"cudatrainer {Version}");
+            return ExitCode.Ok;
+        }
+
+        if (request.Command is { } command)
+        {
+            if (!request.Help)
+            {
+                return command.Execute(request.Arguments, terminal);
+            }
+
+            terminal.Output.Write(HelpText.Of(command, terminal.Settings.Width));
+            return ExitCode.Ok;
+        }
+
+        if (request.Arguments.Problems.Count > 0 && !request.Help)
+        {
+            return terminal.UsageErrors(null, request.Arguments.Problems);
+        }
+
+        terminal.Output.Write(HelpText.Overview(Commands));
+        return ExitCode.Ok;
+    }
+}

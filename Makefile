@@ -1,0 +1,30 @@
+# Everything a fresh machine needs: `make demo` and `make test` set up, build and run by themselves.
+.DEFAULT_GOAL := build
+.PHONY: help setup build demo test test-all bench format clean
+
+help:      ## What each target does
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
+
+setup:     ## Install the Debian packages that are missing (FFmpeg, CMake, a C compiler)
+	@scripts/setup.sh
+
+build: setup ## Build everything; leaves ./cudatrainer
+	@scripts/build.sh
+
+demo: build ## Make a small data set, train on it and predict unseen clips
+	@./cudatrainer demo
+
+test: setup ## Build and run every test; ends with "N passed, N failed"
+	@scripts/test.sh
+
+test-all: setup ## test, once per SIMD level, with the slow tests and the format check
+	@scripts/test.sh --all
+
+bench: build ## Time the kernels
+	@scripts/bench.sh
+
+format:    ## Bring the code into the project's format
+	@dotnet format CudaTrainer.sln
+
+clean:     ## Remove everything that was built
+	@rm -rf artifacts cudatrainer

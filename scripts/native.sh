@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Builds the native libraries into artifacts/native. Quick when nothing has changed.
+source "$(dirname "$0")/common.sh"
+
+configure() { cmake -S native -B artifacts/native-build -DCMAKE_BUILD_TYPE=Release; }
+
+if [ ! -f artifacts/native-build/CMakeCache.txt ] || [ native/CMakeLists.txt -nt artifacts/native-build/CMakeCache.txt ]; then
+    say "building native libraries"
+    # A build folder from elsewhere, or from before a package was installed, is made anew.
+    quietly artifacts/native-configure.log configure 2>/dev/null || {
+        rm -rf artifacts/native-build
+        quietly artifacts/native-configure.log configure
+    }
+fi
+quietly artifacts/native-build.log cmake --build artifacts/native-build

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Builds and runs every test project. The last line is "N passed, N failed"; the exit code is 0 only if nothing failed.
+#   --all   also once per SIMD level this machine has, with the slow tests, and the format check
+source "$(dirname "$0")/common.sh"
+
+all=false
+[ "${1:-}" != --all ] || all=true
+results=artifacts/test-results
+passed=0 failed=0 skipped=0
+
+finish() {
+    local line="$passed passed, $failed failed"
+    [ "$skipped" -eq 0 ] || line+=", $skipped skipped"
+    printf '%s\n' "$line"
+    [ "$failed" -eq 0 ] && exit 0
+    exit 1
+}
+
+fail() {
+    say "FAILED: $1"
+    failed=$((failed + 1))
+}
+
+# Sums an attribute over the <assembly> elements of a result file.
+total() { sed -n "s/.*<assembly [^>]*[ ]$2=\"\([0-9]*\)\".*/\1/p" "$1" | awk '{ sum += $1 } END { print sum + 0 }'; }
+
+# run LABEL PROJECT [runner options…]: runs one project and adds up its results.
+run() {
+    local label=$1 project=$2 report code=0
+    shift 2
+    report="$results/$project-${label//[^a-z0-9]/-}.xml"
+    say "testing $project ($label)"
+    rm -f "$report"
+    "artifacts/bin/$project/release/CudaTrainer.$project" -noLogo -noColor -xml "$report" "$@" >"${report%.xml}.log" 2>&1 || code=$?
+    if ! grep -q '</assemblies>' "$report" 2>/dev/null; then
+        tail -40 "${report%.xml}.log" >&2
+        fail "$project ended without a report (exit code $code): the test process crashed"
+        return
+    fi
+
+    local failures errors
+    failures=$(total "$report" failed)
+    errors=$(total "$report" errors)
+    passed=$((passed + $(total "$report" passed)))
+    skipped=$((skipped + $(total "$report" skipped)))
+    failed=$((failed + failures + errors))
+    if [ $((failures + errors)) -gt 0 ]; then
+        grep -v '^ *$' "${report%.xml}.log" | tail -200 >&2
+    elif [ "$code" -ne 0 ]; then
+        tail -40 "${report%.xml}.log" >&2
+        fail "$project passed its tests but ended with exit code $code"
+    fi
+}
+
+mkdir -p "$results"
+scripts/native.sh || { fail "the native build"; finish; }
+say "building"
+quietly artifacts/build.log dotnet build CudaTrainer.sln -c Release -v quiet || { fail "the build"; finish; }
+
+projects=()
+for folder in tests/*.Tests; do
+    projects+=("$(basename "$folder")")
+done
+
+for project in "${projects[@]}"; do
+    run default "$project" -trait- Category=Slow
+done
+
+if $all; then
+    for project in "${projects[@]}"; do
+        run slow "$project" -trait Category=Slow
+    done
+
+    for level in v128 v256 v512; do
+        # What else doctor may find wrong does not matter here.
+        report=$(CUDATRAINER_SIMD=$level dotnet artifacts/bin/Cli/release/cudatrainer.dll doctor --json || true)
+        if ! grep -q "in force: $level" <<<"$report"; then
+            say "this machine has no $level"
+            continue
+        fi
+
+        for project in "${projects[@]}"; do
+            CUDATRAINER_SIMD=$level run "$level" "$project" -trait- Category=Slow
+        done
+    done
+
+    say "checking the format"
+    quietly artifacts/format.log dotnet format CudaTrainer.sln --verify-no-changes || fail "dotnet format (make format mends it)"
+fi
+
+finish

@@ -1,0 +1,238 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+
+namespace CudaTrainer.Cli.CommandLine;
+
+/// <summary>Which command a command line names, if any, and its parts.</summary>
+/// <param name="Command">Null when no command, or an unknown one, was named.</param>
+internal sealed record CommandLineRequest(CliCommand? Command, bool Help, bool Version, ParsedArguments Arguments);
+
+/// <summary>
+/// Takes a command line apart with System.CommandLine. Values stay text and every mistake is collected, so that all of them can be
+/// reported together, in the program's own words.
+/// </summary>
+internal sealed class ArgumentParser
+{
+    // Room for repeated options, which are then reported by name.
+    private static readonly ArgumentArity AnyNumber = new(0, 1000);
+
+    private readonly IReadOnlyList<CliCommand> _commands;
+    private readonly RootCommand _root = new();
+    private readonly Dictionary<Command, CliCommand> _commandOf = [];
+    private readonly Option<bool> _help = Flag("--help", "-h", "-?");
+    private readonly Option<bool> _version = Flag("--version");
+    private readonly Option<bool> _quiet = Flag("--quiet", "-q");
+    private readonly Option<bool> _debug = Flag("--debug");
+    private readonly Option<string[]> _config = new(ConfigOption) { Arity = AnyNumber };
+
+    public const string ConfigOption = "--config";
+
+    public ArgumentParser(IReadOnlyList<CliCommand> commands)
+    {
+        _commands = commands;
+        _root.Options.Clear();
+        _root.Directives.Clear();
+        foreach (var option in new[] { _help, _version, _quiet, _debug })
+        {
+            option.Recursive = true;
+            _root.Options.Add(option);
+        }
+
+        foreach (var command in commands)
+        {
+            AddCommand(command);
+        }
+    }
+
+    public CommandLineRequest Parse(IReadOnlyList<string> arguments)
+    {
+        var parse = _root.Parse(arguments, new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
+        var command = _commandOf.GetValueOrDefault(parse.CommandResult.Command);
+        bool help = IsGiven(parse, _help), version = IsGiven(parse, _version), quiet = IsGiven(parse, _quiet), debug = IsGiven(parse, _debug);
+        List<string> problems = [];
+        if (command is null)
+        {
+            string[] unknown = [.. parse.UnmatchedTokens];
+            if (unknown.Length > 0)
+            {
+                problems.Add(UnknownCommand(parse, unknown));
+            }
+            else if (parse.CommandResult.Command != _root)
+            {
+                string group = parse.CommandResult.Command.Name;
+                problems.Add($"{group} needs one of: {string.Join(", ", parse.CommandResult.Command.Subcommands.Select(sub => sub.Name))}");
+            }
+
+            return new(null, help, version, new([], [], null, quiet, debug, problems));
+        }
+
+        var given = GivenOptions(parse, command, problems);
+        var positional = Positional(parse, command, problems);
+        string? config = SingleValue(parse.GetResult(_config), ConfigOption, "a JSON file", problems);
+        return new(command, help, version, new(given, positional, config, quiet, debug, problems));
+    }
+
+    private static Option<bool> Flag(string name, params string[] aliases) => new(name, aliases) { Arity = ArgumentArity.Zero };
+
+    private static bool IsGiven(ParseResult parse, Option option) => parse.GetResult(option) is { Implicit: false };
+
+    private void AddCommand(CliCommand command)
+    {
+        string[] names = command.Name.Split(' ');
+        Command parent = _root;
+        foreach (string group in names[..^1])
+        {
+            var existing = parent.Subcommands.FirstOrDefault(sub => sub.Name == group);
+            if (existing is null)
+            {
+                existing = new Command(group);
+                parent.Subcommands.Add(existing);
+            }
+
+            parent = existing;
+        }
+
+        var symbol = new Command(names[^1]);
+        foreach (var option in command.Options)
+        {
+            if (option.IsSwitch)
+            {
+                symbol.Options.Add(Flag(option.Name));
+                symbol.Options.Add(Flag(Negative(option)));
+            }
+            else
+            {
+                symbol.Options.Add(new Option<string[]>(option.Name) { Arity = AnyNumber });
+            }
+        }
+
+        if (command.TakesConfig)
+        {
+            symbol.Options.Add(_config);
+        }
+
+        if (command.ArgumentPlaceholder is { } placeholder)
+        {
+            symbol.Arguments.Add(new Argument<string[]>(placeholder) { Arity = ArgumentArity.ZeroOrMore });
+        }
+
+        parent.Subcommands.Add(symbol);
+        _commandOf.Add(symbol, command);
+    }
+
+    private static string Negative(IOptionInfo option) => "--no-" + option.Name[2..];
+
+    private static List<GivenOption> GivenOptions(ParseResult parse, CliCommand command, List<string> problems)
+    {
+        List<GivenOption> given = [];
+        var results = parse.CommandResult.Children.OfType<OptionResult>().Where(result => !result.Implicit).ToDictionary(result => result.Option.Name);
+        foreach (var option in command.Options)
+        {
+            results.TryGetValue(option.Name, out var result);
+            if (!option.IsSwitch)
+            {
+                if (SingleValue(result, option.Name, $"a value ({option.Range ?? option.Kind})", problems) is { } text)
+                {
+                    given.Add(new(option.Name, text));
+                }
+
+                continue;
+            }
+
+            bool negated = results.ContainsKey(Negative(option));
+            if (result is not null && negated)
+            {
+                problems.Add($"{option.Name} and {Negative(option)} contradict each other");
+            }
+            else if (result is not null || negated)
+            {
+                given.Add(new(option.Name, negated ? "false" : "true"));
+            }
+        }
+
+        return given;
+    }
+
+    private static string? SingleValue(OptionResult? result, string name, string expected, List<string> problems)
+    {
+        if (result is null or { Implicit: true })
+        {
+            return null;
+        }
+
+        // Tokens hold the values of all occurrences together.
+        if (result.IdentifierTokenCount > 1)
+        {
+            problems.Add($"{name} is given {result.IdentifierTokenCount} times");
+            return null;
+        }
+
+        string? value = result.Tokens.Count == 0 ? null : result.Tokens[0].Value;
+        if (value is null || value.StartsWith("--", StringComparison.Ordinal))
+        {
+            problems.Add($"{name} needs {expected}{(value is null ? "" : $", but {value} follows")}");
+            return null;
+        }
+
+        return value;
+    }
+
+    /// <summary>
+    /// Arguments that are not options. What looks like an option is an unknown one (unless <c>--</c> came before), and the word after it was
+    /// probably meant as its value.
+    /// </summary>
+    private List<string> Positional(ParseResult parse, CliCommand command, List<string> problems)
+    {
+        List<string> positional = [];
+        string[] known =
+        [
+            .. command.Options.Select(option => option.Name), .. command.Options.Where(option => option.IsSwitch).Select(Negative),
+            .. _root.Options.Select(option => option.Name), .. command.TakesConfig ? new[] { ConfigOption } : [],
+        ];
+        HashSet<string> takeValue = [.. command.Options.Where(option => !option.IsSwitch).Select(option => option.Name), ConfigOption];
+        bool onlyArguments = false, afterOption = false, afterUnknown = false;
+        foreach (var token in parse.Tokens)
+        {
+            if (token.Type == TokenType.DoubleDash)
+            {
+                onlyArguments = true;
+            }
+            else if (token.Type != TokenType.Argument || afterOption)
+            {
+                afterOption = token.Type == TokenType.Option && takeValue.Contains(token.Value);
+                afterUnknown = false;
+            }
+            else if (!onlyArguments && token.Value.Length > 1 && token.Value[0] == '-')
+            {
+                string name = token.Value.Split('=')[0];
+                problems.Add($"unknown option {name}{Suggestion.DidYouMean(name, known)}");
+                afterUnknown = !token.Value.Contains('=');
+            }
+            else if (afterUnknown)
+            {
+                afterUnknown = false;
+            }
+            else if (command.ArgumentPlaceholder is null)
+            {
+                problems.Add($"unexpected argument \"{token.Value}\"");
+            }
+            else
+            {
+                positional.Add(token.Value);
+            }
+        }
+
+        return positional;
+    }
+
+    private string UnknownCommand(ParseResult parse, string[] unknown)
+    {
+        var parent = parse.CommandResult.Command;
+        string prefix = parent == _root ? "" : parent.Name + " ";
+        string typed = unknown.FirstOrDefault(token => !token.StartsWith('-')) ?? unknown[0];
+        var names = parent == _root ? _commands.Select(command => command.Name.Split(' ')[0]).Distinct() : parent.Subcommands.Select(sub => sub.Name);
+        return typed.StartsWith('-')
+            ? $"unknown option {typed}{Suggestion.DidYouMean(typed, _root.Options.Select(option => option.Name))}"
+            : $"unknown command \"{prefix}{typed}\"{Suggestion.DidYouMean(typed, names)}";
+    }
+}

@@ -1,0 +1,141 @@
+using System.Text;
+
+namespace CudaTrainer.Cli.CommandLine;
+
+/// <summary>Help, written from the option tables.</summary>
+internal static class HelpText
+{
+    private const int NameColumn = 30;
+
+    /// <summary>Options that every command takes.</summary>
+    public static IReadOnlyList<(string Name, string Description)> Common { get; } =
+    [
+        ("--quiet", "Results, warnings and errors only"),
+        ("--debug", "Stack traces with errors"),
+        ("--help", "This help"),
+    ];
+
+    public const string ConfigDescription = "Options from a JSON object, {\"batch-size\": 32, …}; the command line wins";
+
+    public const string ExitCodes = "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted with everything saved.";
+
+    /// <summary>What <c>cudatrainer</c> alone prints.</summary>
+    public static string Overview(IReadOnlyList<CliCommand> commands)
+    {
+        string names = string.Join(", ", commands.Select(command => command.Name.Split(' ')[0]).Distinct());
+        return $"""
+            cudatrainer trains classifiers that tell violent from nonviolent videos.
+
+              cudatrainer demo                                             a small labelled data set, trained and judged in minutes
+              cudatrainer train --dataset-path videos --epochs 30          folders of clips in, a tested classifier out
+              cudatrainer predict clip.mp4 --checkpoint checkpoints/best_model.safetensors
+
+            Commands: {names}
+            cudatrainer COMMAND --help lists the options of a command; cudatrainer --version prints the version.
+            {ExitCodes}
+
+            """;
+    }
+
+    /// <param name="width">Columns to wrap at.</param>
+    public static string Of(CliCommand command, int width)
+    {
+        StringBuilder text = new();
+        AppendWrapped(text, command.Summary, 0, width);
+        text.AppendLine();
+        for (int i = 0; i < command.Usages.Count; i++)
+        {
+            text.Append(i == 0 ? "Usage: " : "       ").AppendLine($"cudatrainer {command.Name} {command.Usages[i]}".TrimEnd());
+        }
+
+        foreach (string note in command.Notes)
+        {
+            text.AppendLine();
+            AppendWrapped(text, note, 0, width);
+        }
+
+        foreach (var group in command.Options.GroupBy(option => option.Group).OrderBy(group => group.Key))
+        {
+            text.AppendLine().AppendLine($"{Title(group.Key)}:");
+            foreach (var option in group)
+            {
+                AppendRow(text, Form(option), Describe(option), width);
+            }
+        }
+
+        text.AppendLine().AppendLine("General:");
+        if (command.TakesConfig)
+        {
+            AppendRow(text, $"{ArgumentParser.ConfigOption} FILE.json", ConfigDescription, width);
+        }
+
+        foreach (var (name, description) in Common)
+        {
+            AppendRow(text, name, description, width);
+        }
+
+        text.AppendLine();
+        AppendWrapped(text, ExitCodes, 0, width);
+        return text.ToString();
+    }
+
+    public static string Title(OptionGroup group) => group == OptionGroup.Precision ? "Precision & devices" : group.ToString();
+
+    /// <summary>An option as it is typed, for example <c>--epochs N</c> or <c>--[no-]shuffle</c>.</summary>
+    public static string Form(IOptionInfo option) => option.IsSwitch ? $"--[no-]{option.Name[2..]}" : $"{option.Name} {option.Placeholder}";
+
+    private static string Describe(IOptionInfo option)
+    {
+        List<string> facts = [];
+        if (option.Range is not null)
+        {
+            facts.Add(option.Range);
+        }
+
+        if (option.Default.Length > 0)
+        {
+            facts.Add($"default {option.Default}");
+        }
+
+        return facts.Count == 0 ? option.Description : $"{option.Description} [{string.Join("; ", facts)}]";
+    }
+
+    private static void AppendRow(StringBuilder text, string name, string description, int width)
+    {
+        text.Append("  ").Append(name);
+        if (name.Length + 4 > NameColumn)
+        {
+            text.AppendLine().Append(' ', NameColumn);
+        }
+        else
+        {
+            text.Append(' ', NameColumn - 2 - name.Length);
+        }
+
+        AppendWrapped(text, description, NameColumn, width);
+    }
+
+    /// <summary>Appends words, breaking before <paramref name="width"/>; further lines start at <paramref name="indent"/>, where the text already stands.</summary>
+    private static void AppendWrapped(StringBuilder text, string words, int indent, int width)
+    {
+        int column = indent;
+        foreach (string word in words.Split(' '))
+        {
+            if (column > indent && column + 1 + word.Length > width)
+            {
+                text.AppendLine().Append(' ', indent);
+                column = indent;
+            }
+            else if (column > indent)
+            {
+                text.Append(' ');
+                column++;
+            }
+
+            text.Append(word);
+            column += word.Length;
+        }
+
+        text.AppendLine();
+    }
+}

@@ -1,0 +1,13 @@
+namespace CudaTrainer.Cli.CommandLine;
+
+/// <summary>An option as it was given: on the command line, or in the configuration file.</summary>
+/// <param name="Name">The option's own name, also for a negative switch.</param>
+/// <param name="Text">Its value; <c>true</c> or <c>false</c> for a switch.</param>
+internal readonly record struct GivenOption(string Name, string Text);
+
+/// <summary>A command line taken apart. Values are still text.</summary>
+/// <param name="Options">In the order given.</param>
+/// <param name="Arguments">What is not an option, such as the files of <c>predict</c>.</param>
+/// <param name="Problems">What could not be understood, each a line for the user.</param>
+internal sealed record ParsedArguments(
+    IReadOnlyList<GivenOption> Options, IReadOnlyList<string> Arguments, string? ConfigFile, bool Quiet, bool Debug, IReadOnlyList<string> Problems);

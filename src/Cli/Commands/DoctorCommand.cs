@@ -1,0 +1,82 @@
+using CudaTrainer.Cli.CommandLine;
+using CudaTrainer.Cli.Doctor;
+using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Engine.Training;
+using Spectre.Console;
+
+namespace CudaTrainer.Cli.Commands;
+
+internal sealed record DoctorOptions
+{
+    public string CacheDir { get; init; } = new FeatureOptions().CacheDir;
+
+    public string CheckpointDir { get; init; } = new TrainingOptions().CheckpointDir;
+
+    public bool Json { get; init; }
+}
+
+/// <summary>Says whether this machine has what runs need.</summary>
+internal sealed class DoctorCommand : CliCommand<DoctorOptions>
+{
+    public override string Name => "doctor";
+
+    public override string Summary => "Checks the machine, the libraries and the folders, and says what to do about anything wrong.";
+
+    public override IReadOnlyList<string> Usages => ["[--json]"];
+
+    public override IReadOnlyList<string> Notes => ["Exits with 1 if anything is marked FAIL. No CUDA is a normal state."];
+
+    protected override OptionTable<DoctorOptions> CreateTable() => new OptionTable<DoctorOptions>(new DoctorOptions())
+        .Add(
+            "--cache-dir", OptionGroup.Data, ValueTypes.Text("DIR", "folder"),
+            o => o.CacheDir, (o, v) => o with { CacheDir = v },
+            "Feature cache to check")
+        .Add(
+            "--checkpoint-dir", OptionGroup.Output, ValueTypes.Text("DIR", "folder"),
+            o => o.CheckpointDir, (o, v) => o with { CheckpointDir = v },
+            "Checkpoint folder to check")
+        .Add(
+            "--json", OptionGroup.Output, ValueTypes.Switch,
+            o => o.Json, (o, v) => o with { Json = v },
+            "One JSON object on standard output");
+
+    protected override int Run(DoctorOptions options, IReadOnlyList<string> arguments, Terminal terminal)
+    {
+        Check[] checks =
+        [
+            Check.Ok("cudatrainer", Program.Version),
+            .. MachineChecks.Run(terminal.Settings),
+            VideoCheck.Run(),
+            CudaCheck.Run(),
+            FolderChecks.Run("feature cache", options.CacheDir),
+            FolderChecks.Run("checkpoints", options.CheckpointDir),
+        ];
+        bool healthy = checks.All(check => check.Status != CheckStatus.Fail);
+        if (options.Json)
+        {
+            terminal.WriteJson(new { healthy, checks });
+        }
+        else
+        {
+            Write(checks, terminal);
+        }
+
+        return healthy ? ExitCode.Ok : ExitCode.Failed;
+    }
+
+    private static void Write(Check[] checks, Terminal terminal)
+    {
+        int width = checks.Max(check => check.Name.Length);
+        foreach (var check in checks)
+        {
+            string colour = check.Status switch { CheckStatus.Ok => "green", CheckStatus.Warn => "yellow", _ => "red" };
+            string status = check.Status.ToString().ToUpperInvariant();
+            terminal.Results.Markup($"[{colour}]{status.PadRight(4)}[/]  ");
+            terminal.Output.WriteLine($"{check.Name.PadRight(width)}  {check.Found}");
+            if (check.Remedy is not null)
+            {
+                terminal.Output.WriteLine($"{new string(' ', width + 8)}-> {check.Remedy}");
+            }
+        }
+    }
+}

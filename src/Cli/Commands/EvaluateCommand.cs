@@ -1,0 +1,84 @@
+using CudaTrainer.Cli.CommandLine;
+using CudaTrainer.Cli.Options;
+using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Engine.Training;
+
+namespace CudaTrainer.Cli.Commands;
+
+internal sealed record EvaluateOptions
+{
+    public EvaluationOptions Run { get; init; } = new();
+
+    public bool Json { get; init; }
+}
+
+/// <summary>Every metric of a trained model on a dataset or on features.</summary>
+internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
+{
+    public override string Name => "evaluate";
+
+    public override string Summary => "Measures a trained model on a dataset or on features, split by split.";
+
+    public override IReadOnlyList<string> Usages => ["--checkpoint FILE --dataset-path DIR [options]", "--checkpoint FILE --features-dir DIR [options]"];
+
+    public override bool TakesConfig => true;
+
+    protected override OptionTable<EvaluateOptions> CreateTable() => new OptionTable<EvaluateOptions>(new EvaluateOptions())
+        .Add(
+            "--checkpoint", OptionGroup.Model, ValueTypes.Text("FILE", ".safetensors file or checkpoint"),
+            o => o.Run.Checkpoint, (o, v) => o with { Run = o.Run with { Checkpoint = v } },
+            "The trained model")
+        .Include(FeatureOptionTable.Create(), o => o.Run.Features, (o, v) => o with { Run = o.Run with { Features = v } })
+        .Add(
+            "--features-dir", OptionGroup.Data, ValueTypes.OptionalText("DIR", "folder"),
+            o => o.Run.FeaturesDir, (o, v) => o with { Run = o.Run with { FeaturesDir = v } },
+            "Measure on {split}_features.npy and {split}_labels.npy instead of videos")
+        .Add(
+            "--output", OptionGroup.Output, ValueTypes.OptionalText("DIR", "folder"),
+            o => o.Run.OutputDir, (o, v) => o with { Run = o.Run with { OutputDir = v } },
+            "Where evaluation_results.json is written",
+            defaultText: "the checkpoint's folder")
+        .Add(
+            "--json", OptionGroup.Output, ValueTypes.Switch,
+            o => o.Json, (o, v) => o with { Json = v },
+            "One JSON object on standard output");
+
+    protected override IEnumerable<OptionProblem> Validate(EvaluateOptions options, IReadOnlyList<string> arguments)
+    {
+        if (options.Run.Checkpoint.Length == 0)
+        {
+            yield return new("--checkpoint", "is required: the trained model");
+        }
+
+        bool hasFeatures = options.Run.FeaturesDir is not null;
+        foreach (var problem in OptionValidation.Validate(options.Run.Features))
+        {
+            if (problem.Option != "--dataset-path" || !hasFeatures)
+            {
+                yield return problem;
+            }
+        }
+
+        if (hasFeatures && options.Run.Features.DatasetPath is not null)
+        {
+            yield return new("--dataset-path", "give either --dataset-path or --features-dir, not both");
+        }
+    }
+
+    protected override int Run(EvaluateOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
+        RunHost.Run(terminal, (observer, stop) =>
+        {
+            var result = EvaluationRun.Execute(options.Run, observer, stop);
+            observer.CloseLine();
+            if (options.Json)
+            {
+                terminal.WriteJson(result.Splits);
+            }
+            else
+            {
+                MetricsReport.Write(terminal.Results, [.. result.Splits]);
+            }
+
+            return ExitCode.Ok;
+        });
+}

@@ -1,0 +1,83 @@
+using System.Globalization;
+using CudaTrainer.Cli.CommandLine;
+using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Engine.Autograd;
+using CudaTrainer.Engine.Training;
+using Spectre.Console;
+
+namespace CudaTrainer.Cli.Commands;
+
+internal sealed record GradcheckOptions
+{
+    public string Device { get; init; } = "auto";
+
+    public int Threads { get; init; }
+
+    public bool Json { get; init; }
+}
+
+/// <summary>Proves the gradients of every op on this machine.</summary>
+internal sealed class GradcheckCommand : CliCommand<GradcheckOptions>
+{
+    public override string Name => "gradcheck";
+
+    public override string Summary => "Checks every op on this machine: the reference against finite differences, the device against the reference.";
+
+    public override IReadOnlyList<string> Usages => ["[--device NAME]"];
+
+    public override IReadOnlyList<string> Notes => ["Exits with 1 if any op is off by more than its tolerance."];
+
+    protected override OptionTable<GradcheckOptions> CreateTable() => new OptionTable<GradcheckOptions>(new GradcheckOptions())
+        .Add(
+            "--device", OptionGroup.Precision, ValueTypes.Text("NAME", "device"),
+            o => o.Device, (o, v) => o with { Device = v },
+            "The device to check",
+            range: OptionValidation.DeviceForms)
+        .Add(
+            "--threads", OptionGroup.Precision, ValueTypes.Integer,
+            o => o.Threads, (o, v) => o with { Threads = v },
+            "Compute threads, 0 = one per core")
+        .Add(
+            "--json", OptionGroup.Output, ValueTypes.Switch,
+            o => o.Json, (o, v) => o with { Json = v },
+            "A JSON list on standard output");
+
+    protected override IEnumerable<OptionProblem> Validate(GradcheckOptions options, IReadOnlyList<string> arguments) =>
+        OptionValidation.Validate(new FeatureOptions { DatasetPath = ".", Device = options.Device, Threads = options.Threads });
+
+    protected override int Run(GradcheckOptions options, IReadOnlyList<string> arguments, Terminal terminal)
+    {
+        GradientCheckRow[] rows = [.. GradientCheckSuite.Run(options.Device, options.Threads)];
+        if (options.Json)
+        {
+            terminal.WriteJson(rows);
+        }
+        else
+        {
+            Write(rows, terminal);
+        }
+
+        return rows.All(row => row.Passed) ? ExitCode.Ok : ExitCode.Failed;
+    }
+
+    private static void Write(GradientCheckRow[] rows, Terminal terminal)
+    {
+        var table = Tables.Create("op", "checked", ">forward error", ">gradient error", "");
+        foreach (var row in rows)
+        {
+            table.AddRow(
+                new Text(row.Op),
+                new Text(row.Device),
+                new Text(Error(row.ForwardError)),
+                new Text(Error(row.GradientError)),
+                row.Passed ? new Text("ok", new Style(Color.Green)) : new Text($"OFF in {row.WorstInput}", new Style(Color.Red)));
+        }
+
+        terminal.Results.Write(table);
+        int failed = rows.Count(row => !row.Passed);
+        terminal.Output.WriteLine();
+        terminal.Output.WriteLine(failed == 0 ? $"All {rows.Length} checks passed." : $"{failed} of {rows.Length} checks failed.");
+    }
+
+    private static string Error(double error) => error == 0 ? "0" : error.ToString("0.0e+0", CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,48 @@
+using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Engine;
+
+namespace CudaTrainer.Cli;
+
+/// <summary>Turns what stopped a command into a line for the user and an exit code.</summary>
+internal static class Failure
+{
+    public static int Report(Exception exception, Terminal terminal)
+    {
+        switch (exception)
+        {
+            case OperationCanceledException:
+                terminal.WriteLog("stopped");
+                return ExitCode.Interrupted;
+            case RunException run:
+                terminal.WriteError(run.Message, run.Hint);
+                break;
+            case OutOfMemoryException:
+                terminal.WriteError("out of memory", "try a smaller --batch-size, or fewer --workers");
+                break;
+            case IOException or UnauthorizedAccessException or InvalidDataException:
+                terminal.WriteError(exception.Message);
+                break;
+            default:
+                // The engine's own exceptions are written for users; anything else is a mistake in the program.
+                if (exception.GetType().Namespace?.StartsWith(nameof(CudaTrainer), StringComparison.Ordinal) == true)
+                {
+                    terminal.WriteError(exception.Message);
+                }
+                else
+                {
+                    terminal.WriteError(
+                        $"internal error: {exception.GetType().Name}: {exception.Message}",
+                        terminal.Settings.Debug ? null : "this is a mistake in the program; --debug shows where");
+                }
+
+                break;
+        }
+
+        if (terminal.Settings.Debug)
+        {
+            terminal.Error.WriteLine(exception);
+        }
+
+        return ExitCode.Failed;
+    }
+}

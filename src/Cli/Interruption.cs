@@ -1,0 +1,50 @@
+using System.Runtime.InteropServices;
+using CudaTrainer.Cli.Presentation;
+
+namespace CudaTrainer.Cli;
+
+/// <summary>
+/// Ctrl-C and SIGTERM: the first asks the run to save its state and stop, the second ends the process at once.
+/// </summary>
+internal sealed class Interruption : IDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private readonly PosixSignalRegistration[] _registrations;
+    private readonly Terminal _terminal;
+    private int _signals;
+
+    public Interruption(Terminal terminal)
+    {
+        _terminal = terminal;
+        _registrations =
+        [
+            PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle),
+            PosixSignalRegistration.Create(PosixSignal.SIGTERM, Handle),
+        ];
+    }
+
+    public CancellationToken Token => _stop.Token;
+
+    public void Dispose()
+    {
+        foreach (var registration in _registrations)
+        {
+            registration.Dispose();
+        }
+
+        _stop.Dispose();
+    }
+
+    private void Handle(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        if (Interlocked.Increment(ref _signals) > 1)
+        {
+            Environment.Exit(ExitCode.Interrupted);
+        }
+
+        // A fresh line: the terminal has just echoed ^C into the live one.
+        _terminal.Error.WriteLine(_terminal.IsLive ? "\nstopping: saving state; once more to stop at once" : "stopping: saving state; once more to stop at once");
+        _stop.Cancel();
+    }
+}

@@ -1,0 +1,146 @@
+using CudaTrainer.Cli.CommandLine;
+using CudaTrainer.Engine.Training;
+using CudaTrainer.Kernels;
+
+namespace CudaTrainer.Cli.Options;
+
+/// <summary>Options of <c>train</c>.</summary>
+internal static class TrainingOptionTable
+{
+    public static OptionTable<TrainingOptions> Create()
+    {
+        var table = new OptionTable<TrainingOptions>(new TrainingOptions())
+            .Include(FeatureOptionTable.Create(), o => o, (_, features) => (TrainingOptions)features);
+        AddData(table);
+        AddModel(table);
+        AddLoss(table);
+        AddOptimiser(table);
+        AddPrecision(table);
+        AddOutput(table);
+        return table;
+    }
+
+    private static void AddData(OptionTable<TrainingOptions> table) => table
+        .Add(
+            "--features-dir", OptionGroup.Data, ValueTypes.OptionalText("DIR", "folder"),
+            o => o.FeaturesDir, (o, v) => o with { FeaturesDir = v },
+            "Train on {split}_features.npy [N,T,D] and {split}_labels.npy instead of videos")
+        .Add(
+            "--shuffle", OptionGroup.Data, ValueTypes.Switch,
+            o => o.Shuffle, (o, v) => o with { Shuffle = v },
+            "Visit the clips in a new order every epoch");
+
+    private static void AddModel(OptionTable<TrainingOptions> table) => table
+        .Add(
+            "--model", OptionGroup.Model, ValueTypes.Text("NAME", "name"),
+            o => o.Model, (o, v) => o with { Model = v },
+            "Classifier over the features of a clip",
+            range: string.Join(", ", OptionValidation.Models))
+        .Add(
+            "--dropout", OptionGroup.Model, ValueTypes.Number,
+            o => o.Dropout, (o, v) => o with { Dropout = v },
+            "Share of activations that dropout sets to zero")
+        .Add(
+            "--initial-weights", OptionGroup.Model, ValueTypes.OptionalText("FILE", ".safetensors file or checkpoint"),
+            o => o.InitialWeights, (o, v) => o with { InitialWeights = v },
+            "Start the classifier from these weights");
+
+    private static void AddLoss(OptionTable<TrainingOptions> table) => table
+        .Add(
+            "--label-smoothing", OptionGroup.Loss, ValueTypes.Number,
+            o => o.LabelSmoothing, (o, v) => o with { LabelSmoothing = v },
+            "Probability shared between the classes instead of given to the label")
+        .Add(
+            "--use-focal-loss", OptionGroup.Loss, ValueTypes.Switch,
+            o => o.UseFocalLoss, (o, v) => o with { UseFocalLoss = v },
+            "Focal loss; cross-entropy without")
+        .Add(
+            "--focal-alpha", OptionGroup.Loss, ValueTypes.Numbers,
+            o => o.FocalAlpha, (o, v) => o with { FocalAlpha = v },
+            "α of the focal loss: one number for both classes, or one each for nonviolent,violent")
+        .Add(
+            "--focal-gamma", OptionGroup.Loss, ValueTypes.Number,
+            o => o.FocalGamma, (o, v) => o with { FocalGamma = v },
+            "γ of the focal loss: how much clips that are already right count less")
+        .Add(
+            "--use-class-weights", OptionGroup.Loss, ValueTypes.Switch,
+            o => o.UseClassWeights, (o, v) => o with { UseClassWeights = v },
+            "Weigh each clip by N/(2·N of its class), so that both classes count the same");
+
+    private static void AddOptimiser(OptionTable<TrainingOptions> table) => table
+        .Add(
+            "--epochs", OptionGroup.Optimiser, ValueTypes.Integer,
+            o => o.Epochs, (o, v) => o with { Epochs = v },
+            "Passes over the training clips")
+        .Add(
+            "--batch-size", OptionGroup.Optimiser, ValueTypes.Integer,
+            o => o.BatchSize, (o, v) => o with { BatchSize = v },
+            "Clips per step, over all devices together")
+        .Add(
+            "--learning-rate", OptionGroup.Optimiser, ValueTypes.Number,
+            o => o.LearningRate, (o, v) => o with { LearningRate = v },
+            "Learning rate of Adam after warm-up")
+        .Add(
+            "--min-learning-rate", OptionGroup.Optimiser, ValueTypes.Number,
+            o => o.MinLearningRate, (o, v) => o with { MinLearningRate = v },
+            "Where the cosine schedule ends")
+        .Add(
+            "--warmup-epochs", OptionGroup.Optimiser, ValueTypes.Integer,
+            o => o.WarmupEpochs, (o, v) => o with { WarmupEpochs = v },
+            "Epochs over which the learning rate rises")
+        .Add(
+            "--gradient-clip-norm", OptionGroup.Optimiser, ValueTypes.Number,
+            o => o.GradientClipNorm, (o, v) => o with { GradientClipNorm = v },
+            "Largest norm of the gradient")
+        .Add(
+            "--clip-mode", OptionGroup.Optimiser, ValueTypes.Choice<ClipMode>(),
+            o => o.ClipMode, (o, v) => o with { ClipMode = v },
+            "Norm over all parameters together, each by itself, or no clipping")
+        .Add(
+            "--early-stopping-patience", OptionGroup.Optimiser, ValueTypes.Integer,
+            o => o.EarlyStoppingPatience, (o, v) => o with { EarlyStoppingPatience = v },
+            "Epochs without a better --monitor before training stops; 0 = never")
+        .Add(
+            "--monitor", OptionGroup.Optimiser, ValueTypes.Text("NAME", "name"),
+            o => o.Monitor, (o, v) => o with { Monitor = v },
+            "The one quantity that decides the best checkpoint and early stopping",
+            range: string.Join(", ", OptionValidation.Monitors));
+
+    private static void AddPrecision(OptionTable<TrainingOptions> table) => table
+        .Add(
+            "--mixed-precision", OptionGroup.Precision, ValueTypes.OptionalSwitch,
+            o => o.MixedPrecision, (o, v) => o with { MixedPrecision = v },
+            "Half precision where it is safe; on cpu for features and saved activations only",
+            defaultText: "on for cuda, off for cpu")
+        .Add(
+            "--xla", OptionGroup.Precision, ValueTypes.OptionalSwitch,
+            o => o.Xla, (o, v) => o with { Xla = v },
+            "Run the step as one CUDA graph; without effect on cpu",
+            defaultText: "on for cuda");
+
+    private static void AddOutput(OptionTable<TrainingOptions> table) => table
+        .Add(
+            "--checkpoint-dir", OptionGroup.Output, ValueTypes.Text("DIR", "folder"),
+            o => o.CheckpointDir, (o, v) => o with { CheckpointDir = v },
+            "Where everything a run leaves is written; a folder that holds a run is refused without --resume or --overwrite")
+        .Add(
+            "--resume", OptionGroup.Output, ValueTypes.OptionalText("auto|FILE", "auto or checkpoint file"),
+            o => o.Resume, (o, v) => o with { Resume = v },
+            "Continue bit for bit: auto from last.ckpt of the checkpoint folder if there is one, or from FILE")
+        .Add(
+            "--overwrite", OptionGroup.Output, ValueTypes.Switch,
+            o => o.Overwrite, (o, v) => o with { Overwrite = v },
+            "Replace the run in the checkpoint folder")
+        .Add(
+            "--checkpoint-every", OptionGroup.Output, ValueTypes.Integer,
+            o => o.CheckpointEvery, (o, v) => o with { CheckpointEvery = v },
+            "Epochs between numbered checkpoints; 0 = none")
+        .Add(
+            "--keep-checkpoints", OptionGroup.Output, ValueTypes.Integer,
+            o => o.KeepCheckpoints, (o, v) => o with { KeepCheckpoints = v },
+            "Numbered checkpoints kept, newest first")
+        .Add(
+            "--log-every-steps", OptionGroup.Output, ValueTypes.Integer,
+            o => o.LogEverySteps, (o, v) => o with { LogEverySteps = v },
+            "Steps between rows of training_steps.csv; 0 = no such file");
+}

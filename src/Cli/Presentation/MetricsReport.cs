@@ -1,0 +1,47 @@
+using CudaTrainer.Engine.Training;
+using Spectre.Console;
+
+namespace CudaTrainer.Cli.Presentation;
+
+/// <summary>Metrics of one or more splits side by side, with the majority baseline beside accuracy, then the confusion matrices.</summary>
+internal static class MetricsReport
+{
+    private static readonly (string Title, Func<ClassificationMetrics, string> Value)[] Rows =
+    [
+        ("clips", metrics => MetricText.Count(metrics.Count)),
+        ("accuracy", metrics => MetricText.Percent(metrics.Accuracy)),
+        ("  always the larger class", metrics => MetricText.Percent(metrics.MajorityBaseline)),
+        ("balanced accuracy", metrics => MetricText.Percent(metrics.BalancedAccuracy)),
+        ("nonviolent called right", metrics => MetricText.Percent(metrics.Class0Accuracy)),
+        ("violent called right (recall)", metrics => MetricText.Percent(metrics.Recall)),
+        ("precision of violent", metrics => MetricText.Percent(metrics.Precision)),
+        ("F1 of violent", metrics => MetricText.Percent(metrics.F1)),
+        ("ROC-AUC", metrics => MetricText.Fraction(metrics.Auc)),
+        ("PR-AUC", metrics => MetricText.Fraction(metrics.PrAuc)),
+        ("loss", metrics => MetricText.Loss(metrics.Loss)),
+        ("threshold", metrics => MetricText.Fraction(metrics.Threshold)),
+    ];
+
+    public static void Write(IAnsiConsole console, IReadOnlyList<KeyValuePair<string, ClassificationMetrics>> splits)
+    {
+        var table = Tables.Create(["", .. splits.Select(split => ">" + split.Key)]);
+        foreach (var (title, value) in Rows)
+        {
+            table.Row([title, .. splits.Select(split => value(split.Value))]);
+        }
+
+        console.Write(table);
+        console.WriteLine();
+        var confusion = Tables.Create(["", .. splits.SelectMany(split => new[] { $">{split.Key}: called nonviolent", ">called violent" })]);
+        foreach (int actual in new[] { 0, 1 })
+        {
+            confusion.Row(
+            [
+                actual == 0 ? "nonviolent clips" : "violent clips",
+                .. splits.SelectMany(split => split.Value.ConfusionMatrix[actual].Select(count => MetricText.Count(count))),
+            ]);
+        }
+
+        console.Write(confusion);
+    }
+}

@@ -1,0 +1,45 @@
+using System.Globalization;
+using System.Text;
+using CudaTrainer.Engine.Training;
+
+namespace CudaTrainer.Cli.Presentation;
+
+/// <summary>A stage's progress in one line.</summary>
+internal static class ProgressText
+{
+    public static string Of(StageProgress progress)
+    {
+        StringBuilder text = new();
+        text.Append(CultureInfo.InvariantCulture, $"{progress.Stage} {progress.Done}/{progress.Total} {progress.Unit}");
+        if (progress.Total > 0)
+        {
+            text.Append(CultureInfo.InvariantCulture, $" ({100L * progress.Done / progress.Total}%)");
+        }
+
+        if (progress.Rate > 0)
+        {
+            text.Append(CultureInfo.InvariantCulture, $", {progress.Rate:0.#} {progress.RateUnit}");
+        }
+
+        if (progress.Failures > 0)
+        {
+            text.Append(CultureInfo.InvariantCulture, $", {progress.Failures} failed");
+        }
+
+        if (progress.Remaining is { } remaining && progress.Done < progress.Total)
+        {
+            text.Append(CultureInfo.InvariantCulture, $", {Duration(remaining)} left");
+        }
+
+        return progress.Detail.Length > 0 ? text.Append(", ").Append(progress.Detail).ToString() : text.ToString();
+    }
+
+    /// <summary>For example <c>0.4 s</c>, <c>42 s</c>, <c>3 min 05 s</c>, <c>2 h 07 min</c>.</summary>
+    public static string Duration(TimeSpan time) => time.TotalSeconds switch
+    {
+        < 10 => string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds:0.0} s"),
+        < 59.5 => string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds:0} s"),
+        < 3600 => string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalMinutes} min {time.Seconds:00} s"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalHours} h {time.Minutes:00} min"),
+    };
+}

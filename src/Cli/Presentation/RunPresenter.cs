@@ -1,0 +1,149 @@
+using System.Globalization;
+using CudaTrainer.Engine.Training;
+using Spectre.Console;
+
+namespace CudaTrainer.Cli.Presentation;
+
+/// <summary>
+/// Shows a run on standard error while it works. On a terminal the stage at work is one line redrawn in place; elsewhere it is a plain line
+/// every ten seconds at most.
+/// </summary>
+internal sealed class RunPresenter(Terminal terminal) : IRunObserver
+{
+    private static readonly TimeSpan RedrawInterval = TimeSpan.FromMilliseconds(100), HeartbeatInterval = TimeSpan.FromSeconds(10);
+
+    private readonly EpochTable _epochs = new();
+    private string _stage = "";
+    private long _lastProgress;
+    private bool _lineIsOpen;
+
+    public void Message(Severity severity, string text)
+    {
+        CloseLine();
+        switch (severity)
+        {
+            case Severity.Error:
+                terminal.WriteError(text);
+                break;
+            case Severity.Warning:
+                terminal.WriteWarning(text);
+                break;
+            default:
+                terminal.WriteLog(text);
+                break;
+        }
+    }
+
+    public void Header(IReadOnlyList<HeaderLine> lines)
+    {
+        if (terminal.Settings.Quiet || lines.Count == 0)
+        {
+            return;
+        }
+
+        CloseLine();
+        int width = lines.Max(line => line.Label.Length);
+        foreach (var (label, text) in lines)
+        {
+            terminal.Log.MarkupLineInterpolated(CultureInfo.InvariantCulture, $"[bold]{label.PadRight(width)}[/]  {text}");
+        }
+
+        terminal.WriteLog("");
+    }
+
+    public void Dataset(IReadOnlyList<SplitRow> splits)
+    {
+        if (terminal.Settings.Quiet)
+        {
+            return;
+        }
+
+        CloseLine();
+        terminal.Log.Write(DatasetTable.Of(splits));
+        terminal.WriteLog("");
+    }
+
+    public void Progress(StageProgress progress)
+    {
+        if (terminal.Settings.Quiet)
+        {
+            return;
+        }
+
+        bool isNew = progress.Stage != _stage, isDone = progress.Done >= progress.Total;
+        if (isNew)
+        {
+            CloseLine();
+            _stage = progress.Stage;
+            _lastProgress = Environment.TickCount64;
+        }
+
+        var elapsed = TimeSpan.FromMilliseconds(Environment.TickCount64 - _lastProgress);
+        if (terminal.IsLive)
+        {
+            if (isNew || isDone || elapsed >= RedrawInterval)
+            {
+                Redraw(ProgressText.Of(progress));
+                _lastProgress = Environment.TickCount64;
+            }
+
+            return;
+        }
+
+        if (elapsed >= HeartbeatInterval)
+        {
+            terminal.WriteLog(ProgressText.Of(progress));
+            _lastProgress = Environment.TickCount64;
+        }
+    }
+
+    public void Epoch(EpochRecord epoch)
+    {
+        if (terminal.Settings.Quiet)
+        {
+            return;
+        }
+
+        EraseLine();
+        foreach (string line in _epochs.Lines(epoch))
+        {
+            if (epoch.IsBest && line.EndsWith('*'))
+            {
+                terminal.Log.MarkupLineInterpolated(CultureInfo.InvariantCulture, $"[green]{line}[/]");
+            }
+            else
+            {
+                terminal.WriteLog(line);
+            }
+        }
+
+        // An epoch line says that the run lives as well as a heartbeat would.
+        _lastProgress = Environment.TickCount64;
+    }
+
+    /// <summary>Ends the live line, so that what is written next starts on a line of its own.</summary>
+    public void CloseLine()
+    {
+        if (_lineIsOpen)
+        {
+            terminal.Error.WriteLine();
+            _lineIsOpen = false;
+        }
+    }
+
+    private void EraseLine()
+    {
+        if (_lineIsOpen)
+        {
+            terminal.Error.Write("\r\e[2K");
+            _lineIsOpen = false;
+        }
+    }
+
+    private void Redraw(string text)
+    {
+        int room = terminal.Settings.Width - 1;
+        terminal.Error.Write($"\r\e[2K{(text.Length > room ? text[..room] : text)}");
+        _lineIsOpen = true;
+    }
+}

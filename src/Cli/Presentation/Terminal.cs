@@ -1,0 +1,81 @@
+using System.Text.Json;
+using Spectre.Console;
+
+namespace CudaTrainer.Cli.Presentation;
+
+/// <summary>
+/// Where a command writes: results to standard output, progress and logs to standard error, each in colour only where a person reads it.
+/// </summary>
+internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSettings settings)
+{
+    private readonly Lazy<IAnsiConsole> _results = new(() => Create(output, settings.OutputIsTerminal, settings));
+    private readonly Lazy<IAnsiConsole> _log = new(() => Create(error, settings.ErrorIsTerminal, settings));
+
+    /// <summary>Standard output: what the user asked for.</summary>
+    public IAnsiConsole Results => _results.Value;
+
+    /// <summary>Standard error: what happens meanwhile.</summary>
+    public IAnsiConsole Log => _log.Value;
+
+    public TextWriter Output => output;
+
+    public TextWriter Error => error;
+
+    public TerminalSettings Settings => settings;
+
+    /// <summary>Whether a line may be redrawn in place on standard error.</summary>
+    public bool IsLive => settings.ErrorIsTerminal && !settings.Quiet;
+
+    public static Terminal Open(bool quiet, bool debug) => new(Console.Out, Console.Error, TerminalSettings.Detect(quiet, debug));
+
+    /// <returns>The exit code of wrong usage.</returns>
+    public int UsageErrors(string? command, IReadOnlyList<string> problems)
+    {
+        foreach (string problem in problems)
+        {
+            WriteLabelled("error", "31", problem);
+        }
+
+        error.WriteLine($"Run \"cudatrainer{(command is null ? "" : $" {command}")} --help\" for help.");
+        return ExitCode.Usage;
+    }
+
+    public void WriteError(string message, string? hint = null)
+    {
+        WriteLabelled("error", "31", message);
+        if (hint is not null)
+        {
+            WriteLabelled("hint", "36", hint);
+        }
+    }
+
+    public void WriteWarning(string message) => WriteLabelled("warning", "33", message);
+
+    public void WriteLog(string message)
+    {
+        if (!settings.Quiet)
+        {
+            error.WriteLine(message);
+        }
+    }
+
+    /// <summary>One JSON value on standard output, with the keys of the result files.</summary>
+    public void WriteJson<TValue>(TValue value) => output.WriteLine(JsonSerializer.Serialize(value, JsonFormat.Options));
+
+    // Errors come out without the Spectre machinery: they must be quick, and must not fail themselves.
+    private void WriteLabelled(string label, string colour, string message) =>
+        error.WriteLine(settings.ErrorIsTerminal && settings.Colour ? $"\e[{colour}m{label}:\e[0m {message}" : $"{label}: {message}");
+
+    private static IAnsiConsole Create(TextWriter writer, bool isTerminal, TerminalSettings settings)
+    {
+        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Out = new AnsiConsoleOutput(writer),
+            Ansi = isTerminal ? AnsiSupport.Yes : AnsiSupport.No,
+            ColorSystem = isTerminal && settings.Colour ? ColorSystemSupport.Standard : ColorSystemSupport.NoColors,
+            Interactive = InteractionSupport.No,
+        });
+        console.Profile.Width = isTerminal ? settings.Width : TerminalSettings.Unlimited;
+        return console;
+    }
+}

@@ -1,0 +1,71 @@
+using System.Globalization;
+using CudaTrainer.Engine.Training;
+
+namespace CudaTrainer.Cli.Presentation;
+
+/// <summary>What a training run ends with on standard output: metrics, where everything is, and the command to use it.</summary>
+internal static class TrainingReport
+{
+    private static readonly (string Name, string Description)[] Files =
+    [
+        ("best_model.safetensors", "the best epoch's weights"),
+        ("best_model.h5", "the same for Keras"),
+        ("last.ckpt", "full state, for --resume auto"),
+        ("training_results.json", "these results"),
+        ("training_history.csv", "one row an epoch"),
+        ("training_steps.csv", "one row a step"),
+        ("training_config.json", "the effective options"),
+        ("train.log", "everything printed"),
+        ("report.html", "the run as a page"),
+        ("tensorboard", "for tensorboard --logdir"),
+    ];
+
+    public static void Write(Terminal terminal, TrainingResult result, TrainingOptions options)
+    {
+        var output = terminal.Output;
+        string epochs = result.StoppedEarly ? $"epoch {result.BestEpoch}, training stopped early" : $"epoch {result.BestEpoch}";
+        output.WriteLine(string.Create(
+            CultureInfo.InvariantCulture, $"Results of the best checkpoint ({epochs}; {result.Monitor} {result.BestValue:0.0000}), loaded from its file"));
+        output.WriteLine();
+        List<KeyValuePair<string, ClassificationMetrics>> splits = [];
+        if (result.Val is not null)
+        {
+            splits.Add(new("val", result.Val));
+        }
+
+        if (result.Test is not null)
+        {
+            splits.Add(new("test", result.Test));
+        }
+
+        MetricsReport.Write(terminal.Results, splits);
+        output.WriteLine();
+        output.WriteLine($"backbone   {result.Backbone}");
+        output.WriteLine($"device     {result.Device}, {result.Precision}");
+        output.WriteLine($"time       {Stages(result.Stages)}");
+        output.WriteLine($"files      {result.CheckpointDir}");
+        foreach (var (name, description) in Files)
+        {
+            if (Path.Exists(Path.Combine(result.CheckpointDir, name)))
+            {
+                output.WriteLine($"             {name,-24} {description}");
+            }
+        }
+
+        output.WriteLine();
+        if (options.FeaturesDir is null)
+        {
+            output.WriteLine("Predict    " + PredictCommandLine(result, options));
+        }
+    }
+
+    /// <summary>The command that predicts new videos with this run's model.</summary>
+    private static string PredictCommandLine(TrainingResult result, TrainingOptions options)
+    {
+        string weights = options.Weights is null ? "" : $" --weights {Shell.Quote(options.Weights)}";
+        return $"cudatrainer predict CLIP.mp4 --checkpoint {Shell.Quote(Path.Combine(result.CheckpointDir, "best_model.safetensors"))}{weights}";
+    }
+
+    private static string Stages(IReadOnlyDictionary<string, double> stages) =>
+        string.Join(", ", stages.Select(stage => $"{stage.Key} {ProgressText.Duration(TimeSpan.FromSeconds(stage.Value))}"));
+}
