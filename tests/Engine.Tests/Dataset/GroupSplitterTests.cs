@@ -15,7 +15,7 @@ public sealed class GroupSplitterTests
 
     [Fact]
     public void Every_group_gets_a_split_and_every_split_both_classes() =>
-        Prop.ForAll(Groups(1, 60), Arb.From(Gen.Choose(0, int.MaxValue)), (groups, seed) =>
+        Prop.ForAll(Groups(1, 40), Arb.From(Gen.Choose(0, int.MaxValue)), (groups, seed) =>
         {
             if (GroupSplitter.MaximumSplits(groups) < 3)
             {
@@ -35,7 +35,7 @@ public sealed class GroupSplitterTests
 
     [Fact]
     public void Equal_seeds_give_equal_assignments() =>
-        Prop.ForAll(Groups(8, 60), Arb.From(Gen.Choose(0, int.MaxValue)), (groups, seed) =>
+        Prop.ForAll(Groups(8, 40), Arb.From(Gen.Choose(0, int.MaxValue)), (groups, seed) =>
             GroupSplitter.MaximumSplits(groups) < 3
             || GroupSplitter.Assign(groups, s_fractions, (ulong)seed).SequenceEqual(GroupSplitter.Assign(groups, s_fractions, (ulong)seed)))
         .QuickCheckThrowOnFailure();

@@ -108,6 +108,18 @@ internal sealed class CommittedSplit : IDisposable
         ? null
         : new RowLocation(_features, Files.Features, _dataOffset + ((long)row * Content.RowBytes), Content.Rows[row].Checksum);
 
+    /// <summary>Gives up the rows of a content, which are known to be damaged.</summary>
+    public void Lose(string contentHash)
+    {
+        for (var row = 0; row < Content.Rows.Count; row++)
+        {
+            if (Content.Rows[row].ContentHash == contentHash)
+            {
+                _lostRows.Add(row);
+            }
+        }
+    }
+
     /// <summary>Reads every row and compares it with its checksum.</summary>
     /// <param name="rowDone">Called after each row.</param>
     /// <param name="cancellation">Stops reading.</param>

@@ -279,12 +279,16 @@ public sealed class FeatureCache : IDisposable
             _failures[hash] = failure;
         }
 
+        foreach (var hash in _log?.Damaged ?? [])
+        {
+            split.Lose(hash);
+        }
+
         for (var row = 0; row < split.Content.Rows.Count; row++)
         {
-            var hash = split.Content.Rows[row].ContentHash;
-            if (split.Locate(row) is { } location && _log?.Damaged.Contains(hash) != true)
+            if (split.Locate(row) is { } location)
             {
-                _rows[hash] = location;
+                _rows[split.Content.Rows[row].ContentHash] = location;
             }
         }
     }
@@ -369,6 +373,10 @@ public sealed class FeatureCache : IDisposable
     {
         Guard(() => OpenLog().AppendDamaged(contentHash));
         _rows.Remove(contentHash);
+        foreach (var split in _committed.Values)
+        {
+            split.Lose(contentHash);
+        }
     }
 
     private T Guard<T>(Func<T> action)

@@ -1,0 +1,284 @@
+using CudaTrainer.Engine.Data.Cache;
+using CudaTrainer.Engine.Data.Dataset;
+using CudaTrainer.Engine.Formats;
+
+namespace CudaTrainer.Engine.Tests.Cache;
+
+public sealed class FeatureCacheTests : IDisposable
+{
+    private readonly CacheFixture _fixture = new();
+
+    [Fact]
+    public void A_dataset_becomes_arrays_in_its_order()
+    {
+        var dataset = CacheFixture.Dataset(CacheFixture.Clips(5, 2, 9, 4), test: CacheFixture.Clips(7, 8));
+
+        var (planned, summary) = _fixture.Run(dataset);
+
+        planned.ShouldBe(8);
+        summary.Changed.ShouldBeTrue();
+        (summary.Extracted, summary.Reused, summary.Failed.Count).ShouldBe((8, 0, 0));
+        summary.Splits.Select(split => (split.Split, split.Rows)).ShouldBe(
+        [
+            (DatasetSplit.Train, new ClassCounts(2, 2)), (DatasetSplit.Validation, new ClassCounts(1, 1)), (DatasetSplit.Test, new ClassCounts(1, 1)),
+        ]);
+        var features = NpyFile.Read<float>(_fixture.File("train_features.npy"));
+        features.Shape.ShouldBe([4, 2, 3]);
+        features.Data.ShouldBe(dataset[DatasetSplit.Train].SelectMany(clip => CacheFixture.Features(clip.ContentHash)));
+        var labels = NpyFile.Read<long>(_fixture.File("train_labels.npy"));
+        labels.Shape.ShouldBe([4]);
+        labels.Data.ShouldBe([1, 0, 1, 0]);
+        File.ReadAllLines(_fixture.File("train_videos.csv")).ShouldBe(
+        [
+            "path,class,source,status",
+            "005.mp4,violent,source of 005.mp4,ok",
+            "002.mp4,nonviolent,source of 002.mp4,ok",
+            "009.mp4,violent,source of 009.mp4,ok",
+            "004.mp4,nonviolent,source of 004.mp4,ok",
+        ]);
+    }
+
+    [Fact]
+    public void Float16_features_are_rounded()
+    {
+        var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2));
+        _fixture.Run(dataset, key: CacheFixture.Key with { ElementType = ElementType.F16 });
+
+        NpyFile.Read<Half>(_fixture.File("train_features.npy")).Data
+            .ShouldBe(dataset[DatasetSplit.Train].SelectMany(clip => CacheFixture.Features(clip.ContentHash)).Select(value => (Half)value));
+    }
+
+    [Fact]
+    public void Halves_are_stored_as_they_are_or_widened()
+    {
+        var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2));
+        Half[] row = [.. Enumerable.Range(0, 6).Select(i => (Half)(i / 3f))];
+        foreach (var type in (ReadOnlySpan<ElementType>)[ElementType.F16, ElementType.F32])
+        {
+            _fixture.Reset();
+            using (var cache = _fixture.Open(CacheFixture.Key with { ElementType = type }))
+            {
+                foreach (var clip in cache.Plan(dataset).Missing)
+                {
+                    cache.Append(clip.ContentHash, row);
+                }
+
+                cache.Commit(dataset);
+            }
+
+            using var set = FeatureSet.Open(_fixture.Directory, DatasetSplit.Train);
+            var read = new float[6];
+            set.ReadRow(1, read);
+            read.ShouldBe(row.Select(value => (float)value));
+        }
+    }
+
+    [Fact]
+    public void A_second_session_writes_nothing()
+    {
+        var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3, 4));
+        _fixture.Run(dataset);
+        var before = Directory.EnumerateFiles(_fixture.Directory).Where(path => !path.Contains("writer")).ToDictionary(path => path, File.GetLastWriteTimeUtc);
+
+        var disk = new FaultyDisk { KillAt = 0 };
+        var (planned, summary) = _fixture.Run(dataset, disk: disk);
+
+        planned.ShouldBe(0);
+        summary.Changed.ShouldBeFalse();
+        (summary.Extracted, summary.Reused).ShouldBe((0, 6));
+        Directory.EnumerateFiles(_fixture.Directory).Where(path => !path.Contains("writer")).ToDictionary(path => path, File.GetLastWriteTimeUtc).ShouldBe(before);
+    }
+
+    public static TheoryData<string, int[], int[], int> Changes() => new()
+    {
+        { "nothing", [1, 2, 3, 4], [], 0 },
+        { "one added", [1, 2, 3, 4, 5], [], 1 },
+        { "one removed", [1, 3, 4], [], 0 },
+        { "one replaced", [1, 2, 3, 6], [], 1 },
+        { "order", [4, 3, 2, 1], [], 0 },
+        { "two moved to another split", [1, 2], [3, 4], 0 },
+        { "a copy of one", [1, 2, 3, 4, 4], [], 0 },
+        { "everything", [11, 12], [13, 14, 13, 14], 4 },
+    };
+
+    [Theory]
+    [MemberData(nameof(Changes))]
+    public void Only_what_changed_is_extracted_again(string change, int[] train, int[] test, int extracted)
+    {
+        _fixture.Run(CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3, 4)));
+        var dataset = CacheFixture.Dataset(CacheFixture.Clips(train), test: CacheFixture.Clips(test));
+
+        _fixture.Run(dataset).Planned.ShouldBe(extracted, change);
+
+        _fixture.Snapshot().ShouldBe(CacheFixture.Undisturbed(dataset));
+    }
+
+    [Fact]
+    public void A_split_that_went_away_takes_its_files_along()
+    {
+        _fixture.Run(CacheFixture.Dataset(CacheFixture.Clips(1, 2), test: CacheFixture.Clips(3, 4)));
+        _fixture.Run(CacheFixture.Dataset(CacheFixture.Clips(1, 2)));
+
+        Directory.EnumerateFiles(_fixture.Directory, "test_*").ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void Labels_come_from_the_dataset()
+    {
+        _fixture.Run(CacheFixture.Dataset(CacheFixture.Clips(1, 2)));
+        Clip[] swapped = [CacheFixture.Clip("001.mp4", 0, "content 1"), CacheFixture.Clip("002.mp4", 1, "content 2")];
+
+        _fixture.Run(CacheFixture.Dataset(swapped)).Planned.ShouldBe(0);
+
+        NpyFile.Read<long>(_fixture.File("train_labels.npy")).Data.ShouldBe([0, 1]);
+    }
+
+    [Fact]
+    public void The_order_of_extraction_leaves_no_trace()
+    {
+        var dataset = CacheFixture.Dataset(CacheFixture.Clips(Enumerable.Range(0, 60)));
+        using (var cache = _fixture.Open())
+        {
+            Parallel.ForEach(cache.Plan(dataset).Missing.Reverse(), new ParallelOptions { MaxDegreeOfParallelism = 4 }, clip =>
+            {
+                // Two workers may hand in the same content.
+                cache.Append(clip.ContentHash, CacheFixture.Features(clip.ContentHash));
+                cache.Append(clip.ContentHash, CacheFixture.Features(clip.ContentHash));
+            });
+            cache.Commit(dataset);
+        }
+
+        _fixture.Snapshot().ShouldBe(CacheFixture.Undisturbed(dataset));
+    }
+
+    [Fact]
+    public void One_session_can_commit_twice()
+    {
+        var first = CacheFixture.Dataset(CacheFixture.Clips(1, 2));
+        var second = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3));
+        using (var cache = _fixture.Open())
+        {
+            CacheFixture.Extract(cache, first);
+            cache.Commit(first);
+            CacheFixture.Extract(cache, second).ShouldBe(1);
+            cache.Commit(second);
+        }
+
+        _fixture.Snapshot().ShouldBe(CacheFixture.Undisturbed(second));
+    }
+
+    [Fact]
+    public void Another_key_is_named_field_by_field_and_extracted_anew()
+    {
+        var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2));
+        _fixture.Run(dataset);
+        var other = CacheFixture.Key with { Frames = 3, Backbone = "test 2" };
+
+        using (var cache = _fixture.Open(other))
+        {
+            cache.Differences.ShouldBe([new KeyDifference("frames", "2", "3"), new KeyDifference("backbone", "test 1", "test 2")]);
+            cache.Notes.ShouldContain(note => note.Contains("frames: cached 2, wanted 3"));
+            CacheFixture.Extract(cache, dataset).ShouldBe(4);
+        }
+
+        // Not committed: the old features are still there for the old key.
+        _fixture.Run(dataset).Planned.ShouldBe(0);
+        _fixture.Run(dataset, key: other).Planned.ShouldBe(0);
+        NpyFile.ReadHeader(_fixture.File("train_features.npy")).Shape.ShouldBe([2, 3, 3]);
+    }
+
+    [Fact]
+    public void A_commit_before_everything_is_extracted_is_refused_and_loses_nothing()
+    {
+        var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3));
+        using (var cache = _fixture.Open())
+        {
+            var clip = cache.Plan(dataset).Missing[0];
+            cache.Append(clip.ContentHash, CacheFixture.Features(clip.ContentHash));
+            Should.Throw<CacheException>(() => cache.Commit(dataset)).Message.ShouldStartWith(
+                "4 of 5 videos have not been extracted (the first is '002.mp4'). Run the same command again to continue.");
+        }
+
+        using var again = _fixture.Open();
+        again.Notes.ShouldHaveSingleItem().ShouldContain("interrupted after 1 videos");
+        again.Plan(dataset).Missing.Count.ShouldBe(4);
+    }
+
+    [Fact]
+    public void Another_datasets_features_are_not_dropped_unsaid()
+    {
+        _fixture.Run(CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3)));
+
+        using var cache = _fixture.Open();
+
+        cache.Plan(CacheFixture.Dataset(CacheFixture.Clips(1, 2))).Notes.ShouldHaveSingleItem().ShouldStartWith("1 cached videos are not in this dataset");
+        cache.Plan(CacheFixture.Dataset(CacheFixture.Clips(11, 12), CacheFixture.Clips(13, 14))).Notes.ShouldHaveSingleItem()
+            .ShouldContain("holds the features of 5 videos, none of which is in this dataset");
+    }
+
+    [Fact]
+    public void One_process_writes_at_a_time()
+    {
+        using (_fixture.Open())
+        {
+            var refusal = Should.Throw<CacheLockedException>(() => _fixture.Open());
+            refusal.Holder.ShouldBe(Environment.ProcessId);
+            refusal.Message.ShouldBe(
+                $"The cache '{_fixture.Directory}' is being written by process {Environment.ProcessId}. Wait until it has finished, stop it, or choose another --cache-dir.");
+        }
+
+        _fixture.Open().Dispose();
+    }
+
+    [Fact]
+    public void Readers_are_not_shut_out()
+    {
+        var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3, 4));
+        _fixture.Run(dataset);
+        using var cache = _fixture.Open();
+        using var reader = FeatureSplits.Open(_fixture.Directory);
+        var other = CacheFixture.Dataset(CacheFixture.Clips(5, 6));
+        CacheFixture.Extract(cache, other);
+        cache.Commit(other);
+
+        // The mapping keeps the features it was opened with.
+        var row = new float[6];
+        reader.Train.ReadRow(3, row);
+        row.ShouldBe(CacheFixture.Features(dataset[DatasetSplit.Train][3].ContentHash));
+    }
+
+    [Fact]
+    public void A_folder_that_cannot_be_made_is_named()
+    {
+        File.WriteAllText(_fixture.Directory, "a file");
+
+        Should.Throw<CacheException>(() => _fixture.Open()).Message.ShouldContain($"'{_fixture.Directory}' cannot be created");
+        File.Delete(_fixture.Directory);
+    }
+
+    [Theory]
+    [InlineData(float.NaN, ElementType.F32, "Check the weight file")]
+    [InlineData(float.NegativeInfinity, ElementType.F16, "Check the weight file")]
+    [InlineData(70_000f, ElementType.F16, "use --feature-dtype float32")]
+    public void Features_that_are_not_finite_never_enter(float value, ElementType type, string hint)
+    {
+        using var cache = _fixture.Open(CacheFixture.Key with { ElementType = type });
+        var row = new float[6];
+        row[4] = value;
+
+        var message = Should.Throw<CacheException>(() => cache.Append(new string('0', 64), row)).Message;
+
+        message.ShouldStartWith("The feature at frame 1, element 1 is ");
+        message.ShouldEndWith(hint + ".");
+    }
+
+    [Fact]
+    public void A_row_of_another_length_is_refused()
+    {
+        using var cache = _fixture.Open();
+
+        Should.Throw<ArgumentException>(() => cache.Append(new string('0', 64), new float[5])).Message.ShouldContain("1 × 2 × 3 = 6 elements, not 5");
+    }
+
+    public void Dispose() => _fixture.Dispose();
+}
