@@ -16,6 +16,9 @@ internal static class Program
         new EvaluateCommand(),
         new PredictCommand(),
         new GradcheckCommand(),
+        new CacheInfoCommand(),
+        new CacheVerifyCommand(),
+        new CacheClearCommand(),
         new DoctorCommand(),
     ];
 

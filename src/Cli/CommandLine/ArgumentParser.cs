@@ -230,9 +230,9 @@ internal sealed class ArgumentParser
         var parent = parse.CommandResult.Command;
         string prefix = parent == _root ? "" : parent.Name + " ";
         string typed = unknown.FirstOrDefault(token => !token.StartsWith('-')) ?? unknown[0];
-        var names = parent == _root ? _commands.Select(command => command.Name.Split(' ')[0]).Distinct() : parent.Subcommands.Select(sub => sub.Name);
+        var names = parent == _root ? _commands.Select(command => command.Name.Split(' ')[0]).Distinct() : parent.Subcommands.Select(sub => prefix + sub.Name);
         return typed.StartsWith('-')
             ? $"unknown option {typed}{Suggestion.DidYouMean(typed, _root.Options.Select(option => option.Name))}"
-            : $"unknown command \"{prefix}{typed}\"{Suggestion.DidYouMean(typed, names)}";
+            : $"unknown command \"{prefix}{typed}\"{Suggestion.DidYouMean(prefix + typed, names)}";
     }
 }

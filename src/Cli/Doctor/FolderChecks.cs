@@ -10,6 +10,11 @@ internal static class FolderChecks
     public static Check Run(string name, string folder)
     {
         string existing = NearestExisting(Path.GetFullPath(folder));
+        if (File.Exists(existing))
+        {
+            return Check.Fail(name, $"{folder}: {existing} is a file", "choose another folder");
+        }
+
         try
         {
             string probe = Path.Combine(existing, $".cudatrainer-{Guid.NewGuid():N}.tmp");
@@ -31,7 +36,7 @@ internal static class FolderChecks
 
     private static string NearestExisting(string folder)
     {
-        while (!Directory.Exists(folder) && Path.GetDirectoryName(folder) is { } parent)
+        while (!Path.Exists(folder) && Path.GetDirectoryName(folder) is { } parent)
         {
             folder = parent;
         }

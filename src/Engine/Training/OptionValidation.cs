@@ -49,7 +49,7 @@ public static class OptionValidation
     public static IReadOnlyList<string> Models { get; } = [.. Classifiers.Names];
 
     /// <summary>Quantities that can decide the best checkpoint.</summary>
-    public static IReadOnlyList<string> Monitors { get; } = ["val_accuracy", "val_loss", "val_balanced_accuracy", "val_auc"];
+    public static IReadOnlyList<string> Monitors { get; } = [.. Monitor.Names];
 
     /// <summary>How a device may be written.</summary>
     public const string DeviceForms = "auto, cpu, cpu:N, reference, cuda or cuda:0,1";

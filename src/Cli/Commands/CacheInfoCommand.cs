@@ -1,0 +1,86 @@
+using System.Globalization;
+using CudaTrainer.Cli.CommandLine;
+using CudaTrainer.Cli.Options;
+using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Engine.Data.Cache;
+
+namespace CudaTrainer.Cli.Commands;
+
+internal sealed record CacheInfoOptions
+{
+    public string CacheDir { get; init; } = CacheOptions.DefaultFolder;
+
+    public bool Json { get; init; }
+}
+
+/// <summary>What the feature cache holds.</summary>
+internal sealed class CacheInfoCommand : CliCommand<CacheInfoOptions>
+{
+    public override string Name => "cache info";
+
+    public override string Summary => "Says what the feature cache holds and how its features were made.";
+
+    public override IReadOnlyList<string> Usages => ["[--cache-dir DIR]"];
+
+    protected override OptionTable<CacheInfoOptions> CreateTable() => new OptionTable<CacheInfoOptions>(new CacheInfoOptions())
+        .Add("--cache-dir", OptionGroup.Data, CacheOptions.Folder, o => o.CacheDir, (o, v) => o with { CacheDir = v }, CacheOptions.FolderDescription)
+        .Add("--json", OptionGroup.Output, ValueTypes.Switch, o => o.Json, (o, v) => o with { Json = v }, CacheOptions.JsonDescription);
+
+    protected override int Run(CacheInfoOptions options, IReadOnlyList<string> arguments, Terminal terminal)
+    {
+        var info = CacheInspector.Info(options.CacheDir);
+        if (options.Json)
+        {
+            terminal.WriteJson(info);
+        }
+        else
+        {
+            Write(info, terminal);
+        }
+
+        return ExitCode.Ok;
+    }
+
+    private static void Write(CacheInfo info, Terminal terminal)
+    {
+        var output = terminal.Output;
+        output.WriteLine($"{info.Directory}: {MetricText.Size(info.Bytes)}");
+        if (info.Splits.Count > 0)
+        {
+            var table = Tables.Create("split", ">clips", ">of them zeros", ">failed", ">size");
+            foreach (var split in info.Splits)
+            {
+                table.Row(
+                    split.Split.ToString().ToLowerInvariant(),
+                    MetricText.Count(split.Rows),
+                    MetricText.Count(split.ZeroRows),
+                    MetricText.Count(split.Failures),
+                    MetricText.Size(split.Bytes));
+            }
+
+            output.WriteLine();
+            terminal.Results.Write(table);
+            output.WriteLine();
+            foreach (var (name, value) in info.Splits[0].Key)
+            {
+                output.WriteLine($"{name,-14} {value}");
+            }
+        }
+
+        foreach (var partial in info.Partial)
+        {
+            output.WriteLine(string.Create(
+                CultureInfo.InvariantCulture, $"Unfinished: {partial.Rows} clips in {partial.Path} ({MetricText.Size(partial.Bytes)}); the next extract or train goes on there."));
+        }
+
+        if (info.Writer is { } process)
+        {
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"Process {process} is writing to it."));
+        }
+
+        foreach (string problem in info.Problems)
+        {
+            terminal.WriteWarning(problem);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+using System.Diagnostics;
+
+namespace CudaTrainer.Cli.Tests;
+
+/// <summary>What a run of the program left.</summary>
+internal sealed record CommandOutcome(int ExitCode, string Output, string Error)
+{
+    public string[] ErrorLines => Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+}
+
+/// <summary>Runs the built program as a process of its own, as a user does.</summary>
+internal static class CommandRunner
+{
+    // No test waits on purpose; this only ends a run that hangs.
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(3);
+
+    public static string Program { get; } = Path.Combine(AppContext.BaseDirectory, "cudatrainer.dll");
+
+    public static CommandOutcome Run(params string[] arguments) => RunIn(Environment.CurrentDirectory, [], arguments);
+
+    public static CommandOutcome RunIn(string folder, Dictionary<string, string?> environment, params string[] arguments)
+    {
+        using var process = Start(folder, environment, arguments);
+        return Finish(process);
+    }
+
+    public static Process Start(string folder, Dictionary<string, string?> environment, params string[] arguments)
+    {
+        ProcessStartInfo start = new("dotnet", [Program, .. arguments])
+        {
+            WorkingDirectory = folder,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach (var (name, value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+
+        return Process.Start(start)!;
+    }
+
+    public static CommandOutcome Finish(Process process)
+    {
+        process.StandardInput.Close();
+        var output = process.StandardOutput.ReadToEndAsync();
+        var error = process.StandardError.ReadToEndAsync();
+        if (!process.WaitForExit(Limit))
+        {
+            process.Kill(entireProcessTree: true);
+            throw new TimeoutException($"The program still ran after {Limit}. It wrote: {output.Result}{error.Result}");
+        }
+
+        return new(process.ExitCode, output.Result, error.Result);
+    }
+}

@@ -1,0 +1,80 @@
+using CudaTrainer.Cli.CommandLine;
+using CudaTrainer.Cli.Commands;
+
+namespace CudaTrainer.Cli.Tests;
+
+public class ConfigFileTests
+{
+    [Fact]
+    public void The_command_line_wins_over_the_file()
+    {
+        using TemporaryFolder folder = new();
+        string config = folder.Write("run.json", """
+            {
+              // Comments are fine.
+              "epochs": 7, "batch_size": 16, "LearningRate": 0.01, "shuffle": false, "split": [0.6, 0.2, 0.2], "weights": null, "focal-alpha": "0.1,0.2",
+            }
+            """);
+        List<string> problems = [];
+        var command = new TrainCommand();
+        List<GivenOption> given = [.. ConfigFile.Read(config, command.Options, problems), new("--epochs", "9"), new("--shuffle", "true")];
+
+        var options = command.Bind(given, problems, out _);
+
+        problems.ShouldBeEmpty();
+        options.Epochs.ShouldBe(9);
+        options.Shuffle.ShouldBeTrue();
+        options.BatchSize.ShouldBe(16);
+        options.LearningRate.ShouldBe(0.01);
+        options.Split.ShouldBe([0.6, 0.2, 0.2]);
+        options.FocalAlpha.ShouldBe([0.1, 0.2]);
+        options.Weights.ShouldBeNull();
+        options.Dropout.ShouldBe(0.5);
+    }
+
+    [Fact]
+    public void Everything_wrong_with_the_file_is_reported_with_the_rest()
+    {
+        using TemporaryFolder folder = new();
+        string config = folder.Write("run.json", """{ "batchsize": 0, "epoch": 3, "dropout": "much", "seed": 1, "Seed": 2, "zzzzzzzz": 1 }""");
+
+        var outcome = CommandRunner.Run("train", "--features-dir", "features", "--config", config, "--epochs", "0");
+
+        outcome.ExitCode.ShouldBe(2);
+        string[] expected =
+        [
+            $"error: --config: {config} has the unknown option \"epoch\"; did you mean epochs?",
+            $"error: --config: {config} gives \"Seed\" twice",
+            $"error: --config: {config} has the unknown option \"zzzzzzzz\"",
+            "error: --dropout: \"much\" is not a number",
+            "error: --epochs: 0 is out of range; expected 1 or more",
+            "error: --batch-size: 0 is out of range; expected 1 or more",
+            "Run \"cudatrainer train --help\" for help.",
+        ];
+        outcome.ErrorLines.ShouldBe(expected);
+    }
+
+    [Theory]
+    [InlineData("[1, 2]", "holds a JSON array; expected an object of options")]
+    [InlineData("{ \"epochs\": 3", "is not valid JSON")]
+    [InlineData("", "is not valid JSON")]
+    public void A_file_that_is_no_object_is_refused(string text, string expected)
+    {
+        using TemporaryFolder folder = new();
+        string config = folder.Write("run.json", text);
+
+        var outcome = CommandRunner.Run("train", "--features-dir", "features", "--config", config);
+
+        outcome.ExitCode.ShouldBe(2);
+        outcome.ErrorLines[0].ShouldStartWith($"error: --config: {config} {expected}");
+    }
+
+    [Fact]
+    public void A_missing_file_is_named()
+    {
+        var outcome = CommandRunner.Run("extract", "--dataset-path", "videos", "--config", "no-such-file.json");
+
+        outcome.ExitCode.ShouldBe(2);
+        outcome.ErrorLines[0].ShouldStartWith("error: --config: cannot read no-such-file.json: ");
+    }
+}

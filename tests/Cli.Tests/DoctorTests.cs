@@ -1,0 +1,47 @@
+using System.Text.Json;
+
+namespace CudaTrainer.Cli.Tests;
+
+public class DoctorTests
+{
+    [Fact]
+    public void Json_lists_every_check_with_its_status()
+    {
+        using TemporaryFolder folder = new();
+        var outcome = CommandRunner.RunIn(folder.Path, [], "doctor", "--json");
+
+        using var json = JsonDocument.Parse(outcome.Output);
+        var checks = json.RootElement.GetProperty("checks").EnumerateArray().ToDictionary(check => check.GetProperty("name").GetString()!);
+        checks.Keys.ShouldBe(
+            ["cudatrainer", "system", ".NET", "processor", "memory", "SIMD", "terminal", "video", "CUDA", "feature cache", "checkpoints"], ignoreOrder: true);
+        checks.Values.ShouldAllBe(check => check.GetProperty("status").GetString() == "ok" || check.GetProperty("remedy").GetString()!.Length > 0);
+        checks["CUDA"].GetProperty("status").GetString().ShouldBe("ok");
+        bool anyFailed = checks.Values.Any(check => check.GetProperty("status").GetString() == "fail");
+        json.RootElement.GetProperty("healthy").GetBoolean().ShouldBe(!anyFailed);
+        outcome.ExitCode.ShouldBe(anyFailed ? 1 : 0);
+        Directory.EnumerateFileSystemEntries(folder.Path).ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void A_level_this_machine_lacks_fails_with_the_remedy()
+    {
+        var outcome = CommandRunner.RunIn(Environment.CurrentDirectory, new() { ["CUDATRAINER_SIMD"] = "v9999" }, "doctor");
+
+        outcome.ExitCode.ShouldBe(1);
+        outcome.Output.ShouldContain("FAIL  SIMD");
+        outcome.Output.ShouldContain("-> unset CUDATRAINER_SIMD");
+    }
+
+    [Fact]
+    public void A_folder_that_cannot_be_made_fails()
+    {
+        using TemporaryFolder folder = new();
+        string file = folder.Write("file", "");
+
+        var outcome = CommandRunner.Run("doctor", "--cache-dir", "/proc/none/cache", "--checkpoint-dir", Path.Combine(file, "run"));
+
+        outcome.ExitCode.ShouldBe(1);
+        outcome.Output.ShouldContain("FAIL  feature cache");
+        outcome.Output.ShouldContain("FAIL  checkpoints");
+    }
+}

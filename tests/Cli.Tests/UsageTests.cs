@@ -1,0 +1,92 @@
+namespace CudaTrainer.Cli.Tests;
+
+public class UsageTests
+{
+    [Theory]
+    [InlineData("trian", "unknown command \"trian\"; did you mean train?")]
+    [InlineData("evalute --checkpoint x", "unknown command \"evalute\"; did you mean evaluate?")]
+    [InlineData("cache inof", "unknown command \"cache inof\"; did you mean cache info?")]
+    [InlineData("cache", "cache needs one of: info, verify, clear")]
+    [InlineData("--quite", "unknown option --quite; did you mean --quiet?")]
+    [InlineData("zzzzzz", "unknown command \"zzzzzz\"")]
+    public void Unknown_commands_suggest_the_nearest(string line, string expected)
+    {
+        var outcome = CommandRunner.Run(line.Split(' '));
+
+        outcome.ExitCode.ShouldBe(2);
+        outcome.Output.ShouldBeEmpty();
+        outcome.ErrorLines[0].ShouldBe($"error: {expected}");
+    }
+
+    [Theory]
+    [InlineData("--batchsize 5", "unknown option --batchsize; did you mean --batch-size?")]
+    [InlineData("--batch_size=5", "unknown option --batch_size; did you mean --batch-size?")]
+    [InlineData("--epoch 5", "unknown option --epoch; did you mean --epochs?")]
+    [InlineData("--lerning-rate 1", "unknown option --lerning-rate; did you mean --learning-rate?")]
+    [InlineData("--no-shufle", "unknown option --no-shufle; did you mean --no-shuffle?")]
+    [InlineData("--qqqqqqqqq 3", "unknown option --qqqqqqqqq")]
+    [InlineData("--epochs", "--epochs needs a value (1 or more)")]
+    [InlineData("--checkpoint-dir --epochs 3", "--checkpoint-dir needs a value (folder)")]
+    [InlineData("--checkpoint-dir --bogus", "--checkpoint-dir needs a value (folder), but --bogus follows")]
+    [InlineData("--epochs 3 --epochs 4", "--epochs is given 2 times")]
+    [InlineData("--shuffle --no-shuffle", "--shuffle and --no-shuffle contradict each other")]
+    [InlineData("stray", "unexpected argument \"stray\"")]
+    [InlineData("--epochs 3x", "--epochs: \"3x\" is not a whole number")]
+    [InlineData("--epochs 99999999999", "--epochs: \"99999999999\" is not a whole number")]
+    [InlineData("--learning-rate 0,001", "--learning-rate: \"0,001\" is not a number")]
+    [InlineData("--learning-rate nan", "--learning-rate: NaN is out of range; expected more than 0, up to 10")]
+    [InlineData("--clip-mode sometimes", "--clip-mode: \"sometimes\" is not one of off, global, per-parameter")]
+    [InlineData("--split 0.5,0.6,0.1", "--split: 0.5,0.6,0.1 is not valid; expected the shares of train, val and test, which sum to 1 (train and val above 0)")]
+    [InlineData("--focal-alpha 0.25,0.5,0.75", "--focal-alpha: 0.25,0.5,0.75 is not valid; expected one number, or two (nonviolent,violent), each 0 to 1, not all 0")]
+    [InlineData("--device gpu", "--device: \"gpu\" is not a device; expected auto, cpu, cpu:N, reference, cuda or cuda:0,1")]
+    [InlineData("--device cuda:1,1", "--device: \"cuda:1,1\" is not a device; expected auto, cpu, cpu:N, reference, cuda or cuda:0,1")]
+    [InlineData("--resume auto --overwrite", "--resume: contradicts --overwrite; give one of them")]
+    public void Each_mistake_is_named(string line, string expected)
+    {
+        var outcome = CommandRunner.Run(["train", "--features-dir", "features", .. line.Split(' ')]);
+
+        outcome.ExitCode.ShouldBe(2);
+        outcome.Output.ShouldBeEmpty();
+        outcome.ErrorLines.ShouldBe([$"error: {expected}", "Run \"cudatrainer train --help\" for help."]);
+    }
+
+    [Fact]
+    public void All_mistakes_are_reported_at_once()
+    {
+        var outcome = CommandRunner.Run(
+            "train", "--batchsize", "3", "--epochs", "0", "--dropout", "1", "--label-smoothing", "-0.1", "--seed", "x", "--model", "lstm", "extra");
+
+        outcome.ExitCode.ShouldBe(2);
+        string[] expected =
+        [
+            "error: unknown option --batchsize; did you mean --batch-size?",
+            "error: unexpected argument \"extra\"",
+            "error: --seed: \"x\" is not a whole number",
+            "error: --epochs: 0 is out of range; expected 1 or more",
+            "error: --label-smoothing: -0.1 is out of range; expected 0 or more, less than 1",
+            "error: --dropout: 1 is out of range; expected 0 or more, less than 1",
+            "error: --dataset-path: nothing to train on: give --dataset-path DIR (videos) or --features-dir DIR (features)",
+            "error: --model: \"lstm\" is unknown; expected one of lstm-attention, bilstm-attention, gru-attention, simple-lstm",
+            "Run \"cudatrainer train --help\" for help.",
+        ];
+        outcome.ErrorLines.ShouldBe(expected);
+    }
+
+    [Fact]
+    public void A_video_whose_name_starts_with_a_dash_follows_two_dashes()
+    {
+        var withDashes = CommandRunner.Run("predict", "--", "-clip.mp4");
+        var without = CommandRunner.Run("predict", "-clip.mp4");
+
+        withDashes.Error.ShouldNotContain("unknown option");
+        without.Error.ShouldContain("unknown option -clip.mp4");
+    }
+
+    [Fact]
+    public void At_signs_are_not_special()
+    {
+        var outcome = CommandRunner.Run("predict", "@clip.mp4");
+
+        outcome.ErrorLines.ShouldBe(["error: --checkpoint: is required: the trained model", "Run \"cudatrainer predict --help\" for help."]);
+    }
+}
