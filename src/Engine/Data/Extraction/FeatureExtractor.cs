@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using CudaTrainer.Engine.Backends;
-using CudaTrainer.Engine.Data.Cache;
 using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Data.Video;
 using CudaTrainer.Engine.Nn;
@@ -17,7 +16,7 @@ public sealed record ExtractorOptions(int Frames, int Workers, TimeSpan TimeLimi
 public readonly record struct ExtractionProgress(int Videos, int Total, int Failures, double FramesPerSecond, TimeSpan Remaining);
 
 /// <summary>A clip's features, or why there are none.</summary>
-/// <param name="Features">[frames, 4096] of the clip; empty after a failure. Valid during the call only.</param>
+/// <param name="features">[frames, 4096] of the clip; empty after a failure. Valid during the call only.</param>
 public delegate void ClipFeatures(Clip clip, ReadOnlySpan<float> features, VideoFault fault, string reason);
 
 /// <summary>Turns clips into features: several threads decode while the device runs the frames of several clips through the backbone as one batch.</summary>
