@@ -47,7 +47,8 @@ internal sealed class GradcheckCommand : CliCommand<GradcheckOptions>
 
     protected override int Run(GradcheckOptions options, IReadOnlyList<string> arguments, Terminal terminal)
     {
-        GradientCheckRow[] rows = [.. GradientCheckSuite.Run(options.Device, options.Threads)];
+        using DeviceChoice device = DeviceChoice.Open(options.Device, options.Threads);
+        GradientCheckRow[] rows = [.. GradientCheckSuite.Run(device.Device)];
         if (options.Json)
         {
             terminal.WriteJson(rows);

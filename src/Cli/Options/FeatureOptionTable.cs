@@ -1,4 +1,5 @@
 using CudaTrainer.Cli.CommandLine;
+using CudaTrainer.Engine.Data.Cache;
 using CudaTrainer.Engine.Training;
 
 namespace CudaTrainer.Cli.Options;

@@ -21,6 +21,9 @@ public abstract class Classifier(ClassifierOptions options) : Module
 
     public ClassifierOptions Options { get; } = options;
 
+    /// <summary>Whether <see cref="Forward"/> tells how much each frame counted.</summary>
+    public abstract bool HasAttention { get; }
+
     public abstract ClassifierOutput Forward(Tape tape, Tensor features);
 
     /// <summary>The dropout of one place in the model; places are numbered from 0.</summary>
@@ -64,6 +67,8 @@ public sealed class AttentionClassifier : Classifier
         _output = Add(new Linear("output", 64, Classes));
     }
 
+    public override bool HasAttention => true;
+
     public override ClassifierOutput Forward(Tape tape, Tensor features)
     {
         Tensor x = features;
@@ -96,6 +101,8 @@ public sealed class SimpleLstm : Classifier
         _dense1 = Add(new Linear("dense_1", hidden, 128));
         _output = Add(new Linear("output", 128, Classes));
     }
+
+    public override bool HasAttention => false;
 
     public override ClassifierOutput Forward(Tape tape, Tensor features)
     {

@@ -36,5 +36,8 @@ public sealed record DeviceChoice(IDevice Device, string Reason) : IDisposable
             : new RunException($"--device {name}: there is no such device.", "Use auto, cpu or reference.");
     }
 
+    /// <summary>Which device, why, and what it is.</summary>
+    public string Text => $"{Device.Name} ({Reason}): {Device.Description}";
+
     public void Dispose() => Device.Dispose();
 }

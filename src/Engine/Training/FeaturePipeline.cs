@@ -15,13 +15,25 @@ public sealed record ExtractionResult
 
     public required string CacheDir { get; init; }
 
-    /// <summary>Null when interrupted.</summary>
-    public CacheSummary? Cache { get; init; }
+    /// <summary>What the splits hold; empty when interrupted.</summary>
+    public IReadOnlyList<SplitRow> Splits { get; init; } = [];
+
+    /// <summary>Clips whose features were in the cache.</summary>
+    public int Hits { get; init; }
+
+    /// <summary>Clips that were extracted.</summary>
+    public int Misses { get; init; }
+
+    /// <summary>Clips that were left out, with the reason.</summary>
+    public IReadOnlyList<string> Failed { get; init; } = [];
 
     public required string Backbone { get; init; }
 
     /// <summary>Wall time of each stage in seconds.</summary>
     public required IReadOnlyDictionary<string, double> Stages { get; init; }
+
+    /// <summary>Wall time of all stages.</summary>
+    public double Seconds => Stages.Values.Sum();
 
     /// <summary>Backbone throughput of this run; 0 when nothing had to be extracted.</summary>
     public double FramesPerSecond { get; init; }
@@ -62,12 +74,13 @@ internal sealed class FeaturePipeline(FeatureOptions options, IDevice device, Ba
     /// <summary>Backbone throughput of this run; 0 when nothing had to be extracted.</summary>
     public double FramesPerSecond { get; private set; }
 
-    public VideoDataset? Dataset { get; private set; }
+    /// <summary>What the splits hold after the run.</summary>
+    public IReadOnlyList<SplitRow> Splits { get; private set; } = [];
 
     /// <exception cref="OperationCanceledException">Stopped; every finished row is kept for the next run.</exception>
     public CacheSummary Run(CancellationToken stop)
     {
-        VideoDataset dataset = Dataset = clock.Time("scan", () => Scan(stop));
+        VideoDataset dataset = clock.Time("scan", () => Scan(stop));
         List(Severity.Info, dataset.Notes);
         List(Severity.Warning, dataset.Warnings);
         List(Severity.Info, [.. dataset.Ignored.Select(file => $"ignored: {file.RelativePath} ({file.Reason})")]);
@@ -92,29 +105,14 @@ internal sealed class FeaturePipeline(FeatureOptions options, IDevice device, Ba
         CacheSummary summary = clock.Time("commit", () => cache.Commit(dataset, options.OnCorrupt, options.MaxCorrupt));
         List(Severity.Warning, [.. summary.Failed.Select(failed => $"left out: {failed}")]);
         List(Severity.Warning, summary.Warnings);
-        observer.Dataset([.. dataset.Table.Rows.Select(row =>
+        Splits = [.. dataset.Table.Rows.Select(row =>
         {
             CachedSplit stored = summary.Splits.First(split => split.Split == row.Split);
-            return new SplitRow(row.Split.ToString().ToLowerInvariant(), stored.Rows.Nonviolent, stored.Rows.Violent, row.Sources, stored.Failed.Total);
-        })]);
+            return new SplitRow(row.Split.Name(), stored.Rows.Nonviolent, stored.Rows.Violent, row.Sources, stored.Failed.Total);
+        })];
+        observer.Dataset(Splits);
         return summary;
     }
-
-    private static string StatusOf(VideoFault fault) => fault switch
-    {
-        VideoFault.NotFound => "not found",
-        VideoFault.Unreadable => FailureStatus.ReadError,
-        VideoFault.NotARegularFile => ClipFault.NotRegularFile,
-        VideoFault.Empty => "empty file",
-        VideoFault.NotAVideo => "not a video",
-        VideoFault.NoVideoStream => "no video stream",
-        VideoFault.UnsupportedCodec => "unsupported codec",
-        VideoFault.ZeroFrames => "no frame decodes",
-        VideoFault.Truncated => "truncated",
-        VideoFault.DecodeError => "decode error",
-        VideoFault.TimedOut => FailureStatus.TimedOut,
-        _ => FailureStatus.ReadError,
-    };
 
     private VideoDataset Scan(CancellationToken stop) => DatasetScanner.Scan(
         options.DatasetPath ?? throw new RunException("There is no dataset to read.", "Give --dataset-path DIR, or --features-dir DIR for features that exist already."),
@@ -145,10 +143,10 @@ internal sealed class FeaturePipeline(FeatureOptions options, IDevice device, Ba
                 return;
             }
 
-            cache.AppendFailure(clip.ContentHash, StatusOf(fault), reason);
+            cache.AppendFailure(clip.ContentHash, VideoFaults.StatusOf(fault), reason);
             if (options.OnCorrupt == CorruptPolicy.Fail)
             {
-                throw new RunException($"'{clip.Path}': {reason} ({StatusOf(fault)}).", "Repair or remove the file, or use --on-corrupt skip.");
+                throw new RunException($"'{clip.Path}': {reason} ({VideoFaults.StatusOf(fault)}).", "Repair or remove the file, or use --on-corrupt skip.");
             }
         }
 

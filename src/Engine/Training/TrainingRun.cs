@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using CudaTrainer.Engine.Data.Cache;
+using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Kernels;
 
@@ -104,7 +105,7 @@ public sealed class TrainingRun : IDisposable
     {
         List<HeaderLine> lines =
         [
-            new HeaderLine("device", $"{_device.Device.Name} ({_device.Reason}): {_device.Device.Description}"),
+            new HeaderLine("device", _device.Text),
             new HeaderLine("precision", Precision),
             new HeaderLine("backbone", BackboneText),
             new HeaderLine("data", _options.FeaturesDir is { } features ? $"features in {features}" : $"videos in {_options.DatasetPath}, cache in {_options.CacheDir}"),
@@ -121,7 +122,7 @@ public sealed class TrainingRun : IDisposable
             return _clock.Time("open", () =>
             {
                 FeatureSplits splits = FeatureSplits.Open(directory);
-                _observer.Dataset([.. splits.All.Select(set => new SplitRow(set.Split.ToString().ToLowerInvariant(), set.Classes.Nonviolent, set.Classes.Violent, 0, 0))]);
+                _observer.Dataset([.. splits.All.Select(set => new SplitRow(set.Split.Name(), set.Classes.Nonviolent, set.Classes.Violent, 0, 0))]);
                 return splits;
             });
         }
@@ -145,7 +146,7 @@ public sealed class TrainingRun : IDisposable
     }
 
     /// <summary>w_y = N / (2·N_y).</summary>
-    private static float[] ClassWeights(Data.Dataset.ClassCounts counts) => [counts.Total / (2f * counts.Nonviolent), counts.Total / (2f * counts.Violent)];
+    private static float[] ClassWeights(ClassCounts counts) => [counts.Total / (2f * counts.Nonviolent), counts.Total / (2f * counts.Violent)];
 
     private string LossText(float[] classWeights)
     {
@@ -252,7 +253,7 @@ public sealed class TrainingRun : IDisposable
         {
             using var evaluator = new Evaluator(_device.Device, learner, new SplitRows(set), _options.BatchSize);
             Evaluation evaluation = evaluator.Run();
-            string name = set == splits.Validation ? "val" : "test";
+            string name = set.Split.Name();
             all[name] = evaluation.MetricsAt(threshold);
             all[name + "_at_half"] = evaluation.MetricsAt(0.5);
         }

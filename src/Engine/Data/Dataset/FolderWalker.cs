@@ -14,12 +14,12 @@ internal sealed class FolderWalker(string root, List<IgnoredFile> ignored, List<
 {
     private const string HiddenReason = "hidden";
 
-    private static readonly HashSet<string> s_videoExtensions = new(StringComparer.OrdinalIgnoreCase)
+    internal static readonly HashSet<string> VideoExtensions = new(StringComparer.OrdinalIgnoreCase)
     {
         ".mp4", ".avi", ".mov", ".mkv", ".webm", ".flv", ".wmv", ".m4v", ".mpg", ".mpeg",
     };
 
-    public static bool IsVideoName(string name) => s_videoExtensions.Contains(System.IO.Path.GetExtension(name));
+    public static bool IsVideoName(string name) => VideoExtensions.Contains(System.IO.Path.GetExtension(name));
 
     public string AbsolutePath(string relativePath) => System.IO.Path.Combine(root, relativePath);
 

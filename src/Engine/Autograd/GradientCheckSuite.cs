@@ -1,0 +1,17 @@
+using CudaTrainer.Engine.Backends;
+
+namespace CudaTrainer.Engine.Autograd;
+
+/// <summary>The whole registry, as <c>cudatrainer gradcheck</c> runs it.</summary>
+public static class GradientCheckSuite
+{
+    /// <summary>Each op's reference gradient against finite differences, then the device against the reference.</summary>
+    public static IEnumerable<GradientCheckRow> Run(IDevice device)
+    {
+        foreach (OpCase op in OpCases.All())
+        {
+            yield return GradientCheck.AgainstFiniteDifferences(op);
+            yield return GradientCheck.AgainstReference(op, device);
+        }
+    }
+}

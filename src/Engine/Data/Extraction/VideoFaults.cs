@@ -1,0 +1,25 @@
+using CudaTrainer.Engine.Data.Cache;
+using CudaTrainer.Engine.Data.Dataset;
+using CudaTrainer.Engine.Data.Video;
+
+namespace CudaTrainer.Engine.Data.Extraction;
+
+/// <summary>Video faults as the short texts that tables, the cache and CSV files use.</summary>
+public static class VideoFaults
+{
+    public static string StatusOf(VideoFault fault) => fault switch
+    {
+        VideoFault.NotFound => "not found",
+        VideoFault.Unreadable => FailureStatus.ReadError,
+        VideoFault.NotARegularFile => ClipFault.NotRegularFile,
+        VideoFault.Empty => "empty file",
+        VideoFault.NotAVideo => "not a video",
+        VideoFault.NoVideoStream => "no video stream",
+        VideoFault.UnsupportedCodec => "unsupported codec",
+        VideoFault.ZeroFrames => "no frame decodes",
+        VideoFault.Truncated => "truncated",
+        VideoFault.DecodeError => "decode error",
+        VideoFault.TimedOut => FailureStatus.TimedOut,
+        _ => FailureStatus.ReadError,
+    };
+}

@@ -1,0 +1,65 @@
+using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Nn;
+using CudaTrainer.Kernels;
+
+namespace CudaTrainer.Engine.Training;
+
+/// <summary>A classifier from a file, ready to answer.</summary>
+public sealed class TrainedClassifier : IDisposable
+{
+    private TrainedClassifier(Learner learner, ModelInfo info)
+    {
+        Learner = learner;
+        Info = info;
+    }
+
+    public Learner Learner { get; }
+
+    public ModelInfo Info { get; }
+
+    /// <exception cref="RunException">The file is no classifier of ours, or its tensors do not fit the model it names.</exception>
+    public static TrainedClassifier Load(IDevice device, string path)
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(path);
+        ModelInfo info = checkpoint.Info ?? throw new RunException(
+            $"'{path}' does not say which model it holds.", "Use best_model.safetensors or a .ckpt file that 'cudatrainer train' wrote.");
+        if (!Classifiers.Names.Contains(info.Model))
+        {
+            throw new RunException($"'{path}' holds a model '{info.Model}', which this version does not know.", $"It knows {string.Join(", ", Classifiers.Names)}.");
+        }
+
+        Classifier model = Classifiers.Create(info.Model, new ClassifierOptions(info.Inputs, Dropout: 0));
+        var learner = new Learner(device, model, new LearnerOptions(new LossOptions(false, 0, 0), [1, 1], [1, 1], new AdamOptions { ClipMode = ClipMode.Off }, MixedPrecision: false, Seed: 0));
+        try
+        {
+            checkpoint.LoadModel(learner.Parameters);
+            return new TrainedClassifier(learner, info);
+        }
+        catch
+        {
+            learner.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The backbone whose features this classifier was trained on, from <paramref name="weights"/> or the random one.</summary>
+    /// <exception cref="RunException">It is another backbone; its features would mean nothing to this classifier.</exception>
+    public BackboneChoice OpenBackbone(string? weights)
+    {
+        PreprocessChoice preprocess = Info.Preprocess == "caffe" ? PreprocessChoice.Caffe : PreprocessChoice.Torch;
+        BackboneChoice backbone = BackboneChoice.Open(new FeatureOptions { Weights = weights, Preprocess = preprocess });
+        bool matches = backbone.Source.Identity == Info.Backbone || (Info.Backbone == "unknown" && weights is not null);
+        if (matches)
+        {
+            return backbone;
+        }
+
+        string given = backbone.Source.Description;
+        backbone.Dispose();
+        throw new RunException(
+            $"The classifier was trained on features of another backbone: {Info.BackboneDescription}; this would be {given}.",
+            weights is null ? "Give the same weights with --weights FILE." : "Give the weight file it was trained with.");
+    }
+
+    public void Dispose() => Learner.Dispose();
+}
