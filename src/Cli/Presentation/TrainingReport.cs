@@ -66,6 +66,6 @@ internal static class TrainingReport
         return $"cudatrainer predict CLIP.mp4 --checkpoint {Shell.Quote(Path.Combine(result.CheckpointDir, "best_model.safetensors"))}{weights}";
     }
 
-    private static string Stages(IReadOnlyDictionary<string, double> stages) =>
+    public static string Stages(IReadOnlyDictionary<string, double> stages) =>
         string.Join(", ", stages.Select(stage => $"{stage.Key} {ProgressText.Duration(TimeSpan.FromSeconds(stage.Value))}"));
 }
