@@ -47,7 +47,8 @@ internal sealed class GradcheckCommand : CliCommand<GradcheckOptions>
 
     protected override int Run(GradcheckOptions options, IReadOnlyList<string> arguments, Terminal terminal)
     {
-        GradientCheckRow[] rows = [.. GradientCheckSuite.Run(options.Device, options.Threads)];
+        using var choice = DeviceChoice.Open(options.Device, options.Threads);
+        GradientCheckRow[] rows = [.. GradientCheckSuite.Run(choice.Device)];
         if (options.Json)
         {
             terminal.WriteJson(rows);
