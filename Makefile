@@ -20,7 +20,7 @@ test: setup ## Build and run every test; ends with "N passed, N failed"
 test-all: setup ## test, once per SIMD level, with the slow tests and the format check
 	@scripts/test.sh --all
 
-bench: build ## Time the kernels
+bench:     ## Time the kernels
 	@scripts/bench.sh
 
 format:    ## Bring the code into the project's format

@@ -1,11 +1,9 @@
 #!/usr/bin/env bash
-# Runs the benchmarks of bench/, each a program of its own.
+# Times the kernels: every benchmark of bench/, or those named.
 source "$(dirname "$0")/common.sh"
 
-found=false
-for project in bench/*/*.csproj; do
-    [ -f "$project" ] || continue
-    found=true
-    dotnet run -c Release --project "$project" -- "$@"
+[ $# -gt 0 ] || set -- gemm vgg
+for benchmark in "$@"; do
+    say "== $benchmark"
+    dotnet run -c Release --project bench -- "$benchmark"
 done
-$found || say "there are no benchmarks in bench/ yet"

@@ -20,6 +20,7 @@ internal static class Program
         new CacheVerifyCommand(),
         new CacheClearCommand(),
         new DoctorCommand(),
+        new DemoCommand(),
     ];
 
     /// <summary>The version, and the commit it was built from.</summary>

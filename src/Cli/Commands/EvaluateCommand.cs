@@ -15,11 +15,17 @@ internal sealed record EvaluateOptions
 /// <summary>Every metric of a trained model on a dataset or on features.</summary>
 internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
 {
+    /// <summary>Options of features that the trained model decides.</summary>
+    private static readonly string[] FromTheModel = ["--frames", "--preprocess"];
+
     public override string Name => "evaluate";
 
     public override string Summary => "Measures a trained model on a dataset or on features, split by split.";
 
     public override IReadOnlyList<string> Usages => ["--checkpoint FILE --dataset-path DIR [options]", "--checkpoint FILE --features-dir DIR [options]"];
+
+    public override IReadOnlyList<string> Notes =>
+        ["Frames are sampled and normalised as the model was trained; --weights must be those of its training. Every metric also goes to evaluation_results.json."];
 
     public override bool TakesConfig => true;
 
@@ -28,7 +34,7 @@ internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
             "--checkpoint", OptionGroup.Model, ValueTypes.Text("FILE", ".safetensors file or checkpoint"),
             o => o.Run.Checkpoint, (o, v) => o with { Run = o.Run with { Checkpoint = v } },
             "The trained model")
-        .Include(FeatureOptionTable.Create(), o => o.Run.Features, (o, v) => o with { Run = o.Run with { Features = v } })
+        .Include(FeatureOptionTable.Create(), o => o.Run.Features, (o, v) => o with { Run = o.Run with { Features = v } }, FromTheModel)
         .Add(
             "--features-dir", OptionGroup.Data, ValueTypes.OptionalText("DIR", "folder"),
             o => o.Run.FeaturesDir, (o, v) => o with { Run = o.Run with { FeaturesDir = v } },
@@ -77,6 +83,8 @@ internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
             else
             {
                 MetricsReport.Write(terminal.Results, [.. result.Splits]);
+                terminal.Output.WriteLine();
+                terminal.Output.WriteLine($"written to {result.File}");
             }
 
             return ExitCode.Ok;

@@ -6,9 +6,11 @@ namespace CudaTrainer.Cli.Presentation;
 /// <summary>What a training run ends with on standard output: metrics, where everything is, and the command to use it.</summary>
 internal static class TrainingReport
 {
+    public const string BestModel = "best_model.safetensors";
+
     private static readonly (string Name, string Description)[] Files =
     [
-        ("best_model.safetensors", "the best epoch's weights"),
+        (BestModel, "the best epoch's weights"),
         ("best_model.h5", "the same for Keras"),
         ("last.ckpt", "full state, for --resume auto"),
         ("training_results.json", "these results"),
@@ -39,10 +41,16 @@ internal static class TrainingReport
         }
 
         MetricsReport.Write(terminal.Results, splits);
+        if (result.TestAtHalf is { } atHalf)
+        {
+            output.WriteLine();
+            output.WriteLine($"test at threshold 0.5: accuracy {MetricText.Percent(atHalf.Accuracy)}, balanced {MetricText.Percent(atHalf.BalancedAccuracy)}");
+        }
+
         output.WriteLine();
         output.WriteLine($"backbone   {result.Backbone}");
-        output.WriteLine($"device     {result.Device}, {result.Precision}");
-        output.WriteLine($"time       {Stages(result.Stages)}");
+        output.WriteLine($"device     {result.Device}; {result.Precision}");
+        output.WriteLine($"time       {Stages(result.Stages)}; waiting for data {MetricText.Percent(result.StallFraction)} of training");
         output.WriteLine($"files      {result.CheckpointDir}");
         foreach (var (name, description) in Files)
         {
@@ -63,9 +71,9 @@ internal static class TrainingReport
     private static string PredictCommandLine(TrainingResult result, TrainingOptions options)
     {
         string weights = options.Weights is null ? "" : $" --weights {Shell.Quote(options.Weights)}";
-        return $"cudatrainer predict CLIP.mp4 --checkpoint {Shell.Quote(Path.Combine(result.CheckpointDir, "best_model.safetensors"))}{weights}";
+        return $"cudatrainer predict CLIP.mp4 --checkpoint {Shell.Quote(Path.Combine(result.CheckpointDir, BestModel))}{weights}";
     }
 
-    private static string Stages(IReadOnlyDictionary<string, double> stages) =>
+    public static string Stages(IReadOnlyDictionary<string, double> stages) =>
         string.Join(", ", stages.Select(stage => $"{stage.Key} {ProgressText.Duration(TimeSpan.FromSeconds(stage.Value))}"));
 }

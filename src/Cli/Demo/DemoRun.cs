@@ -1,0 +1,74 @@
+using System.Diagnostics;
+using CudaTrainer.Cli.Commands;
+using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Engine.Data.Synthetic;
+using CudaTrainer.Engine.Training;
+
+namespace CudaTrainer.Cli.Demo;
+
+/// <summary>Draws the clips, trains on them through the normal path and predicts the unseen ones.</summary>
+internal sealed class DemoRun(DemoOptions options, Terminal terminal, RunPresenter presenter)
+{
+    private readonly DemoFolder _folder = DemoFolder.At(options.Output);
+
+    /// <summary>What the demo trains with: little data, so small batches, and a backbone that needs no download.</summary>
+    public static TrainingOptions Training(DemoOptions options)
+    {
+        var folder = DemoFolder.At(options.Output);
+        return new TrainingOptions
+        {
+            DatasetPath = folder.Dataset,
+            CacheDir = folder.Cache,
+            CheckpointDir = folder.Checkpoints,
+            Overwrite = true,
+            Frames = options.Frames,
+            Epochs = options.Epochs,
+            WarmupEpochs = 2,
+            BatchSize = 16,
+            EarlyStoppingPatience = 0,
+            Monitor = "val_balanced_accuracy",
+            CheckpointEvery = 0,
+            Threads = options.Threads,
+            Seed = options.Seed,
+        };
+    }
+
+    /// <returns>The exit code.</returns>
+    public int Run(CancellationToken stop)
+    {
+        long start = Stopwatch.GetTimestamp();
+        var clips = Render(stop);
+        var training = Training(options);
+        var result = TrainingRun.Execute(training, presenter, stop);
+        presenter.CloseLine();
+        if (result.Outcome == RunOutcome.Interrupted)
+        {
+            terminal.WriteLog($"stopped; run the demo again, or go on by hand with train --resume auto in {options.Output}");
+            return ExitCode.Interrupted;
+        }
+
+        TrainingReport.Write(terminal, result, training);
+        var predictions = PredictionRun.Execute(
+            new PredictionOptions { Checkpoint = Path.Combine(result.CheckpointDir, TrainingReport.BestModel), Paths = [clips.UnseenDirectory], Threads = options.Threads }, presenter, stop);
+        presenter.CloseLine();
+        DemoReport.Write(terminal, clips, predictions, Stopwatch.GetElapsedTime(start), _folder);
+        return ExitCode.Ok;
+    }
+
+    private DemoClipSet Render(CancellationToken stop)
+    {
+        _folder.Prepare();
+        long start = Stopwatch.GetTimestamp();
+        var clips = DemoClips.Render(
+            new DemoClipOptions { Directory = _folder.Path, Count = options.Clips, Seed = options.Seed },
+            progress => presenter.Progress(new StageProgress("draw", progress.Done, progress.Total, "clips", 0, "", null, 0, "")),
+            stop);
+        presenter.CloseLine();
+        int violent = clips.Labelled.Count(clip => clip.IsViolent);
+        presenter.Message(
+            Severity.Info,
+            $"drawn in {ProgressText.Duration(Stopwatch.GetElapsedTime(start))}: {clips.Labelled.Count} labelled clips ({violent} violent), "
+            + $"{clips.Unseen.Count} unseen ones, {clips.Broken.Count} files broken on purpose");
+        return clips;
+    }
+}
