@@ -36,7 +36,7 @@ internal sealed class ExtractCommand : CliCommand<FeatureOptions>
                 return ExitCode.Interrupted;
             }
 
-            ExtractionReport.Write(terminal, result);
+            ExtractionReport.Write(terminal, result, options);
             return ExitCode.Ok;
         });
 }

@@ -6,28 +6,21 @@ namespace CudaTrainer.Cli.Presentation;
 /// <summary>What an extraction ends with on standard output.</summary>
 internal static class ExtractionReport
 {
-    public static void Write(Terminal terminal, ExtractionResult result)
+    public static void Write(Terminal terminal, ExtractionResult result, FeatureOptions options)
     {
+        terminal.Results.Write(DatasetTable.Of(result.Splits));
         var output = terminal.Output;
-        if (result.Cache is { } cache)
+        output.WriteLine();
+        string time = ProgressText.Duration(TimeSpan.FromSeconds(result.Seconds));
+        output.WriteLine(result.Misses == 0
+            ? $"All {result.Hits} clips were in the cache already ({time})."
+            : string.Create(
+                CultureInfo.InvariantCulture, $"{result.Misses} clips extracted, {result.Hits} from the cache, in {time} ({result.FramesPerSecond:0.0} frames/s)."));
+        foreach (string failed in result.Failed)
         {
-            foreach (var split in cache.Splits)
-            {
-                string failed = split.Failed.Total > 0 ? $", {split.Failed.Total} left out" : "";
-                output.WriteLine(
-                    $"{split.Split.ToString().ToLowerInvariant(),-6} {split.Rows.Total} clips: {split.Rows.Nonviolent} nonviolent, {split.Rows.Violent} violent{failed}");
-            }
-
-            output.WriteLine($"clips  {cache.Extracted} extracted, {cache.Reused} from the cache, {cache.Failed.Count} failed");
+            output.WriteLine($"left out: {failed}");
         }
 
-        if (result.FramesPerSecond > 0)
-        {
-            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"speed  {result.FramesPerSecond:0.0} frames/s"));
-        }
-
-        output.WriteLine($"time   {TrainingReport.Stages(result.Stages)}");
-        output.WriteLine($"model  {result.Backbone}");
-        output.WriteLine($"files  {result.CacheDir}");
+        output.WriteLine($"Features are in {options.CacheDir}");
     }
 }
