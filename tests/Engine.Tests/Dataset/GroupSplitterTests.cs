@@ -8,6 +8,8 @@ public sealed class GroupSplitterTests
 {
     private static readonly double[] s_fractions = [0.7, 0.15, 0.15];
 
+    private static readonly Config s_fewer = Config.QuickThrowOnFailure.WithMaxTest(30);
+
     private static readonly Gen<ClassCounts> s_group =
         from nonviolent in Gen.Choose(0, 12)
         from violent in Gen.Choose(nonviolent == 0 ? 1 : 0, 12)
@@ -31,14 +33,14 @@ public sealed class GroupSplitterTests
                 counts.Nonviolent.ShouldBeGreaterThan(0);
                 counts.Violent.ShouldBeGreaterThan(0);
             }
-        }).QuickCheckThrowOnFailure();
+        }).Check(s_fewer);
 
     [Fact]
     public void Equal_seeds_give_equal_assignments() =>
         Prop.ForAll(Groups(8, 40), Arb.From(Gen.Choose(0, int.MaxValue)), (groups, seed) =>
             GroupSplitter.MaximumSplits(groups) < 3
             || GroupSplitter.Assign(groups, s_fractions, (ulong)seed).SequenceEqual(GroupSplitter.Assign(groups, s_fractions, (ulong)seed)))
-        .QuickCheckThrowOnFailure();
+        .Check(s_fewer);
 
     [Fact]
     public void Single_clips_are_divided_to_within_one_clip() =>
@@ -53,16 +55,16 @@ public sealed class GroupSplitterTests
                 Math.Abs(totals[split].Nonviolent - (s_fractions[split] * nonviolent)).ShouldBeLessThanOrEqualTo(1);
                 Math.Abs(totals[split].Violent - (s_fractions[split] * violent)).ShouldBeLessThanOrEqualTo(1);
             }
-        }).QuickCheckThrowOnFailure();
+        }).Check(s_fewer);
 
-    /// <summary>Exhaustive search over all 3⁸ assignments knows the optimum.</summary>
+    /// <summary>Exhaustive search over all 3⁷ assignments knows the optimum.</summary>
     [Fact]
     public void Few_groups_are_divided_as_well_as_possible()
     {
         var random = new SplitMix64(7);
-        for (var trial = 0; trial < 20; trial++)
+        for (var trial = 0; trial < 12; trial++)
         {
-            var groups = Enumerable.Range(0, 8).Select(_ => new ClassCounts(1 + random.Next(12), 1 + random.Next(12))).ToArray();
+            var groups = Enumerable.Range(0, 7).Select(_ => new ClassCounts(1 + random.Next(12), 1 + random.Next(12))).ToArray();
 
             var found = GroupSplitter.Cost(groups, s_fractions, GroupSplitter.Assign(groups, s_fractions, (ulong)trial));
 

@@ -40,7 +40,7 @@ public sealed class SplitPropertyTests
             Overlaps(splits, clip => clip.ContentHash).ShouldBeEmpty();
             splits.ShouldAllBe(split => split.Select(clip => clip.Label).Distinct().Count() == 2);
             splits.ShouldAllBe(split => split.SequenceEqual(split.OrderBy(clip => clip.RelativePath, StringComparer.Ordinal)));
-        }).QuickCheckThrowOnFailure();
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(30));
     }
 
     [Fact]

@@ -17,7 +17,9 @@ internal sealed class CacheLock : IDisposable
 
     private readonly FileStream _stream;
 
-    private CacheLock(FileStream stream) => _stream = stream;
+    private readonly string _holderPath;
+
+    private CacheLock(FileStream stream, string holderPath) => (_stream, _holderPath) = (stream, holderPath);
 
     /// <summary>Takes the lock of a folder.</summary>
     /// <exception cref="CacheLockedException">Another holder is alive.</exception>
@@ -46,16 +48,17 @@ internal sealed class CacheLock : IDisposable
             throw new CacheException($"The cache folder '{directory}' is not writable: {exception.Message.TrimEnd('.')}. Choose another --cache-dir.", exception);
         }
 
+        var holderPath = Path.Combine(directory, HolderFileName);
         try
         {
-            File.WriteAllText(Path.Combine(directory, HolderFileName), Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
+            File.WriteAllText(holderPath, Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             // Only a message would be poorer; the lock itself is held.
         }
 
-        return new CacheLock(stream);
+        return new CacheLock(stream, holderPath);
     }
 
     /// <summary>Process that writes to a cache now; null when none does or it is unknown.</summary>
@@ -78,7 +81,19 @@ internal sealed class CacheLock : IDisposable
         }
     }
 
-    public void Dispose() => _stream.Dispose();
+    public void Dispose()
+    {
+        try
+        {
+            File.Delete(_holderPath);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // The next holder writes its own.
+        }
+
+        _stream.Dispose();
+    }
 
     private static int? Holder(string directory)
     {

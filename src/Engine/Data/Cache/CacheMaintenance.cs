@@ -101,7 +101,7 @@ public static class CacheMaintenance
         }
 
         own.AddRange(CommitLog.PendingFiles(directory));
-        own.AddRange(new[] { CommitLog.FileName, ContentHashIndex.FileName, CacheLock.HolderFileName }
+        own.AddRange(new[] { CommitLog.FileName, ContentHashIndex.FileName }
             .Select(name => Path.Combine(directory, name)).Where(File.Exists));
         return own;
     }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Security.Cryptography;
 using System.Text;
 using CudaTrainer.Engine.Formats;
@@ -17,15 +18,22 @@ internal static class ContentHash
     {
         using var handle = InputFile.Open(path);
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var buffer = new byte[BufferBytes];
-        long offset = 0;
-        while (RandomAccess.Read(handle, buffer, offset) is var read and > 0)
+        var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
+        try
         {
-            cancellation.ThrowIfCancellationRequested();
-            hash.AppendData(buffer.AsSpan(0, read));
-            offset += read;
-        }
+            long offset = 0;
+            while (RandomAccess.Read(handle, buffer, offset) is var read and > 0)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                hash.AppendData(buffer.AsSpan(0, read));
+                offset += read;
+            }
 
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
+            return Convert.ToHexStringLower(hash.GetHashAndReset());
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
     }
 }

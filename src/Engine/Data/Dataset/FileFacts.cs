@@ -23,6 +23,8 @@ internal readonly partial record struct FileFacts(FileKind Kind, ulong Device, u
     private const long NanosecondsPerSecond = 1_000_000_000;
     private const int CurrentFolder = -100; // AT_FDCWD
     private const uint BasicStatistics = 0x7ff; // STATX_BASIC_STATS
+    private const int NotPermitted = 1; // EPERM
+    private const int NotImplemented = 38; // ENOSYS
     private const int TypeMask = 0xf000;
     private const int FolderType = 0x4000;
     private const int RegularType = 0x8000;
@@ -35,7 +37,8 @@ internal readonly partial record struct FileFacts(FileKind Kind, ulong Device, u
     {
         if (statx(CurrentFolder, path, 0, BasicStatistics, out var status) != 0)
         {
-            return default;
+            // Containers with an old system-call filter refuse statx, whatever the file.
+            return Marshal.GetLastPInvokeError() is NotPermitted or NotImplemented ? OfAny(path) : default;
         }
 
         var kind = (status.Mode & TypeMask) switch
@@ -65,7 +68,7 @@ internal readonly partial record struct FileFacts(FileKind Kind, ulong Device, u
             : default;
     }
 
-    [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int statx(int folder, string path, int flags, uint mask, out StatusBuffer status);
 
     [StructLayout(LayoutKind.Explicit, Size = 256)]
