@@ -7,9 +7,11 @@ internal static class Agreement
     public const double Backward = 1e-4;
 
     /// <summary>
-    /// ‖actual − expected‖ ≤ tolerance·‖expected‖, and each element within tolerance of its own size plus the root mean square of all.
+    /// ‖actual − expected‖ ≤ tolerance·‖expected‖, and each element within the element tolerance (the same unless given) times its own size plus the
+    /// root mean square of all.
     /// </summary>
-    public static void ShouldAgreeWith(this IReadOnlyList<float> actual, IReadOnlyList<double> expected, double tolerance, string what)
+    public static void ShouldAgreeWith(
+        this IReadOnlyList<float> actual, IReadOnlyList<double> expected, double tolerance, string what, double? elementTolerance = null)
     {
         actual.Count.ShouldBe(expected.Count, what);
         double squares = 0;
@@ -28,7 +30,7 @@ internal static class Agreement
         double floor = Math.Sqrt(squares / Math.Max(1, expected.Count));
         for (int i = 0; i < expected.Count; i++)
         {
-            if (!(Math.Abs(actual[i] - expected[i]) <= tolerance * (Math.Abs(expected[i]) + floor)))
+            if (!(Math.Abs(actual[i] - expected[i]) <= (elementTolerance ?? tolerance) * (Math.Abs(expected[i]) + floor)))
             {
                 Assert.Fail($"{what}[{i}] is {actual[i]:r}, expected {expected[i]:r}");
             }
