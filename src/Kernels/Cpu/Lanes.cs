@@ -48,6 +48,31 @@ internal static unsafe class Lanes
         }
     }
 
+    /// <summary>Loads numbers stored as <typeparamref name="TStored"/>, which is float or <see cref="Half"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVec LoadAs<TSimd, TVec, TStored>(TStored* source, int lanes)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+        where TStored : unmanaged
+        => typeof(TStored) == typeof(Half) ? LoadHalf<TSimd, TVec>((Half*)source, lanes) : Load<TSimd, TVec>((float*)source, lanes);
+
+    /// <summary>Stores numbers as <typeparamref name="TStored"/>, which is float or <see cref="Half"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreAs<TSimd, TVec, TStored>(TStored* destination, TVec value, int lanes)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+        where TStored : unmanaged
+    {
+        if (typeof(TStored) == typeof(Half))
+        {
+            StoreHalf<TSimd, TVec>((Half*)destination, value, lanes);
+        }
+        else
+        {
+            Store<TSimd, TVec>((float*)destination, value, lanes);
+        }
+    }
+
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static TVec LoadHalfPartial<TSimd, TVec>(Half* source, int lanes)
         where TSimd : struct, ISimd<TVec>

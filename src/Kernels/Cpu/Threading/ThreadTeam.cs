@@ -26,6 +26,7 @@ public sealed unsafe class ThreadTeam : IDisposable
 
     private readonly Thread[] _threads;
     private readonly Scratch[] _scratch;
+    private readonly Scratch _workspace = new();
 
     /// <summary>What sleeping members wait on; a pulse reaches all of them, so that none can take another's wake-up.</summary>
     private readonly object _wake = new();
@@ -132,6 +133,8 @@ public sealed unsafe class ThreadTeam : IDisposable
         {
             scratch.Dispose();
         }
+
+        _workspace.Dispose();
     }
 
     /// <summary>Waits until every member has called it as often.</summary>
@@ -156,6 +159,12 @@ public sealed unsafe class ThreadTeam : IDisposable
             SpinOnce(ref spinner);
         }
     }
+
+    /// <summary>
+    /// Working memory of an op that runs several kernels and shares data between members: apart from the members' scratch, 4096-byte aligned,
+    /// uninitialised, valid until its next call. Called by the owner between kernels, not by members.
+    /// </summary>
+    internal byte* Workspace(nuint bytes) => _workspace.Get(bytes);
 
     internal byte* ScratchOf(int member, nuint bytes) => _scratch[member].Get(bytes);
 
