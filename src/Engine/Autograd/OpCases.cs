@@ -31,6 +31,7 @@ public static class OpCases
         yield return new OpCase("Lstm one step", draw.Lstm(1, 1, 17, 33), (tape, t) => LstmFunction.Apply(tape, t[0], t[1], t[2], t[3]));
         yield return new OpCase("Lstm half features", draw.Lstm(3, 4, 24, 16, DType.Float16), (tape, t) => LstmFunction.Apply(tape, t[0], t[1], t[2], t[3]));
         yield return new OpCase("Gru", draw.Gru(3, 4, 6, 5), (tape, t) => GruFunction.Apply(tape, t[0], t[1], t[2], t[3], t[4]));
+        yield return new OpCase("Gru reverse", draw.Gru(2, 5, 9, 16), (tape, t) => GruFunction.Apply(tape, t[0], t[1], t[2], t[3], t[4], new RecurrentOptions(Reverse: true)));
         yield return new OpCase("BatchNorm", draw.BatchNorm([9, 5]), (tape, t) => BatchNormFunction.Apply(tape, t[0], t[1], t[2], t[3], t[4], relu: false, LayerDropout.None));
         yield return new OpCase("BatchNorm + dropout", draw.BatchNorm([4, 3, 17]), (tape, t) => BatchNormFunction.Apply(tape, t[0], t[1], t[2], t[3], t[4], relu: false, Half(tape)));
         yield return new OpCase("BatchNorm + ReLU + dropout", draw.BatchNorm([31, 33]), (tape, t) => BatchNormFunction.Apply(tape, t[0], t[1], t[2], t[3], t[4], relu: true, Half(tape)));

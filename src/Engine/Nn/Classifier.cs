@@ -123,7 +123,7 @@ public static class Classifiers
     {
         ["lstm-attention"] = options => new AttentionClassifier(options, Hidden, (i, inputs) => new Lstm($"lstm_{i}", inputs, Hidden, Recurrent(options))),
         ["bilstm-attention"] = options => new AttentionClassifier(options, 2 * Hidden, (i, inputs) => new BidirectionalLstm($"lstm_{i}", inputs, Hidden, Recurrent(options))),
-        ["gru-attention"] = options => new AttentionClassifier(options, Hidden, (i, inputs) => new Gru($"gru_{i}", inputs, Hidden)),
+        ["gru-attention"] = options => new AttentionClassifier(options, Hidden, (i, inputs) => new Gru($"gru_{i}", inputs, Hidden, Recurrent(options))),
         ["simple-lstm"] = options => new SimpleLstm(options, Hidden, Recurrent(options)),
     };
 

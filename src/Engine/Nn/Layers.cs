@@ -70,9 +70,11 @@ public sealed class Gru : SequenceLayer
     private readonly Parameter _weightHidden;
     private readonly Parameter _biasInput;
     private readonly Parameter _biasHidden;
+    private readonly RecurrentOptions _options;
 
-    public Gru(string name, int inputs, int hidden)
+    public Gru(string name, int inputs, int hidden, RecurrentOptions options = default)
     {
+        _options = options;
         _weightInput = AddParameter(name + ".weight_ih", [3 * hidden, inputs], Initializers.GlorotUniform);
         _weightHidden = AddParameter(name + ".weight_hh", [3 * hidden, hidden], Initializers.Orthogonal);
         _biasInput = AddParameter(name + ".bias_ih", [3 * hidden], Initializers.Zeros);
@@ -80,7 +82,7 @@ public sealed class Gru : SequenceLayer
     }
 
     public override Tensor Forward(Tape tape, Tensor x) =>
-        GruFunction.Apply(tape, x, _weightInput.Value, _weightHidden.Value, _biasInput.Value, _biasHidden.Value);
+        GruFunction.Apply(tape, x, _weightInput.Value, _weightHidden.Value, _biasInput.Value, _biasHidden.Value, _options);
 }
 
 /// <summary>Batch normalisation over all but the last dimension, with ReLU and dropout fused behind it.</summary>

@@ -1,3 +1,4 @@
+using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Engine.Backends
@@ -5,7 +6,7 @@ namespace CudaTrainer.Engine.Backends
     public partial interface IOps
     {
         /// <summary>Bytes of the reserve that <see cref="GruForward"/> fills for <see cref="GruBackward"/>.</summary>
-        long GruReserveBytes(int batch, int time, int hidden);
+        long GruReserveBytes(int batch, int time, int hidden, bool halfReserve);
 
         /// <summary>
         /// A whole-sequence GRU from zero state, in the form of PyTorch and of Keras with <c>reset_after</c>: r, z = σ(x·W_ihᵀ + b_ih + h·W_hhᵀ + b_hh),
@@ -18,10 +19,10 @@ namespace CudaTrainer.Engine.Backends
         /// <param name="biasHidden">[3·hidden].</param>
         /// <param name="y">[batch, time, hidden].</param>
         /// <param name="reserve">Opaque, <see cref="GruReserveBytes"/>.</param>
-        void GruForward(Tensor x, Tensor weightInput, Tensor weightHidden, Tensor biasInput, Tensor biasHidden, Tensor y, Tensor reserve);
+        void GruForward(Tensor x, Tensor weightInput, Tensor weightHidden, Tensor biasInput, Tensor biasHidden, Tensor y, Tensor reserve, in RecurrentOptions options);
 
         /// <summary>The gradients of <see cref="GruForward"/>; <paramref name="dx"/> is skipped when null.</summary>
-        void GruBackward(Tensor dy, Tensor x, Tensor weightInput, Tensor weightHidden, Tensor y, Tensor reserve, Tensor? dx, Tensor dWeightInput, Tensor dWeightHidden, Tensor dBiasInput, Tensor dBiasHidden);
+        void GruBackward(Tensor dy, Tensor x, Tensor weightInput, Tensor weightHidden, Tensor y, Tensor reserve, Tensor? dx, Tensor dWeightInput, Tensor dWeightHidden, Tensor dBiasInput, Tensor dBiasHidden, in RecurrentOptions options);
     }
 }
 
@@ -37,8 +38,9 @@ namespace CudaTrainer.Engine.Autograd.Functions
         private readonly Tensor _biasHidden;
         private readonly Tensor _y;
         private readonly Tensor _reserve;
+        private readonly RecurrentOptions _options;
 
-        private GruFunction(Tensor x, Tensor weightInput, Tensor weightHidden, Tensor biasInput, Tensor biasHidden, Tensor y, Tensor reserve)
+        private GruFunction(Tensor x, Tensor weightInput, Tensor weightHidden, Tensor biasInput, Tensor biasHidden, Tensor y, Tensor reserve, RecurrentOptions options)
         {
             _x = x;
             _weightInput = weightInput;
@@ -47,11 +49,12 @@ namespace CudaTrainer.Engine.Autograd.Functions
             _biasHidden = biasHidden;
             _y = y;
             _reserve = reserve;
+            _options = options;
         }
 
-        /// <inheritdoc cref="Backends.IOps.GruForward"/>
+        /// <inheritdoc cref="IOps.GruForward"/>
         /// <returns>[batch, time, hidden].</returns>
-        public static Tensor Apply(Tape tape, Tensor x, Tensor weightInput, Tensor weightHidden, Tensor biasInput, Tensor biasHidden)
+        public static Tensor Apply(Tape tape, Tensor x, Tensor weightInput, Tensor weightHidden, Tensor biasInput, Tensor biasHidden, RecurrentOptions options = default)
         {
             Check.Rank("Gru", "x", x, 3);
             Check.Rank("Gru", "weight_hh", weightHidden, 2);
@@ -63,11 +66,11 @@ namespace CudaTrainer.Engine.Autograd.Functions
             Check.SamePlace("Gru", weightInput, weightHidden, biasInput, biasHidden);
             Check.Device("Gru", x, weightInput.Device);
             Tensor y = tape.Allocate([x.Shape[0], x.Shape[1], hidden], weightInput.DType);
-            Tensor reserve = tape.Allocate([checked((int)tape.Ops.GruReserveBytes(x.Shape[0], x.Shape[1], hidden))], DType.UInt8, "gru reserve");
-            tape.Ops.GruForward(x, weightInput, weightHidden, biasInput, biasHidden, y, reserve);
+            Tensor reserve = tape.Allocate([checked((int)tape.Ops.GruReserveBytes(x.Shape[0], x.Shape[1], hidden, options.HalfReserve))], DType.UInt8, "gru reserve");
+            tape.Ops.GruForward(x, weightInput, weightHidden, biasInput, biasHidden, y, reserve, options);
             if (tape.Records(x, weightInput))
             {
-                tape.Record(new GruFunction(x, weightInput, weightHidden, biasInput, biasHidden, y, reserve), y);
+                tape.Record(new GruFunction(x, weightInput, weightHidden, biasInput, biasHidden, y, reserve, options), y);
             }
 
             return y;
@@ -78,7 +81,7 @@ namespace CudaTrainer.Engine.Autograd.Functions
             Tensor? dx = tape.BeginGradient(_x);
             tape.Ops.GruBackward(
                 _y.Gradient!, _x, _weightInput, _weightHidden, _y, _reserve, dx,
-                tape.ParameterGradient(_weightInput)!, tape.ParameterGradient(_weightHidden)!, tape.ParameterGradient(_biasInput)!, tape.ParameterGradient(_biasHidden)!);
+                tape.ParameterGradient(_weightInput)!, tape.ParameterGradient(_weightHidden)!, tape.ParameterGradient(_biasInput)!, tape.ParameterGradient(_biasHidden)!, _options);
             tape.EndGradient(_x, dx);
         }
     }

@@ -89,9 +89,9 @@ public sealed unsafe partial class ReferenceOps
     }
 
     // The reserve holds, as doubles, r, z, n and the recurrent part of n, [batch, time, 4·hidden].
-    public long GruReserveBytes(int batch, int time, int hidden) => 8L * batch * time * 4 * hidden;
+    public long GruReserveBytes(int batch, int time, int hidden, bool halfReserve) => 8L * batch * time * 4 * hidden;
 
-    public void GruForward(Tensor x, Tensor weightInput, Tensor weightHidden, Tensor biasInput, Tensor biasHidden, Tensor y, Tensor reserve)
+    public void GruForward(Tensor x, Tensor weightInput, Tensor weightHidden, Tensor biasInput, Tensor biasHidden, Tensor y, Tensor reserve, in RecurrentOptions options)
     {
         int batch = x.Shape[0], time = x.Shape[1], inputs = x.Shape[2], hidden = y.Shape[2];
         double[] input = Load(x), wi = Load(weightInput), wh = Load(weightHidden), bi = Load(biasInput), bh = Load(biasHidden), output = new double[y.Count];
@@ -100,9 +100,9 @@ public sealed unsafe partial class ReferenceOps
         for (int n = 0; n < batch; n++)
         {
             double[] h = new double[hidden];
-            for (int t = 0; t < time; t++)
+            for (int step = 0; step < time; step++)
             {
-                int row = (n * time) + t;
+                int row = (n * time) + (options.Reverse ? time - 1 - step : step);
                 Project(fromInput, bi, wi, input.AsSpan(row * inputs, inputs));
                 Project(fromHidden, bh, wh, h);
                 for (int j = 0; j < hidden; j++)
@@ -122,7 +122,7 @@ public sealed unsafe partial class ReferenceOps
         Store(y, output);
     }
 
-    public void GruBackward(Tensor dy, Tensor x, Tensor weightInput, Tensor weightHidden, Tensor y, Tensor reserve, Tensor? dx, Tensor dWeightInput, Tensor dWeightHidden, Tensor dBiasInput, Tensor dBiasHidden)
+    public void GruBackward(Tensor dy, Tensor x, Tensor weightInput, Tensor weightHidden, Tensor y, Tensor reserve, Tensor? dx, Tensor dWeightInput, Tensor dWeightHidden, Tensor dBiasInput, Tensor dBiasHidden, in RecurrentOptions options)
     {
         int batch = x.Shape[0], time = x.Shape[1], inputs = x.Shape[2], hidden = y.Shape[2];
         double[] input = Load(x), wi = Load(weightInput), wh = Load(weightHidden), output = Load(y), upstream = Load(dy);
@@ -132,18 +132,19 @@ public sealed unsafe partial class ReferenceOps
         for (int n = 0; n < batch; n++)
         {
             double[] dh = new double[hidden];
-            for (int t = time - 1; t >= 0; t--)
+            for (int step = time - 1; step >= 0; step--)
             {
-                int row = (n * time) + t;
+                int row = (n * time) + (options.Reverse ? time - 1 - step : step);
+                int before = step == 0 ? -1 : (n * time) + (options.Reverse ? time - step : step - 1);
                 double[] direct = new double[hidden];
                 for (int j = 0; j < hidden; j++)
                 {
                     long at = ((long)row * 4 * hidden) + j;
                     double r = saved[at], z = saved[at + hidden], candidate = saved[at + (2 * hidden)], recurrent = saved[at + (3 * hidden)];
-                    double before = t == 0 ? 0 : output[((row - 1) * hidden) + j];
+                    double stateBefore = before < 0 ? 0 : output[(before * hidden) + j];
                     double dhj = dh[j] + upstream[(row * hidden) + j];
                     double dCandidate = dhj * (1 - z) * (1 - (candidate * candidate));
-                    double dz = dhj * (before - candidate) * z * (1 - z);
+                    double dz = dhj * (stateBefore - candidate) * z * (1 - z);
                     double dr = dCandidate * recurrent * r * (1 - r);
                     (dFromInput[j], dFromInput[hidden + j], dFromInput[(2 * hidden) + j]) = (dr, dz, dCandidate);
                     (dFromHidden[j], dFromHidden[hidden + j], dFromHidden[(2 * hidden) + j]) = (dr, dz, dCandidate * r);
@@ -152,7 +153,7 @@ public sealed unsafe partial class ReferenceOps
 
                 BackProject(dFromInput, wi, input.AsSpan(row * inputs, inputs), dInput.AsSpan(row * inputs, inputs), dwi);
                 Array.Clear(dh);
-                BackProject(dFromHidden, wh, t == 0 ? default : output.AsSpan((row - 1) * hidden, hidden), dh, dwh);
+                BackProject(dFromHidden, wh, before < 0 ? default : output.AsSpan(before * hidden, hidden), dh, dwh);
                 for (int j = 0; j < hidden; j++)
                 {
                     dh[j] += direct[j];
