@@ -114,15 +114,19 @@ internal static unsafe class GemmBlocks
         nint panelSize = GemmPacking.SizeA(panelRows, depth, panelRows);
         bool last = k + depth == problem.K;
         bool add = k > 0 || problem.Accumulate;
+        int aheadStep = GemmMicroKernel.AheadStep<TSimd, TVec>((rows + panelRows - 1) / panelRows);
         bool relu = last && problem.Activation == Activation.Relu;
         for (int j = 0; j < columns; j += panelColumns)
         {
             float* a = packedA;
+            float* ahead = packedB + ((nint)depth * panelColumns);
             float* bias = last && problem.Bias is not null ? problem.Bias + column + j : null;
             for (int i = 0; i < rows; i += panelRows)
             {
                 int tileRows = Math.Min(panelRows, rows - i);
-                GemmMicroKernel.Run<TSimd, TVec, LineLayout>(tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, tile, panelColumns);
+                GemmMicroKernel.Run<TSimd, TVec, LineLayout>(
+                    tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, tile, panelColumns, resume: false, ahead, aheadStep);
+                ahead += depth * aheadStep;
                 float* c = problem.C + ((row + i) * problem.Ldc) + column + j;
                 StoreTile<TSimd, TVec>(tile, tileRows, Math.Min(panelColumns, columns - j), c, problem.Ldc, add, bias, relu);
                 a += panelSize;

@@ -94,6 +94,15 @@ internal static unsafe class GemmMicroKernel
         _ => Columns<Simd128, Vector128<float>>(),
     };
 
+    /// <summary>
+    /// Floats between prefetches such that <paramref name="tiles"/> tiles over the same panel of B together fetch the panel after it: one line per k at
+    /// most, because more would compete with the loads.
+    /// </summary>
+    public static int AheadStep<TSimd, TVec>(int tiles)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+        => Math.Min(KStep, (Columns<TSimd, TVec>() + tiles - 1) / tiles);
+
     /// <summary>Chooses the lowest kernel that covers <paramref name="rows"/> rows.</summary>
     /// <param name="rows">1..<see cref="MaxRows{TSimd,TVec}"/>; up to three rows more are computed and stored.</param>
     /// <param name="k">Length of the sums, ≥ 1.</param>
@@ -102,8 +111,11 @@ internal static unsafe class GemmMicroKernel
     /// <param name="b">Packed panel of B.</param>
     /// <param name="tile">Receives the sums, row by row.</param>
     /// <param name="tileStride">Floats from one row of the tile to the next.</param>
+    /// <param name="resume">Whether the tile holds sums over lower k that go on, instead of starting at 0.</param>
+    /// <param name="ahead">Memory to prefetch meanwhile, one line per k.</param>
+    /// <param name="aheadStep">Floats from one prefetch to the next; 0 for none.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Run<TSimd, TVec, TLayout>(int rows, int k, float* a, nint aBlockStride, float* b, float* tile, nint tileStride)
+    public static void Run<TSimd, TVec, TLayout>(int rows, int k, float* a, nint aBlockStride, float* b, float* tile, nint tileStride, bool resume, float* ahead, nint aheadStep)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
         where TLayout : struct, ITileLayout
@@ -112,33 +124,33 @@ internal static unsafe class GemmMicroKernel
         {
             if (rows > 8)
             {
-                Tile<TSimd, TVec, TLayout, Rows12>(k, a, aBlockStride, b, tile, tileStride);
+                Tile<TSimd, TVec, TLayout, Rows12>(k, a, aBlockStride, b, tile, tileStride, resume, ahead, aheadStep);
             }
             else if (rows > 4)
             {
-                Tile<TSimd, TVec, TLayout, Rows8>(k, a, aBlockStride, b, tile, tileStride);
+                Tile<TSimd, TVec, TLayout, Rows8>(k, a, aBlockStride, b, tile, tileStride, resume, ahead, aheadStep);
             }
             else
             {
-                Tile<TSimd, TVec, TLayout, Rows4>(k, a, aBlockStride, b, tile, tileStride);
+                Tile<TSimd, TVec, TLayout, Rows4>(k, a, aBlockStride, b, tile, tileStride, resume, ahead, aheadStep);
             }
         }
         else if (rows > 4)
         {
-            Tile<TSimd, TVec, TLayout, Rows6>(k, a, aBlockStride, b, tile, tileStride);
+            Tile<TSimd, TVec, TLayout, Rows6>(k, a, aBlockStride, b, tile, tileStride, resume, ahead, aheadStep);
         }
         else if (rows > 2)
         {
-            Tile<TSimd, TVec, TLayout, Rows4>(k, a, aBlockStride, b, tile, tileStride);
+            Tile<TSimd, TVec, TLayout, Rows4>(k, a, aBlockStride, b, tile, tileStride, resume, ahead, aheadStep);
         }
         else
         {
-            Tile<TSimd, TVec, TLayout, Rows2>(k, a, aBlockStride, b, tile, tileStride);
+            Tile<TSimd, TVec, TLayout, Rows2>(k, a, aBlockStride, b, tile, tileStride, resume, ahead, aheadStep);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile<TSimd, TVec, TLayout, TRows>(int k, float* a, nint aBlockStride, float* b, float* tile, nint stride)
+    private static void Tile<TSimd, TVec, TLayout, TRows>(int k, float* a, nint aBlockStride, float* b, float* tile, nint stride, bool resume, float* ahead, nint aheadStep)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
         where TLayout : struct, ITileLayout
@@ -156,6 +168,77 @@ internal static unsafe class GemmMicroKernel
         TVec c9 = TSimd.Zero, d9 = TSimd.Zero;
         TVec c10 = TSimd.Zero, d10 = TSimd.Zero;
         TVec c11 = TSimd.Zero, d11 = TSimd.Zero;
+
+        if (resume)
+        {
+            c0 = TSimd.Load(tile);
+            d0 = TSimd.Load(tile + TSimd.Width);
+            if (TRows.Count > 1)
+            {
+                c1 = TSimd.Load(tile + (1 * stride));
+                d1 = TSimd.Load(tile + (1 * stride) + TSimd.Width);
+            }
+
+            if (TRows.Count > 2)
+            {
+                c2 = TSimd.Load(tile + (2 * stride));
+                d2 = TSimd.Load(tile + (2 * stride) + TSimd.Width);
+            }
+
+            if (TRows.Count > 3)
+            {
+                c3 = TSimd.Load(tile + (3 * stride));
+                d3 = TSimd.Load(tile + (3 * stride) + TSimd.Width);
+            }
+
+            if (TRows.Count > 4)
+            {
+                c4 = TSimd.Load(tile + (4 * stride));
+                d4 = TSimd.Load(tile + (4 * stride) + TSimd.Width);
+            }
+
+            if (TRows.Count > 5)
+            {
+                c5 = TSimd.Load(tile + (5 * stride));
+                d5 = TSimd.Load(tile + (5 * stride) + TSimd.Width);
+            }
+
+            if (TRows.Count > 6)
+            {
+                c6 = TSimd.Load(tile + (6 * stride));
+                d6 = TSimd.Load(tile + (6 * stride) + TSimd.Width);
+            }
+
+            if (TRows.Count > 7)
+            {
+                c7 = TSimd.Load(tile + (7 * stride));
+                d7 = TSimd.Load(tile + (7 * stride) + TSimd.Width);
+            }
+
+            if (TRows.Count > 8)
+            {
+                c8 = TSimd.Load(tile + (8 * stride));
+                d8 = TSimd.Load(tile + (8 * stride) + TSimd.Width);
+            }
+
+            if (TRows.Count > 9)
+            {
+                c9 = TSimd.Load(tile + (9 * stride));
+                d9 = TSimd.Load(tile + (9 * stride) + TSimd.Width);
+            }
+
+            if (TRows.Count > 10)
+            {
+                c10 = TSimd.Load(tile + (10 * stride));
+                d10 = TSimd.Load(tile + (10 * stride) + TSimd.Width);
+            }
+
+            if (TRows.Count > 11)
+            {
+                c11 = TSimd.Load(tile + (11 * stride));
+                d11 = TSimd.Load(tile + (11 * stride) + TSimd.Width);
+            }
+        }
 
         while (k > 0)
         {
@@ -246,6 +329,8 @@ internal static unsafe class GemmMicroKernel
                     d11 = TSimd.MultiplyAdd(x, b1, d11);
                 }
 
+                TSimd.Prefetch(ahead);
+                ahead += aheadStep;
                 a++;
                 b += 2 * TSimd.Width;
             }

@@ -63,50 +63,108 @@ internal static unsafe class WinogradTransform
         }
     }
 
-    /// <summary>V = Bᵀ d B for one vector of channels.</summary>
-    /// <param name="source">d's upper left element.</param>
+    /// <summary>The first half of V = Bᵀ d B for one vector of channels: Bᵀ d, column by column.</summary>
+    /// <param name="window">d's upper left element.</param>
     /// <param name="rowStride">Floats from one row of d to the next.</param>
     /// <param name="columnStride">Floats from one column of d to the next.</param>
-    /// <param name="temporary">36 vectors.</param>
+    /// <param name="half">Receives 36 vectors.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void InputColumns<TSimd, TVec>(float* window, nint rowStride, nint columnStride, float* half)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+    {
+        for (int column = 0; column < WindowSize; column++)
+        {
+            TVec d0 = TSimd.Load(window);
+            TVec d1 = TSimd.Load(window + rowStride);
+            TVec d2 = TSimd.Load(window + (2 * rowStride));
+            TVec d3 = TSimd.Load(window + (3 * rowStride));
+            TVec d4 = TSimd.Load(window + (4 * rowStride));
+            TVec d5 = TSimd.Load(window + (5 * rowStride));
+            InputVector<TSimd, TVec>(d0, d1, d2, d3, d4, d5, half, WindowSize * TSimd.Width);
+            window += columnStride;
+            half += TSimd.Width;
+        }
+    }
+
+    /// <summary>
+    /// As <see cref="InputColumns"/> for a window of which only rows top..bottom−1 and columns left..right−1 are in the image; the others are 0 and
+    /// their memory is not touched.
+    /// </summary>
+    public static void InputColumnsAtBorder<TSimd, TVec>(
+        float* window, nint rowStride, nint columnStride, float* half, int top, int bottom, int left, int right)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+    {
+        for (int column = 0; column < WindowSize; column++)
+        {
+            float* pixel = window + (column * columnStride);
+            bool inside = column >= left && column < right;
+            TVec d0 = inside && top <= 0 && bottom > 0 ? TSimd.Load(pixel) : TSimd.Zero;
+            TVec d1 = inside && top <= 1 && bottom > 1 ? TSimd.Load(pixel + rowStride) : TSimd.Zero;
+            TVec d2 = inside && bottom > 2 ? TSimd.Load(pixel + (2 * rowStride)) : TSimd.Zero;
+            TVec d3 = inside && bottom > 3 ? TSimd.Load(pixel + (3 * rowStride)) : TSimd.Zero;
+            TVec d4 = inside && bottom > 4 ? TSimd.Load(pixel + (4 * rowStride)) : TSimd.Zero;
+            TVec d5 = inside && bottom > 5 ? TSimd.Load(pixel + (5 * rowStride)) : TSimd.Zero;
+            InputVector<TSimd, TVec>(d0, d1, d2, d3, d4, d5, half, WindowSize * TSimd.Width);
+            half += TSimd.Width;
+        }
+    }
+
+    /// <summary>The second half of V = Bᵀ d B: row by row.</summary>
+    /// <param name="half">From the first half.</param>
     /// <param name="target">Receives point i at i·<paramref name="pointStride"/>.</param>
     /// <param name="pointStride">Floats from one point to the next.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Input<TSimd, TVec>(float* source, nint rowStride, nint columnStride, float* temporary, float* target, nint pointStride)
+    public static void InputRows<TSimd, TVec>(float* half, float* target, nint pointStride)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
     {
-        nint width = TSimd.Width;
-        for (nint column = 0; column < WindowSize; column++)
+        for (int row = 0; row < WindowSize; row++)
         {
-            InputVector<TSimd, TVec>(source + (column * columnStride), rowStride, temporary + (column * width), WindowSize * width);
-        }
-
-        for (nint row = 0; row < WindowSize; row++)
-        {
-            InputVector<TSimd, TVec>(temporary + (row * WindowSize * width), width, target + (row * WindowSize * pointStride), pointStride);
+            TVec d0 = TSimd.Load(half);
+            TVec d1 = TSimd.Load(half + TSimd.Width);
+            TVec d2 = TSimd.Load(half + (2 * TSimd.Width));
+            TVec d3 = TSimd.Load(half + (3 * TSimd.Width));
+            TVec d4 = TSimd.Load(half + (4 * TSimd.Width));
+            TVec d5 = TSimd.Load(half + (5 * TSimd.Width));
+            InputVector<TSimd, TVec>(d0, d1, d2, d3, d4, d5, target, pointStride);
+            half += WindowSize * TSimd.Width;
+            target += WindowSize * pointStride;
         }
     }
 
-    /// <summary>The rows of one column of Y = Aᵀ M A, for one vector of channels; call it for the six columns of M.</summary>
-    /// <param name="source">The column's first element.</param>
-    /// <param name="stride">Floats from one row of M to the next.</param>
-    /// <param name="target">Receives four vectors.</param>
-    /// <param name="targetStride">Floats from one to the next.</param>
+    /// <summary>The first half of Y = Aᵀ M A for one vector of channels: Aᵀ M, column by column.</summary>
+    /// <param name="products">Point i of M is at i·<paramref name="pointStride"/>.</param>
+    /// <param name="pointStride">Floats from one point to the next.</param>
+    /// <param name="half">Receives 4 × 6 vectors.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void OutputColumn<TSimd, TVec>(float* source, nint stride, float* target, nint targetStride)
+    public static void OutputColumns<TSimd, TVec>(float* products, nint pointStride, float* half)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
     {
-        OutputVector<TSimd, TVec>(source, stride, out TVec y0, out TVec y1, out TVec y2, out TVec y3);
-        TSimd.Store(target, y0);
-        TSimd.Store(target + targetStride, y1);
-        TSimd.Store(target + (2 * targetStride), y2);
-        TSimd.Store(target + (3 * targetStride), y3);
+        for (int column = 0; column < WindowSize; column++)
+        {
+            OutputVector<TSimd, TVec>(products, WindowSize * pointStride, out TVec y0, out TVec y1, out TVec y2, out TVec y3);
+            TSimd.Store(half, y0);
+            TSimd.Store(half + (WindowSize * TSimd.Width), y1);
+            TSimd.Store(half + (2 * WindowSize * TSimd.Width), y2);
+            TSimd.Store(half + (3 * WindowSize * TSimd.Width), y3);
+            products += pointStride;
+            half += TSimd.Width;
+        }
     }
+
+    /// <summary>One row of Y from the first half.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void OutputRow<TSimd, TVec>(float* half, int row, out TVec y0, out TVec y1, out TVec y2, out TVec y3)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+        => OutputVector<TSimd, TVec>(half + (row * WindowSize * TSimd.Width), TSimd.Width, out y0, out y1, out y2, out y3);
 
     /// <summary>Aᵀ m for six vectors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void OutputVector<TSimd, TVec>(float* source, nint stride, out TVec y0, out TVec y1, out TVec y2, out TVec y3)
+    private static void OutputVector<TSimd, TVec>(float* source, nint stride, out TVec y0, out TVec y1, out TVec y2, out TVec y3)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
     {
@@ -127,16 +185,10 @@ internal static unsafe class WinogradTransform
 
     /// <summary>Bᵀ d for six vectors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void InputVector<TSimd, TVec>(float* source, nint stride, float* target, nint targetStride)
+    private static void InputVector<TSimd, TVec>(TVec d0, TVec d1, TVec d2, TVec d3, TVec d4, TVec d5, float* target, nint targetStride)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
     {
-        TVec d0 = TSimd.Load(source);
-        TVec d1 = TSimd.Load(source + stride);
-        TVec d2 = TSimd.Load(source + (2 * stride));
-        TVec d3 = TSimd.Load(source + (3 * stride));
-        TVec d4 = TSimd.Load(source + (4 * stride));
-        TVec d5 = TSimd.Load(source + (5 * stride));
         TVec evenP = TSimd.NegativeMultiplyAdd(TSimd.Set(Q2), d2, d4);
         TVec oddP = TSimd.NegativeMultiplyAdd(TSimd.Set(Q2), d1, d3);
         TVec evenQ = TSimd.NegativeMultiplyAdd(TSimd.Set(P2), d2, d4);

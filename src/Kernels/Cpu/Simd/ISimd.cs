@@ -26,6 +26,9 @@ public unsafe interface ISimd<TVec>
 
     static abstract void Store(float* destination, TVec value);
 
+    /// <summary>Asks for the cache line that holds <paramref name="address"/>, which need not be valid; never faults.</summary>
+    static abstract void Prefetch(float* address);
+
     /// <summary>Loads the first <paramref name="count"/> floats (0 ≤ count ≤ Width) without touching memory behind them; the rest is 0.</summary>
     static abstract TVec LoadPartial(float* source, int count);
 
