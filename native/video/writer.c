@@ -2,6 +2,7 @@
 // FFmpeg build.
 #include "internal.h"
 
+#include <libavutil/imgutils.h>
 #include <libavutil/opt.h>
 #include <string.h>
 
@@ -43,6 +44,7 @@ struct ctv_writer
     AVStream *stream;
     AVCodecContext *codec;
     struct SwsContext *sws;
+    AVFrame *rgb; // rows with the padding that the scaler's wide loads need
     AVFrame *frame;
     AVPacket *packet;
     int64_t count;
@@ -83,19 +85,38 @@ static void set_quality(AVCodecContext *codec, enum quality_kind kind, int quali
         break;
     case quality_crf:
         av_opt_set_double(codec->priv_data, "crf", 11 + 40 * worse, 0);
-        av_opt_set(codec->priv_data, "preset", "veryfast", 0);
+        // The slowest preset without macroblock-tree lookahead, which in x264 164 with AVX-512 depends on uninitialised
+        // memory: one input, many files.
+        av_opt_set(codec->priv_data, "preset", "superfast", 0);
         break;
     case quality_crf_vpx:
         codec->bit_rate = (int64_t)(100000 + pixels_per_second);
         av_opt_set_int(codec->priv_data, "crf", (int)(8 + 55 * worse), 0);
         av_opt_set(codec->priv_data, "deadline", "realtime", 0);
-        av_opt_set_int(codec->priv_data, "cpu-used", 8, 0);
+        // Negative: a fixed speed. A positive one makes VP8 look at the clock, and the file depend on the machine's load.
+        av_opt_set_int(codec->priv_data, "cpu-used", -8, 0);
         av_opt_set_int(codec->priv_data, "lag-in-frames", 0, 0);
         break;
     case quality_bit_rate:
         codec->bit_rate = (int64_t)(100000 + pixels_per_second * (0.3 - 0.28 * worse));
         break;
     }
+}
+
+// Zeroed throughout: some encoders look at the padding beyond the last column and row.
+static AVFrame *new_picture(const ctv_writer *writer, int format)
+{
+    AVFrame *picture = av_frame_alloc();
+    if (!picture)
+        return NULL;
+    picture->width = writer->width;
+    picture->height = writer->height;
+    picture->format = format;
+    if (av_frame_get_buffer(picture, 0) < 0)
+        av_frame_free(&picture);
+    for (int i = 0; picture && i < AV_NUM_DATA_POINTERS && picture->buf[i]; i++)
+        memset(picture->buf[i]->data, 0, (size_t)picture->buf[i]->size);
+    return picture;
 }
 
 static int32_t open_encoder(ctv_writer *writer, const char *name, const ctv_write_options *options,
@@ -142,19 +163,15 @@ static int32_t open_encoder(ctv_writer *writer, const char *name, const ctv_writ
 
     writer->sws = sws_getContext(codec->width, codec->height, AV_PIX_FMT_RGB24, codec->width, codec->height, plain,
                                  SWS_BICUBIC | SWS_ACCURATE_RND | SWS_BITEXACT, NULL, NULL, NULL);
-    writer->frame = av_frame_alloc();
     writer->packet = av_packet_alloc();
-    if (!writer->sws || !writer->frame || !writer->packet)
+    writer->rgb = new_picture(writer, AV_PIX_FMT_RGB24);
+    writer->frame = new_picture(writer, format);
+    if (!writer->sws || !writer->packet || !writer->rgb || !writer->frame)
         return ctv_fail(error, CTV_OUT_OF_MEMORY, "no memory for a %dx%d picture", codec->width, codec->height);
     ctv_set_colours(writer->sws, codec->colorspace, range, false);
-    writer->frame->width = codec->width;
-    writer->frame->height = codec->height;
-    writer->frame->format = format;
     writer->frame->color_range = codec->color_range;
     writer->frame->colorspace = codec->colorspace;
-    return av_frame_get_buffer(writer->frame, 0) < 0
-               ? ctv_fail(error, CTV_OUT_OF_MEMORY, "no memory for a %dx%d picture", codec->width, codec->height)
-               : CTV_OK;
+    return CTV_OK;
 }
 
 static int32_t open_file(ctv_writer *writer, const char *path, const ctv_write_options *options,
@@ -251,9 +268,10 @@ int32_t ctv_writer_add(ctv_writer *writer, const uint8_t *rgb, int64_t rgb_bytes
     ctv_log_begin();
     if (av_frame_make_writable(writer->frame) < 0)
         return ctv_fail(&error, CTV_OUT_OF_MEMORY, "no memory for a picture");
-    const uint8_t *planes[4] = {rgb};
-    const int strides[4] = {writer->width * 3};
-    sws_scale(writer->sws, planes, strides, 0, writer->height, writer->frame->data, writer->frame->linesize);
+    av_image_copy_plane(writer->rgb->data[0], writer->rgb->linesize[0], rgb, writer->width * 3, writer->width * 3,
+                        writer->height);
+    sws_scale(writer->sws, (const uint8_t *const *)writer->rgb->data, writer->rgb->linesize, 0, writer->height,
+              writer->frame->data, writer->frame->linesize);
     writer->frame->pts = writer->count;
     writer->frame->quality = writer->codec->global_quality;
     int32_t fault = encode(writer, writer->frame, &error);
@@ -285,6 +303,7 @@ void ctv_writer_free(ctv_writer *writer)
     avformat_free_context(writer->format);
     avcodec_free_context(&writer->codec);
     sws_freeContext(writer->sws);
+    av_frame_free(&writer->rgb);
     av_frame_free(&writer->frame);
     av_packet_free(&writer->packet);
     av_free(writer);

@@ -30,7 +30,7 @@ public unsafe class ResizeTests
         var source = new byte[stride * height];
         new Random(width + height).NextBytes(source);
         Resize(source, width, height, stride, targetWidth, targetHeight)
-            .ShouldBe(FixedPoint(source, width, height, stride, targetWidth, targetHeight));
+            .ShouldEqual(FixedPoint(source, width, height, stride, targetWidth, targetHeight));
     }
 
     [Theory]

@@ -223,7 +223,7 @@ public sealed partial class VideoFaultTests : IDisposable
     public void Time_limit_ends_a_long_read()
     {
         // Tens of milliseconds of work at the very least, against a limit of one.
-        var path = _clips.Textured("long.avi", 200, VideoCodec.Mpeg4, 320, 240);
+        var path = _clips.Coloured("long.avi", 200, 320, 240, VideoCodec.Mpeg4);
         var result = VideoReader.TryRead(
             path, 20, new byte[20 * 8 * 8 * 3], s_small with { TimeLimit = TimeSpan.FromMilliseconds(1) });
         result.Fault.ShouldBe(VideoFault.TimedOut);
@@ -236,7 +236,7 @@ public sealed partial class VideoFaultTests : IDisposable
     [Fact]
     public void Cancellation_ends_a_read()
     {
-        var path = _clips.Textured("long.avi", 200, VideoCodec.Mpeg4, 320, 240);
+        var path = _clips.Coloured("long.avi", 200, 320, 240, VideoCodec.Mpeg4);
         using var cancelled = new CancellationTokenSource();
         cancelled.Cancel();
         Should.Throw<OperationCanceledException>(() =>

@@ -17,7 +17,7 @@ public sealed class VideoWriterTests : IDisposable
     {
         var first = File.ReadAllBytes(_clips.Textured("1" + name, 10, codec));
         var second = File.ReadAllBytes(_clips.Textured("2" + name, 10, codec));
-        second.ShouldBe(first);
+        second.ShouldEqual(first);
     }
 
     [Fact]

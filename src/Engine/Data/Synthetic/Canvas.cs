@@ -18,21 +18,21 @@ internal sealed class Canvas(int width, int height)
         var reach = MathF.Max(radiusFrom, radiusTo) + 1;
         var (left, right) = Range(MathF.Min(from.X, to.X) - reach, MathF.Max(from.X, to.X) + reach, width);
         var (top, bottom) = Range(MathF.Min(from.Y, to.Y) - reach, MathF.Max(from.Y, to.Y) + reach, height);
-        var axis = to - from;
-        var inverseLength = 1 / MathF.Max(axis.LengthSquared(), 1e-6f);
+        var (axisX, axisY) = (to.X - from.X, to.Y - from.Y);
+        var inverseLength = 1 / MathF.Max((axisX * axisX) + (axisY * axisY), 1e-6f);
         for (var y = top; y < bottom; y++)
         {
             for (var x = left; x < right; x++)
             {
-                var offset = new Vector2(x + 0.5f, y + 0.5f) - from;
-                var along = Math.Clamp(Vector2.Dot(offset, axis) * inverseLength, 0, 1);
-                var across = offset - (axis * along);
-                var distance = across.Length();
-                var radius = radiusFrom + ((radiusTo - radiusFrom) * along);
+                var (offsetX, offsetY) = (x + 0.5f - from.X, y + 0.5f - from.Y);
+                var along = Math.Clamp(((offsetX * axisX) + (offsetY * axisY)) * inverseLength, 0, 1);
+                var (acrossX, acrossY) = (offsetX - (axisX * along), offsetY - (axisY * along));
+                var distance = MathF.Sqrt((acrossX * acrossX) + (acrossY * acrossY));
+                var radius = Interpolate.Mix(radiusFrom, radiusTo, along);
                 var coverage = Math.Clamp(radius - distance + 0.5f, 0, 1);
                 if (coverage > 0)
                 {
-                    var light = 0.85f - (0.22f * (across.X + across.Y) / radius);
+                    var light = 0.85f - (0.22f * (acrossX + acrossY) / radius);
                     Blend(x, y, colour * light, coverage);
                 }
             }
@@ -48,7 +48,8 @@ internal sealed class Canvas(int width, int height)
         {
             for (var x = left; x < right; x++)
             {
-                var distance = ((new Vector2(x, y) - centre) / radii).LengthSquared();
+                var (offsetX, offsetY) = ((x - centre.X) / radii.X, (y - centre.Y) / radii.Y);
+                var distance = (offsetX * offsetX) + (offsetY * offsetY);
                 if (distance < 1)
                 {
                     Blend(x, y, Vector3.Zero, strength * (1 - distance));
@@ -69,5 +70,5 @@ internal sealed class Canvas(int width, int height)
     }
 
     private static byte Mix(byte under, float over, float coverage) =>
-        (byte)(Math.Clamp(under + ((over - under) * coverage), 0, 255) + 0.5f);
+        (byte)(Math.Clamp(Interpolate.Mix(under, over, coverage), 0, 255) + 0.5f);
 }

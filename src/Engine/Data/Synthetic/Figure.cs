@@ -35,13 +35,13 @@ internal record struct Pose
     internal readonly record struct Limb(float Root, float Bend)
     {
         public static Limb Mix(Limb a, Limb b, float share) =>
-            new(a.Root + ((b.Root - a.Root) * share), a.Bend + ((b.Bend - a.Bend) * share));
+            new(Interpolate.Mix(a.Root, b.Root, share), Interpolate.Mix(a.Bend, b.Bend, share));
     }
 
     /// <summary>Between two poses; the facing is the first one's.</summary>
     public static Pose Mix(Pose a, Pose b, float share)
     {
-        float Between(float x, float y) => x + ((y - x) * share);
+        float Between(float x, float y) => Interpolate.Mix(x, y, share);
         return a with
         {
             X = Between(a.X, b.X),
@@ -106,7 +106,7 @@ internal sealed record Figure(float Height, float Girth, Vector3 Shirt, Vector3 
         Arm(body.LeftShoulder, body.LeftElbow, body.LeftHand, 0.75f);
         Leg(body.LeftHip, body.LeftKnee, body.LeftAnkle, body.LeftToe, 0.75f);
         Leg(body.RightHip, body.RightKnee, body.RightAnkle, body.RightToe, 1);
-        var chest = Vector2.Lerp(body.Pelvis, body.Chest, 0.85f);
+        var chest = Interpolate.Mix(body.Pelvis, body.Chest, 0.85f);
         var side = new Vector2(pose.HalfWidth * 0.6f, 0);
         Part(body.Pelvis - (side * 0.6f), chest - side, 0.062f, 0.072f, Shirt * 0.95f);
         Part(body.Pelvis + (side * 0.6f), chest + side, 0.062f, 0.072f, Shirt);
@@ -143,8 +143,8 @@ internal sealed record Figure(float Height, float Girth, Vector3 Shirt, Vector3 
             var facing = pose.Facing;
             Vector2 Towards(float degrees)
             {
-                var (sine, cosine) = MathF.SinCos(degrees * MathF.PI / 180);
-                return new Vector2(facing * sine, cosine);
+                var angle = degrees * MathF.PI / 180;
+                return new Vector2(facing * MathF.Sin(angle), MathF.Cos(angle));
             }
 
             var upright = 180 - pose.Tilt - pose.Lean;

@@ -234,7 +234,7 @@ internal sealed class Greeting : Pastime
     {
         var wave = 16 * Sine((1.5f * seconds) + _phase);
         var arrived = Ease(seconds, _arrival - 0.5f, _arrival);
-        var x = (-_gap / 2) - (0.4f * MathF.Max(0, _arrival - seconds));
+        var x = (-_gap / 2) - (0.25f * MathF.Max(0, _arrival - seconds));
         var first = Pose.Mix(Walking(x, 1, (0.85f * seconds) + _phase), Standing(x, 1), arrived) with
         {
             RightArm = Pose.Limb.Mix(new(-4, 14), new(150, 20 + wave), Ease(seconds, 0, 0.3f)),

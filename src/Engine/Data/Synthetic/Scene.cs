@@ -87,7 +87,7 @@ internal sealed class Scene
             // Sky above, leaves below.
             var leaves = _horizon * (0.45f + (0.25f * Texture(u * 4, 3, noise + 3)));
             colour = v < leaves
-                ? Vector3.Lerp(new Vector3(170, 190, 215), new Vector3(215, 220, 225), v / leaves)
+                ? Interpolate.Mix(new Vector3(170, 190, 215), new Vector3(215, 220, 225), v / leaves)
                 : new Vector3(62, 92, 50) * (1 + (0.5f * _contrast * Texture(u * 24, v * 24, noise + 5)));
         }
 
@@ -140,9 +140,9 @@ internal sealed class Scene
         var fy = y - row;
         fx *= fx * (3 - (2 * fx));
         fy *= fy * (3 - (2 * fy));
-        var upper = float.Lerp(Hash(column, row, seed), Hash(column + 1, row, seed), fx);
-        var lower = float.Lerp(Hash(column, row + 1, seed), Hash(column + 1, row + 1, seed), fx);
-        return float.Lerp(upper, lower, fy);
+        var upper = Interpolate.Mix(Hash(column, row, seed), Hash(column + 1, row, seed), fx);
+        var lower = Interpolate.Mix(Hash(column, row + 1, seed), Hash(column + 1, row + 1, seed), fx);
+        return Interpolate.Mix(upper, lower, fy);
 
         static float Hash(int x, int y, uint seed)
         {
@@ -157,8 +157,8 @@ internal sealed class Scene
     private static Figure Person(ref SplitMix64 random)
     {
         var skinTone = random.Unit();
-        var skin = Vector3.Lerp(new Vector3(236, 196, 170), new Vector3(120, 80, 58), skinTone);
-        var hair = Vector3.Lerp(new Vector3(35, 26, 22), new Vector3(150, 110, 60), random.Unit() * random.Unit());
+        var skin = Interpolate.Mix(new Vector3(236, 196, 170), new Vector3(120, 80, 58), skinTone);
+        var hair = Interpolate.Mix(new Vector3(35, 26, 22), new Vector3(150, 110, 60), random.Unit() * random.Unit());
         // Clothes stand out from mid-grey places by being saturated, dark or light.
         var shirt = Colour(random.Unit(), random.Between(0.45f, 0.9f), random.Chance(0.5f) ? random.Between(0.75f, 0.95f) : random.Between(0.3f, 0.45f));
         var trousers = Colour(random.Unit(), random.Between(0.15f, 0.6f), random.Between(0.12f, 0.35f));
@@ -175,7 +175,7 @@ internal sealed class Scene
         }
 
         var pure = new Vector3(Channel(hue, 0), Channel(hue, 2 / 3f), Channel(hue, 1 / 3f));
-        return Vector3.Lerp(Vector3.One, pure, saturation) * (value * 255);
+        return Interpolate.Mix(Vector3.One, pure, saturation) * (value * 255);
     }
 
     /// <summary>A window, door, tree trunk or house front: an upright box.</summary>
