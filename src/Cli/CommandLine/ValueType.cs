@@ -63,7 +63,7 @@ internal static class ValueTypes
     public static ValueType<string?> OptionalText(string placeholder, string kind) =>
         new(placeholder, kind, $"a {kind}", (string text, out string? value) => (value = text).Length > 0, value => value ?? "");
 
-    /// <summary>An enum, its names in lower case with hyphens.</summary>
+    /// <summary>An enum, its names in lower case with hyphens; written as in code (in training_config.json) they are understood as well.</summary>
     public static ValueType<TEnum> Choice<TEnum>()
         where TEnum : struct, Enum
     {
@@ -76,7 +76,7 @@ internal static class ValueTypes
             {
                 foreach (var candidate in Enum.GetValues<TEnum>())
                 {
-                    if (string.Equals(Hyphenated(candidate), text, StringComparison.OrdinalIgnoreCase))
+                    if (Suggestion.Key(Hyphenated(candidate)) == Suggestion.Key(text))
                     {
                         value = candidate;
                         return true;

@@ -28,6 +28,7 @@ internal sealed class ExtractCommand : CliCommand<FeatureOptions>
     protected override int Run(FeatureOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
+            observer.ShowsDataset = false;
             var result = ExtractionRun.Execute(options, observer, stop);
             observer.CloseLine();
             if (result.Outcome == RunOutcome.Interrupted)

@@ -6,21 +6,15 @@ namespace CudaTrainer.Cli.Presentation;
 /// <summary>What an extraction ends with on standard output.</summary>
 internal static class ExtractionReport
 {
-    public static void Write(Terminal terminal, ExtractionResult result, FeatureOptions options)
+    public static void Write(Terminal terminal, ExtractionResult result)
     {
         terminal.Results.Write(DatasetTable.Of(result.Splits));
         var output = terminal.Output;
         output.WriteLine();
-        string time = ProgressText.Duration(TimeSpan.FromSeconds(result.Seconds));
-        output.WriteLine(result.Misses == 0
-            ? $"All {result.Hits} clips were in the cache already ({time})."
-            : string.Create(
-                CultureInfo.InvariantCulture, $"{result.Misses} clips extracted, {result.Hits} from the cache, in {time} ({result.FramesPerSecond:0.0} frames/s)."));
-        foreach (string failed in result.Failed)
-        {
-            output.WriteLine($"left out: {failed}");
-        }
-
-        output.WriteLine($"Features are in {options.CacheDir}");
+        string speed = result.FramesPerSecond > 0 ? string.Create(CultureInfo.InvariantCulture, $" ({result.FramesPerSecond:0.0} frames/s)") : "";
+        output.WriteLine($"clips      {result.Misses} extracted{speed}, {result.Hits} from the cache, {result.Failed.Count} left out (listed in {{split}}_videos.csv)");
+        output.WriteLine($"backbone   {result.Backbone}");
+        output.WriteLine($"time       {TrainingReport.Stages(result.Stages)}");
+        output.WriteLine($"files      {result.CacheDir}");
     }
 }

@@ -17,6 +17,9 @@ internal sealed class RunPresenter(Terminal terminal) : IRunObserver
     private long _lastProgress;
     private bool _lineIsOpen;
 
+    /// <summary>Whether the dataset table is shown; not where the command's result shows it anyway.</summary>
+    public bool ShowsDataset { get; set; } = true;
+
     public void Message(Severity severity, string text)
     {
         CloseLine();
@@ -53,7 +56,7 @@ internal sealed class RunPresenter(Terminal terminal) : IRunObserver
 
     public void Dataset(IReadOnlyList<SplitRow> splits)
     {
-        if (terminal.Settings.Quiet)
+        if (terminal.Settings.Quiet || !ShowsDataset)
         {
             return;
         }

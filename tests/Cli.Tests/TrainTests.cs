@@ -1,0 +1,147 @@
+using System.Diagnostics;
+using System.Text.Json;
+
+namespace CudaTrainer.Cli.Tests;
+
+/// <summary>Training by the built program, on tiny features.</summary>
+public class TrainTests
+{
+    [Fact]
+    public void A_run_ends_with_its_results_and_files()
+    {
+        using TemporaryFolder folder = new();
+        var outcome = Train(folder, "--epochs", "3");
+
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        outcome.Output.ShouldContain("accuracy");
+        outcome.Output.ShouldContain("always the larger class");
+        outcome.Output.ShouldContain("best_model.safetensors");
+        outcome.ErrorLines.Count(line => line.TrimStart().StartsWith("epoch ", StringComparison.Ordinal)).ShouldBe(1);
+        outcome.ErrorLines.Count(line => line.Contains("/3 ", StringComparison.Ordinal) && line.Contains('%')).ShouldBe(3);
+        outcome.Error.ShouldContain("*\n");
+        (outcome.Output + outcome.Error).ShouldAllBe(letter => !char.IsControl(letter) || letter == '\n');
+        File.ReadAllLines(folder.File("run/training_history.csv")).Length.ShouldBe(4);
+        using var results = JsonDocument.Parse(File.ReadAllText(folder.File("run/training_results.json")));
+        results.RootElement.GetProperty("test").GetProperty("confusion_matrix").GetArrayLength().ShouldBe(2);
+    }
+
+    [Fact]
+    public void Quiet_leaves_only_results()
+    {
+        using TemporaryFolder folder = new();
+        var outcome = Train(folder, "--epochs", "1", "--quiet");
+
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        outcome.ErrorLines.ShouldAllBe(line => line.StartsWith("warning: ", StringComparison.Ordinal));
+        outcome.Output.ShouldContain("balanced accuracy");
+    }
+
+    [Fact]
+    public void A_folder_that_holds_a_run_is_refused()
+    {
+        using TemporaryFolder folder = new();
+        Train(folder, "--epochs", "1").ExitCode.ShouldBe(0);
+        byte[] model = File.ReadAllBytes(folder.File("run/best_model.safetensors"));
+
+        var again = Train(folder, "--epochs", "2", "--seed", "7");
+        again.ExitCode.ShouldBe(1);
+        again.ErrorLines.ShouldContain(line => line.StartsWith("error: ", StringComparison.Ordinal) && line.Contains("already holds a run"));
+        again.ErrorLines.ShouldContain(line => line.StartsWith("hint: ", StringComparison.Ordinal) && line.Contains("--overwrite"));
+        File.ReadAllBytes(folder.File("run/best_model.safetensors")).ShouldBe(model);
+
+        Train(folder, "--epochs", "2", "--seed", "7", "--overwrite").ExitCode.ShouldBe(0);
+        File.ReadAllBytes(folder.File("run/best_model.safetensors")).ShouldNotBe(model);
+    }
+
+    [Theory]
+    [InlineData("SIGINT")]
+    [InlineData("SIGTERM")]
+    public void A_signal_saves_the_state_and_the_run_goes_on_from_there(string signal)
+    {
+        using TemporaryFolder folder = new();
+        FeatureFolder.Write(folder.File("features"));
+        string[] line = ["train", "--features-dir", "features", "--early-stopping-patience", "0", "--checkpoint-dir", "run"];
+        using var process = CommandRunner.Start(folder.Path, [], [.. line, "--epochs", "1000000"]);
+        string before = ReadUntil(process.StandardError, text => text.Contains(" 2/1000000 "));
+        Process.Start("kill", ["-s", signal[3..], $"{process.Id}"]).WaitForExit();
+        var stopped = CommandRunner.Finish(process);
+
+        stopped.ExitCode.ShouldBe(130, before + stopped.Error);
+        stopped.Output.ShouldBeEmpty();
+        stopped.Error.ShouldContain("--resume auto");
+        File.Exists(folder.File("run/training_results.json")).ShouldBeFalse();
+
+        int epochs = File.ReadAllLines(folder.File("run/training_history.csv")).Length - 1;
+        epochs.ShouldBeGreaterThanOrEqualTo(2);
+        var resumed = CommandRunner.RunIn(folder.Path, [], [.. line, "--resume", "auto", "--epochs", $"{epochs + 1}"]);
+        resumed.ExitCode.ShouldBe(0, resumed.Error);
+        resumed.Error.ShouldContain("resumed from");
+        File.ReadAllLines(folder.File("run/training_history.csv")).Length.ShouldBe(epochs + 2);
+        File.Exists(folder.File("run/training_results.json")).ShouldBeTrue();
+    }
+
+    [Fact]
+    public void The_written_configuration_gives_the_same_run_again()
+    {
+        using TemporaryFolder folder = new();
+        Train(folder, "--epochs", "2", "--batch-size", "5", "--clip-mode", "per-parameter", "--no-use-focal-loss", "--focal-alpha", "0.3,0.6").ExitCode.ShouldBe(0);
+
+        var again = CommandRunner.RunIn(folder.Path, [], "train", "--config", "run/training_config.json", "--checkpoint-dir", "again");
+
+        again.ExitCode.ShouldBe(0, again.Error);
+        File.ReadAllBytes(folder.File("again/best_model.safetensors")).ShouldBe(File.ReadAllBytes(folder.File("run/best_model.safetensors")));
+    }
+
+    [Theory]
+    [InlineData("cuda")]
+    [InlineData("cuda:0,1")]
+    [InlineData("cpu:2")]
+    public void Devices_that_are_not_there_yet_are_an_error_and_never_replaced(string device)
+    {
+        using TemporaryFolder folder = new();
+        var outcome = Train(folder, "--device", device);
+
+        outcome.ExitCode.ShouldBe(1);
+        outcome.ErrorLines[0].ShouldStartWith($"error: --device {device}: ");
+        outcome.ErrorLines[1].ShouldStartWith("hint: Use --device cpu");
+        Directory.Exists(folder.File("run")).ShouldBeFalse();
+    }
+
+    [Fact]
+    public void Evaluate_prints_and_writes_what_training_measured()
+    {
+        using TemporaryFolder folder = new();
+        Train(folder, "--epochs", "3").ExitCode.ShouldBe(0);
+
+        var outcome = CommandRunner.RunIn(
+            folder.Path, [], "evaluate", "--checkpoint", "run/best_model.safetensors", "--features-dir", "features", "--json");
+
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        using var printed = JsonDocument.Parse(outcome.Output);
+        using var trained = JsonDocument.Parse(File.ReadAllText(folder.File("run/training_results.json")));
+        foreach (string metric in new[] { "accuracy", "auc", "threshold", "f1" })
+        {
+            string expected = trained.RootElement.GetProperty("test").GetProperty(metric).GetRawText();
+            printed.RootElement.GetProperty("test").GetProperty(metric).GetRawText().ShouldBe(expected);
+        }
+
+        File.Exists(folder.File("run/evaluation_results.json")).ShouldBeTrue();
+    }
+
+    private static CommandOutcome Train(TemporaryFolder folder, params string[] options)
+    {
+        FeatureFolder.Write(folder.File("features"));
+        return CommandRunner.RunIn(folder.Path, [], ["train", "--features-dir", "features", "--checkpoint-dir", "run", .. options]);
+    }
+
+    private static string ReadUntil(StreamReader reader, Func<string, bool> isEnough)
+    {
+        string text = "";
+        while (!isEnough(text) && reader.ReadLine() is { } line)
+        {
+            text += line + "\n";
+        }
+
+        return text;
+    }
+}
