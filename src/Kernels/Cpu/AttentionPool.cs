@@ -58,7 +58,7 @@ public static unsafe class AttentionPool
             OutputGradient = outputGradient,
             InputGradient = inputGradient,
             WGradient = wGradient,
-            ScoreGradient = (float*)team.ScratchOf(0, sizeof(float) * (nuint)batch * (nuint)time),
+            ScoreGradient = (float*)team.Workspace(sizeof(float) * (nuint)batch * (nuint)time),
         };
         team.Run(ref kernel);
     }

@@ -32,7 +32,7 @@ public static unsafe class GradientUnscale
             Offsets = offsets,
             Gradients = gradients,
             Factor = 1f / state->LossScale,
-            Sums = (double*)team.ScratchOf(0, sizeof(double) * (nuint)chunks),
+            Sums = (double*)team.Workspace(sizeof(double) * (nuint)chunks),
         };
         team.Run(ref kernel);
 

@@ -20,7 +20,7 @@ public static unsafe class SumOfSquares
     public static void Run(ThreadTeam team, long count, float* x, double* result)
     {
         int chunks = checked((int)((count + ChunkLength - 1) / ChunkLength));
-        var kernel = new Kernel { Count = count, Chunks = chunks, X = x, Sums = (double*)team.ScratchOf(0, sizeof(double) * (nuint)chunks) };
+        var kernel = new Kernel { Count = count, Chunks = chunks, X = x, Sums = (double*)team.Workspace(sizeof(double) * (nuint)chunks) };
         team.Run(ref kernel);
 
         double sum = 0;
