@@ -37,7 +37,7 @@ internal sealed class ExtractCommand : CliCommand<FeatureOptions>
                 return ExitCode.Interrupted;
             }
 
-            ExtractionReport.Write(terminal, result, options);
+            ExtractionReport.Write(terminal, result);
             return ExitCode.Ok;
         });
 }

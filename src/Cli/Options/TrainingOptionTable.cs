@@ -32,6 +32,11 @@ internal static class TrainingOptionTable
 
     private static void AddModel(OptionTable<TrainingOptions> table) => table
         .Add(
+            "--standardize-features", OptionGroup.Model, ValueTypes.OptionalSwitch,
+            o => o.StandardizeFeatures, (o, v) => o with { StandardizeFeatures = v },
+            "Standardise features by the training clips; folded into the saved model, which takes raw features",
+            defaultText: "on for a new classifier on a random backbone")
+        .Add(
             "--model", OptionGroup.Model, ValueTypes.Text("NAME", "name"),
             o => o.Model, (o, v) => o with { Model = v },
             "Classifier over the features of a clip",

@@ -24,6 +24,9 @@ public abstract class Classifier(ClassifierOptions options) : Module
     /// <summary>Whether <see cref="Forward"/> tells how much each frame counted.</summary>
     public abstract bool HasAttention { get; }
 
+    /// <summary>The parameters that meet the features first.</summary>
+    public abstract IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections { get; }
+
     public abstract ClassifierOutput Forward(Tape tape, Tensor features);
 
     /// <summary>The dropout of one place in the model; places are numbered from 0.</summary>
@@ -69,6 +72,8 @@ public sealed class AttentionClassifier : Classifier
 
     public override bool HasAttention => true;
 
+    public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections => _recurrent[0].InputProjections;
+
     public override ClassifierOutput Forward(Tape tape, Tensor features)
     {
         Tensor x = features;
@@ -103,6 +108,8 @@ public sealed class SimpleLstm : Classifier
     }
 
     public override bool HasAttention => false;
+
+    public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections => _lstm1.InputProjections;
 
     public override ClassifierOutput Forward(Tape tape, Tensor features)
     {

@@ -27,6 +27,9 @@ public abstract class SequenceLayer : Module
     /// <param name="x">[batch, time, inputs].</param>
     /// <returns>[batch, time, channels].</returns>
     public abstract Tensor Forward(Tape tape, Tensor x);
+
+    /// <summary>The weights [rows, inputs] that are multiplied with the input, each with the bias [rows] that is added to the product.</summary>
+    public abstract IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections { get; }
 }
 
 /// <summary>A whole-sequence LSTM layer with Keras's initial values.</summary>
@@ -45,6 +48,8 @@ public sealed class Lstm : SequenceLayer
         _options = options;
     }
 
+    public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections => [(_weightInput, _bias)];
+
     public override Tensor Forward(Tape tape, Tensor x) => LstmFunction.Apply(tape, x, _weightInput.Value, _weightHidden.Value, _bias.Value, _options);
 }
 
@@ -59,6 +64,8 @@ public sealed class BidirectionalLstm : SequenceLayer
         _forward = Add(new Lstm(name, inputs, hidden, options));
         _reverse = Add(new Lstm(name + "_reverse", inputs, hidden, options with { Reverse = true }));
     }
+
+    public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections => [.. _forward.InputProjections, .. _reverse.InputProjections];
 
     public override Tensor Forward(Tape tape, Tensor x) => ConcatFunction.Apply(tape, _forward.Forward(tape, x), _reverse.Forward(tape, x));
 }
@@ -80,6 +87,8 @@ public sealed class Gru : SequenceLayer
         _biasInput = AddParameter(name + ".bias_ih", [3 * hidden], Initializers.Zeros);
         _biasHidden = AddParameter(name + ".bias_hh", [3 * hidden], Initializers.Zeros);
     }
+
+    public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections => [(_weightInput, _biasInput)];
 
     public override Tensor Forward(Tape tape, Tensor x) =>
         GruFunction.Apply(tape, x, _weightInput.Value, _weightHidden.Value, _biasInput.Value, _biasHidden.Value, _options);

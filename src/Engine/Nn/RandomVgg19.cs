@@ -12,7 +12,10 @@ public sealed class RandomVgg19(int seed = RandomVgg19.DefaultSeed) : IVgg19Weig
         .Index()
         .ToDictionary(pair => pair.Item.Name, pair => (pair.Index, pair.Item.Shape.Rank == 1 ? 0 : pair.Item.Shape.Count / pair.Item.Shape[0]));
 
-    public string Identity => $"vgg19-random-he-{seed}";
+    /// <summary>What the <see cref="Identity"/> of every random backbone begins with.</summary>
+    public const string IdentityPrefix = "vgg19-random-";
+
+    public string Identity => $"{IdentityPrefix}he-{seed}";
 
     public string Description => $"random backbone: VGG19 with He-normal weights, seed {seed}";
 

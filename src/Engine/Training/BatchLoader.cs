@@ -41,6 +41,8 @@ public sealed class BatchLoader : IDisposable
     private readonly IFeatureRows _rows;
     private readonly int _batchSize;
     private readonly bool _half;
+    private readonly FeatureScaler? _scaler;
+    private readonly float[] _scaled;
     private readonly Lock _lock = new();
     private readonly Queue<HostBatch> _ready = new();
     private readonly Queue<HostBatch> _empty = new();
@@ -56,11 +58,14 @@ public sealed class BatchLoader : IDisposable
     private volatile bool _stop;
 
     /// <param name="half">Deliver half precision; otherwise single.</param>
-    public BatchLoader(IDevice device, IFeatureRows rows, int batchSize, bool half)
+    /// <param name="scaler">Standardises the features on the way, if given.</param>
+    public BatchLoader(IDevice device, IFeatureRows rows, int batchSize, bool half, FeatureScaler? scaler = null)
     {
         _rows = rows;
         _batchSize = batchSize;
         _half = half;
+        _scaler = scaler;
+        _scaled = scaler is null ? [] : new float[rows.Frames * rows.Dimension];
         for (int i = 0; i < Ahead; i++)
         {
             var batch = new HostBatch(device, Math.Min(batchSize, rows.Count), (long)rows.Frames * rows.Dimension * (half ? 2 : 4));
@@ -183,13 +188,24 @@ public sealed class BatchLoader : IDisposable
             batch.Rows[i] = row;
             batch.Labels[i] = _rows.Labels[row];
             byte* target = (byte*)batch.Features.Pointer + (i * elements * (_half ? 2 : 4));
-            CopyRow((void*)_rows.Row(row), target, elements);
+            if (_scaler is null)
+            {
+                Copy((void*)_rows.Row(row), _rows.IsHalf, target, _half, elements);
+                continue;
+            }
+
+            fixed (float* scaled = _scaled)
+            {
+                Copy((void*)_rows.Row(row), _rows.IsHalf, scaled, false, elements);
+                _scaler.Apply(_scaled);
+                Copy(scaled, false, target, _half, elements);
+            }
         }
     }
 
-    private unsafe void CopyRow(void* source, void* target, long elements)
+    private unsafe void Copy(void* source, bool fromHalf, void* target, bool toHalf, long elements)
     {
-        switch (_rows.IsHalf, _half)
+        switch (fromHalf, toHalf)
         {
             case (true, false):
                 Cast.ToSingle(_converter, elements, (Half*)source, (float*)target);
@@ -198,7 +214,7 @@ public sealed class BatchLoader : IDisposable
                 Cast.ToHalf(_converter, elements, (float*)source, (Half*)target);
                 break;
             default:
-                long bytes = elements * (_half ? 2 : 4);
+                long bytes = elements * (fromHalf ? 2 : 4);
                 Buffer.MemoryCopy(source, target, bytes, bytes);
                 break;
         }

@@ -17,6 +17,8 @@ public sealed class Checkpoint : IDisposable
     private const string StateKey = "state";
     private const string FirstMoments = "optimizer.first_moments";
     private const string SecondMoments = "optimizer.second_moments";
+    private const string InputMean = "input.mean";
+    private const string InputScale = "input.scale";
 
     private readonly ITensorArchive _archive;
 
@@ -50,17 +52,36 @@ public sealed class Checkpoint : IDisposable
         }
     }
 
-    /// <summary>Writes parameters and buffers.</summary>
-    public static void SaveModel(string path, ParameterSet parameters, ModelInfo info) =>
-        SafetensorsWriter.Write(path, [.. ModelTensors(parameters)], new Dictionary<string, string> { [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo) });
+    /// <summary>Writes parameters and buffers, as they are for raw features: a scaler is folded into the first layer.</summary>
+    public static void SaveModel(string path, Learner learner, ModelInfo info, FeatureScaler? scaler)
+    {
+        Tensor values = learner.Parameters.Values;
+        float[] trained = scaler is null ? [] : values.Read<float>();
+        scaler?.FoldInto(learner.Model);
+        try
+        {
+            SafetensorsWriter.Write(
+                path, [.. ModelTensors(learner.Parameters)], new Dictionary<string, string> { [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo) });
+        }
+        finally
+        {
+            if (scaler is not null)
+            {
+                values.Write((ReadOnlySpan<float>)trained);
+            }
+        }
+    }
 
     /// <summary>Writes everything that training needs to go on.</summary>
-    public static void SaveFull(string path, Learner learner, ModelInfo info, TrainingState state)
+    public static void SaveFull(string path, Learner learner, ModelInfo info, TrainingState state, FeatureScaler? scaler = null)
     {
+        IEnumerable<NamedTensor> input = scaler is null
+            ? []
+            : [NamedTensor.Of<float>(InputMean, scaler.Mean, scaler.Mean.Length), NamedTensor.Of<float>(InputScale, scaler.Scale, scaler.Scale.Length)];
         Adam optimizer = learner.Optimizer;
         SafetensorsWriter.Write(
             path,
-            [.. ModelTensors(learner.Parameters), Named(FirstMoments, optimizer.FirstMoments), Named(SecondMoments, optimizer.SecondMoments)],
+            [.. ModelTensors(learner.Parameters), Named(FirstMoments, optimizer.FirstMoments), Named(SecondMoments, optimizer.SecondMoments), .. input],
             new Dictionary<string, string>
             {
                 [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo),
@@ -85,7 +106,7 @@ public sealed class Checkpoint : IDisposable
             }
         }
 
-        var known = parameters.State.Select(parameter => parameter.Name).Append(FirstMoments).Append(SecondMoments).ToHashSet();
+        var known = parameters.State.Select(parameter => parameter.Name).Concat([FirstMoments, SecondMoments, InputMean, InputScale]).ToHashSet();
         faults.AddRange(_archive.Entries.Keys.Where(name => !known.Contains(name)).Order(StringComparer.Ordinal).Select(name => $"{name} is not part of the model"));
         if (faults.Count > 0)
         {
@@ -99,6 +120,18 @@ public sealed class Checkpoint : IDisposable
         {
             parameter.Value.Write((ReadOnlySpan<float>)ReadFinite(parameter.Name, parameter.Shape));
         }
+    }
+
+    /// <summary>The standardisation that a full checkpoint was trained with; null if none.</summary>
+    public FeatureScaler? ReadScaler()
+    {
+        if (!_archive.Entries.TryGetValue(InputMean, out TensorEntry? entry))
+        {
+            return null;
+        }
+
+        Shape shape = [checked((int)entry.ElementCount)];
+        return FeatureScaler.From(ReadFinite(InputMean, shape), ReadFinite(InputScale, shape));
     }
 
     /// <summary>Reads the optimiser's moments and puts the step state back.</summary>

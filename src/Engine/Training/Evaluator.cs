@@ -24,12 +24,12 @@ internal sealed class Evaluator : IDisposable
     private readonly BatchLoader _loader;
     private readonly int[] _order;
 
-    public Evaluator(IDevice device, Learner learner, IFeatureRows rows, int batchSize)
+    public Evaluator(IDevice device, Learner learner, IFeatureRows rows, int batchSize, FeatureScaler? scaler = null)
     {
         _learner = learner;
         _rows = rows;
         _batchSize = batchSize;
-        _loader = new BatchLoader(device, rows, batchSize, learner.FeatureType == DType.Float16);
+        _loader = new BatchLoader(device, rows, batchSize, learner.FeatureType == DType.Float16, scaler);
         _order = EpochOrder.Of(rows.Count, seed: 0, epoch: 0, shuffle: false);
     }
 

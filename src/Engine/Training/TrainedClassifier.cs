@@ -33,6 +33,7 @@ public sealed class TrainedClassifier : IDisposable
         try
         {
             checkpoint.LoadModel(learner.Parameters);
+            checkpoint.ReadScaler()?.FoldInto(model);
             return new TrainedClassifier(learner, info);
         }
         catch

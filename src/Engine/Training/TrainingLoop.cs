@@ -21,9 +21,10 @@ internal sealed class TrainingLoop : IDisposable
     private readonly Evaluator _validation;
     private readonly WarmupCosine _schedule;
     private readonly int _stepsPerEpoch;
+    private readonly FeatureScaler? _scaler;
     private TrainingState _state;
 
-    public TrainingLoop(TrainingOptions options, IDevice device, Learner learner, ModelInfo info, IFeatureRows train, IFeatureRows val, RunFolder folder, IRunObserver observer, TrainingState state)
+    public TrainingLoop(TrainingOptions options, IDevice device, Learner learner, ModelInfo info, IFeatureRows train, IFeatureRows val, RunFolder folder, IRunObserver observer, TrainingState state, FeatureScaler? scaler)
     {
         _options = options;
         _learner = learner;
@@ -31,11 +32,12 @@ internal sealed class TrainingLoop : IDisposable
         _folder = folder;
         _observer = observer;
         _state = state;
+        _scaler = scaler;
         _train = train;
         _monitor = new Monitor(options.Monitor);
         bool half = learner.FeatureType == Tensors.DType.Float16;
-        _loader = new BatchLoader(device, train, options.BatchSize, half);
-        _validation = new Evaluator(device, learner, val, options.BatchSize);
+        _loader = new BatchLoader(device, train, options.BatchSize, half, scaler);
+        _validation = new Evaluator(device, learner, val, options.BatchSize, scaler);
         _stepsPerEpoch = (train.Count + options.BatchSize - 1) / options.BatchSize;
         _schedule = new WarmupCosine(
             options.LearningRate, options.MinLearningRate, (long)options.WarmupEpochs * _stepsPerEpoch, (long)options.Epochs * _stepsPerEpoch);
@@ -59,7 +61,7 @@ internal sealed class TrainingLoop : IDisposable
             if (!RunEpoch(_state.Epoch + 1, stop))
             {
                 _folder.FlushSteps();
-                Checkpoint.SaveFull(_folder.LastCheckpoint, _learner, _info, _state);
+                Checkpoint.SaveFull(_folder.LastCheckpoint, _learner, _info, _state, _scaler);
                 return RunOutcome.Interrupted;
             }
         }
@@ -225,18 +227,18 @@ internal sealed class TrainingLoop : IDisposable
     {
         if (best)
         {
-            Checkpoint.SaveModel(_folder.BestModel, _learner.Parameters, _info with { Epoch = epoch, Threshold = val.BestThreshold() });
+            Checkpoint.SaveModel(_folder.BestModel, _learner, _info with { Epoch = epoch, Threshold = val.BestThreshold() }, _scaler);
         }
 
         if (_options.CheckpointEvery > 0 && epoch % _options.CheckpointEvery == 0)
         {
-            Checkpoint.SaveFull(_folder.NumberedCheckpoint(epoch), _learner, _info with { Epoch = epoch }, _state);
+            Checkpoint.SaveFull(_folder.NumberedCheckpoint(epoch), _learner, _info with { Epoch = epoch }, _state, _scaler);
             _folder.PruneCheckpoints(_options.KeepCheckpoints);
         }
 
         _folder.FlushSteps();
         _folder.WriteHistory(_state.History);
-        Checkpoint.SaveFull(_folder.LastCheckpoint, _learner, _info with { Epoch = epoch }, _state);
+        Checkpoint.SaveFull(_folder.LastCheckpoint, _learner, _info with { Epoch = epoch }, _state, _scaler);
     }
 
     private void Say(Severity severity, string text) => _observer.Message(severity, text);

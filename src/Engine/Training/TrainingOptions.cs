@@ -67,6 +67,9 @@ public sealed record TrainingOptions : FeatureOptions
 
     public double LabelSmoothing { get; init; } = 0.1;
 
+    /// <summary>Standardises features by the training clips; null = when the backbone is random and the classifier starts afresh.</summary>
+    public bool? StandardizeFeatures { get; init; }
+
     public bool UseFocalLoss { get; init; } = true;
 
     /// <summary>α of the focal loss: one number for both classes, or one each for nonviolent, violent.</summary>

@@ -86,9 +86,14 @@ public sealed class TrainingRun : IDisposable
             new HeaderLine("loss", LossText(classWeights)),
             new HeaderLine("steps", $"{(train.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch {_options.BatchSize}"),
         ]);
-        TrainingState state = Begin(learner, train);
+        (TrainingState state, FeatureScaler? scaler) = Begin(learner, train, info);
+        if (scaler is not null)
+        {
+            _observer.Message(Severity.Info, "features are standardised by the training clips; saved models take raw features");
+        }
+
         _folder.WriteConfig(_options);
-        using (var loop = new TrainingLoop(_options, _device.Device, learner, info, new SplitRows(train), new SplitRows(splits.Validation), _folder, _observer, state))
+        using (var loop = new TrainingLoop(_options, _device.Device, learner, info, new SplitRows(train), new SplitRows(splits.Validation), _folder, _observer, state, scaler))
         {
             RunOutcome outcome = _clock.Time("train", () => loop.Run(stop));
             state = loop.State;
@@ -156,10 +161,11 @@ public sealed class TrainingRun : IDisposable
     }
 
     /// <summary>Fresh weights, weights from a file, or the state of an earlier run.</summary>
-    private TrainingState Begin(Learner learner, FeatureSet train)
+    private (TrainingState State, FeatureScaler? Scaler) Begin(Learner learner, FeatureSet train, ModelInfo info)
     {
         learner.Parameters.Initialize((uint)_options.Seed);
-        IReadOnlyDictionary<string, string> fingerprint = Fingerprint(train);
+        bool standardize = _options.StandardizeFeatures ?? (info.Backbone.StartsWith(RandomVgg19.IdentityPrefix, StringComparison.Ordinal) && _options.FeaturesDir is null && _options.InitialWeights is null);
+        IReadOnlyDictionary<string, string> fingerprint = Fingerprint(train, standardize);
         string? resume = _options.Resume == "auto" ? (File.Exists(_folder.LastCheckpoint) ? _folder.LastCheckpoint : null) : _options.Resume;
         if (resume is not null)
         {
@@ -178,10 +184,11 @@ public sealed class TrainingRun : IDisposable
             _observer.Message(Severity.Info, $"classifier weights from {file}");
         }
 
-        return new TrainingState { Fingerprint = fingerprint }.With(learner.State.Read());
+        FeatureScaler? scaler = standardize ? FeatureScaler.Fit(new SplitRows(train)) : null;
+        return (new TrainingState { Fingerprint = fingerprint }.With(learner.State.Read()), scaler);
     }
 
-    private TrainingState ResumeFrom(string path, Learner learner, IReadOnlyDictionary<string, string> fingerprint)
+    private (TrainingState State, FeatureScaler? Scaler) ResumeFrom(string path, Learner learner, IReadOnlyDictionary<string, string> fingerprint)
     {
         using Checkpoint checkpoint = Checkpoint.Open(path);
         checkpoint.LoadModel(learner.Parameters);
@@ -207,11 +214,11 @@ public sealed class TrainingRun : IDisposable
             _observer.Message(Severity.Info, $"the run has finished {state.Epoch} epochs; pass --epochs N{(stopped ? " and a larger --early-stopping-patience" : string.Empty)} to extend it");
         }
 
-        return state with { StoppedEarly = stopped };
+        return (state with { StoppedEarly = stopped }, checkpoint.ReadScaler());
     }
 
     /// <summary>What must stay the same for a resumed run to be the same run.</summary>
-    private Dictionary<string, string> Fingerprint(FeatureSet train)
+    private Dictionary<string, string> Fingerprint(FeatureSet train, bool standardize)
     {
         var data = new StringBuilder();
         for (int i = 0; i < train.Count; i++)
@@ -237,6 +244,7 @@ public sealed class TrainingRun : IDisposable
             ["--gradient-clip-norm"] = $"{_options.GradientClipNorm:R}",
             ["--mixed-precision"] = $"{MixedPrecision}",
             ["--monitor"] = _options.Monitor,
+            ["--standardize-features"] = $"{standardize}",
             ["shuffling"] = $"{_options.Shuffle}",
             ["features"] = $"[{train.Count}, {train.Frames}, {train.Dimension}] {string.Join(" ", train.Key.Select(field => field.Value))}".TrimEnd(),
             ["training clips"] = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(data.ToString())))[..16],
