@@ -1,16 +1,19 @@
 using CudaTrainer.Bench;
 
-int Argument(int index, int fallback) => args.Length > index ? int.Parse(args[index]) : fallback;
-int threads = Argument(1, Environment.ProcessorCount);
 switch (args.FirstOrDefault())
 {
     case "gemm":
-        GemmBench.Run(threads);
+        GemmBench.Run(Number(1, Environment.ProcessorCount));
         return 0;
     case "vgg":
-        VggBench.Run(threads, batch: Argument(2, 20), shallowBatch: Argument(3, 1), seconds: 5);
+        VggBench.Run(Number(1, Environment.ProcessorCount), batch: Number(2, 20), shallowBatch: Number(3, 1), seconds: 5);
+        return 0;
+    case "frames" when args.Length >= 3:
+        FrameDump.Run(args[1], args[2], Number(3, 20));
         return 0;
     default:
-        Console.Error.WriteLine("usage: bench gemm [threads] | vgg [threads [batch [images at a time in the first layers]]]");
+        Console.Error.WriteLine("usage: bench gemm [threads] | vgg [threads [batch [images at a time in the first layers]]] | frames CLIP OUT.npy [frames]");
         return 2;
 }
+
+int Number(int index, int fallback) => args.Length > index ? int.Parse(args[index]) : fallback;
