@@ -66,7 +66,7 @@ public sealed class RunFolder : IDisposable
     /// <summary>Deletes all but the newest <paramref name="keep"/> numbered checkpoints.</summary>
     public void PruneCheckpoints(int keep)
     {
-        foreach (string old in Directory.EnumerateFiles(Path, "checkpoint_epoch_*.ckpt").OrderDescending(StringComparer.Ordinal).Skip(keep))
+        foreach (string old in Directory.EnumerateFiles(Path, "checkpoint_epoch_*.ckpt").OrderByDescending(EpochOf).Skip(keep))
         {
             System.IO.File.Delete(old);
         }
@@ -116,6 +116,10 @@ public sealed class RunFolder : IDisposable
         _steps?.Dispose();
         _log.Dispose();
     }
+
+    /// <summary>The number in a checkpoint's name; a foreign name counts as the oldest.</summary>
+    private static int EpochOf(string path) =>
+        int.TryParse(System.IO.Path.GetFileNameWithoutExtension(path).AsSpan("checkpoint_epoch_".Length), CultureInfo.InvariantCulture, out int epoch) ? epoch : 0;
 
     private static bool IsOurs(string file) => System.IO.Path.GetFileName(file) is "best_model.safetensors" or "last.ckpt" or "training_history.csv" or "training_steps.csv"
         or "training_results.json" or "training_config.json" or "train.log" || System.IO.Path.GetFileName(file).StartsWith("checkpoint_epoch_", StringComparison.Ordinal);
