@@ -160,14 +160,8 @@ public class WholeModelTests
         }
     }
 
-    private static float[] Noise(int count, int seed, double scale, double offset = 0) => [.. Enumerable.Range(0, count).Select(i =>
-    {
-        uint h = (uint)(((ulong)i * 2654435761) + (((ulong)seed + 1) * 40503));
-        h = (h ^ (h >> 15)) * 2246822519;
-        h = (h ^ (h >> 15)) * 3266489917;
-        h ^= h >> 16;
-        return (float)(offset + (scale * ((h / 2147483648.0) - 1)));
-    })];
+    private static float[] Noise(int count, int seed, double scale, double offset = 0) =>
+        [.. Enumerable.Range(0, count).Select(i => FormulaNoise.At(i, seed, scale, offset))];
 
     private static void Close(double[] actual, JsonElement expected, string what) =>
         GradientCheck.RelativeError(actual, [.. expected.EnumerateArray().Select(value => value.GetDouble())]).ShouldBeLessThan(Tolerance, what);

@@ -1,0 +1,94 @@
+using CudaTrainer.Engine.Autograd;
+using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Backends.Cpu;
+using CudaTrainer.Engine.Formats;
+using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Engine.Tests.Formats;
+using CudaTrainer.Kernels.Cpu.Simd;
+
+namespace CudaTrainer.Engine.Tests;
+
+/// <summary>The whole backbone against PyTorch (golden/vgg19.py), and that a frame's features have the same bits whatever surrounds it.</summary>
+[Trait("Category", "Slow")]
+public class Vgg19Tests
+{
+    private const int Frames = 2;
+
+    public static TheoryData<SimdLevel> Levels => [.. SimdSelection.Available];
+
+    [Theory]
+    [MemberData(nameof(Levels))]
+    public void Features_agree_with_PyTorch(SimdLevel level)
+    {
+        using var device = new CpuDevice(2, level: level);
+        using var network = new Vgg19(device, new FormulaWeights(), ImageNormalization.Torch);
+        float[] features = Run(device, network, Pixels(Frames));
+        float[] golden = NpyFile.ReadSingle(GoldenFiles.Path("vgg19.npy")).Data;
+        GradientCheck.RelativeError([.. features.Select(x => (double)x)], [.. golden.Select(x => (double)x)]).ShouldBeLessThan(1e-5);
+    }
+
+    [Fact]
+    public void A_frame_has_the_same_features_alone_in_a_batch_and_with_any_number_of_threads()
+    {
+        byte[] pixels = Pixels(Frames);
+        float[] together, alone;
+        using (var device = new CpuDevice(2))
+        using (var network = new Vgg19(device, new FormulaWeights(), ImageNormalization.Torch))
+        {
+            // 13 frames: more than one group of convolutions, the second one partial.
+            byte[] many = [.. Enumerable.Range(0, 13).SelectMany(i => pixels.AsSpan(i % 2 * pixels.Length / 2, pixels.Length / 2).ToArray())];
+            together = Run(device, network, many);
+        }
+
+        using (var device = new CpuDevice(1))
+        using (var network = new Vgg19(device, new FormulaWeights(), ImageNormalization.Torch))
+        {
+            alone = Run(device, network, pixels.AsSpan(0, pixels.Length / 2).ToArray());
+        }
+
+        together.AsSpan(0, Vgg19.Features).SequenceEqual(alone).ShouldBeTrue();
+        together.AsSpan(12 * Vgg19.Features, Vgg19.Features).SequenceEqual(alone).ShouldBeTrue();
+    }
+
+    private static float[] Run(CpuDevice device, Vgg19 network, byte[] pixels)
+    {
+        int frames = pixels.Length / (Vgg19.ImageSize * Vgg19.ImageSize * 3);
+        using Tensor rgb = Tensor.Allocate(device, [frames, Vgg19.ImageSize, Vgg19.ImageSize, 3], DType.UInt8);
+        using Tensor features = Tensor.Allocate(device, [frames, Vgg19.Features]);
+        device.Upload(pixels, rgb.Data);
+        network.Forward(rgb, features);
+        return features.Read<float>();
+    }
+
+    private static byte[] Pixels(int frames)
+    {
+        byte[] pixels = new byte[frames * Vgg19.ImageSize * Vgg19.ImageSize * 3];
+        for (int i = 0; i < pixels.Length; i++)
+        {
+            pixels[i] = (byte)(FormulaNoise.Hash(i, 500) >> 24);
+        }
+
+        return pixels;
+    }
+
+    private sealed class FormulaWeights : IVgg19WeightSource
+    {
+        private static readonly Dictionary<string, (int Seed, double Scale)> Tensors = Vgg19.WeightShapes().Index().ToDictionary(
+            pair => pair.Item.Name,
+            pair => (pair.Index, pair.Item.Shape.Rank == 1 ? 0.05 : Math.Sqrt(6.0 * pair.Item.Shape[0] / pair.Item.Shape.Count)));
+
+        public string Identity => "formula";
+
+        public string Description => "formula";
+
+        public void Read(string name, Span<float> destination)
+        {
+            var (seed, scale) = Tensors[name];
+            for (int i = 0; i < destination.Length; i++)
+            {
+                destination[i] = FormulaNoise.At(i, seed, scale);
+            }
+        }
+    }
+}
