@@ -53,6 +53,7 @@ public class OptionTableTests
         ["--checkpoint-every"] = "2",
         ["--keep-checkpoints"] = "1",
         ["--log-every-steps"] = "10",
+        ["--standardize-features"] = "true",
     };
 
     public static TheoryData<string> TrainingOptionNames => [.. TrainingOptionTable.Create().Select(option => option.Name)];

@@ -62,7 +62,7 @@ public class TrainTests
         FeatureFolder.Write(folder.File("features"));
         string[] line = ["train", "--features-dir", "features", "--early-stopping-patience", "0", "--checkpoint-dir", "run"];
         using var process = CommandRunner.Start(folder.Path, [], [.. line, "--epochs", "1000000"]);
-        string before = ReadUntil(process.StandardError, text => text.Contains(" 2/1000000 "));
+        string before = ReadUntil(process.StandardError, text => text.Contains("\n2/1000000 "));
         Process.Start("kill", ["-s", signal[3..], $"{process.Id}"]).WaitForExit();
         var stopped = CommandRunner.Finish(process);
 
