@@ -18,6 +18,8 @@ internal sealed record DemoOptions
     public int Threads { get; init; }
 
     public int Seed { get; init; } = 42;
+
+    public bool ClipsOnly { get; init; }
 }
 
 /// <summary>The whole way, without any data: clips are drawn, trained on and predicted.</summary>
@@ -61,7 +63,11 @@ internal sealed class DemoCommand : CliCommand<DemoOptions>
         .Add(
             "--seed", OptionGroup.Precision, ValueTypes.Integer,
             o => o.Seed, (o, v) => o with { Seed = v },
-            "Seed of the clips and of the training");
+            "Seed of the clips and of the training")
+        .Add(
+            "--clips-only", OptionGroup.Output, ValueTypes.Switch,
+            o => o.ClipsOnly, (o, v) => o with { ClipsOnly = v },
+            "Draw the clips and stop");
 
     protected override IEnumerable<OptionProblem> Validate(DemoOptions options, IReadOnlyList<string> arguments)
     {

@@ -38,6 +38,12 @@ internal sealed class DemoRun(DemoOptions options, Terminal terminal, RunPresent
     {
         long start = Stopwatch.GetTimestamp();
         var clips = Render(stop);
+        if (options.ClipsOnly)
+        {
+            terminal.Output.WriteLine($"The clips are in {_folder.Dataset} and {_folder.Unseen}.");
+            return ExitCode.Ok;
+        }
+
         var training = Training(options);
         var result = TrainingRun.Execute(training, presenter, stop);
         presenter.CloseLine();

@@ -134,11 +134,15 @@ public sealed class Checkpoint : IDisposable
         return FeatureScaler.From(ReadFinite(InputMean, shape), ReadFinite(InputScale, shape));
     }
 
+    /// <summary>Where the run stood.</summary>
+    /// <exception cref="RunException">The file holds a model only.</exception>
+    public TrainingState RequireState() => State ?? throw new RunException(
+        $"'{Path}' is a model file without optimiser state; training cannot resume from it.", "Use a .ckpt file, or start a new run with --initial-weights.");
+
     /// <summary>Reads the optimiser's moments and puts the step state back.</summary>
     public void LoadOptimizer(Learner learner)
     {
-        TrainingState state = State ?? throw new RunException(
-            $"'{Path}' is a model file without optimiser state; training cannot resume from it.", "Use a .ckpt file, or start a new run with --initial-weights.");
+        TrainingState state = RequireState();
         foreach (var (name, tensor) in new[] { (FirstMoments, learner.Optimizer.FirstMoments), (SecondMoments, learner.Optimizer.SecondMoments) })
         {
             if (!_archive.Entries.TryGetValue(name, out TensorEntry? entry) || entry.ElementCount != tensor.Count)

@@ -61,7 +61,7 @@ public static class EvaluationRun
     {
         if (options.FeaturesDir is { } directory)
         {
-            return FeatureSplits.Open(directory);
+            return FeatureSplits.OpenFinite(directory, stop);
         }
 
         using BackboneChoice backbone = classifier.OpenBackbone(options.Features.Weights);

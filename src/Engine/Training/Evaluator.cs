@@ -45,6 +45,13 @@ internal sealed class Evaluator : IDisposable
             _loader.Return(batch);
         }
 
+        int bad = Array.FindIndex(scores, double.IsNaN);
+        if (bad >= 0)
+        {
+            throw new RunException(
+                $"The classifier's answer for '{_rows.NameOf(bad)}' is not a number.", "Its features are too large to compute with, or the classifier's weights are; check the features.");
+        }
+
         double sum = 0;
         foreach (float loss in losses)
         {

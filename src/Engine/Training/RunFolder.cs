@@ -13,11 +13,13 @@ public sealed class RunFolder : IDisposable
         "epoch,seconds,stall_seconds,lr,loss,accuracy,val_loss,val_accuracy,val_balanced_accuracy,val_auc,val_precision,val_recall,val_f1,grad_norm,loss_scale,skipped_steps";
 
     private readonly StreamWriter _log;
+    private readonly string[] _replaced;
     private StreamWriter? _steps;
 
-    private RunFolder(string path)
+    private RunFolder(string path, string[] replaced)
     {
         Path = path;
+        _replaced = replaced;
         _log = new StreamWriter(System.IO.Path.Combine(path, "train.log"), append: true) { AutoFlush = true };
     }
 
@@ -29,7 +31,7 @@ public sealed class RunFolder : IDisposable
 
     public string Results => File("training_results.json");
 
-    /// <summary>Opens the folder for a run.</summary>
+    /// <summary>Opens the folder for a run. The files of a run to be replaced stay until <see cref="Begin"/>.</summary>
     /// <exception cref="RunException">It already holds a run and neither resuming nor overwriting was asked for.</exception>
     public static RunFolder Open(string path, bool resume, bool overwrite)
     {
@@ -44,20 +46,21 @@ public sealed class RunFolder : IDisposable
                     "Continue it with --resume auto, replace it with --overwrite, or choose another --checkpoint-dir.");
             }
 
-            if (overwrite && !resume)
-            {
-                foreach (string file in old)
-                {
-                    System.IO.File.Delete(file);
-                }
-            }
-
             AtomicFile.DeleteStale(path);
-            return new RunFolder(path);
+            return new RunFolder(path, resume ? [] : old);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             throw new RunException($"'{path}' cannot be used for checkpoints: {exception.Message}", "Choose another --checkpoint-dir.");
+        }
+    }
+
+    /// <summary>The run is about to write: removes the one it replaces. Before this, bad options or data may still end it and nothing is lost.</summary>
+    public void Begin()
+    {
+        foreach (string file in _replaced)
+        {
+            System.IO.File.Delete(file);
         }
     }
 
@@ -117,12 +120,13 @@ public sealed class RunFolder : IDisposable
         _log.Dispose();
     }
 
-    /// <summary>The number in a checkpoint's name; a foreign name counts as the oldest.</summary>
-    private static int EpochOf(string path) =>
-        int.TryParse(System.IO.Path.GetFileNameWithoutExtension(path).AsSpan("checkpoint_epoch_".Length), CultureInfo.InvariantCulture, out int epoch) ? epoch : 0;
+    /// <summary>Names need not sort by epoch: they have three digits or more.</summary>
+    private static int EpochOf(string checkpoint) =>
+        int.TryParse(System.IO.Path.GetFileNameWithoutExtension(checkpoint).AsSpan("checkpoint_epoch_".Length), CultureInfo.InvariantCulture, out int epoch) ? epoch : int.MaxValue;
 
+    /// <summary>Files of a run; not the log, which also tells of runs that never began.</summary>
     private static bool IsOurs(string file) => System.IO.Path.GetFileName(file) is "best_model.safetensors" or "last.ckpt" or "training_history.csv" or "training_steps.csv"
-        or "training_results.json" or "training_config.json" or "train.log" || System.IO.Path.GetFileName(file).StartsWith("checkpoint_epoch_", StringComparison.Ordinal);
+        or "training_results.json" or "training_config.json" || System.IO.Path.GetFileName(file).StartsWith("checkpoint_epoch_", StringComparison.Ordinal);
 
     private string File(string name) => System.IO.Path.Combine(Path, name);
 }

@@ -157,11 +157,13 @@ internal sealed class TrainingLoop : IDisposable
 
         if (_state.ConsecutiveSkips >= 2 * BadStepsBeforeHalving)
         {
+            // Skipped steps changed nothing: the state of now is the last good one.
             _folder.FlushSteps();
+            Checkpoint.SaveFull(_folder.LastCheckpoint, _learner, _info, _state, _scaler);
             IEnumerable<string> clips = batch.Rows.Take(batch.Count).Select(_train.NameOf);
             throw new RunException(
                 $"Training stopped at step {step}: {what}, {_state.ConsecutiveSkips} steps in a row. The last batch was: {string.Join(", ", clips)}.",
-                "Check these clips' features (cache verify), or use a smaller --learning-rate. The last good state is in last.ckpt.");
+                "Check these clips' features, or start anew with a smaller --learning-rate. The last good state is in last.ckpt.");
         }
 
         if (_state.ConsecutiveSkips == BadStepsBeforeHalving)

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using CudaTrainer.Engine.Data.Cache;
 using CudaTrainer.Engine.Data.Dataset;
+using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Kernels;
 
@@ -92,6 +93,7 @@ public sealed class TrainingRun : IDisposable
             _observer.Message(Severity.Info, "features are standardised by the training clips; saved models take raw features");
         }
 
+        _folder.Begin();
         _folder.WriteConfig(_options);
         using (var loop = new TrainingLoop(_options, _device.Device, learner, info, new SplitRows(train), new SplitRows(splits.Validation), _folder, _observer, state, scaler))
         {
@@ -126,7 +128,7 @@ public sealed class TrainingRun : IDisposable
         {
             return _clock.Time("open", () =>
             {
-                FeatureSplits splits = FeatureSplits.Open(directory);
+                FeatureSplits splits = FeatureSplits.OpenFinite(directory, stop);
                 _observer.Dataset([.. splits.All.Select(set => new SplitRow(set.Split.Name(), set.Classes.Nonviolent, set.Classes.Violent, 0, 0))]);
                 return splits;
             });
@@ -191,9 +193,7 @@ public sealed class TrainingRun : IDisposable
     private (TrainingState State, FeatureScaler? Scaler) ResumeFrom(string path, Learner learner, IReadOnlyDictionary<string, string> fingerprint)
     {
         using Checkpoint checkpoint = Checkpoint.Open(path);
-        checkpoint.LoadModel(learner.Parameters);
-        checkpoint.LoadOptimizer(learner);
-        TrainingState state = checkpoint.State!;
+        TrainingState state = checkpoint.RequireState();
         string[] changed = [.. fingerprint
             .Where(pair => state.Fingerprint.GetValueOrDefault(pair.Key) != pair.Value)
             .Select(pair => $"{pair.Key} was {state.Fingerprint.GetValueOrDefault(pair.Key, "not recorded")}, is {pair.Value}")];
@@ -204,6 +204,9 @@ public sealed class TrainingRun : IDisposable
                 "Resume with the same options and data (epochs, patience, threads, workers, logging may change), or start anew with --initial-weights.");
         }
 
+        checkpoint.LoadModel(learner.Parameters);
+        checkpoint.LoadOptimizer(learner);
+        state = WithBestModel(path, state);
         string place = state.StepInEpoch > 0 ? $"epoch {state.Epoch + 1}, step {state.StepInEpoch}" : $"the end of epoch {state.Epoch}";
         _observer.Message(Severity.Info, $"resumed from {path} at {place}");
 
@@ -215,6 +218,31 @@ public sealed class TrainingRun : IDisposable
         }
 
         return (state with { StoppedEarly = stopped }, checkpoint.ReadScaler());
+    }
+
+    /// <summary>A run that goes on in another folder takes its best model along; where that is gone, the best of the epochs to come counts.</summary>
+    private TrainingState WithBestModel(string checkpoint, TrainingState state)
+    {
+        if (state.BestEpoch == 0 || File.Exists(_folder.BestModel))
+        {
+            return state;
+        }
+
+        string beside = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(checkpoint))!, Path.GetFileName(_folder.BestModel));
+        if (File.Exists(beside))
+        {
+            AtomicFile.WriteAllBytes(_folder.BestModel, File.ReadAllBytes(beside));
+            return state;
+        }
+
+        if (state.Epoch >= _options.Epochs || state.StoppedEarly)
+        {
+            throw new RunException(
+                $"'{checkpoint}' is of a finished run whose best model '{beside}' is gone.", "Train on with a larger --epochs, or use the checkpoint itself with predict and evaluate.");
+        }
+
+        _observer.Message(Severity.Warning, $"'{beside}' is gone: the best of the epochs from now on counts");
+        return state with { BestValue = double.NaN, BestEpoch = 0, EpochsWithoutImprovement = 0 };
     }
 
     /// <summary>What must stay the same for a resumed run to be the same run.</summary>
