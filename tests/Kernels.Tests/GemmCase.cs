@@ -37,6 +37,11 @@ internal sealed unsafe record GemmCase(int M, int N, int K)
 
     public GemmKind Kind { get; init; }
 
+    /// <summary>Computes only <see cref="Rows"/> rows from this one on (not if A is transposed); M stays the size that the inputs are drawn for.</summary>
+    public int FirstRow { get; init; }
+
+    public int? Rows { get; init; }
+
     private int Lda => (TransA ? M : K) + Padding;
 
     private int Ldb => (TransB ? K : N) + Padding;
@@ -87,6 +92,13 @@ internal sealed unsafe record GemmCase(int M, int N, int K)
     public float[] Run(ThreadTeam team)
     {
         (float[] a, float[] b, float[] c, float[] bias) = Inputs();
+        if (Rows is { } rows)
+        {
+            a = a[(FirstRow * Lda)..((FirstRow + rows) * Lda)];
+            c = c[(FirstRow * Ldc)..((FirstRow + rows) * Ldc)];
+            return (this with { M = rows, Rows = null }).Run(team, a, b, c, bias);
+        }
+
         return Run(team, a, b, c, bias);
     }
 

@@ -145,17 +145,16 @@ internal static unsafe class GemmBlocks
         {
             for (int j = 0; j < columns; j += TSimd.Width)
             {
-                int count = Math.Min(TSimd.Width, columns - j);
-                bool whole = count == TSimd.Width;
+                int lanes = columns - j;
                 TVec sum = TSimd.Load(tile + j);
                 if (add)
                 {
-                    sum = TSimd.Add(whole ? TSimd.Load(c + j) : TSimd.LoadPartial(c + j, count), sum);
+                    sum = TSimd.Add(Lanes.Load<TSimd, TVec>(c + j, lanes), sum);
                 }
 
                 if (bias is not null)
                 {
-                    sum = TSimd.Add(sum, whole ? TSimd.Load(bias + j) : TSimd.LoadPartial(bias + j, count));
+                    sum = TSimd.Add(sum, Lanes.Load<TSimd, TVec>(bias + j, lanes));
                 }
 
                 if (relu)
@@ -164,14 +163,7 @@ internal static unsafe class GemmBlocks
                     sum = TSimd.Max(TSimd.Zero, sum);
                 }
 
-                if (whole)
-                {
-                    TSimd.Store(c + j, sum);
-                }
-                else
-                {
-                    TSimd.StorePartial(c + j, sum, count);
-                }
+                Lanes.Store<TSimd, TVec>(c + j, sum, lanes);
             }
 
             tile += 2 * TSimd.Width;
