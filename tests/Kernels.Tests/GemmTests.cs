@@ -8,44 +8,40 @@ namespace CudaTrainer.Kernels.Tests;
 
 public sealed unsafe class GemmTests
 {
-    public static TheoryData<SimdLevel, int> Teams => TestTeams.All;
-
     public static TheoryData<SimdLevel> Levels => TestTeams.Levels;
 
     [Theory]
-    [MemberData(nameof(Teams))]
-    public void Every_small_size_agrees_with_plain_loops(SimdLevel level, int threads)
+    [MemberData(nameof(Levels))]
+    public void Every_small_size_agrees_with_plain_loops(SimdLevel level) => TestTeams.ForEach(level, teams =>
     {
-        using var team = new ThreadTeam(threads, level);
         int seed = 0;
         for (int m = 0; m <= 14; m++)
         {
             for (int n = 0; n <= 34; n++)
             {
-                int[] depths = (m + n) % 4 == 0 ? [0, 1, 17] : [(m * 7 + n) % 34];
+                int[] depths = (m + n) % 4 == 0 ? [0, 1, 17] : [((m * 7) + n) % 34];
                 foreach (int k in depths)
                 {
                     seed++;
-                    new GemmCase(m, n, k) { Seed = seed, TransA = seed % 2 == 0, TransB = seed % 3 == 0, WithBias = seed % 5 == 0 }.Check(team);
+                    new GemmCase(m, n, k) { Seed = seed, TransA = seed % 2 == 0, TransB = seed % 3 == 0, WithBias = seed % 5 == 0 }.Check(teams);
                 }
             }
         }
-    }
+    });
 
     [Theory]
-    [MemberData(nameof(Teams))]
-    public void All_variants_agree_with_plain_loops(SimdLevel level, int threads)
+    [MemberData(nameof(Levels))]
+    public void All_variants_agree_with_plain_loops(SimdLevel level) => TestTeams.ForEach(level, teams =>
     {
-        using var team = new ThreadTeam(threads, level);
-        var random = new Random(threads);
-        for (int i = 0; i < 200; i++)
+        var random = new Random(5);
+        for (int i = 0; i < 300; i++)
         {
             // Lengths around the borders of tiles, of packed lines and of the blocks of k and m.
             int[] borders = [1, 4, 6, 8, 12, 16, 32, 48, 64, 128];
             int m = i % 10 == 0 ? 240 + random.Next(-1, 14) : Near(borders, random);
             int n = Near(borders, random);
             int k = i % 5 == 0 ? (256 * random.Next(1, 3)) + random.Next(-1, 2) : Near(borders, random);
-            new GemmCase(m, n, k)
+            var product = new GemmCase(m, n, k)
             {
                 Seed = i,
                 TransA = random.Next(2) == 0,
@@ -56,9 +52,10 @@ public sealed unsafe class GemmTests
                 Padding = random.Next(3) * 5,
                 Edge = random.Next(2) == 0 ? Edge.Behind : Edge.Before,
                 Kind = (GemmKind)random.Next(6),
-            }.Check(team);
+            };
+            product.Check(teams);
         }
-    }
+    });
 
     [Theory]
     [MemberData(nameof(Levels))]
