@@ -13,9 +13,9 @@ public sealed unsafe class Conv3x3Tests
     public void Agrees_with_plain_loops(SimdLevel level) => TestTeams.ForEach(level, teams =>
     {
         int seed = 0;
-        foreach (int inChannels in (int[])[1, 3, 5, 16, 17, 32, 50])
+        foreach (int inChannels in (int[])[1, 3, 16, 17, 50])
         {
-            foreach (int outChannels in (int[])[1, 8, 16, 24, 33, 64])
+            foreach (int outChannels in (int[])[1, 16, 24, 33, 64])
             {
                 foreach ((int images, int height, int width) in ((int, int, int)[])[(1, 1, 1), (2, 2, 3), (1, 5, 4), (3, 7, 6), (1, 8, 26), (2, 13, 11)])
                 {
