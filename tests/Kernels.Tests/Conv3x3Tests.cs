@@ -6,35 +6,32 @@ namespace CudaTrainer.Kernels.Tests;
 
 public sealed unsafe class Conv3x3Tests
 {
-    public static TheoryData<SimdLevel, int> Teams => TestTeams.All;
-
     public static TheoryData<SimdLevel> Levels => TestTeams.Levels;
 
     [Theory]
-    [MemberData(nameof(Teams))]
-    public void Agrees_with_plain_loops(SimdLevel level, int threads)
+    [MemberData(nameof(Levels))]
+    public void Agrees_with_plain_loops(SimdLevel level) => TestTeams.ForEach(level, teams =>
     {
-        using var team = new ThreadTeam(threads, level);
         int seed = 0;
-        foreach (int inChannels in (int[])[1, 3, 5, 16, 17, 32, 50])
+        foreach (int inChannels in (int[])[1, 3, 16, 17, 50])
         {
-            foreach (int outChannels in (int[])[1, 8, 16, 24, 33, 64])
+            foreach (int outChannels in (int[])[1, 16, 24, 33, 64])
             {
                 foreach ((int images, int height, int width) in ((int, int, int)[])[(1, 1, 1), (2, 2, 3), (1, 5, 4), (3, 7, 6), (1, 8, 26), (2, 13, 11)])
                 {
                     seed++;
-                    var size = new ConvCase(images, inChannels, height, width, outChannels)
+                    var convolution = new ConvCase(images, inChannels, height, width, outChannels)
                     {
                         Seed = seed,
                         Activation = seed % 3 == 0 ? Activation.None : Activation.Relu,
                         MaxPool = seed % 2 == 0,
                         Edge = seed % 5 < 3 ? Edge.Behind : Edge.Before,
                     };
-                    size.Check(team);
+                    convolution.Check(teams);
                 }
             }
         }
-    }
+    });
 
     [Theory]
     [MemberData(nameof(Levels))]

@@ -1,4 +1,5 @@
 using CudaTrainer.Kernels.Cpu.Simd;
+using CudaTrainer.Kernels.Cpu.Threading;
 
 namespace CudaTrainer.Kernels.Tests;
 
@@ -23,4 +24,13 @@ internal static class TestTeams
     }
 
     public static TheoryData<SimdLevel> Levels => [.. SimdSelection.Available];
+
+    /// <summary>Runs <paramref name="check"/> for teams of 1, 2 and 3.</summary>
+    public static void ForEach(SimdLevel level, Action<ThreadTeam[]> check)
+    {
+        using var one = new ThreadTeam(1, level);
+        using var two = new ThreadTeam(2, level);
+        using var three = new ThreadTeam(3, level);
+        check([one, two, three]);
+    }
 }

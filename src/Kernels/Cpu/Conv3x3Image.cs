@@ -108,6 +108,7 @@ internal static unsafe class Conv3x3Image
         }
 
         /// <summary>Bias, activation and pooling of one output row for one vector of channels.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void Store<TSimd, TVec>(int image, int y, int channel, float* sums, nint rowSize)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged

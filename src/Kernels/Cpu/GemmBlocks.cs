@@ -104,6 +104,7 @@ internal static unsafe class GemmBlocks
     }
 
     /// <summary>One packed block of A times one packed block of B.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Multiply<TSimd, TVec>(
         ref readonly GemmProblem problem, int row, int rows, int column, int columns, int k, int depth, float* packedA, float* packedB, float* tile)
         where TSimd : struct, ISimd<TVec>
@@ -124,10 +125,18 @@ internal static unsafe class GemmBlocks
             for (int i = 0; i < rows; i += panelRows)
             {
                 int tileRows = Math.Min(panelRows, rows - i);
+                float* c = problem.C + ((row + i) * problem.Ldc) + column + j;
+
+                // C is far away when k goes into its next block; its lines arrive while the tile is computed.
+                for (int r = 0; r < tileRows; r++)
+                {
+                    TSimd.Prefetch(c + (r * problem.Ldc));
+                    TSimd.Prefetch(c + (r * problem.Ldc) + TSimd.Width);
+                }
+
                 GemmMicroKernel.Run<TSimd, TVec, LineLayout>(
                     tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, tile, panelColumns, resume: false, ahead, aheadStep);
                 ahead += depth * aheadStep;
-                float* c = problem.C + ((row + i) * problem.Ldc) + column + j;
                 StoreTile<TSimd, TVec>(tile, tileRows, Math.Min(panelColumns, columns - j), c, problem.Ldc, add, bias, relu);
                 a += panelSize;
             }
@@ -137,6 +146,7 @@ internal static unsafe class GemmBlocks
     }
 
     /// <summary>Adds a tile of finished partial sums to C, or overwrites C, and applies the epilogue of the last block of k.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void StoreTile<TSimd, TVec>(float* tile, int rows, int columns, float* c, nint ldc, bool add, float* bias, bool relu)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
@@ -145,17 +155,16 @@ internal static unsafe class GemmBlocks
         {
             for (int j = 0; j < columns; j += TSimd.Width)
             {
-                int count = Math.Min(TSimd.Width, columns - j);
-                bool whole = count == TSimd.Width;
+                int lanes = columns - j;
                 TVec sum = TSimd.Load(tile + j);
                 if (add)
                 {
-                    sum = TSimd.Add(whole ? TSimd.Load(c + j) : TSimd.LoadPartial(c + j, count), sum);
+                    sum = TSimd.Add(Lanes.Load<TSimd, TVec>(c + j, lanes), sum);
                 }
 
                 if (bias is not null)
                 {
-                    sum = TSimd.Add(sum, whole ? TSimd.Load(bias + j) : TSimd.LoadPartial(bias + j, count));
+                    sum = TSimd.Add(sum, Lanes.Load<TSimd, TVec>(bias + j, lanes));
                 }
 
                 if (relu)
@@ -164,14 +173,7 @@ internal static unsafe class GemmBlocks
                     sum = TSimd.Max(TSimd.Zero, sum);
                 }
 
-                if (whole)
-                {
-                    TSimd.Store(c + j, sum);
-                }
-                else
-                {
-                    TSimd.StorePartial(c + j, sum, count);
-                }
+                Lanes.Store<TSimd, TVec>(c + j, sum, lanes);
             }
 
             tile += 2 * TSimd.Width;

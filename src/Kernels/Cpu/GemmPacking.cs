@@ -56,6 +56,12 @@ internal static unsafe class GemmPacking
 {
     private const int KStep = GemmMicroKernel.KStep;
 
+    /// <summary>Panels of B packed together.</summary>
+    private const int PanelGroup = 8;
+
+    /// <summary>Rows of the source between a prefetch and its use.</summary>
+    private const int RowsAhead = 4;
+
     /// <summary>Floats that <see cref="PackA"/> writes for a block of A.</summary>
     public static nint SizeA(int rows, int depth, int panelRows) => (nint)RoundUp(rows, panelRows) * RoundUp(depth, KStep);
 
@@ -87,7 +93,7 @@ internal static unsafe class GemmPacking
 
             if (transposed)
             {
-                PackTransposed<T, TSource>(count, depth, source + row, ld, packed, KStep, panelRows * KStep);
+                PackTransposed<TSimd, TVec, T, TSource>(count, depth, source + row, ld, packed, KStep, panelRows * KStep);
             }
             else
             {
@@ -110,28 +116,41 @@ internal static unsafe class GemmPacking
         where TSource : struct, IPackSource<T>
     {
         int panelColumns = GemmMicroKernel.Columns<TSimd, TVec>();
-        for (int column = 0; column < columns; column += panelColumns)
+        nint panelSize = (nint)depth * panelColumns;
+        int column = 0;
+        if (!transposed)
+        {
+            for (; column <= columns - panelColumns; column += PanelGroup * panelColumns)
+            {
+                int panels = Math.Min(PanelGroup, (columns - column) / panelColumns);
+                PackPanels<TSimd, TVec, T, TSource>(panels, depth, source + column, ld, packed + (column / panelColumns * panelSize));
+            }
+
+            column = columns / panelColumns * panelColumns;
+        }
+
+        for (; column < columns; column += panelColumns)
         {
             int count = Math.Min(panelColumns, columns - column);
+            float* panel = packed + (column / panelColumns * panelSize);
             if (count < panelColumns)
             {
-                new Span<float>(packed, depth * panelColumns).Clear();
+                new Span<float>(panel, (int)panelSize).Clear();
             }
 
             if (transposed)
             {
                 // Seen from the source this is the transposition PackTransposed does, with the roles of k and column exchanged.
-                PackTransposed<T, TSource>(depth, count, source + (column * ld), ld, packed, panelColumns, int.MaxValue);
+                PackTransposed<TSimd, TVec, T, TSource>(depth, count, source + (column * ld), ld, panel, panelColumns, int.MaxValue);
             }
             else
             {
-                PackColumns<TSimd, TVec, T, TSource>(count, depth, source + column, ld, packed);
+                PackLastPanel<T, TSource>(count, depth, source + column, ld, panel, panelColumns);
             }
-
-            packed += (nint)depth * panelColumns;
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void PackRows<TSimd, TVec, T, TSource>(int rows, int depth, T* source, nint ld, float* packed, nint blockStride)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
@@ -145,6 +164,7 @@ internal static unsafe class GemmPacking
             int k = 0;
             for (; k <= depth - KStep; k += KStep)
             {
+                TSimd.Prefetch((float*)(from + (RowsAhead * ld) + k));
                 for (int i = 0; i < KStep; i += TSimd.Width)
                 {
                     TSimd.Store(to + i, TSource.Load<TSimd, TVec>(from + k + i));
@@ -160,26 +180,37 @@ internal static unsafe class GemmPacking
         }
     }
 
-    private static void PackColumns<TSimd, TVec, T, TSource>(int columns, int depth, T* source, nint ld, float* packed)
+    /// <summary>Whole panels side by side, row by row: a long piece of each row at a time, because rows may be a page apart.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void PackPanels<TSimd, TVec, T, TSource>(int panels, int depth, T* source, nint ld, float* packed)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
         where T : unmanaged
         where TSource : struct, IPackSource<T>
     {
         int panelColumns = GemmMicroKernel.Columns<TSimd, TVec>();
-        if (columns == panelColumns)
+        nint panelSize = (nint)depth * panelColumns;
+        for (int k = 0; k < depth; k++)
         {
-            for (int k = 0; k < depth; k++)
+            T* from = source + (k * ld);
+            float* to = packed + (k * panelColumns);
+            for (int panel = 0; panel < panels; panel++)
             {
-                TSimd.Store(packed, TSource.Load<TSimd, TVec>(source));
-                TSimd.Store(packed + TSimd.Width, TSource.Load<TSimd, TVec>(source + TSimd.Width));
-                source += ld;
-                packed += panelColumns;
+                TSimd.Prefetch((float*)(from + (RowsAhead * ld)));
+                TSimd.Prefetch((float*)(from + (RowsAhead * ld) + TSimd.Width));
+                TSimd.Store(to, TSource.Load<TSimd, TVec>(from));
+                TSimd.Store(to + TSimd.Width, TSource.Load<TSimd, TVec>(from + TSimd.Width));
+                from += panelColumns;
+                to += panelSize;
             }
-
-            return;
         }
+    }
 
+    /// <summary>A panel with fewer columns than fit.</summary>
+    private static void PackLastPanel<T, TSource>(int columns, int depth, T* source, nint ld, float* packed, int panelColumns)
+        where T : unmanaged
+        where TSource : struct, IPackSource<T>
+    {
         for (int k = 0; k < depth; k++)
         {
             for (int i = 0; i < columns; i++)
@@ -196,7 +227,10 @@ internal static unsafe class GemmPacking
     /// Transposes source[j, i] (i &lt; <paramref name="rows"/> contiguous, j &lt; <paramref name="columns"/> at distance ld) to
     /// packed[i·rowStride + j], where every 16 columns a new block of <paramref name="blockStride"/> floats begins.
     /// </summary>
-    private static void PackTransposed<T, TSource>(int rows, int columns, T* source, nint ld, float* packed, nint rowStride, nint blockStride)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void PackTransposed<TSimd, TVec, T, TSource>(int rows, int columns, T* source, nint ld, float* packed, nint rowStride, nint blockStride)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
         where T : unmanaged
         where TSource : struct, IPackSource<T>
     {
@@ -209,6 +243,10 @@ internal static unsafe class GemmPacking
             int row = 0;
             for (; row <= rows - 4; row += 4)
             {
+                TSimd.Prefetch((float*)(from + (4 * ld) + row));
+                TSimd.Prefetch((float*)(from + (5 * ld) + row));
+                TSimd.Prefetch((float*)(from + (6 * ld) + row));
+                TSimd.Prefetch((float*)(from + (7 * ld) + row));
                 Transpose4<T, TSource>(from + row, ld, to + (row * rowStride), rowStride);
             }
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using CudaTrainer.Kernels.Cpu.Simd;
 using CudaTrainer.Kernels.Cpu.Threading;
 
@@ -22,6 +23,7 @@ public static unsafe class MaxPool2x2
 
     private readonly struct Kernel(int planes, int height, int width, float* input, float* output) : ITeamKernel
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run<TSimd, TVec>(Member member)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged

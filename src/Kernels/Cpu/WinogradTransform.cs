@@ -91,6 +91,7 @@ internal static unsafe class WinogradTransform
     /// As <see cref="InputColumns"/> for a window of which only rows top..bottom−1 and columns left..right−1 are in the image; the others are 0 and
     /// their memory is not touched.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void InputColumnsAtBorder<TSimd, TVec>(
         float* window, nint rowStride, nint columnStride, float* half, int top, int bottom, int left, int right)
         where TSimd : struct, ISimd<TVec>
