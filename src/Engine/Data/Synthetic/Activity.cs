@@ -19,7 +19,7 @@ internal abstract class Activity
         (true, 2) => new PushAndFall(duration, ref random),
         (true, 3) => new BeatingOnTheGround(duration, ref random),
         (true, 4) => new GroundAndPound(ref random),
-        (true, _) => new Grapple(ref random),
+        (true, _) => new Grapple(duration, ref random),
         (false, 0) => new Walk(ref random),
         (false, 1) => new Talk(ref random),
         (false, 2) => new Handshake(duration, ref random),

@@ -18,16 +18,16 @@ internal sealed class Camera
 
     public Camera(float duration, ref SplitMix64 random)
     {
-        _shake = random.Chance(0.25f) ? 0 : random.Between(0.004f, 0.03f);
+        _shake = random.Chance(0.25f) ? 0 : random.Between(0.003f, 0.016f);
         _shakeRate = random.Between(0.3f, 1.2f);
         _phaseX = random.Unit();
         _phaseY = random.Unit();
-        _gain = random.Between(0.72f, 1.2f);
-        _gainSwing = random.Between(0, 0.1f);
+        _gain = random.Between(0.85f, 1.12f);
+        _gainSwing = random.Between(0, 0.06f);
         _gainRate = random.Between(0.1f, 0.6f);
         _stepAt = random.Between(0, 2 * duration);
-        _step = random.Between(-0.18f, 0.18f);
-        var sigma = random.Between(1.5f, 8);
+        _step = random.Between(-0.1f, 0.1f);
+        var sigma = random.Between(1.5f, 6);
         for (var i = 0; i < NoiseValues; i++)
         {
             // The sum of four uniform numbers is near enough to a normal one.

@@ -41,7 +41,7 @@ internal static class ClipRenderer
         var picture = new Canvas(width, height);
 
         // People fill much of the picture, and both fit into a narrow one.
-        var scale = MathF.Min(height * random.Between(0.68f, 0.8f), width * random.Between(0.7f, 0.8f));
+        var scale = MathF.Min(height * random.Between(0.74f, 0.82f), width * random.Between(0.7f, 0.78f));
         var groundLine = MathF.Max(plan.Scene.Horizon + 0.12f, random.Between(0.86f, 0.94f)) * height;
         var middle = width * random.Between(0.46f, 0.54f);
         for (var frame = 0; frame < plan.Frames; frame++)

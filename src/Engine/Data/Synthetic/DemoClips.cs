@@ -15,7 +15,7 @@ public static class DemoClips
     private static readonly (int Width, int Height)[] s_sizes =
     [
         (160, 120), (176, 144), (192, 108), (240, 180), (320, 180), (320, 240), (352, 288), (400, 224), (426, 240), (480, 360),
-        (213, 119), (321, 241), (135, 240), (180, 320),
+        (213, 161), (321, 241), (135, 180), (240, 320),
     ];
 
     private static readonly FrameRate[] s_rates =
@@ -145,7 +145,7 @@ public static class DemoClips
                     FrameRate = rate,
                     Codec = codec,
                     Quality = 60 + random.Below(35),
-                    RotationDegrees = isMovie && random.Chance(0.3f) ? 90 * (1 + random.Below(3)) : 0,
+                    RotationDegrees = isMovie && random.Chance(0.2f) ? 90 * (1 + random.Below(3)) : 0,
                     FastStart = isMovie && random.Chance(0.5f),
                 },
                 random.Next());

@@ -132,6 +132,28 @@ internal abstract class Fight : Activity
         return (first, second);
     }
 
+    /// <summary>The end of most fights: the first goes down, the second steps up and kicks on.</summary>
+    /// <param name="first">Who falls, as he stood.</param>
+    /// <param name="second">Who stays up.</param>
+    /// <param name="since">Seconds since the blow that felled him; nothing changes before.</param>
+    /// <param name="kicks">What follows, in the clip's time.</param>
+    /// <param name="seconds">The clip's time.</param>
+    /// <param name="wriggle">How the fallen moves, −1 to 1.</param>
+    protected static (Pose First, Pose Second) KnockDown(
+        Pose first, Pose second, float since, ReadOnlySpan<Blow> kicks, float seconds, float wriggle)
+    {
+        if (since <= 0)
+        {
+            return (first, second);
+        }
+
+        var landing = Math.Clamp(first.X - (0.3f * first.Facing), -0.36f, 0.36f); // all of him stays in the picture
+        first = Pose.Mix(Stagger(first, Ease(since, 0, 0.1f)), Down(landing, first.Facing, 0, wriggle), Ease(since, 0.06f, 0.46f));
+        var stance = Guard(landing - (0.55f * second.Facing), second.Facing, wriggle);
+        second = Pose.Mix(second, stance, Ease(since, 0.15f, 0.6f));
+        return Trample(first, second, kicks, seconds);
+    }
+
     /// <summary>Low kicks into somebody on the ground.</summary>
     protected static (Pose First, Pose Second) Trample(Pose victim, Pose attacker, ReadOnlySpan<Blow> kicks, float seconds)
     {
@@ -158,9 +180,12 @@ internal abstract class Fight : Activity
     }
 }
 
+/// <summary>Fists, and now and then a foot, until one goes down.</summary>
 internal class FistFight : Fight
 {
     private readonly Blow[] _blows;
+    private readonly Blow[] _kicks;
+    private readonly float _knockDown;
     private readonly Wander _place;
     private readonly Wander _distance;
     private readonly Wander _bounce1;
@@ -174,7 +199,10 @@ internal class FistFight : Fight
 
     protected FistFight(float duration, float kicks, float reach, ref SplitMix64 random)
     {
-        _blows = Blows(0, duration, 0.36f, kicks, 0.5f, ref random);
+        _knockDown = duration * random.Between(0.35f, 0.6f);
+        _blows = [.. Blows(0, duration, 0.34f, kicks, 0.55f, ref random).Where(blow => blow.Time < _knockDown - 0.1f),
+            new Blow(_knockDown, BySecond: true, WithLeft: random.Chance(0.5f), IsKick: random.Chance(kicks))];
+        _kicks = Blows(_knockDown + 0.8f, duration, 0.42f, 1, 1, ref random);
         _place = new Wander(ref random, 0.7f);
         _distance = new Wander(ref random, 1.1f);
         _bounce1 = new Wander(ref random, 2.4f);
@@ -186,13 +214,15 @@ internal class FistFight : Fight
 
     public override (Pose First, Pose Second) At(float seconds)
     {
-        var middle = 0.14f * _place.At(seconds);
-        var half = (_reach + (0.07f * _distance.At(seconds))) / 2;
-        return Exchange(
+        var until = MathF.Min(seconds, _knockDown + 0.2f);
+        var middle = 0.08f + (0.14f * _place.At(until));
+        var half = (_reach + (0.07f * _distance.At(until))) / 2;
+        var (first, second) = Exchange(
             Guard(middle - half, 1, _bounce1.At(seconds)),
             Guard(middle + half, -1, _bounce2.At(seconds)),
             _blows,
             seconds);
+        return KnockDown(first, second, seconds - _knockDown, _kicks, seconds, _bounce1.At(0.6f * seconds));
     }
 }
 
@@ -222,7 +252,7 @@ internal sealed class PushAndFall : Fight
     public override (Pose First, Pose Second) At(float seconds)
     {
         var since = seconds - _shove;
-        var attacker = Guard(0.33f - (0.14f * Ease(since, -0.4f, 0)), -1, _step.At(seconds));
+        var attacker = Guard(0.56f - (0.14f * Ease(since, -0.4f, 0)), -1, _step.At(seconds));
         var shove = attacker with
         {
             Lean = 34,
@@ -232,10 +262,10 @@ internal sealed class PushAndFall : Fight
             RightLeg = new(-38, 6),
         };
         attacker = Pose.Mix(attacker, shove, Thrust(since * 0.8f));
-        attacker.X -= 0.38f * Ease(since, 0.2f, 0.75f);
+        attacker.X -= 0.2f * Ease(since, 0.2f, 0.75f);
 
-        var upright = Stagger(Standing(-0.16f, 1), Ease(since, -0.02f, 0.12f));
-        var fallen = Down(-0.62f, 1, 0, _wriggle.At(seconds));
+        var upright = Stagger(Standing(0.07f, 1), Ease(since, -0.02f, 0.12f));
+        var fallen = Down(-0.36f, 1, 0, _wriggle.At(seconds));
         var victim = Pose.Mix(upright, fallen, Ease(since, 0.05f, 0.5f));
         return Trample(victim, attacker, _kicks, seconds);
     }
@@ -315,7 +345,7 @@ internal sealed class GroundAndPound : Fight
     }
 }
 
-/// <summary>Both lean into each other, arms locked, dragging and kneeing.</summary>
+/// <summary>Both lean into each other, arms locked, dragging and kneeing, until one is thrown.</summary>
 internal sealed class Grapple : Fight
 {
     private readonly Wander _drag;
@@ -324,9 +354,13 @@ internal sealed class Grapple : Fight
     private readonly Wander _arms;
     private readonly float _kneeRate;
     private readonly float _kneePhase;
+    private readonly float _throw;
+    private readonly Blow[] _kicks;
 
-    public Grapple(ref SplitMix64 random)
+    public Grapple(float duration, ref SplitMix64 random)
     {
+        _throw = duration * random.Between(0.45f, 0.7f);
+        _kicks = Blows(_throw + 0.8f, duration, 0.42f, 1, 1, ref random);
         _drag = new Wander(ref random, 0.8f);
         _push = new Wander(ref random, 1.2f);
         _legs = new Wander(ref random, 1.9f);
@@ -339,7 +373,7 @@ internal sealed class Grapple : Fight
 
     public override (Pose First, Pose Second) At(float seconds)
     {
-        var drag = 0.22f * _drag.At(seconds);
+        var drag = 0.05f + (0.2f * _drag.At(MathF.Min(seconds, _throw + 0.2f)));
         var push = _push.At(seconds);
         var legs = _legs.At(seconds);
         var knee = MathF.Max(0, Sine((_kneeRate * seconds) + _kneePhase));
@@ -368,6 +402,6 @@ internal sealed class Grapple : Fight
             RightLeg = new(-34 - (10 * legs), 12),
             HalfWidth = 0.035f,
         };
-        return (first, second);
+        return KnockDown(first, second, seconds - _throw, _kicks, seconds, _arms.At(0.6f * seconds));
     }
 }

@@ -151,10 +151,10 @@ internal sealed record Figure(float Height, float Girth, Vector3 Shirt, Vector3 
             var chest = Towards(upright) * Torso;
             var headAngle = upright - pose.Head;
             var head = chest + (Towards(headAngle) * Neck);
-            var across = Towards(upright - 90) * (pose.HalfWidth * facing);
+            var across = Towards(upright - 90) * pose.HalfWidth;
             var leftShoulder = chest - across;
             var rightShoulder = chest + across;
-            var hips = Towards(90 - pose.Tilt) * (pose.HalfWidth * 0.55f * facing);
+            var hips = Towards(90 - pose.Tilt) * (pose.HalfWidth * 0.55f);
             var tilt = pose.Tilt;
 
             (Vector2 Elbow, Vector2 Hand) Arm(Vector2 shoulder, Pose.Limb arm)

@@ -42,8 +42,8 @@ internal sealed class Walk : Pastime
 
     public Walk(ref SplitMix64 random)
     {
-        _speed = random.Between(0.3f, 0.5f);
-        _rate = _speed * 2.1f;
+        _speed = random.Between(0.16f, 0.26f);
+        _rate = _speed * 3.4f;
         _phase = random.Unit();
         _direction = random.Sign();
         _together = random.Chance(0.6f);
@@ -234,7 +234,7 @@ internal sealed class Greeting : Pastime
     {
         var wave = 16 * Sine((1.5f * seconds) + _phase);
         var arrived = Ease(seconds, _arrival - 0.5f, _arrival);
-        var x = (-_gap / 2) - (0.25f * MathF.Max(0, _arrival - seconds));
+        var x = (-_gap / 2) - (0.2f * MathF.Max(0, _arrival - seconds));
         var first = Pose.Mix(Walking(x, 1, (0.85f * seconds) + _phase), Standing(x, 1), arrived) with
         {
             RightArm = Pose.Limb.Mix(new(-4, 14), new(150, 20 + wave), Ease(seconds, 0, 0.3f)),

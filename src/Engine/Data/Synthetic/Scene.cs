@@ -23,10 +23,10 @@ internal sealed class Scene
         _seed = random.Next();
         _style = (Style)random.Below(3);
         _horizon = random.Between(0.42f, 0.6f);
-        _contrast = random.Between(0.6f, 1.1f);
+        _contrast = random.Between(0.5f, 0.9f);
         _isGrey = random.Chance(0.15f);
-        _wall = Colour(random.Unit(), random.Between(0.05f, 0.35f), random.Between(0.35f, 0.75f));
-        _floor = Colour(random.Unit(), random.Between(0.03f, 0.3f), random.Between(0.25f, 0.65f));
+        _wall = Colour(random.Unit(), random.Between(0.03f, 0.2f), random.Between(0.5f, 0.75f));
+        _floor = Colour(random.Unit(), random.Between(0.03f, 0.2f), random.Between(0.4f, 0.62f));
         First = Person(ref random);
         Second = Person(ref random);
     }
@@ -87,8 +87,8 @@ internal sealed class Scene
             // Sky above, leaves below.
             var leaves = _horizon * (0.45f + (0.25f * Texture(u * 4, 3, noise + 3)));
             colour = v < leaves
-                ? Interpolate.Mix(new Vector3(170, 190, 215), new Vector3(215, 220, 225), v / leaves)
-                : new Vector3(62, 92, 50) * (1 + (0.5f * _contrast * Texture(u * 24, v * 24, noise + 5)));
+                ? Interpolate.Mix(new Vector3(160, 175, 195), new Vector3(195, 200, 205), v / leaves)
+                : new Vector3(98, 118, 88) * (1 + (0.5f * _contrast * Texture(u * 24, v * 24, noise + 5)));
         }
 
         foreach (var thing in things)
@@ -111,7 +111,7 @@ internal sealed class Scene
         var colour = _floor * (1 + (0.25f * _contrast * grain)) * (0.8f + (0.35f * (v - _horizon)));
         if (_style == Style.Park)
         {
-            colour = new Vector3(88, 110, 62) * (1 + (0.35f * _contrast * grain));
+            colour = new Vector3(122, 134, 104) * (1 + (0.35f * _contrast * grain));
         }
         else if (_style == Style.Room && (Joint(across, tile * 2) || Joint(depth, tile * 3)))
         {
@@ -189,7 +189,7 @@ internal sealed class Scene
             var bottom = style == Style.Park || random.Chance(0.4f) ? horizon : MathF.Min(horizon - 0.03f, top + random.Between(0.1f, 0.25f));
             var colour = style == Style.Park
                 ? new Vector3(70, 55, 42)
-                : Scene.Colour(random.Unit(), random.Between(0, 0.3f), random.Between(0.2f, 0.85f));
+                : Scene.Colour(random.Unit(), random.Between(0, 0.25f), random.Between(0.35f, 0.8f));
             return new Thing(left, left + width, top, bottom, colour);
         }
 
