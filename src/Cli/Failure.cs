@@ -32,13 +32,13 @@ internal static class Failure
                 {
                     terminal.WriteError(
                         $"internal error: {exception.GetType().Name}: {exception.Message}",
-                        terminal.Settings.Debug ? null : "this is a mistake in the program; --debug shows where");
+                        terminal.Debug ? null : "this is a mistake in the program; --debug shows where");
                 }
 
                 break;
         }
 
-        if (terminal.Settings.Debug)
+        if (terminal.Debug)
         {
             terminal.Error.WriteLine(exception);
         }

@@ -33,17 +33,20 @@ internal static class Program
         }
     }
 
-    public static int Main(string[] arguments)
+    public static int Main(string[] arguments) => Run(arguments, Console.Out, Console.Error, TerminalSettings.Detect());
+
+    /// <returns>The exit code.</returns>
+    public static int Run(IReadOnlyList<string> arguments, TextWriter output, TextWriter error, TerminalSettings settings)
     {
         // Prints docs/cli.md; for the makers of this program, so not among the commands.
         if (arguments is ["docs"])
         {
-            Console.Out.Write(Reference.Markdown(Commands));
+            output.Write(Reference.Markdown(Commands));
             return ExitCode.Ok;
         }
 
         var request = new ArgumentParser(Commands).Parse(arguments);
-        var terminal = Terminal.Open(request.Arguments.Quiet, request.Arguments.Debug);
+        Terminal terminal = new(output, error, settings, request.Arguments.Quiet, request.Arguments.Debug);
         try
         {
             return Run(request, terminal);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using CudaTrainer.Cli.Presentation;
 
 namespace CudaTrainer.Cli.Tests;
 
@@ -14,9 +15,17 @@ internal static class CommandRunner
     // No test waits on purpose; this only ends a run that hangs.
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(3);
 
-    public static string Program { get; } = Path.Combine(AppContext.BaseDirectory, "cudatrainer.dll");
+    public static string ProgramFile { get; } = Path.Combine(AppContext.BaseDirectory, "cudatrainer.dll");
 
     public static CommandOutcome Run(params string[] arguments) => RunIn(Environment.CurrentDirectory, [], arguments);
+
+    /// <summary>The same without a process, for the many small questions about the command line.</summary>
+    public static CommandOutcome RunInside(params string[] arguments)
+    {
+        StringWriter output = new(), error = new();
+        int code = Cli.Program.Run(arguments, output, error, TerminalSettings.Pipes);
+        return new(code, output.ToString(), error.ToString());
+    }
 
     public static CommandOutcome RunIn(string folder, Dictionary<string, string?> environment, params string[] arguments)
     {
@@ -26,7 +35,7 @@ internal static class CommandRunner
 
     public static Process Start(string folder, Dictionary<string, string?> environment, params string[] arguments)
     {
-        ProcessStartInfo start = new("dotnet", [Program, .. arguments])
+        ProcessStartInfo start = new("dotnet", [ProgramFile, .. arguments])
         {
             WorkingDirectory = folder,
             RedirectStandardInput = true,

@@ -38,7 +38,7 @@ public class ConfigFileTests
         using TemporaryFolder folder = new();
         string config = folder.Write("run.json", """{ "batchsize": 0, "epoch": 3, "dropout": "much", "seed": 1, "Seed": 2, "zzzzzzzz": 1 }""");
 
-        var outcome = CommandRunner.Run("train", "--features-dir", "features", "--config", config, "--epochs", "0");
+        var outcome = CommandRunner.RunInside("train", "--features-dir", "features", "--config", config, "--epochs", "0");
 
         outcome.ExitCode.ShouldBe(2);
         string[] expected =
@@ -63,7 +63,7 @@ public class ConfigFileTests
         using TemporaryFolder folder = new();
         string config = folder.Write("run.json", text);
 
-        var outcome = CommandRunner.Run("train", "--features-dir", "features", "--config", config);
+        var outcome = CommandRunner.RunInside("train", "--features-dir", "features", "--config", config);
 
         outcome.ExitCode.ShouldBe(2);
         outcome.ErrorLines[0].ShouldStartWith($"error: --config: {config} {expected}");
@@ -72,7 +72,7 @@ public class ConfigFileTests
     [Fact]
     public void A_missing_file_is_named()
     {
-        var outcome = CommandRunner.Run("extract", "--dataset-path", "videos", "--config", "no-such-file.json");
+        var outcome = CommandRunner.RunInside("extract", "--dataset-path", "videos", "--config", "no-such-file.json");
 
         outcome.ExitCode.ShouldBe(2);
         outcome.ErrorLines[0].ShouldStartWith("error: --config: cannot read no-such-file.json: ");

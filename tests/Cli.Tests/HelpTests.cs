@@ -31,7 +31,7 @@ public class HelpTests
     [MemberData(nameof(CommandNames))]
     public void Help_of_a_command_lists_each_of_its_options(string name)
     {
-        var outcome = CommandRunner.Run([.. name.Split(' '), "--help"]);
+        var outcome = CommandRunner.RunInside([.. name.Split(' '), "--help"]);
 
         outcome.ExitCode.ShouldBe(0);
         var command = Program.Commands.Single(command => command.Name == name);

@@ -11,7 +11,7 @@ public class UsageTests
     [InlineData("zzzzzz", "unknown command \"zzzzzz\"")]
     public void Unknown_commands_suggest_the_nearest(string line, string expected)
     {
-        var outcome = CommandRunner.Run(line.Split(' '));
+        var outcome = CommandRunner.RunInside(line.Split(' '));
 
         outcome.ExitCode.ShouldBe(2);
         outcome.Output.ShouldBeEmpty();
@@ -43,7 +43,7 @@ public class UsageTests
     [InlineData("--resume auto --overwrite", "--resume: contradicts --overwrite; give one of them")]
     public void Each_mistake_is_named(string line, string expected)
     {
-        var outcome = CommandRunner.Run(["train", "--features-dir", "features", .. line.Split(' ')]);
+        var outcome = CommandRunner.RunInside(["train", "--features-dir", "features", .. line.Split(' ')]);
 
         outcome.ExitCode.ShouldBe(2);
         outcome.Output.ShouldBeEmpty();
@@ -75,8 +75,8 @@ public class UsageTests
     [Fact]
     public void A_video_whose_name_starts_with_a_dash_follows_two_dashes()
     {
-        var withDashes = CommandRunner.Run("predict", "--", "-clip.mp4");
-        var without = CommandRunner.Run("predict", "-clip.mp4");
+        var withDashes = CommandRunner.RunInside("predict", "--", "-clip.mp4");
+        var without = CommandRunner.RunInside("predict", "-clip.mp4");
 
         withDashes.Error.ShouldNotContain("unknown option");
         without.Error.ShouldContain("unknown option -clip.mp4");
@@ -85,7 +85,7 @@ public class UsageTests
     [Fact]
     public void At_signs_are_not_special()
     {
-        var outcome = CommandRunner.Run("predict", "@clip.mp4");
+        var outcome = CommandRunner.RunInside("predict", "@clip.mp4");
 
         outcome.ErrorLines.ShouldBe(["error: --checkpoint: is required: the trained model", "Run \"cudatrainer predict --help\" for help."]);
     }

@@ -8,10 +8,11 @@ namespace CudaTrainer.Cli.Presentation;
 /// Shows a run on standard error while it works. On a terminal the stage at work is one line redrawn in place; elsewhere it is a plain line
 /// every ten seconds at most.
 /// </summary>
-internal sealed class RunPresenter(Terminal terminal) : IRunObserver
+internal sealed class RunPresenter(Terminal terminal, TimeProvider? time = null) : IRunObserver
 {
     private static readonly TimeSpan RedrawInterval = TimeSpan.FromMilliseconds(100), HeartbeatInterval = TimeSpan.FromSeconds(10);
 
+    private readonly TimeProvider _time = time ?? TimeProvider.System;
     private readonly EpochTable _epochs = new();
     private string _stage = "";
     private long _lastProgress;
@@ -39,7 +40,7 @@ internal sealed class RunPresenter(Terminal terminal) : IRunObserver
 
     public void Header(IReadOnlyList<HeaderLine> lines)
     {
-        if (terminal.Settings.Quiet || lines.Count == 0)
+        if (terminal.Quiet || lines.Count == 0)
         {
             return;
         }
@@ -56,7 +57,7 @@ internal sealed class RunPresenter(Terminal terminal) : IRunObserver
 
     public void Dataset(IReadOnlyList<SplitRow> splits)
     {
-        if (terminal.Settings.Quiet || !ShowsDataset)
+        if (terminal.Quiet || !ShowsDataset)
         {
             return;
         }
@@ -68,7 +69,7 @@ internal sealed class RunPresenter(Terminal terminal) : IRunObserver
 
     public void Progress(StageProgress progress)
     {
-        if (terminal.Settings.Quiet)
+        if (terminal.Quiet)
         {
             return;
         }
@@ -78,16 +79,16 @@ internal sealed class RunPresenter(Terminal terminal) : IRunObserver
         {
             CloseLine();
             _stage = progress.Stage;
-            _lastProgress = Environment.TickCount64;
+            _lastProgress = _time.GetTimestamp();
         }
 
-        var elapsed = TimeSpan.FromMilliseconds(Environment.TickCount64 - _lastProgress);
+        var elapsed = _time.GetElapsedTime(_lastProgress);
         if (terminal.IsLive)
         {
             if (isNew || isDone || elapsed >= RedrawInterval)
             {
                 Redraw(ProgressText.Of(progress));
-                _lastProgress = Environment.TickCount64;
+                _lastProgress = _time.GetTimestamp();
             }
 
             return;
@@ -96,13 +97,13 @@ internal sealed class RunPresenter(Terminal terminal) : IRunObserver
         if (elapsed >= HeartbeatInterval)
         {
             terminal.WriteLog(ProgressText.Of(progress));
-            _lastProgress = Environment.TickCount64;
+            _lastProgress = _time.GetTimestamp();
         }
     }
 
     public void Epoch(EpochRecord epoch)
     {
-        if (terminal.Settings.Quiet)
+        if (terminal.Quiet)
         {
             return;
         }
@@ -121,7 +122,7 @@ internal sealed class RunPresenter(Terminal terminal) : IRunObserver
         }
 
         // An epoch line says that the run lives as well as a heartbeat would.
-        _lastProgress = Environment.TickCount64;
+        _lastProgress = _time.GetTimestamp();
     }
 
     /// <summary>Ends the live line, so that what is written next starts on a line of its own.</summary>

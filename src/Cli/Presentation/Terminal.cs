@@ -6,7 +6,9 @@ namespace CudaTrainer.Cli.Presentation;
 /// <summary>
 /// Where a command writes: results to standard output, progress and logs to standard error, each in colour only where a person reads it.
 /// </summary>
-internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSettings settings)
+/// <param name="quiet">Whether progress and logs are left out.</param>
+/// <param name="debug">Whether errors come with their stack trace.</param>
+internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSettings settings, bool quiet = false, bool debug = false)
 {
     private readonly Lazy<IAnsiConsole> _results = new(() => Create(output, settings.OutputIsTerminal, settings));
     private readonly Lazy<IAnsiConsole> _log = new(() => Create(error, settings.ErrorIsTerminal, settings));
@@ -23,10 +25,12 @@ internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSett
 
     public TerminalSettings Settings => settings;
 
-    /// <summary>Whether a line may be redrawn in place on standard error.</summary>
-    public bool IsLive => settings.ErrorIsTerminal && !settings.Quiet;
+    public bool Quiet => quiet;
 
-    public static Terminal Open(bool quiet, bool debug) => new(Console.Out, Console.Error, TerminalSettings.Detect(quiet, debug));
+    public bool Debug => debug;
+
+    /// <summary>Whether a line may be redrawn in place on standard error.</summary>
+    public bool IsLive => settings.ErrorIsTerminal && !quiet;
 
     /// <returns>The exit code of wrong usage.</returns>
     public int UsageErrors(string? command, IReadOnlyList<string> problems)
@@ -53,7 +57,7 @@ internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSett
 
     public void WriteLog(string message)
     {
-        if (!settings.Quiet)
+        if (!quiet)
         {
             error.WriteLine(message);
         }

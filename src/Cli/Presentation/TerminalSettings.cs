@@ -1,15 +1,18 @@
 namespace CudaTrainer.Cli.Presentation;
 
-/// <summary>What the two output streams are and what the user asked of them.</summary>
+/// <summary>What the two output streams are.</summary>
 /// <param name="Width">Columns of the terminal.</param>
-internal sealed record TerminalSettings(bool OutputIsTerminal, bool ErrorIsTerminal, bool Colour, int Width, bool Quiet, bool Debug)
+internal sealed record TerminalSettings(bool OutputIsTerminal, bool ErrorIsTerminal, bool Colour, int Width)
 {
     /// <summary>Width for files and pipes: nothing is wrapped there.</summary>
     public const int Unlimited = 1 << 16;
 
     private const int DefaultWidth = 100;
 
-    public static TerminalSettings Detect(bool quiet, bool debug)
+    /// <summary>Neither is a terminal.</summary>
+    public static TerminalSettings Pipes { get; } = new(false, false, false, DefaultWidth);
+
+    public static TerminalSettings Detect()
     {
         bool dumb = Environment.GetEnvironmentVariable("TERM") is "dumb" or "" or null;
         bool outputIsTerminal = !Console.IsOutputRedirected && !dumb, errorIsTerminal = !Console.IsErrorRedirected && !dumb;
@@ -17,9 +20,7 @@ internal sealed record TerminalSettings(bool OutputIsTerminal, bool ErrorIsTermi
             outputIsTerminal,
             errorIsTerminal,
             Colour: string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR")),
-            Width: outputIsTerminal || errorIsTerminal ? ConsoleWidth() : DefaultWidth,
-            quiet,
-            debug);
+            Width: outputIsTerminal || errorIsTerminal ? ConsoleWidth() : DefaultWidth);
     }
 
     private static int ConsoleWidth()
