@@ -61,7 +61,7 @@ internal static unsafe class Conv3x3Image
         }
     }
 
-    /// <summary>Each member computes its own rows of the output (pairs of rows if they are pooled).</summary>
+    /// <summary>Members take rows of the output (pairs of rows if they are pooled) as they come.</summary>
     private readonly struct Kernel(ConvProblem problem) : ITeamKernel
     {
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -79,8 +79,8 @@ internal static unsafe class Conv3x3Image
             int paddedWidth = GemmPacking.RoundUp(problem.Width, tileRows);
             nint rowSize = (nint)paddedWidth * columns;
             float* sums = (float*)member.Scratch((nuint)(rowSize * panels * down) * sizeof(float));
-            (int begin, int end) = member.Share(problem.Images * problem.OutHeight);
-            for (int outRow = begin; outRow < end; outRow++)
+            int outRows = problem.Images * problem.OutHeight;
+            for (int outRow = member.Claim(); outRow < outRows; outRow = member.Claim())
             {
                 (int image, int y) = Math.DivRem(outRow, problem.OutHeight);
                 float* windows = problem.Input + ((((nint)image * (problem.Height + 2)) + (y * down)) * inRow);

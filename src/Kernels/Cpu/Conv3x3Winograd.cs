@@ -8,7 +8,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// [tiles, inChannels] by its [inChannels, outChannels] weights, transform back with bias, activation and pooling.
 /// </summary>
 /// <remarks>
-/// Each member works on its own tiles of all images, see <see cref="WinogradBlock{TSimd,TVec}"/>.
+/// Members take blocks of tiles as they come, see <see cref="WinogradBlock{TSimd,TVec}"/>.
 /// </remarks>
 internal static unsafe class Conv3x3Winograd
 {
@@ -67,17 +67,13 @@ internal static unsafe class Conv3x3Winograd
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
-            (int begin, int end) = member.Share(TileCursor.Count(in problem));
-            if (begin == end)
-            {
-                return;
-            }
-
-            var block = new WinogradBlock<TSimd, TVec>(in problem, end - begin);
+            var plan = WinogradPlan.Choose(in problem, member.Count);
+            var block = new WinogradBlock<TSimd, TVec>(in problem, plan.LargestBlock);
             block.Attach((float*)member.Scratch((nuint)block.ScratchSize * sizeof(float)));
-            for (int tile = begin; tile < end; tile += block.Capacity)
+            for (int i = member.Claim(); i < plan.Blocks; i = member.Claim())
             {
-                block.Run(tile, Math.Min(block.Capacity, end - tile));
+                (int begin, int end) = plan.Tiles(i);
+                block.Run(begin, end - begin);
             }
         }
     }

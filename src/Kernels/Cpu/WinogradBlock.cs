@@ -19,9 +19,6 @@ internal unsafe struct WinogradBlock<TSimd, TVec>
     private const int TileSize = WinogradTransform.TileSize;
     private const int WindowSize = WinogradTransform.WindowSize;
 
-    /// <summary>A multiple of every register tile's height.</summary>
-    private const int TileMultiple = 12;
-
     /// <summary>Input channels multiplied at a time: a panel of weights (16 KB) stays in the first-level cache while all tiles pass.</summary>
     private const int DepthBlock = 128;
 
@@ -45,15 +42,15 @@ internal unsafe struct WinogradBlock<TSimd, TVec>
     private float* _products;
 
     /// <param name="problem">The convolution.</param>
-    /// <param name="tiles">How many tiles this thread will compute in all.</param>
-    public WinogradBlock(in ConvProblem problem, int tiles)
+    /// <param name="capacity">Tiles of the largest block, a multiple of 12.</param>
+    public WinogradBlock(in ConvProblem problem, int capacity)
     {
         int columns = GemmMicroKernel.Columns<TSimd, TVec>();
         _problem = problem;
         _inBlocks = ConvLayout.Blocks(problem.InChannels);
         _outBlocks = ConvLayout.Blocks(problem.OutChannels);
         _panels = Conv3x3.PaddedChannels(problem.OutChannels, columns) / columns;
-        Capacity = ChooseCapacity(problem.InChannels, problem.OutChannels, tiles);
+        Capacity = capacity;
         _inPointSize = ((nint)_inBlocks * Capacity * ChannelBlock) + PointPadding;
         _outPointSize = ((nint)_panels * Capacity * columns) + PointPadding;
     }
@@ -84,19 +81,6 @@ internal unsafe struct WinogradBlock<TSimd, TVec>
         {
             TransformOutput(block, firstTile, tiles);
         }
-    }
-
-    /// <summary>
-    /// The weights are read once for each block of tiles: few tiles if the weights stay in the caches, so that the tiles do too, and many
-    /// if the weights come from memory, so that it keeps up (96 tiles are 48 operations a byte). Equal blocks, so that none is much shorter.
-    /// </summary>
-    private static int ChooseCapacity(int inChannels, int outChannels, int tiles)
-    {
-        const int bytesPerTile = 96 << 10;
-        long weightBytes = (long)Points * sizeof(float) * inChannels * outChannels;
-        int target = (int)Math.Clamp(weightBytes / bytesPerTile, 24, 96);
-        int blocks = (tiles + target - 1) / target;
-        return GemmPacking.RoundUp((tiles + blocks - 1) / blocks, TileMultiple);
     }
 
     /// <summary>Bᵀ d B of one block of channels for all tiles.</summary>

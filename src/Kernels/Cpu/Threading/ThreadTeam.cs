@@ -14,9 +14,10 @@ public interface ITeamKernel
 }
 
 /// <summary>
-/// A fixed team of threads that runs kernels with static partition. The calling thread is member 0; the others spin a while for the next
-/// kernel and then sleep. Nothing is allocated per run, and no work is stolen, so a kernel that computes each output element in
-/// one member, in one order, gives the same bits for every team size.
+/// A fixed team of threads that runs kernels together. The calling thread is member 0; the others spin a while for the next kernel and
+/// then sleep. Nothing is allocated per run. Members divide the work by <see cref="Member.Share(int, int)"/> or take it piece by piece
+/// (<see cref="Member.Claim"/>); a kernel that computes each output element in one member, in one order, gives the same bits for every team
+/// size.
 /// </summary>
 /// <remarks>One kernel runs at a time; a team is owned by one device and is not re-entrant.</remarks>
 public sealed unsafe class ThreadTeam : IDisposable
@@ -33,6 +34,7 @@ public sealed unsafe class ThreadTeam : IDisposable
     private delegate*<void*, Member, void> _entry;
     private void* _kernel;
     private int _generation;
+    private int _claimed;
     private int _running;
     private int _sleepers;
     private int _barrierArrived;
@@ -82,6 +84,7 @@ public sealed unsafe class ThreadTeam : IDisposable
             SimdLevel.V256 => &Enter<TKernel, Simd256, Vector256<float>>,
             _ => &Enter<TKernel, Simd128, Vector128<float>>,
         };
+        _claimed = 0;
         if (Size == 1)
         {
             entry(pointer, new Member(this, 0));
@@ -165,6 +168,8 @@ public sealed unsafe class ThreadTeam : IDisposable
     /// uninitialised, valid until its next call. Called by the owner between kernels, not by members.
     /// </summary>
     internal byte* Workspace(nuint bytes) => _workspace.Get(bytes);
+
+    internal int Claim() => Interlocked.Increment(ref _claimed) - 1;
 
     internal byte* ScratchOf(int member, nuint bytes) => _scratch[member].Get(bytes);
 
@@ -303,6 +308,12 @@ public readonly unsafe struct Member(ThreadTeam team, int index)
         long blocks = (count + multiple - 1) / multiple;
         return (Math.Min(blocks * index / Count * multiple, count), Math.Min(blocks * (index + 1) / Count * multiple, count));
     }
+
+    /// <summary>
+    /// The next of the numbers 0, 1, 2… that no member has claimed in this run, for kernels whose pieces of work may lie with any member without a change of
+    /// the result: a member that the machine holds up then holds up nobody else.
+    /// </summary>
+    public int Claim() => team.Claim();
 
     /// <summary>Working memory of this member, 4096-byte aligned, uninitialised; valid until its next call.</summary>
     public byte* Scratch(nuint bytes) => team.ScratchOf(index, bytes);
