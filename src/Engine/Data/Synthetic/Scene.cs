@@ -23,10 +23,10 @@ internal sealed class Scene
         _seed = random.Next();
         _style = (Style)random.Below(3);
         _horizon = random.Between(0.42f, 0.6f);
-        _contrast = random.Between(0.5f, 0.9f);
+        _contrast = random.Between(0.35f, 0.7f);
         _isGrey = random.Chance(0.15f);
-        _wall = Colour(random.Unit(), random.Between(0.03f, 0.2f), random.Between(0.5f, 0.75f));
-        _floor = Colour(random.Unit(), random.Between(0.03f, 0.2f), random.Between(0.4f, 0.62f));
+        _wall = Colour(random.Unit(), random.Between(0.03f, 0.18f), random.Between(0.66f, 0.82f));
+        _floor = Colour(random.Unit(), random.Between(0.03f, 0.18f), random.Between(0.56f, 0.7f));
         First = Person(ref random);
         Second = Person(ref random);
     }
@@ -87,8 +87,8 @@ internal sealed class Scene
             // Sky above, leaves below.
             var leaves = _horizon * (0.45f + (0.25f * Texture(u * 4, 3, noise + 3)));
             colour = v < leaves
-                ? Interpolate.Mix(new Vector3(160, 175, 195), new Vector3(195, 200, 205), v / leaves)
-                : new Vector3(98, 118, 88) * (1 + (0.5f * _contrast * Texture(u * 24, v * 24, noise + 5)));
+                ? Interpolate.Mix(new Vector3(175, 190, 210), new Vector3(205, 210, 214), v / leaves)
+                : new Vector3(138, 156, 128) * (1 + (0.5f * _contrast * Texture(u * 24, v * 24, noise + 5)));
         }
 
         foreach (var thing in things)
@@ -111,7 +111,7 @@ internal sealed class Scene
         var colour = _floor * (1 + (0.25f * _contrast * grain)) * (0.8f + (0.35f * (v - _horizon)));
         if (_style == Style.Park)
         {
-            colour = new Vector3(122, 134, 104) * (1 + (0.35f * _contrast * grain));
+            colour = new Vector3(148, 158, 130) * (1 + (0.35f * _contrast * grain));
         }
         else if (_style == Style.Room && (Joint(across, tile * 2) || Joint(depth, tile * 3)))
         {
@@ -159,10 +159,10 @@ internal sealed class Scene
         var skinTone = random.Unit();
         var skin = Interpolate.Mix(new Vector3(236, 196, 170), new Vector3(120, 80, 58), skinTone);
         var hair = Interpolate.Mix(new Vector3(35, 26, 22), new Vector3(150, 110, 60), random.Unit() * random.Unit());
-        // Clothes stand out from mid-grey places by being saturated, dark or light.
-        var shirt = Colour(random.Unit(), random.Between(0.45f, 0.9f), random.Chance(0.5f) ? random.Between(0.75f, 0.95f) : random.Between(0.3f, 0.45f));
-        var trousers = Colour(random.Unit(), random.Between(0.15f, 0.6f), random.Between(0.12f, 0.35f));
-        return new Figure(random.Between(0.92f, 1.06f), random.Between(0.9f, 1.3f), shirt, trousers, skin, hair);
+        // Dark clothes in light places: figures stand out in every scene, whatever their colours.
+        var shirt = Colour(random.Unit(), random.Between(0.4f, 0.9f), random.Between(0.25f, 0.5f));
+        var trousers = Colour(random.Unit(), random.Between(0.15f, 0.6f), random.Between(0.1f, 0.28f));
+        return new Figure(random.Between(0.94f, 1.04f), random.Between(1.05f, 1.35f), shirt, trousers, skin, hair);
     }
 
     /// <summary>Hue, saturation and value, each 0 to 1, as RGB 0 to 255.</summary>
@@ -188,8 +188,8 @@ internal sealed class Scene
             var top = style == Style.Street ? random.Between(0, 0.2f) : random.Between(0.05f, 0.25f);
             var bottom = style == Style.Park || random.Chance(0.4f) ? horizon : MathF.Min(horizon - 0.03f, top + random.Between(0.1f, 0.25f));
             var colour = style == Style.Park
-                ? new Vector3(70, 55, 42)
-                : Scene.Colour(random.Unit(), random.Between(0, 0.25f), random.Between(0.35f, 0.8f));
+                ? new Vector3(112, 98, 84)
+                : Scene.Colour(random.Unit(), random.Between(0, 0.22f), random.Between(0.5f, 0.85f));
             return new Thing(left, left + width, top, bottom, colour);
         }
 
