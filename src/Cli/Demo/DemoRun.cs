@@ -11,7 +11,9 @@ internal sealed class DemoRun(DemoOptions options, Terminal terminal, RunPresent
 {
     private readonly DemoFolder _folder = DemoFolder.At(options.Output);
 
-    /// <summary>What the demo trains with: little data, so small batches, and a backbone that needs no download.</summary>
+    /// <summary>
+    /// What the demo trains with: little data, so small batches and little dropout (running statistics need some hundred steps to settle), and a backbone that needs no download.
+    /// </summary>
     public static TrainingOptions Training(DemoOptions options)
     {
         var folder = DemoFolder.At(options.Output);
@@ -24,9 +26,10 @@ internal sealed class DemoRun(DemoOptions options, Terminal terminal, RunPresent
             Frames = options.Frames,
             Epochs = options.Epochs,
             WarmupEpochs = 2,
-            BatchSize = 16,
+            BatchSize = 8,
+            Dropout = 0.2,
             EarlyStoppingPatience = 0,
-            Monitor = "val_balanced_accuracy",
+            Monitor = "val_loss",
             CheckpointEvery = 0,
             Threads = options.Threads,
             Seed = options.Seed,
