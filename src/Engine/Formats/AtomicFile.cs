@@ -183,7 +183,7 @@ public sealed class AtomicFile : IDisposable
         {
             _stream.Dispose();
         }
-        catch (IOException)
+        catch (Exception exception) when (IsInputOutput(exception))
         {
             // Buffered bytes that a full disk refuses: they are being thrown away anyway.
         }
@@ -219,7 +219,7 @@ public sealed class AtomicFile : IDisposable
         return System.IO.Path.Combine(directory, $".{System.IO.Path.GetFileName(path)}.{unique}{TemporarySuffix}");
     }
 
-    private static bool IsInputOutput(Exception exception) => exception is IOException or UnauthorizedAccessException;
+    private static bool IsInputOutput(Exception exception) => exception is IOException or UnauthorizedAccessException || Posix.IsFileTooLarge(exception);
 
     private static IOException CannotWrite(string path, Exception cause)
     {
@@ -227,7 +227,7 @@ public sealed class AtomicFile : IDisposable
         {
             { HResult: Posix.NoSpaceLeft } => "the disk is full. Free some space or choose another folder",
             { HResult: Posix.QuotaExceeded } => "the disk quota is used up. Free some space or choose another folder",
-            { HResult: Posix.FileTooLarge } => "the file is larger than the file system or a limit allows",
+            _ when Posix.IsFileTooLarge(cause) => "the file is larger than the file system or a limit allows",
             { HResult: Posix.ReadOnlyFileSystem } => "the file system is read-only",
             DirectoryNotFoundException => $"the folder '{System.IO.Path.GetDirectoryName(path)}' does not exist",
             UnauthorizedAccessException => "permission denied",

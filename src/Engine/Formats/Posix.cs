@@ -9,7 +9,6 @@ internal static unsafe partial class Posix
     public const int NoEntry = 2;
     public const int AccessDenied = 13;
     public const int InvalidArgument = 22;
-    public const int FileTooLarge = 27;
     public const int NoSpaceLeft = 28;
     public const int ReadOnlyFileSystem = 30;
     public const int NotSupported = 95;
@@ -24,6 +23,9 @@ internal static unsafe partial class Posix
     /// <returns>The handle, invalid on failure (then <see cref="Marshal.GetLastPInvokeError"/> tells why).</returns>
     public static SafeFileHandle OpenForReading(string path) =>
         new(open(path, OpenReadOnly | OpenNonBlocking | OpenCloseOnExec, 0), ownsHandle: true);
+
+    /// <summary>Whether a write failed because the file would be larger than the file system or a limit allows: .NET does not throw an IOException for that.</summary>
+    public static bool IsFileTooLarge(Exception exception) => exception is ArgumentOutOfRangeException { ParamName: "value" };
 
     /// <summary>Makes a rename in <paramref name="directory"/> durable.</summary>
     /// <exception cref="IOException">The directory cannot be opened or synchronised.</exception>

@@ -96,15 +96,17 @@ public sealed class BatchLoader : IDisposable
         long before = Stopwatch.GetTimestamp();
         _readySignal.Wait();
         Stall += Stopwatch.GetElapsedTime(before);
-        if (_failure is { } failure)
-        {
-            throw new InvalidOperationException($"Reading features failed: {failure.Message}", failure);
-        }
-
         lock (_lock)
         {
-            return _ready.Dequeue();
+            if (_ready.TryDequeue(out HostBatch? batch))
+            {
+                return batch;
+            }
         }
+
+        // The batches before the one that failed have been delivered; from now on there are none.
+        _readySignal.Release();
+        throw new InvalidOperationException($"Reading features failed: {_failure?.Message}", _failure);
     }
 
     /// <summary>Gives a batch's memory back for a later one.</summary>

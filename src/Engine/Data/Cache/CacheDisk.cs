@@ -11,7 +11,19 @@ internal class CacheDisk
     /// <summary>Opens a file for writing; readers are not shut out.</summary>
     public virtual SafeFileHandle Open(string path, FileMode mode) => File.OpenHandle(path, mode, FileAccess.ReadWrite, FileShare.Read);
 
-    public virtual void Write(SafeFileHandle handle, long offset, ReadOnlySpan<byte> bytes) => RandomAccess.Write(handle, bytes, offset);
+    public virtual void Write(SafeFileHandle handle, long offset, ReadOnlySpan<byte> bytes)
+    {
+        try
+        {
+            RandomAccess.Write(handle, bytes, offset);
+        }
+        catch (Exception exception) when (Posix.IsFileTooLarge(exception))
+        {
+            throw new IOException(
+                "A file of the feature cache would become larger than the file system or a limit (ulimit -f) allows. Features extracted so far are kept; choose another --cache-dir.",
+                exception);
+        }
+    }
 
     public virtual void Truncate(SafeFileHandle handle, long length) => RandomAccess.SetLength(handle, length);
 

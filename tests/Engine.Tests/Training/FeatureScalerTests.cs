@@ -1,0 +1,78 @@
+using CudaTrainer.Engine.Backends.Cpu;
+using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Training;
+
+namespace CudaTrainer.Engine.Tests.Training;
+
+public sealed class FeatureScalerTests : IDisposable
+{
+    private readonly CpuDevice _device = new(threads: 1);
+
+    public static TheoryData<string> Models => [.. Classifiers.Names];
+
+    [Fact]
+    public void Standardised_features_have_mean_0_and_deviation_1()
+    {
+        MemoryRows rows = new(50);
+        FeatureScaler scaler = FeatureScaler.Fit(rows);
+        double[] sum = new double[rows.Dimension], squares = new double[rows.Dimension];
+        for (int i = 0; i < rows.Count; i++)
+        {
+            float[] row = rows.Values(i).ToArray();
+            scaler.Apply(row);
+            for (int j = 0; j < row.Length; j++)
+            {
+                sum[j % rows.Dimension] += row[j];
+                squares[j % rows.Dimension] += row[j] * row[j];
+            }
+        }
+
+        double count = rows.Count * rows.Frames;
+        sum.ShouldAllBe(value => Math.Abs(value / count) < 1e-5);
+        squares.ShouldAllBe(value => Math.Abs((value / count) - 1) < 1e-4);
+    }
+
+    /// <summary>A feature that is the same everywhere, or almost, has nothing to tell and must not become noise.</summary>
+    [Fact]
+    public void A_constant_feature_stays_small()
+    {
+        MemoryRows rows = new(20, change: values =>
+        {
+            for (int i = 0; i < values.Length; i += 16)
+            {
+                values[i] = 3 + ((i / 16) % 2 * 1e-6f);
+            }
+        });
+        FeatureScaler scaler = FeatureScaler.Fit(rows);
+        float[] row = rows.Values(0).ToArray();
+        scaler.Apply(row);
+
+        Math.Abs(row[0]).ShouldBeLessThan(1e-3f);
+        scaler.Scale.ShouldAllBe(value => float.IsFinite(value));
+    }
+
+    [Theory]
+    [MemberData(nameof(Models))]
+    public void The_folded_model_answers_raw_features_as_the_original_answers_standardised_ones(string name)
+    {
+        MemoryRows rows = new(12);
+        FeatureScaler scaler = FeatureScaler.Fit(rows);
+        using Learner learner = new(_device, Classifiers.Create(name, new ClassifierOptions(rows.Dimension)), TrainingFixture.Learner());
+        learner.Parameters.Initialize(7);
+        double[] standardised = Scores(learner, rows, scaler), raw = Scores(learner, rows, null);
+
+        scaler.FoldInto(learner.Model);
+        double[] folded = Scores(learner, rows, null);
+
+        folded.Zip(standardised).ShouldAllBe(pair => Math.Abs(pair.First - pair.Second) < 1e-5);
+        raw.Zip(standardised).ShouldContain(pair => Math.Abs(pair.First - pair.Second) > 1e-3);
+    }
+
+    public void Dispose() => _device.Dispose();
+
+    private double[] Scores(Learner learner, MemoryRows rows, FeatureScaler? scaler)
+    {
+        using Evaluator evaluator = new(_device, learner, rows, 5, scaler);
+        return evaluator.Run().Scores;
+    }
+}
