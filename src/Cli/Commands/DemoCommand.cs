@@ -13,7 +13,7 @@ internal sealed record DemoOptions
 
     public int Frames { get; init; } = 6;
 
-    public int Epochs { get; init; } = 50;
+    public int Epochs { get; init; } = 30;
 
     public int Threads { get; init; }
 

@@ -12,7 +12,8 @@ internal sealed class DemoRun(DemoOptions options, Terminal terminal, RunPresent
     private readonly DemoFolder _folder = DemoFolder.At(options.Output);
 
     /// <summary>
-    /// What the demo trains with: little data, so small batches and little dropout (running statistics need some hundred steps to settle), and a backbone that needs no download.
+    /// What the demo trains with: a backbone that needs no download, and for a few dozen clips the small model without BatchNorm, whose running statistics need some
+    /// hundred steps to settle, little dropout and small batches.
     /// </summary>
     public static TrainingOptions Training(DemoOptions options)
     {
@@ -27,7 +28,9 @@ internal sealed class DemoRun(DemoOptions options, Terminal terminal, RunPresent
             Epochs = options.Epochs,
             WarmupEpochs = 2,
             BatchSize = 8,
+            Model = "simple-lstm",
             Dropout = 0.2,
+            UseFocalLoss = false,
             EarlyStoppingPatience = 0,
             Monitor = "val_loss",
             CheckpointEvery = 0,
