@@ -38,6 +38,11 @@ run() {
         return
     fi
 
+    # A project that suddenly has no tests is broken; only slow tests may be none.
+    if [ "$(total "$report" total)" -eq 0 ] && [ "$label" != slow ]; then
+        fail "$project ran no tests"
+    fi
+
     local failures errors
     failures=$(total "$report" failed)
     errors=$(total "$report" errors)
