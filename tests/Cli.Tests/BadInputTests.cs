@@ -181,7 +181,7 @@ public class BadInputTests
     {
         // .NET maps its code through a large file in memory unless told otherwise; the limit would count that, too.
         string script = $"trap '' XFSZ; ulimit -f {kilobytes}; exec dotnet \"$@\"";
-        ProcessStartInfo start = new("bash", ["-c", script, "bash", CommandRunner.Program, .. arguments])
+        ProcessStartInfo start = new("bash", ["-c", script, "bash", CommandRunner.ProgramFile, .. arguments])
         {
             WorkingDirectory = folder,
             RedirectStandardInput = true,

@@ -35,7 +35,8 @@ internal static class CommandRunner
 
     public static Process Start(string folder, Dictionary<string, string?> environment, params string[] arguments)
     {
-        ProcessStartInfo start = new("dotnet", [ProgramFile, .. arguments])
+        // A test run in the background of a shell inherits an ignored SIGINT, which the program would rightly go on ignoring.
+        ProcessStartInfo start = new("env", ["--default-signal=INT", "dotnet", ProgramFile, .. arguments])
         {
             WorkingDirectory = folder,
             RedirectStandardInput = true,
