@@ -1,6 +1,6 @@
 # Everything a fresh machine needs: `make demo` and `make test` set up, build and run by themselves.
 .DEFAULT_GOAL := build
-.PHONY: help setup build demo test test-all bench format clean
+.PHONY: help setup build demo test test-all crash-test bench format clean
 
 help:      ## What each target does
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -17,8 +17,12 @@ demo: build ## Make a small data set, train on it and predict unseen clips
 test: setup ## Build and run every test; ends with "N passed, N failed"
 	@scripts/test.sh
 
-test-all: setup ## test, once per SIMD level, with the slow tests and the format check
+test-all: build ## test, once per SIMD level, with the slow tests, a few kills and the format check
+	@scripts/crash-test.sh 2
 	@scripts/test.sh --all
+
+crash-test: build ## Kill extraction and training at 20 random moments each; results must be identical
+	@scripts/crash-test.sh 20
 
 bench:     ## Time the kernels
 	@scripts/bench.sh

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace CudaTrainer.Engine.Training;
 
 /// <summary>How much a message matters to the person at the terminal.</summary>
@@ -87,6 +89,7 @@ public sealed record EpochRecord
 }
 
 /// <summary>How a run ended.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<RunOutcome>))]
 public enum RunOutcome
 {
     Completed,

@@ -23,6 +23,7 @@ internal sealed class TrainingLoop : IDisposable
     private readonly int _stepsPerEpoch;
     private readonly FeatureScaler? _scaler;
     private TrainingState _state;
+    private int _loadedEpoch;
 
     public TrainingLoop(TrainingOptions options, IDevice device, Learner learner, ModelInfo info, IFeatureRows train, IFeatureRows val, RunFolder folder, IRunObserver observer, TrainingState state, FeatureScaler? scaler)
     {
@@ -78,8 +79,7 @@ internal sealed class TrainingLoop : IDisposable
     /// <returns>False when stopped in its middle, with the state of that moment in <see cref="State"/>.</returns>
     private bool RunEpoch(int epoch, CancellationToken stop)
     {
-        int[] order = EpochOrder.Of(_train.Count, _options.Seed, epoch, _options.Shuffle);
-        _loader.Start(order, _state.StepInEpoch);
+        StartLoading(epoch, _state.StepInEpoch);
         long began = Stopwatch.GetTimestamp();
         TimeSpan stallBefore = _loader.Stall;
         TrainingState atStart = _state;
@@ -100,7 +100,14 @@ internal sealed class TrainingLoop : IDisposable
                 $"epoch {epoch}/{_options.Epochs} loss {_state.EpochLossSum / Math.Max(1, _state.EpochSeen):F4}"));
         }
 
-        EndEpoch(epoch, learningRate, Timed(_state));
+        TrainingState finished = Timed(_state);
+        if (epoch < _options.Epochs)
+        {
+            // The first batches of the next epoch are assembled while this one is validated and saved.
+            StartLoading(epoch + 1, firstBatch: 0);
+        }
+
+        EndEpoch(epoch, learningRate, finished);
         return true;
 
         TrainingState Timed(TrainingState state) => state with
@@ -108,6 +115,15 @@ internal sealed class TrainingLoop : IDisposable
             EpochSeconds = atStart.EpochSeconds + Stopwatch.GetElapsedTime(began).TotalSeconds,
             EpochStallSeconds = atStart.EpochStallSeconds + (_loader.Stall - stallBefore).TotalSeconds,
         };
+    }
+
+    private void StartLoading(int epoch, int firstBatch)
+    {
+        if (_loadedEpoch != epoch)
+        {
+            _loader.Start(EpochOrder.Of(_train.Count, _options.Seed, epoch, _options.Shuffle), firstBatch);
+            _loadedEpoch = epoch;
+        }
     }
 
     /// <returns>The learning rate used.</returns>
