@@ -9,9 +9,9 @@ internal sealed record DemoOptions
 {
     public string Output { get; init; } = "./demo";
 
-    public int Clips { get; init; } = 96;
+    public int Clips { get; init; } = 200;
 
-    public int Frames { get; init; } = 6;
+    public int Frames { get; init; } = 3;
 
     public int Epochs { get; init; } = 30;
 
@@ -35,7 +35,7 @@ internal sealed class DemoCommand : CliCommand<DemoOptions>
 
     public override IReadOnlyList<string> Notes =>
     [
-        "Two drawn figures fight, or walk, hug and dance, in videos of many sizes, frame rates and codecs; some files are broken on purpose. It takes about three minutes on two cores and needs no data and no network.",
+        "Two drawn figures fight, or walk, hug and dance, in videos of many sizes, frame rates and codecs; some files are broken on purpose. It takes a minute or two on two cores and needs no data and no network.",
     ];
 
     protected override OptionTable<DemoOptions> CreateTable() => new OptionTable<DemoOptions>(new DemoOptions())

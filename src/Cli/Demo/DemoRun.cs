@@ -27,7 +27,7 @@ internal sealed class DemoRun(DemoOptions options, Terminal terminal, RunPresent
             Frames = options.Frames,
             Epochs = options.Epochs,
             WarmupEpochs = 2,
-            BatchSize = 8,
+            BatchSize = 16,
             Model = "simple-lstm",
             Dropout = 0.2,
             UseFocalLoss = false,
