@@ -23,7 +23,7 @@ cat >cudatrainer <<'LAUNCHER'
 #!/bin/sh
 # Starts the program that `make build` built; works from any folder and through symbolic links.
 root=$(dirname "$(readlink -f "$0")")
-exec dotnet "$root/artifacts/cudatrainer/cudatrainer.dll" "$@"
+CUDATRAINER_COMMAND=$0 exec dotnet "$root/artifacts/cudatrainer/cudatrainer.dll" "$@"
 LAUNCHER
 chmod +x cudatrainer
 say "built: ./cudatrainer"

@@ -31,7 +31,7 @@ run() {
     report="$results/$project-${label//[^a-z0-9]/-}.xml"
     say "testing $project ($label)"
     rm -f "$report"
-    "artifacts/bin/$project/release/CudaTrainer.$project" -noLogo -noColor -xml "$report" "$@" >"${report%.xml}.log" 2>&1 || code=$?
+    "artifacts/bin/$project/release/CudaTrainer.$project" -noLogo -noColor -result-xml "$report" "$@" >"${report%.xml}.log" 2>&1 || code=$?
     if ! grep -q '</assemblies>' "$report" 2>/dev/null; then
         tail -40 "${report%.xml}.log" >&2
         fail "$project ended without a report (exit code $code): the test process crashed"

@@ -64,6 +64,23 @@ public class RunPresenterTests
         ]);
     }
 
+    [Theory]
+    [InlineData(200, 13)]
+    [InlineData(101, 13)]
+    [InlineData(100, 12)]
+    [InlineData(80, 9)]
+    [InlineData(60, 7)]
+    public void A_narrow_terminal_gets_fewer_columns(int width, int columns)
+    {
+        var presenter = Presenter(LiveTerminal with { Width = width, Colour = false });
+
+        presenter.Epoch(Epoch(1, isBest: true));
+
+        string[] lines = _error.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        lines.ShouldAllBe(line => line.Length <= width);
+        lines[0].Split(' ', StringSplitOptions.RemoveEmptyEntries).Length.ShouldBe(columns);
+    }
+
     [Fact]
     public void An_epoch_line_replaces_the_live_line()
     {

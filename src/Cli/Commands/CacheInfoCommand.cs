@@ -3,6 +3,7 @@ using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Engine.Data.Cache;
+using CudaTrainer.Engine.Data.Dataset;
 
 namespace CudaTrainer.Cli.Commands;
 
@@ -47,11 +48,11 @@ internal sealed class CacheInfoCommand : CliCommand<CacheInfoOptions>
         output.WriteLine($"{info.Directory}: {MetricText.Size(info.Bytes)}");
         if (info.Splits.Count > 0)
         {
-            var table = Tables.Create("split", ">clips", ">of them zeros", ">failed", ">size");
+            TextTable table = new("split", ">clips", ">of them zeros", ">failed", ">size");
             foreach (var split in info.Splits)
             {
                 table.Row(
-                    split.Split.ToString().ToLowerInvariant(),
+                    split.Split.Name(),
                     MetricText.Count(split.Rows),
                     MetricText.Count(split.ZeroRows),
                     MetricText.Count(split.Failures),
@@ -59,7 +60,7 @@ internal sealed class CacheInfoCommand : CliCommand<CacheInfoOptions>
             }
 
             output.WriteLine();
-            terminal.Results.Write(table);
+            table.Write(terminal.Results);
             output.WriteLine();
             foreach (var (name, value) in info.Splits[0].Key)
             {

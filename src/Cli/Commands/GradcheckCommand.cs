@@ -63,18 +63,18 @@ internal sealed class GradcheckCommand : CliCommand<GradcheckOptions>
 
     private static void Write(GradientCheckRow[] rows, Terminal terminal)
     {
-        var table = Tables.Create("op", "checked", ">forward error", ">gradient error", "");
+        TextTable table = new("op", "checked", ">forward error", ">gradient error", "");
         foreach (var row in rows)
         {
-            table.AddRow(
-                new Text(row.Op),
-                new Text(row.Device),
-                new Text(Error(row.ForwardError)),
-                new Text(Error(row.GradientError)),
-                row.Passed ? new Text("ok", new Style(Color.Green)) : new Text($"OFF in {row.WorstInput}", new Style(Color.Red)));
+            table.Row(
+                row.Op,
+                row.Device,
+                Error(row.ForwardError),
+                Error(row.GradientError),
+                row.Passed ? new Cell("ok", new Style(Color.Green)) : new Cell($"OFF in {row.WorstInput}", new Style(Color.Red)));
         }
 
-        terminal.Results.Write(table);
+        table.Write(terminal.Results);
         int failed = rows.Count(row => !row.Passed);
         terminal.Output.WriteLine();
         terminal.Output.WriteLine(failed == 0 ? $"All {rows.Length} checks passed." : $"{failed} of {rows.Length} checks failed.");

@@ -11,24 +11,24 @@ internal static class DemoReport
     public static void Write(Terminal terminal, DemoClipSet clips, IReadOnlyList<Prediction> predictions, TimeSpan time, DemoFolder folder)
     {
         var truth = clips.Unseen.ToDictionary(clip => Path.GetFullPath(clip.Path));
-        var table = Tables.Create("unseen clip", "shows", ">p(violent)", "called", "");
+        TextTable table = new("unseen clip", "shows", ">p(violent)", "called", "");
         int right = 0;
         foreach (var prediction in predictions)
         {
             var clip = truth[Path.GetFullPath(prediction.Path)];
             bool isRight = prediction.Violent is { } violent && violent >= prediction.Threshold == clip.IsViolent;
             right += isRight ? 1 : 0;
-            table.AddRow(
-                new Text(Path.GetFileName(prediction.Path)),
-                new Text(clip.Activity),
-                new Text(prediction.Violent is { } probability ? MetricText.Fraction(probability) : "-"),
-                new Text(prediction.Label ?? prediction.Status),
-                isRight ? new Text("right", new Style(Color.Green)) : new Text("wrong", new Style(Color.Red)));
+            table.Row(
+                Path.GetFileName(prediction.Path),
+                clip.Activity,
+                prediction.Violent is { } probability ? MetricText.Fraction(probability) : "-",
+                prediction.Label ?? prediction.Status,
+                isRight ? new Cell("right", new Style(Color.Green)) : new Cell("wrong", new Style(Color.Red)));
         }
 
         var output = terminal.Output;
         output.WriteLine();
-        terminal.Results.Write(table);
+        table.Write(terminal.Results);
         output.WriteLine();
         output.WriteLine($"{right} of {predictions.Count} unseen clips are called right. The backbone is random: real use wants --weights (see README).");
         output.WriteLine($"The demo took {ProgressText.Duration(time)}. Everything is in {folder.Path}: dataset, unseen, feature_cache, checkpoints.");

@@ -1,15 +1,14 @@
 using System.Globalization;
 using CudaTrainer.Engine.Training;
-using Spectre.Console;
 
 namespace CudaTrainer.Cli.Presentation;
 
 /// <summary>The dataset by split and class. Class 1, violent, is the positive class.</summary>
 internal static class DatasetTable
 {
-    public static Table Of(IReadOnlyList<SplitRow> splits)
+    public static TextTable Of(IReadOnlyList<SplitRow> splits)
     {
-        var table = Tables.Create("split", ">clips", ">nonviolent (0)", ">violent (1)", ">sources", ">left out");
+        TextTable table = new("split", ">clips", ">nonviolent (0)", ">violent (1)", ">sources", ">left out");
         foreach (var split in splits)
         {
             AddRow(table, split);
@@ -24,7 +23,7 @@ internal static class DatasetTable
         return table;
     }
 
-    private static void AddRow(Table table, SplitRow split)
+    private static void AddRow(TextTable table, SplitRow split)
     {
         int clips = split.Nonviolent + split.Violent;
         table.Row(

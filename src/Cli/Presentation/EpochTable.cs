@@ -3,27 +3,45 @@ using CudaTrainer.Engine.Training;
 
 namespace CudaTrainer.Cli.Presentation;
 
-/// <summary>One line an epoch, in fixed columns; the best so far ends in <c>*</c>.</summary>
+/// <summary>One line an epoch, in fixed columns; the best so far ends in <c>*</c>. A narrow terminal gets fewer columns.</summary>
 internal sealed class EpochTable
 {
-    private static readonly (string Title, int Width, Func<EpochRecord, string> Value)[] Columns =
+    private const string Best = " *";
+
+    /// <summary>Columns that a narrow terminal can do without, in the order in which they go.</summary>
+    private static readonly string[] Expendable = ["wait", "prec", "rec", "f1", "lr", "time"];
+
+    private static readonly Column[] All =
     [
-        ("epoch", 9, epoch => $"{epoch.Epoch}/{epoch.Epochs}"),
-        ("time", 8, epoch => ProgressText.Duration(TimeSpan.FromSeconds(epoch.Seconds))),
-        ("wait", 6, epoch => Percent(epoch.Seconds > 0 ? epoch.StallSeconds / epoch.Seconds : 0)),
-        ("lr", 9, epoch => epoch.LearningRate.ToString("0.00e+0", CultureInfo.InvariantCulture)),
-        ("loss", 8, epoch => Loss(epoch.Loss)),
-        ("val_loss", 9, epoch => Loss(epoch.ValLoss)),
-        ("acc", 7, epoch => Percent(epoch.Accuracy)),
-        ("val_acc", 8, epoch => Percent(epoch.ValAccuracy)),
-        ("bal_acc", 8, epoch => Percent(epoch.ValBalancedAccuracy)),
-        ("prec", 7, epoch => Percent(epoch.ValPrecision)),
-        ("rec", 7, epoch => Percent(epoch.ValRecall)),
-        ("f1", 7, epoch => Percent(epoch.ValF1)),
-        ("auc", 6, epoch => MetricText.Fraction(epoch.ValAuc)),
+        new("epoch", 9, epoch => $"{epoch.Epoch}/{epoch.Epochs}"),
+        new("time", 8, epoch => ProgressText.Duration(TimeSpan.FromSeconds(epoch.Seconds))),
+        new("wait", 6, epoch => MetricText.Percent(epoch.Seconds > 0 ? epoch.StallSeconds / epoch.Seconds : 0)),
+        new("lr", 9, epoch => epoch.LearningRate.ToString("0.00e+0", CultureInfo.InvariantCulture)),
+        new("loss", 8, epoch => MetricText.Loss(epoch.Loss)),
+        new("val_loss", 9, epoch => MetricText.Loss(epoch.ValLoss)),
+        new("acc", 7, epoch => MetricText.Percent(epoch.Accuracy)),
+        new("val_acc", 8, epoch => MetricText.Percent(epoch.ValAccuracy)),
+        new("bal_acc", 8, epoch => MetricText.Percent(epoch.ValBalancedAccuracy)),
+        new("prec", 7, epoch => MetricText.Percent(epoch.ValPrecision)),
+        new("rec", 7, epoch => MetricText.Percent(epoch.ValRecall)),
+        new("f1", 7, epoch => MetricText.Percent(epoch.ValF1)),
+        new("auc", 6, epoch => MetricText.Fraction(epoch.ValAuc)),
     ];
 
+    private readonly List<Column> _columns = [.. All];
     private bool _titled;
+
+    /// <param name="width">Columns of text a line may take.</param>
+    public EpochTable(int width)
+    {
+        foreach (string name in Expendable)
+        {
+            if (_columns.Sum(column => column.Width) + Best.Length > width)
+            {
+                _columns.RemoveAll(column => column.Title == name);
+            }
+        }
+    }
 
     /// <summary>The epoch's line, the first time below the titles.</summary>
     public IEnumerable<string> Lines(EpochRecord epoch)
@@ -31,14 +49,12 @@ internal sealed class EpochTable
         if (!_titled)
         {
             _titled = true;
-            yield return string.Concat(Columns.Select(column => column.Title.PadLeft(column.Width)));
+            yield return string.Concat(_columns.Select(column => column.Title.PadLeft(column.Width)));
         }
 
-        string line = string.Concat(Columns.Select(column => column.Value(epoch).PadLeft(column.Width)));
-        yield return epoch.IsBest ? line + " *" : line;
+        string line = string.Concat(_columns.Select(column => column.Value(epoch).PadLeft(column.Width)));
+        yield return epoch.IsBest ? line + Best : line;
     }
 
-    private static string Percent(double value) => MetricText.Percent(value);
-
-    private static string Loss(double value) => value.ToString("0.0000", CultureInfo.InvariantCulture);
+    private sealed record Column(string Title, int Width, Func<EpochRecord, string> Value);
 }

@@ -24,24 +24,23 @@ internal static class MetricsReport
 
     public static void Write(IAnsiConsole console, IReadOnlyList<KeyValuePair<string, ClassificationMetrics>> splits)
     {
-        var table = Tables.Create(["", .. splits.Select(split => ">" + split.Key)]);
+        TextTable table = new(["", .. splits.Select(split => ">" + split.Key)]);
         foreach (var (title, value) in Rows)
         {
-            table.Row([title, .. splits.Select(split => value(split.Value))]);
+            table.Row([title, .. splits.Select(split => new Cell(value(split.Value)))]);
         }
 
-        console.Write(table);
+        table.Write(console);
         console.WriteLine();
-        var confusion = Tables.Create(["", .. splits.SelectMany(split => new[] { $">{split.Key}: called nonviolent", ">called violent" })]);
-        foreach (int actual in new[] { 0, 1 })
+        TextTable confusion = new("confusion", ">called nonviolent", ">called violent");
+        foreach (var (name, metrics) in splits)
         {
-            confusion.Row(
-            [
-                actual == 0 ? "nonviolent clips" : "violent clips",
-                .. splits.SelectMany(split => split.Value.ConfusionMatrix[actual].Select(count => MetricText.Count(count))),
-            ]);
+            foreach (var (label, counts) in new[] { "nonviolent", "violent" }.Zip(metrics.ConfusionMatrix))
+            {
+                confusion.Row($"{name}: {label} clips", MetricText.Count(counts[0]), MetricText.Count(counts[1]));
+            }
         }
 
-        console.Write(confusion);
+        confusion.Write(console);
     }
 }

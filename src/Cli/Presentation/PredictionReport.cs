@@ -9,16 +9,16 @@ internal static class PredictionReport
 {
     public static void WriteTable(Terminal terminal, IReadOnlyList<Prediction> predictions)
     {
-        var table = Tables.Create(">p(violent)", "label", "video");
+        TextTable table = new(">p(violent)", "label", "video");
         foreach (var prediction in predictions)
         {
-            table.AddRow(
-                new Text(prediction.Violent is { } violent ? MetricText.Fraction(violent) : "-"),
-                new Text(prediction.Label ?? prediction.Status, Style(prediction)),
-                new Text(prediction.Error is null ? prediction.Path : $"{prediction.Path}: {prediction.Error}"));
+            table.Row(
+                prediction.Violent is { } violent ? MetricText.Fraction(violent) : "-",
+                new Cell(prediction.Label ?? prediction.Status, Style(prediction)),
+                prediction.Error is null ? prediction.Path : $"{prediction.Path}: {prediction.Error}");
         }
 
-        terminal.Results.Write(table);
+        table.Write(terminal.Results);
     }
 
     public static void WriteCsv(TextWriter output, IReadOnlyList<Prediction> predictions)

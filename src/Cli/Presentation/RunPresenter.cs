@@ -13,7 +13,7 @@ internal sealed class RunPresenter(Terminal terminal, TimeProvider? time = null)
     private static readonly TimeSpan RedrawInterval = TimeSpan.FromMilliseconds(100), HeartbeatInterval = TimeSpan.FromSeconds(10);
 
     private readonly TimeProvider _time = time ?? TimeProvider.System;
-    private readonly EpochTable _epochs = new();
+    private readonly EpochTable _epochs = new(terminal.IsLive ? terminal.Settings.Width : TerminalSettings.Unlimited);
     private string _stage = "";
     private long _lastProgress;
     private bool _lineIsOpen;
@@ -63,7 +63,7 @@ internal sealed class RunPresenter(Terminal terminal, TimeProvider? time = null)
         }
 
         CloseLine();
-        terminal.Log.Write(DatasetTable.Of(splits));
+        DatasetTable.Of(splits).Write(terminal.Log);
         terminal.WriteLog("");
     }
 

@@ -79,7 +79,8 @@ internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSett
             ColorSystem = isTerminal && settings.Colour ? ColorSystemSupport.Standard : ColorSystemSupport.NoColors,
             Interactive = InteractionSupport.No,
         });
-        console.Profile.Width = isTerminal ? settings.Width : TerminalSettings.Unlimited;
+        // Terminals wrap long lines by themselves, and then the lines stay whole when they are copied.
+        console.Profile.Width = TerminalSettings.Unlimited;
         return console;
     }
 }

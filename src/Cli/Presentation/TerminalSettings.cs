@@ -4,7 +4,7 @@ namespace CudaTrainer.Cli.Presentation;
 /// <param name="Width">Columns of the terminal.</param>
 internal sealed record TerminalSettings(bool OutputIsTerminal, bool ErrorIsTerminal, bool Colour, int Width)
 {
-    /// <summary>Width for files and pipes: nothing is wrapped there.</summary>
+    /// <summary>A width at which nothing is wrapped.</summary>
     public const int Unlimited = 1 << 16;
 
     private const int DefaultWidth = 100;

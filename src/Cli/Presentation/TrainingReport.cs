@@ -71,7 +71,7 @@ internal static class TrainingReport
     private static string PredictCommandLine(TrainingResult result, TrainingOptions options)
     {
         string weights = options.Weights is null ? "" : $" --weights {Shell.Quote(options.Weights)}";
-        return $"cudatrainer predict CLIP.mp4 --checkpoint {Shell.Quote(Path.Combine(result.CheckpointDir, BestModel))}{weights}";
+        return $"{Shell.Program} predict CLIP.mp4 --checkpoint {Shell.Quote(Path.Combine(result.CheckpointDir, BestModel))}{weights}";
     }
 
     public static string Stages(IReadOnlyDictionary<string, double> stages) =>
