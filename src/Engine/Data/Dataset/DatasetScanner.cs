@@ -63,7 +63,8 @@ public static class DatasetScanner
                 video.Entry.RelativePath,
                 video.Label,
                 sources?[video.Entry.RelativePath] ?? video.Entry.RelativePath,
-                ContentHash: "") { Bytes = video.Entry.Facts.Bytes }).ToArray();
+                ContentHash: "")
+            { Bytes = video.Entry.Facts.Bytes }).ToArray();
             Hash(clips, [.. found.Select(video => video.Entry.Facts)]);
 
             var divided = split.Divide(clips, [.. found.Select(video => video.Split)], _options.Seed, _notes);
