@@ -141,7 +141,7 @@ internal static unsafe class GemmPacking
             if (transposed)
             {
                 // Seen from the source this is the transposition PackTransposed does, with the roles of k and column exchanged.
-                PackTransposed<TSimd, TVec, T, TSource>(depth, count, source + (column * ld), ld, panel, panelColumns, int.MaxValue);
+                PackTransposed<TSimd, TVec, T, TSource>(depth, count, source + (column * ld), ld, panel, panelColumns);
             }
             else
             {
@@ -225,21 +225,20 @@ internal static unsafe class GemmPacking
 
     /// <summary>
     /// Transposes source[j, i] (i &lt; <paramref name="rows"/> contiguous, j &lt; <paramref name="columns"/> at distance ld) to
-    /// packed[i·rowStride + j], where every 16 columns a new block of <paramref name="blockStride"/> floats begins.
+    /// packed[i·rowStride + j], where every 16 columns a new block of <paramref name="blockStride"/> floats begins, if one is given.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void PackTransposed<TSimd, TVec, T, TSource>(int rows, int columns, T* source, nint ld, float* packed, nint rowStride, nint blockStride)
+    public static void PackTransposed<TSimd, TVec, T, TSource>(int rows, int columns, T* source, nint ld, float* packed, nint rowStride, nint blockStride = KStep)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
         where T : unmanaged
         where TSource : struct, IPackSource<T>
     {
-        bool blocked = blockStride != int.MaxValue;
         int column = 0;
         for (; column <= columns - 4; column += 4)
         {
             T* from = source + (column * ld);
-            float* to = packed + (blocked ? (column / KStep * blockStride) + (column % KStep) : column);
+            float* to = packed + (column / KStep * blockStride) + (column % KStep);
             int row = 0;
             for (; row <= rows - 4; row += 4)
             {
@@ -262,7 +261,7 @@ internal static unsafe class GemmPacking
         for (; column < columns; column++)
         {
             T* from = source + (column * ld);
-            float* to = packed + (blocked ? (column / KStep * blockStride) + (column % KStep) : column);
+            float* to = packed + (column / KStep * blockStride) + (column % KStep);
             for (int row = 0; row < rows; row++)
             {
                 to[row * rowStride] = TSource.Read(from[row]);
