@@ -134,10 +134,19 @@ internal static unsafe class GemmBlocks
                     TSimd.Prefetch(c + (r * problem.Ldc) + TSimd.Width);
                 }
 
-                GemmMicroKernel.Run<TSimd, TVec, LineLayout>(
-                    tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, tile, panelColumns, resume: false, ahead, aheadStep);
+                if (tileRows == panelRows && columns - j >= panelColumns && bias is null && !relu)
+                {
+                    GemmMicroKernel.Run<TSimd, TVec, LineLayout>(
+                        tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, c, problem.Ldc, add ? TileUpdate.Add : TileUpdate.Overwrite, ahead, aheadStep);
+                }
+                else
+                {
+                    GemmMicroKernel.Run<TSimd, TVec, LineLayout>(
+                        tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, tile, panelColumns, TileUpdate.Overwrite, ahead, aheadStep);
+                    StoreTile<TSimd, TVec>(tile, tileRows, Math.Min(panelColumns, columns - j), c, problem.Ldc, add, bias, relu);
+                }
+
                 ahead += depth * aheadStep;
-                StoreTile<TSimd, TVec>(tile, tileRows, Math.Min(panelColumns, columns - j), c, problem.Ldc, add, bias, relu);
                 a += panelSize;
             }
 
