@@ -99,6 +99,14 @@ internal static unsafe class GemmMicroKernel
         where TVec : unmanaged
         => 2 * TSimd.Width;
 
+    /// <summary>Rows of the largest tile of <paramref name="level"/>.</summary>
+    public static int MaxRows(SimdLevel level) => level switch
+    {
+        SimdLevel.V512 => MaxRows<Simd512, Vector512<float>>(),
+        SimdLevel.V256 => MaxRows<Simd256, Vector256<float>>(),
+        _ => MaxRows<Simd128, Vector128<float>>(),
+    };
+
     /// <summary>Columns of a tile of <paramref name="level"/>.</summary>
     public static int Columns(SimdLevel level) => level switch
     {
