@@ -154,7 +154,7 @@ public class RunPresenterTests
     public void Durations_are_read_at_a_glance(double seconds, string expected) => ProgressText.Duration(TimeSpan.FromSeconds(seconds)).ShouldBe(expected);
 
     private static StageProgress Extracting(int done) =>
-        new("extract", done, 100, "videos", 6.54, "frames/s", TimeSpan.FromSeconds((100 - done) * 2), 3, "");
+        new("extract", done, 100, "videos", 6.54, "frames/s", TimeSpan.FromSeconds((100 - done) * 2), 3);
 
     private static EpochRecord Epoch(int epoch, bool isBest) => new()
     {
