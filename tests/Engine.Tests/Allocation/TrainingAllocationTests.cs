@@ -31,9 +31,9 @@ public sealed class TrainingAllocationTests : IDisposable
     public void A_step_allocates_nothing(string model, bool mixedPrecision)
     {
         AllocationMeter meter = new(warmUp: 10, window: 50);
-        _fixture.Write("train", new MemoryRows((meter.Steps + 5) * BatchSize));
+        _fixture.Write("train", new MemoryRows((meter.MaxSteps + 5) * BatchSize));
 
-        TrainingFixture.Run(
+        TrainingFixture.RunUntil(
             _fixture.Options("run") with
             {
                 Model = model,
@@ -44,7 +44,11 @@ public sealed class TrainingAllocationTests : IDisposable
                 Threads = 2,
                 LearningRate = 1e-4,
             },
-            new RecordingObserver { OnStep = _ => meter.Step() });
+            _ =>
+            {
+                meter.Step();
+                return meter.IsDone;
+            });
 
         meter.ShouldHaveSeenNothing();
     }
