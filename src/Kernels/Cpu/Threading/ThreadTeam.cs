@@ -22,8 +22,17 @@ public interface ITeamKernel
 /// <remarks>One kernel runs at a time; a team is owned by one device and is not re-entrant.</remarks>
 public sealed unsafe class ThreadTeam : IDisposable
 {
-    /// <summary>Rounds of busy waiting before a member goes to sleep; some tens of microseconds, longer than the gap between two ops of a step.</summary>
-    private const int SpinRounds = 2_000;
+    /// <summary>Iterations of <see cref="Thread.SpinWait"/> in a round of busy waiting, which then takes about 0.3 µs.</summary>
+    private const int SpinIterations = 8;
+
+    /// <summary>Rounds before a member without a kernel goes to sleep: 0.6 ms, longer than the gap between two ops of a step.</summary>
+    private const int RoundsBeforeSleep = 2_000;
+
+    /// <summary>
+    /// Rounds before a member that waits for others gives up its processor at every further round: 0.1 ms. Earlier would be wrong, because a yield
+    /// hands the processor for milliseconds to any other program that wants it; never would be wrong with fewer processors than members.
+    /// </summary>
+    private const int RoundsBeforeYield = 300;
 
     private readonly Thread[] _threads;
     private readonly Scratch[] _scratch;
@@ -105,10 +114,9 @@ public sealed unsafe class ThreadTeam : IDisposable
         }
         finally
         {
-            var spinner = default(SpinWait);
-            while (Volatile.Read(ref _running) != 0)
+            for (int round = 0; Volatile.Read(ref _running) != 0; round++)
             {
-                SpinOnce(ref spinner);
+                Wait(round);
             }
         }
 
@@ -158,10 +166,9 @@ public sealed unsafe class ThreadTeam : IDisposable
             return;
         }
 
-        var spinner = default(SpinWait);
-        while (Volatile.Read(ref _barrierGeneration) == generation)
+        for (int round = 0; Volatile.Read(ref _barrierGeneration) == generation; round++)
         {
-            SpinOnce(ref spinner);
+            Wait(round);
         }
     }
 
@@ -184,13 +191,11 @@ public sealed unsafe class ThreadTeam : IDisposable
         where TVec : unmanaged
         => Unsafe.AsRef<TKernel>(kernel).Run<TSimd, TVec>(member);
 
-    /// <summary>Busy waiting that yields the core now and then, so that a team larger than the free cores still makes progress.</summary>
-    private static void SpinOnce(ref SpinWait spinner)
+    private static void Wait(int round)
     {
-        if (spinner.Count < 200)
+        if (round < RoundsBeforeYield)
         {
-            Thread.SpinWait(8);
-            spinner.SpinOnce(-1);
+            Thread.SpinWait(SpinIterations);
         }
         else
         {
@@ -225,14 +230,14 @@ public sealed unsafe class ThreadTeam : IDisposable
 
     private void AwaitGeneration(int seen)
     {
-        for (int round = 0; round < SpinRounds; round++)
+        for (int round = 0; round < RoundsBeforeSleep; round++)
         {
             if (Volatile.Read(ref _generation) != seen)
             {
                 return;
             }
 
-            Thread.SpinWait(8);
+            Thread.SpinWait(SpinIterations);
         }
 
         Interlocked.Increment(ref _sleepers);
