@@ -5,6 +5,9 @@ namespace CudaTrainer.Bench;
 /// <param name="Packed">Whether B's panels are packed once, as for weights that many products share.</param>
 internal sealed unsafe record GemmShape(string Name, int M, int N, int K, bool TransA = false, bool TransB = false, bool Packed = false)
 {
+    /// <summary>Largest relative error of a right result: rounding leaves a tenth of it.</summary>
+    public const double Tolerance = 3e-6;
+
     private const int Samples = 200;
 
     public static GemmShape[] All { get; } =

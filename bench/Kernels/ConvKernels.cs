@@ -61,7 +61,7 @@ internal static unsafe class ConvKernels
                 }
             }
 
-            WrongResultException.ThrowIfAbove($"convolution {layer}", GradientCheck.RelativeError(actual, expected), Tolerance);
+            WrongResultException.ThrowIfAbove("the output", GradientCheck.RelativeError(actual, expected), Tolerance);
         }
     }
 
@@ -116,7 +116,7 @@ internal static unsafe class ConvKernels
                 expected[i] = ((double)frames[i] * scale[channel]) + shift[channel];
             }
 
-            WrongResultException.ThrowIfAbove("normalised frames", GradientCheck.RelativeError(actual, expected), 1e-6);
+            WrongResultException.ThrowIfAbove("the output", GradientCheck.RelativeError(actual, expected), 1e-6);
             using var cleared = new NativeArray(output.Length);
             Buffer.MemoryCopy(output.Pointer, cleared.Pointer, 4 * cleared.Length, 4 * (output.Length - 16));
             ClearBorder(cleared.Pointer, size);

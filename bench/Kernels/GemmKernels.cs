@@ -6,8 +6,6 @@ namespace CudaTrainer.Bench.Kernels;
 /// <summary>Matrix products at the shapes of the model.</summary>
 internal static unsafe class GemmKernels
 {
-    private const double Tolerance = 3e-6;
-
     public static IEnumerable<KernelCase> All => GemmShape.All.Select(shape => new KernelCase(
         $"gemm {shape.Name}{(shape.Packed ? " (packed)" : string.Empty)} {shape.M}x{shape.N}x{shape.K}",
         new Work(shape.Operations, 4.0 * shape.K * (shape.M + shape.N), 4.0 * shape.M * shape.N),
@@ -38,7 +36,7 @@ internal static unsafe class GemmKernels
         void Check()
         {
             Run();
-            WrongResultException.ThrowIfAbove(shape.Name, shape.RelativeError(a.Pointer, b.Pointer, c.Pointer), Tolerance);
+            WrongResultException.ThrowIfAbove("the product", shape.RelativeError(a.Pointer, b.Pointer, c.Pointer), GemmShape.Tolerance);
         }
     }
 }

@@ -20,8 +20,8 @@ public class KernelBenchmarks
     /// <summary>Part of the names of the kernels to run.</summary>
     internal static string Filter { get; set; } = string.Empty;
 
-    /// <summary>Why the last run ended early.</summary>
-    internal static Exception? Failure { get; private set; }
+    /// <summary>The kernel that ended the run early, and why.</summary>
+    internal static (string Where, Exception Exception)? Failure { get; private set; }
 
     [GlobalSetup]
     public void Setup()
@@ -34,7 +34,7 @@ public class KernelBenchmarks
         catch (Exception exception)
         {
             // BenchmarkDotNet only logs it.
-            Failure = exception;
+            Failure = ($"{Kernel}, threads: {Threads}", exception);
             throw;
         }
     }

@@ -39,9 +39,9 @@ internal static class KernelCommand
 
         var log = new AccumulationLogger();
         Summary summary = BenchmarkRunner.Run<KernelBenchmarks>(Configuration(peaks, cases, log));
-        if (KernelBenchmarks.Failure is { } failure)
+        if (KernelBenchmarks.Failure is var (where, exception))
         {
-            Console.Error.WriteLine($"bench kernels: {(failure is WrongResultException ? failure.Message : failure)}");
+            Console.Error.WriteLine($"bench kernels: {where}: {(exception is WrongResultException ? exception.Message : exception)}");
             return 1;
         }
 

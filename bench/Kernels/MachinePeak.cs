@@ -12,12 +12,12 @@ internal sealed record MachinePeak(double GigaFlops, IReadOnlyList<MemoryLevel> 
         using var team = new ThreadTeam(threads);
         long own = CacheSize(2, 1 << 20) * threads, shared = Math.Max(CacheSize(3, 32 << 20), 2 * own);
         double flops = FmaPeak.Measure(team).Best;
-        return new(flops, [Level("L2", own, own / 2), Level("L3", shared, shared / 2), Level("memory", long.MaxValue, Math.Max(4 * shared, 256 << 20))]);
+        return new(flops, [Level("L2", own / 2), Level("L3", shared / 2), Level("memory", Math.Max(4 * shared, 256 << 20))]);
 
-        MemoryLevel Level(string name, long capacity, long probed)
+        MemoryLevel Level(string name, long bytes)
         {
-            var (read, update) = BandwidthProbe.Measure(team, probed);
-            return new MemoryLevel(name, capacity, read, update);
+            var (read, update) = BandwidthProbe.Measure(team, bytes);
+            return new MemoryLevel(name, bytes, read, update);
         }
     }
 
@@ -25,7 +25,7 @@ internal sealed record MachinePeak(double GigaFlops, IReadOnlyList<MemoryLevel> 
     public (string Resource, double Seconds) Bound(Work work)
     {
         double arithmetic = work.Executed / GigaFlops / 1e9;
-        MemoryLevel level = Memory.First(level => work.Bytes <= level.Capacity);
+        MemoryLevel level = Memory.FirstOrDefault(level => work.Bytes <= level.Capacity) ?? Memory[^1];
         double traffic = work.Bytes / level.Rate(work) / 1e9;
         return arithmetic >= traffic ? ("FMA", arithmetic) : (level.Name, traffic);
     }
@@ -42,7 +42,7 @@ internal sealed record MachinePeak(double GigaFlops, IReadOnlyList<MemoryLevel> 
 }
 
 /// <summary>A cache, or main memory.</summary>
-/// <param name="Capacity">Bytes up to which data are there when a kernel runs again and again.</param>
+/// <param name="Capacity">Bytes that were probed, half of a cache: with so many, a kernel that runs again and again finds its data there.</param>
 /// <param name="ReadRate">GB/s of reading.</param>
 /// <param name="UpdateRate">GB/s of reading and writing two to one.</param>
 internal sealed record MemoryLevel(string Name, double Capacity, double ReadRate, double UpdateRate)

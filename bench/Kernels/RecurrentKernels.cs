@@ -17,6 +17,7 @@ internal static class RecurrentKernels
     private const int Batch = TrainingKernels.Batch;
     private const int Time = TrainingKernels.Time;
     private const int Hidden = TrainingKernels.Hidden;
+    private const double Tolerance = 1e-5;
 
     /// <summary>One in the share of the first thread and one in that of the last.</summary>
     private static readonly int[] CheckedSequences = [1, Batch - 1];
@@ -52,7 +53,7 @@ internal static class RecurrentKernels
             Instance reference = new(referenceTensors, layer, Checked(x), CheckedSequences.Length);
             kernel.Forward();
             reference.Forward();
-            Compare("y", Checked(kernel.Output.ToDoubles()), reference.Output);
+            Compare("y", Checked(kernel.Output.ToDoubles()), reference.Output, Tolerance);
             if (!backward)
             {
                 return;
@@ -70,19 +71,19 @@ internal static class RecurrentKernels
             reference.Backward();
             foreach (var ((name, actual), (_, expected)) in kernel.WeightGradients.Zip(reference.WeightGradients))
             {
-                Compare(name, actual.ToDoubles(), expected);
+                Compare(name, actual.ToDoubles(), expected, layer.GradientTolerance);
             }
 
             if (kernel.InputGradient is { } gradient)
             {
-                Compare("gradient of x", Checked(gradient.ToDoubles()), reference.InputGradient!);
+                Compare("gradient of x", Checked(gradient.ToDoubles()), reference.InputGradient!, layer.GradientTolerance);
             }
 
             kernel.OutputGradient.Write((ReadOnlySpan<float>)outputGradient);
         }
 
-        void Compare(string what, double[] actual, Tensor expected) =>
-            WrongResultException.ThrowIfAbove($"{what} of {layer.Name}", GradientCheck.RelativeError(actual, expected.ToDoubles()), layer.Tolerance);
+        void Compare(string what, double[] actual, Tensor expected, double tolerance) =>
+            WrongResultException.ThrowIfAbove(what, GradientCheck.RelativeError(actual, expected.ToDoubles()), tolerance);
     }
 
     /// <summary>The checked sequences of [batch, …].</summary>
@@ -102,7 +103,7 @@ internal static class RecurrentKernels
         public bool HasInputGradient => Inputs == Hidden;
 
         /// <summary>In half precision the saved activations are rounded to 11 bits.</summary>
-        public double Tolerance => Type == DType.Float16 ? 2e-3 : 1e-5;
+        public double GradientTolerance => Type == DType.Float16 ? 2e-3 : Tolerance;
 
         public Work ForwardWork => new(PerProduct(Inputs + Hidden), Input + Weights, Output + Reserve) { Executed = PerProduct((Density * Inputs) + Hidden) };
 
