@@ -34,23 +34,23 @@ internal sealed class OwnStep : IDisposable
         Classifier model = Classifiers.Create("lstm-attention", new ClassifierOptions(Inputs, dropout));
         _learner = new Learner(_device, model, new LearnerOptions(new LossOptions(true, 2, 0.1f), [1, 1], [0.25f, 0.25f], new AdamOptions(), MixedPrecision: false, Seed: 42));
         _learner.Parameters.Initialize(42);
-        _batch = new HostBatch(_device, Batch, (long)Time * Inputs * sizeof(float)) { Count = Batch };
+        _batch = new HostBatch(_device, labels.Length, (long)Time * Inputs * sizeof(float)) { Count = labels.Length };
         unsafe
         {
             features.CopyTo(new Span<float>((void*)_batch.Features.Pointer, features.Length));
         }
 
-        for (int i = 0; i < Batch; i++)
+        for (int i = 0; i < labels.Length; i++)
         {
             _batch.Labels[i] = (int)labels[i];
         }
     }
 
     /// <summary>Standardised numbers, or what a ReLU leaves of numbers shifted so far that the given part becomes zero.</summary>
-    public static float[] Features(double zeros)
+    public static float[] Features(double zeros, int batch = Batch)
     {
         var random = new Random(17);
-        float[] values = new float[Batch * Time * Inputs];
+        float[] values = new float[batch * Time * Inputs];
         for (int i = 0; i < values.Length; i++)
         {
             // The sum of four uniform numbers is close enough to a normal one, and much faster.
@@ -59,6 +59,20 @@ internal sealed class OwnStep : IDisposable
         }
 
         return values;
+    }
+
+    /// <summary>Bytes on the GC heap, all threads together.</summary>
+    public static double AllocatedPerStep(int steps = 20)
+    {
+        using var step = new OwnStep(null, 0, Features(0), new long[Batch], 0.5f);
+        step.Run(5);
+        long before = GC.GetTotalAllocatedBytes(precise: true);
+        for (int i = 0; i < steps; i++)
+        {
+            step._learner.Train(step._batch, Rate);
+        }
+
+        return (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)steps;
     }
 
     public double Run(int steps)

@@ -1,11 +1,8 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
-using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Backends.Cpu;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
-using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels.Cpu.Simd;
 
 namespace CudaTrainer.Bench.Compare;
@@ -24,11 +21,11 @@ internal static class VggComparison
     public static void Run(Report report, string work, int rounds)
     {
         Directory.CreateDirectory(work);
-        byte[] frames = Frames(ManyVideos);
+        byte[] frames = OwnBackbone.Frames(ManyVideos);
         NpyFile.Write<byte>(Path.Combine(work, "frames.npy"), frames, ManyVideos, Vgg19.ImageSize, Vgg19.ImageSize, 3);
-        WriteWeights(Path.Combine(work, "weights.safetensors"));
+        OwnBackbone.WriteWeights(Path.Combine(work, "weights.safetensors"));
         string threads = Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture);
-        using Ours ours = new(null, frames);
+        using OwnBackbone ours = new(null, frames);
         using Peer? torch = Peers.StartPython("vgg19_torch.py", out string noTorch, work, threads);
         using Peer? onnx = Peers.StartNode("vgg19_onnxruntime.js", out string noOnnx, work, threads);
         double[] own = ours.Features(OneVideo);
@@ -81,8 +78,8 @@ internal static class VggComparison
         var rows = new List<IReadOnlyList<string>>();
         foreach (SimdLevel level in SimdSelection.Available)
         {
-            using Ours all = new(level, frames);
-            using Ours one = new(level, frames, threads: 1);
+            using OwnBackbone all = new(level, frames);
+            using OwnBackbone one = new(level, frames, threads: 1);
             Seconds[] times = Interleaved.Measure([new("all", () => all.Run(OneVideo)), new("one", () => one.Run(OneVideo))], rounds);
             rows.Add(
                 [CpuDevice.LevelName(level), Rates(times[1], OneVideo), Rates(times[0], OneVideo), $"{Report.Times(times[1].Best / times[0].Best)} / {Report.Times(times[1].Median / times[0].Median)}"]);
@@ -98,77 +95,5 @@ internal static class VggComparison
         float[] theirs = MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(file)).ToArray();
         double error = Engine.Autograd.GradientCheck.RelativeError(own, [.. theirs.Select(v => (double)v)]);
         return error < Tolerance ? error : throw new InvalidOperationException($"{peer.Version} computes other features (relative error {error:E1}); not worth timing.");
-    }
-
-    /// <summary>Smooth coloured waves with noise: deterministic, and nothing in the network saturates.</summary>
-    private static byte[] Frames(int count)
-    {
-        const int size = Vgg19.ImageSize;
-        byte[] rgb = new byte[count * size * size * 3];
-        var random = new Random(11);
-        for (int i = 0; i < rgb.Length; i++)
-        {
-            int channel = i % 3, x = i / 3 % size, y = i / 3 / size % size, frame = i / 3 / size / size;
-            double wave = Math.Sin((x * 0.05 * (channel + 1)) + frame) + Math.Cos((y * 0.07) - (0.3 * frame));
-            rgb[i] = (byte)Math.Clamp(128 + (45 * wave) + random.Next(-20, 21), 0, 255);
-        }
-
-        return rgb;
-    }
-
-    private static void WriteWeights(string path)
-    {
-        if (File.Exists(path))
-        {
-            return;
-        }
-
-        var source = new RandomVgg19();
-        SafetensorsWriter.Write(path, Vgg19.WeightShapes().Select(tensor =>
-        {
-            float[] values = new float[tensor.Shape.Count];
-            source.Read(tensor.Name, values);
-            return NamedTensor.Of<float>(tensor.Name, values, WeightFile.Lengths(tensor.Shape));
-        }));
-    }
-
-    /// <summary>The engine's own backbone, as extraction uses it.</summary>
-    private sealed class Ours : IDisposable
-    {
-        private readonly CpuDevice _device;
-        private readonly Vgg19 _network;
-        private readonly Tensor _frames;
-        private readonly Tensor _features;
-
-        public Ours(SimdLevel? level, byte[] frames, int threads = 0)
-        {
-            _device = new CpuDevice(threads, level: level);
-            _network = new Vgg19(_device, new RandomVgg19(), ImageNormalization.Torch);
-            int count = frames.Length / (Vgg19.ImageSize * Vgg19.ImageSize * 3);
-            _frames = Tensor.Allocate(_device, [count, Vgg19.ImageSize, Vgg19.ImageSize, 3], DType.UInt8);
-            _device.Upload(frames, _frames.Data);
-            _features = Tensor.Allocate(_device, [count, Vgg19.Features]);
-        }
-
-        public double Run(int count)
-        {
-            long began = Stopwatch.GetTimestamp();
-            _network.Forward(_frames.Slice(0, count), _features.Slice(0, count));
-            return Stopwatch.GetElapsedTime(began).TotalSeconds;
-        }
-
-        public double[] Features(int count)
-        {
-            Run(count);
-            return _features.Slice(0, count).ToDoubles();
-        }
-
-        public void Dispose()
-        {
-            _frames.Dispose();
-            _features.Dispose();
-            _network.Dispose();
-            _device.Dispose();
-        }
     }
 }

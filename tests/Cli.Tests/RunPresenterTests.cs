@@ -48,6 +48,30 @@ public class RunPresenterTests
     }
 
     [Fact]
+    public void Progress_that_is_not_shown_allocates_nothing()
+    {
+        foreach (var settings in new[] { LiveTerminal, TerminalSettings.Pipes })
+        {
+            var presenter = Presenter(settings);
+            presenter.Progress(Extracting(1));
+            presenter.Progress(Extracting(2));
+
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int done = 3; done < 100; done++)
+            {
+                presenter.Progress(Extracting(done));
+            }
+
+            (GC.GetAllocatedBytesForCurrentThread() - before).ShouldBe(0);
+        }
+    }
+
+    [Fact]
+    public void Progress_in_training_names_the_epoch_and_its_loss() =>
+        ProgressText.Of(new StageProgress("train", 3, 20, "steps", 210.04, "clips/s", TimeSpan.FromSeconds(5), Epoch: new EpochProgress(2, 30, 0.12345)))
+            .ShouldBe("train 3/20 steps (15%), 210 clips/s, 5.0 s left, epoch 2/30 loss 0.1235");
+
+    [Fact]
     public void Each_epoch_is_a_line_under_the_same_columns_and_the_best_is_marked()
     {
         var presenter = Presenter(TerminalSettings.Pipes);
@@ -154,7 +178,7 @@ public class RunPresenterTests
     public void Durations_are_read_at_a_glance(double seconds, string expected) => ProgressText.Duration(TimeSpan.FromSeconds(seconds)).ShouldBe(expected);
 
     private static StageProgress Extracting(int done) =>
-        new("extract", done, 100, "videos", 6.54, "frames/s", TimeSpan.FromSeconds((100 - done) * 2), 3, "");
+        new("extract", done, 100, "videos", 6.54, "frames/s", TimeSpan.FromSeconds((100 - done) * 2), 3);
 
     private static EpochRecord Epoch(int epoch, bool isBest) => new()
     {

@@ -97,4 +97,5 @@ def main():
             print(f"@done {(time.perf_counter() - began) / int(n)}", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

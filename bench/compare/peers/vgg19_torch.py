@@ -83,4 +83,5 @@ def main():
                 print("@done 0", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

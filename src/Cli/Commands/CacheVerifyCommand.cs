@@ -40,7 +40,7 @@ internal sealed class CacheVerifyCommand : CliCommand<CacheVerifyOptions>
         {
             var verification = CacheInspector.Verify(
                 options.CacheDir,
-                (done, total) => presenter.Progress(new StageProgress("verify", done, total, "clips", 0, "", null, 0, "")),
+                (done, total) => presenter.Progress(new StageProgress("verify", done, total, "clips")),
                 stop);
             presenter.CloseLine();
             int marked = options.Repair ? CacheMaintenance.MarkDamaged(options.CacheDir, stop) : 0;

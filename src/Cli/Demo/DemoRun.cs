@@ -73,7 +73,7 @@ internal sealed class DemoRun(DemoOptions options, Terminal terminal, RunPresent
         long start = Stopwatch.GetTimestamp();
         var clips = DemoClips.Render(
             new DemoClipOptions { Directory = _folder.Path, Count = options.Clips, Seed = options.Seed },
-            progress => presenter.Progress(new StageProgress("draw", progress.Done, progress.Total, "clips", 0, "", null, 0, "")),
+            progress => presenter.Progress(new StageProgress("draw", progress.Done, progress.Total, "clips")),
             stop);
         presenter.CloseLine();
         int violent = clips.Labelled.Count(clip => clip.IsViolent);

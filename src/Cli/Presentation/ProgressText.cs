@@ -31,7 +31,12 @@ internal static class ProgressText
             text.Append(CultureInfo.InvariantCulture, $", {Duration(remaining)} left");
         }
 
-        return progress.Detail.Length > 0 ? text.Append(", ").Append(progress.Detail).ToString() : text.ToString();
+        if (progress.Epoch is { } epoch)
+        {
+            text.Append(CultureInfo.InvariantCulture, $", epoch {epoch.Epoch}/{epoch.Epochs} loss {epoch.Loss:F4}");
+        }
+
+        return text.ToString();
     }
 
     /// <summary>For example <c>0.4 s</c>, <c>42 s</c>, <c>3 min 05 s</c>, <c>2 h 07 min</c>.</summary>

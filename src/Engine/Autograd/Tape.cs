@@ -3,22 +3,29 @@ using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Engine.Autograd;
 
-/// <summary>One recorded step of a computation: what it needs for the backward pass, and that pass.</summary>
-public abstract class Function
+/// <summary>One recorded step of a computation: what it needs for the backward pass, and that pass. A value type, which the tape stores in place of the last recording's.</summary>
+public interface IFunction
 {
     /// <summary>Reads the gradient of its outputs and writes (activations) or adds to (parameters) the gradients of its inputs.</summary>
-    protected internal abstract void Backward(Tape tape);
+    void Backward(Tape tape);
 }
 
 /// <summary>
 /// Records differentiable functions as they run and plays them back in reverse. The tape owns every tensor that was made while it recorded,
 /// gradients included, and gives their memory back to the device's arena when it is reset: nobody disposes tensors by hand in a training loop.
 /// </summary>
-/// <remarks>One tape serves one replica on one thread. A reset ends the life of everything it handed out.</remarks>
+/// <remarks>
+/// One tape serves one replica on one thread. A reset ends the life of everything it handed out: a tensor of an earlier recording throws when it is used. The objects
+/// themselves are used again, so that recordings that resemble each other allocate nothing on the managed heap; a tensor rests for one whole recording in between,
+/// in which holding on to it is found out.
+/// </remarks>
 public sealed class Tape(IDevice device) : IDisposable
 {
-    private readonly List<Tensor> _tensors = [];
-    private readonly List<Function> _functions = [];
+    private readonly List<Slot> _functions = [];
+    private List<Tensor> _tensors = [];
+    private List<Tensor> _resting = [];
+    private int _tensorCount;
+    private int _functionCount;
 
     public IDevice Device { get; } = device;
 
@@ -36,16 +43,38 @@ public sealed class Tape(IDevice device) : IDisposable
     /// <summary>Uninitialised memory that lives until the next reset.</summary>
     public Tensor Allocate(Shape shape, DType type = DType.Float32, string? name = null)
     {
-        Tensor tensor = Tensor.Allocate(Device, shape, type, name);
-        _tensors.Add(tensor);
-        return tensor;
+        DeviceBuffer buffer = Device.Allocate(shape.Count * type.Size());
+        return Assign(buffer.Pointer, shape, type, buffer, name);
     }
 
+    /// <summary>Host memory seen as a tensor until the next reset, as <see cref="Tensor.Over"/>.</summary>
+    public Tensor Over(nint hostMemory, Shape shape, DType type, string? name = null)
+    {
+        Tensor.RequireSharedMemory(Device);
+        return Assign(hostMemory, shape, type, owned: null, name);
+    }
+
+    /// <summary>Entries of the outermost dimension seen as a tensor until the next reset, as <see cref="Tensor.Slice"/>.</summary>
+    public Tensor Slice(Tensor tensor, int start, int length) =>
+        Assign(tensor.AddressOf(start, length), tensor.Shape.With(0, length), tensor.DType, owned: null, tensor.Name);
+
     /// <summary>Remembers <paramref name="function"/> for the backward pass and marks its output as part of the graph.</summary>
-    public void Record(Function function, Tensor output)
+    public void Record<TFunction>(in TFunction function, Tensor output)
+        where TFunction : struct, IFunction
     {
         output.RequiresGradient = true;
-        _functions.Add(function);
+        if (_functionCount == _functions.Count)
+        {
+            _functions.Add(new Slot<TFunction>());
+        }
+
+        if (_functions[_functionCount] is not Slot<TFunction> slot)
+        {
+            _functions[_functionCount] = slot = new Slot<TFunction>();
+        }
+
+        slot.Function = function;
+        _functionCount++;
     }
 
     /// <summary>Whether a function of these inputs has to be recorded.</summary>
@@ -70,7 +99,7 @@ public sealed class Tape(IDevice device) : IDisposable
     /// <summary>Plays the recorded functions back. Outputs that seed the pass have their Gradient set before.</summary>
     public void Backward()
     {
-        for (int i = _functions.Count - 1; i >= 0; i--)
+        for (int i = _functionCount - 1; i >= 0; i--)
         {
             _functions[i].Backward(this);
         }
@@ -120,15 +149,41 @@ public sealed class Tape(IDevice device) : IDisposable
     /// <summary>Forgets the recording and releases its tensors.</summary>
     public void Reset()
     {
-        foreach (Tensor tensor in _tensors)
+        for (int i = 0; i < _tensorCount; i++)
         {
-            tensor.Gradient = null;
-            tensor.Dispose();
+            _tensors[i].Release();
         }
 
-        _tensors.Clear();
-        _functions.Clear();
+        (_tensors, _resting) = (_resting, _tensors);
+        _tensorCount = 0;
+        _functionCount = 0;
     }
 
     public void Dispose() => Reset();
+
+    private Tensor Assign(nint data, Shape shape, DType type, DeviceBuffer? owned, string? name)
+    {
+        if (_tensorCount == _tensors.Count)
+        {
+            _tensors.Add(Tensor.Empty(Device));
+        }
+
+        Tensor tensor = _tensors[_tensorCount++];
+        tensor.Assign(data, shape, type, owned, name);
+        return tensor;
+    }
+
+    /// <summary>A place in the recording, which keeps its memory from one recording to the next.</summary>
+    private abstract class Slot
+    {
+        public abstract void Backward(Tape tape);
+    }
+
+    private sealed class Slot<TFunction> : Slot
+        where TFunction : struct, IFunction
+    {
+        public TFunction Function;
+
+        public override void Backward(Tape tape) => Function.Backward(tape);
+    }
 }

@@ -10,6 +10,9 @@ public sealed class StepStateTensor : IDisposable
 {
     public const float InitialLossScale = 1 << 15;
 
+    private static readonly nint LearningRateOffset = Marshal.OffsetOf<StepState>(nameof(StepState.LearningRate));
+    private static readonly nint LossOffset = Marshal.OffsetOf<StepState>(nameof(StepState.Loss));
+
     public StepStateTensor(IDevice device, float lossScale = 1)
     {
         Tensor = Tensor.Allocate(device, [Marshal.SizeOf<StepState>()], DType.UInt8, "step state");
@@ -30,8 +33,8 @@ public sealed class StepStateTensor : IDisposable
     /// <returns>The loss scale of the step.</returns>
     public float Begin(float learningRate)
     {
-        Tensor.Device.Upload(MemoryMarshal.AsBytes(new ReadOnlySpan<float>(ref learningRate)), Tensor.Data + Marshal.OffsetOf<StepState>(nameof(StepState.LearningRate)));
-        Tensor.Device.Fill(Tensor.Data + Marshal.OffsetOf<StepState>(nameof(StepState.Loss)), 0, sizeof(float));
+        Tensor.Device.Upload(MemoryMarshal.AsBytes(new ReadOnlySpan<float>(ref learningRate)), Tensor.Data + LearningRateOffset);
+        Tensor.Device.Fill(Tensor.Data + LossOffset, 0, sizeof(float));
         return Read().LossScale;
     }
 

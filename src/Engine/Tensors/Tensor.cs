@@ -8,21 +8,18 @@ namespace CudaTrainer.Engine.Tensors;
 /// everything else is a copy.
 /// </summary>
 /// <remarks>
-/// Tensors that a <see cref="Autograd.Tape"/> made belong to the tape and live until it is reset. Others belong to whoever made them and are
-/// disposed once; views are never disposed.
+/// Tensors that a <see cref="Autograd.Tape"/> made belong to the tape and live until it is reset; the tape then uses the objects again. Others belong to
+/// whoever made them and are disposed once; views are never disposed. A tensor without memory throws when it is used.
 /// </remarks>
 public sealed class Tensor : IDisposable
 {
     private DeviceBuffer? _owned;
+    private nint _data;
 
     private Tensor(IDevice device, nint data, Shape shape, DType type, DeviceBuffer? owned, string? name)
     {
         Device = device;
-        Data = data;
-        Shape = shape;
-        DType = type;
-        Name = name;
-        _owned = owned;
+        Assign(data, shape, type, owned, name);
     }
 
     public Shape Shape { get; private set; }
@@ -32,7 +29,8 @@ public sealed class Tensor : IDisposable
     public IDevice Device { get; }
 
     /// <summary>Device address of the first element.</summary>
-    public nint Data { get; private set; }
+    /// <exception cref="ObjectDisposedException">The tensor was disposed, or its tape was reset.</exception>
+    public nint Data => _data != 0 ? _data : throw new ObjectDisposedException(ToString(), "It was disposed, or the tape that it belongs to was reset.");
 
     /// <summary>What error messages call it.</summary>
     public string? Name { get; set; }
@@ -94,10 +92,11 @@ public sealed class Tensor : IDisposable
     }
 
     /// <summary>Host memory seen as a tensor, without a copy. Only for devices that share the host's memory; the caller keeps the memory alive.</summary>
-    public static Tensor Over(IDevice device, nint hostMemory, Shape shape, DType type, string? name = null) =>
-        device.SharesHostMemory
-            ? new Tensor(device, hostMemory, shape, type, owned: null, name)
-            : throw new InvalidOperationException($"{device.Name} does not share the host's memory.");
+    public static Tensor Over(IDevice device, nint hostMemory, Shape shape, DType type, string? name = null)
+    {
+        RequireSharedMemory(device);
+        return new Tensor(device, hostMemory, shape, type, owned: null, name);
+    }
 
     /// <summary>The same elements under another shape.</summary>
     public Tensor Reshape(Shape shape) => shape.Count == Count
@@ -105,7 +104,10 @@ public sealed class Tensor : IDisposable
         : throw new TensorMismatchException("Reshape", Name ?? "tensor", $"has shape {Shape} ({Count} elements), which cannot become {shape} ({shape.Count}).");
 
     /// <summary>Entries [start, start + length) of the outermost dimension.</summary>
-    public Tensor Slice(int start, int length)
+    public Tensor Slice(int start, int length) => new(Device, AddressOf(start, length), Shape.With(0, length), DType, owned: null, Name);
+
+    /// <summary>Device address of entries [start, start + length) of the outermost dimension.</summary>
+    internal nint AddressOf(int start, int length)
     {
         if (Shape.Rank == 0 || start < 0 || length < 0 || start + length > Shape[0])
         {
@@ -113,7 +115,7 @@ public sealed class Tensor : IDisposable
         }
 
         long stride = Shape[0] == 0 ? 0 : Count / Shape[0];
-        return new Tensor(Device, Data + (nint)(start * stride * DType.Size()), Shape.With(0, length), DType, owned: null, Name);
+        return Data + (nint)(start * stride * DType.Size());
     }
 
     /// <summary>A block of elements anywhere inside this tensor, for parameters that live in one flat buffer.</summary>
@@ -121,6 +123,35 @@ public sealed class Tensor : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset + shape.Count, Count);
         return new Tensor(Device, Data + (nint)(offset * DType.Size()), shape, DType, owned: null, name);
+    }
+
+    internal static void RequireSharedMemory(IDevice device)
+    {
+        if (!device.SharesHostMemory)
+        {
+            throw new InvalidOperationException($"{device.Name} does not share the host's memory.");
+        }
+    }
+
+    /// <summary>An object without memory, for a tape to <see cref="Assign"/> and <see cref="Release"/> again and again.</summary>
+    internal static Tensor Empty(IDevice device) => new(device, 0, default, default, owned: null, name: null);
+
+    internal void Assign(nint data, Shape shape, DType type, DeviceBuffer? owned, string? name)
+    {
+        _data = data;
+        _owned = owned;
+        Shape = shape;
+        DType = type;
+        Name = name;
+    }
+
+    /// <summary>Gives up memory, gradient and everything else, also of a view.</summary>
+    internal void Release()
+    {
+        Dispose();
+        _data = 0;
+        Gradient = null;
+        RequiresGradient = false;
     }
 
     /// <summary>Copies the elements to the host, converted to double. Waits for the device.</summary>
@@ -264,7 +295,7 @@ public sealed class Tensor : IDisposable
         if (_owned is { } buffer)
         {
             _owned = null;
-            Data = 0;
+            _data = 0;
             Device.Free(buffer);
         }
     }

@@ -122,7 +122,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IDevice device, Ba
             GroupsFile = options.Groups,
             Seed = options.Seed,
             IndexDirectory = options.CacheDir,
-            HashProgress = (done, total) => observer.Progress(new StageProgress("hash", done, total, "files", 0, "files/s", null, 0, string.Empty)),
+            HashProgress = (done, total) => observer.Progress(new StageProgress("hash", done, total, "files")),
         },
         stop);
 
@@ -153,7 +153,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IDevice device, Ba
         void Report(ExtractionProgress p)
         {
             FramesPerSecond = p.FramesPerSecond;
-            observer.Progress(new StageProgress("extract", p.Videos, p.Total, "videos", p.FramesPerSecond, "frames/s", p.Remaining, p.Failures, string.Empty));
+            observer.Progress(new StageProgress("extract", p.Videos, p.Total, "videos", p.FramesPerSecond, "frames/s", p.Remaining, p.Failures));
         }
     }
 

@@ -31,6 +31,7 @@ public sealed class Learner : IDisposable
     private readonly Tensor _alpha;
     private readonly Tensor _buffersBefore;
     private readonly LearnerOptions _options;
+    private float[] _probabilities = [];
 
     public Learner(IDevice device, Classifier model, LearnerOptions options)
     {
@@ -76,7 +77,7 @@ public sealed class Learner : IDisposable
             Parameters.BufferValues.CopyFrom(_buffersBefore);
         }
 
-        int correct = CountCorrect(probabilities.Read<float>(), batch.Labels);
+        int correct = CountCorrect(ToHost(probabilities), batch.Labels);
         _tape.Reset();
         return new StepOutcome(after.Loss, after.GradientNorm, scale, skipped, correct);
     }
@@ -91,7 +92,7 @@ public sealed class Learner : IDisposable
         ClassifierOutput output = Forward(batch);
         var (loss, probabilities) = Loss(output.Logits, batch);
         loss.Download(losses);
-        float[] p = probabilities.Read<float>();
+        ReadOnlySpan<float> p = ToHost(probabilities);
         for (int i = 0; i < batch.Count; i++)
         {
             scores[i] = p[(i * Classifier.Classes) + 1];
@@ -123,7 +124,7 @@ public sealed class Learner : IDisposable
         Shape shape = [batch.Count, frames, dimension];
         if (_device.SharesHostMemory)
         {
-            return Model.Forward(_tape, Tensor.Over(_device, batch.Features.Pointer, shape, FeatureType, "features"));
+            return Model.Forward(_tape, _tape.Over(batch.Features.Pointer, shape, FeatureType, "features"));
         }
 
         Tensor features = _tape.Allocate(shape, FeatureType, "features");
@@ -136,6 +137,19 @@ public sealed class Learner : IDisposable
         Tensor labels = _tape.Allocate([batch.Count], DType.Int32, "labels");
         _device.Upload(System.Runtime.InteropServices.MemoryMarshal.AsBytes(batch.Labels.AsSpan(0, batch.Count)), labels.Data);
         return SoftmaxFocalLossFunction.Apply(_tape, logits, labels, _classWeights, _alpha, 1f / batch.Count, _options.Loss);
+    }
+
+    /// <summary>[batch, classes] in memory that the next batch uses again.</summary>
+    private ReadOnlySpan<float> ToHost(Tensor probabilities)
+    {
+        int count = (int)probabilities.Count;
+        if (_probabilities.Length < count)
+        {
+            _probabilities = new float[count];
+        }
+
+        probabilities.Download(_probabilities.AsSpan(0, count));
+        return _probabilities.AsSpan(0, count);
     }
 
     private static int CountCorrect(ReadOnlySpan<float> probabilities, ReadOnlySpan<int> labels)

@@ -64,7 +64,7 @@ public static class PredictionRun
             (clip, features, fault, reason) => answers[clip.Path] = fault == VideoFault.None
                 ? Answer(clip.Path, features)
                 : new Prediction(clip.Path, null, null, threshold, VideoFaults.StatusOf(fault), reason, null),
-            p => observer.Progress(new StageProgress("predict", p.Videos, p.Total, "videos", p.FramesPerSecond, "frames/s", p.Remaining, p.Failures, string.Empty)),
+            p => observer.Progress(new StageProgress("predict", p.Videos, p.Total, "videos", p.FramesPerSecond, "frames/s", p.Remaining, p.Failures)),
             stop);
         return [.. clips.Select(clip => answers[clip.Path])];
 

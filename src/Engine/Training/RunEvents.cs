@@ -43,8 +43,13 @@ public sealed record SplitRow(string Split, int Nonviolent, int Violent, int Sou
 /// <param name="Rate">Of the stage's throughput unit per second: frames/s for extract, samples/s for train.</param>
 /// <param name="Remaining">Estimate, or null before there is one.</param>
 /// <param name="Failures">Items that failed so far.</param>
-/// <param name="Detail">A short text such as the running loss.</param>
-public sealed record StageProgress(string Stage, int Done, int Total, string Unit, double Rate, string RateUnit, TimeSpan? Remaining, int Failures, string Detail);
+/// <param name="Epoch">For <c>train</c>: where in the run the stage is.</param>
+public readonly record struct StageProgress(
+    string Stage, int Done, int Total, string Unit, double Rate = 0, string RateUnit = "", TimeSpan? Remaining = null, int Failures = 0, EpochProgress? Epoch = null);
+
+/// <param name="Epoch">The epoch at work, from 1.</param>
+/// <param name="Loss">Mean over the epoch so far.</param>
+public readonly record struct EpochProgress(int Epoch, int Epochs, double Loss);
 
 /// <summary>One row of training_history.csv, in the order of its columns.</summary>
 public sealed record EpochRecord

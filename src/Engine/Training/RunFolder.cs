@@ -12,6 +12,9 @@ public sealed class RunFolder : IDisposable
     private const string HistoryHeader =
         "epoch,seconds,stall_seconds,lr,loss,accuracy,val_loss,val_accuracy,val_balanced_accuracy,val_auc,val_precision,val_recall,val_f1,grad_norm,loss_scale,skipped_steps";
 
+    /// <summary>Characters of a row of the steps file: 8 columns, and no number is longer than 25.</summary>
+    private const int LongestStep = 8 * 26;
+
     private readonly StreamWriter _log;
     private readonly string[] _replaced;
     private StreamWriter? _steps;
@@ -105,10 +108,15 @@ public sealed class RunFolder : IDisposable
         _steps = new StreamWriter(path, append: true);
     }
 
-    public void WriteStep(long step, int epoch, double seconds, in StepOutcome outcome, double learningRate) =>
-        _steps?.WriteLine(string.Create(
+    public void WriteStep(long step, int epoch, double seconds, in StepOutcome outcome, double learningRate)
+    {
+        Span<char> line = stackalloc char[LongestStep];
+        line.TryWrite(
             CultureInfo.InvariantCulture,
-            $"{step},{epoch},{seconds:F6},{outcome.Loss:R},{outcome.GradientNorm:R},{learningRate:R},{outcome.LossScale:R},{(outcome.Skipped ? 1 : 0)}"));
+            $"{step},{epoch},{seconds:F6},{outcome.Loss:R},{outcome.GradientNorm:R},{learningRate:R},{outcome.LossScale:R},{(outcome.Skipped ? 1 : 0)}",
+            out int length);
+        _steps?.WriteLine(line[..length]);
+    }
 
     public void FlushSteps() => _steps?.Flush();
 

@@ -32,7 +32,7 @@ internal sealed class TrainingLoop : IDisposable
         _info = info;
         _folder = folder;
         _observer = observer;
-        _state = state;
+        _state = state with { };
         _scaler = scaler;
         _train = train;
         _monitor = new Monitor(options.Monitor);
@@ -82,9 +82,9 @@ internal sealed class TrainingLoop : IDisposable
         StartLoading(epoch, _state.StepInEpoch);
         long began = Stopwatch.GetTimestamp();
         TimeSpan stallBefore = _loader.Stall;
-        TrainingState atStart = _state;
+        TrainingState atStart = _state with { };
         double learningRate = 0;
-        for (int step = _state.StepInEpoch; step < _stepsPerEpoch; step++)
+        for (int step = atStart.StepInEpoch; step < _stepsPerEpoch; step++)
         {
             if (stop.IsCancellationRequested)
             {
@@ -96,8 +96,8 @@ internal sealed class TrainingLoop : IDisposable
             double seconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
             int done = (step + 1 - atStart.StepInEpoch) * _options.BatchSize;
             _observer.Progress(new StageProgress(
-                "train", step + 1, _stepsPerEpoch, "steps", done / seconds, "clips/s", TimeSpan.FromSeconds(seconds / (step + 1 - atStart.StepInEpoch) * (_stepsPerEpoch - step - 1)), 0,
-                $"epoch {epoch}/{_options.Epochs} loss {_state.EpochLossSum / Math.Max(1, _state.EpochSeen):F4}"));
+                "train", step + 1, _stepsPerEpoch, "steps", done / seconds, "clips/s", TimeSpan.FromSeconds(seconds / (step + 1 - atStart.StepInEpoch) * (_stepsPerEpoch - step - 1)),
+                Epoch: new EpochProgress(epoch, _options.Epochs, _state.EpochLossSum / Math.Max(1, _state.EpochSeen))));
         }
 
         TrainingState finished = Timed(_state);
@@ -134,15 +134,7 @@ internal sealed class TrainingLoop : IDisposable
         long step = ((long)(epoch - 1) * _stepsPerEpoch) + stepInEpoch;
         double learningRate = _schedule.At(step) * _state.LearningRateFactor;
         StepOutcome outcome = _learner.Train(batch, learningRate);
-        _state = (_state with
-        {
-            StepInEpoch = stepInEpoch + 1,
-            EpochLossSum = _state.EpochLossSum + (double.IsFinite(outcome.Loss) ? outcome.Loss * batch.Count : 0),
-            EpochNormSum = _state.EpochNormSum + (outcome.Skipped ? 0 : outcome.GradientNorm),
-            EpochCorrect = _state.EpochCorrect + outcome.Correct,
-            EpochSeen = _state.EpochSeen + (double.IsFinite(outcome.Loss) ? batch.Count : 0),
-            EpochSkipped = _state.EpochSkipped + (outcome.Skipped ? 1 : 0),
-        }).With(_learner.State.Read());
+        _state.Add(outcome, batch.Count, _learner.State.Read());
         if (_options.LogEverySteps > 0 && step % _options.LogEverySteps == 0)
         {
             _folder.WriteStep(step, epoch, Stopwatch.GetElapsedTime(began).TotalSeconds, outcome, learningRate);

@@ -37,6 +37,7 @@ public sealed record ModelInfo
 
 /// <summary>
 /// Where a run stands, besides its tensors: enough to continue it bit for bit. Shuffling and dropout follow from seed, epoch and step and need no state of their own.
+/// What each step changes is changed in place; <c>with</c> makes a copy of its own.
 /// </summary>
 public sealed record TrainingState
 {
@@ -44,31 +45,31 @@ public sealed record TrainingState
     public int Epoch { get; init; }
 
     /// <summary>Steps done of the epoch that follows.</summary>
-    public int StepInEpoch { get; init; }
+    public int StepInEpoch { get; set; }
 
-    public double EpochLossSum { get; init; }
+    public double EpochLossSum { get; set; }
 
-    public double EpochNormSum { get; init; }
+    public double EpochNormSum { get; set; }
 
-    public int EpochCorrect { get; init; }
+    public int EpochCorrect { get; set; }
 
-    public int EpochSeen { get; init; }
+    public int EpochSeen { get; set; }
 
-    public int EpochSkipped { get; init; }
+    public int EpochSkipped { get; set; }
 
     public double EpochSeconds { get; init; }
 
     public double EpochStallSeconds { get; init; }
 
-    public float LossScale { get; init; } = 1;
+    public float LossScale { get; set; } = 1;
 
-    public int AdamSteps { get; init; }
+    public int AdamSteps { get; set; }
 
-    public int GoodSteps { get; init; }
+    public int GoodSteps { get; set; }
 
-    public int SkippedSteps { get; init; }
+    public int SkippedSteps { get; set; }
 
-    public int ConsecutiveSkips { get; init; }
+    public int ConsecutiveSkips { get; set; }
 
     /// <summary>Multiplies the schedule's learning rate; halved when losses keep being non-finite.</summary>
     public double LearningRateFactor { get; init; } = 1;
@@ -95,14 +96,46 @@ public sealed record TrainingState
         ConsecutiveSkips = ConsecutiveSkips,
     };
 
-    internal TrainingState With(in StepState step) => this with
+    /// <summary>A copy with the device's counters.</summary>
+    internal TrainingState With(in StepState step)
     {
-        LossScale = step.LossScale,
-        AdamSteps = step.AdamSteps,
-        GoodSteps = step.GoodSteps,
-        SkippedSteps = step.SkippedSteps,
-        ConsecutiveSkips = step.ConsecutiveSkips,
-    };
+        TrainingState copy = this with { };
+        copy.Take(step);
+        return copy;
+    }
+
+    /// <summary>Counts a step of <paramref name="clips"/> clips in.</summary>
+    /// <param name="after">The device's counters behind it.</param>
+    internal void Add(in StepOutcome outcome, int clips, in StepState after)
+    {
+        StepInEpoch++;
+        EpochCorrect += outcome.Correct;
+        if (double.IsFinite(outcome.Loss))
+        {
+            EpochLossSum += outcome.Loss * clips;
+            EpochSeen += clips;
+        }
+
+        if (outcome.Skipped)
+        {
+            EpochSkipped++;
+        }
+        else
+        {
+            EpochNormSum += outcome.GradientNorm;
+        }
+
+        Take(after);
+    }
+
+    private void Take(in StepState step)
+    {
+        LossScale = step.LossScale;
+        AdamSteps = step.AdamSteps;
+        GoodSteps = step.GoodSteps;
+        SkippedSteps = step.SkippedSteps;
+        ConsecutiveSkips = step.ConsecutiveSkips;
+    }
 }
 
 /// <summary>JSON of everything a run writes: snake_case names, non-finite numbers as "NaN" and the like.</summary>

@@ -150,6 +150,36 @@ internal static unsafe class GemmPacking
         }
     }
 
+    /// <summary>Rows [begin, end) of op(A) over all of k, to their place among the panels of the whole matrix.</summary>
+    public static void PackWholeA<TSimd, TVec, T, TSource>(bool transposed, int begin, int end, int k, T* source, nint ld, PackedPanels panels)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+        where T : unmanaged
+        where TSource : struct, IPackSource<T>
+    {
+        for (int p = 0; p < k && begin < end; p += GemmBlocks.DepthBlock)
+        {
+            int depth = Math.Min(GemmBlocks.DepthBlock, k - p);
+            T* from = transposed ? source + (p * ld) + begin : source + (begin * ld) + p;
+            PackA<TSimd, TVec, T, TSource>(transposed, end - begin, depth, from, ld, panels.At(p, RoundUp(depth, KStep), begin));
+        }
+    }
+
+    /// <summary>Columns [begin, end) of op(B) over all of k, to their place among the panels of the whole matrix.</summary>
+    public static void PackWholeB<TSimd, TVec, T, TSource>(bool transposed, int begin, int end, int k, T* source, nint ld, PackedPanels panels)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+        where T : unmanaged
+        where TSource : struct, IPackSource<T>
+    {
+        for (int p = 0; p < k && begin < end; p += GemmBlocks.DepthBlock)
+        {
+            int depth = Math.Min(GemmBlocks.DepthBlock, k - p);
+            T* from = transposed ? source + (begin * ld) + p : source + (p * ld) + begin;
+            PackB<TSimd, TVec, T, TSource>(transposed, end - begin, depth, from, ld, panels.At(p, depth, begin));
+        }
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void PackRows<TSimd, TVec, T, TSource>(int rows, int depth, T* source, nint ld, float* packed, nint blockStride)
         where TSimd : struct, ISimd<TVec>

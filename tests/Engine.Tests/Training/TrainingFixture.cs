@@ -56,14 +56,17 @@ internal sealed class TrainingFixture : IDisposable
         TrainingRun.Execute(options, observer ?? new RecordingObserver(), CancellationToken.None);
 
     /// <summary>Asks the run to stop after so many steps.</summary>
-    public static TrainingResult RunUntil(TrainingOptions options, int steps)
+    public static TrainingResult RunUntil(TrainingOptions options, int steps) => RunUntil(options, step => step == steps);
+
+    /// <summary>Asks the run to stop after the first step (counted from 1) that <paramref name="isLast"/> holds for.</summary>
+    public static TrainingResult RunUntil(TrainingOptions options, Func<int, bool> isLast)
     {
         using CancellationTokenSource stop = new();
         RecordingObserver observer = new()
         {
             OnStep = step =>
             {
-                if (step == steps)
+                if (isLast(step))
                 {
                     stop.Cancel();
                 }

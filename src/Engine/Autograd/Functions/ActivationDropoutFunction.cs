@@ -16,7 +16,7 @@ namespace CudaTrainer.Engine.Backends
 namespace CudaTrainer.Engine.Autograd.Functions
 {
     /// <summary>ReLU and dropout as one elementwise op.</summary>
-    public sealed class ActivationDropoutFunction : Function
+    public readonly struct ActivationDropoutFunction : IFunction
     {
         private readonly Tensor _x;
         private readonly Tensor _y;
@@ -50,7 +50,7 @@ namespace CudaTrainer.Engine.Autograd.Functions
             return y;
         }
 
-        protected internal override void Backward(Tape tape)
+        public void Backward(Tape tape)
         {
             Tensor dx = tape.BeginGradient(_x)!;
             tape.Ops.ActivationDropoutBackward(_y.Gradient!, _x, dx, _relu, _dropout);

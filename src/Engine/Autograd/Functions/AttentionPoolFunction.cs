@@ -19,7 +19,7 @@ namespace CudaTrainer.Engine.Backends
 namespace CudaTrainer.Engine.Autograd.Functions
 {
     /// <summary>Weighted mean over time with learnt weights.</summary>
-    public sealed class AttentionPoolFunction : Function
+    public readonly struct AttentionPoolFunction : IFunction
     {
         private readonly Tensor _x;
         private readonly Tensor _weight;
@@ -51,7 +51,7 @@ namespace CudaTrainer.Engine.Autograd.Functions
             return (y, attention);
         }
 
-        protected internal override void Backward(Tape tape)
+        public void Backward(Tape tape)
         {
             Tensor dx = tape.BeginGradient(_x) ?? tape.Allocate(_x.Shape, _x.DType);
             tape.Ops.AttentionPoolBackward(_y.Gradient!, _x, _weight, _attention, dx, tape.ParameterGradient(_weight)!);

@@ -26,7 +26,7 @@ namespace CudaTrainer.Engine.Backends
 namespace CudaTrainer.Engine.Autograd.Functions
 {
     /// <summary>Batch normalisation, then ReLU and dropout where asked, as one op.</summary>
-    public sealed class BatchNormFunction : Function
+    public readonly struct BatchNormFunction : IFunction
     {
         private readonly Tensor _x;
         private readonly Tensor _scale;
@@ -69,7 +69,7 @@ namespace CudaTrainer.Engine.Autograd.Functions
             return y;
         }
 
-        protected internal override void Backward(Tape tape)
+        public void Backward(Tape tape)
         {
             // BatchNorm always stands behind a layer with parameters, so its input's gradient is always wanted; the op needs no null case.
             Tensor dx = tape.BeginGradient(_x) ?? tape.Allocate(_x.Shape, _x.DType);

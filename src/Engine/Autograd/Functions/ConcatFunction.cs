@@ -3,7 +3,7 @@ using CudaTrainer.Engine.Tensors;
 namespace CudaTrainer.Engine.Autograd.Functions;
 
 /// <summary>Joins two tensors along the last dimension.</summary>
-public sealed class ConcatFunction : Function
+public readonly struct ConcatFunction : IFunction
 {
     private readonly Tensor _a;
     private readonly Tensor _b;
@@ -35,7 +35,7 @@ public sealed class ConcatFunction : Function
         return y;
     }
 
-    protected internal override void Backward(Tape tape)
+    public void Backward(Tape tape)
     {
         Part(tape, _a, 0);
         Part(tape, _b, _a.Shape[-1]);

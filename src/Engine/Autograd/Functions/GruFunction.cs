@@ -29,7 +29,7 @@ namespace CudaTrainer.Engine.Backends
 namespace CudaTrainer.Engine.Autograd.Functions
 {
     /// <summary>A whole-sequence GRU layer.</summary>
-    public sealed class GruFunction : Function
+    public readonly struct GruFunction : IFunction
     {
         private readonly Tensor _x;
         private readonly Tensor _weightInput;
@@ -76,7 +76,7 @@ namespace CudaTrainer.Engine.Autograd.Functions
             return y;
         }
 
-        protected internal override void Backward(Tape tape)
+        public void Backward(Tape tape)
         {
             Tensor? dx = tape.BeginGradient(_x);
             tape.Ops.GruBackward(

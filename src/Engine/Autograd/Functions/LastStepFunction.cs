@@ -3,7 +3,7 @@ using CudaTrainer.Engine.Tensors;
 namespace CudaTrainer.Engine.Autograd.Functions;
 
 /// <summary>Takes the last time step of a sequence.</summary>
-public sealed class LastStepFunction : Function
+public readonly struct LastStepFunction : IFunction
 {
     private readonly Tensor _x;
     private readonly Tensor _y;
@@ -30,7 +30,7 @@ public sealed class LastStepFunction : Function
         return y;
     }
 
-    protected internal override void Backward(Tape tape)
+    public void Backward(Tape tape)
     {
         int batch = _x.Shape[0], time = _x.Shape[1], channels = _x.Shape[2];
         Tensor dx = tape.BeginGradient(_x)!;

@@ -3,7 +3,7 @@ using CudaTrainer.Engine.Tensors;
 namespace CudaTrainer.Engine.Autograd.Functions;
 
 /// <summary>y = x·Wᵀ + b over the last dimension.</summary>
-public sealed class LinearFunction : Function
+public readonly struct LinearFunction : IFunction
 {
     private readonly Tensor _x;
     private readonly Tensor _weight;
@@ -42,7 +42,7 @@ public sealed class LinearFunction : Function
         return y;
     }
 
-    protected internal override void Backward(Tape tape)
+    public void Backward(Tape tape)
     {
         Tensor dy = _y.Gradient!;
         if (tape.ParameterGradient(_weight) is { } weightGradient)

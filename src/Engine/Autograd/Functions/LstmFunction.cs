@@ -32,7 +32,7 @@ namespace CudaTrainer.Engine.Backends
 namespace CudaTrainer.Engine.Autograd.Functions
 {
     /// <summary>A whole-sequence LSTM layer.</summary>
-    public sealed class LstmFunction : Function
+    public readonly struct LstmFunction : IFunction
     {
         private readonly Tensor _x;
         private readonly Tensor _weightInput;
@@ -77,7 +77,7 @@ namespace CudaTrainer.Engine.Autograd.Functions
             return y;
         }
 
-        protected internal override void Backward(Tape tape)
+        public void Backward(Tape tape)
         {
             Tensor? dx = tape.BeginGradient(_x);
             tape.Ops.LstmBackward(
