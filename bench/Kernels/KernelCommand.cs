@@ -31,12 +31,6 @@ internal static class KernelCommand
 
         KernelBenchmarks.Filter = filter;
         Dictionary<int, MachinePeak> peaks = KernelBenchmarks.ThreadCounts.ToDictionary(threads => threads, MachinePeak.Measure);
-        Console.WriteLine($"SIMD level {SimdSelection.Current.ToString().ToLowerInvariant()}; measured peaks:");
-        foreach (var (threads, peak) in peaks)
-        {
-            Console.WriteLine($"  {threads} {(threads == 1 ? "thread" : "threads")}: {peak}");
-        }
-
         var log = new AccumulationLogger();
         Summary summary = BenchmarkRunner.Run<KernelBenchmarks>(Configuration(peaks, cases, log));
         if (KernelBenchmarks.Failure is var (where, exception))
@@ -51,11 +45,17 @@ internal static class KernelCommand
             return 1;
         }
 
+        Console.WriteLine($"SIMD level {SimdSelection.Current.ToString().ToLowerInvariant()}; measured peaks:");
+        foreach (var (threads, peak) in peaks)
+        {
+            Console.WriteLine($"  {threads} {(threads == 1 ? "thread" : "threads")}: {peak}");
+        }
+
         MarkdownExporter.Console.ExportToLog(summary, ConsoleLogger.Default);
         return 0;
     }
 
-    private static ManualConfig Configuration(IReadOnlyDictionary<int, MachinePeak> peaks, int cases, ILogger log)
+    private static ManualConfig Configuration(Dictionary<int, MachinePeak> peaks, int cases, ILogger log)
     {
         // Kernels without AggressiveOptimization run often enough in four warm-up iterations to be compiled a second time.
         Job job = Job.Default
@@ -72,7 +72,7 @@ internal static class KernelCommand
         return ManualConfig.CreateEmpty()
             .AddJob(job)
             .AddLogger(log)
-            .AddEventProcessor(new Progress(cases))
+            .AddEventProcessor(new Progress(cases, peaks))
             .AddColumnProvider(DefaultColumnProviders.Params)
             .AddColumn(KernelColumn.All(peaks))
             .AddExporter(MarkdownExporter.GitHub)
@@ -81,8 +81,8 @@ internal static class KernelCommand
             .WithOptions(ConfigOptions.StopOnFirstError | ConfigOptions.DisableLogFile);
     }
 
-    /// <summary>Says what is being timed.</summary>
-    private sealed class Progress(int cases) : EventProcessor
+    /// <summary>Says what is being timed, and probes the peaks again behind the last: anything else that ran during the first probe would make all kernels look good.</summary>
+    private sealed class Progress(int cases, Dictionary<int, MachinePeak> peaks) : EventProcessor
     {
         private int _started;
 
@@ -90,6 +90,17 @@ internal static class KernelCommand
         {
             var (kernel, threads) = (benchmarkCase.Parameters[nameof(KernelBenchmarks.Kernel)], benchmarkCase.Parameters[nameof(KernelBenchmarks.Threads)]);
             Console.Error.WriteLine($"{++_started}/{cases} {kernel}, threads: {threads}");
+        }
+
+        public override void OnEndRunBenchmark(BenchmarkCase benchmarkCase, BenchmarkReport report)
+        {
+            if (_started == cases)
+            {
+                foreach (var (threads, peak) in peaks)
+                {
+                    peaks[threads] = peak.Or(MachinePeak.Measure(threads));
+                }
+            }
         }
     }
 }

@@ -21,6 +21,11 @@ internal sealed record MachinePeak(double GigaFlops, IReadOnlyList<MemoryLevel> 
         }
     }
 
+    /// <summary>The better of each figure: what one probe or the other reached, the machine can do.</summary>
+    public MachinePeak Or(MachinePeak other) => new(
+        Math.Max(GigaFlops, other.GigaFlops),
+        [.. Memory.Zip(other.Memory, (a, b) => a with { ReadRate = Math.Max(a.ReadRate, b.ReadRate), UpdateRate = Math.Max(a.UpdateRate, b.UpdateRate) })]);
+
     /// <summary>The roofline of a kernel: what it waits for if all else is perfect, and the seconds it then takes.</summary>
     public (string Resource, double Seconds) Bound(Work work)
     {
