@@ -8,6 +8,30 @@ namespace CudaTrainer.Kernels.Tests;
 public sealed unsafe class RecurrentTests
 {
     /// <summary>What half-precision activations cost: they are rounded by up to 2⁻¹¹, and single elements meet several of the worst together.</summary>
+    private static void CheckAgreement(SimdLevel level, Inputs inputs)
+    {
+        RecurrentShape shape = inputs.Shape;
+        double[] y = inputs.ReferenceOutput();
+        RecurrentGradients gradients = inputs.ReferenceGradients();
+        void Check(float[] actual, double[] expected, string what) => actual.ShouldAgreeWith(
+            expected,
+            shape.HalfReserve ? HalfTolerance : Agreement.Backward,
+            what,
+            shape.HalfReserve ? HalfElementTolerance : null);
+        OpTest.Run(
+            level,
+            (team, buffers) => inputs.Run(team, buffers),
+            outputs =>
+            {
+                outputs[0].ShouldAgreeWith(y, Agreement.Forward, "y");
+                Check(outputs[1], gradients.X, "dx");
+                Check(outputs[2], gradients.InputWeights, "dW_ih");
+                Check(outputs[3], gradients.HiddenWeights, "dW_hh");
+                Check(outputs[4], gradients.Bias, "db");
+                Check(outputs[5], gradients.HiddenBias, "db_hh");
+            });
+    }
+
     private const double HalfTolerance = 2e-3;
     private const double HalfElementTolerance = 1e-2;
 
@@ -58,28 +82,15 @@ public sealed unsafe class RecurrentTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Agrees_with_plain_loops(SimdLevel level, Layer layer, RecurrentShape shape)
+    public void Agrees_with_plain_loops(SimdLevel level, Layer layer, RecurrentShape shape) => CheckAgreement(level, Inputs.Random(layer, shape));
+
+    /// <summary>Large enough, and with zeros enough, for the sparse input product.</summary>
+    [Theory]
+    [MemberData(nameof(Layers))]
+    public void A_large_input_of_mostly_zeros_agrees_with_plain_loops(SimdLevel level, Layer layer)
     {
-        var inputs = Inputs.Random(layer, shape);
-        double[] y = inputs.ReferenceOutput();
-        RecurrentGradients gradients = inputs.ReferenceGradients();
-        void Check(float[] actual, double[] expected, string what) => actual.ShouldAgreeWith(
-            expected,
-            shape.HalfReserve ? HalfTolerance : Agreement.Backward,
-            what,
-            shape.HalfReserve ? HalfElementTolerance : null);
-        OpTest.Run(
-            level,
-            (team, buffers) => inputs.Run(team, buffers),
-            outputs =>
-            {
-                outputs[0].ShouldAgreeWith(y, Agreement.Forward, "y");
-                Check(outputs[1], gradients.X, "dx");
-                Check(outputs[2], gradients.InputWeights, "dW_ih");
-                Check(outputs[3], gradients.HiddenWeights, "dW_hh");
-                Check(outputs[4], gradients.Bias, "db");
-                Check(outputs[5], gradients.HiddenBias, "db_hh");
-            });
+        var inputs = Inputs.Random(layer, new(4, 9, 7500, 5));
+        CheckAgreement(level, inputs with { X = [.. inputs.X.Select((v, i) => i * 7919 % 100 < 75 ? 0 : v)] });
     }
 
     [Theory]

@@ -136,6 +136,8 @@ public abstract unsafe class HostDevice : IDevice
 
     public void Free(DeviceBuffer buffer) => _arena.Free(buffer);
 
+    public void TrimMemory() => _arena.Trim();
+
     public HostBuffer AllocateHost(long bytes) => new NativeBuffer(bytes);
 
     public void Upload(ReadOnlySpan<byte> source, nint destination) => source.CopyTo(new Span<byte>((void*)destination, source.Length));

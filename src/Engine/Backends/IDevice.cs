@@ -38,6 +38,9 @@ public interface IDevice : IDisposable
     /// <summary>Gives memory back to the arena; work queued before may still use it.</summary>
     void Free(DeviceBuffer buffer);
 
+    /// <summary>Returns the memory of freed buffers to the system: after a phase that needed much more than the next.</summary>
+    void TrimMemory();
+
     /// <summary>Host memory that the device copies from at full speed without waiting (page-locked on CUDA).</summary>
     HostBuffer AllocateHost(long bytes);
 

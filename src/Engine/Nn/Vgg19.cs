@@ -129,6 +129,9 @@ namespace CudaTrainer.Engine.Nn
             _fc1 = PrepareLinear(source, "classifier.0", channels * size * size);
             _fc2 = PrepareLinear(source, "classifier.3", Features);
 
+            // The weights as read, half a gigabyte, are not needed again.
+            device.TrimMemory();
+
             // Only two neighbouring layers are live at a time, so all share two blocks in turn.
             long[] bytes = [device.Ops.ConvBytes(ConvolutionBatch, 3, ImageSize, ImageSize), .. _layers.Select(layer => device.Ops.ConvBytes(ConvolutionBatch, layer.Outputs, layer.OutputSize, layer.OutputSize))];
             _even = Tensor.Allocate(device, [checked((int)bytes.Where((_, i) => i % 2 == 0).Max())], DType.UInt8, "activations");

@@ -94,7 +94,7 @@ internal static unsafe class Conv3x3Image
                         {
                             int rows = Math.Min(tileRows, problem.Width - x);
                             GemmMicroKernel.Run<TSimd, TVec, WindowLayout>(
-                                rows, WindowLength, windows + (row * inRow) + (x * Channels), inRow, filters, target + ((nint)x * columns), columns, false, filters, 0);
+                                rows, WindowLength, windows + (row * inRow) + (x * Channels), inRow, filters, target + ((nint)x * columns), columns, TileUpdate.Overwrite, filters, 0);
                         }
                     }
                 }

@@ -15,7 +15,11 @@ namespace CudaTrainer.Kernels.Cpu;
 /// <para>
 /// Every element is the sum, in this order, of C (if it accumulates), the partial sums over 256 values of k, each a chain of multiply-adds
 /// that starts at 0, and the bias. Neither the number of threads, nor m and n, nor the element's place changes that order, so a row has
-/// the same bits alone and in a batch. Members of a team divide the larger of m and n and share nothing.
+/// the same bits alone and in a batch.
+/// </para>
+/// <para>
+/// A team first packs the operand of the smaller of m and n together, once; then its members take strips of the larger one as they come, each
+/// packing its own, so that a member which the machine holds up does not hold up the others.
 /// </para>
 /// </remarks>
 public static unsafe class Gemm
@@ -68,7 +72,7 @@ public static unsafe class Gemm
     {
         b.RequireLevel(team.Level);
         GemmProblem problem = Problem(transA, false, m, b.N, b.K, a, lda, null, 0, c, ldc, accumulate, bias, activation);
-        problem.Packed = b;
+        problem.PackedB = b.Panels();
         RunTeam<float, SingleSource, float, SingleSource>(team, problem);
         GC.KeepAlive(b);
     }
@@ -80,7 +84,7 @@ public static unsafe class Gemm
     {
         b.RequireLevel(team.Level);
         GemmProblem problem = Problem(transA, false, m, b.N, b.K, a, lda, null, 0, c, ldc, accumulate, bias, activation);
-        problem.Packed = b;
+        problem.PackedB = b.Panels();
         RunTeam<Half, HalfSource, float, SingleSource>(team, problem);
         GC.KeepAlive(b);
     }
@@ -89,13 +93,13 @@ public static unsafe class Gemm
     public static nint MemberWorkspace<TSimd, TVec>(int m, int n, int k)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
-        => GemmBlocks.WorkspaceSize<TSimd, TVec>(m, n, k, packed: false);
+        => GemmBlocks.WorkspaceSize<TSimd, TVec>(m, n, k, packedA: false, packedB: false);
 
     /// <summary>Floats of working memory that <see cref="RunMemberPacked"/> needs for m ≤ <paramref name="m"/> and k ≤ <paramref name="k"/>.</summary>
     public static nint MemberWorkspacePacked<TSimd, TVec>(int m, int k)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
-        => GemmBlocks.WorkspaceSize<TSimd, TVec>(m, 0, k, packed: true);
+        => GemmBlocks.WorkspaceSize<TSimd, TVec>(m, 0, k, packedA: false, packedB: true);
 
     /// <summary>
     /// The whole product on the calling thread, for kernels that already run in a team: give each member its own rows or columns of C. The
@@ -122,7 +126,7 @@ public static unsafe class Gemm
         where TVec : unmanaged
     {
         GemmProblem problem = Problem(transA, false, m, b.N, b.K, a, lda, null, 0, c, ldc, accumulate, bias, activation);
-        problem.Packed = b;
+        problem.PackedB = b.Panels();
         GemmBlocks.Run<TSimd, TVec, float, SingleSource, float, SingleSource>(in problem, workspace);
         GC.KeepAlive(b);
     }
@@ -153,44 +157,101 @@ public static unsafe class Gemm
         where TB : unmanaged
         where TBSource : struct, IPackSource<TB>
     {
-        var kernel = new TeamKernel<TA, TASource, TB, TBSource>(problem);
+        bool byRows = problem.M >= problem.N;
+        nint shared = 0;
+        if (byRows && !problem.PackedB.Exists)
+        {
+            shared = GemmPacking.SizeB(problem.N, problem.K, GemmMicroKernel.Columns(team.Level));
+        }
+        else if (!byRows)
+        {
+            shared = GemmPacking.SizeA(problem.M, problem.K, GemmMicroKernel.MaxRows(team.Level));
+        }
+
+        var kernel = new TeamKernel<TA, TASource, TB, TBSource>(problem, byRows, shared == 0 ? null : (float*)team.SharedPacking((nuint)shared * sizeof(float)));
         team.Run(ref kernel);
     }
 
-    /// <summary>Gives each member a range of rows or columns, whichever there are more of: the fewer panels are packed twice.</summary>
-    private readonly struct TeamKernel<TA, TASource, TB, TBSource>(GemmProblem problem) : ITeamKernel
+    /// <param name="byRows">Whether strips are rows of C; otherwise columns.</param>
+    /// <param name="shared">Where the operand that all strips share is packed; null if it is packed already.</param>
+    private readonly struct TeamKernel<TA, TASource, TB, TBSource>(GemmProblem problem, bool byRows, float* shared) : ITeamKernel
         where TA : unmanaged
         where TASource : struct, IPackSource<TA>
         where TB : unmanaged
         where TBSource : struct, IPackSource<TB>
     {
+        /// <summary>Strips for each member, so that their ends are not far apart.</summary>
+        private const int StripsPerMember = 4;
+
+        /// <summary>The smallest strip worth its own pass over the shared operand.</summary>
+        private const int SmallestStrip = 48;
+
+        /// <summary>The largest strip: what one packs stays in the second-level cache.</summary>
+        private const int LargestStrip = 256;
+
         public void Run<TSimd, TVec>(Member member)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
-            GemmProblem part = problem;
-            if (problem.M >= problem.N)
+            GemmProblem whole = problem;
+            if (shared is not null)
             {
-                (int begin, int end) = member.Share(problem.M, GemmMicroKernel.MaxRows<TSimd, TVec>());
-                part.M = end - begin;
+                PackShared<TSimd, TVec>(member, ref whole);
+                member.Barrier();
+            }
+
+            int length = byRows ? problem.M : problem.N;
+            int unit = byRows ? GemmMicroKernel.MaxRows<TSimd, TVec>() : GemmMicroKernel.Columns<TSimd, TVec>();
+            int strip = GemmPacking.RoundUp(Math.Clamp(length / (StripsPerMember * member.Count), SmallestStrip, LargestStrip), unit);
+            nint workspace = GemmBlocks.WorkspaceSize<TSimd, TVec>(
+                byRows ? strip : problem.M, byRows ? problem.N : strip, problem.K, whole.PackedA.Exists, whole.PackedB.Exists);
+            float* scratch = (float*)member.Scratch((nuint)workspace * sizeof(float));
+            for (int begin = member.Claim() * strip; begin < length; begin = member.Claim() * strip)
+            {
+                GemmProblem part = Part(in whole, begin, Math.Min(strip, length - begin));
+                GemmBlocks.Run<TSimd, TVec, TA, TASource, TB, TBSource>(in part, scratch);
+            }
+        }
+
+        private void PackShared<TSimd, TVec>(Member member, ref GemmProblem whole)
+            where TSimd : struct, ISimd<TVec>
+            where TVec : unmanaged
+        {
+            if (byRows)
+            {
+                int columns = GemmMicroKernel.Columns<TSimd, TVec>();
+                whole.PackedB = new PackedPanels(shared, GemmPacking.RoundUp(problem.N, columns));
+                (int begin, int end) = member.Share(problem.N, columns);
+                GemmPacking.PackWholeB<TSimd, TVec, TB, TBSource>(problem.TransB, begin, end, problem.K, (TB*)problem.B, problem.Ldb, whole.PackedB);
+            }
+            else
+            {
+                int rows = GemmMicroKernel.MaxRows<TSimd, TVec>();
+                whole.PackedA = new PackedPanels(shared, GemmPacking.RoundUp(problem.M, rows));
+                (int begin, int end) = member.Share(problem.M, rows);
+                GemmPacking.PackWholeA<TSimd, TVec, TA, TASource>(problem.TransA, begin, end, problem.K, (TA*)problem.A, problem.Lda, whole.PackedA);
+            }
+        }
+
+        private GemmProblem Part(in GemmProblem whole, int begin, int length)
+        {
+            GemmProblem part = whole;
+            if (byRows)
+            {
+                part.M = length;
                 part.A = (TA*)problem.A + (problem.TransA ? begin : begin * problem.Lda);
                 part.C = problem.C + (begin * problem.Ldc);
             }
             else
             {
-                (int begin, int end) = member.Share(problem.N, GemmMicroKernel.Columns<TSimd, TVec>());
-                part.N = end - begin;
+                part.N = length;
                 part.B = (TB*)problem.B + (problem.TransB ? begin * problem.Ldb : begin);
-                part.PackedColumn = begin;
+                part.PackedB = whole.PackedB.From(begin);
                 part.C = problem.C + begin;
                 part.Bias = problem.Bias is null ? null : problem.Bias + begin;
             }
 
-            if (part.M > 0 && part.N > 0)
-            {
-                nint workspace = GemmBlocks.WorkspaceSize<TSimd, TVec>(part.M, part.N, part.K, part.Packed is not null);
-                GemmBlocks.Run<TSimd, TVec, TA, TASource, TB, TBSource>(in part, (float*)member.Scratch((nuint)workspace * sizeof(float)));
-            }
+            return part;
         }
     }
 }

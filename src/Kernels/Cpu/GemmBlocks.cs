@@ -14,13 +14,15 @@ internal unsafe struct GemmProblem
     public void* A;
     public nint Lda;
 
-    /// <summary>Row-major B; unused if <see cref="Packed"/> is set.</summary>
+    /// <summary>Row-major B; unused if <see cref="PackedB"/> is set.</summary>
     public void* B;
     public nint Ldb;
-    public PackedMatrix? Packed;
 
-    /// <summary>The column of <see cref="Packed"/> that is this problem's column 0, a multiple of the panel's width.</summary>
-    public int PackedColumn;
+    /// <summary>The whole of op(A), packed before; A is then unused.</summary>
+    public PackedPanels PackedA;
+
+    /// <summary>The whole of op(B), packed before.</summary>
+    public PackedPanels PackedB;
     public float* C;
     public nint Ldc;
     public bool Accumulate;
@@ -28,6 +30,26 @@ internal unsafe struct GemmProblem
     /// <summary>[n] or null.</summary>
     public float* Bias;
     public Activation Activation;
+}
+
+/// <summary>
+/// A packed operand: for each block of <see cref="GemmBlocks.DepthBlock"/> values of k, its panels of rows (of A) or columns (of B) one behind the other.
+/// </summary>
+/// <param name="data">The first panel; null for none.</param>
+/// <param name="extent">Rows or columns, filled up to whole panels.</param>
+/// <param name="first">The row or column that counts as 0, a multiple of the panel's height or width.</param>
+internal readonly unsafe struct PackedPanels(float* data, int extent, int first = 0)
+{
+    public bool Exists => data is not null;
+
+    /// <summary>The panel that begins with <paramref name="index"/>.</summary>
+    /// <param name="k">Begin of the block of k.</param>
+    /// <param name="depth">Its stored length: for A rounded up to whole lines.</param>
+    /// <param name="index">Row or column, a multiple of the panel's height or width.</param>
+    public float* At(int k, int depth, int index) => data + ((nint)k * extent) + ((nint)depth * (first + index));
+
+    /// <summary>The same from row or column <paramref name="index"/> on.</summary>
+    public PackedPanels From(int index) => Exists ? new PackedPanels(data, extent, first + index) : this;
 }
 
 /// <summary>The cache blocking around <see cref="GemmMicroKernel"/>.</summary>
@@ -43,14 +65,15 @@ internal static unsafe class GemmBlocks
     private const int ColumnBlock = 2048;
 
     /// <summary>Floats of working memory that <see cref="Run"/> needs for a problem of this size.</summary>
-    public static nint WorkspaceSize<TSimd, TVec>(int m, int n, int k, bool packed)
+    public static nint WorkspaceSize<TSimd, TVec>(int m, int n, int k, bool packedA, bool packedB)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
     {
         int rows = GemmMicroKernel.MaxRows<TSimd, TVec>();
         int columns = GemmMicroKernel.Columns<TSimd, TVec>();
-        nint size = (rows * columns) + GemmPacking.SizeA(Math.Min(m, RowBlock), Math.Min(k, DepthBlock), rows);
-        return packed ? size : size + GemmPacking.SizeB(Math.Min(n, ColumnBlock), Math.Min(k, DepthBlock), columns);
+        nint a = packedA ? 0 : GemmPacking.SizeA(Math.Min(m, RowBlock), Math.Min(k, DepthBlock), rows);
+        nint b = packedB ? 0 : GemmPacking.SizeB(Math.Min(n, ColumnBlock), Math.Min(k, DepthBlock), columns);
+        return (rows * columns) + a + b;
     }
 
     /// <summary>Computes the whole problem on the calling thread.</summary>
@@ -73,8 +96,8 @@ internal static unsafe class GemmBlocks
         int panelColumns = GemmMicroKernel.Columns<TSimd, TVec>();
         float* tile = workspace;
         float* packedA = tile + (panelRows * panelColumns);
-        float* packedB = packedA + GemmPacking.SizeA(Math.Min(problem.M, RowBlock), Math.Min(problem.K, DepthBlock), panelRows);
-        int columnBlock = problem.Packed is null ? ColumnBlock : problem.N;
+        float* packedB = packedA + (problem.PackedA.Exists ? 0 : GemmPacking.SizeA(Math.Min(problem.M, RowBlock), Math.Min(problem.K, DepthBlock), panelRows));
+        int columnBlock = problem.PackedB.Exists ? problem.N : ColumnBlock;
         for (int column = 0; column < problem.N; column += columnBlock)
         {
             int columns = Math.Min(columnBlock, problem.N - column);
@@ -82,9 +105,9 @@ internal static unsafe class GemmBlocks
             {
                 int depth = Math.Min(DepthBlock, problem.K - k);
                 float* panelsB = packedB;
-                if (problem.Packed is { } packed)
+                if (problem.PackedB.Exists)
                 {
-                    panelsB = packed.Panel(k, problem.PackedColumn);
+                    panelsB = problem.PackedB.At(k, depth, 0);
                 }
                 else
                 {
@@ -95,9 +118,18 @@ internal static unsafe class GemmBlocks
                 for (int row = 0; row < problem.M; row += RowBlock)
                 {
                     int rows = Math.Min(RowBlock, problem.M - row);
-                    TA* a = (TA*)problem.A + (problem.TransA ? (k * problem.Lda) + row : (row * problem.Lda) + k);
-                    GemmPacking.PackA<TSimd, TVec, TA, TASource>(problem.TransA, rows, depth, a, problem.Lda, packedA);
-                    Multiply<TSimd, TVec>(in problem, row, rows, column, columns, k, depth, packedA, panelsB, tile);
+                    float* panelsA = packedA;
+                    if (problem.PackedA.Exists)
+                    {
+                        panelsA = problem.PackedA.At(k, GemmPacking.RoundUp(depth, GemmMicroKernel.KStep), row);
+                    }
+                    else
+                    {
+                        TA* a = (TA*)problem.A + (problem.TransA ? (k * problem.Lda) + row : (row * problem.Lda) + k);
+                        GemmPacking.PackA<TSimd, TVec, TA, TASource>(problem.TransA, rows, depth, a, problem.Lda, packedA);
+                    }
+
+                    Multiply<TSimd, TVec>(in problem, row, rows, column, columns, k, depth, panelsA, panelsB, tile);
                 }
             }
         }
@@ -134,10 +166,19 @@ internal static unsafe class GemmBlocks
                     TSimd.Prefetch(c + (r * problem.Ldc) + TSimd.Width);
                 }
 
-                GemmMicroKernel.Run<TSimd, TVec, LineLayout>(
-                    tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, tile, panelColumns, resume: false, ahead, aheadStep);
+                if (tileRows == panelRows && columns - j >= panelColumns && bias is null && !relu)
+                {
+                    GemmMicroKernel.Run<TSimd, TVec, LineLayout>(
+                        tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, c, problem.Ldc, add ? TileUpdate.Add : TileUpdate.Overwrite, ahead, aheadStep);
+                }
+                else
+                {
+                    GemmMicroKernel.Run<TSimd, TVec, LineLayout>(
+                        tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, tile, panelColumns, TileUpdate.Overwrite, ahead, aheadStep);
+                    StoreTile<TSimd, TVec>(tile, tileRows, Math.Min(panelColumns, columns - j), c, problem.Ldc, add, bias, relu);
+                }
+
                 ahead += depth * aheadStep;
-                StoreTile<TSimd, TVec>(tile, tileRows, Math.Min(panelColumns, columns - j), c, problem.Ldc, add, bias, relu);
                 a += panelSize;
             }
 

@@ -53,6 +53,19 @@ internal readonly struct Rows2 : ITileRows
     public static int Count => 2;
 }
 
+/// <summary>What becomes of the numbers that a tile holds.</summary>
+internal enum TileUpdate
+{
+    /// <summary>They are overwritten, and not read.</summary>
+    Overwrite,
+
+    /// <summary>They are sums over lower k that go on.</summary>
+    Resume,
+
+    /// <summary>The finished sums, which start at 0, are added to them.</summary>
+    Add,
+}
+
 /// <summary>
 /// The innermost kernel of every matrix product: a register tile of up to 12 rows by two vectors, tile[r, j] = Σₖ a[r, k]·b[k, j].
 /// </summary>
@@ -86,6 +99,14 @@ internal static unsafe class GemmMicroKernel
         where TVec : unmanaged
         => 2 * TSimd.Width;
 
+    /// <summary>Rows of the largest tile of <paramref name="level"/>.</summary>
+    public static int MaxRows(SimdLevel level) => level switch
+    {
+        SimdLevel.V512 => MaxRows<Simd512, Vector512<float>>(),
+        SimdLevel.V256 => MaxRows<Simd256, Vector256<float>>(),
+        _ => MaxRows<Simd128, Vector128<float>>(),
+    };
+
     /// <summary>Columns of a tile of <paramref name="level"/>.</summary>
     public static int Columns(SimdLevel level) => level switch
     {
@@ -111,11 +132,11 @@ internal static unsafe class GemmMicroKernel
     /// <param name="b">Packed panel of B.</param>
     /// <param name="tile">Receives the sums, row by row.</param>
     /// <param name="tileStride">Floats from one row of the tile to the next.</param>
-    /// <param name="resume">Whether the tile holds sums over lower k that go on, instead of starting at 0.</param>
+    /// <param name="update">What becomes of the tile's numbers.</param>
     /// <param name="ahead">Memory to prefetch meanwhile, one line per k.</param>
     /// <param name="aheadStep">Floats from one prefetch to the next; 0 for none.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Run<TSimd, TVec, TLayout>(int rows, int k, float* a, nint aBlockStride, float* b, float* tile, nint tileStride, bool resume, float* ahead, nint aheadStep)
+    public static void Run<TSimd, TVec, TLayout>(int rows, int k, float* a, nint aBlockStride, float* b, float* tile, nint tileStride, TileUpdate update, float* ahead, nint aheadStep)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
         where TLayout : struct, ITileLayout
@@ -124,33 +145,33 @@ internal static unsafe class GemmMicroKernel
         {
             if (rows > 8)
             {
-                Tile<TSimd, TVec, TLayout, Rows12>(k, a, aBlockStride, b, tile, tileStride, resume, ahead, aheadStep);
+                Tile<TSimd, TVec, TLayout, Rows12>(k, a, aBlockStride, b, tile, tileStride, update, ahead, aheadStep);
             }
             else if (rows > 4)
             {
-                Tile<TSimd, TVec, TLayout, Rows8>(k, a, aBlockStride, b, tile, tileStride, resume, ahead, aheadStep);
+                Tile<TSimd, TVec, TLayout, Rows8>(k, a, aBlockStride, b, tile, tileStride, update, ahead, aheadStep);
             }
             else
             {
-                Tile<TSimd, TVec, TLayout, Rows4>(k, a, aBlockStride, b, tile, tileStride, resume, ahead, aheadStep);
+                Tile<TSimd, TVec, TLayout, Rows4>(k, a, aBlockStride, b, tile, tileStride, update, ahead, aheadStep);
             }
         }
         else if (rows > 4)
         {
-            Tile<TSimd, TVec, TLayout, Rows6>(k, a, aBlockStride, b, tile, tileStride, resume, ahead, aheadStep);
+            Tile<TSimd, TVec, TLayout, Rows6>(k, a, aBlockStride, b, tile, tileStride, update, ahead, aheadStep);
         }
         else if (rows > 2)
         {
-            Tile<TSimd, TVec, TLayout, Rows4>(k, a, aBlockStride, b, tile, tileStride, resume, ahead, aheadStep);
+            Tile<TSimd, TVec, TLayout, Rows4>(k, a, aBlockStride, b, tile, tileStride, update, ahead, aheadStep);
         }
         else
         {
-            Tile<TSimd, TVec, TLayout, Rows2>(k, a, aBlockStride, b, tile, tileStride, resume, ahead, aheadStep);
+            Tile<TSimd, TVec, TLayout, Rows2>(k, a, aBlockStride, b, tile, tileStride, update, ahead, aheadStep);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile<TSimd, TVec, TLayout, TRows>(int k, float* a, nint aBlockStride, float* b, float* tile, nint stride, bool resume, float* ahead, nint aheadStep)
+    private static void Tile<TSimd, TVec, TLayout, TRows>(int k, float* a, nint aBlockStride, float* b, float* tile, nint stride, TileUpdate update, float* ahead, nint aheadStep)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
         where TLayout : struct, ITileLayout
@@ -169,7 +190,7 @@ internal static unsafe class GemmMicroKernel
         TVec c10 = TSimd.Zero, d10 = TSimd.Zero;
         TVec c11 = TSimd.Zero, d11 = TSimd.Zero;
 
-        if (resume)
+        if (update == TileUpdate.Resume)
         {
             c0 = TSimd.Load(tile);
             d0 = TSimd.Load(tile + TSimd.Width);
@@ -340,68 +361,75 @@ internal static unsafe class GemmMicroKernel
             k -= steps;
         }
 
-        StoreRow<TSimd, TVec>(tile, c0, d0);
+        bool add = update == TileUpdate.Add;
+        StoreRow<TSimd, TVec>(tile, c0, d0, add);
         if (TRows.Count > 1)
         {
-            StoreRow<TSimd, TVec>(tile + (1 * stride), c1, d1);
+            StoreRow<TSimd, TVec>(tile + (1 * stride), c1, d1, add);
         }
 
         if (TRows.Count > 2)
         {
-            StoreRow<TSimd, TVec>(tile + (2 * stride), c2, d2);
+            StoreRow<TSimd, TVec>(tile + (2 * stride), c2, d2, add);
         }
 
         if (TRows.Count > 3)
         {
-            StoreRow<TSimd, TVec>(tile + (3 * stride), c3, d3);
+            StoreRow<TSimd, TVec>(tile + (3 * stride), c3, d3, add);
         }
 
         if (TRows.Count > 4)
         {
-            StoreRow<TSimd, TVec>(tile + (4 * stride), c4, d4);
+            StoreRow<TSimd, TVec>(tile + (4 * stride), c4, d4, add);
         }
 
         if (TRows.Count > 5)
         {
-            StoreRow<TSimd, TVec>(tile + (5 * stride), c5, d5);
+            StoreRow<TSimd, TVec>(tile + (5 * stride), c5, d5, add);
         }
 
         if (TRows.Count > 6)
         {
-            StoreRow<TSimd, TVec>(tile + (6 * stride), c6, d6);
+            StoreRow<TSimd, TVec>(tile + (6 * stride), c6, d6, add);
         }
 
         if (TRows.Count > 7)
         {
-            StoreRow<TSimd, TVec>(tile + (7 * stride), c7, d7);
+            StoreRow<TSimd, TVec>(tile + (7 * stride), c7, d7, add);
         }
 
         if (TRows.Count > 8)
         {
-            StoreRow<TSimd, TVec>(tile + (8 * stride), c8, d8);
+            StoreRow<TSimd, TVec>(tile + (8 * stride), c8, d8, add);
         }
 
         if (TRows.Count > 9)
         {
-            StoreRow<TSimd, TVec>(tile + (9 * stride), c9, d9);
+            StoreRow<TSimd, TVec>(tile + (9 * stride), c9, d9, add);
         }
 
         if (TRows.Count > 10)
         {
-            StoreRow<TSimd, TVec>(tile + (10 * stride), c10, d10);
+            StoreRow<TSimd, TVec>(tile + (10 * stride), c10, d10, add);
         }
 
         if (TRows.Count > 11)
         {
-            StoreRow<TSimd, TVec>(tile + (11 * stride), c11, d11);
+            StoreRow<TSimd, TVec>(tile + (11 * stride), c11, d11, add);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StoreRow<TSimd, TVec>(float* row, TVec left, TVec right)
+    private static void StoreRow<TSimd, TVec>(float* row, TVec left, TVec right, bool add)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
     {
+        if (add)
+        {
+            left = TSimd.Add(TSimd.Load(row), left);
+            right = TSimd.Add(TSimd.Load(row + TSimd.Width), right);
+        }
+
         TSimd.Store(row, left);
         TSimd.Store(row + TSimd.Width, right);
     }

@@ -141,12 +141,42 @@ internal static unsafe class GemmPacking
             if (transposed)
             {
                 // Seen from the source this is the transposition PackTransposed does, with the roles of k and column exchanged.
-                PackTransposed<TSimd, TVec, T, TSource>(depth, count, source + (column * ld), ld, panel, panelColumns, int.MaxValue);
+                PackTransposed<TSimd, TVec, T, TSource>(depth, count, source + (column * ld), ld, panel, panelColumns);
             }
             else
             {
                 PackLastPanel<T, TSource>(count, depth, source + column, ld, panel, panelColumns);
             }
+        }
+    }
+
+    /// <summary>Rows [begin, end) of op(A) over all of k, to their place among the panels of the whole matrix.</summary>
+    public static void PackWholeA<TSimd, TVec, T, TSource>(bool transposed, int begin, int end, int k, T* source, nint ld, PackedPanels panels)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+        where T : unmanaged
+        where TSource : struct, IPackSource<T>
+    {
+        for (int p = 0; p < k && begin < end; p += GemmBlocks.DepthBlock)
+        {
+            int depth = Math.Min(GemmBlocks.DepthBlock, k - p);
+            T* from = transposed ? source + (p * ld) + begin : source + (begin * ld) + p;
+            PackA<TSimd, TVec, T, TSource>(transposed, end - begin, depth, from, ld, panels.At(p, RoundUp(depth, KStep), begin));
+        }
+    }
+
+    /// <summary>Columns [begin, end) of op(B) over all of k, to their place among the panels of the whole matrix.</summary>
+    public static void PackWholeB<TSimd, TVec, T, TSource>(bool transposed, int begin, int end, int k, T* source, nint ld, PackedPanels panels)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+        where T : unmanaged
+        where TSource : struct, IPackSource<T>
+    {
+        for (int p = 0; p < k && begin < end; p += GemmBlocks.DepthBlock)
+        {
+            int depth = Math.Min(GemmBlocks.DepthBlock, k - p);
+            T* from = transposed ? source + (begin * ld) + p : source + (p * ld) + begin;
+            PackB<TSimd, TVec, T, TSource>(transposed, end - begin, depth, from, ld, panels.At(p, depth, begin));
         }
     }
 
@@ -225,21 +255,20 @@ internal static unsafe class GemmPacking
 
     /// <summary>
     /// Transposes source[j, i] (i &lt; <paramref name="rows"/> contiguous, j &lt; <paramref name="columns"/> at distance ld) to
-    /// packed[i·rowStride + j], where every 16 columns a new block of <paramref name="blockStride"/> floats begins.
+    /// packed[i·rowStride + j], where every 16 columns a new block of <paramref name="blockStride"/> floats begins, if one is given.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void PackTransposed<TSimd, TVec, T, TSource>(int rows, int columns, T* source, nint ld, float* packed, nint rowStride, nint blockStride)
+    public static void PackTransposed<TSimd, TVec, T, TSource>(int rows, int columns, T* source, nint ld, float* packed, nint rowStride, nint blockStride = KStep)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
         where T : unmanaged
         where TSource : struct, IPackSource<T>
     {
-        bool blocked = blockStride != int.MaxValue;
         int column = 0;
         for (; column <= columns - 4; column += 4)
         {
             T* from = source + (column * ld);
-            float* to = packed + (blocked ? (column / KStep * blockStride) + (column % KStep) : column);
+            float* to = packed + (column / KStep * blockStride) + (column % KStep);
             int row = 0;
             for (; row <= rows - 4; row += 4)
             {
@@ -262,7 +291,7 @@ internal static unsafe class GemmPacking
         for (; column < columns; column++)
         {
             T* from = source + (column * ld);
-            float* to = packed + (blocked ? (column / KStep * blockStride) + (column % KStep) : column);
+            float* to = packed + (column / KStep * blockStride) + (column % KStep);
             for (int row = 0; row < rows; row++)
             {
                 to[row * rowStride] = TSource.Read(from[row]);

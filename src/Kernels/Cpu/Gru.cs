@@ -40,9 +40,7 @@ public static unsafe class Gru
         void* reserve)
     {
         ForwardMemory memory = new(team, shape, reserve);
-        Gemm.Run(
-            team, false, true, shape.Rows, Gates * shape.Hidden, shape.Inputs, x, shape.Inputs, inputWeights, shape.Inputs,
-            memory.Sums, memory.SumsStride, bias: inputBias);
+        InputProduct.Forward(team, shape, Gates * shape.Hidden, x, inputWeights, inputBias, memory.Sums, memory.SumsStride);
         Recur(team, shape, hiddenWeights, hiddenBias, y, reserve, memory);
     }
 
@@ -53,9 +51,7 @@ public static unsafe class Gru
         void* reserve)
     {
         ForwardMemory memory = new(team, shape, reserve);
-        Gemm.Run(
-            team, false, true, shape.Rows, Gates * shape.Hidden, shape.Inputs, x, shape.Inputs, inputWeights, shape.Inputs,
-            memory.Sums, memory.SumsStride, bias: inputBias);
+        InputProduct.Forward(team, shape, Gates * shape.Hidden, x, inputWeights, inputBias, memory.Sums, memory.SumsStride);
         Recur(team, shape, hiddenWeights, hiddenBias, y, reserve, memory);
     }
 
@@ -90,9 +86,7 @@ public static unsafe class Gru
         float* gates = GateGradients(
             team, shape, inputWeights, hiddenWeights, y, reserve, outputGradient, inputGradient, hiddenWeightsGradient, inputBiasGradient,
             hiddenBiasGradient);
-        Gemm.Run(
-            team, true, false, Gates * shape.Hidden, shape.Inputs, shape.Rows, gates + shape.Hidden, Blocks * shape.Hidden, x, shape.Inputs,
-            inputWeightsGradient, shape.Inputs, accumulate: true);
+        InputProduct.WeightGradient(team, shape, Gates * shape.Hidden, gates + shape.Hidden, Blocks * shape.Hidden, x, inputWeightsGradient);
     }
 
     /// <summary>The backward pass of an input in half precision; the gradients are single precision.</summary>
@@ -115,9 +109,7 @@ public static unsafe class Gru
         float* gates = GateGradients(
             team, shape, inputWeights, hiddenWeights, y, reserve, outputGradient, inputGradient, hiddenWeightsGradient, inputBiasGradient,
             hiddenBiasGradient);
-        Gemm.Run(
-            team, true, false, Gates * shape.Hidden, shape.Inputs, shape.Rows, gates + shape.Hidden, Blocks * shape.Hidden, x, shape.Inputs,
-            inputWeightsGradient, shape.Inputs, accumulate: true);
+        InputProduct.WeightGradient(team, shape, Gates * shape.Hidden, gates + shape.Hidden, Blocks * shape.Hidden, x, inputWeightsGradient);
     }
 
     private static void Recur(

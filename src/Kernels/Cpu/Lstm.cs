@@ -36,8 +36,7 @@ public static unsafe class Lstm
     {
         ForwardMemory memory = new(team, shape, reserve);
         int columns = Gates * shape.Hidden;
-        Gemm.Run(
-            team, false, true, shape.Rows, columns, shape.Inputs, x, shape.Inputs, inputWeights, shape.Inputs, memory.Sums, columns, bias: bias);
+        InputProduct.Forward(team, shape, columns, x, inputWeights, bias, memory.Sums, columns);
         Recur(team, shape, hiddenWeights, y, reserve, memory);
     }
 
@@ -48,8 +47,7 @@ public static unsafe class Lstm
     {
         ForwardMemory memory = new(team, shape, reserve);
         int columns = Gates * shape.Hidden;
-        Gemm.Run(
-            team, false, true, shape.Rows, columns, shape.Inputs, x, shape.Inputs, inputWeights, shape.Inputs, memory.Sums, columns, bias: bias);
+        InputProduct.Forward(team, shape, columns, x, inputWeights, bias, memory.Sums, columns);
         Recur(team, shape, hiddenWeights, y, reserve, memory);
     }
 
@@ -82,8 +80,7 @@ public static unsafe class Lstm
         float* gates = GateGradients(
             team, shape, inputWeights, hiddenWeights, y, reserve, outputGradient, inputGradient, hiddenWeightsGradient, biasGradient);
         int columns = Gates * shape.Hidden;
-        Gemm.Run(
-            team, true, false, columns, shape.Inputs, shape.Rows, gates, columns, x, shape.Inputs, inputWeightsGradient, shape.Inputs, accumulate: true);
+        InputProduct.WeightGradient(team, shape, columns, gates, columns, x, inputWeightsGradient);
     }
 
     /// <summary>The backward pass of an input in half precision; the gradients are single precision.</summary>
@@ -105,8 +102,7 @@ public static unsafe class Lstm
         float* gates = GateGradients(
             team, shape, inputWeights, hiddenWeights, y, reserve, outputGradient, inputGradient, hiddenWeightsGradient, biasGradient);
         int columns = Gates * shape.Hidden;
-        Gemm.Run(
-            team, true, false, columns, shape.Inputs, shape.Rows, gates, columns, x, shape.Inputs, inputWeightsGradient, shape.Inputs, accumulate: true);
+        InputProduct.WeightGradient(team, shape, columns, gates, columns, x, inputWeightsGradient);
     }
 
     private static void Recur(ThreadTeam team, in RecurrentShape shape, float* hiddenWeights, float* y, void* reserve, in ForwardMemory memory)

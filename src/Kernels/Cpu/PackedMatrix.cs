@@ -57,12 +57,11 @@ public sealed unsafe class PackedMatrix : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>The first panel that holds <paramref name="column"/> (a multiple of the panel's width) in the block of depth that begins at <paramref name="k"/>.</summary>
-    internal float* Panel(int k, int column)
+    /// <summary>All panels, as products read them.</summary>
+    internal PackedPanels Panels()
     {
         ObjectDisposedException.ThrowIf(_data is null, this);
-        int depth = Math.Min(GemmBlocks.DepthBlock, K - k);
-        return _data + ((nint)k * GemmPacking.RoundUp(N, PanelColumns)) + ((nint)depth * column);
+        return new PackedPanels(_data, GemmPacking.RoundUp(N, PanelColumns));
     }
 
     internal void RequireLevel(SimdLevel level)
@@ -86,12 +85,7 @@ public sealed unsafe class PackedMatrix : IDisposable
             where TVec : unmanaged
         {
             (int begin, int end) = member.Share(matrix.N, matrix.PanelColumns);
-            for (int k = 0; k < matrix.K && begin < end; k += GemmBlocks.DepthBlock)
-            {
-                int depth = Math.Min(GemmBlocks.DepthBlock, matrix.K - k);
-                float* from = transposed ? source + (begin * ld) + k : source + (k * ld) + begin;
-                GemmPacking.PackB<TSimd, TVec, float, SingleSource>(transposed, end - begin, depth, from, ld, matrix.Panel(k, begin));
-            }
+            GemmPacking.PackWholeB<TSimd, TVec, float, SingleSource>(transposed, begin, end, matrix.K, source, ld, matrix.Panels());
         }
     }
 }

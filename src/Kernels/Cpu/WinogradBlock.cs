@@ -150,7 +150,7 @@ internal unsafe struct WinogradBlock<TSimd, TVec>
                     {
                         GemmMicroKernel.Run<TSimd, TVec, LineLayout>(
                             Math.Min(tileRows, tiles - tile), depth, channels + (tile * ChannelBlock), blockStride, weights,
-                            product + (tile * columns), columns, resume: channel > 0, ahead, aheadStep);
+                            product + (tile * columns), columns, channel > 0 ? TileUpdate.Resume : TileUpdate.Overwrite, ahead, aheadStep);
                         ahead += depth * aheadStep;
                     }
 

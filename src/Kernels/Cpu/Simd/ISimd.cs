@@ -80,4 +80,11 @@ public unsafe interface ISimd<TVec>
 
     /// <summary>Largest lane.</summary>
     static abstract float HorizontalMax(TVec a);
+
+    /// <summary>
+    /// Writes the elements of one vector that are not 0 (NaN is not), in order, to <paramref name="values"/>, and for element i the number
+    /// first + i·step to <paramref name="places"/>. Up to <see cref="Width"/> numbers of both are overwritten.
+    /// </summary>
+    /// <returns>How many there are.</returns>
+    static abstract int CompressNonZero(float* source, int first, int step, float* values, int* places);
 }

@@ -114,6 +114,26 @@ public readonly unsafe struct Simd128 : ISimd<Vector128<float>>
         Vector128.ConditionalSelect(Vector128.GreaterThan(a, b), whenTrue, whenFalse);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int CompressNonZero(float* source, int first, int step, float* values, int* places) =>
+        CompressNonZero(Width, source, first, step, values, places);
+
+    /// <summary>For a vector of any width, without branches: a quarter of the elements or so is unpredictable.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static int CompressNonZero(int width, float* source, int first, int step, float* values, int* places)
+    {
+        int count = 0;
+        for (int i = 0; i < width; i++)
+        {
+            float value = source[i];
+            values[count] = value;
+            places[count] = first + (i * step);
+            count += value != 0 ? 1 : 0;
+        }
+
+        return count;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Vector128<float> a) => (a[0] + a[2]) + (a[1] + a[3]);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -95,6 +95,10 @@ public readonly unsafe struct Simd256 : ISimd<Vector256<float>>
         Avx.BlendVariable(whenFalse, whenTrue, Avx.CompareGreaterThan(a, b));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int CompressNonZero(float* source, int first, int step, float* values, int* places) =>
+        Simd128.CompressNonZero(Width, source, first, step, values, places);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Vector256<float> a) => Simd128.Sum(a.GetLower() + a.GetUpper());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -28,6 +28,7 @@ public sealed unsafe class ThreadTeam : IDisposable
     private readonly Thread[] _threads;
     private readonly Scratch[] _scratch;
     private readonly Scratch _workspace = new();
+    private readonly Scratch _sharedPacking = new();
 
     /// <summary>What sleeping members wait on; a pulse reaches all of them, so that none can take another's wake-up.</summary>
     private readonly object _wake = new();
@@ -138,6 +139,7 @@ public sealed unsafe class ThreadTeam : IDisposable
         }
 
         _workspace.Dispose();
+        _sharedPacking.Dispose();
     }
 
     /// <summary>Waits until every member has called it as often.</summary>
@@ -168,6 +170,9 @@ public sealed unsafe class ThreadTeam : IDisposable
     /// uninitialised, valid until its next call. Called by the owner between kernels, not by members.
     /// </summary>
     internal byte* Workspace(nuint bytes) => _workspace.Get(bytes);
+
+    /// <summary>Like <see cref="Workspace"/>, for the matrix product itself: its callers keep their operands in the workspace.</summary>
+    internal byte* SharedPacking(nuint bytes) => _sharedPacking.Get(bytes);
 
     internal int Claim() => Interlocked.Increment(ref _claimed) - 1;
 
