@@ -1,3 +1,4 @@
+using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Tensors;
 
@@ -94,6 +95,7 @@ namespace CudaTrainer.Engine.Nn
         private const int ConvolutionBatch = 10;
 
         private readonly IDevice _device;
+        private readonly Tape _tape;
         private readonly ImageNormalization _normalization;
         private readonly List<Layer> _layers = [];
         private readonly PreparedWeights _fc1;
@@ -104,6 +106,7 @@ namespace CudaTrainer.Engine.Nn
         public Vgg19(IDevice device, IVgg19WeightSource source, ImageNormalization normalization)
         {
             _device = device;
+            _tape = new Tape(device);
             _normalization = normalization;
             int channels = 3, size = ImageSize;
             for (int i = 0; i < Configuration.Length; i++)
@@ -164,16 +167,17 @@ namespace CudaTrainer.Engine.Nn
             Check.Type("Vgg19", "frames", rgb, DType.UInt8);
             Check.Shape("Vgg19", "features", features, [n, Features]);
             Layer last = _layers[^1];
-            using Tensor flat = Tensor.Allocate(_device, [n, last.Outputs * last.OutputSize * last.OutputSize]);
+            Tensor flat = _tape.Allocate([n, last.Outputs * last.OutputSize * last.OutputSize]);
             for (int start = 0; start < n; start += ConvolutionBatch)
             {
                 int count = Math.Min(ConvolutionBatch, n - start);
-                Convolve(rgb.Slice(start, count), flat.Slice(start, count));
+                Convolve(_tape.Slice(rgb, start, count), _tape.Slice(flat, start, count));
             }
 
-            using Tensor hidden = Tensor.Allocate(_device, [n, Features]);
+            Tensor hidden = _tape.Allocate([n, Features]);
             _device.Ops.LinearPreparedRelu(flat, _fc1, hidden);
             _device.Ops.LinearPreparedRelu(hidden, _fc2, features);
+            _tape.Reset();
         }
 
         public void Dispose()
@@ -185,6 +189,7 @@ namespace CudaTrainer.Engine.Nn
 
             _fc1.Dispose();
             _fc2.Dispose();
+            _tape.Dispose();
             _even.Dispose();
             _odd.Dispose();
         }

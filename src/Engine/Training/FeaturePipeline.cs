@@ -131,7 +131,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IDevice device, Ba
         observer.Message(Severity.Info, $"loading the backbone ({backbone.Source.Description})");
         using Vgg19 network = backbone.Load(device);
         int workers = options.Workers > 0 ? options.Workers : Environment.ProcessorCount;
-        var extractor = new FeatureExtractor(device, network, new ExtractorOptions(options.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout)));
+        var extractor = new FeatureExtractor(device, network.Forward, new ExtractorOptions(options.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout)));
         extractor.Run(missing, Deliver, Report, stop);
         return missing.Count;
 

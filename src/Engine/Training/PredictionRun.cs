@@ -55,7 +55,7 @@ public static class PredictionRun
         ]);
         using Vgg19 network = backbone.Load(device.Device);
         int workers = options.Workers > 0 ? options.Workers : Environment.ProcessorCount;
-        var extractor = new FeatureExtractor(device.Device, network, new ExtractorOptions(info.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout)));
+        var extractor = new FeatureExtractor(device.Device, network.Forward, new ExtractorOptions(info.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout)));
         double threshold = options.Threshold ?? info.Threshold;
         var answers = new Dictionary<string, Prediction>();
         using var batch = new HostBatch(device.Device, 1, (long)info.Frames * info.Inputs * sizeof(float)) { Count = 1 };

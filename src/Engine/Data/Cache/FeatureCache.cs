@@ -23,6 +23,7 @@ public sealed class FeatureCache : IDisposable
     private readonly List<string> _notes = [];
     private RowLog? _log;
     private CachePlan? _plan;
+    private Half[]? _halves;
 
     private FeatureCache(string directory, FeatureKey key, CacheDisk disk, CacheLock writerLock)
     {
@@ -127,14 +128,17 @@ public sealed class FeatureCache : IDisposable
             return;
         }
 
-        var halves = new Half[row.Length];
-        for (var i = 0; i < row.Length; i++)
+        lock (_lock)
         {
-            halves[i] = (Half)row[i];
-        }
+            _halves ??= new Half[row.Length];
+            for (var i = 0; i < row.Length; i++)
+            {
+                _halves[i] = (Half)row[i];
+            }
 
-        CheckFinite(FiniteCheck.IndexOfNonFinite(halves), row);
-        AppendBytes(contentHash, MemoryMarshal.AsBytes(halves.AsSpan()));
+            CheckFinite(FiniteCheck.IndexOfNonFinite(_halves), row);
+            AppendBytes(contentHash, MemoryMarshal.AsBytes(_halves.AsSpan()));
+        }
     }
 
     /// <inheritdoc cref="Append(string, ReadOnlySpan{float})"/>

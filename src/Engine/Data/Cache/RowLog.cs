@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Text;
 using CudaTrainer.Engine.Formats;
@@ -45,6 +46,7 @@ internal sealed class RowLog : IDisposable
     private readonly SafeFileHandle _file;
     private readonly int _rowBytes;
     private readonly Lock _lock = new();
+    private byte[] _record = [];
     private long _end;
     private int _unflushed;
     private long _lastFlush = Environment.TickCount64;
@@ -153,10 +155,10 @@ internal sealed class RowLog : IDisposable
             throw new ArgumentException($"A row has {_rowBytes} bytes, not {row.Length}.", nameof(row));
         }
 
-        var record = EncodeRecord(RecordKind.Row, contentHash, row);
-        var checksum = BinaryPrimitives.ReadUInt32LittleEndian(record.AsSpan(12));
         lock (_lock)
         {
+            var record = EncodeRecord(RecordKind.Row, contentHash, row);
+            var checksum = BinaryPrimitives.ReadUInt32LittleEndian(record[12..]);
             var offset = Append(record);
             Rows[contentHash] = new RowLocation(_file, Path, offset, checksum);
             Failures.Remove(contentHash);
@@ -165,20 +167,18 @@ internal sealed class RowLog : IDisposable
 
     public void AppendFailure(string contentHash, ClipFailure failure)
     {
-        var record = EncodeRecord(RecordKind.Failure, contentHash, Encoding.UTF8.GetBytes($"{failure.Status}\n{failure.Message}"));
         lock (_lock)
         {
-            Append(record);
+            Append(EncodeRecord(RecordKind.Failure, contentHash, Encoding.UTF8.GetBytes($"{failure.Status}\n{failure.Message}")));
             Failures[contentHash] = failure;
         }
     }
 
     public void AppendDamaged(string contentHash)
     {
-        var record = EncodeRecord(RecordKind.Damaged, contentHash, []);
         lock (_lock)
         {
-            Append(record);
+            Append(EncodeRecord(RecordKind.Damaged, contentHash, []));
             Rows.Remove(contentHash);
             Damaged.Add(contentHash);
         }
@@ -197,7 +197,7 @@ internal sealed class RowLog : IDisposable
     /// <summary>Closes the file; writes nothing.</summary>
     public void Dispose() => _file.Dispose();
 
-    private long Append(byte[] record)
+    private long Append(ReadOnlySpan<byte> record)
     {
         // A failed write leaves a torn record behind _end; the next one overwrites it.
         var offset = _end;
@@ -263,16 +263,29 @@ internal sealed class RowLog : IDisposable
         return head;
     }
 
-    private static byte[] EncodeRecord(RecordKind kind, string contentHash, ReadOnlySpan<byte> payload)
+    /// <returns>Memory that the next record uses again.</returns>
+    private ReadOnlySpan<byte> EncodeRecord(RecordKind kind, string contentHash, ReadOnlySpan<byte> payload)
     {
-        var record = new byte[HeadBytes + Align(payload.Length)];
+        var bytes = HeadBytes + Align(payload.Length);
+        if (_record.Length < bytes)
+        {
+            _record = new byte[bytes];
+        }
+
+        var record = _record.AsSpan(0, bytes);
+        record[..HeadBytes].Clear();
         BinaryPrimitives.WriteUInt32LittleEndian(record, RecordMagic);
-        BinaryPrimitives.WriteUInt32LittleEndian(record.AsSpan(4), (uint)kind);
-        BinaryPrimitives.WriteUInt32LittleEndian(record.AsSpan(8), (uint)payload.Length);
-        BinaryPrimitives.WriteUInt32LittleEndian(record.AsSpan(12), Crc32C.Of(payload));
-        Convert.FromHexString(contentHash).CopyTo(record, HashOffset);
-        BinaryPrimitives.WriteUInt32LittleEndian(record.AsSpan(HeadChecksumOffset), Crc32C.Of(record.AsSpan(0, HeadChecksumOffset)));
-        payload.CopyTo(record.AsSpan(HeadBytes));
+        BinaryPrimitives.WriteUInt32LittleEndian(record[4..], (uint)kind);
+        BinaryPrimitives.WriteUInt32LittleEndian(record[8..], (uint)payload.Length);
+        BinaryPrimitives.WriteUInt32LittleEndian(record[12..], Crc32C.Of(payload));
+        if (Convert.FromHexString(contentHash, record.Slice(HashOffset, HashBytes), out _, out var written) != OperationStatus.Done || written != HashBytes)
+        {
+            throw new ArgumentException($"'{contentHash}' is no content hash.", nameof(contentHash));
+        }
+
+        BinaryPrimitives.WriteUInt32LittleEndian(record[HeadChecksumOffset..], Crc32C.Of(record[..HeadChecksumOffset]));
+        payload.CopyTo(record[HeadBytes..]);
+        record[(HeadBytes + payload.Length)..].Clear();
         return record;
     }
 

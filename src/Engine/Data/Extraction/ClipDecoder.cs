@@ -1,4 +1,3 @@
-using System.Threading.Channels;
 using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Data.Video;
 
@@ -6,7 +5,7 @@ namespace CudaTrainer.Engine.Data.Extraction;
 
 /// <summary>A clip after decoding: its frames, or why there are none.</summary>
 /// <param name="Frames">[frames, 224, 224, 3]; to be given back with <see cref="ClipDecoder.Return"/>. Undefined content after a failure.</param>
-public sealed record DecodedClip(Clip Clip, byte[] Frames, VideoFault Fault, string Reason);
+public readonly record struct DecodedClip(Clip Clip, byte[] Frames, VideoFault Fault, string Reason);
 
 /// <summary>
 /// Decodes clips on several threads, a few ahead of whoever computes with them. Clips come out in whatever order they are finished; nothing that is computed may depend on it.
@@ -17,11 +16,15 @@ internal sealed class ClipDecoder : IDisposable
     private readonly int _frames;
     private readonly VideoReadOptions _options;
     private readonly CancellationTokenSource _stop;
-    private readonly Channel<DecodedClip> _decoded = Channel.CreateUnbounded<DecodedClip>();
-    private readonly Channel<byte[]> _buffers = Channel.CreateUnbounded<byte[]>();
+    private readonly Lock _lock = new();
+    private readonly Queue<DecodedClip> _decoded;
+    private readonly Stack<byte[]> _buffers;
+    private readonly SemaphoreSlim _decodedSignal = new(0);
+    private readonly SemaphoreSlim _bufferSignal;
     private readonly Thread[] _workers;
     private int _next = -1;
     private int _running;
+    private Exception? _failure;
 
     /// <param name="clips">What to decode.</param>
     /// <param name="frames">Frames sampled per clip.</param>
@@ -35,9 +38,13 @@ internal sealed class ClipDecoder : IDisposable
         _frames = frames;
         _options = new VideoReadOptions { TimeLimit = timeLimit };
         _stop = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        for (int i = 0; i < workers + ahead; i++)
+        int buffers = workers + ahead;
+        _decoded = new Queue<DecodedClip>(buffers);
+        _buffers = new Stack<byte[]>(buffers);
+        _bufferSignal = new SemaphoreSlim(buffers);
+        for (int i = 0; i < buffers; i++)
         {
-            _buffers.Writer.TryWrite(new byte[frames * _options.Width * _options.Height * 3]);
+            _buffers.Push(new byte[frames * _options.Width * _options.Height * 3]);
         }
 
         _running = workers;
@@ -52,18 +59,30 @@ internal sealed class ClipDecoder : IDisposable
     /// <exception cref="OperationCanceledException">Decoding was stopped.</exception>
     public DecodedClip? Next()
     {
-        try
+        _decodedSignal.Wait(_stop.Token);
+        lock (_lock)
         {
-            return _decoded.Reader.ReadAsync(_stop.Token).AsTask().GetAwaiter().GetResult();
+            if (_decoded.TryDequeue(out DecodedClip clip))
+            {
+                return clip;
+            }
         }
-        catch (ChannelClosedException closed)
-        {
-            return closed.InnerException is { } failure ? throw failure : null;
-        }
+
+        // Everything that was decoded has been delivered; from now on there is nothing.
+        _decodedSignal.Release();
+        return _failure is null ? null : throw _failure;
     }
 
     /// <summary>Gives a clip's frame buffer back.</summary>
-    public void Return(DecodedClip clip) => _buffers.Writer.TryWrite(clip.Frames);
+    public void Return(in DecodedClip clip)
+    {
+        lock (_lock)
+        {
+            _buffers.Push(clip.Frames);
+        }
+
+        _bufferSignal.Release();
+    }
 
     public void Dispose()
     {
@@ -74,18 +93,30 @@ internal sealed class ClipDecoder : IDisposable
         }
 
         _stop.Dispose();
+        _decodedSignal.Dispose();
+        _bufferSignal.Dispose();
     }
 
     private void Work()
     {
-        Exception? failure = null;
         try
         {
             for (int index = Interlocked.Increment(ref _next); index < _clips.Count; index = Interlocked.Increment(ref _next))
             {
-                byte[] buffer = _buffers.Reader.ReadAsync(_stop.Token).AsTask().GetAwaiter().GetResult();
+                _bufferSignal.Wait(_stop.Token);
+                byte[] buffer;
+                lock (_lock)
+                {
+                    buffer = _buffers.Pop();
+                }
+
                 VideoReadResult result = VideoReader.TryRead(_clips[index].Path, _frames, buffer, _options, _stop.Token);
-                _decoded.Writer.TryWrite(new DecodedClip(_clips[index], buffer, result.Fault, result.Reason));
+                lock (_lock)
+                {
+                    _decoded.Enqueue(new DecodedClip(_clips[index], buffer, result.Fault, result.Reason));
+                }
+
+                _decodedSignal.Release();
             }
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
@@ -93,12 +124,13 @@ internal sealed class ClipDecoder : IDisposable
         }
         catch (Exception exception)
         {
-            failure = exception;
+            _failure = exception;
+            _decodedSignal.Release();
         }
 
-        if (failure is not null || Interlocked.Decrement(ref _running) == 0)
+        if (Interlocked.Decrement(ref _running) == 0)
         {
-            _decoded.Writer.TryComplete(failure);
+            _decodedSignal.Release();
         }
     }
 }

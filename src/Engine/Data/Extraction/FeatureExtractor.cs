@@ -20,7 +20,8 @@ public readonly record struct ExtractionProgress(int Videos, int Total, int Fail
 public delegate void ClipFeatures(Clip clip, ReadOnlySpan<float> features, VideoFault fault, string reason);
 
 /// <summary>Turns clips into features: several threads decode while the device runs the frames of several clips through the backbone as one batch.</summary>
-public sealed class FeatureExtractor(IDevice device, Vgg19 backbone, ExtractorOptions options)
+/// <param name="backbone">From frames [n, 224, 224, 3] UInt8 to features [n, 4096], which it overwrites: <see cref="Vgg19.Forward"/>.</param>
+public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor> backbone, ExtractorOptions options)
 {
     /// <summary>Frames in a batch: enough that reading fc1's and fc2's weights is shared by many, few enough for little memory.</summary>
     private const int FramesPerBatch = 60;
@@ -71,8 +72,9 @@ public sealed class FeatureExtractor(IDevice device, Vgg19 backbone, ExtractorOp
         void Compute()
         {
             int frames = batch.Count * options.Frames;
-            using Tensor input = rgb.Slice(0, frames), output = features.Slice(0, frames);
-            backbone.Forward(input, output);
+            bool isFull = batch.Count == clipsPerBatch;
+            Tensor output = isFull ? features : features.Slice(0, frames);
+            backbone(isFull ? rgb : rgb.Slice(0, frames), output);
             output.Download(host.AsSpan(0, frames * Vgg19.Features));
             int rowLength = options.Frames * Vgg19.Features;
             for (int i = 0; i < batch.Count; i++)

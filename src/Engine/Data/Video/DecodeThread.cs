@@ -8,7 +8,7 @@ namespace CudaTrainer.Engine.Data.Video;
 /// <remarks>
 /// Everything native code touches (path, options, pictures, message) is unmanaged memory owned by the thread: a caller that
 /// gives up can return at once. Idle threads wait for the next read, so there are as many as reads ever ran at the same time,
-/// and a read allocates nothing but its result's texts.
+/// and a read that succeeds allocates nothing but the name of a codec or container that is new.
 /// </remarks>
 internal sealed unsafe class DecodeThread
 {
@@ -175,8 +175,8 @@ internal sealed unsafe class DecodeThread
                 info.Height,
                 info.FrameRate,
                 TimeSpan.FromSeconds(seconds),
-                NativeVideo.Text((byte*)Unsafe.AsPointer(ref info.Codec), sizeof(NativeVideo.Info.CodecName)),
-                NativeVideo.Text((byte*)Unsafe.AsPointer(ref info.Container), sizeof(NativeVideo.Info.ContainerName)),
+                NativeVideo.Name((byte*)Unsafe.AsPointer(ref info.Codec), sizeof(NativeVideo.Info.CodecName)),
+                NativeVideo.Name((byte*)Unsafe.AsPointer(ref info.Container), sizeof(NativeVideo.Info.ContainerName)),
                 info.DecodeErrors,
                 info.Passes));
     }

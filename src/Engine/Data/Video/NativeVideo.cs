@@ -15,6 +15,8 @@ internal sealed unsafe class NativeVideo
 
     private const int Abi = 1;
 
+    private static readonly List<string> s_names = [];
+
     private readonly delegate* unmanaged[Cdecl]<byte*, int, void> _version;
 
     private NativeVideo(nint library)
@@ -77,11 +79,32 @@ internal sealed unsafe class NativeVideo
     }
 
     /// <summary>A zero-terminated UTF-8 text in a buffer of <paramref name="bytes"/> bytes.</summary>
-    public static string Text(byte* text, int bytes)
+    public static string Text(byte* text, int bytes) => Encoding.UTF8.GetString(Bytes(text, bytes));
+
+    /// <summary>The same for the name of a codec or container: there are few, so each becomes a string only once.</summary>
+    public static string Name(byte* text, int bytes)
+    {
+        lock (s_names)
+        {
+            foreach (var known in s_names)
+            {
+                if (Ascii.Equals(Bytes(text, bytes), known))
+                {
+                    return known;
+                }
+            }
+
+            var name = Text(text, bytes);
+            s_names.Add(name);
+            return name;
+        }
+    }
+
+    private static ReadOnlySpan<byte> Bytes(byte* text, int bytes)
     {
         var span = new ReadOnlySpan<byte>(text, bytes);
         var end = span.IndexOf((byte)0);
-        return Encoding.UTF8.GetString(end < 0 ? span : span[..end]);
+        return end < 0 ? span : span[..end];
     }
 
     [StructLayout(LayoutKind.Sequential)]
