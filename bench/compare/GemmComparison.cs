@@ -8,6 +8,8 @@ namespace CudaTrainer.Bench.Compare;
 /// <summary>Matrix products at the shapes of this model against OpenBLAS with its AVX-512 (SkylakeX) kernels, in one process; the results are compared first.</summary>
 internal static unsafe partial class GemmComparison
 {
+    private static readonly TimeSpan WarmUp = TimeSpan.FromMilliseconds(40);
+
     private const string Library = "libopenblas.so.0";
     private const int RowMajor = 101;
     private const int NoTranspose = 111;
@@ -88,8 +90,14 @@ internal static unsafe partial class GemmComparison
         void Theirs() => cblas_sgemm(RowMajor, transA ? Transpose : NoTranspose, transB ? Transpose : NoTranspose, m, n, k, 1, a.Pointer, shape.Lda, b.Pointer, shape.Ldb, 0, theirs.Pointer, n);
     }
 
+    /// <summary>Seconds of one product among many: threads that were asleep wake up, and find their processors, before the clock starts.</summary>
     private static double Time(Action action, int repeats)
     {
+        for (long warm = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(warm) < WarmUp;)
+        {
+            action();
+        }
+
         long began = Stopwatch.GetTimestamp();
         for (int i = 0; i < repeats; i++)
         {

@@ -20,7 +20,7 @@ public interface ITeamKernel
 /// size.
 /// </summary>
 /// <remarks>One kernel runs at a time; a team is owned by one device and is not re-entrant.</remarks>
-public sealed unsafe class ThreadTeam : IDisposable
+public sealed unsafe partial class ThreadTeam : IDisposable
 {
     /// <summary>Iterations of <see cref="Thread.SpinWait"/> in a round of busy waiting, which then takes about 0.3 µs.</summary>
     private const int SpinIterations = 8;
@@ -29,10 +29,13 @@ public sealed unsafe class ThreadTeam : IDisposable
     private const int RoundsBeforeSleep = 2_000;
 
     /// <summary>
-    /// Rounds before a member that waits for others gives up its processor at every further round: 0.1 ms. Earlier would be wrong, because a yield
-    /// hands the processor for milliseconds to any other program that wants it; never would be wrong with fewer processors than members.
+    /// Rounds before a member that waits for others naps at every further round: 0.1 ms. Two members may have been woken on one processor, and
+    /// schedulers leave them there for tens of milliseconds if the one that waits only spins or yields. A thread that wakes from a nap is put on an idle
+    /// processor.
     /// </summary>
-    private const int RoundsBeforeYield = 300;
+    private const int RoundsBeforeNap = 300;
+
+    private const uint NapMicroseconds = 20;
 
     private readonly Thread[] _threads;
     private readonly Scratch[] _scratch;
@@ -193,15 +196,22 @@ public sealed unsafe class ThreadTeam : IDisposable
 
     private static void Wait(int round)
     {
-        if (round < RoundsBeforeYield)
+        if (round < RoundsBeforeNap)
         {
             Thread.SpinWait(SpinIterations);
+        }
+        else if (OperatingSystem.IsLinux())
+        {
+            _ = usleep(NapMicroseconds);
         }
         else
         {
             Thread.Yield();
         }
     }
+
+    [LibraryImport("libc")]
+    private static partial int usleep(uint microseconds);
 
     private void Work(int index)
     {
