@@ -24,7 +24,7 @@ test-all: build ## test, once per SIMD level, with the slow tests, a few kills a
 crash-test: build ## Kill extraction and training at 20 random moments each; results must be identical
 	@scripts/crash-test.sh 20
 
-bench:     ## Check and time every kernel against the machine's measured peaks
+bench: build ## Time every kernel and compare with other engines (half an hour); tables in bench/results
 	@scripts/bench.sh
 
 format:    ## Bring the code into the project's format

@@ -27,7 +27,7 @@ switch (args.FirstOrDefault())
                    bench layers [threads [batch [images at a time in the first layers]]]   the VGG19 pass, layer by layer
                    bench step [threads [steps]]     training steps alone
                    bench sparse [threads]           where the sparse input product begins to win
-                   bench compare [section]... [--rounds N]   against other engines
+                   bench compare [section]... [--rounds N] [--dataset DIR] [--clips N] [--output FILE]   against other engines
                    bench frames CLIP OUT.npy [frames]        what the network sees of a clip
             """);
         return 2;

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs the engines that bench/compare measures against: PyTorch, OpenCV and OpenBLAS from Debian, ONNX Runtime from npm. Whatever cannot be had is skipped there with its reason.
+# Installs the engines that bench/compare measures against: PyTorch, OpenCV, OpenBLAS and matplotlib (for the plot) from Debian, ONNX Runtime from npm. Whatever cannot be had is skipped there with its reason.
 source "$(dirname "$0")/common.sh"
 
 as_root=()
 [ "$(id -u)" -eq 0 ] || as_root=(sudo)
 
 missing=()
-for package in python3-torch python3-numpy python3-opencv libopenblas0-pthread; do
+for package in python3-torch python3-numpy python3-opencv python3-matplotlib libopenblas0-pthread; do
     dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then

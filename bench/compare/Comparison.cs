@@ -93,7 +93,7 @@ internal static class Comparison
         /// <summary>Clips of the pipeline.</summary>
         public int Clips { get; init; } = 48;
 
-        public string Output { get; init; } = Path.Combine(Repository.Root, "bench", "results", "latest.md");
+        public string Output { get; init; } = Path.Combine(Repository.Root, "bench", "results", "comparison.md");
 
         /// <summary>Where a section puts its inputs; kept for the next run.</summary>
         public string Folder(string section) => Path.Combine(Repository.Root, "artifacts", "peers", "work", section);
