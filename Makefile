@@ -24,7 +24,7 @@ test-all: build ## test, once per SIMD level, with the slow tests, a few kills a
 crash-test: build ## Kill extraction and training at 20 random moments each; results must be identical
 	@scripts/crash-test.sh 20
 
-bench:     ## Time the kernels
+bench:     ## Check and time every kernel against the machine's measured peaks
 	@scripts/bench.sh
 
 format:    ## Bring the code into the project's format

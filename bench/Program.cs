@@ -1,12 +1,13 @@
 using CudaTrainer.Bench;
+using CudaTrainer.Bench.Compare;
+using CudaTrainer.Bench.Kernels;
 
 switch (args.FirstOrDefault())
 {
-    case "gemm":
-        GemmBench.Run(Number(1, Environment.ProcessorCount));
-        return 0;
-    case "vgg":
-        VggBench.Run(Number(1, Environment.ProcessorCount), batch: Number(2, 20), shallowBatch: Number(3, 1), seconds: 5);
+    case "kernels":
+        return KernelCommand.Run(string.Join(' ', args.Skip(1)));
+    case "layers":
+        LayerProfile.Run(Number(1, Environment.ProcessorCount), batch: Number(2, 20), shallowBatch: Number(3, 1), seconds: 5);
         return 0;
     case "step":
         StepProfile.Run(Number(1, Environment.ProcessorCount), steps: Number(2, 100));
@@ -15,12 +16,20 @@ switch (args.FirstOrDefault())
         SparseCrossover.Run(Number(1, Environment.ProcessorCount));
         return 0;
     case "compare":
-        return CudaTrainer.Bench.Compare.Comparison.Run(args.AsSpan(1));
+        return Comparison.Run(args.AsSpan(1));
     case "frames" when args.Length >= 3:
         FrameDump.Run(args[1], args[2], Number(3, 20));
         return 0;
     default:
-        Console.Error.WriteLine("usage: bench gemm [threads] | vgg [threads [batch [images at a time in the first layers]]] | step [threads [steps]] | sparse [threads] | compare [section]... [--rounds N] | frames CLIP OUT.npy [frames]");
+        Console.Error.WriteLine(
+            """
+            usage: bench kernels [part of a name]   check and time every kernel, by one thread and by all
+                   bench layers [threads [batch [images at a time in the first layers]]]   the VGG19 pass, layer by layer
+                   bench step [threads [steps]]     training steps alone
+                   bench sparse [threads]           where the sparse input product begins to win
+                   bench compare [section]... [--rounds N]   against other engines
+                   bench frames CLIP OUT.npy [frames]        what the network sees of a clip
+            """);
         return 2;
 }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using CudaTrainer.Bench.Kernels;
 using CudaTrainer.Kernels.Cpu.Simd;
 using CudaTrainer.Kernels.Cpu.Threading;
 
@@ -16,6 +17,9 @@ internal static class Comparison
         ["pipeline"] = (report, settings) => PipelineComparison.Run(report, settings.Folder("pipeline"), settings.Dataset, settings.Clips),
         ["curves"] = (report, settings) => CostCurves.Run(report, settings.Folder("curves"), Path.ChangeExtension(settings.Output, ".png"), settings.Rounds),
     };
+
+    /// <summary>Far larger than any cache.</summary>
+    private const long MemoryProbeBytes = 1L << 30;
 
     public static int Run(ReadOnlySpan<string> arguments)
     {
@@ -68,11 +72,11 @@ internal static class Comparison
     {
         using var team = new ThreadTeam(Environment.ProcessorCount);
         var (peak, medianPeak) = FmaPeak.Measure(team);
-        var (read, medianRead) = ReadBandwidth.Measure(team);
+        double read = BandwidthProbe.Measure(team, MemoryProbeBytes).Read;
         report.Paragraph("# CudaTrainer against its peers and goals");
         report.Paragraph(
             $"Made by `make bench` on {DateTime.UtcNow.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}: {Machine()}, {Environment.ProcessorCount} cores, SIMD level {SimdSelection.Current}, .NET {Environment.Version}. "
-            + $"Together the cores reached {peak:F0} GFLOP/s of single-precision multiply-adds (median {medianPeak:F0}) and read memory at {read:F1} GB/s (median {medianRead:F1}). Contestants run in turn in each round; "
+            + $"Together the cores reached {peak:F0} GFLOP/s of single-precision multiply-adds (median {medianPeak:F0}) and read memory at {read:F1} GB/s. Contestants run in turn in each round; "
             + "peers have as many threads as we. Every result is compared before it is timed.");
     }
 

@@ -186,8 +186,11 @@ public static unsafe class Gemm
         /// <summary>The smallest strip worth its own pass over the shared operand.</summary>
         private const int SmallestStrip = 48;
 
-        /// <summary>The largest strip: what one packs stays in the second-level cache.</summary>
+        /// <summary>The largest strip: what is packed for it stays in the second-level cache.</summary>
         private const int LargestStrip = 256;
+
+        /// <summary>The largest strip of columns packed before, which are read from memory: long runs of it.</summary>
+        private const int LargestPackedStrip = 1024;
 
         public void Run<TSimd, TVec>(Member member)
             where TSimd : struct, ISimd<TVec>
@@ -202,7 +205,8 @@ public static unsafe class Gemm
 
             int length = byRows ? problem.M : problem.N;
             int unit = byRows ? GemmMicroKernel.MaxRows<TSimd, TVec>() : GemmMicroKernel.Columns<TSimd, TVec>();
-            int strip = GemmPacking.RoundUp(Math.Clamp(length / (StripsPerMember * member.Count), SmallestStrip, LargestStrip), unit);
+            int largest = !byRows && whole.PackedB.Exists ? LargestPackedStrip : LargestStrip;
+            int strip = GemmPacking.RoundUp(Math.Clamp(length / (StripsPerMember * member.Count), SmallestStrip, largest), unit);
             nint workspace = GemmBlocks.WorkspaceSize<TSimd, TVec>(
                 byRows ? strip : problem.M, byRows ? problem.N : strip, problem.K, whole.PackedA.Exists, whole.PackedB.Exists);
             float* scratch = (float*)member.Scratch((nuint)workspace * sizeof(float));

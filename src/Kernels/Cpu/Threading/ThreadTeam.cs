@@ -20,10 +20,22 @@ public interface ITeamKernel
 /// size.
 /// </summary>
 /// <remarks>One kernel runs at a time; a team is owned by one device and is not re-entrant.</remarks>
-public sealed unsafe class ThreadTeam : IDisposable
+public sealed unsafe partial class ThreadTeam : IDisposable
 {
-    /// <summary>Rounds of busy waiting before a member goes to sleep; some tens of microseconds, longer than the gap between two ops of a step.</summary>
-    private const int SpinRounds = 2_000;
+    /// <summary>Iterations of <see cref="Thread.SpinWait"/> in a round of busy waiting, which then takes about 0.3 µs.</summary>
+    private const int SpinIterations = 8;
+
+    /// <summary>Rounds before a member without a kernel goes to sleep: 0.6 ms, longer than the gap between two ops of a step.</summary>
+    private const int RoundsBeforeSleep = 2_000;
+
+    /// <summary>
+    /// Rounds before a member that waits for others naps at every further round: 0.1 ms. Two members may have been woken on one processor, and
+    /// schedulers leave them there for tens of milliseconds if the one that waits only spins or yields. A thread that wakes from a nap is put on an idle
+    /// processor.
+    /// </summary>
+    private const int RoundsBeforeNap = 300;
+
+    private const uint NapMicroseconds = 20;
 
     private readonly Thread[] _threads;
     private readonly Scratch[] _scratch;
@@ -105,10 +117,9 @@ public sealed unsafe class ThreadTeam : IDisposable
         }
         finally
         {
-            var spinner = default(SpinWait);
-            while (Volatile.Read(ref _running) != 0)
+            for (int round = 0; Volatile.Read(ref _running) != 0; round++)
             {
-                SpinOnce(ref spinner);
+                Wait(round);
             }
         }
 
@@ -158,10 +169,9 @@ public sealed unsafe class ThreadTeam : IDisposable
             return;
         }
 
-        var spinner = default(SpinWait);
-        while (Volatile.Read(ref _barrierGeneration) == generation)
+        for (int round = 0; Volatile.Read(ref _barrierGeneration) == generation; round++)
         {
-            SpinOnce(ref spinner);
+            Wait(round);
         }
     }
 
@@ -184,19 +194,24 @@ public sealed unsafe class ThreadTeam : IDisposable
         where TVec : unmanaged
         => Unsafe.AsRef<TKernel>(kernel).Run<TSimd, TVec>(member);
 
-    /// <summary>Busy waiting that yields the core now and then, so that a team larger than the free cores still makes progress.</summary>
-    private static void SpinOnce(ref SpinWait spinner)
+    private static void Wait(int round)
     {
-        if (spinner.Count < 200)
+        if (round < RoundsBeforeNap)
         {
-            Thread.SpinWait(8);
-            spinner.SpinOnce(-1);
+            Thread.SpinWait(SpinIterations);
+        }
+        else if (OperatingSystem.IsLinux())
+        {
+            _ = usleep(NapMicroseconds);
         }
         else
         {
             Thread.Yield();
         }
     }
+
+    [LibraryImport("libc")]
+    private static partial int usleep(uint microseconds);
 
     private void Work(int index)
     {
@@ -225,14 +240,14 @@ public sealed unsafe class ThreadTeam : IDisposable
 
     private void AwaitGeneration(int seen)
     {
-        for (int round = 0; round < SpinRounds; round++)
+        for (int round = 0; round < RoundsBeforeSleep; round++)
         {
             if (Volatile.Read(ref _generation) != seen)
             {
                 return;
             }
 
-            Thread.SpinWait(8);
+            Thread.SpinWait(SpinIterations);
         }
 
         Interlocked.Increment(ref _sleepers);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using CudaTrainer.Bench.Kernels;
 using CudaTrainer.Kernels.Cpu;
 using CudaTrainer.Kernels.Cpu.Threading;
 
@@ -8,16 +9,10 @@ namespace CudaTrainer.Bench;
 /// The VGG19 fc2 pass with random He weights: frames per second, the best time of each layer, and its share of the FMA peak by the multiplications
 /// really done (Winograd does a quarter).
 /// </summary>
-internal sealed unsafe class VggBench : IDisposable
+internal sealed unsafe class LayerProfile : IDisposable
 {
-    private const int ImageSize = 224;
+    private const int ImageSize = ConvLayer.ImageSize;
     private const int FeatureLength = 4096;
-
-    private static readonly (int Channels, bool Pool)[] Convolutions =
-    [
-        (64, false), (64, true), (128, false), (128, true), (256, false), (256, false), (256, false), (256, true),
-        (512, false), (512, false), (512, false), (512, true), (512, false), (512, false), (512, false), (512, true),
-    ];
 
     /// <summary>Layers whose activations are large run over few images at a time, so that these stay in the last-level cache.</summary>
     private const int ShallowLayers = 4;
@@ -25,7 +20,7 @@ internal sealed unsafe class VggBench : IDisposable
     private readonly ThreadTeam _team;
     private readonly int _batch;
     private readonly int _shallowBatch;
-    private readonly List<Layer> _layers = [];
+    private readonly List<NativeArray> _weights = [];
     private readonly PackedMatrix _fc1;
     private readonly PackedMatrix _fc2;
     private readonly NativeArray _zeros = new(FeatureLength);
@@ -34,28 +29,24 @@ internal sealed unsafe class VggBench : IDisposable
     private readonly NativeArray[] _shallow = new NativeArray[2];
     private readonly NativeArray _flat;
     private readonly NativeArray _hidden;
-    private readonly double[] _seconds = new double[Convolutions.Length + 4];
+    private readonly double[] _seconds = new double[ConvLayer.Vgg19.Length + 4];
 
-    private VggBench(ThreadTeam team, int batch, int shallowBatch)
+    private LayerProfile(ThreadTeam team, int batch, int shallowBatch)
     {
         _team = team;
         _batch = batch;
         _shallowBatch = shallowBatch;
         new Span<float>(_zeros.Pointer, FeatureLength).Clear();
-        int channels = 3;
-        int size = ImageSize;
         nint largest = 0;
         nint largestShallow = 0;
-        foreach ((int outChannels, bool pool) in Convolutions)
+        foreach (var (index, layer) in ConvLayer.Vgg19.Index())
         {
-            var layer = new Layer(channels, outChannels, size, pool, new NativeArray(Conv3x3.WeightElementCount(team.Level, outChannels, channels)));
-            using NativeArray weights = He(outChannels * channels * 9, channels * 9, _layers.Count);
-            Conv3x3.Prepare(team, outChannels, channels, weights.Pointer, layer.Weights.Pointer);
-            _layers.Add(layer);
-            channels = outChannels;
-            size = pool ? size / 2 : size;
-            nint count = ConvLayout.ElementCount(1, channels, size, size);
-            if (_layers.Count < ShallowLayers)
+            using NativeArray weights = He((long)layer.OutChannels * layer.InChannels * 9, layer.InChannels * 9, index);
+            var prepared = new NativeArray(Conv3x3.WeightElementCount(team.Level, layer.OutChannels, layer.InChannels));
+            Conv3x3.Prepare(team, layer.OutChannels, layer.InChannels, weights.Pointer, prepared.Pointer);
+            _weights.Add(prepared);
+            nint count = ConvLayout.ElementCount(1, layer.OutChannels, layer.OutSize, layer.OutSize);
+            if (index < ShallowLayers - 1)
             {
                 largestShallow = Math.Max(largestShallow, count);
             }
@@ -72,20 +63,28 @@ internal sealed unsafe class VggBench : IDisposable
         }
 
         _image = new NativeArray(ConvLayout.ElementCount(shallowBatch, 3, ImageSize, ImageSize));
-        _fc1 = Dense(size * size * channels, 100);
+        ConvLayer top = ConvLayer.Vgg19[^1];
+        int flat = top.OutChannels * top.OutSize * top.OutSize;
+        _fc1 = Dense(flat, 100);
         _fc2 = Dense(FeatureLength, 101);
-        _flat = new NativeArray((long)batch * size * size * channels);
+        _flat = new NativeArray((long)batch * flat);
         _hidden = new NativeArray((long)batch * FeatureLength);
         Features = new NativeArray((long)batch * FeatureLength);
     }
 
     public NativeArray Features { get; }
 
+    /// <exception cref="WrongResultException">A kernel computes something else; nothing is timed then.</exception>
     public static void Run(int threads, int batch, int shallowBatch, double seconds)
     {
+        foreach (KernelCase kernel in ConvKernels.All)
+        {
+            using PreparedKernel prepared = kernel.Prepare(threads);
+            prepared.Check();
+        }
+
         using var team = new ThreadTeam(threads);
-        ConvCheck.Run(team);
-        using var bench = new VggBench(team, batch, shallowBatch);
+        using var bench = new LayerProfile(team, batch, shallowBatch);
         byte[] frames = new byte[batch * ImageSize * ImageSize * 3];
         new Random(5).NextBytes(frames);
         fixed (byte* pixels = frames)
@@ -113,9 +112,9 @@ internal sealed unsafe class VggBench : IDisposable
 
     public void Dispose()
     {
-        foreach (Layer layer in _layers)
+        foreach (NativeArray weights in _weights)
         {
-            layer.Weights.Dispose();
+            weights.Dispose();
         }
 
         NativeArray[] arrays = [.. _activations, .. _shallow, _zeros, _image, _flat, _hidden, Features];
@@ -147,7 +146,7 @@ internal sealed unsafe class VggBench : IDisposable
         ReadOnlySpan<float> scale = [1 / (255 * 0.229f), 1 / (255 * 0.224f), 1 / (255 * 0.225f)];
         ReadOnlySpan<float> shift = [-0.485f / 0.229f, -0.456f / 0.224f, -0.406f / 0.225f];
         long mark = Stopwatch.GetTimestamp();
-        Layer last = _layers[ShallowLayers - 1];
+        ConvLayer last = ConvLayer.Vgg19[ShallowLayers - 1];
         nint shallowOutput = ConvLayout.ElementCount(1, last.OutChannels, last.OutSize, last.OutSize);
         for (int image = 0; image < _batch; image += _shallowBatch)
         {
@@ -164,13 +163,13 @@ internal sealed unsafe class VggBench : IDisposable
         }
 
         int current = 0;
-        for (int i = ShallowLayers; i < _layers.Count; i++)
+        for (int i = ShallowLayers; i < ConvLayer.Vgg19.Length; i++)
         {
             Convolve(i, _batch, _activations[current].Pointer, _activations[1 - current].Pointer, ref mark);
             current = 1 - current;
         }
 
-        Layer top = _layers[^1];
+        ConvLayer top = ConvLayer.Vgg19[^1];
         ConvFlatten.Run(_team, _batch, top.OutChannels, top.OutSize, top.OutSize, _activations[current].Pointer, _flat.Pointer);
         Lap(_seconds.Length - 3, ref mark);
         Gemm.RunPacked(_team, false, _batch, _flat.Pointer, _fc1.K, _fc1, _hidden.Pointer, FeatureLength, bias: _zeros.Pointer, activation: Activation.Relu);
@@ -181,9 +180,9 @@ internal sealed unsafe class VggBench : IDisposable
 
     private void Convolve(int index, int images, float* input, float* output, ref long mark)
     {
-        Layer layer = _layers[index];
+        ConvLayer layer = ConvLayer.Vgg19[index];
         Conv3x3.Run(
-            _team, images, layer.InChannels, layer.Size, layer.Size, layer.OutChannels, input, layer.Weights.Pointer, _zeros.Pointer, output, Activation.Relu, layer.Pool);
+            _team, images, layer.InChannels, layer.Size, layer.Size, layer.OutChannels, input, _weights[index].Pointer, _zeros.Pointer, output, Activation.Relu, layer.Pool);
         Lap(1 + index, ref mark);
     }
 
@@ -201,24 +200,16 @@ internal sealed unsafe class VggBench : IDisposable
             $"VGG19 fc2, {_team.Level}, {_team.Size} threads, {_batch} frames: best {_batch / times[0]:F2}, median {_batch / times[times.Count / 2]:F2} frames/s; FMA peak {peak:F0} / {medianPeak:F0} GFLOP/s");
         Console.WriteLine($"{"layer",-10} {"ms/frame",9} {"GFLOP/s direct",15} {"of peak as executed",20}");
         Console.WriteLine($"{"normalise",-10} {best[0] / _batch * 1e3,9:F3}");
-        for (int i = 0; i < _layers.Count; i++)
+        for (int i = 0; i < ConvLayer.Vgg19.Length; i++)
         {
-            Layer layer = _layers[i];
+            ConvLayer layer = ConvLayer.Vgg19[i];
             double seconds = best[1 + i] / _batch;
-            double direct = 2.0 * 9 * layer.InChannels * layer.OutChannels * layer.Size * layer.Size;
-            double tiles = (layer.Size + 3) / 4;
-            double executed = layer.InChannels == 3 ? direct : 2.0 * 36 * layer.InChannels * layer.OutChannels * tiles * tiles;
             Console.WriteLine(
-                $"{$"{layer.InChannels}x{layer.OutChannels} {layer.Size}",-10} {seconds * 1e3,9:F3} {direct / seconds / 1e9,15:F0} {executed / seconds / 1e9 / peak,20:P0}");
+                $"{$"{layer.InChannels}x{layer.OutChannels} {layer.Size}",-10} {seconds * 1e3,9:F3} {layer.Operations / seconds / 1e9,15:F0} {layer.Executed / seconds / 1e9 / peak,20:P0}");
         }
 
         Console.WriteLine($"{"flatten",-10} {best[^3] / _batch * 1e3,9:F3}");
         Console.WriteLine($"{"fc1",-10} {best[^2] / _batch * 1e3,9:F3} {2.0 * _fc1.K * FeatureLength * _batch / best[^2] / 1e9,15:F0}");
         Console.WriteLine($"{"fc2",-10} {best[^1] / _batch * 1e3,9:F3} {2.0 * _fc2.K * FeatureLength * _batch / best[^1] / 1e9,15:F0}");
-    }
-
-    private sealed record Layer(int InChannels, int OutChannels, int Size, bool Pool, NativeArray Weights)
-    {
-        public int OutSize => Pool ? Size / 2 : Size;
     }
 }
