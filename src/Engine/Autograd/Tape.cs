@@ -47,12 +47,12 @@ public sealed class Tape(IDevice device) : IDisposable
         return Assign(buffer.Pointer, shape, type, buffer, name);
     }
 
-    /// <summary>Host memory seen as a tensor until the next reset, as <see cref="Tensor.Over"/>.</summary>
-    public Tensor Over(nint hostMemory, Shape shape, DType type, string? name = null)
-    {
-        Tensor.RequireSharedMemory(Device);
-        return Assign(hostMemory, shape, type, owned: null, name);
-    }
+    /// <summary>
+    /// Host memory seen as a tensor until the next reset, without a copy. Only for devices that share the host's memory; the caller keeps the memory alive.
+    /// </summary>
+    public Tensor Over(nint hostMemory, Shape shape, DType type, string? name = null) => Device.SharesHostMemory
+        ? Assign(hostMemory, shape, type, owned: null, name)
+        : throw new InvalidOperationException($"{Device.Name} does not share the host's memory.");
 
     /// <summary>Entries of the outermost dimension seen as a tensor until the next reset, as <see cref="Tensor.Slice"/>.</summary>
     public Tensor Slice(Tensor tensor, int start, int length) =>

@@ -91,13 +91,6 @@ public sealed class Tensor : IDisposable
         return tensor;
     }
 
-    /// <summary>Host memory seen as a tensor, without a copy. Only for devices that share the host's memory; the caller keeps the memory alive.</summary>
-    public static Tensor Over(IDevice device, nint hostMemory, Shape shape, DType type, string? name = null)
-    {
-        RequireSharedMemory(device);
-        return new Tensor(device, hostMemory, shape, type, owned: null, name);
-    }
-
     /// <summary>The same elements under another shape.</summary>
     public Tensor Reshape(Shape shape) => shape.Count == Count
         ? new Tensor(Device, Data, shape, DType, owned: null, Name)
@@ -123,14 +116,6 @@ public sealed class Tensor : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset + shape.Count, Count);
         return new Tensor(Device, Data + (nint)(offset * DType.Size()), shape, DType, owned: null, name);
-    }
-
-    internal static void RequireSharedMemory(IDevice device)
-    {
-        if (!device.SharesHostMemory)
-        {
-            throw new InvalidOperationException($"{device.Name} does not share the host's memory.");
-        }
     }
 
     /// <summary>An object without memory, for a tape to <see cref="Assign"/> and <see cref="Release"/> again and again.</summary>

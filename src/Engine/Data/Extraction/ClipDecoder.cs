@@ -68,8 +68,9 @@ internal sealed class ClipDecoder : IDisposable
             }
         }
 
-        // Everything that was decoded has been delivered; from now on there is nothing.
+        // The threads have ended and what they decoded has been delivered; from now on there is nothing.
         _decodedSignal.Release();
+        _stop.Token.ThrowIfCancellationRequested();
         return _failure is null ? null : throw _failure;
     }
 
