@@ -22,7 +22,10 @@ mkdir -p bench/results
 for level in v512 v256 v128; do
     say "== kernels at $level"
     if CUDATRAINER_SIMD=$level bench kernels >artifacts/kernels.md; then
-        mv artifacts/kernels.md "bench/results/kernels-$level.md"
+        awk -v level="$level" '
+            BEGIN { print "# Kernels at SIMD level " level "\n\n```" }
+            /^\|/ && !table { table = 1; print "```\n" }
+            table || NF' artifacts/kernels.md >"bench/results/kernels-$level.md"
     else
         say "no table for $level"
     fi

@@ -91,7 +91,7 @@ internal static class Comparison
         public string? Dataset { get; init; }
 
         /// <summary>Clips of the pipeline.</summary>
-        public int Clips { get; init; } = 48;
+        public int Clips { get; init; } = 24;
 
         public string Output { get; init; } = Path.Combine(Repository.Root, "bench", "results", "comparison.md");
 

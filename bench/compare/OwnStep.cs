@@ -75,8 +75,10 @@ internal sealed class OwnStep : IDisposable
         return (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)steps;
     }
 
+    /// <summary>Mean seconds of a step. One goes before the clock starts: threads that were asleep wake up and find their processors.</summary>
     public double Run(int steps)
     {
+        _learner.Train(_batch, Rate);
         long began = Stopwatch.GetTimestamp();
         for (int i = 0; i < steps; i++)
         {

@@ -10,7 +10,7 @@ namespace CudaTrainer.Bench.Compare;
 /// </summary>
 internal sealed class Peer : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(30);
 
     private readonly Process _process;
 

@@ -119,7 +119,7 @@ public class TrainTests
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         using var printed = JsonDocument.Parse(outcome.Output);
         using var trained = JsonDocument.Parse(File.ReadAllText(folder.File("run/training_results.json")));
-        foreach (string metric in new[] { "accuracy", "auc", "threshold", "f1" })
+        foreach (string metric in new[] { "loss", "accuracy", "auc", "threshold", "f1" })
         {
             string expected = trained.RootElement.GetProperty("test").GetProperty(metric).GetRawText();
             printed.RootElement.GetProperty("test").GetProperty(metric).GetRawText().ShouldBe(expected);

@@ -3,7 +3,7 @@
     lstm_step_torch.py WORK THREADS
 
 WORK holds initial.safetensors (the classifier's checkpoint names), features.npy [batch, time, inputs] and labels.npy. `losses N` trains N steps without dropout from the initial
-weights and answers with their losses; `run N` times N steps with dropout 0.5.
+weights and answers with their losses; `run N` times N steps with dropout 0.5, after one that does not count.
 """
 import json
 import math
@@ -91,6 +91,7 @@ def main():
             check = Trainer(initial, x, y, 0)
             print("@done", *(check.step() for _ in range(int(n))), flush=True)
         elif command == "run":
+            timed.step()
             began = time.perf_counter()
             for _ in range(int(n)):
                 timed.step()

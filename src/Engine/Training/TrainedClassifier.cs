@@ -29,7 +29,8 @@ public sealed class TrainedClassifier : IDisposable
         }
 
         Classifier model = Classifiers.Create(info.Model, new ClassifierOptions(info.Inputs, Dropout: 0));
-        var learner = new Learner(device, model, new LearnerOptions(new LossOptions(false, 0, 0), [1, 1], [1, 1], new AdamOptions { ClipMode = ClipMode.Off }, MixedPrecision: false, Seed: 0));
+        LossInfo loss = info.Loss ?? LossInfo.Plain;
+        var learner = new Learner(device, model, new LearnerOptions(loss.Options, loss.ClassWeights, loss.Alpha, new AdamOptions { ClipMode = ClipMode.Off }, MixedPrecision: false, Seed: 0));
         try
         {
             checkpoint.LoadModel(learner.Parameters);

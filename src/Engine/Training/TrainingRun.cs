@@ -72,12 +72,13 @@ public sealed class TrainingRun : IDisposable
         using FeatureSplits splits = OpenFeatures(stop);
         FeatureSet train = splits.Train;
         float[] classWeights = _options.UseClassWeights ? ClassWeights(train.Classes) : [1, 1];
-        ModelInfo info = Describe(train);
+        var loss = new LossInfo(_options.UseFocalLoss, (float)_options.FocalGamma, (float)_options.LabelSmoothing, classWeights, Alpha(_options.FocalAlpha));
+        ModelInfo info = Describe(train) with { Loss = loss };
         Classifier model = Classifiers.Create(_options.Model, new ClassifierOptions(train.Dimension, (float)_options.Dropout, MixedPrecision));
         using var learner = new Learner(_device.Device, model, new LearnerOptions(
-            new LossOptions(_options.UseFocalLoss, (float)_options.FocalGamma, (float)_options.LabelSmoothing),
-            classWeights,
-            Alpha(_options.FocalAlpha),
+            loss.Options,
+            loss.ClassWeights,
+            loss.Alpha,
             new AdamOptions { ClipMode = _options.ClipMode, ClipNorm = (float)_options.GradientClipNorm },
             MixedPrecision,
             (uint)_options.Seed));

@@ -29,10 +29,27 @@ public sealed record ModelInfo
     /// <summary>Epoch that these weights are of.</summary>
     public int Epoch { get; init; }
 
+    /// <summary>The loss they were trained with; null in files that do not say.</summary>
+    public LossInfo? Loss { get; init; }
+
     public string EngineVersion { get; init; } = ThisAssembly.Version;
 
     /// <summary>The classes by index.</summary>
     public IReadOnlyList<string> Classes { get; init; } = ["nonviolent", "violent"];
+}
+
+/// <summary>A training loss, kept so that an evaluation reports the same quantity as training did.</summary>
+/// <param name="Focal">Focal loss; cross-entropy otherwise.</param>
+/// <param name="Gamma">γ of the focal loss.</param>
+/// <param name="Smoothing">Label smoothing.</param>
+/// <param name="ClassWeights">[2].</param>
+/// <param name="Alpha">[2], of the focal loss.</param>
+public sealed record LossInfo(bool Focal, float Gamma, float Smoothing, IReadOnlyList<float> ClassWeights, IReadOnlyList<float> Alpha)
+{
+    /// <summary>Plain cross-entropy.</summary>
+    public static LossInfo Plain { get; } = new(false, 0, 0, [1, 1], [1, 1]);
+
+    internal LossOptions Options => new(Focal, Gamma, Smoothing);
 }
 
 /// <summary>

@@ -42,28 +42,19 @@ public static unsafe class Gemm
     public static void Run(
         ThreadTeam team, bool transA, bool transB, int m, int n, int k, float* a, int lda, float* b, int ldb, float* c, int ldc,
         bool accumulate = false, float* bias = null, Activation activation = Activation.None)
-    {
-        GemmProblem problem = Problem(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias, activation);
-        RunTeam<float, SingleSource, float, SingleSource>(team, problem);
-    }
+        => RunAs<float, SingleSource, float, SingleSource>(team, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias, activation);
 
     /// <summary>The product with a left matrix in half precision, widened while it is packed; sums are in single precision. Parameters as above.</summary>
     public static void Run(
         ThreadTeam team, bool transA, bool transB, int m, int n, int k, Half* a, int lda, float* b, int ldb, float* c, int ldc,
         bool accumulate = false, float* bias = null, Activation activation = Activation.None)
-    {
-        GemmProblem problem = Problem(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias, activation);
-        RunTeam<Half, HalfSource, float, SingleSource>(team, problem);
-    }
+        => RunAs<Half, HalfSource, float, SingleSource>(team, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias, activation);
 
     /// <summary>The product with a right matrix in half precision, widened while it is packed; sums are in single precision. Parameters as above.</summary>
     public static void Run(
         ThreadTeam team, bool transA, bool transB, int m, int n, int k, float* a, int lda, Half* b, int ldb, float* c, int ldc,
         bool accumulate = false, float* bias = null, Activation activation = Activation.None)
-    {
-        GemmProblem problem = Problem(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias, activation);
-        RunTeam<float, SingleSource, Half, HalfSource>(team, problem);
-    }
+        => RunAs<float, SingleSource, Half, HalfSource>(team, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias, activation);
 
     /// <summary>The product with a right matrix packed before, which gives n and k; other parameters and the bits of the result as <c>Run</c>.</summary>
     public static void RunPacked(
@@ -129,6 +120,19 @@ public static unsafe class Gemm
         problem.PackedB = b.Panels();
         GemmBlocks.Run<TSimd, TVec, float, SingleSource, float, SingleSource>(in problem, workspace);
         GC.KeepAlive(b);
+    }
+
+    /// <summary>Any combination of precisions; parameters as <c>Run</c>.</summary>
+    internal static void RunAs<TA, TASource, TB, TBSource>(
+        ThreadTeam team, bool transA, bool transB, int m, int n, int k, TA* a, int lda, TB* b, int ldb, float* c, int ldc,
+        bool accumulate = false, float* bias = null, Activation activation = Activation.None)
+        where TA : unmanaged
+        where TASource : struct, IPackSource<TA>
+        where TB : unmanaged
+        where TBSource : struct, IPackSource<TB>
+    {
+        GemmProblem problem = Problem(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias, activation);
+        RunTeam<TA, TASource, TB, TBSource>(team, problem);
     }
 
     private static GemmProblem Problem(

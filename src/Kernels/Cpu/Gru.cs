@@ -40,7 +40,7 @@ public static unsafe class Gru
         void* reserve)
     {
         ForwardMemory memory = new(team, shape, reserve);
-        InputProduct.Forward(team, shape, Gates * shape.Hidden, x, inputWeights, inputBias, memory.Sums, memory.SumsStride);
+        InputProduct.Forward<float, SingleSource>(team, shape, Gates * shape.Hidden, x, inputWeights, inputBias, memory.Sums, memory.SumsStride);
         Recur(team, shape, hiddenWeights, hiddenBias, y, reserve, memory);
     }
 
@@ -51,7 +51,7 @@ public static unsafe class Gru
         void* reserve)
     {
         ForwardMemory memory = new(team, shape, reserve);
-        InputProduct.Forward(team, shape, Gates * shape.Hidden, x, inputWeights, inputBias, memory.Sums, memory.SumsStride);
+        InputProduct.Forward<Half, HalfSource>(team, shape, Gates * shape.Hidden, x, inputWeights, inputBias, memory.Sums, memory.SumsStride);
         Recur(team, shape, hiddenWeights, hiddenBias, y, reserve, memory);
     }
 
@@ -86,7 +86,7 @@ public static unsafe class Gru
         float* gates = GateGradients(
             team, shape, inputWeights, hiddenWeights, y, reserve, outputGradient, inputGradient, hiddenWeightsGradient, inputBiasGradient,
             hiddenBiasGradient);
-        InputProduct.WeightGradient(team, shape, Gates * shape.Hidden, gates + shape.Hidden, Blocks * shape.Hidden, x, inputWeightsGradient);
+        InputProduct.WeightGradient<float, SingleSource>(team, shape, Gates * shape.Hidden, gates + shape.Hidden, Blocks * shape.Hidden, x, inputWeightsGradient);
     }
 
     /// <summary>The backward pass of an input in half precision; the gradients are single precision.</summary>
@@ -109,7 +109,7 @@ public static unsafe class Gru
         float* gates = GateGradients(
             team, shape, inputWeights, hiddenWeights, y, reserve, outputGradient, inputGradient, hiddenWeightsGradient, inputBiasGradient,
             hiddenBiasGradient);
-        InputProduct.WeightGradient(team, shape, Gates * shape.Hidden, gates + shape.Hidden, Blocks * shape.Hidden, x, inputWeightsGradient);
+        InputProduct.WeightGradient<Half, HalfSource>(team, shape, Gates * shape.Hidden, gates + shape.Hidden, Blocks * shape.Hidden, x, inputWeightsGradient);
     }
 
     private static void Recur(

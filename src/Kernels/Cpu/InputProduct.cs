@@ -26,30 +26,18 @@ internal static unsafe class InputProduct
     /// <param name="bias">[n].</param>
     /// <param name="sums">[B·T, n] at distance <paramref name="sumsStride"/>, overwritten.</param>
     /// <param name="sumsStride">Floats from row to row.</param>
-    public static void Forward(ThreadTeam team, in RecurrentShape shape, int columns, float* x, float* weights, float* bias, float* sums, int sumsStride)
+    public static void Forward<T, TSource>(ThreadTeam team, in RecurrentShape shape, int columns, T* x, float* weights, float* bias, float* sums, int sumsStride)
+        where T : unmanaged, IEquatable<T>
+        where TSource : struct, IPackSource<T>
     {
         (int rows, int inputs) = (shape.Rows, shape.Inputs);
         if (IsSparse(x, (long)rows * inputs))
         {
-            SparseGemm.Run(team, false, true, false, rows, columns, inputs, x, inputs, weights, inputs, sums, sumsStride, bias: bias);
+            SparseGemm.RunAs<T, TSource>(team, false, true, false, rows, columns, inputs, x, inputs, weights, inputs, sums, sumsStride, bias: bias);
         }
         else
         {
-            Gemm.Run(team, false, true, rows, columns, inputs, x, inputs, weights, inputs, sums, sumsStride, bias: bias);
-        }
-    }
-
-    /// <inheritdoc cref="Forward(ThreadTeam, in RecurrentShape, int, float*, float*, float*, float*, int)"/>
-    public static void Forward(ThreadTeam team, in RecurrentShape shape, int columns, Half* x, float* weights, float* bias, float* sums, int sumsStride)
-    {
-        (int rows, int inputs) = (shape.Rows, shape.Inputs);
-        if (IsSparse(x, (long)rows * inputs))
-        {
-            SparseGemm.Run(team, false, true, false, rows, columns, inputs, x, inputs, weights, inputs, sums, sumsStride, bias: bias);
-        }
-        else
-        {
-            Gemm.Run(team, false, true, rows, columns, inputs, x, inputs, weights, inputs, sums, sumsStride, bias: bias);
+            Gemm.RunAs<T, TSource, float, SingleSource>(team, false, true, rows, columns, inputs, x, inputs, weights, inputs, sums, sumsStride, bias: bias);
         }
     }
 
@@ -61,30 +49,19 @@ internal static unsafe class InputProduct
     /// <param name="gatesStride">Floats from row to row.</param>
     /// <param name="x">[B·T, I].</param>
     /// <param name="weightsGradient">[n, I], added to.</param>
-    public static void WeightGradient(ThreadTeam team, in RecurrentShape shape, int columns, float* gates, int gatesStride, float* x, float* weightsGradient)
+    public static void WeightGradient<T, TSource>(ThreadTeam team, in RecurrentShape shape, int columns, float* gates, int gatesStride, T* x, float* weightsGradient)
+        where T : unmanaged, IEquatable<T>
+        where TSource : struct, IPackSource<T>
     {
         (int rows, int inputs) = (shape.Rows, shape.Inputs);
         if (IsSparse(x, (long)rows * inputs))
         {
-            SparseGemm.Run(team, true, false, true, inputs, columns, rows, x, inputs, gates, gatesStride, weightsGradient, inputs, accumulate: true);
+            SparseGemm.RunAs<T, TSource>(team, true, false, true, inputs, columns, rows, x, inputs, gates, gatesStride, weightsGradient, inputs, accumulate: true);
         }
         else
         {
-            Gemm.Run(team, true, false, columns, inputs, rows, gates, gatesStride, x, inputs, weightsGradient, inputs, accumulate: true);
-        }
-    }
-
-    /// <inheritdoc cref="WeightGradient(ThreadTeam, in RecurrentShape, int, float*, int, float*, float*)"/>
-    public static void WeightGradient(ThreadTeam team, in RecurrentShape shape, int columns, float* gates, int gatesStride, Half* x, float* weightsGradient)
-    {
-        (int rows, int inputs) = (shape.Rows, shape.Inputs);
-        if (IsSparse(x, (long)rows * inputs))
-        {
-            SparseGemm.Run(team, true, false, true, inputs, columns, rows, x, inputs, gates, gatesStride, weightsGradient, inputs, accumulate: true);
-        }
-        else
-        {
-            Gemm.Run(team, true, false, columns, inputs, rows, gates, gatesStride, x, inputs, weightsGradient, inputs, accumulate: true);
+            Gemm.RunAs<float, SingleSource, T, TSource>(
+                team, true, false, columns, inputs, rows, gates, gatesStride, x, inputs, weightsGradient, inputs, accumulate: true);
         }
     }
 

@@ -36,7 +36,7 @@ public static unsafe class Lstm
     {
         ForwardMemory memory = new(team, shape, reserve);
         int columns = Gates * shape.Hidden;
-        InputProduct.Forward(team, shape, columns, x, inputWeights, bias, memory.Sums, columns);
+        InputProduct.Forward<float, SingleSource>(team, shape, columns, x, inputWeights, bias, memory.Sums, columns);
         Recur(team, shape, hiddenWeights, y, reserve, memory);
     }
 
@@ -47,7 +47,7 @@ public static unsafe class Lstm
     {
         ForwardMemory memory = new(team, shape, reserve);
         int columns = Gates * shape.Hidden;
-        InputProduct.Forward(team, shape, columns, x, inputWeights, bias, memory.Sums, columns);
+        InputProduct.Forward<Half, HalfSource>(team, shape, columns, x, inputWeights, bias, memory.Sums, columns);
         Recur(team, shape, hiddenWeights, y, reserve, memory);
     }
 
@@ -80,7 +80,7 @@ public static unsafe class Lstm
         float* gates = GateGradients(
             team, shape, inputWeights, hiddenWeights, y, reserve, outputGradient, inputGradient, hiddenWeightsGradient, biasGradient);
         int columns = Gates * shape.Hidden;
-        InputProduct.WeightGradient(team, shape, columns, gates, columns, x, inputWeightsGradient);
+        InputProduct.WeightGradient<float, SingleSource>(team, shape, columns, gates, columns, x, inputWeightsGradient);
     }
 
     /// <summary>The backward pass of an input in half precision; the gradients are single precision.</summary>
@@ -102,7 +102,7 @@ public static unsafe class Lstm
         float* gates = GateGradients(
             team, shape, inputWeights, hiddenWeights, y, reserve, outputGradient, inputGradient, hiddenWeightsGradient, biasGradient);
         int columns = Gates * shape.Hidden;
-        InputProduct.WeightGradient(team, shape, columns, gates, columns, x, inputWeightsGradient);
+        InputProduct.WeightGradient<Half, HalfSource>(team, shape, columns, gates, columns, x, inputWeightsGradient);
     }
 
     private static void Recur(ThreadTeam team, in RecurrentShape shape, float* hiddenWeights, float* y, void* reserve, in ForwardMemory memory)

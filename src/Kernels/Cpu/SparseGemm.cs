@@ -58,17 +58,22 @@ public static unsafe class SparseGemm
     public static void Run(
         ThreadTeam team, bool transA, bool transB, bool transC, int m, int n, int k, float* a, int lda, float* b, int ldb, float* c, int ldc,
         bool accumulate = false, float* bias = null)
-    {
-        var kernel = new Kernel<float, SingleSource>(transA, transB, transC, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias);
-        team.Run(ref kernel);
-    }
+        => RunAs<float, SingleSource>(team, transA, transB, transC, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias);
 
     /// <summary>The product with a left matrix in half precision; sums are in single precision. Parameters as above.</summary>
     public static void Run(
         ThreadTeam team, bool transA, bool transB, bool transC, int m, int n, int k, Half* a, int lda, float* b, int ldb, float* c, int ldc,
         bool accumulate = false, float* bias = null)
+        => RunAs<Half, HalfSource>(team, transA, transB, transC, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias);
+
+    /// <summary>Either precision; parameters as <c>Run</c>.</summary>
+    internal static void RunAs<T, TSource>(
+        ThreadTeam team, bool transA, bool transB, bool transC, int m, int n, int k, T* a, int lda, float* b, int ldb, float* c, int ldc,
+        bool accumulate = false, float* bias = null)
+        where T : unmanaged
+        where TSource : struct, IPackSource<T>
     {
-        var kernel = new Kernel<Half, HalfSource>(transA, transB, transC, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias);
+        var kernel = new Kernel<T, TSource>(transA, transB, transC, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias);
         team.Run(ref kernel);
     }
 
