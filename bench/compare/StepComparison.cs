@@ -11,6 +11,10 @@ internal static class StepComparison
 {
     private const int CheckedSteps = 5;
     private const int StepsPerRound = 3;
+
+    /// <summary>Steps before the first round: until then the runtime still compiles in the background.</summary>
+    private const int WarmSteps = 30;
+
     private const double Tolerance = 1e-4;
 
     public static void Run(Report report, string work, int rounds)
@@ -48,10 +52,12 @@ internal static class StepComparison
             check.SaveParameters(Path.Combine(folder, "initial.safetensors"));
             using Peer? torch = Peers.StartPython("lstm_step_torch.py", out string reason, folder, Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture));
             using var ours = new OwnStep(null, 0, features, labels, dropout: 0.5f);
+            ours.Run(WarmSteps);
             List<Contestant> contestants = [new("ours", () => ours.Run(StepsPerRound))];
             if (torch is not null)
             {
                 RequireEqual(check.Losses(CheckedSteps), torch.Ask($"losses {CheckedSteps}"), torch.Version);
+                torch.Ask($"run {WarmSteps}");
                 contestants.Add(new("torch", () => torch.Ask($"run {StepsPerRound}")[0]));
             }
 
@@ -66,6 +72,8 @@ internal static class StepComparison
         {
             using var all = new OwnStep(level, 0, features, labels, 0.5f);
             using var one = new OwnStep(level, 1, features, labels, 0.5f);
+            all.Run(WarmSteps);
+            one.Run(WarmSteps);
             Seconds[] times = Interleaved.Measure([new("all", () => all.Run(StepsPerRound)), new("one", () => one.Run(StepsPerRound))], rounds);
             scaling.Add(
                 [what, CpuDevice.LevelName(level), Milliseconds(times[1]), Milliseconds(times[0]), $"{Report.Times(times[1].Best / times[0].Best)} / {Report.Times(times[1].Median / times[0].Median)}"]);
