@@ -55,7 +55,7 @@ internal sealed class OwnBackbone : IDisposable
         {
             float[] values = new float[tensor.Shape.Count];
             source.Read(tensor.Name, values);
-            return NamedTensor.Of<float>(tensor.Name, values, WeightFile.Lengths(tensor.Shape));
+            return NamedTensor.Of<float>(tensor.Name, values, FileShape.Of(tensor.Shape));
         }));
     }
 

@@ -91,7 +91,7 @@ internal sealed class OwnStep : IDisposable
     public double[] Losses(int steps) => [.. Enumerable.Range(0, steps).Select(_ => _learner.Train(_batch, Rate).Loss)];
 
     public void SaveParameters(string path) => SafetensorsWriter.Write(path, _learner.Parameters.State.Select(parameter =>
-        NamedTensor.Of<float>(parameter.Name, parameter.Value.Read<float>(), WeightFile.Lengths(parameter.Shape))));
+        NamedTensor.Of<float>(parameter.Name, parameter.Value.Read<float>(), FileShape.Of(parameter.Shape))));
 
     public void Dispose()
     {

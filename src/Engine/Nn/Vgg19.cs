@@ -167,17 +167,23 @@ namespace CudaTrainer.Engine.Nn
             Check.Type("Vgg19", "frames", rgb, DType.UInt8);
             Check.Shape("Vgg19", "features", features, [n, Features]);
             Layer last = _layers[^1];
-            Tensor flat = _tape.Allocate([n, last.Outputs * last.OutputSize * last.OutputSize]);
-            for (int start = 0; start < n; start += ConvolutionBatch)
+            try
             {
-                int count = Math.Min(ConvolutionBatch, n - start);
-                Convolve(_tape.Slice(rgb, start, count), _tape.Slice(flat, start, count));
-            }
+                Tensor flat = _tape.Allocate([n, last.Outputs * last.OutputSize * last.OutputSize]);
+                for (int start = 0; start < n; start += ConvolutionBatch)
+                {
+                    int count = Math.Min(ConvolutionBatch, n - start);
+                    Convolve(_tape.Slice(rgb, start, count), _tape.Slice(flat, start, count));
+                }
 
-            Tensor hidden = _tape.Allocate([n, Features]);
-            _device.Ops.LinearPreparedRelu(flat, _fc1, hidden);
-            _device.Ops.LinearPreparedRelu(hidden, _fc2, features);
-            _tape.Reset();
+                Tensor hidden = _tape.Allocate([n, Features]);
+                _device.Ops.LinearPreparedRelu(flat, _fc1, hidden);
+                _device.Ops.LinearPreparedRelu(hidden, _fc2, features);
+            }
+            finally
+            {
+                _tape.Reset();
+            }
         }
 
         public void Dispose()

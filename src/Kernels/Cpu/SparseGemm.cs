@@ -171,6 +171,7 @@ public static unsafe class SparseGemm
         }
 
         /// <summary>A chunk of op(A), row by row, filled up with zeros.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void CopyChunk<TSimd, TVec>(int row, int rows, int first, int depth, float* copy)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
@@ -204,6 +205,7 @@ public static unsafe class SparseGemm
         }
 
         /// <summary>totals += the partial sums of all chunks in [first, last), for one group of columns.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void Sum<TSimd, TVec>(
             int rows, int first, int last, int column, int columns, int blocks, float* block, float* values, int* places, int* counts, float* partials, float* totals)
             where TSimd : struct, ISimd<TVec>
@@ -229,6 +231,7 @@ public static unsafe class SparseGemm
         }
 
         /// <summary>A block of op(B): [depth][Vectors] of vectors, missing columns 0.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void CopyBlock<TSimd, TVec>(int first, int depth, int column, int columns, float* block)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
@@ -251,6 +254,7 @@ public static unsafe class SparseGemm
             }
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void LoadTotals<TSimd, TVec>(int row, int rows, int column, int columns, bool add, float* totals)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
@@ -273,6 +277,7 @@ public static unsafe class SparseGemm
             }
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void StoreTotals<TSimd, TVec>(int row, int rows, int column, int columns, float* addend, float* totals)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
@@ -298,6 +303,7 @@ public static unsafe class SparseGemm
         }
 
         /// <summary>to = from + addend, where there is one.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static void Copy<TSimd, TVec>(float* from, float* to, int count, float* addend)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged

@@ -30,8 +30,7 @@ public sealed unsafe partial class ThreadTeam : IDisposable
 
     /// <summary>
     /// Rounds before a member that waits for others naps at every further round: 0.1 ms. Two members may have been woken on one processor, and
-    /// schedulers leave them there for tens of milliseconds if the one that waits only spins or yields. A thread that wakes from a nap is put on an idle
-    /// processor.
+    /// share it as long as the one that waits spins or yields; one that wakes from a nap is free to be put on an idle processor.
     /// </summary>
     private const int RoundsBeforeNap = 300;
 

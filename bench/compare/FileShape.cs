@@ -2,10 +2,10 @@ using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Bench.Compare;
 
-/// <summary>Shapes as files want them.</summary>
-internal static class WeightFile
+/// <summary>A tensor's shape in the form that file writers take.</summary>
+internal static class FileShape
 {
-    public static long[] Lengths(Shape shape)
+    public static long[] Of(Shape shape)
     {
         long[] lengths = new long[shape.Rank];
         for (int i = 0; i < lengths.Length; i++)
