@@ -74,12 +74,16 @@ public abstract unsafe class HostDevice : IDevice
 
     public void CopyFromPeer(IDevice peer, nint source, nint destination, long bytes)
     {
-        if (!peer.SharesHostMemory)
+        if (peer.SharesHostMemory)
         {
-            throw new InvalidOperationException($"{Name} cannot read the memory of {peer.Name}; download it first.");
+            Copy(source, destination, bytes);
+            return;
         }
 
-        Copy(source, destination, bytes);
+        for (long done = 0; done < bytes; done += int.MaxValue)
+        {
+            peer.Download((nint)(source + done), new Span<byte>((byte*)destination + done, (int)Math.Min(int.MaxValue, bytes - done)));
+        }
     }
 
     public void Fill(nint destination, byte value, long bytes) => NativeMemory.Fill((void*)destination, (nuint)bytes, value);
