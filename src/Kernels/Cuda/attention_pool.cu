@@ -75,10 +75,10 @@ __device__ __forceinline__ void forward(int time, int channels, const T *__restr
     attention += (i64)blockIdx.x * time;
     dot_steps(time, channels, x, w, attention, aligned);
     __syncthreads();
-    if (warp == 0)
+    if (warp == 0 && time > 0)
     {
         // The scores' largest is subtracted, so that nothing overflows.
-        float largest = -INFINITY, sum = 0.0f;
+        float largest = attention[0], sum = 0.0f;
         for (int t = lane; t < time; t += 32)
         {
             largest = fmaxf(largest, attention[t]);

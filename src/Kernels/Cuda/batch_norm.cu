@@ -20,7 +20,6 @@ __device__ __forceinline__ float normalize(float x, float mean, float scale, flo
 template <typename T, typename Visitor>
 __device__ __forceinline__ void sum_rows(const ColumnBlock<T> &block, int rows, Visitor &visitor)
 {
-    const int lanes = Group<T>::lanes;
     if (block.available <= 0)
     {
         return;
@@ -47,7 +46,11 @@ __device__ __forceinline__ void sum_rows(const ColumnBlock<T> &block, int rows, 
 template <typename T, bool SQUARED>
 struct Moment
 {
-    static const int lanes = Group<T>::lanes;
+    enum
+    {
+        lanes = Group<T>::lanes,
+    };
+
     const T *x;
     int available;
     bool aligned;
@@ -189,7 +192,11 @@ __device__ __forceinline__ void inference(
 template <typename T>
 struct Backward
 {
-    static const int lanes = Group<T>::lanes;
+    enum
+    {
+        lanes = Group<T>::lanes,
+    };
+
     const T *dy;
     const T *x;
     int available;
@@ -317,7 +324,7 @@ __device__ __forceinline__ void backward(
 }
 
 #define BATCH_NORM(T, SUFFIX) \
-    extern "C" __global__ void __launch_bounds__(256) batch_norm_training_##SUFFIX( \
+    extern "C" __global__ void __launch_bounds__(256, 1) batch_norm_training_##SUFFIX( \
         int rows, int channels, const T *x, const float *gamma, const float *beta, float *running_mean, float *running_variance, T *y, float *mean, float *inverse, \
         int with_relu, float momentum, float epsilon, float probability, float scale, u64 seed, int layer, const StepState *state, int aligned) \
     { \
@@ -325,12 +332,12 @@ __device__ __forceinline__ void backward(
             rows, channels, x, gamma, beta, running_mean, running_variance, y, mean, inverse, with_relu, momentum, epsilon, \
             make_dropout(probability, scale, seed, layer, state), aligned); \
     } \
-    extern "C" __global__ void __launch_bounds__(256) batch_norm_inference_##SUFFIX( \
+    extern "C" __global__ void __launch_bounds__(256, 1) batch_norm_inference_##SUFFIX( \
         int rows, int channels, const T *x, const float *gamma, const float *beta, const float *mean, const float *variance, T *y, int with_relu, float epsilon, int aligned) \
     { \
         inference<T>(rows, channels, x, gamma, beta, mean, variance, y, with_relu, epsilon, aligned); \
     } \
-    extern "C" __global__ void __launch_bounds__(256) batch_norm_backward_##SUFFIX( \
+    extern "C" __global__ void __launch_bounds__(256, 1) batch_norm_backward_##SUFFIX( \
         int rows, int channels, const T *dy, const T *x, const float *gamma, const float *beta, const float *mean, const float *inverse, T *dx, float *d_scale, \
         float *d_shift, int with_relu, float probability, float scale, u64 seed, int layer, const StepState *state, int aligned) \
     { \

@@ -6,14 +6,17 @@
 template <typename T>
 struct ColumnBlock
 {
-    static const int lanes = Group<T>::lanes;
-    static const int columns = 16;
-    static const int threads = 256;
-    static const int groups = columns / lanes;
-    static const int rows_apart = threads / groups;
+    enum
+    {
+        lanes = Group<T>::lanes,
+        columns = 16,
+        threads = 256,
+        groups = columns / lanes,
+        rows_apart = threads / groups,
 
-    // Rows that are summed on their own before they join the total; bounds the rounding error of tall matrices.
-    static const int rows_together = 16;
+        // Rows that are summed on their own before they join the total; bounds the rounding error of tall matrices.
+        rows_together = 16,
+    };
 
     int columns_total;
     int group;

@@ -83,7 +83,10 @@ __device__ __forceinline__ unsigned pack_halves(float low, float high)
 template <typename T>
 struct Group
 {
-    static const int lanes = 16 / sizeof(T);
+    enum
+    {
+        lanes = 16 / sizeof(T),
+    };
 };
 
 __device__ __forceinline__ void unpack(const uint4 &words, const float *, float (&values)[4])

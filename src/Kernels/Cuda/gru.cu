@@ -50,7 +50,7 @@ __device__ __forceinline__ void store_gradients(T *d_input, T *d_hidden, int hid
     d_hidden[2 * hidden] = from_float<T>(gradient.m);
 }
 
-extern "C" __global__ void __launch_bounds__(384) gru_forward_registers_f16(
+extern "C" __global__ void __launch_bounds__(384, 1) gru_forward_registers_f16(
     int time, int hidden, const half *__restrict__ from_input, const float *__restrict__ bias_input, const float *__restrict__ bias_hidden,
     const half *__restrict__ weights, half *y, half *saved, int reverse)
 {
@@ -122,7 +122,7 @@ extern "C" __global__ void __launch_bounds__(384) gru_forward_registers_f16(
     }
 }
 
-extern "C" __global__ void __launch_bounds__(384) gru_backward_registers_f16(
+extern "C" __global__ void __launch_bounds__(384, 1) gru_backward_registers_f16(
     int time, int hidden, const half *__restrict__ dy, const half *__restrict__ y, const half *__restrict__ saved, const half *__restrict__ weights, half *d_input,
     half *d_hidden, int reverse)
 {
@@ -277,13 +277,13 @@ __device__ __forceinline__ void backward(
 }
 
 #define GRU(T, SUFFIX) \
-    extern "C" __global__ void __launch_bounds__(512) gru_forward_##SUFFIX( \
+    extern "C" __global__ void __launch_bounds__(512, 1) gru_forward_##SUFFIX( \
         int time, int hidden, const T *from_input, const float *bias_input, const float *bias_hidden, const T *weights, T *y, T *saved, int reverse, int aligned) \
     { \
         extern __shared__ float shared[]; \
         forward<T>(time, hidden, from_input, bias_input, bias_hidden, weights, y, saved, reverse, aligned, shared); \
     } \
-    extern "C" __global__ void __launch_bounds__(512) gru_backward_##SUFFIX( \
+    extern "C" __global__ void __launch_bounds__(512, 1) gru_backward_##SUFFIX( \
         int time, int hidden, const T *dy, const T *y, const T *saved, const T *weights, T *d_input, T *d_hidden, int reverse, int aligned) \
     { \
         extern __shared__ float shared[]; \

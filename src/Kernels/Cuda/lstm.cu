@@ -48,7 +48,7 @@ __device__ __forceinline__ void store_gates(T *row, int hidden, const Gates &gat
     row[3 * hidden] = from_float<T>(gates.o);
 }
 
-extern "C" __global__ void __launch_bounds__(512) lstm_forward_registers_f16(
+extern "C" __global__ void __launch_bounds__(512, 1) lstm_forward_registers_f16(
     int time, int hidden, half *gates, const float *__restrict__ bias, const half *__restrict__ weights, half *y, float *cells, int reverse)
 {
     __shared__ __align__(16) float state[register_hidden];
@@ -260,13 +260,13 @@ __device__ __forceinline__ void backward(
 }
 
 #define LSTM(T, SUFFIX) \
-    extern "C" __global__ void __launch_bounds__(512) lstm_forward_##SUFFIX( \
+    extern "C" __global__ void __launch_bounds__(512, 1) lstm_forward_##SUFFIX( \
         int time, int hidden, T *gates, const float *bias, const T *weights, T *y, float *cells, int reverse, int aligned) \
     { \
         extern __shared__ float shared[]; \
         forward<T>(time, hidden, gates, bias, weights, y, cells, reverse, aligned, shared); \
     } \
-    extern "C" __global__ void __launch_bounds__(512) lstm_backward_##SUFFIX( \
+    extern "C" __global__ void __launch_bounds__(512, 1) lstm_backward_##SUFFIX( \
         int time, int hidden, const T *dy, const T *gates, const float *cells, const T *weights, T *dz, int reverse, int aligned) \
     { \
         extern __shared__ float shared[]; \

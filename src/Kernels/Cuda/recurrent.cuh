@@ -81,9 +81,22 @@ __device__ __forceinline__ void clear(unsigned (&weights)[register_hidden / 2])
     }
 }
 
-// Σ weights·vector over 128 places; `vector` in shared memory, aligned to 16 bytes, finite behind `hidden` too. Skips what is zero anyway in steps of 32.
-__device__ __forceinline__ float dot(const unsigned (&weights)[register_hidden / 2], const float *vector, int hidden)
+// Keeps the compiler from converting the weights once and for all in front of the loop over the steps: as floats they would not fit the registers.
+__device__ __forceinline__ void keep_packed(unsigned (&weights)[register_hidden / 2])
 {
+#ifndef __CUDASIM__
+#pragma unroll
+    for (int i = 0; i < register_hidden / 2; i++)
+    {
+        asm volatile("" : "+r"(weights[i]));
+    }
+#endif
+}
+
+// Σ weights·vector over 128 places; `vector` in shared memory, aligned to 16 bytes, finite behind `hidden` too. Skips what is zero anyway in steps of 32.
+__device__ __forceinline__ float dot(unsigned (&weights)[register_hidden / 2], const float *vector, int hidden)
+{
+    keep_packed(weights);
     float sum0 = 0.0f, sum1 = 0.0f, sum2 = 0.0f, sum3 = 0.0f;
 #pragma unroll
     for (int part = 0; part < register_hidden; part += 32)
