@@ -1,10 +1,42 @@
 // Placeholder until the real bindings are merged: only what the launchers need in order to compile.
 namespace CudaTrainer.Kernels.Interop;
 
-public sealed class CudaContext;
-
-public sealed class CudaStream
+public static class Cuda
 {
+    public static bool IsAvailable => false;
+
+    public static string UnavailableReason => "placeholder";
+
+    public static bool IsSimulated => false;
+}
+
+public sealed class CudaContext(int ordinal) : IDisposable
+{
+    public int Ordinal => ordinal;
+
+    public nint TryAllocate(long bytes) => throw new NotImplementedException();
+
+    public void Free(nint address) => throw new NotImplementedException();
+
+    public void Dispose()
+    {
+    }
+}
+
+public sealed class CudaStream(CudaContext context) : IDisposable
+{
+    public CudaContext Context => context;
+
+    public void CopyToDevice(nint host, nint device, long bytes) => throw new NotImplementedException();
+
+    public void CopyToHost(nint device, nint host, long bytes) => throw new NotImplementedException();
+
+    public void Synchronize() => throw new NotImplementedException();
+
+    public void Dispose()
+    {
+    }
+
     public void CopyOnDevice(nint source, nint destination, long bytes) => throw new NotImplementedException();
 }
 
