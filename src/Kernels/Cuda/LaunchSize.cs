@@ -11,8 +11,8 @@ internal static class LaunchSize
     /// <summary>Shared memory that a kernel may use without asking.</summary>
     public const int SharedBytes = 48 * 1024;
 
-    /// <summary>More blocks than run at once on any GPU; what is beyond, the kernels' loops reach.</summary>
-    private const int MaxBlocks = 1 << 16;
+    /// <summary>Several times the blocks that run at once on any GPU; what is beyond, the kernels' loops reach.</summary>
+    public const int MaxBlocks = 4096;
 
     public static int BytesOf(CudaType type) => type == CudaType.Float32 ? sizeof(float) : sizeof(short);
 

@@ -9,7 +9,7 @@ public sealed class Recurrent(KernelLibrary library)
     public const int MaxRegisterHidden = 128;
 
     /// <summary>Hidden units up to which a block's states fit the shared memory of every supported GPU (96 KiB).</summary>
-    public const int MaxHidden = 3584;
+    public const int MaxHidden = 3_584;
 
     /// <summary>Threads of the kernels that read W_hh from memory.</summary>
     private const int GeneralThreads = 512;

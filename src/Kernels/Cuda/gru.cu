@@ -54,7 +54,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) gru_forward_registers_f16(
     int time, int hidden, const half *__restrict__ from_input, const float *__restrict__ bias_input, const float *__restrict__ bias_hidden,
     const half *__restrict__ weights, half *y, half *saved, int reverse)
 {
-    __shared__ __align__(16) float state[register_hidden];
+    alignas(16) __shared__ float state[register_hidden];
     __shared__ float gates[4][register_hidden];
     int unit = threadIdx.x % register_hidden, gate = threadIdx.x / register_hidden, row = gate * hidden + unit;
     bool active = unit < hidden, finishes = active && gate == 0;
@@ -126,7 +126,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) gru_backward_registers_f16(
     int time, int hidden, const half *__restrict__ dy, const half *__restrict__ y, const half *__restrict__ saved, const half *__restrict__ weights, half *d_input,
     half *d_hidden, int reverse)
 {
-    __shared__ __align__(16) float gradients[3][register_hidden];
+    alignas(16) __shared__ float gradients[3][register_hidden];
     __shared__ float parts[3][register_hidden];
     int unit = threadIdx.x % register_hidden, gate = threadIdx.x / register_hidden;
     bool active = unit < hidden, finishes = active && gate == 0;

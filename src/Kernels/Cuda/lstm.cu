@@ -51,7 +51,7 @@ __device__ __forceinline__ void store_gates(T *row, int hidden, const Gates &gat
 extern "C" __global__ void __launch_bounds__(512, 1) lstm_forward_registers_f16(
     int time, int hidden, half *gates, const float *__restrict__ bias, const half *__restrict__ weights, half *y, float *cells, int reverse)
 {
-    __shared__ __align__(16) float state[register_hidden];
+    alignas(16) __shared__ float state[register_hidden];
     __shared__ float activated[4][register_hidden];
     int unit = threadIdx.x % register_hidden, gate = threadIdx.x / register_hidden, row = gate * hidden + unit;
     bool active = unit < hidden, finishes = active && gate == 0;
@@ -109,7 +109,7 @@ extern "C" __global__ void __launch_bounds__(512, 1) lstm_forward_registers_f16(
 extern "C" __global__ void __launch_bounds__(512) lstm_backward_registers_f16(
     int time, int hidden, const half *dy, const half *gates, const float *cells, const half *__restrict__ weights, half *dz, int reverse)
 {
-    __shared__ __align__(16) float gradients[4][register_hidden];
+    alignas(16) __shared__ float gradients[4][register_hidden];
     __shared__ float parts[4][register_hidden];
     int unit = threadIdx.x % register_hidden, gate = threadIdx.x / register_hidden;
     bool active = unit < hidden, finishes = active && gate == 0;

@@ -1,3 +1,4 @@
+using CudaTrainer.Kernels.Cuda;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Tests;
@@ -21,6 +22,19 @@ public sealed class CudaElementwiseTests(CudaFixture fixture)
             sum.Read().ShouldBeTheSameBitsAs([.. x.Zip(y, (a, b) => type.Round(a + b))], $"{length} sums");
             arrays.Verify();
         }
+    }
+
+    [Fact]
+    public void Threads_come_round_again_for_what_the_grid_does_not_cover()
+    {
+        const int Length = (LaunchSize.MaxBlocks * LaunchSize.Threads * 4) + 4_099;
+        var elementwise = new Cuda.Elementwise(fixture.Library);
+        using var arrays = new DeviceArrays(fixture);
+        float[] x = Numbers.Random(Length, 1), y = Numbers.Random(Length, 2);
+        DeviceArray sum = arrays.UpdatedFloats(y);
+        elementwise.Accumulate(fixture.Stream, Length, arrays.Floats(x), sum, CudaType.Float32);
+        sum.Read().ShouldBeTheSameBitsAs([.. x.Zip(y, (a, b) => a + b)], "sums");
+        arrays.Verify();
     }
 
     [Theory]

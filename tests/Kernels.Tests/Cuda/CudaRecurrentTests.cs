@@ -89,6 +89,29 @@ public sealed class CudaRecurrentTests(CudaFixture fixture)
         arrays.Verify();
     }
 
+    /// <summary>States beyond the shared memory that kernels have without asking.</summary>
+    [Theory]
+    [InlineData(CudaType.Float32)]
+    [InlineData(CudaType.Float16)]
+    public void Many_hidden_units_agree_with_plain_loops(CudaType type)
+    {
+        const int Hidden = 1_800, Time = 2;
+        using var arrays = new DeviceArrays(fixture, type);
+        float[] x = Numbers.Random(Time, 1), inputWeights = Numbers.Random(4 * Hidden, 2), w = arrays.Rounded(Numbers.Random(4 * Hidden * Hidden, 3, 0.03f));
+        float[] products = arrays.Rounded([.. x.SelectMany(value => inputWeights.Select(weight => value * weight))]), dy = arrays.Rounded(Numbers.Random(Time * Hidden, 4));
+        var reference = new RecurrentReference(1, Time, 1, Hidden, Reverse: false);
+        double[] y = reference.Lstm(x.Widen(), inputWeights.Widen(), w.Widen(), new double[4 * Hidden]);
+        RecurrentGradients gradients = reference.LstmGradients(x.Widen(), inputWeights.Widen(), w.Widen(), new double[4 * Hidden], dy.Widen());
+
+        var op = new Cuda.Lstm(fixture.Library);
+        DeviceArray inner = arrays.Updated(products), weights = arrays.Input(w), deviceY = arrays.Output(Time * Hidden), cells = arrays.OutputFloats(Time * Hidden), dz = arrays.Output(4 * Time * Hidden);
+        op.Forward(fixture.Stream, 1, Time, Hidden, inner, arrays.Floats(new float[4 * Hidden]), weights, deviceY, cells, reverse: false, type);
+        op.Backward(fixture.Stream, 1, Time, Hidden, arrays.Input(dy), inner, cells, weights, dz, reverse: false, type);
+        deviceY.Read().ShouldAgreeWith(y, type.Forward(), "y");
+        Check(type, Outer(dz.Read(), Numbers.Filled(Time, 1), 4 * Hidden, 1), gradients.Bias, "db");
+        arrays.Verify();
+    }
+
     [Fact]
     public void Nothing_is_launched_for_nothing()
     {
