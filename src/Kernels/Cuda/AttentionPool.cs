@@ -37,7 +37,7 @@ public sealed class AttentionPool(KernelLibrary library)
         arguments.Add(weight);
         arguments.Add(y);
         arguments.Add(attention);
-        arguments.Add(channels % LaunchSize.Lanes(type) == 0 ? LaunchSize.Aligned(x, weight, y) : 0);
+        arguments.Add(channels % LaunchSize.Lanes(type) == 0 ? LaunchSize.Aligned(x, y) : 0);
         _forward[type].Launch(stream, new Grid(batch), new Grid(Threads), 0, arguments);
     }
 
@@ -73,7 +73,7 @@ public sealed class AttentionPool(KernelLibrary library)
         arguments.Add(dx);
         arguments.Add(parts);
         arguments.Add(scoreGradients);
-        arguments.Add(channels % LaunchSize.Lanes(type) == 0 ? LaunchSize.Aligned(x, weight, dx | dy) : 0);
+        arguments.Add(channels % LaunchSize.Lanes(type) == 0 ? LaunchSize.Aligned(x, dx, dy) : 0);
         _backward[type].Launch(stream, new Grid(batch), new Grid(Threads), 0, arguments);
 
         var sums = new KernelArguments();

@@ -21,7 +21,7 @@ public sealed class BiasRelu(KernelLibrary library)
             return;
         }
 
-        int aligned = columns % LaunchSize.Lanes(type) == 0 ? LaunchSize.Aligned(x, bias) : 0;
+        int aligned = columns % LaunchSize.Lanes(type) == 0 ? LaunchSize.Aligned(x) : 0;
         long groups = rows * LaunchSize.DivideUp(columns, LaunchSize.Lanes(type));
         var arguments = new KernelArguments();
         arguments.Add(rows);

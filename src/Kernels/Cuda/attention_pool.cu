@@ -37,6 +37,18 @@ __device__ __forceinline__ float sum_of_warps(const float (&values)[LANES])
     return sum;
 }
 
+// The vector that steps are multiplied with: w, always float, or dy, of their own type.
+template <int LANES>
+__device__ __forceinline__ void load_vector(const float *from, int available, bool, float (&values)[LANES])
+{
+    load_floats(from, available, values);
+}
+
+__device__ __forceinline__ void load_vector(const half *from, int available, bool aligned, float (&values)[8])
+{
+    load_group(from, available, aligned, values);
+}
+
 // products[t] = x_t·v for one sequence, v float or T; every warp has its steps.
 template <typename T, typename V>
 __device__ __forceinline__ void dot_steps(int time, int channels, const T *__restrict__ x, const V *__restrict__ v, float *products, bool aligned)
@@ -48,12 +60,13 @@ __device__ __forceinline__ void dot_steps(int time, int channels, const T *__res
         float sum = 0.0f;
         for (int channel = lane * lanes; channel < channels; channel += 32 * lanes)
         {
-            float values[lanes];
+            float values[lanes], factors[lanes];
             load_group(x + (i64)t * channels + channel, channels - channel, aligned, values);
+            load_vector(v + channel, channels - channel, aligned, factors);
 #pragma unroll
             for (int i = 0; i < lanes; i++)
             {
-                sum = i < channels - channel ? fmaf(values[i], to_float(v[channel + i]), sum) : sum;
+                sum = fmaf(values[i], factors[i], sum);
             }
         }
 

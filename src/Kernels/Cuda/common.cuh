@@ -155,10 +155,25 @@ __device__ __forceinline__ void store_group(T *to, i64 available, bool aligned, 
     }
 }
 
-// Floats that belong to the lanes of a group, for example a bias; element by element, since they are read once and come from the cache.
+// Floats that belong to the lanes of a group whatever its type is, for example a bias; in 16-byte accesses where they can be.
 template <int LANES>
 __device__ __forceinline__ void load_floats(const float *from, i64 available, float (&values)[LANES])
 {
+    if (available >= LANES && ((u64)from & 15) == 0)
+    {
+#pragma unroll
+        for (int lane = 0; lane < LANES; lane += 4)
+        {
+            float4 four = *(const float4 *)(from + lane);
+            values[lane] = four.x;
+            values[lane + 1] = four.y;
+            values[lane + 2] = four.z;
+            values[lane + 3] = four.w;
+        }
+
+        return;
+    }
+
 #pragma unroll
     for (int lane = 0; lane < LANES; lane++)
     {

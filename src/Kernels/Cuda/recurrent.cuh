@@ -126,12 +126,15 @@ __device__ __forceinline__ void multiply_rows(const T *__restrict__ weights, int
 {
     const int lanes = Group<T>::lanes;
     int lane = threadIdx.x % 32;
+#pragma unroll 2
     for (int i = threadIdx.x / 32; i < units; i += general_warps)
     {
         // The gates of a unit together: independent loads, and their butterflies overlap.
         float products[GATES] = {};
         for (int k = lane * lanes; k < hidden; k += 32 * lanes)
         {
+            float before[lanes];
+            load_floats(state + k, hidden - k, before);
 #pragma unroll
             for (int gate = 0; gate < GATES; gate++)
             {
@@ -140,7 +143,7 @@ __device__ __forceinline__ void multiply_rows(const T *__restrict__ weights, int
 #pragma unroll
                 for (int j = 0; j < lanes; j++)
                 {
-                    products[gate] = k + j < hidden ? fmaf(values[j], state[k + j], products[gate]) : products[gate];
+                    products[gate] = fmaf(values[j], before[j], products[gate]);
                 }
             }
         }
