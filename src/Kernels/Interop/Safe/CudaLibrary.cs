@@ -6,7 +6,8 @@ namespace CudaTrainer.Kernels.Interop;
 
 /// <param name="Path">What was asked of the system's loader, or a folder without the file.</param>
 /// <param name="Reason">Why it was not taken; empty for the one that was.</param>
-public readonly record struct LookupAttempt(string Path, string Reason);
+/// <param name="IsFolder">A folder in which there was nothing to try.</param>
+public readonly record struct LookupAttempt(string Path, string Reason, bool IsFolder = false);
 
 /// <summary>One of NVIDIA's libraries: where it was found, or everything that was tried.</summary>
 public sealed class CudaLibrary
@@ -38,8 +39,20 @@ public sealed class CudaLibrary
     /// <summary>Every attempt, in order.</summary>
     public IReadOnlyList<LookupAttempt> Trace => _trace;
 
-    /// <summary>Why it was not found, in one sentence; empty when it was.</summary>
-    public string Reason => Found ? string.Empty : $"{Name} was not found (tried {string.Join("; ", _trace.Select(attempt => $"{attempt.Path}: {attempt.Reason}"))})";
+    /// <summary>Why it was not found, with everything that was tried; empty when it was.</summary>
+    public string Reason
+    {
+        get
+        {
+            string[] folders = [.. _trace.Where(attempt => attempt.IsFolder).Select(attempt => attempt.Path)];
+            return Found ? string.Empty
+                : $"{Name} was not found (tried {string.Join("; ", _trace.Where(attempt => !attempt.IsFolder).Select(attempt => $"{attempt.Path}: {attempt.Reason}"))}"
+                    + $"{(folders.Length > 0 ? $"; not in {string.Join(", ", folders)}" : string.Empty)})";
+        }
+    }
+
+    /// <summary>Whether a library was there and did not do: too old, too new, or the simulator.</summary>
+    public bool WasRefused { get; private set; }
 
     internal nint Handle { get; private set; }
 
@@ -81,7 +94,7 @@ public sealed class CudaLibrary
         string[] present = [.. _description.Files.Select(file => System.IO.Path.Combine(folder, file)).Where(File.Exists)];
         if (present.Length == 0)
         {
-            _trace.Add(new LookupAttempt(folder, Directory.Exists(folder) ? $"has no {string.Join(", ", _description.Files)}" : "no such folder"));
+            _trace.Add(new LookupAttempt(folder, Directory.Exists(folder) ? $"has no {string.Join(", ", _description.Files)}" : "no such folder", IsFolder: true));
         }
 
         return present;
@@ -104,6 +117,7 @@ public sealed class CudaLibrary
         _trace.Add(new LookupAttempt(candidate, reason));
         if (reason.Length > 0)
         {
+            WasRefused = true;
             NativeLibrary.Free(handle);
             return false;
         }
