@@ -5,6 +5,7 @@
 #include "stream.h"
 
 #include <atomic>
+#include <vector>
 
 namespace sim {
 namespace {
@@ -22,6 +23,11 @@ std::mutex faultMutex;
 std::string& lastFault() {
     static std::string& text = *new std::string;
     return text;
+}
+
+std::vector<void (*)(int)>& endings() {
+    static auto& list = *new std::vector<void (*)(int)>;
+    return list;
 }
 
 thread_local int threadDevice = -1;
@@ -78,6 +84,7 @@ CUresult releaseContext(int device) {
 
     finishDevice(device);
     destroyStreamsOf(device);
+    for (auto callback : endings()) callback(device);
     freeAllOn(device);
     std::lock_guard<std::mutex> lock(coreMutex());
     d.uses = 0;
@@ -88,6 +95,8 @@ CUresult releaseContext(int device) {
     count("live_contexts", -1);
     return CUDA_SUCCESS;
 }
+
+void atContextEnd(void (*callback)(int device)) { endings().push_back(callback); }
 
 bool contextIsLive(int device) { return devices[device].generation & 1; }
 

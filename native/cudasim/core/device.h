@@ -23,6 +23,9 @@ SIM_API CUresult retainContext(int device);
 SIM_API CUresult releaseContext(int device);
 SIM_API bool contextIsLive(int device);
 
+/// Called when a device's context ends, after its streams and before its memory: for what else lives in a context.
+SIM_API void atContextEnd(void (*callback)(int device));
+
 /// Makes a context current on the calling thread; null: none.
 SIM_API CUresult setCurrent(CUcontext context);
 SIM_API CUcontext getCurrent();

@@ -61,9 +61,14 @@ void install() {
     std::call_once(once, [] {
         struct sigaction action {};
         action.sa_sigaction = onSignal;
-        action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
         sigemptyset(&action.sa_mask);
-        for (int signal : signals) sigaction(signal, &action, &previous[signal]);
+        for (int signal : signals) {
+            // Only a stack that ran over needs another stack. What was there before may count on the one it asked for: .NET throws
+            // exceptions from its handler of SIGFPE, and the alternate stack is too small for that.
+            sigaction(signal, nullptr, &previous[signal]);
+            action.sa_flags = SA_SIGINFO | SA_RESTART | (signal == SIGSEGV ? SA_ONSTACK : previous[signal].sa_flags & SA_ONSTACK);
+            sigaction(signal, &action, nullptr);
+        }
     });
 }
 

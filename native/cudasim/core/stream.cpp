@@ -201,6 +201,13 @@ CUresult synchronizeDevice(int device) {
 void destroyStreamsOf(int device) {
     Lock lock(coreMutex());
     for (Stream* stream : streamsOf(device)) close(stream);
+    for (auto event = events().begin(); event != events().end();) {
+        Event* one = *event;
+        event = one->device == device ? events().erase(event) : std::next(event);
+        if (one->device != device) continue;
+        delete one;
+        count("live_events", -1);
+    }
 }
 
 CUresult checkStream(CUstream handle) {

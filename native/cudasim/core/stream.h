@@ -38,6 +38,7 @@ SIM_API CUresult synchronizeStream(CUstream stream);
 SIM_API CUresult synchronizeDevice(int device);
 /// Waits, whatever happened to the device.
 void finishDevice(int device);
+/// Destroys the streams and events of a device.
 void destroyStreamsOf(int device);
 /// Like enqueue, for what is not a library call.
 SIM_API CUresult submit(CUstream stream, NodeKind kind, std::string name, Work work);

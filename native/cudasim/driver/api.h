@@ -36,6 +36,10 @@ public:
         std::lock_guard<std::mutex> lock(mutex_);
         return live_.erase(object) != 0;
     }
+    std::set<T*> all() {
+        std::lock_guard<std::mutex> lock(mutex_);
+        return live_;
+    }
     bool has(T* object) {
         std::lock_guard<std::mutex> lock(mutex_);
         return live_.count(object) != 0;

@@ -53,6 +53,21 @@ sim::Handles<CUfunc_st>& functions() {
     return handles;
 }
 
+void unload(CUmodule module) {
+    if (!modules().remove(module)) return;
+    for (auto& function : module->functions) functions().remove(function.get());
+    delete module;
+    sim::count("live_modules", -1);
+}
+
+const bool registered = [] {
+    sim::atContextEnd([](int device) {
+        for (CUmodule module : modules().all())
+            if (module->device == device) unload(module);
+    });
+    return true;
+}();
+
 bool writeAll(int file, const char* data, size_t bytes) {
     while (bytes > 0) {
         ssize_t written = write(file, data, bytes);
@@ -155,10 +170,7 @@ CUresult cuModuleUnload(CUmodule hmod) {
     CUDASIM_CURRENT(device)
     CUDASIM_REQUIRE(hmod && modules().has(hmod), CUDA_ERROR_INVALID_HANDLE)
     if (CUresult forbidden = sim::forbidInCapture()) return forbidden;
-    modules().remove(hmod);
-    for (auto& function : hmod->functions) functions().remove(function.get());
-    delete hmod;
-    sim::count("live_modules", -1);
+    unload(hmod);
     return CUDA_SUCCESS;
 }
 

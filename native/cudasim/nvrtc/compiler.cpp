@@ -91,6 +91,19 @@ std::string asNvrtc(const std::string& log) {
     return result;
 }
 
+// -DNAME=VALUE and -UNAME as lines that come after the emulation header, whose own names they must not touch.
+std::string definitions(const std::vector<std::string>& flags) {
+    std::string lines;
+    for (const std::string& flag : flags) {
+        if (flag.compare(0, 2, "-U") == 0) lines += "#undef " + flag.substr(2) + "\n";
+        if (flag.compare(0, 2, "-D")) continue;
+        size_t equals = flag.find('=');
+        lines += "#define " + flag.substr(2, equals - 2) + " " + (equals == std::string::npos ? "1" : flag.substr(equals + 1)) + "\n";
+    }
+
+    return lines;
+}
+
 fs::path coreFolder() {
     Dl_info info{};
     dladdr(reinterpret_cast<const void*>(&cudasimVersion), &info);
@@ -109,18 +122,19 @@ Compiled compileKernels(const Source& source) {
     for (const auto& header : source.headers) write(folder.path / header.first, header.second);
     write(folder.path / source.name, source.text);
     // In a namespace without name, statics of templates are no more shared than the templates.
-    write(wrapper, "#include \"cudasim/cuda_emulation.h\"\nnamespace {\n#include \"" + source.name + "\"\n}\n");
+    write(wrapper, "#include \"cudasim/cuda_emulation.h\"\n" + definitions(source.flags) + "namespace {\n#include \"" + source.name + "\"\n}\n");
 
     std::vector<std::string> base = compiler();
     base.insert(base.end(), {"-std=c++17", "-O2", "-march=native", "-fPIC", "-w", "-fdiagnostics-color=never", "-fno-exceptions",
-                             "-fno-strict-aliasing", "-fno-math-errno", "-fno-trapping-math", "-fno-stack-protector",
+                             "-fno-strict-aliasing", "-fno-math-errno", "-fno-trapping-math", "-fno-stack-protector", "-fstack-clash-protection",
                              source.contract ? "-ffp-contract=fast" : "-ffp-contract=off"});
 
     std::vector<std::string> preprocess = base;
     const std::string architecture = std::to_string(source.architecture) + "0";
     preprocess.insert(preprocess.end(), {"-nostdinc", "-I.", "-D__CUDASIM__=1", "-D__CUDACC__=1", "-D__CUDACC_RTC__=1",
                                          "-D__CUDA_ARCH__=" + architecture});
-    preprocess.insert(preprocess.end(), source.flags.begin(), source.flags.end());
+    for (const std::string& flag : source.flags)
+        if (flag.compare(0, 2, "-I") == 0) preprocess.push_back(flag);
     preprocess.insert(preprocess.end(), {"-E", "cudasim-wrapper.cpp", "-o", "cudasim-preprocessed.ii"});
     const fs::path preprocessed = folder.path / "cudasim-preprocessed.ii", object = folder.path / "cudasim-kernels.so";
     if (!run(preprocess, folder.path, errors) || !fs::exists(preprocessed)) {
