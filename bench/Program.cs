@@ -1,5 +1,6 @@
 using CudaTrainer.Bench;
 using CudaTrainer.Bench.Compare;
+using CudaTrainer.Bench.Gpu;
 using CudaTrainer.Bench.Kernels;
 
 switch (args.FirstOrDefault())
@@ -15,6 +16,8 @@ switch (args.FirstOrDefault())
     case "sparse":
         SparseCrossover.Run(Number(1, Environment.ProcessorCount));
         return 0;
+    case "gpu":
+        return GpuCommand.Run(smoke: args.Contains("--smoke"));
     case "compare":
         return Comparison.Run(args.AsSpan(1));
     case "frames" when args.Length >= 3:
@@ -27,6 +30,7 @@ switch (args.FirstOrDefault())
                    bench layers [threads [batch [images at a time in the first layers]]]   the VGG19 pass, layer by layer
                    bench step [threads [steps]]     training steps alone
                    bench sparse [threads]           where the sparse input product begins to win
+                   bench gpu [--smoke]              ops, steps and VGG19 on the first GPU against its own ceilings, as Markdown
                    bench compare [section]... [--rounds N] [--dataset DIR] [--clips N] [--output FILE]   against other engines
                    bench frames CLIP OUT.npy [frames]        what the network sees of a clip
             """);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the native libraries into artifacts/native. Quick when nothing has changed.
+# Builds the native libraries into artifacts/native and the CUDA simulator into artifacts/cudasim. Quick when nothing has changed.
 source "$(dirname "$0")/common.sh"
 
 configure() { cmake -S native -B artifacts/native-build -DCMAKE_BUILD_TYPE=Release; }

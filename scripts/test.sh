@@ -62,6 +62,24 @@ scripts/native.sh || { fail "the native build"; finish; }
 say "building"
 quietly artifacts/build.log dotnet build CudaTrainer.sln -c Release -v quiet || { fail "the build"; finish; }
 
+# The CUDA simulator tests itself first: what runs on it can be trusted only as far as it can.
+say "testing the CUDA simulator"
+report=$results/cudasim.log
+code=0
+timeout 300 artifacts/cudasim/selftest >"$report" 2>&1 || code=$?
+counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$report" | tail -1)
+if [ -z "$counts" ]; then
+    tail -40 "$report" >&2
+    fail "the simulator's tests ended without a count (exit code $code)"
+else
+    passed=$((passed + ${counts% *}))
+    failed=$((failed + ${counts#* }))
+    if [ "$code" -ne 0 ]; then
+        tail -40 "$report" >&2
+        [ "${counts#* }" -gt 0 ] || fail "the simulator's tests passed but ended with exit code $code"
+    fi
+fi
+
 projects=()
 for folder in tests/*.Tests; do
     projects+=("$(basename "$folder")")

@@ -21,7 +21,7 @@ internal sealed class OpTensors(IDevice device) : IDisposable
     public IOps Ops => device.Ops;
 
     /// <summary>Uniform in [−scale, scale).</summary>
-    public Tensor Random(Shape shape, float scale = 1) => From(NativeArray.RandomManaged(checked((int)shape.Count), ++_seed, scale), shape);
+    public Tensor Random(Shape shape, float scale = 1, DType type = DType.Float32) => From(NativeArray.RandomManaged(checked((int)shape.Count), ++_seed, scale), shape, type);
 
     public Tensor From(float[] values, Shape shape, DType type = DType.Float32) => Own(Tensor.From(device, shape, (ReadOnlySpan<float>)values, type));
 

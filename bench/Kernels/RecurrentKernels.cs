@@ -169,7 +169,7 @@ internal static class RecurrentKernels
             _biasInput = tensors.Random([layer.Columns]);
             _biasHidden = tensors.Random([layer.Columns]);
             Output = tensors.Zeros([batch, Time, Hidden]);
-            long reserveBytes = _gru ? _ops.GruReserveBytes(batch, Time, Hidden, _options.HalfReserve) : _ops.LstmReserveBytes(batch, Time, Hidden, _options.HalfReserve);
+            long reserveBytes = _gru ? _ops.GruReserveBytes(_x, Output, _options) : _ops.LstmReserveBytes(_x, Output, _options);
             _reserve = tensors.Zeros([checked((int)reserveBytes)], DType.UInt8);
             OutputGradient = tensors.Zeros(Output.Shape);
             InputGradient = layer.HasInputGradient ? tensors.Zeros(_x.Shape) : null;

@@ -150,7 +150,7 @@ internal static class TrainingKernels
         state.Write(new StepState { LearningRate = 1e-3f, LossScale = 1, GradientNorm = 3 });
         var options = new AdamOptions();
         return new Op(
-            () => tensors.Ops.AdamStep(parameters, gradients, first, second, segments, norms, state.Tensor, options),
+            () => tensors.Ops.AdamStep(parameters, gradients, first, second, segments, norms, null, state.Tensor, options),
             ("parameters", parameters), ("first moments", first), ("second moments", second));
     }
 

@@ -4,7 +4,7 @@ namespace CudaTrainer.Kernels;
 
 /// <summary>
 /// The scalars of a training step. They live in device memory, so that a step runs without a round trip to the host: the host writes
-/// <see cref="LearningRate"/> and clears <see cref="Loss"/> before the step and may read the rest after it. 32-bit fields only, the
+/// learning rate before the step and may read the rest after it. 32-bit fields only, the
 /// same layout in C# and in CUDA.
 /// </summary>
 [StructLayout(LayoutKind.Sequential)]
@@ -36,6 +36,12 @@ public struct StepState
 
     /// <summary>Steps skipped since the last one applied.</summary>
     public int ConsecutiveSkips;
+
+    /// <summary>Samples of the batch whose class was right; loss kernels add to it.</summary>
+    public int Correct;
+
+    /// <summary>The loss scale that the last finished step used.</summary>
+    public float StepLossScale;
 
     /// <summary>Steps finished so far, applied or skipped; selects the dropout masks.</summary>
     public readonly int Step => AdamSteps + SkippedSteps;

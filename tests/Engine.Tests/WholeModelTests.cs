@@ -142,7 +142,7 @@ public class WholeModelTests
     {
         var batch = new HostBatch(device, Batch, Time * Inputs * sizeof(float)) { Count = Batch };
         Noise(Batch * Time * Inputs, 1000, 1).CopyTo(batch.Features.AsSpan<float>(0, Batch * Time * Inputs));
-        Labels.CopyTo(batch.Labels, 0);
+        Labels.CopyTo(batch.Labels);
         return batch;
     }
 

@@ -23,11 +23,13 @@ public static class GradientCheck
     public const double FiniteDifferenceTolerance = 1e-6;
     public const double ForwardTolerance = 1e-5;
     public const double BackwardTolerance = 1e-4;
+    public const double HalfTolerance = 2e-3;
 
     /// <summary>Runs an op forward and backward on a device. The output's gradient is a fixed pattern (the op's own for a loss).</summary>
+    /// <param name="type">Of everything, or with Float16 of the activations, while parameters are in single precision.</param>
     public static OpResult Run(OpCase op, IDevice device, DType type)
     {
-        using var tape = new Tape(device) { Training = true };
+        using var tape = new Tape(device) { Training = true, ActivationType = type == DType.Float16 ? type : null };
         using var state = new StepStateTensor(device);
         tape.State = state.Tensor;
         Tensor[] inputs = [.. op.Inputs.Select(input => Make(device, input, type, input.Values))];
@@ -77,16 +79,19 @@ public static class GradientCheck
         return new GradientCheckRow(op.Name, "finite differences", 0, worst, worstInput, worst <= FiniteDifferenceTolerance);
     }
 
-    /// <summary>One op on a device in single precision against the reference in double.</summary>
-    public static GradientCheckRow AgainstReference(OpCase op, IDevice device)
+    /// <summary>One op on a device in single precision, or in half with parameters in single, against the reference in double.</summary>
+    public static GradientCheckRow AgainstReference(OpCase op, IDevice device, DType type = DType.Float32)
     {
         using var reference = new ReferenceDevice();
-        OpResult expected = Run(op, reference, DType.Float64), actual = Run(op, device, DType.Float32);
+        bool half = type == DType.Float16;
+        OpCase rounded = half ? op with { Inputs = [.. op.Inputs.Select(InHalf)] } : op;
+        OpResult expected = Run(rounded, reference, DType.Float64), actual = Run(rounded, device, type);
         double forward = RelativeError(actual.Output, expected.Output);
         var (worstInput, backward) = expected.Gradients
             .Select(pair => (pair.Key, Error: RelativeError(actual.Gradients[pair.Key], pair.Value)))
             .MaxBy(pair => double.IsNaN(pair.Error) ? double.PositiveInfinity : pair.Error);
-        return new GradientCheckRow(op.Name, device.Name, forward, backward, worstInput, forward <= ForwardTolerance && backward <= BackwardTolerance);
+        bool passed = forward <= (half ? HalfTolerance : ForwardTolerance) && backward <= (half ? HalfTolerance : BackwardTolerance);
+        return new GradientCheckRow(op.Name, half ? $"{device.Name} fp16" : device.Name, forward, backward, worstInput, passed);
     }
 
     /// <summary>‖a−b‖ / ‖b‖, or ‖a‖ where b is zero; NaN if either holds NaN.</summary>
@@ -130,6 +135,11 @@ public static class GradientCheck
         return sum;
     }
 
+    /// <summary>Activations that half precision holds exactly, so that both sides of the comparison see the same numbers.</summary>
+    private static OpInput InHalf(OpInput input) => input.IsParameter || input.Type == DType.Int32
+        ? input
+        : input with { Values = [.. input.Values.Select(value => (double)(Half)value)] };
+
     private static Tensor Make(IDevice device, OpInput input, DType type, double[] values)
     {
         if (input.Type == DType.Int32)
@@ -138,7 +148,7 @@ public static class GradientCheck
         }
 
         // The reference keeps half-precision arguments in double: their values are exact in both.
-        DType own = type == DType.Float64 ? DType.Float64 : input.Type ?? type;
+        DType own = type == DType.Float64 ? DType.Float64 : input.Type ?? (input.IsParameter ? DType.Float32 : type);
         Tensor tensor = Tensor.From(device, input.Shape, values, own, input.Name);
         tensor.RequiresGradient = input.Differentiable;
         return tensor;
@@ -152,13 +162,13 @@ public static class GradientCheck
         }
     }
 
-    /// <summary>A gradient without symmetry or zeros that single precision holds exactly.</summary>
+    /// <summary>A gradient without symmetry or zeros that half precision holds exactly.</summary>
     private static double[] Seed(long count)
     {
         double[] seed = new double[count];
         for (int i = 0; i < seed.Length; i++)
         {
-            seed[i] = (float)Math.Cos(1 + (0.7 * i));
+            seed[i] = (double)(Half)Math.Cos(1 + (0.7 * i));
         }
 
         return seed;

@@ -1,17 +1,22 @@
 using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Engine.Autograd;
 
 /// <summary>The whole registry, as <c>cudatrainer gradcheck</c> runs it.</summary>
 public static class GradientCheckSuite
 {
-    /// <summary>Each op's reference gradient against finite differences, then the device against the reference.</summary>
+    /// <summary>Each op's reference gradient against finite differences, then the device against the reference, in half precision too where it computes in that.</summary>
     public static IEnumerable<GradientCheckRow> Run(IDevice device)
     {
         foreach (OpCase op in OpCases.All())
         {
             yield return GradientCheck.AgainstFiniteDifferences(op);
             yield return GradientCheck.AgainstReference(op, device);
+            if (device.ComputesInHalf)
+            {
+                yield return GradientCheck.AgainstReference(op, device, DType.Float16);
+            }
         }
     }
 }

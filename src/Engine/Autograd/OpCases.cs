@@ -7,7 +7,9 @@ namespace CudaTrainer.Engine.Autograd;
 
 /// <summary>One argument of an op under test.</summary>
 /// <param name="Differentiable">Whether its gradient is checked.</param>
-public sealed record OpInput(string Name, Shape Shape, double[] Values, bool Differentiable = true, DType? Type = null);
+/// <param name="Type">Its type, where that is not the type of the check.</param>
+/// <param name="IsParameter">A parameter or statistic, which stays in single precision when activations are in half.</param>
+public sealed record OpInput(string Name, Shape Shape, double[] Values, bool Differentiable = true, DType? Type = null, bool IsParameter = false);
 
 /// <summary>
 /// A differentiable function with concrete inputs: what the gradient check, the comparison of backends and <c>cudatrainer gradcheck</c> run.
@@ -24,8 +26,8 @@ public static class OpCases
     public static IEnumerable<OpCase> All()
     {
         var draw = new InputDrawer(new Random(12345));
-        yield return new OpCase("Linear", [draw.Normal("x", [5, 7]), draw.Normal("weight", [3, 7]), draw.Normal("bias", [3])], (tape, t) => LinearFunction.Apply(tape, t[0], t[1], t[2]));
-        yield return new OpCase("Linear sequence", [draw.Normal("x", [2, 3, 33]), draw.Normal("weight", [65, 33])], (tape, t) => LinearFunction.Apply(tape, t[0], t[1], null));
+        yield return new OpCase("Linear", [draw.Normal("x", [5, 7]), draw.Parameter("weight", [3, 7]), draw.Parameter("bias", [3])], (tape, t) => LinearFunction.Apply(tape, t[0], t[1], t[2]));
+        yield return new OpCase("Linear sequence", [draw.Normal("x", [2, 3, 33]), draw.Parameter("weight", [65, 33])], (tape, t) => LinearFunction.Apply(tape, t[0], t[1], null));
         yield return new OpCase("Lstm", draw.Lstm(3, 4, 6, 5), (tape, t) => LstmFunction.Apply(tape, t[0], t[1], t[2], t[3]));
         yield return new OpCase("Lstm reverse", draw.Lstm(2, 5, 9, 16), (tape, t) => LstmFunction.Apply(tape, t[0], t[1], t[2], t[3], new RecurrentOptions(Reverse: true)));
         yield return new OpCase("Lstm one step", draw.Lstm(1, 1, 17, 33), (tape, t) => LstmFunction.Apply(tape, t[0], t[1], t[2], t[3]));
@@ -37,7 +39,7 @@ public static class OpCases
         yield return new OpCase("BatchNorm + ReLU + dropout", draw.BatchNorm([31, 33]), (tape, t) => BatchNormFunction.Apply(tape, t[0], t[1], t[2], t[3], t[4], relu: true, Half(tape)));
         yield return new OpCase("ReLU + dropout", [draw.AwayFromZero("x", [7, 41])], (tape, t) => ActivationDropoutFunction.Apply(tape, t[0], relu: true, Half(tape)));
         yield return new OpCase("Dropout", [draw.Normal("x", [3, 5, 19])], (tape, t) => ActivationDropoutFunction.Apply(tape, t[0], relu: false, Half(tape)));
-        yield return new OpCase("AttentionPool", [draw.Normal("x", [3, 6, 21]), draw.Normal("weight", [1, 21])], (tape, t) => AttentionPoolFunction.Apply(tape, t[0], t[1]).Pooled);
+        yield return new OpCase("AttentionPool", [draw.Normal("x", [3, 6, 21]), draw.Parameter("weight", [1, 21])], (tape, t) => AttentionPoolFunction.Apply(tape, t[0], t[1]).Pooled);
         yield return new OpCase("Concat", [draw.Normal("a", [3, 2, 5]), draw.Normal("b", [3, 2, 18])], (tape, t) => ConcatFunction.Apply(tape, t[0], t[1]));
         yield return new OpCase("LastStep", [draw.Normal("x", [3, 4, 19])], (tape, t) => LastStepFunction.Apply(tape, t[0]));
         yield return draw.Loss("Focal loss", new LossOptions(true, 2, 0.1f), 6);
@@ -46,7 +48,7 @@ public static class OpCases
         yield return draw.Loss("Cross-entropy", new LossOptions(false, 2, 0.1f), 5);
         yield return new OpCase(
             "Tensor used twice",
-            [draw.Normal("x", [4, 6]), draw.Normal("weight", [6, 6])],
+            [draw.Normal("x", [4, 6]), draw.Parameter("weight", [6, 6])],
             (tape, t) =>
             {
                 Tensor y = LinearFunction.Apply(tape, t[0], t[1], null);
@@ -62,6 +64,9 @@ public static class OpCases
         public OpInput Normal(string name, Shape shape, double scale = 1, DType? type = null, bool differentiable = true) =>
             new(name, shape, Fill(shape, () => type == DType.Float16 ? (double)(Half)(scale * Gauss()) : (float)(scale * Gauss())), differentiable, type);
 
+        /// <summary>A parameter (of layers in half precision, a master weight).</summary>
+        public OpInput Parameter(string name, Shape shape, double scale = 1, bool differentiable = true) => Normal(name, shape, scale, differentiable: differentiable) with { IsParameter = true };
+
         /// <summary>Magnitudes of at least 0.1, so that finite differences do not step over the kink of ReLU.</summary>
         public OpInput AwayFromZero(string name, Shape shape) => new(name, shape, Fill(shape, () =>
         {
@@ -72,27 +77,27 @@ public static class OpCases
         public IReadOnlyList<OpInput> Lstm(int batch, int time, int inputs, int hidden, DType? type = null) =>
         [
             Normal("x", [batch, time, inputs], 1, type, differentiable: type is null),
-            Normal("weight_ih", [4 * hidden, inputs], 0.4),
-            Normal("weight_hh", [4 * hidden, hidden], 0.4),
-            Normal("bias", [4 * hidden], 0.4),
+            Parameter("weight_ih", [4 * hidden, inputs], 0.4),
+            Parameter("weight_hh", [4 * hidden, hidden], 0.4),
+            Parameter("bias", [4 * hidden], 0.4),
         ];
 
         public IReadOnlyList<OpInput> Gru(int batch, int time, int inputs, int hidden) =>
         [
             Normal("x", [batch, time, inputs]),
-            Normal("weight_ih", [3 * hidden, inputs], 0.4),
-            Normal("weight_hh", [3 * hidden, hidden], 0.4),
-            Normal("bias_ih", [3 * hidden], 0.4),
-            Normal("bias_hh", [3 * hidden], 0.4),
+            Parameter("weight_ih", [3 * hidden, inputs], 0.4),
+            Parameter("weight_hh", [3 * hidden, hidden], 0.4),
+            Parameter("bias_ih", [3 * hidden], 0.4),
+            Parameter("bias_hh", [3 * hidden], 0.4),
         ];
 
         public IReadOnlyList<OpInput> BatchNorm(Shape x) =>
         [
             Normal("x", x),
-            Normal("weight", [x[-1]]),
-            Normal("bias", [x[-1]]),
-            Normal("running_mean", [x[-1]], differentiable: false),
-            Normal("running_var", [x[-1]], differentiable: false),
+            Parameter("weight", [x[-1]]),
+            Parameter("bias", [x[-1]]),
+            Parameter("running_mean", [x[-1]], differentiable: false),
+            Parameter("running_var", [x[-1]], differentiable: false),
         ];
 
         public OpCase Loss(string name, LossOptions options, int batch) => new(
@@ -100,8 +105,8 @@ public static class OpCases
             [
                 Normal("logits", [batch, 2], 2),
                 new OpInput("labels", [batch], Fill([batch], () => random.Next(2)), false, DType.Int32),
-                new OpInput("class weights", [2], [0.75, 1.5], false),
-                new OpInput("alpha", [2], [0.25, 0.625], false),
+                new OpInput("class weights", [2], [0.75, 1.5], false, IsParameter: true),
+                new OpInput("alpha", [2], [0.25, 0.625], false, IsParameter: true),
             ],
             (tape, t) => SoftmaxFocalLossFunction.Apply(tape, t[0], t[1], t[2], t[3], 1f / batch, options).Losses,
             SeedsItself: true);

@@ -37,13 +37,16 @@ public sealed class Tape(IDevice device) : IDisposable
     /// <summary>The device's step state: loss scale, loss, step counts (see <see cref="Kernels.StepState"/>).</summary>
     public Tensor? State { get; set; }
 
+    /// <summary>The type in which layers of parameters give their output; null = the parameters' own.</summary>
+    public DType? ActivationType { get; set; }
+
     /// <summary>Seed of the dropout masks.</summary>
     public ulong DropoutSeed { get; set; }
 
     /// <summary>Uninitialised memory that lives until the next reset.</summary>
     public Tensor Allocate(Shape shape, DType type = DType.Float32, string? name = null)
     {
-        DeviceBuffer buffer = Device.Allocate(shape.Count * type.Size());
+        DeviceBuffer buffer = Device.Allocate(shape.Count * type.Size(), name);
         return Assign(buffer.Pointer, shape, type, buffer, name);
     }
 
@@ -53,6 +56,15 @@ public sealed class Tape(IDevice device) : IDisposable
     public Tensor Over(nint hostMemory, Shape shape, DType type, string? name = null) => Device.SharesHostMemory
         ? Assign(hostMemory, shape, type, owned: null, name)
         : throw new InvalidOperationException($"{Device.Name} does not share the host's memory.");
+
+    /// <summary>A part of a block of bytes seen as a tensor until the next reset.</summary>
+    /// <param name="offset">Bytes from the block's beginning.</param>
+    public Tensor View(Tensor block, long offset, Shape shape, DType type, string? name)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset + (shape.Count * type.Size()), block.Bytes);
+        return Assign((nint)(block.Data + offset), shape, type, owned: null, name);
+    }
 
     /// <summary>Entries of the outermost dimension seen as a tensor until the next reset, as <see cref="Tensor.Slice"/>.</summary>
     public Tensor Slice(Tensor tensor, int start, int length) =>

@@ -1,125 +1,40 @@
 using System.Runtime.InteropServices;
-using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Engine.Backends;
 
-/// <summary>
-/// The caching arena of devices that live in host memory. Freed blocks are kept by size and handed out again, so that a steady-state
-/// step asks the system for nothing.
-/// </summary>
-internal sealed unsafe class HostArena(string deviceName)
+/// <summary>The host's heap.</summary>
+internal sealed unsafe class HostMemorySource : IMemorySource
 {
-    private const int Alignment = 64;
+    public int Alignment => 64;
 
-    private readonly Lock _lock = new();
-    private readonly Dictionary<long, Stack<DeviceBuffer>> _free = [];
-    private long _inUse;
-    private long _cached;
-    private long _peak;
+    public string Hint => "Use a smaller --batch-size or free memory on the machine.";
 
-    public MemoryFigures Memory
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return new MemoryFigures(_inUse, _cached, _peak);
-            }
-        }
-    }
-
-    public DeviceBuffer Allocate(long bytes)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(bytes);
-        long rounded = RoundUp(bytes);
-        lock (_lock)
-        {
-            if (_free.TryGetValue(rounded, out Stack<DeviceBuffer>? stack) && stack.TryPop(out DeviceBuffer? buffer))
-            {
-                _cached -= rounded;
-            }
-            else
-            {
-                buffer = new DeviceBuffer(FromSystem(rounded), rounded);
-            }
-
-            _inUse += rounded;
-            _peak = Math.Max(_peak, _inUse);
-            return buffer;
-        }
-    }
-
-    public void Free(DeviceBuffer buffer)
-    {
-        lock (_lock)
-        {
-            _inUse -= buffer.Bytes;
-            _cached += buffer.Bytes;
-            if (!_free.TryGetValue(buffer.Bytes, out Stack<DeviceBuffer>? stack))
-            {
-                _free[buffer.Bytes] = stack = new Stack<DeviceBuffer>();
-            }
-
-            stack.Push(buffer);
-        }
-    }
-
-    /// <summary>Returns the cached blocks to the system; blocks in use stay.</summary>
-    public void Trim()
-    {
-        lock (_lock)
-        {
-            foreach (Stack<DeviceBuffer> stack in _free.Values)
-            {
-                while (stack.TryPop(out DeviceBuffer? buffer))
-                {
-                    NativeMemory.AlignedFree((void*)buffer.Pointer);
-                }
-            }
-
-            _cached = 0;
-        }
-    }
-
-    /// <summary>Sizes grow in steps of an eighth of their power of two, so that nearly equal requests share blocks and little is wasted.</summary>
-    private static long RoundUp(long bytes)
-    {
-        long size = Math.Max(bytes, Alignment);
-        long step = Math.Max(Alignment, 1L << Math.Max(0, 63 - (int)long.LeadingZeroCount(size) - 3));
-        return checked(size + step - 1) / step * step;
-    }
-
-    private nint FromSystem(long bytes)
+    public nint TryAllocate(long bytes)
     {
         try
         {
-            return (nint)NativeMemory.AlignedAlloc((nuint)bytes, Alignment);
+            return (nint)NativeMemory.AlignedAlloc((nuint)bytes, (nuint)Alignment);
         }
         catch (OutOfMemoryException)
         {
-            Trim();
-        }
-
-        try
-        {
-            return (nint)NativeMemory.AlignedAlloc((nuint)bytes, Alignment);
-        }
-        catch (OutOfMemoryException)
-        {
-            throw new DeviceOutOfMemoryException(deviceName, bytes, _inUse, "Use a smaller --batch-size or free memory on the machine.");
+            return 0;
         }
     }
+
+    public void Free(nint block) => NativeMemory.AlignedFree((void*)block);
+
+    public (long Free, long Total) Capacity() => default;
 }
 
 /// <summary>What the <c>cpu</c> and <c>reference</c> devices share: host memory, where queued work is done when the call returns.</summary>
 public abstract unsafe class HostDevice : IDevice
 {
-    private readonly HostArena _arena;
+    private readonly CachingArena _arena;
 
     protected HostDevice(string name)
     {
         Name = name;
-        _arena = new HostArena(name);
+        _arena = new CachingArena(name, new HostMemorySource());
     }
 
     public string Name { get; }
@@ -130,9 +45,13 @@ public abstract unsafe class HostDevice : IDevice
 
     public bool SharesHostMemory => true;
 
+    public virtual bool ComputesInHalf => false;
+
+    public bool CapturesGraphs => false;
+
     public MemoryFigures Memory => _arena.Memory;
 
-    public DeviceBuffer Allocate(long bytes) => _arena.Allocate(bytes);
+    public DeviceBuffer Allocate(long bytes, string? purpose = null) => _arena.Allocate(bytes, purpose);
 
     public void Free(DeviceBuffer buffer) => _arena.Free(buffer);
 
@@ -142,7 +61,7 @@ public abstract unsafe class HostDevice : IDevice
 
     public void Upload(ReadOnlySpan<byte> source, nint destination) => source.CopyTo(new Span<byte>((void*)destination, source.Length));
 
-    public DeviceMark UploadAsync(HostBuffer source, long bytes, nint destination)
+    public DeviceMark UploadAsync(HostBuffer source, long bytes, nint destination, DeviceMark after)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(bytes, source.Bytes);
         Copy(source.Pointer, destination, bytes);
@@ -155,19 +74,31 @@ public abstract unsafe class HostDevice : IDevice
 
     public void CopyFromPeer(IDevice peer, nint source, nint destination, long bytes)
     {
-        if (!peer.SharesHostMemory)
+        if (peer.SharesHostMemory)
         {
-            throw new InvalidOperationException($"{Name} cannot read the memory of {peer.Name}; download it first.");
+            Copy(source, destination, bytes);
+            return;
         }
 
-        Copy(source, destination, bytes);
+        for (long done = 0; done < bytes; done += int.MaxValue)
+        {
+            peer.Download((nint)(source + done), new Span<byte>((byte*)destination + done, (int)Math.Min(int.MaxValue, bytes - done)));
+        }
     }
 
     public void Fill(nint destination, byte value, long bytes) => NativeMemory.Fill((void*)destination, (nuint)bytes, value);
 
+    public DeviceMark Mark() => default;
+
+    public void Order(DeviceMark mark)
+    {
+    }
+
     public void Wait(DeviceMark mark)
     {
     }
+
+    public IDeviceGraph Capture(Action record) => throw new NotSupportedException($"{Name} does not capture graphs.");
 
     public void Synchronize()
     {

@@ -37,6 +37,10 @@ public partial interface IOps
     /// <param name="source">First element at <paramref name="sourceOffset"/>, rows <paramref name="sourceStride"/> elements apart.</param>
     void CopyRows(Tensor source, long sourceOffset, int sourceStride, Tensor destination, long destinationOffset, int destinationStride, int rows, int columns, bool accumulate = false);
 
+    /// <summary>Prepares a step: StepState.LearningRate = <paramref name="learningRate"/>, StepState.Loss and StepState.Correct = 0.</summary>
+    /// <param name="learningRate">[1].</param>
+    void BeginStep(Tensor state, Tensor learningRate);
+
     /// <summary>
     /// Divides the flat gradients by StepState.LossScale, sets StepState.FoundNonFinite if any is NaN or infinite, and writes the norm of each
     /// parameter's gradient and, as StepState.GradientNorm, of all.
@@ -50,9 +54,13 @@ public partial interface IOps
     /// One Adam step on all parameters in Keras's form, p ← p − lr·√(1−β₂ᵗ)/(1−β₁ᵗ) · m/(√v + ε), after clipping the gradients; nothing but the step count of
     /// skipped steps changes if StepState.FoundNonFinite is set. Kingma and Ba 2015, arXiv:1412.6980, section 2 (last paragraph).
     /// </summary>
-    void AdamStep(Tensor parameters, Tensor gradients, Tensor firstMoments, Tensor secondMoments, Tensor segments, Tensor norms, Tensor state, in AdamOptions options);
+    /// <param name="halfParameters">Where the updated parameters are also written, in half precision; or null.</param>
+    void AdamStep(Tensor parameters, Tensor gradients, Tensor firstMoments, Tensor secondMoments, Tensor segments, Tensor norms, Tensor? halfParameters, Tensor state, in AdamOptions options);
 
-    /// <summary>Dynamic loss scaling: halves on overflow, doubles after 2000 good steps, within [1, 2²⁴]; also counts steps when disabled.</summary>
+    /// <summary>values = before where StepState.FoundNonFinite is set: a skipped step takes back what its forward pass moved.</summary>
+    void RestoreIfSkipped(Tensor values, Tensor before, Tensor state);
+
+    /// <summary>Dynamic loss scaling: notes the scale as StepState.StepLossScale, then halves on overflow, doubles after 2000 good steps, within [1, 2²⁴]; also counts steps when disabled.</summary>
     void UpdateLossScale(Tensor state, bool enabled);
 }
 

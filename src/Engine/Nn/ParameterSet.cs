@@ -12,7 +12,11 @@ namespace CudaTrainer.Engine.Nn;
 /// </summary>
 public sealed class ParameterSet : IDisposable
 {
-    public ParameterSet(IDevice device, Module module, DType type = DType.Float32)
+    /// <param name="device">Where.</param>
+    /// <param name="module">The model.</param>
+    /// <param name="type">Of parameters, gradients and buffers.</param>
+    /// <param name="halfCopies">Keeps a copy of all parameters in half precision beside them.</param>
+    public ParameterSet(IDevice device, Module module, DType type = DType.Float32, bool halfCopies = false)
     {
         Device = device;
         Parameters = module.Parameters;
@@ -26,12 +30,14 @@ public sealed class ParameterSet : IDisposable
         Values = Tensor.Allocate(device, [checked((int)bounds[^1])], type, "parameters");
         Gradients = Tensor.Zeros(device, [checked((int)bounds[^1])], type, "gradients");
         Segments = Tensor.From(device, [bounds.Length], bounds, "segments");
+        Values.HalfCopy = halfCopies ? Tensor.Allocate(device, Values.Shape, DType.Float16, "half parameters") : null;
         for (int i = 0; i < Parameters.Count; i++)
         {
             Parameter parameter = Parameters[i];
             parameter.Value = Values.Block(bounds[i], parameter.Shape, parameter.Name);
             parameter.Value.RequiresGradient = true;
             parameter.Value.Gradient = Gradients.Block(bounds[i], parameter.Shape, parameter.Name + " gradient");
+            parameter.Value.HalfCopy = Values.HalfCopy?.Block(bounds[i], parameter.Shape, parameter.Name + " in half precision");
         }
 
         BufferValues = Tensor.Allocate(device, [checked((int)Buffers.Sum(buffer => buffer.Shape.Count))], type, "buffers");
@@ -79,6 +85,7 @@ public sealed class ParameterSet : IDisposable
 
     public void Dispose()
     {
+        Values.HalfCopy?.Dispose();
         Values.Dispose();
         Gradients.Dispose();
         BufferValues.Dispose();

@@ -12,6 +12,9 @@ namespace CudaTrainer.Engine.Backends
 
     public partial interface IOps
     {
+        /// <summary>The type of what <see cref="ConvFlatten"/> writes and <see cref="LinearPreparedRelu"/> reads.</summary>
+        DType BackboneType { get; }
+
         /// <summary>Bytes of an activation [images, channels, height, width] in the layout that this device keeps between convolutions.</summary>
         long ConvBytes(int images, int channels, int height, int width);
 
@@ -40,12 +43,12 @@ namespace CudaTrainer.Engine.Backends
 
         /// <summary>Reads an opaque activation out in the order channel, row, column.</summary>
         /// <param name="shape">[images, channels, height, width] of x.</param>
-        /// <param name="y">[images, channels·height·width].</param>
+        /// <param name="y">[images, channels·height·width], <see cref="BackboneType"/>.</param>
         void ConvFlatten(Tensor x, Tensor y, Shape shape);
 
         /// <summary>y = relu(x·Wᵀ + b).</summary>
-        /// <param name="x">[rows, in].</param>
-        /// <param name="y">[rows, out].</param>
+        /// <param name="x">[rows, in], <see cref="BackboneType"/>.</param>
+        /// <param name="y">[rows, out], <see cref="BackboneType"/> or Float32.</param>
         void LinearPreparedRelu(Tensor x, PreparedWeights weights, Tensor y);
     }
 
@@ -169,14 +172,14 @@ namespace CudaTrainer.Engine.Nn
             Layer last = _layers[^1];
             try
             {
-                Tensor flat = _tape.Allocate([n, last.Outputs * last.OutputSize * last.OutputSize]);
+                Tensor flat = _tape.Allocate([n, last.Outputs * last.OutputSize * last.OutputSize], _device.Ops.BackboneType);
                 for (int start = 0; start < n; start += ConvolutionBatch)
                 {
                     int count = Math.Min(ConvolutionBatch, n - start);
                     Convolve(_tape.Slice(rgb, start, count), _tape.Slice(flat, start, count));
                 }
 
-                Tensor hidden = _tape.Allocate([n, Features]);
+                Tensor hidden = _tape.Allocate([n, Features], _device.Ops.BackboneType);
                 _device.Ops.LinearPreparedRelu(flat, _fc1, hidden);
                 _device.Ops.LinearPreparedRelu(hidden, _fc2, features);
             }

@@ -41,6 +41,12 @@ public sealed class Tensor : IDisposable
     /// <summary>The gradient of the loss, same shape and type: set by the tape, or a fixed block of the model's flat gradients for parameters.</summary>
     public Tensor? Gradient { get; set; }
 
+    /// <summary>
+    /// The same numbers in half precision, for devices that compute in it: kept by whoever writes this tensor, the optimiser on the device and <see cref="Write(ReadOnlySpan{float})"/>
+    /// and <see cref="CopyFrom"/> from outside.
+    /// </summary>
+    public Tensor? HalfCopy { get; set; }
+
     public long Count => Shape.Count;
 
     public long Bytes => Shape.Count * DType.Size();
@@ -48,7 +54,7 @@ public sealed class Tensor : IDisposable
     /// <summary>Uninitialised memory from the device's arena.</summary>
     public static Tensor Allocate(IDevice device, Shape shape, DType type = DType.Float32, string? name = null)
     {
-        DeviceBuffer buffer = device.Allocate(shape.Count * type.Size());
+        DeviceBuffer buffer = device.Allocate(shape.Count * type.Size(), name);
         return new Tensor(device, buffer.Pointer, shape, type, buffer, name);
     }
 
@@ -89,6 +95,13 @@ public sealed class Tensor : IDisposable
         tensor.RequireCount(values.Length);
         device.Upload(MemoryMarshal.AsBytes(values), tensor.Data);
         return tensor;
+    }
+
+    /// <summary>Host memory from <see cref="IDevice.AllocateHost"/>, which ops read in place; it must outlive the tensor.</summary>
+    internal static Tensor Over(IDevice device, HostBuffer memory, Shape shape, DType type, string? name)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(shape.Count * type.Size(), memory.Bytes);
+        return new Tensor(device, memory.Pointer, shape, type, owned: null, name);
     }
 
     /// <summary>The same elements under another shape.</summary>
@@ -211,6 +224,7 @@ public sealed class Tensor : IDisposable
     public void Write(ReadOnlySpan<double> values)
     {
         RequireCount(values.Length);
+        HalfCopy?.Write(values);
         switch (DType)
         {
             case DType.Float64:
@@ -245,6 +259,7 @@ public sealed class Tensor : IDisposable
         if (DType == DType.Float32)
         {
             RequireCount(values.Length);
+            HalfCopy?.Write(values);
             Device.Upload(MemoryMarshal.AsBytes(values), Data);
             return;
         }
@@ -272,6 +287,11 @@ public sealed class Tensor : IDisposable
         else
         {
             Device.CopyFromPeer(source.Device, source.Data, Data, Bytes);
+        }
+
+        if (HalfCopy is not null)
+        {
+            Device.Ops.Cast(this, HalfCopy);
         }
     }
 

@@ -13,14 +13,28 @@ public sealed class TensorMismatchException(string op, string argument, string m
 }
 
 /// <summary>The device could not give the memory that was asked for, even after its cache was emptied.</summary>
-public sealed class DeviceOutOfMemoryException(string device, long requested, long held, string hint)
-    : Exception($"{device} has no {requested:N0} bytes left ({held:N0} bytes are held by the engine). {hint}")
+/// <param name="device">Which device.</param>
+/// <param name="purpose">What the memory was for.</param>
+/// <param name="requested">Bytes asked for.</param>
+/// <param name="free">Bytes that the device has left; with <paramref name="total"/> 0 that is not known.</param>
+/// <param name="total">Bytes of the device.</param>
+/// <param name="held">Bytes in use by the engine.</param>
+/// <param name="largest">The largest buffers in use, each with its name and bytes.</param>
+/// <param name="hint">What to do.</param>
+public sealed class DeviceOutOfMemoryException(string device, string purpose, long requested, long free, long total, long held, IReadOnlyList<string> largest, string hint)
+    : Exception(
+        $"{device} is out of memory: {requested:N0} bytes for {purpose} requested, {(total > 0 ? $"{free:N0} of {total:N0} free, " : string.Empty)}{held:N0} held by the engine"
+        + $"{(largest.Count > 0 ? $"; largest: {string.Join(", ", largest)}" : string.Empty)}. {hint}")
 {
     public string Device { get; } = device;
 
     public long RequestedBytes { get; } = requested;
 
+    public long FreeBytes { get; } = free;
+
     public long HeldBytes { get; } = held;
+
+    public IReadOnlyList<string> Largest { get; } = largest;
 }
 
 /// <summary>The checks that every differentiable function makes once, before it calls a backend.</summary>
@@ -62,6 +76,20 @@ public static class Check
             }
 
             Device(op, other, first.Device);
+        }
+    }
+
+    /// <summary>
+    /// Parameters and statistics are of one floating-point type, and <paramref name="x"/> is of the same or, on devices that compute in half precision, Float16 beside
+    /// parameters in Float32; all on one device.
+    /// </summary>
+    public static void Operands(string op, Tensor x, Tensor parameter, params ReadOnlySpan<Tensor?> others)
+    {
+        SamePlace(op, parameter, others);
+        Device(op, x, parameter.Device);
+        if (x.DType != parameter.DType && !(x.DType == DType.Float16 && parameter.DType == DType.Float32 && x.Device.ComputesInHalf))
+        {
+            throw new TensorMismatchException(op, x.Name ?? "x", $"is {x.DType}, which {x.Device.Name} cannot combine with {parameter.Name ?? "parameters"} in {parameter.DType}.");
         }
     }
 

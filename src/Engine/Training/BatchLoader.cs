@@ -5,29 +5,49 @@ using CudaTrainer.Kernels.Cpu.Threading;
 
 namespace CudaTrainer.Engine.Training;
 
-/// <summary>A batch in host memory, valid until it is given back.</summary>
+/// <summary>A batch in host memory, valid until it is given back. Labels and features lie in one block, so that one copy takes them to a device.</summary>
 public sealed class HostBatch : IDisposable
 {
+    /// <summary>Features begin at a multiple of this many bytes.</summary>
+    private const int Alignment = 256;
+
     internal HostBatch(IDevice device, int capacity, long rowBytes)
     {
-        Features = device.AllocateHost(capacity * rowBytes);
-        Labels = new int[capacity];
+        FeaturesOffset = ((capacity * sizeof(int)) + Alignment - 1) / Alignment * Alignment;
+        RowBytes = rowBytes;
+        Block = device.AllocateHost(FeaturesOffset + (capacity * rowBytes));
+        Features = Block.Slice(FeaturesOffset, capacity * rowBytes);
         Rows = new int[capacity];
     }
 
+    /// <summary>Clips that fit.</summary>
+    public int Capacity => Rows.Length;
+
     /// <summary>Clips in this batch.</summary>
     public int Count { get; internal set; }
+
+    /// <summary>[Capacity] Int32 labels, then the features.</summary>
+    public HostBuffer Block { get; }
+
+    /// <summary>Where in the block the features begin.</summary>
+    public int FeaturesOffset { get; }
+
+    /// <summary>Bytes of one clip's features.</summary>
+    public long RowBytes { get; }
 
     /// <summary>[Count, T, D] in the loader's type.</summary>
     public HostBuffer Features { get; }
 
     /// <summary>The first Count entries are the clips' labels.</summary>
-    public int[] Labels { get; }
+    public Span<int> Labels => Block.AsSpan<int>(0, Capacity);
+
+    /// <summary>Bytes of the block up to the last clip.</summary>
+    public long UsedBytes => FeaturesOffset + (Count * RowBytes);
 
     /// <summary>The first Count entries are the clips' rows in their split.</summary>
     public int[] Rows { get; }
 
-    public void Dispose() => Features.Dispose();
+    public void Dispose() => Block.Dispose();
 }
 
 /// <summary>

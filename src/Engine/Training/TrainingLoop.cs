@@ -24,6 +24,7 @@ internal sealed class TrainingLoop : IDisposable
     private readonly FeatureScaler? _scaler;
     private TrainingState _state;
     private int _loadedEpoch;
+    private HostBatch? _next;
 
     public TrainingLoop(TrainingOptions options, IDevice device, Learner learner, ModelInfo info, IFeatureRows train, IFeatureRows val, RunFolder folder, IRunObserver observer, TrainingState state, FeatureScaler? scaler)
     {
@@ -129,12 +130,20 @@ internal sealed class TrainingLoop : IDisposable
     /// <returns>The learning rate used.</returns>
     private double Step(int epoch, int stepInEpoch)
     {
-        HostBatch batch = _loader.Next();
+        HostBatch batch = _next ?? _loader.Next();
+        _next = null;
         long began = Stopwatch.GetTimestamp();
         long step = ((long)(epoch - 1) * _stepsPerEpoch) + stepInEpoch;
         double learningRate = _schedule.At(step) * _state.LearningRateFactor;
-        StepOutcome outcome = _learner.Train(batch, learningRate);
-        _state.Add(outcome, batch.Count, _learner.State.Read());
+        _learner.Start(batch, learningRate);
+        if (_learner.Prefetches && stepInEpoch + 1 < _stepsPerEpoch)
+        {
+            _next = _loader.Next();
+            _learner.Prefetch(_next);
+        }
+
+        StepOutcome outcome = _learner.Finish();
+        _state.Add(outcome, batch.Count, outcome.After);
         if (_options.LogEverySteps > 0 && step % _options.LogEverySteps == 0)
         {
             _folder.WriteStep(step, epoch, Stopwatch.GetElapsedTime(began).TotalSeconds, outcome, learningRate);

@@ -24,15 +24,20 @@ public sealed class TrainingRun : IDisposable
     private TrainingRun(TrainingOptions options, IRunObserver observer)
     {
         _options = options;
-        _device = DeviceChoice.Open(options.Device, options.Threads);
+        _device = DeviceChoice.Open(options.Device, options.Threads, options.MixedPrecision);
         _backbone = options.FeaturesDir is null ? BackboneChoice.Open(options) : null;
         _folder = RunFolder.Open(options.CheckpointDir, options.Resume is not null, options.Overwrite);
         _observer = new LoggingObserver(observer, _folder);
     }
 
-    private bool MixedPrecision => _options.MixedPrecision ?? false;
+    private bool MixedPrecision => _options.MixedPrecision ?? _device.IsCuda;
 
-    private string Precision => MixedPrecision ? "fp16 features and saved activations, fp32 maths, dynamic loss scaling" : "fp32";
+    /// <summary>--xla: the step as one graph.</summary>
+    private bool FuseStep => _device.Device.CapturesGraphs && (_options.Xla ?? true);
+
+    private string Precision => !MixedPrecision ? "fp32"
+        : _device.Device.ComputesInHalf ? "fp16 maths, fp32 sums and master weights, dynamic loss scaling"
+        : "fp16 features and saved activations, fp32 maths, dynamic loss scaling";
 
     private string BackboneText => _backbone?.Source.Description ?? "features from files";
 
@@ -81,12 +86,13 @@ public sealed class TrainingRun : IDisposable
             loss.Alpha,
             new AdamOptions { ClipMode = _options.ClipMode, ClipNorm = (float)_options.GradientClipNorm },
             MixedPrecision,
-            (uint)_options.Seed));
+            (uint)_options.Seed,
+            FuseStep));
         _observer.Header(
         [
             new HeaderLine("model", $"{_options.Model}, {learner.Parameters.Values.Count:N0} parameters ({learner.Parameters.BufferValues.Count:N0} running statistics)"),
             new HeaderLine("loss", LossText(classWeights)),
-            new HeaderLine("steps", $"{(train.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch {_options.BatchSize}"),
+            new HeaderLine("steps", $"{(train.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch {_options.BatchSize}{(FuseStep ? ", each one CUDA graph" : string.Empty)}"),
         ]);
         (TrainingState state, FeatureScaler? scaler) = Begin(learner, train, info);
         if (scaler is not null)

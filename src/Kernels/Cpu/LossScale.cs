@@ -21,6 +21,7 @@ public static unsafe class LossScale
         float maximum = DefaultMaximum,
         bool enabled = true)
     {
+        state->StepLossScale = state->LossScale;
         if (state->FoundNonFinite != 0)
         {
             state->SkippedSteps++;

@@ -23,7 +23,7 @@ public static unsafe class SoftmaxFocalLoss
     /// <param name="losses">Output: each sample's weighted loss [B].</param>
     /// <param name="probabilities">Output: softmax [B, C].</param>
     /// <param name="logitsGradient">Output: ∂(scale·Σℓ)/∂logits times <see cref="StepState.LossScale"/> [B, C]; null when only the loss is wanted.</param>
-    /// <param name="state">Its <see cref="StepState.Loss"/> grows by scale·Σℓ.</param>
+    /// <param name="state">Its <see cref="StepState.Loss"/> grows by scale·Σℓ, its <see cref="StepState.Correct"/> by the samples whose largest logit is the label's.</param>
     /// <param name="scale">1 / size of the global batch.</param>
     /// <param name="options">Form of the loss.</param>
     public static void Run(
@@ -61,9 +61,22 @@ public static unsafe class SoftmaxFocalLoss
         for (int sample = 0; sample < batch; sample++)
         {
             sum += losses[sample];
+            state->Correct += Largest(logits + ((long)sample * classes), classes) == labels[sample] ? 1 : 0;
         }
 
         state->Loss += (float)(sum * scale);
+    }
+
+    /// <summary>The class with the largest logit; the last one of equals, so that p(violent) = ½ counts as violent.</summary>
+    private static int Largest(float* logits, int classes)
+    {
+        int largest = 0;
+        for (int c = 1; c < classes; c++)
+        {
+            largest = logits[c] >= logits[largest] ? c : largest;
+        }
+
+        return largest;
     }
 
     private struct Kernel : ITeamKernel

@@ -66,7 +66,7 @@ internal sealed unsafe class MemoryRows : IFeatureRows
         HostBatch from = loader.Next();
         HostBatch batch = new(device, rows.Length, from.Features.Bytes / rows.Length) { Count = rows.Length };
         from.Features.AsSpan<byte>(0, (int)from.Features.Bytes).CopyTo(batch.Features.AsSpan<byte>(0, (int)batch.Features.Bytes));
-        from.Labels.CopyTo(batch.Labels, 0);
+        from.Labels.CopyTo(batch.Labels);
         from.Rows.CopyTo(batch.Rows, 0);
         return batch;
     }

@@ -7,6 +7,8 @@ internal sealed class RecordingObserver : IRunObserver
 {
     public List<(Severity Severity, string Text)> Messages { get; } = [];
 
+    public List<HeaderLine> HeaderLines { get; } = [];
+
     public List<EpochRecord> Epochs { get; } = [];
 
     /// <summary>Called after each training step with the number of steps seen by this observer.</summary>
@@ -18,9 +20,7 @@ internal sealed class RecordingObserver : IRunObserver
 
     public void Message(Severity severity, string text) => Messages.Add((severity, text));
 
-    public void Header(IReadOnlyList<HeaderLine> lines)
-    {
-    }
+    public void Header(IReadOnlyList<HeaderLine> lines) => HeaderLines.AddRange(lines);
 
     public void Dataset(IReadOnlyList<SplitRow> splits)
     {

@@ -39,9 +39,9 @@ namespace CudaTrainer.Engine.Autograd.Functions
         {
             Check.Rank("AttentionPool", "x", x, 3);
             Check.Shape("AttentionPool", "weight", weight, [1, x.Shape[2]]);
-            Check.SamePlace("AttentionPool", x, weight);
+            Check.Operands("AttentionPool", x, weight);
             Tensor y = tape.Allocate([x.Shape[0], x.Shape[2]], x.DType);
-            Tensor attention = tape.Allocate([x.Shape[0], x.Shape[1]], x.DType);
+            Tensor attention = tape.Allocate([x.Shape[0], x.Shape[1]], weight.DType);
             tape.Ops.AttentionPoolForward(x, weight, y, attention);
             if (tape.Records(x, weight))
             {

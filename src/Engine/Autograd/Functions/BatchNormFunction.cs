@@ -55,11 +55,11 @@ namespace CudaTrainer.Engine.Autograd.Functions
             Check.Shape("BatchNorm", "bias", shift, [channels]);
             Check.Shape("BatchNorm", "running_mean", runningMean, [channels]);
             Check.Shape("BatchNorm", "running_var", runningVariance, [channels]);
-            Check.SamePlace("BatchNorm", x, scale, shift, runningMean, runningVariance);
+            Check.Operands("BatchNorm", x, scale, shift, runningMean, runningVariance);
             var options = new BatchNormOptions(tape.Training, relu, tape.Training ? dropout : LayerDropout.None);
             Tensor y = tape.Allocate(x.Shape, x.DType);
-            Tensor mean = tape.Allocate([channels], x.DType);
-            Tensor inverseStd = tape.Allocate([channels], x.DType);
+            Tensor mean = tape.Allocate([channels], scale.DType);
+            Tensor inverseStd = tape.Allocate([channels], scale.DType);
             tape.Ops.BatchNormForward(x, scale, shift, runningMean, runningVariance, y, mean, inverseStd, options);
             if (tape.Records(x, scale, shift))
             {

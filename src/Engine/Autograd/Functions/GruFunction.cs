@@ -5,8 +5,8 @@ namespace CudaTrainer.Engine.Backends
 {
     public partial interface IOps
     {
-        /// <summary>Bytes of the reserve that <see cref="GruForward"/> fills for <see cref="GruBackward"/>.</summary>
-        long GruReserveBytes(int batch, int time, int hidden, bool halfReserve);
+        /// <summary>Bytes of the reserve that <see cref="GruForward"/> of x and y fills for <see cref="GruBackward"/>.</summary>
+        long GruReserveBytes(Tensor x, Tensor y, in RecurrentOptions options);
 
         /// <summary>
         /// A whole-sequence GRU from zero state, in the form of PyTorch and of Keras with <c>reset_after</c>: r, z = σ(x·W_ihᵀ + b_ih + h·W_hhᵀ + b_hh),
@@ -65,8 +65,8 @@ namespace CudaTrainer.Engine.Autograd.Functions
             Check.Shape("Gru", "bias_hh", biasHidden, [3 * hidden]);
             Check.SamePlace("Gru", weightInput, weightHidden, biasInput, biasHidden);
             Check.Device("Gru", x, weightInput.Device);
-            Tensor y = tape.Allocate([x.Shape[0], x.Shape[1], hidden], weightInput.DType);
-            Tensor reserve = tape.Allocate([checked((int)tape.Ops.GruReserveBytes(x.Shape[0], x.Shape[1], hidden, options.HalfReserve))], DType.UInt8, "gru reserve");
+            Tensor y = tape.Allocate([x.Shape[0], x.Shape[1], hidden], tape.ActivationType ?? weightInput.DType);
+            Tensor reserve = tape.Allocate([checked((int)tape.Ops.GruReserveBytes(x, y, options))], DType.UInt8, "gru reserve");
             tape.Ops.GruForward(x, weightInput, weightHidden, biasInput, biasHidden, y, reserve, options);
             if (tape.Records(x, weightInput))
             {

@@ -31,7 +31,7 @@ public readonly struct LinearFunction : IFunction
             Check.Shape("Linear", "bias", bias, [weight.Shape[0]]);
         }
 
-        Check.SamePlace("Linear", x, weight, bias);
+        Check.Operands("Linear", x, weight, bias);
         Tensor y = tape.Allocate(x.Shape.With(-1, weight.Shape[0]), x.DType);
         tape.Ops.Gemm(x, false, weight, true, y, bias);
         if (tape.Records(x, weight, bias))

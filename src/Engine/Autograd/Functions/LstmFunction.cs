@@ -5,8 +5,8 @@ namespace CudaTrainer.Engine.Backends
 {
     public partial interface IOps
     {
-        /// <summary>Bytes of the reserve that <see cref="LstmForward"/> fills for <see cref="LstmBackward"/>.</summary>
-        long LstmReserveBytes(int batch, int time, int hidden, bool halfReserve);
+        /// <summary>Bytes of the reserve that <see cref="LstmForward"/> of x and y fills for <see cref="LstmBackward"/>.</summary>
+        long LstmReserveBytes(Tensor x, Tensor y, in RecurrentOptions options);
 
         /// <summary>
         /// A whole-sequence LSTM from zero state: i,f,o = σ(·), g = tanh(·) of x·W_ihᵀ + h·W_hhᵀ + b, c ← f·c + i·g, h = o·tanh(c)
@@ -16,7 +16,7 @@ namespace CudaTrainer.Engine.Backends
         /// <param name="weightInput">[4·hidden, input], gate blocks in the order i, f, g, o.</param>
         /// <param name="weightHidden">[4·hidden, hidden].</param>
         /// <param name="bias">[4·hidden].</param>
-        /// <param name="y">[batch, time, hidden].</param>
+        /// <param name="y">[batch, time, hidden], Float32, or Float16 on devices that compute in it.</param>
         /// <param name="reserve">Opaque, <see cref="LstmReserveBytes"/>.</param>
         void LstmForward(Tensor x, Tensor weightInput, Tensor weightHidden, Tensor bias, Tensor y, Tensor reserve, in RecurrentOptions options);
 
@@ -65,9 +65,8 @@ namespace CudaTrainer.Engine.Autograd.Functions
             Check.Shape("Lstm", "bias", bias, [4 * hidden]);
             Check.SamePlace("Lstm", weightInput, weightHidden, bias);
             Check.Device("Lstm", x, weightInput.Device);
-            Tensor y = tape.Allocate([x.Shape[0], x.Shape[1], hidden], weightInput.DType);
-            long reserveBytes = tape.Ops.LstmReserveBytes(x.Shape[0], x.Shape[1], hidden, options.HalfReserve);
-            Tensor reserve = tape.Allocate([checked((int)reserveBytes)], DType.UInt8, "lstm reserve");
+            Tensor y = tape.Allocate([x.Shape[0], x.Shape[1], hidden], tape.ActivationType ?? weightInput.DType);
+            Tensor reserve = tape.Allocate([checked((int)tape.Ops.LstmReserveBytes(x, y, options))], DType.UInt8, "lstm reserve");
             tape.Ops.LstmForward(x, weightInput, weightHidden, bias, y, reserve, options);
             if (tape.Records(x, weightInput))
             {

@@ -9,7 +9,7 @@ namespace CudaTrainer.Engine.Backends
         /// <summary>
         /// Softmax, label smoothing y' = y(1−s) + s/C, focal loss ℓ = w_y · Σ_c α_c · y'_c · (1−p_c)^γ · (−log p_c) (Lin et al. 2017,
         /// arXiv:1708.02002; cross-entropy when not focal) and the gradient of the mean over the global batch, in one pass and in fp32. The gradient is multiplied by
-        /// StepState.LossScale; the batch's mean is added to StepState.Loss.
+        /// StepState.LossScale; the batch's mean is added to StepState.Loss, and the number of samples whose largest logit is their label's (the last of equals) to StepState.Correct.
         /// </summary>
         /// <param name="logits">[batch, classes].</param>
         /// <param name="labels">[batch] Int32, already validated.</param>
@@ -38,10 +38,10 @@ namespace CudaTrainer.Engine.Autograd.Functions
             Check.Type("SoftmaxFocalLoss", "labels", labels, DType.Int32);
             Check.Shape("SoftmaxFocalLoss", "class weights", classWeights, [classes]);
             Check.Shape("SoftmaxFocalLoss", "alpha", alpha, [classes]);
-            Check.SamePlace("SoftmaxFocalLoss", logits, classWeights, alpha);
+            Check.Operands("SoftmaxFocalLoss", logits, classWeights, alpha);
             Tensor state = tape.State ?? throw new InvalidOperationException("SoftmaxFocalLoss needs the tape's step state.");
-            Tensor losses = tape.Allocate([logits.Shape[0]], logits.DType);
-            Tensor probabilities = tape.Allocate(logits.Shape, logits.DType);
+            Tensor losses = tape.Allocate([logits.Shape[0]], classWeights.DType);
+            Tensor probabilities = tape.Allocate(logits.Shape, classWeights.DType);
             Tensor? gradient = tape.Records(logits) ? tape.BeginGradient(logits) : null;
             tape.Ops.SoftmaxFocalLoss(logits, labels, classWeights, alpha, losses, probabilities, gradient, state, scale, options);
             return (losses, probabilities);

@@ -76,13 +76,28 @@ public sealed unsafe partial class CpuOps
             team, logits.Shape[0], logits.Shape[1], Floats(logits), (int*)labels.Data, Floats(classWeights), Floats(alpha), Floats(losses), Floats(probabilities),
             dLogits is null ? null : Floats(dLogits), State(state), scale, options);
 
+    public void BeginStep(Tensor state, Tensor learningRate)
+    {
+        State(state)->LearningRate = *Floats(learningRate);
+        State(state)->Loss = 0;
+        State(state)->Correct = 0;
+    }
+
+    public void RestoreIfSkipped(Tensor values, Tensor before, Tensor state)
+    {
+        if (State(state)->FoundNonFinite != 0)
+        {
+            values.CopyFrom(before);
+        }
+    }
+
     public void UnscaleAndCheckFinite(Tensor gradients, Tensor segments, Tensor norms, Tensor state) =>
         GradientUnscale.Run(team, (int)norms.Count, (long*)segments.Data, Floats(gradients), Floats(norms), State(state));
 
-    public void AdamStep(Tensor parameters, Tensor gradients, Tensor firstMoments, Tensor secondMoments, Tensor segments, Tensor norms, Tensor state, in AdamOptions options) =>
+    public void AdamStep(Tensor parameters, Tensor gradients, Tensor firstMoments, Tensor secondMoments, Tensor segments, Tensor norms, Tensor? halfParameters, Tensor state, in AdamOptions options) =>
         Adam.Step(
-            team, (int)norms.Count, (long*)segments.Data, Floats(parameters), Floats(gradients), Floats(firstMoments), Floats(secondMoments), null,
-            Floats(norms), State(state), options);
+            team, (int)norms.Count, (long*)segments.Data, Floats(parameters), Floats(gradients), Floats(firstMoments), Floats(secondMoments),
+            halfParameters is null ? null : (Half*)halfParameters.Data, Floats(norms), State(state), options);
 
     public void UpdateLossScale(Tensor state, bool enabled) => LossScale.Update(State(state), enabled: enabled);
 }

@@ -6,6 +6,8 @@ namespace CudaTrainer.Engine.Backends.Cpu;
 
 public sealed unsafe partial class CpuOps
 {
+    public DType BackboneType => DType.Float32;
+
     public long ConvBytes(int images, int channels, int height, int width) => sizeof(float) * (long)ConvLayout.ElementCount(images, channels, height, width);
 
     public PreparedWeights PrepareConv3x3(Tensor weight, Tensor bias)

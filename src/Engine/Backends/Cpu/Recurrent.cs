@@ -5,7 +5,7 @@ namespace CudaTrainer.Engine.Backends.Cpu;
 
 public sealed unsafe partial class CpuOps
 {
-    public long LstmReserveBytes(int batch, int time, int hidden, bool halfReserve) => Lstm.ReserveBytes(new RecurrentShape(batch, time, 0, hidden, HalfReserve: halfReserve));
+    public long LstmReserveBytes(Tensor x, Tensor y, in RecurrentOptions options) => Lstm.ReserveBytes(ShapeOf(x, y, options));
 
     public void LstmForward(Tensor x, Tensor weightInput, Tensor weightHidden, Tensor bias, Tensor y, Tensor reserve, in RecurrentOptions options)
     {
@@ -36,7 +36,7 @@ public sealed unsafe partial class CpuOps
         }
     }
 
-    public long GruReserveBytes(int batch, int time, int hidden, bool halfReserve) => Gru.ReserveBytes(new RecurrentShape(batch, time, 0, hidden, HalfReserve: halfReserve));
+    public long GruReserveBytes(Tensor x, Tensor y, in RecurrentOptions options) => Gru.ReserveBytes(ShapeOf(x, y, options));
 
     public void GruForward(Tensor x, Tensor weightInput, Tensor weightHidden, Tensor biasInput, Tensor biasHidden, Tensor y, Tensor reserve, in RecurrentOptions options)
     {

@@ -106,6 +106,13 @@ public sealed partial class ReferenceOps
             double weight = weights[label[n]];
             loss[n] *= weight;
             total += loss[n] * scale;
+            int largest = 0;
+            for (int c = 1; c < classes; c++)
+            {
+                largest = z[(n * classes) + c] >= z[(n * classes) + largest] ? c : largest;
+            }
+
+            State(state).Correct += largest == label[n] ? 1 : 0;
             double sum = dLoss.Sum();
             for (int j = 0; j < classes; j++)
             {

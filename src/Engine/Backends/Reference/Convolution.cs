@@ -4,6 +4,8 @@ namespace CudaTrainer.Engine.Backends.Reference;
 
 public sealed unsafe partial class ReferenceOps
 {
+    public DType BackboneType => DType.Float32;
+
     // Activations between convolutions are plain [images, channels, height, width] in single precision.
     public long ConvBytes(int images, int channels, int height, int width) => 4L * images * channels * height * width;
 

@@ -8,6 +8,22 @@ public sealed partial class ReferenceOps
     private const int LossScaleGrowthInterval = 2000;
     private const float MaxLossScale = 1 << 24;
 
+    public void BeginStep(Tensor state, Tensor learningRate)
+    {
+        ref StepState s = ref State(state);
+        s.LearningRate = (float)Load(learningRate)[0];
+        s.Loss = 0;
+        s.Correct = 0;
+    }
+
+    public void RestoreIfSkipped(Tensor values, Tensor before, Tensor state)
+    {
+        if (State(state).FoundNonFinite != 0)
+        {
+            Store(values, Load(before));
+        }
+    }
+
     public void UnscaleAndCheckFinite(Tensor gradients, Tensor segments, Tensor norms, Tensor state)
     {
         double[] values = Load(gradients), segmentNorms = new double[norms.Count];
@@ -34,7 +50,7 @@ public sealed partial class ReferenceOps
         State(state).FoundNonFinite = finite ? 0 : 1;
     }
 
-    public void AdamStep(Tensor parameters, Tensor gradients, Tensor firstMoments, Tensor secondMoments, Tensor segments, Tensor norms, Tensor state, in AdamOptions options)
+    public void AdamStep(Tensor parameters, Tensor gradients, Tensor firstMoments, Tensor secondMoments, Tensor segments, Tensor norms, Tensor? halfParameters, Tensor state, in AdamOptions options)
     {
         if (State(state).FoundNonFinite != 0)
         {
@@ -59,6 +75,11 @@ public sealed partial class ReferenceOps
         }
 
         Store(parameters, p);
+        if (halfParameters is not null)
+        {
+            Store(halfParameters, p);
+        }
+
         Store(firstMoments, m);
         Store(secondMoments, v);
     }
@@ -66,6 +87,7 @@ public sealed partial class ReferenceOps
     public void UpdateLossScale(Tensor state, bool enabled)
     {
         ref StepState s = ref State(state);
+        s.StepLossScale = s.LossScale;
         if (s.FoundNonFinite != 0)
         {
             s.SkippedSteps++;

@@ -5,7 +5,7 @@ namespace CudaTrainer.Engine.Backends.Reference;
 public sealed unsafe partial class ReferenceOps
 {
     // The reserve holds, as doubles, the four activated gates [batch, time, 4·hidden] and the cells [batch, time, hidden].
-    public long LstmReserveBytes(int batch, int time, int hidden, bool halfReserve) => 8L * batch * time * 5 * hidden;
+    public long LstmReserveBytes(Tensor x, Tensor y, in RecurrentOptions options) => 8L * 5 * y.Count;
 
     public void LstmForward(Tensor x, Tensor weightInput, Tensor weightHidden, Tensor bias, Tensor y, Tensor reserve, in RecurrentOptions options)
     {
@@ -89,7 +89,7 @@ public sealed unsafe partial class ReferenceOps
     }
 
     // The reserve holds, as doubles, r, z, n and the recurrent part of n, [batch, time, 4·hidden].
-    public long GruReserveBytes(int batch, int time, int hidden, bool halfReserve) => 8L * batch * time * 4 * hidden;
+    public long GruReserveBytes(Tensor x, Tensor y, in RecurrentOptions options) => 8L * 4 * y.Count;
 
     public void GruForward(Tensor x, Tensor weightInput, Tensor weightHidden, Tensor biasInput, Tensor biasHidden, Tensor y, Tensor reserve, in RecurrentOptions options)
     {

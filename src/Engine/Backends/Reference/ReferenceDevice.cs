@@ -11,6 +11,8 @@ public sealed class ReferenceDevice : HostDevice
 
     public override string Description => "plain loops in double precision";
 
+    public override bool ComputesInHalf => true;
+
     public override IOps Ops { get; }
 }
 

@@ -1,0 +1,399 @@
+#include "grid.h"
+
+#include "config.h"
+#include "fibre.h"
+#include "memory.h"
+#include "recovery.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <sys/mman.h>
+#include <vector>
+
+__thread cudasim_place cudasim_here;
+
+namespace sim {
+namespace {
+
+constexpr unsigned warpSize = 32;
+constexpr size_t page = 4096;
+constexpr size_t maxShared = size_t(256) << 10;
+
+/// What a lane brings to a step of its warp and takes from it.
+struct Lane {
+    int kind = 0;  // 0: not waiting
+    unsigned mask = 0;
+    unsigned from = 0;
+    int line = 0;
+    unsigned long long value = 0;
+    unsigned long long result = 0;
+};
+
+/// Everything one stream thread needs to run blocks. Kept from launch to launch for its stacks.
+class Block {
+public:
+    void run(const Launch& launch);
+    void barrier(int line);
+    unsigned long long warp(int kind, unsigned mask, unsigned long long value, unsigned from, int line);
+
+private:
+    struct Fibre {
+        explicit Fibre(int number) : stack(number) {}
+        FibreStack stack;
+        void* pointer = nullptr;
+        bool fresh = true;
+    };
+
+    static void enter();
+    void loop();
+    void startThread(unsigned thread);
+    void exitThread();
+    /// Leaves the running fibre for one that can go on; comes back when this thread is ready again.
+    void wait();
+    void switchTo(int fibre);
+    void resume(unsigned thread);
+    unsigned takeReady();
+    void complete(unsigned warp, unsigned mask);
+    bool tryComplete(unsigned warp, unsigned lane);
+    [[noreturn]] void stuck();
+    void begin();
+    char* prepareShared(size_t bytes);
+
+    const Launch* launch_ = nullptr;
+    unsigned threads_ = 0;
+    std::vector<cudasim_dim3> places_;
+    std::vector<unsigned> order_;         // in which the threads of a block are started
+    std::vector<std::unique_ptr<Fibre>> fibres_;
+    std::vector<int> idle_;               // fibres without a thread
+    std::vector<int> fibreOf_;
+    std::vector<unsigned> ready_;         // threads that can go on; taken from readyHead_
+    size_t readyHead_ = 0;
+    std::vector<Lane> lanes_;
+    std::vector<unsigned> living_;        // per warp: lanes that have not ended (nor those not there)
+    int barrierLine_ = 0;                 // where the threads at the barrier wait
+    unsigned inWarps_ = 0;                // lanes that wait for a step of their warp
+    unsigned next_ = 0;                   // into order_
+    unsigned atBarrier_ = 0;
+    unsigned ended_ = 0;
+    unsigned current_ = 0;                // the running thread
+    int running_ = -1;                    // and its fibre
+    void* main_ = nullptr;
+    char* shared_ = nullptr;              // mapping for dynamic shared memory
+    std::mt19937_64 random_;
+};
+
+thread_local std::unique_ptr<Block> threadBlock;
+__attribute__((tls_model("initial-exec"))) thread_local Block* activeBlock = nullptr;
+
+void Block::enter() { activeBlock->loop(); }
+
+void Block::startThread(unsigned thread) {
+    current_ = thread;
+    fibreOf_[thread] = running_;
+    cudasim_here.thread = places_[thread];
+    cudasim_here.lane = thread % warpSize;
+}
+
+void Block::loop() {
+    for (;;) {
+        while (next_ < threads_) {
+            startThread(order_[next_++]);
+            launch_->kernel->call(launch_->parameters);
+            exitThread();
+            // Threads that a warp's step has set free go first: few stacks are then in use at a time.
+            if (readyHead_ < ready_.size()) break;
+        }
+
+        int self = running_;
+        idle_.push_back(self);
+        if (readyHead_ < ready_.size()) {
+            resume(takeReady());
+        } else if (next_ >= threads_) {
+            running_ = -1;
+            cudasim_switch(&fibres_[self]->pointer, main_);
+        } else {
+            idle_.pop_back();
+        }
+    }
+}
+
+// A lane that ends may be the one that the others of its warp would have waited for.
+void Block::exitThread() {
+    unsigned warp = current_ / warpSize, lane = current_ % warpSize;
+    living_[warp] &= ~(1u << lane);
+    ended_++;
+    for (unsigned other = 0; inWarps_ && other < warpSize && warp * warpSize + other < threads_; other++)
+        if (lanes_[warp * warpSize + other].kind) tryComplete(warp, other);
+}
+
+void Block::switchTo(int fibre) {
+    int from = running_;
+    running_ = fibre;
+    Fibre& to = *fibres_[fibre];
+    if (to.fresh) {
+        to.fresh = false;
+        to.pointer = to.stack.prepare(&Block::enter);
+    }
+
+    cudasim_switch(from < 0 ? &main_ : &fibres_[from]->pointer, to.pointer);
+}
+
+void Block::resume(unsigned thread) {
+    current_ = thread;
+    cudasim_here.thread = places_[thread];
+    cudasim_here.lane = thread % warpSize;
+    if (fibreOf_[thread] != running_) switchTo(fibreOf_[thread]);
+}
+
+unsigned Block::takeReady() {
+    unsigned thread = ready_[readyHead_++];
+    if (readyHead_ == ready_.size()) {
+        ready_.clear();
+        readyHead_ = 0;
+    }
+
+    return thread;
+}
+
+void Block::wait() {
+    unsigned self = current_;
+    if (readyHead_ < ready_.size()) {
+        resume(takeReady());
+    } else if (next_ < threads_) {
+        if (idle_.empty()) {
+            idle_.push_back((int)fibres_.size());
+            fibres_.push_back(std::make_unique<Fibre>((int)fibres_.size()));
+        }
+
+        int fibre = idle_.back();
+        idle_.pop_back();
+        switchTo(fibre);
+    } else {
+        int from = running_;
+        running_ = -1;
+        cudasim_switch(&fibres_[from]->pointer, main_);
+    }
+
+    // Whoever came back here has called resume for this thread.
+    if (current_ != self) abandon(CUDA_ERROR_LAUNCH_FAILED, "the simulator lost track of its fibres");
+}
+
+void Block::barrier(int line) {
+    if (atBarrier_ > 0 && barrierLine_ != line) {
+        char text[160];
+        std::snprintf(text, sizeof text, "divergent barrier: threads of a block wait at __syncthreads in line %d and in line %d",
+                      barrierLine_, line);
+        abandon(CUDA_ERROR_LAUNCH_FAILED, text);
+    }
+
+    barrierLine_ = line;
+    if (++atBarrier_ < threads_) {
+        wait();
+        return;
+    }
+
+    atBarrier_ = 0;
+    size_t first = ready_.size();
+    for (unsigned i = 0; i < threads_; i++)
+        if (order_[i] != current_) ready_.push_back(order_[i]);
+    if (seed()) std::shuffle(ready_.begin() + (long)first, ready_.end(), random_);
+}
+
+unsigned long long Block::warp(int kind, unsigned mask, unsigned long long value, unsigned from, int line) {
+    unsigned warp = current_ / warpSize, lane = current_ % warpSize;
+    if (!(mask >> lane & 1)) abandon(CUDA_ERROR_ILLEGAL_INSTRUCTION, "a lane calls a warp function with a mask that lacks it");
+    Lane& mine = lanes_[current_];
+    mine.kind = kind;
+    mine.mask = mask;
+    mine.value = value;
+    mine.from = from;
+    mine.line = line;
+    inWarps_++;
+    if (!tryComplete(warp, lane)) wait();
+    return lanes_[current_].result;
+}
+
+// Completes the step of this lane when all lanes of its mask that still live have come to it.
+bool Block::tryComplete(unsigned warp, unsigned lane) {
+    Lane* lanes = &lanes_[warp * warpSize];
+    const Lane& one = lanes[lane];
+    unsigned needed = one.mask & living_[warp];
+    for (unsigned rest = needed; rest; rest &= rest - 1) {
+        const Lane& other = lanes[__builtin_ctz(rest)];
+        if (!other.kind) return false;
+        if (other.kind != one.kind || other.mask != one.mask || other.line != one.line) {
+            if (!(other.mask & 1u << lane)) return false;
+            char text[200];
+            std::snprintf(text, sizeof text, "divergent warp: lanes of mask %#x meet in line %d and (mask %#x) in line %d", one.mask,
+                          one.line, other.mask, other.line);
+            abandon(CUDA_ERROR_LAUNCH_FAILED, text);
+        }
+    }
+
+    complete(warp, needed);
+    return true;
+}
+
+void Block::complete(unsigned warp, unsigned mask) {
+    Lane* lanes = &lanes_[warp * warpSize];
+    unsigned long long ballot = 0;
+    for (unsigned rest = mask; rest; rest &= rest - 1) {
+        unsigned lane = __builtin_ctz(rest);
+        ballot |= (unsigned long long)(lanes[lane].value & 1) << lane;
+    }
+
+    for (unsigned rest = mask; rest; rest &= rest - 1) {
+        Lane& lane = lanes[__builtin_ctz(rest)];
+        // What comes from a lane that takes no part is undefined.
+        if (lane.kind == cudasim_shuffle) lane.result = mask >> lane.from & 1 ? lanes[lane.from].value : ~0ull;
+        else lane.result = ballot;
+    }
+
+    for (unsigned rest = mask; rest; rest &= rest - 1) {
+        unsigned lane = __builtin_ctz(rest);
+        lanes[lane].kind = 0;
+        inWarps_--;
+        unsigned thread = warp * warpSize + lane;
+        if (thread != current_) ready_.push_back(thread);
+    }
+}
+
+void Block::stuck() {
+    int warpLine = 0;
+    for (const Lane& lane : lanes_)
+        if (lane.kind) warpLine = lane.line;
+
+    char text[240];
+    if (atBarrier_)
+        std::snprintf(text, sizeof text,
+                      "divergent barrier: %u of %u threads of a block wait at __syncthreads in line %d, %u have ended, %u wait for their warp%s",
+                      atBarrier_, threads_, barrierLine_, ended_, inWarps_, inWarps_ ? (" in line " + std::to_string(warpLine)).c_str() : "");
+    else
+        std::snprintf(text, sizeof text, "divergent warp: %u lanes wait in line %d for lanes of their mask that never come", inWarps_, warpLine);
+    abandon(CUDA_ERROR_LAUNCH_FAILED, text);
+}
+
+// Dynamic shared memory ends at a guard page.
+char* Block::prepareShared(size_t bytes) {
+    if (!shared_) {
+        void* mapped = mmap(nullptr, maxShared + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (mapped == MAP_FAILED) throw std::bad_alloc();
+        mprotect((char*)mapped + page, maxShared, PROT_READ | PROT_WRITE);
+        shared_ = (char*)mapped;
+    }
+
+    return shared_ + page + maxShared - (bytes + 15) / 16 * 16;
+}
+
+void Block::begin() {
+    next_ = atBarrier_ = ended_ = 0;
+    ready_.clear();
+    readyHead_ = 0;
+    inWarps_ = 0;
+    for (size_t warp = 0; warp < living_.size(); warp++) {
+        unsigned there = std::min(warpSize, threads_ - (unsigned)warp * warpSize);
+        living_[warp] = there == warpSize ? ~0u : (1u << there) - 1;
+    }
+
+    for (Lane& lane : lanes_) lane.kind = 0;
+}
+
+void Block::run(const Launch& launch) {
+    launch_ = &launch;
+    threads_ = launch.threads.x * launch.threads.y * launch.threads.z;
+    places_.clear();
+    for (unsigned z = 0; z < launch.threads.z; z++)
+        for (unsigned y = 0; y < launch.threads.y; y++)
+            for (unsigned x = 0; x < launch.threads.x; x++) places_.push_back({x, y, z});
+    order_.resize(threads_);
+    std::iota(order_.begin(), order_.end(), 0u);
+    fibreOf_.assign(threads_, -1);
+    lanes_.assign((threads_ + warpSize - 1) / warpSize * warpSize, Lane());
+    living_.assign((threads_ + warpSize - 1) / warpSize, 0);
+
+    // A launch that was abandoned has left its fibres anywhere.
+    idle_.clear();
+    for (size_t i = 0; i < fibres_.size(); i++) {
+        fibres_[i]->fresh = true;
+        idle_.push_back((int)(fibres_.size() - 1 - i));
+    }
+
+    if (fibres_.empty()) {
+        fibres_.push_back(std::make_unique<Fibre>(0));
+        idle_.push_back(0);
+    }
+
+    const unsigned long long gx = launch.blocks.x, gy = launch.blocks.y, total = gx * gy * launch.blocks.z;
+    unsigned long long stride = 1, offset = 0;
+    if (seed()) {
+        static std::atomic<unsigned long long> launches{0};
+        random_.seed(seed() + 7919 * launches++);
+        offset = random_() % total;
+        stride = total > 1 ? random_() % total : 1;
+        while (std::gcd(stride, total) != 1) stride++;
+        if (stride >= total) stride = 1;
+        if (random_() & 1) std::reverse(order_.begin(), order_.end());
+    }
+
+    cudasim_here.threads = launch.threads;
+    cudasim_here.blocks = launch.blocks;
+    char* dynamic = prepareShared(launch.dynamicShared);
+    cudasim_here.dynamic_shared = dynamic;
+    const size_t staticShared = (size_t)(launch.module->shared_end - launch.module->shared_begin);
+    const size_t slack = (size_t)(shared_ + page + maxShared - dynamic) - launch.dynamicShared;
+    activeBlock = this;
+    for (unsigned long long i = 0; i < total; i++) {
+        unsigned long long block = total == 1 ? 0 : (unsigned long long)(((unsigned __int128)i * stride + offset) % total);
+        cudasim_here.block = {(unsigned)(block % gx), (unsigned)(block / gx % gy), (unsigned)(block / gx / gy)};
+        if (staticShared) scribble(launch.module->shared_begin, staticShared);
+        if (launch.dynamicShared) scribble(dynamic - 16, launch.dynamicShared + slack + 16);
+        begin();
+        running_ = -1;
+        int fibre = idle_.back();
+        idle_.pop_back();
+        switchTo(fibre);
+        if (ended_ != threads_) stuck();
+        for (size_t b = 0; b < slack; b++)
+            if (launch.dynamicShared && dynamic[launch.dynamicShared + b] != (char)0xFF)
+                abandon(CUDA_ERROR_ILLEGAL_ADDRESS, "written behind the end of dynamic shared memory");
+    }
+
+    activeBlock = nullptr;
+}
+
+}  // namespace
+
+void runGrid(const Launch& launch) {
+    if (!threadBlock) threadBlock = std::make_unique<Block>();
+    // Not a lock_guard: a fault in the kernel leaves this frame without destructors.
+    struct Unlock {
+        std::mutex* mutex;
+        ~Unlock() {
+            if (mutex) mutex->unlock();
+        }
+    };
+    const bool serial = launch.module->shared_end > launch.module->shared_begin;
+    std::string message;
+    CUresult code;
+    {
+        Unlock unlock{serial ? launch.moduleLock : nullptr};
+        if (serial) launch.moduleLock->lock();
+        code = guarded([&] { threadBlock->run(launch); }, message);
+    }
+
+    if (code) throw Fault(code, message);
+}
+
+}  // namespace sim
+
+void cudasim_barrier(int line) { sim::activeBlock->barrier(line); }
+
+unsigned long long cudasim_warp(int kind, unsigned mask, unsigned long long value, unsigned from, int line) {
+    return sim::activeBlock->warp(kind, mask, value, from, line);
+}
+
+void cudasim_trap(const char* message) { sim::abandon(CUDA_ERROR_ILLEGAL_INSTRUCTION, message); }

@@ -1,0 +1,23 @@
+// Runs the grid of a kernel on the calling thread: block after block, the threads of a block as fibres.
+#pragma once
+
+#include "../include/kernel_abi.h"
+#include "sim.h"
+
+#include <mutex>
+
+namespace sim {
+
+struct Launch {
+    const cudasim_kernel* kernel;
+    const cudasim_module_info* module;
+    std::mutex* moduleLock;  // its static shared variables exist once
+    cudasim_dim3 blocks, threads;
+    size_t dynamicShared;
+    void** parameters;
+};
+
+/// Throws Fault, or leaves by abandon(), when the kernel does what a kernel must not do.
+SIM_API void runGrid(const Launch& launch);
+
+}  // namespace sim

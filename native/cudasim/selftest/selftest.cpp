@@ -1,0 +1,145 @@
+// Runs all tests, or those whose name contains an argument. Exit code 1 when one fails. The last line counts.
+#include "selftest.h"
+
+#include <cmath>
+#include <cstring>
+#include <map>
+
+namespace test {
+namespace {
+
+int failures = 0;
+const char* running = "";
+
+}  // namespace
+
+std::vector<Test>& tests() {
+    static std::vector<Test> list;
+    return list;
+}
+
+bool add(const char* name, void (*run)()) {
+    tests().push_back({name, run});
+    return true;
+}
+
+void fail(const char* file, int line, const std::string& message) {
+    failures++;
+    const char* slash = std::strrchr(file, '/');
+    std::printf("%s:%d: %s: %s\n", slash ? slash + 1 : file, line, running, message.c_str());
+}
+
+void equal(const char* file, int line, const char* what, long long expected, long long actual) {
+    if (expected == actual) return;
+    fail(file, line, std::string(what) + " is " + std::to_string(actual) + ", not " + std::to_string(expected) + "; last fault: " + cudasimLastFault());
+}
+
+void close(const char* file, int line, const char* what, double expected, double actual) {
+    if (std::abs(expected - actual) <= 1e-5 * (1 + std::abs(expected))) return;
+    fail(file, line, std::string(what) + " is " + std::to_string(actual) + ", not " + std::to_string(expected));
+}
+
+void fault(const char* file, int line, const char* text) {
+    if (!std::strstr(cudasimLastFault(), text)) fail(file, line, std::string("the last fault says \"") + cudasimLastFault() + "\", without \"" + text + "\"");
+}
+
+Gpu::Gpu(int device) : device_(device) {
+    OK(cuInit(0));
+    OK(cuDevicePrimaryCtxRetain(&context, device));
+    OK(cuCtxSetCurrent(context));
+    OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+}
+
+Gpu::~Gpu() {
+    cuCtxSetCurrent(context);
+    for (CUmodule module : modules_) cuModuleUnload(module);
+    for (CUevent event : events_) cuEventDestroy_v2(event);
+    for (CUstream other : streams_) cuStreamDestroy_v2(other);
+    cuStreamDestroy_v2(stream);
+    cuDevicePrimaryCtxRelease_v2(device_);
+    cuCtxSetCurrent(nullptr);
+}
+
+CUdeviceptr Gpu::alloc(size_t bytes) {
+    CUdeviceptr memory = 0;
+    OK(cuMemAlloc_v2(&memory, bytes));
+    return memory;
+}
+
+CUstream Gpu::newStream() {
+    CUstream made = nullptr;
+    OK(cuStreamCreate(&made, CU_STREAM_NON_BLOCKING));
+    streams_.push_back(made);
+    return made;
+}
+
+CUevent Gpu::newEvent() {
+    CUevent made = nullptr;
+    OK(cuEventCreate(&made, CU_EVENT_DISABLE_TIMING));
+    events_.push_back(made);
+    return made;
+}
+
+Build build(const std::string& source, std::vector<const char*> options, const char* header) {
+    Build result;
+    nvrtcProgram program = nullptr;
+    const char* names[] = {"header.cuh"};
+    EQUAL(NVRTC_SUCCESS, nvrtcCreateProgram(&program, source.c_str(), "test.cu", header ? 1 : 0, &header, names));
+    result.result = nvrtcCompileProgram(program, (int)options.size(), options.data());
+    size_t size = 0;
+    nvrtcGetProgramLogSize(program, &size);
+    result.log.resize(size);
+    nvrtcGetProgramLog(program, result.log.data());
+    result.log.resize(size ? size - 1 : 0);
+    nvrtcGetCUBINSize(program, &size);
+    result.cubin.resize(size);
+    if (size) nvrtcGetCUBIN(program, result.cubin.data());
+    nvrtcGetPTXSize(program, &size);
+    result.ptx.resize(size);
+    if (size) nvrtcGetPTX(program, result.ptx.data());
+    EQUAL(NVRTC_SUCCESS, nvrtcDestroyProgram(&program));
+    return result;
+}
+
+CUfunction Gpu::kernel(const std::string& source, const char* name) {
+    static std::map<std::string, std::string> built;
+    std::string& cubin = built[source];
+    if (cubin.empty()) {
+        Build made = build(source);
+        if (made.result) fail(__FILE__, __LINE__, made.log);
+        cubin = made.cubin;
+    }
+
+    CUmodule module = nullptr;
+    OK(cuModuleLoadData(&module, cubin.data()));
+    modules_.push_back(module);
+    CUfunction function = nullptr;
+    OK(cuModuleGetFunction(&function, module, name));
+    return function;
+}
+
+}  // namespace test
+
+int main(int argc, char** argv) {
+    using namespace test;
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);
+    // Whatever the environment of the tests configures is not meant for this one.
+    for (const char* key : {"DEVICES", "MEMORY", "COMPUTE_CAPABILITY", "DRIVER_VERSION", "PEER", "SEED", "FAIL_ALLOC", "FAIL_LAUNCH", "LOSE_DEVICE", "IGNORE_WAITS"})
+        unsetenv((std::string("CUDASIM_") + key).c_str());
+    cudasimReset();
+    int failed = 0, passed = 0;
+    for (const Test& one : tests()) {
+        if (argc > 1 && !std::strstr(one.name, argv[1])) continue;
+        running = one.name;
+        int before = failures;
+        cudasimReset();
+        one.run();
+        cudasimReset();
+        for (const char* counter : {"live_allocations", "live_pinned", "live_streams", "live_events", "live_modules", "live_graphs", "live_graph_execs", "live_contexts"})
+            if (cudasimCounter(counter)) fail(__FILE__, __LINE__, std::string(counter) + " is " + std::to_string(cudasimCounter(counter)) + " at the end");
+        failures > before ? failed++ : passed++;
+    }
+
+    std::printf("%d passed, %d failed\n", passed, failed);
+    return failed > 0 || passed == 0;
+}

@@ -1,0 +1,204 @@
+namespace CudaTrainer.Kernels.Interop;
+
+/// <summary>Which numbers of a gate.</summary>
+public enum LstmWeights
+{
+    /// <summary>[hidden, inputs].</summary>
+    Input,
+
+    /// <summary>[hidden, hidden].</summary>
+    Hidden,
+
+    /// <summary>[hidden].</summary>
+    Bias,
+}
+
+/// <summary>
+/// One unidirectional LSTM layer of one size by cuDNN's v8 interface (in versions 8 and 9), from zero state, on [batch, time, ·] sequences of equal length. Weights lie in cuDNN's own weight space;
+/// <see cref="OffsetOf"/> tells where. Gates are i, f, g, o, in both.
+/// </summary>
+public sealed unsafe class CudnnLstm : CudaOwned
+{
+    private const int Gates = 4;
+
+    private readonly CudnnHandle _cudnn;
+    private readonly long[] _offsets = new long[3 * Gates];
+    private nint _dropout;
+    private nint _rnn;
+    private nint _x;
+    private nint _y;
+    private nint _state;
+
+    /// <summary>[batch] Int32 on the device, all <c>time</c>: versions before 8.9.1 require it.</summary>
+    private readonly nint _lengths;
+
+    /// <param name="cudnn">On whose stream.</param>
+    /// <param name="type">Of sequences, weights and gradients; sums are in single precision.</param>
+    public CudnnLstm(CudnnHandle cudnn, int batch, int time, int inputs, int hidden, CudaType type)
+        : base(cudnn.Context)
+    {
+        _cudnn = cudnn;
+        (Inputs, HiddenUnits) = (inputs, hidden);
+        Context.Use();
+        int data = CudnnHandle.TypeOf(type);
+        nint dropout, rnn, x, y, state;
+        cudnn.Check(CudnnApi.cudnnCreateDropoutDescriptor(&dropout), "cudnnCreateDropoutDescriptor");
+        _dropout = dropout;
+        cudnn.Check(CudnnApi.cudnnSetDropoutDescriptor(dropout, cudnn.Handle, 0, 0, 0, 0), "cudnnSetDropoutDescriptor");
+        cudnn.Check(CudnnApi.cudnnCreateRNNDescriptor(&rnn), "cudnnCreateRNNDescriptor");
+        _rnn = rnn;
+        cudnn.Check(
+            CudnnApi.cudnnSetRNNDescriptor_v8(
+                rnn, CudnnApi.RnnAlgorithmStandard, CudnnApi.RnnLstm, CudnnApi.RnnSingleInputBias, CudnnApi.RnnUnidirectional, CudnnApi.RnnLinearInput, data, CudnnApi.DataFloat,
+                type == CudaType.Float16 ? CudnnApi.MathTensorOp : CudnnApi.MathFma, inputs, hidden, hidden, 1, dropout, CudnnApi.RnnPaddedIo),
+            "cudnnSetRNNDescriptor_v8");
+        int[] lengths = [.. Enumerable.Repeat(time, batch)];
+        fixed (int* start = lengths)
+        {
+            cudnn.Check(CudnnApi.cudnnCreateRNNDataDescriptor(&x), "cudnnCreateRNNDataDescriptor");
+            _x = x;
+            cudnn.Check(CudnnApi.cudnnSetRNNDataDescriptor(x, data, CudnnApi.RnnBatchMajorUnpacked, time, batch, inputs, start, null), "cudnnSetRNNDataDescriptor");
+            cudnn.Check(CudnnApi.cudnnCreateRNNDataDescriptor(&y), "cudnnCreateRNNDataDescriptor");
+            _y = y;
+            cudnn.Check(CudnnApi.cudnnSetRNNDataDescriptor(y, data, CudnnApi.RnnBatchMajorUnpacked, time, batch, hidden, start, null), "cudnnSetRNNDataDescriptor");
+        }
+
+        // h and c: [layers, batch, hidden].
+        cudnn.Check(CudnnApi.cudnnCreateTensorDescriptor(&state), "cudnnCreateTensorDescriptor");
+        _state = state;
+        int* shape = stackalloc int[] { 1, batch, hidden };
+        int* strides = stackalloc int[] { batch * hidden, hidden, 1 };
+        cudnn.Check(CudnnApi.cudnnSetTensorNdDescriptor(state, data, 3, shape, strides), "cudnnSetTensorNdDescriptor");
+
+        nuint weights, workspace, reserve;
+        cudnn.Check(CudnnApi.cudnnGetRNNWeightSpaceSize(cudnn.Handle, rnn, &weights), "cudnnGetRNNWeightSpaceSize");
+        cudnn.Check(CudnnApi.cudnnGetRNNTempSpaceSizes(cudnn.Handle, rnn, CudnnApi.ForwardTraining, x, &workspace, &reserve), "cudnnGetRNNTempSpaceSizes");
+        (WeightSpaceBytes, WorkspaceBytes, ReserveBytes) = ((long)weights, (long)workspace, (long)reserve);
+        _lengths = CopyToDevice(lengths);
+        FindWeights(data);
+    }
+
+    public int Inputs { get; }
+
+    public int HiddenUnits { get; }
+
+    /// <summary>Bytes of the weights in cuDNN's layout, and of their gradients.</summary>
+    public long WeightSpaceBytes { get; }
+
+    /// <summary>Bytes of scratch memory.</summary>
+    public long WorkspaceBytes { get; }
+
+    /// <summary>Bytes that the forward pass leaves for the backward pass.</summary>
+    public long ReserveBytes { get; }
+
+    /// <summary>Where in the weight space a gate's numbers begin, in bytes.</summary>
+    /// <param name="gate">0 to 3: i, f, g, o.</param>
+    public long OffsetOf(int gate, LstmWeights what) => _offsets[(gate * 3) + (int)what];
+
+    /// <param name="x">[batch, time, inputs].</param>
+    /// <param name="y">[batch, time, hidden], overwritten.</param>
+    public void Forward(nint x, nint y, nint weightSpace, nint workspace, nint reserve)
+    {
+        Context.Use();
+        _cudnn.Queued(
+            CudnnApi.cudnnRNNForward(
+                _cudnn.Handle, _rnn, CudnnApi.ForwardTraining, _lengths, _x, x, _y, y, _state, 0, 0, _state, 0, 0, (nuint)WeightSpaceBytes, weightSpace, (nuint)WorkspaceBytes, workspace,
+                (nuint)ReserveBytes, reserve),
+            "cudnnRNNForward");
+    }
+
+    /// <summary>The gradient of x; must come before <see cref="BackwardWeights"/>.</summary>
+    /// <param name="dx">[batch, time, inputs], overwritten.</param>
+    public void BackwardData(nint y, nint dy, nint dx, nint weightSpace, nint workspace, nint reserve)
+    {
+        Context.Use();
+        _cudnn.Queued(
+            CudnnApi.cudnnRNNBackwardData_v8(
+                _cudnn.Handle, _rnn, _lengths, _y, y, dy, _x, dx, _state, 0, 0, 0, _state, 0, 0, 0, (nuint)WeightSpaceBytes, weightSpace, (nuint)WorkspaceBytes, workspace, (nuint)ReserveBytes,
+                reserve),
+            "cudnnRNNBackwardData_v8");
+    }
+
+    /// <param name="dWeightSpace">Laid out as the weights; added to.</param>
+    public void BackwardWeights(nint x, nint y, nint dWeightSpace, nint workspace, nint reserve)
+    {
+        Context.Use();
+        _cudnn.Queued(
+            CudnnApi.cudnnRNNBackwardWeights_v8(
+                _cudnn.Handle, _rnn, CudnnApi.WeightGradientAdd, _lengths, _x, x, _state, 0, _y, y, (nuint)WeightSpaceBytes, dWeightSpace, (nuint)WorkspaceBytes, workspace, (nuint)ReserveBytes,
+                reserve),
+            "cudnnRNNBackwardWeights_v8");
+    }
+
+    private protected override void Release()
+    {
+        _ = CudnnApi.cudnnDestroyRNNDescriptor(_rnn);
+        _ = CudnnApi.cudnnDestroyDropoutDescriptor(_dropout);
+        _ = CudnnApi.cudnnDestroyRNNDataDescriptor(_x);
+        _ = CudnnApi.cudnnDestroyRNNDataDescriptor(_y);
+        _ = CudnnApi.cudnnDestroyTensorDescriptor(_state);
+        Context.Free(_lengths);
+    }
+
+    private nint CopyToDevice(int[] lengths)
+    {
+        long bytes = sizeof(int) * (long)lengths.Length;
+        nint device = Context.TryAllocate(bytes);
+        if (device == 0)
+        {
+            Context.Check(DriverApi.ErrorOutOfMemory, "cuMemAlloc");
+        }
+
+        using PinnedMemory host = Context.AllocatePinned(bytes);
+        lengths.CopyTo(new Span<int>((void*)host.Pointer, lengths.Length));
+        _cudnn.Stream.CopyToDevice(host.Pointer, device, bytes);
+        _cudnn.Stream.Synchronize();
+        return device;
+    }
+
+    /// <summary>Asks cuDNN where each gate's numbers lie. It wants a weight space for that, which it does not read: any address on the device will do.</summary>
+    private void FindWeights(int data)
+    {
+        nint matrix, bias;
+        _cudnn.Check(CudnnApi.cudnnCreateTensorDescriptor(&matrix), "cudnnCreateTensorDescriptor");
+        _cudnn.Check(CudnnApi.cudnnCreateTensorDescriptor(&bias), "cudnnCreateTensorDescriptor");
+        nint space = Context.TryAllocate(WeightSpaceBytes);
+        if (space == 0)
+        {
+            Context.Check(DriverApi.ErrorOutOfMemory, "cuMemAlloc");
+        }
+
+        // Linear layers 0 to 3 multiply the input and carry the only bias, 4 to 7 multiply the state.
+        for (int layer = 0; layer < 2 * Gates; layer++)
+        {
+            nint matrixAddress, biasAddress;
+            _cudnn.Check(
+                CudnnApi.cudnnGetRNNWeightParams(_cudnn.Handle, _rnn, 0, (nuint)WeightSpaceBytes, space, layer, matrix, &matrixAddress, bias, &biasAddress), "cudnnGetRNNWeightParams");
+            RequireMatrix(matrix, data, layer < Gates ? Inputs : HiddenUnits);
+            _offsets[(layer % Gates * 3) + (int)(layer < Gates ? LstmWeights.Input : LstmWeights.Hidden)] = matrixAddress - space;
+            if (layer < Gates)
+            {
+                _offsets[(layer * 3) + (int)LstmWeights.Bias] = biasAddress - space;
+            }
+        }
+
+        Context.Free(space);
+        _ = CudnnApi.cudnnDestroyTensorDescriptor(matrix);
+        _ = CudnnApi.cudnnDestroyTensorDescriptor(bias);
+    }
+
+    /// <summary>We copy matrices as contiguous [hidden, columns]; should a version lay them out otherwise, it must not pass unnoticed.</summary>
+    private void RequireMatrix(nint descriptor, int data, int columns)
+    {
+        int type, dimensions;
+        int* lengths = stackalloc int[3];
+        int* strides = stackalloc int[3];
+        _cudnn.Check(CudnnApi.cudnnGetTensorNdDescriptor(descriptor, 3, &type, &dimensions, lengths, strides), "cudnnGetTensorNdDescriptor");
+        if (type != data || dimensions != 3 || (long)lengths[0] * lengths[1] * lengths[2] != (long)HiddenUnits * columns)
+        {
+            throw new CudaException(
+                "cudnnGetRNNWeightParams", 0, "cuDNN", $"a weight matrix of {lengths[0]}×{lengths[1]}×{lengths[2]} elements where {HiddenUnits}×{columns} were expected", Context.Ordinal, kernel: null,
+                isSticky: false);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+using CudaTrainer.Engine.Backends.Cuda;
+using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Engine.Tests.Training;
+using CudaTrainer.Engine.Training;
+using CudaTrainer.Kernels.Interop;
+
+namespace CudaTrainer.Engine.Tests.Cuda;
+
+/// <summary>What happens when the device fails: the message says what, and what can go on goes on.</summary>
+[Collection(CudaCollection.Name)]
+public sealed class CudaFaultTests : IDisposable
+{
+    private readonly MemoryRows _rows = new(6, frames: 5, dimension: 24);
+
+    public CudaFaultTests() => CudaSimulator.Require();
+
+    /// <summary>Memory runs out at the first, the second… allocation of a step; each time the message is complete, and afterwards the step works and gives the same bits.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Running_out_of_memory_in_a_step_leaves_the_device_usable(bool fuse)
+    {
+        float[] expected;
+        using (CudaDevice device = CudaSimulator.Open())
+        {
+            using Learner learner = Create(device, fuse);
+            using HostBatch batch = NewBatch(device);
+            Train(learner, batch, 4);
+            expected = learner.Parameters.Values.Read<float>();
+        }
+
+        int failures = 0;
+        for (int k = 1; ; k++)
+        {
+            using CudaDevice device = CudaSimulator.Open();
+            using Learner learner = Create(device, fuse);
+            using HostBatch batch = NewBatch(device);
+
+            // The arena tries again after emptying its cache: both attempts have to fail.
+            CudaSimulator.Configure("FAIL_ALLOC", $"{k},{k + 1}");
+            try
+            {
+                Train(learner, batch, 4);
+                CudaSimulator.Reset();
+                break;
+            }
+            catch (DeviceOutOfMemoryException exception)
+            {
+                CudaSimulator.Reset();
+                failures++;
+                exception.RequestedBytes.ShouldBeGreaterThan(0);
+                exception.HeldBytes.ShouldBeGreaterThan(0);
+                exception.FreeBytes.ShouldBeGreaterThan(0);
+                exception.Message.ShouldContain("largest: ");
+                exception.Message.ShouldContain("--batch-size");
+            }
+
+            device.Memory.InUse.ShouldBeGreaterThan(0);
+            long done = learner.State.Read().AdamSteps;
+            Train(learner, batch, 4 - (int)done);
+            learner.Parameters.Values.Read<float>().ShouldBe(expected, $"after running out of memory at allocation {k}");
+        }
+
+        failures.ShouldBeGreaterThan(10);
+    }
+
+    [Fact]
+    public void A_failed_launch_names_its_kernel_and_the_device_is_dead_from_then_on()
+    {
+        using CudaDevice device = CudaSimulator.Open();
+        using Learner learner = Create(device, fuse: false);
+        using HostBatch batch = NewBatch(device);
+        learner.Train(batch, 1e-3);
+        CudaSimulator.Configure("FAIL_LAUNCH", "lstm_backward_f32");
+
+        var failure = Should.Throw<CudaException>(() => learner.Train(batch, 1e-3));
+        failure.Message.ShouldContain("LAUNCH_FAILED");
+        failure.Message.ShouldContain(device.Name);
+        failure.IsSticky.ShouldBeTrue();
+
+        var later = Should.Throw<CudaException>(() => learner.Train(batch, 1e-3));
+        later.Message.ShouldContain("LAUNCH_FAILED");
+    }
+
+    [Fact]
+    public void A_lost_device_is_reported_and_everything_can_be_disposed()
+    {
+        using CudaDevice device = CudaSimulator.Open();
+        using Learner learner = Create(device, fuse: true);
+        using HostBatch batch = NewBatch(device);
+        Train(learner, batch, 4);
+        CudaSimulator.Configure("LOSE_DEVICE", 1);
+
+        Should.Throw<CudaException>(() => Train(learner, batch, 3)).IsSticky.ShouldBeTrue();
+    }
+
+    public void Dispose()
+    {
+        CudaSimulator.Reset();
+        CudaContext.Undisposed.ShouldBe(0);
+    }
+
+    private static Learner Create(CudaDevice device, bool fuse)
+    {
+        Learner learner = new(
+            device, Classifiers.Create("lstm-attention", new ClassifierOptions(24, Dropout: 0.5f)), TrainingFixture.Learner() with { FuseStep = fuse });
+        learner.Parameters.Initialize(42);
+        return learner;
+    }
+
+    private static void Train(Learner learner, HostBatch batch, int steps)
+    {
+        for (int step = 0; step < steps; step++)
+        {
+            learner.Train(batch, 1e-3);
+        }
+    }
+
+    private HostBatch NewBatch(CudaDevice device) => _rows.Batch(device, false, 0, 1, 2, 3, 4, 5);
+}

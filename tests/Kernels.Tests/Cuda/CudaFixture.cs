@@ -1,0 +1,49 @@
+using CudaTrainer.Kernels.Cuda;
+using CudaTrainer.Kernels.Interop;
+
+namespace CudaTrainer.Kernels.Tests;
+
+/// <summary>The device, stream and kernels that all CUDA tests share: the simulator where CUDATRAINER_CUDA_SIMULATOR names it, else a GPU; without either the tests are skipped.</summary>
+public sealed class CudaFixture : IDisposable
+{
+    private readonly CudaContext? _context;
+    private readonly CudaStream? _stream;
+    private readonly KernelLibrary? _library;
+
+    public CudaFixture()
+    {
+        if (Interop.Cuda.IsAvailable)
+        {
+            _context = new CudaContext(0);
+            _stream = new CudaStream(_context);
+            _library = new KernelLibrary(_context);
+        }
+    }
+
+    public CudaContext Context
+    {
+        get
+        {
+            Assert.SkipUnless(_context is not null, $"no CUDA: {Interop.Cuda.UnavailableReason}");
+            return _context!;
+        }
+    }
+
+    public CudaStream Stream => Context is null ? null! : _stream!;
+
+    public KernelLibrary Library => Context is null ? null! : _library!;
+
+    public void Dispose()
+    {
+        _library?.Dispose();
+        _stream?.Dispose();
+        _context?.Dispose();
+    }
+}
+
+/// <summary>CUDA tests run one after the other.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class CudaCollection : ICollectionFixture<CudaFixture>
+{
+    public const string Name = "cuda";
+}

@@ -1,0 +1,109 @@
+using CudaTrainer.Kernels.Cuda;
+using CudaTrainer.Kernels.Interop;
+
+namespace CudaTrainer.Kernels.Tests;
+
+[Collection(CudaCollection.Name)]
+public sealed class CudaKernelLibraryTests(CudaFixture fixture)
+{
+    [Fact]
+    public void Every_source_is_embedded_and_includes_known_headers_only()
+    {
+        KernelLibrary.Files.ShouldContain("batch_norm.cu");
+        KernelLibrary.Headers.Keys.ShouldContain("common.cuh");
+        foreach (string text in KernelLibrary.Files.Select(KernelLibrary.Source).Concat(KernelLibrary.Headers.Values))
+        {
+            foreach (string line in text.Split('\n').Where(line => line.StartsWith("#include", StringComparison.Ordinal)))
+            {
+                KernelLibrary.Headers.Keys.ShouldContain(line.Split('"')[1]);
+            }
+        }
+    }
+
+    [Fact]
+    public void An_unknown_source_is_named_with_those_there_are()
+    {
+        string message = Should.Throw<ArgumentException>(() => KernelLibrary.Source("bath_norm.cu")).Message;
+        message.ShouldContain("bath_norm.cu");
+        message.ShouldContain("batch_norm.cu");
+    }
+
+    [Fact]
+    public void A_file_from_disk_is_compiled_once_and_can_use_the_headers()
+    {
+        string path = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():n}.cu");
+        File.WriteAllText(path, """
+            #include "common.cuh"
+            extern "C" __global__ void __launch_bounds__(64) triple(i64 count, const half *x, float *y)
+            {
+                for (i64 i = first_item(); i < count; i += item_stride())
+                {
+                    y[i] = 3.0f * to_float(x[i]);
+                }
+            }
+            """);
+        try
+        {
+            const int Length = 1_000;
+            using var library = new KernelLibrary(fixture.Context);
+            CudaModule module = library.LoadFile(path);
+            using var arrays = new DeviceArrays(fixture, CudaType.Float16);
+            float[] x = arrays.Rounded(Numbers.Random(Length, 1));
+            DeviceArray y = arrays.OutputFloats(Length);
+            var arguments = new KernelArguments();
+            arguments.Add((long)Length);
+            arguments.Add(arrays.Input(x).Address);
+            arguments.Add(y.Address);
+            module.GetKernel("triple").Launch(fixture.Stream, new Grid(3), new Grid(64), 0, arguments);
+            y.Read().ShouldBeTheSameBitsAs([.. x.Select(value => 3 * value)], "y");
+            library.LoadFile(path).ShouldBeSameAs(module);
+            arrays.Verify();
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    /// <summary>The sums of every kernel that reduces, launched repeatedly: nothing may depend on the order in which blocks and warps happen to run.</summary>
+    [Theory]
+    [InlineData(CudaType.Float32)]
+    [InlineData(CudaType.Float16)]
+    public void Repeated_launches_have_the_same_bits(CudaType type)
+    {
+        const int Rows = 320, Channels = 72, Count = Rows * Channels;
+        float[][]? first = null;
+        for (int repetition = 0; repetition < 3; repetition++)
+        {
+            using var arrays = new DeviceArrays(fixture, type);
+            DeviceArray x = arrays.Input(Numbers.Random(Count, 1)), dy = arrays.Input(Numbers.Random(Count, 2)), pooledGradient = arrays.Input(Numbers.Random(16 * Channels, 3));
+            DeviceArray gamma = arrays.Floats(Numbers.Random(Channels, 4)), sums = arrays.UpdatedFloats(new float[Channels]), y = arrays.Output(Count), dx = arrays.Output(Count);
+            DeviceArray mean = arrays.OutputFloats(Channels), inverse = arrays.OutputFloats(Channels), dScale = arrays.UpdatedFloats(new float[Channels]), dShift = arrays.UpdatedFloats(new float[Channels]);
+            DeviceArray pooled = arrays.Output(16 * Channels), attention = arrays.OutputFloats(16 * 20), dPooled = arrays.Output(Count), dWeight = arrays.UpdatedFloats(new float[Channels]);
+            DeviceArray gradients = arrays.UpdatedFloats(Numbers.Random(Count, 5)), norms = arrays.OutputFloats(2);
+            DeviceArray state = arrays.UpdatedRaw(new StepState { LossScale = 3 });
+            var dropout = new CudaDropout(0.5f, 1, 2, state);
+
+            new Cuda.ColumnSums(fixture.Library).Run(fixture.Stream, Rows, Channels, x, sums, type);
+            var norm = new Cuda.BatchNorm(fixture.Library);
+            norm.ForwardTraining(
+                fixture.Stream, Rows, Channels, x, gamma, gamma, arrays.UpdatedFloats(new float[Channels]), arrays.UpdatedFloats(new float[Channels]), y, mean, inverse, relu: true, dropout,
+                0.99f, 1e-3f, type);
+            norm.Backward(fixture.Stream, Rows, Channels, dy, x, gamma, gamma, mean, inverse, dx, dScale, dShift, relu: true, dropout, type);
+            var pool = new Cuda.AttentionPool(fixture.Library);
+            pool.Forward(fixture.Stream, 16, 20, Channels, x, gamma, pooled, attention, type);
+            pool.Backward(
+                fixture.Stream, 16, 20, Channels, pooledGradient, x, gamma, attention, dPooled, dWeight, arrays.Workspace(Cuda.AttentionPool.WorkspaceBytes(16, 20, Channels)), type);
+            new Cuda.Gradients(fixture.Library).UnscaleAndCheckFinite(
+                fixture.Stream, 2, Count, gradients, arrays.Raw(0L, 5_001, Count), norms, state, arrays.Workspace(Cuda.Gradients.UnscaleWorkspaceBytes(2, Count)));
+            float[][] results = [sums.Read(), y.Read(), mean.Read(), inverse.Read(), dx.Read(), dScale.Read(), dShift.Read(), pooled.Read(), attention.Read(), dPooled.Read(), dWeight.Read(), norms.Read()];
+            first ??= results;
+            for (int i = 0; i < results.Length; i++)
+            {
+                results[i].ShouldBeTheSameBitsAs(first[i], $"result {i}");
+            }
+
+            arrays.Verify();
+        }
+    }
+}
