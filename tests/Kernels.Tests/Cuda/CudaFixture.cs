@@ -1,11 +1,17 @@
+using System.Runtime.CompilerServices;
 using CudaTrainer.Kernels.Cuda;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Tests;
 
-/// <summary>The device, stream and kernels that all CUDA tests share: the simulator where CUDATRAINER_CUDA_SIMULATOR names it, else a GPU; without either the tests are skipped.</summary>
+/// <summary>
+/// The device, stream and kernels that all CUDA tests share: the simulator, switched on for this process where it has been built, or with CUDATRAINER_TEST_GPU=1 the machine's
+/// own GPU. Without either the tests are skipped.
+/// </summary>
 public sealed class CudaFixture : IDisposable
 {
+    private const string SimulatorFolder = "CUDATRAINER_CUDA_SIMULATOR";
+
     private readonly CudaContext? _context;
     private readonly CudaStream? _stream;
     private readonly KernelLibrary? _library;
@@ -32,6 +38,16 @@ public sealed class CudaFixture : IDisposable
     public CudaStream Stream => Context is null ? null! : _stream!;
 
     public KernelLibrary Library => Context is null ? null! : _library!;
+
+    [ModuleInitializer]
+    internal static void SwitchOn()
+    {
+        string folder = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../../cudasim"));
+        if (Environment.GetEnvironmentVariable("CUDATRAINER_TEST_GPU") != "1" && Environment.GetEnvironmentVariable(SimulatorFolder) is null && Directory.Exists(folder))
+        {
+            Environment.SetEnvironmentVariable(SimulatorFolder, folder);
+        }
+    }
 
     public void Dispose()
     {

@@ -65,6 +65,44 @@ public sealed class CudaKernelLibraryTests(CudaFixture fixture)
         }
     }
 
+    [Fact]
+    public void Launches_allocate_nothing_once_kernels_are_loaded()
+    {
+        const int Batch = 4, Time = 3, Hidden = 16, Rows = Batch * Time, Count = Rows * Hidden;
+        using var arrays = new DeviceArrays(fixture, CudaType.Float16);
+        DeviceArray x = arrays.Updated(Numbers.Random(Count, 1)), y = arrays.Output(Count), gates = arrays.Updated(Numbers.Random(4 * Count, 2)), w = arrays.Input(Numbers.Random(4 * Hidden * Hidden, 3));
+        DeviceArray values = arrays.UpdatedFloats(Numbers.Random(4 * Hidden, 4)), mean = arrays.OutputFloats(Hidden), inverse = arrays.OutputFloats(Hidden), cells = arrays.OutputFloats(Count);
+        DeviceArray running = arrays.UpdatedFloats(new float[Hidden]), spread = arrays.UpdatedFloats(new float[Hidden]), first = arrays.UpdatedFloats(new float[64]), second = arrays.UpdatedFloats(new float[64]);
+        DeviceArray slopes = arrays.UpdatedFloats(Numbers.Random(64, 5)), state = arrays.UpdatedRaw(new StepState { LossScale = 2 }), segments = arrays.Raw(0L, 64), norms = arrays.OutputFloats(1), workspace = arrays.Workspace(4_096);
+        var lstm = new Cuda.Lstm(fixture.Library);
+        var norm = new Cuda.BatchNorm(fixture.Library);
+        var gradients = new Cuda.Gradients(fixture.Library);
+        var control = new Cuda.StepControl(fixture.Library);
+        var dropout = new CudaDropout(0.5f, 1, 2, state);
+        void Step()
+        {
+            control.BeginStep(fixture.Stream, state, values);
+            lstm.Forward(fixture.Stream, Batch, Time, Hidden, gates, values, w, y, cells, reverse: false, CudaType.Float16);
+            norm.ForwardTraining(fixture.Stream, Rows, Hidden, x, values, values, running, spread, y, mean, inverse, relu: true, dropout, 0.99f, 1e-3f, CudaType.Float16);
+            gradients.UnscaleAndCheckFinite(fixture.Stream, 1, 64, slopes, segments, norms, state, workspace);
+            gradients.AdamStep(fixture.Stream, 1, 64, values, slopes, first, second, segments, norms, 0, state, workspace, new AdamOptions());
+            control.UpdateLossScale(fixture.Stream, state, enabled: true);
+        }
+
+        Step();
+        Step();
+        fixture.Stream.Synchronize();
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 10; i++)
+        {
+            Step();
+        }
+
+        (GC.GetAllocatedBytesForCurrentThread() - before).ShouldBe(0);
+        fixture.Stream.Synchronize();
+        arrays.Verify();
+    }
+
     /// <summary>The sums of every kernel that reduces, launched repeatedly: nothing may depend on the order in which blocks and warps happen to run.</summary>
     [Theory]
     [InlineData(CudaType.Float32)]
