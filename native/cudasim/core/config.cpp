@@ -95,11 +95,13 @@ bool countdownOrName(const char* key, const std::string& name) {
     char* end = nullptr;
     long long left = std::strtoll(found->second.c_str(), &end, 10);
     if (end == found->second.c_str()) return false;
+    const bool lasting = *end == '+';
     if (left > 1) {
-        found->second = std::to_string(left - 1);
+        found->second = std::to_string(left - 1) + (lasting ? "+" : "");
         return false;
     }
 
+    if (lasting) return left == 1;
     s.values.erase(found);
     s.changed();
     return left == 1;

@@ -5,7 +5,8 @@
 
 namespace sim {
 
-/// True once, when a key that holds a number k is asked for the k-th time since it was set: faults that tests plan ahead.
+/// True once, when a key that holds a number k is asked for the k-th time since it was set, or, when it holds k+, from then on: faults that
+/// tests plan ahead.
 SIM_API bool countdown(const char* key);
 
 /// Like countdown, and also when the key holds this name instead of a number.

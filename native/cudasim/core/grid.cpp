@@ -74,6 +74,7 @@ private:
     size_t readyHead_ = 0;
     std::vector<Lane> lanes_;
     std::vector<unsigned> living_;        // per warp: lanes that have not ended (nor those not there)
+    std::vector<unsigned> waiting_;       // per warp: lanes that wait for a step of it
     int barrierLine_ = 0;                 // where the threads at the barrier wait
     unsigned inWarps_ = 0;                // lanes that wait for a step of their warp
     unsigned next_ = 0;                   // into order_
@@ -126,8 +127,10 @@ void Block::exitThread() {
     unsigned warp = current_ / warpSize, lane = current_ % warpSize;
     living_[warp] &= ~(1u << lane);
     ended_++;
-    for (unsigned other = 0; inWarps_ && other < warpSize && warp * warpSize + other < threads_; other++)
-        if (lanes_[warp * warpSize + other].kind) tryComplete(warp, other);
+    for (unsigned rest = waiting_[warp]; rest; rest &= rest - 1) {
+        unsigned other = __builtin_ctz(rest);
+        if (waiting_[warp] >> other & 1) tryComplete(warp, other);
+    }
 }
 
 void Block::switchTo(int fibre) {
@@ -212,6 +215,7 @@ unsigned long long Block::warp(int kind, unsigned mask, unsigned long long value
     mine.value = value;
     mine.from = from;
     mine.line = line;
+    waiting_[warp] |= 1u << lane;
     inWarps_++;
     if (!tryComplete(warp, lane)) wait();
     return lanes_[current_].result;
@@ -222,9 +226,9 @@ bool Block::tryComplete(unsigned warp, unsigned lane) {
     Lane* lanes = &lanes_[warp * warpSize];
     const Lane& one = lanes[lane];
     unsigned needed = one.mask & living_[warp];
+    if (needed & ~waiting_[warp]) return false;
     for (unsigned rest = needed; rest; rest &= rest - 1) {
         const Lane& other = lanes[__builtin_ctz(rest)];
-        if (!other.kind) return false;
         if (other.kind != one.kind || other.mask != one.mask || other.line != one.line) {
             if (!(other.mask & 1u << lane)) return false;
             char text[200];
@@ -256,6 +260,7 @@ void Block::complete(unsigned warp, unsigned mask) {
     for (unsigned rest = mask; rest; rest &= rest - 1) {
         unsigned lane = __builtin_ctz(rest);
         lanes[lane].kind = 0;
+        waiting_[warp] &= ~(1u << lane);
         inWarps_--;
         unsigned thread = warp * warpSize + lane;
         if (thread != current_) ready_.push_back(thread);
@@ -299,6 +304,7 @@ void Block::begin() {
         living_[warp] = there == warpSize ? ~0u : (1u << there) - 1;
     }
 
+    std::fill(waiting_.begin(), waiting_.end(), 0u);
     for (Lane& lane : lanes_) lane.kind = 0;
 }
 
@@ -314,6 +320,7 @@ void Block::run(const Launch& launch) {
     fibreOf_.assign(threads_, -1);
     lanes_.assign((threads_ + warpSize - 1) / warpSize * warpSize, Lane());
     living_.assign((threads_ + warpSize - 1) / warpSize, 0);
+    waiting_.assign(living_.size(), 0);
 
     // A launch that was abandoned has left its fibres anywhere.
     idle_.clear();

@@ -3,17 +3,18 @@ using CudaTrainer.Engine.Backends.Reference;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tests.Training;
 using CudaTrainer.Engine.Training;
+using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Engine.Tests.Cuda;
 
 /// <summary>
-/// What loss scaling is for: with weights of 1e-4 on the loss, gradients of activations are too small for half precision. Without scaling most of them become zero and the model
+/// What loss scaling is for: with weights of 1e-6 on the loss, gradients of activations are too small for half precision. Without scaling most of them become zero and the model
 /// learns little; with it the same model learns.
 /// </summary>
 [Collection(CudaCollection.Name)]
 public sealed class LossScalingTests
 {
-    private const int Steps = 40;
+    private const int Steps = 25;
 
     [Theory]
     [InlineData("reference")]
@@ -26,7 +27,7 @@ public sealed class LossScalingTests
 
         scaledLosses[0].ShouldBe(plainLosses[0], 1e-3 * plainLosses[0]);
         plainZeros.ShouldBeGreaterThan(0.5);
-        scaledZeros.ShouldBeLessThan(0.01);
+        scaledZeros.ShouldBeLessThan(0.05);
         (scaledLosses[^1] / scaledLosses[0]).ShouldBeLessThan(0.5);
         (plainLosses[^1] / plainLosses[0]).ShouldBeGreaterThan(0.8);
     }
@@ -34,11 +35,11 @@ public sealed class LossScalingTests
     /// <returns>The losses, and the fraction of zeros in the first gradient of lstm_1.</returns>
     private static (double[] Losses, double Zeros) Train(IDevice device, float scale)
     {
-        MemoryRows rows = new(12);
+        MemoryRows rows = new(6);
         using Learner learner = new(
             device,
             Classifiers.Create("simple-lstm", new ClassifierOptions(rows.Dimension, Dropout: 0, HalfReserve: true)),
-            TrainingFixture.Learner(classWeights: [1e-4f, 1e-4f], mixedPrecision: true));
+            TrainingFixture.Learner(classWeights: [1e-6f, 1e-6f], mixedPrecision: true) with { Adam = new AdamOptions { ClipMode = ClipMode.Off, Epsilon = 1e-14f } });
         learner.Parameters.Initialize(42);
         var state = learner.State.Read();
         state.LossScale = scale;
