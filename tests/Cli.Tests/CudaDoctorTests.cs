@@ -35,6 +35,19 @@ public sealed class CudaDoctorTests : IDisposable
         outcome.Error.ShouldContain("CUDA is not available: the CUDA driver was not found (tried /nowhere/libcuda.so.1: ");
     }
 
+    [Theory]
+    [InlineData("0", "cuStreamSynchronize failed on cuda:0: CUDA_ERROR_LAUNCH_FAILED (719)")]
+    [InlineData("1", "cuLaunchKernel(softmax_focal_loss_f16) failed on cuda:0: CUDA_ERROR_LAUNCH_FAILED (719)")]
+    public void A_failed_kernel_is_named_when_every_launch_is_waited_for(string wait, string message)
+    {
+        string features = FeatureFolder.Write(_folder.File("features"));
+        var outcome = CommandRunner.RunIn(
+            _folder.Path, new() { [Simulator] = RequireSimulator(), ["CUDASIM_FAIL_LAUNCH"] = "softmax_focal_loss_f16", ["CUDATRAINER_SYNC"] = wait },
+            "train", "--features-dir", features, "--device", "cuda", "--epochs", "1");
+        outcome.ExitCode.ShouldBe(1);
+        outcome.Error.ShouldContain(message);
+    }
+
     [Fact]
     public void The_simulator_is_said_to_be_one()
     {
