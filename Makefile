@@ -1,6 +1,6 @@
 # Everything a fresh machine needs: `make demo` and `make test` set up, build and run by themselves.
 .DEFAULT_GOAL := build
-.PHONY: help setup build demo test test-all crash-test bench format clean
+.PHONY: help setup build demo test test-all crash-test bench nvrtc format clean
 
 help:      ## What each target does
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -26,6 +26,9 @@ crash-test: build ## Kill extraction and training at 20 random moments each; res
 
 bench: build ## Time every kernel and compare with other engines (half an hour); tables in bench/results
 	@scripts/bench.sh
+
+nvrtc:     ## Unpack NVIDIA's kernel compiler and headers (Debian non-free, 900 MB) into artifacts/nvidia for test-all
+	@scripts/nvrtc.sh
 
 format:    ## Bring the code into the project's format
 	@dotnet format CudaTrainer.sln

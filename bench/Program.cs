@@ -18,6 +18,8 @@ switch (args.FirstOrDefault())
         return 0;
     case "gpu":
         return GpuCommand.Run(smoke: args.Contains("--smoke"));
+    case "cuda-kernels" when args.Length >= 2:
+        return KernelResources.Run(args[1], args.Length > 2 ? args[2] : Path.Combine("bench", "results", "cuda-kernels.md"));
     case "compare":
         return Comparison.Run(args.AsSpan(1));
     case "frames" when args.Length >= 3:
@@ -31,6 +33,7 @@ switch (args.FirstOrDefault())
                    bench step [threads [steps]]     training steps alone
                    bench sparse [threads]           where the sparse input product begins to win
                    bench gpu [--smoke]              ops, steps and VGG19 on the first GPU against its own ceilings, as Markdown
+                   bench cuda-kernels NVDISASM [FILE]   registers, spills, shared memory and occupancy of every CUDA kernel
                    bench compare [section]... [--rounds N] [--dataset DIR] [--clips N] [--output FILE]   against other engines
                    bench frames CLIP OUT.npy [frames]        what the network sees of a clip
             """);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds and runs every test project. The last line is "N passed, N failed"; the exit code is 0 only if nothing failed.
-#   --all   also once per SIMD level this machine has, with the slow tests, the example in docs/custom-op.md and the format check
+#   --all   also once per SIMD level this machine has, with the slow tests, NVIDIA's compiler and headers if `make nvrtc` got them, the example in docs/custom-op.md and the format check
 source "$(dirname "$0")/common.sh"
 
 all=false
@@ -106,6 +106,12 @@ if $all; then
             CUDATRAINER_SIMD=$level run "$level" "$project" -trait- Category=Slow
         done
     done
+
+    if [ -e artifacts/nvidia/complete ]; then
+        scripts/nvidia-check.sh || fail "what NVIDIA's compiler and headers say"
+    else
+        say "NVIDIA's compiler is not here (make nvrtc gets it): kernels and simulator were not checked against it"
+    fi
 
     say "checking the guide to custom ops"
     scripts/check-guide.sh || fail "the example in docs/custom-op.md"

@@ -41,7 +41,7 @@ internal sealed class Report
 
     public static string Times(double ratio) => $"{Number(ratio)} ×";
 
-    private void Line(string text)
+    public void Line(string text)
     {
         Console.WriteLine(text);
         _text.Append(text).Append('\n');

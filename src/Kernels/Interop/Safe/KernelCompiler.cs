@@ -24,6 +24,12 @@ public sealed partial class KernelSourceException(string file, string log) : Exc
     private static partial Regex Errors();
 }
 
+/// <summary>What NVRTC makes of a source for one architecture.</summary>
+/// <param name="MachineCode">A cubin.</param>
+/// <param name="Ptx">What the machine code was assembled from.</param>
+/// <param name="Log">What compiler and assembler say.</param>
+public sealed record CompiledSource(byte[] MachineCode, string Ptx, string Log);
+
 /// <summary>
 /// CUDA C++ to machine code of the device, by NVRTC, and to PTX of the newest architecture that NVRTC knows where the device is newer than it. Results are kept on disk, in <c>CUDATRAINER_KERNEL_CACHE</c>
 /// or <c>$XDG_CACHE_HOME/cudatrainer/kernels</c>, by the hash of everything that decides them.
@@ -31,6 +37,8 @@ public sealed partial class KernelSourceException(string file, string log) : Exc
 public sealed unsafe class KernelCompiler
 {
     public const string CacheVariable = "CUDATRAINER_KERNEL_CACHE";
+
+    private const string LanguageOption = "--std=c++17";
 
     private const string CacheMagic = "cudatrainer kernel 1\n";
 
@@ -76,9 +84,28 @@ public sealed unsafe class KernelCompiler
             }
         }
 
-        byte[] image = Compile(context, fileName, source, headers, option, isMachineCode);
+        byte[] image = Compile(context.Ordinal, fileName, source, headers, [option, LanguageOption], program => ImageOf(program, isMachineCode, context.Ordinal));
         WriteCache(path, image);
         return new CudaModule(context, image, fileName);
+    }
+
+    /// <summary>Compiles for a GPU that need not be here, with NVRTC alone: no driver, no cache.</summary>
+    /// <param name="architecture">Ten times the compute capability: 80.</param>
+    /// <param name="fileName">For messages.</param>
+    /// <param name="source">CUDA C++.</param>
+    /// <param name="headers">What it may include, by name.</param>
+    /// <param name="options">More options, for example <c>--ptxas-options=-v</c>.</param>
+    /// <exception cref="InvalidOperationException">There is no NVRTC.</exception>
+    /// <exception cref="KernelSourceException">The source does not compile.</exception>
+    public static CompiledSource CompileFor(int architecture, string fileName, string source, IReadOnlyDictionary<string, string> headers, params string[] options)
+    {
+        if (!Cuda.Libraries[1].Found)
+        {
+            throw new InvalidOperationException(Cuda.Libraries[1].Reason);
+        }
+
+        return Compile(device: 0, fileName, source, headers, [$"--gpu-architecture=sm_{architecture}", LanguageOption, .. options], program => new CompiledSource(
+            ImageOf(program, isMachineCode: true, device: 0), Encoding.UTF8.GetString(ImageOf(program, isMachineCode: false, device: 0)).TrimEnd('\0'), LogOf(program, device: 0)));
     }
 
     private static (int Architecture, bool IsMachineCode) Architecture(CudaDeviceInfo device)
@@ -168,36 +195,42 @@ public sealed unsafe class KernelCompiler
         }
     }
 
-    private static byte[] Compile(CudaContext context, string fileName, string source, IReadOnlyDictionary<string, string> headers, string option, bool isMachineCode)
+    /// <param name="take">Takes what is wanted from the program before it is destroyed.</param>
+    private static T Compile<T>(
+        int device, string fileName, string source, IReadOnlyDictionary<string, string> headers, IReadOnlyList<string> options, Func<nint, T> take)
     {
         using var strings = new NativeStrings();
-        byte** contents = strings.Array(headers.Values), names = strings.Array(headers.Keys), options = strings.Array([option, "--std=c++17"]);
+        byte** contents = strings.Array(headers.Values), names = strings.Array(headers.Keys), optionTexts = strings.Array(options);
         nint program;
-        Check(NvrtcApi.nvrtcCreateProgram(&program, strings.Add(source), strings.Add(fileName), headers.Count, contents, names), "nvrtcCreateProgram", context.Ordinal);
+        Check(NvrtcApi.nvrtcCreateProgram(&program, strings.Add(source), strings.Add(fileName), headers.Count, contents, names), "nvrtcCreateProgram", device);
         try
         {
-            int result = NvrtcApi.nvrtcCompileProgram(program, 2, options);
+            int result = NvrtcApi.nvrtcCompileProgram(program, options.Count, optionTexts);
             if (result == NvrtcApi.ErrorCompilation)
             {
-                throw new KernelSourceException(fileName, LogOf(program, context.Ordinal));
+                throw new KernelSourceException(fileName, LogOf(program, device));
             }
 
-            Check(result, "nvrtcCompileProgram", context.Ordinal);
-
-            nuint bytes;
-            Check(isMachineCode ? NvrtcApi.nvrtcGetCUBINSize(program, &bytes) : NvrtcApi.nvrtcGetPTXSize(program, &bytes), isMachineCode ? "nvrtcGetCUBINSize" : "nvrtcGetPTXSize", context.Ordinal);
-            byte[] image = new byte[bytes];
-            fixed (byte* start = image)
-            {
-                Check(isMachineCode ? NvrtcApi.nvrtcGetCUBIN(program, start) : NvrtcApi.nvrtcGetPTX(program, start), "nvrtcGetCUBIN", context.Ordinal);
-            }
-
-            return image;
+            Check(result, "nvrtcCompileProgram", device);
+            return take(program);
         }
         finally
         {
             _ = NvrtcApi.nvrtcDestroyProgram(&program);
         }
+    }
+
+    private static byte[] ImageOf(nint program, bool isMachineCode, int device)
+    {
+        nuint bytes;
+        Check(isMachineCode ? NvrtcApi.nvrtcGetCUBINSize(program, &bytes) : NvrtcApi.nvrtcGetPTXSize(program, &bytes), "nvrtcGetCUBINSize", device);
+        byte[] image = new byte[bytes];
+        fixed (byte* start = image)
+        {
+            Check(isMachineCode ? NvrtcApi.nvrtcGetCUBIN(program, start) : NvrtcApi.nvrtcGetPTX(program, start), "nvrtcGetCUBIN", device);
+        }
+
+        return image;
     }
 
     private static string LogOf(nint program, int device)

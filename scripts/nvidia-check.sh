@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# What NVIDIA's own tools can tell without a GPU; needs what `make nvrtc` unpacks into artifacts/nvidia.
+#   1. The simulator compiles against NVIDIA's cuda.h, nvrtc.h and cublas_v2.h: every prototype and constant of ours is theirs.
+#   2. Every kernel compiles for every architecture, without spills; the table goes to bench/results/cuda-kernels.md.
+source "$(dirname "$0")/common.sh"
+
+nvidia=$root/artifacts/nvidia
+[ -e "$nvidia/complete" ] || die "NVIDIA's tools are not here: make nvrtc"
+
+build_against_headers() {
+    cmake -S native -B artifacts/cudasim-nvidia-build -DCMAKE_BUILD_TYPE=Release \
+        -DCUDASIM_NVIDIA_INCLUDE="$nvidia/include" -DCUDASIM_OUTPUT="$root/artifacts/cudasim-nvidia" &&
+        cmake --build artifacts/cudasim-nvidia-build --target cudasim_cuda cudasim_nvrtc cudasim_cublas
+}
+
+say "compiling the simulator against NVIDIA's headers"
+quietly artifacts/cudasim-nvidia.log build_against_headers
+
+say "compiling the kernels with NVIDIA's compiler"
+quietly artifacts/bench-build.log dotnet build bench -c Release -v quiet
+libraries=("$nvidia"/lib/libnvrtc.so.*)
+quietly artifacts/cuda-kernels.log env -u CUDATRAINER_CUDA_SIMULATOR LD_LIBRARY_PATH="$nvidia/lib" CUDATRAINER_LIBNVRTC="${libraries[0]}" \
+    dotnet artifacts/bin/Bench/release/CudaTrainer.Bench.dll cuda-kernels "$nvidia/bin/nvdisasm" bench/results/cuda-kernels.md
+tail -1 artifacts/cuda-kernels.log >&2
