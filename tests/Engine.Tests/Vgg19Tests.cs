@@ -23,7 +23,7 @@ public class Vgg19Tests
     {
         using var device = new CpuDevice(2, level: level);
         using var network = new Vgg19(device, new FormulaWeights(), ImageNormalization.Torch);
-        float[] features = Run(device, network, Pixels(Frames));
+        float[] features = Run(device, network, FormulaWeights.Pixels(Frames));
         float[] golden = NpyFile.ReadSingle(GoldenFiles.Path("vgg19.npy")).Data;
         GradientCheck.RelativeError([.. features.Select(x => (double)x)], [.. golden.Select(x => (double)x)]).ShouldBeLessThan(1e-5);
     }
@@ -31,7 +31,7 @@ public class Vgg19Tests
     [Fact]
     public void A_frame_has_the_same_features_alone_in_a_batch_and_with_any_number_of_threads()
     {
-        byte[] pixels = Pixels(Frames);
+        byte[] pixels = FormulaWeights.Pixels(Frames);
         float[] together, alone;
         using (var device = new CpuDevice(2))
         using (var network = new Vgg19(device, new FormulaWeights(), ImageNormalization.Torch))
@@ -59,36 +59,5 @@ public class Vgg19Tests
         device.Upload(pixels, rgb.Data);
         network.Forward(rgb, features);
         return features.Read<float>();
-    }
-
-    private static byte[] Pixels(int frames)
-    {
-        byte[] pixels = new byte[frames * Vgg19.ImageSize * Vgg19.ImageSize * 3];
-        for (int i = 0; i < pixels.Length; i++)
-        {
-            pixels[i] = (byte)(FormulaNoise.Hash(i, 500) >> 24);
-        }
-
-        return pixels;
-    }
-
-    private sealed class FormulaWeights : IVgg19WeightSource
-    {
-        private static readonly Dictionary<string, (int Seed, double Scale)> Tensors = Vgg19.WeightShapes().Index().ToDictionary(
-            pair => pair.Item.Name,
-            pair => (pair.Index, pair.Item.Shape.Rank == 1 ? 0.05 : Math.Sqrt(6.0 * pair.Item.Shape[0] / pair.Item.Shape.Count)));
-
-        public string Identity => "formula";
-
-        public string Description => "formula";
-
-        public void Read(string name, Span<float> destination)
-        {
-            var (seed, scale) = Tensors[name];
-            for (int i = 0; i < destination.Length; i++)
-            {
-                destination[i] = FormulaNoise.At(i, seed, scale);
-            }
-        }
     }
 }

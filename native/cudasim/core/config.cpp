@@ -7,6 +7,8 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <sstream>
+#include <vector>
 
 namespace sim {
 namespace {
@@ -92,19 +94,26 @@ bool countdownOrName(const char* key, const std::string& name) {
         return true;
     }
 
-    char* end = nullptr;
-    long long left = std::strtoll(found->second.c_str(), &end, 10);
-    if (end == found->second.c_str()) return false;
-    const bool lasting = *end == '+';
-    if (left > 1) {
-        found->second = std::to_string(left - 1) + (lasting ? "+" : "");
-        return false;
+    std::vector<long long> left;
+    std::istringstream numbers(found->second);
+    bool hit = false;
+    for (std::string number; std::getline(numbers, number, ',');) {
+        char* end = nullptr;
+        long long turns = std::strtoll(number.c_str(), &end, 10);
+        if (end == number.c_str()) return false;  // a name
+        hit |= turns == 1;
+        if (turns > 1) left.push_back(turns - 1);
     }
 
-    if (lasting) return left == 1;
-    s.values.erase(found);
+    if (left.empty()) {
+        s.values.erase(found);
+    } else {
+        found->second.clear();
+        for (long long turns : left) found->second += (found->second.empty() ? "" : ",") + std::to_string(turns);
+    }
+
     s.changed();
-    return left == 1;
+    return hit;
 }
 
 unsigned long long seed() { return state().seed; }

@@ -5,8 +5,8 @@
 
 namespace sim {
 
-/// True once, when a key that holds a number k is asked for the k-th time since it was set, or, when it holds k+, from then on: faults that
-/// tests plan ahead.
+/// For a key that holds a number k: true when it is asked for the k-th time since it was set. Faults that tests plan ahead.
+/// Several of them may be given, as in "3,4".
 SIM_API bool countdown(const char* key);
 
 /// Like countdown, and also when the key holds this name instead of a number.

@@ -42,10 +42,9 @@ public:
 
 private:
     struct Fibre {
-        explicit Fibre(int number) : stack(number) {}
-        FibreStack stack;
         void* pointer = nullptr;
         bool fresh = true;
+        std::unique_ptr<FibreStack> stack;
     };
 
     static void enter();
@@ -56,7 +55,10 @@ private:
     void wait();
     void switchTo(int fibre);
     void resume(unsigned thread);
-    unsigned takeReady();
+    bool anyReady() const { return readyHead_ != readyTail_; }
+    unsigned takeReady() { return ready_[readyHead_++ % ringSize]; }
+    void makeReady(unsigned thread) { ready_[readyTail_++ % ringSize] = (unsigned short)thread; }
+    int addFibre();
     void complete(unsigned warp, unsigned mask);
     bool tryComplete(unsigned warp, unsigned lane);
     [[noreturn]] void stuck();
@@ -65,18 +67,22 @@ private:
 
     const Launch* launch_ = nullptr;
     unsigned threads_ = 0;
-    std::vector<cudasim_dim3> places_;
+    struct Thread {
+        cudasim_dim3 place;
+        int fibre;
+    };
+    std::vector<Thread> threadsOfBlock_;
     std::vector<unsigned> order_;         // in which the threads of a block are started
-    std::vector<std::unique_ptr<Fibre>> fibres_;
+    std::vector<Fibre> fibres_;
     std::vector<int> idle_;               // fibres without a thread
-    std::vector<int> fibreOf_;
-    std::vector<unsigned> ready_;         // threads that can go on; taken from readyHead_
-    size_t readyHead_ = 0;
+    static constexpr unsigned ringSize = 1024;  // a power of two, and as many as a block has threads
+    unsigned short ready_[ringSize];      // threads that can go on: those from head to tail, modulo the size
+    unsigned readyHead_ = 0, readyTail_ = 0;
     std::vector<Lane> lanes_;
     std::vector<unsigned> living_;        // per warp: lanes that have not ended (nor those not there)
-    std::vector<unsigned> waiting_;       // per warp: lanes that wait for a step of it
     int barrierLine_ = 0;                 // where the threads at the barrier wait
     unsigned inWarps_ = 0;                // lanes that wait for a step of their warp
+    std::vector<unsigned> arrived_;       // per warp: these lanes
     unsigned next_ = 0;                   // into order_
     unsigned atBarrier_ = 0;
     unsigned ended_ = 0;
@@ -94,8 +100,8 @@ void Block::enter() { activeBlock->loop(); }
 
 void Block::startThread(unsigned thread) {
     current_ = thread;
-    fibreOf_[thread] = running_;
-    cudasim_here.thread = places_[thread];
+    threadsOfBlock_[thread].fibre = running_;
+    cudasim_here.thread = threadsOfBlock_[thread].place;
     cudasim_here.lane = thread % warpSize;
 }
 
@@ -106,16 +112,16 @@ void Block::loop() {
             launch_->kernel->call(launch_->parameters);
             exitThread();
             // Threads that a warp's step has set free go first: few stacks are then in use at a time.
-            if (readyHead_ < ready_.size()) break;
+            if (anyReady()) break;
         }
 
         int self = running_;
         idle_.push_back(self);
-        if (readyHead_ < ready_.size()) {
+        if (anyReady()) {
             resume(takeReady());
         } else if (next_ >= threads_) {
             running_ = -1;
-            cudasim_switch(&fibres_[self]->pointer, main_);
+            cudasim_switch(&fibres_[self].pointer, main_);
         } else {
             idle_.pop_back();
         }
@@ -127,50 +133,44 @@ void Block::exitThread() {
     unsigned warp = current_ / warpSize, lane = current_ % warpSize;
     living_[warp] &= ~(1u << lane);
     ended_++;
-    for (unsigned rest = waiting_[warp]; rest; rest &= rest - 1) {
-        unsigned other = __builtin_ctz(rest);
-        if (waiting_[warp] >> other & 1) tryComplete(warp, other);
-    }
+    if (!arrived_[warp]) return;
+    for (unsigned other = 0; other < warpSize && warp * warpSize + other < threads_; other++)
+        if (lanes_[warp * warpSize + other].kind) tryComplete(warp, other);
 }
 
 void Block::switchTo(int fibre) {
     int from = running_;
     running_ = fibre;
-    Fibre& to = *fibres_[fibre];
+    Fibre& to = fibres_[fibre];
     if (to.fresh) {
         to.fresh = false;
-        to.pointer = to.stack.prepare(&Block::enter);
+        to.pointer = to.stack->prepare(&Block::enter);
     }
 
-    cudasim_switch(from < 0 ? &main_ : &fibres_[from]->pointer, to.pointer);
+    cudasim_switch(from < 0 ? &main_ : &fibres_[from].pointer, to.pointer);
 }
 
 void Block::resume(unsigned thread) {
     current_ = thread;
-    cudasim_here.thread = places_[thread];
+    const Thread& next = threadsOfBlock_[thread];
+    cudasim_here.thread = next.place;
     cudasim_here.lane = thread % warpSize;
-    if (fibreOf_[thread] != running_) switchTo(fibreOf_[thread]);
+    switchTo(next.fibre);
 }
 
-unsigned Block::takeReady() {
-    unsigned thread = ready_[readyHead_++];
-    if (readyHead_ == ready_.size()) {
-        ready_.clear();
-        readyHead_ = 0;
-    }
-
-    return thread;
+int Block::addFibre() {
+    int number = (int)fibres_.size();
+    fibres_.emplace_back();
+    fibres_.back().stack = std::make_unique<FibreStack>(number);
+    return number;
 }
 
 void Block::wait() {
     unsigned self = current_;
-    if (readyHead_ < ready_.size()) {
+    if (anyReady()) {
         resume(takeReady());
     } else if (next_ < threads_) {
-        if (idle_.empty()) {
-            idle_.push_back((int)fibres_.size());
-            fibres_.push_back(std::make_unique<Fibre>((int)fibres_.size()));
-        }
+        if (idle_.empty()) idle_.push_back(addFibre());
 
         int fibre = idle_.back();
         idle_.pop_back();
@@ -178,7 +178,7 @@ void Block::wait() {
     } else {
         int from = running_;
         running_ = -1;
-        cudasim_switch(&fibres_[from]->pointer, main_);
+        cudasim_switch(&fibres_[from].pointer, main_);
     }
 
     // Whoever came back here has called resume for this thread.
@@ -200,10 +200,9 @@ void Block::barrier(int line) {
     }
 
     atBarrier_ = 0;
-    size_t first = ready_.size();
-    for (unsigned i = 0; i < threads_; i++)
-        if (order_[i] != current_) ready_.push_back(order_[i]);
-    if (seed()) std::shuffle(ready_.begin() + (long)first, ready_.end(), random_);
+    if (seed()) std::shuffle(order_.begin(), order_.end(), random_);
+    for (unsigned thread : order_)
+        if (thread != current_) makeReady(thread);
 }
 
 unsigned long long Block::warp(int kind, unsigned mask, unsigned long long value, unsigned from, int line) {
@@ -215,9 +214,9 @@ unsigned long long Block::warp(int kind, unsigned mask, unsigned long long value
     mine.value = value;
     mine.from = from;
     mine.line = line;
-    waiting_[warp] |= 1u << lane;
     inWarps_++;
-    if (!tryComplete(warp, lane)) wait();
+    arrived_[warp] |= 1u << lane;
+    if ((mask & living_[warp] & ~arrived_[warp]) || !tryComplete(warp, lane)) wait();
     return lanes_[current_].result;
 }
 
@@ -226,7 +225,7 @@ bool Block::tryComplete(unsigned warp, unsigned lane) {
     Lane* lanes = &lanes_[warp * warpSize];
     const Lane& one = lanes[lane];
     unsigned needed = one.mask & living_[warp];
-    if (needed & ~waiting_[warp]) return false;
+    if (needed & ~arrived_[warp]) return false;
     for (unsigned rest = needed; rest; rest &= rest - 1) {
         const Lane& other = lanes[__builtin_ctz(rest)];
         if (other.kind != one.kind || other.mask != one.mask || other.line != one.line) {
@@ -245,25 +244,23 @@ bool Block::tryComplete(unsigned warp, unsigned lane) {
 void Block::complete(unsigned warp, unsigned mask) {
     Lane* lanes = &lanes_[warp * warpSize];
     unsigned long long ballot = 0;
-    for (unsigned rest = mask; rest; rest &= rest - 1) {
-        unsigned lane = __builtin_ctz(rest);
-        ballot |= (unsigned long long)(lanes[lane].value & 1) << lane;
-    }
+    if (lanes[__builtin_ctz(mask)].kind == cudasim_ballot)
+        for (unsigned rest = mask; rest; rest &= rest - 1) {
+            unsigned lane = __builtin_ctz(rest);
+            ballot |= (unsigned long long)(lanes[lane].value & 1) << lane;
+        }
 
+    arrived_[warp] &= ~mask;
     for (unsigned rest = mask; rest; rest &= rest - 1) {
-        Lane& lane = lanes[__builtin_ctz(rest)];
+        unsigned number = __builtin_ctz(rest);
+        Lane& lane = lanes[number];
         // What comes from a lane that takes no part is undefined.
         if (lane.kind == cudasim_shuffle) lane.result = mask >> lane.from & 1 ? lanes[lane.from].value : ~0ull;
         else lane.result = ballot;
-    }
-
-    for (unsigned rest = mask; rest; rest &= rest - 1) {
-        unsigned lane = __builtin_ctz(rest);
-        lanes[lane].kind = 0;
-        waiting_[warp] &= ~(1u << lane);
+        lane.kind = 0;
         inWarps_--;
-        unsigned thread = warp * warpSize + lane;
-        if (thread != current_) ready_.push_back(thread);
+        unsigned thread = warp * warpSize + number;
+        if (thread != current_) makeReady(thread);
     }
 }
 
@@ -296,43 +293,38 @@ char* Block::prepareShared(size_t bytes) {
 
 void Block::begin() {
     next_ = atBarrier_ = ended_ = 0;
-    ready_.clear();
-    readyHead_ = 0;
+    readyHead_ = readyTail_ = 0;
     inWarps_ = 0;
     for (size_t warp = 0; warp < living_.size(); warp++) {
         unsigned there = std::min(warpSize, threads_ - (unsigned)warp * warpSize);
         living_[warp] = there == warpSize ? ~0u : (1u << there) - 1;
     }
 
-    std::fill(waiting_.begin(), waiting_.end(), 0u);
+    std::fill(arrived_.begin(), arrived_.end(), 0);
     for (Lane& lane : lanes_) lane.kind = 0;
 }
 
 void Block::run(const Launch& launch) {
     launch_ = &launch;
     threads_ = launch.threads.x * launch.threads.y * launch.threads.z;
-    places_.clear();
+    threadsOfBlock_.clear();
     for (unsigned z = 0; z < launch.threads.z; z++)
         for (unsigned y = 0; y < launch.threads.y; y++)
-            for (unsigned x = 0; x < launch.threads.x; x++) places_.push_back({x, y, z});
+            for (unsigned x = 0; x < launch.threads.x; x++) threadsOfBlock_.push_back({{x, y, z}, -1});
     order_.resize(threads_);
     std::iota(order_.begin(), order_.end(), 0u);
-    fibreOf_.assign(threads_, -1);
     lanes_.assign((threads_ + warpSize - 1) / warpSize * warpSize, Lane());
     living_.assign((threads_ + warpSize - 1) / warpSize, 0);
-    waiting_.assign(living_.size(), 0);
+    arrived_.assign(living_.size(), 0);
 
     // A launch that was abandoned has left its fibres anywhere.
     idle_.clear();
     for (size_t i = 0; i < fibres_.size(); i++) {
-        fibres_[i]->fresh = true;
+        fibres_[i].fresh = true;
         idle_.push_back((int)(fibres_.size() - 1 - i));
     }
 
-    if (fibres_.empty()) {
-        fibres_.push_back(std::make_unique<Fibre>(0));
-        idle_.push_back(0);
-    }
+    if (fibres_.empty()) idle_.push_back(addFibre());
 
     const unsigned long long gx = launch.blocks.x, gy = launch.blocks.y, total = gx * gy * launch.blocks.z;
     unsigned long long stride = 1, offset = 0;

@@ -94,13 +94,12 @@ TEST(MemoryRunsOut) {
     EQUAL(CUDA_ERROR_OUT_OF_MEMORY, cuMemAlloc_v2(&second, 500000));
     OK(cuMemFree_v2(first));
     OK(cuMemAlloc_v2(&second, 500000));
-    cudasimConfigure("FAIL_ALLOC", "2");
-    CUdeviceptr small[3];
-    OK(cuMemAlloc_v2(&small[0], 16));
-    EQUAL(CUDA_ERROR_OUT_OF_MEMORY, cuMemAlloc_v2(&small[1], 16));
-    OK(cuMemAlloc_v2(&small[2], 16));
-    EQUAL(4, cudasimCounter("allocations"));
-    EQUAL(3, cudasimCounter("live_allocations"));
+    cudasimConfigure("FAIL_ALLOC", "2,3,5");
+    CUdeviceptr small;
+    for (bool fails : {false, true, true, false, true, false})
+        EQUAL(fails ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS, cuMemAlloc_v2(&small, 16));
+    EQUAL(5, cudasimCounter("allocations"));
+    EQUAL(4, cudasimCounter("live_allocations"));
 }
 
 TEST(WritesIntoThePaddingAreFound) {

@@ -47,14 +47,14 @@ internal sealed class DoctorCommand : CliCommand<DoctorOptions>
             Check.Ok("cudatrainer", Program.Version),
             .. MachineChecks.Run(terminal.Settings),
             VideoCheck.Run(),
-            CudaCheck.Run(),
+            .. CudaChecks.Run(),
             FolderChecks.Run("feature cache", options.CacheDir),
             FolderChecks.Run("checkpoints", options.CheckpointDir),
         ];
         bool healthy = checks.All(check => check.Status != CheckStatus.Fail);
         if (options.Json)
         {
-            terminal.WriteJson(new { healthy, checks });
+            terminal.WriteJson(new { healthy, checks, cuda = CudaChecks.Facts() });
         }
         else
         {

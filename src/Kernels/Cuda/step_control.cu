@@ -28,13 +28,10 @@ extern "C" __global__ void __launch_bounds__(32) update_loss_scale(StepState *st
     }
 
     state->consecutive_skips = 0;
-    if (enabled)
-    {
-        int good = state->good_steps + 1;
-        bool grows = good >= interval;
-        state->good_steps = grows ? 0 : good;
-        state->loss_scale = grows ? fminf(scale * 2.0f, maximum) : scale;
-    }
+    int good = state->good_steps + 1;
+    bool grows = enabled && good >= interval;
+    state->good_steps = grows ? 0 : good;
+    state->loss_scale = grows ? fminf(scale * 2.0f, maximum) : scale;
 }
 
 extern "C" __global__ void __launch_bounds__(256) restore_if_skipped(

@@ -98,7 +98,8 @@ public sealed partial class ReferenceOps
         }
 
         s.ConsecutiveSkips = 0;
-        if (enabled && ++s.GoodSteps == LossScaleGrowthInterval)
+        s.GoodSteps++;
+        if (enabled && s.GoodSteps >= LossScaleGrowthInterval)
         {
             s.LossScale = Math.Min(s.LossScale * 2, MaxLossScale);
             s.GoodSteps = 0;

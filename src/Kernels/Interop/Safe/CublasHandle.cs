@@ -12,31 +12,29 @@ public enum CudaType
 /// <summary>cuBLAS on one stream.</summary>
 public sealed unsafe class CublasHandle : CudaOwned
 {
-    private readonly nint _handle;
-    private readonly nint _workspace;
+    private nint _handle;
+    private nint _workspace;
 
     /// <param name="context">Whose device.</param>
     /// <param name="stream">Where products are queued.</param>
     /// <param name="workspaceBytes">Its scratch memory: our own, so that it allocates nothing while a graph is captured.</param>
+    /// <exception cref="CudaException">No memory for the workspace: without it cuBLAS would allocate its own, and a captured graph would keep that.</exception>
     public CublasHandle(CudaContext context, CudaStream stream, long workspaceBytes)
-        : base(context)
+        : base(context) => Make(() =>
     {
-        context.Use();
         _workspace = context.TryAllocate(workspaceBytes);
+        context.Check(_workspace == 0 ? DriverApi.ErrorOutOfMemory : DriverApi.Success, "cuMemAlloc");
         nint handle;
         Check(CublasApi.cublasCreate_v2(&handle), "cublasCreate");
         _handle = handle;
 
         // Setting the stream takes the workspace away: this order.
         Check(CublasApi.cublasSetStream_v2(handle, stream.Handle), "cublasSetStream");
-        if (_workspace != 0)
-        {
-            Check(CublasApi.cublasSetWorkspace_v2(handle, _workspace, (nuint)workspaceBytes), "cublasSetWorkspace");
-        }
+        Check(CublasApi.cublasSetWorkspace_v2(handle, _workspace, (nuint)workspaceBytes), "cublasSetWorkspace");
 
-        // No TF32: single precision means single precision.
-        Check(CublasApi.cublasSetMathMode(handle, CublasApi.DefaultMath), "cublasSetMathMode");
-    }
+        // No TF32, which the default mode leaves off: single precision means single precision. And partial sums of a product that is split along k are not rounded to half precision in between.
+        Check(CublasApi.cublasSetMathMode(handle, CublasApi.DefaultMath | CublasApi.NoReducedPrecisionReduction), "cublasSetMathMode");
+    });
 
     /// <summary>10000·major + 100·minor + patch, or with version 11 on 1000 times the major.</summary>
     public int Version
@@ -79,7 +77,11 @@ public sealed unsafe class CublasHandle : CudaOwned
 
     private protected override void Release()
     {
-        _ = CublasApi.cublasDestroy_v2(_handle);
+        if (_handle != 0)
+        {
+            _ = CublasApi.cublasDestroy_v2(_handle);
+        }
+
         if (_workspace != 0)
         {
             Context.Free(_workspace);
@@ -98,7 +100,6 @@ public sealed unsafe class CublasHandle : CudaOwned
         }
     }
 
-    // 13 is CUBLAS_STATUS_EXECUTION_FAILED: a kernel of cuBLAS failed, and the context with it.
-    private void Throw(int status, string call) => throw Context.Failed(new CudaException(
-        call, status, "cuBLAS", Marshal.PtrToStringUTF8((nint)CublasApi.cublasGetStatusString(status)) ?? string.Empty, Context.Ordinal, kernel: null, isSticky: status == 13));
+    private void Throw(int status, string call) => throw Context.LibraryFailed(
+        call, status, "cuBLAS", Marshal.PtrToStringUTF8((nint)CublasApi.cublasGetStatusString(status)) ?? string.Empty, status == CublasApi.ExecutionFailed);
 }

@@ -62,27 +62,27 @@ public static unsafe class Cuda
 
         public static Probe Run()
         {
-            bool windows = OperatingSystem.IsWindows();
-            CudaLibrary driver = CudaLibrary.Find("the CUDA driver", "CUDATRAINER_LIBCUDA", windows ? ["nvcuda.dll"] : ["libcuda.so.1"], typeof(DriverApi));
-            CudaLibrary nvrtc = CudaLibrary.Find(
-                "NVRTC", "CUDATRAINER_LIBNVRTC",
-                windows ? ["nvrtc64_130_0.dll", "nvrtc64_120_0.dll", "nvrtc64_112_0.dll"] : ["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2"], typeof(NvrtcApi));
-            CudaLibrary cublas = CudaLibrary.Find(
-                "cuBLAS", "CUDATRAINER_LIBCUBLAS",
-                windows ? ["cublas64_13.dll", "cublas64_12.dll", "cublas64_11.dll"] : ["libcublas.so.13", "libcublas.so.12", "libcublas.so.11"], typeof(CublasApi));
-            CudaLibrary cudnn = CudaLibrary.Find(
-                "cuDNN", "CUDATRAINER_LIBCUDNN", windows ? ["cudnn64_9.dll", "cudnn64_8.dll"] : ["libcudnn.so.9", "libcudnn.so.8"], typeof(CudnnApi));
-            var probe = new Probe { Libraries = [driver, nvrtc, cublas, cudnn] };
+            CudaLibrary driver = CudaLibrary.Find(LibraryDescriptions.Driver, cudaMajor: 0);
+            int version = VersionOf(driver);
+            CudaLibrary[] libraries = [driver, .. new[] { LibraryDescriptions.Nvrtc, LibraryDescriptions.Cublas, LibraryDescriptions.Cudnn }.Select(it => CudaLibrary.Find(it, version / 1000))];
             NativeLibrary.SetDllImportResolver(typeof(Cuda).Assembly, (name, _, _) => name switch
             {
-                DriverApi.Library => driver.Handle,
-                NvrtcApi.Library => nvrtc.Handle,
-                CublasApi.Library => cublas.Handle,
-                CudnnApi.Library => cudnn.Handle,
+                DriverApi.Library => libraries[0].Handle,
+                NvrtcApi.Library => libraries[1].Handle,
+                CublasApi.Library => libraries[2].Handle,
+                CudnnApi.Library => libraries[3].Handle,
                 _ => 0,
             });
+            var probe = new Probe { Libraries = libraries, DriverVersion = version };
             probe.Look();
             return probe;
+        }
+
+        /// <summary>The driver tells its version before it is initialised, and on machines where that fails.</summary>
+        private static int VersionOf(CudaLibrary driver)
+        {
+            int version = 0;
+            return driver.Found && ((delegate* unmanaged<int*, int>)NativeLibrary.GetExport(driver.Handle, "cuDriverGetVersion"))(&version) == DriverApi.Success ? version : 0;
         }
 
         private void Look()
@@ -94,53 +94,26 @@ public static unsafe class Cuda
                 return;
             }
 
-            int result = DriverApi.cuInit(0), version = 0, count = 0;
-            if (result == DriverApi.Success)
+            // Before cuInit, which an old driver may refuse with a less helpful error.
+            if (DriverVersion < MinimumDriver)
             {
-                result = DriverApi.cuDriverGetVersion(&version);
+                Reason = $"the driver {driver.Path} supports CUDA {driver.Version}; {MinimumDriver / 1000}.{MinimumDriver % 1000 / 10} or newer is needed: install a newer NVIDIA driver";
+                return;
             }
 
-            if (result == DriverApi.Success)
+            try
             {
-                result = DriverApi.cuDeviceGetCount(&count);
-            }
-
-            DriverVersion = version;
-            driver.Version = $"{version / 1000}.{version % 1000 / 10}";
-            NameVersions();
-            Reason = result != DriverApi.Success ? $"the driver {driver.Path} says {CudaException.NameOf(result)} ({result}): {CudaException.TextOf(result)}"
-                : version < MinimumDriver ? $"the driver {driver.Path} supports CUDA {driver.Version}; {MinimumDriver / 1000}.{MinimumDriver % 1000 / 10} or newer is needed: install a newer NVIDIA driver"
-                : count == 0 ? "the driver finds no GPU"
-                : Libraries.Skip(1).Take(2).FirstOrDefault(library => !library.Found)?.Reason ?? string.Empty;
-            if (Reason.Length == 0)
-            {
+                int count = 0;
+                CudaException.Check(DriverApi.cuInit(0), "cuInit", device: -1);
+                CudaException.Check(DriverApi.cuDeviceGetCount(&count), "cuDeviceGetCount", device: -1);
+                Reason = count == 0 ? $"the driver {driver.Path} finds no GPU" : Libraries.Skip(1).Take(2).FirstOrDefault(library => !library.Found)?.Reason ?? string.Empty;
                 Devices = [.. Enumerable.Range(0, count).Select(Describe)];
             }
-        }
-
-        private void NameVersions()
-        {
-            int major = 0, minor = 0;
-            if (Libraries[1].Found && NvrtcApi.nvrtcVersion(&major, &minor) == 0)
+            catch (CudaException exception)
             {
-                Libraries[1].Version = $"{major}.{minor}";
-            }
-
-            // cuBLAS gives its version only to whoever has made a handle, for which a context is needed; the file's name tells the major one.
-            Libraries[2].Version = Libraries[2].Found ? MajorOf(Libraries[2].Path) : string.Empty;
-            if (Libraries[3].Found)
-            {
-                long cudnn = (long)CudnnApi.cudnnGetVersion(), divisor = cudnn >= 90000 ? 10000 : 1000;
-                Libraries[3].Version = $"{cudnn / divisor}.{cudnn % divisor / 100}.{cudnn % 100}";
-            }
-
-            foreach (CudaLibrary library in Libraries.Where(library => library.IsSimulated))
-            {
-                library.Version = $"SIMULATED {library.Version}";
+                Reason = $"the driver {driver.Path}: {exception.Message}";
             }
         }
-
-        private static string MajorOf(string path) => new([.. Path.GetFileName(path).SkipWhile(letter => !char.IsDigit(letter)).TakeWhile(letter => char.IsDigit(letter) || letter == '.')]);
 
         private static CudaDeviceInfo Describe(int ordinal)
         {

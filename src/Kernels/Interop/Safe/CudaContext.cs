@@ -40,7 +40,7 @@ public sealed unsafe class CudaContext : IDisposable
     [ThreadStatic]
     private static CudaContext? _current;
 
-    private readonly List<WeakReference<CudaOwned>> _children = [];
+    private readonly LinkedList<CudaOwned> _children = [];
     private readonly int _device;
     private readonly nint _handle;
     private bool _disposed;
@@ -77,6 +77,9 @@ public sealed unsafe class CudaContext : IDisposable
     public CudaException? FirstFailure { get; private set; }
 
     internal nint Handle => _handle;
+
+    /// <summary>Streams that are capturing.</summary>
+    internal int Captures { get; set; }
 
     /// <summary>Makes the context current on this thread.</summary>
     /// <exception cref="CudaException">The device has failed before.</exception>
@@ -161,12 +164,10 @@ public sealed unsafe class CudaContext : IDisposable
             return;
         }
 
-        foreach (WeakReference<CudaOwned> child in _children)
+        // The newest first: what was made from something goes before it.
+        while (Newest() is { } child)
         {
-            if (child.TryGetTarget(out CudaOwned? target))
-            {
-                target.Dispose();
-            }
+            child.Dispose();
         }
 
         if (Enter())
@@ -193,16 +194,20 @@ public sealed unsafe class CudaContext : IDisposable
     /// <summary>After a launch: waits for it when CUDATRAINER_SYNC asks for that, so that an error is found where it happened.</summary>
     internal void Launched(string call, string? kernel)
     {
-        if (SynchronizesAlways)
+        // Waiting would invalidate a capture, in which nothing runs anyway.
+        if (SynchronizesAlways && Captures == 0)
         {
-            int result = DriverApi.cuCtxSynchronize();
-
-            // While a stream captures, nothing runs that could be waited for.
-            if (result is not (900 or 901))
-            {
-                Check(result, call, kernel);
-            }
+            Check(DriverApi.cuCtxSynchronize(), call, kernel);
         }
+    }
+
+    /// <summary>A library reports in codes of its own that its kernel failed. Whether the device survived that, only the driver knows.</summary>
+    internal CudaException LibraryFailed(string call, int status, string library, string text, bool executionFailed)
+    {
+        int result = executionFailed && Captures == 0 ? DriverApi.cuCtxSynchronize() : DriverApi.Success;
+        return Failed(CudaException.IsStickyCode(result)
+            ? CudaException.FromDriver(result, call, Ordinal, kernel: null)
+            : new CudaException(call, status, library, text, Ordinal, kernel: null, isSticky: false));
     }
 
     internal CudaException Failed(CudaException exception)
@@ -246,9 +251,31 @@ public sealed unsafe class CudaContext : IDisposable
         return true;
     }
 
-    internal void Own(CudaOwned child) => _children.Add(new WeakReference<CudaOwned>(child));
+    internal LinkedListNode<CudaOwned> Own(CudaOwned child)
+    {
+        lock (_children)
+        {
+            return _children.AddLast(child);
+        }
+    }
+
+    internal void Disown(LinkedListNode<CudaOwned> child)
+    {
+        lock (_children)
+        {
+            _children.Remove(child);
+        }
+    }
 
     private static bool IsOn(string? value) => value is not null && value.Trim().ToLowerInvariant() is not ("" or "0" or "false" or "off" or "no");
+
+    private CudaOwned? Newest()
+    {
+        lock (_children)
+        {
+            return _children.Last?.Value;
+        }
+    }
 
     private void MakeCurrent()
     {
@@ -266,22 +293,24 @@ public sealed unsafe class CudaContext : IDisposable
 /// <summary>Something that was made from a context and ends with it at the latest.</summary>
 public abstract class CudaOwned : IDisposable
 {
+    private LinkedListNode<CudaOwned>? _place;
+
     private protected CudaOwned(CudaContext context)
     {
         Context = context;
-        context.Own(this);
+        context.Use();
+        _place = context.Own(this);
     }
 
     public CudaContext Context { get; }
 
-    private protected bool IsDisposed { get; private set; }
-
     /// <summary>Releases it. Never throws; on a dead device there is nothing to release.</summary>
     public void Dispose()
     {
-        if (!IsDisposed)
+        if (_place is { } place)
         {
-            IsDisposed = true;
+            _place = null;
+            Context.Disown(place);
             if (Context.Enter())
             {
                 Release();
@@ -289,7 +318,22 @@ public abstract class CudaOwned : IDisposable
         }
     }
 
+    /// <summary>Gives back what the constructor made. After a constructor that threw, that is a part: handles that are 0 were not made.</summary>
     private protected abstract void Release();
+
+    /// <summary>Runs the calls of a constructor. When one fails, those before it are undone.</summary>
+    private protected void Make(Action calls)
+    {
+        try
+        {
+            calls();
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
 }
 
 /// <summary>Page-locked host memory, which every device copies from and to without waiting, and which kernels may read and write at the same address.</summary>
@@ -298,16 +342,24 @@ public sealed unsafe class PinnedMemory : CudaOwned
     internal PinnedMemory(CudaContext context, long bytes)
         : base(context)
     {
-        nint pointer;
-        context.Use();
-        context.Check(DriverApi.cuMemHostAlloc(&pointer, (nuint)bytes, DriverApi.MemHostAllocPortable | DriverApi.MemHostAllocDeviceMap), "cuMemHostAlloc");
-        Pointer = pointer;
         Bytes = bytes;
+        Make(() =>
+        {
+            nint pointer;
+            context.Check(DriverApi.cuMemHostAlloc(&pointer, (nuint)bytes, DriverApi.MemHostAllocPortable | DriverApi.MemHostAllocDeviceMap), "cuMemHostAlloc");
+            Pointer = pointer;
+        });
     }
 
-    public nint Pointer { get; }
+    public nint Pointer { get; private set; }
 
     public long Bytes { get; }
 
-    private protected override void Release() => Context.Note(DriverApi.cuMemFreeHost(Pointer), "cuMemFreeHost");
+    private protected override void Release()
+    {
+        if (Pointer != 0)
+        {
+            Context.Note(DriverApi.cuMemFreeHost(Pointer), "cuMemFreeHost");
+        }
+    }
 }

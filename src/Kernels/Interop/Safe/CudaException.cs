@@ -7,7 +7,7 @@ namespace CudaTrainer.Kernels.Interop;
 public class CudaException : Exception
 {
     internal CudaException(string call, int code, string codeName, string text, int device, string? kernel, bool isSticky, string hint = "")
-        : base($"{call}{(kernel is null ? string.Empty : $"({kernel})")} failed on cuda:{device}: {codeName} ({code}){(text.Length == 0 ? string.Empty : $": {text}")}{(hint.Length == 0 ? string.Empty : $". {hint}")}")
+        : base($"{call}{(kernel is null ? string.Empty : $"({kernel})")} failed{(device < 0 ? string.Empty : $" on cuda:{device}")}: {codeName} ({code}){(text.Length == 0 ? string.Empty : $": {text}")}{(hint.Length == 0 ? string.Empty : $". {hint}")}")
     {
         Call = call;
         Code = code;
@@ -27,7 +27,7 @@ public class CudaException : Exception
 
     public string CodeName { get; }
 
-    /// <summary>Ordinal of the device.</summary>
+    /// <summary>Ordinal of the device; -1 where the call concerns none.</summary>
     public int Device { get; }
 
     /// <summary>The kernel that was launched, where it was a launch.</summary>
@@ -59,16 +59,26 @@ public class CudaException : Exception
         return DriverApi.cuGetErrorString(result, &text) == DriverApi.Success && text is not null ? Marshal.PtrToStringUTF8((nint)text)! : string.Empty;
     }
 
-    /// <summary>The errors after which the driver refuses everything in this context: faults of kernels, hardware errors, a lost device.</summary>
-    private static bool IsStickyCode(int result) => result is 46 or 214 or 220 or 226 or 700 or 702 or (>= 710 and <= 719) or 999;
+    /// <summary>
+    /// The errors after which the driver refuses everything in this context: the device is unavailable (46), uncorrectable memory or NVLink errors (214, 220), errors contained to this process (226),
+    /// a kernel's illegal address, timeout or failed assertion (700, 702, 710), a destroyed context (709), faults of instructions and addresses (714 to 718), a failed launch (719), unknown (999).
+    /// </summary>
+    internal static bool IsStickyCode(int result) => result is 46 or 214 or 220 or 226 or 700 or 702 or 709 or 710 or (>= 714 and <= 719) or 999;
 
     private static string HintOf(int result) => result switch
     {
         2 => "The GPU has no memory left; nvidia-smi shows who holds it",
-        46 => "The GPU is in use in exclusive mode, or was lost; look at nvidia-smi",
-        100 => "The driver finds no GPU",
-        209 or 222 => "The driver is older than the NVRTC that compiled the kernel; update the driver or use NVRTC of its version",
-        700 or >= 714 and <= 719 => "Set CUDATRAINER_SYNC=1 to find the kernel that did it",
+        34 => "This is the stub of the toolkit, for linking only: the driver's libcuda.so.1 must come before it in LD_LIBRARY_PATH",
+        46 => "The GPU is used by another process in exclusive mode, or was lost; look at nvidia-smi",
+        100 => "No GPU is visible: look at nvidia-smi and CUDA_VISIBLE_DEVICES; a container needs --gpus all",
+        209 or 222 => "The driver is older than the NVRTC that compiled the kernel: update the driver, or use NVRTC of its version",
+        221 or 223 => "The driver cannot compile PTX here; NVRTC of a version that knows this GPU makes it unnecessary",
+        702 => "The driver stops kernels that run for seconds on a GPU with a display",
+        802 => "The GPUs are not ready: on machines with NVSwitch, nvidia-fabricmanager must run",
+        803 => "The kernel's driver and its library are of different versions, as after an update: reboot",
+        804 => "A compatibility package of CUDA lies in LD_LIBRARY_PATH that this GPU does not support: take it out",
+        999 => "Look at dmesg for messages of NVRM; a reboot, or loading the module nvidia_uvm, may help",
+        700 or 710 or (>= 714 and <= 719) => "Set CUDATRAINER_SYNC=1 to find the kernel that did it",
         _ => string.Empty,
     };
 }

@@ -51,24 +51,26 @@ public unsafe ref struct KernelArguments
 /// <summary>Compiled kernels, loaded on a device.</summary>
 public sealed unsafe class CudaModule : CudaOwned
 {
-    private readonly nint _handle;
     private readonly string _name;
+    private nint _handle;
 
     /// <param name="context">Where.</param>
     /// <param name="image">A cubin, or PTX with a zero at its end.</param>
     /// <param name="name">For messages.</param>
-    public CudaModule(CudaContext context, ReadOnlySpan<byte> image, string name)
+    public CudaModule(CudaContext context, byte[] image, string name)
         : base(context)
     {
         _name = name;
-        context.Use();
-        nint handle;
-        fixed (byte* start = image)
+        Make(() =>
         {
-            context.Check(DriverApi.cuModuleLoadData(&handle, start), "cuModuleLoadData", name);
-        }
+            nint handle;
+            fixed (byte* start = image)
+            {
+                context.Check(DriverApi.cuModuleLoadData(&handle, start), "cuModuleLoadData", name);
+            }
 
-        _handle = handle;
+            _handle = handle;
+        });
     }
 
     /// <param name="name">Its C name.</param>
@@ -81,7 +83,13 @@ public sealed unsafe class CudaModule : CudaOwned
         return new CudaKernel(Context, function, name);
     }
 
-    private protected override void Release() => Context.Note(DriverApi.cuModuleUnload(_handle), "cuModuleUnload");
+    private protected override void Release()
+    {
+        if (_handle != 0)
+        {
+            Context.Note(DriverApi.cuModuleUnload(_handle), "cuModuleUnload");
+        }
+    }
 }
 
 /// <summary>A kernel on a device; it lives as long as its module.</summary>

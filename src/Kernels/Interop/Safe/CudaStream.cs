@@ -3,16 +3,17 @@ namespace CudaTrainer.Kernels.Interop;
 /// <summary>A queue of a device. Everything but <see cref="Synchronize"/> returns before it is done.</summary>
 public sealed unsafe class CudaStream : CudaOwned
 {
+    private bool _isCapturing;
+
     public CudaStream(CudaContext context)
-        : base(context)
+        : base(context) => Make(() =>
     {
         nint handle;
-        context.Use();
         context.Check(DriverApi.cuStreamCreate(&handle, DriverApi.StreamNonBlocking), "cuStreamCreate");
         Handle = handle;
-    }
+    });
 
-    public nint Handle { get; }
+    public nint Handle { get; private set; }
 
     /// <summary>Host memory to the device; page-locked, and unchanged until it is done.</summary>
     public void CopyToDevice(nint host, nint device, long bytes)
@@ -85,12 +86,16 @@ public sealed unsafe class CudaStream : CudaOwned
     {
         Context.Use();
         Context.Check(DriverApi.cuStreamBeginCapture_v2(Handle, DriverApi.CaptureModeRelaxed), "cuStreamBeginCapture");
+        _isCapturing = true;
+        Context.Captures++;
     }
 
+    /// <exception cref="CudaException">Something that cannot be recorded was called in between; the stream works again.</exception>
     public CudaGraph EndCapture()
     {
         nint graph;
         Context.Use();
+        Ended();
         Context.Check(DriverApi.cuStreamEndCapture(Handle, &graph), "cuStreamEndCapture");
         return new CudaGraph(Context, graph);
     }
@@ -99,13 +104,27 @@ public sealed unsafe class CudaStream : CudaOwned
     public void AbandonCapture()
     {
         nint graph = 0;
+        Ended();
         if (Context.Enter() && DriverApi.cuStreamEndCapture(Handle, &graph) == DriverApi.Success && graph != 0)
         {
             Context.Note(DriverApi.cuGraphDestroy(graph), "cuGraphDestroy");
         }
     }
 
-    private protected override void Release() => Context.Note(DriverApi.cuStreamDestroy_v2(Handle), "cuStreamDestroy");
+    private protected override void Release()
+    {
+        Ended();
+        if (Handle != 0)
+        {
+            Context.Note(DriverApi.cuStreamDestroy_v2(Handle), "cuStreamDestroy");
+        }
+    }
+
+    private void Ended()
+    {
+        Context.Captures -= _isCapturing ? 1 : 0;
+        _isCapturing = false;
+    }
 
     private bool Begin(long bytes)
     {
@@ -127,13 +146,12 @@ public sealed unsafe class CudaEvent : CudaOwned
     /// <param name="context">Of the streams that record it.</param>
     /// <param name="timing">Whether <see cref="MillisecondsSince"/> works; without, it costs less.</param>
     public CudaEvent(CudaContext context, bool timing = false)
-        : base(context)
+        : base(context) => Make(() =>
     {
         nint handle;
-        context.Use();
         context.Check(DriverApi.cuEventCreate(&handle, timing ? 0 : DriverApi.EventDisableTiming), "cuEventCreate");
         Handle = handle;
-    }
+    });
 
     /// <summary>Everything in front of it is done.</summary>
     public bool HasPassed
@@ -152,7 +170,7 @@ public sealed unsafe class CudaEvent : CudaOwned
         }
     }
 
-    internal nint Handle { get; }
+    internal nint Handle { get; private set; }
 
     /// <summary>Waits for everything in front of it.</summary>
     public void Synchronize()
@@ -171,16 +189,22 @@ public sealed unsafe class CudaEvent : CudaOwned
         return milliseconds;
     }
 
-    private protected override void Release() => Context.Note(DriverApi.cuEventDestroy_v2(Handle), "cuEventDestroy");
+    private protected override void Release()
+    {
+        if (Handle != 0)
+        {
+            Context.Note(DriverApi.cuEventDestroy_v2(Handle), "cuEventDestroy");
+        }
+    }
 }
 
 /// <summary>Captured work, ready to be launched.</summary>
 public sealed unsafe class CudaGraph : CudaOwned
 {
-    private readonly nint _executable;
+    private nint _executable;
 
     internal CudaGraph(CudaContext context, nint graph)
-        : base(context)
+        : base(context) => Make(() =>
     {
         try
         {
@@ -195,10 +219,10 @@ public sealed unsafe class CudaGraph : CudaOwned
         {
             context.Note(DriverApi.cuGraphDestroy(graph), "cuGraphDestroy");
         }
-    }
+    });
 
     /// <summary>Kernels, copies and fills.</summary>
-    public int NodeCount { get; }
+    public int NodeCount { get; private set; }
 
     public void Launch(CudaStream stream)
     {
@@ -208,5 +232,11 @@ public sealed unsafe class CudaGraph : CudaOwned
         Context.Launched("cuGraphLaunch", kernel: null);
     }
 
-    private protected override void Release() => Context.Note(DriverApi.cuGraphExecDestroy(_executable), "cuGraphExecDestroy");
+    private protected override void Release()
+    {
+        if (_executable != 0)
+        {
+            Context.Note(DriverApi.cuGraphExecDestroy(_executable), "cuGraphExecDestroy");
+        }
+    }
 }

@@ -30,7 +30,7 @@ public sealed unsafe class CudnnLstm : CudaOwned
     private nint _state;
 
     /// <summary>[batch] Int32 on the device, all <c>time</c>: versions before 8.9.1 require it.</summary>
-    private readonly nint _lengths;
+    private nint _lengths;
 
     /// <param name="cudnn">On whose stream.</param>
     /// <param name="type">Of sequences, weights and gradients; sums are in single precision.</param>
@@ -39,43 +39,7 @@ public sealed unsafe class CudnnLstm : CudaOwned
     {
         _cudnn = cudnn;
         (Inputs, HiddenUnits) = (inputs, hidden);
-        Context.Use();
-        int data = CudnnHandle.TypeOf(type);
-        nint dropout, rnn, x, y, state;
-        cudnn.Check(CudnnApi.cudnnCreateDropoutDescriptor(&dropout), "cudnnCreateDropoutDescriptor");
-        _dropout = dropout;
-        cudnn.Check(CudnnApi.cudnnSetDropoutDescriptor(dropout, cudnn.Handle, 0, 0, 0, 0), "cudnnSetDropoutDescriptor");
-        cudnn.Check(CudnnApi.cudnnCreateRNNDescriptor(&rnn), "cudnnCreateRNNDescriptor");
-        _rnn = rnn;
-        cudnn.Check(
-            CudnnApi.cudnnSetRNNDescriptor_v8(
-                rnn, CudnnApi.RnnAlgorithmStandard, CudnnApi.RnnLstm, CudnnApi.RnnSingleInputBias, CudnnApi.RnnUnidirectional, CudnnApi.RnnLinearInput, data, CudnnApi.DataFloat,
-                type == CudaType.Float16 ? CudnnApi.MathTensorOp : CudnnApi.MathFma, inputs, hidden, hidden, 1, dropout, CudnnApi.RnnPaddedIo),
-            "cudnnSetRNNDescriptor_v8");
-        int[] lengths = [.. Enumerable.Repeat(time, batch)];
-        fixed (int* start = lengths)
-        {
-            cudnn.Check(CudnnApi.cudnnCreateRNNDataDescriptor(&x), "cudnnCreateRNNDataDescriptor");
-            _x = x;
-            cudnn.Check(CudnnApi.cudnnSetRNNDataDescriptor(x, data, CudnnApi.RnnBatchMajorUnpacked, time, batch, inputs, start, null), "cudnnSetRNNDataDescriptor");
-            cudnn.Check(CudnnApi.cudnnCreateRNNDataDescriptor(&y), "cudnnCreateRNNDataDescriptor");
-            _y = y;
-            cudnn.Check(CudnnApi.cudnnSetRNNDataDescriptor(y, data, CudnnApi.RnnBatchMajorUnpacked, time, batch, hidden, start, null), "cudnnSetRNNDataDescriptor");
-        }
-
-        // h and c: [layers, batch, hidden].
-        cudnn.Check(CudnnApi.cudnnCreateTensorDescriptor(&state), "cudnnCreateTensorDescriptor");
-        _state = state;
-        int* shape = stackalloc int[] { 1, batch, hidden };
-        int* strides = stackalloc int[] { batch * hidden, hidden, 1 };
-        cudnn.Check(CudnnApi.cudnnSetTensorNdDescriptor(state, data, 3, shape, strides), "cudnnSetTensorNdDescriptor");
-
-        nuint weights, workspace, reserve;
-        cudnn.Check(CudnnApi.cudnnGetRNNWeightSpaceSize(cudnn.Handle, rnn, &weights), "cudnnGetRNNWeightSpaceSize");
-        cudnn.Check(CudnnApi.cudnnGetRNNTempSpaceSizes(cudnn.Handle, rnn, CudnnApi.ForwardTraining, x, &workspace, &reserve), "cudnnGetRNNTempSpaceSizes");
-        (WeightSpaceBytes, WorkspaceBytes, ReserveBytes) = ((long)weights, (long)workspace, (long)reserve);
-        _lengths = CopyToDevice(lengths);
-        FindWeights(data);
+        Make(() => Describe(cudnn, batch, time, type));
     }
 
     public int Inputs { get; }
@@ -83,13 +47,13 @@ public sealed unsafe class CudnnLstm : CudaOwned
     public int HiddenUnits { get; }
 
     /// <summary>Bytes of the weights in cuDNN's layout, and of their gradients.</summary>
-    public long WeightSpaceBytes { get; }
+    public long WeightSpaceBytes { get; private set; }
 
     /// <summary>Bytes of scratch memory.</summary>
-    public long WorkspaceBytes { get; }
+    public long WorkspaceBytes { get; private set; }
 
     /// <summary>Bytes that the forward pass leaves for the backward pass.</summary>
-    public long ReserveBytes { get; }
+    public long ReserveBytes { get; private set; }
 
     /// <summary>Where in the weight space a gate's numbers begin, in bytes.</summary>
     /// <param name="gate">0 to 3: i, f, g, o.</param>
@@ -132,42 +96,89 @@ public sealed unsafe class CudnnLstm : CudaOwned
 
     private protected override void Release()
     {
-        _ = CudnnApi.cudnnDestroyRNNDescriptor(_rnn);
-        _ = CudnnApi.cudnnDestroyDropoutDescriptor(_dropout);
-        _ = CudnnApi.cudnnDestroyRNNDataDescriptor(_x);
-        _ = CudnnApi.cudnnDestroyRNNDataDescriptor(_y);
-        _ = CudnnApi.cudnnDestroyTensorDescriptor(_state);
-        Context.Free(_lengths);
+        CudnnHandle.Destroy(_rnn, &CudnnApi.cudnnDestroyRNNDescriptor);
+        CudnnHandle.Destroy(_dropout, &CudnnApi.cudnnDestroyDropoutDescriptor);
+        CudnnHandle.Destroy(_x, &CudnnApi.cudnnDestroyRNNDataDescriptor);
+        CudnnHandle.Destroy(_y, &CudnnApi.cudnnDestroyRNNDataDescriptor);
+        CudnnHandle.Destroy(_state, &CudnnApi.cudnnDestroyTensorDescriptor);
+        if (_lengths != 0)
+        {
+            Context.Free(_lengths);
+        }
     }
 
-    private nint CopyToDevice(int[] lengths)
+    private void Describe(CudnnHandle cudnn, int batch, int time, CudaType type)
     {
-        long bytes = sizeof(int) * (long)lengths.Length;
-        nint device = Context.TryAllocate(bytes);
-        if (device == 0)
+        int data = CudnnHandle.TypeOf(type);
+        nint dropout, rnn, x, y, state;
+        cudnn.Check(CudnnApi.cudnnCreateDropoutDescriptor(&dropout), "cudnnCreateDropoutDescriptor");
+        _dropout = dropout;
+        cudnn.Check(CudnnApi.cudnnSetDropoutDescriptor(dropout, cudnn.Handle, 0, 0, 0, 0), "cudnnSetDropoutDescriptor");
+        cudnn.Check(CudnnApi.cudnnCreateRNNDescriptor(&rnn), "cudnnCreateRNNDescriptor");
+        _rnn = rnn;
+        cudnn.Check(
+            CudnnApi.cudnnSetRNNDescriptor_v8(
+                rnn, CudnnApi.RnnAlgorithmStandard, CudnnApi.RnnLstm, CudnnApi.RnnSingleInputBias, CudnnApi.RnnUnidirectional, CudnnApi.RnnLinearInput, data, CudnnApi.DataFloat,
+                type == CudaType.Float16 ? CudnnApi.MathTensorOp : CudnnApi.MathFma, Inputs, HiddenUnits, HiddenUnits, 1, dropout, CudnnApi.RnnPaddedIo),
+            "cudnnSetRNNDescriptor_v8");
+        int[] lengths = [.. Enumerable.Repeat(time, batch)];
+        fixed (int* start = lengths)
         {
-            Context.Check(DriverApi.ErrorOutOfMemory, "cuMemAlloc");
+            cudnn.Check(CudnnApi.cudnnCreateRNNDataDescriptor(&x), "cudnnCreateRNNDataDescriptor");
+            _x = x;
+            cudnn.Check(CudnnApi.cudnnSetRNNDataDescriptor(x, data, CudnnApi.RnnBatchMajorUnpacked, time, batch, Inputs, start, null), "cudnnSetRNNDataDescriptor");
+            cudnn.Check(CudnnApi.cudnnCreateRNNDataDescriptor(&y), "cudnnCreateRNNDataDescriptor");
+            _y = y;
+            cudnn.Check(CudnnApi.cudnnSetRNNDataDescriptor(y, data, CudnnApi.RnnBatchMajorUnpacked, time, batch, HiddenUnits, start, null), "cudnnSetRNNDataDescriptor");
         }
 
+        // h and c: [layers, batch, hidden].
+        cudnn.Check(CudnnApi.cudnnCreateTensorDescriptor(&state), "cudnnCreateTensorDescriptor");
+        _state = state;
+        int* shape = stackalloc int[] { 1, batch, HiddenUnits };
+        int* strides = stackalloc int[] { batch * HiddenUnits, HiddenUnits, 1 };
+        cudnn.Check(CudnnApi.cudnnSetTensorNdDescriptor(state, data, 3, shape, strides), "cudnnSetTensorNdDescriptor");
+
+        nuint weights, workspace, reserve;
+        cudnn.Check(CudnnApi.cudnnGetRNNWeightSpaceSize(cudnn.Handle, rnn, &weights), "cudnnGetRNNWeightSpaceSize");
+        cudnn.Check(CudnnApi.cudnnGetRNNTempSpaceSizes(cudnn.Handle, rnn, CudnnApi.ForwardTraining, x, &workspace, &reserve), "cudnnGetRNNTempSpaceSizes");
+        (WeightSpaceBytes, WorkspaceBytes, ReserveBytes) = ((long)weights, (long)workspace, (long)reserve);
+        CopyToDevice(lengths);
+        FindWeights(data);
+    }
+
+    private void CopyToDevice(int[] lengths)
+    {
+        long bytes = sizeof(int) * (long)lengths.Length;
+        _lengths = Context.TryAllocate(bytes);
+        Context.Check(_lengths == 0 ? DriverApi.ErrorOutOfMemory : DriverApi.Success, "cuMemAlloc");
         using PinnedMemory host = Context.AllocatePinned(bytes);
         lengths.CopyTo(new Span<int>((void*)host.Pointer, lengths.Length));
-        _cudnn.Stream.CopyToDevice(host.Pointer, device, bytes);
+        _cudnn.Stream.CopyToDevice(host.Pointer, _lengths, bytes);
         _cudnn.Stream.Synchronize();
-        return device;
     }
 
     /// <summary>Asks cuDNN where each gate's numbers lie. It wants a weight space for that, which it does not read: any address on the device will do.</summary>
     private void FindWeights(int data)
     {
-        nint matrix, bias;
-        _cudnn.Check(CudnnApi.cudnnCreateTensorDescriptor(&matrix), "cudnnCreateTensorDescriptor");
-        _cudnn.Check(CudnnApi.cudnnCreateTensorDescriptor(&bias), "cudnnCreateTensorDescriptor");
-        nint space = Context.TryAllocate(WeightSpaceBytes);
-        if (space == 0)
+        nint matrix = 0, bias = 0, space = Context.TryAllocate(WeightSpaceBytes);
+        Context.Check(space == 0 ? DriverApi.ErrorOutOfMemory : DriverApi.Success, "cuMemAlloc");
+        try
         {
-            Context.Check(DriverApi.ErrorOutOfMemory, "cuMemAlloc");
+            _cudnn.Check(CudnnApi.cudnnCreateTensorDescriptor(&matrix), "cudnnCreateTensorDescriptor");
+            _cudnn.Check(CudnnApi.cudnnCreateTensorDescriptor(&bias), "cudnnCreateTensorDescriptor");
+            FindWeights(data, space, matrix, bias);
         }
+        finally
+        {
+            Context.Free(space);
+            CudnnHandle.Destroy(matrix, &CudnnApi.cudnnDestroyTensorDescriptor);
+            CudnnHandle.Destroy(bias, &CudnnApi.cudnnDestroyTensorDescriptor);
+        }
+    }
 
+    private void FindWeights(int data, nint space, nint matrix, nint bias)
+    {
         // Linear layers 0 to 3 multiply the input and carry the only bias, 4 to 7 multiply the state.
         for (int layer = 0; layer < 2 * Gates; layer++)
         {
@@ -181,20 +192,16 @@ public sealed unsafe class CudnnLstm : CudaOwned
                 _offsets[(layer * 3) + (int)LstmWeights.Bias] = biasAddress - space;
             }
         }
-
-        Context.Free(space);
-        _ = CudnnApi.cudnnDestroyTensorDescriptor(matrix);
-        _ = CudnnApi.cudnnDestroyTensorDescriptor(bias);
     }
 
-    /// <summary>We copy matrices as contiguous [hidden, columns]; should a version lay them out otherwise, it must not pass unnoticed.</summary>
+    /// <summary>We copy matrices as contiguous [hidden, columns], which cuDNN describes as 1×hidden×columns; should a version lay them out otherwise, it must not pass unnoticed.</summary>
     private void RequireMatrix(nint descriptor, int data, int columns)
     {
         int type, dimensions;
         int* lengths = stackalloc int[3];
         int* strides = stackalloc int[3];
         _cudnn.Check(CudnnApi.cudnnGetTensorNdDescriptor(descriptor, 3, &type, &dimensions, lengths, strides), "cudnnGetTensorNdDescriptor");
-        if (type != data || dimensions != 3 || (long)lengths[0] * lengths[1] * lengths[2] != (long)HiddenUnits * columns)
+        if (type != data || dimensions != 3 || lengths[0] != 1 || lengths[1] != HiddenUnits || lengths[2] != columns)
         {
             throw new CudaException(
                 "cudnnGetRNNWeightParams", 0, "cuDNN", $"a weight matrix of {lengths[0]}×{lengths[1]}×{lengths[2]} elements where {HiddenUnits}×{columns} were expected", Context.Ordinal, kernel: null,

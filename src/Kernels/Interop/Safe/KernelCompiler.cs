@@ -1,16 +1,27 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace CudaTrainer.Kernels.Interop;
 
 /// <summary>A CUDA source does not compile.</summary>
-public sealed class KernelSourceException(string file, string log) : Exception($"{file} does not compile:{Environment.NewLine}{log.Trim()}")
+public sealed partial class KernelSourceException(string file, string log) : Exception($"{file} does not compile:{Environment.NewLine}{log.Trim()}")
 {
     public string File { get; } = file;
 
+    /// <summary>Line of the first error, from 1; 0 when the log does not tell, or when it is in a header.</summary>
+    public int Line { get; } = Errors().Matches(log).FirstOrDefault(error => Path.GetFileName(error.Groups["file"].Value) == Path.GetFileName(file)) is { } first
+        ? int.Parse(first.Groups["line"].Value, CultureInfo.InvariantCulture)
+        : 0;
+
     /// <summary>What NVRTC says, with file and line of each error.</summary>
     public string Log { get; } = log;
+
+    /// <summary><c>relu.cu(12): error: …</c> as NVRTC writes it, or <c>relu.cu:12:5: error: …</c>.</summary>
+    [GeneratedRegex(@"^(?<file>[^\s():]+)(\((?<line>\d+)\)|:(?<line>\d+)(:\d+)?): (fatal |catastrophic )?error", RegexOptions.Multiline)]
+    private static partial Regex Errors();
 }
 
 /// <summary>What NVRTC makes of a source for one architecture.</summary>
@@ -31,7 +42,7 @@ public sealed unsafe class KernelCompiler
 
     private const string CacheMagic = "cudatrainer kernel 1\n";
 
-    /// <summary>Where compiled kernels are kept.</summary>
+    /// <summary>Where compiled kernels are kept; empty, and then they are not, for a user without a home folder.</summary>
     public static string CacheFolder
     {
         get
@@ -41,10 +52,11 @@ public sealed unsafe class KernelCompiler
                 return chosen;
             }
 
-            string root = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache
-                ? cache
-                : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
-            return Path.Combine(root, "cudatrainer", "kernels");
+            string home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
+            string root = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache ? cache
+                : home.Length > 0 ? Path.Combine(home, ".cache")
+                : string.Empty;
+            return root.Length > 0 ? Path.Combine(root, "cudatrainer", "kernels") : string.Empty;
         }
     }
 
@@ -60,13 +72,20 @@ public sealed unsafe class KernelCompiler
         var (architecture, isMachineCode) = Architecture(context.Info);
         string option = $"--gpu-architecture={(isMachineCode ? "sm" : "compute")}_{architecture}";
         string path = Path.Combine(CacheFolder, $"{KeyOf(source, headers, option)}.bin");
-        byte[]? image = ReadCache(path);
-        if (image is null)
+        if (ReadCache(path) is { } kept)
         {
-            image = Compile(context.Ordinal, fileName, source, headers, [option, LanguageOption], program => ImageOf(program, isMachineCode, context.Ordinal));
-            WriteCache(path, image);
+            try
+            {
+                return new CudaModule(context, kept, fileName);
+            }
+            catch (CudaException exception) when (!exception.IsSticky)
+            {
+                // Of another build of NVRTC, say, that this driver does not take: compiled anew below.
+            }
         }
 
+        byte[] image = Compile(context.Ordinal, fileName, source, headers, [option, LanguageOption], program => ImageOf(program, isMachineCode, context.Ordinal));
+        WriteCache(path, image);
         return new CudaModule(context, image, fileName);
     }
 
@@ -99,8 +118,11 @@ public sealed unsafe class KernelCompiler
             Check(NvrtcApi.nvrtcGetSupportedArchs(start), "nvrtcGetSupportedArchs", device.Ordinal);
         }
 
-        int best = known.Where(architecture => architecture <= own).DefaultIfEmpty(known.Min()).Max();
-        return (best, best == own);
+        int best = known.Where(architecture => architecture <= own).DefaultIfEmpty().Max();
+        return best > 0 ? (best, best == own) : throw new CudaException(
+            "nvrtcGetSupportedArchs", 0, "NVRTC",
+            $"version {Cuda.Libraries[1].Version} compiles for compute capability {known.Min() / 10}.{known.Min() % 10} and newer; {device.Name} has {device.ComputeMajor}.{device.ComputeMinor}",
+            device.Ordinal, kernel: null, isSticky: false, "Use an older NVRTC: CUDA 12 is the last for compute capability 7.0");
     }
 
     private static string KeyOf(string source, IReadOnlyDictionary<string, string> headers, string option)
@@ -120,6 +142,11 @@ public sealed unsafe class KernelCompiler
     /// <returns>Null when there is no entry, or a damaged one, which is then compiled anew.</returns>
     private static byte[]? ReadCache(string path)
     {
+        if (CacheFolder.Length == 0)
+        {
+            return null;
+        }
+
         try
         {
             byte[] file = File.ReadAllBytes(path);
@@ -139,12 +166,29 @@ public sealed unsafe class KernelCompiler
     /// <summary>Writes beside and renames: other processes see no half-written entry. A cache that cannot be written only costs time.</summary>
     private static void WriteCache(string path, byte[] image)
     {
+        if (CacheFolder.Length == 0)
+        {
+            return;
+        }
+
         string temporary = $"{path}.{Guid.NewGuid():N}";
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
             File.WriteAllBytes(temporary, [.. Encoding.ASCII.GetBytes(CacheMagic), .. SHA256.HashData(image), .. image]);
             File.Move(temporary, path, overwrite: true);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            TryDelete(temporary);
+        }
+    }
+
+    private static void TryDelete(string path)
+    {
+        try
+        {
+            File.Delete(path);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -161,11 +205,13 @@ public sealed unsafe class KernelCompiler
         Check(NvrtcApi.nvrtcCreateProgram(&program, strings.Add(source), strings.Add(fileName), headers.Count, contents, names), "nvrtcCreateProgram", device);
         try
         {
-            if (NvrtcApi.nvrtcCompileProgram(program, options.Count, optionTexts) != 0)
+            int result = NvrtcApi.nvrtcCompileProgram(program, options.Count, optionTexts);
+            if (result == NvrtcApi.ErrorCompilation)
             {
                 throw new KernelSourceException(fileName, LogOf(program, device));
             }
 
+            Check(result, "nvrtcCompileProgram", device);
             return take(program);
         }
         finally
@@ -177,11 +223,11 @@ public sealed unsafe class KernelCompiler
     private static byte[] ImageOf(nint program, bool isMachineCode, int device)
     {
         nuint bytes;
-        Check(isMachineCode ? NvrtcApi.nvrtcGetCUBINSize(program, &bytes) : NvrtcApi.nvrtcGetPTXSize(program, &bytes), "nvrtcGetCUBINSize", device);
+        Check(isMachineCode ? NvrtcApi.nvrtcGetCUBINSize(program, &bytes) : NvrtcApi.nvrtcGetPTXSize(program, &bytes), isMachineCode ? "nvrtcGetCUBINSize" : "nvrtcGetPTXSize", device);
         byte[] image = new byte[bytes];
         fixed (byte* start = image)
         {
-            Check(isMachineCode ? NvrtcApi.nvrtcGetCUBIN(program, start) : NvrtcApi.nvrtcGetPTX(program, start), "nvrtcGetCUBIN", device);
+            Check(isMachineCode ? NvrtcApi.nvrtcGetCUBIN(program, start) : NvrtcApi.nvrtcGetPTX(program, start), isMachineCode ? "nvrtcGetCUBIN" : "nvrtcGetPTX", device);
         }
 
         return image;

@@ -11,6 +11,12 @@ internal static unsafe partial class CublasApi
     public const int OperationTranspose = 1;
     public const int DefaultMath = 0;
 
+    /// <summary>CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION.</summary>
+    public const int NoReducedPrecisionReduction = 16;
+
+    /// <summary>CUBLAS_STATUS_EXECUTION_FAILED.</summary>
+    public const int ExecutionFailed = 13;
+
     /// <summary>CUDA_R_32F, CUDA_R_16F of library_types.h.</summary>
     public const int Single = 0;
     public const int Half = 2;

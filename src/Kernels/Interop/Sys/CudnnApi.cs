@@ -13,6 +13,7 @@ internal static unsafe partial class CudnnApi
     public const int MathDefault = 0;
     public const int MathTensorOp = 1;
     public const int MathFma = 3;
+    public const int Deterministic = 1;
     public const int PropagateNan = 1;
     public const int CrossCorrelation = 1;
     public const int ActivationRelu = 1;

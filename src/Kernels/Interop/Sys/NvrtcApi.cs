@@ -7,6 +7,9 @@ internal static unsafe partial class NvrtcApi
 {
     public const string Library = "nvrtc";
 
+    /// <summary>NVRTC_ERROR_COMPILATION: the log tells why.</summary>
+    public const int ErrorCompilation = 6;
+
     [LibraryImport(Library)]
     public static partial int nvrtcVersion(int* major, int* minor);
 

@@ -1,0 +1,317 @@
+using CudaTrainer.Kernels.Interop;
+
+namespace CudaTrainer.Kernels.Tests;
+
+public sealed unsafe class CudaLaunchTests : InteropTest
+{
+    private const string Arguments = """
+        extern "C" __global__ void arguments(double *out, signed char a, unsigned short b, int c, float d, long long e, double f, const int *g, unsigned h, bool i)
+        {
+            if (threadIdx.x == 0 && blockIdx.x == 0)
+            {
+                out[0] = a; out[1] = b; out[2] = c; out[3] = d; out[4] = (double)e; out[5] = f; out[6] = g[1]; out[7] = h; out[8] = i ? 1 : 0;
+            }
+        }
+
+        extern "C" __global__ void coordinates(int *out)
+        {
+            int block = blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z);
+            int thread = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
+            out[block * blockDim.x * blockDim.y * blockDim.z + thread] = 1000 * block + thread;
+        }
+
+        extern "C" __global__ void add(int *x, int value) { x[threadIdx.x] += value; }
+
+        extern "C" __global__ void reverse(int *x)
+        {
+            extern __shared__ int shared[];
+            shared[threadIdx.x] = x[threadIdx.x];
+            __syncthreads();
+            x[threadIdx.x] = shared[blockDim.x - 1 - threadIdx.x];
+        }
+
+        extern "C" __global__ void __launch_bounds__(64) bounded(int *x) { x[threadIdx.x] = 1; }
+        """;
+
+    [Fact]
+    public void Arguments_of_every_size_arrive()
+    {
+        using CudaContext context = Open();
+        using var stream = new CudaStream(context);
+        using CudaModule module = Compile(context, Arguments);
+        nint result = Upload(stream, new double[9]), numbers = Upload(stream, 7, -8);
+        var arguments = new KernelArguments();
+        arguments.Add(result);
+        arguments.Add((sbyte)-3);
+        arguments.Add((ushort)65000);
+        arguments.Add(-70000);
+        arguments.Add(0.25f);
+        arguments.Add(-(1L << 40));
+        arguments.Add(1e100);
+        arguments.Add(numbers);
+        arguments.Add(4_000_000_000u);
+        arguments.Add(true);
+        module.GetKernel("arguments").Launch(stream, new Grid(2), new Grid(32), 0, arguments);
+        Read<double>(stream, result, 9).ShouldBe([-3, 65000, -70000, 0.25, -(double)(1L << 40), 1e100, -8, 4_000_000_000, 1]);
+        context.Counters.KernelLaunches.ShouldBe(1);
+    }
+
+    [Fact]
+    public void Grids_and_blocks_have_three_dimensions_in_this_order()
+    {
+        using CudaContext context = Open();
+        using var stream = new CudaStream(context);
+        using CudaModule module = Compile(context, Arguments);
+        nint result = Upload(stream, new int[2 * 3 * 4 * 5 * 2 * 3]);
+        var arguments = new KernelArguments();
+        arguments.Add(result);
+        module.GetKernel("coordinates").Launch(stream, new Grid(2, 3, 4), new Grid(5, 2, 3), 0, arguments);
+        Read<int>(stream, result, 720).ShouldBe([.. Enumerable.Range(0, 24).SelectMany(block => Enumerable.Range(0, 30).Select(thread => (1000 * block) + thread))]);
+    }
+
+    [Fact]
+    public void Too_many_or_too_large_arguments_are_refused()
+    {
+        Should.Throw<ArgumentException>(() =>
+        {
+            var arguments = new KernelArguments();
+            for (int i = 0; i < 33; i++)
+            {
+                arguments.Add(i);
+            }
+        });
+        Should.Throw<ArgumentException>(() =>
+        {
+            var arguments = new KernelArguments();
+            arguments.Add(decimal.One);
+        });
+    }
+
+    [Fact]
+    public void Dynamic_shared_memory_is_given_and_more_than_usual_must_be_asked_for()
+    {
+        using CudaContext context = Open();
+        using var stream = new CudaStream(context);
+        using CudaModule module = Compile(context, Arguments);
+        CudaKernel kernel = module.GetKernel("reverse");
+        nint numbers = Upload(stream, 1, 2, 3, 4);
+        Launch(16);
+        Read<int>(stream, numbers, 4).ShouldBe([4, 3, 2, 1]);
+
+        const int Large = 64 << 10;
+        Should.Throw<CudaException>(() => Launch(Large)).Message.ShouldContain("cuLaunchKernel(reverse)");
+        kernel.AllowShared(Large);
+        Launch(Large);
+        Read<int>(stream, numbers, 4).ShouldBe([1, 2, 3, 4]);
+        Should.Throw<CudaException>(() => kernel.AllowShared(context.Info.SharedBytesPerBlockOptin + 1024));
+
+        void Launch(int bytes)
+        {
+            var arguments = new KernelArguments();
+            arguments.Add(numbers);
+            kernel.Launch(stream, new Grid(1), new Grid(4), bytes, arguments);
+        }
+    }
+
+    [Fact]
+    public void A_block_beyond_the_launch_bounds_and_an_unknown_kernel_are_refused_by_name()
+    {
+        using CudaContext context = Open();
+        using var stream = new CudaStream(context);
+        using CudaModule module = Compile(context, Arguments);
+        CudaKernel kernel = module.GetKernel("bounded");
+        kernel.MaxThreads.ShouldBe(64);
+        kernel.BlocksPerMultiprocessor(64, 0).ShouldBeGreaterThan(0);
+        nint numbers = Upload(stream, new int[128]);
+        var failure = Should.Throw<CudaException>(() =>
+        {
+            var arguments = new KernelArguments();
+            arguments.Add(numbers);
+            kernel.Launch(stream, new Grid(1), new Grid(128), 0, arguments);
+        });
+        (failure.Kernel, failure.IsSticky).ShouldBe(("bounded", false));
+        Should.Throw<CudaException>(() => module.GetKernel("bonded")).Message.ShouldContain("bonded of test.cu");
+        Read<int>(stream, numbers, 128).ShouldAllBe(number => number == 0);
+    }
+
+    [Fact]
+    public void A_graph_replays_what_was_captured_on_the_memory_as_it_is_then()
+    {
+        using CudaContext context = Open();
+        using var stream = new CudaStream(context);
+        using CudaModule module = Compile(context, Arguments);
+        CudaKernel kernel = module.GetKernel("add");
+        nint numbers = Upload(stream, 0, 10, 20), copy = Upload(stream, 0, 0, 0);
+        stream.BeginCapture();
+        Add(kernel, stream, numbers, 1);
+        Add(kernel, stream, numbers, 2);
+        stream.CopyOnDevice(numbers, copy, 12);
+        using CudaGraph graph = stream.EndCapture();
+        graph.NodeCount.ShouldBe(3);
+        Read<int>(stream, numbers, 3).ShouldBe([0, 10, 20]);
+        for (int i = 0; i < 4; i++)
+        {
+            graph.Launch(stream);
+        }
+
+        Read<int>(stream, copy, 3).ShouldBe([12, 22, 32]);
+        context.Counters.GraphLaunches.ShouldBe(4);
+    }
+
+    [Fact]
+    public void A_capture_can_be_abandoned_and_a_broken_one_leaves_the_stream_usable()
+    {
+        using CudaContext context = Open();
+        using var stream = new CudaStream(context);
+        nint numbers = Upload(stream, 1, 2);
+        stream.BeginCapture();
+        stream.Fill(numbers, 0, 8);
+        stream.AbandonCapture();
+        Read<int>(stream, numbers, 2).ShouldBe([1, 2]);
+
+        stream.BeginCapture();
+        stream.Fill(numbers, 0, 8);
+        var failure = Should.Throw<CudaException>(stream.Synchronize);
+        (failure.Code, failure.IsSticky).ShouldBe((900, false));
+        Should.Throw<CudaException>(() => stream.EndCapture()).Code.ShouldBe(901);
+        Read<int>(stream, numbers, 2).ShouldBe([1, 2]);
+
+        stream.BeginCapture();
+        stream.Fill(numbers, 0, 8);
+        using CudaGraph graph = stream.EndCapture();
+        graph.Launch(stream);
+        Read<int>(stream, numbers, 2).ShouldBe([0, 0]);
+    }
+
+    [Fact]
+    public void Events_order_streams_and_tell_time()
+    {
+        using CudaContext context = Open();
+        using CudaStream first = new(context), second = new(context);
+        using CudaModule module = Compile(context, Arguments);
+        CudaKernel kernel = module.GetKernel("add");
+        using CudaEvent start = new(context, timing: true), end = new(context, timing: true), done = new(context);
+        nint numbers = Upload(first, new int[256]), copy = Upload(second, new int[256]);
+        first.Record(start);
+        for (int i = 0; i < 200; i++)
+        {
+            Add(kernel, first, numbers, 1, 256);
+        }
+
+        first.Record(end);
+        first.Record(done);
+        second.Wait(done);
+        second.CopyOnDevice(numbers, copy, 1024);
+        Read<int>(second, copy, 256).ShouldAllBe(number => number == 200);
+        end.Synchronize();
+        start.HasPassed.ShouldBeTrue();
+        done.HasPassed.ShouldBeTrue();
+        end.MillisecondsSince(start).ShouldBeGreaterThan(0);
+    }
+
+    [Fact]
+    public void A_removed_event_wait_is_noticed()
+    {
+        using CudaContext context = OpenSimulated();
+        using CudaStream first = new(context), second = new(context);
+        using CudaModule module = Compile(context, Arguments);
+        CudaKernel kernel = module.GetKernel("add");
+        using var done = new CudaEvent(context);
+        Configure("IGNORE_WAITS", "1");
+        bool early = false;
+        for (int seed = 1; seed <= 20 && !early; seed++)
+        {
+            Configure("SEED", $"{seed}");
+            nint numbers = Upload(first, new int[256]), copy = Upload(second, new int[256]);
+            for (int i = 0; i < 50; i++)
+            {
+                Add(kernel, first, numbers, 1, 256);
+            }
+
+            first.Record(done);
+            second.Wait(done);
+            second.CopyOnDevice(numbers, copy, 1024);
+            early = Read<int>(second, copy, 256).Any(number => number != 50);
+            context.Synchronize();
+        }
+
+        early.ShouldBeTrue();
+    }
+
+    [Fact]
+    public void Kernels_read_page_locked_memory_in_place()
+    {
+        using CudaContext context = Open();
+        using var stream = new CudaStream(context);
+        using CudaModule module = Compile(context, Arguments);
+        using PinnedMemory host = context.AllocatePinned(16);
+        var numbers = new Span<int>((void*)host.Pointer, 4);
+        numbers.Fill(5);
+        Add(module.GetKernel("add"), stream, host.Pointer, 3, 4);
+        stream.Synchronize();
+        numbers.ToArray().ShouldBe([8, 8, 8, 8]);
+    }
+
+    [Fact]
+    public void Launches_copies_events_and_graphs_allocate_nothing_on_the_managed_heap()
+    {
+        using CudaContext context = Open();
+        using var stream = new CudaStream(context);
+        using CudaModule module = Compile(context, Arguments);
+        CudaKernel kernel = module.GetKernel("add");
+        using var place = new CudaEvent(context);
+        using var cublas = new CublasHandle(context, stream, 1 << 20);
+        using PinnedMemory host = context.AllocatePinned(64);
+        nint numbers = Upload(stream, new int[16]), matrix = Upload(stream, new float[16]);
+        stream.BeginCapture();
+        Add(kernel, stream, numbers, 1, 16);
+        using CudaGraph graph = stream.EndCapture();
+        Step();
+        Step();
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 20; i++)
+        {
+            Step();
+        }
+
+        (GC.GetAllocatedBytesForCurrentThread() - before).ShouldBe(0);
+
+        void Step()
+        {
+            stream.CopyToDevice(host.Pointer, numbers, 64);
+            Add(kernel, stream, numbers, 1, 16);
+            stream.Fill(numbers, 0, 64);
+            cublas.Gemm(false, true, 4, 4, 4, 1, matrix, CudaType.Float32, 4, matrix, CudaType.Float32, 4, 0, matrix, CudaType.Float32, 4);
+            graph.Launch(stream);
+            stream.Record(place);
+            stream.Wait(place);
+            stream.CopyToHost(numbers, host.Pointer, 64);
+            place.Synchronize();
+            _ = place.HasPassed;
+            stream.Synchronize();
+        }
+    }
+
+    [Fact]
+    public void A_kernel_that_writes_where_it_may_not_is_named()
+    {
+        using CudaContext context = OpenSimulated();
+        using var stream = new CudaStream(context);
+        using CudaModule module = Compile(context, Arguments);
+        nint numbers = context.TryAllocate(1 << 10);
+        var failure = Should.Throw<CudaException>(() =>
+        {
+            Add(module.GetKernel("add"), stream, numbers + (1 << 10) - 16, 1, 1024);
+            stream.Synchronize();
+        });
+        (failure.Code, failure.IsSticky).ShouldBe((700, true));
+    }
+
+    private static void Add(CudaKernel kernel, CudaStream stream, nint numbers, int value, int threads = 3)
+    {
+        var arguments = new KernelArguments();
+        arguments.Add(numbers);
+        arguments.Add(value);
+        kernel.Launch(stream, new Grid(1), new Grid(threads), 0, arguments);
+    }
+}
