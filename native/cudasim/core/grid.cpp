@@ -368,19 +368,11 @@ void Block::run(const Launch& launch) {
 
 void runGrid(const Launch& launch) {
     if (!threadBlock) threadBlock = std::make_unique<Block>();
-    // Not a lock_guard: a fault in the kernel leaves this frame without destructors.
-    struct Unlock {
-        std::mutex* mutex;
-        ~Unlock() {
-            if (mutex) mutex->unlock();
-        }
-    };
-    const bool serial = launch.module->shared_end > launch.module->shared_begin;
     std::string message;
     CUresult code;
     {
-        Unlock unlock{serial ? launch.moduleLock : nullptr};
-        if (serial) launch.moduleLock->lock();
+        std::unique_lock<std::mutex> lock(*launch.moduleLock, std::defer_lock);
+        if (launch.module->shared_end > launch.module->shared_begin) lock.lock();
         code = guarded([&] { threadBlock->run(launch); }, message);
     }
 

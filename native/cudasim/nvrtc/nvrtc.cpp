@@ -93,17 +93,17 @@ std::string parse(int count, const char* const* options, sim::Source& source, bo
     return "";
 }
 
-nvrtcResult copyOut(nvrtcProgram program, const std::string& text, char* to, bool ending) {
+nvrtcResult copyOut(nvrtcProgram program, std::string _nvrtcProgram::*text, char* to, bool ending) {
     if (!known(program)) return NVRTC_ERROR_INVALID_PROGRAM;
     if (!to) return NVRTC_ERROR_INVALID_INPUT;
-    std::memcpy(to, text.c_str(), text.size() + (ending ? 1 : 0));
+    std::memcpy(to, (program->*text).c_str(), (program->*text).size() + (ending ? 1 : 0));
     return NVRTC_SUCCESS;
 }
 
-nvrtcResult sizeOut(nvrtcProgram program, size_t size, size_t* to) {
+nvrtcResult sizeOut(nvrtcProgram program, std::string _nvrtcProgram::*text, size_t* to, bool ending) {
     if (!known(program)) return NVRTC_ERROR_INVALID_PROGRAM;
     if (!to) return NVRTC_ERROR_INVALID_INPUT;
-    *to = size;
+    *to = (program->*text).size() + (ending ? 1 : 0);
     return NVRTC_SUCCESS;
 }
 
@@ -199,12 +199,12 @@ nvrtcResult nvrtcCompileProgram(nvrtcProgram prog, int numOptions, const char* c
     }
 }
 
-nvrtcResult nvrtcGetPTXSize(nvrtcProgram prog, size_t* ptxSizeRet) { return sizeOut(prog, prog ? prog->ptx.size() : 0, ptxSizeRet); }
-nvrtcResult nvrtcGetPTX(nvrtcProgram prog, char* ptx) { return copyOut(prog, prog ? prog->ptx : "", ptx, false); }
-nvrtcResult nvrtcGetCUBINSize(nvrtcProgram prog, size_t* cubinSizeRet) { return sizeOut(prog, prog ? prog->cubin.size() : 0, cubinSizeRet); }
-nvrtcResult nvrtcGetCUBIN(nvrtcProgram prog, char* cubin) { return copyOut(prog, prog ? prog->cubin : "", cubin, false); }
-nvrtcResult nvrtcGetProgramLogSize(nvrtcProgram prog, size_t* logSizeRet) { return sizeOut(prog, prog ? prog->log.size() + 1 : 0, logSizeRet); }
-nvrtcResult nvrtcGetProgramLog(nvrtcProgram prog, char* log) { return copyOut(prog, prog ? prog->log : "", log, true); }
+nvrtcResult nvrtcGetPTXSize(nvrtcProgram prog, size_t* ptxSizeRet) { return sizeOut(prog, &_nvrtcProgram::ptx, ptxSizeRet, false); }
+nvrtcResult nvrtcGetPTX(nvrtcProgram prog, char* ptx) { return copyOut(prog, &_nvrtcProgram::ptx, ptx, false); }
+nvrtcResult nvrtcGetCUBINSize(nvrtcProgram prog, size_t* cubinSizeRet) { return sizeOut(prog, &_nvrtcProgram::cubin, cubinSizeRet, false); }
+nvrtcResult nvrtcGetCUBIN(nvrtcProgram prog, char* cubin) { return copyOut(prog, &_nvrtcProgram::cubin, cubin, false); }
+nvrtcResult nvrtcGetProgramLogSize(nvrtcProgram prog, size_t* logSizeRet) { return sizeOut(prog, &_nvrtcProgram::log, logSizeRet, true); }
+nvrtcResult nvrtcGetProgramLog(nvrtcProgram prog, char* log) { return copyOut(prog, &_nvrtcProgram::log, log, true); }
 
 }  // extern "C"
 #pragma GCC visibility pop

@@ -273,6 +273,10 @@ TEST(NvrtcErrors) {
     EQUAL(NVRTC_ERROR_COMPILATION, test::build("extern \"C\" __global__ void f(float* x) { atomicAdd(x, 1.0f); }\n").result);
     EQUAL(NVRTC_ERROR_INVALID_OPTION, test::build("", {"--gpu-architecture=sm_42"}).result);
     EQUAL(NVRTC_ERROR_INVALID_OPTION, test::build("", {"--no-such-option"}).result);
+    size_t size = 0;
+    int unrelated = 0;
+    EQUAL(NVRTC_ERROR_INVALID_PROGRAM, nvrtcGetCUBINSize((nvrtcProgram)&unrelated, &size));
+    EQUAL(NVRTC_ERROR_INVALID_PROGRAM, nvrtcGetProgramLogSize(nullptr, &size));
     test::Build defined = test::build("#if __CUDA_ARCH__ != 890 || N != 3\n#error\n#endif\nextern \"C\" __global__ void f() {}\n", {"-arch=sm_89", "-DN=3"});
     EQUAL(NVRTC_SUCCESS, defined.result);
 }

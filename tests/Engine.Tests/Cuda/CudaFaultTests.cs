@@ -43,7 +43,7 @@ public sealed class CudaFaultTests : IDisposable
             using HostBatch batch = NewBatch(device);
 
             // The arena tries again after emptying its cache: both attempts have to fail.
-            CudaSimulator.Configure("FAIL_ALLOC", $"{k}+");
+            CudaSimulator.Configure("FAIL_ALLOC", $"{k},{k + 1}");
             try
             {
                 Train(learner, batch, 4);
