@@ -223,11 +223,11 @@ public sealed unsafe class KernelCompiler
     private static byte[] ImageOf(nint program, bool isMachineCode, int device)
     {
         nuint bytes;
-        Check(isMachineCode ? NvrtcApi.nvrtcGetCUBINSize(program, &bytes) : NvrtcApi.nvrtcGetPTXSize(program, &bytes), "nvrtcGetCUBINSize", device);
+        Check(isMachineCode ? NvrtcApi.nvrtcGetCUBINSize(program, &bytes) : NvrtcApi.nvrtcGetPTXSize(program, &bytes), isMachineCode ? "nvrtcGetCUBINSize" : "nvrtcGetPTXSize", device);
         byte[] image = new byte[bytes];
         fixed (byte* start = image)
         {
-            Check(isMachineCode ? NvrtcApi.nvrtcGetCUBIN(program, start) : NvrtcApi.nvrtcGetPTX(program, start), "nvrtcGetCUBIN", device);
+            Check(isMachineCode ? NvrtcApi.nvrtcGetCUBIN(program, start) : NvrtcApi.nvrtcGetPTX(program, start), isMachineCode ? "nvrtcGetCUBIN" : "nvrtcGetPTX", device);
         }
 
         return image;
