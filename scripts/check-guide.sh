@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Does what docs/custom-op.md says in a copy of the sources: the example must compile, and its gradients must be right.
+# Does what docs/custom-ops.md says in a copy of the sources: the example must compile, and its gradients must be right.
 source "$(dirname "$0")/common.sh"
 
 copy=artifacts/guide
@@ -14,10 +14,10 @@ awk -v root="$copy/" '
     /^```$/ { inside = 0; path = ""; next }
     inside && exists { print "        " $0 > (root "registry"); next }
     inside { print > path }
-' docs/custom-op.md
+' docs/custom-ops.md
 sed -i "/var draw = new InputDrawer/r $copy/registry" "$copy/src/Engine/Autograd/OpCases.cs"
 
-quietly artifacts/guide-build.log dotnet build "$copy/src/Cli" -c Release -v quiet || die "the example in docs/custom-op.md does not compile"
-quietly artifacts/guide.log dotnet "$copy/artifacts/bin/Cli/release/cudatrainer.dll" gradcheck || die "a gradient is wrong with the example in docs/custom-op.md"
-grep -q ScaleShiftRelu artifacts/guide.log || die "gradcheck did not check the example in docs/custom-op.md"
-say "the example in docs/custom-op.md works"
+quietly artifacts/guide-build.log dotnet build "$copy/src/Cli" -c Release -v quiet || die "the example in docs/custom-ops.md does not compile"
+quietly artifacts/guide.log dotnet "$copy/artifacts/bin/Cli/release/cudatrainer.dll" gradcheck || die "a gradient is wrong with the example in docs/custom-ops.md"
+grep -q ScaleShiftRelu artifacts/guide.log || die "gradcheck did not check the example in docs/custom-ops.md"
+say "the example in docs/custom-ops.md works"

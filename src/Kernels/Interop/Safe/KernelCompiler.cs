@@ -41,7 +41,7 @@ public sealed unsafe class KernelCompiler
     }
 
     /// <param name="context">Whose device.</param>
-    /// <param name="fileName">For messages.</param>
+    /// <param name="fileName">For messages; with its path if it is a file on disk.</param>
     /// <param name="source">CUDA C++.</param>
     /// <param name="headers">What it may include, by name.</param>
     /// <exception cref="KernelSourceException">The source does not compile.</exception>
@@ -129,7 +129,7 @@ public sealed unsafe class KernelCompiler
         using var strings = new NativeStrings();
         byte** contents = strings.Array(headers.Values), names = strings.Array(headers.Keys), options = strings.Array([option, "--std=c++17"]);
         nint program;
-        Check(NvrtcApi.nvrtcCreateProgram(&program, strings.Add(source), strings.Add(fileName), headers.Count, contents, names), "nvrtcCreateProgram", context.Ordinal);
+        Check(NvrtcApi.nvrtcCreateProgram(&program, strings.Add(source), strings.Add(Path.GetFileName(fileName)), headers.Count, contents, names), "nvrtcCreateProgram", context.Ordinal);
         try
         {
             if (NvrtcApi.nvrtcCompileProgram(program, 2, options) != 0)
