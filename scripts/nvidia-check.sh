@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What NVIDIA's own tools can tell without a GPU; needs what `make nvrtc` unpacks into artifacts/nvidia.
-#   1. The simulator compiles against NVIDIA's cuda.h, nvrtc.h and cublas_v2.h: every prototype and constant of ours is theirs.
+#   1. The simulator compiles against NVIDIA's cuda.h, nvrtc.h and cublas_v2.h, so that every prototype of ours is theirs, and passes its tests; test.sh runs the tests of the bindings on it,
+#      so that every constant in C# is theirs too.
 #   2. Every kernel compiles for every architecture, without spills; the table goes to bench/results/cuda-kernels.md.
 source "$(dirname "$0")/common.sh"
 
@@ -10,11 +11,12 @@ nvidia=$root/artifacts/nvidia
 build_against_headers() {
     cmake -S native -B artifacts/cudasim-nvidia-build -DCMAKE_BUILD_TYPE=Release \
         -DCUDASIM_NVIDIA_INCLUDE="$nvidia/include" -DCUDASIM_OUTPUT="$root/artifacts/cudasim-nvidia" &&
-        cmake --build artifacts/cudasim-nvidia-build --target cudasim_cuda cudasim_nvrtc cudasim_cublas
+        cmake --build artifacts/cudasim-nvidia-build --target cudasim_selftest
 }
 
 say "compiling the simulator against NVIDIA's headers"
 quietly artifacts/cudasim-nvidia.log build_against_headers
+quietly artifacts/cudasim-nvidia-selftest.log timeout 300 artifacts/cudasim-nvidia/selftest
 
 say "compiling the kernels with NVIDIA's compiler"
 quietly artifacts/bench-build.log dotnet build bench -c Release -v quiet

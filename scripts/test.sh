@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds and runs every test project. The last line is "N passed, N failed"; the exit code is 0 only if nothing failed.
-#   --all   also once per SIMD level this machine has, with the slow tests, NVIDIA's compiler and headers if `make nvrtc` got them, the example in docs/custom-op.md and the format check
+#   --all   also once per SIMD level this machine has, with the slow tests, NVIDIA's compiler and headers if `make nvrtc` got them, the example in docs/custom-ops.md and the format check
 source "$(dirname "$0")/common.sh"
 
 all=false
@@ -109,12 +109,13 @@ if $all; then
 
     if [ -e artifacts/nvidia/complete ]; then
         scripts/nvidia-check.sh || fail "what NVIDIA's compiler and headers say"
+        CUDATRAINER_CUDA_SIMULATOR=$root/artifacts/cudasim-nvidia run nvidia-headers Kernels.Tests -class '*.Cuda*'
     else
         say "NVIDIA's compiler is not here (make nvrtc gets it): kernels and simulator were not checked against it"
     fi
 
     say "checking the guide to custom ops"
-    scripts/check-guide.sh || fail "the example in docs/custom-op.md"
+    scripts/check-guide.sh || fail "the example in docs/custom-ops.md"
 
     say "checking the format"
     quietly artifacts/format.log dotnet format CudaTrainer.sln --verify-no-changes || fail "dotnet format (make format mends it)"

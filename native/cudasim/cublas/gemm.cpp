@@ -110,8 +110,8 @@ EXPORT cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode
     }
 
     // Single precision is computed in single precision here: a mode that may use less is no part of the simulation.
-    int kind = mode & ~CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION;
-    return kind == CUBLAS_DEFAULT_MATH || kind == CUBLAS_PEDANTIC_MATH ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
+    int base = mode & ~CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION;
+    return base == CUBLAS_DEFAULT_MATH || base == CUBLAS_PEDANTIC_MATH ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
 }
 
 EXPORT cublasStatus_t cublasGetVersion_v2(cublasHandle_t handle, int* version) {
