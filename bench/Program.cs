@@ -20,6 +20,8 @@ switch (args.FirstOrDefault())
         return GpuCommand.Run(smoke: args.Contains("--smoke"));
     case "cuda-kernels" when args.Length >= 2:
         return KernelResources.Run(args[1], args.Length > 2 ? args[2] : Path.Combine("bench", "results", "cuda-kernels.md"));
+    case "roofline":
+        return Roofline.Run(args.Length > 1 ? args[1] : Path.Combine("docs", "performance.md"));
     case "compare":
         return Comparison.Run(args.AsSpan(1));
     case "frames" when args.Length >= 3:
@@ -34,6 +36,7 @@ switch (args.FirstOrDefault())
                    bench sparse [threads]           where the sparse input product begins to win
                    bench gpu [--smoke]              ops, steps and VGG19 on the first GPU against its own ceilings, as Markdown
                    bench cuda-kernels NVDISASM [FILE]   registers, spills, shared memory and occupancy of every CUDA kernel
+                   bench roofline [FILE]            the tables of docs/performance.md: what GPUs could do at best
                    bench compare [section]... [--rounds N] [--dataset DIR] [--clips N] [--output FILE]   against other engines
                    bench frames CLIP OUT.npy [frames]        what the network sees of a clip
             """);

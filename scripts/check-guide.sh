@@ -1,23 +1,62 @@
 #!/usr/bin/env bash
-# Does what docs/custom-op.md says in a copy of the sources: the example must compile, and its gradients must be right.
+# Does what docs/custom-ops.md says in a copy of the sources: the example must compile, and its gradients must be right on every device, CUDA by the simulator where that has been built.
+# A wrong kernel must be found, and the benchmark must give the same results by both ways that it compares.
 source "$(dirname "$0")/common.sh"
 
+guide=docs/custom-ops.md
 copy=artifacts/guide
 rm -rf "$copy"
 mkdir -p "$copy"
-cp -r src Directory.Build.props Directory.Packages.props "$copy"
+cp -r src bench Directory.Build.props Directory.Packages.props .editorconfig "$copy"
 
-# A block of C# belongs to the file that was named at the beginning of a line above it: a new one is that file, of one that exists it is a line of the registry.
+# A block of code belongs to the file that was named at the beginning of a line above it: a new one is that file, of one that exists it is a line to insert.
 awk -v root="$copy/" '
-    /^`src\/[^`]*\.cs`/ { split($0, parts, "`"); path = root parts[2]; next }
-    /^```csharp$/ { inside = 1; exists = (getline line < path) >= 0; close(path); next }
+    /^`(src|bench)\/[^`]*\.(cs|cu)`/ { split($0, parts, "`"); path = root parts[2]; next }
+    /^```(csharp|cuda)$/ { inside = path != ""; exists = (getline line < path) >= 0; close(path); next }
     /^```$/ { inside = 0; path = ""; next }
-    inside && exists { print "        " $0 > (root "registry"); next }
+    inside && exists { print "        " $0 > (path ".lines"); next }
     inside { print > path }
-' docs/custom-op.md
-sed -i "/var draw = new InputDrawer/r $copy/registry" "$copy/src/Engine/Autograd/OpCases.cs"
+' "$guide"
 
-quietly artifacts/guide-build.log dotnet build "$copy/src/Cli" -c Release -v quiet || die "the example in docs/custom-op.md does not compile"
-quietly artifacts/guide.log dotnet "$copy/artifacts/bin/Cli/release/cudatrainer.dll" gradcheck || die "a gradient is wrong with the example in docs/custom-op.md"
-grep -q ScaleShiftRelu artifacts/guide.log || die "gradcheck did not check the example in docs/custom-op.md"
-say "the example in docs/custom-op.md works"
+# insert FILE ANCHOR: puts the lines for a file behind the line with the anchor.
+insert() {
+    sed -i "/$2/r $copy/$1.lines" "$copy/$1"
+    grep -qF -- "$(head -1 "$copy/$1.lines")" "$copy/$1" || die "$1 has no line with '$2' any more"
+}
+
+insert src/Engine/Autograd/OpCases.cs 'var draw = new InputDrawer'
+insert bench/Kernels/KernelCatalog.cs 'TrainingKernels\.All,'
+
+program=$copy/artifacts/bin/Cli/release/cudatrainer.dll
+gradcheck() { dotnet "$program" gradcheck "$@"; }
+
+quietly artifacts/guide-build.log dotnet build "$copy/src/Cli" -c Release -v quiet || die "the example in $guide does not compile"
+quietly artifacts/guide.log gradcheck --device cpu || die "a gradient is wrong with the example in $guide"
+grep -qE 'ScaleShiftRelu +cpu.* ok' artifacts/guide.log || die "gradcheck did not check the example in $guide"
+
+if [ -d artifacts/cudasim ]; then
+    export CUDATRAINER_CUDA_SIMULATOR=$PWD/artifacts/cudasim
+    export CUDATRAINER_KERNEL_CACHE=${CUDATRAINER_KERNEL_CACHE:-$PWD/artifacts/kernel-cache}
+    quietly artifacts/guide-cuda.log gradcheck --device cuda || die "a gradient is wrong on CUDA with the example in $guide"
+    for device in 'cuda:0' 'cuda:0 fp16'; do
+        grep -qE "ScaleShiftRelu +$device +[^f].* ok" artifacts/guide-cuda.log || die "gradcheck did not check the example in $guide on $device"
+    done
+
+    # One wrong sign, in a source that is not built in.
+    kernel=scale_shift_relu.cu
+    mkdir "$copy/kernels"
+    sed 's/g \* scale\[lane\]/g * -scale[lane]/' "$copy/src/Kernels/Cuda/$kernel" >"$copy/kernels/$kernel"
+    ! cmp -s "$copy/src/Kernels/Cuda/$kernel" "$copy/kernels/$kernel" || die "$kernel in $guide has no line to make wrong"
+    code=0
+    CUDATRAINER_KERNELS=$copy/kernels gradcheck --device cuda >artifacts/guide-wrong.log 2>&1 || code=$?
+    [ "$code" -eq 1 ] && grep -qE 'ScaleShiftRelu +cuda:0 .*OFF in x' artifacts/guide-wrong.log || {
+        cat artifacts/guide-wrong.log >&2
+        die "gradcheck did not find the wrong sign in $kernel (exit code $code)"
+    }
+    ! grep -v '^ScaleShiftRelu' artifacts/guide-wrong.log | grep ' OFF in ' >&2 || die "gradcheck blamed other ops for the wrong sign in $kernel"
+fi
+
+quietly artifacts/guide-bench-build.log dotnet build "$copy/bench" -c Release -v quiet || die "the benchmark in $guide does not compile"
+quietly artifacts/guide-bench.log dotnet "$copy/artifacts/bin/Bench/release/CudaTrainer.Bench.dll" kernels 'scale shift relu' || die "the benchmark in $guide is wrong"
+grep -q '^| *scale shift relu .* fused' artifacts/guide-bench.log && grep -q '^| *scale shift relu .* by two ops' artifacts/guide-bench.log || die "the benchmark in $guide did not run"
+say "the example in $guide works"

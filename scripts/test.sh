@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds and runs every test project. The last line is "N passed, N failed"; the exit code is 0 only if nothing failed.
-#   --all   also once per SIMD level this machine has, with the slow tests, NVIDIA's compiler and headers if `make nvrtc` got them, the example in docs/custom-op.md and the format check
+#   --all   also once per SIMD level this machine has, with the slow tests, NVIDIA's compiler and headers if `make nvrtc` got them, the example in docs/custom-ops.md and the format check
 source "$(dirname "$0")/common.sh"
 
 all=false
@@ -114,7 +114,7 @@ if $all; then
     fi
 
     say "checking the guide to custom ops"
-    scripts/check-guide.sh || fail "the example in docs/custom-op.md"
+    scripts/check-guide.sh || fail "the example in docs/custom-ops.md"
 
     say "checking the format"
     quietly artifacts/format.log dotnet format CudaTrainer.sln --verify-no-changes || fail "dotnet format (make format mends it)"

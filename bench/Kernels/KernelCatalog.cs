@@ -3,7 +3,13 @@ namespace CudaTrainer.Bench.Kernels;
 /// <summary>Every kernel that takes time in extraction or training, at the model's shapes.</summary>
 internal static class KernelCatalog
 {
-    private static readonly KernelCase[] All = [.. GemmKernels.All, .. ConvKernels.All, .. RecurrentKernels.All, .. TrainingKernels.All];
+    private static readonly KernelCase[] All =
+    [
+        .. GemmKernels.All,
+        .. ConvKernels.All,
+        .. RecurrentKernels.All,
+        .. TrainingKernels.All,
+    ];
 
     /// <summary>Those whose name has <paramref name="part"/> in it, whatever its case.</summary>
     public static IEnumerable<KernelCase> Matching(string part) => All.Where(kernel => kernel.ToString().Contains(part, StringComparison.OrdinalIgnoreCase));

@@ -62,6 +62,32 @@ public class CudaTests
         checks.Output.ShouldContain("checks passed");
     }
 
+    /// <summary>From clips: decoding, VGG19 in half precision, the cache, training and prediction.</summary>
+    [Fact]
+    [Trait("Category", "Slow")]
+    public void Clips_become_a_trained_model_on_the_simulator()
+    {
+        Assert.SkipUnless(Directory.Exists(Simulator), "the simulator has not been built");
+        using TemporaryFolder folder = new();
+        CommandRunner.RunIn(folder.Path, [], "demo", "--clips-only", "--clips", "12", "--output", "demo").ExitCode.ShouldBe(0);
+        var trained = CommandRunner.RunIn(
+            folder.Path, Simulated, "train", "--dataset-path", "demo/dataset", "--device", "cuda", "--frames", "1", "--epochs", "2", "--batch-size", "4", "--checkpoint-dir", "run");
+        trained.ExitCode.ShouldBe(0, trained.Error);
+        trained.Error.ShouldContain("SIMULATED");
+
+        string clip = Directory.EnumerateFiles(folder.File("demo"), "*.mp4", SearchOption.AllDirectories).Order(StringComparer.Ordinal).First();
+        string[] predict = ["predict", clip, "--checkpoint", "run/best_model.safetensors", "--json"];
+        double onCuda = Probability(CommandRunner.RunIn(folder.Path, Simulated, [.. predict, "--device", "cuda"])), onCpu = Probability(CommandRunner.RunIn(folder.Path, Without, predict));
+        onCuda.ShouldBe(onCpu, 0.01);
+
+        static double Probability(CommandOutcome outcome)
+        {
+            outcome.ExitCode.ShouldBe(0, outcome.Error);
+            using var answer = JsonDocument.Parse(outcome.Output);
+            return answer.RootElement[0].GetProperty("violent").GetDouble();
+        }
+    }
+
     [Fact]
     public void Auto_never_chooses_the_simulator()
     {

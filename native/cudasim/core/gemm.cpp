@@ -53,19 +53,6 @@ void rows(const Matrix& a, int64_t first, int64_t from, int64_t count, const Pac
 
 }  // namespace
 
-float halfToFloat(uint16_t bits) {
-    _Float16 value;
-    std::memcpy(&value, &bits, sizeof(value));
-    return static_cast<float>(value);
-}
-
-uint16_t floatToHalf(float value) {
-    auto half = static_cast<_Float16>(value);
-    uint16_t bits;
-    std::memcpy(&bits, &half, sizeof(bits));
-    return bits;
-}
-
 PackedMatrix::PackedMatrix(const Matrix& b, int64_t k, int64_t n) : k(k), n(n), panels((n + tileColumns - 1) / tileColumns * tileColumns * k) {
     for (int64_t column = 0; column < n; column += tileColumns) {
         float* panel = panels.data() + column * k;

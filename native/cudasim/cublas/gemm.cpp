@@ -13,6 +13,8 @@
 struct cublasContext {
     int device;
     CUstream stream;
+    void* workspace;
+    size_t workspaceBytes;
 };
 
 namespace {
@@ -34,6 +36,15 @@ size_t sizeOf(cudaDataType type) { return type == CUDA_R_16F ? 2 : 4; }
 // Bytes from the first to the last element of a column-major matrix.
 size_t span(int64_t rows, int64_t columns, int64_t ld, cudaDataType type) { return rows == 0 || columns == 0 ? 0 : ((columns - 1) * ld + rows) * sizeOf(type); }
 
+bool isOperand(cublasHandle_t handle, const void* address, size_t bytes, cudaDataType type) {
+    return reinterpret_cast<uintptr_t>(address) % sizeOf(type) == 0 && sim::rangeAccessible(handle->device, address, bytes);
+}
+
+bool overlap(const void* a, size_t bytesA, const void* b, size_t bytesB) {
+    auto startA = reinterpret_cast<uintptr_t>(a), startB = reinterpret_cast<uintptr_t>(b);
+    return bytesA > 0 && bytesB > 0 && startA < startB + bytesB && startB < startA + bytesA;
+}
+
 }  // namespace
 
 EXPORT cublasStatus_t cublasCreate_v2(cublasHandle_t* handle) {
@@ -46,7 +57,7 @@ EXPORT cublasStatus_t cublasCreate_v2(cublasHandle_t* handle) {
         return CUBLAS_STATUS_NOT_INITIALIZED;
     }
 
-    *handle = new cublasContext{device, nullptr};
+    *handle = new cublasContext{device, nullptr, nullptr, 0};
     std::lock_guard<std::mutex> guard(lock);
     handles.insert(*handle);
     return CUBLAS_STATUS_SUCCESS;
@@ -71,7 +82,10 @@ EXPORT cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t str
         return CUBLAS_STATUS_INVALID_VALUE;
     }
 
+    // As in the real one, the caller's workspace goes with the stream.
     handle->stream = stream;
+    handle->workspace = nullptr;
+    handle->workspaceBytes = 0;
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -81,14 +95,28 @@ EXPORT cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t handle, void* workspa
     }
 
     bool aligned = reinterpret_cast<uintptr_t>(workspace) % 256 == 0;
-    return aligned && sim::rangeOnDevice(handle->device, workspace, bytes) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
+    if (!aligned || !sim::rangeOnDevice(handle->device, workspace, bytes)) {
+        return CUBLAS_STATUS_INVALID_VALUE;
+    }
+
+    handle->workspace = workspace;
+    handle->workspaceBytes = bytes;
+    return CUBLAS_STATUS_SUCCESS;
 }
 
-EXPORT cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t) { return isLive(handle) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_INITIALIZED; }
+EXPORT cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode) {
+    if (!isLive(handle)) {
+        return CUBLAS_STATUS_NOT_INITIALIZED;
+    }
 
-EXPORT cublasStatus_t cublasGetVersion_v2(cublasHandle_t, int* version) {
-    if (version == nullptr) {
-        return CUBLAS_STATUS_INVALID_VALUE;
+    // Single precision is computed in single precision here: a mode that may use less is no part of the simulation.
+    int base = mode & ~CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION;
+    return base == CUBLAS_DEFAULT_MATH || base == CUBLAS_PEDANTIC_MATH ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
+}
+
+EXPORT cublasStatus_t cublasGetVersion_v2(cublasHandle_t handle, int* version) {
+    if (!isLive(handle) || version == nullptr) {
+        return version == nullptr ? CUBLAS_STATUS_INVALID_VALUE : CUBLAS_STATUS_NOT_INITIALIZED;
     }
 
     *version = 120400;
@@ -109,13 +137,14 @@ EXPORT const char* cublasGetStatusString(cublasStatus_t status) {
 
 EXPORT cublasStatus_t cublasGemmEx(
     cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb, int m, int n, int k, const void* alpha, const void* a, cudaDataType typeA, int lda,
-    const void* b, cudaDataType typeB, int ldb, const void* beta, void* c, cudaDataType typeC, int ldc, cublasComputeType_t compute, cublasGemmAlgo_t) {
+    const void* b, cudaDataType typeB, int ldb, const void* beta, void* c, cudaDataType typeC, int ldc, cublasComputeType_t compute, cublasGemmAlgo_t algorithm) {
     if (!isLive(handle)) {
         return CUBLAS_STATUS_NOT_INITIALIZED;
     }
 
     bool operations = (transa == CUBLAS_OP_N || transa == CUBLAS_OP_T) && (transb == CUBLAS_OP_N || transb == CUBLAS_OP_T);
-    if (handle->stream == nullptr || !operations || m < 0 || n < 0 || k < 0 || alpha == nullptr || beta == nullptr) {
+    if (handle->stream == nullptr || !operations || m < 0 || n < 0 || k < 0 || alpha == nullptr || beta == nullptr ||
+        (algorithm != CUBLAS_GEMM_DEFAULT && algorithm != CUBLAS_GEMM_DEFAULT_TENSOR_OP)) {
         return CUBLAS_STATUS_INVALID_VALUE;
     }
 
@@ -134,13 +163,24 @@ EXPORT cublasStatus_t cublasGemmEx(
         return CUBLAS_STATUS_SUCCESS;
     }
 
-    if (!sim::rangeAccessible(handle->device, a, span(rowsA, columnsA, lda, typeA)) || !sim::rangeAccessible(handle->device, b, span(rowsB, columnsB, ldb, typeB)) ||
-        !sim::rangeAccessible(handle->device, c, span(m, n, ldc, typeC))) {
+    // The result may be neither operand: other parts of the product still read them.
+    size_t bytesA = span(rowsA, columnsA, lda, typeA), bytesB = span(rowsB, columnsB, ldb, typeB), bytesC = span(m, n, ldc, typeC);
+    if (!isOperand(handle, a, bytesA, typeA) || !isOperand(handle, b, bytesB, typeB) || !isOperand(handle, c, bytesC, typeC) || overlap(a, bytesA, c, bytesC) || overlap(b, bytesB, c, bytesC)) {
         return CUBLAS_STATUS_INVALID_VALUE;
     }
 
+    // A stream of another context than the current one.
+    if (sim::currentDevice() != handle->device) {
+        return CUBLAS_STATUS_EXECUTION_FAILED;
+    }
+
+    void* workspace = handle->workspace;
+    size_t scratch = std::min<size_t>(handle->workspaceBytes, 4096);
     float factor = *static_cast<const float*>(alpha), keep = *static_cast<const float*>(beta);
     return statusOf(sim::enqueue(handle->stream, "cublasGemmEx", [=] {
+        // Whoever else keeps something there shall notice.
+        sim::scribble(workspace, scratch);
+
         // By rows this is Cᵀ[n, m] = op(B)ᵀ·op(A)ᵀ.
         sim::Matrix left{b, typeB == CUDA_R_16F, transb == CUBLAS_OP_N ? ldb : 1, transb == CUBLAS_OP_N ? 1 : ldb};
         sim::PackedMatrix right({a, typeA == CUDA_R_16F, transa == CUBLAS_OP_N ? lda : 1, transa == CUBLAS_OP_N ? 1 : lda}, k, m);

@@ -12,6 +12,10 @@ size_t workspaceOf(cudnnConvolutionFwdAlgo_t algorithm, const cudnnFilterStruct&
     return algorithm == CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM ? static_cast<size_t>(filter.k) * 1024 : 0;
 }
 
+bool isSimulated(cudnnConvolutionFwdAlgo_t algorithm) {
+    return algorithm == CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM || algorithm == CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
+}
+
 size_t bytesOf(const cudnnTensorStruct& tensor) {
     size_t count = 1;
     for (int length : tensor.lengths) {
@@ -23,7 +27,7 @@ size_t bytesOf(const cudnnTensorStruct& tensor) {
 
 // What a 3×3 (or other) same-size convolution on NHWC tensors requires; the only kind that is simulated.
 cudnnStatus_t checkShapes(const cudnnTensorStruct* x, const cudnnFilterStruct* filter, const cudnnConvolutionStruct* convolution, const cudnnTensorStruct* y) {
-    if (x == nullptr || filter == nullptr || convolution == nullptr || y == nullptr || x->lengths.size() != 4 || y->lengths.size() != 4) {
+    if (!sim::isLive(x) || !sim::isLive(filter) || !sim::isLive(convolution) || !sim::isLive(y) || x->lengths.size() != 4 || y->lengths.size() != 4) {
         return CUDNN_STATUS_BAD_PARAM;
     }
 
@@ -62,9 +66,7 @@ struct Convolution {
                     }
 
                     int64_t place = ((image * height + sourceRow) * width + sourceColumn) * channels;
-                    for (int c = 0; c < channels; c++) {
-                        patches[c] = sim::load(x, half, place + c);
-                    }
+                    sim::loadRow(x, half, place, channels, patches);
                 }
             }
         }
@@ -91,7 +93,7 @@ EXPORT cudnnStatus_t cudnnGetConvolutionForwardAlgorithm_v7(
     cudnnHandle_t handle, const cudnnTensorDescriptor_t x, const cudnnFilterDescriptor_t filter, const cudnnConvolutionDescriptor_t convolution, const cudnnTensorDescriptor_t y,
     const int requested, int* returned, cudnnConvolutionFwdAlgoPerf_t* results) {
     cudnnStatus_t status = checkShapes(x, filter, convolution, y);
-    if (status != CUDNN_STATUS_SUCCESS || !sim::isReady(handle) || requested < 1) {
+    if (status != CUDNN_STATUS_SUCCESS || !sim::isReady(handle) || requested < 1 || returned == nullptr || results == nullptr) {
         return status != CUDNN_STATUS_SUCCESS ? status : CUDNN_STATUS_BAD_PARAM;
     }
 
@@ -114,7 +116,7 @@ EXPORT cudnnStatus_t cudnnGetConvolutionForwardWorkspaceSize(
     cudnnHandle_t handle, const cudnnTensorDescriptor_t x, const cudnnFilterDescriptor_t filter, const cudnnConvolutionDescriptor_t convolution, const cudnnTensorDescriptor_t y,
     cudnnConvolutionFwdAlgo_t algorithm, size_t* bytes) {
     cudnnStatus_t status = checkShapes(x, filter, convolution, y);
-    if (status != CUDNN_STATUS_SUCCESS || !sim::isReady(handle)) {
+    if (status != CUDNN_STATUS_SUCCESS || !sim::isReady(handle) || bytes == nullptr || !isSimulated(algorithm)) {
         return status != CUDNN_STATUS_SUCCESS ? status : CUDNN_STATUS_BAD_PARAM;
     }
 
@@ -132,14 +134,25 @@ EXPORT cudnnStatus_t cudnnConvolutionBiasActivationForward(
     }
 
     size_t needed = workspaceOf(algorithm, *filter);
-    bool arguments = sim::isReady(handle) && zDescriptor != nullptr && biasDescriptor != nullptr && biasDescriptor->lengths.size() == 4 && biasDescriptor->lengths[1] == filter->k &&
-                     biasDescriptor->type == xDescriptor->type && activation != nullptr && activation->mode == CUDNN_ACTIVATION_RELU && workspaceBytes >= needed;
-    size_t filterBytes = static_cast<size_t>(filter->k) * filter->c * filter->h * filter->w * sim::sizeOf(filter->type);
-    bool pointers = arguments && sim::isAccessible(handle, x, bytesOf(*xDescriptor)) && sim::isAccessible(handle, w, filterBytes) && sim::isAccessible(handle, bias, bytesOf(*biasDescriptor)) &&
-                    sim::isAccessible(handle, y, bytesOf(*yDescriptor)) && sim::isAccessible(handle, z, bytesOf(*zDescriptor)) && (needed == 0 || sim::isAccessible(handle, workspace, needed)) &&
-                    x != y;
-    if (!pointers) {
+    bool arguments = sim::isReady(handle) && isSimulated(algorithm) && alpha1 != nullptr && alpha2 != nullptr && sim::isLive(zDescriptor) && zDescriptor->type == yDescriptor->type &&
+                     zDescriptor->lengths == yDescriptor->lengths && sim::isLive(biasDescriptor) && biasDescriptor->lengths == std::vector<int>{1, filter->k, 1, 1} &&
+                     biasDescriptor->type == xDescriptor->type && sim::isLive(activation) && activation->isSet && workspaceBytes >= needed;
+    if (!arguments) {
         return CUDNN_STATUS_BAD_PARAM;
+    }
+
+    cudnnDataType_t type = xDescriptor->type;
+    size_t filterBytes = static_cast<size_t>(filter->k) * filter->c * filter->h * filter->w * sim::sizeOf(type), xBytes = bytesOf(*xDescriptor), yBytes = bytesOf(*yDescriptor);
+    bool pointers = sim::isArray(handle, x, xBytes, type) && sim::isArray(handle, w, filterBytes, type) && sim::isArray(handle, bias, bytesOf(*biasDescriptor), type) &&
+                    sim::isArray(handle, y, yBytes, type) && sim::isArray(handle, z, yBytes, type) && (needed == 0 || sim::isAccessible(handle, workspace, needed));
+    bool apart = !sim::overlap(x, xBytes, y, yBytes) && !sim::overlap(w, filterBytes, y, yBytes) &&
+                 !sim::overlap(workspace, needed, x, xBytes) && !sim::overlap(workspace, needed, w, filterBytes) && !sim::overlap(workspace, needed, y, yBytes);
+    if (!pointers || !apart) {
+        return CUDNN_STATUS_BAD_PARAM;
+    }
+
+    if (activation->mode != CUDNN_ACTIVATION_RELU) {
+        return CUDNN_STATUS_NOT_SUPPORTED;
     }
 
     if (*static_cast<const float*>(alpha1) != 1 || *static_cast<const float*>(alpha2) != 0) {
@@ -162,9 +175,10 @@ EXPORT cudnnStatus_t cudnnConvolutionBiasActivationForward(
 }
 
 EXPORT cudnnStatus_t cudnnPoolingForward(
-    cudnnHandle_t handle, const cudnnPoolingDescriptor_t pooling, const void*, const cudnnTensorDescriptor_t xDescriptor, const void* x, const void*, const cudnnTensorDescriptor_t yDescriptor,
-    void* y) {
-    if (!sim::isReady(handle) || pooling == nullptr || xDescriptor == nullptr || yDescriptor == nullptr || xDescriptor->lengths.size() != 4 || yDescriptor->lengths.size() != 4) {
+    cudnnHandle_t handle, const cudnnPoolingDescriptor_t pooling, const void* alpha, const cudnnTensorDescriptor_t xDescriptor, const void* x, const void* beta,
+    const cudnnTensorDescriptor_t yDescriptor, void* y) {
+    if (!sim::isReady(handle) || !sim::isLive(pooling) || !sim::isLive(xDescriptor) || !sim::isLive(yDescriptor) || alpha == nullptr || beta == nullptr || pooling->windowHeight == 0 ||
+        xDescriptor->lengths.size() != 4 || yDescriptor->lengths.size() != 4) {
         return CUDNN_STATUS_BAD_PARAM;
     }
 
@@ -172,11 +186,13 @@ EXPORT cudnnStatus_t cudnnPoolingForward(
     cudnnPoolingStruct window = *pooling;
     bool fits = xDescriptor->type == yDescriptor->type && in[0] == out[0] && in[1] == out[1] && out[2] == (in[2] + 2 * window.padHeight - window.windowHeight) / window.strideHeight + 1 &&
                 out[3] == (in[3] + 2 * window.padWidth - window.windowWidth) / window.strideWidth + 1;
-    if (!fits || !sim::isAccessible(handle, x, bytesOf(*xDescriptor)) || !sim::isAccessible(handle, y, bytesOf(*yDescriptor))) {
+    size_t xBytes = bytesOf(*xDescriptor), yBytes = bytesOf(*yDescriptor);
+    if (!fits || !sim::isArray(handle, x, xBytes, xDescriptor->type) || !sim::isArray(handle, y, yBytes, yDescriptor->type) || sim::overlap(x, xBytes, y, yBytes)) {
         return CUDNN_STATUS_BAD_PARAM;
     }
 
-    if (!xDescriptor->isNhwc || !yDescriptor->isNhwc || window.padHeight != 0 || window.padWidth != 0) {
+    if (!xDescriptor->isNhwc || !yDescriptor->isNhwc || window.padHeight != 0 || window.padWidth != 0 ||
+        *static_cast<const float*>(alpha) != 1 || *static_cast<const float*>(beta) != 0) {
         return CUDNN_STATUS_NOT_SUPPORTED;
     }
 
@@ -185,19 +201,22 @@ EXPORT cudnnStatus_t cudnnPoolingForward(
     int64_t rows = static_cast<int64_t>(out[0]) * outHeight;
     return sim::run(handle, "cudnnPoolingForward", [=] {
         sim::parallelFor(rows, 8, [&](int64_t begin, int64_t end) {
+            std::vector<float> best(channels), values(channels);
             for (int64_t row = begin; row < end; row++) {
                 int64_t image = row / outHeight, top = row % outHeight * window.strideHeight;
                 for (int64_t column = 0; column < outWidth; column++) {
-                    for (int64_t c = 0; c < channels; c++) {
-                        float best = -INFINITY;
-                        for (int dy = 0; dy < window.windowHeight; dy++) {
-                            for (int dx = 0; dx < window.windowWidth; dx++) {
-                                float value = sim::load(x, half, ((image * height + top + dy) * width + column * window.strideWidth + dx) * channels + c);
-                                best = value > best || std::isnan(value) ? value : best;
+                    std::fill(best.begin(), best.end(), -INFINITY);
+                    for (int dy = 0; dy < window.windowHeight; dy++) {
+                        for (int dx = 0; dx < window.windowWidth; dx++) {
+                            sim::loadRow(x, half, ((image * height + top + dy) * width + column * window.strideWidth + dx) * channels, channels, values.data());
+                            for (int c = 0; c < channels; c++) {
+                                best[c] = values[c] > best[c] || values[c] != values[c] ? values[c] : best[c];
                             }
                         }
+                    }
 
-                        sim::store(y, half, (row * outWidth + column) * channels + c, best);
+                    for (int c = 0; c < channels; c++) {
+                        sim::store(y, half, (row * outWidth + column) * channels + c, best[c]);
                     }
                 }
             }

@@ -9,25 +9,26 @@ namespace {
 std::mutex lock;
 std::set<cudnnHandle_t> handles;
 
-template <typename T>
-cudnnStatus_t create(T** descriptor) {
-    if (descriptor == nullptr) {
-        return CUDNN_STATUS_BAD_PARAM;
-    }
-
-    *descriptor = new T{};
-    return CUDNN_STATUS_SUCCESS;
-}
-
-template <typename T>
-cudnnStatus_t destroy(T* descriptor) {
-    delete descriptor;
-    return CUDNN_STATUS_SUCCESS;
-}
+std::set<const void*> live;
 
 }  // namespace
 
 namespace sim {
+
+bool isLive(const void* descriptor) {
+    std::lock_guard<std::mutex> guard(lock);
+    return live.count(descriptor) != 0;
+}
+
+void addLive(const void* descriptor) {
+    std::lock_guard<std::mutex> guard(lock);
+    live.insert(descriptor);
+}
+
+bool removeLive(const void* descriptor) {
+    std::lock_guard<std::mutex> guard(lock);
+    return live.erase(descriptor) != 0;
+}
 
 bool isReady(cudnnHandle_t handle) {
     std::lock_guard<std::mutex> guard(lock);
@@ -35,6 +36,11 @@ bool isReady(cudnnHandle_t handle) {
 }
 
 cudnnStatus_t run(cudnnHandle_t handle, const char* name, Work work) {
+    // A stream of another context than the current one.
+    if (currentDevice() != handle->device) {
+        return CUDNN_STATUS_EXECUTION_FAILED;
+    }
+
     return enqueue(handle->stream, name, std::move(work)) == CUDA_SUCCESS ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_EXECUTION_FAILED;
 }
 
@@ -89,21 +95,21 @@ EXPORT cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream) {
     return CUDNN_STATUS_SUCCESS;
 }
 
-EXPORT cudnnStatus_t cudnnCreateTensorDescriptor(cudnnTensorDescriptor_t* descriptor) { return create(descriptor); }
-EXPORT cudnnStatus_t cudnnDestroyTensorDescriptor(cudnnTensorDescriptor_t descriptor) { return destroy(descriptor); }
-EXPORT cudnnStatus_t cudnnCreateFilterDescriptor(cudnnFilterDescriptor_t* descriptor) { return create(descriptor); }
-EXPORT cudnnStatus_t cudnnDestroyFilterDescriptor(cudnnFilterDescriptor_t descriptor) { return destroy(descriptor); }
-EXPORT cudnnStatus_t cudnnCreateConvolutionDescriptor(cudnnConvolutionDescriptor_t* descriptor) { return create(descriptor); }
-EXPORT cudnnStatus_t cudnnDestroyConvolutionDescriptor(cudnnConvolutionDescriptor_t descriptor) { return destroy(descriptor); }
-EXPORT cudnnStatus_t cudnnCreateActivationDescriptor(cudnnActivationDescriptor_t* descriptor) { return create(descriptor); }
-EXPORT cudnnStatus_t cudnnDestroyActivationDescriptor(cudnnActivationDescriptor_t descriptor) { return destroy(descriptor); }
-EXPORT cudnnStatus_t cudnnCreatePoolingDescriptor(cudnnPoolingDescriptor_t* descriptor) { return create(descriptor); }
-EXPORT cudnnStatus_t cudnnDestroyPoolingDescriptor(cudnnPoolingDescriptor_t descriptor) { return destroy(descriptor); }
-EXPORT cudnnStatus_t cudnnCreateDropoutDescriptor(cudnnDropoutDescriptor_t* descriptor) { return create(descriptor); }
-EXPORT cudnnStatus_t cudnnDestroyDropoutDescriptor(cudnnDropoutDescriptor_t descriptor) { return destroy(descriptor); }
+EXPORT cudnnStatus_t cudnnCreateTensorDescriptor(cudnnTensorDescriptor_t* descriptor) { return sim::create(descriptor); }
+EXPORT cudnnStatus_t cudnnDestroyTensorDescriptor(cudnnTensorDescriptor_t descriptor) { return sim::destroy(descriptor); }
+EXPORT cudnnStatus_t cudnnCreateFilterDescriptor(cudnnFilterDescriptor_t* descriptor) { return sim::create(descriptor); }
+EXPORT cudnnStatus_t cudnnDestroyFilterDescriptor(cudnnFilterDescriptor_t descriptor) { return sim::destroy(descriptor); }
+EXPORT cudnnStatus_t cudnnCreateConvolutionDescriptor(cudnnConvolutionDescriptor_t* descriptor) { return sim::create(descriptor); }
+EXPORT cudnnStatus_t cudnnDestroyConvolutionDescriptor(cudnnConvolutionDescriptor_t descriptor) { return sim::destroy(descriptor); }
+EXPORT cudnnStatus_t cudnnCreateActivationDescriptor(cudnnActivationDescriptor_t* descriptor) { return sim::create(descriptor); }
+EXPORT cudnnStatus_t cudnnDestroyActivationDescriptor(cudnnActivationDescriptor_t descriptor) { return sim::destroy(descriptor); }
+EXPORT cudnnStatus_t cudnnCreatePoolingDescriptor(cudnnPoolingDescriptor_t* descriptor) { return sim::create(descriptor); }
+EXPORT cudnnStatus_t cudnnDestroyPoolingDescriptor(cudnnPoolingDescriptor_t descriptor) { return sim::destroy(descriptor); }
+EXPORT cudnnStatus_t cudnnCreateDropoutDescriptor(cudnnDropoutDescriptor_t* descriptor) { return sim::create(descriptor); }
+EXPORT cudnnStatus_t cudnnDestroyDropoutDescriptor(cudnnDropoutDescriptor_t descriptor) { return sim::destroy(descriptor); }
 
 EXPORT cudnnStatus_t cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t descriptor, cudnnTensorFormat_t format, cudnnDataType_t type, int n, int c, int h, int w) {
-    if (descriptor == nullptr || n <= 0 || c <= 0 || h <= 0 || w <= 0) {
+    if (!sim::isLive(descriptor) || n <= 0 || c <= 0 || h <= 0 || w <= 0) {
         return CUDNN_STATUS_BAD_PARAM;
     }
 
@@ -118,7 +124,7 @@ EXPORT cudnnStatus_t cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t descript
 }
 
 EXPORT cudnnStatus_t cudnnSetTensorNdDescriptor(cudnnTensorDescriptor_t descriptor, cudnnDataType_t type, int dimensions, const int lengths[], const int strides[]) {
-    if (descriptor == nullptr || dimensions < 3 || dimensions > 8) {
+    if (!sim::isLive(descriptor) || dimensions < 3 || dimensions > 8) {
         return CUDNN_STATUS_BAD_PARAM;
     }
 
@@ -133,7 +139,7 @@ EXPORT cudnnStatus_t cudnnSetTensorNdDescriptor(cudnnTensorDescriptor_t descript
 }
 
 EXPORT cudnnStatus_t cudnnGetTensorNdDescriptor(const cudnnTensorDescriptor_t descriptor, int requested, cudnnDataType_t* type, int* dimensions, int lengths[], int strides[]) {
-    if (descriptor == nullptr || requested <= 0) {
+    if (!sim::isLive(descriptor) || requested <= 0) {
         return CUDNN_STATUS_BAD_PARAM;
     }
 
@@ -148,8 +154,12 @@ EXPORT cudnnStatus_t cudnnGetTensorNdDescriptor(const cudnnTensorDescriptor_t de
 }
 
 EXPORT cudnnStatus_t cudnnSetFilter4dDescriptor(cudnnFilterDescriptor_t descriptor, cudnnDataType_t type, cudnnTensorFormat_t format, int k, int c, int h, int w) {
-    if (descriptor == nullptr || k <= 0 || c <= 0 || h <= 0 || w <= 0) {
+    if (!sim::isLive(descriptor) || k <= 0 || c <= 0 || h <= 0 || w <= 0) {
         return CUDNN_STATUS_BAD_PARAM;
+    }
+
+    if (format == CUDNN_TENSOR_NCHW_VECT_C || !sim::isFloating(type)) {
+        return CUDNN_STATUS_NOT_SUPPORTED;
     }
 
     *descriptor = {type, format, k, c, h, w};
@@ -159,7 +169,7 @@ EXPORT cudnnStatus_t cudnnSetFilter4dDescriptor(cudnnFilterDescriptor_t descript
 EXPORT cudnnStatus_t cudnnSetConvolution2dDescriptor(
     cudnnConvolutionDescriptor_t descriptor, int padHeight, int padWidth, int strideHeight, int strideWidth, int dilationHeight, int dilationWidth, cudnnConvolutionMode_t mode,
     cudnnDataType_t computeType) {
-    if (descriptor == nullptr || padHeight < 0 || padWidth < 0 || strideHeight <= 0 || strideWidth <= 0 || dilationHeight <= 0 || dilationWidth <= 0) {
+    if (!sim::isLive(descriptor) || padHeight < 0 || padWidth < 0 || strideHeight <= 0 || strideWidth <= 0 || dilationHeight <= 0 || dilationWidth <= 0) {
         return CUDNN_STATUS_BAD_PARAM;
     }
 
@@ -168,7 +178,7 @@ EXPORT cudnnStatus_t cudnnSetConvolution2dDescriptor(
 }
 
 EXPORT cudnnStatus_t cudnnSetConvolutionMathType(cudnnConvolutionDescriptor_t descriptor, cudnnMathType_t mathType) {
-    if (descriptor == nullptr) {
+    if (!sim::isLive(descriptor)) {
         return CUDNN_STATUS_BAD_PARAM;
     }
 
@@ -177,17 +187,17 @@ EXPORT cudnnStatus_t cudnnSetConvolutionMathType(cudnnConvolutionDescriptor_t de
 }
 
 EXPORT cudnnStatus_t cudnnSetActivationDescriptor(cudnnActivationDescriptor_t descriptor, cudnnActivationMode_t mode, cudnnNanPropagation_t, double) {
-    if (descriptor == nullptr) {
+    if (!sim::isLive(descriptor)) {
         return CUDNN_STATUS_BAD_PARAM;
     }
 
-    descriptor->mode = mode;
+    *descriptor = {mode, true};
     return CUDNN_STATUS_SUCCESS;
 }
 
 EXPORT cudnnStatus_t cudnnSetPooling2dDescriptor(
     cudnnPoolingDescriptor_t descriptor, cudnnPoolingMode_t mode, cudnnNanPropagation_t, int windowHeight, int windowWidth, int padHeight, int padWidth, int strideHeight, int strideWidth) {
-    if (descriptor == nullptr || windowHeight <= 0 || windowWidth <= 0 || padHeight < 0 || padWidth < 0 || strideHeight <= 0 || strideWidth <= 0) {
+    if (!sim::isLive(descriptor) || windowHeight <= 0 || windowWidth <= 0 || padHeight < 0 || padWidth < 0 || strideHeight <= 0 || strideWidth <= 0) {
         return CUDNN_STATUS_BAD_PARAM;
     }
 
@@ -199,11 +209,11 @@ EXPORT cudnnStatus_t cudnnSetPooling2dDescriptor(
     return CUDNN_STATUS_SUCCESS;
 }
 
-EXPORT cudnnStatus_t cudnnSetDropoutDescriptor(cudnnDropoutDescriptor_t descriptor, cudnnHandle_t, float dropout, void* states, size_t, unsigned long long) {
-    if (descriptor == nullptr || dropout < 0 || dropout > 1 || (dropout > 0 && states == nullptr)) {
+EXPORT cudnnStatus_t cudnnSetDropoutDescriptor(cudnnDropoutDescriptor_t descriptor, cudnnHandle_t handle, float dropout, void* states, size_t, unsigned long long) {
+    if (!sim::isLive(descriptor) || !sim::isReady(handle) || dropout < 0 || dropout > 1 || (dropout > 0 && states == nullptr)) {
         return CUDNN_STATUS_BAD_PARAM;
     }
 
-    descriptor->dropout = dropout;
+    *descriptor = {dropout, true};
     return CUDNN_STATUS_SUCCESS;
 }

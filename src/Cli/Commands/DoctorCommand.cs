@@ -48,6 +48,7 @@ internal sealed class DoctorCommand : CliCommand<DoctorOptions>
             .. MachineChecks.Run(terminal.Settings),
             VideoCheck.Run(),
             .. CudaChecks.Run(),
+            .. KernelFolderCheck.Run(),
             FolderChecks.Run("feature cache", options.CacheDir),
             FolderChecks.Run("checkpoints", options.CheckpointDir),
         ];

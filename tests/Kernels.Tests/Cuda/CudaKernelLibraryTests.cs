@@ -66,6 +66,52 @@ public sealed class CudaKernelLibraryTests(CudaFixture fixture)
     }
 
     [Fact]
+    public void A_source_in_the_folder_of_the_variable_goes_before_the_embedded_one()
+    {
+        const int Rows = 3, Columns = 5;
+        float[] x = Numbers.Random(Rows * Columns, 1), bias = Numbers.Random(Columns, 2);
+        string embedded = KernelLibrary.Source("bias_relu.cu"), header = KernelLibrary.Headers["common.cuh"];
+        string edited = embedded.Replace("values[lane] += offsets[lane]", "values[lane] -= offsets[lane]", StringComparison.Ordinal);
+        string editedHeader = header.Replace("return x <= 0.0f ? 0.0f : x;", "return x <= 0.0f ? 7.0f : x;", StringComparison.Ordinal);
+        edited.ShouldNotBe(embedded);
+        editedHeader.ShouldNotBe(header);
+
+        float[] Expected(int sign, float floor) => [.. x.Select((value, i) => value + (sign * bias[i % Columns])).Select(z => z <= 0 ? floor : z)];
+        Result(("column_sums.cu", "never compiled here")).ShouldBeTheSameBitsAs(Expected(1, 0), "embedded");
+        Result(("bias_relu.cu", edited)).ShouldBeTheSameBitsAs(Expected(-1, 0), "from the folder");
+        Result(("common.cuh", editedHeader)).ShouldBeTheSameBitsAs(Expected(1, 7), "embedded, with a header from the folder");
+
+        float[] Result((string Name, string Text) file) => WithSources(file, library =>
+        {
+            using var arrays = new DeviceArrays(fixture, CudaType.Float32);
+            DeviceArray y = arrays.Updated(x);
+            new BiasRelu(library).Run(fixture.Stream, Rows, Columns, y, arrays.Floats(bias), relu: true, CudaType.Float32);
+            return y.Read();
+        });
+    }
+
+    [Fact]
+    public void A_broken_source_in_the_folder_is_named_with_its_path_and_the_log_of_the_compiler()
+    {
+        WithSources(("bias_relu.cu", "#include \"common.cuh\"\n__global__ void broken(int *x) { x[0] = not_declared; }\n"), library =>
+        {
+            var error = Should.Throw<KernelSourceException>(() => library.Get("bias_relu.cu", "bias_relu_f32"));
+            error.File.ShouldBe(Path.Combine(KernelLibrary.Folder!, "bias_relu.cu"));
+            error.Message.ShouldContain(error.File);
+            error.Log.ShouldContain("bias_relu.cu(2)");
+            error.Log.ShouldContain("not_declared");
+            return 0;
+        });
+    }
+
+    [Fact]
+    public void A_folder_that_is_not_there_is_an_error()
+    {
+        string folder = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():n}");
+        WithFolder(folder, () => Should.Throw<DirectoryNotFoundException>(() => new KernelLibrary(fixture.Context)).Message).ShouldBe($"CUDATRAINER_KERNELS={folder}: there is no such folder.");
+    }
+
+    [Fact]
     public void Launches_allocate_nothing_once_kernels_are_loaded()
     {
         const int Batch = 4, Time = 3, Hidden = 16, Rows = Batch * Time, Count = Rows * Hidden;
@@ -142,6 +188,40 @@ public sealed class CudaKernelLibraryTests(CudaFixture fixture)
             }
 
             arrays.Verify();
+        }
+    }
+
+    /// <summary>Runs with a library whose folder of sources has one file.</summary>
+    private T WithSources<T>((string Name, string Text) file, Func<KernelLibrary, T> run)
+    {
+        CudaContext context = fixture.Context;
+        string folder = Directory.CreateTempSubdirectory().FullName;
+        File.WriteAllText(Path.Combine(folder, file.Name), file.Text);
+        try
+        {
+            return WithFolder(folder, () =>
+            {
+                using var library = new KernelLibrary(context);
+                return run(library);
+            });
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static T WithFolder<T>(string folder, Func<T> run)
+    {
+        string? before = Environment.GetEnvironmentVariable(KernelLibrary.FolderVariable);
+        Environment.SetEnvironmentVariable(KernelLibrary.FolderVariable, folder);
+        try
+        {
+            return run();
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable(KernelLibrary.FolderVariable, before);
         }
     }
 }

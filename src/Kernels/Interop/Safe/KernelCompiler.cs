@@ -61,7 +61,7 @@ public sealed unsafe class KernelCompiler
     }
 
     /// <param name="context">Whose device.</param>
-    /// <param name="fileName">For messages.</param>
+    /// <param name="fileName">For messages; with its path if it is a file on disk.</param>
     /// <param name="source">CUDA C++.</param>
     /// <param name="headers">What it may include, by name.</param>
     /// <exception cref="KernelSourceException">The source does not compile.</exception>
@@ -202,7 +202,7 @@ public sealed unsafe class KernelCompiler
         using var strings = new NativeStrings();
         byte** contents = strings.Array(headers.Values), names = strings.Array(headers.Keys), optionTexts = strings.Array(options);
         nint program;
-        Check(NvrtcApi.nvrtcCreateProgram(&program, strings.Add(source), strings.Add(fileName), headers.Count, contents, names), "nvrtcCreateProgram", device);
+        Check(NvrtcApi.nvrtcCreateProgram(&program, strings.Add(source), strings.Add(Path.GetFileName(fileName)), headers.Count, contents, names), "nvrtcCreateProgram", device);
         try
         {
             int result = NvrtcApi.nvrtcCompileProgram(program, options.Count, optionTexts);
@@ -223,11 +223,11 @@ public sealed unsafe class KernelCompiler
     private static byte[] ImageOf(nint program, bool isMachineCode, int device)
     {
         nuint bytes;
-        Check(isMachineCode ? NvrtcApi.nvrtcGetCUBINSize(program, &bytes) : NvrtcApi.nvrtcGetPTXSize(program, &bytes), "nvrtcGetCUBINSize", device);
+        Check(isMachineCode ? NvrtcApi.nvrtcGetCUBINSize(program, &bytes) : NvrtcApi.nvrtcGetPTXSize(program, &bytes), isMachineCode ? "nvrtcGetCUBINSize" : "nvrtcGetPTXSize", device);
         byte[] image = new byte[bytes];
         fixed (byte* start = image)
         {
-            Check(isMachineCode ? NvrtcApi.nvrtcGetCUBIN(program, start) : NvrtcApi.nvrtcGetPTX(program, start), "nvrtcGetCUBIN", device);
+            Check(isMachineCode ? NvrtcApi.nvrtcGetCUBIN(program, start) : NvrtcApi.nvrtcGetPTX(program, start), isMachineCode ? "nvrtcGetCUBIN" : "nvrtcGetPTX", device);
         }
 
         return image;
