@@ -195,13 +195,13 @@ public sealed unsafe class CudaContextTests : InteropTest
         using CudaContext context = OpenSimulated();
         using var stream = new CudaStream(context);
         using var cublas = new CublasHandle(context, stream, 1 << 20);
-        nint a = Upload(stream, new float[16]);
+        nint a = Upload(stream, new float[16]), c = Upload(stream, new float[16]);
         Configure("LOSE_DEVICE", "1");
         var failure = Should.Throw<CudaException>(() =>
         {
             for (int i = 0; i < 100; i++)
             {
-                cublas.Gemm(false, false, 4, 4, 4, 1, a, CudaType.Float32, 4, a, CudaType.Float32, 4, 0, a, CudaType.Float32, 4);
+                cublas.Gemm(false, false, 4, 4, 4, 1, a, CudaType.Float32, 4, a, CudaType.Float32, 4, 0, c, CudaType.Float32, 4);
                 stream.Synchronize();
             }
         });

@@ -267,7 +267,7 @@ public sealed unsafe class CudaLaunchTests : InteropTest
         using var place = new CudaEvent(context);
         using var cublas = new CublasHandle(context, stream, 1 << 20);
         using PinnedMemory host = context.AllocatePinned(64);
-        nint numbers = Upload(stream, new int[16]), matrix = Upload(stream, new float[16]);
+        nint numbers = Upload(stream, new int[16]), matrix = Upload(stream, new float[16]), product = Upload(stream, new float[16]);
         stream.BeginCapture();
         Add(kernel, stream, numbers, 1, 16);
         using CudaGraph graph = stream.EndCapture();
@@ -286,7 +286,7 @@ public sealed unsafe class CudaLaunchTests : InteropTest
             stream.CopyToDevice(host.Pointer, numbers, 64);
             Add(kernel, stream, numbers, 1, 16);
             stream.Fill(numbers, 0, 64);
-            cublas.Gemm(false, true, 4, 4, 4, 1, matrix, CudaType.Float32, 4, matrix, CudaType.Float32, 4, 0, matrix, CudaType.Float32, 4);
+            cublas.Gemm(false, true, 4, 4, 4, 1, matrix, CudaType.Float32, 4, matrix, CudaType.Float32, 4, 0, product, CudaType.Float32, 4);
             graph.Launch(stream);
             stream.Record(place);
             stream.Wait(place);
