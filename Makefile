@@ -1,6 +1,6 @@
 # Everything a fresh machine needs: `make demo` and `make test` set up, build and run by themselves.
 .DEFAULT_GOAL := build
-.PHONY: help setup build demo test test-all crash-test bench nvrtc format clean
+.PHONY: help setup build demo test test-all crash-test gpu-kit gpu-check bench nvrtc format clean
 
 help:      ## What each target does
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -20,6 +20,12 @@ test: setup ## Build and run every test; ends with "N passed, N failed"
 test-all: build ## test, once per SIMD level, with the slow tests, a few kills and the format check
 	@scripts/crash-test.sh 2
 	@scripts/test.sh --all
+
+gpu-kit: setup ## Publish artifacts/gpu-kit, which checks a machine with an NVIDIA GPU without network or SDK
+	@scripts/gpu-kit.sh
+
+gpu-check: gpu-kit ## The whole check on this machine's GPU: tests, gradients, benchmarks, training; writes gpu-report.md
+	@artifacts/gpu-kit/gpu-check.sh
 
 crash-test: build ## Kill extraction and training at 20 random moments each; results must be identical
 	@scripts/crash-test.sh 20
