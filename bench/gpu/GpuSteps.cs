@@ -1,6 +1,6 @@
 using System.Globalization;
-using CudaTrainer.Engine.Backends.Cuda;
 using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Backends.Cuda;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Training;

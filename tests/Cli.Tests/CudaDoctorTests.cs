@@ -48,6 +48,20 @@ public sealed class CudaDoctorTests : IDisposable
         outcome.Error.ShouldContain(message);
     }
 
+    [Theory]
+    [InlineData("12.5", 0, "compute capability 12.5")]
+    [InlineData("3.0", 1, "SIMULATED GPU 0 has 3.0")]
+    public void A_GPU_newer_than_the_compiler_works_and_one_too_old_is_told(string capability, int exitCode, string message)
+    {
+        string features = FeatureFolder.Write(_folder.File("features"));
+        var outcome = CommandRunner.RunIn(
+            _folder.Path, new() { [Simulator] = RequireSimulator(), ["CUDASIM_COMPUTE_CAPABILITY"] = capability, ["CUDATRAINER_KERNEL_CACHE"] = _folder.File("kernels") },
+            "train", "--features-dir", features, "--device", "cuda", "--epochs", "1");
+        outcome.ExitCode.ShouldBe(exitCode, outcome.Error);
+        outcome.Error.ShouldContain(message);
+        Directory.Exists(_folder.File("kernels")).ShouldBe(exitCode == 0);
+    }
+
     [Fact]
     public void The_simulator_is_said_to_be_one()
     {

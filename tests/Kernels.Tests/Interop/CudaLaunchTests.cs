@@ -17,7 +17,8 @@ public sealed unsafe class CudaLaunchTests : InteropTest
         {
             int block = blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z);
             int thread = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
-            out[block * blockDim.x * blockDim.y * blockDim.z + thread] = 1000 * block + thread;
+            out[block * blockDim.x * blockDim.y * blockDim.z + thread] =
+                1000 * (blockIdx.x + 10 * blockIdx.y + 100 * blockIdx.z) + threadIdx.x + 10 * threadIdx.y + 100 * threadIdx.z;
         }
 
         extern "C" __global__ void add(int *x, int value) { x[threadIdx.x] += value; }
@@ -66,7 +67,11 @@ public sealed unsafe class CudaLaunchTests : InteropTest
         var arguments = new KernelArguments();
         arguments.Add(result);
         module.GetKernel("coordinates").Launch(stream, new Grid(2, 3, 4), new Grid(5, 2, 3), 0, arguments);
-        Read<int>(stream, result, 720).ShouldBe([.. Enumerable.Range(0, 24).SelectMany(block => Enumerable.Range(0, 30).Select(thread => (1000 * block) + thread))]);
+        int[] expected = [.. from block in Positions(2, 3, 4) from thread in Positions(5, 2, 3) select (1000 * block) + thread];
+        Read<int>(stream, result, 720).ShouldBe(expected);
+
+        // x counts fastest; written as digits zyx.
+        static IEnumerable<int> Positions(int x, int y, int z) => Enumerable.Range(0, x * y * z).Select(i => (i % x) + (10 * (i / x % y)) + (100 * (i / (x * y))));
     }
 
     [Fact]
@@ -262,7 +267,7 @@ public sealed unsafe class CudaLaunchTests : InteropTest
         using var place = new CudaEvent(context);
         using var cublas = new CublasHandle(context, stream, 1 << 20);
         using PinnedMemory host = context.AllocatePinned(64);
-        nint numbers = Upload(stream, new int[16]), matrix = Upload(stream, new float[16]), result = Upload(stream, new float[16]);
+        nint numbers = Upload(stream, new int[16]), matrix = Upload(stream, new float[16]), product = Upload(stream, new float[16]);
         stream.BeginCapture();
         Add(kernel, stream, numbers, 1, 16);
         using CudaGraph graph = stream.EndCapture();
@@ -281,7 +286,7 @@ public sealed unsafe class CudaLaunchTests : InteropTest
             stream.CopyToDevice(host.Pointer, numbers, 64);
             Add(kernel, stream, numbers, 1, 16);
             stream.Fill(numbers, 0, 64);
-            cublas.Gemm(false, true, 4, 4, 4, 1, matrix, CudaType.Float32, 4, matrix, CudaType.Float32, 4, 0, result, CudaType.Float32, 4);
+            cublas.Gemm(false, true, 4, 4, 4, 1, matrix, CudaType.Float32, 4, matrix, CudaType.Float32, 4, 0, product, CudaType.Float32, 4);
             graph.Launch(stream);
             stream.Record(place);
             stream.Wait(place);

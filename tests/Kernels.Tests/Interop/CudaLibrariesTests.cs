@@ -73,8 +73,9 @@ public sealed class CudaLibrariesTests : InteropTest
         using CudaContext context = Open();
         using var stream = new CudaStream(context);
         using var cublas = new CublasHandle(context, stream, 1 << 20);
-        nint x = Upload(stream, new float[16]);
-        var failure = Should.Throw<CudaException>(() => cublas.Gemm(false, false, 4, 4, 4, 1, x, CudaType.Float32, 3, x, CudaType.Float32, 4, 0, x, CudaType.Float32, 4));
+        nint x = Upload(stream, new float[16]), y = Upload(stream, new float[16]);
+        cublas.Gemm(false, false, 4, 4, 4, 1, x, CudaType.Float32, 4, x, CudaType.Float32, 4, 0, y, CudaType.Float32, 4);
+        var failure = Should.Throw<CudaException>(() => cublas.Gemm(false, false, 4, 4, 4, 1, x, CudaType.Float32, 3, x, CudaType.Float32, 4, 0, y, CudaType.Float32, 4));
         (failure.Call, failure.IsSticky).ShouldBe(("cublasGemmEx", false));
         failure.Message.ShouldContain("cuBLAS");
         context.FirstFailure.ShouldBeNull();
