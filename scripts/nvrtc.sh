@@ -28,14 +28,21 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 rm -rf "$home"
 mkdir -p "$home"/apt/{lists,cache/archives}/partial "$home/packages" "$home/root"
 echo "deb [signed-by=$keyring] $mirror $codename non-free" >"$home/apt/sources.list"
-apt=(-qq
-    -o "Dir::Etc::sourcelist=$home/apt/sources.list" -o Dir::Etc::sourceparts=/nonexistent
-    -o "Dir::State::Lists=$home/apt/lists" -o "Dir::Cache=$home/apt/cache"
-    -o APT::Update::Post-Invoke::= -o APT::Update::Post-Invoke-Success::=
-    -o APT::Sandbox::User=root)
+# Read after the system's own configuration, whose hooks are not for this.
+cat >"$home/apt/apt.conf" <<CONFIGURATION
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+Dir::Etc::sourcelist "$home/apt/sources.list";
+Dir::Etc::sourceparts "/nonexistent";
+Dir::State::Lists "$home/apt/lists";
+Dir::Cache "$home/apt/cache";
+APT::Sandbox::User "root";
+APT::Update::Error-Mode "any";
+CONFIGURATION
+apt=(-qq -c "$home/apt/apt.conf")
 
 say "reading the list of Debian's non-free packages ($codename)"
-quietly artifacts/nvidia/update.log apt-get "${apt[@]}" -o APT::Update::Error-Mode=any update ||
+quietly artifacts/nvidia/update.log apt-get "${apt[@]}" update ||
     die "cannot read Debian's package lists; is there a network?"
 
 # Sonames differ between releases; the headers' package names those that belong to it.

@@ -163,8 +163,7 @@ internal static partial class KernelResources
     private static void Write(SortedDictionary<(string File, string Name), Dictionary<int, Resources>> kernels, string nvrtc, string output)
     {
         var report = new Report();
-        report.Line("# What the CUDA kernels ask of a GPU");
-        report.Paragraph(string.Empty);
+        report.Line("# What the CUDA kernels ask of a GPU\n");
         report.Paragraph(
             $"Compiled by NVIDIA's NVRTC ({nvrtc}) and read from the machine code by `make nvrtc test-all` (`bench cuda-kernels`); no GPU has run it. Registers of a thread, and theoretical occupancy: the share of a "
             + "multiprocessor's threads that blocks of the launch bounds' size can fill, by registers, shared memory and block slots. It says nothing about how many blocks a launch has.");
