@@ -114,6 +114,15 @@ if $all; then
         say "NVIDIA's compiler is not here (make nvrtc gets it): kernels and simulator were not checked against it"
     fi
 
+    say "the GPU check, on the simulator"
+    scripts/gpu-kit.sh
+    GPU_CHECK_SMOKE=1 CUDATRAINER_CUDA_SIMULATOR=$root/artifacts/cudasim artifacts/gpu-kit/gpu-check.sh artifacts/gpu-report-simulated.md ||
+        fail "gpu-check.sh on the simulator (artifacts/gpu-report-simulated.md)"
+    grep -q SIMULATED artifacts/gpu-report-simulated.md || fail "gpu-check.sh does not say that it was SIMULATED"
+    if CUDATRAINER_LIBCUDA=/nowhere/libcuda.so.1 GPU_CHECK_SMOKE=1 artifacts/gpu-kit/gpu-check.sh artifacts/gpu-report-none.md; then
+        fail "gpu-check.sh passes without a GPU"
+    fi
+
     say "checking the guide to custom ops"
     scripts/check-guide.sh || fail "the example in docs/custom-ops.md"
 

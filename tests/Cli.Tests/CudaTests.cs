@@ -71,11 +71,11 @@ public class CudaTests
         using TemporaryFolder folder = new();
         CommandRunner.RunIn(folder.Path, [], "demo", "--clips-only", "--clips", "12", "--output", "demo").ExitCode.ShouldBe(0);
         var trained = CommandRunner.RunIn(
-            folder.Path, Simulated, "train", "--dataset-path", "demo/dataset", "--device", "cuda", "--frames", "1", "--epochs", "2", "--batch-size", "4", "--checkpoint-dir", "run");
+            folder.Path, Simulated, "train", "--dataset-path", "demo/dataset", "--device", "cuda", "--max-corrupt", "0.5", "--frames", "1", "--epochs", "2", "--batch-size", "4", "--checkpoint-dir", "run");
         trained.ExitCode.ShouldBe(0, trained.Error);
         trained.Error.ShouldContain("SIMULATED");
 
-        string clip = Directory.EnumerateFiles(folder.File("demo"), "*.mp4", SearchOption.AllDirectories).Order(StringComparer.Ordinal).First();
+        string clip = Directory.EnumerateFiles(folder.File("demo/unseen"), "*.mp4", SearchOption.AllDirectories).Order(StringComparer.Ordinal).First();
         string[] predict = ["predict", clip, "--checkpoint", "run/best_model.safetensors", "--json"];
         double onCuda = Probability(CommandRunner.RunIn(folder.Path, Simulated, [.. predict, "--device", "cuda"])), onCpu = Probability(CommandRunner.RunIn(folder.Path, Without, predict));
         onCuda.ShouldBe(onCpu, 0.01);
