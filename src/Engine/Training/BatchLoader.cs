@@ -18,6 +18,9 @@ public sealed class HostBatch : IDisposable
         Block = device.AllocateHost(FeaturesOffset + (capacity * rowBytes));
         Features = Block.Slice(FeaturesOffset, capacity * rowBytes);
         Rows = new int[capacity];
+
+        // Clips to predict have no label; the loss that is computed along with the answer reads one all the same.
+        Labels.Clear();
     }
 
     /// <summary>Clips that fit.</summary>

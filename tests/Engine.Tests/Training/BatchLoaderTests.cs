@@ -1,3 +1,4 @@
+using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Backends.Cpu;
 using CudaTrainer.Engine.Training;
 
@@ -58,6 +59,22 @@ public sealed class BatchLoaderTests : IDisposable
         }
 
         Features(batch, 0, expected.Length, half: false).ShouldBe(expected);
+    }
+
+    /// <summary>Prediction uses batches without labels; whatever the memory held before must not be taken for one.</summary>
+    [Fact]
+    public void A_new_batch_has_valid_labels()
+    {
+        for (int i = 0; i < 20; i++)
+        {
+            using (HostBuffer dirty = _device.AllocateHost(4096))
+            {
+                dirty.AsSpan<byte>(0, 4096).Fill(0x7f);
+            }
+
+            using HostBatch batch = new(_device, 3, 1024);
+            batch.Labels.ToArray().ShouldAllBe(label => label == 0);
+        }
     }
 
     [Fact]
