@@ -35,8 +35,9 @@ public sealed class CudaDoctorTests : IDisposable
         outcome.Error.ShouldContain("CUDA is not available: the CUDA driver was not found (tried /nowhere/libcuda.so.1: ");
     }
 
+    // Unwaited, the failure comes out of whichever call is next once it has happened: only its code is certain.
     [Theory]
-    [InlineData("0", "cuStreamSynchronize failed on cuda:0: CUDA_ERROR_LAUNCH_FAILED (719)")]
+    [InlineData("0", "failed on cuda:0: CUDA_ERROR_LAUNCH_FAILED (719)")]
     [InlineData("1", "cuLaunchKernel(softmax_focal_loss_f16) failed on cuda:0: CUDA_ERROR_LAUNCH_FAILED (719)")]
     public void A_failed_kernel_is_named_when_every_launch_is_waited_for(string wait, string message)
     {

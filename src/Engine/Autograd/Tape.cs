@@ -1,4 +1,5 @@
 using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Engine.Autograd;
@@ -39,6 +40,9 @@ public sealed class Tape(IDevice device) : IDisposable
 
     /// <summary>The type in which layers of parameters give their output; null = the parameters' own.</summary>
     public DType? ActivationType { get; set; }
+
+    /// <summary>Where batch statistics are those of all replicas' samples: how they are put together. Null: each replica has its own.</summary>
+    public IStatisticsExchange? Statistics { get; set; }
 
     /// <summary>Seed of the dropout masks.</summary>
     public ulong DropoutSeed { get; set; }
