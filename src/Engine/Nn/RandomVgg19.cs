@@ -45,7 +45,7 @@ public sealed class RandomVgg19(int seed = RandomVgg19.DefaultSeed) : IVgg19Weig
         const int Chunk = 1 << 16;
         nint target = (nint)values;
         int chunks = (count + Chunk - 1) / Chunk;
-        Parallel.For(0, chunks, chunk =>
+        System.Threading.Tasks.Parallel.For(0, chunks, chunk =>
         {
             float* output = (float*)target;
             int end = (int)Math.Min(count, (chunk + 1L) * Chunk);

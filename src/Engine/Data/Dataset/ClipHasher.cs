@@ -43,7 +43,7 @@ internal sealed class ClipHasher(ContentHashIndex index, DatasetOptions options,
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = Math.Max(1, options.HashThreads), CancellationToken = cancellation };
         try
         {
-            Parallel.ForEach(unknown, parallel, i =>
+            System.Threading.Tasks.Parallel.ForEach(unknown, parallel, i =>
             {
                 clips[i] = Hash(clips[i]);
                 Report();

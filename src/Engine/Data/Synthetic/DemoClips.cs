@@ -51,7 +51,7 @@ public static class DemoClips
         var done = 0;
         var turn = new Lock();
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = options.Workers, CancellationToken = cancellationToken };
-        Parallel.For(0, plans.Count, parallel, i =>
+        System.Threading.Tasks.Parallel.For(0, plans.Count, parallel, i =>
         {
             clips[i] = ClipRenderer.Render(plans[i], cancellationToken);
             lock (turn)
