@@ -139,7 +139,7 @@ public sealed class FeatureCacheTests : IDisposable
         var dataset = CacheFixture.Dataset(CacheFixture.Clips(Enumerable.Range(0, 60)));
         using (var cache = _fixture.Open())
         {
-            Parallel.ForEach(cache.Plan(dataset).Missing.Reverse(), new ParallelOptions { MaxDegreeOfParallelism = 4 }, clip =>
+            System.Threading.Tasks.Parallel.ForEach(cache.Plan(dataset).Missing.Reverse(), new ParallelOptions { MaxDegreeOfParallelism = 4 }, clip =>
             {
                 // Two workers may hand in the same content.
                 cache.Append(clip.ContentHash, CacheFixture.Features(clip.ContentHash));

@@ -118,7 +118,7 @@ public sealed class AtomicFileTests : IDisposable
         var path = _folder.File("state");
         var contents = Enumerable.Range(0, 8).Select(i => new string((char)('a' + i), 10_000)).ToArray();
 
-        Parallel.ForEach(contents, content => AtomicFile.WriteAllText(path, content));
+        System.Threading.Tasks.Parallel.ForEach(contents, content => AtomicFile.WriteAllText(path, content));
 
         contents.ShouldContain(File.ReadAllText(path));
         Directory.GetFiles(_folder.Path).ShouldBe([path]);

@@ -197,7 +197,7 @@ public sealed class VideoReaderTests : IDisposable
         };
         var expected = paths.Select(ReadOrNothing).ToList();
         expected.Count(rgb => rgb is null).ShouldBe(1);
-        Parallel.For(0, 64, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i =>
+        System.Threading.Tasks.Parallel.For(0, 64, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i =>
             ReadOrNothing(paths[i % paths.Length]).ShouldBe(expected[i % paths.Length]));
 
         static byte[]? ReadOrNothing(string path)
