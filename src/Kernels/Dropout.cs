@@ -7,13 +7,14 @@ namespace CudaTrainer.Kernels;
 /// <param name="Probability">p, the fraction dropped, 0 ≤ p &lt; 1.</param>
 /// <param name="Seed">Philox key.</param>
 /// <param name="Stream">Philox stream: one for each layer and step.</param>
-public readonly record struct Dropout(float Probability, ulong Seed, ulong Stream)
+/// <param name="First">Number of the tensor's first element in the mask, ≥ 0: a shard of a batch draws its part of the whole batch's mask.</param>
+public readonly record struct Dropout(float Probability, ulong Seed, ulong Stream, long First = 0)
 {
     public bool IsActive => Probability > 0;
 
     /// <summary>What kept elements are multiplied by.</summary>
     public float Scale => 1f / (1f - Probability);
 
-    /// <summary>The factor of one element: 0 or <see cref="Scale"/>.</summary>
-    public float Factor(long element) => Philox.Uniform(Seed, Stream, element) >= Probability ? Scale : 0f;
+    /// <summary>The factor of one element of the tensor: 0 or <see cref="Scale"/>.</summary>
+    public float Factor(long element) => Philox.Uniform(Seed, Stream, First + element) >= Probability ? Scale : 0f;
 }

@@ -43,6 +43,9 @@ public struct StepState
     /// <summary>The loss scale that the last finished step used.</summary>
     public float StepLossScale;
 
+    /// <summary>Replicas that were asked to stop after this step.</summary>
+    public float StopRequests;
+
     /// <summary>Steps finished so far, applied or skipped; selects the dropout masks.</summary>
     public readonly int Step => AdamSteps + SkippedSteps;
 }

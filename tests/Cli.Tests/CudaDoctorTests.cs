@@ -30,7 +30,7 @@ public sealed class CudaDoctorTests : IDisposable
     {
         string features = FeatureFolder.Write(_folder.File("features"));
         var outcome = CommandRunner.RunIn(
-            _folder.Path, Without(new() { ["CUDATRAINER_LIBCUDA"] = "/nowhere/libcuda.so.1" }), "train", "--features-dir", features, "--device", "cuda", "--epochs", "1");
+            _folder.Path, Without(new() { ["CUDATRAINER_LIBCUDA"] = "/nowhere/libcuda.so.1" }), "train", "--features-dir", features, "--device", "cuda:0", "--epochs", "1");
         outcome.ExitCode.ShouldBe(1);
         outcome.Error.ShouldContain("CUDA is not available: the CUDA driver was not found (tried /nowhere/libcuda.so.1: ");
     }
@@ -44,7 +44,7 @@ public sealed class CudaDoctorTests : IDisposable
         string features = FeatureFolder.Write(_folder.File("features"));
         var outcome = CommandRunner.RunIn(
             _folder.Path, new() { [Simulator] = RequireSimulator(), ["CUDASIM_FAIL_LAUNCH"] = "softmax_focal_loss_f16", ["CUDATRAINER_SYNC"] = wait },
-            "train", "--features-dir", features, "--device", "cuda", "--epochs", "1");
+            "train", "--features-dir", features, "--device", "cuda:0", "--epochs", "1");
         outcome.ExitCode.ShouldBe(1);
         outcome.Error.ShouldContain(message);
     }
@@ -57,7 +57,7 @@ public sealed class CudaDoctorTests : IDisposable
         string features = FeatureFolder.Write(_folder.File("features"));
         var outcome = CommandRunner.RunIn(
             _folder.Path, new() { [Simulator] = RequireSimulator(), ["CUDASIM_COMPUTE_CAPABILITY"] = capability, ["CUDATRAINER_KERNEL_CACHE"] = _folder.File("kernels") },
-            "train", "--features-dir", features, "--device", "cuda", "--epochs", "1");
+            "train", "--features-dir", features, "--device", "cuda:0", "--epochs", "1");
         outcome.ExitCode.ShouldBe(exitCode, outcome.Error);
         outcome.Error.ShouldContain(message);
         Directory.Exists(_folder.File("kernels")).ShouldBe(exitCode == 0);

@@ -16,7 +16,7 @@ public class CudaTests
     {
         using TemporaryFolder folder = new();
         FeatureFolder.Write(folder.File("features"));
-        var outcome = CommandRunner.RunIn(folder.Path, Without, "train", "--features-dir", "features", "--checkpoint-dir", "run", "--device", "cuda");
+        var outcome = CommandRunner.RunIn(folder.Path, Without, "train", "--features-dir", "features", "--checkpoint-dir", "run", "--device", "cuda:0");
 
         outcome.ExitCode.ShouldBe(1);
         outcome.ErrorLines[0].ShouldStartWith("error: --device cuda: CUDA is not available: ");
@@ -43,7 +43,7 @@ public class CudaTests
         Assert.SkipUnless(Directory.Exists(Simulator), "the simulator has not been built");
         using TemporaryFolder folder = new();
         FeatureFolder.Write(folder.File("features"));
-        string[] train = ["train", "--features-dir", "features", "--checkpoint-dir", "run", "--device", "cuda", "--epochs", "2"];
+        string[] train = ["train", "--features-dir", "features", "--checkpoint-dir", "run", "--device", "cuda:0", "--epochs", "2"];
         var outcome = CommandRunner.RunIn(folder.Path, Simulated, train);
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
@@ -56,7 +56,7 @@ public class CudaTests
         var evaluated = CommandRunner.RunIn(folder.Path, Without, "evaluate", "--checkpoint", "run/best_model.safetensors", "--features-dir", "features");
         evaluated.ExitCode.ShouldBe(0, evaluated.Error);
 
-        var checks = CommandRunner.RunIn(folder.Path, Simulated, "gradcheck", "--device", "cuda");
+        var checks = CommandRunner.RunIn(folder.Path, Simulated, "gradcheck", "--device", "cuda:0");
         checks.ExitCode.ShouldBe(0, checks.Output);
         checks.Output.ShouldContain("cuda:0 fp16");
         checks.Output.ShouldContain("checks passed");
@@ -71,13 +71,13 @@ public class CudaTests
         using TemporaryFolder folder = new();
         CommandRunner.RunIn(folder.Path, [], "demo", "--clips-only", "--clips", "12", "--output", "demo").ExitCode.ShouldBe(0);
         var trained = CommandRunner.RunIn(
-            folder.Path, Simulated, "train", "--dataset-path", "demo/dataset", "--device", "cuda", "--max-corrupt", "0.5", "--frames", "1", "--epochs", "2", "--batch-size", "4", "--checkpoint-dir", "run");
+            folder.Path, Simulated, "train", "--dataset-path", "demo/dataset", "--device", "cuda:0", "--max-corrupt", "0.5", "--frames", "1", "--epochs", "2", "--batch-size", "4", "--checkpoint-dir", "run");
         trained.ExitCode.ShouldBe(0, trained.Error);
         trained.Error.ShouldContain("SIMULATED");
 
         string clip = Directory.EnumerateFiles(folder.File("demo/unseen"), "*.mp4", SearchOption.AllDirectories).Order(StringComparer.Ordinal).First();
         string[] predict = ["predict", clip, "--checkpoint", "run/best_model.safetensors", "--json"];
-        double onCuda = Probability(CommandRunner.RunIn(folder.Path, Simulated, [.. predict, "--device", "cuda"])), onCpu = Probability(CommandRunner.RunIn(folder.Path, Without, predict));
+        double onCuda = Probability(CommandRunner.RunIn(folder.Path, Simulated, [.. predict, "--device", "cuda:0"])), onCpu = Probability(CommandRunner.RunIn(folder.Path, Without, predict));
         onCuda.ShouldBe(onCpu, 0.01);
 
         static double Probability(CommandOutcome outcome)

@@ -47,7 +47,7 @@ internal sealed class GradcheckCommand : CliCommand<GradcheckOptions>
 
     protected override int Run(GradcheckOptions options, IReadOnlyList<string> arguments, Terminal terminal)
     {
-        using DeviceChoice device = DeviceChoice.Open(options.Device, options.Threads);
+        using DeviceChoice device = DeviceChoice.OpenOne(options.Device, options.Threads);
         GradientCheckRow[] rows = [.. GradientCheckSuite.Run(device.Device)];
         if (options.Json)
         {

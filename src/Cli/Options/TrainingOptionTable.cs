@@ -121,7 +121,19 @@ internal static class TrainingOptionTable
             "--xla", OptionGroup.Precision, ValueTypes.OptionalSwitch,
             o => o.Xla, (o, v) => o with { Xla = v },
             "Run the step as one CUDA graph; without effect on cpu",
-            defaultText: "on for cuda");
+            defaultText: "on for cuda")
+        .Add(
+            "--sync-batchnorm", OptionGroup.Precision, ValueTypes.Switch,
+            o => o.SyncBatchNorm, (o, v) => o with { SyncBatchNorm = v },
+            "Batch normalisation over the clips of all devices; otherwise each device has its own statistics")
+        .Add(
+            "--allreduce-dtype", OptionGroup.Precision, ValueTypes.Choice<FeatureType>(),
+            o => o.AllreduceDtype, (o, v) => o with { AllreduceDtype = v },
+            "How gradients travel between devices; float16 halves the traffic")
+        .Add(
+            "--check-replicas", OptionGroup.Precision, ValueTypes.Integer,
+            o => o.CheckReplicas, (o, v) => o with { CheckReplicas = v },
+            "Steps between bit-by-bit comparisons of the devices' weights; 0 = never");
 
     private static void AddOutput(OptionTable<TrainingOptions> table) => table
         .Add(

@@ -25,8 +25,10 @@ public sealed class Tape(IDevice device) : IDisposable
     private readonly List<Slot> _functions = [];
     private List<Tensor> _tensors = [];
     private List<Tensor> _resting = [];
+    private readonly List<(Tensor Parameter, int Function)> _uses = [];
     private int _tensorCount;
     private int _functionCount;
+    private int _left;
 
     public IDevice Device { get; } = device;
 
@@ -43,6 +45,9 @@ public sealed class Tape(IDevice device) : IDisposable
 
     /// <summary>Where batch statistics are those of all replicas' samples: how they are put together. Null: each replica has its own.</summary>
     public IStatisticsExchange? Statistics { get; set; }
+
+    /// <summary>The first sample's place in the batch that several replicas share.</summary>
+    public int FirstSample { get; set; }
 
     /// <summary>Seed of the dropout masks.</summary>
     public ulong DropoutSeed { get; set; }
@@ -93,7 +98,10 @@ public sealed class Tape(IDevice device) : IDisposable
         _functionCount++;
     }
 
-    /// <summary>Whether a function of these inputs has to be recorded.</summary>
+    /// <summary>Which functions use which parameters, in the order of recording: backward has completed a parameter's gradient when it has played the first of them.</summary>
+    public IReadOnlyList<(Tensor Parameter, int Function)> Uses => _uses;
+
+    /// <summary>Whether a function of these inputs, parameters included, has to be recorded; to be asked right before <see cref="Record"/>.</summary>
     public bool Records(params ReadOnlySpan<Tensor?> inputs)
     {
         if (!Training)
@@ -101,23 +109,42 @@ public sealed class Tape(IDevice device) : IDisposable
             return false;
         }
 
+        bool records = false;
         foreach (Tensor? input in inputs)
         {
-            if (input is { RequiresGradient: true })
+            if (input is not { RequiresGradient: true })
             {
-                return true;
+                continue;
+            }
+
+            records = true;
+
+            // Activations have no gradient before the backward pass; a parameter's is laid out by its model.
+            if (input.Gradient is not null)
+            {
+                _uses.Add((input, _functionCount));
             }
         }
 
-        return false;
+        return records;
     }
 
     /// <summary>Plays the recorded functions back. Outputs that seed the pass have their Gradient set before.</summary>
     public void Backward()
     {
-        for (int i = _functionCount - 1; i >= 0; i--)
+        BeginBackward();
+        ContinueBackward(0);
+    }
+
+    /// <summary>Begins to play back from the last function recorded, for <see cref="ContinueBackward"/>.</summary>
+    public void BeginBackward() => _left = _functionCount;
+
+    /// <summary>Plays back down to function number <paramref name="until"/>, that one included; the pass goes on from there at the next call.</summary>
+    public void ContinueBackward(int until)
+    {
+        while (_left > until)
         {
-            _functions[i].Backward(this);
+            _functions[--_left].Backward(this);
         }
     }
 
@@ -173,6 +200,8 @@ public sealed class Tape(IDevice device) : IDisposable
         (_tensors, _resting) = (_resting, _tensors);
         _tensorCount = 0;
         _functionCount = 0;
+        _left = 0;
+        _uses.Clear();
     }
 
     public void Dispose() => Reset();

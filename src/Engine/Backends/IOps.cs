@@ -37,9 +37,18 @@ public partial interface IOps
     /// <param name="source">First element at <paramref name="sourceOffset"/>, rows <paramref name="sourceStride"/> elements apart.</param>
     void CopyRows(Tensor source, long sourceOffset, int sourceStride, Tensor destination, long destinationOffset, int destinationStride, int rows, int columns, bool accumulate = false);
 
-    /// <summary>Prepares a step: StepState.LearningRate = <paramref name="learningRate"/>, StepState.Loss and StepState.Correct = 0.</summary>
-    /// <param name="learningRate">[1].</param>
-    void BeginStep(Tensor state, Tensor learningRate);
+    /// <summary>Prepares a step: StepState.LearningRate and StepState.StopRequests = <paramref name="orders"/>, StepState.Loss and StepState.Correct = 0.</summary>
+    /// <param name="orders">[2]: learning rate, and 1 where this replica was asked to stop, else 0.</param>
+    void BeginStep(Tensor state, Tensor orders);
+
+    /// <summary>What a replica adds to a sum over all: StepState.Loss, Correct and StopRequests as they are, and buffers · <paramref name="share"/>, for a mean.</summary>
+    /// <param name="shared">Output: [4 + n], the fourth number 0.</param>
+    /// <param name="buffers">[n].</param>
+    /// <param name="share">This replica's part of the batch's samples; with 0 its buffers are not read.</param>
+    void WriteShared(Tensor state, Tensor buffers, Tensor shared, float share);
+
+    /// <summary>Puts the sum of what <see cref="WriteShared"/> wrote on all replicas back to where it came from.</summary>
+    void ReadShared(Tensor shared, Tensor state, Tensor buffers);
 
     /// <summary>
     /// Divides the flat gradients by StepState.LossScale, sets StepState.FoundNonFinite if any is NaN or infinite, and writes the norm of each
@@ -72,11 +81,16 @@ public partial interface IOps
 /// <param name="Seed">The run's seed.</param>
 /// <param name="Layer">Which dropout of the model, 0 to 255.</param>
 /// <param name="State">The StepState whose step count selects the stream, so that a captured step draws fresh masks.</param>
-public readonly record struct LayerDropout(float Probability, ulong Seed, int Layer, Tensor? State)
+/// <param name="FirstSample">The first sample's place in the batch that several replicas share.</param>
+/// <param name="First">The number of a tensor's first element in the mask; see <see cref="For"/>.</param>
+public readonly record struct LayerDropout(float Probability, ulong Seed, int Layer, Tensor? State, int FirstSample = 0, long First = 0)
 {
     public static LayerDropout None => default;
 
     public bool Enabled => Probability > 0;
+
+    /// <summary>The mask of a tensor whose outermost dimension is samples: the part that the whole batch's mask has for these samples.</summary>
+    public LayerDropout For(Tensor x) => this with { First = FirstSample * (x.Count / x.Shape[0]) };
 
     /// <summary>The Philox stream of this layer in the given step.</summary>
     public ulong Stream(int step) => ((ulong)(uint)step << 8) | (uint)Layer;

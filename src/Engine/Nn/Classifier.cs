@@ -30,7 +30,7 @@ public abstract class Classifier(ClassifierOptions options) : Module
     public abstract ClassifierOutput Forward(Tape tape, Tensor features);
 
     /// <summary>The dropout of one place in the model; places are numbered from 0.</summary>
-    protected LayerDropout DropoutAt(Tape tape, int layer) => new(Options.Dropout, tape.DropoutSeed, layer, tape.State);
+    protected LayerDropout DropoutAt(Tape tape, int layer) => new(Options.Dropout, tape.DropoutSeed, layer, tape.State, tape.FirstSample);
 }
 
 /// <summary>

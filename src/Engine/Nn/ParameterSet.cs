@@ -12,6 +12,9 @@ namespace CudaTrainer.Engine.Nn;
 /// </summary>
 public sealed class ParameterSet : IDisposable
 {
+    /// <summary>Loss, clips called right, requests to stop, and one to keep the rest aligned.</summary>
+    public const int SharedScalars = 4;
+
     /// <param name="device">Where.</param>
     /// <param name="module">The model.</param>
     /// <param name="type">Of parameters, gradients and buffers.</param>
@@ -28,7 +31,10 @@ public sealed class ParameterSet : IDisposable
         }
 
         Values = Tensor.Allocate(device, [checked((int)bounds[^1])], type, "parameters");
-        Gradients = Tensor.Zeros(device, [checked((int)bounds[^1])], type, "gradients");
+        BufferValues = Tensor.Allocate(device, [checked((int)Buffers.Sum(buffer => buffer.Shape.Count))], type, "buffers");
+        Shared = Tensor.Zeros(device, [checked((int)(bounds[^1] + SharedScalars + BufferValues.Count))], type, "gradients and what else replicas share");
+        Gradients = Shared.Block(0, [checked((int)bounds[^1])], "gradients");
+        SharedTail = Shared.Block(bounds[^1], [checked((int)(Shared.Count - bounds[^1]))], "what replicas share besides gradients");
         Segments = Tensor.From(device, [bounds.Length], bounds, "segments");
         Values.HalfCopy = halfCopies ? Tensor.Allocate(device, Values.Shape, DType.Float16, "half parameters") : null;
         for (int i = 0; i < Parameters.Count; i++)
@@ -40,7 +46,6 @@ public sealed class ParameterSet : IDisposable
             parameter.Value.HalfCopy = Values.HalfCopy?.Block(bounds[i], parameter.Shape, parameter.Name + " in half precision");
         }
 
-        BufferValues = Tensor.Allocate(device, [checked((int)Buffers.Sum(buffer => buffer.Shape.Count))], type, "buffers");
         long offset = 0;
         foreach (Parameter buffer in Buffers)
         {
@@ -57,6 +62,12 @@ public sealed class ParameterSet : IDisposable
 
     /// <summary>All parameters, flat [n].</summary>
     public Tensor Values { get; }
+
+    /// <summary>All gradients, then <see cref="SharedTail"/>: what the replicas of a model add up in a step.</summary>
+    public Tensor Shared { get; }
+
+    /// <summary><see cref="SharedScalars"/> numbers of the step, then a share of the buffers.</summary>
+    public Tensor SharedTail { get; }
 
     /// <summary>All gradients, flat [n].</summary>
     public Tensor Gradients { get; }
@@ -87,7 +98,7 @@ public sealed class ParameterSet : IDisposable
     {
         Values.HalfCopy?.Dispose();
         Values.Dispose();
-        Gradients.Dispose();
+        Shared.Dispose();
         BufferValues.Dispose();
         Segments.Dispose();
     }

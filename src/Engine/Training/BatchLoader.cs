@@ -1,15 +1,18 @@
 using System.Diagnostics;
 using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Kernels.Cpu;
 using CudaTrainer.Kernels.Cpu.Threading;
 
 namespace CudaTrainer.Engine.Training;
 
-/// <summary>A batch in host memory, valid until it is given back. Labels and features lie in one block, so that one copy takes them to a device.</summary>
+/// <summary>One replica's part of a batch in host memory, valid until it is given back. Labels and features lie in one block, so that one copy takes them to a device.</summary>
 public sealed class HostBatch : IDisposable
 {
     /// <summary>Features begin at a multiple of this many bytes.</summary>
     private const int Alignment = 256;
+
+    private int? _total;
 
     internal HostBatch(IDevice device, int capacity, long rowBytes)
     {
@@ -17,17 +20,27 @@ public sealed class HostBatch : IDisposable
         RowBytes = rowBytes;
         Block = device.AllocateHost(FeaturesOffset + (capacity * rowBytes));
         Features = Block.Slice(FeaturesOffset, capacity * rowBytes);
-        Rows = new int[capacity];
+        Capacity = capacity;
 
         // Clips to predict have no label; the loss that is computed along with the answer reads one all the same.
         Labels.Clear();
     }
 
     /// <summary>Clips that fit.</summary>
-    public int Capacity => Rows.Length;
+    public int Capacity { get; }
 
-    /// <summary>Clips in this batch.</summary>
+    /// <summary>Clips in this part.</summary>
     public int Count { get; internal set; }
+
+    /// <summary>The first clip's place in the whole batch.</summary>
+    public int First { get; internal set; }
+
+    /// <summary>Clips in the whole batch, those of other replicas included.</summary>
+    public int Total
+    {
+        get => _total ?? Count;
+        internal set => _total = value;
+    }
 
     /// <summary>[Capacity] Int32 labels, then the features.</summary>
     public HostBuffer Block { get; }
@@ -47,10 +60,34 @@ public sealed class HostBatch : IDisposable
     /// <summary>Bytes of the block up to the last clip.</summary>
     public long UsedBytes => FeaturesOffset + (Count * RowBytes);
 
+    public void Dispose() => Block.Dispose();
+}
+
+/// <summary>A batch as the replicas of this process have it.</summary>
+public sealed class SplitBatch : IDisposable
+{
+    internal SplitBatch(HostBatch[] parts, int capacity)
+    {
+        Parts = parts;
+        Rows = new int[capacity];
+    }
+
+    /// <summary>One for each replica of this process.</summary>
+    public IReadOnlyList<HostBatch> Parts { get; }
+
+    /// <summary>Clips in the whole batch, those of other processes included.</summary>
+    public int Count { get; internal set; }
+
     /// <summary>The first Count entries are the clips' rows in their split.</summary>
     public int[] Rows { get; }
 
-    public void Dispose() => Block.Dispose();
+    public void Dispose()
+    {
+        foreach (HostBatch part in Parts)
+        {
+            part.Dispose();
+        }
+    }
 }
 
 /// <summary>
@@ -63,13 +100,15 @@ public sealed class BatchLoader : IDisposable
 
     private readonly IFeatureRows _rows;
     private readonly int _batchSize;
+    private readonly int _firstReplica;
+    private readonly int _replicas;
     private readonly bool _half;
     private readonly FeatureScaler? _scaler;
     private readonly float[] _scaled;
     private readonly Lock _lock = new();
-    private readonly Queue<HostBatch> _ready = new();
-    private readonly Queue<HostBatch> _empty = new();
-    private readonly List<HostBatch> _all = [];
+    private readonly Queue<SplitBatch> _ready = new();
+    private readonly Queue<SplitBatch> _empty = new();
+    private readonly List<SplitBatch> _all = [];
     private readonly SemaphoreSlim _readySignal = new(0);
     private readonly SemaphoreSlim _emptySignal = new(Ahead);
     private readonly SemaphoreSlim _orderSignal = new(0);
@@ -80,10 +119,15 @@ public sealed class BatchLoader : IDisposable
     private Exception? _failure;
     private volatile bool _stop;
 
+    /// <param name="devices">Of this process's replicas.</param>
     /// <param name="half">Deliver half precision; otherwise single.</param>
     /// <param name="scaler">Standardises the features on the way, if given.</param>
-    public BatchLoader(IDevice device, IFeatureRows rows, int batchSize, bool half, FeatureScaler? scaler = null)
+    /// <param name="firstReplica">Number of this process's first replica.</param>
+    /// <param name="replicas">Of all processes; 0 = there is no other process.</param>
+    public BatchLoader(IReadOnlyList<IDevice> devices, IFeatureRows rows, int batchSize, bool half, FeatureScaler? scaler = null, int firstReplica = 0, int replicas = 0)
     {
+        _firstReplica = firstReplica;
+        _replicas = replicas == 0 ? devices.Count : replicas;
         _rows = rows;
         _batchSize = batchSize;
         _half = half;
@@ -91,7 +135,10 @@ public sealed class BatchLoader : IDisposable
         _scaled = scaler is null ? [] : new float[rows.Frames * rows.Dimension];
         for (int i = 0; i < Ahead; i++)
         {
-            var batch = new HostBatch(device, Math.Min(batchSize, rows.Count), (long)rows.Frames * rows.Dimension * (half ? 2 : 4));
+            int capacity = Math.Min(batchSize, rows.Count);
+            var batch = new SplitBatch(
+                [.. devices.Select((device, i) => new HostBatch(device, Math.Max(1, Shard.Of(capacity, firstReplica + i, _replicas).Count), (long)rows.Frames * rows.Dimension * (half ? 2 : 4)))],
+                capacity);
             _all.Add(batch);
             _empty.Enqueue(batch);
         }
@@ -114,14 +161,14 @@ public sealed class BatchLoader : IDisposable
     }
 
     /// <summary>The next batch of the epoch.</summary>
-    public HostBatch Next()
+    public SplitBatch Next()
     {
         long before = Stopwatch.GetTimestamp();
         _readySignal.Wait();
         Stall += Stopwatch.GetElapsedTime(before);
         lock (_lock)
         {
-            if (_ready.TryDequeue(out HostBatch? batch))
+            if (_ready.TryDequeue(out SplitBatch? batch))
             {
                 return batch;
             }
@@ -133,7 +180,7 @@ public sealed class BatchLoader : IDisposable
     }
 
     /// <summary>Gives a batch's memory back for a later one.</summary>
-    public void Return(HostBatch batch)
+    public void Return(SplitBatch batch)
     {
         lock (_lock)
         {
@@ -149,7 +196,7 @@ public sealed class BatchLoader : IDisposable
         _orderSignal.Release();
         _emptySignal.Release(Ahead);
         _thread.Join();
-        foreach (HostBatch batch in _all)
+        foreach (SplitBatch batch in _all)
         {
             batch.Dispose();
         }
@@ -175,7 +222,7 @@ public sealed class BatchLoader : IDisposable
                         return;
                     }
 
-                    HostBatch batch;
+                    SplitBatch batch;
                     lock (_lock)
                     {
                         batch = _empty.Dequeue();
@@ -203,14 +250,27 @@ public sealed class BatchLoader : IDisposable
         }
     }
 
-    private unsafe void Fill(HostBatch batch, int start)
+    private void Fill(SplitBatch batch, int start)
     {
         batch.Count = Math.Min(_batchSize, _order.Length - start);
+        _order.AsSpan(start, batch.Count).CopyTo(batch.Rows);
+        for (int i = 0; i < batch.Parts.Count; i++)
+        {
+            Shard shard = Shard.Of(batch.Count, _firstReplica + i, _replicas);
+            HostBatch part = batch.Parts[i];
+            part.First = shard.First;
+            part.Count = shard.Count;
+            part.Total = batch.Count;
+            Fill(part, start + shard.First);
+        }
+    }
+
+    private unsafe void Fill(HostBatch batch, int start)
+    {
         long elements = (long)_rows.Frames * _rows.Dimension;
         for (int i = 0; i < batch.Count; i++)
         {
             int row = _order[start + i];
-            batch.Rows[i] = row;
             batch.Labels[i] = _rows.Labels[row];
             byte* target = (byte*)batch.Features.Pointer + (i * elements * (_half ? 2 : 4));
             if (_scaler is null)

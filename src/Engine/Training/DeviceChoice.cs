@@ -7,15 +7,21 @@ using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Engine.Training;
 
-/// <summary>The device that a run uses, and why.</summary>
-public sealed record DeviceChoice(IDevice Device, string Reason) : IDisposable
+/// <summary>The devices that a run uses, and why.</summary>
+/// <param name="Devices">One or more of one kind.</param>
+public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason) : IDisposable
 {
+    private const int MaxVirtual = 64;
+
+    /// <summary>The first device, for what runs on one.</summary>
+    public IDevice Device => Devices[0];
+
     /// <summary>Whether <c>--mixed-precision</c> and <c>--xla</c> are on unless switched off.</summary>
     public bool IsCuda => Device is CudaDevice;
 
-    /// <summary>Makes the device that <c>--device</c> names. Never falls back silently.</summary>
-    /// <param name="name"><c>auto</c>, <c>cpu</c>, <c>cpu:N</c>, <c>reference</c>, <c>cuda</c>, <c>cuda:0,1</c>.</param>
-    /// <param name="threads">Compute threads; 0 = one per core.</param>
+    /// <summary>Makes the devices that <c>--device</c> names. Never falls back silently.</summary>
+    /// <param name="name"><c>auto</c>, <c>cpu</c>, <c>cpu:N</c> (N virtual devices), <c>reference</c>, <c>cuda</c> (all GPUs), <c>cuda:0,1</c>.</param>
+    /// <param name="threads">Compute threads, of all virtual devices together; 0 = one per core.</param>
     /// <param name="mixedPrecision">Whether a GPU computes features in half precision; null = yes.</param>
     /// <exception cref="RunException">There is no such device here.</exception>
     public static DeviceChoice Open(string name, int threads, bool? mixedPrecision = null)
@@ -23,69 +29,133 @@ public sealed record DeviceChoice(IDevice Device, string Reason) : IDisposable
         switch (name)
         {
             case "auto":
-                return Auto(threads, mixedPrecision);
+                return Auto(threads, mixedPrecision, ordinals: null);
             case "cpu":
-                return new DeviceChoice(new CpuDevice(threads), "asked for");
+                return new DeviceChoice([new CpuDevice(threads)], "asked for");
             case "reference":
-                return new DeviceChoice(new ReferenceDevice(), "asked for; slow by design");
+                return new DeviceChoice([new ReferenceDevice()], "asked for; slow by design");
             case "cuda":
-                return OpenCuda(name, 0, mixedPrecision, "asked for");
+                return OpenCuda(name, null, mixedPrecision, "asked for");
         }
 
         if (name.StartsWith("cpu:", StringComparison.Ordinal) && int.TryParse(name.AsSpan(4), CultureInfo.InvariantCulture, out int count) && count >= 1)
         {
-            return count == 1
-                ? new DeviceChoice(new CpuDevice(threads), "asked for")
-                : throw new RunException($"--device {name}: training on {count} virtual devices at once is not available yet.", "Use --device cpu; it uses all cores.");
+            return count <= MaxVirtual
+                ? new DeviceChoice(VirtualCpus(count, threads), "asked for")
+                : throw new RunException($"--device {name}: there can be at most {MaxVirtual} virtual devices.", $"Use --device cpu:{MaxVirtual} or fewer.");
         }
 
         if (name.StartsWith("cuda:", StringComparison.Ordinal))
         {
-            return int.TryParse(name.AsSpan(5), CultureInfo.InvariantCulture, out int ordinal) && ordinal >= 0
-                ? OpenCuda(name, ordinal, mixedPrecision, "asked for")
-                : throw new RunException($"--device {name}: training on several GPUs at once is not available yet.", "Use --device cuda:N for one of them.");
+            return OpenCuda(name, Ordinals(name), mixedPrecision, "asked for");
         }
 
         throw new RunException($"--device {name}: there is no such device.", "Use auto, cpu, cuda or reference.");
     }
 
-    /// <summary>Which device, why, and what it is.</summary>
-    public string Text => $"{Device.Name} ({Reason}): {Device.Description}";
+    /// <summary>As <see cref="Open"/>, for what runs on one device: the first of those named, on a processor with all threads.</summary>
+    public static DeviceChoice OpenOne(string name, int threads, bool? mixedPrecision = null)
+    {
+        if (name.StartsWith("cpu:", StringComparison.Ordinal))
+        {
+            name = "cpu";
+        }
 
-    public void Dispose() => Device.Dispose();
+        return name is "auto" ? Auto(threads, mixedPrecision, [0]) : Open(name is "cuda" ? "cuda:0" : name.Split(',')[0], threads, mixedPrecision);
+    }
 
-    private static DeviceChoice Auto(int threads, bool? mixedPrecision)
+    /// <summary>Which devices, why, and what they are.</summary>
+    public string Text => $"{Names} ({Reason}): {Kinds}";
+
+    /// <summary>What they are.</summary>
+    public string Description => $"{Names}: {Kinds}";
+
+    private string Names => string.Join(", ", Devices.Select(device => device.Name));
+
+    private string Kinds => Devices.Count == 1 ? Device.Description : $"{Devices.Count} × {string.Join(" / ", Devices.Select(device => device.Description).Distinct())}";
+
+    public void Dispose()
+    {
+        foreach (IDevice device in Devices)
+        {
+            device.Dispose();
+        }
+    }
+
+    private static IDevice[] VirtualCpus(int count, int threads)
+    {
+        int each = Math.Max(1, (threads == 0 ? Environment.ProcessorCount : threads) / count);
+        return count == 1 ? [new CpuDevice(threads)] : [.. Enumerable.Range(0, count).Select(index => new CpuDevice(each, index))];
+    }
+
+    private static int[] Ordinals(string name)
+    {
+        List<int> ordinals = [];
+        foreach (string part in name[5..].Split(','))
+        {
+            if (!int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out int ordinal))
+            {
+                throw new RunException($"--device {name}: '{part}' is no GPU's number.", "Use cuda:0, cuda:0,1 and so on, or cuda for all.");
+            }
+
+            if (ordinals.Contains(ordinal))
+            {
+                throw new RunException($"--device {name}: GPU {ordinal} appears twice.", "Name each GPU once.");
+            }
+
+            ordinals.Add(ordinal);
+        }
+
+        return [.. ordinals];
+    }
+
+    private static DeviceChoice Auto(int threads, bool? mixedPrecision, int[]? ordinals)
     {
         if (!Cuda.IsAvailable)
         {
-            return new DeviceChoice(new CpuDevice(threads), $"auto: no CUDA, {Cuda.UnavailableReason}");
+            return new DeviceChoice([new CpuDevice(threads)], $"auto: no CUDA, {Cuda.UnavailableReason}");
         }
 
         // The simulator is for tests that ask for it.
         return Cuda.IsSimulated
-            ? new DeviceChoice(new CpuDevice(threads), "auto: the simulated GPU is used only with --device cuda")
-            : OpenCuda("cuda", 0, mixedPrecision, "auto: the first GPU");
+            ? new DeviceChoice([new CpuDevice(threads)], "auto: the simulated GPU is used only with --device cuda")
+            : OpenCuda("cuda", ordinals, mixedPrecision, ordinals is null ? "auto: every GPU" : "auto: the first GPU");
     }
 
-    private static DeviceChoice OpenCuda(string name, int ordinal, bool? mixedPrecision, string reason)
+    /// <param name="ordinals">Null = all.</param>
+    private static DeviceChoice OpenCuda(string name, int[]? ordinals, bool? mixedPrecision, string reason)
     {
         if (!Cuda.IsAvailable)
         {
             throw new RunException($"--device {name}: CUDA is not available: {Cuda.UnavailableReason}", "`cudatrainer doctor` lists what was looked for and where; docs/cuda.md says what is needed. --device cpu works everywhere.");
         }
 
-        if (ordinal >= Cuda.Devices.Count)
+        ordinals ??= [.. Enumerable.Range(0, Cuda.Devices.Count)];
+        foreach (int ordinal in ordinals.Where(ordinal => ordinal >= Cuda.Devices.Count))
         {
             throw new RunException($"--device {name}: there is no GPU {ordinal}; this machine has {Cuda.Devices.Count}, numbered from 0.", "`cudatrainer doctor` lists them; CUDA_VISIBLE_DEVICES may hide some.");
         }
 
+        List<CudaDevice> devices = [];
         try
         {
-            return new DeviceChoice(new CudaDevice(ordinal, CudaDeviceOptions.FromEnvironment(mixedPrecision ?? true)), reason);
+            foreach (int ordinal in ordinals)
+            {
+                devices.Add(new CudaDevice(ordinal, CudaDeviceOptions.FromEnvironment(mixedPrecision ?? true)));
+            }
+
+            return new DeviceChoice(devices, reason);
         }
-        catch (CudaException exception)
+        catch (Exception exception)
         {
-            throw new RunException($"--device {name}: {exception.Message}", "`cudatrainer doctor` checks driver and libraries; --device cpu works everywhere.", exception);
+            foreach (CudaDevice device in devices)
+            {
+                device.Dispose();
+            }
+
+            throw exception is CudaException
+                ? new RunException($"--device {name}: {exception.Message}", "`cudatrainer doctor` checks driver and libraries; --device cpu works everywhere.", exception)
+                : exception;
         }
     }
 }

@@ -2,6 +2,7 @@ using System.Text.Json;
 using CudaTrainer.Engine.Data.Cache;
 using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Formats;
+using CudaTrainer.Engine.Parallel;
 
 namespace CudaTrainer.Engine.Training;
 
@@ -31,7 +32,7 @@ public static class EvaluationRun
     /// <exception cref="RunException">Something the user can act on is wrong.</exception>
     public static EvaluationResult Execute(EvaluationOptions options, IRunObserver observer, CancellationToken stop)
     {
-        using DeviceChoice device = DeviceChoice.Open(options.Features.Device, options.Features.Threads);
+        using DeviceChoice device = DeviceChoice.OpenOne(options.Features.Device, options.Features.Threads);
         using TrainedClassifier classifier = TrainedClassifier.Load(device.Device, options.Checkpoint);
         ModelInfo info = classifier.Info;
         observer.Header(
@@ -41,12 +42,13 @@ public static class EvaluationRun
             new HeaderLine("backbone", info.BackboneDescription),
         ]);
         using FeatureSplits splits = Open(options, device, classifier, observer, stop);
+        using ReplicaGroup replicas = ReplicaGroup.Of(classifier.Learner);
         var metrics = new Dictionary<string, ClassificationMetrics>();
         foreach (FeatureSet set in splits.All)
         {
             RequireSameFeatures(info, set, options.Checkpoint);
             stop.ThrowIfCancellationRequested();
-            using var evaluator = new Evaluator(device.Device, classifier.Learner, new SplitRows(set), BatchSize);
+            using var evaluator = new Evaluator(replicas, new SplitRows(set), BatchSize);
             metrics[set.Split.Name()] = evaluator.Run().MetricsAt(info.Threshold);
         }
 

@@ -1,5 +1,4 @@
-using CudaTrainer.Engine.Backends;
-using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Engine.Parallel;
 
 namespace CudaTrainer.Engine.Training;
 
@@ -18,34 +17,41 @@ public sealed record Evaluation(int[] Labels, double[] Scores, double Loss)
 /// <summary>Runs a learner over a whole split, batch by batch, without training it.</summary>
 internal sealed class Evaluator : IDisposable
 {
-    private readonly Learner _learner;
+    private readonly ReplicaGroup _replicas;
     private readonly IFeatureRows _rows;
     private readonly int _batchSize;
     private readonly BatchLoader _loader;
     private readonly int[] _order;
 
-    public Evaluator(IDevice device, Learner learner, IFeatureRows rows, int batchSize, FeatureScaler? scaler = null)
+    public Evaluator(ReplicaGroup replicas, IFeatureRows rows, int batchSize, FeatureScaler? scaler = null)
     {
-        _learner = learner;
+        _replicas = replicas;
         _rows = rows;
         _batchSize = batchSize;
-        _loader = new BatchLoader(device, rows, batchSize, learner.FeatureType == DType.Float16, scaler);
+        _loader = replicas.NewLoader(rows, batchSize, scaler);
         _order = EpochOrder.Of(rows.Count, seed: 0, epoch: 0, shuffle: false);
     }
 
     public Evaluation Run()
     {
-        double[] scores = new double[_rows.Count];
-        float[] losses = new float[_rows.Count];
+        float[] answers = new float[2 * _rows.Count];
+        Span<float> scores = answers.AsSpan(0, _rows.Count), losses = answers.AsSpan(_rows.Count);
         _loader.Start(_order);
         for (int start = 0; start < _rows.Count; start += _batchSize)
         {
-            HostBatch batch = _loader.Next();
-            _learner.Evaluate(batch, losses.AsSpan(start, batch.Count), scores.AsSpan(start, batch.Count));
+            SplitBatch batch = _loader.Next();
+            _replicas.Evaluate(batch, losses.Slice(start, batch.Count), scores.Slice(start, batch.Count));
             _loader.Return(batch);
         }
 
-        int bad = Array.FindIndex(scores, double.IsNaN);
+        _replicas.AddUp(answers);
+        double[] probabilities = new double[_rows.Count];
+        for (int i = 0; i < probabilities.Length; i++)
+        {
+            probabilities[i] = scores[i];
+        }
+
+        int bad = Array.FindIndex(probabilities, double.IsNaN);
         if (bad >= 0)
         {
             throw new RunException(
@@ -58,7 +64,7 @@ internal sealed class Evaluator : IDisposable
             sum += loss;
         }
 
-        return new Evaluation(_rows.Labels.ToArray(), scores, sum / _rows.Count);
+        return new Evaluation(_rows.Labels.ToArray(), probabilities, sum / _rows.Count);
     }
 
     public void Dispose() => _loader.Dispose();

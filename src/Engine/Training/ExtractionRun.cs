@@ -9,7 +9,7 @@ public static class ExtractionRun
     /// <exception cref="RunException">Something the user can act on is wrong.</exception>
     public static ExtractionResult Execute(FeatureOptions options, IRunObserver observer, CancellationToken stop)
     {
-        using DeviceChoice device = DeviceChoice.Open(options.Device, options.Threads);
+        using DeviceChoice device = DeviceChoice.OpenOne(options.Device, options.Threads);
         using BackboneChoice backbone = BackboneChoice.Open(options);
         observer.Header(
         [

@@ -3,6 +3,7 @@ using CudaTrainer.Engine.Autograd.Functions;
 using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Optim;
+using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels;
 
@@ -12,9 +13,12 @@ namespace CudaTrainer.Engine.Training;
 /// <param name="ClassWeights">[2], multiplied with each sample's loss by its label.</param>
 /// <param name="Alpha">[2], of the focal loss.</param>
 /// <param name="MixedPrecision">Dynamic loss scaling, half-precision features and saved activations, and half-precision maths on devices that compute in it.</param>
-/// <param name="FuseStep">Captures the step as one graph on devices that can.</param>
+/// <param name="FuseStep">Captures the step as graphs on devices that can.</param>
+/// <param name="HalfOnWire">Replicas exchange gradients in half precision.</param>
+/// <param name="SyncBatchNorm">Batch statistics are those of all replicas' samples.</param>
 public sealed record LearnerOptions(
-    LossOptions Loss, IReadOnlyList<float> ClassWeights, IReadOnlyList<float> Alpha, AdamOptions Adam, bool MixedPrecision, ulong Seed, bool FuseStep = true);
+    LossOptions Loss, IReadOnlyList<float> ClassWeights, IReadOnlyList<float> Alpha, AdamOptions Adam, bool MixedPrecision, ulong Seed, bool FuseStep = true, bool HalfOnWire = false,
+    bool SyncBatchNorm = false);
 
 /// <param name="After">The device's step state when the step had ended.</param>
 public readonly record struct StepOutcome(StepState After)
@@ -33,11 +37,15 @@ public readonly record struct StepOutcome(StepState After)
 
     /// <summary>Clips whose class was right.</summary>
     public int Correct => After.Correct;
+
+    /// <summary>Some replica was asked to stop after this step.</summary>
+    public bool StopRequested => After.StopRequests > 0;
 }
 
 /// <summary>
 /// One replica of a model on a device with all that a training step needs: parameters, optimiser, step state and tape. A step is queued as a whole, without waiting for the device;
-/// <see cref="Finish"/> waits.
+/// <see cref="Finish"/> waits. Where there are other replicas, a step runs in phases: forward and backward down to where a piece of the gradients is complete, which then is
+/// added up beside the next phase, and so on; the last phase updates the parameters.
 /// </summary>
 public sealed class Learner : IDisposable
 {
@@ -46,15 +54,21 @@ public sealed class Learner : IDisposable
     private readonly Tensor _classWeights;
     private readonly Tensor _alpha;
     private readonly Tensor _buffersBefore;
-    private readonly HostBuffer _learningRate;
-    private readonly Tensor _learningRateTensor;
+    private readonly HostBuffer _orders;
+    private readonly Tensor _ordersTensor;
+    private readonly IReplicaLink? _link;
+    private readonly GradientBuckets? _buckets;
     private readonly LearnerOptions _options;
     private readonly DeviceInputs _inputs;
     private readonly StepGraphs? _graphs;
     private float[] _probabilities = [];
 
-    public Learner(IDevice device, Classifier model, LearnerOptions options)
+    /// <param name="device">Where it computes.</param>
+    /// <param name="model">Has no memory yet.</param>
+    /// <param name="link">The way to the other replicas; null without any. The learner disposes it.</param>
+    public Learner(IDevice device, Classifier model, LearnerOptions options, IReplicaLink? link = null)
     {
+        _link = link;
         _device = device;
         _options = options;
         Model = model;
@@ -66,15 +80,21 @@ public sealed class Learner : IDisposable
         _classWeights = Tensor.From(device, [options.ClassWeights.Count], [.. options.ClassWeights], name: "class weights");
         _alpha = Tensor.From(device, [options.Alpha.Count], [.. options.Alpha], name: "alpha");
         _buffersBefore = Tensor.Zeros(device, Parameters.BufferValues.Shape, name: "buffers before the step");
-        _learningRate = device.AllocateHost(sizeof(float));
-        _learningRateTensor = Tensor.Over(device, _learningRate, [1], DType.Float32, "learning rate");
+        _orders = device.AllocateHost(2 * sizeof(float));
+        _ordersTensor = Tensor.Over(device, _orders, [2], DType.Float32, "orders");
+        _buckets = link is null ? null : new GradientBuckets(Parameters, tailApart: options.HalfOnWire);
         _inputs = new DeviceInputs(device, FeatureType, model.Options.Inputs);
-        _graphs = options.FuseStep && device.CapturesGraphs ? new StepGraphs(device, NewTape) : null;
+        _graphs = options.FuseStep && device.CapturesGraphs && !(options.SyncBatchNorm && link is not null) ? new StepGraphs(device, NewTape, Phases) : null;
 
         Tape NewTape() => new(device) { State = State.Tensor, DropoutSeed = options.Seed, ActivationType = half ? DType.Float16 : null };
     }
 
     public Classifier Model { get; }
+
+    public IDevice Device => _device;
+
+    /// <summary>What communicating has come to; zeros without other replicas.</summary>
+    public LinkFigures Communication => _link?.Figures ?? default;
 
     public ParameterSet Parameters { get; }
 
@@ -88,6 +108,9 @@ public sealed class Learner : IDisposable
     /// <summary>Whether <see cref="Prefetch"/> saves time.</summary>
     public bool Prefetches => !_device.SharesHostMemory;
 
+    /// <summary>Parts of a step between which gradients are added up.</summary>
+    private int Phases => _buckets is null ? 1 : _buckets.Count + 1;
+
     /// <summary>Forward, backward and update with one batch.</summary>
     public StepOutcome Train(HostBatch batch, double learningRate)
     {
@@ -96,17 +119,28 @@ public sealed class Learner : IDisposable
     }
 
     /// <summary>Queues a step. The batch stays unchanged until <see cref="Finish"/> has returned.</summary>
-    public void Start(HostBatch batch, double learningRate)
+    /// <param name="stop">This replica was asked to stop after the step, which its outcome then tells all replicas.</param>
+    public void Start(HostBatch batch, double learningRate, bool stop = false)
     {
-        _learningRate.AsSpan<float>(0, 1)[0] = (float)learningRate;
+        Span<float> orders = _orders.AsSpan<float>(0, 2);
+        orders[0] = (float)learningRate;
+        orders[1] = stop ? 1 : 0;
         int block = _inputs.Take(batch);
-        if (_graphs is not null)
+        for (int phase = 0; phase < Phases; phase++)
         {
-            _graphs.Run(block, batch, this);
-        }
-        else
-        {
-            QueueStep(_tape, block, batch);
+            if (_graphs is not null)
+            {
+                _graphs.Run(phase, block, batch, this);
+            }
+            else
+            {
+                QueuePhase(phase, _tape, block, batch);
+            }
+
+            if (_buckets is not null && phase < _buckets.Count)
+            {
+                AddUp(phase);
+            }
         }
 
         _inputs.Release(block);
@@ -127,7 +161,7 @@ public sealed class Learner : IDisposable
     /// <param name="losses">[Count], each clip's weighted loss.</param>
     /// <param name="scores">[Count], p(violent).</param>
     /// <param name="attention">[Count, T] where the model has attention and the caller wants it, else empty.</param>
-    public void Evaluate(HostBatch batch, Span<float> losses, Span<double> scores, Span<float> attention = default)
+    public void Evaluate(HostBatch batch, Span<float> losses, Span<float> scores, Span<float> attention = default)
     {
         int block = _inputs.Take(batch);
         _tape.Training = false;
@@ -135,7 +169,7 @@ public sealed class Learner : IDisposable
         {
             (Tensor features, Tensor labels) = _inputs.View(_tape, block, batch);
             ClassifierOutput output = Model.Forward(_tape, features);
-            var (loss, probabilities) = Loss(_tape, output.Logits, labels);
+            var (loss, probabilities) = Loss(_tape, output.Logits, labels, batch.Count);
             _inputs.Release(block);
             loss.Download(losses);
             ReadOnlySpan<float> p = ToHost(probabilities);
@@ -160,7 +194,8 @@ public sealed class Learner : IDisposable
         _graphs?.Dispose();
         _tape.Dispose();
         _inputs.Dispose();
-        _learningRate.Dispose();
+        _orders.Dispose();
+        _link?.Dispose();
         Optimizer.Dispose();
         State.Dispose();
         Parameters.Dispose();
@@ -169,22 +204,29 @@ public sealed class Learner : IDisposable
         _buffersBefore.Dispose();
     }
 
-    /// <summary>Queues forward, backward and update. Neither waits nor reads anything that changes from step to step but through the device's memory.</summary>
-    internal void QueueStep(Tape tape, int block, HostBatch batch)
+    /// <summary>Queues a part of forward, backward and update. Neither waits for the device nor reads anything that changes from step to step but through the device's memory.</summary>
+    internal void QueuePhase(int phase, Tape tape, int block, HostBatch batch)
     {
         try
         {
-            tape.Training = true;
-            _device.Ops.BeginStep(State.Tensor, _learningRateTensor);
-            Parameters.ClearGradients();
-            _buffersBefore.CopyFrom(Parameters.BufferValues);
-            (Tensor features, Tensor labels) = _inputs.View(tape, block, batch);
-            Loss(tape, Model.Forward(tape, features).Logits, labels);
-            tape.Backward();
-            Optimizer.Step();
+            if (phase == 0)
+            {
+                QueueForward(tape, block, batch);
+            }
 
-            // The forward pass of a bad batch has moved the running statistics, perhaps to NaN.
-            _device.Ops.RestoreIfSkipped(Parameters.BufferValues, _buffersBefore, State.Tensor);
+            if (_buckets is null)
+            {
+                tape.ContinueBackward(0);
+            }
+            else if (phase < _buckets.Count)
+            {
+                tape.ContinueBackward(_buckets.CompletedBy(phase, tape));
+            }
+
+            if (phase == Phases - 1)
+            {
+                QueueUpdate();
+            }
         }
         catch
         {
@@ -193,8 +235,59 @@ public sealed class Learner : IDisposable
         }
     }
 
-    private (Tensor Losses, Tensor Probabilities) Loss(Tape tape, Tensor logits, Tensor labels) =>
-        SoftmaxFocalLossFunction.Apply(tape, logits, labels, _classWeights, _alpha, 1f / labels.Count, _options.Loss);
+    private void QueueForward(Tape tape, int block, HostBatch batch)
+    {
+        tape.Training = true;
+        tape.FirstSample = batch.First;
+        tape.Statistics = _link is not null && _options.SyncBatchNorm ? new LinkStatistics(_link, batch.Total) : null;
+        _device.Ops.BeginStep(State.Tensor, _ordersTensor);
+        Parameters.ClearGradients();
+        _buffersBefore.CopyFrom(Parameters.BufferValues);
+        if (batch.Count > 0)
+        {
+            (Tensor features, Tensor labels) = _inputs.View(tape, block, batch);
+            Loss(tape, Model.Forward(tape, features).Logits, labels, batch.Total);
+        }
+
+        if (_link is not null)
+        {
+            _device.Ops.WriteShared(State.Tensor, Parameters.BufferValues, Parameters.SharedTail, (float)batch.Count / batch.Total);
+        }
+
+        tape.BeginBackward();
+    }
+
+    /// <summary>Adds up what this phase has completed. The first pieces bring the rest of the step's numbers along, since these never travel in half precision.</summary>
+    private void AddUp(int phase)
+    {
+        if (phase == 0 && _buckets!.TailApart)
+        {
+            _link!.AllReduce(Parameters.SharedTail, halfOnWire: false);
+        }
+
+        _link!.AllReduce(_buckets!.Piece(phase), _options.HalfOnWire);
+        if (phase == _buckets.Count - 1)
+        {
+            _link.Join();
+        }
+    }
+
+    private void QueueUpdate()
+    {
+        if (_link is not null)
+        {
+            _device.Ops.ReadShared(Parameters.SharedTail, State.Tensor, Parameters.BufferValues);
+        }
+
+        Optimizer.Step();
+
+        // The forward pass of a bad batch has moved the running statistics, perhaps to NaN.
+        _device.Ops.RestoreIfSkipped(Parameters.BufferValues, _buffersBefore, State.Tensor);
+    }
+
+    /// <param name="samples">Of which the loss is the mean.</param>
+    private (Tensor Losses, Tensor Probabilities) Loss(Tape tape, Tensor logits, Tensor labels, int samples) =>
+        SoftmaxFocalLossFunction.Apply(tape, logits, labels, _classWeights, _alpha, 1f / samples, _options.Loss);
 
     /// <summary>[batch, classes] in memory that the next batch uses again.</summary>
     private ReadOnlySpan<float> ToHost(Tensor probabilities)

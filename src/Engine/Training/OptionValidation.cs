@@ -40,6 +40,7 @@ public static class OptionValidation
         new("--early-stopping-patience", OptionRange.AtLeast(0), options => options.EarlyStoppingPatience),
         new("--checkpoint-every", OptionRange.AtLeast(0), options => options.CheckpointEvery),
         new("--keep-checkpoints", OptionRange.AtLeast(1), options => options.KeepCheckpoints),
+        new("--check-replicas", OptionRange.AtLeast(0), options => options.CheckReplicas),
         new("--log-every-steps", OptionRange.AtLeast(0), options => options.LogEverySteps),
     ];
 
@@ -98,6 +99,7 @@ public static class OptionValidation
     {
         List<OptionProblem> problems = [.. Validate((FeatureOptions)options)];
         CheckNumbers(TrainingNumbers, options, problems);
+        CheckEnum("--allreduce-dtype", options.AllreduceDtype, problems);
         if (options.DatasetPath is null == options.FeaturesDir is null)
         {
             problems.Add(new(

@@ -43,7 +43,7 @@ public static class PredictionRun
     public static IReadOnlyList<Prediction> Execute(PredictionOptions options, IRunObserver observer, CancellationToken stop)
     {
         IReadOnlyList<Clip> clips = [.. options.Paths.SelectMany(Expand).Select(path => new Clip(path, path, 0, path, path))];
-        using DeviceChoice device = DeviceChoice.Open(options.Device, options.Threads);
+        using DeviceChoice device = DeviceChoice.OpenOne(options.Device, options.Threads);
         using TrainedClassifier classifier = TrainedClassifier.Load(device.Device, options.Checkpoint);
         using BackboneChoice backbone = classifier.OpenBackbone(options.Weights);
         ModelInfo info = classifier.Info;
@@ -71,7 +71,7 @@ public static class PredictionRun
         Prediction Answer(string path, ReadOnlySpan<float> features)
         {
             features.CopyTo(batch.Features.AsSpan<float>(0, features.Length));
-            Span<double> score = stackalloc double[1];
+            Span<float> score = stackalloc float[1];
             Span<float> loss = stackalloc float[1];
             float[] attention = classifier.Learner.Model.HasAttention ? new float[info.Frames] : [];
             classifier.Learner.Evaluate(batch, loss, score, attention);

@@ -1,6 +1,6 @@
 using System.Diagnostics;
-using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Optim;
+using CudaTrainer.Engine.Parallel;
 
 namespace CudaTrainer.Engine.Training;
 
@@ -11,7 +11,7 @@ internal sealed class TrainingLoop : IDisposable
     private const int BadStepsBeforeHalving = 3;
 
     private readonly TrainingOptions _options;
-    private readonly Learner _learner;
+    private readonly ReplicaGroup _replicas;
     private readonly ModelInfo _info;
     private readonly RunFolder _folder;
     private readonly IRunObserver _observer;
@@ -24,12 +24,13 @@ internal sealed class TrainingLoop : IDisposable
     private readonly FeatureScaler? _scaler;
     private TrainingState _state;
     private int _loadedEpoch;
-    private HostBatch? _next;
+    private SplitBatch? _next;
+    private bool _stopRequested;
 
-    public TrainingLoop(TrainingOptions options, IDevice device, Learner learner, ModelInfo info, IFeatureRows train, IFeatureRows val, RunFolder folder, IRunObserver observer, TrainingState state, FeatureScaler? scaler)
+    public TrainingLoop(TrainingOptions options, ReplicaGroup replicas, ModelInfo info, IFeatureRows train, IFeatureRows val, RunFolder folder, IRunObserver observer, TrainingState state, FeatureScaler? scaler)
     {
         _options = options;
-        _learner = learner;
+        _replicas = replicas;
         _info = info;
         _folder = folder;
         _observer = observer;
@@ -37,9 +38,8 @@ internal sealed class TrainingLoop : IDisposable
         _scaler = scaler;
         _train = train;
         _monitor = new Monitor(options.Monitor);
-        bool half = learner.FeatureType == Tensors.DType.Float16;
-        _loader = new BatchLoader(device, train, options.BatchSize, half, scaler);
-        _validation = new Evaluator(device, learner, val, options.BatchSize, scaler);
+        _loader = replicas.NewLoader(train, options.BatchSize, scaler);
+        _validation = new Evaluator(replicas, val, options.BatchSize, scaler);
         _stepsPerEpoch = (train.Count + options.BatchSize - 1) / options.BatchSize;
         _schedule = new WarmupCosine(
             options.LearningRate, options.MinLearningRate, (long)options.WarmupEpochs * _stepsPerEpoch, (long)options.Epochs * _stepsPerEpoch);
@@ -63,7 +63,7 @@ internal sealed class TrainingLoop : IDisposable
             if (!RunEpoch(_state.Epoch + 1, stop))
             {
                 _folder.FlushSteps();
-                Checkpoint.SaveFull(_folder.LastCheckpoint, _learner, _info, _state, _scaler);
+                Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info, _state, _scaler);
                 return RunOutcome.Interrupted;
             }
         }
@@ -87,13 +87,14 @@ internal sealed class TrainingLoop : IDisposable
         double learningRate = 0;
         for (int step = atStart.StepInEpoch; step < _stepsPerEpoch; step++)
         {
-            if (stop.IsCancellationRequested)
+            // Several processes stop after the same step, which its outcome tells them.
+            if (_stopRequested || (stop.IsCancellationRequested && !_replicas.SpansProcesses))
             {
                 _state = Timed(_state);
                 return false;
             }
 
-            learningRate = Step(epoch, step);
+            learningRate = Step(epoch, step, stop.IsCancellationRequested);
             double seconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
             int done = (step + 1 - atStart.StepInEpoch) * _options.BatchSize;
             _observer.Progress(new StageProgress(
@@ -128,21 +129,22 @@ internal sealed class TrainingLoop : IDisposable
     }
 
     /// <returns>The learning rate used.</returns>
-    private double Step(int epoch, int stepInEpoch)
+    private double Step(int epoch, int stepInEpoch, bool stop)
     {
-        HostBatch batch = _next ?? _loader.Next();
+        SplitBatch batch = _next ?? _loader.Next();
         _next = null;
         long began = Stopwatch.GetTimestamp();
         long step = ((long)(epoch - 1) * _stepsPerEpoch) + stepInEpoch;
         double learningRate = _schedule.At(step) * _state.LearningRateFactor;
-        _learner.Start(batch, learningRate);
-        if (_learner.Prefetches && stepInEpoch + 1 < _stepsPerEpoch)
+        _replicas.Start(batch, learningRate, stop);
+        if (_replicas.Prefetches && stepInEpoch + 1 < _stepsPerEpoch)
         {
             _next = _loader.Next();
-            _learner.Prefetch(_next);
+            _replicas.Prefetch(_next);
         }
 
-        StepOutcome outcome = _learner.Finish();
+        StepOutcome outcome = _replicas.Finish();
+        _stopRequested = outcome.StopRequested;
         _state.Add(outcome, batch.Count, outcome.After);
         if (_options.LogEverySteps > 0 && step % _options.LogEverySteps == 0)
         {
@@ -154,6 +156,11 @@ internal sealed class TrainingLoop : IDisposable
             HandleBadStep(step, batch, outcome);
         }
 
+        if (_options.CheckReplicas > 0 && (step + 1) % _options.CheckReplicas == 0)
+        {
+            _replicas.Check(step);
+        }
+
         _loader.Return(batch);
         return learningRate;
     }
@@ -162,7 +169,7 @@ internal sealed class TrainingLoop : IDisposable
     /// An overflow of scaled gradients is a normal event that a smaller scale cures. Otherwise a few bad batches in a row halve the learning rate, and when that does not help,
     /// training stops and names the clips.
     /// </summary>
-    private void HandleBadStep(long step, HostBatch batch, in StepOutcome outcome)
+    private void HandleBadStep(long step, SplitBatch batch, in StepOutcome outcome)
     {
         bool scaleCanShrink = double.IsFinite(outcome.Loss) && outcome.LossScale > 1;
         string what = double.IsFinite(outcome.Loss) ? "a gradient is not finite" : $"the loss is {outcome.Loss}";
@@ -176,7 +183,7 @@ internal sealed class TrainingLoop : IDisposable
         {
             // Skipped steps changed nothing: the state of now is the last good one.
             _folder.FlushSteps();
-            Checkpoint.SaveFull(_folder.LastCheckpoint, _learner, _info, _state, _scaler);
+            Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info, _state, _scaler);
             IEnumerable<string> clips = batch.Rows.Take(batch.Count).Select(_train.NameOf);
             throw new RunException(
                 $"Training stopped at step {step}: {what}, {_state.ConsecutiveSkips} steps in a row. The last batch was: {string.Join(", ", clips)}.",
@@ -230,7 +237,7 @@ internal sealed class TrainingLoop : IDisposable
             StoppedEarly = _options.EarlyStoppingPatience > 0 && waiting >= _options.EarlyStoppingPatience,
             History = [.. finished.History, record],
             Fingerprint = finished.Fingerprint,
-        }.With(_learner.State.Read());
+        }.With(_replicas.Lead.State.Read());
         Save(epoch, best, val);
         _observer.Epoch(record);
         if (_state.StoppedEarly)
@@ -246,18 +253,18 @@ internal sealed class TrainingLoop : IDisposable
     {
         if (best)
         {
-            Checkpoint.SaveModel(_folder.BestModel, _learner, _info with { Epoch = epoch, Threshold = val.BestThreshold() }, _scaler);
+            Checkpoint.SaveModel(_folder.BestModel, _replicas.Lead, _info with { Epoch = epoch, Threshold = val.BestThreshold() }, _scaler);
         }
 
         if (_options.CheckpointEvery > 0 && epoch % _options.CheckpointEvery == 0)
         {
-            Checkpoint.SaveFull(_folder.NumberedCheckpoint(epoch), _learner, _info with { Epoch = epoch }, _state, _scaler);
+            Checkpoint.SaveFull(_folder.NumberedCheckpoint(epoch), _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler);
             _folder.PruneCheckpoints(_options.KeepCheckpoints);
         }
 
         _folder.FlushSteps();
         _folder.WriteHistory(_state.History);
-        Checkpoint.SaveFull(_folder.LastCheckpoint, _learner, _info with { Epoch = epoch }, _state, _scaler);
+        Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler);
     }
 
     private void Say(Severity severity, string text) => _observer.Message(severity, text);

@@ -90,6 +90,16 @@ public sealed record TrainingOptions : FeatureOptions
     /// <summary>Null = on for cuda (the step as one CUDA graph); without effect on cpu.</summary>
     public bool? Xla { get; init; }
 
+    /// <summary>Batch normalisation over the samples of all devices; otherwise each device has its own statistics.</summary>
+    public bool SyncBatchNorm { get; init; }
+
+    /// <summary>How gradients travel between devices.</summary>
+    [JsonConverter(typeof(JsonStringEnumConverter<FeatureType>))]
+    public FeatureType AllreduceDtype { get; init; } = FeatureType.Float32;
+
+    /// <summary>Steps between comparisons of the devices' weights, bit by bit; 0 = never.</summary>
+    public int CheckReplicas { get; init; }
+
     public string Model { get; init; } = "lstm-attention";
 
     public double Dropout { get; init; } = 0.5;

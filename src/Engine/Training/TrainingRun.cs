@@ -1,10 +1,12 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using CudaTrainer.Engine.Backends.Cpu;
 using CudaTrainer.Engine.Data.Cache;
 using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Engine.Training;
@@ -69,6 +71,14 @@ public sealed class TrainingRun : IDisposable
         _device.Dispose();
     }
 
+    private static void LoadModel(Checkpoint checkpoint, ReplicaGroup replicas)
+    {
+        foreach (Learner learner in replicas.Replicas)
+        {
+            checkpoint.LoadModel(learner.Parameters);
+        }
+    }
+
     private static float[] Alpha(IReadOnlyList<double> alpha) => alpha.Count == 1 ? [(float)alpha[0], (float)alpha[0]] : [(float)alpha[0], (float)alpha[1]];
 
     private TrainingResult Run(CancellationToken stop)
@@ -79,22 +89,26 @@ public sealed class TrainingRun : IDisposable
         float[] classWeights = _options.UseClassWeights ? ClassWeights(train.Classes) : [1, 1];
         var loss = new LossInfo(_options.UseFocalLoss, (float)_options.FocalGamma, (float)_options.LabelSmoothing, classWeights, Alpha(_options.FocalAlpha));
         ModelInfo info = Describe(train) with { Loss = loss };
-        Classifier model = Classifiers.Create(_options.Model, new ClassifierOptions(train.Dimension, (float)_options.Dropout, MixedPrecision));
-        using var learner = new Learner(_device.Device, model, new LearnerOptions(
+        Classifier NewModel() => Classifiers.Create(_options.Model, new ClassifierOptions(train.Dimension, (float)_options.Dropout, MixedPrecision));
+        using var replicas = new ReplicaGroup(_device.Devices, NewModel, new LearnerOptions(
             loss.Options,
             loss.ClassWeights,
             loss.Alpha,
             new AdamOptions { ClipMode = _options.ClipMode, ClipNorm = (float)_options.GradientClipNorm },
             MixedPrecision,
             (uint)_options.Seed,
-            FuseStep));
+            FuseStep,
+            HalfOnWire: _options.AllreduceDtype == FeatureType.Float16,
+            SyncBatchNorm: _options.SyncBatchNorm));
+        ParameterSet parameters = replicas.Lead.Parameters;
         _observer.Header(
         [
-            new HeaderLine("model", $"{_options.Model}, {learner.Parameters.Values.Count:N0} parameters ({learner.Parameters.BufferValues.Count:N0} running statistics)"),
+            new HeaderLine("model", $"{_options.Model}, {parameters.Values.Count:N0} parameters ({parameters.BufferValues.Count:N0} running statistics)"),
             new HeaderLine("loss", LossText(classWeights)),
             new HeaderLine("steps", $"{(train.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch {_options.BatchSize}{(FuseStep ? ", each one CUDA graph" : string.Empty)}"),
+            .. ReplicaLines(replicas),
         ]);
-        (TrainingState state, FeatureScaler? scaler) = Begin(learner, train, info);
+        (TrainingState state, FeatureScaler? scaler) = Begin(replicas, train, info);
         if (scaler is not null)
         {
             _observer.Message(Severity.Info, "features are standardised by the training clips; saved models take raw features");
@@ -102,7 +116,7 @@ public sealed class TrainingRun : IDisposable
 
         _folder.Begin();
         _folder.WriteConfig(_options);
-        using (var loop = new TrainingLoop(_options, _device.Device, learner, info, new SplitRows(train), new SplitRows(splits.Validation), _folder, _observer, state, scaler))
+        using (var loop = new TrainingLoop(_options, replicas, info, new SplitRows(train), new SplitRows(splits.Validation), _folder, _observer, state, scaler))
         {
             RunOutcome outcome = _clock.Time("train", () => loop.Run(stop));
             state = loop.State;
@@ -112,7 +126,23 @@ public sealed class TrainingRun : IDisposable
             }
         }
 
-        return _clock.Time("evaluate", () => EvaluateBest(learner, splits, state));
+        return _clock.Time("evaluate", () => EvaluateBest(replicas, splits, state));
+    }
+
+    private IEnumerable<HeaderLine> ReplicaLines(ReplicaGroup replicas)
+    {
+        if (replicas.Communication is { } communication)
+        {
+            string statistics = _options.SyncBatchNorm ? "over all replicas" : "of each replica's own clips";
+            yield return new HeaderLine("replicas", $"{replicas.Size}, gradients {communication}, {(_options.AllreduceDtype == FeatureType.Float16 ? "fp16" : "fp32")}; batch statistics {statistics}");
+        }
+    }
+
+    private void ExtractFeatures(CancellationToken stop)
+    {
+        // Virtual devices share the threads that one could have for itself.
+        using CpuDevice? whole = _device.Devices.Count > 1 && _device.Device is CpuDevice ? new CpuDevice(_options.Threads) : null;
+        new FeaturePipeline(_options, whole ?? _device.Device, _backbone!, _observer, _clock).Run(stop);
     }
 
     private void Header()
@@ -141,7 +171,7 @@ public sealed class TrainingRun : IDisposable
             });
         }
 
-        new FeaturePipeline(_options, _device.Device, _backbone!, _observer, _clock).Run(stop);
+        ExtractFeatures(stop);
         return _clock.Time("open", () => FeatureSplits.Open(_options.CacheDir));
     }
 
@@ -170,15 +200,15 @@ public sealed class TrainingRun : IDisposable
     }
 
     /// <summary>Fresh weights, weights from a file, or the state of an earlier run.</summary>
-    private (TrainingState State, FeatureScaler? Scaler) Begin(Learner learner, FeatureSet train, ModelInfo info)
+    private (TrainingState State, FeatureScaler? Scaler) Begin(ReplicaGroup replicas, FeatureSet train, ModelInfo info)
     {
-        learner.Parameters.Initialize((uint)_options.Seed);
+        replicas.Initialize((uint)_options.Seed);
         bool standardize = _options.StandardizeFeatures ?? (info.Backbone.StartsWith(RandomVgg19.IdentityPrefix, StringComparison.Ordinal) && _options.FeaturesDir is null && _options.InitialWeights is null);
         IReadOnlyDictionary<string, string> fingerprint = Fingerprint(train, standardize);
         string? resume = _options.Resume == "auto" ? (File.Exists(_folder.LastCheckpoint) ? _folder.LastCheckpoint : null) : _options.Resume;
         if (resume is not null)
         {
-            return ResumeFrom(resume, learner, fingerprint);
+            return ResumeFrom(resume, replicas, fingerprint);
         }
 
         if (_options.Resume is not null)
@@ -189,15 +219,15 @@ public sealed class TrainingRun : IDisposable
         if (_options.InitialWeights is { } file)
         {
             using Checkpoint checkpoint = Checkpoint.Open(file);
-            checkpoint.LoadModel(learner.Parameters);
+            LoadModel(checkpoint, replicas);
             _observer.Message(Severity.Info, $"classifier weights from {file}");
         }
 
         FeatureScaler? scaler = standardize ? FeatureScaler.Fit(new SplitRows(train)) : null;
-        return (new TrainingState { Fingerprint = fingerprint }.With(learner.State.Read()), scaler);
+        return (new TrainingState { Fingerprint = fingerprint }.With(replicas.Lead.State.Read()), scaler);
     }
 
-    private (TrainingState State, FeatureScaler? Scaler) ResumeFrom(string path, Learner learner, IReadOnlyDictionary<string, string> fingerprint)
+    private (TrainingState State, FeatureScaler? Scaler) ResumeFrom(string path, ReplicaGroup replicas, IReadOnlyDictionary<string, string> fingerprint)
     {
         using Checkpoint checkpoint = Checkpoint.Open(path);
         TrainingState state = checkpoint.RequireState();
@@ -211,8 +241,12 @@ public sealed class TrainingRun : IDisposable
                 "Resume with the same options and data (epochs, patience, threads, workers, logging may change), or start anew with --initial-weights.");
         }
 
-        checkpoint.LoadModel(learner.Parameters);
-        checkpoint.LoadOptimizer(learner);
+        LoadModel(checkpoint, replicas);
+        foreach (Learner learner in replicas.Replicas)
+        {
+            checkpoint.LoadOptimizer(learner);
+        }
+
         state = WithBestModel(path, state);
         string place = state.StepInEpoch > 0 ? $"epoch {state.Epoch + 1}, step {state.StepInEpoch}" : $"the end of epoch {state.Epoch}";
         _observer.Message(Severity.Info, $"resumed from {path} at {place}");
@@ -278,6 +312,8 @@ public sealed class TrainingRun : IDisposable
             ["--clip-mode"] = $"{_options.ClipMode}",
             ["--gradient-clip-norm"] = $"{_options.GradientClipNorm:R}",
             ["--mixed-precision"] = $"{MixedPrecision}",
+            ["--sync-batchnorm"] = $"{_options.SyncBatchNorm}",
+            ["--allreduce-dtype"] = $"{_options.AllreduceDtype}",
             ["--monitor"] = _options.Monitor,
             ["--standardize-features"] = $"{standardize}",
             ["shuffling"] = $"{_options.Shuffle}",
@@ -286,15 +322,15 @@ public sealed class TrainingRun : IDisposable
         };
     }
 
-    private TrainingResult EvaluateBest(Learner learner, FeatureSplits splits, TrainingState state)
+    private TrainingResult EvaluateBest(ReplicaGroup replicas, FeatureSplits splits, TrainingState state)
     {
         using Checkpoint best = Checkpoint.Open(_folder.BestModel);
-        best.LoadModel(learner.Parameters);
+        LoadModel(best, replicas);
         double threshold = best.Info!.Threshold;
         var all = new Dictionary<string, ClassificationMetrics>();
         foreach (FeatureSet set in splits.All.Where(set => set != splits.Train))
         {
-            using var evaluator = new Evaluator(_device.Device, learner, new SplitRows(set), _options.BatchSize);
+            using var evaluator = new Evaluator(replicas, new SplitRows(set), _options.BatchSize);
             Evaluation evaluation = evaluator.Run();
             string name = set.Split.Name();
             all[name] = evaluation.MetricsAt(threshold);
@@ -322,7 +358,7 @@ public sealed class TrainingRun : IDisposable
         StoppedEarly = state?.StoppedEarly ?? false,
         CheckpointDir = _options.CheckpointDir,
         Stages = _clock.Seconds,
-        Device = $"{_device.Device.Name}: {_device.Device.Description}",
+        Device = _device.Description,
         Precision = Precision,
         Backbone = BackboneText,
         StallFraction = state is { History.Count: > 0 } ? state.History.Sum(epoch => epoch.StallSeconds) / state.History.Sum(epoch => epoch.Seconds) : 0,

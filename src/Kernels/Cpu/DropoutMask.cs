@@ -28,6 +28,7 @@ internal static unsafe class DropoutMask
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
     {
+        first += dropout.First;
         int skip = (int)(first & 3);
         ulong block = (ulong)first / 4;
         if (TSimd.Width >= Vector256<float>.Count)

@@ -10,15 +10,17 @@ namespace CudaTrainer.Kernels.Cuda;
 /// <param name="Seed">Philox key.</param>
 /// <param name="Layer">Which dropout of the model, 0 to 255.</param>
 /// <param name="State">Device address of the <see cref="StepState"/>; 0 for step 0.</param>
-public readonly record struct CudaDropout(float Probability, ulong Seed, int Layer, nint State)
+/// <param name="First">As in <see cref="Dropout"/>.</param>
+public readonly record struct CudaDropout(float Probability, ulong Seed, int Layer, nint State, long First = 0)
 {
-    /// <summary>Five kernel parameters: p, what kept elements are multiplied by, seed, layer, state.</summary>
+    /// <summary>Six kernel parameters: p, what kept elements are multiplied by, seed, layer, number of the first element, state.</summary>
     internal void AddTo(ref KernelArguments arguments)
     {
         arguments.Add(Probability);
         arguments.Add(new Dropout(Probability, 0, 0).Scale);
         arguments.Add(Seed);
         arguments.Add(Layer);
+        arguments.Add(First);
         arguments.Add(State);
     }
 }

@@ -10,10 +10,10 @@
 
 template <typename T>
 __device__ __forceinline__ void forward(
-    i64 count, const T *x, T *y, int with_relu, float probability, float scale, u64 seed, int layer, const StepState *state, int aligned)
+    i64 count, const T *x, T *y, int with_relu, float probability, float scale, u64 seed, int layer, i64 first_element, const StepState *state, int aligned)
 {
     const int lanes = Group<T>::lanes;
-    Dropout dropout = make_dropout(probability, scale, seed, layer, state);
+    Dropout dropout = make_dropout(probability, scale, seed, layer, first_element, state);
     for (i64 first = first_item() * lanes; first < count; first += item_stride() * lanes)
     {
         float values[lanes];
@@ -34,10 +34,10 @@ __device__ __forceinline__ void forward(
 
 template <typename T>
 __device__ __forceinline__ void backward(
-    i64 count, const T *dy, const T *x, T *dx, int with_relu, float probability, float scale, u64 seed, int layer, const StepState *state, int aligned)
+    i64 count, const T *dy, const T *x, T *dx, int with_relu, float probability, float scale, u64 seed, int layer, i64 first_element, const StepState *state, int aligned)
 {
     const int lanes = Group<T>::lanes;
-    Dropout dropout = make_dropout(probability, scale, seed, layer, state);
+    Dropout dropout = make_dropout(probability, scale, seed, layer, first_element, state);
     for (i64 first = first_item() * lanes; first < count; first += item_stride() * lanes)
     {
         float values[lanes];
@@ -60,14 +60,14 @@ __device__ __forceinline__ void backward(
 
 #define ACTIVATION_DROPOUT(T, SUFFIX) \
     extern "C" __global__ void __launch_bounds__(256) activation_dropout_forward_##SUFFIX( \
-        i64 count, const T *x, T *y, int with_relu, float probability, float scale, u64 seed, int layer, const StepState *state, int aligned) \
+        i64 count, const T *x, T *y, int with_relu, float probability, float scale, u64 seed, int layer, i64 first_element, const StepState *state, int aligned) \
     { \
-        forward<T>(count, x, y, with_relu, probability, scale, seed, layer, state, aligned); \
+        forward<T>(count, x, y, with_relu, probability, scale, seed, layer, first_element, state, aligned); \
     } \
     extern "C" __global__ void __launch_bounds__(256) activation_dropout_backward_##SUFFIX( \
-        i64 count, const T *dy, const T *x, T *dx, int with_relu, float probability, float scale, u64 seed, int layer, const StepState *state, int aligned) \
+        i64 count, const T *dy, const T *x, T *dx, int with_relu, float probability, float scale, u64 seed, int layer, i64 first_element, const StepState *state, int aligned) \
     { \
-        backward<T>(count, dy, x, dx, with_relu, probability, scale, seed, layer, state, aligned); \
+        backward<T>(count, dy, x, dx, with_relu, probability, scale, seed, layer, first_element, state, aligned); \
     }
 
 ACTIVATION_DROPOUT(float, f32)

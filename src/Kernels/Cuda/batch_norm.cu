@@ -326,11 +326,11 @@ __device__ __forceinline__ void backward(
 #define BATCH_NORM(T, SUFFIX) \
     extern "C" __global__ void __launch_bounds__(256, 1) batch_norm_training_##SUFFIX( \
         int rows, int channels, const T *x, const float *gamma, const float *beta, float *running_mean, float *running_variance, T *y, float *mean, float *inverse, \
-        int with_relu, float momentum, float epsilon, float probability, float scale, u64 seed, int layer, const StepState *state, int aligned) \
+        int with_relu, float momentum, float epsilon, float probability, float scale, u64 seed, int layer, i64 first_element, const StepState *state, int aligned) \
     { \
         training<T>( \
             rows, channels, x, gamma, beta, running_mean, running_variance, y, mean, inverse, with_relu, momentum, epsilon, \
-            make_dropout(probability, scale, seed, layer, state), aligned); \
+            make_dropout(probability, scale, seed, layer, first_element, state), aligned); \
     } \
     extern "C" __global__ void __launch_bounds__(256, 1) batch_norm_inference_##SUFFIX( \
         int rows, int channels, const T *x, const float *gamma, const float *beta, const float *mean, const float *variance, T *y, int with_relu, float epsilon, int aligned) \
@@ -339,10 +339,10 @@ __device__ __forceinline__ void backward(
     } \
     extern "C" __global__ void __launch_bounds__(256, 1) batch_norm_backward_##SUFFIX( \
         int rows, int channels, const T *dy, const T *x, const float *gamma, const float *beta, const float *mean, const float *inverse, T *dx, float *d_scale, \
-        float *d_shift, int with_relu, float probability, float scale, u64 seed, int layer, const StepState *state, int aligned) \
+        float *d_shift, int with_relu, float probability, float scale, u64 seed, int layer, i64 first_element, const StepState *state, int aligned) \
     { \
         backward<T>( \
-            rows, channels, dy, x, gamma, beta, mean, inverse, dx, d_scale, d_shift, with_relu, make_dropout(probability, scale, seed, layer, state), aligned); \
+            rows, channels, dy, x, gamma, beta, mean, inverse, dx, d_scale, d_shift, with_relu, make_dropout(probability, scale, seed, layer, first_element, state), aligned); \
     }
 
 BATCH_NORM(float, f32)

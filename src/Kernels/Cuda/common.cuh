@@ -293,6 +293,7 @@ struct StepState
     int consecutive_skips;
     int correct;
     float step_loss_scale;
+    float stop_requests;
 };
 
 // ---- Dropout; src/Kernels/Philox.cs and Dropout.cs -------------------------------------------------------------------------------
@@ -326,11 +327,12 @@ struct Dropout
     unsigned threshold;
     u64 seed;
     u64 stream;
+    i64 first;
     bool active;
 };
 
-// `state` may be null: step 0.
-__device__ __forceinline__ Dropout make_dropout(float probability, float scale, u64 seed, int layer, const StepState *state)
+// `first` is the number of the tensor's first element in the mask; `state` may be null: step 0.
+__device__ __forceinline__ Dropout make_dropout(float probability, float scale, u64 seed, int layer, i64 first, const StepState *state)
 {
     Dropout dropout;
     dropout.active = probability > 0.0f;
@@ -340,6 +342,7 @@ __device__ __forceinline__ Dropout make_dropout(float probability, float scale, 
     dropout.seed = seed;
     unsigned step = state == nullptr ? 0u : (unsigned)(state->adam_steps + state->skipped_steps);
     dropout.stream = ((u64)step << 8) | (unsigned)layer;
+    dropout.first = first;
     return dropout;
 }
 
@@ -350,7 +353,7 @@ __device__ __forceinline__ unsigned kept_bits(const Dropout &dropout, u64 block)
            (words.w >= dropout.threshold ? 8u : 0u);
 }
 
-// Multiplies the LANES elements from number `first` on by 0 or 1/(1−p).
+// Multiplies the LANES elements of the tensor from number `first` on by 0 or 1/(1−p).
 template <int LANES>
 __device__ __forceinline__ void apply_dropout(const Dropout &dropout, i64 first, float (&values)[LANES])
 {
@@ -358,6 +361,8 @@ __device__ __forceinline__ void apply_dropout(const Dropout &dropout, i64 first,
     {
         return;
     }
+
+    first += dropout.first;
 
     // A Philox block has the words of four neighbours; a group that begins between two blocks needs one block more.
     unsigned kept = 0;

@@ -140,7 +140,7 @@ public sealed class CudaOrderTests : IDisposable
         }
 
         float[] losses = new float[Batch];
-        learner.Evaluate(batches[0], losses, new double[Batch]);
+        learner.Evaluate(batches[0], losses, new float[Batch]);
         float[] result = [.. learner.Parameters.Values.Read<float>(), .. learner.Parameters.BufferValues.Read<float>(), .. losses];
         foreach (HostBatch batch in batches)
         {

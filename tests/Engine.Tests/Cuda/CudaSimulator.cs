@@ -28,6 +28,9 @@ internal static partial class CudaSimulator
         if (Environment.GetEnvironmentVariable("CUDATRAINER_TEST_GPU") != "1" && Environment.GetEnvironmentVariable(Folder) is null && Directory.Exists(folder))
         {
             Environment.SetEnvironmentVariable(Folder, folder);
+
+            // The simulator reads the process's own environment, which .NET's copy does not reach.
+            setenv("CUDASIM_DEVICES", "8", 0);
         }
     }
 
@@ -50,6 +53,9 @@ internal static partial class CudaSimulator
     public static void Configure(string key, long value) => cudasimConfigure(key, $"{value}");
 
     public static void Reset() => cudasimReset();
+
+    [DllImport("libc", CharSet = CharSet.Ansi)]
+    private static extern int setenv(string name, string value, int overwrite);
 
     [DllImport("cudasim_core", CharSet = CharSet.Ansi)]
     private static extern void cudasimConfigure(string key, string value);

@@ -93,7 +93,7 @@ public sealed class CudaStepTests : IDisposable
         using Learner queued = Create(device, "lstm-attention", mixed: true, fuse: false), captured = Create(device, "lstm-attention", mixed: true, fuse: true);
         using HostBatch full = _rows.Batch(device, true, 0, 1, 2, 3), part = _rows.Batch(device, true, 4, 5);
         float[] losses = new float[Batch];
-        double[] scores = new double[Batch], expected = new double[Batch];
+        float[] scores = new float[Batch], expected = new float[Batch];
         for (int step = 0; step < 12; step++)
         {
             HostBatch batch = step % 3 == 2 ? part : full;

@@ -43,7 +43,7 @@ public sealed class CudaTrainingTests : IDisposable
     public void A_run_agrees_with_the_one_on_the_cpu()
     {
         RequireCuda();
-        double[] cuda = Losses("cuda"), cpu = Losses("cpu");
+        double[] cuda = Losses("cuda:0"), cpu = Losses("cpu");
         cuda.Length.ShouldBe(9);
         cuda.Zip(cpu).ShouldAllBe(pair => Math.Abs(pair.First - pair.Second) <= 1e-4 * pair.Second);
 
@@ -73,7 +73,7 @@ public sealed class CudaTrainingTests : IDisposable
 
     private static void RequireCuda() => Assert.SkipUnless(Kernels.Interop.Cuda.IsAvailable, Kernels.Interop.Cuda.UnavailableReason);
 
-    private TrainingOptions Options(string run, bool mixed) => _fixture.Options(run) with { Device = "cuda", MixedPrecision = mixed, LearningRate = 1e-4, Epochs = 3 };
+    private TrainingOptions Options(string run, bool mixed) => _fixture.Options(run) with { Device = "cuda:0", MixedPrecision = mixed, LearningRate = 1e-4, Epochs = 3 };
 }
 
 /// <summary>A step on CUDA leaves nothing for the garbage collector, from taking a batch to reporting progress.</summary>
@@ -95,7 +95,7 @@ public sealed class CudaAllocationTests : IDisposable
         _fixture.Write("train", new MemoryRows((meter.MaxSteps + 5) * BatchSize));
 
         TrainingFixture.RunUntil(
-            _fixture.Options("run") with { Device = "cuda", MixedPrecision = mixed, Xla = fuse, StandardizeFeatures = true, BatchSize = BatchSize, Epochs = 1, LearningRate = 1e-4 },
+            _fixture.Options("run") with { Device = "cuda:0", MixedPrecision = mixed, Xla = fuse, StandardizeFeatures = true, BatchSize = BatchSize, Epochs = 1, LearningRate = 1e-4 },
             _ =>
             {
                 meter.Step();

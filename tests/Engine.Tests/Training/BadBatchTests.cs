@@ -1,6 +1,7 @@
 using CudaTrainer.Engine.Backends.Cpu;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Tests.Formats;
 using CudaTrainer.Engine.Training;
 
@@ -80,7 +81,8 @@ public sealed class BadBatchTests : IDisposable
         ModelInfo info = new() { Model = "lstm-attention", Inputs = 16, Frames = 4, Backbone = "unknown", BackboneDescription = "none", Preprocess = "unknown" };
         using Learner learner = CreateLearner();
         using RunFolder folder = RunFolder.Open(_folder.Path, resume: false, overwrite: false);
-        using TrainingLoop loop = new(options, _device, learner, info, train, val, folder, observer, new TrainingState().With(learner.State.Read()), scaler: null);
+        using ReplicaGroup replicas = ReplicaGroup.Of(learner);
+        using TrainingLoop loop = new(options, replicas, info, train, val, folder, observer, new TrainingState().With(learner.State.Read()), scaler: null);
         loop.Run(CancellationToken.None);
         return (loop.State, observer);
     }

@@ -16,22 +16,22 @@ public sealed class BatchLoaderTests : IDisposable
     public void Batches_hold_the_rows_in_their_order_in_the_wanted_type(bool stored, bool wanted)
     {
         MemoryRows rows = new(10, half: stored);
-        using BatchLoader loader = new(_device, rows, 4, wanted);
+        using BatchLoader loader = new([_device], rows, 4, wanted);
         int[] order = [7, 2, 9, 0, 1, 8, 3, 4, 6, 5];
         foreach (int first in (int[])[0, 0, 1, 2])
         {
             loader.Start(order, first);
             for (int start = 4 * first; start < order.Length; start += 4)
             {
-                HostBatch batch = loader.Next();
+                SplitBatch batch = loader.Next();
                 batch.Count.ShouldBe(Math.Min(4, order.Length - start));
                 for (int i = 0; i < batch.Count; i++)
                 {
                     int row = order[start + i];
                     batch.Rows[i].ShouldBe(row);
-                    batch.Labels[i].ShouldBe(rows.Labels[row]);
+                    batch.Parts[0].Labels[i].ShouldBe(rows.Labels[row]);
                     float[] expected = rows.Values(row).ToArray();
-                    Features(batch, i, expected.Length, wanted).ShouldBe(wanted ? [.. expected.Select(value => (float)(Half)value)] : expected);
+                    Features(batch.Parts[0], i, expected.Length, wanted).ShouldBe(wanted ? [.. expected.Select(value => (float)(Half)value)] : expected);
                 }
 
                 loader.Return(batch);
@@ -46,9 +46,9 @@ public sealed class BatchLoaderTests : IDisposable
     {
         MemoryRows rows = new(10, half: half);
         FeatureScaler scaler = FeatureScaler.Fit(rows);
-        using BatchLoader loader = new(_device, rows, 3, half: false, scaler);
+        using BatchLoader loader = new([_device], rows, 3, half: false, scaler);
         loader.Start([4]);
-        HostBatch batch = loader.Next();
+        SplitBatch batch = loader.Next();
 
         ReadOnlySpan<float> raw = rows.Values(4);
         float[] expected = new float[raw.Length];
@@ -58,7 +58,7 @@ public sealed class BatchLoaderTests : IDisposable
             expected[i] = (raw[i] - scaler.Mean[d]) * scaler.Scale[d];
         }
 
-        Features(batch, 0, expected.Length, half: false).ShouldBe(expected);
+        Features(batch.Parts[0], 0, expected.Length, half: false).ShouldBe(expected);
     }
 
     /// <summary>Prediction uses batches without labels; whatever the memory held before must not be taken for one.</summary>
@@ -81,7 +81,7 @@ public sealed class BatchLoaderTests : IDisposable
     public void A_row_that_cannot_be_read_fails_the_step_that_wants_it()
     {
         MemoryRows rows = new(10) { OnRow = row => _ = row == 5 ? throw new IOException("the disk is gone") : row };
-        using BatchLoader loader = new(_device, rows, 5, half: false);
+        using BatchLoader loader = new([_device], rows, 5, half: false);
         loader.Start([.. Enumerable.Range(0, 10)]);
         loader.Return(loader.Next());
 
@@ -93,7 +93,7 @@ public sealed class BatchLoaderTests : IDisposable
     {
         int rowsRead = 0;
         MemoryRows rows = new(1000) { OnRow = _ => Interlocked.Increment(ref rowsRead) };
-        BatchLoader loader = new(_device, rows, 1, half: false);
+        BatchLoader loader = new([_device], rows, 1, half: false);
         loader.Start([.. Enumerable.Range(0, 1000)]);
         loader.Next();
         loader.Dispose();

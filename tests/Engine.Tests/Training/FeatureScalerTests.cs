@@ -1,5 +1,6 @@
 using CudaTrainer.Engine.Backends.Cpu;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;
@@ -72,7 +73,8 @@ public sealed class FeatureScalerTests : IDisposable
 
     private double[] Scores(Learner learner, MemoryRows rows, FeatureScaler? scaler)
     {
-        using Evaluator evaluator = new(_device, learner, rows, 5, scaler);
+        using ReplicaGroup replicas = ReplicaGroup.Of(learner);
+        using Evaluator evaluator = new(replicas, rows, 5, scaler);
         return evaluator.Run().Scores;
     }
 }

@@ -61,13 +61,12 @@ internal sealed unsafe class MemoryRows : IFeatureRows
     /// <summary>A batch of the given rows, as a loader delivers it.</summary>
     public HostBatch Batch(Engine.Backends.IDevice device, bool half, params ReadOnlySpan<int> rows)
     {
-        using BatchLoader loader = new(device, this, rows.Length, half);
+        using BatchLoader loader = new([device], this, rows.Length, half);
         loader.Start(rows.ToArray());
-        HostBatch from = loader.Next();
+        HostBatch from = loader.Next().Parts[0];
         HostBatch batch = new(device, rows.Length, from.Features.Bytes / rows.Length) { Count = rows.Length };
         from.Features.AsSpan<byte>(0, (int)from.Features.Bytes).CopyTo(batch.Features.AsSpan<byte>(0, (int)batch.Features.Bytes));
         from.Labels.CopyTo(batch.Labels);
-        from.Rows.CopyTo(batch.Rows, 0);
         return batch;
     }
 

@@ -56,7 +56,7 @@ namespace CudaTrainer.Engine.Autograd.Functions
             Check.Shape("BatchNorm", "running_mean", runningMean, [channels]);
             Check.Shape("BatchNorm", "running_var", runningVariance, [channels]);
             Check.Operands("BatchNorm", x, scale, shift, runningMean, runningVariance);
-            var options = new BatchNormOptions(tape.Training, relu, tape.Training ? dropout : LayerDropout.None);
+            var options = new BatchNormOptions(tape.Training, relu, tape.Training ? dropout.For(x) : LayerDropout.None);
             Tensor y = tape.Allocate(x.Shape, x.DType);
             Tensor mean = tape.Allocate([channels], scale.DType);
             Tensor inverseStd = tape.Allocate([channels], scale.DType);

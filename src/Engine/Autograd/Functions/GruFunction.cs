@@ -68,7 +68,7 @@ namespace CudaTrainer.Engine.Autograd.Functions
             Tensor y = tape.Allocate([x.Shape[0], x.Shape[1], hidden], tape.ActivationType ?? weightInput.DType);
             Tensor reserve = tape.Allocate([checked((int)tape.Ops.GruReserveBytes(x, y, options))], DType.UInt8, "gru reserve");
             tape.Ops.GruForward(x, weightInput, weightHidden, biasInput, biasHidden, y, reserve, options);
-            if (tape.Records(x, weightInput))
+            if (tape.Records(x, weightInput, weightHidden, biasInput, biasHidden))
             {
                 tape.Record(new GruFunction(x, weightInput, weightHidden, biasInput, biasHidden, y, reserve, options), y);
             }

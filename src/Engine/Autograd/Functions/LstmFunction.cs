@@ -68,7 +68,7 @@ namespace CudaTrainer.Engine.Autograd.Functions
             Tensor y = tape.Allocate([x.Shape[0], x.Shape[1], hidden], tape.ActivationType ?? weightInput.DType);
             Tensor reserve = tape.Allocate([checked((int)tape.Ops.LstmReserveBytes(x, y, options))], DType.UInt8, "lstm reserve");
             tape.Ops.LstmForward(x, weightInput, weightHidden, bias, y, reserve, options);
-            if (tape.Records(x, weightInput))
+            if (tape.Records(x, weightInput, weightHidden, bias))
             {
                 tape.Record(new LstmFunction(x, weightInput, weightHidden, bias, y, reserve, options), y);
             }

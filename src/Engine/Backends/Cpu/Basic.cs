@@ -76,12 +76,19 @@ public sealed unsafe partial class CpuOps
             team, logits.Shape[0], logits.Shape[1], Floats(logits), (int*)labels.Data, Floats(classWeights), Floats(alpha), Floats(losses), Floats(probabilities),
             dLogits is null ? null : Floats(dLogits), State(state), scale, options);
 
-    public void BeginStep(Tensor state, Tensor learningRate)
+    public void BeginStep(Tensor state, Tensor orders)
     {
-        State(state)->LearningRate = *Floats(learningRate);
+        State(state)->LearningRate = Floats(orders)[0];
+        State(state)->StopRequests = Floats(orders)[1];
         State(state)->Loss = 0;
         State(state)->Correct = 0;
     }
+
+    public void WriteShared(Tensor state, Tensor buffers, Tensor shared, float share) =>
+        SharedStep.Write(State(state), buffers.Count, Floats(buffers), share, Floats(shared));
+
+    public void ReadShared(Tensor shared, Tensor state, Tensor buffers) =>
+        SharedStep.Read(Floats(shared), State(state), buffers.Count, Floats(buffers));
 
     public void RestoreIfSkipped(Tensor values, Tensor before, Tensor state)
     {

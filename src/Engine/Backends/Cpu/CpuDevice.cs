@@ -51,6 +51,6 @@ public sealed unsafe partial class CpuOps(ThreadTeam team) : IOps
 
     /// <summary>The mask of the current step.</summary>
     private static Dropout Mask(in LayerDropout dropout) => dropout.Enabled
-        ? new Dropout(dropout.Probability, dropout.Seed, dropout.Stream(dropout.State is null ? 0 : State(dropout.State)->Step))
+        ? new Dropout(dropout.Probability, dropout.Seed, dropout.Stream(dropout.State is null ? 0 : State(dropout.State)->Step), dropout.First)
         : default;
 }

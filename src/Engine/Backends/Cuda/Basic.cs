@@ -74,7 +74,13 @@ public sealed partial class CudaOps
             _stream, logits.Shape[0], logits.Shape[1], logits.Data, labels.Data, classWeights.Data, alpha.Data, losses.Data, probabilities.Data, dLogits?.Data ?? 0, state.Data,
             scale, options, TypeOf(logits));
 
-    public void BeginStep(Tensor state, Tensor learningRate) => _stepControl.BeginStep(_stream, state.Data, learningRate.Data);
+    public void BeginStep(Tensor state, Tensor orders) => _stepControl.BeginStep(_stream, state.Data, orders.Data);
+
+    public void WriteShared(Tensor state, Tensor buffers, Tensor shared, float share) =>
+        _stepControl.WriteShared(_stream, state.Data, (int)buffers.Count, buffers.Data, share, shared.Data);
+
+    public void ReadShared(Tensor shared, Tensor state, Tensor buffers) =>
+        _stepControl.ReadShared(_stream, shared.Data, state.Data, (int)buffers.Count, buffers.Data);
 
     public void RestoreIfSkipped(Tensor values, Tensor before, Tensor state) => _stepControl.RestoreIfSkipped(_stream, values.Count, values.Data, before.Data, state.Data);
 

@@ -84,6 +84,14 @@ public sealed unsafe class CudaDevice : IDevice
 
     public MemoryFigures Memory => _arena.Memory;
 
+    internal CudaContext Context => _context;
+
+    /// <summary>The stream that ops are queued on.</summary>
+    internal CudaStream ComputeStream => _compute;
+
+    /// <summary>This GPU's kernels.</summary>
+    internal Kernels.Cuda.KernelLibrary Library => _ops.Library;
+
     /// <summary>What has been asked of the GPU so far.</summary>
     public CudaCounters Counters => _context.Counters;
 

@@ -63,6 +63,8 @@ public sealed partial class CudaOps : IOps, IDisposable
         _convFlatten = new Gpu.ConvFlatten(_kernels);
     }
 
+    internal Gpu.KernelLibrary Library => _kernels;
+
     public void Dispose()
     {
         DisposeConvolutions();
@@ -95,7 +97,7 @@ public sealed partial class CudaOps : IOps, IDisposable
 
     /// <summary>The mask of the step whose number is in device memory.</summary>
     private static Gpu.CudaDropout Mask(in LayerDropout dropout) =>
-        dropout.Enabled ? new Gpu.CudaDropout(dropout.Probability, dropout.Seed, dropout.Layer, dropout.State?.Data ?? 0) : default;
+        dropout.Enabled ? new Gpu.CudaDropout(dropout.Probability, dropout.Seed, dropout.Layer, dropout.State?.Data ?? 0, dropout.First) : default;
 
     /// <summary>A tensor as an operand of the given type: itself, the half-precision copy that its owner keeps, or a conversion in scratch memory.</summary>
     private nint Operand(Tensor tensor, CudaType type, CudaWorkspace.Use scratch)

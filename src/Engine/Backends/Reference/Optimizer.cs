@@ -8,12 +8,29 @@ public sealed partial class ReferenceOps
     private const int LossScaleGrowthInterval = 2000;
     private const float MaxLossScale = 1 << 24;
 
-    public void BeginStep(Tensor state, Tensor learningRate)
+    public void BeginStep(Tensor state, Tensor orders)
     {
         ref StepState s = ref State(state);
-        s.LearningRate = (float)Load(learningRate)[0];
+        s.LearningRate = (float)Load(orders)[0];
+        s.StopRequests = (float)Load(orders)[1];
         s.Loss = 0;
         s.Correct = 0;
+    }
+
+    public void WriteShared(Tensor state, Tensor buffers, Tensor shared, float share)
+    {
+        StepState s = State(state);
+        Store(shared, [s.Loss, s.Correct, s.StopRequests, 0, .. Load(buffers).Select(value => share == 0 ? 0 : value * share)]);
+    }
+
+    public void ReadShared(Tensor shared, Tensor state, Tensor buffers)
+    {
+        double[] values = Load(shared);
+        ref StepState s = ref State(state);
+        s.Loss = (float)values[0];
+        s.Correct = (int)values[1];
+        s.StopRequests = (float)values[2];
+        Store(buffers, values[4..]);
     }
 
     public void RestoreIfSkipped(Tensor values, Tensor before, Tensor state)

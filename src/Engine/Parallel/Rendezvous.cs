@@ -1,0 +1,64 @@
+namespace CudaTrainer.Engine.Parallel;
+
+/// <summary>A meeting of threads that can be called off.</summary>
+internal sealed class Rendezvous(int members)
+{
+    /// <summary>Looks before a thread goes to sleep: about as long as waking up takes.</summary>
+    private const int Spins = 200;
+
+    private readonly object _gate = new();
+    private int _waiting;
+    private volatile int _generation;
+    private volatile bool _aborted;
+
+    /// <summary>Waits until all have arrived. What each wrote before, all see after.</summary>
+    /// <exception cref="ReplicaAbortedException">The meeting was called off.</exception>
+    public void Arrive()
+    {
+        int generation;
+        lock (_gate)
+        {
+            ThrowIfAborted();
+            generation = _generation;
+            if (++_waiting == members)
+            {
+                _waiting = 0;
+                _generation++;
+                Monitor.PulseAll(_gate);
+                return;
+            }
+        }
+
+        for (int i = 0; i < Spins && _generation == generation && !_aborted; i++)
+        {
+            Thread.SpinWait(20);
+        }
+
+        lock (_gate)
+        {
+            while (_generation == generation)
+            {
+                ThrowIfAborted();
+                Monitor.Wait(_gate);
+            }
+        }
+    }
+
+    /// <summary>Sends everybody home who waits or is still to come.</summary>
+    public void Abort()
+    {
+        lock (_gate)
+        {
+            _aborted = true;
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    private void ThrowIfAborted()
+    {
+        if (_aborted)
+        {
+            throw new ReplicaAbortedException();
+        }
+    }
+}
