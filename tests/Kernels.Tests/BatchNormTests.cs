@@ -41,8 +41,8 @@ public sealed unsafe class BatchNormTests
         float[] beta = Numbers.Random(channels, 3);
         float[] dy = Numbers.Random(rows * channels, 4);
         float[] before = Numbers.Random(channels, 5);
-        var reference = new Reference(rows, channels, relu, dropout);
-        Pass pass = reference.Forward(x.Widen(), gamma.Widen(), beta.Widen());
+        var reference = new BatchNormReference(rows, channels, relu, dropout);
+        BatchNormReference.Pass pass = reference.Forward(x.Widen(), gamma.Widen(), beta.Widen());
         double[][] gradients = reference.Backward(pass, gamma.Widen(), dy.Widen());
 
         OpTest.Run(
@@ -72,7 +72,7 @@ public sealed unsafe class BatchNormTests
                 outputs[1].ShouldAgreeWith([.. before.Select((r, c) => (0.99 * r) + (0.01 * pass.Mean[c]))], Agreement.Forward, "running mean");
                 outputs[2].ShouldAgreeWith([.. before.Select((r, c) => (0.99 * r) + (0.01 * pass.Variance[c]))], Agreement.Forward, "running variance");
                 outputs[3].ShouldAgreeWith(pass.Mean, Agreement.Forward, "mean");
-                outputs[4].ShouldAgreeWith([.. pass.Variance.Select(v => 1 / Math.Sqrt(v + Reference.Epsilon))], Agreement.Forward, "inverse deviation");
+                outputs[4].ShouldAgreeWith([.. pass.Variance.Select(v => 1 / Math.Sqrt(v + BatchNormReference.Epsilon))], Agreement.Forward, "inverse deviation");
                 if (rows > 1)
                 {
                     // One row normalises to β whatever it was: the gradient is 0 but for rounding.
@@ -154,7 +154,7 @@ public sealed unsafe class BatchNormTests
         const int Channels = 4;
         foreach (bool relu in (bool[])[false, true])
         {
-            var reference = new Reference(Rows, Channels, relu, relu ? _dropout : default);
+            var reference = new BatchNormReference(Rows, Channels, relu, relu ? _dropout : default);
             double[] x = Numbers.Random(Rows * Channels, 1).Widen();
             double[] gamma = Numbers.Random(Channels, 2).Widen();
             double[] beta = Numbers.Random(Channels, 3).Widen();
@@ -162,66 +162,6 @@ public sealed unsafe class BatchNormTests
             double[][] gradients = reference.Backward(reference.Forward(x, gamma, beta), gamma, dy);
             Agreement.GradientsShouldBeRight(
                 inputs => Agreement.Dot(reference.Forward(inputs[0], inputs[1], inputs[2]).Y, dy), [x, gamma, beta], gradients);
-        }
-    }
-
-    private sealed record Pass(double[] Y, double[] Normalized, double[] Factors, double[] Mean, double[] Variance);
-
-    private sealed record Reference(int Rows, int Channels, bool Relu, Dropout Dropout)
-    {
-        public const double Epsilon = 1e-3f;
-
-        public Pass Forward(double[] x, double[] gamma, double[] beta)
-        {
-            double[] mean = new double[Channels];
-            double[] variance = new double[Channels];
-            double[] normalized = new double[x.Length];
-            double[] factors = new double[x.Length];
-            double[] y = new double[x.Length];
-            for (int c = 0; c < Channels; c++)
-            {
-                for (int r = 0; r < Rows; r++)
-                {
-                    mean[c] += x[(r * Channels) + c] / Rows;
-                }
-
-                for (int r = 0; r < Rows; r++)
-                {
-                    variance[c] += Math.Pow(x[(r * Channels) + c] - mean[c], 2) / Rows;
-                }
-            }
-
-            for (int i = 0; i < x.Length; i++)
-            {
-                int c = i % Channels;
-                normalized[i] = (x[i] - mean[c]) / Math.Sqrt(variance[c] + Epsilon);
-                double affine = (gamma[c] * normalized[i]) + beta[c];
-                factors[i] = (Relu && affine <= 0 ? 0 : 1) * (Dropout.IsActive ? Dropout.Factor(i) : 1);
-                y[i] = affine * factors[i];
-            }
-
-            return new Pass(y, normalized, factors, mean, variance);
-        }
-
-        public double[][] Backward(Pass pass, double[] gamma, double[] dy)
-        {
-            double[] dx = new double[dy.Length];
-            double[] dGamma = new double[Channels];
-            double[] dBeta = new double[Channels];
-            for (int i = 0; i < dy.Length; i++)
-            {
-                dBeta[i % Channels] += dy[i] * pass.Factors[i];
-                dGamma[i % Channels] += dy[i] * pass.Factors[i] * pass.Normalized[i];
-            }
-
-            for (int i = 0; i < dy.Length; i++)
-            {
-                int c = i % Channels;
-                dx[i] = gamma[c] / Math.Sqrt(pass.Variance[c] + Epsilon)
-                    * ((dy[i] * pass.Factors[i]) - (dBeta[c] / Rows) - (pass.Normalized[i] * dGamma[c] / Rows));
-            }
-
-            return [dx, dGamma, dBeta];
         }
     }
 }

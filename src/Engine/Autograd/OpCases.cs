@@ -1,5 +1,6 @@
 using CudaTrainer.Engine.Autograd.Functions;
 using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels;
 
@@ -37,6 +38,11 @@ public static class OpCases
         yield return new OpCase("BatchNorm", draw.BatchNorm([9, 5]), (tape, t) => BatchNormFunction.Apply(tape, t[0], t[1], t[2], t[3], t[4], relu: false, LayerDropout.None));
         yield return new OpCase("BatchNorm + dropout", draw.BatchNorm([4, 3, 17]), (tape, t) => BatchNormFunction.Apply(tape, t[0], t[1], t[2], t[3], t[4], relu: false, Half(tape)));
         yield return new OpCase("BatchNorm + ReLU + dropout", draw.BatchNorm([31, 33]), (tape, t) => BatchNormFunction.Apply(tape, t[0], t[1], t[2], t[3], t[4], relu: true, Half(tape)));
+        yield return new OpCase("BatchNorm + ReLU + dropout, second replica", draw.BatchNorm([13, 9]), (tape, t) =>
+        {
+            tape.Statistics = new SecondReplica();
+            return BatchNormFunction.Apply(tape, t[0], t[1], t[2], t[3], t[4], relu: true, Half(tape));
+        });
         yield return new OpCase("ReLU + dropout", [draw.AwayFromZero("x", [7, 41])], (tape, t) => ActivationDropoutFunction.Apply(tape, t[0], relu: true, Half(tape)));
         yield return new OpCase("Dropout", [draw.Normal("x", [3, 5, 19])], (tape, t) => ActivationDropoutFunction.Apply(tape, t[0], relu: false, Half(tape)));
         yield return new OpCase("AttentionPool", [draw.Normal("x", [3, 6, 21]), draw.Parameter("weight", [1, 21])], (tape, t) => AttentionPoolFunction.Apply(tape, t[0], t[1]).Pooled);
@@ -57,6 +63,30 @@ public static class OpCases
     }
 
     private static LayerDropout Half(Tape tape) => new(0.5f, DropoutSeed, 3, tape.State);
+
+    /// <summary>The exchange of a second replica whose loss is looked at: the first has samples, which count in the statistics, but no loss, hence no gradient.</summary>
+    private sealed class SecondReplica : IStatisticsExchange
+    {
+        private const int OtherRows = 4;
+
+        private bool _statisticsAreOut;
+
+        public int Parts => 2;
+
+        public void AllGather(Tensor part, Tensor gathered)
+        {
+            double[] other = new double[part.Count];
+            for (int i = 0; i < other.Length - 1 && !_statisticsAreOut; i++)
+            {
+                // Means between −½ and ½, and sums of squares between 1 and 3.
+                other[i] = i < other.Length / 2 ? 0.5 * Math.Cos(i) : 2 + Math.Sin(i);
+            }
+
+            other[^1] = OtherRows;
+            gathered.Write([.. other, .. part.ToDoubles()]);
+            _statisticsAreOut = true;
+        }
+    }
 
     /// <summary>Draws inputs that single precision holds exactly, so that all backends see the same numbers.</summary>
     private sealed class InputDrawer(Random random)

@@ -1,6 +1,6 @@
-using System.Runtime.CompilerServices;
 using CudaTrainer.Kernels.Cpu.Simd;
 using CudaTrainer.Kernels.Cpu.Threading;
+using Matrix = CudaTrainer.Kernels.Cpu.BatchNormPasses.Matrix;
 
 namespace CudaTrainer.Kernels.Cpu;
 
@@ -10,18 +10,13 @@ namespace CudaTrainer.Kernels.Cpu;
 /// </summary>
 /// <remarks>
 /// A member owns whole channels from the first sum to the last store: no barrier, and a channel's result depends neither on the number of threads
-/// nor on the other channels. Sums run over chunks of <see cref="RowsPerChunk"/> rows and then over the chunks, which bounds their rounding error.
+/// nor on the other channels. The loops are those of <see cref="BatchNormPasses"/>.
 /// Channel c of row r is element r·channels + c of the dropout mask.
 /// </remarks>
 public static unsafe class BatchNorm
 {
     public const float DefaultMomentum = 0.99f;
     public const float DefaultEpsilon = 1e-3f;
-
-    private const int RowsPerChunk = 64;
-
-    /// <summary>Channels are dealt out in cache lines.</summary>
-    private const int ChannelsPerLine = 16;
 
     /// <param name="team">Threads to run on.</param>
     /// <param name="rows">Samples × time steps, ≥ 1.</param>
@@ -159,56 +154,6 @@ public static unsafe class BatchNorm
         team.Run(ref kernel);
     }
 
-    /// <summary>γ·(x − mean)·inverseDeviation + β: one expression, so that backward sees the very number that forward clamped.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TVec Normalize<TSimd, TVec>(TVec x, TVec mean, TVec scale, TVec beta)
-        where TSimd : struct, ISimd<TVec>
-        where TVec : unmanaged
-        => TSimd.MultiplyAdd(TSimd.Subtract(x, mean), scale, beta);
-
-    /// <summary>The input and its size.</summary>
-    private readonly struct Matrix(int rows, int channels, float* x)
-    {
-        public int Rows => rows;
-
-        public int Channels => channels;
-
-        public float* X => x;
-    }
-
-    /// <summary>Applies the affine map, ReLU and dropout to the channels [begin, end) of every row.</summary>
-    private static void Apply<TSimd, TVec>(
-        in Matrix shape, int begin, int end, float* mean, float* scale, float* beta, float* y, bool relu, in Dropout dropout, float* mask)
-        where TSimd : struct, ISimd<TVec>
-        where TVec : unmanaged
-    {
-        for (int row = 0; row < shape.Rows; row++)
-        {
-            long offset = (long)row * shape.Channels;
-            float* factors = dropout.IsActive ? DropoutMask.Fill<TSimd, TVec>(dropout, offset + begin, end - begin, mask) : null;
-            for (int channel = begin; channel < end; channel += TSimd.Width)
-            {
-                int lanes = Math.Min(TSimd.Width, end - channel);
-                TVec value = Normalize<TSimd, TVec>(
-                    Lanes.Load<TSimd, TVec>(shape.X + offset + channel, lanes),
-                    Lanes.Load<TSimd, TVec>(mean + channel, lanes),
-                    Lanes.Load<TSimd, TVec>(scale + channel, lanes),
-                    Lanes.Load<TSimd, TVec>(beta + channel, lanes));
-                if (relu)
-                {
-                    value = TSimd.Max(TSimd.Zero, value);
-                }
-
-                if (factors != null)
-                {
-                    value = TSimd.Multiply(value, Lanes.Load<TSimd, TVec>(factors + channel - begin, lanes));
-                }
-
-                Lanes.Store<TSimd, TVec>(y + offset + channel, value, lanes);
-            }
-        }
-    }
-
     private struct TrainingKernel : ITeamKernel
     {
         public Matrix Shape;
@@ -228,7 +173,7 @@ public static unsafe class BatchNorm
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
-            (int begin, int end) = member.Share(Shape.Channels, ChannelsPerLine);
+            (int begin, int end) = BatchNormPasses.Channels(member, Shape);
             if (begin == end)
             {
                 return;
@@ -240,42 +185,16 @@ public static unsafe class BatchNorm
                 Statistics<TSimd, TVec>(channel, Math.Min(TSimd.Width, end - channel), scale);
             }
 
-            Apply<TSimd, TVec>(Shape, begin, end, Mean, scale, Beta, Y, Relu, Dropout, scale + Shape.Channels);
+            BatchNormPasses.Apply<TSimd, TVec>(Shape, begin, end, Mean, scale, Beta, Y, Relu, Dropout, scale + Shape.Channels);
         }
 
         private readonly void Statistics<TSimd, TVec>(int channel, int lanes, float* scale)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
-            TVec perRow = TSimd.Set((float)(1.0 / Shape.Rows));
-            TVec sum = TSimd.Zero;
-            for (int chunk = 0; chunk < Shape.Rows; chunk += RowsPerChunk)
-            {
-                TVec partial = TSimd.Zero;
-                for (int row = chunk; row < Math.Min(chunk + RowsPerChunk, Shape.Rows); row++)
-                {
-                    partial = TSimd.Add(partial, Lanes.Load<TSimd, TVec>(Shape.X + ((long)row * Shape.Channels) + channel, lanes));
-                }
-
-                sum = TSimd.Add(sum, partial);
-            }
-
-            // The second pass subtracts the mean first: no cancellation however far it is from 0.
-            TVec mean = TSimd.Multiply(sum, perRow);
-            TVec squares = TSimd.Zero;
-            for (int chunk = 0; chunk < Shape.Rows; chunk += RowsPerChunk)
-            {
-                TVec partial = TSimd.Zero;
-                for (int row = chunk; row < Math.Min(chunk + RowsPerChunk, Shape.Rows); row++)
-                {
-                    TVec centred = TSimd.Subtract(Lanes.Load<TSimd, TVec>(Shape.X + ((long)row * Shape.Channels) + channel, lanes), mean);
-                    partial = TSimd.MultiplyAdd(centred, centred, partial);
-                }
-
-                squares = TSimd.Add(squares, partial);
-            }
-
-            TVec variance = TSimd.Multiply(squares, perRow);
+            TVec mean = BatchNormPasses.Mean<TSimd, TVec>(Shape, channel, lanes);
+            TVec squares = BatchNormPasses.CentredSquares<TSimd, TVec>(Shape, mean, channel, lanes);
+            TVec variance = TSimd.Multiply(squares, TSimd.Set(Shape.PerRow));
             TVec inverse = TSimd.Divide(TSimd.Set(1), TSimd.Sqrt(TSimd.Add(variance, TSimd.Set(Epsilon))));
             Lanes.Store<TSimd, TVec>(Mean + channel, mean, lanes);
             Lanes.Store<TSimd, TVec>(InverseDeviation + channel, inverse, lanes);
@@ -308,7 +227,7 @@ public static unsafe class BatchNorm
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
-            (int begin, int end) = member.Share(Shape.Channels, ChannelsPerLine);
+            (int begin, int end) = BatchNormPasses.Channels(member, Shape);
             if (begin == end)
             {
                 return;
@@ -323,7 +242,7 @@ public static unsafe class BatchNorm
                 Lanes.Store<TSimd, TVec>(scale + channel, TSimd.Multiply(Lanes.Load<TSimd, TVec>(Gamma + channel, lanes), inverse), lanes);
             }
 
-            Apply<TSimd, TVec>(Shape, begin, end, RunningMean, scale, Beta, Y, Relu, default, null);
+            BatchNormPasses.Apply<TSimd, TVec>(Shape, begin, end, RunningMean, scale, Beta, Y, Relu, default, null);
         }
     }
 
@@ -345,7 +264,7 @@ public static unsafe class BatchNorm
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
-            (int begin, int end) = member.Share(Shape.Channels, ChannelsPerLine);
+            (int begin, int end) = BatchNormPasses.Channels(member, Shape);
             if (begin == end)
             {
                 return;
@@ -355,7 +274,8 @@ public static unsafe class BatchNorm
             if (Relu || Dropout.IsActive)
             {
                 var mask = (float*)member.Scratch(sizeof(float) * (nuint)DropoutMask.BufferLength(end - begin));
-                UndoReluAndDropout<TSimd, TVec>(begin, end, mask);
+                BatchNormPasses.UndoReluAndDropout<TSimd, TVec>(
+                    Shape, begin, end, Gamma, Beta, Mean, InverseDeviation, OutputGradient, InputGradient, Relu, Dropout, mask);
                 gradient = InputGradient;
             }
 
@@ -365,88 +285,23 @@ public static unsafe class BatchNorm
             }
         }
 
-        /// <summary>Leaves the gradient of the affine map's output in <see cref="InputGradient"/>.</summary>
-        private readonly void UndoReluAndDropout<TSimd, TVec>(int begin, int end, float* mask)
-            where TSimd : struct, ISimd<TVec>
-            where TVec : unmanaged
-        {
-            for (int row = 0; row < Shape.Rows; row++)
-            {
-                long offset = (long)row * Shape.Channels;
-                float* factors = Dropout.IsActive ? DropoutMask.Fill<TSimd, TVec>(Dropout, offset + begin, end - begin, mask) : null;
-                for (int channel = begin; channel < end; channel += TSimd.Width)
-                {
-                    int lanes = Math.Min(TSimd.Width, end - channel);
-                    TVec gradient = Lanes.Load<TSimd, TVec>(OutputGradient + offset + channel, lanes);
-                    if (factors != null)
-                    {
-                        gradient = TSimd.Multiply(gradient, Lanes.Load<TSimd, TVec>(factors + channel - begin, lanes));
-                    }
-
-                    if (Relu)
-                    {
-                        TVec scale = TSimd.Multiply(
-                            Lanes.Load<TSimd, TVec>(Gamma + channel, lanes), Lanes.Load<TSimd, TVec>(InverseDeviation + channel, lanes));
-                        TVec clamped = Normalize<TSimd, TVec>(
-                            Lanes.Load<TSimd, TVec>(Shape.X + offset + channel, lanes),
-                            Lanes.Load<TSimd, TVec>(Mean + channel, lanes),
-                            scale,
-                            Lanes.Load<TSimd, TVec>(Beta + channel, lanes));
-                        gradient = TSimd.SelectGreater(clamped, TSimd.Zero, gradient, TSimd.Zero);
-                    }
-
-                    Lanes.Store<TSimd, TVec>(InputGradient + offset + channel, gradient, lanes);
-                }
-            }
-        }
-
         private readonly void Channels<TSimd, TVec>(float* gradient, int channel, int lanes)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
             TVec mean = Lanes.Load<TSimd, TVec>(Mean + channel, lanes);
             TVec inverse = Lanes.Load<TSimd, TVec>(InverseDeviation + channel, lanes);
-            TVec sum = TSimd.Zero;
-            TVec product = TSimd.Zero;
-            for (int chunk = 0; chunk < Shape.Rows; chunk += RowsPerChunk)
-            {
-                TVec partialSum = TSimd.Zero;
-                TVec partialProduct = TSimd.Zero;
-                for (int row = chunk; row < Math.Min(chunk + RowsPerChunk, Shape.Rows); row++)
-                {
-                    long offset = ((long)row * Shape.Channels) + channel;
-                    TVec g = Lanes.Load<TSimd, TVec>(gradient + offset, lanes);
-                    partialSum = TSimd.Add(partialSum, g);
-                    partialProduct = TSimd.MultiplyAdd(
-                        g, TSimd.Subtract(Lanes.Load<TSimd, TVec>(Shape.X + offset, lanes), mean), partialProduct);
-                }
-
-                sum = TSimd.Add(sum, partialSum);
-                product = TSimd.Add(product, partialProduct);
-            }
-
+            (TVec sum, TVec product) = BatchNormPasses.GradientSums<TSimd, TVec>(Shape, gradient, mean, channel, lanes);
             TVec gammaGradient = TSimd.Multiply(product, inverse);
-            Accumulate<TSimd, TVec>(BetaGradient + channel, sum, lanes);
-            Accumulate<TSimd, TVec>(GammaGradient + channel, gammaGradient, lanes);
+            BatchNormPasses.Accumulate<TSimd, TVec>(BetaGradient + channel, sum, lanes);
+            BatchNormPasses.Accumulate<TSimd, TVec>(GammaGradient + channel, gammaGradient, lanes);
 
             // ∂L/∂x = γ·inverse·(g − mean(g) − x̂·mean(g·x̂)), x̂ = (x − mean)·inverse.
-            TVec perRow = TSimd.Set((float)(1.0 / Shape.Rows));
-            TVec scale = TSimd.Multiply(Lanes.Load<TSimd, TVec>(Gamma + channel, lanes), inverse);
+            TVec perRow = TSimd.Set(Shape.PerRow);
+            TVec scale = BatchNormPasses.Scale<TSimd, TVec>(Gamma, InverseDeviation, channel, lanes);
             TVec meanGradient = TSimd.Multiply(sum, perRow);
             TVec slope = TSimd.Multiply(TSimd.Multiply(gammaGradient, perRow), inverse);
-            for (int row = 0; row < Shape.Rows; row++)
-            {
-                long offset = ((long)row * Shape.Channels) + channel;
-                TVec centred = TSimd.Subtract(Lanes.Load<TSimd, TVec>(Shape.X + offset, lanes), mean);
-                TVec g = TSimd.Subtract(Lanes.Load<TSimd, TVec>(gradient + offset, lanes), meanGradient);
-                Lanes.Store<TSimd, TVec>(
-                    InputGradient + offset, TSimd.Multiply(scale, TSimd.NegativeMultiplyAdd(centred, slope, g)), lanes);
-            }
+            BatchNormPasses.InputGradient<TSimd, TVec>(Shape, gradient, InputGradient, mean, scale, meanGradient, slope, channel, lanes);
         }
-
-        private static void Accumulate<TSimd, TVec>(float* destination, TVec value, int lanes)
-            where TSimd : struct, ISimd<TVec>
-            where TVec : unmanaged
-            => Lanes.Store<TSimd, TVec>(destination, TSimd.Add(Lanes.Load<TSimd, TVec>(destination, lanes), value), lanes);
     }
 }

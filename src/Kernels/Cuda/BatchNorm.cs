@@ -9,11 +9,6 @@ namespace CudaTrainer.Kernels.Cuda;
 /// <remarks>Channel c of row r is element r·channels + c of the dropout mask. γ, β, all statistics and their gradients are float.</remarks>
 public sealed class BatchNorm(KernelLibrary library)
 {
-    /// <summary>A block owns these channels from the first sum to the last store: no result depends on the number of blocks.</summary>
-    private const int ChannelsPerBlock = 16;
-
-    private const int Threads = 256;
-
     private readonly TypedKernel _training = new(library, "batch_norm.cu", "batch_norm_training");
     private readonly TypedKernel _inference = new(library, "batch_norm.cu", "batch_norm_inference");
     private readonly TypedKernel _backward = new(library, "batch_norm.cu", "batch_norm_backward");
@@ -58,8 +53,8 @@ public sealed class BatchNorm(KernelLibrary library)
         arguments.Add(momentum);
         arguments.Add(epsilon);
         dropout.AddTo(ref arguments);
-        arguments.Add(Aligned(channels, type, x, y));
-        _training[type].Launch(stream, Blocks(channels), new Grid(Threads), 0, arguments);
+        arguments.Add(ColumnBlocks.Aligned(channels, type, x, y));
+        _training[type].Launch(stream, ColumnBlocks.Owning(channels), new Grid(ColumnBlocks.Threads), 0, arguments);
     }
 
     /// <summary>Normalises with the running statistics.</summary>
@@ -94,7 +89,7 @@ public sealed class BatchNorm(KernelLibrary library)
         arguments.Add(y);
         arguments.Add(relu ? 1 : 0);
         arguments.Add(epsilon);
-        arguments.Add(Aligned(channels, type, x, y));
+        arguments.Add(ColumnBlocks.Aligned(channels, type, x, y));
         long groups = rows * LaunchSize.DivideUp(channels, LaunchSize.Lanes(type));
         _inference[type].Launch(stream, LaunchSize.Strided(groups), new Grid(LaunchSize.Threads), 0, arguments);
     }
@@ -138,11 +133,7 @@ public sealed class BatchNorm(KernelLibrary library)
         arguments.Add(dShift);
         arguments.Add(relu ? 1 : 0);
         dropout.AddTo(ref arguments);
-        arguments.Add(Aligned(channels, type, x, dx | dy));
-        _backward[type].Launch(stream, Blocks(channels), new Grid(Threads), 0, arguments);
+        arguments.Add(ColumnBlocks.Aligned(channels, type, x, dx, dy));
+        _backward[type].Launch(stream, ColumnBlocks.Owning(channels), new Grid(ColumnBlocks.Threads), 0, arguments);
     }
-
-    private static Grid Blocks(int channels) => new((int)LaunchSize.DivideUp(channels, ChannelsPerBlock));
-
-    private static int Aligned(int channels, CudaType type, nint x, nint y) => channels % LaunchSize.Lanes(type) == 0 ? LaunchSize.Aligned(x, y) : 0;
 }

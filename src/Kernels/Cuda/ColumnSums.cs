@@ -5,9 +5,6 @@ namespace CudaTrainer.Kernels.Cuda;
 /// <summary>Sums over the rows of a matrix: the gradient of a bias.</summary>
 public sealed class ColumnSums(KernelLibrary library)
 {
-    private const int ColumnsPerBlock = 16;
-    private const int Threads = 256;
-
     private readonly TypedKernel _kernel = new(library, "column_sums.cu", "column_sums");
 
     /// <summary>sums[j] += Σ over rows of x[i, j].</summary>
@@ -29,7 +26,7 @@ public sealed class ColumnSums(KernelLibrary library)
         arguments.Add(columns);
         arguments.Add(x);
         arguments.Add(sums);
-        arguments.Add(columns % LaunchSize.Lanes(type) == 0 ? LaunchSize.Aligned(x) : 0);
-        _kernel[type].Launch(stream, new Grid((int)LaunchSize.DivideUp(columns, ColumnsPerBlock)), new Grid(Threads), 0, arguments);
+        arguments.Add(ColumnBlocks.Aligned(columns, type, x));
+        _kernel[type].Launch(stream, ColumnBlocks.Owning(columns), new Grid(ColumnBlocks.Threads), 0, arguments);
     }
 }

@@ -8,96 +8,7 @@
 //         1280×128 halves, is 0.3 MB an array and bound by latency: ten rows a thread and pass.
 // Access  columns.cuh; one launch each way, since a block sees all rows of its channels. Inference: 16 bytes a thread, any block any row.
 // Order   columns.cuh: fixed by the shape; no atomics. The mean is subtracted before squaring, so a large mean cancels nothing.
-#include "columns.cuh"
-
-// γ/√(σ² + ε)·(x − μ) + β in one expression: backward sees the very number that forward clamped.
-__device__ __forceinline__ float normalize(float x, float mean, float scale, float beta)
-{
-    return fmaf(x - mean, scale, beta);
-}
-
-// What one element adds to the sums that a visitor keeps; rows in the order of columns.cuh.
-template <typename T, typename Visitor>
-__device__ __forceinline__ void sum_rows(const ColumnBlock<T> &block, int rows, Visitor &visitor)
-{
-    if (block.available <= 0)
-    {
-        return;
-    }
-
-    for (i64 begin = block.row; begin < rows; begin += block.rows_together * block.rows_apart)
-    {
-        visitor.begin();
-#pragma unroll 2
-        for (int i = 0; i < block.rows_together; i++)
-        {
-            i64 row = begin + i * block.rows_apart;
-            if (row < rows)
-            {
-                visitor.add(row * block.columns_total + block.column);
-            }
-        }
-
-        visitor.end();
-    }
-}
-
-// Σ (x − centre) or Σ (x − centre)².
-template <typename T, bool SQUARED>
-struct Moment
-{
-    enum
-    {
-        lanes = Group<T>::lanes,
-    };
-
-    const T *x;
-    int available;
-    bool aligned;
-    float centre[lanes];
-    float parts[lanes];
-    float sums[lanes];
-
-    __device__ __forceinline__ Moment(const T *from, int count, bool vectors) : x(from), available(count), aligned(vectors)
-    {
-#pragma unroll
-        for (int lane = 0; lane < lanes; lane++)
-        {
-            sums[lane] = 0.0f;
-            centre[lane] = 0.0f;
-        }
-    }
-
-    __device__ __forceinline__ void begin()
-    {
-#pragma unroll
-        for (int lane = 0; lane < lanes; lane++)
-        {
-            parts[lane] = 0.0f;
-        }
-    }
-
-    __device__ __forceinline__ void add(i64 place)
-    {
-        float values[lanes];
-        load_group(x + place, available, aligned, values);
-#pragma unroll
-        for (int lane = 0; lane < lanes; lane++)
-        {
-            float value = values[lane] - centre[lane];
-            parts[lane] += SQUARED ? value * value : value;
-        }
-    }
-
-    __device__ __forceinline__ void end()
-    {
-#pragma unroll
-        for (int lane = 0; lane < lanes; lane++)
-        {
-            sums[lane] += parts[lane];
-        }
-    }
-};
+#include "batch_norm.cuh"
 
 template <typename T>
 __device__ __forceinline__ void training(
@@ -107,19 +18,8 @@ __device__ __forceinline__ void training(
     const int lanes = Group<T>::lanes;
     ColumnBlock<T> block(channels);
     float per_row = 1.0f / (float)rows;
-
-    Moment<T, false> first(x, block.available, aligned);
-    sum_rows(block, rows, first);
-    block.sum(first.sums);
-    Moment<T, true> second(x, block.available, aligned);
-#pragma unroll
-    for (int lane = 0; lane < lanes; lane++)
-    {
-        second.centre[lane] = first.sums[lane] * per_row;
-    }
-
-    sum_rows(block, rows, second);
-    block.sum(second.sums);
+    float means[lanes], squares[lanes];
+    batch_moments(block, rows, x, aligned, means, squares);
     if (block.available <= 0)
     {
         return;
@@ -131,7 +31,7 @@ __device__ __forceinline__ void training(
 #pragma unroll
     for (int lane = 0; lane < lanes; lane++)
     {
-        float mean = second.centre[lane], variance = second.sums[lane] * per_row, inverse = 1.0f / sqrtf(variance + epsilon);
+        float mean = means[lane], variance = squares[lane] * per_row, inverse = 1.0f / sqrtf(variance + epsilon);
         scale[lane] *= inverse;
         if (block.row == 0 && lane < block.available)
         {
@@ -143,21 +43,7 @@ __device__ __forceinline__ void training(
         }
     }
 
-    for (i64 row = block.row; row < rows; row += block.rows_apart)
-    {
-        i64 place = row * channels + block.column;
-        float values[lanes];
-        load_group(x + place, block.available, aligned, values);
-#pragma unroll
-        for (int lane = 0; lane < lanes; lane++)
-        {
-            values[lane] = normalize(values[lane], second.centre[lane], scale[lane], shift[lane]);
-            values[lane] = with_relu ? relu(values[lane]) : values[lane];
-        }
-
-        apply_dropout(dropout, place, values);
-        store_group(y + place, block.available, aligned, values);
-    }
+    normalize_rows(block, rows, x, y, means, scale, shift, with_relu, dropout, aligned);
 }
 
 template <typename T>
@@ -188,78 +74,6 @@ __device__ __forceinline__ void inference(
     }
 }
 
-// Σg and Σg·x̂.
-template <typename T>
-struct Backward
-{
-    enum
-    {
-        lanes = Group<T>::lanes,
-    };
-
-    const T *dy;
-    const T *x;
-    int available;
-    bool aligned;
-    bool with_relu;
-    Dropout dropout;
-    float mean[lanes];
-    float inverse[lanes];
-    float scale[lanes];
-    float shift[lanes];
-    float shift_parts[lanes];
-    float scale_parts[lanes];
-    float shift_sums[lanes];
-    float scale_sums[lanes];
-
-    // g and x̂ of the group at `place`.
-    __device__ __forceinline__ void load(i64 place, float (&gradient)[lanes], float (&normalized)[lanes]) const
-    {
-        load_group(dy + place, available, aligned, gradient);
-        load_group(x + place, available, aligned, normalized);
-        apply_dropout(dropout, place, gradient);
-#pragma unroll
-        for (int lane = 0; lane < lanes; lane++)
-        {
-            bool passed = !with_relu || normalize(normalized[lane], mean[lane], scale[lane], shift[lane]) > 0.0f;
-            gradient[lane] = passed ? gradient[lane] : 0.0f;
-            normalized[lane] = (normalized[lane] - mean[lane]) * inverse[lane];
-        }
-    }
-
-    __device__ __forceinline__ void begin()
-    {
-#pragma unroll
-        for (int lane = 0; lane < lanes; lane++)
-        {
-            shift_parts[lane] = 0.0f;
-            scale_parts[lane] = 0.0f;
-        }
-    }
-
-    __device__ __forceinline__ void add(i64 place)
-    {
-        float gradient[lanes], normalized[lanes];
-        load(place, gradient, normalized);
-#pragma unroll
-        for (int lane = 0; lane < lanes; lane++)
-        {
-            shift_parts[lane] += gradient[lane];
-            scale_parts[lane] = fmaf(gradient[lane], normalized[lane], scale_parts[lane]);
-        }
-    }
-
-    __device__ __forceinline__ void end()
-    {
-#pragma unroll
-        for (int lane = 0; lane < lanes; lane++)
-        {
-            shift_sums[lane] += shift_parts[lane];
-            scale_sums[lane] += scale_parts[lane];
-        }
-    }
-};
-
 template <typename T>
 __device__ __forceinline__ void backward(
     int rows, int channels, const T *dy, const T *__restrict__ x, const float *__restrict__ gamma, const float *__restrict__ beta, const float *__restrict__ mean,
@@ -267,25 +81,7 @@ __device__ __forceinline__ void backward(
 {
     const int lanes = Group<T>::lanes;
     ColumnBlock<T> block(channels);
-    Backward<T> pass;
-    pass.dy = dy;
-    pass.x = x;
-    pass.available = block.available;
-    pass.aligned = aligned;
-    pass.with_relu = with_relu;
-    pass.dropout = dropout;
-    load_floats(mean + block.column, block.available, pass.mean);
-    load_floats(inverse + block.column, block.available, pass.inverse);
-    load_floats(gamma + block.column, block.available, pass.scale);
-    load_floats(beta + block.column, block.available, pass.shift);
-#pragma unroll
-    for (int lane = 0; lane < lanes; lane++)
-    {
-        pass.scale[lane] *= pass.inverse[lane];
-        pass.shift_sums[lane] = 0.0f;
-        pass.scale_sums[lane] = 0.0f;
-    }
-
+    GradientSums<T> pass(block, dy, x, gamma, beta, mean, inverse, with_relu, dropout, aligned);
     sum_rows(block, rows, pass);
     block.sum(pass.shift_sums);
     block.sum(pass.scale_sums);
@@ -308,19 +104,7 @@ __device__ __forceinline__ void backward(
         pass.scale_sums[lane] *= per_row;
     }
 
-    for (i64 row = block.row; row < rows; row += block.rows_apart)
-    {
-        i64 place = row * channels + block.column;
-        float gradient[lanes], normalized[lanes];
-        pass.load(place, gradient, normalized);
-#pragma unroll
-        for (int lane = 0; lane < lanes; lane++)
-        {
-            gradient[lane] = pass.scale[lane] * (gradient[lane] - pass.shift_sums[lane] - normalized[lane] * pass.scale_sums[lane]);
-        }
-
-        store_group(dx + place, block.available, aligned, gradient);
-    }
+    input_gradient_rows(block, rows, pass, pass.shift_sums, pass.scale_sums, dx);
 }
 
 #define BATCH_NORM(T, SUFFIX) \

@@ -1,4 +1,4 @@
-// How batch_norm.cu and column_sums.cu divide a matrix whose columns are reduced over the rows: a block of 256 threads owns 16 columns for good, a thread a
+// How batch_norm.cuh and column_sums.cu divide a matrix whose columns are reduced over the rows: a block of 256 threads owns 16 columns for good, a thread a
 // 16-byte group of them in every rows_apart-th row. Hence full 32-byte sectors in half precision too, and sums whose order depends on the shape alone.
 #pragma once
 #include "common.cuh"

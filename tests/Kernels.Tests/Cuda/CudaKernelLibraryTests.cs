@@ -174,13 +174,17 @@ public sealed class CudaKernelLibraryTests(CudaFixture fixture)
                 fixture.Stream, Rows, Channels, x, gamma, gamma, arrays.UpdatedFloats(new float[Channels]), arrays.UpdatedFloats(new float[Channels]), y, mean, inverse, relu: true, dropout,
                 0.99f, 1e-3f, type);
             norm.Backward(fixture.Stream, Rows, Channels, dy, x, gamma, gamma, mean, inverse, dx, dScale, dShift, relu: true, dropout, type);
+            DeviceArray moments = arrays.OutputFloats((2 * Channels) + 1), slopes = arrays.OutputFloats((2 * Channels) + 1);
+            var parted = new Cuda.SyncBatchNorm(fixture.Library);
+            parted.Moments(fixture.Stream, Rows, Channels, x, moments, type);
+            parted.GradientSums(fixture.Stream, Rows, Channels, dy, x, gamma, gamma, mean, inverse, slopes, dScale, dShift, relu: true, dropout, type);
             var pool = new Cuda.AttentionPool(fixture.Library);
             pool.Forward(fixture.Stream, 16, 20, Channels, x, gamma, pooled, attention, type);
             pool.Backward(
                 fixture.Stream, 16, 20, Channels, pooledGradient, x, gamma, attention, dPooled, dWeight, arrays.Workspace(Cuda.AttentionPool.WorkspaceBytes(16, 20, Channels)), type);
             new Cuda.Gradients(fixture.Library).UnscaleAndCheckFinite(
                 fixture.Stream, 2, Count, gradients, arrays.Raw(0L, 5_001, Count), norms, state, arrays.Workspace(Cuda.Gradients.UnscaleWorkspaceBytes(2, Count)));
-            float[][] results = [sums.Read(), y.Read(), mean.Read(), inverse.Read(), dx.Read(), dScale.Read(), dShift.Read(), pooled.Read(), attention.Read(), dPooled.Read(), dWeight.Read(), norms.Read()];
+            float[][] results = [moments.Read(), slopes.Read(), sums.Read(), y.Read(), mean.Read(), inverse.Read(), dx.Read(), dScale.Read(), dShift.Read(), pooled.Read(), attention.Read(), dPooled.Read(), dWeight.Read(), norms.Read()];
             first ??= results;
             for (int i = 0; i < results.Length; i++)
             {

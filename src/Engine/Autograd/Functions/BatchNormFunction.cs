@@ -25,7 +25,9 @@ namespace CudaTrainer.Engine.Backends
 
 namespace CudaTrainer.Engine.Autograd.Functions
 {
-    /// <summary>Batch normalisation, then ReLU and dropout where asked, as one op.</summary>
+    /// <summary>
+    /// Batch normalisation, then ReLU and dropout where asked, as one op; in training with <see cref="Tape.Statistics"/>, over the samples of all replicas.
+    /// </summary>
     public readonly struct BatchNormFunction : IFunction
     {
         private readonly Tensor _x;
@@ -57,6 +59,11 @@ namespace CudaTrainer.Engine.Autograd.Functions
             Check.Shape("BatchNorm", "running_var", runningVariance, [channels]);
             Check.Operands("BatchNorm", x, scale, shift, runningMean, runningVariance);
             var options = new BatchNormOptions(tape.Training, relu, tape.Training ? dropout.For(x) : LayerDropout.None);
+            if (tape is { Training: true, Statistics: { } statistics })
+            {
+                return SyncBatchNormFunction.Apply(tape, statistics, x, scale, shift, runningMean, runningVariance, options);
+            }
+
             Tensor y = tape.Allocate(x.Shape, x.DType);
             Tensor mean = tape.Allocate([channels], scale.DType);
             Tensor inverseStd = tape.Allocate([channels], scale.DType);

@@ -25,6 +25,7 @@ public sealed partial class CudaOps : IOps, IDisposable
     private readonly Gpu.BiasRelu _biasRelu;
     private readonly Gpu.ActivationDropout _activationDropout;
     private readonly Gpu.BatchNorm _batchNorm;
+    private readonly Gpu.SyncBatchNorm _syncBatchNorm;
     private readonly Gpu.AttentionPool _attentionPool;
     private readonly Gpu.SoftmaxFocalLoss _loss;
     private readonly Gpu.Gradients _gradients;
@@ -51,6 +52,7 @@ public sealed partial class CudaOps : IOps, IDisposable
         _biasRelu = new Gpu.BiasRelu(_kernels);
         _activationDropout = new Gpu.ActivationDropout(_kernels);
         _batchNorm = new Gpu.BatchNorm(_kernels);
+        _syncBatchNorm = new Gpu.SyncBatchNorm(_kernels);
         _attentionPool = new Gpu.AttentionPool(_kernels);
         _loss = new Gpu.SoftmaxFocalLoss(_kernels);
         _gradients = new Gpu.Gradients(_kernels);

@@ -49,27 +49,39 @@ public sealed partial class ReferenceOps
     public void BatchNormBackward(Tensor dy, Tensor x, Tensor scale, Tensor shift, Tensor savedMean, Tensor savedInverseStd, Tensor dx, Tensor dScale, Tensor dShift, in BatchNormOptions options)
     {
         int rows = x.Shape.Rows, channels = x.Shape[-1];
-        double[] values = Load(x), upstream = Load(dy), gamma = Load(scale), beta = Load(shift), mean = Load(savedMean), inverse = Load(savedInverseStd);
-        double[] dGamma = new double[channels], dBeta = new double[channels];
-        for (int i = 0; i < values.Length; i++)
+        double[] gamma = Load(scale), inverse = Load(savedInverseStd), dGamma = new double[channels], dBeta = new double[channels];
+        var (gradient, normalized) = BatchNormGradient(dy, x, scale, shift, savedMean, savedInverseStd, options);
+        for (int i = 0; i < gradient.Length; i++)
         {
-            int c = i % channels;
-            values[i] = (values[i] - mean[c]) * inverse[c];
-            bool passes = !options.Relu || (gamma[c] * values[i]) + beta[c] > 0;
-            upstream[i] *= passes ? DropoutFactor(options.Dropout, i) : 0;
-            dGamma[c] += upstream[i] * values[i];
-            dBeta[c] += upstream[i];
+            dGamma[i % channels] += gradient[i] * normalized[i];
+            dBeta[i % channels] += gradient[i];
         }
 
-        double[] gradient = new double[values.Length];
-        for (int i = 0; i < values.Length; i++)
+        for (int i = 0; i < gradient.Length; i++)
         {
             int c = i % channels;
-            gradient[i] = gamma[c] * inverse[c] * (upstream[i] - (dBeta[c] / rows) - (values[i] * dGamma[c] / rows));
+            gradient[i] = gamma[c] * inverse[c] * (gradient[i] - (dBeta[c] / rows) - (normalized[i] * dGamma[c] / rows));
         }
 
         Store(dx, gradient);
         Add(dScale, dGamma);
         Add(dShift, dBeta);
+    }
+
+    /// <summary>The gradient of the affine map's output, and x̂.</summary>
+    private static (double[] Gradient, double[] Normalized) BatchNormGradient(
+        Tensor dy, Tensor x, Tensor scale, Tensor shift, Tensor savedMean, Tensor savedInverseStd, in BatchNormOptions options)
+    {
+        int channels = x.Shape[-1];
+        double[] values = Load(x), gradient = Load(dy), gamma = Load(scale), beta = Load(shift), mean = Load(savedMean), inverse = Load(savedInverseStd);
+        for (int i = 0; i < values.Length; i++)
+        {
+            int c = i % channels;
+            values[i] = (values[i] - mean[c]) * inverse[c];
+            bool passes = !options.Relu || (gamma[c] * values[i]) + beta[c] > 0;
+            gradient[i] *= passes ? DropoutFactor(options.Dropout, i) : 0;
+        }
+
+        return (gradient, values);
     }
 }
