@@ -14,7 +14,7 @@ public sealed class CudaReplicaTests : ReplicaTests, IDisposable
 {
     public static TheoryData<int, int, string> Shardings { get; } = new()
     {
-        { 2, 8, "on" }, { 2, 7, "off" }, { 2, 1, "lying" }, { 3, 8, "on" }, { 4, 9, "on" }, { 4, 3, "off" }, { 4, 6, "lying" }, { 8, 24, "on" }, { 8, 2, "off" },
+        { 2, 8, "on" }, { 2, 7, "off" }, { 2, 1, "lying" }, { 3, 8, "on" }, { 4, 9, "on" }, { 4, 3, "off" }, { 4, 6, "lying" }, { 2, 64, "on" }, { 4, 64, "off" }, { 8, 64, "on" }, { 8, 2, "off" },
     };
 
     [Theory]
