@@ -1,0 +1,4 @@
+// NCCL: ranks on threads.
+#include "libraries.h"
+
+#include <nccl.h>
