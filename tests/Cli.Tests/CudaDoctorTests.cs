@@ -70,7 +70,7 @@ public sealed class CudaDoctorTests : IDisposable
         outcome.ExitCode.ShouldBe(0);
         Status(check("CUDA")).ShouldBe("warn");
         Found(check("CUDA")).ShouldBe("SIMULATED: 3 simulated devices");
-        foreach (string name in new[] { "CUDA driver", "NVRTC", "cuBLAS", "cuDNN" })
+        foreach (string name in new[] { "CUDA driver", "NVRTC", "cuBLAS", "cuDNN", "NCCL" })
         {
             Found(check(name)).ShouldStartWith("SIMULATED ");
             Found(check(name)).ShouldContain(Libraries);
@@ -122,6 +122,7 @@ public sealed class CudaDoctorTests : IDisposable
     [InlineData("libnvrtc.so.12", "NVRTC", false)]
     [InlineData("libcublas.so.12", "cuBLAS", false)]
     [InlineData("libcudnn.so.9", "cuDNN", true)]
+    [InlineData("libnccl.so.2", "NCCL", true)]
     public void A_missing_library_is_named_with_the_file_that_was_tried(string file, string name, bool available)
     {
         RequireSimulator();
