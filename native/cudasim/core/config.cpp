@@ -19,7 +19,7 @@ const char* const keys[] = {"DEVICES", "MEMORY", "COMPUTE_CAPABILITY", "DRIVER_V
 const char* const counters[] = {"allocations", "frees", "pinned_allocations", "pinned_frees", "launches", "graph_launches", "copies",
                                 "copied_bytes", "fills", "records", "waits", "host_waits", "library_calls", "module_loads", "compilations",
                                 "live_allocations", "live_bytes", "peak_bytes", "live_pinned", "live_streams", "live_events", "live_modules",
-                                "live_graphs", "live_graph_execs", "live_contexts", "live_communicators", "faults"};
+                                "live_graphs", "live_graph_execs", "live_contexts", "live_communicators", "communicator_aborts", "faults"};
 
 struct State {
     std::mutex mutex;

@@ -141,6 +141,7 @@ EXPORT ncclResult_t ncclCommAbort(ncclComm_t handle) {
     auto communicator = take(handle);
     if (!communicator) return refuse(ncclInvalidArgument, "ncclCommAbort: not a communicator");
     communicator->abort();
+    sim::count("communicator_aborts");
     return ncclSuccess;
 }
 

@@ -174,6 +174,7 @@ TEST(a_failed_rank_is_noticed_by_the_others_and_nobody_gets_a_result) {
 }
 
 TEST(aborting_frees_a_rank_whose_peer_does_not_come) {
+    cudasimConfigure("NCCL_TIMEOUT", "600");  // longer than a hanging test is given
     std::atomic<bool> freed{false};
     withCommunicators(2, [&](Gpu& gpu, int rank, ncclComm_t comm) {
         if (rank == 1) {
@@ -190,6 +191,30 @@ TEST(aborting_frees_a_rank_whose_peer_does_not_come) {
         EQUAL(CUDA_ERROR_NOT_READY, cuEventQuery(after));
         EQUAL(ncclSuccess, ncclCommAbort(comm));
         OK(gpu.sync());
+        freed = true;
+    });
+}
+
+TEST(collectives_of_two_streams_at_once_are_told) {
+    std::atomic<bool> freed{false};
+    withCommunicators(2, [&](Gpu& gpu, int rank, ncclComm_t comm) {
+        if (rank == 1) {
+            while (!freed) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            EQUAL(ncclSuccess, ncclCommAbort(comm));
+            return;
+        }
+
+        Array values(gpu, {1, 2}, false);
+        CUstream side = gpu.newStream();
+        OK(gpu.sync());
+        for (CUstream stream : {gpu.stream, side})
+            EQUAL(ncclSuccess, ncclAllReduce(pointer(values.memory), pointer(values.memory), 2, ncclFloat32, ncclSum, comm, stream));
+        while (errorOf(comm) == ncclSuccess) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        EQUAL(ncclInvalidUsage, errorOf(comm));
+        contains(ncclGetLastError(comm), "two streams");
+        EQUAL(ncclSuccess, ncclCommAbort(comm));
+        OK(gpu.sync());
+        OK(cuStreamSynchronize(side));
         freed = true;
     });
 }

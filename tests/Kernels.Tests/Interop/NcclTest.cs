@@ -12,7 +12,7 @@ public abstract class NcclTest : InteropTest
     }
 
     /// <summary>A test that fails must not hang.</summary>
-    protected static TimeSpan Patience { get; } = TimeSpan.FromMinutes(2);
+    protected static TimeSpan Patience { get; } = TimeSpan.FromMinutes(1);
 
     /// <summary>Runs all ranks to their end, or skips the test. What the first of them throws is thrown.</summary>
     protected static void OnRanks(int size, Action<Rank> body)
