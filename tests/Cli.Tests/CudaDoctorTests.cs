@@ -125,13 +125,7 @@ public sealed class CudaDoctorTests : IDisposable
     [InlineData("libnccl.so.2", "NCCL", true)]
     public void A_missing_library_is_named_with_the_file_that_was_tried(string file, string name, bool available)
     {
-        RequireSimulator();
-        foreach (string library in Directory.GetFiles(Libraries, "*.so*").Where(library => Path.GetFileName(library) != file))
-        {
-            File.Copy(library, Path.Combine(_folder.Path, Path.GetFileName(library)));
-        }
-
-        var (outcome, cuda, check) = Doctor(new() { [Simulator] = _folder.Path });
+        var (outcome, cuda, check) = Doctor(new() { [Simulator] = SimulatorWithout(file) });
         outcome.ExitCode.ShouldBe(0);
         Status(check(name)).ShouldBe("warn");
         Found(check(name)).ShouldStartWith($"{name} was not found (tried {_folder.Path}/lib{name.ToLowerInvariant()}.so");
@@ -139,7 +133,27 @@ public sealed class CudaDoctorTests : IDisposable
         cuda.GetProperty("available").GetBoolean().ShouldBe(available);
     }
 
+    [Fact]
+    public void NCCL_is_not_missed_where_there_is_one_GPU()
+    {
+        var (_, _, check) = Doctor(new() { [Simulator] = SimulatorWithout("libnccl.so.2"), ["CUDASIM_DEVICES"] = "1" });
+        Status(check("NCCL")).ShouldBe("ok");
+        Found(check("NCCL")).ShouldStartWith("not needed for one GPU: NCCL was not found (tried ");
+    }
+
     public void Dispose() => _folder.Dispose();
+
+    /// <summary>A copy of the simulator that lacks one library.</summary>
+    private string SimulatorWithout(string file)
+    {
+        RequireSimulator();
+        foreach (string library in Directory.GetFiles(Libraries, "*.so*").Where(library => Path.GetFileName(library) != file))
+        {
+            File.Copy(library, Path.Combine(_folder.Path, Path.GetFileName(library)));
+        }
+
+        return _folder.Path;
+    }
 
     private static string RequireSimulator()
     {
