@@ -70,7 +70,7 @@ public sealed class CudaDoctorTests : IDisposable
         outcome.ExitCode.ShouldBe(0);
         Status(check("CUDA")).ShouldBe("warn");
         Found(check("CUDA")).ShouldBe("SIMULATED: 3 simulated devices");
-        foreach (string name in new[] { "CUDA driver", "NVRTC", "cuBLAS", "cuDNN" })
+        foreach (string name in new[] { "CUDA driver", "NVRTC", "cuBLAS", "cuDNN", "NCCL" })
         {
             Found(check(name)).ShouldStartWith("SIMULATED ");
             Found(check(name)).ShouldContain(Libraries);
@@ -122,15 +122,10 @@ public sealed class CudaDoctorTests : IDisposable
     [InlineData("libnvrtc.so.12", "NVRTC", false)]
     [InlineData("libcublas.so.12", "cuBLAS", false)]
     [InlineData("libcudnn.so.9", "cuDNN", true)]
+    [InlineData("libnccl.so.2", "NCCL", true)]
     public void A_missing_library_is_named_with_the_file_that_was_tried(string file, string name, bool available)
     {
-        RequireSimulator();
-        foreach (string library in Directory.GetFiles(Libraries, "*.so*").Where(library => Path.GetFileName(library) != file))
-        {
-            File.Copy(library, Path.Combine(_folder.Path, Path.GetFileName(library)));
-        }
-
-        var (outcome, cuda, check) = Doctor(new() { [Simulator] = _folder.Path });
+        var (outcome, cuda, check) = Doctor(new() { [Simulator] = SimulatorWithout(file) });
         outcome.ExitCode.ShouldBe(0);
         Status(check(name)).ShouldBe("warn");
         Found(check(name)).ShouldStartWith($"{name} was not found (tried {_folder.Path}/lib{name.ToLowerInvariant()}.so");
@@ -138,7 +133,27 @@ public sealed class CudaDoctorTests : IDisposable
         cuda.GetProperty("available").GetBoolean().ShouldBe(available);
     }
 
+    [Fact]
+    public void NCCL_is_not_missed_where_there_is_one_GPU()
+    {
+        var (_, _, check) = Doctor(new() { [Simulator] = SimulatorWithout("libnccl.so.2"), ["CUDASIM_DEVICES"] = "1" });
+        Status(check("NCCL")).ShouldBe("ok");
+        Found(check("NCCL")).ShouldStartWith("not needed for one GPU: NCCL was not found (tried ");
+    }
+
     public void Dispose() => _folder.Dispose();
+
+    /// <summary>A copy of the simulator that lacks one library.</summary>
+    private string SimulatorWithout(string file)
+    {
+        RequireSimulator();
+        foreach (string library in Directory.GetFiles(Libraries, "*.so*").Where(library => Path.GetFileName(library) != file))
+        {
+            File.Copy(library, Path.Combine(_folder.Path, Path.GetFileName(library)));
+        }
+
+        return _folder.Path;
+    }
 
     private static string RequireSimulator()
     {

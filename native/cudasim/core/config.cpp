@@ -14,12 +14,12 @@ namespace sim {
 namespace {
 
 const char* const keys[] = {"DEVICES", "MEMORY", "COMPUTE_CAPABILITY", "DRIVER_VERSION", "PEER", "SEED",
-                            "FAIL_ALLOC", "FAIL_LAUNCH", "LOSE_DEVICE", "IGNORE_WAITS", "KEEP_SOURCES"};
+                            "FAIL_ALLOC", "FAIL_LAUNCH", "FAIL_NCCL", "LOSE_DEVICE", "IGNORE_WAITS", "KEEP_SOURCES", "NCCL_TIMEOUT"};
 
 const char* const counters[] = {"allocations", "frees", "pinned_allocations", "pinned_frees", "launches", "graph_launches", "copies",
                                 "copied_bytes", "fills", "records", "waits", "host_waits", "library_calls", "module_loads", "compilations",
                                 "live_allocations", "live_bytes", "peak_bytes", "live_pinned", "live_streams", "live_events", "live_modules",
-                                "live_graphs", "live_graph_execs", "live_contexts", "faults"};
+                                "live_graphs", "live_graph_execs", "live_contexts", "live_communicators", "communicator_aborts", "faults"};
 
 struct State {
     std::mutex mutex;
@@ -46,7 +46,7 @@ struct State {
     }
 
     void changed() {
-        armed = values.count("FAIL_ALLOC") || values.count("FAIL_LAUNCH") || values.count("LOSE_DEVICE");
+        armed = values.count("FAIL_ALLOC") || values.count("FAIL_LAUNCH") || values.count("FAIL_NCCL") || values.count("LOSE_DEVICE");
         auto found = values.find("SEED");
         seed = found == values.end() ? 0 : std::strtoull(found->second.c_str(), nullptr, 10);
     }

@@ -1,4 +1,4 @@
-// What the simulated libraries (driver, cuBLAS, cuDNN) may ask of the core. Thread-safe unless said otherwise.
+// What the simulated libraries (driver, cuBLAS, cuDNN, NCCL) may ask of the core. Thread-safe unless said otherwise.
 //
 // A library call looks like this:
 //   check the arguments, the descriptors and every pointer (rangeOnDevice) -> an error code at once;

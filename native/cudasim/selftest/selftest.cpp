@@ -124,7 +124,7 @@ int main(int argc, char** argv) {
     using namespace test;
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
     // Whatever the environment of the tests configures is not meant for this one.
-    for (const char* key : {"DEVICES", "MEMORY", "COMPUTE_CAPABILITY", "DRIVER_VERSION", "PEER", "SEED", "FAIL_ALLOC", "FAIL_LAUNCH", "LOSE_DEVICE", "IGNORE_WAITS"})
+    for (const char* key : {"DEVICES", "MEMORY", "COMPUTE_CAPABILITY", "DRIVER_VERSION", "PEER", "SEED", "FAIL_ALLOC", "FAIL_LAUNCH", "FAIL_NCCL", "LOSE_DEVICE", "IGNORE_WAITS", "NCCL_TIMEOUT"})
         unsetenv((std::string("CUDASIM_") + key).c_str());
     cudasimReset();
     int failed = 0, passed = 0;
@@ -135,7 +135,7 @@ int main(int argc, char** argv) {
         cudasimReset();
         one.run();
         cudasimReset();
-        for (const char* counter : {"live_allocations", "live_pinned", "live_streams", "live_events", "live_modules", "live_graphs", "live_graph_execs", "live_contexts"})
+        for (const char* counter : {"live_allocations", "live_pinned", "live_streams", "live_events", "live_modules", "live_graphs", "live_graph_execs", "live_contexts", "live_communicators"})
             if (cudasimCounter(counter)) fail(__FILE__, __LINE__, std::string(counter) + " is " + std::to_string(cudasimCounter(counter)) + " at the end");
         failures > before ? failed++ : passed++;
     }

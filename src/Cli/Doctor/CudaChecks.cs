@@ -9,6 +9,7 @@ internal static class CudaChecks
     private const string Name = "CUDA";
 
     private static readonly CudaLibrary Driver = Cuda.Libraries[0];
+    private static readonly CudaLibrary Nccl = Cuda.Libraries[4];
 
     public static IEnumerable<Check> Run()
     {
@@ -22,6 +23,7 @@ internal static class CudaChecks
         {
             yield return library.Found
                 ? Check.Ok(Label(library), $"{library.Version}, {library.Path}")
+                : library == Nccl && Cuda.Devices.Count < 2 ? Check.Ok(Label(library), $"not needed for one GPU: {library.Reason}")
                 : Check.Warn(Label(library), library.Reason, $"install it, or name its file with {library.Variable}");
         }
 

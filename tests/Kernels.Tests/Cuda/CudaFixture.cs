@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using CudaTrainer.Kernels.Cuda;
 using CudaTrainer.Kernels.Interop;
 
@@ -8,7 +9,7 @@ namespace CudaTrainer.Kernels.Tests;
 /// The device, stream and kernels that all CUDA tests share: the simulator, switched on for this process where it has been built, or with CUDATRAINER_TEST_GPU=1 the machine's
 /// own GPU. Without either the tests are skipped.
 /// </summary>
-public sealed class CudaFixture : IDisposable
+public sealed partial class CudaFixture : IDisposable
 {
     private const string SimulatorFolder = "CUDATRAINER_CUDA_SIMULATOR";
 
@@ -47,6 +48,12 @@ public sealed class CudaFixture : IDisposable
         {
             Environment.SetEnvironmentVariable(SimulatorFolder, folder);
         }
+
+        // Three, for collectives. The runtime's own environment is a copy, which the simulator does not read.
+        if (OperatingSystem.IsLinux())
+        {
+            _ = SetEnvironment("CUDASIM_DEVICES", "3", overwrite: 0);
+        }
     }
 
     public void Dispose()
@@ -55,6 +62,9 @@ public sealed class CudaFixture : IDisposable
         _stream?.Dispose();
         _context?.Dispose();
     }
+
+    [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int SetEnvironment(string name, string value, int overwrite);
 }
 
 /// <summary>CUDA tests run one after the other.</summary>

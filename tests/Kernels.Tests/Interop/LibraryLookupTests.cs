@@ -162,6 +162,35 @@ public sealed unsafe class LibraryLookupTests : IDisposable
         CudaLibrary.Find(cudnn, cudaMajor: 11).Reason.ShouldContain("it is of CUDA 12");
     }
 
+    [Theory]
+    [InlineData(2708, "2.7.8")]
+    [InlineData(21304, "2.13.4")]
+    [InlineData(22105, "2.21.5")]
+    public void Both_ways_in_which_NCCL_counts_are_understood(int number, string version)
+    {
+        Environment.SetEnvironmentVariable(Variable, Build("nccl.so", $"int ncclGetVersion(int *version) {{ *version = {number}; return 0; }}"));
+        CudaLibrary library = CudaLibrary.Find(LibraryDescriptions.Nccl with { Variable = Variable }, cudaMajor: 12);
+        library.Found.ShouldBeFalse();
+        library.Reason.ShouldContain($"version {version} has no ncclGetUniqueId, ncclCommInitRank, ncclCommDestroy and ");
+    }
+
+    [Fact]
+    public void NCCL_is_looked_for_by_its_variable_and_in_every_folder()
+    {
+        string[] files = ["libcudatrainer_stub.so.2"];
+        CudaLibrary.Find(LibraryDescriptions.Nccl with { Files = files }, cudaMajor: 12).Trace.ShouldContain(attempt => attempt.Path == AppContext.BaseDirectory && attempt.IsFolder);
+        string chosen = Path.Combine(_folder, "libnccl.so.2");
+        Environment.SetEnvironmentVariable("CUDATRAINER_LIBNCCL", chosen);
+        try
+        {
+            CudaLibrary.Find(LibraryDescriptions.Nccl, cudaMajor: 12).Reason.ShouldStartWith($"NCCL was not found (tried {chosen}: ");
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable("CUDATRAINER_LIBNCCL", null);
+        }
+    }
+
     public void Dispose()
     {
         foreach ((string name, string? value) in _environment)

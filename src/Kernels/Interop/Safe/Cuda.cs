@@ -24,7 +24,7 @@ public static unsafe class Cuda
 
     private static readonly Lazy<Probe> Found = new(Probe.Run);
 
-    /// <summary>Driver, NVRTC and cuBLAS are here, and at least one GPU. cuDNN is needed for VGG19 only.</summary>
+    /// <summary>Driver, NVRTC and cuBLAS are here, and at least one GPU. cuDNN is needed for VGG19 only, NCCL for several GPUs only.</summary>
     public static bool IsAvailable => UnavailableReason.Length == 0;
 
     /// <summary>Why CUDA cannot be used; empty when it can.</summary>
@@ -38,13 +38,20 @@ public static unsafe class Cuda
     /// <summary>The CUDA version that the driver supports, 1000·major + 10·minor; 0 without a driver.</summary>
     public static int DriverVersion => Found.Value.DriverVersion;
 
-    /// <summary>Driver, NVRTC, cuBLAS, cuDNN.</summary>
+    /// <summary>Driver, NVRTC, cuBLAS, cuDNN, NCCL.</summary>
     public static IReadOnlyList<CudaLibrary> Libraries => Found.Value.Libraries;
 
     public static bool HasCudnn => IsAvailable && Libraries[3].Found;
 
     /// <summary>Why there is no cuDNN; empty when there is.</summary>
     public static string CudnnReason => Libraries[3].Reason;
+
+    public static bool HasNccl => IsAvailable && Nccl.Found;
+
+    /// <summary>Why there is no NCCL; empty when there is.</summary>
+    public static string NcclReason => Nccl.Reason;
+
+    internal static CudaLibrary Nccl => Libraries[4];
 
     private sealed class Probe
     {
@@ -64,13 +71,14 @@ public static unsafe class Cuda
         {
             CudaLibrary driver = CudaLibrary.Find(LibraryDescriptions.Driver, cudaMajor: 0);
             int version = VersionOf(driver);
-            CudaLibrary[] libraries = [driver, .. new[] { LibraryDescriptions.Nvrtc, LibraryDescriptions.Cublas, LibraryDescriptions.Cudnn }.Select(it => CudaLibrary.Find(it, version / 1000))];
+            CudaLibrary[] libraries = [driver, .. LibraryDescriptions.AfterDriver.Select(it => CudaLibrary.Find(it, version / 1000))];
             NativeLibrary.SetDllImportResolver(typeof(Cuda).Assembly, (name, _, _) => name switch
             {
                 DriverApi.Library => libraries[0].Handle,
                 NvrtcApi.Library => libraries[1].Handle,
                 CublasApi.Library => libraries[2].Handle,
                 CudnnApi.Library => libraries[3].Handle,
+                NcclApi.Library => libraries[4].Handle,
                 _ => 0,
             });
             var probe = new Probe { Libraries = libraries, DriverVersion = version };

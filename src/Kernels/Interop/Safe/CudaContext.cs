@@ -23,7 +23,7 @@ public sealed class CudaCounters
     /// <summary>Times the host waited for the device.</summary>
     public long HostWaits { get; internal set; }
 
-    /// <summary>Calls of cuBLAS and cuDNN that queue work.</summary>
+    /// <summary>Calls of cuBLAS, cuDNN and NCCL that queue work.</summary>
     public long LibraryCalls { get; internal set; }
 }
 
@@ -315,11 +315,20 @@ public abstract class CudaOwned : IDisposable
             {
                 Release();
             }
+            else
+            {
+                Forsake();
+            }
         }
     }
 
     /// <summary>Gives back what the constructor made. After a constructor that threw, that is a part: handles that are 0 were not made.</summary>
     private protected abstract void Release();
+
+    /// <summary>In place of <see cref="Release"/> on a dead device: for what concerns others than the device.</summary>
+    private protected virtual void Forsake()
+    {
+    }
 
     /// <summary>Runs the calls of a constructor. When one fails, those before it are undone.</summary>
     private protected void Make(Action calls)

@@ -167,7 +167,7 @@ public sealed class CudaLibrary
 internal sealed record LibraryDescription(
     string Name, string Variable, IReadOnlyList<string> Files, Type Api, Func<nint, string, string> Version, Func<nint, string, int> CudaMajor);
 
-/// <summary>The four libraries. Versions are asked of whatever exports them: at this point it may be an old or a wrong library.</summary>
+/// <summary>The five libraries. Versions are asked of whatever exports them: at this point it may be an old or a wrong library.</summary>
 internal static unsafe class LibraryDescriptions
 {
     private static readonly bool Windows = OperatingSystem.IsWindows();
@@ -186,6 +186,13 @@ internal static unsafe class LibraryDescriptions
     public static readonly LibraryDescription Cudnn = new(
         "cuDNN", "CUDATRAINER_LIBCUDNN", Windows ? ["cudnn64_9.dll", "cudnn64_8.dll"] : ["libcudnn.so.9", "libcudnn.so.8"], typeof(CudnnApi), (handle, _) => CudnnVersion(handle),
         (handle, _) => CudnnCudaMajor(handle));
+
+    /// <summary>There is none for Windows. Which CUDA it was made for, it does not tell.</summary>
+    public static readonly LibraryDescription Nccl = new(
+        "NCCL", "CUDATRAINER_LIBNCCL", Windows ? ["nccl.dll"] : ["libnccl.so.2"], typeof(NcclApi), (handle, _) => NcclVersion(handle), (_, _) => 0);
+
+    /// <summary>In the order of <see cref="Cuda.Libraries"/>.</summary>
+    public static readonly IReadOnlyList<LibraryDescription> AfterDriver = [Nvrtc, Cublas, Cudnn, Nccl];
 
     private static int MajorOf(string version) => int.TryParse(version.Split('.')[0], NumberStyles.None, CultureInfo.InvariantCulture, out int major) ? major : 0;
 
@@ -232,6 +239,19 @@ internal static unsafe class LibraryDescriptions
 
         long version = (long)((delegate* unmanaged<nuint>)function)(), major = version >= 90000 ? version / 10000 : version / 1000;
         return string.Create(CultureInfo.InvariantCulture, $"{major}.{version % (version >= 90000 ? 10000 : 1000) / 100}.{version % 100}");
+    }
+
+    /// <summary>Up to 2.8 it counts major·1000 + minor·100 + patch, from 2.9 on major·10000 + minor·100 + patch.</summary>
+    private static string NcclVersion(nint handle)
+    {
+        int version = 0;
+        if (!NativeLibrary.TryGetExport(handle, "ncclGetVersion", out nint function) || ((delegate* unmanaged<int*, int>)function)(&version) != 0)
+        {
+            return string.Empty;
+        }
+
+        int scale = version >= 10000 ? 10000 : 1000;
+        return string.Create(CultureInfo.InvariantCulture, $"{version / scale}.{version % scale / 100}.{version % 100}");
     }
 
     /// <summary>The same file name serves several versions of CUDA: cuDNN says which it was built with, as 1000·major + 10·minor.</summary>
