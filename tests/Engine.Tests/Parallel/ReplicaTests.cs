@@ -139,7 +139,7 @@ public abstract class ReplicaTests
         // Normalising a handful of samples amplifies rounding: then one device is no nearer to the exact gradient than that.
         Error(gradients, expected).ShouldBeLessThan(samples >= 64 ? 1e-6 : Math.Max(1e-6, 4 * Error(expected, exact)));
         Error(buffers, buffersAlone).ShouldBeLessThan(1e-6);
-        outcome.Loss.ShouldBe(alone.Loss, 1e-6);
+        outcome.Loss.ShouldBe(alone.Loss, samples >= 64 ? 1e-6 : 1e-5);
         outcome.Correct.ShouldBe(alone.Correct);
     }
 
