@@ -210,6 +210,7 @@ public sealed unsafe class MpiWorld : IDisposable
     /// <summary>Returns when all processes have called it: in round k each hears from the one 2^k places before it.</summary>
     public void Barrier()
     {
+        Require();
         byte sent = 0, received;
         for (int distance = 1; distance < Size; distance <<= 1)
         {
@@ -223,7 +224,6 @@ public sealed unsafe class MpiWorld : IDisposable
     {
         // MPI's own end waits without polling; behind a barrier nobody is known to be missing.
         Barrier();
-        Require();
         _state = State.Finished;
         Check(_api.Finalise(), "finalize");
     }
