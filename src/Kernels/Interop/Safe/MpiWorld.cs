@@ -116,6 +116,7 @@ public sealed unsafe class MpiWorld : IDisposable
             throw new InvalidOperationException("This process has opened its MPI world before; MPI starts only once.");
         }
 
+        using var handlers = new FaultHandlers();
         int rank = 0, size = 0, localRank = 0, threadLevel = 0;
         int error = api.Init(&rank, &size, &localRank, &threadLevel);
         return error == 0 ? new MpiWorld(api, rank, size, localRank, threadLevel) : throw new MpiException($"MPI cannot start: {api.Text(error)}");

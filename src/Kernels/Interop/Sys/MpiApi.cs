@@ -44,6 +44,8 @@ internal sealed unsafe class MpiApi
     /// <exception cref="EntryPointNotFoundException">Another library, or one built from another version.</exception>
     public static MpiApi Load(string path)
     {
+        // Some libraries below MPI take the signals as soon as they are loaded.
+        using var handlers = new FaultHandlers();
         nint library = NativeLibrary.Load(path);
         int found = ((delegate* unmanaged[Cdecl]<int>)NativeLibrary.GetExport(library, "ctm_abi"))();
         return found == Abi ? new MpiApi(library) : throw new EntryPointNotFoundException($"interface version {found}, expected {Abi}: rebuild it");
