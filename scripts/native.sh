@@ -4,7 +4,10 @@ source "$(dirname "$0")/common.sh"
 
 configure() { cmake -S native -B artifacts/native-build -DCMAKE_BUILD_TYPE=Release; }
 
-if [ ! -f artifacts/native-build/CMakeCache.txt ] || [ native/CMakeLists.txt -nt artifacts/native-build/CMakeCache.txt ]; then
+mpi=artifacts/native/libcudatrainer_mpi.so
+mpi_appeared() { [ ! -e $mpi ] && command -v mpicc >/dev/null; }
+
+if [ ! -f artifacts/native-build/CMakeCache.txt ] || [ native/CMakeLists.txt -nt artifacts/native-build/CMakeCache.txt ] || mpi_appeared; then
     say "building native libraries"
     # A build folder from elsewhere, or from before a package was installed, is made anew.
     quietly artifacts/native-configure.log configure 2>/dev/null || {
@@ -13,3 +16,4 @@ if [ ! -f artifacts/native-build/CMakeCache.txt ] || [ native/CMakeLists.txt -nt
     }
 fi
 quietly artifacts/native-build.log cmake --build artifacts/native-build
+[ -e $mpi ] || say "no MPI development files (Debian: libopenmpi-dev): built without training across processes"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure that what the build needs is there: the .NET 10 SDK, a C compiler, CMake, pkg-config and FFmpeg's libraries.
+# Makes sure that what the build needs is there: the .NET 10 SDK, a C compiler, CMake, pkg-config and FFmpeg's libraries; and, for
+# training across processes, an MPI, without which the rest is built all the same.
 # Installs Debian packages as root or with sudo; otherwise names them. Does nothing when nothing is missing.
 source "$(dirname "$0")/common.sh"
 
@@ -17,26 +18,37 @@ else
     missing+=(pkg-config libavformat-dev libavcodec-dev libswscale-dev libavutil-dev)
 fi
 
-[ ${#missing[@]} -gt 0 ] || exit 0
+optional=()
+command -v mpicc >/dev/null && command -v mpirun >/dev/null || optional=(openmpi-bin libopenmpi-dev)
+
+# Packages that nothing else needs are no reason to stop.
+stop() {
+    [ ${#missing[@]} -gt 0 ] && die "$1"
+    say "without training across processes: $1"
+    exit 0
+}
+
+wanted=("${missing[@]}" "${optional[@]}")
+[ ${#wanted[@]} -gt 0 ] || exit 0
 
 if ! command -v apt-get >/dev/null; then
-    die "missing: ${missing[*]} (Debian's names); install them with this system's package manager"
+    stop "missing: ${wanted[*]} (Debian's names); install them with this system's package manager"
 fi
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
     as_root=(sudo)
     command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; } ||
-        die "missing packages; run as root: apt-get install ${missing[*]}"
+        stop "missing packages; run as root: apt-get install ${wanted[*]}"
 fi
 
-say "installing Debian packages: ${missing[*]}"
+say "installing Debian packages: ${wanted[*]}"
 install() {
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${wanted[@]}"
 }
 
 # A fresh machine has no package lists yet, an old one stale lists.
 mkdir -p artifacts
 { "${as_root[@]}" apt-get update || true; } >artifacts/apt-update.log 2>&1
-quietly artifacts/apt-install.log install || die "cannot install; run as root: apt-get install ${missing[*]}"
+quietly artifacts/apt-install.log install || stop "cannot install; run as root: apt-get install ${wanted[*]}"
 say "installed."

@@ -1,7 +1,7 @@
 namespace CudaTrainer.Engine;
 
 /// <summary>A run cannot go on for a reason the user can act on: the message says what was wrong, the hint what to do about it.</summary>
-public sealed class RunException : Exception
+public class RunException : Exception
 {
     public RunException(string message, string? hint = null, Exception? innerException = null)
         : base(message, innerException) => Hint = hint;

@@ -30,6 +30,10 @@ public sealed unsafe class ElementwiseTests
             sum.Read().ShouldBe(a.Zip(b, (x, y) => x + y));
             scaled.Read().ShouldBe(a.Select(x => x * -3));
             accumulated.Read().ShouldBe(a.Zip(b, (x, y) => y + (x / 2)));
+
+            GuardedBuffer<float> added = buffers.Of(b);
+            Elementwise.AddHalf(team, length, buffers.Of([.. a.Select(x => (Half)x)]), added);
+            added.Read().ShouldBe(a.Zip(b, (x, y) => (float)(Half)x + y));
         }
     }
 

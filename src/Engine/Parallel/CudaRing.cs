@@ -8,7 +8,7 @@ using CudaTrainer.Kernels.Interop;
 namespace CudaTrainer.Engine.Parallel;
 
 /// <summary>
-/// Replicas on the GPUs of one process, in a ring (<see cref="RingSchedule"/>; with two of them that is one exchange of halves and one of sums).
+/// Replicas on the GPUs of one process, in a ring (<see cref="RingSchedule"/>; with two of them, that is one exchange of halves and one of sums).
 /// </summary>
 /// <remarks>
 /// <para>Who writes, who reads. A replica writes only its own memory. Its right neighbour reads the chunk that it completed in the hop before: straight from its memory where peer
@@ -59,17 +59,17 @@ internal sealed unsafe class CudaRing : IReplicaLink
     /// <summary>Whether this replica reads its left neighbour's memory itself.</summary>
     private bool ReadsPeer => _group.Faults[Rank] is null;
 
-    private bool IsReadByPeer => _group.Faults[RingSchedule.Right(Rank, Size)] is null;
+    private bool IsReadByPeer => _group.Faults[RingSchedule.Next(Rank, Size)] is null;
 
-    private CudaRing LeftLink => _group.Links[RingSchedule.Left(Rank, Size)];
+    private CudaRing LeftLink => _group.Links[RingSchedule.Previous(Rank, Size)];
 
-    private CudaRing RightLink => _group.Links[RingSchedule.Right(Rank, Size)];
+    private CudaRing RightLink => _group.Links[RingSchedule.Next(Rank, Size)];
 
     /// <summary>The links of one group, one for each GPU, to be used by one thread each.</summary>
     public static IReplicaLink[] Connect(IReadOnlyList<CudaDevice> devices)
     {
         int size = devices.Count;
-        var group = new Group([.. devices.Select((device, rank) => PeerProbe.WhyNot(device, devices[RingSchedule.Left(rank, size)]))]);
+        var group = new Group([.. devices.Select((device, rank) => PeerProbe.WhyNot(device, devices[RingSchedule.Previous(rank, size)]))]);
         for (int rank = 0; rank < size; rank++)
         {
             group.Links[rank] = new CudaRing(group, devices[rank], rank);
@@ -87,7 +87,7 @@ internal sealed unsafe class CudaRing : IReplicaLink
         _stream.Wait(_ready);
         _group.Values[Rank] = values.Data;
         var wire = new Wire(this, values.Data, halfOnWire);
-        (long first, long length) = RingSchedule.Chunk(count, Rank, Size);
+        (long first, long length) = RingSchedule.Bounds(count, Size, Rank);
         if (halfOnWire)
         {
             _elementwise.Cast(_stream, length, values.Data + (nint)(first * sizeof(float)), CudaType.Float32, wire.Own(first), CudaType.Float16);
@@ -97,7 +97,7 @@ internal sealed unsafe class CudaRing : IReplicaLink
         Depart(wire, first, length, ref hop);
         for (int i = 0; i < Size - 1; i++)
         {
-            (first, length) = RingSchedule.Chunk(count, RingSchedule.Added(Rank, i, Size), Size);
+            (first, length) = RingSchedule.Bounds(count, Size, RingSchedule.ReduceReceives(Rank, Size, i));
             nint arriving = Arrive(wire, first, length, hop, straight: false), target = values.Data + (nint)(first * sizeof(float));
             if (halfOnWire)
             {
@@ -113,7 +113,7 @@ internal sealed unsafe class CudaRing : IReplicaLink
 
         for (int i = 0; i < Size - 1; i++)
         {
-            (first, length) = RingSchedule.Chunk(count, RingSchedule.Taken(Rank, i, Size), Size);
+            (first, length) = RingSchedule.Bounds(count, Size, RingSchedule.GatherReceives(Rank, Size, i));
             nint arriving = Arrive(wire, first, length, hop, straight: !halfOnWire);
             if (halfOnWire)
             {

@@ -21,6 +21,36 @@ public static unsafe class Elementwise
         team.Run(ref kernel);
     }
 
+    /// <summary>Adds numbers in half precision, converted exactly, to numbers in single precision.</summary>
+    /// <param name="team">Threads to run on.</param>
+    /// <param name="count">Elements.</param>
+    /// <param name="a">[count].</param>
+    /// <param name="y">Input and output [count].</param>
+    public static void AddHalf(ThreadTeam team, long count, Half* a, float* y)
+    {
+        var kernel = new AddHalfKernel { Count = count, A = a, Y = y };
+        team.Run(ref kernel);
+    }
+
+    private struct AddHalfKernel : ITeamKernel
+    {
+        public long Count;
+        public Half* A;
+        public float* Y;
+
+        public readonly void Run<TSimd, TVec>(Member member)
+            where TSimd : struct, ISimd<TVec>
+            where TVec : unmanaged
+        {
+            (long begin, long end) = member.Share(Count, 2 * ElementsPerLine);
+            for (long i = begin; i < end; i += TSimd.Width)
+            {
+                int lanes = (int)Math.Min(TSimd.Width, end - i);
+                Lanes.Store<TSimd, TVec>(Y + i, TSimd.Add(Lanes.LoadHalf<TSimd, TVec>(A + i, lanes), Lanes.Load<TSimd, TVec>(Y + i, lanes)), lanes);
+            }
+        }
+    }
+
     private struct Kernel : ITeamKernel
     {
         public ElementwiseOperation Operation;

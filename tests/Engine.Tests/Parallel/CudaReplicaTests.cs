@@ -100,7 +100,7 @@ public sealed class CudaReplicaTests : ReplicaTests, IDisposable
         float[] expected = new float[count];
         for (int chunk = 0; chunk < replicas; chunk++)
         {
-            (long first, long length) = RingSchedule.Chunk(count, chunk, replicas);
+            (long first, long length) = RingSchedule.Bounds(count, replicas, chunk);
             for (long i = first; i < first + length; i++)
             {
                 float sum = values[chunk][i];

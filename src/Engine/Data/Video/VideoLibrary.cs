@@ -1,4 +1,4 @@
-using System.Reflection;
+using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Engine.Data.Video;
 
@@ -10,7 +10,7 @@ public static class VideoLibrary
 
     private const string FileName = "libcudatrainer_video.so";
 
-    private static readonly Lazy<(NativeVideo? Native, string Detail)> s_loaded = new(() => Load(Candidates()));
+    private static readonly Lazy<(NativeVideo? Native, string Detail)> s_loaded = new(() => Load(NativeShim.Candidates(FileName, PathVariable)));
 
     public static bool IsAvailable => Native is not null;
 
@@ -29,47 +29,11 @@ public static class VideoLibrary
     /// <returns>The library and its path, or <c>null</c> and the account of what was tried.</returns>
     internal static (NativeVideo? Native, string Detail) Load(IEnumerable<string> candidates)
     {
-        var attempts = new List<string>();
-        foreach (var candidate in candidates)
-        {
-            try
-            {
-                return (NativeVideo.Load(candidate), candidate);
-            }
-            catch (Exception exception) when (exception is DllNotFoundException or BadImageFormatException
-                                                  or EntryPointNotFoundException)
-            {
-                attempts.Add($"{candidate} ({FirstLine(exception.Message)})");
-            }
-        }
-
-        return (null, $"the native video library does not load; tried {string.Join(", ", attempts)}. Run 'make setup' "
-            + "(it needs the Debian packages cmake, pkg-config, libavformat-dev, libavcodec-dev, libswscale-dev and "
-            + $"libavutil-dev), or set {PathVariable} to its path");
-    }
-
-    private static List<string> Candidates()
-    {
-        var candidates = new List<string>();
-        if (Environment.GetEnvironmentVariable(PathVariable) is { Length: > 0 } chosen)
-        {
-            candidates.Add(Path.GetFullPath(chosen));
-        }
-
-        candidates.Add(Path.Combine(AppContext.BaseDirectory, FileName));
-        if (Path.GetDirectoryName(Assembly.GetExecutingAssembly().Location) is { Length: > 0 } folder)
-        {
-            candidates.Add(Path.Combine(folder, FileName));
-        }
-
-        candidates.Add(FileName);
-        return [.. candidates.Distinct()];
-    }
-
-    private static string FirstLine(string text)
-    {
-        var line = text.AsSpan().Trim();
-        var end = line.IndexOf('\n');
-        return (end < 0 ? line : line[..end]).TrimEnd(". \r").ToString();
+        var (native, detail) = NativeShim.Load(candidates, NativeVideo.Load);
+        return native is not null
+            ? (native, detail)
+            : (null, $"the native video library does not load; tried {detail}. Run 'make setup' "
+                + "(it needs the Debian packages cmake, pkg-config, libavformat-dev, libavcodec-dev, libswscale-dev and "
+                + $"libavutil-dev), or set {PathVariable} to its path");
     }
 }

@@ -187,6 +187,19 @@ public sealed unsafe partial class ThreadTeam : IDisposable
 
     internal byte* ScratchOf(int member, nuint bytes) => _scratch[member].Get(bytes);
 
+    /// <summary>Lets the calling thread sleep for less than the runtime's sleeps, which take a millisecond; where the system cannot, it yields.</summary>
+    internal static void Nap(uint microseconds)
+    {
+        if (OperatingSystem.IsLinux())
+        {
+            _ = usleep(microseconds);
+        }
+        else
+        {
+            Thread.Yield();
+        }
+    }
+
     private static void Enter<TKernel, TSimd, TVec>(void* kernel, Member member)
         where TKernel : struct, ITeamKernel
         where TSimd : struct, ISimd<TVec>
@@ -199,13 +212,9 @@ public sealed unsafe partial class ThreadTeam : IDisposable
         {
             Thread.SpinWait(SpinIterations);
         }
-        else if (OperatingSystem.IsLinux())
-        {
-            _ = usleep(NapMicroseconds);
-        }
         else
         {
-            Thread.Yield();
+            Nap(NapMicroseconds);
         }
     }
 
