@@ -172,6 +172,10 @@ internal sealed unsafe class CudaRing : IReplicaLink
         }
     }
 
+    public void Confirm()
+    {
+    }
+
     public byte[] AllGatherHost(ReadOnlySpan<byte> mine) => _group.Gather(Rank, mine);
 
     public void Abort() => _group.Abort();

@@ -93,6 +93,10 @@ internal sealed class HostLink : IReplicaLink
         _group.Meet(parts);
     }
 
+    public void Confirm()
+    {
+    }
+
     public byte[] AllGatherHost(ReadOnlySpan<byte> mine) => _group.Gather(Rank, mine);
 
     public void Abort() => _group.Abort();

@@ -27,6 +27,9 @@ public interface IReplicaLink : IDisposable
     /// <summary>Work queued from now on finds the sums of every <see cref="AllReduce"/> so far.</summary>
     void Join();
 
+    /// <summary>Throws if what was queued has failed. To be asked when the device has been waited for.</summary>
+    void Confirm();
+
     /// <summary>Gathers one tensor of each of the first <paramref name="parts"/> replicas; only these call it.</summary>
     /// <param name="part">[n].</param>
     /// <param name="gathered">Output: [parts, n].</param>

@@ -62,6 +62,7 @@ public sealed class Learner : IDisposable
     private readonly DeviceInputs _inputs;
     private readonly StepGraphs? _graphs;
     private float[] _probabilities = [];
+    private bool _isInStep;
 
     /// <param name="device">Where it computes.</param>
     /// <param name="model">Has no memory yet.</param>
@@ -122,6 +123,7 @@ public sealed class Learner : IDisposable
     /// <param name="stop">This replica was asked to stop after the step, which its outcome then tells all replicas.</param>
     public void Start(HostBatch batch, double learningRate, bool stop = false)
     {
+        _isInStep = true;
         Span<float> orders = _orders.AsSpan<float>(0, 2);
         orders[0] = (float)learningRate;
         orders[1] = stop ? 1 : 0;
@@ -153,8 +155,32 @@ public sealed class Learner : IDisposable
     public StepOutcome Finish()
     {
         var outcome = new StepOutcome(State.Read());
+        _link?.Confirm();
+        _isInStep = false;
         _tape.Reset();
         return outcome;
+    }
+
+    /// <summary>
+    /// Takes a step back that could not be ended because another replica was lost: on the host, where gradients are added up before anything is updated, only the running statistics have
+    /// moved. On a GPU the update may have been queued behind the failure.
+    /// </summary>
+    /// <returns>Whether this replica is as it was before the step.</returns>
+    public bool TryTakeBack()
+    {
+        if (!_device.SharesHostMemory)
+        {
+            return !_isInStep;
+        }
+
+        if (_isInStep)
+        {
+            Parameters.BufferValues.CopyFrom(_buffersBefore);
+            _tape.Reset();
+            _isInStep = false;
+        }
+
+        return true;
     }
 
     /// <summary>Forward only, with running statistics and no dropout.</summary>

@@ -22,6 +22,8 @@ public sealed class CpuDevice : HostDevice
 
     public int Threads => _team.Size;
 
+    internal ThreadTeam Team => _team;
+
     public SimdLevel Level => _team.Level;
 
     public override string Description => $"{Threads} {(Threads == 1 ? "thread" : "threads")}, {LevelName(Level)}";
