@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using CudaTrainer.Kernels.Interop;
 
-namespace CudaTrainer.Kernels.Tests.Interop;
+namespace CudaTrainer.Kernels.Tests;
 
 public sealed class FaultHandlersTests
 {

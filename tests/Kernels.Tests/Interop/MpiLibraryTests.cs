@@ -1,6 +1,6 @@
 using CudaTrainer.Kernels.Interop;
 
-namespace CudaTrainer.Kernels.Tests.Interop;
+namespace CudaTrainer.Kernels.Tests;
 
 public sealed class MpiLibraryTests
 {
