@@ -30,6 +30,14 @@ internal static class RingCheck
         ring.AllReduceSum(large, halfOnWire: true);
         check.That("a sum beyond half precision is infinite", world.Size == 1 || large.All(float.IsPositiveInfinity));
         CountTraffic(world, ring, check);
+
+        // All sizes have been summed, so that the buffers are as large as they become.
+        float[] again = Values(world.Rank, s_counts[^1]);
+        long allocated = GC.GetAllocatedBytesForCurrentThread();
+        ring.AllReduceSum(again, halfOnWire: false);
+        ring.AllReduceSum(again, halfOnWire: true);
+        allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
+        check.That("nothing is allocated", allocated == 0, $"{allocated} bytes");
     }
 
     private static void CountTraffic(MpiWorld world, MpiRing ring, Checker check)
