@@ -54,6 +54,10 @@ public class OptionTableTests
         ["--keep-checkpoints"] = "1",
         ["--log-every-steps"] = "10",
         ["--standardize-features"] = "true",
+        ["--sync-batchnorm"] = "true",
+        ["--allreduce-dtype"] = "float16",
+        ["--check-replicas"] = "100",
+        ["--distributed"] = "mpi",
     };
 
     public static TheoryData<string> TrainingOptionNames => [.. TrainingOptionTable.Create().Select(option => option.Name)];

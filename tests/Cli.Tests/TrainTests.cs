@@ -93,16 +93,21 @@ public class TrainTests
     }
 
     [Theory]
-    [InlineData("cuda:0,1")]
-    [InlineData("cpu:2")]
-    public void Devices_that_are_not_there_yet_are_an_error_and_never_replaced(string device)
+    [InlineData("cuda:0,1", "CUDA is not available: ", "`cudatrainer doctor` lists")]
+    [InlineData("cuda:x", "'x' is no GPU's number.", "Use cuda:0, cuda:0,1 and so on")]
+    [InlineData("cuda:1,1", "GPU 1 appears twice.", "Name each GPU once.")]
+    [InlineData("cpu:65", "there can be at most 64 virtual devices.", "Use --device cpu:64 or fewer.")]
+    public void Devices_that_are_not_there_are_an_error_and_never_replaced(string device, string message, string hint)
     {
         using TemporaryFolder folder = new();
-        var outcome = Train(folder, "--device", device);
+        FeatureFolder.Write(folder.File("features"));
+        var outcome = CommandRunner.RunIn(
+            folder.Path, new() { ["CUDATRAINER_LIBCUDA"] = "/nowhere/libcuda.so.1", ["CUDATRAINER_CUDA_SIMULATOR"] = null },
+            "train", "--features-dir", "features", "--checkpoint-dir", "run", "--device", device);
 
         outcome.ExitCode.ShouldBe(1);
-        outcome.ErrorLines[0].ShouldStartWith($"error: --device {device}: ");
-        outcome.ErrorLines[1].ShouldStartWith("hint: Use --device c");
+        outcome.ErrorLines[0].ShouldStartWith($"error: --device {device}: {message}");
+        outcome.ErrorLines[1].ShouldStartWith($"hint: {hint}");
         Directory.Exists(folder.File("run")).ShouldBeFalse();
     }
 

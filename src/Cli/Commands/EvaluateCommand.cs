@@ -15,8 +15,8 @@ internal sealed record EvaluateOptions
 /// <summary>Every metric of a trained model on a dataset or on features.</summary>
 internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
 {
-    /// <summary>Options of features that the trained model decides.</summary>
-    private static readonly string[] FromTheModel = ["--frames", "--preprocess"];
+    /// <summary>Options of features that the trained model decides, or that make no sense here.</summary>
+    private static readonly string[] FromTheModel = ["--frames", "--preprocess", "--distributed"];
 
     public override string Name => "evaluate";
 

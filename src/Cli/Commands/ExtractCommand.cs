@@ -37,6 +37,11 @@ internal sealed class ExtractCommand : CliCommand<FeatureOptions>
                 return ExitCode.Interrupted;
             }
 
+            if (result.Rank > 0)
+            {
+                return ExitCode.Ok;
+            }
+
             ExtractionReport.Write(terminal, result);
             return ExitCode.Ok;
         });

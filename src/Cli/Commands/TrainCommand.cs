@@ -32,8 +32,18 @@ internal sealed class TrainCommand : CliCommand<TrainingOptions>
             observer.CloseLine();
             if (result.Outcome == RunOutcome.Interrupted)
             {
+                if (result.Rank > 0)
+                {
+                    return ExitCode.Interrupted;
+                }
+
                 terminal.WriteLog($"state saved in {result.CheckpointDir}; go on with the same command and --resume auto");
                 return ExitCode.Interrupted;
+            }
+
+            if (result.Rank > 0)
+            {
+                return ExitCode.Ok;
             }
 
             TrainingReport.Write(terminal, result, options);

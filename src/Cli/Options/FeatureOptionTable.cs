@@ -55,9 +55,13 @@ internal static class FeatureOptionTable
             "Where to compute; a device that is not available is an error, never replaced by another",
             range: OptionValidation.DeviceForms)
         .Add(
+            "--distributed", OptionGroup.Precision, ValueTypes.Choice<DistributedMode>(),
+            o => o.Distributed, (o, v) => o with { Distributed = v },
+            "mpi: this is one of several processes that mpirun started, with one device each, on one machine or many")
+        .Add(
             "--threads", OptionGroup.Precision, ValueTypes.Integer,
             o => o.Threads, (o, v) => o with { Threads = v },
-            "Compute threads, 0 = one per core; results do not depend on it")
+            "Compute threads of this process, 0 = one per core (shared with the other processes of the machine); results do not depend on it")
         .Add(
             "--workers", OptionGroup.Precision, ValueTypes.Integer,
             o => o.Workers, (o, v) => o with { Workers = v },

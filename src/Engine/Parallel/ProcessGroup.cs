@@ -16,6 +16,7 @@ public sealed class ProcessGroup : IDisposable
     private readonly MpiWorld _world;
     private readonly Lifeline _lifeline;
     private bool _finished;
+    private bool _failed;
 
     private ProcessGroup(MpiWorld world, Lifeline lifeline, int localSize)
     {
@@ -119,17 +120,36 @@ public sealed class ProcessGroup : IDisposable
     public void ThrowIfLost() => _lifeline.ThrowIfLost();
 
     /// <summary>Tells the others that this process ends because of an error.</summary>
-    public void Fail(string reason) => _lifeline.Fail(reason);
-
-    /// <summary>The orderly end, which all processes reach together.</summary>
-    public void Finish()
+    public void Fail(string reason)
     {
-        _world.Finish();
-        _lifeline.Finish();
-        _finished = true;
+        _failed = true;
+        _lifeline.Fail(reason);
     }
 
-    /// <summary>Without <see cref="Finish"/> before, the others hear that this process failed.</summary>
+    /// <summary>Does this process's part of the work. The others hear how it ended; after success, all end together.</summary>
+    public T Run<T>(Func<T> work)
+    {
+        try
+        {
+            T result = work();
+            if (_failed)
+            {
+                return result;
+            }
+
+            _world.Finish();
+            _lifeline.Finish();
+            _finished = true;
+            return result;
+        }
+        catch (Exception exception) when (exception is not RankLostException)
+        {
+            _lifeline.Fail(exception.Message);
+            throw;
+        }
+    }
+
+    /// <summary>Without the success of <see cref="Run"/> before, the others hear that this process failed.</summary>
     public void Dispose()
     {
         if (!_finished)

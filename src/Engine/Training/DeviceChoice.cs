@@ -3,6 +3,7 @@ using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Backends.Cpu;
 using CudaTrainer.Engine.Backends.Cuda;
 using CudaTrainer.Engine.Backends.Reference;
+using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Engine.Training;
@@ -62,6 +63,28 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
         }
 
         return name is "auto" ? Auto(threads, mixedPrecision, [0]) : Open(name is "cuda" ? "cuda:0" : name.Split(',')[0], threads, mixedPrecision);
+    }
+
+    /// <summary>As <see cref="Open"/>, for one of several processes: the GPU of its number on its machine, or its share of the processor.</summary>
+    public static DeviceChoice OpenShare(string name, int threads, bool? mixedPrecision, ProcessGroup processes)
+    {
+        bool picksCuda = name is "cuda" || name.StartsWith("cuda:", StringComparison.Ordinal) || (name is "auto" && Cuda.IsAvailable && !Cuda.IsSimulated);
+        string reason = $"asked for; process {processes.LocalRank + 1} of {processes.LocalSize} on this machine";
+        if (picksCuda)
+        {
+            int[] ordinals = name.Contains(':', StringComparison.Ordinal) ? Ordinals(name) : [.. Enumerable.Range(0, Cuda.IsAvailable ? Cuda.Devices.Count : 1)];
+            return processes.LocalRank < ordinals.Length
+                ? OpenCuda(name, [ordinals[processes.LocalRank]], mixedPrecision, reason)
+                : throw new RunException(
+                    $"--device {name}: this machine has {ordinals.Length} GPUs for {processes.LocalSize} processes.", "Start one process for each GPU: mpirun --map-by ppr:N:node, N being the number of GPUs.");
+        }
+
+        if (name is "auto" or "cpu")
+        {
+            return new DeviceChoice([new CpuDevice(threads > 0 ? threads : Math.Max(1, Environment.ProcessorCount / processes.LocalSize))], reason);
+        }
+
+        throw new RunException($"--device {name} does not go together with --distributed: each process has one device.", "Use cpu or cuda, and start as many processes as there are to be devices.");
     }
 
     /// <summary>Which devices, why, and what they are.</summary>

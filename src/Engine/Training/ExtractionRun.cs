@@ -1,4 +1,5 @@
 using CudaTrainer.Engine.Data.Cache;
+using CudaTrainer.Engine.Parallel;
 
 namespace CudaTrainer.Engine.Training;
 
@@ -9,7 +10,18 @@ public static class ExtractionRun
     /// <exception cref="RunException">Something the user can act on is wrong.</exception>
     public static ExtractionResult Execute(FeatureOptions options, IRunObserver observer, CancellationToken stop)
     {
-        using DeviceChoice device = DeviceChoice.OpenOne(options.Device, options.Threads);
+        if (options.Distributed == DistributedMode.None)
+        {
+            return Execute(options, observer, null, stop);
+        }
+
+        using ProcessGroup processes = ProcessGroup.Open();
+        return processes.Run(() => Execute(options, processes.IsLead ? observer : new SilentObserver(), processes, stop));
+    }
+
+    private static ExtractionResult Execute(FeatureOptions options, IRunObserver observer, ProcessGroup? processes, CancellationToken stop)
+    {
+        using DeviceChoice device = processes is null ? DeviceChoice.OpenOne(options.Device, options.Threads) : DeviceChoice.OpenShare(options.Device, options.Threads, null, processes);
         using BackboneChoice backbone = BackboneChoice.Open(options);
         observer.Header(
         [
@@ -18,20 +30,24 @@ public static class ExtractionRun
             new HeaderLine("data", $"videos in {options.DatasetPath}, cache in {options.CacheDir}"),
         ]);
         var clock = new StageClock();
-        var pipeline = new FeaturePipeline(options, device.Device, backbone, observer, clock);
+        var pipeline = new FeaturePipeline(options, device.Device, backbone, observer, clock, processes);
         CacheSummary? summary = null;
+        RunOutcome outcome = RunOutcome.Completed;
         try
         {
             summary = pipeline.Run(stop);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
+            processes?.Fail("it was interrupted");
+            outcome = RunOutcome.Interrupted;
             observer.Message(Severity.Warning, "stopped; what was extracted is kept");
         }
 
         return new ExtractionResult
         {
-            Outcome = summary is null ? RunOutcome.Interrupted : RunOutcome.Completed,
+            Outcome = outcome,
+            Rank = processes?.Rank ?? 0,
             CacheDir = options.CacheDir,
             Splits = pipeline.Splits,
             Hits = summary?.Reused ?? 0,

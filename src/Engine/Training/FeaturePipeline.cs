@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Data.Cache;
 using CudaTrainer.Engine.Data.Dataset;
@@ -5,6 +7,7 @@ using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Data.Video;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Parallel;
 
 namespace CudaTrainer.Engine.Training;
 
@@ -12,6 +15,9 @@ namespace CudaTrainer.Engine.Training;
 public sealed record ExtractionResult
 {
     public required RunOutcome Outcome { get; init; }
+
+    /// <summary>Of this process among several; 0 reports.</summary>
+    public int Rank { get; init; }
 
     public required string CacheDir { get; init; }
 
@@ -66,10 +72,15 @@ public sealed class BackboneChoice : IDisposable
     public void Dispose() => (Source as IDisposable)?.Dispose();
 }
 
-/// <summary>From a folder of videos to features in the cache: scan, split, hash, extract what is missing, commit.</summary>
-internal sealed class FeaturePipeline(FeatureOptions options, IDevice device, BackboneChoice backbone, IRunObserver observer, StageClock clock)
+/// <summary>
+/// From a folder of videos to features in the cache: scan, split, hash, extract what is missing, commit. Of several processes, rank 0 does so and tells the others what is missing;
+/// each extracts its share into a folder of its own inside the cache's, which rank 0 takes over: the cache has one writer. What a process that died has left there, the next run takes over.
+/// </summary>
+/// <param name="processes">Null for one process.</param>
+internal sealed class FeaturePipeline(FeatureOptions options, IDevice device, BackboneChoice backbone, IRunObserver observer, StageClock clock, ProcessGroup? processes = null)
 {
     private const int MessagesShown = 10;
+    private const string SharePrefix = "rank-";
 
     /// <summary>Backbone throughput of this run; 0 when nothing had to be extracted.</summary>
     public double FramesPerSecond { get; private set; }
@@ -77,29 +88,36 @@ internal sealed class FeaturePipeline(FeatureOptions options, IDevice device, Ba
     /// <summary>What the splits hold after the run.</summary>
     public IReadOnlyList<SplitRow> Splits { get; private set; } = [];
 
+    /// <returns>Null on ranks that only helped.</returns>
     /// <exception cref="OperationCanceledException">Stopped; every finished row is kept for the next run.</exception>
-    public CacheSummary Run(CancellationToken stop)
+    public CacheSummary? Run(CancellationToken stop)
     {
+        if (processes is { IsLead: false })
+        {
+            Help(stop);
+            return null;
+        }
+
         VideoDataset dataset = clock.Time("scan", () => Scan(stop));
         List(Severity.Info, dataset.Notes);
         List(Severity.Warning, dataset.Warnings);
         List(Severity.Info, [.. dataset.Ignored.Select(file => $"ignored: {file.RelativePath} ({file.Reason})")]);
-        var key = new FeatureKey
-        {
-            Frames = options.Frames,
-            Dimension = Vgg19.Features,
-            ElementType = options.FeatureDtype == FeatureType.Float16 ? ElementType.F16 : ElementType.F32,
-            Preprocessing = backbone.Preprocess,
-            Backbone = backbone.Source.Identity,
-        };
-        using var cache = FeatureCache.Open(options.CacheDir, key);
+        using var cache = FeatureCache.Open(options.CacheDir, Key);
+        TakeOverShares(cache);
         List(Severity.Info, cache.Notes);
         CachePlan plan = cache.Plan(dataset);
         List(Severity.Info, plan.Notes);
         observer.Message(Severity.Info, $"features: {plan.Reused} of {plan.Clips} clips are cached, {plan.Missing.Count} to extract{(plan.KnownFailures > 0 ? $", {plan.KnownFailures} known to be broken" : string.Empty)}");
+        if (processes is not null)
+        {
+            processes.Broadcast(JsonSerializer.Serialize([.. plan.Missing.Select(clip => new MissingClip(clip.Path, clip.RelativePath, clip.ContentHash))], MissingJson.Default.MissingClipArray));
+        }
+
         if (plan.Missing.Count > 0)
         {
-            clock.Time("extract", () => Extract(cache, plan.Missing, stop));
+            clock.Time("extract", () => Extract(cache, ShareOf(plan.Missing), stop));
+            processes?.Meet();
+            TakeOverShares(cache);
         }
 
         CacheSummary summary = clock.Time("commit", () => cache.Commit(dataset, options.OnCorrupt, options.MaxCorrupt));
@@ -111,7 +129,48 @@ internal sealed class FeaturePipeline(FeatureOptions options, IDevice device, Ba
             return new SplitRow(row.Split.Name(), stored.Rows.Nonviolent, stored.Rows.Violent, row.Sources, stored.Failed.Total);
         })];
         observer.Dataset(Splits);
+        processes?.Meet();
         return summary;
+    }
+
+    private FeatureKey Key => new()
+    {
+        Frames = options.Frames,
+        Dimension = Vgg19.Features,
+        ElementType = options.FeatureDtype == FeatureType.Float16 ? ElementType.F16 : ElementType.F32,
+        Preprocessing = backbone.Preprocess,
+        Backbone = backbone.Source.Identity,
+    };
+
+    /// <summary>What a rank other than 0 does.</summary>
+    private void Help(CancellationToken stop)
+    {
+        MissingClip[] missing = JsonSerializer.Deserialize(processes!.Broadcast(null), MissingJson.Default.MissingClipArray)!;
+        if (missing.Length > 0)
+        {
+            clock.Time("extract", () =>
+            {
+                // Rank 0 made the cache's folder before it told what is missing.
+                using var cache = FeatureCache.Open(Path.Combine(options.CacheDir, $"{SharePrefix}{processes.Rank}"), Key);
+                return Extract(cache, ShareOf([.. missing.Select(clip => new Clip(clip.Path, clip.RelativePath, 0, clip.RelativePath, clip.ContentHash))]), stop);
+            });
+            processes.Meet();
+        }
+
+        // Until rank 0 has written the cache.
+        processes.Meet();
+    }
+
+    /// <summary>Every size-th clip, so that long and short clips, which often stand together, mix.</summary>
+    private Clip[] ShareOf(IReadOnlyList<Clip> missing) =>
+        processes is null ? [.. missing] : [.. missing.Where((_, i) => i % processes.Size == processes.Rank)];
+
+    private void TakeOverShares(FeatureCache cache)
+    {
+        foreach (string share in Directory.EnumerateDirectories(cache.Directory, SharePrefix + "*").Order(StringComparer.Ordinal))
+        {
+            cache.TakeOver(share);
+        }
     }
 
     private VideoDataset Scan(CancellationToken stop) => DatasetScanner.Scan(
@@ -128,11 +187,31 @@ internal sealed class FeaturePipeline(FeatureOptions options, IDevice device, Ba
 
     private int Extract(FeatureCache cache, IReadOnlyList<Clip> missing, CancellationToken stop)
     {
+        if (missing.Count == 0)
+        {
+            return 0;
+        }
+
+        using CancellationTokenSource ends = CancellationTokenSource.CreateLinkedTokenSource(stop, processes?.Lost ?? CancellationToken.None);
+        try
+        {
+            return ExtractUntil(cache, missing, ends.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            processes?.ThrowIfLost();
+            throw;
+        }
+    }
+
+    /// <param name="ends">Asked to stop, or another process was lost.</param>
+    private int ExtractUntil(FeatureCache cache, IReadOnlyList<Clip> missing, CancellationToken ends)
+    {
         observer.Message(Severity.Info, $"loading the backbone ({backbone.Source.Description})");
         using Vgg19 network = backbone.Load(device);
         int workers = options.Workers > 0 ? options.Workers : Environment.ProcessorCount;
         var extractor = new FeatureExtractor(device, network.Forward, new ExtractorOptions(options.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout)));
-        extractor.Run(missing, Deliver, Report, stop);
+        extractor.Run(missing, Deliver, Report, ends);
         return missing.Count;
 
         void Deliver(Clip clip, ReadOnlySpan<float> features, VideoFault fault, string reason)
@@ -170,3 +249,9 @@ internal sealed class FeaturePipeline(FeatureOptions options, IDevice device, Ba
         }
     }
 }
+
+/// <summary>What rank 0 tells the others of a clip.</summary>
+internal sealed record MissingClip(string Path, string RelativePath, string ContentHash);
+
+[JsonSerializable(typeof(MissingClip[]))]
+internal sealed partial class MissingJson : JsonSerializerContext;

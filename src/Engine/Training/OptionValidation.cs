@@ -86,6 +86,7 @@ public static class OptionValidation
         CheckText("--cache-dir", options.CacheDir, problems);
         CheckEnum("--preprocess", options.Preprocess, problems);
         CheckEnum("--feature-dtype", options.FeatureDtype, problems);
+        CheckEnum("--distributed", options.Distributed, problems);
         CheckEnum("--on-corrupt", options.OnCorrupt, problems);
         if (options.DatasetPath is null && options is not TrainingOptions)
         {

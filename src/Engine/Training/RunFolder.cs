@@ -15,18 +15,21 @@ public sealed class RunFolder : IDisposable
     /// <summary>Characters of a row of the steps file: 8 columns, and no number is longer than 25.</summary>
     private const int LongestStep = 8 * 26;
 
-    private readonly StreamWriter _log;
+    private readonly StreamWriter? _log;
     private readonly string[] _replaced;
     private StreamWriter? _steps;
 
-    private RunFolder(string path, string[] replaced)
+    private RunFolder(string path, string[] replaced, bool writes)
     {
         Path = path;
         _replaced = replaced;
-        _log = new StreamWriter(System.IO.Path.Combine(path, "train.log"), append: true) { AutoFlush = true };
+        _log = writes ? new StreamWriter(System.IO.Path.Combine(path, "train.log"), append: true) { AutoFlush = true } : null;
     }
 
     public string Path { get; }
+
+    /// <summary>Whether this process writes the run's files; otherwise what would write does nothing, and others read.</summary>
+    public bool Writes => _log is not null;
 
     public string BestModel => File("best_model.safetensors");
 
@@ -50,13 +53,16 @@ public sealed class RunFolder : IDisposable
             }
 
             AtomicFile.DeleteStale(path);
-            return new RunFolder(path, resume ? [] : old);
+            return new RunFolder(path, resume ? [] : old, writes: true);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             throw new RunException($"'{path}' cannot be used for checkpoints: {exception.Message}", "Choose another --checkpoint-dir.");
         }
     }
+
+    /// <summary>The folder of a run that another process writes.</summary>
+    public static RunFolder Follow(string path) => new(path, [], writes: false);
 
     /// <summary>The run is about to write: removes the one it replaces. Before this, bad options or data may still end it and nothing is lost.</summary>
     public void Begin()
@@ -78,10 +84,9 @@ public sealed class RunFolder : IDisposable
         }
     }
 
-    public void Log(string text) => _log.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:yyyy-MM-ddTHH:mm:ssZ} {text}"));
+    public void Log(string text) => _log?.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:yyyy-MM-ddTHH:mm:ssZ} {text}"));
 
-    public void WriteConfig(TrainingOptions effective) =>
-        AtomicFile.WriteAllText(File("training_config.json"), JsonSerializer.Serialize(effective, RunJson.Default.TrainingOptions) + "\n");
+    public void WriteConfig(TrainingOptions effective) => Write(File("training_config.json"), JsonSerializer.Serialize(effective, RunJson.Default.TrainingOptions) + "\n");
 
     /// <summary>Writes the whole history, so that it always matches the checkpoint beside it.</summary>
     public void WriteHistory(IReadOnlyList<EpochRecord> history)
@@ -93,12 +98,17 @@ public sealed class RunFolder : IDisposable
                 .Append(CultureInfo.InvariantCulture, $"{e.ValAuc:R},{e.ValPrecision:R},{e.ValRecall:R},{e.ValF1:R},{e.GradientNorm:R},{e.LossScale:R},{e.SkippedSteps}\n");
         }
 
-        AtomicFile.WriteAllText(File("training_history.csv"), text.ToString());
+        Write(File("training_history.csv"), text.ToString());
     }
 
     /// <summary>Begins or continues training_steps.csv: rows from <paramref name="nextStep"/> on, which a killed run may have left, are dropped.</summary>
     public void OpenSteps(long nextStep)
     {
+        if (!Writes)
+        {
+            return;
+        }
+
         string path = File("training_steps.csv");
         IEnumerable<string> kept = nextStep > 0 && System.IO.File.Exists(path)
             ? System.IO.File.ReadLines(path).Skip(1).Where(line =>
@@ -120,12 +130,12 @@ public sealed class RunFolder : IDisposable
 
     public void FlushSteps() => _steps?.Flush();
 
-    public void WriteResults(string json) => AtomicFile.WriteAllText(Results, json + "\n");
+    public void WriteResults(string json) => Write(Results, json + "\n");
 
     public void Dispose()
     {
         _steps?.Dispose();
-        _log.Dispose();
+        _log?.Dispose();
     }
 
     /// <summary>Names need not sort by epoch: they have three digits or more.</summary>
@@ -135,6 +145,14 @@ public sealed class RunFolder : IDisposable
     /// <summary>Files of a run; not the log, which also tells of runs that never began.</summary>
     private static bool IsOurs(string file) => System.IO.Path.GetFileName(file) is "best_model.safetensors" or "last.ckpt" or "training_history.csv" or "training_steps.csv"
         or "training_results.json" or "training_config.json" || System.IO.Path.GetFileName(file).StartsWith("checkpoint_epoch_", StringComparison.Ordinal);
+
+    private void Write(string path, string text)
+    {
+        if (Writes)
+        {
+            AtomicFile.WriteAllText(path, text);
+        }
+    }
 
     private string File(string name) => System.IO.Path.Combine(Path, name);
 }

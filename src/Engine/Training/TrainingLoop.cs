@@ -60,10 +60,9 @@ internal sealed class TrainingLoop : IDisposable
         _folder.WriteHistory(_state.History);
         while (!IsFinished)
         {
-            if (!RunEpoch(_state.Epoch + 1, stop))
+            if (!TryRunEpoch(stop))
             {
-                _folder.FlushSteps();
-                Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info, _state, _scaler);
+                SaveState();
                 return RunOutcome.Interrupted;
             }
         }
@@ -77,6 +76,30 @@ internal sealed class TrainingLoop : IDisposable
         _validation.Dispose();
     }
 
+    /// <summary>An epoch; when another process is lost in it, what is sound is saved before the exception goes on.</summary>
+    private bool TryRunEpoch(CancellationToken stop)
+    {
+        try
+        {
+            return RunEpoch(_state.Epoch + 1, stop);
+        }
+        catch (RankLostException) when (_replicas.Lead.TryTakeBack())
+        {
+            SaveState();
+            Say(Severity.Warning, $"the state after step {_state.StepInEpoch} of epoch {_state.Epoch + 1} is in last.ckpt; --resume auto goes on from there, with any number of processes");
+            throw;
+        }
+    }
+
+    private void SaveState()
+    {
+        if (_folder.Writes)
+        {
+            _folder.FlushSteps();
+            Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info, _state, _scaler);
+        }
+    }
+
     /// <returns>False when stopped in its middle, with the state of that moment in <see cref="State"/>.</returns>
     private bool RunEpoch(int epoch, CancellationToken stop)
     {
@@ -84,7 +107,7 @@ internal sealed class TrainingLoop : IDisposable
         long began = Stopwatch.GetTimestamp();
         TimeSpan stallBefore = _loader.Stall;
         TrainingState atStart = _state with { };
-        double learningRate = 0;
+        double learningRate = LearningRateAt(epoch, _stepsPerEpoch - 1);
         for (int step = atStart.StepInEpoch; step < _stepsPerEpoch; step++)
         {
             // Several processes stop after the same step, which its outcome tells them.
@@ -119,6 +142,8 @@ internal sealed class TrainingLoop : IDisposable
         };
     }
 
+    private double LearningRateAt(int epoch, int stepInEpoch) => _schedule.At(((long)(epoch - 1) * _stepsPerEpoch) + stepInEpoch) * _state.LearningRateFactor;
+
     private void StartLoading(int epoch, int firstBatch)
     {
         if (_loadedEpoch != epoch)
@@ -135,7 +160,7 @@ internal sealed class TrainingLoop : IDisposable
         _next = null;
         long began = Stopwatch.GetTimestamp();
         long step = ((long)(epoch - 1) * _stepsPerEpoch) + stepInEpoch;
-        double learningRate = _schedule.At(step) * _state.LearningRateFactor;
+        double learningRate = LearningRateAt(epoch, stepInEpoch);
         _replicas.Start(batch, learningRate, stop);
         if (_replicas.Prefetches && stepInEpoch + 1 < _stepsPerEpoch)
         {
@@ -182,8 +207,7 @@ internal sealed class TrainingLoop : IDisposable
         if (_state.ConsecutiveSkips >= 2 * BadStepsBeforeHalving)
         {
             // Skipped steps changed nothing: the state of now is the last good one.
-            _folder.FlushSteps();
-            Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info, _state, _scaler);
+            SaveState();
             IEnumerable<string> clips = batch.Rows.Take(batch.Count).Select(_train.NameOf);
             throw new RunException(
                 $"Training stopped at step {step}: {what}, {_state.ConsecutiveSkips} steps in a row. The last batch was: {string.Join(", ", clips)}.",
@@ -251,6 +275,11 @@ internal sealed class TrainingLoop : IDisposable
     /// </summary>
     private void Save(int epoch, bool best, Evaluation val)
     {
+        if (!_folder.Writes)
+        {
+            return;
+        }
+
         if (best)
         {
             Checkpoint.SaveModel(_folder.BestModel, _replicas.Lead, _info with { Epoch = epoch, Threshold = val.BestThreshold() }, _scaler);

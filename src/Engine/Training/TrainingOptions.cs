@@ -31,6 +31,9 @@ public record FeatureOptions
     /// <summary><c>auto</c>, <c>cpu</c>, <c>cpu:N</c>, <c>reference</c>, <c>cuda</c>, <c>cuda:0,1</c>.</summary>
     public string Device { get; init; } = "auto";
 
+    /// <summary>Whether this process is one of several that work on the run together.</summary>
+    public DistributedMode Distributed { get; init; }
+
     /// <summary>Compute threads; 0 = one per core.</summary>
     public int Threads { get; init; }
 
@@ -130,6 +133,16 @@ public sealed record TrainingOptions : FeatureOptions
 
     /// <summary>Steps between rows of training_steps.csv; 0 = no such file.</summary>
     public int LogEverySteps { get; init; }
+}
+
+[JsonConverter(typeof(JsonStringEnumConverter<DistributedMode>))]
+public enum DistributedMode
+{
+    /// <summary>This process alone, with all its devices.</summary>
+    None,
+
+    /// <summary>The processes that mpirun has started, one device each.</summary>
+    Mpi,
 }
 
 [JsonConverter(typeof(JsonStringEnumConverter<PreprocessChoice>))]

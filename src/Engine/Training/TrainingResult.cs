@@ -1,9 +1,15 @@
+using System.Text.Json.Serialization;
+
 namespace CudaTrainer.Engine.Training;
 
 /// <summary>What a finished or interrupted training run leaves; training_results.json holds the same.</summary>
 public sealed record TrainingResult
 {
     public required RunOutcome Outcome { get; init; }
+
+    /// <summary>Of this process among several; 0 reports.</summary>
+    [JsonIgnore]
+    public int Rank { get; init; }
 
     /// <summary>Metrics of the best checkpoint, loaded from its file, on the val split, at the threshold chosen there; null when interrupted.</summary>
     public ClassificationMetrics? Val { get; init; }

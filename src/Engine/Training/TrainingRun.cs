@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -22,15 +23,22 @@ public sealed class TrainingRun : IDisposable
     private readonly RunFolder _folder;
     private readonly DeviceChoice _device;
     private readonly BackboneChoice? _backbone;
+    private readonly ProcessGroup? _processes;
 
-    private TrainingRun(TrainingOptions options, IRunObserver observer)
+    private TrainingRun(TrainingOptions options, IRunObserver observer, ProcessGroup? processes)
     {
         _options = options;
-        _device = DeviceChoice.Open(options.Device, options.Threads, options.MixedPrecision);
+        _processes = processes;
+        _device = processes is null
+            ? DeviceChoice.Open(options.Device, options.Threads, options.MixedPrecision)
+            : DeviceChoice.OpenShare(options.Device, options.Threads, options.MixedPrecision, processes);
         _backbone = options.FeaturesDir is null ? BackboneChoice.Open(options) : null;
-        _folder = RunFolder.Open(options.CheckpointDir, options.Resume is not null, options.Overwrite);
-        _observer = new LoggingObserver(observer, _folder);
+        _folder = IsLead ? RunFolder.Open(options.CheckpointDir, options.Resume is not null, options.Overwrite) : RunFolder.Follow(options.CheckpointDir);
+        _observer = IsLead ? new LoggingObserver(observer, _folder) : new SilentObserver();
     }
+
+    /// <summary>Whether this process writes and speaks.</summary>
+    private bool IsLead => _processes is not { IsLead: false };
 
     private bool MixedPrecision => _options.MixedPrecision ?? _device.IsCuda;
 
@@ -53,13 +61,26 @@ public sealed class TrainingRun : IDisposable
             throw new RunException(string.Join(Environment.NewLine, problems.Select(problem => $"{problem.Option}: {problem.Message}")));
         }
 
-        using var run = new TrainingRun(options, observer);
+        if (options.Distributed == DistributedMode.None)
+        {
+            return Execute(options, observer, null, stop);
+        }
+
+        using ProcessGroup processes = ProcessGroup.Open();
+        return processes.Run(() => Execute(options, observer, processes, stop));
+    }
+
+    private static TrainingResult Execute(TrainingOptions options, IRunObserver observer, ProcessGroup? processes, CancellationToken stop)
+    {
+        using var run = new TrainingRun(options, observer, processes);
         try
         {
             return run.Run(stop);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
+            // The others learn it from this; in training itself all stop together.
+            processes?.Fail("it was interrupted");
             return run.Result(RunOutcome.Interrupted, null);
         }
     }
@@ -86,11 +107,12 @@ public sealed class TrainingRun : IDisposable
         Header();
         using FeatureSplits splits = OpenFeatures(stop);
         FeatureSet train = splits.Train;
+        RequireSameData(splits);
         float[] classWeights = _options.UseClassWeights ? ClassWeights(train.Classes) : [1, 1];
         var loss = new LossInfo(_options.UseFocalLoss, (float)_options.FocalGamma, (float)_options.LabelSmoothing, classWeights, Alpha(_options.FocalAlpha));
         ModelInfo info = Describe(train) with { Loss = loss };
         Classifier NewModel() => Classifiers.Create(_options.Model, new ClassifierOptions(train.Dimension, (float)_options.Dropout, MixedPrecision));
-        using var replicas = new ReplicaGroup(_device.Devices, NewModel, new LearnerOptions(
+        var learning = new LearnerOptions(
             loss.Options,
             loss.ClassWeights,
             loss.Alpha,
@@ -99,7 +121,10 @@ public sealed class TrainingRun : IDisposable
             (uint)_options.Seed,
             FuseStep,
             HalfOnWire: _options.AllreduceDtype == FeatureType.Float16,
-            SyncBatchNorm: _options.SyncBatchNorm));
+            SyncBatchNorm: _options.SyncBatchNorm);
+        using ReplicaGroup replicas = _processes is null
+            ? new ReplicaGroup(_device.Devices, NewModel, learning)
+            : new ReplicaGroup(_device.Device, NewModel(), learning, _processes.Connect(_device.Device));
         ParameterSet parameters = replicas.Lead.Parameters;
         _observer.Header(
         [
@@ -129,6 +154,31 @@ public sealed class TrainingRun : IDisposable
         return _clock.Time("evaluate", () => EvaluateBest(replicas, splits, state));
     }
 
+    /// <summary>Every process reads the features itself: they have to be the same, in the same order.</summary>
+    private void RequireSameData(FeatureSplits splits)
+    {
+        if (_processes is null)
+        {
+            return;
+        }
+
+        var data = new StringBuilder();
+        foreach (FeatureSet set in splits.All)
+        {
+            data.Append(CultureInfo.InvariantCulture, $"{set.Split} [{set.Count}, {set.Frames}, {set.Dimension}] {string.Join(" ", set.Key.Select(field => field.Value))}\n");
+            for (int i = 0; i < set.Count; i++)
+            {
+                data.Append(set.Names[i]).Append('\n').Append(set.Labels[i]).Append('\n');
+            }
+        }
+
+        if (_processes.FirstThatDiffers(SHA256.HashData(Encoding.UTF8.GetBytes(data.ToString()))) is { } rank)
+        {
+            throw new RunException(
+                $"Rank {rank} has other features than rank 0 in '{_options.FeaturesDir ?? _options.CacheDir}'.", "Put features, or the cache, into a folder that all machines share.");
+        }
+    }
+
     private IEnumerable<HeaderLine> ReplicaLines(ReplicaGroup replicas)
     {
         if (replicas.Communication is { } communication)
@@ -142,13 +192,14 @@ public sealed class TrainingRun : IDisposable
     {
         // Virtual devices share the threads that one could have for itself.
         using CpuDevice? whole = _device.Devices.Count > 1 && _device.Device is CpuDevice ? new CpuDevice(_options.Threads) : null;
-        new FeaturePipeline(_options, whole ?? _device.Device, _backbone!, _observer, _clock).Run(stop);
+        new FeaturePipeline(_options, whole ?? _device.Device, _backbone!, _observer, _clock, _processes).Run(stop);
     }
 
     private void Header()
     {
         List<HeaderLine> lines =
         [
+            .. _processes is null ? Array.Empty<HeaderLine>() : [new HeaderLine("processes", $"{_processes.Size}; this is {_processes.Description}")],
             new HeaderLine("device", _device.Text),
             new HeaderLine("precision", Precision),
             new HeaderLine("backbone", BackboneText),
@@ -272,6 +323,11 @@ public sealed class TrainingRun : IDisposable
         string beside = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(checkpoint))!, Path.GetFileName(_folder.BestModel));
         if (File.Exists(beside))
         {
+            if (!_folder.Writes)
+            {
+                return state;
+            }
+
             AtomicFile.WriteAllBytes(_folder.BestModel, File.ReadAllBytes(beside));
             return state;
         }
@@ -324,6 +380,8 @@ public sealed class TrainingRun : IDisposable
 
     private TrainingResult EvaluateBest(ReplicaGroup replicas, FeatureSplits splits, TrainingState state)
     {
+        // Rank 0 has written it.
+        _processes?.Meet();
         using Checkpoint best = Checkpoint.Open(_folder.BestModel);
         LoadModel(best, replicas);
         double threshold = best.Info!.Threshold;
@@ -351,6 +409,7 @@ public sealed class TrainingRun : IDisposable
     private TrainingResult Result(RunOutcome outcome, TrainingState? state) => new()
     {
         Outcome = outcome,
+        Rank = _processes?.Rank ?? 0,
         Monitor = _options.Monitor,
         BestEpoch = state?.BestEpoch ?? 0,
         BestValue = state?.BestValue ?? double.NaN,

@@ -179,6 +179,36 @@ public sealed class FeatureCache : IDisposable
         }
     }
 
+    /// <summary>Takes over what another session of the same key has extracted into a folder of its own, and deletes that folder.</summary>
+    /// <param name="directory">A cache that was never committed.</param>
+    /// <exception cref="CacheLockedException">A process still writes to it.</exception>
+    /// <exception cref="CacheFullException">The disk is full; the folder stays as it is.</exception>
+    public void TakeOver(string directory)
+    {
+        using (CacheLock.Take(directory))
+        {
+            if (File.Exists(RowLog.PathIn(directory, Key.Fields)))
+            {
+                using RowLog other = Guard(() => RowLog.Open(_disk, directory, Key.Fields, Key.RowBytes));
+                byte[] row = new byte[Key.RowBytes];
+                foreach (var (hash, location) in other.Rows)
+                {
+                    if (RandomAccess.Read(location.File, row, location.Offset) == row.Length && Crc32C.Of(row) == location.Checksum)
+                    {
+                        AppendBytes(hash, row);
+                    }
+                }
+
+                foreach (var (hash, failure) in other.Failures)
+                {
+                    AppendFailure(hash, failure.Status, failure.Message);
+                }
+            }
+        }
+
+        System.IO.Directory.Delete(directory, recursive: true);
+    }
+
     /// <summary>Makes the split files match a dataset, in its order and with its labels. Writes nothing when they already do.</summary>
     /// <param name="dataset">The dataset; every clip must have been appended, now or before.</param>
     /// <param name="policy">What becomes of clips that failed.</param>

@@ -61,7 +61,7 @@ public sealed unsafe class MpiWorld : IDisposable
         Size = size;
         LocalRank = localRank;
         ThreadLevel = (MpiThreadLevel)threadLevel;
-        LibraryVersion = FirstLine(api.LibraryVersion());
+        LibraryVersion = NameOf(api.LibraryVersion());
     }
 
     private enum State
@@ -80,8 +80,8 @@ public sealed unsafe class MpiWorld : IDisposable
     /// <summary>Where the native library was loaded from, or why there is none: every path tried and what to do.</summary>
     public static string Detail => s_loaded.Value.Detail;
 
-    /// <summary>The MPI that is installed, such as <c>Open MPI v4.1.4, …</c>, without joining anything; null when there is none.</summary>
-    public static string? InstalledVersion => s_loaded.Value.Api is { } api ? FirstLine(api.LibraryVersion()) : null;
+    /// <summary>The MPI that is installed, such as <c>Open MPI v4.1.4</c>, without joining anything; null when there is none.</summary>
+    public static string? InstalledVersion => s_loaded.Value.Api is { } api ? NameOf(api.LibraryVersion()) : null;
 
     /// <summary>This process's number, from 0.</summary>
     public int Rank { get; }
@@ -93,7 +93,7 @@ public sealed unsafe class MpiWorld : IDisposable
 
     public string HostName => Environment.MachineName;
 
-    /// <summary>What the MPI says of itself, such as <c>Open MPI v4.1.4, …</c>.</summary>
+    /// <summary>What the MPI says of itself, such as <c>Open MPI v4.1.4</c>.</summary>
     public string LibraryVersion { get; }
 
     /// <summary>What MPI allows threads to do. <see cref="MpiThreadLevel.Funneled"/> was asked for.</summary>
@@ -252,7 +252,8 @@ public sealed unsafe class MpiWorld : IDisposable
             : (null, $"the native MPI library does not load; tried {detail}. Install an MPI (Debian: openmpi-bin and libopenmpi-dev) and build again, or set {PathVariable} to its path");
     }
 
-    private static string FirstLine(string text) => text.Split('\n', 2)[0].Trim();
+    /// <summary>Without the lists of build options that follow.</summary>
+    private static string NameOf(string text) => text.Split('\n', 2)[0].Split(',', 2)[0].Trim();
 
     private void ExchangePieces(void* send, long sendBytes, int to, void* receive, long receiveBytes, int from, int tag)
     {
