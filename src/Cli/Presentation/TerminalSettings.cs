@@ -1,3 +1,5 @@
+using CudaTrainer.Kernels.Interop;
+
 namespace CudaTrainer.Cli.Presentation;
 
 /// <summary>What the two output streams are.</summary>
@@ -15,7 +17,10 @@ internal sealed record TerminalSettings(bool OutputIsTerminal, bool ErrorIsTermi
     public static TerminalSettings Detect()
     {
         bool dumb = Environment.GetEnvironmentVariable("TERM") is "dumb" or "" or null;
-        bool outputIsTerminal = !Console.IsOutputRedirected && !dumb, errorIsTerminal = !Console.IsErrorRedirected && !dumb;
+
+        // mpirun gives each process a terminal of its own, and puts together what they write there line by line.
+        bool shared = MpiWorld.IsLaunched;
+        bool outputIsTerminal = !Console.IsOutputRedirected && !dumb && !shared, errorIsTerminal = !Console.IsErrorRedirected && !dumb && !shared;
         return new(
             outputIsTerminal,
             errorIsTerminal,

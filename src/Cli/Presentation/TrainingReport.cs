@@ -51,6 +51,13 @@ internal static class TrainingReport
         output.WriteLine($"backbone   {result.Backbone}");
         output.WriteLine($"device     {result.Device}; {result.Precision}");
         output.WriteLine($"time       {Stages(result.Stages)}; waiting for data {MetricText.Percent(result.StallFraction)} of training");
+        if (result.Communication is { } communication)
+        {
+            output.WriteLine("gradients  " + string.Create(
+                CultureInfo.InvariantCulture,
+                $"{communication.Replicas} replicas {communication.Transport}: {communication.BytesPerStep / 1e6:0.00} MB and {communication.SecondsPerStep * 1e3:0.00} ms a step, {100 * communication.OverlapFraction:0} % of it beside computing"));
+        }
+
         output.WriteLine($"files      {result.CheckpointDir}");
         foreach (var (name, description) in Files)
         {

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Backends.Cuda;
 using CudaTrainer.Engine.Tensors;
@@ -33,7 +32,9 @@ internal sealed unsafe class CudaRing : IReplicaLink
     private DeviceBuffer? _incoming;
     private PinnedMemory? _staged;
     private PinnedMemory? _part;
-    private LinkFigures _figures;
+    private readonly CudaCommunicationClock _clock;
+    private long _calls;
+    private long _bytes;
 
     private CudaRing(Group group, CudaDevice device, int rank)
     {
@@ -46,6 +47,7 @@ internal sealed unsafe class CudaRing : IReplicaLink
         _summed = new CudaEvent(device.Context);
         _kernels = new AllReduce(device.Library);
         _elementwise = new Elementwise(device.Library);
+        _clock = new CudaCommunicationClock(device.Context);
     }
 
     public int Rank { get; }
@@ -54,7 +56,7 @@ internal sealed unsafe class CudaRing : IReplicaLink
 
     public string Description => _group.Description;
 
-    public LinkFigures Figures => _figures;
+    public LinkFigures Figures => new(_calls, _calls * 2 * (Size - 1), _bytes, _clock.Seconds, _clock.ExposedSeconds);
 
     /// <summary>Whether this replica reads its left neighbour's memory itself.</summary>
     private bool ReadsPeer => _group.Faults[Rank] is null;
@@ -80,11 +82,11 @@ internal sealed unsafe class CudaRing : IReplicaLink
 
     public void AllReduce(Tensor values, bool halfOnWire)
     {
-        long began = Stopwatch.GetTimestamp();
         long count = values.Count;
         Prepare(count, halfOnWire);
         _device.ComputeStream.Record(_ready);
         _stream.Wait(_ready);
+        _clock.Begin(_stream);
         _group.Values[Rank] = values.Data;
         var wire = new Wire(this, values.Data, halfOnWire);
         (long first, long length) = RingSchedule.Bounds(count, Size, Rank);
@@ -129,13 +131,13 @@ internal sealed unsafe class CudaRing : IReplicaLink
         _stream.Record(_hops[hop]);
         _group.Meet();
         _stream.Wait(RightLink._hops[hop]);
+        _clock.End(_stream);
         _stream.Record(_summed);
-        long received = 2 * (count - (count / Size));
-        _figures = new LinkFigures(
-            _figures.Calls + 1, _figures.Messages + (2L * (Size - 1)), _figures.Bytes + (received * wire.ElementBytes), _figures.Seconds + Stopwatch.GetElapsedTime(began).TotalSeconds);
+        _calls++;
+        _bytes += 2 * (count - (count / Size)) * wire.ElementBytes;
     }
 
-    public void Join() => _device.ComputeStream.Wait(_summed);
+    public void Join() => _clock.Join(_device.ComputeStream, _summed);
 
     /// <summary>By way of page-locked memory: parts are a few kilobytes, whose time is latency either way, and any replica may be any other's peer here.</summary>
     public void AllGather(Tensor part, Tensor gathered, int parts)
@@ -172,9 +174,7 @@ internal sealed unsafe class CudaRing : IReplicaLink
         }
     }
 
-    public void Confirm()
-    {
-    }
+    public void Confirm() => _clock.Collect();
 
     public byte[] AllGatherHost(ReadOnlySpan<byte> mine) => _group.Gather(Rank, mine);
 

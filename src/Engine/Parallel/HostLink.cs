@@ -74,8 +74,8 @@ internal sealed class HostLink : IReplicaLink
 
         _group.Meet();
         long received = ((long)(Size - 1) * own.Count) + (count - own.Count);
-        _figures = new LinkFigures(
-            _figures.Calls + 1, _figures.Messages + (2L * (Size - 1)), _figures.Bytes + (received * bytes), _figures.Seconds + Stopwatch.GetElapsedTime(began).TotalSeconds);
+        double seconds = _figures.Seconds + Stopwatch.GetElapsedTime(began).TotalSeconds;
+        _figures = new LinkFigures(_figures.Calls + 1, _figures.Messages + (2L * (Size - 1)), _figures.Bytes + (received * bytes), seconds, seconds);
     }
 
     public void Join()

@@ -47,8 +47,16 @@ public interface IReplicaLink : IDisposable
 /// <param name="Calls">All-reduces.</param>
 /// <param name="Messages">Pieces received from another replica.</param>
 /// <param name="Bytes">Received from other replicas.</param>
-/// <param name="Seconds">In which the host was occupied with it; on a GPU that is the queueing only.</param>
-public readonly record struct LinkFigures(long Calls, long Messages, long Bytes, double Seconds);
+/// <param name="Seconds">From the moments that numbers were ready to their sums.</param>
+/// <param name="ExposedSeconds">Of these, the time in which the replica computed nothing; the rest overlapped with computing.</param>
+public readonly record struct LinkFigures(long Calls, long Messages, long Bytes, double Seconds, double ExposedSeconds)
+{
+    public static LinkFigures operator +(LinkFigures a, LinkFigures b) =>
+        new(a.Calls + b.Calls, a.Messages + b.Messages, a.Bytes + b.Bytes, a.Seconds + b.Seconds, a.ExposedSeconds + b.ExposedSeconds);
+
+    public static LinkFigures operator -(LinkFigures a, LinkFigures b) =>
+        new(a.Calls - b.Calls, a.Messages - b.Messages, a.Bytes - b.Bytes, a.Seconds - b.Seconds, a.ExposedSeconds - b.ExposedSeconds);
+}
 
 /// <summary>A replica has given up because another one failed; that one's own exception says why.</summary>
 public sealed class ReplicaAbortedException() : Exception("Another replica has failed.");

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Backends.Cuda;
 using CudaTrainer.Engine.Tensors;
@@ -25,7 +24,9 @@ internal sealed class NcclLink : IReplicaLink
     private readonly Action<string> _fail;
     private readonly CancellationTokenRegistration _lost;
     private DeviceBuffer? _halves;
-    private LinkFigures _figures;
+    private readonly CudaCommunicationClock _clock;
+    private long _calls;
+    private long _bytes;
 
     /// <param name="world">All processes make this at the same time.</param>
     /// <param name="lost">Cancelled when a process is lost: NCCL itself might wait for it for ever.</param>
@@ -41,6 +42,7 @@ internal sealed class NcclLink : IReplicaLink
         _ready = new CudaEvent(device.Context);
         _summed = new CudaEvent(device.Context);
         _elementwise = new Elementwise(device.Library);
+        _clock = new CudaCommunicationClock(device.Context);
         _communicator = new NcclCommunicator(device.Context, id, world.Rank, world.Size);
         _lost = lost.Register(_communicator.Abort);
     }
@@ -51,16 +53,16 @@ internal sealed class NcclLink : IReplicaLink
 
     public int Size => _world.Size;
 
-    public string Description => $"by NCCL {Kernels.Interop.Cuda.Libraries.First(library => library.Name == "nccl").Version}, set up by {_world.LibraryVersion}";
+    public string Description => $"by NCCL {Kernels.Interop.Cuda.NcclVersion}, set up by {_world.LibraryVersion}";
 
-    public LinkFigures Figures => _figures;
+    public LinkFigures Figures => new(_calls, _calls * 2 * (Size - 1), _bytes, _clock.Seconds, _clock.ExposedSeconds);
 
     public void AllReduce(Tensor values, bool halfOnWire)
     {
-        long began = Stopwatch.GetTimestamp();
         long count = values.Count;
         _device.ComputeStream.Record(_ready);
         _stream.Wait(_ready);
+        _clock.Begin(_stream);
         if (halfOnWire)
         {
             Grow(count * sizeof(short));
@@ -74,16 +76,21 @@ internal sealed class NcclLink : IReplicaLink
             _communicator.AllReduceSum(_stream, values.Data, values.Data, count, CudaType.Float32);
         }
 
+        _clock.End(_stream);
         _stream.Record(_summed);
 
         // What a ring moves; NCCL chooses its own way.
-        long received = 2 * (count - (count / Size)) * (halfOnWire ? sizeof(short) : sizeof(float));
-        _figures = new LinkFigures(_figures.Calls + 1, _figures.Messages + (2L * (Size - 1)), _figures.Bytes + received, _figures.Seconds + Stopwatch.GetElapsedTime(began).TotalSeconds);
+        _calls++;
+        _bytes += 2 * (count - (count / Size)) * (halfOnWire ? sizeof(short) : sizeof(float));
     }
 
-    public void Join() => _device.ComputeStream.Wait(_summed);
+    public void Join() => _clock.Join(_device.ComputeStream, _summed);
 
-    public void Confirm() => _communicator.ThrowIfFailed();
+    public void Confirm()
+    {
+        _communicator.ThrowIfFailed();
+        _clock.Collect();
+    }
 
     public unsafe void AllGather(Tensor part, Tensor gathered, int parts)
     {
@@ -106,7 +113,7 @@ internal sealed class NcclLink : IReplicaLink
         _stream.Wait(_ready);
         _communicator.AllGather(_stream, part.Data, gathered.Data, part.Bytes);
         _stream.Record(_summed);
-        Join();
+        _device.ComputeStream.Wait(_summed);
     }
 
     public byte[] AllGatherHost(ReadOnlySpan<byte> mine)

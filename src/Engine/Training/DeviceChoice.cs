@@ -95,7 +95,14 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
 
     private string Names => string.Join(", ", Devices.Select(device => device.Name));
 
-    private string Kinds => Devices.Count == 1 ? Device.Description : $"{Devices.Count} × {string.Join(" / ", Devices.Select(device => device.Description).Distinct())}";
+    private string Kinds
+    {
+        get
+        {
+            string[] kinds = [.. Devices.Select(device => device.Description).Distinct()];
+            return Devices.Count > 1 && kinds.Length == 1 ? $"each {kinds[0]}" : string.Join("; ", kinds);
+        }
+    }
 
     public void Dispose()
     {

@@ -47,6 +47,12 @@ internal sealed class TrainingLoop : IDisposable
 
     public TrainingState State => _state;
 
+    /// <summary>Steps of this process.</summary>
+    public long Steps { get; private set; }
+
+    /// <summary>Of these steps, on the first replica of this process.</summary>
+    public LinkFigures Communication { get; private set; }
+
     private bool IsFinished => _state.Epoch >= _options.Epochs || _state.StoppedEarly;
 
     /// <summary>Trains until the last epoch, an early stop, or <paramref name="stop"/>.</summary>
@@ -161,6 +167,7 @@ internal sealed class TrainingLoop : IDisposable
         long began = Stopwatch.GetTimestamp();
         long step = ((long)(epoch - 1) * _stepsPerEpoch) + stepInEpoch;
         double learningRate = LearningRateAt(epoch, stepInEpoch);
+        LinkFigures before = _replicas.Lead.Communication;
         _replicas.Start(batch, learningRate, stop);
         if (_replicas.Prefetches && stepInEpoch + 1 < _stepsPerEpoch)
         {
@@ -169,6 +176,8 @@ internal sealed class TrainingLoop : IDisposable
         }
 
         StepOutcome outcome = _replicas.Finish();
+        Communication += _replicas.Lead.Communication - before;
+        Steps++;
         _stopRequested = outcome.StopRequested;
         _state.Add(outcome, batch.Count, outcome.After);
         if (_options.LogEverySteps > 0 && step % _options.LogEverySteps == 0)

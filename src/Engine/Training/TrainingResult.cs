@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using CudaTrainer.Engine.Parallel;
 
 namespace CudaTrainer.Engine.Training;
 
@@ -10,6 +11,9 @@ public sealed record TrainingResult
     /// <summary>Of this process among several; 0 reports.</summary>
     [JsonIgnore]
     public int Rank { get; init; }
+
+    /// <summary>What adding up gradients took; null with one replica.</summary>
+    public CommunicationSummary? Communication { get; init; }
 
     /// <summary>Metrics of the best checkpoint, loaded from its file, on the val split, at the threshold chosen there; null when interrupted.</summary>
     public ClassificationMetrics? Val { get; init; }
@@ -49,4 +53,18 @@ public sealed record TrainingResult
 
     /// <summary>For example <c>vgg19 random (He, seed 42)</c> or the weight file with its hash.</summary>
     public required string Backbone { get; init; }
+}
+
+/// <summary>What adding up the replicas' gradients took in this process, on its first replica.</summary>
+/// <param name="Replicas">Of all processes.</param>
+/// <param name="Transport">What carried the numbers.</param>
+/// <param name="Steps">Training steps.</param>
+/// <param name="BytesPerStep">Received from other replicas.</param>
+/// <param name="MessagesPerStep">Pieces received from another replica.</param>
+/// <param name="SecondsPerStep">From the moments that gradients were ready to their sums.</param>
+/// <param name="OverlapFraction">Of that time, the share in which the replica computed.</param>
+public sealed record CommunicationSummary(int Replicas, string Transport, long Steps, double BytesPerStep, double MessagesPerStep, double SecondsPerStep, double OverlapFraction)
+{
+    internal static CommunicationSummary? Of(ReplicaGroup replicas, LinkFigures figures, long steps) => replicas.Communication is not { } transport || steps == 0 ? null : new CommunicationSummary(
+        replicas.Size, transport, steps, (double)figures.Bytes / steps, (double)figures.Messages / steps, figures.Seconds / steps, figures.Seconds > 0 ? 1 - (figures.ExposedSeconds / figures.Seconds) : 0);
 }

@@ -24,6 +24,7 @@ public sealed class TrainingRun : IDisposable
     private readonly DeviceChoice _device;
     private readonly BackboneChoice? _backbone;
     private readonly ProcessGroup? _processes;
+    private CommunicationSummary? _communication;
 
     private TrainingRun(TrainingOptions options, IRunObserver observer, ProcessGroup? processes)
     {
@@ -145,6 +146,7 @@ public sealed class TrainingRun : IDisposable
         {
             RunOutcome outcome = _clock.Time("train", () => loop.Run(stop));
             state = loop.State;
+            _communication = CommunicationSummary.Of(replicas, loop.Communication, loop.Steps);
             if (outcome == RunOutcome.Interrupted)
             {
                 return Result(RunOutcome.Interrupted, state);
@@ -410,6 +412,7 @@ public sealed class TrainingRun : IDisposable
     {
         Outcome = outcome,
         Rank = _processes?.Rank ?? 0,
+        Communication = _communication,
         Monitor = _options.Monitor,
         BestEpoch = state?.BestEpoch ?? 0,
         BestValue = state?.BestValue ?? double.NaN,

@@ -51,6 +51,9 @@ public static unsafe class Cuda
     /// <summary>Why there is no NCCL; empty when there is.</summary>
     public static string NcclReason => Nccl.Reason;
 
+    /// <summary>What NCCL says of itself; empty without it.</summary>
+    public static string NcclVersion => Nccl.Version;
+
     internal static CudaLibrary Nccl => Libraries[4];
 
     private sealed class Probe
