@@ -93,11 +93,12 @@ public class TrainTests
     }
 
     [Theory]
-    [InlineData("cuda:0,1", "CUDA is not available: ", "`cudatrainer doctor` lists")]
-    [InlineData("cuda:x", "'x' is no GPU's number.", "Use cuda:0, cuda:0,1 and so on")]
-    [InlineData("cuda:1,1", "GPU 1 appears twice.", "Name each GPU once.")]
-    [InlineData("cpu:65", "there can be at most 64 virtual devices.", "Use --device cpu:64 or fewer.")]
-    public void Devices_that_are_not_there_are_an_error_and_never_replaced(string device, string message, string hint)
+    [InlineData("cuda", 1)]
+    [InlineData("cuda:0,1", 1)]
+    [InlineData("cuda:x", 2)]
+    [InlineData("cuda:1,1", 2)]
+    [InlineData("cpu:65", 2)]
+    public void Devices_that_are_not_there_are_an_error_and_never_replaced(string device, int exitCode)
     {
         using TemporaryFolder folder = new();
         FeatureFolder.Write(folder.File("features"));
@@ -105,9 +106,9 @@ public class TrainTests
             folder.Path, new() { ["CUDATRAINER_LIBCUDA"] = "/nowhere/libcuda.so.1", ["CUDATRAINER_CUDA_SIMULATOR"] = null },
             "train", "--features-dir", "features", "--checkpoint-dir", "run", "--device", device);
 
-        outcome.ExitCode.ShouldBe(1);
-        outcome.ErrorLines[0].ShouldStartWith($"error: --device {device}: {message}");
-        outcome.ErrorLines[1].ShouldStartWith($"hint: {hint}");
+        outcome.ExitCode.ShouldBe(exitCode);
+        string reason = exitCode == 1 ? $"--device {device}: CUDA is not available: " : $"--device: \"{device}\" is not a device; expected ";
+        outcome.ErrorLines[0].ShouldStartWith("error: " + reason);
         Directory.Exists(folder.File("run")).ShouldBeFalse();
     }
 

@@ -50,13 +50,14 @@ public sealed unsafe class LossScaleTests
     }
 
     [Fact]
-    public void The_state_is_eleven_32_bit_fields_in_order()
+    public void The_state_is_twelve_32_bit_fields_in_order()
     {
-        sizeof(StepState).ShouldBe(44);
+        sizeof(StepState).ShouldBe(48);
         var state = default(StepState);
         ((byte*)&state.ConsecutiveSkips - (byte*)&state).ShouldBe(32);
         ((byte*)&state.FoundNonFinite - (byte*)&state).ShouldBe(16);
         ((byte*)&state.StepLossScale - (byte*)&state).ShouldBe(40);
+        ((byte*)&state.StopRequests - (byte*)&state).ShouldBe(44);
     }
 
     private static float Step(ref StepState state, bool good)

@@ -12,8 +12,6 @@ namespace CudaTrainer.Engine.Training;
 /// <param name="Devices">One or more of one kind.</param>
 public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason) : IDisposable
 {
-    private const int MaxVirtual = 64;
-
     /// <summary>The first device, for what runs on one.</summary>
     public IDevice Device => Devices[0];
 
@@ -41,9 +39,7 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
 
         if (name.StartsWith("cpu:", StringComparison.Ordinal) && int.TryParse(name.AsSpan(4), CultureInfo.InvariantCulture, out int count) && count >= 1)
         {
-            return count <= MaxVirtual
-                ? new DeviceChoice(VirtualCpus(count, threads), "asked for")
-                : throw new RunException($"--device {name}: there can be at most {MaxVirtual} virtual devices.", $"Use --device cpu:{MaxVirtual} or fewer.");
+            return new DeviceChoice(VirtualCpus(count, threads), "asked for");
         }
 
         if (name.StartsWith("cuda:", StringComparison.Ordinal))
@@ -118,26 +114,8 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
         return count == 1 ? [new CpuDevice(threads)] : [.. Enumerable.Range(0, count).Select(index => new CpuDevice(each, index))];
     }
 
-    private static int[] Ordinals(string name)
-    {
-        List<int> ordinals = [];
-        foreach (string part in name[5..].Split(','))
-        {
-            if (!int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out int ordinal))
-            {
-                throw new RunException($"--device {name}: '{part}' is no GPU's number.", "Use cuda:0, cuda:0,1 and so on, or cuda for all.");
-            }
-
-            if (ordinals.Contains(ordinal))
-            {
-                throw new RunException($"--device {name}: GPU {ordinal} appears twice.", "Name each GPU once.");
-            }
-
-            ordinals.Add(ordinal);
-        }
-
-        return [.. ordinals];
-    }
+    /// <summary>The numbers behind <c>cuda:</c>, whose form <see cref="OptionValidation"/> has checked.</summary>
+    private static int[] Ordinals(string name) => [.. name[5..].Split(',').Select(part => int.Parse(part, NumberStyles.None, CultureInfo.InvariantCulture))];
 
     private static DeviceChoice Auto(int threads, bool? mixedPrecision, int[]? ordinals)
     {

@@ -1,3 +1,4 @@
+using CudaTrainer.Kernels.Cpu.Threading;
 using CudaTrainer.Kernels.Cuda;
 using CudaTrainer.Kernels.Interop;
 
@@ -49,6 +50,36 @@ public sealed class CudaActivationDropoutTests(CudaFixture fixture)
         op.Forward(fixture.Stream, Length, arrays.Floats(Numbers.Filled(Length, 1)), y, relu: false, new CudaDropout(probability, ulong.MaxValue, layer, arrays.Raw(new StepState { AdamSteps = step })), CudaType.Float32);
         var mask = new Dropout(probability, ulong.MaxValue, ((ulong)step << 8) | (uint)layer);
         y.Read().ShouldBeTheSameBitsAs([.. Enumerable.Range(0, Length).Select(i => mask.IsActive ? mask.Factor(i) : 1)], "mask");
+        arrays.Verify();
+    }
+
+    /// <summary>A shard of a batch draws its part of the whole batch's mask, wherever it begins.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(64)]
+    [InlineData(5_000_000_003)]
+    public void A_shard_draws_its_part_of_the_mask(long first)
+    {
+        const int Length = 1_003;
+        using var arrays = new DeviceArrays(fixture);
+        var op = new Cuda.ActivationDropout(fixture.Library);
+        DeviceArray y = arrays.OutputFloats(Length);
+        op.Forward(fixture.Stream, Length, arrays.Floats(Numbers.Filled(Length, 1)), y, relu: false, new CudaDropout(0.3f, 9, 2, arrays.Raw(default(StepState)), first), CudaType.Float32);
+        var whole = new Dropout(0.3f, 9, 2);
+        float[] expected = [.. Enumerable.Range(0, Length).Select(i => whole.Factor(first + i))];
+        y.Read().ShouldBeTheSameBitsAs(expected, "mask");
+        float[] host = Numbers.Filled(Length, 1);
+        using var team = new ThreadTeam(2);
+        unsafe
+        {
+            fixed (float* values = host)
+            {
+                Cpu.ActivationDropout.Forward(team, Length, values, values, relu: false, whole with { First = first });
+            }
+        }
+
+        host.ShouldBeTheSameBitsAs(expected, "mask on the cpu");
         arrays.Verify();
     }
 

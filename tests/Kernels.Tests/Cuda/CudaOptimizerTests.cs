@@ -1,3 +1,4 @@
+using CudaTrainer.Kernels.Cpu;
 using CudaTrainer.Kernels.Cpu.Simd;
 using CudaTrainer.Kernels.Cpu.Threading;
 using CudaTrainer.Kernels.Interop;
@@ -125,6 +126,51 @@ public sealed unsafe class CudaOptimizerTests(CudaFixture fixture)
         arrays.Verify();
     }
 
+    /// <summary>What one replica writes and reads back is what the processor writes and reads; an idle replica's buffers are not looked at.</summary>
+    [Theory]
+    [InlineData(0, 0.5f)]
+    [InlineData(1, 1)]
+    [InlineData(1537, 0.25f)]
+    [InlineData(1537, 0)]
+    public void Shared_numbers_are_those_of_the_cpu(int count, float share)
+    {
+        var op = new Cuda.StepControl(fixture.Library);
+        using var arrays = new DeviceArrays(fixture);
+        var first = new StepState { Loss = 0.75f, Correct = 5, StopRequests = 1, LossScale = 2 };
+        float[] values = Numbers.Random(count, 3);
+        if (share == 0)
+        {
+            values[7] = float.NaN;
+        }
+
+        float[] expected = new float[count + 4];
+        fixed (float* buffers = values, shared = expected)
+        {
+            SharedStep.Write(&first, count, buffers, share, shared);
+        }
+
+        DeviceArray state = arrays.UpdatedRaw(first), moved = arrays.UpdatedFloats(values), written = arrays.OutputFloats(count + 4);
+        op.WriteShared(fixture.Stream, state, count, moved, share, written);
+        written.Read<float>().ShouldBe(expected);
+        for (int i = 0; i < expected.Length; i++)
+        {
+            expected[i] *= 3;
+        }
+
+        DeviceArray sum = arrays.Floats(expected);
+        op.ReadShared(fixture.Stream, sum, state, count, moved);
+        state.Read<StepState>()[0].ShouldBe(first with { Loss = 2.25f, Correct = 15, StopRequests = 3 });
+        moved.Read<float>().ShouldBe(expected[4..]);
+        fixed (float* buffers = values, shared = expected)
+        {
+            SharedStep.Read(shared, &first, count, buffers);
+        }
+
+        values.ShouldBe(expected[4..]);
+        first.Correct.ShouldBe(15);
+        arrays.Verify();
+    }
+
     [Fact]
     public void The_state_begins_a_step_and_moves_the_scale_as_on_the_cpu()
     {
@@ -132,8 +178,9 @@ public sealed unsafe class CudaOptimizerTests(CudaFixture fixture)
         using var arrays = new DeviceArrays(fixture);
         var expected = new StepState { LossScale = 4, Loss = 3, Correct = 2 };
         DeviceArray state = arrays.UpdatedRaw(expected);
-        op.BeginStep(fixture.Stream, state, arrays.Floats(0.125f));
+        op.BeginStep(fixture.Stream, state, arrays.Floats(0.125f, 1));
         expected.LearningRate = 0.125f;
+        expected.StopRequests = 1;
         expected.Loss = 0;
         expected.Correct = 0;
         state.Read<StepState>()[0].ShouldBe(expected);
