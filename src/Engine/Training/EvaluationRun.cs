@@ -68,7 +68,7 @@ public static class EvaluationRun
 
         using BackboneChoice backbone = classifier.OpenBackbone(options.Features.Weights);
         FeatureOptions features = options.Features with { Frames = classifier.Info.Frames };
-        new FeaturePipeline(features, device.Device, backbone, observer, new StageClock()).Run(stop);
+        new FeaturePipeline(features, device.Devices, backbone, observer, new StageClock()).Run(stop);
         return FeatureSplits.Open(features.CacheDir);
     }
 

@@ -194,7 +194,7 @@ public sealed class TrainingRun : IDisposable
     {
         // Virtual devices share the threads that one could have for itself.
         using CpuDevice? whole = _device.Devices.Count > 1 && _device.Device is CpuDevice ? new CpuDevice(_options.Threads) : null;
-        new FeaturePipeline(_options, whole ?? _device.Device, _backbone!, _observer, _clock, _processes).Run(stop);
+        new FeaturePipeline(_options, whole is null ? _device.Devices : [whole], _backbone!, _observer, _clock, _processes).Run(stop);
     }
 
     private void Header()
