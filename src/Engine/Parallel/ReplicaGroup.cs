@@ -153,6 +153,7 @@ public sealed class ReplicaGroup : IDisposable
         _links[0].AllReduce(sums, halfOnWire: false);
         _links[0].Join();
         sums.Download(values);
+        _links[0].Confirm();
     }
 
     /// <summary>Compares the replicas' parameters and running statistics bit by bit.</summary>
