@@ -26,6 +26,7 @@ internal sealed class TrainingLoop : IDisposable
     private int _loadedEpoch;
     private SplitBatch? _next;
     private bool _stopRequested;
+    private double _lastNorm;
 
     public TrainingLoop(TrainingOptions options, ReplicaGroup replicas, ModelInfo info, IFeatureRows train, IFeatureRows val, RunFolder folder, IRunObserver observer, TrainingState state, FeatureScaler? scaler)
     {
@@ -128,7 +129,9 @@ internal sealed class TrainingLoop : IDisposable
             int done = (step + 1 - atStart.StepInEpoch) * _options.BatchSize;
             _observer.Progress(new StageProgress(
                 "train", step + 1, _stepsPerEpoch, "steps", done / seconds, "clips/s", TimeSpan.FromSeconds(seconds / (step + 1 - atStart.StepInEpoch) * (_stepsPerEpoch - step - 1)),
-                Epoch: new EpochProgress(epoch, _options.Epochs, _state.EpochLossSum / Math.Max(1, _state.EpochSeen))));
+                Epoch: new EpochProgress(
+                    epoch, _options.Epochs, _state.EpochLossSum / Math.Max(1, _state.EpochSeen), (double)_state.EpochCorrect / Math.Max(1, _state.EpochSeen), learningRate, _lastNorm,
+                    _state.LossScale, _replicas.Lead.Device.Memory.InUse)));
         }
 
         TrainingState finished = Timed(_state);
@@ -179,6 +182,7 @@ internal sealed class TrainingLoop : IDisposable
         Communication += _replicas.Lead.Communication - before;
         Steps++;
         _stopRequested = outcome.StopRequested;
+        _lastNorm = outcome.GradientNorm;
         _state.Add(outcome, batch.Count, outcome.After);
         if (_options.LogEverySteps > 0 && step % _options.LogEverySteps == 0)
         {
