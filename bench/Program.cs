@@ -25,6 +25,8 @@ switch (args.FirstOrDefault())
         return Roofline.Run(args.Length > 1 ? args[1] : Path.Combine("docs", "performance.md"));
     case "scaling":
         return ScalingCommand.Run(rounds: Number(1, 5), args.Length > 2 ? args[2] : Path.Combine("bench", "results", "scaling.md"));
+    case "scaling-model":
+        return ScalingModel.Run(args.Length > 1 ? args[1] : Path.Combine("docs", "scaling.md"));
     case "scaling-rank" when args.Length >= 2:
         return ScalingCommand.RunRank(args.AsSpan(1));
     case "compare":
@@ -43,6 +45,7 @@ switch (args.FirstOrDefault())
                    bench cuda-kernels NVDISASM [FILE]   registers, spills, shared memory and occupancy of every CUDA kernel
                    bench roofline [FILE]            the tables of docs/performance.md: what GPUs could do at best
                    bench scaling [rounds [FILE]]    all-reduces, steps and frames by several processes, which it starts by mpirun; five minutes with 5 rounds
+                   bench scaling-model [FILE]       the tables of docs/scaling.md: what many GPUs could do
                    bench compare [section]... [--rounds N] [--dataset DIR] [--clips N] [--output FILE]   against other engines
                    bench frames CLIP OUT.npy [frames]        what the network sees of a clip
             """);

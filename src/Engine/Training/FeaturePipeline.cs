@@ -133,6 +133,9 @@ internal sealed class FeaturePipeline(FeatureOptions options, IDevice device, Ba
         return summary;
     }
 
+    /// <summary>Threads that decode in one process: as many as asked for, else its share of the cores.</summary>
+    internal static int DecodeThreads(int asked, int cores, int processesHere) => asked > 0 ? asked : Math.Max(1, cores / processesHere);
+
     private FeatureKey Key => new()
     {
         Frames = options.Frames,
@@ -209,7 +212,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IDevice device, Ba
     {
         observer.Message(Severity.Info, $"loading the backbone ({backbone.Source.Description})");
         using Vgg19 network = backbone.Load(device);
-        int workers = options.Workers > 0 ? options.Workers : Environment.ProcessorCount;
+        int workers = DecodeThreads(options.Workers, Environment.ProcessorCount, processes?.LocalSize ?? 1);
         var extractor = new FeatureExtractor(device, network.Forward, new ExtractorOptions(options.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout)));
         extractor.Run(missing, Deliver, Report, ends);
         return missing.Count;
