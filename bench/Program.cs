@@ -44,7 +44,7 @@ switch (args.FirstOrDefault())
                    bench gpu [--smoke]              ops, steps and VGG19 on the first GPU against its own ceilings, as Markdown
                    bench cuda-kernels NVDISASM [FILE]   registers, spills, shared memory and occupancy of every CUDA kernel
                    bench roofline [FILE]            the tables of docs/performance.md: what GPUs could do at best
-                   bench scaling [rounds [FILE]]    all-reduces, steps and frames by several processes, which it starts by mpirun; five minutes with 5 rounds
+                   bench scaling [rounds [FILE]]    all-reduces, steps and frames by several processes, which it starts by mpirun; five minutes
                    bench scaling-model [FILE]       the tables of docs/scaling.md: what many GPUs could do
                    bench compare [section]... [--rounds N] [--dataset DIR] [--clips N] [--output FILE]   against other engines
                    bench frames CLIP OUT.npy [frames]        what the network sees of a clip

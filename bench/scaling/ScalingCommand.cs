@@ -20,7 +20,7 @@ internal static class ScalingCommand
 
     private static readonly string[] Tcp = ["--mca", "btl", "tcp,self"];
 
-    /// <param name="rounds">Each starts every process once.</param>
+    /// <param name="rounds">Of the steps, each of which starts every process once; all-reduces and frames have half as many.</param>
     /// <returns>The exit code.</returns>
     public static int Run(int rounds, string output)
     {
@@ -28,18 +28,19 @@ internal static class ScalingCommand
         report.Paragraph("# What communication costs");
         report.Paragraph(
             $"Made by `scripts/bench.sh scaling` on {DateTime.UtcNow.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}: {Comparison.Machine()}, {Environment.ProcessorCount} cores, SIMD level {SimdSelection.Current}, "
-            + $".NET {Environment.Version}, {(MpiWorld.IsAvailable ? MpiWorld.InstalledVersion : "no MPI")}. Medians of {rounds} rounds; in each round every program is started once, in turn, and never two at a time. "
+            + $".NET {Environment.Version}, {(MpiWorld.IsAvailable ? MpiWorld.InstalledVersion : "no MPI")}. Medians of {rounds} rounds (all-reduces and frames: {Fewer(rounds)}); in each round every program is started once, in turn, and never two at a time. "
+            + $"Load average before the first round: {LoadAverage()} (0 = the machine had nothing else to do). "
             + "Every sum is compared with the right one on every replica before it is timed. No network and no GPU: processes share the cores, the caches and the memory's bandwidth of one machine, and have to change turns where there are more of them than cores.");
         if (Launch.WhyNoMpi is { } missing)
         {
             report.Paragraph($"**Rows with several processes are missing: {missing}.**");
         }
 
-        Dictionary<string, RingCost> costs = AllReduces(report, rounds);
+        Dictionary<string, RingCost> costs = AllReduces(report, Fewer(rounds));
         report.Save(output);
         TrainingSteps(report, rounds, costs);
         report.Save(output);
-        Extraction(report, rounds);
+        Extraction(report, Fewer(rounds));
         report.Save(output);
         Console.WriteLine($"written: {output}");
         return 0;
@@ -66,6 +67,10 @@ internal static class ScalingCommand
                 return 2;
         }
     }
+
+    private static int Fewer(int rounds) => (rounds + 1) / 2;
+
+    private static string LoadAverage() => File.ReadAllText("/proc/loadavg").Split(' ')[0];
 
     private static int Integer(string text) => int.Parse(text, CultureInfo.InvariantCulture);
 
