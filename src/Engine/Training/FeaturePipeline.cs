@@ -134,6 +134,9 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         return summary;
     }
 
+    /// <summary>Threads that decode in one process: as many as asked for, else its share of the cores.</summary>
+    internal static int DecodeThreads(int asked, int cores, int processesHere) => asked > 0 ? asked : Math.Max(1, cores / processesHere);
+
     private FeatureKey Key => new()
     {
         Frames = options.Frames,
@@ -212,7 +215,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         List<Vgg19> networks = [];
         try
         {
-            int workers = Math.Max(1, (options.Workers > 0 ? options.Workers : Environment.ProcessorCount) / devices.Count);
+            int workers = Math.Max(1, DecodeThreads(options.Workers, Environment.ProcessorCount, processes?.LocalSize ?? 1) / devices.Count);
             List<FeatureExtractor> extractors = [];
             foreach (IDevice device in devices.Take(missing.Count))
             {
