@@ -28,13 +28,13 @@ public sealed class TrainingRun : IDisposable
 
     private TrainingRun(TrainingOptions options, IRunObserver observer, ProcessGroup? processes)
     {
-        _options = options;
+        _options = options.FastDevRun > 0 ? options with { Epochs = 1, WarmupEpochs = 0, EarlyStoppingPatience = 0 } : options;
         _processes = processes;
         _device = processes is null
             ? DeviceChoice.Open(options.Device, options.Threads, options.MixedPrecision)
             : DeviceChoice.OpenShare(options.Device, options.Threads, options.MixedPrecision, processes);
         _backbone = options.FeaturesDir is null ? BackboneChoice.Open(options) : null;
-        _folder = IsLead ? RunFolder.Open(options.CheckpointDir, options.Resume is not null, options.Overwrite) : RunFolder.Follow(options.CheckpointDir);
+        _folder = IsLead && options.FastDevRun == 0 ? RunFolder.Open(options.CheckpointDir, options.Resume is not null, options.Overwrite) : RunFolder.Follow(options.CheckpointDir);
         _observer = IsLead ? new LoggingObserver(observer, _folder) : new SilentObserver();
     }
 
@@ -56,12 +56,7 @@ public sealed class TrainingRun : IDisposable
     /// <exception cref="RunException">Something the user can act on is wrong.</exception>
     public static TrainingResult Execute(TrainingOptions options, IRunObserver observer, CancellationToken stop)
     {
-        IReadOnlyList<OptionProblem> problems = OptionValidation.Validate(options);
-        if (problems.Count > 0)
-        {
-            throw new RunException(string.Join(Environment.NewLine, problems.Select(problem => $"{problem.Option}: {problem.Message}")));
-        }
-
+        OptionValidation.Require(options);
         if (options.Distributed == DistributedMode.None)
         {
             return Execute(options, observer, null, stop);
@@ -109,6 +104,8 @@ public sealed class TrainingRun : IDisposable
         using FeatureSplits splits = OpenFeatures(stop);
         FeatureSet train = splits.Train;
         RequireSameData(splits);
+        IFeatureRows trainRows = Limited(train, Math.Max(_options.OverfitBatches, _options.FastDevRun));
+        IFeatureRows valRows = _options.OverfitBatches > 0 ? trainRows : Limited(splits.Validation, _options.FastDevRun);
         float[] classWeights = _options.UseClassWeights ? ClassWeights(train.Classes) : [1, 1];
         var loss = new LossInfo(_options.UseFocalLoss, (float)_options.FocalGamma, (float)_options.LabelSmoothing, classWeights, Alpha(_options.FocalAlpha));
         ModelInfo info = Describe(train) with { Loss = loss };
@@ -131,7 +128,7 @@ public sealed class TrainingRun : IDisposable
         [
             new HeaderLine("model", $"{_options.Model}, {parameters.Values.Count:N0} parameters ({parameters.BufferValues.Count:N0} running statistics)"),
             new HeaderLine("loss", LossText(classWeights)),
-            new HeaderLine("steps", $"{(train.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch {_options.BatchSize}{(FuseStep ? ", each one CUDA graph" : string.Empty)}"),
+            new HeaderLine("steps", $"{(trainRows.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch {_options.BatchSize}{(FuseStep ? ", each one CUDA graph" : string.Empty)}"),
             .. ReplicaLines(replicas),
         ]);
         (TrainingState state, FeatureScaler? scaler) = Begin(replicas, train, info);
@@ -142,7 +139,7 @@ public sealed class TrainingRun : IDisposable
 
         _folder.Begin();
         _folder.WriteConfig(_options);
-        using (var loop = new TrainingLoop(_options, replicas, info, new SplitRows(train), new SplitRows(splits.Validation), _folder, _observer, state, scaler))
+        using (var loop = new TrainingLoop(_options, replicas, info, trainRows, valRows, _folder, _observer, state, scaler))
         {
             RunOutcome outcome = _clock.Time("train", () => loop.Run(stop));
             state = loop.State;
@@ -153,8 +150,19 @@ public sealed class TrainingRun : IDisposable
             }
         }
 
-        return _clock.Time("evaluate", () => EvaluateBest(replicas, splits, state));
+        if (_options.FastDevRun > 0)
+        {
+            return Result(RunOutcome.Completed, state);
+        }
+
+        (string Name, IFeatureRows Rows)[] held = _options.OverfitBatches > 0
+            ? [(DatasetSplit.Validation.Name(), valRows)]
+            : [.. splits.All.Where(set => set != train).Select(set => (set.Split.Name(), (IFeatureRows)new SplitRows(set)))];
+        return _clock.Time("evaluate", () => EvaluateBest(replicas, held, state));
     }
+
+    private IFeatureRows Limited(FeatureSet set, int batches) =>
+        batches == 0 ? new SplitRows(set) : SelectedRows.Draw(new SplitRows(set), (int)Math.Min(set.Count, (long)batches * _options.BatchSize), _options.Seed);
 
     /// <summary>Every process reads the features itself: they have to be the same, in the same order.</summary>
     private void RequireSameData(FeatureSplits splits)
@@ -353,7 +361,7 @@ public sealed class TrainingRun : IDisposable
             data.Append(train.Names[i]).Append('\n').Append(train.Labels[i]).Append('\n');
         }
 
-        return new Dictionary<string, string>
+        var fingerprint = new Dictionary<string, string>
         {
             ["--model"] = _options.Model,
             ["--batch-size"] = $"{_options.BatchSize}",
@@ -378,9 +386,15 @@ public sealed class TrainingRun : IDisposable
             ["features"] = $"[{train.Count}, {train.Frames}, {train.Dimension}] {string.Join(" ", train.Key.Select(field => field.Value))}".TrimEnd(),
             ["training clips"] = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(data.ToString())))[..16],
         };
+        if (_options.OverfitBatches > 0)
+        {
+            fingerprint["--overfit-batches"] = $"{_options.OverfitBatches}";
+        }
+
+        return fingerprint;
     }
 
-    private TrainingResult EvaluateBest(ReplicaGroup replicas, FeatureSplits splits, TrainingState state)
+    private TrainingResult EvaluateBest(ReplicaGroup replicas, IReadOnlyList<(string Name, IFeatureRows Rows)> splits, TrainingState state)
     {
         // Rank 0 has written it.
         _processes?.Meet();
@@ -388,11 +402,10 @@ public sealed class TrainingRun : IDisposable
         LoadModel(best, replicas);
         double threshold = best.Info!.Threshold;
         var all = new Dictionary<string, ClassificationMetrics>();
-        foreach (FeatureSet set in splits.All.Where(set => set != splits.Train))
+        foreach (var (name, rows) in splits)
         {
-            using var evaluator = new Evaluator(replicas, new SplitRows(set), _options.BatchSize);
+            using var evaluator = new Evaluator(replicas, rows, _options.BatchSize);
             Evaluation evaluation = evaluator.Run();
-            string name = set.Split.Name();
             all[name] = evaluation.MetricsAt(threshold);
             all[name + "_at_half"] = evaluation.MetricsAt(0.5);
         }
