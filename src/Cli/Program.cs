@@ -17,6 +17,7 @@ internal static class Program
         new PredictCommand(),
         new InspectCommand(),
         new GradcheckCommand(),
+        new DataScanCommand(),
         new CacheInfoCommand(),
         new CacheVerifyCommand(),
         new CacheClearCommand(),

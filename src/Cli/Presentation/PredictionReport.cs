@@ -34,7 +34,7 @@ internal static class PredictionReport
         output.WriteLine(events ? EventHeader : "path,violent,label,threshold,status,error");
         foreach (var prediction in predictions)
         {
-            string path = Field(prediction.Path), error = Field(prediction.Error ?? ""), threshold = Number(prediction.Threshold);
+            string path = CsvText.Field(prediction.Path), error = CsvText.Field(prediction.Error ?? ""), threshold = Number(prediction.Threshold);
             if (!events)
             {
                 output.WriteLine(string.Join(',', path, prediction.Violent is { } violent ? Number(violent) : "", prediction.Label, threshold, prediction.Status, error));
@@ -80,8 +80,4 @@ internal static class PredictionReport
     private static Style Style(Prediction prediction) => prediction.Violent is null
         ? new Style(Color.Yellow)
         : new Style(prediction.Violent >= prediction.Threshold ? Color.Red : Color.Green);
-
-    /// <summary>A field as RFC 4180 has it.</summary>
-    private static string Field(string text) =>
-        text.AsSpan().ContainsAny(",\"\n\r") ? $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : text;
 }
