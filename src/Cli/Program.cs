@@ -16,6 +16,7 @@ internal static class Program
         new EvaluateCommand(),
         new PredictCommand(),
         new InspectCommand(),
+        new LrFindCommand(),
         new GradcheckCommand(),
         new DataScanCommand(),
         new CacheInfoCommand(),

@@ -26,7 +26,8 @@ public sealed class TrainingRun : IDisposable
     private readonly ProcessGroup? _processes;
     private CommunicationSummary? _communication;
 
-    private TrainingRun(TrainingOptions options, IRunObserver observer, ProcessGroup? processes)
+    /// <param name="writes">Whether the run leaves files.</param>
+    private TrainingRun(TrainingOptions options, IRunObserver observer, ProcessGroup? processes, bool writes)
     {
         _options = options.FastDevRun > 0 ? options with { Epochs = 1, WarmupEpochs = 0, EarlyStoppingPatience = 0 } : options;
         _processes = processes;
@@ -34,7 +35,7 @@ public sealed class TrainingRun : IDisposable
             ? DeviceChoice.Open(options.Device, options.Threads, options.MixedPrecision)
             : DeviceChoice.OpenShare(options.Device, options.Threads, options.MixedPrecision, processes);
         _backbone = options.FeaturesDir is null ? BackboneChoice.Open(options) : null;
-        _folder = IsLead && options.FastDevRun == 0 ? RunFolder.Open(options.CheckpointDir, options.Resume is not null, options.Overwrite) : RunFolder.Follow(options.CheckpointDir);
+        _folder = IsLead && writes ? RunFolder.Open(options.CheckpointDir, options.Resume is not null, options.Overwrite) : RunFolder.Follow(options.CheckpointDir);
         _observer = IsLead ? new LoggingObserver(observer, _folder) : new SilentObserver();
     }
 
@@ -66,9 +67,19 @@ public sealed class TrainingRun : IDisposable
         return processes.Run(() => Execute(options, observer, processes, stop));
     }
 
+    /// <summary>Sweeps the learning rate with the set-up of a run, which it leaves no files of.</summary>
+    /// <param name="options">Those about checkpoints, epochs and the rate do not count.</param>
+    /// <exception cref="RunException">Something the user can act on is wrong.</exception>
+    public static LearningRateSweep Sweep(TrainingOptions options, SweepRange range, IRunObserver observer, CancellationToken stop)
+    {
+        OptionValidation.Require(options);
+        using var run = new TrainingRun(options with { Resume = null }, observer, null, writes: false);
+        return run.Sweep(range, stop);
+    }
+
     private static TrainingResult Execute(TrainingOptions options, IRunObserver observer, ProcessGroup? processes, CancellationToken stop)
     {
-        using var run = new TrainingRun(options, observer, processes);
+        using var run = new TrainingRun(options, observer, processes, writes: options.FastDevRun == 0);
         try
         {
             return run.Run(stop);
@@ -106,23 +117,9 @@ public sealed class TrainingRun : IDisposable
         RequireSameData(splits);
         IFeatureRows trainRows = Limited(train, Math.Max(_options.OverfitBatches, _options.FastDevRun));
         IFeatureRows valRows = _options.OverfitBatches > 0 ? trainRows : Limited(splits.Validation, _options.FastDevRun);
-        float[] classWeights = _options.UseClassWeights ? ClassWeights(train.Classes) : [1, 1];
-        var loss = new LossInfo(_options.UseFocalLoss, (float)_options.FocalGamma, (float)_options.LabelSmoothing, classWeights, Alpha(_options.FocalAlpha));
-        ModelInfo info = Describe(train) with { Loss = loss };
-        Classifier NewModel() => Classifiers.Create(_options.Model, new ClassifierOptions(train.Dimension, (float)_options.Dropout, MixedPrecision));
-        var learning = new LearnerOptions(
-            loss.Options,
-            loss.ClassWeights,
-            loss.Alpha,
-            new AdamOptions { ClipMode = _options.ClipMode, ClipNorm = (float)_options.GradientClipNorm },
-            MixedPrecision,
-            (uint)_options.Seed,
-            FuseStep,
-            HalfOnWire: _options.AllreduceDtype == FeatureType.Float16,
-            SyncBatchNorm: _options.SyncBatchNorm);
-        using ReplicaGroup replicas = _processes is null
-            ? new ReplicaGroup(_device.Devices, NewModel, learning)
-            : new ReplicaGroup(_device.Device, NewModel(), learning, _processes.Connect(_device.Device));
+        float[] classWeights = ClassWeights(train.Classes);
+        ModelInfo info = Describe(train, classWeights);
+        using ReplicaGroup replicas = NewReplicas(train, info);
         ParameterSet parameters = replicas.Lead.Parameters;
         _observer.Header(
         [
@@ -159,6 +156,35 @@ public sealed class TrainingRun : IDisposable
             ? [(DatasetSplit.Validation.Name(), valRows)]
             : [.. splits.All.Where(set => set != train).Select(set => (set.Split.Name(), (IFeatureRows)new SplitRows(set)))];
         return _clock.Time("evaluate", () => EvaluateBest(replicas, held, state));
+    }
+
+    private LearningRateSweep Sweep(SweepRange range, CancellationToken stop)
+    {
+        Header();
+        using FeatureSplits splits = OpenFeatures(stop);
+        ModelInfo info = Describe(splits.Train, ClassWeights(splits.Train.Classes));
+        using ReplicaGroup replicas = NewReplicas(splits.Train, info);
+        (_, FeatureScaler? scaler) = Begin(replicas, splits.Train, info);
+        return LearningRateSweep.Run(replicas, new SplitRows(splits.Train), scaler, _options, range, _observer, stop);
+    }
+
+    private ReplicaGroup NewReplicas(FeatureSet train, ModelInfo info)
+    {
+        var learning = new LearnerOptions(
+            info.Loss!.Options,
+            info.Loss.ClassWeights,
+            info.Loss.Alpha,
+            new AdamOptions { ClipMode = _options.ClipMode, ClipNorm = (float)_options.GradientClipNorm },
+            MixedPrecision,
+            (uint)_options.Seed,
+            FuseStep,
+            HalfOnWire: _options.AllreduceDtype == FeatureType.Float16,
+            SyncBatchNorm: _options.SyncBatchNorm);
+        return _processes is null
+            ? new ReplicaGroup(_device.Devices, NewModel, learning)
+            : new ReplicaGroup(_device.Device, NewModel(), learning, _processes.Connect(_device.Device));
+
+        Classifier NewModel() => Classifiers.Create(_options.Model, new ClassifierOptions(train.Dimension, (float)_options.Dropout, MixedPrecision));
     }
 
     private IFeatureRows Limited(FeatureSet set, int batches) =>
@@ -214,7 +240,7 @@ public sealed class TrainingRun : IDisposable
             new HeaderLine("precision", Precision),
             new HeaderLine("backbone", BackboneText),
             new HeaderLine("data", _options.FeaturesDir is { } features ? $"features in {features}" : $"videos in {_options.DatasetPath}, cache in {_options.CacheDir}"),
-            new HeaderLine("output", _options.CheckpointDir),
+            .. _folder.Writes ? new[] { new HeaderLine("output", _options.CheckpointDir) } : [],
             new HeaderLine("seed", $"{_options.Seed}"),
         ];
         _observer.Header(lines);
@@ -236,7 +262,7 @@ public sealed class TrainingRun : IDisposable
         return _clock.Time("open", () => FeatureSplits.Open(_options.CacheDir));
     }
 
-    private ModelInfo Describe(FeatureSet train)
+    private ModelInfo Describe(FeatureSet train, float[] classWeights)
     {
         var key = train.Key.ToDictionary(field => field.Key, field => field.Value);
         return new ModelInfo
@@ -247,11 +273,12 @@ public sealed class TrainingRun : IDisposable
             Backbone = key.GetValueOrDefault("backbone", "unknown"),
             BackboneDescription = BackboneText,
             Preprocess = key.GetValueOrDefault("preprocessing", "unknown"),
+            Loss = new LossInfo(_options.UseFocalLoss, (float)_options.FocalGamma, (float)_options.LabelSmoothing, classWeights, Alpha(_options.FocalAlpha)),
         };
     }
 
     /// <summary>w_y = N / (2·N_y).</summary>
-    private static float[] ClassWeights(ClassCounts counts) => [counts.Total / (2f * counts.Nonviolent), counts.Total / (2f * counts.Violent)];
+    private float[] ClassWeights(ClassCounts counts) => _options.UseClassWeights ? [counts.Total / (2f * counts.Nonviolent), counts.Total / (2f * counts.Violent)] : [1, 1];
 
     private string LossText(float[] classWeights)
     {
