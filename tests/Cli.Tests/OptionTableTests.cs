@@ -58,6 +58,9 @@ public class OptionTableTests
         ["--allreduce-dtype"] = "float16",
         ["--check-replicas"] = "100",
         ["--distributed"] = "mpi",
+        ["--dry-run"] = "true",
+        ["--fast-dev-run"] = "3",
+        ["--overfit-batches"] = "2",
     };
 
     public static TheoryData<string> TrainingOptionNames => [.. TrainingOptionTable.Create().Select(option => option.Name)];

@@ -130,7 +130,18 @@ public class TrainTests
             printed.RootElement.GetProperty("test").GetProperty(metric).GetRawText().ShouldBe(expected);
         }
 
-        File.Exists(folder.File("run/evaluation_results.json")).ShouldBeTrue();
+        using var written = JsonDocument.Parse(File.ReadAllText(folder.File("run/evaluation_results.json")));
+        foreach (string metric in new[] { "accuracy", "balanced_accuracy", "auc", "f1" })
+        {
+            var interval = written.RootElement.GetProperty("test").GetProperty("intervals").GetProperty(metric);
+            double value = written.RootElement.GetProperty("test").GetProperty(metric).GetDouble();
+            interval.GetProperty("low").GetDouble().ShouldBeLessThanOrEqualTo(value);
+            interval.GetProperty("high").GetDouble().ShouldBeGreaterThanOrEqualTo(value);
+        }
+
+        trained.RootElement.GetProperty("test").TryGetProperty("intervals", out _).ShouldBeFalse();
+        var text = CommandRunner.RunIn(folder.Path, [], "evaluate", "--checkpoint", "run/best_model.safetensors", "--features-dir", "features");
+        text.Output.ShouldContain("95% confidence intervals by bootstrap (2,000 resamples");
     }
 
     private static CommandOutcome Train(TemporaryFolder folder, params string[] options)

@@ -44,14 +44,7 @@ public sealed class RunFolder : IDisposable
         try
         {
             Directory.CreateDirectory(path);
-            string[] old = [.. Directory.EnumerateFiles(path).Where(IsOurs)];
-            if (old.Length > 0 && !resume && !overwrite)
-            {
-                throw new RunException(
-                    $"'{path}' already holds a run ({System.IO.Path.GetFileName(old[0])}).",
-                    "Continue it with --resume auto, replace it with --overwrite, or choose another --checkpoint-dir.");
-            }
-
+            string[] old = RequireFree(path, resume, overwrite);
             AtomicFile.DeleteStale(path);
             return new RunFolder(path, resume ? [] : old, writes: true);
         }
@@ -61,7 +54,20 @@ public sealed class RunFolder : IDisposable
         }
     }
 
-    /// <summary>The folder of a run that another process writes.</summary>
+    /// <summary>Changes nothing.</summary>
+    /// <returns>The files of a run that the folder holds.</returns>
+    /// <exception cref="RunException">It already holds a run and neither resuming nor overwriting was asked for.</exception>
+    internal static string[] RequireFree(string path, bool resume, bool overwrite)
+    {
+        string[] old = Directory.Exists(path) ? [.. Directory.EnumerateFiles(path).Where(IsOurs)] : [];
+        return old.Length == 0 || resume || overwrite
+            ? old
+            : throw new RunException(
+                $"'{path}' already holds a run ({System.IO.Path.GetFileName(old[0])}).",
+                "Continue it with --resume auto, replace it with --overwrite, or choose another --checkpoint-dir.");
+    }
+
+    /// <summary>The folder of a run that another process writes, or of one that leaves no files.</summary>
     public static RunFolder Follow(string path) => new(path, [], writes: false);
 
     /// <summary>The run is about to write: removes the one it replaces. Before this, bad options or data may still end it and nothing is lost.</summary>

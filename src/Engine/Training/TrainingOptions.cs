@@ -133,6 +133,15 @@ public sealed record TrainingOptions : FeatureOptions
 
     /// <summary>Steps between rows of training_steps.csv; 0 = no such file.</summary>
     public int LogEverySteps { get; init; }
+
+    /// <summary>Only makes the plan (<see cref="TrainingPlan"/>); for whoever starts runs, which do not look at it.</summary>
+    public bool DryRun { get; init; }
+
+    /// <summary>Batches of train and val of a single epoch that leaves no checkpoint, log or result; 0 = a real run.</summary>
+    public int FastDevRun { get; init; }
+
+    /// <summary>Batches of train that are trained on and validated with; 0 = all, and val.</summary>
+    public int OverfitBatches { get; init; }
 }
 
 [JsonConverter(typeof(JsonStringEnumConverter<DistributedMode>))]
