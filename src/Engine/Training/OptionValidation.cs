@@ -42,6 +42,7 @@ public static class OptionValidation
         new("--keep-checkpoints", OptionRange.AtLeast(1), options => options.KeepCheckpoints),
         new("--check-replicas", OptionRange.AtLeast(0), options => options.CheckReplicas),
         new("--log-every-steps", OptionRange.AtLeast(0), options => options.LogEverySteps),
+        new("--tensorboard-histograms", OptionRange.AtLeast(0), options => options.TensorboardHistograms),
     ];
 
     private static readonly OptionRange FocalAlpha = OptionRange.Between(0, 1);

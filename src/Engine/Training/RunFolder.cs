@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using CudaTrainer.Engine.Formats;
+using CudaTrainer.Engine.Formats.TensorBoard;
 
 namespace CudaTrainer.Engine.Training;
 
@@ -37,6 +38,9 @@ public sealed class RunFolder : IDisposable
 
     public string Results => File("training_results.json");
 
+    /// <summary>Folder of event files, which TensorBoard shows.</summary>
+    public string TensorBoard => File("tensorboard");
+
     /// <summary>Opens the folder for a run. The files of a run to be replaced stay until <see cref="Begin"/>.</summary>
     /// <exception cref="RunException">It already holds a run and neither resuming nor overwriting was asked for.</exception>
     public static RunFolder Open(string path, bool resume, bool overwrite)
@@ -44,7 +48,7 @@ public sealed class RunFolder : IDisposable
         try
         {
             Directory.CreateDirectory(path);
-            string[] old = [.. Directory.EnumerateFiles(path).Where(IsOurs)];
+            string[] old = [.. Directory.EnumerateFiles(path).Where(IsOurs), .. EventFiles(System.IO.Path.Combine(path, "tensorboard"))];
             if (old.Length > 0 && !resume && !overwrite)
             {
                 throw new RunException(
@@ -145,6 +149,10 @@ public sealed class RunFolder : IDisposable
     /// <summary>Files of a run; not the log, which also tells of runs that never began.</summary>
     private static bool IsOurs(string file) => System.IO.Path.GetFileName(file) is "best_model.safetensors" or "last.ckpt" or "training_history.csv" or "training_steps.csv"
         or "training_results.json" or "training_config.json" || System.IO.Path.GetFileName(file).StartsWith("checkpoint_epoch_", StringComparison.Ordinal);
+
+    /// <summary>Only these: whatever else stands in the folder is not of a run.</summary>
+    private static IEnumerable<string> EventFiles(string folder) =>
+        Directory.Exists(folder) ? Directory.EnumerateFiles(folder, EventFileWriter.NamePrefix + "*", SearchOption.AllDirectories) : [];
 
     private void Write(string path, string text)
     {

@@ -131,8 +131,14 @@ public sealed record TrainingOptions : FeatureOptions
     /// <summary>Numbered checkpoints kept.</summary>
     public int KeepCheckpoints { get; init; } = 5;
 
-    /// <summary>Steps between rows of training_steps.csv; 0 = no such file.</summary>
+    /// <summary>Steps between rows of training_steps.csv and points of TensorBoard's batch curves; 0 = neither.</summary>
     public int LogEverySteps { get; init; }
+
+    /// <summary>Event files for TensorBoard in the checkpoint folder.</summary>
+    public bool Tensorboard { get; init; } = true;
+
+    /// <summary>Epochs from one histogram of weights and gradients to the next in TensorBoard, from the first epoch on; 0 = none.</summary>
+    public int TensorboardHistograms { get; init; } = 5;
 }
 
 [JsonConverter(typeof(JsonStringEnumConverter<DistributedMode>))]

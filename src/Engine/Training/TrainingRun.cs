@@ -142,7 +142,8 @@ public sealed class TrainingRun : IDisposable
 
         _folder.Begin();
         _folder.WriteConfig(_options);
-        using (var loop = new TrainingLoop(_options, replicas, info, new SplitRows(train), new SplitRows(splits.Validation), _folder, _observer, state, scaler))
+        using TensorBoardLog? board = TensorBoardLog.Open(_folder, _options, info, _observer);
+        using (var loop = new TrainingLoop(_options, replicas, info, new SplitRows(train), new SplitRows(splits.Validation), _folder, _observer, state, scaler, board))
         {
             RunOutcome outcome = _clock.Time("train", () => loop.Run(stop));
             state = loop.State;
@@ -153,7 +154,9 @@ public sealed class TrainingRun : IDisposable
             }
         }
 
-        return _clock.Time("evaluate", () => EvaluateBest(replicas, splits, state));
+        TrainingResult result = _clock.Time("evaluate", () => EvaluateBest(replicas, splits, state));
+        board?.Complete();
+        return result;
     }
 
     /// <summary>Every process reads the features itself: they have to be the same, in the same order.</summary>
