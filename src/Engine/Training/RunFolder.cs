@@ -6,7 +6,7 @@ using CudaTrainer.Engine.Formats.TensorBoard;
 
 namespace CudaTrainer.Engine.Training;
 
-/// <summary>The files of a run in its checkpoint folder. Every file but the two logs is replaced as a whole, atomically.</summary>
+/// <summary>The files of a run in its checkpoint folder. Every file but the two logs and the event files is replaced as a whole, atomically.</summary>
 public sealed class RunFolder : IDisposable
 {
     private const string StepsHeader = "step,epoch,seconds,loss,grad_norm,lr,loss_scale,skipped";
@@ -15,6 +15,8 @@ public sealed class RunFolder : IDisposable
 
     /// <summary>Characters of a row of the steps file: 8 columns, and no number is longer than 25.</summary>
     private const int LongestStep = 8 * 26;
+
+    private const string TensorBoardName = "tensorboard";
 
     private readonly StreamWriter? _log;
     private readonly string[] _replaced;
@@ -39,7 +41,7 @@ public sealed class RunFolder : IDisposable
     public string Results => File("training_results.json");
 
     /// <summary>Folder of event files, which TensorBoard shows.</summary>
-    public string TensorBoard => File("tensorboard");
+    public string TensorBoard => File(TensorBoardName);
 
     /// <summary>Opens the folder for a run. The files of a run to be replaced stay until <see cref="Begin"/>.</summary>
     /// <exception cref="RunException">It already holds a run and neither resuming nor overwriting was asked for.</exception>
@@ -48,7 +50,7 @@ public sealed class RunFolder : IDisposable
         try
         {
             Directory.CreateDirectory(path);
-            string[] old = [.. Directory.EnumerateFiles(path).Where(IsOurs), .. EventFiles(System.IO.Path.Combine(path, "tensorboard"))];
+            string[] old = [.. Directory.EnumerateFiles(path).Where(IsOurs), .. EventFiles(System.IO.Path.Combine(path, TensorBoardName))];
             if (old.Length > 0 && !resume && !overwrite)
             {
                 throw new RunException(

@@ -80,7 +80,7 @@ public sealed class TensorBoardRunTests : IDisposable
         double[] Single(string tag) => histograms.Single(value => value.Tag == tag && value.Step == 3).Numbers;
     }
 
-    /// <summary>Half of the loss scale would do: they are taken after unscaling.</summary>
+    /// <summary>With a loss scale of thousands, a gradient that still had it would be larger than the norm of all.</summary>
     [Fact]
     public void Gradients_are_unscaled()
     {
