@@ -77,6 +77,14 @@ public sealed class RunFolder : IDisposable
         {
             System.IO.File.Delete(file);
         }
+
+        if (_replaced.Length > 0 && Directory.Exists(TensorBoard))
+        {
+            foreach (string folder in Directory.GetDirectories(TensorBoard).Append(TensorBoard).Where(folder => !Directory.EnumerateFileSystemEntries(folder).Any()))
+            {
+                Directory.Delete(folder);
+            }
+        }
     }
 
     public string NumberedCheckpoint(int epoch) => File($"checkpoint_epoch_{epoch:D3}.ckpt");

@@ -14,14 +14,23 @@ public sealed class TensorBoardRunTests : IDisposable
 
     private static readonly Dictionary<string, string> _trainColumns = new()
     {
-        ["epoch_loss"] = "loss", ["epoch_accuracy"] = "accuracy", ["epoch_learning_rate"] = "lr", ["optim/grad_norm"] = "grad_norm", ["optim/loss_scale"] = "loss_scale",
+        ["epoch_loss"] = "loss",
+        ["epoch_accuracy"] = "accuracy",
+        ["epoch_learning_rate"] = "lr",
+        ["optim/grad_norm"] = "grad_norm",
+        ["optim/loss_scale"] = "loss_scale",
         ["optim/skipped_steps"] = "skipped_steps",
     };
 
     private static readonly Dictionary<string, string> _validationColumns = new()
     {
-        ["epoch_loss"] = "val_loss", ["epoch_accuracy"] = "val_accuracy", ["epoch_balanced_accuracy"] = "val_balanced_accuracy", ["epoch_auc"] = "val_auc",
-        ["epoch_precision"] = "val_precision", ["epoch_recall"] = "val_recall", ["epoch_f1"] = "val_f1",
+        ["epoch_loss"] = "val_loss",
+        ["epoch_accuracy"] = "val_accuracy",
+        ["epoch_balanced_accuracy"] = "val_balanced_accuracy",
+        ["epoch_auc"] = "val_auc",
+        ["epoch_precision"] = "val_precision",
+        ["epoch_recall"] = "val_recall",
+        ["epoch_f1"] = "val_f1",
     };
 
     private readonly TrainingFixture _fixture = new();
@@ -272,6 +281,10 @@ public sealed class TensorBoardRunTests : IDisposable
         Files("run").Intersect(before).ShouldBeEmpty();
         Scalars(Read("run", "train"))["epoch_loss"].Count.ShouldBe(2);
         File.ReadAllText(_fixture.File("run/tensorboard/notes.txt")).ShouldBe("mine");
+
+        File.Delete(_fixture.File("run/tensorboard/notes.txt"));
+        TrainingFixture.Run(_fixture.Options("run") with { Overwrite = true, Epochs = 1, Tensorboard = false });
+        Directory.Exists(_fixture.File("run/tensorboard")).ShouldBeFalse();
     }
 
     [Fact]

@@ -1,3 +1,6 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
+
 namespace CudaTrainer.Engine.Formats.TensorBoard;
 
 /// <summary>Histograms as TensorBoard's own summary writer makes them (tensorboard/plugins/histogram/summary_v2.py): equally wide buckets from the least to the largest value.</summary>
@@ -14,16 +17,7 @@ internal static class HistogramBuckets
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(buckets.Length, Count * Columns);
         buckets.Clear();
-        float least = float.PositiveInfinity, largest = float.NegativeInfinity;
-        foreach (float value in values)
-        {
-            if (float.IsFinite(value))
-            {
-                least = Math.Min(least, value);
-                largest = Math.Max(largest, value);
-            }
-        }
-
+        (float least, float largest) = Range(values);
         if (least > largest)
         {
             return;
@@ -36,14 +30,52 @@ internal static class HistogramBuckets
             buckets[(i * Columns) + 1] = i + 1 < Count ? least + ((i + 1) * width) : largest;
         }
 
-        double perWidth = width > 0 ? 1 / width : double.PositiveInfinity;
+        Span<long> counts = stackalloc long[Count];
+        counts.Clear();
+        double perWidth = 1 / width;
         foreach (float value in values)
         {
             if (float.IsFinite(value))
             {
-                int bucket = value < largest ? Math.Min(Count - 1, (int)(((double)value - least) * perWidth)) : Count - 1;
-                buckets[(bucket * Columns) + 2]++;
+                // Where all values are equal, 0 times infinity is no number, hence in the last bucket.
+                double position = (value - (double)least) * perWidth;
+                counts[position < Count ? (int)position : Count - 1]++;
             }
         }
+
+        for (int i = 0; i < Count; i++)
+        {
+            buckets[(i * Columns) + 2] = counts[i];
+        }
+    }
+
+    /// <summary>Of the finite values; infinity and minus infinity without any.</summary>
+    private static (float Least, float Largest) Range(ReadOnlySpan<float> values)
+    {
+        ReadOnlySpan<Vector<float>> vectors = MemoryMarshal.Cast<float, Vector<float>>(values);
+        var leasts = new Vector<float>(float.PositiveInfinity);
+        var largests = new Vector<float>(float.NegativeInfinity);
+        foreach (Vector<float> vector in vectors)
+        {
+            Vector<int> finite = Vector.LessThanOrEqual(Vector.Abs(vector), new Vector<float>(float.MaxValue));
+            leasts = Vector.Min(leasts, Vector.ConditionalSelect(finite, vector, new Vector<float>(float.PositiveInfinity)));
+            largests = Vector.Max(largests, Vector.ConditionalSelect(finite, vector, new Vector<float>(float.NegativeInfinity)));
+        }
+
+        float least = float.PositiveInfinity, largest = float.NegativeInfinity;
+        for (int i = 0; i < Vector<float>.Count; i++)
+        {
+            (least, largest) = (Math.Min(least, leasts[i]), Math.Max(largest, largests[i]));
+        }
+
+        foreach (float value in values[(vectors.Length * Vector<float>.Count)..])
+        {
+            if (float.IsFinite(value))
+            {
+                (least, largest) = (Math.Min(least, value), Math.Max(largest, value));
+            }
+        }
+
+        return (least, largest);
     }
 }
