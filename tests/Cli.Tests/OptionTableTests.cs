@@ -53,6 +53,8 @@ public class OptionTableTests
         ["--checkpoint-every"] = "2",
         ["--keep-checkpoints"] = "1",
         ["--log-every-steps"] = "10",
+        ["--tensorboard"] = "false",
+        ["--tensorboard-histograms"] = "2",
         ["--standardize-features"] = "true",
         ["--sync-batchnorm"] = "true",
         ["--allreduce-dtype"] = "float16",

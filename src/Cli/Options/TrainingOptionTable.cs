@@ -160,7 +160,15 @@ internal static class TrainingOptionTable
         .Add(
             "--log-every-steps", OptionGroup.Output, ValueTypes.Integer,
             o => o.LogEverySteps, (o, v) => o with { LogEverySteps = v },
-            "Steps between rows of training_steps.csv; 0 = no such file");
+            "Steps between rows of training_steps.csv and points of TensorBoard's batch curves; 0 = neither")
+        .Add(
+            "--tensorboard", OptionGroup.Output, ValueTypes.Switch,
+            o => o.Tensorboard, (o, v) => o with { Tensorboard = v },
+            "Write curves, pictures and settings for TensorBoard into tensorboard/ of the checkpoint folder")
+        .Add(
+            "--tensorboard-histograms", OptionGroup.Output, ValueTypes.Integer,
+            o => o.TensorboardHistograms, (o, v) => o with { TensorboardHistograms = v },
+            "Epochs from one histogram of weights and gradients to the next; 0 = none");
 
     private static void AddDebug(OptionTable<TrainingOptions> table) => table
         .Add(

@@ -44,6 +44,7 @@ public static class OptionValidation
         new("--fast-dev-run", OptionRange.AtLeast(0), options => options.FastDevRun),
         new("--overfit-batches", OptionRange.AtLeast(0), options => options.OverfitBatches),
         new("--log-every-steps", OptionRange.AtLeast(0), options => options.LogEverySteps),
+        new("--tensorboard-histograms", OptionRange.AtLeast(0), options => options.TensorboardHistograms),
     ];
 
     private static readonly OptionRange FocalAlpha = OptionRange.Between(0, 1);

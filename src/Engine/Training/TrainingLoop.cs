@@ -22,13 +22,14 @@ internal sealed class TrainingLoop : IDisposable
     private readonly WarmupCosine _schedule;
     private readonly int _stepsPerEpoch;
     private readonly FeatureScaler? _scaler;
+    private readonly TensorBoardLog? _board;
     private TrainingState _state;
     private int _loadedEpoch;
     private SplitBatch? _next;
     private bool _stopRequested;
     private double _lastNorm;
 
-    public TrainingLoop(TrainingOptions options, ReplicaGroup replicas, ModelInfo info, IFeatureRows train, IFeatureRows val, RunFolder folder, IRunObserver observer, TrainingState state, FeatureScaler? scaler)
+    public TrainingLoop(TrainingOptions options, ReplicaGroup replicas, ModelInfo info, IFeatureRows train, IFeatureRows val, RunFolder folder, IRunObserver observer, TrainingState state, FeatureScaler? scaler, TensorBoardLog? board = null)
     {
         _options = options;
         _replicas = replicas;
@@ -37,6 +38,7 @@ internal sealed class TrainingLoop : IDisposable
         _observer = observer;
         _state = state with { };
         _scaler = scaler;
+        _board = board;
         _train = train;
         _monitor = new Monitor(options.Monitor);
         _loader = replicas.NewLoader(train, options.BatchSize, scaler);
@@ -65,6 +67,11 @@ internal sealed class TrainingLoop : IDisposable
         }
 
         _folder.WriteHistory(_state.History);
+        if (!IsFinished)
+        {
+            _board?.Begin(_state, _stepsPerEpoch);
+        }
+
         while (!IsFinished)
         {
             if (!TryRunEpoch(stop))
@@ -104,6 +111,7 @@ internal sealed class TrainingLoop : IDisposable
         {
             _folder.FlushSteps();
             Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info, _state, _scaler);
+            _board?.Commit();
         }
     }
 
@@ -186,7 +194,9 @@ internal sealed class TrainingLoop : IDisposable
         _state.Add(outcome, batch.Count, outcome.After);
         if (_options.LogEverySteps > 0 && step % _options.LogEverySteps == 0)
         {
-            _folder.WriteStep(step, epoch, Stopwatch.GetElapsedTime(began).TotalSeconds, outcome, learningRate);
+            double seconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
+            _folder.WriteStep(step, epoch, seconds, outcome, learningRate);
+            _board?.Step(step, outcome, learningRate, batch.Count / seconds);
         }
 
         if (outcome.Skipped)
@@ -275,6 +285,7 @@ internal sealed class TrainingLoop : IDisposable
             History = [.. finished.History, record],
             Fingerprint = finished.Fingerprint,
         }.With(_replicas.Lead.State.Read());
+        _board?.Epoch(record, _train.Count, val, _replicas.Lead.Parameters);
         Save(epoch, best, val);
         _observer.Epoch(record);
         if (_state.StoppedEarly)
@@ -307,6 +318,7 @@ internal sealed class TrainingLoop : IDisposable
         _folder.FlushSteps();
         _folder.WriteHistory(_state.History);
         Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler);
+        _board?.Commit();
     }
 
     private void Say(Severity severity, string text) => _observer.Message(severity, text);

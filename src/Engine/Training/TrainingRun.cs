@@ -136,7 +136,8 @@ public sealed class TrainingRun : IDisposable
 
         _folder.Begin();
         _folder.WriteConfig(_options);
-        using (var loop = new TrainingLoop(_options, replicas, info, trainRows, valRows, _folder, _observer, state, scaler))
+        using TensorBoardLog? board = TensorBoardLog.Open(_folder, _options, info, _observer);
+        using (var loop = new TrainingLoop(_options, replicas, info, trainRows, valRows, _folder, _observer, state, scaler, board))
         {
             RunOutcome outcome = _clock.Time("train", () => loop.Run(stop));
             state = loop.State;
@@ -155,7 +156,9 @@ public sealed class TrainingRun : IDisposable
         (string Name, IFeatureRows Rows)[] held = _options.OverfitBatches > 0
             ? [(DatasetSplit.Validation.Name(), valRows)]
             : [.. splits.All.Where(set => set != train).Select(set => (set.Split.Name(), (IFeatureRows)new SplitRows(set)))];
-        return _clock.Time("evaluate", () => EvaluateBest(replicas, held, state));
+        TrainingResult result = _clock.Time("evaluate", () => EvaluateBest(replicas, held, state));
+        board?.Complete();
+        return result;
     }
 
     private LearningRateSweep Sweep(SweepRange range, CancellationToken stop)
