@@ -1,5 +1,5 @@
-using System.Security.Cryptography;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Backends.Cuda;
 using CudaTrainer.Engine.Nn;
