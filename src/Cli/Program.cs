@@ -18,6 +18,7 @@ internal static class Program
         new InspectCommand(),
         new LrFindCommand(),
         new GradcheckCommand(),
+        new ConfigPrintCommand(),
         new DataScanCommand(),
         new CacheInfoCommand(),
         new CacheVerifyCommand(),

@@ -157,6 +157,7 @@ public sealed class TrainingRun : IDisposable
             ? [(DatasetSplit.Validation.Name(), valRows)]
             : [.. splits.All.Where(set => set != train).Select(set => (set.Split.Name(), (IFeatureRows)new SplitRows(set)))];
         TrainingResult result = _clock.Time("evaluate", () => EvaluateBest(replicas, held, state));
+        _folder.WriteResults(JsonSerializer.Serialize(result, RunJson.Default.TrainingResult));
         board?.Complete();
         return result;
     }
@@ -440,15 +441,13 @@ public sealed class TrainingRun : IDisposable
             all[name + "_at_half"] = evaluation.MetricsAt(0.5);
         }
 
-        TrainingResult result = Result(RunOutcome.Completed, state) with
+        return Result(RunOutcome.Completed, state) with
         {
             Val = all["val"],
             ValAtHalf = all["val_at_half"],
             Test = all.GetValueOrDefault("test"),
             TestAtHalf = all.GetValueOrDefault("test_at_half"),
         };
-        _folder.WriteResults(JsonSerializer.Serialize(result, RunJson.Default.TrainingResult));
-        return result;
     }
 
     private TrainingResult Result(RunOutcome outcome, TrainingState? state) => new()
