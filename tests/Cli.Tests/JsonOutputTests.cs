@@ -20,6 +20,13 @@ public sealed class JsonOutputTests : IDisposable
         using var written = JsonDocument.Parse(File.ReadAllText(_folder.File("run/training_results.json")));
         JsonElement.DeepEquals(printed.RootElement, written.RootElement).ShouldBeTrue(outcome.Output);
         printed.RootElement.GetProperty("outcome").GetString().ShouldBe("completed");
+        string[] promised = ["accuracy", "balanced_accuracy", "auc", "precision", "recall", "f1", "class_0_accuracy", "class_1_accuracy", "confusion_matrix", "threshold"];
+        foreach (string split in new[] { "val", "test" })
+        {
+            promised.ShouldBeSubsetOf(printed.RootElement.GetProperty(split).EnumerateObject().Select(property => property.Name));
+        }
+
+        new[] { "stages", "device", "precision", "backbone" }.ShouldBeSubsetOf(printed.RootElement.EnumerateObject().Select(property => property.Name));
     }
 
     [Fact]
