@@ -17,6 +17,8 @@ internal static class Program
         new PredictCommand(),
         new InspectCommand(),
         new LrFindCommand(),
+        new CvCommand(),
+        new AblateCommand(),
         new GradcheckCommand(),
         new ConfigPrintCommand(),
         new DataScanCommand(),

@@ -1,3 +1,4 @@
+using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Engine.Training;
 
@@ -55,9 +56,24 @@ internal abstract class CliCommand<TOptions> : CliCommand
     /// <returns>The exit code.</returns>
     protected abstract int Run(TOptions options, IReadOnlyList<string> arguments, Terminal terminal);
 
-    /// <summary>The options of the configuration file and then those of the command line, which so win.</summary>
-    internal IReadOnlyList<GivenOption> Given(ParsedArguments arguments, List<string> problems) =>
-        [.. arguments.ConfigFile is { } config ? ConfigFile.Read(config, Options, problems) : [], .. arguments.Options];
+    /// <summary>The options of the preset, then of the configuration file, then of the command line: later ones win.</summary>
+    internal IReadOnlyList<GivenOption> Given(ParsedArguments arguments, List<string> problems)
+    {
+        List<GivenOption> given = [.. arguments.ConfigFile is { } config ? ConfigFile.Read(config, Options, problems) : [], .. arguments.Options];
+        string? preset = given.LastOrDefault(option => option.Name == Presets.Option).Text;
+        if (preset is null)
+        {
+            return given;
+        }
+
+        if (!Presets.TryGet(preset, out IReadOnlyList<GivenOption> options))
+        {
+            problems.Add($"{Presets.Option}: \"{preset}\" is unknown; expected one of {string.Join(", ", Presets.Names)}");
+        }
+
+        // A command may have only some of train's options.
+        return [.. options.Where(option => Options.Any(own => own.Name == option.Name)), .. given];
+    }
 
     /// <summary>The defaults with every given option applied.</summary>
     /// <param name="misread">Options whose value could not be read; the default stands in for them, and must not be judged.</param>

@@ -33,6 +33,11 @@ internal static class TrainingOptionTable
 
     private static void AddModel(OptionTable<TrainingOptions> table) => table
         .Add(
+            Presets.Option, OptionGroup.Model, ValueTypes.OptionalText("NAME", "name"),
+            o => o.Preset, (o, v) => o with { Preset = v },
+            $"Options to begin with; whatever is given besides wins. {Presets.Description}",
+            range: string.Join(", ", Presets.Names))
+        .Add(
             "--standardize-features", OptionGroup.Model, ValueTypes.OptionalSwitch,
             o => o.StandardizeFeatures, (o, v) => o with { StandardizeFeatures = v },
             "Standardise features by the training clips; folded into the saved model, which takes raw features",
@@ -98,6 +103,10 @@ internal static class TrainingOptionTable
             "--gradient-clip-norm", OptionGroup.Optimiser, ValueTypes.Number,
             o => o.GradientClipNorm, (o, v) => o with { GradientClipNorm = v },
             "Largest norm of the gradient")
+        .Add(
+            "--lr-schedule", OptionGroup.Optimiser, ValueTypes.Choice<LearningRateSchedule>(),
+            o => o.LrSchedule, (o, v) => o with { LrSchedule = v },
+            "After the warm-up: a cosine down to --min-learning-rate, or no change")
         .Add(
             "--clip-mode", OptionGroup.Optimiser, ValueTypes.Choice<ClipMode>(),
             o => o.ClipMode, (o, v) => o with { ClipMode = v },

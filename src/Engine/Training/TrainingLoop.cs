@@ -45,13 +45,16 @@ internal sealed class TrainingLoop : IDisposable
         _validation = new Evaluator(replicas, val, options.BatchSize, scaler);
         _stepsPerEpoch = (train.Count + options.BatchSize - 1) / options.BatchSize;
         _schedule = new WarmupCosine(
-            options.LearningRate, options.MinLearningRate, (long)options.WarmupEpochs * _stepsPerEpoch, (long)options.Epochs * _stepsPerEpoch);
+            options.LearningRate, options.LrSchedule == LearningRateSchedule.Constant ? options.LearningRate : options.MinLearningRate, (long)options.WarmupEpochs * _stepsPerEpoch, (long)options.Epochs * _stepsPerEpoch);
     }
 
     public TrainingState State => _state;
 
     /// <summary>Steps of this process.</summary>
     public long Steps { get; private set; }
+
+    /// <summary>Called when an epoch's model is the best so far, before it is saved.</summary>
+    public Action? OnBest { get; init; }
 
     /// <summary>Of these steps, on the first replica of this process.</summary>
     public LinkFigures Communication { get; private set; }
@@ -285,6 +288,11 @@ internal sealed class TrainingLoop : IDisposable
             History = [.. finished.History, record],
             Fingerprint = finished.Fingerprint,
         }.With(_replicas.Lead.State.Read());
+        if (best)
+        {
+            OnBest?.Invoke();
+        }
+
         _board?.Epoch(record, _train.Count, val, _replicas.Lead.Parameters);
         Save(epoch, best, val);
         _observer.Epoch(record);

@@ -55,6 +55,9 @@ public record FeatureOptions
 /// <summary>Everything that decides a training run. Defaults are those of the command line; the effective values are written to training_config.json.</summary>
 public sealed record TrainingOptions : FeatureOptions
 {
+    /// <summary>Name of the set of options that stands for what was not given; for the record, the options themselves count.</summary>
+    public string? Preset { get; init; }
+
     /// <summary>Folder with {split}_features.npy and {split}_labels.npy to train on instead of videos.</summary>
     public string? FeaturesDir { get; init; }
 
@@ -67,6 +70,9 @@ public sealed record TrainingOptions : FeatureOptions
     public double MinLearningRate { get; init; } = 1e-7;
 
     public int WarmupEpochs { get; init; } = 5;
+
+    /// <summary>What the learning rate does after the warm-up.</summary>
+    public LearningRateSchedule LrSchedule { get; init; } = LearningRateSchedule.Cosine;
 
     public double LabelSmoothing { get; init; } = 0.1;
 
@@ -148,6 +154,14 @@ public sealed record TrainingOptions : FeatureOptions
 
     /// <summary>Epochs from one histogram of weights and gradients to the next in TensorBoard, from the first epoch on; 0 = none.</summary>
     public int TensorboardHistograms { get; init; } = 5;
+}
+
+[JsonConverter(typeof(JsonStringEnumConverter<LearningRateSchedule>))]
+public enum LearningRateSchedule
+{
+    /// <summary>Falls to the minimum by half a cosine, which the last step reaches.</summary>
+    Cosine,
+    Constant,
 }
 
 [JsonConverter(typeof(JsonStringEnumConverter<DistributedMode>))]
