@@ -52,6 +52,22 @@ internal static class TrainingOptionTable
             o => o.Dropout, (o, v) => o with { Dropout = v },
             "Share of activations that dropout sets to zero")
         .Add(
+            "--temporal-jitter", OptionGroup.Data, ValueTypes.Integer,
+            o => o.TemporalJitter, (o, v) => o with { TemporalJitter = v },
+            "Augmentation: largest shift of a training clip in time, in sampled frames")
+        .Add(
+            "--frame-drop", OptionGroup.Data, ValueTypes.Number,
+            o => o.FrameDrop, (o, v) => o with { FrameDrop = v },
+            "Augmentation: probability with which a frame repeats the one before it")
+        .Add(
+            "--feature-noise", OptionGroup.Data, ValueTypes.Number,
+            o => o.FeatureNoise, (o, v) => o with { FeatureNoise = v },
+            "Augmentation: Gaussian noise on features, in standard deviations of the clip's own")
+        .Add(
+            "--mixup", OptionGroup.Data, ValueTypes.Number,
+            o => o.Mixup, (o, v) => o with { Mixup = v },
+            "Augmentation: mixes each clip with another by shares from Beta(X, X); 0 = none")
+        .Add(
             "--initial-weights", OptionGroup.Model, ValueTypes.OptionalText("FILE", ".safetensors file or checkpoint"),
             o => o.InitialWeights, (o, v) => o with { InitialWeights = v },
             "Start the classifier from these weights");

@@ -79,8 +79,8 @@ public sealed class ReplicaGroup : IDisposable
     public static ReplicaGroup Of(Learner learner) => new([learner], [], owns: false);
 
     /// <summary>A loader of this process's shards.</summary>
-    public BatchLoader NewLoader(IFeatureRows rows, int batchSize, FeatureScaler? scaler) =>
-        new([.. _learners.Select(learner => learner.Device)], rows, batchSize, Lead.FeatureType == DType.Float16, scaler, FirstRank, Size);
+    internal BatchLoader NewLoader(IFeatureRows rows, int batchSize, FeatureScaler? scaler, FeatureAugmentation? augmentation = null) =>
+        new([.. _learners.Select(learner => learner.Device)], rows, batchSize, Lead.FeatureType == DType.Float16, scaler, augmentation, FirstRank, Size);
 
     /// <summary>Sets the parameters and buffers of every replica to the same initial values.</summary>
     public void Initialize(ulong seed)

@@ -41,7 +41,7 @@ internal sealed class TrainingLoop : IDisposable
         _board = board;
         _train = train;
         _monitor = new Monitor(options.Monitor);
-        _loader = replicas.NewLoader(train, options.BatchSize, scaler);
+        _loader = replicas.NewLoader(train, options.BatchSize, scaler, options.Augmentation.IsActive ? new FeatureAugmentation(options.Augmentation, options.Seed) : null);
         _validation = new Evaluator(replicas, val, options.BatchSize, scaler);
         _stepsPerEpoch = (train.Count + options.BatchSize - 1) / options.BatchSize;
         _schedule = new WarmupCosine(
@@ -168,7 +168,7 @@ internal sealed class TrainingLoop : IDisposable
     {
         if (_loadedEpoch != epoch)
         {
-            _loader.Start(EpochOrder.Of(_train.Count, _options.Seed, epoch, _options.Shuffle), firstBatch);
+            _loader.Start(EpochOrder.Of(_train.Count, _options.Seed, epoch, _options.Shuffle), firstBatch, epoch);
             _loadedEpoch = epoch;
         }
     }

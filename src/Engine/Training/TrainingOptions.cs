@@ -113,6 +113,18 @@ public sealed record TrainingOptions : FeatureOptions
 
     public double Dropout { get; init; } = 0.5;
 
+    /// <summary>Largest shift of a training clip in time, in sampled frames.</summary>
+    public int TemporalJitter { get; init; }
+
+    /// <summary>Probability with which a frame of a training clip repeats the one before it.</summary>
+    public double FrameDrop { get; init; }
+
+    /// <summary>Standard deviation of noise on training features, in standard deviations of the clip's own.</summary>
+    public double FeatureNoise { get; init; }
+
+    /// <summary>α of mixup; 0 = none.</summary>
+    public double Mixup { get; init; }
+
     public string CheckpointDir { get; init; } = "./checkpoints";
 
     /// <summary><c>auto</c> (last.ckpt of the checkpoint folder, if any) or a checkpoint file.</summary>
@@ -154,6 +166,8 @@ public sealed record TrainingOptions : FeatureOptions
 
     /// <summary>Epochs from one histogram of weights and gradients to the next in TensorBoard, from the first epoch on; 0 = none.</summary>
     public int TensorboardHistograms { get; init; } = 5;
+
+    internal AugmentationOptions Augmentation => new(TemporalJitter, FrameDrop, FeatureNoise, Mixup);
 }
 
 [JsonConverter(typeof(JsonStringEnumConverter<LearningRateSchedule>))]

@@ -114,6 +114,7 @@ public sealed class TrainingRun : IDisposable
         [
             new HeaderLine("model", $"{_options.Model}, {parameters.Values.Count:N0} parameters ({parameters.BufferValues.Count:N0} running statistics)"),
             new HeaderLine("loss", LossText(info.Loss!)),
+            .. _options.Augmentation.IsActive ? new[] { new HeaderLine("augmentation", _options.Augmentation.Text) } : [],
             new HeaderLine("steps", $"{(trainRows.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch {_options.BatchSize}{(_setup.FuseStep ? ", each one CUDA graph" : string.Empty)}"),
             .. ReplicaLines(replicas),
         ]);
@@ -379,6 +380,7 @@ public sealed class TrainingRun : IDisposable
             ["--min-learning-rate"] = $"{_options.MinLearningRate:R}",
             ["--lr-schedule"] = $"{_options.LrSchedule}",
             ["--warmup-epochs"] = $"{_options.WarmupEpochs}",
+            ["augmentation"] = _options.Augmentation.Text,
             ["--dropout"] = $"{_options.Dropout:R}",
             ["--label-smoothing"] = $"{_options.LabelSmoothing:R}",
             ["--use-focal-loss"] = $"{_options.UseFocalLoss}",
