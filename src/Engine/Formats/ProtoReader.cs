@@ -58,11 +58,8 @@ internal ref struct ProtoReader(ReadOnlySpan<byte> message)
             case ProtoType.LengthDelimited:
                 Bytes = Take(Varint());
                 break;
-            case ProtoType.Fixed32:
-                Bytes = Take(sizeof(uint));
-                break;
             default:
-                throw new InvalidDataException($"field {Field} has the wire type {key & 7}, which does not exist");
+                throw new InvalidDataException($"field {Field} has the wire type {key & 7}, which is none that is written here");
         }
 
         return true;

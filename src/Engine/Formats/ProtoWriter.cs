@@ -11,7 +11,6 @@ internal enum ProtoType
     Varint = 0,
     Fixed64 = 1,
     LengthDelimited = 2,
-    Fixed32 = 5,
 }
 
 /// <summary>
@@ -54,12 +53,6 @@ internal sealed class ProtoWriter
     {
         Key(field, ProtoType.Fixed64);
         BinaryPrimitives.WriteDoubleLittleEndian(Take(sizeof(double)), value);
-    }
-
-    public void Single(int field, float value)
-    {
-        Key(field, ProtoType.Fixed32);
-        BinaryPrimitives.WriteSingleLittleEndian(Take(sizeof(float)), value);
     }
 
     public void Text(int field, string value)

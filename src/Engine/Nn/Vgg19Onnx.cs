@@ -38,7 +38,9 @@ internal static class Vgg19Onnx
         return x;
     }
 
-    private static string Normalize(OnnxGraph graph, string frames, ImageNormalization normalization)
+    /// <summary>Adds what makes of bytes the numbers that the first convolution takes.</summary>
+    /// <returns>The name of the planes, [n, 3, 224, 224].</returns>
+    internal static string Normalize(OnnxGraph graph, string frames, ImageNormalization normalization)
     {
         float[] mean = [normalization.MeanRed, normalization.MeanGreen, normalization.MeanBlue];
         float[] scale = [normalization.ScaleRed, normalization.ScaleGreen, normalization.ScaleBlue];
