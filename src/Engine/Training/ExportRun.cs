@@ -235,7 +235,7 @@ public sealed class ExportRun
         var (worst, largest) = differences.MaxBy(pair => pair.Value);
         return largest <= Tolerance
             ? new ExportCheck(answer.Version, null, clips, differences)
-            : throw Failed(string.Create(CultureInfo.InvariantCulture, $"ONNX Runtime {answer.Version} computes other {worst} than this engine: the largest difference is {largest:G2}, the limit {Tolerance:G2}."));
+            : throw Failed(string.Create(CultureInfo.InvariantCulture, $"ONNX Runtime {answer.Version} does not answer as this engine does: {worst} differs by up to {largest:G2}, the limit is {Tolerance:G2}."));
     }
 
     private T Kept<T>(Func<T> work)
