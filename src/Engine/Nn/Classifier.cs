@@ -1,6 +1,8 @@
 using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Autograd.Functions;
 using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Formats;
+using CudaTrainer.Engine.Formats.Onnx;
 using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Engine.Nn;
@@ -32,12 +34,28 @@ public abstract class Classifier(ClassifierOptions options) : Module
 
     public abstract ClassifierOutput Forward(Tape tape, Tensor features);
 
-    /// <summary>A layer by the name that its parameters bear.</summary>
-    protected static LayerOutput Layer(Module layer, params IReadOnlyList<int> shape)
+    /// <summary>Adds the classifier as it is at inference to an ONNX graph, with the outputs <c>probabilities</c> [batch, 2] and, from models with attention, <c>attention</c> [batch, frames].</summary>
+    /// <param name="graph">Where it is added.</param>
+    /// <param name="features">The name of the features, [batch, frames, inputs].</param>
+    /// <param name="frames">Per clip.</param>
+    /// <param name="batch">What the graph calls the number of clips.</param>
+    public void Export(OnnxGraph graph, string features, int frames, string batch)
     {
-        string first = layer.Parameters[0].Name;
-        return new LayerOutput(first[..first.LastIndexOf('.')], layer.GetType().Name, shape);
+        var (logits, attention) = ExportLayers(graph, graph.Add("Transpose", "features/by_time", [features], OnnxAttribute.Of("perm", [1, 0, 2])));
+        graph.Output(graph.Add("Softmax", "probabilities", [logits], OnnxAttribute.Of("axis", 1)), ElementType.F32, batch, Classes);
+        if (attention is not null)
+        {
+            graph.Output(attention, ElementType.F32, batch, frames);
+        }
     }
+
+    /// <param name="graph">Where the layers are added.</param>
+    /// <param name="x">The name of the features, [time, batch, inputs].</param>
+    /// <returns>The names of the logits [batch, 2] and of the attention [batch, time], null from models without.</returns>
+    private protected abstract (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x);
+
+    /// <summary>A layer by the name that its parameters bear.</summary>
+    protected static LayerOutput Layer(Module layer, params IReadOnlyList<int> shape) => new(layer.Parameters[0].Layer, layer.GetType().Name, shape);
 
     /// <summary>The dropout of one place in the model; places are numbered from 0.</summary>
     protected LayerDropout DropoutAt(Tape tape, int layer) => new(Options.Dropout, tape.DropoutSeed, layer, tape.State, tape.FirstSample);
@@ -112,6 +130,20 @@ public sealed class AttentionClassifier : Classifier
         x = ActivationDropoutFunction.Apply(tape, _dense3.Forward(tape, x), relu: true, DropoutAt(tape, 5));
         return new ClassifierOutput(_output.Forward(tape, x), attention);
     }
+
+    private protected override (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x)
+    {
+        foreach (var (recurrent, norm) in _recurrent.Zip(_norms))
+        {
+            x = norm.Export(graph, recurrent.Export(graph, x));
+        }
+
+        var (pooled, attention) = _attention.Export(graph, x);
+        x = graph.Add("Relu", "dense_1/relu", [_norm4.Export(graph, _dense1.Export(graph, pooled))]);
+        x = graph.Add("Relu", "dense_2/relu", [_norm5.Export(graph, _dense2.Export(graph, x))]);
+        x = graph.Add("Relu", "dense_3/relu", [_dense3.Export(graph, x)]);
+        return (_output.Export(graph, x), attention);
+    }
 }
 
 /// <summary><c>simple-lstm</c>: two LSTM layers, the last state, one dense layer of 128.</summary>
@@ -147,6 +179,14 @@ public sealed class SimpleLstm : Classifier
         x = ActivationDropoutFunction.Apply(tape, x, relu: false, DropoutAt(tape, 1));
         x = ActivationDropoutFunction.Apply(tape, _dense1.Forward(tape, x), relu: true, DropoutAt(tape, 2));
         return new ClassifierOutput(_output.Forward(tape, x), null);
+    }
+
+    private protected override (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x)
+    {
+        x = _lstm2.Export(graph, _lstm1.Export(graph, x));
+        x = graph.Add("Gather", "last_step", [x, graph.Constant<long>("last_step/index", [-1])], OnnxAttribute.Of("axis", 0));
+        x = graph.Add("Relu", "dense_1/relu", [_dense1.Export(graph, x)]);
+        return (_output.Export(graph, x), null);
     }
 }
 

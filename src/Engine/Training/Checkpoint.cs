@@ -100,7 +100,7 @@ public sealed class Checkpoint : IDisposable
             {
                 faults.Add($"{parameter.Name} {parameter.Shape} is missing");
             }
-            else if (!entry.Shape.AsSpan().SequenceEqual(Lengths(parameter.Shape)))
+            else if (!entry.Shape.AsSpan().SequenceEqual(parameter.Shape.ToLengths()))
             {
                 faults.Add($"{parameter.Name} is {entry}, expected {parameter.Shape}");
             }
@@ -179,10 +179,8 @@ public sealed class Checkpoint : IDisposable
     private static IEnumerable<NamedTensor> ModelTensors(ParameterSet parameters) => parameters.State.Select(parameter => Named(parameter.Name, parameter.Value));
 
     private static unsafe NamedTensor Named(string name, Tensor tensor) => tensor.Device.SharesHostMemory
-        ? NamedTensor.Of(name, ElementType.F32, (void*)tensor.Data, Lengths(tensor.Shape))
-        : NamedTensor.Of<float>(name, tensor.Read<float>(), Lengths(tensor.Shape));
-
-    private static long[] Lengths(Shape shape) => [.. ((IEnumerable<int>)[.. shape]).Select(length => (long)length)];
+        ? NamedTensor.Of(name, ElementType.F32, (void*)tensor.Data, tensor.Shape.ToLengths())
+        : NamedTensor.Of<float>(name, tensor.Read<float>(), tensor.Shape.ToLengths());
 
     private float[] ReadFinite(string name, Shape shape)
     {

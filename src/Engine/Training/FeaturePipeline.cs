@@ -59,6 +59,8 @@ public sealed class BackboneChoice : IDisposable
     /// <summary><c>torch</c> or <c>caffe</c>.</summary>
     public string Preprocess { get; }
 
+    internal ImageNormalization Normalization => Preprocess == "caffe" ? ImageNormalization.Caffe : ImageNormalization.Torch;
+
     public static BackboneChoice Open(FeatureOptions options)
     {
         // Every weight format read so far comes from PyTorch.
@@ -67,7 +69,7 @@ public sealed class BackboneChoice : IDisposable
     }
 
     /// <summary>Loads the weights onto a device; takes seconds.</summary>
-    public Vgg19 Load(IDevice device) => new(device, Source, Preprocess == "caffe" ? ImageNormalization.Caffe : ImageNormalization.Torch);
+    public Vgg19 Load(IDevice device) => new(device, Source, Normalization);
 
     public void Dispose() => (Source as IDisposable)?.Dispose();
 }
