@@ -46,7 +46,7 @@ internal static class TrainingOptionTable
             o => o.Dropout, (o, v) => o with { Dropout = v },
             "Share of activations that dropout sets to zero")
         .Add(
-            "--initial-weights", OptionGroup.Model, ValueTypes.OptionalText("FILE", ".safetensors file or checkpoint"),
+            "--initial-weights", OptionGroup.Model, ValueTypes.OptionalText("FILE", ".safetensors or .h5 file, or checkpoint"),
             o => o.InitialWeights, (o, v) => o with { InitialWeights = v },
             "Start the classifier from these weights");
 

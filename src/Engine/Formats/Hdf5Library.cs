@@ -27,12 +27,12 @@ public static class Hdf5Library
     internal static NativeHdf5 Require(string path) => Require(path, s_loaded.Value);
 
     internal static NativeHdf5 Require(string path, (NativeHdf5? Native, string Detail) loaded) => loaded.Native
-        ?? throw new FileFormatException(path, $"this is an HDF5 (Keras) file, and {loaded.Detail}", $"{Remedy}, or convert the weights to .safetensors.");
+        ?? throw new FileFormatException(path, $"this is an HDF5 (Keras) file, and {loaded.Detail}", "Without it, convert the weights to .safetensors.");
 
     /// <returns>The library and its path, or null and the account of what was tried.</returns>
     internal static (NativeHdf5? Native, string Detail) Load(IEnumerable<string> candidates)
     {
         var (native, detail) = NativeShim.Load(candidates, NativeHdf5.Load);
-        return native is not null ? (native, detail) : (null, $"the library that reads and writes it does not load; tried {detail}");
+        return native is not null ? (native, detail) : (null, $"the native HDF5 library does not load; tried {detail}. {Remedy}");
     }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Optim;
 using CudaTrainer.Engine.Parallel;
 
@@ -64,6 +65,11 @@ internal sealed class TrainingLoop : IDisposable
         }
 
         _folder.WriteHistory(_state.History);
+        if (_folder.Writes && !IsFinished && !Hdf5Library.IsAvailable)
+        {
+            Say(Severity.Info, $"without {Path.GetFileName(_folder.BestKerasModel)}: {Hdf5Library.Detail}");
+        }
+
         while (!IsFinished)
         {
             if (!TryRunEpoch(stop))
@@ -291,7 +297,13 @@ internal sealed class TrainingLoop : IDisposable
 
         if (best)
         {
-            Checkpoint.SaveModel(_folder.BestModel, _replicas.Lead, _info with { Epoch = epoch, Threshold = val.BestThreshold() }, _scaler);
+            Checkpoint.SaveModel(
+                _folder.BestModel, _replicas.Lead, _info with { Epoch = epoch, Threshold = val.BestThreshold() }, _scaler, Hdf5Library.IsAvailable ? _folder.BestKerasModel : null);
+            if (!Hdf5Library.IsAvailable)
+            {
+                // One of an earlier epoch, written where the library was there, would contradict the file beside it.
+                File.Delete(_folder.BestKerasModel);
+            }
         }
 
         if (_options.CheckpointEvery > 0 && epoch % _options.CheckpointEvery == 0)
