@@ -4,6 +4,7 @@
 # Otherwise a command of bench and its arguments, such as
 #   scripts/bench.sh kernels conv     kernels with "conv" in their names
 #   scripts/bench.sh compare vgg      one section of the comparison
+#   scripts/bench.sh scaling          all-reduces and replicas, by mpirun where it is installed
 #   scripts/bench.sh layers 2         the VGG19 pass by two threads, layer by layer
 # CUDATRAINER_SIMD=v128, v256 or v512 chooses the SIMD level.
 source "$(dirname "$0")/common.sh"

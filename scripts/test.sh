@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds and runs every test project. The last line is "N passed, N failed"; the exit code is 0 only if nothing failed.
-#   --all   also once per SIMD level this machine has, with the slow tests, NVIDIA's compiler and headers if `make nvrtc` got them, the example in docs/custom-ops.md and the format check
+#   --all   also once per SIMD level this machine has, with the slow tests, NVIDIA's compiler and headers if `make nvrtc` got them, two hosts (network namespaces), the example in docs/custom-ops.md and the format check
 source "$(dirname "$0")/common.sh"
 
 all=false
@@ -122,6 +122,8 @@ if $all; then
     if CUDATRAINER_LIBCUDA=/nowhere/libcuda.so.1 GPU_CHECK_SMOKE=1 artifacts/gpu-kit/gpu-check.sh artifacts/gpu-report-none.md; then
         fail "gpu-check.sh passes without a GPU"
     fi
+
+    scripts/two-hosts.sh || fail "ranks on two hosts"
 
     say "checking the guide to custom ops"
     scripts/check-guide.sh || fail "the example in docs/custom-ops.md"

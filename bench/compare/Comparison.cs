@@ -80,7 +80,8 @@ internal static class Comparison
             + "peers have as many threads as we. Every result is compared before it is timed.");
     }
 
-    private static string Machine() => File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':')[1].Trim() ?? "unknown processor";
+    /// <summary>The processor's name.</summary>
+    public static string Machine() => File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':')[1].Trim() ?? "unknown processor";
 
     internal sealed record Settings
     {

@@ -11,37 +11,24 @@ namespace CudaTrainer.Bench.Gpu;
 /// </summary>
 internal static class Roofline
 {
-    private const int Batch = 64, Time = 20, Features = 4096, Hidden = 128, Rows = Batch * Time;
+    private const int Batch = 64, Time = 20, Features = 4096, Hidden = 128;
 
     private const int Frames = 60, ConvolutionBatch = 10;
+
+    private const long FrameBytes = Frames * 3L * Vgg19.ImageSize * Vgg19.ImageSize;
 
     /// <summary>Between the end of one node of a graph and the start of the next that needs its result. Not from a datasheet: launches inside graphs are usually measured at 1 to 2 µs.</summary>
     private const double SecondsPerNode = 1.5e-6;
 
-    private const string Begin = "<!-- written by: bench roofline -->", End = "<!-- end -->";
-
     /// <summary>NVIDIA's datasheets: RTX 5000 Ada Generation, H100 SXM5 80 GB. Tensor cores: FP16 with FP32 sums, dense. Host: PCI Express 4.0 and 5.0, 16 lanes, one way.</summary>
-    private static readonly Card[] Cards =
+    internal static readonly Card[] Cards =
     [
         new("RTX 5000 Ada", 100, 261.1e12, 65.3e12, 576e9, 2.55e9, 31.5e9),
         new("H100 SXM", 132, 989.4e12, 66.9e12, 3.35e12, 1.98e9, 63e9),
     ];
 
     /// <param name="file">The document whose tables are replaced.</param>
-    public static int Run(string file)
-    {
-        string tables = Tables(), text = File.ReadAllText(file);
-        int begin = text.IndexOf(Begin, StringComparison.Ordinal), end = text.IndexOf(End, StringComparison.Ordinal);
-        if (begin < 0 || end < begin)
-        {
-            Console.Error.WriteLine($"error: {file} has no place for the tables ({Begin} … {End})");
-            return 1;
-        }
-
-        Console.Write(tables);
-        File.WriteAllText(file, $"{text[..(begin + Begin.Length)]}\n{tables}{text[end..]}");
-        return 0;
-    }
+    public static int Run(string file) => WrittenTables.Replace(file, "bench roofline", Tables());
 
     private static string Tables()
     {
@@ -52,19 +39,28 @@ internal static class Roofline
             text.Append(CultureInfo.InvariantCulture, $"| {card.Name} | {card.Multiprocessors} | {card.TensorFlops / 1e12:F0} | {card.Flops / 1e12:F0} | {card.Bandwidth / 1e9:F0} | {card.Clock / 1e9:F2} | {card.HostBandwidth / 1e9:F0} |\n");
         }
 
-        List<Work>[] step = [StepWork(half: true), StepWork(half: false)];
+        List<Work>[] step = [StepWork(half: true, Batch), StepWork(half: false, Batch)];
         text.Append(CultureInfo.InvariantCulture, $"\n### A training step: lstm-attention, batch {Batch}, {Time} frames of {Features} features\n\n");
         Section(text, step, "part of the step", 1, "µs", 1e6);
-        Summary(text, step, "step", 1, "µs", 1e6, FeatureBytes);
+        Summary(text, step, "step", 1, "µs", 1e6, half => FeatureBytes(half, Batch));
 
         List<Work>[] frame = [FrameWork(half: true), FrameWork(half: false)];
         text.Append(CultureInfo.InvariantCulture, $"\n### A VGG19 frame, of {Frames} that go through together ({ConvolutionBatch} at a time through the convolutions)\n\n");
         Section(text, frame, "part of the pass", Frames, "µs", 1e6);
-        Summary(text, frame, "frame", Frames, "µs", 1e6, _ => Frames * 3L * Vgg19.ImageSize * Vgg19.ImageSize);
+        Summary(text, frame, "frame", Frames, "µs", 1e6, _ => FrameBytes);
         return text.Append('\n').ToString();
     }
 
-    private static long FeatureBytes(bool half) => (long)Rows * Features * (half ? 2 : 4);
+    /// <summary>The bound of a training step with a part of a batch, without communication.</summary>
+    internal static double StepSeconds(Card card, bool half, int batch) => Bound(StepWork(half, batch), card, FeatureBytes(half, batch));
+
+    /// <summary>The bound of a VGG19 frame.</summary>
+    internal static double FrameSeconds(Card card, bool half) => Bound(FrameWork(half), card, FrameBytes) / Frames;
+
+    private static double Bound(List<Work> all, Card card, long hostBytes) =>
+        Math.Max(all.Sum(work => work.Seconds(card)) + (all.Sum(work => work.Launches) * SecondsPerNode), hostBytes / card.HostBandwidth);
+
+    private static long FeatureBytes(bool half, int batch) => (long)batch * Time * Features * (half ? 2 : 4);
 
     private static void Section(StringBuilder text, List<Work>[] both, string heading, int divisor, string unit, double scale)
     {
@@ -110,49 +106,49 @@ internal static class Roofline
     private static string Number(double value) => value == 0 ? "0" : Report.Number(value);
 
     // What CudaOps queues, in its order. Every operand is counted once from memory for each launch that reads or writes it, as if no cache kept anything between launches.
-    private static List<Work> StepWork(bool half)
+    private static List<Work> StepWork(bool half, int batch)
     {
-        int size = half ? 2 : 4;
+        int size = half ? 2 : 4, rows = batch * Time;
         var work = new List<Work>();
         for (int layer = 1; layer <= 3; layer++)
         {
             int inputs = layer == 1 ? Features : Hidden;
             string products = $"lstm_{layer}: matrix products";
-            Gemm(products, Rows, 4 * Hidden, inputs, size);
+            Gemm(products, rows, 4 * Hidden, inputs, size);
             Recurrence(layer);
-            Norm($"batch normalisation and dropout of lstm_1 to 3", Rows, Hidden);
+            Norm($"batch normalisation and dropout of lstm_1 to 3", rows, Hidden);
 
             // Backward: weight gradients are added to in single precision.
-            Gemm(products, 4 * Hidden, inputs, Rows, 4, accumulates: true);
-            Gemm(products, 4 * Hidden, Hidden, Rows, 4, accumulates: true);
+            Gemm(products, 4 * Hidden, inputs, rows, 4, accumulates: true);
+            Gemm(products, 4 * Hidden, Hidden, rows, 4, accumulates: true);
             if (layer > 1)
             {
-                Gemm(products, Rows, inputs, 4 * Hidden, size);
+                Gemm(products, rows, inputs, 4 * Hidden, size);
             }
 
-            Add(products, (double)Rows * 4 * Hidden, Rows * 4L * Hidden * size);
-            Add(products, 0, 2L * Rows * Hidden * size);
+            Add(products, (double)rows * 4 * Hidden, rows * 4L * Hidden * size);
+            Add(products, 0, 2L * rows * Hidden * size);
         }
 
         const string Attention = "attention, dense head, loss";
-        Add(Attention, 4.0 * Rows * Hidden, (Rows * (long)Hidden * size) + (4 * Rows));
-        Add(Attention, 8.0 * Rows * Hidden, 2L * Rows * Hidden * size);
-        Add(Attention, Batch * Hidden, 4L * Batch * Hidden);
+        Add(Attention, 4.0 * rows * Hidden, (rows * (long)Hidden * size) + (4 * rows));
+        Add(Attention, 8.0 * rows * Hidden, 2L * rows * Hidden * size);
+        Add(Attention, batch * Hidden, 4L * batch * Hidden);
         int[] widths = [Hidden, 256, 128, 64, Classifier.Classes];
         for (int i = 0; i + 1 < widths.Length; i++)
         {
-            Gemm(Attention, Batch, widths[i + 1], widths[i], size);
-            Add(Attention, 2 * Batch * widths[i + 1], 2L * Batch * widths[i + 1] * size);
-            Gemm(Attention, widths[i + 1], widths[i], Batch, 4, accumulates: true);
-            Add(Attention, Batch * widths[i + 1], (long)Batch * widths[i + 1] * size);
-            Gemm(Attention, Batch, widths[i], widths[i + 1], size);
+            Gemm(Attention, batch, widths[i + 1], widths[i], size);
+            Add(Attention, 2 * batch * widths[i + 1], 2L * batch * widths[i + 1] * size);
+            Gemm(Attention, widths[i + 1], widths[i], batch, 4, accumulates: true);
+            Add(Attention, batch * widths[i + 1], (long)batch * widths[i + 1] * size);
+            Gemm(Attention, batch, widths[i], widths[i + 1], size);
         }
 
-        Norm(Attention, Batch, 256);
-        Norm(Attention, Batch, 128);
-        Add(Attention, Batch * 64, 2L * Batch * 64 * size);
-        Add(Attention, Batch * 64, 3L * Batch * 64 * size);
-        Add(Attention, 100 * Batch, 2L * Batch * Classifier.Classes * size);
+        Norm(Attention, batch, 256);
+        Norm(Attention, batch, 128);
+        Add(Attention, batch * 64, 2L * batch * 64 * size);
+        Add(Attention, batch * 64, 3L * batch * 64 * size);
+        Add(Attention, 100 * batch, 2L * batch * Classifier.Classes * size);
 
         const string Update = "clear gradients, unscale, norms, clip, Adam";
         long parameters = Classifiers.Create("lstm-attention", new ClassifierOptions(Features)).Parameters.Sum(parameter => parameter.Shape.Count);
@@ -173,10 +169,10 @@ internal static class Roofline
         void Gemm(string part, long m, long n, long k, int resultSize, bool accumulates = false) =>
             work.Add(new Work(part, 2.0 * m * n * k, half, (((m * k) + (k * n)) * size) + (m * n * resultSize * (accumulates ? 2 : 1)), 0, 1));
 
-        void Norm(string part, long rows, long channels)
+        void Norm(string part, long count, long channels)
         {
-            Add(part, 8.0 * rows * channels, 2 * rows * channels * size);
-            Add(part, 12.0 * rows * channels, 3 * rows * channels * size);
+            Add(part, 8.0 * count * channels, 2 * count * channels * size);
+            Add(part, 12.0 * count * channels, 3 * count * channels * size);
         }
 
         // lstm.cu: one block a sequence, FMAs whatever the type. In half precision W_hh is in registers: 1000 cycles of FMAs and 300 of gates a step; in single it comes from the L2 cache
@@ -184,9 +180,9 @@ internal static class Roofline
         void Recurrence(int layer)
         {
             string part = "recurrence of lstm_1 to 3";
-            double flops = 8.0 * Hidden * Hidden * Rows, cycles = Time * (half ? 1300 : 300 + (16.0 * Hidden * Hidden / 64));
-            work.Add(new Work(part, flops, false, (Rows * (long)Hidden * ((9 * size) + 4)) + (4L * Hidden * Hidden * size), cycles, 1));
-            work.Add(new Work(part, flops, false, (Rows * (long)Hidden * ((9 * size) + 4)) + (4L * Hidden * Hidden * size), cycles, 1));
+            double flops = 8.0 * Hidden * Hidden * rows, cycles = Time * (half ? 1300 : 300 + (16.0 * Hidden * Hidden / 64));
+            work.Add(new Work(part, flops, false, (rows * (long)Hidden * ((9 * size) + 4)) + (4L * Hidden * Hidden * size), cycles, 1, batch));
+            work.Add(new Work(part, flops, false, (rows * (long)Hidden * ((9 * size) + 4)) + (4L * Hidden * Hidden * size), cycles, 1, batch));
         }
     }
 
@@ -227,15 +223,16 @@ internal static class Roofline
 
     /// <param name="Tensor">Whether tensor cores do it.</param>
     /// <param name="Cycles">Of a chain of dependent steps, at the GPU's clock.</param>
-    private sealed record Work(string Part, double Flops, bool Tensor, long Bytes, double Cycles, int Launches)
+    /// <param name="Chains">Of these, one on a multiprocessor at a time.</param>
+    private sealed record Work(string Part, double Flops, bool Tensor, long Bytes, double Cycles, int Launches, int Chains = 1)
     {
         public double Seconds(Card card) => Limits(card).Max(limit => limit.Seconds);
 
         public string Bound(Card card) => Limits(card).MaxBy(limit => limit.Seconds).Name;
 
         private (string Name, double Seconds)[] Limits(Card card) =>
-            [("arithmetic", Flops / (Tensor ? card.TensorFlops : card.Flops)), ("memory", Bytes / card.Bandwidth), ("chain", Cycles / card.Clock)];
+            [("arithmetic", Flops / (Tensor ? card.TensorFlops : card.Flops)), ("memory", Bytes / card.Bandwidth), ("chain", Cycles * ((Chains + card.Multiprocessors - 1) / card.Multiprocessors) / card.Clock)];
     }
 
-    private sealed record Card(string Name, int Multiprocessors, double TensorFlops, double Flops, double Bandwidth, double Clock, double HostBandwidth);
+    internal sealed record Card(string Name, int Multiprocessors, double TensorFlops, double Flops, double Bandwidth, double Clock, double HostBandwidth);
 }

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define CTV_API __attribute__((visibility("default")))
-#define CTV_ABI 1
+#define CTV_ABI 2
 
 // Why a file could not be read or written. The numbers are part of the interface.
 enum ctv_fault
@@ -58,6 +58,26 @@ typedef struct ctv_info
     char container[64];
 } ctv_info;
 
+// One frame of a walk through a video; `rgb` holds until the callback returns.
+typedef struct ctv_frame
+{
+    int64_t index;              // from 0
+    const uint8_t *rgb;         // RGB24, height * width * 3
+    int32_t width, height;
+    int32_t rate_num, rate_den; // frames per second, 0/1 when unknown
+} ctv_frame;
+
+// Gets every frame of a walk in order, on the reading thread. Anything but 0 ends the walk as CTV_CANCELLED.
+typedef int32_t (*ctv_frame_callback)(void *state, const ctv_frame *frame);
+
+typedef struct ctv_walk_options
+{
+    const volatile int32_t *stop; // as in ctv_read_options
+    int32_t width, height;        // of each picture; 0 and 0 = as the first frame is displayed
+    int32_t limit_ms;             // wall clock between two frames, without the time spent in the callback; 0 = none
+    int32_t reserved;
+} ctv_walk_options;
+
 typedef struct ctv_write_options
 {
     int32_t width, height;
@@ -80,6 +100,12 @@ CTV_API void ctv_version(char *text, int32_t text_bytes);
 // naming the file. `info` is filled as far as reading got.
 CTV_API int32_t ctv_read(const char *path, const ctv_read_options *options, uint8_t *rgb, int64_t rgb_bytes, ctv_info *info,
                          char *message, int32_t message_bytes);
+
+// Decodes the best video stream of `path` once, front to back, and hands every frame to `callback`, so that a video of any
+// length takes the memory of one frame. What decodes of a damaged file is delivered; the fault that is returned in the end
+// is the one ctv_read would have refused the file with.
+CTV_API int32_t ctv_walk(const char *path, const ctv_walk_options *options, ctv_frame_callback callback, void *state,
+                         ctv_info *info, char *message, int32_t message_bytes);
 
 // Bilinear resize of RGB24 pictures, the function every sample goes through; see resize.c.
 CTV_API int32_t ctv_resize(const uint8_t *source, int32_t source_width, int32_t source_height, int64_t source_stride,

@@ -145,6 +145,10 @@ typedef int32_t ctv_frame_sink(void *state, const AVFrame *frame, int64_t index)
 int32_t ctv_stream_open(struct ctv_stream *stream, struct ctv_source *source, const struct ctv_error *error);
 int32_t ctv_stream_decode(struct ctv_stream *stream, ctv_frame_sink *sink, void *state);
 void ctv_stream_close(struct ctv_stream *stream);
+// What the stream says of itself; before the first frame, since a frame knows its size better.
+void ctv_stream_describe(const struct ctv_stream *stream, ctv_info *info);
+// After decoding: CTV_OK for a sound stream, or if some frames decoded and damage is tolerated.
+int32_t ctv_stream_judge(const struct ctv_stream *stream, bool tolerate_damage);
 
 // ---- convert.c ----
 

@@ -199,40 +199,6 @@ static bool kept_has(const struct reader *reader, int64_t index)
     return bsearch(&index, reader->kept, reader->kept_count, sizeof *reader->kept, compare_indices) != NULL;
 }
 
-static int32_t judge_damage(struct reader *reader)
-{
-    const struct ctv_stream *stream = &reader->stream;
-    if (stream->decoded == 0 && stream->errors == 0)
-        return ctv_fail(&reader->error, CTV_ZERO_FRAMES, "its %s stream holds no frame", reader->info->codec);
-    if (stream->decoded == 0)
-        return ctv_fail(&reader->error, stream->truncated ? CTV_TRUNCATED : CTV_ZERO_FRAMES,
-                        "no frame of its %s stream decodes: %s", reader->info->codec, stream->first_error);
-    if (stream->errors == 0 || reader->options->tolerate_damage)
-        return CTV_OK;
-    return ctv_fail(&reader->error, stream->truncated ? CTV_TRUNCATED : CTV_DECODE_ERROR,
-                    "%s after frame %" PRId64 " (%.2f s), %" PRId64 " damaged packets or frames, %" PRId64
-                    " frames decode: %s",
-                    stream->truncated ? "the data end" : "damaged", stream->first_error_frame, stream->first_error_seconds,
-                    stream->errors, stream->decoded, stream->first_error);
-}
-
-static void describe(struct reader *reader)
-{
-    ctv_info *info = reader->info;
-    const struct ctv_stream *stream = &reader->stream;
-    AVRational rate = av_guess_frame_rate(stream->format, stream->video, NULL);
-    info->frame_rate = rate.num > 0 && rate.den > 0 ? av_q2d(rate) : 0;
-    if (stream->video->duration != AV_NOPTS_VALUE && stream->video->duration > 0)
-        info->duration = (double)stream->video->duration * av_q2d(stream->video->time_base);
-    else if (stream->format->duration != AV_NOPTS_VALUE && stream->format->duration > 0)
-        info->duration = (double)stream->format->duration / AV_TIME_BASE;
-    av_strlcpy(info->codec, avcodec_get_name(stream->video->codecpar->codec_id), sizeof info->codec);
-    av_strlcpy(info->container, stream->format->iformat->name, sizeof info->container);
-    info->width = stream->video->codecpar->width;
-    info->height = stream->video->codecpar->height;
-    reader->expected_total = FFMAX(0, FFMIN(stream->video->nb_frames, INT32_MAX));
-}
-
 static int32_t first_pass(struct reader *reader)
 {
     int64_t declared = ctv_declared_size(reader->source.fd, reader->source.size);
@@ -243,14 +209,15 @@ static int32_t first_pass(struct reader *reader)
     int32_t fault = ctv_stream_open(&reader->stream, &reader->source, &reader->error);
     if (fault != CTV_OK)
         return fault;
-    describe(reader);
+    ctv_stream_describe(&reader->stream, reader->info);
+    reader->expected_total = FFMAX(0, FFMIN(reader->stream.video->nb_frames, INT32_MAX));
     reader->keeping = reader->keeping_all = true;
     fault = ctv_stream_decode(&reader->stream, keep_frame, reader);
     reader->info->decoded_frames = reader->stream.decoded;
     reader->info->decode_errors = reader->stream.errors;
     reader->info->passes = 1;
     if (fault == CTV_OK)
-        fault = judge_damage(reader);
+        fault = ctv_stream_judge(&reader->stream, reader->options->tolerate_damage != 0);
     if (fault == CTV_OK && reader->stream.decoded > INT32_MAX)
         fault = ctv_fail(&reader->error, CTV_INTERNAL, "more than %d frames", INT32_MAX);
     return fault == CTV_OK ? choose_samples(reader, reader->stream.decoded) : fault;

@@ -2,6 +2,7 @@
 // number of frames is believed.
 #include "internal.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -222,6 +223,37 @@ int32_t ctv_stream_decode(struct ctv_stream *stream, ctv_frame_sink *sink, void 
     if (verdict == CTV_OK)
         verdict = decode_packet(stream, NULL, sink, state);
     return verdict == CTV_ENOUGH ? CTV_OK : verdict;
+}
+
+void ctv_stream_describe(const struct ctv_stream *stream, ctv_info *info)
+{
+    AVRational rate = av_guess_frame_rate(stream->format, stream->video, NULL);
+    info->frame_rate = rate.num > 0 && rate.den > 0 ? av_q2d(rate) : 0;
+    if (stream->video->duration != AV_NOPTS_VALUE && stream->video->duration > 0)
+        info->duration = (double)stream->video->duration * av_q2d(stream->video->time_base);
+    else if (stream->format->duration != AV_NOPTS_VALUE && stream->format->duration > 0)
+        info->duration = (double)stream->format->duration / AV_TIME_BASE;
+    av_strlcpy(info->codec, avcodec_get_name(stream->video->codecpar->codec_id), sizeof info->codec);
+    av_strlcpy(info->container, stream->format->iformat->name, sizeof info->container);
+    info->width = stream->video->codecpar->width;
+    info->height = stream->video->codecpar->height;
+}
+
+int32_t ctv_stream_judge(const struct ctv_stream *stream, bool tolerate_damage)
+{
+    const char *codec = avcodec_get_name(stream->video->codecpar->codec_id);
+    if (stream->decoded == 0 && stream->errors == 0)
+        return ctv_fail(stream->error, CTV_ZERO_FRAMES, "its %s stream holds no frame", codec);
+    if (stream->decoded == 0)
+        return ctv_fail(stream->error, stream->truncated ? CTV_TRUNCATED : CTV_ZERO_FRAMES,
+                        "no frame of its %s stream decodes: %s", codec, stream->first_error);
+    if (stream->errors == 0 || tolerate_damage)
+        return CTV_OK;
+    return ctv_fail(stream->error, stream->truncated ? CTV_TRUNCATED : CTV_DECODE_ERROR,
+                    "%s after frame %" PRId64 " (%.2f s), %" PRId64 " damaged packets or frames, %" PRId64
+                    " frames decode: %s",
+                    stream->truncated ? "the data end" : "damaged", stream->first_error_frame, stream->first_error_seconds,
+                    stream->errors, stream->decoded, stream->first_error);
 }
 
 void ctv_stream_close(struct ctv_stream *stream)

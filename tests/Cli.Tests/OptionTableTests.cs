@@ -53,11 +53,16 @@ public class OptionTableTests
         ["--checkpoint-every"] = "2",
         ["--keep-checkpoints"] = "1",
         ["--log-every-steps"] = "10",
+        ["--tensorboard"] = "false",
+        ["--tensorboard-histograms"] = "2",
         ["--standardize-features"] = "true",
         ["--sync-batchnorm"] = "true",
         ["--allreduce-dtype"] = "float16",
         ["--check-replicas"] = "100",
         ["--distributed"] = "mpi",
+        ["--dry-run"] = "true",
+        ["--fast-dev-run"] = "3",
+        ["--overfit-batches"] = "2",
     };
 
     public static TheoryData<string> TrainingOptionNames => [.. TrainingOptionTable.Create().Select(option => option.Name)];

@@ -67,9 +67,15 @@ public class RunPresenterTests
     }
 
     [Fact]
-    public void Progress_in_training_names_the_epoch_and_its_loss() =>
-        ProgressText.Of(new StageProgress("train", 3, 20, "steps", 210.04, "clips/s", TimeSpan.FromSeconds(5), Epoch: new EpochProgress(2, 30, 0.12345)))
-            .ShouldBe("train 3/20 steps (15%), 210 clips/s, 5.0 s left, epoch 2/30 loss 0.1235");
+    public void Progress_in_training_names_the_epoch_and_how_it_goes() =>
+        ProgressText.Of(new StageProgress(
+            "train", 3, 20, "steps", 210.04, "clips/s", TimeSpan.FromSeconds(5), Epoch: new EpochProgress(2, 30, 0.12345, 0.625, 4.2e-4, 1.25, 32768, 300L << 20)))
+            .ShouldBe("train 3/20 steps (15%), 210 clips/s, 5.0 s left, epoch 2/30 loss 0.1235 accuracy 62.5%, lr 4.2E-4, |g| 1.25, scale 32768, 300 MiB");
+
+    [Fact]
+    public void Without_loss_scaling_no_scale_is_shown() =>
+        ProgressText.Of(new StageProgress("train", 3, 20, "steps", Epoch: new EpochProgress(2, 30, 0.5, 0.5, 1e-3, double.NaN, 1, 1 << 20)))
+            .ShouldBe("train 3/20 steps (15%), epoch 2/30 loss 0.5000 accuracy 50.0%, lr 1E-3, |g| NaN, 1 MiB");
 
     [Fact]
     public void Each_epoch_is_a_line_under_the_same_columns_and_the_best_is_marked()

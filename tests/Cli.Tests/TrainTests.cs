@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
+using CudaTrainer.Engine.Tests.TensorBoard;
 
 namespace CudaTrainer.Cli.Tests;
 
@@ -23,6 +25,44 @@ public class TrainTests
         File.ReadAllLines(folder.File("run/training_history.csv")).Length.ShouldBe(4);
         using var results = JsonDocument.Parse(File.ReadAllText(folder.File("run/training_results.json")));
         results.RootElement.GetProperty("test").GetProperty("confusion_matrix").GetArrayLength().ShouldBe(2);
+    }
+
+    [Fact]
+    public void A_run_and_the_run_resumed_are_there_for_tensorboard()
+    {
+        using TemporaryFolder folder = new();
+        string[] options = ["--batch-size", "8", "--min-learning-rate", "0.001", "--warmup-epochs", "0", "--log-every-steps", "2", "--tensorboard-histograms", "3"];
+        var outcome = Train(folder, [.. options, "--epochs", "2"]);
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        outcome.Output.ShouldContain("for tensorboard --logdir");
+        Train(folder, [.. options, "--epochs", "4", "--resume", "auto"]).ExitCode.ShouldBe(0);
+
+        string[][] history = [.. File.ReadAllLines(folder.File("run/training_history.csv")).Select(line => line.Split(','))];
+        foreach (var (run, column) in new[] { ("train", "loss"), ("validation", "val_loss") })
+        {
+            EventFileReader[] files = EventFileReader.ReadRun(folder.File("run/tensorboard/" + run));
+            files.Select(file => file.Starts.Count).ShouldBe([0, 1]);
+            BoardValue[] values = [.. files.SelectMany(file => file.Values)];
+            int index = Array.IndexOf(history[0], column);
+            values.Where(value => value.Tag == "epoch_loss").Select(value => (value.Step, value.Numbers[0]))
+                .ShouldBe(history.Skip(1).Select(row => (long.Parse(row[0], CultureInfo.InvariantCulture), (double)(float)double.Parse(row[index], CultureInfo.InvariantCulture))));
+            if (run == "train")
+            {
+                values.Where(value => value.Tag == "batch_loss").Select(value => value.Step).ShouldBe([0, 2, 4, 6, 8, 10]);
+                values.Where(value => value.Kind == "histograms").Select(value => value.Step).Distinct().ShouldBe([1, 4]);
+            }
+        }
+    }
+
+    [Fact]
+    public void Tensorboard_can_be_left_out()
+    {
+        using TemporaryFolder folder = new();
+        var outcome = Train(folder, "--epochs", "1", "--no-tensorboard");
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+
+        outcome.Output.ShouldNotContain("--logdir");
+        Directory.Exists(folder.File("run/tensorboard")).ShouldBeFalse();
     }
 
     [Fact]
@@ -130,7 +170,18 @@ public class TrainTests
             printed.RootElement.GetProperty("test").GetProperty(metric).GetRawText().ShouldBe(expected);
         }
 
-        File.Exists(folder.File("run/evaluation_results.json")).ShouldBeTrue();
+        using var written = JsonDocument.Parse(File.ReadAllText(folder.File("run/evaluation_results.json")));
+        foreach (string metric in new[] { "accuracy", "balanced_accuracy", "auc", "f1" })
+        {
+            var interval = written.RootElement.GetProperty("test").GetProperty("intervals").GetProperty(metric);
+            double value = written.RootElement.GetProperty("test").GetProperty(metric).GetDouble();
+            interval.GetProperty("low").GetDouble().ShouldBeLessThanOrEqualTo(value);
+            interval.GetProperty("high").GetDouble().ShouldBeGreaterThanOrEqualTo(value);
+        }
+
+        trained.RootElement.GetProperty("test").TryGetProperty("intervals", out _).ShouldBeFalse();
+        var text = CommandRunner.RunIn(folder.Path, [], "evaluate", "--checkpoint", "run/best_model.safetensors", "--features-dir", "features");
+        text.Output.ShouldContain("95% confidence intervals by bootstrap (2,000 resamples");
     }
 
     private static CommandOutcome Train(TemporaryFolder folder, params string[] options)

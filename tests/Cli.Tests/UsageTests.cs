@@ -50,6 +50,21 @@ public class UsageTests
         outcome.ErrorLines.ShouldBe([$"error: {expected}", "Run \"cudatrainer train --help\" for help."]);
     }
 
+    [Theory]
+    [InlineData("--window 0", "--window: 0 is out of range; expected more than 0")]
+    [InlineData("--window 5 --stride 6", "--stride: is above --window; parts of the video would be in no window")]
+    [InlineData("--window 5 --threshold 0.5 --release 0.6", "--release: is above --threshold; an event would end before it begins")]
+    [InlineData("--stride 1", "--stride: needs --window")]
+    [InlineData("--annotate out.mp4", "--annotate: needs --window")]
+    [InlineData("--window 5 --smooth -1", "--smooth: -1 is out of range; expected 0 or more")]
+    public void Each_mistake_about_windows_is_named(string line, string expected)
+    {
+        var outcome = CommandRunner.RunInside(["predict", "clip.mp4", "--checkpoint", "model", .. line.Split(' ')]);
+
+        outcome.ExitCode.ShouldBe(2);
+        outcome.ErrorLines.ShouldBe([$"error: {expected}", "Run \"cudatrainer predict --help\" for help."]);
+    }
+
     [Fact]
     public void All_mistakes_are_reported_at_once()
     {

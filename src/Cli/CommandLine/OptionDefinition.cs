@@ -9,6 +9,7 @@ internal enum OptionGroup
     Optimiser,
     Precision,
     Output,
+    Debug,
 }
 
 /// <summary>What parsing, help, the configuration file and the reference need to know of an option.</summary>

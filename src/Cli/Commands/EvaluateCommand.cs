@@ -25,7 +25,10 @@ internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
     public override IReadOnlyList<string> Usages => ["--checkpoint FILE --dataset-path DIR [options]", "--checkpoint FILE --features-dir DIR [options]"];
 
     public override IReadOnlyList<string> Notes =>
-        ["Frames are sampled and normalised as the model was trained; --weights must be those of its training. Every metric also goes to evaluation_results.json."];
+    [
+        "Frames are sampled and normalised as the model was trained; --weights must be those of its training. Every metric also goes to evaluation_results.json.",
+        "Accuracy, balanced accuracy, F1 and ROC-AUC have 95% confidence intervals: 2,000 resamples of the clips within each class, with a fixed seed. They take clips as independent; where several come from one source, they are too narrow.",
+    ];
 
     public override bool TakesConfig => true;
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Engine.Training;
@@ -18,17 +19,18 @@ internal sealed record PredictOptions
 /// <summary>How violent each video is.</summary>
 internal sealed class PredictCommand : CliCommand<PredictOptions>
 {
-    private static readonly OptionRange Threshold = OptionRange.Between(0, 1);
+    private static readonly OptionRange Probability = OptionRange.Between(0, 1), Length = OptionRange.Above(0), Reach = OptionRange.AtLeast(0);
 
     public override string Name => "predict";
 
-    public override string Summary => "Prints the probability of violence for each video.";
+    public override string Summary => "Prints the probability of violence for each video, or when it happens in long ones.";
 
-    public override IReadOnlyList<string> Usages => ["FILE|DIR… --checkpoint FILE [options]"];
+    public override IReadOnlyList<string> Usages => ["FILE|DIR… --checkpoint FILE [options]", "FILE --checkpoint FILE --window SECONDS [options]"];
 
     public override IReadOnlyList<string> Notes =>
     [
-        "Folders are searched for videos. A file that cannot be read is listed with the reason; the exit code is 1 only if no file could be read, or with --strict.",
+        "Folders are searched for videos; in names, * and ? stand for other letters and ** for any folders. A file that cannot be read is listed with the reason; the exit code is 1 only if no file could be read, or with --strict.",
+        "With --window, a video of any length is cut into windows that are sampled as clips were in training. An event begins where the probability reaches the threshold and ends where it falls below --release.",
     ];
 
     public override string ArgumentPlaceholder => "FILE|DIR";
@@ -48,8 +50,30 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
             "--threshold", OptionGroup.Model, ValueTypes.OptionalNumber,
             o => o.Run.Threshold, (o, v) => o with { Run = o.Run with { Threshold = v } },
             "Probability from which a video is called violent",
-            range: Threshold.ToString(),
+            range: Probability.ToString(),
             defaultText: "chosen on val when training")
+        .Add(
+            "--window", OptionGroup.Data, ValueTypes.OptionalNumber,
+            o => o.Run.Window, (o, v) => o with { Run = o.Run with { Window = v } },
+            "Seconds of each window of a long video, best those of the clips in training; without it each video gets one answer",
+            range: Length.ToString())
+        .Add(
+            "--stride", OptionGroup.Data, ValueTypes.OptionalNumber,
+            o => o.Run.Stride, (o, v) => o with { Run = o.Run with { Stride = v } },
+            "Seconds from the start of one window to the start of the next, at most --window",
+            range: Length.ToString(),
+            defaultText: "half of --window")
+        .Add(
+            "--smooth", OptionGroup.Data, ValueTypes.Number,
+            o => o.Run.Smooth, (o, v) => o with { Run = o.Run with { Smooth = v } },
+            "Seconds of the centred moving average over the windows' probabilities; 0 = none",
+            range: Reach.ToString())
+        .Add(
+            "--release", OptionGroup.Model, ValueTypes.OptionalNumber,
+            o => o.Run.Release, (o, v) => o with { Run = o.Run with { Release = v } },
+            "Probability below which an event ends, at most --threshold",
+            range: Probability.ToString(),
+            defaultText: "the threshold")
         .Add(
             "--device", OptionGroup.Precision, ValueTypes.Text("NAME", "device"),
             o => o.Run.Device, (o, v) => o with { Run = o.Run with { Device = v } },
@@ -68,13 +92,17 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
             o => o.Run.DecodeTimeout, (o, v) => o with { Run = o.Run with { DecodeTimeout = v } },
             "Seconds after which decoding one file is given up")
         .Add(
+            "--annotate", OptionGroup.Output, ValueTypes.OptionalText("FILE", "video file"),
+            o => o.Run.Annotate, (o, v) => o with { Run = o.Run with { Annotate = v } },
+            "Write a copy of the one video, without sound, with the probability and the events drawn in; needs --window")
+        .Add(
             "--json", OptionGroup.Output, ValueTypes.Switch,
             o => o.Json, (o, v) => o with { Json = v },
-            "A JSON list on standard output, with the attention to each frame")
+            "A JSON list on standard output, with the attention to each frame, or all windows and events")
         .Add(
             "--csv", OptionGroup.Output, ValueTypes.Switch,
             o => o.Csv, (o, v) => o with { Csv = v },
-            "CSV on standard output")
+            "CSV on standard output; with --window one row per event")
         .Add(
             "--strict", OptionGroup.Output, ValueTypes.Switch,
             o => o.Strict, (o, v) => o with { Strict = v },
@@ -92,9 +120,39 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
             yield return new("FILE|DIR", "name at least one video, or a folder of videos");
         }
 
-        if (options.Run.Threshold is { } threshold && !Threshold.Contains(threshold))
+        (string Option, double? Value, OptionRange Range)[] numbers =
+        [
+            ("--threshold", options.Run.Threshold, Probability),
+            ("--release", options.Run.Release, Probability),
+            ("--window", options.Run.Window, Length),
+            ("--stride", options.Run.Stride, Length),
+            ("--smooth", options.Run.Smooth, Reach),
+        ];
+        foreach (var (option, value, range) in numbers)
         {
-            yield return new("--threshold", $"{threshold} is out of range; expected {Threshold}");
+            if (value is { } number && !range.Contains(number))
+            {
+                yield return new(option, string.Create(CultureInfo.InvariantCulture, $"{number} is out of range; expected {range}"));
+            }
+        }
+
+        if (options.Run.Release > options.Run.Threshold)
+        {
+            yield return new("--release", "is above --threshold; an event would end before it begins");
+        }
+
+        if (options.Run.Stride > options.Run.Window)
+        {
+            yield return new("--stride", "is above --window; parts of the video would be in no window");
+        }
+
+        if (options.Run.Window is null)
+        {
+            (string Option, bool IsGiven)[] ofWindows = [("--stride", options.Run.Stride is not null), ("--smooth", options.Run.Smooth > 0), ("--release", options.Run.Release is not null), ("--annotate", options.Run.Annotate is not null)];
+            foreach (var (option, _) in ofWindows.Where(option => option.IsGiven))
+            {
+                yield return new(option, "needs --window");
+            }
         }
 
         if (options.Json && options.Csv)
@@ -127,14 +185,14 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
             }
             else if (options.Csv)
             {
-                PredictionReport.WriteCsv(terminal.Output, predictions);
+                PredictionReport.WriteCsv(terminal.Output, predictions, events: options.Run.Window is not null);
             }
             else
             {
                 PredictionReport.WriteTable(terminal, predictions);
             }
 
-            int failed = predictions.Count(prediction => prediction.Violent is null);
-            return failed == predictions.Count || (options.Strict && failed > 0) ? ExitCode.Failed : ExitCode.Ok;
+            bool none = predictions.All(prediction => prediction.Violent is null), some = predictions.Any(prediction => prediction.Error is not null);
+            return none || (options.Strict && some) ? ExitCode.Failed : ExitCode.Ok;
         });
 }

@@ -28,6 +28,16 @@ internal sealed class TrainCommand : CliCommand<TrainingOptions>
     protected override int Run(TrainingOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
+            if (options.DryRun)
+            {
+                var plan = TrainingPlan.Make(options, observer, stop);
+                observer.CloseLine();
+                ModelTable.Write(terminal, plan.Model);
+                terminal.Output.WriteLine();
+                terminal.Output.WriteLine($"{plan.StepsPerEpoch} steps an epoch, {options.Epochs} epochs at most, batch {options.BatchSize}; nothing was written");
+                return ExitCode.Ok;
+            }
+
             var result = TrainingRun.Execute(options, observer, stop);
             observer.CloseLine();
             if (result.Outcome == RunOutcome.Interrupted)
@@ -37,12 +47,18 @@ internal sealed class TrainCommand : CliCommand<TrainingOptions>
                     return ExitCode.Interrupted;
                 }
 
-                terminal.WriteLog($"state saved in {result.CheckpointDir}; go on with the same command and --resume auto");
+                terminal.WriteLog(options.FastDevRun > 0 ? "stopped" : $"state saved in {result.CheckpointDir}; go on with the same command and --resume auto");
                 return ExitCode.Interrupted;
             }
 
             if (result.Rank > 0)
             {
+                return ExitCode.Ok;
+            }
+
+            if (options.FastDevRun > 0)
+            {
+                terminal.Output.WriteLine($"{options.FastDevRun} batches of train and of val went through; no checkpoint, log or result was written");
                 return ExitCode.Ok;
             }
 

@@ -65,7 +65,7 @@ internal static class FeatureOptionTable
         .Add(
             "--workers", OptionGroup.Precision, ValueTypes.Integer,
             o => o.Workers, (o, v) => o with { Workers = v },
-            "Threads that decode videos, 0 = one per core")
+            "Threads of this process that decode videos, 0 = one per core (shared with the other processes of the machine)")
         .Add(
             "--feature-dtype", OptionGroup.Precision, ValueTypes.Choice<FeatureType>(),
             o => o.FeatureDtype, (o, v) => o with { FeatureDtype = v },

@@ -17,6 +17,7 @@ internal static class TrainingOptionTable
         AddOptimiser(table);
         AddPrecision(table);
         AddOutput(table);
+        AddDebug(table);
         return table;
     }
 
@@ -159,5 +160,27 @@ internal static class TrainingOptionTable
         .Add(
             "--log-every-steps", OptionGroup.Output, ValueTypes.Integer,
             o => o.LogEverySteps, (o, v) => o with { LogEverySteps = v },
-            "Steps between rows of training_steps.csv; 0 = no such file");
+            "Steps between rows of training_steps.csv and points of TensorBoard's batch curves; 0 = neither")
+        .Add(
+            "--tensorboard", OptionGroup.Output, ValueTypes.Switch,
+            o => o.Tensorboard, (o, v) => o with { Tensorboard = v },
+            "Write curves, pictures and settings for TensorBoard into tensorboard/ of the checkpoint folder")
+        .Add(
+            "--tensorboard-histograms", OptionGroup.Output, ValueTypes.Integer,
+            o => o.TensorboardHistograms, (o, v) => o with { TensorboardHistograms = v },
+            "Epochs from one histogram of weights and gradients to the next; 0 = none");
+
+    private static void AddDebug(OptionTable<TrainingOptions> table) => table
+        .Add(
+            "--dry-run", OptionGroup.Debug, ValueTypes.Switch,
+            o => o.DryRun, (o, v) => o with { DryRun = v },
+            "Check everything, open the data, print the plan and the model layer by layer, write nothing")
+        .Add(
+            "--fast-dev-run", OptionGroup.Debug, ValueTypes.Integer,
+            o => o.FastDevRun, (o, v) => o with { FastDevRun = v },
+            "Try the whole way with so many batches of train and of val, one epoch; leaves nothing but cached features. 0 = a real run")
+        .Add(
+            "--overfit-batches", OptionGroup.Debug, ValueTypes.Integer,
+            o => o.OverfitBatches, (o, v) => o with { OverfitBatches = v },
+            "Train on so many batches and validate with the same ones, which a sound model learns by heart; 0 = off");
 }

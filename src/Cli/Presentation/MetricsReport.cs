@@ -1,3 +1,4 @@
+using System.Globalization;
 using CudaTrainer.Engine.Training;
 using Spectre.Console;
 
@@ -9,14 +10,14 @@ internal static class MetricsReport
     private static readonly (string Title, Func<ClassificationMetrics, string> Value)[] Rows =
     [
         ("clips", metrics => MetricText.Count(metrics.Count)),
-        ("accuracy", metrics => MetricText.Percent(metrics.Accuracy)),
+        ("accuracy", metrics => With(metrics.Accuracy, metrics.Intervals?.Accuracy, MetricText.Percent)),
         ("  always the larger class", metrics => MetricText.Percent(metrics.MajorityBaseline)),
-        ("balanced accuracy", metrics => MetricText.Percent(metrics.BalancedAccuracy)),
+        ("balanced accuracy", metrics => With(metrics.BalancedAccuracy, metrics.Intervals?.BalancedAccuracy, MetricText.Percent)),
         ("nonviolent called right", metrics => MetricText.Percent(metrics.Class0Accuracy)),
         ("violent called right (recall)", metrics => MetricText.Percent(metrics.Recall)),
         ("precision of violent", metrics => MetricText.Percent(metrics.Precision)),
-        ("F1 of violent", metrics => MetricText.Percent(metrics.F1)),
-        ("ROC-AUC", metrics => MetricText.Fraction(metrics.Auc)),
+        ("F1 of violent", metrics => With(metrics.F1, metrics.Intervals?.F1, MetricText.Percent)),
+        ("ROC-AUC", metrics => With(metrics.Auc, metrics.Intervals?.Auc, MetricText.Fraction)),
         ("PR-AUC", metrics => MetricText.Fraction(metrics.PrAuc)),
         ("loss", metrics => MetricText.Loss(metrics.Loss)),
         ("threshold", metrics => MetricText.Fraction(metrics.Threshold)),
@@ -31,6 +32,11 @@ internal static class MetricsReport
         }
 
         table.Write(console);
+        if (splits.Any(split => split.Value.Intervals is not null))
+        {
+            console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"In brackets: 95% confidence intervals by bootstrap ({Bootstrap.Resamples:N0} resamples of the clips within each class)."));
+        }
+
         console.WriteLine();
         TextTable confusion = new("confusion", ">called nonviolent", ">called violent");
         foreach (var (name, metrics) in splits)
@@ -43,4 +49,7 @@ internal static class MetricsReport
 
         confusion.Write(console);
     }
+
+    private static string With(double value, Interval? interval, Func<double, string> format) =>
+        interval is null || double.IsNaN(interval.Low) ? format(value) : $"{format(value)} [{format(interval.Low)}, {format(interval.High)}]";
 }

@@ -7,6 +7,8 @@ namespace CudaTrainer.Cli.Presentation;
 /// <summary>Predictions on standard output.</summary>
 internal static class PredictionReport
 {
+    private const string EventHeader = "path,start,end,peak,peak_time,threshold,release,status,error";
+
     public static void WriteTable(Terminal terminal, IReadOnlyList<Prediction> predictions)
     {
         TextTable table = new(">p(violent)", "label", "video");
@@ -19,24 +21,63 @@ internal static class PredictionReport
         }
 
         table.Write(terminal.Results);
-    }
-
-    public static void WriteCsv(TextWriter output, IReadOnlyList<Prediction> predictions)
-    {
-        output.WriteLine("path,violent,label,threshold,status,error");
-        foreach (var prediction in predictions)
+        if (predictions.Any(prediction => prediction.Events is { Count: > 0 }))
         {
-            string violent = prediction.Violent?.ToString("R", CultureInfo.InvariantCulture) ?? "";
-            string threshold = prediction.Threshold.ToString("R", CultureInfo.InvariantCulture);
-            output.WriteLine(string.Join(',', Field(prediction.Path), violent, prediction.Label, threshold, prediction.Status, Field(prediction.Error ?? "")));
+            terminal.Output.WriteLine();
+            WriteEvents(terminal, predictions);
         }
     }
+
+    /// <param name="events">One row per event, and one without times for a video that has none; otherwise one row per video.</param>
+    public static void WriteCsv(TextWriter output, IReadOnlyList<Prediction> predictions, bool events)
+    {
+        output.WriteLine(events ? EventHeader : "path,violent,label,threshold,status,error");
+        foreach (var prediction in predictions)
+        {
+            string path = CsvText.Field(prediction.Path), error = CsvText.Field(prediction.Error ?? ""), threshold = Number(prediction.Threshold);
+            if (!events)
+            {
+                output.WriteLine(string.Join(',', path, prediction.Violent is { } violent ? Number(violent) : "", prediction.Label, threshold, prediction.Status, error));
+                continue;
+            }
+
+            string rest = string.Join(',', threshold, Number(prediction.Release!.Value), prediction.Status, error);
+            if (prediction.Events!.Count == 0)
+            {
+                output.WriteLine($"{path},,,,,{rest}");
+            }
+
+            foreach (var (start, end, peak, peakTime) in prediction.Events)
+            {
+                output.WriteLine(string.Join(',', path, Number(start), Number(end), Number(peak), Number(peakTime), rest));
+            }
+        }
+    }
+
+    private static void WriteEvents(Terminal terminal, IReadOnlyList<Prediction> predictions)
+    {
+        TextTable table = new(">from", ">to", ">peak", ">at", "video");
+        foreach (var prediction in predictions)
+        {
+            foreach (var (start, end, peak, peakTime) in prediction.Events ?? [])
+            {
+                table.Row(Time(start), Time(end), MetricText.Fraction(peak), Time(peakTime), prediction.Path);
+            }
+        }
+
+        table.Write(terminal.Results);
+    }
+
+    /// <summary>For example <c>1:02:03.5</c>.</summary>
+    private static string Time(double seconds)
+    {
+        var time = TimeSpan.FromSeconds(Math.Round(seconds, 1));
+        return string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalHours}:{time.Minutes:00}:{time.Seconds:00}.{time.Milliseconds / 100}");
+    }
+
+    private static string Number(double value) => value.ToString("R", CultureInfo.InvariantCulture);
 
     private static Style Style(Prediction prediction) => prediction.Violent is null
         ? new Style(Color.Yellow)
         : new Style(prediction.Violent >= prediction.Threshold ? Color.Red : Color.Green);
-
-    /// <summary>A field as RFC 4180 has it.</summary>
-    private static string Field(string text) =>
-        text.AsSpan().ContainsAny(",\"\n\r") ? $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : text;
 }

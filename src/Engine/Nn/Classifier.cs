@@ -27,7 +27,17 @@ public abstract class Classifier(ClassifierOptions options) : Module
     /// <summary>The parameters that meet the features first.</summary>
     public abstract IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections { get; }
 
+    /// <summary>Layer by layer, for clips of so many frames.</summary>
+    public abstract IReadOnlyList<LayerOutput> Layers(int frames);
+
     public abstract ClassifierOutput Forward(Tape tape, Tensor features);
+
+    /// <summary>A layer by the name that its parameters bear.</summary>
+    protected static LayerOutput Layer(Module layer, params IReadOnlyList<int> shape)
+    {
+        string first = layer.Parameters[0].Name;
+        return new LayerOutput(first[..first.LastIndexOf('.')], layer.GetType().Name, shape);
+    }
 
     /// <summary>The dropout of one place in the model; places are numbered from 0.</summary>
     protected LayerDropout DropoutAt(Tape tape, int layer) => new(Options.Dropout, tape.DropoutSeed, layer, tape.State, tape.FirstSample);
@@ -48,6 +58,7 @@ public sealed class AttentionClassifier : Classifier
     private readonly BatchNorm _norm5;
     private readonly Linear _dense3;
     private readonly Linear _output;
+    private readonly int _width;
 
     /// <param name="options">Sizes and dropout.</param>
     /// <param name="width">Channels of each recurrent layer's output.</param>
@@ -55,6 +66,7 @@ public sealed class AttentionClassifier : Classifier
     public AttentionClassifier(ClassifierOptions options, int width, Func<int, int, SequenceLayer> makeRecurrent)
         : base(options)
     {
+        _width = width;
         for (int i = 0; i < 3; i++)
         {
             _recurrent[i] = Add(makeRecurrent(i + 1, i == 0 ? options.Inputs : width));
@@ -73,6 +85,18 @@ public sealed class AttentionClassifier : Classifier
     public override bool HasAttention => true;
 
     public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections => _recurrent[0].InputProjections;
+
+    public override IReadOnlyList<LayerOutput> Layers(int frames) =>
+    [
+        .. _recurrent.Zip(_norms).SelectMany(pair => new[] { Layer(pair.First, frames, _width), Layer(pair.Second, frames, _width) }),
+        Layer(_attention, _width),
+        Layer(_dense1, 256),
+        Layer(_norm4, 256),
+        Layer(_dense2, 128),
+        Layer(_norm5, 128),
+        Layer(_dense3, 64),
+        Layer(_output, Classes),
+    ];
 
     public override ClassifierOutput Forward(Tape tape, Tensor features)
     {
@@ -97,10 +121,12 @@ public sealed class SimpleLstm : Classifier
     private readonly Lstm _lstm2;
     private readonly Linear _dense1;
     private readonly Linear _output;
+    private readonly int _hidden;
 
     public SimpleLstm(ClassifierOptions options, int hidden, RecurrentOptions recurrent)
         : base(options)
     {
+        _hidden = hidden;
         _lstm1 = Add(new Lstm("lstm_1", options.Inputs, hidden, recurrent));
         _lstm2 = Add(new Lstm("lstm_2", hidden, hidden, recurrent));
         _dense1 = Add(new Linear("dense_1", hidden, 128));
@@ -110,6 +136,9 @@ public sealed class SimpleLstm : Classifier
     public override bool HasAttention => false;
 
     public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections => _lstm1.InputProjections;
+
+    public override IReadOnlyList<LayerOutput> Layers(int frames) =>
+        [Layer(_lstm1, frames, _hidden), Layer(_lstm2, frames, _hidden), Layer(_dense1, 128), Layer(_output, Classes)];
 
     public override ClassifierOutput Forward(Tape tape, Tensor features)
     {

@@ -62,6 +62,14 @@ public sealed class ProcessGroup : IDisposable
             throw new RunException($"--distributed mpi: {exception.Message}", "docs/scaling.md says what is needed.", exception);
         }
 
+        // The launcher of another MPI starts processes that each believe to be alone, and would write the same files.
+        if (MpiWorld.LaunchedSize is { } size && size != world.Size)
+        {
+            world.Dispose();
+            throw new RunException(
+                $"--distributed mpi: mpirun has started {size} processes, but {world.LibraryVersion} sees {world.Size}.", "Use the mpirun of the MPI that cudatrainer was built with (`cudatrainer doctor` names it).");
+        }
+
         var lifeline = Lifeline.Start(world);
         byte[] host = new byte[64];
         Encoding.UTF8.GetBytes(world.HostName.AsSpan(0, Math.Min(20, world.HostName.Length)), host);

@@ -1,10 +1,20 @@
+using CudaTrainer.Kernels.Cpu.Threading;
+
 namespace CudaTrainer.Engine.Parallel;
 
 /// <summary>A meeting of threads that can be called off.</summary>
 internal sealed class Rendezvous(int members)
 {
-    /// <summary>Looks before a thread goes to sleep: about as long as waking up takes.</summary>
-    private const int Spins = 200;
+    /// <summary>Looks before a thread naps: about as long as a nap takes at least.</summary>
+    private const int Spins = 50;
+
+    /// <summary>
+    /// Naps before a thread sleeps until it is woken: some ms. Whoever is woken is put on the waker's processor, where both stay as long as both are runnable; one that wakes from a nap is free to be
+    /// put on another.
+    /// </summary>
+    private const int Naps = 100;
+
+    private const uint NapMicroseconds = 20;
 
     private readonly object _gate = new();
     private int _waiting;
@@ -29,9 +39,16 @@ internal sealed class Rendezvous(int members)
             }
         }
 
-        for (int i = 0; i < Spins && _generation == generation && !_aborted; i++)
+        for (int i = 0; i < Spins + Naps && _generation == generation && !_aborted; i++)
         {
-            Thread.SpinWait(20);
+            if (i < Spins)
+            {
+                Thread.SpinWait(20);
+            }
+            else
+            {
+                ThreadTeam.Nap(NapMicroseconds);
+            }
         }
 
         lock (_gate)

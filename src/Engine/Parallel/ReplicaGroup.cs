@@ -1,5 +1,5 @@
-using System.Security.Cryptography;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Backends.Cuda;
 using CudaTrainer.Engine.Nn;
@@ -153,6 +153,7 @@ public sealed class ReplicaGroup : IDisposable
         _links[0].AllReduce(sums, halfOnWire: false);
         _links[0].Join();
         sums.Download(values);
+        _links[0].Confirm();
     }
 
     /// <summary>Compares the replicas' parameters and running statistics bit by bit.</summary>

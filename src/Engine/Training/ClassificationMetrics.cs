@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace CudaTrainer.Engine.Training;
 
 /// <summary>
@@ -43,6 +45,10 @@ public sealed record ClassificationMetrics
 
     /// <summary>p(violent) from which a clip is called violent.</summary>
     public required double Threshold { get; init; }
+
+    /// <summary>By <see cref="Bootstrap"/>; null where nobody asked for them.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public MetricIntervals? Intervals { get; init; }
 
     /// <summary>Metrics for labels and scores.</summary>
     /// <param name="labels">0 or 1.</param>

@@ -50,6 +50,9 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
         throw new RunException($"--device {name}: there is no such device.", "Use auto, cpu, cuda or reference.");
     }
 
+    /// <summary>As <see cref="Open"/>, for work that is divided by clips: all GPUs, but one processor with all threads instead of virtual ones.</summary>
+    public static DeviceChoice OpenWhole(string name, int threads) => Open(name.StartsWith("cpu:", StringComparison.Ordinal) ? "cpu" : name, threads);
+
     /// <summary>As <see cref="Open"/>, for what runs on one device: the first of those named, on a processor with all threads.</summary>
     public static DeviceChoice OpenOne(string name, int threads, bool? mixedPrecision = null)
     {

@@ -49,7 +49,8 @@ public static class EvaluationRun
             RequireSameFeatures(info, set, options.Checkpoint);
             stop.ThrowIfCancellationRequested();
             using var evaluator = new Evaluator(replicas, new SplitRows(set), BatchSize);
-            metrics[set.Split.Name()] = evaluator.Run().MetricsAt(info.Threshold);
+            Evaluation evaluation = evaluator.Run();
+            metrics[set.Split.Name()] = evaluation.MetricsAt(info.Threshold) with { Intervals = Bootstrap.Intervals(evaluation.Labels, evaluation.Scores, info.Threshold) };
         }
 
         string directory = options.OutputDir ?? Path.GetDirectoryName(Path.GetFullPath(options.Checkpoint))!;
@@ -68,7 +69,7 @@ public static class EvaluationRun
 
         using BackboneChoice backbone = classifier.OpenBackbone(options.Features.Weights);
         FeatureOptions features = options.Features with { Frames = classifier.Info.Frames };
-        new FeaturePipeline(features, device.Device, backbone, observer, new StageClock()).Run(stop);
+        new FeaturePipeline(features, device.Devices, backbone, observer, new StageClock()).Run(stop);
         return FeatureSplits.Open(features.CacheDir);
     }
 

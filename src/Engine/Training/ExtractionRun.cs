@@ -21,7 +21,7 @@ public static class ExtractionRun
 
     private static ExtractionResult Execute(FeatureOptions options, IRunObserver observer, ProcessGroup? processes, CancellationToken stop)
     {
-        using DeviceChoice device = processes is null ? DeviceChoice.OpenOne(options.Device, options.Threads) : DeviceChoice.OpenShare(options.Device, options.Threads, null, processes);
+        using DeviceChoice device = processes is null ? DeviceChoice.OpenWhole(options.Device, options.Threads) : DeviceChoice.OpenShare(options.Device, options.Threads, null, processes);
         using BackboneChoice backbone = BackboneChoice.Open(options);
         observer.Header(
         [
@@ -30,7 +30,7 @@ public static class ExtractionRun
             new HeaderLine("data", $"videos in {options.DatasetPath}, cache in {options.CacheDir}"),
         ]);
         var clock = new StageClock();
-        var pipeline = new FeaturePipeline(options, device.Device, backbone, observer, clock, processes);
+        var pipeline = new FeaturePipeline(options, device.Devices, backbone, observer, clock, processes);
         CacheSummary? summary = null;
         RunOutcome outcome = RunOutcome.Completed;
         try

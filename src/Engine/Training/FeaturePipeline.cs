@@ -81,8 +81,9 @@ public sealed class BackboneChoice : IDisposable
 /// From a folder of videos to features in the cache: scan, split, hash, extract what is missing, commit. Of several processes, rank 0 does so and tells the others what is missing;
 /// each extracts its share into a folder of its own inside the cache's, which rank 0 takes over: the cache has one writer. What a process that died has left there, the next run takes over.
 /// </summary>
+/// <param name="devices">Of this process; each runs the backbone on a share of the clips.</param>
 /// <param name="processes">Null for one process.</param>
-internal sealed class FeaturePipeline(FeatureOptions options, IDevice device, BackboneChoice backbone, IRunObserver observer, StageClock clock, ProcessGroup? processes = null)
+internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDevice> devices, BackboneChoice backbone, IRunObserver observer, StageClock clock, ProcessGroup? processes = null)
 {
     private const int MessagesShown = 10;
     private const string SharePrefix = "rank-";
@@ -137,6 +138,9 @@ internal sealed class FeaturePipeline(FeatureOptions options, IDevice device, Ba
         processes?.Meet();
         return summary;
     }
+
+    /// <summary>Threads that decode in one process: as many as asked for, else its share of the cores.</summary>
+    internal static int DecodeThreads(int asked, int cores, int processesHere) => asked > 0 ? asked : Math.Max(1, cores / processesHere);
 
     private FeatureKey Key => new()
     {
@@ -213,11 +217,28 @@ internal sealed class FeaturePipeline(FeatureOptions options, IDevice device, Ba
     private int ExtractUntil(FeatureCache cache, IReadOnlyList<Clip> missing, CancellationToken ends)
     {
         observer.Message(Severity.Info, $"loading the backbone ({backbone.Source.Description})");
-        using Vgg19 network = backbone.Load(device);
-        int workers = options.Workers > 0 ? options.Workers : Environment.ProcessorCount;
-        var extractor = new FeatureExtractor(device, network.Forward, new ExtractorOptions(options.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout)));
-        extractor.Run(missing, Deliver, Report, ends);
-        return missing.Count;
+        List<Vgg19> networks = [];
+        try
+        {
+            int workers = Math.Max(1, DecodeThreads(options.Workers, Environment.ProcessorCount, processes?.LocalSize ?? 1) / devices.Count);
+            List<FeatureExtractor> extractors = [];
+            foreach (IDevice device in devices.Take(missing.Count))
+            {
+                Vgg19 network = backbone.Load(device);
+                networks.Add(network);
+                extractors.Add(new FeatureExtractor(device, network.Forward, new ExtractorOptions(options.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout))));
+            }
+
+            new MultiDeviceExtractor(extractors).Run(missing, Deliver, Report, ends);
+            return missing.Count;
+        }
+        finally
+        {
+            foreach (Vgg19 network in networks)
+            {
+                network.Dispose();
+            }
+        }
 
         void Deliver(Clip clip, ReadOnlySpan<float> features, VideoFault fault, string reason)
         {

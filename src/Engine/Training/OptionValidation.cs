@@ -41,7 +41,10 @@ public static class OptionValidation
         new("--checkpoint-every", OptionRange.AtLeast(0), options => options.CheckpointEvery),
         new("--keep-checkpoints", OptionRange.AtLeast(1), options => options.KeepCheckpoints),
         new("--check-replicas", OptionRange.AtLeast(0), options => options.CheckReplicas),
+        new("--fast-dev-run", OptionRange.AtLeast(0), options => options.FastDevRun),
+        new("--overfit-batches", OptionRange.AtLeast(0), options => options.OverfitBatches),
         new("--log-every-steps", OptionRange.AtLeast(0), options => options.LogEverySteps),
+        new("--tensorboard-histograms", OptionRange.AtLeast(0), options => options.TensorboardHistograms),
     ];
 
     private static readonly OptionRange FocalAlpha = OptionRange.Between(0, 1);
@@ -134,7 +137,27 @@ public static class OptionValidation
             problems.Add(new("--resume", "contradicts --initial-weights: a checkpoint already holds the weights"));
         }
 
+        if (options.FastDevRun > 0 && options.Resume is not null)
+        {
+            problems.Add(new("--fast-dev-run", "contradicts --resume: it neither reads nor writes checkpoints"));
+        }
+
+        if (options.DryRun && options.Distributed != DistributedMode.None)
+        {
+            problems.Add(new("--dry-run", "contradicts --distributed; one process makes the plan"));
+        }
+
         return problems;
+    }
+
+    /// <exception cref="RunException">Something is wrong with the options.</exception>
+    internal static void Require(TrainingOptions options)
+    {
+        IReadOnlyList<OptionProblem> problems = Validate(options);
+        if (problems.Count > 0)
+        {
+            throw new RunException(string.Join(Environment.NewLine, problems.Select(problem => $"{problem.Option}: {problem.Message}")));
+        }
     }
 
     private static void CheckNumbers<TOptions>(NumberRule<TOptions>[] rules, TOptions options, List<OptionProblem> problems)

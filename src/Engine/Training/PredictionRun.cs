@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Data.Video;
@@ -10,7 +11,7 @@ public sealed record PredictionOptions
     /// <summary>A model file or checkpoint.</summary>
     public string Checkpoint { get; init; } = string.Empty;
 
-    /// <summary>Video files, and folders that are searched for videos.</summary>
+    /// <summary>Video files, folders that are searched for videos, and patterns: <see cref="VideoPaths.Expand"/>.</summary>
     public IReadOnlyList<string> Paths { get; init; } = [];
 
     /// <summary>The backbone's weights, where the classifier was trained with a file.</summary>
@@ -18,6 +19,21 @@ public sealed record PredictionOptions
 
     /// <summary>p(violent) from which a video is called violent; the classifier's own if null.</summary>
     public double? Threshold { get; init; }
+
+    /// <summary>Seconds of a window; null for one answer per video.</summary>
+    public double? Window { get; init; }
+
+    /// <summary>Seconds from one window to the next; half a window if null.</summary>
+    public double? Stride { get; init; }
+
+    /// <summary>Seconds of the moving average over windows; 0 for none.</summary>
+    public double Smooth { get; init; }
+
+    /// <summary>p(violent) below which an event ends; the threshold if null.</summary>
+    public double? Release { get; init; }
+
+    /// <summary>A video file to write, the one video of <see cref="Paths"/> with its probabilities drawn in; null for none. Needs <see cref="Window"/>.</summary>
+    public string? Annotate { get; init; }
 
     public string Device { get; init; } = "auto";
 
@@ -28,12 +44,25 @@ public sealed record PredictionOptions
     public double DecodeTimeout { get; init; } = 60;
 }
 
-/// <param name="Violent">p(violent); null when the video could not be read.</param>
+/// <param name="Violent">p(violent), with windows the highest of the smoothed ones; null when the video could not be read.</param>
 /// <param name="Label"><c>violent</c> or <c>nonviolent</c>.</param>
 /// <param name="Status"><c>ok</c>, or the kind of failure.</param>
 /// <param name="Error">What was wrong with the file.</param>
 /// <param name="Attention">Weight of each sampled frame; null for models without attention.</param>
-public sealed record Prediction(string Path, double? Violent, string? Label, double Threshold, string Status, string? Error, double[]? Attention);
+public sealed record Prediction(string Path, double? Violent, string? Label, double Threshold, string Status, string? Error, double[]? Attention)
+{
+    /// <summary>By time; null without windows.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<WindowScore>? Windows { get; init; }
+
+    /// <summary>By time; null without windows.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<ViolenceEvent>? Events { get; init; }
+
+    /// <summary>p(violent) below which an event ends; null without windows.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? Release { get; init; }
+}
 
 /// <summary>Answers for single videos, with the sampling and preprocessing that the classifier was trained with.</summary>
 public static class PredictionRun
@@ -42,11 +71,18 @@ public static class PredictionRun
     /// <exception cref="RunException">Something the user can act on is wrong.</exception>
     public static IReadOnlyList<Prediction> Execute(PredictionOptions options, IRunObserver observer, CancellationToken stop)
     {
-        IReadOnlyList<Clip> clips = [.. options.Paths.SelectMany(Expand).Select(path => new Clip(path, path, 0, path, path))];
+        IReadOnlyList<string> paths = [.. options.Paths.SelectMany(VideoPaths.Expand)];
+        RequireOneToAnnotate(options, paths);
         using DeviceChoice device = DeviceChoice.OpenOne(options.Device, options.Threads);
         using TrainedClassifier classifier = TrainedClassifier.Load(device.Device, options.Checkpoint);
         using BackboneChoice backbone = classifier.OpenBackbone(options.Weights);
         ModelInfo info = classifier.Info;
+        double threshold = options.Threshold ?? info.Threshold;
+        if (options.Release > threshold)
+        {
+            throw new RunException($"--release {options.Release} is above the threshold {threshold:F3} of the model.", "Give a smaller --release, or --threshold as well.");
+        }
+
         observer.Header(
         [
             new HeaderLine("device", device.Text),
@@ -54,19 +90,62 @@ public static class PredictionRun
             new HeaderLine("backbone", backbone.Source.Description),
         ]);
         using Vgg19 network = backbone.Load(device.Device);
-        int workers = options.Workers > 0 ? options.Workers : Environment.ProcessorCount;
-        var extractor = new FeatureExtractor(device.Device, network.Forward, new ExtractorOptions(info.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout)));
-        double threshold = options.Threshold ?? info.Threshold;
-        var answers = new Dictionary<string, Prediction>();
         using var batch = new HostBatch(device.Device, 1, (long)info.Frames * info.Inputs * sizeof(float)) { Count = 1 };
-        extractor.Run(
-            [.. clips.DistinctBy(clip => clip.Path)],
-            (clip, features, fault, reason) => answers[clip.Path] = fault == VideoFault.None
-                ? Answer(clip.Path, features)
-                : new Prediction(clip.Path, null, null, threshold, VideoFaults.StatusOf(fault), reason, null),
-            p => observer.Progress(new StageProgress("predict", p.Videos, p.Total, "videos", p.FramesPerSecond, "frames/s", p.Remaining, p.Failures)),
-            stop);
-        return [.. clips.Select(clip => answers[clip.Path])];
+        string[] distinct = [.. paths.Distinct()];
+        Dictionary<string, Prediction> answers = options.Window is { } window ? ByWindow(window) : Whole();
+        if (options.Annotate is { } target && answers[paths[0]] is { Violent: not null } annotated)
+        {
+            VideoAnnotation.Write(
+                annotated, target, TimeSpan.FromSeconds(options.DecodeTimeout), time => observer.Progress(new StageProgress("annotate", (int)time, 0, "s of video")), stop);
+            observer.Message(Severity.Info, $"written to {target}");
+        }
+
+        return [.. paths.Select(path => answers[path])];
+
+        Dictionary<string, Prediction> Whole()
+        {
+            int workers = options.Workers > 0 ? options.Workers : Environment.ProcessorCount;
+            var extractor = new FeatureExtractor(device.Device, network.Forward, new ExtractorOptions(info.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout)));
+            Dictionary<string, Prediction> predictions = [];
+            extractor.Run(
+                [.. distinct.Select(path => new Clip(path, path, 0, path, path))],
+                (clip, features, fault, reason) => predictions[clip.Path] = fault == VideoFault.None
+                    ? Answer(clip.Path, features)
+                    : new Prediction(clip.Path, null, null, threshold, VideoFaults.StatusOf(fault), reason, null),
+                p => observer.Progress(new StageProgress("predict", p.Videos, p.Total, "videos", p.FramesPerSecond, "frames/s", p.Remaining, p.Failures)),
+                stop);
+            return predictions;
+        }
+
+        Dictionary<string, Prediction> ByWindow(double seconds)
+        {
+            var scorer = new WindowScorer(device.Device, network.Forward, features => Answer(string.Empty, features).Violent!.Value, info.Frames, TimeSpan.FromSeconds(options.DecodeTimeout));
+            var plan = new WindowPlan(seconds, options.Stride ?? (seconds / 2));
+            Dictionary<string, Prediction> predictions = [];
+            foreach (string path in distinct)
+            {
+                ScoredVideo video = scorer.Run(
+                    path, plan, end => observer.Progress(new StageProgress($"predict {predictions.Count + 1}/{distinct.Length}", (int)end, 0, "s of video", Failures: predictions.Values.Count(p => p.Violent is null))), stop);
+                predictions[path] = Summarise(path, video);
+            }
+
+            return predictions;
+        }
+
+        Prediction Summarise(string path, ScoredVideo video)
+        {
+            double release = options.Release ?? threshold;
+            IReadOnlyList<WindowScore> windows = Timeline.Smooth(video.Windows, options.Smooth);
+            double? violent = windows.Count > 0 ? windows.Max(window => window.Smoothed) : null;
+            return new Prediction(
+                path, violent, violent is { } p ? info.Classes[p >= threshold ? 1 : 0] : null, threshold,
+                video.Fault == VideoFault.None ? "ok" : VideoFaults.StatusOf(video.Fault), video.Fault == VideoFault.None ? null : video.Reason, null)
+            {
+                Windows = windows,
+                Events = Timeline.Events(windows, threshold, release),
+                Release = release,
+            };
+        }
 
         Prediction Answer(string path, ReadOnlySpan<float> features)
         {
@@ -81,16 +160,26 @@ public static class PredictionRun
         }
     }
 
-    private static IEnumerable<string> Expand(string path)
+    private static void RequireOneToAnnotate(PredictionOptions options, IReadOnlyList<string> paths)
     {
-        if (!Directory.Exists(path))
+        if (options.Annotate is not { } target)
         {
-            return [path];
+            return;
         }
 
-        string[] videos = [.. Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories).Where(file => FolderWalker.IsVideoName(file)).Order(StringComparer.Ordinal)];
-        return videos.Length > 0
-            ? videos
-            : throw new RunException($"There are no videos in '{path}'.", $"Videos end in {string.Join(", ", FolderWalker.VideoExtensions)}.");
+        if (paths.Distinct().Count() != 1)
+        {
+            throw new RunException($"--annotate writes one video, and {paths.Distinct().Count()} are to be predicted.", "Name one video.");
+        }
+
+        if (Path.GetFullPath(target) == Path.GetFullPath(paths[0]))
+        {
+            throw new RunException($"--annotate would replace '{target}' itself.", "Choose another name.");
+        }
+
+        if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(target))))
+        {
+            throw new RunException($"The folder of '{target}' does not exist.", "Make it, or choose another name for --annotate.");
+        }
     }
 }

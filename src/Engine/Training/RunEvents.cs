@@ -49,7 +49,13 @@ public readonly record struct StageProgress(
 
 /// <param name="Epoch">The epoch at work, from 1.</param>
 /// <param name="Loss">Mean over the epoch so far.</param>
-public readonly record struct EpochProgress(int Epoch, int Epochs, double Loss);
+/// <param name="Accuracy">Share of the epoch's clips so far that were called right.</param>
+/// <param name="LearningRate">Of the last step.</param>
+/// <param name="GradientNorm">Of the last step, before clipping.</param>
+/// <param name="LossScale">Of the last step; 1 without scaling.</param>
+/// <param name="MemoryBytes">In use on the first device.</param>
+public readonly record struct EpochProgress(
+    int Epoch, int Epochs, double Loss, double Accuracy = 0, double LearningRate = 0, double GradientNorm = 0, double LossScale = 1, long MemoryBytes = 0);
 
 /// <summary>One row of training_history.csv, in the order of its columns.</summary>
 public sealed record EpochRecord

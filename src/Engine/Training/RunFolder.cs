@@ -2,10 +2,11 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using CudaTrainer.Engine.Formats;
+using CudaTrainer.Engine.Formats.TensorBoard;
 
 namespace CudaTrainer.Engine.Training;
 
-/// <summary>The files of a run in its checkpoint folder. Every file but the two logs is replaced as a whole, atomically.</summary>
+/// <summary>The files of a run in its checkpoint folder. Every file but the two logs and the event files is replaced as a whole, atomically.</summary>
 public sealed class RunFolder : IDisposable
 {
     private const string StepsHeader = "step,epoch,seconds,loss,grad_norm,lr,loss_scale,skipped";
@@ -14,6 +15,8 @@ public sealed class RunFolder : IDisposable
 
     /// <summary>Characters of a row of the steps file: 8 columns, and no number is longer than 25.</summary>
     private const int LongestStep = 8 * 26;
+
+    private const string TensorBoardName = "tensorboard";
 
     private readonly StreamWriter? _log;
     private readonly string[] _replaced;
@@ -40,6 +43,9 @@ public sealed class RunFolder : IDisposable
 
     public string Results => File("training_results.json");
 
+    /// <summary>Folder of event files, which TensorBoard shows.</summary>
+    public string TensorBoard => File(TensorBoardName);
+
     /// <summary>Opens the folder for a run. The files of a run to be replaced stay until <see cref="Begin"/>.</summary>
     /// <exception cref="RunException">It already holds a run and neither resuming nor overwriting was asked for.</exception>
     public static RunFolder Open(string path, bool resume, bool overwrite)
@@ -47,14 +53,7 @@ public sealed class RunFolder : IDisposable
         try
         {
             Directory.CreateDirectory(path);
-            string[] old = [.. Directory.EnumerateFiles(path).Where(IsOurs)];
-            if (old.Length > 0 && !resume && !overwrite)
-            {
-                throw new RunException(
-                    $"'{path}' already holds a run ({System.IO.Path.GetFileName(old[0])}).",
-                    "Continue it with --resume auto, replace it with --overwrite, or choose another --checkpoint-dir.");
-            }
-
+            string[] old = RequireFree(path, resume, overwrite);
             AtomicFile.DeleteStale(path);
             return new RunFolder(path, resume ? [] : old, writes: true);
         }
@@ -64,7 +63,20 @@ public sealed class RunFolder : IDisposable
         }
     }
 
-    /// <summary>The folder of a run that another process writes.</summary>
+    /// <summary>Changes nothing.</summary>
+    /// <returns>The files of a run that the folder holds.</returns>
+    /// <exception cref="RunException">It already holds a run and neither resuming nor overwriting was asked for.</exception>
+    internal static string[] RequireFree(string path, bool resume, bool overwrite)
+    {
+        string[] old = Directory.Exists(path) ? [.. Directory.EnumerateFiles(path).Where(IsOurs), .. EventFiles(System.IO.Path.Combine(path, TensorBoardName))] : [];
+        return old.Length == 0 || resume || overwrite
+            ? old
+            : throw new RunException(
+                $"'{path}' already holds a run ({System.IO.Path.GetFileName(old[0])}).",
+                "Continue it with --resume auto, replace it with --overwrite, or choose another --checkpoint-dir.");
+    }
+
+    /// <summary>The folder of a run that another process writes, or of one that leaves no files.</summary>
     public static RunFolder Follow(string path) => new(path, [], writes: false);
 
     /// <summary>The run is about to write: removes the one it replaces. Before this, bad options or data may still end it and nothing is lost.</summary>
@@ -73,6 +85,14 @@ public sealed class RunFolder : IDisposable
         foreach (string file in _replaced)
         {
             System.IO.File.Delete(file);
+        }
+
+        if (_replaced.Length > 0 && Directory.Exists(TensorBoard))
+        {
+            foreach (string folder in Directory.GetDirectories(TensorBoard).Append(TensorBoard).Where(folder => !Directory.EnumerateFileSystemEntries(folder).Any()))
+            {
+                Directory.Delete(folder);
+            }
         }
     }
 
@@ -148,6 +168,10 @@ public sealed class RunFolder : IDisposable
     /// <summary>Files of a run; not the log, which also tells of runs that never began.</summary>
     private static bool IsOurs(string file) => System.IO.Path.GetFileName(file) is "best_model.safetensors" or "best_model.h5" or "last.ckpt" or "training_history.csv" or "training_steps.csv"
         or "training_results.json" or "training_config.json" || System.IO.Path.GetFileName(file).StartsWith("checkpoint_epoch_", StringComparison.Ordinal);
+
+    /// <summary>Only these: whatever else stands in the folder is not of a run.</summary>
+    private static IEnumerable<string> EventFiles(string folder) =>
+        Directory.Exists(folder) ? Directory.EnumerateFiles(folder, EventFileWriter.NamePrefix + "*", SearchOption.AllDirectories) : [];
 
     private void Write(string path, string text)
     {

@@ -23,12 +23,14 @@ internal sealed class TrainingLoop : IDisposable
     private readonly WarmupCosine _schedule;
     private readonly int _stepsPerEpoch;
     private readonly FeatureScaler? _scaler;
+    private readonly TensorBoardLog? _board;
     private TrainingState _state;
     private int _loadedEpoch;
     private SplitBatch? _next;
     private bool _stopRequested;
+    private double _lastNorm;
 
-    public TrainingLoop(TrainingOptions options, ReplicaGroup replicas, ModelInfo info, IFeatureRows train, IFeatureRows val, RunFolder folder, IRunObserver observer, TrainingState state, FeatureScaler? scaler)
+    public TrainingLoop(TrainingOptions options, ReplicaGroup replicas, ModelInfo info, IFeatureRows train, IFeatureRows val, RunFolder folder, IRunObserver observer, TrainingState state, FeatureScaler? scaler, TensorBoardLog? board = null)
     {
         _options = options;
         _replicas = replicas;
@@ -37,6 +39,7 @@ internal sealed class TrainingLoop : IDisposable
         _observer = observer;
         _state = state with { };
         _scaler = scaler;
+        _board = board;
         _train = train;
         _monitor = new Monitor(options.Monitor);
         _loader = replicas.NewLoader(train, options.BatchSize, scaler);
@@ -65,9 +68,14 @@ internal sealed class TrainingLoop : IDisposable
         }
 
         _folder.WriteHistory(_state.History);
-        if (_folder.Writes && !IsFinished && !Hdf5Library.IsAvailable)
+        if (!IsFinished)
         {
-            Say(Severity.Info, $"without {Path.GetFileName(_folder.BestKerasModel)}: {Hdf5Library.Detail}");
+            if (_folder.Writes && !Hdf5Library.IsAvailable)
+            {
+                Say(Severity.Warning, $"{Path.GetFileName(_folder.BestKerasModel)} is not written: {Hdf5Library.Detail}");
+            }
+
+            _board?.Begin(_state, _stepsPerEpoch);
         }
 
         while (!IsFinished)
@@ -109,6 +117,7 @@ internal sealed class TrainingLoop : IDisposable
         {
             _folder.FlushSteps();
             Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info, _state, _scaler);
+            _board?.Commit();
         }
     }
 
@@ -134,7 +143,9 @@ internal sealed class TrainingLoop : IDisposable
             int done = (step + 1 - atStart.StepInEpoch) * _options.BatchSize;
             _observer.Progress(new StageProgress(
                 "train", step + 1, _stepsPerEpoch, "steps", done / seconds, "clips/s", TimeSpan.FromSeconds(seconds / (step + 1 - atStart.StepInEpoch) * (_stepsPerEpoch - step - 1)),
-                Epoch: new EpochProgress(epoch, _options.Epochs, _state.EpochLossSum / Math.Max(1, _state.EpochSeen))));
+                Epoch: new EpochProgress(
+                    epoch, _options.Epochs, _state.EpochLossSum / Math.Max(1, _state.EpochSeen), (double)_state.EpochCorrect / Math.Max(1, _state.EpochSeen), learningRate, _lastNorm,
+                    _state.LossScale, _replicas.Lead.Device.Memory.InUse)));
         }
 
         TrainingState finished = Timed(_state);
@@ -185,10 +196,13 @@ internal sealed class TrainingLoop : IDisposable
         Communication += _replicas.Lead.Communication - before;
         Steps++;
         _stopRequested = outcome.StopRequested;
+        _lastNorm = outcome.GradientNorm;
         _state.Add(outcome, batch.Count, outcome.After);
         if (_options.LogEverySteps > 0 && step % _options.LogEverySteps == 0)
         {
-            _folder.WriteStep(step, epoch, Stopwatch.GetElapsedTime(began).TotalSeconds, outcome, learningRate);
+            double seconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
+            _folder.WriteStep(step, epoch, seconds, outcome, learningRate);
+            _board?.Step(step, outcome, learningRate, batch.Count / seconds);
         }
 
         if (outcome.Skipped)
@@ -277,6 +291,7 @@ internal sealed class TrainingLoop : IDisposable
             History = [.. finished.History, record],
             Fingerprint = finished.Fingerprint,
         }.With(_replicas.Lead.State.Read());
+        _board?.Epoch(record, _train.Count, val, _replicas.Lead.Parameters);
         Save(epoch, best, val);
         _observer.Epoch(record);
         if (_state.StoppedEarly)
@@ -315,6 +330,7 @@ internal sealed class TrainingLoop : IDisposable
         _folder.FlushSteps();
         _folder.WriteHistory(_state.History);
         Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler);
+        _board?.Commit();
     }
 
     private void Say(Severity severity, string text) => _observer.Message(severity, text);

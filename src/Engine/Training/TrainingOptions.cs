@@ -131,8 +131,23 @@ public sealed record TrainingOptions : FeatureOptions
     /// <summary>Numbered checkpoints kept.</summary>
     public int KeepCheckpoints { get; init; } = 5;
 
-    /// <summary>Steps between rows of training_steps.csv; 0 = no such file.</summary>
+    /// <summary>Steps between rows of training_steps.csv and points of TensorBoard's batch curves; 0 = neither.</summary>
     public int LogEverySteps { get; init; }
+
+    /// <summary>Only makes the plan (<see cref="TrainingPlan"/>); for whoever starts runs, which do not look at it.</summary>
+    public bool DryRun { get; init; }
+
+    /// <summary>Batches of train and val of a single epoch that leaves no checkpoint, log or result; 0 = a real run.</summary>
+    public int FastDevRun { get; init; }
+
+    /// <summary>Batches of train that are trained on and validated with; 0 = all, and val.</summary>
+    public int OverfitBatches { get; init; }
+
+    /// <summary>Event files for TensorBoard in the checkpoint folder.</summary>
+    public bool Tensorboard { get; init; } = true;
+
+    /// <summary>Epochs from one histogram of weights and gradients to the next in TensorBoard, from the first epoch on; 0 = none.</summary>
+    public int TensorboardHistograms { get; init; } = 5;
 }
 
 [JsonConverter(typeof(JsonStringEnumConverter<DistributedMode>))]

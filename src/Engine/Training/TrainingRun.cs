@@ -26,15 +26,16 @@ public sealed class TrainingRun : IDisposable
     private readonly ProcessGroup? _processes;
     private CommunicationSummary? _communication;
 
-    private TrainingRun(TrainingOptions options, IRunObserver observer, ProcessGroup? processes)
+    /// <param name="writes">Whether the run leaves files.</param>
+    private TrainingRun(TrainingOptions options, IRunObserver observer, ProcessGroup? processes, bool writes)
     {
-        _options = options;
+        _options = options.FastDevRun > 0 ? options with { Epochs = 1, WarmupEpochs = 0, EarlyStoppingPatience = 0 } : options;
         _processes = processes;
         _device = processes is null
             ? DeviceChoice.Open(options.Device, options.Threads, options.MixedPrecision)
             : DeviceChoice.OpenShare(options.Device, options.Threads, options.MixedPrecision, processes);
         _backbone = options.FeaturesDir is null ? BackboneChoice.Open(options) : null;
-        _folder = IsLead ? RunFolder.Open(options.CheckpointDir, options.Resume is not null, options.Overwrite) : RunFolder.Follow(options.CheckpointDir);
+        _folder = IsLead && writes ? RunFolder.Open(options.CheckpointDir, options.Resume is not null, options.Overwrite) : RunFolder.Follow(options.CheckpointDir);
         _observer = IsLead ? new LoggingObserver(observer, _folder) : new SilentObserver();
     }
 
@@ -56,12 +57,7 @@ public sealed class TrainingRun : IDisposable
     /// <exception cref="RunException">Something the user can act on is wrong.</exception>
     public static TrainingResult Execute(TrainingOptions options, IRunObserver observer, CancellationToken stop)
     {
-        IReadOnlyList<OptionProblem> problems = OptionValidation.Validate(options);
-        if (problems.Count > 0)
-        {
-            throw new RunException(string.Join(Environment.NewLine, problems.Select(problem => $"{problem.Option}: {problem.Message}")));
-        }
-
+        OptionValidation.Require(options);
         if (options.Distributed == DistributedMode.None)
         {
             return Execute(options, observer, null, stop);
@@ -71,9 +67,19 @@ public sealed class TrainingRun : IDisposable
         return processes.Run(() => Execute(options, observer, processes, stop));
     }
 
+    /// <summary>Sweeps the learning rate with the set-up of a run, which it leaves no files of.</summary>
+    /// <param name="options">Those about checkpoints, epochs and the rate do not count.</param>
+    /// <exception cref="RunException">Something the user can act on is wrong.</exception>
+    public static LearningRateSweep Sweep(TrainingOptions options, SweepRange range, IRunObserver observer, CancellationToken stop)
+    {
+        OptionValidation.Require(options);
+        using var run = new TrainingRun(options with { Resume = null }, observer, null, writes: false);
+        return run.Sweep(range, stop);
+    }
+
     private static TrainingResult Execute(TrainingOptions options, IRunObserver observer, ProcessGroup? processes, CancellationToken stop)
     {
-        using var run = new TrainingRun(options, observer, processes);
+        using var run = new TrainingRun(options, observer, processes, writes: options.FastDevRun == 0);
         try
         {
             return run.Run(stop);
@@ -109,29 +115,17 @@ public sealed class TrainingRun : IDisposable
         using FeatureSplits splits = OpenFeatures(stop);
         FeatureSet train = splits.Train;
         RequireSameData(splits);
-        float[] classWeights = _options.UseClassWeights ? ClassWeights(train.Classes) : [1, 1];
-        var loss = new LossInfo(_options.UseFocalLoss, (float)_options.FocalGamma, (float)_options.LabelSmoothing, classWeights, Alpha(_options.FocalAlpha));
-        ModelInfo info = Describe(train) with { Loss = loss };
-        Classifier NewModel() => Classifiers.Create(_options.Model, new ClassifierOptions(train.Dimension, (float)_options.Dropout, MixedPrecision));
-        var learning = new LearnerOptions(
-            loss.Options,
-            loss.ClassWeights,
-            loss.Alpha,
-            new AdamOptions { ClipMode = _options.ClipMode, ClipNorm = (float)_options.GradientClipNorm },
-            MixedPrecision,
-            (uint)_options.Seed,
-            FuseStep,
-            HalfOnWire: _options.AllreduceDtype == FeatureType.Float16,
-            SyncBatchNorm: _options.SyncBatchNorm);
-        using ReplicaGroup replicas = _processes is null
-            ? new ReplicaGroup(_device.Devices, NewModel, learning)
-            : new ReplicaGroup(_device.Device, NewModel(), learning, _processes.Connect(_device.Device));
+        IFeatureRows trainRows = Limited(train, Math.Max(_options.OverfitBatches, _options.FastDevRun));
+        IFeatureRows valRows = _options.OverfitBatches > 0 ? trainRows : Limited(splits.Validation, _options.FastDevRun);
+        float[] classWeights = ClassWeights(train.Classes);
+        ModelInfo info = Describe(train, classWeights);
+        using ReplicaGroup replicas = NewReplicas(train, info);
         ParameterSet parameters = replicas.Lead.Parameters;
         _observer.Header(
         [
             new HeaderLine("model", $"{_options.Model}, {parameters.Values.Count:N0} parameters ({parameters.BufferValues.Count:N0} running statistics)"),
             new HeaderLine("loss", LossText(classWeights)),
-            new HeaderLine("steps", $"{(train.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch {_options.BatchSize}{(FuseStep ? ", each one CUDA graph" : string.Empty)}"),
+            new HeaderLine("steps", $"{(trainRows.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch {_options.BatchSize}{(FuseStep ? ", each one CUDA graph" : string.Empty)}"),
             .. ReplicaLines(replicas),
         ]);
         (TrainingState state, FeatureScaler? scaler) = Begin(replicas, train, info);
@@ -142,7 +136,8 @@ public sealed class TrainingRun : IDisposable
 
         _folder.Begin();
         _folder.WriteConfig(_options);
-        using (var loop = new TrainingLoop(_options, replicas, info, new SplitRows(train), new SplitRows(splits.Validation), _folder, _observer, state, scaler))
+        using TensorBoardLog? board = TensorBoardLog.Open(_folder, _options, info, _observer);
+        using (var loop = new TrainingLoop(_options, replicas, info, trainRows, valRows, _folder, _observer, state, scaler, board))
         {
             RunOutcome outcome = _clock.Time("train", () => loop.Run(stop));
             state = loop.State;
@@ -153,8 +148,50 @@ public sealed class TrainingRun : IDisposable
             }
         }
 
-        return _clock.Time("evaluate", () => EvaluateBest(replicas, splits, state));
+        if (_options.FastDevRun > 0)
+        {
+            return Result(RunOutcome.Completed, state);
+        }
+
+        (string Name, IFeatureRows Rows)[] held = _options.OverfitBatches > 0
+            ? [(DatasetSplit.Validation.Name(), valRows)]
+            : [.. splits.All.Where(set => set != train).Select(set => (set.Split.Name(), (IFeatureRows)new SplitRows(set)))];
+        TrainingResult result = _clock.Time("evaluate", () => EvaluateBest(replicas, held, state));
+        board?.Complete();
+        return result;
     }
+
+    private LearningRateSweep Sweep(SweepRange range, CancellationToken stop)
+    {
+        Header();
+        using FeatureSplits splits = OpenFeatures(stop);
+        ModelInfo info = Describe(splits.Train, ClassWeights(splits.Train.Classes));
+        using ReplicaGroup replicas = NewReplicas(splits.Train, info);
+        (_, FeatureScaler? scaler) = Begin(replicas, splits.Train, info);
+        return LearningRateSweep.Run(replicas, new SplitRows(splits.Train), scaler, _options, range, _observer, stop);
+    }
+
+    private ReplicaGroup NewReplicas(FeatureSet train, ModelInfo info)
+    {
+        var learning = new LearnerOptions(
+            info.Loss!.Options,
+            info.Loss.ClassWeights,
+            info.Loss.Alpha,
+            new AdamOptions { ClipMode = _options.ClipMode, ClipNorm = (float)_options.GradientClipNorm },
+            MixedPrecision,
+            (uint)_options.Seed,
+            FuseStep,
+            HalfOnWire: _options.AllreduceDtype == FeatureType.Float16,
+            SyncBatchNorm: _options.SyncBatchNorm);
+        return _processes is null
+            ? new ReplicaGroup(_device.Devices, NewModel, learning)
+            : new ReplicaGroup(_device.Device, NewModel(), learning, _processes.Connect(_device.Device));
+
+        Classifier NewModel() => Classifiers.Create(_options.Model, new ClassifierOptions(train.Dimension, (float)_options.Dropout, MixedPrecision));
+    }
+
+    private IFeatureRows Limited(FeatureSet set, int batches) =>
+        batches == 0 ? new SplitRows(set) : SelectedRows.Draw(new SplitRows(set), (int)Math.Min(set.Count, (long)batches * _options.BatchSize), _options.Seed);
 
     /// <summary>Every process reads the features itself: they have to be the same, in the same order.</summary>
     private void RequireSameData(FeatureSplits splits)
@@ -194,7 +231,7 @@ public sealed class TrainingRun : IDisposable
     {
         // Virtual devices share the threads that one could have for itself.
         using CpuDevice? whole = _device.Devices.Count > 1 && _device.Device is CpuDevice ? new CpuDevice(_options.Threads) : null;
-        new FeaturePipeline(_options, whole ?? _device.Device, _backbone!, _observer, _clock, _processes).Run(stop);
+        new FeaturePipeline(_options, whole is null ? _device.Devices : [whole], _backbone!, _observer, _clock, _processes).Run(stop);
     }
 
     private void Header()
@@ -206,7 +243,7 @@ public sealed class TrainingRun : IDisposable
             new HeaderLine("precision", Precision),
             new HeaderLine("backbone", BackboneText),
             new HeaderLine("data", _options.FeaturesDir is { } features ? $"features in {features}" : $"videos in {_options.DatasetPath}, cache in {_options.CacheDir}"),
-            new HeaderLine("output", _options.CheckpointDir),
+            .. _folder.Writes ? new[] { new HeaderLine("output", _options.CheckpointDir) } : [],
             new HeaderLine("seed", $"{_options.Seed}"),
         ];
         _observer.Header(lines);
@@ -228,7 +265,7 @@ public sealed class TrainingRun : IDisposable
         return _clock.Time("open", () => FeatureSplits.Open(_options.CacheDir));
     }
 
-    private ModelInfo Describe(FeatureSet train)
+    private ModelInfo Describe(FeatureSet train, float[] classWeights)
     {
         var key = train.Key.ToDictionary(field => field.Key, field => field.Value);
         return new ModelInfo
@@ -239,11 +276,12 @@ public sealed class TrainingRun : IDisposable
             Backbone = key.GetValueOrDefault("backbone", "unknown"),
             BackboneDescription = BackboneText,
             Preprocess = key.GetValueOrDefault("preprocessing", "unknown"),
+            Loss = new LossInfo(_options.UseFocalLoss, (float)_options.FocalGamma, (float)_options.LabelSmoothing, classWeights, Alpha(_options.FocalAlpha)),
         };
     }
 
     /// <summary>w_y = N / (2·N_y).</summary>
-    private static float[] ClassWeights(ClassCounts counts) => [counts.Total / (2f * counts.Nonviolent), counts.Total / (2f * counts.Violent)];
+    private float[] ClassWeights(ClassCounts counts) => _options.UseClassWeights ? [counts.Total / (2f * counts.Nonviolent), counts.Total / (2f * counts.Violent)] : [1, 1];
 
     private string LossText(float[] classWeights)
     {
@@ -359,7 +397,7 @@ public sealed class TrainingRun : IDisposable
             data.Append(train.Names[i]).Append('\n').Append(train.Labels[i]).Append('\n');
         }
 
-        return new Dictionary<string, string>
+        var fingerprint = new Dictionary<string, string>
         {
             ["--model"] = _options.Model,
             ["--batch-size"] = $"{_options.BatchSize}",
@@ -384,9 +422,15 @@ public sealed class TrainingRun : IDisposable
             ["features"] = $"[{train.Count}, {train.Frames}, {train.Dimension}] {string.Join(" ", train.Key.Select(field => field.Value))}".TrimEnd(),
             ["training clips"] = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(data.ToString())))[..16],
         };
+        if (_options.OverfitBatches > 0)
+        {
+            fingerprint["--overfit-batches"] = $"{_options.OverfitBatches}";
+        }
+
+        return fingerprint;
     }
 
-    private TrainingResult EvaluateBest(ReplicaGroup replicas, FeatureSplits splits, TrainingState state)
+    private TrainingResult EvaluateBest(ReplicaGroup replicas, IReadOnlyList<(string Name, IFeatureRows Rows)> splits, TrainingState state)
     {
         // Rank 0 has written it.
         _processes?.Meet();
@@ -394,11 +438,10 @@ public sealed class TrainingRun : IDisposable
         LoadModel(best, replicas);
         double threshold = best.Info!.Threshold;
         var all = new Dictionary<string, ClassificationMetrics>();
-        foreach (FeatureSet set in splits.All.Where(set => set != splits.Train))
+        foreach (var (name, rows) in splits)
         {
-            using var evaluator = new Evaluator(replicas, new SplitRows(set), _options.BatchSize);
+            using var evaluator = new Evaluator(replicas, rows, _options.BatchSize);
             Evaluation evaluation = evaluator.Run();
-            string name = set.Split.Name();
             all[name] = evaluation.MetricsAt(threshold);
             all[name + "_at_half"] = evaluation.MetricsAt(0.5);
         }

@@ -20,6 +20,7 @@ public static class VideoFaults
         VideoFault.Truncated => "truncated",
         VideoFault.DecodeError => "decode error",
         VideoFault.TimedOut => FailureStatus.TimedOut,
+        VideoFault.InvalidArgument => "invalid option",
         _ => FailureStatus.ReadError,
     };
 }

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
 
@@ -164,21 +163,10 @@ internal sealed unsafe class DecodeThread
             new ReadOnlySpan<byte>(_rgb, rgb.Length).CopyTo(rgb);
         }
 
-        ref var info = ref _job->Info;
-        var seconds = info.Duration is > 0 and < 1e9 ? info.Duration : 0;
         return new VideoReadResult(
             fault,
             fault == VideoFault.None ? "" : NativeVideo.Text(_job->Message, NativeVideo.MessageBytes),
-            new VideoInfo(
-                info.DecodedFrames,
-                info.Width,
-                info.Height,
-                info.FrameRate,
-                TimeSpan.FromSeconds(seconds),
-                NativeVideo.Name((byte*)Unsafe.AsPointer(ref info.Codec), sizeof(NativeVideo.Info.CodecName)),
-                NativeVideo.Name((byte*)Unsafe.AsPointer(ref info.Container), sizeof(NativeVideo.Info.ContainerName)),
-                info.DecodeErrors,
-                info.Passes));
+            NativeVideo.InfoOf(&_job->Info));
     }
 
     private void Run()

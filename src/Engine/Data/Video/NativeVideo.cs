@@ -13,7 +13,7 @@ internal sealed unsafe class NativeVideo
 {
     internal const int MessageBytes = 1024;
 
-    private const int Abi = 1;
+    private const int Abi = 2;
 
     private static readonly List<string> s_names = [];
 
@@ -24,6 +24,8 @@ internal sealed unsafe class NativeVideo
         _version = (delegate* unmanaged[Cdecl]<byte*, int, void>)NativeLibrary.GetExport(library, "ctv_version");
         Read = (delegate* unmanaged[Cdecl]<byte*, ReadOptions*, byte*, long, Info*, byte*, int, int>)
             NativeLibrary.GetExport(library, "ctv_read");
+        Walk = (delegate* unmanaged[Cdecl]<byte*, WalkOptions*, delegate* unmanaged[Cdecl]<nint, Frame*, int>, nint, Info*, byte*, int, int>)
+            NativeLibrary.GetExport(library, "ctv_walk");
         Resize = (delegate* unmanaged[Cdecl]<byte*, int, int, long, byte*, int, int, int>)
             NativeLibrary.GetExport(library, "ctv_resize");
         CanEncode = (delegate* unmanaged[Cdecl]<byte*, int>)NativeLibrary.GetExport(library, "ctv_can_encode");
@@ -37,6 +39,8 @@ internal sealed unsafe class NativeVideo
     }
 
     public delegate* unmanaged[Cdecl]<byte*, ReadOptions*, byte*, long, Info*, byte*, int, int> Read { get; private set; }
+
+    public delegate* unmanaged[Cdecl]<byte*, WalkOptions*, delegate* unmanaged[Cdecl]<nint, Frame*, int>, nint, Info*, byte*, int, int> Walk { get; }
 
     public delegate* unmanaged[Cdecl]<byte*, int, int, long, byte*, int, int, int> Resize { get; }
 
@@ -100,6 +104,21 @@ internal sealed unsafe class NativeVideo
         }
     }
 
+    public static VideoInfo InfoOf(Info* info)
+    {
+        var seconds = info->Duration is > 0 and < 1e9 ? info->Duration : 0;
+        return new VideoInfo(
+            info->DecodedFrames,
+            info->Width,
+            info->Height,
+            info->FrameRate,
+            TimeSpan.FromSeconds(seconds),
+            Name((byte*)&info->Codec, sizeof(Info.CodecName)),
+            Name((byte*)&info->Container, sizeof(Info.ContainerName)),
+            info->DecodeErrors,
+            info->Passes);
+    }
+
     private static ReadOnlySpan<byte> Bytes(byte* text, int bytes)
     {
         var span = new ReadOnlySpan<byte>(text, bytes);
@@ -146,6 +165,27 @@ internal sealed unsafe class NativeVideo
         {
             private byte _first;
         }
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct WalkOptions
+    {
+        public int* Stop;
+        public int Width;
+        public int Height;
+        public int LimitMilliseconds;
+        public int Reserved;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct Frame
+    {
+        public long Index;
+        public byte* Rgb;
+        public int Width;
+        public int Height;
+        public int RateNumerator;
+        public int RateDenominator;
     }
 
     [StructLayout(LayoutKind.Sequential)]

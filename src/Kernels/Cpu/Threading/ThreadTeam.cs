@@ -188,7 +188,7 @@ public sealed unsafe partial class ThreadTeam : IDisposable
     internal byte* ScratchOf(int member, nuint bytes) => _scratch[member].Get(bytes);
 
     /// <summary>Lets the calling thread sleep for less than the runtime's sleeps, which take a millisecond; where the system cannot, it yields.</summary>
-    internal static void Nap(uint microseconds)
+    public static void Nap(uint microseconds)
     {
         if (OperatingSystem.IsLinux())
         {

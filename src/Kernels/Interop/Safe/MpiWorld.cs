@@ -43,6 +43,8 @@ public sealed unsafe class MpiWorld : IDisposable
     /// <summary>Set by mpirun or its kin: OpenMPI, PMIx (OpenMPI 5, Slurm), PMI (MPICH, Intel MPI), MVAPICH.</summary>
     private static readonly string[] s_launchVariables = ["OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_SIZE", "PMI_RANK", "MV2_COMM_WORLD_SIZE"];
 
+    private static readonly string[] s_sizeVariables = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"];
+
     private static readonly Lazy<(MpiApi? Api, string Detail)> s_loaded = new(() => Load(NativeShim.Candidates(FileName, PathVariable)));
 
     private static int s_opened;
@@ -73,6 +75,9 @@ public sealed unsafe class MpiWorld : IDisposable
 
     /// <summary>Whether this process was started by mpirun, or by another launcher that MPI knows.</summary>
     public static bool IsLaunched => s_launchVariables.Any(name => Environment.GetEnvironmentVariable(name) is { Length: > 0 });
+
+    /// <summary>How many processes the launcher says it has started; null where it does not say.</summary>
+    public static int? LaunchedSize => s_sizeVariables.Select(Environment.GetEnvironmentVariable).Select(text => int.TryParse(text, out int size) ? size : (int?)null).FirstOrDefault(size => size is not null);
 
     /// <summary>Whether the native library and an MPI are there.</summary>
     public static bool IsAvailable => s_loaded.Value.Api is not null;

@@ -1,7 +1,7 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 
-namespace CudaTrainer.Engine.Data.Cache;
+namespace CudaTrainer.Engine.Formats;
 
 /// <summary>CRC-32C (Castagnoli, RFC 3720 appendix B.4), by the processor's own instruction where it has one.</summary>
 internal static class Crc32C

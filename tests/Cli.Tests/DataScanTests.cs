@@ -1,0 +1,100 @@
+using System.Diagnostics;
+using System.Text.Json;
+using CudaTrainer.Engine.Data.Video;
+
+namespace CudaTrainer.Cli.Tests;
+
+/// <summary>A folder with one file of each kind, through the built program.</summary>
+public sealed class DataScanTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    [Fact]
+    public void Every_file_gets_its_verdict_and_stays_where_it_is()
+    {
+        Directory.CreateDirectory(_folder.File("clips/train/Fight"));
+        Directory.CreateDirectory(_folder.File("clips/train/nonviolent"));
+        Draw("clips/train/Fight/good.mp4", 12, 1);
+        Draw("clips/train/Fight/short.avi", 3, 2);
+        Draw("clips/train/nonviolent/calm.mp4", 12, 3);
+        Draw("clips/outside.mp4", 12, 4);
+        File.Copy(_folder.File("clips/train/Fight/good.mp4"), _folder.File("clips/train/nonviolent/twin.mp4"));
+        Draw("long.mp4", 40, 7);
+        byte[] content = File.ReadAllBytes(_folder.File("long.mp4"));
+        File.WriteAllBytes(_folder.File("clips/train/Fight/truncated.mp4"), content[..(content.Length * 3 / 5)]);
+        File.WriteAllBytes(_folder.File("clips/train/Fight/empty.mp4"), []);
+        File.WriteAllText(_folder.File("clips/train/Fight/text, no video.mp4"), "404 Not Found\n");
+        File.WriteAllText(_folder.File("clips/train/Fight/notes.txt"), "not looked at");
+        using (var process = Process.Start("mkfifo", [_folder.File("clips/train/Fight/fifo.mp4")]))
+        {
+            process.WaitForExit();
+        }
+
+        string[] before = Directory.GetFileSystemEntries(_folder.Path, "*", SearchOption.AllDirectories);
+
+        var outcome = Scan("--json");
+
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        using var json = JsonDocument.Parse(outcome.Output);
+        var found = json.RootElement.EnumerateArray().Select(file => (
+            file.GetProperty("path").GetString(), file.GetProperty("class").GetString(), file.GetProperty("verdict").GetString(), file.GetProperty("frames").GetInt32()));
+        found.ShouldBe(
+        [
+            ("outside.mp4", null, "ok", 12),
+            ("train/Fight/empty.mp4", "violent", "empty file", 0),
+            ("train/Fight/fifo.mp4", "violent", "not a regular file", 0),
+            ("train/Fight/good.mp4", "violent", "ok", 12),
+            ("train/Fight/short.avi", "violent", "short", 3),
+            ("train/Fight/text, no video.mp4", "violent", "not a video", 0),
+            ("train/Fight/truncated.mp4", "violent", "truncated", 0),
+            ("train/nonviolent/calm.mp4", "nonviolent", "ok", 12),
+            ("train/nonviolent/twin.mp4", "nonviolent", "duplicate", 12),
+        ]);
+        json.RootElement[8].GetProperty("duplicate_of").GetString().ShouldBe("train/Fight/good.mp4");
+        json.RootElement[3].GetProperty("seconds").GetDouble().ShouldBe(0.48, 1e-9);
+
+        string[] rows = Scan("--csv").Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        rows.Length.ShouldBe(10);
+        rows[6].ShouldStartWith("\"train/Fight/text, no video.mp4\",violent,not a video,");
+
+        string[] text = Scan().Output.Split('\n');
+        text.ShouldContain(line => Columns(line).SequenceEqual(new[] { "ok", "1", "1", "1", "3" }));
+        text.ShouldContain(line => Columns(line).SequenceEqual(new[] { "all", "6", "2", "1", "9" }));
+        text.ShouldContain(line => line.StartsWith("duplicate ") && line.EndsWith("train/nonviolent/twin.mp4: of train/Fight/good.mp4, which is violent"));
+        Directory.GetFileSystemEntries(_folder.Path, "*", SearchOption.AllDirectories).ShouldBe(before, ignoreOrder: true);
+    }
+
+    [Fact]
+    public void A_folder_that_is_not_there_is_an_error()
+    {
+        var outcome = CommandRunner.RunInside("data", "scan", _folder.File("nowhere"));
+
+        outcome.ExitCode.ShouldBe(1);
+        outcome.ErrorLines[0].ShouldContain("does not exist");
+        CommandRunner.RunInside("data", "scan").ErrorLines[0].ShouldBe("error: DIR: name a folder of videos");
+        CommandRunner.RunInside("data", "scan", "x", "--frames", "0").ErrorLines[0].ShouldBe("error: --frames: 0 is out of range; expected 1 to 4096");
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private static string[] Columns(string line) => line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+
+    private CommandOutcome Scan(params string[] options) => CommandRunner.RunIn(_folder.Path, [], ["data", "scan", "clips", "--frames", "6", .. options]);
+
+    private void Draw(string name, int frames, int stripe)
+    {
+        using VideoWriter writer = new(_folder.File(name), new VideoWriterOptions { Width = 96, Height = 64, Codec = VideoCodec.Mpeg4 });
+        byte[] rgb = new byte[writer.FrameBytes];
+        for (int frame = 0; frame < frames; frame++)
+        {
+            for (int i = 0; i < rgb.Length; i++)
+            {
+                rgb[i] = (byte)(((i / 3 % 96) + (3 * frame)) * stripe);
+            }
+
+            writer.AddFrame(rgb);
+        }
+
+        writer.Close();
+    }
+}
