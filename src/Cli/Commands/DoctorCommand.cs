@@ -47,6 +47,7 @@ internal sealed class DoctorCommand : CliCommand<DoctorOptions>
             Check.Ok("cudatrainer", Program.Version),
             .. MachineChecks.Run(terminal.Settings),
             VideoCheck.Run(),
+            Hdf5Check.Run(),
             MpiCheck.Run(),
             .. CudaChecks.Run(),
             .. KernelFolderCheck.Run(),

@@ -68,7 +68,7 @@ internal static class TrainingOptionTable
             o => o.Mixup, (o, v) => o with { Mixup = v },
             "Augmentation: mixes each clip with another by shares from Beta(X, X); 0 = none")
         .Add(
-            "--initial-weights", OptionGroup.Model, ValueTypes.OptionalText("FILE", ".safetensors file or checkpoint"),
+            "--initial-weights", OptionGroup.Model, ValueTypes.OptionalText("FILE", ".safetensors or .h5 file, or checkpoint"),
             o => o.InitialWeights, (o, v) => o with { InitialWeights = v },
             "Start the classifier from these weights");
 

@@ -63,9 +63,14 @@ public sealed class BackboneChoice : IDisposable
 
     public static BackboneChoice Open(FeatureOptions options)
     {
-        // Every weight format read so far comes from PyTorch.
-        string preprocess = options.Preprocess == PreprocessChoice.Caffe ? "caffe" : "torch";
-        return new BackboneChoice(options.Weights is { } file ? Vgg19Weights.Open(file) : new RandomVgg19(), preprocess);
+        IVgg19WeightSource source = options.Weights is { } file ? Vgg19Weights.Open(file) : new RandomVgg19();
+        string preprocess = options.Preprocess switch
+        {
+            PreprocessChoice.Caffe => "caffe",
+            PreprocessChoice.Torch => "torch",
+            _ => (source as Vgg19Weights)?.Preprocess ?? "torch",
+        };
+        return new BackboneChoice(source, preprocess);
     }
 
     /// <summary>Loads the weights onto a device; takes seconds.</summary>

@@ -36,6 +36,9 @@ public sealed class RunFolder : IDisposable
 
     public string BestModel => File("best_model.safetensors");
 
+    /// <summary>The same weights for Keras.</summary>
+    public string BestKerasModel => File("best_model.h5");
+
     public string LastCheckpoint => File("last.ckpt");
 
     public string Results => File("training_results.json");
@@ -163,7 +166,7 @@ public sealed class RunFolder : IDisposable
         int.TryParse(System.IO.Path.GetFileNameWithoutExtension(checkpoint).AsSpan("checkpoint_epoch_".Length), CultureInfo.InvariantCulture, out int epoch) ? epoch : int.MaxValue;
 
     /// <summary>Files of a run; not the log, which also tells of runs that never began.</summary>
-    private static bool IsOurs(string file) => System.IO.Path.GetFileName(file) is "best_model.safetensors" or "last.ckpt" or "training_history.csv" or "training_steps.csv"
+    private static bool IsOurs(string file) => System.IO.Path.GetFileName(file) is "best_model.safetensors" or "best_model.h5" or "last.ckpt" or "training_history.csv" or "training_steps.csv"
         or "training_results.json" or "training_config.json" || System.IO.Path.GetFileName(file).StartsWith("checkpoint_epoch_", StringComparison.Ordinal);
 
     /// <summary>Only these: whatever else stands in the folder is not of a run.</summary>

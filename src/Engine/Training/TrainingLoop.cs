@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Optim;
 using CudaTrainer.Engine.Parallel;
 
@@ -72,6 +73,11 @@ internal sealed class TrainingLoop : IDisposable
         _folder.WriteHistory(_state.History);
         if (!IsFinished)
         {
+            if (_folder.Writes && !Hdf5Library.IsAvailable)
+            {
+                Say(Severity.Warning, $"{Path.GetFileName(_folder.BestKerasModel)} is not written: {Hdf5Library.Detail}");
+            }
+
             _board?.Begin(_state, _stepsPerEpoch);
         }
 
@@ -314,7 +320,13 @@ internal sealed class TrainingLoop : IDisposable
 
         if (best)
         {
-            Checkpoint.SaveModel(_folder.BestModel, _replicas.Lead, _info with { Epoch = epoch, Threshold = val.BestThreshold() }, _scaler);
+            Checkpoint.SaveModel(
+                _folder.BestModel, _replicas.Lead, _info with { Epoch = epoch, Threshold = val.BestThreshold() }, _scaler, Hdf5Library.IsAvailable ? _folder.BestKerasModel : null);
+            if (!Hdf5Library.IsAvailable)
+            {
+                // One of an earlier epoch, written where the library was there, would contradict the file beside it.
+                File.Delete(_folder.BestKerasModel);
+            }
         }
 
         if (_options.CheckpointEvery > 0 && epoch % _options.CheckpointEvery == 0)

@@ -349,6 +349,12 @@ public sealed class TrainingRun : IDisposable
             }
 
             AtomicFile.WriteAllBytes(_folder.BestModel, File.ReadAllBytes(beside));
+            string keras = Path.Combine(Path.GetDirectoryName(beside)!, Path.GetFileName(_folder.BestKerasModel));
+            if (File.Exists(keras))
+            {
+                AtomicFile.WriteAllBytes(_folder.BestKerasModel, File.ReadAllBytes(keras));
+            }
+
             return state;
         }
 
