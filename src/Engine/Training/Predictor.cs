@@ -44,14 +44,15 @@ public sealed class Predictor : IDisposable
 
     public bool HasAttention => _classifier.Learner.Model.HasAttention;
 
-    public string Device => _device.Text;
+    /// <summary>The device, without why it was chosen.</summary>
+    public string Device => _device.Description;
 
     public string Backbone => _backbone.Source.Description;
 
     /// <summary>What opens the output of a run.</summary>
     public IReadOnlyList<HeaderLine> Header =>
     [
-        new HeaderLine("device", Device),
+        new HeaderLine("device", _device.Text),
         new HeaderLine("model", $"{Info.Model} of epoch {Info.Epoch} from {_options.Checkpoint}"),
         new HeaderLine("backbone", Backbone),
     ];

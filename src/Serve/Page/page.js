@@ -27,6 +27,11 @@
     $(id).hidden = !text;
   }
 
+  /** For screen readers: what changed, once. */
+  function say(text) {
+    if ($('say').textContent !== text) $('say').textContent = text;
+  }
+
   // ---- talking to the server
 
   async function call(path, options) {
@@ -65,6 +70,7 @@
     }
     if (file.size === 0) return fail('“' + file.name + '” is empty.');
     working(file.name, 'Uploading …', 0);
+    say('Uploading');
     const form = new FormData();
     form.append('video', file, file.name);
     const request = upload = new XMLHttpRequest();
@@ -102,6 +108,7 @@
       fail(job.name + ': ' + job.error.message);
     } else {
       const length = $('player').duration;
+      say(job.state === 'queued' ? 'Waiting' : 'Looking at the video');
       if (job.state === 'queued') working(job.name, job.position === 1 ? 'Waiting: next in line' : 'Waiting: number ' + job.position + ' in line', null);
       else working(job.name, 'Looking at it: ' + job.progress_seconds.toFixed(1) + (length > 0 ? ' of ' + length.toFixed(1) : '') + ' s of video done', length > 0 ? Math.min(1, job.progress_seconds / length) : null);
       poll = setTimeout(look, 500, id);
@@ -206,14 +213,16 @@
       element('td', window.smoothed >= result.threshold ? { class: 'high' } : {}, percent(window.smoothed)))));
 
     $('chart').setAttribute('aria-valuemax', windows.length - 1);
+    draw();
     point(-1);
     legend();
+    say(percent(result.violent) + ' ' + result.label);
   }
 
   function legend() {
     const item = (mark, text) => element('li', {}, svg('svg', { viewBox: '0 0 18 10', 'aria-hidden': 'true' }, mark), text);
     const items = [
-      item(svg('path', { class: 'line', d: 'M0 5H18' }), 'p(violent)'),
+      item(svg('path', { class: 'line', d: 'M0 5H18' }), 'p(violent), red from the threshold on'),
       item(svg('path', { class: 'threshold', d: 'M0 5H18' }), 'threshold ' + percent(result.threshold)),
     ];
     if (result.events.length) items.push(item(svg('g', { class: 'above' }, svg('rect', { class: 'area', width: 18, height: 10 })), 'event'));
@@ -274,7 +283,7 @@
     const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600].find(s => (right - left) * s / end >= 64) || 7200;
     for (let i = 0; i * step <= end * 1.0001; i++) {
       const at = i * step, isLast = right - x(at) < 20;
-      root.append(svg('text', { x: round(x(at)), y: height - 8, 'text-anchor': i === 0 ? 'start' : isLast ? 'end' : 'middle' }, step < 1 ? at.toFixed(1) + ' s' : clock(at).replace(/\.0$/, '')));
+      root.append(svg('text', { x: round(x(at)), y: height - 8, 'text-anchor': isLast ? 'end' : 'middle' }, step < 1 ? at.toFixed(1) + ' s' : clock(at).replace(/\.0$/, '')));
     }
     if (lane) root.append(...attention(x, left, right, end, bottom + 8, lane));
 
@@ -299,9 +308,9 @@
         }
       });
     }
-    const values = Array.from(sums, (sum, i) => weights[i] > 0 ? sum / weights[i] : 0), most = Math.max(...values, 1e-9), size = (right - left) / cells;
+    const values = Array.from(sums, (sum, i) => weights[i] > 0 ? sum / weights[i] : 0), most = Math.max(...values, 1e-9), edge = i => Math.round(left + (right - left) * i / cells);
     return [
-      ...values.map((value, i) => svg('rect', { class: 'attention', x: (left + i * size).toFixed(2), y: top, width: (size + 0.05).toFixed(2), height, opacity: (0.9 * value / most).toFixed(3) })),
+      ...values.map((value, i) => svg('rect', { class: 'attention cell', x: edge(i), y: top, width: edge(i + 1) - edge(i), height, opacity: (0.9 * value / most).toFixed(3) })),
       svg('rect', { class: 'lane', x: left, y: top, width: right - left, height }),
     ];
   }
