@@ -15,6 +15,7 @@ internal static class Program
         new ExtractCommand(),
         new EvaluateCommand(),
         new PredictCommand(),
+        new ServeCommand(),
         new ExportCommand(),
         new InspectCommand(),
         new LrFindCommand(),

@@ -16,6 +16,8 @@ public sealed class RunFolder : IDisposable
     /// <summary>Characters of a row of the steps file: 8 columns, and no number is longer than 25.</summary>
     private const int LongestStep = 8 * 26;
 
+    private const string BestModelName = "best_model.safetensors";
+
     private const string TensorBoardName = "tensorboard";
 
     private readonly StreamWriter? _log;
@@ -34,7 +36,7 @@ public sealed class RunFolder : IDisposable
     /// <summary>Whether this process writes the run's files; otherwise what would write does nothing, and others read.</summary>
     public bool Writes => _log is not null;
 
-    public string BestModel => File("best_model.safetensors");
+    public string BestModel => File(BestModelName);
 
     /// <summary>The same weights for Keras.</summary>
     public string BestKerasModel => File("best_model.h5");
@@ -45,6 +47,9 @@ public sealed class RunFolder : IDisposable
 
     /// <summary>Folder of event files, which TensorBoard shows.</summary>
     public string TensorBoard => File(TensorBoardName);
+
+    /// <summary>The model file that <paramref name="path"/> stands for: itself, or the best model of a run's folder.</summary>
+    public static string ModelAt(string path) => Directory.Exists(path) ? System.IO.Path.Combine(path, BestModelName) : path;
 
     /// <summary>Opens the folder for a run. The files of a run to be replaced stay until <see cref="Begin"/>.</summary>
     /// <exception cref="RunException">It already holds a run and neither resuming nor overwriting was asked for.</exception>
@@ -166,7 +171,7 @@ public sealed class RunFolder : IDisposable
         int.TryParse(System.IO.Path.GetFileNameWithoutExtension(checkpoint).AsSpan("checkpoint_epoch_".Length), CultureInfo.InvariantCulture, out int epoch) ? epoch : int.MaxValue;
 
     /// <summary>Files of a run; not the log, which also tells of runs that never began.</summary>
-    private static bool IsOurs(string file) => System.IO.Path.GetFileName(file) is "best_model.safetensors" or "best_model.h5" or "last.ckpt" or "training_history.csv" or "training_steps.csv"
+    private static bool IsOurs(string file) => System.IO.Path.GetFileName(file) is BestModelName or "best_model.h5" or "last.ckpt" or "training_history.csv" or "training_steps.csv"
         or "training_results.json" or "training_config.json" || System.IO.Path.GetFileName(file).StartsWith("checkpoint_epoch_", StringComparison.Ordinal);
 
     /// <summary>Only these: whatever else stands in the folder is not of a run.</summary>
