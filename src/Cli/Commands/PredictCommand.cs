@@ -39,11 +39,11 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
 
     protected override OptionTable<PredictOptions> CreateTable() => new OptionTable<PredictOptions>(new PredictOptions())
         .Add(
-            "--checkpoint", OptionGroup.Model, ValueTypes.Text("FILE", ".safetensors file or checkpoint"),
+            "--checkpoint", OptionGroup.Model, ValueTypes.Text("FILE", ".safetensors or .h5 file, or checkpoint"),
             o => o.Run.Checkpoint, (o, v) => o with { Run = o.Run with { Checkpoint = v } },
             "The trained model; it also says how frames are sampled and normalised")
         .Add(
-            "--weights", OptionGroup.Model, ValueTypes.OptionalText("FILE", ".safetensors or .pth file"),
+            "--weights", OptionGroup.Model, ValueTypes.OptionalText("FILE", ".safetensors, .pth or Keras .h5 file"),
             o => o.Run.Weights, (o, v) => o with { Run = o.Run with { Weights = v } },
             "VGG19 weights the model was trained with; not needed after training with a random backbone")
         .Add(

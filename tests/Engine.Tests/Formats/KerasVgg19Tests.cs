@@ -1,3 +1,4 @@
+using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Backends.Cpu;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
