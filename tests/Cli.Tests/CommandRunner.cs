@@ -50,10 +50,14 @@ internal static class CommandRunner
         return Finish(process);
     }
 
-    public static Process Start(string folder, Dictionary<string, string?> environment, params string[] arguments)
+    public static Process Start(string folder, Dictionary<string, string?> environment, params string[] arguments) =>
+        StartProgram(ProgramFile, folder, environment, arguments);
+
+    /// <summary>Starts a copy of the program.</summary>
+    public static Process StartProgram(string program, string folder, Dictionary<string, string?> environment, params string[] arguments)
     {
         // A test run in the background of a shell inherits an ignored SIGINT, which the program would rightly go on ignoring.
-        ProcessStartInfo start = new("env", ["--default-signal=INT", "dotnet", ProgramFile, .. arguments])
+        ProcessStartInfo start = new("env", ["--default-signal=INT", "dotnet", program, .. arguments])
         {
             WorkingDirectory = folder,
             RedirectStandardInput = true,

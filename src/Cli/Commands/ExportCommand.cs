@@ -39,7 +39,7 @@ internal sealed class ExportCommand : CliCommand<ExportCommandOptions>
             o => o.Run.Whole, (o, v) => o with { Run = o.Run with { Whole = v } },
             "Put VGG19 with its normalisation of frames before the classifier")
         .Add(
-            "--weights", OptionGroup.Model, ValueTypes.OptionalText("FILE", ".safetensors or .pth file"),
+            "--weights", OptionGroup.Model, ValueTypes.OptionalText("FILE", ".safetensors, .pth or Keras .h5 file"),
             o => o.Run.Weights, (o, v) => o with { Run = o.Run with { Weights = v } },
             "VGG19 weights the model was trained with, for --whole; not needed after training with a random backbone")
         .Add(

@@ -16,7 +16,7 @@ internal static class PredictionOptionTable
             o => o.Checkpoint, (o, v) => o with { Checkpoint = v },
             "The trained model, or a run's folder for its best one; it also says how frames are sampled and normalised")
         .Add(
-            "--weights", OptionGroup.Model, ValueTypes.OptionalText("FILE", ".safetensors or .pth file"),
+            "--weights", OptionGroup.Model, ValueTypes.OptionalText("FILE", ".safetensors, .pth or Keras .h5 file"),
             o => o.Weights, (o, v) => o with { Weights = v },
             "VGG19 weights the model was trained with; not needed after training with a random backbone")
         .Add(

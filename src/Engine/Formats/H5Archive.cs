@@ -79,7 +79,7 @@ public sealed class H5Archive : ITensorArchive
         var file = MappedFile.Open(path);
         try
         {
-            return new H5Archive(native, file, Hdf5Index.Read(native, System.IO.Path.GetFullPath(path)));
+            return new H5Archive(native, file, Hdf5Index.Read(native, path));
         }
         catch
         {
@@ -105,7 +105,7 @@ public sealed class H5Archive : ITensorArchive
 
         var offset = _offsets[name];
         return offset == Hdf5Dataset.ReadByLibrary
-            ? new H5Elements(Hdf5Stream.OpenData(_native, System.IO.Path.GetFullPath(Path), Group(name)))
+            ? new H5Elements(Hdf5Stream.OpenData(_native, Path, Group(name)))
             : new H5Elements(_file, offset, entry);
     }
 
