@@ -58,6 +58,7 @@ public class OptionTableTests
         ["--allreduce-dtype"] = "float16",
         ["--check-replicas"] = "100",
         ["--distributed"] = "mpi",
+        ["--report"] = "false",
     };
 
     public static TheoryData<string> TrainingOptionNames => [.. TrainingOptionTable.Create().Select(option => option.Name)];

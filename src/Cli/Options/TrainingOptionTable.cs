@@ -159,5 +159,9 @@ internal static class TrainingOptionTable
         .Add(
             "--log-every-steps", OptionGroup.Output, ValueTypes.Integer,
             o => o.LogEverySteps, (o, v) => o with { LogEverySteps = v },
-            "Steps between rows of training_steps.csv; 0 = no such file");
+            "Steps between rows of training_steps.csv; 0 = no such file")
+        .Add(
+            "--report", OptionGroup.Output, ValueTypes.Switch,
+            o => o.Report, (o, v) => o with { Report = v },
+            "End with report.html: the run as one page with curves, confusion matrices and the worst mistakes");
 }

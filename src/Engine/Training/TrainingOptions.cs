@@ -133,6 +133,9 @@ public sealed record TrainingOptions : FeatureOptions
 
     /// <summary>Steps between rows of training_steps.csv; 0 = no such file.</summary>
     public int LogEverySteps { get; init; }
+
+    /// <summary>Whether the run ends with a report.html.</summary>
+    public bool Report { get; init; } = true;
 }
 
 [JsonConverter(typeof(JsonStringEnumConverter<DistributedMode>))]

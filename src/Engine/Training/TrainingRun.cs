@@ -8,6 +8,7 @@ using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Parallel;
+using CudaTrainer.Engine.Training.Reporting;
 using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Engine.Training;
@@ -153,7 +154,28 @@ public sealed class TrainingRun : IDisposable
             }
         }
 
-        return _clock.Time("evaluate", () => EvaluateBest(replicas, splits, state));
+        TrainingResult result = _clock.Time("evaluate", () => EvaluateBest(replicas, splits, state));
+        _folder.WriteResults(JsonSerializer.Serialize(result, RunJson.Default.TrainingResult));
+        WriteReport(stop);
+        return result;
+    }
+
+    /// <summary>The page is for people: what goes wrong with it does not make a trained classifier a failed run.</summary>
+    private void WriteReport(CancellationToken stop)
+    {
+        if (!_folder.Writes || !_options.Report)
+        {
+            return;
+        }
+
+        try
+        {
+            RunReport.Write([_options.CheckpointDir], output: null, stop);
+        }
+        catch (Exception exception)
+        {
+            _observer.Message(Severity.Warning, $"report.html was not written: {exception.Message}; try 'cudatrainer report {_options.CheckpointDir}'");
+        }
     }
 
     /// <summary>Every process reads the features itself: they have to be the same, in the same order.</summary>
@@ -391,8 +413,13 @@ public sealed class TrainingRun : IDisposable
         foreach (FeatureSet set in splits.All.Where(set => set != splits.Train))
         {
             using var evaluator = new Evaluator(replicas, new SplitRows(set), _options.BatchSize);
-            Evaluation evaluation = evaluator.Run();
+            Evaluation evaluation = evaluator.Run(withAttention: true);
             string name = set.Split.Name();
+            if (_folder.Writes)
+            {
+                _folder.WritePredictions(name, PredictionFile.Text(evaluation, new SplitRows(set)));
+            }
+
             all[name] = evaluation.MetricsAt(threshold);
             all[name + "_at_half"] = evaluation.MetricsAt(0.5);
         }
@@ -403,8 +430,8 @@ public sealed class TrainingRun : IDisposable
             ValAtHalf = all["val_at_half"],
             Test = all.GetValueOrDefault("test"),
             TestAtHalf = all.GetValueOrDefault("test_at_half"),
+            Data = [.. splits.All.Select(SplitSummary.Of)],
         };
-        _folder.WriteResults(JsonSerializer.Serialize(result, RunJson.Default.TrainingResult));
         return result;
     }
 
@@ -423,6 +450,7 @@ public sealed class TrainingRun : IDisposable
         Device = _device.Description,
         Precision = Precision,
         Backbone = BackboneText,
+        Environment = RunEnvironment.Current(),
         StallFraction = state is { History.Count: > 0 } ? state.History.Sum(epoch => epoch.StallSeconds) / state.History.Sum(epoch => epoch.Seconds) : 0,
     };
 }
