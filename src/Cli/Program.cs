@@ -15,6 +15,7 @@ internal static class Program
         new ExtractCommand(),
         new EvaluateCommand(),
         new PredictCommand(),
+        new ReportCommand(),
         new GradcheckCommand(),
         new CacheInfoCommand(),
         new CacheVerifyCommand(),

@@ -42,7 +42,7 @@ internal sealed class HtmlBuilder
         return escaped.ToString();
     }
 
-    /// <summary>A piece of HTML on its own, escaped as <see cref="Add"/> does.</summary>
+    /// <summary>A piece of HTML on its own, escaped in the same way.</summary>
     public static Markup Piece(ref Handler html) => new(html.Text);
 
     public static Markup Join(IEnumerable<Markup> pieces) => new(string.Concat(pieces.Select(piece => piece.Text)));

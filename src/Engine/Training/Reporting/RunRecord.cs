@@ -30,8 +30,8 @@ internal sealed record RunRecord
     /// <summary>By split, in the order val, test; empty for runs of versions that did not write them.</summary>
     public IReadOnlyList<KeyValuePair<string, IReadOnlyList<ClipPrediction>>> Predictions { get; init; } = [];
 
-    /// <summary>Names of the folder's files, without the page itself.</summary>
-    public IReadOnlyList<string> Files { get; init; } = [];
+    /// <summary>The folder's files without the page itself, by name.</summary>
+    public IReadOnlyList<(string Name, long Bytes)> Files { get; init; } = [];
 
     /// <summary>The folder's last part.</summary>
     public string Name => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Folder))) is { Length: > 0 } name ? name : Folder;
@@ -58,7 +58,8 @@ internal sealed record RunRecord
                 .Where(found => File.Exists(found.file))
                 .Select(found => KeyValuePair.Create(found.split, PredictionFile.Read(found.file)))
                 .Where(found => found.Value.Count > 0)],
-            Files = [.. Directory.EnumerateFiles(folder).Select(file => Path.GetFileName(file)).Where(name => name != RunFolder.ReportName).Order(StringComparer.Ordinal)],
+            Files = [.. Directory.EnumerateFiles(folder).Where(file => Path.GetFileName(file) != RunFolder.ReportName)
+                .Order(StringComparer.Ordinal).Select(file => (Path.GetFileName(file), new FileInfo(file).Length))],
         };
     }
 
