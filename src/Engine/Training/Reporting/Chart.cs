@@ -35,7 +35,7 @@ internal sealed record Chart
     /// <summary>A line of more points than the chart has pixels is thinned to the extremes of each column.</summary>
     private const int MostPoints = 2000;
 
-    private const double Width = 420, Height = 268, Left = 54, Right = 14, Top = 14, Bottom = 44;
+    private const double Width = 420, Height = 268, Left = 54, Right = 14, Bottom = 44;
 
     public required string Title { get; init; }
 
@@ -63,6 +63,9 @@ internal sealed record Chart
         Y = Axis.Around(y, series.SelectMany(line => line.Points).Select(point => point.Y), 5, least: least, most: most),
         Series = series,
     };
+
+    /// <summary>Names of marks stand above the lines.</summary>
+    private double Top => Marks.Count > 0 ? 26 : 14;
 
     public Markup ToMarkup()
     {
@@ -205,9 +208,10 @@ internal sealed record Chart
     {
         foreach ((double x, string name) in Marks.Where(mark => X.Place(mark.X) is >= 0 and <= 1))
         {
-            bool left = X.Place(x) > 0.6;
+            double place = X.Place(x);
+            string anchor = place > 0.7 ? "end" : place < 0.3 ? "start" : "middle";
             html.Add($"<line class=\"mark\" x1=\"{At(PixelX(x))}\" y1=\"{At(Top)}\" x2=\"{At(PixelX(x))}\" y2=\"{At(Height - Bottom)}\"><title>{name}</title></line>");
-            html.Add($"<text class=\"marked\" text-anchor=\"{(left ? "end" : "start")}\" x=\"{At(PixelX(x) + (left ? -5 : 5))}\" y=\"{At(Top + 9)}\">{name}</text>");
+            html.Add($"<text class=\"marked\" text-anchor=\"{anchor}\" x=\"{At(PixelX(x))}\" y=\"{At(Top - 8)}\">{name}</text>");
         }
     }
 

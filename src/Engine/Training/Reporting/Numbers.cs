@@ -9,6 +9,9 @@ internal static class Numbers
 
     public static string Percent(double fraction) => double.IsFinite(fraction) ? Invariant($"{100 * fraction:0.0} %") : None;
 
+    /// <summary>A percentage without decimals and without its sign.</summary>
+    public static string Whole(double fraction) => double.IsFinite(fraction) ? Invariant($"{100 * fraction:0}") : None;
+
     public static string Fraction(double value) => double.IsFinite(value) ? Invariant($"{value:0.000}") : None;
 
     public static string Loss(double value) => double.IsFinite(value) ? Invariant($"{value:0.0000}") : None;

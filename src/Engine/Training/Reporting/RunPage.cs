@@ -71,7 +71,6 @@ internal static class RunPage
         Verdict verdict = Verdict.Of(metrics);
         html.Add($"<div class=\"verdict {verdict.Class}\"><p>{Sentence(result, metrics, tested)} {verdict.Text}</p>{Caveats(run, result, tested)}</div>");
         string split = tested ? "test" : "val";
-        var interval = ScoreCurves.Wilson(metrics.Accuracy, metrics.Count);
         html.Add($"<dl class=\"tiles\">");
         Tile($"Accuracy ({split})", Numbers.Percent(metrics.Accuracy), $"larger class: {Numbers.Percent(metrics.MajorityBaseline)}");
         Tile($"Balanced accuracy ({split})", Numbers.Percent(metrics.BalancedAccuracy), "guessing: 50.0 %");
@@ -89,7 +88,7 @@ internal static class RunPage
     {
         (double low, double high) = ScoreCurves.Wilson(metrics.Accuracy, metrics.Count);
         string clips = tested ? $"{metrics.Count:#,0} test clips, which it never saw in training," : $"{metrics.Count:#,0} validation clips";
-        return HtmlBuilder.Piece($"On the {clips} the best checkpoint (epoch {result.BestEpoch}) names <strong>{Numbers.Percent(metrics.Accuracy)}</strong> rightly (95 % interval {100 * low:0}–{100 * high:0} %); always naming the larger class would be right for <strong>{Numbers.Percent(metrics.MajorityBaseline)}</strong>.");
+        return HtmlBuilder.Piece($"On the {clips} the best checkpoint (epoch {result.BestEpoch}) names <strong>{Numbers.Percent(metrics.Accuracy)}</strong> rightly (95 % interval {Numbers.Whole(low)}–{Numbers.Whole(high)} %); always naming the larger class would be right for <strong>{Numbers.Percent(metrics.MajorityBaseline)}</strong>.");
     }
 
     /// <summary>What makes the headline figure worth less than it looks.</summary>
@@ -242,14 +241,26 @@ internal static class RunPage
     }
 }
 
-/// <summary>Whether a figure is more than always naming the larger class, as far as so many clips can tell.</summary>
+/// <summary>Whether a classifier does better than guessing, as far as so many clips can tell. Both classes count alike, so that naming the larger one is no achievement.</summary>
 internal sealed record Verdict(string Class, string Text)
 {
     public static Verdict Of(ClassificationMetrics metrics)
     {
-        (double low, double high) = ScoreCurves.Wilson(metrics.Accuracy, metrics.Count);
-        return low > metrics.MajorityBaseline ? new Verdict("good", "It has learned something that carries over to new clips.")
-            : high < metrics.MajorityBaseline ? new Verdict("bad", "That is worse than naming one class without looking.")
-            : new Verdict("bad", "With so few clips, or so small a difference, that may be chance: this run does not show that it has learned anything that carries over.");
+        (double low, double high) = Interval(metrics);
+        string measured = $"Counting both classes alike it is right for {Numbers.Percent(metrics.BalancedAccuracy)} (95 % interval {Numbers.Whole(low)}–{Numbers.Whole(high)} %, guessing gives 50 %)";
+        string but = metrics.Accuracy < metrics.MajorityBaseline ? ", though naming the larger class without looking would be right more often" : string.Empty;
+        return low > 0.5 ? new Verdict("good", $"{measured}: it has learned something that carries over to new clips{but}.")
+            : high < 0.5 ? new Verdict("bad", $"{measured}: it does worse than guessing.")
+            : new Verdict("bad", $"{measured}: with so few clips, or so small a difference, that may be chance, and this run does not show that it has learned anything that carries over.");
+    }
+
+    /// <summary>The 95 % interval of the balanced accuracy: Wilson intervals of both classes, combined as Newcombe does (Stat. Med. 17, 1998).</summary>
+    internal static (double Low, double High) Interval(ClassificationMetrics metrics)
+    {
+        var nonviolent = ScoreCurves.Wilson(metrics.Class0Accuracy, metrics.ConfusionMatrix[0].Sum());
+        var violent = ScoreCurves.Wilson(metrics.Class1Accuracy, metrics.ConfusionMatrix[1].Sum());
+        double below = double.Hypot(metrics.Class0Accuracy - nonviolent.Low, metrics.Class1Accuracy - violent.Low);
+        double above = double.Hypot(nonviolent.High - metrics.Class0Accuracy, violent.High - metrics.Class1Accuracy);
+        return (metrics.BalancedAccuracy - (below / 2), metrics.BalancedAccuracy + (above / 2));
     }
 }
