@@ -17,6 +17,7 @@ internal static class Program
         new PredictCommand(),
         new ServeCommand(),
         new ExportCommand(),
+        new ReportCommand(),
         new InspectCommand(),
         new LrFindCommand(),
         new CvCommand(),

@@ -69,6 +69,7 @@ public class OptionTableTests
         ["--dry-run"] = "true",
         ["--fast-dev-run"] = "3",
         ["--overfit-batches"] = "2",
+        ["--report"] = "false",
     };
 
     public static TheoryData<string> TrainingOptionNames => [.. TrainingOptionTable.Create().Select(option => option.Name)];

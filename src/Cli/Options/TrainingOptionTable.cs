@@ -187,6 +187,10 @@ internal static class TrainingOptionTable
             o => o.LogEverySteps, (o, v) => o with { LogEverySteps = v },
             "Steps between rows of training_steps.csv and points of TensorBoard's batch curves; 0 = neither")
         .Add(
+            "--report", OptionGroup.Output, ValueTypes.Switch,
+            o => o.Report, (o, v) => o with { Report = v },
+            "End with report.html: the run as one page with curves, confusion matrices and the worst mistakes")
+        .Add(
             "--tensorboard", OptionGroup.Output, ValueTypes.Switch,
             o => o.Tensorboard, (o, v) => o with { Tensorboard = v },
             "Write curves, pictures and settings for TensorBoard into tensorboard/ of the checkpoint folder")

@@ -152,6 +152,9 @@ public sealed record TrainingOptions : FeatureOptions
     /// <summary>Steps between rows of training_steps.csv and points of TensorBoard's batch curves; 0 = neither.</summary>
     public int LogEverySteps { get; init; }
 
+    /// <summary>Whether the run ends with a report.html.</summary>
+    public bool Report { get; init; } = true;
+
     /// <summary>Only makes the plan (<see cref="TrainingPlan"/>); for whoever starts runs, which do not look at it.</summary>
     public bool DryRun { get; init; }
 

@@ -8,6 +8,7 @@ using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Parallel;
+using CudaTrainer.Engine.Training.Reporting;
 
 namespace CudaTrainer.Engine.Training;
 
@@ -146,10 +147,29 @@ public sealed class TrainingRun : IDisposable
         (string Name, IFeatureRows Rows)[] held = _options.OverfitBatches > 0
             ? [(DatasetSplit.Validation.Name(), valRows)]
             : [.. splits.All.Where(set => set != train).Select(set => (set.Split.Name(), (IFeatureRows)new SplitRows(set)))];
-        TrainingResult result = _clock.Time("evaluate", () => EvaluateBest(replicas, held, state));
+        TrainingResult result = _clock.Time("evaluate", () => EvaluateBest(replicas, held, state)) with { Data = [.. splits.All.Select(SplitSummary.Of)] };
         _folder.WriteResults(JsonSerializer.Serialize(result, RunJson.Default.TrainingResult));
         board?.Complete();
+        WriteReport(stop);
         return result;
+    }
+
+    /// <summary>The page is for people: what goes wrong with it does not make a trained classifier a failed run.</summary>
+    private void WriteReport(CancellationToken stop)
+    {
+        if (!_folder.Writes || !_options.Report)
+        {
+            return;
+        }
+
+        try
+        {
+            RunReport.Write([_options.CheckpointDir], output: null, stop);
+        }
+        catch (Exception exception)
+        {
+            _observer.Message(Severity.Warning, $"report.html was not written: {exception.Message}; try 'cudatrainer report {_options.CheckpointDir}'");
+        }
     }
 
     private LearningRateSweep Sweep(SweepRange range, CancellationToken stop)
@@ -423,7 +443,12 @@ public sealed class TrainingRun : IDisposable
         foreach (var (name, rows) in splits)
         {
             using var evaluator = new Evaluator(replicas, rows, _options.BatchSize);
-            Evaluation evaluation = evaluator.Run();
+            Evaluation evaluation = evaluator.Run(withAttention: true);
+            if (_folder.Writes)
+            {
+                _folder.WritePredictions(name, PredictionFile.Text(evaluation, rows));
+            }
+
             all[name] = evaluation.MetricsAt(threshold);
             all[name + "_at_half"] = evaluation.MetricsAt(0.5);
         }
@@ -452,6 +477,7 @@ public sealed class TrainingRun : IDisposable
         Device = _device.Description,
         Precision = _setup.Precision,
         Backbone = BackboneText,
+        Environment = RunEnvironment.Current(),
         StallFraction = state is { History.Count: > 0 } ? state.History.Sum(epoch => epoch.StallSeconds) / state.History.Sum(epoch => epoch.Seconds) : 0,
     };
 }
