@@ -12,6 +12,8 @@ internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queu
 {
     private const string VideosPath = "/api/videos";
 
+    private static readonly TimeSpan s_passBy = TimeSpan.FromSeconds(30);
+
     private static readonly JsonSerializerOptions s_json = new()
     {
         WriteIndented = true,
@@ -149,17 +151,39 @@ internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queu
         }
     }
 
-    private static Task Refuse(HttpContext context, ApiException refusal)
+    private async Task Refuse(HttpContext context, ApiException refusal)
     {
         if (context.Response.HasStarted)
         {
             context.Abort();
-            return Task.CompletedTask;
+            return;
         }
 
         context.Response.Headers.RetryAfter = refusal.RetryAfter?.ToString(CultureInfo.InvariantCulture);
         context.Response.Headers.Allow = refusal.Allow;
-        return SendJson(context, refusal.Status, new { refusal.Error });
+        await SendJson(context, refusal.Status, new { refusal.Error });
+        await PassBy(context);
+    }
+
+    /// <summary>
+    /// Reads what is still coming of a refused upload, for a while: a connection that is closed while bytes arrive takes an answer that was not read yet along with it, and the sender would never
+    /// learn why.
+    /// </summary>
+    private async Task PassBy(HttpContext context)
+    {
+        using var limited = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stop);
+        limited.CancelAfter(s_passBy);
+        byte[] piece = new byte[1 << 16];
+        try
+        {
+            while (await context.Request.Body.ReadAsync(piece, limited.Token) > 0)
+            {
+            }
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or IOException)
+        {
+            context.Abort();
+        }
     }
 
     private static Task SendJson<TValue>(HttpContext context, int status, TValue value) =>

@@ -9,6 +9,8 @@ namespace CudaTrainer.Engine.Training;
 /// <param name="Mixup">α of mixup; 0 = none.</param>
 public readonly record struct AugmentationOptions(int TemporalJitter, double FrameDrop, double FeatureNoise, double Mixup)
 {
+    public static AugmentationOptions Of(TrainingOptions options) => new(options.TemporalJitter, options.FrameDrop, options.FeatureNoise, options.Mixup);
+
     public bool IsActive => TemporalJitter > 0 || FrameDrop > 0 || FeatureNoise > 0 || Mixup > 0;
 
     /// <summary>What is in force, for a person.</summary>

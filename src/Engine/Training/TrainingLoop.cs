@@ -42,7 +42,8 @@ internal sealed class TrainingLoop : IDisposable
         _board = board;
         _train = train;
         _monitor = new Monitor(options.Monitor);
-        _loader = replicas.NewLoader(train, options.BatchSize, scaler, options.Augmentation.IsActive ? new FeatureAugmentation(options.Augmentation, options.Seed) : null);
+        AugmentationOptions augmentation = AugmentationOptions.Of(options);
+        _loader = replicas.NewLoader(train, options.BatchSize, scaler, augmentation.IsActive ? new FeatureAugmentation(augmentation, options.Seed) : null);
         _validation = new Evaluator(replicas, val, options.BatchSize, scaler);
         _stepsPerEpoch = (train.Count + options.BatchSize - 1) / options.BatchSize;
         _schedule = new WarmupCosine(

@@ -169,8 +169,6 @@ public sealed record TrainingOptions : FeatureOptions
 
     /// <summary>Epochs from one histogram of weights and gradients to the next in TensorBoard, from the first epoch on; 0 = none.</summary>
     public int TensorboardHistograms { get; init; } = 5;
-
-    internal AugmentationOptions Augmentation => new(TemporalJitter, FrameDrop, FeatureNoise, Mixup);
 }
 
 [JsonConverter(typeof(JsonStringEnumConverter<LearningRateSchedule>))]

@@ -115,7 +115,7 @@ public sealed class TrainingRun : IDisposable
         [
             new HeaderLine("model", $"{_options.Model}, {parameters.Values.Count:N0} parameters ({parameters.BufferValues.Count:N0} running statistics)"),
             new HeaderLine("loss", LossText(info.Loss!)),
-            .. _options.Augmentation.IsActive ? new[] { new HeaderLine("augmentation", _options.Augmentation.Text) } : [],
+            .. AugmentationOptions.Of(_options) is { IsActive: true } augmentation ? new[] { new HeaderLine("augmentation", augmentation.Text) } : [],
             new HeaderLine("steps", $"{(trainRows.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch {_options.BatchSize}{(_setup.FuseStep ? ", each one CUDA graph" : string.Empty)}"),
             .. ReplicaLines(replicas),
         ]);
@@ -406,7 +406,7 @@ public sealed class TrainingRun : IDisposable
             ["--min-learning-rate"] = $"{_options.MinLearningRate:R}",
             ["--lr-schedule"] = $"{_options.LrSchedule}",
             ["--warmup-epochs"] = $"{_options.WarmupEpochs}",
-            ["augmentation"] = _options.Augmentation.Text,
+            ["augmentation"] = AugmentationOptions.Of(_options).Text,
             ["--dropout"] = $"{_options.Dropout:R}",
             ["--label-smoothing"] = $"{_options.LabelSmoothing:R}",
             ["--use-focal-loss"] = $"{_options.UseFocalLoss}",

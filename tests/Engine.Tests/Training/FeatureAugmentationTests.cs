@@ -139,7 +139,7 @@ public class FeatureAugmentationTests
         byte[] whole = TrainingFixture.Payload(fixture.File("whole/last.ckpt"));
         TrainingFixture.Payload(fixture.File("plain/last.ckpt")).ShouldNotBe(whole);
         TrainingFixture.Payload(fixture.File("resumed/last.ckpt")).ShouldBe(whole);
-        observer.HeaderLines.Single(line => line.Label == "augmentation").Text.ShouldBe(Options("x").Augmentation.Text);
+        observer.HeaderLines.Single(line => line.Label == "augmentation").Text.ShouldBe(AugmentationOptions.Of(Options("x")).Text);
     }
 
     private static float[] Numbered() => [.. Enumerable.Range(0, Frames).SelectMany(t => Enumerable.Repeat((float)t, Dimension))];

@@ -167,7 +167,8 @@ public sealed class RunReportTests : IDisposable
     [Theory]
     [InlineData(50, 50, 45, 44, "good")]
     [InlineData(50, 50, 26, 25, "bad")]
-    [InlineData(3, 12, 3, 7, "good")]
+    [InlineData(3, 12, 3, 7, "bad")]
+    [InlineData(30, 120, 30, 70, "good")]
     [InlineData(90, 10, 90, 0, "bad")]
     public void The_verdict_asks_whether_it_may_be_chance(int nonviolent, int violent, int rightNonviolent, int rightViolent, string expected)
     {
