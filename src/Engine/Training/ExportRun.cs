@@ -142,6 +142,7 @@ public sealed class ExportRun
         try
         {
             check = Check(pending, graph);
+            _stop.ThrowIfCancellationRequested();
             File.Move(pending, _options.Onnx, _options.Overwrite);
         }
         catch (Exception exception) when (exception is OperationCanceledException or IOException or UnauthorizedAccessException)
@@ -186,7 +187,6 @@ public sealed class ExportRun
         ["features"] = Info.Inputs.ToString(CultureInfo.InvariantCulture),
         ["preprocessing"] = _backbone?.Preprocess ?? Info.Preprocess,
         ["backbone"] = _backbone?.Source.Identity ?? Info.Backbone,
-        ["backbone_description"] = Info.BackboneDescription,
     };
 
     private ExportCheck Check(string path, OnnxGraph graph)
@@ -276,7 +276,9 @@ public sealed class ExportRun
 
     private float[] Features(ReadOnlySpan<byte> frames, int clips)
     {
+        _stop.ThrowIfCancellationRequested();
         using Vgg19 network = _backbone!.Load(_device);
+        _stop.ThrowIfCancellationRequested();
         using Tensor rgb = Tensor.Allocate(_device, [clips * Info.Frames, Vgg19.ImageSize, Vgg19.ImageSize, 3], DType.UInt8);
         using Tensor features = Tensor.Allocate(_device, [clips * Info.Frames, Vgg19.Features]);
         _device.Upload(frames, rgb.Data);
