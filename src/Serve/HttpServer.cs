@@ -22,11 +22,12 @@ internal sealed class HttpServer : IDisposable
 
     private readonly KestrelServer _server;
 
-    /// <param name="mostBytes">Of a request's body.</param>
-    public HttpServer(IPAddress address, int port, long mostBytes)
+    public HttpServer(IPAddress address, int port)
     {
         KestrelServerOptions options = new() { AddServerHeader = false };
-        options.Limits.MaxRequestBodySize = mostBytes;
+
+        // UploadReader has the limit: what is too large is refused by an answer, which a connection that was cut off here would lose.
+        options.Limits.MaxRequestBodySize = null;
         options.Limits.MaxConcurrentConnections = MostConnections;
         options.Limits.MinRequestBodyDataRate = new MinDataRate(SlowestUpload, s_uploadGrace);
         options.Listen(address, port, listen => listen.Protocols = HttpProtocols.Http1);

@@ -11,7 +11,7 @@ namespace CudaTrainer.Serve;
 internal sealed class UploadReader(long limit)
 {
     /// <summary>What a form may have around its file.</summary>
-    public const int FormBytes = 1 << 20;
+    private const int FormBytes = 1 << 20;
 
     private const int PieceBytes = 1 << 17;
     private const int LongestName = 200;
@@ -31,7 +31,7 @@ internal sealed class UploadReader(long limit)
         }
 
         (string name, long bytes) = isForm
-            ? await ReadForm(new MultipartReader(BoundaryOf(type!), request.Body) { HeadersCountLimit = 16 }, file, stop)
+            ? await ReadForm(new MultipartReader(BoundaryOf(type!), request.Body) { HeadersCountLimit = 16, BodyLengthLimit = limit + FormBytes }, file, stop)
             : (request.Query["name"].ToString(), await Copy(request.Body, file, stop));
         return bytes > 0 ? (Displayable(name), bytes) : throw new ApiException(StatusCodes.Status400BadRequest, "empty", "The upload is empty.");
     }

@@ -24,7 +24,7 @@ public static class VideoServer
         WebPage page = WebPage.Load();
         VideoApi api = new(
             page, new RequestGuard(address, page.ContentSecurityPolicy), queue, folder, new UploadReader(options.MaxUploadBytes), () => HealthOf(predictor, options, version, queue), stop);
-        using HttpServer server = new(address, options.Port, options.MaxUploadBytes + UploadReader.FormBytes);
+        using HttpServer server = new(address, options.Port);
         string url = Start(server, api, options);
         if (!IPAddress.IsLoopback(address))
         {
