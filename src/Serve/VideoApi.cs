@@ -47,7 +47,13 @@ internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queu
         }
         catch (IOException)
         {
+            // The connection broke.
             context.Abort();
+        }
+        catch (Exception exception)
+        {
+            // One request must not end the server.
+            await Refuse(context, new ApiException(StatusCodes.Status500InternalServerError, "internal", $"The server failed: {exception.GetType().Name}."));
         }
     }
 
@@ -157,6 +163,12 @@ internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queu
         {
             context.Abort();
             return;
+        }
+
+        if (HttpMethods.IsPost(context.Request.Method))
+        {
+            // What is left of a refused upload is not waited for, and nothing can follow it on its connection.
+            context.Response.Headers.Connection = "close";
         }
 
         context.Response.Headers.RetryAfter = refusal.RetryAfter?.ToString(CultureInfo.InvariantCulture);

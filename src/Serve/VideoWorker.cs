@@ -55,8 +55,13 @@ internal sealed class VideoWorker(Predictor predictor, ServeOptions options, Vid
             return (null, new JobError(prediction.Status.Replace(' ', '_'), $"The video cannot be read ({prediction.Status}): {prediction.Error ?? "it has no frames"}."));
         }
 
-        IReadOnlyList<KeyFrame> frames = KeyFrames.Read(answer, KeyFrameCount, TimeSpan.FromSeconds(options.Prediction.DecodeTimeout), stop);
         IReadOnlyList<WindowScore> windows = prediction.Windows!;
+        if (!windows.All(window => double.IsFinite(window.Smoothed)))
+        {
+            return (null, new JobError("internal", "The model does not answer with numbers; its weights may be damaged."));
+        }
+
+        IReadOnlyList<KeyFrame> frames = KeyFrames.Read(answer, KeyFrameCount, TimeSpan.FromSeconds(options.Prediction.DecodeTimeout), stop);
         VideoInfo video = answer.Video;
         return (new VideoResult(
             violent, prediction.Label!, prediction.Threshold, prediction.Release!.Value, prediction.Status, prediction.Error,
