@@ -3,7 +3,7 @@ using CudaTrainer.Engine.Nn;
 
 namespace CudaTrainer.Engine.Training;
 
-/// <summary>The classifiers as Keras models: layers, names of weights and layouts, as docs/formats.md has them in a table.</summary>
+/// <summary>The classifiers as Keras models: layers, names of weights and layouts, as docs/keras-files.md has them in a table.</summary>
 public static class KerasModels
 {
     private const string ReverseSuffix = "_reverse";
