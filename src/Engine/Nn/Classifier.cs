@@ -190,6 +190,60 @@ public sealed class SimpleLstm : Classifier
     }
 }
 
+/// <summary>
+/// <c>attention-mil</c>: each frame by itself through one dense layer of 64, attention over the frames, and the output: a clip is a bag of frames whose order does not matter (Ilse, Tomczak &amp; Welling 2018,
+/// "Attention-based deep multiple instance learning", arXiv:1802.04712). The least that can learn from few clips.
+/// </summary>
+public sealed class AttentionMil : Classifier
+{
+    private const int Width = 64;
+
+    private readonly Linear _dense1;
+    private readonly AttentionPool _attention;
+    private readonly Linear _output;
+
+    public AttentionMil(ClassifierOptions options)
+        : base(options)
+    {
+        _dense1 = Add(new Linear("dense_1", options.Inputs, Width));
+        _attention = Add(new AttentionPool("attention", Width));
+        _output = Add(new Linear("output", Width, Classes));
+    }
+
+    public override bool HasAttention => true;
+
+    public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections => [(_dense1.Weight, _dense1.Bias)];
+
+    public override IReadOnlyList<LayerOutput> Layers(int frames) => [Layer(_dense1, frames, Width), Layer(_attention, Width), Layer(_output, Classes)];
+
+    public override ClassifierOutput Forward(Tape tape, Tensor features)
+    {
+        Tensor x = ActivationDropoutFunction.Apply(tape, _dense1.Forward(tape, Computable(tape, features)), relu: true, DropoutAt(tape, 0));
+        var (pooled, attention) = _attention.Forward(tape, x);
+        return new ClassifierOutput(_output.Forward(tape, pooled), attention);
+    }
+
+    /// <summary>Features that were stored in half precision only, in the precision that the device computes in. They have no gradient.</summary>
+    private static Tensor Computable(Tape tape, Tensor features)
+    {
+        if (features.DType != DType.Float16 || tape.Device.ComputesInHalf)
+        {
+            return features;
+        }
+
+        Tensor single = tape.Allocate(features.Shape, DType.Float32, "features in single precision");
+        tape.Ops.Cast(features, single);
+        return single;
+    }
+
+    private protected override (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x)
+    {
+        x = graph.Add("Relu", "dense_1/relu", [_dense1.ExportEach(graph, x)]);
+        var (pooled, attention) = _attention.Export(graph, x);
+        return (_output.Export(graph, pooled), attention);
+    }
+}
+
 /// <summary>The classifiers by their command-line names.</summary>
 public static class Classifiers
 {
@@ -201,6 +255,7 @@ public static class Classifiers
         ["bilstm-attention"] = options => new AttentionClassifier(options, 2 * Hidden, (i, inputs) => new BidirectionalLstm($"lstm_{i}", inputs, Hidden, Recurrent(options))),
         ["gru-attention"] = options => new AttentionClassifier(options, Hidden, (i, inputs) => new Gru($"gru_{i}", inputs, Hidden, Recurrent(options))),
         ["simple-lstm"] = options => new SimpleLstm(options, Hidden, Recurrent(options)),
+        ["attention-mil"] = options => new AttentionMil(options),
     };
 
     public static IReadOnlyCollection<string> Names => Builders.Keys;

@@ -18,9 +18,23 @@ public sealed class Linear : Module
         _bias = AddParameter(name + ".bias", [outputs], Initializers.Zeros);
     }
 
+    internal Parameter Weight => _weight;
+
+    internal Parameter Bias => _bias;
+
     public Tensor Forward(Tape tape, Tensor x) => LinearFunction.Apply(tape, x, _weight.Value, _bias.Value);
 
-    /// <summary>The same in an ONNX graph.</summary>
+    /// <summary>The same in an ONNX graph, for an input of any rank.</summary>
+    /// <param name="graph">Where it is added.</param>
+    /// <param name="x">The input's name, […, inputs].</param>
+    /// <returns>The output's name, […, outputs].</returns>
+    internal string ExportEach(OnnxGraph graph, string x)
+    {
+        string weight = graph.Add("Transpose", _weight.Layer + "/transposed", [graph.Weight(_weight)], OnnxAttribute.Of("perm", [1, 0]));
+        return graph.Add("Add", _weight.Layer, [graph.Add("MatMul", _weight.Layer + "/product", [x, weight]), graph.Weight(_bias)]);
+    }
+
+    /// <summary>The same in an ONNX graph, for a matrix.</summary>
     /// <param name="graph">Where it is added.</param>
     /// <param name="x">The input's name.</param>
     /// <returns>The output's name.</returns>
