@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -13,6 +14,8 @@ internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queu
     private const string VideosPath = "/api/videos";
 
     private static readonly TimeSpan s_passBy = TimeSpan.FromSeconds(30);
+
+    private static readonly TimeSpan s_passByPause = TimeSpan.FromSeconds(2);
 
     private static readonly JsonSerializerOptions s_json = new()
     {
@@ -179,22 +182,24 @@ internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queu
 
     /// <summary>
     /// Reads what is still coming of a refused upload, for a while: a connection that is closed while bytes arrive takes an answer that was not read yet along with it, and the sender would never
-    /// learn why.
+    /// learn why. A sender that waits for the answer before it sends is not waited for.
     /// </summary>
     private async Task PassBy(HttpContext context)
     {
         using var limited = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stop);
-        limited.CancelAfter(s_passBy);
         byte[] piece = new byte[1 << 16];
+        long began = Stopwatch.GetTimestamp();
         try
         {
-            while (await context.Request.Body.ReadAsync(piece, limited.Token) > 0)
+            do
             {
+                limited.CancelAfter(s_passByPause);
             }
+            while (await context.Request.Body.ReadAsync(piece, limited.Token) > 0 && Stopwatch.GetElapsedTime(began) < s_passBy);
         }
         catch (Exception exception) when (exception is OperationCanceledException or IOException)
         {
-            context.Abort();
+            // Nothing more comes, or the sender has gone: the answer is all there is to say.
         }
     }
 

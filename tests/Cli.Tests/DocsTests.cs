@@ -13,6 +13,7 @@ public partial class DocsTests
         ["docs/cuda.md"] = ["--gpus"],
         ["docs/custom-ops.md"] = ["--project"],
         ["docs/scaling.md"] = ["--bind-to", "--gpus-per-node", "--hostfile", "--map-by", "--ntasks-per-node", "--oversubscribe"],
+        ["docs/serve.md"] = ["--data-binary"],
         ["docs/tensorboard.md"] = ["--logdir"],
         ["docs/tutorial.md"] = ["--logdir"],
     };

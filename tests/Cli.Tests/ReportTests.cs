@@ -24,7 +24,17 @@ public sealed class ReportTests : IDisposable
             html.ShouldContain(section, Case.Insensitive);
         }
 
-        html.ShouldContain("cudatrainer train --features-dir");
+    }
+
+    [Fact]
+    public void The_command_on_the_page_gives_the_same_model_again()
+    {
+        Train("run").ExitCode.ShouldBe(0);
+        string command = Regex.Match(File.ReadAllText(_folder.File("run/report.html")), "<pre[^>]*>cudatrainer ([^<]*)</pre>").Groups[1].Value;
+
+        CommandRunner.RunIn(_folder.Path, [], command.Split(' ')).ExitCode.ShouldBe(0, command);
+
+        File.ReadAllBytes(_folder.File("run-again/best_model.safetensors")).ShouldBe(File.ReadAllBytes(_folder.File("run/best_model.safetensors")));
     }
 
     [Fact]

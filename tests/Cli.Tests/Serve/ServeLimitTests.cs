@@ -214,7 +214,7 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
     {
         var server = Start("--host", "0.0.0.0");
 
-        server.Error.ShouldContain("warning: other machines can reach this server");
+        server.WaitForError("warning: other machines can reach this server");
         server.Raw("GET / HTTP/1.1\r\nHost: camera.local\r\nConnection: close\r\n\r\n").ShouldStartWith("HTTP/1.1 200 ");
         server.Raw("POST /api/videos HTTP/1.1\r\nHost: camera.local\r\nOrigin: http://evil.example\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx").ShouldStartWith("HTTP/1.1 403 ");
     }

@@ -50,6 +50,17 @@ internal sealed class ServerProcess : IDisposable
         }
     }
 
+    /// <summary>Waits until the server has said this; what it says arrives by another way than its answers.</summary>
+    public void WaitForError(string text)
+    {
+        long began = Stopwatch.GetTimestamp();
+        while (!Error.Contains(text))
+        {
+            Stopwatch.GetElapsedTime(began).ShouldBeLessThan(Patience, $"\"{text}\" in: {Error}");
+            Thread.Sleep(20);
+        }
+    }
+
     /// <param name="temporary">Where the server makes its folder of uploads.</param>
     public static ServerProcess Start(ServeFixture fixture, string temporary, params string[] options) => StartIn([], fixture, temporary, options);
 
@@ -125,7 +136,7 @@ internal sealed class ServerProcess : IDisposable
 
     /// <summary>Sends a request byte by byte as it is written here, which a client library would mend.</summary>
     /// <param name="breaksOff">Whether the connection ends with it.</param>
-    /// <returns>Everything that comes back until the server closes the connection.</returns>
+    /// <returns>Everything that comes back until the server closes the connection, or breaks it because it did not read all that was sent.</returns>
     public string Raw(string request, bool breaksOff = false)
     {
         using TcpClient connection = new("127.0.0.1", Url.Port);
@@ -137,8 +148,16 @@ internal sealed class ServerProcess : IDisposable
             connection.Client.Shutdown(SocketShutdown.Send);
         }
 
-        using StreamReader reader = new(stream, Encoding.UTF8);
-        return reader.ReadToEnd();
+        using MemoryStream answer = new();
+        try
+        {
+            stream.CopyTo(answer);
+        }
+        catch (IOException exception) when (exception.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionReset })
+        {
+        }
+
+        return Encoding.UTF8.GetString(answer.ToArray());
     }
 
     /// <summary>As a person or a service manager does.</summary>
