@@ -53,7 +53,13 @@ internal static class FoldTraining
         LossInfo loss = setup.Loss(ClassCounts.Of(train.Labels.ToArray()));
         var info = new ModelInfo
         {
-            Model = options.Model, Inputs = clips.Dimension, Frames = clips.Frames, Backbone = "unknown", BackboneDescription = "features of a study", Preprocess = "unknown", Loss = loss,
+            Model = options.Model,
+            Inputs = clips.Dimension,
+            Frames = clips.Frames,
+            Backbone = "unknown",
+            BackboneDescription = "features of a study",
+            Preprocess = "unknown",
+            Loss = loss,
         };
         using var replicas = new ReplicaGroup(devices.Devices, NewModel, setup.Learner(loss));
         replicas.Initialize((uint)options.Seed);

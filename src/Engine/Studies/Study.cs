@@ -181,7 +181,17 @@ internal sealed class Study : IDisposable
     {
         TrainingOptions deciding = options with
         {
-            DatasetPath = null, FeaturesDir = null, Groups = null, CacheDir = "", CheckpointDir = "", Threads = 0, Workers = 0, Tensorboard = false, OnCorrupt = default, MaxCorrupt = 0, DecodeTimeout = 0,
+            DatasetPath = null,
+            FeaturesDir = null,
+            Groups = null,
+            CacheDir = "",
+            CheckpointDir = "",
+            Threads = 0,
+            Workers = 0,
+            Tensorboard = false,
+            OnCorrupt = default,
+            MaxCorrupt = 0,
+            DecodeTimeout = 0,
         };
         string text = $"{ThisAssembly.Version} {_dataIdentity} {fold.Number} {_standardize} {IsCuda} {JsonSerializer.Serialize(deciding, RunJson.Default.TrainingOptions)}";
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32];

@@ -189,7 +189,7 @@ public sealed class ServeApiTests(ServeFixture fixture)
         text.ShouldNotContain("<");
         _server.WaitFor(id, "failed");
         Directory.EnumerateFileSystemEntries(fixture.Temporary).ShouldHaveSingleItem();
-        _server.Error.ShouldContain($"{shown}: ");
+        _server.WaitForError($"{shown}: ");
         _server.Error.ShouldAllBe(letter => !char.IsControl(letter) || letter == '\n');
     }
 

@@ -50,7 +50,14 @@ public class AblationPlanTests
 
         baseline.ShouldBe(options with
         {
-            Device = "cuda:0", MixedPrecision = false, Xla = false, UseFocalLoss = false, UseClassWeights = false, LabelSmoothing = 0, LrSchedule = LearningRateSchedule.Constant, WarmupEpochs = 0,
+            Device = "cuda:0",
+            MixedPrecision = false,
+            Xla = false,
+            UseFocalLoss = false,
+            UseClassWeights = false,
+            LabelSmoothing = 0,
+            LrSchedule = LearningRateSchedule.Constant,
+            WarmupEpochs = 0,
         });
         AblationPlan.Apply(options, plan[^1].With).ShouldBe(options);
     }

@@ -174,7 +174,8 @@ internal static class ResultSections
 
             series.Add(new Series(
                 ClassLabel.Name(label), label, [.. counts.Select((count, i) => (((double)i / Bins) + (label * Width), (double)count))], SeriesKind.Bars,
-                [.. counts.Select((count, i) => $"{Numbers.Plural(count, ClassLabel.Name(label) + " clip")}, p from {(double)i / Bins:0.00} to {(i + 1.0) / Bins:0.00}")]) { BarWidth = Width });
+                [.. counts.Select((count, i) => $"{Numbers.Plural(count, ClassLabel.Name(label) + " clip")}, p from {(double)i / Bins:0.00} to {(i + 1.0) / Bins:0.00}")])
+            { BarWidth = Width });
         }
 
         return new Chart
