@@ -5,7 +5,7 @@
 help:      ## What each target does
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
 
-setup:     ## Install the Debian packages that are missing (FFmpeg, CMake, a C compiler, MPI)
+setup:     ## Install the Debian packages that are missing (FFmpeg, CMake, a C compiler, MPI, HDF5)
 	@scripts/setup.sh
 
 build: setup ## Build everything; leaves ./cudatrainer

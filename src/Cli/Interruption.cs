@@ -4,18 +4,21 @@ using CudaTrainer.Cli.Presentation;
 namespace CudaTrainer.Cli;
 
 /// <summary>
-/// Ctrl-C and SIGTERM: the first asks the run to save its state and stop, the second ends the process at once.
+/// Ctrl-C and SIGTERM: the first asks the run to stop in order, the second ends the process at once.
 /// </summary>
 internal sealed class Interruption : IDisposable
 {
     private readonly CancellationTokenSource _stop = new();
     private readonly PosixSignalRegistration[] _registrations;
     private readonly Terminal _terminal;
+    private readonly string _notice;
     private int _signals;
 
-    public Interruption(Terminal terminal)
+    /// <param name="stopping">What stopping in order means.</param>
+    public Interruption(Terminal terminal, string stopping)
     {
         _terminal = terminal;
+        _notice = $"{stopping}; once more to stop at once";
         _registrations =
         [
             PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle),
@@ -44,7 +47,7 @@ internal sealed class Interruption : IDisposable
         }
 
         // A fresh line: the terminal has just echoed ^C into the live one.
-        _terminal.Error.WriteLine(_terminal.IsLive ? "\nstopping: saving state; once more to stop at once" : "stopping: saving state; once more to stop at once");
+        _terminal.Error.WriteLine(_terminal.IsLive ? $"\n{_notice}" : _notice);
         _stop.Cancel();
     }
 }

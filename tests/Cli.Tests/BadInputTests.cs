@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using CudaTrainer.Engine.Formats;
 
 namespace CudaTrainer.Cli.Tests;
@@ -121,7 +120,7 @@ public class BadInputTests
         CommandRunner.RunIn(folder.Path, [], [.. line, "--epochs", "1"]).ExitCode.ShouldBe(0);
         byte[] before = File.ReadAllBytes(folder.File("run/last.ckpt"));
 
-        Failed(RunLimited(folder.Path, kilobytes: 3000, [.. line, "--epochs", "3", "--resume", "auto"]), "run/last.ckpt", "larger than");
+        Failed(CommandRunner.RunLimited(folder.Path, kilobytes: 3000, [.. line, "--epochs", "3", "--resume", "auto"]), "run/last.ckpt", "larger than");
 
         File.ReadAllBytes(folder.File("run/last.ckpt")).ShouldBe(before);
         Directory.GetFiles(folder.File("run"), ".*.tmp").ShouldBeEmpty();
@@ -175,21 +174,4 @@ public class BadInputTests
     };
 
     private static byte[] WithHeader(ReadOnlySpan<byte> header) => [.. BitConverter.GetBytes((long)header.Length), .. header];
-
-    /// <summary>Runs the program with a limit on the size of files, as a disk that fills up.</summary>
-    private static CommandOutcome RunLimited(string folder, int kilobytes, params string[] arguments)
-    {
-        // .NET maps its code through a large file in memory unless told otherwise; the limit would count that, too.
-        string script = $"trap '' XFSZ; ulimit -f {kilobytes}; exec dotnet \"$@\"";
-        ProcessStartInfo start = new("bash", ["-c", script, "bash", CommandRunner.ProgramFile, .. arguments])
-        {
-            WorkingDirectory = folder,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        start.Environment["DOTNET_EnableWriteXorExecute"] = "0";
-        using var process = Process.Start(start)!;
-        return CommandRunner.Finish(process);
-    }
 }

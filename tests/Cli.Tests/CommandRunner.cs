@@ -33,10 +33,31 @@ internal static class CommandRunner
         return Finish(process);
     }
 
-    public static Process Start(string folder, Dictionary<string, string?> environment, params string[] arguments)
+    /// <summary>Runs the program with a limit on the size of files, as a disk that fills up.</summary>
+    public static CommandOutcome RunLimited(string folder, int kilobytes, params string[] arguments)
+    {
+        // .NET maps its code through a large file in memory unless told otherwise; the limit would count that, too.
+        string script = $"trap '' XFSZ; ulimit -f {kilobytes}; exec dotnet \"$@\"";
+        ProcessStartInfo start = new("bash", ["-c", script, "bash", ProgramFile, .. arguments])
+        {
+            WorkingDirectory = folder,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment["DOTNET_EnableWriteXorExecute"] = "0";
+        using var process = Process.Start(start)!;
+        return Finish(process);
+    }
+
+    public static Process Start(string folder, Dictionary<string, string?> environment, params string[] arguments) =>
+        StartProgram(ProgramFile, folder, environment, arguments);
+
+    /// <summary>Starts a copy of the program.</summary>
+    public static Process StartProgram(string program, string folder, Dictionary<string, string?> environment, params string[] arguments)
     {
         // A test run in the background of a shell inherits an ignored SIGINT, which the program would rightly go on ignoring.
-        ProcessStartInfo start = new("env", ["--default-signal=INT", "dotnet", ProgramFile, .. arguments])
+        ProcessStartInfo start = new("env", ["--default-signal=INT", "dotnet", program, .. arguments])
         {
             WorkingDirectory = folder,
             RedirectStandardInput = true,

@@ -22,14 +22,14 @@ public class ConfigFileTests
         var options = command.Bind(given, problems, out _);
 
         problems.ShouldBeEmpty();
-        options.Epochs.ShouldBe(9);
-        options.Shuffle.ShouldBeTrue();
-        options.BatchSize.ShouldBe(16);
-        options.LearningRate.ShouldBe(0.01);
-        options.Split.ShouldBe([0.6, 0.2, 0.2]);
-        options.FocalAlpha.ShouldBe([0.1, 0.2]);
-        options.Weights.ShouldBeNull();
-        options.Dropout.ShouldBe(0.5);
+        options.Run.Epochs.ShouldBe(9);
+        options.Run.Shuffle.ShouldBeTrue();
+        options.Run.BatchSize.ShouldBe(16);
+        options.Run.LearningRate.ShouldBe(0.01);
+        options.Run.Split.ShouldBe([0.6, 0.2, 0.2]);
+        options.Run.FocalAlpha.ShouldBe([0.1, 0.2]);
+        options.Run.Weights.ShouldBeNull();
+        options.Run.Dropout.ShouldBe(0.5);
     }
 
     [Fact]

@@ -12,12 +12,16 @@ public class DoctorTests
 
         using var json = JsonDocument.Parse(outcome.Output);
         var checks = json.RootElement.GetProperty("checks").EnumerateArray().ToDictionary(check => check.GetProperty("name").GetString()!);
-        new[] { "cudatrainer", "system", ".NET", "processor", "memory", "SIMD", "terminal", "video", "CUDA", "feature cache", "checkpoints" }.ShouldBeSubsetOf(checks.Keys);
+        new[] { "cudatrainer", "system", ".NET", "processor", "memory", "SIMD", "terminal", "video", "hdf5", "MPI", "CUDA", "self-test cpu", "feature cache", "checkpoints" }.ShouldBeSubsetOf(checks.Keys);
         checks.Values.ShouldAllBe(check => check.GetProperty("status").GetString() == "ok" || check.GetProperty("remedy").GetString()!.Length > 0);
         bool anyFailed = checks.Values.Any(check => check.GetProperty("status").GetString() == "fail");
         json.RootElement.GetProperty("healthy").GetBoolean().ShouldBe(!anyFailed);
         outcome.ExitCode.ShouldBe(anyFailed ? 1 : 0);
         Directory.EnumerateFileSystemEntries(folder.Path).ShouldBeEmpty();
+        Found("feature cache").ShouldMatch(@", writes [0-9]+ MB/s$");
+        Found("self-test cpu").ShouldMatch("^[1-9][0-9] ops agree with the reference, off by [0-9.]+e-[0-9]+ at most$");
+
+        string Found(string check) => checks[check].GetProperty("found").GetString()!;
     }
 
     [Fact]

@@ -51,6 +51,8 @@ public sealed class InspectTests : IDisposable
     [InlineData("cut.safetensors")]
     [InlineData("hostile.pth")]
     [InlineData("text.pt")]
+    [InlineData("cut.h5")]
+    [InlineData("text.h5")]
     [InlineData("empty.npy")]
     [InlineData("missing.npy")]
     [InlineData("folder")]
@@ -63,6 +65,8 @@ public sealed class InspectTests : IDisposable
         // A pickle that would run a command: cos\nsystem\n(S'touch owned'\ntR.
         File.WriteAllBytes(_folder.File("hostile.pth"), [0x80, 2, .. "cos\nsystem\n(S'touch owned'\ntR."u8]);
         File.WriteAllText(_folder.File("text.pt"), "<html>not found</html>");
+        File.WriteAllBytes(_folder.File("cut.h5"), File.ReadAllBytes(Golden("keras_2.h5"))[..3000]);
+        File.WriteAllText(_folder.File("text.h5"), "<html>not found</html>");
         File.WriteAllBytes(_folder.File("empty.npy"), []);
         Directory.CreateDirectory(_folder.File("folder"));
 
@@ -76,7 +80,42 @@ public sealed class InspectTests : IDisposable
         File.Exists(_folder.File("owned")).ShouldBeFalse();
     }
 
+    /// <summary>A file by h5py, compressed and as Keras 3 spells it: read by libhdf5 in a child of the program.</summary>
+    [Fact]
+    public void A_Keras_file_lists_its_weights_with_their_numbers()
+    {
+        Assert.SkipUnless(Hdf5Library.IsAvailable, Hdf5Library.Detail);
+
+        var outcome = CommandRunner.Run("inspect", Golden("keras_3.h5"), "--stats", "--json");
+
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        var json = JsonDocument.Parse(outcome.Output).RootElement;
+        json.GetProperty("format").GetString().ShouldBe("Keras HDF5");
+        var tensors = json.GetProperty("tensors").EnumerateArray().ToArray();
+        tensors.Select(tensor => tensor.GetProperty("name").GetString()).ShouldBe(
+            ["lstm_1/lstm_1/lstm_cell/kernel", "lstm_1/lstm_1/lstm_cell/recurrent_kernel", "lstm_1/lstm_1/lstm_cell/bias"]);
+        tensors[0].GetProperty("shape").EnumerateArray().Select(length => length.GetInt32()).ShouldBe([3, 8]);
+
+        // Quarters with alternating signs, 0 to 23 of them.
+        var statistics = tensors[0].GetProperty("statistics");
+        (statistics.GetProperty("min").GetDouble(), statistics.GetProperty("mean").GetDouble(), statistics.GetProperty("max").GetDouble()).ShouldBe((-5.75, -0.125, 5.5));
+    }
+
+    [Fact]
+    public void A_Keras_file_that_crashes_the_library_is_an_error()
+    {
+        Assert.SkipUnless(Hdf5Library.IsAvailable, Hdf5Library.Detail);
+
+        var outcome = CommandRunner.Run("inspect", Golden("keras_crash.h5"));
+
+        outcome.ExitCode.ShouldBe(1);
+        outcome.Output.ShouldBeEmpty();
+        outcome.ErrorLines.ShouldHaveSingleItem().ShouldContain("keras_crash.h5': HDF5: ");
+    }
+
     public void Dispose() => _folder.Dispose();
+
+    private static string Golden(string name) => Path.Combine(Repository.Root, "tests/golden", name);
 
     private CommandOutcome Run(params string[] arguments) => CommandRunner.RunInside(["inspect", _folder.File(arguments[0]), .. arguments[1..]]);
 

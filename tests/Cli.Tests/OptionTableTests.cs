@@ -40,7 +40,13 @@ public class OptionTableTests
         ["--batch-size"] = "16",
         ["--learning-rate"] = "0.01",
         ["--min-learning-rate"] = "1e-5",
+        ["--preset"] = "fast",
+        ["--temporal-jitter"] = "2",
+        ["--frame-drop"] = "0.1",
+        ["--feature-noise"] = "0.2",
+        ["--mixup"] = "0.4",
         ["--warmup-epochs"] = "2",
+        ["--lr-schedule"] = "constant",
         ["--gradient-clip-norm"] = "5",
         ["--clip-mode"] = "per-parameter",
         ["--early-stopping-patience"] = "3",
@@ -63,6 +69,7 @@ public class OptionTableTests
         ["--dry-run"] = "true",
         ["--fast-dev-run"] = "3",
         ["--overfit-batches"] = "2",
+        ["--report"] = "false",
     };
 
     public static TheoryData<string> TrainingOptionNames => [.. TrainingOptionTable.Create().Select(option => option.Name)];

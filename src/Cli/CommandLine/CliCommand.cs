@@ -1,3 +1,4 @@
+using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Engine.Training;
 
@@ -42,15 +43,7 @@ internal abstract class CliCommand<TOptions> : CliCommand
     public sealed override int Execute(ParsedArguments arguments, Terminal terminal)
     {
         List<string> problems = [.. arguments.Problems];
-        List<GivenOption> given = [];
-        if (arguments.ConfigFile is { } config)
-        {
-            given.AddRange(CommandLine.ConfigFile.Read(config, Options, problems));
-        }
-
-        // The command line comes last and so wins over the file.
-        given.AddRange(arguments.Options);
-        var options = Bind(given, problems, out var misread);
+        var options = Bind(Given(arguments, problems), problems, out var misread);
         problems.AddRange(Validate(options, arguments.Arguments).Where(problem => !misread.Contains(problem.Option)).Select(problem => problem.ToString()));
         return problems.Count > 0 ? terminal.UsageErrors(Name, problems) : Run(options, arguments.Arguments, terminal);
     }
@@ -63,6 +56,25 @@ internal abstract class CliCommand<TOptions> : CliCommand
     /// <returns>The exit code.</returns>
     protected abstract int Run(TOptions options, IReadOnlyList<string> arguments, Terminal terminal);
 
+    /// <summary>The options of the preset, then of the configuration file, then of the command line: later ones win.</summary>
+    internal IReadOnlyList<GivenOption> Given(ParsedArguments arguments, List<string> problems)
+    {
+        List<GivenOption> given = [.. arguments.ConfigFile is { } config ? ConfigFile.Read(config, Options, problems) : [], .. arguments.Options];
+        string? preset = given.LastOrDefault(option => option.Name == Presets.Option).Text;
+        if (preset is null)
+        {
+            return given;
+        }
+
+        if (!Presets.TryGet(preset, out IReadOnlyList<GivenOption> options))
+        {
+            problems.Add($"{Presets.Option}: \"{preset}\" is unknown; expected one of {string.Join(", ", Presets.Names)}");
+        }
+
+        // A command may have only some of train's options.
+        return [.. options.Where(option => Options.Any(own => own.Name == option.Name)), .. given];
+    }
+
     /// <summary>The defaults with every given option applied.</summary>
     /// <param name="misread">Options whose value could not be read; the default stands in for them, and must not be judged.</param>
     internal TOptions Bind(IEnumerable<GivenOption> given, List<string> problems, out HashSet<string> misread)
@@ -70,7 +82,7 @@ internal abstract class CliCommand<TOptions> : CliCommand
         var byName = Table.ToDictionary(option => option.Name);
         var options = Table.Defaults;
         misread = [];
-        foreach (var (name, text) in given)
+        foreach (var (name, text, _) in given)
         {
             try
             {

@@ -54,7 +54,7 @@ internal static class ConfigFile
             }
             else if (property.Value.ValueKind != JsonValueKind.Null)
             {
-                given.Add(new(option.Name, Text(property.Value)));
+                given.Add(new(option.Name, Text(property.Value), path));
             }
         }
 

@@ -8,6 +8,7 @@ internal enum OptionGroup
     Loss,
     Optimiser,
     Precision,
+    Server,
     Output,
     Debug,
 }

@@ -3,7 +3,11 @@ namespace CudaTrainer.Cli.CommandLine;
 /// <summary>An option as it was given: on the command line, or in the configuration file.</summary>
 /// <param name="Name">The option's own name, also for a negative switch.</param>
 /// <param name="Text">Its value; <c>true</c> or <c>false</c> for a switch.</param>
-internal readonly record struct GivenOption(string Name, string Text);
+/// <param name="Origin">Where it was given, for a person.</param>
+internal readonly record struct GivenOption(string Name, string Text, string Origin = GivenOption.CommandLine)
+{
+    public const string CommandLine = "command line";
+}
 
 /// <summary>A command line taken apart. Values are still text.</summary>
 /// <param name="Options">In the order given.</param>

@@ -47,10 +47,13 @@ internal sealed class DoctorCommand : CliCommand<DoctorOptions>
             Check.Ok("cudatrainer", Program.Version),
             .. MachineChecks.Run(terminal.Settings),
             VideoCheck.Run(),
+            Hdf5Check.Run(),
+            MpiCheck.Run(),
             .. CudaChecks.Run(),
             .. KernelFolderCheck.Run(),
-            FolderChecks.Run("feature cache", options.CacheDir),
-            FolderChecks.Run("checkpoints", options.CheckpointDir),
+            .. DeviceChecks.Run(),
+            FolderChecks.RunWithSpeed("feature cache", options.CacheDir),
+            FolderChecks.RunWithSpeed("checkpoints", options.CheckpointDir),
         ];
         bool healthy = checks.All(check => check.Status != CheckStatus.Fail);
         if (options.Json)

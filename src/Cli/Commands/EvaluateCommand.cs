@@ -34,7 +34,7 @@ internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
 
     protected override OptionTable<EvaluateOptions> CreateTable() => new OptionTable<EvaluateOptions>(new EvaluateOptions())
         .Add(
-            "--checkpoint", OptionGroup.Model, ValueTypes.Text("FILE", ".safetensors file or checkpoint"),
+            "--checkpoint", OptionGroup.Model, ValueTypes.Text("FILE", ".safetensors or .h5 file, or checkpoint"),
             o => o.Run.Checkpoint, (o, v) => o with { Run = o.Run with { Checkpoint = v } },
             "The trained model")
         .Include(FeatureOptionTable.Create(), o => o.Run.Features, (o, v) => o with { Run = o.Run with { Features = v } }, FromTheModel)

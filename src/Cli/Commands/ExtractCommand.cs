@@ -5,8 +5,15 @@ using CudaTrainer.Engine.Training;
 
 namespace CudaTrainer.Cli.Commands;
 
+internal sealed record ExtractOptions
+{
+    public FeatureOptions Run { get; init; } = new();
+
+    public bool Json { get; init; }
+}
+
 /// <summary>Videos to features in the cache, ahead of training.</summary>
-internal sealed class ExtractCommand : CliCommand<FeatureOptions>
+internal sealed class ExtractCommand : CliCommand<ExtractOptions>
 {
     public override string Name => "extract";
 
@@ -21,28 +28,36 @@ internal sealed class ExtractCommand : CliCommand<FeatureOptions>
 
     public override bool TakesConfig => true;
 
-    protected override OptionTable<FeatureOptions> CreateTable() => FeatureOptionTable.Create();
+    protected override OptionTable<ExtractOptions> CreateTable() => new OptionTable<ExtractOptions>(new ExtractOptions())
+        .Include(FeatureOptionTable.Create(), o => o.Run, (o, v) => o with { Run = v })
+        .Add(
+            "--json", OptionGroup.Output, ValueTypes.Switch,
+            o => o.Json, (o, v) => o with { Json = v },
+            "What was extracted, as one JSON object on standard output");
 
-    protected override IEnumerable<OptionProblem> Validate(FeatureOptions options, IReadOnlyList<string> arguments) => OptionValidation.Validate(options);
+    protected override IEnumerable<OptionProblem> Validate(ExtractOptions options, IReadOnlyList<string> arguments) => OptionValidation.Validate(options.Run);
 
-    protected override int Run(FeatureOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
+    protected override int Run(ExtractOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
             observer.ShowsDataset = false;
-            var result = ExtractionRun.Execute(options, observer, stop);
+            var result = ExtractionRun.Execute(options.Run, observer, stop);
             observer.CloseLine();
-            if (result.Outcome == RunOutcome.Interrupted)
+            bool interrupted = result.Outcome == RunOutcome.Interrupted;
+            if (interrupted)
             {
                 terminal.WriteLog("what was extracted is kept; go on with the same command");
-                return ExitCode.Interrupted;
             }
 
-            if (result.Rank > 0)
+            if (result.Rank == 0 && options.Json)
             {
-                return ExitCode.Ok;
+                terminal.WriteJson(result);
+            }
+            else if (result.Rank == 0 && !interrupted)
+            {
+                ExtractionReport.Write(terminal, result);
             }
 
-            ExtractionReport.Write(terminal, result);
-            return ExitCode.Ok;
+            return interrupted ? ExitCode.Interrupted : ExitCode.Ok;
         });
 }

@@ -25,7 +25,7 @@ internal sealed class InspectCommand : CliCommand<InspectOptions>
     public override IReadOnlyList<string> Usages => ["FILE|DIR [--stats] [--json]"];
 
     public override IReadOnlyList<string> Notes =>
-        ["Reads .npy, .safetensors, .ckpt, .pth and .pt files, a feature cache and a folder of features, by their content; nothing in a file is run."];
+        ["Reads .npy, .safetensors, .ckpt, .pth, .pt and Keras .h5 files, a feature cache and a folder of features, by their content; nothing in a file is run."];
 
     public override string ArgumentPlaceholder => "FILE|DIR";
 

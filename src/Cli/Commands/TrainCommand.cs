@@ -5,8 +5,15 @@ using CudaTrainer.Engine.Training;
 
 namespace CudaTrainer.Cli.Commands;
 
+internal sealed record TrainOptions
+{
+    public TrainingOptions Run { get; init; } = new();
+
+    public bool Json { get; init; }
+}
+
 /// <summary>From videos, or features, to a tested classifier.</summary>
-internal sealed class TrainCommand : CliCommand<TrainingOptions>
+internal sealed class TrainCommand : CliCommand<TrainOptions>
 {
     public override string Name => "train";
 
@@ -21,48 +28,68 @@ internal sealed class TrainCommand : CliCommand<TrainingOptions>
 
     public override bool TakesConfig => true;
 
-    protected override OptionTable<TrainingOptions> CreateTable() => TrainingOptionTable.Create();
+    protected override OptionTable<TrainOptions> CreateTable() => new OptionTable<TrainOptions>(new TrainOptions())
+        .Include(TrainingOptionTable.Create(), o => o.Run, (o, v) => o with { Run = v })
+        .Add(
+            "--json", OptionGroup.Output, ValueTypes.Switch,
+            o => o.Json, (o, v) => o with { Json = v },
+            "The results as one JSON object on standard output, as training_results.json has them");
 
-    protected override IEnumerable<OptionProblem> Validate(TrainingOptions options, IReadOnlyList<string> arguments) => OptionValidation.Validate(options);
+    protected override IEnumerable<OptionProblem> Validate(TrainOptions options, IReadOnlyList<string> arguments) => OptionValidation.Validate(options.Run);
 
-    protected override int Run(TrainingOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
+    protected override int Run(TrainOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
-            if (options.DryRun)
+            if (options.Run.DryRun)
             {
-                var plan = TrainingPlan.Make(options, observer, stop);
+                var plan = TrainingPlan.Make(options.Run, observer, stop);
                 observer.CloseLine();
-                ModelTable.Write(terminal, plan.Model);
-                terminal.Output.WriteLine();
-                terminal.Output.WriteLine($"{plan.StepsPerEpoch} steps an epoch, {options.Epochs} epochs at most, batch {options.BatchSize}; nothing was written");
+                Write(plan, options, terminal);
                 return ExitCode.Ok;
             }
 
-            var result = TrainingRun.Execute(options, observer, stop);
+            var result = TrainingRun.Execute(options.Run, observer, stop);
             observer.CloseLine();
-            if (result.Outcome == RunOutcome.Interrupted)
+            if (result.Rank == 0)
             {
-                if (result.Rank > 0)
-                {
-                    return ExitCode.Interrupted;
-                }
-
-                terminal.WriteLog(options.FastDevRun > 0 ? "stopped" : $"state saved in {result.CheckpointDir}; go on with the same command and --resume auto");
-                return ExitCode.Interrupted;
+                Write(result, options, terminal);
             }
 
-            if (result.Rank > 0)
-            {
-                return ExitCode.Ok;
-            }
-
-            if (options.FastDevRun > 0)
-            {
-                terminal.Output.WriteLine($"{options.FastDevRun} batches of train and of val went through; no checkpoint, log or result was written");
-                return ExitCode.Ok;
-            }
-
-            TrainingReport.Write(terminal, result, options);
-            return ExitCode.Ok;
+            return result.Outcome == RunOutcome.Interrupted ? ExitCode.Interrupted : ExitCode.Ok;
         });
+
+    private static void Write(TrainingPlan plan, TrainOptions options, Terminal terminal)
+    {
+        if (options.Json)
+        {
+            terminal.WriteJson(plan);
+            return;
+        }
+
+        ModelTable.Write(terminal, plan.Model);
+        terminal.Output.WriteLine();
+        terminal.Output.WriteLine($"{plan.StepsPerEpoch} steps an epoch, {options.Run.Epochs} epochs at most, batch {options.Run.BatchSize}; nothing was written");
+    }
+
+    private static void Write(TrainingResult result, TrainOptions options, Terminal terminal)
+    {
+        int rehearsal = options.Run.FastDevRun;
+        if (result.Outcome == RunOutcome.Interrupted)
+        {
+            terminal.WriteLog(rehearsal > 0 ? "stopped" : $"state saved in {result.CheckpointDir}; go on with the same command and --resume auto");
+        }
+
+        if (options.Json)
+        {
+            terminal.WriteJson(result);
+        }
+        else if (result.Outcome == RunOutcome.Completed && rehearsal > 0)
+        {
+            terminal.Output.WriteLine($"{rehearsal} batches of train and of val went through; no checkpoint, log or result was written");
+        }
+        else if (result.Outcome == RunOutcome.Completed)
+        {
+            TrainingReport.Write(terminal, result, options.Run);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Engine.Training;
 using CudaTrainer.Kernels.Cpu.Simd;
 
 namespace CudaTrainer.Cli.Doctor;
@@ -15,7 +16,7 @@ internal static class MachineChecks
     {
         yield return Check.Ok("system", $"{RuntimeInformation.OSDescription}, {RuntimeInformation.OSArchitecture}");
         yield return Check.Ok(".NET", RuntimeInformation.FrameworkDescription);
-        yield return Check.Ok("processor", $"{ProcessorName()}, {Environment.ProcessorCount} cores for this process");
+        yield return Check.Ok("processor", $"{Machine.ProcessorName}, {Environment.ProcessorCount} cores for this process");
         yield return Memory();
         yield return Simd();
         yield return Check.Ok("terminal", terminal.ErrorIsTerminal
@@ -46,24 +47,8 @@ internal static class MachineChecks
         }
     }
 
-    private static string ProcessorName() => ProcValue("/proc/cpuinfo", "model name") ?? RuntimeInformation.ProcessArchitecture.ToString();
-
     private static long? FreeMemory() =>
-        ProcValue("/proc/meminfo", "MemAvailable") is { } text && long.TryParse(text.Split(' ')[0], CultureInfo.InvariantCulture, out long kibibytes)
+        Machine.ProcValue("/proc/meminfo", "MemAvailable") is { } text && long.TryParse(text.Split(' ')[0], CultureInfo.InvariantCulture, out long kibibytes)
             ? kibibytes << 10
             : null;
-
-    /// <summary>The first <c>key : value</c> of a file under /proc; null where there is none.</summary>
-    private static string? ProcValue(string path, string key)
-    {
-        try
-        {
-            string? line = File.ReadLines(path).FirstOrDefault(line => line.StartsWith(key, StringComparison.Ordinal));
-            return line?[(line.IndexOf(':') + 1)..].Trim();
-        }
-        catch (IOException)
-        {
-            return null;
-        }
-    }
 }

@@ -42,7 +42,7 @@ internal static class FeatureOptionTable
             o => o.CacheDir, (o, v) => o with { CacheDir = v },
             "Feature cache; only clips that are new or changed are extracted again")
         .Add(
-            "--weights", OptionGroup.Model, ValueTypes.OptionalText("FILE", ".safetensors or .pth file"),
+            "--weights", OptionGroup.Model, ValueTypes.OptionalText("FILE", ".safetensors, .pth or Keras .h5 file"),
             o => o.Weights, (o, v) => o with { Weights = v },
             "VGG19 weights of the backbone; without them it is random from a fixed seed, and every output says so")
         .Add(

@@ -33,6 +33,11 @@ internal static class TrainingOptionTable
 
     private static void AddModel(OptionTable<TrainingOptions> table) => table
         .Add(
+            Presets.Option, OptionGroup.Model, ValueTypes.OptionalText("NAME", "name"),
+            o => o.Preset, (o, v) => o with { Preset = v },
+            $"Options to begin with; whatever is given besides wins. {Presets.Description}",
+            range: string.Join(", ", Presets.Names))
+        .Add(
             "--standardize-features", OptionGroup.Model, ValueTypes.OptionalSwitch,
             o => o.StandardizeFeatures, (o, v) => o with { StandardizeFeatures = v },
             "Standardise features by the training clips; folded into the saved model, which takes raw features",
@@ -47,7 +52,23 @@ internal static class TrainingOptionTable
             o => o.Dropout, (o, v) => o with { Dropout = v },
             "Share of activations that dropout sets to zero")
         .Add(
-            "--initial-weights", OptionGroup.Model, ValueTypes.OptionalText("FILE", ".safetensors file or checkpoint"),
+            "--temporal-jitter", OptionGroup.Data, ValueTypes.Integer,
+            o => o.TemporalJitter, (o, v) => o with { TemporalJitter = v },
+            "Augmentation: largest shift of a training clip in time, in sampled frames")
+        .Add(
+            "--frame-drop", OptionGroup.Data, ValueTypes.Number,
+            o => o.FrameDrop, (o, v) => o with { FrameDrop = v },
+            "Augmentation: probability with which a frame repeats the one before it")
+        .Add(
+            "--feature-noise", OptionGroup.Data, ValueTypes.Number,
+            o => o.FeatureNoise, (o, v) => o with { FeatureNoise = v },
+            "Augmentation: Gaussian noise on features, in standard deviations of the clip's own")
+        .Add(
+            "--mixup", OptionGroup.Data, ValueTypes.Number,
+            o => o.Mixup, (o, v) => o with { Mixup = v },
+            "Augmentation: mixes each clip with another by shares from Beta(X, X); 0 = none")
+        .Add(
+            "--initial-weights", OptionGroup.Model, ValueTypes.OptionalText("FILE", ".safetensors or .h5 file, or checkpoint"),
             o => o.InitialWeights, (o, v) => o with { InitialWeights = v },
             "Start the classifier from these weights");
 
@@ -98,6 +119,10 @@ internal static class TrainingOptionTable
             "--gradient-clip-norm", OptionGroup.Optimiser, ValueTypes.Number,
             o => o.GradientClipNorm, (o, v) => o with { GradientClipNorm = v },
             "Largest norm of the gradient")
+        .Add(
+            "--lr-schedule", OptionGroup.Optimiser, ValueTypes.Choice<LearningRateSchedule>(),
+            o => o.LrSchedule, (o, v) => o with { LrSchedule = v },
+            "After the warm-up: a cosine down to --min-learning-rate, or no change")
         .Add(
             "--clip-mode", OptionGroup.Optimiser, ValueTypes.Choice<ClipMode>(),
             o => o.ClipMode, (o, v) => o with { ClipMode = v },
@@ -161,6 +186,10 @@ internal static class TrainingOptionTable
             "--log-every-steps", OptionGroup.Output, ValueTypes.Integer,
             o => o.LogEverySteps, (o, v) => o with { LogEverySteps = v },
             "Steps between rows of training_steps.csv and points of TensorBoard's batch curves; 0 = neither")
+        .Add(
+            "--report", OptionGroup.Output, ValueTypes.Switch,
+            o => o.Report, (o, v) => o with { Report = v },
+            "End with report.html: the run as one page with curves, confusion matrices and the worst mistakes")
         .Add(
             "--tensorboard", OptionGroup.Output, ValueTypes.Switch,
             o => o.Tensorboard, (o, v) => o with { Tensorboard = v },

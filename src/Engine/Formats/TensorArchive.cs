@@ -5,13 +5,11 @@ namespace CudaTrainer.Engine.Formats;
 /// <summary>Opens weight files by what they contain; the extension is never trusted.</summary>
 public static class TensorArchive
 {
-    private const string Accepted = "Accepted are .safetensors files and PyTorch files made by torch.save(model.state_dict(), name).";
+    private const string Accepted = "Accepted are .safetensors files, PyTorch files made by torch.save(model.state_dict(), name), and Keras .h5 files.";
 
-    private const string ConvertKeras =
-        "Reading Keras .h5 files is not available yet; convert the weights to .safetensors with PyTorch names and layouts, "
-        + "or use torchvision's VGG19.";
+    private static ReadOnlySpan<byte> Hdf5Signature => [0x89, (byte)'H', (byte)'D', (byte)'F', (byte)'\r', (byte)'\n', 0x1a, (byte)'\n'];
 
-    /// <summary>Opens a safetensors or PyTorch (zip or legacy) file.</summary>
+    /// <summary>Opens a safetensors, PyTorch (zip or legacy) or Keras (legacy HDF5) file.</summary>
     /// <exception cref="FileFormatException">Damaged, unsafe or of another kind; says what was found and what is accepted.</exception>
     /// <exception cref="FileNotFoundException">No such file.</exception>
     /// <exception cref="UnauthorizedAccessException">Not readable.</exception>
@@ -21,6 +19,11 @@ public static class TensorArchive
         if (head.StartsWith("PK\x03\x04"u8) || head.StartsWith(PyTorchArchive.LegacyMagic))
         {
             return PyTorchArchive.Open(path);
+        }
+
+        if (head.AsSpan().StartsWith(Hdf5Signature))
+        {
+            return H5Archive.Open(path);
         }
 
         // A safetensors file: the length of a JSON object, and the object.
@@ -59,11 +62,6 @@ public static class TensorArchive
 
     private static FileFormatException Unknown(string path, ReadOnlySpan<byte> head)
     {
-        if (head.StartsWith((ReadOnlySpan<byte>)[0x89, .. "HDF\r\n\x1a\n"u8]))
-        {
-            return new FileFormatException(path, "found an HDF5 (Keras) file", ConvertKeras);
-        }
-
         var found = head switch
         {
             [] => "an empty file",

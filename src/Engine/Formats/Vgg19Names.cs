@@ -13,7 +13,7 @@ public static class Vgg19Names
 {
     /// <summary>Name and shape of every tensor, in the order of the layers.</summary>
     public static ImmutableArray<(string Name, long[] Shape)> Tensors { get; } =
-        [.. Vgg19.WeightShapes().Select(tensor => (tensor.Name, Array.ConvertAll((int[])[.. tensor.Shape], length => (long)length)))];
+        [.. Vgg19.WeightShapes().Select(tensor => (tensor.Name, tensor.Shape.ToLengths()))];
 
     /// <summary>How timm spells the fully connected layers: name, and shape as a convolution.</summary>
     internal static ImmutableArray<(string Canonical, string Timm, long[] Shape)> TimmSpellings { get; } =

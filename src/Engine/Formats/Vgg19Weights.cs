@@ -8,6 +8,7 @@ namespace CudaTrainer.Engine.Formats;
 public sealed class Vgg19Weights : IVgg19WeightSource, IDisposable
 {
     private const int ListedProblems = 40;
+    private const string KerasSource = "Keras";
 
     private readonly ITensorArchive _archive;
     private readonly Dictionary<string, string> _nameInFile;
@@ -23,8 +24,11 @@ public sealed class Vgg19Weights : IVgg19WeightSource, IDisposable
 
     public string Path => _archive.Path;
 
-    /// <summary>Whose spelling the file uses: <c>torchvision</c> or <c>timm</c>.</summary>
+    /// <summary>Whose spelling the file uses: <c>torchvision</c>, <c>timm</c> or <c>Keras</c>.</summary>
     public string Source { get; }
+
+    /// <summary>How the frames were prepared that the network was trained on: Keras's weights come from Caffe.</summary>
+    public string Preprocess => Source == KerasSource ? "caffe" : "torch";
 
     /// <summary>SHA-256 of the file, computed on first use (a third of a second to two seconds for the 575 MB of a full VGG19).</summary>
     public string Sha256 => _sha256.Value;
@@ -53,6 +57,11 @@ public sealed class Vgg19Weights : IVgg19WeightSource, IDisposable
     /// <summary>Checks an open archive and, if it fits, takes it over.</summary>
     public static Vgg19Weights From(ITensorArchive archive)
     {
+        if (archive is H5Archive keras)
+        {
+            return new Vgg19Weights(KerasVgg19.View(keras), Vgg19Names.Tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Name), KerasSource);
+        }
+
         var isTimm = archive.Entries.Keys.Any(name => name.StartsWith("pre_logits.", StringComparison.Ordinal));
         var nameInFile = new Dictionary<string, string>(StringComparer.Ordinal);
         var problems = new List<string>();

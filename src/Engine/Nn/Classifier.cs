@@ -1,6 +1,8 @@
 using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Autograd.Functions;
 using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Formats;
+using CudaTrainer.Engine.Formats.Onnx;
 using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Engine.Nn;
@@ -32,12 +34,28 @@ public abstract class Classifier(ClassifierOptions options) : Module
 
     public abstract ClassifierOutput Forward(Tape tape, Tensor features);
 
-    /// <summary>A layer by the name that its parameters bear.</summary>
-    protected static LayerOutput Layer(Module layer, params IReadOnlyList<int> shape)
+    /// <summary>Adds the classifier as it is at inference to an ONNX graph, with the outputs <c>probabilities</c> [batch, 2] and, from models with attention, <c>attention</c> [batch, frames].</summary>
+    /// <param name="graph">Where it is added.</param>
+    /// <param name="features">The name of the features, [batch, frames, inputs].</param>
+    /// <param name="frames">Per clip.</param>
+    /// <param name="batch">What the graph calls the number of clips.</param>
+    public void Export(OnnxGraph graph, string features, int frames, string batch)
     {
-        string first = layer.Parameters[0].Name;
-        return new LayerOutput(first[..first.LastIndexOf('.')], layer.GetType().Name, shape);
+        var (logits, attention) = ExportLayers(graph, graph.Add("Transpose", "features/by_time", [features], OnnxAttribute.Of("perm", [1, 0, 2])));
+        graph.Output(graph.Add("Softmax", "probabilities", [logits], OnnxAttribute.Of("axis", 1)), ElementType.F32, batch, Classes);
+        if (attention is not null)
+        {
+            graph.Output(attention, ElementType.F32, batch, frames);
+        }
     }
+
+    /// <param name="graph">Where the layers are added.</param>
+    /// <param name="x">The name of the features, [time, batch, inputs].</param>
+    /// <returns>The names of the logits [batch, 2] and of the attention [batch, time], null from models without.</returns>
+    private protected abstract (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x);
+
+    /// <summary>A layer by the name that its parameters bear.</summary>
+    protected static LayerOutput Layer(Module layer, params IReadOnlyList<int> shape) => new(layer.Parameters[0].Layer, layer.GetType().Name, shape);
 
     /// <summary>The dropout of one place in the model; places are numbered from 0.</summary>
     protected LayerDropout DropoutAt(Tape tape, int layer) => new(Options.Dropout, tape.DropoutSeed, layer, tape.State, tape.FirstSample);
@@ -112,6 +130,20 @@ public sealed class AttentionClassifier : Classifier
         x = ActivationDropoutFunction.Apply(tape, _dense3.Forward(tape, x), relu: true, DropoutAt(tape, 5));
         return new ClassifierOutput(_output.Forward(tape, x), attention);
     }
+
+    private protected override (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x)
+    {
+        foreach (var (recurrent, norm) in _recurrent.Zip(_norms))
+        {
+            x = norm.Export(graph, recurrent.Export(graph, x));
+        }
+
+        var (pooled, attention) = _attention.Export(graph, x);
+        x = graph.Add("Relu", "dense_1/relu", [_norm4.Export(graph, _dense1.Export(graph, pooled))]);
+        x = graph.Add("Relu", "dense_2/relu", [_norm5.Export(graph, _dense2.Export(graph, x))]);
+        x = graph.Add("Relu", "dense_3/relu", [_dense3.Export(graph, x)]);
+        return (_output.Export(graph, x), attention);
+    }
 }
 
 /// <summary><c>simple-lstm</c>: two LSTM layers, the last state, one dense layer of 128.</summary>
@@ -148,6 +180,68 @@ public sealed class SimpleLstm : Classifier
         x = ActivationDropoutFunction.Apply(tape, _dense1.Forward(tape, x), relu: true, DropoutAt(tape, 2));
         return new ClassifierOutput(_output.Forward(tape, x), null);
     }
+
+    private protected override (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x)
+    {
+        x = _lstm2.Export(graph, _lstm1.Export(graph, x));
+        x = graph.Add("Gather", "last_step", [x, graph.Constant<long>("last_step/index", [-1])], OnnxAttribute.Of("axis", 0));
+        x = graph.Add("Relu", "dense_1/relu", [_dense1.Export(graph, x)]);
+        return (_output.Export(graph, x), null);
+    }
+}
+
+/// <summary>
+/// <c>attention-mil</c>: each frame by itself through one dense layer of 64, attention over the frames, and the output: a clip is a bag of frames whose order does not matter (Ilse, Tomczak &amp; Welling 2018,
+/// "Attention-based deep multiple instance learning", arXiv:1802.04712). The least that can learn from few clips.
+/// </summary>
+public sealed class AttentionMil : Classifier
+{
+    private const int Width = 64;
+
+    private readonly Linear _dense1;
+    private readonly AttentionPool _attention;
+    private readonly Linear _output;
+
+    public AttentionMil(ClassifierOptions options)
+        : base(options)
+    {
+        _dense1 = Add(new Linear("dense_1", options.Inputs, Width));
+        _attention = Add(new AttentionPool("attention", Width));
+        _output = Add(new Linear("output", Width, Classes));
+    }
+
+    public override bool HasAttention => true;
+
+    public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections => [(_dense1.Weight, _dense1.Bias)];
+
+    public override IReadOnlyList<LayerOutput> Layers(int frames) => [Layer(_dense1, frames, Width), Layer(_attention, Width), Layer(_output, Classes)];
+
+    public override ClassifierOutput Forward(Tape tape, Tensor features)
+    {
+        Tensor x = ActivationDropoutFunction.Apply(tape, _dense1.Forward(tape, Computable(tape, features)), relu: true, DropoutAt(tape, 0));
+        var (pooled, attention) = _attention.Forward(tape, x);
+        return new ClassifierOutput(_output.Forward(tape, pooled), attention);
+    }
+
+    /// <summary>Features that were stored in half precision only, in the precision that the device computes in. They have no gradient.</summary>
+    private static Tensor Computable(Tape tape, Tensor features)
+    {
+        if (features.DType != DType.Float16 || tape.Device.ComputesInHalf)
+        {
+            return features;
+        }
+
+        Tensor single = tape.Allocate(features.Shape, DType.Float32, "features in single precision");
+        tape.Ops.Cast(features, single);
+        return single;
+    }
+
+    private protected override (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x)
+    {
+        x = graph.Add("Relu", "dense_1/relu", [_dense1.ExportEach(graph, x)]);
+        var (pooled, attention) = _attention.Export(graph, x);
+        return (_output.Export(graph, pooled), attention);
+    }
 }
 
 /// <summary>The classifiers by their command-line names.</summary>
@@ -161,6 +255,7 @@ public static class Classifiers
         ["bilstm-attention"] = options => new AttentionClassifier(options, 2 * Hidden, (i, inputs) => new BidirectionalLstm($"lstm_{i}", inputs, Hidden, Recurrent(options))),
         ["gru-attention"] = options => new AttentionClassifier(options, Hidden, (i, inputs) => new Gru($"gru_{i}", inputs, Hidden, Recurrent(options))),
         ["simple-lstm"] = options => new SimpleLstm(options, Hidden, Recurrent(options)),
+        ["attention-mil"] = options => new AttentionMil(options),
     };
 
     public static IReadOnlyCollection<string> Names => Builders.Keys;

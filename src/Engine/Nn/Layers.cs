@@ -1,6 +1,7 @@
 using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Autograd.Functions;
 using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Formats.Onnx;
 using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Engine.Nn;
@@ -17,7 +18,28 @@ public sealed class Linear : Module
         _bias = AddParameter(name + ".bias", [outputs], Initializers.Zeros);
     }
 
+    internal Parameter Weight => _weight;
+
+    internal Parameter Bias => _bias;
+
     public Tensor Forward(Tape tape, Tensor x) => LinearFunction.Apply(tape, x, _weight.Value, _bias.Value);
+
+    /// <summary>The same in an ONNX graph, for an input of any rank.</summary>
+    /// <param name="graph">Where it is added.</param>
+    /// <param name="x">The input's name, […, inputs].</param>
+    /// <returns>The output's name, […, outputs].</returns>
+    internal string ExportEach(OnnxGraph graph, string x)
+    {
+        string weight = graph.Add("Transpose", _weight.Layer + "/transposed", [graph.Weight(_weight)], OnnxAttribute.Of("perm", [1, 0]));
+        return graph.Add("Add", _weight.Layer, [graph.Add("MatMul", _weight.Layer + "/product", [x, weight]), graph.Weight(_bias)]);
+    }
+
+    /// <summary>The same in an ONNX graph, for a matrix.</summary>
+    /// <param name="graph">Where it is added.</param>
+    /// <param name="x">The input's name.</param>
+    /// <returns>The output's name.</returns>
+    internal string Export(OnnxGraph graph, string x) =>
+        graph.Add("Gemm", _weight.Layer, [x, graph.Weight(_weight), graph.Weight(_bias)], OnnxAttribute.Of("transB", 1));
 }
 
 /// <summary>A layer from sequence to sequence.</summary>
@@ -30,6 +52,12 @@ public abstract class SequenceLayer : Module
 
     /// <summary>The weights [rows, inputs] that are multiplied with the input, each with the bias [rows] that is added to the product.</summary>
     public abstract IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections { get; }
+
+    /// <summary>The same in an ONNX graph, where sequences are time-major, as ONNX's recurrent operations take them.</summary>
+    /// <param name="graph">Where it is added.</param>
+    /// <param name="x">The input's name, [time, batch, inputs].</param>
+    /// <returns>The output's name, [time, batch, channels].</returns>
+    internal abstract string Export(OnnxGraph graph, string x);
 }
 
 /// <summary>A whole-sequence LSTM layer with Keras's initial values.</summary>
@@ -51,6 +79,21 @@ public sealed class Lstm : SequenceLayer
     public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections => [(_weightInput, _bias)];
 
     public override Tensor Forward(Tape tape, Tensor x) => LstmFunction.Apply(tape, x, _weightInput.Value, _weightHidden.Value, _bias.Value, _options);
+
+    internal override string Export(OnnxGraph graph, string x) => Export(graph, x, "forward", this);
+
+    /// <summary>One or two LSTM layers as one operation, their channels joined. ONNX's gate order is i, o, f, c, ours is i, f, c, o; it adds two biases, we have one.</summary>
+    internal static string Export(OnnxGraph graph, string x, string direction, params Lstm[] layers)
+    {
+        int[] gates = [0, 3, 1, 2];
+        string name = layers[0]._bias.Layer;
+        int hidden = layers[0]._weightHidden.Shape[1], inputs = layers[0]._weightInput.Shape[1];
+        return graph.Recurrent("LSTM", name, x, direction, new RecurrentWeights(
+            layers.Length, gates.Length, inputs, hidden,
+            [.. layers.SelectMany(layer => OnnxExport.Gates(layer._weightInput, gates))],
+            [.. layers.SelectMany(layer => OnnxExport.Gates(layer._weightHidden, gates))],
+            [.. layers.SelectMany(layer => (float[])[.. OnnxExport.Gates(layer._bias, gates), .. new float[gates.Length * hidden]])]));
+    }
 }
 
 /// <summary>Two LSTM layers side by side, one running backwards; their outputs joined.</summary>
@@ -68,6 +111,8 @@ public sealed class BidirectionalLstm : SequenceLayer
     public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections => [.. _forward.InputProjections, .. _reverse.InputProjections];
 
     public override Tensor Forward(Tape tape, Tensor x) => ConcatFunction.Apply(tape, _forward.Forward(tape, x), _reverse.Forward(tape, x));
+
+    internal override string Export(OnnxGraph graph, string x) => Lstm.Export(graph, x, "bidirectional", _forward, _reverse);
 }
 
 /// <summary>A whole-sequence GRU layer.</summary>
@@ -92,6 +137,16 @@ public sealed class Gru : SequenceLayer
 
     public override Tensor Forward(Tape tape, Tensor x) =>
         GruFunction.Apply(tape, x, _weightInput.Value, _weightHidden.Value, _biasInput.Value, _biasHidden.Value, _options);
+
+    /// <summary>ONNX's gate order is z, r, h, ours is r, z, n; our reset gate meets the hidden product with its bias, not h itself.</summary>
+    internal override string Export(OnnxGraph graph, string x)
+    {
+        int[] gates = [1, 0, 2];
+        var weights = new RecurrentWeights(
+            1, gates.Length, _weightInput.Shape[1], _weightHidden.Shape[1],
+            OnnxExport.Gates(_weightInput, gates), OnnxExport.Gates(_weightHidden, gates), [.. OnnxExport.Gates(_biasInput, gates), .. OnnxExport.Gates(_biasHidden, gates)]);
+        return graph.Recurrent("GRU", _biasInput.Layer, x, "forward", weights, OnnxAttribute.Of("linear_before_reset", 1));
+    }
 }
 
 /// <summary>Batch normalisation over all but the last dimension, with ReLU and dropout fused behind it.</summary>
@@ -112,6 +167,22 @@ public sealed class BatchNorm : Module
 
     public Tensor Forward(Tape tape, Tensor x, bool relu, LayerDropout dropout) =>
         BatchNormFunction.Apply(tape, x, _scale.Value, _shift.Value, _runningMean.Value, _runningVariance.Value, relu, dropout);
+
+    /// <summary>As it is at inference, a product and a sum for each channel: ONNX's own operation wants the channels in the second dimension.</summary>
+    /// <inheritdoc cref="Linear.Export"/>
+    internal string Export(OnnxGraph graph, string x)
+    {
+        float[] scale = _scale.Value.Read<float>(), shift = _shift.Value.Read<float>(), mean = _runningMean.Value.Read<float>(), variance = _runningVariance.Value.Read<float>();
+        for (int i = 0; i < scale.Length; i++)
+        {
+            double factor = scale[i] / Math.Sqrt(variance[i] + (double)Kernels.Cpu.BatchNorm.DefaultEpsilon);
+            scale[i] = (float)factor;
+            shift[i] = (float)(shift[i] - (mean[i] * factor));
+        }
+
+        string scaled = graph.Add("Mul", _scale.Layer + "/scaled", [x, graph.Constant(_scale.Layer + ".scale", scale, scale.Length)]);
+        return graph.Add("Add", _scale.Layer, [scaled, graph.Constant(_scale.Layer + ".shift", shift, shift.Length)]);
+    }
 }
 
 /// <summary>Attention pooling over time.</summary>
@@ -125,4 +196,18 @@ public sealed class AttentionPool : Module
     /// <param name="x">[batch, time, channels].</param>
     /// <returns>[batch, channels] and the weights [batch, time].</returns>
     public (Tensor Pooled, Tensor Attention) Forward(Tape tape, Tensor x) => AttentionPoolFunction.Apply(tape, x, _weight.Value);
+
+    /// <param name="graph">Where it is added.</param>
+    /// <param name="x">The input's name, [time, batch, channels].</param>
+    /// <returns>The names of the outputs, [batch, channels] and [batch, time].</returns>
+    internal (string Pooled, string Attention) Export(OnnxGraph graph, string x)
+    {
+        string name = _weight.Layer;
+        string scores = graph.Add("MatMul", name + "/scores", [x, graph.Constant(_weight.Name, _weight.Value.Read<float>(), _weight.Shape[1], 1)]);
+        string weights = graph.Add("Softmax", name + "/weights", [scores], OnnxAttribute.Of("axis", 0));
+        string weighted = graph.Add("Mul", name + "/weighted", [x, weights]);
+        string pooled = graph.Add("ReduceSum", name + "/pooled", [weighted, graph.Constant<long>(name + "/time", [0], 1)], OnnxAttribute.Of("keepdims", 0));
+        string byTime = graph.Add("Squeeze", name + "/by_time", [weights, graph.Constant<long>(name + "/channel", [2], 1)]);
+        return (pooled, graph.Add("Transpose", name, [byTime], OnnxAttribute.Of("perm", [1, 0])));
+    }
 }

@@ -27,7 +27,5 @@ public sealed record ModelSummary(IReadOnlyList<LayerSummary> Layers)
         [.. model.Layers(frames).Select(layer => new LayerSummary(layer.Name, layer.Kind, layer.Shape, Count(model.Parameters, layer.Name), Count(model.Buffers, layer.Name)))]);
 
     private static long Count(IEnumerable<Parameter> parameters, string layer) =>
-        parameters.Where(parameter => LayerOf(parameter) is var name && (name == layer || name == layer + Reverse)).Sum(parameter => parameter.Shape.Count);
-
-    private static string LayerOf(Parameter parameter) => parameter.Name[..parameter.Name.LastIndexOf('.')];
+        parameters.Where(parameter => parameter.Layer is var name && (name == layer || name == layer + Reverse)).Sum(parameter => parameter.Shape.Count);
 }

@@ -10,6 +10,9 @@ public sealed class Parameter(string name, Shape shape, Initializer initializer)
     /// <summary>The checkpoint key, for example <c>lstm_1.weight_ih</c>.</summary>
     public string Name { get; } = name;
 
+    /// <summary>The layer that it belongs to, for example <c>lstm_1</c>.</summary>
+    public string Layer => Name[..Name.LastIndexOf('.')];
+
     public Shape Shape { get; } = shape;
 
     public Initializer Initializer { get; } = initializer;

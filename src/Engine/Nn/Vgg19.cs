@@ -82,6 +82,20 @@ namespace CudaTrainer.Engine.Nn
         void Read(string name, Span<float> destination);
     }
 
+    /// <summary>A 3×3 convolution of VGG19 with its ReLU, and the 2×2 max pooling that may follow.</summary>
+    /// <param name="Name">torchvision's, for example <c>features.0</c>.</param>
+    /// <param name="Inputs">Channels.</param>
+    /// <param name="Outputs">Channels.</param>
+    /// <param name="Size">Rows and columns of the input.</param>
+    internal sealed record Convolution(string Name, int Inputs, int Outputs, int Size, bool Pool)
+    {
+        /// <summary>Rows and columns of what comes out.</summary>
+        public int OutputSize => Pool ? Size / 2 : Size;
+
+        /// <summary>Numbers that come out for each image.</summary>
+        public int OutputCount => Outputs * OutputSize * OutputSize;
+    }
+
     /// <summary>
     /// VGG19 up to fc2 after its ReLU (Simonyan and Zisserman 2015, arXiv:1409.1556, configuration E), inference only: frames [n, 224, 224, 3] become features
     /// [n, 4096]. Each frame's features have the same bits whatever the batch.
@@ -100,7 +114,7 @@ namespace CudaTrainer.Engine.Nn
         private readonly IDevice _device;
         private readonly Tape _tape;
         private readonly ImageNormalization _normalization;
-        private readonly List<Layer> _layers = [];
+        private readonly List<PreparedWeights> _convolutions = [];
         private readonly PreparedWeights _fc1;
         private readonly PreparedWeights _fc2;
         private readonly Tensor _even;
@@ -111,51 +125,38 @@ namespace CudaTrainer.Engine.Nn
             _device = device;
             _tape = new Tape(device);
             _normalization = normalization;
-            int channels = 3, size = ImageSize;
-            for (int i = 0; i < Configuration.Length; i++)
+            foreach (Convolution convolution in Convolutions)
             {
-                if (Configuration[i] == 0)
-                {
-                    continue;
-                }
-
-                int outputs = Configuration[i];
-                bool pool = Configuration[i + 1] == 0;
-                string name = $"features.{FeatureIndex(i)}";
-                using Tensor weight = Load(source, name + ".weight", [outputs, channels, 3, 3]);
-                using Tensor bias = Load(source, name + ".bias", [outputs]);
-                _layers.Add(new Layer(device.Ops.PrepareConv3x3(weight, bias), channels, outputs, size, pool));
-                channels = outputs;
-                size = pool ? size / 2 : size;
+                using Tensor weight = Load(source, convolution.Name + ".weight", [convolution.Outputs, convolution.Inputs, 3, 3]);
+                using Tensor bias = Load(source, convolution.Name + ".bias", [convolution.Outputs]);
+                _convolutions.Add(device.Ops.PrepareConv3x3(weight, bias));
             }
 
-            _fc1 = PrepareLinear(source, "classifier.0", channels * size * size);
+            _fc1 = PrepareLinear(source, "classifier.0", Convolutions[^1].OutputCount);
             _fc2 = PrepareLinear(source, "classifier.3", Features);
 
             // The weights as read, half a gigabyte, are not needed again.
             device.TrimMemory();
 
             // Only two neighbouring layers are live at a time, so all share two blocks in turn.
-            long[] bytes = [device.Ops.ConvBytes(ConvolutionBatch, 3, ImageSize, ImageSize), .. _layers.Select(layer => device.Ops.ConvBytes(ConvolutionBatch, layer.Outputs, layer.OutputSize, layer.OutputSize))];
+            long[] bytes = [device.Ops.ConvBytes(ConvolutionBatch, 3, ImageSize, ImageSize), .. Convolutions.Select(layer => device.Ops.ConvBytes(ConvolutionBatch, layer.Outputs, layer.OutputSize, layer.OutputSize))];
             _even = Tensor.Allocate(device, [checked((int)bytes.Where((_, i) => i % 2 == 0).Max())], DType.UInt8, "activations");
             _odd = Tensor.Allocate(device, [checked((int)bytes.Where((_, i) => i % 2 == 1).Max())], DType.UInt8, "activations");
         }
 
+        /// <summary>The convolutions in order.</summary>
+        internal static IReadOnlyList<Convolution> Convolutions { get; } = [.. EnumerateConvolutions()];
+
         /// <summary>Names and shapes of the tensors that <see cref="IVgg19WeightSource.Read"/> is asked for.</summary>
         public static IEnumerable<(string Name, Shape Shape)> WeightShapes()
         {
-            int channels = 3;
-            for (int i = 0; i < Configuration.Length; i++)
+            foreach (Convolution convolution in Convolutions)
             {
-                if (Configuration[i] != 0)
-                {
-                    yield return ($"features.{FeatureIndex(i)}.weight", [Configuration[i], channels, 3, 3]);
-                    yield return ($"features.{FeatureIndex(i)}.bias", [Configuration[i]]);
-                    channels = Configuration[i];
-                }
+                yield return (convolution.Name + ".weight", [convolution.Outputs, convolution.Inputs, 3, 3]);
+                yield return (convolution.Name + ".bias", [convolution.Outputs]);
             }
 
-            yield return ("classifier.0.weight", [Features, channels * 7 * 7]);
+            yield return ("classifier.0.weight", [Features, Convolutions[^1].OutputCount]);
             yield return ("classifier.0.bias", [Features]);
             yield return ("classifier.3.weight", [Features, Features]);
             yield return ("classifier.3.bias", [Features]);
@@ -169,10 +170,9 @@ namespace CudaTrainer.Engine.Nn
             Check.Shape("Vgg19", "frames", rgb, [n, ImageSize, ImageSize, 3]);
             Check.Type("Vgg19", "frames", rgb, DType.UInt8);
             Check.Shape("Vgg19", "features", features, [n, Features]);
-            Layer last = _layers[^1];
             try
             {
-                Tensor flat = _tape.Allocate([n, last.Outputs * last.OutputSize * last.OutputSize], _device.Ops.BackboneType);
+                Tensor flat = _tape.Allocate([n, Convolutions[^1].OutputCount], _device.Ops.BackboneType);
                 for (int start = 0; start < n; start += ConvolutionBatch)
                 {
                     int count = Math.Min(ConvolutionBatch, n - start);
@@ -191,9 +191,9 @@ namespace CudaTrainer.Engine.Nn
 
         public void Dispose()
         {
-            foreach (Layer layer in _layers)
+            foreach (PreparedWeights weights in _convolutions)
             {
-                layer.Weights.Dispose();
+                weights.Dispose();
             }
 
             _fc1.Dispose();
@@ -201,6 +201,20 @@ namespace CudaTrainer.Engine.Nn
             _tape.Dispose();
             _even.Dispose();
             _odd.Dispose();
+        }
+
+        private static IEnumerable<Convolution> EnumerateConvolutions()
+        {
+            int channels = 3, size = ImageSize;
+            for (int i = 0; i < Configuration.Length; i++)
+            {
+                if (Configuration[i] != 0)
+                {
+                    var convolution = new Convolution($"features.{FeatureIndex(i)}", channels, Configuration[i], size, Pool: Configuration[i + 1] == 0);
+                    yield return convolution;
+                    (channels, size) = (convolution.Outputs, convolution.OutputSize);
+                }
+            }
         }
 
         /// <summary>torchvision counts a ReLU behind every convolution: entry i of the configuration is module i + the convolutions before it.</summary>
@@ -234,19 +248,15 @@ namespace CudaTrainer.Engine.Nn
             int n = rgb.Shape[0];
             (Tensor current, Tensor next) = (_even, _odd);
             ops.NormalizeImage(rgb, current, _normalization);
-            foreach (Layer layer in _layers)
+            for (int i = 0; i < Convolutions.Count; i++)
             {
-                ops.Conv3x3BiasRelu(current, next, [n, layer.Inputs, layer.Size, layer.Size], layer.Weights, layer.Pool);
+                Convolution layer = Convolutions[i];
+                ops.Conv3x3BiasRelu(current, next, [n, layer.Inputs, layer.Size, layer.Size], _convolutions[i], layer.Pool);
                 (current, next) = (next, current);
             }
 
-            Layer last = _layers[^1];
+            Convolution last = Convolutions[^1];
             ops.ConvFlatten(current, flat, [n, last.Outputs, last.OutputSize, last.OutputSize]);
-        }
-
-        private sealed record Layer(PreparedWeights Weights, int Inputs, int Outputs, int Size, bool Pool)
-        {
-            public int OutputSize => Pool ? Size / 2 : Size;
         }
     }
 }

@@ -20,12 +20,14 @@ public sealed class ReplicaGroup : IDisposable
     private readonly ReplicaThreads? _threads;
     private readonly float[][] _losses;
     private readonly float[][] _scores;
+    private readonly float[][] _attention;
     private readonly bool _owns;
     private readonly Action<int> _start;
     private readonly Action<int> _evaluate;
     private SplitBatch? _batch;
     private double _learningRate;
     private bool _stop;
+    private int _attentionFrames;
 
     /// <summary>One replica on each of these devices and no others.</summary>
     /// <param name="newModel">Makes a model without memory.</param>
@@ -54,6 +56,7 @@ public sealed class ReplicaGroup : IDisposable
         _threads = learners.Length > 1 ? new ReplicaThreads(learners.Length, rank => _links[rank].Abort()) : null;
         _losses = [.. learners.Select(_ => Array.Empty<float>())];
         _scores = [.. learners.Select(_ => Array.Empty<float>())];
+        _attention = [.. learners.Select(_ => Array.Empty<float>())];
         _start = rank => _learners[rank].Start(_batch!.Parts[rank], _learningRate, _stop);
         _evaluate = EvaluatePart;
     }
@@ -79,8 +82,8 @@ public sealed class ReplicaGroup : IDisposable
     public static ReplicaGroup Of(Learner learner) => new([learner], [], owns: false);
 
     /// <summary>A loader of this process's shards.</summary>
-    public BatchLoader NewLoader(IFeatureRows rows, int batchSize, FeatureScaler? scaler) =>
-        new([.. _learners.Select(learner => learner.Device)], rows, batchSize, Lead.FeatureType == DType.Float16, scaler, FirstRank, Size);
+    internal BatchLoader NewLoader(IFeatureRows rows, int batchSize, FeatureScaler? scaler, FeatureAugmentation? augmentation = null) =>
+        new([.. _learners.Select(learner => learner.Device)], rows, batchSize, Lead.FeatureType == DType.Float16, scaler, augmentation, FirstRank, Size);
 
     /// <summary>Sets the parameters and buffers of every replica to the same initial values.</summary>
     public void Initialize(ulong seed)
@@ -129,15 +132,18 @@ public sealed class ReplicaGroup : IDisposable
     /// <summary>Forward only. Each replica answers for its shard; the answers for those of other processes stay as they are until <see cref="AddUp"/>.</summary>
     /// <param name="losses">[Count], each clip's weighted loss.</param>
     /// <param name="scores">[Count], p(violent).</param>
-    public void Evaluate(SplitBatch batch, Span<float> losses, Span<float> scores)
+    /// <param name="attention">[Count, T] where the model has attention and the caller wants it, else empty.</param>
+    public void Evaluate(SplitBatch batch, Span<float> losses, Span<float> scores, Span<float> attention = default)
     {
         _batch = batch;
+        _attentionFrames = attention.Length / batch.Count;
         Run(_evaluate);
         for (int i = 0; i < _learners.Length; i++)
         {
             HostBatch part = batch.Parts[i];
             _losses[i].AsSpan(0, part.Count).CopyTo(losses[part.First..]);
             _scores[i].AsSpan(0, part.Count).CopyTo(scores[part.First..]);
+            _attention[i].AsSpan(0, part.Count * _attentionFrames).CopyTo(attention[(part.First * _attentionFrames)..]);
         }
     }
 
@@ -237,6 +243,12 @@ public sealed class ReplicaGroup : IDisposable
             _scores[index] = new float[part.Capacity];
         }
 
-        _learners[index].Evaluate(part, _losses[index].AsSpan(0, part.Count), _scores[index].AsSpan(0, part.Count));
+        int weights = part.Count * _attentionFrames;
+        if (_attention[index].Length < weights)
+        {
+            _attention[index] = new float[part.Capacity * _attentionFrames];
+        }
+
+        _learners[index].Evaluate(part, _losses[index].AsSpan(0, part.Count), _scores[index].AsSpan(0, part.Count), _attention[index].AsSpan(0, weights));
     }
 }

@@ -63,6 +63,18 @@ public readonly struct Shape : IEquatable<Shape>
         return new Shape(lengths);
     }
 
+    /// <summary>As files keep it.</summary>
+    internal long[] ToLengths()
+    {
+        long[] lengths = new long[Rank];
+        for (int i = 0; i < Rank; i++)
+        {
+            lengths[i] = this[i];
+        }
+
+        return lengths;
+    }
+
     // Only for collection expressions, which need an iteration type.
     public IEnumerator<int> GetEnumerator()
     {

@@ -104,7 +104,9 @@ public sealed class BatchLoader : IDisposable
     private readonly int _replicas;
     private readonly bool _half;
     private readonly FeatureScaler? _scaler;
-    private readonly float[] _scaled;
+    private readonly FeatureAugmentation? _augmentation;
+    private readonly float[] _clip;
+    private readonly float[] _partner;
     private readonly Lock _lock = new();
     private readonly Queue<SplitBatch> _ready = new();
     private readonly Queue<SplitBatch> _empty = new();
@@ -116,15 +118,17 @@ public sealed class BatchLoader : IDisposable
     private readonly Thread _thread;
     private int[] _order = [];
     private int _firstBatch;
+    private int _epoch;
     private Exception? _failure;
     private volatile bool _stop;
 
     /// <param name="devices">Of this process's replicas.</param>
     /// <param name="half">Deliver half precision; otherwise single.</param>
     /// <param name="scaler">Standardises the features on the way, if given.</param>
+    /// <param name="augmentation">Varies clips on the way, if given.</param>
     /// <param name="firstReplica">Number of this process's first replica.</param>
     /// <param name="replicas">Of all processes; 0 = there is no other process.</param>
-    public BatchLoader(IReadOnlyList<IDevice> devices, IFeatureRows rows, int batchSize, bool half, FeatureScaler? scaler = null, int firstReplica = 0, int replicas = 0)
+    internal BatchLoader(IReadOnlyList<IDevice> devices, IFeatureRows rows, int batchSize, bool half, FeatureScaler? scaler = null, FeatureAugmentation? augmentation = null, int firstReplica = 0, int replicas = 0)
     {
         _firstReplica = firstReplica;
         _replicas = replicas == 0 ? devices.Count : replicas;
@@ -132,7 +136,9 @@ public sealed class BatchLoader : IDisposable
         _batchSize = batchSize;
         _half = half;
         _scaler = scaler;
-        _scaled = scaler is null ? [] : new float[rows.Frames * rows.Dimension];
+        _augmentation = augmentation;
+        _clip = scaler is null && augmentation is null ? [] : new float[rows.Frames * rows.Dimension];
+        _partner = augmentation is null ? [] : new float[rows.Frames * rows.Dimension];
         for (int i = 0; i < Ahead; i++)
         {
             int capacity = Math.Min(batchSize, rows.Count);
@@ -153,10 +159,12 @@ public sealed class BatchLoader : IDisposable
     /// <summary>Begins an epoch. The one before must have been read to its end.</summary>
     /// <param name="order">Rows in the order in which they are wanted.</param>
     /// <param name="firstBatch">Batches to leave out at the beginning, when an epoch is resumed.</param>
-    public void Start(int[] order, int firstBatch = 0)
+    /// <param name="epoch">Which variations of the clips.</param>
+    public void Start(int[] order, int firstBatch = 0, int epoch = 0)
     {
         _order = order;
         _firstBatch = firstBatch;
+        _epoch = epoch;
         _orderSignal.Release();
     }
 
@@ -273,19 +281,48 @@ public sealed class BatchLoader : IDisposable
             int row = _order[start + i];
             batch.Labels[i] = _rows.Labels[row];
             byte* target = (byte*)batch.Features.Pointer + (i * elements * (_half ? 2 : 4));
-            if (_scaler is null)
+            if (_clip.Length == 0)
             {
                 Copy((void*)_rows.Row(row), _rows.IsHalf, target, _half, elements);
                 continue;
             }
 
-            fixed (float* scaled = _scaled)
+            Read(row, _clip);
+            if (_augmentation is not null)
             {
-                Copy((void*)_rows.Row(row), _rows.IsHalf, scaled, false, elements);
-                _scaler.Apply(_scaled);
-                Copy(scaled, false, target, _half, elements);
+                batch.Labels[i] = Augment(row);
+            }
+
+            fixed (float* clip = _clip)
+            {
+                Copy(clip, false, target, _half, elements);
             }
         }
+    }
+
+    /// <summary>Varies the clip that was read.</summary>
+    /// <returns>Its label, or that of the clip it was mixed with.</returns>
+    private int Augment(int row)
+    {
+        (int partner, float share, bool takesLabel) = _augmentation!.Mix(_epoch, row, _rows.Count);
+        if (share > 0)
+        {
+            Read(partner, _partner);
+        }
+
+        _augmentation.Apply(_clip, _rows.Frames, share > 0 ? _partner : [], share, _epoch, row);
+        return _rows.Labels[takesLabel ? partner : row];
+    }
+
+    /// <summary>A clip as the model takes it.</summary>
+    private unsafe void Read(int row, float[] destination)
+    {
+        fixed (float* values = destination)
+        {
+            Copy((void*)_rows.Row(row), _rows.IsHalf, values, false, destination.Length);
+        }
+
+        _scaler?.Apply(destination);
     }
 
     private unsafe void Copy(void* source, bool fromHalf, void* target, bool toHalf, long elements)

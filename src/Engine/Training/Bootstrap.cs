@@ -89,7 +89,7 @@ public static class Bootstrap
     }
 
     /// <summary>With linear interpolation between order statistics; resamples in which the metric has no value are left out.</summary>
-    private static Interval Percentiles(double[] values)
+    internal static Interval Percentiles(double[] values)
     {
         double[] sorted = [.. values.Where(value => !double.IsNaN(value)).Order()];
         return sorted.Length == 0 ? new Interval(double.NaN, double.NaN) : new Interval(At(Tail), At(1 - Tail));

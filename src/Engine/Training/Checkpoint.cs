@@ -9,7 +9,7 @@ namespace CudaTrainer.Engine.Training;
 
 /// <summary>
 /// Checkpoints are safetensors files. A model file (<c>best_model.safetensors</c>) holds parameters and buffers under their names; a full checkpoint (<c>.ckpt</c>) also the
-/// optimiser's moments. What is not a tensor stands as JSON in the metadata: <c>model</c> (<see cref="ModelInfo"/>) and <c>state</c> (<see cref="TrainingState"/>).
+/// optimiser's moments. Beside the former stands <c>best_model.h5</c>, the same for Keras (<see cref="KerasModels"/>), which is read as well. What is not a tensor stands as JSON in the metadata: <c>model</c> (<see cref="ModelInfo"/>) and <c>state</c> (<see cref="TrainingState"/>).
 /// </summary>
 public sealed class Checkpoint : IDisposable
 {
@@ -53,15 +53,24 @@ public sealed class Checkpoint : IDisposable
     }
 
     /// <summary>Writes parameters and buffers, as they are for raw features: a scaler is folded into the first layer.</summary>
-    public static void SaveModel(string path, Learner learner, ModelInfo info, FeatureScaler? scaler)
+    /// <param name="path">The destination.</param>
+    /// <param name="learner">Holds the model.</param>
+    /// <param name="info">What the model is.</param>
+    /// <param name="scaler">The standardisation that it was trained with; null if none.</param>
+    /// <param name="kerasPath">Where to write the same weights for Keras; null for nowhere.</param>
+    public static void SaveModel(string path, Learner learner, ModelInfo info, FeatureScaler? scaler, string? kerasPath = null)
     {
+        var metadata = new Dictionary<string, string> { [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo) };
         Tensor values = learner.Parameters.Values;
         float[] trained = scaler is null ? [] : values.Read<float>();
         scaler?.FoldInto(learner.Model);
         try
         {
-            SafetensorsWriter.Write(
-                path, [.. ModelTensors(learner.Parameters)], new Dictionary<string, string> { [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo) });
+            SafetensorsWriter.Write(path, [.. ModelTensors(learner.Parameters)], metadata);
+            if (kerasPath is not null)
+            {
+                KerasModels.Write(kerasPath, info.Model, learner.Parameters, metadata);
+            }
         }
         finally
         {
@@ -91,23 +100,25 @@ public sealed class Checkpoint : IDisposable
 
     /// <summary>Reads parameters and buffers. Strict: every tensor must be there with its shape and finite, and no other one.</summary>
     /// <exception cref="RunException">Names every missing, unexpected or mis-shaped tensor.</exception>
+    /// <exception cref="FileFormatException">The same for a Keras file.</exception>
     public void LoadModel(ParameterSet parameters)
     {
+        ITensorArchive tensors = _archive is H5Archive keras ? KerasModels.View(keras, parameters) : _archive;
         List<string> faults = [];
         foreach (Parameter parameter in parameters.State)
         {
-            if (!_archive.Entries.TryGetValue(parameter.Name, out TensorEntry? entry))
+            if (!tensors.Entries.TryGetValue(parameter.Name, out TensorEntry? entry))
             {
                 faults.Add($"{parameter.Name} {parameter.Shape} is missing");
             }
-            else if (!entry.Shape.AsSpan().SequenceEqual(Lengths(parameter.Shape)))
+            else if (!entry.Shape.AsSpan().SequenceEqual(parameter.Shape.ToLengths()))
             {
                 faults.Add($"{parameter.Name} is {entry}, expected {parameter.Shape}");
             }
         }
 
         var known = parameters.State.Select(parameter => parameter.Name).Concat([FirstMoments, SecondMoments, InputMean, InputScale]).ToHashSet();
-        faults.AddRange(_archive.Entries.Keys.Where(name => !known.Contains(name)).Order(StringComparer.Ordinal).Select(name => $"{name} is not part of the model"));
+        faults.AddRange(tensors.Entries.Keys.Where(name => !known.Contains(name)).Order(StringComparer.Ordinal).Select(name => $"{name} is not part of the model"));
         if (faults.Count > 0)
         {
             string model = Info is null ? string.Empty : $" It says it is a '{Info.Model}' with {Info.Inputs} features a frame.";
@@ -118,7 +129,7 @@ public sealed class Checkpoint : IDisposable
 
         foreach (Parameter parameter in parameters.State)
         {
-            parameter.Value.Write((ReadOnlySpan<float>)ReadFinite(parameter.Name, parameter.Shape));
+            parameter.Value.Write((ReadOnlySpan<float>)ReadFinite(tensors, parameter.Name, parameter.Shape));
         }
     }
 
@@ -131,7 +142,7 @@ public sealed class Checkpoint : IDisposable
         }
 
         Shape shape = [checked((int)entry.ElementCount)];
-        return FeatureScaler.From(ReadFinite(InputMean, shape), ReadFinite(InputScale, shape));
+        return FeatureScaler.From(ReadFinite(_archive, InputMean, shape), ReadFinite(_archive, InputScale, shape));
     }
 
     /// <summary>Where the run stood.</summary>
@@ -150,7 +161,7 @@ public sealed class Checkpoint : IDisposable
                 throw new RunException($"'{Path}' has no {name} of {tensor.Count} numbers.", "The file is damaged or from another program; use another checkpoint.");
             }
 
-            tensor.Write((ReadOnlySpan<float>)ReadFinite(name, tensor.Shape));
+            tensor.Write((ReadOnlySpan<float>)ReadFinite(_archive, name, tensor.Shape));
         }
 
         learner.State.Write(state.ToStepState());
@@ -179,18 +190,16 @@ public sealed class Checkpoint : IDisposable
     private static IEnumerable<NamedTensor> ModelTensors(ParameterSet parameters) => parameters.State.Select(parameter => Named(parameter.Name, parameter.Value));
 
     private static unsafe NamedTensor Named(string name, Tensor tensor) => tensor.Device.SharesHostMemory
-        ? NamedTensor.Of(name, ElementType.F32, (void*)tensor.Data, Lengths(tensor.Shape))
-        : NamedTensor.Of<float>(name, tensor.Read<float>(), Lengths(tensor.Shape));
+        ? NamedTensor.Of(name, ElementType.F32, (void*)tensor.Data, tensor.Shape.ToLengths())
+        : NamedTensor.Of<float>(name, tensor.Read<float>(), tensor.Shape.ToLengths());
 
-    private static long[] Lengths(Shape shape) => [.. ((IEnumerable<int>)[.. shape]).Select(length => (long)length)];
-
-    private float[] ReadFinite(string name, Shape shape)
+    private static float[] ReadFinite(ITensorArchive archive, string name, Shape shape)
     {
         float[] values = new float[shape.Count];
-        _archive.Read(name, values);
+        archive.Read(name, values);
         int bad = Array.FindIndex(values, value => !float.IsFinite(value));
         return bad < 0
             ? values
-            : throw new RunException($"'{Path}': {name} has {values[bad]} at element {bad}.", "The weights are broken; use another checkpoint.");
+            : throw new RunException($"'{archive.Path}': {name} has {values[bad]} at element {bad}.", "The weights are broken; use another checkpoint.");
     }
 }

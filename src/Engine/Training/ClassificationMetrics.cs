@@ -35,9 +35,11 @@ public sealed record ClassificationMetrics
     public required double F1 { get; init; }
 
     /// <summary>Share of nonviolent clips that were called so.</summary>
+    [JsonPropertyName("class_0_accuracy")]
     public required double Class0Accuracy { get; init; }
 
     /// <summary>Share of violent clips that were called so.</summary>
+    [JsonPropertyName("class_1_accuracy")]
     public required double Class1Accuracy { get; init; }
 
     /// <summary>[true class][predicted class].</summary>

@@ -6,7 +6,9 @@ namespace CudaTrainer.Engine.Training;
 /// <param name="Labels">0 or 1.</param>
 /// <param name="Scores">p(violent).</param>
 /// <param name="Loss">Mean of the training loss, class weights included.</param>
-public sealed record Evaluation(int[] Labels, double[] Scores, double Loss)
+/// <param name="Losses">That of each clip.</param>
+/// <param name="Attention">[clips, T], how much each frame counted; empty for a model without attention, or where nobody asked for it.</param>
+public sealed record Evaluation(int[] Labels, double[] Scores, double Loss, float[] Losses, float[] Attention)
 {
     public ClassificationMetrics MetricsAt(double threshold) => ClassificationMetrics.Compute(Labels, Scores, threshold, Loss);
 
@@ -32,15 +34,17 @@ internal sealed class Evaluator : IDisposable
         _order = EpochOrder.Of(rows.Count, seed: 0, epoch: 0, shuffle: false);
     }
 
-    public Evaluation Run()
+    /// <param name="withAttention">Also asks a model that has attention for it, which costs a copy from the device a batch.</param>
+    public Evaluation Run(bool withAttention = false)
     {
-        float[] answers = new float[2 * _rows.Count];
-        Span<float> scores = answers.AsSpan(0, _rows.Count), losses = answers.AsSpan(_rows.Count);
+        int frames = withAttention && _replicas.Lead.Model.HasAttention ? _rows.Frames : 0;
+        float[] answers = new float[checked((2 + frames) * _rows.Count)];
+        Span<float> scores = answers.AsSpan(0, _rows.Count), losses = answers.AsSpan(_rows.Count, _rows.Count), attention = answers.AsSpan(2 * _rows.Count);
         _loader.Start(_order);
         for (int start = 0; start < _rows.Count; start += _batchSize)
         {
             SplitBatch batch = _loader.Next();
-            _replicas.Evaluate(batch, losses.Slice(start, batch.Count), scores.Slice(start, batch.Count));
+            _replicas.Evaluate(batch, losses.Slice(start, batch.Count), scores.Slice(start, batch.Count), attention.Slice(start * frames, batch.Count * frames));
             _loader.Return(batch);
         }
 
@@ -64,7 +68,7 @@ internal sealed class Evaluator : IDisposable
             sum += loss;
         }
 
-        return new Evaluation(_rows.Labels.ToArray(), probabilities, sum / _rows.Count);
+        return new Evaluation(_rows.Labels.ToArray(), probabilities, sum / _rows.Count, losses.ToArray(), attention.ToArray());
     }
 
     public void Dispose() => _loader.Dispose();

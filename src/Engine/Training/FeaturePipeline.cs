@@ -59,15 +59,22 @@ public sealed class BackboneChoice : IDisposable
     /// <summary><c>torch</c> or <c>caffe</c>.</summary>
     public string Preprocess { get; }
 
+    internal ImageNormalization Normalization => Preprocess == "caffe" ? ImageNormalization.Caffe : ImageNormalization.Torch;
+
     public static BackboneChoice Open(FeatureOptions options)
     {
-        // Every weight format read so far comes from PyTorch.
-        string preprocess = options.Preprocess == PreprocessChoice.Caffe ? "caffe" : "torch";
-        return new BackboneChoice(options.Weights is { } file ? Vgg19Weights.Open(file) : new RandomVgg19(), preprocess);
+        IVgg19WeightSource source = options.Weights is { } file ? Vgg19Weights.Open(file) : new RandomVgg19();
+        string preprocess = options.Preprocess switch
+        {
+            PreprocessChoice.Caffe => "caffe",
+            PreprocessChoice.Torch => "torch",
+            _ => (source as Vgg19Weights)?.Preprocess ?? "torch",
+        };
+        return new BackboneChoice(source, preprocess);
     }
 
     /// <summary>Loads the weights onto a device; takes seconds.</summary>
-    public Vgg19 Load(IDevice device) => new(device, Source, Preprocess == "caffe" ? ImageNormalization.Caffe : ImageNormalization.Torch);
+    public Vgg19 Load(IDevice device) => new(device, Source, Normalization);
 
     public void Dispose() => (Source as IDisposable)?.Dispose();
 }

@@ -23,7 +23,7 @@ public sealed record InspectedFile(
     public long Elements => Tensors.Sum(tensor => tensor.Elements);
 }
 
-/// <summary>Looks into .npy, .safetensors, .ckpt and PyTorch files and folders of features, by what they contain. Nothing in them is run.</summary>
+/// <summary>Looks into .npy, .safetensors, .ckpt, PyTorch and Keras .h5 files and folders of features, by what they contain. Nothing in them is run.</summary>
 public static class FileInspection
 {
     private const string ModelKey = "model";
@@ -49,7 +49,7 @@ public static class FileInspection
 
         using ITensorArchive archive = TensorArchive.Open(path);
         InspectedTensor[] tensors = [.. archive.Entries.Select(entry => Describe(entry.Key, entry.Value.Type, entry.Value.Shape, statistics ? Measure(archive, entry.Key, entry.Value, stop) : null))];
-        return new InspectedFile(path, archive is Safetensors ? "safetensors" : "PyTorch", new FileInfo(path).Length, tensors, archive.Metadata, Model(archive.Metadata));
+        return new InspectedFile(path, Format(archive), new FileInfo(path).Length, tensors, archive.Metadata, Model(archive.Metadata));
     }
 
     private static InspectedFile Folder(string path, bool statistics, CancellationToken stop)
@@ -106,10 +106,33 @@ public static class FileInspection
         return Describe(name, array.ElementType, array.Shape, sums.Statistics);
     }
 
-    /// <summary>Archives hand out whole tensors, as floats.</summary>
+    private static string Format(ITensorArchive archive) => archive switch
+    {
+        Safetensors => "safetensors",
+        H5Archive => "Keras HDF5",
+        _ => "PyTorch",
+    };
+
+    /// <summary>Archives hand out whole tensors, as floats, but HDF5 files: in those a few bytes may stand for a tensor of any size.</summary>
     private static TensorStatistics? Measure(ITensorArchive archive, string name, TensorEntry entry, CancellationToken stop)
     {
         stop.ThrowIfCancellationRequested();
+        var sums = new Sums();
+        if (archive is H5Archive keras)
+        {
+            using H5Elements elements = keras.OpenElements(name);
+            float[] block = new float[Math.Min(BlockElements, entry.ElementCount)];
+            for (long first = 0; first < entry.ElementCount; first += block.Length)
+            {
+                stop.ThrowIfCancellationRequested();
+                Span<float> part = block.AsSpan(0, (int)Math.Min(block.Length, entry.ElementCount - first));
+                elements.Read(part);
+                sums.Add(part);
+            }
+
+            return sums.Statistics;
+        }
+
         if (!entry.Type.IsFloating() || entry.ElementCount > Array.MaxLength)
         {
             return null;
@@ -117,7 +140,6 @@ public static class FileInspection
 
         float[] values = new float[entry.ElementCount];
         archive.Read(name, values);
-        var sums = new Sums();
         sums.Add(values);
         return sums.Statistics;
     }

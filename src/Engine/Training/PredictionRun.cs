@@ -1,14 +1,11 @@
 using System.Text.Json.Serialization;
 using CudaTrainer.Engine.Data.Dataset;
-using CudaTrainer.Engine.Data.Extraction;
-using CudaTrainer.Engine.Data.Video;
-using CudaTrainer.Engine.Nn;
 
 namespace CudaTrainer.Engine.Training;
 
 public sealed record PredictionOptions
 {
-    /// <summary>A model file or checkpoint.</summary>
+    /// <summary>A model file or checkpoint, or the folder of a run, whose best model is meant.</summary>
     public string Checkpoint { get; init; } = string.Empty;
 
     /// <summary>Video files, folders that are searched for videos, and patterns: <see cref="VideoPaths.Expand"/>.</summary>
@@ -73,26 +70,10 @@ public static class PredictionRun
     {
         IReadOnlyList<string> paths = [.. options.Paths.SelectMany(VideoPaths.Expand)];
         RequireOneToAnnotate(options, paths);
-        using DeviceChoice device = DeviceChoice.OpenOne(options.Device, options.Threads);
-        using TrainedClassifier classifier = TrainedClassifier.Load(device.Device, options.Checkpoint);
-        using BackboneChoice backbone = classifier.OpenBackbone(options.Weights);
-        ModelInfo info = classifier.Info;
-        double threshold = options.Threshold ?? info.Threshold;
-        if (options.Release > threshold)
-        {
-            throw new RunException($"--release {options.Release} is above the threshold {threshold:F3} of the model.", "Give a smaller --release, or --threshold as well.");
-        }
-
-        observer.Header(
-        [
-            new HeaderLine("device", device.Text),
-            new HeaderLine("model", $"{info.Model} of epoch {info.Epoch} from {options.Checkpoint}"),
-            new HeaderLine("backbone", backbone.Source.Description),
-        ]);
-        using Vgg19 network = backbone.Load(device.Device);
-        using var batch = new HostBatch(device.Device, 1, (long)info.Frames * info.Inputs * sizeof(float)) { Count = 1 };
+        using Predictor predictor = Predictor.Open(options);
+        observer.Header(predictor.Header);
         string[] distinct = [.. paths.Distinct()];
-        Dictionary<string, Prediction> answers = options.Window is { } window ? ByWindow(window) : Whole();
+        IReadOnlyDictionary<string, Prediction> answers = options.Window is { } window ? ByWindow(new WindowPlan(window, options.Stride ?? (window / 2))) : Whole();
         if (options.Annotate is { } target && answers[paths[0]] is { Violent: not null } annotated)
         {
             VideoAnnotation.Write(
@@ -102,61 +83,20 @@ public static class PredictionRun
 
         return [.. paths.Select(path => answers[path])];
 
-        Dictionary<string, Prediction> Whole()
-        {
-            int workers = options.Workers > 0 ? options.Workers : Environment.ProcessorCount;
-            var extractor = new FeatureExtractor(device.Device, network.Forward, new ExtractorOptions(info.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout)));
-            Dictionary<string, Prediction> predictions = [];
-            extractor.Run(
-                [.. distinct.Select(path => new Clip(path, path, 0, path, path))],
-                (clip, features, fault, reason) => predictions[clip.Path] = fault == VideoFault.None
-                    ? Answer(clip.Path, features)
-                    : new Prediction(clip.Path, null, null, threshold, VideoFaults.StatusOf(fault), reason, null),
-                p => observer.Progress(new StageProgress("predict", p.Videos, p.Total, "videos", p.FramesPerSecond, "frames/s", p.Remaining, p.Failures)),
-                stop);
-            return predictions;
-        }
+        IReadOnlyDictionary<string, Prediction> Whole() => predictor.Whole(
+            distinct, p => observer.Progress(new StageProgress("predict", p.Videos, p.Total, "videos", p.FramesPerSecond, "frames/s", p.Remaining, p.Failures)), stop);
 
-        Dictionary<string, Prediction> ByWindow(double seconds)
+        Dictionary<string, Prediction> ByWindow(WindowPlan plan)
         {
-            var scorer = new WindowScorer(device.Device, network.Forward, features => Answer(string.Empty, features).Violent!.Value, info.Frames, TimeSpan.FromSeconds(options.DecodeTimeout));
-            var plan = new WindowPlan(seconds, options.Stride ?? (seconds / 2));
             Dictionary<string, Prediction> predictions = [];
             foreach (string path in distinct)
             {
-                ScoredVideo video = scorer.Run(
-                    path, plan, end => observer.Progress(new StageProgress($"predict {predictions.Count + 1}/{distinct.Length}", (int)end, 0, "s of video", Failures: predictions.Values.Count(p => p.Violent is null))), stop);
-                predictions[path] = Summarise(path, video);
+                void Progress(double end) =>
+                    observer.Progress(new StageProgress($"predict {predictions.Count + 1}/{distinct.Length}", (int)end, 0, "s of video", Failures: predictions.Values.Count(p => p.Violent is null)));
+                predictions[path] = predictor.ByWindow(path, plan, Progress, stop).Prediction;
             }
 
             return predictions;
-        }
-
-        Prediction Summarise(string path, ScoredVideo video)
-        {
-            double release = options.Release ?? threshold;
-            IReadOnlyList<WindowScore> windows = Timeline.Smooth(video.Windows, options.Smooth);
-            double? violent = windows.Count > 0 ? windows.Max(window => window.Smoothed) : null;
-            return new Prediction(
-                path, violent, violent is { } p ? info.Classes[p >= threshold ? 1 : 0] : null, threshold,
-                video.Fault == VideoFault.None ? "ok" : VideoFaults.StatusOf(video.Fault), video.Fault == VideoFault.None ? null : video.Reason, null)
-            {
-                Windows = windows,
-                Events = Timeline.Events(windows, threshold, release),
-                Release = release,
-            };
-        }
-
-        Prediction Answer(string path, ReadOnlySpan<float> features)
-        {
-            features.CopyTo(batch.Features.AsSpan<float>(0, features.Length));
-            Span<float> score = stackalloc float[1];
-            Span<float> loss = stackalloc float[1];
-            float[] attention = classifier.Learner.Model.HasAttention ? new float[info.Frames] : [];
-            classifier.Learner.Evaluate(batch, loss, score, attention);
-            return new Prediction(
-                path, score[0], info.Classes[score[0] >= threshold ? 1 : 0], threshold, "ok", null,
-                attention.Length == 0 ? null : [.. attention.Select(weight => (double)weight)]);
         }
     }
 

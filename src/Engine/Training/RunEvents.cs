@@ -103,8 +103,10 @@ public sealed record EpochRecord
 [JsonConverter(typeof(JsonStringEnumConverter<RunOutcome>))]
 public enum RunOutcome
 {
+    [JsonStringEnumMemberName("completed")]
     Completed,
 
     /// <summary>Stopped on request with its state saved.</summary>
+    [JsonStringEnumMemberName("interrupted")]
     Interrupted,
 }

@@ -3,18 +3,23 @@ using System.Text;
 using System.Text.Json;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Formats.TensorBoard;
+using CudaTrainer.Engine.Training.Reporting;
 
 namespace CudaTrainer.Engine.Training;
 
 /// <summary>The files of a run in its checkpoint folder. Every file but the two logs and the event files is replaced as a whole, atomically.</summary>
 public sealed class RunFolder : IDisposable
 {
+    internal const string ConfigName = "training_config.json", ResultsName = "training_results.json", HistoryName = "training_history.csv", ReportName = "report.html";
+
     private const string StepsHeader = "step,epoch,seconds,loss,grad_norm,lr,loss_scale,skipped";
     private const string HistoryHeader =
         "epoch,seconds,stall_seconds,lr,loss,accuracy,val_loss,val_accuracy,val_balanced_accuracy,val_auc,val_precision,val_recall,val_f1,grad_norm,loss_scale,skipped_steps";
 
     /// <summary>Characters of a row of the steps file: 8 columns, and no number is longer than 25.</summary>
     private const int LongestStep = 8 * 26;
+
+    private const string BestModelName = "best_model.safetensors";
 
     private const string TensorBoardName = "tensorboard";
 
@@ -34,14 +39,20 @@ public sealed class RunFolder : IDisposable
     /// <summary>Whether this process writes the run's files; otherwise what would write does nothing, and others read.</summary>
     public bool Writes => _log is not null;
 
-    public string BestModel => File("best_model.safetensors");
+    public string BestModel => File(BestModelName);
+
+    /// <summary>The same weights for Keras.</summary>
+    public string BestKerasModel => File("best_model.h5");
 
     public string LastCheckpoint => File("last.ckpt");
 
-    public string Results => File("training_results.json");
+    public string Results => File(ResultsName);
 
     /// <summary>Folder of event files, which TensorBoard shows.</summary>
     public string TensorBoard => File(TensorBoardName);
+
+    /// <summary>The model file that <paramref name="path"/> stands for: itself, or the best model of a run's folder.</summary>
+    public static string ModelAt(string path) => Directory.Exists(path) ? System.IO.Path.Combine(path, BestModelName) : path;
 
     /// <summary>Opens the folder for a run. The files of a run to be replaced stay until <see cref="Begin"/>.</summary>
     /// <exception cref="RunException">It already holds a run and neither resuming nor overwriting was asked for.</exception>
@@ -106,7 +117,7 @@ public sealed class RunFolder : IDisposable
 
     public void Log(string text) => _log?.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:yyyy-MM-ddTHH:mm:ssZ} {text}"));
 
-    public void WriteConfig(TrainingOptions effective) => Write(File("training_config.json"), JsonSerializer.Serialize(effective, RunJson.Default.TrainingOptions) + "\n");
+    public void WriteConfig(TrainingOptions effective) => Write(File(ConfigName), JsonSerializer.Serialize(effective, RunJson.Default.TrainingOptions) + "\n");
 
     /// <summary>Writes the whole history, so that it always matches the checkpoint beside it.</summary>
     public void WriteHistory(IReadOnlyList<EpochRecord> history)
@@ -118,7 +129,7 @@ public sealed class RunFolder : IDisposable
                 .Append(CultureInfo.InvariantCulture, $"{e.ValAuc:R},{e.ValPrecision:R},{e.ValRecall:R},{e.ValF1:R},{e.GradientNorm:R},{e.LossScale:R},{e.SkippedSteps}\n");
         }
 
-        Write(File("training_history.csv"), text.ToString());
+        Write(File(HistoryName), text.ToString());
     }
 
     /// <summary>Begins or continues training_steps.csv: rows from <paramref name="nextStep"/> on, which a killed run may have left, are dropped.</summary>
@@ -150,6 +161,9 @@ public sealed class RunFolder : IDisposable
 
     public void FlushSteps() => _steps?.Flush();
 
+    /// <summary>predictions_val.csv or predictions_test.csv.</summary>
+    public void WritePredictions(string split, string csv) => Write(File(PredictionFile.NameOf(split)), csv);
+
     public void WriteResults(string json) => Write(Results, json + "\n");
 
     public void Dispose()
@@ -163,8 +177,8 @@ public sealed class RunFolder : IDisposable
         int.TryParse(System.IO.Path.GetFileNameWithoutExtension(checkpoint).AsSpan("checkpoint_epoch_".Length), CultureInfo.InvariantCulture, out int epoch) ? epoch : int.MaxValue;
 
     /// <summary>Files of a run; not the log, which also tells of runs that never began.</summary>
-    private static bool IsOurs(string file) => System.IO.Path.GetFileName(file) is "best_model.safetensors" or "last.ckpt" or "training_history.csv" or "training_steps.csv"
-        or "training_results.json" or "training_config.json" || System.IO.Path.GetFileName(file).StartsWith("checkpoint_epoch_", StringComparison.Ordinal);
+    private static bool IsOurs(string file) => System.IO.Path.GetFileName(file) is BestModelName or "best_model.h5" or "last.ckpt" or HistoryName or "training_steps.csv"
+        or ResultsName or ConfigName or ReportName or "predictions_val.csv" or "predictions_test.csv" || System.IO.Path.GetFileName(file).StartsWith("checkpoint_epoch_", StringComparison.Ordinal);
 
     /// <summary>Only these: whatever else stands in the folder is not of a run.</summary>
     private static IEnumerable<string> EventFiles(string folder) =>

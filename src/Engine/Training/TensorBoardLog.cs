@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using CudaTrainer.Engine.Drawing;
+using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Formats.TensorBoard;
 using CudaTrainer.Engine.Nn;
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Optim;
 using CudaTrainer.Engine.Parallel;
 
@@ -41,17 +42,21 @@ internal sealed class TrainingLoop : IDisposable
         _board = board;
         _train = train;
         _monitor = new Monitor(options.Monitor);
-        _loader = replicas.NewLoader(train, options.BatchSize, scaler);
+        AugmentationOptions augmentation = AugmentationOptions.Of(options);
+        _loader = replicas.NewLoader(train, options.BatchSize, scaler, augmentation.IsActive ? new FeatureAugmentation(augmentation, options.Seed) : null);
         _validation = new Evaluator(replicas, val, options.BatchSize, scaler);
         _stepsPerEpoch = (train.Count + options.BatchSize - 1) / options.BatchSize;
         _schedule = new WarmupCosine(
-            options.LearningRate, options.MinLearningRate, (long)options.WarmupEpochs * _stepsPerEpoch, (long)options.Epochs * _stepsPerEpoch);
+            options.LearningRate, options.LrSchedule == LearningRateSchedule.Constant ? options.LearningRate : options.MinLearningRate, (long)options.WarmupEpochs * _stepsPerEpoch, (long)options.Epochs * _stepsPerEpoch);
     }
 
     public TrainingState State => _state;
 
     /// <summary>Steps of this process.</summary>
     public long Steps { get; private set; }
+
+    /// <summary>Called when an epoch's model is the best so far, before it is saved.</summary>
+    public Action? OnBest { get; init; }
 
     /// <summary>Of these steps, on the first replica of this process.</summary>
     public LinkFigures Communication { get; private set; }
@@ -69,6 +74,11 @@ internal sealed class TrainingLoop : IDisposable
         _folder.WriteHistory(_state.History);
         if (!IsFinished)
         {
+            if (_folder.Writes && !Hdf5Library.IsAvailable)
+            {
+                Say(Severity.Warning, $"{Path.GetFileName(_folder.BestKerasModel)} is not written: {Hdf5Library.Detail}");
+            }
+
             _board?.Begin(_state, _stepsPerEpoch);
         }
 
@@ -165,7 +175,7 @@ internal sealed class TrainingLoop : IDisposable
     {
         if (_loadedEpoch != epoch)
         {
-            _loader.Start(EpochOrder.Of(_train.Count, _options.Seed, epoch, _options.Shuffle), firstBatch);
+            _loader.Start(EpochOrder.Of(_train.Count, _options.Seed, epoch, _options.Shuffle), firstBatch, epoch);
             _loadedEpoch = epoch;
         }
     }
@@ -285,6 +295,11 @@ internal sealed class TrainingLoop : IDisposable
             History = [.. finished.History, record],
             Fingerprint = finished.Fingerprint,
         }.With(_replicas.Lead.State.Read());
+        if (best)
+        {
+            OnBest?.Invoke();
+        }
+
         _board?.Epoch(record, _train.Count, val, _replicas.Lead.Parameters);
         Save(epoch, best, val);
         _observer.Epoch(record);
@@ -306,7 +321,13 @@ internal sealed class TrainingLoop : IDisposable
 
         if (best)
         {
-            Checkpoint.SaveModel(_folder.BestModel, _replicas.Lead, _info with { Epoch = epoch, Threshold = val.BestThreshold() }, _scaler);
+            Checkpoint.SaveModel(
+                _folder.BestModel, _replicas.Lead, _info with { Epoch = epoch, Threshold = val.BestThreshold() }, _scaler, Hdf5Library.IsAvailable ? _folder.BestKerasModel : null);
+            if (!Hdf5Library.IsAvailable)
+            {
+                // One of an earlier epoch, written where the library was there, would contradict the file beside it.
+                File.Delete(_folder.BestKerasModel);
+            }
         }
 
         if (_options.CheckpointEvery > 0 && epoch % _options.CheckpointEvery == 0)

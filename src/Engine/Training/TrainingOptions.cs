@@ -55,6 +55,9 @@ public record FeatureOptions
 /// <summary>Everything that decides a training run. Defaults are those of the command line; the effective values are written to training_config.json.</summary>
 public sealed record TrainingOptions : FeatureOptions
 {
+    /// <summary>Name of the set of options that stands for what was not given; for the record, the options themselves count.</summary>
+    public string? Preset { get; init; }
+
     /// <summary>Folder with {split}_features.npy and {split}_labels.npy to train on instead of videos.</summary>
     public string? FeaturesDir { get; init; }
 
@@ -67,6 +70,9 @@ public sealed record TrainingOptions : FeatureOptions
     public double MinLearningRate { get; init; } = 1e-7;
 
     public int WarmupEpochs { get; init; } = 5;
+
+    /// <summary>What the learning rate does after the warm-up.</summary>
+    public LearningRateSchedule LrSchedule { get; init; } = LearningRateSchedule.Cosine;
 
     public double LabelSmoothing { get; init; } = 0.1;
 
@@ -107,6 +113,18 @@ public sealed record TrainingOptions : FeatureOptions
 
     public double Dropout { get; init; } = 0.5;
 
+    /// <summary>Largest shift of a training clip in time, in sampled frames.</summary>
+    public int TemporalJitter { get; init; }
+
+    /// <summary>Probability with which a frame of a training clip repeats the one before it.</summary>
+    public double FrameDrop { get; init; }
+
+    /// <summary>Standard deviation of noise on training features, in standard deviations of the clip's own.</summary>
+    public double FeatureNoise { get; init; }
+
+    /// <summary>α of mixup; 0 = none.</summary>
+    public double Mixup { get; init; }
+
     public string CheckpointDir { get; init; } = "./checkpoints";
 
     /// <summary><c>auto</c> (last.ckpt of the checkpoint folder, if any) or a checkpoint file.</summary>
@@ -134,6 +152,9 @@ public sealed record TrainingOptions : FeatureOptions
     /// <summary>Steps between rows of training_steps.csv and points of TensorBoard's batch curves; 0 = neither.</summary>
     public int LogEverySteps { get; init; }
 
+    /// <summary>Whether the run ends with a report.html.</summary>
+    public bool Report { get; init; } = true;
+
     /// <summary>Only makes the plan (<see cref="TrainingPlan"/>); for whoever starts runs, which do not look at it.</summary>
     public bool DryRun { get; init; }
 
@@ -148,6 +169,14 @@ public sealed record TrainingOptions : FeatureOptions
 
     /// <summary>Epochs from one histogram of weights and gradients to the next in TensorBoard, from the first epoch on; 0 = none.</summary>
     public int TensorboardHistograms { get; init; } = 5;
+}
+
+[JsonConverter(typeof(JsonStringEnumConverter<LearningRateSchedule>))]
+public enum LearningRateSchedule
+{
+    /// <summary>Falls to the minimum by half a cosine, which the last step reaches.</summary>
+    Cosine,
+    Constant,
 }
 
 [JsonConverter(typeof(JsonStringEnumConverter<DistributedMode>))]

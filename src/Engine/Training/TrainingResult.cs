@@ -53,6 +53,12 @@ public sealed record TrainingResult
 
     /// <summary>For example <c>vgg19 random (He, seed 42)</c> or the weight file with its hash.</summary>
     public required string Backbone { get; init; }
+
+    /// <summary>What it ran on; null in files of versions that did not say.</summary>
+    public RunEnvironment? Environment { get; init; }
+
+    /// <summary>The clips of each split; empty in files of versions that did not say, and when interrupted.</summary>
+    public IReadOnlyList<SplitSummary> Data { get; init; } = [];
 }
 
 /// <summary>What adding up the replicas' gradients took in this process, on its first replica.</summary>

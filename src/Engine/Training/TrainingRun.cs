@@ -8,7 +8,7 @@ using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Parallel;
-using CudaTrainer.Kernels;
+using CudaTrainer.Engine.Training.Reporting;
 
 namespace CudaTrainer.Engine.Training;
 
@@ -22,6 +22,7 @@ public sealed class TrainingRun : IDisposable
     private readonly StageClock _clock = new();
     private readonly RunFolder _folder;
     private readonly DeviceChoice _device;
+    private readonly LearnerSetup _setup;
     private readonly BackboneChoice? _backbone;
     private readonly ProcessGroup? _processes;
     private CommunicationSummary? _communication;
@@ -34,6 +35,7 @@ public sealed class TrainingRun : IDisposable
         _device = processes is null
             ? DeviceChoice.Open(options.Device, options.Threads, options.MixedPrecision)
             : DeviceChoice.OpenShare(options.Device, options.Threads, options.MixedPrecision, processes);
+        _setup = new LearnerSetup(_options, _device.Device, _device.IsCuda);
         _backbone = options.FeaturesDir is null ? BackboneChoice.Open(options) : null;
         _folder = IsLead && writes ? RunFolder.Open(options.CheckpointDir, options.Resume is not null, options.Overwrite) : RunFolder.Follow(options.CheckpointDir);
         _observer = IsLead ? new LoggingObserver(observer, _folder) : new SilentObserver();
@@ -41,15 +43,6 @@ public sealed class TrainingRun : IDisposable
 
     /// <summary>Whether this process writes and speaks.</summary>
     private bool IsLead => _processes is not { IsLead: false };
-
-    private bool MixedPrecision => _options.MixedPrecision ?? _device.IsCuda;
-
-    /// <summary>--xla: the step as one graph.</summary>
-    private bool FuseStep => _device.Device.CapturesGraphs && (_options.Xla ?? true);
-
-    private string Precision => !MixedPrecision ? "fp32"
-        : _device.Device.ComputesInHalf ? "fp16 maths, fp32 sums and master weights, dynamic loss scaling"
-        : "fp16 features and saved activations, fp32 maths, dynamic loss scaling";
 
     private string BackboneText => _backbone?.Source.Description ?? "features from files";
 
@@ -107,8 +100,6 @@ public sealed class TrainingRun : IDisposable
         }
     }
 
-    private static float[] Alpha(IReadOnlyList<double> alpha) => alpha.Count == 1 ? [(float)alpha[0], (float)alpha[0]] : [(float)alpha[0], (float)alpha[1]];
-
     private TrainingResult Run(CancellationToken stop)
     {
         Header();
@@ -117,15 +108,15 @@ public sealed class TrainingRun : IDisposable
         RequireSameData(splits);
         IFeatureRows trainRows = Limited(train, Math.Max(_options.OverfitBatches, _options.FastDevRun));
         IFeatureRows valRows = _options.OverfitBatches > 0 ? trainRows : Limited(splits.Validation, _options.FastDevRun);
-        float[] classWeights = ClassWeights(train.Classes);
-        ModelInfo info = Describe(train, classWeights);
+        ModelInfo info = Describe(train);
         using ReplicaGroup replicas = NewReplicas(train, info);
         ParameterSet parameters = replicas.Lead.Parameters;
         _observer.Header(
         [
             new HeaderLine("model", $"{_options.Model}, {parameters.Values.Count:N0} parameters ({parameters.BufferValues.Count:N0} running statistics)"),
-            new HeaderLine("loss", LossText(classWeights)),
-            new HeaderLine("steps", $"{(trainRows.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch {_options.BatchSize}{(FuseStep ? ", each one CUDA graph" : string.Empty)}"),
+            new HeaderLine("loss", LossText(info.Loss!)),
+            .. AugmentationOptions.Of(_options) is { IsActive: true } augmentation ? new[] { new HeaderLine("augmentation", augmentation.Text) } : [],
+            new HeaderLine("steps", $"{(trainRows.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch {_options.BatchSize}{(_setup.FuseStep ? ", each one CUDA graph" : string.Empty)}"),
             .. ReplicaLines(replicas),
         ]);
         (TrainingState state, FeatureScaler? scaler) = Begin(replicas, train, info);
@@ -156,16 +147,36 @@ public sealed class TrainingRun : IDisposable
         (string Name, IFeatureRows Rows)[] held = _options.OverfitBatches > 0
             ? [(DatasetSplit.Validation.Name(), valRows)]
             : [.. splits.All.Where(set => set != train).Select(set => (set.Split.Name(), (IFeatureRows)new SplitRows(set)))];
-        TrainingResult result = _clock.Time("evaluate", () => EvaluateBest(replicas, held, state));
+        TrainingResult result = _clock.Time("evaluate", () => EvaluateBest(replicas, held, state)) with { Data = [.. splits.All.Select(SplitSummary.Of)] };
+        _folder.WriteResults(JsonSerializer.Serialize(result, RunJson.Default.TrainingResult));
         board?.Complete();
+        WriteReport(stop);
         return result;
+    }
+
+    /// <summary>The page is for people: what goes wrong with it does not make a trained classifier a failed run.</summary>
+    private void WriteReport(CancellationToken stop)
+    {
+        if (!_folder.Writes || !_options.Report)
+        {
+            return;
+        }
+
+        try
+        {
+            RunReport.Write([_options.CheckpointDir], output: null, stop);
+        }
+        catch (Exception exception)
+        {
+            _observer.Message(Severity.Warning, $"report.html was not written: {exception.Message}; try 'cudatrainer report {_options.CheckpointDir}'");
+        }
     }
 
     private LearningRateSweep Sweep(SweepRange range, CancellationToken stop)
     {
         Header();
         using FeatureSplits splits = OpenFeatures(stop);
-        ModelInfo info = Describe(splits.Train, ClassWeights(splits.Train.Classes));
+        ModelInfo info = Describe(splits.Train);
         using ReplicaGroup replicas = NewReplicas(splits.Train, info);
         (_, FeatureScaler? scaler) = Begin(replicas, splits.Train, info);
         return LearningRateSweep.Run(replicas, new SplitRows(splits.Train), scaler, _options, range, _observer, stop);
@@ -173,21 +184,12 @@ public sealed class TrainingRun : IDisposable
 
     private ReplicaGroup NewReplicas(FeatureSet train, ModelInfo info)
     {
-        var learning = new LearnerOptions(
-            info.Loss!.Options,
-            info.Loss.ClassWeights,
-            info.Loss.Alpha,
-            new AdamOptions { ClipMode = _options.ClipMode, ClipNorm = (float)_options.GradientClipNorm },
-            MixedPrecision,
-            (uint)_options.Seed,
-            FuseStep,
-            HalfOnWire: _options.AllreduceDtype == FeatureType.Float16,
-            SyncBatchNorm: _options.SyncBatchNorm);
+        LearnerOptions learning = _setup.Learner(info.Loss!);
         return _processes is null
             ? new ReplicaGroup(_device.Devices, NewModel, learning)
             : new ReplicaGroup(_device.Device, NewModel(), learning, _processes.Connect(_device.Device));
 
-        Classifier NewModel() => Classifiers.Create(_options.Model, new ClassifierOptions(train.Dimension, (float)_options.Dropout, MixedPrecision));
+        Classifier NewModel() => _setup.NewModel(train.Dimension);
     }
 
     private IFeatureRows Limited(FeatureSet set, int batches) =>
@@ -240,10 +242,11 @@ public sealed class TrainingRun : IDisposable
         [
             .. _processes is null ? Array.Empty<HeaderLine>() : [new HeaderLine("processes", $"{_processes.Size}; this is {_processes.Description}")],
             new HeaderLine("device", _device.Text),
-            new HeaderLine("precision", Precision),
+            new HeaderLine("precision", _setup.Precision),
             new HeaderLine("backbone", BackboneText),
             new HeaderLine("data", _options.FeaturesDir is { } features ? $"features in {features}" : $"videos in {_options.DatasetPath}, cache in {_options.CacheDir}"),
             .. _folder.Writes ? new[] { new HeaderLine("output", _options.CheckpointDir) } : [],
+            .. _options.Preset is { } preset ? new[] { new HeaderLine("preset", preset) } : [],
             new HeaderLine("seed", $"{_options.Seed}"),
         ];
         _observer.Header(lines);
@@ -265,7 +268,7 @@ public sealed class TrainingRun : IDisposable
         return _clock.Time("open", () => FeatureSplits.Open(_options.CacheDir));
     }
 
-    private ModelInfo Describe(FeatureSet train, float[] classWeights)
+    private ModelInfo Describe(FeatureSet train)
     {
         var key = train.Key.ToDictionary(field => field.Key, field => field.Value);
         return new ModelInfo
@@ -276,17 +279,14 @@ public sealed class TrainingRun : IDisposable
             Backbone = key.GetValueOrDefault("backbone", "unknown"),
             BackboneDescription = BackboneText,
             Preprocess = key.GetValueOrDefault("preprocessing", "unknown"),
-            Loss = new LossInfo(_options.UseFocalLoss, (float)_options.FocalGamma, (float)_options.LabelSmoothing, classWeights, Alpha(_options.FocalAlpha)),
+            Loss = _setup.Loss(train.Classes),
         };
     }
 
-    /// <summary>w_y = N / (2·N_y).</summary>
-    private float[] ClassWeights(ClassCounts counts) => _options.UseClassWeights ? [counts.Total / (2f * counts.Nonviolent), counts.Total / (2f * counts.Violent)] : [1, 1];
-
-    private string LossText(float[] classWeights)
+    private string LossText(LossInfo info)
     {
         string loss = _options.UseFocalLoss ? $"focal (alpha {string.Join(", ", _options.FocalAlpha)}, gamma {_options.FocalGamma})" : "cross-entropy";
-        string weights = _options.UseClassWeights ? $"class weights {classWeights[0]:F3} nonviolent, {classWeights[1]:F3} violent" : "no class weights";
+        string weights = _options.UseClassWeights ? $"class weights {info.ClassWeights[0]:F3} nonviolent, {info.ClassWeights[1]:F3} violent" : "no class weights";
         return $"{loss}, label smoothing {_options.LabelSmoothing}, {weights}";
     }
 
@@ -369,6 +369,12 @@ public sealed class TrainingRun : IDisposable
             }
 
             AtomicFile.WriteAllBytes(_folder.BestModel, File.ReadAllBytes(beside));
+            string keras = Path.Combine(Path.GetDirectoryName(beside)!, Path.GetFileName(_folder.BestKerasModel));
+            if (File.Exists(keras))
+            {
+                AtomicFile.WriteAllBytes(_folder.BestKerasModel, File.ReadAllBytes(keras));
+            }
+
             return state;
         }
 
@@ -398,7 +404,9 @@ public sealed class TrainingRun : IDisposable
             ["--seed"] = $"{_options.Seed}",
             ["--learning-rate"] = $"{_options.LearningRate:R}",
             ["--min-learning-rate"] = $"{_options.MinLearningRate:R}",
+            ["--lr-schedule"] = $"{_options.LrSchedule}",
             ["--warmup-epochs"] = $"{_options.WarmupEpochs}",
+            ["augmentation"] = AugmentationOptions.Of(_options).Text,
             ["--dropout"] = $"{_options.Dropout:R}",
             ["--label-smoothing"] = $"{_options.LabelSmoothing:R}",
             ["--use-focal-loss"] = $"{_options.UseFocalLoss}",
@@ -407,7 +415,7 @@ public sealed class TrainingRun : IDisposable
             ["--use-class-weights"] = $"{_options.UseClassWeights}",
             ["--clip-mode"] = $"{_options.ClipMode}",
             ["--gradient-clip-norm"] = $"{_options.GradientClipNorm:R}",
-            ["--mixed-precision"] = $"{MixedPrecision}",
+            ["--mixed-precision"] = $"{_setup.MixedPrecision}",
             ["--sync-batchnorm"] = $"{_options.SyncBatchNorm}",
             ["--allreduce-dtype"] = $"{_options.AllreduceDtype}",
             ["--monitor"] = _options.Monitor,
@@ -435,20 +443,23 @@ public sealed class TrainingRun : IDisposable
         foreach (var (name, rows) in splits)
         {
             using var evaluator = new Evaluator(replicas, rows, _options.BatchSize);
-            Evaluation evaluation = evaluator.Run();
+            Evaluation evaluation = evaluator.Run(withAttention: true);
+            if (_folder.Writes)
+            {
+                _folder.WritePredictions(name, PredictionFile.Text(evaluation, rows));
+            }
+
             all[name] = evaluation.MetricsAt(threshold);
             all[name + "_at_half"] = evaluation.MetricsAt(0.5);
         }
 
-        TrainingResult result = Result(RunOutcome.Completed, state) with
+        return Result(RunOutcome.Completed, state) with
         {
             Val = all["val"],
             ValAtHalf = all["val_at_half"],
             Test = all.GetValueOrDefault("test"),
             TestAtHalf = all.GetValueOrDefault("test_at_half"),
         };
-        _folder.WriteResults(JsonSerializer.Serialize(result, RunJson.Default.TrainingResult));
-        return result;
     }
 
     private TrainingResult Result(RunOutcome outcome, TrainingState? state) => new()
@@ -464,8 +475,9 @@ public sealed class TrainingRun : IDisposable
         CheckpointDir = _options.CheckpointDir,
         Stages = _clock.Seconds,
         Device = _device.Description,
-        Precision = Precision,
+        Precision = _setup.Precision,
         Backbone = BackboneText,
+        Environment = RunEnvironment.Current(),
         StallFraction = state is { History.Count: > 0 } ? state.History.Sum(epoch => epoch.StallSeconds) / state.History.Sum(epoch => epoch.Seconds) : 0,
     };
 }

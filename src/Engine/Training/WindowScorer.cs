@@ -10,9 +10,20 @@ namespace CudaTrainer.Engine.Training;
 /// <param name="Stride">From the start of one to the start of the next.</param>
 public readonly record struct WindowPlan(double Length, double Stride);
 
+/// <summary>The frames that stand for a window.</summary>
+/// <param name="Frames">Their numbers in the video; the same one several times where a window is shorter than the sample.</param>
+/// <param name="Attention">Weight of each; null for models without attention.</param>
+public sealed record WindowSample(IReadOnlyList<long> Frames, IReadOnlyList<double>? Attention);
+
+/// <param name="Violent">p(violent).</param>
+/// <param name="Attention">Weight of each sampled frame; null for models without attention.</param>
+internal readonly record struct ClipAnswer(double Violent, double[]? Attention);
+
 /// <summary>The windows of one video and how reading it ended.</summary>
 /// <param name="Windows">By time; those before a fault stay valid.</param>
-public sealed record ScoredVideo(IReadOnlyList<WindowScore> Windows, VideoFault Fault, string Reason);
+/// <param name="Samples">The frames of each window.</param>
+/// <param name="Info">Filled as far as reading got.</param>
+internal sealed record ScoredVideo(IReadOnlyList<WindowScore> Windows, IReadOnlyList<WindowSample> Samples, VideoFault Fault, string Reason, VideoInfo Info);
 
 /// <summary>
 /// Answers for overlapping windows of a video of any length in one pass: each frame is decoded once, goes through the backbone at most once, and only the frames of one window are held.
@@ -22,9 +33,9 @@ public sealed record ScoredVideo(IReadOnlyList<WindowScore> Windows, VideoFault 
 /// not end with the video, one more does, which overlaps its neighbour. A video shorter than a window is one window.
 /// </remarks>
 /// <param name="backbone">From frames [n, 224, 224, 3] UInt8 to features [n, 4096].</param>
-/// <param name="answer">From features [frames, 4096] to p(violent).</param>
+/// <param name="answer">From features [frames, 4096].</param>
 /// <param name="frames">Sampled per window.</param>
-internal sealed class WindowScorer(IDevice device, Action<Tensor, Tensor> backbone, Func<ReadOnlySpan<float>, double> answer, int frames, TimeSpan timeLimit)
+internal sealed class WindowScorer(IDevice device, Action<Tensor, Tensor> backbone, Func<ReadOnlySpan<float>, ClipAnswer> answer, int frames, TimeSpan timeLimit)
 {
     /// <summary>Frames of a window that are held: 616 MB, over two minutes at 30 frames a second.</summary>
     internal const int MostFrames = 4096;
@@ -40,6 +51,7 @@ internal sealed class WindowScorer(IDevice device, Action<Tensor, Tensor> backbo
         using var stream = new VideoFrameStream(path, new VideoStreamOptions { Width = Vgg19.ImageSize, Height = Vgg19.ImageSize, TimeLimit = timeLimit }, stop);
         using var features = new FrameFeatures(device, backbone, Math.Min(frames, BatchFrames));
         List<WindowScore> windows = [];
+        List<WindowSample> samples = [];
         VideoFrame?[] ring = [];
         long count = 0, nextStart = 0, lastEnd = 0;
         int length = 0, stride = 0;
@@ -51,14 +63,14 @@ internal sealed class WindowScorer(IDevice device, Action<Tensor, Tensor> backbo
             {
                 if (stream.Rate.Numerator == 0)
                 {
-                    return new ScoredVideo([], VideoFault.NotAVideo, "its frame rate is unknown, so that it cannot be cut into windows of seconds");
+                    return Refused(VideoFault.NotAVideo, "its frame rate is unknown, so that it cannot be cut into windows of seconds");
                 }
 
                 rate = (double)stream.Rate.Numerator / stream.Rate.Denominator;
                 double lengthFrames = Math.Max(1, Math.Round(plan.Length * rate));
                 if (lengthFrames > MostFrames)
                 {
-                    return new ScoredVideo([], VideoFault.InvalidArgument, $"a window would have {lengthFrames:0} frames; at most {MostFrames} fit, {MostFrames / rate:0.#} s");
+                    return Refused(VideoFault.InvalidArgument, $"a window would have {lengthFrames:0} frames; at most {MostFrames} fit, {MostFrames / rate:0.#} s");
                 }
 
                 length = (int)lengthFrames;
@@ -87,7 +99,9 @@ internal sealed class WindowScorer(IDevice device, Action<Tensor, Tensor> backbo
             Score(count - last, last);
         }
 
-        return new ScoredVideo(windows, stream.Result.Fault, stream.Result.Reason);
+        return new ScoredVideo(windows, samples, stream.Result.Fault, stream.Result.Reason, stream.Result.Info);
+
+        static ScoredVideo Refused(VideoFault fault, string reason) => new([], [], fault, reason, default);
 
         void Score(long start, int total)
         {
@@ -101,7 +115,9 @@ internal sealed class WindowScorer(IDevice device, Action<Tensor, Tensor> backbo
             }
 
             features.Fill(indices, index => ring[(int)(index % length)]!.Rgb, clip);
-            windows.Add(new WindowScore(start / rate, (start + total) / rate, answer(clip), double.NaN));
+            ClipAnswer clipAnswer = answer(clip);
+            windows.Add(new WindowScore(start / rate, (start + total) / rate, clipAnswer.Violent, double.NaN));
+            samples.Add(new WindowSample(indices, clipAnswer.Attention));
             lastEnd = start + total;
             progress(lastEnd / rate);
         }

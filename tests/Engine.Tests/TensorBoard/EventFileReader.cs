@@ -1,88 +1,7 @@
 using System.Buffers.Binary;
-using System.Text;
+using CudaTrainer.Engine.Tests.Formats;
 
 namespace CudaTrainer.Engine.Tests.TensorBoard;
-
-/// <summary>A protocol buffer message: its fields by number, in the order of the file. Bytes of the one kind, the number of the others.</summary>
-internal sealed class WireMessage
-{
-    private readonly List<(int Field, int Type, ulong Number, byte[] Bytes)> _fields = [];
-
-    public WireMessage(ReadOnlySpan<byte> bytes)
-    {
-        int at = 0;
-        while (at < bytes.Length)
-        {
-            ulong key = Varint(bytes, ref at);
-            int type = (int)(key & 7);
-            ulong number = 0;
-            byte[] content = [];
-            switch (type)
-            {
-                case 0:
-                    number = Varint(bytes, ref at);
-                    break;
-                case 1:
-                    number = BinaryPrimitives.ReadUInt64LittleEndian(bytes[at..]);
-                    at += 8;
-                    break;
-                case 2:
-                    int length = (int)Varint(bytes, ref at);
-                    content = bytes.Slice(at, length).ToArray();
-                    at += length;
-                    break;
-                default:
-                    throw new InvalidDataException($"wire type {type}");
-            }
-
-            _fields.Add(((int)(key >> 3), type, number, content));
-        }
-    }
-
-    /// <summary>Fails on fields that the message does not have, on fields of another type, and on more than one of a field that is not repeated.</summary>
-    /// <param name="fields">Number, wire type, and whether it is repeated.</param>
-    public WireMessage With(params (int Number, int Type, bool Repeated)[] fields)
-    {
-        foreach (var group in _fields.GroupBy(field => field.Field))
-        {
-            var known = fields.SingleOrDefault(field => field.Number == group.Key);
-            known.Number.ShouldBe(group.Key, "a field that the message does not have");
-            group.ShouldAllBe(field => field.Type == known.Type);
-            (known.Repeated || group.Count() == 1).ShouldBeTrue($"field {group.Key} is there {group.Count()} times");
-        }
-
-        return this;
-    }
-
-    public bool Has(int field) => _fields.Any(f => f.Field == field);
-
-    public long Integer(int field) => (long)_fields.SingleOrDefault(f => f.Field == field).Number;
-
-    public double Double(int field) => BitConverter.UInt64BitsToDouble(_fields.SingleOrDefault(f => f.Field == field).Number);
-
-    public byte[] Bytes(int field) => _fields.Single(f => f.Field == field).Bytes;
-
-    public string Text(int field) => new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(Bytes(field));
-
-    public WireMessage Message(int field) => new(Bytes(field));
-
-    public IEnumerable<byte[]> All(int field) => _fields.Where(f => f.Field == field).Select(f => f.Bytes);
-
-    private static ulong Varint(ReadOnlySpan<byte> bytes, ref int at)
-    {
-        ulong value = 0;
-        for (int shift = 0; ; shift += 7)
-        {
-            byte next = bytes[at++];
-            value |= (ulong)(next & 0x7F) << shift;
-            if (next < 0x80)
-            {
-                (shift == 0 || next != 0).ShouldBeTrue("a number is longer than it has to be");
-                return value;
-            }
-        }
-    }
-}
 
 /// <summary>A value of a summary.</summary>
 /// <param name="Kind">The plugin that it is for.</param>
@@ -105,8 +24,8 @@ internal sealed class EventFileReader
         {
             int length = checked((int)BinaryPrimitives.ReadInt64LittleEndian(file.AsSpan(at)));
             BinaryPrimitives.ReadUInt32LittleEndian(file.AsSpan(at + 8)).ShouldBe(Masked(file.AsSpan(at, 8)));
-            ReadOnlySpan<byte> data = file.AsSpan(at + 12, length);
-            BinaryPrimitives.ReadUInt32LittleEndian(file.AsSpan(at + 12 + length)).ShouldBe(Masked(data));
+            ReadOnlyMemory<byte> data = file.AsMemory(at + 12, length);
+            BinaryPrimitives.ReadUInt32LittleEndian(file.AsSpan(at + 12 + length)).ShouldBe(Masked(data.Span));
             at += 16 + length;
             WireMessage message = new WireMessage(data).With((1, 1, false), (2, 0, false), (3, 2, false), (5, 2, false), (7, 2, false));
             message.Double(1).ShouldBeGreaterThan(1e9, "seconds since 1970");

@@ -230,6 +230,10 @@ public sealed class TrainingRunTests : IDisposable
             {
                 TrainingFixture.Payload(parts).AsSpan().SequenceEqual(TrainingFixture.Payload(whole)).ShouldBeTrue(file);
             }
+            else if (file.EndsWith(".h5", StringComparison.Ordinal))
+            {
+                File.ReadAllBytes(parts).AsSpan().SequenceEqual(File.ReadAllBytes(whole)).ShouldBeTrue(file);
+            }
             else if (file.EndsWith(".csv", StringComparison.Ordinal))
             {
                 TrainingFixture.WithoutTimes(parts).ShouldBe(TrainingFixture.WithoutTimes(whole), file);

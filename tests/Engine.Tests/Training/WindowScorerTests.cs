@@ -110,7 +110,7 @@ public sealed class WindowScorerTests : IDisposable
         features.Write((ReadOnlySpan<float>)numbers);
     }
 
-    private double Answer(ReadOnlySpan<float> clip)
+    private ClipAnswer Answer(ReadOnlySpan<float> clip)
     {
         int[] frames = new int[Samples];
         for (int i = 0; i < Samples; i++)
@@ -119,6 +119,6 @@ public sealed class WindowScorerTests : IDisposable
         }
 
         _windows.Add(frames);
-        return 0.5;
+        return new ClipAnswer(0.5, null);
     }
 }

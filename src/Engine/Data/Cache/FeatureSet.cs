@@ -17,13 +17,14 @@ public sealed unsafe class FeatureSet : IDisposable
     private readonly MappedNpy _features;
     private readonly int[] _labels;
 
-    private FeatureSet(DatasetSplit split, MappedNpy features, int[] labels, IReadOnlyList<string> names, RowsFile? description)
+    private FeatureSet(DatasetSplit split, MappedNpy features, int[] labels, SplitFiles files, RowsFile? description)
     {
         Split = split;
         Path = features.Path;
         _features = features;
         _labels = labels;
-        Names = names;
+        Names = ReadColumn(files, "path", Count) ?? [.. Enumerable.Range(0, Count).Select(row => $"row {row} of {System.IO.Path.GetFileName(files.Features)}")];
+        Sources = ReadColumn(files, "source", Count) ?? Names;
         Key = description?.Key ?? [];
     }
 
@@ -54,6 +55,9 @@ public sealed unsafe class FeatureSet : IDisposable
 
     /// <summary>N names of videos, for messages: relative paths, or row numbers where paths are unknown.</summary>
     public IReadOnlyList<string> Names { get; }
+
+    /// <summary>What each of the N videos was cut from; its name where that is not known.</summary>
+    public IReadOnlyList<string> Sources { get; }
 
     /// <summary>How the features were made (<see cref="FeatureKey.Fields"/>); empty when nothing records it.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Key { get; }
@@ -92,7 +96,7 @@ public sealed unsafe class FeatureSet : IDisposable
             }
 
             var count = (int)features.RowCount;
-            return new FeatureSet(split, features, LabelFile.Read(files.Labels, files.Features, count), ReadNames(files, count), description);
+            return new FeatureSet(split, features, LabelFile.Read(files.Labels, files.Features, count), files, description);
         }
         catch
         {
@@ -182,12 +186,13 @@ public sealed unsafe class FeatureSet : IDisposable
             "Run 'cudatrainer extract' again. If you changed the file yourself, remove the description to use it as it is.");
     }
 
-    private static string[] ReadNames(SplitFiles files, int count)
+    /// <returns>A column of the list of videos; null where there is none.</returns>
+    private static string[]? ReadColumn(SplitFiles files, string name, int count)
     {
         try
         {
             var records = File.Exists(files.Videos) ? CsvFile.Read(files.Videos) : [];
-            var column = records.Count > count ? records[0].Fields.ToList().IndexOf("path") : -1;
+            var column = records.Count > count ? records[0].Fields.ToList().IndexOf(name) : -1;
             if (column >= 0)
             {
                 return [.. records.Skip(1).Take(count).Select(record => record.Fields[column])];
@@ -195,9 +200,9 @@ public sealed unsafe class FeatureSet : IDisposable
         }
         catch (Exception exception) when (exception is FileFormatException or ArgumentOutOfRangeException or IOException)
         {
-            // The list only gives names to rows; someone else's may look different.
+            // The list only describes rows; someone else's may look different.
         }
 
-        return [.. Enumerable.Range(0, count).Select(row => $"row {row} of {System.IO.Path.GetFileName(files.Features)}")];
+        return null;
     }
 }

@@ -42,17 +42,19 @@ public static class NativeShim
             }
             catch (Exception exception) when (exception is DllNotFoundException or BadImageFormatException or EntryPointNotFoundException)
             {
-                attempts.Add($"{candidate} ({FirstLine(exception.Message)})");
+                attempts.Add($"{candidate} ({Reason(candidate, exception.Message)})");
             }
         }
 
         return (null, string.Join(", ", attempts));
     }
 
-    private static string FirstLine(string text)
+    /// <summary>The loader's own words, for example which dependency is missing: .NET has them in the second line, behind general advice.</summary>
+    private static string Reason(string candidate, string message)
     {
-        ReadOnlySpan<char> line = text.AsSpan().Trim();
-        int end = line.IndexOf('\n');
-        return (end < 0 ? line : line[..end]).TrimEnd(". \r").ToString();
+        string[] lines = message.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        string line = (lines.Length > 1 ? lines[1] : lines[0]).TrimEnd('.');
+        string prefix = candidate + ": ";
+        return line.StartsWith(prefix, StringComparison.Ordinal) ? line[prefix.Length..] : line;
     }
 }

@@ -3,7 +3,15 @@ using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Text;
 
-namespace CudaTrainer.Engine.Formats.TensorBoard;
+namespace CudaTrainer.Engine.Formats;
+
+/// <summary>The types of the wire format that TensorBoard's and ONNX's messages use.</summary>
+internal enum ProtoType
+{
+    Varint = 0,
+    Fixed64 = 1,
+    LengthDelimited = 2,
+}
 
 /// <summary>
 /// Protocol buffer messages (protobuf.dev/programming-guides/encoding), written field by field into memory that is used again after <see cref="Clear"/>. Fields come in
@@ -14,14 +22,6 @@ internal sealed class ProtoWriter
     private const int VarintBits = 7;
 
     private byte[] _bytes = new byte[4096];
-
-    /// <summary>The types of the wire format that TensorBoard's messages use.</summary>
-    private enum WireType
-    {
-        Varint = 0,
-        Fixed64 = 1,
-        LengthDelimited = 2,
-    }
 
     /// <summary>Bytes written.</summary>
     public int Length { get; private set; }
@@ -45,19 +45,19 @@ internal sealed class ProtoWriter
 
     public void Integer(int field, long value)
     {
-        Key(field, WireType.Varint);
+        Key(field, ProtoType.Varint);
         Varint((ulong)value);
     }
 
     public void Double(int field, double value)
     {
-        Key(field, WireType.Fixed64);
+        Key(field, ProtoType.Fixed64);
         BinaryPrimitives.WriteDoubleLittleEndian(Take(sizeof(double)), value);
     }
 
     public void Text(int field, string value)
     {
-        Key(field, WireType.LengthDelimited);
+        Key(field, ProtoType.LengthDelimited);
         int bytes = Encoding.UTF8.GetByteCount(value);
         Varint((ulong)bytes);
         Encoding.UTF8.GetBytes(value, Take(bytes));
@@ -65,9 +65,15 @@ internal sealed class ProtoWriter
 
     public void Bytes(int field, ReadOnlySpan<byte> value)
     {
-        Key(field, WireType.LengthDelimited);
-        Varint((ulong)value.Length);
+        Announce(field, value.Length);
         value.CopyTo(Take(value.Length));
+    }
+
+    /// <summary>Begins a field of so many bytes, which whoever writes this message to a file puts behind it.</summary>
+    public void Announce(int field, long length)
+    {
+        Key(field, ProtoType.LengthDelimited);
+        Varint((ulong)length);
     }
 
     /// <summary>Numbers as they lie in memory; the wire is little-endian as well.</summary>
@@ -78,7 +84,7 @@ internal sealed class ProtoWriter
     /// <returns>For <see cref="End"/>.</returns>
     public int Begin(int field)
     {
-        Key(field, WireType.LengthDelimited);
+        Key(field, ProtoType.LengthDelimited);
         Take(1);
         return Length;
     }
@@ -101,7 +107,7 @@ internal sealed class ProtoWriter
         }
     }
 
-    private void Key(int field, WireType type) => Varint(((ulong)field << 3) | (ulong)type);
+    private void Key(int field, ProtoType type) => Varint(((ulong)field << 3) | (ulong)type);
 
     private void Varint(ulong value) => PutVarint(Take((BitOperations.Log2(value | 1) / VarintBits) + 1), value);
 }

@@ -1,0 +1,107 @@
+using System.Globalization;
+using CudaTrainer.Cli.CommandLine;
+using CudaTrainer.Cli.Options;
+using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Engine.Studies;
+using CudaTrainer.Engine.Training;
+
+namespace CudaTrainer.Cli.Commands;
+
+internal sealed record AblateOptions
+{
+    public StudyOptions Study { get; init; } = new() { Output = "./ablation" };
+
+    public bool LeaveOneOut { get; init; } = true;
+
+    public bool Json { get; init; }
+}
+
+/// <summary>What each optimisation is worth on somebody's own clips.</summary>
+internal sealed class AblateCommand : CliCommand<AblateOptions>
+{
+    /// <summary>Switched by the rows themselves.</summary>
+    private static readonly string[] OfRows = ["--output", "--mixed-precision", "--xla", "--use-focal-loss", "--use-class-weights", "--lr-schedule", "--preset"];
+
+    public override string Name => "ablate";
+
+    public override string Summary => "Measures what each optimisation is worth: the same cross-validation without any, with one more each time, and without each.";
+
+    public override IReadOnlyList<string> Usages => ["--dataset-path DIR [options]", "--features-dir DIR [options]"];
+
+    public override IReadOnlyList<string> Notes =>
+    [
+        "Rows: baseline, + multi-GPU, + FP16, + XLA, + focal loss, + class weights, + label smoothing, + warm-up and cosine, then everything but one. What this machine cannot run is said instead of a number.",
+        "Gains are in balanced accuracy over the row before, with paired intervals. Writes ablation.json, ablation.csv and ablation.md; the same command goes on after a stop.",
+    ];
+
+    public override bool TakesConfig => true;
+
+    protected override OptionTable<AblateOptions> CreateTable() => new OptionTable<AblateOptions>(new AblateOptions())
+        .Include(StudyOptionTable.Create(), o => o.Study, (o, v) => o with { Study = v }, OfRows)
+        .Add(
+            "--leave-one-out", OptionGroup.Data, ValueTypes.Switch,
+            o => o.LeaveOneOut, (o, v) => o with { LeaveOneOut = v },
+            "Also the rows with everything but one")
+        .Add(
+            "--output", OptionGroup.Output, ValueTypes.Text("DIR", "folder"),
+            o => o.Study.Output, (o, v) => o with { Study = o.Study with { Output = v } },
+            "Results, and what is needed to go on after a stop")
+        .Add(
+            "--json", OptionGroup.Output, ValueTypes.Switch,
+            o => o.Json, (o, v) => o with { Json = v },
+            "One JSON object on standard output, as ablation.json has it");
+
+    protected override IEnumerable<OptionProblem> Validate(AblateOptions options, IReadOnlyList<string> arguments) => StudyOptionTable.Validate(options.Study);
+
+    protected override int Run(AblateOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
+        RunHost.Run(terminal, (observer, stop) =>
+        {
+            var result = Ablation.Execute(options.Study, options.LeaveOneOut, observer, stop);
+            observer.CloseLine();
+            if (options.Json)
+            {
+                terminal.WriteJson(result);
+            }
+            else
+            {
+                Write(result, options, terminal);
+            }
+
+            return ExitCode.Ok;
+        });
+
+    private static void Write(AblationResult result, AblateOptions options, Terminal terminal)
+    {
+        TextTable table = new("", ">balanced", ">95% interval", ">gain", ">95% interval", ">nonviolent", ">violent", ">AUC", ">s/epoch");
+        foreach (AblationRow row in result.Rows)
+        {
+            if (row.Metrics is not { } metrics)
+            {
+                table.Row(row.Name, "–", "", "", "", "", "", "", "");
+                continue;
+            }
+
+            table.Row(
+                row.Name,
+                MetricText.Percent(metrics.BalancedAccuracy.Value),
+                $"{MetricText.Percent(metrics.BalancedAccuracy.Interval.Low)} to {MetricText.Percent(metrics.BalancedAccuracy.Interval.High)}",
+                row.Gain is { } gain ? Points(gain.Value) : "",
+                row.Gain is { } range ? $"{Points(range.Interval.Low)} to {Points(range.Interval.High)}" : "",
+                MetricText.Percent(metrics.Class0Accuracy.Value),
+                MetricText.Percent(metrics.Class1Accuracy.Value),
+                metrics.Auc.Value.ToString("0.000", CultureInfo.InvariantCulture),
+                row.SecondsPerEpoch.ToString("0.000", CultureInfo.InvariantCulture));
+        }
+
+        table.Write(terminal.Results);
+        terminal.Output.WriteLine();
+        foreach (AblationRow row in result.Rows.Where(row => row.Missing is not null))
+        {
+            terminal.Output.WriteLine($"{row.Name}: not run: {row.Missing}");
+        }
+
+        terminal.Output.WriteLine($"written to {options.Study.Output}");
+    }
+
+    private static string Points(double value) => (100 * value).ToString("+0.0;-0.0;0.0", CultureInfo.InvariantCulture);
+}

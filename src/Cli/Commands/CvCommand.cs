@@ -1,0 +1,97 @@
+using System.Globalization;
+using CudaTrainer.Cli.CommandLine;
+using CudaTrainer.Cli.Options;
+using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Engine.Studies;
+using CudaTrainer.Engine.Training;
+
+namespace CudaTrainer.Cli.Commands;
+
+internal sealed record CvOptions
+{
+    public StudyOptions Study { get; init; } = new() { Output = "./cv" };
+
+    public bool Json { get; init; }
+}
+
+/// <summary>How good a recipe is on clips of sources that it has not seen.</summary>
+internal sealed class CvCommand : CliCommand<CvOptions>
+{
+    public override string Name => "cv";
+
+    public override string Summary => "Cross-validates a recipe: every clip is judged by models that have not seen its source.";
+
+    public override IReadOnlyList<string> Usages => ["--dataset-path DIR [options]", "--features-dir DIR [options]"];
+
+    public override IReadOnlyList<string> Notes =>
+    [
+        "Splits of the dataset do not count. Epoch, threshold and calibration are chosen inside the training part of each fold. The same command goes on after a stop.",
+        "Intervals: 2,000 bootstrap draws of whole sources. Writes cv_results.json and predictions.csv.",
+    ];
+
+    public override bool TakesConfig => true;
+
+    protected override OptionTable<CvOptions> CreateTable() => new OptionTable<CvOptions>(new CvOptions())
+        .Include(StudyOptionTable.Create(), o => o.Study, (o, v) => o with { Study = v }, "--output")
+        .Add(
+            "--output", OptionGroup.Output, ValueTypes.Text("DIR", "folder"),
+            o => o.Study.Output, (o, v) => o with { Study = o.Study with { Output = v } },
+            "Results, and what is needed to go on after a stop")
+        .Add(
+            "--json", OptionGroup.Output, ValueTypes.Switch,
+            o => o.Json, (o, v) => o with { Json = v },
+            "One JSON object on standard output, as cv_results.json has it");
+
+    protected override IEnumerable<OptionProblem> Validate(CvOptions options, IReadOnlyList<string> arguments) => StudyOptionTable.Validate(options.Study);
+
+    protected override int Run(CvOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
+        RunHost.Run(terminal, (observer, stop) =>
+        {
+            var result = CrossValidation.Execute(options.Study, observer, stop);
+            observer.CloseLine();
+            if (options.Json)
+            {
+                terminal.WriteJson(result);
+            }
+            else
+            {
+                Write(result, options, terminal);
+            }
+
+            return ExitCode.Ok;
+        });
+
+    private static void Write(CrossValidationResult result, CvOptions options, Terminal terminal)
+    {
+        TextTable folds = new(">seed", ">fold", ">train", ">val", ">test", ">balanced", ">AUC", ">threshold", ">best epoch");
+        foreach (FoldSummary fold in result.Folds)
+        {
+            folds.Row(
+                Whole(fold.Seed), Whole(fold.Fold), Whole(fold.TrainClips), Whole(fold.ValClips), Whole(fold.TestClips), MetricText.Percent(fold.BalancedAccuracy), Number(fold.Auc), Number(fold.Threshold),
+                $"{fold.BestEpoch} of {fold.Epochs}");
+        }
+
+        folds.Write(terminal.Results);
+        terminal.Output.WriteLine();
+        StudyMetrics metrics = result.Metrics;
+        TextTable table = new("all folds", ">value", ">95% interval");
+        foreach (var (name, estimate) in new[]
+        {
+            ("balanced accuracy", metrics.BalancedAccuracy), ("accuracy", metrics.Accuracy), ("nonviolent called right", metrics.Class0Accuracy), ("violent called right", metrics.Class1Accuracy),
+            ("precision (violent)", metrics.Precision),
+        })
+        {
+            table.Row(name, MetricText.Percent(estimate.Value), $"{MetricText.Percent(estimate.Interval.Low)} to {MetricText.Percent(estimate.Interval.High)}");
+        }
+
+        table.Row("ROC-AUC", Number(metrics.Auc.Value), $"{Number(metrics.Auc.Interval.Low)} to {Number(metrics.Auc.Interval.High)}");
+        table.Row("Brier score", Number(metrics.Brier.Value), $"{Number(metrics.Brier.Interval.Low)} to {Number(metrics.Brier.Interval.High)}");
+        table.Write(terminal.Results);
+        terminal.Output.WriteLine();
+        terminal.Output.WriteLine($"written to {options.Study.Output}");
+    }
+
+    private static string Whole(int value) => value.ToString(CultureInfo.InvariantCulture);
+
+    private static string Number(double value) => value.ToString("0.000", CultureInfo.InvariantCulture);
+}

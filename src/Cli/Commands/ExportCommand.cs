@@ -1,0 +1,132 @@
+using System.Globalization;
+using CudaTrainer.Cli.CommandLine;
+using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Engine.Training;
+
+namespace CudaTrainer.Cli.Commands;
+
+internal sealed record ExportCommandOptions
+{
+    public ExportOptions Run { get; init; } = new();
+
+    public bool Json { get; init; }
+}
+
+/// <summary>A trained classifier for other programs.</summary>
+internal sealed class ExportCommand : CliCommand<ExportCommandOptions>
+{
+    private const string Extension = ".onnx";
+
+    public override string Name => "export";
+
+    public override string Summary => "Writes a trained classifier as an ONNX file, with or without the backbone before it.";
+
+    public override IReadOnlyList<string> Usages => ["--onnx FILE.onnx --model DIR|FILE [--whole] [options]"];
+
+    public override IReadOnlyList<string> Notes =>
+    [
+        "Without --whole the input is features [batch, frames, 4096]; with it, frames [batch, frames, 224, 224, 3] of bytes, and the file holds VGG19 too (about 550 MB). Outputs are the probabilities of the classes and the attention to each frame.",
+        "Where node finds npm's onnxruntime-node, the file is run there on random clips and compared with this engine; a file that differs by more than 0.0001 is kept as FILE.onnx.unchecked. Elsewhere it is read back and compared.",
+    ];
+
+    protected override OptionTable<ExportCommandOptions> CreateTable() => new OptionTable<ExportCommandOptions>(new ExportCommandOptions())
+        .Add(
+            "--model", OptionGroup.Model, ValueTypes.Text("DIR|FILE", "checkpoint folder, .safetensors file or checkpoint"),
+            o => o.Run.Model, (o, v) => o with { Run = o.Run with { Model = v } },
+            "The trained model; of a --checkpoint-dir its best_model.safetensors")
+        .Add(
+            "--whole", OptionGroup.Model, ValueTypes.Switch,
+            o => o.Run.Whole, (o, v) => o with { Run = o.Run with { Whole = v } },
+            "Put VGG19 with its normalisation of frames before the classifier")
+        .Add(
+            "--weights", OptionGroup.Model, ValueTypes.OptionalText("FILE", ".safetensors, .pth or Keras .h5 file"),
+            o => o.Run.Weights, (o, v) => o with { Run = o.Run with { Weights = v } },
+            "VGG19 weights the model was trained with, for --whole; not needed after training with a random backbone")
+        .Add(
+            "--onnx", OptionGroup.Output, ValueTypes.Text("FILE", ".onnx file"),
+            o => o.Run.Onnx, (o, v) => o with { Run = o.Run with { Onnx = v } },
+            "The file to write")
+        .Add(
+            "--overwrite", OptionGroup.Output, ValueTypes.Switch,
+            o => o.Run.Overwrite, (o, v) => o with { Run = o.Run with { Overwrite = v } },
+            "Replace a file of that name")
+        .Add(
+            "--check", OptionGroup.Output, ValueTypes.Switch,
+            o => o.Run.Check, (o, v) => o with { Run = o.Run with { Check = v } },
+            "Compare answers with ONNX Runtime's where it is installed")
+        .Add(
+            "--json", OptionGroup.Output, ValueTypes.Switch,
+            o => o.Json, (o, v) => o with { Json = v },
+            "One JSON object on standard output");
+
+    protected override IEnumerable<OptionProblem> Validate(ExportCommandOptions options, IReadOnlyList<string> arguments)
+    {
+        if (options.Run.Onnx.Length == 0)
+        {
+            yield return new("--onnx", "is required: the file to write");
+        }
+        else if (!options.Run.Onnx.EndsWith(Extension, StringComparison.OrdinalIgnoreCase))
+        {
+            yield return new("--onnx", $"\"{options.Run.Onnx}\" does not end in {Extension}; ONNX is the only format that can be written");
+        }
+
+        if (options.Run.Model.Length == 0)
+        {
+            yield return new("--model", "is required: the trained model");
+        }
+
+        if (options.Run.Weights is not null && !options.Run.Whole)
+        {
+            yield return new("--weights", "needs --whole; a classifier alone has no backbone");
+        }
+    }
+
+    protected override int Run(ExportCommandOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
+        RunHost.Run(terminal, (observer, stop) =>
+        {
+            var result = ExportRun.Execute(options.Run, observer, stop);
+            observer.CloseLine();
+            if (options.Json)
+            {
+                terminal.WriteJson(result);
+            }
+            else
+            {
+                Write(result, terminal);
+            }
+
+            return ExitCode.Ok;
+        });
+
+    private static void Write(ExportResult result, Terminal terminal)
+    {
+        var output = terminal.Output;
+        output.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{result.Path}: {result.Model}{(result.Whole ? $" behind {result.Backbone}" : "")}, {MetricText.Size(result.Bytes)}, {result.Operations} operations of opset {result.Opset}, {result.Weights} weights"));
+        TextTable table = new("", "name", "type", "shape");
+        foreach (var (role, values) in new[] { ("input", result.Inputs), ("output", result.Outputs) })
+        {
+            foreach (var value in values)
+            {
+                table.Row(role, value.Name, value.Type, $"[{string.Join(", ", value.Shape)}]");
+            }
+        }
+
+        output.WriteLine();
+        table.Write(terminal.Results);
+        output.WriteLine();
+        output.WriteLine(Check(result.Check));
+    }
+
+    private static string Check(ExportCheck check)
+    {
+        if (check.Runtime is null)
+        {
+            return $"Not run in ONNX Runtime ({check.NotRun}); read back instead: every operation and weight is there as written.";
+        }
+
+        string differences = string.Join(", ", check.Differences.Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Key} {pair.Value:0.0e-0}")));
+        return string.Create(CultureInfo.InvariantCulture, $"Run in ONNX Runtime {check.Runtime} on {check.Clips} random clips: largest absolute difference of {differences} (limit {ExportRun.Tolerance:0e-0}).");
+    }
+}

@@ -1,0 +1,216 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using CudaTrainer.Engine.Backends.Cpu;
+using CudaTrainer.Engine.Data.Dataset;
+using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Training;
+
+namespace CudaTrainer.Engine.Studies;
+
+/// <summary>How trainings are repeated.</summary>
+public sealed record StudyOptions
+{
+    /// <summary>What each training runs on; its seed is that of the first repetition and of the folds.</summary>
+    public TrainingOptions Run { get; init; } = new();
+
+    public int Folds { get; init; } = 5;
+
+    /// <summary>Repetitions with other initial weights, dropout and order, on the same folds.</summary>
+    public int Seeds { get; init; } = 3;
+
+    /// <summary>Share of the clips outside the test part that choose epoch, threshold and calibration.</summary>
+    public double ValShare { get; init; } = 0.15;
+
+    /// <summary>Trainings at a time; each has an equal share of the threads.</summary>
+    public int Jobs { get; init; } = 1;
+
+    /// <summary>Folder for results, and for what is needed to go on after a stop.</summary>
+    public string Output { get; init; } = "./study";
+}
+
+/// <summary>All trainings of one set of options.</summary>
+/// <param name="Answers">One for each repetition.</param>
+public sealed record StudyRow(IReadOnlyList<FoldRun> Runs, IReadOnlyList<Answers> Answers, StudyMetrics Metrics)
+{
+    /// <summary>Median over the trainings.</summary>
+    public double SecondsPerEpoch => Median(run => run.SecondsPerEpoch);
+
+    /// <summary>Median over the trainings.</summary>
+    public double SecondsToBest => Median(run => run.SecondsToBest);
+
+    public double StallFraction => Runs.Average(run => run.StallFraction);
+
+    public long PeakBytes => Runs.Max(run => run.PeakBytes);
+
+    private double Median(Func<FoldRun, double> value)
+    {
+        double[] sorted = [.. Runs.Select(value).Order()];
+        return sorted[sorted.Length / 2];
+    }
+}
+
+/// <summary>The clips and folds of a study, and the trainings on them.</summary>
+internal sealed class Study : IDisposable
+{
+    private readonly StudyOptions _options;
+    private readonly IRunObserver _observer;
+    private readonly StudyLog _log;
+    private readonly string _dataIdentity;
+    private readonly bool _standardize;
+    private int _done;
+    private int _total;
+    private long _began;
+
+    public Study(StudyOptions options, IRunObserver observer, CancellationToken stop)
+    {
+        _options = options;
+        _observer = observer;
+        TrainingOptions run = options.Run;
+        using (DeviceChoice device = DeviceChoice.Open(run.Device, run.Threads, run.MixedPrecision))
+        {
+            DeviceKind = device.Text;
+            IsCuda = device.IsCuda;
+            Devices = device.Devices.Count;
+            if (run.FeaturesDir is null)
+            {
+                Extract(run, device, observer, stop);
+            }
+        }
+
+        Clips = StudyClips.Open(run.FeaturesDir ?? run.CacheDir, foreign: run.FeaturesDir is not null, stop);
+        Folds = FoldPlan.Make(Clips.Labels, Clips.Sources, options.Folds, options.ValShare, run.Seed);
+        Bootstrap = new GroupBootstrap(Clips.Labels, Clips.Sources);
+        _dataIdentity = $"{Clips.Identity} {options.Folds} folds, val {options.ValShare:R}, seed {run.Seed}";
+        bool random = Clips.Key.Any(entry => entry.Value.StartsWith(RandomVgg19.IdentityPrefix, StringComparison.Ordinal));
+        _standardize = run.StandardizeFeatures ?? (random && run.FeaturesDir is null);
+        _log = StudyLog.Open(options.Output);
+        var counts = ClassCounts.Of(Clips.Labels.ToArray());
+        observer.Header(
+        [
+            new HeaderLine("device", DeviceKind),
+            new HeaderLine("data", $"{Clips.Count} clips ({counts}) from {Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, [{Clips.Frames}, {Clips.Dimension}] each{(_standardize ? ", standardised by each training part" : "")}"),
+            new HeaderLine("plan", $"{options.Folds} source-disjoint folds, {options.Seeds} seeds from {run.Seed} on, {options.ValShare:P0} of each training part to choose epoch, threshold and calibration"),
+            new HeaderLine("output", options.Output),
+        ]);
+        if (!Clips.KnowsSources)
+        {
+            observer.Message(Severity.Warning, "no two clips are known to come from one source: if some do, clips of one recording are trained on and judged on, and results are too good. Name sources in sources.csv (--groups)");
+        }
+    }
+
+    public StudyClips Clips { get; }
+
+    public IReadOnlyList<Fold> Folds { get; }
+
+    public GroupBootstrap Bootstrap { get; }
+
+    public string DeviceKind { get; }
+
+    public bool IsCuda { get; }
+
+    public int Devices { get; }
+
+    /// <summary>Announces how many sets of options <see cref="Run"/> will be called with.</summary>
+    public void Expect(int rows)
+    {
+        _total = rows * _options.Folds * _options.Seeds;
+        _done = 0;
+        _began = Stopwatch.GetTimestamp();
+    }
+
+    /// <summary>Trains on every fold with every seed, unless an earlier run of the study has.</summary>
+    public StudyRow Run(TrainingOptions options, string name, CancellationToken stop)
+    {
+        (Fold Fold, int Seed)[] trainings = [.. Enumerable.Range(0, _options.Seeds).SelectMany(seed => Folds.Select(fold => (fold, options.Seed + seed)))];
+        var runs = new FoldRun[trainings.Length];
+        var parallel = new ParallelOptions { MaxDegreeOfParallelism = _options.Jobs, CancellationToken = stop };
+        try
+        {
+            System.Threading.Tasks.Parallel.For(0, trainings.Length, parallel, i => runs[i] = Train(options with { Seed = trainings[i].Seed }, trainings[i].Fold, name, stop));
+        }
+        catch (AggregateException exception)
+        {
+            // The first to fail is the cause; others are cancelled by it.
+            throw exception.InnerExceptions.FirstOrDefault(inner => inner is not OperationCanceledException) ?? exception.InnerExceptions[0];
+        }
+
+        Answers[] answers = [.. runs.GroupBy(run => run.Seed).Select(AnswersOf)];
+        return new StudyRow(runs, answers, Bootstrap.Metrics(answers));
+    }
+
+    public void Dispose()
+    {
+        _log.Dispose();
+        Clips.Dispose();
+    }
+
+    private static void Extract(TrainingOptions run, DeviceChoice device, IRunObserver observer, CancellationToken stop)
+    {
+        using BackboneChoice backbone = BackboneChoice.Open(run);
+
+        // Virtual devices share the threads that one could have for itself.
+        using CpuDevice? whole = device.Devices.Count > 1 && device.Device is CpuDevice ? new CpuDevice(run.Threads) : null;
+        new FeaturePipeline(run, whole is null ? device.Devices : [whole], backbone, observer, new StageClock()).Run(stop);
+    }
+
+    private FoldRun Train(TrainingOptions options, Fold fold, string name, CancellationToken stop)
+    {
+        string key = KeyOf(options, fold);
+        if (_log.Find(key) is not { } run)
+        {
+            int threads = options.Threads > 0 ? options.Threads : Environment.ProcessorCount;
+            using DeviceChoice device = DeviceChoice.Open(options.Device, Math.Max(1, threads / _options.Jobs), options.MixedPrecision);
+            run = FoldTraining.Run(options, device, Clips, fold, _standardize, stop);
+            _log.Add(key, run);
+        }
+
+        int done = Interlocked.Increment(ref _done);
+        double seconds = Stopwatch.GetElapsedTime(_began).TotalSeconds;
+        lock (_log)
+        {
+            _observer.Progress(new StageProgress(name, done, _total, "trainings", done / seconds, "trainings/s", TimeSpan.FromSeconds(seconds / done * (_total - done))));
+        }
+
+        return run;
+    }
+
+    /// <summary>Of what decides the result of a training; where files go and how many threads there are does not.</summary>
+    private string KeyOf(TrainingOptions options, Fold fold)
+    {
+        TrainingOptions deciding = options with
+        {
+            DatasetPath = null,
+            FeaturesDir = null,
+            Groups = null,
+            CacheDir = "",
+            CheckpointDir = "",
+            Threads = 0,
+            Workers = 0,
+            Tensorboard = false,
+            OnCorrupt = default,
+            MaxCorrupt = 0,
+            DecodeTimeout = 0,
+        };
+        string text = $"{ThisAssembly.Version} {_dataIdentity} {fold.Number} {_standardize} {IsCuda} {JsonSerializer.Serialize(deciding, RunJson.Default.TrainingOptions)}";
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32];
+    }
+
+    private Answers AnswersOf(IEnumerable<FoldRun> runs)
+    {
+        double[] scores = new double[Clips.Count];
+        bool[] violent = new bool[Clips.Count];
+        foreach (FoldRun run in runs)
+        {
+            int[] clips = Folds[run.Fold].Test;
+            for (int i = 0; i < clips.Length; i++)
+            {
+                scores[clips[i]] = run.Calibrated[i];
+                violent[clips[i]] = run.Scores[i] >= run.Threshold;
+            }
+        }
+
+        return new Answers(scores, violent);
+    }
+}

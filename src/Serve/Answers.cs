@@ -1,0 +1,49 @@
+using CudaTrainer.Engine.Training;
+
+namespace CudaTrainer.Serve;
+
+/// <summary>Why something was not done.</summary>
+/// <param name="Code">For programs, for example <c>too_large</c>.</param>
+/// <param name="Message">For people.</param>
+internal sealed record JobError(string Code, string Message);
+
+/// <summary>What <c>GET /api/videos/{id}</c> answers.</summary>
+/// <param name="State"><c>queued</c>, <c>running</c>, <c>done</c> or <c>failed</c>.</param>
+/// <param name="Position">1 for the next one; null once it is at work.</param>
+/// <param name="ProgressSeconds">Seconds of the video that are done.</param>
+internal sealed record VideoStatus(string Id, string Name, long Bytes, JobState State, int? Position, double ProgressSeconds, JobError? Error, VideoResult? Result);
+
+/// <summary>The answer for one video; where <c>predict --window --json</c> says the same, by the same names and numbers.</summary>
+/// <param name="Status"><c>ok</c>, or the kind of damage that ended the video early.</param>
+/// <param name="Error">What was wrong with the file.</param>
+/// <param name="Seconds">That the work took.</param>
+internal sealed record VideoResult(
+    double Violent, string Label, double Threshold, double Release, string Status, string? Error,
+    IReadOnlyList<WindowAnswer> Windows, IReadOnlyList<ViolenceEvent> Events, IReadOnlyList<FrameAnswer> Frames, VideoFacts Video, double Seconds)
+{
+    /// <summary>The pictures behind <see cref="Frames"/>, as PNG files.</summary>
+    internal IReadOnlyList<byte[]> Pictures { get; init; } = [];
+}
+
+/// <param name="Attention">Weight of each sampled frame, first to last, evenly over the window; null for models without attention.</param>
+internal sealed record WindowAnswer(double Start, double End, double Violent, double Smoothed, IReadOnlyList<double>? Attention);
+
+/// <summary>A key frame.</summary>
+/// <param name="Window">Number of its window, from 0.</param>
+/// <param name="Violent">p(violent) of that window.</param>
+/// <param name="Attention">Its weight in that window; null for models without attention.</param>
+internal sealed record FrameAnswer(int Number, double Time, int Window, double Violent, double? Attention, int Width, int Height, string Url);
+
+/// <summary>What decoding showed.</summary>
+internal sealed record VideoFacts(int Width, int Height, double FrameRate, long Frames, double Duration, string Codec, string Container);
+
+/// <summary>What <c>GET /api/health</c> answers.</summary>
+/// <param name="Note">What whoever reads the numbers must know; null if there is nothing.</param>
+internal sealed record Health(
+    string Status, string Version, string Device, bool Simulated, string? Note, ModelFacts Model, double Threshold, double Window, double Stride, Limits Limits, QueueFacts Queue);
+
+internal sealed record ModelFacts(string Name, string File, int Epoch, int Frames, bool Attention, string Backbone);
+
+internal sealed record Limits(long UploadBytes, double Seconds, int Queue, double KeepMinutes);
+
+internal sealed record QueueFacts(int Running, int Waiting);

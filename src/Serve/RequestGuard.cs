@@ -1,0 +1,43 @@
+using System.Net;
+using Microsoft.AspNetCore.Http;
+
+namespace CudaTrainer.Serve;
+
+/// <summary>Turns away what other web pages make a browser send, and forbids the browser what this page does not need.</summary>
+/// <param name="address">That the server listens on.</param>
+/// <param name="contentSecurityPolicy">Of every answer.</param>
+internal sealed class RequestGuard(IPAddress address, string contentSecurityPolicy)
+{
+    /// <exception cref="ApiException">The request does not come from here.</exception>
+    public void Check(HttpRequest request)
+    {
+        // A name of somebody's that points to 127.0.0.1 makes a browser take this server for theirs (DNS rebinding): then the name shows here.
+        if (IPAddress.IsLoopback(address) && !IsLoopback(request.Host.Host))
+        {
+            throw new ApiException(StatusCodes.Status403Forbidden, "bad_host", "This server answers to localhost, 127.0.0.1 and [::1] only.");
+        }
+
+        // Another page may send a form here without being asked; its browser then names it.
+        string origin = request.Headers.Origin.ToString();
+        if (origin.Length > 0 && !(Uri.TryCreate(origin, UriKind.Absolute, out Uri? uri) && uri.Scheme == request.Scheme && IsSame(uri, request)))
+        {
+            throw new ApiException(StatusCodes.Status403Forbidden, "bad_origin", "Requests from other web pages are refused.");
+        }
+    }
+
+    public void AddHeaders(IHeaderDictionary headers)
+    {
+        headers.ContentSecurityPolicy = contentSecurityPolicy;
+        headers.XContentTypeOptions = "nosniff";
+        headers.XFrameOptions = "DENY";
+        headers.CacheControl = "no-store";
+        headers["Referrer-Policy"] = "no-referrer";
+        headers["Cross-Origin-Resource-Policy"] = "same-origin";
+    }
+
+    private static bool IsLoopback(string host) =>
+        host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(host, out IPAddress? named) && IPAddress.IsLoopback(named));
+
+    private static bool IsSame(Uri origin, HttpRequest request) =>
+        Uri.TryCreate($"{request.Scheme}://{request.Host.Value}", UriKind.Absolute, out Uri? own) && origin.Authority.Equals(own.Authority, StringComparison.OrdinalIgnoreCase);
+}

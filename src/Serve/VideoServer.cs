@@ -1,0 +1,62 @@
+using System.Net;
+using CudaTrainer.Engine;
+using CudaTrainer.Engine.Training;
+
+namespace CudaTrainer.Serve;
+
+/// <summary>A web page and a JSON interface that say how violent uploaded videos are: docs/serve.md.</summary>
+public static class VideoServer
+{
+    private const string SimulatedMark = "SIMULATED";
+
+    /// <summary>Serves until it is stopped; the videos are predicted on the calling thread.</summary>
+    /// <param name="version">Of the program.</param>
+    /// <param name="listening">Called once with the address, when requests are answered.</param>
+    /// <exception cref="OperationCanceledException">Stopped; uploads are gone by then.</exception>
+    /// <exception cref="RunException">There is no such model, device or address.</exception>
+    public static void Run(ServeOptions options, string version, IRunObserver observer, Action<string> listening, CancellationToken stop)
+    {
+        IPAddress address = options.Address ?? throw new RunException($"--host {options.Host} is no address.", "Give an IP address of this machine, or localhost.");
+        using Predictor predictor = Predictor.Open(options.Prediction);
+        observer.Header(predictor.Header);
+        using UploadFolder folder = UploadFolder.Create();
+        VideoQueue queue = new(options.Queue, TimeSpan.FromMinutes(options.Keep), TimeProvider.System);
+        WebPage page = WebPage.Load();
+        VideoApi api = new(
+            page, new RequestGuard(address, page.ContentSecurityPolicy), queue, folder, new UploadReader(options.MaxUploadBytes), () => HealthOf(predictor, options, version, queue), stop);
+        using HttpServer server = new(address, options.Port);
+        string url = Start(server, api, options);
+        if (!IPAddress.IsLoopback(address))
+        {
+            observer.Message(Severity.Warning, "other machines can reach this server: it has no passwords, and what is sent to it is not encrypted");
+        }
+
+        listening(url);
+        new VideoWorker(predictor, options, queue, observer).Run(stop);
+    }
+
+    private static string Start(HttpServer server, VideoApi api, ServeOptions options)
+    {
+        try
+        {
+            return server.Start(api.Answer);
+        }
+        catch (IOException exception)
+        {
+            throw new RunException($"Port {options.Port} of {options.Host} cannot be had: {exception.Message}", "Choose another with --port; --port 0 takes any that is free.", exception);
+        }
+    }
+
+    private static Health HealthOf(Predictor predictor, ServeOptions options, string version, VideoQueue queue)
+    {
+        bool isSimulated = predictor.Device.Contains(SimulatedMark, StringComparison.Ordinal);
+        ModelInfo info = predictor.Info;
+        return new Health(
+            "ok", version, predictor.Device, isSimulated,
+            isSimulated ? $"{SimulatedMark}: the GPU is a simulator for tests." : null,
+            new ModelFacts(info.Model, Path.GetFileName(Path.TrimEndingDirectorySeparator(options.Prediction.Checkpoint)), info.Epoch, info.Frames, predictor.HasAttention, predictor.Backbone),
+            predictor.Threshold, options.Plan.Length, options.Plan.Stride,
+            new Limits(options.MaxUploadBytes, options.Timeout, options.Queue, options.Keep),
+            queue.Facts);
+    }
+}

@@ -1,0 +1,78 @@
+using System.Diagnostics;
+using System.Globalization;
+using CudaTrainer.Engine.Data.Video;
+using CudaTrainer.Engine.Training;
+
+namespace CudaTrainer.Serve;
+
+/// <summary>Predicts the videos of a queue, one after the other, on the thread that calls it.</summary>
+internal sealed class VideoWorker(Predictor predictor, ServeOptions options, VideoQueue queue, IRunObserver observer)
+{
+    /// <summary>Pictures of each result.</summary>
+    private const int KeyFrameCount = 8;
+
+    /// <exception cref="OperationCanceledException">Stopped; nothing else ends it.</exception>
+    public void Run(CancellationToken stop)
+    {
+        while (true)
+        {
+            VideoJob job = queue.Take(stop);
+            (VideoResult? result, JobError? error) = Answer(job, stop);
+            File.Delete(job.File);
+            queue.Finish(job, result, error);
+            observer.Message(Severity.Info, result is null ? $"{job.Name}: {error!.Message}" : string.Create(CultureInfo.InvariantCulture, $"{job.Name}: {result.Violent:0.000} {result.Label}, {result.Seconds:0.0} s"));
+        }
+    }
+
+    private (VideoResult? Result, JobError? Error) Answer(VideoJob job, CancellationToken stop)
+    {
+        using var limited = CancellationTokenSource.CreateLinkedTokenSource(stop, job.Stop);
+        limited.CancelAfter(TimeSpan.FromSeconds(options.Timeout));
+        try
+        {
+            return Answer(job, Stopwatch.GetTimestamp(), limited.Token);
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            return job.Stop.IsCancellationRequested
+                ? (null, new JobError("deleted", "The video was deleted."))
+                : (null, new JobError("timeout", string.Create(CultureInfo.InvariantCulture, $"The video took longer than {options.Timeout} s, the most that is spent on one.")));
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            // One video must not end the server. The text may name files of this machine, so it stays on it.
+            observer.Message(Severity.Error, $"{exception.GetType().Name}: {exception.Message}");
+            return (null, new JobError("internal", "The server failed on this video; its own output says why."));
+        }
+    }
+
+    private (VideoResult? Result, JobError? Error) Answer(VideoJob job, long began, CancellationToken stop)
+    {
+        WindowedPrediction answer = predictor.ByWindow(job.File, options.Plan, seconds => queue.Report(job, seconds), stop);
+        Prediction prediction = answer.Prediction;
+        if (prediction.Violent is not { } violent)
+        {
+            return (null, new JobError(prediction.Status.Replace(' ', '_'), $"The video cannot be read ({prediction.Status}): {prediction.Error ?? "it has no frames"}."));
+        }
+
+        IReadOnlyList<WindowScore> windows = prediction.Windows!;
+        if (!windows.All(window => double.IsFinite(window.Smoothed)))
+        {
+            return (null, new JobError("internal", "The model does not answer with numbers; its weights may be damaged."));
+        }
+
+        IReadOnlyList<KeyFrame> frames = KeyFrames.Read(answer, KeyFrameCount, TimeSpan.FromSeconds(options.Prediction.DecodeTimeout), stop);
+        VideoInfo video = answer.Video;
+        return (new VideoResult(
+            violent, prediction.Label!, prediction.Threshold, prediction.Release!.Value, prediction.Status, prediction.Error,
+            [.. windows.Zip(answer.Samples, (window, sample) => new WindowAnswer(window.Start, window.End, window.Violent, window.Smoothed, sample.Attention))],
+            prediction.Events!,
+            [.. frames.Select((frame, number) => new FrameAnswer(
+                number, frame.Time, frame.Window, windows[frame.Window].Violent, frame.Attention, frame.Width, frame.Height, VideoApi.FrameUrl(job.Id, number)))],
+            new VideoFacts(video.Width, video.Height, double.IsFinite(video.FrameRate) ? video.FrameRate : 0, video.DecodedFrames, windows[^1].End, video.Codec, video.Container),
+            Math.Round(Stopwatch.GetElapsedTime(began).TotalSeconds, 3))
+        {
+            Pictures = [.. frames.Select(frame => frame.Png)],
+        }, null);
+    }
+}

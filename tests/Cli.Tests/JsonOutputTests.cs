@@ -1,0 +1,71 @@
+using System.Text.Json;
+
+namespace CudaTrainer.Cli.Tests;
+
+/// <summary>Results of train and extract for programs: one JSON object on standard output, everything else on standard error.</summary>
+public sealed class JsonOutputTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public JsonOutputTests() => FeatureFolder.Write(_folder.File("features"));
+
+    [Fact]
+    public void A_run_prints_what_its_results_file_holds()
+    {
+        var outcome = Train("--epochs", "2", "--json");
+
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        outcome.Error.ShouldContain("2/2 ");
+        using var printed = JsonDocument.Parse(outcome.Output);
+        using var written = JsonDocument.Parse(File.ReadAllText(_folder.File("run/training_results.json")));
+        JsonElement.DeepEquals(printed.RootElement, written.RootElement).ShouldBeTrue(outcome.Output);
+        printed.RootElement.GetProperty("outcome").GetString().ShouldBe("completed");
+        string[] promised = ["accuracy", "balanced_accuracy", "auc", "precision", "recall", "f1", "class_0_accuracy", "class_1_accuracy", "confusion_matrix", "threshold"];
+        foreach (string split in new[] { "val", "test" })
+        {
+            promised.ShouldBeSubsetOf(printed.RootElement.GetProperty(split).EnumerateObject().Select(property => property.Name));
+        }
+
+        new[] { "stages", "device", "precision", "backbone" }.ShouldBeSubsetOf(printed.RootElement.EnumerateObject().Select(property => property.Name));
+    }
+
+    [Fact]
+    public void A_plan_is_printed_too()
+    {
+        var outcome = Train("--dry-run", "--json", "--batch-size", "5");
+
+        using var plan = JsonDocument.Parse(outcome.Output);
+        plan.RootElement.GetProperty("steps_per_epoch").GetInt32().ShouldBe(5);
+        plan.RootElement.GetProperty("model").GetProperty("layers").GetArrayLength().ShouldBeGreaterThan(3);
+    }
+
+    [Fact]
+    public void Quiet_leaves_nothing_but_the_object()
+    {
+        var outcome = Train("--epochs", "1", "--json", "--quiet");
+
+        outcome.Error.ShouldBeEmpty();
+        using var printed = JsonDocument.Parse(outcome.Output);
+    }
+
+    [Fact]
+    public void An_extraction_says_what_it_did()
+    {
+        foreach (string name in new[] { "train/violent", "train/nonviolent", "val/violent", "val/nonviolent" })
+        {
+            Directory.CreateDirectory(_folder.File($"clips/{name}"));
+            File.WriteAllText(_folder.File($"clips/{name}/clip.mp4"), name);
+        }
+
+        var outcome = CommandRunner.RunIn(_folder.Path, [], "extract", "--dataset-path", "clips", "--on-corrupt", "zeros", "--max-corrupt", "1", "--frames", "2", "--json");
+
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        using var printed = JsonDocument.Parse(outcome.Output);
+        printed.RootElement.GetProperty("failed").GetArrayLength().ShouldBe(4);
+        printed.RootElement.GetProperty("splits").GetArrayLength().ShouldBeGreaterThan(1);
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private CommandOutcome Train(params string[] options) => CommandRunner.RunIn(_folder.Path, [], ["train", "--features-dir", "features", "--checkpoint-dir", "run", .. options]);
+}

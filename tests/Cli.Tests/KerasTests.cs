@@ -1,0 +1,88 @@
+using CudaTrainer.Engine.Formats;
+
+namespace CudaTrainer.Cli.Tests;
+
+/// <summary>Classifiers as Keras files, by the program; and what it does where there is no libhdf5.</summary>
+public sealed class KerasTests : IDisposable
+{
+    private const string Library = "libcudatrainer_hdf5.so";
+
+    private readonly TemporaryFolder _folder = new();
+
+    [Fact]
+    public void The_best_model_for_Keras_evaluates_and_trains_on_as_the_other_one_does()
+    {
+        Assert.SkipUnless(Hdf5Library.IsAvailable, Hdf5Library.Detail);
+        FeatureFolder.Write(_folder.File("features"));
+        var train = Run("train", "--features-dir", "features", "--checkpoint-dir", "run", "--epochs", "2");
+        train.ExitCode.ShouldBe(0, train.Error);
+        train.Output.ShouldContain("best_model.h5");
+        train.Error.ShouldNotContain("best_model.h5");
+
+        Evaluate("run/best_model.h5").ShouldBe(Evaluate("run/best_model.safetensors"));
+        TrainOn("run/best_model.h5").ShouldBe(TrainOn("run/best_model.safetensors"));
+
+        string Evaluate(string file)
+        {
+            var outcome = Run("evaluate", "--checkpoint", file, "--features-dir", "features");
+            outcome.ExitCode.ShouldBe(0, outcome.Error);
+            outcome.Output.ShouldContain("confusion");
+            return outcome.Output.Replace(file, "FILE", StringComparison.Ordinal);
+        }
+
+        byte[] TrainOn(string file)
+        {
+            string run = "from-" + Path.GetExtension(file);
+            var outcome = Run("train", "--features-dir", "features", "--checkpoint-dir", run, "--epochs", "1", "--initial-weights", file);
+            outcome.ExitCode.ShouldBe(0, outcome.Error);
+            return File.ReadAllBytes(_folder.File(run + "/best_model.h5"));
+        }
+    }
+
+    [Fact]
+    public void Without_the_library_training_works_and_one_line_says_what_is_missing()
+    {
+        FeatureFolder.Write(_folder.File("features"));
+        string program = ProgramWithoutLibrary();
+
+        var train = RunProgram(program, "train", "--features-dir", "features", "--checkpoint-dir", "run", "--epochs", "1");
+
+        train.ExitCode.ShouldBe(0, train.Error);
+        File.Exists(_folder.File("run/best_model.safetensors")).ShouldBeTrue();
+        File.Exists(_folder.File("run/best_model.h5")).ShouldBeFalse();
+        string warning = train.ErrorLines.Where(line => line.Contains("best_model.h5", StringComparison.Ordinal)).ShouldHaveSingleItem();
+        warning.ShouldStartWith("warning: best_model.h5 is not written: the native HDF5 library does not load; ");
+        warning.ShouldContain($"{Library} (cannot open shared object file: No such file or directory)");
+        warning.ShouldEndWith("Install the Debian package libhdf5-dev and run 'make build'");
+
+        string doctor = RunProgram(program, "doctor").Output;
+        doctor.ShouldContain("WARN  hdf5");
+        doctor.ShouldContain("-> without it no Keras .h5 files are read or written; everything else works");
+        var inspect = RunProgram(program, "inspect", Path.Combine(Repository.Root, "tests/golden/keras_2.h5"));
+        inspect.ExitCode.ShouldBe(1);
+        inspect.Error.ShouldContain("this is an HDF5 (Keras) file, and the native HDF5 library does not load");
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private CommandOutcome Run(params string[] arguments) => CommandRunner.RunIn(_folder.Path, [], arguments);
+
+    private CommandOutcome RunProgram(string program, params string[] arguments)
+    {
+        using var process = CommandRunner.StartProgram(program, _folder.Path, [], arguments);
+        return CommandRunner.Finish(process);
+    }
+
+    /// <summary>A copy of the built program as it is on a machine without libhdf5.</summary>
+    private string ProgramWithoutLibrary()
+    {
+        string folder = Directory.CreateDirectory(_folder.File("program")).FullName;
+        string from = Path.GetDirectoryName(CommandRunner.ProgramFile)!;
+        foreach (string file in Directory.GetFiles(from).Where(file => Path.GetFileName(file) != Library))
+        {
+            File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+        }
+
+        return Path.Combine(folder, Path.GetFileName(CommandRunner.ProgramFile));
+    }
+}

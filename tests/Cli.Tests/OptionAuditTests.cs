@@ -1,0 +1,115 @@
+using System.Reflection;
+using System.Reflection.Emit;
+using System.Runtime.CompilerServices;
+using System.Text.Json.Serialization;
+using CudaTrainer.Engine.Training;
+
+namespace CudaTrainer.Cli.Tests;
+
+/// <summary>
+/// Every option that is parsed is read by something that works with it: in the machine code of the program there is a call of its property's getter outside the record itself, the option
+/// tables and their validation. An option that nobody reads is a promise that nobody keeps.
+/// </summary>
+public class OptionAuditTests
+{
+    private static readonly Assembly[] Assemblies = [typeof(Program).Assembly, typeof(TrainingOptions).Assembly];
+
+    /// <summary>Read options to show, check or copy them.</summary>
+    private static readonly string[] Idle = ["CreateTable", "Validate", "AddData", "AddModel", "AddLoss", "AddOptimiser", "AddPrecision", "AddOutput", "AddDebug", "Create"];
+
+    private static readonly Dictionary<short, OpCode> OpCodesByValue =
+        typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => (OpCode)field.GetValue(null)!).ToDictionary(code => code.Value);
+
+    [Fact]
+    public void Every_option_is_read_somewhere()
+    {
+        MethodInfo[] getters = [.. OptionRecords().SelectMany(type => type.GetProperties(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly)).Select(property => property.GetMethod!)];
+        getters.Length.ShouldBeGreaterThan(80);
+        HashSet<MethodBase> read = [.. Assemblies.SelectMany(assembly => assembly.GetTypes()).Where(type => !IsIdle(type)).SelectMany(Bodies).SelectMany(Calls)];
+
+        getters.Where(getter => !read.Contains(getter)).Select(getter => $"{getter.DeclaringType!.Name}.{getter.Name[4..]}").ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void An_option_that_nobody_reads_is_found()
+    {
+        MethodBase getter = typeof(Unread).GetProperty(nameof(Unread.Value))!.GetMethod!;
+
+        Bodies(typeof(Reader)).SelectMany(Calls).ShouldContain(getter);
+        Bodies(typeof(OptionAuditTests)).SelectMany(Calls).ShouldNotContain(getter);
+    }
+
+    /// <summary>The records that option tables are made of, and the parts of them that are records of options too.</summary>
+    private static HashSet<Type> OptionRecords()
+    {
+        var types = new HashSet<Type>();
+        foreach (var command in Program.Commands)
+        {
+            for (Type? type = command.GetType(); type is not null; type = type.BaseType)
+            {
+                if (type.IsGenericType)
+                {
+                    Add(type.GetGenericArguments()[0]);
+                }
+            }
+        }
+
+        return types;
+
+        void Add(Type type)
+        {
+            if (type.Name.EndsWith("Options", StringComparison.Ordinal) && Assemblies.Contains(type.Assembly) && types.Add(type))
+            {
+                Add(type.BaseType!);
+                foreach (PropertyInfo property in type.GetProperties())
+                {
+                    Add(property.PropertyType);
+                }
+            }
+        }
+    }
+
+    /// <summary>Records read their own properties to compare and print them, generated serialisers to write them down; closures are types within the type.</summary>
+    private static bool IsIdle(Type type) =>
+        OptionRecords().Contains(type) || type.Namespace == "CudaTrainer.Cli.Options" || type == typeof(OptionValidation) || type.IsAssignableTo(typeof(JsonSerializerContext))
+        || (type.DeclaringType is { } outer && IsIdle(outer));
+
+    private static IEnumerable<MethodBase> Bodies(Type type) => type
+        .GetMembers(BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly).OfType<MethodBase>()
+        .Where(method => !Idle.Any(idle => method.Name == idle || method.Name.StartsWith($"<{idle}>", StringComparison.Ordinal)));
+
+    private static IEnumerable<MethodBase> Calls(MethodBase method)
+    {
+        byte[] code = method.GetMethodBody()?.GetILAsByteArray() ?? [];
+        Type[] typeArguments = method.DeclaringType is { IsGenericType: true } type ? type.GetGenericArguments() : [];
+        Type[] methodArguments = method.IsGenericMethod ? method.GetGenericArguments() : [];
+        for (int at = 0; at < code.Length;)
+        {
+            short value = code[at] == 0xFE ? (short)(0xFE00 | code[at + 1]) : code[at];
+            OpCode operation = OpCodesByValue[value];
+            at += operation.Size;
+            if (operation.OperandType == OperandType.InlineMethod)
+            {
+                yield return method.Module.ResolveMethod(BitConverter.ToInt32(code, at), typeArguments, methodArguments)!;
+            }
+
+            at += operation.OperandType switch
+            {
+                OperandType.InlineNone => 0,
+                OperandType.ShortInlineBrTarget or OperandType.ShortInlineI or OperandType.ShortInlineVar => 1,
+                OperandType.InlineVar => 2,
+                OperandType.InlineI8 or OperandType.InlineR => 8,
+                OperandType.InlineSwitch => 4 + (4 * BitConverter.ToInt32(code, at)),
+                _ => 4,
+            };
+        }
+    }
+
+    private sealed record Unread(int Value);
+
+    private static class Reader
+    {
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        public static int Read(Unread options) => options.Value;
+    }
+}

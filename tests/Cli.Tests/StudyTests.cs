@@ -1,0 +1,107 @@
+using System.Text.Json;
+
+namespace CudaTrainer.Cli.Tests;
+
+/// <summary>cv, ablate and --preset by the built program, on tiny features.</summary>
+public sealed class StudyTests : IDisposable
+{
+    private static readonly string[] Quick = ["--features-dir", "features", "--epochs", "2", "--batch-size", "8", "--model", "simple-lstm", "--folds", "3", "--seeds", "1", "--val-share", "0.3", "--threads", "1"];
+
+    private readonly TemporaryFolder _folder = new();
+
+    public StudyTests() => FeatureFolder.Write(_folder.File("features"));
+
+    [Fact]
+    public void Cross_validation_prints_each_fold_and_all_together()
+    {
+        var outcome = Run(["cv", .. Quick]);
+
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        outcome.Error.ShouldContain("no two clips are known to come from one source");
+        outcome.Output.ShouldContain("balanced accuracy");
+        outcome.Output.Split('\n').Count(line => line.TrimStart().StartsWith("42 ", StringComparison.Ordinal)).ShouldBe(3);
+        File.ReadAllLines(_folder.File("cv/predictions.csv")).Length.ShouldBe(1 + 48);
+        using var json = JsonDocument.Parse(Run(["cv", .. Quick, "--json", "--quiet"]).Output);
+        using var file = JsonDocument.Parse(File.ReadAllText(_folder.File("cv/cv_results.json")));
+        JsonElement.DeepEquals(json.RootElement, file.RootElement).ShouldBeTrue();
+    }
+
+    [Fact]
+    public void Sources_of_the_list_of_videos_stay_together()
+    {
+        foreach (var (split, clips) in new[] { ("train", 24), ("val", 12), ("test", 12) })
+        {
+            File.WriteAllLines(_folder.File($"features/{split}_videos.csv"), ["path,class,source,status", .. Enumerable.Range(0, clips).Select(i => $"{split}/{i}.mp4,{(i % 3 == 0 ? "violent" : "nonviolent")},camera {i % 12 / 3},ok")]);
+        }
+
+        var outcome = Run(["cv", .. Quick, "--folds", "2"]);
+
+        // Given twice: which of the two is meant, nobody knows.
+        outcome.ExitCode.ShouldBe(2);
+        outcome = Run(["cv", .. Quick.Where(word => word != "--folds" && word != "3"), "--folds", "2"]);
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        outcome.Error.ShouldContain("from 4 sources");
+        var foldsOfSource = File.ReadAllLines(_folder.File("cv/predictions.csv")).Skip(1).Select(line => line.Split(',')).GroupBy(row => row[2], row => row[3]);
+        foldsOfSource.Count().ShouldBe(4);
+        foldsOfSource.ShouldAllBe(folds => folds.Distinct().Count() == 1);
+    }
+
+    [Fact]
+    public void An_ablation_prints_its_rows_and_leaves_its_tables()
+    {
+        var outcome = Run(["ablate", .. Quick, "--no-leave-one-out"]);
+
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        outcome.Output.ShouldContain("+ multi-GPU: not run: needs two GPUs, this machine has none");
+        outcome.Output.Split('\n').Count(line => line.StartsWith("+ ", StringComparison.Ordinal) && line.Contains('%')).ShouldBe(5);
+        foreach (string file in new[] { "ablation.json", "ablation.csv", "ablation.md", "runs.jsonl" })
+        {
+            File.Exists(_folder.File("ablation/" + file)).ShouldBeTrue(file);
+        }
+    }
+
+    [Theory]
+    [InlineData("--folds", "1", "--folds: 1 is out of range")]
+    [InlineData("--val-share", "0.9", "--val-share: 0.9 is out of range")]
+    [InlineData("--jobs", "0", "--jobs: 0 is out of range")]
+    [InlineData("--preset", "quick", "--preset: \"quick\" is unknown; expected one of baseline, optimized, max-accuracy, fast, debug")]
+    public void Wrong_options_are_named(string option, string value, string expected)
+    {
+        var outcome = CommandRunner.RunInside("cv", "--features-dir", "features", option, value);
+
+        outcome.ExitCode.ShouldBe(2);
+        outcome.Error.ShouldContain(expected);
+    }
+
+    [Fact]
+    public void Everything_given_wins_over_a_preset()
+    {
+        string config = _folder.Write("run.json", """{ "preset": "max-accuracy", "label-smoothing": 0.2 }""");
+
+        string[] lines = CommandRunner.RunInside("config", "print", "--config", config, "--epochs", "7").Output.Split('\n');
+
+        Row("--epochs").ShouldBe(["--epochs", "7", "command line"]);
+        Row("--label-smoothing").ShouldBe(["--label-smoothing", "0.2", config]);
+        Row("--learning-rate").ShouldBe(["--learning-rate", "0.0005", "preset max-accuracy"]);
+        Row("--warmup-epochs").ShouldBe(["--warmup-epochs", "10", "preset max-accuracy"]);
+        Row("--dropout").ShouldBe(["--dropout", "0.5", "default"]);
+
+        string[] Row(string option) => lines.Single(line => line.StartsWith(option + " ", StringComparison.Ordinal)).Split("  ", StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+    }
+
+    [Theory]
+    [InlineData("baseline", "cross-entropy, label smoothing 0, no class weights")]
+    [InlineData("optimized", "focal (alpha 0.25, gamma 2), label smoothing 0.1, class weights")]
+    public void Training_by_a_preset_says_so(string preset, string loss)
+    {
+        var outcome = Run(["train", "--features-dir", "features", "--preset", preset, "--epochs", "1", "--model", "simple-lstm"]);
+
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        outcome.Error.ShouldContain($"preset     {preset}");
+        outcome.Error.ShouldContain(loss);
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private CommandOutcome Run(string[] arguments) => CommandRunner.RunIn(_folder.Path, [], arguments);
+}

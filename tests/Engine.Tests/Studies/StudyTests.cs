@@ -1,0 +1,134 @@
+using System.Text.Json;
+using CudaTrainer.Engine.Studies;
+using CudaTrainer.Engine.Tests.Training;
+using CudaTrainer.Engine.Training;
+
+namespace CudaTrainer.Engine.Tests.Studies;
+
+/// <summary>Cross-validation and ablation on tiny features.</summary>
+public sealed class StudyTests : IDisposable
+{
+    private readonly TrainingFixture _fixture = new();
+
+    [Fact]
+    public void A_cross_validation_judges_every_clip_once_a_seed_and_finds_what_there_is()
+    {
+        CrossValidationResult result = CrossValidation.Execute(Options("cv"), new SilentObserver(), CancellationToken.None);
+
+        result.Folds.Count.ShouldBe(6);
+        result.Folds.Select(fold => (fold.Seed, fold.Fold)).ShouldBe([(42, 1), (42, 2), (42, 3), (43, 1), (43, 2), (43, 3)]);
+        result.Folds.ShouldAllBe(fold => fold.TrainClips + fold.ValClips + fold.TestClips == result.Clips);
+        result.Metrics.BalancedAccuracy.Value.ShouldBeGreaterThan(0.75);
+        string[] lines = File.ReadAllLines(_fixture.File("cv/predictions.csv"));
+        lines.Length.ShouldBe(1 + (2 * result.Clips));
+        lines.Skip(1).Select(line => string.Join(",", line.Split(',')[..5])).ShouldBeUnique();
+        using JsonDocument json = JsonDocument.Parse(File.ReadAllText(_fixture.File("cv/cv_results.json")));
+        json.RootElement.GetProperty("metrics").GetProperty("balanced_accuracy").GetProperty("value").GetDouble().ShouldBe(result.Metrics.BalancedAccuracy.Value);
+    }
+
+    [Fact]
+    public void A_study_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been()
+    {
+        CrossValidationResult whole = CrossValidation.Execute(Options("whole"), new SilentObserver(), CancellationToken.None);
+        using var stop = new CancellationTokenSource();
+        var observer = new StoppingObserver(stop, afterTrainings: 2);
+        Should.Throw<OperationCanceledException>(() => CrossValidation.Execute(Options("stopped"), observer, stop.Token));
+        string log = _fixture.File("stopped/runs.jsonl");
+        string[] kept = File.ReadAllLines(log);
+        kept.Length.ShouldBe(2);
+
+        // A kill may cut the last line off.
+        File.WriteAllText(log, kept[0] + "\n" + kept[1][..(kept[1].Length / 2)]);
+        CrossValidationResult again = CrossValidation.Execute(Options("stopped"), new SilentObserver(), CancellationToken.None);
+
+        again.Metrics.ShouldBe(whole.Metrics);
+        again.Folds.ShouldBe(whole.Folds);
+        string[] after = File.ReadAllLines(log);
+        after.Length.ShouldBe(6);
+        after[0].ShouldBe(kept[0]);
+    }
+
+    [Fact]
+    public void Other_options_are_another_study_in_the_same_folder()
+    {
+        CrossValidation.Execute(Options("cv"), new SilentObserver(), CancellationToken.None);
+        StudyOptions other = Options("cv");
+        CrossValidation.Execute(other with { Run = other.Run with { LearningRate = 0.002 } }, new SilentObserver(), CancellationToken.None);
+
+        File.ReadAllLines(_fixture.File("cv/runs.jsonl")).Length.ShouldBe(12);
+    }
+
+    [Fact]
+    public void Several_trainings_at_a_time_give_the_same_answers()
+    {
+        CrossValidationResult one = CrossValidation.Execute(Options("one"), new SilentObserver(), CancellationToken.None);
+        CrossValidationResult two = CrossValidation.Execute(Options("two") with { Jobs = 2 }, new SilentObserver(), CancellationToken.None);
+
+        two.Metrics.ShouldBe(one.Metrics);
+        two.Folds.ShouldBe(one.Folds);
+    }
+
+    [Fact]
+    public void An_ablation_has_a_row_for_each_optimisation_with_its_gain()
+    {
+        AblationResult result = Ablation.Execute(Options("ablation") with { Seeds = 1 }, leaveOneOut: true, new SilentObserver(), CancellationToken.None);
+
+        result.Rows.Count.ShouldBe(13);
+        result.Rows.Where(row => row.Missing is not null).Select(row => row.Name).ShouldBe(["+ multi-GPU", "+ XLA"]);
+        result.Rows[0].Gain.ShouldBeNull();
+        foreach (AblationRow row in result.Rows.Skip(1).Where(row => row.Missing is null))
+        {
+            AblationRow before = row.Name.StartsWith("all but ") ? result.Rows[7] : result.Rows.Take(result.Rows.ToList().IndexOf(row)).Last(other => other.Missing is null);
+            row.Gain!.Value.ShouldBe(row.Metrics!.BalancedAccuracy.Value - before.Metrics!.BalancedAccuracy.Value, 1e-12);
+            row.SecondsPerEpoch.ShouldBeGreaterThan(0);
+            row.PeakBytes.ShouldBeGreaterThan(0);
+        }
+
+        // Rows really train differently.
+        result.Rows.Where(row => row.Missing is null).Select(row => row.Metrics!.Brier.Value).Distinct().Count().ShouldBeGreaterThan(5);
+        string[] csv = File.ReadAllLines(_fixture.File("ablation/ablation.csv"));
+        csv.Length.ShouldBe(14);
+        csv.Select(line => line.Split(',').Length).Distinct().Order().ShouldBe([csv[0].Split(',').Length, csv[0].Split(',').Length + 1]);
+        string[] markdown = File.ReadAllLines(_fixture.File("ablation/ablation.md"));
+        markdown.Count(line => line.StartsWith("| ") && line.Contains("not run")).ShouldBe(2);
+        markdown.Where(line => line.StartsWith('|')).Select(line => line.Count(letter => letter == '|')).Distinct().ShouldHaveSingleItem();
+    }
+
+    public void Dispose() => _fixture.Dispose();
+
+    private StudyOptions Options(string output) => new()
+    {
+        Run = _fixture.Options("unused") with { Epochs = 4, WarmupEpochs = 1, Model = "simple-lstm", Dropout = 0.1, EarlyStoppingPatience = 0, Threads = 1 },
+        Folds = 3,
+        Seeds = 2,
+        ValShare = 0.3,
+        Output = _fixture.File(output),
+    };
+
+    private sealed class StoppingObserver(CancellationTokenSource stop, int afterTrainings) : IRunObserver
+    {
+        public void Message(Severity severity, string text)
+        {
+        }
+
+        public void Header(IReadOnlyList<HeaderLine> lines)
+        {
+        }
+
+        public void Dataset(IReadOnlyList<SplitRow> splits)
+        {
+        }
+
+        public void Progress(StageProgress progress)
+        {
+            if (progress.Unit == "trainings" && progress.Done == afterTrainings)
+            {
+                stop.Cancel();
+            }
+        }
+
+        public void Epoch(EpochRecord epoch)
+        {
+        }
+    }
+}
