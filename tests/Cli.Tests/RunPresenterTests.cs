@@ -70,7 +70,7 @@ public class RunPresenterTests
     public void Progress_in_training_names_the_epoch_and_how_it_goes() =>
         ProgressText.Of(new StageProgress(
             "train", 3, 20, "steps", 210.04, "clips/s", TimeSpan.FromSeconds(5), Epoch: new EpochProgress(2, 30, 0.12345, 0.625, 4.2e-4, 1.25, 32768, 300L << 20)))
-            .ShouldBe("train 3/20 steps (15%), 210 clips/s, 5.0 s left, epoch 2/30 loss 0.1235 accuracy 62.5%, lr 4.2E-4, |g| 1.25, scale 32768, 300 MiB");
+            .ShouldBe("train 3/20 steps (15%), 210 clips/s, 5.0 s left, epoch 2/30 loss 0.1235 accuracy 62.5%, lr 4.20e-4, |g| 1.25, scale 32768, 300 MiB");
 
     [Fact]
     public void Without_loss_scaling_no_scale_is_shown() =>

@@ -124,7 +124,8 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
     {
         if (!Cuda.IsAvailable)
         {
-            return new DeviceChoice([new CpuDevice(threads)], $"auto: no CUDA, {Cuda.UnavailableReason}");
+            // Every path that was tried is doctor's to tell.
+            return new DeviceChoice([new CpuDevice(threads)], $"auto: no CUDA, {Cuda.UnavailableReason.Split(" (tried")[0]}");
         }
 
         // The simulator is for tests that ask for it.

@@ -7,6 +7,9 @@ internal static class ClipSection
 {
     private const double BarHeight = 64, TextHeight = 18;
 
+    /// <summary>Width of a film that fills the page.</summary>
+    private const int LeastFullWidth = 760;
+
     public static Markup Render(ChosenClips clips, ReportPictures pictures)
     {
         var html = new HtmlBuilder();
@@ -68,12 +71,12 @@ internal static class ClipSection
     private static Markup Film(ClipPrediction clip, Picture? film)
     {
         int frames = clip.Attention.Length;
-        double width = film?.Width ?? Math.Max(760, frames * 40), bars = frames > 0 ? BarHeight + TextHeight : 0, height = bars + (film?.Height ?? 0) + (film is null ? TextHeight : 0);
+        double width = film?.Width ?? Math.Max(LeastFullWidth, frames * 40), bars = frames > 0 ? BarHeight + TextHeight : 0, height = bars + (film?.Height ?? 0) + (film is null ? TextHeight : 0);
         double cell = width / Math.Max(1, frames), most = frames > 0 ? Math.Max(clip.Attention.Max(), 1e-9) : 1;
         int peak = frames > 0 ? Array.IndexOf(clip.Attention, clip.Attention.Max()) : 0;
         string label = frames > 0 ? $"Attention over {frames} frames; the most, {Numbers.Percent(clip.Attention[peak])}, on frame {peak + 1}." : "Frames of the clip, from first to last.";
         var html = new HtmlBuilder();
-        html.Add($"<svg viewBox=\"0 0 {width} {height:0.##}\" role=\"img\" aria-label=\"{label}\">");
+        html.Add($"<svg{(width < LeastFullWidth ? " class=\"few\"" : string.Empty)} viewBox=\"0 0 {width} {height:0.##}\" role=\"img\" aria-label=\"{label}\">");
         for (int frame = 0; frame < frames; frame++)
         {
             double bar = BarHeight * clip.Attention[frame] / most, x = frame * cell;
