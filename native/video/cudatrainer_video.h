@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 #define CTV_API __attribute__((visibility("default")))
-#define CTV_ABI 2
+#define CTV_ABI 3
+#define CTV_MOTION_FEATURES 174 // of one time step; docs/motion.md
 
 // Why a file could not be read or written. The numbers are part of the interface.
 enum ctv_fault
@@ -89,6 +90,7 @@ typedef struct ctv_write_options
 } ctv_write_options;
 
 typedef struct ctv_writer ctv_writer;
+typedef struct ctv_motion ctv_motion;
 
 CTV_API int32_t ctv_abi(void);
 
