@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum
 {
@@ -88,11 +89,31 @@ enum ctv_pair ctv_descriptor_of(struct ctv_descriptor *descriptor, const float *
 
 // ---- motion.c ----
 
-// Whether the frame at `seconds` will be looked at: frames in between cost nothing.
-bool ctv_motion_wants(struct ctv_motion *motion, double seconds);
+struct ctv_motion
+{
+    int64_t frames;    // decoded so far
+    double stamp;      // of the latest of them, as the container says
+    double clock;      // seconds of the latest from the first, without jumps of the time stamps
+    int64_t pictures;  // looked at
+    double taken;      // clock of the latest of them
+    int columns;       // of the pictures
+    float *previous, *current;
+    struct ctv_descriptor descriptor;
+    double *starts, *ends; // of each pair, on the clock
+    float *features;       // [pairs, CTV_MOTION_FEATURES]; those of acceleration are NaN in the first pair of a scene
+    int64_t pairs, capacity;
+    int64_t cuts;          // pairs that were left out
+};
+
+// Whether the frame with this time stamp is to be looked at; the others cost nothing. `frame_seconds` is the time from one frame
+// to the next where the stamps do not say.
+bool ctv_motion_wants(struct ctv_motion *motion, double stamp, double frame_seconds);
 // Columns of the luma picture of a video this wide and high.
 int ctv_motion_columns(int width, int height);
-// The frame that was wanted; of `columns` × ctv_luma_rows, 0 to 255. `aspect` as above.
-int32_t ctv_motion_take(struct ctv_motion *motion, const float *luma, int columns, double aspect);
+// Where the wanted frame goes: columns × ctv_luma_rows, 0 to 255. The first decides on the columns. NULL without memory.
+float *ctv_motion_room(struct ctv_motion *motion, int width, int height);
+// The frame is there. False without memory.
+bool ctv_motion_take(struct ctv_motion *motion);
+void ctv_motion_close(struct ctv_motion *motion);
 
 #endif
