@@ -16,7 +16,7 @@ internal sealed record EvaluateOptions
 internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
 {
     /// <summary>Options of features that the trained model decides, or that make no sense here.</summary>
-    private static readonly string[] FromTheModel = ["--frames", "--preprocess", "--distributed"];
+    private static readonly string[] FromTheModel = ["--frames", "--stream", "--preprocess", "--distributed"];
 
     public override string Name => "evaluate";
 

@@ -1,5 +1,6 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Engine.Data.Cache;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Training;
 
 namespace CudaTrainer.Cli.Options;
@@ -25,6 +26,10 @@ internal static class FeatureOptionTable
             "--frames", OptionGroup.Data, ValueTypes.Integer,
             o => o.Frames, (o, v) => o with { Frames = v },
             "Frames sampled from each clip")
+        .Add(
+            "--stream", OptionGroup.Data, ValueTypes.Choice<FeatureStream>(),
+            o => o.Stream, (o, v) => o with { Stream = v },
+            "Features of a clip: its frames by VGG19, its motion (seconds for hundreds of clips, no backbone), or both side by side")
         .Add(
             "--on-corrupt", OptionGroup.Data, ValueTypes.Choice<CorruptPolicy>(),
             o => o.OnCorrupt, (o, v) => o with { OnCorrupt = v },

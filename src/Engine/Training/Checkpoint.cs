@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using CudaTrainer.Engine.Data.Video;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Optim;
@@ -19,6 +20,7 @@ public sealed class Checkpoint : IDisposable
     private const string SecondMoments = "optimizer.second_moments";
     private const string InputMean = "input.mean";
     private const string InputScale = "input.scale";
+    private const string InputWhitening = "input.whitening";
 
     private readonly ITensorArchive _archive;
 
@@ -87,6 +89,11 @@ public sealed class Checkpoint : IDisposable
         IEnumerable<NamedTensor> input = scaler is null
             ? []
             : [NamedTensor.Of<float>(InputMean, scaler.Mean, scaler.Mean.Length), NamedTensor.Of<float>(InputScale, scaler.Scale, scaler.Scale.Length)];
+        if (scaler?.Whitening is { } whitening)
+        {
+            input = input.Append(NamedTensor.Of<float>(InputWhitening, whitening.Matrix, MotionFeatures.PerStep, whitening.Components));
+        }
+
         Adam optimizer = learner.Optimizer;
         SafetensorsWriter.Write(
             path,
@@ -117,7 +124,7 @@ public sealed class Checkpoint : IDisposable
             }
         }
 
-        var known = parameters.State.Select(parameter => parameter.Name).Concat([FirstMoments, SecondMoments, InputMean, InputScale]).ToHashSet();
+        var known = parameters.State.Select(parameter => parameter.Name).Concat([FirstMoments, SecondMoments, InputMean, InputScale, InputWhitening]).ToHashSet();
         faults.AddRange(tensors.Entries.Keys.Where(name => !known.Contains(name)).Order(StringComparer.Ordinal).Select(name => $"{name} is not part of the model"));
         if (faults.Count > 0)
         {
@@ -142,7 +149,10 @@ public sealed class Checkpoint : IDisposable
         }
 
         Shape shape = [checked((int)entry.ElementCount)];
-        return FeatureScaler.From(ReadFinite(_archive, InputMean, shape), ReadFinite(_archive, InputScale, shape));
+        MotionWhitening? whitening = _archive.Entries.TryGetValue(InputWhitening, out TensorEntry? matrix)
+            ? MotionWhitening.From(ReadFinite(_archive, InputWhitening, [checked((int)matrix.ElementCount)]))
+            : null;
+        return FeatureScaler.From(ReadFinite(_archive, InputMean, shape), ReadFinite(_archive, InputScale, shape), whitening);
     }
 
     /// <summary>Where the run stood.</summary>

@@ -68,9 +68,9 @@ public static class EvaluationRun
         }
 
         using BackboneChoice backbone = classifier.OpenBackbone(options.Features.Weights);
-        FeatureOptions features = options.Features with { Frames = classifier.Info.Frames };
+        FeatureOptions features = options.Features with { Frames = classifier.Info.Frames, Stream = classifier.Info.Stream };
         new FeaturePipeline(features, device.Devices, backbone, observer, new StageClock()).Run(stop);
-        return FeatureSplits.Open(features.CacheDir);
+        return FeatureSplits.Open(BackboneChoice.DirectoryOf(features.CacheDir, features.Stream));
     }
 
     private static void RequireSameFeatures(ModelInfo info, FeatureSet set, string checkpoint)

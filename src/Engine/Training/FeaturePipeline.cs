@@ -5,7 +5,6 @@ using CudaTrainer.Engine.Data.Cache;
 using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Data.Video;
-using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Parallel;
 
@@ -45,40 +44,6 @@ public sealed record ExtractionResult
     public double FramesPerSecond { get; init; }
 }
 
-/// <summary>The backbone that the options name: where its weights come from and how frames are prepared for it.</summary>
-public sealed class BackboneChoice : IDisposable
-{
-    private BackboneChoice(IVgg19WeightSource source, string preprocess)
-    {
-        Source = source;
-        Preprocess = preprocess;
-    }
-
-    public IVgg19WeightSource Source { get; }
-
-    /// <summary><c>torch</c> or <c>caffe</c>.</summary>
-    public string Preprocess { get; }
-
-    internal ImageNormalization Normalization => Preprocess == "caffe" ? ImageNormalization.Caffe : ImageNormalization.Torch;
-
-    public static BackboneChoice Open(FeatureOptions options)
-    {
-        IVgg19WeightSource source = options.Weights is { } file ? Vgg19Weights.Open(file) : new RandomVgg19();
-        string preprocess = options.Preprocess switch
-        {
-            PreprocessChoice.Caffe => "caffe",
-            PreprocessChoice.Torch => "torch",
-            _ => (source as Vgg19Weights)?.Preprocess ?? "torch",
-        };
-        return new BackboneChoice(source, preprocess);
-    }
-
-    /// <summary>Loads the weights onto a device; takes seconds.</summary>
-    public Vgg19 Load(IDevice device) => new(device, Source, Normalization);
-
-    public void Dispose() => (Source as IDisposable)?.Dispose();
-}
-
 /// <summary>
 /// From a folder of videos to features in the cache: scan, split, hash, extract what is missing, commit. Of several processes, rank 0 does so and tells the others what is missing;
 /// each extracts its share into a folder of its own inside the cache's, which rank 0 takes over: the cache has one writer. What a process that died has left there, the next run takes over.
@@ -110,25 +75,35 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         List(Severity.Info, dataset.Notes);
         List(Severity.Warning, dataset.Warnings);
         List(Severity.Info, [.. dataset.Ignored.Select(file => $"ignored: {file.RelativePath} ({file.Reason})")]);
-        using var cache = FeatureCache.Open(options.CacheDir, Key);
-        TakeOverShares(cache);
-        List(Severity.Info, cache.Notes);
-        CachePlan plan = cache.Plan(dataset);
-        List(Severity.Info, plan.Notes);
-        observer.Message(Severity.Info, $"features: {plan.Reused} of {plan.Clips} clips are cached, {plan.Missing.Count} to extract{(plan.KnownFailures > 0 ? $", {plan.KnownFailures} known to be broken" : string.Empty)}");
+        using var caches = new StreamCaches(options, backbone, stream => BackboneChoice.DirectoryOf(options.CacheDir, stream));
+        foreach (FeatureCache cache in caches.All)
+        {
+            TakeOverShares(cache);
+            List(Severity.Info, cache.Notes);
+        }
+
+        IReadOnlyList<MissingStream> missing = caches.Plan(dataset, out IReadOnlyList<CachePlan> plans);
+        List(Severity.Info, [.. plans.SelectMany(plan => plan.Notes)]);
+        int broken = plans.Max(plan => plan.KnownFailures);
+        observer.Message(
+            Severity.Info, $"features: {plans.Min(plan => plan.Reused)} of {plans[0].Clips} clips are cached, {missing.Count} to extract{(broken > 0 ? $", {broken} known to be broken" : string.Empty)}");
         if (processes is not null)
         {
-            processes.Broadcast(JsonSerializer.Serialize([.. plan.Missing.Select(clip => new MissingClip(clip.Path, clip.RelativePath, clip.ContentHash))], MissingJson.Default.MissingClipArray));
+            processes.Broadcast(JsonSerializer.Serialize(
+                [.. missing.Select(item => new MissingClip(item.Clip.Path, item.Clip.RelativePath, item.Clip.ContentHash, item.Stream))], MissingJson.Default.MissingClipArray));
         }
 
-        if (plan.Missing.Count > 0)
+        if (missing.Count > 0)
         {
-            clock.Time("extract", () => Extract(cache, ShareOf(plan.Missing), stop));
+            clock.Time("extract", () => Extract(caches, ShareOf(missing), stop));
             processes?.Meet();
-            TakeOverShares(cache);
+            foreach (FeatureCache cache in caches.All)
+            {
+                TakeOverShares(cache);
+            }
         }
 
-        CacheSummary summary = clock.Time("commit", () => cache.Commit(dataset, options.OnCorrupt, options.MaxCorrupt));
+        CacheSummary summary = clock.Time("commit", () => caches.Commit(dataset));
         List(Severity.Warning, [.. summary.Failed.Select(failed => $"left out: {failed}")]);
         List(Severity.Warning, summary.Warnings);
         Splits = [.. dataset.Table.Rows.Select(row =>
@@ -144,15 +119,6 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     /// <summary>Threads that decode in one process: as many as asked for, else its share of the cores.</summary>
     internal static int DecodeThreads(int asked, int cores, int processesHere) => asked > 0 ? asked : Math.Max(1, cores / processesHere);
 
-    private FeatureKey Key => new()
-    {
-        Frames = options.Frames,
-        Dimension = Vgg19.Features,
-        ElementType = options.FeatureDtype == FeatureType.Float16 ? ElementType.F16 : ElementType.F32,
-        Preprocessing = backbone.Preprocess,
-        Backbone = backbone.Source.Identity,
-    };
-
     /// <summary>What a rank other than 0 does.</summary>
     private void Help(CancellationToken stop)
     {
@@ -162,8 +128,8 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
             clock.Time("extract", () =>
             {
                 // Rank 0 made the cache's folder before it told what is missing.
-                using var cache = FeatureCache.Open(Path.Combine(options.CacheDir, $"{SharePrefix}{processes.Rank}"), Key);
-                return Extract(cache, ShareOf([.. missing.Select(clip => new Clip(clip.Path, clip.RelativePath, 0, clip.RelativePath, clip.ContentHash))]), stop);
+                using var caches = new StreamCaches(options, backbone, stream => Path.Combine(BackboneChoice.DirectoryOf(options.CacheDir, stream), $"{SharePrefix}{processes.Rank}"));
+                return Extract(caches, ShareOf([.. missing.Select(clip => new MissingStream(new Clip(clip.Path, clip.RelativePath, 0, clip.RelativePath, clip.ContentHash), clip.Stream))]), stop);
             });
             processes.Meet();
         }
@@ -173,7 +139,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     }
 
     /// <summary>Every size-th clip, so that long and short clips, which often stand together, mix.</summary>
-    private Clip[] ShareOf(IReadOnlyList<Clip> missing) =>
+    private MissingStream[] ShareOf(IReadOnlyList<MissingStream> missing) =>
         processes is null ? [.. missing] : [.. missing.Where((_, i) => i % processes.Size == processes.Rank)];
 
     private void TakeOverShares(FeatureCache cache)
@@ -196,7 +162,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         },
         stop);
 
-    private int Extract(FeatureCache cache, IReadOnlyList<Clip> missing, CancellationToken stop)
+    private int Extract(StreamCaches caches, IReadOnlyList<MissingStream> missing, CancellationToken stop)
     {
         if (missing.Count == 0)
         {
@@ -206,7 +172,15 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         using CancellationTokenSource ends = CancellationTokenSource.CreateLinkedTokenSource(stop, processes?.Lost ?? CancellationToken.None);
         try
         {
-            return ExtractUntil(cache, missing, ends.Token);
+            // Each clip is decoded once, for whatever it lacks.
+            int finished = 0;
+            foreach (IGrouping<FeatureStream, MissingStream> group in missing.GroupBy(item => item.Stream))
+            {
+                ExtractUntil(caches, group.Key, [.. group.Select(item => item.Clip)], finished, missing.Count, ends.Token);
+                finished += group.Count();
+            }
+
+            return missing.Count;
         }
         catch (OperationCanceledException)
         {
@@ -215,24 +189,34 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         }
     }
 
+    /// <param name="finished">Clips before these.</param>
+    /// <param name="total">Clips in all.</param>
     /// <param name="ends">Asked to stop, or another process was lost.</param>
-    private int ExtractUntil(FeatureCache cache, IReadOnlyList<Clip> missing, CancellationToken ends)
+    private void ExtractUntil(StreamCaches caches, FeatureStream stream, IReadOnlyList<Clip> missing, int finished, int total, CancellationToken ends)
     {
-        observer.Message(Severity.Info, $"loading the backbone ({backbone.Source.Description})");
+        if (stream.HasRgb())
+        {
+            observer.Message(Severity.Info, $"loading the backbone ({backbone.Source!.Description})");
+        }
+
         List<Vgg19> networks = [];
+        List<string> remarks = [];
         try
         {
-            int workers = Math.Max(1, DecodeThreads(options.Workers, Environment.ProcessorCount, processes?.LocalSize ?? 1) / devices.Count);
+            // Motion needs no device.
+            IDevice[] used = [.. devices.Take(stream.HasRgb() ? missing.Count : 1)];
+            int workers = Math.Max(1, DecodeThreads(options.Workers, Environment.ProcessorCount, processes?.LocalSize ?? 1) / (stream.HasRgb() ? devices.Count : 1));
             List<FeatureExtractor> extractors = [];
-            foreach (IDevice device in devices.Take(missing.Count))
+            foreach (IDevice device in used)
             {
-                Vgg19 network = backbone.Load(device);
-                networks.Add(network);
-                extractors.Add(new FeatureExtractor(device, network.Forward, new ExtractorOptions(options.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout))));
+                Vgg19? network = stream.HasRgb() ? backbone.Load(device) : null;
+                networks.AddRange(network is null ? [] : [network]);
+                extractors.Add(new FeatureExtractor(
+                    device, network is null ? null : network.Forward, new ExtractorOptions(options.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout), stream)));
             }
 
             new MultiDeviceExtractor(extractors).Run(missing, Deliver, Report, ends);
-            return missing.Count;
+            List(Severity.Warning, remarks);
         }
         finally
         {
@@ -246,11 +230,19 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         {
             if (fault == VideoFault.None)
             {
-                cache.Append(clip.ContentHash, features);
+                caches.Append(clip.ContentHash, stream, features);
+                if (reason.Length > 0)
+                {
+                    lock (remarks)
+                    {
+                        remarks.Add($"'{clip.RelativePath}' {reason}");
+                    }
+                }
+
                 return;
             }
 
-            cache.AppendFailure(clip.ContentHash, VideoFaults.StatusOf(fault), reason);
+            caches.AppendFailure(clip.ContentHash, stream, VideoFaults.StatusOf(fault), reason);
             if (options.OnCorrupt == CorruptPolicy.Fail)
             {
                 throw new RunException($"'{clip.Path}': {reason} ({VideoFaults.StatusOf(fault)}).", "Repair or remove the file, or use --on-corrupt skip.");
@@ -260,7 +252,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         void Report(ExtractionProgress p)
         {
             FramesPerSecond = p.FramesPerSecond;
-            observer.Progress(new StageProgress("extract", p.Videos, p.Total, "videos", p.FramesPerSecond, "frames/s", p.Remaining, p.Failures));
+            observer.Progress(new StageProgress("extract", finished + p.Videos, total, "videos", p.FramesPerSecond, "frames/s", p.Remaining, p.Failures));
         }
     }
 
@@ -279,7 +271,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
 }
 
 /// <summary>What rank 0 tells the others of a clip.</summary>
-internal sealed record MissingClip(string Path, string RelativePath, string ContentHash);
+internal sealed record MissingClip(string Path, string RelativePath, string ContentHash, FeatureStream Stream);
 
 [JsonSerializable(typeof(MissingClip[]))]
 internal sealed partial class MissingJson : JsonSerializerContext;

@@ -17,7 +17,7 @@ public sealed class Predictor : IDisposable
     private readonly DeviceChoice _device;
     private readonly TrainedClassifier _classifier;
     private readonly BackboneChoice _backbone;
-    private readonly Vgg19 _network;
+    private readonly Vgg19? _network;
     private readonly HostBatch _batch;
 
     private Predictor(PredictionOptions options, DeviceChoice device, TrainedClassifier classifier, BackboneChoice backbone)
@@ -47,7 +47,7 @@ public sealed class Predictor : IDisposable
     /// <summary>The device, without why it was chosen.</summary>
     public string Device => _device.Description;
 
-    public string Backbone => _backbone.Source.Description;
+    public string Backbone => _backbone.Description;
 
     /// <summary>What opens the output of a run.</summary>
     public IReadOnlyList<HeaderLine> Header =>
@@ -86,7 +86,8 @@ public sealed class Predictor : IDisposable
     public IReadOnlyDictionary<string, Prediction> Whole(IReadOnlyList<string> paths, Action<ExtractionProgress> progress, CancellationToken stop)
     {
         int workers = _options.Workers > 0 ? _options.Workers : Environment.ProcessorCount;
-        var extractor = new FeatureExtractor(_device.Device, _network.Forward, new ExtractorOptions(Info.Frames, workers, TimeSpan.FromSeconds(_options.DecodeTimeout)));
+        var extractor = new FeatureExtractor(
+            _device.Device, _network is null ? null : _network.Forward, new ExtractorOptions(Info.Frames, workers, TimeSpan.FromSeconds(_options.DecodeTimeout), Info.Stream));
         Dictionary<string, Prediction> predictions = [];
         extractor.Run(
             [.. paths.Select(path => new Clip(path, path, 0, path, path))],
@@ -105,7 +106,7 @@ public sealed class Predictor : IDisposable
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     public WindowedPrediction ByWindow(string path, WindowPlan plan, Action<double> progress, CancellationToken stop)
     {
-        var scorer = new WindowScorer(_device.Device, _network.Forward, Answer, Info.Frames, TimeSpan.FromSeconds(_options.DecodeTimeout));
+        var scorer = new WindowScorer(_device.Device, _network is null ? null : _network.Forward, Answer, Info.Frames, TimeSpan.FromSeconds(_options.DecodeTimeout), Info.Stream);
         ScoredVideo video = scorer.Run(path, plan, progress, stop);
         IReadOnlyList<WindowScore> windows = Timeline.Smooth(video.Windows, _options.Smooth);
         double? violent = windows.Count > 0 ? windows.Max(window => window.Smoothed) : null;
@@ -123,7 +124,7 @@ public sealed class Predictor : IDisposable
     public void Dispose()
     {
         _batch.Dispose();
-        _network.Dispose();
+        _network?.Dispose();
         _backbone.Dispose();
         _classifier.Dispose();
         _device.Dispose();

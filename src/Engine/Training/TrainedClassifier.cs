@@ -50,14 +50,14 @@ public sealed class TrainedClassifier : IDisposable
     public BackboneChoice OpenBackbone(string? weights)
     {
         PreprocessChoice preprocess = Info.Preprocess == "caffe" ? PreprocessChoice.Caffe : PreprocessChoice.Torch;
-        BackboneChoice backbone = BackboneChoice.Open(new FeatureOptions { Weights = weights, Preprocess = preprocess });
-        bool matches = backbone.Source.Identity == Info.Backbone || (Info.Backbone == "unknown" && weights is not null);
+        BackboneChoice backbone = BackboneChoice.Open(new FeatureOptions { Stream = Info.Stream, Weights = weights, Preprocess = preprocess });
+        bool matches = backbone.Identity == Info.Backbone || (Info.Backbone == "unknown" && weights is not null);
         if (matches)
         {
             return backbone;
         }
 
-        string given = backbone.Source.Description;
+        string given = backbone.Description;
         backbone.Dispose();
         throw new RunException(
             $"The classifier was trained on features of another backbone: {Info.BackboneDescription}; this would be {given}.",

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using CudaTrainer.Engine.Data.Cache;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Engine.Training;
@@ -18,6 +19,9 @@ public record FeatureOptions
 
     /// <summary>Frames sampled per clip.</summary>
     public int Frames { get; init; } = 20;
+
+    /// <summary>What of a video becomes features: appearance, motion or both.</summary>
+    public FeatureStream Stream { get; init; }
 
     /// <summary>VGG19 weights; a fixed-seed random backbone without.</summary>
     public string? Weights { get; init; }
@@ -76,7 +80,7 @@ public sealed record TrainingOptions : FeatureOptions
 
     public double LabelSmoothing { get; init; } = 0.1;
 
-    /// <summary>Standardises features by the training clips; null = when the backbone is random and the classifier starts afresh.</summary>
+    /// <summary>Standardises features by the training clips; null = when the classifier starts afresh on motion or a random backbone.</summary>
     public bool? StandardizeFeatures { get; init; }
 
     public bool UseFocalLoss { get; init; } = true;

@@ -44,7 +44,7 @@ public sealed class TrainingRun : IDisposable
     /// <summary>Whether this process writes and speaks.</summary>
     private bool IsLead => _processes is not { IsLead: false };
 
-    private string BackboneText => _backbone?.Source.Description ?? "features from files";
+    private string BackboneText => _backbone?.Description ?? "features from files";
 
     /// <summary>Runs to the end, or until <paramref name="stop"/>, which saves the state and returns.</summary>
     /// <exception cref="RunException">Something the user can act on is wrong.</exception>
@@ -265,7 +265,7 @@ public sealed class TrainingRun : IDisposable
         }
 
         ExtractFeatures(stop);
-        return _clock.Time("open", () => FeatureSplits.Open(_options.CacheDir));
+        return _clock.Time("open", () => FeatureSplits.Open(BackboneChoice.DirectoryOf(_options.CacheDir, _options.Stream)));
     }
 
     private ModelInfo Describe(FeatureSet train)
@@ -278,6 +278,7 @@ public sealed class TrainingRun : IDisposable
             Frames = train.Frames,
             Backbone = key.GetValueOrDefault("backbone", "unknown"),
             BackboneDescription = BackboneText,
+            Stream = _options.Stream,
             Preprocess = key.GetValueOrDefault("preprocessing", "unknown"),
             Loss = _setup.Loss(train.Classes),
         };
@@ -294,7 +295,7 @@ public sealed class TrainingRun : IDisposable
     private (TrainingState State, FeatureScaler? Scaler) Begin(ReplicaGroup replicas, FeatureSet train, ModelInfo info)
     {
         replicas.Initialize((uint)_options.Seed);
-        bool standardize = _options.StandardizeFeatures ?? (info.Backbone.StartsWith(RandomVgg19.IdentityPrefix, StringComparison.Ordinal) && _options.FeaturesDir is null && _options.InitialWeights is null);
+        bool standardize = _options.StandardizeFeatures ?? (_options.InitialWeights is null && FeatureScaler.IsUsual(_options, info.Backbone));
         IReadOnlyDictionary<string, string> fingerprint = Fingerprint(train, standardize);
         string? resume = _options.Resume == "auto" ? (File.Exists(_folder.LastCheckpoint) ? _folder.LastCheckpoint : null) : _options.Resume;
         if (resume is not null)
@@ -314,7 +315,7 @@ public sealed class TrainingRun : IDisposable
             _observer.Message(Severity.Info, $"classifier weights from {file}");
         }
 
-        FeatureScaler? scaler = standardize ? FeatureScaler.Fit(new SplitRows(train)) : null;
+        FeatureScaler? scaler = standardize ? FeatureScaler.Fit(new SplitRows(train), _options.Stream) : null;
         return (new TrainingState { Fingerprint = fingerprint }.With(replicas.Lead.State.Read()), scaler);
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Engine.Training;
@@ -19,6 +20,10 @@ public sealed record ModelInfo
     public required string Backbone { get; init; }
 
     public required string BackboneDescription { get; init; }
+
+    /// <summary>What of a video these features are of. Files that do not say are of frames.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public FeatureStream Stream { get; init; }
 
     /// <summary>torch or caffe; <c>unknown</c> for features from elsewhere.</summary>
     public required string Preprocess { get; init; }

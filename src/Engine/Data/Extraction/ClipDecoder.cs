@@ -4,8 +4,10 @@ using CudaTrainer.Engine.Data.Video;
 namespace CudaTrainer.Engine.Data.Extraction;
 
 /// <summary>A clip after decoding: its frames, or why there are none.</summary>
-/// <param name="Frames">[frames, 224, 224, 3]; to be given back with <see cref="ClipDecoder.Return"/>. Undefined content after a failure.</param>
-public readonly record struct DecodedClip(Clip Clip, byte[] Frames, VideoFault Fault, string Reason);
+/// <param name="Frames">[frames, 224, 224, 3], empty without pictures; to be given back with <see cref="ClipDecoder.Return"/>. Undefined content after a failure.</param>
+/// <param name="Motion">[frames, 348], empty without motion; given back together with the frames.</param>
+/// <param name="MotionPairs">Pairs of frames that motion was measured between.</param>
+public readonly record struct DecodedClip(Clip Clip, byte[] Frames, float[] Motion, VideoFault Fault, string Reason, int MotionPairs);
 
 /// <summary>
 /// Decodes clips on several threads, a few ahead of whoever computes with them. Clips come out in whatever order they are finished; nothing that is computed may depend on it.
@@ -18,7 +20,7 @@ internal sealed class ClipDecoder : IDisposable
     private readonly CancellationTokenSource _stop;
     private readonly Lock _lock = new();
     private readonly Queue<DecodedClip> _decoded;
-    private readonly Stack<byte[]> _buffers;
+    private readonly Stack<(byte[] Frames, float[] Motion)> _buffers;
     private readonly SemaphoreSlim _decodedSignal = new(0);
     private readonly SemaphoreSlim _bufferSignal;
     private readonly Thread[] _workers;
@@ -32,7 +34,8 @@ internal sealed class ClipDecoder : IDisposable
     /// <param name="ahead">Decoded clips that may wait.</param>
     /// <param name="timeLimit">Wall-clock limit per file.</param>
     /// <param name="stop">Ends decoding early.</param>
-    public ClipDecoder(IReadOnlyList<Clip> clips, int frames, int workers, int ahead, TimeSpan timeLimit, CancellationToken stop)
+    /// <param name="stream">Whether pictures, motion or both are wanted.</param>
+    public ClipDecoder(IReadOnlyList<Clip> clips, int frames, int workers, int ahead, TimeSpan timeLimit, CancellationToken stop, FeatureStream stream = FeatureStream.Rgb)
     {
         _clips = clips;
         _frames = frames;
@@ -40,11 +43,11 @@ internal sealed class ClipDecoder : IDisposable
         _stop = CancellationTokenSource.CreateLinkedTokenSource(stop);
         int buffers = workers + ahead;
         _decoded = new Queue<DecodedClip>(buffers);
-        _buffers = new Stack<byte[]>(buffers);
+        _buffers = new Stack<(byte[] Frames, float[] Motion)>(buffers);
         _bufferSignal = new SemaphoreSlim(buffers);
         for (int i = 0; i < buffers; i++)
         {
-            _buffers.Push(new byte[frames * _options.Width * _options.Height * 3]);
+            _buffers.Push((stream.HasRgb() ? new byte[frames * _options.Width * _options.Height * 3] : [], stream.HasMotion() ? new float[frames * MotionFeatures.PerStep] : []));
         }
 
         _running = workers;
@@ -79,7 +82,7 @@ internal sealed class ClipDecoder : IDisposable
     {
         lock (_lock)
         {
-            _buffers.Push(clip.Frames);
+            _buffers.Push((clip.Frames, clip.Motion));
         }
 
         _bufferSignal.Release();
@@ -105,16 +108,16 @@ internal sealed class ClipDecoder : IDisposable
             for (int index = Interlocked.Increment(ref _next); index < _clips.Count; index = Interlocked.Increment(ref _next))
             {
                 _bufferSignal.Wait(_stop.Token);
-                byte[] buffer;
+                (byte[] Frames, float[] Motion) buffer;
                 lock (_lock)
                 {
                     buffer = _buffers.Pop();
                 }
 
-                VideoReadResult result = VideoReader.TryRead(_clips[index].Path, _frames, buffer, _options, _stop.Token);
+                VideoReadResult result = VideoReader.TryRead(_clips[index].Path, _frames, buffer.Frames, buffer.Motion, _options, _stop.Token);
                 lock (_lock)
                 {
-                    _decoded.Enqueue(new DecodedClip(_clips[index], buffer, result.Fault, result.Reason));
+                    _decoded.Enqueue(new DecodedClip(_clips[index], buffer.Frames, buffer.Motion, result.Fault, result.Reason, result.Info.MotionPairs));
                 }
 
                 _decodedSignal.Release();
