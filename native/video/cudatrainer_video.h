@@ -58,6 +58,7 @@ typedef struct ctv_info
     int32_t motion_pairs;   // pairs of frames that motion was measured between
     char codec[32];
     char container[64];
+    double resize_seconds;  // of reading: converting and resizing the samples
 } ctv_info;
 
 // One frame of a walk through a video; `rgb` holds until the callback returns.

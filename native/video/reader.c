@@ -145,6 +145,7 @@ static int32_t deliver(struct reader *reader, const AVFrame *frame, int64_t inde
             memcpy(target, done, picture_bytes);
             continue;
         }
+        int64_t began = ctv_now_ns();
         struct ctv_picture picture;
         int32_t fault = ctv_convert(&reader->converter, frame, &picture, &reader->error);
         if (fault != CTV_OK)
@@ -153,6 +154,7 @@ static int32_t deliver(struct reader *reader, const AVFrame *frame, int64_t inde
         fault = ctv_resize_picture(&picture, target, options->width, options->height);
         if (fault != CTV_OK)
             return ctv_fail(&reader->error, fault, "no memory to resize a %dx%d picture", picture.width, picture.height);
+        reader->info->resize_seconds += (double)(ctv_now_ns() - began) * 1e-9;
         done = target;
     }
     if (!done)

@@ -59,6 +59,7 @@ public class OptionTableTests
         ["--checkpoint-every"] = "2",
         ["--keep-checkpoints"] = "1",
         ["--log-every-steps"] = "10",
+        ["--profile"] = "10,20",
         ["--tensorboard"] = "false",
         ["--tensorboard-histograms"] = "2",
         ["--standardize-features"] = "true",

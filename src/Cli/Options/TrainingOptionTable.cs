@@ -1,4 +1,5 @@
 using CudaTrainer.Cli.CommandLine;
+using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Engine.Training;
 using CudaTrainer.Kernels;
 
@@ -186,6 +187,10 @@ internal static class TrainingOptionTable
             "--log-every-steps", OptionGroup.Output, ValueTypes.Integer,
             o => o.LogEverySteps, (o, v) => o with { LogEverySteps = v },
             "Steps between rows of training_steps.csv and points of TensorBoard's batch curves; 0 = neither")
+        .Add(
+            "--profile", OptionGroup.Output, ValueTypes.OptionalText(StepRange.Form, "step number, or two with a comma"),
+            o => o.Profile, (o, v) => o with { Profile = v },
+            "Time the layers of these training steps, counted from 0, and of an extraction in the same run; ends with a table, and profile_trace.json for Perfetto")
         .Add(
             "--report", OptionGroup.Output, ValueTypes.Switch,
             o => o.Report, (o, v) => o with { Report = v },

@@ -18,6 +18,7 @@ internal static class TrainingReport
         ("training_steps.csv", "one row a step"),
         ("training_config.json", "the effective options"),
         ("train.log", "everything printed"),
+        ("profile_trace.json", "for ui.perfetto.dev"),
         ("report.html", "the run as a page"),
         ("tensorboard", "for tensorboard --logdir"),
     ];
@@ -56,6 +57,13 @@ internal static class TrainingReport
             output.WriteLine("gradients  " + string.Create(
                 CultureInfo.InvariantCulture,
                 $"{communication.Replicas} replicas {communication.Transport}: {communication.BytesPerStep / 1e6:0.00} MB and {communication.SecondsPerStep * 1e3:0.00} ms a step, {100 * communication.OverlapFraction:0} % of it beside computing"));
+        }
+
+        if (result.Profile is { } profile)
+        {
+            output.WriteLine();
+            ProfileReport.Write(terminal, profile);
+            output.WriteLine();
         }
 
         output.WriteLine($"files      {result.CheckpointDir}");

@@ -7,6 +7,7 @@ using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Data.Video;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Parallel;
+using CudaTrainer.Engine.Tracing;
 
 namespace CudaTrainer.Engine.Training;
 
@@ -50,7 +51,8 @@ public sealed record ExtractionResult
 /// </summary>
 /// <param name="devices">Of this process; each runs the backbone on a share of the clips.</param>
 /// <param name="processes">Null for one process.</param>
-internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDevice> devices, BackboneChoice backbone, IRunObserver observer, StageClock clock, ProcessGroup? processes = null)
+/// <param name="trace">Where extraction is recorded, if given.</param>
+internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDevice> devices, BackboneChoice backbone, IRunObserver observer, StageClock clock, ProcessGroup? processes = null, TraceRecorder? trace = null)
 {
     private const int MessagesShown = 10;
     private const string SharePrefix = "rank-";
@@ -210,9 +212,14 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
             foreach (IDevice device in used)
             {
                 Vgg19? network = stream.HasRgb() ? backbone.Load(device) : null;
+                if (network is not null && trace is not null)
+                {
+                    network.Laps = LapClock.For(device, trace.Track("extract", device.Name));
+                }
+
                 networks.AddRange(network is null ? [] : [network]);
                 extractors.Add(new FeatureExtractor(
-                    device, network is null ? null : network.Forward, new ExtractorOptions(options.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout), stream)));
+                    device, network is null ? null : network.Forward, new ExtractorOptions(options.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout), stream, trace)));
             }
 
             new MultiDeviceExtractor(extractors).Run(missing, Deliver, Report, ends);

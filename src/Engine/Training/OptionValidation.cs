@@ -1,5 +1,6 @@
 using System.Globalization;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Tracing;
 
 namespace CudaTrainer.Engine.Training;
 
@@ -120,6 +121,11 @@ public static class OptionValidation
         if (options.FocalAlpha.Count is < 1 or > 2 || !options.FocalAlpha.All(FocalAlpha.Contains) || options.FocalAlpha.All(alpha => alpha == 0))
         {
             problems.Add(new("--focal-alpha", $"{List(options.FocalAlpha)} is not valid; expected one number, or two (nonviolent,violent), each {FocalAlpha}, not all 0"));
+        }
+
+        if (options.Profile is { } profile && !StepRange.TryParse(profile, out _))
+        {
+            problems.Add(new("--profile", $"\"{profile}\" is not valid; expected {StepRange.Form}, two step numbers from 0 on, the first not above the last, or one"));
         }
 
         if (options.MinLearningRate > options.LearningRate)

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Optim;
 using CudaTrainer.Engine.Parallel;
+using CudaTrainer.Engine.Tracing;
 
 namespace CudaTrainer.Engine.Training;
 
@@ -24,6 +25,7 @@ internal sealed class TrainingLoop : IDisposable
     private readonly int _stepsPerEpoch;
     private readonly FeatureScaler? _scaler;
     private readonly TensorBoardLog? _board;
+    private StepProfile? _profile;
     private TrainingState _state;
     private int _loadedEpoch;
     private SplitBatch? _next;
@@ -63,6 +65,9 @@ internal sealed class TrainingLoop : IDisposable
 
     private bool IsFinished => _state.Epoch >= _options.Epochs || _state.StoppedEarly;
 
+    /// <summary>Records some of the steps that follow.</summary>
+    public void Profile(TraceRecorder trace, StepRange range) => _profile = new StepProfile(trace, range, _replicas, _loader);
+
     /// <summary>Trains until the last epoch, an early stop, or <paramref name="stop"/>.</summary>
     public RunOutcome Run(CancellationToken stop)
     {
@@ -97,6 +102,7 @@ internal sealed class TrainingLoop : IDisposable
     public void Dispose()
     {
         _loader.Dispose();
+        _profile?.Dispose();
         _validation.Dispose();
     }
 
@@ -183,10 +189,12 @@ internal sealed class TrainingLoop : IDisposable
     /// <returns>The learning rate used.</returns>
     private double Step(int epoch, int stepInEpoch, bool stop)
     {
+        long step = ((long)(epoch - 1) * _stepsPerEpoch) + stepInEpoch;
+        _profile?.BeginStep(step);
         SplitBatch batch = _next ?? _loader.Next();
+        _profile?.GotBatch();
         _next = null;
         long began = Stopwatch.GetTimestamp();
-        long step = ((long)(epoch - 1) * _stepsPerEpoch) + stepInEpoch;
         double learningRate = LearningRateAt(epoch, stepInEpoch);
         LinkFigures before = _replicas.Lead.Communication;
         _replicas.Start(batch, learningRate, stop);
@@ -197,6 +205,7 @@ internal sealed class TrainingLoop : IDisposable
         }
 
         StepOutcome outcome = _replicas.Finish();
+        _profile?.EndStep(step);
         Communication += _replicas.Lead.Communication - before;
         Steps++;
         _stopRequested = outcome.StopRequested;

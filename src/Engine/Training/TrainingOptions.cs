@@ -156,6 +156,9 @@ public sealed record TrainingOptions : FeatureOptions
     /// <summary>Steps between rows of training_steps.csv and points of TensorBoard's batch curves; 0 = neither.</summary>
     public int LogEverySteps { get; init; }
 
+    /// <summary>Training steps to profile, for example <c>10,20</c> (see <see cref="Tracing.StepRange"/>); null = none.</summary>
+    public string? Profile { get; init; }
+
     /// <summary>Whether the run ends with a report.html.</summary>
     public bool Report { get; init; } = true;
 

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using CudaTrainer.Engine.Parallel;
+using CudaTrainer.Engine.Tracing;
 
 namespace CudaTrainer.Engine.Training;
 
@@ -26,6 +27,9 @@ public sealed record TrainingResult
 
     /// <summary>Test with the plain threshold 0.5.</summary>
     public ClassificationMetrics? TestAtHalf { get; init; }
+
+    /// <summary>Where the time of the profiled steps went; null without --profile.</summary>
+    public ProfileSummary? Profile { get; init; }
 
     /// <summary>Epochs finished.</summary>
     public int Epochs { get; init; }

@@ -8,6 +8,7 @@ using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Parallel;
+using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Engine.Training.Reporting;
 
 namespace CudaTrainer.Engine.Training;
@@ -25,13 +26,16 @@ public sealed class TrainingRun : IDisposable
     private readonly LearnerSetup _setup;
     private readonly BackboneChoice? _backbone;
     private readonly ProcessGroup? _processes;
+    private readonly TraceRecorder? _trace;
     private CommunicationSummary? _communication;
+    private ProfileSummary? _profile;
 
     /// <param name="writes">Whether the run leaves files.</param>
     private TrainingRun(TrainingOptions options, IRunObserver observer, ProcessGroup? processes, bool writes)
     {
         _options = options.FastDevRun > 0 ? options with { Epochs = 1, WarmupEpochs = 0, EarlyStoppingPatience = 0 } : options;
         _processes = processes;
+        _trace = options.Profile is not null && IsLead ? new TraceRecorder() : null;
         _device = processes is null
             ? DeviceChoice.Open(options.Device, options.Threads, options.MixedPrecision)
             : DeviceChoice.OpenShare(options.Device, options.Threads, options.MixedPrecision, processes);
@@ -130,8 +134,14 @@ public sealed class TrainingRun : IDisposable
         using TensorBoardLog? board = TensorBoardLog.Open(_folder, _options, info, _observer);
         using (var loop = new TrainingLoop(_options, replicas, info, trainRows, valRows, _folder, _observer, state, scaler, board))
         {
+            if (_trace is not null && StepRange.TryParse(_options.Profile!, out StepRange range))
+            {
+                loop.Profile(_trace, range);
+            }
+
             RunOutcome outcome = _clock.Time("train", () => loop.Run(stop));
             state = loop.State;
+            _profile = WriteProfile();
             _communication = CommunicationSummary.Of(replicas, loop.Communication, loop.Steps);
             if (outcome == RunOutcome.Interrupted)
             {
@@ -152,6 +162,26 @@ public sealed class TrainingRun : IDisposable
         board?.Complete();
         WriteReport(stop);
         return result;
+    }
+
+    private ProfileSummary? WriteProfile()
+    {
+        if (_trace is null)
+        {
+            return null;
+        }
+
+        if (!_trace.Sums.Any(sum => sum.Stage == StepProfile.Stage))
+        {
+            _observer.Message(Severity.Warning, $"--profile {_options.Profile}: this run did none of these steps");
+        }
+
+        if (_folder.Writes)
+        {
+            _trace.Write(_folder.Profile);
+        }
+
+        return ProfileSummary.Of(_trace, _folder.Writes ? _folder.Profile : null);
     }
 
     /// <summary>The page is for people: what goes wrong with it does not make a trained classifier a failed run.</summary>
@@ -233,7 +263,7 @@ public sealed class TrainingRun : IDisposable
     {
         // Virtual devices share the threads that one could have for itself.
         using CpuDevice? whole = _device.Devices.Count > 1 && _device.Device is CpuDevice ? new CpuDevice(_options.Threads) : null;
-        new FeaturePipeline(_options, whole is null ? _device.Devices : [whole], _backbone!, _observer, _clock, _processes).Run(stop);
+        new FeaturePipeline(_options, whole is null ? _device.Devices : [whole], _backbone!, _observer, _clock, _processes, _trace).Run(stop);
     }
 
     private void Header()
@@ -468,6 +498,7 @@ public sealed class TrainingRun : IDisposable
         Outcome = outcome,
         Rank = _processes?.Rank ?? 0,
         Communication = _communication,
+        Profile = _profile,
         Monitor = _options.Monitor,
         BestEpoch = state?.BestEpoch ?? 0,
         BestValue = state?.BestValue ?? double.NaN,

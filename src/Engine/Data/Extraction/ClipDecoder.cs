@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Data.Video;
+using CudaTrainer.Engine.Tracing;
 
 namespace CudaTrainer.Engine.Data.Extraction;
 
@@ -24,6 +26,7 @@ internal sealed class ClipDecoder : IDisposable
     private readonly SemaphoreSlim _decodedSignal = new(0);
     private readonly SemaphoreSlim _bufferSignal;
     private readonly Thread[] _workers;
+    private readonly TraceRecorder? _trace;
     private int _next = -1;
     private int _running;
     private Exception? _failure;
@@ -35,7 +38,8 @@ internal sealed class ClipDecoder : IDisposable
     /// <param name="timeLimit">Wall-clock limit per file.</param>
     /// <param name="stop">Ends decoding early.</param>
     /// <param name="stream">Whether pictures, motion or both are wanted.</param>
-    public ClipDecoder(IReadOnlyList<Clip> clips, int frames, int workers, int ahead, TimeSpan timeLimit, CancellationToken stop, FeatureStream stream = FeatureStream.Rgb)
+    /// <param name="trace">Where decoding is recorded, if given.</param>
+    public ClipDecoder(IReadOnlyList<Clip> clips, int frames, int workers, int ahead, TimeSpan timeLimit, CancellationToken stop, FeatureStream stream = FeatureStream.Rgb, TraceRecorder? trace = null)
     {
         _clips = clips;
         _frames = frames;
@@ -50,6 +54,7 @@ internal sealed class ClipDecoder : IDisposable
             _buffers.Push((stream.HasRgb() ? new byte[frames * _options.Width * _options.Height * 3] : [], stream.HasMotion() ? new float[frames * MotionFeatures.PerStep] : []));
         }
 
+        _trace = trace;
         _running = workers;
         _workers = [.. Enumerable.Range(1, workers).Select(i => new Thread(Work) { IsBackground = true, Name = $"decoder {i}" })];
         foreach (Thread worker in _workers)
@@ -103,6 +108,7 @@ internal sealed class ClipDecoder : IDisposable
 
     private void Work()
     {
+        TraceTrack? track = _trace?.Track("extract", Thread.CurrentThread.Name ?? "decoder");
         try
         {
             for (int index = Interlocked.Increment(ref _next); index < _clips.Count; index = Interlocked.Increment(ref _next))
@@ -114,7 +120,13 @@ internal sealed class ClipDecoder : IDisposable
                     buffer = _buffers.Pop();
                 }
 
+                long began = Stopwatch.GetTimestamp();
                 VideoReadResult result = VideoReader.TryRead(_clips[index].Path, _frames, buffer.Frames, buffer.Motion, _options, _stop.Token);
+                if (track is not null)
+                {
+                    Record(track, began, result.Info.ResizeTime);
+                }
+
                 lock (_lock)
                 {
                     _decoded.Enqueue(new DecodedClip(_clips[index], buffer.Frames, buffer.Motion, result.Fault, result.Reason, result.Info.MotionPairs));
@@ -136,5 +148,14 @@ internal sealed class ClipDecoder : IDisposable
         {
             _decodedSignal.Release();
         }
+    }
+
+    /// <summary>The frames wanted are resized when all have been decoded, as a rule: the second pass that some long files need resizes as it goes, and its share is drawn at the end all the same.</summary>
+    private static void Record(TraceTrack track, long began, TimeSpan resizing)
+    {
+        long end = Stopwatch.GetTimestamp();
+        long resized = Math.Max(began, end - (long)(resizing.TotalSeconds * Stopwatch.Frequency));
+        track.Add("decoding", SpanKind.Beside, began, resized);
+        track.Add("resizing", SpanKind.Beside, resized, end);
     }
 }

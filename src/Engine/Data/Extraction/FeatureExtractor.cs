@@ -4,6 +4,7 @@ using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Data.Video;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Engine.Tracing;
 
 namespace CudaTrainer.Engine.Data.Extraction;
 
@@ -11,7 +12,8 @@ namespace CudaTrainer.Engine.Data.Extraction;
 /// <param name="Workers">Decoding threads.</param>
 /// <param name="TimeLimit">Wall-clock limit per file.</param>
 /// <param name="Stream">What becomes features.</param>
-public sealed record ExtractorOptions(int Frames, int Workers, TimeSpan TimeLimit, FeatureStream Stream = FeatureStream.Rgb);
+/// <param name="Trace">Where decoding, copying and waiting are recorded, if given.</param>
+public sealed record ExtractorOptions(int Frames, int Workers, TimeSpan TimeLimit, FeatureStream Stream = FeatureStream.Rgb, TraceRecorder? Trace = null);
 
 /// <param name="Videos">Done so far, failures included.</param>
 public readonly record struct ExtractionProgress(int Videos, int Total, int Failures, double FramesPerSecond, TimeSpan Remaining);
@@ -25,6 +27,8 @@ public delegate void ClipFeatures(Clip clip, ReadOnlySpan<float> features, Video
 /// <param name="backbone">From frames [n, 224, 224, 3] UInt8 to features [n, 4096], which it overwrites: <see cref="Vgg19.Forward"/>. Null for motion alone, which the decoding threads compute.</param>
 public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? backbone, ExtractorOptions options)
 {
+    private const string Stage = "extract";
+
     private const string NoMotion = "has no two successive frames of one scene: its motion is zeros";
 
     /// <summary>Frames in a batch: enough that reading fc1's and fc2's weights is shared by many, few enough for little memory.</summary>
@@ -45,7 +49,7 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
         int clipsPerBatch = Math.Max(1, FramesPerBatch / options.Frames);
         bool hasMotion = options.Stream.HasMotion();
         long frameBytes = (long)Vgg19.ImageSize * Vgg19.ImageSize * 3;
-        using var decoder = new ClipDecoder(clips, options.Frames, options.Workers, clipsPerBatch + options.Workers, options.TimeLimit, stop, options.Stream);
+        using var decoder = new ClipDecoder(clips, options.Frames, options.Workers, clipsPerBatch + options.Workers, options.TimeLimit, stop, options.Stream, options.Trace);
         using Tensor rgb = Tensor.Allocate(device, [clipsPerBatch * options.Frames, Vgg19.ImageSize, Vgg19.ImageSize, 3], DType.UInt8, "frames");
         using Tensor features = Tensor.Allocate(device, [clipsPerBatch * options.Frames, Vgg19.Features], name: "features");
         float[] host = new float[features.Count];
@@ -54,9 +58,11 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
         float[] motion = hasMotion ? new float[clipsPerBatch * options.Frames * MotionFeatures.PerStep] : [];
         float[] joined = hasMotion ? new float[options.Frames * options.Stream.Dimension()] : [];
         int done = 0, failures = 0, computed = 0;
-        long began = Stopwatch.GetTimestamp();
+        TraceTrack? track = options.Trace?.Track(Stage, $"feeding {device.Name}");
+        long began = Stopwatch.GetTimestamp(), since = began;
         while (decoder.Next() is { } decoded)
         {
+            track?.Add("waiting for frames", SpanKind.Wait, since);
             stop.ThrowIfCancellationRequested();
             if (decoded.Fault != VideoFault.None)
             {
@@ -67,7 +73,9 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
             }
             else
             {
+                since = Stopwatch.GetTimestamp();
                 device.Upload(decoded.Frames, rgb.Data + (nint)(batch.Count * options.Frames * frameBytes));
+                track?.Add("copy to the device", SpanKind.Copy, since);
                 decoded.Motion.CopyTo(motion, batch.Count * decoded.Motion.Length);
                 remarks.Add(hasMotion && decoded.MotionPairs == 0 ? NoMotion : string.Empty);
                 batch.Add(decoded.Clip);
@@ -78,6 +86,8 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
             {
                 Compute();
             }
+
+            since = Stopwatch.GetTimestamp();
         }
 
         if (batch.Count > 0)
@@ -85,12 +95,15 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
             Compute();
         }
 
+        track?.Add("extraction", SpanKind.Whole, began);
+
         void Compute()
         {
             int frames = batch.Count * options.Frames;
             bool isFull = batch.Count == clipsPerBatch;
             Tensor output = isFull ? features : features.Slice(0, frames);
             backbone(isFull ? rgb : rgb.Slice(0, frames), output);
+            since = Stopwatch.GetTimestamp();
             output.Download(host.AsSpan(0, frames * Vgg19.Features));
             int rowLength = options.Frames * Vgg19.Features;
             for (int i = 0; i < batch.Count; i++)
@@ -106,6 +119,8 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
                 deliver(batch[i], row, VideoFault.None, remarks[i]);
             }
 
+            track?.Add("store features", SpanKind.Copy, since);
+
             done += batch.Count;
             computed += frames;
             batch.Clear();
@@ -118,7 +133,7 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
 
     private void RunWithoutBackbone(IReadOnlyList<Clip> clips, ClipFeatures deliver, Action<ExtractionProgress> progress, CancellationToken stop)
     {
-        using var decoder = new ClipDecoder(clips, options.Frames, options.Workers, options.Workers, options.TimeLimit, stop, FeatureStream.Motion);
+        using var decoder = new ClipDecoder(clips, options.Frames, options.Workers, options.Workers, options.TimeLimit, stop, FeatureStream.Motion, options.Trace);
         int done = 0, failures = 0;
         long began = Stopwatch.GetTimestamp();
         while (decoder.Next() is { } decoded)

@@ -121,7 +121,8 @@ internal sealed unsafe class NativeVideo
             Name((byte*)&info->Container, sizeof(Info.ContainerName)),
             info->DecodeErrors,
             info->Passes,
-            info->MotionPairs);
+            info->MotionPairs,
+            TimeSpan.FromSeconds(info->ResizeSeconds));
     }
 
     private static ReadOnlySpan<byte> Bytes(byte* text, int bytes)
@@ -159,6 +160,7 @@ internal sealed unsafe class NativeVideo
         public int MotionPairs;
         public CodecName Codec;
         public ContainerName Container;
+        public double ResizeSeconds;
 
         [InlineArray(32)]
         internal struct CodecName

@@ -12,6 +12,7 @@ namespace CudaTrainer.Engine.Data.Video;
 /// <see cref="VideoReadOptions.TolerateDamage"/>.</param>
 /// <param name="Passes">1, or 2 when the file had to be decoded again for its samples.</param>
 /// <param name="MotionPairs">Pairs of frames that motion was measured between; 0 where nobody asked for it, or there is none.</param>
+/// <param name="ResizeTime">Wall time that converting and resizing the samples took; 0 in a walk.</param>
 public readonly record struct VideoInfo(
     long DecodedFrames,
     int Width,
@@ -22,7 +23,8 @@ public readonly record struct VideoInfo(
     string Container,
     long DecodeErrors,
     int Passes,
-    int MotionPairs);
+    int MotionPairs,
+    TimeSpan ResizeTime);
 
 /// <summary>The outcome of <see cref="VideoReader.TryRead(string, int, Span{byte}, VideoReadOptions?, CancellationToken)"/>.</summary>
 /// <param name="Fault"><see cref="VideoFault.None"/> on success.</param>
