@@ -22,7 +22,7 @@ public readonly record struct VideoInfo(
     string Container,
     long DecodeErrors,
     int Passes,
-    int MotionPairs);
+    int MotionPairs = 0);
 
 /// <summary>The outcome of <see cref="VideoReader.TryRead(string, int, Span{byte}, VideoReadOptions?, CancellationToken)"/>.</summary>
 /// <param name="Fault"><see cref="VideoFault.None"/> on success.</param>
