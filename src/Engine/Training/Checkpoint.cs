@@ -91,7 +91,7 @@ public sealed class Checkpoint : IDisposable
             : [NamedTensor.Of<float>(InputMean, scaler.Mean, scaler.Mean.Length), NamedTensor.Of<float>(InputScale, scaler.Scale, scaler.Scale.Length)];
         if (scaler?.Whitening is { } whitening)
         {
-            input = input.Append(NamedTensor.Of<float>(InputWhitening, whitening.Matrix, MotionFeatures.PerStep, whitening.Components));
+            input = input.Append(NamedTensor.Of<float>(InputWhitening, whitening.Matrix, MotionFeatures.PerPair, whitening.Components));
         }
 
         Adam optimizer = learner.Optimizer;

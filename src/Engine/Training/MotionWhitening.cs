@@ -4,8 +4,8 @@ using CudaTrainer.Engine.Data.Video;
 namespace CudaTrainer.Engine.Training;
 
 /// <summary>
-/// Turns standardised motion features into their principal components, each of variance 1 over the clips. What tells clips apart are contrasts between features that rise and fall together: directions of
-/// little variance, which a network that takes the features as they are finds last.
+/// Turns the means of standardised motion features into their principal components, each of variance 1 over the clips. What tells clips apart are contrasts between features that rise and fall together:
+/// directions of little variance, which a network that takes the features as they are finds last. The deviations within an interval, which has few pairs, are noise beside them and left out.
 /// </summary>
 /// <remarks>
 /// The components take the first places of a frame's motion features, the other places are zeros: the classifier keeps its shape, so that the map can be folded into its first layer.
@@ -13,7 +13,7 @@ namespace CudaTrainer.Engine.Training;
 internal sealed class MotionWhitening
 {
     /// <summary>As many as clips in the hundreds can say something about.</summary>
-    private const int MostComponents = 60;
+    private const int MostComponents = 45;
 
     /// <summary>Variances below this share of the largest count as noise.</summary>
     private const double SmallestVariance = 1e-4;
@@ -26,17 +26,17 @@ internal sealed class MotionWhitening
 
     public int Components { get; }
 
-    /// <summary>[features, components].</summary>
+    /// <summary>[174, components].</summary>
     public float[] Matrix { get; }
 
-    public static MotionWhitening From(float[] matrix) => new(matrix, matrix.Length / MotionFeatures.PerStep);
+    public static MotionWhitening From(float[] matrix) => new(matrix, matrix.Length / MotionFeatures.PerPair);
 
     /// <summary>The components of the clips' means.</summary>
     /// <param name="mean">[D], of each feature.</param>
     /// <param name="scale">[D], one over its standard deviation.</param>
     public static unsafe MotionWhitening Fit(IFeatureRows rows, float[] mean, float[] scale)
     {
-        int width = MotionFeatures.PerStep, first = rows.Dimension - width;
+        int width = MotionFeatures.PerPair, first = rows.Dimension - MotionFeatures.PerStep;
         double[][] covariance = [.. Enumerable.Range(0, width).Select(_ => new double[width])];
         double[] clip = new double[width];
         for (int i = 0; i < rows.Count; i++)
@@ -83,7 +83,7 @@ internal sealed class MotionWhitening
     {
         Span<float> sums = stackalloc float[MostComponents];
         sums.Clear();
-        for (int d = 0; d < features.Length; d++)
+        for (int d = 0; d < MotionFeatures.PerPair; d++)
         {
             ReadOnlySpan<float> weights = Matrix.AsSpan(d * Components, Components);
             int c = 0;
@@ -106,7 +106,7 @@ internal sealed class MotionWhitening
     /// <param name="weights">[348], of one unit.</param>
     public void FoldInto(Span<float> weights)
     {
-        Span<double> folded = stackalloc double[MotionFeatures.PerStep];
+        Span<double> folded = stackalloc double[MotionFeatures.PerPair];
         for (int d = 0; d < folded.Length; d++)
         {
             folded[d] = 0;
@@ -120,5 +120,7 @@ internal sealed class MotionWhitening
         {
             weights[d] = (float)folded[d];
         }
+
+        weights[folded.Length..].Clear();
     }
 }

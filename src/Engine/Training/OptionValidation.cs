@@ -1,4 +1,5 @@
 using System.Globalization;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tracing;
 
@@ -96,6 +97,12 @@ public static class OptionValidation
         CheckEnum("--feature-dtype", options.FeatureDtype, problems);
         CheckEnum("--distributed", options.Distributed, problems);
         CheckEnum("--on-corrupt", options.OnCorrupt, problems);
+        CheckEnum("--stream", options.Stream, problems);
+        if (options.Stream == FeatureStream.Motion && options.Weights is not null)
+        {
+            problems.Add(new("--weights", "no backbone is used with --stream motion; leave it out, or use --stream both"));
+        }
+
         if (options.DatasetPath is null && options is not TrainingOptions)
         {
             problems.Add(new("--dataset-path", "is required: a folder of videos"));

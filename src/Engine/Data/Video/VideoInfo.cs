@@ -23,8 +23,8 @@ public readonly record struct VideoInfo(
     string Container,
     long DecodeErrors,
     int Passes,
-    int MotionPairs,
-    TimeSpan ResizeTime);
+    int MotionPairs = 0,
+    TimeSpan ResizeTime = default);
 
 /// <summary>The outcome of <see cref="VideoReader.TryRead(string, int, Span{byte}, VideoReadOptions?, CancellationToken)"/>.</summary>
 /// <param name="Fault"><see cref="VideoFault.None"/> on success.</param>
