@@ -12,7 +12,7 @@ internal static class StudyOptionTable
     private static readonly string[] OfOneRun =
     [
         "--split", "--checkpoint-dir", "--resume", "--overwrite", "--initial-weights", "--checkpoint-every", "--keep-checkpoints", "--log-every-steps", "--check-replicas", "--tensorboard",
-        "--tensorboard-histograms", "--distributed", "--dry-run", "--fast-dev-run", "--overfit-batches",
+        "--tensorboard-histograms", "--report", "--profile", "--distributed", "--dry-run", "--fast-dev-run", "--overfit-batches",
     ];
 
     private static readonly OptionRange Folds = OptionRange.Between(2, 100), Seeds = OptionRange.Between(1, 100), Share = OptionRange.Between(0.05, 0.5), Jobs = OptionRange.Between(1, 64);
