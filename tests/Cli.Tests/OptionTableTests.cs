@@ -50,6 +50,8 @@ public class OptionTableTests
         ["--gradient-clip-norm"] = "5",
         ["--clip-mode"] = "per-parameter",
         ["--early-stopping-patience"] = "3",
+        ["--ema"] = "0.99",
+        ["--swa-start"] = "8",
         ["--monitor"] = "val_auc",
         ["--mixed-precision"] = "true",
         ["--xla"] = "true",

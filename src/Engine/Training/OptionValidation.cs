@@ -34,6 +34,8 @@ public static class OptionValidation
         new("--min-learning-rate", OptionRange.Between(0, 10), options => options.MinLearningRate),
         new("--warmup-epochs", OptionRange.AtLeast(0), options => options.WarmupEpochs),
         new("--label-smoothing", OptionRange.AtLeastAndBelow(0, 1), options => options.LabelSmoothing),
+        new("--ema", OptionRange.AtLeastAndBelow(0, 1), options => options.Ema),
+        new("--swa-start", OptionRange.AtLeast(0), options => options.SwaStart),
         new("--focal-gamma", OptionRange.Between(0, 20), options => options.FocalGamma),
         new("--gradient-clip-norm", OptionRange.Above(0), options => options.GradientClipNorm),
         new("--dropout", OptionRange.AtLeastAndBelow(0, 1), options => options.Dropout),

@@ -24,13 +24,14 @@ internal sealed class TrainingLoop : IDisposable
     private readonly int _stepsPerEpoch;
     private readonly FeatureScaler? _scaler;
     private readonly TensorBoardLog? _board;
+    private readonly WeightAverages? _averages;
     private TrainingState _state;
     private int _loadedEpoch;
     private SplitBatch? _next;
     private bool _stopRequested;
     private double _lastNorm;
 
-    public TrainingLoop(TrainingOptions options, ReplicaGroup replicas, ModelInfo info, IFeatureRows train, IFeatureRows val, RunFolder folder, IRunObserver observer, TrainingState state, FeatureScaler? scaler, TensorBoardLog? board = null)
+    public TrainingLoop(TrainingOptions options, ReplicaGroup replicas, ModelInfo info, IFeatureRows train, IFeatureRows val, RunFolder folder, IRunObserver observer, TrainingState state, FeatureScaler? scaler, TensorBoardLog? board = null, WeightAverages? averages = null)
     {
         _options = options;
         _replicas = replicas;
@@ -40,6 +41,7 @@ internal sealed class TrainingLoop : IDisposable
         _state = state with { };
         _scaler = scaler;
         _board = board;
+        _averages = averages;
         _train = train;
         _monitor = new Monitor(options.Monitor);
         AugmentationOptions augmentation = AugmentationOptions.Of(options);
@@ -120,7 +122,7 @@ internal sealed class TrainingLoop : IDisposable
         if (_folder.Writes)
         {
             _folder.FlushSteps();
-            Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info, _state, _scaler);
+            Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info, _state, _scaler, _averages);
             _board?.Commit();
         }
     }
@@ -213,6 +215,10 @@ internal sealed class TrainingLoop : IDisposable
         {
             HandleBadStep(step, batch, outcome);
         }
+        else
+        {
+            _averages?.AfterStep(_replicas.Lead.Parameters);
+        }
 
         if (_options.CheckReplicas > 0 && (step + 1) % _options.CheckReplicas == 0)
         {
@@ -300,6 +306,7 @@ internal sealed class TrainingLoop : IDisposable
             OnBest?.Invoke();
         }
 
+        _averages?.AfterEpoch(_replicas.Lead.Parameters, epoch);
         _board?.Epoch(record, _train.Count, val, _replicas.Lead.Parameters);
         Save(epoch, best, val);
         _observer.Epoch(record);
@@ -332,13 +339,13 @@ internal sealed class TrainingLoop : IDisposable
 
         if (_options.CheckpointEvery > 0 && epoch % _options.CheckpointEvery == 0)
         {
-            Checkpoint.SaveFull(_folder.NumberedCheckpoint(epoch), _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler);
+            Checkpoint.SaveFull(_folder.NumberedCheckpoint(epoch), _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler, _averages);
             _folder.PruneCheckpoints(_options.KeepCheckpoints);
         }
 
         _folder.FlushSteps();
         _folder.WriteHistory(_state.History);
-        Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler);
+        Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler, _averages);
         _board?.Commit();
     }
 

@@ -109,6 +109,12 @@ public sealed record TrainingOptions : FeatureOptions
     /// <summary>Steps between comparisons of the devices' weights, bit by bit; 0 = never.</summary>
     public int CheckReplicas { get; init; }
 
+    /// <summary>Decay d of the exponential moving average of the weights over steps, which becomes ema_model.safetensors; 0 = none.</summary>
+    public double Ema { get; init; }
+
+    /// <summary>First epoch, from 1, whose weights go into the plain mean over epochs (SWA), which becomes swa_model.safetensors; 0 = none.</summary>
+    public int SwaStart { get; init; }
+
     public string Model { get; init; } = "lstm-attention";
 
     public double Dropout { get; init; } = 0.5;

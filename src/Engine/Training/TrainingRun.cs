@@ -25,6 +25,7 @@ public sealed class TrainingRun : IDisposable
     private readonly LearnerSetup _setup;
     private readonly BackboneChoice? _backbone;
     private readonly ProcessGroup? _processes;
+    private readonly WeightAverages _averages;
     private CommunicationSummary? _communication;
 
     /// <param name="writes">Whether the run leaves files.</param>
@@ -38,6 +39,7 @@ public sealed class TrainingRun : IDisposable
         _setup = new LearnerSetup(_options, _device.Device, _device.IsCuda);
         _backbone = options.FeaturesDir is null ? BackboneChoice.Open(options) : null;
         _folder = IsLead && writes ? RunFolder.Open(options.CheckpointDir, options.Resume is not null, options.Overwrite) : RunFolder.Follow(options.CheckpointDir);
+        _averages = new WeightAverages(_options);
         _observer = IsLead ? new LoggingObserver(observer, _folder) : new SilentObserver();
     }
 
@@ -128,7 +130,7 @@ public sealed class TrainingRun : IDisposable
         _folder.Begin();
         _folder.WriteConfig(_options);
         using TensorBoardLog? board = TensorBoardLog.Open(_folder, _options, info, _observer);
-        using (var loop = new TrainingLoop(_options, replicas, info, trainRows, valRows, _folder, _observer, state, scaler, board))
+        using (var loop = new TrainingLoop(_options, replicas, info, trainRows, valRows, _folder, _observer, state, scaler, board, _folder.Writes ? _averages : null))
         {
             RunOutcome outcome = _clock.Time("train", () => loop.Run(stop));
             state = loop.State;
@@ -147,7 +149,11 @@ public sealed class TrainingRun : IDisposable
         (string Name, IFeatureRows Rows)[] held = _options.OverfitBatches > 0
             ? [(DatasetSplit.Validation.Name(), valRows)]
             : [.. splits.All.Where(set => set != train).Select(set => (set.Split.Name(), (IFeatureRows)new SplitRows(set)))];
-        TrainingResult result = _clock.Time("evaluate", () => EvaluateBest(replicas, held, state)) with { Data = [.. splits.All.Select(SplitSummary.Of)] };
+        TrainingResult result = _clock.Time("evaluate", () => EvaluateBest(replicas, held, state) with
+        {
+            Averages = EvaluateAverages(replicas, trainRows, valRows, held, info, state, scaler, stop),
+            Data = [.. splits.All.Select(SplitSummary.Of)],
+        });
         _folder.WriteResults(JsonSerializer.Serialize(result, RunJson.Default.TrainingResult));
         board?.Complete();
         WriteReport(stop);
@@ -322,9 +328,9 @@ public sealed class TrainingRun : IDisposable
     {
         using Checkpoint checkpoint = Checkpoint.Open(path);
         TrainingState state = checkpoint.RequireState();
-        string[] changed = [.. fingerprint
-            .Where(pair => state.Fingerprint.GetValueOrDefault(pair.Key) != pair.Value)
-            .Select(pair => $"{pair.Key} was {state.Fingerprint.GetValueOrDefault(pair.Key, "not recorded")}, is {pair.Value}")];
+        string[] changed = [.. fingerprint.Keys.Union(state.Fingerprint.Keys)
+            .Where(name => state.Fingerprint.GetValueOrDefault(name) != fingerprint.GetValueOrDefault(name))
+            .Select(name => $"{name} was {state.Fingerprint.GetValueOrDefault(name, "not recorded")}, is {fingerprint.GetValueOrDefault(name, "not given")}")];
         if (changed.Length > 0)
         {
             throw new RunException(
@@ -336,6 +342,11 @@ public sealed class TrainingRun : IDisposable
         foreach (Learner learner in replicas.Replicas)
         {
             checkpoint.LoadOptimizer(learner);
+        }
+
+        if (_folder.Writes)
+        {
+            checkpoint.LoadAverages(_averages, replicas.Lead.Parameters);
         }
 
         state = WithBestModel(path, state);
@@ -429,30 +440,22 @@ public sealed class TrainingRun : IDisposable
             fingerprint["--overfit-batches"] = $"{_options.OverfitBatches}";
         }
 
+        if (_options.Ema > 0)
+        {
+            fingerprint["--ema"] = $"{_options.Ema:R}";
+        }
+
+        if (_options.SwaStart > 0)
+        {
+            fingerprint["--swa-start"] = $"{_options.SwaStart}";
+        }
+
         return fingerprint;
     }
 
     private TrainingResult EvaluateBest(ReplicaGroup replicas, IReadOnlyList<(string Name, IFeatureRows Rows)> splits, TrainingState state)
     {
-        // Rank 0 has written it.
-        _processes?.Meet();
-        using Checkpoint best = Checkpoint.Open(_folder.BestModel);
-        LoadModel(best, replicas);
-        double threshold = best.Info!.Threshold;
-        var all = new Dictionary<string, ClassificationMetrics>();
-        foreach (var (name, rows) in splits)
-        {
-            using var evaluator = new Evaluator(replicas, rows, _options.BatchSize);
-            Evaluation evaluation = evaluator.Run(withAttention: true);
-            if (_folder.Writes)
-            {
-                _folder.WritePredictions(name, PredictionFile.Text(evaluation, rows));
-            }
-
-            all[name] = evaluation.MetricsAt(threshold);
-            all[name + "_at_half"] = evaluation.MetricsAt(0.5);
-        }
-
+        Dictionary<string, ClassificationMetrics> all = Evaluate(replicas, _folder.BestModel, splits, _folder.WritePredictions);
         return Result(RunOutcome.Completed, state) with
         {
             Val = all["val"],
@@ -460,6 +463,71 @@ public sealed class TrainingRun : IDisposable
             Test = all.GetValueOrDefault("test"),
             TestAtHalf = all.GetValueOrDefault("test_at_half"),
         };
+    }
+
+    /// <summary>Makes models of the averages, with batch statistics and a threshold of their own, and measures them.</summary>
+    private List<AverageResult> EvaluateAverages(
+        ReplicaGroup replicas, IFeatureRows train, IFeatureRows val, IReadOnlyList<(string Name, IFeatureRows Rows)> splits, ModelInfo info, TrainingState state, FeatureScaler? scaler, CancellationToken stop)
+    {
+        List<AverageResult> results = [];
+        foreach (WeightAverage average in _averages.All)
+        {
+            int updates = _averages.UpdatesBy(average, state);
+            if (updates == 0)
+            {
+                _observer.Message(Severity.Warning, $"there is no {average.Name} model: the run ended after epoch {state.Epoch}, before there was anything to average");
+                continue;
+            }
+
+            string file = _folder.AveragedModel(average.Name);
+            if (_folder.Writes)
+            {
+                Save(average, file);
+            }
+
+            Dictionary<string, ClassificationMetrics> all = Evaluate(replicas, file, splits, (_, _) => { });
+            results.Add(new AverageResult(
+                average.Name, average.Text, Path.GetFileName(file), updates, all["val"], all.GetValueOrDefault("test"), all["val_at_half"], all.GetValueOrDefault("test_at_half")));
+        }
+
+        return results;
+
+        void Save(WeightAverage average, string file)
+        {
+            // One replica is enough, and asks nothing of the other processes: they read the file.
+            Learner lead = replicas.Lead;
+            lead.Parameters.Values.Write((ReadOnlySpan<float>)average.Values);
+            BatchNormStatistics.Estimate(lead, train, _options.BatchSize, scaler, stop);
+            using ReplicaGroup alone = ReplicaGroup.Of(lead);
+            using var evaluator = new Evaluator(alone, val, _options.BatchSize, scaler);
+            Checkpoint.SaveModel(file, lead, info with { Epoch = state.Epoch, Threshold = evaluator.Run().BestThreshold(), Average = average.Text }, scaler);
+        }
+    }
+
+    /// <summary>Loads a model file and measures it on each split, at its own threshold and at 0.5 (<c>_at_half</c>).</summary>
+    /// <param name="writePredictions">Takes the name of a split and its predictions.</param>
+    private Dictionary<string, ClassificationMetrics> Evaluate(
+        ReplicaGroup replicas, string file, IReadOnlyList<(string Name, IFeatureRows Rows)> splits, Action<string, string> writePredictions)
+    {
+        // Rank 0 has written it.
+        _processes?.Meet();
+        using Checkpoint model = Checkpoint.Open(file);
+        LoadModel(model, replicas);
+        var all = new Dictionary<string, ClassificationMetrics>();
+        foreach (var (name, rows) in splits)
+        {
+            using var evaluator = new Evaluator(replicas, rows, _options.BatchSize);
+            Evaluation evaluation = evaluator.Run(withAttention: true);
+            if (_folder.Writes)
+            {
+                writePredictions(name, PredictionFile.Text(evaluation, rows));
+            }
+
+            all[name] = evaluation.MetricsAt(model.Info!.Threshold);
+            all[name + "_at_half"] = evaluation.MetricsAt(0.5);
+        }
+
+        return all;
     }
 
     private TrainingResult Result(RunOutcome outcome, TrainingState? state) => new()

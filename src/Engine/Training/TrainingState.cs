@@ -29,6 +29,10 @@ public sealed record ModelInfo
     /// <summary>Epoch that these weights are of.</summary>
     public int Epoch { get; init; }
 
+    /// <summary>What these weights are an average of, for a person; null if they are those of the epoch itself.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Average { get; init; }
+
     /// <summary>The loss they were trained with; null in files that do not say.</summary>
     public LossInfo? Loss { get; init; }
 
