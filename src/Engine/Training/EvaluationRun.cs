@@ -2,13 +2,13 @@ using System.Text.Json;
 using CudaTrainer.Engine.Data.Cache;
 using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Formats;
-using CudaTrainer.Engine.Parallel;
+using CudaTrainer.Engine.Training.Ensembles;
 
 namespace CudaTrainer.Engine.Training;
 
 public sealed record EvaluationOptions
 {
-    /// <summary>A model file or checkpoint.</summary>
+    /// <summary>A model file, checkpoint or ensemble, or the folder of a run, whose best model is meant.</summary>
     public string Checkpoint { get; init; } = string.Empty;
 
     /// <summary>The videos, unless <see cref="FeaturesDir"/> is given.</summary>
@@ -33,23 +33,20 @@ public static class EvaluationRun
     public static EvaluationResult Execute(EvaluationOptions options, IRunObserver observer, CancellationToken stop)
     {
         using DeviceChoice device = DeviceChoice.OpenOne(options.Features.Device, options.Features.Threads);
-        using TrainedClassifier classifier = TrainedClassifier.Load(device.Device, options.Checkpoint);
+        using ClassifierGroup classifier = ClassifierGroup.Open(device.Device, options.Checkpoint);
         ModelInfo info = classifier.Info;
         observer.Header(
         [
             new HeaderLine("device", device.Text),
-            new HeaderLine("model", $"{info.Model} of epoch {info.Epoch} from {options.Checkpoint}, threshold {info.Threshold:F3}"),
+            new HeaderLine("model", $"{classifier.Text} from {options.Checkpoint}, threshold {info.Threshold:F3}"),
             new HeaderLine("backbone", info.BackboneDescription),
         ]);
-        using FeatureSplits splits = Open(options, device, classifier, observer, stop);
-        using ReplicaGroup replicas = ReplicaGroup.Of(classifier.Learner);
+        using FeatureSplits splits = OpenFeatures(options.FeaturesDir, options.Features, device, classifier.Members[0], observer, stop);
         var metrics = new Dictionary<string, ClassificationMetrics>();
         foreach (FeatureSet set in splits.All)
         {
-            RequireSameFeatures(info, set, options.Checkpoint);
-            stop.ThrowIfCancellationRequested();
-            using var evaluator = new Evaluator(replicas, new SplitRows(set), BatchSize);
-            Evaluation evaluation = evaluator.Run();
+            classifier.RequireFits(set);
+            Evaluation evaluation = classifier.Evaluate(new SplitRows(set), BatchSize, stop);
             metrics[set.Split.Name()] = evaluation.MetricsAt(info.Threshold) with { Intervals = Bootstrap.Intervals(evaluation.Labels, evaluation.Scores, info.Threshold) };
         }
 
@@ -60,31 +57,17 @@ public static class EvaluationRun
         return new EvaluationResult(metrics, file);
     }
 
-    private static FeatureSplits Open(EvaluationOptions options, DeviceChoice device, TrainedClassifier classifier, IRunObserver observer, CancellationToken stop)
+    /// <summary>The features of a folder, or those of videos with the backbone, the sampling and the preprocessing that a classifier was trained with.</summary>
+    internal static FeatureSplits OpenFeatures(string? directory, FeatureOptions videos, DeviceChoice device, TrainedClassifier classifier, IRunObserver observer, CancellationToken stop)
     {
-        if (options.FeaturesDir is { } directory)
+        if (directory is not null)
         {
             return FeatureSplits.OpenFinite(directory, stop);
         }
 
-        using BackboneChoice backbone = classifier.OpenBackbone(options.Features.Weights);
-        FeatureOptions features = options.Features with { Frames = classifier.Info.Frames };
+        using BackboneChoice backbone = classifier.OpenBackbone(videos.Weights);
+        FeatureOptions features = videos with { Frames = classifier.Info.Frames };
         new FeaturePipeline(features, device.Devices, backbone, observer, new StageClock()).Run(stop);
         return FeatureSplits.Open(features.CacheDir);
-    }
-
-    private static void RequireSameFeatures(ModelInfo info, FeatureSet set, string checkpoint)
-    {
-        if (set.Dimension != info.Inputs)
-        {
-            throw new RunException(
-                $"'{set.Path}' has {set.Dimension} features a frame; the classifier in '{checkpoint}' takes {info.Inputs}.", "Use the features it was trained on, or train a classifier on these.");
-        }
-
-        string backbone = set.Key.FirstOrDefault(field => field.Key == "backbone").Value ?? "unknown";
-        if (backbone != info.Backbone && backbone != "unknown" && info.Backbone != "unknown")
-        {
-            throw new RunException($"'{set.Path}' holds features of backbone {backbone}; the classifier was trained on {info.Backbone}.", "Extract features with the same weights.");
-        }
     }
 }

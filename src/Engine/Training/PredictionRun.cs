@@ -5,7 +5,7 @@ namespace CudaTrainer.Engine.Training;
 
 public sealed record PredictionOptions
 {
-    /// <summary>A model file or checkpoint, or the folder of a run, whose best model is meant.</summary>
+    /// <summary>A model file, checkpoint or ensemble, or the folder of a run, whose best model is meant.</summary>
     public string Checkpoint { get; init; } = string.Empty;
 
     /// <summary>Video files, folders that are searched for videos, and patterns: <see cref="VideoPaths.Expand"/>.</summary>

@@ -2,6 +2,7 @@ using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Data.Video;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Training.Ensembles;
 
 namespace CudaTrainer.Engine.Training;
 
@@ -10,17 +11,17 @@ namespace CudaTrainer.Engine.Training;
 /// <param name="Video">What decoding showed; filled as far as reading got.</param>
 public sealed record WindowedPrediction(Prediction Prediction, IReadOnlyList<WindowSample> Samples, VideoInfo Video);
 
-/// <summary>A trained classifier and its backbone on a device, loaded once for any number of videos. For one thread.</summary>
+/// <summary>A trained classifier or ensemble and its backbone on a device, loaded once for any number of videos. For one thread.</summary>
 public sealed class Predictor : IDisposable
 {
     private readonly PredictionOptions _options;
     private readonly DeviceChoice _device;
-    private readonly TrainedClassifier _classifier;
+    private readonly ClassifierGroup _classifier;
     private readonly BackboneChoice _backbone;
     private readonly Vgg19 _network;
     private readonly HostBatch _batch;
 
-    private Predictor(PredictionOptions options, DeviceChoice device, TrainedClassifier classifier, BackboneChoice backbone)
+    private Predictor(PredictionOptions options, DeviceChoice device, ClassifierGroup classifier, BackboneChoice backbone)
     {
         (_options, _device, _classifier, _backbone) = (options, device, classifier, backbone);
         Threshold = options.Threshold ?? Info.Threshold;
@@ -42,7 +43,7 @@ public sealed class Predictor : IDisposable
     /// <summary>p(violent) below which an event ends.</summary>
     public double Release { get; }
 
-    public bool HasAttention => _classifier.Learner.Model.HasAttention;
+    public bool HasAttention => _classifier.HasAttention;
 
     /// <summary>The device, without why it was chosen.</summary>
     public string Device => _device.Description;
@@ -53,7 +54,7 @@ public sealed class Predictor : IDisposable
     public IReadOnlyList<HeaderLine> Header =>
     [
         new HeaderLine("device", _device.Text),
-        new HeaderLine("model", $"{Info.Model} of epoch {Info.Epoch} from {_options.Checkpoint}"),
+        new HeaderLine("model", $"{_classifier.Text} from {_options.Checkpoint}"),
         new HeaderLine("backbone", Backbone),
     ];
 
@@ -61,13 +62,13 @@ public sealed class Predictor : IDisposable
     public static Predictor Open(PredictionOptions options)
     {
         DeviceChoice? device = null;
-        TrainedClassifier? classifier = null;
+        ClassifierGroup? classifier = null;
         BackboneChoice? backbone = null;
         try
         {
             device = DeviceChoice.OpenOne(options.Device, options.Threads);
-            classifier = TrainedClassifier.Load(device.Device, RunFolder.ModelAt(options.Checkpoint));
-            backbone = classifier.OpenBackbone(options.Weights);
+            classifier = ClassifierGroup.Open(device.Device, options.Checkpoint);
+            backbone = classifier.Members[0].OpenBackbone(options.Weights);
             return new Predictor(options, device, classifier, backbone);
         }
         catch
@@ -134,10 +135,6 @@ public sealed class Predictor : IDisposable
     private ClipAnswer Answer(ReadOnlySpan<float> features)
     {
         features.CopyTo(_batch.Features.AsSpan<float>(0, features.Length));
-        Span<float> score = stackalloc float[1];
-        Span<float> loss = stackalloc float[1];
-        float[] attention = _classifier.Learner.Model.HasAttention ? new float[Info.Frames] : [];
-        _classifier.Learner.Evaluate(_batch, loss, score, attention);
-        return new ClipAnswer(score[0], attention.Length == 0 ? null : [.. attention.Select(weight => (double)weight)]);
+        return _classifier.Answer(_batch);
     }
 }

@@ -17,6 +17,9 @@ namespace CudaTrainer.Engine.Training;
 /// </summary>
 public sealed class TrainingRun : IDisposable
 {
+    /// <summary>What the fingerprint of a run calls <see cref="IdentityOf"/> of its train split.</summary>
+    internal const string TrainingClips = "training clips";
+
     private readonly TrainingOptions _options;
     private readonly IRunObserver _observer;
     private readonly StageClock _clock = new();
@@ -92,6 +95,18 @@ public sealed class TrainingRun : IDisposable
         _folder.Dispose();
         _backbone?.Dispose();
         _device.Dispose();
+    }
+
+    /// <summary>Of the clips of a split and their labels, in their order.</summary>
+    internal static string IdentityOf(FeatureSet set)
+    {
+        var data = new StringBuilder();
+        for (int i = 0; i < set.Count; i++)
+        {
+            data.Append(set.Names[i]).Append('\n').Append(set.Labels[i]).Append('\n');
+        }
+
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(data.ToString())))[..16];
     }
 
     private static void LoadModel(Checkpoint checkpoint, ReplicaGroup replicas)
@@ -402,12 +417,6 @@ public sealed class TrainingRun : IDisposable
     /// <summary>What must stay the same for a resumed run to be the same run.</summary>
     private Dictionary<string, string> Fingerprint(FeatureSet train, bool standardize)
     {
-        var data = new StringBuilder();
-        for (int i = 0; i < train.Count; i++)
-        {
-            data.Append(train.Names[i]).Append('\n').Append(train.Labels[i]).Append('\n');
-        }
-
         var fingerprint = new Dictionary<string, string>
         {
             ["--model"] = _options.Model,
@@ -433,7 +442,7 @@ public sealed class TrainingRun : IDisposable
             ["--standardize-features"] = $"{standardize}",
             ["shuffling"] = $"{_options.Shuffle}",
             ["features"] = $"[{train.Count}, {train.Frames}, {train.Dimension}] {string.Join(" ", train.Key.Select(field => field.Value))}".TrimEnd(),
-            ["training clips"] = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(data.ToString())))[..16],
+            [TrainingClips] = IdentityOf(train),
         };
         if (_options.OverfitBatches > 0)
         {

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using CudaTrainer.Engine.Training.Ensembles;
 using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Engine.Training;
@@ -169,6 +170,7 @@ public sealed record TrainingState
 [JsonSerializable(typeof(TrainingOptions))]
 [JsonSerializable(typeof(TrainingResult))]
 [JsonSerializable(typeof(ClassificationMetrics))]
+[JsonSerializable(typeof(Ensemble))]
 [JsonSerializable(typeof(Dictionary<string, ClassificationMetrics>))]
 public sealed partial class RunJson : JsonSerializerContext;
 
