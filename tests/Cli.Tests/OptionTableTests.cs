@@ -15,6 +15,7 @@ public class OptionTableTests
         ["--split"] = "0.6,0.2,0.2",
         ["--groups"] = "groups.csv",
         ["--frames"] = "8",
+        ["--views"] = "3",
         ["--on-corrupt"] = "zeros",
         ["--max-corrupt"] = "0.5",
         ["--decode-timeout"] = "7.5",

@@ -18,7 +18,7 @@ internal sealed record EnsembleCommandOptions
 internal sealed class EnsembleCommand : CliCommand<EnsembleCommandOptions>
 {
     /// <summary>Options of features that the trained models decide, or that make no sense here.</summary>
-    private static readonly string[] FromTheModels = ["--frames", "--preprocess", "--distributed"];
+    private static readonly string[] FromTheModels = ["--frames", "--views", "--preprocess", "--distributed"];
 
     public override string Name => "ensemble";
 

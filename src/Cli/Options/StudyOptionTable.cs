@@ -11,7 +11,7 @@ internal static class StudyOptionTable
     /// <summary>Options of <c>train</c> about the files of one run, or its split.</summary>
     private static readonly string[] OfOneRun =
     [
-        "--split", "--ema", "--swa-start", "--checkpoint-dir", "--resume", "--overwrite", "--initial-weights", "--checkpoint-every", "--keep-checkpoints", "--log-every-steps", "--check-replicas", "--tensorboard",
+        "--split", "--views", "--ema", "--swa-start", "--checkpoint-dir", "--resume", "--overwrite", "--initial-weights", "--checkpoint-every", "--keep-checkpoints", "--log-every-steps", "--check-replicas", "--tensorboard",
         "--tensorboard-histograms", "--distributed", "--dry-run", "--fast-dev-run", "--overfit-batches",
     ];
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using CudaTrainer.Engine.Data.Cache;
 using CudaTrainer.Engine.Data.Dataset;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Training.Ensembles;
 
@@ -16,11 +17,14 @@ public sealed record EvaluationOptions
 
     public string? FeaturesDir { get; init; }
 
+    /// <summary>Also measures the mean over the first <see cref="ClipView.ForPrediction"/> views of each clip.</summary>
+    public bool Tta { get; init; }
+
     /// <summary>Where evaluation_results.json goes; the checkpoint's folder if null.</summary>
     public string? OutputDir { get; init; }
 }
 
-/// <param name="Splits">Metrics by split, at the classifier's own threshold.</param>
+/// <param name="Splits">Metrics by split, at the classifier's own threshold; those of test-time augmentation under the split's name and <c>_tta</c>.</param>
 /// <param name="File">The evaluation_results.json that was written.</param>
 public sealed record EvaluationResult(IReadOnlyDictionary<string, ClassificationMetrics> Splits, string File);
 
@@ -41,13 +45,18 @@ public static class EvaluationRun
             new HeaderLine("model", $"{classifier.Text} from {options.Checkpoint}, threshold {info.Threshold:F3}"),
             new HeaderLine("backbone", info.BackboneDescription),
         ]);
-        using FeatureSplits splits = OpenFeatures(options.FeaturesDir, options.Features, device, classifier.Members[0], observer, stop);
+        int views = options.Tta ? ClipView.ForPrediction : 1;
+        using FeatureSplits splits = OpenFeatures(options.FeaturesDir, options.Features with { Views = views }, device, classifier.Members[0], observer, stop);
         var metrics = new Dictionary<string, ClassificationMetrics>();
         foreach (FeatureSet set in splits.All)
         {
             classifier.RequireFits(set);
-            Evaluation evaluation = classifier.Evaluate(new SplitRows(set), BatchSize, stop);
-            metrics[set.Split.Name()] = evaluation.MetricsAt(info.Threshold) with { Intervals = Bootstrap.Intervals(evaluation.Labels, evaluation.Scores, info.Threshold) };
+            Add(set.Split.Name(), classifier.Evaluate(new SplitRows(set), BatchSize, stop));
+            if (options.Tta)
+            {
+                using FeatureViews others = FeatureViews.Open(options.FeaturesDir ?? options.Features.CacheDir, views, set);
+                Add(set.Split.Name() + "_tta", classifier.Evaluate([new SplitRows(set), .. others.Others.Select(view => new SplitRows(view))], BatchSize, stop));
+            }
         }
 
         string directory = options.OutputDir ?? Path.GetDirectoryName(Path.GetFullPath(options.Checkpoint))!;
@@ -55,6 +64,9 @@ public static class EvaluationRun
         string file = Path.Combine(directory, "evaluation_results.json");
         AtomicFile.WriteAllText(file, JsonSerializer.Serialize(metrics, RunJson.Default.DictionaryStringClassificationMetrics) + "\n");
         return new EvaluationResult(metrics, file);
+
+        void Add(string name, Evaluation evaluation) =>
+            metrics[name] = evaluation.MetricsAt(info.Threshold) with { Intervals = Bootstrap.Intervals(evaluation.Labels, evaluation.Scores, info.Threshold) };
     }
 
     /// <summary>The features of a folder, or those of videos with the backbone, the sampling and the preprocessing that a classifier was trained with.</summary>

@@ -80,7 +80,7 @@ public sealed class BackboneChoice : IDisposable
 }
 
 /// <summary>
-/// From a folder of videos to features in the cache: scan, split, hash, extract what is missing, commit. Of several processes, rank 0 does so and tells the others what is missing;
+/// From a folder of videos to features in the cache, view by view: scan, split, hash, extract what is missing, commit. Of several processes, rank 0 does so and tells the others what is missing;
 /// each extracts its share into a folder of its own inside the cache's, which rank 0 takes over: the cache has one writer. What a process that died has left there, the next run takes over.
 /// </summary>
 /// <param name="devices">Of this process; each runs the backbone on a share of the clips.</param>
@@ -90,32 +90,72 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     private const int MessagesShown = 10;
     private const string SharePrefix = "rank-";
 
+    /// <summary>Of the first devices, from the first view that needs them to the end of the run.</summary>
+    private readonly List<Vgg19> _networks = [];
+
     /// <summary>Backbone throughput of this run; 0 when nothing had to be extracted.</summary>
     public double FramesPerSecond { get; private set; }
 
     /// <summary>What the splits hold after the run.</summary>
     public IReadOnlyList<SplitRow> Splits { get; private set; } = [];
 
-    /// <returns>Null on ranks that only helped.</returns>
+    /// <returns>Of the clips as they are; null on ranks that only helped.</returns>
     /// <exception cref="OperationCanceledException">Stopped; every finished row is kept for the next run.</exception>
     public CacheSummary? Run(CancellationToken stop)
     {
-        if (processes is { IsLead: false })
+        try
         {
-            Help(stop);
-            return null;
-        }
+            if (processes is { IsLead: false })
+            {
+                for (int view = 0; view < options.Views; view++)
+                {
+                    Help(view, stop);
+                }
 
-        VideoDataset dataset = clock.Time("scan", () => Scan(stop));
-        List(Severity.Info, dataset.Notes);
-        List(Severity.Warning, dataset.Warnings);
-        List(Severity.Info, [.. dataset.Ignored.Select(file => $"ignored: {file.RelativePath} ({file.Reason})")]);
-        using var cache = FeatureCache.Open(options.CacheDir, Key);
+                return null;
+            }
+
+            VideoDataset dataset = clock.Time("scan", () => Scan(stop));
+            List(Severity.Info, dataset.Notes);
+            List(Severity.Warning, dataset.Warnings);
+            List(Severity.Info, [.. dataset.Ignored.Select(file => $"ignored: {file.RelativePath} ({file.Reason})")]);
+            CacheSummary plain = Run(dataset, 0, stop);
+            List(Severity.Warning, [.. plain.Failed.Select(failed => $"left out: {failed}")]);
+            List(Severity.Warning, plain.Warnings);
+            Splits = [.. dataset.Table.Rows.Select(row =>
+            {
+                CachedSplit stored = plain.Splits.First(split => split.Split == row.Split);
+                return new SplitRow(row.Split.Name(), stored.Rows.Nonviolent, stored.Rows.Violent, row.Sources, stored.Failed.Total);
+            })];
+            observer.Dataset(Splits);
+            for (int view = 1; view < options.Views; view++)
+            {
+                Run(dataset, view, stop);
+            }
+
+            return plain;
+        }
+        finally
+        {
+            foreach (Vgg19 network in _networks)
+            {
+                network.Dispose();
+            }
+
+            _networks.Clear();
+        }
+    }
+
+    /// <summary>One view of all clips.</summary>
+    private CacheSummary Run(VideoDataset dataset, int view, CancellationToken stop)
+    {
+        using var cache = FeatureCache.Open(ClipView.FolderOf(options.CacheDir, view), KeyOf(view));
         TakeOverShares(cache);
         List(Severity.Info, cache.Notes);
         CachePlan plan = cache.Plan(dataset);
         List(Severity.Info, plan.Notes);
-        observer.Message(Severity.Info, $"features: {plan.Reused} of {plan.Clips} clips are cached, {plan.Missing.Count} to extract{(plan.KnownFailures > 0 ? $", {plan.KnownFailures} known to be broken" : string.Empty)}");
+        string which = view == 0 ? "features" : $"features of view {view} ({ClipView.All[view].Name})";
+        observer.Message(Severity.Info, $"{which}: {plan.Reused} of {plan.Clips} clips are cached, {plan.Missing.Count} to extract{(plan.KnownFailures > 0 ? $", {plan.KnownFailures} known to be broken" : string.Empty)}");
         if (processes is not null)
         {
             processes.Broadcast(JsonSerializer.Serialize([.. plan.Missing.Select(clip => new MissingClip(clip.Path, clip.RelativePath, clip.ContentHash))], MissingJson.Default.MissingClipArray));
@@ -123,20 +163,12 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
 
         if (plan.Missing.Count > 0)
         {
-            clock.Time("extract", () => Extract(cache, ShareOf(plan.Missing), stop));
+            clock.Time("extract", () => Extract(cache, view, ShareOf(plan.Missing), stop));
             processes?.Meet();
             TakeOverShares(cache);
         }
 
         CacheSummary summary = clock.Time("commit", () => cache.Commit(dataset, options.OnCorrupt, options.MaxCorrupt));
-        List(Severity.Warning, [.. summary.Failed.Select(failed => $"left out: {failed}")]);
-        List(Severity.Warning, summary.Warnings);
-        Splits = [.. dataset.Table.Rows.Select(row =>
-        {
-            CachedSplit stored = summary.Splits.First(split => split.Split == row.Split);
-            return new SplitRow(row.Split.Name(), stored.Rows.Nonviolent, stored.Rows.Violent, row.Sources, stored.Failed.Total);
-        })];
-        observer.Dataset(Splits);
         processes?.Meet();
         return summary;
     }
@@ -144,17 +176,18 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     /// <summary>Threads that decode in one process: as many as asked for, else its share of the cores.</summary>
     internal static int DecodeThreads(int asked, int cores, int processesHere) => asked > 0 ? asked : Math.Max(1, cores / processesHere);
 
-    private FeatureKey Key => new()
+    private FeatureKey KeyOf(int view) => new()
     {
         Frames = options.Frames,
         Dimension = Vgg19.Features,
         ElementType = options.FeatureDtype == FeatureType.Float16 ? ElementType.F16 : ElementType.F32,
         Preprocessing = backbone.Preprocess,
         Backbone = backbone.Source.Identity,
+        View = view == 0 ? null : ClipView.All[view].Name,
     };
 
     /// <summary>What a rank other than 0 does.</summary>
-    private void Help(CancellationToken stop)
+    private void Help(int view, CancellationToken stop)
     {
         MissingClip[] missing = JsonSerializer.Deserialize(processes!.Broadcast(null), MissingJson.Default.MissingClipArray)!;
         if (missing.Length > 0)
@@ -162,8 +195,8 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
             clock.Time("extract", () =>
             {
                 // Rank 0 made the cache's folder before it told what is missing.
-                using var cache = FeatureCache.Open(Path.Combine(options.CacheDir, $"{SharePrefix}{processes.Rank}"), Key);
-                return Extract(cache, ShareOf([.. missing.Select(clip => new Clip(clip.Path, clip.RelativePath, 0, clip.RelativePath, clip.ContentHash))]), stop);
+                using var cache = FeatureCache.Open(Path.Combine(ClipView.FolderOf(options.CacheDir, view), $"{SharePrefix}{processes.Rank}"), KeyOf(view));
+                return Extract(cache, view, ShareOf([.. missing.Select(clip => new Clip(clip.Path, clip.RelativePath, 0, clip.RelativePath, clip.ContentHash))]), stop);
             });
             processes.Meet();
         }
@@ -196,7 +229,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         },
         stop);
 
-    private int Extract(FeatureCache cache, IReadOnlyList<Clip> missing, CancellationToken stop)
+    private int Extract(FeatureCache cache, int view, IReadOnlyList<Clip> missing, CancellationToken stop)
     {
         if (missing.Count == 0)
         {
@@ -206,7 +239,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         using CancellationTokenSource ends = CancellationTokenSource.CreateLinkedTokenSource(stop, processes?.Lost ?? CancellationToken.None);
         try
         {
-            return ExtractUntil(cache, missing, ends.Token);
+            return ExtractUntil(cache, view, missing, ends.Token);
         }
         catch (OperationCanceledException)
         {
@@ -216,31 +249,28 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     }
 
     /// <param name="ends">Asked to stop, or another process was lost.</param>
-    private int ExtractUntil(FeatureCache cache, IReadOnlyList<Clip> missing, CancellationToken ends)
+    private int ExtractUntil(FeatureCache cache, int view, IReadOnlyList<Clip> missing, CancellationToken ends)
     {
-        observer.Message(Severity.Info, $"loading the backbone ({backbone.Source.Description})");
-        List<Vgg19> networks = [];
-        try
+        if (_networks.Count == 0)
         {
-            int workers = Math.Max(1, DecodeThreads(options.Workers, Environment.ProcessorCount, processes?.LocalSize ?? 1) / devices.Count);
-            List<FeatureExtractor> extractors = [];
-            foreach (IDevice device in devices.Take(missing.Count))
+            observer.Message(Severity.Info, $"loading the backbone ({backbone.Source.Description})");
+        }
+
+        int workers = Math.Max(1, DecodeThreads(options.Workers, Environment.ProcessorCount, processes?.LocalSize ?? 1) / devices.Count);
+        List<FeatureExtractor> extractors = [];
+        foreach (IDevice device in devices.Take(missing.Count))
+        {
+            if (_networks.Count == extractors.Count)
             {
-                Vgg19 network = backbone.Load(device);
-                networks.Add(network);
-                extractors.Add(new FeatureExtractor(device, network.Forward, new ExtractorOptions(options.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout))));
+                _networks.Add(backbone.Load(device));
             }
 
-            new MultiDeviceExtractor(extractors).Run(missing, Deliver, Report, ends);
-            return missing.Count;
+            extractors.Add(new FeatureExtractor(
+                device, _networks[extractors.Count].Forward, new ExtractorOptions(options.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout)) { View = ClipView.All[view] }));
         }
-        finally
-        {
-            foreach (Vgg19 network in networks)
-            {
-                network.Dispose();
-            }
-        }
+
+        new MultiDeviceExtractor(extractors).Run(missing, Deliver, Report, ends);
+        return missing.Count;
 
         void Deliver(Clip clip, ReadOnlySpan<float> features, VideoFault fault, string reason)
         {

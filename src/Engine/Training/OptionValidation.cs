@@ -1,4 +1,5 @@
 using System.Globalization;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Nn;
 
 namespace CudaTrainer.Engine.Training;
@@ -19,6 +20,7 @@ public static class OptionValidation
     private static readonly NumberRule<FeatureOptions>[] FeatureNumbers =
     [
         new("--frames", OptionRange.Between(1, 4096), options => options.Frames),
+        new("--views", OptionRange.Between(1, ClipView.All.Count), options => options.Views),
         new("--threads", OptionRange.Between(0, 1024), options => options.Threads),
         new("--workers", OptionRange.Between(0, 1024), options => options.Workers),
         new("--seed", OptionRange.AtLeast(0), options => options.Seed),

@@ -86,19 +86,37 @@ public sealed class Predictor : IDisposable
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     public IReadOnlyDictionary<string, Prediction> Whole(IReadOnlyList<string> paths, Action<ExtractionProgress> progress, CancellationToken stop)
     {
-        int workers = _options.Workers > 0 ? _options.Workers : Environment.ProcessorCount;
-        var extractor = new FeatureExtractor(_device.Device, _network.Forward, new ExtractorOptions(Info.Frames, workers, TimeSpan.FromSeconds(_options.DecodeTimeout)));
+        int views = _options.Tta ? ClipView.ForPrediction : 1, workers = _options.Workers > 0 ? _options.Workers : Environment.ProcessorCount;
+        Clip[] clips = [.. paths.Select(path => new Clip(path, path, 0, path, path))];
         Dictionary<string, Prediction> predictions = [];
-        extractor.Run(
-            [.. paths.Select(path => new Clip(path, path, 0, path, path))],
-            (clip, features, fault, reason) => predictions[clip.Path] = fault == VideoFault.None
-                ? Called(clip.Path, Answer(features))
-                : new Prediction(clip.Path, null, null, Threshold, VideoFaults.StatusOf(fault), reason, null),
-            progress,
-            stop);
+        for (int view = 0; view < views; view++)
+        {
+            int before = view * paths.Count;
+            var extractor = new FeatureExtractor(
+                _device.Device, _network.Forward, new ExtractorOptions(Info.Frames, workers, TimeSpan.FromSeconds(_options.DecodeTimeout)) { View = ClipView.All[view] });
+            extractor.Run(
+                clips,
+                (clip, features, fault, reason) => predictions[clip.Path] = fault == VideoFault.None
+                    ? With(predictions.GetValueOrDefault(clip.Path), clip.Path, Answer(features))
+                    : new Prediction(clip.Path, null, null, Threshold, VideoFaults.StatusOf(fault), reason, null),
+                p => progress(p with { Videos = before + p.Videos, Total = views * paths.Count }),
+                stop);
+            clips = [.. clips.Where(clip => predictions[clip.Path].Violent is not null)];
+        }
+
         return predictions;
 
-        Prediction Called(string path, ClipAnswer answer) => new(path, answer.Violent, LabelOf(answer.Violent), Threshold, "ok", null, answer.Attention);
+        Prediction With(Prediction? views, string path, ClipAnswer answer)
+        {
+            if (views is null)
+            {
+                return new Prediction(path, answer.Violent, LabelOf(answer.Violent), Threshold, "ok", null, answer.Attention) { Views = _options.Tta ? [answer.Violent] : null };
+            }
+
+            double[] all = [.. views.Views!, answer.Violent];
+            double mean = all.Average();
+            return views with { Violent = mean, Label = LabelOf(mean), Views = all };
+        }
     }
 
     /// <summary>Answers for the windows of one video of any length: <see cref="WindowScorer"/>.</summary>

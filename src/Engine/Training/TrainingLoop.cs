@@ -31,7 +31,7 @@ internal sealed class TrainingLoop : IDisposable
     private bool _stopRequested;
     private double _lastNorm;
 
-    public TrainingLoop(TrainingOptions options, ReplicaGroup replicas, ModelInfo info, IFeatureRows train, IFeatureRows val, RunFolder folder, IRunObserver observer, TrainingState state, FeatureScaler? scaler, TensorBoardLog? board = null, WeightAverages? averages = null)
+    public TrainingLoop(TrainingOptions options, ReplicaGroup replicas, ModelInfo info, IFeatureRows train, IFeatureRows val, RunFolder folder, IRunObserver observer, TrainingState state, FeatureScaler? scaler, TensorBoardLog? board = null, WeightAverages? averages = null, IReadOnlyList<IFeatureRows>? views = null)
     {
         _options = options;
         _replicas = replicas;
@@ -45,7 +45,7 @@ internal sealed class TrainingLoop : IDisposable
         _train = train;
         _monitor = new Monitor(options.Monitor);
         AugmentationOptions augmentation = AugmentationOptions.Of(options);
-        _loader = replicas.NewLoader(train, options.BatchSize, scaler, augmentation.IsActive ? new FeatureAugmentation(augmentation, options.Seed) : null);
+        _loader = replicas.NewLoader(train, options.BatchSize, scaler, augmentation.IsActive ? new FeatureAugmentation(augmentation, options.Seed, views) : null);
         _validation = new Evaluator(replicas, val, options.BatchSize, scaler);
         _stepsPerEpoch = (train.Count + options.BatchSize - 1) / options.BatchSize;
         _schedule = new WarmupCosine(

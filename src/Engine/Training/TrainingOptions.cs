@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using CudaTrainer.Engine.Data.Cache;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Engine.Training;
@@ -18,6 +19,9 @@ public record FeatureOptions
 
     /// <summary>Frames sampled per clip.</summary>
     public int Frames { get; init; } = 20;
+
+    /// <summary>Views of each clip that become features, the clip as it is included: the first so many of <see cref="ClipView.All"/>.</summary>
+    public int Views { get; init; } = 1;
 
     /// <summary>VGG19 weights; a fixed-seed random backbone without.</summary>
     public string? Weights { get; init; }

@@ -125,6 +125,8 @@ public sealed class TrainingRun : IDisposable
         RequireSameData(splits);
         IFeatureRows trainRows = Limited(train, Math.Max(_options.OverfitBatches, _options.FastDevRun));
         IFeatureRows valRows = _options.OverfitBatches > 0 ? trainRows : Limited(splits.Validation, _options.FastDevRun);
+        using FeatureViews views = FeatureViews.Open(_options.FeaturesDir ?? _options.CacheDir, _options.Views, train);
+        IFeatureRows[] viewRows = [.. views.Others.Select(set => Limited(set, Math.Max(_options.OverfitBatches, _options.FastDevRun)))];
         ModelInfo info = Describe(train);
         using ReplicaGroup replicas = NewReplicas(train, info);
         ParameterSet parameters = replicas.Lead.Parameters;
@@ -145,7 +147,7 @@ public sealed class TrainingRun : IDisposable
         _folder.Begin();
         _folder.WriteConfig(_options);
         using TensorBoardLog? board = TensorBoardLog.Open(_folder, _options, info, _observer);
-        using (var loop = new TrainingLoop(_options, replicas, info, trainRows, valRows, _folder, _observer, state, scaler, board, _folder.Writes ? _averages : null))
+        using (var loop = new TrainingLoop(_options, replicas, info, trainRows, valRows, _folder, _observer, state, scaler, board, _folder.Writes ? _averages : null, viewRows))
         {
             RunOutcome outcome = _clock.Time("train", () => loop.Run(stop));
             state = loop.State;

@@ -55,6 +55,21 @@ public sealed record LossInfo(bool Focal, float Gamma, float Smoothing, IReadOnl
     public static LossInfo Plain { get; } = new(false, 0, 0, [1, 1], [1, 1]);
 
     internal LossOptions Options => new(Focal, Gamma, Smoothing);
+
+    /// <summary>The loss of one answer, as a device computes it from the logits, for answers that were put together from several.</summary>
+    /// <param name="label">0 or 1.</param>
+    /// <param name="violent">p(violent); what is nearer to 0 or 1 than 10⁻⁷ counts as that.</param>
+    internal double Of(int label, double violent)
+    {
+        double sum = 0;
+        for (int c = 0; c < 2; c++)
+        {
+            double p = Math.Clamp(c == 1 ? violent : 1 - violent, 1e-7, 1 - 1e-7), target = ((label == c ? 1 : 0) * (1 - Smoothing)) + (Smoothing / 2.0);
+            sum += target * -Math.Log(p) * (Focal ? Alpha[c] * Math.Pow(1 - p, Gamma) : 1);
+        }
+
+        return ClassWeights[label] * sum;
+    }
 }
 
 /// <summary>

@@ -15,6 +15,7 @@ internal sealed class ClipDecoder : IDisposable
     private readonly IReadOnlyList<Clip> _clips;
     private readonly int _frames;
     private readonly VideoReadOptions _options;
+    private readonly ClipView _view;
     private readonly CancellationTokenSource _stop;
     private readonly Lock _lock = new();
     private readonly Queue<DecodedClip> _decoded;
@@ -31,12 +32,14 @@ internal sealed class ClipDecoder : IDisposable
     /// <param name="workers">Threads.</param>
     /// <param name="ahead">Decoded clips that may wait.</param>
     /// <param name="timeLimit">Wall-clock limit per file.</param>
+    /// <param name="view">How clips are looked at.</param>
     /// <param name="stop">Ends decoding early.</param>
-    public ClipDecoder(IReadOnlyList<Clip> clips, int frames, int workers, int ahead, TimeSpan timeLimit, CancellationToken stop)
+    public ClipDecoder(IReadOnlyList<Clip> clips, int frames, int workers, int ahead, TimeSpan timeLimit, ClipView view, CancellationToken stop)
     {
         _clips = clips;
         _frames = frames;
-        _options = new VideoReadOptions { TimeLimit = timeLimit };
+        _view = view;
+        _options = new VideoReadOptions { TimeLimit = timeLimit, Timing = view.Timing };
         _stop = CancellationTokenSource.CreateLinkedTokenSource(stop);
         int buffers = workers + ahead;
         _decoded = new Queue<DecodedClip>(buffers);
@@ -112,6 +115,11 @@ internal sealed class ClipDecoder : IDisposable
                 }
 
                 VideoReadResult result = VideoReader.TryRead(_clips[index].Path, _frames, buffer, _options, _stop.Token);
+                if (result.Succeeded && _view.ChangesPictures)
+                {
+                    _view.Apply(buffer, _options.Width, _options.Height);
+                }
+
                 lock (_lock)
                 {
                     _decoded.Enqueue(new DecodedClip(_clips[index], buffer, result.Fault, result.Reason));

@@ -10,7 +10,11 @@ namespace CudaTrainer.Engine.Data.Extraction;
 /// <param name="Frames">Frames per clip.</param>
 /// <param name="Workers">Decoding threads.</param>
 /// <param name="TimeLimit">Wall-clock limit per file.</param>
-public sealed record ExtractorOptions(int Frames, int Workers, TimeSpan TimeLimit);
+public sealed record ExtractorOptions(int Frames, int Workers, TimeSpan TimeLimit)
+{
+    /// <summary>How clips are looked at.</summary>
+    public ClipView View { get; init; } = ClipView.All[0];
+}
 
 /// <param name="Videos">Done so far, failures included.</param>
 public readonly record struct ExtractionProgress(int Videos, int Total, int Failures, double FramesPerSecond, TimeSpan Remaining);
@@ -34,7 +38,7 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor> back
     {
         int clipsPerBatch = Math.Max(1, FramesPerBatch / options.Frames);
         long frameBytes = (long)Vgg19.ImageSize * Vgg19.ImageSize * 3;
-        using var decoder = new ClipDecoder(clips, options.Frames, options.Workers, clipsPerBatch + options.Workers, options.TimeLimit, stop);
+        using var decoder = new ClipDecoder(clips, options.Frames, options.Workers, clipsPerBatch + options.Workers, options.TimeLimit, options.View, stop);
         using Tensor rgb = Tensor.Allocate(device, [clipsPerBatch * options.Frames, Vgg19.ImageSize, Vgg19.ImageSize, 3], DType.UInt8, "frames");
         using Tensor features = Tensor.Allocate(device, [clipsPerBatch * options.Frames, Vgg19.Features], name: "features");
         float[] host = new float[features.Count];

@@ -100,8 +100,15 @@ internal sealed class ClassifierGroup : IDisposable
             return members[0];
         }
 
-        double[] scores = _ensemble.Combine([.. members.Select(member => member.Scores)]);
-        return new Evaluation(members[0].Labels, scores, EnsembleWeights.NegativeLogLikelihood(members[0].Labels, scores), [], []);
+        return Evaluated(members[0].Labels, _ensemble.Combine([.. members.Select(member => member.Scores)]));
+    }
+
+    /// <summary>The answers for the same clips in several views: the mean of the probabilities.</summary>
+    /// <param name="views">One or more.</param>
+    public Evaluation Evaluate(IReadOnlyList<IFeatureRows> views, int batchSize, CancellationToken stop)
+    {
+        Evaluation[] evaluations = [.. views.Select(rows => Evaluate(rows, batchSize, stop))];
+        return Evaluated(evaluations[0].Labels, [.. Enumerable.Range(0, evaluations[0].Scores.Length).Select(clip => evaluations.Average(view => view.Scores[clip]))]);
     }
 
     /// <summary>The answer for one clip. The attention of an ensemble is the mean over the members that have it.</summary>
@@ -142,6 +149,14 @@ internal sealed class ClassifierGroup : IDisposable
         {
             member.Dispose();
         }
+    }
+
+    private Evaluation Evaluated(int[] labels, double[] scores)
+    {
+        double loss = _ensemble is null
+            ? labels.Zip(scores, (Info.Loss ?? LossInfo.Plain).Of).Average()
+            : EnsembleWeights.NegativeLogLikelihood(labels, scores);
+        return new Evaluation(labels, scores, loss, [], []);
     }
 
     private static void RequireSame(ModelInfo first, string firstFile, ModelInfo other, string file)
