@@ -1,6 +1,7 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Training;
 
 namespace CudaTrainer.Cli.Commands;
@@ -38,6 +39,10 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
     protected override OptionTable<PredictOptions> CreateTable() => new OptionTable<PredictOptions>(new PredictOptions())
         .Include(PredictionOptionTable.Create(new PredictionOptions()), o => o.Run, (o, v) => o with { Run = v })
         .Add(
+            "--tta", OptionGroup.Model, ValueTypes.Switch,
+            o => o.Run.Tta, (o, v) => o with { Run = o.Run with { Tta = v } },
+            $"Test-time augmentation: the mean over {ClipView.ForPrediction} views of each video, at so many times the cost; not with --window")
+        .Add(
             "--annotate", OptionGroup.Output, ValueTypes.OptionalText("FILE", "video file"),
             o => o.Run.Annotate, (o, v) => o with { Run = o.Run with { Annotate = v } },
             "Write a copy of the one video, without sound, with the probability and the events drawn in; needs --window")
@@ -73,6 +78,11 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
             {
                 yield return new(option, "needs --window");
             }
+        }
+
+        else if (options.Run.Tta)
+        {
+            yield return new("--tta", "contradicts --window: views are of whole videos");
         }
 
         if (options.Json && options.Csv)

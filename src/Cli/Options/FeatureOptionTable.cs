@@ -43,6 +43,10 @@ internal static class FeatureOptionTable
             o => o.DecodeTimeout, (o, v) => o with { DecodeTimeout = v },
             "Seconds after which decoding one file is given up")
         .Add(
+            "--views", OptionGroup.Data, ValueTypes.Integer,
+            o => o.Views, (o, v) => o with { Views = v },
+            "Views of each clip to extract: as it is, mirrored, brighter, darker, ... (docs/averages.md); train shows one of them, by chance, each time it shows a clip")
+        .Add(
             "--cache-dir", OptionGroup.Data, ValueTypes.Text("DIR", "folder"),
             o => o.CacheDir, (o, v) => o with { CacheDir = v },
             "Feature cache; only clips that are new or changed are extracted again")

@@ -133,6 +133,14 @@ internal static class TrainingOptionTable
             o => o.EarlyStoppingPatience, (o, v) => o with { EarlyStoppingPatience = v },
             "Epochs without a better --monitor before training stops; 0 = never")
         .Add(
+            "--ema", OptionGroup.Optimiser, ValueTypes.Number,
+            o => o.Ema, (o, v) => o with { Ema = v },
+            "Also keep an exponential moving average of the weights over steps with this decay, as ema_model.safetensors; 0 = none")
+        .Add(
+            "--swa-start", OptionGroup.Optimiser, ValueTypes.Integer,
+            o => o.SwaStart, (o, v) => o with { SwaStart = v },
+            "Also keep the mean of the weights at the ends of epochs from this one on (SWA), as swa_model.safetensors; 0 = none")
+        .Add(
             "--monitor", OptionGroup.Optimiser, ValueTypes.Text("NAME", "name"),
             o => o.Monitor, (o, v) => o with { Monitor = v },
             "The one quantity that decides the best checkpoint and early stopping",

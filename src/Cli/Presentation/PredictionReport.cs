@@ -11,16 +11,25 @@ internal static class PredictionReport
 
     public static void WriteTable(Terminal terminal, IReadOnlyList<Prediction> predictions)
     {
-        TextTable table = new(">p(violent)", "label", "video");
+        bool hasViews = predictions.Any(prediction => prediction.Views is not null);
+        TextTable table = new([">p(violent)", .. hasViews ? new[] { ">as it is" } : [], "label", "video"]);
         foreach (var prediction in predictions)
         {
             table.Row(
+            [
                 prediction.Violent is { } violent ? MetricText.Fraction(violent) : "-",
+                .. hasViews ? new Cell[] { prediction.Views is { } views ? MetricText.Fraction(views[0]) : "-" } : [],
                 new Cell(prediction.Label ?? prediction.Status, Style(prediction)),
-                prediction.Error is null ? prediction.Path : $"{prediction.Path}: {prediction.Error}");
+                prediction.Error is null ? prediction.Path : $"{prediction.Path}: {prediction.Error}",
+            ]);
         }
 
         table.Write(terminal.Results);
+        if (hasViews)
+        {
+            terminal.Output.WriteLine(AugmentationText.Cost);
+        }
+
         if (predictions.Any(prediction => prediction.Events is { Count: > 0 }))
         {
             terminal.Output.WriteLine();

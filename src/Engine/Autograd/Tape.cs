@@ -47,6 +47,9 @@ public sealed class Tape(IDevice device) : IDisposable
     /// <summary>Where batch statistics are those of all replicas' samples: how they are put together. Null: each replica has its own.</summary>
     public IStatisticsExchange? Statistics { get; set; }
 
+    /// <summary>Looks at the inputs of batch normalisation at inference; null: nobody does.</summary>
+    internal IBatchNormObserver? BatchNormObserver { get; set; }
+
     /// <summary>The first sample's place in the batch that several replicas share.</summary>
     public int FirstSample { get; set; }
 

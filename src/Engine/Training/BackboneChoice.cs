@@ -60,7 +60,8 @@ public sealed class BackboneChoice : IDisposable
 
     /// <summary>Everything besides a video's content that the features of one of the streams depend on.</summary>
     /// <param name="stream">One that this choice contains.</param>
-    public FeatureKey KeyOf(FeatureStream stream, FeatureOptions options)
+    /// <param name="view">How clips are looked at.</param>
+    public FeatureKey KeyOf(FeatureStream stream, FeatureOptions options, int view = 0)
     {
         var key = new FeatureKey
         {
@@ -69,6 +70,7 @@ public sealed class BackboneChoice : IDisposable
             ElementType = options.FeatureDtype == FeatureType.Float16 ? ElementType.F16 : ElementType.F32,
             Preprocessing = stream.HasRgb() ? Preprocess : "luma",
             Backbone = IdentityOf(stream),
+            View = view == 0 ? null : ClipView.All[view].Name,
         };
         return stream.HasMotion()
             ? key with

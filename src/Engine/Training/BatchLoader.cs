@@ -330,7 +330,8 @@ public sealed class BatchLoader : IDisposable
     {
         fixed (float* values = destination)
         {
-            Copy((void*)_rows.Row(row), _rows.IsHalf, values, false, destination.Length);
+            IFeatureRows rows = _augmentation?.View(_epoch, row, _rows) ?? _rows;
+            Copy((void*)rows.Row(row), rows.IsHalf, values, false, destination.Length);
         }
 
         _scaler?.Apply(destination);

@@ -46,7 +46,7 @@ public sealed record ExtractionResult
 }
 
 /// <summary>
-/// From a folder of videos to features in the cache: scan, split, hash, extract what is missing, commit. Of several processes, rank 0 does so and tells the others what is missing;
+/// From a folder of videos to features in the cache, view by view: scan, split, hash, extract what is missing, commit. Of several processes, rank 0 does so and tells the others what is missing;
 /// each extracts its share into a folder of its own inside the cache's, which rank 0 takes over: the cache has one writer. What a process that died has left there, the next run takes over.
 /// </summary>
 /// <param name="devices">Of this process; each runs the backbone on a share of the clips.</param>
@@ -57,27 +57,66 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     private const int MessagesShown = 10;
     private const string SharePrefix = "rank-";
 
+    /// <summary>Of the first devices, from the first view that needs them to the end of the run.</summary>
+    private readonly List<Vgg19> _networks = [];
+
     /// <summary>Backbone throughput of this run; 0 when nothing had to be extracted.</summary>
     public double FramesPerSecond { get; private set; }
 
     /// <summary>What the splits hold after the run.</summary>
     public IReadOnlyList<SplitRow> Splits { get; private set; } = [];
 
-    /// <returns>Null on ranks that only helped.</returns>
+    /// <returns>Of the clips as they are; null on ranks that only helped.</returns>
     /// <exception cref="OperationCanceledException">Stopped; every finished row is kept for the next run.</exception>
     public CacheSummary? Run(CancellationToken stop)
     {
-        if (processes is { IsLead: false })
+        try
         {
-            Help(stop);
-            return null;
-        }
+            if (processes is { IsLead: false })
+            {
+                for (int view = 0; view < options.Views; view++)
+                {
+                    Help(view, stop);
+                }
 
-        VideoDataset dataset = clock.Time("scan", () => Scan(stop));
-        List(Severity.Info, dataset.Notes);
-        List(Severity.Warning, dataset.Warnings);
-        List(Severity.Info, [.. dataset.Ignored.Select(file => $"ignored: {file.RelativePath} ({file.Reason})")]);
-        using var caches = new StreamCaches(options, backbone, stream => BackboneChoice.DirectoryOf(options.CacheDir, stream));
+                return null;
+            }
+
+            VideoDataset dataset = clock.Time("scan", () => Scan(stop));
+            List(Severity.Info, dataset.Notes);
+            List(Severity.Warning, dataset.Warnings);
+            List(Severity.Info, [.. dataset.Ignored.Select(file => $"ignored: {file.RelativePath} ({file.Reason})")]);
+            CacheSummary plain = Run(dataset, 0, stop);
+            List(Severity.Warning, [.. plain.Failed.Select(failed => $"left out: {failed}")]);
+            List(Severity.Warning, plain.Warnings);
+            Splits = [.. dataset.Table.Rows.Select(row =>
+            {
+                CachedSplit stored = plain.Splits.First(split => split.Split == row.Split);
+                return new SplitRow(row.Split.Name(), stored.Rows.Nonviolent, stored.Rows.Violent, row.Sources, stored.Failed.Total);
+            })];
+            observer.Dataset(Splits);
+            for (int view = 1; view < options.Views; view++)
+            {
+                Run(dataset, view, stop);
+            }
+
+            return plain;
+        }
+        finally
+        {
+            foreach (Vgg19 network in _networks)
+            {
+                network.Dispose();
+            }
+
+            _networks.Clear();
+        }
+    }
+
+    /// <summary>One view of all clips.</summary>
+    private CacheSummary Run(VideoDataset dataset, int view, CancellationToken stop)
+    {
+        using var caches = new StreamCaches(options, backbone, view, stream => DirectoryOf(stream, view));
         foreach (FeatureCache cache in caches.All)
         {
             TakeOverShares(cache);
@@ -87,8 +126,9 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         IReadOnlyList<MissingStream> missing = caches.Plan(dataset, out IReadOnlyList<CachePlan> plans);
         List(Severity.Info, [.. plans.SelectMany(plan => plan.Notes)]);
         int broken = plans.Max(plan => plan.KnownFailures);
+        string which = view == 0 ? "features" : $"features of view {view} ({ClipView.All[view].Name})";
         observer.Message(
-            Severity.Info, $"features: {plans.Min(plan => plan.Reused)} of {plans[0].Clips} clips are cached, {missing.Count} to extract{(broken > 0 ? $", {broken} known to be broken" : string.Empty)}");
+            Severity.Info, $"{which}: {plans.Min(plan => plan.Reused)} of {plans[0].Clips} clips are cached, {missing.Count} to extract{(broken > 0 ? $", {broken} known to be broken" : string.Empty)}");
         if (processes is not null)
         {
             processes.Broadcast(JsonSerializer.Serialize(
@@ -97,7 +137,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
 
         if (missing.Count > 0)
         {
-            clock.Time("extract", () => Extract(caches, ShareOf(missing), stop));
+            clock.Time("extract", () => Extract(caches, view, ShareOf(missing), stop));
             processes?.Meet();
             foreach (FeatureCache cache in caches.All)
             {
@@ -106,14 +146,6 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         }
 
         CacheSummary summary = clock.Time("commit", () => caches.Commit(dataset));
-        List(Severity.Warning, [.. summary.Failed.Select(failed => $"left out: {failed}")]);
-        List(Severity.Warning, summary.Warnings);
-        Splits = [.. dataset.Table.Rows.Select(row =>
-        {
-            CachedSplit stored = summary.Splits.First(split => split.Split == row.Split);
-            return new SplitRow(row.Split.Name(), stored.Rows.Nonviolent, stored.Rows.Violent, row.Sources, stored.Failed.Total);
-        })];
-        observer.Dataset(Splits);
         processes?.Meet();
         return summary;
     }
@@ -121,8 +153,10 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     /// <summary>Threads that decode in one process: as many as asked for, else its share of the cores.</summary>
     internal static int DecodeThreads(int asked, int cores, int processesHere) => asked > 0 ? asked : Math.Max(1, cores / processesHere);
 
+    private string DirectoryOf(FeatureStream stream, int view) => ClipView.FolderOf(BackboneChoice.DirectoryOf(options.CacheDir, stream), view);
+
     /// <summary>What a rank other than 0 does.</summary>
-    private void Help(CancellationToken stop)
+    private void Help(int view, CancellationToken stop)
     {
         MissingClip[] missing = JsonSerializer.Deserialize(processes!.Broadcast(null), MissingJson.Default.MissingClipArray)!;
         if (missing.Length > 0)
@@ -130,8 +164,8 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
             clock.Time("extract", () =>
             {
                 // Rank 0 made the cache's folder before it told what is missing.
-                using var caches = new StreamCaches(options, backbone, stream => Path.Combine(BackboneChoice.DirectoryOf(options.CacheDir, stream), $"{SharePrefix}{processes.Rank}"));
-                return Extract(caches, ShareOf([.. missing.Select(clip => new MissingStream(new Clip(clip.Path, clip.RelativePath, 0, clip.RelativePath, clip.ContentHash), clip.Stream))]), stop);
+                using var caches = new StreamCaches(options, backbone, view, stream => Path.Combine(DirectoryOf(stream, view), $"{SharePrefix}{processes.Rank}"));
+                return Extract(caches, view, ShareOf([.. missing.Select(clip => new MissingStream(new Clip(clip.Path, clip.RelativePath, 0, clip.RelativePath, clip.ContentHash), clip.Stream))]), stop);
             });
             processes.Meet();
         }
@@ -164,7 +198,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         },
         stop);
 
-    private int Extract(StreamCaches caches, IReadOnlyList<MissingStream> missing, CancellationToken stop)
+    private int Extract(StreamCaches caches, int view, IReadOnlyList<MissingStream> missing, CancellationToken stop)
     {
         if (missing.Count == 0)
         {
@@ -178,7 +212,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
             int finished = 0;
             foreach (IGrouping<FeatureStream, MissingStream> group in missing.GroupBy(item => item.Stream))
             {
-                ExtractUntil(caches, group.Key, [.. group.Select(item => item.Clip)], finished, missing.Count, ends.Token);
+                ExtractUntil(caches, view, group.Key, [.. group.Select(item => item.Clip)], finished, missing.Count, ends.Token);
                 finished += group.Count();
             }
 
@@ -194,44 +228,34 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     /// <param name="finished">Clips before these.</param>
     /// <param name="total">Clips in all.</param>
     /// <param name="ends">Asked to stop, or another process was lost.</param>
-    private void ExtractUntil(StreamCaches caches, FeatureStream stream, IReadOnlyList<Clip> missing, int finished, int total, CancellationToken ends)
+    private void ExtractUntil(StreamCaches caches, int view, FeatureStream stream, IReadOnlyList<Clip> missing, int finished, int total, CancellationToken ends)
     {
-        if (stream.HasRgb())
+        if (stream.HasRgb() && _networks.Count == 0)
         {
             observer.Message(Severity.Info, $"loading the backbone ({backbone.Source!.Description})");
         }
 
-        List<Vgg19> networks = [];
+        // Motion needs no device.
+        IDevice[] used = [.. devices.Take(stream.HasRgb() ? missing.Count : 1)];
+        int workers = Math.Max(1, DecodeThreads(options.Workers, Environment.ProcessorCount, processes?.LocalSize ?? 1) / (stream.HasRgb() ? devices.Count : 1));
+        List<FeatureExtractor> extractors = [];
         List<string> remarks = [];
-        try
+        foreach (IDevice device in used)
         {
-            // Motion needs no device.
-            IDevice[] used = [.. devices.Take(stream.HasRgb() ? missing.Count : 1)];
-            int workers = Math.Max(1, DecodeThreads(options.Workers, Environment.ProcessorCount, processes?.LocalSize ?? 1) / (stream.HasRgb() ? devices.Count : 1));
-            List<FeatureExtractor> extractors = [];
-            foreach (IDevice device in used)
+            if (stream.HasRgb() && _networks.Count == extractors.Count)
             {
-                Vgg19? network = stream.HasRgb() ? backbone.Load(device) : null;
-                if (network is not null && trace is not null)
-                {
-                    network.Laps = LapClock.For(device, trace.Track("extract", device.Name));
-                }
-
-                networks.AddRange(network is null ? [] : [network]);
-                extractors.Add(new FeatureExtractor(
-                    device, network is null ? null : network.Forward, new ExtractorOptions(options.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout), stream, trace)));
+                _networks.Add(backbone.Load(device)!);
+                _networks[^1].Laps = trace is null ? null : LapClock.For(device, trace.Track("extract", device.Name));
             }
 
-            new MultiDeviceExtractor(extractors).Run(missing, Deliver, Report, ends);
-            List(Severity.Warning, remarks);
+            extractors.Add(new FeatureExtractor(
+                device,
+                stream.HasRgb() ? _networks[extractors.Count].Forward : null,
+                new ExtractorOptions(options.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout), stream, trace) { View = ClipView.All[view] }));
         }
-        finally
-        {
-            foreach (Vgg19 network in networks)
-            {
-                network.Dispose();
-            }
-        }
+
+        new MultiDeviceExtractor(extractors).Run(missing, Deliver, Report, ends);
+        List(Severity.Warning, remarks);
 
         void Deliver(Clip clip, ReadOnlySpan<float> features, VideoFault fault, string reason)
         {

@@ -227,6 +227,25 @@ public sealed class Learner : IDisposable
         }
     }
 
+    /// <summary>Forward only as <see cref="Evaluate"/>, for what an observer sees of it.</summary>
+    internal void Observe(HostBatch batch, IBatchNormObserver observer)
+    {
+        int block = _inputs.Take(batch);
+        _tape.Training = false;
+        _tape.BatchNormObserver = observer;
+        try
+        {
+            Model.Forward(_tape, _inputs.View(_tape, block, batch).Features);
+            _device.Synchronize();
+            _inputs.Release(block);
+        }
+        finally
+        {
+            _tape.BatchNormObserver = null;
+            _tape.Reset();
+        }
+    }
+
     public void Dispose()
     {
         _graphs?.Dispose();

@@ -21,6 +21,7 @@ public static class OptionValidation
     private static readonly NumberRule<FeatureOptions>[] FeatureNumbers =
     [
         new("--frames", OptionRange.Between(1, 4096), options => options.Frames),
+        new("--views", OptionRange.Between(1, ClipView.All.Count), options => options.Views),
         new("--threads", OptionRange.Between(0, 1024), options => options.Threads),
         new("--workers", OptionRange.Between(0, 1024), options => options.Workers),
         new("--seed", OptionRange.AtLeast(0), options => options.Seed),
@@ -36,6 +37,8 @@ public static class OptionValidation
         new("--min-learning-rate", OptionRange.Between(0, 10), options => options.MinLearningRate),
         new("--warmup-epochs", OptionRange.AtLeast(0), options => options.WarmupEpochs),
         new("--label-smoothing", OptionRange.AtLeastAndBelow(0, 1), options => options.LabelSmoothing),
+        new("--ema", OptionRange.AtLeastAndBelow(0, 1), options => options.Ema),
+        new("--swa-start", OptionRange.AtLeast(0), options => options.SwaStart),
         new("--focal-gamma", OptionRange.Between(0, 20), options => options.FocalGamma),
         new("--gradient-clip-norm", OptionRange.Above(0), options => options.GradientClipNorm),
         new("--dropout", OptionRange.AtLeastAndBelow(0, 1), options => options.Dropout),
@@ -97,6 +100,11 @@ public static class OptionValidation
         CheckEnum("--feature-dtype", options.FeatureDtype, problems);
         CheckEnum("--distributed", options.Distributed, problems);
         CheckEnum("--on-corrupt", options.OnCorrupt, problems);
+        if (options.Views > 1 && options.Stream != FeatureStream.Rgb)
+        {
+            problems.Add(new("--views", "are of pictures; they need --stream rgb"));
+        }
+
         CheckEnum("--stream", options.Stream, problems);
         if (options.Stream == FeatureStream.Motion && options.Weights is not null)
         {

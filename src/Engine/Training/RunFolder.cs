@@ -44,6 +44,9 @@ public sealed class RunFolder : IDisposable
     /// <summary>The same weights for Keras.</summary>
     public string BestKerasModel => File("best_model.h5");
 
+    /// <summary>The average of that name, <c>ema</c> or <c>swa</c>.</summary>
+    public string AveragedModel(string average) => File($"{average}_model.safetensors");
+
     public string LastCheckpoint => File("last.ckpt");
 
     public string Results => File(ResultsName);
@@ -180,7 +183,7 @@ public sealed class RunFolder : IDisposable
         int.TryParse(System.IO.Path.GetFileNameWithoutExtension(checkpoint).AsSpan("checkpoint_epoch_".Length), CultureInfo.InvariantCulture, out int epoch) ? epoch : int.MaxValue;
 
     /// <summary>Files of a run; not the log, which also tells of runs that never began.</summary>
-    private static bool IsOurs(string file) => System.IO.Path.GetFileName(file) is BestModelName or "best_model.h5" or "last.ckpt" or HistoryName or "training_steps.csv"
+    private static bool IsOurs(string file) => System.IO.Path.GetFileName(file) is BestModelName or "best_model.h5" or "ema_model.safetensors" or "swa_model.safetensors" or "last.ckpt" or HistoryName or "training_steps.csv"
         or ResultsName or ConfigName or ReportName or ProfileName or "predictions_val.csv" or "predictions_test.csv" || System.IO.Path.GetFileName(file).StartsWith("checkpoint_epoch_", StringComparison.Ordinal);
 
     /// <summary>Only these: whatever else stands in the folder is not of a run.</summary>

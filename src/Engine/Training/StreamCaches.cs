@@ -17,14 +17,16 @@ internal sealed class StreamCaches : IDisposable
 {
     private readonly FeatureOptions _options;
     private readonly BackboneChoice _backbone;
+    private readonly int _view;
     private readonly Func<FeatureStream, string> _directoryOf;
     private readonly FeatureCache? _rgb;
     private readonly FeatureCache? _motion;
 
+    /// <param name="view">How clips are looked at: a number of <see cref="ClipView.All"/>.</param>
     /// <param name="directoryOf">The folder of each stream.</param>
-    public StreamCaches(FeatureOptions options, BackboneChoice backbone, Func<FeatureStream, string> directoryOf)
+    public StreamCaches(FeatureOptions options, BackboneChoice backbone, int view, Func<FeatureStream, string> directoryOf)
     {
-        (_options, _backbone, _directoryOf) = (options, backbone, directoryOf);
+        (_options, _backbone, _view, _directoryOf) = (options, backbone, view, directoryOf);
         try
         {
             _rgb = options.Stream.HasRgb() ? Open(FeatureStream.Rgb) : null;
@@ -113,7 +115,7 @@ internal sealed class StreamCaches : IDisposable
 
     private static HashSet<string> HashesOf(CachePlan? plan) => [.. plan?.Missing.Select(clip => clip.ContentHash) ?? []];
 
-    private FeatureCache Open(FeatureStream stream) => FeatureCache.Open(_directoryOf(stream), _backbone.KeyOf(stream, _options));
+    private FeatureCache Open(FeatureStream stream) => FeatureCache.Open(_directoryOf(stream), _backbone.KeyOf(stream, _options, _view));
 
     private void Join(FeatureCache both, IReadOnlyList<Clip> clips)
     {

@@ -1,4 +1,5 @@
 using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Data.Cache;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Kernels;
 
@@ -62,6 +63,23 @@ public sealed class TrainedClassifier : IDisposable
         throw new RunException(
             $"The classifier was trained on features of another backbone: {Info.BackboneDescription}; this would be {given}.",
             weights is null ? "Give the same weights with --weights FILE." : "Give the weight file it was trained with.");
+    }
+
+    /// <exception cref="RunException">The features are of another kind than those that it was trained on.</exception>
+    internal void RequireFits(FeatureSet set, string file)
+    {
+        if (set.Dimension != Info.Inputs)
+        {
+            throw new RunException(
+                $"'{set.Path}' has {set.Dimension} features a frame; the classifier in '{file}' takes {Info.Inputs}.", "Use the features it was trained on, or train a classifier on these.");
+        }
+
+        string backbone = set.Key.FirstOrDefault(field => field.Key == "backbone").Value ?? "unknown";
+        if (backbone != Info.Backbone && backbone != "unknown" && Info.Backbone != "unknown")
+        {
+            throw new RunException(
+                $"'{set.Path}' holds features of backbone {backbone}; the classifier in '{file}' was trained on {Info.Backbone}.", "Extract features with the same weights.");
+        }
     }
 
     public void Dispose() => Learner.Dispose();

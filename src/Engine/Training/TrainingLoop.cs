@@ -25,6 +25,7 @@ internal sealed class TrainingLoop : IDisposable
     private readonly int _stepsPerEpoch;
     private readonly FeatureScaler? _scaler;
     private readonly TensorBoardLog? _board;
+    private readonly WeightAverages? _averages;
     private StepProfile? _profile;
     private TrainingState _state;
     private int _loadedEpoch;
@@ -32,7 +33,7 @@ internal sealed class TrainingLoop : IDisposable
     private bool _stopRequested;
     private double _lastNorm;
 
-    public TrainingLoop(TrainingOptions options, ReplicaGroup replicas, ModelInfo info, IFeatureRows train, IFeatureRows val, RunFolder folder, IRunObserver observer, TrainingState state, FeatureScaler? scaler, TensorBoardLog? board = null)
+    public TrainingLoop(TrainingOptions options, ReplicaGroup replicas, ModelInfo info, IFeatureRows train, IFeatureRows val, RunFolder folder, IRunObserver observer, TrainingState state, FeatureScaler? scaler, TensorBoardLog? board = null, WeightAverages? averages = null, IReadOnlyList<IFeatureRows>? views = null)
     {
         _options = options;
         _replicas = replicas;
@@ -42,10 +43,11 @@ internal sealed class TrainingLoop : IDisposable
         _state = state with { };
         _scaler = scaler;
         _board = board;
+        _averages = averages;
         _train = train;
         _monitor = new Monitor(options.Monitor);
         AugmentationOptions augmentation = AugmentationOptions.Of(options);
-        _loader = replicas.NewLoader(train, options.BatchSize, scaler, augmentation.IsActive ? new FeatureAugmentation(augmentation, options.Seed) : null);
+        _loader = replicas.NewLoader(train, options.BatchSize, scaler, augmentation.IsActive ? new FeatureAugmentation(augmentation, options.Seed, views) : null);
         _validation = new Evaluator(replicas, val, options.BatchSize, scaler);
         _stepsPerEpoch = (train.Count + options.BatchSize - 1) / options.BatchSize;
         _schedule = new WarmupCosine(
@@ -126,7 +128,7 @@ internal sealed class TrainingLoop : IDisposable
         if (_folder.Writes)
         {
             _folder.FlushSteps();
-            Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info, _state, _scaler);
+            Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info, _state, _scaler, _averages);
             _board?.Commit();
         }
     }
@@ -222,6 +224,10 @@ internal sealed class TrainingLoop : IDisposable
         {
             HandleBadStep(step, batch, outcome);
         }
+        else
+        {
+            _averages?.AfterStep(_replicas.Lead.Parameters);
+        }
 
         if (_options.CheckReplicas > 0 && (step + 1) % _options.CheckReplicas == 0)
         {
@@ -309,6 +315,7 @@ internal sealed class TrainingLoop : IDisposable
             OnBest?.Invoke();
         }
 
+        _averages?.AfterEpoch(_replicas.Lead.Parameters, epoch);
         _board?.Epoch(record, _train.Count, val, _replicas.Lead.Parameters);
         Save(epoch, best, val);
         _observer.Epoch(record);
@@ -341,13 +348,13 @@ internal sealed class TrainingLoop : IDisposable
 
         if (_options.CheckpointEvery > 0 && epoch % _options.CheckpointEvery == 0)
         {
-            Checkpoint.SaveFull(_folder.NumberedCheckpoint(epoch), _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler);
+            Checkpoint.SaveFull(_folder.NumberedCheckpoint(epoch), _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler, _averages);
             _folder.PruneCheckpoints(_options.KeepCheckpoints);
         }
 
         _folder.FlushSteps();
         _folder.WriteHistory(_state.History);
-        Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler);
+        Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler, _averages);
         _board?.Commit();
     }
 

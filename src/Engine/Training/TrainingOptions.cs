@@ -23,6 +23,9 @@ public record FeatureOptions
     /// <summary>What of a video becomes features: appearance, motion or both.</summary>
     public FeatureStream Stream { get; init; }
 
+    /// <summary>Views of each clip that become features, the clip as it is included: the first so many of <see cref="ClipView.All"/>.</summary>
+    public int Views { get; init; } = 1;
+
     /// <summary>VGG19 weights; a fixed-seed random backbone without.</summary>
     public string? Weights { get; init; }
 
@@ -112,6 +115,12 @@ public sealed record TrainingOptions : FeatureOptions
 
     /// <summary>Steps between comparisons of the devices' weights, bit by bit; 0 = never.</summary>
     public int CheckReplicas { get; init; }
+
+    /// <summary>Decay d of the exponential moving average of the weights over steps, which becomes ema_model.safetensors; 0 = none.</summary>
+    public double Ema { get; init; }
+
+    /// <summary>First epoch, from 1, whose weights go into the plain mean over epochs (SWA), which becomes swa_model.safetensors; 0 = none.</summary>
+    public int SwaStart { get; init; }
 
     public string Model { get; init; } = "lstm-attention";
 

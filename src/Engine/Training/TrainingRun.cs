@@ -18,6 +18,9 @@ namespace CudaTrainer.Engine.Training;
 /// </summary>
 public sealed class TrainingRun : IDisposable
 {
+    /// <summary>What the fingerprint of a run calls <see cref="IdentityOf"/> of its train split.</summary>
+    internal const string TrainingClips = "training clips";
+
     private readonly TrainingOptions _options;
     private readonly IRunObserver _observer;
     private readonly StageClock _clock = new();
@@ -27,6 +30,7 @@ public sealed class TrainingRun : IDisposable
     private readonly BackboneChoice? _backbone;
     private readonly ProcessGroup? _processes;
     private readonly TraceRecorder? _trace;
+    private readonly WeightAverages _averages;
     private CommunicationSummary? _communication;
     private ProfileSummary? _profile;
 
@@ -42,6 +46,7 @@ public sealed class TrainingRun : IDisposable
         _setup = new LearnerSetup(_options, _device.Device, _device.IsCuda);
         _backbone = options.FeaturesDir is null ? BackboneChoice.Open(options) : null;
         _folder = IsLead && writes ? RunFolder.Open(options.CheckpointDir, options.Resume is not null, options.Overwrite) : RunFolder.Follow(options.CheckpointDir);
+        _averages = new WeightAverages(_options);
         _observer = IsLead ? new LoggingObserver(observer, _folder) : new SilentObserver();
     }
 
@@ -96,6 +101,18 @@ public sealed class TrainingRun : IDisposable
         _device.Dispose();
     }
 
+    /// <summary>Of the clips of a split and their labels, in their order.</summary>
+    internal static string IdentityOf(FeatureSet set)
+    {
+        var data = new StringBuilder();
+        for (int i = 0; i < set.Count; i++)
+        {
+            data.Append(set.Names[i]).Append('\n').Append(set.Labels[i]).Append('\n');
+        }
+
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(data.ToString())))[..16];
+    }
+
     private static void LoadModel(Checkpoint checkpoint, ReplicaGroup replicas)
     {
         foreach (Learner learner in replicas.Replicas)
@@ -112,6 +129,8 @@ public sealed class TrainingRun : IDisposable
         RequireSameData(splits);
         IFeatureRows trainRows = Limited(train, Math.Max(_options.OverfitBatches, _options.FastDevRun));
         IFeatureRows valRows = _options.OverfitBatches > 0 ? trainRows : Limited(splits.Validation, _options.FastDevRun);
+        using FeatureViews views = FeatureViews.Open(_options.FeaturesDir ?? _options.CacheDir, _options.Views, train);
+        IFeatureRows[] viewRows = [.. views.Others.Select(set => Limited(set, Math.Max(_options.OverfitBatches, _options.FastDevRun)))];
         ModelInfo info = Describe(train);
         using ReplicaGroup replicas = NewReplicas(train, info);
         ParameterSet parameters = replicas.Lead.Parameters;
@@ -132,7 +151,7 @@ public sealed class TrainingRun : IDisposable
         _folder.Begin();
         _folder.WriteConfig(_options);
         using TensorBoardLog? board = TensorBoardLog.Open(_folder, _options, info, _observer);
-        using (var loop = new TrainingLoop(_options, replicas, info, trainRows, valRows, _folder, _observer, state, scaler, board))
+        using (var loop = new TrainingLoop(_options, replicas, info, trainRows, valRows, _folder, _observer, state, scaler, board, _folder.Writes ? _averages : null, viewRows))
         {
             if (_trace is not null && StepRange.TryParse(_options.Profile!, out StepRange range))
             {
@@ -157,7 +176,11 @@ public sealed class TrainingRun : IDisposable
         (string Name, IFeatureRows Rows)[] held = _options.OverfitBatches > 0
             ? [(DatasetSplit.Validation.Name(), valRows)]
             : [.. splits.All.Where(set => set != train).Select(set => (set.Split.Name(), (IFeatureRows)new SplitRows(set)))];
-        TrainingResult result = _clock.Time("evaluate", () => EvaluateBest(replicas, held, state)) with { Data = [.. splits.All.Select(SplitSummary.Of)] };
+        TrainingResult result = _clock.Time("evaluate", () => EvaluateBest(replicas, held, state) with
+        {
+            Averages = EvaluateAverages(replicas, trainRows, valRows, held, info, state, scaler, stop),
+            Data = [.. splits.All.Select(SplitSummary.Of)],
+        });
         _folder.WriteResults(JsonSerializer.Serialize(result, RunJson.Default.TrainingResult));
         board?.Complete();
         WriteReport(stop);
@@ -353,9 +376,9 @@ public sealed class TrainingRun : IDisposable
     {
         using Checkpoint checkpoint = Checkpoint.Open(path);
         TrainingState state = checkpoint.RequireState();
-        string[] changed = [.. fingerprint
-            .Where(pair => state.Fingerprint.GetValueOrDefault(pair.Key) != pair.Value)
-            .Select(pair => $"{pair.Key} was {state.Fingerprint.GetValueOrDefault(pair.Key, "not recorded")}, is {pair.Value}")];
+        string[] changed = [.. fingerprint.Keys.Union(state.Fingerprint.Keys)
+            .Where(name => state.Fingerprint.GetValueOrDefault(name) != fingerprint.GetValueOrDefault(name))
+            .Select(name => $"{name} was {state.Fingerprint.GetValueOrDefault(name, "not recorded")}, is {fingerprint.GetValueOrDefault(name, "not given")}")];
         if (changed.Length > 0)
         {
             throw new RunException(
@@ -367,6 +390,11 @@ public sealed class TrainingRun : IDisposable
         foreach (Learner learner in replicas.Replicas)
         {
             checkpoint.LoadOptimizer(learner);
+        }
+
+        if (_folder.Writes)
+        {
+            checkpoint.LoadAverages(_averages, replicas.Lead.Parameters);
         }
 
         state = WithBestModel(path, state);
@@ -422,12 +450,6 @@ public sealed class TrainingRun : IDisposable
     /// <summary>What must stay the same for a resumed run to be the same run.</summary>
     private Dictionary<string, string> Fingerprint(FeatureSet train, bool standardize)
     {
-        var data = new StringBuilder();
-        for (int i = 0; i < train.Count; i++)
-        {
-            data.Append(train.Names[i]).Append('\n').Append(train.Labels[i]).Append('\n');
-        }
-
         var fingerprint = new Dictionary<string, string>
         {
             ["--model"] = _options.Model,
@@ -453,11 +475,21 @@ public sealed class TrainingRun : IDisposable
             ["--standardize-features"] = $"{standardize}",
             ["shuffling"] = $"{_options.Shuffle}",
             ["features"] = $"[{train.Count}, {train.Frames}, {train.Dimension}] {string.Join(" ", train.Key.Select(field => field.Value))}".TrimEnd(),
-            ["training clips"] = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(data.ToString())))[..16],
+            [TrainingClips] = IdentityOf(train),
         };
         if (_options.OverfitBatches > 0)
         {
             fingerprint["--overfit-batches"] = $"{_options.OverfitBatches}";
+        }
+
+        if (_options.Ema > 0)
+        {
+            fingerprint["--ema"] = $"{_options.Ema:R}";
+        }
+
+        if (_options.SwaStart > 0)
+        {
+            fingerprint["--swa-start"] = $"{_options.SwaStart}";
         }
 
         return fingerprint;
@@ -465,25 +497,7 @@ public sealed class TrainingRun : IDisposable
 
     private TrainingResult EvaluateBest(ReplicaGroup replicas, IReadOnlyList<(string Name, IFeatureRows Rows)> splits, TrainingState state)
     {
-        // Rank 0 has written it.
-        _processes?.Meet();
-        using Checkpoint best = Checkpoint.Open(_folder.BestModel);
-        LoadModel(best, replicas);
-        double threshold = best.Info!.Threshold;
-        var all = new Dictionary<string, ClassificationMetrics>();
-        foreach (var (name, rows) in splits)
-        {
-            using var evaluator = new Evaluator(replicas, rows, _options.BatchSize);
-            Evaluation evaluation = evaluator.Run(withAttention: true);
-            if (_folder.Writes)
-            {
-                _folder.WritePredictions(name, PredictionFile.Text(evaluation, rows));
-            }
-
-            all[name] = evaluation.MetricsAt(threshold);
-            all[name + "_at_half"] = evaluation.MetricsAt(0.5);
-        }
-
+        Dictionary<string, ClassificationMetrics> all = Evaluate(replicas, _folder.BestModel, splits, _folder.WritePredictions);
         return Result(RunOutcome.Completed, state) with
         {
             Val = all["val"],
@@ -491,6 +505,71 @@ public sealed class TrainingRun : IDisposable
             Test = all.GetValueOrDefault("test"),
             TestAtHalf = all.GetValueOrDefault("test_at_half"),
         };
+    }
+
+    /// <summary>Makes models of the averages, with batch statistics and a threshold of their own, and measures them.</summary>
+    private List<AverageResult> EvaluateAverages(
+        ReplicaGroup replicas, IFeatureRows train, IFeatureRows val, IReadOnlyList<(string Name, IFeatureRows Rows)> splits, ModelInfo info, TrainingState state, FeatureScaler? scaler, CancellationToken stop)
+    {
+        List<AverageResult> results = [];
+        foreach (WeightAverage average in _averages.All)
+        {
+            int updates = _averages.UpdatesBy(average, state);
+            if (updates == 0)
+            {
+                _observer.Message(Severity.Warning, $"there is no {average.Name} model: the run ended after epoch {state.Epoch}, before there was anything to average");
+                continue;
+            }
+
+            string file = _folder.AveragedModel(average.Name);
+            if (_folder.Writes)
+            {
+                Save(average, file);
+            }
+
+            Dictionary<string, ClassificationMetrics> all = Evaluate(replicas, file, splits, (_, _) => { });
+            results.Add(new AverageResult(
+                average.Name, average.Text, Path.GetFileName(file), updates, all["val"], all.GetValueOrDefault("test"), all["val_at_half"], all.GetValueOrDefault("test_at_half")));
+        }
+
+        return results;
+
+        void Save(WeightAverage average, string file)
+        {
+            // One replica is enough, and asks nothing of the other processes: they read the file.
+            Learner lead = replicas.Lead;
+            lead.Parameters.Values.Write((ReadOnlySpan<float>)average.Values);
+            BatchNormStatistics.Estimate(lead, train, _options.BatchSize, scaler, stop);
+            using ReplicaGroup alone = ReplicaGroup.Of(lead);
+            using var evaluator = new Evaluator(alone, val, _options.BatchSize, scaler);
+            Checkpoint.SaveModel(file, lead, info with { Epoch = state.Epoch, Threshold = evaluator.Run().BestThreshold(), Average = average.Text }, scaler);
+        }
+    }
+
+    /// <summary>Loads a model file and measures it on each split, at its own threshold and at 0.5 (<c>_at_half</c>).</summary>
+    /// <param name="writePredictions">Takes the name of a split and its predictions.</param>
+    private Dictionary<string, ClassificationMetrics> Evaluate(
+        ReplicaGroup replicas, string file, IReadOnlyList<(string Name, IFeatureRows Rows)> splits, Action<string, string> writePredictions)
+    {
+        // Rank 0 has written it.
+        _processes?.Meet();
+        using Checkpoint model = Checkpoint.Open(file);
+        LoadModel(model, replicas);
+        var all = new Dictionary<string, ClassificationMetrics>();
+        foreach (var (name, rows) in splits)
+        {
+            using var evaluator = new Evaluator(replicas, rows, _options.BatchSize);
+            Evaluation evaluation = evaluator.Run(withAttention: true);
+            if (_folder.Writes)
+            {
+                writePredictions(name, PredictionFile.Text(evaluation, rows));
+            }
+
+            all[name] = evaluation.MetricsAt(model.Info!.Threshold);
+            all[name + "_at_half"] = evaluation.MetricsAt(0.5);
+        }
+
+        return all;
     }
 
     private TrainingResult Result(RunOutcome outcome, TrainingState? state) => new()

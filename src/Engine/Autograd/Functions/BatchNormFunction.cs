@@ -64,6 +64,11 @@ namespace CudaTrainer.Engine.Autograd.Functions
                 return SyncBatchNormFunction.Apply(tape, statistics, x, scale, shift, runningMean, runningVariance, options);
             }
 
+            if (!tape.Training)
+            {
+                tape.BatchNormObserver?.Observe(tape, x, runningMean);
+            }
+
             Tensor y = tape.Allocate(x.Shape, x.DType);
             Tensor mean = tape.Allocate([channels], scale.DType);
             Tensor inverseStd = tape.Allocate([channels], scale.DType);

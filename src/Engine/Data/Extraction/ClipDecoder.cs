@@ -19,6 +19,7 @@ internal sealed class ClipDecoder : IDisposable
     private readonly IReadOnlyList<Clip> _clips;
     private readonly int _frames;
     private readonly VideoReadOptions _options;
+    private readonly ClipView _view;
     private readonly CancellationTokenSource _stop;
     private readonly Lock _lock = new();
     private readonly Queue<DecodedClip> _decoded;
@@ -36,14 +37,17 @@ internal sealed class ClipDecoder : IDisposable
     /// <param name="workers">Threads.</param>
     /// <param name="ahead">Decoded clips that may wait.</param>
     /// <param name="timeLimit">Wall-clock limit per file.</param>
+    /// <param name="view">How clips are looked at.</param>
     /// <param name="stop">Ends decoding early.</param>
     /// <param name="stream">Whether pictures, motion or both are wanted.</param>
     /// <param name="trace">Where decoding is recorded, if given.</param>
-    public ClipDecoder(IReadOnlyList<Clip> clips, int frames, int workers, int ahead, TimeSpan timeLimit, CancellationToken stop, FeatureStream stream = FeatureStream.Rgb, TraceRecorder? trace = null)
+    public ClipDecoder(
+        IReadOnlyList<Clip> clips, int frames, int workers, int ahead, TimeSpan timeLimit, ClipView view, CancellationToken stop, FeatureStream stream = FeatureStream.Rgb, TraceRecorder? trace = null)
     {
         _clips = clips;
         _frames = frames;
-        _options = new VideoReadOptions { TimeLimit = timeLimit };
+        _view = view;
+        _options = new VideoReadOptions { TimeLimit = timeLimit, Timing = view.Timing };
         _stop = CancellationTokenSource.CreateLinkedTokenSource(stop);
         int buffers = workers + ahead;
         _decoded = new Queue<DecodedClip>(buffers);
@@ -125,6 +129,11 @@ internal sealed class ClipDecoder : IDisposable
                 if (track is not null)
                 {
                     Record(track, began, result.Info.ResizeTime);
+                }
+
+                if (result.Succeeded && _view.ChangesPictures)
+                {
+                    _view.Apply(buffer.Frames, _options.Width, _options.Height);
                 }
 
                 lock (_lock)

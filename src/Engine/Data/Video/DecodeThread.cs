@@ -116,7 +116,7 @@ internal sealed unsafe class DecodeThread
         _job->Info = default;
         _job->Options = new NativeVideo.ReadOptions
         {
-            IndexOf = &FrameSampler.FrameIndexForNative,
+            IndexOf = FrameSampler.ForNative(options.Timing),
             Stop = &_job->Stop,
             KeepBytes = options.KeepBytes,
             Frames = frameCount,
