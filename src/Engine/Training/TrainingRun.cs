@@ -302,6 +302,7 @@ public sealed class TrainingRun : IDisposable
             Backbone = key.GetValueOrDefault("backbone", "unknown"),
             BackboneDescription = BackboneText,
             Preprocess = key.GetValueOrDefault("preprocessing", "unknown"),
+            Dropout = _options.Dropout,
             Loss = _setup.Loss(train.Classes),
         };
     }
