@@ -54,6 +54,34 @@ public sealed class SeveralAnswersTests : IDisposable
     }
 
     [Fact]
+    public void Dropout_says_how_sure_a_model_is()
+    {
+        string[] line = ["predict", "clips/test", "--checkpoint", "one", "--mc-dropout", "20"];
+        var first = Run([.. line, "--json"]);
+        first.ExitCode.ShouldBe(0, first.Error);
+        Run([.. line, "--json"]).Output.ShouldBe(first.Output);
+        Run([.. line, "--json", "--seed", "7"]).Output.ShouldNotBe(first.Output);
+
+        using var answers = JsonDocument.Parse(first.Output);
+        double[] plain = Predicted("one");
+        answers.RootElement.EnumerateArray().Select(answer => answer.GetProperty("violent").GetDouble()).ShouldBe(plain);
+        foreach (JsonElement uncertainty in answers.RootElement.EnumerateArray().Select(answer => answer.GetProperty("uncertainty")))
+        {
+            uncertainty.GetProperty("passes").GetInt32().ShouldBe(20);
+            uncertainty.GetProperty("standard_deviation").GetDouble().ShouldBeGreaterThan(0);
+            uncertainty.GetProperty("mutual_information").GetDouble().ShouldBeInRange(0, Math.Log(2));
+        }
+
+        Run([.. line, "--csv"]).Output.Split('\n')[0].ShouldEndWith(",error,dropout_mean,dropout_standard_deviation,entropy,mutual_information");
+        Run(line).Output.ShouldContain(" ± ");
+        Run([.. line, "--window", "1"]).ExitCode.ShouldBe(2);
+        Train("sure", "--dropout", "0");
+        var sure = Run("predict", "clips/test", "--checkpoint", "sure", "--mc-dropout", "5");
+        sure.ExitCode.ShouldBe(1);
+        sure.Error.ShouldContain("was trained without dropout");
+    }
+
+    [Fact]
     public void Views_are_cached_trained_on_and_averaged()
     {
         var trained = Run("train", "--dataset-path", "clips", "--cache-dir", "cache", "--checkpoint-dir", "views", "--frames", "2", "--epochs", "2", "--views", "3", "--model", "attention-mil");

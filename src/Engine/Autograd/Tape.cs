@@ -38,6 +38,13 @@ public sealed class Tape(IDevice device) : IDisposable
     /// <summary>Training: batch statistics, dropout, and functions are recorded for the backward pass. Otherwise inference.</summary>
     public bool Training { get; set; }
 
+    /// <summary>Whether dropout is on: in training, and at inference where answers are to differ from pass to pass.</summary>
+    public bool DropsOut
+    {
+        get => field || Training;
+        set;
+    }
+
     /// <summary>The device's step state: loss scale, loss, step counts (see <see cref="Kernels.StepState"/>).</summary>
     public Tensor? State { get; set; }
 

@@ -227,6 +227,24 @@ public sealed class Learner : IDisposable
         }
     }
 
+    /// <summary>As <see cref="Evaluate"/>, with dropout: one answer of many.</summary>
+    /// <param name="key">Of the masks: the same key gives the same answer.</param>
+    internal void EvaluateWithDropout(HostBatch batch, ulong key, Span<float> losses, Span<float> scores)
+    {
+        _tape.DropsOut = true;
+        _tape.DropoutSeed = key;
+        _tape.FirstSample = 0;
+        try
+        {
+            Evaluate(batch, losses, scores);
+        }
+        finally
+        {
+            _tape.DropsOut = false;
+            _tape.DropoutSeed = _options.Seed;
+        }
+    }
+
     /// <summary>Forward only as <see cref="Evaluate"/>, for what an observer sees of it.</summary>
     internal void Observe(HostBatch batch, IBatchNormObserver observer)
     {

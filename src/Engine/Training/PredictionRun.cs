@@ -35,6 +35,12 @@ public sealed record PredictionOptions
     /// <summary>The mean over the first <see cref="Data.Extraction.ClipView.ForPrediction"/> views of each video; without windows only.</summary>
     public bool Tta { get; init; }
 
+    /// <summary>Answers with dropout from which each video's uncertainty is computed; 0 = none. Without windows only.</summary>
+    public int McDropout { get; init; }
+
+    /// <summary>Seed of the dropout masks.</summary>
+    public int Seed { get; init; } = 42;
+
     public string Device { get; init; } = "auto";
 
     public int Threads { get; init; }
@@ -54,6 +60,10 @@ public sealed record Prediction(string Path, double? Violent, string? Label, dou
     /// <summary>p(violent) of each view, the video as it is first, of which <see cref="Violent"/> is the mean; null without test-time augmentation.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<double>? Views { get; init; }
+
+    /// <summary>From answers with dropout for the video as it is; null where nobody asked for them.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public DropoutUncertainty? Uncertainty { get; init; }
 
     /// <summary>By time; null without windows.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]

@@ -68,6 +68,11 @@ public sealed class Predictor : IDisposable
         {
             device = DeviceChoice.OpenOne(options.Device, options.Threads);
             classifier = ClassifierGroup.Open(device.Device, options.Checkpoint);
+            if (options.McDropout > 0)
+            {
+                classifier.RequireDropout();
+            }
+
             backbone = classifier.Members[0].OpenBackbone(options.Weights);
             return new Predictor(options, device, classifier, backbone);
         }
@@ -110,7 +115,11 @@ public sealed class Predictor : IDisposable
         {
             if (views is null)
             {
-                return new Prediction(path, answer.Violent, LabelOf(answer.Violent), Threshold, "ok", null, answer.Attention) { Views = _options.Tta ? [answer.Violent] : null };
+                return new Prediction(path, answer.Violent, LabelOf(answer.Violent), Threshold, "ok", null, answer.Attention) 
+                {
+                    Views = _options.Tta ? [answer.Violent] : null,
+                    Uncertainty = _options.McDropout > 0 ? _classifier.AnswerWithDropout(_batch, _options.McDropout, _options.Seed) : null,
+                };
             }
 
             double[] all = [.. views.Views!, answer.Violent];

@@ -30,7 +30,7 @@ public sealed class TrainedClassifier : IDisposable
             throw new RunException($"'{path}' holds a model '{info.Model}', which this version does not know.", $"It knows {string.Join(", ", Classifiers.Names)}.");
         }
 
-        Classifier model = Classifiers.Create(info.Model, new ClassifierOptions(info.Inputs, Dropout: 0));
+        Classifier model = Classifiers.Create(info.Model, new ClassifierOptions(info.Inputs, (float)(info.Dropout ?? 0)));
         LossInfo loss = info.Loss ?? LossInfo.Plain;
         var learner = new Learner(device, model, new LearnerOptions(loss.Options, loss.ClassWeights, loss.Alpha, new AdamOptions { ClipMode = ClipMode.Off }, MixedPrecision: false, Seed: 0));
         try

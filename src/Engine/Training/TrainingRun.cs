@@ -333,6 +333,7 @@ public sealed class TrainingRun : IDisposable
             BackboneDescription = BackboneText,
             Stream = _options.Stream,
             Preprocess = key.GetValueOrDefault("preprocessing", "unknown"),
+            Dropout = _options.Dropout,
             Loss = _setup.Loss(train.Classes),
         };
     }

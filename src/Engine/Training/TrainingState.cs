@@ -39,6 +39,10 @@ public sealed record ModelInfo
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Average { get; init; }
 
+    /// <summary>Probability of every dropout in training; null in files that do not say.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? Dropout { get; init; }
+
     /// <summary>The loss they were trained with; null in files that do not say.</summary>
     public LossInfo? Loss { get; init; }
 

@@ -78,7 +78,8 @@ namespace CudaTrainer.Engine.Autograd.Functions
                 tape.Record(new BatchNormFunction(x, scale, shift, mean, inverseStd, y, options), y);
             }
 
-            return y;
+            // At inference the op takes no dropout.
+            return tape.Training ? y : ActivationDropoutFunction.Apply(tape, y, relu: false, dropout);
         }
 
         public void Backward(Tape tape)

@@ -134,6 +134,42 @@ internal sealed class ClassifierGroup : IDisposable
             attention.Count == 0 ? null : [.. Enumerable.Range(0, Info.Frames).Select(frame => attention.Average(weights => (double)weights[frame]))]);
     }
 
+    /// <summary>Answers for one clip with dropout on. The masks of a pass are the same for every clip.</summary>
+    /// <param name="passes">How many.</param>
+    public DropoutUncertainty AnswerWithDropout(HostBatch clip, int passes, int seed)
+    {
+        double[] answers = new double[passes];
+        double[][] scores = new double[Members.Count][];
+        Span<float> score = stackalloc float[1];
+        Span<float> loss = stackalloc float[1];
+        for (int pass = 0; pass < passes; pass++)
+        {
+            for (int m = 0; m < scores.Length; m++)
+            {
+                Members[m].Learner.EvaluateWithDropout(clip, DropoutUncertainty.KeyOf(seed, pass), loss, score);
+                scores[m] = [score[0]];
+            }
+
+            answers[pass] = _ensemble is null ? scores[0][0] : _ensemble.Combine(scores)[0];
+        }
+
+        return DropoutUncertainty.Of(answers);
+    }
+
+    /// <exception cref="RunException">A member was trained without dropout, or does not say with how much.</exception>
+    public void RequireDropout()
+    {
+        foreach (var (member, file) in Members.Zip(_files))
+        {
+            if (member.Info.Dropout is not > 0)
+            {
+                throw new RunException(
+                    member.Info.Dropout is null ? $"'{file}' does not say with how much dropout it was trained." : $"'{file}' was trained without dropout: every pass would give the same answer.",
+                    "Leave --mc-dropout out, or train with this version and --dropout above 0.");
+            }
+        }
+    }
+
     /// <exception cref="RunException">A member was trained on features of another kind than these.</exception>
     public void RequireFits(FeatureSet set)
     {
