@@ -243,7 +243,7 @@ public sealed class AttentionMil : Classifier
     {
         x = graph.Add("Relu", "dense_1/relu", [_dense1.ExportEach(graph, x)]);
         var (pooled, attention) = _pool.Export(graph, x);
-        return (_output.Export(graph, pooled), HasAttention ? attention : null);
+        return (_output.Export(graph, pooled), attention);
     }
 }
 

@@ -208,21 +208,26 @@ public sealed class AttentionPool : Module
 
     /// <param name="graph">Where it is added.</param>
     /// <param name="x">The input's name, [time, batch, channels].</param>
-    /// <returns>The names of the outputs, [batch, channels] and [batch, time].</returns>
-    internal (string Pooled, string Attention) Export(OnnxGraph graph, string x)
+    /// <returns>The names of the outputs, [batch, channels] and [batch, time]; null for the latter from a plain mean.</returns>
+    internal (string Pooled, string? Attention) Export(OnnxGraph graph, string x)
     {
         string name = _name;
         string scores = graph.Add("MatMul", name + "/scores", [x, graph.Constant(name + ".weight", _weight?.Value.Read<float>() ?? new float[_channels], _channels, 1)]);
         string weights = graph.Add("Softmax", name + "/weights", [scores], OnnxAttribute.Of("axis", 0));
         string weighted = graph.Add("Mul", name + "/weighted", [x, weights]);
         string pooled = graph.Add("ReduceSum", name + "/pooled", [weighted, graph.Constant<long>(name + "/time", [0], 1)], OnnxAttribute.Of("keepdims", 0));
+        if (_weight is null)
+        {
+            return (pooled, null);
+        }
+
         string byTime = graph.Add("Squeeze", name + "/by_time", [weights, graph.Constant<long>(name + "/channel", [2], 1)]);
         return (pooled, graph.Add("Transpose", name, [byTime], OnnxAttribute.Of("perm", [1, 0])));
     }
 
     private Tensor NoPreference(Tape tape)
     {
-        Tensor weight = tape.Allocate([1, _channels], DType.Float32, _name + " without preference");
+        Tensor weight = tape.Allocate([1, _channels], DType.Float32, _name);
         tape.Device.Fill(weight.Data, 0, weight.Bytes);
         return weight;
     }
