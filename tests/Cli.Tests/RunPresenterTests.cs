@@ -75,7 +75,7 @@ public class RunPresenterTests
     [Fact]
     public void Without_loss_scaling_no_scale_is_shown() =>
         ProgressText.Of(new StageProgress("train", 3, 20, "steps", Epoch: new EpochProgress(2, 30, 0.5, 0.5, 1e-3, double.NaN, 1, 1 << 20)))
-            .ShouldBe("train 3/20 steps (15%), epoch 2/30 loss 0.5000 accuracy 50.0%, lr 1E-3, |g| NaN, 1 MiB");
+            .ShouldBe("train 3/20 steps (15%), epoch 2/30 loss 0.5000 accuracy 50.0%, lr 1.00e-3, |g| NaN, 1 MiB");
 
     [Fact]
     public void Each_epoch_is_a_line_under_the_same_columns_and_the_best_is_marked()
