@@ -3,7 +3,7 @@
 
 #include <time.h>
 
-static int64_t now_ns(void)
+int64_t ctv_now_ns(void)
 {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
@@ -13,7 +13,7 @@ static int64_t now_ns(void)
 void ctv_clock_start(struct ctv_clock *clock, int32_t limit_ms, const volatile int32_t *stop)
 {
     clock->limit_ms = limit_ms;
-    clock->deadline = limit_ms > 0 ? now_ns() + (int64_t)limit_ms * 1000000 : INT64_MAX;
+    clock->deadline = limit_ms > 0 ? ctv_now_ns() + (int64_t)limit_ms * 1000000 : INT64_MAX;
     clock->stop = stop;
     clock->verdict = CTV_OK;
 }
@@ -24,7 +24,7 @@ int32_t ctv_clock_check(struct ctv_clock *clock)
     {
         if (clock->stop && __atomic_load_n(clock->stop, __ATOMIC_RELAXED))
             clock->verdict = CTV_CANCELLED;
-        else if (clock->deadline != INT64_MAX && now_ns() >= clock->deadline)
+        else if (clock->deadline != INT64_MAX && ctv_now_ns() >= clock->deadline)
             clock->verdict = CTV_TIMED_OUT;
     }
     return clock->verdict;

@@ -57,6 +57,8 @@ struct ctv_clock
 
 void ctv_clock_start(struct ctv_clock *clock, int32_t limit_ms, const volatile int32_t *stop);
 // CTV_OK while there is time.
+// Monotonic.
+int64_t ctv_now_ns(void);
 int32_t ctv_clock_check(struct ctv_clock *clock);
 // The same as a failure with its message.
 int32_t ctv_clock_fail(struct ctv_clock *clock, const struct ctv_error *error, const char *while_doing);

@@ -5,7 +5,7 @@
 // every sample is among the kept frames (short videos always, long ones when the container is honest), one pass was enough.
 // Otherwise a second pass decodes again up to the last sample. Both give the same bits: decoding from the start is
 // deterministic, seeking is not.
-#include "internal.h"
+#include "luma.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -25,8 +25,10 @@ struct reader
     struct ctv_source source;
     struct ctv_stream stream;
     struct ctv_converter converter;
+    struct ctv_luma luma;
+    struct ctv_motion motion;
     ctv_info *info;
-    uint8_t *rgb;
+    uint8_t *rgb; // NULL when only motion is wanted
 
     struct kept_frame *kept; // ascending index
     size_t kept_count, kept_capacity;
@@ -91,6 +93,12 @@ static int32_t keep_frame(void *state, const AVFrame *frame, int64_t index)
         reader->info->width = turned ? frame->height : frame->width;
         reader->info->height = turned ? frame->width : frame->height;
     }
+    if (reader->options->motion)
+    {
+        int32_t fault = ctv_luma_watch(&reader->luma, &reader->motion, &reader->stream, frame, &reader->error);
+        if (fault != CTV_OK)
+            return fault;
+    }
     if (!reader->keeping)
         return CTV_OK;
     int64_t bytes = frame_bytes(frame);
@@ -137,6 +145,7 @@ static int32_t deliver(struct reader *reader, const AVFrame *frame, int64_t inde
             memcpy(target, done, picture_bytes);
             continue;
         }
+        int64_t began = ctv_now_ns();
         struct ctv_picture picture;
         int32_t fault = ctv_convert(&reader->converter, frame, &picture, &reader->error);
         if (fault != CTV_OK)
@@ -145,6 +154,7 @@ static int32_t deliver(struct reader *reader, const AVFrame *frame, int64_t inde
         fault = ctv_resize_picture(&picture, target, options->width, options->height);
         if (fault != CTV_OK)
             return ctv_fail(&reader->error, fault, "no memory to resize a %dx%d picture", picture.width, picture.height);
+        reader->info->resize_seconds += (double)(ctv_now_ns() - began) * 1e-9;
         done = target;
     }
     if (!done)
@@ -211,7 +221,7 @@ static int32_t first_pass(struct reader *reader)
         return fault;
     ctv_stream_describe(&reader->stream, reader->info);
     reader->expected_total = FFMAX(0, FFMIN(reader->stream.video->nb_frames, INT32_MAX));
-    reader->keeping = reader->keeping_all = true;
+    reader->keeping = reader->keeping_all = reader->rgb != NULL;
     fault = ctv_stream_decode(&reader->stream, keep_frame, reader);
     reader->info->decoded_frames = reader->stream.decoded;
     reader->info->decode_errors = reader->stream.errors;
@@ -220,7 +230,14 @@ static int32_t first_pass(struct reader *reader)
         fault = ctv_stream_judge(&reader->stream, reader->options->tolerate_damage != 0);
     if (fault == CTV_OK && reader->stream.decoded > INT32_MAX)
         fault = ctv_fail(&reader->error, CTV_INTERNAL, "more than %d frames", INT32_MAX);
-    return fault == CTV_OK ? choose_samples(reader, reader->stream.decoded) : fault;
+    if (fault == CTV_OK && reader->options->motion)
+    {
+        const struct ctv_motion *motion = &reader->motion;
+        ctv_motion_steps(motion->starts, motion->ends, motion->features, motion->pairs, 0, motion->taken, reader->options->frames,
+                         reader->options->motion);
+        reader->info->motion_pairs = (int32_t)FFMIN(motion->pairs, INT32_MAX);
+    }
+    return fault == CTV_OK && reader->rgb ? choose_samples(reader, reader->stream.decoded) : fault;
 }
 
 static int32_t second_pass(struct reader *reader)
@@ -240,7 +257,7 @@ static int32_t second_pass(struct reader *reader)
 static int32_t read_samples(struct reader *reader)
 {
     int32_t fault = first_pass(reader);
-    if (fault != CTV_OK)
+    if (fault != CTV_OK || !reader->rgb)
         return fault;
     bool complete = true;
     for (int32_t i = 0; i < reader->options->frames && complete; i++)
@@ -259,9 +276,9 @@ int32_t ctv_read(const char *path, const ctv_read_options *options, uint8_t *rgb
     reader.source.fd = -1;
     ctv_fail(&reader.error, CTV_OK, "%s", "");
     const int32_t most_side = 16384, most_frames = 65536;
-    if (!path || !options || !options->index_of || !rgb || !info || options->frames <= 0 || options->frames > most_frames ||
+    if (!path || !options || !options->index_of || (!rgb && !options->motion) || !info || options->frames <= 0 || options->frames > most_frames ||
         options->width <= 0 || options->width > most_side || options->height <= 0 || options->height > most_side ||
-        options->limit_ms < 0 || rgb_bytes != (int64_t)options->frames * options->width * options->height * 3)
+        options->limit_ms < 0 || rgb_bytes != (rgb ? (int64_t)options->frames * options->width * options->height * 3 : 0))
         return ctv_fail(&reader.error, CTV_INVALID_ARGUMENT,
                         "the read options are out of range or the buffer has the wrong size");
     memset(info, 0, sizeof *info);
@@ -274,6 +291,8 @@ int32_t ctv_read(const char *path, const ctv_read_options *options, uint8_t *rgb
     drop_kept(&reader);
     ctv_stream_close(&reader.stream);
     ctv_converter_free(&reader.converter);
+    ctv_luma_close(&reader.luma);
+    ctv_motion_close(&reader.motion);
     ctv_source_close(&reader.source);
     av_free(reader.kept);
     av_free(reader.samples);

@@ -14,6 +14,7 @@ internal static class Program
         new TrainCommand(),
         new ExtractCommand(),
         new EvaluateCommand(),
+        new EnsembleCommand(),
         new PredictCommand(),
         new ServeCommand(),
         new ExportCommand(),

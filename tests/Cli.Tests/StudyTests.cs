@@ -54,7 +54,7 @@ public sealed class StudyTests : IDisposable
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Output.ShouldContain("+ multi-GPU: not run: needs two GPUs, this machine has none");
         outcome.Output.Split('\n').Count(line => line.StartsWith("+ ", StringComparison.Ordinal) && line.Contains('%')).ShouldBe(5);
-        foreach (string file in new[] { "ablation.json", "ablation.csv", "ablation.md", "runs.jsonl" })
+        foreach (string file in new[] { "ablation.json", "ablation.csv", "ablation.md", "ablation.html", "runs.jsonl" })
         {
             File.Exists(_folder.File("ablation/" + file)).ShouldBeTrue(file);
         }

@@ -66,6 +66,32 @@ public class TrainTests
     }
 
     [Fact]
+    public void Averages_of_the_weights_are_models_of_their_own()
+    {
+        using TemporaryFolder folder = new();
+        var outcome = Train(folder, "--epochs", "3", "--batch-size", "8", "--ema", "0.8", "--swa-start", "2");
+
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        outcome.Output.ShouldContain("9 steps");
+        outcome.Output.ShouldContain("2 epochs");
+        using var results = JsonDocument.Parse(File.ReadAllText(folder.File("run/training_results.json")));
+        foreach (JsonElement average in results.RootElement.GetProperty("averages").EnumerateArray())
+        {
+            string file = folder.File("run/" + average.GetProperty("file").GetString());
+            var evaluated = CommandRunner.Run("evaluate", "--checkpoint", file, "--features-dir", folder.File("features"), "--device", "cpu", "--threads", "1", "--output", folder.File("evaluated"));
+            evaluated.ExitCode.ShouldBe(0, evaluated.Error);
+            using var again = JsonDocument.Parse(File.ReadAllText(folder.File("evaluated/evaluation_results.json")));
+            foreach (string split in new[] { "val", "test" })
+            {
+                again.RootElement.GetProperty(split).GetProperty("loss").GetDouble().ShouldBe(average.GetProperty(split).GetProperty("loss").GetDouble(), 1e-6);
+            }
+        }
+
+        Train(folder, "--epochs", "1", "--overwrite").ExitCode.ShouldBe(0);
+        File.Exists(folder.File("run/ema_model.safetensors")).ShouldBeFalse();
+    }
+
+    [Fact]
     public void Quiet_leaves_only_results()
     {
         using TemporaryFolder folder = new();

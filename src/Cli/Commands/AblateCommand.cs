@@ -31,7 +31,7 @@ internal sealed class AblateCommand : CliCommand<AblateOptions>
     public override IReadOnlyList<string> Notes =>
     [
         "Rows: baseline, + multi-GPU, + FP16, + XLA, + focal loss, + class weights, + label smoothing, + warm-up and cosine, then everything but one. What this machine cannot run is said instead of a number.",
-        "Gains are in balanced accuracy over the row before, with paired intervals. Writes ablation.json, ablation.csv and ablation.md; the same command goes on after a stop.",
+        "Gains are in balanced accuracy over the row before, with paired intervals. Writes ablation.json, ablation.csv, ablation.md and the page ablation.html; the same command goes on after a stop.",
     ];
 
     public override bool TakesConfig => true;

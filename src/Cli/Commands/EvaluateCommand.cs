@@ -1,6 +1,7 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Training;
 
 namespace CudaTrainer.Cli.Commands;
@@ -16,7 +17,7 @@ internal sealed record EvaluateOptions
 internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
 {
     /// <summary>Options of features that the trained model decides, or that make no sense here.</summary>
-    private static readonly string[] FromTheModel = ["--frames", "--preprocess", "--distributed"];
+    private static readonly string[] FromTheModel = ["--frames", "--stream", "--views", "--preprocess", "--distributed"];
 
     public override string Name => "evaluate";
 
@@ -34,14 +35,18 @@ internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
 
     protected override OptionTable<EvaluateOptions> CreateTable() => new OptionTable<EvaluateOptions>(new EvaluateOptions())
         .Add(
-            "--checkpoint", OptionGroup.Model, ValueTypes.Text("FILE", ".safetensors or .h5 file, or checkpoint"),
+            "--checkpoint", OptionGroup.Model, ValueTypes.Text("FILE", ".safetensors or .h5 file, checkpoint or ensemble"),
             o => o.Run.Checkpoint, (o, v) => o with { Run = o.Run with { Checkpoint = v } },
-            "The trained model")
+            "The trained model, or the ensemble.json of several")
         .Include(FeatureOptionTable.Create(), o => o.Run.Features, (o, v) => o with { Run = o.Run with { Features = v } }, FromTheModel)
         .Add(
             "--features-dir", OptionGroup.Data, ValueTypes.OptionalText("DIR", "folder"),
             o => o.Run.FeaturesDir, (o, v) => o with { Run = o.Run with { FeaturesDir = v } },
             "Measure on {split}_features.npy and {split}_labels.npy instead of videos")
+        .Add(
+            "--tta", OptionGroup.Model, ValueTypes.Switch,
+            o => o.Run.Tta, (o, v) => o with { Run = o.Run with { Tta = v } },
+            $"Test-time augmentation: also measure the mean over {ClipView.ForPrediction} views of each clip, whose features are extracted, or stand in view-N of --features-dir")
         .Add(
             "--output", OptionGroup.Output, ValueTypes.OptionalText("DIR", "folder"),
             o => o.Run.OutputDir, (o, v) => o with { Run = o.Run with { OutputDir = v } },
@@ -87,6 +92,11 @@ internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
             {
                 MetricsReport.Write(terminal.Results, [.. result.Splits]);
                 terminal.Output.WriteLine();
+                if (options.Run.Tta)
+                {
+                    terminal.Output.WriteLine(AugmentationText.Cost);
+                }
+
                 terminal.Output.WriteLine($"written to {result.File}");
             }
 

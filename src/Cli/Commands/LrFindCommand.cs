@@ -26,7 +26,7 @@ internal sealed class LrFindCommand : CliCommand<LrFindOptions>
     /// <summary>Options of <c>train</c> without meaning for a sweep.</summary>
     private static readonly string[] OfRuns =
     [
-        "--epochs", "--learning-rate", "--min-learning-rate", "--warmup-epochs", "--lr-schedule", "--early-stopping-patience", "--monitor", "--checkpoint-dir", "--resume", "--overwrite",
+        "--views", "--epochs", "--learning-rate", "--min-learning-rate", "--warmup-epochs", "--lr-schedule", "--ema", "--swa-start", "--early-stopping-patience", "--monitor", "--checkpoint-dir", "--resume", "--overwrite",
         "--checkpoint-every", "--keep-checkpoints", "--log-every-steps", "--check-replicas", "--distributed", "--dry-run", "--fast-dev-run", "--overfit-batches",
     ];
 

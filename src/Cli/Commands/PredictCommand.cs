@@ -1,6 +1,7 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Training;
 
 namespace CudaTrainer.Cli.Commands;
@@ -19,6 +20,8 @@ internal sealed record PredictOptions
 /// <summary>How violent each video is.</summary>
 internal sealed class PredictCommand : CliCommand<PredictOptions>
 {
+    private static readonly OptionRange Passes = OptionRange.Between(0, 10000), Seeds = OptionRange.AtLeast(0);
+
     public override string Name => "predict";
 
     public override string Summary => "Prints the probability of violence for each video, or when it happens in long ones.";
@@ -37,6 +40,20 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
 
     protected override OptionTable<PredictOptions> CreateTable() => new OptionTable<PredictOptions>(new PredictOptions())
         .Include(PredictionOptionTable.Create(new PredictionOptions()), o => o.Run, (o, v) => o with { Run = v })
+        .Add(
+            "--tta", OptionGroup.Model, ValueTypes.Switch,
+            o => o.Run.Tta, (o, v) => o with { Run = o.Run with { Tta = v } },
+            $"Test-time augmentation: the mean over {ClipView.ForPrediction} views of each video, at so many times the cost; not with --window")
+        .Add(
+            "--mc-dropout", OptionGroup.Model, ValueTypes.Integer,
+            o => o.Run.McDropout, (o, v) => o with { Run = o.Run with { McDropout = v } },
+            "Also answer so many times with dropout: mean, standard deviation and mutual information say how sure the model is; 0 = none, not with --window",
+            range: Passes.ToString())
+        .Add(
+            "--seed", OptionGroup.Model, ValueTypes.Integer,
+            o => o.Run.Seed, (o, v) => o with { Run = o.Run with { Seed = v } },
+            "Seed of the masks of --mc-dropout",
+            range: Seeds.ToString())
         .Add(
             "--annotate", OptionGroup.Output, ValueTypes.OptionalText("FILE", "video file"),
             o => o.Run.Annotate, (o, v) => o with { Run = o.Run with { Annotate = v } },
@@ -72,6 +89,27 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
             foreach (var (option, _) in ofWindows.Where(option => option.IsGiven))
             {
                 yield return new(option, "needs --window");
+            }
+        }
+
+        else
+        {
+            if (options.Run.Tta)
+            {
+                yield return new("--tta", "contradicts --window: views are of whole videos");
+            }
+
+            if (options.Run.McDropout > 0)
+            {
+                yield return new("--mc-dropout", "contradicts --window: it is for whole videos");
+            }
+        }
+
+        foreach (var (option, value, range) in new[] { ("--mc-dropout", options.Run.McDropout, Passes), ("--seed", options.Run.Seed, Seeds) })
+        {
+            if (!range.Contains(value))
+            {
+                yield return new(option, $"{value} is out of range; expected {range}");
             }
         }
 

@@ -1,5 +1,6 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Engine.Data.Cache;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Training;
 
 namespace CudaTrainer.Cli.Options;
@@ -26,6 +27,10 @@ internal static class FeatureOptionTable
             o => o.Frames, (o, v) => o with { Frames = v },
             "Frames sampled from each clip")
         .Add(
+            "--stream", OptionGroup.Data, ValueTypes.Choice<FeatureStream>(),
+            o => o.Stream, (o, v) => o with { Stream = v },
+            "Features of a clip: its frames by VGG19, its motion (seconds for hundreds of clips, no backbone), or both side by side")
+        .Add(
             "--on-corrupt", OptionGroup.Data, ValueTypes.Choice<CorruptPolicy>(),
             o => o.OnCorrupt, (o, v) => o with { OnCorrupt = v },
             "What to do with a clip that cannot be decoded: leave it out, keep it as zeros, or stop")
@@ -37,6 +42,10 @@ internal static class FeatureOptionTable
             "--decode-timeout", OptionGroup.Data, ValueTypes.Number,
             o => o.DecodeTimeout, (o, v) => o with { DecodeTimeout = v },
             "Seconds after which decoding one file is given up")
+        .Add(
+            "--views", OptionGroup.Data, ValueTypes.Integer,
+            o => o.Views, (o, v) => o with { Views = v },
+            "Views of each clip to extract: as it is, mirrored, brighter, darker, ... (docs/averages.md); train shows one of them, by chance, each time it shows a clip")
         .Add(
             "--cache-dir", OptionGroup.Data, ValueTypes.Text("DIR", "folder"),
             o => o.CacheDir, (o, v) => o with { CacheDir = v },

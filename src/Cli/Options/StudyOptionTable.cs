@@ -11,8 +11,8 @@ internal static class StudyOptionTable
     /// <summary>Options of <c>train</c> about the files of one run, or its split.</summary>
     private static readonly string[] OfOneRun =
     [
-        "--split", "--checkpoint-dir", "--resume", "--overwrite", "--initial-weights", "--checkpoint-every", "--keep-checkpoints", "--log-every-steps", "--check-replicas", "--tensorboard",
-        "--tensorboard-histograms", "--distributed", "--dry-run", "--fast-dev-run", "--overfit-batches",
+        "--split", "--views", "--ema", "--swa-start", "--checkpoint-dir", "--resume", "--overwrite", "--initial-weights", "--checkpoint-every", "--keep-checkpoints", "--log-every-steps",
+        "--check-replicas", "--tensorboard", "--tensorboard-histograms", "--report", "--profile", "--distributed", "--dry-run", "--fast-dev-run", "--overfit-batches",
     ];
 
     private static readonly OptionRange Folds = OptionRange.Between(2, 100), Seeds = OptionRange.Between(1, 100), Share = OptionRange.Between(0.05, 0.5), Jobs = OptionRange.Between(1, 64);

@@ -1,4 +1,5 @@
 using CudaTrainer.Cli.CommandLine;
+using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Engine.Training;
 using CudaTrainer.Kernels;
 
@@ -132,6 +133,14 @@ internal static class TrainingOptionTable
             o => o.EarlyStoppingPatience, (o, v) => o with { EarlyStoppingPatience = v },
             "Epochs without a better --monitor before training stops; 0 = never")
         .Add(
+            "--ema", OptionGroup.Optimiser, ValueTypes.Number,
+            o => o.Ema, (o, v) => o with { Ema = v },
+            "Also keep an exponential moving average of the weights over steps with this decay, as ema_model.safetensors; 0 = none")
+        .Add(
+            "--swa-start", OptionGroup.Optimiser, ValueTypes.Integer,
+            o => o.SwaStart, (o, v) => o with { SwaStart = v },
+            "Also keep the mean of the weights at the ends of epochs from this one on (SWA), as swa_model.safetensors; 0 = none")
+        .Add(
             "--monitor", OptionGroup.Optimiser, ValueTypes.Text("NAME", "name"),
             o => o.Monitor, (o, v) => o with { Monitor = v },
             "The one quantity that decides the best checkpoint and early stopping",
@@ -186,6 +195,10 @@ internal static class TrainingOptionTable
             "--log-every-steps", OptionGroup.Output, ValueTypes.Integer,
             o => o.LogEverySteps, (o, v) => o with { LogEverySteps = v },
             "Steps between rows of training_steps.csv and points of TensorBoard's batch curves; 0 = neither")
+        .Add(
+            "--profile", OptionGroup.Output, ValueTypes.OptionalText(StepRange.Form, "step number, or two with a comma"),
+            o => o.Profile, (o, v) => o with { Profile = v },
+            "Time the layers of these training steps, counted from 0, and of an extraction in the same run; ends with a table, and profile_trace.json for Perfetto")
         .Add(
             "--report", OptionGroup.Output, ValueTypes.Switch,
             o => o.Report, (o, v) => o with { Report = v },

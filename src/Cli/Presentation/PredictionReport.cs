@@ -7,20 +7,38 @@ namespace CudaTrainer.Cli.Presentation;
 /// <summary>Predictions on standard output.</summary>
 internal static class PredictionReport
 {
+    private const string Header = "path,violent,label,threshold,status,error";
+    private const string UncertaintyHeader = "dropout_mean,dropout_standard_deviation,entropy,mutual_information";
     private const string EventHeader = "path,start,end,peak,peak_time,threshold,release,status,error";
 
     public static void WriteTable(Terminal terminal, IReadOnlyList<Prediction> predictions)
     {
-        TextTable table = new(">p(violent)", "label", "video");
+        bool hasViews = predictions.Any(prediction => prediction.Views is not null), hasUncertainty = predictions.Any(prediction => prediction.Uncertainty is not null);
+        TextTable table = new([">p(violent)", .. hasViews ? new[] { ">as it is" } : [], .. hasUncertainty ? new[] { ">with dropout", ">mutual information" } : [], "label", "video"]);
         foreach (var prediction in predictions)
         {
             table.Row(
+            [
                 prediction.Violent is { } violent ? MetricText.Fraction(violent) : "-",
+                .. hasViews ? new Cell[] { prediction.Views is { } views ? MetricText.Fraction(views[0]) : "-" } : [],
+                .. hasUncertainty
+                    ? new Cell[]
+                    {
+                        prediction.Uncertainty is { } answers ? $"{MetricText.Fraction(answers.Mean)} ± {MetricText.Fraction(answers.StandardDeviation)}" : "-",
+                        prediction.Uncertainty is { } entropy ? MetricText.Loss(entropy.MutualInformation) : "-",
+                    }
+                    : [],
                 new Cell(prediction.Label ?? prediction.Status, Style(prediction)),
-                prediction.Error is null ? prediction.Path : $"{prediction.Path}: {prediction.Error}");
+                prediction.Error is null ? prediction.Path : $"{prediction.Path}: {prediction.Error}",
+            ]);
         }
 
         table.Write(terminal.Results);
+        if (hasViews)
+        {
+            terminal.Output.WriteLine(AugmentationText.Cost);
+        }
+
         if (predictions.Any(prediction => prediction.Events is { Count: > 0 }))
         {
             terminal.Output.WriteLine();
@@ -31,13 +49,14 @@ internal static class PredictionReport
     /// <param name="events">One row per event, and one without times for a video that has none; otherwise one row per video.</param>
     public static void WriteCsv(TextWriter output, IReadOnlyList<Prediction> predictions, bool events)
     {
-        output.WriteLine(events ? EventHeader : "path,violent,label,threshold,status,error");
+        bool hasUncertainty = predictions.Any(prediction => prediction.Uncertainty is not null);
+        output.WriteLine(events ? EventHeader : hasUncertainty ? $"{Header},{UncertaintyHeader}" : Header);
         foreach (var prediction in predictions)
         {
             string path = CsvText.Field(prediction.Path), error = CsvText.Field(prediction.Error ?? ""), threshold = Number(prediction.Threshold);
             if (!events)
             {
-                output.WriteLine(string.Join(',', path, prediction.Violent is { } violent ? Number(violent) : "", prediction.Label, threshold, prediction.Status, error));
+                output.WriteLine(string.Join(',', path, prediction.Violent is { } violent ? Number(violent) : "", prediction.Label, threshold, prediction.Status, error) + (hasUncertainty ? Uncertainty(prediction) : ""));
                 continue;
             }
 
@@ -74,6 +93,10 @@ internal static class PredictionReport
         var time = TimeSpan.FromSeconds(Math.Round(seconds, 1));
         return string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalHours}:{time.Minutes:00}:{time.Seconds:00}.{time.Milliseconds / 100}");
     }
+
+    private static string Uncertainty(Prediction prediction) => prediction.Uncertainty is { } answers
+        ? "," + string.Join(',', Number(answers.Mean), Number(answers.StandardDeviation), Number(answers.Entropy), Number(answers.MutualInformation))
+        : ",,,,";
 
     private static string Number(double value) => value.ToString("R", CultureInfo.InvariantCulture);
 

@@ -12,12 +12,15 @@ internal static class TrainingReport
     [
         (BestModel, "the best epoch's weights"),
         ("best_model.h5", "the same for Keras"),
+        ("ema_model.safetensors", "the moving average of the weights"),
+        ("swa_model.safetensors", "the mean of the weights of epochs"),
         ("last.ckpt", "full state, for --resume auto"),
         ("training_results.json", "these results"),
         ("training_history.csv", "one row an epoch"),
         ("training_steps.csv", "one row a step"),
         ("training_config.json", "the effective options"),
         ("train.log", "everything printed"),
+        ("profile_trace.json", "for ui.perfetto.dev"),
         ("report.html", "the run as a page"),
         ("tensorboard", "for tensorboard --logdir"),
     ];
@@ -47,6 +50,7 @@ internal static class TrainingReport
             output.WriteLine($"test at threshold 0.5: accuracy {MetricText.Percent(atHalf.Accuracy)}, balanced {MetricText.Percent(atHalf.BalancedAccuracy)}");
         }
 
+        WriteAverages(terminal, result);
         output.WriteLine();
         output.WriteLine($"backbone   {result.Backbone}");
         output.WriteLine($"device     {result.Device}; {result.Precision}");
@@ -56,6 +60,13 @@ internal static class TrainingReport
             output.WriteLine("gradients  " + string.Create(
                 CultureInfo.InvariantCulture,
                 $"{communication.Replicas} replicas {communication.Transport}: {communication.BytesPerStep / 1e6:0.00} MB and {communication.SecondsPerStep * 1e3:0.00} ms a step, {100 * communication.OverlapFraction:0} % of it beside computing"));
+        }
+
+        if (result.Profile is { } profile)
+        {
+            output.WriteLine();
+            ProfileReport.Write(terminal, profile);
+            output.WriteLine();
         }
 
         output.WriteLine($"files      {result.CheckpointDir}");
@@ -72,6 +83,29 @@ internal static class TrainingReport
         {
             output.WriteLine("Predict    " + PredictCommandLine(result, options));
         }
+    }
+
+    /// <summary>The averages of the weights beside the best epoch: val to choose by, test to know.</summary>
+    private static void WriteAverages(Terminal terminal, TrainingResult result)
+    {
+        if (result.Averages.Count == 0)
+        {
+            return;
+        }
+
+        terminal.Output.WriteLine();
+        TextTable table = new("weights", "averaged", ">val loss", ">val balanced", ">val ROC-AUC", ">test balanced", ">test ROC-AUC");
+        Row("best epoch", "1", result.Val!, result.Test);
+        foreach (AverageResult average in result.Averages)
+        {
+            Row(average.Name, $"{average.Updates} {(average.Name == "ema" ? "steps" : "epochs")}", average.Val, average.Test);
+        }
+
+        table.Write(terminal.Results);
+
+        void Row(string name, string averaged, ClassificationMetrics val, ClassificationMetrics? test) => table.Row(
+            name, averaged, MetricText.Loss(val.Loss), MetricText.Percent(val.BalancedAccuracy), MetricText.Fraction(val.Auc),
+            test is null ? "–" : MetricText.Percent(test.BalancedAccuracy), test is null ? "–" : MetricText.Fraction(test.Auc));
     }
 
     /// <summary>The command that predicts new videos with this run's model.</summary>

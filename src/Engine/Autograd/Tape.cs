@@ -1,6 +1,7 @@
 using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Engine.Tracing;
 
 namespace CudaTrainer.Engine.Autograd;
 
@@ -37,6 +38,13 @@ public sealed class Tape(IDevice device) : IDisposable
     /// <summary>Training: batch statistics, dropout, and functions are recorded for the backward pass. Otherwise inference.</summary>
     public bool Training { get; set; }
 
+    /// <summary>Whether dropout is on: in training, and at inference where answers are to differ from pass to pass.</summary>
+    public bool DropsOut
+    {
+        get => field || Training;
+        set;
+    }
+
     /// <summary>The device's step state: loss scale, loss, step counts (see <see cref="Kernels.StepState"/>).</summary>
     public Tensor? State { get; set; }
 
@@ -46,11 +54,17 @@ public sealed class Tape(IDevice device) : IDisposable
     /// <summary>Where batch statistics are those of all replicas' samples: how they are put together. Null: each replica has its own.</summary>
     public IStatisticsExchange? Statistics { get; set; }
 
+    /// <summary>Looks at the inputs of batch normalisation at inference; null: nobody does.</summary>
+    internal IBatchNormObserver? BatchNormObserver { get; set; }
+
     /// <summary>The first sample's place in the batch that several replicas share.</summary>
     public int FirstSample { get; set; }
 
     /// <summary>Seed of the dropout masks.</summary>
     public ulong DropoutSeed { get; set; }
+
+    /// <summary>Times each function, forward and backward; null where nobody asks.</summary>
+    public LapClock? Laps { get; set; }
 
     /// <summary>Uninitialised memory that lives until the next reset.</summary>
     public Tensor Allocate(Shape shape, DType type = DType.Float32, string? name = null)
@@ -95,6 +109,12 @@ public sealed class Tape(IDevice device) : IDisposable
         }
 
         slot.Function = function;
+        if (Laps is not null)
+        {
+            slot.Label = LabelOf(typeof(TFunction));
+            Laps.Lap(slot.Label);
+        }
+
         _functionCount++;
     }
 
@@ -144,7 +164,9 @@ public sealed class Tape(IDevice device) : IDisposable
     {
         while (_left > until)
         {
-            _functions[--_left].Backward(this);
+            Slot slot = _functions[--_left];
+            slot.Backward(this);
+            Laps?.Lap(slot.Label + " backward");
         }
     }
 
@@ -206,6 +228,19 @@ public sealed class Tape(IDevice device) : IDisposable
 
     public void Dispose() => Reset();
 
+    /// <summary>The layer whose parameters the function being recorded uses; of one without, what it is.</summary>
+    private string LabelOf(Type function)
+    {
+        int first = _uses.FindIndex(use => use.Function == _functionCount);
+        if (first >= 0 && _uses[first].Parameter.Name is { } parameter)
+        {
+            return parameter[..Math.Max(0, parameter.LastIndexOf('.'))];
+        }
+
+        string name = function.Name.EndsWith("Function", StringComparison.Ordinal) ? function.Name[..^"Function".Length] : function.Name;
+        return string.Concat(name.Select((letter, i) => char.IsUpper(letter) ? $"{(i > 0 ? " " : string.Empty)}{char.ToLowerInvariant(letter)}" : $"{letter}"));
+    }
+
     private Tensor Assign(nint data, Shape shape, DType type, DeviceBuffer? owned, string? name)
     {
         if (_tensorCount == _tensors.Count)
@@ -221,6 +256,9 @@ public sealed class Tape(IDevice device) : IDisposable
     /// <summary>A place in the recording, which keeps its memory from one recording to the next.</summary>
     private abstract class Slot
     {
+        /// <summary>For <see cref="Laps"/>.</summary>
+        public string Label { get; set; } = string.Empty;
+
         public abstract void Backward(Tape tape);
     }
 

@@ -192,35 +192,38 @@ public sealed class SimpleLstm : Classifier
 
 /// <summary>
 /// <c>attention-mil</c>: each frame by itself through one dense layer of 64, attention over the frames, and the output: a clip is a bag of frames whose order does not matter (Ilse, Tomczak &amp; Welling 2018,
-/// "Attention-based deep multiple instance learning", arXiv:1802.04712). The least that can learn from few clips.
+/// "Attention-based deep multiple instance learning", arXiv:1802.04712). The least that can learn from few clips. <c>frame-mlp</c> is the same with a plain mean: every frame counts alike.
 /// </summary>
 public sealed class AttentionMil : Classifier
 {
     private const int Width = 64;
 
     private readonly Linear _dense1;
-    private readonly AttentionPool _attention;
+    private readonly AttentionPool _pool;
     private readonly Linear _output;
 
-    public AttentionMil(ClassifierOptions options)
+    /// <param name="options">Sizes and dropout.</param>
+    /// <param name="attends">Whether frames count differently.</param>
+    public AttentionMil(ClassifierOptions options, bool attends = true)
         : base(options)
     {
+        HasAttention = attends;
         _dense1 = Add(new Linear("dense_1", options.Inputs, Width));
-        _attention = Add(new AttentionPool("attention", Width));
+        _pool = Add(new AttentionPool(attends ? "attention" : "mean", Width, attends));
         _output = Add(new Linear("output", Width, Classes));
     }
 
-    public override bool HasAttention => true;
+    public override bool HasAttention { get; }
 
     public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections => [(_dense1.Weight, _dense1.Bias)];
 
-    public override IReadOnlyList<LayerOutput> Layers(int frames) => [Layer(_dense1, frames, Width), Layer(_attention, Width), Layer(_output, Classes)];
+    public override IReadOnlyList<LayerOutput> Layers(int frames) => [Layer(_dense1, frames, Width), HasAttention ? Layer(_pool, Width) : new LayerOutput("mean", nameof(AttentionPool), [Width]), Layer(_output, Classes)];
 
     public override ClassifierOutput Forward(Tape tape, Tensor features)
     {
         Tensor x = ActivationDropoutFunction.Apply(tape, _dense1.Forward(tape, Computable(tape, features)), relu: true, DropoutAt(tape, 0));
-        var (pooled, attention) = _attention.Forward(tape, x);
-        return new ClassifierOutput(_output.Forward(tape, pooled), attention);
+        var (pooled, attention) = _pool.Forward(tape, x);
+        return new ClassifierOutput(_output.Forward(tape, pooled), HasAttention ? attention : null);
     }
 
     /// <summary>Features that were stored in half precision only, in the precision that the device computes in. They have no gradient.</summary>
@@ -239,7 +242,7 @@ public sealed class AttentionMil : Classifier
     private protected override (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x)
     {
         x = graph.Add("Relu", "dense_1/relu", [_dense1.ExportEach(graph, x)]);
-        var (pooled, attention) = _attention.Export(graph, x);
+        var (pooled, attention) = _pool.Export(graph, x);
         return (_output.Export(graph, pooled), attention);
     }
 }
@@ -256,6 +259,7 @@ public static class Classifiers
         ["gru-attention"] = options => new AttentionClassifier(options, Hidden, (i, inputs) => new Gru($"gru_{i}", inputs, Hidden, Recurrent(options))),
         ["simple-lstm"] = options => new SimpleLstm(options, Hidden, Recurrent(options)),
         ["attention-mil"] = options => new AttentionMil(options),
+        ["frame-mlp"] = options => new AttentionMil(options, attends: false),
     };
 
     public static IReadOnlyCollection<string> Names => Builders.Keys;

@@ -188,26 +188,47 @@ public sealed class BatchNorm : Module
 /// <summary>Attention pooling over time.</summary>
 public sealed class AttentionPool : Module
 {
-    private readonly Parameter _weight;
+    private readonly string _name;
+    private readonly int _channels;
+    private readonly Parameter? _weight;
 
-    public AttentionPool(string name, int channels) => _weight = AddParameter(name + ".weight", [1, channels], Initializers.GlorotUniform);
+    /// <param name="name">Of its parameters.</param>
+    /// <param name="channels">Of the input.</param>
+    /// <param name="learns">Whether frames come to count differently; without, it is the plain mean and has no parameters.</param>
+    public AttentionPool(string name, int channels, bool learns = true)
+    {
+        (_name, _channels) = (name, channels);
+        _weight = learns ? AddParameter(name + ".weight", [1, channels], Initializers.GlorotUniform) : null;
+    }
 
     /// <param name="tape">The recording.</param>
     /// <param name="x">[batch, time, channels].</param>
     /// <returns>[batch, channels] and the weights [batch, time].</returns>
-    public (Tensor Pooled, Tensor Attention) Forward(Tape tape, Tensor x) => AttentionPoolFunction.Apply(tape, x, _weight.Value);
+    public (Tensor Pooled, Tensor Attention) Forward(Tape tape, Tensor x) => AttentionPoolFunction.Apply(tape, x, _weight?.Value ?? NoPreference(tape));
 
     /// <param name="graph">Where it is added.</param>
     /// <param name="x">The input's name, [time, batch, channels].</param>
-    /// <returns>The names of the outputs, [batch, channels] and [batch, time].</returns>
-    internal (string Pooled, string Attention) Export(OnnxGraph graph, string x)
+    /// <returns>The names of the outputs, [batch, channels] and [batch, time]; null for the latter from a plain mean.</returns>
+    internal (string Pooled, string? Attention) Export(OnnxGraph graph, string x)
     {
-        string name = _weight.Layer;
-        string scores = graph.Add("MatMul", name + "/scores", [x, graph.Constant(_weight.Name, _weight.Value.Read<float>(), _weight.Shape[1], 1)]);
+        string name = _name;
+        string scores = graph.Add("MatMul", name + "/scores", [x, graph.Constant(name + ".weight", _weight?.Value.Read<float>() ?? new float[_channels], _channels, 1)]);
         string weights = graph.Add("Softmax", name + "/weights", [scores], OnnxAttribute.Of("axis", 0));
         string weighted = graph.Add("Mul", name + "/weighted", [x, weights]);
         string pooled = graph.Add("ReduceSum", name + "/pooled", [weighted, graph.Constant<long>(name + "/time", [0], 1)], OnnxAttribute.Of("keepdims", 0));
+        if (_weight is null)
+        {
+            return (pooled, null);
+        }
+
         string byTime = graph.Add("Squeeze", name + "/by_time", [weights, graph.Constant<long>(name + "/channel", [2], 1)]);
         return (pooled, graph.Add("Transpose", name, [byTime], OnnxAttribute.Of("perm", [1, 0])));
+    }
+
+    private Tensor NoPreference(Tape tape)
+    {
+        Tensor weight = tape.Allocate([1, _channels], DType.Float32, _name);
+        tape.Device.Fill(weight.Data, 0, weight.Bytes);
+        return weight;
     }
 }

@@ -1,6 +1,7 @@
 using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Engine.Tracing;
 
 namespace CudaTrainer.Engine.Backends
 {
@@ -84,10 +85,11 @@ namespace CudaTrainer.Engine.Nn
 
     /// <summary>A 3×3 convolution of VGG19 with its ReLU, and the 2×2 max pooling that may follow.</summary>
     /// <param name="Name">torchvision's, for example <c>features.0</c>.</param>
+    /// <param name="CommonName">For example <c>conv1_1</c>: block and place in it.</param>
     /// <param name="Inputs">Channels.</param>
     /// <param name="Outputs">Channels.</param>
     /// <param name="Size">Rows and columns of the input.</param>
-    internal sealed record Convolution(string Name, int Inputs, int Outputs, int Size, bool Pool)
+    internal sealed record Convolution(string Name, string CommonName, int Inputs, int Outputs, int Size, bool Pool)
     {
         /// <summary>Rows and columns of what comes out.</summary>
         public int OutputSize => Pool ? Size / 2 : Size;
@@ -144,6 +146,9 @@ namespace CudaTrainer.Engine.Nn
             _odd = Tensor.Allocate(device, [checked((int)bytes.Where((_, i) => i % 2 == 1).Max())], DType.UInt8, "activations");
         }
 
+        /// <summary>Times each layer; null where nobody asks.</summary>
+        public LapClock? Laps { get; set; }
+
         /// <summary>The convolutions in order.</summary>
         internal static IReadOnlyList<Convolution> Convolutions { get; } = [.. EnumerateConvolutions()];
 
@@ -170,6 +175,7 @@ namespace CudaTrainer.Engine.Nn
             Check.Shape("Vgg19", "frames", rgb, [n, ImageSize, ImageSize, 3]);
             Check.Type("Vgg19", "frames", rgb, DType.UInt8);
             Check.Shape("Vgg19", "features", features, [n, Features]);
+            Laps?.Begin();
             try
             {
                 Tensor flat = _tape.Allocate([n, Convolutions[^1].OutputCount], _device.Ops.BackboneType);
@@ -181,11 +187,19 @@ namespace CudaTrainer.Engine.Nn
 
                 Tensor hidden = _tape.Allocate([n, Features], _device.Ops.BackboneType);
                 _device.Ops.LinearPreparedRelu(flat, _fc1, hidden);
+                Laps?.Lap("fc1");
                 _device.Ops.LinearPreparedRelu(hidden, _fc2, features);
+                Laps?.Lap("fc2");
             }
             finally
             {
                 _tape.Reset();
+            }
+
+            if (Laps is not null)
+            {
+                _device.Synchronize();
+                Laps.Collect();
             }
         }
 
@@ -205,14 +219,15 @@ namespace CudaTrainer.Engine.Nn
 
         private static IEnumerable<Convolution> EnumerateConvolutions()
         {
-            int channels = 3, size = ImageSize;
+            int channels = 3, size = ImageSize, block = 1, place = 0;
             for (int i = 0; i < Configuration.Length; i++)
             {
                 if (Configuration[i] != 0)
                 {
-                    var convolution = new Convolution($"features.{FeatureIndex(i)}", channels, Configuration[i], size, Pool: Configuration[i + 1] == 0);
+                    var convolution = new Convolution($"features.{FeatureIndex(i)}", $"conv{block}_{++place}", channels, Configuration[i], size, Pool: Configuration[i + 1] == 0);
                     yield return convolution;
                     (channels, size) = (convolution.Outputs, convolution.OutputSize);
+                    (block, place) = convolution.Pool ? (block + 1, 0) : (block, place);
                 }
             }
         }
@@ -248,15 +263,18 @@ namespace CudaTrainer.Engine.Nn
             int n = rgb.Shape[0];
             (Tensor current, Tensor next) = (_even, _odd);
             ops.NormalizeImage(rgb, current, _normalization);
+            Laps?.Lap("normalise");
             for (int i = 0; i < Convolutions.Count; i++)
             {
                 Convolution layer = Convolutions[i];
                 ops.Conv3x3BiasRelu(current, next, [n, layer.Inputs, layer.Size, layer.Size], _convolutions[i], layer.Pool);
+                Laps?.Lap(layer.CommonName);
                 (current, next) = (next, current);
             }
 
             Convolution last = Convolutions[^1];
             ops.ConvFlatten(current, flat, [n, last.Outputs, last.OutputSize, last.OutputSize]);
+            Laps?.Lap("flatten");
         }
     }
 }

@@ -18,7 +18,7 @@ public sealed record AblationRow(
 public sealed record AblationResult(string Device, int Clips, int Sources, int Folds, int Seeds, int Jobs, IReadOnlyList<AblationRow> Rows);
 
 /// <summary>
-/// What each optimisation is worth on somebody's own clips: the same cross-validation for every row of <see cref="AblationPlan"/>. Leaves ablation.json, ablation.csv and ablation.md;
+/// What each optimisation is worth on somebody's own clips: the same cross-validation for every row of <see cref="AblationPlan"/>. Leaves ablation.json, ablation.csv, ablation.md and the page ablation.html;
 /// trainings that have ended are kept in runs.jsonl and not repeated.
 /// </summary>
 public static class Ablation
@@ -47,6 +47,7 @@ public static class Ablation
         AtomicFile.WriteAllText(Path.Combine(options.Output, "ablation.json"), JsonSerializer.Serialize(result, AblationJson.Default.AblationResult) + "\n");
         AtomicFile.WriteAllText(Path.Combine(options.Output, "ablation.csv"), AblationTable.Csv(result));
         AtomicFile.WriteAllText(Path.Combine(options.Output, "ablation.md"), AblationTable.Markdown(result));
+        AtomicFile.WriteAllText(Path.Combine(options.Output, "ablation.html"), AblationPage.Render(result));
         return result;
     }
 }

@@ -63,7 +63,7 @@ internal static class FoldTraining
         };
         using var replicas = new ReplicaGroup(devices.Devices, NewModel, setup.Learner(loss));
         replicas.Initialize((uint)options.Seed);
-        FeatureScaler? scaler = standardize ? FeatureScaler.Fit(train) : null;
+        FeatureScaler? scaler = standardize ? FeatureScaler.Fit(train, options.Stream) : null;
         using RunFolder nowhere = RunFolder.Follow(options.CheckpointDir);
         var best = new WeightSnapshot();
         TrainingState state = new TrainingState().With(replicas.Lead.State.Read());

@@ -4,7 +4,6 @@ using System.Text;
 using System.Text.Json;
 using CudaTrainer.Engine.Backends.Cpu;
 using CudaTrainer.Engine.Data.Dataset;
-using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Training;
 
 namespace CudaTrainer.Engine.Studies;
@@ -79,12 +78,11 @@ internal sealed class Study : IDisposable
             }
         }
 
-        Clips = StudyClips.Open(run.FeaturesDir ?? run.CacheDir, foreign: run.FeaturesDir is not null, stop);
+        Clips = StudyClips.Open(run.FeaturesDir ?? BackboneChoice.DirectoryOf(run.CacheDir, run.Stream), foreign: run.FeaturesDir is not null, stop);
         Folds = FoldPlan.Make(Clips.Labels, Clips.Sources, options.Folds, options.ValShare, run.Seed);
         Bootstrap = new GroupBootstrap(Clips.Labels, Clips.Sources);
         _dataIdentity = $"{Clips.Identity} {options.Folds} folds, val {options.ValShare:R}, seed {run.Seed}";
-        bool random = Clips.Key.Any(entry => entry.Value.StartsWith(RandomVgg19.IdentityPrefix, StringComparison.Ordinal));
-        _standardize = run.StandardizeFeatures ?? (random && run.FeaturesDir is null);
+        _standardize = run.StandardizeFeatures ?? FeatureScaler.IsUsual(run, Clips.Key.FirstOrDefault(entry => entry.Key == "backbone").Value ?? "unknown");
         _log = StudyLog.Open(options.Output);
         var counts = ClassCounts.Of(Clips.Labels.ToArray());
         observer.Header(

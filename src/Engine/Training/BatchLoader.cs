@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Parallel;
+using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Kernels.Cpu;
 using CudaTrainer.Kernels.Cpu.Threading;
 
@@ -121,6 +122,7 @@ public sealed class BatchLoader : IDisposable
     private int _epoch;
     private Exception? _failure;
     private volatile bool _stop;
+    private TraceTrack? _track;
 
     /// <param name="devices">Of this process's replicas.</param>
     /// <param name="half">Deliver half precision; otherwise single.</param>
@@ -155,6 +157,13 @@ public sealed class BatchLoader : IDisposable
 
     /// <summary>Time that <see cref="Next"/> has waited, all in all.</summary>
     public TimeSpan Stall { get; private set; }
+
+    /// <summary>Where assembling batches is recorded; null = nowhere.</summary>
+    internal TraceTrack? Track
+    {
+        get => Volatile.Read(ref _track);
+        set => Volatile.Write(ref _track, value);
+    }
 
     /// <summary>Begins an epoch. The one before must have been read to its end.</summary>
     /// <param name="order">Rows in the order in which they are wanted.</param>
@@ -236,7 +245,9 @@ public sealed class BatchLoader : IDisposable
                         batch = _empty.Dequeue();
                     }
 
+                    long began = Stopwatch.GetTimestamp();
                     Fill(batch, start);
+                    Track?.Add("assembling batches", SpanKind.Beside, began);
                     lock (_lock)
                     {
                         _ready.Enqueue(batch);
@@ -319,7 +330,8 @@ public sealed class BatchLoader : IDisposable
     {
         fixed (float* values = destination)
         {
-            Copy((void*)_rows.Row(row), _rows.IsHalf, values, false, destination.Length);
+            IFeatureRows rows = _augmentation?.View(_epoch, row, _rows) ?? _rows;
+            Copy((void*)rows.Row(row), rows.IsHalf, values, false, destination.Length);
         }
 
         _scaler?.Apply(destination);

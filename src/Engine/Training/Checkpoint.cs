@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using CudaTrainer.Engine.Data.Video;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Optim;
@@ -9,7 +10,7 @@ namespace CudaTrainer.Engine.Training;
 
 /// <summary>
 /// Checkpoints are safetensors files. A model file (<c>best_model.safetensors</c>) holds parameters and buffers under their names; a full checkpoint (<c>.ckpt</c>) also the
-/// optimiser's moments. Beside the former stands <c>best_model.h5</c>, the same for Keras (<see cref="KerasModels"/>), which is read as well. What is not a tensor stands as JSON in the metadata: <c>model</c> (<see cref="ModelInfo"/>) and <c>state</c> (<see cref="TrainingState"/>).
+/// optimiser's moments and the averages of the weights that the run keeps, flat like these. Beside the former stands <c>best_model.h5</c>, the same for Keras (<see cref="KerasModels"/>), which is read as well. What is not a tensor stands as JSON in the metadata: <c>model</c> (<see cref="ModelInfo"/>) and <c>state</c> (<see cref="TrainingState"/>).
 /// </summary>
 public sealed class Checkpoint : IDisposable
 {
@@ -17,8 +18,10 @@ public sealed class Checkpoint : IDisposable
     private const string StateKey = "state";
     private const string FirstMoments = "optimizer.first_moments";
     private const string SecondMoments = "optimizer.second_moments";
+    private const string AveragePrefix = "average.";
     private const string InputMean = "input.mean";
     private const string InputScale = "input.scale";
+    private const string InputWhitening = "input.whitening";
 
     private readonly ITensorArchive _archive;
 
@@ -82,15 +85,23 @@ public sealed class Checkpoint : IDisposable
     }
 
     /// <summary>Writes everything that training needs to go on.</summary>
-    public static void SaveFull(string path, Learner learner, ModelInfo info, TrainingState state, FeatureScaler? scaler = null)
+    internal static void SaveFull(string path, Learner learner, ModelInfo info, TrainingState state, FeatureScaler? scaler = null, WeightAverages? averages = null)
     {
         IEnumerable<NamedTensor> input = scaler is null
             ? []
             : [NamedTensor.Of<float>(InputMean, scaler.Mean, scaler.Mean.Length), NamedTensor.Of<float>(InputScale, scaler.Scale, scaler.Scale.Length)];
+        if (scaler?.Whitening is { } whitening)
+        {
+            input = input.Append(NamedTensor.Of<float>(InputWhitening, whitening.Matrix, MotionFeatures.PerPair, whitening.Components));
+        }
+
+        IEnumerable<NamedTensor> averaged = averages is null
+            ? []
+            : averages.All.Where(average => average.Updates > 0).Select(average => NamedTensor.Of<float>(AveragePrefix + average.Name, average.Values, average.Values.Length));
         Adam optimizer = learner.Optimizer;
         SafetensorsWriter.Write(
             path,
-            [.. ModelTensors(learner.Parameters), Named(FirstMoments, optimizer.FirstMoments), Named(SecondMoments, optimizer.SecondMoments), .. input],
+            [.. ModelTensors(learner.Parameters), Named(FirstMoments, optimizer.FirstMoments), Named(SecondMoments, optimizer.SecondMoments), .. input, .. averaged],
             new Dictionary<string, string>
             {
                 [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo),
@@ -117,8 +128,8 @@ public sealed class Checkpoint : IDisposable
             }
         }
 
-        var known = parameters.State.Select(parameter => parameter.Name).Concat([FirstMoments, SecondMoments, InputMean, InputScale]).ToHashSet();
-        faults.AddRange(tensors.Entries.Keys.Where(name => !known.Contains(name)).Order(StringComparer.Ordinal).Select(name => $"{name} is not part of the model"));
+        var known = parameters.State.Select(parameter => parameter.Name).Concat([FirstMoments, SecondMoments, InputMean, InputScale, InputWhitening]).ToHashSet();
+        faults.AddRange(tensors.Entries.Keys.Where(name => !known.Contains(name) && !name.StartsWith(AveragePrefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal).Select(name => $"{name} is not part of the model"));
         if (faults.Count > 0)
         {
             string model = Info is null ? string.Empty : $" It says it is a '{Info.Model}' with {Info.Inputs} features a frame.";
@@ -142,7 +153,10 @@ public sealed class Checkpoint : IDisposable
         }
 
         Shape shape = [checked((int)entry.ElementCount)];
-        return FeatureScaler.From(ReadFinite(_archive, InputMean, shape), ReadFinite(_archive, InputScale, shape));
+        MotionWhitening? whitening = _archive.Entries.TryGetValue(InputWhitening, out TensorEntry? matrix)
+            ? MotionWhitening.From(ReadFinite(_archive, InputWhitening, [checked((int)matrix.ElementCount)]))
+            : null;
+        return FeatureScaler.From(ReadFinite(_archive, InputMean, shape), ReadFinite(_archive, InputScale, shape), whitening);
     }
 
     /// <summary>Where the run stood.</summary>
@@ -165,6 +179,28 @@ public sealed class Checkpoint : IDisposable
         }
 
         learner.State.Write(state.ToStepState());
+    }
+
+    /// <summary>Reads the averages of the weights as they stood.</summary>
+    internal void LoadAverages(WeightAverages averages, ParameterSet parameters)
+    {
+        TrainingState state = RequireState();
+        foreach (WeightAverage average in averages.All)
+        {
+            int updates = averages.UpdatesBy(average, state);
+            if (updates == 0)
+            {
+                continue;
+            }
+
+            string name = AveragePrefix + average.Name;
+            if (!_archive.Entries.TryGetValue(name, out TensorEntry? entry) || entry.ElementCount != parameters.Values.Count)
+            {
+                throw new RunException($"'{Path}' has no {name} of {parameters.Values.Count} numbers.", "The file is damaged or from a run without averages; use another checkpoint.");
+            }
+
+            average.Restore(ReadFinite(_archive, name, parameters.Values.Shape), updates);
+        }
     }
 
     public void Dispose() => _archive.Dispose();

@@ -1,14 +1,15 @@
 using System.Text.Json;
 using CudaTrainer.Engine.Data.Cache;
 using CudaTrainer.Engine.Data.Dataset;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Formats;
-using CudaTrainer.Engine.Parallel;
+using CudaTrainer.Engine.Training.Ensembles;
 
 namespace CudaTrainer.Engine.Training;
 
 public sealed record EvaluationOptions
 {
-    /// <summary>A model file or checkpoint.</summary>
+    /// <summary>A model file, checkpoint or ensemble, or the folder of a run, whose best model is meant.</summary>
     public string Checkpoint { get; init; } = string.Empty;
 
     /// <summary>The videos, unless <see cref="FeaturesDir"/> is given.</summary>
@@ -16,11 +17,14 @@ public sealed record EvaluationOptions
 
     public string? FeaturesDir { get; init; }
 
+    /// <summary>Also measures the mean over the first <see cref="ClipView.ForPrediction"/> views of each clip.</summary>
+    public bool Tta { get; init; }
+
     /// <summary>Where evaluation_results.json goes; the checkpoint's folder if null.</summary>
     public string? OutputDir { get; init; }
 }
 
-/// <param name="Splits">Metrics by split, at the classifier's own threshold.</param>
+/// <param name="Splits">Metrics by split, at the classifier's own threshold; those of test-time augmentation under the split's name and <c>_tta</c>.</param>
 /// <param name="File">The evaluation_results.json that was written.</param>
 public sealed record EvaluationResult(IReadOnlyDictionary<string, ClassificationMetrics> Splits, string File);
 
@@ -33,24 +37,26 @@ public static class EvaluationRun
     public static EvaluationResult Execute(EvaluationOptions options, IRunObserver observer, CancellationToken stop)
     {
         using DeviceChoice device = DeviceChoice.OpenOne(options.Features.Device, options.Features.Threads);
-        using TrainedClassifier classifier = TrainedClassifier.Load(device.Device, options.Checkpoint);
+        using ClassifierGroup classifier = ClassifierGroup.Open(device.Device, options.Checkpoint);
         ModelInfo info = classifier.Info;
         observer.Header(
         [
             new HeaderLine("device", device.Text),
-            new HeaderLine("model", $"{info.Model} of epoch {info.Epoch} from {options.Checkpoint}, threshold {info.Threshold:F3}"),
+            new HeaderLine("model", $"{classifier.Text} from {options.Checkpoint}, threshold {info.Threshold:F3}"),
             new HeaderLine("backbone", info.BackboneDescription),
         ]);
-        using FeatureSplits splits = Open(options, device, classifier, observer, stop);
-        using ReplicaGroup replicas = ReplicaGroup.Of(classifier.Learner);
+        int views = options.Tta ? ClipView.ForPrediction : 1;
+        using FeatureSplits splits = OpenFeatures(options.FeaturesDir, options.Features with { Views = views }, device, classifier.Members[0], observer, stop);
         var metrics = new Dictionary<string, ClassificationMetrics>();
         foreach (FeatureSet set in splits.All)
         {
-            RequireSameFeatures(info, set, options.Checkpoint);
-            stop.ThrowIfCancellationRequested();
-            using var evaluator = new Evaluator(replicas, new SplitRows(set), BatchSize);
-            Evaluation evaluation = evaluator.Run();
-            metrics[set.Split.Name()] = evaluation.MetricsAt(info.Threshold) with { Intervals = Bootstrap.Intervals(evaluation.Labels, evaluation.Scores, info.Threshold) };
+            classifier.RequireFits(set);
+            Add(set.Split.Name(), classifier.Evaluate(new SplitRows(set), BatchSize, stop));
+            if (options.Tta)
+            {
+                using FeatureViews others = FeatureViews.Open(options.FeaturesDir ?? options.Features.CacheDir, views, set);
+                Add(set.Split.Name() + "_tta", classifier.Evaluate([new SplitRows(set), .. others.Others.Select(view => new SplitRows(view))], BatchSize, stop));
+            }
         }
 
         string directory = options.OutputDir ?? Path.GetDirectoryName(Path.GetFullPath(options.Checkpoint))!;
@@ -58,33 +64,22 @@ public static class EvaluationRun
         string file = Path.Combine(directory, "evaluation_results.json");
         AtomicFile.WriteAllText(file, JsonSerializer.Serialize(metrics, RunJson.Default.DictionaryStringClassificationMetrics) + "\n");
         return new EvaluationResult(metrics, file);
+
+        void Add(string name, Evaluation evaluation) =>
+            metrics[name] = evaluation.MetricsAt(info.Threshold) with { Intervals = Bootstrap.Intervals(evaluation.Labels, evaluation.Scores, info.Threshold) };
     }
 
-    private static FeatureSplits Open(EvaluationOptions options, DeviceChoice device, TrainedClassifier classifier, IRunObserver observer, CancellationToken stop)
+    /// <summary>The features of a folder, or those of videos with the backbone, the sampling and the preprocessing that a classifier was trained with.</summary>
+    internal static FeatureSplits OpenFeatures(string? directory, FeatureOptions videos, DeviceChoice device, TrainedClassifier classifier, IRunObserver observer, CancellationToken stop)
     {
-        if (options.FeaturesDir is { } directory)
+        if (directory is not null)
         {
             return FeatureSplits.OpenFinite(directory, stop);
         }
 
-        using BackboneChoice backbone = classifier.OpenBackbone(options.Features.Weights);
-        FeatureOptions features = options.Features with { Frames = classifier.Info.Frames };
+        using BackboneChoice backbone = classifier.OpenBackbone(videos.Weights);
+        FeatureOptions features = videos with { Frames = classifier.Info.Frames, Stream = classifier.Info.Stream };
         new FeaturePipeline(features, device.Devices, backbone, observer, new StageClock()).Run(stop);
-        return FeatureSplits.Open(features.CacheDir);
-    }
-
-    private static void RequireSameFeatures(ModelInfo info, FeatureSet set, string checkpoint)
-    {
-        if (set.Dimension != info.Inputs)
-        {
-            throw new RunException(
-                $"'{set.Path}' has {set.Dimension} features a frame; the classifier in '{checkpoint}' takes {info.Inputs}.", "Use the features it was trained on, or train a classifier on these.");
-        }
-
-        string backbone = set.Key.FirstOrDefault(field => field.Key == "backbone").Value ?? "unknown";
-        if (backbone != info.Backbone && backbone != "unknown" && info.Backbone != "unknown")
-        {
-            throw new RunException($"'{set.Path}' holds features of backbone {backbone}; the classifier was trained on {info.Backbone}.", "Extract features with the same weights.");
-        }
+        return FeatureSplits.Open(BackboneChoice.DirectoryOf(features.CacheDir, features.Stream));
     }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Formats.Onnx;
 using CudaTrainer.Engine.Nn;
@@ -122,16 +123,19 @@ public sealed class ExportRun
         return File.Exists(best) ? best : throw new RunException($"'{path}' is a folder without best_model.safetensors.", "Name the --checkpoint-dir of a run, or a model file.");
     }
 
-    private static BackboneChoice OpenBackbone(TrainedClassifier classifier, string? weights) => classifier.Info.Inputs == Vgg19.Features
-        ? classifier.OpenBackbone(weights)
-        : throw new RunException($"The classifier takes {classifier.Info.Inputs} features a frame, and VGG19 gives {Vgg19.Features}.", "Export it without --whole.");
+    private static BackboneChoice OpenBackbone(TrainedClassifier classifier, string? weights) => classifier.Info switch
+    {
+        { Stream: not FeatureStream.Rgb } => throw new RunException("The classifier takes motion, which is no network and has no form in ONNX.", "Export it without --whole."),
+        { Inputs: not Vgg19.Features } => throw new RunException($"The classifier takes {classifier.Info.Inputs} features a frame, and VGG19 gives {Vgg19.Features}.", "Export it without --whole."),
+        _ => classifier.OpenBackbone(weights),
+    };
 
     private ExportResult Run()
     {
         _observer.Header(
         [
             new HeaderLine("model", $"{Info.Model} of epoch {Info.Epoch} from {_options.Model}"),
-            new HeaderLine("backbone", _backbone?.Source.Description ?? $"left out; the features are those of: {Info.BackboneDescription}"),
+            new HeaderLine("backbone", _backbone?.Description ?? $"left out; the features are those of: {Info.BackboneDescription}"),
         ]);
         OnnxGraph graph = Graph();
         Dictionary<string, string> metadata = Metadata();
@@ -152,7 +156,7 @@ public sealed class ExportRun
         }
 
         return new ExportResult(
-            _options.Onnx, bytes, Info.Model, _backbone?.Source.Description ?? Info.BackboneDescription, _options.Whole, OnnxGraph.Opset, graph.Nodes.Count, graph.Initializers.Count,
+            _options.Onnx, bytes, Info.Model, _backbone?.Description ?? Info.BackboneDescription, _options.Whole, OnnxGraph.Opset, graph.Nodes.Count, graph.Initializers.Count,
             [.. graph.Inputs.Select(ExportedValue.Of)], [.. graph.Outputs.Select(ExportedValue.Of)], metadata, check);
     }
 
@@ -168,7 +172,7 @@ public sealed class ExportRun
         {
             string frames = graph.Input("frames", ElementType.U8, Batch, Info.Frames, Vgg19.ImageSize, Vgg19.ImageSize, 3);
             string single = graph.Add("Reshape", "frames/single", [frames, graph.Constant<long>("frames/shape", [-1, Vgg19.ImageSize, Vgg19.ImageSize, 3], 4)]);
-            string rows = Vgg19Onnx.Export(graph, single, _backbone.Source, _backbone.Normalization);
+            string rows = Vgg19Onnx.Export(graph, single, _backbone.Source!, _backbone.Normalization);
             features = graph.Add("Reshape", "features", [rows, graph.Constant<long>("features/shape", [-1, Info.Frames, Info.Inputs], 3)]);
         }
 
@@ -186,7 +190,7 @@ public sealed class ExportRun
         ["frames"] = Info.Frames.ToString(CultureInfo.InvariantCulture),
         ["features"] = Info.Inputs.ToString(CultureInfo.InvariantCulture),
         ["preprocessing"] = _backbone?.Preprocess ?? Info.Preprocess,
-        ["backbone"] = _backbone?.Source.Identity ?? Info.Backbone,
+        ["backbone"] = _backbone?.Identity ?? Info.Backbone,
     };
 
     private ExportCheck Check(string path, OnnxGraph graph)
@@ -277,7 +281,7 @@ public sealed class ExportRun
     private float[] Features(ReadOnlySpan<byte> frames, int clips)
     {
         _stop.ThrowIfCancellationRequested();
-        using Vgg19 network = _backbone!.Load(_device);
+        using Vgg19 network = _backbone!.Load(_device)!;
         _stop.ThrowIfCancellationRequested();
         using Tensor rgb = Tensor.Allocate(_device, [clips * Info.Frames, Vgg19.ImageSize, Vgg19.ImageSize, 3], DType.UInt8);
         using Tensor features = Tensor.Allocate(_device, [clips * Info.Frames, Vgg19.Features]);

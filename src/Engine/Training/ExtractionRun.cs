@@ -26,7 +26,7 @@ public static class ExtractionRun
         observer.Header(
         [
             new HeaderLine("device", device.Text),
-            new HeaderLine("backbone", backbone.Source.Description),
+            new HeaderLine("backbone", backbone.Description),
             new HeaderLine("data", $"videos in {options.DatasetPath}, cache in {options.CacheDir}"),
         ]);
         var clock = new StageClock();
@@ -53,7 +53,7 @@ public static class ExtractionRun
             Hits = summary?.Reused ?? 0,
             Misses = summary?.Extracted ?? 0,
             Failed = [.. summary?.Failed.Select(failed => failed.ToString()) ?? []],
-            Backbone = backbone.Source.Description,
+            Backbone = backbone.Description,
             Stages = clock.Seconds,
             FramesPerSecond = pipeline.FramesPerSecond,
         };

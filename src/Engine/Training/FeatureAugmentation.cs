@@ -7,11 +7,12 @@ namespace CudaTrainer.Engine.Training;
 /// <param name="FrameDrop">Probability with which a frame shows what the one before it shows.</param>
 /// <param name="FeatureNoise">Standard deviation of Gaussian noise, in standard deviations of the clip's own features.</param>
 /// <param name="Mixup">α of mixup; 0 = none.</param>
-public readonly record struct AugmentationOptions(int TemporalJitter, double FrameDrop, double FeatureNoise, double Mixup)
+/// <param name="Views">Cached views of which one is shown; 1 = the clip as it is.</param>
+public readonly record struct AugmentationOptions(int TemporalJitter, double FrameDrop, double FeatureNoise, double Mixup, int Views = 1)
 {
-    public static AugmentationOptions Of(TrainingOptions options) => new(options.TemporalJitter, options.FrameDrop, options.FeatureNoise, options.Mixup);
+    public static AugmentationOptions Of(TrainingOptions options) => new(options.TemporalJitter, options.FrameDrop, options.FeatureNoise, options.Mixup, options.Views);
 
-    public bool IsActive => TemporalJitter > 0 || FrameDrop > 0 || FeatureNoise > 0 || Mixup > 0;
+    public bool IsActive => TemporalJitter > 0 || FrameDrop > 0 || FeatureNoise > 0 || Mixup > 0 || Views > 1;
 
     /// <summary>What is in force, for a person.</summary>
     public string Text => string.Join(", ", Parts());
@@ -37,6 +38,11 @@ public readonly record struct AugmentationOptions(int TemporalJitter, double Fra
         {
             yield return $"mixup {Mixup}";
         }
+
+        if (Views > 1)
+        {
+            yield return $"{Views} views";
+        }
     }
 }
 
@@ -48,13 +54,19 @@ public readonly record struct AugmentationOptions(int TemporalJitter, double Fra
 /// Mixup (Zhang, Cisse, Dauphin &amp; Lopez-Paz 2018, arXiv:1710.09412) mixes clip i with a random clip j by λ ~ Beta(α, α). The target λ·y_i + (1 − λ)·y_j is replaced by a draw from
 /// it: y_i with probability λ. Losses are linear in the target's distribution, so that the expected gradient is the same, for every loss and with class weights.
 /// </remarks>
-internal sealed class FeatureAugmentation(AugmentationOptions options, int seed)
+/// <param name="views">The same rows in each view but the clip as it is; null without views.</param>
+internal sealed class FeatureAugmentation(AugmentationOptions options, int seed, IReadOnlyList<IFeatureRows>? views = null)
 {
     private const int QuantileBits = 12;
 
     private static readonly float[] s_quantiles = Quantiles();
 
     private float[] _copy = [];
+
+    /// <summary>The view in which a clip is shown in an epoch.</summary>
+    /// <param name="plain">The clips as they are, view 0.</param>
+    public IFeatureRows View(int epoch, int row, IFeatureRows plain) =>
+        views is not { Count: > 0 } ? plain : Stream(epoch, row, purpose: 1UL << 40).Next(views.Count + 1) is var view and > 0 ? views[view - 1] : plain;
 
     /// <summary>The clip to mix <paramref name="row"/> with, and its share; the row itself without mixup.</summary>
     /// <param name="count">Clips of the split.</param>

@@ -5,9 +5,9 @@ using CudaTrainer.Engine.Data.Cache;
 using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Data.Video;
-using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Parallel;
+using CudaTrainer.Engine.Tracing;
 
 namespace CudaTrainer.Engine.Training;
 
@@ -45,50 +45,20 @@ public sealed record ExtractionResult
     public double FramesPerSecond { get; init; }
 }
 
-/// <summary>The backbone that the options name: where its weights come from and how frames are prepared for it.</summary>
-public sealed class BackboneChoice : IDisposable
-{
-    private BackboneChoice(IVgg19WeightSource source, string preprocess)
-    {
-        Source = source;
-        Preprocess = preprocess;
-    }
-
-    public IVgg19WeightSource Source { get; }
-
-    /// <summary><c>torch</c> or <c>caffe</c>.</summary>
-    public string Preprocess { get; }
-
-    internal ImageNormalization Normalization => Preprocess == "caffe" ? ImageNormalization.Caffe : ImageNormalization.Torch;
-
-    public static BackboneChoice Open(FeatureOptions options)
-    {
-        IVgg19WeightSource source = options.Weights is { } file ? Vgg19Weights.Open(file) : new RandomVgg19();
-        string preprocess = options.Preprocess switch
-        {
-            PreprocessChoice.Caffe => "caffe",
-            PreprocessChoice.Torch => "torch",
-            _ => (source as Vgg19Weights)?.Preprocess ?? "torch",
-        };
-        return new BackboneChoice(source, preprocess);
-    }
-
-    /// <summary>Loads the weights onto a device; takes seconds.</summary>
-    public Vgg19 Load(IDevice device) => new(device, Source, Normalization);
-
-    public void Dispose() => (Source as IDisposable)?.Dispose();
-}
-
 /// <summary>
-/// From a folder of videos to features in the cache: scan, split, hash, extract what is missing, commit. Of several processes, rank 0 does so and tells the others what is missing;
+/// From a folder of videos to features in the cache, view by view: scan, split, hash, extract what is missing, commit. Of several processes, rank 0 does so and tells the others what is missing;
 /// each extracts its share into a folder of its own inside the cache's, which rank 0 takes over: the cache has one writer. What a process that died has left there, the next run takes over.
 /// </summary>
 /// <param name="devices">Of this process; each runs the backbone on a share of the clips.</param>
 /// <param name="processes">Null for one process.</param>
-internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDevice> devices, BackboneChoice backbone, IRunObserver observer, StageClock clock, ProcessGroup? processes = null)
+/// <param name="trace">Where extraction is recorded, if given.</param>
+internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDevice> devices, BackboneChoice backbone, IRunObserver observer, StageClock clock, ProcessGroup? processes = null, TraceRecorder? trace = null)
 {
     private const int MessagesShown = 10;
     private const string SharePrefix = "rank-";
+
+    /// <summary>Of the first devices, from the first view that needs them to the end of the run.</summary>
+    private readonly List<Vgg19> _networks = [];
 
     /// <summary>Backbone throughput of this run; 0 when nothing had to be extracted.</summary>
     public double FramesPerSecond { get; private set; }
@@ -96,47 +66,86 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     /// <summary>What the splits hold after the run.</summary>
     public IReadOnlyList<SplitRow> Splits { get; private set; } = [];
 
-    /// <returns>Null on ranks that only helped.</returns>
+    /// <returns>Of the clips as they are; null on ranks that only helped.</returns>
     /// <exception cref="OperationCanceledException">Stopped; every finished row is kept for the next run.</exception>
     public CacheSummary? Run(CancellationToken stop)
     {
-        if (processes is { IsLead: false })
+        try
         {
-            Help(stop);
-            return null;
+            if (processes is { IsLead: false })
+            {
+                for (int view = 0; view < options.Views; view++)
+                {
+                    Help(view, stop);
+                }
+
+                return null;
+            }
+
+            VideoDataset dataset = clock.Time("scan", () => Scan(stop));
+            List(Severity.Info, dataset.Notes);
+            List(Severity.Warning, dataset.Warnings);
+            List(Severity.Info, [.. dataset.Ignored.Select(file => $"ignored: {file.RelativePath} ({file.Reason})")]);
+            CacheSummary plain = Run(dataset, 0, stop);
+            List(Severity.Warning, [.. plain.Failed.Select(failed => $"left out: {failed}")]);
+            List(Severity.Warning, plain.Warnings);
+            Splits = [.. dataset.Table.Rows.Select(row =>
+            {
+                CachedSplit stored = plain.Splits.First(split => split.Split == row.Split);
+                return new SplitRow(row.Split.Name(), stored.Rows.Nonviolent, stored.Rows.Violent, row.Sources, stored.Failed.Total);
+            })];
+            observer.Dataset(Splits);
+            for (int view = 1; view < options.Views; view++)
+            {
+                Run(dataset, view, stop);
+            }
+
+            return plain;
+        }
+        finally
+        {
+            foreach (Vgg19 network in _networks)
+            {
+                network.Dispose();
+            }
+
+            _networks.Clear();
+        }
+    }
+
+    /// <summary>One view of all clips.</summary>
+    private CacheSummary Run(VideoDataset dataset, int view, CancellationToken stop)
+    {
+        using var caches = new StreamCaches(options, backbone, view, stream => DirectoryOf(stream, view));
+        foreach (FeatureCache cache in caches.All)
+        {
+            TakeOverShares(cache);
+            List(Severity.Info, cache.Notes);
         }
 
-        VideoDataset dataset = clock.Time("scan", () => Scan(stop));
-        List(Severity.Info, dataset.Notes);
-        List(Severity.Warning, dataset.Warnings);
-        List(Severity.Info, [.. dataset.Ignored.Select(file => $"ignored: {file.RelativePath} ({file.Reason})")]);
-        using var cache = FeatureCache.Open(options.CacheDir, Key);
-        TakeOverShares(cache);
-        List(Severity.Info, cache.Notes);
-        CachePlan plan = cache.Plan(dataset);
-        List(Severity.Info, plan.Notes);
-        observer.Message(Severity.Info, $"features: {plan.Reused} of {plan.Clips} clips are cached, {plan.Missing.Count} to extract{(plan.KnownFailures > 0 ? $", {plan.KnownFailures} known to be broken" : string.Empty)}");
+        IReadOnlyList<MissingStream> missing = caches.Plan(dataset, out IReadOnlyList<CachePlan> plans);
+        List(Severity.Info, [.. plans.SelectMany(plan => plan.Notes)]);
+        int broken = plans.Max(plan => plan.KnownFailures);
+        string which = view == 0 ? "features" : $"features of view {view} ({ClipView.All[view].Name})";
+        observer.Message(
+            Severity.Info, $"{which}: {plans.Min(plan => plan.Reused)} of {plans[0].Clips} clips are cached, {missing.Count} to extract{(broken > 0 ? $", {broken} known to be broken" : string.Empty)}");
         if (processes is not null)
         {
-            processes.Broadcast(JsonSerializer.Serialize([.. plan.Missing.Select(clip => new MissingClip(clip.Path, clip.RelativePath, clip.ContentHash))], MissingJson.Default.MissingClipArray));
+            processes.Broadcast(JsonSerializer.Serialize(
+                [.. missing.Select(item => new MissingClip(item.Clip.Path, item.Clip.RelativePath, item.Clip.ContentHash, item.Stream))], MissingJson.Default.MissingClipArray));
         }
 
-        if (plan.Missing.Count > 0)
+        if (missing.Count > 0)
         {
-            clock.Time("extract", () => Extract(cache, ShareOf(plan.Missing), stop));
+            clock.Time("extract", () => Extract(caches, view, ShareOf(missing), stop));
             processes?.Meet();
-            TakeOverShares(cache);
+            foreach (FeatureCache cache in caches.All)
+            {
+                TakeOverShares(cache);
+            }
         }
 
-        CacheSummary summary = clock.Time("commit", () => cache.Commit(dataset, options.OnCorrupt, options.MaxCorrupt));
-        List(Severity.Warning, [.. summary.Failed.Select(failed => $"left out: {failed}")]);
-        List(Severity.Warning, summary.Warnings);
-        Splits = [.. dataset.Table.Rows.Select(row =>
-        {
-            CachedSplit stored = summary.Splits.First(split => split.Split == row.Split);
-            return new SplitRow(row.Split.Name(), stored.Rows.Nonviolent, stored.Rows.Violent, row.Sources, stored.Failed.Total);
-        })];
-        observer.Dataset(Splits);
+        CacheSummary summary = clock.Time("commit", () => caches.Commit(dataset));
         processes?.Meet();
         return summary;
     }
@@ -144,17 +153,10 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     /// <summary>Threads that decode in one process: as many as asked for, else its share of the cores.</summary>
     internal static int DecodeThreads(int asked, int cores, int processesHere) => asked > 0 ? asked : Math.Max(1, cores / processesHere);
 
-    private FeatureKey Key => new()
-    {
-        Frames = options.Frames,
-        Dimension = Vgg19.Features,
-        ElementType = options.FeatureDtype == FeatureType.Float16 ? ElementType.F16 : ElementType.F32,
-        Preprocessing = backbone.Preprocess,
-        Backbone = backbone.Source.Identity,
-    };
+    private string DirectoryOf(FeatureStream stream, int view) => ClipView.FolderOf(BackboneChoice.DirectoryOf(options.CacheDir, stream), view);
 
     /// <summary>What a rank other than 0 does.</summary>
-    private void Help(CancellationToken stop)
+    private void Help(int view, CancellationToken stop)
     {
         MissingClip[] missing = JsonSerializer.Deserialize(processes!.Broadcast(null), MissingJson.Default.MissingClipArray)!;
         if (missing.Length > 0)
@@ -162,8 +164,8 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
             clock.Time("extract", () =>
             {
                 // Rank 0 made the cache's folder before it told what is missing.
-                using var cache = FeatureCache.Open(Path.Combine(options.CacheDir, $"{SharePrefix}{processes.Rank}"), Key);
-                return Extract(cache, ShareOf([.. missing.Select(clip => new Clip(clip.Path, clip.RelativePath, 0, clip.RelativePath, clip.ContentHash))]), stop);
+                using var caches = new StreamCaches(options, backbone, view, stream => Path.Combine(DirectoryOf(stream, view), $"{SharePrefix}{processes.Rank}"));
+                return Extract(caches, view, ShareOf([.. missing.Select(clip => new MissingStream(new Clip(clip.Path, clip.RelativePath, 0, clip.RelativePath, clip.ContentHash), clip.Stream))]), stop);
             });
             processes.Meet();
         }
@@ -173,7 +175,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     }
 
     /// <summary>Every size-th clip, so that long and short clips, which often stand together, mix.</summary>
-    private Clip[] ShareOf(IReadOnlyList<Clip> missing) =>
+    private MissingStream[] ShareOf(IReadOnlyList<MissingStream> missing) =>
         processes is null ? [.. missing] : [.. missing.Where((_, i) => i % processes.Size == processes.Rank)];
 
     private void TakeOverShares(FeatureCache cache)
@@ -196,7 +198,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         },
         stop);
 
-    private int Extract(FeatureCache cache, IReadOnlyList<Clip> missing, CancellationToken stop)
+    private int Extract(StreamCaches caches, int view, IReadOnlyList<MissingStream> missing, CancellationToken stop)
     {
         if (missing.Count == 0)
         {
@@ -206,7 +208,15 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         using CancellationTokenSource ends = CancellationTokenSource.CreateLinkedTokenSource(stop, processes?.Lost ?? CancellationToken.None);
         try
         {
-            return ExtractUntil(cache, missing, ends.Token);
+            // Each clip is decoded once, for whatever it lacks.
+            int finished = 0;
+            foreach (IGrouping<FeatureStream, MissingStream> group in missing.GroupBy(item => item.Stream))
+            {
+                ExtractUntil(caches, view, group.Key, [.. group.Select(item => item.Clip)], finished, missing.Count, ends.Token);
+                finished += group.Count();
+            }
+
+            return missing.Count;
         }
         catch (OperationCanceledException)
         {
@@ -215,42 +225,55 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         }
     }
 
+    /// <param name="finished">Clips before these.</param>
+    /// <param name="total">Clips in all.</param>
     /// <param name="ends">Asked to stop, or another process was lost.</param>
-    private int ExtractUntil(FeatureCache cache, IReadOnlyList<Clip> missing, CancellationToken ends)
+    private void ExtractUntil(StreamCaches caches, int view, FeatureStream stream, IReadOnlyList<Clip> missing, int finished, int total, CancellationToken ends)
     {
-        observer.Message(Severity.Info, $"loading the backbone ({backbone.Source.Description})");
-        List<Vgg19> networks = [];
-        try
+        if (stream.HasRgb() && _networks.Count == 0)
         {
-            int workers = Math.Max(1, DecodeThreads(options.Workers, Environment.ProcessorCount, processes?.LocalSize ?? 1) / devices.Count);
-            List<FeatureExtractor> extractors = [];
-            foreach (IDevice device in devices.Take(missing.Count))
+            observer.Message(Severity.Info, $"loading the backbone ({backbone.Source!.Description})");
+        }
+
+        // Motion needs no device.
+        IDevice[] used = [.. devices.Take(stream.HasRgb() ? missing.Count : 1)];
+        int workers = Math.Max(1, DecodeThreads(options.Workers, Environment.ProcessorCount, processes?.LocalSize ?? 1) / (stream.HasRgb() ? devices.Count : 1));
+        List<FeatureExtractor> extractors = [];
+        List<string> remarks = [];
+        foreach (IDevice device in used)
+        {
+            if (stream.HasRgb() && _networks.Count == extractors.Count)
             {
-                Vgg19 network = backbone.Load(device);
-                networks.Add(network);
-                extractors.Add(new FeatureExtractor(device, network.Forward, new ExtractorOptions(options.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout))));
+                _networks.Add(backbone.Load(device)!);
+                _networks[^1].Laps = trace is null ? null : LapClock.For(device, trace.Track("extract", device.Name));
             }
 
-            new MultiDeviceExtractor(extractors).Run(missing, Deliver, Report, ends);
-            return missing.Count;
+            extractors.Add(new FeatureExtractor(
+                device,
+                stream.HasRgb() ? _networks[extractors.Count].Forward : null,
+                new ExtractorOptions(options.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout), stream, trace) { View = ClipView.All[view] }));
         }
-        finally
-        {
-            foreach (Vgg19 network in networks)
-            {
-                network.Dispose();
-            }
-        }
+
+        new MultiDeviceExtractor(extractors).Run(missing, Deliver, Report, ends);
+        List(Severity.Warning, remarks);
 
         void Deliver(Clip clip, ReadOnlySpan<float> features, VideoFault fault, string reason)
         {
             if (fault == VideoFault.None)
             {
-                cache.Append(clip.ContentHash, features);
+                caches.Append(clip.ContentHash, stream, features);
+                if (reason.Length > 0)
+                {
+                    lock (remarks)
+                    {
+                        remarks.Add($"'{clip.RelativePath}' {reason}");
+                    }
+                }
+
                 return;
             }
 
-            cache.AppendFailure(clip.ContentHash, VideoFaults.StatusOf(fault), reason);
+            caches.AppendFailure(clip.ContentHash, stream, VideoFaults.StatusOf(fault), reason);
             if (options.OnCorrupt == CorruptPolicy.Fail)
             {
                 throw new RunException($"'{clip.Path}': {reason} ({VideoFaults.StatusOf(fault)}).", "Repair or remove the file, or use --on-corrupt skip.");
@@ -260,7 +283,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         void Report(ExtractionProgress p)
         {
             FramesPerSecond = p.FramesPerSecond;
-            observer.Progress(new StageProgress("extract", p.Videos, p.Total, "videos", p.FramesPerSecond, "frames/s", p.Remaining, p.Failures));
+            observer.Progress(new StageProgress("extract", finished + p.Videos, total, "videos", p.FramesPerSecond, "frames/s", p.Remaining, p.Failures));
         }
     }
 
@@ -279,7 +302,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
 }
 
 /// <summary>What rank 0 tells the others of a clip.</summary>
-internal sealed record MissingClip(string Path, string RelativePath, string ContentHash);
+internal sealed record MissingClip(string Path, string RelativePath, string ContentHash, FeatureStream Stream);
 
 [JsonSerializable(typeof(MissingClip[]))]
 internal sealed partial class MissingJson : JsonSerializerContext;

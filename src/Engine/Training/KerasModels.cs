@@ -21,6 +21,7 @@ public static class KerasModels
         "gru-attention" => WithAttention("gru_"),
         "simple-lstm" => ["video_input", "lstm_1", "dropout_1", "lstm_2", "dropout_2", "dense_1", "relu_1", "dropout_3", "output"],
         "attention-mil" => ["video_input", "dense_1", "relu_1", "dropout_1", "attention", "output"],
+        "frame-mlp" => ["video_input", "dense_1", "relu_1", "dropout_1", "mean", "output"],
         _ => throw new ArgumentException($"There is no model '{model}'.", nameof(model)),
     };
 

@@ -5,6 +5,7 @@ using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Optim;
 using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Engine.Training;
@@ -109,6 +110,9 @@ public sealed class Learner : IDisposable
     /// <summary>Whether <see cref="Prefetch"/> saves time.</summary>
     public bool Prefetches => !_device.SharesHostMemory;
 
+    /// <summary>Times the parts of the steps that follow, which then are queued op by op; null = nobody asks.</summary>
+    public LapClock? Laps { get; set; }
+
     /// <summary>Parts of a step between which gradients are added up.</summary>
     private int Phases => _buckets is null ? 1 : _buckets.Count + 1;
 
@@ -127,10 +131,16 @@ public sealed class Learner : IDisposable
         Span<float> orders = _orders.AsSpan<float>(0, 2);
         orders[0] = (float)learningRate;
         orders[1] = stop ? 1 : 0;
+        Laps?.Begin();
         int block = _inputs.Take(batch);
+        if (!_device.SharesHostMemory)
+        {
+            Laps?.Lap("waiting for the copy", SpanKind.Copy);
+        }
+
         for (int phase = 0; phase < Phases; phase++)
         {
-            if (_graphs is not null)
+            if (_graphs is not null && Laps is null)
             {
                 _graphs.Run(phase, block, batch, this);
             }
@@ -155,6 +165,7 @@ public sealed class Learner : IDisposable
     public StepOutcome Finish()
     {
         var outcome = new StepOutcome(State.Read());
+        Laps?.Collect();
         _link?.Confirm();
         _isInStep = false;
         _tape.Reset();
@@ -191,6 +202,7 @@ public sealed class Learner : IDisposable
     {
         int block = _inputs.Take(batch);
         _tape.Training = false;
+        _tape.Laps = null;
         try
         {
             (Tensor features, Tensor labels) = _inputs.View(_tape, block, batch);
@@ -211,6 +223,43 @@ public sealed class Learner : IDisposable
         }
         finally
         {
+            _tape.Reset();
+        }
+    }
+
+    /// <summary>As <see cref="Evaluate"/>, with dropout: one answer of many.</summary>
+    /// <param name="key">Of the masks: the same key gives the same answer.</param>
+    internal void EvaluateWithDropout(HostBatch batch, ulong key, Span<float> losses, Span<float> scores)
+    {
+        _tape.DropsOut = true;
+        _tape.DropoutSeed = key;
+        _tape.FirstSample = 0;
+        try
+        {
+            Evaluate(batch, losses, scores);
+        }
+        finally
+        {
+            _tape.DropsOut = false;
+            _tape.DropoutSeed = _options.Seed;
+        }
+    }
+
+    /// <summary>Forward only as <see cref="Evaluate"/>, for what an observer sees of it.</summary>
+    internal void Observe(HostBatch batch, IBatchNormObserver observer)
+    {
+        int block = _inputs.Take(batch);
+        _tape.Training = false;
+        _tape.BatchNormObserver = observer;
+        try
+        {
+            Model.Forward(_tape, _inputs.View(_tape, block, batch).Features);
+            _device.Synchronize();
+            _inputs.Release(block);
+        }
+        finally
+        {
+            _tape.BatchNormObserver = null;
             _tape.Reset();
         }
     }
@@ -264,15 +313,18 @@ public sealed class Learner : IDisposable
     private void QueueForward(Tape tape, int block, HostBatch batch)
     {
         tape.Training = true;
+        tape.Laps = Laps;
         tape.FirstSample = batch.First;
         tape.Statistics = _link is not null && _options.SyncBatchNorm ? new LinkStatistics(_link, batch.Total) : null;
         _device.Ops.BeginStep(State.Tensor, _ordersTensor);
         Parameters.ClearGradients();
         _buffersBefore.CopyFrom(Parameters.BufferValues);
+        Laps?.Lap("clear gradients", SpanKind.Update);
         if (batch.Count > 0)
         {
             (Tensor features, Tensor labels) = _inputs.View(tape, block, batch);
             Loss(tape, Model.Forward(tape, features).Logits, labels, batch.Total);
+            Laps?.Lap("loss");
         }
 
         if (_link is not null)
@@ -296,6 +348,8 @@ public sealed class Learner : IDisposable
         {
             _link.Join();
         }
+
+        Laps?.Lap("all-reduce", SpanKind.Exchange);
     }
 
     private void QueueUpdate()
@@ -309,6 +363,7 @@ public sealed class Learner : IDisposable
 
         // The forward pass of a bad batch has moved the running statistics, perhaps to NaN.
         _device.Ops.RestoreIfSkipped(Parameters.BufferValues, _buffersBefore, State.Tensor);
+        Laps?.Lap("optimiser", SpanKind.Update);
     }
 
     /// <param name="samples">Of which the loss is the mean.</param>

@@ -1,5 +1,7 @@
 using System.Globalization;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Tracing;
 
 namespace CudaTrainer.Engine.Training;
 
@@ -19,6 +21,7 @@ public static class OptionValidation
     private static readonly NumberRule<FeatureOptions>[] FeatureNumbers =
     [
         new("--frames", OptionRange.Between(1, 4096), options => options.Frames),
+        new("--views", OptionRange.Between(1, ClipView.All.Count), options => options.Views),
         new("--threads", OptionRange.Between(0, 1024), options => options.Threads),
         new("--workers", OptionRange.Between(0, 1024), options => options.Workers),
         new("--seed", OptionRange.AtLeast(0), options => options.Seed),
@@ -34,6 +37,8 @@ public static class OptionValidation
         new("--min-learning-rate", OptionRange.Between(0, 10), options => options.MinLearningRate),
         new("--warmup-epochs", OptionRange.AtLeast(0), options => options.WarmupEpochs),
         new("--label-smoothing", OptionRange.AtLeastAndBelow(0, 1), options => options.LabelSmoothing),
+        new("--ema", OptionRange.AtLeastAndBelow(0, 1), options => options.Ema),
+        new("--swa-start", OptionRange.AtLeast(0), options => options.SwaStart),
         new("--focal-gamma", OptionRange.Between(0, 20), options => options.FocalGamma),
         new("--gradient-clip-norm", OptionRange.Above(0), options => options.GradientClipNorm),
         new("--dropout", OptionRange.AtLeastAndBelow(0, 1), options => options.Dropout),
@@ -95,6 +100,17 @@ public static class OptionValidation
         CheckEnum("--feature-dtype", options.FeatureDtype, problems);
         CheckEnum("--distributed", options.Distributed, problems);
         CheckEnum("--on-corrupt", options.OnCorrupt, problems);
+        if (options.Views > 1 && options.Stream != FeatureStream.Rgb)
+        {
+            problems.Add(new("--views", "are of pictures; they need --stream rgb"));
+        }
+
+        CheckEnum("--stream", options.Stream, problems);
+        if (options.Stream == FeatureStream.Motion && options.Weights is not null)
+        {
+            problems.Add(new("--weights", "no backbone is used with --stream motion; leave it out, or use --stream both"));
+        }
+
         if (options.DatasetPath is null && options is not TrainingOptions)
         {
             problems.Add(new("--dataset-path", "is required: a folder of videos"));
@@ -120,6 +136,11 @@ public static class OptionValidation
         if (options.FocalAlpha.Count is < 1 or > 2 || !options.FocalAlpha.All(FocalAlpha.Contains) || options.FocalAlpha.All(alpha => alpha == 0))
         {
             problems.Add(new("--focal-alpha", $"{List(options.FocalAlpha)} is not valid; expected one number, or two (nonviolent,violent), each {FocalAlpha}, not all 0"));
+        }
+
+        if (options.Profile is { } profile && !StepRange.TryParse(profile, out _))
+        {
+            problems.Add(new("--profile", $"\"{profile}\" is not valid; expected {StepRange.Form}, two step numbers from 0 on, the first not above the last, or one"));
         }
 
         if (options.MinLearningRate > options.LearningRate)

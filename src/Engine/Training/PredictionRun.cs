@@ -5,7 +5,7 @@ namespace CudaTrainer.Engine.Training;
 
 public sealed record PredictionOptions
 {
-    /// <summary>A model file or checkpoint, or the folder of a run, whose best model is meant.</summary>
+    /// <summary>A model file, checkpoint or ensemble, or the folder of a run, whose best model is meant.</summary>
     public string Checkpoint { get; init; } = string.Empty;
 
     /// <summary>Video files, folders that are searched for videos, and patterns: <see cref="VideoPaths.Expand"/>.</summary>
@@ -32,6 +32,15 @@ public sealed record PredictionOptions
     /// <summary>A video file to write, the one video of <see cref="Paths"/> with its probabilities drawn in; null for none. Needs <see cref="Window"/>.</summary>
     public string? Annotate { get; init; }
 
+    /// <summary>The mean over the first <see cref="Data.Extraction.ClipView.ForPrediction"/> views of each video; without windows only.</summary>
+    public bool Tta { get; init; }
+
+    /// <summary>Answers with dropout from which each video's uncertainty is computed; 0 = none. Without windows only.</summary>
+    public int McDropout { get; init; }
+
+    /// <summary>Seed of the dropout masks.</summary>
+    public int Seed { get; init; } = 42;
+
     public string Device { get; init; } = "auto";
 
     public int Threads { get; init; }
@@ -48,6 +57,14 @@ public sealed record PredictionOptions
 /// <param name="Attention">Weight of each sampled frame; null for models without attention.</param>
 public sealed record Prediction(string Path, double? Violent, string? Label, double Threshold, string Status, string? Error, double[]? Attention)
 {
+    /// <summary>p(violent) of each view, the video as it is first, of which <see cref="Violent"/> is the mean; null without test-time augmentation.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<double>? Views { get; init; }
+
+    /// <summary>From answers with dropout for the video as it is; null where nobody asked for them.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public DropoutUncertainty? Uncertainty { get; init; }
+
     /// <summary>By time; null without windows.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<WindowScore>? Windows { get; init; }

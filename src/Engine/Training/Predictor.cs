@@ -2,6 +2,7 @@ using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Data.Video;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Training.Ensembles;
 
 namespace CudaTrainer.Engine.Training;
 
@@ -10,17 +11,17 @@ namespace CudaTrainer.Engine.Training;
 /// <param name="Video">What decoding showed; filled as far as reading got.</param>
 public sealed record WindowedPrediction(Prediction Prediction, IReadOnlyList<WindowSample> Samples, VideoInfo Video);
 
-/// <summary>A trained classifier and its backbone on a device, loaded once for any number of videos. For one thread.</summary>
+/// <summary>A trained classifier or ensemble and its backbone on a device, loaded once for any number of videos. For one thread.</summary>
 public sealed class Predictor : IDisposable
 {
     private readonly PredictionOptions _options;
     private readonly DeviceChoice _device;
-    private readonly TrainedClassifier _classifier;
+    private readonly ClassifierGroup _classifier;
     private readonly BackboneChoice _backbone;
-    private readonly Vgg19 _network;
+    private readonly Vgg19? _network;
     private readonly HostBatch _batch;
 
-    private Predictor(PredictionOptions options, DeviceChoice device, TrainedClassifier classifier, BackboneChoice backbone)
+    private Predictor(PredictionOptions options, DeviceChoice device, ClassifierGroup classifier, BackboneChoice backbone)
     {
         (_options, _device, _classifier, _backbone) = (options, device, classifier, backbone);
         Threshold = options.Threshold ?? Info.Threshold;
@@ -42,18 +43,18 @@ public sealed class Predictor : IDisposable
     /// <summary>p(violent) below which an event ends.</summary>
     public double Release { get; }
 
-    public bool HasAttention => _classifier.Learner.Model.HasAttention;
+    public bool HasAttention => _classifier.HasAttention;
 
     /// <summary>The device, without why it was chosen.</summary>
     public string Device => _device.Description;
 
-    public string Backbone => _backbone.Source.Description;
+    public string Backbone => _backbone.Description;
 
     /// <summary>What opens the output of a run.</summary>
     public IReadOnlyList<HeaderLine> Header =>
     [
         new HeaderLine("device", _device.Text),
-        new HeaderLine("model", $"{Info.Model} of epoch {Info.Epoch} from {_options.Checkpoint}"),
+        new HeaderLine("model", $"{_classifier.Text} from {_options.Checkpoint}"),
         new HeaderLine("backbone", Backbone),
     ];
 
@@ -61,13 +62,18 @@ public sealed class Predictor : IDisposable
     public static Predictor Open(PredictionOptions options)
     {
         DeviceChoice? device = null;
-        TrainedClassifier? classifier = null;
+        ClassifierGroup? classifier = null;
         BackboneChoice? backbone = null;
         try
         {
             device = DeviceChoice.OpenOne(options.Device, options.Threads);
-            classifier = TrainedClassifier.Load(device.Device, RunFolder.ModelAt(options.Checkpoint));
-            backbone = classifier.OpenBackbone(options.Weights);
+            classifier = ClassifierGroup.Open(device.Device, options.Checkpoint);
+            if (options.McDropout > 0)
+            {
+                classifier.RequireDropout();
+            }
+
+            backbone = classifier.Members[0].OpenBackbone(options.Weights);
             return new Predictor(options, device, classifier, backbone);
         }
         catch
@@ -85,19 +91,41 @@ public sealed class Predictor : IDisposable
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     public IReadOnlyDictionary<string, Prediction> Whole(IReadOnlyList<string> paths, Action<ExtractionProgress> progress, CancellationToken stop)
     {
-        int workers = _options.Workers > 0 ? _options.Workers : Environment.ProcessorCount;
-        var extractor = new FeatureExtractor(_device.Device, _network.Forward, new ExtractorOptions(Info.Frames, workers, TimeSpan.FromSeconds(_options.DecodeTimeout)));
+        int views = _options.Tta ? ClipView.ForPrediction : 1, workers = _options.Workers > 0 ? _options.Workers : Environment.ProcessorCount;
+        Clip[] clips = [.. paths.Select(path => new Clip(path, path, 0, path, path))];
         Dictionary<string, Prediction> predictions = [];
-        extractor.Run(
-            [.. paths.Select(path => new Clip(path, path, 0, path, path))],
-            (clip, features, fault, reason) => predictions[clip.Path] = fault == VideoFault.None
-                ? Called(clip.Path, Answer(features))
-                : new Prediction(clip.Path, null, null, Threshold, VideoFaults.StatusOf(fault), reason, null),
-            progress,
-            stop);
+        for (int view = 0; view < views; view++)
+        {
+            int before = view * paths.Count;
+            var extractor = new FeatureExtractor(
+                _device.Device, _network is null ? null : _network.Forward, new ExtractorOptions(Info.Frames, workers, TimeSpan.FromSeconds(_options.DecodeTimeout), Info.Stream) { View = ClipView.All[view] });
+            extractor.Run(
+                clips,
+                (clip, features, fault, reason) => predictions[clip.Path] = fault == VideoFault.None
+                    ? With(predictions.GetValueOrDefault(clip.Path), clip.Path, Answer(features))
+                    : new Prediction(clip.Path, null, null, Threshold, VideoFaults.StatusOf(fault), reason, null),
+                p => progress(p with { Videos = before + p.Videos, Total = views * paths.Count }),
+                stop);
+            clips = [.. clips.Where(clip => predictions[clip.Path].Violent is not null)];
+        }
+
         return predictions;
 
-        Prediction Called(string path, ClipAnswer answer) => new(path, answer.Violent, LabelOf(answer.Violent), Threshold, "ok", null, answer.Attention);
+        Prediction With(Prediction? views, string path, ClipAnswer answer)
+        {
+            if (views is null)
+            {
+                return new Prediction(path, answer.Violent, LabelOf(answer.Violent), Threshold, "ok", null, answer.Attention)
+                {
+                    Views = _options.Tta ? [answer.Violent] : null,
+                    Uncertainty = _options.McDropout > 0 ? _classifier.AnswerWithDropout(_batch, _options.McDropout, _options.Seed) : null,
+                };
+            }
+
+            double[] all = [.. views.Views!, answer.Violent];
+            double mean = all.Average();
+            return views with { Violent = mean, Label = LabelOf(mean), Views = all };
+        }
     }
 
     /// <summary>Answers for the windows of one video of any length: <see cref="WindowScorer"/>.</summary>
@@ -105,7 +133,7 @@ public sealed class Predictor : IDisposable
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     public WindowedPrediction ByWindow(string path, WindowPlan plan, Action<double> progress, CancellationToken stop)
     {
-        var scorer = new WindowScorer(_device.Device, _network.Forward, Answer, Info.Frames, TimeSpan.FromSeconds(_options.DecodeTimeout));
+        var scorer = new WindowScorer(_device.Device, _network is null ? null : _network.Forward, Answer, Info.Frames, TimeSpan.FromSeconds(_options.DecodeTimeout), Info.Stream);
         ScoredVideo video = scorer.Run(path, plan, progress, stop);
         IReadOnlyList<WindowScore> windows = Timeline.Smooth(video.Windows, _options.Smooth);
         double? violent = windows.Count > 0 ? windows.Max(window => window.Smoothed) : null;
@@ -123,7 +151,7 @@ public sealed class Predictor : IDisposable
     public void Dispose()
     {
         _batch.Dispose();
-        _network.Dispose();
+        _network?.Dispose();
         _backbone.Dispose();
         _classifier.Dispose();
         _device.Dispose();
@@ -134,10 +162,6 @@ public sealed class Predictor : IDisposable
     private ClipAnswer Answer(ReadOnlySpan<float> features)
     {
         features.CopyTo(_batch.Features.AsSpan<float>(0, features.Length));
-        Span<float> score = stackalloc float[1];
-        Span<float> loss = stackalloc float[1];
-        float[] attention = _classifier.Learner.Model.HasAttention ? new float[Info.Frames] : [];
-        _classifier.Learner.Evaluate(_batch, loss, score, attention);
-        return new ClipAnswer(score[0], attention.Length == 0 ? null : [.. attention.Select(weight => (double)weight)]);
+        return _classifier.Answer(_batch);
     }
 }

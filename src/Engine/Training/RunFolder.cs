@@ -10,7 +10,7 @@ namespace CudaTrainer.Engine.Training;
 /// <summary>The files of a run in its checkpoint folder. Every file but the two logs and the event files is replaced as a whole, atomically.</summary>
 public sealed class RunFolder : IDisposable
 {
-    internal const string ConfigName = "training_config.json", ResultsName = "training_results.json", HistoryName = "training_history.csv", ReportName = "report.html";
+    internal const string ConfigName = "training_config.json", ResultsName = "training_results.json", HistoryName = "training_history.csv", ReportName = "report.html", ProfileName = "profile_trace.json";
 
     private const string StepsHeader = "step,epoch,seconds,loss,grad_norm,lr,loss_scale,skipped";
     private const string HistoryHeader =
@@ -44,9 +44,15 @@ public sealed class RunFolder : IDisposable
     /// <summary>The same weights for Keras.</summary>
     public string BestKerasModel => File("best_model.h5");
 
+    /// <summary>The average of that name, <c>ema</c> or <c>swa</c>.</summary>
+    public string AveragedModel(string average) => File($"{average}_model.safetensors");
+
     public string LastCheckpoint => File("last.ckpt");
 
     public string Results => File(ResultsName);
+
+    /// <summary>Spans for Perfetto.</summary>
+    public string Profile => File(ProfileName);
 
     /// <summary>Folder of event files, which TensorBoard shows.</summary>
     public string TensorBoard => File(TensorBoardName);
@@ -177,8 +183,8 @@ public sealed class RunFolder : IDisposable
         int.TryParse(System.IO.Path.GetFileNameWithoutExtension(checkpoint).AsSpan("checkpoint_epoch_".Length), CultureInfo.InvariantCulture, out int epoch) ? epoch : int.MaxValue;
 
     /// <summary>Files of a run; not the log, which also tells of runs that never began.</summary>
-    private static bool IsOurs(string file) => System.IO.Path.GetFileName(file) is BestModelName or "best_model.h5" or "last.ckpt" or HistoryName or "training_steps.csv"
-        or ResultsName or ConfigName or ReportName or "predictions_val.csv" or "predictions_test.csv" || System.IO.Path.GetFileName(file).StartsWith("checkpoint_epoch_", StringComparison.Ordinal);
+    private static bool IsOurs(string file) => System.IO.Path.GetFileName(file) is BestModelName or "best_model.h5" or "ema_model.safetensors" or "swa_model.safetensors" or "last.ckpt" or HistoryName or "training_steps.csv"
+        or ResultsName or ConfigName or ReportName or ProfileName or "predictions_val.csv" or "predictions_test.csv" || System.IO.Path.GetFileName(file).StartsWith("checkpoint_epoch_", StringComparison.Ordinal);
 
     /// <summary>Only these: whatever else stands in the folder is not of a run.</summary>
     private static IEnumerable<string> EventFiles(string folder) =>

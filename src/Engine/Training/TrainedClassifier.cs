@@ -1,4 +1,5 @@
 using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Data.Cache;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Kernels;
 
@@ -29,7 +30,7 @@ public sealed class TrainedClassifier : IDisposable
             throw new RunException($"'{path}' holds a model '{info.Model}', which this version does not know.", $"It knows {string.Join(", ", Classifiers.Names)}.");
         }
 
-        Classifier model = Classifiers.Create(info.Model, new ClassifierOptions(info.Inputs, Dropout: 0));
+        Classifier model = Classifiers.Create(info.Model, new ClassifierOptions(info.Inputs, (float)(info.Dropout ?? 0)));
         LossInfo loss = info.Loss ?? LossInfo.Plain;
         var learner = new Learner(device, model, new LearnerOptions(loss.Options, loss.ClassWeights, loss.Alpha, new AdamOptions { ClipMode = ClipMode.Off }, MixedPrecision: false, Seed: 0));
         try
@@ -50,18 +51,35 @@ public sealed class TrainedClassifier : IDisposable
     public BackboneChoice OpenBackbone(string? weights)
     {
         PreprocessChoice preprocess = Info.Preprocess == "caffe" ? PreprocessChoice.Caffe : PreprocessChoice.Torch;
-        BackboneChoice backbone = BackboneChoice.Open(new FeatureOptions { Weights = weights, Preprocess = preprocess });
-        bool matches = backbone.Source.Identity == Info.Backbone || (Info.Backbone == "unknown" && weights is not null);
+        BackboneChoice backbone = BackboneChoice.Open(new FeatureOptions { Stream = Info.Stream, Weights = weights, Preprocess = preprocess });
+        bool matches = backbone.Identity == Info.Backbone || (Info.Backbone == "unknown" && weights is not null);
         if (matches)
         {
             return backbone;
         }
 
-        string given = backbone.Source.Description;
+        string given = backbone.Description;
         backbone.Dispose();
         throw new RunException(
             $"The classifier was trained on features of another backbone: {Info.BackboneDescription}; this would be {given}.",
             weights is null ? "Give the same weights with --weights FILE." : "Give the weight file it was trained with.");
+    }
+
+    /// <exception cref="RunException">The features are of another kind than those that it was trained on.</exception>
+    internal void RequireFits(FeatureSet set, string file)
+    {
+        if (set.Dimension != Info.Inputs)
+        {
+            throw new RunException(
+                $"'{set.Path}' has {set.Dimension} features a frame; the classifier in '{file}' takes {Info.Inputs}.", "Use the features it was trained on, or train a classifier on these.");
+        }
+
+        string backbone = set.Key.FirstOrDefault(field => field.Key == "backbone").Value ?? "unknown";
+        if (backbone != Info.Backbone && backbone != "unknown" && Info.Backbone != "unknown")
+        {
+            throw new RunException(
+                $"'{set.Path}' holds features of backbone {backbone}; the classifier in '{file}' was trained on {Info.Backbone}.", "Extract features with the same weights.");
+        }
     }
 
     public void Dispose() => Learner.Dispose();

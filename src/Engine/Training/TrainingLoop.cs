@@ -2,6 +2,7 @@ using System.Diagnostics;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Optim;
 using CudaTrainer.Engine.Parallel;
+using CudaTrainer.Engine.Tracing;
 
 namespace CudaTrainer.Engine.Training;
 
@@ -24,13 +25,15 @@ internal sealed class TrainingLoop : IDisposable
     private readonly int _stepsPerEpoch;
     private readonly FeatureScaler? _scaler;
     private readonly TensorBoardLog? _board;
+    private readonly WeightAverages? _averages;
+    private StepProfile? _profile;
     private TrainingState _state;
     private int _loadedEpoch;
     private SplitBatch? _next;
     private bool _stopRequested;
     private double _lastNorm;
 
-    public TrainingLoop(TrainingOptions options, ReplicaGroup replicas, ModelInfo info, IFeatureRows train, IFeatureRows val, RunFolder folder, IRunObserver observer, TrainingState state, FeatureScaler? scaler, TensorBoardLog? board = null)
+    public TrainingLoop(TrainingOptions options, ReplicaGroup replicas, ModelInfo info, IFeatureRows train, IFeatureRows val, RunFolder folder, IRunObserver observer, TrainingState state, FeatureScaler? scaler, TensorBoardLog? board = null, WeightAverages? averages = null, IReadOnlyList<IFeatureRows>? views = null)
     {
         _options = options;
         _replicas = replicas;
@@ -40,10 +43,11 @@ internal sealed class TrainingLoop : IDisposable
         _state = state with { };
         _scaler = scaler;
         _board = board;
+        _averages = averages;
         _train = train;
         _monitor = new Monitor(options.Monitor);
         AugmentationOptions augmentation = AugmentationOptions.Of(options);
-        _loader = replicas.NewLoader(train, options.BatchSize, scaler, augmentation.IsActive ? new FeatureAugmentation(augmentation, options.Seed) : null);
+        _loader = replicas.NewLoader(train, options.BatchSize, scaler, augmentation.IsActive ? new FeatureAugmentation(augmentation, options.Seed, views) : null);
         _validation = new Evaluator(replicas, val, options.BatchSize, scaler);
         _stepsPerEpoch = (train.Count + options.BatchSize - 1) / options.BatchSize;
         _schedule = new WarmupCosine(
@@ -62,6 +66,9 @@ internal sealed class TrainingLoop : IDisposable
     public LinkFigures Communication { get; private set; }
 
     private bool IsFinished => _state.Epoch >= _options.Epochs || _state.StoppedEarly;
+
+    /// <summary>Records some of the steps that follow.</summary>
+    public void Profile(TraceRecorder trace, StepRange range) => _profile = new StepProfile(trace, range, _replicas, _loader);
 
     /// <summary>Trains until the last epoch, an early stop, or <paramref name="stop"/>.</summary>
     public RunOutcome Run(CancellationToken stop)
@@ -97,6 +104,7 @@ internal sealed class TrainingLoop : IDisposable
     public void Dispose()
     {
         _loader.Dispose();
+        _profile?.Dispose();
         _validation.Dispose();
     }
 
@@ -120,7 +128,7 @@ internal sealed class TrainingLoop : IDisposable
         if (_folder.Writes)
         {
             _folder.FlushSteps();
-            Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info, _state, _scaler);
+            Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info, _state, _scaler, _averages);
             _board?.Commit();
         }
     }
@@ -183,10 +191,12 @@ internal sealed class TrainingLoop : IDisposable
     /// <returns>The learning rate used.</returns>
     private double Step(int epoch, int stepInEpoch, bool stop)
     {
+        long step = ((long)(epoch - 1) * _stepsPerEpoch) + stepInEpoch;
+        _profile?.BeginStep(step);
         SplitBatch batch = _next ?? _loader.Next();
+        _profile?.GotBatch();
         _next = null;
         long began = Stopwatch.GetTimestamp();
-        long step = ((long)(epoch - 1) * _stepsPerEpoch) + stepInEpoch;
         double learningRate = LearningRateAt(epoch, stepInEpoch);
         LinkFigures before = _replicas.Lead.Communication;
         _replicas.Start(batch, learningRate, stop);
@@ -197,6 +207,7 @@ internal sealed class TrainingLoop : IDisposable
         }
 
         StepOutcome outcome = _replicas.Finish();
+        _profile?.EndStep(step);
         Communication += _replicas.Lead.Communication - before;
         Steps++;
         _stopRequested = outcome.StopRequested;
@@ -212,6 +223,10 @@ internal sealed class TrainingLoop : IDisposable
         if (outcome.Skipped)
         {
             HandleBadStep(step, batch, outcome);
+        }
+        else
+        {
+            _averages?.AfterStep(_replicas.Lead.Parameters);
         }
 
         if (_options.CheckReplicas > 0 && (step + 1) % _options.CheckReplicas == 0)
@@ -300,6 +315,7 @@ internal sealed class TrainingLoop : IDisposable
             OnBest?.Invoke();
         }
 
+        _averages?.AfterEpoch(_replicas.Lead.Parameters, epoch);
         _board?.Epoch(record, _train.Count, val, _replicas.Lead.Parameters);
         Save(epoch, best, val);
         _observer.Epoch(record);
@@ -332,13 +348,13 @@ internal sealed class TrainingLoop : IDisposable
 
         if (_options.CheckpointEvery > 0 && epoch % _options.CheckpointEvery == 0)
         {
-            Checkpoint.SaveFull(_folder.NumberedCheckpoint(epoch), _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler);
+            Checkpoint.SaveFull(_folder.NumberedCheckpoint(epoch), _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler, _averages);
             _folder.PruneCheckpoints(_options.KeepCheckpoints);
         }
 
         _folder.FlushSteps();
         _folder.WriteHistory(_state.History);
-        Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler);
+        Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler, _averages);
         _board?.Commit();
     }
 

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using CudaTrainer.Engine.Data.Cache;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Engine.Training;
@@ -18,6 +19,12 @@ public record FeatureOptions
 
     /// <summary>Frames sampled per clip.</summary>
     public int Frames { get; init; } = 20;
+
+    /// <summary>What of a video becomes features: appearance, motion or both.</summary>
+    public FeatureStream Stream { get; init; }
+
+    /// <summary>Views of each clip that become features, the clip as it is included: the first so many of <see cref="ClipView.All"/>.</summary>
+    public int Views { get; init; } = 1;
 
     /// <summary>VGG19 weights; a fixed-seed random backbone without.</summary>
     public string? Weights { get; init; }
@@ -76,7 +83,7 @@ public sealed record TrainingOptions : FeatureOptions
 
     public double LabelSmoothing { get; init; } = 0.1;
 
-    /// <summary>Standardises features by the training clips; null = when the backbone is random and the classifier starts afresh.</summary>
+    /// <summary>Standardises features by the training clips; null = when the classifier starts afresh on motion or a random backbone.</summary>
     public bool? StandardizeFeatures { get; init; }
 
     public bool UseFocalLoss { get; init; } = true;
@@ -108,6 +115,12 @@ public sealed record TrainingOptions : FeatureOptions
 
     /// <summary>Steps between comparisons of the devices' weights, bit by bit; 0 = never.</summary>
     public int CheckReplicas { get; init; }
+
+    /// <summary>Decay d of the exponential moving average of the weights over steps, which becomes ema_model.safetensors; 0 = none.</summary>
+    public double Ema { get; init; }
+
+    /// <summary>First epoch, from 1, whose weights go into the plain mean over epochs (SWA), which becomes swa_model.safetensors; 0 = none.</summary>
+    public int SwaStart { get; init; }
 
     public string Model { get; init; } = "lstm-attention";
 
@@ -151,6 +164,9 @@ public sealed record TrainingOptions : FeatureOptions
 
     /// <summary>Steps between rows of training_steps.csv and points of TensorBoard's batch curves; 0 = neither.</summary>
     public int LogEverySteps { get; init; }
+
+    /// <summary>Training steps to profile, for example <c>10,20</c> (see <see cref="Tracing.StepRange"/>); null = none.</summary>
+    public string? Profile { get; init; }
 
     /// <summary>Whether the run ends with a report.html.</summary>
     public bool Report { get; init; } = true;

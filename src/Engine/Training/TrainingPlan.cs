@@ -1,5 +1,6 @@
 using CudaTrainer.Engine.Data.Cache;
 using CudaTrainer.Engine.Data.Dataset;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Nn;
 
 namespace CudaTrainer.Engine.Training;
@@ -21,7 +22,7 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch)
         observer.Header(
         [
             new HeaderLine("device", device.Text),
-            new HeaderLine("backbone", backbone?.Source.Description ?? "features from files"),
+            new HeaderLine("backbone", backbone?.Description ?? "features from files"),
             new HeaderLine("output", options.CheckpointDir),
             new HeaderLine("seed", $"{options.Seed}"),
         ]);
@@ -65,6 +66,6 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch)
         }
 
         observer.Dataset([.. dataset.Table.Rows.Select(row => new SplitRow(row.Split.Name(), row.Clips.Nonviolent, row.Clips.Violent, row.Sources, 0))]);
-        return (dataset[DatasetSplit.Train].Count, options.Frames, Vgg19.Features);
+        return (dataset[DatasetSplit.Train].Count, options.Frames, options.Stream.Dimension());
     }
 }

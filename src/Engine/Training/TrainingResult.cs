@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using CudaTrainer.Engine.Parallel;
+using CudaTrainer.Engine.Tracing;
 
 namespace CudaTrainer.Engine.Training;
 
@@ -26,6 +27,12 @@ public sealed record TrainingResult
 
     /// <summary>Test with the plain threshold 0.5.</summary>
     public ClassificationMetrics? TestAtHalf { get; init; }
+
+    /// <summary>Where the time of the profiled steps went; null without --profile.</summary>
+    public ProfileSummary? Profile { get; init; }
+
+    /// <summary>Averages of the weights, each measured like the best model; empty when none were asked for.</summary>
+    public IReadOnlyList<AverageResult> Averages { get; init; } = [];
 
     /// <summary>Epochs finished.</summary>
     public int Epochs { get; init; }
@@ -60,6 +67,18 @@ public sealed record TrainingResult
     /// <summary>The clips of each split; empty in files of versions that did not say, and when interrupted.</summary>
     public IReadOnlyList<SplitSummary> Data { get; init; } = [];
 }
+
+/// <summary>Metrics of an average of the weights, loaded from its file. The threshold is chosen on val; test is for reporting.</summary>
+/// <param name="Name"><c>ema</c> or <c>swa</c>.</param>
+/// <param name="Description">What is averaged.</param>
+/// <param name="File">In the checkpoint folder.</param>
+/// <param name="Updates">Weights that went in: steps or epochs.</param>
+/// <param name="Val">At the threshold chosen on val.</param>
+/// <param name="Test">The same on test; null where there is none.</param>
+/// <param name="ValAtHalf">At the plain threshold 0.5.</param>
+/// <param name="TestAtHalf">The same on test.</param>
+public sealed record AverageResult(
+    string Name, string Description, string File, int Updates, ClassificationMetrics Val, ClassificationMetrics? Test, ClassificationMetrics ValAtHalf, ClassificationMetrics? TestAtHalf);
 
 /// <summary>What adding up the replicas' gradients took in this process, on its first replica.</summary>
 /// <param name="Replicas">Of all processes.</param>

@@ -8,6 +8,7 @@ using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Parallel;
+using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Engine.Training.Reporting;
 
 namespace CudaTrainer.Engine.Training;
@@ -17,6 +18,9 @@ namespace CudaTrainer.Engine.Training;
 /// </summary>
 public sealed class TrainingRun : IDisposable
 {
+    /// <summary>What the fingerprint of a run calls <see cref="IdentityOf"/> of its train split.</summary>
+    internal const string TrainingClips = "training clips";
+
     private readonly TrainingOptions _options;
     private readonly IRunObserver _observer;
     private readonly StageClock _clock = new();
@@ -25,26 +29,31 @@ public sealed class TrainingRun : IDisposable
     private readonly LearnerSetup _setup;
     private readonly BackboneChoice? _backbone;
     private readonly ProcessGroup? _processes;
+    private readonly TraceRecorder? _trace;
+    private readonly WeightAverages _averages;
     private CommunicationSummary? _communication;
+    private ProfileSummary? _profile;
 
     /// <param name="writes">Whether the run leaves files.</param>
     private TrainingRun(TrainingOptions options, IRunObserver observer, ProcessGroup? processes, bool writes)
     {
         _options = options.FastDevRun > 0 ? options with { Epochs = 1, WarmupEpochs = 0, EarlyStoppingPatience = 0 } : options;
         _processes = processes;
+        _trace = options.Profile is not null && IsLead ? new TraceRecorder() : null;
         _device = processes is null
             ? DeviceChoice.Open(options.Device, options.Threads, options.MixedPrecision)
             : DeviceChoice.OpenShare(options.Device, options.Threads, options.MixedPrecision, processes);
         _setup = new LearnerSetup(_options, _device.Device, _device.IsCuda);
         _backbone = options.FeaturesDir is null ? BackboneChoice.Open(options) : null;
         _folder = IsLead && writes ? RunFolder.Open(options.CheckpointDir, options.Resume is not null, options.Overwrite) : RunFolder.Follow(options.CheckpointDir);
+        _averages = new WeightAverages(_options);
         _observer = IsLead ? new LoggingObserver(observer, _folder) : new SilentObserver();
     }
 
     /// <summary>Whether this process writes and speaks.</summary>
     private bool IsLead => _processes is not { IsLead: false };
 
-    private string BackboneText => _backbone?.Source.Description ?? "features from files";
+    private string BackboneText => _backbone?.Description ?? "features from files";
 
     /// <summary>Runs to the end, or until <paramref name="stop"/>, which saves the state and returns.</summary>
     /// <exception cref="RunException">Something the user can act on is wrong.</exception>
@@ -92,6 +101,18 @@ public sealed class TrainingRun : IDisposable
         _device.Dispose();
     }
 
+    /// <summary>Of the clips of a split and their labels, in their order.</summary>
+    internal static string IdentityOf(FeatureSet set)
+    {
+        var data = new StringBuilder();
+        for (int i = 0; i < set.Count; i++)
+        {
+            data.Append(set.Names[i]).Append('\n').Append(set.Labels[i]).Append('\n');
+        }
+
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(data.ToString())))[..16];
+    }
+
     private static void LoadModel(Checkpoint checkpoint, ReplicaGroup replicas)
     {
         foreach (Learner learner in replicas.Replicas)
@@ -108,6 +129,8 @@ public sealed class TrainingRun : IDisposable
         RequireSameData(splits);
         IFeatureRows trainRows = Limited(train, Math.Max(_options.OverfitBatches, _options.FastDevRun));
         IFeatureRows valRows = _options.OverfitBatches > 0 ? trainRows : Limited(splits.Validation, _options.FastDevRun);
+        using FeatureViews views = FeatureViews.Open(_options.FeaturesDir ?? _options.CacheDir, _options.Views, train);
+        IFeatureRows[] viewRows = [.. views.Others.Select(set => Limited(set, Math.Max(_options.OverfitBatches, _options.FastDevRun)))];
         ModelInfo info = Describe(train);
         using ReplicaGroup replicas = NewReplicas(train, info);
         ParameterSet parameters = replicas.Lead.Parameters;
@@ -128,10 +151,16 @@ public sealed class TrainingRun : IDisposable
         _folder.Begin();
         _folder.WriteConfig(_options);
         using TensorBoardLog? board = TensorBoardLog.Open(_folder, _options, info, _observer);
-        using (var loop = new TrainingLoop(_options, replicas, info, trainRows, valRows, _folder, _observer, state, scaler, board))
+        using (var loop = new TrainingLoop(_options, replicas, info, trainRows, valRows, _folder, _observer, state, scaler, board, _folder.Writes ? _averages : null, viewRows))
         {
+            if (_trace is not null && StepRange.TryParse(_options.Profile!, out StepRange range))
+            {
+                loop.Profile(_trace, range);
+            }
+
             RunOutcome outcome = _clock.Time("train", () => loop.Run(stop));
             state = loop.State;
+            _profile = WriteProfile();
             _communication = CommunicationSummary.Of(replicas, loop.Communication, loop.Steps);
             if (outcome == RunOutcome.Interrupted)
             {
@@ -147,11 +176,35 @@ public sealed class TrainingRun : IDisposable
         (string Name, IFeatureRows Rows)[] held = _options.OverfitBatches > 0
             ? [(DatasetSplit.Validation.Name(), valRows)]
             : [.. splits.All.Where(set => set != train).Select(set => (set.Split.Name(), (IFeatureRows)new SplitRows(set)))];
-        TrainingResult result = _clock.Time("evaluate", () => EvaluateBest(replicas, held, state)) with { Data = [.. splits.All.Select(SplitSummary.Of)] };
+        TrainingResult result = _clock.Time("evaluate", () => EvaluateBest(replicas, held, state) with
+        {
+            Averages = EvaluateAverages(replicas, trainRows, valRows, held, info, state, scaler, stop),
+            Data = [.. splits.All.Select(SplitSummary.Of)],
+        });
         _folder.WriteResults(JsonSerializer.Serialize(result, RunJson.Default.TrainingResult));
         board?.Complete();
         WriteReport(stop);
         return result;
+    }
+
+    private ProfileSummary? WriteProfile()
+    {
+        if (_trace is null)
+        {
+            return null;
+        }
+
+        if (!_trace.Sums.Any(sum => sum.Stage == StepProfile.Stage))
+        {
+            _observer.Message(Severity.Warning, $"--profile {_options.Profile}: this run did none of these steps");
+        }
+
+        if (_folder.Writes)
+        {
+            _trace.Write(_folder.Profile);
+        }
+
+        return ProfileSummary.Of(_trace, _folder.Writes ? _folder.Profile : null);
     }
 
     /// <summary>The page is for people: what goes wrong with it does not make a trained classifier a failed run.</summary>
@@ -233,7 +286,7 @@ public sealed class TrainingRun : IDisposable
     {
         // Virtual devices share the threads that one could have for itself.
         using CpuDevice? whole = _device.Devices.Count > 1 && _device.Device is CpuDevice ? new CpuDevice(_options.Threads) : null;
-        new FeaturePipeline(_options, whole is null ? _device.Devices : [whole], _backbone!, _observer, _clock, _processes).Run(stop);
+        new FeaturePipeline(_options, whole is null ? _device.Devices : [whole], _backbone!, _observer, _clock, _processes, _trace).Run(stop);
     }
 
     private void Header()
@@ -265,7 +318,7 @@ public sealed class TrainingRun : IDisposable
         }
 
         ExtractFeatures(stop);
-        return _clock.Time("open", () => FeatureSplits.Open(_options.CacheDir));
+        return _clock.Time("open", () => FeatureSplits.Open(BackboneChoice.DirectoryOf(_options.CacheDir, _options.Stream)));
     }
 
     private ModelInfo Describe(FeatureSet train)
@@ -278,7 +331,9 @@ public sealed class TrainingRun : IDisposable
             Frames = train.Frames,
             Backbone = key.GetValueOrDefault("backbone", "unknown"),
             BackboneDescription = BackboneText,
+            Stream = _options.Stream,
             Preprocess = key.GetValueOrDefault("preprocessing", "unknown"),
+            Dropout = _options.Dropout,
             Loss = _setup.Loss(train.Classes),
         };
     }
@@ -294,7 +349,7 @@ public sealed class TrainingRun : IDisposable
     private (TrainingState State, FeatureScaler? Scaler) Begin(ReplicaGroup replicas, FeatureSet train, ModelInfo info)
     {
         replicas.Initialize((uint)_options.Seed);
-        bool standardize = _options.StandardizeFeatures ?? (info.Backbone.StartsWith(RandomVgg19.IdentityPrefix, StringComparison.Ordinal) && _options.FeaturesDir is null && _options.InitialWeights is null);
+        bool standardize = _options.StandardizeFeatures ?? (_options.InitialWeights is null && FeatureScaler.IsUsual(_options, info.Backbone));
         IReadOnlyDictionary<string, string> fingerprint = Fingerprint(train, standardize);
         string? resume = _options.Resume == "auto" ? (File.Exists(_folder.LastCheckpoint) ? _folder.LastCheckpoint : null) : _options.Resume;
         if (resume is not null)
@@ -314,7 +369,7 @@ public sealed class TrainingRun : IDisposable
             _observer.Message(Severity.Info, $"classifier weights from {file}");
         }
 
-        FeatureScaler? scaler = standardize ? FeatureScaler.Fit(new SplitRows(train)) : null;
+        FeatureScaler? scaler = standardize ? FeatureScaler.Fit(new SplitRows(train), _options.Stream) : null;
         return (new TrainingState { Fingerprint = fingerprint }.With(replicas.Lead.State.Read()), scaler);
     }
 
@@ -322,9 +377,9 @@ public sealed class TrainingRun : IDisposable
     {
         using Checkpoint checkpoint = Checkpoint.Open(path);
         TrainingState state = checkpoint.RequireState();
-        string[] changed = [.. fingerprint
-            .Where(pair => state.Fingerprint.GetValueOrDefault(pair.Key) != pair.Value)
-            .Select(pair => $"{pair.Key} was {state.Fingerprint.GetValueOrDefault(pair.Key, "not recorded")}, is {pair.Value}")];
+        string[] changed = [.. fingerprint.Keys.Union(state.Fingerprint.Keys)
+            .Where(name => state.Fingerprint.GetValueOrDefault(name) != fingerprint.GetValueOrDefault(name))
+            .Select(name => $"{name} was {state.Fingerprint.GetValueOrDefault(name, "not recorded")}, is {fingerprint.GetValueOrDefault(name, "not given")}")];
         if (changed.Length > 0)
         {
             throw new RunException(
@@ -336,6 +391,11 @@ public sealed class TrainingRun : IDisposable
         foreach (Learner learner in replicas.Replicas)
         {
             checkpoint.LoadOptimizer(learner);
+        }
+
+        if (_folder.Writes)
+        {
+            checkpoint.LoadAverages(_averages, replicas.Lead.Parameters);
         }
 
         state = WithBestModel(path, state);
@@ -391,12 +451,6 @@ public sealed class TrainingRun : IDisposable
     /// <summary>What must stay the same for a resumed run to be the same run.</summary>
     private Dictionary<string, string> Fingerprint(FeatureSet train, bool standardize)
     {
-        var data = new StringBuilder();
-        for (int i = 0; i < train.Count; i++)
-        {
-            data.Append(train.Names[i]).Append('\n').Append(train.Labels[i]).Append('\n');
-        }
-
         var fingerprint = new Dictionary<string, string>
         {
             ["--model"] = _options.Model,
@@ -422,11 +476,21 @@ public sealed class TrainingRun : IDisposable
             ["--standardize-features"] = $"{standardize}",
             ["shuffling"] = $"{_options.Shuffle}",
             ["features"] = $"[{train.Count}, {train.Frames}, {train.Dimension}] {string.Join(" ", train.Key.Select(field => field.Value))}".TrimEnd(),
-            ["training clips"] = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(data.ToString())))[..16],
+            [TrainingClips] = IdentityOf(train),
         };
         if (_options.OverfitBatches > 0)
         {
             fingerprint["--overfit-batches"] = $"{_options.OverfitBatches}";
+        }
+
+        if (_options.Ema > 0)
+        {
+            fingerprint["--ema"] = $"{_options.Ema:R}";
+        }
+
+        if (_options.SwaStart > 0)
+        {
+            fingerprint["--swa-start"] = $"{_options.SwaStart}";
         }
 
         return fingerprint;
@@ -434,25 +498,7 @@ public sealed class TrainingRun : IDisposable
 
     private TrainingResult EvaluateBest(ReplicaGroup replicas, IReadOnlyList<(string Name, IFeatureRows Rows)> splits, TrainingState state)
     {
-        // Rank 0 has written it.
-        _processes?.Meet();
-        using Checkpoint best = Checkpoint.Open(_folder.BestModel);
-        LoadModel(best, replicas);
-        double threshold = best.Info!.Threshold;
-        var all = new Dictionary<string, ClassificationMetrics>();
-        foreach (var (name, rows) in splits)
-        {
-            using var evaluator = new Evaluator(replicas, rows, _options.BatchSize);
-            Evaluation evaluation = evaluator.Run(withAttention: true);
-            if (_folder.Writes)
-            {
-                _folder.WritePredictions(name, PredictionFile.Text(evaluation, rows));
-            }
-
-            all[name] = evaluation.MetricsAt(threshold);
-            all[name + "_at_half"] = evaluation.MetricsAt(0.5);
-        }
-
+        Dictionary<string, ClassificationMetrics> all = Evaluate(replicas, _folder.BestModel, splits, _folder.WritePredictions);
         return Result(RunOutcome.Completed, state) with
         {
             Val = all["val"],
@@ -462,11 +508,77 @@ public sealed class TrainingRun : IDisposable
         };
     }
 
+    /// <summary>Makes models of the averages, with batch statistics and a threshold of their own, and measures them.</summary>
+    private List<AverageResult> EvaluateAverages(
+        ReplicaGroup replicas, IFeatureRows train, IFeatureRows val, IReadOnlyList<(string Name, IFeatureRows Rows)> splits, ModelInfo info, TrainingState state, FeatureScaler? scaler, CancellationToken stop)
+    {
+        List<AverageResult> results = [];
+        foreach (WeightAverage average in _averages.All)
+        {
+            int updates = _averages.UpdatesBy(average, state);
+            if (updates == 0)
+            {
+                _observer.Message(Severity.Warning, $"there is no {average.Name} model: the run ended after epoch {state.Epoch}, before there was anything to average");
+                continue;
+            }
+
+            string file = _folder.AveragedModel(average.Name);
+            if (_folder.Writes)
+            {
+                Save(average, file);
+            }
+
+            Dictionary<string, ClassificationMetrics> all = Evaluate(replicas, file, splits, (_, _) => { });
+            results.Add(new AverageResult(
+                average.Name, average.Text, Path.GetFileName(file), updates, all["val"], all.GetValueOrDefault("test"), all["val_at_half"], all.GetValueOrDefault("test_at_half")));
+        }
+
+        return results;
+
+        void Save(WeightAverage average, string file)
+        {
+            // One replica is enough, and asks nothing of the other processes: they read the file.
+            Learner lead = replicas.Lead;
+            lead.Parameters.Values.Write((ReadOnlySpan<float>)average.Values);
+            BatchNormStatistics.Estimate(lead, train, _options.BatchSize, scaler, stop);
+            using ReplicaGroup alone = ReplicaGroup.Of(lead);
+            using var evaluator = new Evaluator(alone, val, _options.BatchSize, scaler);
+            Checkpoint.SaveModel(file, lead, info with { Epoch = state.Epoch, Threshold = evaluator.Run().BestThreshold(), Average = average.Text }, scaler);
+        }
+    }
+
+    /// <summary>Loads a model file and measures it on each split, at its own threshold and at 0.5 (<c>_at_half</c>).</summary>
+    /// <param name="writePredictions">Takes the name of a split and its predictions.</param>
+    private Dictionary<string, ClassificationMetrics> Evaluate(
+        ReplicaGroup replicas, string file, IReadOnlyList<(string Name, IFeatureRows Rows)> splits, Action<string, string> writePredictions)
+    {
+        // Rank 0 has written it.
+        _processes?.Meet();
+        using Checkpoint model = Checkpoint.Open(file);
+        LoadModel(model, replicas);
+        var all = new Dictionary<string, ClassificationMetrics>();
+        foreach (var (name, rows) in splits)
+        {
+            using var evaluator = new Evaluator(replicas, rows, _options.BatchSize);
+            Evaluation evaluation = evaluator.Run(withAttention: true);
+            if (_folder.Writes)
+            {
+                writePredictions(name, PredictionFile.Text(evaluation, rows));
+            }
+
+            all[name] = evaluation.MetricsAt(model.Info!.Threshold);
+            all[name + "_at_half"] = evaluation.MetricsAt(0.5);
+        }
+
+        return all;
+    }
+
     private TrainingResult Result(RunOutcome outcome, TrainingState? state) => new()
     {
         Outcome = outcome,
         Rank = _processes?.Rank ?? 0,
         Communication = _communication,
+        Profile = _profile,
         Monitor = _options.Monitor,
         BestEpoch = state?.BestEpoch ?? 0,
         BestValue = state?.BestValue ?? double.NaN,

@@ -1,4 +1,6 @@
 using System.Text.Json.Serialization;
+using CudaTrainer.Engine.Data.Extraction;
+using CudaTrainer.Engine.Training.Ensembles;
 using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Engine.Training;
@@ -20,6 +22,10 @@ public sealed record ModelInfo
 
     public required string BackboneDescription { get; init; }
 
+    /// <summary>What of a video these features are of. Files that do not say are of frames.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public FeatureStream Stream { get; init; }
+
     /// <summary>torch or caffe; <c>unknown</c> for features from elsewhere.</summary>
     public required string Preprocess { get; init; }
 
@@ -28,6 +34,14 @@ public sealed record ModelInfo
 
     /// <summary>Epoch that these weights are of.</summary>
     public int Epoch { get; init; }
+
+    /// <summary>What these weights are an average of, for a person; null if they are those of the epoch itself.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Average { get; init; }
+
+    /// <summary>Probability of every dropout in training; null in files that do not say.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? Dropout { get; init; }
 
     /// <summary>The loss they were trained with; null in files that do not say.</summary>
     public LossInfo? Loss { get; init; }
@@ -50,6 +64,21 @@ public sealed record LossInfo(bool Focal, float Gamma, float Smoothing, IReadOnl
     public static LossInfo Plain { get; } = new(false, 0, 0, [1, 1], [1, 1]);
 
     internal LossOptions Options => new(Focal, Gamma, Smoothing);
+
+    /// <summary>The loss of one answer, as a device computes it from the logits, for answers that were put together from several.</summary>
+    /// <param name="label">0 or 1.</param>
+    /// <param name="violent">p(violent); what is nearer to 0 or 1 than 10⁻⁷ counts as that.</param>
+    internal double Of(int label, double violent)
+    {
+        double sum = 0;
+        for (int c = 0; c < 2; c++)
+        {
+            double p = Math.Clamp(c == 1 ? violent : 1 - violent, 1e-7, 1 - 1e-7), target = ((label == c ? 1 : 0) * (1 - Smoothing)) + (Smoothing / 2.0);
+            sum += target * -Math.Log(p) * (Focal ? Alpha[c] * Math.Pow(1 - p, Gamma) : 1);
+        }
+
+        return ClassWeights[label] * sum;
+    }
 }
 
 /// <summary>
@@ -165,6 +194,7 @@ public sealed record TrainingState
 [JsonSerializable(typeof(TrainingOptions))]
 [JsonSerializable(typeof(TrainingResult))]
 [JsonSerializable(typeof(ClassificationMetrics))]
+[JsonSerializable(typeof(Ensemble))]
 [JsonSerializable(typeof(Dictionary<string, ClassificationMetrics>))]
 public sealed partial class RunJson : JsonSerializerContext;
 

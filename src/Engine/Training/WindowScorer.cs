@@ -1,4 +1,5 @@
 using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Data.Video;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
@@ -32,10 +33,12 @@ internal sealed record ScoredVideo(IReadOnlyList<WindowScore> Windows, IReadOnly
 /// A window is sampled like a clip of its length (<see cref="FrameSampler"/>). Windows begin every stride, counted in frames at the rate that the container states; where the last does
 /// not end with the video, one more does, which overlaps its neighbour. A video shorter than a window is one window.
 /// </remarks>
-/// <param name="backbone">From frames [n, 224, 224, 3] UInt8 to features [n, 4096].</param>
-/// <param name="answer">From features [frames, 4096].</param>
+/// <param name="backbone">From frames [n, 224, 224, 3] UInt8 to features [n, 4096]; null for motion alone.</param>
+/// <param name="answer">From features [frames, D] of the stream.</param>
 /// <param name="frames">Sampled per window.</param>
-internal sealed class WindowScorer(IDevice device, Action<Tensor, Tensor> backbone, Func<ReadOnlySpan<float>, ClipAnswer> answer, int frames, TimeSpan timeLimit)
+/// <param name="kind">What becomes features.</param>
+internal sealed class WindowScorer(
+    IDevice device, Action<Tensor, Tensor>? backbone, Func<ReadOnlySpan<float>, ClipAnswer> answer, int frames, TimeSpan timeLimit, FeatureStream kind = FeatureStream.Rgb)
 {
     /// <summary>Frames of a window that are held: 616 MB, over two minutes at 30 frames a second.</summary>
     internal const int MostFrames = 4096;
@@ -48,15 +51,17 @@ internal sealed class WindowScorer(IDevice device, Action<Tensor, Tensor> backbo
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     public ScoredVideo Run(string path, WindowPlan plan, Action<double> progress, CancellationToken stop)
     {
-        using var stream = new VideoFrameStream(path, new VideoStreamOptions { Width = Vgg19.ImageSize, Height = Vgg19.ImageSize, TimeLimit = timeLimit }, stop);
-        using var features = new FrameFeatures(device, backbone, Math.Min(frames, BatchFrames));
+        using var stream = new VideoFrameStream(path, new VideoStreamOptions { Width = Vgg19.ImageSize, Height = Vgg19.ImageSize, TimeLimit = timeLimit, Motion = kind.HasMotion() }, stop);
+        using FrameFeatures? features = backbone is null ? null : new FrameFeatures(device, backbone, Math.Min(frames, BatchFrames));
+        List<MotionPair> pairs = [];
         List<WindowScore> windows = [];
         List<WindowSample> samples = [];
         VideoFrame?[] ring = [];
         long count = 0, nextStart = 0, lastEnd = 0;
         int length = 0, stride = 0;
         double rate = 0;
-        float[] clip = new float[frames * Vgg19.Features];
+        float[] rgb = new float[kind.HasRgb() ? frames * Vgg19.Features : 0], motion = new float[kind.HasMotion() ? frames * MotionFeatures.PerStep : 0];
+        float[] clip = kind switch { FeatureStream.Rgb => rgb, FeatureStream.Motion => motion, _ => new float[frames * kind.Dimension()] };
         while (stream.Next() is { } frame)
         {
             if (count == 0)
@@ -85,6 +90,11 @@ internal sealed class WindowScorer(IDevice device, Action<Tensor, Tensor> backbo
             }
 
             place = frame;
+            if (frame.Motion is { } pair)
+            {
+                pairs.Add(pair);
+            }
+
             count++;
             if (count == nextStart + length)
             {
@@ -106,7 +116,7 @@ internal sealed class WindowScorer(IDevice device, Action<Tensor, Tensor> backbo
         void Score(long start, int total)
         {
             stop.ThrowIfCancellationRequested();
-            features.Forget(start);
+            features?.Forget(start);
             long[] indices = new long[frames];
             FrameSampler.FrameIndices(total, indices);
             for (int i = 0; i < frames; i++)
@@ -114,7 +124,20 @@ internal sealed class WindowScorer(IDevice device, Action<Tensor, Tensor> backbo
                 indices[i] += start;
             }
 
-            features.Fill(indices, index => ring[(int)(index % length)]!.Rgb, clip);
+            features?.Fill(indices, index => ring[(int)(index % length)]!.Rgb, rgb);
+            if (kind.HasMotion())
+            {
+                double from = ring[(int)(start % length)]!.Seconds, to = ring[(int)((start + total - 1) % length)]!.Seconds;
+                pairs.RemoveAll(pair => pair.End <= from);
+                MotionFeatures.Steps(
+                    [.. pairs.Select(pair => pair.Start)], [.. pairs.Select(pair => pair.End)], [.. pairs.SelectMany(pair => pair.Features)], from, to, motion);
+            }
+
+            if (kind == FeatureStream.Both)
+            {
+                FeatureStreams.Join(rgb, motion, clip);
+            }
+
             ClipAnswer clipAnswer = answer(clip);
             windows.Add(new WindowScore(start / rate, (start + total) / rate, clipAnswer.Violent, double.NaN));
             samples.Add(new WindowSample(indices, clipAnswer.Attention));

@@ -1,7 +1,9 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using CudaTrainer.Engine.Studies;
 using CudaTrainer.Engine.Tests.Training;
 using CudaTrainer.Engine.Training;
+using CudaTrainer.Engine.Training.Reporting;
 
 namespace CudaTrainer.Engine.Tests.Studies;
 
@@ -89,6 +91,10 @@ public sealed class StudyTests : IDisposable
         string[] csv = File.ReadAllLines(_fixture.File("ablation/ablation.csv"));
         csv.Length.ShouldBe(14);
         csv.Select(line => line.Split(',').Length).Distinct().Order().ShouldBe([csv[0].Split(',').Length, csv[0].Split(',').Length + 1]);
+        string page = File.ReadAllText(_fixture.File("ablation/ablation.html"));
+        Regex.Count(page, "<circle class=\"p\"").ShouldBe(result.Rows.Count(row => row.Missing is null));
+        page.ShouldContain(Numbers.Percent(result.Rows[7].Metrics!.BalancedAccuracy.Value));
+        page.ShouldContain("not run: ");
         string[] markdown = File.ReadAllLines(_fixture.File("ablation/ablation.md"));
         markdown.Count(line => line.StartsWith("| ") && line.Contains("not run")).ShouldBe(2);
         markdown.Where(line => line.StartsWith('|')).Select(line => line.Count(letter => letter == '|')).Distinct().ShouldHaveSingleItem();

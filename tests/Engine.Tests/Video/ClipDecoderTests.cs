@@ -66,7 +66,7 @@ public sealed class ClipDecoderTests : IDisposable
         for (int round = 0; round < 20; round++)
         {
             using CancellationTokenSource stop = new();
-            using ClipDecoder decoder = new([.. Enumerable.Range(0, 5).Select(_ => ClipOf(path))], Frames, workers: 1, ahead: 1, TimeSpan.FromSeconds(60), stop.Token);
+            using ClipDecoder decoder = new([.. Enumerable.Range(0, 5).Select(_ => ClipOf(path))], Frames, workers: 1, ahead: 1, TimeSpan.FromSeconds(60), ClipView.All[0], stop.Token);
 
             // No buffer is given back: the third clip never comes.
             decoder.Next().ShouldNotBeNull();
@@ -81,5 +81,5 @@ public sealed class ClipDecoderTests : IDisposable
     private static Clip ClipOf(string path) => new(path, path, 0, path, "");
 
     private static ClipDecoder Decoder(IReadOnlyList<Clip> clips, int workers, int ahead) =>
-        new(clips, Frames, workers, ahead, TimeSpan.FromSeconds(60), CancellationToken.None);
+        new(clips, Frames, workers, ahead, TimeSpan.FromSeconds(60), ClipView.All[0], CancellationToken.None);
 }

@@ -51,7 +51,7 @@ public sealed unsafe class VideoLibraryTests : IDisposable
         var before = VideoReader.AbandonedReads;
         var rgb = new byte[8 * 8 * 3];
         var result = DecodeThread.Read(
-            stuck, "x.mp4", 1, rgb, new VideoReadOptions { TimeLimit = TimeSpan.FromMilliseconds(1) }, CancellationToken.None);
+            stuck, "x.mp4", 1, rgb, [], new VideoReadOptions { TimeLimit = TimeSpan.FromMilliseconds(1) }, CancellationToken.None);
         result.Fault.ShouldBe(VideoFault.TimedOut);
         result.Reason.ShouldContain("does not return");
         VideoReader.AbandonedReads.ShouldBe(before + 1);

@@ -46,7 +46,8 @@ public sealed class VideoReaderTests : IDisposable
             (frame, rgb) => Clips.Texture(frame, 98, rgb));
         Read(path, 4, s_small, out var info);
 
-        info.ShouldBe(new VideoInfo(30, 98, 66, 15, TimeSpan.FromSeconds(2), "mpeg4", "avi", 0, 1));
+        info.ShouldBe(new VideoInfo(30, 98, 66, 15, TimeSpan.FromSeconds(2), "mpeg4", "avi", 0, 1, 0, info.ResizeTime));
+        info.ResizeTime.ShouldBeGreaterThan(TimeSpan.Zero);
     }
 
     [Theory]

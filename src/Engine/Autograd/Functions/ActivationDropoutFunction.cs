@@ -34,7 +34,7 @@ namespace CudaTrainer.Engine.Autograd.Functions
         /// <returns>x's shape; x itself when there is nothing to do.</returns>
         public static Tensor Apply(Tape tape, Tensor x, bool relu, LayerDropout dropout)
         {
-            LayerDropout effective = tape.Training ? dropout.For(x) : LayerDropout.None;
+            LayerDropout effective = tape.DropsOut ? dropout.For(x) : LayerDropout.None;
             if (!relu && !effective.Enabled)
             {
                 return x;

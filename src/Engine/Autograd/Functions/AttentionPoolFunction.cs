@@ -35,6 +35,7 @@ namespace CudaTrainer.Engine.Autograd.Functions
         }
 
         /// <inheritdoc cref="Backends.IOps.AttentionPoolForward"/>
+        /// <remarks>Of a weight that is no parameter the gradient is not kept.</remarks>
         public static (Tensor Pooled, Tensor Attention) Apply(Tape tape, Tensor x, Tensor weight)
         {
             Check.Rank("AttentionPool", "x", x, 3);
@@ -54,7 +55,7 @@ namespace CudaTrainer.Engine.Autograd.Functions
         public void Backward(Tape tape)
         {
             Tensor dx = tape.BeginGradient(_x) ?? tape.Allocate(_x.Shape, _x.DType);
-            tape.Ops.AttentionPoolBackward(_y.Gradient!, _x, _weight, _attention, dx, tape.ParameterGradient(_weight)!);
+            tape.Ops.AttentionPoolBackward(_y.Gradient!, _x, _weight, _attention, dx, tape.ParameterGradient(_weight) ?? tape.Allocate(_weight.Shape, _weight.DType));
             if (_x.RequiresGradient)
             {
                 tape.EndGradient(_x, dx);

@@ -64,6 +64,11 @@ namespace CudaTrainer.Engine.Autograd.Functions
                 return SyncBatchNormFunction.Apply(tape, statistics, x, scale, shift, runningMean, runningVariance, options);
             }
 
+            if (!tape.Training)
+            {
+                tape.BatchNormObserver?.Observe(tape, x, runningMean);
+            }
+
             Tensor y = tape.Allocate(x.Shape, x.DType);
             Tensor mean = tape.Allocate([channels], scale.DType);
             Tensor inverseStd = tape.Allocate([channels], scale.DType);
@@ -73,7 +78,8 @@ namespace CudaTrainer.Engine.Autograd.Functions
                 tape.Record(new BatchNormFunction(x, scale, shift, mean, inverseStd, y, options), y);
             }
 
-            return y;
+            // At inference the op takes no dropout.
+            return tape.Training ? y : ActivationDropoutFunction.Apply(tape, y, relu: false, dropout);
         }
 
         public void Backward(Tape tape)

@@ -179,6 +179,47 @@ public sealed class FeatureCache : IDisposable
         }
     }
 
+    /// <summary>Reads a video's features, widened to float. Thread-safe.</summary>
+    /// <param name="contentHash">Content of the video.</param>
+    /// <param name="row">[T, D], overwritten.</param>
+    /// <returns>Whether they are stored and undamaged.</returns>
+    public bool TryRead(string contentHash, Span<float> row)
+    {
+        CheckLength(row.Length);
+        lock (_lock)
+        {
+            byte[] stored = new byte[Key.RowBytes];
+            if (!_rows.TryGetValue(contentHash, out var location) || RandomAccess.Read(location.File, stored, location.Offset) != stored.Length
+                || Crc32C.Of(stored) != location.Checksum)
+            {
+                return false;
+            }
+
+            if (Key.ElementType == ElementType.F32)
+            {
+                MemoryMarshal.Cast<byte, float>(stored).CopyTo(row);
+                return true;
+            }
+
+            var halves = MemoryMarshal.Cast<byte, Half>(stored);
+            for (var i = 0; i < row.Length; i++)
+            {
+                row[i] = (float)halves[i];
+            }
+
+            return true;
+        }
+    }
+
+    /// <summary>Why a video has no features; null if nothing is known to be wrong with it. Thread-safe.</summary>
+    public ClipFailure? FailureOf(string contentHash)
+    {
+        lock (_lock)
+        {
+            return _failures.GetValueOrDefault(contentHash);
+        }
+    }
+
     /// <summary>Takes over what another session of the same key has extracted into a folder of its own, and deletes that folder.</summary>
     /// <param name="directory">A cache that was never committed.</param>
     /// <exception cref="CacheLockedException">A process still writes to it.</exception>

@@ -26,6 +26,9 @@ public sealed record FeatureKey
     /// <summary>Augmented views of a video that follow each other in a row; 1 for the plain frames.</summary>
     public int Views { get; init; } = 1;
 
+    /// <summary>How videos are looked at, where not as they are; null otherwise, and then no part of the key.</summary>
+    public string? View { get; init; }
+
     /// <summary>Size and interpolation of a frame before it enters the network.</summary>
     public string Resize { get; init; } = "224x224 bilinear";
 
@@ -53,6 +56,7 @@ public sealed record FeatureKey
         new("resize", Resize),
         new("preprocessing", Preprocessing),
         new("backbone", Backbone),
+        .. View is null ? Array.Empty<KeyValuePair<string, string>>() : [new("view", View)],
     ];
 
     /// <summary>A short name of a key in file names.</summary>

@@ -27,6 +27,8 @@ internal sealed unsafe class DecodeThread
     private nuint _pathBytes;
     private byte* _rgb;
     private nuint _rgbBytes;
+    private byte* _motion;
+    private nuint _motionBytes;
     private NativeVideo? _native;
     private int _state;
     private int _fault;
@@ -40,10 +42,10 @@ internal sealed unsafe class DecodeThread
     public static int Abandoned => Volatile.Read(ref s_abandoned);
 
     public static VideoReadResult Read(
-        NativeVideo native, string path, int frameCount, Span<byte> rgb, VideoReadOptions options, CancellationToken cancellation)
+        NativeVideo native, string path, int frameCount, Span<byte> rgb, Span<float> motion, VideoReadOptions options, CancellationToken cancellation)
     {
         var thread = Rent();
-        var result = thread.Serve(native, path, frameCount, rgb, options, cancellation, out var lost);
+        var result = thread.Serve(native, path, frameCount, rgb, motion, options, cancellation, out var lost);
         if (!lost)
         {
             lock (s_lock)
@@ -58,22 +60,23 @@ internal sealed unsafe class DecodeThread
     /// <summary>The same on a thread of its own, which has the caller's credentials and is not used again.</summary>
     internal static VideoReadResult ReadOnNewThread(
         NativeVideo native, string path, int frameCount, Span<byte> rgb, VideoReadOptions options) =>
-        new DecodeThread().Serve(native, path, frameCount, rgb, options, CancellationToken.None, out _);
+        new DecodeThread().Serve(native, path, frameCount, rgb, [], options, CancellationToken.None, out _);
 
     private VideoReadResult Serve(
         NativeVideo native,
         string path,
         int frameCount,
         Span<byte> rgb,
+        Span<float> motion,
         VideoReadOptions options,
         CancellationToken cancellation,
         out bool lost)
     {
-        Prepare(native, path, frameCount, rgb.Length, options);
+        Prepare(native, path, frameCount, rgb.Length, motion.Length, options);
         lost = !Execute(options.TimeLimit, cancellation);
         if (!lost)
         {
-            return Result(rgb);
+            return Result(rgb, motion);
         }
 
         Interlocked.Increment(ref s_abandoned);
@@ -98,7 +101,7 @@ internal sealed unsafe class DecodeThread
         return new DecodeThread();
     }
 
-    private void Prepare(NativeVideo native, string path, int frameCount, int rgbBytes, VideoReadOptions options)
+    private void Prepare(NativeVideo native, string path, int frameCount, int rgbBytes, int motionCount, VideoReadOptions options)
     {
         _native = native;
         var pathBytes = (nuint)Encoding.UTF8.GetMaxByteCount(path.Length) + 1;
@@ -106,12 +109,14 @@ internal sealed unsafe class DecodeThread
         var written = Encoding.UTF8.GetBytes(path, new Span<byte>(_path, (int)pathBytes));
         _path[written] = 0;
         Reserve(ref _rgb, ref _rgbBytes, (nuint)rgbBytes);
+        Reserve(ref _motion, ref _motionBytes, (nuint)motionCount * sizeof(float));
+        _job->HasPictures = rgbBytes > 0 ? 1 : 0;
         _job->RgbBytes = rgbBytes;
         _job->Stop = 0;
         _job->Info = default;
         _job->Options = new NativeVideo.ReadOptions
         {
-            IndexOf = &FrameSampler.FrameIndexForNative,
+            IndexOf = FrameSampler.ForNative(options.Timing),
             Stop = &_job->Stop,
             KeepBytes = options.KeepBytes,
             Frames = frameCount,
@@ -119,6 +124,7 @@ internal sealed unsafe class DecodeThread
             Height = options.Height,
             LimitMilliseconds = (int)Math.Ceiling(options.TimeLimit.TotalMilliseconds),
             TolerateDamage = options.TolerateDamage ? 1 : 0,
+            Motion = motionCount > 0 ? (float*)_motion : null,
         };
         _state = Running;
     }
@@ -155,12 +161,13 @@ internal sealed unsafe class DecodeThread
         return true;
     }
 
-    private VideoReadResult Result(Span<byte> rgb)
+    private VideoReadResult Result(Span<byte> rgb, Span<float> motion)
     {
         var fault = (VideoFault)_fault;
         if (fault == VideoFault.None)
         {
             new ReadOnlySpan<byte>(_rgb, rgb.Length).CopyTo(rgb);
+            new ReadOnlySpan<float>(_motion, motion.Length).CopyTo(motion);
         }
 
         return new VideoReadResult(
@@ -175,11 +182,12 @@ internal sealed unsafe class DecodeThread
         {
             _start.Wait();
             _fault = _native!.Read(
-                _path, &_job->Options, _rgb, _job->RgbBytes, &_job->Info, _job->Message, NativeVideo.MessageBytes);
+                _path, &_job->Options, _job->HasPictures != 0 ? _rgb : null, _job->RgbBytes, &_job->Info, _job->Message, NativeVideo.MessageBytes);
             if (Interlocked.CompareExchange(ref _state, Finished, Running) != Running)
             {
                 NativeMemory.Free(_path);
                 NativeMemory.Free(_rgb);
+                NativeMemory.Free(_motion);
                 NativeMemory.Free(_job);
                 return;
             }
@@ -203,6 +211,7 @@ internal sealed unsafe class DecodeThread
         public NativeVideo.Info Info;
         public long RgbBytes;
         public int Stop;
+        public int HasPictures;
         public fixed byte Message[NativeVideo.MessageBytes];
     }
 }

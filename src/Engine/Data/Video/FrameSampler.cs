@@ -3,6 +3,22 @@ using System.Runtime.InteropServices;
 
 namespace CudaTrainer.Engine.Data.Video;
 
+/// <summary>Which frames are sampled, compared with the rule of <see cref="FrameSampler"/>.</summary>
+public enum FrameTiming
+{
+    /// <summary>The rule itself.</summary>
+    Plain,
+
+    /// <summary>Half the distance of two samples later; the last sample is the last frame.</summary>
+    Later,
+
+    /// <summary>Half the distance of two samples earlier; the first sample is the first frame.</summary>
+    Earlier,
+
+    /// <summary>Evenly over the middle 80 % of the video.</summary>
+    Slower,
+}
+
 /// <summary>Which frames of a video stand for it.</summary>
 /// <remarks>
 /// n samples of a video of <c>total</c> frames are the frames ⌊i·(total−1)/(n−1)⌋, i = 0..n−1: first and last frame included,
@@ -39,6 +55,48 @@ public static class FrameSampler
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     internal static long FrameIndexForNative(long totalFrames, int sampleCount, int sample) =>
         FrameIndexUnchecked(totalFrames, sampleCount, sample);
+
+    /// <summary>As <see cref="FrameIndex(long, int, int)"/> with another timing. Of a video that is shorter than the sample and hence repeated, another frame is the first; one sample is the first frame.</summary>
+    public static long FrameIndex(long totalFrames, int sampleCount, int sample, FrameTiming timing)
+    {
+        long plain = FrameIndex(totalFrames, sampleCount, sample);
+        return timing == FrameTiming.Plain ? plain : TimedUnchecked(totalFrames, sampleCount, sample, timing);
+    }
+
+    /// <summary>The rule as native code calls it.</summary>
+    internal static unsafe delegate* unmanaged[Cdecl]<long, int, int, long> ForNative(FrameTiming timing) => timing switch
+    {
+        FrameTiming.Later => &LaterForNative,
+        FrameTiming.Earlier => &EarlierForNative,
+        FrameTiming.Slower => &SlowerForNative,
+        _ => &FrameIndexForNative,
+    };
+
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    private static long LaterForNative(long totalFrames, int sampleCount, int sample) => TimedUnchecked(totalFrames, sampleCount, sample, FrameTiming.Later);
+
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    private static long EarlierForNative(long totalFrames, int sampleCount, int sample) => TimedUnchecked(totalFrames, sampleCount, sample, FrameTiming.Earlier);
+
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    private static long SlowerForNative(long totalFrames, int sampleCount, int sample) => TimedUnchecked(totalFrames, sampleCount, sample, FrameTiming.Slower);
+
+    private static long TimedUnchecked(long totalFrames, int sampleCount, int sample, FrameTiming timing)
+    {
+        long last = totalFrames - 1, steps = sampleCount - 1;
+        if (totalFrames < sampleCount)
+        {
+            int shift = timing switch { FrameTiming.Later => 1, FrameTiming.Earlier => -1, _ => 0 };
+            return (sample + shift + totalFrames) % totalFrames;
+        }
+
+        return steps == 0 ? 0 : timing switch
+        {
+            FrameTiming.Later => Math.Min(last, ((2L * sample) + 1) * last / (2 * steps)),
+            FrameTiming.Earlier => Math.Max(0, ((2L * sample) - 1) * last / (2 * steps)),
+            _ => (steps + (8L * sample)) * last / (10 * steps),
+        };
+    }
 
     private static long FrameIndexUnchecked(long totalFrames, int sampleCount, int sample) =>
         totalFrames < sampleCount ? sample % totalFrames

@@ -13,7 +13,7 @@ internal sealed unsafe class NativeVideo
 {
     internal const int MessageBytes = 1024;
 
-    private const int Abi = 2;
+    private const int Abi = 3;
 
     private static readonly List<string> s_names = [];
 
@@ -26,6 +26,8 @@ internal sealed unsafe class NativeVideo
             NativeLibrary.GetExport(library, "ctv_read");
         Walk = (delegate* unmanaged[Cdecl]<byte*, WalkOptions*, delegate* unmanaged[Cdecl]<nint, Frame*, int>, nint, Info*, byte*, int, int>)
             NativeLibrary.GetExport(library, "ctv_walk");
+        MotionSteps = (delegate* unmanaged[Cdecl]<double*, double*, float*, long, double, double, int, float*, void>)
+            NativeLibrary.GetExport(library, "ctv_motion_steps");
         Resize = (delegate* unmanaged[Cdecl]<byte*, int, int, long, byte*, int, int, int>)
             NativeLibrary.GetExport(library, "ctv_resize");
         CanEncode = (delegate* unmanaged[Cdecl]<byte*, int>)NativeLibrary.GetExport(library, "ctv_can_encode");
@@ -41,6 +43,8 @@ internal sealed unsafe class NativeVideo
     public delegate* unmanaged[Cdecl]<byte*, ReadOptions*, byte*, long, Info*, byte*, int, int> Read { get; private set; }
 
     public delegate* unmanaged[Cdecl]<byte*, WalkOptions*, delegate* unmanaged[Cdecl]<nint, Frame*, int>, nint, Info*, byte*, int, int> Walk { get; }
+
+    public delegate* unmanaged[Cdecl]<double*, double*, float*, long, double, double, int, float*, void> MotionSteps { get; }
 
     public delegate* unmanaged[Cdecl]<byte*, int, int, long, byte*, int, int, int> Resize { get; }
 
@@ -116,7 +120,9 @@ internal sealed unsafe class NativeVideo
             Name((byte*)&info->Codec, sizeof(Info.CodecName)),
             Name((byte*)&info->Container, sizeof(Info.ContainerName)),
             info->DecodeErrors,
-            info->Passes);
+            info->Passes,
+            info->MotionPairs,
+            TimeSpan.FromSeconds(info->ResizeSeconds));
     }
 
     private static ReadOnlySpan<byte> Bytes(byte* text, int bytes)
@@ -138,6 +144,7 @@ internal sealed unsafe class NativeVideo
         public int LimitMilliseconds;
         public int TolerateDamage;
         public int Reserved;
+        public float* Motion;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -150,9 +157,10 @@ internal sealed unsafe class NativeVideo
         public int Width;
         public int Height;
         public int Passes;
-        public int Reserved;
+        public int MotionPairs;
         public CodecName Codec;
         public ContainerName Container;
+        public double ResizeSeconds;
 
         [InlineArray(32)]
         internal struct CodecName
@@ -174,7 +182,7 @@ internal sealed unsafe class NativeVideo
         public int Width;
         public int Height;
         public int LimitMilliseconds;
-        public int Reserved;
+        public int Motion;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -186,6 +194,9 @@ internal sealed unsafe class NativeVideo
         public int Height;
         public int RateNumerator;
         public int RateDenominator;
+        public double Seconds;
+        public float* Motion;
+        public double MotionStart;
     }
 
     [StructLayout(LayoutKind.Sequential)]

@@ -7,7 +7,15 @@ namespace CudaTrainer.Engine.Data.Video;
 /// <summary>One frame of a <see cref="VideoFrameStream"/>.</summary>
 /// <param name="Index">From 0.</param>
 /// <param name="Rgb">[height, width, 3].</param>
-public sealed record VideoFrame(long Index, byte[] Rgb);
+/// <param name="Seconds">From the first frame; 0 without motion.</param>
+/// <param name="Motion">Between this frame and an earlier one; null where none was measured.</param>
+public sealed record VideoFrame(long Index, byte[] Rgb, double Seconds = 0, MotionPair? Motion = null);
+
+/// <summary>What moves between two frames.</summary>
+/// <param name="Start">Seconds of the earlier frame.</param>
+/// <param name="End">Seconds of the later frame.</param>
+/// <param name="Features">[<see cref="MotionFeatures.PerPair"/>], for <see cref="MotionFeatures.Steps"/>.</param>
+public sealed record MotionPair(double Start, double End, float[] Features);
 
 /// <summary>How <see cref="VideoFrameStream"/> reads a file.</summary>
 public sealed record VideoStreamOptions
@@ -17,6 +25,9 @@ public sealed record VideoStreamOptions
 
     /// <summary>Height of each frame in pixels.</summary>
     public int Height { get; init; }
+
+    /// <summary>Whether motion is measured.</summary>
+    public bool Motion { get; init; }
 
     /// <summary>Frames that may be decoded ahead of whoever takes them.</summary>
     public int Ahead { get; init; } = 16;
@@ -187,11 +198,14 @@ public sealed unsafe class VideoFrameStream : IDisposable
 
                 rgb ??= new byte[bytes];
                 new ReadOnlySpan<byte>(frame->Rgb, bytes).CopyTo(rgb);
+                MotionPair? motion = frame->Motion is null
+                    ? null
+                    : new MotionPair(frame->MotionStart, frame->Seconds, new ReadOnlySpan<float>(frame->Motion, MotionFeatures.PerPair).ToArray());
                 Rate = new FrameRate(frame->RateNumerator, frame->RateDenominator);
                 Size = (frame->Width, frame->Height);
                 lock (_lock)
                 {
-                    _frames.Enqueue(new VideoFrame(frame->Index, rgb));
+                    _frames.Enqueue(new VideoFrame(frame->Index, rgb, frame->Seconds, motion));
                 }
 
                 Ready.Release();
@@ -221,6 +235,7 @@ public sealed unsafe class VideoFrameStream : IDisposable
                     Width = _options.Width,
                     Height = _options.Height,
                     LimitMilliseconds = (int)Math.Ceiling(_options.TimeLimit.TotalMilliseconds),
+                    Motion = _options.Motion ? 1 : 0,
                 };
                 byte[] path = [.. Encoding.UTF8.GetBytes(_path), 0];
                 fixed (byte* name = path)

@@ -11,6 +11,8 @@ namespace CudaTrainer.Engine.Data.Video;
 /// <param name="DecodeErrors">Damaged packets and frames; not zero in a successful read only with
 /// <see cref="VideoReadOptions.TolerateDamage"/>.</param>
 /// <param name="Passes">1, or 2 when the file had to be decoded again for its samples.</param>
+/// <param name="MotionPairs">Pairs of frames that motion was measured between; 0 where nobody asked for it, or there is none.</param>
+/// <param name="ResizeTime">Wall time that converting and resizing the samples took; 0 in a walk.</param>
 public readonly record struct VideoInfo(
     long DecodedFrames,
     int Width,
@@ -20,9 +22,11 @@ public readonly record struct VideoInfo(
     string Codec,
     string Container,
     long DecodeErrors,
-    int Passes);
+    int Passes,
+    int MotionPairs = 0,
+    TimeSpan ResizeTime = default);
 
-/// <summary>The outcome of <see cref="VideoReader.TryRead"/>.</summary>
+/// <summary>The outcome of <see cref="VideoReader.TryRead(string, int, Span{byte}, VideoReadOptions?, CancellationToken)"/>.</summary>
 /// <param name="Fault"><see cref="VideoFault.None"/> on success.</param>
 /// <param name="Reason">Why it failed, without the path; empty on success.</param>
 /// <param name="Info">Filled as far as reading got.</param>

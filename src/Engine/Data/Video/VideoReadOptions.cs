@@ -11,6 +11,9 @@ public sealed record VideoReadOptions
     /// <summary>Height of each sample in pixels.</summary>
     public int Height { get; init; } = 224;
 
+    /// <summary>Which frames are sampled.</summary>
+    public FrameTiming Timing { get; init; }
+
     /// <summary>Wall-clock limit for one file; <see cref="TimeSpan.Zero"/> for none.</summary>
     public TimeSpan TimeLimit { get; init; } = TimeSpan.FromSeconds(60);
 

@@ -41,13 +41,24 @@ public static class VideoReader
     /// <exception cref="ArgumentException">The buffer or an option does not fit.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static VideoReadResult TryRead(
-        string path, int frameCount, Span<byte> rgb, VideoReadOptions? options = null, CancellationToken cancellationToken = default)
+        string path, int frameCount, Span<byte> rgb, VideoReadOptions? options = null, CancellationToken cancellationToken = default) =>
+        TryRead(path, frameCount, rgb, [], options, cancellationToken);
+
+    /// <summary>As <see cref="TryRead(string, int, Span{byte}, VideoReadOptions?, CancellationToken)"/>, with motion from the same decoding.</summary>
+    /// <inheritdoc cref="Read" path="/param"/>
+    /// <param name="rgb">As in <see cref="Read"/>; empty for motion alone, which spares the pictures.</param>
+    /// <param name="motion">[frameCount, <see cref="MotionFeatures.PerStep"/>], filled with the motion in as many equal intervals of time; empty for none.</param>
+    /// <exception cref="VideoException">The native library is missing, which no other file would change.</exception>
+    /// <exception cref="ArgumentException">A buffer or an option does not fit.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public static VideoReadResult TryRead(
+        string path, int frameCount, Span<byte> rgb, Span<float> motion, VideoReadOptions? options = null, CancellationToken cancellationToken = default)
     {
         options ??= VideoReadOptions.Default;
-        Check(path, frameCount, rgb.Length, options);
+        Check(path, frameCount, rgb.Length, motion.Length, options);
         cancellationToken.ThrowIfCancellationRequested();
         var native = VideoLibrary.Require(path);
-        var result = DecodeThread.Read(native, path, frameCount, rgb, options, cancellationToken);
+        var result = DecodeThread.Read(native, path, frameCount, rgb, motion, options, cancellationToken);
         if (result.Fault == VideoFault.Cancelled)
         {
             throw new OperationCanceledException(cancellationToken);
@@ -56,7 +67,7 @@ public static class VideoReader
         return result;
     }
 
-    private static void Check(string path, int frameCount, int bytes, VideoReadOptions options)
+    private static void Check(string path, int frameCount, int bytes, int motion, VideoReadOptions options)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         if (path.Contains('\0'))
@@ -74,10 +85,16 @@ public static class VideoReader
         ArgumentOutOfRangeException.ThrowIfLessThan(options.TimeLimit, TimeSpan.Zero, nameof(options));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.TimeLimit, TimeSpan.FromDays(1), nameof(options));
         var expected = (long)frameCount * options.Width * options.Height * 3;
-        if (bytes != expected)
+        if (bytes != expected && (bytes > 0 || motion == 0))
         {
             throw new ArgumentException(
                 $"The buffer has {bytes} bytes; [{frameCount}, {options.Height}, {options.Width}, 3] needs {expected}.", nameof(bytes));
+        }
+
+        if (motion > 0 && motion != frameCount * MotionFeatures.PerStep)
+        {
+            throw new ArgumentException(
+                $"The buffer for motion has {motion} numbers; [{frameCount}, {MotionFeatures.PerStep}] needs {frameCount * MotionFeatures.PerStep}.", nameof(motion));
         }
     }
 }

@@ -10,16 +10,17 @@ internal static class ClipSection
     /// <summary>Width of a film that fills the page.</summary>
     private const int LeastFullWidth = 760;
 
-    public static Markup Render(ChosenClips clips, ReportPictures pictures)
+    /// <param name="frames">Sampled from each clip.</param>
+    public static Markup Render(ChosenClips clips, ReportPictures pictures, int frames)
     {
         var html = new HtmlBuilder();
         bool hasAttention = clips.Filmed.Any(clip => clip.Attention.Length > 0);
         if (hasAttention || pictures.Films.Count > 0)
         {
             html.Add($"<p>{(hasAttention ? "Bars show how much each frame counted in the model's answer (attention); they add up to 1, and the dashed line is where all frames would count the same. Attention says where the model looked, not why it decided." : "The frames the model was given. This model has no attention that would say which of them counted.")}</p>");
-            AddFilms(html, "The worst mistakes", clips.Mistakes.Take(3), clips, pictures);
-            AddFilms(html, "The most uncertain answers", clips.Uncertain, clips, pictures);
-            AddFilms(html, "The most certain right answers", clips.Best, clips, pictures);
+            AddFilms(html, "The worst mistakes", clips.Mistakes.Take(3), clips, pictures, frames);
+            AddFilms(html, "The most uncertain answers", clips.Uncertain, clips, pictures, frames);
+            AddFilms(html, "The most certain right answers", clips.Best, clips, pictures, frames);
         }
 
         html.Add($"<h3>{(clips.Mistakes.Count > ChosenClips.ShownMistakes ? $"The {ChosenClips.ShownMistakes} worst of {clips.Mistakes.Count} mistakes" : "All mistakes")} on {clips.Split}</h3>");
@@ -31,15 +32,20 @@ internal static class ClipSection
 
         bool hasPictures = clips.Mistakes.Take(ChosenClips.ShownMistakes).Any(clip => pictures.Stills.ContainsKey(clip.Path));
         string[] columns = ["clip", "it is", "it was called", ">p(violent)", ">loss"];
-        html.Add(Page.Table("Mistakes, the highest loss first", hasPictures ? [.. columns, "frame"] : columns, clips.Mistakes.Take(ChosenClips.ShownMistakes).Select(clip => (IReadOnlyList<Markup>)
+        html.Add(Page.Table("Mistakes, the highest loss first", hasPictures ? [.. columns, "frame", "hard to see"] : columns, clips.Mistakes.Take(ChosenClips.ShownMistakes).Select(clip => (IReadOnlyList<Markup>)
         [
             Page.Path(clip.Path),
             Tag(clip.Label),
             Tag(1 - clip.Label),
             Page.Text(Numbers.Fraction(clip.Violent)),
             Page.Text(Numbers.Loss(clip.Loss)),
-            .. hasPictures ? [Still(clip, pictures)] : Array.Empty<Markup>(),
+            .. hasPictures ? [Still(clip, pictures), Page.Text(Reasons(clip, pictures, frames) is { Length: > 0 } reasons ? reasons : "–")] : Array.Empty<Markup>(),
         ]), hidesCaption: true));
+        if (hasPictures)
+        {
+            html.Add($"<p class=\"note\">Hard to see: brightness below {Numbers.Percent(ClipTraits.Dark)}, contrast below {Numbers.Percent(ClipTraits.Flat)}, less than {Numbers.Percent(ClipTraits.Still)} of the pixels changing between sampled frames, fewer than {ClipTraits.SmallRows} rows, shorter than {ClipTraits.Brief} s or than the frames sampled. Such a clip is harder to judge; that this is why it was called wrongly is not known.</p>");
+        }
+
         html.Add($"<p class=\"note\">Every clip of val and test with its answer is in {Page.Path("predictions_val.csv")} and {Page.Path("predictions_test.csv")}.</p>");
         return html.ToMarkup();
     }
@@ -50,7 +56,10 @@ internal static class ClipSection
         ? HtmlBuilder.Piece($"<img src=\"{still.Source}\" width=\"{still.Width}\" height=\"{still.Height}\" alt=\"A frame of {clip.Path}\">")
         : Page.Text("–");
 
-    private static void AddFilms(HtmlBuilder html, string heading, IEnumerable<ClipPrediction> clips, ChosenClips chosen, ReportPictures pictures)
+    private static string Reasons(ClipPrediction clip, ReportPictures pictures, int frames) =>
+        pictures.Traits.TryGetValue(clip.Path, out ClipTraits? traits) ? string.Join(", ", traits.Reasons(frames)) : string.Empty;
+
+    private static void AddFilms(HtmlBuilder html, string heading, IEnumerable<ClipPrediction> clips, ChosenClips chosen, ReportPictures pictures, int frames)
     {
         ClipPrediction[] shown = [.. clips.Where(clip => clip.Attention.Length > 0 || pictures.Films.ContainsKey(clip.Path))];
         if (shown.Length == 0)
@@ -62,7 +71,8 @@ internal static class ClipSection
         foreach (ClipPrediction clip in shown)
         {
             bool right = clip.IsRightAt(chosen.Threshold);
-            html.Add($"<figure class=\"clip\"><figcaption>{Page.Path(clip.Path)}<span>{Tag(clip.Label)}</span><span><span class=\"tag {(right ? "right" : "wrong")}\">called {(right ? "rightly" : "wrongly")}</span></span><span class=\"soft\">p(violent) {Numbers.Fraction(clip.Violent)}, loss {Numbers.Loss(clip.Loss)}</span></figcaption>");
+            string reasons = Reasons(clip, pictures, frames);
+            html.Add($"<figure class=\"clip\"><figcaption>{Page.Path(clip.Path)}<span>{Tag(clip.Label)}</span><span><span class=\"tag {(right ? "right" : "wrong")}\">called {(right ? "rightly" : "wrongly")}</span></span><span class=\"soft\">p(violent) {Numbers.Fraction(clip.Violent)}, loss {Numbers.Loss(clip.Loss)}</span>{(reasons.Length > 0 ? HtmlBuilder.Piece($"<span class=\"soft\">{reasons}</span>") : Page.Text(string.Empty))}</figcaption>");
             html.Add($"<div class=\"film\" role=\"region\" aria-label=\"Frames of {clip.Path}\" tabindex=\"0\">{Film(clip, pictures.Films.GetValueOrDefault(clip.Path))}</div></figure>");
         }
     }

@@ -13,7 +13,8 @@ internal sealed record Picture(string Source, int Width, int Height);
 /// <summary>The pictures of a page by the clip's path, and why there are not more.</summary>
 /// <param name="Stills">One frame from the middle.</param>
 /// <param name="Films">Frames side by side, from first to last.</param>
-internal sealed record ReportPictures(IReadOnlyDictionary<string, Picture> Stills, IReadOnlyDictionary<string, Picture> Films, string? Shortage)
+/// <param name="Traits">What was measured of each of these clips.</param>
+internal sealed record ReportPictures(IReadOnlyDictionary<string, Picture> Stills, IReadOnlyDictionary<string, Picture> Films, IReadOnlyDictionary<string, ClipTraits> Traits, string? Shortage)
 {
     public const int StillWidth = 160, FilmCell = 80, MostFilmFrames = 24;
 
@@ -22,7 +23,7 @@ internal sealed record ReportPictures(IReadOnlyDictionary<string, Picture> Still
 
     private static readonly TimeSpan _mostTime = TimeSpan.FromSeconds(20);
 
-    public static ReportPictures None { get; } = new(new Dictionary<string, Picture>(), new Dictionary<string, Picture>(), null);
+    public static ReportPictures None { get; } = new(new Dictionary<string, Picture>(), new Dictionary<string, Picture>(), new Dictionary<string, ClipTraits>(), null);
 
     /// <summary>Decodes what there is time and room for, in the order given.</summary>
     /// <param name="films">Clips whose frames the model saw are wanted.</param>
@@ -39,7 +40,7 @@ internal sealed record ReportPictures(IReadOnlyDictionary<string, Picture> Still
             return None with { Shortage = $"The videos are no longer in '{dataset}', so there are no pictures." };
         }
 
-        var pictures = (Stills: new Dictionary<string, Picture>(), Films: new Dictionary<string, Picture>());
+        var pictures = (Stills: new Dictionary<string, Picture>(), Films: new Dictionary<string, Picture>(), Traits: new Dictionary<string, ClipTraits>());
         long began = Stopwatch.GetTimestamp();
         int characters = 0, missing = 0;
         try
@@ -47,12 +48,16 @@ internal sealed record ReportPictures(IReadOnlyDictionary<string, Picture> Still
             foreach ((string path, bool isFilm) in films.Select(path => (path, true)).Concat(stills.Select(path => (path, false))).Distinct())
             {
                 bool enough = characters > MostCharacters || Stopwatch.GetElapsedTime(began) > _mostTime;
-                Picture? picture = enough ? null : isFilm ? Film(Path.Combine(dataset, path), Math.Min(options.Frames, MostFilmFrames), stop) : Still(Path.Combine(dataset, path), stop);
-                if (picture is null)
+                string file = Path.Combine(dataset, path);
+                var shown = enough ? null : isFilm ? Film(file, Math.Min(options.Frames, MostFilmFrames), stop) : Still(file, stop);
+                if (shown is not var (picture, traits))
                 {
                     missing++;
                     continue;
                 }
+
+                // Films come first and have more frames to measure.
+                pictures.Traits.TryAdd(path, traits);
 
                 characters += picture.Source.Length;
                 (isFilm ? pictures.Films : pictures.Stills)[path] = picture;
@@ -60,26 +65,26 @@ internal sealed record ReportPictures(IReadOnlyDictionary<string, Picture> Still
         }
         catch (VideoException exception)
         {
-            return new ReportPictures(pictures.Stills, pictures.Films, $"There are no pictures: {exception.Message}");
+            return new ReportPictures(pictures.Stills, pictures.Films, pictures.Traits, $"There are no pictures: {exception.Message}");
         }
         catch (OperationCanceledException)
         {
-            return new ReportPictures(pictures.Stills, pictures.Films, "Pictures are missing because the run was asked to stop.");
+            return new ReportPictures(pictures.Stills, pictures.Films, pictures.Traits, "Pictures are missing because the run was asked to stop.");
         }
 
-        return new ReportPictures(pictures.Stills, pictures.Films, missing == 0 ? null : $"{Numbers.Plural(missing, "picture")} left out: the video is gone or damaged, or the page would grow too large.");
+        return new ReportPictures(pictures.Stills, pictures.Films, pictures.Traits, missing == 0 ? null : $"{Numbers.Plural(missing, "picture")} left out: the video is gone or damaged, or the page would grow too large.");
     }
 
-    private static Picture? Still(string path, CancellationToken stop)
+    private static (Picture Picture, ClipTraits Traits)? Still(string path, CancellationToken stop)
     {
         const int DecodedHeight = 120, Samples = 3;
         byte[] frames = new byte[Samples * DecodedHeight * StillWidth * 3];
         return Decode(path, Samples, frames, StillWidth, DecodedHeight, stop) is not { } info
             ? null
-            : new Picture(DataUri(frames.AsSpan(frames.Length / Samples, frames.Length / Samples), StillWidth, DecodedHeight), StillWidth, HeightOf(info, StillWidth));
+            : (new Picture(DataUri(frames.AsSpan(frames.Length / Samples, frames.Length / Samples), StillWidth, DecodedHeight), StillWidth, HeightOf(info, StillWidth)), ClipTraits.Of(frames, Samples, info));
     }
 
-    private static Picture? Film(string path, int samples, CancellationToken stop)
+    private static (Picture Picture, ClipTraits Traits)? Film(string path, int samples, CancellationToken stop)
     {
         const int DecodedHeight = 60, RowBytes = FilmCell * 3;
         byte[] frames = new byte[samples * DecodedHeight * RowBytes];
@@ -97,7 +102,7 @@ internal sealed record ReportPictures(IReadOnlyDictionary<string, Picture> Still
             }
         }
 
-        return new Picture(DataUri(film, samples * FilmCell, DecodedHeight), samples * FilmCell, HeightOf(info, FilmCell));
+        return (new Picture(DataUri(film, samples * FilmCell, DecodedHeight), samples * FilmCell, HeightOf(info, FilmCell)), ClipTraits.Of(frames, samples, info));
     }
 
     private static VideoInfo? Decode(string path, int samples, byte[] frames, int width, int height, CancellationToken stop)

@@ -31,7 +31,7 @@ internal static class RunPage
 
         if (clips is not null)
         {
-            sections.Add(("clips", "Clips", ClipSection.Render(clips, pictures)));
+            sections.Add(("clips", "Clips", ClipSection.Render(clips, pictures, run.Options.Frames)));
         }
 
         sections.Add(("run", "The run", Run(run, filesAt)));

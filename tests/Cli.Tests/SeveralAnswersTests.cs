@@ -1,0 +1,162 @@
+using System.Text.Json;
+using CudaTrainer.Engine.Data.Video;
+
+namespace CudaTrainer.Cli.Tests;
+
+/// <summary>Several answers taken together by the built program: models of two seeds on a few drawn clips.</summary>
+public sealed class SeveralAnswersTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public SeveralAnswersTests()
+    {
+        int clips = 0;
+        foreach (string split in new[] { "train", "val", "test" })
+        {
+            foreach (string name in new[] { "violent/a", "violent/b", "nonviolent/c", "nonviolent/d" })
+            {
+                string path = _folder.File($"clips/{split}/{name}.mp4");
+                Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+                Draw(path, 3 + (2 * clips++));
+            }
+        }
+
+        Train("one", "--seed", "1");
+        Train("two", "--seed", "2", "--model", "attention-mil");
+    }
+
+    [Fact]
+    public void An_ensemble_of_two_runs_answers_wherever_a_model_does()
+    {
+        var made = Run("ensemble", "one", "two", "--dataset-path", "clips", "--cache-dir", "cache", "--output", "both/ensemble.json", "--strategy", "mean");
+        made.ExitCode.ShouldBe(0, made.Error);
+        made.Output.ShouldContain("mean (chosen)");
+        made.Output.ShouldContain("written to both/ensemble.json");
+        made.Error.ShouldNotContain("was trained on other clips");
+        using var file = JsonDocument.Parse(File.ReadAllText(_folder.File("both/ensemble.json")));
+        file.RootElement.GetProperty("strategy").GetString().ShouldBe("Mean");
+        file.RootElement.GetProperty("test").GetProperty("intervals").GetProperty("auc").GetProperty("low").ValueKind.ShouldBe(JsonValueKind.Number);
+
+        double[] one = Predicted("one"), two = Predicted("two"), both = Predicted("both/ensemble.json");
+        one.ShouldNotBe(two);
+        both.ShouldBe([.. one.Zip(two, (a, b) => (a + b) / 2)], 1e-12);
+
+        var evaluated = Run("evaluate", "--checkpoint", "both/ensemble.json", "--dataset-path", "clips", "--cache-dir", "cache", "--json");
+        evaluated.ExitCode.ShouldBe(0, evaluated.Error);
+        using var metrics = JsonDocument.Parse(evaluated.Output);
+        metrics.RootElement.GetProperty("test").GetProperty("loss").GetDouble().ShouldBe(file.RootElement.GetProperty("test").GetProperty("loss").GetDouble());
+
+        File.Delete(_folder.File("two/best_model.safetensors"));
+        var missing = Run("predict", "clips/test", "--checkpoint", "both/ensemble.json");
+        missing.ExitCode.ShouldBe(1);
+        missing.Error.ShouldContain(Path.Combine("two", "best_model.safetensors"));
+        Run("ensemble", "one", "--features-dir", "cache").ExitCode.ShouldBe(2);
+    }
+
+    [Fact]
+    public void Dropout_says_how_sure_a_model_is()
+    {
+        string[] line = ["predict", "clips/test", "--checkpoint", "one", "--mc-dropout", "20"];
+        var first = Run([.. line, "--json"]);
+        first.ExitCode.ShouldBe(0, first.Error);
+        Run([.. line, "--json"]).Output.ShouldBe(first.Output);
+        Run([.. line, "--json", "--seed", "7"]).Output.ShouldNotBe(first.Output);
+
+        using var answers = JsonDocument.Parse(first.Output);
+        double[] plain = Predicted("one");
+        answers.RootElement.EnumerateArray().Select(answer => answer.GetProperty("violent").GetDouble()).ShouldBe(plain);
+        foreach (JsonElement uncertainty in answers.RootElement.EnumerateArray().Select(answer => answer.GetProperty("uncertainty")))
+        {
+            uncertainty.GetProperty("passes").GetInt32().ShouldBe(20);
+            uncertainty.GetProperty("standard_deviation").GetDouble().ShouldBeGreaterThan(0);
+            uncertainty.GetProperty("mutual_information").GetDouble().ShouldBeInRange(0, Math.Log(2));
+        }
+
+        Run([.. line, "--csv"]).Output.Split('\n')[0].ShouldEndWith(",error,dropout_mean,dropout_standard_deviation,entropy,mutual_information");
+        Run(line).Output.ShouldContain(" ± ");
+        Run([.. line, "--window", "1"]).ExitCode.ShouldBe(2);
+        Train("sure", "--dropout", "0");
+        var sure = Run("predict", "clips/test", "--checkpoint", "sure", "--mc-dropout", "5");
+        sure.ExitCode.ShouldBe(1);
+        sure.Error.ShouldContain("was trained without dropout");
+    }
+
+    [Fact]
+    public void Views_are_cached_trained_on_and_averaged()
+    {
+        var trained = Run("train", "--dataset-path", "clips", "--cache-dir", "cache", "--checkpoint-dir", "views", "--frames", "2", "--epochs", "2", "--views", "3", "--model", "attention-mil");
+        trained.ExitCode.ShouldBe(0, trained.Error);
+        trained.Error.ShouldContain("features of view 2 (brightness 1.2): 0 of 12 clips are cached, 12 to extract");
+        trained.Error.ShouldContain("3 views");
+        byte[][] features = [.. new[] { "cache", "cache/view-1", "cache/view-2" }.Select(folder => File.ReadAllBytes(_folder.File($"{folder}/train_features.npy")))];
+        features.Distinct(new SameBytes()).Count().ShouldBe(3);
+
+        double[] plain = Predicted("one");
+        var predicted = Run("predict", "clips/test", "--checkpoint", "one", "--tta", "--json");
+        predicted.ExitCode.ShouldBe(0, predicted.Error);
+        using var answers = JsonDocument.Parse(predicted.Output);
+        double[][] views = [.. answers.RootElement.EnumerateArray().Select(answer => answer.GetProperty("views").EnumerateArray().Select(view => view.GetDouble()).ToArray())];
+        views.ShouldAllBe(view => view.Length == 8 && view.Distinct().Count() > 4);
+        views.Select(view => view[0]).ShouldBe(plain);
+        answers.RootElement.EnumerateArray().Select(answer => answer.GetProperty("violent").GetDouble()).ShouldBe(views.Select(view => view.Average()));
+
+        var evaluated = Run("evaluate", "--checkpoint", "one", "--dataset-path", "clips", "--cache-dir", "cache", "--tta", "--output", "evaluated");
+        evaluated.ExitCode.ShouldBe(0, evaluated.Error);
+        evaluated.Error.ShouldContain("features of view 2 (brightness 1.2): 12 of 12 clips are cached, 0 to extract");
+        evaluated.Output.ShouldContain("test_tta");
+        evaluated.Output.ShouldContain("8 times the cost");
+
+        // Cached views and those of single videos are the same, hence the same loss of the test clips; folders sort violent behind nonviolent.
+        using var metrics = JsonDocument.Parse(File.ReadAllText(_folder.File("evaluated/evaluation_results.json")));
+        string[] paths = [.. answers.RootElement.EnumerateArray().Select(answer => answer.GetProperty("path").GetString()!)];
+        JsonElement test = metrics.RootElement.GetProperty("test_tta");
+        double threshold = test.GetProperty("threshold").GetDouble();
+        int right = paths.Zip(views, (path, view) => path.Contains("/violent/", StringComparison.Ordinal) == view.Average() >= threshold).Count(correct => correct);
+        test.GetProperty("accuracy").GetDouble().ShouldBe(right / 4.0);
+
+        Run("predict", "clips/test", "--checkpoint", "one", "--tta", "--window", "1").ExitCode.ShouldBe(2);
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private void Train(string run, params string[] options)
+    {
+        var trained = Run(["train", "--dataset-path", "clips", "--cache-dir", "cache", "--checkpoint-dir", run, "--frames", "2", "--epochs", "2", "--no-report", "--no-tensorboard", .. options]);
+        trained.ExitCode.ShouldBe(0, trained.Error);
+    }
+
+    /// <summary>p(violent) of each test clip.</summary>
+    private double[] Predicted(string checkpoint, params string[] options)
+    {
+        var predicted = Run(["predict", "clips/test", "--checkpoint", checkpoint, "--json", .. options]);
+        predicted.ExitCode.ShouldBe(0, predicted.Error);
+        using var answers = JsonDocument.Parse(predicted.Output);
+        return [.. answers.RootElement.EnumerateArray().Select(answer => answer.GetProperty("violent").GetDouble())];
+    }
+
+    private CommandOutcome Run(params string[] arguments) => CommandRunner.RunIn(_folder.Path, [], arguments);
+
+    private sealed class SameBytes : IEqualityComparer<byte[]>
+    {
+        public bool Equals(byte[]? x, byte[]? y) => x.AsSpan().SequenceEqual(y);
+
+        public int GetHashCode(byte[] bytes) => bytes.Length;
+    }
+
+    private static void Draw(string path, int stripe)
+    {
+        using VideoWriter writer = new(path, new VideoWriterOptions { Width = 96, Height = 64, Codec = VideoCodec.Mpeg4 });
+        byte[] rgb = new byte[writer.FrameBytes];
+        for (int frame = 0; frame < 6; frame++)
+        {
+            for (int i = 0; i < rgb.Length; i++)
+            {
+                rgb[i] = (byte)(((i / 3 % 96) + (3 * frame)) * stripe);
+            }
+
+            writer.AddFrame(rgb);
+        }
+
+        writer.Close();
+    }
+}
