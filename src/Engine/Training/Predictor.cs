@@ -115,7 +115,7 @@ public sealed class Predictor : IDisposable
         {
             if (views is null)
             {
-                return new Prediction(path, answer.Violent, LabelOf(answer.Violent), Threshold, "ok", null, answer.Attention) 
+                return new Prediction(path, answer.Violent, LabelOf(answer.Violent), Threshold, "ok", null, answer.Attention)
                 {
                     Views = _options.Tta ? [answer.Violent] : null,
                     Uncertainty = _options.McDropout > 0 ? _classifier.AnswerWithDropout(_batch, _options.McDropout, _options.Seed) : null,
