@@ -40,7 +40,7 @@ for seed in 7 2026; do
 done
 
 study ablate ablation-motion --dataset-path "$dataset" --stream motion --model frame-mlp --epochs 60 --batch-size 32 --dropout 0.3 --monitor val_loss --early-stopping-patience 0 --threshold half --seed 7
-study ablate ablation-rgb --dataset-path "$dataset" --epochs 30 --threshold half --seed 7
+study ablate ablation-rgb --dataset-path "$dataset" --seeds 1 --epochs 30 --threshold half --seed 7
 
 imbalanced
 for preset in baseline optimized; do
