@@ -1,6 +1,6 @@
 # Everything a fresh machine needs: `make demo` and `make test` set up, build and run by themselves.
 .DEFAULT_GOAL := build
-.PHONY: help setup build demo test test-all crash-test gpu-kit gpu-check bench nvrtc format clean
+.PHONY: help setup build demo test test-all crash-test gpu-kit gpu-check bench study nvrtc format clean
 
 help:      ## What each target does
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -32,6 +32,9 @@ crash-test: build ## Kill extraction and training at 20 random moments each; res
 
 bench: build ## Time every kernel and compare with other engines (half an hour); tables in bench/results
 	@scripts/bench.sh
+
+study: build ## Repeat the study of docs/ablation.md on DATASET=folder of clips (an hour); results in study/
+	@scripts/study.sh "$(DATASET)"
 
 nvrtc:     ## Unpack NVIDIA's kernel compiler and headers (Debian non-free, 900 MB) into artifacts/nvidia for test-all
 	@scripts/nvrtc.sh

@@ -20,7 +20,7 @@ public sealed class DistributedTests : IDisposable
     public void Ranks_train_as_one_process_does(int ranks, int batch)
     {
         FeatureFolder.Write(_folder.File("features"));
-        string[] train = ["--epochs", "2", "--batch-size", $"{batch}", "--sync-batchnorm", "--log-every-steps", "1", "--check-replicas", "1"];
+        string[] train = ["--epochs", "2", "--batch-size", $"{batch}", "--sync-batchnorm", "--log-every-steps", "1", "--check-replicas", "1", "--ema", "0.8", "--swa-start", "1"];
         var alone = Train("alone", train);
         alone.ExitCode.ShouldBe(0, alone.Error);
         var together = Mpirun(ranks, [], [.. Arguments("together"), .. train, "--distributed", "mpi"]);
@@ -33,6 +33,7 @@ public sealed class DistributedTests : IDisposable
         JsonElement communication = results.RootElement.GetProperty("communication");
         communication.GetProperty("replicas").GetInt32().ShouldBe(ranks);
         communication.GetProperty("bytes_per_step").GetDouble().ShouldBeGreaterThan(1e4);
+        File.Exists(_folder.File("together/ema_model.safetensors")).ShouldBeTrue();
         Directory.EnumerateFiles(_folder.File("together")).Select(Path.GetFileName).Order().ShouldBe(Directory.EnumerateFiles(_folder.File("alone")).Select(Path.GetFileName).Order());
     }
 

@@ -100,14 +100,14 @@ public sealed class SeveralAnswersTests : IDisposable
         views.Select(view => view[0]).ShouldBe(plain);
         answers.RootElement.EnumerateArray().Select(answer => answer.GetProperty("violent").GetDouble()).ShouldBe(views.Select(view => view.Average()));
 
-        var evaluated = Run("evaluate", "--checkpoint", "one", "--dataset-path", "clips", "--cache-dir", "cache", "--tta", "--output", "evaluated");
+        var evaluated = Run("evaluate", "--checkpoint", "one", "--dataset-path", "clips", "--cache-dir", "cache", "--tta");
         evaluated.ExitCode.ShouldBe(0, evaluated.Error);
         evaluated.Error.ShouldContain("features of view 2 (brightness 1.2): 12 of 12 clips are cached, 0 to extract");
         evaluated.Output.ShouldContain("test_tta");
         evaluated.Output.ShouldContain("8 times the cost");
 
         // Cached views and those of single videos are the same, hence the same loss of the test clips; folders sort violent behind nonviolent.
-        using var metrics = JsonDocument.Parse(File.ReadAllText(_folder.File("evaluated/evaluation_results.json")));
+        using var metrics = JsonDocument.Parse(File.ReadAllText(_folder.File("one/evaluation_results.json")));
         string[] paths = [.. answers.RootElement.EnumerateArray().Select(answer => answer.GetProperty("path").GetString()!)];
         JsonElement test = metrics.RootElement.GetProperty("test_tta");
         double threshold = test.GetProperty("threshold").GetDouble();

@@ -74,18 +74,17 @@ internal sealed class CvCommand : CliCommand<CvOptions>
         folds.Write(terminal.Results);
         terminal.Output.WriteLine();
         StudyMetrics metrics = result.Metrics;
-        TextTable table = new("all folds", ">value", ">95% interval");
-        foreach (var (name, estimate) in new[]
+        TextTable table = result.MeanOfSeeds is null ? new("all folds", ">value", ">95% interval") : new("all folds", ">value", ">95% interval", ">mean of the seeds' answers", ">95% interval");
+        foreach (var (name, of, format) in new (string, Func<StudyMetrics, Estimate>, Func<double, string>)[]
         {
-            ("balanced accuracy", metrics.BalancedAccuracy), ("accuracy", metrics.Accuracy), ("nonviolent called right", metrics.Class0Accuracy), ("violent called right", metrics.Class1Accuracy),
-            ("precision (violent)", metrics.Precision),
+            ("balanced accuracy", all => all.BalancedAccuracy, MetricText.Percent), ("accuracy", all => all.Accuracy, MetricText.Percent), ("nonviolent called right", all => all.Class0Accuracy, MetricText.Percent),
+            ("violent called right", all => all.Class1Accuracy, MetricText.Percent), ("precision (violent)", all => all.Precision, MetricText.Percent), ("ROC-AUC", all => all.Auc, Number), ("Brier score", all => all.Brier, Number),
         })
         {
-            table.Row(name, MetricText.Percent(estimate.Value), $"{MetricText.Percent(estimate.Interval.Low)} to {MetricText.Percent(estimate.Interval.High)}");
+            Cell[] cells = [name, .. new[] { metrics, result.MeanOfSeeds }.OfType<StudyMetrics>().Select(of).SelectMany(estimate => new Cell[] { format(estimate.Value), $"{format(estimate.Interval.Low)} to {format(estimate.Interval.High)}" })];
+            table.Row(cells);
         }
 
-        table.Row("ROC-AUC", Number(metrics.Auc.Value), $"{Number(metrics.Auc.Interval.Low)} to {Number(metrics.Auc.Interval.High)}");
-        table.Row("Brier score", Number(metrics.Brier.Value), $"{Number(metrics.Brier.Interval.Low)} to {Number(metrics.Brier.Interval.High)}");
         table.Write(terminal.Results);
         terminal.Output.WriteLine();
         terminal.Output.WriteLine($"written to {options.Study.Output}");

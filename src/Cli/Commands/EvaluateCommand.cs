@@ -35,9 +35,9 @@ internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
 
     protected override OptionTable<EvaluateOptions> CreateTable() => new OptionTable<EvaluateOptions>(new EvaluateOptions())
         .Add(
-            "--checkpoint", OptionGroup.Model, ValueTypes.Text("FILE", ".safetensors or .h5 file, checkpoint or ensemble"),
+            "--checkpoint", OptionGroup.Model, ValueTypes.Text("FILE|DIR", ".safetensors or .h5 file, checkpoint, ensemble or folder of a run"),
             o => o.Run.Checkpoint, (o, v) => o with { Run = o.Run with { Checkpoint = v } },
-            "The trained model, or the ensemble.json of several")
+            "The trained model, a run's folder for its best one, or the ensemble.json of several")
         .Include(FeatureOptionTable.Create(), o => o.Run.Features, (o, v) => o with { Run = o.Run with { Features = v } }, FromTheModel)
         .Add(
             "--features-dir", OptionGroup.Data, ValueTypes.OptionalText("DIR", "folder"),

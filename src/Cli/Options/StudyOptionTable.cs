@@ -35,6 +35,10 @@ internal static class StudyOptionTable
             "Share of each training part that chooses epoch, threshold and calibration",
             range: Share.ToString())
         .Add(
+            "--threshold", OptionGroup.Data, ValueTypes.Choice<ThresholdRule>(),
+            o => o.Threshold, (o, v) => o with { Threshold = v },
+            "Where trainings decide: at the threshold that is best on the validation part, or at one half, which small validation parts cannot better")
+        .Add(
             "--jobs", OptionGroup.Precision, ValueTypes.Integer,
             o => o.Jobs, (o, v) => o with { Jobs = v },
             "Trainings at a time, each with an equal share of the threads; more than one lengthens their epochs",

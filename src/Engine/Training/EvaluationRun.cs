@@ -59,7 +59,7 @@ public static class EvaluationRun
             }
         }
 
-        string directory = options.OutputDir ?? Path.GetDirectoryName(Path.GetFullPath(options.Checkpoint))!;
+        string directory = options.OutputDir ?? Path.GetDirectoryName(Path.GetFullPath(RunFolder.ModelAt(options.Checkpoint)))!;
         Directory.CreateDirectory(directory);
         string file = Path.Combine(directory, "evaluation_results.json");
         AtomicFile.WriteAllText(file, JsonSerializer.Serialize(metrics, RunJson.Default.DictionaryStringClassificationMetrics) + "\n");

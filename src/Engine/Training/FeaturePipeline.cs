@@ -66,7 +66,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     /// <summary>What the splits hold after the run.</summary>
     public IReadOnlyList<SplitRow> Splits { get; private set; } = [];
 
-    /// <returns>Of the clips as they are; null on ranks that only helped.</returns>
+    /// <returns>Of the clips as they are, with what was reused and extracted of all views; null on ranks that only helped.</returns>
     /// <exception cref="OperationCanceledException">Stopped; every finished row is kept for the next run.</exception>
     public CacheSummary? Run(CancellationToken stop)
     {
@@ -97,7 +97,8 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
             observer.Dataset(Splits);
             for (int view = 1; view < options.Views; view++)
             {
-                Run(dataset, view, stop);
+                CacheSummary other = Run(dataset, view, stop);
+                plain = plain with { Reused = plain.Reused + other.Reused, Extracted = plain.Extracted + other.Extracted };
             }
 
             return plain;

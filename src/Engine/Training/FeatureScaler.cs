@@ -77,11 +77,11 @@ public sealed class FeatureScaler
             return new FeatureScaler(mean, scale, null);
         }
 
-        // Appearance has many more features: in sum it weighs as much as motion.
+        // Appearance has many more features. Adam moves every weight by about the same, so what a part can do in a step is the sum of its features' sizes: that is what is made equal.
         MotionWhitening whitening = MotionWhitening.Fit(rows, mean, scale);
         for (int d = 0; d < dimension - motion; d++)
         {
-            scale[d] *= MathF.Sqrt((float)whitening.Components / (dimension - motion));
+            scale[d] *= (float)whitening.Components / (dimension - motion);
         }
 
         return new FeatureScaler(mean, scale, whitening);

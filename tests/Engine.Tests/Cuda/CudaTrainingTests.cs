@@ -31,11 +31,15 @@ public sealed class CudaTrainingTests : IDisposable
     public void A_resumed_run_goes_on_with_the_same_bits()
     {
         RequireCuda();
-        TrainingFixture.Run(Options("whole", mixed: true));
-        TrainingFixture.RunUntil(Options("parts", mixed: true), steps: 5).Outcome.ShouldBe(RunOutcome.Interrupted);
-        TrainingFixture.Run(Options("parts", mixed: true) with { Resume = "auto" });
+        TrainingFixture.Run(Options("whole", mixed: true) with { Ema = 0.8, SwaStart = 2 });
+        TrainingOptions parts = Options("parts", mixed: true) with { Ema = 0.8, SwaStart = 2 };
+        TrainingFixture.RunUntil(parts, steps: 5).Outcome.ShouldBe(RunOutcome.Interrupted);
+        TrainingFixture.Run(parts with { Resume = "auto" });
 
-        TrainingFixture.Payload(_fixture.File("parts/last.ckpt")).ShouldBe(TrainingFixture.Payload(_fixture.File("whole/last.ckpt")));
+        foreach (string file in new[] { "last.ckpt", "ema_model.safetensors", "swa_model.safetensors" })
+        {
+            TrainingFixture.Payload(_fixture.File($"parts/{file}")).ShouldBe(TrainingFixture.Payload(_fixture.File($"whole/{file}")), file);
+        }
     }
 
     /// <summary>In single precision a run agrees with the CPU's: the same batches, dropout masks and schedule.</summary>

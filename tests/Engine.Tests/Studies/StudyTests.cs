@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using CudaTrainer.Engine.Studies;
@@ -26,6 +27,26 @@ public sealed class StudyTests : IDisposable
         lines.Skip(1).Select(line => string.Join(",", line.Split(',')[..5])).ShouldBeUnique();
         using JsonDocument json = JsonDocument.Parse(File.ReadAllText(_fixture.File("cv/cv_results.json")));
         json.RootElement.GetProperty("metrics").GetProperty("balanced_accuracy").GetProperty("value").GetDouble().ShouldBe(result.Metrics.BalancedAccuracy.Value);
+    }
+
+    [Fact]
+    public void The_threshold_of_one_half_and_the_mean_of_the_seeds_are_those_of_the_predictions()
+    {
+        CrossValidationResult fitted = CrossValidation.Execute(Options("cv"), new SilentObserver(), CancellationToken.None);
+        CrossValidationResult half = CrossValidation.Execute(Options("cv") with { Threshold = ThresholdRule.Half }, new SilentObserver(), CancellationToken.None);
+
+        // The same trainings: nothing was repeated.
+        File.ReadAllLines(_fixture.File("cv/runs.jsonl")).Length.ShouldBe(6);
+        half.Folds.ShouldAllBe(fold => fold.Threshold == 0.5);
+        fitted.Folds.Select(fold => fold.Threshold).Distinct().Count().ShouldBeGreaterThan(1);
+        (string Path, bool IsViolent, double Score)[] answers = [.. File.ReadAllLines(_fixture.File("cv/predictions.csv")).Skip(1).Select(line => line.Split(','))
+            .Select(cells => (cells[0], cells[1] == "violent", double.Parse(cells[5], CultureInfo.InvariantCulture)))];
+        half.Metrics.BalancedAccuracy.Value.ShouldBe(Balanced(answers), 1e-12);
+        half.MeanOfSeeds!.BalancedAccuracy.Value.ShouldBe(Balanced([.. answers.GroupBy(answer => answer.Path).Select(clip => (clip.Key, clip.First().IsViolent, clip.Average(answer => answer.Score)))]), 1e-12);
+        CrossValidation.Execute(Options("one") with { Seeds = 1 }, new SilentObserver(), CancellationToken.None).MeanOfSeeds.ShouldBeNull();
+
+        static double Balanced((string Path, bool IsViolent, double Score)[] answers) =>
+            answers.GroupBy(answer => answer.IsViolent).Average(label => label.Average(answer => answer.Score >= 0.5 == label.Key ? 1.0 : 0));
     }
 
     [Fact]
