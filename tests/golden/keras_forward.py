@@ -75,6 +75,9 @@ x = np.load(features).astype("f8")
 if model == "simple-lstm":
     x = lstm(lstm(x, *layers["lstm_1"]), *layers["lstm_2"])[:, -1]
     x = relu(dense(x, "dense_1"))
+elif model in ("attention-mil", "frame-mlp"):
+    x = relu(dense(x, "dense_1"))
+    x = attention(x, *layers["attention"]) if model == "attention-mil" else x.mean(axis=1)
 else:
     recurrent, prefix = {"lstm-attention": (lstm, "lstm"), "bilstm-attention": (bidirectional, "bidirectional"), "gru-attention": (gru, "gru")}[model]
     for i in (1, 2, 3):
