@@ -1,5 +1,6 @@
 using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Studies;
 using CudaTrainer.Engine.Training;
 
@@ -39,6 +40,10 @@ internal static class StudyOptionTable
             o => o.Threshold, (o, v) => o with { Threshold = v },
             "Where trainings decide: at the threshold that is best on the validation part, or at one half, which small validation parts cannot better")
         .Add(
+            "--fusion", OptionGroup.Model, ValueTypes.Choice<StreamFusion>(),
+            o => o.Fusion, (o, v) => o with { Fusion = v },
+            "How --stream both becomes one answer: one model of features side by side, or a model of each stream and the mean of their probabilities, with weights fitted where epoch and threshold are chosen")
+        .Add(
             "--jobs", OptionGroup.Precision, ValueTypes.Integer,
             o => o.Jobs, (o, v) => o with { Jobs = v },
             "Trainings at a time, each with an equal share of the threads; more than one lengthens their epochs",
@@ -58,6 +63,11 @@ internal static class StudyOptionTable
             {
                 yield return new(option, string.Create(CultureInfo.InvariantCulture, $"{value} is out of range; expected {range}"));
             }
+        }
+
+        if (options.Fusion == StreamFusion.Late && (options.Run.Stream != FeatureStream.Both || options.Run.FeaturesDir is not null))
+        {
+            yield return new("--fusion", "late fusion is of two streams: it needs --stream both and --dataset-path");
         }
 
         if (string.IsNullOrWhiteSpace(options.Output))

@@ -1,7 +1,10 @@
+using System.Text.Json.Serialization;
 using CudaTrainer.Engine.Data.Dataset;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Training;
+using CudaTrainer.Engine.Training.Ensembles;
 
 namespace CudaTrainer.Engine.Studies;
 
@@ -24,6 +27,10 @@ public sealed record FoldRun
 
     public required PlattScaling Calibration { get; init; }
 
+    /// <summary>The shares of the models of each stream, fitted on the validation part; null for one model.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double[]? Weights { get; init; }
+
     public required int Epochs { get; init; }
 
     public required int BestEpoch { get; init; }
@@ -41,15 +48,52 @@ public sealed record FoldRun
     public required long PeakBytes { get; init; }
 }
 
+/// <summary>Features that a model of a study is trained on.</summary>
+/// <param name="Rows">The row in <paramref name="Clips"/> of each clip of the study.</param>
+/// <param name="Standardize">Whether features are standardised by the training part.</param>
+internal sealed record StudyStream(FeatureStream Stream, StudyClips Clips, IReadOnlyList<int> Rows, bool Standardize);
+
 /// <summary>Trains on one fold with the very loop of <c>train</c>, in memory.</summary>
 internal static class FoldTraining
 {
+    /// <summary>What one model of a fold answers, and what its training took.</summary>
+    private sealed record Outcome(Evaluation Validation, Evaluation Test, int Epochs, int BestEpoch, double SecondsPerEpoch, double SecondsToBest, double Seconds, double StallSeconds);
+
     /// <param name="devices">Whose memory figures are of this training alone.</param>
-    /// <param name="standardize">Whether features are standardised by the training part.</param>
-    public static FoldRun Run(TrainingOptions options, DeviceChoice devices, StudyClips clips, Fold fold, bool standardize, CancellationToken stop)
+    /// <param name="streams">What to train on: a model each, whose answers are averaged with the weights that are best on the validation part.</param>
+    public static FoldRun Run(TrainingOptions options, DeviceChoice devices, IReadOnlyList<StudyStream> streams, Fold fold, CancellationToken stop)
     {
+        Outcome[] models = [.. streams.Select(stream => Train(options with { Stream = stream.Stream }, devices, stream, fold, stop))];
+        int[] labels = models[0].Validation.Labels;
+        double[][] validation = [.. models.Select(model => model.Validation.Scores)];
+        double[] weights = EnsembleWeights.Fit(labels, validation);
+        double[] chosen = Mix(validation), judged = Mix([.. models.Select(model => model.Test.Scores)]);
+        PlattScaling calibration = PlattScaling.Fit(labels, chosen);
+        return new FoldRun
+        {
+            Seed = options.Seed,
+            Fold = fold.Number,
+            Scores = judged,
+            Calibrated = [.. judged.Select(calibration.Apply)],
+            Threshold = RankMetrics.BestThreshold(labels, chosen),
+            Calibration = calibration,
+            Weights = weights.Length > 1 ? weights : null,
+            Epochs = models.Max(model => model.Epochs),
+            BestEpoch = models.Max(model => model.BestEpoch),
+            SecondsPerEpoch = models.Sum(model => model.SecondsPerEpoch),
+            SecondsToBest = models.Sum(model => model.SecondsToBest),
+            StallFraction = models.Sum(model => model.StallSeconds) / models.Sum(model => model.Seconds),
+            PeakBytes = devices.Device.Memory.Peak,
+        };
+
+        double[] Mix(double[][] scores) => scores.Length == 1 ? scores[0] : Ensemble.Combine(EnsembleStrategy.Weighted, scores, weights, []);
+    }
+
+    private static Outcome Train(TrainingOptions options, DeviceChoice devices, StudyStream stream, Fold fold, CancellationToken stop)
+    {
+        StudyClips clips = stream.Clips;
         var setup = new LearnerSetup(options, devices.Device, devices.IsCuda);
-        IFeatureRows train = new SelectedRows(clips, fold.Train), validation = new SelectedRows(clips, fold.Validation), test = new SelectedRows(clips, fold.Test);
+        IFeatureRows train = Rows(fold.Train), validation = Rows(fold.Validation), test = Rows(fold.Test);
         LossInfo loss = setup.Loss(ClassCounts.Of(train.Labels.ToArray()));
         var info = new ModelInfo
         {
@@ -63,7 +107,7 @@ internal static class FoldTraining
         };
         using var replicas = new ReplicaGroup(devices.Devices, NewModel, setup.Learner(loss));
         replicas.Initialize((uint)options.Seed);
-        FeatureScaler? scaler = standardize ? FeatureScaler.Fit(train, options.Stream) : null;
+        FeatureScaler? scaler = stream.Standardize ? FeatureScaler.Fit(train, options.Stream) : null;
         using RunFolder nowhere = RunFolder.Follow(options.CheckpointDir);
         var best = new WeightSnapshot();
         TrainingState state = new TrainingState().With(replicas.Lead.State.Read());
@@ -83,24 +127,12 @@ internal static class FoldTraining
         }
 
         best.Restore(replicas);
-        Evaluation chosen = Evaluate(validation), judged = Evaluate(test);
-        PlattScaling calibration = PlattScaling.Fit(chosen.Labels, chosen.Scores);
         double[] seconds = [.. state.History.Select(epoch => epoch.Seconds).Order()];
-        return new FoldRun
-        {
-            Seed = options.Seed,
-            Fold = fold.Number,
-            Scores = judged.Scores,
-            Calibrated = [.. judged.Scores.Select(calibration.Apply)],
-            Threshold = chosen.BestThreshold(),
-            Calibration = calibration,
-            Epochs = state.Epoch,
-            BestEpoch = state.BestEpoch,
-            SecondsPerEpoch = seconds[seconds.Length / 2],
-            SecondsToBest = state.History.Take(state.BestEpoch).Sum(epoch => epoch.Seconds),
-            StallFraction = state.History.Sum(epoch => epoch.StallSeconds) / state.History.Sum(epoch => epoch.Seconds),
-            PeakBytes = devices.Device.Memory.Peak,
-        };
+        return new Outcome(
+            Evaluate(validation), Evaluate(test), state.Epoch, state.BestEpoch, seconds[seconds.Length / 2], state.History.Take(state.BestEpoch).Sum(epoch => epoch.Seconds), seconds.Sum(),
+            state.History.Sum(epoch => epoch.StallSeconds));
+
+        SelectedRows Rows(int[] part) => new(clips, [.. part.Select(clip => stream.Rows[clip])]);
 
         Classifier NewModel() => setup.NewModel(clips.Dimension);
 

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using CudaTrainer.Engine.Backends.Cpu;
 using CudaTrainer.Engine.Data.Dataset;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Training;
 
 namespace CudaTrainer.Engine.Studies;
@@ -25,11 +26,24 @@ public sealed record StudyOptions
     /// <summary>Where each training decides.</summary>
     public ThresholdRule Threshold { get; init; }
 
+    /// <summary>How the streams of <see cref="FeatureStream.Both"/> become one answer.</summary>
+    public StreamFusion Fusion { get; init; }
+
     /// <summary>Trainings at a time; each has an equal share of the threads.</summary>
     public int Jobs { get; init; } = 1;
 
     /// <summary>Folder for results, and for what is needed to go on after a stop.</summary>
     public string Output { get; init; } = "./study";
+}
+
+/// <summary>How appearance and motion become one answer.</summary>
+public enum StreamFusion
+{
+    /// <summary>One model of both, whose features stand side by side.</summary>
+    Concatenation,
+
+    /// <summary>A model of each; the mean of their probabilities with weights fitted on the validation part.</summary>
+    Late,
 }
 
 /// <summary>From which p(violent) on a clip counts as violent.</summary>
@@ -70,7 +84,7 @@ internal sealed class Study : IDisposable
     private readonly IRunObserver _observer;
     private readonly StudyLog _log;
     private readonly string _dataIdentity;
-    private readonly bool _standardize;
+    private readonly IReadOnlyList<StudyStream> _streams;
     private int _done;
     private int _total;
     private long _began;
@@ -95,14 +109,15 @@ internal sealed class Study : IDisposable
         Folds = FoldPlan.Make(Clips.Labels, Clips.Sources, options.Folds, options.ValShare, run.Seed);
         Bootstrap = new GroupBootstrap(Clips.Labels, Clips.Sources);
         _dataIdentity = $"{Clips.Identity} {options.Folds} folds, val {options.ValShare:R}, seed {run.Seed}";
-        _standardize = run.StandardizeFeatures ?? FeatureScaler.IsUsual(run, Clips.Key.FirstOrDefault(entry => entry.Key == "backbone").Value ?? "unknown");
+        _streams = options.Fusion == StreamFusion.Late ? [PartOf(FeatureStream.Rgb, stop), PartOf(FeatureStream.Motion, stop)] : [Whole()];
         _log = StudyLog.Open(options.Output);
         var counts = ClassCounts.Of(Clips.Labels.ToArray());
         observer.Header(
         [
             new HeaderLine("device", DeviceKind),
-            new HeaderLine("data", $"{Clips.Count} clips ({counts}) from {Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, [{Clips.Frames}, {Clips.Dimension}] each{(_standardize ? ", standardised by each training part" : "")}"),
+            new HeaderLine("data", $"{Clips.Count} clips ({counts}) from {Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, [{Clips.Frames}, {Clips.Dimension}] each{(_streams.Any(stream => stream.Standardize) ? ", standardised by each training part" : "")}"),
             new HeaderLine("plan", $"{options.Folds} source-disjoint folds, {options.Seeds} seeds from {run.Seed} on, {options.ValShare:P0} of each training part to choose epoch, threshold and calibration"),
+            .. _streams.Count > 1 ? [new HeaderLine("fusion", "late: a model of each stream, averaged with weights fitted where epoch and threshold are chosen")] : Array.Empty<HeaderLine>(),
             new HeaderLine("output", options.Output),
         ]);
         if (!Clips.KnowsSources)
@@ -174,8 +189,26 @@ internal sealed class Study : IDisposable
     public void Dispose()
     {
         _log.Dispose();
+        foreach (StudyStream stream in _streams.Where(stream => stream.Clips != Clips))
+        {
+            stream.Clips.Dispose();
+        }
+
         Clips.Dispose();
     }
+
+    private StudyStream Whole() => new(_options.Run.Stream, Clips, [.. Enumerable.Range(0, Clips.Count)], IsStandardized(_options.Run, Clips));
+
+    /// <summary>One stream of both from its own cache.</summary>
+    private StudyStream PartOf(FeatureStream stream, CancellationToken stop)
+    {
+        StudyClips clips = StudyClips.Open(BackboneChoice.DirectoryOf(_options.Run.CacheDir, stream), foreign: false, stop);
+        Dictionary<string, int> rows = Enumerable.Range(0, clips.Count).ToDictionary(clips.NameOf, StringComparer.Ordinal);
+        return new StudyStream(stream, clips, [.. Enumerable.Range(0, Clips.Count).Select(clip => rows[Clips.NameOf(clip)])], IsStandardized(_options.Run with { Stream = stream }, clips));
+    }
+
+    private static bool IsStandardized(TrainingOptions run, StudyClips clips) =>
+        run.StandardizeFeatures ?? FeatureScaler.IsUsual(run, clips.Key.FirstOrDefault(entry => entry.Key == "backbone").Value ?? "unknown");
 
     private static void Extract(TrainingOptions run, DeviceChoice device, IRunObserver observer, CancellationToken stop)
     {
@@ -193,7 +226,7 @@ internal sealed class Study : IDisposable
         {
             int threads = options.Threads > 0 ? options.Threads : Environment.ProcessorCount;
             using DeviceChoice device = DeviceChoice.Open(options.Device, Math.Max(1, threads / _options.Jobs), options.MixedPrecision);
-            run = FoldTraining.Run(options, device, Clips, fold, _standardize, stop);
+            run = FoldTraining.Run(options, device, _streams, fold, stop);
             _log.Add(key, run);
         }
 
@@ -224,7 +257,8 @@ internal sealed class Study : IDisposable
             MaxCorrupt = 0,
             DecodeTimeout = 0,
         };
-        string text = $"{ThisAssembly.Version} {_dataIdentity} {fold.Number} {_standardize} {IsCuda} {JsonSerializer.Serialize(deciding, RunJson.Default.TrainingOptions)}";
+        string streams = string.Join(' ', _streams.Select(stream => $"{stream.Standardize}"));
+        string text = $"{ThisAssembly.Version} {_dataIdentity} {fold.Number} {streams} {IsCuda} {JsonSerializer.Serialize(deciding, RunJson.Default.TrainingOptions)}";
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32];
     }
 
