@@ -7,7 +7,15 @@ internal static class AblationPage
 {
     private const double NameWidth = 250, PlotWidth = 560, RowHeight = 26, Top = 10, Bottom = 36;
 
-    public static string Render(AblationResult result)
+    public static string Render(AblationResult result) => Page.Render("Ablation", Subtitle(result), [("ablation", "What each piece is worth", Content(result))]);
+
+    /// <summary>The same for a page that has other sections.</summary>
+    public static Markup Section(AblationResult result) => HtmlBuilder.Piece($"<p>{Subtitle(result)}</p>{Content(result)}");
+
+    private static Markup Subtitle(AblationResult result) =>
+        HtmlBuilder.Piece($"{Numbers.Plural(result.Clips, "clip")} from {Numbers.Plural(result.Sources, "source")}; {result.Device}{(result.Jobs > 1 ? $"; {result.Jobs} trainings at a time, which lengthens their epochs" : string.Empty)}");
+
+    private static Markup Content(AblationResult result)
     {
         var html = new HtmlBuilder();
         html.Add($"<p>Each row is a cross-validation of its own: {Numbers.Plural(result.Folds, "fold")} that share no source, times {Numbers.Plural(result.Seeds, "seed")}. Dots are balanced accuracies over all clips, lines their 95 % intervals (bootstrap over sources); the dashed line is guessing. Rows overlap where the clips cannot tell them apart: the gain in the table is paired clip by clip and tells more.</p>");
@@ -23,8 +31,7 @@ internal static class AblationPage
                     Page.Text(Numbers.Fraction(row.SecondsToBest)), Page.Text(Numbers.Percent(row.StallFraction)),
                 ]
                 : [Page.Text(row.Name), Page.Text($"not run: {row.Missing}"), .. Enumerable.Repeat(Page.Text("–"), 9)]))));
-        string jobs = result.Jobs > 1 ? $"; {result.Jobs} trainings at a time, which lengthens their epochs" : string.Empty;
-        return Page.Render("Ablation", HtmlBuilder.Piece($"{Numbers.Plural(result.Clips, "clip")} from {Numbers.Plural(result.Sources, "source")}; {result.Device}{jobs}"), [("ablation", "What each piece is worth", html.ToMarkup())]);
+        return html.ToMarkup();
     }
 
     private static Markup Plot(AblationResult result)

@@ -142,6 +142,11 @@ public sealed class TrainingRun : IDisposable
             new HeaderLine("steps", $"{(trainRows.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch {_options.BatchSize}{(_setup.FuseStep ? ", each one CUDA graph" : string.Empty)}"),
             .. ReplicaLines(replicas),
         ]);
+        foreach (string doubt in OptionValidation.Doubts(_options))
+        {
+            _observer.Message(Severity.Info, doubt);
+        }
+
         (TrainingState state, FeatureScaler? scaler) = Begin(replicas, train, info);
         if (scaler is not null)
         {
@@ -217,7 +222,7 @@ public sealed class TrainingRun : IDisposable
 
         try
         {
-            RunReport.Write([_options.CheckpointDir], output: null, stop);
+            RunReport.Write([_options.CheckpointDir], more: [], output: null, stop);
         }
         catch (Exception exception)
         {

@@ -126,7 +126,7 @@ public sealed class RunReportTests : IDisposable
     {
         TrainingFixture.RunUntil(_fixture.Options("run"), 7).Outcome.ShouldBe(RunOutcome.Interrupted);
 
-        string page = File.ReadAllText(RunReport.Write([_fixture.File("run")], null, CancellationToken.None));
+        string page = File.ReadAllText(RunReport.Write([_fixture.File("run")], [], null, CancellationToken.None));
 
         page.ShouldContain("This run has not finished: 2 epochs of 4");
         page.ShouldContain("id=\"learning\"");
@@ -141,7 +141,7 @@ public sealed class RunReportTests : IDisposable
             TrainingFixture.Run(_fixture.Options("a") with { Epochs = 1 }),
             TrainingFixture.Run(_fixture.Options("b") with { Epochs = 6, Model = "simple-lstm", Seed = 3 }),
         ];
-        string page = File.ReadAllText(RunReport.Write([_fixture.File("a"), _fixture.File("b")], _fixture.File("both.html"), CancellationToken.None));
+        string page = File.ReadAllText(RunReport.Write([_fixture.File("a"), _fixture.File("b")], [], _fixture.File("both.html"), CancellationToken.None));
 
         Row(page, "<code class=\"path wide\">--seed</code>").ShouldBe(["42", "3"]);
         Row(page, "<code class=\"path wide\">--model</code>").ShouldBe(["lstm-attention", "simple-lstm"]);
@@ -158,7 +158,7 @@ public sealed class RunReportTests : IDisposable
     [Fact]
     public void A_folder_without_a_run_is_an_error_with_advice()
     {
-        var error = Should.Throw<RunException>(() => RunReport.Write([_fixture.Features], null, CancellationToken.None));
+        var error = Should.Throw<RunException>(() => RunReport.Write([_fixture.Features], [], null, CancellationToken.None));
 
         error.Message.ShouldContain("holds no training run");
         error.Hint.ShouldNotBeNull();
