@@ -13,7 +13,7 @@ internal static class AblationPage
     public static Markup Section(AblationResult result) => HtmlBuilder.Piece($"<p>{Subtitle(result)}</p>{Content(result)}");
 
     private static Markup Subtitle(AblationResult result) =>
-        HtmlBuilder.Piece($"{Numbers.Plural(result.Clips, "clip")} from {Numbers.Plural(result.Sources, "source")}; {result.Device}{(result.Jobs > 1 ? $"; {result.Jobs} trainings at a time, which lengthens their epochs" : string.Empty)}");
+        HtmlBuilder.Piece($"{Numbers.Plural(result.Clips, "clip")} from {Numbers.Plural(result.Sources, "source")}; {result.Device}{(result.Jobs > 1 ? $"; {result.Jobs} trainings at a time, times from one that ran alone" : string.Empty)}");
 
     private static Markup Content(AblationResult result)
     {

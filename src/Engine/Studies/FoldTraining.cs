@@ -8,7 +8,7 @@ using CudaTrainer.Engine.Training.Ensembles;
 
 namespace CudaTrainer.Engine.Studies;
 
-/// <summary>One training of a study: the answers to the clips of a fold's test part by the best epoch of its validation part, and what it took.</summary>
+/// <summary>One training of a study: the answers to the clips of a fold's test part by the best epoch of its validation part, or by an average of the weights, and what it took.</summary>
 public sealed record FoldRun
 {
     /// <summary>Of initial weights, dropout and order.</summary>
@@ -33,7 +33,12 @@ public sealed record FoldRun
 
     public required int Epochs { get; init; }
 
+    /// <summary>The last one for an average of the weights.</summary>
     public required int BestEpoch { get; init; }
+
+    /// <summary>Whether other trainings ran beside this one, which lengthens its times.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Shared { get; init; }
 
     /// <summary>Median over the epochs; validation does not count.</summary>
     public required double SecondsPerEpoch { get; init; }
@@ -111,7 +116,8 @@ internal static class FoldTraining
         using RunFolder nowhere = RunFolder.Follow(options.CheckpointDir);
         var best = new WeightSnapshot();
         TrainingState state = new TrainingState().With(replicas.Lead.State.Read());
-        using (var loop = new TrainingLoop(options, replicas, info, train, validation, nowhere, new SilentObserver(), state, scaler) { OnBest = () => best.Take(replicas.Lead.Parameters) })
+        var averages = new WeightAverages(options);
+        using (var loop = new TrainingLoop(options, replicas, info, train, validation, nowhere, new SilentObserver(), state, scaler, averages: averages) { OnBest = () => best.Take(replicas.Lead.Parameters) })
         {
             if (loop.Run(stop) == RunOutcome.Interrupted)
             {
@@ -126,10 +132,24 @@ internal static class FoldTraining
             throw new RunException($"No epoch of fold {fold.Number + 1} has a value of {options.Monitor}.", "Train with a smaller --learning-rate, or watch another --monitor.");
         }
 
+        int chosenEpoch = state.BestEpoch;
+        if (averages.All.SingleOrDefault() is { } average)
+        {
+            if (average.Updates == 0)
+            {
+                throw new RunException($"Fold {fold.Number + 1} ended after epoch {state.Epoch}, before there was anything to average.", "Give a smaller --swa-start.");
+            }
+
+            replicas.Lead.Parameters.Values.Write((ReadOnlySpan<float>)average.Values);
+            BatchNormStatistics.Estimate(replicas.Lead, train, options.BatchSize, scaler, stop);
+            best.Take(replicas.Lead.Parameters);
+            chosenEpoch = state.Epoch;
+        }
+
         best.Restore(replicas);
         double[] seconds = [.. state.History.Select(epoch => epoch.Seconds).Order()];
         return new Outcome(
-            Evaluate(validation), Evaluate(test), state.Epoch, state.BestEpoch, seconds[seconds.Length / 2], state.History.Take(state.BestEpoch).Sum(epoch => epoch.Seconds), seconds.Sum(),
+            Evaluate(validation), Evaluate(test), state.Epoch, chosenEpoch, seconds[seconds.Length / 2], state.History.Take(chosenEpoch).Sum(epoch => epoch.Seconds), seconds.Sum(),
             state.History.Sum(epoch => epoch.StallSeconds));
 
         SelectedRows Rows(int[] part) => new(clips, [.. part.Select(clip => stream.Rows[clip])]);

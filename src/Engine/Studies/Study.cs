@@ -29,7 +29,7 @@ public sealed record StudyOptions
     /// <summary>How the streams of <see cref="FeatureStream.Both"/> become one answer.</summary>
     public StreamFusion Fusion { get; init; }
 
-    /// <summary>Trainings at a time; each has an equal share of the threads.</summary>
+    /// <summary>Trainings at a time; each has an equal share of the threads. The first of a row runs alone and is the one whose times count.</summary>
     public int Jobs { get; init; } = 1;
 
     /// <summary>Folder for results, and for what is needed to go on after a stop.</summary>
@@ -60,19 +60,21 @@ public enum ThresholdRule
 /// <param name="Answers">One for each repetition.</param>
 public sealed record StudyRow(IReadOnlyList<FoldRun> Runs, IReadOnlyList<Answers> Answers, StudyMetrics Metrics)
 {
-    /// <summary>Median over the trainings.</summary>
+    /// <summary>Median over the trainings that had the machine to themselves.</summary>
     public double SecondsPerEpoch => Median(run => run.SecondsPerEpoch);
 
-    /// <summary>Median over the trainings.</summary>
+    /// <summary>Median over the trainings that had the machine to themselves.</summary>
     public double SecondsToBest => Median(run => run.SecondsToBest);
 
-    public double StallFraction => Runs.Average(run => run.StallFraction);
+    public double StallFraction => Alone.Average(run => run.StallFraction);
 
     public long PeakBytes => Runs.Max(run => run.PeakBytes);
 
+    private IEnumerable<FoldRun> Alone => Runs.Where(run => !run.Shared);
+
     private double Median(Func<FoldRun, double> value)
     {
-        double[] sorted = [.. Runs.Select(value).Order()];
+        double[] sorted = [.. Alone.Select(value).Order()];
         return sorted[sorted.Length / 2];
     }
 }
@@ -151,10 +153,16 @@ internal sealed class Study : IDisposable
     {
         (Fold Fold, int Seed)[] trainings = [.. Enumerable.Range(0, _options.Seeds).SelectMany(seed => Folds.Select(fold => (fold, options.Seed + seed)))];
         var runs = new FoldRun[trainings.Length];
+        int alone = _options.Jobs > 1 ? 1 : 0;
+        if (alone > 0)
+        {
+            runs[0] = Train(options with { Seed = trainings[0].Seed }, trainings[0].Fold, name, jobs: 1, stop);
+        }
+
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = _options.Jobs, CancellationToken = stop };
         try
         {
-            System.Threading.Tasks.Parallel.For(0, trainings.Length, parallel, i => runs[i] = Train(options with { Seed = trainings[i].Seed }, trainings[i].Fold, name, stop));
+            System.Threading.Tasks.Parallel.For(alone, trainings.Length, parallel, i => runs[i] = Train(options with { Seed = trainings[i].Seed }, trainings[i].Fold, name, _options.Jobs, stop));
         }
         catch (AggregateException exception)
         {
@@ -219,14 +227,14 @@ internal sealed class Study : IDisposable
         new FeaturePipeline(run, whole is null ? device.Devices : [whole], backbone, observer, new StageClock()).Run(stop);
     }
 
-    private FoldRun Train(TrainingOptions options, Fold fold, string name, CancellationToken stop)
+    private FoldRun Train(TrainingOptions options, Fold fold, string name, int jobs, CancellationToken stop)
     {
         string key = KeyOf(options, fold);
         if (_log.Find(key) is not { } run)
         {
             int threads = options.Threads > 0 ? options.Threads : Environment.ProcessorCount;
-            using DeviceChoice device = DeviceChoice.Open(options.Device, Math.Max(1, threads / _options.Jobs), options.MixedPrecision);
-            run = FoldTraining.Run(options, device, _streams, fold, stop);
+            using DeviceChoice device = DeviceChoice.Open(options.Device, Math.Max(1, threads / jobs), options.MixedPrecision);
+            run = FoldTraining.Run(options, device, _streams, fold, stop) with { Shared = jobs > 1 };
             _log.Add(key, run);
         }
 
