@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using System.Text.RegularExpressions;
@@ -97,6 +98,19 @@ public sealed class RunReportTests : IDisposable
         Regex.IsMatch(page, "<[^>\"]*(\"[^\"]*\"[^>\"]*)*\\son[a-z]+=", RegexOptions.IgnoreCase).ShouldBeFalse("no tag has a handler");
         page.ShouldContain("default-src &#39;none&#39;".Replace("&#39;", "'"));
         Regex.Matches(page, "(?:href|src)=\"([^\"]*)\"").Select(match => match.Groups[1].Value).ShouldAllBe(address => !address.Contains("//") && (address.StartsWith('#') || !address.Contains(':')));
+    }
+
+    [Fact]
+    public void Averages_of_the_weights_stand_beside_the_best_checkpoint()
+    {
+        TrainingResult result = TrainingFixture.Run(_fixture.Options("run") with { Ema = 0.9, SwaStart = 2 });
+        string page = File.ReadAllText(_fixture.File("run/report.html")), table = page[page.IndexOf("Averages of the weights", StringComparison.Ordinal)..];
+
+        table.ShouldContain("swa: mean over the ends of epochs from 2 on, in swa_model.safetensors");
+        Row(table, "ROC-AUC").ShouldBe([.. result.Averages.SelectMany(average => new[] { average.Val, average.Test! }).Select(metrics => metrics.Auc.ToString("0.000", CultureInfo.InvariantCulture))]);
+
+        TrainingFixture.Run(_fixture.Options("plain") with { Epochs = 1 });
+        File.ReadAllText(_fixture.File("plain/report.html")).ShouldNotContain("Averages of the weights");
     }
 
     [Fact]
