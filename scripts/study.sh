@@ -33,10 +33,12 @@ imbalanced() {
     mv "$folder.new" "$folder"
 }
 
-for seed in 7 2026; do
+for seed in 7 2026 3 11 31; do
     for stream in both motion; do
         study cv "cv-$stream-$seed" --dataset-path "$dataset" --stream "$stream" --seed "$seed" "${recipe[@]}"
     done
+    study cv "cv-late-$seed" --dataset-path "$dataset" --stream both --fusion late --seed "$seed" "${recipe[@]}"
+    study cv "cv-ema-$seed" --dataset-path "$dataset" --stream motion --ema 0.98 --seed "$seed" "${recipe[@]}"
 done
 
 study ablate ablation-motion --dataset-path "$dataset" --stream motion --model frame-mlp --epochs 60 --batch-size 32 --dropout 0.3 --monitor val_loss --early-stopping-patience 0 --threshold half --seed 7

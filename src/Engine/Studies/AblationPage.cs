@@ -26,11 +26,11 @@ internal static class AblationPage
             result.Rows.Select(row => (IReadOnlyList<Markup>)(row.Metrics is { } metrics
                 ?
                 [
-                    Page.Text(row.Name), Percent(metrics.BalancedAccuracy), Points(row.Gain), Percent(metrics.Accuracy), Percent(metrics.Class0Accuracy), Percent(metrics.Class1Accuracy), Percent(metrics.Precision),
+                    Name(row), Percent(metrics.BalancedAccuracy), Points(row.Gain), Percent(metrics.Accuracy), Percent(metrics.Class0Accuracy), Percent(metrics.Class1Accuracy), Percent(metrics.Precision),
                     Page.Text($"{Numbers.Fraction(metrics.Auc.Value)} ({Numbers.Fraction(metrics.Auc.Interval.Low)} to {Numbers.Fraction(metrics.Auc.Interval.High)})"), Page.Text(Numbers.Fraction(row.SecondsPerEpoch)),
                     Page.Text(Numbers.Fraction(row.SecondsToBest)), Page.Text(Numbers.Percent(row.StallFraction)),
                 ]
-                : [Page.Text(row.Name), Page.Text($"not run: {row.Missing}"), .. Enumerable.Repeat(Page.Text("–"), 9)]))));
+                : [Name(row), Page.Text($"not run: {row.Missing}"), .. Enumerable.Repeat(Page.Text("–"), 9)]))));
         return html.ToMarkup();
     }
 
@@ -59,6 +59,8 @@ internal static class AblationPage
 
         double X(double value) => NameWidth + (PlotWidth * (value - low) / (high - low));
     }
+
+    private static Markup Name(AblationRow row) => HtmlBuilder.Piece($"<span class=\"wide\">{row.Name}</span>");
 
     private static Markup Percent(Estimate estimate) => Page.Text($"{Numbers.Percent(estimate.Value)} ({Numbers.Whole(estimate.Interval.Low)} to {Numbers.Whole(estimate.Interval.High)})");
 
