@@ -8,6 +8,7 @@ output=${2:-study}
 mkdir -p "$output"
 output=$(realpath "$output")
 cache=$output/cache
+seeds=(7 2026 3 11 31)
 recipe=(--model frame-mlp --epochs 60 --batch-size 32 --dropout 0.3 --no-use-focal-loss --monitor val_loss --early-stopping-patience 0 --threshold half)
 
 # study COMMAND NAME OPTIONS…: what it prints is kept, and shown.
@@ -33,19 +34,23 @@ imbalanced() {
     mv "$folder.new" "$folder"
 }
 
-for seed in 7 2026; do
+for seed in "${seeds[@]}"; do
     for stream in both motion; do
         study cv "cv-$stream-$seed" --dataset-path "$dataset" --stream "$stream" --seed "$seed" "${recipe[@]}"
     done
+    study cv "cv-late-$seed" --dataset-path "$dataset" --stream both --fusion late --seed "$seed" "${recipe[@]}"
+    study cv "cv-ema-$seed" --dataset-path "$dataset" --stream motion --ema 0.98 --seed "$seed" "${recipe[@]}"
 done
 
 study ablate ablation-motion --dataset-path "$dataset" --stream motion --model frame-mlp --epochs 60 --batch-size 32 --dropout 0.3 --monitor val_loss --early-stopping-patience 0 --threshold half --seed 7
 study ablate ablation-rgb --dataset-path "$dataset" --seeds 1 --epochs 30 --threshold half --seed 7
 
 imbalanced
-for preset in baseline optimized; do
-    study cv "imbalanced-$preset" --dataset-path "$output/imbalanced" --preset "$preset" --stream motion --model frame-mlp --epochs 60 --batch-size 32 --dropout 0.3 --monitor val_loss --early-stopping-patience 0 \
-        --threshold half --seed 7
+for seed in "${seeds[@]}"; do
+    for preset in baseline optimized; do
+        study cv "imbalanced-$preset-$seed" --dataset-path "$output/imbalanced" --preset "$preset" --stream motion --model frame-mlp --epochs 60 --batch-size 32 --dropout 0.3 --monitor val_loss \
+            --early-stopping-patience 0 --threshold half --seed "$seed"
+    done
 done
 
 if /usr/bin/python3 -c 'import torch, cv2' 2>/dev/null; then

@@ -26,10 +26,13 @@ public sealed class RehearsalTests : IDisposable
         long total = layers.Sum(line => long.Parse(line.Split(' ')[^1].Replace(",", "")));
         lines[^2].ShouldStartWith($"total {total:N0}, ");
         lines[^1].ShouldStartWith("5 steps an epoch");
+        outcome.Error.ShouldNotContain("--warmup-epochs");
         Directory.Exists(_folder.File("run")).ShouldBeFalse();
 
         // The same number that a model file holds.
-        Train("--model", model, "--epochs", "1").ExitCode.ShouldBe(0);
+        var trained = Train("--model", model, "--epochs", "2");
+        trained.ExitCode.ShouldBe(0);
+        trained.Error.ShouldContain("--warmup-epochs 5 with --epochs 2: the learning rate still rises when training ends, at 4e-4 of 1e-3");
         using var file = JsonDocument.Parse(CommandRunner.RunInside("inspect", _folder.File("run/best_model.safetensors"), "--json").Output);
         file.RootElement.GetProperty("elements").GetInt64().ShouldBe(total);
         var again = Train("--model", model, "--dry-run");

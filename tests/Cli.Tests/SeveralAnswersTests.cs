@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using CudaTrainer.Engine.Data.Video;
 
@@ -51,6 +52,57 @@ public sealed class SeveralAnswersTests : IDisposable
         missing.ExitCode.ShouldBe(1);
         missing.Error.ShouldContain(Path.Combine("two", "best_model.safetensors"));
         Run("ensemble", "one", "--features-dir", "cache").ExitCode.ShouldBe(2);
+    }
+
+    [Fact]
+    public void Models_of_different_streams_answer_together()
+    {
+        Train("moves", "--stream", "motion", "--model", "frame-mlp");
+        Train("all", "--stream", "both", "--model", "frame-mlp");
+        string[] members = ["one", "moves", "all"];
+        var made = Run(["ensemble", .. members, "--dataset-path", "clips", "--cache-dir", "cache", "--output", "late.json", "--strategy", "mean"]);
+        made.ExitCode.ShouldBe(0, made.Error);
+        made.Error.ShouldNotContain("was trained on other clips");
+
+        // A member that looks at its part of the features adds the zeros of the rest in another order: the last bit may differ.
+        double[][] alone = [.. members.Select(member => Predicted(member))];
+        Predicted("late.json").ShouldBe([.. Enumerable.Range(0, 4).Select(clip => alone.Average(answers => answers[clip]))], 1e-6);
+        var windows = Run("predict", "clips/test/violent/a.mp4", "--checkpoint", "late.json", "--window", "1");
+        windows.ExitCode.ShouldBe(0, windows.Error);
+
+        var evaluated = Run("evaluate", "--checkpoint", "late.json", "--dataset-path", "clips", "--cache-dir", "cache", "--json");
+        evaluated.ExitCode.ShouldBe(0, evaluated.Error);
+        using var metrics = JsonDocument.Parse(evaluated.Output);
+        using var file = JsonDocument.Parse(File.ReadAllText(_folder.File("late.json")));
+        metrics.RootElement.GetProperty("test").GetProperty("loss").GetDouble().ShouldBe(file.RootElement.GetProperty("test").GetProperty("loss").GetDouble());
+
+        var pictures = Run("ensemble", "one", "moves", "--features-dir", "cache");
+        pictures.ExitCode.ShouldBe(1);
+        pictures.Error.ShouldContain("has 4096 features a frame; the classifier in 'one/best_model.safetensors' takes 4444");
+    }
+
+    [Fact]
+    public void Late_fusion_in_a_study_is_the_weighted_mean_of_a_model_of_each_stream()
+    {
+        double[] rgb = Study("rgb"), motion = Study("motion"), late = Study("both", "--fusion", "late");
+        double[][] weights = [.. File.ReadAllLines(_folder.File("cv-both/runs.jsonl")).Select(Weights)];
+        weights.ShouldAllBe(pair => pair.Length == 2 && Math.Abs(pair.Sum() - 1) < 1e-9);
+        late.ShouldBe([.. Enumerable.Range(0, 12).Select(i => (weights[i / 6][0] * rgb[i]) + (weights[i / 6][1] * motion[i]))], 1e-9);
+        rgb.Zip(motion).ShouldAllBe(pair => pair.First != pair.Second);
+        Run("cv", "--dataset-path", "clips", "--fusion", "late").ExitCode.ShouldBe(2);
+
+        double[] Study(string stream, params string[] options)
+        {
+            var outcome = Run(["cv", "--dataset-path", "clips", "--cache-dir", "cache", "--output", $"cv-{stream}", "--stream", stream, "--frames", "2", "--epochs", "2", "--model", "frame-mlp", "--folds", "2", "--seeds", "1", "--val-share", "0.3", .. options]);
+            outcome.ExitCode.ShouldBe(0, outcome.Error);
+            return [.. File.ReadAllLines(_folder.File($"cv-{stream}/predictions.csv")).Skip(1).Select(line => double.Parse(line.Split(',')[5], CultureInfo.InvariantCulture))];
+        }
+
+        static double[] Weights(string line)
+        {
+            using var run = JsonDocument.Parse(line);
+            return [.. run.RootElement.GetProperty("run").GetProperty("weights").EnumerateArray().Select(weight => weight.GetDouble())];
+        }
     }
 
     [Fact]

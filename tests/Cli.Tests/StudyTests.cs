@@ -60,6 +60,30 @@ public sealed class StudyTests : IDisposable
         }
     }
 
+    [Fact]
+    public void The_report_of_a_run_takes_an_ablation_as_a_section()
+    {
+        Run(["ablate", .. Quick, "--no-leave-one-out"]).ExitCode.ShouldBe(0);
+        Run(["train", "--features-dir", "features", "--epochs", "1", "--model", "simple-lstm", "--checkpoint-dir", "run", "--no-report"]).ExitCode.ShouldBe(0);
+
+        Run(["report", "run", "ablation"]).Output.ShouldContain("written to run/report.html");
+        string page = File.ReadAllText(_folder.File("run/report.html")), alone = _folder.File("ablation/ablation.html");
+        page.ShouldContain("<h2 id=\"learning-heading\">");
+        page.ShouldContain("<a href=\"#ablation-1\">What each piece is worth</a>");
+        page.ShouldContain("not run: needs two GPUs");
+        page.Split("+ focal loss").Length.ShouldBeGreaterThan(3);
+
+        string before = File.ReadAllText(alone);
+        File.Delete(alone);
+        Run(["report", "ablation"]).ExitCode.ShouldBe(0);
+        File.ReadAllText(alone).ShouldBe(before);
+
+        File.WriteAllText(_folder.File("ablation/ablation.json"), "{\"rows\": 3}");
+        var damaged = Run(["report", "run", "ablation"]);
+        damaged.ExitCode.ShouldBe(1);
+        damaged.Error.ShouldContain("ablation/ablation.json");
+    }
+
     [Theory]
     [InlineData("--folds", "1", "--folds: 1 is out of range")]
     [InlineData("--val-share", "0.9", "--val-share: 0.9 is out of range")]

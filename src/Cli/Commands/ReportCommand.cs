@@ -1,7 +1,7 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Engine.Studies;
 using CudaTrainer.Engine.Training;
-using CudaTrainer.Engine.Training.Reporting;
 
 namespace CudaTrainer.Cli.Commands;
 
@@ -17,11 +17,12 @@ internal sealed class ReportCommand : CliCommand<ReportOptions>
 
     public override string Summary => "Writes a run as one HTML page, or compares several runs on one.";
 
-    public override IReadOnlyList<string> Usages => ["RUN [--output FILE]", "RUN RUN... [--output FILE]"];
+    public override IReadOnlyList<string> Usages => ["RUN [--output FILE]", "RUN RUN... [--output FILE]", "RUN... STUDY... [--output FILE]"];
 
     public override IReadOnlyList<string> Notes =>
     [
         "RUN is a checkpoint folder of train, finished or not. Training ends with the same page as report.html; this writes it anew, with pictures if the videos are where they were.",
+        "Output folders of ablate may be named too: each becomes a section.",
     ];
 
     public override string? ArgumentPlaceholder => "RUN";
@@ -44,7 +45,7 @@ internal sealed class ReportCommand : CliCommand<ReportOptions>
     protected override int Run(ReportOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (_, stop) =>
         {
-            terminal.Output.WriteLine($"written to {RunReport.Write(arguments, options.Output, stop)}");
+            terminal.Output.WriteLine($"written to {StudyReport.Write(arguments, options.Output, stop)}");
             return ExitCode.Ok;
         });
 }

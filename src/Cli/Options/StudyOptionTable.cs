@@ -1,5 +1,6 @@
 using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Studies;
 using CudaTrainer.Engine.Training;
 
@@ -11,7 +12,7 @@ internal static class StudyOptionTable
     /// <summary>Options of <c>train</c> about the files of one run, or its split.</summary>
     private static readonly string[] OfOneRun =
     [
-        "--split", "--views", "--ema", "--swa-start", "--checkpoint-dir", "--resume", "--overwrite", "--initial-weights", "--checkpoint-every", "--keep-checkpoints", "--log-every-steps",
+        "--split", "--views", "--checkpoint-dir", "--resume", "--overwrite", "--initial-weights", "--checkpoint-every", "--keep-checkpoints", "--log-every-steps",
         "--check-replicas", "--tensorboard", "--tensorboard-histograms", "--report", "--profile", "--distributed", "--dry-run", "--fast-dev-run", "--overfit-batches",
     ];
 
@@ -39,9 +40,13 @@ internal static class StudyOptionTable
             o => o.Threshold, (o, v) => o with { Threshold = v },
             "Where trainings decide: at the threshold that is best on the validation part, or at one half, which small validation parts cannot better")
         .Add(
+            "--fusion", OptionGroup.Model, ValueTypes.Choice<StreamFusion>(),
+            o => o.Fusion, (o, v) => o with { Fusion = v },
+            "How --stream both becomes one answer: one model of features side by side, or a model of each stream and the mean of their probabilities, with weights fitted where epoch and threshold are chosen")
+        .Add(
             "--jobs", OptionGroup.Precision, ValueTypes.Integer,
             o => o.Jobs, (o, v) => o with { Jobs = v },
-            "Trainings at a time, each with an equal share of the threads; more than one lengthens their epochs",
+            "Trainings at a time, each with an equal share of the threads; the first of a row runs alone, and times are its",
             range: Jobs.ToString())
         .Add(
             "--output", OptionGroup.Output, ValueTypes.Text("DIR", "folder"),
@@ -58,6 +63,16 @@ internal static class StudyOptionTable
             {
                 yield return new(option, string.Create(CultureInfo.InvariantCulture, $"{value} is out of range; expected {range}"));
             }
+        }
+
+        if (options.Fusion == StreamFusion.Late && (options.Run.Stream != FeatureStream.Both || options.Run.FeaturesDir is not null))
+        {
+            yield return new("--fusion", "late fusion is of two streams: it needs --stream both and --dataset-path");
+        }
+
+        if (options.Run.Ema > 0 && options.Run.SwaStart > 0)
+        {
+            yield return new("--swa-start", "a study is of one kind of model: give either --ema or --swa-start");
         }
 
         if (string.IsNullOrWhiteSpace(options.Output))

@@ -23,6 +23,9 @@ public sealed record AblationResult(string Device, int Clips, int Sources, int F
 /// </summary>
 public static class Ablation
 {
+    internal const string ResultName = "ablation.json";
+    internal const string PageName = "ablation.html";
+
     /// <exception cref="RunException">Something the user can act on is wrong.</exception>
     public static AblationResult Execute(StudyOptions options, bool leaveOneOut, IRunObserver observer, CancellationToken stop)
     {
@@ -44,10 +47,10 @@ public static class Ablation
 
         var result = new AblationResult(
             study.DeviceKind, study.Clips.Count, study.Clips.Sources.Distinct(StringComparer.Ordinal).Count(), options.Folds, options.Seeds, options.Jobs, rows);
-        AtomicFile.WriteAllText(Path.Combine(options.Output, "ablation.json"), JsonSerializer.Serialize(result, AblationJson.Default.AblationResult) + "\n");
+        AtomicFile.WriteAllText(Path.Combine(options.Output, ResultName), JsonSerializer.Serialize(result, AblationJson.Default.AblationResult) + "\n");
         AtomicFile.WriteAllText(Path.Combine(options.Output, "ablation.csv"), AblationTable.Csv(result));
         AtomicFile.WriteAllText(Path.Combine(options.Output, "ablation.md"), AblationTable.Markdown(result));
-        AtomicFile.WriteAllText(Path.Combine(options.Output, "ablation.html"), AblationPage.Render(result));
+        AtomicFile.WriteAllText(Path.Combine(options.Output, PageName), AblationPage.Render(result));
         return result;
     }
 }

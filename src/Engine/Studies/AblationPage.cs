@@ -7,7 +7,15 @@ internal static class AblationPage
 {
     private const double NameWidth = 250, PlotWidth = 560, RowHeight = 26, Top = 10, Bottom = 36;
 
-    public static string Render(AblationResult result)
+    public static string Render(AblationResult result) => Page.Render("Ablation", Subtitle(result), [("ablation", "What each piece is worth", Content(result))]);
+
+    /// <summary>The same for a page that has other sections.</summary>
+    public static Markup Section(AblationResult result) => HtmlBuilder.Piece($"<p>{Subtitle(result)}</p>{Content(result)}");
+
+    private static Markup Subtitle(AblationResult result) =>
+        HtmlBuilder.Piece($"{Numbers.Plural(result.Clips, "clip")} from {Numbers.Plural(result.Sources, "source")}; {result.Device}{(result.Jobs > 1 ? $"; {result.Jobs} trainings at a time, times from one that ran alone" : string.Empty)}");
+
+    private static Markup Content(AblationResult result)
     {
         var html = new HtmlBuilder();
         html.Add($"<p>Each row is a cross-validation of its own: {Numbers.Plural(result.Folds, "fold")} that share no source, times {Numbers.Plural(result.Seeds, "seed")}. Dots are balanced accuracies over all clips, lines their 95 % intervals (bootstrap over sources); the dashed line is guessing. Rows overlap where the clips cannot tell them apart: the gain in the table is paired clip by clip and tells more.</p>");
@@ -18,13 +26,12 @@ internal static class AblationPage
             result.Rows.Select(row => (IReadOnlyList<Markup>)(row.Metrics is { } metrics
                 ?
                 [
-                    Page.Text(row.Name), Percent(metrics.BalancedAccuracy), Points(row.Gain), Percent(metrics.Accuracy), Percent(metrics.Class0Accuracy), Percent(metrics.Class1Accuracy), Percent(metrics.Precision),
+                    Name(row), Percent(metrics.BalancedAccuracy), Points(row.Gain), Percent(metrics.Accuracy), Percent(metrics.Class0Accuracy), Percent(metrics.Class1Accuracy), Percent(metrics.Precision),
                     Page.Text($"{Numbers.Fraction(metrics.Auc.Value)} ({Numbers.Fraction(metrics.Auc.Interval.Low)} to {Numbers.Fraction(metrics.Auc.Interval.High)})"), Page.Text(Numbers.Fraction(row.SecondsPerEpoch)),
                     Page.Text(Numbers.Fraction(row.SecondsToBest)), Page.Text(Numbers.Percent(row.StallFraction)),
                 ]
-                : [Page.Text(row.Name), Page.Text($"not run: {row.Missing}"), .. Enumerable.Repeat(Page.Text("–"), 9)]))));
-        string jobs = result.Jobs > 1 ? $"; {result.Jobs} trainings at a time, which lengthens their epochs" : string.Empty;
-        return Page.Render("Ablation", HtmlBuilder.Piece($"{Numbers.Plural(result.Clips, "clip")} from {Numbers.Plural(result.Sources, "source")}; {result.Device}{jobs}"), [("ablation", "What each piece is worth", html.ToMarkup())]);
+                : [Name(row), Page.Text($"not run: {row.Missing}"), .. Enumerable.Repeat(Page.Text("–"), 9)]))));
+        return html.ToMarkup();
     }
 
     private static Markup Plot(AblationResult result)
@@ -52,6 +59,8 @@ internal static class AblationPage
 
         double X(double value) => NameWidth + (PlotWidth * (value - low) / (high - low));
     }
+
+    private static Markup Name(AblationRow row) => HtmlBuilder.Piece($"<span class=\"wide\">{row.Name}</span>");
 
     private static Markup Percent(Estimate estimate) => Page.Text($"{Numbers.Percent(estimate.Value)} ({Numbers.Whole(estimate.Interval.Low)} to {Numbers.Whole(estimate.Interval.High)})");
 

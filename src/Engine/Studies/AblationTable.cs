@@ -45,7 +45,7 @@ internal static class AblationTable
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"{result.Clips} clips from {result.Sources} sources; {result.Folds} source-disjoint folds × {result.Seeds} seeds; {result.Device}")
-            .Append(result.Jobs > 1 ? string.Create(CultureInfo.InvariantCulture, $"; {result.Jobs} trainings at a time, which lengthens their epochs") : "")
+            .Append(result.Jobs > 1 ? string.Create(CultureInfo.InvariantCulture, $"; {result.Jobs} trainings at a time, times from one that ran alone") : "")
             .Append(".\nPercentages with 95 % intervals (bootstrap over sources). Gain: balanced accuracy in points over the row before, for \"all but\" rows over all together, paired.\n\n")
             .Append("| | balanced accuracy | gain | accuracy | nonviolent right | violent right | precision | AUC | s/epoch | s to best | MiB | stall |\n")
             .Append("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");

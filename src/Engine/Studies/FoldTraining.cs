@@ -1,11 +1,14 @@
+using System.Text.Json.Serialization;
 using CudaTrainer.Engine.Data.Dataset;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Training;
+using CudaTrainer.Engine.Training.Ensembles;
 
 namespace CudaTrainer.Engine.Studies;
 
-/// <summary>One training of a study: the answers to the clips of a fold's test part by the best epoch of its validation part, and what it took.</summary>
+/// <summary>One training of a study: the answers to the clips of a fold's test part by the best epoch of its validation part, or by an average of the weights, and what it took.</summary>
 public sealed record FoldRun
 {
     /// <summary>Of initial weights, dropout and order.</summary>
@@ -24,9 +27,18 @@ public sealed record FoldRun
 
     public required PlattScaling Calibration { get; init; }
 
+    /// <summary>The shares of the models of each stream, fitted on the validation part; null for one model.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double[]? Weights { get; init; }
+
     public required int Epochs { get; init; }
 
+    /// <summary>The last one for an average of the weights.</summary>
     public required int BestEpoch { get; init; }
+
+    /// <summary>Whether other trainings ran beside this one, which lengthens its times.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Shared { get; init; }
 
     /// <summary>Median over the epochs; validation does not count.</summary>
     public required double SecondsPerEpoch { get; init; }
@@ -41,15 +53,52 @@ public sealed record FoldRun
     public required long PeakBytes { get; init; }
 }
 
+/// <summary>Features that a model of a study is trained on.</summary>
+/// <param name="Rows">The row in <paramref name="Clips"/> of each clip of the study.</param>
+/// <param name="Standardize">Whether features are standardised by the training part.</param>
+internal sealed record StudyStream(FeatureStream Stream, StudyClips Clips, IReadOnlyList<int> Rows, bool Standardize);
+
 /// <summary>Trains on one fold with the very loop of <c>train</c>, in memory.</summary>
 internal static class FoldTraining
 {
+    /// <summary>What one model of a fold answers, and what its training took.</summary>
+    private sealed record Outcome(Evaluation Validation, Evaluation Test, int Epochs, int BestEpoch, double SecondsPerEpoch, double SecondsToBest, double Seconds, double StallSeconds);
+
     /// <param name="devices">Whose memory figures are of this training alone.</param>
-    /// <param name="standardize">Whether features are standardised by the training part.</param>
-    public static FoldRun Run(TrainingOptions options, DeviceChoice devices, StudyClips clips, Fold fold, bool standardize, CancellationToken stop)
+    /// <param name="streams">What to train on: a model each, whose answers are averaged with the weights that are best on the validation part.</param>
+    public static FoldRun Run(TrainingOptions options, DeviceChoice devices, IReadOnlyList<StudyStream> streams, Fold fold, CancellationToken stop)
     {
+        Outcome[] models = [.. streams.Select(stream => Train(options with { Stream = stream.Stream }, devices, stream, fold, stop))];
+        int[] labels = models[0].Validation.Labels;
+        double[][] validation = [.. models.Select(model => model.Validation.Scores)];
+        double[] weights = EnsembleWeights.Fit(labels, validation);
+        double[] chosen = Mix(validation), judged = Mix([.. models.Select(model => model.Test.Scores)]);
+        PlattScaling calibration = PlattScaling.Fit(labels, chosen);
+        return new FoldRun
+        {
+            Seed = options.Seed,
+            Fold = fold.Number,
+            Scores = judged,
+            Calibrated = [.. judged.Select(calibration.Apply)],
+            Threshold = RankMetrics.BestThreshold(labels, chosen),
+            Calibration = calibration,
+            Weights = weights.Length > 1 ? weights : null,
+            Epochs = models.Max(model => model.Epochs),
+            BestEpoch = models.Max(model => model.BestEpoch),
+            SecondsPerEpoch = models.Sum(model => model.SecondsPerEpoch),
+            SecondsToBest = models.Sum(model => model.SecondsToBest),
+            StallFraction = models.Sum(model => model.StallSeconds) / models.Sum(model => model.Seconds),
+            PeakBytes = devices.Device.Memory.Peak,
+        };
+
+        double[] Mix(double[][] scores) => scores.Length == 1 ? scores[0] : Ensemble.Combine(EnsembleStrategy.Weighted, scores, weights, []);
+    }
+
+    private static Outcome Train(TrainingOptions options, DeviceChoice devices, StudyStream stream, Fold fold, CancellationToken stop)
+    {
+        StudyClips clips = stream.Clips;
         var setup = new LearnerSetup(options, devices.Device, devices.IsCuda);
-        IFeatureRows train = new SelectedRows(clips, fold.Train), validation = new SelectedRows(clips, fold.Validation), test = new SelectedRows(clips, fold.Test);
+        IFeatureRows train = Rows(fold.Train), validation = Rows(fold.Validation), test = Rows(fold.Test);
         LossInfo loss = setup.Loss(ClassCounts.Of(train.Labels.ToArray()));
         var info = new ModelInfo
         {
@@ -63,11 +112,12 @@ internal static class FoldTraining
         };
         using var replicas = new ReplicaGroup(devices.Devices, NewModel, setup.Learner(loss));
         replicas.Initialize((uint)options.Seed);
-        FeatureScaler? scaler = standardize ? FeatureScaler.Fit(train, options.Stream) : null;
+        FeatureScaler? scaler = stream.Standardize ? FeatureScaler.Fit(train, options.Stream) : null;
         using RunFolder nowhere = RunFolder.Follow(options.CheckpointDir);
         var best = new WeightSnapshot();
         TrainingState state = new TrainingState().With(replicas.Lead.State.Read());
-        using (var loop = new TrainingLoop(options, replicas, info, train, validation, nowhere, new SilentObserver(), state, scaler) { OnBest = () => best.Take(replicas.Lead.Parameters) })
+        var averages = new WeightAverages(options);
+        using (var loop = new TrainingLoop(options, replicas, info, train, validation, nowhere, new SilentObserver(), state, scaler, averages: averages) { OnBest = () => best.Take(replicas.Lead.Parameters) })
         {
             if (loop.Run(stop) == RunOutcome.Interrupted)
             {
@@ -82,25 +132,27 @@ internal static class FoldTraining
             throw new RunException($"No epoch of fold {fold.Number + 1} has a value of {options.Monitor}.", "Train with a smaller --learning-rate, or watch another --monitor.");
         }
 
-        best.Restore(replicas);
-        Evaluation chosen = Evaluate(validation), judged = Evaluate(test);
-        PlattScaling calibration = PlattScaling.Fit(chosen.Labels, chosen.Scores);
-        double[] seconds = [.. state.History.Select(epoch => epoch.Seconds).Order()];
-        return new FoldRun
+        int chosenEpoch = state.BestEpoch;
+        if (averages.All.SingleOrDefault() is { } average)
         {
-            Seed = options.Seed,
-            Fold = fold.Number,
-            Scores = judged.Scores,
-            Calibrated = [.. judged.Scores.Select(calibration.Apply)],
-            Threshold = chosen.BestThreshold(),
-            Calibration = calibration,
-            Epochs = state.Epoch,
-            BestEpoch = state.BestEpoch,
-            SecondsPerEpoch = seconds[seconds.Length / 2],
-            SecondsToBest = state.History.Take(state.BestEpoch).Sum(epoch => epoch.Seconds),
-            StallFraction = state.History.Sum(epoch => epoch.StallSeconds) / state.History.Sum(epoch => epoch.Seconds),
-            PeakBytes = devices.Device.Memory.Peak,
-        };
+            if (average.Updates == 0)
+            {
+                throw new RunException($"Fold {fold.Number + 1} ended after epoch {state.Epoch}, before there was anything to average.", "Give a smaller --swa-start.");
+            }
+
+            replicas.Lead.Parameters.Values.Write((ReadOnlySpan<float>)average.Values);
+            BatchNormStatistics.Estimate(replicas.Lead, train, options.BatchSize, scaler, stop);
+            best.Take(replicas.Lead.Parameters);
+            chosenEpoch = state.Epoch;
+        }
+
+        best.Restore(replicas);
+        double[] seconds = [.. state.History.Select(epoch => epoch.Seconds).Order()];
+        return new Outcome(
+            Evaluate(validation), Evaluate(test), state.Epoch, chosenEpoch, seconds[seconds.Length / 2], state.History.Take(chosenEpoch).Sum(epoch => epoch.Seconds), seconds.Sum(),
+            state.History.Sum(epoch => epoch.StallSeconds));
+
+        SelectedRows Rows(int[] part) => new(clips, [.. part.Select(clip => stream.Rows[clip])]);
 
         Classifier NewModel() => setup.NewModel(clips.Dimension);
 

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using CudaTrainer.Engine.Backends.Cpu;
 using CudaTrainer.Engine.Data.Dataset;
+using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Training;
 
 namespace CudaTrainer.Engine.Studies;
@@ -25,11 +26,24 @@ public sealed record StudyOptions
     /// <summary>Where each training decides.</summary>
     public ThresholdRule Threshold { get; init; }
 
-    /// <summary>Trainings at a time; each has an equal share of the threads.</summary>
+    /// <summary>How the streams of <see cref="FeatureStream.Both"/> become one answer.</summary>
+    public StreamFusion Fusion { get; init; }
+
+    /// <summary>Trainings at a time; each has an equal share of the threads. The first of a row runs alone and is the one whose times count.</summary>
     public int Jobs { get; init; } = 1;
 
     /// <summary>Folder for results, and for what is needed to go on after a stop.</summary>
     public string Output { get; init; } = "./study";
+}
+
+/// <summary>How appearance and motion become one answer.</summary>
+public enum StreamFusion
+{
+    /// <summary>One model of both, whose features stand side by side.</summary>
+    Concatenation,
+
+    /// <summary>A model of each; the mean of their probabilities with weights fitted on the validation part.</summary>
+    Late,
 }
 
 /// <summary>From which p(violent) on a clip counts as violent.</summary>
@@ -46,19 +60,21 @@ public enum ThresholdRule
 /// <param name="Answers">One for each repetition.</param>
 public sealed record StudyRow(IReadOnlyList<FoldRun> Runs, IReadOnlyList<Answers> Answers, StudyMetrics Metrics)
 {
-    /// <summary>Median over the trainings.</summary>
+    /// <summary>Median over the trainings that had the machine to themselves.</summary>
     public double SecondsPerEpoch => Median(run => run.SecondsPerEpoch);
 
-    /// <summary>Median over the trainings.</summary>
+    /// <summary>Median over the trainings that had the machine to themselves.</summary>
     public double SecondsToBest => Median(run => run.SecondsToBest);
 
-    public double StallFraction => Runs.Average(run => run.StallFraction);
+    public double StallFraction => Alone.Average(run => run.StallFraction);
 
     public long PeakBytes => Runs.Max(run => run.PeakBytes);
 
+    private IEnumerable<FoldRun> Alone => Runs.Where(run => !run.Shared);
+
     private double Median(Func<FoldRun, double> value)
     {
-        double[] sorted = [.. Runs.Select(value).Order()];
+        double[] sorted = [.. Alone.Select(value).Order()];
         return sorted[sorted.Length / 2];
     }
 }
@@ -70,7 +86,7 @@ internal sealed class Study : IDisposable
     private readonly IRunObserver _observer;
     private readonly StudyLog _log;
     private readonly string _dataIdentity;
-    private readonly bool _standardize;
+    private readonly IReadOnlyList<StudyStream> _streams;
     private int _done;
     private int _total;
     private long _began;
@@ -95,14 +111,15 @@ internal sealed class Study : IDisposable
         Folds = FoldPlan.Make(Clips.Labels, Clips.Sources, options.Folds, options.ValShare, run.Seed);
         Bootstrap = new GroupBootstrap(Clips.Labels, Clips.Sources);
         _dataIdentity = $"{Clips.Identity} {options.Folds} folds, val {options.ValShare:R}, seed {run.Seed}";
-        _standardize = run.StandardizeFeatures ?? FeatureScaler.IsUsual(run, Clips.Key.FirstOrDefault(entry => entry.Key == "backbone").Value ?? "unknown");
+        _streams = options.Fusion == StreamFusion.Late ? [PartOf(FeatureStream.Rgb, stop), PartOf(FeatureStream.Motion, stop)] : [Whole()];
         _log = StudyLog.Open(options.Output);
         var counts = ClassCounts.Of(Clips.Labels.ToArray());
         observer.Header(
         [
             new HeaderLine("device", DeviceKind),
-            new HeaderLine("data", $"{Clips.Count} clips ({counts}) from {Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, [{Clips.Frames}, {Clips.Dimension}] each{(_standardize ? ", standardised by each training part" : "")}"),
+            new HeaderLine("data", $"{Clips.Count} clips ({counts}) from {Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, [{Clips.Frames}, {Clips.Dimension}] each{(_streams.Any(stream => stream.Standardize) ? ", standardised by each training part" : "")}"),
             new HeaderLine("plan", $"{options.Folds} source-disjoint folds, {options.Seeds} seeds from {run.Seed} on, {options.ValShare:P0} of each training part to choose epoch, threshold and calibration"),
+            .. _streams.Count > 1 ? [new HeaderLine("fusion", "late: a model of each stream, averaged with weights fitted where epoch and threshold are chosen")] : Array.Empty<HeaderLine>(),
             new HeaderLine("output", options.Output),
         ]);
         if (!Clips.KnowsSources)
@@ -136,10 +153,16 @@ internal sealed class Study : IDisposable
     {
         (Fold Fold, int Seed)[] trainings = [.. Enumerable.Range(0, _options.Seeds).SelectMany(seed => Folds.Select(fold => (fold, options.Seed + seed)))];
         var runs = new FoldRun[trainings.Length];
+        int alone = _options.Jobs > 1 ? 1 : 0;
+        if (alone > 0)
+        {
+            runs[0] = Train(options with { Seed = trainings[0].Seed }, trainings[0].Fold, name, jobs: 1, stop);
+        }
+
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = _options.Jobs, CancellationToken = stop };
         try
         {
-            System.Threading.Tasks.Parallel.For(0, trainings.Length, parallel, i => runs[i] = Train(options with { Seed = trainings[i].Seed }, trainings[i].Fold, name, stop));
+            System.Threading.Tasks.Parallel.For(alone, trainings.Length, parallel, i => runs[i] = Train(options with { Seed = trainings[i].Seed }, trainings[i].Fold, name, _options.Jobs, stop));
         }
         catch (AggregateException exception)
         {
@@ -174,8 +197,26 @@ internal sealed class Study : IDisposable
     public void Dispose()
     {
         _log.Dispose();
+        foreach (StudyStream stream in _streams.Where(stream => stream.Clips != Clips))
+        {
+            stream.Clips.Dispose();
+        }
+
         Clips.Dispose();
     }
+
+    private StudyStream Whole() => new(_options.Run.Stream, Clips, [.. Enumerable.Range(0, Clips.Count)], IsStandardized(_options.Run, Clips));
+
+    /// <summary>One stream of both from its own cache.</summary>
+    private StudyStream PartOf(FeatureStream stream, CancellationToken stop)
+    {
+        StudyClips clips = StudyClips.Open(BackboneChoice.DirectoryOf(_options.Run.CacheDir, stream), foreign: false, stop);
+        Dictionary<string, int> rows = Enumerable.Range(0, clips.Count).ToDictionary(clips.NameOf, StringComparer.Ordinal);
+        return new StudyStream(stream, clips, [.. Enumerable.Range(0, Clips.Count).Select(clip => rows[Clips.NameOf(clip)])], IsStandardized(_options.Run with { Stream = stream }, clips));
+    }
+
+    private static bool IsStandardized(TrainingOptions run, StudyClips clips) =>
+        run.StandardizeFeatures ?? FeatureScaler.IsUsual(run, clips.Key.FirstOrDefault(entry => entry.Key == "backbone").Value ?? "unknown");
 
     private static void Extract(TrainingOptions run, DeviceChoice device, IRunObserver observer, CancellationToken stop)
     {
@@ -186,14 +227,14 @@ internal sealed class Study : IDisposable
         new FeaturePipeline(run, whole is null ? device.Devices : [whole], backbone, observer, new StageClock()).Run(stop);
     }
 
-    private FoldRun Train(TrainingOptions options, Fold fold, string name, CancellationToken stop)
+    private FoldRun Train(TrainingOptions options, Fold fold, string name, int jobs, CancellationToken stop)
     {
         string key = KeyOf(options, fold);
         if (_log.Find(key) is not { } run)
         {
             int threads = options.Threads > 0 ? options.Threads : Environment.ProcessorCount;
-            using DeviceChoice device = DeviceChoice.Open(options.Device, Math.Max(1, threads / _options.Jobs), options.MixedPrecision);
-            run = FoldTraining.Run(options, device, Clips, fold, _standardize, stop);
+            using DeviceChoice device = DeviceChoice.Open(options.Device, Math.Max(1, threads / jobs), options.MixedPrecision);
+            run = FoldTraining.Run(options, device, _streams, fold, stop) with { Shared = jobs > 1 };
             _log.Add(key, run);
         }
 
@@ -224,7 +265,8 @@ internal sealed class Study : IDisposable
             MaxCorrupt = 0,
             DecodeTimeout = 0,
         };
-        string text = $"{ThisAssembly.Version} {_dataIdentity} {fold.Number} {_standardize} {IsCuda} {JsonSerializer.Serialize(deciding, RunJson.Default.TrainingOptions)}";
+        string streams = string.Join(' ', _streams.Select(stream => $"{stream.Standardize}"));
+        string text = $"{ThisAssembly.Version} {_dataIdentity} {fold.Number} {streams} {IsCuda} {JsonSerializer.Serialize(deciding, RunJson.Default.TrainingOptions)}";
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32];
     }
 

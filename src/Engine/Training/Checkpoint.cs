@@ -4,6 +4,7 @@ using CudaTrainer.Engine.Data.Video;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Optim;
+using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Engine.Training;
@@ -107,6 +108,15 @@ public sealed class Checkpoint : IDisposable
                 [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo),
                 [StateKey] = JsonSerializer.Serialize(state, RunJson.Default.TrainingState),
             });
+    }
+
+    /// <summary>Gives every replica the model: <see cref="LoadModel(ParameterSet)"/>.</summary>
+    internal void LoadModel(ReplicaGroup replicas)
+    {
+        foreach (Learner learner in replicas.Replicas)
+        {
+            LoadModel(learner.Parameters);
+        }
     }
 
     /// <summary>Reads parameters and buffers. Strict: every tensor must be there with its shape and finite, and no other one.</summary>

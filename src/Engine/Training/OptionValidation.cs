@@ -89,6 +89,18 @@ public static class OptionValidation
         return option == "--focal-alpha" ? FocalAlpha : null;
     }
 
+    /// <summary>What will run, but hardly as it was meant; for people.</summary>
+    public static IEnumerable<string> Doubts(TrainingOptions options)
+    {
+        if (options.WarmupEpochs >= options.Epochs)
+        {
+            double reached = options.LearningRate * options.Epochs / options.WarmupEpochs;
+            yield return string.Create(
+                CultureInfo.InvariantCulture,
+                $"--warmup-epochs {options.WarmupEpochs} with --epochs {options.Epochs}: the learning rate still rises when training ends, at {reached:0.##e+0} of {options.LearningRate:0.##e+0}; give fewer epochs of warm-up, or more in all");
+        }
+    }
+
     public static IReadOnlyList<OptionProblem> Validate(FeatureOptions options)
     {
         List<OptionProblem> problems = [];

@@ -30,19 +30,52 @@ public sealed class TrainedClassifier : IDisposable
             throw new RunException($"'{path}' holds a model '{info.Model}', which this version does not know.", $"It knows {string.Join(", ", Classifiers.Names)}.");
         }
 
-        Classifier model = Classifiers.Create(info.Model, new ClassifierOptions(info.Inputs, (float)(info.Dropout ?? 0)));
-        LossInfo loss = info.Loss ?? LossInfo.Plain;
-        var learner = new Learner(device, model, new LearnerOptions(loss.Options, loss.ClassWeights, loss.Alpha, new AdamOptions { ClipMode = ClipMode.Off }, MixedPrecision: false, Seed: 0));
+        Learner learner = NewLearner(device, info);
         try
         {
             checkpoint.LoadModel(learner.Parameters);
-            checkpoint.ReadScaler()?.FoldInto(model);
+            checkpoint.ReadScaler()?.FoldInto(learner.Model);
             return new TrainedClassifier(learner, info);
         }
         catch
         {
             learner.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>The same classifier for features among which its own are some: the weights of the others are zero.</summary>
+    /// <param name="info">What the wider classifier takes.</param>
+    /// <param name="first">Where its own features begin in a frame.</param>
+    internal TrainedClassifier Widen(IDevice device, ModelInfo info, int first)
+    {
+        Learner wide = NewLearner(device, info);
+        try
+        {
+            foreach (var (from, to) in Learner.Parameters.Parameters.Concat(Learner.Parameters.Buffers).Zip(wide.Parameters.Parameters.Concat(wide.Parameters.Buffers)))
+            {
+                float[] values = from.Value.Read<float>();
+                to.Value.Write((ReadOnlySpan<float>)(from.Shape == to.Shape ? values : Spread(values)));
+            }
+
+            return new TrainedClassifier(wide, info);
+        }
+        catch
+        {
+            wide.Dispose();
+            throw;
+        }
+
+        float[] Spread(float[] weights)
+        {
+            int rows = weights.Length / Info.Inputs;
+            float[] spread = new float[rows * info.Inputs];
+            for (int row = 0; row < rows; row++)
+            {
+                weights.AsSpan(row * Info.Inputs, Info.Inputs).CopyTo(spread.AsSpan((row * info.Inputs) + first));
+            }
+
+            return spread;
         }
     }
 
@@ -83,4 +116,11 @@ public sealed class TrainedClassifier : IDisposable
     }
 
     public void Dispose() => Learner.Dispose();
+
+    private static Learner NewLearner(IDevice device, ModelInfo info)
+    {
+        Classifier model = Classifiers.Create(info.Model, new ClassifierOptions(info.Inputs, (float)(info.Dropout ?? 0)));
+        LossInfo loss = info.Loss ?? LossInfo.Plain;
+        return new Learner(device, model, new LearnerOptions(loss.Options, loss.ClassWeights, loss.Alpha, new AdamOptions { ClipMode = ClipMode.Off }, MixedPrecision: false, Seed: 0));
+    }
 }

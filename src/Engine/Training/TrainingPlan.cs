@@ -27,6 +27,11 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch)
             new HeaderLine("seed", $"{options.Seed}"),
         ]);
         (int clips, int frames, int inputs) = options.FeaturesDir is { } directory ? Features(directory, observer, stop) : Videos(options, observer, stop);
+        foreach (string doubt in OptionValidation.Doubts(options))
+        {
+            observer.Message(Severity.Info, doubt);
+        }
+
         if (options.Resume is { } resume && resume != "auto")
         {
             using var checkpoint = Checkpoint.Open(resume);

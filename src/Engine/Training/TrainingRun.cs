@@ -5,7 +5,6 @@ using System.Text.Json;
 using CudaTrainer.Engine.Backends.Cpu;
 using CudaTrainer.Engine.Data.Cache;
 using CudaTrainer.Engine.Data.Dataset;
-using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Tracing;
@@ -18,9 +17,6 @@ namespace CudaTrainer.Engine.Training;
 /// </summary>
 public sealed class TrainingRun : IDisposable
 {
-    /// <summary>What the fingerprint of a run calls <see cref="IdentityOf"/> of its train split.</summary>
-    internal const string TrainingClips = "training clips";
-
     private readonly TrainingOptions _options;
     private readonly IRunObserver _observer;
     private readonly StageClock _clock = new();
@@ -52,6 +48,8 @@ public sealed class TrainingRun : IDisposable
 
     /// <summary>Whether this process writes and speaks.</summary>
     private bool IsLead => _processes is not { IsLead: false };
+
+    private RunStart Start => new(_options, _setup, _folder, _averages, _observer);
 
     private string BackboneText => _backbone?.Description ?? "features from files";
 
@@ -101,26 +99,6 @@ public sealed class TrainingRun : IDisposable
         _device.Dispose();
     }
 
-    /// <summary>Of the clips of a split and their labels, in their order.</summary>
-    internal static string IdentityOf(FeatureSet set)
-    {
-        var data = new StringBuilder();
-        for (int i = 0; i < set.Count; i++)
-        {
-            data.Append(set.Names[i]).Append('\n').Append(set.Labels[i]).Append('\n');
-        }
-
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(data.ToString())))[..16];
-    }
-
-    private static void LoadModel(Checkpoint checkpoint, ReplicaGroup replicas)
-    {
-        foreach (Learner learner in replicas.Replicas)
-        {
-            checkpoint.LoadModel(learner.Parameters);
-        }
-    }
-
     private TrainingResult Run(CancellationToken stop)
     {
         Header();
@@ -142,7 +120,12 @@ public sealed class TrainingRun : IDisposable
             new HeaderLine("steps", $"{(trainRows.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch {_options.BatchSize}{(_setup.FuseStep ? ", each one CUDA graph" : string.Empty)}"),
             .. ReplicaLines(replicas),
         ]);
-        (TrainingState state, FeatureScaler? scaler) = Begin(replicas, train, info);
+        foreach (string doubt in OptionValidation.Doubts(_options))
+        {
+            _observer.Message(Severity.Info, doubt);
+        }
+
+        (TrainingState state, FeatureScaler? scaler) = Start.Begin(replicas, train, info);
         if (scaler is not null)
         {
             _observer.Message(Severity.Info, "features are standardised by the training clips; saved models take raw features");
@@ -176,9 +159,10 @@ public sealed class TrainingRun : IDisposable
         (string Name, IFeatureRows Rows)[] held = _options.OverfitBatches > 0
             ? [(DatasetSplit.Validation.Name(), valRows)]
             : [.. splits.All.Where(set => set != train).Select(set => (set.Split.Name(), (IFeatureRows)new SplitRows(set)))];
-        TrainingResult result = _clock.Time("evaluate", () => EvaluateBest(replicas, held, state) with
+        var evaluation = new RunEvaluation(_options, _folder, _observer, _averages, _processes, replicas, held);
+        TrainingResult result = _clock.Time("evaluate", () => WithMetrics(Result(RunOutcome.Completed, state), evaluation.Best()) with
         {
-            Averages = EvaluateAverages(replicas, trainRows, valRows, held, info, state, scaler, stop),
+            Averages = evaluation.Averages(trainRows, valRows, info, state, scaler, stop),
             Data = [.. splits.All.Select(SplitSummary.Of)],
         });
         _folder.WriteResults(JsonSerializer.Serialize(result, RunJson.Default.TrainingResult));
@@ -217,7 +201,7 @@ public sealed class TrainingRun : IDisposable
 
         try
         {
-            RunReport.Write([_options.CheckpointDir], output: null, stop);
+            RunReport.Write([_options.CheckpointDir], more: [], output: null, stop);
         }
         catch (Exception exception)
         {
@@ -231,7 +215,7 @@ public sealed class TrainingRun : IDisposable
         using FeatureSplits splits = OpenFeatures(stop);
         ModelInfo info = Describe(splits.Train);
         using ReplicaGroup replicas = NewReplicas(splits.Train, info);
-        (_, FeatureScaler? scaler) = Begin(replicas, splits.Train, info);
+        (_, FeatureScaler? scaler) = Start.Begin(replicas, splits.Train, info);
         return LearningRateSweep.Run(replicas, new SplitRows(splits.Train), scaler, _options, range, _observer, stop);
     }
 
@@ -345,233 +329,13 @@ public sealed class TrainingRun : IDisposable
         return $"{loss}, label smoothing {_options.LabelSmoothing}, {weights}";
     }
 
-    /// <summary>Fresh weights, weights from a file, or the state of an earlier run.</summary>
-    private (TrainingState State, FeatureScaler? Scaler) Begin(ReplicaGroup replicas, FeatureSet train, ModelInfo info)
+    private static TrainingResult WithMetrics(TrainingResult result, Dictionary<string, ClassificationMetrics> all) => result with
     {
-        replicas.Initialize((uint)_options.Seed);
-        bool standardize = _options.StandardizeFeatures ?? (_options.InitialWeights is null && FeatureScaler.IsUsual(_options, info.Backbone));
-        IReadOnlyDictionary<string, string> fingerprint = Fingerprint(train, standardize);
-        string? resume = _options.Resume == "auto" ? (File.Exists(_folder.LastCheckpoint) ? _folder.LastCheckpoint : null) : _options.Resume;
-        if (resume is not null)
-        {
-            return ResumeFrom(resume, replicas, fingerprint);
-        }
-
-        if (_options.Resume is not null)
-        {
-            _observer.Message(Severity.Info, "nothing to resume; a new run begins");
-        }
-
-        if (_options.InitialWeights is { } file)
-        {
-            using Checkpoint checkpoint = Checkpoint.Open(file);
-            LoadModel(checkpoint, replicas);
-            _observer.Message(Severity.Info, $"classifier weights from {file}");
-        }
-
-        FeatureScaler? scaler = standardize ? FeatureScaler.Fit(new SplitRows(train), _options.Stream) : null;
-        return (new TrainingState { Fingerprint = fingerprint }.With(replicas.Lead.State.Read()), scaler);
-    }
-
-    private (TrainingState State, FeatureScaler? Scaler) ResumeFrom(string path, ReplicaGroup replicas, IReadOnlyDictionary<string, string> fingerprint)
-    {
-        using Checkpoint checkpoint = Checkpoint.Open(path);
-        TrainingState state = checkpoint.RequireState();
-        string[] changed = [.. fingerprint.Keys.Union(state.Fingerprint.Keys)
-            .Where(name => state.Fingerprint.GetValueOrDefault(name) != fingerprint.GetValueOrDefault(name))
-            .Select(name => $"{name} was {state.Fingerprint.GetValueOrDefault(name, "not recorded")}, is {fingerprint.GetValueOrDefault(name, "not given")}")];
-        if (changed.Length > 0)
-        {
-            throw new RunException(
-                $"'{path}' belongs to another run: {string.Join("; ", changed)}.",
-                "Resume with the same options and data (epochs, patience, threads, workers, logging may change), or start anew with --initial-weights.");
-        }
-
-        LoadModel(checkpoint, replicas);
-        foreach (Learner learner in replicas.Replicas)
-        {
-            checkpoint.LoadOptimizer(learner);
-        }
-
-        if (_folder.Writes)
-        {
-            checkpoint.LoadAverages(_averages, replicas.Lead.Parameters);
-        }
-
-        state = WithBestModel(path, state);
-        string place = state.StepInEpoch > 0 ? $"epoch {state.Epoch + 1}, step {state.StepInEpoch}" : $"the end of epoch {state.Epoch}";
-        _observer.Message(Severity.Info, $"resumed from {path} at {place}");
-
-        // A longer run may go on after an early stop of a shorter patience; whether it stops again is decided by the options of now.
-        bool stopped = _options.EarlyStoppingPatience > 0 && state.EpochsWithoutImprovement >= _options.EarlyStoppingPatience;
-        if (stopped || state.Epoch >= _options.Epochs)
-        {
-            _observer.Message(Severity.Info, $"the run has finished {state.Epoch} epochs; pass --epochs N{(stopped ? " and a larger --early-stopping-patience" : string.Empty)} to extend it");
-        }
-
-        return (state with { StoppedEarly = stopped }, checkpoint.ReadScaler());
-    }
-
-    /// <summary>A run that goes on in another folder takes its best model along; where that is gone, the best of the epochs to come counts.</summary>
-    private TrainingState WithBestModel(string checkpoint, TrainingState state)
-    {
-        if (state.BestEpoch == 0 || File.Exists(_folder.BestModel))
-        {
-            return state;
-        }
-
-        string beside = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(checkpoint))!, Path.GetFileName(_folder.BestModel));
-        if (File.Exists(beside))
-        {
-            if (!_folder.Writes)
-            {
-                return state;
-            }
-
-            AtomicFile.WriteAllBytes(_folder.BestModel, File.ReadAllBytes(beside));
-            string keras = Path.Combine(Path.GetDirectoryName(beside)!, Path.GetFileName(_folder.BestKerasModel));
-            if (File.Exists(keras))
-            {
-                AtomicFile.WriteAllBytes(_folder.BestKerasModel, File.ReadAllBytes(keras));
-            }
-
-            return state;
-        }
-
-        if (state.Epoch >= _options.Epochs || state.StoppedEarly)
-        {
-            throw new RunException(
-                $"'{checkpoint}' is of a finished run whose best model '{beside}' is gone.", "Train on with a larger --epochs, or use the checkpoint itself with predict and evaluate.");
-        }
-
-        _observer.Message(Severity.Warning, $"'{beside}' is gone: the best of the epochs from now on counts");
-        return state with { BestValue = double.NaN, BestEpoch = 0, EpochsWithoutImprovement = 0 };
-    }
-
-    /// <summary>What must stay the same for a resumed run to be the same run.</summary>
-    private Dictionary<string, string> Fingerprint(FeatureSet train, bool standardize)
-    {
-        var fingerprint = new Dictionary<string, string>
-        {
-            ["--model"] = _options.Model,
-            ["--batch-size"] = $"{_options.BatchSize}",
-            ["--seed"] = $"{_options.Seed}",
-            ["--learning-rate"] = $"{_options.LearningRate:R}",
-            ["--min-learning-rate"] = $"{_options.MinLearningRate:R}",
-            ["--lr-schedule"] = $"{_options.LrSchedule}",
-            ["--warmup-epochs"] = $"{_options.WarmupEpochs}",
-            ["augmentation"] = AugmentationOptions.Of(_options).Text,
-            ["--dropout"] = $"{_options.Dropout:R}",
-            ["--label-smoothing"] = $"{_options.LabelSmoothing:R}",
-            ["--use-focal-loss"] = $"{_options.UseFocalLoss}",
-            ["--focal-alpha"] = string.Join(",", _options.FocalAlpha),
-            ["--focal-gamma"] = $"{_options.FocalGamma:R}",
-            ["--use-class-weights"] = $"{_options.UseClassWeights}",
-            ["--clip-mode"] = $"{_options.ClipMode}",
-            ["--gradient-clip-norm"] = $"{_options.GradientClipNorm:R}",
-            ["--mixed-precision"] = $"{_setup.MixedPrecision}",
-            ["--sync-batchnorm"] = $"{_options.SyncBatchNorm}",
-            ["--allreduce-dtype"] = $"{_options.AllreduceDtype}",
-            ["--monitor"] = _options.Monitor,
-            ["--standardize-features"] = $"{standardize}",
-            ["shuffling"] = $"{_options.Shuffle}",
-            ["features"] = $"[{train.Count}, {train.Frames}, {train.Dimension}] {string.Join(" ", train.Key.Select(field => field.Value))}".TrimEnd(),
-            [TrainingClips] = IdentityOf(train),
-        };
-        if (_options.OverfitBatches > 0)
-        {
-            fingerprint["--overfit-batches"] = $"{_options.OverfitBatches}";
-        }
-
-        if (_options.Ema > 0)
-        {
-            fingerprint["--ema"] = $"{_options.Ema:R}";
-        }
-
-        if (_options.SwaStart > 0)
-        {
-            fingerprint["--swa-start"] = $"{_options.SwaStart}";
-        }
-
-        return fingerprint;
-    }
-
-    private TrainingResult EvaluateBest(ReplicaGroup replicas, IReadOnlyList<(string Name, IFeatureRows Rows)> splits, TrainingState state)
-    {
-        Dictionary<string, ClassificationMetrics> all = Evaluate(replicas, _folder.BestModel, splits, _folder.WritePredictions);
-        return Result(RunOutcome.Completed, state) with
-        {
-            Val = all["val"],
-            ValAtHalf = all["val_at_half"],
-            Test = all.GetValueOrDefault("test"),
-            TestAtHalf = all.GetValueOrDefault("test_at_half"),
-        };
-    }
-
-    /// <summary>Makes models of the averages, with batch statistics and a threshold of their own, and measures them.</summary>
-    private List<AverageResult> EvaluateAverages(
-        ReplicaGroup replicas, IFeatureRows train, IFeatureRows val, IReadOnlyList<(string Name, IFeatureRows Rows)> splits, ModelInfo info, TrainingState state, FeatureScaler? scaler, CancellationToken stop)
-    {
-        List<AverageResult> results = [];
-        foreach (WeightAverage average in _averages.All)
-        {
-            int updates = _averages.UpdatesBy(average, state);
-            if (updates == 0)
-            {
-                _observer.Message(Severity.Warning, $"there is no {average.Name} model: the run ended after epoch {state.Epoch}, before there was anything to average");
-                continue;
-            }
-
-            string file = _folder.AveragedModel(average.Name);
-            if (_folder.Writes)
-            {
-                Save(average, file);
-            }
-
-            Dictionary<string, ClassificationMetrics> all = Evaluate(replicas, file, splits, (_, _) => { });
-            results.Add(new AverageResult(
-                average.Name, average.Text, Path.GetFileName(file), updates, all["val"], all.GetValueOrDefault("test"), all["val_at_half"], all.GetValueOrDefault("test_at_half")));
-        }
-
-        return results;
-
-        void Save(WeightAverage average, string file)
-        {
-            // One replica is enough, and asks nothing of the other processes: they read the file.
-            Learner lead = replicas.Lead;
-            lead.Parameters.Values.Write((ReadOnlySpan<float>)average.Values);
-            BatchNormStatistics.Estimate(lead, train, _options.BatchSize, scaler, stop);
-            using ReplicaGroup alone = ReplicaGroup.Of(lead);
-            using var evaluator = new Evaluator(alone, val, _options.BatchSize, scaler);
-            Checkpoint.SaveModel(file, lead, info with { Epoch = state.Epoch, Threshold = evaluator.Run().BestThreshold(), Average = average.Text }, scaler);
-        }
-    }
-
-    /// <summary>Loads a model file and measures it on each split, at its own threshold and at 0.5 (<c>_at_half</c>).</summary>
-    /// <param name="writePredictions">Takes the name of a split and its predictions.</param>
-    private Dictionary<string, ClassificationMetrics> Evaluate(
-        ReplicaGroup replicas, string file, IReadOnlyList<(string Name, IFeatureRows Rows)> splits, Action<string, string> writePredictions)
-    {
-        // Rank 0 has written it.
-        _processes?.Meet();
-        using Checkpoint model = Checkpoint.Open(file);
-        LoadModel(model, replicas);
-        var all = new Dictionary<string, ClassificationMetrics>();
-        foreach (var (name, rows) in splits)
-        {
-            using var evaluator = new Evaluator(replicas, rows, _options.BatchSize);
-            Evaluation evaluation = evaluator.Run(withAttention: true);
-            if (_folder.Writes)
-            {
-                writePredictions(name, PredictionFile.Text(evaluation, rows));
-            }
-
-            all[name] = evaluation.MetricsAt(model.Info!.Threshold);
-            all[name + "_at_half"] = evaluation.MetricsAt(0.5);
-        }
-
-        return all;
-    }
+        Val = all["val"],
+        ValAtHalf = all["val_at_half"],
+        Test = all.GetValueOrDefault("test"),
+        TestAtHalf = all.GetValueOrDefault("test_at_half"),
+    };
 
     private TrainingResult Result(RunOutcome outcome, TrainingState? state) => new()
     {

@@ -89,6 +89,31 @@ public sealed class StudyTests : IDisposable
 
         two.Metrics.ShouldBe(one.Metrics);
         two.Folds.ShouldBe(one.Folds);
+
+        // Times are of trainings that had the machine to themselves: one of a row, if several run at a time.
+        File.ReadAllLines(_fixture.File("one/runs.jsonl")).ShouldAllBe(line => !line.Contains("\"shared\":true"));
+        File.ReadAllLines(_fixture.File("two/runs.jsonl")).Count(line => !line.Contains("\"shared\":true")).ShouldBe(1);
+    }
+
+    [Fact]
+    public void An_average_of_the_weights_answers_in_place_of_the_best_epoch()
+    {
+        StudyOptions options = Options("plain");
+        options = options with { Run = options.Run with { Monitor = "val_loss" } };
+        CrossValidationResult plain = CrossValidation.Execute(options, new SilentObserver(), CancellationToken.None);
+
+        // The mean over the last epoch alone is that epoch. (With batch normalisation, which this model has not, the statistics would differ.)
+        CrossValidationResult last = CrossValidation.Execute(Options("last") with { Run = options.Run with { SwaStart = options.Run.Epochs } }, new SilentObserver(), CancellationToken.None);
+        last.Folds.ShouldAllBe(fold => fold.BestEpoch == options.Run.Epochs);
+        foreach (var (fold, same) in plain.Folds.Zip(last.Folds).Where(pair => pair.First.BestEpoch == options.Run.Epochs))
+        {
+            same.ShouldBe(fold);
+        }
+
+        plain.Folds.ShouldContain(fold => fold.BestEpoch == options.Run.Epochs);
+        CrossValidationResult smooth = CrossValidation.Execute(Options("smooth") with { Run = options.Run with { Ema = 0.9 } }, new SilentObserver(), CancellationToken.None);
+        smooth.Metrics.ShouldNotBe(last.Metrics);
+        Should.Throw<RunException>(() => CrossValidation.Execute(Options("never") with { Run = options.Run with { SwaStart = 100 } }, new SilentObserver(), CancellationToken.None)).Message.ShouldContain("before there was anything to average");
     }
 
     [Fact]

@@ -4,7 +4,7 @@ using CudaTrainer.Engine.Parallel;
 
 namespace CudaTrainer.Engine.Training.Ensembles;
 
-/// <summary>What answers for a clip: a classifier, or the members of an ensemble, which all take the same features.</summary>
+/// <summary>What answers for a clip: a classifier, or the members of an ensemble, which all take the same features: those of both streams where one takes the one and another the other.</summary>
 internal sealed class ClassifierGroup : IDisposable
 {
     private readonly Ensemble? _ensemble;
@@ -55,7 +55,7 @@ internal sealed class ClassifierGroup : IDisposable
     }
 
     /// <summary>Opens models that are to answer together.</summary>
-    /// <exception cref="RunException">A file is missing, or does not take the same features as the first; the message names it.</exception>
+    /// <exception cref="RunException">A file is missing, or takes other features than the rest; the message names it.</exception>
     public static ClassifierGroup Open(IDevice device, string[] files, Ensemble? ensemble = null)
     {
         List<TrainedClassifier> members = [];
@@ -64,7 +64,17 @@ internal sealed class ClassifierGroup : IDisposable
             foreach (string file in files)
             {
                 members.Add(TrainedClassifier.Load(device, file));
-                RequireSame(members[0].Info, files[0], members[^1].Info, file);
+            }
+
+            ModelInfo all = StreamUnion.Of([.. members.Select(member => member.Info)], files);
+            for (int m = 0; m < members.Count; m++)
+            {
+                TrainedClassifier member = members[m];
+                if (member.Info.Inputs != all.Inputs)
+                {
+                    members[m] = member.Widen(device, StreamUnion.Widened(member.Info, all), StreamUnion.FirstOf(member.Info));
+                    member.Dispose();
+                }
             }
 
             return new ClassifierGroup(members, files, ensemble);
@@ -193,22 +203,5 @@ internal sealed class ClassifierGroup : IDisposable
             ? labels.Zip(scores, (Info.Loss ?? LossInfo.Plain).Of).Average()
             : EnsembleWeights.NegativeLogLikelihood(labels, scores);
         return new Evaluation(labels, scores, loss, [], []);
-    }
-
-    private static void RequireSame(ModelInfo first, string firstFile, ModelInfo other, string file)
-    {
-        (string What, string Of, string Is)[] facts =
-        [
-            ("features a frame", $"{first.Inputs}", $"{other.Inputs}"),
-            ("frames a clip", $"{first.Frames}", $"{other.Frames}"),
-            ("classes", string.Join(", ", first.Classes), string.Join(", ", other.Classes)),
-            ("backbone", first.Backbone, other.Backbone),
-            ("preprocessing", first.Preprocess, other.Preprocess),
-        ];
-        string[] differences = [.. facts.Where(fact => fact.Of != fact.Is).Select(fact => $"{fact.What} {fact.Is} instead of {fact.Of}")];
-        if (differences.Length > 0)
-        {
-            throw new RunException($"'{file}' cannot answer together with '{firstFile}': {string.Join("; ", differences)}.", "Members of an ensemble are trained on the same features.");
-        }
     }
 }

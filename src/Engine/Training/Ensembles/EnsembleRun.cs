@@ -101,7 +101,7 @@ public static class EnsembleRun
     /// <summary>A member that was trained on clips of val or test here would be judged on what it knows; runs with other seeds may have had other splits.</summary>
     private static void WarnOfOtherClips(string[] files, FeatureSet train, IRunObserver observer)
     {
-        string here = TrainingRun.IdentityOf(train);
+        string here = RunFingerprint.IdentityOf(train);
         foreach (string file in files)
         {
             string state = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(file))!, "last.ckpt");
@@ -111,7 +111,7 @@ public static class EnsembleRun
             }
 
             using Checkpoint checkpoint = Checkpoint.Open(state);
-            if (checkpoint.State?.Fingerprint.GetValueOrDefault(TrainingRun.TrainingClips) is { } clips && clips != here)
+            if (checkpoint.State?.Fingerprint.GetValueOrDefault(RunFingerprint.TrainingClips) is { } clips && clips != here)
             {
                 observer.Message(Severity.Warning, $"'{file}' was trained on other clips than the train split here: where it has seen clips of val or test, the results are too good. Train all members on one split");
             }

@@ -9,7 +9,8 @@ internal static class ComparisonPage
     private static readonly string[] Places = ["checkpoint_dir", "resume", "overwrite", "report"];
 
     /// <param name="runs">Two or more.</param>
-    public static string Render(IReadOnlyList<RunRecord> runs)
+    /// <param name="more">Sections to show besides.</param>
+    public static string Render(IReadOnlyList<RunRecord> runs, IReadOnlyList<(string Id, string Heading, Markup Content)> more)
     {
         string[] names = NamesOf(runs);
         List<(string, string, Markup)> sections =
@@ -18,6 +19,7 @@ internal static class ComparisonPage
             ("options", "Options that differ", Options(runs, names)),
             ("metrics", "Metrics", Metrics(runs, names)),
             ("curves", "Curves", Curves(runs, names)),
+            .. more,
         ];
         return Page.Render($"Comparison of {runs.Count} runs", HtmlBuilder.Piece($"{string.Join(", ", names)}"), sections);
     }

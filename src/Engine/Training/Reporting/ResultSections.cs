@@ -33,8 +33,13 @@ internal static class ResultSections
         Add("test at 0.5", result.TestAtHalf);
         var html = new HtmlBuilder();
         html.Add($"<p>All of the best checkpoint, loaded from its file. The threshold was chosen on val, by balanced accuracy; the plain threshold of 0.5 stands beside it.</p>");
-        html.Add(Page.Table("Metrics", ["", .. splits.Select(split => ">" + split.Name)], Rows.Select(row => (IReadOnlyList<Markup>)
-            [Page.Text(row.Name), .. splits.Select(split => Page.Text(row.Format(row.Value(split.Metrics))))]), hidesCaption: true));
+        html.Add(Table("Metrics", splits));
+        if (result.Averages.Count > 0)
+        {
+            html.Add($"<h3>Averages of the weights</h3><p>{string.Join("; ", result.Averages.Select(average => $"{average.Name}: {average.Description}, in {average.File}"))}. Each with batch statistics and a threshold of its own. Whether one is used in place of the best checkpoint is to be decided by val.</p>");
+            html.Add(Table("Metrics of the averages", [.. result.Averages.SelectMany(average => new[] { ($"{average.Name}, val", average.Val), ($"{average.Name}, test", average.Test) }).Where(column => column.Item2 is not null)!]));
+        }
+
         html.Add($"<h3>Confusion matrices</h3><div class=\"cards\">");
         foreach ((string name, ClassificationMetrics metrics) in splits.Where(split => !split.Name.Contains(' ')))
         {
@@ -43,6 +48,10 @@ internal static class ResultSections
 
         html.Add($"</div>");
         return html.ToMarkup();
+
+        static Markup Table(string caption, IReadOnlyList<(string Name, ClassificationMetrics Metrics)> columns) => Page.Table(
+            caption, ["", .. columns.Select(column => ">" + column.Name)], Rows.Select(row => (IReadOnlyList<Markup>)[Page.Text(row.Name), .. columns.Select(column => Page.Text(row.Format(row.Value(column.Metrics))))]),
+            hidesCaption: true);
 
         void Add(string name, ClassificationMetrics? metrics)
         {

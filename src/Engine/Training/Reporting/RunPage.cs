@@ -10,7 +10,8 @@ internal static class RunPage
 
     /// <param name="pictures">Of the clips that <see cref="ChosenClips"/> names, as far as there are any.</param>
     /// <param name="filesAt">Where the run's files lie, as seen from the page: empty or ending with a slash.</param>
-    public static string Render(RunRecord run, ReportPictures pictures, string filesAt)
+    /// <param name="more">Sections to show besides, before the last.</param>
+    public static string Render(RunRecord run, ReportPictures pictures, string filesAt, IReadOnlyList<(string Id, string Heading, Markup Content)> more)
     {
         ChosenClips? clips = ChosenClips.Of(run);
         List<(string, string, Markup)> sections = [("summary", "Summary", Summary(run)), ("data", "Data", Data(run, clips, pictures))];
@@ -34,6 +35,7 @@ internal static class RunPage
             sections.Add(("clips", "Clips", ClipSection.Render(clips, pictures, run.Options.Frames)));
         }
 
+        sections.AddRange(more);
         sections.Add(("run", "The run", Run(run, filesAt)));
         string when = run.Result?.Environment is { } environment ? $" · {environment.Finished:yyyy-MM-dd HH:mm} UTC" : string.Empty;
         return Page.Render($"Training run {run.Name}", HtmlBuilder.Piece($"{run.Options.Model} on {run.Options.FeaturesDir ?? run.Options.DatasetPath ?? "unknown data"}{when}"), sections);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using System.Text.RegularExpressions;
@@ -100,6 +101,19 @@ public sealed class RunReportTests : IDisposable
     }
 
     [Fact]
+    public void Averages_of_the_weights_stand_beside_the_best_checkpoint()
+    {
+        TrainingResult result = TrainingFixture.Run(_fixture.Options("run") with { Ema = 0.9, SwaStart = 2 });
+        string page = File.ReadAllText(_fixture.File("run/report.html")), table = page[page.IndexOf("Averages of the weights", StringComparison.Ordinal)..];
+
+        table.ShouldContain("swa: mean over the ends of epochs from 2 on, in swa_model.safetensors");
+        Row(table, "ROC-AUC").ShouldBe([.. result.Averages.SelectMany(average => new[] { average.Val, average.Test! }).Select(metrics => metrics.Auc.ToString("0.000", CultureInfo.InvariantCulture))]);
+
+        TrainingFixture.Run(_fixture.Options("plain") with { Epochs = 1 });
+        File.ReadAllText(_fixture.File("plain/report.html")).ShouldNotContain("Averages of the weights");
+    }
+
+    [Fact]
     public void No_page_is_written_when_it_is_not_wanted()
     {
         TrainingFixture.Run(_fixture.Options("run") with { Epochs = 1, Report = false });
@@ -126,7 +140,7 @@ public sealed class RunReportTests : IDisposable
     {
         TrainingFixture.RunUntil(_fixture.Options("run"), 7).Outcome.ShouldBe(RunOutcome.Interrupted);
 
-        string page = File.ReadAllText(RunReport.Write([_fixture.File("run")], null, CancellationToken.None));
+        string page = File.ReadAllText(RunReport.Write([_fixture.File("run")], [], null, CancellationToken.None));
 
         page.ShouldContain("This run has not finished: 2 epochs of 4");
         page.ShouldContain("id=\"learning\"");
@@ -141,7 +155,7 @@ public sealed class RunReportTests : IDisposable
             TrainingFixture.Run(_fixture.Options("a") with { Epochs = 1 }),
             TrainingFixture.Run(_fixture.Options("b") with { Epochs = 6, Model = "simple-lstm", Seed = 3 }),
         ];
-        string page = File.ReadAllText(RunReport.Write([_fixture.File("a"), _fixture.File("b")], _fixture.File("both.html"), CancellationToken.None));
+        string page = File.ReadAllText(RunReport.Write([_fixture.File("a"), _fixture.File("b")], [], _fixture.File("both.html"), CancellationToken.None));
 
         Row(page, "<code class=\"path wide\">--seed</code>").ShouldBe(["42", "3"]);
         Row(page, "<code class=\"path wide\">--model</code>").ShouldBe(["lstm-attention", "simple-lstm"]);
@@ -158,7 +172,7 @@ public sealed class RunReportTests : IDisposable
     [Fact]
     public void A_folder_without_a_run_is_an_error_with_advice()
     {
-        var error = Should.Throw<RunException>(() => RunReport.Write([_fixture.Features], null, CancellationToken.None));
+        var error = Should.Throw<RunException>(() => RunReport.Write([_fixture.Features], [], null, CancellationToken.None));
 
         error.Message.ShouldContain("holds no training run");
         error.Hint.ShouldNotBeNull();
