@@ -4,7 +4,7 @@ using CudaTrainer.Kernels.Cpu.Simd;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
-/// Exponential, logarithm, logistic function and hyperbolic tangent of whole vectors: within 2 ulp over the full range (subnormal results
+/// Exponential, logarithm, logistic function and hyperbolic tangent of whole vectors, and of the numbers of GPU threads: within 2 ulp over the full range (subnormal results
 /// included), exact at 0 and ±∞, saturating where the true result does, and NaN for NaN.
 /// </summary>
 /// <remarks>
@@ -23,7 +23,7 @@ internal static class VectorMath
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVec Exp<TSimd, TVec>(TVec x)
-        where TSimd : struct, ISimd<TVec>
+        where TSimd : struct, IArithmetic<TVec>
         where TVec : unmanaged
     {
         // Bound first: Min and Max return their second argument where either is NaN.
@@ -38,7 +38,7 @@ internal static class VectorMath
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVec Log<TSimd, TVec>(TVec x)
-        where TSimd : struct, ISimd<TVec>
+        where TSimd : struct, IArithmetic<TVec>
         where TVec : unmanaged
     {
         const float Tiny = 7.8886090522101181e-31f; // 2⁻¹⁰⁰
@@ -83,7 +83,7 @@ internal static class VectorMath
     /// <summary>1 / (1 + e⁻ˣ).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVec Sigmoid<TSimd, TVec>(TVec x)
-        where TSimd : struct, ISimd<TVec>
+        where TSimd : struct, IArithmetic<TVec>
         where TVec : unmanaged
     {
         // With e = exp(−|x|) ≤ 1 neither branch loses digits: 1/(1+e) for x > 0, e/(1+e) otherwise.
@@ -95,7 +95,7 @@ internal static class VectorMath
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVec Tanh<TSimd, TVec>(TVec x)
-        where TSimd : struct, ISimd<TVec>
+        where TSimd : struct, IArithmetic<TVec>
         where TVec : unmanaged
     {
         TVec one = TSimd.Set(1);
@@ -123,7 +123,7 @@ internal static class VectorMath
     /// <summary>e^(x − power·ln 2), between √½ and √2.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static TVec ExpReduced<TSimd, TVec>(TVec x, TVec power)
-        where TSimd : struct, ISimd<TVec>
+        where TSimd : struct, IArithmetic<TVec>
         where TVec : unmanaged
     {
         TVec r = TSimd.NegativeMultiplyAdd(power, TSimd.Set(Ln2High), x);

@@ -6,10 +6,10 @@ namespace CudaTrainer.Kernels.Cpu.Simd;
 /// </summary>
 /// <typeparam name="TVec">The register type: <c>Vector512&lt;float&gt;</c>, <c>Vector256&lt;float&gt;</c> or <c>Vector128&lt;float&gt;</c>.</typeparam>
 /// <remarks>
-/// Loads and stores are unaligned. <see cref="MultiplyAdd"/> is fused at every level that runs on AVX2 or AVX-512 hardware; the 128-bit
+/// Loads and stores are unaligned. <see cref="IArithmetic{TVec}.MultiplyAdd"/> is fused at every level that runs on AVX2 or AVX-512 hardware; the 128-bit
 /// level fuses where the machine can and otherwise rounds twice, so bits agree between thread counts, not between levels.
 /// </remarks>
-public unsafe interface ISimd<TVec>
+public unsafe interface ISimd<TVec> : IArithmetic<TVec>
     where TVec : unmanaged
 {
     /// <summary>Floats per vector.</summary>
@@ -17,10 +17,6 @@ public unsafe interface ISimd<TVec>
 
     /// <summary>Architectural vector registers; kernels choose their register tile by it.</summary>
     static abstract int Registers { get; }
-
-    static abstract TVec Zero { get; }
-
-    static abstract TVec Set(float value);
 
     static abstract TVec Load(float* source);
 
@@ -41,39 +37,7 @@ public unsafe interface ISimd<TVec>
     /// <summary>Rounds to half precision (nearest even, overflow to infinity) and stores <see cref="Width"/> numbers.</summary>
     static abstract void StoreHalf(Half* destination, TVec value);
 
-    static abstract TVec Add(TVec a, TVec b);
-
-    static abstract TVec Subtract(TVec a, TVec b);
-
-    static abstract TVec Multiply(TVec a, TVec b);
-
-    static abstract TVec Divide(TVec a, TVec b);
-
     static abstract TVec Sqrt(TVec a);
-
-    /// <summary>The larger of each pair; <paramref name="b"/> where either is NaN (x86 semantics at every level).</summary>
-    static abstract TVec Max(TVec a, TVec b);
-
-    /// <summary>The smaller of each pair; <paramref name="b"/> where either is NaN (x86 semantics at every level).</summary>
-    static abstract TVec Min(TVec a, TVec b);
-
-    /// <summary>a·b + c.</summary>
-    static abstract TVec MultiplyAdd(TVec a, TVec b, TVec c);
-
-    /// <summary>c − a·b.</summary>
-    static abstract TVec NegativeMultiplyAdd(TVec a, TVec b, TVec c);
-
-    /// <summary>Rounds to the nearest integer, ties to even.</summary>
-    static abstract TVec Round(TVec a);
-
-    /// <summary>x·2ⁿ for integral n with −126 ≤ n ≤ 127; exact when the result is normal.</summary>
-    static abstract TVec ScaleByPowerOfTwo(TVec x, TVec n);
-
-    /// <summary>⌊log₂ a⌋ for normal a &gt; 0; anything for other numbers.</summary>
-    static abstract TVec Exponent(TVec a);
-
-    /// <summary>Per lane: <paramref name="whenTrue"/> where a &gt; b, else <paramref name="whenFalse"/> (also for NaN).</summary>
-    static abstract TVec SelectGreater(TVec a, TVec b, TVec whenTrue, TVec whenFalse);
 
     /// <summary>Sum of all lanes, always added in the same tree.</summary>
     static abstract float Sum(TVec a);

@@ -147,6 +147,24 @@ public sealed unsafe class CudaKernel
         _context.Launched("cuLaunchKernel", Name);
     }
 
+    /// <param name="arguments">The kernel's only parameter.</param>
+    internal void Launch<TArguments>(CudaStream stream, Grid blocks, Grid threads, int sharedBytes, in TArguments arguments)
+        where TArguments : unmanaged
+    {
+        _context.Use();
+        _context.Counters.KernelLaunches++;
+        fixed (TArguments* start = &arguments)
+        {
+            void* parameter = start;
+            int result = DriverApi.cuLaunchKernel(
+                _function, (uint)blocks.X, (uint)blocks.Y, (uint)blocks.Z, (uint)threads.X, (uint)threads.Y, (uint)threads.Z, (uint)sharedBytes, stream.Handle,
+                &parameter, null);
+            _context.Check(result, "cuLaunchKernel", Name);
+        }
+
+        _context.Launched("cuLaunchKernel", Name);
+    }
+
     private int Attribute(int attribute)
     {
         int value;

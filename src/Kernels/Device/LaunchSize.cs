@@ -1,6 +1,6 @@
 using CudaTrainer.Kernels.Interop;
 
-namespace CudaTrainer.Kernels.Cuda;
+namespace CudaTrainer.Kernels.Device;
 
 /// <summary>Sizes that launchers have in common. None depends on the GPU, so that no result does.</summary>
 internal static class LaunchSize

@@ -1,0 +1,50 @@
+namespace CudaTrainer.Kernels.Device;
+
+/// <summary>Eight numbers side by side.</summary>
+internal unsafe struct Eight : IGroup<Eight>
+{
+    public Four Low, High;
+
+    public static int Lanes => 8;
+
+    public static Eight Of(Four low, Four high)
+    {
+        Eight eight = default;
+        eight.Low = low;
+        eight.High = high;
+        return eight;
+    }
+
+    public static Eight operator +(Eight left, Eight right) => Of(left.Low + right.Low, left.High + right.High);
+
+    public static Eight operator -(Eight left, Eight right) => Of(left.Low - right.Low, left.High - right.High);
+
+    public static Eight operator *(Eight left, Eight right) => Of(left.Low * right.Low, left.High * right.High);
+
+    public static Eight Splat(float value) => Of(Four.Splat(value), Four.Splat(value));
+
+    public static Eight Fma(Eight a, Eight b, Eight c) => Of(Four.Fma(a.Low, b.Low, c.Low), Four.Fma(a.High, b.High, c.High));
+
+    public static Eight Relu(Eight x) => Of(Four.Relu(x.Low), Four.Relu(x.High));
+
+    public static Eight ReciprocalSqrt(Eight x) => Of(Four.ReciprocalSqrt(x.Low), Four.ReciprocalSqrt(x.High));
+
+    public static Eight WherePositive(Eight condition, Eight value) =>
+        Of(Four.WherePositive(condition.Low, value.Low), Four.WherePositive(condition.High, value.High));
+
+    public static Eight Keep(Eight values, uint bits, float scale) => Of(Four.Keep(values.Low, bits, scale), Four.Keep(values.High, bits >> 4, scale));
+
+    public static Eight RoundToHalf(Eight values) => Of(Four.RoundToHalf(values.Low), Four.RoundToHalf(values.High));
+
+    public static Eight ShuffleXor(Eight values, int mask) => Of(Four.ShuffleXor(values.Low, mask), Four.ShuffleXor(values.High, mask));
+
+    public static float Sum(Eight values) => Four.Sum(values.Low) + Four.Sum(values.High);
+
+    public static Eight ReadFloats(float* from, long available) => Of(Four.ReadFloats(from, available), Four.ReadFloats(from + 4, available - 4));
+
+    public static void WriteFloats(float* to, long available, Eight values)
+    {
+        Four.WriteFloats(to, available, values.Low);
+        Four.WriteFloats(to + 4, available - 4, values.High);
+    }
+}
