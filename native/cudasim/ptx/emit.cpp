@@ -90,6 +90,9 @@ Type Emitter::type(std::initializer_list<const char*> allowed) {
         fail("unknown type " + modifier + " of " + opcode());
     }
 
+    // What stands where the type should is taken for one.
+    for (size_t i = instruction_->modifiers.size(); i-- > 0;)
+        if (!taken_[i]) fail("unknown modifier " + instruction_->modifiers[i]);
     fail(opcode() + " without a type");
 }
 
@@ -120,6 +123,11 @@ bool compatible(Type have, Type want, bool relaxed) {
     return have == want;
 }
 
+std::string misfit(const Register& r, Type type, const char* verb) {
+    const bool size = r.type.bits != type.bits && type.kind != Type::Predicate;
+    return "the register " + r.name + " is " + r.type.name() + " where " + (size ? std::to_string(type.bits) + " bits are " : type.name() + " is ") + verb;
+}
+
 }  // namespace
 
 std::string Emitter::read(const Operand& operand, Type type, bool relaxed) {
@@ -128,7 +136,7 @@ std::string Emitter::read(const Operand& operand, Type type, bool relaxed) {
         case Operand::Reg: {
             const Register& r = function_->registers[(size_t)operand.number];
             used_[(size_t)operand.number] = true;
-            if (!compatible(r.type, type, relaxed)) fail("the register " + r.name + " is " + r.type.name() + " where " + type.name() + " is needed");
+            if (!compatible(r.type, type, relaxed)) fail(misfit(r, type, "needed"));
             std::string name = "r" + std::to_string(operand.number), kept = storage(r.type);
             if (type.kind == Type::Predicate) return operand.negated ? "!" + name : name;
             if (kept == cType(type)) return name;
@@ -187,7 +195,7 @@ void Emitter::write(const Operand& operand, Type type, const std::string& value,
     const Register& r = function_->registers[(size_t)operand.number];
     used_[(size_t)operand.number] = true;
     if (operand.negated) fail("'!' before a result");
-    if (!compatible(r.type, type, relaxed)) fail("the register " + r.name + " is " + r.type.name() + " where " + type.name() + " is made");
+    if (!compatible(r.type, type, relaxed)) fail(misfit(r, type, "made"));
     const std::string kept = storage(r.type), name = "r" + std::to_string(operand.number) + " = ";
     if (type.kind == Type::Predicate) line(name + "(" + value + ") != 0;");
     else if (kept == cType(type)) line(name + value + ";");
@@ -407,7 +415,7 @@ void Emitter::body(size_t number) {
         line(signature(number) + " {");
     }
 
-    line("(void)launch; (void)local;");
+    line("u8 carry = 0;");
     for (size_t i = 0; i < f.variables.size(); i++) {
         bool passed = std::count(f.parameters.begin(), f.parameters.end(), (int)i) + std::count(f.results.begin(), f.results.end(), (int)i) > 0;
         if (f.variables[i].space == Space::Param && !passed)

@@ -18,8 +18,9 @@ struct Touch {
 
 class Races {
 public:
-    /// Forgets everything.
+    /// Forgets everything; or what was in shared memory, of which each block has its own.
     void start();
+    void startBlock() { shared_.clear(); }
     /// The message of a race, or an empty one.
     std::string global(uint64_t address, const Access& access, const Touch& touch) { return touchAll(global_, address, access, touch); }
     std::string shared(uint64_t offset, const Access& access, const Touch& touch) { return touchAll(shared_, offset, access, touch); }

@@ -61,6 +61,7 @@ void Run::stop() { cudasim_ptx_here = nullptr; }
 void Run::startBlock(unsigned number) {
     block_ = number + 1;
     epoch_ = 0;
+    races_.startBlock();
     std::fill(std::begin(warpEpochs_), std::end(warpEpochs_), 0);
 }
 
