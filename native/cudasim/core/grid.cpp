@@ -4,6 +4,7 @@
 #include "fibre.h"
 #include "memory.h"
 #include "recovery.h"
+
 #include "../ptx/run.h"
 
 #include <algorithm>
@@ -398,7 +399,7 @@ void Block::run(const Launch& launch) {
     }
 
     activeBlock = nullptr;
-    ptx::Run::stop();
+    if (launch.ptx) ptx_.stop();
 }
 
 }  // namespace

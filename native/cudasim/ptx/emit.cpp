@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <set>
 
 namespace sim::ptx {
 namespace {
@@ -116,7 +115,7 @@ namespace {
 
 bool compatible(Type have, Type want, bool relaxed) {
     if (have.kind == Type::Predicate || want.kind == Type::Predicate) return have == want;
-    if (relaxed && have.bits > want.bits) return have.kind != Type::Float && have.kind != Type::Halves;
+    if (relaxed && have.bits > want.bits) return !have.isFloat() && !want.isFloat();
     if (have.bits != want.bits) return false;
     if (have.kind == Type::Bits || want.kind == Type::Bits) return true;
     if (have.isInteger() && want.isInteger()) return true;
@@ -381,6 +380,8 @@ KernelInfo Emitter::entry(size_t number) {
     info.staticShared = sharedOf_[number];
     info.dynamicOffset = (info.staticShared + 15) / 16 * 16;
     info.local = (unsigned)localBytes_;
+    info.constants = (unsigned)constBytes_;
+    info.version = module_.version;
     info.registers = estimateRegisters(f);
     info.own = {{nullptr, globalBytes_, true}, {nullptr, constBytes_, false}};
     std::copy(f.required, f.required + 3, info.required);

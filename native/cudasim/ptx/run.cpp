@@ -56,7 +56,10 @@ void Run::start(const KernelInfo& kernel, int device, void** parameters, char* s
     cudasim_ptx_here = this;
 }
 
-void Run::stop() { cudasim_ptx_here = nullptr; }
+void Run::stop() {
+    cudasim_ptx_here = nullptr;
+    races_.start();
+}
 
 void Run::startBlock(unsigned number) {
     block_ = number + 1;
@@ -79,7 +82,13 @@ void Run::allow(unsigned site, uint64_t begin, uint64_t end) {
 void Run::record(bool inShared, const Access& access, uint64_t address) {
     if (!looksForRaces_) return;
     const unsigned thread = (cudasim_here.thread.z * cudasim_here.threads.y + cudasim_here.thread.y) * cudasim_here.threads.x + cudasim_here.thread.x;
-    Touch touch{block_, thread, epoch_, warpEpochs_[thread], access.line, access.kind == Access::Atomic};
+    Touch touch;
+    touch.block = block_;
+    touch.thread = thread;
+    touch.epoch = (unsigned short)epoch_;
+    touch.warpEpoch = (unsigned short)warpEpochs_[thread];
+    touch.line = (unsigned)access.line;
+    touch.atomic = access.kind == Access::Atomic;
     std::string race = inShared ? races_.shared(address, access, touch) : races_.global(address, access, touch);
     if (race.empty()) return;
     race += inShared ? ", in shared memory at offset " + std::to_string(address) : ", at " + number(address) + describe(address);

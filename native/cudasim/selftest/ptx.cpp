@@ -615,3 +615,17 @@ TEST(PtxRaces) {
         }
     }
 }
+
+TEST(PtxRoundsHalvesAlike) {
+    // From a float, which the processor does, and from the same number as a double, in all roundings.
+    std::string body = "mul.lo.u32 %r1, %at, 0x9e3779b1;\nmov.b32 %r2, 0;\n";
+    for (int turn = 0; turn < 2; turn++) {
+        // All floats, and those that are halves or subnormal halves: exponents from 2^-26 to 2^17.
+        body += turn ? "and.b32 %r3, %r1, 0x807fffff;\nshr.u32 %r4, %r1, 23;\nrem.u32 %r4, %r4, 43;\nadd.u32 %r4, %r4, 101;\nshl.b32 %r4, %r4, 23;\nor.b32 %r1, %r3, %r4;\n" : "";
+        body += "mov.b32 %f1, %r1;\ncvt.f64.f32 %fd1, %f1;\n";
+        for (const char* mode : {"rn", "rz", "rm", "rp"})
+            body += std::string("cvt.") + mode + ".f16.f32 %h1, %f1;\ncvt." + mode + ".f16.f64 %h2, %fd1;\nsetp.ne.b16 %p1, %h1, %h2;\n@%p1 add.u32 %r2, %r2, 1;\n";
+    }
+
+    for (unsigned wrong : run(kernel(body + "st.global.b32 [%mine], %r2;"), 256, 256, 65536)) EQUAL(0, wrong);
+}

@@ -401,6 +401,7 @@ TEST(PtxHalves) {
         {"cvt.rzi.s32.f16 %r32, %a16;", 0xc100, 0, 0, 0xfffffffe},
         {"cvt.rni.f16.f16 %r16, %a16;", 0x4100, 0, 0, two},
         {"cvt.sat.rn.f16.f32 %r16, %af;", bits(3.0f), 0, 0, one},
+        {"cvt.rn.f16.s64 %r16, %a64;", ~0ull - 2047, 0, 0, 0xe800},
         {"cvt.rn.f16x2.f32 %r32, %af, %bf;", bits(2.0f), bits(1.0f), 0, 0x40003c00},
     });
 }
