@@ -77,7 +77,7 @@ void call(Emitter& e) {
 // Only the barrier of all threads of the block.
 void barrier(Emitter& e) {
     if (e.opcode() == "barrier") e.needs(30, 60, "barrier");
-    e.has(".cta");
+    if (e.has(".cta")) e.needs(30, 78, e.opcode() + ".cta");
     e.has(".aligned");
     if (e.has(".warp")) {
         e.oneOf({".sync"}, nullptr);

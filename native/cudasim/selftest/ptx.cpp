@@ -211,7 +211,7 @@ TEST(PtxWarpsAndBlocks) {
 	st.global.b32 [%mine+24], %r1;
 	bar.red.or.pred %p2, 0, !%p1;
 	selp.b32 %r1, 1, 0, %p2;
-	barrier.cta.red.and.pred %p2, 0, %p1;
+	barrier.red.and.pred %p2, 0, %p1;
 	@%p2 add.u32 %r1, %r1, 2;
 	st.global.b32 [%mine+28], %r1;
 	bar.warp.sync 0xffffffff;
