@@ -69,8 +69,8 @@ struct Arguments {
     std::vector<void*> pointers;
 };
 
-void runKernel(int device, const std::shared_ptr<sim::Image>& image, const cudasim_kernel* kernel, const sim::ptx::KernelInfo* ptx, cudasim_dim3 blocks,
-               cudasim_dim3 threads, size_t dynamicShared, const Arguments& arguments) {
+void runKernel(int device, const std::shared_ptr<sim::Image>& image, const cudasim_kernel* kernel, const sim::ptx::KernelInfo* ptx,
+               cudasim_dim3 blocks, cudasim_dim3 threads, size_t dynamicShared, const Arguments& arguments) {
     if (sim::countdownOrName("FAIL_LAUNCH", kernel->name)) throw sim::Fault(CUDA_ERROR_LAUNCH_FAILED, "the launch failed, as configured");
     for (int i = 0; i < kernel->parameters; i++) {
         if (!kernel->pointers[i]) continue;

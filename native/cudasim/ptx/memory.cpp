@@ -63,7 +63,8 @@ std::vector<const Operand*> elements(Emitter& e, const Operand& operand, unsigne
     if (operand.form == Operand::Vector)
         for (const Operand& part : operand.parts) list.push_back(&part);
     else list.push_back(&operand);
-    if (list.size() != lanes || (lanes > 1) != (operand.form == Operand::Vector)) e.fail(operand.text + " where " + std::to_string(lanes) + " registers are needed");
+    if (list.size() != lanes || (lanes > 1) != (operand.form == Operand::Vector))
+        e.fail(operand.text + " where " + std::to_string(lanes) + " registers are needed");
     return list;
 }
 
@@ -138,7 +139,8 @@ void move(Emitter& e) {
             e.write(parts[i], part, "(" + cType(part) + ")(" + name + " >> " + std::to_string((int)i * part.bits) + ")");
     } else {
         for (size_t i = 0; i < parts.size(); i++)
-            e.line(name + " |= (" + c + ")((" + c + ")(" + cType(part) + ")" + e.read(parts[i], part) + " << " + std::to_string((int)i * part.bits) + ");");
+            e.line(name + " |= (" + c + ")((" + c + ")(" + cType(part) + ")" + e.read(parts[i], part) + " << " +
+                std::to_string((int)i * part.bits) + ");");
         e.write(to, type, name);
     }
 
@@ -178,7 +180,8 @@ void atomic(Emitter& e) {
     ordering(e);
     const Space where = space(e);
     if (where != Space::Global && where != Space::Shared && where != Space::Generic) e.fail(e.opcode() + " in a space without atomics");
-    const std::string operation = answers ? e.oneOf({".add", ".min", ".max", ".and", ".or", ".xor", ".exch", ".cas", ".inc", ".dec"}, nullptr)
+    const std::string operation = answers ? e.oneOf({".add", ".min", ".max", ".and", ".or", ".xor", ".exch", ".cas", ".inc", ".dec"},
+        nullptr)
                                           : e.oneOf({".add", ".min", ".max", ".and", ".or", ".xor", ".inc", ".dec"}, nullptr);
     Type type;
     if (operation == ".add") type = e.type({".u32", ".s32", ".u64", ".s64", ".f32", ".f64"});

@@ -13,7 +13,8 @@ bool conflict(const Touch& a, const Touch& b) {
 std::string words(const Touch& before, const char* did, const Touch& now, const char* does) {
     char text[200];
     if (before.block != now.block)
-        std::snprintf(text, sizeof text, "race between blocks %u and %u: line %u %s and line %u %s", before.block - 1, now.block - 1, (unsigned)before.line, did, (unsigned)now.line, does);
+        std::snprintf(text, sizeof text, "race between blocks %u and %u: line %u %s and line %u %s", before.block - 1, now.block - 1,
+            (unsigned)before.line, did, (unsigned)now.line, does);
     else
         std::snprintf(text, sizeof text, "race between threads %u and %u of block %u: line %u %s and, with no barrier between, line %u %s",
                       (unsigned)before.thread, (unsigned)now.thread, now.block - 1, (unsigned)before.line, did, (unsigned)now.line, does);
@@ -48,7 +49,8 @@ std::string Races::touchAll(Pages& pages, uint64_t address, const Access& access
             cell.write = touch;
         } else {
             const bool ofOther = cell.read.block != touch.block;
-            if (ofOther || (cell.read.thread != touch.thread && (!cell.other.block || cell.other.block == touch.block))) cell.other = cell.read;
+            if (ofOther || (cell.read.thread != touch.thread && (!cell.other.block || cell.other.block == touch.block)))
+                cell.other = cell.read;
             cell.read = touch;
         }
     }
