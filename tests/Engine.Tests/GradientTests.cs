@@ -1,6 +1,5 @@
 using CudaTrainer.Engine.Autograd;
-using CudaTrainer.Engine.Backends.Cpu;
-using CudaTrainer.Engine.Backends.Reference;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels.Cpu.Simd;
 

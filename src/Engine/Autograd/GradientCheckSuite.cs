@@ -1,4 +1,4 @@
-using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Engine.Autograd;

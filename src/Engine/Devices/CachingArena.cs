@@ -1,6 +1,6 @@
 using CudaTrainer.Engine.Tensors;
 
-namespace CudaTrainer.Engine.Backends;
+namespace CudaTrainer.Engine.Devices;
 
 /// <summary>Where an arena gets its blocks from: the host's heap or a GPU's memory.</summary>
 internal interface IMemorySource

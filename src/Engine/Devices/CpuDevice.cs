@@ -1,9 +1,8 @@
-using CudaTrainer.Engine.Tensors;
-using CudaTrainer.Kernels;
+using CudaTrainer.Engine.Ops;
 using CudaTrainer.Kernels.Cpu.Simd;
 using CudaTrainer.Kernels.Cpu.Threading;
 
-namespace CudaTrainer.Engine.Backends.Cpu;
+namespace CudaTrainer.Engine.Devices;
 
 /// <summary>The processor: our SIMD kernels on a team of threads. Several may exist at once (<c>cpu:0</c>, <c>cpu:1</c>…), each with its own memory and team.</summary>
 public sealed class CpuDevice : HostDevice
@@ -42,17 +41,4 @@ public sealed class CpuDevice : HostDevice
         _team.Dispose();
         base.Dispose();
     }
-}
-
-/// <summary>The ops of <see cref="CpuDevice"/>: each unpacks its tensors and calls the kernel of the same name.</summary>
-public sealed unsafe partial class CpuOps(ThreadTeam team) : IOps
-{
-    private static float* Floats(Tensor tensor) => (float*)tensor.Data;
-
-    private static StepState* State(Tensor state) => (StepState*)state.Data;
-
-    /// <summary>The mask of the current step.</summary>
-    private static Dropout Mask(in LayerDropout dropout) => dropout.Enabled
-        ? new Dropout(dropout.Probability, dropout.Seed, dropout.Stream(dropout.State is null ? 0 : State(dropout.State)->Step), dropout.First)
-        : default;
 }

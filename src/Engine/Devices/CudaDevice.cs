@@ -1,6 +1,7 @@
+using CudaTrainer.Engine.Ops;
 using CudaTrainer.Kernels.Interop;
 
-namespace CudaTrainer.Engine.Backends.Cuda;
+namespace CudaTrainer.Engine.Devices;
 
 /// <summary>How recurrent LSTM layers run.</summary>
 public enum LstmPath

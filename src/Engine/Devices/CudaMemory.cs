@@ -1,6 +1,6 @@
 using CudaTrainer.Kernels.Interop;
 
-namespace CudaTrainer.Engine.Backends.Cuda;
+namespace CudaTrainer.Engine.Devices;
 
 /// <summary>A GPU's memory, for its arena.</summary>
 internal sealed class CudaMemorySource(CudaContext context) : IMemorySource

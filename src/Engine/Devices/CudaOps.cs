@@ -1,12 +1,14 @@
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels.Interop;
 using Gpu = CudaTrainer.Kernels.Cuda;
 
-namespace CudaTrainer.Engine.Backends.Cuda;
+namespace CudaTrainer.Engine.Ops;
 
 /// <summary>
-/// The ops of <see cref="CudaDevice"/>: matrix products by cuBLAS with fp32 sums, convolutions by cuDNN, everything else by our own kernels. Activations are of type Float32 or Float16;
-/// parameters, statistics and their gradients are Float32, with copies in half precision where activations are.
+/// The ops of <see cref="CudaDevice"/>: matrix products by cuBLAS with fp32 sums, convolutions by cuDNN, everything else by our own kernels,
+/// which each op makes at its first use. Activations are of type Float32 or Float16; parameters, statistics and their gradients are Float32,
+/// with copies in half precision where activations are.
 /// </summary>
 public sealed partial class CudaOps : IOps, IDisposable
 {
@@ -21,21 +23,6 @@ public sealed partial class CudaOps : IOps, IDisposable
     private readonly Gpu.KernelLibrary _kernels;
     private readonly CublasHandle _cublas;
     private readonly Gpu.Elementwise _elementwise;
-    private readonly Gpu.ColumnSums _columnSums;
-    private readonly Gpu.BiasRelu _biasRelu;
-    private readonly Gpu.ActivationDropout _activationDropout;
-    private readonly Gpu.BatchNorm _batchNorm;
-    private readonly Gpu.SyncBatchNorm _syncBatchNorm;
-    private readonly Gpu.AttentionPool _attentionPool;
-    private readonly Gpu.SoftmaxFocalLoss _loss;
-    private readonly Gpu.Gradients _gradients;
-    private readonly Gpu.StepControl _stepControl;
-    private readonly Gpu.Lstm _lstm;
-    private readonly Gpu.Gru _gru;
-    private readonly Gpu.Recurrent _recurrent;
-    private readonly Gpu.NormalizeImage _normalizeImage;
-    private readonly Gpu.PackFilters _packFilters;
-    private readonly Gpu.ConvFlatten _convFlatten;
     private CudnnHandle? _cudnn;
 
     internal CudaOps(CudaDevice device, CudaContext context, CudaStream stream, CudaDeviceOptions options)
@@ -48,21 +35,6 @@ public sealed partial class CudaOps : IOps, IDisposable
         _kernels = new Gpu.KernelLibrary(context);
         _cublas = new CublasHandle(context, stream, CublasWorkspaceBytes);
         _elementwise = new Gpu.Elementwise(_kernels);
-        _columnSums = new Gpu.ColumnSums(_kernels);
-        _biasRelu = new Gpu.BiasRelu(_kernels);
-        _activationDropout = new Gpu.ActivationDropout(_kernels);
-        _batchNorm = new Gpu.BatchNorm(_kernels);
-        _syncBatchNorm = new Gpu.SyncBatchNorm(_kernels);
-        _attentionPool = new Gpu.AttentionPool(_kernels);
-        _loss = new Gpu.SoftmaxFocalLoss(_kernels);
-        _gradients = new Gpu.Gradients(_kernels);
-        _stepControl = new Gpu.StepControl(_kernels);
-        _lstm = new Gpu.Lstm(_kernels);
-        _gru = new Gpu.Gru(_kernels);
-        _recurrent = new Gpu.Recurrent(_kernels);
-        _normalizeImage = new Gpu.NormalizeImage(_kernels);
-        _packFilters = new Gpu.PackFilters(_kernels);
-        _convFlatten = new Gpu.ConvFlatten(_kernels);
     }
 
     internal Gpu.KernelLibrary Library => _kernels;
@@ -82,7 +54,9 @@ public sealed partial class CudaOps : IOps, IDisposable
     {
         if (_cudnn is null && !Kernels.Interop.Cuda.HasCudnn)
         {
-            throw new RunException($"{purpose} on {_device.Name} needs cuDNN: {Kernels.Interop.Cuda.CudnnReason}", "Install cuDNN 8 or 9 for this CUDA version (docs/cuda.md), or use --device cpu.");
+            throw new RunException(
+                $"{purpose} on {_device.Name} needs cuDNN: {Kernels.Interop.Cuda.CudnnReason}",
+                "Install cuDNN 8 or 9 for this CUDA version (docs/cuda.md), or use --device cpu.");
         }
 
         return _cudnn ??= new CudnnHandle(_context, _stream);
@@ -98,10 +72,13 @@ public sealed partial class CudaOps : IOps, IDisposable
     };
 
     /// <summary>The mask of the step whose number is in device memory.</summary>
-    private static Gpu.CudaDropout Mask(in LayerDropout dropout) =>
-        dropout.Enabled ? new Gpu.CudaDropout(dropout.Probability, dropout.Seed, dropout.Layer, dropout.State?.Data ?? 0, dropout.First) : default;
+    private static Gpu.CudaDropout Mask(in LayerDropout dropout) => dropout.Enabled
+        ? new Gpu.CudaDropout(dropout.Probability, dropout.Seed, dropout.Layer, dropout.State?.Data ?? 0, dropout.First)
+        : default;
 
-    /// <summary>A tensor as an operand of the given type: itself, the half-precision copy that its owner keeps, or a conversion in scratch memory.</summary>
+    /// <summary>
+    /// A tensor as an operand of the given type: itself, the half-precision copy that its owner keeps, or a conversion in scratch memory.
+    /// </summary>
     private nint Operand(Tensor tensor, CudaType type, CudaWorkspace.Use scratch)
     {
         if (TypeOf(tensor) == type)

@@ -1,6 +1,6 @@
 using CudaTrainer.Kernels.Interop;
 
-namespace CudaTrainer.Engine.Backends.Cuda;
+namespace CudaTrainer.Engine.Devices;
 
 /// <summary>
 /// Places in a stream, as events of a ring. A mark whose event has been used again stands for a later place in the same stream, which is safe to wait for as well.

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
+using CudaTrainer.Engine.Ops;
 
-namespace CudaTrainer.Engine.Backends;
+namespace CudaTrainer.Engine.Devices;
 
 /// <summary>The host's heap.</summary>
 internal sealed unsafe class HostMemorySource : IMemorySource

@@ -1,4 +1,6 @@
-namespace CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Ops;
+
+namespace CudaTrainer.Engine.Devices;
 
 /// <summary>A block of device memory from a device's arena.</summary>
 /// <param name="pointer">Device address, 64-byte aligned (256 on CUDA).</param>

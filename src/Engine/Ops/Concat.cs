@@ -1,6 +1,7 @@
+using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Tensors;
 
-namespace CudaTrainer.Engine.Autograd.Functions;
+namespace CudaTrainer.Engine.Ops;
 
 /// <summary>Joins two tensors along the last dimension.</summary>
 public readonly struct ConcatFunction : IFunction
@@ -52,4 +53,9 @@ public readonly struct ConcatFunction : IFunction
 
         tape.EndGradient(input, gradient);
     }
+
+    internal static IEnumerable<OpCase> Cases(InputDrawer draw) =>
+    [
+        new("Concat", [draw.Normal("a", [3, 2, 5]), draw.Normal("b", [3, 2, 18])], (tape, t) => Apply(tape, t[0], t[1])),
+    ];
 }

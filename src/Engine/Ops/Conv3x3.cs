@@ -1,35 +1,153 @@
+using System.Runtime.InteropServices;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Kernels.Interop;
+using Cpu = CudaTrainer.Kernels.Cpu;
+using Gpu = CudaTrainer.Kernels.Cuda;
 
-namespace CudaTrainer.Engine.Backends.Reference;
+namespace CudaTrainer.Engine.Ops;
+
+public partial interface IOps
+{
+    /// <summary>
+    /// Weights for <see cref="Conv3x3BiasRelu"/>.
+    /// </summary>
+    /// <param name="weight">[out, in, 3, 3].</param>
+    /// <param name="bias">[out].</param>
+    PreparedWeights PrepareConv3x3(Tensor weight, Tensor bias);
+
+    /// <summary>y = relu(conv3×3(x) + b), padding 1, then 2×2 max pooling where asked.</summary>
+    /// <param name="x">Opaque activation of <paramref name="shape"/>.</param>
+    /// <param name="y">Opaque activation with the filters as channels, half as high and wide when pooled.</param>
+    /// <param name="shape">[images, channels, height, width] of x.</param>
+    void Conv3x3BiasRelu(Tensor x, Tensor y, Shape shape, PreparedWeights weights, bool pool);
+}
+
+public sealed unsafe partial class CpuOps
+{
+    public PreparedWeights PrepareConv3x3(Tensor weight, Tensor bias)
+    {
+        int outputs = weight.Shape[0], inputs = weight.Shape[1];
+        var prepared = new ConvWeights(Cpu.Conv3x3.WeightElementCount(team.Level, outputs, inputs), bias.Read<float>());
+        Cpu.Conv3x3.Prepare(team, outputs, inputs, Floats(weight), prepared.Filters);
+        return prepared;
+    }
+
+    public void Conv3x3BiasRelu(Tensor x, Tensor y, Shape shape, PreparedWeights weights, bool pool)
+    {
+        var w = (ConvWeights)weights;
+        fixed (float* bias = w.Bias)
+        {
+            Cpu.Conv3x3.Run(
+                team, shape[0], shape[1], shape[2], shape[3], w.Bias.Length, Floats(x), w.Filters, bias, Floats(y), Cpu.Activation.Relu,
+                pool);
+        }
+    }
+
+    private sealed class ConvWeights(nint count, float[] bias) : PreparedWeights
+    {
+        public float* Filters { get; private set; } = (float*)NativeMemory.AlignedAlloc((nuint)count * sizeof(float), 64);
+
+        public float[] Bias { get; } = bias;
+
+        public override void Dispose()
+        {
+            NativeMemory.AlignedFree(Filters);
+            Filters = null;
+        }
+    }
+}
+
+public sealed partial class CudaOps
+{
+    /// <summary>The most scratch memory that a convolution algorithm may ask for.</summary>
+    private const long ConvScratchLimit = 256L << 20;
+
+    private readonly Dictionary<(int Images, int Channels, int Size), CudnnPooling> _poolings = [];
+
+    private Gpu.PackFilters PackFilterKernels => field ??= new Gpu.PackFilters(_kernels);
+
+    public PreparedWeights PrepareConv3x3(Tensor weight, Tensor bias)
+    {
+        Cudnn("VGG19");
+        int filters = weight.Shape[0], channels = weight.Shape[1], padded = Padded(channels);
+        DeviceBuffer packed = _device.Allocate((long)filters * 9 * padded * BackboneType.Size(), "convolution filters");
+        PackFilterKernels.Run(_stream, filters, channels, padded, weight.Data, packed.Pointer, ConvType);
+        return new ConvWeights(_device, packed, Converted(bias, "convolution bias"), filters, padded);
+    }
+
+    public void Conv3x3BiasRelu(Tensor x, Tensor y, Shape shape, PreparedWeights weights, bool pool)
+    {
+        var w = (ConvWeights)weights;
+        int images = shape[0], height = shape[2], width = shape[3];
+        CudnnConvolution convolution = w.For(Cudnn("VGG19"), images, height, width, ConvType, ConvScratchLimit);
+        nint scratch = _workspace.Take(CudaWorkspace.Use.ConvScratch, convolution.WorkspaceBytes);
+        nint output = pool ? _workspace.Take(CudaWorkspace.Use.ConvOutput, ConvBytes(images, w.Filters, height, width)) : y.Data;
+        convolution.Run(x.Data, w.Packed.Pointer, w.Bias.Pointer, output, scratch);
+        if (pool)
+        {
+            PoolingOf(images, w.Filters, height, width).Run(output, y.Data);
+        }
+    }
+
+    private void DisposeConvolutions()
+    {
+        foreach (CudnnPooling pooling in _poolings.Values)
+        {
+            pooling.Dispose();
+        }
+    }
+
+    private CudnnPooling PoolingOf(int images, int channels, int height, int width)
+    {
+        var key = (images, channels, height);
+        if (!_poolings.TryGetValue(key, out CudnnPooling? pooling))
+        {
+            _poolings[key] = pooling = new CudnnPooling(Cudnn("VGG19"), images, channels, height, width, ConvType);
+        }
+
+        return pooling;
+    }
+
+    private sealed class ConvWeights(CudaDevice device, DeviceBuffer packed, DeviceBuffer bias, int filters, int channels) : PreparedWeights
+    {
+        private readonly Dictionary<(int Images, int Height), CudnnConvolution> _bySize = [];
+
+        /// <summary>[Filters, 3, 3, channels].</summary>
+        public DeviceBuffer Packed { get; } = packed;
+
+        /// <summary>[Filters], of the same type.</summary>
+        public DeviceBuffer Bias { get; } = bias;
+
+        public int Filters { get; } = filters;
+
+        public CudnnConvolution For(CudnnHandle cudnn, int images, int height, int width, CudaType type, long scratchLimit)
+        {
+            if (!_bySize.TryGetValue((images, height), out CudnnConvolution? convolution))
+            {
+                _bySize[(images, height)] = convolution = new CudnnConvolution(
+                    cudnn, images, channels, height, width, Filters, type, scratchLimit);
+            }
+
+            return convolution;
+        }
+
+        public override void Dispose()
+        {
+            foreach (CudnnConvolution convolution in _bySize.Values)
+            {
+                convolution.Dispose();
+            }
+
+            device.Free(Packed);
+            device.Free(Bias);
+        }
+    }
+}
 
 public sealed unsafe partial class ReferenceOps
 {
-    public DType BackboneType => DType.Float32;
-
-    // Activations between convolutions are plain [images, channels, height, width] in single precision.
-    public long ConvBytes(int images, int channels, int height, int width) => 4L * images * channels * height * width;
-
     public PreparedWeights PrepareConv3x3(Tensor weight, Tensor bias) => new Weights(Load(weight), Load(bias), weight.Shape[1]);
-
-    public PreparedWeights PrepareLinear(Tensor weight, Tensor bias) => new Weights(Load(weight), Load(bias), weight.Shape[1]);
-
-    public void NormalizeImage(Tensor rgb, Tensor y, in ImageNormalization normalization)
-    {
-        int images = rgb.Shape[0], height = rgb.Shape[1], width = rgb.Shape[2];
-        byte* source = (byte*)rgb.Data;
-        float* target = (float*)y.Data;
-        float[] mean = [normalization.MeanRed, normalization.MeanGreen, normalization.MeanBlue];
-        float[] scale = [normalization.ScaleRed, normalization.ScaleGreen, normalization.ScaleBlue];
-        for (long pixel = 0; pixel < (long)images * height * width; pixel++)
-        {
-            long image = pixel / (height * width), place = pixel % (height * width);
-            for (int c = 0; c < 3; c++)
-            {
-                int channel = normalization.Bgr ? 2 - c : c;
-                target[(((image * 3) + channel) * height * width) + place] = (float)((source[(pixel * 3) + c] - (double)mean[c]) * scale[c]);
-            }
-        }
-    }
 
     public void Conv3x3BiasRelu(Tensor x, Tensor y, Shape shape, PreparedWeights weights, bool pool)
     {
@@ -47,37 +165,15 @@ public sealed unsafe partial class ReferenceOps
                 {
                     for (int tap = 0; tap < 9; tap++)
                     {
-                        AddShifted(map, source + ((((long)n * inputs) + i) * height * width), height, width, (tap / 3) - 1, (tap % 3) - 1, w.Values[(((o * inputs) + i) * 9) + tap]);
+                        AddShifted(
+                            map, source + ((((long)n * inputs) + i) * height * width), height, width, (tap / 3) - 1, (tap % 3) - 1,
+                            w.Values[(((o * inputs) + i) * 9) + tap]);
                     }
                 }
 
                 StoreMap(map, height, width, target, ((long)n * outputs) + o, pool);
             }
         }
-    }
-
-    public void ConvFlatten(Tensor x, Tensor y, Shape shape) => Buffer.MemoryCopy((void*)x.Data, (void*)y.Data, y.Bytes, y.Bytes);
-
-    public void LinearPreparedRelu(Tensor x, PreparedWeights weights, Tensor y)
-    {
-        var w = (Weights)weights;
-        double[] input = Load(x), output = new double[y.Count];
-        int outputs = w.Bias.Length;
-        for (int row = 0; row < x.Shape[0]; row++)
-        {
-            for (int o = 0; o < outputs; o++)
-            {
-                double sum = w.Bias[o];
-                for (int i = 0; i < w.Inputs; i++)
-                {
-                    sum += input[(row * w.Inputs) + i] * w.Values[((long)o * w.Inputs) + i];
-                }
-
-                output[(row * outputs) + o] = Math.Max(sum, 0);
-            }
-        }
-
-        Store(y, output);
     }
 
     /// <summary>map[r, c] += weight · x[r + dr, c + dc], with zeros outside.</summary>
@@ -107,19 +203,6 @@ public sealed unsafe partial class ReferenceOps
 
                 target[(((plane * rows) + r) * columns) + c] = (float)best;
             }
-        }
-    }
-
-    private sealed class Weights(double[] values, double[] bias, int inputs) : PreparedWeights
-    {
-        public double[] Values { get; } = values;
-
-        public double[] Bias { get; } = bias;
-
-        public int Inputs { get; } = inputs;
-
-        public override void Dispose()
-        {
         }
     }
 }

@@ -1,6 +1,54 @@
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Kernels.Interop;
+using Cpu = CudaTrainer.Kernels.Cpu;
+using Gpu = CudaTrainer.Kernels.Cuda;
 
-namespace CudaTrainer.Engine.Backends.Reference;
+namespace CudaTrainer.Engine.Ops;
+
+public partial interface IOps
+{
+    /// <summary>C = op(A)·op(B) (+ C) with op the identity or the transpose.</summary>
+    /// <param name="a">Seen as a matrix of its last dimension, [m, k] ([k, m] if transposed).</param>
+    /// <param name="b">[k, n] ([n, k] if transposed).</param>
+    /// <param name="c">[m, n].</param>
+    /// <param name="bias">[n], added to every row, or null.</param>
+    void Gemm(Tensor a, bool transposeA, Tensor b, bool transposeB, Tensor c, Tensor? bias = null, bool accumulate = false);
+}
+
+public sealed unsafe partial class CpuOps
+{
+    public void Gemm(Tensor a, bool transposeA, Tensor b, bool transposeB, Tensor c, Tensor? bias, bool accumulate)
+    {
+        int m = c.Shape.Rows, n = c.Shape[-1], k = transposeA ? a.Shape.Rows : a.Shape[-1];
+        Cpu.Gemm.Run(
+            team, transposeA, transposeB, m, n, k, Floats(a), a.Shape[-1], Floats(b), b.Shape[-1], Floats(c), n,
+            accumulate, bias is null ? null : Floats(bias));
+    }
+}
+
+public sealed partial class CudaOps
+{
+    private Gpu.BiasRelu BiasReluKernels => field ??= new Gpu.BiasRelu(_kernels);
+
+    public void Gemm(Tensor a, bool transposeA, Tensor b, bool transposeB, Tensor c, Tensor? bias, bool accumulate)
+    {
+        int m = c.Shape.Rows, n = c.Shape[-1], k = transposeA ? a.Shape.Rows : a.Shape[-1];
+        CudaType type = a.DType == DType.Float16 || b.DType == DType.Float16 ? CudaType.Float16 : CudaType.Float32;
+        nint left = Operand(a, type, CudaWorkspace.Use.OperandA), right = Operand(b, type, CudaWorkspace.Use.OperandB);
+        Multiply(transposeA, transposeB, m, n, k, left, a.Shape[-1], right, b.Shape[-1], type, c.Data, TypeOf(c), accumulate);
+        if (bias is not null)
+        {
+            BiasReluKernels.Run(_stream, m, n, c.Data, bias.Data, relu: false, TypeOf(c));
+        }
+    }
+
+    /// <summary>Row-major C[m, n] = op(A)·op(B) (+ C), with fp32 sums.</summary>
+    private void Multiply(
+        bool transposeA, bool transposeB, int m, int n, int k, nint a, int lda, nint b, int ldb, CudaType type, nint c, CudaType typeC,
+        bool accumulate) =>
+        _cublas.Gemm(transposeA, transposeB, m, n, k, 1, a, type, lda, b, type, ldb, accumulate ? 1 : 0, c, typeC, n);
+}
 
 public sealed partial class ReferenceOps
 {
@@ -24,57 +72,5 @@ public sealed partial class ReferenceOps
         }
 
         Store(c, y);
-    }
-
-    public void AddColumnSums(Tensor x, Tensor sums)
-    {
-        double[] values = Load(x), total = Load(sums);
-        for (int i = 0; i < values.Length; i++)
-        {
-            total[i % total.Length] += values[i];
-        }
-
-        Store(sums, total);
-    }
-
-    public void Accumulate(Tensor x, Tensor y) => Add(y, Load(x));
-
-    public void Cast(Tensor x, Tensor y) => Store(y, Load(x));
-
-    public void CopyRows(Tensor source, long sourceOffset, int sourceStride, Tensor destination, long destinationOffset, int destinationStride, int rows, int columns, bool accumulate)
-    {
-        double[] from = Load(source), to = Load(destination);
-        for (int i = 0; i < rows; i++)
-        {
-            for (int j = 0; j < columns; j++)
-            {
-                ref double target = ref to[destinationOffset + ((long)i * destinationStride) + j];
-                target = from[sourceOffset + ((long)i * sourceStride) + j] + (accumulate ? target : 0);
-            }
-        }
-
-        Store(destination, to);
-    }
-
-    public void ActivationDropoutForward(Tensor x, Tensor y, bool relu, in LayerDropout dropout)
-    {
-        double[] values = Load(x);
-        for (int i = 0; i < values.Length; i++)
-        {
-            values[i] = (relu ? Math.Max(values[i], 0) : values[i]) * DropoutFactor(dropout, i);
-        }
-
-        Store(y, values);
-    }
-
-    public void ActivationDropoutBackward(Tensor dy, Tensor x, Tensor dx, bool relu, in LayerDropout dropout)
-    {
-        double[] gradient = Load(dy), values = Load(x);
-        for (int i = 0; i < values.Length; i++)
-        {
-            gradient[i] *= (relu && values[i] <= 0 ? 0 : 1) * DropoutFactor(dropout, i);
-        }
-
-        Store(dx, gradient);
     }
 }

@@ -1,6 +1,7 @@
+using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Tensors;
 
-namespace CudaTrainer.Engine.Autograd.Functions;
+namespace CudaTrainer.Engine.Ops;
 
 /// <summary>Takes the last time step of a sequence.</summary>
 public readonly struct LastStepFunction : IFunction
@@ -38,4 +39,9 @@ public readonly struct LastStepFunction : IFunction
         tape.Ops.CopyRows(_y.Gradient!, 0, channels, dx, (long)(time - 1) * channels, time * channels, batch, channels);
         tape.EndGradient(_x, dx);
     }
+
+    internal static IEnumerable<OpCase> Cases(InputDrawer draw) =>
+    [
+        new("LastStep", [draw.Normal("x", [3, 4, 19])], (tape, t) => Apply(tape, t[0])),
+    ];
 }

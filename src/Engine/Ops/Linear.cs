@@ -1,6 +1,7 @@
+using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Tensors;
 
-namespace CudaTrainer.Engine.Autograd.Functions;
+namespace CudaTrainer.Engine.Ops;
 
 /// <summary>y = x·Wᵀ + b over the last dimension.</summary>
 public readonly struct LinearFunction : IFunction
@@ -63,4 +64,15 @@ public readonly struct LinearFunction : IFunction
 
         tape.EndGradient(_x, dx);
     }
+
+    internal static IEnumerable<OpCase> Cases(InputDrawer draw) =>
+    [
+        new(
+            "Linear",
+            [draw.Normal("x", [5, 7]), draw.Parameter("weight", [3, 7]), draw.Parameter("bias", [3])],
+            (tape, t) => Apply(tape, t[0], t[1], t[2])),
+        new(
+            "Linear sequence", [draw.Normal("x", [2, 3, 33]), draw.Parameter("weight", [65, 33])],
+            (tape, t) => Apply(tape, t[0], t[1], null)),
+    ];
 }

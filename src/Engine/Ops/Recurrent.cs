@@ -1,182 +1,62 @@
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Kernels.Interop;
+using Cpu = CudaTrainer.Kernels.Cpu;
+using Gpu = CudaTrainer.Kernels.Cuda;
 
-namespace CudaTrainer.Engine.Backends.Reference;
+namespace CudaTrainer.Engine.Ops;
 
-public sealed unsafe partial class ReferenceOps
+/// <param name="Reverse">Runs from the last time step to the first; y keeps the order of x.</param>
+/// <param name="HalfReserve">Keeps saved activations in half precision; the maths stays fp32.</param>
+public readonly record struct RecurrentOptions(bool Reverse = false, bool HalfReserve = false);
+
+public sealed unsafe partial class CpuOps
 {
-    // The reserve holds, as doubles, the four activated gates [batch, time, 4·hidden] and the cells [batch, time, hidden].
-    public long LstmReserveBytes(Tensor x, Tensor y, in RecurrentOptions options) => 8L * 5 * y.Count;
+    private static Cpu.RecurrentShape ShapeOf(Tensor x, Tensor y, in RecurrentOptions options) =>
+        new(x.Shape[0], x.Shape[1], x.Shape[2], y.Shape[2], options.Reverse, options.HalfReserve);
+}
 
-    public void LstmForward(Tensor x, Tensor weightInput, Tensor weightHidden, Tensor bias, Tensor y, Tensor reserve, in RecurrentOptions options)
+public sealed partial class CudaOps
+{
+    private const int Alignment = 256;
+
+    private Gpu.Recurrent RecurrentKernels => field ??= new Gpu.Recurrent(_kernels);
+
+    /// <summary>Bytes of [B, T, gates·H], rounded up so that what follows is aligned.</summary>
+    private static long GateBytes(Tensor y, int gates) => ((y.Bytes * gates) + Alignment - 1) / Alignment * Alignment;
+
+    /// <summary>dx = dz·W_ih, dW_ih += dzᵀ·x, dbias += column sums of dz.</summary>
+    private void InputGradients(
+        Tensor x, Tensor weightInput, Tensor y, nint dz, int columns, Tensor? dx, Tensor dWeightInput, Tensor dBias, CudaType type)
     {
-        int batch = x.Shape[0], time = x.Shape[1], inputs = x.Shape[2], hidden = y.Shape[2];
-        double[] input = Load(x), wi = Load(weightInput), wh = Load(weightHidden), b = Load(bias), output = new double[y.Count];
-        double* gates = (double*)reserve.Data;
-        double* cells = gates + ((long)batch * time * 4 * hidden);
-        double[] z = new double[4 * hidden];
-        for (int n = 0; n < batch; n++)
-        {
-            double[] h = new double[hidden], c = new double[hidden];
-            for (int step = 0; step < time; step++)
-            {
-                int row = (n * time) + (options.Reverse ? time - 1 - step : step);
-                Project(z, b, wi, input.AsSpan(row * inputs, inputs));
-                Project(z, z, wh, h);
-                for (int j = 0; j < hidden; j++)
-                {
-                    double i = Sigmoid(z[j]), f = Sigmoid(z[hidden + j]), g = Math.Tanh(z[(2 * hidden) + j]), o = Sigmoid(z[(3 * hidden) + j]);
-                    c[j] = (f * c[j]) + (i * g);
-                    h[j] = o * Math.Tanh(c[j]);
-                    long at = ((long)row * 4 * hidden) + j;
-                    (gates[at], gates[at + hidden], gates[at + (2 * hidden)], gates[at + (3 * hidden)]) = (i, f, g, o);
-                    cells[((long)row * hidden) + j] = c[j];
-                    output[(row * hidden) + j] = h[j];
-                }
-            }
-        }
-
-        Store(y, output);
-    }
-
-    public void LstmBackward(Tensor dy, Tensor x, Tensor weightInput, Tensor weightHidden, Tensor y, Tensor reserve, Tensor? dx, Tensor dWeightInput, Tensor dWeightHidden, Tensor dBias, in RecurrentOptions options)
-    {
-        int batch = x.Shape[0], time = x.Shape[1], inputs = x.Shape[2], hidden = y.Shape[2];
-        double[] input = Load(x), wi = Load(weightInput), wh = Load(weightHidden), output = Load(y), upstream = Load(dy);
-        double[] dInput = new double[input.Length], dwi = new double[wi.Length], dwh = new double[wh.Length], db = new double[4 * hidden];
-        double* gates = (double*)reserve.Data;
-        double* cells = gates + ((long)batch * time * 4 * hidden);
-        double[] dz = new double[4 * hidden];
-        for (int n = 0; n < batch; n++)
-        {
-            double[] dh = new double[hidden], dc = new double[hidden];
-            for (int step = time - 1; step >= 0; step--)
-            {
-                int row = (n * time) + (options.Reverse ? time - 1 - step : step);
-                int before = step == 0 ? -1 : (n * time) + (options.Reverse ? time - step : step - 1);
-                for (int j = 0; j < hidden; j++)
-                {
-                    long at = ((long)row * 4 * hidden) + j;
-                    double i = gates[at], f = gates[at + hidden], g = gates[at + (2 * hidden)], o = gates[at + (3 * hidden)];
-                    double tanhCell = Math.Tanh(cells[((long)row * hidden) + j]);
-                    double cellBefore = before < 0 ? 0 : cells[((long)before * hidden) + j];
-                    double dhj = dh[j] + upstream[(row * hidden) + j];
-                    double dcj = dc[j] + (dhj * o * (1 - (tanhCell * tanhCell)));
-                    dz[j] = dcj * g * i * (1 - i);
-                    dz[hidden + j] = dcj * cellBefore * f * (1 - f);
-                    dz[(2 * hidden) + j] = dcj * i * (1 - (g * g));
-                    dz[(3 * hidden) + j] = dhj * tanhCell * o * (1 - o);
-                    dc[j] = dcj * f;
-                }
-
-                BackProject(dz, wi, input.AsSpan(row * inputs, inputs), dInput.AsSpan(row * inputs, inputs), dwi);
-                Array.Clear(dh);
-                BackProject(dz, wh, before < 0 ? default : output.AsSpan(before * hidden, hidden), dh, dwh);
-                for (int j = 0; j < dz.Length; j++)
-                {
-                    db[j] += dz[j];
-                }
-            }
-        }
-
+        int rows = y.Shape.Rows, inputs = x.Shape[2];
+        nint input = Operand(x, type, CudaWorkspace.Use.RecurrentInput);
+        Multiply(
+            true, false, columns, inputs, rows, dz, columns, input, inputs, type, dWeightInput.Data, CudaType.Float32, accumulate: true);
+        ColumnSumKernels.Run(_stream, rows, columns, dz, dBias.Data, type);
         if (dx is not null)
         {
-            Store(dx, dInput);
+            Multiply(
+                false, false, rows, inputs, columns, dz, columns, Operand(weightInput, type, CudaWorkspace.Use.OperandA), inputs, type,
+                dx.Data, TypeOf(dx), accumulate: false);
         }
-
-        Add(dWeightInput, dwi);
-        Add(dWeightHidden, dwh);
-        Add(dBias, db);
     }
 
-    // The reserve holds, as doubles, r, z, n and the recurrent part of n, [batch, time, 4·hidden].
-    public long GruReserveBytes(Tensor x, Tensor y, in RecurrentOptions options) => 8L * 4 * y.Count;
-
-    public void GruForward(Tensor x, Tensor weightInput, Tensor weightHidden, Tensor biasInput, Tensor biasHidden, Tensor y, Tensor reserve, in RecurrentOptions options)
+    /// <summary>dW_hh += dzᵀ·h of the step before.</summary>
+    private void HiddenGradients(Tensor y, nint dz, int columns, Tensor dWeightHidden, bool reverse, CudaType type)
     {
-        int batch = x.Shape[0], time = x.Shape[1], inputs = x.Shape[2], hidden = y.Shape[2];
-        double[] input = Load(x), wi = Load(weightInput), wh = Load(weightHidden), bi = Load(biasInput), bh = Load(biasHidden), output = new double[y.Count];
-        double* saved = (double*)reserve.Data;
-        double[] fromInput = new double[3 * hidden], fromHidden = new double[3 * hidden];
-        for (int n = 0; n < batch; n++)
-        {
-            double[] h = new double[hidden];
-            for (int step = 0; step < time; step++)
-            {
-                int row = (n * time) + (options.Reverse ? time - 1 - step : step);
-                Project(fromInput, bi, wi, input.AsSpan(row * inputs, inputs));
-                Project(fromHidden, bh, wh, h);
-                for (int j = 0; j < hidden; j++)
-                {
-                    double r = Sigmoid(fromInput[j] + fromHidden[j]);
-                    double z = Sigmoid(fromInput[hidden + j] + fromHidden[hidden + j]);
-                    double recurrent = fromHidden[(2 * hidden) + j];
-                    double candidate = Math.Tanh(fromInput[(2 * hidden) + j] + (r * recurrent));
-                    h[j] = ((1 - z) * candidate) + (z * h[j]);
-                    long at = ((long)row * 4 * hidden) + j;
-                    (saved[at], saved[at + hidden], saved[at + (2 * hidden)], saved[at + (3 * hidden)]) = (r, z, candidate, recurrent);
-                    output[(row * hidden) + j] = h[j];
-                }
-            }
-        }
-
-        Store(y, output);
+        int hidden = y.Shape[2];
+        nint previous = _workspace.Take(CudaWorkspace.Use.States, y.Bytes);
+        RecurrentKernels.PreviousStates(_stream, y.Shape[0], y.Shape[1], hidden, y.Data, previous, reverse, type);
+        Multiply(
+            true, false, columns, hidden, y.Shape.Rows, dz, columns, previous, hidden, type, dWeightHidden.Data, CudaType.Float32,
+            accumulate: true);
     }
+}
 
-    public void GruBackward(Tensor dy, Tensor x, Tensor weightInput, Tensor weightHidden, Tensor y, Tensor reserve, Tensor? dx, Tensor dWeightInput, Tensor dWeightHidden, Tensor dBiasInput, Tensor dBiasHidden, in RecurrentOptions options)
-    {
-        int batch = x.Shape[0], time = x.Shape[1], inputs = x.Shape[2], hidden = y.Shape[2];
-        double[] input = Load(x), wi = Load(weightInput), wh = Load(weightHidden), output = Load(y), upstream = Load(dy);
-        double[] dInput = new double[input.Length], dwi = new double[wi.Length], dwh = new double[wh.Length], dbi = new double[3 * hidden], dbh = new double[3 * hidden];
-        double* saved = (double*)reserve.Data;
-        double[] dFromInput = new double[3 * hidden], dFromHidden = new double[3 * hidden];
-        for (int n = 0; n < batch; n++)
-        {
-            double[] dh = new double[hidden];
-            for (int step = time - 1; step >= 0; step--)
-            {
-                int row = (n * time) + (options.Reverse ? time - 1 - step : step);
-                int before = step == 0 ? -1 : (n * time) + (options.Reverse ? time - step : step - 1);
-                double[] direct = new double[hidden];
-                for (int j = 0; j < hidden; j++)
-                {
-                    long at = ((long)row * 4 * hidden) + j;
-                    double r = saved[at], z = saved[at + hidden], candidate = saved[at + (2 * hidden)], recurrent = saved[at + (3 * hidden)];
-                    double stateBefore = before < 0 ? 0 : output[(before * hidden) + j];
-                    double dhj = dh[j] + upstream[(row * hidden) + j];
-                    double dCandidate = dhj * (1 - z) * (1 - (candidate * candidate));
-                    double dz = dhj * (stateBefore - candidate) * z * (1 - z);
-                    double dr = dCandidate * recurrent * r * (1 - r);
-                    (dFromInput[j], dFromInput[hidden + j], dFromInput[(2 * hidden) + j]) = (dr, dz, dCandidate);
-                    (dFromHidden[j], dFromHidden[hidden + j], dFromHidden[(2 * hidden) + j]) = (dr, dz, dCandidate * r);
-                    direct[j] = dhj * z;
-                }
-
-                BackProject(dFromInput, wi, input.AsSpan(row * inputs, inputs), dInput.AsSpan(row * inputs, inputs), dwi);
-                Array.Clear(dh);
-                BackProject(dFromHidden, wh, before < 0 ? default : output.AsSpan(before * hidden, hidden), dh, dwh);
-                for (int j = 0; j < hidden; j++)
-                {
-                    dh[j] += direct[j];
-                }
-
-                for (int j = 0; j < 3 * hidden; j++)
-                {
-                    dbi[j] += dFromInput[j];
-                    dbh[j] += dFromHidden[j];
-                }
-            }
-        }
-
-        if (dx is not null)
-        {
-            Store(dx, dInput);
-        }
-
-        Add(dWeightInput, dwi);
-        Add(dWeightHidden, dwh);
-        Add(dBiasInput, dbi);
-        Add(dBiasHidden, dbh);
-    }
+public sealed partial class ReferenceOps
+{
+    private static double Sigmoid(double x) => 1 / (1 + Math.Exp(-x));
 
     /// <summary>z = offset + W·x.</summary>
     private static void Project(double[] z, double[] offset, double[] weight, ReadOnlySpan<double> x)

@@ -1,7 +1,86 @@
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels;
+using Cpu = CudaTrainer.Kernels.Cpu;
+using Gpu = CudaTrainer.Kernels.Cuda;
 
-namespace CudaTrainer.Engine.Backends.Reference;
+namespace CudaTrainer.Engine.Ops;
+
+public partial interface IOps
+{
+    /// <summary>
+    /// Prepares a step: StepState.LearningRate and StepState.StopRequests = <paramref name="orders"/>, StepState.Loss and StepState.Correct
+    /// = 0.
+    /// </summary>
+    /// <param name="orders">[2]: learning rate, and 1 where this replica was asked to stop, else 0.</param>
+    void BeginStep(Tensor state, Tensor orders);
+
+    /// <summary>
+    /// What a replica adds to a sum over all: StepState.Loss, Correct and StopRequests as they are, and buffers · <paramref name="share"/>,
+    /// for a mean.
+    /// </summary>
+    /// <param name="shared">Output: [4 + n], the fourth number 0.</param>
+    /// <param name="buffers">[n].</param>
+    /// <param name="share">This replica's part of the batch's samples; with 0 its buffers are not read.</param>
+    void WriteShared(Tensor state, Tensor buffers, Tensor shared, float share);
+
+    /// <summary>Puts the sum of what <see cref="WriteShared"/> wrote on all replicas back to where it came from.</summary>
+    void ReadShared(Tensor shared, Tensor state, Tensor buffers);
+
+    /// <summary>values = before where StepState.FoundNonFinite is set: a skipped step takes back what its forward pass moved.</summary>
+    void RestoreIfSkipped(Tensor values, Tensor before, Tensor state);
+
+    /// <summary>
+    /// Dynamic loss scaling: notes the scale as StepState.StepLossScale, then halves on overflow, doubles after 2000 good steps, within [1,
+    /// 2²⁴]; also counts steps when disabled.
+    /// </summary>
+    void UpdateLossScale(Tensor state, bool enabled);
+}
+
+public sealed unsafe partial class CpuOps
+{
+    public void BeginStep(Tensor state, Tensor orders)
+    {
+        State(state)->LearningRate = Floats(orders)[0];
+        State(state)->StopRequests = Floats(orders)[1];
+        State(state)->Loss = 0;
+        State(state)->Correct = 0;
+    }
+
+    public void WriteShared(Tensor state, Tensor buffers, Tensor shared, float share) =>
+        Cpu.SharedStep.Write(State(state), buffers.Count, Floats(buffers), share, Floats(shared));
+
+    public void ReadShared(Tensor shared, Tensor state, Tensor buffers) =>
+        Cpu.SharedStep.Read(Floats(shared), State(state), buffers.Count, Floats(buffers));
+
+    public void RestoreIfSkipped(Tensor values, Tensor before, Tensor state)
+    {
+        if (State(state)->FoundNonFinite != 0)
+        {
+            values.CopyFrom(before);
+        }
+    }
+
+    public void UpdateLossScale(Tensor state, bool enabled) => Cpu.LossScale.Update(State(state), enabled: enabled);
+}
+
+public sealed partial class CudaOps
+{
+    private Gpu.StepControl StepControlKernels => field ??= new Gpu.StepControl(_kernels);
+
+    public void BeginStep(Tensor state, Tensor orders) => StepControlKernels.BeginStep(_stream, state.Data, orders.Data);
+
+    public void WriteShared(Tensor state, Tensor buffers, Tensor shared, float share) =>
+        StepControlKernels.WriteShared(_stream, state.Data, (int)buffers.Count, buffers.Data, share, shared.Data);
+
+    public void ReadShared(Tensor shared, Tensor state, Tensor buffers) =>
+        StepControlKernels.ReadShared(_stream, shared.Data, state.Data, (int)buffers.Count, buffers.Data);
+
+    public void RestoreIfSkipped(
+        Tensor values, Tensor before,
+        Tensor state) => StepControlKernels.RestoreIfSkipped(_stream, values.Count, values.Data, before.Data, state.Data);
+
+    public void UpdateLossScale(Tensor state, bool enabled) => StepControlKernels.UpdateLossScale(_stream, state.Data, enabled);
+}
 
 public sealed partial class ReferenceOps
 {
@@ -39,66 +118,6 @@ public sealed partial class ReferenceOps
         {
             Store(values, Load(before));
         }
-    }
-
-    public void UnscaleAndCheckFinite(Tensor gradients, Tensor segments, Tensor norms, Tensor state)
-    {
-        double[] values = Load(gradients), segmentNorms = new double[norms.Count];
-        long[] bounds = segments.Read<long>();
-        double total = 0;
-        bool finite = true;
-        for (int s = 0; s < segmentNorms.Length; s++)
-        {
-            double squares = 0;
-            for (long i = bounds[s]; i < bounds[s + 1]; i++)
-            {
-                values[i] /= State(state).LossScale;
-                finite &= double.IsFinite(values[i]);
-                squares += values[i] * values[i];
-            }
-
-            segmentNorms[s] = Math.Sqrt(squares);
-            total += squares;
-        }
-
-        Store(gradients, values);
-        Store(norms, segmentNorms);
-        State(state).GradientNorm = (float)Math.Sqrt(total);
-        State(state).FoundNonFinite = finite ? 0 : 1;
-    }
-
-    public void AdamStep(Tensor parameters, Tensor gradients, Tensor firstMoments, Tensor secondMoments, Tensor segments, Tensor norms, Tensor? halfParameters, Tensor state, in AdamOptions options)
-    {
-        if (State(state).FoundNonFinite != 0)
-        {
-            return;
-        }
-
-        double[] p = Load(parameters), g = Load(gradients), m = Load(firstMoments), v = Load(secondMoments), segmentNorms = Load(norms);
-        long[] bounds = segments.Read<long>();
-        int t = ++State(state).AdamSteps;
-        double rate = State(state).LearningRate * Math.Sqrt(1 - Math.Pow(options.Beta2, t)) / (1 - Math.Pow(options.Beta1, t));
-        for (int s = 0; s < segmentNorms.Length; s++)
-        {
-            double norm = options.ClipMode == ClipMode.Global ? State(state).GradientNorm : segmentNorms[s];
-            double factor = options.ClipMode == ClipMode.Off || norm <= options.ClipNorm ? 1 : options.ClipNorm / norm;
-            for (long i = bounds[s]; i < bounds[s + 1]; i++)
-            {
-                double gradient = g[i] * factor;
-                m[i] = (options.Beta1 * m[i]) + ((1 - (double)options.Beta1) * gradient);
-                v[i] = (options.Beta2 * v[i]) + ((1 - (double)options.Beta2) * gradient * gradient);
-                p[i] -= rate * m[i] / (Math.Sqrt(v[i]) + options.Epsilon);
-            }
-        }
-
-        Store(parameters, p);
-        if (halfParameters is not null)
-        {
-            Store(halfParameters, p);
-        }
-
-        Store(firstMoments, m);
-        Store(secondMoments, v);
     }
 
     public void UpdateLossScale(Tensor state, bool enabled)
