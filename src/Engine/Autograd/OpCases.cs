@@ -18,7 +18,9 @@ public sealed record OpInput(
 public sealed record OpCase(
     string Name, IReadOnlyList<OpInput> Inputs, Func<Tape, IReadOnlyList<Tensor>, Tensor> Apply, bool SeedsItself = false);
 
-/// <summary>The registry of differentiable functions: an op is tested on every device once its cases have a line in <see cref="ByOp"/>.</summary>
+/// <summary>
+/// The registry of differentiable functions: an op is tested on every device once its cases have a line in <see cref="ByOp"/>.
+/// </summary>
 public static class OpCases
 {
     private const ulong DropoutSeed = 7;

@@ -22,7 +22,8 @@ internal interface IMemorySource
 }
 
 /// <summary>
-/// The caching arena of a device. Freed blocks are kept by size and handed out again, so that a steady-state step asks the system for nothing.
+/// The caching arena of a device. Freed blocks are kept by size and handed out again, so that a steady-state step asks the system for
+/// nothing.
 /// </summary>
 internal sealed class CachingArena(string deviceName, IMemorySource source)
 {
@@ -106,7 +107,9 @@ internal sealed class CachingArena(string deviceName, IMemorySource source)
         }
     }
 
-    /// <summary>Sizes grow in steps of an eighth of their power of two, so that nearly equal requests share blocks and little is wasted.</summary>
+    /// <summary>
+    /// Sizes grow in steps of an eighth of their power of two, so that nearly equal requests share blocks and little is wasted.
+    /// </summary>
     private long RoundUp(long bytes)
     {
         long size = Math.Max(bytes, source.Alignment);
@@ -129,7 +132,9 @@ internal sealed class CachingArena(string deviceName, IMemorySource source)
     private DeviceOutOfMemoryException OutOfMemory(long bytes, string? purpose)
     {
         var (free, total) = source.Capacity();
-        string[] largest = [.. _blocks.Where(block => block.Purpose is not null).OrderByDescending(block => block.Bytes).Take(LargestNamed).Select(block => $"{block.Purpose} {block.Bytes:N0}")];
+        IEnumerable<DeviceBuffer> used = _blocks.Where(block => block.Purpose is not null);
+        string[] largest =
+            [.. used.OrderByDescending(block => block.Bytes).Take(LargestNamed).Select(block => $"{block.Purpose} {block.Bytes:N0}")];
         return new DeviceOutOfMemoryException(deviceName, purpose ?? "a tensor", bytes, free, total, _inUse, largest, source.Hint);
     }
 }

@@ -4,7 +4,10 @@ using CudaTrainer.Kernels.Cpu.Threading;
 
 namespace CudaTrainer.Engine.Devices;
 
-/// <summary>The processor: our SIMD kernels on a team of threads. Several may exist at once (<c>cpu:0</c>, <c>cpu:1</c>…), each with its own memory and team.</summary>
+/// <summary>
+/// The processor: our SIMD kernels on a team of threads. Several may exist at once (<c>cpu:0</c>, <c>cpu:1</c>…), each with its own memory
+/// and team.
+/// </summary>
 public sealed class CpuDevice : HostDevice
 {
     private readonly ThreadTeam _team;

@@ -13,7 +13,9 @@ public sealed unsafe partial class CpuOps(ThreadTeam team) : IOps
     private static StepState* State(Tensor state) => (StepState*)state.Data;
 
     /// <summary>The mask of the current step.</summary>
-    private static Dropout Mask(in LayerDropout dropout) => dropout.Enabled
-        ? new Dropout(dropout.Probability, dropout.Seed, dropout.Stream(dropout.State is null ? 0 : State(dropout.State)->Step), dropout.First)
-        : default;
+    private static Dropout Mask(in LayerDropout dropout)
+    {
+        int step = dropout.State is null ? 0 : State(dropout.State)->Step;
+        return dropout.Enabled ? new Dropout(dropout.Probability, dropout.Seed, dropout.Stream(step), dropout.First) : default;
+    }
 }

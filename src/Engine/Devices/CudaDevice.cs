@@ -34,8 +34,8 @@ public sealed record CudaDeviceOptions(bool HalfBackbone = true, LstmPath Lstm =
 }
 
 /// <summary>
-/// One NVIDIA GPU. Work goes to one compute stream in order; uploads that need not wait for it go to a second stream. Nothing but <see cref="Download"/>, <see cref="Wait"/>
-/// and <see cref="Synchronize"/> waits for the GPU.
+/// One NVIDIA GPU. Work goes to one compute stream in order; uploads that need not wait for it go to a second stream. Nothing but
+/// <see cref="Download"/>, <see cref="Wait"/> and <see cref="Synchronize"/> waits for the GPU.
 /// </summary>
 public sealed unsafe class CudaDevice : IDevice
 {
@@ -71,7 +71,8 @@ public sealed unsafe class CudaDevice : IDevice
         {
             CudaDeviceInfo info = _context.Info;
             string simulated = Kernels.Interop.Cuda.IsSimulated ? "SIMULATED, " : string.Empty;
-            return $"{simulated}{info.Name}, compute capability {info.ComputeMajor}.{info.ComputeMinor}, {info.MemoryBytes / (1024.0 * 1024 * 1024):F1} GiB";
+            double memory = info.MemoryBytes / (1024.0 * 1024 * 1024);
+            return $"{simulated}{info.Name}, compute capability {info.ComputeMajor}.{info.ComputeMinor}, {memory:F1} GiB";
         }
     }
 

@@ -17,8 +17,8 @@ internal sealed class CudaMemorySource(CudaContext context) : IMemorySource
 }
 
 /// <summary>
-/// Scratch memory of ops, one growing block for each use. Ops run in order on one stream, so that each may overwrite what the one before has read. Blocks that were outgrown stay until the
-/// end: a captured graph may still compute in them.
+/// Scratch memory of ops, one growing block for each use. Ops run in order on one stream, so that each may overwrite what the one before
+/// has read. Blocks that were outgrown stay until the end: a captured graph may still compute in them.
 /// </summary>
 internal sealed class CudaWorkspace(CudaDevice device) : IDisposable
 {

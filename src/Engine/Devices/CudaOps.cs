@@ -6,9 +6,9 @@ using Gpu = CudaTrainer.Kernels.Cuda;
 namespace CudaTrainer.Engine.Ops;
 
 /// <summary>
-/// The ops of <see cref="CudaDevice"/>: matrix products by cuBLAS with fp32 sums, convolutions by cuDNN, everything else by our own kernels,
-/// which each op makes at its first use. Activations are of type Float32 or Float16; parameters, statistics and their gradients are Float32,
-/// with copies in half precision where activations are.
+/// The ops of <see cref="CudaDevice"/>: matrix products by cuBLAS with fp32 sums, convolutions by cuDNN, everything else by our own
+/// kernels, which each op makes at its first use. Activations are of type Float32 or Float16; parameters, statistics and their gradients
+/// are Float32, with copies in half precision where activations are.
 /// </summary>
 public sealed partial class CudaOps : IOps, IDisposable
 {

@@ -3,7 +3,8 @@ using CudaTrainer.Kernels.Interop;
 namespace CudaTrainer.Engine.Devices;
 
 /// <summary>
-/// Places in a stream, as events of a ring. A mark whose event has been used again stands for a later place in the same stream, which is safe to wait for as well.
+/// Places in a stream, as events of a ring. A mark whose event has been used again stands for a later place in the same stream, which is
+/// safe to wait for as well.
 /// </summary>
 /// <param name="sign">1 or −1: the sign of this stream's handles.</param>
 internal sealed class CudaMarks(CudaContext context, CudaStream stream, int sign)

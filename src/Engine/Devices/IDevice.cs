@@ -22,8 +22,8 @@ public sealed class DeviceBuffer(nint pointer, long bytes)
 public readonly record struct MemoryFigures(long InUse, long Cached, long Peak);
 
 /// <summary>
-/// Memory, transport and time of one place that runs ops. Work is queued in order (on CUDA: on the device's stream) and may return before it
-/// is done; only <see cref="Download"/>, <see cref="Wait"/> and <see cref="Synchronize"/> wait.
+/// Memory, transport and time of one place that runs ops. Work is queued in order (on CUDA: on the device's stream) and may return before
+/// it is done; only <see cref="Download"/>, <see cref="Wait"/> and <see cref="Synchronize"/> wait.
 /// </summary>
 public interface IDevice : IDisposable
 {
@@ -39,7 +39,9 @@ public interface IDevice : IDisposable
     /// <summary>Whether device addresses are host addresses, so that host memory can be used in place.</summary>
     bool SharesHostMemory { get; }
 
-    /// <summary>Whether mixed precision computes in half precision here, with activations of type Float16, rather than only storing in it.</summary>
+    /// <summary>
+    /// Whether mixed precision computes in half precision here, with activations of type Float16, rather than only storing in it.
+    /// </summary>
     bool ComputesInHalf { get; }
 
     /// <summary>Whether <see cref="Capture"/> works.</summary>
@@ -58,14 +60,16 @@ public interface IDevice : IDisposable
     /// <summary>Returns the memory of freed buffers to the system: after a phase that needed much more than the next.</summary>
     void TrimMemory();
 
-    /// <summary>Host memory that the device copies from at full speed without waiting (page-locked on CUDA), and that ops may read in place.</summary>
+    /// <summary>
+    /// Host memory that the device copies from at full speed without waiting (page-locked on CUDA), and that ops may read in place.
+    /// </summary>
     HostBuffer AllocateHost(long bytes);
 
     void Upload(ReadOnlySpan<byte> source, nint destination);
 
     /// <summary>
-    /// Begins a copy beside the queued work, as soon as <paramref name="after"/> has passed. The source stays unchanged until the returned mark has passed;
-    /// work that needs the copy is queued after <see cref="Order"/> of that mark.
+    /// Begins a copy beside the queued work, as soon as <paramref name="after"/> has passed. The source stays unchanged until the returned
+    /// mark has passed; work that needs the copy is queued after <see cref="Order"/> of that mark.
     /// </summary>
     DeviceMark UploadAsync(HostBuffer source, long bytes, nint destination, DeviceMark after = default);
 
@@ -91,8 +95,8 @@ public interface IDevice : IDisposable
     void Synchronize();
 
     /// <summary>
-    /// Records the work that <paramref name="record"/> queues instead of doing it, to be launched as a whole again and again. Everything it uses, memory included, must stay as it is
-    /// for as long as the graph lives; it must not wait or read results.
+    /// Records the work that <paramref name="record"/> queues instead of doing it, to be launched as a whole again and again. Everything it
+    /// uses, memory included, must stay as it is for as long as the graph lives; it must not wait or read results.
     /// </summary>
     IDeviceGraph Capture(Action record);
 }

@@ -9,7 +9,9 @@ namespace CudaTrainer.Engine.Nn;
 /// <summary>Where the backbone's weights come from.</summary>
 public interface IVgg19WeightSource
 {
-    /// <summary>Decides whether cached features are still valid: the file's hash, or the name of the random backbone with its seed.</summary>
+    /// <summary>
+    /// Decides whether cached features are still valid: the file's hash, or the name of the random backbone with its seed.
+    /// </summary>
     string Identity { get; }
 
     /// <summary>What to tell people.</summary>
@@ -36,8 +38,8 @@ internal sealed record Convolution(string Name, string CommonName, int Inputs, i
 }
 
 /// <summary>
-/// VGG19 up to fc2 after its ReLU (Simonyan and Zisserman 2015, arXiv:1409.1556, configuration E), inference only: frames [n, 224, 224, 3] become features
-/// [n, 4096]. Each frame's features have the same bits whatever the batch.
+/// VGG19 up to fc2 after its ReLU (Simonyan and Zisserman 2015, arXiv:1409.1556, configuration E), inference only: frames [n, 224, 224, 3]
+/// become features [n, 4096]. Each frame's features have the same bits whatever the batch.
 /// </summary>
 public sealed class Vgg19 : IDisposable
 {
@@ -45,7 +47,8 @@ public sealed class Vgg19 : IDisposable
     public const int Features = 4096;
 
     /// <summary>Output channels of each convolution; 0 = 2×2 max pooling.</summary>
-    private static readonly int[] Configuration = [64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512, 512, 512, 512, 0];
+    private static readonly int[] Configuration =
+        [64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512, 512, 512, 512, 0];
 
     /// <summary>Frames that go through the convolutions together: activations of one frame take 26 MB, weights are shared by all.</summary>
     private const int ConvolutionBatch = 10;
@@ -78,7 +81,11 @@ public sealed class Vgg19 : IDisposable
         device.TrimMemory();
 
         // Only two neighbouring layers are live at a time, so all share two blocks in turn.
-        long[] bytes = [device.Ops.ConvBytes(ConvolutionBatch, 3, ImageSize, ImageSize), .. Convolutions.Select(layer => device.Ops.ConvBytes(ConvolutionBatch, layer.Outputs, layer.OutputSize, layer.OutputSize))];
+        long[] bytes =
+        [
+            device.Ops.ConvBytes(ConvolutionBatch, 3, ImageSize, ImageSize),
+            .. Convolutions.Select(layer => device.Ops.ConvBytes(ConvolutionBatch, layer.Outputs, layer.OutputSize, layer.OutputSize)),
+        ];
         _even = Tensor.Allocate(device, [checked((int)bytes.Where((_, i) => i % 2 == 0).Max())], DType.UInt8, "activations");
         _odd = Tensor.Allocate(device, [checked((int)bytes.Where((_, i) => i % 2 == 1).Max())], DType.UInt8, "activations");
     }
@@ -161,7 +168,9 @@ public sealed class Vgg19 : IDisposable
         {
             if (Configuration[i] != 0)
             {
-                var convolution = new Convolution($"features.{FeatureIndex(i)}", $"conv{block}_{++place}", channels, Configuration[i], size, Pool: Configuration[i + 1] == 0);
+                var convolution = new Convolution(
+                    $"features.{FeatureIndex(i)}", $"conv{block}_{++place}", channels, Configuration[i], size,
+                    Pool: Configuration[i + 1] == 0);
                 yield return convolution;
                 (channels, size) = (convolution.Outputs, convolution.OutputSize);
                 (block, place) = convolution.Pool ? (block + 1, 0) : (block, place);
@@ -169,7 +178,9 @@ public sealed class Vgg19 : IDisposable
         }
     }
 
-    /// <summary>torchvision counts a ReLU behind every convolution: entry i of the configuration is module i + the convolutions before it.</summary>
+    /// <summary>
+    /// torchvision counts a ReLU behind every convolution: entry i of the configuration is module i + the convolutions before it.
+    /// </summary>
     private static int FeatureIndex(int entry) => entry + Configuration.Take(entry).Count(channels => channels != 0);
 
     private PreparedWeights PrepareLinear(IVgg19WeightSource source, string name, int inputs)

@@ -203,8 +203,7 @@ public readonly struct BatchNormFunction : IFunction
 
 /// <summary>
 /// <see cref="BatchNormFunction"/> in training with the statistics of all replicas' samples: one exchange in the forward pass and one in
-/// the backward pass. Gradients of
-/// γ and β are of this replica's samples only, like those of every other parameter.
+/// the backward pass. Gradients of γ and β are of this replica's samples only, like those of every other parameter.
 /// </summary>
 internal readonly struct SyncBatchNormFunction : IFunction
 {

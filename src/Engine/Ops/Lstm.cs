@@ -13,8 +13,8 @@ public partial interface IOps
     long LstmReserveBytes(Tensor x, Tensor y, in RecurrentOptions options);
 
     /// <summary>
-    /// A whole-sequence LSTM from zero state: i,f,o = σ(·), g = tanh(·) of x·W_ihᵀ + h·W_hhᵀ + b, c ← f·c + i·g, h = o·tanh(c)
-    /// (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000).
+    /// A whole-sequence LSTM from zero state: i,f,o = σ(·), g = tanh(·) of x·W_ihᵀ + h·W_hhᵀ + b, c ← f·c + i·g, h = o·tanh(c) (Hochreiter
+    /// and Schmidhuber 1997, with the forget gate of Gers et al. 2000).
     /// </summary>
     /// <param name="x">[batch, time, input], Float32 or Float16.</param>
     /// <param name="weightInput">[4·hidden, input], gate blocks in the order i, f, g, o.</param>

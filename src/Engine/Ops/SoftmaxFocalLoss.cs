@@ -110,26 +110,22 @@ public sealed partial class ReferenceOps
             double[] dLoss = new double[classes];
             for (int c = 0; c < classes; c++)
             {
-                double target = ((c == label[n] ? 1 : 0) * (1 - (double)options.Smoothing)) + ((double)options.Smoothing / classes);
+                double target = Target(c == label[n], classes, options);
                 if (options.Focal)
                 {
-                    double gamma = options.Gamma, rest = 1 - q[c];
-                    double power = Math.Pow(rest, gamma);
-                    loss[n] += alphas[c] * target * power * -logP[c];
-
                     // p·d/dp of (1−p)^γ·(−log p); the first term's limit for γ > 0 and p → 1 is 0.
+                    double gamma = options.Gamma, rest = 1 - q[c];
                     double slope = gamma == 0 || rest == 0 ? 0 : gamma * Math.Pow(rest, gamma - 1) * q[c] * logP[c];
-                    dLoss[c] = alphas[c] * target * (slope - power);
+                    dLoss[c] = alphas[c] * target * (slope - Math.Pow(rest, gamma));
                 }
                 else
                 {
-                    loss[n] += target * -logP[c];
                     dLoss[c] = -target;
                 }
             }
 
             double weight = weights[label[n]];
-            loss[n] *= weight;
+            loss[n] = SampleLoss(logP, label[n], weight, alphas, options);
             total += loss[n] * scale;
             int largest = 0;
             for (int c = 1; c < classes; c++)
@@ -156,6 +152,26 @@ public sealed partial class ReferenceOps
 
         State(state).Loss += (float)total;
     }
+
+    /// <summary>ℓ of one sample.</summary>
+    /// <param name="logP">log p [classes].</param>
+    /// <param name="weight">w of the label.</param>
+    internal static double SampleLoss(
+        ReadOnlySpan<double> logP, int label, double weight, ReadOnlySpan<double> alpha, in LossOptions options)
+    {
+        double sum = 0;
+        for (int c = 0; c < logP.Length; c++)
+        {
+            double target = Target(c == label, logP.Length, options);
+            sum += options.Focal ? alpha[c] * target * Math.Pow(1 - Math.Exp(logP[c]), options.Gamma) * -logP[c] : target * -logP[c];
+        }
+
+        return sum * weight;
+    }
+
+    /// <summary>y'_c.</summary>
+    private static double Target(bool isLabel, int classes, in LossOptions options) =>
+        ((isLabel ? 1 : 0) * (1 - (double)options.Smoothing)) + ((double)options.Smoothing / classes);
 
     private static double[] LogSoftmax(ReadOnlySpan<double> z)
     {
