@@ -18,10 +18,18 @@ for project in src/Cli tests/Kernels.Tests tests/Engine.Tests bench; do
         -p:GpuKit=true -p:RunAnalyzers=false -p:CustomAfterMicrosoftCommonTargets="$root/scripts/gpu-kit.targets"
 done
 cp -r tests/golden "$kit/tests/golden"
+
+# .NET hashes by OpenSSL and stops without one, which bare containers lack; gpu-check.sh takes these only there.
+mkdir "$kit/openssl"
+for library in libssl.so.3 libcrypto.so.3; do
+    path=$(ldconfig -p | awk -v name="$library" '$1 == name && /x86-64/ { print $NF; exit }')
+    [ -n "$path" ] || die "$library is not installed here (Debian: libssl3)"
+    cp -L "$path" "$kit/openssl"
+done
 cp scripts/gpu-check.sh bench/gpu/peer.py "$kit"
 
 say "packing"
 tar -C artifacts --sort=name --owner=0 --group=0 --numeric-owner -c gpu-kit | xz -9 >"$archive"
 bytes=$(stat -c %s "$archive")
 [ "$bytes" -le $((limit_mb * 1000000)) ] || die "$archive has $bytes bytes; $limit_mb MB is the limit"
-say "made $archive ($((bytes / 1000000)) MB, $(du -sm "$kit" | cut -f1) MB unpacked); on the machine with the GPU: tar xJf ${archive#*/} && gpu-kit/gpu-check.sh --quick"
+say "made $archive ($((bytes / 1000000)) MB, $(du -sm "$kit" | cut -f1) MB unpacked); on the machine with the GPU: tar xJf $(basename "$archive") && gpu-kit/gpu-check.sh --quick"

@@ -60,7 +60,11 @@ internal static class GpuCommand
         findings.Set("simulated", Cuda.IsSimulated);
         foreach (CudaLibrary library in Cuda.Libraries)
         {
-            Console.WriteLine($"- {library.Name}: {(library.Found ? $"{library.Version}, {library.Path}" : "not found")}");
+            if (options.Sections[0] == "loads")
+            {
+                Console.WriteLine($"- {library.Name}: {(library.Found ? $"{library.Version}, {library.Path}" : "not found")}");
+            }
+
             findings.Add("libraries", new JsonObject { ["name"] = library.Name, ["version"] = library.Found ? library.Version : null, ["path"] = library.Found ? library.Path : null });
         }
 
