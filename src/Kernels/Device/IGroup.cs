@@ -42,13 +42,13 @@ internal unsafe interface IGroup<TSelf>
     static abstract float Sum(TSelf values);
 
     /// <summary>
-    /// Floats that belong to the lanes whatever the type of the elements is, for example a bias: in 16-byte accesses where they can be, with 0 for the lanes from
-    /// <paramref name="available"/> on.
+    /// Floats that belong to the lanes whatever the type of the elements is, for example a bias: in 16-byte accesses where they are aligned, which the launch
+    /// finds out (<see cref="LaunchSize.Aligned"/>), with 0 for the lanes from <paramref name="available"/> on.
     /// </summary>
-    static abstract TSelf ReadFloats(float* from, long available);
+    static abstract TSelf ReadFloats(float* from, long available, int aligned);
 
     /// <summary>Writes the lanes before <paramref name="available"/> as floats.</summary>
-    static abstract void WriteFloats(float* to, long available, TSelf values);
+    static abstract void WriteFloats(float* to, long available, int aligned, TSelf values);
 }
 
 /// <summary>How elements lie in memory: <see cref="Float32"/> or <see cref="Float16"/>.</summary>
