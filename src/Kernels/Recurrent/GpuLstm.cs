@@ -1,3 +1,4 @@
+using CudaTrainer.Kernels.Device;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Cuda;
@@ -15,12 +16,8 @@ namespace CudaTrainer.Kernels.Cuda;
 /// </remarks>
 public sealed class Lstm(KernelLibrary library)
 {
-    private const int Gates = 4;
-
-    private readonly TypedKernel _forward = new(library, "lstm.cu", "lstm_forward");
-    private readonly TypedKernel _backward = new(library, "lstm.cu", "lstm_backward");
-    private readonly SingleKernel _forwardInRegisters = new(library, "lstm.cu", "lstm_forward_registers_f16");
-    private readonly SingleKernel _backwardInRegisters = new(library, "lstm.cu", "lstm_backward_registers_f16");
+    private readonly RecurrentKernel<RecurrentForward> _forward = new(library, ForwardInRegisters, Forward<Float32, Four>, Forward<Float16, Eight>);
+    private readonly RecurrentKernel<RecurrentBackward> _backward = new(library, BackwardInRegisters, Backward<Float32, Four>, Backward<Float16, Eight>);
 
     /// <param name="stream">Where to queue.</param>
     /// <param name="batch">Sequences B.</param>
@@ -35,21 +32,20 @@ public sealed class Lstm(KernelLibrary library)
     /// <param name="type">Type of gates, weights and y.</param>
     public void Forward(CudaStream stream, int batch, int time, int hidden, nint gates, nint bias, nint hiddenWeights, nint y, nint cells, bool reverse, CudaType type)
     {
-        if ((long)batch * time * hidden == 0)
+        long states = (long)batch * time * hidden;
+        _forward.Launch(stream, batch, time, hidden, type, GpuWalk.ForwardShared(hidden, 4), new RecurrentForward
         {
-            return;
-        }
-
-        var arguments = new KernelArguments();
-        arguments.Add(time);
-        arguments.Add(hidden);
-        arguments.Add(gates);
-        arguments.Add(bias);
-        arguments.Add(hiddenWeights);
-        arguments.Add(y);
-        arguments.Add(cells);
-        arguments.Add(reverse ? 1 : 0);
-        Recurrent.Launch(stream, batch, hidden, type, Gates, _forwardInRegisters, _forward, Recurrent.ForwardShared(hidden, Gates), hiddenWeights, arguments);
+            Input = new(gates, 4 * states),
+            InputBias = new(bias, 4 * hidden),
+            Weights = new(hiddenWeights, 4L * hidden * hidden),
+            Saved = new(gates, 4 * states),
+            Y = new(y, states),
+            Carried = new(cells, states),
+            Time = time,
+            Hidden = hidden,
+            Reverse = reverse ? 1 : 0,
+            Aligned = Recurrent.Aligned(hidden, hiddenWeights, type),
+        });
     }
 
     /// <param name="stream">Where to queue.</param>
@@ -65,20 +61,36 @@ public sealed class Lstm(KernelLibrary library)
     /// <param name="type">As in the forward pass.</param>
     public void Backward(CudaStream stream, int batch, int time, int hidden, nint dy, nint gates, nint cells, nint hiddenWeights, nint dz, bool reverse, CudaType type)
     {
-        if ((long)batch * time * hidden == 0)
+        long states = (long)batch * time * hidden;
+        _backward.Launch(stream, batch, time, hidden, type, GpuWalk.BackwardShared(hidden, 4), new RecurrentBackward
         {
-            return;
-        }
-
-        var arguments = new KernelArguments();
-        arguments.Add(time);
-        arguments.Add(hidden);
-        arguments.Add(dy);
-        arguments.Add(gates);
-        arguments.Add(cells);
-        arguments.Add(hiddenWeights);
-        arguments.Add(dz);
-        arguments.Add(reverse ? 1 : 0);
-        Recurrent.Launch(stream, batch, hidden, type, Gates, _backwardInRegisters, _backward, Recurrent.BackwardShared(hidden, Gates), hiddenWeights, arguments);
+            DY = new(dy, states),
+            Saved = new(gates, 4 * states),
+            Carried = new(cells, states),
+            Weights = new(hiddenWeights, 4L * hidden * hidden),
+            DState = new(dz, 4 * states),
+            Time = time,
+            Hidden = hidden,
+            Reverse = reverse ? 1 : 0,
+            Aligned = Recurrent.Aligned(hidden, hiddenWeights, type),
+        });
     }
+
+    [GpuKernel(4 * GpuWalkInRegisters.Units, BlocksPerMultiprocessor = 1, Element = typeof(Float16))]
+    private static void ForwardInRegisters(RecurrentForward a) => GpuWalkInRegisters.Forward<LstmCell>(a);
+
+    [GpuKernel(4 * GpuWalkInRegisters.Units, BlocksPerMultiprocessor = 1, Element = typeof(Float16))]
+    private static void BackwardInRegisters(RecurrentBackward a) => GpuWalkInRegisters.Backward<LstmCell>(a);
+
+    [GpuKernel(GpuWalk.Threads, BlocksPerMultiprocessor = 1)]
+    private static void Forward<TElement, TGroup>(RecurrentForward a)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+        => GpuWalk.Forward<LstmCell, TElement, TGroup>(a);
+
+    [GpuKernel(GpuWalk.Threads, BlocksPerMultiprocessor = 1)]
+    private static void Backward<TElement, TGroup>(RecurrentBackward a)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+        => GpuWalk.Backward<LstmCell, TElement, TGroup>(a);
 }

@@ -1,3 +1,4 @@
+using CudaTrainer.Kernels.Device;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Cuda;
@@ -13,12 +14,8 @@ namespace CudaTrainer.Kernels.Cuda;
 /// </remarks>
 public sealed class Gru(KernelLibrary library)
 {
-    private const int Gates = 3;
-
-    private readonly TypedKernel _forward = new(library, "gru.cu", "gru_forward");
-    private readonly TypedKernel _backward = new(library, "gru.cu", "gru_backward");
-    private readonly SingleKernel _forwardInRegisters = new(library, "gru.cu", "gru_forward_registers_f16");
-    private readonly SingleKernel _backwardInRegisters = new(library, "gru.cu", "gru_backward_registers_f16");
+    private readonly RecurrentKernel<RecurrentForward> _forward = new(library, ForwardInRegisters, Forward<Float32, Four>, Forward<Float16, Eight>);
+    private readonly RecurrentKernel<RecurrentBackward> _backward = new(library, BackwardInRegisters, Backward<Float32, Four>, Backward<Float16, Eight>);
 
     /// <param name="stream">Where to queue.</param>
     /// <param name="batch">Sequences B.</param>
@@ -35,22 +32,20 @@ public sealed class Gru(KernelLibrary library)
     public void Forward(
         CudaStream stream, int batch, int time, int hidden, nint fromInput, nint biasInput, nint biasHidden, nint hiddenWeights, nint y, nint saved, bool reverse, CudaType type)
     {
-        if ((long)batch * time * hidden == 0)
+        long states = (long)batch * time * hidden;
+        _forward.Launch(stream, batch, time, hidden, type, GpuWalk.ForwardShared(hidden, 3), new RecurrentForward
         {
-            return;
-        }
-
-        var arguments = new KernelArguments();
-        arguments.Add(time);
-        arguments.Add(hidden);
-        arguments.Add(fromInput);
-        arguments.Add(biasInput);
-        arguments.Add(biasHidden);
-        arguments.Add(hiddenWeights);
-        arguments.Add(y);
-        arguments.Add(saved);
-        arguments.Add(reverse ? 1 : 0);
-        Recurrent.Launch(stream, batch, hidden, type, Gates, _forwardInRegisters, _forward, Recurrent.ForwardShared(hidden, Gates), hiddenWeights, arguments);
+            Input = new(fromInput, 3 * states),
+            InputBias = new(biasInput, 3 * hidden),
+            StateBias = new(biasHidden, 3 * hidden),
+            Weights = new(hiddenWeights, 3L * hidden * hidden),
+            Saved = new(saved, 4 * states),
+            Y = new(y, states),
+            Time = time,
+            Hidden = hidden,
+            Reverse = reverse ? 1 : 0,
+            Aligned = Recurrent.Aligned(hidden, hiddenWeights, type),
+        });
     }
 
     /// <param name="stream">Where to queue.</param>
@@ -68,21 +63,37 @@ public sealed class Gru(KernelLibrary library)
     public void Backward(
         CudaStream stream, int batch, int time, int hidden, nint dy, nint y, nint saved, nint hiddenWeights, nint dInput, nint dHidden, bool reverse, CudaType type)
     {
-        if ((long)batch * time * hidden == 0)
+        long states = (long)batch * time * hidden;
+        _backward.Launch(stream, batch, time, hidden, type, GpuWalk.BackwardShared(hidden, 3), new RecurrentBackward
         {
-            return;
-        }
-
-        var arguments = new KernelArguments();
-        arguments.Add(time);
-        arguments.Add(hidden);
-        arguments.Add(dy);
-        arguments.Add(y);
-        arguments.Add(saved);
-        arguments.Add(hiddenWeights);
-        arguments.Add(dInput);
-        arguments.Add(dHidden);
-        arguments.Add(reverse ? 1 : 0);
-        Recurrent.Launch(stream, batch, hidden, type, Gates, _backwardInRegisters, _backward, Recurrent.BackwardShared(hidden, Gates), hiddenWeights, arguments);
+            DY = new(dy, states),
+            Saved = new(saved, 4 * states),
+            Y = new(y, states),
+            Weights = new(hiddenWeights, 3L * hidden * hidden),
+            DState = new(dHidden, 3 * states),
+            DInput = new(dInput, 3 * states),
+            Time = time,
+            Hidden = hidden,
+            Reverse = reverse ? 1 : 0,
+            Aligned = Recurrent.Aligned(hidden, hiddenWeights, type),
+        });
     }
+
+    [GpuKernel(3 * GpuWalkInRegisters.Units, BlocksPerMultiprocessor = 1, Element = typeof(Float16))]
+    private static void ForwardInRegisters(RecurrentForward a) => GpuWalkInRegisters.Forward<GruCell>(a);
+
+    [GpuKernel(3 * GpuWalkInRegisters.Units, BlocksPerMultiprocessor = 1, Element = typeof(Float16))]
+    private static void BackwardInRegisters(RecurrentBackward a) => GpuWalkInRegisters.Backward<GruCell>(a);
+
+    [GpuKernel(GpuWalk.Threads, BlocksPerMultiprocessor = 1)]
+    private static void Forward<TElement, TGroup>(RecurrentForward a)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+        => GpuWalk.Forward<GruCell, TElement, TGroup>(a);
+
+    [GpuKernel(GpuWalk.Threads, BlocksPerMultiprocessor = 1)]
+    private static void Backward<TElement, TGroup>(RecurrentBackward a)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+        => GpuWalk.Backward<GruCell, TElement, TGroup>(a);
 }
