@@ -92,7 +92,7 @@ public sealed unsafe class CudaDevice : IDevice
     internal CudaStream ComputeStream => _compute;
 
     /// <summary>This GPU's kernels.</summary>
-    internal Kernels.Cuda.KernelLibrary Library => _ops.Library;
+    internal Kernels.Device.KernelLibrary Library => _ops.Library;
 
     /// <summary>What has been asked of the GPU so far.</summary>
     public CudaCounters Counters => _context.Counters;

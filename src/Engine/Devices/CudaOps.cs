@@ -1,5 +1,6 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Kernels.Device;
 using CudaTrainer.Kernels.Interop;
 using Gpu = CudaTrainer.Kernels.Cuda;
 
@@ -20,7 +21,7 @@ public sealed partial class CudaOps : IOps, IDisposable
     private readonly CudaStream _stream;
     private readonly CudaDeviceOptions _options;
     private readonly CudaWorkspace _workspace;
-    private readonly Gpu.KernelLibrary _kernels;
+    private readonly KernelLibrary _kernels;
     private readonly CublasHandle _cublas;
     private readonly Gpu.Elementwise _elementwise;
     private CudnnHandle? _cudnn;
@@ -32,12 +33,12 @@ public sealed partial class CudaOps : IOps, IDisposable
         _stream = stream;
         _options = options;
         _workspace = new CudaWorkspace(device);
-        _kernels = new Gpu.KernelLibrary(context);
+        _kernels = new KernelLibrary(context);
         _cublas = new CublasHandle(context, stream, CublasWorkspaceBytes);
         _elementwise = new Gpu.Elementwise(_kernels);
     }
 
-    internal Gpu.KernelLibrary Library => _kernels;
+    internal KernelLibrary Library => _kernels;
 
     public void Dispose()
     {
@@ -72,8 +73,8 @@ public sealed partial class CudaOps : IOps, IDisposable
     };
 
     /// <summary>The mask of the step whose number is in device memory.</summary>
-    private static Gpu.CudaDropout Mask(in LayerDropout dropout) => dropout.Enabled
-        ? new Gpu.CudaDropout(dropout.Probability, dropout.Seed, dropout.Layer, dropout.State?.Data ?? 0, dropout.First)
+    private static GpuDropout Mask(in LayerDropout dropout) => dropout.Enabled
+        ? new GpuDropout(dropout.Probability, dropout.Seed, dropout.Layer, dropout.State?.Data ?? 0, dropout.First)
         : default;
 
     /// <summary>

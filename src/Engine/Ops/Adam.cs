@@ -31,12 +31,14 @@ public sealed unsafe partial class CpuOps
 
 public sealed partial class CudaOps
 {
+    private Gpu.Adam AdamKernels => field ??= new Gpu.Adam(_kernels);
+
     public void AdamStep(
         Tensor parameters, Tensor gradients, Tensor firstMoments, Tensor secondMoments, Tensor segments, Tensor norms,
         Tensor? halfParameters, Tensor state, in AdamOptions options)
     {
-        nint factors = _workspace.Take(CudaWorkspace.Use.Sums, Gpu.Gradients.AdamWorkspaceBytes);
-        GradientKernels.AdamStep(
+        nint factors = _workspace.Take(CudaWorkspace.Use.Sums, Gpu.Adam.WorkspaceBytes);
+        AdamKernels.Step(
             _stream, (int)norms.Count, parameters.Count, parameters.Data, gradients.Data, firstMoments.Data, secondMoments.Data,
             segments.Data, norms.Data, halfParameters?.Data ?? 0, state.Data, factors, options);
     }

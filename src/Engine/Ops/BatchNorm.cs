@@ -339,8 +339,6 @@ public sealed partial class CudaOps
 {
     private Gpu.BatchNorm BatchNormKernels => field ??= new Gpu.BatchNorm(_kernels);
 
-    private Gpu.SyncBatchNorm SyncBatchNormKernels => field ??= new Gpu.SyncBatchNorm(_kernels);
-
     public void BatchNormForward(
         Tensor x, Tensor scale, Tensor shift, Tensor runningMean, Tensor runningVariance, Tensor y, Tensor savedMean,
         Tensor savedInverseStd, in BatchNormOptions options)
@@ -367,18 +365,18 @@ public sealed partial class CudaOps
             dScale.Data, dShift.Data, options.Relu, Mask(options.Dropout), TypeOf(x));
 
     public void BatchNormMoments(Tensor x, Tensor moments) =>
-        SyncBatchNormKernels.Moments(_stream, x.Shape.Rows, x.Shape[-1], x.Data, moments.Data, TypeOf(x));
+        BatchNormKernels.Moments(_stream, x.Shape.Rows, x.Shape[-1], x.Data, moments.Data, TypeOf(x));
 
     public void BatchNormCombine(
         Tensor gathered, Tensor runningMean, Tensor runningVariance, Tensor savedMean, Tensor savedInverseStd,
         in BatchNormOptions options) =>
-        SyncBatchNormKernels.Combine(
+        BatchNormKernels.Combine(
             _stream, gathered.Shape[0], savedMean.Shape[0], gathered.Data, runningMean.Data, runningVariance.Data, savedMean.Data,
             savedInverseStd.Data, options.Momentum, options.Epsilon);
 
     public void BatchNormNormalize(
         Tensor x, Tensor scale, Tensor shift, Tensor savedMean, Tensor savedInverseStd, Tensor y, in BatchNormOptions options) =>
-        SyncBatchNormKernels.Normalize(
+        BatchNormKernels.Normalize(
             _stream, x.Shape.Rows, x.Shape[-1], x.Data, scale.Data, shift.Data, savedMean.Data, savedInverseStd.Data, y.Data, options.Relu,
             Mask(options.Dropout), TypeOf(x));
 
@@ -386,14 +384,14 @@ public sealed partial class CudaOps
     public void BatchNormGradientSums(
         Tensor dy, Tensor x, Tensor scale, Tensor shift, Tensor savedMean, Tensor savedInverseStd, Tensor dx, Tensor sums, Tensor dScale,
         Tensor dShift, in BatchNormOptions options) =>
-        SyncBatchNormKernels.GradientSums(
+        BatchNormKernels.GradientSums(
             _stream, x.Shape.Rows, x.Shape[-1], dy.Data, x.Data, scale.Data, shift.Data, savedMean.Data, savedInverseStd.Data, sums.Data,
             dScale.Data, dShift.Data, options.Relu, Mask(options.Dropout), TypeOf(x));
 
     public void BatchNormInputGradient(
         Tensor dy, Tensor x, Tensor scale, Tensor shift, Tensor savedMean, Tensor savedInverseStd, Tensor gathered, Tensor dx,
         in BatchNormOptions options) =>
-        SyncBatchNormKernels.InputGradient(
+        BatchNormKernels.InputGradient(
             _stream, gathered.Shape[0], x.Shape.Rows, x.Shape[-1], dy.Data, x.Data, scale.Data, shift.Data, savedMean.Data,
             savedInverseStd.Data, gathered.Data, dx.Data, options.Relu, Mask(options.Dropout), TypeOf(x));
 }

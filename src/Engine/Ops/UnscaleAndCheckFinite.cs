@@ -25,12 +25,12 @@ public sealed unsafe partial class CpuOps
 
 public sealed partial class CudaOps
 {
-    private Gpu.Gradients GradientKernels => field ??= new Gpu.Gradients(_kernels);
+    private Gpu.GradientUnscale GradientKernels => field ??= new Gpu.GradientUnscale(_kernels);
 
     public void UnscaleAndCheckFinite(Tensor gradients, Tensor segments, Tensor norms, Tensor state)
     {
-        nint sums = _workspace.Take(CudaWorkspace.Use.Sums, Gpu.Gradients.UnscaleWorkspaceBytes((int)norms.Count, gradients.Count));
-        GradientKernels.UnscaleAndCheckFinite(
+        nint sums = _workspace.Take(CudaWorkspace.Use.Sums, Gpu.GradientUnscale.WorkspaceBytes((int)norms.Count, gradients.Count));
+        GradientKernels.Run(
             _stream, (int)norms.Count, gradients.Count, gradients.Data, segments.Data, norms.Data, state.Data, sums);
     }
 }
