@@ -5,6 +5,8 @@
 #include "memory.h"
 #include "recovery.h"
 
+#include "../ptx/run.h"
+
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -37,7 +39,7 @@ struct Lane {
 class Block {
 public:
     void run(const Launch& launch);
-    void barrier(int line);
+    unsigned barrier(int line, bool predicate);
     unsigned long long warp(int kind, unsigned mask, unsigned long long value, unsigned from, int line);
 
 private:
@@ -64,6 +66,7 @@ private:
     [[noreturn]] void stuck();
     void begin();
     char* prepareShared(size_t bytes);
+    const char* barrierName() const { return launch_->ptx ? "bar.sync" : "__syncthreads"; }
 
     const Launch* launch_ = nullptr;
     unsigned threads_ = 0;
@@ -85,12 +88,14 @@ private:
     std::vector<unsigned> arrived_;       // per warp: these lanes
     unsigned next_ = 0;                   // into order_
     unsigned atBarrier_ = 0;
+    unsigned counting_ = 0, counted_ = 0; // predicates at this barrier and at the last one
     unsigned ended_ = 0;
     unsigned current_ = 0;                // the running thread
     int running_ = -1;                    // and its fibre
     void* main_ = nullptr;
     char* shared_ = nullptr;              // mapping for dynamic shared memory
     std::mt19937_64 random_;
+    ptx::Run ptx_;
 };
 
 thread_local std::unique_ptr<Block> threadBlock;
@@ -185,24 +190,29 @@ void Block::wait() {
     if (current_ != self) abandon(CUDA_ERROR_LAUNCH_FAILED, "the simulator lost track of its fibres");
 }
 
-void Block::barrier(int line) {
+unsigned Block::barrier(int line, bool predicate) {
     if (atBarrier_ > 0 && barrierLine_ != line) {
         char text[160];
-        std::snprintf(text, sizeof text, "divergent barrier: threads of a block wait at __syncthreads in line %d and in line %d",
-                      barrierLine_, line);
+        std::snprintf(text, sizeof text, "divergent barrier: threads of a block wait at %s in line %d and in line %d", barrierName(),
+            barrierLine_, line);
         abandon(CUDA_ERROR_LAUNCH_FAILED, text);
     }
 
     barrierLine_ = line;
+    counting_ += predicate;
     if (++atBarrier_ < threads_) {
         wait();
-        return;
+        return counted_;
     }
 
     atBarrier_ = 0;
+    counted_ = counting_;
+    counting_ = 0;
+    if (launch_->ptx) ptx_.passBarrier();
     if (seed()) std::shuffle(order_.begin(), order_.end(), random_);
     for (unsigned thread : order_)
         if (thread != current_) makeReady(thread);
+    return counted_;
 }
 
 unsigned long long Block::warp(int kind, unsigned mask, unsigned long long value, unsigned from, int line) {
@@ -241,6 +251,20 @@ bool Block::tryComplete(unsigned warp, unsigned lane) {
     return true;
 }
 
+namespace {
+
+unsigned long long same(const Lane* lanes, unsigned mask, unsigned long long value) {
+    unsigned long long found = 0;
+    for (unsigned rest = mask; rest; rest &= rest - 1) {
+        unsigned lane = __builtin_ctz(rest);
+        if (lanes[lane].value == value) found |= 1ull << lane;
+    }
+
+    return found;
+}
+
+}  // namespace
+
 void Block::complete(unsigned warp, unsigned mask) {
     Lane* lanes = &lanes_[warp * warpSize];
     unsigned long long ballot = 0;
@@ -255,8 +279,19 @@ void Block::complete(unsigned warp, unsigned mask) {
         unsigned number = __builtin_ctz(rest);
         Lane& lane = lanes[number];
         // What comes from a lane that takes no part is undefined.
-        if (lane.kind == cudasim_shuffle) lane.result = mask >> lane.from & 1 ? lanes[lane.from].value : ~0ull;
+        if (lane.kind == cudasim_shuffle_strict && !(mask >> lane.from & 1)) {
+            char text[160];
+            std::snprintf(text, sizeof text,
+                "divergent warp: lane %u reads lane %u, which takes no part in the shuffle in line %d (mask %#x)", number, lane.from,
+                          lane.line, lane.mask);
+            abandon(CUDA_ERROR_LAUNCH_FAILED, text);
+        }
+
+        if (lane.kind == cudasim_shuffle || lane.kind == cudasim_shuffle_strict)
+            lane.result = mask >> lane.from & 1 ? lanes[lane.from].value : ~0ull;
+        else if (lane.kind == cudasim_match) lane.result = same(lanes, mask, lane.value);
         else lane.result = ballot;
+        if (lane.kind == cudasim_warp_barrier && launch_->ptx) ptx_.passWarpBarrier(warp * warpSize + number);
         lane.kind = 0;
         inWarps_--;
         unsigned thread = warp * warpSize + number;
@@ -272,10 +307,12 @@ void Block::stuck() {
     char text[240];
     if (atBarrier_)
         std::snprintf(text, sizeof text,
-                      "divergent barrier: %u of %u threads of a block wait at __syncthreads in line %d, %u have ended, %u wait for their warp%s",
-                      atBarrier_, threads_, barrierLine_, ended_, inWarps_, inWarps_ ? (" in line " + std::to_string(warpLine)).c_str() : "");
+                      "divergent barrier: %u of %u threads of a block wait at %s in line %d, %u have ended, %u wait for their warp%s",
+                      atBarrier_, threads_, barrierName(), barrierLine_, ended_, inWarps_,
+                          inWarps_ ? (" in line " + std::to_string(warpLine)).c_str() : "");
     else
-        std::snprintf(text, sizeof text, "divergent warp: %u lanes wait in line %d for lanes of their mask that never come", inWarps_, warpLine);
+        std::snprintf(text, sizeof text, "divergent warp: %u lanes wait in line %d for lanes of their mask that never come", inWarps_,
+            warpLine);
     abandon(CUDA_ERROR_LAUNCH_FAILED, text);
 }
 
@@ -292,7 +329,7 @@ char* Block::prepareShared(size_t bytes) {
 }
 
 void Block::begin() {
-    next_ = atBarrier_ = ended_ = 0;
+    next_ = atBarrier_ = ended_ = counting_ = 0;
     readyHead_ = readyTail_ = 0;
     inWarps_ = 0;
     for (size_t warp = 0; warp < living_.size(); warp++) {
@@ -340,16 +377,21 @@ void Block::run(const Launch& launch) {
 
     cudasim_here.threads = launch.threads;
     cudasim_here.blocks = launch.blocks;
-    char* dynamic = prepareShared(launch.dynamicShared);
+    const size_t dynamicShared = launch.ptx && launch.dynamicShared ? launch.ptx->dynamicOffset + launch.dynamicShared
+                                 : launch.ptx                       ? launch.ptx->staticShared
+                                                                    : launch.dynamicShared;
+    char* dynamic = prepareShared(dynamicShared);
     cudasim_here.dynamic_shared = dynamic;
-    const size_t staticShared = (size_t)(launch.module->shared_end - launch.module->shared_begin);
-    const size_t slack = (size_t)(shared_ + page + maxShared - dynamic) - launch.dynamicShared;
+    if (launch.ptx) ptx_.start(*launch.ptx, launch.device, launch.parameters, dynamic, launch.dynamicShared);
+    const size_t staticShared = launch.module ? (size_t)(launch.module->shared_end - launch.module->shared_begin) : 0;
+    const size_t slack = (size_t)(shared_ + page + maxShared - dynamic) - dynamicShared;
     activeBlock = this;
     for (unsigned long long i = 0; i < total; i++) {
         unsigned long long block = total == 1 ? 0 : (unsigned long long)(((unsigned __int128)i * stride + offset) % total);
         cudasim_here.block = {(unsigned)(block % gx), (unsigned)(block / gx % gy), (unsigned)(block / gx / gy)};
         if (staticShared) scribble(launch.module->shared_begin, staticShared);
-        if (launch.dynamicShared) scribble(dynamic - 16, launch.dynamicShared + slack + 16);
+        if (dynamicShared) scribble(dynamic - 16, dynamicShared + slack + 16);
+        if (launch.ptx) ptx_.startBlock((unsigned)block);
         begin();
         running_ = -1;
         int fibre = idle_.back();
@@ -357,11 +399,12 @@ void Block::run(const Launch& launch) {
         switchTo(fibre);
         if (ended_ != threads_) stuck();
         for (size_t b = 0; b < slack; b++)
-            if (launch.dynamicShared && dynamic[launch.dynamicShared + b] != (char)0xFF)
+            if (dynamicShared && dynamic[dynamicShared + b] != (char)0xFF)
                 abandon(CUDA_ERROR_ILLEGAL_ADDRESS, "written behind the end of dynamic shared memory");
     }
 
     activeBlock = nullptr;
+    if (launch.ptx) ptx_.stop();
 }
 
 }  // namespace
@@ -371,8 +414,9 @@ void runGrid(const Launch& launch) {
     std::string message;
     CUresult code;
     {
-        std::unique_lock<std::mutex> lock(*launch.moduleLock, std::defer_lock);
-        if (launch.module->shared_end > launch.module->shared_begin) lock.lock();
+        std::unique_lock<std::mutex> lock;
+        if (launch.module && launch.module->shared_end > launch.module->shared_begin)
+            lock = std::unique_lock<std::mutex>(*launch.moduleLock);
         code = guarded([&] { threadBlock->run(launch); }, message);
     }
 
@@ -381,7 +425,9 @@ void runGrid(const Launch& launch) {
 
 }  // namespace sim
 
-void cudasim_barrier(int line) { sim::activeBlock->barrier(line); }
+void cudasim_barrier(int line) { sim::activeBlock->barrier(line, false); }
+
+unsigned cudasim_barrier_count(int predicate, int line) { return sim::activeBlock->barrier(line, predicate != 0); }
 
 unsigned long long cudasim_warp(int kind, unsigned mask, unsigned long long value, unsigned from, int line) {
     return sim::activeBlock->warp(kind, mask, value, from, line);

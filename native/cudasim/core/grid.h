@@ -8,6 +8,10 @@
 
 namespace sim {
 
+namespace ptx {
+struct KernelInfo;
+}
+
 struct Launch {
     const cudasim_kernel* kernel;
     const cudasim_module_info* module;
@@ -15,6 +19,8 @@ struct Launch {
     cudasim_dim3 blocks, threads;
     size_t dynamicShared;
     void** parameters;
+    const ptx::KernelInfo* ptx = nullptr;  // of a kernel that was PTX
+    int device = 0;
 };
 
 /// Throws Fault, or leaves by abandon(), when the kernel does what a kernel must not do.

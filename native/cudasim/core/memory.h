@@ -36,4 +36,7 @@ SIM_API std::string describeAddress(const void* address);
 /// True when a kernel of the device may be given this address.
 SIM_API bool kernelMayHave(int device, const void* address);
 
+/// The allocation that holds all these bytes, if a kernel of the device may touch it.
+bool allocationAround(int device, const void* address, size_t bytes, uint64_t& begin, uint64_t& end);
+
 }  // namespace sim

@@ -1,43 +1,21 @@
 #include "api.h"
 
 #include "config.h"
-#include "grid.h"
-#include "headers.h"
+#include "image.h"
 
+#include <algorithm>
 #include <cstring>
-#include <dlfcn.h>
-#include <sys/mman.h>
-#include <unistd.h>
-#include <vector>
-
-namespace {
-
-/// A loaded shared object; kept by the module and by launches that have not run yet.
-struct Image {
-    void* library = nullptr;
-    int file = -1;
-    const cudasim_module_info* info = nullptr;
-    std::mutex running;
-
-    ~Image() {
-        if (library) dlclose(library);
-        if (file >= 0) close(file);
-    }
-
-    int staticShared() const { return (int)(info->shared_end - info->shared_begin); }
-};
-
-}  // namespace
 
 struct CUfunc_st {
     CUmodule module;
     const cudasim_kernel* kernel;
-    int dynamicLimit;
+    const sim::ptx::KernelInfo* ptx;  // null: it was CUDA C++
+    int staticShared, dynamicLimit;
 };
 
 struct CUmod_st {
     int device;
-    std::shared_ptr<Image> image;
+    std::shared_ptr<sim::Image> image;
     std::vector<std::unique_ptr<CUfunc_st>> functions;
 };
 
@@ -53,6 +31,8 @@ sim::Handles<CUfunc_st>& functions() {
     return handles;
 }
 
+int registers(CUfunction function) { return function->ptx ? function->ptx->registers : 32; }
+
 void unload(CUmodule module) {
     if (!modules().remove(module)) return;
     for (auto& function : module->functions) functions().remove(function.get());
@@ -67,31 +47,6 @@ const bool registered = [] {
     });
     return true;
 }();
-
-bool writeAll(int file, const char* data, size_t bytes) {
-    while (bytes > 0) {
-        ssize_t written = write(file, data, bytes);
-        if (written <= 0) return false;
-        data += written;
-        bytes -= (size_t)written;
-    }
-
-    return true;
-}
-
-CUresult open(const cudasim_image_header& header, const char* object, Image& image) {
-    image.file = memfd_create("cudasim-kernels", MFD_CLOEXEC);
-    if (image.file < 0 || !writeAll(image.file, object, header.bytes)) return CUDA_ERROR_OPERATING_SYSTEM;
-    std::string path = "/proc/self/fd/" + std::to_string(image.file);
-    image.library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (!image.library) {
-        std::fprintf(stderr, "cudasim: %s\n", dlerror());
-        return CUDA_ERROR_SHARED_OBJECT_INIT_FAILED;
-    }
-
-    image.info = static_cast<const cudasim_module_info*>(dlsym(image.library, "cudasim_module"));
-    return image.info && image.info->abi == cudasim_abi ? CUDA_SUCCESS : CUDA_ERROR_INVALID_IMAGE;
-}
 
 /// The arguments of a launch, as they were when it was made.
 struct Arguments {
@@ -114,8 +69,8 @@ struct Arguments {
     std::vector<void*> pointers;
 };
 
-void runKernel(int device, const std::shared_ptr<Image>& image, const cudasim_kernel* kernel, cudasim_dim3 blocks, cudasim_dim3 threads,
-               size_t dynamicShared, const Arguments& arguments) {
+void runKernel(int device, const std::shared_ptr<sim::Image>& image, const cudasim_kernel* kernel, const sim::ptx::KernelInfo* ptx,
+               cudasim_dim3 blocks, cudasim_dim3 threads, size_t dynamicShared, const Arguments& arguments) {
     if (sim::countdownOrName("FAIL_LAUNCH", kernel->name)) throw sim::Fault(CUDA_ERROR_LAUNCH_FAILED, "the launch failed, as configured");
     for (int i = 0; i < kernel->parameters; i++) {
         if (!kernel->pointers[i]) continue;
@@ -131,35 +86,54 @@ void runKernel(int device, const std::shared_ptr<Image>& image, const cudasim_ke
 
     // A kernel may change its parameters, and a graph run them again.
     Arguments mine(*kernel, const_cast<void**>(arguments.pointers.data()));
-    sim::runGrid({kernel, image->info, &image->running, blocks, threads, dynamicShared, mine.pointers.data()});
+    sim::runGrid({kernel, image->info, &image->running, blocks, threads, dynamicShared, mine.pointers.data(), ptx, device});
+}
+
+// As much of the logs as there is room for, and how much that is.
+void fillLogs(unsigned count, const CUjit_option* options, void** values, const std::string& info, const std::string& error) {
+    for (const bool isError : {false, true}) {
+        const std::string& log = isError ? error : info;
+        char* buffer = nullptr;
+        size_t room = 0;
+        void** size = nullptr;
+        for (unsigned i = 0; i < count; i++) {
+            if (options[i] == (isError ? CU_JIT_ERROR_LOG_BUFFER : CU_JIT_INFO_LOG_BUFFER)) buffer = static_cast<char*>(values[i]);
+            if (options[i] != (isError ? CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES : CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES)) continue;
+            size = &values[i];
+            room = (size_t)(unsigned)reinterpret_cast<uintptr_t>(values[i]);
+        }
+
+        if (!buffer || !room) continue;
+        const size_t bytes = std::min(log.size(), room - 1);
+        std::memcpy(buffer, log.data(), bytes);
+        buffer[bytes] = '\0';
+        *size = reinterpret_cast<void*>(bytes ? bytes + 1 : 0);
+    }
 }
 
 }  // namespace
 
 extern "C" {
 
-CUresult cuModuleLoadData(CUmodule* module, const void* image) {
-    CUDASIM_CURRENT(device)
-    CUDASIM_REQUIRE(module && image, CUDA_ERROR_INVALID_VALUE)
-    if (CUresult forbidden = sim::forbidInCapture()) return forbidden;
-    cudasim_image_header header;
-    CUDASIM_REQUIRE(!std::strncmp(static_cast<const char*>(image), "CUDASIM CUBIN", sizeof header.magic), CUDA_ERROR_INVALID_IMAGE)
-    std::memcpy(&header, image, sizeof header);
-    CUDASIM_REQUIRE(header.abi == cudasim_abi && header.build == sim::emulationBuild(), CUDA_ERROR_INVALID_IMAGE)
+CUresult cuModuleLoadData(CUmodule* module, const void* image) { return cuModuleLoadDataEx(module, image, 0, nullptr, nullptr); }
 
-    // A cubin runs on its own generation from its minor version on, PTX on everything as new as its architecture.
-    const int here = sim::computeCapability(), made = header.architecture;
-    const bool runs = made < 0 ? -made <= here : made / 10 == here / 10 && made <= here;
-    CUDASIM_REQUIRE(runs, made < 0 ? CUDA_ERROR_INVALID_PTX : CUDA_ERROR_NO_BINARY_FOR_GPU)
-    auto loaded = std::make_shared<Image>();
-    if (CUresult status = open(header, static_cast<const char*>(image) + sizeof header, *loaded)) return status;
+CUresult cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned int numOptions, CUjit_option* options, void** optionValues) {
+    CUDASIM_CURRENT(device)
+    CUDASIM_REQUIRE(module && image && (!numOptions || (options && optionValues)), CUDA_ERROR_INVALID_VALUE)
+    if (CUresult forbidden = sim::forbidInCapture()) return forbidden;
+    auto loaded = std::make_shared<sim::Image>();
+    std::string log;
+    const CUresult status = sim::loadImage(static_cast<const char*>(image), *loaded, log);
+    fillLogs(numOptions, options, optionValues, status ? "" : log, status ? log : "");
+    if (status) return status;
     sim::count("module_loads");
     sim::count("live_modules");
     *module = new CUmod_st{device, loaded, {}};
-    for (int i = 0; i < loaded->info->kernels; i++) {
-        int limit = (48 << 10) - loaded->staticShared();
-        (*module)->functions.push_back(std::unique_ptr<CUfunc_st>(new CUfunc_st{*module, &loaded->info->kernel[i], limit < 0 ? 0 : limit}));
-        functions().add((*module)->functions.back().get());
+    for (size_t i = 0; i < loaded->kernels(); i++) {
+        const int fixed = loaded->staticShared(i), limit = (48 << 10) - fixed;
+        auto* function = new CUfunc_st{*module, &loaded->kernel(i), loaded->ptxOf(i), fixed, limit < 0 ? 0 : limit};
+        (*module)->functions.push_back(std::unique_ptr<CUfunc_st>(function));
+        functions().add(function);
     }
 
     modules().add(*module);
@@ -193,11 +167,11 @@ CUresult cuFuncGetAttribute(int* pi, CUfunction_attribute attrib, CUfunction hfu
     CUDASIM_REQUIRE(hfunc && functions().has(hfunc), CUDA_ERROR_INVALID_HANDLE)
     switch (attrib) {
         case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *pi = hfunc->kernel->max_threads; break;
-        case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES: *pi = hfunc->module->image->staticShared(); break;
-        case CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES:
-        case CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES: *pi = 0; break;
-        case CU_FUNC_ATTRIBUTE_NUM_REGS: *pi = 32; break;
-        case CU_FUNC_ATTRIBUTE_PTX_VERSION:
+        case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES: *pi = hfunc->staticShared; break;
+        case CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES: *pi = hfunc->ptx ? (int)hfunc->ptx->constants : 0; break;
+        case CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES: *pi = hfunc->ptx ? (int)hfunc->ptx->local : 0; break;
+        case CU_FUNC_ATTRIBUTE_NUM_REGS: *pi = registers(hfunc); break;
+        case CU_FUNC_ATTRIBUTE_PTX_VERSION: *pi = hfunc->ptx ? hfunc->ptx->version : sim::computeCapability(); break;
         case CU_FUNC_ATTRIBUTE_BINARY_VERSION: *pi = sim::computeCapability(); break;
         case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: *pi = hfunc->dynamicLimit; break;
         default: return CUDA_ERROR_INVALID_VALUE;
@@ -212,7 +186,7 @@ CUresult cuFuncSetAttribute(CUfunction hfunc, CUfunction_attribute attrib, int v
     if (attrib == CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT)
         return value >= -1 && value <= 100 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     CUDASIM_REQUIRE(attrib == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, CUDA_ERROR_INVALID_VALUE)
-    CUDASIM_REQUIRE(value >= 0 && value + hfunc->module->image->staticShared() <= sim::sharedBytesOptin(), CUDA_ERROR_INVALID_VALUE)
+    CUDASIM_REQUIRE(value >= 0 && value + hfunc->staticShared <= sim::sharedBytesOptin(), CUDA_ERROR_INVALID_VALUE)
     hfunc->dynamicLimit = value;
     return CUDA_SUCCESS;
 }
@@ -223,9 +197,13 @@ CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int* numBlocks, CUfunction 
     CUDASIM_REQUIRE(numBlocks && blockSize > 0, CUDA_ERROR_INVALID_VALUE)
     const int perMultiprocessor = sim::attribute(CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR, device);
     const long long shared = sim::attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR, device);
-    const long long each = 1024 + func->module->image->staticShared() + (long long)dynamicSMemSize;
+    const long long each = 1024 + func->staticShared + (long long)dynamicSMemSize;
     long long blocks = blockSize > func->kernel->max_threads ? 0 : perMultiprocessor / ((blockSize + 31) / 32 * 32);
     if (shared / each < blocks) blocks = shared / each;
+    // A warp's registers are given out 256 at a time.
+    const long long warps = (blockSize + 31) / 32, words = warps * ((registers(func) * 32 + 255) / 256 * 256);
+    if (sim::attribute(CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_MULTIPROCESSOR, device) / words < blocks)
+        blocks = sim::attribute(CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_MULTIPROCESSOR, device) / words;
     *numBlocks = (int)(blocks > 32 ? 32 : blocks);
     return CUDA_SUCCESS;
 }
@@ -244,12 +222,15 @@ CUresult cuLaunchKernel(
     CUDASIM_REQUIRE(blockDimX * blockDimY * blockDimZ <= 1024, CUDA_ERROR_INVALID_VALUE)
     CUDASIM_REQUIRE((int)(blockDimX * blockDimY * blockDimZ) <= kernel->max_threads, CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES)
     CUDASIM_REQUIRE(sharedMemBytes <= (unsigned)f->dynamicLimit, CUDA_ERROR_INVALID_VALUE)
+    if (const unsigned* required = f->ptx && f->ptx->required[0] ? f->ptx->required : nullptr)
+        CUDASIM_REQUIRE(blockDimX == required[0] && blockDimY == required[1] && blockDimZ == required[2], CUDA_ERROR_INVALID_VALUE)
+    const sim::ptx::KernelInfo* ptx = f->ptx;
     auto arguments = std::make_shared<const Arguments>(*kernel, kernelParams);
-    std::shared_ptr<Image> image = f->module->image;
+    std::shared_ptr<sim::Image> image = f->module->image;
     sim::count("launches");
     cudasim_dim3 blocks{gridDimX, gridDimY, gridDimZ}, threads{blockDimX, blockDimY, blockDimZ};
     return sim::submit(hStream, sim::NodeKind::Kernel, kernel->name,
-                       [=] { runKernel(device, image, kernel, blocks, threads, sharedMemBytes, *arguments); });
+                       [=] { runKernel(device, image, kernel, ptx, blocks, threads, sharedMemBytes, *arguments); });
 }
 
 }  // extern "C"

@@ -3,7 +3,7 @@
 #pragma once
 
 /// Counts up whenever what is below changes.
-enum { cudasim_abi = 1 };
+enum { cudasim_abi = 2 };
 
 #pragma GCC visibility push(default)
 #ifdef __cplusplus
@@ -23,12 +23,16 @@ struct cudasim_place {
 
 extern __attribute__((tls_model("initial-exec"))) __thread struct cudasim_place cudasim_here;
 
-enum cudasim_warp_kind { cudasim_shuffle = 1, cudasim_ballot = 2, cudasim_warp_barrier = 3 };
+enum cudasim_warp_kind { cudasim_shuffle = 1, cudasim_ballot = 2, cudasim_warp_barrier = 3, cudasim_shuffle_strict = 4, cudasim_match = 5 };
 
 /// Waits for all threads of the block. `line` is the source line: threads that meet at different lines are an error.
 void cudasim_barrier(int line);
 
-/// One step of all lanes in `mask`: a shuffle (value of lane `from`), a ballot (`value` is 0 or 1), or just a meeting.
+/// The same, and answers how many of them have given a predicate that is not 0.
+unsigned cudasim_barrier_count(int predicate, int line);
+
+/// One step of all lanes in `mask`: a shuffle (value of lane `from`; a strict one ends the launch when that lane takes no part), a
+/// ballot (`value` is 0 or 1), a match (which lanes have the same value), or just a meeting.
 unsigned long long cudasim_warp(int kind, unsigned mask, unsigned long long value, unsigned from, int line);
 
 /// Ends the launch: __trap() and assert().

@@ -64,6 +64,21 @@ internal readonly unsafe struct Float16 : IElement<Eight>
         }
     }
 
+    /// <summary>Four neighbours, which lie in one 8-byte word where the array is aligned.</summary>
+    public static void WriteFour(ushort* to, long available, int aligned, Four values)
+    {
+        if (aligned != 0 && available >= 4)
+        {
+            *(ulong*)to = Pack(values.A, values.B) | ((ulong)Pack(values.C, values.D) << 32);
+        }
+        else
+        {
+            WriteLanes(to, available, values);
+        }
+    }
+
+    public static void WriteEight(byte* array, long index, Eight values) => WriteGroup(array, index, Eight.Lanes, aligned: 1, values);
+
     /// <summary>The lower and the upper half of a 32-bit word.</summary>
     public static float Low(uint word) => Widen((ushort)word);
 

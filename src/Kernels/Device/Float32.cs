@@ -9,11 +9,12 @@ internal readonly unsafe struct Float32 : IElement<Four>
 
     public static void Write(byte* array, long index, float value) => ((float*)array)[index] = value;
 
-    public static Four ReadGroup(byte* array, long index, long available, int aligned)
-    {
-        float* from = (float*)array + index;
-        return aligned != 0 && available >= 4 ? *(Four*)from : Four.ReadLanes(from, available);
-    }
+    public static Four ReadGroup(byte* array, long index, long available, int aligned) => Four.ReadFloats((float*)array + index, available, aligned);
+
+    public static void WriteGroup(byte* array, long index, long available, int aligned, Four values) =>
+        Four.WriteFloats((float*)array + index, available, aligned, values);
+
+    public static void WriteEight(byte* array, long index, Eight values) => Eight.WriteFloats((float*)array + index, Eight.Lanes, aligned: 1, values);
 
     public static Four ReadFour(byte* array, long index, long available, int aligned) => ReadGroup(array, index, available, aligned);
 
@@ -32,19 +33,6 @@ internal readonly unsafe struct Float32 : IElement<Four>
         if (count > 3)
         {
             to[3 * stride] = values.D;
-        }
-    }
-
-    public static void WriteGroup(byte* array, long index, long available, int aligned, Four values)
-    {
-        float* to = (float*)array + index;
-        if (aligned != 0 && available >= 4)
-        {
-            *(Four*)to = values;
-        }
-        else
-        {
-            Four.WriteLanes(to, available, values);
         }
     }
 }

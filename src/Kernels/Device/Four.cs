@@ -49,12 +49,12 @@ internal unsafe struct Four : IGroup<Four>
 
     public static float Sum(Four values) => (values.A + values.B) + (values.C + values.D);
 
-    public static Four ReadFloats(float* from, long available) =>
-        available >= 4 && ((long)from & 15) == 0 ? *(Four*)from : ReadLanes(from, available);
+    public static Four ReadFloats(float* from, long available, int aligned) =>
+        aligned != 0 && available >= 4 ? *(Four*)from : ReadLanes(from, available);
 
-    public static void WriteFloats(float* to, long available, Four values)
+    public static void WriteFloats(float* to, long available, int aligned, Four values)
     {
-        if (available >= 4 && ((long)to & 15) == 0)
+        if (aligned != 0 && available >= 4)
         {
             *(Four*)to = values;
         }
@@ -63,6 +63,8 @@ internal unsafe struct Four : IGroup<Four>
             WriteLanes(to, available, values);
         }
     }
+
+    public static void WriteShared(ArrayView<Four> to, int group, Four values) => to[group] = values;
 
     /// <summary>Element by element, for groups that are not whole or not aligned.</summary>
     public static Four ReadLanes(float* from, long available) => Of(

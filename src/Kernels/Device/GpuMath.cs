@@ -15,11 +15,23 @@ internal static class GpuMath
         return result;
     }
 
+    /// <summary>The larger; of a number and a NaN the number.</summary>
+    public static float Max(float a, float b) => XMath.Max(a, b);
+
+    /// <summary>The smaller; of a number and a NaN the number.</summary>
+    public static float Min(float a, float b) => XMath.Min(a, b);
+
     /// <summary>max(x, 0); NaN stays NaN.</summary>
     public static float Relu(float x) => x <= 0 ? 0 : x;
 
+    /// <summary>Rounded to nearest.</summary>
+    public static float Sqrt(float x) => XMath.Sqrt(x);
+
+    /// <inheritdoc cref="Sqrt(float)"/>
+    public static double Sqrt(double x) => XMath.Sqrt(x);
+
     /// <summary>1/√x, by a square root and a division that round to nearest.</summary>
-    public static float ReciprocalSqrt(float x) => 1 / XMath.Sqrt(x);
+    public static float ReciprocalSqrt(float x) => 1 / Sqrt(x);
 
     public static float Exp(float x) => VectorMath.Exp<GpuLane, float>(x);
 

@@ -1,3 +1,5 @@
+using ILGPU;
+
 namespace CudaTrainer.Kernels.Device;
 
 /// <summary>
@@ -42,13 +44,17 @@ internal unsafe interface IGroup<TSelf>
     static abstract float Sum(TSelf values);
 
     /// <summary>
-    /// Floats that belong to the lanes whatever the type of the elements is, for example a bias: in 16-byte accesses where they can be, with 0 for the lanes from
-    /// <paramref name="available"/> on.
+    /// Floats that belong to the lanes whatever the type of the elements is, for example a bias: in 16-byte accesses where they are whole and aligned, with 0 for the lanes
+    /// from <paramref name="available"/> on.
     /// </summary>
-    static abstract TSelf ReadFloats(float* from, long available);
+    static abstract TSelf ReadFloats(float* from, long available, int aligned);
 
     /// <summary>Writes the lanes before <paramref name="available"/> as floats.</summary>
-    static abstract void WriteFloats(float* to, long available, TSelf values);
+    static abstract void WriteFloats(float* to, long available, int aligned, TSelf values);
+
+    /// <summary>Writes all lanes as floats to shared memory.</summary>
+    /// <param name="group">Where, counted in groups.</param>
+    static abstract void WriteShared(ArrayView<Four> to, int group, TSelf values);
 }
 
 /// <summary>How elements lie in memory: <see cref="Float32"/> or <see cref="Float16"/>.</summary>
@@ -79,6 +85,9 @@ internal unsafe interface IElement<TGroup>
     /// <summary>Writes the first <paramref name="count"/> lanes, 3 or 4, as elements that are <paramref name="stride"/> apart.</summary>
     static abstract void WriteStrided(byte* array, long index, int stride, int count, Four values);
 
-    /// <summary>Writes the elements before <paramref name="available"/>, in one access if all and aligned.</summary>
+    /// <summary>Writes the elements before <paramref name="available"/>, in one access if they are all and aligned.</summary>
     static abstract void WriteGroup(byte* array, long index, long available, int aligned, TGroup values);
+
+    /// <summary>Writes eight elements in 16-byte accesses: one for halves, two for floats.</summary>
+    static abstract void WriteEight(byte* array, long index, Eight values);
 }

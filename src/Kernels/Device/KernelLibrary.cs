@@ -1,5 +1,4 @@
 using System.Reflection;
-using System.Text;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Device;
@@ -11,6 +10,8 @@ namespace CudaTrainer.Kernels.Device;
 /// <param name="context">Whose device.</param>
 public sealed class KernelLibrary(CudaContext context) : IDisposable
 {
+    private const int NoBinaryForGpu = 209;
+
     private readonly Dictionary<MethodInfo, CudaKernel> _kernels = [];
     private readonly List<CudaModule> _modules = [];
 
@@ -20,13 +21,13 @@ public sealed class KernelLibrary(CudaContext context) : IDisposable
     public int Target => Math.Min((10 * Context.Info.ComputeMajor) + Context.Info.ComputeMinor, PtxCompiler.NewestTarget);
 
     /// <exception cref="KernelRefusedException">The method does what GPUs cannot.</exception>
-    /// <exception cref="CudaException">The driver refuses the module.</exception>
+    /// <exception cref="CudaException">The driver refuses the module, or the GPU is too old.</exception>
     internal CudaKernel Load(KernelSource kernel)
     {
         if (!_kernels.TryGetValue(kernel.Method, out CudaKernel? loaded))
         {
-            string text = PtxCache.Get(kernel, Target);
-            var module = new CudaModule(Context, Encoding.UTF8.GetBytes(text + '\0'), kernel.Name);
+            string text = PtxCache.Get(kernel, RequireTarget(kernel.Name));
+            var module = new CudaModule(Context, text, kernel.Name);
             _modules.Add(module);
             loaded = module.GetKernel(kernel.Name);
             _kernels.Add(kernel.Method, loaded);
@@ -44,5 +45,18 @@ public sealed class KernelLibrary(CudaContext context) : IDisposable
 
         _modules.Clear();
         _kernels.Clear();
+    }
+
+    /// <returns><see cref="Target"/>, unless the GPU is too old: the driver would only say that it finds no code for it.</returns>
+    internal int RequireTarget(string kernel)
+    {
+        if (Target >= PtxCompiler.OldestTarget)
+        {
+            return Target;
+        }
+
+        string text = $"kernels are written for compute capability {PtxCompiler.OldestTarget / 10}.{PtxCompiler.OldestTarget % 10} and newer; " +
+            $"{Context.Info.Name} has {Context.Info.ComputeMajor}.{Context.Info.ComputeMinor}";
+        throw new CudaException("Loading", NoBinaryForGpu, "CUDA_ERROR_NO_BINARY_FOR_GPU", text, Context.Ordinal, kernel, isSticky: false);
     }
 }

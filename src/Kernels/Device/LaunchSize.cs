@@ -22,6 +22,9 @@ internal static class LaunchSize
     /// <summary>Blocks for a kernel whose threads stride through <paramref name="items"/>.</summary>
     public static Grid Strided(long items, int itemsPerBlock = Threads) => new((int)Math.Min(DivideUp(items, itemsPerBlock), MaxBlocks));
 
+    /// <summary>Blocks for a kernel whose threads stride through <paramref name="count"/> elements in groups of 16 bytes.</summary>
+    public static Grid Groups(long count, CudaType type) => Strided(DivideUp(count, Lanes(type)));
+
     public static long DivideUp(long value, long divisor) => (value + divisor - 1) / divisor;
 
     /// <summary>1 when a kernel may use 16-byte accesses for everything that begins at one of these addresses, else 0.</summary>

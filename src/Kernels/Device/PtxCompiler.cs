@@ -13,6 +13,9 @@ namespace CudaTrainer.Kernels.Device;
 /// </summary>
 internal static class PtxCompiler
 {
+    /// <summary>Volta: the first whose threads of a warp may part, which warp shuffles and barriers of kernels rest on.</summary>
+    public const int OldestTarget = 70;
+
     /// <summary>The newest target: newer GPUs compile its PTX for themselves.</summary>
     public const int NewestTarget = 80;
 

@@ -37,7 +37,8 @@ internal static partial class PtxText
             result.Append(CultureInfo.InvariantCulture, $"//@view 0 {offset} {bytes}\n");
         }
 
-        AppendJoined(result, PtxSlots.ToRegisters(text.ReplaceLineEndings("\n").TrimEnd('\n').Split('\n')));
+        text = WithoutSpace().Replace(text.ReplaceLineEndings("\n"), "$0global.");
+        AppendJoined(result, PtxSlots.ToRegisters(text.TrimEnd('\n').Split('\n')));
         return result.ToString();
     }
 
@@ -107,11 +108,17 @@ internal static partial class PtxText
     [GeneratedRegex(@"\.visible \.entry (?<name>\w+)\(\s*\.param \.align \d+ \.b8 (?<parameter>\w+)\[(?<bytes>\d+)\]\s*\)")]
     private static partial Regex Entry();
 
+    /// <summary>
+    /// A pointer that was cast on its way loses its state space. Kernels reach shared memory through views alone, whose accesses keep theirs, so what has none is global.
+    /// </summary>
+    [GeneratedRegex(@"^\t(@!?%p\d+ )?(ld|st)\.(?=(v[24]\.)?[bfus]\d+\s)", RegexOptions.Multiline)]
+    private static partial Regex WithoutSpace();
+
     [GeneratedRegex(@"\bL_\d+\b")]
     private static partial Regex Label();
 
     [GeneratedRegex(
         @"^\t(?<verb>ld)\.(?<space>global)\.(?<type>f32|b32)\t(?<value>%\w+), \[(?<base>%\w+)(?<offset>\+\d+)?\];$|" +
-        @"^\t(?<verb>st)\.(?<space>global)\.(?<type>f32|b32)\t\[(?<base>%\w+)(?<offset>\+\d+)?\], (?<value>%\w+);$")]
+        @"^\t(?<verb>st)\.(?<space>global)\.(?<type>f32|b32)\t\[(?<base>%\w+)(?<offset>\+\d+)?\], (?<value>[%\w]+);$")]
     private static partial Regex Access();
 }
