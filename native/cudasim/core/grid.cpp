@@ -4,6 +4,7 @@
 #include "fibre.h"
 #include "memory.h"
 #include "recovery.h"
+
 #include "../ptx/run.h"
 
 #include <algorithm>
@@ -192,7 +193,8 @@ void Block::wait() {
 unsigned Block::barrier(int line, bool predicate) {
     if (atBarrier_ > 0 && barrierLine_ != line) {
         char text[160];
-        std::snprintf(text, sizeof text, "divergent barrier: threads of a block wait at %s in line %d and in line %d", barrierName(), barrierLine_, line);
+        std::snprintf(text, sizeof text, "divergent barrier: threads of a block wait at %s in line %d and in line %d", barrierName(),
+            barrierLine_, line);
         abandon(CUDA_ERROR_LAUNCH_FAILED, text);
     }
 
@@ -279,12 +281,14 @@ void Block::complete(unsigned warp, unsigned mask) {
         // What comes from a lane that takes no part is undefined.
         if (lane.kind == cudasim_shuffle_strict && !(mask >> lane.from & 1)) {
             char text[160];
-            std::snprintf(text, sizeof text, "divergent warp: lane %u reads lane %u, which takes no part in the shuffle in line %d (mask %#x)", number, lane.from,
+            std::snprintf(text, sizeof text,
+                "divergent warp: lane %u reads lane %u, which takes no part in the shuffle in line %d (mask %#x)", number, lane.from,
                           lane.line, lane.mask);
             abandon(CUDA_ERROR_LAUNCH_FAILED, text);
         }
 
-        if (lane.kind == cudasim_shuffle || lane.kind == cudasim_shuffle_strict) lane.result = mask >> lane.from & 1 ? lanes[lane.from].value : ~0ull;
+        if (lane.kind == cudasim_shuffle || lane.kind == cudasim_shuffle_strict)
+            lane.result = mask >> lane.from & 1 ? lanes[lane.from].value : ~0ull;
         else if (lane.kind == cudasim_match) lane.result = same(lanes, mask, lane.value);
         else lane.result = ballot;
         if (lane.kind == cudasim_warp_barrier && launch_->ptx) ptx_.passWarpBarrier(warp * warpSize + number);
@@ -304,9 +308,11 @@ void Block::stuck() {
     if (atBarrier_)
         std::snprintf(text, sizeof text,
                       "divergent barrier: %u of %u threads of a block wait at %s in line %d, %u have ended, %u wait for their warp%s",
-                      atBarrier_, threads_, barrierName(), barrierLine_, ended_, inWarps_, inWarps_ ? (" in line " + std::to_string(warpLine)).c_str() : "");
+                      atBarrier_, threads_, barrierName(), barrierLine_, ended_, inWarps_,
+                          inWarps_ ? (" in line " + std::to_string(warpLine)).c_str() : "");
     else
-        std::snprintf(text, sizeof text, "divergent warp: %u lanes wait in line %d for lanes of their mask that never come", inWarps_, warpLine);
+        std::snprintf(text, sizeof text, "divergent warp: %u lanes wait in line %d for lanes of their mask that never come", inWarps_,
+            warpLine);
     abandon(CUDA_ERROR_LAUNCH_FAILED, text);
 }
 
@@ -398,7 +404,7 @@ void Block::run(const Launch& launch) {
     }
 
     activeBlock = nullptr;
-    ptx::Run::stop();
+    if (launch.ptx) ptx_.stop();
 }
 
 }  // namespace
@@ -409,7 +415,8 @@ void runGrid(const Launch& launch) {
     CUresult code;
     {
         std::unique_lock<std::mutex> lock;
-        if (launch.module && launch.module->shared_end > launch.module->shared_begin) lock = std::unique_lock<std::mutex>(*launch.moduleLock);
+        if (launch.module && launch.module->shared_end > launch.module->shared_begin)
+            lock = std::unique_lock<std::mutex>(*launch.moduleLock);
         code = guarded([&] { threadBlock->run(launch); }, message);
     }
 

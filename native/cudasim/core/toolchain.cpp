@@ -72,7 +72,9 @@ std::vector<std::string> compilerCommand(const char* variable, const char* fallb
 fs::path coreFolder() {
     Dl_info info{};
     dladdr(reinterpret_cast<const void*>(&coreFolder), &info);
-    return fs::absolute(info.dli_fname ? info.dli_fname : ".").parent_path();
+    std::error_code failed;
+    fs::path file = fs::canonical(info.dli_fname ? info.dli_fname : ".", failed);
+    return failed ? fs::current_path() : file.parent_path();
 }
 
 }  // namespace sim

@@ -58,7 +58,8 @@ CUresult loadPtx(const char* text, Image& image, std::string& log) {
         // Views and structs: which parameters hold addresses is not known, and every access is checked.
         static const unsigned char none[4096] = {};
         if (kernel.parameterBytes.size() >= sizeof none) return CUDA_ERROR_INVALID_PTX;
-        image.abi.push_back({kernel.name.c_str(), call, (int)kernel.parameterBytes.size(), kernel.parameterBytes.data(), none, kernel.maxThreads});
+        image.abi.push_back({kernel.name.c_str(), call, (int)kernel.parameterBytes.size(), kernel.parameterBytes.data(), none,
+            kernel.maxThreads});
         char* globals = static_cast<char*>(dlsym(image.library, "cudasim_ptx_globals"));
         char* constants = static_cast<char*>(dlsym(image.library, "cudasim_ptx_constants"));
         kernel.info.own[0].begin = globals;

@@ -69,8 +69,8 @@ struct Arguments {
     std::vector<void*> pointers;
 };
 
-void runKernel(int device, const std::shared_ptr<sim::Image>& image, const cudasim_kernel* kernel, const sim::ptx::KernelInfo* ptx, cudasim_dim3 blocks,
-               cudasim_dim3 threads, size_t dynamicShared, const Arguments& arguments) {
+void runKernel(int device, const std::shared_ptr<sim::Image>& image, const cudasim_kernel* kernel, const sim::ptx::KernelInfo* ptx,
+               cudasim_dim3 blocks, cudasim_dim3 threads, size_t dynamicShared, const Arguments& arguments) {
     if (sim::countdownOrName("FAIL_LAUNCH", kernel->name)) throw sim::Fault(CUDA_ERROR_LAUNCH_FAILED, "the launch failed, as configured");
     for (int i = 0; i < kernel->parameters; i++) {
         if (!kernel->pointers[i]) continue;
@@ -168,10 +168,10 @@ CUresult cuFuncGetAttribute(int* pi, CUfunction_attribute attrib, CUfunction hfu
     switch (attrib) {
         case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *pi = hfunc->kernel->max_threads; break;
         case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES: *pi = hfunc->staticShared; break;
-        case CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES: *pi = 0; break;
+        case CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES: *pi = hfunc->ptx ? (int)hfunc->ptx->constants : 0; break;
         case CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES: *pi = hfunc->ptx ? (int)hfunc->ptx->local : 0; break;
         case CU_FUNC_ATTRIBUTE_NUM_REGS: *pi = registers(hfunc); break;
-        case CU_FUNC_ATTRIBUTE_PTX_VERSION:
+        case CU_FUNC_ATTRIBUTE_PTX_VERSION: *pi = hfunc->ptx ? hfunc->ptx->version : sim::computeCapability(); break;
         case CU_FUNC_ATTRIBUTE_BINARY_VERSION: *pi = sim::computeCapability(); break;
         case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: *pi = hfunc->dynamicLimit; break;
         default: return CUDA_ERROR_INVALID_VALUE;

@@ -234,11 +234,13 @@ INLINE char* global_at(struct cudasim_ptx_launch* launch, u32 site, u64 address,
     return (char*)address;
 }
 INLINE char* shared_at(struct cudasim_ptx_launch* launch, u32 site, u64 offset, u32 bytes) {
-    if (__builtin_expect(offset >= launch->shared_room[__builtin_ctz(bytes)] || (offset & (bytes - 1)), 0)) cudasim_ptx_shared(site, offset);
+    if (__builtin_expect(offset >= launch->shared_room[__builtin_ctz(bytes)] || (offset & (bytes - 1)), 0))
+        cudasim_ptx_shared(site, offset);
     return launch->shared + offset;
 }
 INLINE char* window_at(char* window, u64 size, u32 site, u64 offset, u32 bytes, const char* space) {
-    if (__builtin_expect(size < bytes || offset > size - bytes || (offset & (bytes - 1)), 0)) cudasim_ptx_outside(site, offset, size, space);
+    if (__builtin_expect(size < bytes || offset > size - bytes || (offset & (bytes - 1)), 0))
+        cudasim_ptx_outside(site, offset, size, space);
     return window + offset;
 }
 INLINE char* generic_at(struct cudasim_ptx_launch* launch, u32 site, u64 address, u32 bytes, char* local, u64 size) {

@@ -27,7 +27,8 @@ Question question(Emitter& e, Type type) {
     Question q;
     q.combine = e.oneOf({".and", ".or", ".xor"}, "");
     if (type.isFloat()) {
-        q.how = e.oneOf({".eq", ".ne", ".lt", ".le", ".gt", ".ge", ".equ", ".neu", ".ltu", ".leu", ".gtu", ".geu", ".num", ".nan"}, nullptr).substr(1);
+        q.how = e.oneOf({".eq", ".ne", ".lt", ".le", ".gt", ".ge", ".equ", ".neu", ".ltu", ".leu", ".gtu", ".geu", ".num", ".nan"},
+            nullptr).substr(1);
         q.ftz = type.bits != 64 && e.has(".ftz");
     } else {
         q.how = e.oneOf({".eq", ".ne", ".lt", ".le", ".gt", ".ge", ".lo", ".ls", ".hi", ".hs"}, nullptr).substr(1);

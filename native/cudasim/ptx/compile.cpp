@@ -12,9 +12,10 @@ namespace {
 namespace fs = std::filesystem;
 
 // Little optimisation, which takes less time than it saves only in kernels that run long; arithmetic exactly as it is written.
-const char* const flags[] = {"-std=gnu11", "-O1", "-march=native", "-fPIC", "-w", "-fdiagnostics-color=never", "-fno-strict-aliasing", "-fwrapv",
-                             "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fno-stack-protector", "-fstack-clash-protection",
-                             "-fvisibility=hidden", "-nostdinc"};
+const char* const flags[] = {
+    "-std=gnu11", "-O1", "-march=native", "-fPIC", "-w", "-fdiagnostics-color=never", "-fno-strict-aliasing", "-fwrapv",
+    "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fno-stack-protector", "-fstack-clash-protection",
+    "-fvisibility=hidden", "-nostdinc"};
 
 std::string hashOf(const std::string& text) {
     uint64_t a = 14695981039346656037ull, b = 0x9e3779b97f4a7c15ull;
@@ -34,8 +35,10 @@ std::string make(const std::vector<std::string>& command, const std::string& tex
     const fs::path errors = folder.path / "errors.txt", object = folder.path / "kernels.so";
     writeFile(folder.path / "kernels.c", text);
     std::vector<std::string> compile = command;
-    compile.insert(compile.end(), {"-shared", "kernels.c", "-L" + coreFolder().string(), "-l:libcudasim_core.so", "-lm", "-o", "kernels.so"});
-    if (!runProgram(compile, folder.path, errors) || !fs::exists(object)) throw std::runtime_error("the C compiler refuses what the PTX became: " + readFile(errors));
+    const std::string core = "-L" + coreFolder().string();
+    compile.insert(compile.end(), {"-shared", "kernels.c", core, "-l:libcudasim_core.so", "-lm", "-o", "kernels.so"});
+    if (!runProgram(compile, folder.path, errors) || !fs::exists(object))
+        throw std::runtime_error("the C compiler refuses what the PTX became: " + readFile(errors));
     return readFile(object);
 }
 
@@ -48,7 +51,8 @@ std::string compileC(const std::string& code) {
     std::string identity = processorFlags() + "\n";
     for (const std::string& word : command) identity += word + " ";
     const std::string chosen = setting("PTX_CACHE", "");
-    const fs::path folder = chosen.empty() ? coreFolder() / "ptx-cache" : fs::path(chosen), cached = folder / (hashOf(identity + text) + ".so");
+    const fs::path folder = chosen.empty() ? coreFolder() / "ptx-cache" : fs::path(chosen);
+    const fs::path cached = folder / (hashOf(identity + text) + ".so");
     std::error_code ignored;
     if (fs::exists(cached, ignored)) return readFile(cached);
 

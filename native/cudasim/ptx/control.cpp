@@ -29,7 +29,8 @@ void branchByIndex(Emitter& e) {
     for (const Instruction& one : e.function().body) {
         if (!one.isTargets || one.label != list.number) continue;
         e.line("switch (" + e.read(0, u32) + ") {");
-        for (size_t i = 0; i < one.operands.size(); i++) e.line("case " + std::to_string(i) + ": goto " + labelOf(e, one.operands[i]) + ";");
+        for (size_t i = 0; i < one.operands.size(); i++)
+            e.line("case " + std::to_string(i) + ": goto " + labelOf(e, one.operands[i]) + ";");
         e.line("default: cudasim_ptx_trap(\"brx.idx behind the end of its list\", " + lineOf(e) + "); }");
         return;
     }
@@ -66,7 +67,8 @@ void call(Emitter& e) {
         const bool isResult = i < results.size();
         const Operand& mine = isResult ? results[i] : arguments[i - results.size()];
         const int theirs = isResult ? callee.results[i] : callee.parameters[i - results.size()];
-        if (mine.form != Operand::Symbol || e.variable(mine).space != Space::Param || e.variable(mine).bytes != callee.variables[(size_t)theirs].bytes)
+        if (mine.form != Operand::Symbol || e.variable(mine).space != Space::Param ||
+            e.variable(mine).bytes != callee.variables[(size_t)theirs].bytes)
             e.fail("the argument " + mine.text + " does not fit the function " + callee.name);
         text += ", v" + std::to_string(mine.number);
     }
@@ -77,7 +79,7 @@ void call(Emitter& e) {
 // Only the barrier of all threads of the block.
 void barrier(Emitter& e) {
     if (e.opcode() == "barrier") e.needs(30, 60, "barrier");
-    e.has(".cta");
+    if (e.has(".cta")) e.needs(30, 78, e.opcode() + ".cta");
     e.has(".aligned");
     if (e.has(".warp")) {
         e.oneOf({".sync"}, nullptr);
@@ -133,7 +135,8 @@ void shuffle(Emitter& e) {
     const int mode = how == ".up" ? 0 : how == ".down" ? 1 : how == ".bfly" ? 2 : 3;
     const Operand& to = e.operand(0);
     const std::string name = e.temporary();
-    e.line("{ u64 " + name + " = cudasim_ptx_shuffle(" + std::to_string(mode) + ", " + e.read(1, b32) + ", " + e.read(2, b32) + ", " + e.read(3, b32) + ", " +
+    e.line("{ u64 " + name + " = cudasim_ptx_shuffle(" + std::to_string(mode) + ", " + e.read(1, b32) + ", " + e.read(2, b32) + ", " +
+        e.read(3, b32) + ", " +
            e.read(4, b32) + ", " + lineOf(e) + ");");
     e.write(to.form == Operand::Pair ? to.parts[0] : to, b32, "(u32)" + name);
     if (to.form == Operand::Pair) e.write(to.parts[1], pred, name + " >> 32");
@@ -148,7 +151,8 @@ void vote(Emitter& e) {
     e.count(3);
     e.oneOf({".sync"}, nullptr);
     e.needs(30, 60, "vote.sync");
-    const std::string how = e.oneOf({".all", ".any", ".uni", ".ballot"}, nullptr), mask = e.read(2, b32), value = "(" + e.read(1, pred) + ")";
+    const std::string how = e.oneOf({".all", ".any", ".uni", ".ballot"}, nullptr), mask = e.read(2, b32), value = "(" + e.read(1, pred) +
+        ")";
     if (how == ".ballot") {
         e.type({".b32"});
         e.write(0, b32, ballot(mask, value, e));
@@ -177,8 +181,11 @@ void match(Emitter& e) {
     const bool all = e.oneOf({".any", ".all"}, nullptr) == ".all";
     const Operand& to = e.operand(0);
     const std::string name = e.temporary(), mask = e.temporary();
-    e.line("{ u32 " + mask + " = " + e.read(2, b32) + ", " + name + " = (u32)cudasim_warp(cudasim_match, " + mask + ", " + e.read(1, type) + ", 0, " + lineOf(e) + ");");
-    if (all) e.line("u8 " + name + "_all = cudasim_warp(cudasim_ballot, " + mask + ", " + name + " != " + mask + ", 0, " + lineOf(e) + ") == 0;");
+    e.line("{ u32 " + mask + " = " + e.read(2, b32) + ", " + name + " = (u32)cudasim_warp(cudasim_match, " + mask + ", " + e.read(1, type) +
+        ", 0, " + lineOf(e) + ");");
+    if (all)
+        e.line("u8 " + name + "_all = cudasim_warp(cudasim_ballot, " + mask + ", " + name + " != " + mask + ", 0, " + lineOf(e) +
+        ") == 0;");
     e.write(to.form == Operand::Pair ? to.parts[0] : to, b32, all ? name + "_all ? " + name + " : 0" : name);
     if (to.form == Operand::Pair) e.write(to.parts[1], pred, all ? name + "_all" : "1");
     e.line("}");

@@ -21,7 +21,8 @@ std::string integerToInteger(Emitter& e, Type to, Type from, const std::string& 
     if (from.kind == Type::Unsigned ? from.bits >= to.bits : from.bits > to.bits)
         result = name + " > (" + wide + ")" + most + " ? (" + wide + ")" + most + " : " + result;
     if (from.kind == Type::Signed && to.kind == Type::Unsigned) result = name + " < 0 ? 0 : (" + result + ")";
-    if (from.kind == Type::Signed && to.kind == Type::Signed && from.bits > to.bits) result = name + " < " + least + " ? " + least + " : (" + result + ")";
+    if (from.kind == Type::Signed && to.kind == Type::Signed && from.bits > to.bits)
+        result = name + " < " + least + " ? " + least + " : (" + result + ")";
     return "(" + result + ")";
 }
 
@@ -42,7 +43,8 @@ std::string floatToFloat(Emitter& e, Type to, Type from, const std::string& valu
     if (to.bits == from.bits) return value;
     if (to.bits > from.bits) return "(" + cType(to) + ")" + (from.bits == 16 ? "f16_to_f32(" + value + ")" : value);
     const std::string rounding = e.oneOf({".rn", ".rz", ".rm", ".rp"}, nullptr);
-    if (from.bits == 64 && to.bits == 32) return rounding == ".rn" ? "(f32)" + value : "cudasim_ptx_f64_to_f32(" + mode(rounding) + ", " + value + ")";
+    if (from.bits == 64 && to.bits == 32)
+        return rounding == ".rn" ? "(f32)" + value : "cudasim_ptx_f64_to_f32(" + mode(rounding) + ", " + value + ")";
     if (from.bits == 64) return "cudasim_ptx_f64_to_f16(" + mode(rounding) + ", " + value + ")";
     return "f32_to_f16" + (rounding == ".rn" ? "" : "_" + rounding.substr(1)) + "(" + value + ")";
 }

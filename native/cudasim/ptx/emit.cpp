@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <set>
 
 namespace sim::ptx {
 namespace {
@@ -107,7 +106,8 @@ void Emitter::needs(int target, int version, const std::string& what) {
 void Emitter::count(size_t least, size_t most) {
     const size_t there = operands();
     if (there >= least && there <= most) return;
-    fail(opcode() + " has " + std::to_string(there) + " operands and not " + std::to_string(least) + (most > least ? " to " + std::to_string(most) : ""));
+    fail(opcode() + " has " + std::to_string(there) + " operands and not " + std::to_string(least) +
+        (most > least ? " to " + std::to_string(most) : ""));
 }
 
 // ---- Operands
@@ -116,7 +116,7 @@ namespace {
 
 bool compatible(Type have, Type want, bool relaxed) {
     if (have.kind == Type::Predicate || want.kind == Type::Predicate) return have == want;
-    if (relaxed && have.bits > want.bits) return have.kind != Type::Float && have.kind != Type::Halves;
+    if (relaxed && have.bits > want.bits) return !have.isFloat() && !want.isFloat();
     if (have.bits != want.bits) return false;
     if (have.kind == Type::Bits || want.kind == Type::Bits) return true;
     if (have.isInteger() && want.isInteger()) return true;
@@ -125,7 +125,8 @@ bool compatible(Type have, Type want, bool relaxed) {
 
 std::string misfit(const Register& r, Type type, const char* verb) {
     const bool size = r.type.bits != type.bits && type.kind != Type::Predicate;
-    return "the register " + r.name + " is " + r.type.name() + " where " + (size ? std::to_string(type.bits) + " bits are " : type.name() + " is ") + verb;
+    return "the register " + r.name + " is " + r.type.name() + " where " +
+        (size ? std::to_string(type.bits) + " bits are " : type.name() + " is ") + verb;
 }
 
 }  // namespace
@@ -167,7 +168,8 @@ std::string Emitter::read(const Operand& operand, Type type, bool relaxed) {
         }
         case Operand::Special: {
             const bool wide = operand.text == "%clock64" || operand.text == "%globaltimer";
-            if (type.isFloat() || type.kind == Type::Predicate || type.bits != (wide ? 64 : 32)) fail(operand.text + " where " + type.name() + " is needed");
+            if (type.isFloat() || type.kind == Type::Predicate || type.bits != (wide ? 64 : 32))
+                fail(operand.text + " where " + type.name() + " is needed");
             return "(" + cType(type) + ")" + special(operand);
         }
         case Operand::Symbol: {
@@ -203,7 +205,8 @@ void Emitter::write(const Operand& operand, Type type, const std::string& value,
     else if (kept == "f64") line(name + "f64_bits((u64)(" + value + "));");
     else if (type.is(Type::Float, 32)) line(name + "bits_f32(" + value + ");");
     else if (type.is(Type::Float, 64)) line(name + "bits_f64(" + value + ");");
-    else if (type.kind == Type::Signed) line(name + "(" + kept + ")(s" + std::to_string(r.type.bits) + ")(" + cType(type) + ")(" + value + ");");
+    else if (type.kind == Type::Signed)
+        line(name + "(" + kept + ")(s" + std::to_string(r.type.bits) + ")(" + cType(type) + ")(" + value + ");");
     else line(name + "(" + kept + ")(" + cType(type) + ")(" + value + ");");
 }
 
@@ -242,7 +245,8 @@ std::string Emitter::special(const Operand& operand) {
         {"%nctaid.y", "cudasim_here.blocks.y"},
         {"%nctaid.z", "cudasim_here.blocks.z"},
         {"%laneid", "cudasim_here.lane"},
-        {"%warpid", "(((cudasim_here.thread.z * cudasim_here.threads.y + cudasim_here.thread.y) * cudasim_here.threads.x + cudasim_here.thread.x) / 32)"},
+        {"%warpid", "(((cudasim_here.thread.z * cudasim_here.threads.y + cudasim_here.thread.y) * cudasim_here.threads.x + "
+                    "cudasim_here.thread.x) / 32)"},
         {"%nwarpid", "((cudasim_here.threads.x * cudasim_here.threads.y * cudasim_here.threads.z + 31) / 32)"},
         {"%lanemask_eq", "(1u << cudasim_here.lane)"},
         {"%lanemask_lt", "((1u << cudasim_here.lane) - 1)"},
@@ -305,7 +309,8 @@ std::string Emitter::bytesOf(const char* name, Space space, const char* qualifie
         for (unsigned char c : v.initial) zero &= c == 0;
     }
 
-    std::string text = std::string("_Alignas(256) ") + qualifiers + " char " + name + "[" + std::to_string(std::max<uint64_t>(bytes, 1)) + "]";
+    std::string text = std::string("_Alignas(256) ") + qualifiers + " char " + name + "[" + std::to_string(std::max<uint64_t>(bytes, 1)) +
+        "]";
     if (!zero) {
         text += " = {";
         for (unsigned char c : values) text += std::to_string((int)(signed char)c) + ",";
@@ -381,6 +386,8 @@ KernelInfo Emitter::entry(size_t number) {
     info.staticShared = sharedOf_[number];
     info.dynamicOffset = (info.staticShared + 15) / 16 * 16;
     info.local = (unsigned)localBytes_;
+    info.constants = (unsigned)constBytes_;
+    info.version = module_.version;
     info.registers = estimateRegisters(f);
     info.own = {{nullptr, globalBytes_, true}, {nullptr, constBytes_, false}};
     std::copy(f.required, f.required + 3, info.required);
@@ -417,7 +424,8 @@ void Emitter::body(size_t number) {
 
     line("u8 carry = 0;");
     for (size_t i = 0; i < f.variables.size(); i++) {
-        bool passed = std::count(f.parameters.begin(), f.parameters.end(), (int)i) + std::count(f.results.begin(), f.results.end(), (int)i) > 0;
+        bool passed = std::count(f.parameters.begin(), f.parameters.end(), (int)i) +
+            std::count(f.results.begin(), f.results.end(), (int)i) > 0;
         if (f.variables[i].space == Space::Param && !passed)
             line("_Alignas(16) char v" + std::to_string(i) + "[" + std::to_string(std::max<uint64_t>(1, f.variables[i].bytes)) + "];");
     }
@@ -431,7 +439,8 @@ void Emitter::declareRegisters() {
     for (size_t i = 0; i < used_.size(); i++) {
         if (!used_[i]) continue;
         const std::string kept = storage(function_->registers[i].type);
-        const char* garbage = kept == "u8" ? "0" : kept == "u16" ? "0xa5a5" : kept == "u32" ? "0xa5a5a5a5u" : kept == "u64" ? "0xa5a5a5a5a5a5a5a5ull" : "__builtin_nan(\"\")";
+        const char* garbage = kept == "u8" ? "0" : kept == "u16" ? "0xa5a5" : kept == "u32" ? "0xa5a5a5a5u" : kept == "u64"
+            ? "0xa5a5a5a5a5a5a5a5ull" : "__builtin_nan(\"\")";
         line(kept + " r" + std::to_string(i) + " = " + garbage + ";");
     }
 }

@@ -43,9 +43,11 @@ std::string formula(Operation operation, Type type, const std::string& a, const 
 }
 
 /// An operation on numbers of 32 or 64 bits, rounded as the modifier says.
-std::string rounded(Operation operation, Type type, const std::string& rounding, const std::string& a, const std::string& b, const std::string& c) {
+std::string rounded(Operation operation, Type type, const std::string& rounding, const std::string& a, const std::string& b,
+    const std::string& c) {
     if (rounding == ".rn") return formula(operation, type, a, b, c);
-    return "cudasim_ptx_rounded_" + cType(type) + "(" + std::to_string(operation) + ", " + mode(rounding) + ", " + a + ", " + b + ", " + c + ")";
+    return "cudasim_ptx_rounded_" + cType(type) + "(" + std::to_string(operation) + ", " + mode(rounding) + ", " + a + ", " + b + ", " + c +
+        ")";
 }
 
 /// The same on halves: twice the digits, and a bit more, make rounding twice as good as once. A product and a sum take more.
@@ -167,7 +169,8 @@ void floatDivide(Emitter& e, Type type) {
                                                  : e.oneOf({".approx", ".full", ".rn", ".rz", ".rm", ".rp"}, nullptr);
     Around around(e, type, true, false);
     const bool plain = rounding == ".approx" || rounding == ".full";
-    e.write(0, type, around.out(rounded(Divide, type, plain ? ".rn" : rounding, around.in(e.read(1, type)), around.in(e.read(2, type)), "0")));
+    e.write(0, type, around.out(rounded(Divide, type, plain ? ".rn" : rounding, around.in(e.read(1, type)), around.in(e.read(2, type)),
+        "0")));
 }
 
 void floatMinMax(Emitter& e, Type type) {

@@ -165,7 +165,8 @@ void funnel(Emitter& e) {
     e.needs(32, 31, "shf");
     Type type = e.type({".b32"});
     const std::string direction = e.oneOf({".l", ".r"}, nullptr), mode = e.oneOf({".clamp", ".wrap"}, nullptr);
-    e.write(0, type, "shf_" + direction.substr(1) + "_" + mode.substr(1) + "(" + e.read(1, type) + ", " + e.read(2, type) + ", " + e.read(3, u32) + ")");
+    e.write(0, type, "shf_" + direction.substr(1) + "_" + mode.substr(1) + "(" + e.read(1, type) + ", " + e.read(2, type) + ", " +
+        e.read(3, u32) + ")");
 }
 
 void countBits(Emitter& e) {
@@ -190,7 +191,8 @@ void extract(Emitter& e) {
 void insert(Emitter& e) {
     e.count(5);
     Type type = e.type({".b32", ".b64"});
-    e.write(0, type, "bfi_b" + std::to_string(type.bits) + "(" + e.read(1, type) + ", " + e.read(2, type) + ", " + e.read(3, u32) + ", " + e.read(4, u32) + ")");
+    e.write(0, type, "bfi_b" + std::to_string(type.bits) + "(" + e.read(1, type) + ", " + e.read(2, type) + ", " + e.read(3, u32) + ", " +
+        e.read(4, u32) + ")");
 }
 
 void permute(Emitter& e) {

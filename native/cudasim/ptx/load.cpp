@@ -26,9 +26,11 @@ std::string dotted(int version) { return std::to_string(version / 10) + "." + st
 void checkHeader(const Module& module, int line) {
     const int driver = (int)settingNumber("DRIVER_VERSION", 12040), newest = newestVersion(driver), device = computeCapability();
     if (module.version > newest)
-        throw Error(line, "PTX " + dotted(module.version) + " is newer than " + dotted(newest) + ", which is what this driver reads", CUDA_ERROR_UNSUPPORTED_PTX_VERSION);
+        throw Error(line, "PTX " + dotted(module.version) + " is newer than " + dotted(newest) + ", which is what this driver reads",
+            CUDA_ERROR_UNSUPPORTED_PTX_VERSION);
     if (module.target > device)
-        throw Error(line, "code for sm_" + std::to_string(module.target) + " and a device with sm_" + std::to_string(device), CUDA_ERROR_NO_BINARY_FOR_GPU);
+        throw Error(line, "code for sm_" + std::to_string(module.target) + " and a device with sm_" + std::to_string(device),
+            CUDA_ERROR_NO_BINARY_FOR_GPU);
 }
 
 std::string lineOf(const std::string& text, int number) {
@@ -54,7 +56,8 @@ Program load(const std::string& text) {
             if (!f.isEntry) continue;
             Kernel kernel{f.name, "cudasim_ptx_kernel_" + std::to_string(i), {}, f.maxThreads, made.kernels[next++]};
             for (int parameter : f.parameters) kernel.parameterBytes.push_back((unsigned)f.variables[(size_t)parameter].bytes);
-            program.log += f.name + ": about " + std::to_string(kernel.info.registers) + " registers, " + std::to_string(kernel.info.staticShared) +
+            program.log += f.name + ": about " + std::to_string(kernel.info.registers) + " registers, " +
+                std::to_string(kernel.info.staticShared) +
                            " bytes of shared and " + std::to_string(kernel.info.local) + " of local memory\n";
             program.kernels.push_back(std::move(kernel));
         }

@@ -16,10 +16,10 @@ Space space(Emitter& e) {
 }
 
 /// How strongly an access is ordered, and for whom: nothing that the simulator could get wrong, since blocks run one after another.
-bool ordering(Emitter& e) {
-    const bool ordered = !e.oneOf({".weak", ".volatile", ".relaxed", ".acquire", ".release", ".acq_rel"}, "").empty();
-    e.oneOf({".cta", ".cluster", ".gpu", ".sys"}, "");
-    return ordered;
+void ordering(Emitter& e) {
+    const std::string how = e.oneOf({".weak", ".volatile", ".relaxed", ".acquire", ".release", ".acq_rel"}, "");
+    if (!how.empty() && how != ".volatile") e.needs(how == ".weak" ? 30 : 70, 60, e.opcode() + how);
+    e.oneOf({".cta", ".gpu", ".sys"}, "");
 }
 
 /// The place of a parameter: known here, so that nothing is left to check at run time.
@@ -53,7 +53,7 @@ std::string at(Emitter& e, Space where, const Operand& operand, unsigned bytes, 
 }
 
 const std::initializer_list<const char*> anyType = {".b8",  ".b16", ".b32", ".b64", ".u8",  ".u16", ".u32", ".u64",
-                                                    ".s8",  ".s16", ".s32", ".s64", ".f32", ".f64", ".f16", ".f16x2"};
+                                                    ".s8",  ".s16", ".s32", ".s64", ".f32", ".f64"};
 
 unsigned lanes(Emitter& e) { return e.has(".v4") ? 4 : e.has(".v2") ? 2 : 1; }
 
@@ -63,7 +63,8 @@ std::vector<const Operand*> elements(Emitter& e, const Operand& operand, unsigne
     if (operand.form == Operand::Vector)
         for (const Operand& part : operand.parts) list.push_back(&part);
     else list.push_back(&operand);
-    if (list.size() != lanes || (lanes > 1) != (operand.form == Operand::Vector)) e.fail(operand.text + " where " + std::to_string(lanes) + " registers are needed");
+    if (list.size() != lanes || (lanes > 1) != (operand.form == Operand::Vector))
+        e.fail(operand.text + " where " + std::to_string(lanes) + " registers are needed");
     return list;
 }
 
@@ -118,7 +119,7 @@ void prefetch(Emitter& e) {
 // mov packs {low, …, high} into one register and unpacks one register into several.
 void move(Emitter& e) {
     e.count(2);
-    Type type = e.type({".pred", ".b16", ".b32", ".b64", ".u16", ".u32", ".u64", ".s16", ".s32", ".s64", ".f16", ".f16x2", ".f32", ".f64"});
+    Type type = e.type({".pred", ".b16", ".b32", ".b64", ".u16", ".u32", ".u64", ".s16", ".s32", ".s64", ".f32", ".f64"});
     const Operand &to = e.operand(0), &from = e.operand(1);
     if (to.form != Operand::Vector && from.form != Operand::Vector) {
         e.write(to, type, e.read(from, type));
@@ -138,7 +139,8 @@ void move(Emitter& e) {
             e.write(parts[i], part, "(" + cType(part) + ")(" + name + " >> " + std::to_string((int)i * part.bits) + ")");
     } else {
         for (size_t i = 0; i < parts.size(); i++)
-            e.line(name + " |= (" + c + ")((" + c + ")(" + cType(part) + ")" + e.read(parts[i], part) + " << " + std::to_string((int)i * part.bits) + ");");
+            e.line(name + " |= (" + c + ")((" + c + ")(" + cType(part) + ")" + e.read(parts[i], part) + " << " +
+                std::to_string((int)i * part.bits) + ");");
         e.write(to, type, name);
     }
 
@@ -178,7 +180,8 @@ void atomic(Emitter& e) {
     ordering(e);
     const Space where = space(e);
     if (where != Space::Global && where != Space::Shared && where != Space::Generic) e.fail(e.opcode() + " in a space without atomics");
-    const std::string operation = answers ? e.oneOf({".add", ".min", ".max", ".and", ".or", ".xor", ".exch", ".cas", ".inc", ".dec"}, nullptr)
+    const std::string operation = answers ? e.oneOf({".add", ".min", ".max", ".and", ".or", ".xor", ".exch", ".cas", ".inc", ".dec"},
+        nullptr)
                                           : e.oneOf({".add", ".min", ".max", ".and", ".or", ".xor", ".inc", ".dec"}, nullptr);
     Type type;
     if (operation == ".add") type = e.type({".u32", ".s32", ".u64", ".s64", ".f32", ".f64"});

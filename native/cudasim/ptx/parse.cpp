@@ -5,7 +5,6 @@
 
 #include <cstring>
 #include <map>
-#include <set>
 #include <sstream>
 
 namespace sim::ptx {
@@ -151,7 +150,8 @@ private:
             function(isExtern);
         } else if (token.text == ".global" || token.text == ".const" || token.text == ".shared") {
             take();
-            variable(token.text == ".global" ? Space::Global : token.text == ".const" ? Space::Const : Space::Shared, isExtern, module_.variables, moduleScope_);
+            variable(token.text == ".global" ? Space::Global : token.text == ".const" ? Space::Const : Space::Shared, isExtern,
+                module_.variables, moduleScope_);
         } else if (token.text == ".file") {
             while (next().kind != Token::End && next().line == token.line) take();
         } else {
@@ -189,7 +189,8 @@ private:
         variable.name = word("a name");
         variable.bytes = (uint64_t)lanes * type.bytes();
         variable.align = align ? align : (unsigned)variable.bytes;
-        if (variable.align & (variable.align - 1)) throw Error(variable.line, "the alignment " + std::to_string(variable.align) + " is not a power of two");
+        if (variable.align & (variable.align - 1))
+            throw Error(variable.line, "the alignment " + std::to_string(variable.align) + " is not a power of two");
         while (accept("[")) {
             if (accept("]")) {
                 variable.dynamic = true;
@@ -207,7 +208,8 @@ private:
         Variable made = declaration(space);
         if (accept("=")) initializer(made);
         const bool shared = space == Space::Shared;
-        if (made.dynamic && made.initial.empty() && !(shared && isExtern)) throw Error(made.line, "the variable " + made.name + " has no size");
+        if (made.dynamic && made.initial.empty() && !(shared && isExtern))
+            throw Error(made.line, "the variable " + made.name + " has no size");
         if (isExtern && !(made.dynamic && shared)) throw Error(made.line, "the variable " + made.name + " lies in another module");
         if (made.dynamic && shared) made.bytes = 0;
         if (scope.variables.count(made.name)) throw Error(made.line, "the variable " + made.name + " is there already");
@@ -216,7 +218,8 @@ private:
     }
 
     void initializer(Variable& variable) {
-        if (variable.space != Space::Global && variable.space != Space::Const) throw Error(variable.line, "only .global and .const variables have values");
+        if (variable.space != Space::Global && variable.space != Space::Const)
+            throw Error(variable.line, "only .global and .const variables have values");
         int depth = 0;
         do {
             while (accept("{")) depth++;
@@ -409,7 +412,8 @@ private:
             instruction_ = function_->body.size();
             do {
                 made.operands.push_back(operand({made.operands.size()}));
-                if (made.operands.back().form != Operand::Label) throw Error(made.line, "expected a label and found " + made.operands.back().text);
+                if (made.operands.back().form != Operand::Label)
+                    throw Error(made.line, "expected a label and found " + made.operands.back().text);
             } while (accept(","));
             expect(";");
         } else if (isNext(".calltargets") || isNext(".callprototype")) {

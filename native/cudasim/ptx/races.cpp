@@ -13,10 +13,11 @@ bool conflict(const Touch& a, const Touch& b) {
 std::string words(const Touch& before, const char* did, const Touch& now, const char* does) {
     char text[200];
     if (before.block != now.block)
-        std::snprintf(text, sizeof text, "race between blocks %u and %u: line %d %s and line %d %s", before.block - 1, now.block - 1, before.line, did, now.line, does);
+        std::snprintf(text, sizeof text, "race between blocks %u and %u: line %u %s and line %u %s", before.block - 1, now.block - 1,
+            (unsigned)before.line, did, (unsigned)now.line, does);
     else
-        std::snprintf(text, sizeof text, "race between threads %u and %u of block %u: line %d %s and, with no barrier between, line %d %s", before.thread, now.thread,
-                      now.block - 1, before.line, did, now.line, does);
+        std::snprintf(text, sizeof text, "race between threads %u and %u of block %u: line %u %s and, with no barrier between, line %u %s",
+                      (unsigned)before.thread, (unsigned)now.thread, now.block - 1, (unsigned)before.line, did, (unsigned)now.line, does);
     return text;
 }
 
@@ -27,12 +28,20 @@ void Races::start() {
     shared_.clear();
 }
 
+void Races::Page::split(unsigned to) {
+    std::unique_ptr<Cell[]> made(new Cell[pageBytes / to]);
+    for (unsigned i = 0; grain && i < pageBytes / to; i++) made[i] = cells[i * to / grain];
+    cells = std::move(made);
+    grain = to;
+}
+
 std::string Races::touchAll(Pages& pages, uint64_t address, const Access& access, const Touch& touch) {
     const char* does = access.kind == Access::Load ? "reads" : access.kind == Access::Store ? "writes" : "changes (atomically)";
-    for (uint64_t at = address; at < address + access.bytes; at++) {
-        std::unique_ptr<Cell[]>& page = pages[at / pageBytes];
-        if (!page) page.reset(new Cell[pageBytes]);
-        Cell& cell = page[at % pageBytes];
+    // Aligned as it is, an access does not cross the end of a page.
+    Page& page = pages[address / pageBytes];
+    if (!page.grain || access.bytes < page.grain) page.split(access.bytes < 4 ? access.bytes : 4);
+    for (unsigned at = (unsigned)(address % pageBytes), end = at + access.bytes; at < end; at += page.grain) {
+        Cell& cell = page.cells[at / page.grain];
         if (conflict(cell.write, touch)) return words(cell.write, cell.write.atomic ? "changes (atomically)" : "writes", touch, does);
         if (access.kind != Access::Load) {
             if (conflict(cell.read, touch)) return words(cell.read, "reads", touch, does);
@@ -40,7 +49,8 @@ std::string Races::touchAll(Pages& pages, uint64_t address, const Access& access
             cell.write = touch;
         } else {
             const bool ofOther = cell.read.block != touch.block;
-            if (ofOther || (cell.read.thread != touch.thread && (!cell.other.block || cell.other.block == touch.block))) cell.other = cell.read;
+            if (ofOther || (cell.read.thread != touch.thread && (!cell.other.block || cell.other.block == touch.block)))
+                cell.other = cell.read;
             cell.read = touch;
         }
     }

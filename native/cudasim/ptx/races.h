@@ -11,9 +11,12 @@ namespace sim::ptx {
 /// Who touched a byte, and when: threads of one block are in order when a barrier lies between them.
 struct Touch {
     unsigned block = 0;  // counted from 1; 0: nobody
-    unsigned thread = 0, epoch = 0, warpEpoch = 0;
-    int line = 0;
-    bool atomic = false;
+    unsigned line : 21;
+    unsigned thread : 10;
+    unsigned atomic : 1;
+    unsigned short epoch = 0, warpEpoch = 0;  // barriers passed
+
+    Touch() : line(0), thread(0), atomic(0) {}
 };
 
 class Races {
@@ -30,8 +33,14 @@ private:
     struct Cell {
         Touch write, read, other;
     };
-    static constexpr uint64_t pageBytes = 256;
-    using Pages = std::unordered_map<uint64_t, std::unique_ptr<Cell[]>>;
+    /// Some memory, with a cell for every so many bytes: as few as the smallest access so far had, at most 4.
+    struct Page {
+        unsigned grain = 0;
+        std::unique_ptr<Cell[]> cells;
+        void split(unsigned grain);
+    };
+    static constexpr unsigned pageBytes = 256;
+    using Pages = std::unordered_map<uint64_t, Page>;
 
     static std::string touchAll(Pages& pages, uint64_t address, const Access& access, const Touch& touch);
 

@@ -21,7 +21,8 @@ std::string number(uint64_t value) {
 
 /// "line 31: read of 4 bytes at 0x…": how every message begins.
 std::string what(const Access& access, uint64_t address) {
-    return "line " + std::to_string(access.line) + ": " + verb(access.kind) + " of " + std::to_string(access.bytes) + " bytes at " + number(address);
+    return "line " + std::to_string(access.line) + ": " + verb(access.kind) + " of " + std::to_string(access.bytes) + " bytes at " +
+        number(address);
 }
 
 }  // namespace
@@ -56,7 +57,10 @@ void Run::start(const KernelInfo& kernel, int device, void** parameters, char* s
     cudasim_ptx_here = this;
 }
 
-void Run::stop() { cudasim_ptx_here = nullptr; }
+void Run::stop() {
+    cudasim_ptx_here = nullptr;
+    races_.start();
+}
 
 void Run::startBlock(unsigned number) {
     block_ = number + 1;
@@ -67,7 +71,8 @@ void Run::startBlock(unsigned number) {
 
 void Run::checkAlignment(const Access& access, uint64_t address) const {
     if (address % access.bytes == 0) return;
-    abandon(CUDA_ERROR_MISALIGNED_ADDRESS, (what(access, address) + ": misaligned access, the address is no multiple of " + std::to_string(access.bytes)).c_str());
+    abandon(CUDA_ERROR_MISALIGNED_ADDRESS, (what(access, address) + ": misaligned access, the address is no multiple of " +
+        std::to_string(access.bytes)).c_str());
 }
 
 // The code does not ask again about these addresses, unless every access must be seen.
@@ -78,8 +83,15 @@ void Run::allow(unsigned site, uint64_t begin, uint64_t end) {
 
 void Run::record(bool inShared, const Access& access, uint64_t address) {
     if (!looksForRaces_) return;
-    const unsigned thread = (cudasim_here.thread.z * cudasim_here.threads.y + cudasim_here.thread.y) * cudasim_here.threads.x + cudasim_here.thread.x;
-    Touch touch{block_, thread, epoch_, warpEpochs_[thread], access.line, access.kind == Access::Atomic};
+    const unsigned thread = (cudasim_here.thread.z * cudasim_here.threads.y + cudasim_here.thread.y) * cudasim_here.threads.x +
+        cudasim_here.thread.x;
+    Touch touch;
+    touch.block = block_;
+    touch.thread = thread;
+    touch.epoch = (unsigned short)epoch_;
+    touch.warpEpoch = (unsigned short)warpEpochs_[thread];
+    touch.line = (unsigned)access.line;
+    touch.atomic = access.kind == Access::Atomic;
     std::string race = inShared ? races_.shared(address, access, touch) : races_.global(address, access, touch);
     if (race.empty()) return;
     race += inShared ? ", in shared memory at offset " + std::to_string(address) : ", at " + number(address) + describe(address);
@@ -90,7 +102,8 @@ bool Run::inOwn(unsigned site, const Access& access, uint64_t address) {
     for (const OwnMemory& own : kernel_->own) {
         const uint64_t begin = (uint64_t)own.begin;
         if (!own.bytes || address < begin || address + access.bytes > begin + own.bytes) continue;
-        if (!own.writable && access.kind != Access::Load) abandon(CUDA_ERROR_ILLEGAL_ADDRESS, (what(access, address) + ": constant memory").c_str());
+        if (!own.writable && access.kind != Access::Load)
+            abandon(CUDA_ERROR_ILLEGAL_ADDRESS, (what(access, address) + ": constant memory").c_str());
         allow(site, begin, begin + own.bytes);
         return true;
     }
@@ -109,7 +122,8 @@ void Run::global(unsigned site, uint64_t address) {
     if (views_.empty()) {
         uint64_t begin = 0, end = 0;
         if (!allocationAround(device_, reinterpret_cast<void*>(address), access.bytes, begin, end))
-            abandon(CUDA_ERROR_ILLEGAL_ADDRESS, (what(access, address) + ": illegal access, " + describeAddress(reinterpret_cast<void*>(address))).c_str());
+            abandon(CUDA_ERROR_ILLEGAL_ADDRESS, (what(access, address) + ": illegal access, " +
+                describeAddress(reinterpret_cast<void*>(address))).c_str());
         allow(site, begin, end);
         record(false, access, address);
         return;
@@ -131,7 +145,8 @@ void Run::global(unsigned site, uint64_t address) {
 
 std::string Run::words(const View& view) {
     return "the view in parameter " + std::to_string(view.place.parameter) + " at byte " + std::to_string(view.place.offset) + " (" +
-           std::to_string((view.end - view.begin) / view.place.element) + " elements of " + std::to_string(view.place.element) + " bytes at " + number(view.begin) + ")";
+           std::to_string((view.end - view.begin) / view.place.element) + " elements of " + std::to_string(view.place.element) +
+               " bytes at " + number(view.begin) + ")";
 }
 
 std::string Run::describe(uint64_t address) const {
@@ -153,8 +168,10 @@ void Run::outsideViews(const Access& access, uint64_t address) const {
     }
 
     std::string where = ": in no view of the kernel, all of them are empty";
-    if (nearest && address < nearest->begin) where = ": in no view of the kernel, " + std::to_string(least) + " bytes before " + words(*nearest);
-    else if (nearest && address >= nearest->end) where = ": in no view of the kernel, " + std::to_string(least) + " bytes behind " + words(*nearest);
+    if (nearest && address < nearest->begin)
+        where = ": in no view of the kernel, " + std::to_string(least) + " bytes before " + words(*nearest);
+    else if (nearest && address >= nearest->end)
+        where = ": in no view of the kernel, " + std::to_string(least) + " bytes behind " + words(*nearest);
     else if (nearest) where = ": in no view of the kernel as a whole, it goes past the end of " + words(*nearest);
     abandon(CUDA_ERROR_ILLEGAL_ADDRESS, (what(access, address) + where).c_str());
 }
@@ -180,7 +197,8 @@ void Run::generic(unsigned site, uint64_t address) {
 void Run::outside(unsigned site, uint64_t offset, uint64_t bytes, const char* space) {
     const Access& access = kernel_->accesses[site];
     checkAlignment(access, offset);
-    abandon(CUDA_ERROR_ILLEGAL_ADDRESS, (what(access, offset) + ": outside of " + space + ", which has " + std::to_string(bytes) + " bytes").c_str());
+    abandon(CUDA_ERROR_ILLEGAL_ADDRESS, (what(access, offset) + ": outside of " + space + ", which has " + std::to_string(bytes) +
+        " bytes").c_str());
 }
 
 namespace {

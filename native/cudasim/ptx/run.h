@@ -10,7 +10,7 @@ namespace sim::ptx {
 class Run : public cudasim_ptx_launch {
 public:
     void start(const KernelInfo& kernel, int device, void** parameters, char* sharedMemory, size_t dynamicBytes);
-    static void stop();
+    void stop();
 
     // What the grid tells while it runs.
     void startBlock(unsigned number);

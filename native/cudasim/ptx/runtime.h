@@ -37,7 +37,9 @@ struct KernelInfo {
     unsigned staticShared = 0;
     unsigned dynamicOffset = 0;    // where dynamic shared memory begins
     unsigned local = 0;            // bytes of local memory
+    unsigned constants = 0;        // and of constants
     int registers = 0;             // an estimate
+    int version = 0;               // of PTX: 70
     unsigned required[3] = {0, 0, 0};
 };
 

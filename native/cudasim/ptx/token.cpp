@@ -68,7 +68,8 @@ private:
     // The word behind "::" belongs to the modifier before it, as in .shared::cta.
     void word(Token::Kind kind) {
         size_t end = at_ + 1;
-        while (end < text_.size() && (inWord(text_[end]) || (kind == Token::Dotted && !text_.compare(end, 2, "::")))) end += text_[end] == ':' ? 2 : 1;
+        while (end < text_.size() && (inWord(text_[end]) || (kind == Token::Dotted && !text_.compare(end, 2, "::"))))
+            end += text_[end] == ':' ? 2 : 1;
         add(kind, end);
     }
 
@@ -86,7 +87,8 @@ private:
             const size_t digits = isSingle ? 8 : 16;
             const std::string hex(start + 2, strnlen(start + 2, digits));
             unsigned long long bits = std::strtoull(hex.c_str(), &end, 16);
-            if (hex.size() != digits || *end || inWord(start[2 + digits])) throw Error(line_, "a number in hexadecimal that has not " + std::to_string(digits) + " digits");
+            if (hex.size() != digits || *end || inWord(start[2 + digits]))
+                throw Error(line_, "a number in hexadecimal that has not " + std::to_string(digits) + " digits");
             add(isSingle ? Token::Single : Token::Double, at_ + 2 + digits, bits);
             return;
         }

@@ -211,7 +211,7 @@ TEST(PtxWarpsAndBlocks) {
 	st.global.b32 [%mine+24], %r1;
 	bar.red.or.pred %p2, 0, !%p1;
 	selp.b32 %r1, 1, 0, %p2;
-	barrier.cta.red.and.pred %p2, 0, %p1;
+	barrier.red.and.pred %p2, 0, %p1;
 	@%p2 add.u32 %r1, %r1, 2;
 	st.global.b32 [%mine+28], %r1;
 	bar.warp.sync 0xffffffff;
@@ -444,7 +444,8 @@ TEST(PtxThatIsRefused) {
     for (const Case& one : cases) {
         Loaded loaded(kernel(one.body));
         EQUAL(CUDA_ERROR_INVALID_PTX, loaded.code);
-        if (loaded.log.find(one.says) == std::string::npos) test::fail(__FILE__, __LINE__, "the log says \"" + loaded.log + "\", without \"" + one.says + "\"");
+        if (loaded.log.find(one.says) == std::string::npos)
+            test::fail(__FILE__, __LINE__, "the log says \"" + loaded.log + "\", without \"" + one.says + "\"");
     }
 
     Loaded unfinished(ptxHeader + ".visible .entry f()\n{\n\tret;\n");
@@ -478,7 +479,8 @@ TEST(PtxForOtherDriversAndDevices) {
         cudasimConfigure("DRIVER_VERSION", one.driver);
         cudasimConfigure("COMPUTE_CAPABILITY", one.capability);
         Gpu gpu;
-        Loaded loaded(std::string(".version ") + one.version + "\n.target " + one.target + "\n.address_size 64\n.visible .entry f()\n{\n\tret;\n}\n");
+        Loaded loaded(std::string(".version ") + one.version + "\n.target " + one.target +
+            "\n.address_size 64\n.visible .entry f()\n{\n\tret;\n}\n");
         EQUAL(one.expected, loaded.code);
         CHECK(loaded.log.empty() == !one.expected);
     }
@@ -499,18 +501,26 @@ TEST(PtxThatGoesWrong) {
     const Case cases[] = {
         {"ld.global.v4.f32 {%f1, %f2, %f3, %f4}, [%data+4];", CUDA_ERROR_MISALIGNED_ADDRESS, "f: line 22: read of 16 bytes at", 1, 0},
         {"st.global.f64 [%data+4], %fd1;", CUDA_ERROR_MISALIGNED_ADDRESS, "misaligned access, the address is no multiple of 8", 1, 0},
-        {"setp.lt.u32 %p1, %thread, 20;\n@%p1 bar.sync 0;", CUDA_ERROR_LAUNCH_FAILED, "f: divergent barrier: 20 of 64 threads of a block wait at bar.sync in line 23, 44 have ended", 64, 0},
-        {"setp.lt.u32 %p1, %thread, 20;\n@%p1 bra A;\nbar.sync 0;\nret;\nA:\nbar.sync 0;", CUDA_ERROR_LAUNCH_FAILED, "wait at bar.sync in line ", 64, 0},
-        {"shfl.sync.idx.b32 %r1, %thread, 20, 31, 0x0000ffff;", CUDA_ERROR_LAUNCH_FAILED, "reads lane 20, which takes no part in the shuffle in line 22 (mask 0xffff)", 16, 0},
-        {"shfl.sync.down.b32 %r1, %thread, 1, 31, 0xffffffff;", CUDA_ERROR_LAUNCH_FAILED, "lane 15 reads lane 16, which takes no part", 16, 0},
+        {"setp.lt.u32 %p1, %thread, 20;\n@%p1 bar.sync 0;", CUDA_ERROR_LAUNCH_FAILED,
+            "f: divergent barrier: 20 of 64 threads of a block wait at bar.sync in line 23, 44 have ended", 64, 0},
+        {"setp.lt.u32 %p1, %thread, 20;\n@%p1 bra A;\nbar.sync 0;\nret;\nA:\nbar.sync 0;", CUDA_ERROR_LAUNCH_FAILED,
+            "wait at bar.sync in line ", 64, 0},
+        {"shfl.sync.idx.b32 %r1, %thread, 20, 31, 0x0000ffff;", CUDA_ERROR_LAUNCH_FAILED,
+            "reads lane 20, which takes no part in the shuffle in line 22 (mask 0xffff)", 16, 0},
+        {"shfl.sync.down.b32 %r1, %thread, 1, 31, 0xffffffff;", CUDA_ERROR_LAUNCH_FAILED, "lane 15 reads lane 16, which takes no part", 16,
+            0},
         {"shfl.sync.idx.b32 %r1, %thread, 0, 31, 1;", CUDA_ERROR_ILLEGAL_INSTRUCTION, "mask that lacks it", 2, 0},
-        {"setp.lt.u32 %p1, %thread, 3;\n@%p1 bra A;\nshfl.sync.idx.b32 %r1, %thread, 0, 31, 0xffffffff;\nret;\nA:\nshfl.sync.idx.b32 %r1, %thread, 0, 31, 0xffffffff;", CUDA_ERROR_LAUNCH_FAILED, "divergent warp", 32, 0},
+        {"setp.lt.u32 %p1, %thread, 3;\n@%p1 bra A;\nshfl.sync.idx.b32 %r1, %thread, 0, 31, 0xffffffff;\nret;\nA:\n"
+            "shfl.sync.idx.b32 %r1, %thread, 0, 31, 0xffffffff;", CUDA_ERROR_LAUNCH_FAILED, "divergent warp", 32, 0},
         {"st.global.b32 [%data+256], %thread;", CUDA_ERROR_ILLEGAL_ADDRESS, "0 bytes behind an allocation of 256 bytes", 1, 0},
         {"st.b32 [%data+-4], %thread;", CUDA_ERROR_ILLEGAL_ADDRESS, "f: line 22: write of 4 bytes at", 1, 0},
-        {"mov.u64 %rd1, 64;\nld.global.b32 %r1, [%rd1];", CUDA_ERROR_ILLEGAL_ADDRESS, "line 23: read of 4 bytes at 0x40: illegal access, no memory of any device", 1, 0},
-        {"mov.u64 %rd1, s;\nst.shared.b32 [%rd1+20], 0;", CUDA_ERROR_ILLEGAL_ADDRESS, "line 24: write of 4 bytes at 0x24: outside of shared memory, which has 36 bytes", 1, 20},
+        {"mov.u64 %rd1, 64;\nld.global.b32 %r1, [%rd1];", CUDA_ERROR_ILLEGAL_ADDRESS,
+            "line 23: read of 4 bytes at 0x40: illegal access, no memory of any device", 1, 0},
+        {"mov.u64 %rd1, s;\nst.shared.b32 [%rd1+20], 0;", CUDA_ERROR_ILLEGAL_ADDRESS,
+            "line 24: write of 4 bytes at 0x24: outside of shared memory, which has 36 bytes", 1, 20},
         {"ld.shared.b32 %r1, [%data];", CUDA_ERROR_ILLEGAL_ADDRESS, "outside of shared memory", 1, 20},
-        {".local .align 4 .b8 l[8];\nld.local.b32 %r1, [l+8];", CUDA_ERROR_ILLEGAL_ADDRESS, "line 23: read of 4 bytes at 0x8: outside of local memory, which has 8 bytes", 1, 0},
+        {".local .align 4 .b8 l[8];\nld.local.b32 %r1, [l+8];", CUDA_ERROR_ILLEGAL_ADDRESS,
+            "line 23: read of 4 bytes at 0x8: outside of local memory, which has 8 bytes", 1, 0},
         {"ld.const.b32 %r1, [%rd0];", CUDA_ERROR_MISALIGNED_ADDRESS, "line 22: read of 4 bytes", 1, 0},
         {"mov.u64 %rd1, c;\ncvta.const.u64 %rd1, %rd1;\nst.b32 [%rd1], 1;", CUDA_ERROR_ILLEGAL_ADDRESS, "constant memory", 1, 0},
         {"trap;", CUDA_ERROR_ILLEGAL_INSTRUCTION, "f: line 22: trap", 1, 0},
@@ -518,7 +528,8 @@ TEST(PtxThatGoesWrong) {
     };
     for (const Case& one : cases) {
         Gpu gpu;
-        std::string text = kernel(one.body, std::string(one.body).find("mov.u64 %rd1, s;") == 0 ? ".extern .shared .align 16 .b8 s[];\n.shared .b8 fixed[16];" : "");
+        std::string text = kernel(one.body, std::string(one.body).find("mov.u64 %rd1, s;") == 0
+            ? ".extern .shared .align 16 .b8 s[];\n.shared .b8 fixed[16];" : "");
         if (std::string(one.body).find("rd1, c;") != std::string::npos) text = kernel(one.body, ".const .b32 c = 1;");
         Loaded loaded(text);
         CUdeviceptr memory = gpu.alloc(256);
@@ -529,7 +540,8 @@ TEST(PtxThatGoesWrong) {
 }
 
 TEST(PtxViews) {
-    const std::string text = "//@view 0 0 4\n//@view 0 16 8\n//@view 0 32 4\n" + ptxHeader + R"(.visible .entry f(.param .align 8 .b8 all[56])
+    const std::string text = "//@view 0 0 4\n//@view 0 16 8\n//@view 0 32 4\n" + ptxHeader +
+        R"(.visible .entry f(.param .align 8 .b8 all[56])
 {
 	.reg .b64 %rd<8>;
 	.reg .b32 %r<4>;
@@ -593,14 +605,20 @@ TEST(PtxRaces) {
         {"red.global.add.u32 [%data], 1;", "", 4, 32},
         {"red.global.add.u32 [%data], 1;\nld.global.b32 %r1, [%data];", "line 23 reads and line 22 changes (atomically)", 2, 1},
         {"and.b32 %r1, %at, 0xffffffff;\ncvt.u64.u32 %rd1, %r1;\nadd.u64 %rd1, %rd1, %data;\nst.global.u8 [%rd1], %r1;", "", 4, 1},
-        {"st.global.b32 [%data], 1;", "race between threads 0 and 1 of block 0: line 22 writes and, with no barrier between, line 22 writes", 1, 2},
-        {".shared .align 4 .b8 s[256];\nmov.u64 %rd1, s;\nmad.wide.u32 %rd2, %thread, 4, %rd1;\nst.shared.b32 [%rd2], %thread;\nbar.sync 0;\nld.shared.b32 %r1, [s];", "", 2, 64},
-        {".shared .align 4 .b8 s[256];\nmov.u64 %rd1, s;\nmad.wide.u32 %rd2, %thread, 4, %rd1;\nst.shared.b32 [%rd2], %thread;\nld.shared.b32 %r1, [s];",
+        {"st.global.b32 [%data], 1;",
+            "race between threads 0 and 1 of block 0: line 22 writes and, with no barrier between, line 22 writes", 1, 2},
+        {".shared .align 4 .b8 s[256];\nmov.u64 %rd1, s;\nmad.wide.u32 %rd2, %thread, 4, %rd1;\nst.shared.b32 [%rd2], %thread;\n"
+            "bar.sync 0;\nld.shared.b32 %r1, [s];", "", 2, 64},
+        {".shared .align 4 .b8 s[256];\nmov.u64 %rd1, s;\nmad.wide.u32 %rd2, %thread, 4, %rd1;\nst.shared.b32 [%rd2], %thread;\n"
+            "ld.shared.b32 %r1, [s];",
          "with no barrier between, line 26 reads, in shared memory at offset 0", 2, 64},
-        {".shared .align 4 .b8 s[128];\nmov.u64 %rd1, s;\nmad.wide.u32 %rd2, %thread, 4, %rd1;\nst.shared.b32 [%rd2], %thread;\nbar.warp.sync 0xffffffff;\nld.shared.b32 %r1, [s];", "", 2, 32},
-        {".shared .align 4 .b8 s[256];\nmov.u64 %rd1, s;\nmad.wide.u32 %rd2, %thread, 4, %rd1;\nst.shared.b32 [%rd2], %thread;\nbar.warp.sync 0xffffffff;\nld.shared.b32 %r1, [s];",
+        {".shared .align 4 .b8 s[128];\nmov.u64 %rd1, s;\nmad.wide.u32 %rd2, %thread, 4, %rd1;\nst.shared.b32 [%rd2], %thread;\n"
+            "bar.warp.sync 0xffffffff;\nld.shared.b32 %r1, [s];", "", 2, 32},
+        {".shared .align 4 .b8 s[256];\nmov.u64 %rd1, s;\nmad.wide.u32 %rd2, %thread, 4, %rd1;\nst.shared.b32 [%rd2], %thread;\n"
+            "bar.warp.sync 0xffffffff;\nld.shared.b32 %r1, [s];",
          "race between threads", 2, 64},
-        {".shared .align 4 .b8 s[256];\nmov.u64 %rd1, s;\nmad.wide.u32 %rd2, %thread, 4, %rd1;\nld.shared.b32 %r1, [s];\nbar.sync 0;\nst.shared.b32 [%rd2], %thread;", "", 2, 64},
+        {".shared .align 4 .b8 s[256];\nmov.u64 %rd1, s;\nmad.wide.u32 %rd2, %thread, 4, %rd1;\nld.shared.b32 %r1, [s];\nbar.sync 0;\n"
+            "st.shared.b32 [%rd2], %thread;", "", 2, 64},
     };
     for (const char* races : {"1", "0"}) {
         cudasimConfigure("RACES", races);
@@ -614,4 +632,20 @@ TEST(PtxRaces) {
             if (found) FAULT(one.says);
         }
     }
+}
+
+TEST(PtxRoundsHalvesAlike) {
+    // From a float, which the processor does, and from the same number as a double, in all roundings.
+    std::string body = "mul.lo.u32 %r1, %at, 0x9e3779b1;\nmov.b32 %r2, 0;\n";
+    for (int turn = 0; turn < 2; turn++) {
+        // All floats, and those that are halves or subnormal halves: exponents from 2^-26 to 2^17.
+        body += turn ? "and.b32 %r3, %r1, 0x807fffff;\nshr.u32 %r4, %r1, 23;\nrem.u32 %r4, %r4, 43;\nadd.u32 %r4, %r4, 101;\n"
+            "shl.b32 %r4, %r4, 23;\nor.b32 %r1, %r3, %r4;\n" : "";
+        body += "mov.b32 %f1, %r1;\ncvt.f64.f32 %fd1, %f1;\n";
+        for (const char* mode : {"rn", "rz", "rm", "rp"})
+            body += std::string("cvt.") + mode + ".f16.f32 %h1, %f1;\ncvt." + mode +
+                ".f16.f64 %h2, %fd1;\nsetp.ne.b16 %p1, %h1, %h2;\n@%p1 add.u32 %r2, %r2, 1;\n";
+    }
+
+    for (unsigned wrong : run(kernel(body + "st.global.b32 [%mine], %r2;"), 256, 256, 65536)) EQUAL(0, wrong);
 }

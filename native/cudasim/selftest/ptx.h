@@ -26,7 +26,8 @@ inline uint64_t bits(float value) {
 struct Loaded {
     explicit Loaded(const std::string& text) {
         char error[2000] = "", words[2000] = "";
-        CUjit_option options[] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, CU_JIT_INFO_LOG_BUFFER, CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES};
+        CUjit_option options[] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, CU_JIT_INFO_LOG_BUFFER,
+            CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES};
         void* values[] = {error, reinterpret_cast<void*>(sizeof error), words, reinterpret_cast<void*>(sizeof words)};
         code = cuModuleLoadDataEx(&module, text.c_str(), 4, options, values);
         log = error;

@@ -35,7 +35,8 @@ void check(const char* file, int line, const std::vector<Row>& rows) {
         text += body + "\n";
         if (body.find("%r64") != std::string::npos) text += "st.global.b64 " + to + ", %r64;\n";
         else if (body.find("%rd") != std::string::npos) text += "st.global.f64 " + to + ", %rd;\n";
-        else if (body.find("%rf") != std::string::npos) text += "mov.b32 %r32, %rf;\ncvt.u64.u32 %r64, %r32;\nst.global.b64 " + to + ", %r64;\n";
+        else if (body.find("%rf") != std::string::npos)
+            text += "mov.b32 %r32, %rf;\ncvt.u64.u32 %r64, %r32;\nst.global.b64 " + to + ", %r64;\n";
         else if (body.find("%r32") != std::string::npos) text += "cvt.u64.u32 %r64, %r32;\nst.global.b64 " + to + ", %r64;\n";
         else if (body.find("%r16") != std::string::npos) text += "cvt.u64.u16 %r64, %r16;\nst.global.b64 " + to + ", %r64;\n";
         else text += "selp.b64 %r64, 1, 0, %p;\nst.global.b64 " + to + ", %r64;\n";
@@ -56,7 +57,8 @@ void check(const char* file, int line, const std::vector<Row>& rows) {
     for (size_t i = 0; i < rows.size(); i++) {
         if (got[i] == rows[i].expected) continue;
         char words[300];
-        std::snprintf(words, sizeof words, "%s with %#llx, %#llx, %#llx is %#llx, not %#llx", rows[i].text, (unsigned long long)rows[i].a, (unsigned long long)rows[i].b,
+        std::snprintf(words, sizeof words, "%s with %#llx, %#llx, %#llx is %#llx, not %#llx", rows[i].text, (unsigned long long)rows[i].a,
+            (unsigned long long)rows[i].b,
                       (unsigned long long)rows[i].c, (unsigned long long)got[i], (unsigned long long)rows[i].expected);
         test::fail(file, line, words);
     }
@@ -195,7 +197,8 @@ TEST(PtxBits) {
         {"shf.r.wrap.b32 %r32, %a32, %b32, %c32;", 0x80000000, 1, 1, 0xc0000000},
         {"shf.r.clamp.b32 %r32, %a32, %b32, %c32;", 0x80000000, 7, 32, 7},
         {"lop3.b32 %r32, %a32, %b32, %c32, 0x96;", 0xff00ff00, 0xf0f0f0f0, 0xcccccccc, 0xff00ff00u ^ 0xf0f0f0f0u ^ 0xccccccccu},
-        {"lop3.b32 %r32, %a32, %b32, %c32, 0xca;", 0xff00ff00, 0xf0f0f0f0, 0xcccccccc, (0xff00ff00u & 0xf0f0f0f0u) | (~0xff00ff00u & 0xccccccccu)},
+        {"lop3.b32 %r32, %a32, %b32, %c32, 0xca;", 0xff00ff00, 0xf0f0f0f0, 0xcccccccc,
+            (0xff00ff00u & 0xf0f0f0f0u) | (~0xff00ff00u & 0xccccccccu)},
     });
 }
 
@@ -205,7 +208,8 @@ TEST(PtxMoves) {
         {"{ .reg .b16 %lo, %hi; mov.b32 {%lo, %hi}, %a32; mov.b32 %r32, {%hi, %lo}; }", 0x11112222, 0, 0, 0x22221111},
         {"mov.b64 %r64, {%a32, %b32};", 1, 2, 0, 0x200000001ull},
         {"mov.b64 {%u, %v}, %a64; mov.b64 %r64, {%v, %u};", 0x200000001ull, 0, 0, 0x100000002ull},
-        {"{ .reg .b16 %w<4>; mov.b64 {%w0, %w1, %w2, %w3}, %a64; mov.b64 %r64, {%w3, %w2, %w1, %w0}; }", 0x0004000300020001ull, 0, 0, 0x0001000200030004ull},
+        {"{ .reg .b16 %w<4>; mov.b64 {%w0, %w1, %w2, %w3}, %a64; mov.b64 %r64, {%w3, %w2, %w1, %w0}; }", 0x0004000300020001ull, 0, 0,
+            0x0001000200030004ull},
         {"mov.b32 %r32, %af;", bits(1.5f), 0, 0, bits(1.5f)},
         {"mov.b32 %rf, %a32;", bits(-2.0f), 0, 0, bits(-2.0f)},
         {"mov.b64 %rd, %a64;", bits(2.5), 0, 0, bits(2.5)},
@@ -221,7 +225,8 @@ TEST(PtxMoves) {
         {"{ bra L; mov.b32 %r32, 1; L: mov.b32 %r32, 2; }", 0, 0, 0, 2},
         {"setp.eq.s32 %p, %a32, 3; mov.b32 %r32, 1; @%p mov.b32 %r32, 5;", 3, 0, 0, 5},
         {"setp.eq.s32 %p, %a32, 3; mov.b32 %r32, 1; @!%p mov.b32 %r32, 5;", 3, 0, 0, 1},
-        {"{ T: .branchtargets A, B, C; brx.idx %a32, T; A: mov.b32 %r32, 10; bra E; B: mov.b32 %r32, 11; bra E; C: mov.b32 %r32, 12; E: }", 1, 0, 0, 11},
+        {"{ T: .branchtargets A, B, C; brx.idx %a32, T; A: mov.b32 %r32, 10; bra E; B: mov.b32 %r32, 11; bra E; C: mov.b32 %r32, 12; E: }",
+            1, 0, 0, 11},
     });
 }
 
@@ -288,7 +293,8 @@ TEST(PtxComparisons) {
 }
 
 TEST(PtxFloats) {
-    const uint64_t one = bits(1.0f), nan = bits(NAN), tiny = bits(0x1p-24f), third = bits(1.0f / 3), largest = bits(FLT_MAX), up = bits(1.0f + 0x1p-23f);
+    const uint64_t one = bits(1.0f), nan = bits(NAN), tiny = bits(0x1p-24f), third = bits(1.0f / 3), largest = bits(FLT_MAX),
+        up = bits(1.0f + 0x1p-23f);
     ROWS({
         {"add.f32 %rf, %af, %bf;", one, tiny, 0, one},
         {"add.rn.f32 %rf, %af, %bf;", one, tiny, 0, one},
@@ -401,6 +407,7 @@ TEST(PtxHalves) {
         {"cvt.rzi.s32.f16 %r32, %a16;", 0xc100, 0, 0, 0xfffffffe},
         {"cvt.rni.f16.f16 %r16, %a16;", 0x4100, 0, 0, two},
         {"cvt.sat.rn.f16.f32 %r16, %af;", bits(3.0f), 0, 0, one},
+        {"cvt.rn.f16.s64 %r16, %a64;", ~0ull - 2047, 0, 0, 0xe800},
         {"cvt.rn.f16x2.f32 %r32, %af, %bf;", bits(2.0f), bits(1.0f), 0, 0x40003c00},
     });
 }

@@ -124,7 +124,7 @@ int main(int argc, char** argv) {
     using namespace test;
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
     // Whatever the environment of the tests configures is not meant for this one.
-    for (const char* key : {"DEVICES", "MEMORY", "COMPUTE_CAPABILITY", "DRIVER_VERSION", "PEER", "SEED", "FAIL_ALLOC", "FAIL_LAUNCH", "FAIL_NCCL", "LOSE_DEVICE", "IGNORE_WAITS", "NCCL_TIMEOUT"})
+    for (const char* key : {"DEVICES", "MEMORY", "COMPUTE_CAPABILITY", "DRIVER_VERSION", "PEER", "SEED", "FAIL_ALLOC", "FAIL_LAUNCH", "FAIL_NCCL", "LOSE_DEVICE", "IGNORE_WAITS", "NCCL_TIMEOUT", "RACES"})
         unsetenv((std::string("CUDASIM_") + key).c_str());
     cudasimReset();
     int failed = 0, passed = 0;

@@ -42,13 +42,22 @@ internal unsafe struct Eight : IGroup<Eight>
 
     public static float Sum(Eight values) => Four.Sum(values.Low) + Four.Sum(values.High);
 
-    public static Eight ReadFloats(float* from, long available, int aligned) =>
-        Of(Four.ReadFloats(from, available, aligned), Four.ReadFloats(from + 4, available - 4, aligned));
+    public static Eight ReadFloats(float* from, long available, int aligned) => aligned != 0 && available >= 8
+        ? Of(*(Four*)from, *(Four*)(from + 4))
+        : Of(Four.ReadLanes(from, available), Four.ReadLanes(from + 4, available - 4));
 
     public static void WriteFloats(float* to, long available, int aligned, Eight values)
     {
-        Four.WriteFloats(to, available, aligned, values.Low);
-        Four.WriteFloats(to + 4, available - 4, aligned, values.High);
+        if (aligned != 0 && available >= 8)
+        {
+            *(Four*)to = values.Low;
+            *(Four*)(to + 4) = values.High;
+        }
+        else
+        {
+            Four.WriteLanes(to, available, values.Low);
+            Four.WriteLanes(to + 4, available - 4, values.High);
+        }
     }
 
     public static void WriteShared(ArrayView<Four> to, int group, Eight values)

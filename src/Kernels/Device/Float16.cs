@@ -19,6 +19,37 @@ internal readonly unsafe struct Float16 : IElement<Eight>
         return aligned != 0 && available >= 8 ? Unpack(*(Words*)from) : Eight.Of(ReadLanes(from, available), ReadLanes(from + 4, available - 4));
     }
 
+    public static Four ReadFour(byte* array, long index, long available, int aligned)
+    {
+        ushort* from = (ushort*)array + index;
+        if (aligned == 0 || available < 4)
+        {
+            return ReadLanes(from, available);
+        }
+
+        ulong bits = *(ulong*)from;
+        uint low = (uint)bits, high = (uint)(bits >> 32);
+        return Four.Of(Low(low), High(low), Low(high), High(high));
+    }
+
+    public static Four ReadStrided(byte* array, long index, int stride)
+    {
+        ushort* from = (ushort*)array + index;
+        return Four.Of(Widen(from[0]), Widen(from[stride]), Widen(from[2 * stride]), Widen(from[3 * stride]));
+    }
+
+    public static void WriteStrided(byte* array, long index, int stride, int count, Four values)
+    {
+        ushort* to = (ushort*)array + index;
+        to[0] = Narrow(values.A);
+        to[stride] = Narrow(values.B);
+        to[2 * stride] = Narrow(values.C);
+        if (count > 3)
+        {
+            to[3 * stride] = Narrow(values.D);
+        }
+    }
+
     public static void WriteGroup(byte* array, long index, long available, int aligned, Eight values)
     {
         ushort* to = (ushort*)array + index;

@@ -15,4 +15,24 @@ internal readonly unsafe struct Float32 : IElement<Four>
         Four.WriteFloats((float*)array + index, available, aligned, values);
 
     public static void WriteEight(byte* array, long index, Eight values) => Eight.WriteFloats((float*)array + index, Eight.Lanes, aligned: 1, values);
+
+    public static Four ReadFour(byte* array, long index, long available, int aligned) => ReadGroup(array, index, available, aligned);
+
+    public static Four ReadStrided(byte* array, long index, int stride)
+    {
+        float* from = (float*)array + index;
+        return Four.Of(from[0], from[stride], from[2 * stride], from[3 * stride]);
+    }
+
+    public static void WriteStrided(byte* array, long index, int stride, int count, Four values)
+    {
+        float* to = (float*)array + index;
+        to[0] = values.A;
+        to[stride] = values.B;
+        to[2 * stride] = values.C;
+        if (count > 3)
+        {
+            to[3 * stride] = values.D;
+        }
+    }
 }

@@ -49,7 +49,8 @@ internal unsafe struct Four : IGroup<Four>
 
     public static float Sum(Four values) => (values.A + values.B) + (values.C + values.D);
 
-    public static Four ReadFloats(float* from, long available, int aligned) => aligned != 0 && available >= 4 ? *(Four*)from : ReadLanes(from, available);
+    public static Four ReadFloats(float* from, long available, int aligned) =>
+        aligned != 0 && available >= 4 ? *(Four*)from : ReadLanes(from, available);
 
     public static void WriteFloats(float* to, long available, int aligned, Four values)
     {
@@ -66,11 +67,11 @@ internal unsafe struct Four : IGroup<Four>
     public static void WriteShared(ArrayView<Four> to, int group, Four values) => to[group] = values;
 
     /// <summary>Element by element, for groups that are not whole or not aligned.</summary>
-    private static Four ReadLanes(float* from, long available) => Of(
+    public static Four ReadLanes(float* from, long available) => Of(
         available > 0 ? from[0] : 0, available > 1 ? from[1] : 0, available > 2 ? from[2] : 0, available > 3 ? from[3] : 0);
 
     /// <inheritdoc cref="ReadLanes"/>
-    private static void WriteLanes(float* to, long available, Four values)
+    public static void WriteLanes(float* to, long available, Four values)
     {
         if (available > 0)
         {

@@ -12,6 +12,9 @@ public sealed class GpuKernelAttribute(int threads) : Attribute
 
     /// <summary>Blocks that a multiprocessor shall be able to run at once, which limits the registers of a thread; 0 leaves it to the driver.</summary>
     public int BlocksPerMultiprocessor { get; init; }
+
+    /// <summary>The only element type of a kernel that is not generic over it and has arrays of it.</summary>
+    public Type? Element { get; init; }
 }
 
 /// <summary>A method with <see cref="GpuKernelAttribute"/>.</summary>

@@ -19,7 +19,12 @@ internal static class GpuThread
 
     public static int Block => Grid.IdxX;
 
+    /// <summary>The block's number in the second dimension of the grid.</summary>
+    public static int BlockY => Grid.IdxY;
+
     public static int Blocks => Grid.DimX;
+
+    public static int BlocksY => Grid.DimY;
 
     /// <summary>The first item of the thread in a loop in which all threads of a one-dimensional launch stride through items.</summary>
     public static long FirstItem => ((long)Grid.IdxX * Group.DimX) + Group.IdxX;

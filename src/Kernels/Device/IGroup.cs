@@ -76,6 +76,15 @@ internal unsafe interface IElement<TGroup>
     /// </summary>
     static abstract TGroup ReadGroup(byte* array, long index, long available, int aligned);
 
+    /// <summary>Four neighbours, half a group in half precision, in one access if they are whole and begin on four elements; else as <see cref="ReadGroup"/>.</summary>
+    static abstract Four ReadFour(byte* array, long index, long available, int aligned);
+
+    /// <summary>Four elements, <paramref name="stride"/> apart.</summary>
+    static abstract Four ReadStrided(byte* array, long index, int stride);
+
+    /// <summary>Writes the first <paramref name="count"/> lanes, 3 or 4, as elements that are <paramref name="stride"/> apart.</summary>
+    static abstract void WriteStrided(byte* array, long index, int stride, int count, Four values);
+
     /// <summary>Writes the elements before <paramref name="available"/>, in one access if they are all and aligned.</summary>
     static abstract void WriteGroup(byte* array, long index, long available, int aligned, TGroup values);
 

@@ -12,11 +12,11 @@ internal sealed class KernelSource
     public KernelSource(MethodInfo method)
     {
         Method = method;
-        Element = method.IsGenericMethod ? method.GetGenericArguments()[0] : null;
-        string suffix = Element is null ? string.Empty : Element == typeof(Float16) ? "_f16" : "_f32";
-        Name = $"{method.DeclaringType!.Name}_{method.Name}{suffix}";
         _attribute = method.GetCustomAttribute<GpuKernelAttribute>() ??
             throw new KernelRefusedException(method, "it has no [GpuKernel]", "The attribute names the threads of a block.");
+        Element = method.IsGenericMethod ? method.GetGenericArguments()[0] : _attribute.Element;
+        string suffix = Element is null ? string.Empty : Element == typeof(Float16) ? "_f16" : "_f32";
+        Name = $"{method.DeclaringType!.Name}_{method.Name}{suffix}";
         if (!method.IsStatic || method.ReturnType != typeof(void) || method.GetParameters().Length != 1)
         {
             throw new KernelRefusedException(method, "its signature", "A kernel is a static void method of one parameter, the structure of its arguments.");
@@ -118,7 +118,7 @@ internal sealed record ArgumentLayout(int Bytes, IReadOnlyList<(int Offset, int 
     private static int ElementBytes(KernelSource kernel) => kernel.Element is { } element
         ? (int)element.GetProperty(nameof(Float32.Bytes))!.GetValue(null)!
         : throw new KernelRefusedException(
-            kernel.Method, "a GpuArray without a type in a kernel without versions", "Only kernels generic over IElement have an element type of their own.");
+            kernel.Method, "a GpuArray without a type in a kernel without versions", "Only kernels generic over IElement, or with an Element in their attribute, have an element type of their own.");
 
     private static int RoundUp(int value, int multiple) => (value + multiple - 1) / multiple * multiple;
 

@@ -93,6 +93,13 @@ internal static class VectorMath
         return TSimd.Divide(numerator, TSimd.Add(one, e));
     }
 
+    /// <summary>σ' = σ·(1 − σ), from σ.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVec SigmoidSlope<TSimd, TVec>(TVec sigmoid)
+        where TSimd : struct, IArithmetic<TVec>
+        where TVec : unmanaged
+        => TSimd.NegativeMultiplyAdd(sigmoid, sigmoid, sigmoid);
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVec Tanh<TSimd, TVec>(TVec x)
         where TSimd : struct, IArithmetic<TVec>
