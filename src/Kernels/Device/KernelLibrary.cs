@@ -18,7 +18,9 @@ public sealed class KernelLibrary(CudaContext context) : IDisposable
     public CudaContext Context { get; } = context;
 
     /// <summary>What kernels are compiled for on this device: ten times its compute capability, or the newest that the compiler writes for.</summary>
-    public int Target => Math.Min((10 * Context.Info.ComputeMajor) + Context.Info.ComputeMinor, PtxCompiler.NewestTarget);
+    public int Target => TargetOf(Context.Info);
+
+    internal static int TargetOf(CudaDeviceInfo device) => Math.Min((10 * device.ComputeMajor) + device.ComputeMinor, PtxCompiler.NewestTarget);
 
     /// <exception cref="KernelRefusedException">The method does what GPUs cannot.</exception>
     /// <exception cref="CudaException">The driver refuses the module, or the GPU is too old.</exception>

@@ -46,7 +46,7 @@ internal static partial class PtxSlots
                     {
                         // Written anew the register is somebody else's from here on; read, the slot's address goes where nobody can follow it.
                         bool isWritten = Written().Match(lines[i]) is { Success: true } written && written.Groups["register"].Value == register.Value &&
-                            Register().Count(lines[i][(written.Index + written.Length)..]) == Register().Matches(lines[i]).Count - 1;
+                            Register().Matches(lines[i][written.Length..]).All(read => read.Value != register.Value);
                         slots[touched].IsPlain &= isWritten;
                         pointers.Remove(register.Value);
                     }
