@@ -78,11 +78,13 @@ public readonly record struct BatchNormOptions(
     bool Training, bool Relu, LayerDropout Dropout, float Momentum = 0.99f, float Epsilon = 1e-3f);
 
 /// <summary>
-/// Batch normalisation, then ReLU and dropout where asked, as one op; in training with <see cref="Tape.Statistics"/>, over the samples of
-/// all replicas.
+/// Batch normalisation, then ReLU and dropout where asked, as one op. In training with <see cref="Tape.Statistics"/> the statistics are those
+/// of all replicas' samples, by one exchange in the forward pass and one in the backward pass; gradients of γ and β are of this replica's
+/// samples only, like those of every other parameter.
 /// </summary>
 public readonly struct BatchNormFunction : IFunction
 {
+    private readonly IStatisticsExchange? _statistics;
     private readonly Tensor _x;
     private readonly Tensor _scale;
     private readonly Tensor _shift;
@@ -91,8 +93,11 @@ public readonly struct BatchNormFunction : IFunction
     private readonly Tensor _y;
     private readonly BatchNormOptions _options;
 
-    private BatchNormFunction(Tensor x, Tensor scale, Tensor shift, Tensor mean, Tensor inverseStd, Tensor y, BatchNormOptions options)
+    private BatchNormFunction(
+        IStatisticsExchange? statistics, Tensor x, Tensor scale, Tensor shift, Tensor mean, Tensor inverseStd, Tensor y,
+        BatchNormOptions options)
     {
+        _statistics = statistics;
         _x = x;
         _scale = scale;
         _shift = shift;
@@ -113,11 +118,7 @@ public readonly struct BatchNormFunction : IFunction
         Check.Shape("BatchNorm", "running_var", runningVariance, [channels]);
         Check.Operands("BatchNorm", x, scale, shift, runningMean, runningVariance);
         var options = new BatchNormOptions(tape.Training, relu, tape.Training ? dropout.For(x) : LayerDropout.None);
-        if (tape is { Training: true, Statistics: { } statistics })
-        {
-            return SyncBatchNormFunction.Apply(tape, statistics, x, scale, shift, runningMean, runningVariance, options);
-        }
-
+        IStatisticsExchange? statistics = tape.Training ? tape.Statistics : null;
         if (!tape.Training)
         {
             tape.BatchNormObserver?.Observe(tape, x, runningMean);
@@ -126,10 +127,21 @@ public readonly struct BatchNormFunction : IFunction
         Tensor y = tape.Allocate(x.Shape, x.DType);
         Tensor mean = tape.Allocate([channels], scale.DType);
         Tensor inverseStd = tape.Allocate([channels], scale.DType);
-        tape.Ops.BatchNormForward(x, scale, shift, runningMean, runningVariance, y, mean, inverseStd, options);
+        if (statistics is null)
+        {
+            tape.Ops.BatchNormForward(x, scale, shift, runningMean, runningVariance, y, mean, inverseStd, options);
+        }
+        else
+        {
+            Tensor moments = AllocatePart(tape, scale);
+            tape.Ops.BatchNormMoments(x, moments);
+            tape.Ops.BatchNormCombine(Gather(tape, statistics, moments), runningMean, runningVariance, mean, inverseStd, options);
+            tape.Ops.BatchNormNormalize(x, scale, shift, mean, inverseStd, y, options);
+        }
+
         if (tape.Records(x, scale, shift))
         {
-            tape.Record(new BatchNormFunction(x, scale, shift, mean, inverseStd, y, options), y);
+            tape.Record(new BatchNormFunction(statistics, x, scale, shift, mean, inverseStd, y, options), y);
         }
 
         // At inference the op takes no dropout.
@@ -140,9 +152,19 @@ public readonly struct BatchNormFunction : IFunction
     {
         // BatchNorm always stands behind a layer with parameters, so its input's gradient is always wanted; the op needs no null case.
         Tensor dx = tape.BeginGradient(_x) ?? tape.Allocate(_x.Shape, _x.DType);
-        tape.Ops.BatchNormBackward(
-            _y.Gradient!, _x, _scale, _shift, _mean, _inverseStd, dx, tape.ParameterGradient(_scale)!, tape.ParameterGradient(_shift)!,
-            _options);
+        Tensor dScale = tape.ParameterGradient(_scale)!, dShift = tape.ParameterGradient(_shift)!;
+        if (_statistics is null)
+        {
+            tape.Ops.BatchNormBackward(_y.Gradient!, _x, _scale, _shift, _mean, _inverseStd, dx, dScale, dShift, _options);
+        }
+        else
+        {
+            Tensor sums = AllocatePart(tape, _scale);
+            tape.Ops.BatchNormGradientSums(_y.Gradient!, _x, _scale, _shift, _mean, _inverseStd, dx, sums, dScale, dShift, _options);
+            Tensor gathered = Gather(tape, _statistics, sums);
+            tape.Ops.BatchNormInputGradient(_y.Gradient!, _x, _scale, _shift, _mean, _inverseStd, gathered, dx, _options);
+        }
+
         if (_x.RequiresGradient)
         {
             tape.EndGradient(_x, dx);
@@ -160,6 +182,15 @@ public readonly struct BatchNormFunction : IFunction
             return ApplyTo(tape, t, relu: true, OpCases.Half(tape));
         }),
     ];
+
+    private static Tensor AllocatePart(Tape tape, Tensor scale) => tape.Allocate([(2 * scale.Shape[0]) + 1], scale.DType);
+
+    private static Tensor Gather(Tape tape, IStatisticsExchange statistics, Tensor part)
+    {
+        Tensor gathered = tape.Allocate([statistics.Parts, part.Shape[0]], part.DType);
+        statistics.AllGather(part, gathered);
+        return gathered;
+    }
 
     private static OpInput[] Inputs(InputDrawer draw, Shape x) =>
     [
@@ -201,81 +232,6 @@ public readonly struct BatchNormFunction : IFunction
     }
 }
 
-/// <summary>
-/// <see cref="BatchNormFunction"/> in training with the statistics of all replicas' samples: one exchange in the forward pass and one in
-/// the backward pass. Gradients of γ and β are of this replica's samples only, like those of every other parameter.
-/// </summary>
-internal readonly struct SyncBatchNormFunction : IFunction
-{
-    private readonly IStatisticsExchange _statistics;
-    private readonly Tensor _x;
-    private readonly Tensor _scale;
-    private readonly Tensor _shift;
-    private readonly Tensor _mean;
-    private readonly Tensor _inverseStd;
-    private readonly Tensor _y;
-    private readonly BatchNormOptions _options;
-
-    private SyncBatchNormFunction(
-        IStatisticsExchange statistics, Tensor x, Tensor scale, Tensor shift, Tensor mean, Tensor inverseStd, Tensor y,
-        BatchNormOptions options)
-    {
-        _statistics = statistics;
-        _x = x;
-        _scale = scale;
-        _shift = shift;
-        _mean = mean;
-        _inverseStd = inverseStd;
-        _y = y;
-        _options = options;
-    }
-
-    /// <summary>Arguments that <see cref="BatchNormFunction.Apply"/> has checked.</summary>
-    public static Tensor Apply(
-        Tape tape, IStatisticsExchange statistics, Tensor x, Tensor scale, Tensor shift, Tensor runningMean, Tensor runningVariance,
-        in BatchNormOptions options)
-    {
-        int channels = x.Shape[-1];
-        Tensor moments = AllocatePart(tape, scale);
-        tape.Ops.BatchNormMoments(x, moments);
-        Tensor mean = tape.Allocate([channels], scale.DType);
-        Tensor inverseStd = tape.Allocate([channels], scale.DType);
-        tape.Ops.BatchNormCombine(Gather(tape, statistics, moments), runningMean, runningVariance, mean, inverseStd, options);
-        Tensor y = tape.Allocate(x.Shape, x.DType);
-        tape.Ops.BatchNormNormalize(x, scale, shift, mean, inverseStd, y, options);
-        if (tape.Records(x, scale, shift))
-        {
-            tape.Record(new SyncBatchNormFunction(statistics, x, scale, shift, mean, inverseStd, y, options), y);
-        }
-
-        return y;
-    }
-
-    public void Backward(Tape tape)
-    {
-        Tensor dx = tape.BeginGradient(_x) ?? tape.Allocate(_x.Shape, _x.DType);
-        Tensor sums = AllocatePart(tape, _scale);
-        tape.Ops.BatchNormGradientSums(
-            _y.Gradient!, _x, _scale, _shift, _mean, _inverseStd, dx, sums, tape.ParameterGradient(_scale)!,
-            tape.ParameterGradient(_shift)!, _options);
-        Tensor gathered = Gather(tape, _statistics, sums);
-        tape.Ops.BatchNormInputGradient(_y.Gradient!, _x, _scale, _shift, _mean, _inverseStd, gathered, dx, _options);
-        if (_x.RequiresGradient)
-        {
-            tape.EndGradient(_x, dx);
-        }
-    }
-
-    private static Tensor AllocatePart(Tape tape, Tensor scale) => tape.Allocate([(2 * scale.Shape[0]) + 1], scale.DType);
-
-    private static Tensor Gather(Tape tape, IStatisticsExchange statistics, Tensor part)
-    {
-        Tensor gathered = tape.Allocate([statistics.Parts, part.Shape[0]], part.DType);
-        statistics.AllGather(part, gathered);
-        return gathered;
-    }
-}
-
 public sealed unsafe partial class CpuOps
 {
     public void BatchNormForward(
@@ -305,32 +261,32 @@ public sealed unsafe partial class CpuOps
             Floats(dy), Floats(dx), Floats(dScale), Floats(dShift), options.Relu, Mask(options.Dropout));
 
     public void BatchNormMoments(Tensor x, Tensor moments) =>
-        Cpu.SyncBatchNorm.Moments(team, x.Shape.Rows, x.Shape[-1], Floats(x), Floats(moments));
+        Cpu.BatchNorm.Moments(team, x.Shape.Rows, x.Shape[-1], Floats(x), Floats(moments));
 
     public void BatchNormCombine(
         Tensor gathered, Tensor runningMean, Tensor runningVariance, Tensor savedMean, Tensor savedInverseStd,
         in BatchNormOptions options) =>
-        Cpu.SyncBatchNorm.Combine(
+        Cpu.BatchNorm.Combine(
             gathered.Shape[0], savedMean.Shape[0], Floats(gathered), Floats(runningMean), Floats(runningVariance), Floats(savedMean),
             Floats(savedInverseStd), options.Momentum, options.Epsilon);
 
     public void BatchNormNormalize(
         Tensor x, Tensor scale, Tensor shift, Tensor savedMean, Tensor savedInverseStd, Tensor y, in BatchNormOptions options) =>
-        Cpu.SyncBatchNorm.Normalize(
+        Cpu.BatchNorm.Normalize(
             team, x.Shape.Rows, x.Shape[-1], Floats(x), Floats(scale), Floats(shift), Floats(savedMean), Floats(savedInverseStd), Floats(y),
             options.Relu, Mask(options.Dropout));
 
     public void BatchNormGradientSums(
         Tensor dy, Tensor x, Tensor scale, Tensor shift, Tensor savedMean, Tensor savedInverseStd, Tensor dx, Tensor sums, Tensor dScale,
         Tensor dShift, in BatchNormOptions options) =>
-        Cpu.SyncBatchNorm.GradientSums(
+        Cpu.BatchNorm.GradientSums(
             team, x.Shape.Rows, x.Shape[-1], Floats(x), Floats(scale), Floats(shift), Floats(savedMean), Floats(savedInverseStd),
             Floats(dy), Floats(dx), Floats(sums), Floats(dScale), Floats(dShift), options.Relu, Mask(options.Dropout));
 
     public void BatchNormInputGradient(
         Tensor dy, Tensor x, Tensor scale, Tensor shift, Tensor savedMean, Tensor savedInverseStd, Tensor gathered, Tensor dx,
         in BatchNormOptions options) =>
-        Cpu.SyncBatchNorm.InputGradient(
+        Cpu.BatchNorm.InputGradient(
             team, gathered.Shape[0], x.Shape.Rows, x.Shape[-1], Floats(x), Floats(scale), Floats(savedMean), Floats(savedInverseStd),
             Floats(gathered), Floats(dy), Floats(dx), options.Relu, Mask(options.Dropout));
 }
@@ -398,75 +354,62 @@ public sealed partial class CudaOps
 
 public sealed partial class ReferenceOps
 {
+    /// <remarks>In training one part is all there is.</remarks>
     public void BatchNormForward(
         Tensor x, Tensor scale, Tensor shift, Tensor runningMean, Tensor runningVariance, Tensor y, Tensor savedMean,
         Tensor savedInverseStd, in BatchNormOptions options)
     {
-        int rows = x.Shape.Rows, channels = x.Shape[-1];
-        double[] values = Load(x), gamma = Load(scale), beta = Load(shift), mean = Load(runningMean), variance = Load(runningVariance);
+        float epsilon = options.Epsilon;
+        double[] mean = Load(runningMean), inverse = [.. Load(runningVariance).Select(variance => 1 / Math.Sqrt(variance + epsilon))];
         if (options.Training)
         {
-            double[] batchMean = new double[channels], batchVariance = new double[channels];
-            for (int i = 0; i < values.Length; i++)
-            {
-                batchMean[i % channels] += values[i] / rows;
-            }
-
-            for (int i = 0; i < values.Length; i++)
-            {
-                double distance = values[i] - batchMean[i % channels];
-                batchVariance[i % channels] += distance * distance / rows;
-            }
-
-            for (int c = 0; c < channels; c++)
-            {
-                mean[c] = (options.Momentum * mean[c]) + ((1 - (double)options.Momentum) * batchMean[c]);
-                variance[c] = (options.Momentum * variance[c]) + ((1 - (double)options.Momentum) * batchVariance[c]);
-            }
-
-            Store(runningMean, mean);
-            Store(runningVariance, variance);
-            (mean, variance) = (batchMean, batchVariance);
+            (mean, inverse) = CombineMoments(Moments(x), parts: 1, runningMean, runningVariance, options);
             Store(savedMean, mean);
-            float epsilon = options.Epsilon;
-            Store(savedInverseStd, [.. variance.Select(v => 1 / Math.Sqrt(v + epsilon))]);
+            Store(savedInverseStd, inverse);
         }
 
-        for (int i = 0; i < values.Length; i++)
-        {
-            int c = i % channels;
-            double z = (gamma[c] * (values[i] - mean[c]) / Math.Sqrt(variance[c] + options.Epsilon)) + beta[c];
-            values[i] = (options.Relu ? Math.Max(z, 0) : z) * DropoutFactor(options.Dropout, i);
-        }
-
-        Store(y, values);
+        Normalize(x, scale, shift, mean, inverse, y, options);
     }
 
     public void BatchNormBackward(
         Tensor dy, Tensor x, Tensor scale, Tensor shift, Tensor savedMean, Tensor savedInverseStd, Tensor dx, Tensor dScale, Tensor dShift,
         in BatchNormOptions options)
     {
-        int rows = x.Shape.Rows, channels = x.Shape[-1];
-        double[] gamma = Load(scale), inverse = Load(savedInverseStd), dGamma = new double[channels], dBeta = new double[channels];
         var (gradient, normalized) = BatchNormGradient(dy, x, scale, shift, savedMean, savedInverseStd, options);
-        for (int i = 0; i < gradient.Length; i++)
-        {
-            dGamma[i % channels] += gradient[i] * normalized[i];
-            dBeta[i % channels] += gradient[i];
-        }
-
-        for (int i = 0; i < gradient.Length; i++)
-        {
-            int c = i % channels;
-            gradient[i] = gamma[c] * inverse[c] * (gradient[i] - (dBeta[c] / rows) - (normalized[i] * dGamma[c] / rows));
-        }
-
-        Store(dx, gradient);
-        Add(dScale, dGamma);
-        Add(dShift, dBeta);
+        Store(dx, InputGradient(GradientSums(gradient, normalized, dScale, dShift), gradient, normalized, scale, savedInverseStd));
     }
 
-    public void BatchNormMoments(Tensor x, Tensor moments)
+    public void BatchNormMoments(Tensor x, Tensor moments) => Store(moments, Moments(x));
+
+    public void BatchNormCombine(
+        Tensor gathered, Tensor runningMean, Tensor runningVariance, Tensor savedMean, Tensor savedInverseStd, in BatchNormOptions options)
+    {
+        var (mean, inverse) = CombineMoments(Load(gathered), gathered.Shape[0], runningMean, runningVariance, options);
+        Store(savedMean, mean);
+        Store(savedInverseStd, inverse);
+    }
+
+    public void BatchNormNormalize(
+        Tensor x, Tensor scale, Tensor shift, Tensor savedMean, Tensor savedInverseStd, Tensor y, in BatchNormOptions options) =>
+        Normalize(x, scale, shift, Load(savedMean), Load(savedInverseStd), y, options);
+
+    public void BatchNormGradientSums(
+        Tensor dy, Tensor x, Tensor scale, Tensor shift, Tensor savedMean, Tensor savedInverseStd, Tensor dx, Tensor sums, Tensor dScale,
+        Tensor dShift, in BatchNormOptions options)
+    {
+        var (gradient, normalized) = BatchNormGradient(dy, x, scale, shift, savedMean, savedInverseStd, options);
+        Store(sums, GradientSums(gradient, normalized, dScale, dShift));
+    }
+
+    public void BatchNormInputGradient(
+        Tensor dy, Tensor x, Tensor scale, Tensor shift, Tensor savedMean, Tensor savedInverseStd, Tensor gathered, Tensor dx,
+        in BatchNormOptions options)
+    {
+        var (gradient, normalized) = BatchNormGradient(dy, x, scale, shift, savedMean, savedInverseStd, options);
+        Store(dx, InputGradient(Load(gathered), gradient, normalized, scale, savedInverseStd));
+    }
+
+    private static double[] Moments(Tensor x)
     {
         int rows = x.Shape.Rows, channels = x.Shape[-1];
         double[] values = Load(x), part = new double[(2 * channels) + 1];
@@ -482,15 +425,15 @@ public sealed partial class ReferenceOps
         }
 
         part[2 * channels] = rows;
-        Store(moments, part);
+        return part;
     }
 
-    public void BatchNormCombine(
-        Tensor gathered, Tensor runningMean, Tensor runningVariance, Tensor savedMean, Tensor savedInverseStd, in BatchNormOptions options)
+    private static (double[] Mean, double[] Inverse) CombineMoments(
+        double[] all, int parts, Tensor runningMean, Tensor runningVariance, in BatchNormOptions options)
     {
-        int parts = gathered.Shape[0], channels = savedMean.Shape[0], length = (2 * channels) + 1;
-        double[] all = Load(gathered), movedMean = Load(runningMean), movedVariance = Load(runningVariance),
-            mean = new double[channels], inverse = new double[channels];
+        int length = all.Length / parts, channels = length / 2;
+        double[] movedMean = Load(runningMean), movedVariance = Load(runningVariance), mean = new double[channels],
+            inverse = new double[channels];
         for (int c = 0; c < channels; c++)
         {
             double rows = 0, squares = 0;
@@ -510,15 +453,14 @@ public sealed partial class ReferenceOps
 
         Store(runningMean, movedMean);
         Store(runningVariance, movedVariance);
-        Store(savedMean, mean);
-        Store(savedInverseStd, inverse);
+        return (mean, inverse);
     }
 
-    public void BatchNormNormalize(
-        Tensor x, Tensor scale, Tensor shift, Tensor savedMean, Tensor savedInverseStd, Tensor y, in BatchNormOptions options)
+    private static void Normalize(
+        Tensor x, Tensor scale, Tensor shift, double[] mean, double[] inverse, Tensor y, in BatchNormOptions options)
     {
         int channels = x.Shape[-1];
-        double[] values = Load(x), gamma = Load(scale), beta = Load(shift), mean = Load(savedMean), inverse = Load(savedInverseStd);
+        double[] values = Load(x), gamma = Load(scale), beta = Load(shift);
         for (int i = 0; i < values.Length; i++)
         {
             int c = i % channels;
@@ -529,12 +471,9 @@ public sealed partial class ReferenceOps
         Store(y, values);
     }
 
-    public void BatchNormGradientSums(
-        Tensor dy, Tensor x, Tensor scale, Tensor shift, Tensor savedMean, Tensor savedInverseStd, Tensor dx, Tensor sums, Tensor dScale,
-        Tensor dShift, in BatchNormOptions options)
+    private static double[] GradientSums(double[] gradient, double[] normalized, Tensor dScale, Tensor dShift)
     {
-        int channels = x.Shape[-1];
-        var (gradient, normalized) = BatchNormGradient(dy, x, scale, shift, savedMean, savedInverseStd, options);
+        int channels = dScale.Shape[0];
         double[] dGamma = new double[channels], dBeta = new double[channels];
         for (int i = 0; i < gradient.Length; i++)
         {
@@ -542,31 +481,29 @@ public sealed partial class ReferenceOps
             dBeta[i % channels] += gradient[i];
         }
 
-        Store(sums, [.. dBeta, .. dGamma, x.Shape.Rows]);
         Add(dScale, dGamma);
         Add(dShift, dBeta);
+        return [.. dBeta, .. dGamma, gradient.Length / channels];
     }
 
-    public void BatchNormInputGradient(
-        Tensor dy, Tensor x, Tensor scale, Tensor shift, Tensor savedMean, Tensor savedInverseStd, Tensor gathered, Tensor dx,
-        in BatchNormOptions options)
+    private static double[] InputGradient(double[] all, double[] gradient, double[] normalized, Tensor scale, Tensor savedInverseStd)
     {
-        int channels = x.Shape[-1], length = (2 * channels) + 1;
-        double[] all = Load(gathered), totals = new double[length], gamma = Load(scale), inverse = Load(savedInverseStd);
+        int channels = scale.Shape[0], length = (2 * channels) + 1;
+        double[] totals = new double[length], gamma = Load(scale), inverse = Load(savedInverseStd);
         for (int i = 0; i < all.Length; i++)
         {
             totals[i % length] += all[i];
         }
 
-        var (gradient, normalized) = BatchNormGradient(dy, x, scale, shift, savedMean, savedInverseStd, options);
         double rows = totals[2 * channels];
-        for (int i = 0; i < gradient.Length; i++)
-        {
-            int c = i % channels;
-            gradient[i] = gamma[c] * inverse[c] * (gradient[i] - (totals[c] / rows) - (normalized[i] * totals[channels + c] / rows));
-        }
-
-        Store(dx, gradient);
+        return
+        [
+            .. gradient.Select((g, i) =>
+            {
+                int c = i % channels;
+                return gamma[c] * inverse[c] * (g - (totals[c] / rows) - (normalized[i] * totals[channels + c] / rows));
+            }),
+        ];
     }
 
     /// <summary>The gradient of the affine map's output, and x̂.</summary>

@@ -4,10 +4,10 @@ using CudaTrainer.Kernels.Cpu.Threading;
 
 namespace CudaTrainer.Kernels.Cpu;
 
-/// <summary>The loops over rows that <see cref="BatchNorm"/> and <see cref="SyncBatchNorm"/> are made of.</summary>
+/// <summary>The loops over rows that <see cref="BatchNorm"/> is made of.</summary>
 /// <remarks>
-/// Every pass is over whole columns, so that a channel's sums depend neither on the number of threads nor on the other channels. Sums run over chunks of
-/// <see cref="RowsPerChunk"/> rows and then over the chunks, which bounds their rounding error.
+/// Every pass is over whole columns, so that a channel's sums depend neither on the number of threads nor on the other channels. Sums run
+/// over chunks of <see cref="RowsPerChunk"/> rows and then over the chunks, which bounds their rounding error.
 /// </remarks>
 internal static unsafe class BatchNormPasses
 {
@@ -102,7 +102,8 @@ internal static unsafe class BatchNormPasses
     /// <param name="gradient">g [rows, channels]; may be <paramref name="outputGradient"/>.</param>
     /// <param name="mask">Working memory of <see cref="DropoutMask.BufferLength"/> floats.</param>
     public static void UndoReluAndDropout<TSimd, TVec>(
-        in Matrix x, int begin, int end, float* gamma, float* beta, float* mean, float* inverseDeviation, float* outputGradient, float* gradient,
+        in Matrix x, int begin, int end, float* gamma, float* beta, float* mean, float* inverseDeviation, float* outputGradient,
+        float* gradient,
         bool relu, in Dropout dropout, float* mask)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged

@@ -5,7 +5,7 @@ using CudaTrainer.Kernels.Cpu.Threading;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>The gate maths of a recurrent layer, one vector of hidden units of one sequence at a time.</summary>
-internal unsafe interface IRecurrentCell
+internal unsafe interface IRecurrentStep
 {
     /// <param name="sample">Sequence.</param>
     /// <param name="step">Step, counted in the direction of the layer; the walk calls them in its own order.</param>
@@ -21,14 +21,14 @@ internal unsafe interface IRecurrentCell
 }
 
 /// <summary>
-/// Walks through the time steps of all sequences, forward or backward, and alternates the recurrent product with the cell's gate maths.
+/// Walks through the time steps of all sequences, forward or backward, and alternates the recurrent product with the layer's gate maths.
 /// </summary>
 /// <remarks>
 /// Sequences are dealt out to members and never meet, so that the only barrier is the one behind the packing of the weights. Within a step a
 /// panel of weights stays in the nearest cache while all rows of the member pass by.
 /// </remarks>
-internal unsafe struct RecurrentWalk<TCell> : ITeamKernel
-    where TCell : struct, IRecurrentCell
+internal unsafe struct RecurrentWalk<TStep> : ITeamKernel
+    where TStep : struct, IRecurrentStep
 {
     public RecurrentShape Shape;
 
@@ -52,7 +52,7 @@ internal unsafe struct RecurrentWalk<TCell> : ITeamKernel
 
     public nint StateStride;
 
-    public TCell Cell;
+    public TStep Step;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public readonly void Run<TSimd, TVec>(Member member)
@@ -87,7 +87,7 @@ internal unsafe struct RecurrentWalk<TCell> : ITeamKernel
                         int lastUnit = Math.Min((panel + 1) * unitsPerPanel, Shape.Hidden);
                         for (int unit = panel * unitsPerPanel; unit < lastUnit; unit += TSimd.Width)
                         {
-                            Cell.Apply<TSimd, TVec>(sample + row, step, unit, Math.Min(TSimd.Width, Shape.Hidden - unit), rowSums);
+                            Step.Apply<TSimd, TVec>(sample + row, step, unit, Math.Min(TSimd.Width, Shape.Hidden - unit), rowSums);
                             rowSums += TSimd.Width;
                         }
                     }
