@@ -22,7 +22,7 @@ cp -r tests/golden "$kit/tests/golden"
 # .NET hashes by OpenSSL and stops without one, which bare containers lack; gpu-check.sh takes these only there.
 mkdir "$kit/openssl"
 for library in libssl.so.3 libcrypto.so.3; do
-    path=$(ldconfig -p | awk -v name="$library" '$1 == name && /x86-64/ { print $NF; exit }')
+    path=$(ldconfig -p | awk -v name="$library" '$1 == name && /x86-64/ { path = $NF } END { print path }')
     [ -n "$path" ] || die "$library is not installed here (Debian: libssl3)"
     cp -L "$path" "$kit/openssl"
 done

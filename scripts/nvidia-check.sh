@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What NVIDIA's own tools can tell without a GPU; needs what `make ptxas` unpacks into artifacts/nvidia.
-#   1. The simulator compiles against NVIDIA's cuda.h, nvrtc.h and cublas_v2.h, so that every prototype of ours is theirs, and passes its tests; test.sh runs the tests of the bindings on it,
+#   1. The simulator compiles against NVIDIA's cuda.h and cublas_v2.h, so that every prototype of ours is theirs, and passes its tests; test.sh runs the tests of the bindings on it,
 #      so that every constant in C# is theirs too.
 #   2. Every kernel assembles for every architecture, without spills or local memory and with its 16-byte accesses; the table goes to bench/results/cuda-kernels.md.
 source "$(dirname "$0")/common.sh"
@@ -20,7 +20,6 @@ quietly artifacts/cudasim-nvidia-selftest.log timeout 300 artifacts/cudasim-nvid
 
 say "assembling the kernels"
 quietly artifacts/bench-build.log dotnet build bench -c Release -v quiet
-compiler=("$nvidia"/lib/libnvrtc.so.*)
-quietly artifacts/cuda-kernels.log env -u CUDATRAINER_CUDA_SIMULATOR CUDATRAINER_LIBNVRTC="${compiler[0]}" LD_LIBRARY_PATH="$nvidia/lib" \
+quietly artifacts/cuda-kernels.log env -u CUDATRAINER_CUDA_SIMULATOR \
     dotnet artifacts/bin/Bench/release/CudaTrainer.Bench.dll ptxas "$nvidia/bin" bench/results/cuda-kernels.md
 tail -1 artifacts/cuda-kernels.log >&2

@@ -20,7 +20,7 @@ fi
 
 # The mirror that the system's own sources name for this release.
 mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Identifier: Packages' 2>/dev/null |
-    awk -v release="$codename" '$2 == release && $3 == "main" { print $1; exit }')
+    awk -v release="$codename" '$2 == release && $3 == "main" && !mirror { mirror = $1 } END { print mirror }')
 [ -n "$mirror" ] || die "apt's sources name no mirror of Debian $codename main: add one to /etc/apt/sources.list.d (see sources.list(5)) and run make ptxas again"
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 [ -e "$keyring" ] || die "Debian's keyring is missing: apt-get install debian-archive-keyring"
@@ -50,7 +50,7 @@ fetch() {
     local package=$1
     shift
     local size
-    size=$(apt-cache "${apt[@]}" show "$package" 2>/dev/null | awk '/^Size:/ { print int($2 / 1e6 + 1); exit }')
+    size=$(apt-cache "${apt[@]}" show "$package" 2>/dev/null | awk '/^Size:/ { size = int($2 / 1e6 + 1) } END { print size }')
     [ -n "$size" ] || die "Debian $codename has no package $package"
     say "downloading $package ($size MB)"
     (cd "$home/packages" && quietly "$home/download.log" apt-get "${apt[@]}" download "$package") || die "cannot download $package"

@@ -25,36 +25,27 @@ internal static partial class KernelResources
     /// <returns>The exit code.</returns>
     public static int Run(string tools, string output)
     {
-        if (KernelInventory.PtxUnavailableReason is { Length: > 0 } reason)
-        {
-            Console.Error.WriteLine($"the kernels were not assembled: {reason}");
-            return 0;
-        }
-
-        var kernels = new SortedDictionary<(string File, string Name), Dictionary<int, Resources>>();
+        var kernels = new SortedDictionary<string, Dictionary<int, Resources>>(StringComparer.Ordinal);
         foreach (Multiprocessor target in Multiprocessor.All)
         {
             Console.Error.WriteLine($"sm_{target.Architecture}");
             foreach (KernelPtx ptx in KernelInventory.Ptx(target.Architecture))
             {
-                foreach (var (name, resources) in Inspect(ptx, target.Architecture, tools))
+                if (!kernels.TryGetValue(ptx.Name, out Dictionary<int, Resources>? columns))
                 {
-                    if (!kernels.TryGetValue((ptx.Source, name), out Dictionary<int, Resources>? columns))
-                    {
-                        kernels.Add((ptx.Source, name), columns = []);
-                    }
-
-                    columns.Add(target.Architecture, resources);
+                    kernels.Add(ptx.Name, columns = []);
                 }
+
+                columns.Add(target.Architecture, Inspect(ptx, target.Architecture, tools));
             }
         }
 
         Dictionary<string, int> recorded = RecordedWideAccesses(output);
         string[] faults =
         [
-            .. kernels.SelectMany(kernel => kernel.Value.SelectMany(column => Faults(kernel.Key.Name, column.Key, column.Value))),
-            .. kernels.Where(kernel => kernel.Value[Common].WideAccesses == 0 && recorded.GetValueOrDefault(kernel.Key.Name) > 0)
-                .Select(kernel => $"{kernel.Key.Name} had {recorded[kernel.Key.Name]} 16-byte accesses ({output}) and has none"),
+            .. kernels.SelectMany(kernel => kernel.Value.SelectMany(column => Faults(kernel.Key, column.Key, column.Value))),
+            .. kernels.Where(kernel => kernel.Value[Common].WideAccesses == 0 && recorded.GetValueOrDefault(kernel.Key) > 0)
+                .Select(kernel => $"{kernel.Key} had {recorded[kernel.Key]} 16-byte accesses ({output}) and has none"),
         ];
         foreach (string fault in faults)
         {
@@ -106,39 +97,35 @@ internal static partial class KernelResources
     /// <summary>What the launchers ask for; the kernels that keep weights in registers need none.</summary>
     private static int DynamicShared(string name)
     {
-        if (name.Contains("_registers_", StringComparison.Ordinal) || !(name.StartsWith("lstm_", StringComparison.Ordinal) || name.StartsWith("gru_", StringComparison.Ordinal)))
+        if (name.Contains("InRegisters", StringComparison.Ordinal) || name.Contains("PreviousStates", StringComparison.Ordinal))
         {
             return 0;
         }
 
-        int gates = name.StartsWith("lstm_", StringComparison.Ordinal) ? 4 : 3;
-        return name.Contains("_backward_", StringComparison.Ordinal) ? Recurrent.BackwardShared(Hidden, gates) : Recurrent.ForwardShared(Hidden, gates);
+        int gates = name.StartsWith("Lstm_", StringComparison.Ordinal) ? 4 : name.StartsWith("Gru_", StringComparison.Ordinal) ? 3 : 0;
+        return gates == 0 ? 0
+            : name.Contains("_Backward_", StringComparison.Ordinal) ? GpuWalk.BackwardShared(Hidden, gates)
+            : GpuWalk.ForwardShared(Hidden, gates);
     }
 
-    private static Dictionary<string, Resources> Inspect(KernelPtx ptx, int architecture, string tools)
+    private static Resources Inspect(KernelPtx ptx, int architecture, string tools)
     {
         string source = Path.GetTempFileName(), machineCode = Path.GetTempFileName();
         try
         {
             File.WriteAllText(source, ptx.Text);
             string log = Output(Path.Combine(tools, "ptxas"), "-v", $"-arch=sm_{architecture}", "-o", machineCode, source);
-            Dictionary<string, Listing> listings = Disassemble(Output(Path.Combine(tools, "nvdisasm"), "-c", machineCode));
-            Dictionary<string, int> threads = LaunchBounds().Matches(ptx.Text).ToDictionary(match => match.Groups["name"].Value, match => Number(match, "x") * Number(match, "y") * Number(match, "z"));
-            string[] bodies = [.. Entry().Split(ptx.Text).Skip(1)];
-            Dictionary<string, int> wide = bodies.ToDictionary(body => Identifier().Match(body).Value, body => WidePtx().Count(body));
-            Match[] usages = Usage().Matches(log).ToArray();
-            if (usages.Length != bodies.Length || (ptx.Name is not null && bodies.Length != 1))
+            Match usage = Usage().Match(log), bounds = LaunchBounds().Match(ptx.Text);
+            if (!usage.Success || usage.Groups["name"].Value != ptx.Name)
             {
-                throw new InvalidDataException($"{ptx.Source} has {bodies.Length} kernels, but the assembler tells of {usages.Length}:\n{log}");
+                throw new InvalidDataException($"the assembler does not tell of {ptx.Name}:\n{log}");
             }
 
-            return usages.ToDictionary(match => ptx.Name ?? match.Groups["name"].Value, match =>
-            {
-                string name = match.Groups["name"].Value;
-                return new Resources(
-                    threads.GetValueOrDefault(name), Number(match, "registers"), Number(match, "stack"), Number(match, "stores") + Number(match, "loads"), Number(match, "shared"), listings[name].Instructions,
-                    listings[name].Local, wide[name], listings[name].Wide);
-            });
+            Listing listing = Disassemble(Output(Path.Combine(tools, "nvdisasm"), "-c", machineCode))[ptx.Name];
+            return new Resources(
+                bounds.Success ? Number(bounds, "x") * Number(bounds, "y") * Number(bounds, "z") : 0, Number(usage, "registers"),
+                Number(usage, "stack"), Number(usage, "stores") + Number(usage, "loads"), Number(usage, "shared"), listing.Instructions,
+                listing.Local, WidePtx().Count(ptx.Text), listing.Wide);
         }
         finally
         {
@@ -157,8 +144,12 @@ internal static partial class KernelResources
 
         string[][] rows = [.. File.ReadLines(table).Where(line => line.StartsWith('|')).Select(line => line.Trim('|', ' ').Split('|', StringSplitOptions.TrimEntries))];
         int column = rows.Length == 0 ? -1 : Array.IndexOf(rows[0], WideColumn);
-        return column < 0 ? [] : rows.Skip(2).ToDictionary(row => row[0].Trim('`'), row => int.Parse(row[column], CultureInfo.InvariantCulture));
+        return column < 0 ? [] : rows.Skip(2).TakeWhile(row => row.Length == rows[0].Length).ToDictionary(row => row[0].Trim('`'), row => int.Parse(row[column], CultureInfo.InvariantCulture));
     }
+
+    /// <summary>What stands in the file behind the table, from the next heading on, and is kept.</summary>
+    private static IEnumerable<string> OtherSections(string file) =>
+        File.Exists(file) ? [.. File.ReadLines(file).SkipWhile(line => !line.StartsWith("## ", StringComparison.Ordinal))] : [];
 
     private static string Version(string tools) => Release().Match(Output(Path.Combine(tools, "ptxas"), "--version")).Groups["version"].Value;
 
@@ -199,7 +190,7 @@ internal static partial class KernelResources
         return listings;
     }
 
-    private static void Write(SortedDictionary<(string File, string Name), Dictionary<int, Resources>> kernels, string version, string output)
+    private static void Write(SortedDictionary<string, Dictionary<int, Resources>> kernels, string version, string output)
     {
         var report = new Report();
         report.Line("# What the CUDA kernels ask of a GPU\n");
@@ -214,25 +205,24 @@ internal static partial class KernelResources
             kernels.Select(kernel =>
             {
                 Resources common = kernel.Value[Common];
-                int dynamicShared = DynamicShared(kernel.Key.Name);
+                int dynamicShared = DynamicShared(kernel.Key);
                 return (IReadOnlyList<string>)
                 [
-                    $"`{kernel.Key.Name}`", Text(common.Threads), dynamicShared == 0 ? Text(common.SharedBytes) : $"{common.SharedBytes} + {dynamicShared}", Text(common.Instructions), Text(common.WideAccesses),
-                    .. Multiprocessor.All.Select(target => Column(kernel.Key.Name, target, kernel.Value[target.Architecture])),
+                    $"`{kernel.Key}`", Text(common.Threads), dynamicShared == 0 ? Text(common.SharedBytes) : $"{common.SharedBytes} + {dynamicShared}", Text(common.Instructions), Text(common.WideAccesses),
+                    .. Multiprocessor.All.Select(target => Column(kernel.Key, target, kernel.Value[target.Architecture])),
                 ];
             }));
+        foreach (string section in OtherSections(output))
+        {
+            report.Line(section);
+        }
+
         report.Save(output);
 
         static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
         static string Column(string name, Multiprocessor target, Resources kernel) =>
             $"{kernel.Registers} · {(100 * target.Occupancy(kernel.Threads, kernel.Registers, kernel.SharedBytes + DynamicShared(name))).ToString("F0", CultureInfo.InvariantCulture)} %";
     }
-
-    [GeneratedRegex(@"^\.visible\s+\.entry\s+", RegexOptions.Multiline)]
-    private static partial Regex Entry();
-
-    [GeneratedRegex(@"^[\w$]+")]
-    private static partial Regex Identifier();
 
     [GeneratedRegex(@"\.entry\s+(?<name>[\w$]+)\s*\([^)]*\)\s*\.maxntid (?<x>\d+)(, (?<y>\d+))?(, (?<z>\d+))?")]
     private static partial Regex LaunchBounds();

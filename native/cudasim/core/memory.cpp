@@ -266,12 +266,6 @@ bool allocationAround(int device, const void* address, size_t bytes, uint64_t& b
     return false;
 }
 
-bool kernelMayHave(int device, const void* address) {
-    if (!address) return true;
-    int owner = ownerOf(address);
-    return owner == device || owner == pinned || (owner >= 0 && peerEnabled(device, owner));
-}
-
 std::string findOverruns(int device) {
     std::shared_lock<std::shared_mutex> lock(memory().mutex);
     for (int index : {device, maxDevices})

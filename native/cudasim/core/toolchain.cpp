@@ -61,9 +61,9 @@ bool runProgram(const std::vector<std::string>& command, const fs::path& folder,
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-std::vector<std::string> compilerCommand(const char* variable, const char* fallback) {
-    const char* chosen = std::getenv(variable);
-    std::istringstream words(chosen && *chosen ? chosen : fallback);
+std::vector<std::string> compilerCommand() {
+    const char* chosen = std::getenv("CC");
+    std::istringstream words(chosen && *chosen ? chosen : "cc");
     std::vector<std::string> command;
     for (std::string word; words >> word;) command.push_back(word);
     return command;

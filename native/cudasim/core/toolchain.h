@@ -9,12 +9,12 @@
 
 namespace sim {
 
-SIM_API std::string readFile(const std::filesystem::path& path);
+std::string readFile(const std::filesystem::path& path);
 /// Makes the folder too.
-SIM_API void writeFile(const std::filesystem::path& path, const std::string& text);
+void writeFile(const std::filesystem::path& path, const std::string& text);
 
 /// A folder of its own for each compilation, gone at the end (unless CUDASIM_KEEP_SOURCES is set).
-struct SIM_API TemporaryFolder {
+struct TemporaryFolder {
     TemporaryFolder();
     TemporaryFolder(const TemporaryFolder&) = delete;
     ~TemporaryFolder();
@@ -23,12 +23,12 @@ struct SIM_API TemporaryFolder {
 
 /// Runs a program in a folder; its standard error goes to a file. False when it failed, as far as one can know: a process whose
 /// other parts collect all children leaves no exit code.
-SIM_API bool runProgram(const std::vector<std::string>& command, const std::filesystem::path& folder, const std::filesystem::path& errors);
+bool runProgram(const std::vector<std::string>& command, const std::filesystem::path& folder, const std::filesystem::path& errors);
 
-/// The words of an environment variable (CXX, CC), or of what stands for it.
-SIM_API std::vector<std::string> compilerCommand(const char* variable, const char* fallback);
+/// The words of the environment variable CC; without it cc.
+std::vector<std::string> compilerCommand();
 
 /// Where libcudasim_core.so lies.
-SIM_API std::filesystem::path coreFolder();
+std::filesystem::path coreFolder();
 
 }  // namespace sim

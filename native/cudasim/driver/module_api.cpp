@@ -1,6 +1,7 @@
 #include "api.h"
 
 #include "config.h"
+#include "grid.h"
 #include "image.h"
 
 #include <algorithm>
@@ -8,9 +9,8 @@
 
 struct CUfunc_st {
     CUmodule module;
-    const cudasim_kernel* kernel;
-    const sim::ptx::KernelInfo* ptx;  // null: it was CUDA C++
-    int staticShared, dynamicLimit;
+    const sim::ptx::Kernel* kernel;
+    int dynamicLimit;
 };
 
 struct CUmod_st {
@@ -31,8 +31,6 @@ sim::Handles<CUfunc_st>& functions() {
     return handles;
 }
 
-int registers(CUfunction function) { return function->ptx ? function->ptx->registers : 32; }
-
 void unload(CUmodule module) {
     if (!modules().remove(module)) return;
     for (auto& function : module->functions) functions().remove(function.get());
@@ -50,15 +48,15 @@ const bool registered = [] {
 
 /// The arguments of a launch, as they were when it was made.
 struct Arguments {
-    explicit Arguments(const cudasim_kernel& kernel, void** parameters) {
-        size_t bytes = 0;
-        for (int i = 0; i < kernel.parameters; i++) bytes += (kernel.sizes[i] + 15) / 16 * 16;
-        storage.resize(bytes / 16);
-        char* at = reinterpret_cast<char*>(storage.data());
-        for (int i = 0; i < kernel.parameters; i++) {
-            std::memcpy(at, parameters[i], kernel.sizes[i]);
+    Arguments(const sim::ptx::Kernel& kernel, void* const* parameters) {
+        size_t chunks = 0;
+        for (unsigned bytes : kernel.parameterBytes) chunks += (bytes + 15) / 16;
+        storage.resize(chunks);
+        Chunk* at = storage.data();
+        for (unsigned bytes : kernel.parameterBytes) {
+            std::memcpy(at, parameters[pointers.size()], bytes);
             pointers.push_back(at);
-            at += (kernel.sizes[i] + 15) / 16 * 16;
+            at += (bytes + 15) / 16;
         }
     }
 
@@ -69,24 +67,14 @@ struct Arguments {
     std::vector<void*> pointers;
 };
 
-void runKernel(int device, const std::shared_ptr<sim::Image>& image, const cudasim_kernel* kernel, const sim::ptx::KernelInfo* ptx,
-               cudasim_dim3 blocks, cudasim_dim3 threads, size_t dynamicShared, const Arguments& arguments) {
-    if (sim::countdownOrName("FAIL_LAUNCH", kernel->name)) throw sim::Fault(CUDA_ERROR_LAUNCH_FAILED, "the launch failed, as configured");
-    for (int i = 0; i < kernel->parameters; i++) {
-        if (!kernel->pointers[i]) continue;
-        void* address;
-        std::memcpy(&address, arguments.pointers[(size_t)i], sizeof address);
-        if (sim::kernelMayHave(device, address)) continue;
-        int owner = sim::ownerOf(address);
-        char text[320];
-        std::snprintf(text, sizeof text, "parameter %d is %p: %s%s", i, address, sim::describeAddress(address).c_str(),
-                      owner >= 0 ? ", which is a peer without access" : "");
-        throw sim::Fault(CUDA_ERROR_ILLEGAL_ADDRESS, text);
-    }
+void runKernel(int device, const sim::ptx::Kernel& kernel, cudasim_dim3 blocks, cudasim_dim3 threads, size_t dynamicShared,
+               const Arguments& arguments) {
+    if (sim::countdownOrName("FAIL_LAUNCH", kernel.name.c_str()))
+        throw sim::Fault(CUDA_ERROR_LAUNCH_FAILED, "the launch failed, as configured");
 
     // A kernel may change its parameters, and a graph run them again.
-    Arguments mine(*kernel, const_cast<void**>(arguments.pointers.data()));
-    sim::runGrid({kernel, image->info, &image->running, blocks, threads, dynamicShared, mine.pointers.data(), ptx, device});
+    Arguments mine(kernel, arguments.pointers.data());
+    sim::runGrid({kernel, device, blocks, threads, dynamicShared, mine.pointers.data()});
 }
 
 // As much of the logs as there is room for, and how much that is.
@@ -129,9 +117,8 @@ CUresult cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned int nu
     sim::count("module_loads");
     sim::count("live_modules");
     *module = new CUmod_st{device, loaded, {}};
-    for (size_t i = 0; i < loaded->kernels(); i++) {
-        const int fixed = loaded->staticShared(i), limit = (48 << 10) - fixed;
-        auto* function = new CUfunc_st{*module, &loaded->kernel(i), loaded->ptxOf(i), fixed, limit < 0 ? 0 : limit};
+    for (const sim::ptx::Kernel& kernel : loaded->program.kernels) {
+        auto* function = new CUfunc_st{*module, &kernel, (48 << 10) - (int)kernel.info.staticShared};
         (*module)->functions.push_back(std::unique_ptr<CUfunc_st>(function));
         functions().add(function);
     }
@@ -153,7 +140,7 @@ CUresult cuModuleGetFunction(CUfunction* hfunc, CUmodule hmod, const char* name)
     CUDASIM_REQUIRE(hfunc && name, CUDA_ERROR_INVALID_VALUE)
     CUDASIM_REQUIRE(hmod && modules().has(hmod), CUDA_ERROR_INVALID_HANDLE)
     for (auto& function : hmod->functions) {
-        if (std::strcmp(function->kernel->name, name)) continue;
+        if (function->kernel->name != name) continue;
         *hfunc = function.get();
         return CUDA_SUCCESS;
     }
@@ -165,13 +152,14 @@ CUresult cuFuncGetAttribute(int* pi, CUfunction_attribute attrib, CUfunction hfu
     CUDASIM_CURRENT(device)
     CUDASIM_REQUIRE(pi, CUDA_ERROR_INVALID_VALUE)
     CUDASIM_REQUIRE(hfunc && functions().has(hfunc), CUDA_ERROR_INVALID_HANDLE)
+    const sim::ptx::KernelInfo& info = hfunc->kernel->info;
     switch (attrib) {
-        case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *pi = hfunc->kernel->max_threads; break;
-        case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES: *pi = hfunc->staticShared; break;
-        case CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES: *pi = hfunc->ptx ? (int)hfunc->ptx->constants : 0; break;
-        case CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES: *pi = hfunc->ptx ? (int)hfunc->ptx->local : 0; break;
-        case CU_FUNC_ATTRIBUTE_NUM_REGS: *pi = registers(hfunc); break;
-        case CU_FUNC_ATTRIBUTE_PTX_VERSION: *pi = hfunc->ptx ? hfunc->ptx->version : sim::computeCapability(); break;
+        case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *pi = hfunc->kernel->maxThreads; break;
+        case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES: *pi = (int)info.staticShared; break;
+        case CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES: *pi = (int)info.constants; break;
+        case CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES: *pi = (int)info.local; break;
+        case CU_FUNC_ATTRIBUTE_NUM_REGS: *pi = info.registers; break;
+        case CU_FUNC_ATTRIBUTE_PTX_VERSION: *pi = info.version; break;
         case CU_FUNC_ATTRIBUTE_BINARY_VERSION: *pi = sim::computeCapability(); break;
         case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: *pi = hfunc->dynamicLimit; break;
         default: return CUDA_ERROR_INVALID_VALUE;
@@ -186,7 +174,7 @@ CUresult cuFuncSetAttribute(CUfunction hfunc, CUfunction_attribute attrib, int v
     if (attrib == CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT)
         return value >= -1 && value <= 100 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     CUDASIM_REQUIRE(attrib == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, CUDA_ERROR_INVALID_VALUE)
-    CUDASIM_REQUIRE(value >= 0 && value + hfunc->staticShared <= sim::sharedBytesOptin(), CUDA_ERROR_INVALID_VALUE)
+    CUDASIM_REQUIRE(value >= 0 && value + (int)hfunc->kernel->info.staticShared <= sim::sharedBytesOptin(), CUDA_ERROR_INVALID_VALUE)
     hfunc->dynamicLimit = value;
     return CUDA_SUCCESS;
 }
@@ -197,11 +185,11 @@ CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int* numBlocks, CUfunction 
     CUDASIM_REQUIRE(numBlocks && blockSize > 0, CUDA_ERROR_INVALID_VALUE)
     const int perMultiprocessor = sim::attribute(CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR, device);
     const long long shared = sim::attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR, device);
-    const long long each = 1024 + func->staticShared + (long long)dynamicSMemSize;
-    long long blocks = blockSize > func->kernel->max_threads ? 0 : perMultiprocessor / ((blockSize + 31) / 32 * 32);
+    const long long each = 1024 + func->kernel->info.staticShared + (long long)dynamicSMemSize;
+    long long blocks = blockSize > func->kernel->maxThreads ? 0 : perMultiprocessor / ((blockSize + 31) / 32 * 32);
     if (shared / each < blocks) blocks = shared / each;
     // A warp's registers are given out 256 at a time.
-    const long long warps = (blockSize + 31) / 32, words = warps * ((registers(func) * 32 + 255) / 256 * 256);
+    const long long warps = (blockSize + 31) / 32, words = warps * ((func->kernel->info.registers * 32 + 255) / 256 * 256);
     if (sim::attribute(CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_MULTIPROCESSOR, device) / words < blocks)
         blocks = sim::attribute(CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_MULTIPROCESSOR, device) / words;
     *numBlocks = (int)(blocks > 32 ? 32 : blocks);
@@ -214,23 +202,23 @@ CUresult cuLaunchKernel(
     CUDASIM_CURRENT(device)
     CUDASIM_REQUIRE(f && functions().has(f), CUDA_ERROR_INVALID_HANDLE)
     CUDASIM_REQUIRE(f->module->device == device && sim::deviceOf(hStream) == device, CUDA_ERROR_INVALID_HANDLE)
-    const cudasim_kernel* kernel = f->kernel;
-    CUDASIM_REQUIRE(!extra && (kernelParams || kernel->parameters == 0), CUDA_ERROR_INVALID_VALUE)
+    // Keeps the image as long as the launch may run.
+    const std::shared_ptr<const sim::ptx::Kernel> kernel(f->module->image, f->kernel);
+    CUDASIM_REQUIRE(!extra && (kernelParams || kernel->parameterBytes.empty()), CUDA_ERROR_INVALID_VALUE)
     CUDASIM_REQUIRE(gridDimX && gridDimY && gridDimZ && blockDimX && blockDimY && blockDimZ, CUDA_ERROR_INVALID_VALUE)
     CUDASIM_REQUIRE(gridDimX <= 0x7fffffffu && gridDimY <= 65535 && gridDimZ <= 65535, CUDA_ERROR_INVALID_VALUE)
     CUDASIM_REQUIRE(blockDimX <= 1024 && blockDimY <= 1024 && blockDimZ <= 64, CUDA_ERROR_INVALID_VALUE)
     CUDASIM_REQUIRE(blockDimX * blockDimY * blockDimZ <= 1024, CUDA_ERROR_INVALID_VALUE)
-    CUDASIM_REQUIRE((int)(blockDimX * blockDimY * blockDimZ) <= kernel->max_threads, CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES)
+    CUDASIM_REQUIRE((int)(blockDimX * blockDimY * blockDimZ) <= kernel->maxThreads, CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES)
     CUDASIM_REQUIRE(sharedMemBytes <= (unsigned)f->dynamicLimit, CUDA_ERROR_INVALID_VALUE)
-    if (const unsigned* required = f->ptx && f->ptx->required[0] ? f->ptx->required : nullptr)
-        CUDASIM_REQUIRE(blockDimX == required[0] && blockDimY == required[1] && blockDimZ == required[2], CUDA_ERROR_INVALID_VALUE)
-    const sim::ptx::KernelInfo* ptx = f->ptx;
+    const unsigned* required = kernel->info.required;
+    CUDASIM_REQUIRE(!required[0] || (blockDimX == required[0] && blockDimY == required[1] && blockDimZ == required[2]),
+                    CUDA_ERROR_INVALID_VALUE)
     auto arguments = std::make_shared<const Arguments>(*kernel, kernelParams);
-    std::shared_ptr<sim::Image> image = f->module->image;
     sim::count("launches");
     cudasim_dim3 blocks{gridDimX, gridDimY, gridDimZ}, threads{blockDimX, blockDimY, blockDimZ};
     return sim::submit(hStream, sim::NodeKind::Kernel, kernel->name,
-                       [=] { runKernel(device, image, kernel, ptx, blocks, threads, sharedMemBytes, *arguments); });
+                       [=] { runKernel(device, *kernel, blocks, threads, sharedMemBytes, *arguments); });
 }
 
 }  // extern "C"

@@ -1,13 +1,35 @@
-// What the C code made of a PTX kernel and the simulator's core know of each other, beside kernel_abi.h. Included by the core and
-// put before every translated kernel, so it includes nothing else.
+// What the C code made of a PTX kernel and the simulator's core know of each other. Included by the core and put before every
+// translated kernel, so it includes nothing itself.
 #pragma once
-
-#include "kernel_abi.h"
 
 #pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+struct cudasim_dim3 {
+    unsigned x, y, z;
+};
+
+/// Where the running thread is. One per stream thread; the core changes it whenever it goes on with another thread of the block.
+struct cudasim_place {
+    struct cudasim_dim3 thread, block, threads, blocks;
+    unsigned lane;
+};
+
+extern __attribute__((tls_model("initial-exec"))) __thread struct cudasim_place cudasim_here;
+
+enum cudasim_warp_kind { cudasim_shuffle = 1, cudasim_ballot = 2, cudasim_warp_barrier = 3, cudasim_match = 4 };
+
+/// Waits for all threads of the block. `line` is the source line: threads that meet at different lines are an error.
+void cudasim_barrier(int line);
+
+/// The same, and answers how many of them have given a predicate that is not 0.
+unsigned cudasim_barrier_count(int predicate, int line);
+
+/// One step of all lanes in `mask`: a shuffle (value of lane `from`, which must take part), a ballot (`value` is 0 or 1), a match
+/// (which lanes have the same value), or just a meeting.
+unsigned long long cudasim_warp(int kind, unsigned mask, unsigned long long value, unsigned from, int line);
 
 /// One instruction that touches global memory: addresses a with a - begin < room are known to be allowed. Both are 0 at first, so
 /// that the first access asks the core, which also sets them (never while it looks for races).

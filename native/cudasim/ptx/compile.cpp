@@ -4,6 +4,7 @@
 #include "toolchain.h"
 
 #include <cstdint>
+#include <fstream>
 #include <unistd.h>
 
 namespace sim::ptx {
@@ -30,6 +31,14 @@ std::string hashOf(const std::string& text) {
     return name;
 }
 
+/// What the processor can do, in its own words: code for one that can do more does not run here.
+std::string processorFlags() {
+    std::ifstream processor("/proc/cpuinfo");
+    for (std::string line; std::getline(processor, line);)
+        if (!line.compare(0, 5, "flags") || !line.compare(0, 8, "Features")) return line;
+    return "";
+}
+
 std::string make(const std::vector<std::string>& command, const std::string& text) {
     TemporaryFolder folder;
     const fs::path errors = folder.path / "errors.txt", object = folder.path / "kernels.so";
@@ -45,8 +54,8 @@ std::string make(const std::vector<std::string>& command, const std::string& tex
 }  // namespace
 
 std::string compileC(const std::string& code) {
-    const std::string text = std::string(ptxHeaders()) + code;
-    std::vector<std::string> command = compilerCommand("CC", "cc");
+    const std::string text = ptxHeaders() + code;
+    std::vector<std::string> command = compilerCommand();
     command.insert(command.end(), std::begin(flags), std::end(flags));
     std::string identity = processorFlags() + "\n";
     for (const std::string& word : command) identity += word + " ";

@@ -6,6 +6,7 @@
 namespace sim::ptx {
 namespace {
 
+constexpr uint64_t maxShared = 48 << 10;
 constexpr uint64_t maxLocal = 24 << 10;  // a fibre's stack has 64 KiB
 
 const Translations& translations() {
@@ -291,6 +292,9 @@ void Emitter::layOut() {
                 if (v.space == Space::Local) place(localBytes_, v);
             }
 
+            if (end > maxShared)
+                throw Error(1, "static shared memory of " + std::to_string(end) + " bytes, and " + std::to_string(maxShared) +
+                    " are the most");
             sharedOf_[i] = (unsigned)end;
             if (!entries) shared = end;
         }

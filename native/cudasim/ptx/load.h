@@ -14,6 +14,7 @@ struct Kernel {
     std::vector<unsigned> parameterBytes;
     int maxThreads;
     KernelInfo info;
+    void (*call)(void** parameters) = nullptr;  // the symbol, once the object is open
 };
 
 struct Program {

@@ -235,5 +235,5 @@ unsigned long long cudasim_ptx_shuffle(int mode, unsigned value, unsigned lane, 
     }
 
     if (!inside) from = mine;
-    return (cudasim_warp(cudasim_shuffle_strict, mask, value, (unsigned)from, line) & 0xffffffffull) | (unsigned long long)inside << 32;
+    return (cudasim_warp(cudasim_shuffle, mask, value, (unsigned)from, line) & 0xffffffffull) | (unsigned long long)inside << 32;
 }

@@ -1,6 +1,9 @@
 // Kernels in PTX: as ILGPU writes them, what they compute together, and what is refused or goes wrong.
 #include "ptx.h"
 
+#include <cmath>
+#include <numeric>
+
 using test::Gpu;
 using test::Loaded;
 using test::ptxHeader;
@@ -144,22 +147,28 @@ std::string kernel(const std::string& body, const std::string& before = "") {
 )" + body + "\n\tret;\n}\n";
 }
 
-/// Runs kernel(body) and answers `count` words of memory that was filled with 0, 1, 2, …
-std::vector<unsigned> run(const std::string& text, unsigned blocks, unsigned threads, size_t count, unsigned n = 0, unsigned shared = 0) {
+/// Runs kernel(body) and answers what it made of its memory.
+std::vector<unsigned> run(const std::string& text, unsigned blocks, unsigned threads, std::vector<unsigned> data, unsigned n = 0,
+    unsigned shared = 0) {
     Gpu gpu;
     Loaded loaded(text);
     if (loaded.code) {
         test::fail(__FILE__, __LINE__, loaded.log);
-        return std::vector<unsigned>(count);
+        return data;
     }
 
-    std::vector<unsigned> data(count);
-    for (size_t i = 0; i < count; i++) data[i] = (unsigned)i;
     CUdeviceptr memory = gpu.upload(data);
     OK(gpu.launch(loaded.function("f"), blocks, threads, shared, memory, n));
-    data = gpu.download<unsigned>(memory, count);
+    data = gpu.download<unsigned>(memory, data.size());
     OK(gpu.sync());
     return data;
+}
+
+/// The same, with `count` words 0, 1, 2, …
+std::vector<unsigned> run(const std::string& text, unsigned blocks, unsigned threads, size_t count, unsigned n = 0, unsigned shared = 0) {
+    std::vector<unsigned> data(count);
+    std::iota(data.begin(), data.end(), 0u);
+    return run(text, blocks, threads, data, n, shared);
 }
 
 }  // namespace
@@ -439,6 +448,8 @@ TEST(PtxThatIsRefused) {
         {"mov.b32 %r1, 0f3F8000;", "a number in hexadecimal that has not 8 digits in line 22"},
         {"mov.b32 %r1, ?;", "the character '?' has no place in PTX in line 22"},
         {"cvt.rn.bf16.f32 %h1, %f1;", "unknown modifier .bf16 in line 22"},
+        {".shared .b8 s[49153];", "static shared memory of 49153 bytes, and 49152 are the most"},
+        {".local .b8 l[40000];", "local memory of 40000 bytes; the simulator has 24576"},
     };
     Gpu gpu;
     for (const Case& one : cases) {
@@ -512,6 +523,9 @@ TEST(PtxThatGoesWrong) {
         {"shfl.sync.idx.b32 %r1, %thread, 0, 31, 1;", CUDA_ERROR_ILLEGAL_INSTRUCTION, "mask that lacks it", 2, 0},
         {"setp.lt.u32 %p1, %thread, 3;\n@%p1 bra A;\nshfl.sync.idx.b32 %r1, %thread, 0, 31, 0xffffffff;\nret;\nA:\n"
             "shfl.sync.idx.b32 %r1, %thread, 0, 31, 0xffffffff;", CUDA_ERROR_LAUNCH_FAILED, "divergent warp", 32, 0},
+        {"setp.eq.u32 %p1, %thread, 7;\n@%p1 bar.sync 0;\nshfl.sync.idx.b32 %r1, %thread, 0, 31, 0xffffffff;",
+            CUDA_ERROR_LAUNCH_FAILED,
+            "1 of 32 threads of a block wait at bar.sync in line 23, 0 have ended, 31 wait for their warp in line 24", 32, 0},
         {"st.global.b32 [%data+256], %thread;", CUDA_ERROR_ILLEGAL_ADDRESS, "0 bytes behind an allocation of 256 bytes", 1, 0},
         {"st.b32 [%data+-4], %thread;", CUDA_ERROR_ILLEGAL_ADDRESS, "f: line 22: write of 4 bytes at", 1, 0},
         {"mov.u64 %rd1, 64;\nld.global.b32 %r1, [%rd1];", CUDA_ERROR_ILLEGAL_ADDRESS,
@@ -536,6 +550,7 @@ TEST(PtxThatGoesWrong) {
         OK(gpu.launch(loaded.function("f"), 1, one.threads, one.shared, memory, 0));
         EQUAL(one.expected, gpu.sync());
         FAULT(one.says);
+        EQUAL(one.expected, cuMemAlloc_v2(&memory, 16));  // until the context ends
     }
 }
 
@@ -631,6 +646,38 @@ TEST(PtxRaces) {
             EQUAL(found ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS, gpu.sync());
             if (found) FAULT(one.says);
         }
+    }
+}
+
+TEST(PtxHalvesAreTheCompilers) {
+    const auto half = [](unsigned pattern) {
+        _Float16 value;
+        std::memcpy(&value, &pattern, sizeof value);
+        return (float)value;
+    };
+    const std::vector<unsigned> widened = run(kernel("cvt.u16.u32 %h1, %at;\ncvt.f32.f16 %f1, %h1;\nst.global.f32 [%mine], %f1;"), 256,
+        256, 65536);
+    std::vector<unsigned> inputs;
+    for (unsigned pattern = 0; pattern < 65536; pattern++) {
+        const float expected = half(pattern);
+        if (std::isnan(expected)) CHECK((widened[pattern] & 0x7fffffff) > 0x7f800000);
+        else EQUAL(test::bits(expected), widened[pattern]);
+        // What lies halfway from each half to the next, and right beside that.
+        if (pattern >= 0x7c00) continue;
+        const float next = pattern == 0x7bff ? 65536 : half(pattern + 1), middle = (expected + next) / 2;
+        for (float value : {middle, -middle, std::nextafter(middle, 0.0f), -std::nextafter(middle, 1e9f)})
+            inputs.push_back((unsigned)test::bits(value));
+    }
+
+    const std::vector<unsigned> rounded = run(kernel("ld.global.f32 %f1, [%mine];\ncvt.rn.f16.f32 %h1, %f1;\ncvt.u32.u16 %r1, %h1;\n"
+        "st.global.b32 [%mine], %r1;"), (unsigned)inputs.size() / 256, 256, inputs);
+    for (size_t i = 0; i < inputs.size(); i++) {
+        float value;
+        std::memcpy(&value, &inputs[i], sizeof value);
+        const _Float16 expected = (_Float16)value;
+        unsigned pattern = 0;
+        std::memcpy(&pattern, &expected, sizeof expected);
+        EQUAL(pattern, rounded[i]);
     }
 }
 

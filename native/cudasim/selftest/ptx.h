@@ -8,7 +8,7 @@
 
 namespace test {
 
-const std::string ptxHeader = ".version 7.0\n.target sm_80\n.address_size 64\n";
+inline const std::string ptxHeader = ".version 7.0\n.target sm_80\n.address_size 64\n";
 
 inline uint64_t bits(double value) {
     uint64_t result;

@@ -120,7 +120,8 @@ internal static class CudaChecks
             KernelTrial trial = KernelTrial.Run(context);
             return Check.Ok(name, string.Create(
                 CultureInfo.InvariantCulture,
-                $"PTX {trial.PtxVersion} for sm_{trial.Target}, compiled in {trial.Compilation.TotalMilliseconds:0} ms, loaded in {trial.Loading.TotalMilliseconds:0} ms"));
+                $"PTX {trial.PtxVersion} for sm_{trial.Target}, " +
+                $"compiled in {trial.Compilation.TotalMilliseconds:0} ms, loaded in {trial.Loading.TotalMilliseconds:0} ms"));
         }
         catch (Exception exception) when (exception is CudaException or KernelRefusedException)
         {

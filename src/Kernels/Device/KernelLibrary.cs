@@ -20,7 +20,8 @@ public sealed class KernelLibrary(CudaContext context) : IDisposable
     /// <summary>What kernels are compiled for on this device: ten times its compute capability, or the newest that the compiler writes for.</summary>
     public int Target => TargetOf(Context.Info);
 
-    internal static int TargetOf(CudaDeviceInfo device) => Math.Min((10 * device.ComputeMajor) + device.ComputeMinor, PtxCompiler.NewestTarget);
+    internal static int TargetOf(CudaDeviceInfo device) =>
+        Math.Min((10 * device.ComputeMajor) + device.ComputeMinor, PtxCompiler.NewestTarget);
 
     /// <exception cref="KernelRefusedException">The method does what GPUs cannot.</exception>
     /// <exception cref="CudaException">The driver refuses the module, or the GPU is too old.</exception>
@@ -57,7 +58,8 @@ public sealed class KernelLibrary(CudaContext context) : IDisposable
             return Target;
         }
 
-        string text = $"kernels are written for compute capability {PtxCompiler.OldestTarget / 10}.{PtxCompiler.OldestTarget % 10} and newer; " +
+        const int Oldest = PtxCompiler.OldestTarget;
+        string text = $"kernels are written for compute capability {Oldest / 10}.{Oldest % 10} and newer; " +
             $"{Context.Info.Name} has {Context.Info.ComputeMajor}.{Context.Info.ComputeMinor}";
         throw new CudaException("Loading", NoBinaryForGpu, "CUDA_ERROR_NO_BINARY_FOR_GPU", text, Context.Ordinal, kernel, isSticky: false);
     }

@@ -3,7 +3,7 @@ using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Device;
 
-/// <summary>One small kernel, compiled past the cache, loaded and run: whether compiler and driver work here, and how long they take.</summary>
+/// <summary>One small kernel, compiled past the cache, loaded and run: whether compiler and driver work, and how long they take.</summary>
 /// <param name="PtxVersion">What kernels are written in.</param>
 /// <param name="Target">Ten times the compute capability that the GPU's kernels are compiled for.</param>
 /// <param name="Compilation">C# to PTX, with the start of the compiler if this is the first kernel of the process.</param>

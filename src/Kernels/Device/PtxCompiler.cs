@@ -41,7 +41,7 @@ internal static class PtxCompiler
                 // O1, the default, gives loads without a state space and spills registers.
                 _context ??= Context.Create(builder => builder.Optimize(OptimizationLevel.O2).EnableAlgorithms());
 
-                // Methods that kernels share are kept as the first kernel left them, and the text of the next would depend on which that was.
+                // Methods that kernels share are kept as the first kernel left them: the text of the next would depend on which that was.
                 _context.ClearCache(ClearCacheMode.Everything);
                 using var backend = new PTXBackend(_context, new CudaArchitecture(target / 10, target % 10), CudaInstructionSet.ISA_70, null!);
                 var specialization = new KernelSpecialization(kernel.Threads, kernel.BlocksPerMultiprocessor > 0 ? kernel.BlocksPerMultiprocessor : null);

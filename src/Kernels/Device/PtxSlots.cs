@@ -45,7 +45,8 @@ internal static partial class PtxSlots
                     if (pointers.TryGetValue(register.Value, out string? touched))
                     {
                         // Written anew the register is somebody else's from here on; read, the slot's address goes where nobody can follow it.
-                        bool isWritten = Written().Match(lines[i]) is { Success: true } written && written.Groups["register"].Value == register.Value &&
+                        bool isWritten = Written().Match(lines[i]) is { Success: true } written &&
+                            written.Groups["register"].Value == register.Value &&
                             Register().Matches(lines[i][written.Length..]).All(read => read.Value != register.Value);
                         slots[touched].IsPlain &= isWritten;
                         pointers.Remove(register.Value);

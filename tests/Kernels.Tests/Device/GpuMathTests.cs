@@ -41,7 +41,9 @@ public sealed unsafe class GpuMathTests(CudaFixture fixture)
         error.ShouldBeGreaterThan(0.4, "a comparison that cannot fail");
     }
 
-    /// <summary>Why the polynomials are our own. A simulated GPU rounds its approximate instructions to nearest; real ones are less exact.</summary>
+    /// <summary>
+    /// Why the polynomials are our own. A simulated GPU computes its approximate instructions as well as it can; real ones do not.
+    /// </summary>
     [Theory]
     [InlineData(Function.LibraryExp, Function.Exp)]
     [InlineData(Function.LibraryLog, Function.Log)]
@@ -72,7 +74,8 @@ public sealed unsafe class GpuMathTests(CudaFixture fixture)
         {
             double exact = Exact(function, x[i], y[i]);
             float rounded = (float)exact;
-            double ulp = Math.Max(float.BitIncrement(Math.Abs(rounded)) - Math.Abs(rounded), float.Epsilon) * Condition(function, x[i], y[i]);
+            double spacing = Math.Max(float.BitIncrement(Math.Abs(rounded)) - Math.Abs(rounded), float.Epsilon);
+            double ulp = spacing * Condition(function, x[i], y[i]);
             double error = float.IsFinite(rounded) && float.IsFinite(actual[i])
                 ? Math.Abs(actual[i] - exact) / ulp
                 : actual[i].Equals(rounded) ? 0 : double.PositiveInfinity;
@@ -107,7 +110,8 @@ public sealed unsafe class GpuMathTests(CudaFixture fixture)
     private static float Second(Function function, int i) => function == Function.Power ? i % 33 / 4f : (i % 1001 / 1001f) - 0.3f;
 
     /// <summary>What half a unit in the last place of the logarithm, the best there is, grows to in a power.</summary>
-    private static double Condition(Function function, double x, double y) => function == Function.Power ? 1 + Math.Abs(y * Math.Log(x)) : 1;
+    private static double Condition(Function function, double x, double y) =>
+        function == Function.Power ? 1 + Math.Abs(y * Math.Log(x)) : 1;
 
     private static double Exact(Function function, double x, double y) => function switch
     {

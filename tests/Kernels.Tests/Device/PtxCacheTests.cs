@@ -97,7 +97,8 @@ public sealed class PtxCacheTests : IDisposable
     }
 
     [Fact]
-    public void The_key_names_the_compiler_that_is_used() => PtxCompiler.Version.ShouldStartWith($"ILGPU {typeof(ILGPU.Context).Assembly.GetName().Version!.ToString(3)}, ");
+    public void The_key_names_the_compiler_that_is_used() =>
+        PtxCompiler.Version.ShouldStartWith($"ILGPU {typeof(ILGPU.Context).Assembly.GetName().Version!.ToString(3)}, ");
 
     /// <summary>Ids of methods, blocks and values count on through a process, and none may reach the text.</summary>
     [Fact]
@@ -111,7 +112,8 @@ public sealed class PtxCacheTests : IDisposable
     }
 
     [Fact(Explicit = true)]
-    public void Process_that_compiles() => File.WriteAllText(Environment.GetEnvironmentVariable(TextsVariable)!, AllTexts([.. Kernels.Reverse()]));
+    public void Process_that_compiles() =>
+        File.WriteAllText(Environment.GetEnvironmentVariable(TextsVariable)!, AllTexts([.. Kernels.Reverse()]));
 
     /// <summary>The compiler takes a second to start and 70 MB; whoever has compiled before shall pay neither.</summary>
     [Fact]
@@ -120,7 +122,8 @@ public sealed class PtxCacheTests : IDisposable
         Assert.SkipUnless(Interop.Cuda.IsAvailable, $"no CUDA: {Interop.Cuda.UnavailableReason}");
         LaunchSome();
         Directory.GetFiles(_folder).Length.ShouldBe(3);
-        ChildTest.Run(typeof(PtxCacheTests), nameof(Process_that_finds_its_kernels), new Dictionary<string, string> { [PtxCache.Variable] = _folder });
+        var environment = new Dictionary<string, string> { [PtxCache.Variable] = _folder };
+        ChildTest.Run(typeof(PtxCacheTests), nameof(Process_that_finds_its_kernels), environment);
         Directory.GetFiles(_folder).Length.ShouldBe(3);
     }
 
@@ -130,7 +133,8 @@ public sealed class PtxCacheTests : IDisposable
         // The folder is what the parent has named, not the constructor's.
         Environment.SetEnvironmentVariable(PtxCache.Variable, _before);
         LaunchSome();
-        AppDomain.CurrentDomain.GetAssemblies().Select(assembly => assembly.GetName().Name).ShouldNotContain(name => name!.StartsWith("ILGPU", StringComparison.Ordinal));
+        IEnumerable<string?> loaded = AppDomain.CurrentDomain.GetAssemblies().Select(assembly => assembly.GetName().Name);
+        loaded.ShouldNotContain(name => name!.StartsWith("ILGPU", StringComparison.Ordinal));
     }
 
     public void Dispose()
@@ -155,7 +159,8 @@ public sealed class PtxCacheTests : IDisposable
             new Cuda.BiasRelu(library).Run(stream, 2, 8, memory, memory + 1024, relu: true, type);
         }
 
-        new GpuKernel<TestKernels.AddArguments>(library, TestKernels.Put).Launch(stream, new Grid(1), new TestKernels.AddArguments { Numbers = new(memory, 256), Value = 5 });
+        var arguments = new TestKernels.AddArguments { Numbers = new(memory, 256), Value = 5 };
+        new GpuKernel<TestKernels.AddArguments>(library, TestKernels.Put).Launch(stream, new Grid(1), arguments);
         stream.Synchronize();
     }
 }

@@ -45,14 +45,16 @@ public sealed partial class PtxCompilerTests
     [MemberData(nameof(Refused))]
     public void What_cannot_be_a_kernel_is_refused_with_method_construct_and_rule(string method, string construct, string rule)
     {
-        var refused = Should.Throw<KernelRefusedException>(() => PtxCompiler.Compile(new KernelSource(typeof(RefusedKernels).GetMethod(method)!), 80));
+        var refused = Should.Throw<KernelRefusedException>(
+            () => PtxCompiler.Compile(new KernelSource(typeof(RefusedKernels).GetMethod(method)!), 80));
         refused.Method.Name.ShouldBe(method);
         refused.Construct.ShouldContain(construct);
         refused.Rule.ShouldContain(rule);
         refused.Message.ShouldBe($"RefusedKernels.{method} cannot be a GPU kernel because of {refused.Construct}. {refused.Rule}");
 
         // The compiler's own state is of no use after some refusals; the next kernel must not notice.
-        PtxCompiler.Compile(new KernelSource(((GpuKernelMethod<TestKernels.AddArguments>)TestKernels.Put).Method), 80).ShouldContain("TestKernels_Put");
+        var next = new KernelSource(((GpuKernelMethod<TestKernels.AddArguments>)TestKernels.Put).Method);
+        PtxCompiler.Compile(next, 80).ShouldContain("TestKernels_Put");
     }
 
     [Fact]

@@ -21,7 +21,8 @@ public sealed class PtxTextTests
     [Fact]
     public void An_argument_structure_of_another_size_is_refused()
     {
-        var refused = Should.Throw<KernelRefusedException>(() => PtxText.Finish(Kernel, Whole(string.Empty).Replace("[16]", "[24]", StringComparison.Ordinal)));
+        var refused = Should.Throw<KernelRefusedException>(
+            () => PtxText.Finish(Kernel, Whole(string.Empty).Replace("[16]", "[24]", StringComparison.Ordinal)));
         refused.Construct.ShouldBe("its argument structure OneArray, which has 16 bytes here and 24 on the GPU");
     }
 
@@ -118,7 +119,8 @@ public sealed class PtxTextTests
     }
 
     [Fact]
-    public void A_slot_that_nobody_uses_goes() => PtxSlots.ToRegisters(["\t.local .align 4 .b8 __local_depot1[4];", "\tmov.b64\t%rd2, __local_depot1;", "\tret;"]).ShouldBe(["\tret;"]);
+    public void A_slot_that_nobody_uses_goes() =>
+        PtxSlots.ToRegisters(["\t.local .align 4 .b8 __local_depot1[4];", "\tmov.b64\t%rd2, __local_depot1;", "\tret;"]).ShouldBe(["\tret;"]);
 
     [Theory]
     [InlineData("\tadd.s64\t%rd3, %rd2, 4;")]
@@ -128,7 +130,8 @@ public sealed class PtxTextTests
     [InlineData("\tadd.s64\t%rd2, %rd2, 4;")]
     public void A_slot_whose_address_goes_elsewhere_or_that_is_read_otherwise_stays(string line)
     {
-        string[] lines = ["\t.local .align 4 .b8 __local_depot1[4];", "\tmov.b64\t%rd2, __local_depot1;", "\tst.local.f32\t[%rd2], %f1;", line];
+        string[] lines =
+            ["\t.local .align 4 .b8 __local_depot1[4];", "\tmov.b64\t%rd2, __local_depot1;", "\tst.local.f32\t[%rd2], %f1;", line];
         PtxSlots.ToRegisters(lines).ShouldBe(lines);
     }
 

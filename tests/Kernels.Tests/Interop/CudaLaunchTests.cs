@@ -27,7 +27,8 @@ public sealed unsafe class CudaLaunchTests : InteropTest
             Numbers = new(numbers, 2),
             Unsigned = 4_000_000_000,
         });
-        Read<double>(stream, result, 11).ShouldBe([-3, 65000, -70000, 0.25, -(double)(1L << 40), 1e100, -8, 4_000_000_000, 200, 1L << 50, 5]);
+        Read<double>(stream, result, 11).ShouldBe(
+            [-3, 65000, -70000, 0.25, -(double)(1L << 40), 1e100, -8, 4_000_000_000, 200, 1L << 50, 5]);
         context.Counters.KernelLaunches.ShouldBe(1);
     }
 
@@ -65,7 +66,8 @@ public sealed unsafe class CudaLaunchTests : InteropTest
         Read<int>(stream, numbers, 4).ShouldBe([1, 2, 3, 4]);
         Should.Throw<CudaException>(() => kernel.AllowShared(context.Info.SharedBytesPerBlockOptin + 1024));
 
-        void Launch(int bytes) => kernel.Launch(stream, new Grid(1), new Grid(4), bytes, new TestKernels.OneArray { Numbers = new(numbers, 4) });
+        void Launch(int bytes) =>
+            kernel.Launch(stream, new Grid(1), new Grid(4), bytes, new TestKernels.OneArray { Numbers = new(numbers, 4) });
     }
 
     [Fact]
@@ -285,5 +287,9 @@ public sealed unsafe class CudaLaunchTests : InteropTest
 
     /// <summary>The kernel adds to one number a thread; what it is told of the array's length is what is checked.</summary>
     private static void Add(CudaKernel kernel, CudaStream stream, nint numbers, int value, int threads = 3) =>
-        kernel.Launch(stream, new Grid(1), new Grid(threads), 0, new TestKernels.AddArguments { Numbers = new(numbers, threads), Value = value });
+        kernel.Launch(stream, new Grid(1), new Grid(threads), 0, new TestKernels.AddArguments
+        {
+            Numbers = new(numbers, threads),
+            Value = value,
+        });
 }

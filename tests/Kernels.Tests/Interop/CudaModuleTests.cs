@@ -22,14 +22,15 @@ public sealed class CudaModuleTests : InteropTest
         using CudaContext context = Open();
         using var module = new CudaModule(context, Empty, "empty");
         module.GetKernel("nothing").Name.ShouldBe("nothing");
-        Should.Throw<CudaException>(() => module.GetKernel("nothin")).Message.ShouldContain("cuModuleGetFunction(nothin of empty) failed on cuda:");
+        Should.Throw<CudaException>(() => module.GetKernel("nothin"))
+            .Message.ShouldContain("cuModuleGetFunction(nothin of empty) failed on cuda:");
     }
 
     [Fact]
     public void Text_that_is_wrong_is_told_in_the_words_of_the_drivers_compiler()
     {
         using CudaContext context = Open();
-        var failure = Should.Throw<CudaException>(() => new CudaModule(context, Empty.Replace("ret;", "frob %r1;", StringComparison.Ordinal), "wrong"));
+        var failure = Should.Throw<CudaException>(() => new CudaModule(context, With("ret;", "frob %r1;"), "wrong"));
         (failure.Call, failure.Code, failure.CodeName, failure.Kernel, failure.IsSticky).ShouldBe(
             ("cuModuleLoadDataEx", 218, "CUDA_ERROR_INVALID_PTX", "wrong", false));
         failure.Message.ShouldStartWith($"cuModuleLoadDataEx(wrong) failed on cuda:{context.Ordinal}: CUDA_ERROR_INVALID_PTX (218): ");
@@ -55,7 +56,7 @@ public sealed class CudaModuleTests : InteropTest
     {
         using CudaContext context = Open();
         string name = new('x', 50_000);
-        var failure = Should.Throw<CudaException>(() => new CudaModule(context, Empty.Replace("ret;", $"mov.b32 {name}, 0;", StringComparison.Ordinal), "long"));
+        var failure = Should.Throw<CudaException>(() => new CudaModule(context, With("ret;", $"mov.b32 {name}, 0;"), "long"));
         failure.Message.ShouldContain("xxx");
         failure.Message.Length.ShouldBeLessThan(20_000);
     }
@@ -67,8 +68,10 @@ public sealed class CudaModuleTests : InteropTest
         using var library = new KernelLibrary(context);
         Configure("DRIVER_VERSION", "10020");
         var failure = Should.Throw<CudaException>(() => Load<TestKernels.OneArray>(library, TestKernels.Bounded));
-        (failure.Code, failure.CodeName, failure.Kernel, failure.IsSticky).ShouldBe((222, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION", "TestKernels_Bounded", false));
-        failure.Message.ShouldContain("PTX 7.0, which needs a driver of CUDA 11.0 (450.36) or newer; this one supports CUDA 10.2: install a newer NVIDIA driver");
+        (failure.Code, failure.CodeName, failure.Kernel, failure.IsSticky).ShouldBe(
+            (222, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION", "TestKernels_Bounded", false));
+        failure.Message.ShouldContain(
+            "PTX 7.0, which needs a driver of CUDA 11.0 (450.36) or newer; this one supports CUDA 10.2: install a newer NVIDIA driver");
 
         Configure("DRIVER_VERSION", "11000");
         Load<TestKernels.OneArray>(library, TestKernels.Bounded).MaxThreads.ShouldBe(TestKernels.FewThreads);
@@ -79,7 +82,7 @@ public sealed class CudaModuleTests : InteropTest
     {
         using CudaContext context = OpenSimulated();
         Configure("DRIVER_VERSION", "11020");
-        var failure = Should.Throw<CudaException>(() => new CudaModule(context, Empty.Replace("7.0", "8.4", StringComparison.Ordinal), "newer"));
+        var failure = Should.Throw<CudaException>(() => new CudaModule(context, With("7.0", "8.4"), "newer"));
         failure.Code.ShouldBe(222);
         failure.Message.ShouldContain("PTX 8.4 is newer than 7.2");
         failure.Message.ShouldContain("this one supports CUDA 11.2");
@@ -90,7 +93,7 @@ public sealed class CudaModuleTests : InteropTest
     {
         using CudaContext context = OpenSimulated();
         Configure("COMPUTE_CAPABILITY", "7.0");
-        var failure = Should.Throw<CudaException>(() => new CudaModule(context, Empty.Replace("sm_70", "sm_75", StringComparison.Ordinal), "above"));
+        var failure = Should.Throw<CudaException>(() => new CudaModule(context, With("sm_70", "sm_75"), "above"));
         (failure.Code, failure.IsSticky).ShouldBe((209, false));
         failure.Message.ShouldContain("compute capability 7.0 (Volta) and newer");
     }
@@ -119,4 +122,6 @@ public sealed class CudaModuleTests : InteropTest
         context.Counters.KernelLaunches.ShouldBe(1);
         context.Counters.DeviceFrees.ShouldBe(context.Counters.DeviceAllocations);
     }
+
+    private static string With(string what, string instead) => Empty.Replace(what, instead, StringComparison.Ordinal);
 }

@@ -47,8 +47,11 @@ public class CudaException : Exception
     }
 
     /// <param name="log">What the driver's compiler says of a kernel.</param>
-    internal static CudaException FromDriver(int result, string call, int device, string? kernel, string log = "") =>
-        new(call, result, NameOf(result), string.Join(": ", new[] { TextOf(result), log }.Where(text => text.Length > 0)), device, kernel, IsStickyCode(result), HintOf(result));
+    internal static CudaException FromDriver(int result, string call, int device, string? kernel, string log = "")
+    {
+        string text = string.Join(": ", new[] { TextOf(result), log }.Where(part => part.Length > 0));
+        return new CudaException(call, result, NameOf(result), text, device, kernel, IsStickyCode(result), HintOf(result));
+    }
 
     internal static unsafe string NameOf(int result)
     {
@@ -76,8 +79,10 @@ public class CudaException : Exception
         100 => "No GPU is visible: look at nvidia-smi and CUDA_VISIBLE_DEVICES; a container needs --gpus all",
         209 => "Kernels are written for GPUs of compute capability 7.0 (Volta) and newer",
         218 => "A newer driver may compile the kernel; if the newest does not, the kernel is wrong",
-        221 => "The driver's compiler, libnvidia-ptxjitcompiler.so.1, is missing: install the whole driver; a container needs NVIDIA_DRIVER_CAPABILITIES=compute,utility",
-        222 => $"Kernels are written in PTX {PtxCompiler.IsaVersion}, which needs a driver of CUDA 11.0 (450.36) or newer; this one supports CUDA {DriverVersion()}: install a newer NVIDIA driver",
+        221 => "The driver's compiler, libnvidia-ptxjitcompiler.so.1, is missing: install the whole driver; " +
+            "a container needs NVIDIA_DRIVER_CAPABILITIES=compute,utility",
+        222 => $"Kernels are written in PTX {PtxCompiler.IsaVersion}, which needs a driver of CUDA 11.0 (450.36) or newer; " +
+            $"this one supports CUDA {DriverVersion()}: install a newer NVIDIA driver",
         223 => "The driver was told not to compile kernels: unset CUDA_DISABLE_PTX_JIT",
         702 => "The driver stops kernels that run for seconds on a GPU with a display",
         802 => "The GPUs are not ready: on machines with NVSwitch, nvidia-fabricmanager must run",

@@ -63,8 +63,8 @@ public sealed unsafe class CudaModule : CudaOwned
     }
 
     /// <summary>Errors first, then what else was noticed on the way to them.</summary>
-    private static string LogOf(params byte[][] logs) => string.Join(
-        Environment.NewLine, logs.Select(log => Encoding.UTF8.GetString(log.AsSpan(0, log.AsSpan().IndexOf((byte)0))).Trim()).Where(text => text.Length > 0));
+    private static string LogOf(params byte[][] logs) =>
+        string.Join(Environment.NewLine, logs.Select(log => Encoding.UTF8.GetString(log).TrimEnd('\0').Trim()).Where(text => text.Length > 0));
 }
 
 /// <summary>A kernel on a device; it lives as long as its module.</summary>
@@ -118,7 +118,9 @@ public sealed unsafe class CudaKernel
     /// <param name="blocks">Blocks in each dimension.</param>
     /// <param name="threads">Threads of a block in each dimension.</param>
     /// <param name="sharedBytes">Dynamic shared memory of a block.</param>
-    /// <param name="arguments">The kernel's only parameter: as many bytes as it declares, which a <see cref="Device.GpuKernel{TArguments}"/> sees to.</param>
+    /// <param name="arguments">
+    /// The kernel's only parameter: as many bytes as it declares, which a <see cref="Device.GpuKernel{TArguments}"/> sees to.
+    /// </param>
     public void Launch<TArguments>(CudaStream stream, Grid blocks, Grid threads, int sharedBytes, in TArguments arguments)
         where TArguments : unmanaged
     {

@@ -5,7 +5,7 @@ using CudaTrainer.Kernels.Cpu.Threading;
 namespace CudaTrainer.Kernels.Tests;
 
 /// <summary>Several replicas' passes, one after another, with what they exchange put together by hand.</summary>
-public sealed unsafe class SyncBatchNormTests
+public sealed unsafe class BatchNormReplicasTests
 {
     private static readonly Dropout _dropout = new(0.5f, 11, 3);
 
@@ -36,7 +36,7 @@ public sealed unsafe class SyncBatchNormTests
     [MemberData(nameof(Cases))]
     public void Parts_agree_with_plain_loops_over_all_rows(SimdLevel level, int[] parts, int channels, bool relu, bool drop)
     {
-        int rows = parts.Sum(), length = SyncBatchNorm.PartLength(channels);
+        int rows = parts.Sum(), length = BatchNorm.PartLength(channels);
         Dropout dropout = drop ? _dropout : default;
         float[] x = [.. Numbers.Random(rows * channels, 1, 2).Select((v, i) => v + 3 + (i / channels * 0.05f))], dy = Numbers.Random(rows * channels, 4);
         float[] gamma = [.. Numbers.Random(channels, 2).Select(v => v + 1.5f)], beta = Numbers.Random(channels, 3), before = Numbers.Random(channels, 5);
@@ -59,15 +59,15 @@ public sealed unsafe class SyncBatchNormTests
                 float[] moments = [.. inputs.SelectMany((input, i) =>
                 {
                     GuardedBuffer<float> part = buffers.Output(length);
-                    SyncBatchNorm.Moments(team, parts[i], channels, input, part);
+                    BatchNorm.Moments(team, parts[i], channels, input, part);
                     return part.Read();
                 })];
-                SyncBatchNorm.Combine(parts.Length, channels, buffers.Of(moments), runningMean, runningVariance, mean, inverse);
+                BatchNorm.Combine(parts.Length, channels, buffers.Of(moments), runningMean, runningVariance, mean, inverse);
 
                 float[] y = [.. inputs.SelectMany((input, i) =>
                 {
                     GuardedBuffer<float> output = buffers.Output(input.Length);
-                    SyncBatchNorm.Normalize(team, parts[i], channels, input, scale, shift, mean, inverse, output, relu, dropout);
+                    BatchNorm.Normalize(team, parts[i], channels, input, scale, shift, mean, inverse, output, relu, dropout);
                     return output.Read();
                 })];
 
@@ -77,14 +77,14 @@ public sealed unsafe class SyncBatchNormTests
                 float[] sums = [.. inputs.SelectMany((input, i) =>
                 {
                     GuardedBuffer<float> part = buffers.Output(length), partGamma = buffers.Of(dGamma), partBeta = buffers.Of(dBeta);
-                    SyncBatchNorm.GradientSums(
+                    BatchNorm.GradientSums(
                         team, parts[i], channels, input, scale, shift, mean, inverse, slopes[i], outputs[i], part, partGamma, partBeta, relu, dropout);
                     (dGamma, dBeta) = (partGamma.Read(), partBeta.Read());
                     return part.Read();
                 })];
                 float[] dx = [.. inputs.SelectMany((input, i) =>
                 {
-                    SyncBatchNorm.InputGradient(
+                    BatchNorm.InputGradient(
                         team, parts.Length, parts[i], channels, input, scale, mean, inverse, buffers.Of(sums), slopes[i], outputs[i], relu, dropout);
                     return outputs[i].Read();
                 })];
@@ -123,20 +123,20 @@ public sealed unsafe class SyncBatchNormTests
         float[] moments = [.. Split(x, parts, 1).SelectMany((values, i) =>
         {
             GuardedBuffer<float> part = buffers.Output(3);
-            SyncBatchNorm.Moments(team, parts[i], 1, buffers.Of(values), part);
+            BatchNorm.Moments(team, parts[i], 1, buffers.Of(values), part);
             return part.Read();
         })];
         GuardedBuffer<float> inverse = buffers.Output(1);
-        SyncBatchNorm.Combine(parts.Length, 1, buffers.Of(moments), buffers.Of(0f), buffers.Of(0f), buffers.Output(1), inverse);
+        BatchNorm.Combine(parts.Length, 1, buffers.Of(moments), buffers.Of(0f), buffers.Of(0f), buffers.Output(1), inverse);
         double mean = x.Average(v => (double)v), variance = x.Average(v => (v - mean) * (v - mean));
         // The distance of two parts is that of two means in single precision, each a few times 6e-5 off at 1000; squares that cancelled would be off by a tenth.
         inverse.Read().ShouldAgreeWith([1 / Math.Sqrt(variance + 1e-3)], 1e-4, "inverse deviation");
     }
 
-    /// <summary>One part is what <see cref="BatchNorm"/> does in one go.</summary>
+    /// <summary>One part takes the steps that training on one replica takes in one walk each way.</summary>
     [Theory]
     [MemberData(nameof(Levels))]
-    public void One_part_agrees_with_the_fused_kernel(SimdLevel level)
+    public void One_part_agrees_with_training_on_one_replica(SimdLevel level)
     {
         const int Rows = 130, Channels = 37;
         using var team = new ThreadTeam(2, level);
@@ -147,14 +147,14 @@ public sealed unsafe class SyncBatchNormTests
         {
             GuardedBuffer<float> mean = buffers.Output(Channels), inverse = buffers.Output(Channels), running = buffers.Of(new float[Channels]), spread = buffers.Of(new float[Channels]);
             GuardedBuffer<float> y = buffers.Output(x.Length), dx = buffers.Output(x.Length), dGamma = buffers.Of(new float[Channels]), dBeta = buffers.Of(new float[Channels]);
-            GuardedBuffer<float> dy = buffers.Of(slopes), part = buffers.Output(SyncBatchNorm.PartLength(Channels));
+            GuardedBuffer<float> dy = buffers.Of(slopes), part = buffers.Output(BatchNorm.PartLength(Channels));
             if (synchronised)
             {
-                SyncBatchNorm.Moments(team, Rows, Channels, x, part);
-                SyncBatchNorm.Combine(1, Channels, part, running, spread, mean, inverse);
-                SyncBatchNorm.Normalize(team, Rows, Channels, x, gamma, beta, mean, inverse, y, relu: true, _dropout);
-                SyncBatchNorm.GradientSums(team, Rows, Channels, x, gamma, beta, mean, inverse, dy, dx, part, dGamma, dBeta, relu: true, _dropout);
-                SyncBatchNorm.InputGradient(team, 1, Rows, Channels, x, gamma, mean, inverse, part, dy, dx, relu: true, _dropout);
+                BatchNorm.Moments(team, Rows, Channels, x, part);
+                BatchNorm.Combine(1, Channels, part, running, spread, mean, inverse);
+                BatchNorm.Normalize(team, Rows, Channels, x, gamma, beta, mean, inverse, y, relu: true, _dropout);
+                BatchNorm.GradientSums(team, Rows, Channels, x, gamma, beta, mean, inverse, dy, dx, part, dGamma, dBeta, relu: true, _dropout);
+                BatchNorm.InputGradient(team, 1, Rows, Channels, x, gamma, mean, inverse, part, dy, dx, relu: true, _dropout);
             }
             else
             {

@@ -1,13 +1,13 @@
 using CudaTrainer.Kernels.Cpu.Simd;
 using CudaTrainer.Kernels.Cpu.Threading;
-using CudaTrainer.Kernels.Cuda;
+using CudaTrainer.Kernels.Device;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Tests;
 
 /// <summary>Pass by pass against the CPU's kernel, which is proven against plain loops; every pass of both is given the same numbers.</summary>
 [Collection(CudaCollection.Name)]
-public sealed unsafe class CudaSyncBatchNormTests(CudaFixture fixture)
+public sealed unsafe class CudaBatchNormReplicasTests(CudaFixture fixture)
 {
     private const float Momentum = 0.99f;
     private const float Epsilon = 1e-3f;
@@ -18,7 +18,7 @@ public sealed unsafe class CudaSyncBatchNormTests(CudaFixture fixture)
     [MemberData(nameof(Types))]
     public void Every_pass_agrees_with_the_cpu(CudaType type, bool misaligned)
     {
-        var op = new Cuda.SyncBatchNorm(fixture.Library);
+        var op = new Cuda.BatchNorm(fixture.Library);
         using var team = new ThreadTeam(1, SimdSelection.Current);
         foreach ((int rows, int channels) in ((int, int)[])[(1, 3), (2, 1), (3, 8), (31, 16), (33, 17), (127, 33), (200, 31), (130, 128), (1_280, 24), (7, 257), (3_000, 9)])
         {
@@ -26,7 +26,7 @@ public sealed unsafe class CudaSyncBatchNormTests(CudaFixture fixture)
             {
                 using var buffers = new Buffers();
                 using var arrays = new DeviceArrays(fixture, type, misaligned);
-                int count = rows * channels, length = Cpu.SyncBatchNorm.PartLength(channels);
+                int count = rows * channels, length = Cpu.BatchNorm.PartLength(channels);
                 float[] x = arrays.Rounded([.. Numbers.Random(count, 1, 2).Select(v => v + 3)]), dy = arrays.Rounded(Numbers.Random(count, 4));
                 float[] gamma = [.. Numbers.Random(channels, 2).Select(v => v + 1.5f)], beta = Numbers.Random(channels, 3), before = Numbers.Random(channels, 5);
                 var mask = new Dropout(probability, 11, (4 << 8) | 2);
@@ -34,15 +34,15 @@ public sealed unsafe class CudaSyncBatchNormTests(CudaFixture fixture)
                 GuardedBuffer<float> input = buffers.Of(x), scale = buffers.Of(gamma), shift = buffers.Of(beta), moments = buffers.Output(length), sums = buffers.Output(length);
                 GuardedBuffer<float> runningMean = buffers.Of(before), runningVariance = buffers.Of(before), mean = buffers.Output(channels), inverse = buffers.Output(channels);
                 GuardedBuffer<float> y = buffers.Output(count), dx = buffers.Output(count), dGamma = buffers.Of(before), dBeta = buffers.Of(before), slopes = buffers.Of(dy);
-                Cpu.SyncBatchNorm.Moments(team, rows, channels, input, moments);
+                Cpu.BatchNorm.Moments(team, rows, channels, input, moments);
                 float[] parts = [.. moments.Read(), .. Others(channels)];
-                Cpu.SyncBatchNorm.Combine(3, channels, buffers.Of(parts), runningMean, runningVariance, mean, inverse, Momentum, Epsilon);
-                Cpu.SyncBatchNorm.Normalize(team, rows, channels, input, scale, shift, mean, inverse, y, relu, mask);
-                Cpu.SyncBatchNorm.GradientSums(team, rows, channels, input, scale, shift, mean, inverse, slopes, dx, sums, dGamma, dBeta, relu, mask);
+                Cpu.BatchNorm.Combine(3, channels, buffers.Of(parts), runningMean, runningVariance, mean, inverse, Momentum, Epsilon);
+                Cpu.BatchNorm.Normalize(team, rows, channels, input, scale, shift, mean, inverse, y, relu, mask);
+                Cpu.BatchNorm.GradientSums(team, rows, channels, input, scale, shift, mean, inverse, slopes, dx, sums, dGamma, dBeta, relu, mask);
                 float[] gathered = [.. Others(channels), .. sums.Read()];
-                Cpu.SyncBatchNorm.InputGradient(team, 3, rows, channels, input, scale, mean, inverse, buffers.Of(gathered), slopes, dx, relu, mask);
+                Cpu.BatchNorm.InputGradient(team, 3, rows, channels, input, scale, mean, inverse, buffers.Of(gathered), slopes, dx, relu, mask);
 
-                var dropout = new CudaDropout(probability, 11, 2, arrays.Raw(new StepState { AdamSteps = 3, SkippedSteps = 1 }));
+                var dropout = new GpuDropout(probability, 11, 2, arrays.Raw(new StepState { AdamSteps = 3, SkippedSteps = 1 }));
                 DeviceArray deviceX = arrays.Input(x), deviceDy = arrays.Input(dy), deviceGamma = arrays.Floats(gamma), deviceBeta = arrays.Floats(beta);
                 DeviceArray deviceMoments = arrays.OutputFloats(length), deviceSums = arrays.OutputFloats(length);
                 DeviceArray deviceRunningMean = arrays.UpdatedFloats(before), deviceRunningVariance = arrays.UpdatedFloats(before);
@@ -78,14 +78,13 @@ public sealed unsafe class CudaSyncBatchNormTests(CudaFixture fixture)
         }
     }
 
-    /// <summary>One part is what <see cref="Cuda.BatchNorm"/> does in one launch.</summary>
+    /// <summary>One part takes the steps that training on one replica takes in one launch each way.</summary>
     [Theory]
     [MemberData(nameof(Types))]
-    public void One_part_agrees_with_the_fused_kernel(CudaType type, bool misaligned)
+    public void One_part_agrees_with_training_on_one_replica(CudaType type, bool misaligned)
     {
         const int Rows = 300, Channels = 40;
-        var parted = new Cuda.SyncBatchNorm(fixture.Library);
-        var fused = new Cuda.BatchNorm(fixture.Library);
+        var op = new Cuda.BatchNorm(fixture.Library);
         float[][] Run(bool synchronised)
         {
             using var arrays = new DeviceArrays(fixture, type, misaligned);
@@ -94,19 +93,19 @@ public sealed unsafe class CudaSyncBatchNormTests(CudaFixture fixture)
             DeviceArray running = arrays.UpdatedFloats(new float[Channels]), spread = arrays.UpdatedFloats(new float[Channels]), mean = arrays.OutputFloats(Channels);
             DeviceArray inverse = arrays.OutputFloats(Channels), dScale = arrays.UpdatedFloats(new float[Channels]), dShift = arrays.UpdatedFloats(new float[Channels]);
             DeviceArray part = arrays.OutputFloats((2 * Channels) + 1);
-            var dropout = new CudaDropout(0.5f, 3, 9, 0);
+            var dropout = new GpuDropout(0.5f, 3, 9, 0);
             if (synchronised)
             {
-                parted.Moments(fixture.Stream, Rows, Channels, x, part, type);
-                parted.Combine(fixture.Stream, 1, Channels, part, running, spread, mean, inverse, Momentum, Epsilon);
-                parted.Normalize(fixture.Stream, Rows, Channels, x, gamma, beta, mean, inverse, y, relu: true, dropout, type);
-                parted.GradientSums(fixture.Stream, Rows, Channels, dy, x, gamma, beta, mean, inverse, part, dScale, dShift, relu: true, dropout, type);
-                parted.InputGradient(fixture.Stream, 1, Rows, Channels, dy, x, gamma, beta, mean, inverse, part, dx, relu: true, dropout, type);
+                op.Moments(fixture.Stream, Rows, Channels, x, part, type);
+                op.Combine(fixture.Stream, 1, Channels, part, running, spread, mean, inverse, Momentum, Epsilon);
+                op.Normalize(fixture.Stream, Rows, Channels, x, gamma, beta, mean, inverse, y, relu: true, dropout, type);
+                op.GradientSums(fixture.Stream, Rows, Channels, dy, x, gamma, beta, mean, inverse, part, dScale, dShift, relu: true, dropout, type);
+                op.InputGradient(fixture.Stream, 1, Rows, Channels, dy, x, gamma, beta, mean, inverse, part, dx, relu: true, dropout, type);
             }
             else
             {
-                fused.ForwardTraining(fixture.Stream, Rows, Channels, x, gamma, beta, running, spread, y, mean, inverse, relu: true, dropout, Momentum, Epsilon, type);
-                fused.Backward(fixture.Stream, Rows, Channels, dy, x, gamma, beta, mean, inverse, dx, dScale, dShift, relu: true, dropout, type);
+                op.ForwardTraining(fixture.Stream, Rows, Channels, x, gamma, beta, running, spread, y, mean, inverse, relu: true, dropout, Momentum, Epsilon, type);
+                op.Backward(fixture.Stream, Rows, Channels, dy, x, gamma, beta, mean, inverse, dx, dScale, dShift, relu: true, dropout, type);
             }
 
             arrays.Verify();
@@ -125,7 +124,7 @@ public sealed unsafe class CudaSyncBatchNormTests(CudaFixture fixture)
     {
         int[] parts = [700, 1, 579];
         using var arrays = new DeviceArrays(fixture);
-        var op = new Cuda.SyncBatchNorm(fixture.Library);
+        var op = new Cuda.BatchNorm(fixture.Library);
         float[] x = [.. Numbers.Random(parts.Sum(), 1).Select((v, i) => v + 1_000 + (i < 700 ? 0 : 0.5f))];
         float[] moments = [.. parts.SelectMany((rows, i) =>
         {
