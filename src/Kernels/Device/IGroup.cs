@@ -3,8 +3,8 @@ using ILGPU;
 namespace CudaTrainer.Kernels.Device;
 
 /// <summary>
-/// The elements that a thread handles at a time: what one 16-byte access brings, 4 floats (<see cref="Four"/>) or 8 halves (<see cref="Eight"/>), all arithmetic in
-/// single precision. Kernels are written once over groups and compiled for both.
+/// The elements that a thread handles at a time: what one 16-byte access brings, 4 floats (<see cref="Four"/>) or 8 halves
+/// (<see cref="Eight"/>), all arithmetic in single precision. Kernels are written once over groups and compiled for both.
 /// </summary>
 internal unsafe interface IGroup<TSelf>
     where TSelf : unmanaged, IGroup<TSelf>
@@ -44,8 +44,8 @@ internal unsafe interface IGroup<TSelf>
     static abstract float Sum(TSelf values);
 
     /// <summary>
-    /// Floats that belong to the lanes whatever the type of the elements is, for example a bias: in 16-byte accesses where they are whole and aligned, with 0 for the lanes
-    /// from <paramref name="available"/> on.
+    /// Floats that belong to the lanes whatever the type of the elements is, for example a bias: in 16-byte accesses where they are whole
+    /// and aligned, with 0 for the lanes from <paramref name="available"/> on.
     /// </summary>
     static abstract TSelf ReadFloats(float* from, long available, int aligned);
 
@@ -71,12 +71,16 @@ internal unsafe interface IElement<TGroup>
     static abstract void Write(byte* array, long index, float value);
 
     /// <summary>
-    /// The group that begins at <paramref name="index"/>: in one access if it is whole and aligned, else element by element, with 0 for those at
+    /// The group that begins at <paramref name="index"/>: in one access if it is whole and aligned, else element by element, with 0 for
+    /// those at
     /// <paramref name="available"/> and behind.
     /// </summary>
     static abstract TGroup ReadGroup(byte* array, long index, long available, int aligned);
 
-    /// <summary>Four neighbours, half a group in half precision, in one access if they are whole and begin on four elements; else as <see cref="ReadGroup"/>.</summary>
+    /// <summary>
+    /// Four neighbours, half a group in half precision, in one access if they are whole and begin on four elements; else as <see
+    /// cref="ReadGroup"/>.
+    /// </summary>
     static abstract Four ReadFour(byte* array, long index, long available, int aligned);
 
     /// <summary>Four elements, <paramref name="stride"/> apart.</summary>

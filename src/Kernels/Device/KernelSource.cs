@@ -118,7 +118,8 @@ internal sealed record ArgumentLayout(int Bytes, IReadOnlyList<(int Offset, int 
     private static int ElementBytes(KernelSource kernel) => kernel.Element is { } element
         ? (int)element.GetProperty(nameof(Float32.Bytes))!.GetValue(null)!
         : throw new KernelRefusedException(
-            kernel.Method, "a GpuArray without a type in a kernel without versions", "Only kernels generic over IElement, or with an Element in their attribute, have an element type of their own.");
+            kernel.Method, "a GpuArray without a type in a kernel without versions",
+            "Only kernels generic over IElement, or with an Element in their attribute, have an element type of their own.");
 
     private static int RoundUp(int value, int multiple) => (value + multiple - 1) / multiple * multiple;
 

@@ -25,16 +25,16 @@ public static unsafe class Gru
     /// <param name="y">Output: h of every step [B, T, H].</param>
     /// <param name="reserve">Output: what backward needs, <see cref="ReserveBytes"/>, aligned to 4 bytes.</param>
     public static void Forward(
-        ThreadTeam team, in RecurrentShape shape, float* x, float* inputWeights, float* hiddenWeights, float* inputBias, float* hiddenBias, float* y,
-        void* reserve)
+        ThreadTeam team, in RecurrentShape shape, float* x, float* inputWeights, float* hiddenWeights, float* inputBias, float* hiddenBias,
+        float* y, void* reserve)
         => RecurrentLayer<GruCell>.Forward<float, SingleSource>(
             team, shape, x, inputWeights, hiddenWeights, inputBias, hiddenBias, y, reserve);
 
     /// <summary>The forward pass of an input in half precision; the maths is single precision.</summary>
     /// <inheritdoc cref="Forward(ThreadTeam, in RecurrentShape, float*, float*, float*, float*, float*, float*, void*)"/>
     public static void Forward(
-        ThreadTeam team, in RecurrentShape shape, Half* x, float* inputWeights, float* hiddenWeights, float* inputBias, float* hiddenBias, float* y,
-        void* reserve)
+        ThreadTeam team, in RecurrentShape shape, Half* x, float* inputWeights, float* hiddenWeights, float* inputBias, float* hiddenBias,
+        float* y, void* reserve)
         => RecurrentLayer<GruCell>.Forward<Half, HalfSource>(
             team, shape, x, inputWeights, hiddenWeights, inputBias, hiddenBias, y, reserve);
 
@@ -66,8 +66,8 @@ public static unsafe class Gru
         float* inputBiasGradient,
         float* hiddenBiasGradient)
         => RecurrentLayer<GruCell>.Backward<float, SingleSource>(
-            team, shape, x, inputWeights, hiddenWeights, y, reserve, outputGradient, inputGradient, inputWeightsGradient, hiddenWeightsGradient,
-            inputBiasGradient, hiddenBiasGradient);
+            team, shape, x, inputWeights, hiddenWeights, y, reserve, outputGradient, inputGradient, inputWeightsGradient,
+            hiddenWeightsGradient, inputBiasGradient, hiddenBiasGradient);
 
     /// <summary>The backward pass of an input in half precision; the gradients are single precision.</summary>
     /// <inheritdoc cref="Backward(ThreadTeam, in RecurrentShape, float*, float*, float*, float*, void*, float*, float*, float*, float*, float*, float*)"/>
@@ -86,6 +86,6 @@ public static unsafe class Gru
         float* inputBiasGradient,
         float* hiddenBiasGradient)
         => RecurrentLayer<GruCell>.Backward<Half, HalfSource>(
-            team, shape, x, inputWeights, hiddenWeights, y, reserve, outputGradient, inputGradient, inputWeightsGradient, hiddenWeightsGradient,
-            inputBiasGradient, hiddenBiasGradient);
+            team, shape, x, inputWeights, hiddenWeights, y, reserve, outputGradient, inputGradient, inputWeightsGradient,
+            hiddenWeightsGradient, inputBiasGradient, hiddenBiasGradient);
 }

@@ -6,10 +6,11 @@ namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>A recurrent layer over whole sequences from zero state.</summary>
 /// <remarks>
-/// <para>The products with the input and all weight gradients are single matrix products over all B·T rows; only the recurrent product runs step by step
-/// (<see cref="RecurrentWalk{TStep}"/>), with the gate maths in the same pass.</para>
-/// <para>Gate gradients are rows of <see cref="Blocks"/> blocks. Where a cell joins its last gate late, that gate's parts have gradients of their own: the part from the state comes
-/// first and the part from the input last, so that the last three are W_ih's blocks in order, and the first three are W_hh's, rotated.</para>
+/// <para>The products with the input and all weight gradients are single matrix products over all B·T rows; only the recurrent product runs
+/// step by step (<see cref="RecurrentWalk{TStep}"/>), with the gate maths in the same pass.</para>
+/// <para>Gate gradients are rows of <see cref="Blocks"/> blocks. Where a cell joins its last gate late, that gate's parts have gradients of
+/// their own: the part from the state comes first and the part from the input last, so that the last three are W_ih's blocks in order, and
+/// the first three are W_hh's, rotated.</para>
 /// </remarks>
 internal static unsafe class RecurrentLayer<TCell>
     where TCell : struct, ICell
@@ -17,7 +18,9 @@ internal static unsafe class RecurrentLayer<TCell>
     /// <summary>Blocks of H numbers that a row of what the cell saves, and of the gate gradients, holds.</summary>
     private const int Blocks = 4;
 
-    /// <summary>What the cell saves [B·T, 4H], and what it carries [B·T, H] unless that is the output, as float or <see cref="Half"/>.</summary>
+    /// <summary>
+    /// What the cell saves [B·T, 4H], and what it carries [B·T, H] unless that is the output, as float or <see cref="Half"/>.
+    /// </summary>
     public static long ReserveBytes(in RecurrentShape shape) =>
         (long)shape.Rows * (TCell.CarriesOutput ? Blocks : Blocks + 1) * shape.Hidden * (shape.HalfReserve ? sizeof(Half) : sizeof(float));
 
@@ -31,7 +34,8 @@ internal static unsafe class RecurrentLayer<TCell>
     /// <param name="y">Output: h of every step [B, T, H].</param>
     /// <param name="reserve">Output: what backward needs.</param>
     public static void Forward<T, TSource>(
-        ThreadTeam team, in RecurrentShape shape, T* x, float* inputWeights, float* hiddenWeights, float* inputBias, float* hiddenBias, float* y, void* reserve)
+        ThreadTeam team, in RecurrentShape shape, T* x, float* inputWeights, float* hiddenWeights, float* inputBias, float* hiddenBias,
+        float* y, void* reserve)
         where T : unmanaged, IEquatable<T>
         where TSource : struct, IPackSource<T>
     {
@@ -103,12 +107,13 @@ internal static unsafe class RecurrentLayer<TCell>
 
         float* fromInput = TCell.JoinsLate ? gates + hidden : gates;
         int joined = TCell.JoinsLate ? columns - hidden : columns;
-        Gemm.Run(team, true, false, joined, hidden, shape.Rows, fromInput, stride, previous, hidden, hiddenWeightsGradient, hidden, accumulate: true);
+        Gemm.Run(
+            team, true, false, joined, hidden, shape.Rows, fromInput, stride, previous, hidden, hiddenWeightsGradient, hidden, accumulate: true);
         if (TCell.JoinsLate)
         {
             Gemm.Run(
-                team, true, false, hidden, hidden, shape.Rows, gates, stride, previous, hidden, hiddenWeightsGradient + ((nint)joined * hidden), hidden,
-                accumulate: true);
+                team, true, false, hidden, hidden, shape.Rows, gates, stride, previous, hidden,
+                hiddenWeightsGradient + ((nint)joined * hidden), hidden, accumulate: true);
             ColumnSum.Accumulate(team, shape.Rows, joined, fromInput, stride, hiddenBiasGradient);
             ColumnSum.Accumulate(team, shape.Rows, hidden, gates, stride, hiddenBiasGradient + joined);
         }
@@ -117,14 +122,16 @@ internal static unsafe class RecurrentLayer<TCell>
         if (inputGradient != null)
         {
             Gemm.Run(
-                team, false, false, shape.Rows, shape.Inputs, columns, fromInput, stride, inputWeights, shape.Inputs, inputGradient, shape.Inputs);
+                team, false, false, shape.Rows, shape.Inputs, columns, fromInput, stride, inputWeights, shape.Inputs, inputGradient,
+                shape.Inputs);
         }
 
         InputProduct.WeightGradient<T, TSource>(team, shape, columns, fromInput, stride, x, inputWeightsGradient);
     }
 
     private static void WalkForward<TSaved>(
-        ThreadTeam team, in RecurrentShape shape, float* hiddenWeights, float* hiddenBias, float* y, TSaved* reserve, in ForwardMemory memory)
+        ThreadTeam team, in RecurrentShape shape, float* hiddenWeights, float* hiddenBias, float* y, TSaved* reserve,
+        in ForwardMemory memory)
         where TSaved : unmanaged
     {
         var walk = new RecurrentWalk<ForwardStep<TSaved>>
@@ -152,7 +159,8 @@ internal static unsafe class RecurrentLayer<TCell>
     }
 
     private static void WalkBackward<TSaved>(
-        ThreadTeam team, in RecurrentShape shape, float* hiddenWeights, float* y, TSaved* reserve, float* outputGradient, in BackwardMemory memory)
+        ThreadTeam team, in RecurrentShape shape, float* hiddenWeights, float* y, TSaved* reserve, float* outputGradient,
+        in BackwardMemory memory)
         where TSaved : unmanaged
     {
         var walk = new RecurrentWalk<BackwardStep<TSaved>>
@@ -261,7 +269,8 @@ internal static unsafe class RecurrentLayer<TCell>
         private readonly TVec Sum<TSimd, TVec>(int gate, float* fromInput, float* sums, int unit, int lanes)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
-            => TSimd.Add(Lanes.Load<TSimd, TVec>(fromInput + (gate * (nint)Shape.Hidden), lanes), FromState<TSimd, TVec>(gate, sums, unit, lanes));
+            => TSimd.Add(
+                Lanes.Load<TSimd, TVec>(fromInput + (gate * (nint)Shape.Hidden), lanes), FromState<TSimd, TVec>(gate, sums, unit, lanes));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private readonly TVec FromState<TSimd, TVec>(int gate, float* sums, int unit, int lanes)

@@ -10,8 +10,8 @@ namespace CudaTrainer.Kernels.Cpu;
 public static unsafe class Lstm
 {
     /// <summary>
-    /// Bytes of the reserve that the forward pass fills for the backward pass: the activated gates [B·T, 4H] and the cells [B·T, H], as float or
-    /// <see cref="Half"/>.
+    /// Bytes of the reserve that the forward pass fills for the backward pass: the activated gates [B·T, 4H] and the cells [B·T, H], as
+    /// float or <see cref="Half"/>.
     /// </summary>
     public static long ReserveBytes(in RecurrentShape shape) => RecurrentLayer<LstmCell>.ReserveBytes(shape);
 
@@ -61,8 +61,8 @@ public static unsafe class Lstm
         float* hiddenWeightsGradient,
         float* biasGradient)
         => RecurrentLayer<LstmCell>.Backward<float, SingleSource>(
-            team, shape, x, inputWeights, hiddenWeights, y, reserve, outputGradient, inputGradient, inputWeightsGradient, hiddenWeightsGradient,
-            biasGradient, null);
+            team, shape, x, inputWeights, hiddenWeights, y, reserve, outputGradient, inputGradient, inputWeightsGradient,
+            hiddenWeightsGradient, biasGradient, null);
 
     /// <summary>The backward pass of an input in half precision; the gradients are single precision.</summary>
     /// <inheritdoc cref="Backward(ThreadTeam, in RecurrentShape, float*, float*, float*, float*, void*, float*, float*, float*, float*, float*)"/>
@@ -80,6 +80,6 @@ public static unsafe class Lstm
         float* hiddenWeightsGradient,
         float* biasGradient)
         => RecurrentLayer<LstmCell>.Backward<Half, HalfSource>(
-            team, shape, x, inputWeights, hiddenWeights, y, reserve, outputGradient, inputGradient, inputWeightsGradient, hiddenWeightsGradient,
-            biasGradient, null);
+            team, shape, x, inputWeights, hiddenWeights, y, reserve, outputGradient, inputGradient, inputWeightsGradient,
+            hiddenWeightsGradient, biasGradient, null);
 }

@@ -8,8 +8,8 @@ namespace CudaTrainer.Kernels.Cpu;
 /// </summary>
 /// <remarks>
 /// Weights are packed into panels of <see cref="Vectors"/> vectors of columns, [k][vectors], once per pass over a sequence. A tile of
-/// <see cref="Rows"/> rows by one panel is 12 sums in registers, which fits 16 registers and is enough to hide the latency of multiply-add with 32.
-/// Each sum runs over k in order, whatever the row's place in a tile.
+/// <see cref="Rows"/> rows by one panel is 12 sums in registers, which fits 16 registers and is enough to hide the latency of multiply-add
+/// with 32. Each sum runs over k in order, whatever the row's place in a tile.
 /// </remarks>
 internal static unsafe class RecurrentProduct
 {
@@ -45,7 +45,9 @@ internal static unsafe class RecurrentProduct
         }
     }
 
-    /// <summary>Packs one vector of columns: panel[p, vector, lane] = source[p·stride + lane]; lanes behind <paramref name="lanes"/> are 0.</summary>
+    /// <summary>
+    /// Packs one vector of columns: panel[p, vector, lane] = source[p·stride + lane]; lanes behind <paramref name="lanes"/> are 0.
+    /// </summary>
     public static void Pack<TSimd, TVec>(int k, float* source, nint stride, int lanes, float* panel, int vector)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged

@@ -12,8 +12,8 @@ internal unsafe interface IRecurrentStep
     /// <param name="unit">First hidden unit.</param>
     /// <param name="lanes">Hidden units, 1 to the vector's width.</param>
     /// <param name="sums">
-    /// The recurrent product for these units: forward one vector for each gate, h of the step before times the gate's weights; backward one vector, the
-    /// gate gradients of the step behind times the weights. 0 at the first step of the walk.
+    /// The recurrent product for these units: forward one vector for each gate, h of the step before times the gate's weights; backward one
+    /// vector, the gate gradients of the step behind times the weights. 0 at the first step of the walk.
     /// </param>
     void Apply<TSimd, TVec>(int sample, int step, int unit, int lanes, float* sums)
         where TSimd : struct, ISimd<TVec>
@@ -24,15 +24,17 @@ internal unsafe interface IRecurrentStep
 /// Walks through the time steps of all sequences, forward or backward, and alternates the recurrent product with the layer's gate maths.
 /// </summary>
 /// <remarks>
-/// Sequences are dealt out to members and never meet, so that the only barrier is the one behind the packing of the weights. Within a step a
-/// panel of weights stays in the nearest cache while all rows of the member pass by.
+/// Sequences are dealt out to members and never meet, so that the only barrier is the one behind the packing of the weights. Within a step
+/// a panel of weights stays in the nearest cache while all rows of the member pass by.
 /// </remarks>
 internal unsafe struct RecurrentWalk<TStep> : ITeamKernel
     where TStep : struct, IRecurrentStep
 {
     public RecurrentShape Shape;
 
-    /// <summary>Forward from the first step, with h as the state, or backward from the last, with the gradients of the gates as the state.</summary>
+    /// <summary>
+    /// Forward from the first step, with h as the state, or backward from the last, with the gradients of the gates as the state.
+    /// </summary>
     public bool Forward;
 
     /// <summary>Gate blocks of <see cref="Weights"/>, 3 or 4.</summary>
@@ -41,7 +43,9 @@ internal unsafe struct RecurrentWalk<TStep> : ITeamKernel
     /// <summary>[Gates·H, H].</summary>
     public float* Weights;
 
-    /// <summary>Backward: the row of <see cref="Weights"/> that the first number of a state row belongs to; the others follow and wrap around.</summary>
+    /// <summary>
+    /// Backward: the row of <see cref="Weights"/> that the first number of a state row belongs to; the others follow and wrap around.
+    /// </summary>
     public int FirstRow;
 
     /// <summary>Working memory for the packed weights, <see cref="RecurrentProduct.PackedLength"/>.</summary>

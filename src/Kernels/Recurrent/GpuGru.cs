@@ -4,18 +4,23 @@ using CudaTrainer.Kernels.Interop;
 namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>
-/// The recurrent part of a whole-sequence GRU layer from zero state, in the form of PyTorch and of Keras with <c>reset_after</c>, one launch each way:
-/// r, z = σ(x·W_ihᵀ + b_ih + h·W_hhᵀ + b_hh), n = tanh(x·W_inᵀ + b_in + r·(h·W_hnᵀ + b_hn)), h ← (1−z)·n + z·h (Cho et al. 2014, arXiv:1406.1078, version 1).
+/// The recurrent part of a whole-sequence GRU layer from zero state, in the form of PyTorch and of Keras with <c>reset_after</c>, one
+/// launch each way: r, z = σ(x·W_ihᵀ + b_ih + h·W_hhᵀ + b_hh), n = tanh(x·W_inᵀ + b_in + r·(h·W_hnᵀ + b_hn)), h ← (1−z)·n + z·h (Cho et al.
+/// 2014, arXiv:1406.1078, version 1).
 /// </summary>
 /// <remarks>
-/// <para>Around it, by matrix products over all B·T rows: forward x·W_ihᵀ before; backward after it dx = dInput·W_ih, dW_ih = dInputᵀ·x, dW_hh = dHiddenᵀ·h_prev with
-/// <see cref="Recurrent.PreviousStates"/>; the biases' gradients are the column sums of dInput and dHidden.</para>
-/// <para>Gate blocks are in the order r, z, n. h is float inside, whatever <c>type</c> is. Weights stay in registers as in <see cref="Lstm"/>.</para>
+/// <para>Around it, by matrix products over all B·T rows: forward x·W_ihᵀ before; backward after it dx = dInput·W_ih, dW_ih = dInputᵀ·x,
+/// dW_hh = dHiddenᵀ·h_prev with <see cref="Recurrent.PreviousStates"/>; the biases' gradients are the column sums of dInput and
+/// dHidden.</para>
+/// <para>Gate blocks are in the order r, z, n. h is float inside, whatever <c>type</c> is. Weights stay in registers as in
+/// <see cref="Lstm"/>.</para>
 /// </remarks>
 public sealed class Gru(KernelLibrary library)
 {
-    private readonly RecurrentKernel<RecurrentForward> _forward = new(library, ForwardInRegisters, Forward<Float32, Four>, Forward<Float16, Eight>);
-    private readonly RecurrentKernel<RecurrentBackward> _backward = new(library, BackwardInRegisters, Backward<Float32, Four>, Backward<Float16, Eight>);
+    private readonly RecurrentKernel<RecurrentForward> _forward = new(
+        library, ForwardInRegisters, Forward<Float32, Four>, Forward<Float16, Eight>);
+    private readonly RecurrentKernel<RecurrentBackward> _backward = new(
+        library, BackwardInRegisters, Backward<Float32, Four>, Backward<Float16, Eight>);
 
     /// <param name="stream">Where to queue.</param>
     /// <param name="batch">Sequences B.</param>
@@ -26,11 +31,14 @@ public sealed class Gru(KernelLibrary library)
     /// <param name="biasHidden">b_hh [3H], float.</param>
     /// <param name="hiddenWeights">W_hh [3H, H] of <paramref name="type"/>.</param>
     /// <param name="y">Output: h of every step [B, T, H] of <paramref name="type"/>.</param>
-    /// <param name="saved">Output: r, z, n and the recurrent part of n, h·W_hnᵀ + b_hn [B, T, 4H] of <paramref name="type"/>, which backward needs.</param>
+    /// <param name="saved">
+    /// Output: r, z, n and the recurrent part of n, h·W_hnᵀ + b_hn [B, T, 4H] of <paramref name="type"/>, which backward needs.
+    /// </param>
     /// <param name="reverse">Runs from the last time step to the first; outputs keep the order of the inputs.</param>
     /// <param name="type">Type of everything but the biases.</param>
     public void Forward(
-        CudaStream stream, int batch, int time, int hidden, nint fromInput, nint biasInput, nint biasHidden, nint hiddenWeights, nint y, nint saved, bool reverse, CudaType type)
+        CudaStream stream, int batch, int time, int hidden, nint fromInput, nint biasInput, nint biasHidden, nint hiddenWeights, nint y,
+        nint saved, bool reverse, CudaType type)
     {
         long states = (long)batch * time * hidden;
         _forward.Launch(stream, batch, time, hidden, type, GpuWalk.ForwardShared(hidden, 3), new RecurrentForward
@@ -61,7 +69,8 @@ public sealed class Gru(KernelLibrary library)
     /// <param name="reverse">As in the forward pass.</param>
     /// <param name="type">As in the forward pass.</param>
     public void Backward(
-        CudaStream stream, int batch, int time, int hidden, nint dy, nint y, nint saved, nint hiddenWeights, nint dInput, nint dHidden, bool reverse, CudaType type)
+        CudaStream stream, int batch, int time, int hidden, nint dy, nint y, nint saved, nint hiddenWeights, nint dInput, nint dHidden,
+        bool reverse, CudaType type)
     {
         long states = (long)batch * time * hidden;
         _backward.Launch(stream, batch, time, hidden, type, GpuWalk.BackwardShared(hidden, 3), new RecurrentBackward

@@ -94,9 +94,12 @@ internal unsafe struct HalfRowPart
 
     private static Four Dot(Words words, ArrayView<Four> vector, int first, Four sums)
     {
-        sums = Four.Fma(Four.Of(Float16.Low(words.A), Float16.High(words.A), Float16.Low(words.B), Float16.High(words.B)), vector[first], sums);
-        return Four.Fma(Four.Of(Float16.Low(words.C), Float16.High(words.C), Float16.Low(words.D), Float16.High(words.D)), vector[first + 1], sums);
+        sums = Four.Fma(Widen(words.A, words.B), vector[first], sums);
+        return Four.Fma(Widen(words.C, words.D), vector[first + 1], sums);
     }
+
+    private static Four Widen(uint first, uint second) =>
+        Four.Of(Float16.Low(first), Float16.High(first), Float16.Low(second), Float16.High(second));
 
     private static Words ReadWords(ushort* from, int first, int stride, int count, int aligned)
     {
@@ -126,6 +129,9 @@ internal unsafe struct HalfRowPart
         return low | (high << 16);
     }
 
-    /// <summary>A method of its own, in which the compiler sees an index; a product in brackets it would take for a distance in bytes, and lose the address space.</summary>
+    /// <summary>
+    /// A method of its own, in which the compiler sees an index; a product in brackets it would take for a distance in bytes, and lose the
+    /// address space.
+    /// </summary>
     private static uint Element(ushort* from, int index) => from[index];
 }

@@ -4,33 +4,39 @@ using CudaTrainer.Kernels.Interop;
 namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>
-/// The recurrent part of a whole-sequence LSTM layer from zero state (Hochreiter and Schmidhuber 1997, forget gate of Gers et al. 2000), one launch each way:
-/// i, f, o = σ(·), g = tanh(·) of x·W_ihᵀ + h·W_hhᵀ + bias; c ← f·c + i·g; h = o·tanh(c).
+/// The recurrent part of a whole-sequence LSTM layer from zero state (Hochreiter and Schmidhuber 1997, forget gate of Gers et al. 2000),
+/// one launch each way: i, f, o = σ(·), g = tanh(·) of x·W_ihᵀ + h·W_hhᵀ + bias; c ← f·c + i·g; h = o·tanh(c).
 /// </summary>
 /// <remarks>
-/// <para>Around it, by matrix products over all B·T rows: forward x·W_ihᵀ before; backward after it dx = dz·W_ih, dW_ih = dzᵀ·x, dW_hh = dzᵀ·h_prev with
-/// <see cref="Recurrent.PreviousStates"/>, and dbias = column sums of dz.</para>
+/// <para>Around it, by matrix products over all B·T rows: forward x·W_ihᵀ before; backward after it dx = dz·W_ih, dW_ih = dzᵀ·x, dW_hh =
+/// dzᵀ·h_prev with <see cref="Recurrent.PreviousStates"/>, and dbias = column sums of dz.</para>
 /// <para>Gate blocks are in the order i, f, g, o. h and c are float inside, whatever <c>type</c> is.</para>
-/// <para>In half precision and with up to <see cref="Recurrent.MaxRegisterHidden"/> hidden units W_hh stays in registers for the whole sequence; otherwise each step
-/// reads it from the L2 cache.</para>
+/// <para>In half precision and with up to <see cref="Recurrent.MaxRegisterHidden"/> hidden units W_hh stays in registers for the whole
+/// sequence; otherwise each step reads it from the L2 cache.</para>
 /// </remarks>
 public sealed class Lstm(KernelLibrary library)
 {
-    private readonly RecurrentKernel<RecurrentForward> _forward = new(library, ForwardInRegisters, Forward<Float32, Four>, Forward<Float16, Eight>);
-    private readonly RecurrentKernel<RecurrentBackward> _backward = new(library, BackwardInRegisters, Backward<Float32, Four>, Backward<Float16, Eight>);
+    private readonly RecurrentKernel<RecurrentForward> _forward = new(
+        library, ForwardInRegisters, Forward<Float32, Four>, Forward<Float16, Eight>);
+    private readonly RecurrentKernel<RecurrentBackward> _backward = new(
+        library, BackwardInRegisters, Backward<Float32, Four>, Backward<Float16, Eight>);
 
     /// <param name="stream">Where to queue.</param>
     /// <param name="batch">Sequences B.</param>
     /// <param name="time">Steps T.</param>
     /// <param name="hidden">Hidden units H, at most <see cref="Recurrent.MaxHidden"/>.</param>
-    /// <param name="gates">[B, T, 4H] of <paramref name="type"/>: on entry x·W_ihᵀ, on exit the activated gates i, f, g, o, which backward needs.</param>
+    /// <param name="gates">
+    /// [B, T, 4H] of <paramref name="type"/>: on entry x·W_ihᵀ, on exit the activated gates i, f, g, o, which backward needs.
+    /// </param>
     /// <param name="bias">[4H], float.</param>
     /// <param name="hiddenWeights">W_hh [4H, H] of <paramref name="type"/>.</param>
     /// <param name="y">Output: h of every step [B, T, H] of <paramref name="type"/>.</param>
     /// <param name="cells">Output: c of every step [B, T, H], float, which backward needs.</param>
     /// <param name="reverse">Runs from the last time step to the first; outputs keep the order of the inputs.</param>
     /// <param name="type">Type of gates, weights and y.</param>
-    public void Forward(CudaStream stream, int batch, int time, int hidden, nint gates, nint bias, nint hiddenWeights, nint y, nint cells, bool reverse, CudaType type)
+    public void Forward(
+        CudaStream stream, int batch, int time, int hidden, nint gates, nint bias, nint hiddenWeights, nint y, nint cells, bool reverse,
+        CudaType type)
     {
         long states = (long)batch * time * hidden;
         _forward.Launch(stream, batch, time, hidden, type, GpuWalk.ForwardShared(hidden, 4), new RecurrentForward
@@ -59,7 +65,9 @@ public sealed class Lstm(KernelLibrary library)
     /// <param name="dz">Output: gradients before activation [B, T, 4H] of <paramref name="type"/>; may be <paramref name="gates"/>.</param>
     /// <param name="reverse">As in the forward pass.</param>
     /// <param name="type">As in the forward pass.</param>
-    public void Backward(CudaStream stream, int batch, int time, int hidden, nint dy, nint gates, nint cells, nint hiddenWeights, nint dz, bool reverse, CudaType type)
+    public void Backward(
+        CudaStream stream, int batch, int time, int hidden, nint dy, nint gates, nint cells, nint hiddenWeights, nint dz, bool reverse,
+        CudaType type)
     {
         long states = (long)batch * time * hidden;
         _backward.Launch(stream, batch, time, hidden, type, GpuWalk.BackwardShared(hidden, 4), new RecurrentBackward

@@ -5,13 +5,16 @@ namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>What the recurrent layers share on CUDA: sizes, and the states one step earlier.</summary>
 /// <remarks>
-/// <para>Cost of <see cref="PreviousStates"/>: each element read and written once, no FLOPs, bound by memory; 64×20×128 halves are 0.3 MB an array.</para>
+/// <para>Cost of <see cref="PreviousStates"/>: each element read and written once, no FLOPs, bound by memory; 64×20×128 halves are 0.3 MB
+/// an array.</para>
 /// <para>Access: 16 bytes a thread where rows begin on 16 bytes, else element by element.</para>
 /// <para>Order: moves elements only.</para>
 /// </remarks>
 public sealed unsafe class Recurrent(KernelLibrary library)
 {
-    /// <summary>Hidden units up to which W_hh in half precision fits the registers of one block: 4·128 rows of 128 halves are 128 KiB.</summary>
+    /// <summary>
+    /// Hidden units up to which W_hh in half precision fits the registers of one block: 4·128 rows of 128 halves are 128 KiB.
+    /// </summary>
     public const int MaxRegisterHidden = GpuWalkInRegisters.Units;
 
     /// <summary>Hidden units up to which a block's states fit the shared memory of every supported GPU (96 KiB).</summary>
@@ -20,7 +23,8 @@ public sealed unsafe class Recurrent(KernelLibrary library)
     private readonly TypedKernel<Arguments> _previousStates = new(library, PreviousStates<Float32, Four>, PreviousStates<Float16, Eight>);
 
     /// <summary>
-    /// previous[b, t] = y at the step before t in the direction of the layer, and 0 at the first step: what the gradient of W_hh multiplies.
+    /// previous[b, t] = y at the step before t in the direction of the layer, and 0 at the first step: what the gradient of W_hh
+    /// multiplies.
     /// </summary>
     /// <param name="stream">Where to queue.</param>
     /// <param name="batch">Sequences B.</param>
@@ -52,7 +56,8 @@ public sealed unsafe class Recurrent(KernelLibrary library)
     }
 
     /// <summary>1 when the rows of W_hh can be read in accesses of 16 bytes, else 0.</summary>
-    internal static int Aligned(int hidden, nint hiddenWeights, CudaType type) => hidden % LaunchSize.Lanes(type) == 0 ? LaunchSize.Aligned(hiddenWeights) : 0;
+    internal static int Aligned(int hidden, nint hiddenWeights, CudaType type) =>
+        hidden % LaunchSize.Lanes(type) == 0 ? LaunchSize.Aligned(hiddenWeights) : 0;
 
     [GpuKernel(LaunchSize.Threads)]
     private static void PreviousStates<TElement, TGroup>(Arguments a)
@@ -83,7 +88,9 @@ public sealed unsafe class Recurrent(KernelLibrary library)
     }
 }
 
-/// <summary>One direction of a recurrent layer, and the choice of its kernel: with W_hh in registers where it fits them, else from memory.</summary>
+/// <summary>
+/// One direction of a recurrent layer, and the choice of its kernel: with W_hh in registers where it fits them, else from memory.
+/// </summary>
 /// <param name="library">Of the device.</param>
 /// <param name="inRegisters">With W_hh in registers, in half precision.</param>
 /// <param name="single">With W_hh from memory, in single precision.</param>
@@ -111,6 +118,8 @@ internal sealed class RecurrentKernel<TArguments>(
             return;
         }
 
+        // Kernels count rows in 32 bits.
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((long)batch * time, int.MaxValue);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(hidden, Recurrent.MaxHidden);
         if (type == CudaType.Float16 && hidden <= Recurrent.MaxRegisterHidden)
         {

@@ -2,7 +2,9 @@ using CudaTrainer.Kernels.Device;
 
 namespace CudaTrainer.Kernels.Cuda;
 
-/// <summary>What a recurrent kernel gets forward; all arrays but the biases and <see cref="Carried"/> are of the kernel's element type.</summary>
+/// <summary>
+/// What a recurrent kernel gets forward; all arrays but the biases and <see cref="Carried"/> are of the kernel's element type.
+/// </summary>
 internal unsafe struct RecurrentForward
 {
     /// <summary>x·W_ihᵀ [B, T, gates·H].</summary>
@@ -37,7 +39,9 @@ internal unsafe struct RecurrentForward
 
     public readonly int TimeOf(int step) => Reverse != 0 ? Time - 1 - step : step;
 
-    /// <summary>The part from the input of all gates of a unit, with all biases; where a part from the state is kept apart, its bias is in place D.</summary>
+    /// <summary>
+    /// The part from the input of all gates of a unit, with all biases; where a part from the state is kept apart, its bias is in place D.
+    /// </summary>
     public readonly GateValues<float> ReadInput<TCell, TElement, TGroup>(int row, int unit)
         where TCell : struct, ICell
         where TElement : struct, IElement<TGroup>
@@ -93,10 +97,15 @@ internal unsafe struct RecurrentBackward
     /// <summary>W_hh [gates·H, H].</summary>
     public GpuArray Weights;
 
-    /// <summary>Output: gradients of the gates' parts from the state [B, T, gates·H]; may be <see cref="Saved"/> where it has as many blocks.</summary>
+    /// <summary>
+    /// Output: gradients of the gates' parts from the state [B, T, gates·H]; may be <see cref="Saved"/> where it has as many blocks.
+    /// </summary>
     public GpuArray DState;
 
-    /// <summary>Output: gradients of the gates' parts from the input, where <see cref="ICell.JoinsLate"/>; else they are <see cref="DState"/> [B, T, gates·H].</summary>
+    /// <summary>
+    /// Output: gradients of the gates' parts from the input, where <see cref="ICell.JoinsLate"/>; else they are <see cref="DState"/> [B, T,
+    /// gates·H].
+    /// </summary>
     public GpuArray DInput;
 
     /// <inheritdoc cref="RecurrentForward.Time"/>

@@ -4,13 +4,13 @@ using ILGPU;
 namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>
-/// A recurrent layer that reads W_hh from memory at every step, for any number of hidden units that fits shared memory. A block of <see cref="Threads"/> threads runs one sequence
-/// from its first step to its last, so steps need nothing but barriers.
+/// A recurrent layer that reads W_hh from memory at every step, for any number of hidden units that fits shared memory. A block of
+/// <see cref="Threads"/> threads runs one sequence from its first step to its last, so steps need nothing but barriers.
 /// </summary>
 /// <remarks>
 /// <para>Cost: 2·gates·H² FLOPs a step, sequence and direction, and W_hh as often from the L2 cache, which bounds it.</para>
-/// <para>Access: whole lines of W_hh. Forward a warp has a unit, whose rows of all gates it reads together: independent loads, and their butterflies overlap; its lanes have
-/// stretches of the rows. Backward a lane has four columns and a warp every 16th row.</para>
+/// <para>Access: whole lines of W_hh. Forward a warp has a unit, whose rows of all gates it reads together: independent loads, and their
+/// butterflies overlap; its lanes have stretches of the rows. Backward a lane has four columns and a warp every 16th row.</para>
 /// <para>Order: one block for a sequence, no atomics; products sum in an order fixed by H.</para>
 /// </remarks>
 internal static unsafe class GpuWalk
@@ -131,7 +131,8 @@ internal static unsafe class GpuWalk
     private static int StateLength(int hidden) => (hidden + 7) & ~7;
 
     /// <summary>sums[gate·Tile + i] = Σ_k W[gate·H + tile + i, k]·h[k] for the units of a tile.</summary>
-    private static void MultiplyRows<TCell, TElement, TGroup>(RecurrentForward a, ArrayView<float> shared, int state, int tile, int units, ArrayView<float> sums)
+    private static void MultiplyRows<TCell, TElement, TGroup>(
+        RecurrentForward a, ArrayView<float> shared, int state, int tile, int units, ArrayView<float> sums)
         where TCell : struct, ICell
         where TElement : struct, IElement<TGroup>
         where TGroup : unmanaged, IGroup<TGroup>
@@ -156,7 +157,8 @@ internal static unsafe class GpuWalk
                 }
             }
 
-            float sumA = Reduce.WarpSum(TGroup.Sum(productA)), sumB = Reduce.WarpSum(TGroup.Sum(productB)), sumC = Reduce.WarpSum(TGroup.Sum(productC));
+            float sumA = Reduce.WarpSum(TGroup.Sum(productA)), sumB = Reduce.WarpSum(TGroup.Sum(productB));
+            float sumC = Reduce.WarpSum(TGroup.Sum(productC));
             float sumD = TCell.Gates > 3 ? Reduce.WarpSum(TGroup.Sum(productD)) : 0;
             if (GpuThread.Lane == 0)
             {
@@ -198,8 +200,11 @@ internal static unsafe class GpuWalk
         return output;
     }
 
-    /// <summary>sums[k] = Σ_r W[r, k]·gradients[r] for all k, there for every thread on return; <paramref name="parts"/> has a tile for each warp.</summary>
-    private static void MultiplyColumns<TCell, TElement, TGroup>(RecurrentBackward a, ArrayView<float> gradients, ArrayView<float> sums, ArrayView<float> parts)
+    /// <summary>
+    /// sums[k] = Σ_r W[r, k]·gradients[r] for all k, there for every thread on return; <paramref name="parts"/> has a tile for each warp.
+    /// </summary>
+    private static void MultiplyColumns<TCell, TElement, TGroup>(
+        RecurrentBackward a, ArrayView<float> gradients, ArrayView<float> sums, ArrayView<float> parts)
         where TCell : struct, ICell
         where TElement : struct, IElement<TGroup>
         where TGroup : unmanaged, IGroup<TGroup>
@@ -250,8 +255,11 @@ internal static unsafe class GpuWalk
         }
     }
 
-    /// <summary>Adds to the sums of four columns what one row gives; <paramref name="aligned"/> also says that all four are there.</summary>
-    private static Four AddRow<TElement, TGroup>(RecurrentBackward a, int row, int column, int aligned, ArrayView<float> gradients, Four totals)
+    /// <summary>
+    /// Adds to the sums of four columns what one row gives; <paramref name="aligned"/> also says that all four are there.
+    /// </summary>
+    private static Four AddRow<TElement, TGroup>(
+        RecurrentBackward a, int row, int column, int aligned, ArrayView<float> gradients, Four totals)
         where TElement : struct, IElement<TGroup>
         where TGroup : unmanaged, IGroup<TGroup>
     {

@@ -4,14 +4,16 @@ using ILGPU;
 namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>
-/// A recurrent layer whose W_hh stays in registers for the whole sequence: half precision, up to <see cref="Units"/> hidden units. A block of <see cref="ICell.Gates"/>·128
-/// threads runs one sequence from its first step to its last, so steps need nothing but barriers.
+/// A recurrent layer whose W_hh stays in registers for the whole sequence: half precision, up to <see cref="Units"/> hidden units. A block
+/// of <see cref="ICell.Gates"/>·128 threads runs one sequence from its first step to its last, so steps need nothing but barriers.
 /// </summary>
 /// <remarks>
-/// <para>Cost: 2·gates·H² FLOPs a step, sequence and direction. Bound by the chain of T dependent steps: for 128 units about 1000 cycles of FMAs each (128 conversions and 128
-/// FMAs a thread, 16 warps), where the L2 cache would need 2000 to deliver 128 KiB to one multiprocessor, and 300 of gate maths.</para>
-/// <para>Access: thread (gate, unit) = (i / 128, i % 128) keeps, forward, row unit of the gate's block of W_hh, backward its column unit. A step reads only h or the gate gradients,
-/// floats in shared memory, by broadcasts; what the next step reads from memory is fetched before the products of this one.</para>
+/// <para>Cost: 2·gates·H² FLOPs a step, sequence and direction. Bound by the chain of T dependent steps: for 128 units about 1000 cycles of
+/// FMAs each (128 conversions and 128 FMAs a thread, 16 warps), where the L2 cache would need 2000 to deliver 128 KiB to one
+/// multiprocessor, and 300 of gate maths.</para>
+/// <para>Access: thread (gate, unit) = (i / 128, i % 128) keeps, forward, row unit of the gate's block of W_hh, backward its column unit. A
+/// step reads only h or the gate gradients, floats in shared memory, by broadcasts; what the next step reads from memory is fetched before
+/// the products of this one.</para>
 /// <para>Order: one block for a sequence, no atomics; products sum in an order fixed by H.</para>
 /// </remarks>
 internal static unsafe class GpuWalkInRegisters

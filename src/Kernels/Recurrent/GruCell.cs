@@ -5,8 +5,9 @@ using CudaTrainer.Kernels.Cpu.Simd;
 namespace CudaTrainer.Kernels;
 
 /// <summary>
-/// Gates r, z, n, whose reset gate acts behind the product: r, z = σ(·), m = the part of n from the state, n = tanh(the part from the input + r·m), h ← (1−z)·n + z·h. Saved are
-/// r, z, n, m. Backward: dn = dh·(1−z)·(1−n²), dz = dh·(h_prev − n)·z(1−z), dr = dn·m·r(1−r), dm = dn·r; passed on directly dh·z.
+/// Gates r, z, n, whose reset gate acts behind the product: r, z = σ(·), m = the part of n from the state, n = tanh(the part from the input
+/// + r·m), h ← (1−z)·n + z·h. Saved are r, z, n, m. Backward: dn = dh·(1−z)·(1−n²), dz = dh·(h_prev − n)·z(1−z), dr = dn·m·r(1−r), dm =
+/// dn·r; passed on directly dh·z.
 /// </summary>
 internal readonly struct GruCell : ICell
 {

@@ -3,12 +3,12 @@ using CudaTrainer.Kernels.Cpu.Simd;
 namespace CudaTrainer.Kernels;
 
 /// <summary>
-/// What distinguishes one recurrent layer from another: the maths of a hidden unit's step, written once for vectors of a CPU and threads of a GPU. Everything else, the products
-/// with W_hh, the order of steps, what lies where, is the same for all cells.
+/// What distinguishes one recurrent layer from another: the maths of a hidden unit's step, written once for vectors of a CPU and threads of
+/// a GPU. Everything else, the products with W_hh, the order of steps, what lies where, is the same for all cells.
 /// </summary>
 /// <remarks>
-/// A cell carries one number from step to step, and saves four for the backward pass. Gate sums are x·W_ihᵀ + h·W_hhᵀ with biases; the two parts are called «from the input» and
-/// «from the state».
+/// A cell carries one number from step to step, and saves four for the backward pass. Gate sums are x·W_ihᵀ + h·W_hhᵀ with biases; the two
+/// parts are called «from the input» and «from the state».
 /// </remarks>
 internal interface ICell
 {
@@ -19,8 +19,9 @@ internal interface ICell
     static abstract bool CarriesOutput { get; }
 
     /// <summary>
-    /// Whether the last gate's two parts only meet in <see cref="Step"/>, when other gates are known. Both parts then have a bias and a gradient of their own: the step gets and
-    /// saves them in places C and D, and its gradient returns in C that of the part from the state, in D that of the part from the input.
+    /// Whether the last gate's two parts only meet in <see cref="Step"/>, when other gates are known. Both parts then have a bias and a
+    /// gradient of their own: the step gets and saves them in places C and D, and its gradient returns in C that of the part from the
+    /// state, in D that of the part from the input.
     /// </summary>
     static abstract bool JoinsLate { get; }
 
@@ -43,7 +44,8 @@ internal interface ICell
     /// <param name="dOutput">∂L/∂h, from above and through the gates of the step behind.</param>
     /// <param name="dCarried">On entry the rest of the gradient of what this step carried on, on exit that of what it got.</param>
     /// <returns>The gradients of the gates before activation.</returns>
-    static abstract GateValues<TVec> Gradient<TMath, TVec>(GateValues<TVec> saved, TVec before, TVec carried, TVec dOutput, ref TVec dCarried)
+    static abstract GateValues<TVec> Gradient<TMath, TVec>(
+        GateValues<TVec> saved, TVec before, TVec carried, TVec dOutput, ref TVec dCarried)
         where TMath : struct, IArithmetic<TVec>
         where TVec : unmanaged;
 }

@@ -5,8 +5,8 @@ using CudaTrainer.Kernels.Cpu.Simd;
 namespace CudaTrainer.Kernels;
 
 /// <summary>
-/// Gates i, f, g, o: i, f, o = σ(·), g = tanh(·); c ← f·c + i·g is carried, h = o·tanh(c). Backward: dc += dh·o·(1 − tanh²c); dz_i = dc·g·i(1−i), dz_f = dc·c_prev·f(1−f),
-/// dz_g = dc·i·(1−g²), dz_o = dh·tanh(c)·o(1−o); dc ← dc·f.
+/// Gates i, f, g, o: i, f, o = σ(·), g = tanh(·); c ← f·c + i·g is carried, h = o·tanh(c). Backward: dc += dh·o·(1 − tanh²c); dz_i =
+/// dc·g·i(1−i), dz_f = dc·c_prev·f(1−f), dz_g = dc·i·(1−g²), dz_o = dh·tanh(c)·o(1−o); dc ← dc·f.
 /// </summary>
 internal readonly struct LstmCell : ICell
 {

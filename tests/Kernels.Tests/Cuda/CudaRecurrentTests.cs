@@ -4,8 +4,8 @@ using CudaTrainer.Kernels.Interop;
 namespace CudaTrainer.Kernels.Tests;
 
 /// <summary>
-/// LSTM and GRU against plain loops in double. The input weights of the reference are the identity, so that its inputs are the kernels' input products and its input gradients
-/// are the kernels' gate gradients.
+/// LSTM and GRU against plain loops in double. The input weights of the reference are the identity, so that its inputs are the kernels'
+/// input products and its input gradients are the kernels' gate gradients.
 /// </summary>
 [Collection(CudaCollection.Name)]
 public sealed class CudaRecurrentTests(CudaFixture fixture)
