@@ -6,7 +6,9 @@ using CudaTrainer.Kernels.Cpu.Simd;
 
 namespace CudaTrainer.Engine.Tests;
 
-/// <summary>Every op of the registry on every device, by one body: only how the device is opened and the type of activations differ.</summary>
+/// <summary>
+/// Every op of the registry on every device, by one body: only how the device is opened and the type of activations differ.
+/// </summary>
 internal static class OpMatrix
 {
     private static readonly Dictionary<string, (Func<IDevice> Open, DType Type)> Places = [];

@@ -185,9 +185,8 @@ public sealed partial class CudaOps
     {
         int batch = x.Shape[0], time = x.Shape[1], hidden = y.Shape[2], columns = GruGates * hidden;
         CudaType type = TypeOf(y);
-        nint dInput = _workspace.Take(
-            CudaWorkspace.Use.RecurrentGradients,
-            GateBytes(y, GruGates)), dHidden = _workspace.Take(CudaWorkspace.Use.RecurrentScratch, GateBytes(y, GruGates));
+        nint dInput = _workspace.Take(CudaWorkspace.Use.RecurrentGradients, GateBytes(y, GruGates));
+        nint dHidden = _workspace.Take(CudaWorkspace.Use.RecurrentScratch, GateBytes(y, GruGates));
         GruKernels.Backward(
             _stream, batch, time, hidden, dy.Data, y.Data, reserve.Data, Operand(weightHidden, type, CudaWorkspace.Use.OperandB), dInput,
             dHidden, options.Reverse, type);

@@ -230,9 +230,8 @@ public sealed partial class CudaOps
         CudaType type = TypeOf(y);
 
         // The bias does not take part in the backward pass; its place in the weight space only has to be there.
-        nint weights = PackWeights(
-            layer, weightInput, weightHidden, bias: null,
-            type), scratch = _workspace.Take(CudaWorkspace.Use.RecurrentScratch, layer.WorkspaceBytes);
+        nint weights = PackWeights(layer, weightInput, weightHidden, bias: null, type);
+        nint scratch = _workspace.Take(CudaWorkspace.Use.RecurrentScratch, layer.WorkspaceBytes);
         nint input = Operand(x, type, CudaWorkspace.Use.RecurrentInput);
 
         // cuDNN cannot leave out the gradient of the input.

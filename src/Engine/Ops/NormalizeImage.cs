@@ -66,8 +66,8 @@ public sealed unsafe partial class ReferenceOps
             for (int c = 0; c < 3; c++)
             {
                 int channel = normalization.Bgr ? 2 - c : c;
-                target[(((image * 3) + channel) * height * width) + place] = (float)(
-                    (source[(pixel * 3) + c] - (double)mean[c]) * scale[c]);
+                double value = (source[(pixel * 3) + c] - (double)mean[c]) * scale[c];
+                target[(((image * 3) + channel) * height * width) + place] = (float)value;
             }
         }
     }

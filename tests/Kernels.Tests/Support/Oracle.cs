@@ -6,7 +6,8 @@ using CudaTrainer.Engine.Tensors;
 namespace CudaTrainer.Kernels.Tests;
 
 /// <summary>
-/// The engine's reference device, whose gradients finite differences prove, for tests that have arrays. Its tensors live as long as it does.
+/// The engine's reference device, whose gradients finite differences prove, for tests that have arrays. Its tensors live as long as it
+/// does.
 /// </summary>
 internal sealed class Oracle : IDisposable
 {

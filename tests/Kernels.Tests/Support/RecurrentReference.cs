@@ -18,7 +18,8 @@ internal sealed record RecurrentReference(int Batch, int Time, int Inputs, int H
         Lstm(x, wi, wh, bias, dy).Gradients!;
 
     /// <returns>y [B, T, H].</returns>
-    public double[] Gru(double[] x, double[] wi, double[] wh, double[] bias, double[] hiddenBias) => Gru(x, wi, wh, bias, hiddenBias, null).Y;
+    public double[] Gru(double[] x, double[] wi, double[] wh, double[] bias, double[] hiddenBias) =>
+        Gru(x, wi, wh, bias, hiddenBias, null).Y;
 
     public RecurrentGradients GruGradients(double[] x, double[] wi, double[] wh, double[] bias, double[] hiddenBias, double[] dy) =>
         Gru(x, wi, wh, bias, hiddenBias, dy).Gradients!;
