@@ -4,7 +4,7 @@ using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Training;
 using CudaTrainer.Engine.Training;
 using CudaTrainer.Kernels;
-using CudaTrainer.Kernels.Cuda;
+using CudaTrainer.Kernels.Device;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Engine.Tests.Cuda;
