@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using CudaTrainer.Bench.Compare;
-using CudaTrainer.Engine.Backends.Cuda;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Training;

@@ -3,10 +3,10 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using CudaTrainer.Bench.Compare;
 using CudaTrainer.Engine.Autograd;
-using CudaTrainer.Engine.Backends;
-using CudaTrainer.Engine.Backends.Cuda;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels.Interop;
 

@@ -44,7 +44,7 @@ internal unsafe struct Eight : IGroup<Eight>
 
     public static Eight ReadFloats(float* from, long available, int aligned) => aligned != 0 && available >= 8
         ? Of(*(Four*)from, *(Four*)(from + 4))
-        : Of(Four.ReadLanes(from, available), Four.ReadLanes(from + 4, available - 4));
+        : ReadLanes(from, Four.LanesOf(available, Lanes));
 
     public static void WriteFloats(float* to, long available, int aligned, Eight values)
     {
@@ -55,8 +55,9 @@ internal unsafe struct Eight : IGroup<Eight>
         }
         else
         {
-            Four.WriteLanes(to, available, values.Low);
-            Four.WriteLanes(to + 4, available - 4, values.High);
+            int count = Four.LanesOf(available, Lanes);
+            Four.WriteLanes(to, count, values.Low);
+            Four.WriteLanes(to + 4, count - 4, values.High);
         }
     }
 
@@ -65,4 +66,6 @@ internal unsafe struct Eight : IGroup<Eight>
         to[2 * group] = values.Low;
         to[(2 * group) + 1] = values.High;
     }
+
+    private static Eight ReadLanes(float* from, int available) => Of(Four.ReadLanes(from, available), Four.ReadLanes(from + 4, available - 4));
 }

@@ -16,7 +16,7 @@ internal readonly unsafe struct Float16 : IElement<Eight>
     public static Eight ReadGroup(byte* array, long index, long available, int aligned)
     {
         ushort* from = (ushort*)array + index;
-        return aligned != 0 && available >= 8 ? Unpack(*(Words*)from) : Eight.Of(ReadLanes(from, available), ReadLanes(from + 4, available - 4));
+        return aligned != 0 && available >= 8 ? Unpack(*(Words*)from) : ReadEight(from, Four.LanesOf(available, Eight.Lanes));
     }
 
     public static Four ReadFour(byte* array, long index, long available, int aligned)
@@ -24,7 +24,7 @@ internal readonly unsafe struct Float16 : IElement<Eight>
         ushort* from = (ushort*)array + index;
         if (aligned == 0 || available < 4)
         {
-            return ReadLanes(from, available);
+            return ReadLanes(from, Four.LanesOf(available, Four.Lanes));
         }
 
         ulong bits = *(ulong*)from;
@@ -59,8 +59,9 @@ internal readonly unsafe struct Float16 : IElement<Eight>
         }
         else
         {
-            WriteLanes(to, available, values.Low);
-            WriteLanes(to + 4, available - 4, values.High);
+            int count = Four.LanesOf(available, Eight.Lanes);
+            WriteLanes(to, count, values.Low);
+            WriteLanes(to + 4, count - 4, values.High);
         }
     }
 
@@ -73,7 +74,7 @@ internal readonly unsafe struct Float16 : IElement<Eight>
         }
         else
         {
-            WriteLanes(to, available, values);
+            WriteLanes(to, Four.LanesOf(available, Four.Lanes), values);
         }
     }
 
@@ -100,10 +101,12 @@ internal readonly unsafe struct Float16 : IElement<Eight>
         return words;
     }
 
-    private static Four ReadLanes(ushort* from, long available) => Four.Of(
+    private static Eight ReadEight(ushort* from, int available) => Eight.Of(ReadLanes(from, available), ReadLanes(from + 4, available - 4));
+
+    private static Four ReadLanes(ushort* from, int available) => Four.Of(
         available > 0 ? Widen(from[0]) : 0, available > 1 ? Widen(from[1]) : 0, available > 2 ? Widen(from[2]) : 0, available > 3 ? Widen(from[3]) : 0);
 
-    private static void WriteLanes(ushort* to, long available, Four values)
+    private static void WriteLanes(ushort* to, int available, Four values)
     {
         if (available > 0)
         {

@@ -50,7 +50,7 @@ internal unsafe struct Four : IGroup<Four>
     public static float Sum(Four values) => (values.A + values.B) + (values.C + values.D);
 
     public static Four ReadFloats(float* from, long available, int aligned) =>
-        aligned != 0 && available >= 4 ? *(Four*)from : ReadLanes(from, available);
+        aligned != 0 && available >= 4 ? *(Four*)from : ReadLanes(from, LanesOf(available, Lanes));
 
     public static void WriteFloats(float* to, long available, int aligned, Four values)
     {
@@ -60,18 +60,21 @@ internal unsafe struct Four : IGroup<Four>
         }
         else
         {
-            WriteLanes(to, available, values);
+            WriteLanes(to, LanesOf(available, Lanes), values);
         }
     }
 
     public static void WriteShared(ArrayView<Four> to, int group, Four values) => to[group] = values;
 
+    /// <summary>How many lanes there are elements for: a comparison in 32 bits for each lane takes half as long as one in 64.</summary>
+    public static int LanesOf(long available, int lanes) => available < lanes ? (int)available : lanes;
+
     /// <summary>Element by element, for groups that are not whole or not aligned.</summary>
-    public static Four ReadLanes(float* from, long available) => Of(
+    public static Four ReadLanes(float* from, int available) => Of(
         available > 0 ? from[0] : 0, available > 1 ? from[1] : 0, available > 2 ? from[2] : 0, available > 3 ? from[3] : 0);
 
     /// <inheritdoc cref="ReadLanes"/>
-    public static void WriteLanes(float* to, long available, Four values)
+    public static void WriteLanes(float* to, int available, Four values)
     {
         if (available > 0)
         {
