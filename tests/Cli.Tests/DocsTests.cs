@@ -15,6 +15,7 @@ public partial class DocsTests
         ["docs/scaling.md"] = ["--bind-to", "--gpus-per-node", "--hostfile", "--map-by", "--ntasks-per-node", "--oversubscribe"],
         ["docs/serve.md"] = ["--data-binary"],
         ["docs/tensorboard.md"] = ["--logdir"],
+        ["docs/cuda.md"] = ["--quick"],
         ["docs/tutorial.md"] = ["--logdir"],
     };
 
