@@ -106,6 +106,9 @@ if $all; then
         done
     done
 
+    # Blocks, or threads between barriers, that touch the same bytes are found only where they are looked for.
+    CUDASIM_RACES=1 run races Kernels.Tests -class '*.Cuda*' -trait- Category=Slow
+
     if [ -e artifacts/nvidia/complete ]; then
         scripts/nvidia-check.sh || fail "what NVIDIA's assembler and headers say"
         CUDATRAINER_CUDA_SIMULATOR=$root/artifacts/cudasim-nvidia run nvidia-headers Kernels.Tests -class '*.Cuda*'
