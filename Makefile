@@ -1,6 +1,6 @@
 # Everything a fresh machine needs: `make demo` and `make test` set up, build and run by themselves.
 .DEFAULT_GOAL := build
-.PHONY: help setup build demo test test-all crash-test gpu-kit gpu-check bench study nvrtc format clean
+.PHONY: help setup build demo test test-all crash-test gpu-kit gpu-check bench study ptxas format clean
 
 help:      ## What each target does
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -21,7 +21,7 @@ test-all: build ## test, once per SIMD level, with the slow tests, a few kills a
 	@scripts/crash-test.sh 2
 	@scripts/test.sh --all
 
-gpu-kit: setup ## Publish artifacts/gpu-kit, which checks a machine with an NVIDIA GPU without network or SDK
+gpu-kit: setup ## Make artifacts/cudatrainer-gpu-kit.tar.xz, which checks a machine with an NVIDIA GPU without network or SDK
 	@scripts/gpu-kit.sh
 
 gpu-check: gpu-kit ## The whole check on this machine's GPU: tests, gradients, benchmarks, training; writes gpu-report.md
@@ -36,8 +36,8 @@ bench: build ## Time every kernel and compare with other engines (half an hour);
 study: build ## Repeat the study of docs/ablation.md on DATASET=folder of clips (an hour); results in study/
 	@scripts/study.sh "$(DATASET)"
 
-nvrtc:     ## Unpack NVIDIA's kernel compiler and headers (Debian non-free, 900 MB) into artifacts/nvidia for test-all
-	@scripts/nvrtc.sh
+ptxas:     ## Unpack NVIDIA's assembler and headers (Debian non-free, 900 MB) into artifacts/nvidia for test-all
+	@scripts/ptxas.sh
 
 format:    ## Bring the code into the project's format
 	@dotnet format CudaTrainer.sln

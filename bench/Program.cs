@@ -18,8 +18,11 @@ switch (args.FirstOrDefault())
         SparseCrossover.Run(Number(1, Environment.ProcessorCount));
         return 0;
     case "gpu":
-        return GpuCommand.Run(smoke: args.Contains("--smoke"));
-    case "cuda-kernels" when args.Length >= 2:
+        return GpuCommand.Run(args.AsSpan(1));
+    case "features" when args.Length >= 2:
+        GpuFeatures.Write(args[1], args.Contains("--smoke"));
+        return 0;
+    case "ptxas" when args.Length >= 2:
         return KernelResources.Run(args[1], args.Length > 2 ? args[2] : Path.Combine("bench", "results", "cuda-kernels.md"));
     case "roofline":
         return Roofline.Run(args.Length > 1 ? args[1] : Path.Combine("docs", "performance.md"));
@@ -41,8 +44,10 @@ switch (args.FirstOrDefault())
                    bench layers [threads [batch [images at a time in the first layers]]]   the VGG19 pass, layer by layer
                    bench step [threads [steps]]     training steps alone
                    bench sparse [threads]           where the sparse input product begins to win
-                   bench gpu [--smoke]              ops, steps and VGG19 on the first GPU against its own ceilings, as Markdown
-                   bench cuda-kernels NVDISASM [FILE]   registers, spills, shared memory and occupancy of every CUDA kernel
+                   bench gpu [loads] [ops] [steps] [vgg] [--quick] [--smoke] [--json FILE] [--peer SCRIPT]
+                                                    kernels, ops, steps and VGG19 on the first GPU against its own ceilings and PyTorch, as Markdown
+                   bench features FOLDER [--smoke]  random features, to train on without videos
+                   bench ptxas FOLDER [FILE]        registers, spills, shared memory and occupancy of every CUDA kernel by ptxas and nvdisasm in FOLDER
                    bench roofline [FILE]            the tables of docs/performance.md: what GPUs could do at best
                    bench scaling [rounds [FILE]]    all-reduces, steps and frames by several processes, which it starts by mpirun; five minutes
                    bench scaling-model [FILE]       the tables of docs/scaling.md: what many GPUs could do

@@ -6,13 +6,13 @@ source "$(dirname "$0")/common.sh"
 guide=docs/custom-ops.md
 copy=artifacts/guide
 rm -rf "$copy"
-mkdir -p "$copy"
+mkdir -p "$copy/src/Kernels/ScaleShiftRelu"
 cp -r src bench Directory.Build.props Directory.Packages.props .editorconfig "$copy"
 
 # A block of code belongs to the file that was named at the beginning of a line above it: a new one is that file, of one that exists it is a line to insert.
 awk -v root="$copy/" '
-    /^`(src|bench)\/[^`]*\.(cs|cu)`/ { split($0, parts, "`"); path = root parts[2]; next }
-    /^```(csharp|cuda)$/ { inside = path != ""; exists = (getline line < path) >= 0; close(path); next }
+    /^`(src|bench)\/[^`]*\.cs`/ { split($0, parts, "`"); path = root parts[2]; next }
+    /^```csharp$/ { inside = path != ""; exists = (getline line < path) >= 0; close(path); next }
     /^```$/ { inside = 0; path = ""; next }
     inside && exists { print "        " $0 > (path ".lines"); next }
     inside { print > path }
@@ -42,18 +42,19 @@ if [ -d artifacts/cudasim ]; then
         grep -qE "ScaleShiftRelu +$device +[^f].* ok" artifacts/guide-cuda.log || die "gradcheck did not check the example in $guide on $device"
     done
 
-    # One wrong sign, in a source that is not built in.
-    kernel=scale_shift_relu.cu
-    mkdir "$copy/kernels"
-    sed 's/g \* scale\[lane\]/g * -scale[lane]/' "$copy/src/Kernels/Cuda/$kernel" >"$copy/kernels/$kernel"
-    ! cmp -s "$copy/src/Kernels/Cuda/$kernel" "$copy/kernels/$kernel" || die "$kernel in $guide has no line to make wrong"
+    # One wrong sign.
+    kernel=$copy/src/Kernels/ScaleShiftRelu/Gpu.cs
+    sed -i.right 's/a\.Aligned, g \* s)/a.Aligned, g * (TGroup.Splat(0) - s))/' "$kernel"
+    ! cmp -s "$kernel" "$kernel.right" || die "the kernel in $guide has no line to make wrong"
+    quietly artifacts/guide-build.log dotnet build "$copy/src/Cli" -c Release -v quiet
     code=0
-    CUDATRAINER_KERNELS=$copy/kernels gradcheck --device cuda >artifacts/guide-wrong.log 2>&1 || code=$?
+    gradcheck --device cuda >artifacts/guide-wrong.log 2>&1 || code=$?
+    mv "$kernel.right" "$kernel"
     [ "$code" -eq 1 ] && grep -qE 'ScaleShiftRelu +cuda:0 .*OFF in x' artifacts/guide-wrong.log || {
         cat artifacts/guide-wrong.log >&2
-        die "gradcheck did not find the wrong sign in $kernel (exit code $code)"
+        die "gradcheck did not find the wrong sign in the kernel of $guide (exit code $code)"
     }
-    ! grep -v '^ScaleShiftRelu' artifacts/guide-wrong.log | grep ' OFF in ' >&2 || die "gradcheck blamed other ops for the wrong sign in $kernel"
+    ! grep -v '^ScaleShiftRelu' artifacts/guide-wrong.log | grep ' OFF in ' >&2 || die "gradcheck blamed other ops for the wrong sign in the kernel of $guide"
 fi
 
 quietly artifacts/guide-bench-build.log dotnet build "$copy/bench" -c Release -v quiet || die "the benchmark in $guide does not compile"

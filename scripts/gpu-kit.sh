@@ -1,22 +1,35 @@
 #!/usr/bin/env bash
-# Publishes artifacts/gpu-kit: program, CUDA tests and benchmarks with the .NET runtime, to be copied to a machine with an NVIDIA GPU and
-# run there by gpu-check.sh, without network, SDK or this repository.
+# Makes artifacts/cudatrainer-gpu-kit.tar.xz: program, CUDA tests and GPU benchmarks around one .NET runtime, to be unpacked on a machine with an NVIDIA GPU and run there by
+# gpu-check.sh, without network, SDK or this repository. Neither NVIDIA's files nor FFmpeg are in it.
 source "$(dirname "$0")/common.sh"
 
-scripts/native.sh
+limit_mb=55
 kit=artifacts/gpu-kit
-rm -rf "$kit"
-mkdir -p "$kit"
-publish() {
-    say "publishing $1"
-    quietly "artifacts/gpu-kit-$2.log" dotnet publish "$1" -c Release -r linux-x64 --self-contained -o "$kit/$2" -v quiet
-}
+archive=artifacts/cudatrainer-gpu-kit.tar.xz
 
-publish src/Cli cudatrainer
-publish tests/Kernels.Tests kernels-tests
-publish tests/Engine.Tests engine-tests
-publish bench bench
-mkdir "$kit/tests"
+scripts/native.sh
+rm -rf "$kit" "$archive"
+mkdir -p "$kit/app" "$kit/tests"
+
+# All into one folder: each brings its own assemblies, and the runtime that it shares with the others.
+for project in src/Cli tests/Kernels.Tests tests/Engine.Tests bench; do
+    say "publishing $project"
+    quietly "artifacts/gpu-kit-$(basename "$project").log" dotnet publish "$project" -c Release -r linux-x64 --self-contained -o "$kit/app" -v quiet \
+        -p:GpuKit=true -p:RunAnalyzers=false -p:CustomAfterMicrosoftCommonTargets="$root/scripts/gpu-kit.targets"
+done
 cp -r tests/golden "$kit/tests/golden"
-cp scripts/gpu-check.sh "$kit/gpu-check.sh"
-say "made $kit; copy it to the machine with the GPU and run ./gpu-check.sh there"
+
+# .NET hashes by OpenSSL and stops without one, which bare containers lack; gpu-check.sh takes these only there.
+mkdir "$kit/openssl"
+for library in libssl.so.3 libcrypto.so.3; do
+    path=$(ldconfig -p | awk -v name="$library" '$1 == name && /x86-64/ { path = $NF } END { print path }')
+    [ -n "$path" ] || die "$library is not installed here (Debian: libssl3)"
+    cp -L "$path" "$kit/openssl"
+done
+cp scripts/gpu-check.sh bench/gpu/peer.py "$kit"
+
+say "packing"
+tar -C artifacts --sort=name --owner=0 --group=0 --numeric-owner -c gpu-kit | xz -9 >"$archive"
+bytes=$(stat -c %s "$archive")
+[ "$bytes" -le $((limit_mb * 1000000)) ] || die "$archive has $bytes bytes; $limit_mb MB is the limit"
+say "made $archive ($((bytes / 1000000)) MB, $(du -sm "$kit" | cut -f1) MB unpacked); on the machine with the GPU: tar xJf $(basename "$archive") && gpu-kit/gpu-check.sh --quick"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# What NVIDIA's own tools can tell without a GPU; needs what `make nvrtc` unpacks into artifacts/nvidia.
-#   1. The simulator compiles against NVIDIA's cuda.h, nvrtc.h and cublas_v2.h, so that every prototype of ours is theirs, and passes its tests; test.sh runs the tests of the bindings on it,
+# What NVIDIA's own tools can tell without a GPU; needs what `make ptxas` unpacks into artifacts/nvidia.
+#   1. The simulator compiles against NVIDIA's cuda.h and cublas_v2.h, so that every prototype of ours is theirs, and passes its tests; test.sh runs the tests of the bindings on it,
 #      so that every constant in C# is theirs too.
-#   2. Every kernel compiles for every architecture, without spills; the table goes to bench/results/cuda-kernels.md.
+#   2. Every kernel assembles for every architecture, without spills or local memory and with its 16-byte accesses; the table goes to bench/results/cuda-kernels.md.
 source "$(dirname "$0")/common.sh"
 
 nvidia=$root/artifacts/nvidia
-[ -e "$nvidia/complete" ] || die "NVIDIA's tools are not here: make nvrtc"
+[ -e "$nvidia/complete" ] || die "NVIDIA's tools are not here: make ptxas"
 
 build_against_headers() {
     cmake -S native -B artifacts/cudasim-nvidia-build -DCMAKE_BUILD_TYPE=Release \
@@ -18,9 +18,8 @@ say "compiling the simulator against NVIDIA's headers"
 quietly artifacts/cudasim-nvidia.log build_against_headers
 quietly artifacts/cudasim-nvidia-selftest.log timeout 300 artifacts/cudasim-nvidia/selftest
 
-say "compiling the kernels with NVIDIA's compiler"
+say "assembling the kernels"
 quietly artifacts/bench-build.log dotnet build bench -c Release -v quiet
-libraries=("$nvidia"/lib/libnvrtc.so.*)
-quietly artifacts/cuda-kernels.log env -u CUDATRAINER_CUDA_SIMULATOR LD_LIBRARY_PATH="$nvidia/lib" CUDATRAINER_LIBNVRTC="${libraries[0]}" \
-    dotnet artifacts/bin/Bench/release/CudaTrainer.Bench.dll cuda-kernels "$nvidia/bin/nvdisasm" bench/results/cuda-kernels.md
+quietly artifacts/cuda-kernels.log env -u CUDATRAINER_CUDA_SIMULATOR \
+    dotnet artifacts/bin/Bench/release/CudaTrainer.Bench.dll ptxas "$nvidia/bin" bench/results/cuda-kernels.md
 tail -1 artifacts/cuda-kernels.log >&2

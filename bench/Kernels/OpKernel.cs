@@ -1,7 +1,6 @@
 using CudaTrainer.Engine.Autograd;
-using CudaTrainer.Engine.Backends;
-using CudaTrainer.Engine.Backends.Cpu;
-using CudaTrainer.Engine.Backends.Reference;
+using CudaTrainer.Engine.Devices;
+using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Optim;
 using CudaTrainer.Engine.Tensors;
 

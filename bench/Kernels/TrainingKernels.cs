@@ -1,5 +1,5 @@
-using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Optim;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels;

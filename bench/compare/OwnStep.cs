@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using CudaTrainer.Engine.Backends.Cpu;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Training;

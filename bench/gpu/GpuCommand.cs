@@ -1,8 +1,8 @@
 using System.Globalization;
+using System.Text.Json.Nodes;
 using CudaTrainer.Bench.Kernels;
 using CudaTrainer.Engine.Autograd;
-using CudaTrainer.Engine.Backends.Cuda;
-using CudaTrainer.Engine.Backends.Reference;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels.Interop;
@@ -10,69 +10,126 @@ using CudaTrainer.Kernels.Interop;
 namespace CudaTrainer.Bench.Gpu;
 
 /// <summary>
-/// <c>bench gpu</c>: every op of a training step against the ceilings that this GPU was measured to have, then whole training steps and the VGG19 pass, as Markdown. Each op is compared with the
-/// reference before it is timed.
+/// <c>bench gpu</c>: every kernel on the GPU, every op of a training step against the ceilings that this GPU was measured to have, then whole training steps and the VGG19 pass beside PyTorch's, as Markdown. Each
+/// op is compared with the reference before it is timed, steps and features with PyTorch's.
 /// </summary>
 internal static class GpuCommand
 {
     private const double SingleTolerance = 1e-4;
     private const double HalfTolerance = 4e-3;
 
-    /// <param name="smoke">Small sizes and few rounds: shows that everything runs, on the simulator as well; the times mean nothing.</param>
     /// <returns>The exit code.</returns>
-    public static int Run(bool smoke)
+    public static int Run(ReadOnlySpan<string> arguments)
     {
+        if (GpuOptions.Parse(arguments) is not { } options)
+        {
+            return 2;
+        }
+
         if (!Cuda.IsAvailable)
         {
             Console.Error.WriteLine($"bench gpu: CUDA is not available: {Cuda.UnavailableReason}");
             return 1;
         }
 
-        using (var device = new CudaDevice(0))
+        var findings = new GpuFindings(options.Json);
+        Introduce(options, findings);
+        bool passed = true;
+        foreach (string section in options.Sections)
         {
-            Console.WriteLine($"# GPU measurements\n\n{device.Description}, driver {Cuda.DriverVersion / 1000}.{Cuda.DriverVersion % 1000 / 10}\n");
-            foreach (CudaLibrary library in Cuda.Libraries)
+            passed &= section switch
+            {
+                "loads" => GpuLoads.Run(findings),
+                "ops" => Ops(options, findings),
+                "steps" => GpuSteps.Run(options, findings),
+                _ => GpuVgg.Run(options, findings),
+            };
+        }
+
+        return passed ? 0 : 1;
+    }
+
+    private static void Introduce(GpuOptions options, GpuFindings findings)
+    {
+        CudaDeviceInfo device = Cuda.Devices[0];
+        Console.WriteLine($"# GPU measurements\n\n{device.Name}, compute capability {device.ComputeMajor}.{device.ComputeMinor}, driver {Cuda.DriverVersion / 1000}.{Cuda.DriverVersion % 1000 / 10}\n");
+        findings.Set("gpu", device.Name);
+        findings.Set("compute_capability", $"{device.ComputeMajor}.{device.ComputeMinor}");
+        findings.Set("driver", Cuda.DriverVersion);
+        findings.Set("simulated", Cuda.IsSimulated);
+        foreach (CudaLibrary library in Cuda.Libraries)
+        {
+            if (options.Sections[0] == "loads")
             {
                 Console.WriteLine($"- {library.Name}: {(library.Found ? $"{library.Version}, {library.Path}" : "not found")}");
             }
 
-            if (Cuda.IsSimulated || smoke)
-            {
-                Console.WriteLine($"\n**{(Cuda.IsSimulated ? "SIMULATED GPU" : "Smoke run")}: the times below mean nothing.**");
-            }
-
-            GpuCeilings ceilings = GpuCeilings.Measure(device, smoke);
-            Console.WriteLine($"\n## Ceilings\n\n{ceilings}\n");
-            Kernels(device, ceilings, smoke);
+            findings.Add("libraries", new JsonObject { ["name"] = library.Name, ["version"] = library.Found ? library.Version : null, ["path"] = library.Found ? library.Path : null });
         }
 
-        GpuSteps.Run(smoke);
-        return 0;
+        if (Cuda.IsSimulated || options.Smoke)
+        {
+            Console.WriteLine($"\n**{(Cuda.IsSimulated ? "SIMULATED GPU" : "Smoke run")}: the times below mean nothing.**");
+        }
     }
 
-    private static void Kernels(CudaDevice device, GpuCeilings ceilings, bool smoke)
+    private static bool Ops(GpuOptions options, GpuFindings findings)
     {
-        var kernels = smoke ? new GpuKernels(3, 4, 64) : new GpuKernels(64, 20, Vgg19.Features);
-        Console.WriteLine("## Ops\n\nEach against the reference first; bound = the larger of bytes / copy bandwidth and FLOPs / GEMM rate.\n");
+        using var device = new CudaDevice(0);
+        GpuCeilings ceilings = GpuCeilings.Measure(device, options.Smoke);
+        Console.WriteLine($"\n## Ceilings\n\n{ceilings}\n");
+        findings.Set("copy_bytes_per_second", ceilings.CopyBytes);
+        findings.Set("fp32_flops", ceilings.SingleFlops);
+        findings.Set("fp16_flops", ceilings.HalfFlops);
+        var kernels = options.Smoke ? new GpuKernels(3, 4, 64) : new GpuKernels(64, 20, Vgg19.Features);
+
+        // The reference takes minutes for the whole batch.
+        GpuKernels check = options.Quick && !options.Smoke ? new GpuKernels(4, 20, Vgg19.Features) : kernels;
+        Console.WriteLine($"## Ops\n\nEach against the reference first{(check == kernels ? string.Empty : ", at a batch of 4")}; bound = the larger of bytes / copy bandwidth and FLOPs / GEMM rate.\n");
         Console.WriteLine("| op | type | µs | GB/s | TFLOP/s | of the bound | error |\n|---|---|---:|---:|---:|---:|---:|");
-        foreach (GpuKernel kernel in kernels.All)
+        bool passed = true;
+        foreach (var (kernel, small) in kernels.All.Zip(check.All))
         {
+            double error = double.NaN;
+            string fault = string.Empty;
+            try
+            {
+                error = Check(device, small);
+            }
+            catch (WrongResultException wrong)
+            {
+                // The times of the others are wanted all the same.
+                fault = wrong.Message;
+                passed = false;
+            }
+
             using var tensors = new OpTensors(device);
-            Op op = kernel.Build(tensors);
-            double error = Check(op, kernel);
-            double seconds = device.SecondsPer(op.Run, smoke ? 2 : 200);
+            double seconds = device.SecondsPer(kernel.Build(tensors).Run, options.Smoke ? 1 : options.Quick ? 50 : 200, options.Smoke ? 2 : 5);
             double bound = Math.Max(kernel.Work.Bytes / ceilings.CopyBytes, kernel.Work.Operations / (kernel.Type == DType.Float16 ? ceilings.HalfFlops : ceilings.SingleFlops));
+            string type = kernel.Type == DType.Float16 ? "fp16" : "fp32";
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"| {kernel.Name} | {(kernel.Type == DType.Float16 ? "fp16" : "fp32")} | {seconds * 1e6:F1} | {kernel.Work.Bytes / seconds * 1e-9:F0} | {(kernel.Work.Operations > 0 ? (kernel.Work.Operations / seconds * 1e-12).ToString("F2", CultureInfo.InvariantCulture) : string.Empty)} | {bound / seconds:P0} | {error:E1} |"));
+                $"| {kernel.Name} | {type} | {seconds * 1e6:F1} | {kernel.Work.Bytes / seconds * 1e-9:F0} | {(kernel.Work.Operations > 0 ? (kernel.Work.Operations / seconds * 1e-12).ToString("F2", CultureInfo.InvariantCulture) : string.Empty)} | {bound / seconds:P0} | {(fault.Length > 0 ? $"**{fault}**" : error.ToString("E1", CultureInfo.InvariantCulture))} |"));
+            findings.Add("ops", new JsonObject
+            {
+                ["name"] = kernel.Name,
+                ["type"] = type,
+                ["seconds"] = seconds,
+                ["bytes_per_second"] = kernel.Work.Bytes / seconds,
+                ["of_bound"] = bound / seconds,
+                ["error"] = fault.Length > 0 ? fault : error,
+            });
         }
+
+        return passed;
     }
 
     /// <returns>The largest relative error of any output.</returns>
-    private static double Check(Op op, GpuKernel kernel)
+    private static double Check(CudaDevice device, GpuKernel kernel)
     {
         using var reference = new ReferenceDevice();
-        using var tensors = new OpTensors(reference);
+        using OpTensors tensors = new(reference), own = new(device);
+        Op op = kernel.Build(own);
         Op expected = kernel.Build(tensors);
         op.Run();
         expected.Run();
@@ -87,13 +144,13 @@ internal static class GpuCommand
         return worst;
     }
 
-    /// <summary>Seconds of one of many calls queued behind each other; the best of five series.</summary>
-    internal static double SecondsPer(this CudaDevice device, Action run, int calls)
+    /// <summary>Seconds of one of many calls queued behind each other; the best series.</summary>
+    internal static double SecondsPer(this CudaDevice device, Action run, int calls, int rounds = 5)
     {
         run();
         device.Synchronize();
         double best = double.PositiveInfinity;
-        for (int series = 0; series < 5; series++)
+        for (int series = 0; series < rounds; series++)
         {
             long began = System.Diagnostics.Stopwatch.GetTimestamp();
             for (int i = 0; i < calls; i++)

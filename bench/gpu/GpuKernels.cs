@@ -1,6 +1,6 @@
 using CudaTrainer.Bench.Kernels;
-using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Optim;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels;

@@ -3,55 +3,58 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using CudaTrainer.Bench.Compare;
 using CudaTrainer.Kernels.Cuda;
-using CudaTrainer.Kernels.Interop;
-using Cuda = CudaTrainer.Kernels.Interop.Cuda;
 
 namespace CudaTrainer.Bench.Gpu;
 
 /// <summary>
-/// Compiles every CUDA source with NVIDIA's NVRTC for every architecture that we name, no GPU needed, and tables what the machine code asks of one. Registers that do not suffice (spills), local memory, a kernel
-/// without launch bounds and one that cannot run for want of registers or shared memory are failures.
+/// Assembles every kernel's PTX by NVIDIA's ptxas for every architecture that we name, no GPU needed, and tables what the machine code asks of one. Registers that do not suffice (spills), local memory, 16-byte accesses
+/// that a kernel had and has no more, a kernel without launch bounds and one that cannot run for want of registers or shared memory are failures.
 /// </summary>
 internal static partial class KernelResources
 {
     /// <summary>Hidden units of the models we ship: what the recurrent kernels' dynamic shared memory is counted for.</summary>
     private const int Hidden = 128;
 
-    /// <param name="nvdisasm">The disassembler of the same release as NVRTC.</param>
-    /// <param name="output">Where the table goes.</param>
+    /// <summary>Whose instructions and 16-byte accesses the table shows.</summary>
+    private const int Common = 80;
+
+    private const string WideColumn = "16-byte accesses";
+
+    /// <param name="tools">Folder of <c>ptxas</c> and <c>nvdisasm</c>.</param>
+    /// <param name="output">Where the table goes, and where the last one is: what it says of 16-byte accesses must still hold. Stays as it is when something has failed.</param>
     /// <returns>The exit code.</returns>
-    public static int Run(string nvdisasm, string output)
+    public static int Run(string tools, string output)
     {
-        CudaLibrary nvrtc = Cuda.Libraries[1];
-        if (!nvrtc.Found || nvrtc.IsSimulated)
+        var kernels = new SortedDictionary<string, Dictionary<int, Resources>>(StringComparer.Ordinal);
+        foreach (Multiprocessor target in Multiprocessor.All)
         {
-            Console.Error.WriteLine($"error: NVIDIA's NVRTC is needed: {(nvrtc.Found ? "this is the simulator's" : nvrtc.Reason)}");
-            return 1;
-        }
-
-        var kernels = new SortedDictionary<(string File, string Name), Dictionary<int, Resources>>();
-        foreach (string file in KernelLibrary.Files)
-        {
-            Console.Error.WriteLine(file);
-            foreach (Multiprocessor target in Multiprocessor.All)
+            Console.Error.WriteLine($"sm_{target.Architecture}");
+            foreach (KernelPtx ptx in KernelInventory.Ptx(target.Architecture))
             {
-                foreach (var (name, resources) in Inspect(file, target.Architecture, nvdisasm))
+                if (!kernels.TryGetValue(ptx.Name, out Dictionary<int, Resources>? columns))
                 {
-                    if (!kernels.TryGetValue((file, name), out Dictionary<int, Resources>? columns))
-                    {
-                        kernels.Add((file, name), columns = []);
-                    }
-
-                    columns.Add(target.Architecture, resources);
+                    kernels.Add(ptx.Name, columns = []);
                 }
+
+                columns.Add(target.Architecture, Inspect(ptx, target.Architecture, tools));
             }
         }
 
-        Write(kernels, Path.GetFileName(nvrtc.Path), output);
-        string[] faults = [.. kernels.SelectMany(kernel => kernel.Value.SelectMany(column => Faults(kernel.Key.Name, column.Key, column.Value)))];
+        Dictionary<string, int> recorded = RecordedWideAccesses(output);
+        string[] faults =
+        [
+            .. kernels.SelectMany(kernel => kernel.Value.SelectMany(column => Faults(kernel.Key, column.Key, column.Value))),
+            .. kernels.Where(kernel => kernel.Value[Common].WideAccesses == 0 && recorded.GetValueOrDefault(kernel.Key) > 0)
+                .Select(kernel => $"{kernel.Key} had {recorded[kernel.Key]} 16-byte accesses ({output}) and has none"),
+        ];
         foreach (string fault in faults)
         {
             Console.Error.WriteLine($"error: {fault}");
+        }
+
+        if (kernels.Count > 0 && faults.Length == 0)
+        {
+            Write(kernels, Version(tools), output);
         }
 
         Console.Error.WriteLine($"{kernels.Count} kernels, {Multiprocessor.All.Count} architectures, {faults.Length} faults");
@@ -69,6 +72,11 @@ internal static partial class KernelResources
         if (kernel.StackBytes > 0 || kernel.LocalAccesses > 0)
         {
             yield return $"{where} has {kernel.StackBytes} bytes of local memory and {kernel.LocalAccesses} accesses to it";
+        }
+
+        if (kernel.WidePtx > 0 && kernel.WideAccesses == 0)
+        {
+            yield return $"{where} has {kernel.WidePtx} 16-byte accesses in PTX and none in machine code";
         }
 
         if (kernel.Threads == 0)
@@ -89,99 +97,126 @@ internal static partial class KernelResources
     /// <summary>What the launchers ask for; the kernels that keep weights in registers need none.</summary>
     private static int DynamicShared(string name)
     {
-        if (name.Contains("_registers_", StringComparison.Ordinal) || !(name.StartsWith("lstm_", StringComparison.Ordinal) || name.StartsWith("gru_", StringComparison.Ordinal)))
+        if (name.Contains("InRegisters", StringComparison.Ordinal) || name.Contains("PreviousStates", StringComparison.Ordinal))
         {
             return 0;
         }
 
-        int gates = name.StartsWith("lstm_", StringComparison.Ordinal) ? 4 : 3;
-        return name.Contains("_backward_", StringComparison.Ordinal) ? Recurrent.BackwardShared(Hidden, gates) : Recurrent.ForwardShared(Hidden, gates);
+        int gates = name.StartsWith("Lstm_", StringComparison.Ordinal) ? 4 : name.StartsWith("Gru_", StringComparison.Ordinal) ? 3 : 0;
+        return gates == 0 ? 0
+            : name.Contains("_Backward_", StringComparison.Ordinal) ? GpuWalk.BackwardShared(Hidden, gates)
+            : GpuWalk.ForwardShared(Hidden, gates);
     }
 
-    private static Dictionary<string, Resources> Inspect(string file, int architecture, string nvdisasm)
+    private static Resources Inspect(KernelPtx ptx, int architecture, string tools)
     {
-        CompiledSource compiled = KernelCompiler.CompileFor(architecture, file, KernelLibrary.Source(file), KernelLibrary.Headers, "--ptxas-options=-v");
-        Dictionary<string, int> threads = LaunchBounds().Matches(compiled.Ptx).ToDictionary(match => match.Groups["name"].Value, match => Number(match, "x") * Number(match, "y") * Number(match, "z"));
-        var (instructions, localAccesses) = Disassemble(nvdisasm, compiled.MachineCode);
-        var kernels = new Dictionary<string, Resources>();
-        foreach (Match match in Usage().Matches(compiled.Log))
+        string source = Path.GetTempFileName(), machineCode = Path.GetTempFileName();
+        try
         {
-            string name = match.Groups["name"].Value;
-            kernels.Add(name, new Resources(
-                threads.GetValueOrDefault(name), Number(match, "registers"), Number(match, "stack"), Number(match, "stores") + Number(match, "loads"), Number(match, "shared"), instructions[name],
-                localAccesses[name]));
+            File.WriteAllText(source, ptx.Text);
+            string log = Output(Path.Combine(tools, "ptxas"), "-v", $"-arch=sm_{architecture}", "-o", machineCode, source);
+            Match usage = Usage().Match(log), bounds = LaunchBounds().Match(ptx.Text);
+            if (!usage.Success || usage.Groups["name"].Value != ptx.Name)
+            {
+                throw new InvalidDataException($"the assembler does not tell of {ptx.Name}:\n{log}");
+            }
+
+            Listing listing = Disassemble(Output(Path.Combine(tools, "nvdisasm"), "-c", machineCode))[ptx.Name];
+            return new Resources(
+                bounds.Success ? Number(bounds, "x") * Number(bounds, "y") * Number(bounds, "z") : 0, Number(usage, "registers"),
+                Number(usage, "stack"), Number(usage, "stores") + Number(usage, "loads"), Number(usage, "shared"), listing.Instructions,
+                listing.Local, WidePtx().Count(ptx.Text), listing.Wide);
+        }
+        finally
+        {
+            File.Delete(source);
+            File.Delete(machineCode);
+        }
+    }
+
+    /// <summary>What the last table says of 16-byte accesses, by kernel; nothing where there is no table or it has no such column.</summary>
+    private static Dictionary<string, int> RecordedWideAccesses(string table)
+    {
+        if (!File.Exists(table))
+        {
+            return [];
         }
 
-        int entries = Entry().Count(compiled.Ptx);
-        return kernels.Count == entries
-            ? kernels
-            : throw new InvalidDataException($"{file} has {entries} kernels, but the assembler tells of {kernels.Count}:\n{compiled.Log}");
+        string[][] rows = [.. File.ReadLines(table).Where(line => line.StartsWith('|')).Select(line => line.Trim('|', ' ').Split('|', StringSplitOptions.TrimEntries))];
+        int column = rows.Length == 0 ? -1 : Array.IndexOf(rows[0], WideColumn);
+        return column < 0 ? [] : rows.Skip(2).TakeWhile(row => row.Length == rows[0].Length).ToDictionary(row => row[0].Trim('`'), row => int.Parse(row[column], CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>What stands in the file behind the table, from the next heading on, and is kept.</summary>
+    private static IEnumerable<string> OtherSections(string file) =>
+        File.Exists(file) ? [.. File.ReadLines(file).SkipWhile(line => !line.StartsWith("## ", StringComparison.Ordinal))] : [];
+
+    private static string Version(string tools) => Release().Match(Output(Path.Combine(tools, "ptxas"), "--version")).Groups["version"].Value;
+
+    /// <summary>What a tool says, on either stream.</summary>
+    private static string Output(string tool, params string[] arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo(tool, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        string text = process.StandardOutput.ReadToEnd() + errors.Result;
+        process.WaitForExit();
+        return process.ExitCode == 0 ? text : throw new InvalidDataException($"{tool} {string.Join(' ', arguments)} ended with {process.ExitCode}:\n{text}");
     }
 
     private static int Number(Match match, string group) => match.Groups[group].Success ? int.Parse(match.Groups[group].Value, CultureInfo.InvariantCulture) : group is "y" or "z" ? 1 : 0;
 
-    /// <summary>Instructions of each kernel, and how many of them go to local memory.</summary>
-    private static (Dictionary<string, int> Instructions, Dictionary<string, int> LocalAccesses) Disassemble(string nvdisasm, byte[] machineCode)
+    private static Dictionary<string, Listing> Disassemble(string text)
     {
-        string file = Path.GetTempFileName(), text;
-        try
-        {
-            File.WriteAllBytes(file, machineCode);
-            using var process = Process.Start(new ProcessStartInfo(nvdisasm, ["-c", file]) { RedirectStandardOutput = true })!;
-            text = process.StandardOutput.ReadToEnd();
-            process.WaitForExit();
-            if (process.ExitCode != 0)
-            {
-                throw new InvalidDataException($"{nvdisasm} ended with {process.ExitCode}");
-            }
-        }
-        finally
-        {
-            File.Delete(file);
-        }
-
-        var instructions = new Dictionary<string, int>();
-        var localAccesses = new Dictionary<string, int>();
+        var listings = new Dictionary<string, Listing>();
         string kernel = string.Empty;
         foreach (string line in text.Split('\n'))
         {
             if (line.StartsWith(".text.", StringComparison.Ordinal))
             {
                 kernel = line[".text.".Length..].TrimEnd().TrimEnd(':');
-                instructions[kernel] = localAccesses[kernel] = 0;
+                listings[kernel] = default;
             }
             else if (Instruction().Match(line) is { Success: true } match)
             {
-                instructions[kernel]++;
-                localAccesses[kernel] += match.Groups["name"].Value is "LDL" or "STL" ? 1 : 0;
+                string name = match.Groups["name"].Value;
+                Listing known = listings[kernel];
+                listings[kernel] = new Listing(
+                    known.Instructions + 1,
+                    known.Local + (name is "LDL" or "STL" ? 1 : 0),
+                    known.Wide + (name is "LDG" or "STG" or "LD" or "ST" && match.Groups["modifiers"].Value.Contains(".128", StringComparison.Ordinal) ? 1 : 0));
             }
         }
 
-        return (instructions, localAccesses);
+        return listings;
     }
 
-    private static void Write(SortedDictionary<(string File, string Name), Dictionary<int, Resources>> kernels, string nvrtc, string output)
+    private static void Write(SortedDictionary<string, Dictionary<int, Resources>> kernels, string version, string output)
     {
         var report = new Report();
         report.Line("# What the CUDA kernels ask of a GPU\n");
         report.Paragraph(
-            $"Compiled by NVIDIA's NVRTC ({nvrtc}) and read from the machine code by `make nvrtc test-all` (`bench cuda-kernels`); no GPU has run it. Registers of a thread, and theoretical occupancy: the share of a "
+            $"Assembled by NVIDIA's ptxas ({version}) and read from the machine code by `make ptxas test-all` (`bench ptxas`); no GPU has run it. Registers of a thread, and theoretical occupancy: the share of a "
             + "multiprocessor's threads that blocks of the launch bounds' size can fill, by registers, shared memory and block slots. It says nothing about how many blocks a launch has.");
         report.Paragraph(
-            $"Shared memory: static + dynamic bytes of a block, the latter for {Hidden} hidden units. Instructions: machine code for sm_80. Spills and local memory: **{kernels.Values.SelectMany(columns => columns.Values).Sum(kernel => kernel.SpillBytes + kernel.StackBytes)} bytes** in all "
+            $"Shared memory: static + dynamic bytes of a block, the latter for {Hidden} hidden units. Instructions, and of them 16-byte accesses to global memory: machine code for sm_{Common}. A kernel that has them here and loses them all fails the check. Spills and local memory: **{kernels.Values.SelectMany(columns => columns.Values).Sum(kernel => kernel.SpillBytes + kernel.StackBytes)} bytes** in all "
             + $"{kernels.Count} kernels for all {Multiprocessor.All.Count} architectures; any would fail the check.");
         report.Table(
-            ["kernel", "threads", "shared", "instructions", .. Multiprocessor.All.Select(target => $"sm_{target.Architecture}")],
+            ["kernel", "threads", "shared", "instructions", WideColumn, .. Multiprocessor.All.Select(target => $"sm_{target.Architecture}")],
             kernels.Select(kernel =>
             {
-                Resources common = kernel.Value[80];
-                int dynamicShared = DynamicShared(kernel.Key.Name);
+                Resources common = kernel.Value[Common];
+                int dynamicShared = DynamicShared(kernel.Key);
                 return (IReadOnlyList<string>)
                 [
-                    $"`{kernel.Key.Name}`", Text(common.Threads), dynamicShared == 0 ? Text(common.SharedBytes) : $"{common.SharedBytes} + {dynamicShared}", Text(common.Instructions),
-                    .. Multiprocessor.All.Select(target => Column(kernel.Key.Name, target, kernel.Value[target.Architecture])),
+                    $"`{kernel.Key}`", Text(common.Threads), dynamicShared == 0 ? Text(common.SharedBytes) : $"{common.SharedBytes} + {dynamicShared}", Text(common.Instructions), Text(common.WideAccesses),
+                    .. Multiprocessor.All.Select(target => Column(kernel.Key, target, kernel.Value[target.Architecture])),
                 ];
             }));
+        foreach (string section in OtherSections(output))
+        {
+            report.Line(section);
+        }
+
         report.Save(output);
 
         static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
@@ -189,18 +224,21 @@ internal static partial class KernelResources
             $"{kernel.Registers} · {(100 * target.Occupancy(kernel.Threads, kernel.Registers, kernel.SharedBytes + DynamicShared(name))).ToString("F0", CultureInfo.InvariantCulture)} %";
     }
 
-    [GeneratedRegex(@"^\.visible \.entry \w+\(", RegexOptions.Multiline)]
-    private static partial Regex Entry();
-
-    [GeneratedRegex(@"\.entry (?<name>\w+)\([^)]*\)\s*\.maxntid (?<x>\d+)(, (?<y>\d+))?(, (?<z>\d+))?")]
+    [GeneratedRegex(@"\.entry\s+(?<name>[\w$]+)\s*\([^)]*\)\s*\.maxntid (?<x>\d+)(, (?<y>\d+))?(, (?<z>\d+))?")]
     private static partial Regex LaunchBounds();
 
+    [GeneratedRegex(@"\b(ld|st)\.global(\.\w+)*(\.v4\.[busf]32|\.v2\.[busf]64)\b")]
+    private static partial Regex WidePtx();
+
     [GeneratedRegex(
-        @"Compiling entry function '(?<name>\w+)'.*?\n.*\n\D*(?<stack>\d+) bytes stack frame, (?<stores>\d+) bytes spill stores, (?<loads>\d+) bytes spill loads\n.*Used (?<registers>\d+) registers(.*?(?<shared>\d+) bytes smem)?")]
+        @"Compiling entry function '(?<name>[\w$]+)'.*?\n.*\n\D*(?<stack>\d+) bytes stack frame, (?<stores>\d+) bytes spill stores, (?<loads>\d+) bytes spill loads\n.*Used (?<registers>\d+) registers(.*?(?<shared>\d+) bytes smem)?")]
     private static partial Regex Usage();
 
-    [GeneratedRegex(@"^\s*/\*[0-9a-f]{4,}\*/\s+(@!?U?P\w+\s+)?(?<name>[A-Z][A-Z0-9]*)")]
+    [GeneratedRegex(@"^\s*/\*[0-9a-f]{4,}\*/\s+(@!?U?P\w+\s+)?(?<name>[A-Z][A-Z0-9]*)(?<modifiers>[.A-Z0-9_]*)")]
     private static partial Regex Instruction();
+
+    [GeneratedRegex(@"release (?<version>[\d.]+)")]
+    private static partial Regex Release();
 
     /// <param name="Threads">Launch bounds; 0: none.</param>
     /// <param name="Registers">Of a thread.</param>
@@ -209,5 +247,13 @@ internal static partial class KernelResources
     /// <param name="SharedBytes">Static, of a block.</param>
     /// <param name="Instructions">Of machine code.</param>
     /// <param name="LocalAccesses">Of them, those to local memory.</param>
-    private sealed record Resources(int Threads, int Registers, int StackBytes, int SpillBytes, int SharedBytes, int Instructions, int LocalAccesses);
+    /// <param name="WidePtx">Accesses of 16 bytes to global memory in PTX.</param>
+    /// <param name="WideAccesses">The same in machine code.</param>
+    private sealed record Resources(
+        int Threads, int Registers, int StackBytes, int SpillBytes, int SharedBytes, int Instructions, int LocalAccesses, int WidePtx, int WideAccesses);
+
+    /// <param name="Instructions">All of a kernel.</param>
+    /// <param name="Local">To local memory.</param>
+    /// <param name="Wide">16 bytes from or to global memory.</param>
+    private readonly record struct Listing(int Instructions, int Local, int Wide);
 }

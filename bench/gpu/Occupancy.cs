@@ -10,10 +10,11 @@ internal sealed record Multiprocessor(int Architecture, int Threads, int Blocks,
 {
     private const int Registers = 65_536, RegisterUnit = 256, SharedUnit = 128, Warp = 32, WarpUnit = 4;
 
-    /// <summary>V100, A100, RTX 30, RTX 40 and Ada workstation cards, H100.</summary>
+    /// <summary>V100, T4, A100, RTX 30, RTX 40 and Ada workstation cards, H100.</summary>
     public static IReadOnlyList<Multiprocessor> All { get; } =
     [
         new(70, 2048, 32, 96 << 10, 0),
+        new(75, 1024, 16, 64 << 10, 0),
         new(80, 2048, 32, 164 << 10, 1024),
         new(86, 1536, 16, 100 << 10, 1024),
         new(89, 1536, 24, 100 << 10, 1024),

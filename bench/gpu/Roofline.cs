@@ -175,7 +175,7 @@ internal static class Roofline
             Add(part, 12.0 * count * channels, 3 * count * channels * size);
         }
 
-        // lstm.cu: one block a sequence, FMAs whatever the type. In half precision W_hh is in registers: 1000 cycles of FMAs and 300 of gates a step; in single it comes from the L2 cache
+        // The recurrence: one block a sequence, FMAs whatever the type. In half precision W_hh is in registers: 1000 cycles of FMAs and 300 of gates a step; in single it comes from the L2 cache
         // at every step, at no more than 64 bytes a cycle and multiprocessor.
         void Recurrence(int layer)
         {

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using CudaTrainer.Bench.Kernels;
-using CudaTrainer.Engine.Backends.Cpu;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels.Cpu.Threading;

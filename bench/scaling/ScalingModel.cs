@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using CudaTrainer.Bench.Compare;
 using CudaTrainer.Bench.Gpu;
-using CudaTrainer.Engine.Backends.Cpu;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Parallel;
 

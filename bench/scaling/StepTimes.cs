@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using CudaTrainer.Bench.Compare;
-using CudaTrainer.Engine.Backends.Cpu;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Training;

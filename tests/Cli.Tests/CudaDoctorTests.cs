@@ -38,12 +38,12 @@ public sealed class CudaDoctorTests : IDisposable
     // Unwaited, the failure comes out of whichever call is next once it has happened: only its code is certain.
     [Theory]
     [InlineData("0", "failed on cuda:0: CUDA_ERROR_LAUNCH_FAILED (719)")]
-    [InlineData("1", "cuLaunchKernel(softmax_focal_loss_f16) failed on cuda:0: CUDA_ERROR_LAUNCH_FAILED (719)")]
+    [InlineData("1", "cuLaunchKernel(SoftmaxFocalLoss_Run_f16) failed on cuda:0: CUDA_ERROR_LAUNCH_FAILED (719)")]
     public void A_failed_kernel_is_named_when_every_launch_is_waited_for(string wait, string message)
     {
         string features = FeatureFolder.Write(_folder.File("features"));
         var outcome = CommandRunner.RunIn(
-            _folder.Path, new() { [Simulator] = RequireSimulator(), ["CUDASIM_FAIL_LAUNCH"] = "softmax_focal_loss_f16", ["CUDATRAINER_SYNC"] = wait },
+            _folder.Path, new() { [Simulator] = RequireSimulator(), ["CUDASIM_FAIL_LAUNCH"] = "SoftmaxFocalLoss_Run_f16", ["CUDATRAINER_SYNC"] = wait },
             "train", "--features-dir", features, "--device", "cuda:0", "--epochs", "1");
         outcome.ExitCode.ShouldBe(1);
         outcome.Error.ShouldContain(message);
@@ -52,7 +52,7 @@ public sealed class CudaDoctorTests : IDisposable
     [Theory]
     [InlineData("12.5", 0, "compute capability 12.5")]
     [InlineData("3.0", 1, "SIMULATED GPU 0 has 3.0")]
-    public void A_GPU_newer_than_the_compiler_works_and_one_too_old_is_told(string capability, int exitCode, string message)
+    public void A_GPU_newer_than_what_kernels_are_compiled_for_works_and_one_too_old_is_told(string capability, int exitCode, string message)
     {
         string features = FeatureFolder.Write(_folder.File("features"));
         var outcome = CommandRunner.RunIn(
@@ -70,16 +70,26 @@ public sealed class CudaDoctorTests : IDisposable
         outcome.ExitCode.ShouldBe(0);
         Status(check("CUDA")).ShouldBe("warn");
         Found(check("CUDA")).ShouldBe("SIMULATED: 3 simulated devices");
-        foreach (string name in new[] { "CUDA driver", "NVRTC", "cuBLAS", "cuDNN", "NCCL" })
+        foreach (string name in new[] { "CUDA driver", "cuBLAS", "cuDNN", "NCCL" })
         {
             Found(check(name)).ShouldStartWith("SIMULATED ");
             Found(check(name)).ShouldContain(Libraries);
         }
 
         Found(check("cuda:2")).ShouldMatch(@"SIMULATED GPU 2, compute capability 8\.0, .* GiB, .* free, GPU-");
+        Found(check("kernels of cuda:2")).ShouldMatch(@"^PTX 7\.0 for sm_80, compiled in \d+ ms, loaded in \d+ ms$");
         Found(check("GPU to GPU")).Split(", ").ShouldBe(["0->1 direct", "0->2 direct", "1->0 direct", "1->2 direct", "2->0 direct", "2->1 direct"]);
         cuda.GetProperty("simulated").GetBoolean().ShouldBeTrue();
         cuda.GetProperty("devices").GetArrayLength().ShouldBe(3);
+    }
+
+    [Fact]
+    public void A_GPU_that_kernels_do_not_run_on_fails()
+    {
+        var (outcome, _, check) = Doctor(new() { [Simulator] = RequireSimulator(), ["CUDASIM_COMPUTE_CAPABILITY"] = "6.1" });
+        outcome.ExitCode.ShouldBe(1);
+        Status(check("kernels of cuda:0")).ShouldBe("fail");
+        Found(check("kernels of cuda:0")).ShouldContain("kernels are written for compute capability 7.0 and newer; SIMULATED GPU 0 has 6.1");
     }
 
     [Fact]
@@ -113,13 +123,12 @@ public sealed class CudaDoctorTests : IDisposable
     public void A_driver_older_than_the_libraries_is_told_too()
     {
         var (_, cuda, check) = Doctor(new() { [Simulator] = RequireSimulator(), ["CUDASIM_DRIVER_VERSION"] = "11080" });
-        Status(check("NVRTC")).ShouldBe("warn");
-        Found(check("NVRTC")).ShouldContain("it is of CUDA 12, and the driver supports only CUDA 11");
-        cuda.GetProperty("reason").GetString()!.ShouldContain("NVRTC was not found");
+        Status(check("cuBLAS")).ShouldBe("warn");
+        Found(check("cuBLAS")).ShouldContain("it is of CUDA 12, and the driver supports only CUDA 11");
+        cuda.GetProperty("reason").GetString()!.ShouldContain("cuBLAS was not found");
     }
 
     [Theory]
-    [InlineData("libnvrtc.so.12", "NVRTC", false)]
     [InlineData("libcublas.so.12", "cuBLAS", false)]
     [InlineData("libcudnn.so.9", "cuDNN", true)]
     [InlineData("libnccl.so.2", "NCCL", true)]

@@ -10,7 +10,7 @@ public partial class DocsTests
     private static readonly Dictionary<string, string[]> Foreign = new()
     {
         ["docs/architecture.md"] = ["--build", "--target"],
-        ["docs/cuda.md"] = ["--gpus"],
+        ["docs/cuda.md"] = ["--gpus", "--quick"],
         ["docs/custom-ops.md"] = ["--project"],
         ["docs/scaling.md"] = ["--bind-to", "--gpus-per-node", "--hostfile", "--map-by", "--ntasks-per-node", "--oversubscribe"],
         ["docs/serve.md"] = ["--data-binary"],

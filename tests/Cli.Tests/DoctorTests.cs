@@ -46,25 +46,4 @@ public class DoctorTests
         outcome.Output.ShouldContain("FAIL  feature cache");
         outcome.Output.ShouldContain("FAIL  checkpoints");
     }
-
-    [Fact]
-    public void Cuda_sources_from_a_folder_are_listed_and_misspelt_ones_are_pointed_out()
-    {
-        using TemporaryFolder folder = new();
-        folder.Write("batch_norm.cu", "");
-        Doctor().ShouldContain($"CUDATRAINER_KERNELS: batch_norm.cu from {folder.Path}");
-        folder.Write("bath_norm.cu", "");
-        Doctor().ShouldContain("-> no embedded source is named bath_norm.cu");
-
-        string Doctor() => CommandRunner.RunIn(Environment.CurrentDirectory, new() { ["CUDATRAINER_KERNELS"] = folder.Path }, "doctor").Output;
-    }
-
-    [Fact]
-    public void A_folder_of_cuda_sources_that_is_not_there_fails()
-    {
-        var outcome = CommandRunner.RunIn(Environment.CurrentDirectory, new() { ["CUDATRAINER_KERNELS"] = "/nowhere/kernels" }, "doctor");
-
-        outcome.ExitCode.ShouldBe(1);
-        outcome.Output.ShouldContain("CUDATRAINER_KERNELS=/nowhere/kernels: there is no such folder.");
-    }
 }

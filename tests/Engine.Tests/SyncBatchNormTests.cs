@@ -1,8 +1,6 @@
 using CudaTrainer.Engine.Autograd;
-using CudaTrainer.Engine.Autograd.Functions;
-using CudaTrainer.Engine.Backends;
-using CudaTrainer.Engine.Backends.Cpu;
-using CudaTrainer.Engine.Backends.Reference;
+using CudaTrainer.Engine.Devices;
+using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Tensors;
 

@@ -1,8 +1,8 @@
 using CudaTrainer.Engine.Autograd;
-using CudaTrainer.Engine.Backends;
-using CudaTrainer.Engine.Backends.Cpu;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Formats;
 using CudaTrainer.Kernels.Cpu.Simd;

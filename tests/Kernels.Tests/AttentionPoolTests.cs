@@ -1,3 +1,4 @@
+using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels.Cpu;
 using CudaTrainer.Kernels.Cpu.Simd;
 using CudaTrainer.Kernels.Cpu.Threading;
@@ -89,48 +90,20 @@ public sealed unsafe class AttentionPoolTests
     {
         public (double[] Y, double[] Attention) Forward(double[] x, double[] w)
         {
-            double[] y = new double[Batch * Features];
-            double[] attention = new double[Batch * Time];
-            for (int b = 0; b < Batch; b++)
-            {
-                double[] scores = [.. Enumerable.Range(0, Time).Select(t => Agreement.Dot(Row(x, b, t), w))];
-                double sum = scores.Sum(s => Math.Exp(s - scores.Max()));
-                for (int t = 0; t < Time; t++)
-                {
-                    attention[(b * Time) + t] = Math.Exp(scores[t] - scores.Max()) / sum;
-                    for (int h = 0; h < Features; h++)
-                    {
-                        y[(b * Features) + h] += attention[(b * Time) + t] * Row(x, b, t)[h];
-                    }
-                }
-            }
-
-            return (y, attention);
+            using var oracle = new Oracle();
+            Tensor y = oracle.Zeros([Batch, Features]), attention = oracle.Zeros([Batch, Time]);
+            oracle.Ops.AttentionPoolForward(oracle.Of(x, [Batch, Time, Features]), oracle.Of(w, [1, Features]), y, attention);
+            return (y.ToDoubles(), attention.ToDoubles());
         }
 
         public (double[] Dx, double[] Dw) Backward(double[] x, double[] w, double[] attention, double[] dy)
         {
-            double[] dx = new double[x.Length];
-            double[] dw = new double[Features];
-            for (int b = 0; b < Batch; b++)
-            {
-                double[] a = attention[(b * Time)..((b + 1) * Time)];
-                double[] gradient = dy[(b * Features)..((b + 1) * Features)];
-                double[] da = [.. Enumerable.Range(0, Time).Select(t => Agreement.Dot(Row(x, b, t), gradient))];
-                for (int t = 0; t < Time; t++)
-                {
-                    double ds = a[t] * (da[t] - Agreement.Dot(a, da));
-                    for (int h = 0; h < Features; h++)
-                    {
-                        dx[(((b * Time) + t) * Features) + h] = (a[t] * gradient[h]) + (ds * w[h]);
-                        dw[h] += ds * Row(x, b, t)[h];
-                    }
-                }
-            }
-
-            return (dx, dw);
+            using var oracle = new Oracle();
+            Tensor dx = oracle.Zeros([Batch, Time, Features]), dw = oracle.Zeros([1, Features]);
+            oracle.Ops.AttentionPoolBackward(
+                oracle.Of(dy, [Batch, Features]), oracle.Of(x, [Batch, Time, Features]), oracle.Of(w, [1, Features]),
+                oracle.Of(attention, [Batch, Time]), dx, dw);
+            return (dx.ToDoubles(), dw.ToDoubles());
         }
-
-        private double[] Row(double[] x, int b, int t) => x[(((b * Time) + t) * Features)..(((b * Time) + t + 1) * Features)];
     }
 }

@@ -1,3 +1,4 @@
+using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels.Cpu;
 using CudaTrainer.Kernels.Cpu.Simd;
 using CudaTrainer.Kernels.Cpu.Threading;
@@ -182,51 +183,23 @@ public sealed unsafe class SoftmaxFocalLossTests
 
     private sealed record Reference(Inputs Inputs, LossOptions Options)
     {
-        private int Classes => Inputs.Classes;
+        public double[] Probabilities(double[] logits) => Run(logits).Probabilities;
 
-        public double[] Probabilities(double[] logits)
+        public double[] Losses(double[] logits) => Run(logits).Losses;
+
+        /// <summary>Of the sum of the losses.</summary>
+        public double[] Gradient(double[] logits) => Run(logits).Gradient;
+
+        private (double[] Losses, double[] Probabilities, double[] Gradient) Run(double[] logits)
         {
-            double[] p = new double[logits.Length];
-            for (int i = 0; i < logits.Length; i++)
-            {
-                double[] row = Row(logits, i / Classes);
-                p[i] = Math.Exp(logits[i] - row.Max()) / row.Sum(z => Math.Exp(z - row.Max()));
-            }
-
-            return p;
+            int batch = Inputs.Labels.Length, classes = Inputs.Classes;
+            using var oracle = new Oracle();
+            Tensor losses = oracle.Zeros([batch]), p = oracle.Zeros([batch, classes]), gradient = oracle.Zeros([batch, classes]);
+            Tensor weights = oracle.Of(Inputs.ClassWeights.Widen(), [classes]), alpha = oracle.Of(Inputs.Alpha.Widen(), [classes]);
+            oracle.Ops.SoftmaxFocalLoss(
+                oracle.Of(logits, [batch, classes]), oracle.Of(Inputs.Labels), weights, alpha, losses, p, gradient, oracle.State(), 1,
+                Options);
+            return (losses.ToDoubles(), p.ToDoubles(), gradient.ToDoubles());
         }
-
-        public double[] Losses(double[] logits) =>
-            [.. Inputs.Labels.Select((label, b) => Row(Probabilities(logits), b)
-                .Select((p, c) => Inputs.ClassWeights[label] * Target(c, label) * Math.Pow(1 - p, Gamma) * -Math.Log(p)).Sum())];
-
-        /// <summary>Through each p_c on its own: ∂ℓ/∂p_c·∂p_c/∂z_j, ∂p_c/∂z_j = p_c(δ_cj − p_j).</summary>
-        public double[] Gradient(double[] logits)
-        {
-            double[] gradient = new double[logits.Length];
-            for (int b = 0; b < Inputs.Labels.Length; b++)
-            {
-                int label = Inputs.Labels[b];
-                double[] p = Row(Probabilities(logits), b);
-                for (int c = 0; c < Classes; c++)
-                {
-                    double focus = Gamma == 0 ? 0 : Gamma * Math.Pow(1 - p[c], Gamma - 1) * Math.Log(p[c]);
-                    double byP = Inputs.ClassWeights[label] * Target(c, label) * (focus - (Math.Pow(1 - p[c], Gamma) / p[c]));
-                    for (int j = 0; j < Classes; j++)
-                    {
-                        gradient[(b * Classes) + j] += byP * p[c] * ((c == j ? 1 : 0) - p[j]);
-                    }
-                }
-            }
-
-            return gradient;
-        }
-
-        private double Gamma => Options.Focal ? Options.Gamma : 0;
-
-        private double Target(int c, int label) =>
-            (((c == label ? 1.0 : 0.0) * (1.0 - Options.Smoothing)) + (Options.Smoothing / (double)Classes)) * (Options.Focal ? Inputs.Alpha[c] : 1);
-
-        private double[] Row(double[] matrix, int b) => matrix[(b * Classes)..((b + 1) * Classes)];
     }
 }

@@ -14,7 +14,8 @@ namespace sim {
 namespace {
 
 const char* const keys[] = {"DEVICES", "MEMORY", "COMPUTE_CAPABILITY", "DRIVER_VERSION", "PEER", "SEED",
-                            "FAIL_ALLOC", "FAIL_LAUNCH", "FAIL_NCCL", "LOSE_DEVICE", "IGNORE_WAITS", "KEEP_SOURCES", "NCCL_TIMEOUT"};
+                            "FAIL_ALLOC", "FAIL_LAUNCH", "FAIL_NCCL", "LOSE_DEVICE", "IGNORE_WAITS", "KEEP_SOURCES", "NCCL_TIMEOUT",
+                            "RACES", "PTX_CACHE"};
 
 const char* const counters[] = {"allocations", "frees", "pinned_allocations", "pinned_frees", "launches", "graph_launches", "copies",
                                 "copied_bytes", "fills", "records", "waits", "host_waits", "library_calls", "module_loads", "compilations",

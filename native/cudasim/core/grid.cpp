@@ -2,16 +2,15 @@
 
 #include "config.h"
 #include "fibre.h"
-#include "memory.h"
 #include "recovery.h"
+
+#include "../ptx/run.h"
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 #include <memory>
 #include <numeric>
 #include <random>
-#include <sys/mman.h>
 #include <vector>
 
 __thread cudasim_place cudasim_here;
@@ -20,8 +19,6 @@ namespace sim {
 namespace {
 
 constexpr unsigned warpSize = 32;
-constexpr size_t page = 4096;
-constexpr size_t maxShared = size_t(256) << 10;
 
 /// What a lane brings to a step of its warp and takes from it.
 struct Lane {
@@ -37,7 +34,7 @@ struct Lane {
 class Block {
 public:
     void run(const Launch& launch);
-    void barrier(int line);
+    unsigned barrier(int line, bool predicate);
     unsigned long long warp(int kind, unsigned mask, unsigned long long value, unsigned from, int line);
 
 private:
@@ -63,7 +60,6 @@ private:
     bool tryComplete(unsigned warp, unsigned lane);
     [[noreturn]] void stuck();
     void begin();
-    char* prepareShared(size_t bytes);
 
     const Launch* launch_ = nullptr;
     unsigned threads_ = 0;
@@ -85,12 +81,17 @@ private:
     std::vector<unsigned> arrived_;       // per warp: these lanes
     unsigned next_ = 0;                   // into order_
     unsigned atBarrier_ = 0;
+    unsigned counting_ = 0, counted_ = 0; // predicates at this barrier and at the last one
     unsigned ended_ = 0;
     unsigned current_ = 0;                // the running thread
     int running_ = -1;                    // and its fibre
     void* main_ = nullptr;
-    char* shared_ = nullptr;              // mapping for dynamic shared memory
+    struct alignas(1024) Shared {
+        char bytes[256 << 10];            // more than a block may have
+    };
+    const std::unique_ptr<Shared> shared_ = std::make_unique<Shared>();
     std::mt19937_64 random_;
+    ptx::Run ptx_;
 };
 
 thread_local std::unique_ptr<Block> threadBlock;
@@ -109,7 +110,7 @@ void Block::loop() {
     for (;;) {
         while (next_ < threads_) {
             startThread(order_[next_++]);
-            launch_->kernel->call(launch_->parameters);
+            launch_->kernel.call(launch_->parameters);
             exitThread();
             // Threads that a warp's step has set free go first: few stacks are then in use at a time.
             if (anyReady()) break;
@@ -185,24 +186,29 @@ void Block::wait() {
     if (current_ != self) abandon(CUDA_ERROR_LAUNCH_FAILED, "the simulator lost track of its fibres");
 }
 
-void Block::barrier(int line) {
+unsigned Block::barrier(int line, bool predicate) {
     if (atBarrier_ > 0 && barrierLine_ != line) {
         char text[160];
-        std::snprintf(text, sizeof text, "divergent barrier: threads of a block wait at __syncthreads in line %d and in line %d",
-                      barrierLine_, line);
+        std::snprintf(text, sizeof text, "divergent barrier: threads of a block wait at bar.sync in line %d and in line %d", barrierLine_,
+            line);
         abandon(CUDA_ERROR_LAUNCH_FAILED, text);
     }
 
     barrierLine_ = line;
+    counting_ += predicate;
     if (++atBarrier_ < threads_) {
         wait();
-        return;
+        return counted_;
     }
 
     atBarrier_ = 0;
+    counted_ = counting_;
+    counting_ = 0;
+    ptx_.passBarrier();
     if (seed()) std::shuffle(order_.begin(), order_.end(), random_);
     for (unsigned thread : order_)
         if (thread != current_) makeReady(thread);
+    return counted_;
 }
 
 unsigned long long Block::warp(int kind, unsigned mask, unsigned long long value, unsigned from, int line) {
@@ -241,6 +247,20 @@ bool Block::tryComplete(unsigned warp, unsigned lane) {
     return true;
 }
 
+namespace {
+
+unsigned long long same(const Lane* lanes, unsigned mask, unsigned long long value) {
+    unsigned long long found = 0;
+    for (unsigned rest = mask; rest; rest &= rest - 1) {
+        unsigned lane = __builtin_ctz(rest);
+        if (lanes[lane].value == value) found |= 1ull << lane;
+    }
+
+    return found;
+}
+
+}  // namespace
+
 void Block::complete(unsigned warp, unsigned mask) {
     Lane* lanes = &lanes_[warp * warpSize];
     unsigned long long ballot = 0;
@@ -255,8 +275,18 @@ void Block::complete(unsigned warp, unsigned mask) {
         unsigned number = __builtin_ctz(rest);
         Lane& lane = lanes[number];
         // What comes from a lane that takes no part is undefined.
-        if (lane.kind == cudasim_shuffle) lane.result = mask >> lane.from & 1 ? lanes[lane.from].value : ~0ull;
+        if (lane.kind == cudasim_shuffle && !(mask >> lane.from & 1)) {
+            char text[160];
+            std::snprintf(text, sizeof text,
+                "divergent warp: lane %u reads lane %u, which takes no part in the shuffle in line %d (mask %#x)", number, lane.from,
+                lane.line, lane.mask);
+            abandon(CUDA_ERROR_LAUNCH_FAILED, text);
+        }
+
+        if (lane.kind == cudasim_shuffle) lane.result = lanes[lane.from].value;
+        else if (lane.kind == cudasim_match) lane.result = same(lanes, mask, lane.value);
         else lane.result = ballot;
+        if (lane.kind == cudasim_warp_barrier) ptx_.passWarpBarrier(warp * warpSize + number);
         lane.kind = 0;
         inWarps_--;
         unsigned thread = warp * warpSize + number;
@@ -272,27 +302,16 @@ void Block::stuck() {
     char text[240];
     if (atBarrier_)
         std::snprintf(text, sizeof text,
-                      "divergent barrier: %u of %u threads of a block wait at __syncthreads in line %d, %u have ended, %u wait for their warp%s",
-                      atBarrier_, threads_, barrierLine_, ended_, inWarps_, inWarps_ ? (" in line " + std::to_string(warpLine)).c_str() : "");
+            "divergent barrier: %u of %u threads of a block wait at bar.sync in line %d, %u have ended, %u wait for their warp%s",
+            atBarrier_, threads_, barrierLine_, ended_, inWarps_, inWarps_ ? (" in line " + std::to_string(warpLine)).c_str() : "");
     else
-        std::snprintf(text, sizeof text, "divergent warp: %u lanes wait in line %d for lanes of their mask that never come", inWarps_, warpLine);
+        std::snprintf(text, sizeof text, "divergent warp: %u lanes wait in line %d for lanes of their mask that never come", inWarps_,
+            warpLine);
     abandon(CUDA_ERROR_LAUNCH_FAILED, text);
 }
 
-// Dynamic shared memory ends at a guard page.
-char* Block::prepareShared(size_t bytes) {
-    if (!shared_) {
-        void* mapped = mmap(nullptr, maxShared + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (mapped == MAP_FAILED) throw std::bad_alloc();
-        mprotect((char*)mapped + page, maxShared, PROT_READ | PROT_WRITE);
-        shared_ = (char*)mapped;
-    }
-
-    return shared_ + page + maxShared - (bytes + 15) / 16 * 16;
-}
-
 void Block::begin() {
-    next_ = atBarrier_ = ended_ = 0;
+    next_ = atBarrier_ = ended_ = counting_ = 0;
     readyHead_ = readyTail_ = 0;
     inWarps_ = 0;
     for (size_t warp = 0; warp < living_.size(); warp++) {
@@ -340,28 +359,23 @@ void Block::run(const Launch& launch) {
 
     cudasim_here.threads = launch.threads;
     cudasim_here.blocks = launch.blocks;
-    char* dynamic = prepareShared(launch.dynamicShared);
-    cudasim_here.dynamic_shared = dynamic;
-    const size_t staticShared = (size_t)(launch.module->shared_end - launch.module->shared_begin);
-    const size_t slack = (size_t)(shared_ + page + maxShared - dynamic) - launch.dynamicShared;
+    ptx_.start(launch.kernel.info, launch.device, launch.parameters, shared_->bytes, launch.dynamicShared);
     activeBlock = this;
     for (unsigned long long i = 0; i < total; i++) {
         unsigned long long block = total == 1 ? 0 : (unsigned long long)(((unsigned __int128)i * stride + offset) % total);
         cudasim_here.block = {(unsigned)(block % gx), (unsigned)(block / gx % gy), (unsigned)(block / gx / gy)};
-        if (staticShared) scribble(launch.module->shared_begin, staticShared);
-        if (launch.dynamicShared) scribble(dynamic - 16, launch.dynamicShared + slack + 16);
+        scribble(shared_->bytes, ptx_.shared_bytes);
+        ptx_.startBlock((unsigned)block);
         begin();
         running_ = -1;
         int fibre = idle_.back();
         idle_.pop_back();
         switchTo(fibre);
         if (ended_ != threads_) stuck();
-        for (size_t b = 0; b < slack; b++)
-            if (launch.dynamicShared && dynamic[launch.dynamicShared + b] != (char)0xFF)
-                abandon(CUDA_ERROR_ILLEGAL_ADDRESS, "written behind the end of dynamic shared memory");
     }
 
     activeBlock = nullptr;
+    ptx_.stop();
 }
 
 }  // namespace
@@ -369,22 +383,15 @@ void Block::run(const Launch& launch) {
 void runGrid(const Launch& launch) {
     if (!threadBlock) threadBlock = std::make_unique<Block>();
     std::string message;
-    CUresult code;
-    {
-        std::unique_lock<std::mutex> lock(*launch.moduleLock, std::defer_lock);
-        if (launch.module->shared_end > launch.module->shared_begin) lock.lock();
-        code = guarded([&] { threadBlock->run(launch); }, message);
-    }
-
-    if (code) throw Fault(code, message);
+    if (CUresult code = guarded([&] { threadBlock->run(launch); }, message)) throw Fault(code, message);
 }
 
 }  // namespace sim
 
-void cudasim_barrier(int line) { sim::activeBlock->barrier(line); }
+void cudasim_barrier(int line) { sim::activeBlock->barrier(line, false); }
+
+unsigned cudasim_barrier_count(int predicate, int line) { return sim::activeBlock->barrier(line, predicate != 0); }
 
 unsigned long long cudasim_warp(int kind, unsigned mask, unsigned long long value, unsigned from, int line) {
     return sim::activeBlock->warp(kind, mask, value, from, line);
 }
-
-void cudasim_trap(const char* message) { sim::abandon(CUDA_ERROR_ILLEGAL_INSTRUCTION, message); }

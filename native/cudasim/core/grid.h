@@ -1,17 +1,13 @@
 // Runs the grid of a kernel on the calling thread: block after block, the threads of a block as fibres.
 #pragma once
 
-#include "../include/kernel_abi.h"
-#include "sim.h"
-
-#include <mutex>
+#include "../ptx/load.h"
 
 namespace sim {
 
 struct Launch {
-    const cudasim_kernel* kernel;
-    const cudasim_module_info* module;
-    std::mutex* moduleLock;  // its static shared variables exist once
+    const ptx::Kernel& kernel;
+    int device;
     cudasim_dim3 blocks, threads;
     size_t dynamicShared;
     void** parameters;

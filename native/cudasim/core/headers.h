@@ -1,14 +1,11 @@
-// The headers that emulated kernels are compiled with.
+// The headers in include/ that translated kernels are compiled with.
 #pragma once
 
-#include "sim.h"
+#include <string>
 
 namespace sim {
 
-extern SIM_API const char* const kernelAbiHeader;
-extern SIM_API const char* const emulationHeader;
-
-/// Differs between versions of the headers and between processors: a compiled kernel is good for one value only.
-SIM_API unsigned long long emulationBuild();
+/// What goes before the C code of translated PTX.
+const std::string& ptxHeaders();
 
 }  // namespace sim

@@ -251,10 +251,19 @@ bool rangeAccessible(int device, const void* address, size_t bytes) {
     return rangeOnDevice(device, address, bytes) || rangePinned(address, bytes);
 }
 
-bool kernelMayHave(int device, const void* address) {
-    if (!address) return true;
-    int owner = ownerOf(address);
-    return owner == device || owner == pinned || (owner >= 0 && peerEnabled(device, owner));
+bool allocationAround(int device, const void* address, size_t bytes, uint64_t& begin, uint64_t& end) {
+    std::shared_lock<std::shared_mutex> lock(memory().mutex);
+    for (int owner = 0; owner <= maxDevices; owner++) {
+        if (owner != device && owner != maxDevices && !peerEnabled(device, owner)) continue;
+        const Region& region = memory().regions[owner];
+        if (!inside(region, address, bytes)) continue;
+        const Allocation* a = region.find((uintptr_t)address);
+        begin = a->begin;
+        end = a->begin + a->bytes;
+        return true;
+    }
+
+    return false;
 }
 
 std::string findOverruns(int device) {

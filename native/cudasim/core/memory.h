@@ -31,9 +31,9 @@ SIM_API int ownerOf(const void* address);
 SIM_API std::string findOverruns(int device);
 
 /// Where an address lies, in words: "4 bytes behind an allocation of 400 bytes at 0x…".
-SIM_API std::string describeAddress(const void* address);
+std::string describeAddress(const void* address);
 
-/// True when a kernel of the device may be given this address.
-SIM_API bool kernelMayHave(int device, const void* address);
+/// The allocation that holds all these bytes, if a kernel of the device may touch it.
+bool allocationAround(int device, const void* address, size_t bytes, uint64_t& begin, uint64_t& end);
 
 }  // namespace sim

@@ -16,14 +16,14 @@ struct Escape {
     sigjmp_buf jump;
     CUresult code = CUDA_SUCCESS;
     const void* address = nullptr;
-    int signal = 0;
+    bool faulted = false;  // by an access, not by abandon()
     char message[512] = "";
 };
 
 // Read in a signal handler: must not be allocated lazily.
 __attribute__((tls_model("initial-exec"))) thread_local Escape* innermost = nullptr;
 
-const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
+const int signals[] = {SIGSEGV, SIGBUS};
 struct sigaction previous[64];
 
 // The handler that was there before ours, which on .NET turns faults of managed code into exceptions.
@@ -45,14 +45,9 @@ void onSignal(int signal, siginfo_t* info, void* context) {
         return;
     }
 
-    escape->signal = signal;
+    escape->faulted = true;
     escape->address = info->si_addr;
-    escape->code = signal == SIGSEGV || signal == SIGBUS ? CUDA_ERROR_ILLEGAL_ADDRESS : CUDA_ERROR_ILLEGAL_INSTRUCTION;
-    // A general protection fault has no address: an aligned access to an address that is not.
-    if (signal == SIGSEGV && info->si_code == SI_KERNEL) escape->code = CUDA_ERROR_MISALIGNED_ADDRESS;
-    // Kernels are compiled with a check before each access that an address not aligned for its type ends in such a trap.
-    if (signal == SIGILL) escape->code = CUDA_ERROR_MISALIGNED_ADDRESS;
-    if (signal == SIGFPE) escape->code = CUDA_ERROR_LAUNCH_FAILED;
+    escape->code = CUDA_ERROR_ILLEGAL_ADDRESS;
     siglongjmp(escape->jump, 1);
 }
 
@@ -63,8 +58,7 @@ void install() {
         action.sa_sigaction = onSignal;
         sigemptyset(&action.sa_mask);
         for (int signal : signals) {
-            // Only a stack that ran over needs another stack. What was there before may count on the one it asked for: .NET throws
-            // exceptions from its handler of SIGFPE, and the alternate stack is too small for that.
+            // Only a stack that ran over needs another stack. What was there before may count on the one it asked for.
             sigaction(signal, nullptr, &previous[signal]);
             action.sa_flags = SA_SIGINFO | SA_RESTART | (signal == SIGSEGV ? SA_ONSTACK : previous[signal].sa_flags & SA_ONSTACK);
             sigaction(signal, &action, nullptr);
@@ -97,15 +91,7 @@ struct SignalStack {
 };
 
 std::string explain(const Escape& escape) {
-    switch (escape.signal) {
-        case 0: return escape.message;
-        case SIGFPE: return "integer division by zero";
-        case SIGILL: return "misaligned access, for example a 16-byte load from an address that is no multiple of 16";
-        case SIGTRAP: return "a breakpoint";
-        default: break;
-    }
-
-    if (escape.code == CUDA_ERROR_MISALIGNED_ADDRESS) return "access to an address that is not aligned, or not an address at all";
+    if (!escape.faulted) return escape.message;
     char text[64];
     std::snprintf(text, sizeof text, "illegal access to %p: ", escape.address);
     return text + describeAddress(escape.address);

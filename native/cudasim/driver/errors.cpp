@@ -25,6 +25,7 @@ const Entry entries[] = {
     ENTRY(CUDA_ERROR_ECC_UNCORRECTABLE, "uncorrectable ECC error encountered"),
     ENTRY(CUDA_ERROR_PEER_ACCESS_UNSUPPORTED, "peer access is not supported between these two devices"),
     ENTRY(CUDA_ERROR_INVALID_PTX, "a PTX JIT compilation failed"),
+    ENTRY(CUDA_ERROR_UNSUPPORTED_PTX_VERSION, "the provided PTX was compiled with an unsupported toolchain."),
     ENTRY(CUDA_ERROR_INVALID_SOURCE, "device kernel image is invalid"),
     ENTRY(CUDA_ERROR_SHARED_OBJECT_INIT_FAILED, "shared object initialization failed"),
     ENTRY(CUDA_ERROR_OPERATING_SYSTEM, "OS call failed or operation not supported on this OS"),

@@ -2,42 +2,20 @@
 
 #include "config.h"
 #include "grid.h"
-#include "headers.h"
+#include "image.h"
 
+#include <algorithm>
 #include <cstring>
-#include <dlfcn.h>
-#include <sys/mman.h>
-#include <unistd.h>
-#include <vector>
-
-namespace {
-
-/// A loaded shared object; kept by the module and by launches that have not run yet.
-struct Image {
-    void* library = nullptr;
-    int file = -1;
-    const cudasim_module_info* info = nullptr;
-    std::mutex running;
-
-    ~Image() {
-        if (library) dlclose(library);
-        if (file >= 0) close(file);
-    }
-
-    int staticShared() const { return (int)(info->shared_end - info->shared_begin); }
-};
-
-}  // namespace
 
 struct CUfunc_st {
     CUmodule module;
-    const cudasim_kernel* kernel;
+    const sim::ptx::Kernel* kernel;
     int dynamicLimit;
 };
 
 struct CUmod_st {
     int device;
-    std::shared_ptr<Image> image;
+    std::shared_ptr<sim::Image> image;
     std::vector<std::unique_ptr<CUfunc_st>> functions;
 };
 
@@ -68,42 +46,17 @@ const bool registered = [] {
     return true;
 }();
 
-bool writeAll(int file, const char* data, size_t bytes) {
-    while (bytes > 0) {
-        ssize_t written = write(file, data, bytes);
-        if (written <= 0) return false;
-        data += written;
-        bytes -= (size_t)written;
-    }
-
-    return true;
-}
-
-CUresult open(const cudasim_image_header& header, const char* object, Image& image) {
-    image.file = memfd_create("cudasim-kernels", MFD_CLOEXEC);
-    if (image.file < 0 || !writeAll(image.file, object, header.bytes)) return CUDA_ERROR_OPERATING_SYSTEM;
-    std::string path = "/proc/self/fd/" + std::to_string(image.file);
-    image.library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (!image.library) {
-        std::fprintf(stderr, "cudasim: %s\n", dlerror());
-        return CUDA_ERROR_SHARED_OBJECT_INIT_FAILED;
-    }
-
-    image.info = static_cast<const cudasim_module_info*>(dlsym(image.library, "cudasim_module"));
-    return image.info && image.info->abi == cudasim_abi ? CUDA_SUCCESS : CUDA_ERROR_INVALID_IMAGE;
-}
-
 /// The arguments of a launch, as they were when it was made.
 struct Arguments {
-    explicit Arguments(const cudasim_kernel& kernel, void** parameters) {
-        size_t bytes = 0;
-        for (int i = 0; i < kernel.parameters; i++) bytes += (kernel.sizes[i] + 15) / 16 * 16;
-        storage.resize(bytes / 16);
-        char* at = reinterpret_cast<char*>(storage.data());
-        for (int i = 0; i < kernel.parameters; i++) {
-            std::memcpy(at, parameters[i], kernel.sizes[i]);
+    Arguments(const sim::ptx::Kernel& kernel, void* const* parameters) {
+        size_t chunks = 0;
+        for (unsigned bytes : kernel.parameterBytes) chunks += (bytes + 15) / 16;
+        storage.resize(chunks);
+        Chunk* at = storage.data();
+        for (unsigned bytes : kernel.parameterBytes) {
+            std::memcpy(at, parameters[pointers.size()], bytes);
             pointers.push_back(at);
-            at += (kernel.sizes[i] + 15) / 16 * 16;
+            at += (bytes + 15) / 16;
         }
     }
 
@@ -114,52 +67,60 @@ struct Arguments {
     std::vector<void*> pointers;
 };
 
-void runKernel(int device, const std::shared_ptr<Image>& image, const cudasim_kernel* kernel, cudasim_dim3 blocks, cudasim_dim3 threads,
-               size_t dynamicShared, const Arguments& arguments) {
-    if (sim::countdownOrName("FAIL_LAUNCH", kernel->name)) throw sim::Fault(CUDA_ERROR_LAUNCH_FAILED, "the launch failed, as configured");
-    for (int i = 0; i < kernel->parameters; i++) {
-        if (!kernel->pointers[i]) continue;
-        void* address;
-        std::memcpy(&address, arguments.pointers[(size_t)i], sizeof address);
-        if (sim::kernelMayHave(device, address)) continue;
-        int owner = sim::ownerOf(address);
-        char text[320];
-        std::snprintf(text, sizeof text, "parameter %d is %p: %s%s", i, address, sim::describeAddress(address).c_str(),
-                      owner >= 0 ? ", which is a peer without access" : "");
-        throw sim::Fault(CUDA_ERROR_ILLEGAL_ADDRESS, text);
-    }
+void runKernel(int device, const sim::ptx::Kernel& kernel, cudasim_dim3 blocks, cudasim_dim3 threads, size_t dynamicShared,
+               const Arguments& arguments) {
+    if (sim::countdownOrName("FAIL_LAUNCH", kernel.name.c_str()))
+        throw sim::Fault(CUDA_ERROR_LAUNCH_FAILED, "the launch failed, as configured");
 
     // A kernel may change its parameters, and a graph run them again.
-    Arguments mine(*kernel, const_cast<void**>(arguments.pointers.data()));
-    sim::runGrid({kernel, image->info, &image->running, blocks, threads, dynamicShared, mine.pointers.data()});
+    Arguments mine(kernel, arguments.pointers.data());
+    sim::runGrid({kernel, device, blocks, threads, dynamicShared, mine.pointers.data()});
+}
+
+// As much of the logs as there is room for, and how much that is.
+void fillLogs(unsigned count, const CUjit_option* options, void** values, const std::string& info, const std::string& error) {
+    for (const bool isError : {false, true}) {
+        const std::string& log = isError ? error : info;
+        char* buffer = nullptr;
+        size_t room = 0;
+        void** size = nullptr;
+        for (unsigned i = 0; i < count; i++) {
+            if (options[i] == (isError ? CU_JIT_ERROR_LOG_BUFFER : CU_JIT_INFO_LOG_BUFFER)) buffer = static_cast<char*>(values[i]);
+            if (options[i] != (isError ? CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES : CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES)) continue;
+            size = &values[i];
+            room = (size_t)(unsigned)reinterpret_cast<uintptr_t>(values[i]);
+        }
+
+        if (!buffer || !room) continue;
+        const size_t bytes = std::min(log.size(), room - 1);
+        std::memcpy(buffer, log.data(), bytes);
+        buffer[bytes] = '\0';
+        *size = reinterpret_cast<void*>(bytes ? bytes + 1 : 0);
+    }
 }
 
 }  // namespace
 
 extern "C" {
 
-CUresult cuModuleLoadData(CUmodule* module, const void* image) {
-    CUDASIM_CURRENT(device)
-    CUDASIM_REQUIRE(module && image, CUDA_ERROR_INVALID_VALUE)
-    if (CUresult forbidden = sim::forbidInCapture()) return forbidden;
-    cudasim_image_header header;
-    CUDASIM_REQUIRE(!std::strncmp(static_cast<const char*>(image), "CUDASIM CUBIN", sizeof header.magic), CUDA_ERROR_INVALID_IMAGE)
-    std::memcpy(&header, image, sizeof header);
-    CUDASIM_REQUIRE(header.abi == cudasim_abi && header.build == sim::emulationBuild(), CUDA_ERROR_INVALID_IMAGE)
+CUresult cuModuleLoadData(CUmodule* module, const void* image) { return cuModuleLoadDataEx(module, image, 0, nullptr, nullptr); }
 
-    // A cubin runs on its own generation from its minor version on, PTX on everything as new as its architecture.
-    const int here = sim::computeCapability(), made = header.architecture;
-    const bool runs = made < 0 ? -made <= here : made / 10 == here / 10 && made <= here;
-    CUDASIM_REQUIRE(runs, made < 0 ? CUDA_ERROR_INVALID_PTX : CUDA_ERROR_NO_BINARY_FOR_GPU)
-    auto loaded = std::make_shared<Image>();
-    if (CUresult status = open(header, static_cast<const char*>(image) + sizeof header, *loaded)) return status;
+CUresult cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned int numOptions, CUjit_option* options, void** optionValues) {
+    CUDASIM_CURRENT(device)
+    CUDASIM_REQUIRE(module && image && (!numOptions || (options && optionValues)), CUDA_ERROR_INVALID_VALUE)
+    if (CUresult forbidden = sim::forbidInCapture()) return forbidden;
+    auto loaded = std::make_shared<sim::Image>();
+    std::string log;
+    const CUresult status = sim::loadImage(static_cast<const char*>(image), *loaded, log);
+    fillLogs(numOptions, options, optionValues, status ? "" : log, status ? log : "");
+    if (status) return status;
     sim::count("module_loads");
     sim::count("live_modules");
     *module = new CUmod_st{device, loaded, {}};
-    for (int i = 0; i < loaded->info->kernels; i++) {
-        int limit = (48 << 10) - loaded->staticShared();
-        (*module)->functions.push_back(std::unique_ptr<CUfunc_st>(new CUfunc_st{*module, &loaded->info->kernel[i], limit < 0 ? 0 : limit}));
-        functions().add((*module)->functions.back().get());
+    for (const sim::ptx::Kernel& kernel : loaded->program.kernels) {
+        auto* function = new CUfunc_st{*module, &kernel, (48 << 10) - (int)kernel.info.staticShared};
+        (*module)->functions.push_back(std::unique_ptr<CUfunc_st>(function));
+        functions().add(function);
     }
 
     modules().add(*module);
@@ -179,7 +140,7 @@ CUresult cuModuleGetFunction(CUfunction* hfunc, CUmodule hmod, const char* name)
     CUDASIM_REQUIRE(hfunc && name, CUDA_ERROR_INVALID_VALUE)
     CUDASIM_REQUIRE(hmod && modules().has(hmod), CUDA_ERROR_INVALID_HANDLE)
     for (auto& function : hmod->functions) {
-        if (std::strcmp(function->kernel->name, name)) continue;
+        if (function->kernel->name != name) continue;
         *hfunc = function.get();
         return CUDA_SUCCESS;
     }
@@ -191,13 +152,14 @@ CUresult cuFuncGetAttribute(int* pi, CUfunction_attribute attrib, CUfunction hfu
     CUDASIM_CURRENT(device)
     CUDASIM_REQUIRE(pi, CUDA_ERROR_INVALID_VALUE)
     CUDASIM_REQUIRE(hfunc && functions().has(hfunc), CUDA_ERROR_INVALID_HANDLE)
+    const sim::ptx::KernelInfo& info = hfunc->kernel->info;
     switch (attrib) {
-        case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *pi = hfunc->kernel->max_threads; break;
-        case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES: *pi = hfunc->module->image->staticShared(); break;
-        case CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES:
-        case CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES: *pi = 0; break;
-        case CU_FUNC_ATTRIBUTE_NUM_REGS: *pi = 32; break;
-        case CU_FUNC_ATTRIBUTE_PTX_VERSION:
+        case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *pi = hfunc->kernel->maxThreads; break;
+        case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES: *pi = (int)info.staticShared; break;
+        case CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES: *pi = (int)info.constants; break;
+        case CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES: *pi = (int)info.local; break;
+        case CU_FUNC_ATTRIBUTE_NUM_REGS: *pi = info.registers; break;
+        case CU_FUNC_ATTRIBUTE_PTX_VERSION: *pi = info.version; break;
         case CU_FUNC_ATTRIBUTE_BINARY_VERSION: *pi = sim::computeCapability(); break;
         case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: *pi = hfunc->dynamicLimit; break;
         default: return CUDA_ERROR_INVALID_VALUE;
@@ -212,7 +174,7 @@ CUresult cuFuncSetAttribute(CUfunction hfunc, CUfunction_attribute attrib, int v
     if (attrib == CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT)
         return value >= -1 && value <= 100 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     CUDASIM_REQUIRE(attrib == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, CUDA_ERROR_INVALID_VALUE)
-    CUDASIM_REQUIRE(value >= 0 && value + hfunc->module->image->staticShared() <= sim::sharedBytesOptin(), CUDA_ERROR_INVALID_VALUE)
+    CUDASIM_REQUIRE(value >= 0 && value + (int)hfunc->kernel->info.staticShared <= sim::sharedBytesOptin(), CUDA_ERROR_INVALID_VALUE)
     hfunc->dynamicLimit = value;
     return CUDA_SUCCESS;
 }
@@ -223,9 +185,13 @@ CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int* numBlocks, CUfunction 
     CUDASIM_REQUIRE(numBlocks && blockSize > 0, CUDA_ERROR_INVALID_VALUE)
     const int perMultiprocessor = sim::attribute(CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR, device);
     const long long shared = sim::attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR, device);
-    const long long each = 1024 + func->module->image->staticShared() + (long long)dynamicSMemSize;
-    long long blocks = blockSize > func->kernel->max_threads ? 0 : perMultiprocessor / ((blockSize + 31) / 32 * 32);
+    const long long each = 1024 + func->kernel->info.staticShared + (long long)dynamicSMemSize;
+    long long blocks = blockSize > func->kernel->maxThreads ? 0 : perMultiprocessor / ((blockSize + 31) / 32 * 32);
     if (shared / each < blocks) blocks = shared / each;
+    // A warp's registers are given out 256 at a time.
+    const long long warps = (blockSize + 31) / 32, words = warps * ((func->kernel->info.registers * 32 + 255) / 256 * 256);
+    if (sim::attribute(CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_MULTIPROCESSOR, device) / words < blocks)
+        blocks = sim::attribute(CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_MULTIPROCESSOR, device) / words;
     *numBlocks = (int)(blocks > 32 ? 32 : blocks);
     return CUDA_SUCCESS;
 }
@@ -236,20 +202,23 @@ CUresult cuLaunchKernel(
     CUDASIM_CURRENT(device)
     CUDASIM_REQUIRE(f && functions().has(f), CUDA_ERROR_INVALID_HANDLE)
     CUDASIM_REQUIRE(f->module->device == device && sim::deviceOf(hStream) == device, CUDA_ERROR_INVALID_HANDLE)
-    const cudasim_kernel* kernel = f->kernel;
-    CUDASIM_REQUIRE(!extra && (kernelParams || kernel->parameters == 0), CUDA_ERROR_INVALID_VALUE)
+    // Keeps the image as long as the launch may run.
+    const std::shared_ptr<const sim::ptx::Kernel> kernel(f->module->image, f->kernel);
+    CUDASIM_REQUIRE(!extra && (kernelParams || kernel->parameterBytes.empty()), CUDA_ERROR_INVALID_VALUE)
     CUDASIM_REQUIRE(gridDimX && gridDimY && gridDimZ && blockDimX && blockDimY && blockDimZ, CUDA_ERROR_INVALID_VALUE)
     CUDASIM_REQUIRE(gridDimX <= 0x7fffffffu && gridDimY <= 65535 && gridDimZ <= 65535, CUDA_ERROR_INVALID_VALUE)
     CUDASIM_REQUIRE(blockDimX <= 1024 && blockDimY <= 1024 && blockDimZ <= 64, CUDA_ERROR_INVALID_VALUE)
     CUDASIM_REQUIRE(blockDimX * blockDimY * blockDimZ <= 1024, CUDA_ERROR_INVALID_VALUE)
-    CUDASIM_REQUIRE((int)(blockDimX * blockDimY * blockDimZ) <= kernel->max_threads, CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES)
+    CUDASIM_REQUIRE((int)(blockDimX * blockDimY * blockDimZ) <= kernel->maxThreads, CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES)
     CUDASIM_REQUIRE(sharedMemBytes <= (unsigned)f->dynamicLimit, CUDA_ERROR_INVALID_VALUE)
+    const unsigned* required = kernel->info.required;
+    CUDASIM_REQUIRE(!required[0] || (blockDimX == required[0] && blockDimY == required[1] && blockDimZ == required[2]),
+                    CUDA_ERROR_INVALID_VALUE)
     auto arguments = std::make_shared<const Arguments>(*kernel, kernelParams);
-    std::shared_ptr<Image> image = f->module->image;
     sim::count("launches");
     cudasim_dim3 blocks{gridDimX, gridDimY, gridDimZ}, threads{blockDimX, blockDimY, blockDimZ};
     return sim::submit(hStream, sim::NodeKind::Kernel, kernel->name,
-                       [=] { runKernel(device, image, kernel, blocks, threads, sharedMemBytes, *arguments); });
+                       [=] { runKernel(device, *kernel, blocks, threads, sharedMemBytes, *arguments); });
 }
 
 }  // extern "C"

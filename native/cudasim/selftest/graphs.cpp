@@ -1,17 +1,11 @@
 // Stream capture and graphs.
-#include "selftest.h"
+#include "kernels_ptx.h"
 
 #include <thread>
 
 using test::Gpu;
 
 namespace {
-
-const char* const steps = R"(
-extern "C" __global__ void add(int* x, int value) { x[threadIdx.x] += value; }
-extern "C" __global__ void multiply(int* x, int value) { x[threadIdx.x] *= value; }
-extern "C" __global__ void combine(const int* x, const int* y, int* z) { z[threadIdx.x] = x[threadIdx.x] * 1000 + y[threadIdx.x]; }
-)";
 
 CUgraphExec instantiate(CUgraph graph) {
     CUgraphExec executable = nullptr;
@@ -30,7 +24,7 @@ size_t nodesOf(CUgraph graph) {
 
 TEST(AGraphRepeatsWhatWasCaptured) {
     Gpu gpu;
-    CUfunction add = gpu.kernel(steps, "add"), multiply = gpu.kernel(steps, "multiply");
+    CUfunction increase = gpu.kernel("increase"), multiply = gpu.kernel("multiply");
     int* host = nullptr;
     OK(cuMemHostAlloc((void**)&host, 32, 0));
     CUdeviceptr x = gpu.alloc(32);
@@ -38,7 +32,7 @@ TEST(AGraphRepeatsWhatWasCaptured) {
     OK(cuStreamBeginCapture_v2(gpu.stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
     CHECK(sim::isCapturing(gpu.stream));
     OK(cuMemcpyHtoDAsync_v2(x, host, 32, gpu.stream));
-    OK(gpu.launch(add, 1, 8, 0, x, 2));
+    OK(gpu.launch(increase, 1, 8, 0, x, 2));
     OK(gpu.launch(multiply, 1, 8, 0, x, 3));
     OK(sim::enqueue(gpu.stream, "libraryCall", [&ran] { ran++; }));
     OK(cuMemcpyDtoHAsync_v2(host, x, 32, gpu.stream));
@@ -67,14 +61,14 @@ TEST(CapturesForkAndJoin) {
         Gpu gpu;
         CUstream side = gpu.newStream();
         CUevent forked = gpu.newEvent(), joined = gpu.newEvent();
-        CUfunction add = gpu.kernel(steps, "add"), multiply = gpu.kernel(steps, "multiply"), combine = gpu.kernel(steps, "combine");
+        CUfunction increase = gpu.kernel("increase"), multiply = gpu.kernel("multiply"), combine = gpu.kernel("combine");
         CUdeviceptr x = gpu.upload(std::vector<int>(8, 1)), y = gpu.upload(std::vector<int>(8, 2)), z = gpu.alloc(32);
         OK(gpu.sync());
         OK(cuStreamBeginCapture_v2(gpu.stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
-        OK(gpu.launch(add, 1, 8, 0, y, 1));
+        OK(gpu.launch(increase, 1, 8, 0, y, 1));
         OK(cuEventRecord(forked, gpu.stream));
         OK(cuStreamWaitEvent(side, forked, 0));
-        OK(gpu.launch(add, 1, 8, 0, x, 1));
+        OK(gpu.launch(increase, 1, 8, 0, x, 1));
         int ten = 10;
         void* onSide[] = {&y, &ten};
         OK(cuLaunchKernel(multiply, 1, 1, 1, 8, 1, 1, 0, side, onSide, nullptr));
@@ -97,7 +91,7 @@ TEST(AForkedStreamMustJoin) {
     Gpu gpu;
     CUstream side = gpu.newStream();
     CUevent forked = gpu.newEvent();
-    CUfunction add = gpu.kernel(steps, "add");
+    CUfunction increase = gpu.kernel("increase");
     CUdeviceptr x = gpu.alloc(32);
     int one = 1;
     void* onSide[] = {&x, &one};
@@ -105,11 +99,11 @@ TEST(AForkedStreamMustJoin) {
     OK(cuStreamBeginCapture_v2(gpu.stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
     OK(cuEventRecord(forked, gpu.stream));
     OK(cuStreamWaitEvent(side, forked, 0));
-    OK(cuLaunchKernel(add, 1, 1, 1, 8, 1, 1, 0, side, onSide, nullptr));
+    OK(cuLaunchKernel(increase, 1, 1, 1, 8, 1, 1, 0, side, onSide, nullptr));
     EQUAL(CUDA_ERROR_STREAM_CAPTURE_UNJOINED, cuStreamEndCapture(gpu.stream, &graph));
     CHECK(!graph);
     EQUAL(CUDA_ERROR_CAPTURED_EVENT, cuStreamWaitEvent(gpu.stream, forked, 0));  // an event of a capture that is over
-    OK(cuLaunchKernel(add, 1, 1, 1, 8, 1, 1, 0, side, onSide, nullptr));
+    OK(cuLaunchKernel(increase, 1, 1, 1, 8, 1, 1, 0, side, onSide, nullptr));
     OK(cuStreamSynchronize(side));
 }
 
@@ -117,9 +111,8 @@ TEST(WhatBreaksACapture) {
     Gpu gpu;
     CUevent before = gpu.newEvent();
     OK(cuEventRecord(before, gpu.stream));
-    CUfunction add = gpu.kernel(steps, "add");
+    CUfunction increase = gpu.kernel("increase");
     CUdeviceptr x = gpu.alloc(32);
-    std::string cubin = test::build(steps).cubin;
     OK(gpu.sync());
     struct Case {
         CUresult expected;
@@ -136,7 +129,7 @@ TEST(WhatBreaksACapture) {
         {CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, [&] { return cuStreamSynchronize(gpu.stream); }},
         {CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, [&] { return cuCtxSynchronize(); }},
         {CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, [&] { return cuEventQuery(before); }},
-        {CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, [&] { return cuModuleLoadData(&module, cubin.data()); }},
+        {CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, [&] { return cuModuleLoadData(&module, test::kernels.c_str()); }},
         {CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, [&] { return cuMemcpyHtoDAsync_v2(x, host, 32, gpu.stream); }},
         {CUDA_ERROR_STREAM_CAPTURE_ISOLATION, [&] { return cuStreamWaitEvent(gpu.stream, before, 0); }},
         {CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, [&] {
@@ -153,12 +146,12 @@ TEST(WhatBreaksACapture) {
     for (const Case& one : cases) {
         CUgraph graph = nullptr;
         OK(cuStreamBeginCapture_v2(gpu.stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
-        OK(gpu.launch(add, 1, 8, 0, x, 1));
+        OK(gpu.launch(increase, 1, 8, 0, x, 1));
         CUresult got = one.call();
         if (got != one.expected) test::fail(__FILE__, __LINE__, "case " + std::to_string(number) + " gives " + std::to_string(got));
-        EQUAL(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, gpu.launch(add, 1, 8, 0, x, 1));
+        EQUAL(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, gpu.launch(increase, 1, 8, 0, x, 1));
         EQUAL(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, cuStreamEndCapture(gpu.stream, &graph));
-        OK(gpu.launch(add, 1, 8, 0, x, 1));  // the stream works again
+        OK(gpu.launch(increase, 1, 8, 0, x, 1));  // the stream works again
         OK(gpu.sync());
         number++;
     }
@@ -181,14 +174,15 @@ TEST(GraphsOutliveTheirMemoryBadly) {
     Gpu gpu;
     CUdeviceptr x = gpu.alloc(32);
     CUgraph graph = nullptr;
-    CUfunction add = gpu.kernel(steps, "add");
+    CUfunction increase = gpu.kernel("increase");
     OK(cuStreamBeginCapture_v2(gpu.stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
-    OK(gpu.launch(add, 1, 8, 0, x, 1));
+    OK(gpu.launch(increase, 1, 8, 0, x, 1));
     OK(cuStreamEndCapture(gpu.stream, &graph));
     CUgraphExec executable = instantiate(graph);
     OK(cuMemFree_v2(x));
     OK(cuGraphLaunch(executable, gpu.stream));
     EQUAL(CUDA_ERROR_ILLEGAL_ADDRESS, gpu.sync());
-    FAULT("add: parameter 0");
+    FAULT("increase: line ");
+    FAULT("where nothing is allocated (any more)");
     OK(cuGraphExecDestroy(executable));
 }

@@ -1,9 +1,8 @@
 // Runs all tests, or those whose name contains an argument. Exit code 1 when one fails. The last line counts.
-#include "selftest.h"
+#include "kernels_ptx.h"
 
 #include <cmath>
 #include <cstring>
-#include <map>
 
 namespace test {
 namespace {
@@ -31,7 +30,8 @@ void fail(const char* file, int line, const std::string& message) {
 
 void equal(const char* file, int line, const char* what, long long expected, long long actual) {
     if (expected == actual) return;
-    fail(file, line, std::string(what) + " is " + std::to_string(actual) + ", not " + std::to_string(expected) + "; last fault: " + cudasimLastFault());
+    fail(file, line, std::string(what) + " is " + std::to_string(actual) + ", not " + std::to_string(expected) +
+        "; last fault: " + cudasimLastFault());
 }
 
 void close(const char* file, int line, const char* what, double expected, double actual) {
@@ -40,7 +40,8 @@ void close(const char* file, int line, const char* what, double expected, double
 }
 
 void fault(const char* file, int line, const char* text) {
-    if (!std::strstr(cudasimLastFault(), text)) fail(file, line, std::string("the last fault says \"") + cudasimLastFault() + "\", without \"" + text + "\"");
+    if (std::strstr(cudasimLastFault(), text)) return;
+    fail(file, line, std::string("the last fault says \"") + cudasimLastFault() + "\", without \"" + text + "\"");
 }
 
 Gpu::Gpu(int device) : device_(device) {
@@ -80,43 +81,16 @@ CUevent Gpu::newEvent() {
     return made;
 }
 
-Build build(const std::string& source, std::vector<const char*> options, const char* header) {
-    Build result;
-    nvrtcProgram program = nullptr;
-    const char* names[] = {"header.cuh"};
-    EQUAL(NVRTC_SUCCESS, nvrtcCreateProgram(&program, source.c_str(), "test.cu", header ? 1 : 0, &header, names));
-    result.result = nvrtcCompileProgram(program, (int)options.size(), options.data());
-    size_t size = 0;
-    nvrtcGetProgramLogSize(program, &size);
-    result.log.resize(size);
-    nvrtcGetProgramLog(program, result.log.data());
-    result.log.resize(size ? size - 1 : 0);
-    nvrtcGetCUBINSize(program, &size);
-    result.cubin.resize(size);
-    if (size) nvrtcGetCUBIN(program, result.cubin.data());
-    nvrtcGetPTXSize(program, &size);
-    result.ptx.resize(size);
-    if (size) nvrtcGetPTX(program, result.ptx.data());
-    EQUAL(NVRTC_SUCCESS, nvrtcDestroyProgram(&program));
-    return result;
-}
-
-CUfunction Gpu::kernel(const std::string& source, const char* name) {
-    static std::map<std::string, std::string> built;
-    std::string& cubin = built[source];
-    if (cubin.empty()) {
-        Build made = build(source);
-        if (made.result) fail(__FILE__, __LINE__, made.log);
-        cubin = made.cubin;
-    }
-
+CUfunction Gpu::kernel(const std::string& text, const char* name) {
     CUmodule module = nullptr;
-    OK(cuModuleLoadData(&module, cubin.data()));
-    modules_.push_back(module);
     CUfunction function = nullptr;
+    OK(cuModuleLoadData(&module, text.c_str()));
     OK(cuModuleGetFunction(&function, module, name));
+    modules_.push_back(module);
     return function;
 }
+
+CUfunction Gpu::kernel(const char* name) { return kernel(kernels, name); }
 
 }  // namespace test
 
@@ -124,7 +98,8 @@ int main(int argc, char** argv) {
     using namespace test;
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
     // Whatever the environment of the tests configures is not meant for this one.
-    for (const char* key : {"DEVICES", "MEMORY", "COMPUTE_CAPABILITY", "DRIVER_VERSION", "PEER", "SEED", "FAIL_ALLOC", "FAIL_LAUNCH", "FAIL_NCCL", "LOSE_DEVICE", "IGNORE_WAITS", "NCCL_TIMEOUT"})
+    for (const char* key : {"DEVICES", "MEMORY", "COMPUTE_CAPABILITY", "DRIVER_VERSION", "PEER", "SEED", "FAIL_ALLOC", "FAIL_LAUNCH",
+             "FAIL_NCCL", "LOSE_DEVICE", "IGNORE_WAITS", "NCCL_TIMEOUT", "RACES"})
         unsetenv((std::string("CUDASIM_") + key).c_str());
     cudasimReset();
     int failed = 0, passed = 0;
@@ -135,8 +110,10 @@ int main(int argc, char** argv) {
         cudasimReset();
         one.run();
         cudasimReset();
-        for (const char* counter : {"live_allocations", "live_pinned", "live_streams", "live_events", "live_modules", "live_graphs", "live_graph_execs", "live_contexts", "live_communicators"})
-            if (cudasimCounter(counter)) fail(__FILE__, __LINE__, std::string(counter) + " is " + std::to_string(cudasimCounter(counter)) + " at the end");
+        for (const char* counter : {"allocations", "pinned", "streams", "events", "modules", "graphs", "graph_execs", "contexts",
+                 "communicators"})
+            if (const long long left = cudasimCounter((std::string("live_") + counter).c_str()))
+                fail(__FILE__, __LINE__, std::to_string(left) + " " + counter + " live at the end");
         failures > before ? failed++ : passed++;
     }
 

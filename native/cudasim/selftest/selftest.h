@@ -1,11 +1,10 @@
 // A small test runner for the simulator: checks that go on after a failure, a fresh configuration for each test, and the least
-// that is needed to compile and launch a kernel.
+// that is needed to load and launch a kernel.
 #pragma once
 
 #include "sim.h"
 
 #include <cuda.h>
-#include <nvrtc.h>
 
 #include <cstdio>
 #include <functional>
@@ -65,8 +64,9 @@ public:
     }
     CUstream newStream();
     CUevent newEvent();
-    /// Compiles (once per process) and loads.
-    CUfunction kernel(const std::string& source, const char* name);
+    /// One of a text of PTX, which is loaded for it; or of those in kernels_ptx.h.
+    CUfunction kernel(const std::string& text, const char* name);
+    CUfunction kernel(const char* name);
     /// Launches on `stream` and answers what cuLaunchKernel says.
     template <class... A>
     CUresult launch(CUfunction f, unsigned blocks, unsigned threads, unsigned shared, A... arguments) {
@@ -81,12 +81,5 @@ private:
     std::vector<CUevent> events_;
     std::vector<CUmodule> modules_;
 };
-
-/// The result of a compilation; the image is empty when it failed.
-struct Build {
-    nvrtcResult result;
-    std::string log, cubin, ptx;
-};
-Build build(const std::string& source, std::vector<const char*> options = {"--gpu-architecture=sm_80"}, const char* header = nullptr);
 
 }  // namespace test

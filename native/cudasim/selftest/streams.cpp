@@ -1,5 +1,5 @@
 // Streams, events, the adversarial order, planned faults.
-#include "selftest.h"
+#include "kernels_ptx.h"
 
 #include <atomic>
 #include <chrono>
@@ -8,11 +8,6 @@
 using test::Gpu;
 
 namespace {
-
-const char* const add = R"(
-extern "C" __global__ void add(const int* x, int* y, int n) { int i = blockIdx.x * blockDim.x + threadIdx.x; if (i < n) y[i] += x[i]; }
-extern "C" __global__ void fill(int* x, int value, int n) { int i = blockIdx.x * blockDim.x + threadIdx.x; if (i < n) x[i] = value; }
-)";
 
 std::string seedText(int seed) { return std::to_string(seed); }
 
@@ -24,7 +19,7 @@ bool waitHolds(Gpu& gpu, bool wait) {
     CUdeviceptr x = gpu.alloc(n * 4), y = gpu.alloc(n * 4);
     OK(cuMemsetD8Async(y, 0, n * 4, second));
     OK(cuStreamSynchronize(second));
-    OK(gpu.launch(gpu.kernel(add, "fill"), 1, n, 0, x, 5, n));
+    OK(gpu.launch(gpu.kernel("fill"), 1, n, 0, x, 5));
     OK(cuEventRecord(filled, gpu.stream));
     if (wait) OK(cuStreamWaitEvent(second, filled, 0));
     OK(cuMemcpyDtoDAsync_v2(y, x, n * 4, second));
@@ -40,12 +35,12 @@ TEST(WorkOfAStreamRunsInOrder) {
         cudasimConfigure("SEED", seedText(seed).c_str());
         Gpu gpu;
         const int n = 1000;
-        CUfunction fill = gpu.kernel(add, "fill"), sum = gpu.kernel(add, "add");
+        CUfunction fill = gpu.kernel("fill"), sum = gpu.kernel("add");
         CUdeviceptr x = gpu.alloc(n * 4), y = gpu.alloc(n * 4);
         for (int round = 1; round <= 10; round++) {
-            OK(gpu.launch(fill, 4, 256, 0, x, round, n));
+            OK(gpu.launch(fill, 4, n / 4, 0, x, round));
             if (round == 1) OK(cuMemsetD8Async(y, 0, n * 4, gpu.stream));
-            OK(gpu.launch(sum, 4, 256, 0, x, y, n));
+            OK(gpu.launch(sum, 4, n / 4, 0, x, y));
         }
 
         CHECK(gpu.download<int>(y, n) == std::vector<int>(n, 55));
@@ -153,16 +148,16 @@ TEST(WaitsTakeTheRecordingOfTheirTime) {
 TEST(LaunchesFailAsPlanned) {
     for (const char* plan : {"3", "fill"}) {
         Gpu gpu;
-        CUfunction fill = gpu.kernel(add, "fill"), sum = gpu.kernel(add, "add");
+        CUfunction fill = gpu.kernel("fill"), sum = gpu.kernel("add");
         CUdeviceptr x = gpu.upload(std::vector<int>(4, 1));
         cudasimConfigure("FAIL_LAUNCH", plan);
-        OK(gpu.launch(sum, 1, 4, 0, x, x, 4));
-        OK(gpu.launch(sum, 1, 4, 0, x, x, 4));
+        OK(gpu.launch(sum, 1, 4, 0, x, x));
+        OK(gpu.launch(sum, 1, 4, 0, x, x));
         OK(gpu.sync());
-        OK(gpu.launch(fill, 1, 4, 0, x, 9, 4));
+        OK(gpu.launch(fill, 1, 4, 0, x, 9));
         EQUAL(CUDA_ERROR_LAUNCH_FAILED, gpu.sync());
         FAULT("device 0: fill: the launch failed");
-        EQUAL(CUDA_ERROR_LAUNCH_FAILED, gpu.launch(sum, 1, 4, 0, x, x, 4));
+        EQUAL(CUDA_ERROR_LAUNCH_FAILED, gpu.launch(sum, 1, 4, 0, x, x));
         EQUAL(CUDA_ERROR_LAUNCH_FAILED, cuMemsetD8Async(x, 0, 4, gpu.stream));
         EQUAL(1, cudasimCounter("faults"));
         cudasimReset();
@@ -222,7 +217,7 @@ TEST(LibraryWorkRunsOnItsStream) {
 TEST(ManyThreadsMayUseOneDevice) {
     cudasimConfigure("SEED", "3");
     Gpu gpu;
-    CUfunction fill = gpu.kernel(add, "fill"), sum = gpu.kernel(add, "add");
+    CUfunction fill = gpu.kernel("fill"), sum = gpu.kernel("add");
     std::atomic<int> wrong{0};
     std::vector<std::thread> threads;
     for (int t = 0; t < 4; t++)
@@ -230,16 +225,15 @@ TEST(ManyThreadsMayUseOneDevice) {
             CUstream stream;
             cuCtxSetCurrent(gpu.context);
             wrong += cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING) != CUDA_SUCCESS;
-            int n = 500;
             for (int round = 0; round < 10; round++) {
                 CUdeviceptr x = 0;
                 std::vector<int> got(500);
                 int value = t * 100 + round;
                 wrong += cuMemAlloc_v2(&x, 2000) != CUDA_SUCCESS;
-                void* filling[] = {&x, &value, &n};
-                void* adding[] = {&x, &x, &n};
-                wrong += cuLaunchKernel(fill, 2, 1, 1, 256, 1, 1, 0, stream, filling, nullptr) != CUDA_SUCCESS;
-                wrong += cuLaunchKernel(sum, 2, 1, 1, 256, 1, 1, 0, stream, adding, nullptr) != CUDA_SUCCESS;
+                void* filling[] = {&x, &value};
+                void* adding[] = {&x, &x};
+                wrong += cuLaunchKernel(fill, 2, 1, 1, 250, 1, 1, 0, stream, filling, nullptr) != CUDA_SUCCESS;
+                wrong += cuLaunchKernel(sum, 2, 1, 1, 250, 1, 1, 0, stream, adding, nullptr) != CUDA_SUCCESS;
                 wrong += cuMemcpyDtoHAsync_v2(got.data(), x, 2000, stream) != CUDA_SUCCESS;
                 wrong += got != std::vector<int>(500, 2 * value);
                 wrong += cuMemFree_v2(x) != CUDA_SUCCESS;

@@ -50,7 +50,6 @@ internal sealed class DoctorCommand : CliCommand<DoctorOptions>
             Hdf5Check.Run(),
             MpiCheck.Run(),
             .. CudaChecks.Run(),
-            .. KernelFolderCheck.Run(),
             .. DeviceChecks.Run(),
             FolderChecks.RunWithSpeed("feature cache", options.CacheDir),
             FolderChecks.RunWithSpeed("checkpoints", options.CheckpointDir),

@@ -1,4 +1,6 @@
+using System.Globalization;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Kernels.Device;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Cli.Doctor;
@@ -9,7 +11,7 @@ internal static class CudaChecks
     private const string Name = "CUDA";
 
     private static readonly CudaLibrary Driver = Cuda.Libraries[0];
-    private static readonly CudaLibrary Nccl = Cuda.Libraries[4];
+    private static readonly CudaLibrary Nccl = Cuda.Libraries[3];
 
     public static IEnumerable<Check> Run()
     {
@@ -29,7 +31,7 @@ internal static class CudaChecks
 
         if (Cuda.IsAvailable)
         {
-            yield return FolderChecks.Run("kernel cache", KernelCompiler.CacheFolder);
+            yield return FolderChecks.Run("kernel cache", PtxCache.Folder);
             foreach (Check check in Devices())
             {
                 yield return check;
@@ -77,6 +79,11 @@ internal static class CudaChecks
                 yield return Open(device, open);
             }
 
+            foreach (CudaContext context in open)
+            {
+                yield return Kernels(context);
+            }
+
             if (open.Count > 1)
             {
                 yield return Check.Ok("GPU to GPU", Peers(open));
@@ -101,6 +108,24 @@ internal static class CudaChecks
         catch (CudaException exception)
         {
             return Check.Fail(name, $"{facts}: {exception.Message}", "look at nvidia-smi, and at docs/cuda.md");
+        }
+    }
+
+    /// <summary>Whether a kernel gets from C# onto the GPU, which nothing else that is checked shows.</summary>
+    private static Check Kernels(CudaContext context)
+    {
+        string name = $"kernels of cuda:{context.Ordinal}";
+        try
+        {
+            KernelTrial trial = KernelTrial.Run(context);
+            return Check.Ok(name, string.Create(
+                CultureInfo.InvariantCulture,
+                $"PTX {trial.PtxVersion} for sm_{trial.Target}, " +
+                $"compiled in {trial.Compilation.TotalMilliseconds:0} ms, loaded in {trial.Loading.TotalMilliseconds:0} ms"));
+        }
+        catch (Exception exception) when (exception is CudaException or KernelRefusedException)
+        {
+            return Check.Fail(name, exception.Message, "docs/cuda.md lists what is needed, and what goes wrong");
         }
     }
 

@@ -1,4 +1,4 @@
-using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Engine.Autograd;
@@ -6,7 +6,10 @@ namespace CudaTrainer.Engine.Autograd;
 /// <summary>The whole registry, as <c>cudatrainer gradcheck</c> runs it.</summary>
 public static class GradientCheckSuite
 {
-    /// <summary>Each op's reference gradient against finite differences, then the device against the reference, in half precision too where it computes in that.</summary>
+    /// <summary>
+    /// Each op's reference gradient against finite differences, then the device against the reference, in half precision too where it
+    /// computes in that.
+    /// </summary>
     public static IEnumerable<GradientCheckRow> Run(IDevice device)
     {
         foreach (OpCase op in OpCases.All())
@@ -20,7 +23,8 @@ public static class GradientCheckSuite
     }
 
     /// <summary>The device's part of it: each op on the device against the reference.</summary>
-    public static IEnumerable<GradientCheckRow> AgainstReference(IDevice device) => OpCases.All().SelectMany(op => AgainstReference(op, device));
+    public static IEnumerable<GradientCheckRow> AgainstReference(IDevice device) =>
+        OpCases.All().SelectMany(op => AgainstReference(op, device));
 
     private static IEnumerable<GradientCheckRow> AgainstReference(OpCase op, IDevice device)
     {

@@ -1,4 +1,5 @@
-using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Devices;
+using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tracing;

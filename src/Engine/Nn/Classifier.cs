@@ -1,8 +1,7 @@
 using CudaTrainer.Engine.Autograd;
-using CudaTrainer.Engine.Autograd.Functions;
-using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Formats.Onnx;
+using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Engine.Nn;

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
-using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Engine.Nn;

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
-using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Formats.Onnx;
+using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Engine.Nn;

@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels;
 

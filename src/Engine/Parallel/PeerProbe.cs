@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
-using CudaTrainer.Engine.Backends;
-using CudaTrainer.Engine.Backends.Cuda;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Kernels.Cuda;
 
 namespace CudaTrainer.Engine.Parallel;

@@ -1,8 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
-using CudaTrainer.Engine.Backends;
-using CudaTrainer.Engine.Backends.Cpu;
-using CudaTrainer.Engine.Backends.Cuda;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Engine.Parallel;

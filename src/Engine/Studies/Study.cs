@@ -2,9 +2,9 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using CudaTrainer.Engine.Backends.Cpu;
 using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Data.Extraction;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Training;
 
 namespace CudaTrainer.Engine.Studies;

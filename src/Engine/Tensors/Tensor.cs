@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Devices;
 
 namespace CudaTrainer.Engine.Tensors;
 

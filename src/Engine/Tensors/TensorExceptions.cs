@@ -93,7 +93,7 @@ public static class Check
         }
     }
 
-    public static void Device(string op, Tensor tensor, Backends.IDevice device)
+    public static void Device(string op, Tensor tensor, Devices.IDevice device)
     {
         if (!ReferenceEquals(tensor.Device, device))
         {

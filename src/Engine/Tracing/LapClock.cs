@@ -1,6 +1,5 @@
 using System.Diagnostics;
-using CudaTrainer.Engine.Backends;
-using CudaTrainer.Engine.Backends.Cuda;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Engine.Tracing;

@@ -1,9 +1,10 @@
-using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Data.Cache;
 using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Data.Video;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Ops;
 
 namespace CudaTrainer.Engine.Training;
 

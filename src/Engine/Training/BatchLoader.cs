@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Kernels.Cpu;

@@ -1,8 +1,5 @@
 using System.Globalization;
-using CudaTrainer.Engine.Backends;
-using CudaTrainer.Engine.Backends.Cpu;
-using CudaTrainer.Engine.Backends.Cuda;
-using CudaTrainer.Engine.Backends.Reference;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Kernels.Interop;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
-using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Data.Extraction;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Formats.Onnx;
 using CudaTrainer.Engine.Nn;

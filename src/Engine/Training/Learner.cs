@@ -1,7 +1,7 @@
 using CudaTrainer.Engine.Autograd;
-using CudaTrainer.Engine.Autograd.Functions;
-using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Optim;
 using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Tensors;

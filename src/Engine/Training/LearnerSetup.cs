@@ -1,5 +1,5 @@
-using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Data.Dataset;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Kernels;
 

@@ -1,5 +1,5 @@
 using CudaTrainer.Engine.Autograd;
-using CudaTrainer.Engine.Backends;
+using CudaTrainer.Engine.Devices;
 
 namespace CudaTrainer.Engine.Training;
 

@@ -1,5 +1,5 @@
-using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Data.Cache;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Kernels;
 

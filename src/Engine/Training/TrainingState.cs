@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using CudaTrainer.Engine.Data.Extraction;
+using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Training.Ensembles;
 using CudaTrainer.Kernels;
 
@@ -65,19 +66,13 @@ public sealed record LossInfo(bool Focal, float Gamma, float Smoothing, IReadOnl
 
     internal LossOptions Options => new(Focal, Gamma, Smoothing);
 
-    /// <summary>The loss of one answer, as a device computes it from the logits, for answers that were put together from several.</summary>
+    /// <summary>The loss of one answer that was put together from several, and hence has no logits.</summary>
     /// <param name="label">0 or 1.</param>
-    /// <param name="violent">p(violent); what is nearer to 0 or 1 than 10⁻⁷ counts as that.</param>
+    /// <param name="violent">p(violent); what is nearer to 0 or 1 than 10⁻⁷ counts as that, so that an answer rounded to 0 has a loss.</param>
     internal double Of(int label, double violent)
     {
-        double sum = 0;
-        for (int c = 0; c < 2; c++)
-        {
-            double p = Math.Clamp(c == 1 ? violent : 1 - violent, 1e-7, 1 - 1e-7), target = ((label == c ? 1 : 0) * (1 - Smoothing)) + (Smoothing / 2.0);
-            sum += target * -Math.Log(p) * (Focal ? Alpha[c] * Math.Pow(1 - p, Gamma) : 1);
-        }
-
-        return ClassWeights[label] * sum;
+        double p = Math.Clamp(violent, 1e-7, 1 - 1e-7);
+        return ReferenceOps.SampleLoss([Math.Log(1 - p), Math.Log(p)], label, ClassWeights[label], [Alpha[0], Alpha[1]], Options);
     }
 }
 

@@ -1,9 +1,8 @@
 using CudaTrainer.Engine.Autograd;
-using CudaTrainer.Engine.Backends;
-using CudaTrainer.Engine.Backends.Cuda;
-using CudaTrainer.Engine.Backends.Reference;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Formats;
 

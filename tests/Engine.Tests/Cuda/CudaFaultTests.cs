@@ -1,4 +1,4 @@
-using CudaTrainer.Engine.Backends.Cuda;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Training;
@@ -77,7 +77,7 @@ public sealed class CudaFaultTests : IDisposable
         using Learner learner = Create(device, fuse: false);
         using HostBatch batch = NewBatch(device);
         learner.Train(batch, 1e-3);
-        CudaSimulator.Configure("FAIL_LAUNCH", "lstm_backward_f32");
+        CudaSimulator.Configure("FAIL_LAUNCH", "Lstm_Backward_f32");
 
         var failure = Should.Throw<CudaException>(() => learner.Train(batch, 1e-3));
         failure.Message.ShouldContain("LAUNCH_FAILED");

@@ -1,10 +1,10 @@
-using CudaTrainer.Engine.Backends.Cuda;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Training;
 using CudaTrainer.Engine.Training;
 using CudaTrainer.Kernels;
-using CudaTrainer.Kernels.Cuda;
+using CudaTrainer.Kernels.Device;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Engine.Tests.Cuda;

@@ -1,4 +1,4 @@
-using CudaTrainer.Engine.Backends.Cuda;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tests.Training;
 using CudaTrainer.Engine.Training;

@@ -1,7 +1,7 @@
-using CudaTrainer.Engine.Backends;
-using CudaTrainer.Engine.Backends.Cpu;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Engine.Tests.Formats;

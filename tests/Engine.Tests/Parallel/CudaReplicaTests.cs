@@ -1,5 +1,4 @@
-using CudaTrainer.Engine.Backends;
-using CudaTrainer.Engine.Backends.Cuda;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Cuda;

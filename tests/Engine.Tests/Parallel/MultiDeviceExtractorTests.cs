@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
-using CudaTrainer.Engine.Backends.Cpu;
 using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Data.Extraction;
 using CudaTrainer.Engine.Data.Video;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Video;
 

@@ -1,5 +1,4 @@
-using CudaTrainer.Engine.Backends;
-using CudaTrainer.Engine.Backends.Reference;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Tests.Training;

@@ -62,7 +62,7 @@ public sealed class TensorBoardRunTests : IDisposable
     {
         TrainingFixture.Run(_fixture.Options("run") with { TensorboardHistograms = 2 });
         using Checkpoint checkpoint = Checkpoint.Open(_fixture.File("run/checkpoint_epoch_003.ckpt"));
-        using var device = new Engine.Backends.Cpu.CpuDevice(1);
+        using var device = new Engine.Devices.CpuDevice(1);
         using ParameterSet parameters = new(device, Classifiers.Create("lstm-attention", new ClassifierOptions(16, 0.5f, false)));
         checkpoint.LoadModel(parameters);
 

@@ -1,6 +1,4 @@
-using CudaTrainer.Engine.Backends;
-using CudaTrainer.Engine.Backends.Cpu;
-using CudaTrainer.Engine.Backends.Reference;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Training;
 using CudaTrainer.Engine.Training.Ensembles;

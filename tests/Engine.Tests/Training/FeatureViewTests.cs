@@ -29,7 +29,7 @@ public sealed class FeatureViewTests : IDisposable
     [Fact]
     public void A_loader_reads_the_chosen_view()
     {
-        using Engine.Backends.Cpu.CpuDevice device = new(threads: 1);
+        using Engine.Devices.CpuDevice device = new(threads: 1);
         MemoryRows plain = new(12), other = new(12, seed: 9);
         FeatureAugmentation augmentation = new(new AugmentationOptions(0, 0, 0, 0, Views: 2), seed: 5, [other]);
         using BatchLoader loader = new([device], plain, 12, half: false, augmentation: augmentation);

@@ -1,5 +1,5 @@
 using CudaTrainer.Kernels.Cpu.Threading;
-using CudaTrainer.Kernels.Cuda;
+using CudaTrainer.Kernels.Device;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Tests;
@@ -23,7 +23,7 @@ public sealed class CudaActivationDropoutTests(CudaFixture fixture)
                 {
                     using var arrays = new DeviceArrays(fixture, type, misaligned);
                     float[] x = arrays.Rounded(Numbers.Random(length, 1)), dy = arrays.Rounded(Numbers.Random(length, 2));
-                    var dropout = new CudaDropout(probability, 0x9E37_79B9_7F4A_7C15, 5, arrays.Raw(state));
+                    var dropout = new GpuDropout(probability, 0x9E37_79B9_7F4A_7C15, 5, arrays.Raw(state));
                     var mask = new Dropout(probability, dropout.Seed, ((ulong)state.Step << 8) | 5);
                     float Factor(int i) => mask.IsActive ? mask.Factor(i) : 1;
                     DeviceArray input = arrays.Input(x), y = arrays.Output(length), dx = arrays.Output(length);
@@ -47,7 +47,7 @@ public sealed class CudaActivationDropoutTests(CudaFixture fixture)
         using var arrays = new DeviceArrays(fixture);
         var op = new Cuda.ActivationDropout(fixture.Library);
         DeviceArray y = arrays.OutputFloats(Length);
-        op.Forward(fixture.Stream, Length, arrays.Floats(Numbers.Filled(Length, 1)), y, relu: false, new CudaDropout(probability, ulong.MaxValue, layer, arrays.Raw(new StepState { AdamSteps = step })), CudaType.Float32);
+        op.Forward(fixture.Stream, Length, arrays.Floats(Numbers.Filled(Length, 1)), y, relu: false, new GpuDropout(probability, ulong.MaxValue, layer, arrays.Raw(new StepState { AdamSteps = step })), CudaType.Float32);
         var mask = new Dropout(probability, ulong.MaxValue, ((ulong)step << 8) | (uint)layer);
         y.Read().ShouldBeTheSameBitsAs([.. Enumerable.Range(0, Length).Select(i => mask.IsActive ? mask.Factor(i) : 1)], "mask");
         arrays.Verify();
@@ -65,7 +65,7 @@ public sealed class CudaActivationDropoutTests(CudaFixture fixture)
         using var arrays = new DeviceArrays(fixture);
         var op = new Cuda.ActivationDropout(fixture.Library);
         DeviceArray y = arrays.OutputFloats(Length);
-        op.Forward(fixture.Stream, Length, arrays.Floats(Numbers.Filled(Length, 1)), y, relu: false, new CudaDropout(0.3f, 9, 2, arrays.Raw(default(StepState)), first), CudaType.Float32);
+        op.Forward(fixture.Stream, Length, arrays.Floats(Numbers.Filled(Length, 1)), y, relu: false, new GpuDropout(0.3f, 9, 2, arrays.Raw(default(StepState)), first), CudaType.Float32);
         var whole = new Dropout(0.3f, 9, 2);
         float[] expected = [.. Enumerable.Range(0, Length).Select(i => whole.Factor(first + i))];
         y.Read().ShouldBeTheSameBitsAs(expected, "mask");
@@ -91,7 +91,7 @@ public sealed class CudaActivationDropoutTests(CudaFixture fixture)
         var op = new Cuda.ActivationDropout(fixture.Library);
         using var arrays = new DeviceArrays(fixture, type, misaligned);
         float[] x = arrays.Rounded(Numbers.Random(Length, 1)), dy = arrays.Rounded(Numbers.Random(Length, 2));
-        var dropout = new CudaDropout(0.25f, 7, 1, 0);
+        var dropout = new GpuDropout(0.25f, 7, 1, 0);
         var mask = new Dropout(0.25f, 7, 1);
         DeviceArray values = arrays.Updated(x), gradients = arrays.Updated(dy);
         op.Forward(fixture.Stream, Length, values, values, relu: true, dropout, type);

@@ -1,6 +1,6 @@
 using CudaTrainer.Kernels.Cpu.Simd;
 using CudaTrainer.Kernels.Cpu.Threading;
-using CudaTrainer.Kernels.Cuda;
+using CudaTrainer.Kernels.Device;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Tests;
@@ -41,7 +41,7 @@ public sealed unsafe class CudaBatchNormTests(CudaFixture fixture)
                 Cpu.BatchNorm.Backward(
                     team, rows, channels, input, buffers.Of(gamma), buffers.Of(beta), mean, inverse, buffers.Of(dy), dx, dGamma, dBeta, relu, mask);
 
-                var dropout = new CudaDropout(probability, 11, 2, arrays.Raw(state));
+                var dropout = new GpuDropout(probability, 11, 2, arrays.Raw(state));
                 DeviceArray deviceInput = arrays.Input(x), scale = arrays.Floats(gamma), shift = arrays.Floats(beta), deviceY = arrays.Output(count), deviceDx = arrays.Output(count);
                 DeviceArray deviceRunningMean = arrays.UpdatedFloats(before), deviceRunningVariance = arrays.UpdatedFloats(before);
                 DeviceArray deviceMean = arrays.OutputFloats(channels), deviceInverse = arrays.OutputFloats(channels);
@@ -119,7 +119,7 @@ public sealed unsafe class CudaBatchNormTests(CudaFixture fixture)
             op.ForwardTraining(
                 fixture.Stream, rows, channels, arrays.Input(Numbers.Random(rows * channels, 1)), arrays.Floats(new float[channels]), arrays.Floats(Numbers.Filled(channels, 1)),
                 arrays.UpdatedFloats(new float[channels]), arrays.UpdatedFloats(new float[channels]), y, arrays.OutputFloats(channels), arrays.OutputFloats(channels),
-                relu: true, new CudaDropout(0.5f, 3, 9, 0), Momentum, Epsilon, type);
+                relu: true, new GpuDropout(0.5f, 3, 9, 0), Momentum, Epsilon, type);
             var mask = new Dropout(0.5f, 3, 9);
             y.Read().ShouldBeTheSameBitsAs([.. Enumerable.Range(0, rows * channels).Select(i => mask.Factor(i))], "mask");
             arrays.Verify();

@@ -1,4 +1,4 @@
-using CudaTrainer.Kernels.Cuda;
+using CudaTrainer.Kernels.Device;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Tests;

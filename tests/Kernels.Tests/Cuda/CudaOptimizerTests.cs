@@ -34,7 +34,8 @@ public sealed unsafe class CudaOptimizerTests(CudaFixture fixture)
     [MemberData(nameof(Modes))]
     public void Three_steps_agree_with_the_cpu(ClipMode mode, bool misaligned)
     {
-        var op = new Cuda.Gradients(fixture.Library);
+        var unscale = new Cuda.GradientUnscale(fixture.Library);
+        var adam = new Cuda.Adam(fixture.Library);
         using var team = new ThreadTeam(1, SimdSelection.Current);
         var options = new AdamOptions { ClipMode = mode, ClipNorm = 0.7f };
         foreach (long[] segments in _segmentations)
@@ -59,12 +60,12 @@ public sealed unsafe class CudaOptimizerTests(CudaFixture fixture)
                 Cpu.Adam.Step(team, parameters, offsets, weights, scaled, first, second, half, norms, &state, options);
 
                 DeviceArray deviceGradients = arrays.Updated(gradients);
-                op.UnscaleAndCheckFinite(
-                    fixture.Stream, parameters, count, deviceGradients, deviceSegments, deviceNorms, deviceState, arrays.Workspace(Cuda.Gradients.UnscaleWorkspaceBytes(parameters, count)));
+                unscale.Run(
+                    fixture.Stream, parameters, count, deviceGradients, deviceSegments, deviceNorms, deviceState, arrays.Workspace(Cuda.GradientUnscale.WorkspaceBytes(parameters, count)));
                 deviceGradients.Read().ShouldBeTheSameBitsAs(scaled.Read(), "gradients");
-                op.AdamStep(
+                adam.Step(
                     fixture.Stream, parameters, count, deviceWeights, deviceGradients, deviceFirst, deviceSecond, deviceSegments, deviceNorms, step == 2 ? 0 : deviceHalf, deviceState,
-                    arrays.Workspace(Cuda.Gradients.AdamWorkspaceBytes), options);
+                    arrays.Workspace(Cuda.Adam.WorkspaceBytes), options);
                 deviceGradients.Read().ShouldBeTheSameBitsAs(scaled.Read(), "gradients after the step");
             }
 
@@ -91,19 +92,20 @@ public sealed unsafe class CudaOptimizerTests(CudaFixture fixture)
     public void One_bad_gradient_skips_the_step(float bad, int place)
     {
         const int Count = 6_003;
-        var op = new Cuda.Gradients(fixture.Library);
+        var unscale = new Cuda.GradientUnscale(fixture.Library);
+        var adam = new Cuda.Adam(fixture.Library);
         using var arrays = new DeviceArrays(fixture);
         float[] gradients = Numbers.Random(Count, 1), weights = Numbers.Random(Count, 2), first = Numbers.Random(Count, 3), second = Numbers.Random(Count, 4);
         gradients[place] = bad;
         var before = new StepState { LossScale = 4, LearningRate = 1, AdamSteps = 7 };
         DeviceArray state = arrays.UpdatedRaw(before), segments = arrays.Raw(0L, 100, Count), norms = arrays.OutputFloats(2), deviceGradients = arrays.UpdatedFloats(gradients);
         DeviceArray halves = arrays.Raw(new Half[Count]);
-        op.UnscaleAndCheckFinite(fixture.Stream, 2, Count, deviceGradients, segments, norms, state, arrays.Workspace(Cuda.Gradients.UnscaleWorkspaceBytes(2, Count)));
+        unscale.Run(fixture.Stream, 2, Count, deviceGradients, segments, norms, state, arrays.Workspace(Cuda.GradientUnscale.WorkspaceBytes(2, Count)));
 
         // What must not change is given as inputs.
-        op.AdamStep(
+        adam.Step(
             fixture.Stream, 2, Count, arrays.Floats(weights), deviceGradients, arrays.Floats(first), arrays.Floats(second), segments, norms, halves, state,
-            arrays.Workspace(Cuda.Gradients.AdamWorkspaceBytes), new AdamOptions());
+            arrays.Workspace(Cuda.Adam.WorkspaceBytes), new AdamOptions());
         StepState after = state.Read<StepState>()[0];
         after.FoundNonFinite.ShouldBe(1);
         float.IsFinite(after.GradientNorm).ShouldBeFalse();
@@ -117,10 +119,11 @@ public sealed unsafe class CudaOptimizerTests(CudaFixture fixture)
     [Fact]
     public void Large_gradients_are_finite_although_their_squares_are_not()
     {
-        var op = new Cuda.Gradients(fixture.Library);
+        var unscale = new Cuda.GradientUnscale(fixture.Library);
+        var adam = new Cuda.Adam(fixture.Library);
         using var arrays = new DeviceArrays(fixture);
         DeviceArray state = arrays.UpdatedRaw(new StepState { LossScale = 1, FoundNonFinite = 1 }), norms = arrays.OutputFloats(1);
-        op.UnscaleAndCheckFinite(fixture.Stream, 1, 2, arrays.Floats(3e30f, 4e30f), arrays.Raw(0L, 2), norms, state, arrays.Workspace(Cuda.Gradients.UnscaleWorkspaceBytes(1, 2)));
+        unscale.Run(fixture.Stream, 1, 2, arrays.Floats(3e30f, 4e30f), arrays.Raw(0L, 2), norms, state, arrays.Workspace(Cuda.GradientUnscale.WorkspaceBytes(1, 2)));
         norms.Read().ShouldAgreeWith([5e30], Agreement.Forward, "norm");
         state.Read<StepState>()[0].FoundNonFinite.ShouldBe(0);
         arrays.Verify();

@@ -1,3 +1,4 @@
+using CudaTrainer.Kernels.Device;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Tests;
@@ -137,9 +138,9 @@ public sealed unsafe class CudaContextTests : InteropTest
         var stream = new CudaStream(context);
         var pinned = context.AllocatePinned(64);
         using var place = new CudaEvent(context);
-        CudaModule module = Compile(context, """extern "C" __global__ void touch(int *x) { x[threadIdx.x] = 1; }""");
-        CudaKernel kernel = module.GetKernel("touch");
-        Configure("FAIL_LAUNCH", "touch");
+        var library = new KernelLibrary(context);
+        CudaKernel kernel = Load<TestKernels.OneArray>(library, TestKernels.Bounded);
+        Configure("FAIL_LAUNCH", kernel.Name);
         var first = Should.Throw<CudaException>(() =>
         {
             Launch(kernel, stream, context.TryAllocate(256));
@@ -167,7 +168,7 @@ public sealed unsafe class CudaContextTests : InteropTest
         pinned.Dispose();
         stream.AbandonCapture();
         stream.Dispose();
-        module.Dispose();
+        library.Dispose();
         context.Dispose();
         context.Dispose();
         Should.Throw<ObjectDisposedException>(context.Use);
@@ -229,7 +230,7 @@ public sealed unsafe class CudaContextTests : InteropTest
             var stream = new CudaStream(context);
             _ = new CudaEvent(context);
             _ = context.AllocatePinned(64);
-            _ = Compile(context, """extern "C" __global__ void nothing() { }""");
+            _ = new CudaModule(context, CudaModuleTests.Empty, "empty");
             nint device = context.TryAllocate(64);
             stream.BeginCapture();
             stream.Fill(device, 0, 64);
@@ -282,10 +283,6 @@ public sealed unsafe class CudaContextTests : InteropTest
     [InlineData(999, true)]
     public void Errors_that_end_a_context_are_told_from_those_that_do_not(int code, bool sticky) => CudaException.IsStickyCode(code).ShouldBe(sticky);
 
-    private static void Launch(CudaKernel kernel, CudaStream stream, nint pointer)
-    {
-        var arguments = new KernelArguments();
-        arguments.Add(pointer);
-        kernel.Launch(stream, new Grid(1), new Grid(32), 0, arguments);
-    }
+    private static void Launch(CudaKernel kernel, CudaStream stream, nint pointer) =>
+        kernel.Launch(stream, new Grid(1), new Grid(32), 0, new TestKernels.OneArray { Numbers = new(pointer, TestKernels.FewThreads) });
 }

@@ -1,59 +1,34 @@
+using CudaTrainer.Kernels.Device;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Tests;
 
 public sealed unsafe class CudaLaunchTests : InteropTest
 {
-    private const string Arguments = """
-        extern "C" __global__ void arguments(double *out, signed char a, unsigned short b, int c, float d, long long e, double f, const int *g, unsigned h, bool i)
-        {
-            if (threadIdx.x == 0 && blockIdx.x == 0)
-            {
-                out[0] = a; out[1] = b; out[2] = c; out[3] = d; out[4] = (double)e; out[5] = f; out[6] = g[1]; out[7] = h; out[8] = i ? 1 : 0;
-            }
-        }
-
-        extern "C" __global__ void coordinates(int *out)
-        {
-            int block = blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z);
-            int thread = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
-            out[block * blockDim.x * blockDim.y * blockDim.z + thread] =
-                1000 * (blockIdx.x + 10 * blockIdx.y + 100 * blockIdx.z) + threadIdx.x + 10 * threadIdx.y + 100 * threadIdx.z;
-        }
-
-        extern "C" __global__ void add(int *x, int value) { x[threadIdx.x] += value; }
-
-        extern "C" __global__ void reverse(int *x)
-        {
-            extern __shared__ int shared[];
-            shared[threadIdx.x] = x[threadIdx.x];
-            __syncthreads();
-            x[threadIdx.x] = shared[blockDim.x - 1 - threadIdx.x];
-        }
-
-        extern "C" __global__ void __launch_bounds__(64) bounded(int *x) { x[threadIdx.x] = 1; }
-        """;
-
+    /// <summary>Arguments are one structure: a missing, swapped or wrong one does not compile, and is no matter of tests.</summary>
     [Fact]
     public void Arguments_of_every_size_arrive()
     {
         using CudaContext context = Open();
         using var stream = new CudaStream(context);
-        using CudaModule module = Compile(context, Arguments);
-        nint result = Upload(stream, new double[9]), numbers = Upload(stream, 7, -8);
-        var arguments = new KernelArguments();
-        arguments.Add(result);
-        arguments.Add((sbyte)-3);
-        arguments.Add((ushort)65000);
-        arguments.Add(-70000);
-        arguments.Add(0.25f);
-        arguments.Add(-(1L << 40));
-        arguments.Add(1e100);
-        arguments.Add(numbers);
-        arguments.Add(4_000_000_000u);
-        arguments.Add(true);
-        module.GetKernel("arguments").Launch(stream, new Grid(2), new Grid(32), 0, arguments);
-        Read<double>(stream, result, 9).ShouldBe([-3, 65000, -70000, 0.25, -(double)(1L << 40), 1e100, -8, 4_000_000_000, 1]);
+        using var library = new KernelLibrary(context);
+        nint result = Upload(stream, new double[11]), numbers = Upload(stream, 7, -8);
+        new GpuKernel<TestKernels.EchoArguments>(library, TestKernels.Echo).Launch(stream, new Grid(2), new TestKernels.EchoArguments
+        {
+            Byte = -3,
+            Short = 65000,
+            Results = new(result, 11),
+            Float = 0.25f,
+            Long = -(1L << 40),
+            Int = -70000,
+            Double = 1e100,
+            Pair = new TestKernels.SmallAndLarge { Small = 200, Large = 1L << 50 },
+            Day = DayOfWeek.Friday,
+            Numbers = new(numbers, 2),
+            Unsigned = 4_000_000_000,
+        });
+        Read<double>(stream, result, 11).ShouldBe(
+            [-3, 65000, -70000, 0.25, -(double)(1L << 40), 1e100, -8, 4_000_000_000, 200, 1L << 50, 5]);
         context.Counters.KernelLaunches.ShouldBe(1);
     }
 
@@ -62,11 +37,10 @@ public sealed unsafe class CudaLaunchTests : InteropTest
     {
         using CudaContext context = Open();
         using var stream = new CudaStream(context);
-        using CudaModule module = Compile(context, Arguments);
+        using var library = new KernelLibrary(context);
         nint result = Upload(stream, new int[2 * 3 * 4 * 5 * 2 * 3]);
-        var arguments = new KernelArguments();
-        arguments.Add(result);
-        module.GetKernel("coordinates").Launch(stream, new Grid(2, 3, 4), new Grid(5, 2, 3), 0, arguments);
+        Load<TestKernels.OneArray>(library, TestKernels.Coordinates)
+            .Launch(stream, new Grid(2, 3, 4), new Grid(5, 2, 3), 0, new TestKernels.OneArray { Numbers = new(result, 720) });
         int[] expected = [.. from block in Positions(2, 3, 4) from thread in Positions(5, 2, 3) select (1000 * block) + thread];
         Read<int>(stream, result, 720).ShouldBe(expected);
 
@@ -75,67 +49,52 @@ public sealed unsafe class CudaLaunchTests : InteropTest
     }
 
     [Fact]
-    public void Too_many_or_too_large_arguments_are_refused()
-    {
-        Should.Throw<ArgumentException>(() =>
-        {
-            var arguments = new KernelArguments();
-            for (int i = 0; i < 33; i++)
-            {
-                arguments.Add(i);
-            }
-        });
-        Should.Throw<ArgumentException>(() =>
-        {
-            var arguments = new KernelArguments();
-            arguments.Add(decimal.One);
-        });
-    }
-
-    [Fact]
     public void Dynamic_shared_memory_is_given_and_more_than_usual_must_be_asked_for()
     {
         using CudaContext context = Open();
         using var stream = new CudaStream(context);
-        using CudaModule module = Compile(context, Arguments);
-        CudaKernel kernel = module.GetKernel("reverse");
+        using var library = new KernelLibrary(context);
+        CudaKernel kernel = Load<TestKernels.OneArray>(library, TestKernels.Reverse);
         nint numbers = Upload(stream, 1, 2, 3, 4);
         Launch(16);
         Read<int>(stream, numbers, 4).ShouldBe([4, 3, 2, 1]);
 
         const int Large = 64 << 10;
-        Should.Throw<CudaException>(() => Launch(Large)).Message.ShouldContain("cuLaunchKernel(reverse)");
+        Should.Throw<CudaException>(() => Launch(Large)).Message.ShouldContain("cuLaunchKernel(TestKernels_Reverse)");
         kernel.AllowShared(Large);
         Launch(Large);
         Read<int>(stream, numbers, 4).ShouldBe([1, 2, 3, 4]);
         Should.Throw<CudaException>(() => kernel.AllowShared(context.Info.SharedBytesPerBlockOptin + 1024));
 
-        void Launch(int bytes)
-        {
-            var arguments = new KernelArguments();
-            arguments.Add(numbers);
-            kernel.Launch(stream, new Grid(1), new Grid(4), bytes, arguments);
-        }
+        void Launch(int bytes) =>
+            kernel.Launch(stream, new Grid(1), new Grid(4), bytes, new TestKernels.OneArray { Numbers = new(numbers, 4) });
     }
 
     [Fact]
-    public void A_block_beyond_the_launch_bounds_and_an_unknown_kernel_are_refused_by_name()
+    public void A_launch_asks_for_shared_memory_beyond_what_is_free_by_itself()
     {
         using CudaContext context = Open();
         using var stream = new CudaStream(context);
-        using CudaModule module = Compile(context, Arguments);
-        CudaKernel kernel = module.GetKernel("bounded");
-        kernel.MaxThreads.ShouldBe(64);
-        kernel.BlocksPerMultiprocessor(64, 0).ShouldBeGreaterThan(0);
+        using var library = new KernelLibrary(context);
+        nint numbers = Upload(stream, Enumerable.Range(0, 256).ToArray());
+        new GpuKernel<TestKernels.OneArray>(library, TestKernels.Reverse)
+            .Launch(stream, new Grid(1), new TestKernels.OneArray { Numbers = new(numbers, 256) }, sharedBytes: 64 << 10);
+        Read<int>(stream, numbers, 256).ShouldBe(Enumerable.Range(0, 256).Reverse());
+    }
+
+    [Fact]
+    public void A_block_beyond_the_launch_bounds_is_refused_by_name()
+    {
+        using CudaContext context = Open();
+        using var stream = new CudaStream(context);
+        using var library = new KernelLibrary(context);
+        CudaKernel kernel = Load<TestKernels.OneArray>(library, TestKernels.Bounded);
+        kernel.MaxThreads.ShouldBe(TestKernels.FewThreads);
+        kernel.BlocksPerMultiprocessor(TestKernels.FewThreads, 0).ShouldBeGreaterThan(0);
         nint numbers = Upload(stream, new int[128]);
-        var failure = Should.Throw<CudaException>(() =>
-        {
-            var arguments = new KernelArguments();
-            arguments.Add(numbers);
-            kernel.Launch(stream, new Grid(1), new Grid(128), 0, arguments);
-        });
-        (failure.Kernel, failure.IsSticky).ShouldBe(("bounded", false));
-        Should.Throw<CudaException>(() => module.GetKernel("bonded")).Message.ShouldContain("bonded of test.cu");
+        var failure = Should.Throw<CudaException>(
+            () => kernel.Launch(stream, new Grid(1), new Grid(128), 0, new TestKernels.OneArray { Numbers = new(numbers, 128) }));
+        (failure.Kernel, failure.IsSticky).ShouldBe(("TestKernels_Bounded", false));
         Read<int>(stream, numbers, 128).ShouldAllBe(number => number == 0);
     }
 
@@ -144,8 +103,8 @@ public sealed unsafe class CudaLaunchTests : InteropTest
     {
         using CudaContext context = Open();
         using var stream = new CudaStream(context);
-        using CudaModule module = Compile(context, Arguments);
-        CudaKernel kernel = module.GetKernel("add");
+        using var library = new KernelLibrary(context);
+        CudaKernel kernel = Load<TestKernels.AddArguments>(library, TestKernels.Add);
         nint numbers = Upload(stream, 0, 10, 20), copy = Upload(stream, 0, 0, 0);
         stream.BeginCapture();
         Add(kernel, stream, numbers, 1);
@@ -193,8 +152,8 @@ public sealed unsafe class CudaLaunchTests : InteropTest
     {
         using CudaContext context = Open();
         using CudaStream first = new(context), second = new(context);
-        using CudaModule module = Compile(context, Arguments);
-        CudaKernel kernel = module.GetKernel("add");
+        using var library = new KernelLibrary(context);
+        CudaKernel kernel = Load<TestKernels.AddArguments>(library, TestKernels.Add);
         using var done = new CudaEvent(context);
         for (int seed = 1; seed <= 20; seed++)
         {
@@ -228,8 +187,8 @@ public sealed unsafe class CudaLaunchTests : InteropTest
     {
         using CudaContext context = OpenSimulated();
         using CudaStream first = new(context), second = new(context);
-        using CudaModule module = Compile(context, Arguments);
-        CudaKernel kernel = module.GetKernel("add");
+        using var library = new KernelLibrary(context);
+        CudaKernel kernel = Load<TestKernels.AddArguments>(library, TestKernels.Add);
         using var done = new CudaEvent(context);
         Configure("IGNORE_WAITS", "1");
         bool early = false;
@@ -248,11 +207,11 @@ public sealed unsafe class CudaLaunchTests : InteropTest
     {
         using CudaContext context = Open();
         using var stream = new CudaStream(context);
-        using CudaModule module = Compile(context, Arguments);
+        using var library = new KernelLibrary(context);
         using PinnedMemory host = context.AllocatePinned(16);
         var numbers = new Span<int>((void*)host.Pointer, 4);
         numbers.Fill(5);
-        Add(module.GetKernel("add"), stream, host.Pointer, 3, 4);
+        Add(Load<TestKernels.AddArguments>(library, TestKernels.Add), stream, host.Pointer, 3, 4);
         stream.Synchronize();
         numbers.ToArray().ShouldBe([8, 8, 8, 8]);
     }
@@ -262,8 +221,8 @@ public sealed unsafe class CudaLaunchTests : InteropTest
     {
         using CudaContext context = Open();
         using var stream = new CudaStream(context);
-        using CudaModule module = Compile(context, Arguments);
-        CudaKernel kernel = module.GetKernel("add");
+        using var library = new KernelLibrary(context);
+        CudaKernel kernel = Load<TestKernels.AddArguments>(library, TestKernels.Add);
         using var place = new CudaEvent(context);
         using var cublas = new CublasHandle(context, stream, 1 << 20);
         using PinnedMemory host = context.AllocatePinned(64);
@@ -302,11 +261,11 @@ public sealed unsafe class CudaLaunchTests : InteropTest
     {
         using CudaContext context = OpenSimulated();
         using var stream = new CudaStream(context);
-        using CudaModule module = Compile(context, Arguments);
+        using var library = new KernelLibrary(context);
         nint numbers = context.TryAllocate(1 << 10);
         var failure = Should.Throw<CudaException>(() =>
         {
-            Add(module.GetKernel("add"), stream, numbers + (1 << 10) - 16, 1, 1024);
+            Add(Load<TestKernels.AddArguments>(library, TestKernels.Add), stream, numbers + (1 << 10) - 16, 1, 1024);
             stream.Synchronize();
         });
         (failure.Code, failure.IsSticky).ShouldBe((700, true));
@@ -326,11 +285,11 @@ public sealed unsafe class CudaLaunchTests : InteropTest
         return Read<int>(second, copy, 256);
     }
 
-    private static void Add(CudaKernel kernel, CudaStream stream, nint numbers, int value, int threads = 3)
-    {
-        var arguments = new KernelArguments();
-        arguments.Add(numbers);
-        arguments.Add(value);
-        kernel.Launch(stream, new Grid(1), new Grid(threads), 0, arguments);
-    }
+    /// <summary>The kernel adds to one number a thread; what it is told of the array's length is what is checked.</summary>
+    private static void Add(CudaKernel kernel, CudaStream stream, nint numbers, int value, int threads = 3) =>
+        kernel.Launch(stream, new Grid(1), new Grid(threads), 0, new TestKernels.AddArguments
+        {
+            Numbers = new(numbers, threads),
+            Value = value,
+        });
 }

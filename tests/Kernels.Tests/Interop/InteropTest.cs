@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using CudaTrainer.Kernels.Device;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Tests;
@@ -46,8 +47,10 @@ public abstract unsafe class InteropTest : IDisposable
         }
     }
 
-    /// <summary>Compiles without the disk cache's help from earlier runs: sources of tests change.</summary>
-    protected static CudaModule Compile(CudaContext context, string source) => new KernelCompiler().Load(context, "test.cu", source, new Dictionary<string, string>());
+    /// <summary>A kernel by itself, for launches in sizes of their own; it ends with its library.</summary>
+    protected static CudaKernel Load<TArguments>(KernelLibrary library, GpuKernelMethod<TArguments> method)
+        where TArguments : unmanaged
+        => new GpuKernel<TArguments>(library, method).Loaded;
 
     /// <summary>Device memory with these numbers, read back by <see cref="Read"/>; it ends with the context.</summary>
     protected static nint Upload<T>(CudaStream stream, params T[] values)

@@ -10,7 +10,7 @@ public sealed unsafe class LibraryLookupTests : IDisposable
     private const string Variable = "CUDATRAINER_LIBSTUB";
 
     private static readonly string[] Variables =
-        [Variable, CudaLibrary.SimulatorVariable, "CUDA_PATH", "CUDA_HOME", "VIRTUAL_ENV", "CONDA_PREFIX"];
+        [Variable, CudaLibrary.SimulatorVariable, "CUDA_PATH", "CUDA_HOME", "VIRTUAL_ENV", "CONDA_PREFIX", "PATH"];
 
     private readonly string _folder = Directory.CreateTempSubdirectory("cudatrainer-lookup").FullName;
     private readonly Dictionary<string, string?> _environment = Variables.ToDictionary(name => name, Environment.GetEnvironmentVariable);
@@ -21,7 +21,10 @@ public sealed unsafe class LibraryLookupTests : IDisposable
 
         // The process's own libraries must have been looked up before the variables change.
         _ = Interop.Cuda.IsAvailable;
-        Array.ForEach(Variables, name => Environment.SetEnvironmentVariable(name, null));
+        foreach (string name in Variables.Except(["PATH"]))
+        {
+            Environment.SetEnvironmentVariable(name, null);
+        }
     }
 
     [Fact]
@@ -64,6 +67,23 @@ public sealed unsafe class LibraryLookupTests : IDisposable
     {
         string file = Build($"{place}/libcudatrainer_stub.so.1", "int stubVersion(void) { return 1; } int stubWork(int x) { return x; }");
         Environment.SetEnvironmentVariable(variable, _folder);
+        Find(["libcudatrainer_stub.so.2", "libcudatrainer_stub.so.1"]).Path.ShouldBe(file);
+    }
+
+    [Theory]
+    [InlineData("site-packages", false)]
+    [InlineData("dist-packages", false)]
+    [InlineData("site-packages", true)]
+    public void What_pip_installed_beside_the_python3_on_the_path_is_found(string packages, bool throughLink)
+    {
+        string file = Build($"python/lib/python3.11/{packages}/nvidia/stub/lib/libcudatrainer_stub.so.1", "int stubVersion(void) { return 1; } int stubWork(int x) { return x; }");
+        string program = Path.Combine(_folder, "python", "bin", "python3"), link = Path.Combine(_folder, "links", "python3");
+        Directory.CreateDirectory(Path.GetDirectoryName(program)!);
+        Directory.CreateDirectory(Path.GetDirectoryName(link)!);
+        File.WriteAllText(program, string.Empty);
+        File.CreateSymbolicLink(link, program);
+        string folder = Path.GetDirectoryName(throughLink ? link : program)!;
+        Environment.SetEnvironmentVariable("PATH", $"{folder}{Path.PathSeparator}{_environment["PATH"]}");
         Find(["libcudatrainer_stub.so.2", "libcudatrainer_stub.so.1"]).Path.ShouldBe(file);
     }
 

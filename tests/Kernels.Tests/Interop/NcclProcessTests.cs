@@ -109,23 +109,6 @@ public sealed class NcclProcessTests : NcclTest, IDisposable
         Dispose();
     }
 
-    /// <summary>Runs one explicit test in a process of its own, by the program that runs this one: a published one needs no SDK.</summary>
-    private Process Start(string test, Dictionary<string, string> environment)
-    {
-        string program = Environment.ProcessPath!;
-        string[] host = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [typeof(NcclProcessTests).Assembly.Location] : [];
-        ProcessStartInfo start = new(program, [.. host, "-noLogo", "-noColor", "-explicit", "only", "-method", $"{typeof(NcclProcessTests).FullName}.{test}"])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            UseShellExecute = false,
-        };
-        start.Environment[FolderVariable] = _folder;
-        foreach ((string name, string value) in environment)
-        {
-            start.Environment[name] = value;
-        }
-
-        return Process.Start(start)!;
-    }
+    private Process Start(string test, Dictionary<string, string> environment) =>
+        ChildTest.Start(typeof(NcclProcessTests), test, new Dictionary<string, string>(environment) { [FolderVariable] = _folder });
 }

@@ -1,63 +1,39 @@
+using CudaTrainer.Engine.Ops;
+using CudaTrainer.Engine.Tensors;
+
 namespace CudaTrainer.Kernels.Tests;
 
-/// <summary>Batch normalisation with ReLU and dropout by plain loops in double.</summary>
+/// <summary>Batch normalisation of the <see cref="Oracle"/> in training.</summary>
 internal sealed record BatchNormReference(int Rows, int Channels, bool Relu, Dropout Dropout)
 {
-    public const double Epsilon = 1e-3f;
+    public sealed record Pass(double[] Y, double[] Mean, double[] Variance, double[] InverseDeviation);
 
-    /// <summary>Of a forward pass; Factors are those of ReLU and dropout.</summary>
-    public sealed record Pass(double[] Y, double[] Normalized, double[] Factors, double[] Mean, double[] Variance);
+    // With a momentum of 0 the running statistics become the batch's.
+    private BatchNormOptions Options => new(Training: true, Relu, LayerDropout, Momentum: 0);
+
+    private LayerDropout LayerDropout => Dropout.IsActive
+        ? new LayerDropout(Dropout.Probability, Dropout.Seed, checked((int)Dropout.Stream), State: null, First: Dropout.First)
+        : LayerDropout.None;
 
     public Pass Forward(double[] x, double[] gamma, double[] beta)
     {
-        double[] mean = new double[Channels];
-        double[] variance = new double[Channels];
-        double[] normalized = new double[x.Length];
-        double[] factors = new double[x.Length];
-        double[] y = new double[x.Length];
-        for (int c = 0; c < Channels; c++)
-        {
-            for (int r = 0; r < Rows; r++)
-            {
-                mean[c] += x[(r * Channels) + c] / Rows;
-            }
-
-            for (int r = 0; r < Rows; r++)
-            {
-                variance[c] += Math.Pow(x[(r * Channels) + c] - mean[c], 2) / Rows;
-            }
-        }
-
-        for (int i = 0; i < x.Length; i++)
-        {
-            int c = i % Channels;
-            normalized[i] = (x[i] - mean[c]) / Math.Sqrt(variance[c] + Epsilon);
-            double affine = (gamma[c] * normalized[i]) + beta[c];
-            factors[i] = (Relu && affine <= 0 ? 0 : 1) * (Dropout.IsActive ? Dropout.Factor(i) : 1);
-            y[i] = affine * factors[i];
-        }
-
-        return new Pass(y, normalized, factors, mean, variance);
+        using var oracle = new Oracle();
+        Tensor y = oracle.Zeros([Rows, Channels]), mean = oracle.Zeros([Channels]), inverse = oracle.Zeros([Channels]);
+        Tensor runningMean = oracle.Zeros([Channels]), variance = oracle.Zeros([Channels]);
+        oracle.Ops.BatchNormForward(
+            oracle.Of(x, [Rows, Channels]), oracle.Of(gamma, [Channels]), oracle.Of(beta, [Channels]), runningMean, variance, y, mean,
+            inverse, Options);
+        return new Pass(y.ToDoubles(), mean.ToDoubles(), variance.ToDoubles(), inverse.ToDoubles());
     }
 
-    public double[][] Backward(Pass pass, double[] gamma, double[] dy)
+    /// <returns>dx, dγ, dβ.</returns>
+    public double[][] Backward(Pass pass, double[] x, double[] gamma, double[] beta, double[] dy)
     {
-        double[] dx = new double[dy.Length];
-        double[] dGamma = new double[Channels];
-        double[] dBeta = new double[Channels];
-        for (int i = 0; i < dy.Length; i++)
-        {
-            dBeta[i % Channels] += dy[i] * pass.Factors[i];
-            dGamma[i % Channels] += dy[i] * pass.Factors[i] * pass.Normalized[i];
-        }
-
-        for (int i = 0; i < dy.Length; i++)
-        {
-            int c = i % Channels;
-            dx[i] = gamma[c] / Math.Sqrt(pass.Variance[c] + Epsilon)
-                * ((dy[i] * pass.Factors[i]) - (dBeta[c] / Rows) - (pass.Normalized[i] * dGamma[c] / Rows));
-        }
-
-        return [dx, dGamma, dBeta];
+        using var oracle = new Oracle();
+        Tensor dx = oracle.Zeros([Rows, Channels]), dGamma = oracle.Zeros([Channels]), dBeta = oracle.Zeros([Channels]);
+        oracle.Ops.BatchNormBackward(
+            oracle.Of(dy, [Rows, Channels]), oracle.Of(x, [Rows, Channels]), oracle.Of(gamma, [Channels]), oracle.Of(beta, [Channels]),
+            oracle.Of(pass.Mean, [Channels]), oracle.Of(pass.InverseDeviation, [Channels]), dx, dGamma, dBeta, Options);
+        return [dx.ToDoubles(), dGamma.ToDoubles(), dBeta.ToDoubles()];
     }
 }

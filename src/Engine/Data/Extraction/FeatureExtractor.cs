@@ -1,7 +1,7 @@
 using System.Diagnostics;
-using CudaTrainer.Engine.Backends;
 using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Data.Video;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tracing;

@@ -24,7 +24,7 @@ public static unsafe class Cuda
 
     private static readonly Lazy<Probe> Found = new(Probe.Run);
 
-    /// <summary>Driver, NVRTC and cuBLAS are here, and at least one GPU. cuDNN is needed for VGG19 only, NCCL for several GPUs only.</summary>
+    /// <summary>Driver and cuBLAS are here, and at least one GPU. cuDNN is needed for VGG19 only, NCCL for several GPUs only.</summary>
     public static bool IsAvailable => UnavailableReason.Length == 0;
 
     /// <summary>Why CUDA cannot be used; empty when it can.</summary>
@@ -38,13 +38,13 @@ public static unsafe class Cuda
     /// <summary>The CUDA version that the driver supports, 1000·major + 10·minor; 0 without a driver.</summary>
     public static int DriverVersion => Found.Value.DriverVersion;
 
-    /// <summary>Driver, NVRTC, cuBLAS, cuDNN, NCCL.</summary>
+    /// <summary>Driver, cuBLAS, cuDNN, NCCL.</summary>
     public static IReadOnlyList<CudaLibrary> Libraries => Found.Value.Libraries;
 
-    public static bool HasCudnn => IsAvailable && Libraries[3].Found;
+    public static bool HasCudnn => IsAvailable && Libraries[2].Found;
 
     /// <summary>Why there is no cuDNN; empty when there is.</summary>
-    public static string CudnnReason => Libraries[3].Reason;
+    public static string CudnnReason => Libraries[2].Reason;
 
     public static bool HasNccl => IsAvailable && Nccl.Found;
 
@@ -54,7 +54,7 @@ public static unsafe class Cuda
     /// <summary>What NCCL says of itself; empty without it.</summary>
     public static string NcclVersion => Nccl.Version;
 
-    internal static CudaLibrary Nccl => Libraries[4];
+    internal static CudaLibrary Nccl => Libraries[3];
 
     private sealed class Probe
     {
@@ -78,10 +78,9 @@ public static unsafe class Cuda
             NativeLibrary.SetDllImportResolver(typeof(Cuda).Assembly, (name, _, _) => name switch
             {
                 DriverApi.Library => libraries[0].Handle,
-                NvrtcApi.Library => libraries[1].Handle,
-                CublasApi.Library => libraries[2].Handle,
-                CudnnApi.Library => libraries[3].Handle,
-                NcclApi.Library => libraries[4].Handle,
+                CublasApi.Library => libraries[1].Handle,
+                CudnnApi.Library => libraries[2].Handle,
+                NcclApi.Library => libraries[3].Handle,
                 _ => 0,
             });
             var probe = new Probe { Libraries = libraries, DriverVersion = version };
@@ -117,7 +116,7 @@ public static unsafe class Cuda
                 int count = 0;
                 CudaException.Check(DriverApi.cuInit(0), "cuInit", device: -1);
                 CudaException.Check(DriverApi.cuDeviceGetCount(&count), "cuDeviceGetCount", device: -1);
-                Reason = count == 0 ? $"the driver {driver.Path} finds no GPU" : Libraries.Skip(1).Take(2).FirstOrDefault(library => !library.Found)?.Reason ?? string.Empty;
+                Reason = count == 0 ? $"the driver {driver.Path} finds no GPU" : Libraries[1].Reason;
                 Devices = [.. Enumerable.Range(0, count).Select(Describe)];
             }
             catch (CudaException exception)

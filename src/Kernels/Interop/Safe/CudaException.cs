@@ -1,5 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using System.Runtime.InteropServices;
+using CudaTrainer.Kernels.Device;
 
 namespace CudaTrainer.Kernels.Interop;
 
@@ -44,8 +46,12 @@ public class CudaException : Exception
         }
     }
 
-    internal static CudaException FromDriver(int result, string call, int device, string? kernel) =>
-        new(call, result, NameOf(result), TextOf(result), device, kernel, IsStickyCode(result), HintOf(result));
+    /// <param name="log">What the driver's compiler says of a kernel.</param>
+    internal static CudaException FromDriver(int result, string call, int device, string? kernel, string log = "")
+    {
+        string text = string.Join(": ", new[] { TextOf(result), log }.Where(part => part.Length > 0));
+        return new CudaException(call, result, NameOf(result), text, device, kernel, IsStickyCode(result), HintOf(result));
+    }
 
     internal static unsafe string NameOf(int result)
     {
@@ -71,8 +77,13 @@ public class CudaException : Exception
         34 => "This is the stub of the toolkit, for linking only: the driver's libcuda.so.1 must come before it in LD_LIBRARY_PATH",
         46 => "The GPU is used by another process in exclusive mode, or was lost; look at nvidia-smi",
         100 => "No GPU is visible: look at nvidia-smi and CUDA_VISIBLE_DEVICES; a container needs --gpus all",
-        209 or 222 => "The driver is older than the NVRTC that compiled the kernel: update the driver, or use NVRTC of its version",
-        221 or 223 => "The driver cannot compile PTX here; NVRTC of a version that knows this GPU makes it unnecessary",
+        209 => "Kernels are written for GPUs of compute capability 7.0 (Volta) and newer",
+        218 => "A newer driver may compile the kernel; if the newest does not, the kernel is wrong",
+        221 => "The driver's compiler, libnvidia-ptxjitcompiler.so.1, is missing: install the whole driver; " +
+            "a container needs NVIDIA_DRIVER_CAPABILITIES=compute,utility",
+        222 => $"Kernels are written in PTX {PtxCompiler.IsaVersion}, which needs a driver of CUDA 11.0 (450.36) or newer; " +
+            $"this one supports CUDA {DriverVersion()}: install a newer NVIDIA driver",
+        223 => "The driver was told not to compile kernels: unset CUDA_DISABLE_PTX_JIT",
         702 => "The driver stops kernels that run for seconds on a GPU with a display",
         802 => "The GPUs are not ready: on machines with NVSwitch, nvidia-fabricmanager must run",
         803 => "The kernel's driver and its library are of different versions, as after an update: reboot",
@@ -81,6 +92,13 @@ public class CudaException : Exception
         700 or 710 or (>= 714 and <= 719) => "Set CUDATRAINER_SYNC=1 to find the kernel that did it",
         _ => string.Empty,
     };
+
+    private static unsafe string DriverVersion()
+    {
+        int version = 0;
+        _ = DriverApi.cuDriverGetVersion(&version);
+        return string.Create(CultureInfo.InvariantCulture, $"{version / 1000}.{version % 1000 / 10}");
+    }
 }
 
 /// <summary>Checks of results, apart from their callers so that those stay small.</summary>

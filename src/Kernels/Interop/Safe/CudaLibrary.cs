@@ -167,17 +167,13 @@ public sealed class CudaLibrary
 internal sealed record LibraryDescription(
     string Name, string Variable, IReadOnlyList<string> Files, Type Api, Func<nint, string, string> Version, Func<nint, string, int> CudaMajor);
 
-/// <summary>The five libraries. Versions are asked of whatever exports them: at this point it may be an old or a wrong library.</summary>
+/// <summary>The four libraries. Versions are asked of whatever exports them: at this point it may be an old or a wrong library.</summary>
 internal static unsafe class LibraryDescriptions
 {
     private static readonly bool Windows = OperatingSystem.IsWindows();
 
     public static readonly LibraryDescription Driver = new(
         "the CUDA driver", "CUDATRAINER_LIBCUDA", Windows ? ["nvcuda.dll"] : ["libcuda.so.1"], typeof(DriverApi), (handle, _) => DriverVersion(handle), (_, _) => 0);
-
-    public static readonly LibraryDescription Nvrtc = new(
-        "NVRTC", "CUDATRAINER_LIBNVRTC", Windows ? ["nvrtc64_130_0.dll", "nvrtc64_120_0.dll", "nvrtc64_112_0.dll"] : ["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2"],
-        typeof(NvrtcApi), (handle, _) => NvrtcVersion(handle), (_, version) => MajorOf(version));
 
     public static readonly LibraryDescription Cublas = new(
         "cuBLAS", "CUDATRAINER_LIBCUBLAS", Windows ? ["cublas64_13.dll", "cublas64_12.dll", "cublas64_11.dll"] : ["libcublas.so.13", "libcublas.so.12", "libcublas.so.11"],
@@ -192,7 +188,7 @@ internal static unsafe class LibraryDescriptions
         "NCCL", "CUDATRAINER_LIBNCCL", Windows ? ["nccl.dll"] : ["libnccl.so.2"], typeof(NcclApi), (handle, _) => NcclVersion(handle), (_, _) => 0);
 
     /// <summary>In the order of <see cref="Cuda.Libraries"/>.</summary>
-    public static readonly IReadOnlyList<LibraryDescription> AfterDriver = [Nvrtc, Cublas, Cudnn, Nccl];
+    public static readonly IReadOnlyList<LibraryDescription> AfterDriver = [Cublas, Cudnn, Nccl];
 
     private static int MajorOf(string version) => int.TryParse(version.Split('.')[0], NumberStyles.None, CultureInfo.InvariantCulture, out int major) ? major : 0;
 
@@ -201,14 +197,6 @@ internal static unsafe class LibraryDescriptions
         int version = 0;
         return NativeLibrary.TryGetExport(handle, "cuDriverGetVersion", out nint function) && ((delegate* unmanaged<int*, int>)function)(&version) == 0
             ? string.Create(CultureInfo.InvariantCulture, $"{version / 1000}.{version % 1000 / 10}")
-            : string.Empty;
-    }
-
-    private static string NvrtcVersion(nint handle)
-    {
-        int major = 0, minor = 0;
-        return NativeLibrary.TryGetExport(handle, "nvrtcVersion", out nint function) && ((delegate* unmanaged<int*, int*, int>)function)(&major, &minor) == 0
-            ? string.Create(CultureInfo.InvariantCulture, $"{major}.{minor}")
             : string.Empty;
     }
 

@@ -1,76 +1,28 @@
-using System.Diagnostics.CodeAnalysis;
+using System.Text;
 
 namespace CudaTrainer.Kernels.Interop;
 
 /// <summary>Sizes of a grid or of a block.</summary>
 public readonly record struct Grid(int X, int Y = 1, int Z = 1);
 
-/// <summary>The arguments of a launch, in the order and with the types of the kernel's parameters. Lives on the stack.</summary>
-public unsafe ref struct KernelArguments
-{
-    private const int Capacity = 32;
-
-    private fixed ulong _values[Capacity];
-    private int _count;
-
-    /// <param name="value">At most 8 bytes.</param>
-    public void Add<T>(T value)
-        where T : unmanaged
-    {
-        if (_count == Capacity || sizeof(T) > sizeof(ulong))
-        {
-            ThrowTooLarge();
-        }
-
-        fixed (ulong* slot = &_values[_count++])
-        {
-            *(T*)slot = value;
-        }
-    }
-
-    /// <summary>Calls the driver with pointers to the values.</summary>
-    internal readonly int Launch(nint function, Grid blocks, Grid threads, int sharedBytes, nint stream)
-    {
-        void** pointers = stackalloc void*[Capacity];
-        fixed (ulong* values = _values)
-        {
-            for (int i = 0; i < _count; i++)
-            {
-                pointers[i] = values + i;
-            }
-
-            return DriverApi.cuLaunchKernel(
-                function, (uint)blocks.X, (uint)blocks.Y, (uint)blocks.Z, (uint)threads.X, (uint)threads.Y, (uint)threads.Z, (uint)sharedBytes, stream, pointers, null);
-        }
-    }
-
-    [DoesNotReturn]
-    private static void ThrowTooLarge() => throw new ArgumentException($"A launch takes up to {Capacity} arguments of up to {sizeof(ulong)} bytes.");
-}
-
-/// <summary>Compiled kernels, loaded on a device.</summary>
+/// <summary>Kernels that the driver has compiled from PTX and loaded on a device.</summary>
 public sealed unsafe class CudaModule : CudaOwned
 {
+    /// <summary>Of each of the driver's logs; what is longer, it cuts.</summary>
+    private const int LogBytes = 8 << 10;
+
     private readonly string _name;
     private nint _handle;
 
     /// <param name="context">Where.</param>
-    /// <param name="image">A cubin, or PTX with a zero at its end.</param>
+    /// <param name="ptx">The kernels as text.</param>
     /// <param name="name">For messages.</param>
-    public CudaModule(CudaContext context, byte[] image, string name)
+    /// <exception cref="CudaException">The driver refuses it; the message has the log of the driver's compiler.</exception>
+    public CudaModule(CudaContext context, string ptx, string name)
         : base(context)
     {
         _name = name;
-        Make(() =>
-        {
-            nint handle;
-            fixed (byte* start = image)
-            {
-                context.Check(DriverApi.cuModuleLoadData(&handle, start), "cuModuleLoadData", name);
-            }
-
-            _handle = handle;
-        });
+        Make(() => _handle = Load(context, ptx, name));
     }
 
     /// <param name="name">Its C name.</param>
@@ -90,6 +42,29 @@ public sealed unsafe class CudaModule : CudaOwned
             Context.Note(DriverApi.cuModuleUnload(_handle), "cuModuleUnload");
         }
     }
+
+    private static nint Load(CudaContext context, string ptx, string name)
+    {
+        byte[] image = Encoding.UTF8.GetBytes(ptx + '\0'), info = new byte[LogBytes + 1], error = new byte[LogBytes + 1];
+        fixed (byte* start = image, infoLog = info, errorLog = error)
+        {
+            // Sizes stand in the array of values itself, which the driver overwrites with how much it has written.
+            int* options = stackalloc int[]
+            {
+                DriverApi.JitInfoLogBuffer, DriverApi.JitInfoLogBufferBytes, DriverApi.JitErrorLogBuffer, DriverApi.JitErrorLogBufferBytes,
+            };
+            void** values = stackalloc void*[] { infoLog, (void*)LogBytes, errorLog, (void*)LogBytes };
+            nint handle;
+            int result = DriverApi.cuModuleLoadDataEx(&handle, start, 4, options, values);
+            return result == DriverApi.Success
+                ? handle
+                : throw context.Failed(CudaException.FromDriver(result, "cuModuleLoadDataEx", context.Ordinal, name, LogOf(error, info)));
+        }
+    }
+
+    /// <summary>Errors first, then what else was noticed on the way to them.</summary>
+    private static string LogOf(params byte[][] logs) =>
+        string.Join(Environment.NewLine, logs.Select(log => Encoding.UTF8.GetString(log).TrimEnd('\0').Trim()).Where(text => text.Length > 0));
 }
 
 /// <summary>A kernel on a device; it lives as long as its module.</summary>
@@ -139,11 +114,27 @@ public sealed unsafe class CudaKernel
         return blocks;
     }
 
-    public void Launch(CudaStream stream, Grid blocks, Grid threads, int sharedBytes, in KernelArguments arguments)
+    /// <param name="stream">Where to queue.</param>
+    /// <param name="blocks">Blocks in each dimension.</param>
+    /// <param name="threads">Threads of a block in each dimension.</param>
+    /// <param name="sharedBytes">Dynamic shared memory of a block.</param>
+    /// <param name="arguments">
+    /// The kernel's only parameter: as many bytes as it declares, which a <see cref="Device.GpuKernel{TArguments}"/> sees to.
+    /// </param>
+    public void Launch<TArguments>(CudaStream stream, Grid blocks, Grid threads, int sharedBytes, in TArguments arguments)
+        where TArguments : unmanaged
     {
         _context.Use();
         _context.Counters.KernelLaunches++;
-        _context.Check(arguments.Launch(_function, blocks, threads, sharedBytes, stream.Handle), "cuLaunchKernel", Name);
+        fixed (TArguments* start = &arguments)
+        {
+            void* parameter = start;
+            int result = DriverApi.cuLaunchKernel(
+                _function, (uint)blocks.X, (uint)blocks.Y, (uint)blocks.Z, (uint)threads.X, (uint)threads.Y, (uint)threads.Z, (uint)sharedBytes, stream.Handle,
+                &parameter, null);
+            _context.Check(result, "cuLaunchKernel", Name);
+        }
+
         _context.Launched("cuLaunchKernel", Name);
     }
 

@@ -33,15 +33,50 @@ internal static class LibraryFolders
             string lib = Path.Combine(root, windows ? "Lib" : "lib");
             yield return windows ? Path.Combine(root, "Library", "bin") : lib;
 
-            // What pip installs: nvidia/cublas/lib, nvidia/cudnn/lib, …; nvidia/cu13/lib from CUDA 13 on.
-            IEnumerable<string> packages = windows ? [Path.Combine(lib, "site-packages")] : Matching(lib, "python3*").Select(python => Path.Combine(python, "site-packages"));
-            foreach (string package in packages.SelectMany(folder => Matching(Path.Combine(folder, "nvidia"), "*")))
+            foreach (string folder in PipFolders(lib))
             {
-                yield return Path.Combine(package, windows ? "bin" : "lib");
+                yield return folder;
+            }
+        }
+
+        foreach (string lib in windows ? [] : PythonLibraries())
+        {
+            foreach (string folder in PipFolders(lib))
+            {
+                yield return folder;
             }
         }
 
         yield return AppContext.BaseDirectory;
+    }
+
+    /// <summary>What pip installs beside a Python: nvidia/cublas/lib, nvidia/cudnn/lib, …; nvidia/cu13/lib from CUDA 13 on.</summary>
+    /// <param name="lib">The library folder of the Python; on Windows that holds site-packages itself.</param>
+    private static IEnumerable<string> PipFolders(string lib)
+    {
+        bool windows = OperatingSystem.IsWindows();
+        IEnumerable<string> roots = windows ? [lib] : Matching(lib, "python3*");
+        return roots.SelectMany(root => new[] { "site-packages", "dist-packages" }.Select(name => Path.Combine(root, name, "nvidia")))
+            .SelectMany(nvidia => Matching(nvidia, "*"))
+            .Select(package => Path.Combine(package, windows ? "bin" : "lib"));
+    }
+
+    /// <summary>
+    /// The library folders of the Pythons on the path, as they are named and where their links lead, and of what the user installed for itself.
+    /// </summary>
+    private static IEnumerable<string> PythonLibraries()
+    {
+        IEnumerable<string> programs = (Environment.GetEnvironmentVariable("PATH") ?? string.Empty)
+            .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+            .Select(folder => Path.Combine(folder, "python3"))
+            .Where(File.Exists);
+        string home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
+        IEnumerable<string> prefixes = programs
+            .SelectMany(program => new[] { program, File.ResolveLinkTarget(program, returnFinalTarget: true)?.FullName ?? program })
+            .Select(program => Path.GetDirectoryName(Path.GetDirectoryName(program)))
+            .OfType<string>()
+            .Concat(home.Length > 0 ? [Path.Combine(home, ".local")] : []);
+        return prefixes.SelectMany(prefix => new[] { Path.Combine(prefix, "lib"), Path.Combine(prefix, "local", "lib") }).Distinct();
     }
 
     private static IEnumerable<string> Variables(params string[] names) => names.Select(Environment.GetEnvironmentVariable).OfType<string>().Where(value => value.Length > 0).Distinct();

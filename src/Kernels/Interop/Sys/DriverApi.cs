@@ -33,6 +33,11 @@ internal static unsafe partial class DriverApi
     public const int FunctionRegisters = 4;
     public const int FunctionMaxDynamicShared = 8;
 
+    public const int JitInfoLogBuffer = 3;
+    public const int JitInfoLogBufferBytes = 4;
+    public const int JitErrorLogBuffer = 5;
+    public const int JitErrorLogBufferBytes = 6;
+
     [LibraryImport(Library)]
     public static partial int cuInit(uint flags);
 
@@ -139,7 +144,7 @@ internal static unsafe partial class DriverApi
     public static partial int cuEventElapsedTime(float* milliseconds, nint start, nint end);
 
     [LibraryImport(Library)]
-    public static partial int cuModuleLoadData(nint* module, byte* image);
+    public static partial int cuModuleLoadDataEx(nint* module, byte* image, uint count, int* options, void** values);
 
     [LibraryImport(Library)]
     public static partial int cuModuleUnload(nint module);

@@ -1,0 +1,27 @@
+using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Kernels;
+using Cpu = CudaTrainer.Kernels.Cpu;
+
+namespace CudaTrainer.Engine.Ops;
+
+public partial interface IOps
+{
+    /// <summary>y += x, elementwise.</summary>
+    void Accumulate(Tensor x, Tensor y);
+}
+
+public sealed unsafe partial class CpuOps
+{
+    public void Accumulate(Tensor x, Tensor y) =>
+        Cpu.Elementwise.Run(team, ElementwiseOperation.Add, x.Count, Floats(x), Floats(y), Floats(y));
+}
+
+public sealed partial class CudaOps
+{
+    public void Accumulate(Tensor x, Tensor y) => _elementwise.Accumulate(_stream, x.Count, x.Data, y.Data, TypeOf(x));
+}
+
+public sealed partial class ReferenceOps
+{
+    public void Accumulate(Tensor x, Tensor y) => Add(y, Load(x));
+}

@@ -1,0 +1,609 @@
+using CudaTrainer.Kernels.Cpu.Simd;
+using CudaTrainer.Kernels.Cpu.Threading;
+using Matrix = CudaTrainer.Kernels.Cpu.BatchNormPasses.Matrix;
+
+namespace CudaTrainer.Kernels.Cpu;
+
+/// <summary>
+/// Batch normalisation of rows × channels over the rows (Ioffe and Szegedy 2015), with a ReLU and a dropout fused behind it:
+/// y = dropout(relu(γ·(x − mean)/√(variance + ε) + β)). The variance is the population variance, for the running statistics too (as in
+/// Keras). Training is one walk each way, <see cref="ForwardTraining"/> and <see cref="Backward"/>. Where the rows are spread over several
+/// replicas, it is cut in two where the replicas exchange their parts: <see cref="Moments"/>, gather, <see cref="Combine"/>,
+/// <see cref="Normalize"/>; backward <see cref="GradientSums"/>, gather, <see cref="InputGradient"/>.
+/// </summary>
+/// <remarks>
+/// A member owns whole channels from the first sum to the last store: no barrier, and a channel's result depends neither on the number of
+/// threads nor on the other channels. The loops are those of <see cref="BatchNormPasses"/>.
+/// Channel c of row r is element r·channels + c of the dropout mask.
+/// A part is 2·channels + 1 floats: two numbers of each channel, then how many rows they are of, exact below 2²⁴. Parts are put together in
+/// their order and in double precision, hence to the same bits on every replica.
+/// </remarks>
+public static unsafe class BatchNorm
+{
+    public const float DefaultMomentum = 0.99f;
+    public const float DefaultEpsilon = 1e-3f;
+
+    /// <param name="team">Threads to run on.</param>
+    /// <param name="rows">Samples × time steps, ≥ 1.</param>
+    /// <param name="channels">Channels.</param>
+    /// <param name="x">Input [rows, channels].</param>
+    /// <param name="gamma">Scale γ [channels].</param>
+    /// <param name="beta">Shift β [channels].</param>
+    /// <param name="runningMean">[channels], updated: momentum·old + (1 − momentum)·mean of the batch.</param>
+    /// <param name="runningVariance">[channels], updated likewise.</param>
+    /// <param name="y">Output [rows, channels]; must not be <paramref name="x"/>, which backward needs.</param>
+    /// <param name="mean">For backward: the batch's mean [channels].</param>
+    /// <param name="inverseDeviation">For backward: 1/√(variance + ε) [channels].</param>
+    /// <param name="relu">Whether a ReLU follows.</param>
+    /// <param name="dropout">The dropout that follows.</param>
+    /// <param name="momentum">How much of the running statistics is kept.</param>
+    /// <param name="epsilon">ε.</param>
+    public static void ForwardTraining(
+        ThreadTeam team,
+        int rows,
+        int channels,
+        float* x,
+        float* gamma,
+        float* beta,
+        float* runningMean,
+        float* runningVariance,
+        float* y,
+        float* mean,
+        float* inverseDeviation,
+        bool relu = false,
+        Dropout dropout = default,
+        float momentum = DefaultMomentum,
+        float epsilon = DefaultEpsilon)
+    {
+        var kernel = new MomentsKernel
+        {
+            Shape = new Matrix(rows, channels, x),
+            Normalization = new Normalization
+            {
+                Gamma = gamma, Beta = beta, Mean = mean, InverseDeviation = inverseDeviation, Y = y, Relu = relu, Dropout = dropout,
+            },
+            RunningMean = runningMean,
+            RunningVariance = runningVariance,
+            Momentum = momentum,
+            Epsilon = epsilon,
+        };
+        team.Run(ref kernel);
+    }
+
+    /// <summary>Normalises with the running statistics.</summary>
+    /// <param name="team">Threads to run on.</param>
+    /// <param name="rows">Samples × time steps.</param>
+    /// <param name="channels">Channels.</param>
+    /// <param name="x">Input [rows, channels].</param>
+    /// <param name="gamma">Scale γ [channels].</param>
+    /// <param name="beta">Shift β [channels].</param>
+    /// <param name="runningMean">[channels].</param>
+    /// <param name="runningVariance">[channels].</param>
+    /// <param name="y">Output [rows, channels]; may be <paramref name="x"/>.</param>
+    /// <param name="relu">Whether a ReLU follows.</param>
+    /// <param name="epsilon">ε.</param>
+    public static void ForwardInference(
+        ThreadTeam team,
+        int rows,
+        int channels,
+        float* x,
+        float* gamma,
+        float* beta,
+        float* runningMean,
+        float* runningVariance,
+        float* y,
+        bool relu = false,
+        float epsilon = DefaultEpsilon)
+    {
+        var kernel = new NormalizeKernel
+        {
+            Shape = new Matrix(rows, channels, x),
+            Normalization = new Normalization { Gamma = gamma, Beta = beta, Mean = runningMean, Y = y, Relu = relu },
+            Variance = runningVariance,
+            Epsilon = epsilon,
+        };
+        team.Run(ref kernel);
+    }
+
+    /// <param name="team">Threads to run on.</param>
+    /// <param name="rows">As in the forward pass.</param>
+    /// <param name="channels">As in the forward pass.</param>
+    /// <param name="x">Forward input [rows, channels].</param>
+    /// <param name="gamma">Scale γ [channels].</param>
+    /// <param name="beta">Shift β [channels]; read only with a ReLU.</param>
+    /// <param name="mean">As saved by the forward pass [channels].</param>
+    /// <param name="inverseDeviation">As saved by the forward pass [channels].</param>
+    /// <param name="outputGradient">∂L/∂y [rows, channels].</param>
+    /// <param name="inputGradient">∂L/∂x [rows, channels], overwritten; may be <paramref name="outputGradient"/>.</param>
+    /// <param name="gammaGradient">∂L/∂γ [channels], added to.</param>
+    /// <param name="betaGradient">∂L/∂β [channels], added to.</param>
+    /// <param name="relu">As in the forward pass.</param>
+    /// <param name="dropout">As in the forward pass.</param>
+    public static void Backward(
+        ThreadTeam team,
+        int rows,
+        int channels,
+        float* x,
+        float* gamma,
+        float* beta,
+        float* mean,
+        float* inverseDeviation,
+        float* outputGradient,
+        float* inputGradient,
+        float* gammaGradient,
+        float* betaGradient,
+        bool relu = false,
+        Dropout dropout = default)
+    {
+        var kernel = new GradientKernel
+        {
+            Shape = new Matrix(rows, channels, x),
+            Gamma = gamma,
+            Beta = beta,
+            Mean = mean,
+            InverseDeviation = inverseDeviation,
+            OutputGradient = outputGradient,
+            InputGradient = inputGradient,
+            GammaGradient = gammaGradient,
+            BetaGradient = betaGradient,
+            Relu = relu,
+            Dropout = dropout,
+        };
+        team.Run(ref kernel);
+    }
+
+    /// <summary>Floats of one replica's part.</summary>
+    public static int PartLength(int channels) => (2 * channels) + 1;
+
+    /// <summary>This replica's part of the statistics.</summary>
+    /// <param name="team">Threads to run on.</param>
+    /// <param name="rows">Samples × time steps, ≥ 1.</param>
+    /// <param name="channels">Channels.</param>
+    /// <param name="x">Input [rows, channels].</param>
+    /// <param name="moments">Output: mean [channels], Σ(x − mean)² [channels], rows.</param>
+    public static void Moments(ThreadTeam team, int rows, int channels, float* x, float* moments)
+    {
+        var kernel = new MomentsKernel { Shape = new Matrix(rows, channels, x), Part = moments };
+        team.Run(ref kernel);
+        moments[2 * channels] = rows;
+    }
+
+    /// <summary>
+    /// Mean and deviation over all parts, by the pairwise update of Chan, Golub and LeVeque (1983): for two sets with means a, b, the
+    /// squares of the union are theirs plus (b − a)²·n_a·n_b/(n_a + n_b), which cancels nothing.
+    /// </summary>
+    /// <param name="parts">Parts, ≥ 1.</param>
+    /// <param name="channels">Channels.</param>
+    /// <param name="gathered">[parts, 2·channels + 1] from <see cref="Moments"/>.</param>
+    /// <param name="runningMean">[channels], updated: momentum·old + (1 − momentum)·mean of all rows.</param>
+    /// <param name="runningVariance">[channels], updated likewise with the population variance.</param>
+    /// <param name="mean">Output [channels].</param>
+    /// <param name="inverseDeviation">Output: 1/√(variance + ε) [channels].</param>
+    /// <param name="momentum">How much of the running statistics is kept.</param>
+    /// <param name="epsilon">ε.</param>
+    public static void Combine(
+        int parts,
+        int channels,
+        float* gathered,
+        float* runningMean,
+        float* runningVariance,
+        float* mean,
+        float* inverseDeviation,
+        float momentum = DefaultMomentum,
+        float epsilon = DefaultEpsilon)
+    {
+        int length = PartLength(channels);
+        for (int channel = 0; channel < channels; channel++)
+        {
+            double rows = gathered[2 * channels];
+            double centre = gathered[channel];
+            double squares = gathered[channels + channel];
+            for (int part = 1; part < parts; part++)
+            {
+                float* other = gathered + ((long)part * length);
+                double more = other[2 * channels];
+                double share = more / (rows + more);
+                double distance = other[channel] - centre;
+                centre += distance * share;
+                squares += other[channels + channel] + (distance * distance * rows * share);
+                rows += more;
+            }
+
+            double variance = squares / rows;
+            mean[channel] = (float)centre;
+            inverseDeviation[channel] = (float)(1 / Math.Sqrt(variance + epsilon));
+            runningMean[channel] = (float)((momentum * (double)runningMean[channel]) + ((1 - (double)momentum) * centre));
+            runningVariance[channel] = (float)((momentum * (double)runningVariance[channel]) + ((1 - (double)momentum) * variance));
+        }
+    }
+
+    /// <summary>y = dropout(relu(γ·(x − mean)·inverseDeviation + β)).</summary>
+    /// <param name="team">Threads to run on.</param>
+    /// <param name="rows">Samples × time steps.</param>
+    /// <param name="channels">Channels.</param>
+    /// <param name="x">Input [rows, channels].</param>
+    /// <param name="gamma">Scale γ [channels].</param>
+    /// <param name="beta">Shift β [channels].</param>
+    /// <param name="mean">From <see cref="Combine"/> [channels].</param>
+    /// <param name="inverseDeviation">From <see cref="Combine"/> [channels].</param>
+    /// <param name="y">Output [rows, channels]; must not be <paramref name="x"/>, which backward needs.</param>
+    /// <param name="relu">Whether a ReLU follows.</param>
+    /// <param name="dropout">The dropout that follows.</param>
+    public static void Normalize(
+        ThreadTeam team,
+        int rows,
+        int channels,
+        float* x,
+        float* gamma,
+        float* beta,
+        float* mean,
+        float* inverseDeviation,
+        float* y,
+        bool relu = false,
+        Dropout dropout = default)
+    {
+        var kernel = new NormalizeKernel
+        {
+            Shape = new Matrix(rows, channels, x),
+            Normalization = new Normalization
+            {
+                Gamma = gamma, Beta = beta, Mean = mean, InverseDeviation = inverseDeviation, Y = y, Relu = relu, Dropout = dropout,
+            },
+        };
+        team.Run(ref kernel);
+    }
+
+    /// <summary>
+    /// This replica's part of the gradient's sums; with g = ∂L/∂y behind mask and ReLU and x̂ = (x − mean)·inverseDeviation.
+    /// </summary>
+    /// <param name="team">Threads to run on.</param>
+    /// <param name="rows">As in the forward pass, ≥ 1.</param>
+    /// <param name="channels">As in the forward pass.</param>
+    /// <param name="x">Forward input [rows, channels].</param>
+    /// <param name="gamma">Scale γ [channels]; read only with a ReLU.</param>
+    /// <param name="beta">Shift β [channels]; read only with a ReLU.</param>
+    /// <param name="mean">From <see cref="Combine"/> [channels].</param>
+    /// <param name="inverseDeviation">From <see cref="Combine"/> [channels].</param>
+    /// <param name="outputGradient">∂L/∂y [rows, channels].</param>
+    /// <param name="inputGradient">
+    /// [rows, channels]: with a ReLU or dropout, g, which <see cref="InputGradient"/> takes from here; may be
+    /// <paramref name="outputGradient"/>.
+    /// </param>
+    /// <param name="sums">Output: Σg [channels], Σ g·x̂ [channels], rows.</param>
+    /// <param name="gammaGradient">Σ g·x̂ of this replica is added [channels].</param>
+    /// <param name="betaGradient">Σg of this replica is added [channels].</param>
+    /// <param name="relu">As in the forward pass.</param>
+    /// <param name="dropout">As in the forward pass.</param>
+    public static void GradientSums(
+        ThreadTeam team,
+        int rows,
+        int channels,
+        float* x,
+        float* gamma,
+        float* beta,
+        float* mean,
+        float* inverseDeviation,
+        float* outputGradient,
+        float* inputGradient,
+        float* sums,
+        float* gammaGradient,
+        float* betaGradient,
+        bool relu = false,
+        Dropout dropout = default)
+    {
+        var kernel = new GradientKernel
+        {
+            Shape = new Matrix(rows, channels, x),
+            Gamma = gamma,
+            Beta = beta,
+            Mean = mean,
+            InverseDeviation = inverseDeviation,
+            OutputGradient = outputGradient,
+            InputGradient = inputGradient,
+            Part = sums,
+            GammaGradient = gammaGradient,
+            BetaGradient = betaGradient,
+            Relu = relu,
+            Dropout = dropout,
+        };
+        team.Run(ref kernel);
+        sums[2 * channels] = rows;
+    }
+
+    /// <summary>∂L/∂x = γ·inverseDeviation·(g − Σg/R − x̂·Σ(g·x̂)/R), sums and R over the rows of all parts.</summary>
+    /// <param name="team">Threads to run on.</param>
+    /// <param name="parts">Parts, ≥ 1.</param>
+    /// <param name="rows">As in the forward pass.</param>
+    /// <param name="channels">As in the forward pass.</param>
+    /// <param name="x">Forward input [rows, channels].</param>
+    /// <param name="gamma">Scale γ [channels].</param>
+    /// <param name="mean">From <see cref="Combine"/> [channels].</param>
+    /// <param name="inverseDeviation">From <see cref="Combine"/> [channels].</param>
+    /// <param name="gathered">[parts, 2·channels + 1] from <see cref="GradientSums"/>.</param>
+    /// <param name="outputGradient">∂L/∂y [rows, channels], read without ReLU and dropout.</param>
+    /// <param name="inputGradient">As <see cref="GradientSums"/> left it; output: ∂L/∂x [rows, channels].</param>
+    /// <param name="relu">As in the forward pass.</param>
+    /// <param name="dropout">As in the forward pass.</param>
+    public static void InputGradient(
+        ThreadTeam team,
+        int parts,
+        int rows,
+        int channels,
+        float* x,
+        float* gamma,
+        float* mean,
+        float* inverseDeviation,
+        float* gathered,
+        float* outputGradient,
+        float* inputGradient,
+        bool relu = false,
+        Dropout dropout = default)
+    {
+        var kernel = new InputGradientKernel
+        {
+            Shape = new Matrix(rows, channels, x),
+            Parts = parts,
+            Gamma = gamma,
+            Mean = mean,
+            InverseDeviation = inverseDeviation,
+            Gathered = gathered,
+            Gradient = relu || dropout.IsActive ? inputGradient : outputGradient,
+            InputGradient = inputGradient,
+        };
+        team.Run(ref kernel);
+    }
+
+    /// <summary>y = dropout(relu(γ·(x − mean)·inverse deviation + β)).</summary>
+    private struct Normalization
+    {
+        public float* Gamma;
+        public float* Beta;
+        public float* Mean;
+        public float* InverseDeviation;
+        public float* Y;
+        public bool Relu;
+        public Dropout Dropout;
+
+        /// <param name="variance">[channels] from which the inverse deviation follows; null where it is known.</param>
+        /// <param name="epsilon">ε.</param>
+        public readonly void Run<TSimd, TVec>(in Member member, in Matrix x, int begin, int end, float* variance, float epsilon)
+            where TSimd : struct, ISimd<TVec>
+            where TVec : unmanaged
+        {
+            var scale = (float*)member.Scratch(sizeof(float) * (nuint)(x.Channels + DropoutMask.BufferLength(end - begin)));
+            for (int channel = begin; channel < end; channel += TSimd.Width)
+            {
+                int lanes = Math.Min(TSimd.Width, end - channel);
+                TVec inverse = variance == null
+                    ? Lanes.Load<TSimd, TVec>(InverseDeviation + channel, lanes)
+                    : Inverse<TSimd, TVec>(Lanes.Load<TSimd, TVec>(variance + channel, lanes), epsilon);
+                Lanes.Store<TSimd, TVec>(scale + channel, TSimd.Multiply(Lanes.Load<TSimd, TVec>(Gamma + channel, lanes), inverse), lanes);
+            }
+
+            BatchNormPasses.Apply<TSimd, TVec>(x, begin, end, Mean, scale, Beta, Y, Relu, Dropout, scale + x.Channels);
+        }
+
+        /// <summary>1/√(variance + ε).</summary>
+        public static TVec Inverse<TSimd, TVec>(TVec variance, float epsilon)
+            where TSimd : struct, ISimd<TVec>
+            where TVec : unmanaged
+            => TSimd.Divide(TSimd.Set(1), TSimd.Sqrt(TSimd.Add(variance, TSimd.Set(epsilon))));
+    }
+
+    /// <summary>The statistics of the rows. If they are all rows there are, they are final, and the rows are normalised at once.</summary>
+    private struct MomentsKernel : ITeamKernel
+    {
+        public Matrix Shape;
+
+        /// <summary>Where to write the replica's part; null if there is but one replica.</summary>
+        public float* Part;
+
+        public Normalization Normalization;
+        public float* RunningMean;
+        public float* RunningVariance;
+        public float Momentum;
+        public float Epsilon;
+
+        public readonly void Run<TSimd, TVec>(Member member)
+            where TSimd : struct, ISimd<TVec>
+            where TVec : unmanaged
+        {
+            (int begin, int end) = BatchNormPasses.Channels(member, Shape);
+            for (int channel = begin; channel < end; channel += TSimd.Width)
+            {
+                int lanes = Math.Min(TSimd.Width, end - channel);
+                TVec mean = BatchNormPasses.Mean<TSimd, TVec>(Shape, channel, lanes);
+                TVec squares = BatchNormPasses.CentredSquares<TSimd, TVec>(Shape, mean, channel, lanes);
+                if (Part != null)
+                {
+                    Lanes.Store<TSimd, TVec>(Part + channel, mean, lanes);
+                    Lanes.Store<TSimd, TVec>(Part + Shape.Channels + channel, squares, lanes);
+                }
+                else
+                {
+                    WriteStatistics<TSimd, TVec>(mean, squares, channel, lanes);
+                }
+            }
+
+            if (Part == null && begin < end)
+            {
+                Normalization.Run<TSimd, TVec>(member, Shape, begin, end, variance: null, Epsilon);
+            }
+        }
+
+        private readonly void WriteStatistics<TSimd, TVec>(TVec mean, TVec squares, int channel, int lanes)
+            where TSimd : struct, ISimd<TVec>
+            where TVec : unmanaged
+        {
+            TVec variance = TSimd.Multiply(squares, TSimd.Set(Shape.PerRow));
+            Lanes.Store<TSimd, TVec>(Normalization.Mean + channel, mean, lanes);
+            Lanes.Store<TSimd, TVec>(
+                Normalization.InverseDeviation + channel, Normalization.Inverse<TSimd, TVec>(variance, Epsilon), lanes);
+            Blend<TSimd, TVec>(RunningMean + channel, mean, lanes);
+            Blend<TSimd, TVec>(RunningVariance + channel, variance, lanes);
+        }
+
+        private readonly void Blend<TSimd, TVec>(float* running, TVec batch, int lanes)
+            where TSimd : struct, ISimd<TVec>
+            where TVec : unmanaged
+        {
+            TVec kept = TSimd.Multiply(TSimd.Set(Momentum), Lanes.Load<TSimd, TVec>(running, lanes));
+            Lanes.Store<TSimd, TVec>(running, TSimd.MultiplyAdd(TSimd.Set(1 - Momentum), batch, kept), lanes);
+        }
+    }
+
+    private struct NormalizeKernel : ITeamKernel
+    {
+        public Matrix Shape;
+        public Normalization Normalization;
+
+        /// <summary>In inference, the running variance.</summary>
+        public float* Variance;
+
+        public float Epsilon;
+
+        public readonly void Run<TSimd, TVec>(Member member)
+            where TSimd : struct, ISimd<TVec>
+            where TVec : unmanaged
+        {
+            (int begin, int end) = BatchNormPasses.Channels(member, Shape);
+            if (begin < end)
+            {
+                Normalization.Run<TSimd, TVec>(member, Shape, begin, end, Variance, Epsilon);
+            }
+        }
+    }
+
+    /// <summary>
+    /// The sums of the gradient over the rows. If they are all rows there are, ∂L/∂x follows at once, channel by channel, which finds the
+    /// rows in the cache.
+    /// </summary>
+    private struct GradientKernel : ITeamKernel
+    {
+        public Matrix Shape;
+
+        /// <summary>Where to write the replica's part; null if there is but one replica.</summary>
+        public float* Part;
+
+        public float* Gamma;
+        public float* Beta;
+        public float* Mean;
+        public float* InverseDeviation;
+        public float* OutputGradient;
+        public float* InputGradient;
+        public float* GammaGradient;
+        public float* BetaGradient;
+        public bool Relu;
+        public Dropout Dropout;
+
+        public readonly void Run<TSimd, TVec>(Member member)
+            where TSimd : struct, ISimd<TVec>
+            where TVec : unmanaged
+        {
+            (int begin, int end) = BatchNormPasses.Channels(member, Shape);
+            if (begin == end)
+            {
+                return;
+            }
+
+            float* gradient = OutputGradient;
+            if (Relu || Dropout.IsActive)
+            {
+                var mask = (float*)member.Scratch(sizeof(float) * (nuint)DropoutMask.BufferLength(end - begin));
+                BatchNormPasses.UndoReluAndDropout<TSimd, TVec>(
+                    Shape, begin, end, Gamma, Beta, Mean, InverseDeviation, OutputGradient, InputGradient, Relu, Dropout, mask);
+                gradient = InputGradient;
+            }
+
+            for (int channel = begin; channel < end; channel += TSimd.Width)
+            {
+                Channels<TSimd, TVec>(gradient, channel, Math.Min(TSimd.Width, end - channel));
+            }
+        }
+
+        private readonly void Channels<TSimd, TVec>(float* gradient, int channel, int lanes)
+            where TSimd : struct, ISimd<TVec>
+            where TVec : unmanaged
+        {
+            TVec mean = Lanes.Load<TSimd, TVec>(Mean + channel, lanes);
+            TVec inverse = Lanes.Load<TSimd, TVec>(InverseDeviation + channel, lanes);
+            (TVec sum, TVec product) = BatchNormPasses.GradientSums<TSimd, TVec>(Shape, gradient, mean, channel, lanes);
+            TVec gammaGradient = TSimd.Multiply(product, inverse);
+            BatchNormPasses.Accumulate<TSimd, TVec>(BetaGradient + channel, sum, lanes);
+            BatchNormPasses.Accumulate<TSimd, TVec>(GammaGradient + channel, gammaGradient, lanes);
+
+            if (Part != null)
+            {
+                Lanes.Store<TSimd, TVec>(Part + channel, sum, lanes);
+                Lanes.Store<TSimd, TVec>(Part + Shape.Channels + channel, gammaGradient, lanes);
+                return;
+            }
+
+            // ∂L/∂x = γ·inverse·(g − mean(g) − x̂·mean(g·x̂)), x̂ = (x − mean)·inverse.
+            TVec perRow = TSimd.Set(Shape.PerRow);
+            TVec scale = BatchNormPasses.Scale<TSimd, TVec>(Gamma, InverseDeviation, channel, lanes);
+            TVec meanGradient = TSimd.Multiply(sum, perRow);
+            TVec slope = TSimd.Multiply(TSimd.Multiply(gammaGradient, perRow), inverse);
+            BatchNormPasses.InputGradient<TSimd, TVec>(Shape, gradient, InputGradient, mean, scale, meanGradient, slope, channel, lanes);
+        }
+    }
+
+    private struct InputGradientKernel : ITeamKernel
+    {
+        public Matrix Shape;
+        public int Parts;
+        public float* Gamma;
+        public float* Mean;
+        public float* InverseDeviation;
+        public float* Gathered;
+        public float* Gradient;
+        public float* InputGradient;
+
+        public readonly void Run<TSimd, TVec>(Member member)
+            where TSimd : struct, ISimd<TVec>
+            where TVec : unmanaged
+        {
+            (int begin, int end) = BatchNormPasses.Channels(member, Shape);
+            if (begin == end)
+            {
+                return;
+            }
+
+            var meanGradient = (float*)member.Scratch(sizeof(float) * 2 * (nuint)(end - begin));
+            float* slope = meanGradient + (end - begin);
+            double rows = Total(2 * Shape.Channels);
+            for (int channel = begin; channel < end; channel++)
+            {
+                meanGradient[channel - begin] = (float)(Total(channel) / rows);
+                slope[channel - begin] = (float)(Total(Shape.Channels + channel) / rows * InverseDeviation[channel]);
+            }
+
+            for (int channel = begin; channel < end; channel += TSimd.Width)
+            {
+                int lanes = Math.Min(TSimd.Width, end - channel);
+                BatchNormPasses.InputGradient<TSimd, TVec>(
+                    Shape,
+                    Gradient,
+                    InputGradient,
+                    Lanes.Load<TSimd, TVec>(Mean + channel, lanes),
+                    BatchNormPasses.Scale<TSimd, TVec>(Gamma, InverseDeviation, channel, lanes),
+                    Lanes.Load<TSimd, TVec>(meanGradient + channel - begin, lanes),
+                    Lanes.Load<TSimd, TVec>(slope + channel - begin, lanes),
+                    channel,
+                    lanes);
+            }
+        }
+
+        /// <summary>One number of every part, added up in the order of the parts.</summary>
+        private readonly double Total(int place)
+        {
+            double total = 0;
+            for (int part = 0; part < Parts; part++)
+            {
+                total += Gathered[((long)part * PartLength(Shape.Channels)) + place];
+            }
+
+            return total;
+        }
+    }
+}

@@ -1,0 +1,38 @@
+using System.Diagnostics;
+
+namespace CudaTrainer.Kernels.Tests;
+
+/// <summary>Explicit tests in processes of their own, by the program that runs this one: a published one needs no SDK.</summary>
+internal static class ChildTest
+{
+    /// <param name="type">The class of the test.</param>
+    /// <param name="test">A method with <c>[Fact(Explicit = true)]</c>.</param>
+    /// <param name="environment">What it finds in its environment besides this process's.</param>
+    public static Process Start(Type type, string test, IReadOnlyDictionary<string, string> environment)
+    {
+        string program = Environment.ProcessPath!;
+        string[] host = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [type.Assembly.Location] : [];
+        ProcessStartInfo start = new(program, [.. host, "-noLogo", "-noColor", "-explicit", "only", "-method", $"{type.FullName}.{test}"])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            UseShellExecute = false,
+        };
+        foreach ((string name, string value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+
+        return Process.Start(start)!;
+    }
+
+    /// <summary>Waits for it, and fails with its output if it does.</summary>
+    public static void Run(Type type, string test, IReadOnlyDictionary<string, string> environment)
+    {
+        using Process process = Start(type, test, environment);
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        process.ExitCode.ShouldBe(0, output);
+        output.ShouldContain("Total: 1,", customMessage: "the test did not run");
+    }
+}
