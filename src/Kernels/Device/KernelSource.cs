@@ -47,7 +47,8 @@ internal sealed class KernelSource
     {
         get
         {
-            string types = Method.IsGenericMethod ? string.Join(',', Method.GetGenericArguments().Select(type => type.FullName)) : string.Empty;
+            Type[] arguments = Method.IsGenericMethod ? Method.GetGenericArguments() : [];
+            string types = string.Join(',', arguments.Select(type => type.FullName));
             IEnumerable<string> modules = ModulesOf(Method).Distinct().Order().Select(id => id.ToString("N"));
             return $"{string.Join('+', modules)} {Method.DeclaringType!.FullName}.{Method.Name}<{types}> {Threads} {BlocksPerMultiprocessor}";
         }
@@ -71,7 +72,8 @@ internal sealed record ArgumentLayout(int Bytes, IReadOnlyList<(int Offset, int 
         return new ArgumentLayout(size, arrays);
     }
 
-    /// <summary>Fields in their order, each at the next multiple of its alignment: what the runtime does with plain structures, and what the compiler does.</summary>
+    /// <summary>Fields in their order, each at the next multiple of its alignment: what the runtime does with plain structures, and what
+    /// the compiler does.</summary>
     private static (int Size, int Alignment) Measure(KernelSource kernel, Type type, int start, List<(int Offset, int ElementBytes)> arrays)
     {
         if (type == typeof(GpuArray))
@@ -86,7 +88,8 @@ internal sealed record ArgumentLayout(int Bytes, IReadOnlyList<(int Offset, int 
             return (16, 8);
         }
 
-        if (type == typeof(nint) || type == typeof(nuint) || type == typeof(bool) || type == typeof(char) || type.IsPointer || !type.IsValueType)
+        if (type == typeof(nint) || type == typeof(nuint) || type == typeof(bool) || type == typeof(char) || type.IsPointer ||
+            !type.IsValueType)
         {
             throw new KernelRefusedException(kernel.Method, $"an argument of type {type.Name}", "Arguments are numbers, structures of them and GpuArray.");
         }
@@ -123,5 +126,6 @@ internal sealed record ArgumentLayout(int Bytes, IReadOnlyList<(int Offset, int 
 
     private static int RoundUp(int value, int multiple) => (value + multiple - 1) / multiple * multiple;
 
-    private static int SizeOf(Type type) => (int)typeof(Unsafe).GetMethod(nameof(Unsafe.SizeOf))!.MakeGenericMethod(type).Invoke(null, null)!;
+    private static int SizeOf(Type type) =>
+        (int)typeof(Unsafe).GetMethod(nameof(Unsafe.SizeOf))!.MakeGenericMethod(type).Invoke(null, null)!;
 }

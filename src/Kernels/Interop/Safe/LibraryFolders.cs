@@ -62,7 +62,8 @@ internal static class LibraryFolders
     }
 
     /// <summary>
-    /// The library folders of the Pythons on the path, as they are named and where their links lead, and of what the user installed for itself.
+    /// The library folders of the Pythons on the path, as they are named and where their links lead, and of what the user installed for
+    /// itself.
     /// </summary>
     private static IEnumerable<string> PythonLibraries()
     {
