@@ -106,6 +106,7 @@ public sealed unsafe class AttentionPool(KernelLibrary library)
         });
     }
 
+    // Shared memory is sized for groups of eight halves, since its size must be a constant; floats use half of it.
     [GpuKernel(Threads)]
     private static void Forward<TElement, TGroup>(ForwardArguments a)
         where TElement : struct, IElement<TGroup>

@@ -5,8 +5,8 @@ using ILGPU.Runtime.Cuda;
 
 namespace CudaTrainer.Kernels.Device;
 
-/// <summary>Arithmetic inside kernels. Exponentials and logarithms are the polynomials of <see cref="VectorMath"/>, so that all devices
-/// compute the same.</summary>
+/// <summary>Arithmetic inside kernels. Exponentials and logarithms are the polynomials of <see cref="VectorMath"/>, so that devices
+/// differ by rounding alone.</summary>
 internal static class GpuMath
 {
     /// <summary>a·b + c, rounded once. Where it matters that two kernels compute the very same number: elsewhere the driver may fuse or

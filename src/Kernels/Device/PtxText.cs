@@ -21,7 +21,12 @@ internal static partial class PtxText
     public static string Finish(KernelSource kernel, string text)
     {
         Match entry = Entry().Match(text);
-        if (!entry.Success || int.Parse(entry.Groups["bytes"].Value, CultureInfo.InvariantCulture) != kernel.Layout.Bytes)
+        if (!entry.Success)
+        {
+            throw new InvalidDataException($"the compiler's text of {kernel.Name} has no entry with one structure of arguments:\n{text}");
+        }
+
+        if (int.Parse(entry.Groups["bytes"].Value, CultureInfo.InvariantCulture) != kernel.Layout.Bytes)
         {
             throw new KernelRefusedException(
                 kernel.Method, $"its argument structure {kernel.Arguments.Name}, which has {kernel.Layout.Bytes} bytes here and {entry.Groups["bytes"].Value} on the GPU",
@@ -39,7 +44,16 @@ internal static partial class PtxText
         }
 
         text = WithoutSpace().Replace(text.ReplaceLineEndings("\n"), "$0global.");
-        AppendJoined(result, PtxSlots.ToRegisters(text.TrimEnd('\n').Split('\n')));
+        string[] lines = PtxSlots.ToRegisters(text.TrimEnd('\n').Split('\n'));
+        if (lines.FirstOrDefault(line => line.Contains("cvta.local", StringComparison.Ordinal) ||
+            line.Contains("cvta.shared", StringComparison.Ordinal)) is { } taken)
+        {
+            throw new KernelRefusedException(
+                kernel.Method, $"the address of a local or of shared memory («{taken.Trim()}»)",
+                "Reach shared memory through the view that SharedMemory.Allocate returns, and pass locals by value.");
+        }
+
+        AppendJoined(result, lines);
         return result.ToString();
     }
 

@@ -87,7 +87,7 @@ public sealed class CudaLibrary
         }
 
         // The loader's own search first: ld.so.conf, LD_LIBRARY_PATH, PATH.
-        return Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } chosen ? [chosen] : files.Concat(LibraryFolders.All().SelectMany(FilesIn));
+        return Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } chosen ? [chosen] : files.Concat(LibraryFolders.All().Distinct().SelectMany(FilesIn));
     }
 
     private string[] FilesIn(string folder)
