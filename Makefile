@@ -36,7 +36,7 @@ bench: build ## Time every kernel and compare with other engines (half an hour);
 study: build ## Repeat the study of docs/ablation.md on DATASET=folder of clips (an hour); results in study/
 	@scripts/study.sh "$(DATASET)"
 
-ptxas:     ## Unpack NVIDIA's assembler and headers (Debian non-free, 900 MB) into artifacts/nvidia for test-all
+ptxas:     ## Unpack NVIDIA's assembler and headers (Debian non-free, 860 MB) into artifacts/nvidia for test-all
 	@scripts/ptxas.sh
 
 format:    ## Bring the code into the project's format

@@ -171,7 +171,7 @@ if [ -z "$quick" ]; then
         section engine-tests "op, step and training tests" 900 "$here/gpu-check.sh" --tests "$app/CudaTrainer.Engine.Tests" -class CudaTrainer.Engine.Tests.Cuda.CudaGradientTests
     else
         section engine-tests "op, step and training tests" 3600 "$here/gpu-check.sh" --tests "$app/CudaTrainer.Engine.Tests" -namespace CudaTrainer.Engine.Tests.Cuda
-        section kernel-tests "kernel and binding tests" 3600 "$here/gpu-check.sh" --tests "$app/CudaTrainer.Kernels.Tests" -class 'CudaTrainer.Kernels.Tests.Cuda*'
+        section kernel-tests "kernel and binding tests" 3600 "$here/gpu-check.sh" --tests "$app/CudaTrainer.Kernels.Tests" -class 'CudaTrainer.Kernels.Tests.Cuda*' -class CudaTrainer.Kernels.Tests.GpuMathTests
     fi
 
     cd "$work" || exit 1

@@ -2,7 +2,7 @@
 # What NVIDIA's own tools can tell without a GPU; needs what `make ptxas` unpacks into artifacts/nvidia.
 #   1. The simulator compiles against NVIDIA's cuda.h and cublas_v2.h, so that every prototype of ours is theirs, and passes its tests; test.sh runs the tests of the bindings on it,
 #      so that every constant in C# is theirs too.
-#   2. Every kernel assembles for every architecture, without spills or local memory and with its 16-byte accesses; the table goes to bench/results/cuda-kernels.md.
+#   2. Every kernel assembles for every architecture, without spills or local memory, and has 16-byte accesses where it had some; the table goes to bench/results/cuda-kernels.md.
 source "$(dirname "$0")/common.sh"
 
 nvidia=$root/artifacts/nvidia

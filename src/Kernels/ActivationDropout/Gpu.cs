@@ -3,11 +3,14 @@ using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Cuda;
 
-/// <summary>y = dropout(relu(x)), either part optional, over any number of elements; backward dx = dy·factor where x &gt; 0, or everywhere without a ReLU.</summary>
+/// <summary>y = dropout(relu(x)), either part optional, over any number of elements; backward dx = dy·factor where x &gt; 0, or everywhere
+/// without a ReLU.</summary>
 /// <remarks>
-/// <para>Cost: forward reads and writes each element once, backward reads one array more; the mask is computed again instead of stored, about 25 integer instructions an
+/// <para>Cost: forward reads and writes each element once, backward reads one array more; the mask is computed again instead of stored,
+/// about 25 integer instructions an
 /// element. Bound by memory in float; in half the mask takes about as long as the memory.</para>
-/// <para>Access: 16 bytes a thread where the arrays are aligned, else element by element; either way a thread has the neighbours that share Philox blocks.</para>
+/// <para>Access: 16 bytes a thread where the arrays are aligned, else element by element; either way a thread has the neighbours that
+/// share Philox blocks.</para>
 /// <para>Order: every element is computed by one thread: no reduction. The mask depends on seed, step, layer and element alone.</para>
 /// </remarks>
 public sealed unsafe class ActivationDropout(KernelLibrary library)
@@ -44,7 +47,8 @@ public sealed unsafe class ActivationDropout(KernelLibrary library)
     /// <param name="stream">Where to queue.</param>
     /// <param name="count">Elements.</param>
     /// <param name="dy">∂L/∂y [count] of <paramref name="type"/>.</param>
-    /// <param name="x">The forward input or output [count] of <paramref name="type"/>: the ReLU passes gradient where it is &gt; 0. Not read without ReLU.</param>
+    /// <param name="x">The forward input or output [count] of <paramref name="type"/>: the ReLU passes gradient where it is &gt; 0. Not
+    /// read without ReLU.</param>
     /// <param name="dx">Output: ∂L/∂x [count] of <paramref name="type"/>; may be <paramref name="dy"/>.</param>
     /// <param name="relu">As in the forward pass.</param>
     /// <param name="dropout">As in the forward pass.</param>

@@ -12,7 +12,8 @@ public static unsafe class Adam
     private const int ElementsPerLine = 16;
 
     /// <summary>
-    /// Updates nothing when <see cref="StepState.FoundNonFinite"/> is set; otherwise <see cref="StepState.AdamSteps"/> grows by one and is t.
+    /// Updates nothing when <see cref="StepState.FoundNonFinite"/> is set; otherwise <see cref="StepState.AdamSteps"/> grows by one and is
+    /// t.
     /// </summary>
     /// <param name="team">Threads to run on.</param>
     /// <param name="parameters">Parameters P.</param>

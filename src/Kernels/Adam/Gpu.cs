@@ -5,9 +5,11 @@ namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>Clipping and Adam over all parameters at once.</summary>
 /// <remarks>
-/// <para>Cost: 16 bytes read and 12 (with half-precision copies 14) written, 13 FLOPs a parameter: bound by memory. 2.5 M parameters: 75 MB.</para>
+/// <para>Cost: 16 bytes read and 12 (with half-precision copies 14) written, 13 FLOPs a parameter: bound by memory. 2.5 M parameters: 75
+/// MB.</para>
 /// <para>Access: 16 bytes of each array a thread where all are aligned, else element by element.</para>
-/// <para>Order: every element is computed by one thread; the coefficients are worked out once, by the one thread that also counts the step: no race and no atomics.</para>
+/// <para>Order: every element is computed by one thread; the coefficients are worked out once, by the one thread that also counts the
+/// step: no race and no atomics.</para>
 /// </remarks>
 public sealed unsafe class Adam(KernelLibrary library)
 {
@@ -16,11 +18,13 @@ public sealed unsafe class Adam(KernelLibrary library)
     private readonly GpuKernel<PrepareArguments> _prepare = new(library, Prepare);
     private readonly GpuKernel<StepArguments> _step = new(library, Update);
 
-    /// <summary>Bytes of the workspace of <see cref="Step"/>: the step size and the clip factor, which one thread works out for all.</summary>
+    /// <summary>Bytes of the workspace of <see cref="Step"/>: the step size and the clip factor, which one thread works out for
+    /// all.</summary>
     public static long WorkspaceBytes => 16;
 
     /// <summary>
-    /// One Adam step on all parameters in Keras's form, p ← p − lr·√(1−β₂ᵗ)/(1−β₁ᵗ) · m/(√v + ε), after clipping the gradients. <see cref="StepState.AdamSteps"/> grows by one
+    /// One Adam step on all parameters in Keras's form, p ← p − lr·√(1−β₂ᵗ)/(1−β₁ᵗ) · m/(√v + ε), after clipping the gradients.
+    /// <see cref="StepState.AdamSteps"/> grows by one
     /// and is t. Nothing changes when <see cref="StepState.FoundNonFinite"/> is set.
     /// </summary>
     /// <param name="stream">Where to queue.</param>
@@ -37,7 +41,8 @@ public sealed unsafe class Adam(KernelLibrary library)
     /// <param name="workspace"><see cref="WorkspaceBytes"/>, aligned to 16 bytes; its content does not matter.</param>
     /// <param name="options">Constants and clipping.</param>
     public void Step(
-        CudaStream stream, int parameters, long count, nint weights, nint gradients, nint firstMoments, nint secondMoments, nint segments, nint norms, nint halfWeights,
+        CudaStream stream, int parameters, long count, nint weights, nint gradients, nint firstMoments, nint secondMoments,
+        nint segments, nint norms, nint halfWeights,
         nint state, nint workspace, in AdamOptions options)
     {
         _prepare.Launch(stream, new Grid(1), new PrepareArguments
@@ -93,7 +98,8 @@ public sealed unsafe class Adam(KernelLibrary library)
         coefficients->Clip = a.ClipsGlobally != 0 ? ClipFactor(a.Bound, state->GradientNorm) : 1;
     }
 
-    /// <summary>g' = g·clip; m ← m + (1−β₁)(g' − m); v ← v + (1−β₂)(g'² − v); p ← p − step·m/(√v + ε); a half copy of p where there is one.</summary>
+    /// <summary>g' = g·clip; m ← m + (1−β₁)(g' − m); v ← v + (1−β₂)(g'² − v); p ← p − step·m/(√v + ε); a half copy of p where there is
+    /// one.</summary>
     [GpuKernel(Threads)]
     private static void Update(StepArguments a)
     {
@@ -119,7 +125,9 @@ public sealed unsafe class Adam(KernelLibrary library)
             m = Four.Fma(g - m, Four.Splat(a.NewFirst), m);
             v = Four.Fma(Four.Fma(g, g, Four.Splat(0) - v), Four.Splat(a.NewSecond), v);
             p = Four.Of(
-                Moved(p.A, m.A, v.A, stepSize, a.Epsilon), Moved(p.B, m.B, v.B, stepSize, a.Epsilon), Moved(p.C, m.C, v.C, stepSize, a.Epsilon),
+                Moved(p.A, m.A, v.A, stepSize, a.Epsilon),
+                Moved(p.B, m.B, v.B, stepSize, a.Epsilon),
+                Moved(p.C, m.C, v.C, stepSize, a.Epsilon),
                 Moved(p.D, m.D, v.D, stepSize, a.Epsilon));
             Four.WriteFloats(a.FirstMoments.Start + first, available, a.Aligned, m);
             Four.WriteFloats(a.SecondMoments.Start + first, available, a.Aligned, v);
@@ -131,7 +139,8 @@ public sealed unsafe class Adam(KernelLibrary library)
         }
     }
 
-    private static float Moved(float p, float m, float v, float stepSize, float epsilon) => GpuMath.Fma(-stepSize, m / (GpuMath.Sqrt(v) + epsilon), p);
+    private static float Moved(float p, float m, float v, float stepSize, float epsilon) =>
+        GpuMath.Fma(-stepSize, m / (GpuMath.Sqrt(v) + epsilon), p);
 
     /// <summary>βᵗ by repeated squaring.</summary>
     private static double Power(double number, int exponent)

@@ -5,9 +5,11 @@ namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>The hops of a ring all-reduce. Where "arriving" may be another GPU's memory, peer access is enabled.</summary>
 /// <remarks>
-/// <para>Cost: in single precision 4 bytes read from the neighbour and 8 of own memory an element, in half 2 and 10. Bound by the link: PCIe 4 x16 moves about 25 GB/s each
+/// <para>Cost: in single precision 4 bytes read from the neighbour and 8 of own memory an element, in half 2 and 10. Bound by the link:
+/// PCIe 4 x16 moves about 25 GB/s each
 /// way, NVLink 4 to 450, the memory 1,000 to 3,000.</para>
-/// <para>Access: 16 bytes a thread where the arrays are aligned, else element by element. Every element of arriving crosses the link once.</para>
+/// <para>Access: 16 bytes a thread where the arrays are aligned, else element by element. Every element of arriving crosses the link
+/// once.</para>
 /// <para>Order: every element is computed by one thread from two numbers: no reduction, no atomics.</para>
 /// </remarks>
 public sealed unsafe class AllReduce(KernelLibrary library)

@@ -6,7 +6,8 @@ namespace CudaTrainer.Kernels.Cpu;
 /// <summary>
 /// Attention over time: a = softmax over t of x[b,t]·w, y[b] = Σₜ a[b,t]·x[b,t].
 /// </summary>
-/// <remarks>Samples are dealt out to members; the gradient of w, a sum over all of them, is dealt out by features after a barrier.</remarks>
+/// <remarks>Samples are dealt out to members; the gradient of w, a sum over all of them, is dealt out by features after a
+/// barrier.</remarks>
 public static unsafe class AttentionPool
 {
     private const int FeaturesPerLine = 16;

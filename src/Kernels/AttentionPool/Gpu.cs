@@ -5,13 +5,16 @@ using ILGPU;
 namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>
-/// Attention pooling over time. Forward: s_t = x_t·w, a = softmax_t(s), y = Σ_t a_t·x_t. Backward: da_t = dy·x_t, ds_t = a_t·(da_t − Σ_u a_u·da_u),
+/// Attention pooling over time. Forward: s_t = x_t·w, a = softmax_t(s), y = Σ_t a_t·x_t. Backward: da_t = dy·x_t, ds_t = a_t·(da_t − Σ_u
+/// a_u·da_u),
 /// dx_t = a_t·dy + ds_t·w, dw += Σ_b Σ_t ds_t·x_t.
 /// </summary>
 /// <remarks>
-/// <para>Cost: forward reads x twice (the second time from the L1 cache) and does 4·B·T·C FLOPs; backward reads it twice, writes dx and does 8·B·T·C. From DRAM once each:
+/// <para>Cost: forward reads x twice (the second time from the L1 cache) and does 4·B·T·C FLOPs; backward reads it twice, writes dx and
+/// does 8·B·T·C. From DRAM once each:
 /// 0.3 MB an array for 64×20×128 halves. Bound by memory for large batches, by latency for that one.</para>
-/// <para>Access: a block for each sequence, 8 warps. Scores: a warp has a step and its lanes 16-byte groups of channels. Sums over steps: a lane has a group, a warp every
+/// <para>Access: a block for each sequence, 8 warps. Scores: a warp has a step and its lanes 16-byte groups of channels. Sums over steps:
+/// a lane has a group, a warp every
 /// eighth step, and the warps' sums meet in shared memory.</para>
 /// <para>Order: butterflies, warps in order, then sequences in order by a second kernel over their parts of dw: fixed; no atomics.</para>
 /// </remarks>
@@ -27,7 +30,8 @@ public sealed unsafe class AttentionPool(KernelLibrary library)
     private readonly TypedKernel<BackwardArguments> _backward = new(library, Backward<Float32, Four>, Backward<Float16, Eight>);
     private readonly GpuKernel<WeightGradientArguments> _weightGradient = new(library, WeightGradient);
 
-    /// <summary>Bytes of the workspace of <see cref="Backward"/>: the parts that each sequence adds to the weight's gradient, and ∂L/∂score of each step.</summary>
+    /// <summary>Bytes of the workspace of <see cref="Backward"/>: the parts that each sequence adds to the weight's gradient, and
+    /// ∂L/∂score of each step.</summary>
     public static long WorkspaceBytes(int batch, int time, int channels) => sizeof(float) * (long)batch * ((long)channels + time);
 
     /// <param name="stream">Where to queue.</param>
@@ -71,7 +75,8 @@ public sealed unsafe class AttentionPool(KernelLibrary library)
     /// <param name="workspace"><see cref="WorkspaceBytes"/>, aligned to 16 bytes; its content does not matter.</param>
     /// <param name="type">Type of x, dx and dy.</param>
     public void Backward(
-        CudaStream stream, int batch, int time, int channels, nint dy, nint x, nint weight, nint attention, nint dx, nint dWeight, nint workspace, CudaType type)
+        CudaStream stream, int batch, int time, int channels, nint dy, nint x, nint weight, nint attention, nint dx, nint dWeight,
+        nint workspace, CudaType type)
     {
         if (batch == 0 || channels == 0)
         {
@@ -101,6 +106,7 @@ public sealed unsafe class AttentionPool(KernelLibrary library)
         });
     }
 
+    // Shared memory is sized for groups of eight halves, since its size must be a constant; floats use half of it.
     [GpuKernel(Threads)]
     private static void Forward<TElement, TGroup>(ForwardArguments a)
         where TElement : struct, IElement<TGroup>
@@ -145,7 +151,8 @@ public sealed unsafe class AttentionPool(KernelLibrary library)
             {
                 for (int t = GpuThread.Warp; t < a.Time; t += Warps)
                 {
-                    TGroup values = TElement.ReadGroup(a.X.Start, first + ((long)t * a.Channels) + channel, a.Channels - channel, a.Aligned);
+                    TGroup values = TElement.ReadGroup(a.X.Start, first + ((long)t * a.Channels) + channel, a.Channels - channel,
+                        a.Aligned);
                     sums = TGroup.Fma(TGroup.Splat(attention[t]), values, sums);
                 }
             }
@@ -167,7 +174,8 @@ public sealed unsafe class AttentionPool(KernelLibrary library)
         long first = (long)GpuThread.Block * a.Time * a.Channels, firstChannel = (long)GpuThread.Block * a.Channels;
         float* attention = a.Attention.Start + ((long)GpuThread.Block * a.Time);
         float* scoreGradients = a.ScoreGradients.Start + ((long)GpuThread.Block * a.Time);
-        DotSteps<TElement, TGroup>(a.X.Start, first, a.Time, a.Channels, a.Dy.Start, firstChannel, isFloat: false, scoreGradients, a.Aligned);
+        DotSteps<TElement, TGroup>(a.X.Start, first, a.Time, a.Channels, a.Dy.Start, firstChannel, isFloat: false, scoreGradients,
+            a.Aligned);
         GpuThread.Barrier();
         if (GpuThread.Warp == 0)
         {
@@ -201,7 +209,8 @@ public sealed unsafe class AttentionPool(KernelLibrary library)
                     TGroup values = TElement.ReadGroup(a.X.Start, place, available, a.Aligned);
                     TGroup slope = TGroup.Splat(scoreGradients[t]);
                     sums = TGroup.Fma(slope, values, sums);
-                    TElement.WriteGroup(a.Dx.Start, place, available, a.Aligned, TGroup.Fma(slope, weight, TGroup.Splat(attention[t]) * upstream));
+                    TElement.WriteGroup(a.Dx.Start, place, available, a.Aligned, TGroup.Fma(slope, weight,
+                        TGroup.Splat(attention[t]) * upstream));
                 }
             }
 

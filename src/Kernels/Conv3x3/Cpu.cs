@@ -8,7 +8,8 @@ namespace CudaTrainer.Kernels.Cpu;
 /// <see cref="ConvLayout"/>. Inference only.
 /// </summary>
 /// <remarks>
-/// Images go through <see cref="Conv3x3Image"/>, everything else through <see cref="Conv3x3Winograd"/>. The result for an image depends neither on
+/// Images go through <see cref="Conv3x3Image"/>, everything else through <see cref="Conv3x3Winograd"/>. The result for an image depends
+/// neither on
 /// the other images of the batch nor on the number of threads.
 /// </remarks>
 public static unsafe class Conv3x3

@@ -1,7 +1,8 @@
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
-/// The layouts of convolution activations. Images (3 channels): [n][h + 2][w + 2][3] with a border of zeros, as <see cref="NormalizeImage"/>
+/// The layouts of convolution activations. Images (3 channels): [n][h + 2][w + 2][3] with a border of zeros, as
+/// <see cref="NormalizeImage"/>
 /// writes it. Everything else: [n][channels/16][h][w][16], the last block filled up with zeros.
 /// </summary>
 /// <remarks>

@@ -4,7 +4,8 @@ using CudaTrainer.Kernels.Cpu.Threading;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
-/// Convolution by <see cref="WinogradTransform"/>, block of tiles by block of tiles: transform the input tiles, multiply each of the 36 points'
+/// Convolution by <see cref="WinogradTransform"/>, block of tiles by block of tiles: transform the input tiles, multiply each of the 36
+/// points'
 /// [tiles, inChannels] by its [inChannels, outChannels] weights, transform back with bias, activation and pooling.
 /// </summary>
 /// <remarks>

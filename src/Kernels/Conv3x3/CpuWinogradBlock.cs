@@ -7,7 +7,8 @@ namespace CudaTrainer.Kernels.Cpu;
 /// <remarks>
 /// Transformed tiles are stored [point][channel block][tile][16], which is the order in which <see cref="GemmMicroKernel"/> reads its left
 /// matrix, and products [point][panel][tile][columns of the panel], the order in which it writes; nothing is packed. The weights of the 36
-/// points stream by once for each block. All three are larger than the second-level cache in deep layers, and the transforms touch 36 streams at
+/// points stream by once for each block. All three are larger than the second-level cache in deep layers, and the transforms touch 36
+/// streams at
 /// once, which hardware does not predict: so everything is prefetched by hand, the weights by the products before.
 /// </remarks>
 internal unsafe struct WinogradBlock<TSimd, TVec>
@@ -19,10 +20,12 @@ internal unsafe struct WinogradBlock<TSimd, TVec>
     private const int TileSize = WinogradTransform.TileSize;
     private const int WindowSize = WinogradTransform.WindowSize;
 
-    /// <summary>Input channels multiplied at a time: a panel of weights (16 KB) stays in the first-level cache while all tiles pass.</summary>
+    /// <summary>Input channels multiplied at a time: a panel of weights (16 KB) stays in the first-level cache while all tiles
+    /// pass.</summary>
     private const int DepthBlock = 128;
 
-    /// <summary>Floats between the ends and beginnings of two points' matrices, so that the 36 streams fall into different cache sets.</summary>
+    /// <summary>Floats between the ends and beginnings of two points' matrices, so that the 36 streams fall into different cache
+    /// sets.</summary>
     private const int PointPadding = 5 * 16;
 
     /// <summary>Tiles between a prefetch and its use.</summary>
@@ -68,7 +71,8 @@ internal unsafe struct WinogradBlock<TSimd, TVec>
         _products = _transformed + (Points * _inPointSize);
     }
 
-    /// <summary>Computes <paramref name="tiles"/> ≤ <see cref="Capacity"/> tiles from <paramref name="firstTile"/> on, all output channels.</summary>
+    /// <summary>Computes <paramref name="tiles"/> ≤ <see cref="Capacity"/> tiles from <paramref name="firstTile"/> on, all output
+    /// channels.</summary>
     public readonly void Run(int firstTile, int tiles)
     {
         for (int block = 0; block < _inBlocks; block++)

@@ -22,7 +22,8 @@ internal readonly struct WinogradPlan
     public int LargestBlock => (_groups + Blocks - 1) / Blocks * Group;
 
     /// <summary>
-    /// The weights are read once for each block of tiles: few tiles if the weights stay in the caches, so that the tiles do too, and many if
+    /// The weights are read once for each block of tiles: few tiles if the weights stay in the caches, so that the tiles do too, and many
+    /// if
     /// the weights come from memory, so that it keeps up (96 tiles are 48 operations a byte). Blocks are nearly equal, and a multiple of
     /// <paramref name="threads"/>.
     /// </summary>

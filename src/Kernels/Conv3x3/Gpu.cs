@@ -3,9 +3,11 @@ using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Cuda;
 
-/// <summary>Convolution filters as the model keeps them → KRSC as tensor-core convolutions read them, channels padded with zeros: packed[k, tap, c] = weights[k, c, tap].</summary>
+/// <summary>Convolution filters as the model keeps them → KRSC as tensor-core convolutions read them, channels padded with zeros:
+/// packed[k, tap, c] = weights[k, c, tap].</summary>
 /// <remarks>
-/// <para>Cost: each element read and written once, no FLOPs. Runs once for each layer when weights are loaded, so reads are simply strided by 9; writes are whole lines.</para>
+/// <para>Cost: each element read and written once, no FLOPs. Runs once for each layer when weights are loaded, so reads are simply strided
+/// by 9; writes are whole lines.</para>
 /// <para>Order: moves elements only.</para>
 /// </remarks>
 public sealed unsafe class PackFilters(KernelLibrary library)

@@ -3,7 +3,8 @@ using CudaTrainer.Kernels.Cpu.Threading;
 
 namespace CudaTrainer.Kernels.Cpu;
 
-/// <summary>The blocked layout of <see cref="ConvLayout"/> → row-major [n, c·h·w] in channel, row, column order, as a dense layer reads it.</summary>
+/// <summary>The blocked layout of <see cref="ConvLayout"/> → row-major [n, c·h·w] in channel, row, column order, as a dense layer reads
+/// it.</summary>
 public static unsafe class ConvFlatten
 {
     /// <param name="team">Divides the channels of all images.</param>

@@ -4,10 +4,12 @@ using ILGPU;
 
 namespace CudaTrainer.Kernels.Cuda;
 
-/// <summary>NHWC → [n, c·h·w] in the order channel, row, column, as a dense layer behind convolutions reads it: y[n, c, p] = x[n, p, c].</summary>
+/// <summary>NHWC → [n, c·h·w] in the order channel, row, column, as a dense layer behind convolutions reads it: y[n, c, p] = x[n, p,
+/// c].</summary>
 /// <remarks>
 /// <para>Cost: each element read and written once, no FLOPs: bound by memory. VGG19's last map, ten frames of 7×7×512 in half: 1 MB.</para>
-/// <para>Access: 32×32 tiles through shared memory (a column of padding keeps the banks apart): both sides touch neighbouring elements. A warp has a row.</para>
+/// <para>Access: 32×32 tiles through shared memory (a column of padding keeps the banks apart): both sides touch neighbouring elements. A
+/// warp has a row.</para>
 /// <para>Order: moves elements only.</para>
 /// </remarks>
 public sealed unsafe class ConvFlatten(KernelLibrary library)
@@ -62,7 +64,8 @@ public sealed unsafe class ConvFlatten(KernelLibrary library)
             {
                 if (pixel + i < a.Pixels && channel + GpuThread.Lane < a.Channels)
                 {
-                    tile[(i * TileStride) + GpuThread.Lane] = TElement.Read(a.X.Start, first + ((long)(pixel + i) * a.Channels) + channel + GpuThread.Lane);
+                    tile[(i * TileStride) + GpuThread.Lane] = TElement.Read(a.X.Start,
+                        first + ((long)(pixel + i) * a.Channels) + channel + GpuThread.Lane);
                 }
             }
 
@@ -71,7 +74,8 @@ public sealed unsafe class ConvFlatten(KernelLibrary library)
             {
                 if (channel + i < a.Channels && pixel + GpuThread.Lane < a.Pixels)
                 {
-                    TElement.Write(a.Y.Start, first + ((long)(channel + i) * a.Pixels) + pixel + GpuThread.Lane, tile[(GpuThread.Lane * TileStride) + i]);
+                    TElement.Write(a.Y.Start, first + ((long)(channel + i) * a.Pixels) + pixel + GpuThread.Lane,
+                        tile[(GpuThread.Lane * TileStride) + i]);
                 }
             }
 

@@ -34,7 +34,8 @@ internal unsafe struct Eight : IGroup<Eight>
     public static Eight WherePositive(Eight condition, Eight value) =>
         Of(Four.WherePositive(condition.Low, value.Low), Four.WherePositive(condition.High, value.High));
 
-    public static Eight Keep(Eight values, uint bits, float scale) => Of(Four.Keep(values.Low, bits, scale), Four.Keep(values.High, bits >> 4, scale));
+    public static Eight Keep(Eight values, uint bits, float scale) =>
+        Of(Four.Keep(values.Low, bits, scale), Four.Keep(values.High, bits >> 4, scale));
 
     public static Eight RoundToHalf(Eight values) => Of(Four.RoundToHalf(values.Low), Four.RoundToHalf(values.High));
 
@@ -67,5 +68,6 @@ internal unsafe struct Eight : IGroup<Eight>
         to[(2 * group) + 1] = values.High;
     }
 
-    private static Eight ReadLanes(float* from, int available) => Of(Four.ReadLanes(from, available), Four.ReadLanes(from + 4, available - 4));
+    private static Eight ReadLanes(float* from, int available) =>
+        Of(Four.ReadLanes(from, available), Four.ReadLanes(from + 4, available - 4));
 }

@@ -89,7 +89,8 @@ internal readonly unsafe struct Float16 : IElement<Eight>
     public static uint Pack(float low, float high) => Narrow(low) | ((uint)Narrow(high) << 16);
 
     private static Eight Unpack(Words words) => Eight.Of(
-        Four.Of(Low(words.A), High(words.A), Low(words.B), High(words.B)), Four.Of(Low(words.C), High(words.C), Low(words.D), High(words.D)));
+        Four.Of(Low(words.A), High(words.A), Low(words.B), High(words.B)),
+        Four.Of(Low(words.C), High(words.C), Low(words.D), High(words.D)));
 
     private static Words Pack(Eight values)
     {
@@ -104,7 +105,8 @@ internal readonly unsafe struct Float16 : IElement<Eight>
     private static Eight ReadEight(ushort* from, int available) => Eight.Of(ReadLanes(from, available), ReadLanes(from + 4, available - 4));
 
     private static Four ReadLanes(ushort* from, int available) => Four.Of(
-        available > 0 ? Widen(from[0]) : 0, available > 1 ? Widen(from[1]) : 0, available > 2 ? Widen(from[2]) : 0, available > 3 ? Widen(from[3]) : 0);
+        available > 0 ? Widen(from[0]) : 0, available > 1 ? Widen(from[1]) : 0, available > 2 ? Widen(from[2]) : 0,
+        available > 3 ? Widen(from[3]) : 0);
 
     private static void WriteLanes(ushort* to, int available, Four values)
     {

@@ -9,12 +9,14 @@ internal readonly unsafe struct Float32 : IElement<Four>
 
     public static void Write(byte* array, long index, float value) => ((float*)array)[index] = value;
 
-    public static Four ReadGroup(byte* array, long index, long available, int aligned) => Four.ReadFloats((float*)array + index, available, aligned);
+    public static Four ReadGroup(byte* array, long index, long available, int aligned) =>
+        Four.ReadFloats((float*)array + index, available, aligned);
 
     public static void WriteGroup(byte* array, long index, long available, int aligned, Four values) =>
         Four.WriteFloats((float*)array + index, available, aligned, values);
 
-    public static void WriteEight(byte* array, long index, Eight values) => Eight.WriteFloats((float*)array + index, Eight.Lanes, aligned: 1, values);
+    public static void WriteEight(byte* array, long index, Eight values) =>
+        Eight.WriteFloats((float*)array + index, Eight.Lanes, aligned: 1, values);
 
     public static Four ReadFour(byte* array, long index, long available, int aligned) => ReadGroup(array, index, available, aligned);
 

@@ -2,7 +2,8 @@ using ILGPU;
 
 namespace CudaTrainer.Kernels.Device;
 
-/// <summary>Four numbers side by side. As four floats in memory it is read and written in one 16-byte access (<see cref="PtxText"/>).</summary>
+/// <summary>Four numbers side by side. As four floats in memory it is read and written in one 16-byte access
+/// (<see cref="PtxText"/>).</summary>
 internal unsafe struct Four : IGroup<Four>
 {
     public float A, B, C, D;
@@ -39,13 +40,17 @@ internal unsafe struct Four : IGroup<Four>
         condition.A > 0 ? value.A : 0, condition.B > 0 ? value.B : 0, condition.C > 0 ? value.C : 0, condition.D > 0 ? value.D : 0);
 
     public static Four Keep(Four values, uint bits, float scale) => Of(
-        values.A * ((bits & 1) != 0 ? scale : 0), values.B * ((bits & 2) != 0 ? scale : 0), values.C * ((bits & 4) != 0 ? scale : 0), values.D * ((bits & 8) != 0 ? scale : 0));
+        values.A * ((bits & 1) != 0 ? scale : 0), values.B * ((bits & 2) != 0 ? scale : 0), values.C * ((bits & 4) != 0 ? scale : 0),
+        values.D * ((bits & 8) != 0 ? scale : 0));
 
     public static Four RoundToHalf(Four values) => Of(
-        Float16.Widen(Float16.Narrow(values.A)), Float16.Widen(Float16.Narrow(values.B)), Float16.Widen(Float16.Narrow(values.C)), Float16.Widen(Float16.Narrow(values.D)));
+        Float16.Widen(Float16.Narrow(values.A)), Float16.Widen(Float16.Narrow(values.B)), Float16.Widen(Float16.Narrow(values.C)),
+        Float16.Widen(Float16.Narrow(values.D)));
 
     public static Four ShuffleXor(Four values, int mask) =>
-        Of(Warp.ShuffleXor(values.A, mask), Warp.ShuffleXor(values.B, mask), Warp.ShuffleXor(values.C, mask), Warp.ShuffleXor(values.D, mask));
+        Of(
+            Warp.ShuffleXor(values.A, mask), Warp.ShuffleXor(values.B, mask),
+            Warp.ShuffleXor(values.C, mask), Warp.ShuffleXor(values.D, mask));
 
     public static float Sum(Four values) => (values.A + values.B) + (values.C + values.D);
 

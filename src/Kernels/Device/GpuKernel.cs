@@ -2,7 +2,8 @@ using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Device;
 
-/// <summary>A kernel of one device, loaded at its first launch. Arguments are one structure, so the compiler checks their number, order and types.</summary>
+/// <summary>A kernel of one device, loaded at its first launch. Arguments are one structure, so the compiler checks their number, order
+/// and types.</summary>
 /// <param name="library">Of the device.</param>
 /// <param name="method">A static method with <see cref="GpuKernelAttribute"/>.</param>
 /// <typeparam name="TArguments">The structure that the method takes.</typeparam>

@@ -5,10 +5,12 @@ using ILGPU.Runtime.Cuda;
 
 namespace CudaTrainer.Kernels.Device;
 
-/// <summary>Arithmetic inside kernels. Exponentials and logarithms are the polynomials of <see cref="VectorMath"/>, so that all devices compute the same.</summary>
+/// <summary>Arithmetic inside kernels. Exponentials and logarithms are the polynomials of <see cref="VectorMath"/>, so that devices
+/// differ by rounding alone.</summary>
 internal static class GpuMath
 {
-    /// <summary>a·b + c, rounded once. Where it matters that two kernels compute the very same number: elsewhere the driver may fuse or not.</summary>
+    /// <summary>a·b + c, rounded once. Where it matters that two kernels compute the very same number: elsewhere the driver may fuse or
+    /// not.</summary>
     public static float Fma(float a, float b, float c)
     {
         CudaAsm.Emit("fma.rn.f32 %0, %1, %2, %3;", out float result, a, b, c);

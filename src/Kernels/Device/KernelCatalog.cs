@@ -2,7 +2,8 @@ using System.Reflection;
 
 namespace CudaTrainer.Kernels.Device;
 
-/// <summary>Every kernel of an assembly, generic ones for both element types, in alphabetical order: for tests, tables and the check of a GPU.</summary>
+/// <summary>Every kernel of an assembly, generic ones for both element types, in alphabetical order: for tests, tables and the check of a
+/// GPU.</summary>
 internal static class KernelCatalog
 {
     public static IReadOnlyList<KernelSource> Of(Assembly assembly) =>

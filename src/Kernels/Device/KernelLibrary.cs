@@ -5,7 +5,8 @@ namespace CudaTrainer.Kernels.Device;
 
 /// <summary>The kernels of one GPU: compiles or finds each the first time it is launched, and owns the modules.</summary>
 /// <remarks>
-/// Loading a module is forbidden while a stream captures a graph, so a step must have run once before it is captured. Not thread-safe: a device is driven by one thread.
+/// Loading a module is forbidden while a stream captures a graph, so a step must have run once before it is captured. Not thread-safe: a
+/// device is driven by one thread.
 /// </remarks>
 /// <param name="context">Whose device.</param>
 public sealed class KernelLibrary(CudaContext context) : IDisposable
@@ -17,7 +18,8 @@ public sealed class KernelLibrary(CudaContext context) : IDisposable
 
     public CudaContext Context { get; } = context;
 
-    /// <summary>What kernels are compiled for on this device: ten times its compute capability, or the newest that the compiler writes for.</summary>
+    /// <summary>What kernels are compiled for on this device: ten times its compute capability, or the newest that the compiler writes
+    /// for.</summary>
     public int Target => TargetOf(Context.Info);
 
     internal static int TargetOf(CudaDeviceInfo device) =>

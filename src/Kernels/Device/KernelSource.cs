@@ -47,9 +47,10 @@ internal sealed class KernelSource
     {
         get
         {
-            string types = Method.IsGenericMethod ? string.Join(',', Method.GetGenericArguments().Select(type => type.FullName)) : string.Empty;
+            Type[] arguments = Method.IsGenericMethod ? Method.GetGenericArguments() : [];
+            string types = string.Join(',', arguments.Select(type => type.FullName));
             IEnumerable<string> modules = ModulesOf(Method).Distinct().Order().Select(id => id.ToString("N"));
-            return $"{string.Join('+', modules)} {Method.DeclaringType!.FullName}.{Method.Name}<{types}> {Threads} {BlocksPerMultiprocessor}";
+            return $"{string.Join('+', modules)} {Method.DeclaringType!.FullName}.{Method.Name}<{types}>({Arguments.FullName}) {Threads} {BlocksPerMultiprocessor}";
         }
     }
 
@@ -67,26 +68,29 @@ internal sealed record ArgumentLayout(int Bytes, IReadOnlyList<(int Offset, int 
     public static ArgumentLayout Of(KernelSource kernel)
     {
         var arrays = new List<(int, int)>();
-        (int size, _) = Measure(kernel, kernel.Arguments, 0, arrays);
-        return new ArgumentLayout(size, arrays);
+        (int size, _) = Measure(kernel, kernel.Arguments, arrays);
+        return size == SizeOf(kernel.Arguments) ? new ArgumentLayout(size, arrays) : throw new KernelRefusedException(
+            kernel.Method, $"the layout of its arguments {kernel.Arguments.Name}", "Fields must lie in the order of their declaration, without packing.");
     }
 
-    /// <summary>Fields in their order, each at the next multiple of its alignment: what the runtime does with plain structures, and what the compiler does.</summary>
-    private static (int Size, int Alignment) Measure(KernelSource kernel, Type type, int start, List<(int Offset, int ElementBytes)> arrays)
+    /// <summary>Fields in their order, each at the next multiple of its alignment: what the runtime does with plain structures, and what
+    /// the compiler does.</summary>
+    private static (int Size, int Alignment) Measure(KernelSource kernel, Type type, List<(int Offset, int ElementBytes)> arrays)
     {
         if (type == typeof(GpuArray))
         {
-            arrays.Add((start, ElementBytes(kernel)));
+            arrays.Add((0, ElementBytes(kernel)));
             return (16, 8);
         }
 
         if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(GpuArray<>))
         {
-            arrays.Add((start, SizeOf(type.GetGenericArguments()[0])));
+            arrays.Add((0, SizeOf(type.GetGenericArguments()[0])));
             return (16, 8);
         }
 
-        if (type == typeof(nint) || type == typeof(nuint) || type == typeof(bool) || type == typeof(char) || type.IsPointer || !type.IsValueType)
+        if (type == typeof(nint) || type == typeof(nuint) || type == typeof(bool) || type == typeof(char) || type.IsPointer ||
+            !type.IsValueType)
         {
             throw new KernelRefusedException(kernel.Method, $"an argument of type {type.Name}", "Arguments are numbers, structures of them and GpuArray.");
         }
@@ -101,11 +105,11 @@ internal sealed record ArgumentLayout(int Bytes, IReadOnlyList<(int Offset, int 
         foreach (FieldInfo field in type.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic).OrderBy(field => field.MetadataToken))
         {
             int before = arrays.Count;
-            (int size, int alignment) = Measure(kernel, field.FieldType, 0, arrays);
+            (int size, int alignment) = Measure(kernel, field.FieldType, arrays);
             offset = RoundUp(offset, alignment);
             for (int i = before; i < arrays.Count; i++)
             {
-                arrays[i] = (arrays[i].Offset + start + offset, arrays[i].ElementBytes);
+                arrays[i] = (arrays[i].Offset + offset, arrays[i].ElementBytes);
             }
 
             offset += size;
@@ -123,5 +127,6 @@ internal sealed record ArgumentLayout(int Bytes, IReadOnlyList<(int Offset, int 
 
     private static int RoundUp(int value, int multiple) => (value + multiple - 1) / multiple * multiple;
 
-    private static int SizeOf(Type type) => (int)typeof(Unsafe).GetMethod(nameof(Unsafe.SizeOf))!.MakeGenericMethod(type).Invoke(null, null)!;
+    private static int SizeOf(Type type) =>
+        (int)typeof(Unsafe).GetMethod(nameof(Unsafe.SizeOf))!.MakeGenericMethod(type).Invoke(null, null)!;
 }

@@ -4,7 +4,8 @@ using System.Text;
 namespace CudaTrainer.Kernels.Device;
 
 /// <summary>
-/// Compiled kernels on disk, in <c>CUDATRAINER_KERNEL_CACHE</c> or <c>$XDG_CACHE_HOME/cudatrainer/kernels</c>, each under the hash of everything that decides it. An entry
+/// Compiled kernels on disk, in <c>CUDATRAINER_KERNEL_CACHE</c> or <c>$XDG_CACHE_HOME/cudatrainer/kernels</c>, each under the hash of
+/// everything that decides it. An entry
 /// that is truncated, damaged or foreign is compiled anew; a cache that cannot be written only costs time.
 /// </summary>
 public static class PtxCache

@@ -8,7 +8,8 @@ using ILGPU.Runtime.Cuda;
 namespace CudaTrainer.Kernels.Device;
 
 /// <summary>
-/// C# to PTX by ILGPU, which is used as a compiler only and is loaded when the first kernel is compiled: modules, launches, memory and graphs are ours. Everything the
+/// C# to PTX by ILGPU, which is used as a compiler only and is loaded when the first kernel is compiled: modules, launches, memory and
+/// graphs are ours. Everything the
 /// project uses of ILGPU outside of kernels stands here.
 /// </summary>
 internal static class PtxCompiler
@@ -43,9 +44,12 @@ internal static class PtxCompiler
 
                 // Methods that kernels share are kept as the first kernel left them: the text of the next would depend on which that was.
                 _context.ClearCache(ClearCacheMode.Everything);
-                using var backend = new PTXBackend(_context, new CudaArchitecture(target / 10, target % 10), CudaInstructionSet.ISA_70, null!);
-                var specialization = new KernelSpecialization(kernel.Threads, kernel.BlocksPerMultiprocessor > 0 ? kernel.BlocksPerMultiprocessor : null);
-                var compiled = (PTXCompiledKernel)backend.Compile(EntryPointDescription.FromExplicitlyGroupedKernel(kernel.Method), specialization);
+                using var backend = new PTXBackend(_context, new CudaArchitecture(target / 10, target % 10), CudaInstructionSet.ISA_70,
+                    null!);
+                var specialization = new KernelSpecialization(kernel.Threads,
+                    kernel.BlocksPerMultiprocessor > 0 ? kernel.BlocksPerMultiprocessor : null);
+                var compiled = (PTXCompiledKernel)backend.Compile(EntryPointDescription.FromExplicitlyGroupedKernel(kernel.Method),
+                    specialization);
                 return PtxText.Finish(kernel, compiled.PTXAssembly);
             }
             catch (Exception exception) when (exception is not KernelRefusedException)
@@ -72,9 +76,11 @@ internal static class PtxCompiler
     /// <summary>ILGPU overflows the stack, and ends the process, on the native integer types.</summary>
     private static void RefuseNativeIntegers(MethodInfo method)
     {
-        if (method.GetMethodBody()?.LocalVariables.FirstOrDefault(local => local.LocalType == typeof(nint) || local.LocalType == typeof(nuint)) is { } local)
+        if (method.GetMethodBody()?.LocalVariables.FirstOrDefault(local =>
+            local.LocalType == typeof(nint) || local.LocalType == typeof(nuint)) is { } local)
         {
-            throw new KernelRefusedException(method, $"its local variable number {local.LocalIndex} of type {local.LocalType.Name}", "Use long or ulong for addresses.");
+            throw new KernelRefusedException(method, $"its local variable number {local.LocalIndex} of type {local.LocalType.Name}",
+                "Use long or ulong for addresses.");
         }
     }
 }

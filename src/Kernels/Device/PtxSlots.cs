@@ -3,7 +3,8 @@ using System.Text.RegularExpressions;
 namespace CudaTrainer.Kernels.Device;
 
 /// <summary>
-/// ILGPU keeps what an instruction of ours writes in a slot of local memory, from which the next line reads it. Here such slots become registers: the driver's compiler would do
+/// ILGPU keeps what an instruction of ours writes in a slot of local memory, from which the next line reads it. Here such slots become
+/// registers: the driver's compiler would do
 /// it anyway, and people and the simulator read a third of the lines.
 /// </summary>
 internal static partial class PtxSlots
@@ -32,11 +33,19 @@ internal static partial class PtxSlots
             {
                 pointers[address.Groups["pointer"].Value] = slotOfLine[i] = address.Groups["slot"].Value;
             }
-            else if (Access().Match(lines[i]) is { Success: true } access && pointers.TryGetValue(access.Groups["pointer"].Value, out string? accessed))
+            else if (Access().Match(lines[i]) is { Success: true } access &&
+                pointers.TryGetValue(access.Groups["pointer"].Value, out string? accessed))
             {
                 Slot slot = slots[accessed];
                 slot.IsPlain &= (slot.Type ??= access.Groups["type"].Value) == access.Groups["type"].Value;
                 slotOfLine[i] = accessed;
+
+                // What is stored may be a slot's address, which then is where nobody can follow it; what is loaded takes an address's place.
+                if (pointers.TryGetValue(access.Groups["value"].Value, out string? other))
+                {
+                    slots[other].IsPlain &= access.Groups["verb"].Value == "ld";
+                    pointers.Remove(access.Groups["value"].Value);
+                }
             }
             else
             {
@@ -44,7 +53,8 @@ internal static partial class PtxSlots
                 {
                     if (pointers.TryGetValue(register.Value, out string? touched))
                     {
-                        // Written anew the register is somebody else's from here on; read, the slot's address goes where nobody can follow it.
+                        // Written anew the register is somebody else's from here on; read, the slot's address goes where nobody can follow
+                        // it.
                         bool isWritten = Written().Match(lines[i]) is { Success: true } written &&
                             written.Groups["register"].Value == register.Value &&
                             Register().Matches(lines[i][written.Length..]).All(read => read.Value != register.Value);
@@ -55,7 +65,8 @@ internal static partial class PtxSlots
             }
         }
 
-        return [.. lines.Select((line, i) => slotOfLine[i] is { } slot && slots[slot] is { IsPlain: true } plain ? Rewrite(line, slot, plain) : line).OfType<string>()];
+        return [.. lines.Select((line, i) =>
+            slotOfLine[i] is { } slot && slots[slot] is { IsPlain: true } plain ? Rewrite(line, slot, plain) : line).OfType<string>()];
     }
 
     /// <returns>Null for a line that is no more needed.</returns>

@@ -5,7 +5,8 @@ using System.Text.RegularExpressions;
 namespace CudaTrainer.Kernels.Device;
 
 /// <summary>
-/// What happens to ILGPU's PTX before a driver gets it: names that do not change from run to run, accesses to four neighbouring words made one, and notes for the
+/// What happens to ILGPU's PTX before a driver gets it: names that do not change from run to run, accesses to four neighbouring words made
+/// one, and notes for the
 /// simulator in front.
 /// </summary>
 internal static partial class PtxText
@@ -20,7 +21,12 @@ internal static partial class PtxText
     public static string Finish(KernelSource kernel, string text)
     {
         Match entry = Entry().Match(text);
-        if (!entry.Success || int.Parse(entry.Groups["bytes"].Value, CultureInfo.InvariantCulture) != kernel.Layout.Bytes)
+        if (!entry.Success)
+        {
+            throw new InvalidDataException($"the compiler's text of {kernel.Name} has no entry with one structure of arguments:\n{text}");
+        }
+
+        if (int.Parse(entry.Groups["bytes"].Value, CultureInfo.InvariantCulture) != kernel.Layout.Bytes)
         {
             throw new KernelRefusedException(
                 kernel.Method, $"its argument structure {kernel.Arguments.Name}, which has {kernel.Layout.Bytes} bytes here and {entry.Groups["bytes"].Value} on the GPU",
@@ -38,7 +44,16 @@ internal static partial class PtxText
         }
 
         text = WithoutSpace().Replace(text.ReplaceLineEndings("\n"), "$0global.");
-        AppendJoined(result, PtxSlots.ToRegisters(text.TrimEnd('\n').Split('\n')));
+        string[] lines = PtxSlots.ToRegisters(text.TrimEnd('\n').Split('\n'));
+        if (lines.FirstOrDefault(line => line.Contains("cvta.local", StringComparison.Ordinal) ||
+            line.Contains("cvta.shared", StringComparison.Ordinal)) is { } taken)
+        {
+            throw new KernelRefusedException(
+                kernel.Method, $"the address of a local or of shared memory («{taken.Trim()}»)",
+                "Reach shared memory through the view that SharedMemory.Allocate returns, and pass locals by value.");
+        }
+
+        AppendJoined(result, lines);
         return result.ToString();
     }
 
@@ -57,7 +72,8 @@ internal static partial class PtxText
     }
 
     /// <summary>
-    /// ILGPU reads and writes a structure behind a pointer field by field, at constant distances from one register. Four words in a row are a <see cref="Four"/> or
+    /// ILGPU reads and writes a structure behind a pointer field by field, at constant distances from one register. Four words in a row
+    /// are a <see cref="Four"/> or
     /// <see cref="Words"/>, which kernels touch only where the address is a multiple of 16.
     /// </summary>
     private static void AppendJoined(StringBuilder result, string[] lines)
@@ -69,7 +85,8 @@ internal static partial class PtxText
                 string vector = $"{{{string.Join(", ", registers)}}}";
                 string address = $"[{first.Groups["base"].Value}{first.Groups["offset"].Value}]";
                 bool loads = first.Groups["verb"].Value == "ld";
-                result.Append(CultureInfo.InvariantCulture, $"\t{first.Groups["verb"].Value}.{first.Groups["space"].Value}.v4.{first.Groups["type"].Value}\t");
+                result.Append(CultureInfo.InvariantCulture,
+                    $"\t{first.Groups["verb"].Value}.{first.Groups["space"].Value}.v4.{first.Groups["type"].Value}\t");
                 result.Append(loads ? $"{vector}, {address};\n" : $"{address}, {vector};\n");
                 i += 3;
             }
@@ -86,7 +103,8 @@ internal static partial class PtxText
         for (int k = 0; k < registers.Length; k++)
         {
             Match match = Access().Match(lines[start + k]);
-            bool same = match.Success && match.Groups["verb"].Value == first.Groups["verb"].Value && match.Groups["space"].Value == first.Groups["space"].Value &&
+            bool same = match.Success && match.Groups["verb"].Value == first.Groups["verb"].Value &&
+                match.Groups["space"].Value == first.Groups["space"].Value &&
                 match.Groups["type"].Value == first.Groups["type"].Value && match.Groups["base"].Value == first.Groups["base"].Value &&
                 Offset(match) == Offset(first) + (k * WordBytes);
 
@@ -103,13 +121,16 @@ internal static partial class PtxText
     }
 
     private static int Offset(Match match) =>
-        match.Groups["offset"].Value is { Length: > 0 } text ? int.Parse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture) : 0;
+        match.Groups["offset"].Value is { Length: > 0 } text
+            ? int.Parse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture)
+            : 0;
 
     [GeneratedRegex(@"\.visible \.entry (?<name>\w+)\(\s*\.param \.align \d+ \.b8 (?<parameter>\w+)\[(?<bytes>\d+)\]\s*\)")]
     private static partial Regex Entry();
 
     /// <summary>
-    /// A pointer that was cast on its way loses its state space. Kernels reach shared memory through views alone, whose accesses keep theirs, so what has none is global.
+    /// A pointer that was cast on its way loses its state space. Kernels reach shared memory through views alone, whose accesses keep
+    /// theirs, so what has none is global.
     /// </summary>
     [GeneratedRegex(@"^\t(@!?%p\d+ )?(ld|st)\.(?=(v[24]\.)?[bfus]\d+\s)", RegexOptions.Multiline)]
     private static partial Regex WithoutSpace();

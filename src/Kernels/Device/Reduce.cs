@@ -43,7 +43,8 @@ internal static class Reduce
         return XMath.Max(value, Warp.ShuffleXor(value, 1));
     }
 
-    /// <summary>The sum over a one-dimensional block of whole warps, for every thread; a barrier must stand between two uses of the same <paramref name="parts"/>.</summary>
+    /// <summary>The sum over a one-dimensional block of whole warps, for every thread; a barrier must stand between two uses of the same
+    /// <paramref name="parts"/>.</summary>
     /// <param name="parts">Shared memory, a place for each warp.</param>
     public static double BlockSum(double value, ArrayView<double> parts, int warps)
     {

@@ -1,13 +1,15 @@
 namespace CudaTrainer.Kernels;
 
 /// <summary>
-/// Inverted dropout: element e is kept, and multiplied by 1/(1−p), where its <see cref="Philox.Uniform"/> number is ≥ p, and is 0 elsewhere. The mask is
+/// Inverted dropout: element e is kept, and multiplied by 1/(1−p), where its <see cref="Philox.Uniform"/> number is ≥ p, and is 0
+/// elsewhere. The mask is
 /// never stored: backward computes it again from these three numbers. The default value drops nothing.
 /// </summary>
 /// <param name="Probability">p, the fraction dropped, 0 ≤ p &lt; 1.</param>
 /// <param name="Seed">Philox key.</param>
 /// <param name="Stream">Philox stream: one for each layer and step.</param>
-/// <param name="First">Number of the tensor's first element in the mask, ≥ 0: a shard of a batch draws its part of the whole batch's mask.</param>
+/// <param name="First">Number of the tensor's first element in the mask, ≥ 0: a shard of a batch draws its part of the whole batch's
+/// mask.</param>
 public readonly record struct Dropout(float Probability, ulong Seed, ulong Stream, long First = 0)
 {
     public bool IsActive => Probability > 0;

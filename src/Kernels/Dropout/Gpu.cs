@@ -1,7 +1,8 @@
 namespace CudaTrainer.Kernels.Device;
 
 /// <summary>
-/// A <see cref="Dropout"/> as kernels get it: they work out the stream by themselves, (step ≪ 8) | layer with <see cref="StepState.Step"/> from device memory, so that a
+/// A <see cref="Dropout"/> as kernels get it: they work out the stream by themselves, (step ≪ 8) | layer with <see cref="StepState.Step"/>
+/// from device memory, so that a
 /// captured step draws fresh masks at every replay. The default value drops nothing.
 /// </summary>
 /// <param name="probability">p, the fraction dropped, 0 ≤ p &lt; 1.</param>
@@ -51,7 +52,8 @@ internal struct DropoutMask
         return mask;
     }
 
-    /// <summary>Multiplies the lanes, which are the elements of the tensor from number <paramref name="first"/> on, by 0 or 1/(1−p).</summary>
+    /// <summary>Multiplies the lanes, which are the elements of the tensor from number <paramref name="first"/> on, by 0 or
+    /// 1/(1−p).</summary>
     public static TGroup Apply<TGroup>(DropoutMask mask, long first, TGroup values)
         where TGroup : unmanaged, IGroup<TGroup>
     {
@@ -82,6 +84,7 @@ internal struct DropoutMask
     private static uint KeptBits(DropoutMask mask, ulong block)
     {
         (uint x0, uint x1, uint x2, uint x3) = Philox.Block(block, mask._stream, mask._seed);
-        return (x0 >= mask._threshold ? 1u : 0) | (x1 >= mask._threshold ? 2u : 0) | (x2 >= mask._threshold ? 4u : 0) | (x3 >= mask._threshold ? 8u : 0);
+        uint low = (x0 >= mask._threshold ? 1u : 0) | (x1 >= mask._threshold ? 2u : 0);
+        return low | (x2 >= mask._threshold ? 4u : 0) | (x3 >= mask._threshold ? 8u : 0);
     }
 }

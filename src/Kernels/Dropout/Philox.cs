@@ -1,7 +1,8 @@
 namespace CudaTrainer.Kernels;
 
 /// <summary>
-/// The counter-based generator Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011): any element
+/// The counter-based generator Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011): any
+/// element
 /// of any stream is computed on its own, so that every device, thread count and tile size sees the same numbers.
 /// </summary>
 /// <remarks>

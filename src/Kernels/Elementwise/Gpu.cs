@@ -5,8 +5,10 @@ namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>Sums, conversions and strided copies.</summary>
 /// <remarks>
-/// <para>Cost: a sum reads two arrays and writes one; conversions and copies read one and write one. At most 1 FLOP an element: bound by memory.</para>
-/// <para>Access: 16 bytes a thread (conversions: 16 on the half side, 32 on the float side) where everything is aligned, else element by element.</para>
+/// <para>Cost: a sum reads two arrays and writes one; conversions and copies read one and write one. At most 1 FLOP an element: bound by
+/// memory.</para>
+/// <para>Access: 16 bytes a thread (conversions: 16 on the half side, 32 on the float side) where everything is aligned, else element by
+/// element.</para>
 /// <para>Order: every element is computed by one thread: no reduction.</para>
 /// </remarks>
 public sealed unsafe class Elementwise(KernelLibrary library)
@@ -26,7 +28,8 @@ public sealed unsafe class Elementwise(KernelLibrary library)
     {
         if (count != 0)
         {
-            _accumulate[type].Launch(stream, LaunchSize.Groups(count, type), Arguments.Of(count, x, LaunchSize.BytesOf(type), y, LaunchSize.BytesOf(type)));
+            _accumulate[type].Launch(stream, LaunchSize.Groups(count, type), Arguments.Of(count, x, LaunchSize.BytesOf(type), y,
+                LaunchSize.BytesOf(type)));
         }
     }
 
@@ -51,7 +54,8 @@ public sealed unsafe class Elementwise(KernelLibrary library)
         }
 
         (xType == CudaType.Float32 ? _toHalf : _toSingle).Launch(
-            stream, LaunchSize.Groups(count, CudaType.Float16), Arguments.Of(count, x, LaunchSize.BytesOf(xType), y, LaunchSize.BytesOf(yType)));
+            stream, LaunchSize.Groups(count, CudaType.Float16), Arguments.Of(count, x, LaunchSize.BytesOf(xType), y,
+            LaunchSize.BytesOf(yType)));
     }
 
     /// <summary>Copies, or adds, a rectangle between matrices with different row lengths.</summary>
@@ -64,7 +68,8 @@ public sealed unsafe class Elementwise(KernelLibrary library)
     /// <param name="destinationStride">Elements from row to row.</param>
     /// <param name="accumulate">Adds to the destination instead of overwriting it.</param>
     /// <param name="type">Type of both.</param>
-    public void CopyRows(CudaStream stream, long rows, int columns, nint source, long sourceStride, nint destination, long destinationStride, bool accumulate, CudaType type)
+    public void CopyRows(CudaStream stream, long rows, int columns, nint source, long sourceStride, nint destination,
+        long destinationStride, bool accumulate, CudaType type)
     {
         if (rows * columns == 0)
         {

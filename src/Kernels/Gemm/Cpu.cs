@@ -8,7 +8,8 @@ namespace CudaTrainer.Kernels.Cpu;
 /// </summary>
 /// <remarks>
 /// <para>
-/// The blocking is that of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (ACM TOMS 34(3), 2008), as in BLIS: blocks
+/// The blocking is that of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (ACM TOMS 34(3), 2008), as in BLIS:
+/// blocks
 /// of B and A are copied ("packed") into the order in which the register kernel reads them (<see cref="GemmPacking"/>), sized for the
 /// third- and second-level caches (<see cref="GemmBlocks"/>), and multiplied tile by tile in registers (<see cref="GemmMicroKernel"/>).
 /// </para>
@@ -18,7 +19,8 @@ namespace CudaTrainer.Kernels.Cpu;
 /// the same bits alone and in a batch.
 /// </para>
 /// <para>
-/// A team first packs the operand of the smaller of m and n together, once; then its members take strips of the larger one as they come, each
+/// A team first packs the operand of the smaller of m and n together, once; then its members take strips of the larger one as they come,
+/// each
 /// packing its own, so that a member which the machine holds up does not hold up the others.
 /// </para>
 /// </remarks>
@@ -44,19 +46,22 @@ public static unsafe class Gemm
         bool accumulate = false, float* bias = null, Activation activation = Activation.None)
         => RunAs<float, SingleSource, float, SingleSource>(team, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias, activation);
 
-    /// <summary>The product with a left matrix in half precision, widened while it is packed; sums are in single precision. Parameters as above.</summary>
+    /// <summary>The product with a left matrix in half precision, widened while it is packed; sums are in single precision. Parameters as
+    /// above.</summary>
     public static void Run(
         ThreadTeam team, bool transA, bool transB, int m, int n, int k, Half* a, int lda, float* b, int ldb, float* c, int ldc,
         bool accumulate = false, float* bias = null, Activation activation = Activation.None)
         => RunAs<Half, HalfSource, float, SingleSource>(team, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias, activation);
 
-    /// <summary>The product with a right matrix in half precision, widened while it is packed; sums are in single precision. Parameters as above.</summary>
+    /// <summary>The product with a right matrix in half precision, widened while it is packed; sums are in single precision. Parameters as
+    /// above.</summary>
     public static void Run(
         ThreadTeam team, bool transA, bool transB, int m, int n, int k, float* a, int lda, Half* b, int ldb, float* c, int ldc,
         bool accumulate = false, float* bias = null, Activation activation = Activation.None)
         => RunAs<float, SingleSource, Half, HalfSource>(team, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias, activation);
 
-    /// <summary>The product with a right matrix packed before, which gives n and k; other parameters and the bits of the result as <c>Run</c>.</summary>
+    /// <summary>The product with a right matrix packed before, which gives n and k; other parameters and the bits of the result as
+    /// <c>Run</c>.</summary>
     public static void RunPacked(
         ThreadTeam team, bool transA, int m, float* a, int lda, PackedMatrix b, float* c, int ldc,
         bool accumulate = false, float* bias = null, Activation activation = Activation.None)
@@ -80,13 +85,15 @@ public static unsafe class Gemm
         GC.KeepAlive(b);
     }
 
-    /// <summary>Floats of working memory that <see cref="RunMember"/> needs for m ≤ <paramref name="m"/>, n ≤ <paramref name="n"/>, k ≤ <paramref name="k"/>.</summary>
+    /// <summary>Floats of working memory that <see cref="RunMember"/> needs for m ≤ <paramref name="m"/>, n ≤ <paramref name="n"/>, k ≤
+    /// <paramref name="k"/>.</summary>
     public static nint MemberWorkspace<TSimd, TVec>(int m, int n, int k)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
         => GemmBlocks.WorkspaceSize<TSimd, TVec>(m, n, k, packedA: false, packedB: false);
 
-    /// <summary>Floats of working memory that <see cref="RunMemberPacked"/> needs for m ≤ <paramref name="m"/> and k ≤ <paramref name="k"/>.</summary>
+    /// <summary>Floats of working memory that <see cref="RunMemberPacked"/> needs for m ≤ <paramref name="m"/> and k ≤
+    /// <paramref name="k"/>.</summary>
     public static nint MemberWorkspacePacked<TSimd, TVec>(int m, int k)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged

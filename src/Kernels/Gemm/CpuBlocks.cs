@@ -33,7 +33,8 @@ internal unsafe struct GemmProblem
 }
 
 /// <summary>
-/// A packed operand: for each block of <see cref="GemmBlocks.DepthBlock"/> values of k, its panels of rows (of A) or columns (of B) one behind the other.
+/// A packed operand: for each block of <see cref="GemmBlocks.DepthBlock"/> values of k, its panels of rows (of A) or columns (of B) one
+/// behind the other.
 /// </summary>
 /// <param name="data">The first panel; null for none.</param>
 /// <param name="extent">Rows or columns, filled up to whole panels.</param>

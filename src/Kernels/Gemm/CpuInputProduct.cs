@@ -3,12 +3,14 @@ using CudaTrainer.Kernels.Cpu.Threading;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
-/// The two products of a recurrent layer with its whole input, dense or, where most of the input is zeros (features behind a ReLU), sparse. Both have the
+/// The two products of a recurrent layer with its whole input, dense or, where most of the input is zeros (features behind a ReLU),
+/// sparse. Both have the
 /// same bits, so the choice is free: it looks at a sample.
 /// </summary>
 internal static unsafe class InputProduct
 {
-    /// <summary>Part of non-zero elements up to which the sparse product is clearly faster (`bench sparse`: they meet between 60 and 70 %).</summary>
+    /// <summary>Part of non-zero elements up to which the sparse product is clearly faster (`bench sparse`: they meet between 60 and 70
+    /// %).</summary>
     private const double SparseDensity = 0.5;
 
     /// <summary>Elements below which lists of non-zeros do not pay.</summary>

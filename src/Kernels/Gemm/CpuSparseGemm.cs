@@ -5,19 +5,25 @@ using CudaTrainer.Kernels.Cpu.Threading;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
-/// Row-major matrix product C[m, n] = op(A)[m, k]·op(B)[k, n] (+ C) (+ bias[n]) for a left matrix that is mostly zeros, such as features behind a ReLU:
+/// Row-major matrix product C[m, n] = op(A)[m, k]·op(B)[k, n] (+ C) (+ bias[n]) for a left matrix that is mostly zeros, such as features
+/// behind a ReLU:
 /// only its other elements are multiplied.
 /// </summary>
 /// <remarks>
 /// <para>
-/// The row-wise algorithm of Gustavson, "Two Fast Algorithms for Sparse Matrices" (ACM TOMS 4(3), 1978), for a dense right matrix: for each row, the
-/// sum of the rows of B that its non-zero elements name. It is blocked so that it runs at the speed of the nearest cache: a block of B of 32 KB
-/// stays there while all rows pass by, each with <see cref="Vectors"/> sums in registers. A multiply-add then needs one load, where the dense
+/// The row-wise algorithm of Gustavson, "Two Fast Algorithms for Sparse Matrices" (ACM TOMS 4(3), 1978), for a dense right matrix: for
+/// each row, the
+/// sum of the rows of B that its non-zero elements name. It is blocked so that it runs at the speed of the nearest cache: a block of B of
+/// 32 KB
+/// stays there while all rows pass by, each with <see cref="Vectors"/> sums in registers. A multiply-add then needs one load, where the
+/// dense
 /// kernel needs half of one; so it wins below about two thirds of non-zero elements.
 /// </para>
 /// <para>
-/// Non-zero elements are listed (value, place of B's row) once per block of rows and used for all columns. Every sum adds the same products in the same
-/// order as <see cref="Gemm"/>, zeros left out, so the result has the same bits if B is finite. A zero times infinity, which would be NaN, is left out too.
+/// Non-zero elements are listed (value, place of B's row) once per block of rows and used for all columns. Every sum adds the same
+/// products in the same
+/// order as <see cref="Gemm"/>, zeros left out, so the result has the same bits if B is finite. A zero times infinity, which would be NaN,
+/// is left out too.
 /// </para>
 /// </remarks>
 public static unsafe class SparseGemm
@@ -28,13 +34,15 @@ public static unsafe class SparseGemm
     /// <summary>Length of the partial sums, as in <see cref="Gemm"/>.</summary>
     private const int Chunk = GemmBlocks.DepthBlock;
 
-    /// <summary>Chunks whose lists are kept at a time: at a quarter of non-zero elements they fill half of the second-level cache.</summary>
+    /// <summary>Chunks whose lists are kept at a time: at a quarter of non-zero elements they fill half of the second-level
+    /// cache.</summary>
     private const int ChunksPerPass = 5;
 
     /// <summary>Rows that share a block of B while it is in the nearest cache.</summary>
     private const int RowBlock = 256;
 
-    /// <summary>Bytes of a block of B: a whole first-level cache; less means more passes over the sums, which costs more than the lines pushed out.</summary>
+    /// <summary>Bytes of a block of B: a whole first-level cache; less means more passes over the sums, which costs more than the lines
+    /// pushed out.</summary>
     private const int BlockBytes = 32 << 10;
 
     /// <summary>Floats from row to row of a copied chunk of A: rows fall into different cache sets.</summary>
@@ -138,7 +146,8 @@ public static unsafe class SparseGemm
             => Chunk / TSimd.Width * block / blocks * TSimd.Width;
 
         /// <summary>
-        /// The non-zero elements of the rows' part [first, last) of k, in the order in which <see cref="Sum"/> takes them: chunk, block, row. A place is the
+        /// The non-zero elements of the rows' part [first, last) of k, in the order in which <see cref="Sum"/> takes them: chunk, block,
+        /// row. A place is the
         /// offset of B's row in its block.
         /// </summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]

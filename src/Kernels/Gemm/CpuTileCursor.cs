@@ -2,7 +2,8 @@ using System.Runtime.CompilerServices;
 
 namespace CudaTrainer.Kernels.Cpu;
 
-/// <summary>Walks over the output tiles of a batch: images, rows of tiles, tiles. Counting up is much cheaper than two divisions a tile.</summary>
+/// <summary>Walks over the output tiles of a batch: images, rows of tiles, tiles. Counting up is much cheaper than two divisions a
+/// tile.</summary>
 internal struct TileCursor
 {
     private const int TileSize = WinogradTransform.TileSize;

@@ -50,7 +50,8 @@ public sealed unsafe class BiasRelu(KernelLibrary library)
             long row = GpuMath.Quotient(index, groups);
             int column = (int)(index - (row * groups)) * TGroup.Lanes, available = a.Columns - column;
             long place = (row * a.Columns) + column;
-            TGroup values = TElement.ReadGroup(a.X.Start, place, available, a.Aligned) + TGroup.ReadFloats(a.Bias.Start + column, available, a.Aligned);
+            TGroup values = TElement.ReadGroup(a.X.Start, place, available, a.Aligned);
+            values += TGroup.ReadFloats(a.Bias.Start + column, available, a.Aligned);
             TElement.WriteGroup(a.X.Start, place, available, a.Aligned, a.Relu != 0 ? TGroup.Relu(values) : values);
         }
     }

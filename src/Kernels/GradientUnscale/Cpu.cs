@@ -4,17 +4,20 @@ using CudaTrainer.Kernels.Cpu.Threading;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
-/// Divides all gradients by the loss scale and looks at them once: is every one finite, what is the norm of each parameter's gradient, and of all.
+/// Divides all gradients by the loss scale and looks at them once: is every one finite, what is the norm of each parameter's gradient, and
+/// of all.
 /// </summary>
 public static unsafe class GradientUnscale
 {
     /// <param name="team">Threads to run on.</param>
     /// <param name="parameters">Parameters P.</param>
-    /// <param name="offsets">Where each parameter begins in <paramref name="gradients"/>, and the total length [P + 1], not decreasing from 0.</param>
+    /// <param name="offsets">Where each parameter begins in <paramref name="gradients"/>, and the total length [P + 1], not decreasing
+    /// from 0.</param>
     /// <param name="gradients">All gradients, one after the other; multiplied in place by 1/<see cref="StepState.LossScale"/>.</param>
     /// <param name="norms">Output: Euclidean norm of each parameter's gradient after unscaling [P].</param>
     /// <param name="state">
-    /// Output: <see cref="StepState.GradientNorm"/>, and <see cref="StepState.FoundNonFinite"/> = 1 when a gradient is infinite or NaN or the norm exceeds
+    /// Output: <see cref="StepState.GradientNorm"/>, and <see cref="StepState.FoundNonFinite"/> = 1 when a gradient is infinite or NaN or
+    /// the norm exceeds
     /// the range of float, else 0.
     /// </param>
     public static void Run(ThreadTeam team, int parameters, long* offsets, float* gradients, float* norms, StepState* state)

@@ -6,10 +6,13 @@ namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>The gradients of all parameters at the end of a step: unscaled, checked, and their norms taken.</summary>
 /// <remarks>
-/// <para>Cost: gradients read and, unless the scale is 1, written once: 4 or 8 bytes and 3 FLOPs a gradient, bound by memory. 2.5 M parameters: 20 MB. Squares are summed in
-/// double, so that no finite gradient overflows and no small one is lost: 1.25 double FLOPs a gradient stay behind the memory even at 1/64 of the float rate.</para>
+/// <para>Cost: gradients read and, unless the scale is 1, written once: 4 or 8 bytes and 3 FLOPs a gradient, bound by memory. 2.5 M
+/// parameters: 20 MB. Squares are summed in
+/// double, so that no finite gradient overflows and no small one is lost: 1.25 double FLOPs a gradient stay behind the memory even at 1/64
+/// of the float rate.</para>
 /// <para>Access: a block has 2048 gradients, a thread two 16-byte groups; where the array is not aligned, element by element.</para>
-/// <para>Order: stretches of 2048 gradients, cut where a parameter ends, are fixed by the sizes; within one butterflies and warps in order, then stretches, then parameters in
+/// <para>Order: stretches of 2048 gradients, cut where a parameter ends, are fixed by the sizes; within one butterflies and warps in
+/// order, then stretches, then parameters in
 /// order. A sum of squares is finite exactly if every gradient in it is.</para>
 /// </remarks>
 public sealed unsafe class GradientUnscale(KernelLibrary library)
@@ -28,11 +31,14 @@ public sealed unsafe class GradientUnscale(KernelLibrary library)
     /// <summary>Bytes of the workspace of <see cref="Run"/>: one double for each part.</summary>
     /// <param name="parameters">Parameters P.</param>
     /// <param name="count">Elements of all gradients n.</param>
-    public static long WorkspaceBytes(int parameters, long count) => sizeof(double) * (LaunchSize.DivideUp(count, ChunkLength) + parameters);
+    public static long WorkspaceBytes(int parameters, long count) =>
+        sizeof(double) * (LaunchSize.DivideUp(count, ChunkLength) + parameters);
 
     /// <summary>
-    /// Divides the gradients by <see cref="StepState.LossScale"/> in place and looks at them once. Writes the norm of each parameter's gradient, and of all as
-    /// <see cref="StepState.GradientNorm"/>; <see cref="StepState.FoundNonFinite"/> becomes 1 when a gradient is infinite or NaN or the norm exceeds the range of float, else 0.
+    /// Divides the gradients by <see cref="StepState.LossScale"/> in place and looks at them once. Writes the norm of each parameter's
+    /// gradient, and of all as
+    /// <see cref="StepState.GradientNorm"/>; <see cref="StepState.FoundNonFinite"/> becomes 1 when a gradient is infinite or NaN or the
+    /// norm exceeds the range of float, else 0.
     /// </summary>
     /// <param name="stream">Where to queue.</param>
     /// <param name="parameters">Parameters P.</param>
@@ -89,7 +95,8 @@ public sealed unsafe class GradientUnscale(KernelLibrary library)
         }
 
         // Empty parameters before the first that has gradients here have nothing.
-        for (int parameter = Segments.Find(a.Segments.Start, a.Parameters, begin); parameter < a.Parameters && a.Segments.Start[parameter] < end; parameter++)
+        int parameter = Segments.Find(a.Segments.Start, a.Parameters, begin);
+        for (; parameter < a.Parameters && a.Segments.Start[parameter] < end; parameter++)
         {
             long from = a.Segments.Start[parameter], to = a.Segments.Start[parameter + 1];
             if (to <= from || to <= begin)
@@ -157,7 +164,8 @@ public sealed unsafe class GradientUnscale(KernelLibrary library)
     }
 
     private static double SquaresWithin(Four values, long first, long from, long to) =>
-        Square(values.A, first, from, to) + Square(values.B, first + 1, from, to) + Square(values.C, first + 2, from, to) + Square(values.D, first + 3, from, to);
+        Square(values.A, first, from, to) + Square(values.B, first + 1, from, to) +
+        Square(values.C, first + 2, from, to) + Square(values.D, first + 3, from, to);
 
     private static double Square(float value, long place, long from, long to)
     {

@@ -3,10 +3,13 @@ using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Cuda;
 
-/// <summary>8-bit RGB frames → the layout of tensor-core convolutions: NHWC with <see cref="Channels"/> channels, of which the last five are 0.</summary>
+/// <summary>8-bit RGB frames → the layout of tensor-core convolutions: NHWC with <see cref="Channels"/> channels, of which the last five
+/// are 0.</summary>
 /// <remarks>
-/// <para>Cost: 3 bytes read and 16 (half) or 32 (float) written a pixel, 6 FLOPs: bound by memory. Ten frames of 224×224 in half: 9.5 MB.</para>
-/// <para>Access: a thread makes a pixel: a warp writes 512 bytes in one access and reads 96 neighbouring bytes, which the L1 cache turns into whole sectors.</para>
+/// <para>Cost: 3 bytes read and 16 (half) or 32 (float) written a pixel, 6 FLOPs: bound by memory. Ten frames of 224×224 in half: 9.5
+/// MB.</para>
+/// <para>Access: a thread makes a pixel: a warp writes 512 bytes in one access and reads 96 neighbouring bytes, which the L1 cache turns
+/// into whole sectors.</para>
 /// <para>Order: every element is computed by one thread from one element: no reduction.</para>
 /// </remarks>
 public sealed unsafe class NormalizeImage(KernelLibrary library)
@@ -27,7 +30,8 @@ public sealed unsafe class NormalizeImage(KernelLibrary library)
     /// <param name="mean">[3], in the order red, green, blue.</param>
     /// <param name="scale">[3], in the order red, green, blue.</param>
     /// <param name="blueFirst">Whether the output's channels are blue, green, red.</param>
-    public void Run(CudaStream stream, int images, int height, int width, nint rgb, nint y, CudaType type, ReadOnlySpan<float> mean, ReadOnlySpan<float> scale, bool blueFirst)
+    public void Run(CudaStream stream, int images, int height, int width, nint rgb, nint y, CudaType type, ReadOnlySpan<float> mean,
+        ReadOnlySpan<float> scale, bool blueFirst)
     {
         long pixels = (long)images * height * width;
         if (pixels == 0)

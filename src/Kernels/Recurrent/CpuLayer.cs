@@ -108,7 +108,8 @@ internal static unsafe class RecurrentLayer<TCell>
         float* fromInput = TCell.JoinsLate ? gates + hidden : gates;
         int joined = TCell.JoinsLate ? columns - hidden : columns;
         Gemm.Run(
-            team, true, false, joined, hidden, shape.Rows, fromInput, stride, previous, hidden, hiddenWeightsGradient, hidden, accumulate: true);
+            team, true, false, joined, hidden, shape.Rows, fromInput, stride, previous, hidden, hiddenWeightsGradient, hidden,
+            accumulate: true);
         if (TCell.JoinsLate)
         {
             Gemm.Run(

@@ -4,9 +4,11 @@ namespace CudaTrainer.Kernels.Cpu.Simd;
 /// One instruction-set level over vectors of float. Kernels are written once as <c>Run&lt;TSimd, TVec&gt;</c> and the JIT
 /// specialises them for each level: every member is a single instruction (or a short fixed sequence) after inlining.
 /// </summary>
-/// <typeparam name="TVec">The register type: <c>Vector512&lt;float&gt;</c>, <c>Vector256&lt;float&gt;</c> or <c>Vector128&lt;float&gt;</c>.</typeparam>
+/// <typeparam name="TVec">The register type: <c>Vector512&lt;float&gt;</c>, <c>Vector256&lt;float&gt;</c> or
+/// <c>Vector128&lt;float&gt;</c>.</typeparam>
 /// <remarks>
-/// Loads and stores are unaligned. <see cref="IArithmetic{TVec}.MultiplyAdd"/> is fused at every level that runs on AVX2 or AVX-512 hardware; the 128-bit
+/// Loads and stores are unaligned. <see cref="IArithmetic{TVec}.MultiplyAdd"/> is fused at every level that runs on AVX2 or AVX-512
+/// hardware; the 128-bit
 /// level fuses where the machine can and otherwise rounds twice, so bits agree between thread counts, not between levels.
 /// </remarks>
 public unsafe interface ISimd<TVec> : IArithmetic<TVec>
@@ -25,7 +27,8 @@ public unsafe interface ISimd<TVec> : IArithmetic<TVec>
     /// <summary>Asks for the cache line that holds <paramref name="address"/>, which need not be valid; never faults.</summary>
     static abstract void Prefetch(float* address);
 
-    /// <summary>Loads the first <paramref name="count"/> floats (0 ≤ count ≤ Width) without touching memory behind them; the rest is 0.</summary>
+    /// <summary>Loads the first <paramref name="count"/> floats (0 ≤ count ≤ Width) without touching memory behind them; the rest is
+    /// 0.</summary>
     static abstract TVec LoadPartial(float* source, int count);
 
     /// <summary>Stores the first <paramref name="count"/> floats (0 ≤ count ≤ Width) without touching memory behind them.</summary>

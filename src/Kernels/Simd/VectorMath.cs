@@ -4,7 +4,8 @@ using CudaTrainer.Kernels.Cpu.Simd;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
-/// Exponential, logarithm, logistic function and hyperbolic tangent of whole vectors, and of the numbers of GPU threads: within 2 ulp over the full range (subnormal results
+/// Exponential, logarithm, logistic function and hyperbolic tangent of whole vectors, and of the numbers of GPU threads: within 2 ulp over
+/// the full range (subnormal results
 /// included), exact at 0 and ±∞, saturating where the true result does, and NaN for NaN.
 /// </summary>
 /// <remarks>
@@ -45,7 +46,8 @@ internal static class VectorMath
         TVec zero = TSimd.Zero;
         TVec one = TSimd.Set(1);
 
-        // Subnormals, and what halving would make subnormal, are scaled up by 2²⁴ first. Half the number is split, so that 2⁻ⁿ is normal too.
+        // Subnormals, and what halving would make subnormal, are scaled up by 2²⁴ first. Half the number is split, so that 2⁻ⁿ is normal
+        // too.
         TVec isTiny = TSimd.SelectGreater(TSimd.Set(Tiny), x, one, zero);
         TVec scaled = TSimd.SelectGreater(isTiny, zero, TSimd.Multiply(x, TSimd.Set(16777216f)), x);
         TVec exponent = TSimd.Exponent(scaled);

@@ -4,11 +4,13 @@ using CudaTrainer.Kernels.Cpu.Threading;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
-/// Softmax and classification loss of logits, with the gradient in the same pass. Sample b with label y, p = softmax(logits) and smoothed target y':
+/// Softmax and classification loss of logits, with the gradient in the same pass. Sample b with label y, p = softmax(logits) and smoothed
+/// target y':
 /// ℓ = w[y]·Σ_c α_c·y'_c·(1−p_c)^γ·(−log p_c), or w[y]·Σ_c y'_c·(−log p_c) without the focal factors.
 /// </summary>
 /// <remarks>
-/// The class weight multiplies the sample's loss, so that it reaches the sample's gradient. Computed in double: a row has a handful of numbers and their
+/// The class weight multiplies the sample's loss, so that it reaches the sample's gradient. Computed in double: a row has a handful of
+/// numbers and their
 /// differences decide everything late in training.
 /// </remarks>
 public static unsafe class SoftmaxFocalLoss
@@ -22,8 +24,10 @@ public static unsafe class SoftmaxFocalLoss
     /// <param name="alpha">α [C], or null for 1; not read without focal loss.</param>
     /// <param name="losses">Output: each sample's weighted loss [B].</param>
     /// <param name="probabilities">Output: softmax [B, C].</param>
-    /// <param name="logitsGradient">Output: ∂(scale·Σℓ)/∂logits times <see cref="StepState.LossScale"/> [B, C]; null when only the loss is wanted.</param>
-    /// <param name="state">Its <see cref="StepState.Loss"/> grows by scale·Σℓ, its <see cref="StepState.Correct"/> by the samples whose largest logit is the label's.</param>
+    /// <param name="logitsGradient">Output: ∂(scale·Σℓ)/∂logits times <see cref="StepState.LossScale"/> [B, C]; null when only the loss is
+    /// wanted.</param>
+    /// <param name="state">Its <see cref="StepState.Loss"/> grows by scale·Σℓ, its <see cref="StepState.Correct"/> by the samples whose
+    /// largest logit is the label's.</param>
     /// <param name="scale">1 / size of the global batch.</param>
     /// <param name="options">Form of the loss.</param>
     public static void Run(

@@ -5,14 +5,17 @@ using ILGPU;
 namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>
-/// Softmax and classification loss of logits, with the gradient in the same pass, in single precision. Sample b with label y, p = softmax(logits) and smoothed target
+/// Softmax and classification loss of logits, with the gradient in the same pass, in single precision. Sample b with label y, p =
+/// softmax(logits) and smoothed target
 /// y' = y(1−s) + s/C: ℓ = w[y]·Σ_c α_c·y'_c·(1−p_c)^γ·(−log p_c), or w[y]·Σ_c y'_c·(−log p_c) without the focal factors;
 /// ∂/∂logits_j = w[y]·scale·LossScale·(slope_j·(1−p_j) − p_j·Σ_{c≠j} slope_c), slope_c = ∂ℓ/∂log p_c.
 /// </summary>
 /// <remarks>
-/// <para>Cost: B·C·(2 or 4) bytes read, B·C·(6 or 8) written, some 60 FLOPs an element. A batch is 64×2: bound by latency, a few microseconds.</para>
+/// <para>Cost: B·C·(2 or 4) bytes read, B·C·(6 or 8) written, some 60 FLOPs an element. A batch is 64×2: bound by latency, a few
+/// microseconds.</para>
 /// <para>Access: one block; a thread has a sample and walks along its classes.</para>
-/// <para>Order: samples belong to threads by number, then butterflies and warps in order: fixed for every batch. Sums are double, everything else float.</para>
+/// <para>Order: samples belong to threads by number, then butterflies and warps in order: fixed for every batch. Sums are double,
+/// everything else float.</para>
 /// </remarks>
 public sealed unsafe class SoftmaxFocalLoss(KernelLibrary library)
 {
@@ -32,15 +35,18 @@ public sealed unsafe class SoftmaxFocalLoss(KernelLibrary library)
     /// <param name="alpha">α [C], float.</param>
     /// <param name="losses">Output: each sample's weighted loss [B], float.</param>
     /// <param name="probabilities">Output: softmax [B, C], float.</param>
-    /// <param name="dLogits">Output: ∂(scale·Σℓ)/∂logits times <see cref="StepState.LossScale"/> [B, C] of <paramref name="type"/>; 0 when only the loss is wanted.</param>
+    /// <param name="dLogits">Output: ∂(scale·Σℓ)/∂logits times <see cref="StepState.LossScale"/> [B, C] of <paramref name="type"/>; 0 when
+    /// only the loss is wanted.</param>
     /// <param name="state">
-    /// The <see cref="StepState"/>: Loss grows by scale·Σℓ, Correct by the samples whose largest logit (the last of equals) is their label's.
+    /// The <see cref="StepState"/>: Loss grows by scale·Σℓ, Correct by the samples whose largest logit (the last of equals) is their
+    /// label's.
     /// </param>
     /// <param name="scale">1 / size of the global batch.</param>
     /// <param name="options">Form of the loss.</param>
     /// <param name="type">Type of the logits and their gradient.</param>
     public void Run(
-        CudaStream stream, int batch, int classes, nint logits, nint labels, nint classWeights, nint alpha, nint losses, nint probabilities, nint dLogits, nint state,
+        CudaStream stream, int batch, int classes, nint logits, nint labels, nint classWeights, nint alpha, nint losses,
+        nint probabilities, nint dLogits, nint state,
         float scale, in LossOptions options, CudaType type)
     {
         if (batch == 0)

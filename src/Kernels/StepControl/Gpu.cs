@@ -5,7 +5,8 @@ namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>Small kernels that move a step's <see cref="StepState"/> on without the host.</summary>
 /// <remarks>
-/// <para>Cost: a few words in one thread, or some kilobytes: the time of a launch. <see cref="RestoreIfSkipped"/> reads one word, and 8 bytes an element after an overflow.</para>
+/// <para>Cost: a few words in one thread, or some kilobytes: the time of a launch. <see cref="RestoreIfSkipped"/> reads one word, and 8
+/// bytes an element after an overflow.</para>
 /// <para>Order: one thread, or one thread an element: no reduction.</para>
 /// </remarks>
 public sealed unsafe class StepControl(KernelLibrary library)
@@ -69,7 +70,8 @@ public sealed unsafe class StepControl(KernelLibrary library)
     }
 
     /// <summary>
-    /// Closes a step: notes its scale as <see cref="StepState.StepLossScale"/>, counts it as good or skipped by <see cref="StepState.FoundNonFinite"/>, and moves the scale:
+    /// Closes a step: notes its scale as <see cref="StepState.StepLossScale"/>, counts it as good or skipped by
+    /// <see cref="StepState.FoundNonFinite"/>, and moves the scale:
     /// halved after an overflow, doubled after a run of good steps.
     /// </summary>
     /// <param name="stream">Where to queue.</param>
@@ -79,7 +81,8 @@ public sealed unsafe class StepControl(KernelLibrary library)
     /// <param name="minimum">Smallest scale.</param>
     /// <param name="maximum">Largest scale.</param>
     public void UpdateLossScale(
-        CudaStream stream, nint state, bool enabled, int growthInterval = DefaultGrowthInterval, float minimum = DefaultMinimum, float maximum = DefaultMaximum)
+        CudaStream stream, nint state, bool enabled, int growthInterval = DefaultGrowthInterval, float minimum = DefaultMinimum,
+        float maximum = DefaultMaximum)
     {
         _updateLossScale.Launch(stream, new Grid(1), new ScaleArguments
         {
@@ -91,7 +94,8 @@ public sealed unsafe class StepControl(KernelLibrary library)
         });
     }
 
-    /// <summary>values = before where <see cref="StepState.FoundNonFinite"/> is set: a skipped step takes back what its forward pass moved.</summary>
+    /// <summary>values = before where <see cref="StepState.FoundNonFinite"/> is set: a skipped step takes back what its forward pass
+    /// moved.</summary>
     /// <param name="stream">Where to queue.</param>
     /// <param name="count">Elements.</param>
     /// <param name="values">[count], float, updated.</param>

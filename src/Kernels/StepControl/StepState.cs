@@ -13,7 +13,8 @@ public struct StepState
     /// <summary>Read by the optimiser.</summary>
     public float LearningRate;
 
-    /// <summary>The loss's gradient is multiplied by it, and gradients are divided by it before use; ≥ 1, and 1 when there is no scaling.</summary>
+    /// <summary>The loss's gradient is multiplied by it, and gradients are divided by it before use; ≥ 1, and 1 when there is no
+    /// scaling.</summary>
     public float LossScale;
 
     /// <summary>Mean loss of the batch, unscaled; loss kernels add to it.</summary>

@@ -29,7 +29,8 @@ public sealed unsafe partial class ThreadTeam : IDisposable
     private const int RoundsBeforeSleep = 2_000;
 
     /// <summary>
-    /// Rounds before a member that waits for others naps at every further round: 0.1 ms. Two members may have been woken on one processor, and
+    /// Rounds before a member that waits for others naps at every further round: 0.1 ms. Two members may have been woken on one processor,
+    /// and
     /// share it as long as the one that waits spins or yields; one that wakes from a nap is free to be put on an idle processor.
     /// </summary>
     private const int RoundsBeforeNap = 300;
@@ -175,7 +176,8 @@ public sealed unsafe partial class ThreadTeam : IDisposable
     }
 
     /// <summary>
-    /// Working memory of an op that runs several kernels and shares data between members: apart from the members' scratch, 4096-byte aligned,
+    /// Working memory of an op that runs several kernels and shares data between members: apart from the members' scratch, 4096-byte
+    /// aligned,
     /// uninitialised, valid until its next call. Called by the owner between kernels, not by members.
     /// </summary>
     internal byte* Workspace(nuint bytes) => _workspace.Get(bytes);
@@ -187,7 +189,8 @@ public sealed unsafe partial class ThreadTeam : IDisposable
 
     internal byte* ScratchOf(int member, nuint bytes) => _scratch[member].Get(bytes);
 
-    /// <summary>Lets the calling thread sleep for less than the runtime's sleeps, which take a millisecond; where the system cannot, it yields.</summary>
+    /// <summary>Lets the calling thread sleep for less than the runtime's sleeps, which take a millisecond; where the system cannot, it
+    /// yields.</summary>
     public static void Nap(uint microseconds)
     {
         if (OperatingSystem.IsLinux())
@@ -320,7 +323,8 @@ public readonly unsafe struct Member(ThreadTeam team, int index)
     public void Barrier() => team.Barrier();
 
     /// <summary>
-    /// This member's contiguous share of [0, <paramref name="count"/>), cut at multiples of <paramref name="multiple"/>; shares differ by at most one multiple.
+    /// This member's contiguous share of [0, <paramref name="count"/>), cut at multiples of <paramref name="multiple"/>; shares differ by
+    /// at most one multiple.
     /// </summary>
     public (int Begin, int End) Share(int count, int multiple = 1)
     {
@@ -338,7 +342,8 @@ public readonly unsafe struct Member(ThreadTeam team, int index)
     }
 
     /// <summary>
-    /// The next of the numbers 0, 1, 2… that no member has claimed in this run, for kernels whose pieces of work may lie with any member without a change of
+    /// The next of the numbers 0, 1, 2… that no member has claimed in this run, for kernels whose pieces of work may lie with any member
+    /// without a change of
     /// the result: a member that the machine holds up then holds up nobody else.
     /// </summary>
     public int Claim() => team.Claim();

@@ -136,6 +136,31 @@ public sealed class PtxTextTests
     }
 
     [Fact]
+    public void A_slot_whose_address_is_kept_in_another_slot_stays()
+    {
+        PtxSlots.ToRegisters(
+        [
+            "\t.local .align 4 .b8 __local_depot1[4];",
+            "\t.local .align 8 .b8 __local_depot2[8];",
+            "\tmov.b64\t%rd1, __local_depot1;",
+            "\tmov.b64\t%rd2, __local_depot2;",
+            "\tst.local.b64\t[%rd2], %rd1;",
+        ]).ShouldBe(
+        [
+            "\t.local .align 4 .b8 __local_depot1[4];",
+            "\t.reg .b64 %slot2;",
+            "\tmov.b64\t%rd1, __local_depot1;",
+            "\tmov.b64\t%slot2, %rd1;",
+        ]);
+    }
+
+    [Theory]
+    [InlineData("\tcvta.local.u64\t%rd1, %rd2;")]
+    [InlineData("\tcvta.shared.u64\t%rd1, %rd2;")]
+    public void Addresses_that_could_be_taken_for_global_ones_are_refused(string line) =>
+        Should.Throw<KernelRefusedException>(() => Joined([line])).Message.ShouldContain("SharedMemory.Allocate");
+
+    [Fact]
     public void A_register_that_gets_another_value_is_no_slots_any_more()
     {
         PtxSlots.ToRegisters(

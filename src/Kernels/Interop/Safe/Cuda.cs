@@ -15,7 +15,8 @@ public sealed record CudaDeviceInfo(
     int Ordinal, string Name, string Uuid, int ComputeMajor, int ComputeMinor, long MemoryBytes, int Multiprocessors, int SharedBytesPerBlockOptin, int WarpSize);
 
 /// <summary>
-/// What this process can use of CUDA: looked up once, at first use. A machine without it is a normal state with a reason; nothing here throws.
+/// What this process can use of CUDA: looked up once, at first use. A machine without it is a normal state with a reason; nothing here
+/// throws.
 /// </summary>
 public static unsafe class Cuda
 {

@@ -76,7 +76,8 @@ public sealed class CudaLibrary
         return library;
     }
 
-    /// <summary>What to hand to the loader. Folders without the file are noted on the way, so that the trace shows where it would have been found.</summary>
+    /// <summary>What to hand to the loader. Folders without the file are noted on the way, so that the trace shows where it would have
+    /// been found.</summary>
     private IEnumerable<string> Candidates()
     {
         IReadOnlyList<string> files = _description.Files;
@@ -86,7 +87,7 @@ public sealed class CudaLibrary
         }
 
         // The loader's own search first: ld.so.conf, LD_LIBRARY_PATH, PATH.
-        return Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } chosen ? [chosen] : files.Concat(LibraryFolders.All().SelectMany(FilesIn));
+        return Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } chosen ? [chosen] : files.Concat(LibraryFolders.All().Distinct().SelectMany(FilesIn));
     }
 
     private string[] FilesIn(string folder)
@@ -163,7 +164,8 @@ public sealed class CudaLibrary
 /// <param name="Files">File names, newest version first.</param>
 /// <param name="Api">The class with its LibraryImports.</param>
 /// <param name="Version">Handle and file → version; empty when the library does not tell.</param>
-/// <param name="CudaMajor">Handle and version → the major version of CUDA that it was made for; 0 when it does not matter or is not known.</param>
+/// <param name="CudaMajor">Handle and version → the major version of CUDA that it was made for; 0 when it does not matter or is not
+/// known.</param>
 internal sealed record LibraryDescription(
     string Name, string Variable, IReadOnlyList<string> Files, Type Api, Func<nint, string, string> Version, Func<nint, string, int> CudaMajor);
 

@@ -62,7 +62,8 @@ internal static class LibraryFolders
     }
 
     /// <summary>
-    /// The library folders of the Pythons on the path, as they are named and where their links lead, and of what the user installed for itself.
+    /// The library folders of the Pythons on the path, as they are named and where their links lead, and of what the user installed for
+    /// itself.
     /// </summary>
     private static IEnumerable<string> PythonLibraries()
     {
@@ -72,7 +73,7 @@ internal static class LibraryFolders
             .Where(File.Exists);
         string home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
         IEnumerable<string> prefixes = programs
-            .SelectMany(program => new[] { program, File.ResolveLinkTarget(program, returnFinalTarget: true)?.FullName ?? program })
+            .SelectMany(program => new[] { program, Target(program) })
             .Select(program => Path.GetDirectoryName(Path.GetDirectoryName(program)))
             .OfType<string>()
             .Concat(home.Length > 0 ? [Path.Combine(home, ".local")] : []);
@@ -81,7 +82,31 @@ internal static class LibraryFolders
 
     private static IEnumerable<string> Variables(params string[] names) => names.Select(Environment.GetEnvironmentVariable).OfType<string>().Where(value => value.Length > 0).Distinct();
 
-    private static string[] Matching(string folder, string pattern) => Directory.Exists(folder) ? [.. Directory.GetDirectories(folder, pattern).Order(StringComparer.Ordinal)] : [];
+    /// <summary>Where a link leads in the end; the file itself where there is no link or none that can be followed.</summary>
+    private static string Target(string file)
+    {
+        try
+        {
+            return File.ResolveLinkTarget(file, returnFinalTarget: true)?.FullName ?? file;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return file;
+        }
+    }
+
+    /// <returns>Nothing for a folder that is not there or cannot be read: looking for libraries never fails.</returns>
+    private static string[] Matching(string folder, string pattern)
+    {
+        try
+        {
+            return Directory.Exists(folder) ? [.. Directory.GetDirectories(folder, pattern).Order(StringComparer.Ordinal)] : [];
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
+    }
 }
 
 /// <summary>The file that a loaded function lies in: the loader is asked by name, and does not say what it found.</summary>
