@@ -60,7 +60,13 @@ public static unsafe class BatchNorm
             Shape = new Matrix(rows, channels, x),
             Normalization = new Normalization
             {
-                Gamma = gamma, Beta = beta, Mean = mean, InverseDeviation = inverseDeviation, Y = y, Relu = relu, Dropout = dropout,
+                Gamma = gamma,
+                Beta = beta,
+                Mean = mean,
+                InverseDeviation = inverseDeviation,
+                Y = y,
+                Relu = relu,
+                Dropout = dropout,
             },
             RunningMean = runningMean,
             RunningVariance = runningVariance,
@@ -247,7 +253,13 @@ public static unsafe class BatchNorm
             Shape = new Matrix(rows, channels, x),
             Normalization = new Normalization
             {
-                Gamma = gamma, Beta = beta, Mean = mean, InverseDeviation = inverseDeviation, Y = y, Relu = relu, Dropout = dropout,
+                Gamma = gamma,
+                Beta = beta,
+                Mean = mean,
+                InverseDeviation = inverseDeviation,
+                Y = y,
+                Relu = relu,
+                Dropout = dropout,
             },
         };
         team.Run(ref kernel);
