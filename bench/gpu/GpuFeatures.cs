@@ -3,7 +3,8 @@ using CudaTrainer.Engine.Nn;
 
 namespace CudaTrainer.Bench.Gpu;
 
-/// <summary><c>bench features</c>: random features of clips, of which the violent ones differ by their mean, to train on where there is no video.</summary>
+/// <summary><c>bench features</c>: random features of clips, of which the violent ones differ by their mean, to train on where there is no
+/// video.</summary>
 internal static class GpuFeatures
 {
     /// <param name="folder">Made if it is not there.</param>

@@ -2,7 +2,8 @@ using System.Text.Json.Nodes;
 
 namespace CudaTrainer.Bench.Gpu;
 
-/// <summary>What was measured, for programs: one JSON object, written anew whenever something is added, so that what a crash interrupts is kept.</summary>
+/// <summary>What was measured, for programs: one JSON object, written anew whenever something is added, so that what a crash interrupts is
+/// kept.</summary>
 internal sealed class GpuFindings(string? path)
 {
     private readonly JsonObject _all = [];

@@ -14,7 +14,8 @@ namespace CudaTrainer.Bench.Gpu;
 /// <param name="Build">Makes it on a device.</param>
 internal sealed record GpuKernel(string Name, DType Type, Work Work, Func<OpTensors, Op> Build);
 
-/// <summary>The ops of a training step on a GPU, at the sizes of <c>lstm-attention</c> with the command line's defaults or at small ones.</summary>
+/// <summary>The ops of a training step on a GPU, at the sizes of <c>lstm-attention</c> with the command line's defaults or at small
+/// ones.</summary>
 internal sealed class GpuKernels(int batch, int time, int inputs)
 {
     private const int Hidden = 128;
@@ -69,7 +70,8 @@ internal sealed class GpuKernels(int batch, int time, int inputs)
         Forward();
         (string, Tensor)[] outputs = [("gradient of the input weights", dWeightInput), ("gradient of the hidden weights", dWeightHidden), ("gradient of the bias", dBias)];
 
-        // Backward leaves its gradients where the gates were, so that repeating it times the same work on other numbers; only the first run is compared.
+        // Backward leaves its gradients where the gates were, so that repeating it times the same work on other numbers; only the first
+        // run is compared.
         return new Op(
             () => tensors.Ops.LstmBackward(dy, x, weightInput, weightHidden, y, reserve, dx, dWeightInput, dWeightHidden, dBias, options), dx is null ? outputs : [.. outputs, ("gradient of x", dx)]);
 

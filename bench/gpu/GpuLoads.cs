@@ -4,7 +4,8 @@ using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Bench.Gpu;
 
-/// <summary>Loads every kernel and tables what the driver says of it. A kernel that needs local memory has lost registers, which is a failure.</summary>
+/// <summary>Loads every kernel and tables what the driver says of it. A kernel that needs local memory has lost registers, which is a
+/// failure.</summary>
 internal static class GpuLoads
 {
     /// <returns>Whether every kernel loads, without local memory.</returns>

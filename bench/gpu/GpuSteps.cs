@@ -11,7 +11,8 @@ using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Bench.Gpu;
 
-/// <summary>Whole training steps (precision × graph × LSTM) beside PyTorch's: the losses of the first steps are compared before anything is timed.</summary>
+/// <summary>Whole training steps (precision × graph × LSTM) beside PyTorch's: the losses of the first steps are compared before anything
+/// is timed.</summary>
 internal sealed class GpuSteps
 {
     private const int CheckedSteps = 5, Series = 5;

@@ -7,8 +7,10 @@ using CudaTrainer.Kernels.Cuda;
 namespace CudaTrainer.Bench.Gpu;
 
 /// <summary>
-/// Assembles every kernel's PTX by NVIDIA's ptxas for every architecture that we name, no GPU needed, and tables what the machine code asks of one. Registers that do not suffice (spills), local memory, 16-byte accesses
-/// that a kernel had and has no more, a kernel without launch bounds and one that cannot run for want of registers or shared memory are failures.
+/// Assembles every kernel's PTX by NVIDIA's ptxas for every architecture that we name, no GPU needed, and tables what the machine code
+/// asks of one. Registers that do not suffice (spills), local memory, 16-byte accesses
+/// that a kernel had and has no more, a kernel without launch bounds and one that cannot run for want of registers or shared memory are
+/// failures.
 /// </summary>
 internal static partial class KernelResources
 {
@@ -21,7 +23,8 @@ internal static partial class KernelResources
     private const string WideColumn = "16-byte accesses";
 
     /// <param name="tools">Folder of <c>ptxas</c> and <c>nvdisasm</c>.</param>
-    /// <param name="output">Where the table goes, and where the last one is: what it says of 16-byte accesses must still hold. Stays as it is when something has failed.</param>
+    /// <param name="output">Where the table goes, and where the last one is: what it says of 16-byte accesses must still hold. Stays as it
+    /// is when something has failed.</param>
     /// <returns>The exit code.</returns>
     public static int Run(string tools, string output)
     {
@@ -134,7 +137,8 @@ internal static partial class KernelResources
         }
     }
 
-    /// <summary>What the last table says of 16-byte accesses, by kernel; nothing where there is no table or it has no such column.</summary>
+    /// <summary>What the last table says of 16-byte accesses, by kernel; nothing where there is no table or it has no such
+    /// column.</summary>
     private static Dictionary<string, int> RecordedWideAccesses(string table)
     {
         if (!File.Exists(table))

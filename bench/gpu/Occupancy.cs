@@ -1,6 +1,7 @@
 namespace CudaTrainer.Bench.Gpu;
 
-/// <summary>What one multiprocessor of an architecture has, from the table "Technical Specifications per Compute Capability" of the CUDA C++ Programming Guide.</summary>
+/// <summary>What one multiprocessor of an architecture has, from the table "Technical Specifications per Compute Capability" of the CUDA
+/// C++ Programming Guide.</summary>
 /// <param name="Architecture">Ten times the compute capability.</param>
 /// <param name="Threads">Threads at a time.</param>
 /// <param name="Blocks">Blocks at a time.</param>
@@ -21,7 +22,8 @@ internal sealed record Multiprocessor(int Architecture, int Threads, int Blocks,
         new(90, 2048, 32, 228 << 10, 1024),
     ];
 
-    /// <summary>Blocks of a kernel that a multiprocessor runs at a time, by its registers, its shared memory and its threads; registers are given to warps in units of 256.</summary>
+    /// <summary>Blocks of a kernel that a multiprocessor runs at a time, by its registers, its shared memory and its threads; registers
+    /// are given to warps in units of 256.</summary>
     public int BlocksAtATime(int threads, int registers, int sharedBytes)
     {
         int warps = (threads + Warp - 1) / Warp;

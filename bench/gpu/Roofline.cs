@@ -6,7 +6,8 @@ using CudaTrainer.Engine.Nn;
 namespace CudaTrainer.Bench.Gpu;
 
 /// <summary>
-/// The least time that a training step and a VGG19 frame can take on a GPU, from datasheets: each launch at the speed of what it needs most, arithmetic, memory or a chain of dependent steps. An estimate
+/// The least time that a training step and a VGG19 frame can take on a GPU, from datasheets: each launch at the speed of what it needs
+/// most, arithmetic, memory or a chain of dependent steps. An estimate
 /// of what is possible, not a prediction. Writes the tables of docs/performance.md.
 /// </summary>
 internal static class Roofline
@@ -17,10 +18,12 @@ internal static class Roofline
 
     private const long FrameBytes = Frames * 3L * Vgg19.ImageSize * Vgg19.ImageSize;
 
-    /// <summary>Between the end of one node of a graph and the start of the next that needs its result. Not from a datasheet: launches inside graphs are usually measured at 1 to 2 µs.</summary>
+    /// <summary>Between the end of one node of a graph and the start of the next that needs its result. Not from a datasheet: launches
+    /// inside graphs are usually measured at 1 to 2 µs.</summary>
     private const double SecondsPerNode = 1.5e-6;
 
-    /// <summary>NVIDIA's datasheets: RTX 5000 Ada Generation, H100 SXM5 80 GB. Tensor cores: FP16 with FP32 sums, dense. Host: PCI Express 4.0 and 5.0, 16 lanes, one way.</summary>
+    /// <summary>NVIDIA's datasheets: RTX 5000 Ada Generation, H100 SXM5 80 GB. Tensor cores: FP16 with FP32 sums, dense. Host: PCI Express
+    /// 4.0 and 5.0, 16 lanes, one way.</summary>
     internal static readonly Card[] Cards =
     [
         new("RTX 5000 Ada", 100, 261.1e12, 65.3e12, 576e9, 2.55e9, 31.5e9),
@@ -105,7 +108,8 @@ internal static class Roofline
 
     private static string Number(double value) => value == 0 ? "0" : Report.Number(value);
 
-    // What CudaOps queues, in its order. Every operand is counted once from memory for each launch that reads or writes it, as if no cache kept anything between launches.
+    // What CudaOps queues, in its order. Every operand is counted once from memory for each launch that reads or writes it, as if no cache
+    // kept anything between launches.
     private static List<Work> StepWork(bool half, int batch)
     {
         int size = half ? 2 : 4, rows = batch * Time;
@@ -175,7 +179,8 @@ internal static class Roofline
             Add(part, 12.0 * count * channels, 3 * count * channels * size);
         }
 
-        // The recurrence: one block a sequence, FMAs whatever the type. In half precision W_hh is in registers: 1000 cycles of FMAs and 300 of gates a step; in single it comes from the L2 cache
+        // The recurrence: one block a sequence, FMAs whatever the type. In half precision W_hh is in registers: 1000 cycles of FMAs and
+        // 300 of gates a step; in single it comes from the L2 cache
         // at every step, at no more than 64 bytes a cycle and multiprocessor.
         void Recurrence(int layer)
         {
