@@ -60,10 +60,6 @@ internal static class GpuMath
         return Fma(power, Fma(y, logarithm, -exponent), power);
     }
 
-    public static float Sigmoid(float x) => VectorMath.Sigmoid<GpuLane, float>(x);
-
-    public static float Tanh(float x) => VectorMath.Tanh<GpuLane, float>(x);
-
     /// <summary>index / divisor for index ≥ 0; 64-bit division takes several times as long and is rarely needed.</summary>
     public static long Quotient(long index, int divisor) => index >> 32 == 0 ? (uint)index / (uint)divisor : index / divisor;
 }
