@@ -23,14 +23,25 @@ fail() {
 # Sums an attribute over the <assembly> elements of a result file.
 total() { sed -n "s/.*<assembly [^>]*[ ]$2=\"\([0-9]*\)\".*/\1/p" "$1" | awk '{ sum += $1 } END { print sum + 0 }'; }
 
-# run LABEL PROJECT [runner options…]: runs one project and adds up its results.
-run() {
+# The file of a run's results; its output and exit code lie beside it.
+report_of() { printf '%s' "$results/$2-${1//[^a-z0-9]/-}.xml"; }
+
+# execute LABEL PROJECT [runner options…]: runs one project and leaves its report, log and exit code.
+execute() {
     local label=$1 project=$2 report code=0
     shift 2
-    report="$results/$project-${label//[^a-z0-9]/-}.xml"
+    report=$(report_of "$label" "$project")
     say "testing $project ($label)"
     rm -f "$report"
     "artifacts/bin/$project/release/CudaTrainer.$project" -noLogo -noColor -result-xml "$report" "$@" >"${report%.xml}.log" 2>&1 || code=$?
+    printf '%s' "$code" >"${report%.xml}.code"
+}
+
+# tally LABEL PROJECT: adds up what execute left.
+tally() {
+    local label=$1 project=$2 report code failures errors
+    report=$(report_of "$label" "$project")
+    code=$(cat "${report%.xml}.code")
     if ! grep -q '</assemblies>' "$report" 2>/dev/null; then
         tail -40 "${report%.xml}.log" >&2
         fail "$project ended without a report (exit code $code): the test process crashed"
@@ -42,7 +53,6 @@ run() {
         fail "$project ran no tests"
     fi
 
-    local failures errors
     failures=$(total "$report" failed)
     errors=$(total "$report" errors)
     passed=$((passed + $(total "$report" passed)))
@@ -54,6 +64,28 @@ run() {
         tail -40 "${report%.xml}.log" >&2
         fail "$project passed its tests but ended with exit code $code"
     fi
+}
+
+run() {
+    execute "$@"
+    tally "$1" "$2"
+}
+
+# run_all LABEL [runner options…]: every project. Simulated GPUs keep one core busy, so that these projects run beside each other; the
+# command line's tests start programs that want every core.
+run_all() {
+    local label=$1 project
+    shift
+    for project in "${projects[@]}"; do
+        [ "$project" = Cli.Tests ] || execute "$label" "$project" "$@" &
+    done
+
+    wait
+    for project in "${projects[@]}"; do
+        [ "$project" = Cli.Tests ] || tally "$label" "$project"
+    done
+
+    run "$label" Cli.Tests "$@"
 }
 
 mkdir -p "$results"
@@ -84,14 +116,10 @@ for folder in tests/*.Tests; do
     projects+=("$(basename "$folder")")
 done
 
-for project in "${projects[@]}"; do
-    run default "$project" -trait- Category=Slow
-done
+run_all default -trait- Category=Slow
 
 if $all; then
-    for project in "${projects[@]}"; do
-        run slow "$project" -trait Category=Slow
-    done
+    run_all slow -trait Category=Slow
 
     for level in v128 v256 v512; do
         # What else doctor may find wrong does not matter here.
@@ -101,9 +129,7 @@ if $all; then
             continue
         fi
 
-        for project in "${projects[@]}"; do
-            CUDATRAINER_SIMD=$level run "$level" "$project" -trait- Category=Slow
-        done
+        CUDATRAINER_SIMD=$level run_all "$level" -trait- Category=Slow
     done
 
     # Blocks, or threads between barriers, that touch the same bytes are found only where they are looked for.

@@ -4,27 +4,61 @@ using CudaTrainer.Engine.Data.Video;
 
 namespace CudaTrainer.Cli.Tests;
 
-/// <summary>Several answers taken together by the built program: models of two seeds on a few drawn clips.</summary>
-public sealed class SeveralAnswersTests : IDisposable
+/// <summary>A few drawn clips, their features, and models of two seeds trained on them: made once, each test works on a copy.</summary>
+public sealed class TwoRuns : IDisposable
 {
-    private readonly TemporaryFolder _folder = new();
+    internal TemporaryFolder Folder { get; } = new();
 
-    public SeveralAnswersTests()
+    public TwoRuns()
     {
         int clips = 0;
         foreach (string split in new[] { "train", "val", "test" })
         {
             foreach (string name in new[] { "violent/a", "violent/b", "nonviolent/c", "nonviolent/d" })
             {
-                string path = _folder.File($"clips/{split}/{name}.mp4");
+                string path = Folder.File($"clips/{split}/{name}.mp4");
                 Directory.CreateDirectory(Path.GetDirectoryName(path)!);
                 Draw(path, 3 + (2 * clips++));
             }
         }
 
-        Train("one", "--seed", "1");
-        Train("two", "--seed", "2", "--model", "attention-mil");
+        Train(Folder, "one", "--seed", "1");
+        Train(Folder, "two", "--seed", "2", "--model", "attention-mil");
     }
+
+    internal static void Train(TemporaryFolder folder, string run, params string[] options)
+    {
+        var trained = CommandRunner.RunIn(
+            folder.Path, [], ["train", "--dataset-path", "clips", "--cache-dir", "cache", "--checkpoint-dir", run, "--frames", "2", "--epochs", "2", "--no-report", "--no-tensorboard", .. options]);
+        trained.ExitCode.ShouldBe(0, trained.Error);
+    }
+
+    public void Dispose() => Folder.Dispose();
+
+    private static void Draw(string path, int stripe)
+    {
+        using VideoWriter writer = new(path, new VideoWriterOptions { Width = 96, Height = 64, Codec = VideoCodec.Mpeg4 });
+        byte[] rgb = new byte[writer.FrameBytes];
+        for (int frame = 0; frame < 6; frame++)
+        {
+            for (int i = 0; i < rgb.Length; i++)
+            {
+                rgb[i] = (byte)(((i / 3 % 96) + (3 * frame)) * stripe);
+            }
+
+            writer.AddFrame(rgb);
+        }
+
+        writer.Close();
+    }
+}
+
+/// <summary>Several answers taken together by the built program.</summary>
+public sealed class SeveralAnswersTests : IClassFixture<TwoRuns>, IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public SeveralAnswersTests(TwoRuns runs) => _folder.CopyFrom(runs.Folder);
 
     [Fact]
     public void An_ensemble_of_two_runs_answers_wherever_a_model_does()
@@ -171,11 +205,7 @@ public sealed class SeveralAnswersTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private void Train(string run, params string[] options)
-    {
-        var trained = Run(["train", "--dataset-path", "clips", "--cache-dir", "cache", "--checkpoint-dir", run, "--frames", "2", "--epochs", "2", "--no-report", "--no-tensorboard", .. options]);
-        trained.ExitCode.ShouldBe(0, trained.Error);
-    }
+    private void Train(string run, params string[] options) => TwoRuns.Train(_folder, run, options);
 
     /// <summary>p(violent) of each test clip.</summary>
     private double[] Predicted(string checkpoint, params string[] options)
@@ -193,22 +223,5 @@ public sealed class SeveralAnswersTests : IDisposable
         public bool Equals(byte[]? x, byte[]? y) => x.AsSpan().SequenceEqual(y);
 
         public int GetHashCode(byte[] bytes) => bytes.Length;
-    }
-
-    private static void Draw(string path, int stripe)
-    {
-        using VideoWriter writer = new(path, new VideoWriterOptions { Width = 96, Height = 64, Codec = VideoCodec.Mpeg4 });
-        byte[] rgb = new byte[writer.FrameBytes];
-        for (int frame = 0; frame < 6; frame++)
-        {
-            for (int i = 0; i < rgb.Length; i++)
-            {
-                rgb[i] = (byte)(((i / 3 % 96) + (3 * frame)) * stripe);
-            }
-
-            writer.AddFrame(rgb);
-        }
-
-        writer.Close();
     }
 }

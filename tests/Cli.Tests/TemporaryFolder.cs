@@ -13,5 +13,16 @@ internal sealed class TemporaryFolder : IDisposable
         return File(name);
     }
 
+    /// <summary>Puts a copy of another folder's files here.</summary>
+    public void CopyFrom(TemporaryFolder other)
+    {
+        foreach (string file in Directory.EnumerateFiles(other.Path, "*", SearchOption.AllDirectories))
+        {
+            string copy = File(System.IO.Path.GetRelativePath(other.Path, file));
+            Directory.CreateDirectory(System.IO.Path.GetDirectoryName(copy)!);
+            System.IO.File.Copy(file, copy);
+        }
+    }
+
     public void Dispose() => Directory.Delete(Path, recursive: true);
 }

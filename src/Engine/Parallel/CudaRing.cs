@@ -25,7 +25,7 @@ internal sealed unsafe class CudaRing : IReplicaLink
     private readonly CudaEvent[] _hops;
     private readonly CudaEvent _ready;
     private readonly CudaEvent _summed;
-    private readonly AllReduce _kernels;
+    private readonly AllReduce _halfHops;
     private readonly Elementwise _elementwise;
     private DeviceBuffer? _halves;
     private DeviceBuffer? _incoming;
@@ -44,7 +44,7 @@ internal sealed unsafe class CudaRing : IReplicaLink
         _hops = [.. Enumerable.Range(0, 2 * group.Size).Select(_ => new CudaEvent(device.Context))];
         _ready = new CudaEvent(device.Context);
         _summed = new CudaEvent(device.Context);
-        _kernels = new AllReduce(device.Library);
+        _halfHops = new AllReduce(device.Library);
         _elementwise = new Elementwise(device.Library);
         _clock = new CudaCommunicationClock(device.Context);
     }
@@ -102,11 +102,11 @@ internal sealed unsafe class CudaRing : IReplicaLink
             nint arriving = Arrive(wire, first, length, hop, straight: false), target = values.Data + (nint)(first * sizeof(float));
             if (halfOnWire)
             {
-                _kernels.AddHalf(_stream, length, arriving, target, wire.Own(first), isLast: i == Size - 2);
+                _halfHops.AddHalf(_stream, length, arriving, target, wire.Own(first), isLast: i == Size - 2);
             }
             else
             {
-                _kernels.Add(_stream, length, arriving, target);
+                _elementwise.Accumulate(_stream, length, arriving, target, CudaType.Float32);
             }
 
             Depart(wire, first, length, ref hop);
@@ -118,7 +118,7 @@ internal sealed unsafe class CudaRing : IReplicaLink
             nint arriving = Arrive(wire, first, length, hop, straight: !halfOnWire);
             if (halfOnWire)
             {
-                _kernels.TakeHalf(_stream, length, arriving, values.Data + (nint)(first * sizeof(float)), wire.Own(first));
+                _halfHops.TakeHalf(_stream, length, arriving, values.Data + (nint)(first * sizeof(float)), wire.Own(first));
             }
 
             if (i < Size - 2)

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Kernels.Cuda;
+using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Engine.Parallel;
 
@@ -23,7 +24,7 @@ internal static class PeerProbe
         }
 
         reader.Context.EnablePeerAccess(owner.Context);
-        var kernels = new AllReduce(reader.Library);
+        var elementwise = new Elementwise(reader.Library);
         DeviceBuffer theirs = owner.Allocate(_sizes[^1], "peer probe"), ours = reader.Allocate(_sizes[^1], "peer probe");
         try
         {
@@ -43,7 +44,7 @@ internal static class PeerProbe
 
                     // 0 + x has the bits of x.
                     reader.Fill(ours.Pointer, 0, size);
-                    kernels.Add(reader.ComputeStream, size / sizeof(float), theirs.Pointer, ours.Pointer);
+                    elementwise.Accumulate(reader.ComputeStream, size / sizeof(float), theirs.Pointer, ours.Pointer, CudaType.Float32);
                     if (!Arrived(pattern))
                     {
                         return Corrupt("kernels", size);

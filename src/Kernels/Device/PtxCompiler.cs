@@ -36,7 +36,7 @@ internal static class PtxCompiler
     {
         lock (_lock)
         {
-            RefuseNativeIntegers(kernel.Method);
+            KernelCalls.Check(kernel.Method);
             try
             {
                 // O1, the default, gives loads without a state space and spills registers.
@@ -71,16 +71,5 @@ internal static class PtxCompiler
         const string Mark = "in method ";
         int at = exception.Message.LastIndexOf(Mark, StringComparison.Ordinal);
         return at < 0 ? "the kernel" : exception.Message[(at + Mark.Length)..].Split('\n')[0].Trim();
-    }
-
-    /// <summary>ILGPU overflows the stack, and ends the process, on the native integer types.</summary>
-    private static void RefuseNativeIntegers(MethodInfo method)
-    {
-        if (method.GetMethodBody()?.LocalVariables.FirstOrDefault(local =>
-            local.LocalType == typeof(nint) || local.LocalType == typeof(nuint)) is { } local)
-        {
-            throw new KernelRefusedException(method, $"its local variable number {local.LocalIndex} of type {local.LocalType.Name}",
-                "Use long or ulong for addresses.");
-        }
     }
 }

@@ -2,7 +2,7 @@ using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Tests;
 
-/// <summary>The hops of a ring, against plain loops, to the bit.</summary>
+/// <summary>The hops of a ring with halves on the wire, against plain loops, to the bit.</summary>
 [Collection(CudaCollection.Name)]
 public sealed class CudaAllReduceTests(CudaFixture fixture)
 {
@@ -19,18 +19,6 @@ public sealed class CudaAllReduceTests(CudaFixture fixture)
 
             return data;
         }
-    }
-
-    [Theory]
-    [MemberData(nameof(Lengths))]
-    public void Floats_are_added(int length, bool misaligned)
-    {
-        using var arrays = new DeviceArrays(fixture, CudaType.Float32, misaligned);
-        float[] values = Numbers.Random(length, 1), arriving = Numbers.Random(length, 2);
-        DeviceArray sums = arrays.Updated(values);
-        new Cuda.AllReduce(fixture.Library).Add(fixture.Stream, length, arrays.Input(arriving), sums);
-        sums.Read().ShouldBeTheSameBitsAs([.. values.Zip(arriving, (a, b) => a + b)], "sums");
-        arrays.Verify();
     }
 
     [Theory]

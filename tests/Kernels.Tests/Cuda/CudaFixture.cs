@@ -67,8 +67,8 @@ public sealed partial class CudaFixture : IDisposable
     private static partial int SetEnvironment(string name, string value, int overwrite);
 }
 
-/// <summary>CUDA tests run one after the other.</summary>
-[CollectionDefinition(Name, DisableParallelization = true)]
+/// <summary>CUDA tests run one after the other, beside those of the CPU.</summary>
+[CollectionDefinition(Name)]
 public sealed class CudaCollection : ICollectionFixture<CudaFixture>
 {
     public const string Name = "cuda";

@@ -27,6 +27,15 @@ internal static unsafe class RefusedKernels
     }
 
     [GpuKernel(64)]
+    public static void CallsWhatCountsNatively(TestKernels.OneArray a) => a.Numbers.Start[0] = Through<NativeCounter>(a.Numbers.Start[1]);
+
+    [GpuKernel(64)]
+    public static void CallsWhatTakesANativeInteger(TestKernels.OneArray a) => a.Numbers.Start[0] = Lower(a.Numbers.Start[1]);
+
+    [GpuKernel(64)]
+    public static void CallsWhatCallsItself(TestKernels.OneArray a) => a.Numbers.Start[0] = Factorial(a.Numbers.Start[1]);
+
+    [GpuKernel(64)]
     public static void TakesAClass(string text)
     {
     }
@@ -71,5 +80,31 @@ internal static unsafe class RefusedKernels
     public readonly struct UntypedArgument(GpuArray value)
     {
         public readonly GpuArray Value = value;
+    }
+
+    private static int Through<T>(int value)
+        where T : struct, ICounter => T.Count(value);
+
+    private static int Lower(nint value) => (int)value;
+
+    private static int Factorial(int value) => value < 2 ? 1 : value * Factorial(value - 1);
+
+    private interface ICounter
+    {
+        static abstract int Count(int value);
+    }
+
+    private readonly struct NativeCounter : ICounter
+    {
+        public static int Count(int value)
+        {
+            int sum = 0;
+            for (nint i = 0; i < value; i++)
+            {
+                sum += value;
+            }
+
+            return sum;
+        }
     }
 }
