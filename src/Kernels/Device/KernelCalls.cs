@@ -3,7 +3,9 @@ using System.Reflection.Emit;
 
 namespace CudaTrainer.Kernels.Device;
 
-/// <summary>The methods that a kernel calls, found in their IL, and what in them would end the process inside of ILGPU instead of being refused by it.</summary>
+/// <summary>
+/// The methods that a kernel calls, found in their IL, and what in them would end the process inside of ILGPU instead of being refused by it.
+/// </summary>
 internal static class KernelCalls
 {
     private static readonly Dictionary<short, OpCode> _opCodes = typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static)
