@@ -25,7 +25,7 @@ insert() {
 }
 
 insert src/Engine/Autograd/OpCases.cs 'var draw = new InputDrawer'
-insert bench/Kernels/KernelCatalog.cs 'TrainingKernels\.All,'
+insert bench/Kernels/KernelCatalog.cs 'new ModelOps('
 
 program=$copy/artifacts/bin/Cli/release/cudatrainer.dll
 gradcheck() { dotnet "$program" gradcheck "$@"; }

@@ -1,3 +1,6 @@
+using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Tensors;
+
 namespace CudaTrainer.Bench.Kernels;
 
 /// <summary>Every kernel that takes time in extraction or training, at the model's shapes.</summary>
@@ -8,7 +11,7 @@ internal static class KernelCatalog
         .. GemmKernels.All,
         .. ConvKernels.All,
         .. RecurrentKernels.All,
-        .. TrainingKernels.All,
+        .. new ModelOps(RecurrentKernels.Batch, RecurrentKernels.Time, Vgg19.Features).Others(DType.Float32).Select(OpKernel.Case),
     ];
 
     /// <summary>Those whose name has <paramref name="part"/> in it, whatever its case.</summary>

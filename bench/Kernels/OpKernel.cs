@@ -52,33 +52,37 @@ internal sealed class OpTensors(IDevice device) : IDisposable
     }
 }
 
-/// <summary>Checks an op on the processor against the reference device, which computes in double precision.</summary>
+/// <summary>An op on the processor as one of the kernels that are timed.</summary>
 internal static class OpKernel
 {
-    private const double Tolerance = 1e-5;
+    private const double SingleTolerance = 1e-5;
 
-    /// <param name="name">What the table calls it.</param>
-    /// <param name="work">Its measure.</param>
-    /// <param name="build">Makes it on a device.</param>
-    /// <param name="tolerance">Largest relative error of each output.</param>
-    public static KernelCase Case(string name, Work work, Func<OpTensors, Op> build, double tolerance = Tolerance) => new(name, work, threads =>
+    public static KernelCase Case(TimedOp op) => new(op.Name, op.Work, threads =>
     {
         var device = new CpuDevice(threads);
         var tensors = new OpTensors(device);
-        Op op = build(tensors);
-        return new PreparedKernel(op.Run, () => Check(op, build, tolerance), device, tensors);
+        Op made = op.Build(tensors);
+        return new PreparedKernel(made.Run, () => Check(made, op, SingleTolerance), device, tensors);
     });
 
-    private static void Check(Op op, Func<OpTensors, Op> build, double tolerance)
+    /// <summary>Runs an op and compares it with the reference device, which computes in double precision.</summary>
+    /// <returns>The largest relative error of any output.</returns>
+    /// <exception cref="WrongResultException">It is above the tolerance.</exception>
+    public static double Check(Op made, TimedOp op, double tolerance)
     {
         using var device = new ReferenceDevice();
         using var tensors = new OpTensors(device);
-        Op reference = build(tensors);
-        op.Run();
+        Op reference = op.Build(tensors);
+        made.Run();
         reference.Run();
-        foreach (var (actual, expected) in op.Outputs.Zip(reference.Outputs))
+        double worst = 0;
+        foreach (var (actual, expected) in made.Outputs.Zip(reference.Outputs))
         {
-            WrongResultException.ThrowIfAbove(actual.Name, GradientCheck.RelativeError(actual.Value.ToDoubles(), expected.Value.ToDoubles()), tolerance);
+            double error = GradientCheck.RelativeError(actual.Value.ToDoubles(), expected.Value.ToDoubles());
+            WrongResultException.ThrowIfAbove($"{op.Name}: {actual.Name}", error, tolerance);
+            worst = Math.Max(worst, error);
         }
+
+        return worst;
     }
 }

@@ -13,9 +13,9 @@ namespace CudaTrainer.Bench.Kernels;
 /// </remarks>
 internal static class RecurrentKernels
 {
-    private const int Batch = TrainingKernels.Batch;
-    private const int Time = TrainingKernels.Time;
-    private const int Hidden = TrainingKernels.Hidden;
+    public const int Batch = 64;
+    public const int Time = 20;
+    private const int Hidden = ModelOps.Hidden;
     private const double Tolerance = 1e-5;
 
     /// <summary>One in the share of the first thread and one in that of the last.</summary>

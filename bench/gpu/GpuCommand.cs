@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using CudaTrainer.Bench.Kernels;
-using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
@@ -82,14 +81,14 @@ internal static class GpuCommand
         findings.Set("copy_bytes_per_second", ceilings.CopyBytes);
         findings.Set("fp32_flops", ceilings.SingleFlops);
         findings.Set("fp16_flops", ceilings.HalfFlops);
-        var kernels = options.Smoke ? new GpuKernels(3, 4, 64) : new GpuKernels(64, 20, Vgg19.Features);
+        var kernels = options.Smoke ? new ModelOps(3, 4, 64) : new ModelOps(64, 20, Vgg19.Features);
 
         // The reference takes minutes for the whole batch.
-        GpuKernels check = options.Quick && !options.Smoke ? new GpuKernels(4, 20, Vgg19.Features) : kernels;
+        ModelOps check = options.Quick && !options.Smoke ? new ModelOps(4, 20, Vgg19.Features) : kernels;
         Console.WriteLine($"## Ops\n\nEach against the reference first{(check == kernels ? string.Empty : ", at a batch of 4")}; bound = the larger of bytes / copy bandwidth and FLOPs / GEMM rate.\n");
         Console.WriteLine("| op | type | µs | GB/s | TFLOP/s | of the bound | error |\n|---|---|---:|---:|---:|---:|---:|");
         bool passed = true;
-        foreach (var (kernel, small) in kernels.All.Zip(check.All))
+        foreach (var (kernel, small) in All(kernels).Zip(All(check)))
         {
             double error = double.NaN;
             string fault = string.Empty;
@@ -125,24 +124,13 @@ internal static class GpuCommand
         return passed;
     }
 
-    /// <returns>The largest relative error of any output.</returns>
-    private static double Check(CudaDevice device, GpuKernel kernel)
-    {
-        using var reference = new ReferenceDevice();
-        using OpTensors tensors = new(reference), own = new(device);
-        Op op = kernel.Build(own);
-        Op expected = kernel.Build(tensors);
-        op.Run();
-        expected.Run();
-        double worst = 0;
-        foreach (var (actual, right) in op.Outputs.Zip(expected.Outputs))
-        {
-            double error = GradientCheck.RelativeError(actual.Value.ToDoubles(), right.Value.ToDoubles());
-            WrongResultException.ThrowIfAbove($"{kernel.Name}: {actual.Name}", error, kernel.Type == DType.Float16 ? HalfTolerance : SingleTolerance);
-            worst = Math.Max(worst, error);
-        }
+    private static IEnumerable<TimedOp> All(ModelOps ops) =>
+        new[] { DType.Float32, DType.Float16 }.SelectMany(type => (IEnumerable<TimedOp>)[.. ops.Layers(type), .. ops.Others(type)]);
 
-        return worst;
+    private static double Check(CudaDevice device, TimedOp op)
+    {
+        using OpTensors tensors = new(device);
+        return OpKernel.Check(op.Build(tensors), op, op.Type == DType.Float16 ? HalfTolerance : SingleTolerance);
     }
 
     /// <summary>Seconds of one of many calls queued behind each other; the best series.</summary>
