@@ -26,9 +26,6 @@ public sealed record ExportOptions
 
     /// <summary>Replaces a file of that name.</summary>
     public bool Overwrite { get; init; }
-
-    /// <summary>Compares answers with ONNX Runtime's, where there is one.</summary>
-    public bool Check { get; init; } = true;
 }
 
 /// <summary>An input or output of the exported graph.</summary>
@@ -68,30 +65,36 @@ public sealed class ExportRun
     private const int Seed = 1;
 
     private readonly ExportOptions _options;
+    private readonly IOnnxRunner? _runner;
     private readonly IRunObserver _observer;
     private readonly CancellationToken _stop;
     private readonly IDevice _device;
     private readonly TrainedClassifier _classifier;
     private readonly BackboneChoice? _backbone;
 
-    private ExportRun(ExportOptions options, IRunObserver observer, CancellationToken stop, IDevice device, TrainedClassifier classifier, BackboneChoice? backbone)
+    private ExportRun(
+        ExportOptions options, IOnnxRunner? runner, IRunObserver observer, CancellationToken stop, IDevice device, TrainedClassifier classifier, BackboneChoice? backbone)
     {
-        (_options, _observer, _stop) = (options, observer, stop);
+        (_options, _runner, _observer, _stop) = (options, runner, observer, stop);
         (_device, _classifier, _backbone) = (device, classifier, backbone);
     }
 
     private ModelInfo Info => _classifier.Info;
 
+    /// <param name="options">What to export.</param>
+    /// <param name="runner">Runs the file, to compare its answers with ours; null: the file is only read back.</param>
+    /// <param name="observer">Is told what happens.</param>
+    /// <param name="stop">Ends it.</param>
     /// <exception cref="RunException">Something the user can act on is wrong; after a failed check, the file stays as FILE.unchecked.</exception>
     /// <exception cref="IOException">The file cannot be written.</exception>
     /// <exception cref="OperationCanceledException">Stopped; nothing is left.</exception>
-    public static ExportResult Execute(ExportOptions options, IRunObserver observer, CancellationToken stop)
+    public static ExportResult Execute(ExportOptions options, IOnnxRunner? runner, IRunObserver observer, CancellationToken stop)
     {
         RequireFree(options);
         using DeviceChoice device = DeviceChoice.OpenOne("cpu", threads: 0);
         using TrainedClassifier classifier = TrainedClassifier.Load(device.Device, ModelFile(options.Model));
         using BackboneChoice? backbone = options.Whole ? OpenBackbone(classifier, options.Weights) : null;
-        return new ExportRun(options, observer, stop, device.Device, classifier, backbone).Run();
+        return new ExportRun(options, runner, observer, stop, device.Device, classifier, backbone).Run();
     }
 
     private static void RequireFree(ExportOptions options)
@@ -195,19 +198,12 @@ public sealed class ExportRun
 
     private ExportCheck Check(string path, OnnxGraph graph)
     {
-        string? reason = "--no-check";
-        if (_options.Check)
+        if (_runner is not null)
         {
             int clips = _backbone is null ? 3 : 2;
             OnnxInput input = RandomInput(graph.Inputs[0], clips);
             _observer.Message(Severity.Info, $"checking with {clips} random clips");
-            OnnxAnswer answer = Kept(() => OnnxRuntime.Run(path, input, _stop));
-            if (answer.Version is not null)
-            {
-                return Compare(answer, Answer(input, clips), clips);
-            }
-
-            reason = answer.Absent;
+            return Compare(Kept(() => _runner.Run(path, input, _stop)), Answer(input, clips), clips);
         }
 
         try
@@ -219,7 +215,7 @@ public sealed class ExportRun
             throw Failed(exception.Message, exception);
         }
 
-        return new ExportCheck(null, reason, 0, new Dictionary<string, double>());
+        return new ExportCheck(null, "not asked for", 0, new Dictionary<string, double>());
     }
 
     private ExportCheck Compare(OnnxAnswer answer, Dictionary<string, double[]> own, int clips)

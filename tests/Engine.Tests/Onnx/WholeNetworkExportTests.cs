@@ -36,7 +36,7 @@ public class WholeNetworkExportTests
         Checkpoint.SaveModel(folder.File("best_model.safetensors"), learner, info, scaler: null);
 
         ExportResult result = ExportRun.Execute(
-            new ExportOptions { Model = folder.Path, Onnx = folder.File("whole.onnx"), Whole = true, Check = false }, new SilentObserver(), CancellationToken.None);
+            new ExportOptions { Model = folder.Path, Onnx = folder.File("whole.onnx"), Whole = true }, runner: null, new SilentObserver(), CancellationToken.None);
 
         byte[] bytes = File.ReadAllBytes(folder.File("whole.onnx"));
         result.Bytes.ShouldBe(bytes.LongLength);
