@@ -103,7 +103,7 @@ public class BadInputTests
     {
         using TemporaryFolder folder = new();
         FeatureFolder.Write(folder.File("features"));
-        folder.Write("file", "");
+        folder.File("file", "");
 
         var outcome = CommandRunner.RunIn(folder.Path, [], "train", "--features-dir", "features", "--checkpoint-dir", "file/run");
 

@@ -9,7 +9,7 @@ public class ConfigFileTests
     public void The_command_line_wins_over_the_file()
     {
         using TemporaryFolder folder = new();
-        string config = folder.Write("run.json", """
+        string config = folder.File("run.json", """
             {
               // Comments are fine.
               "epochs": 7, "batch_size": 16, "LearningRate": 0.01, "shuffle": false, "split": [0.6, 0.2, 0.2], "weights": null, "focal-alpha": "0.1,0.2",
@@ -36,7 +36,7 @@ public class ConfigFileTests
     public void Everything_wrong_with_the_file_is_reported_with_the_rest()
     {
         using TemporaryFolder folder = new();
-        string config = folder.Write("run.json", """{ "batchsize": 0, "epoch": 3, "dropout": "much", "seed": 1, "Seed": 2, "zzzzzzzz": 1 }""");
+        string config = folder.File("run.json", """{ "batchsize": 0, "epoch": 3, "dropout": "much", "seed": 1, "Seed": 2, "zzzzzzzz": 1 }""");
 
         var outcome = CommandRunner.RunInside("train", "--features-dir", "features", "--config", config, "--epochs", "0");
 
@@ -61,7 +61,7 @@ public class ConfigFileTests
     public void A_file_that_is_no_object_is_refused(string text, string expected)
     {
         using TemporaryFolder folder = new();
-        string config = folder.Write("run.json", text);
+        string config = folder.File("run.json", text);
 
         var outcome = CommandRunner.RunInside("train", "--features-dir", "features", "--config", config);
 

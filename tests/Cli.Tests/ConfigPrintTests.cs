@@ -7,7 +7,7 @@ public class ConfigPrintTests
     public void Each_value_comes_with_its_origin()
     {
         using TemporaryFolder folder = new();
-        string config = folder.Write("run.json", """{ "epochs": 7, "batch-size": 16, "features-dir": "features", "shuffle": false }""");
+        string config = folder.File("run.json", """{ "epochs": 7, "batch-size": 16, "features-dir": "features", "shuffle": false }""");
 
         var outcome = CommandRunner.RunIn(folder.Path, [], "config", "print", "--config", config, "--epochs", "9", "--xla");
 
@@ -35,7 +35,7 @@ public class ConfigPrintTests
         ];
         string first = CommandRunner.RunInside(["config", "print", .. options]).Output;
 
-        var again = CommandRunner.RunInside("config", "print", "--config", folder.Write("run.json", CommandRunner.RunInside(["config", "print", "--json", .. options]).Output));
+        var again = CommandRunner.RunInside("config", "print", "--config", folder.File("run.json", CommandRunner.RunInside(["config", "print", "--json", .. options]).Output));
 
         again.ExitCode.ShouldBe(0, again.Error);
         var expected = Rows(first);

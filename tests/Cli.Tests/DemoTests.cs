@@ -1,4 +1,4 @@
-using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Engine.Training.Reporting;
 
 namespace CudaTrainer.Cli.Tests;
 
@@ -8,7 +8,7 @@ public class DemoTests
     public void A_folder_that_is_no_demo_is_left_alone()
     {
         using TemporaryFolder folder = new();
-        string mine = folder.Write("mine.txt", "precious");
+        string mine = folder.File("mine.txt", "precious");
 
         var outcome = CommandRunner.RunInside("demo", "--output", folder.Path);
 
@@ -41,5 +41,5 @@ public class DemoTests
     [InlineData("my clips", "'my clips'")]
     [InlineData("it's", @"'it'\''s'")]
     [InlineData("", "''")]
-    public void Printed_commands_can_be_pasted_into_a_shell(string word, string expected) => Shell.Quote(word).ShouldBe(expected);
+    public void Printed_commands_can_be_pasted_into_a_shell(string word, string expected) => ShellWord.Quote(word).ShouldBe(expected);
 }

@@ -38,7 +38,7 @@ public class DoctorTests
     public void A_folder_that_cannot_be_made_fails()
     {
         using TemporaryFolder folder = new();
-        string file = folder.Write("file", "");
+        string file = folder.File("file", "");
 
         var outcome = CommandRunner.Run("doctor", "--cache-dir", "/proc/none/cache", "--checkpoint-dir", Path.Combine(file, "run"));
 

@@ -50,7 +50,7 @@ public sealed class ReportTests : IDisposable
             // The page forbids scripts; a copy without that has one at its end, which tells what a person would see: whether anything reaches over the edge.
             string html = File.ReadAllText(_folder.File(file));
             browser.Load(new Uri(_folder.File(file)).AbsoluteUri).Log.ShouldNotContain("CONSOLE");
-            string copy = _folder.Write(
+            string copy = _folder.File(
                 "copy.html",
                 Regex.Replace(html, "<meta http-equiv=\"Content-Security-Policy\"[^>]*>", "").Replace("</body>", "<script>document.body.dataset.over = document.documentElement.scrollWidth > innerWidth</script></body>"));
             foreach (int width in new[] { 1200, 500 })

@@ -100,7 +100,7 @@ public sealed class StudyTests : IDisposable
     [Fact]
     public void Everything_given_wins_over_a_preset()
     {
-        string config = _folder.Write("run.json", """{ "preset": "max-accuracy", "label-smoothing": 0.2 }""");
+        string config = _folder.File("run.json", """{ "preset": "max-accuracy", "label-smoothing": 0.2 }""");
 
         string[] lines = CommandRunner.RunInside("config", "print", "--config", config, "--epochs", "7").Output.Split('\n');
 

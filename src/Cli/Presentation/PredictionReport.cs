@@ -1,4 +1,5 @@
 using System.Globalization;
+using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Training;
 using Spectre.Console;
 
@@ -53,7 +54,7 @@ internal static class PredictionReport
         output.WriteLine(events ? EventHeader : hasUncertainty ? $"{Header},{UncertaintyHeader}" : Header);
         foreach (var prediction in predictions)
         {
-            string path = CsvText.Field(prediction.Path), error = CsvText.Field(prediction.Error ?? ""), threshold = Number(prediction.Threshold);
+            string path = CsvFile.Quote(prediction.Path), error = CsvFile.Quote(prediction.Error ?? ""), threshold = Number(prediction.Threshold);
             if (!events)
             {
                 output.WriteLine(string.Join(',', path, prediction.Violent is { } violent ? Number(violent) : "", prediction.Label, threshold, prediction.Status, error) + (hasUncertainty ? Uncertainty(prediction) : ""));

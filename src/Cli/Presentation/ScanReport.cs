@@ -1,4 +1,5 @@
 using System.Globalization;
+using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Training;
 using Spectre.Console;
 
@@ -44,7 +45,7 @@ internal static class ScanReport
         foreach (var file in files)
         {
             string numbers = string.Create(CultureInfo.InvariantCulture, $"{file.Frames},{file.Width},{file.Height},{file.FrameRate:R},{file.Seconds:R},{file.Codec},{file.Bytes}");
-            output.WriteLine(string.Join(',', CsvText.Field(file.Path), file.Class, file.Verdict, CsvText.Field(file.Detail), CsvText.Field(file.DuplicateOf ?? ""), numbers));
+            output.WriteLine(string.Join(',', CsvFile.Quote(file.Path), file.Class, file.Verdict, CsvFile.Quote(file.Detail), CsvFile.Quote(file.DuplicateOf ?? ""), numbers));
         }
     }
 }

@@ -6,8 +6,5 @@ namespace CudaTrainer.Cli.Presentation;
 internal static class Shell
 {
     /// <summary>What to type to run this program: as the launcher was called, so that printed commands can be copied.</summary>
-    public static string Program { get; } = Quote(Environment.GetEnvironmentVariable("CUDATRAINER_COMMAND") is { Length: > 0 } command ? command : "cudatrainer");
-
-    /// <inheritdoc cref="ShellWord.Quote"/>
-    public static string Quote(string word) => ShellWord.Quote(word);
+    public static string Program { get; } = ShellWord.Quote(Environment.GetEnvironmentVariable("CUDATRAINER_COMMAND") is { Length: > 0 } command ? command : "cudatrainer");
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using CudaTrainer.Engine.Training;
+using CudaTrainer.Engine.Training.Reporting;
 
 namespace CudaTrainer.Cli.Presentation;
 
@@ -111,8 +112,8 @@ internal static class TrainingReport
     /// <summary>The command that predicts new videos with this run's model.</summary>
     private static string PredictCommandLine(TrainingResult result, TrainingOptions options)
     {
-        string weights = options.Weights is null ? "" : $" --weights {Shell.Quote(options.Weights)}";
-        return $"{Shell.Program} predict CLIP.mp4 --checkpoint {Shell.Quote(Path.Combine(result.CheckpointDir, BestModel))}{weights}";
+        string weights = options.Weights is null ? "" : $" --weights {ShellWord.Quote(options.Weights)}";
+        return $"{Shell.Program} predict CLIP.mp4 --checkpoint {ShellWord.Quote(Path.Combine(result.CheckpointDir, BestModel))}{weights}";
     }
 
     public static string Stages(IReadOnlyDictionary<string, double> stages) =>

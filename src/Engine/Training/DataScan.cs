@@ -122,7 +122,7 @@ public static class DataScan
     {
         try
         {
-            return ContentHash.OfFile(path, stop);
+            return FileHash.Sha256(path, stop);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FileFormatException)
         {

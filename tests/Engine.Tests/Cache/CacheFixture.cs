@@ -3,7 +3,6 @@ using System.Text;
 using CudaTrainer.Engine.Data.Cache;
 using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Formats;
-using CudaTrainer.Engine.Tests.Formats;
 
 namespace CudaTrainer.Engine.Tests.Cache;
 

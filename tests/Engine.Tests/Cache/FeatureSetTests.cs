@@ -1,7 +1,6 @@
 using CudaTrainer.Engine.Data.Cache;
 using CudaTrainer.Engine.Data.Dataset;
 using CudaTrainer.Engine.Formats;
-using CudaTrainer.Engine.Tests.Formats;
 
 namespace CudaTrainer.Engine.Tests.Cache;
 

@@ -1,6 +1,5 @@
 using System.Text;
 using CudaTrainer.Engine.Data.Dataset;
-using CudaTrainer.Engine.Tests.Formats;
 
 namespace CudaTrainer.Engine.Tests.Dataset;
 

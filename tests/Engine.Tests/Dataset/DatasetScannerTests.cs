@@ -1,5 +1,4 @@
 using CudaTrainer.Engine.Data.Dataset;
-using CudaTrainer.Engine.Tests.Formats;
 
 namespace CudaTrainer.Engine.Tests.Dataset;
 

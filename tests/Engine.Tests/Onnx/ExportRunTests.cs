@@ -1,7 +1,6 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Formats.Onnx;
-using CudaTrainer.Engine.Tests.Formats;
 using CudaTrainer.Engine.Training;
 
 namespace CudaTrainer.Engine.Tests.Onnx;

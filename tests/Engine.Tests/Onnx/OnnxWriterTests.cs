@@ -1,6 +1,5 @@
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Formats.Onnx;
-using CudaTrainer.Engine.Tests.Formats;
 
 namespace CudaTrainer.Engine.Tests.Onnx;
 

@@ -4,7 +4,6 @@ using CudaTrainer.Engine.Formats.Onnx;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
-using CudaTrainer.Engine.Tests.Formats;
 using CudaTrainer.Engine.Training;
 
 namespace CudaTrainer.Engine.Tests.Onnx;

@@ -2,7 +2,6 @@ using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Parallel;
-using CudaTrainer.Engine.Tests.Formats;
 using CudaTrainer.Engine.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;

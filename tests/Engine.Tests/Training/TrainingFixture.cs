@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using CudaTrainer.Engine.Formats;
-using CudaTrainer.Engine.Tests.Formats;
 using CudaTrainer.Engine.Training;
 using CudaTrainer.Kernels;
 

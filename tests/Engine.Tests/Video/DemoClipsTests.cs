@@ -78,7 +78,7 @@ public sealed class DemoClipsTests : IDisposable
     {
         // The same scene, camera, size and random stream: one plan with a fight, one with a hug. Without people they are equal.
         var video = new VideoWriterOptions { Width = 160, Height = 120 };
-        var random = SplitMix64.Of(1, 1);
+        var random = Draws.Of(1, 1);
         var fight = new ClipPlan(0, new Scene(7, 1), Activity.Choose(true, 0, 2, ref random), 3, video, 5);
         var hug = fight with { Activity = Activity.Choose(false, 3, 2, ref random) };
         var pairs = ClipRenderer.Pictures(fight).Select(picture => (byte[])picture.Pixels.Clone())

@@ -67,20 +67,16 @@ public sealed class VideoReaderTests : IDisposable
         RoundTrip(codec, extension);
     }
 
-    /// <summary>H.264, VP8 and VP9 need libraries that not every FFmpeg has.</summary>
-    [Fact]
-    public void Reads_whatever_else_this_FFmpeg_can_write()
+    /// <summary>These need libraries that not every FFmpeg has; Debian's has them.</summary>
+    [Theory]
+    [InlineData(VideoCodec.H264, "mp4")]
+    [InlineData(VideoCodec.H264, "mkv")]
+    [InlineData(VideoCodec.Vp8, "webm")]
+    [InlineData(VideoCodec.Vp9, "webm")]
+    public void Reads_what_FFmpeg_needs_other_libraries_to_write(VideoCodec codec, string extension)
     {
-        foreach (var (codec, extension) in new[]
-                 {
-                     (VideoCodec.H264, "mp4"), (VideoCodec.H264, "mkv"), (VideoCodec.Vp8, "webm"), (VideoCodec.Vp9, "webm"),
-                 })
-        {
-            if (VideoWriter.CanEncode(codec))
-            {
-                RoundTrip(codec, extension);
-            }
-        }
+        Assert.SkipUnless(VideoWriter.CanEncode(codec), $"this FFmpeg cannot write {codec}");
+        RoundTrip(codec, extension);
     }
 
     [Theory]

@@ -67,7 +67,7 @@ internal sealed class ClipHasher(ContentHashIndex index, DatasetOptions options,
     };
 
     private static Clip WithFault(Clip clip, string fault) =>
-        clip with { Fault = fault, ContentHash = Dataset.ContentHash.OfText(clip.RelativePath) };
+        clip with { Fault = fault, ContentHash = FileHash.OfText(clip.RelativePath) };
 
     private Clip Hash(Clip clip)
     {
@@ -75,7 +75,7 @@ internal sealed class ClipHasher(ContentHashIndex index, DatasetOptions options,
         {
             var readAt = (DateTime.UtcNow - DateTime.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick;
             var before = FileFacts.Of(clip.Path);
-            var hash = ContentHash.OfFile(clip.Path, cancellation);
+            var hash = FileHash.Sha256(clip.Path, cancellation);
             var after = FileFacts.Of(clip.Path);
             if (before == after)
             {

@@ -107,7 +107,7 @@ internal sealed class ContentHashIndex
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(_path)!);
-            AtomicFile.WriteAllText(_path, $"{body}{ChecksumPrefix}{ContentHash.OfText(body)}\n");
+            AtomicFile.WriteAllText(_path, $"{body}{ChecksumPrefix}{FileHash.OfText(body)}\n");
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -123,7 +123,7 @@ internal sealed class ContentHashIndex
         var end = text.LastIndexOf(ChecksumPrefix, StringComparison.Ordinal);
         if (!text.StartsWith(Title + "\n", StringComparison.Ordinal)
             || end < 0
-            || text[(end + ChecksumPrefix.Length)..].TrimEnd() != ContentHash.OfText(text[..end]))
+            || text[(end + ChecksumPrefix.Length)..].TrimEnd() != FileHash.OfText(text[..end]))
         {
             throw new FileFormatException(_path!, "its content does not match its checksum");
         }

@@ -6,14 +6,17 @@ internal sealed class SplitMix64(ulong seed)
 {
     private ulong _state = seed;
 
-    public ulong Next()
+    /// <summary>The next 64 bits after a state, which moves on.</summary>
+    public static ulong Next(ref ulong state)
     {
-        _state += 0x9e3779b97f4a7c15;
-        var bits = _state;
+        state += 0x9e3779b97f4a7c15;
+        var bits = state;
         bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9;
         bits = (bits ^ (bits >> 27)) * 0x94d049bb133111eb;
         return bits ^ (bits >> 31);
     }
+
+    public ulong Next() => Next(ref _state);
 
     /// <summary>Uniform in [0, bound).</summary>
     public int Next(int bound) => (int)Math.BigMul(Next(), (ulong)bound, out _);

@@ -12,7 +12,7 @@ internal abstract class Activity
     public abstract (Pose First, Pose Second) At(float seconds);
 
     /// <summary>A new activity of a class, for a clip of <paramref name="duration"/> seconds.</summary>
-    public static Activity Choose(bool violent, int kind, float duration, ref SplitMix64 random) => (violent, kind % KindsPerClass) switch
+    public static Activity Choose(bool violent, int kind, float duration, ref Draws random) => (violent, kind % KindsPerClass) switch
     {
         (true, 0) => new FistFight(duration, ref random),
         (true, 1) => new Kicking(duration, ref random),
@@ -51,7 +51,7 @@ internal abstract class Activity
     };
 
     /// <summary>Irregular motion between −1 and 1: a few sines whose rates do not fit together.</summary>
-    protected readonly struct Wander(ref SplitMix64 random, float rate)
+    protected readonly struct Wander(ref Draws random, float rate)
     {
         private readonly float _phase1 = random.Unit();
         private readonly float _phase2 = random.Unit();

@@ -9,7 +9,7 @@ internal static class BrokenClips
 {
     public static IReadOnlyList<BrokenClip> Write(string dataset, IReadOnlyList<DemoClip> whole)
     {
-        var random = SplitMix64.Of(0, 3);
+        var random = Draws.Of(0, 3);
         BrokenClip Broken(bool violent, string name, VideoFault fault, ReadOnlySpan<byte> content)
         {
             var sameClass = whole.Where(clip => clip.IsViolent == violent).ToList();

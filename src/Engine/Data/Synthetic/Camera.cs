@@ -16,7 +16,7 @@ internal sealed class Camera
     private readonly float _step;
     private readonly short[] _noise = new short[NoiseValues];
 
-    public Camera(float duration, ref SplitMix64 random)
+    public Camera(float duration, ref Draws random)
     {
         _shake = random.Chance(0.25f) ? 0 : random.Between(0.003f, 0.016f);
         _shakeRate = random.Between(0.3f, 1.2f);
@@ -67,7 +67,7 @@ internal sealed class Camera
     }
 
     /// <summary>Light and noise, in place.</summary>
-    public void Expose(Canvas picture, float seconds, bool isGrey, ref SplitMix64 random)
+    public void Expose(Canvas picture, float seconds, bool isGrey, ref Draws random)
     {
         var gain = _gain + (_gainSwing * MathF.Sin(2 * MathF.PI * _gainRate * seconds)) + (seconds > _stepAt ? _step : 0);
         var factor = (int)(gain * 256);

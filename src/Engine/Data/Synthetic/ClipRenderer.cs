@@ -30,7 +30,7 @@ internal static class ClipRenderer
     /// <summary>The frames as they are to be seen; one canvas, drawn anew for each.</summary>
     public static IEnumerable<Canvas> Pictures(ClipPlan plan)
     {
-        var random = new SplitMix64(plan.Seed);
+        var random = new Draws(plan.Seed);
         var isTurned = plan.Video.RotationDegrees % 180 != 0;
         var width = isTurned ? plan.Video.Height : plan.Video.Width;
         var height = isTurned ? plan.Video.Width : plan.Video.Height;

@@ -91,7 +91,7 @@ public static class DemoClips
 
     private static List<ClipPlan> Labelled(DemoClipOptions options, string folder)
     {
-        var random = SplitMix64.Of(options.Seed, 1);
+        var random = Draws.Of(options.Seed, 1);
         var violentCount = Math.Clamp((int)Math.Round(options.Count * options.ViolentShare), 1, options.Count - 1);
         var labels = new bool[options.Count];
         labels.AsSpan(0, violentCount).Fill(true);
@@ -110,14 +110,14 @@ public static class DemoClips
 
     private static List<ClipPlan> Unseen(DemoClipOptions options, string folder, int firstScene)
     {
-        var random = SplitMix64.Of(options.Seed, 2);
+        var random = Draws.Of(options.Seed, 2);
         var labels = Enumerable.Range(0, options.UnseenCount).Select(i => i % 2 == 0).ToArray();
         return Plan(options.Seed, labels, firstScene, clipsPerScene: 2, ref random, plan =>
             Path.Combine(folder, $"{FolderOf(plan.Activity.IsViolent)}-{(plan.Number / 2) + 1}-{plan.Activity.Name}"));
     }
 
     private static List<ClipPlan> Plan(
-        int seed, bool[] labels, int firstScene, int clipsPerScene, ref SplitMix64 random, Func<ClipPlan, string> name)
+        int seed, bool[] labels, int firstScene, int clipsPerScene, ref Draws random, Func<ClipPlan, string> name)
     {
         var formats = Array.FindAll(s_formats, format => VideoWriter.CanEncode(format.Codec));
         Span<int> kinds = [random.Below(Activity.KindsPerClass), random.Below(Activity.KindsPerClass)];

@@ -11,7 +11,7 @@ internal abstract class Fight : Activity
     /// <param name="IsKick">Foot rather than fist.</param>
     protected readonly record struct Blow(float Time, bool BySecond, bool WithLeft, bool IsKick);
 
-    protected static Blow[] Blows(float start, float end, float gap, float kicks, float bySecond, ref SplitMix64 random)
+    protected static Blow[] Blows(float start, float end, float gap, float kicks, float bySecond, ref Draws random)
     {
         var blows = new List<Blow>();
         for (var time = start + random.Between(0, gap); time < end + 0.3f; time += gap * random.Between(0.7f, 1.4f))
@@ -192,12 +192,12 @@ internal class FistFight : Fight
     private readonly Wander _bounce2;
     private readonly float _reach;
 
-    public FistFight(float duration, ref SplitMix64 random)
+    public FistFight(float duration, ref Draws random)
         : this(duration, 0.1f, 0.52f, ref random)
     {
     }
 
-    protected FistFight(float duration, float kicks, float reach, ref SplitMix64 random)
+    protected FistFight(float duration, float kicks, float reach, ref Draws random)
     {
         _knockDown = duration * random.Between(0.35f, 0.6f);
         _blows = [.. Blows(0, duration, 0.34f, kicks, 0.55f, ref random).Where(blow => blow.Time < _knockDown - 0.1f),
@@ -226,7 +226,7 @@ internal class FistFight : Fight
     }
 }
 
-internal sealed class Kicking(float duration, ref SplitMix64 random) : FistFight(duration, 0.8f, 0.6f, ref random)
+internal sealed class Kicking(float duration, ref Draws random) : FistFight(duration, 0.8f, 0.6f, ref random)
 {
     public override string Name => "kicking";
 }
@@ -239,7 +239,7 @@ internal sealed class PushAndFall : Fight
     private readonly Wander _wriggle;
     private readonly Wander _step;
 
-    public PushAndFall(float duration, ref SplitMix64 random)
+    public PushAndFall(float duration, ref Draws random)
     {
         _shove = duration * random.Between(0.12f, 0.25f);
         _kicks = Blows(_shove + 0.75f, duration, 0.42f, 1, 1, ref random);
@@ -278,7 +278,7 @@ internal sealed class BeatingOnTheGround : Fight
     private readonly Wander _step;
     private readonly float _place;
 
-    public BeatingOnTheGround(float duration, ref SplitMix64 random)
+    public BeatingOnTheGround(float duration, ref Draws random)
     {
         _kicks = Blows(0, duration, 0.44f, 1, 1, ref random);
         _wriggle = new Wander(ref random, 1.4f);
@@ -306,7 +306,7 @@ internal sealed class GroundAndPound : Fight
     private readonly Wander _struggle;
     private readonly float _place;
 
-    public GroundAndPound(ref SplitMix64 random)
+    public GroundAndPound(ref Draws random)
     {
         _rate = random.Between(1.5f, 2.2f);
         _phase = random.Unit();
@@ -357,7 +357,7 @@ internal sealed class Grapple : Fight
     private readonly float _throw;
     private readonly Blow[] _kicks;
 
-    public Grapple(float duration, ref SplitMix64 random)
+    public Grapple(float duration, ref Draws random)
     {
         _throw = duration * random.Between(0.45f, 0.7f);
         _kicks = Blows(_throw + 0.8f, duration, 0.42f, 1, 1, ref random);

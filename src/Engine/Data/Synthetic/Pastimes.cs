@@ -40,7 +40,7 @@ internal sealed class Walk : Pastime
     private readonly bool _together;
     private readonly float _gap;
 
-    public Walk(ref SplitMix64 random)
+    public Walk(ref Draws random)
     {
         _speed = random.Between(0.16f, 0.26f);
         _rate = _speed * 3.4f;
@@ -71,7 +71,7 @@ internal sealed class Talk : Pastime
     private readonly Wander _gesture1;
     private readonly Wander _gesture2;
 
-    public Talk(ref SplitMix64 random)
+    public Talk(ref Draws random)
     {
         _gap = random.Between(0.6f, 0.95f);
         _sway1 = new Wander(ref random, 0.3f);
@@ -105,7 +105,7 @@ internal sealed class Handshake : Pastime
     private readonly float _phase;
     private readonly Wander _sway;
 
-    public Handshake(float duration, ref SplitMix64 random)
+    public Handshake(float duration, ref Draws random)
     {
         _start = duration * random.Between(0.1f, 0.25f);
         _end = duration * random.Between(0.8f, 1.2f);
@@ -132,7 +132,7 @@ internal sealed class Hug : Pastime
     private readonly Wander _sway;
     private readonly float _phase;
 
-    public Hug(float duration, ref SplitMix64 random)
+    public Hug(float duration, ref Draws random)
     {
         _start = duration * random.Between(0.1f, 0.3f);
         _sway = new Wander(ref random, 0.35f);
@@ -176,7 +176,7 @@ internal sealed class Dance : Pastime
     private readonly float _arms;
     private readonly bool _mirrored;
 
-    public Dance(ref SplitMix64 random)
+    public Dance(ref Draws random)
     {
         _beat = random.Between(0.8f, 1.1f);
         _phase = random.Unit();
@@ -220,7 +220,7 @@ internal sealed class Greeting : Pastime
     private readonly Wander _sway;
     private readonly float _gap;
 
-    public Greeting(float duration, ref SplitMix64 random)
+    public Greeting(float duration, ref Draws random)
     {
         _arrival = duration * random.Between(0.4f, 0.7f);
         _phase = random.Unit();

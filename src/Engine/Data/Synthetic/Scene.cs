@@ -19,7 +19,7 @@ internal sealed class Scene
     public Scene(int seed, int number)
     {
         Number = number;
-        var random = SplitMix64.Of(seed, 1_000_000 + number);
+        var random = Draws.Of(seed, 1_000_000 + number);
         _seed = random.Next();
         _style = (Style)random.Below(3);
         _horizon = random.Between(0.42f, 0.6f);
@@ -56,7 +56,7 @@ internal sealed class Scene
     public Canvas Backdrop(int width, int height)
     {
         var canvas = new Canvas((int)(width * (1 + (2 * Margin))), (int)(height * (1 + (2 * Margin))));
-        var random = new SplitMix64(_seed);
+        var random = new Draws(_seed);
         var things = Enumerable.Range(0, 3 + random.Below(5)).Select(_ => Thing.Random(_style, _horizon, ref random)).ToArray();
         var noise = (uint)random.Next();
         var tile = random.Between(0.05f, 0.12f);
@@ -154,7 +154,7 @@ internal sealed class Scene
         }
     }
 
-    private static Figure Person(ref SplitMix64 random)
+    private static Figure Person(ref Draws random)
     {
         var skinTone = random.Unit();
         var skin = Interpolate.Mix(new Vector3(236, 196, 170), new Vector3(120, 80, 58), skinTone);
@@ -181,7 +181,7 @@ internal sealed class Scene
     /// <summary>A window, door, tree trunk or house front: an upright box.</summary>
     private readonly record struct Thing(float Left, float Right, float Top, float Bottom, Vector3 Colour)
     {
-        public static Thing Random(Style style, float horizon, ref SplitMix64 random)
+        public static Thing Random(Style style, float horizon, ref Draws random)
         {
             var left = random.Between(0, 1.6f);
             var width = style == Style.Park ? random.Between(0.02f, 0.05f) : random.Between(0.08f, 0.3f);

@@ -1,25 +1,20 @@
+using CudaTrainer.Engine.Data.Dataset;
+
 namespace CudaTrainer.Engine.Data.Synthetic;
 
-/// <summary>A random stream that is the same in every version of everything (Steele, Lea and Flood 2014).</summary>
-internal struct SplitMix64(ulong seed)
+/// <summary>What a scene draws at random, the same in every version of everything.</summary>
+internal struct Draws(ulong seed)
 {
     private ulong _state = seed;
 
     /// <summary>An independent stream for each pair of a seed and a number.</summary>
-    public static SplitMix64 Of(int seed, int stream)
+    public static Draws Of(int seed, int stream)
     {
-        var mixer = new SplitMix64(((ulong)(uint)seed << 32) | (uint)stream);
-        return new SplitMix64(mixer.Next());
+        var mixer = new Draws(((ulong)(uint)seed << 32) | (uint)stream);
+        return new Draws(mixer.Next());
     }
 
-    public ulong Next()
-    {
-        _state += 0x9E3779B97F4A7C15;
-        var z = _state;
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-        return z ^ (z >> 31);
-    }
+    public ulong Next() => SplitMix64.Next(ref _state);
 
     /// <summary>Uniform in [0, 1).</summary>
     public float Unit() => (Next() >> 40) * (1f / (1 << 24));
