@@ -1,6 +1,6 @@
-using CudaTrainer.Engine.Data.Video;
-using CudaTrainer.Engine.Formats;
+using CudaTrainer.Data.Video;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Bench;
 

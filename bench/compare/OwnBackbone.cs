@@ -1,9 +1,9 @@
 using System.Diagnostics;
 using CudaTrainer.Engine.Devices;
-using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Formats;
 using CudaTrainer.Kernels.Cpu.Simd;
 
 namespace CudaTrainer.Bench.Compare;

@@ -1,10 +1,10 @@
 using System.Diagnostics;
 using CudaTrainer.Engine.Devices;
-using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Formats;
 using CudaTrainer.Kernels;
 using CudaTrainer.Kernels.Cpu.Simd;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Bench.Compare;
 

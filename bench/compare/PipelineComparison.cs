@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
-using CudaTrainer.Engine.Data.Synthetic;
+using CudaTrainer.Synthetic;
 
 namespace CudaTrainer.Bench.Compare;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using CudaTrainer.Engine.Devices;
-using CudaTrainer.Engine.Formats;
+using CudaTrainer.Formats;
 using CudaTrainer.Kernels.Cpu.Simd;
 using CudaTrainer.Kernels.Cpu.Threading;
 

@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using CudaTrainer.Engine.Devices;
-using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Formats;
 using CudaTrainer.Kernels.Cpu.Simd;
 
 namespace CudaTrainer.Bench.Compare;

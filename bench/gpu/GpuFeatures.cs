@@ -1,5 +1,5 @@
-using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Bench.Gpu;
 

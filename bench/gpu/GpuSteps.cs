@@ -3,11 +3,11 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using CudaTrainer.Bench.Compare;
 using CudaTrainer.Engine.Devices;
-using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Formats;
 using CudaTrainer.Kernels;
 using CudaTrainer.Kernels.Interop;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Bench.Gpu;
 

@@ -4,10 +4,10 @@ using System.Text.Json.Nodes;
 using CudaTrainer.Bench.Compare;
 using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Devices;
-using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Formats;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Bench.Gpu;

@@ -3,10 +3,9 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using CudaTrainer.Bench.Kernels;
 using CudaTrainer.Engine.Devices;
-using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels.Cpu.Threading;
-using CudaTrainer.Kernels.Interop;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Bench.Scaling;
 

@@ -1,8 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using CudaTrainer.Bench.Compare;
-using CudaTrainer.Engine.Parallel;
-using CudaTrainer.Kernels.Interop;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Bench.Scaling;
 

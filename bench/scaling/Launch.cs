@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using CudaTrainer.Bench.Compare;
-using CudaTrainer.Kernels.Interop;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Bench.Scaling;
 

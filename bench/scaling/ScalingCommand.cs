@@ -2,7 +2,7 @@ using System.Globalization;
 using CudaTrainer.Bench.Compare;
 using CudaTrainer.Bench.Kernels;
 using CudaTrainer.Kernels.Cpu.Simd;
-using CudaTrainer.Kernels.Interop;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Bench.Scaling;
 

@@ -4,7 +4,7 @@ using CudaTrainer.Bench.Compare;
 using CudaTrainer.Bench.Gpu;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
-using CudaTrainer.Engine.Parallel;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Bench.Scaling;
 

@@ -3,10 +3,9 @@ using System.Globalization;
 using CudaTrainer.Bench.Compare;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
-using CudaTrainer.Engine.Parallel;
-using CudaTrainer.Engine.Training;
 using CudaTrainer.Kernels;
-using CudaTrainer.Kernels.Interop;
+using CudaTrainer.Training;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Bench.Scaling;
 

@@ -1,6 +1,5 @@
-using CudaTrainer.Engine;
-using CudaTrainer.Engine.Formats;
-using CudaTrainer.Engine.Formats.Onnx;
+using CudaTrainer.Formats;
+using CudaTrainer.Formats.Onnx;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 
@@ -33,7 +32,7 @@ public sealed class OnnxRuntimeRunner : IOnnxRunner
         }
         catch (Exception exception) when (exception.GetBaseException() is DllNotFoundException)
         {
-            throw new RunException("ONNX Runtime's library, libonnxruntime.so beside the program, cannot be loaded.", "Export without the check.", exception);
+            throw new IOException("ONNX Runtime's library, libonnxruntime.so beside the program, cannot be loaded.", exception);
         }
         catch (OnnxRuntimeException) when (stop.IsCancellationRequested)
         {
@@ -41,7 +40,7 @@ public sealed class OnnxRuntimeRunner : IOnnxRunner
         }
         catch (OnnxRuntimeException exception)
         {
-            throw new RunException($"ONNX Runtime refuses the model: {exception.Message}", innerException: exception);
+            throw new FileFormatException(model, $"ONNX Runtime refuses the model: {exception.Message}", inner: exception);
         }
     }
 

@@ -1,4 +1,4 @@
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Serve;
 

@@ -1,5 +1,5 @@
 using System.Net;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Serve;
 

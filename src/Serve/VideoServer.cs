@@ -1,6 +1,6 @@
 using System.Net;
 using CudaTrainer.Engine;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Serve;
 

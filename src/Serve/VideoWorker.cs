@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
-using CudaTrainer.Engine.Data.Video;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Data.Video;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Serve;
 

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using CudaTrainer.Engine.Data.Video;
+using CudaTrainer.Data.Video;
 
 namespace CudaTrainer.Cli.Tests;
 

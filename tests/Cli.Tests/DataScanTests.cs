@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
-using CudaTrainer.Engine.Data.Video;
+using CudaTrainer.Data.Video;
 
 namespace CudaTrainer.Cli.Tests;
 

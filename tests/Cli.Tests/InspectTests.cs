@@ -1,5 +1,5 @@
 using System.Text.Json;
-using CudaTrainer.Engine.Formats;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Cli.Tests;
 

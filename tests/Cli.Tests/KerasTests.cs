@@ -1,4 +1,4 @@
-using CudaTrainer.Engine.Formats;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Cli.Tests;
 

@@ -1,8 +1,8 @@
 using System.Text.Json;
-using CudaTrainer.Engine.Data.Cache;
-using CudaTrainer.Engine.Data.Dataset;
-using CudaTrainer.Engine.Data.Video;
-using CudaTrainer.Engine.Formats;
+using CudaTrainer.Data.Cache;
+using CudaTrainer.Data.Dataset;
+using CudaTrainer.Data.Video;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Cli.Tests;
 

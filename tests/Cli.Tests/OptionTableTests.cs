@@ -1,7 +1,7 @@
 using System.Reflection;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Options;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Tests;
 

@@ -1,5 +1,5 @@
 using CudaTrainer.Cli.Presentation;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Tests;
 

@@ -1,4 +1,4 @@
-using CudaTrainer.Engine.Parallel;
+using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Engine.Tests;

@@ -1,7 +1,6 @@
 using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Ops;
-using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels;
 

@@ -6,9 +6,9 @@ using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Optim;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Formats;
-using CudaTrainer.Engine.Training;
 using CudaTrainer.Kernels;
 using CudaTrainer.Kernels.Cpu.Simd;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests;
 

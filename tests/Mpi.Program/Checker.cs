@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using CudaTrainer.Kernels.Interop;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Mpi.Program;
 

@@ -1,8 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Kernels.Cpu.Threading;
-using CudaTrainer.Kernels.Interop;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Mpi.Program;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
-using CudaTrainer.Kernels.Interop;
 using CudaTrainer.Mpi.Program;
+using CudaTrainer.Training.Parallel;
 
 // What a rank of the tests under mpirun does:
 //   check            everything that world and ring promise; the last line of each rank is its tally

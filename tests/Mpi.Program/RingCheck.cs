@@ -1,6 +1,5 @@
-using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Kernels.Cpu.Threading;
-using CudaTrainer.Kernels.Interop;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Mpi.Program;
 

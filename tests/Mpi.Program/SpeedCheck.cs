@@ -1,7 +1,6 @@
 using System.Diagnostics;
-using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Kernels.Cpu.Threading;
-using CudaTrainer.Kernels.Interop;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Mpi.Program;
 

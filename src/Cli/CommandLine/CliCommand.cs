@@ -1,6 +1,6 @@
 using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.CommandLine;
 

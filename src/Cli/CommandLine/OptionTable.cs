@@ -1,5 +1,5 @@
 using System.Collections;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.CommandLine;
 

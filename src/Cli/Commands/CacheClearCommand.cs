@@ -1,7 +1,7 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
-using CudaTrainer.Engine.Data.Cache;
+using CudaTrainer.Data.Cache;
 
 namespace CudaTrainer.Cli.Commands;
 

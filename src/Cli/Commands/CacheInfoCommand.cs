@@ -2,8 +2,8 @@ using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
-using CudaTrainer.Engine.Data.Cache;
-using CudaTrainer.Engine.Data.Dataset;
+using CudaTrainer.Data.Cache;
+using CudaTrainer.Data.Dataset;
 
 namespace CudaTrainer.Cli.Commands;
 

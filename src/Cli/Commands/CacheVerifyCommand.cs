@@ -2,8 +2,8 @@ using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
-using CudaTrainer.Engine.Data.Cache;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Data.Cache;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Commands;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Commands;
 

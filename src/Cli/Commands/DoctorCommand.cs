@@ -1,7 +1,7 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Doctor;
 using CudaTrainer.Cli.Presentation;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
 using Spectre.Console;
 
 namespace CudaTrainer.Cli.Commands;

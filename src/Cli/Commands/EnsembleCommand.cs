@@ -2,8 +2,8 @@ using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
-using CudaTrainer.Engine.Training;
-using CudaTrainer.Engine.Training.Ensembles;
+using CudaTrainer.Training;
+using CudaTrainer.Training.Ensembles;
 
 namespace CudaTrainer.Cli.Commands;
 

@@ -1,8 +1,8 @@
 using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
-using CudaTrainer.Engine.Training;
 using CudaTrainer.OnnxRuntime;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Commands;
 

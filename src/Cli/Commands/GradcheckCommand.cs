@@ -2,7 +2,7 @@ using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Engine.Autograd;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
 using Spectre.Console;
 
 namespace CudaTrainer.Cli.Commands;

@@ -2,7 +2,7 @@ using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Commands;
 

@@ -1,8 +1,8 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
-using CudaTrainer.Engine.Data.Extraction;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
+using CudaTrainer.Training.Extraction;
 
 namespace CudaTrainer.Cli.Commands;
 

@@ -1,7 +1,7 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
-using CudaTrainer.Engine.Studies;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
+using CudaTrainer.Training.Studies;
 
 namespace CudaTrainer.Cli.Commands;
 

@@ -1,6 +1,6 @@
 using CudaTrainer.Cli.Presentation;
-using CudaTrainer.Engine.Data.Synthetic;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Synthetic;
+using CudaTrainer.Training;
 using Spectre.Console;
 
 namespace CudaTrainer.Cli.Demo;

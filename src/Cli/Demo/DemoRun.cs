@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using CudaTrainer.Cli.Commands;
 using CudaTrainer.Cli.Presentation;
-using CudaTrainer.Engine.Data.Synthetic;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Synthetic;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Demo;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using CudaTrainer.Engine.Autograd;
-using CudaTrainer.Engine.Training;
 using CudaTrainer.Kernels.Interop;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Doctor;
 

@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using CudaTrainer.Cli.Presentation;
-using CudaTrainer.Engine.Training;
 using CudaTrainer.Kernels.Cpu.Simd;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Doctor;
 

@@ -1,4 +1,4 @@
-using CudaTrainer.Kernels.Interop;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Cli.Doctor;
 

@@ -1,5 +1,5 @@
 using CudaTrainer.Cli.CommandLine;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Options;
 

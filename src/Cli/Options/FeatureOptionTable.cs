@@ -1,7 +1,7 @@
 using CudaTrainer.Cli.CommandLine;
-using CudaTrainer.Engine.Data.Cache;
-using CudaTrainer.Engine.Data.Extraction;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Data.Cache;
+using CudaTrainer.Training;
+using CudaTrainer.Training.Extraction;
 
 namespace CudaTrainer.Cli.Options;
 

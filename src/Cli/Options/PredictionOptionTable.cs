@@ -1,6 +1,6 @@
 using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Options;
 

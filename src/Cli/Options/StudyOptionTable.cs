@@ -1,8 +1,8 @@
 using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
-using CudaTrainer.Engine.Data.Extraction;
-using CudaTrainer.Engine.Studies;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
+using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Studies;
 
 namespace CudaTrainer.Cli.Options;
 

@@ -1,7 +1,7 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Engine.Tracing;
-using CudaTrainer.Engine.Training;
 using CudaTrainer.Kernels;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Options;
 

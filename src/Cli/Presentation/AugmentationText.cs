@@ -1,5 +1,5 @@
 using System.Globalization;
-using CudaTrainer.Engine.Data.Extraction;
+using CudaTrainer.Training.Extraction;
 
 namespace CudaTrainer.Cli.Presentation;
 

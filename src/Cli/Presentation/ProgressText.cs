@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Presentation;
 

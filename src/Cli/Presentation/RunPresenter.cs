@@ -1,5 +1,5 @@
 using System.Globalization;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
 using Spectre.Console;
 
 namespace CudaTrainer.Cli.Presentation;

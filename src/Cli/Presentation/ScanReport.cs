@@ -1,6 +1,6 @@
 using System.Globalization;
-using CudaTrainer.Engine.Data.Dataset;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Data.Dataset;
+using CudaTrainer.Training;
 using Spectre.Console;
 
 namespace CudaTrainer.Cli.Presentation;

@@ -1,6 +1,6 @@
 using System.Globalization;
-using CudaTrainer.Engine.Training;
-using CudaTrainer.Engine.Training.Reporting;
+using CudaTrainer.Training;
+using CudaTrainer.Training.Reporting;
 
 namespace CudaTrainer.Cli.Presentation;
 

@@ -1,6 +1,5 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Ops;
-using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tracing;
 

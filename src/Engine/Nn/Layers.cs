@@ -1,7 +1,7 @@
 using CudaTrainer.Engine.Autograd;
-using CudaTrainer.Engine.Formats.Onnx;
 using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Formats.Onnx;
 
 namespace CudaTrainer.Engine.Nn;
 

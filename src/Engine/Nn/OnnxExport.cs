@@ -1,4 +1,4 @@
-using CudaTrainer.Engine.Formats.Onnx;
+using CudaTrainer.Formats.Onnx;
 
 namespace CudaTrainer.Engine.Nn;
 

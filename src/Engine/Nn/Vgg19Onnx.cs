@@ -1,8 +1,8 @@
 using System.Runtime.InteropServices;
-using CudaTrainer.Engine.Formats;
-using CudaTrainer.Engine.Formats.Onnx;
 using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Formats;
+using CudaTrainer.Formats.Onnx;
 
 namespace CudaTrainer.Engine.Nn;
 

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
-using CudaTrainer.Engine.Formats;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Engine.Tracing;
 

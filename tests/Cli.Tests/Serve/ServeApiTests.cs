@@ -3,7 +3,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
-using CudaTrainer.Engine.Data.Video;
+using CudaTrainer.Data.Video;
 
 namespace CudaTrainer.Cli.Tests.Serve;
 

@@ -1,5 +1,5 @@
-using CudaTrainer.Engine.Data.Synthetic;
-using CudaTrainer.Engine.Data.Video;
+using CudaTrainer.Data.Video;
+using CudaTrainer.Synthetic;
 
 namespace CudaTrainer.Cli.Tests.Serve;
 

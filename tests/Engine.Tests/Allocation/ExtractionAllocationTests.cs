@@ -1,14 +1,14 @@
-using CudaTrainer.Engine.Data.Cache;
-using CudaTrainer.Engine.Data.Dataset;
-using CudaTrainer.Engine.Data.Extraction;
-using CudaTrainer.Engine.Data.Video;
+using CudaTrainer.Data.Cache;
+using CudaTrainer.Data.Dataset;
+using CudaTrainer.Data.Video;
 using CudaTrainer.Engine.Devices;
-using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Cache;
 using CudaTrainer.Engine.Tests.Video;
+using CudaTrainer.Formats;
+using CudaTrainer.Training.Extraction;
 
 namespace CudaTrainer.Engine.Tests.Allocation;
 

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
-using CudaTrainer.Engine.Data.Cache;
-using CudaTrainer.Engine.Data.Dataset;
+using CudaTrainer.Data.Cache;
+using CudaTrainer.Data.Dataset;
 using FsCheck;
 using FsCheck.Fluent;
 

@@ -1,7 +1,7 @@
 using System.Text;
-using CudaTrainer.Engine.Data.Cache;
-using CudaTrainer.Engine.Data.Dataset;
-using CudaTrainer.Engine.Formats;
+using CudaTrainer.Data.Cache;
+using CudaTrainer.Data.Dataset;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Engine.Tests.Cache;
 

@@ -1,8 +1,8 @@
 using System.Security.Cryptography;
 using System.Text;
-using CudaTrainer.Engine.Data.Cache;
-using CudaTrainer.Engine.Data.Dataset;
-using CudaTrainer.Engine.Formats;
+using CudaTrainer.Data.Cache;
+using CudaTrainer.Data.Dataset;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Engine.Tests.Cache;
 

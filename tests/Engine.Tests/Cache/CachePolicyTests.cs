@@ -1,6 +1,6 @@
-using CudaTrainer.Engine.Data.Cache;
-using CudaTrainer.Engine.Data.Dataset;
-using CudaTrainer.Engine.Formats;
+using CudaTrainer.Data.Cache;
+using CudaTrainer.Data.Dataset;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Engine.Tests.Cache;
 

@@ -1,4 +1,4 @@
-using CudaTrainer.Engine.Data.Cache;
+using CudaTrainer.Data.Cache;
 using Microsoft.Win32.SafeHandles;
 
 namespace CudaTrainer.Engine.Tests.Cache;

@@ -1,5 +1,5 @@
-using CudaTrainer.Engine.Data.Cache;
-using CudaTrainer.Engine.Data.Dataset;
+using CudaTrainer.Data.Cache;
+using CudaTrainer.Data.Dataset;
 
 namespace CudaTrainer.Engine.Tests.Cache;
 

@@ -1,10 +1,10 @@
 using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Devices;
-using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Formats;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Engine.Tests.Cuda;
 

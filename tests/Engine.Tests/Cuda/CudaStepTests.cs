@@ -1,9 +1,9 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tests.Training;
-using CudaTrainer.Engine.Training;
 using CudaTrainer.Kernels;
 using CudaTrainer.Kernels.Interop;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Cuda;
 

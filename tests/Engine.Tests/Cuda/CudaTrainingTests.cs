@@ -1,6 +1,6 @@
 using CudaTrainer.Engine.Tests.Allocation;
 using CudaTrainer.Engine.Tests.Training;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Cuda;
 

@@ -1,5 +1,5 @@
 using System.Text;
-using CudaTrainer.Engine.Data.Dataset;
+using CudaTrainer.Data.Dataset;
 
 namespace CudaTrainer.Engine.Tests.Dataset;
 

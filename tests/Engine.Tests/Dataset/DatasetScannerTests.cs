@@ -1,4 +1,4 @@
-using CudaTrainer.Engine.Data.Dataset;
+using CudaTrainer.Data.Dataset;
 
 namespace CudaTrainer.Engine.Tests.Dataset;
 

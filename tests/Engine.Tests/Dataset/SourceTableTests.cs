@@ -1,5 +1,5 @@
-using CudaTrainer.Engine.Data.Dataset;
-using CudaTrainer.Engine.Formats;
+using CudaTrainer.Data.Dataset;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Engine.Tests.Dataset;
 

@@ -1,4 +1,4 @@
-using CudaTrainer.Engine.Data.Dataset;
+using CudaTrainer.Data.Dataset;
 using FsCheck;
 using FsCheck.Fluent;
 

@@ -1,4 +1,4 @@
-using CudaTrainer.Engine.Data.Dataset;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Dataset;
 

@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using CudaTrainer.Engine.Formats;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Engine.Tests.Formats;
 

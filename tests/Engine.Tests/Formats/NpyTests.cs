@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
-using CudaTrainer.Engine.Formats;
+using CudaTrainer.Formats;
 using FsCheck;
 using FsCheck.Fluent;
 

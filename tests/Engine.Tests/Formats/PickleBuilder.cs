@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
 using System.Text;
-using CudaTrainer.Engine.Formats;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Engine.Tests.Formats;
 

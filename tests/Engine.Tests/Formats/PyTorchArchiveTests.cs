@@ -1,5 +1,5 @@
 using System.IO.Compression;
-using CudaTrainer.Engine.Formats;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Engine.Tests.Formats;
 

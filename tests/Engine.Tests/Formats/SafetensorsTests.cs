@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text;
-using CudaTrainer.Engine.Formats;
+using CudaTrainer.Formats;
 using FsCheck;
 using FsCheck.Fluent;
 

@@ -1,5 +1,5 @@
 using System.Text;
-using CudaTrainer.Engine.Formats;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Engine.Tests.Formats;
 

@@ -1,4 +1,5 @@
-using CudaTrainer.Engine.Formats;
+using CudaTrainer.Engine.Nn;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Engine.Tests.Formats;
 

@@ -1,8 +1,8 @@
 using CudaTrainer.Engine.Devices;
-using CudaTrainer.Engine.Formats;
-using CudaTrainer.Engine.Formats.Onnx;
 using CudaTrainer.Engine.Nn;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Formats;
+using CudaTrainer.Formats.Onnx;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Onnx;
 

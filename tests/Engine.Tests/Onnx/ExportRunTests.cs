@@ -1,7 +1,7 @@
 using CudaTrainer.Engine.Devices;
-using CudaTrainer.Engine.Formats;
-using CudaTrainer.Engine.Formats.Onnx;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Formats;
+using CudaTrainer.Formats.Onnx;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Onnx;
 
@@ -58,7 +58,7 @@ public sealed class ExportRunTests : IDisposable
         {
             "nothing" => new OnnxAnswer("9.9.9", new Dictionary<string, double[]>()),
             "no numbers" => Answer(double.NaN, 0.25)(),
-            _ => throw new RunException("ONNX Runtime refuses the model: Unsupported opset"),
+            _ => throw new FileFormatException("model.onnx", "ONNX Runtime refuses the model: Unsupported opset"),
         }));
 
         failure.Message.ShouldContain(message);

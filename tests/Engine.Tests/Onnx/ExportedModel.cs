@@ -1,7 +1,7 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
-using CudaTrainer.Engine.Training;
 using CudaTrainer.Kernels;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Onnx;
 

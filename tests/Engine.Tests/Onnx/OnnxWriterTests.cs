@@ -1,5 +1,5 @@
-using CudaTrainer.Engine.Formats;
-using CudaTrainer.Engine.Formats.Onnx;
+using CudaTrainer.Formats;
+using CudaTrainer.Formats.Onnx;
 
 namespace CudaTrainer.Engine.Tests.Onnx;
 
@@ -56,7 +56,7 @@ public sealed class OnnxWriterTests : IDisposable
         graph.Constant(new NamedTensor("huge", ElementType.F32, [1 << 15, 1 << 14], () => throw new InvalidOperationException("read")));
         using var stream = new MemoryStream();
 
-        Should.Throw<RunException>(() => OnnxWriter.Write(stream, graph, "1", _none, CancellationToken.None)).Message.ShouldContain("2,147,483,647");
+        Should.Throw<IOException>(() => OnnxWriter.Write(stream, graph, "1", _none, CancellationToken.None)).Message.ShouldContain("2,147,483,647");
 
         stream.Length.ShouldBe(0);
     }

@@ -1,10 +1,10 @@
 using CudaTrainer.Engine.Devices;
-using CudaTrainer.Engine.Formats;
-using CudaTrainer.Engine.Formats.Onnx;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Formats;
+using CudaTrainer.Formats.Onnx;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Onnx;
 

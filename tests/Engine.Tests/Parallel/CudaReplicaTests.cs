@@ -1,9 +1,9 @@
 using CudaTrainer.Engine.Devices;
-using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Cuda;
-using CudaTrainer.Engine.Training;
 using CudaTrainer.Kernels;
+using CudaTrainer.Training;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Engine.Tests.Parallel;
 

@@ -1,6 +1,6 @@
 using CudaTrainer.Engine.Devices;
-using CudaTrainer.Engine.Parallel;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Engine.Tests.Parallel;
 

@@ -1,6 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using CudaTrainer.Engine.Parallel;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Engine.Tests.Parallel;
 

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using CudaTrainer.Kernels.Interop;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Engine.Tests.Parallel;
 

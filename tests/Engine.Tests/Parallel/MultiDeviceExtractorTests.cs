@@ -1,10 +1,10 @@
 using System.Collections.Concurrent;
-using CudaTrainer.Engine.Data.Dataset;
-using CudaTrainer.Engine.Data.Extraction;
-using CudaTrainer.Engine.Data.Video;
+using CudaTrainer.Data.Dataset;
+using CudaTrainer.Data.Video;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Video;
+using CudaTrainer.Training.Extraction;
 
 namespace CudaTrainer.Engine.Tests.Parallel;
 

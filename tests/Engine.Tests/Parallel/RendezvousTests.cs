@@ -1,4 +1,4 @@
-using CudaTrainer.Engine.Parallel;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Engine.Tests.Parallel;
 

@@ -1,5 +1,5 @@
 using CudaTrainer.Bench.Scaling;
-using CudaTrainer.Engine.Parallel;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Engine.Tests.Parallel;
 

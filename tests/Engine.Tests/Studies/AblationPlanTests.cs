@@ -1,5 +1,5 @@
-using CudaTrainer.Engine.Studies;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
+using CudaTrainer.Training.Studies;
 
 namespace CudaTrainer.Engine.Tests.Studies;
 

@@ -1,4 +1,4 @@
-using CudaTrainer.Engine.Studies;
+using CudaTrainer.Training.Studies;
 
 namespace CudaTrainer.Engine.Tests.Studies;
 

@@ -1,10 +1,10 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using CudaTrainer.Engine.Studies;
 using CudaTrainer.Engine.Tests.Training;
-using CudaTrainer.Engine.Training;
-using CudaTrainer.Engine.Training.Reporting;
+using CudaTrainer.Training;
+using CudaTrainer.Training.Reporting;
+using CudaTrainer.Training.Studies;
 
 namespace CudaTrainer.Engine.Tests.Studies;
 

@@ -1,5 +1,5 @@
 using System.Text;
-using CudaTrainer.Engine.Formats.TensorBoard;
+using CudaTrainer.Formats.TensorBoard;
 
 namespace CudaTrainer.Engine.Tests.TensorBoard;
 

@@ -1,6 +1,6 @@
-using CudaTrainer.Engine.Drawing;
 using CudaTrainer.Engine.Tests.Formats;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Formats.Drawing;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.TensorBoard;
 

@@ -3,7 +3,7 @@ using System.Text;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tests.Formats;
 using CudaTrainer.Engine.Tests.Training;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.TensorBoard;
 

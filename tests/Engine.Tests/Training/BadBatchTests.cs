@@ -1,8 +1,8 @@
 using CudaTrainer.Engine.Devices;
-using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
-using CudaTrainer.Engine.Parallel;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Formats;
+using CudaTrainer.Training;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,5 +1,5 @@
 using CudaTrainer.Engine.Devices;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,7 +1,7 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
-using CudaTrainer.Engine.Training;
-using CudaTrainer.Engine.Training.Ensembles;
+using CudaTrainer.Training;
+using CudaTrainer.Training.Ensembles;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,5 +1,5 @@
-using CudaTrainer.Engine.Training;
-using CudaTrainer.Engine.Training.Ensembles;
+using CudaTrainer.Training;
+using CudaTrainer.Training.Ensembles;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

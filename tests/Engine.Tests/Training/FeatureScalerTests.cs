@@ -1,7 +1,7 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
-using CudaTrainer.Engine.Parallel;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

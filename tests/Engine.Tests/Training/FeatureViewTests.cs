@@ -1,6 +1,6 @@
-using CudaTrainer.Engine.Data.Extraction;
-using CudaTrainer.Engine.Training;
-using CudaTrainer.Engine.Training.Ensembles;
+using CudaTrainer.Training;
+using CudaTrainer.Training.Ensembles;
+using CudaTrainer.Training.Extraction;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

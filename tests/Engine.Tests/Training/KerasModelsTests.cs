@@ -4,11 +4,11 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Devices;
-using CudaTrainer.Engine.Formats;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Formats;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Formats;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,5 +1,5 @@
-using CudaTrainer.Engine.Data.Video;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Data.Video;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

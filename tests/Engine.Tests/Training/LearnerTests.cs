@@ -1,6 +1,6 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,9 +1,9 @@
-using CudaTrainer.Engine.Data.Extraction;
-using CudaTrainer.Engine.Data.Video;
+using CudaTrainer.Data.Video;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
-using CudaTrainer.Engine.Parallel;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
+using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

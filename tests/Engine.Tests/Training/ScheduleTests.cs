@@ -1,5 +1,5 @@
 using CudaTrainer.Engine.Optim;
-using Monitor = CudaTrainer.Engine.Training.Monitor;
+using Monitor = CudaTrainer.Training.Monitor;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
-using CudaTrainer.Engine.Formats;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Formats;
 using CudaTrainer.Kernels;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

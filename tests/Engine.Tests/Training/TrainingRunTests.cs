@@ -1,7 +1,7 @@
-using CudaTrainer.Engine.Data.Cache;
-using CudaTrainer.Engine.Formats;
+using CudaTrainer.Data.Cache;
 using CudaTrainer.Engine.Nn;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Formats;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,9 +1,9 @@
-using CudaTrainer.Engine.Data.Video;
+using CudaTrainer.Data.Video;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Video;
-using CudaTrainer.Engine.Training;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,6 +1,6 @@
-using CudaTrainer.Engine.Data.Dataset;
-using CudaTrainer.Engine.Data.Extraction;
-using CudaTrainer.Engine.Data.Video;
+using CudaTrainer.Data.Dataset;
+using CudaTrainer.Data.Video;
+using CudaTrainer.Training.Extraction;
 
 namespace CudaTrainer.Engine.Tests.Video;
 

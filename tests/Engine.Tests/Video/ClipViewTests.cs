@@ -1,5 +1,5 @@
-using CudaTrainer.Engine.Data.Extraction;
-using CudaTrainer.Engine.Data.Video;
+using CudaTrainer.Data.Video;
+using CudaTrainer.Training.Extraction;
 
 namespace CudaTrainer.Engine.Tests.Video;
 

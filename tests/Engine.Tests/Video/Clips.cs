@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using CudaTrainer.Engine.Data.Video;
+using CudaTrainer.Data.Video;
 
 namespace CudaTrainer.Engine.Tests.Video;
 

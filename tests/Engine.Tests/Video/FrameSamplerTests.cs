@@ -1,5 +1,5 @@
 using System.Numerics;
-using CudaTrainer.Engine.Data.Video;
+using CudaTrainer.Data.Video;
 using FsCheck;
 using FsCheck.Fluent;
 

@@ -1,6 +1,6 @@
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
-using CudaTrainer.Engine.Data.Video;
+using CudaTrainer.Data.Video;
 
 namespace CudaTrainer.Engine.Tests.Video;
 

@@ -1,4 +1,4 @@
-using CudaTrainer.Engine.Data.Video;
+using CudaTrainer.Data.Video;
 
 namespace CudaTrainer.Engine.Tests.Video;
 

@@ -1,7 +1,7 @@
-using CudaTrainer.Engine.Data.Video;
+using CudaTrainer.Data.Video;
 using CudaTrainer.Engine.Tests.Video;
-using CudaTrainer.Engine.Training;
-using CudaTrainer.Engine.Training.Reporting;
+using CudaTrainer.Training;
+using CudaTrainer.Training.Reporting;
 
 namespace CudaTrainer.Engine.Tests.Training.Reporting;
 

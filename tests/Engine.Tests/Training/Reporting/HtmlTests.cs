@@ -1,4 +1,4 @@
-using CudaTrainer.Engine.Training.Reporting;
+using CudaTrainer.Training.Reporting;
 
 namespace CudaTrainer.Engine.Tests.Training.Reporting;
 

@@ -2,8 +2,8 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using CudaTrainer.Engine.Training;
-using CudaTrainer.Engine.Training.Reporting;
+using CudaTrainer.Training;
+using CudaTrainer.Training.Reporting;
 
 namespace CudaTrainer.Engine.Tests.Training.Reporting;
 

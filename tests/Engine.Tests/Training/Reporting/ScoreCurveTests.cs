@@ -1,5 +1,5 @@
-using CudaTrainer.Engine.Training;
-using CudaTrainer.Engine.Training.Reporting;
+using CudaTrainer.Training;
+using CudaTrainer.Training.Reporting;
 
 namespace CudaTrainer.Engine.Tests.Training.Reporting;
 

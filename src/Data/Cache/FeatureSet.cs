@@ -1,0 +1,208 @@
+using CudaTrainer.Data.Dataset;
+using CudaTrainer.Formats;
+
+namespace CudaTrainer.Data.Cache;
+
+/// <summary>One number that is not finite.</summary>
+public sealed record NonFiniteFeature(int Row, int Frame, int Element, float Value);
+
+/// <summary>One split's features and labels, mapped into memory for reading.</summary>
+/// <remarks>
+/// Reads what <see cref="FeatureCache"/> committed as well as a pair of <c>{split}_features.npy</c> [N, T, D] and
+/// <c>{split}_labels.npy</c> that NumPy saved. Safe for concurrent readers. Pointers are valid until <see cref="Dispose"/>; a commit
+/// meanwhile replaces the file, not the mapping.
+/// </remarks>
+public sealed unsafe class FeatureSet : IDisposable
+{
+    private readonly MappedNpy _features;
+    private readonly int[] _labels;
+
+    private FeatureSet(DatasetSplit split, MappedNpy features, int[] labels, SplitFiles files, RowsFile? description)
+    {
+        Split = split;
+        Path = features.Path;
+        _features = features;
+        _labels = labels;
+        Names = ReadColumn(files, "path", Count) ?? [.. Enumerable.Range(0, Count).Select(row => $"row {row} of {System.IO.Path.GetFileName(files.Features)}")];
+        Sources = ReadColumn(files, "source", Count) ?? Names;
+        Key = description?.Key ?? [];
+    }
+
+    public DatasetSplit Split { get; }
+
+    /// <summary>The features file.</summary>
+    public string Path { get; }
+
+    /// <summary>N: videos.</summary>
+    public int Count => (int)_features.RowCount;
+
+    /// <summary>T: frames of a video.</summary>
+    public int Frames => (int)_features.Shape[1];
+
+    /// <summary>D: features of a frame.</summary>
+    public int Dimension => (int)_features.Shape[2];
+
+    /// <summary>F32 or F16.</summary>
+    public ElementType ElementType => _features.ElementType;
+
+    /// <summary>Bytes from one video's features to the next.</summary>
+    public long RowBytes => _features.RowBytes;
+
+    /// <summary>N labels of 0 or 1.</summary>
+    public ReadOnlySpan<int> Labels => _labels;
+
+    public ClassCounts Classes => ClassCounts.Of(_labels);
+
+    /// <summary>N names of videos, for messages: relative paths, or row numbers where paths are unknown.</summary>
+    public IReadOnlyList<string> Names { get; }
+
+    /// <summary>What each of the N videos was cut from; its name where that is not known.</summary>
+    public IReadOnlyList<string> Sources { get; }
+
+    /// <summary>How the features were made (<see cref="FeatureKey.Fields"/>); empty when nothing records it.</summary>
+    public IReadOnlyList<KeyValuePair<string, string>> Key { get; }
+
+    /// <summary>Whether a folder has features of a split.</summary>
+    public static bool Exists(string directory, DatasetSplit split) => File.Exists(new SplitFiles(directory, split).Features);
+
+    /// <summary>Opens a split.</summary>
+    /// <exception cref="FileFormatException">A file is damaged, of another shape, or does not belong to the others; the message names it.</exception>
+    /// <exception cref="CacheException">There are no such files, or a commit was interrupted.</exception>
+    public static FeatureSet Open(string directory, DatasetSplit split)
+    {
+        var files = new SplitFiles(System.IO.Path.GetFullPath(directory), split);
+        if (CommitLog.IsPending(files.Directory))
+        {
+            throw new CacheException($"The cache '{files.Directory}' is being changed, or a change of it was interrupted. Run 'cudatrainer extract' or 'train' to finish it.");
+        }
+
+        foreach (var required in (ReadOnlySpan<string>)[files.Features, files.Labels])
+        {
+            if (!File.Exists(required))
+            {
+                throw new CacheException(
+                    $"'{required}' does not exist. A folder of features has {{split}}_features.npy and {{split}}_labels.npy for train, val and, if wanted, test.");
+            }
+        }
+
+        var features = NpyFile.OpenMapped(files.Features);
+        try
+        {
+            CheckFeatures(features);
+            var description = File.Exists(files.Rows) ? RowsFile.Read(files.Rows) : null;
+            if (description is not null)
+            {
+                CheckBelongsTogether(files, features, description);
+            }
+
+            var count = (int)features.RowCount;
+            return new FeatureSet(split, features, LabelFile.Read(files.Labels, files.Features, count), files, description);
+        }
+        catch
+        {
+            features.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>A video's [T, D] features as they are stored.</summary>
+    public byte* RowPointer(int row) => _features.RowPointer(row);
+
+    /// <summary>Copies a video's features, widened to float.</summary>
+    /// <param name="row">Its index.</param>
+    /// <param name="destination">T·D floats.</param>
+    public void ReadRow(int row, Span<float> destination) => _features.ReadRow(row, destination);
+
+    /// <summary>Asks for rows to be read from the disk ahead of their use; returns at once.</summary>
+    public void WillNeed(int firstRow, int rowCount) => _features.WillNeed(firstRow, rowCount);
+
+    /// <summary>Looks through every number, which reads the whole file.</summary>
+    /// <returns>The first that is not finite; null when all are.</returns>
+    public NonFiniteFeature? FindNonFinite(CancellationToken cancellation = default)
+    {
+        for (var row = 0; row < Count; row++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var index = ElementType == ElementType.F32
+                ? FiniteCheck.IndexOfNonFinite(_features.Row<float>(row))
+                : FiniteCheck.IndexOfNonFinite(_features.Row<Half>(row));
+            if (index >= 0)
+            {
+                var value = ElementType == ElementType.F32 ? _features.Row<float>(row)[index] : (float)_features.Row<Half>(row)[index];
+                return new NonFiniteFeature(row, index / Dimension, index % Dimension, value);
+            }
+        }
+
+        return null;
+    }
+
+    public void Dispose() => _features.Dispose();
+
+    private static void CheckFeatures(MappedNpy features)
+    {
+        if (features.Shape is not [> 0 and <= int.MaxValue, > 0 and <= int.MaxValue, > 0 and <= int.MaxValue] || features.RowBytes > int.MaxValue)
+        {
+            throw new FileFormatException(
+                features.Path,
+                $"expected features of shape [videos, frames, features], found {ElementTypes.Format(features.Shape)}",
+                "Save one array of that shape for each split.");
+        }
+
+        if (features.ElementType is not (ElementType.F32 or ElementType.F16))
+        {
+            throw new FileFormatException(
+                features.Path, $"expected float32 or float16 features, found {features.ElementType}", "Save them with array.astype('float32').");
+        }
+    }
+
+    /// <summary>Catches files from elsewhere, and a commit that happens right now.</summary>
+    private static void CheckBelongsTogether(SplitFiles files, MappedNpy features, RowsFile description)
+    {
+        var (frames, dimension) = description.RowShape;
+        if (features.ElementType != description.ElementType || !features.Shape.SequenceEqual([description.Rows.Count, frames, dimension]))
+        {
+            throw Foreign(
+                files.Features,
+                $"expected [{description.Rows.Count}, {frames}, {dimension}] of {description.ElementType}, found {ElementTypes.Format(features.Shape)} of {features.ElementType}");
+        }
+
+        if (Crc32C.Of(File.ReadAllBytes(files.Labels)) != description.LabelsChecksum)
+        {
+            throw Foreign(files.Labels, "its checksum differs");
+        }
+
+        var last = description.Rows.Count - 1;
+        foreach (var row in (ReadOnlySpan<int>)[0, last / 2, last])
+        {
+            if (Crc32C.Of(features.Row(row)) != description.Rows[row].Checksum)
+            {
+                throw Foreign(files.Features, $"the checksum of row {row} differs");
+            }
+        }
+
+        FileFormatException Foreign(string path, string message) => new(
+            path,
+            $"it is not the file that '{System.IO.Path.GetFileName(files.Rows)}' describes: {message}",
+            "Run 'cudatrainer extract' again. If you changed the file yourself, remove the description to use it as it is.");
+    }
+
+    /// <returns>A column of the list of videos; null where there is none.</returns>
+    private static string[]? ReadColumn(SplitFiles files, string name, int count)
+    {
+        try
+        {
+            var records = File.Exists(files.Videos) ? CsvFile.Read(files.Videos) : [];
+            var column = records.Count > count ? records[0].Fields.ToList().IndexOf(name) : -1;
+            if (column >= 0)
+            {
+                return [.. records.Skip(1).Take(count).Select(record => record.Fields[column])];
+            }
+        }
+        catch (Exception exception) when (exception is FileFormatException or ArgumentOutOfRangeException or IOException)
+        {
+            // The list only describes rows; someone else's may look different.
+        }
+
+        return null;
+    }
+}

@@ -1,0 +1,103 @@
+using CudaTrainer.Data.Dataset;
+using CudaTrainer.Formats;
+
+namespace CudaTrainer.Data.Cache;
+
+/// <summary>The splits of a folder of features: train and val, and test if it is there.</summary>
+public sealed class FeatureSplits : IDisposable
+{
+    private FeatureSplits(FeatureSet train, FeatureSet validation, FeatureSet? test)
+    {
+        (Train, Validation, Test) = (train, validation, test);
+    }
+
+    public FeatureSet Train { get; }
+
+    public FeatureSet Validation { get; }
+
+    public FeatureSet? Test { get; }
+
+    /// <summary>The splits that exist, in order.</summary>
+    public IEnumerable<FeatureSet> All => Test is null ? [Train, Validation] : [Train, Validation, Test];
+
+    /// <summary>Opens every split and checks that they agree and have both classes.</summary>
+    /// <exception cref="FileFormatException">A file is unusable, or a split differs from train in frames or features.</exception>
+    /// <exception cref="CacheException">Features of train or val are missing.</exception>
+    public static FeatureSplits Open(string directory)
+    {
+        var opened = new List<FeatureSet>();
+        try
+        {
+            foreach (var split in DatasetSplits.All)
+            {
+                if (split != DatasetSplit.Test || FeatureSet.Exists(directory, split))
+                {
+                    opened.Add(FeatureSet.Open(directory, split));
+                    Check(opened[0], opened[^1]);
+                }
+            }
+
+            return new FeatureSplits(opened[0], opened[1], opened.ElementAtOrDefault(2));
+        }
+        catch
+        {
+            opened.ForEach(set => set.Dispose());
+            throw;
+        }
+    }
+
+    /// <summary>As <see cref="Open"/>, for features that another program made: also looks through every number, which reads the files to their end.</summary>
+    /// <exception cref="FileFormatException">A number is not finite; the message says where.</exception>
+    public static FeatureSplits OpenFinite(string directory, CancellationToken cancellation = default)
+    {
+        var splits = Open(directory);
+        try
+        {
+            foreach (var set in splits.All)
+            {
+                if (set.FindNonFinite(cancellation) is { } found)
+                {
+                    throw new FileFormatException(
+                        set.Path,
+                        $"feature {found.Element} of frame {found.Frame} of {set.Names[found.Row]} is {found.Value}, expected finite numbers",
+                        "Compute that clip's features again, or leave the clip out.");
+                }
+            }
+
+            return splits;
+        }
+        catch
+        {
+            splits.Dispose();
+            throw;
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (var set in All)
+        {
+            set.Dispose();
+        }
+    }
+
+    private static void Check(FeatureSet train, FeatureSet set)
+    {
+        if (set.Frames != train.Frames || set.Dimension != train.Dimension || set.ElementType != train.ElementType)
+        {
+            throw new FileFormatException(
+                set.Path,
+                $"expected [N, {train.Frames}, {train.Dimension}] of {train.ElementType} as in '{train.Path}', "
+                + $"found [{set.Count}, {set.Frames}, {set.Dimension}] of {set.ElementType}",
+                "All splits must come from the same extraction.");
+        }
+
+        if (set.Classes is { Nonviolent: 0 } or { Violent: 0 })
+        {
+            throw new FileFormatException(
+                new SplitFiles(Path.GetDirectoryName(set.Path)!, set.Split).Labels,
+                $"the split has {set.Classes} clips, expected both classes",
+                "Add clips of the missing class to this split.");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+using System.Globalization;
+using CudaTrainer.Data.Dataset;
+
+namespace CudaTrainer.Data.Cache;
+
+/// <summary>Which clips of a dataset have no features, and whether what is left can be trained on.</summary>
+internal sealed class LossReport
+{
+    private const int ShownFailures = 10;
+    private const int FewFailures = 3;
+    private const double UnevenRatio = 2;
+    private const double UnevenDifference = 0.05;
+
+    private readonly IReadOnlyDictionary<DatasetSplit, IReadOnlyList<ResolvedClip>> _splits;
+
+    public LossReport(IReadOnlyDictionary<DatasetSplit, IReadOnlyList<ResolvedClip>> splits)
+    {
+        _splits = splits;
+        Failed = [.. splits.OrderBy(split => split.Key).SelectMany(split =>
+            split.Value.Where(clip => clip.Failure is not null).Select(clip => new FailedClip(clip.Clip, split.Key, clip.Failure!)))];
+    }
+
+    public IReadOnlyList<FailedClip> Failed { get; }
+
+    /// <summary>The splits as they are stored; set by <see cref="Check"/>.</summary>
+    public IReadOnlyList<CachedSplit> Splits { get; private set; } = [];
+
+    public IReadOnlyList<string> Warnings { get; private set; } = [];
+
+    /// <exception cref="CacheException">The policy does not allow these losses, or clips were not extracted at all.</exception>
+    public void Check(CorruptPolicy policy, double maxCorrupt)
+    {
+        if (policy == CorruptPolicy.Fail && Failed.Count > 0)
+        {
+            throw new CacheException($"The video {Failed[0]} cannot be used. Repair or remove it, or leave such videos out with --on-corrupt skip.");
+        }
+
+        var clips = _splits.Values.SelectMany(split => split).ToList();
+        var missing = clips.Where(clip => clip is { Row: null, Failure: null }).Select(clip => clip.Clip.RelativePath).ToList();
+        if (missing.Count > 0)
+        {
+            throw new CacheException(
+                $"{missing.Count} of {clips.Count} videos have not been extracted (the first is '{missing[0]}'). Run the same command again to continue.");
+        }
+
+        if (Failed.Count > maxCorrupt * clips.Count)
+        {
+            throw TooMany(maxCorrupt, clips.Count);
+        }
+
+        Splits = [.. _splits.Where(split => split.Value.Count > 0).OrderBy(split => split.Key).Select(split => Summarise(split.Key, split.Value, policy))];
+        foreach (var split in Splits)
+        {
+            CheckClasses(split, policy);
+        }
+
+        Warnings = UnevenLoss() is { } warning ? [warning] : [];
+    }
+
+    private static CachedSplit Summarise(DatasetSplit split, IReadOnlyList<ResolvedClip> clips, CorruptPolicy policy)
+    {
+        var failed = ClassCounts.Of(clips.Where(clip => clip.Failure is not null).Select(clip => clip.Clip.Label));
+        var all = ClassCounts.Of(clips.Select(clip => clip.Clip.Label));
+        return new CachedSplit(split, policy == CorruptPolicy.Zeros ? all : all - failed, failed);
+    }
+
+    private static void CheckClasses(CachedSplit split, CorruptPolicy policy)
+    {
+        if (split.Rows is { Nonviolent: > 0, Violent: > 0 })
+        {
+            return;
+        }
+
+        var losses = policy == CorruptPolicy.Skip && split.Failed.Total > 0
+            ? $" after leaving out {split.Failed.Total} that cannot be decoded ({split.Failed})"
+            : "";
+        throw new CacheException(
+            $"The split '{split.Split.Name()}' has {split.Rows} clips{losses}; it needs clips of both classes. Repair or add videos, or divide them otherwise (--split).");
+    }
+
+    private CacheException TooMany(double maxCorrupt, int clips)
+    {
+        var rest = Failed.Count > ShownFailures ? $"{Environment.NewLine}  and {Failed.Count - ShownFailures} more" : "";
+        var lines = string.Concat(Failed.Take(ShownFailures).Select(failed => $"{Environment.NewLine}  {failed}"));
+        var limit = maxCorrupt.ToString("0.###", CultureInfo.InvariantCulture);
+        return new CacheException(
+            $"{Failed.Count} of {clips} videos cannot be used, more than the share of {limit} that --max-corrupt allows. "
+            + $"Repair or remove them, or raise --max-corrupt.{lines}{rest}");
+    }
+
+    private string? UnevenLoss()
+    {
+        if (Failed.Count < FewFailures)
+        {
+            return null;
+        }
+
+        var all = ClassCounts.Of(_splits.Values.SelectMany(split => split).Select(clip => clip.Clip.Label));
+        var failed = ClassCounts.Of(Failed.Select(clip => clip.Clip.Label));
+        var nonviolent = (double)failed.Nonviolent / all.Nonviolent;
+        var violent = (double)failed.Violent / all.Violent;
+        var (low, high) = (Math.Min(nonviolent, violent), Math.Max(nonviolent, violent));
+        return high - low < UnevenDifference || high < UnevenRatio * low
+            ? null
+            : string.Create(
+                CultureInfo.InvariantCulture,
+                $"Videos that cannot be used are spread unevenly: {failed.Nonviolent} of {all.Nonviolent} nonviolent and {failed.Violent} of {all.Violent} violent ones. The model may learn what made them fail.");
+    }
+}

@@ -1,0 +1,129 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using CudaTrainer.Formats;
+
+namespace CudaTrainer.Data.Cache;
+
+/// <summary>One row of a split's features.</summary>
+/// <param name="ContentHash">Content of the video.</param>
+/// <param name="Checksum">CRC-32C of the row.</param>
+/// <param name="IsZeros">The video failed and the row was filled with zeros.</param>
+internal sealed record RowEntry(string ContentHash, uint Checksum, bool IsZeros);
+
+/// <summary>What a split's features file contains, in <c>{split}_rows.json</c> beside it.</summary>
+/// <param name="Key">Fields of the key that all rows have.</param>
+/// <param name="Rows">The rows, in order.</param>
+/// <param name="Failures">Videos without features, by content hash.</param>
+/// <param name="LabelsChecksum">CRC-32C of the labels file.</param>
+/// <param name="VideosChecksum">CRC-32C of the list of videos.</param>
+/// <remarks>JSON that ends with the CRC-32C of everything before it, so that damage is noticed.</remarks>
+internal sealed record RowsFile(
+    IReadOnlyList<KeyValuePair<string, string>> Key,
+    IReadOnlyList<RowEntry> Rows,
+    IReadOnlyDictionary<string, ClipFailure> Failures,
+    uint LabelsChecksum,
+    uint VideosChecksum)
+{
+    private const string FormatName = "cudatrainer feature rows";
+    private const int Version = 1;
+    private const string ZerosMark = "zeros";
+    private const string ChecksumStart = "\"crc32c\": \"";
+    private const int ChecksumDigits = 8;
+
+    /// <summary>[T, D] of the rows; the views of a video follow each other in T.</summary>
+    public (int Frames, int Dimension) RowShape => (Number("frames") * Number("views"), Number("dimension"));
+
+    /// <summary>Bytes of a row.</summary>
+    public int RowBytes => checked(RowShape.Frames * RowShape.Dimension * ElementType.Size());
+
+    public ElementType ElementType => Field("dtype") == "float16" ? ElementType.F16 : ElementType.F32;
+
+    /// <summary>Whether a file begins as ours do, even if it is damaged further on.</summary>
+    public static bool LooksLikeOurs(string path)
+    {
+        try
+        {
+            using var handle = InputFile.Open(path);
+            var start = new byte[64];
+            var read = RandomAccess.Read(handle, start, 0);
+            return Encoding.UTF8.GetString(start, 0, read).Contains(FormatName, StringComparison.Ordinal);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FileFormatException)
+        {
+            return false;
+        }
+    }
+
+    /// <exception cref="FileFormatException">Not such a file, damaged, or of a newer version.</exception>
+    public static RowsFile Read(string path)
+    {
+        var bytes = File.ReadAllBytes(path);
+        var text = Encoding.UTF8.GetString(bytes);
+        var checksum = text.LastIndexOf(ChecksumStart, StringComparison.Ordinal);
+        if (!text.Contains(FormatName, StringComparison.Ordinal))
+        {
+            throw new FileFormatException(path, "expected a list of feature rows written by this program, found something else");
+        }
+
+        if (checksum < 0
+            || text.Length < checksum + ChecksumStart.Length + ChecksumDigits
+            || text.Substring(checksum + ChecksumStart.Length, ChecksumDigits) != Hexadecimal(Crc32C.Of(Encoding.UTF8.GetBytes(text[..checksum]))))
+        {
+            throw new FileFormatException(path, "the file is damaged: its content does not match its checksum");
+        }
+
+        try
+        {
+            using var document = JsonDocument.Parse(bytes);
+            var root = document.RootElement;
+            var version = root.GetProperty("version").GetInt32();
+            return version == Version
+                ? Parse(root)
+                : throw new FileFormatException(path, $"expected version {Version}, found {version}", "It was written by another version of this program.");
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
+        {
+            throw new FileFormatException(path, $"expected a list of feature rows: {exception.Message.TrimEnd('.')}");
+        }
+    }
+
+    public byte[] ToBytes()
+    {
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"{{\n\"format\": \"{FormatName}\",\n\"version\": {Version},\n");
+        text.Append("\"key\": ").Append(Encoding.UTF8.GetString(KeyJson.Write(Key))).Append(",\n");
+        text.Append(CultureInfo.InvariantCulture, $"\"labels_crc32c\": \"{Hexadecimal(LabelsChecksum)}\",\n");
+        text.Append(CultureInfo.InvariantCulture, $"\"videos_crc32c\": \"{Hexadecimal(VideosChecksum)}\",\n\"rows\": [");
+        text.AppendJoin(",", Rows.Select(row =>
+            $"\n[\"{row.ContentHash}\", \"{Hexadecimal(row.Checksum)}\"{(row.IsZeros ? $", \"{ZerosMark}\"" : "")}]"));
+        text.Append("],\n\"failures\": [");
+        text.AppendJoin(",", Failures.OrderBy(failure => failure.Key, StringComparer.Ordinal).Select(failure =>
+            $"\n[\"{failure.Key}\", \"{JsonEncodedText.Encode(failure.Value.Status)}\", \"{JsonEncodedText.Encode(failure.Value.Message)}\"]"));
+        text.Append("],\n");
+        var body = text.ToString();
+        return Encoding.UTF8.GetBytes($"{body}{ChecksumStart}{Hexadecimal(Crc32C.Of(Encoding.UTF8.GetBytes(body)))}\"\n}}\n");
+    }
+
+    private static RowsFile Parse(JsonElement root)
+    {
+        var rows = root.GetProperty("rows").EnumerateArray()
+            .Select(row => new RowEntry(Text(row[0]), Checksum(row[1]), row.GetArrayLength() > 2)).ToList();
+        var failures = root.GetProperty("failures").EnumerateArray()
+            .ToDictionary(failure => Text(failure[0]), failure => new ClipFailure(Text(failure[1]), Text(failure[2])), StringComparer.Ordinal);
+        var file = new RowsFile(
+            KeyJson.Read(root.GetProperty("key")), rows, failures, Checksum(root.GetProperty("labels_crc32c")), Checksum(root.GetProperty("videos_crc32c")));
+        _ = file.RowShape;
+        return file;
+
+        static string Text(JsonElement element) => element.GetString() ?? throw new FormatException("a text is null");
+
+        static uint Checksum(JsonElement element) => uint.Parse(Text(element), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+    }
+
+    private string Field(string name) => Key.First(field => field.Key == name).Value;
+
+    private int Number(string name) => int.Parse(Field(name), CultureInfo.InvariantCulture);
+
+    private static string Hexadecimal(uint value) => value.ToString("x8", CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,149 @@
+using System.Text;
+using CudaTrainer.Formats;
+
+namespace CudaTrainer.Data.Dataset;
+
+/// <summary>One record of a CSV file.</summary>
+/// <param name="Line">Line on which it starts, from 1.</param>
+/// <param name="Fields">Its fields, unquoted.</param>
+public sealed record CsvRecord(int Line, IReadOnlyList<string> Fields);
+
+/// <summary>CSV as in RFC 4180, and what spreadsheets make of it: any line ending, a byte-order mark, semicolons or tabs.</summary>
+public static class CsvFile
+{
+    // A path, a class and a source fit many times; a file without line ends is not a table.
+    private const int MaxRecordCharacters = 1 << 20;
+
+    /// <summary>Reads every record, blank lines excepted. The separator is the one that the first line uses.</summary>
+    /// <exception cref="FileFormatException">A quote without end, text after a closing quote, or no text at all.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static IReadOnlyList<CsvRecord> Read(string path)
+    {
+        using var handle = InputFile.Open(path);
+        using var reader = new StreamReader(new FileStream(handle, FileAccess.Read), Encoding.UTF8, detectEncodingFromByteOrderMarks: true);
+        return Parse(path, reader.ReadToEnd());
+    }
+
+    /// <inheritdoc cref="Read"/>
+    /// <summary>Parses the text of a CSV file.</summary>
+    public static IReadOnlyList<CsvRecord> Parse(string path, string text)
+    {
+        if (text.Contains('\0'))
+        {
+            throw new FileFormatException(path, "expected a table as text, found binary data", "Save it as CSV in UTF-8.");
+        }
+
+        var separator = FindSeparator(text);
+        var records = new List<CsvRecord>();
+        var fields = new List<string>();
+        var field = new StringBuilder();
+        var line = 1;
+        var position = 0;
+        while (position < text.Length)
+        {
+            fields.Clear();
+            var (firstLine, start) = (line, position);
+            bool more;
+            do
+            {
+                field.Clear();
+                ReadField(path, text, separator, field, ref position, ref line);
+                fields.Add(field.ToString());
+                more = position < text.Length && text[position] == separator;
+                position += more ? 1 : 0;
+                if (position - start > MaxRecordCharacters)
+                {
+                    throw new FileFormatException(path, $"line {firstLine} is longer than {MaxRecordCharacters} characters", "Is it a CSV file?");
+                }
+            }
+            while (more);
+
+            SkipLineEnd(text, ref position, ref line);
+            if (fields.Count > 1 || fields[0].Length > 0)
+            {
+                records.Add(new CsvRecord(firstLine, [.. fields]));
+            }
+        }
+
+        return records;
+    }
+
+    /// <summary>A value as a field: quoted when it has to be.</summary>
+    public static string Quote(string value) =>
+        value.AsSpan().IndexOfAny("\",\r\n") >= 0 || value.Trim().Length != value.Length ? $"\"{value.Replace("\"", "\"\"")}\"" : value;
+
+    private static char FindSeparator(string text)
+    {
+        var lineEnd = text.AsSpan().IndexOfAny('\r', '\n');
+        var header = lineEnd < 0 ? text : text[..lineEnd];
+        return header.Contains(',') ? ',' : header.Contains(';') ? ';' : header.Contains('\t') ? '\t' : ',';
+    }
+
+    private static void ReadField(string path, string text, char separator, StringBuilder field, ref int position, ref int line)
+    {
+        while (position < text.Length && text[position] == ' ')
+        {
+            position++;
+        }
+
+        if (position == text.Length || text[position] != '"')
+        {
+            var length = text.AsSpan(position).IndexOfAny(separator, '\r', '\n');
+            var end = length < 0 ? text.Length : position + length;
+            field.Append(text.AsSpan(position, end - position).Trim());
+            position = end;
+            return;
+        }
+
+        var openingLine = line;
+        for (position++; position < text.Length; position++)
+        {
+            var character = text[position];
+            if (character == '"')
+            {
+                if (position + 1 < text.Length && text[position + 1] == '"')
+                {
+                    position++;
+                }
+                else
+                {
+                    position++;
+                    if (position < text.Length && text[position] != separator && text[position] is not ('\r' or '\n'))
+                    {
+                        throw new FileFormatException(
+                            path, $"line {line}: '{text[position]}' follows a closing quote", "Write a quote inside a quoted field twice.");
+                    }
+
+                    return;
+                }
+            }
+            else if (character == '\n')
+            {
+                line++;
+            }
+
+            field.Append(character);
+        }
+
+        throw new FileFormatException(path, $"line {openingLine}: a quoted field never ends", "Add the closing quote.");
+    }
+
+    private static void SkipLineEnd(string text, ref int position, ref int line)
+    {
+        if (position < text.Length && text[position] == '\r')
+        {
+            position++;
+            if (position == text.Length || text[position] != '\n')
+            {
+                line++;
+                return;
+            }
+        }
+
+        if (position < text.Length && text[position] == '\n')
+        {
+            position++;
+            line++;
+        }
+    }
+}

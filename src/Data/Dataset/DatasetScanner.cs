@@ -1,0 +1,126 @@
+namespace CudaTrainer.Data.Dataset;
+
+/// <summary>Finds the clips of a folder and divides them into train, val and test.</summary>
+/// <remarks>
+/// Two layouts: split folders with class folders in each, or just class folders. Videos are found at any depth below a
+/// class folder, links followed. The result depends only on names, contents and options, never on the file system's order.
+/// </remarks>
+public static class DatasetScanner
+{
+    /// <summary>Scans a folder.</summary>
+    /// <param name="path">The dataset's folder.</param>
+    /// <param name="options">How to divide it.</param>
+    /// <param name="cancellation">Stops the hashing of files; what was hashed is remembered.</param>
+    /// <exception cref="DatasetException">The folder is missing, unreadable, not a dataset, or lacks clips of a class.</exception>
+    /// <exception cref="Formats.FileFormatException">The table of sources is unusable.</exception>
+    public static VideoDataset Scan(string path, DatasetOptions? options = null, CancellationToken cancellation = default)
+    {
+        options ??= new DatasetOptions();
+        if (options.Split.Fault() is { } fault)
+        {
+            throw new ArgumentException(fault, nameof(options));
+        }
+
+        return new Scanner(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)), options, cancellation).Scan();
+    }
+
+    private sealed class Scanner
+    {
+        private readonly string _root;
+        private readonly DatasetOptions _options;
+        private readonly CancellationToken _cancellation;
+        private readonly FolderWalker _walker;
+        private readonly List<IgnoredFile> _ignored = [];
+        private readonly List<string> _notes = [];
+        private readonly List<string> _warnings = [];
+
+        public Scanner(string root, DatasetOptions options, CancellationToken cancellation)
+        {
+            (_root, _options, _cancellation) = (root, options, cancellation);
+            _walker = new FolderWalker(root, _ignored, _warnings);
+        }
+
+        public VideoDataset Scan()
+        {
+            if (!Directory.Exists(_root))
+            {
+                throw new DatasetException(File.Exists(_root)
+                    ? $"The dataset '{_root}' is a file, expected a folder."
+                    : $"The dataset folder '{_root}' does not exist. Check --dataset-path.");
+            }
+
+            var layout = FolderLayout.Detect(_root, _walker);
+            var found = layout.ClassFolders
+                .SelectMany(folder => _walker.FindVideos(folder.Folder, folder.Label).Select(entry => (folder.Split, folder.Label, Entry: entry)))
+                .OrderBy(video => video.Entry.RelativePath, StringComparer.Ordinal).ToList();
+            NoteMergedFolders(layout);
+            var split = new SplitPlan(_root, layout, _options.Split);
+            split.CheckClasses([.. found.Select(video => (video.Split, video.Label))]);
+
+            var sources = ReadSources(found.ToDictionary(video => video.Entry.RelativePath, video => video.Label, StringComparer.Ordinal));
+            var clips = found.Select(video => new Clip(
+                _walker.AbsolutePath(video.Entry.RelativePath),
+                video.Entry.RelativePath,
+                video.Label,
+                sources?[video.Entry.RelativePath] ?? video.Entry.RelativePath,
+                ContentHash: "")
+            { Bytes = video.Entry.Facts.Bytes }).ToArray();
+            Hash(clips, [.. found.Select(video => video.Entry.Facts)]);
+
+            var divided = split.Divide(clips, [.. found.Select(video => video.Split)], _options.Seed, _notes);
+            var dataset = new VideoDataset(_root, divided[0], divided[1], divided[2]);
+            _warnings.AddRange(SplitAudit.Warnings(dataset, clip => sources?[clip.RelativePath] is not null));
+            _ignored.Sort((a, b) => string.CompareOrdinal(a.RelativePath, b.RelativePath));
+            return new VideoDataset(_root, divided[0], divided[1], divided[2]) { Ignored = _ignored, Notes = _notes, Warnings = _warnings };
+        }
+
+        private SourceTable? ReadSources(Dictionary<string, int> labels)
+        {
+            var inFolder = Path.Combine(_root, SourceTable.DefaultName);
+            var file = _options.GroupsFile ?? (File.Exists(inFolder) ? inFolder : null);
+            if (file is null)
+            {
+                return null;
+            }
+
+            if (!File.Exists(file))
+            {
+                throw new DatasetException($"The table of sources '{file}' does not exist. Check --groups.");
+            }
+
+            var table = SourceTable.Read(file, _root, labels);
+            _ignored.RemoveAll(ignored => Path.GetFullPath(_walker.AbsolutePath(ignored.RelativePath)) == table.Path);
+            _warnings.AddRange(table.Warnings);
+            _notes.Add($"Sources of the clips: '{table.Path}'.");
+            return table;
+        }
+
+        private void Hash(Clip[] clips, IReadOnlyList<FileFacts> facts)
+        {
+            var index = ContentHashIndex.Open(_options.IndexDirectory);
+            index.Prune(_root, clips.Select(clip => clip.Path).ToHashSet(StringComparer.Ordinal));
+            new ClipHasher(index, _options, _cancellation).Hash(clips, facts);
+            if (index.Fault is { } fault)
+            {
+                _warnings.Add(fault);
+            }
+        }
+
+        private void NoteMergedFolders(FolderLayout layout)
+        {
+            foreach (var folders in layout.SplitFolders.Where(folders => folders.Count() > 1))
+            {
+                _notes.Add($"The split {folders.Key.Name()} is made of {Names(folders)}.");
+            }
+
+            foreach (var folders in layout.ClassFolders
+                .GroupBy(folder => (folder.Split, folder.Label), folder => folder.Folder).Where(folders => folders.Count() > 1))
+            {
+                _notes.Add($"The class {ClassLabel.Name(folders.Key.Label)} is made of {Names(folders)}.");
+            }
+        }
+
+        private static string Names(IEnumerable<FolderEntry> folders) =>
+            string.Join(" and ", folders.Select(folder => $"'{folder.RelativePath}'"));
+    }
+}

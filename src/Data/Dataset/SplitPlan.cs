@@ -1,0 +1,122 @@
+using System.Globalization;
+
+namespace CudaTrainer.Data.Dataset;
+
+/// <summary>Where each split's clips come from: its folder, or a share of other clips.</summary>
+internal sealed class SplitPlan
+{
+    private readonly string _root;
+    private readonly FolderLayout _layout;
+    private readonly SplitFractions _fractions;
+
+    public SplitPlan(string root, FolderLayout layout, SplitFractions fractions)
+    {
+        (_root, _layout, _fractions) = (root, layout, fractions);
+        if (layout.HasSplitFolders && !layout.SplitFolders.Contains(DatasetSplit.Train))
+        {
+            throw new DatasetException(
+                $"'{root}' has the split folders {string.Join(", ", layout.SplitFolders.SelectMany(group => group).Select(folder => $"'{folder.Name}'"))} "
+                + "but no folder 'train'. Add it, or give class folders only to have them split automatically.");
+        }
+    }
+
+    /// <summary>Refuses a dataset, or a split folder, that lacks a class.</summary>
+    /// <param name="clips">Split folder and label of every clip.</param>
+    /// <exception cref="DatasetException">The message names the folder, the counts and the remedy.</exception>
+    public void CheckClasses(IReadOnlyList<(DatasetSplit? Split, int Label)> clips)
+    {
+        if (!_layout.HasSplitFolders)
+        {
+            CheckClasses(_root, null, ClassCounts.Of(clips.Select(clip => clip.Label)));
+            return;
+        }
+
+        foreach (var folders in _layout.SplitFolders.OrderBy(group => group.Key))
+        {
+            var folder = Path.Combine(_root, folders.First().Name);
+            CheckClasses(folder, folders.Key, ClassCounts.Of(clips.Where(clip => clip.Split == folders.Key).Select(clip => clip.Label)));
+        }
+    }
+
+    /// <summary>Gives each clip its split.</summary>
+    /// <param name="clips">Every clip, in order, with source and content hash.</param>
+    /// <param name="folders">The split folder that each clip lies in.</param>
+    /// <param name="seed">Decides what folders do not.</param>
+    /// <param name="notes">Receives how it was done.</param>
+    /// <returns>Clips of train, val and test.</returns>
+    /// <exception cref="DatasetException">The groups cannot give every split both classes.</exception>
+    public IReadOnlyList<Clip>[] Divide(IReadOnlyList<Clip> clips, IReadOnlyList<DatasetSplit?> folders, int seed, List<string> notes)
+    {
+        if (!_layout.HasSplitFolders)
+        {
+            return DivideByGroups(
+                clips,
+                _fractions.Test > 0 ? [_fractions.Train, _fractions.Validation, _fractions.Test] : [_fractions.Train, _fractions.Validation],
+                seed,
+                "clips",
+                notes);
+        }
+
+        var splits = DatasetSplits.All
+            .Select(split => (IReadOnlyList<Clip>)[.. clips.Where((_, i) => folders[i] == split)]).ToArray();
+        if (!_layout.SplitFolders.Contains(DatasetSplit.Validation))
+        {
+            var both = _fractions.Train + _fractions.Validation;
+            var divided = DivideByGroups(
+                splits[(int)DatasetSplit.Train], [_fractions.Train / both, _fractions.Validation / both], seed, "clips of 'train'", notes);
+            (splits[(int)DatasetSplit.Train], splits[(int)DatasetSplit.Validation]) = (divided[0], divided[1]);
+            notes.Add("There is no folder 'val': val is taken from 'train'.");
+        }
+
+        if (!_layout.SplitFolders.Contains(DatasetSplit.Test))
+        {
+            notes.Add("There is no folder 'test': nothing is held back for a final test.");
+        }
+
+        return splits;
+    }
+
+    private static void CheckClasses(string folder, DatasetSplit? split, ClassCounts counts)
+    {
+        if (counts is { Nonviolent: > 0, Violent: > 0 })
+        {
+            return;
+        }
+
+        var remedy = split is DatasetSplit.Validation or DatasetSplit.Test
+            ? $"Add clips, or remove the folder to {(split == DatasetSplit.Validation ? "take val from train" : "do without a test")}."
+            : "Training needs clips of both classes.";
+        throw new DatasetException(counts.Total == 0
+            ? $"'{folder}' has no video in its class folders. {remedy} Class folders are named {ClassLabel.FolderNames}; video files end in "
+                + ".mp4 .avi .mov .mkv .webm .flv .wmv .m4v .mpg .mpeg."
+            : $"'{folder}' has clips of one class only: {counts}. {remedy} Class folders are named {ClassLabel.FolderNames}.");
+    }
+
+    private IReadOnlyList<Clip>[] DivideByGroups(IReadOnlyList<Clip> clips, double[] fractions, int seed, string what, List<string> notes)
+    {
+        var groupOf = ClipGroups.Find(clips, out var groups);
+        if (GroupSplitter.MaximumSplits(groups) < fractions.Length)
+        {
+            throw CannotDivide(groups, fractions.Length);
+        }
+
+        var assignment = GroupSplitter.Assign(groups, fractions, (ulong)seed);
+        var shares = string.Join(" : ", fractions.Select(fraction => fraction.ToString("0.###", CultureInfo.InvariantCulture)));
+        var by = groups.Length == clips.Count ? "clip by clip" : $"in {groups.Length} groups that stay together (one source or equal content)";
+        notes.Add($"{clips.Count} {what} divided {shares} {by}, seed {seed}.");
+        return [.. DatasetSplits.All.Select(split =>
+            (IReadOnlyList<Clip>)[.. clips.Where((_, i) => assignment[groupOf[i]] == (int)split)])];
+    }
+
+    private DatasetException CannotDivide(ClassCounts[] groups, int splits)
+    {
+        var both = groups.Count(group => group.Nonviolent > 0 && group.Violent > 0);
+        var nonviolent = groups.Count(group => group.Violent == 0);
+        var violent = groups.Count(group => group.Nonviolent == 0);
+        var remedy = splits > 2 ? "Add clips of more sources, or ask for two splits (--split 0.8,0.2)." : "Add clips of more sources.";
+        return new DatasetException(
+            $"'{_root}' cannot be divided into {splits} splits that each have both classes, because clips of one source stay together: "
+            + $"{both} of its sources have clips of both classes, {nonviolent} only nonviolent and {violent} only violent ones, "
+            + $"which is enough for {GroupSplitter.MaximumSplits(groups)}. {remedy}");
+    }
+}

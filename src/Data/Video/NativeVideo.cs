@@ -1,0 +1,214 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace CudaTrainer.Data.Video;
+
+/// <summary>The functions and structures of <c>native/video/cudatrainer_video.h</c>, same order, same names.</summary>
+/// <remarks>
+/// Function pointers out of an explicitly loaded library rather than <c>LibraryImport</c>: which file is used is decided and
+/// reported by <see cref="VideoLibrary"/>, and an absent one is a value, not an exception at the first call.
+/// </remarks>
+internal sealed unsafe class NativeVideo
+{
+    internal const int MessageBytes = 1024;
+
+    private const int Abi = 3;
+
+    private static readonly List<string> s_names = [];
+
+    private readonly delegate* unmanaged[Cdecl]<byte*, int, void> _version;
+
+    private NativeVideo(nint library)
+    {
+        _version = (delegate* unmanaged[Cdecl]<byte*, int, void>)NativeLibrary.GetExport(library, "ctv_version");
+        Read = (delegate* unmanaged[Cdecl]<byte*, ReadOptions*, byte*, long, Info*, byte*, int, int>)
+            NativeLibrary.GetExport(library, "ctv_read");
+        Walk = (delegate* unmanaged[Cdecl]<byte*, WalkOptions*, delegate* unmanaged[Cdecl]<nint, Frame*, int>, nint, Info*, byte*, int, int>)
+            NativeLibrary.GetExport(library, "ctv_walk");
+        MotionSteps = (delegate* unmanaged[Cdecl]<double*, double*, float*, long, double, double, int, float*, void>)
+            NativeLibrary.GetExport(library, "ctv_motion_steps");
+        Resize = (delegate* unmanaged[Cdecl]<byte*, int, int, long, byte*, int, int, int>)
+            NativeLibrary.GetExport(library, "ctv_resize");
+        CanEncode = (delegate* unmanaged[Cdecl]<byte*, int>)NativeLibrary.GetExport(library, "ctv_can_encode");
+        WriterOpen = (delegate* unmanaged[Cdecl]<byte*, byte*, byte*, WriteOptions*, nint*, byte*, int, int>)
+            NativeLibrary.GetExport(library, "ctv_writer_open");
+        WriterAdd = (delegate* unmanaged[Cdecl]<nint, byte*, long, byte*, int, int>)
+            NativeLibrary.GetExport(library, "ctv_writer_add");
+        WriterFinish = (delegate* unmanaged[Cdecl]<nint, byte*, int, int>)
+            NativeLibrary.GetExport(library, "ctv_writer_finish");
+        WriterFree = (delegate* unmanaged[Cdecl]<nint, void>)NativeLibrary.GetExport(library, "ctv_writer_free");
+    }
+
+    public delegate* unmanaged[Cdecl]<byte*, ReadOptions*, byte*, long, Info*, byte*, int, int> Read { get; private set; }
+
+    public delegate* unmanaged[Cdecl]<byte*, WalkOptions*, delegate* unmanaged[Cdecl]<nint, Frame*, int>, nint, Info*, byte*, int, int> Walk { get; }
+
+    public delegate* unmanaged[Cdecl]<double*, double*, float*, long, double, double, int, float*, void> MotionSteps { get; }
+
+    public delegate* unmanaged[Cdecl]<byte*, int, int, long, byte*, int, int, int> Resize { get; }
+
+    public delegate* unmanaged[Cdecl]<byte*, int> CanEncode { get; }
+
+    public delegate* unmanaged[Cdecl]<byte*, byte*, byte*, WriteOptions*, nint*, byte*, int, int> WriterOpen { get; }
+
+    public delegate* unmanaged[Cdecl]<nint, byte*, long, byte*, int, int> WriterAdd { get; }
+
+    public delegate* unmanaged[Cdecl]<nint, byte*, int, int> WriterFinish { get; }
+
+    public delegate* unmanaged[Cdecl]<nint, void> WriterFree { get; }
+
+    /// <exception cref="DllNotFoundException">No such file, or one of its own dependencies is missing.</exception>
+    /// <exception cref="BadImageFormatException">Not a library of this architecture.</exception>
+    /// <exception cref="EntryPointNotFoundException">Another library, or one built from another version.</exception>
+    public static NativeVideo Load(string path)
+    {
+        var library = NativeLibrary.Load(path);
+        var abi = (delegate* unmanaged[Cdecl]<int>)NativeLibrary.GetExport(library, "ctv_abi");
+        var found = abi();
+        return found == Abi
+            ? new NativeVideo(library)
+            : throw new EntryPointNotFoundException($"interface version {found}, expected {Abi}: rebuild it");
+    }
+
+    /// <summary>The same library with another reader in its place: tests stand in one that never returns.</summary>
+    internal NativeVideo WithRead(delegate* unmanaged[Cdecl]<byte*, ReadOptions*, byte*, long, Info*, byte*, int, int> read)
+    {
+        var copy = (NativeVideo)MemberwiseClone();
+        copy.Read = read;
+        return copy;
+    }
+
+    public string ReadVersion()
+    {
+        var text = stackalloc byte[256];
+        _version(text, 256);
+        return Text(text, 256);
+    }
+
+    /// <summary>A zero-terminated UTF-8 text in a buffer of <paramref name="bytes"/> bytes.</summary>
+    public static string Text(byte* text, int bytes) => Encoding.UTF8.GetString(Bytes(text, bytes));
+
+    /// <summary>The same for the name of a codec or container: there are few, so each becomes a string only once.</summary>
+    public static string Name(byte* text, int bytes)
+    {
+        lock (s_names)
+        {
+            foreach (var known in s_names)
+            {
+                if (Ascii.Equals(Bytes(text, bytes), known))
+                {
+                    return known;
+                }
+            }
+
+            var name = Text(text, bytes);
+            s_names.Add(name);
+            return name;
+        }
+    }
+
+    public static VideoInfo InfoOf(Info* info)
+    {
+        var seconds = info->Duration is > 0 and < 1e9 ? info->Duration : 0;
+        return new VideoInfo(
+            info->DecodedFrames,
+            info->Width,
+            info->Height,
+            info->FrameRate,
+            TimeSpan.FromSeconds(seconds),
+            Name((byte*)&info->Codec, sizeof(Info.CodecName)),
+            Name((byte*)&info->Container, sizeof(Info.ContainerName)),
+            info->DecodeErrors,
+            info->Passes,
+            info->MotionPairs,
+            TimeSpan.FromSeconds(info->ResizeSeconds));
+    }
+
+    private static ReadOnlySpan<byte> Bytes(byte* text, int bytes)
+    {
+        var span = new ReadOnlySpan<byte>(text, bytes);
+        var end = span.IndexOf((byte)0);
+        return end < 0 ? span : span[..end];
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct ReadOptions
+    {
+        public delegate* unmanaged[Cdecl]<long, int, int, long> IndexOf;
+        public int* Stop;
+        public long KeepBytes;
+        public int Frames;
+        public int Width;
+        public int Height;
+        public int LimitMilliseconds;
+        public int TolerateDamage;
+        public int Reserved;
+        public float* Motion;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct Info
+    {
+        public long DecodedFrames;
+        public long DecodeErrors;
+        public double FrameRate;
+        public double Duration;
+        public int Width;
+        public int Height;
+        public int Passes;
+        public int MotionPairs;
+        public CodecName Codec;
+        public ContainerName Container;
+        public double ResizeSeconds;
+
+        [InlineArray(32)]
+        internal struct CodecName
+        {
+            private byte _first;
+        }
+
+        [InlineArray(64)]
+        internal struct ContainerName
+        {
+            private byte _first;
+        }
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct WalkOptions
+    {
+        public int* Stop;
+        public int Width;
+        public int Height;
+        public int LimitMilliseconds;
+        public int Motion;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct Frame
+    {
+        public long Index;
+        public byte* Rgb;
+        public int Width;
+        public int Height;
+        public int RateNumerator;
+        public int RateDenominator;
+        public double Seconds;
+        public float* Motion;
+        public double MotionStart;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct WriteOptions
+    {
+        public int Width;
+        public int Height;
+        public int FrameRateNumerator;
+        public int FrameRateDenominator;
+        public int Quality;
+        public int Rotation;
+        public int FastStart;
+        public int Reserved;
+    }
+}

@@ -1,0 +1,264 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace CudaTrainer.Data.Video;
+
+/// <summary>One frame of a <see cref="VideoFrameStream"/>.</summary>
+/// <param name="Index">From 0.</param>
+/// <param name="Rgb">[height, width, 3].</param>
+/// <param name="Seconds">From the first frame; 0 without motion.</param>
+/// <param name="Motion">Between this frame and an earlier one; null where none was measured.</param>
+public sealed record VideoFrame(long Index, byte[] Rgb, double Seconds = 0, MotionPair? Motion = null);
+
+/// <summary>What moves between two frames.</summary>
+/// <param name="Start">Seconds of the earlier frame.</param>
+/// <param name="End">Seconds of the later frame.</param>
+/// <param name="Features">[<see cref="MotionFeatures.PerPair"/>], for <see cref="MotionFeatures.Steps"/>.</param>
+public sealed record MotionPair(double Start, double End, float[] Features);
+
+/// <summary>How <see cref="VideoFrameStream"/> reads a file.</summary>
+public sealed record VideoStreamOptions
+{
+    /// <summary>Width of each frame in pixels; 0, together with <see cref="Height"/>, for that of the video as displayed.</summary>
+    public int Width { get; init; }
+
+    /// <summary>Height of each frame in pixels.</summary>
+    public int Height { get; init; }
+
+    /// <summary>Whether motion is measured.</summary>
+    public bool Motion { get; init; }
+
+    /// <summary>Frames that may be decoded ahead of whoever takes them.</summary>
+    public int Ahead { get; init; } = 16;
+
+    /// <summary>Wall-clock limit for opening and from one frame to the next; <see cref="TimeSpan.Zero"/> for none.</summary>
+    public TimeSpan TimeLimit { get; init; } = TimeSpan.FromSeconds(60);
+}
+
+/// <summary>
+/// Every frame of a video, front to back, decoded once by a thread of its own that stays a few frames ahead: a video of any length takes the memory of those frames.
+/// What decodes of a damaged file is delivered; <see cref="Result"/> tells in the end.
+/// </summary>
+/// <remarks>
+/// A native step that never returns is left behind with its thread and memory 2 seconds after the time limit, as <see cref="VideoReader"/> does it.
+/// One thread takes frames; all members are for that thread.
+/// </remarks>
+public sealed unsafe class VideoFrameStream : IDisposable
+{
+    private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(2);
+
+    private readonly VideoStreamOptions _options;
+    private readonly CancellationToken _cancellation;
+    private readonly Worker _worker;
+    private bool _ended;
+    private bool _lost;
+
+    /// <exception cref="VideoException">The native library is missing.</exception>
+    public VideoFrameStream(string path, VideoStreamOptions options, CancellationToken cancellation)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.Ahead, 1, nameof(options));
+        _options = options;
+        _cancellation = cancellation;
+        _worker = new Worker(VideoLibrary.Require(path), path, options);
+    }
+
+    /// <summary>How reading ended, once <see cref="Next"/> has returned null. A fault does not take back the frames before it.</summary>
+    public VideoReadResult Result { get; private set; }
+
+    /// <summary>Of the stream, once there is a frame; (0, 1) when it does not say.</summary>
+    public FrameRate Rate => _worker.Rate;
+
+    /// <summary>Of each frame, once there is one.</summary>
+    public (int Width, int Height) Size => _worker.Size;
+
+    /// <summary>The next frame, which stays the caller's until it is given back; null after the last.</summary>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public VideoFrame? Next()
+    {
+        if (_ended)
+        {
+            return null;
+        }
+
+        TimeSpan limit = _options.TimeLimit == TimeSpan.Zero ? Timeout.InfiniteTimeSpan : _options.TimeLimit + s_grace;
+        if (!_worker.Ready.Wait(limit, _cancellation))
+        {
+            _ended = _lost = true;
+            Result = new VideoReadResult(VideoFault.TimedOut, $"the limit of {_options.TimeLimit.TotalSeconds:0.###} s was reached in a step that does not return", default);
+            return null;
+        }
+
+        if (_worker.TryTake(out VideoFrame? frame))
+        {
+            return frame;
+        }
+
+        _ended = true;
+        Result = _worker.Failure is null ? _worker.Result : throw _worker.Failure;
+        return null;
+    }
+
+    /// <summary>Gives a frame back, whose memory then holds one to come.</summary>
+    public void Return(VideoFrame frame) => _worker.Return(frame.Rgb);
+
+    public void Dispose()
+    {
+        _worker.Stop();
+        if (!_lost && !_worker.Thread.Join(_options.TimeLimit == TimeSpan.Zero ? Timeout.InfiniteTimeSpan : _options.TimeLimit + s_grace))
+        {
+            _lost = true;
+        }
+    }
+
+    /// <summary>What the thread uses; it outlives the stream if the thread never returns.</summary>
+    private sealed class Worker
+    {
+        private readonly NativeVideo _native;
+        private readonly string _path;
+        private readonly VideoStreamOptions _options;
+        private readonly Lock _lock = new();
+        private readonly Queue<VideoFrame> _frames = new();
+        private readonly Stack<byte[]> _free = new();
+        private readonly SemaphoreSlim _room;
+        private readonly CancellationTokenSource _stopping = new();
+        private int* _stop = (int*)NativeMemory.AllocZeroed(sizeof(int));
+
+        public Worker(NativeVideo native, string path, VideoStreamOptions options)
+        {
+            (_native, _path, _options) = (native, path, options);
+            _room = new SemaphoreSlim(options.Ahead);
+            Thread = new Thread(Run) { IsBackground = true, Name = "video stream" };
+            Thread.Start();
+        }
+
+        public Thread Thread { get; }
+
+        /// <summary>Counts frames that wait, and the end.</summary>
+        public SemaphoreSlim Ready { get; } = new(0);
+
+        public VideoReadResult Result { get; private set; }
+
+        public Exception? Failure { get; private set; }
+
+        public FrameRate Rate { get; private set; } = new(0);
+
+        public (int Width, int Height) Size { get; private set; }
+
+        public bool TryTake([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out VideoFrame? frame)
+        {
+            lock (_lock)
+            {
+                if (!_frames.TryDequeue(out frame))
+                {
+                    return false;
+                }
+            }
+
+            _room.Release();
+            return true;
+        }
+
+        public void Return(byte[] rgb)
+        {
+            lock (_lock)
+            {
+                _free.Push(rgb);
+            }
+        }
+
+        public void Stop()
+        {
+            _stopping.Cancel();
+            lock (_lock)
+            {
+                if (_stop is not null)
+                {
+                    Volatile.Write(ref *_stop, 1);
+                }
+            }
+        }
+
+        [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+        private static int Take(nint state, NativeVideo.Frame* frame) => ((Worker)GCHandle.FromIntPtr(state).Target!).Enqueue(frame) ? 0 : 1;
+
+        private bool Enqueue(NativeVideo.Frame* frame)
+        {
+            // An exception must not cross native code.
+            try
+            {
+                _room.Wait(_stopping.Token);
+                int bytes = checked(frame->Width * frame->Height * 3);
+                byte[]? rgb;
+                lock (_lock)
+                {
+                    _free.TryPop(out rgb);
+                }
+
+                rgb ??= new byte[bytes];
+                new ReadOnlySpan<byte>(frame->Rgb, bytes).CopyTo(rgb);
+                MotionPair? motion = frame->Motion is null
+                    ? null
+                    : new MotionPair(frame->MotionStart, frame->Seconds, new ReadOnlySpan<float>(frame->Motion, MotionFeatures.PerPair).ToArray());
+                Rate = new FrameRate(frame->RateNumerator, frame->RateDenominator);
+                Size = (frame->Width, frame->Height);
+                lock (_lock)
+                {
+                    _frames.Enqueue(new VideoFrame(frame->Index, rgb, frame->Seconds, motion));
+                }
+
+                Ready.Release();
+                return true;
+            }
+            catch (OperationCanceledException)
+            {
+                return false;
+            }
+            catch (Exception exception)
+            {
+                Failure = exception;
+                return false;
+            }
+        }
+
+        private void Run()
+        {
+            GCHandle self = GCHandle.Alloc(this);
+            try
+            {
+                NativeVideo.Info info = default;
+                byte* message = stackalloc byte[NativeVideo.MessageBytes];
+                var options = new NativeVideo.WalkOptions
+                {
+                    Stop = _stop,
+                    Width = _options.Width,
+                    Height = _options.Height,
+                    LimitMilliseconds = (int)Math.Ceiling(_options.TimeLimit.TotalMilliseconds),
+                    Motion = _options.Motion ? 1 : 0,
+                };
+                byte[] path = [.. Encoding.UTF8.GetBytes(_path), 0];
+                fixed (byte* name = path)
+                {
+                    var fault = (VideoFault)_native.Walk(name, &options, &Take, GCHandle.ToIntPtr(self), &info, message, NativeVideo.MessageBytes);
+                    Result = new VideoReadResult(fault, fault == VideoFault.None ? "" : NativeVideo.Text(message, NativeVideo.MessageBytes), NativeVideo.InfoOf(&info));
+                }
+            }
+            catch (Exception exception)
+            {
+                Failure = exception;
+            }
+            finally
+            {
+                lock (_lock)
+                {
+                    NativeMemory.Free(_stop);
+                    _stop = null;
+                }
+
+                self.Free();
+                Ready.Release();
+            }
+        }
+    }
+}

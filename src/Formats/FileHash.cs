@@ -1,0 +1,29 @@
+using System.Security.Cryptography;
+using System.Text;
+
+namespace CudaTrainer.Formats;
+
+/// <summary>SHA-256 as 64 lower-case hexadecimal digits, as sha256sum prints it: the identity of what a file holds.</summary>
+public static class FileHash
+{
+    private const int BlockBytes = 1 << 20;
+
+    /// <inheritdoc cref="InputFile.Open"/>
+    /// <summary>Of a whole file, read once in blocks.</summary>
+    /// <exception cref="OperationCanceledException">Stopped.</exception>
+    public static string Sha256(string path, CancellationToken stop = default)
+    {
+        using var handle = InputFile.Open(path);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var block = GC.AllocateUninitializedArray<byte>(BlockBytes);
+        for (long offset = 0; RandomAccess.Read(handle, block, offset) is > 0 and var read; offset += read)
+        {
+            stop.ThrowIfCancellationRequested();
+            hash.AppendData(block, 0, read);
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    public static string OfText(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
+}

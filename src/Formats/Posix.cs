@@ -1,0 +1,69 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace CudaTrainer.Formats;
+
+/// <summary>The few Linux calls that .NET does not offer.</summary>
+internal static unsafe partial class Posix
+{
+    public const int NoEntry = 2;
+    public const int AccessDenied = 13;
+    public const int InvalidArgument = 22;
+    public const int NoSpaceLeft = 28;
+    public const int ReadOnlyFileSystem = 30;
+    public const int NotSupported = 95;
+    public const int QuotaExceeded = 122;
+
+    private const int OpenReadOnly = 0;
+    private const int OpenNonBlocking = 0x800;
+    private const int OpenCloseOnExec = 0x80000;
+    private const int AdviceWillNeed = 3;
+
+    /// <summary>Opens for reading without ever blocking: a plain open of a FIFO waits for its writer.</summary>
+    /// <returns>The handle, invalid on failure (then <see cref="Marshal.GetLastPInvokeError"/> tells why).</returns>
+    public static SafeFileHandle OpenForReading(string path) =>
+        new(open(path, OpenReadOnly | OpenNonBlocking | OpenCloseOnExec, 0), ownsHandle: true);
+
+    /// <summary>Whether a write failed because the file would be larger than the file system or a limit allows: .NET does not throw an IOException for that.</summary>
+    public static bool IsFileTooLarge(Exception exception) => exception is ArgumentOutOfRangeException { ParamName: "value" };
+
+    /// <summary>Makes a rename in <paramref name="directory"/> durable.</summary>
+    /// <exception cref="IOException">The directory cannot be opened or synchronised.</exception>
+    public static void SynchroniseDirectory(string directory)
+    {
+        using var handle = OpenForReading(directory);
+        if (handle.IsInvalid)
+        {
+            throw LastError();
+        }
+
+        if (fsync((int)handle.DangerousGetHandle()) != 0
+            && Marshal.GetLastPInvokeError() is not (InvalidArgument or NotSupported or ReadOnlyFileSystem))
+        {
+            throw LastError();
+        }
+    }
+
+    /// <summary>Asks the kernel to read pages ahead. Advice only: failure changes nothing but speed.</summary>
+    public static void WillNeed(byte* start, long length)
+    {
+        var pageMask = (nint)Environment.SystemPageSize - 1;
+        var aligned = (nint)start & ~pageMask;
+        _ = madvise((void*)aligned, (nuint)((nint)start - aligned + (nint)length), AdviceWillNeed);
+    }
+
+    private static IOException LastError()
+    {
+        var error = Marshal.GetLastPInvokeError();
+        return new IOException(Marshal.GetPInvokeErrorMessage(error), error);
+    }
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int open(string path, int flags, int mode);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int fsync(int descriptor);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int madvise(void* address, nuint length, int advice);
+}

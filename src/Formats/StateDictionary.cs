@@ -1,0 +1,95 @@
+namespace CudaTrainer.Formats;
+
+/// <summary>Finds the named tensors in what a PyTorch file pickled.</summary>
+internal static class StateDictionary
+{
+    private const int MaxDepth = 16;
+    private const int MaxVisits = 1_000_000;
+    private const int MaxNameLength = 1024;
+    private const string DataParallelPrefix = "module.";
+
+    private static readonly string[] s_wrappers = ["state_dict", "model_state_dict", "model"];
+
+    /// <summary>Tensors by dotted name, in order.</summary>
+    /// <exception cref="FileFormatException">No dict, no tensors, or two of one name.</exception>
+    public static Dictionary<string, PickleTensor> Flatten(string path, object? root)
+    {
+        if (root is not PickleDictionary dictionary)
+        {
+            throw new FileFormatException(path, "expected a state_dict, found something other than a dict", PyTorchArchive.SaveStateDictionary);
+        }
+
+        var named = new List<(string Name, PickleTensor Tensor)>();
+        var visits = 0;
+        Collect(Unwrap(dictionary), "", 0);
+        if (named.Count == 0)
+        {
+            throw new FileFormatException(path, "there are no tensors in it", PyTorchArchive.SaveStateDictionary);
+        }
+
+        var prefix = named.TrueForAll(item => item.Name.StartsWith(DataParallelPrefix, StringComparison.Ordinal)) ? DataParallelPrefix.Length : 0;
+        var tensors = new Dictionary<string, PickleTensor>(named.Count, StringComparer.Ordinal);
+        foreach (var (name, tensor) in named)
+        {
+            if (!tensors.TryAdd(name[prefix..], tensor))
+            {
+                throw new FileFormatException(path, $"two tensors are named '{name}'", PyTorchArchive.SaveStateDictionary);
+            }
+        }
+
+        return tensors;
+
+        // Shared dicts, dicts within themselves and shared keys cost a pickle nothing, so everything is limited.
+        void Collect(PickleDictionary parent, string parentName, int depth)
+        {
+            if (depth > MaxDepth)
+            {
+                throw new FileFormatException(path, $"its dicts are nested more than {MaxDepth} deep", PyTorchArchive.SaveStateDictionary);
+            }
+
+            foreach (var (key, value) in parent.Items)
+            {
+                if (++visits > MaxVisits)
+                {
+                    throw new FileFormatException(path, $"it holds more than {MaxVisits} values", PyTorchArchive.SaveStateDictionary);
+                }
+
+                if (key is not (string or long) || value is not (PickleTensor or PickleDictionary))
+                {
+                    continue;
+                }
+
+                var name = $"{parentName}{key}";
+                if (name.Length > MaxNameLength)
+                {
+                    throw new FileFormatException(path, $"a tensor's name is longer than {MaxNameLength} characters", PyTorchArchive.SaveStateDictionary);
+                }
+
+                if (value is PickleTensor tensor)
+                {
+                    named.Add((name, tensor));
+                }
+                else
+                {
+                    Collect((PickleDictionary)value, name + ".", depth + 1);
+                }
+            }
+        }
+    }
+
+    private static PickleDictionary Unwrap(PickleDictionary dictionary)
+    {
+        foreach (var wrapper in s_wrappers)
+        {
+            foreach (var (key, value) in dictionary.Items)
+            {
+                if (wrapper.Equals(key) && value is PickleDictionary wrapped)
+                {
+                    return wrapped;
+                }
+            }
+        }
+
+        return dictionary;
+    }
+}

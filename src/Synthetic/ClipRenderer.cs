@@ -1,0 +1,86 @@
+using System.Numerics;
+using CudaTrainer.Data.Video;
+
+namespace CudaTrainer.Synthetic;
+
+/// <summary>Everything that decides the pixels of one clip.</summary>
+internal sealed record ClipPlan(int Number, Scene Scene, Activity Activity, int Frames, VideoWriterOptions Video, ulong Seed)
+{
+    public string Path { get; init; } = "";
+}
+
+/// <summary>Draws a planned clip and writes it.</summary>
+internal static class ClipRenderer
+{
+    public static DemoClip Render(ClipPlan plan, CancellationToken cancellationToken)
+    {
+        using var writer = new VideoWriter(plan.Path, plan.Video);
+        var stored = new byte[writer.FrameBytes];
+        foreach (var picture in Pictures(plan))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            Turn(picture, plan.Video, stored);
+            writer.AddFrame(stored);
+        }
+
+        writer.Close();
+        return new DemoClip(plan.Path, plan.Activity.IsViolent, plan.Activity.Name, plan.Scene.Name, plan.Frames);
+    }
+
+    /// <summary>The frames as they are to be seen; one canvas, drawn anew for each.</summary>
+    public static IEnumerable<Canvas> Pictures(ClipPlan plan)
+    {
+        var random = new Draws(plan.Seed);
+        var isTurned = plan.Video.RotationDegrees % 180 != 0;
+        var width = isTurned ? plan.Video.Height : plan.Video.Width;
+        var height = isTurned ? plan.Video.Width : plan.Video.Height;
+        var rate = plan.Video.FrameRate;
+        var secondsPerFrame = (float)rate.Denominator / rate.Numerator;
+        var camera = new Camera(plan.Frames * secondsPerFrame, ref random);
+        var backdrop = plan.Scene.Backdrop(width, height);
+        var picture = new Canvas(width, height);
+
+        // People fill much of the picture, and both fit into a narrow one.
+        var scale = MathF.Min(height * random.Between(0.74f, 0.82f), width * random.Between(0.7f, 0.78f));
+        var groundLine = MathF.Max(plan.Scene.Horizon + 0.12f, random.Between(0.86f, 0.94f)) * height;
+        var middle = width * random.Between(0.46f, 0.54f);
+        for (var frame = 0; frame < plan.Frames; frame++)
+        {
+            var seconds = frame * secondsPerFrame;
+            var (cornerX, cornerY) = camera.Corner(seconds, width, height);
+            Camera.Look(backdrop, cornerX, cornerY, picture);
+            var ground = new Vector2(
+                middle + (Scene.Margin * width) - cornerX, groundLine + (Scene.Margin * height) - cornerY);
+            var (first, second) = plan.Activity.At(seconds);
+            plan.Scene.First.Draw(picture, first, ground - new Vector2(0, 0.02f * scale), scale);
+            plan.Scene.Second.Draw(picture, second, ground, scale);
+            camera.Expose(picture, seconds, plan.Scene.IsGrey, ref random);
+            yield return picture;
+        }
+    }
+
+    /// <summary>Lays an upright picture the way the file stores it: turned back by what the metadata will turn it.</summary>
+    private static void Turn(Canvas picture, VideoWriterOptions video, Span<byte> stored)
+    {
+        var source = picture.Pixels.AsSpan();
+        if (video.RotationDegrees == 0)
+        {
+            source.CopyTo(stored);
+            return;
+        }
+
+        for (var y = 0; y < video.Height; y++)
+        {
+            for (var x = 0; x < video.Width; x++)
+            {
+                var (u, v) = video.RotationDegrees switch
+                {
+                    90 => (picture.Width - 1 - y, x),
+                    180 => (picture.Width - 1 - x, picture.Height - 1 - y),
+                    _ => (y, picture.Height - 1 - x),
+                };
+                source.Slice(((v * picture.Width) + u) * 3, 3).CopyTo(stored[(((y * video.Width) + x) * 3)..]);
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+using System.Collections.Concurrent;
+using System.Runtime.ExceptionServices;
+using CudaTrainer.Data.Dataset;
+using CudaTrainer.Data.Video;
+using CudaTrainer.Formats;
+using CudaTrainer.Training.Extraction;
+
+namespace CudaTrainer.Training;
+
+public sealed record DataScanOptions
+{
+    public string Folder { get; init; } = string.Empty;
+
+    /// <summary>Frames that a clip is sampled at: fewer make it short.</summary>
+    public int Frames { get; init; } = new FeatureOptions().Frames;
+
+    /// <summary>Files decoded at the same time; 0 = one per core.</summary>
+    public int Workers { get; init; }
+
+    /// <summary>Seconds after which decoding one file is given up.</summary>
+    public double DecodeTimeout { get; init; } = new FeatureOptions().DecodeTimeout;
+}
+
+/// <summary>One file of a folder of videos.</summary>
+/// <param name="Path">Below the folder, with forward slashes.</param>
+/// <param name="Class">By the folder it lies in; null outside the class folders.</param>
+/// <param name="Verdict"><see cref="DataScan.Ok"/>, <see cref="DataScan.Short"/>, <see cref="DataScan.Duplicate"/>, or what is wrong, as the feature cache's tables say it.</param>
+/// <param name="Detail">What was found; empty when all is well.</param>
+/// <param name="DuplicateOf">The first file of the same content.</param>
+/// <param name="Frames">That decode.</param>
+/// <param name="Seconds">Frames by frame rate; 0 when it is unknown.</param>
+public sealed record ScannedFile(
+    string Path, string? Class, string Verdict, string Detail, string? DuplicateOf, long Frames, int Width, int Height, double FrameRate, double Seconds, string Codec, long Bytes);
+
+/// <summary>Decodes every video of a folder to its end and says what is wrong with it. Changes nothing.</summary>
+public static class DataScan
+{
+    public const string Ok = "ok", Short = "short", Duplicate = "duplicate";
+
+    private static readonly TimeSpan s_progressInterval = TimeSpan.FromMilliseconds(200);
+
+    /// <returns>One entry per file with a video's extension, sorted by path.</returns>
+    /// <exception cref="DatasetException">The folder, or one in it, cannot be listed.</exception>
+    /// <exception cref="OperationCanceledException">Stopped.</exception>
+    public static IReadOnlyList<ScannedFile> Run(DataScanOptions options, IRunObserver observer, CancellationToken stop)
+    {
+        string root = Path.GetFullPath(options.Folder);
+        if (!Directory.Exists(root))
+        {
+            throw new DatasetException($"The folder '{options.Folder}' does not exist.");
+        }
+
+        var walker = new FolderWalker(root, [], []);
+        FolderEntry[] entries = [.. walker.FindVideos(new FolderEntry(Path.GetFileName(root), string.Empty, FileFacts.Of(root)), ClassLabel.Nonviolent)
+            .OrderBy(entry => entry.RelativePath, StringComparer.Ordinal)];
+        var files = new ScannedFile[entries.Length];
+        int done = 0, failures = 0;
+        InParallel(entries.Length, "scan", i =>
+        {
+            files[i] = Decode(entries[i], walker.AbsolutePath(entries[i].RelativePath), options, stop);
+            if (files[i].Verdict is not (Ok or Short))
+            {
+                Interlocked.Increment(ref failures);
+            }
+        });
+        MarkDuplicates();
+        return files;
+
+        void InParallel(int count, string stage, Action<int> work)
+        {
+            done = 0;
+            var parallel = new ParallelOptions { MaxDegreeOfParallelism = options.Workers > 0 ? options.Workers : Environment.ProcessorCount, CancellationToken = stop };
+            Task task = Task.Run(
+                () => System.Threading.Tasks.Parallel.For(0, count, parallel, i =>
+                {
+                    work(i);
+                    Interlocked.Increment(ref done);
+                }),
+                CancellationToken.None);
+            while (Task.WaitAny([task], s_progressInterval) != 0)
+            {
+                observer.Progress(new StageProgress(stage, Volatile.Read(ref done), count, "files", Failures: Volatile.Read(ref failures)));
+            }
+
+            try
+            {
+                task.GetAwaiter().GetResult();
+            }
+            catch (AggregateException exception)
+            {
+                // Every worker fails alike: the video library is missing.
+                ExceptionDispatchInfo.Throw(exception.Flatten().InnerExceptions[0]);
+            }
+        }
+
+        // Only files of one size can be equal, so that few are read again.
+        void MarkDuplicates()
+        {
+            int[][] candidates = [.. Enumerable.Range(0, files.Length).Where(i => files[i].Verdict is Ok or Short).GroupBy(i => files[i].Bytes).Where(group => group.Count() > 1).Select(group => group.ToArray())];
+            int[] toHash = [.. candidates.SelectMany(group => group)];
+            var hashes = new ConcurrentDictionary<int, string>();
+            InParallel(toHash.Length, "compare", i =>
+            {
+                if (TryHash(walker.AbsolutePath(files[toHash[i]].Path), stop) is { } hash)
+                {
+                    hashes[toHash[i]] = hash;
+                }
+            });
+            foreach (var equal in toHash.Where(hashes.ContainsKey).GroupBy(i => hashes[i]))
+            {
+                ScannedFile first = files[equal.Min()];
+                foreach (int i in equal.Where(i => files[i] != first))
+                {
+                    string other = files[i].Class == first.Class ? string.Empty : $", which is {first.Class ?? "of no class"}";
+                    files[i] = files[i] with { Verdict = Duplicate, DuplicateOf = first.Path, Detail = $"of {first.Path}{other}" };
+                }
+            }
+        }
+    }
+
+    private static string? TryHash(string path, CancellationToken stop)
+    {
+        try
+        {
+            return FileHash.Sha256(path, stop);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FileFormatException)
+        {
+            // It was readable a moment ago; without a hash it is no duplicate.
+            return null;
+        }
+    }
+
+    private static ScannedFile Decode(FolderEntry entry, string path, DataScanOptions options, CancellationToken stop)
+    {
+        // One tiny picture: what counts is that the decoder comes to the end.
+        var reading = new VideoReadOptions { Width = 1, Height = 1, TimeLimit = TimeSpan.FromSeconds(options.DecodeTimeout) };
+        Span<byte> picture = stackalloc byte[3];
+        VideoReadResult result = VideoReader.TryRead(path, 1, picture, reading, stop);
+        VideoInfo info = result.Info;
+        (string verdict, string detail) = !result.Succeeded ? (VideoFaults.StatusOf(result.Fault), result.Reason)
+            : info.DecodedFrames < options.Frames ? (Short, $"{info.DecodedFrames} frames, fewer than the {options.Frames} that are sampled")
+            : (Ok, string.Empty);
+        return new ScannedFile(
+            entry.RelativePath, ClassOf(entry.RelativePath), verdict, detail, null, info.DecodedFrames, info.Width, info.Height, info.FrameRate,
+            info.FrameRate > 0 ? info.DecodedFrames / info.FrameRate : 0, info.Codec ?? string.Empty, entry.Facts.Bytes);
+    }
+
+    /// <summary>By the outermost folder that is named like a class, as datasets are read.</summary>
+    private static string? ClassOf(string relativePath)
+    {
+        foreach (string folder in relativePath.Split('/')[..^1])
+        {
+            if (ClassLabel.TryParse(folder, out int label))
+            {
+                return ClassLabel.Name(label);
+            }
+        }
+
+        return null;
+    }
+}

@@ -1,0 +1,121 @@
+using System.Text.Json.Serialization;
+using CudaTrainer.Data.Cache;
+using CudaTrainer.Engine;
+
+namespace CudaTrainer.Training.Ensembles;
+
+/// <summary>Which strategy an ensemble gets.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<StrategyChoice>))]
+public enum StrategyChoice
+{
+    /// <summary>The best on val.</summary>
+    Auto,
+    Mean,
+    Weighted,
+    Vote,
+}
+
+public sealed record EnsembleOptions
+{
+    /// <summary>Model files, or folders of runs, whose best models are meant.</summary>
+    public IReadOnlyList<string> Members { get; init; } = [];
+
+    /// <summary>The videos, unless <see cref="FeaturesDir"/> is given.</summary>
+    public FeatureOptions Features { get; init; } = new();
+
+    public string? FeaturesDir { get; init; }
+
+    public StrategyChoice Strategy { get; init; }
+
+    /// <summary>The file to write.</summary>
+    public string Output { get; init; } = "./ensemble.json";
+}
+
+/// <summary>Makes an ensemble of trained models. Weights, thresholds and the strategy are chosen on val; only what was chosen is measured on test.</summary>
+public static class EnsembleRun
+{
+    private const int BatchSize = 64;
+
+    /// <exception cref="RunException">Something the user can act on is wrong.</exception>
+    public static Ensemble Execute(EnsembleOptions options, IRunObserver observer, CancellationToken stop)
+    {
+        string[] files = [.. options.Members.Select(RunFolder.ModelAt)];
+        if (files.GroupBy(Path.GetFullPath).FirstOrDefault(group => group.Count() > 1) is { } twice)
+        {
+            throw new RunException($"'{twice.First()}' is named twice.", "Name each member once.");
+        }
+
+        string[] hashes = [.. files.Select(Ensemble.HashOf)];
+        using DeviceChoice device = DeviceChoice.OpenOne(options.Features.Device, options.Features.Threads);
+        using ClassifierGroup group = ClassifierGroup.Open(device.Device, files);
+        observer.Header(
+        [
+            new HeaderLine("device", device.Text),
+            .. files.Zip(group.Members, (file, member) => new HeaderLine("member", $"{member.Info.Model} of epoch {member.Info.Epoch} from {file}")),
+            new HeaderLine("backbone", group.Info.BackboneDescription),
+        ]);
+        using FeatureSplits splits = EvaluationRun.OpenFeatures(options.FeaturesDir, options.Features, device, group.Members[0], observer, stop);
+        group.RequireFits(splits.Validation);
+        WarnOfOtherClips(files, splits.Train, observer);
+
+        Evaluation[] val = group.EvaluateMembers(new SplitRows(splits.Validation), BatchSize, stop);
+        int[] labels = val[0].Labels;
+        double[][] scores = [.. val.Select(member => member.Scores)];
+        double[] weights = EnsembleWeights.Fit(labels, scores), thresholds = [.. group.Members.Select(member => member.Info.Threshold)];
+        var strategies = Enum.GetValues<EnsembleStrategy>().ToDictionary(strategy => strategy, strategy => Measure(labels, Ensemble.Combine(strategy, scores, weights, thresholds), null));
+        EnsembleStrategy chosen = options.Strategy == StrategyChoice.Auto ? Best(strategies) : Enum.Parse<EnsembleStrategy>(options.Strategy.ToString());
+        double threshold = strategies[chosen].Threshold;
+
+        string output = Path.GetFullPath(options.Output), folder = Path.GetDirectoryName(output)!;
+        var ensemble = new Ensemble
+        {
+            Members = [.. files.Select((file, m) => new EnsembleMember(
+                Path.GetRelativePath(folder, Path.GetFullPath(file)), hashes[m], weights[m], thresholds[m], group.Members[m].Info.Model, group.Members[m].Info.Epoch,
+                Measure(labels, scores[m], thresholds[m])))],
+            Strategy = chosen,
+            Threshold = threshold,
+            Strategies = strategies.ToDictionary(entry => entry.Key.ToString().ToLowerInvariant(), entry => entry.Value),
+            Val = WithIntervals(labels, Ensemble.Combine(chosen, scores, weights, thresholds), threshold),
+        };
+        if (splits.Test is { } test)
+        {
+            Evaluation[] answers = group.EvaluateMembers(new SplitRows(test), BatchSize, stop);
+            ensemble = ensemble with { Test = WithIntervals(answers[0].Labels, ensemble.Combine([.. answers.Select(member => member.Scores)]), threshold) };
+        }
+
+        Directory.CreateDirectory(folder);
+        ensemble.Write(output);
+        return ensemble;
+    }
+
+    /// <summary>The best balanced accuracy, of equal ones the simplest: weights fitted on val always flatter val.</summary>
+    internal static EnsembleStrategy Best(IReadOnlyDictionary<EnsembleStrategy, ClassificationMetrics> strategies) =>
+        strategies.OrderByDescending(entry => entry.Value.BalancedAccuracy).ThenBy(entry => entry.Key).First().Key;
+
+    /// <param name="threshold">The best of these clips if null.</param>
+    private static ClassificationMetrics Measure(int[] labels, double[] scores, double? threshold) => ClassificationMetrics.Compute(
+        labels, scores, threshold ?? RankMetrics.BestThreshold(labels, scores), EnsembleWeights.NegativeLogLikelihood(labels, scores));
+
+    private static ClassificationMetrics WithIntervals(int[] labels, double[] scores, double threshold) =>
+        Measure(labels, scores, threshold) with { Intervals = Bootstrap.Intervals(labels, scores, threshold) };
+
+    /// <summary>A member that was trained on clips of val or test here would be judged on what it knows; runs with other seeds may have had other splits.</summary>
+    private static void WarnOfOtherClips(string[] files, FeatureSet train, IRunObserver observer)
+    {
+        string here = RunFingerprint.IdentityOf(train);
+        foreach (string file in files)
+        {
+            string state = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(file))!, "last.ckpt");
+            if (!File.Exists(state))
+            {
+                continue;
+            }
+
+            using Checkpoint checkpoint = Checkpoint.Open(state);
+            if (checkpoint.State?.Fingerprint.GetValueOrDefault(RunFingerprint.TrainingClips) is { } clips && clips != here)
+            {
+                observer.Message(Severity.Warning, $"'{file}' was trained on other clips than the train split here: where it has seen clips of val or test, the results are too good. Train all members on one split");
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+using CudaTrainer.Engine;
+using CudaTrainer.Training.Parallel;
+
+namespace CudaTrainer.Training;
+
+/// <summary>A classifier's answers on a split, in the order of its rows.</summary>
+/// <param name="Labels">0 or 1.</param>
+/// <param name="Scores">p(violent).</param>
+/// <param name="Loss">Mean of the training loss, class weights included.</param>
+/// <param name="Losses">That of each clip.</param>
+/// <param name="Attention">[clips, T], how much each frame counted; empty for a model without attention, or where nobody asked for it.</param>
+public sealed record Evaluation(int[] Labels, double[] Scores, double Loss, float[] Losses, float[] Attention)
+{
+    public ClassificationMetrics MetricsAt(double threshold) => ClassificationMetrics.Compute(Labels, Scores, threshold, Loss);
+
+    /// <summary>The threshold with the best balanced accuracy on this split.</summary>
+    public double BestThreshold() => RankMetrics.BestThreshold(Labels, Scores);
+}
+
+/// <summary>Runs a learner over a whole split, batch by batch, without training it.</summary>
+internal sealed class Evaluator : IDisposable
+{
+    private readonly ReplicaGroup _replicas;
+    private readonly IFeatureRows _rows;
+    private readonly int _batchSize;
+    private readonly BatchLoader _loader;
+    private readonly int[] _order;
+
+    public Evaluator(ReplicaGroup replicas, IFeatureRows rows, int batchSize, FeatureScaler? scaler = null)
+    {
+        _replicas = replicas;
+        _rows = rows;
+        _batchSize = batchSize;
+        _loader = replicas.NewLoader(rows, batchSize, scaler);
+        _order = EpochOrder.Of(rows.Count, seed: 0, epoch: 0, shuffle: false);
+    }
+
+    /// <param name="withAttention">Also asks a model that has attention for it, which costs a copy from the device a batch.</param>
+    public Evaluation Run(bool withAttention = false)
+    {
+        int frames = withAttention && _replicas.Lead.Model.HasAttention ? _rows.Frames : 0;
+        float[] answers = new float[checked((2 + frames) * _rows.Count)];
+        Span<float> scores = answers.AsSpan(0, _rows.Count), losses = answers.AsSpan(_rows.Count, _rows.Count), attention = answers.AsSpan(2 * _rows.Count);
+        _loader.Start(_order);
+        for (int start = 0; start < _rows.Count; start += _batchSize)
+        {
+            SplitBatch batch = _loader.Next();
+            _replicas.Evaluate(batch, losses.Slice(start, batch.Count), scores.Slice(start, batch.Count), attention.Slice(start * frames, batch.Count * frames));
+            _loader.Return(batch);
+        }
+
+        _replicas.AddUp(answers);
+        double[] probabilities = new double[_rows.Count];
+        for (int i = 0; i < probabilities.Length; i++)
+        {
+            probabilities[i] = scores[i];
+        }
+
+        int bad = Array.FindIndex(probabilities, double.IsNaN);
+        if (bad >= 0)
+        {
+            throw new RunException(
+                $"The classifier's answer for '{_rows.NameOf(bad)}' is not a number.", "Its features are too large to compute with, or the classifier's weights are; check the features.");
+        }
+
+        double sum = 0;
+        foreach (float loss in losses)
+        {
+            sum += loss;
+        }
+
+        return new Evaluation(_rows.Labels.ToArray(), probabilities, sum / _rows.Count, losses.ToArray(), attention.ToArray());
+    }
+
+    public void Dispose() => _loader.Dispose();
+}

@@ -1,0 +1,150 @@
+using CudaTrainer.Data.Video;
+using CudaTrainer.Engine;
+using CudaTrainer.Engine.Nn;
+using CudaTrainer.Training.Extraction;
+
+namespace CudaTrainer.Training;
+
+/// <summary>
+/// Standardises features, x → (x − mean)·scale, by the training clips. Features of a random backbone are almost constant from frame to frame: without this, the
+/// common part saturates the gates of the first layer and drowns what differs. Motion features are whitened besides: <see cref="MotionWhitening"/>.
+/// </summary>
+/// <remarks>
+/// The classifier that is saved takes raw features: the affine map is folded into the first layer's weights and biases, W·((x − m)·s) + b = (W·s)·x + (b − (W·s)·m), with W·P for W where a whitening P
+/// follows.
+/// </remarks>
+public sealed class FeatureScaler
+{
+    /// <summary>Standard deviations below this share of their quadratic mean count as noise and are not blown up.</summary>
+    private const double SmallestDeviation = 0.1;
+
+    /// <summary>The same for motion features, whose deviations are alike.</summary>
+    private const double SmallestMotionDeviation = 0.05;
+
+    private FeatureScaler(float[] mean, float[] scale, MotionWhitening? whitening)
+    {
+        Mean = mean;
+        Scale = scale;
+        Whitening = whitening;
+    }
+
+    /// <summary>[D].</summary>
+    public float[] Mean { get; }
+
+    /// <summary>[D].</summary>
+    public float[] Scale { get; }
+
+    /// <summary>Of the motion, which are the last features of a frame; null without.</summary>
+    internal MotionWhitening? Whitening { get; }
+
+    /// <summary>Whether features are standardised unless the options say.</summary>
+    /// <param name="backbone">Its identity.</param>
+    internal static bool IsUsual(TrainingOptions options, string backbone) =>
+        options.Stream.HasMotion() || (backbone.StartsWith(RandomVgg19.IdentityPrefix, StringComparison.Ordinal) && options.FeaturesDir is null);
+
+    /// <summary>Mean and standard deviation of each feature over all frames of all clips, in a fixed order, and the whitening of motion.</summary>
+    /// <param name="stream">What the features are of.</param>
+    /// <exception cref="RunException">They are something else.</exception>
+    internal static unsafe FeatureScaler Fit(IFeatureRows rows, FeatureStream stream = FeatureStream.Rgb)
+    {
+        int dimension = rows.Dimension;
+        if (stream.HasMotion() && dimension != stream.Dimension())
+        {
+            throw new RunException($"There are {dimension} features a frame; --stream {stream.ToString().ToLowerInvariant()} has {stream.Dimension()}.", "Give the --stream that the features are of.");
+        }
+
+        double[] sum = new double[dimension], squares = new double[dimension];
+        for (int i = 0; i < rows.Count; i++)
+        {
+            for (int t = 0; t < rows.Frames; t++)
+            {
+                nint frame = rows.Row(i) + ((nint)t * dimension * (rows.IsHalf ? 2 : 4));
+                for (int d = 0; d < dimension; d++)
+                {
+                    double value = rows.IsHalf ? (double)((Half*)frame)[d] : ((float*)frame)[d];
+                    sum[d] += value;
+                    squares[d] += value * value;
+                }
+            }
+        }
+
+        double count = (double)rows.Count * rows.Frames;
+        double[] variance = [.. sum.Zip(squares, (s, q) => Math.Max(0, (q / count) - (s / count * (s / count))))];
+        int motion = stream.HasMotion() ? MotionFeatures.PerStep : 0;
+        float[] mean = [.. sum.Select(s => (float)(s / count))];
+        float[] scale = [.. Scales(variance.AsSpan(0, dimension - motion), SmallestDeviation), .. Scales(variance.AsSpan(dimension - motion), SmallestMotionDeviation)];
+        if (motion == 0)
+        {
+            return new FeatureScaler(mean, scale, null);
+        }
+
+        // Appearance has many more features. Adam moves every weight by about the same, so what a part can do in a step is the sum of its features' sizes: that is what is made equal.
+        MotionWhitening whitening = MotionWhitening.Fit(rows, mean, scale);
+        for (int d = 0; d < dimension - motion; d++)
+        {
+            scale[d] *= (float)whitening.Components / (dimension - motion);
+        }
+
+        return new FeatureScaler(mean, scale, whitening);
+    }
+
+    internal static FeatureScaler From(float[] mean, float[] scale, MotionWhitening? whitening = null) => new(mean, scale, whitening);
+
+    private static float[] Scales(ReadOnlySpan<double> variance, double smallest)
+    {
+        double sum = 0;
+        foreach (double v in variance)
+        {
+            sum += v;
+        }
+
+        double floor = Math.Max(smallest * Math.Sqrt(sum / Math.Max(1, variance.Length)), 1e-12);
+        float[] scales = new float[variance.Length];
+        for (int d = 0; d < scales.Length; d++)
+        {
+            scales[d] = (float)(1 / Math.Max(Math.Sqrt(variance[d]), floor));
+        }
+
+        return scales;
+    }
+
+    /// <summary>Standardises one row [T, D] in place.</summary>
+    internal void Apply(Span<float> row)
+    {
+        for (int start = 0; start < row.Length; start += Mean.Length)
+        {
+            Span<float> frame = row.Slice(start, Mean.Length);
+            for (int d = 0; d < frame.Length; d++)
+            {
+                frame[d] = (frame[d] - Mean[d]) * Scale[d];
+            }
+
+            Whitening?.Apply(frame[^MotionFeatures.PerStep..]);
+        }
+    }
+
+    /// <summary>Makes a model that was trained on standardised features take raw ones.</summary>
+    internal void FoldInto(Classifier model)
+    {
+        foreach (var (weight, bias) in model.InputProjections)
+        {
+            float[] w = weight.Value.Read<float>(), b = bias.Value.Read<float>();
+            for (int j = 0; j < b.Length; j++)
+            {
+                Whitening?.FoldInto(w.AsSpan((j * Mean.Length) + Mean.Length - MotionFeatures.PerStep, MotionFeatures.PerStep));
+                double shift = 0;
+                for (int d = 0; d < Mean.Length; d++)
+                {
+                    ref float entry = ref w[(j * Mean.Length) + d];
+                    entry *= Scale[d];
+                    shift += (double)entry * Mean[d];
+                }
+
+                b[j] = (float)(b[j] - shift);
+            }
+
+            weight.Value.Write((ReadOnlySpan<float>)w);
+            bias.Value.Write((ReadOnlySpan<float>)b);
+        }
+    }
+}

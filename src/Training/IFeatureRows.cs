@@ -1,0 +1,26 @@
+namespace CudaTrainer.Training;
+
+/// <summary>The features of one split, one row per clip, in memory that stays put (usually a mapped file).</summary>
+public interface IFeatureRows
+{
+    /// <summary>Clips.</summary>
+    int Count { get; }
+
+    /// <summary>Frames per clip (T).</summary>
+    int Frames { get; }
+
+    /// <summary>Features per frame (D).</summary>
+    int Dimension { get; }
+
+    /// <summary>Whether rows are half precision; otherwise single.</summary>
+    bool IsHalf { get; }
+
+    /// <summary>0 or 1 for each clip.</summary>
+    ReadOnlySpan<int> Labels { get; }
+
+    /// <summary>Address of row <paramref name="index"/>: T·D numbers.</summary>
+    nint Row(int index);
+
+    /// <summary>What error messages call a clip: its path, or its row number.</summary>
+    string NameOf(int index);
+}

@@ -1,0 +1,200 @@
+using CudaTrainer.Data.Dataset;
+
+namespace CudaTrainer.Training.Reporting;
+
+/// <summary>What the best checkpoint does on the clips it was not trained on.</summary>
+internal static class ResultSections
+{
+    /// <summary>Rows of a table of metrics. Best says which direction is better: 1 up, −1 down, 0 neither.</summary>
+    public static IReadOnlyList<(string Name, Func<ClassificationMetrics, double> Value, Func<double, string> Format, int Best)> Rows { get; } =
+    [
+        ("clips", metrics => metrics.Count, Numbers.Count, 0),
+        ("accuracy", metrics => metrics.Accuracy, Numbers.Percent, 1),
+        ("always the larger class", metrics => metrics.MajorityBaseline, Numbers.Percent, 0),
+        ("balanced accuracy", metrics => metrics.BalancedAccuracy, Numbers.Percent, 1),
+        ("nonviolent called right", metrics => metrics.Class0Accuracy, Numbers.Percent, 1),
+        ("violent called right (recall)", metrics => metrics.Recall, Numbers.Percent, 1),
+        ("precision of violent", metrics => metrics.Precision, Numbers.Percent, 1),
+        ("F1 of violent", metrics => metrics.F1, Numbers.Percent, 1),
+        ("ROC-AUC", metrics => metrics.Auc, Numbers.Fraction, 1),
+        ("PR-AUC", metrics => metrics.PrAuc, Numbers.Fraction, 1),
+        ("loss", metrics => metrics.Loss, Numbers.Loss, -1),
+        ("threshold", metrics => metrics.Threshold, Numbers.Fraction, 0),
+    ];
+
+    /// <summary>Metrics and confusion matrices.</summary>
+    public static Markup Metrics(RunRecord run)
+    {
+        TrainingResult result = run.Result!;
+        List<(string Name, ClassificationMetrics Metrics)> splits = [];
+        Add("val", result.Val);
+        Add("test", result.Test);
+        Add("val at 0.5", result.ValAtHalf);
+        Add("test at 0.5", result.TestAtHalf);
+        var html = new HtmlBuilder();
+        html.Add($"<p>All of the best checkpoint, loaded from its file. The threshold was chosen on val, by balanced accuracy; the plain threshold of 0.5 stands beside it.</p>");
+        html.Add(Table("Metrics", splits));
+        if (result.Averages.Count > 0)
+        {
+            html.Add($"<h3>Averages of the weights</h3><p>{string.Join("; ", result.Averages.Select(average => $"{average.Name}: {average.Description}, in {average.File}"))}. Each with batch statistics and a threshold of its own. Whether one is used in place of the best checkpoint is to be decided by val.</p>");
+            html.Add(Table("Metrics of the averages", [.. result.Averages.SelectMany(average => new[] { ($"{average.Name}, val", average.Val), ($"{average.Name}, test", average.Test) }).Where(column => column.Item2 is not null)!]));
+        }
+
+        html.Add($"<h3>Confusion matrices</h3><div class=\"cards\">");
+        foreach ((string name, ClassificationMetrics metrics) in splits.Where(split => !split.Name.Contains(' ')))
+        {
+            html.Add(Confusion(name, metrics));
+        }
+
+        html.Add($"</div>");
+        return html.ToMarkup();
+
+        static Markup Table(string caption, IReadOnlyList<(string Name, ClassificationMetrics Metrics)> columns) => Page.Table(
+            caption, ["", .. columns.Select(column => ">" + column.Name)], Rows.Select(row => (IReadOnlyList<Markup>)[Page.Text(row.Name), .. columns.Select(column => Page.Text(row.Format(row.Value(column.Metrics))))]),
+            hidesCaption: true);
+
+        void Add(string name, ClassificationMetrics? metrics)
+        {
+            if (metrics is not null)
+            {
+                splits.Add((name, metrics));
+            }
+        }
+    }
+
+    /// <summary>What other thresholds would do, and whether p(violent) can be taken as a probability.</summary>
+    public static Markup Decisions(RunRecord run)
+    {
+        (string split, IReadOnlyList<ClipPrediction> clips) = run.Predictions[^1];
+        var html = new HtmlBuilder();
+        string[] areas = [.. run.Predictions.Select(pair => $"{pair.Key} (AUC {Numbers.Fraction(run.MetricsOf(pair.Key)?.Auc ?? double.NaN)})")];
+        string[] precisions = [.. run.Predictions.Select(pair => $"{pair.Key} (AUC {Numbers.Fraction(run.MetricsOf(pair.Key)?.PrAuc ?? double.NaN)})")];
+        html.Add(Page.Grid(
+            new Chart
+            {
+                Title = "ROC curve",
+                Description = $"Violent clips found over false alarms as the threshold falls: {string.Join(", ", areas)}.",
+                X = Axis.Unit("false alarms (share of nonviolent clips)"),
+                Y = Axis.Unit("violent clips found"),
+                Diagonal = "guessing",
+                Series = [.. run.Predictions.Select((pair, i) => new Series(areas[i], i, ScoreCurves.Roc(pair.Value), SeriesKind.Curve))],
+            }.ToMarkup(),
+            new Chart
+            {
+                Title = "Precision and recall",
+                Description = $"Precision over recall as the threshold falls: {string.Join(", ", precisions)}.",
+                X = Axis.Unit("recall of violent"),
+                Y = Axis.Unit("precision"),
+                Series = [.. run.Predictions.Select((pair, i) => new Series(precisions[i], i, ScoreCurves.PrecisionRecall(pair.Value), SeriesKind.Curve))],
+            }.ToMarkup(),
+            Sweep(run),
+            Calibration(run),
+            Histogram(split, clips, run.MetricsOf(split)?.Threshold)));
+        html.Add($"<p>{CalibrationText(run)}</p>");
+        html.Add(Page.Details("Thresholds as a table", SweepTable(run)));
+        return html.ToMarkup();
+    }
+
+    private static Markup Confusion(string split, ClassificationMetrics metrics)
+    {
+        var html = new HtmlBuilder();
+        string caption = $"{split}: {Numbers.Plural(metrics.Count, "clip")} at threshold {Numbers.Fraction(metrics.Threshold)}";
+        html.Add($"<div class=\"scroll\" role=\"region\" aria-label=\"{caption}\" tabindex=\"0\"><table class=\"confusion\"><caption>{caption}</caption>");
+        html.Add($"<thead><tr><td></td><th scope=\"col\">called nonviolent</th><th scope=\"col\">called violent</th></tr></thead><tbody>");
+        for (int label = 0; label < 2; label++)
+        {
+            int total = metrics.ConfusionMatrix[label].Sum();
+            html.Add($"<tr><th scope=\"row\">{ClassLabel.Name(label)}<br><span class=\"soft\">{Numbers.Plural(total, "clip")}</span></th>");
+            for (int called = 0; called < 2; called++)
+            {
+                int count = metrics.ConfusionMatrix[label][called];
+                double share = total == 0 ? 0 : (double)count / total;
+                html.Add($"<td class=\"{(label == called ? "r" : "w")}{(int)Math.Ceiling(4 * share)}\"><b>{count}</b><span>{Numbers.Percent(share)} {(label == called ? "right" : "wrong")}</span></td>");
+            }
+
+            html.Add($"</tr>");
+        }
+
+        return html.Add($"</tbody></table></div>").ToMarkup();
+    }
+
+    private static Markup Sweep(RunRecord run)
+    {
+        (string split, IReadOnlyList<ClipPrediction> clips) = run.Predictions[0];
+        IReadOnlyList<ThresholdPoint> points = ScoreCurves.Sweep(clips);
+        double threshold = run.MetricsOf(split)?.Threshold ?? 0.5;
+        return new Chart
+        {
+            Title = $"Thresholds on {split}",
+            Description = $"Accuracy, balanced accuracy, precision and recall over the threshold; {Numbers.Fraction(threshold)} was chosen.",
+            X = Axis.Unit("threshold"),
+            Y = Axis.Unit("share"),
+            Marks = [(threshold, $"chosen: {Numbers.Fraction(threshold)}")],
+            Series =
+            [
+                new Series("balanced accuracy", 0, [.. points.Select(point => (point.Threshold, point.BalancedAccuracy))], SeriesKind.Curve),
+                new Series("accuracy", 2, [.. points.Select(point => (point.Threshold, point.Accuracy))], SeriesKind.Curve),
+                new Series("precision", 3, [.. points.Select(point => (point.Threshold, point.Precision))], SeriesKind.Curve),
+                new Series("recall", 1, [.. points.Select(point => (point.Threshold, point.Recall))], SeriesKind.Curve),
+            ],
+        }.ToMarkup();
+    }
+
+    private static Markup SweepTable(RunRecord run) => Page.Table(
+        $"Thresholds on {run.Predictions[0].Key}",
+        [">threshold", ">accuracy", ">balanced accuracy", ">precision", ">recall", ">F1"],
+        ScoreCurves.Sweep(run.Predictions[0].Value).Where((_, i) => i % 5 == 0).Select(point => (IReadOnlyList<Markup>)
+        [
+            HtmlBuilder.Piece($"{point.Threshold:0.00}"), Page.Text(Numbers.Percent(point.Accuracy)), Page.Text(Numbers.Percent(point.BalancedAccuracy)),
+            Page.Text(Numbers.Percent(point.Precision)), Page.Text(Numbers.Percent(point.Recall)), Page.Text(Numbers.Percent(point.F1)),
+        ]));
+
+    private static Markup Calibration(RunRecord run) => new Chart
+    {
+        Title = "Calibration",
+        Description = CalibrationText(run),
+        X = Axis.Unit("mean p(violent) of the clips"),
+        Y = Axis.Unit("share that is violent"),
+        Diagonal = "a true probability",
+        Series = [.. run.Predictions.Select((pair, i) =>
+        {
+            IReadOnlyList<CalibrationBin> bins = ScoreCurves.Calibration(pair.Value);
+            return new Series(
+                pair.Key, i, [.. bins.Select(bin => (bin.Mean, bin.Violent))],
+                Titles: [.. bins.Select(bin => $"{pair.Key}, p from {bin.From:0.0} to {bin.To:0.0}: {Numbers.Plural(bin.Count, "clip")}, mean p {Numbers.Fraction(bin.Mean)}, violent {Numbers.Percent(bin.Violent)}")]);
+        })],
+    }.ToMarkup();
+
+    private static string CalibrationText(RunRecord run) => string.Join(" ", run.Predictions.Select(pair =>
+        $"On {pair.Key} the expected calibration error is {Numbers.Fraction(ScoreCurves.CalibrationError(pair.Value))} and the Brier score {Numbers.Fraction(ScoreCurves.Brier(pair.Value))} (0 would be perfect, always saying 0.5 gives 0.25)."));
+
+    private static Markup Histogram(string split, IReadOnlyList<ClipPrediction> clips, double? threshold)
+    {
+        const int Bins = 20;
+        const double Width = 0.5 / Bins;
+        List<Series> series = [];
+        foreach (int label in new[] { ClassLabel.Nonviolent, ClassLabel.Violent })
+        {
+            int[] counts = new int[Bins];
+            foreach (ClipPrediction clip in clips.Where(clip => clip.Label == label))
+            {
+                counts[Math.Min(Bins - 1, (int)(clip.Violent * Bins))]++;
+            }
+
+            series.Add(new Series(
+                ClassLabel.Name(label), label, [.. counts.Select((count, i) => (((double)i / Bins) + (label * Width), (double)count))], SeriesKind.Bars,
+                [.. counts.Select((count, i) => $"{Numbers.Plural(count, ClassLabel.Name(label) + " clip")}, p from {(double)i / Bins:0.00} to {(i + 1.0) / Bins:0.00}")])
+            { BarWidth = Width });
+        }
+
+        return new Chart
+        {
+            Title = $"p(violent) of the {split} clips",
+            Description = "How many clips of each class got which p(violent): the further apart the classes, the better.",
+            X = Axis.Unit("p(violent)"),
+            Y = Axis.Around("clips", series.SelectMany(line => line.Points).Select(point => point.Y).Append(0), 5, whole: true),
+            Series = series,
+            Marks = threshold is { } at ? [(at, $"threshold {Numbers.Fraction(at)}")] : [],
+        }.ToMarkup();
+    }
+}

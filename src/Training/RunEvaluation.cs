@@ -1,0 +1,76 @@
+using CudaTrainer.Training.Parallel;
+using CudaTrainer.Training.Reporting;
+
+namespace CudaTrainer.Training;
+
+/// <summary>Measures the models that a run has made, each as it was saved, on the splits that it was not trained on.</summary>
+internal sealed class RunEvaluation(
+    TrainingOptions options, RunFolder folder, IRunObserver observer, WeightAverages averages, ProcessGroup? processes, ReplicaGroup replicas, IReadOnlyList<(string Name, IFeatureRows Rows)> splits)
+{
+    /// <summary>The best epoch's, whose predictions are written.</summary>
+    /// <returns>By split, at the model's own threshold and, with <c>_at_half</c>, at 0.5.</returns>
+    public Dictionary<string, ClassificationMetrics> Best() => Evaluate(folder.BestModel, folder.WritePredictions);
+
+    /// <summary>Makes models of the averages, with batch statistics and a threshold of their own, and measures them.</summary>
+    public List<AverageResult> Averages(IFeatureRows train, IFeatureRows val, ModelInfo info, TrainingState state, FeatureScaler? scaler, CancellationToken stop)
+    {
+        List<AverageResult> results = [];
+        foreach (WeightAverage average in averages.All)
+        {
+            int updates = averages.UpdatesBy(average, state);
+            if (updates == 0)
+            {
+                observer.Message(Severity.Warning, $"there is no {average.Name} model: the run ended after epoch {state.Epoch}, before there was anything to average");
+                continue;
+            }
+
+            string file = folder.AveragedModel(average.Name);
+            if (folder.Writes)
+            {
+                Save(average, file);
+            }
+
+            Dictionary<string, ClassificationMetrics> all = Evaluate(file, (_, _) => { });
+            results.Add(new AverageResult(
+                average.Name, average.Text, Path.GetFileName(file), updates, all["val"], all.GetValueOrDefault("test"), all["val_at_half"], all.GetValueOrDefault("test_at_half")));
+        }
+
+        return results;
+
+        void Save(WeightAverage average, string file)
+        {
+            // One replica is enough, and asks nothing of the other processes: they read the file.
+            Learner lead = replicas.Lead;
+            lead.Parameters.Values.Write((ReadOnlySpan<float>)average.Values);
+            BatchNormStatistics.Estimate(lead, train, options.BatchSize, scaler, stop);
+            using ReplicaGroup alone = ReplicaGroup.Of(lead);
+            using var evaluator = new Evaluator(alone, val, options.BatchSize, scaler);
+            Checkpoint.SaveModel(file, lead, info with { Epoch = state.Epoch, Threshold = evaluator.Run().BestThreshold(), Average = average.Text }, scaler);
+        }
+    }
+
+    /// <summary>Loads a model file and measures it on each split, at its own threshold and at 0.5 (<c>_at_half</c>).</summary>
+    /// <param name="writePredictions">Takes the name of a split and its predictions.</param>
+    private Dictionary<string, ClassificationMetrics> Evaluate(string file, Action<string, string> writePredictions)
+    {
+        // Rank 0 has written it.
+        processes?.Meet();
+        using Checkpoint model = Checkpoint.Open(file);
+        model.LoadModel(replicas);
+        var all = new Dictionary<string, ClassificationMetrics>();
+        foreach (var (name, rows) in splits)
+        {
+            using var evaluator = new Evaluator(replicas, rows, options.BatchSize);
+            Evaluation evaluation = evaluator.Run(withAttention: true);
+            if (folder.Writes)
+            {
+                writePredictions(name, PredictionFile.Text(evaluation, rows));
+            }
+
+            all[name] = evaluation.MetricsAt(model.Info!.Threshold);
+            all[name + "_at_half"] = evaluation.MetricsAt(0.5);
+        }
+
+        return all;
+    }
+}

@@ -1,0 +1,113 @@
+using CudaTrainer.Data.Cache;
+using CudaTrainer.Engine;
+using CudaTrainer.Formats;
+using CudaTrainer.Training.Parallel;
+
+namespace CudaTrainer.Training;
+
+/// <summary>Where a run starts from.</summary>
+internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunFolder folder, WeightAverages averages, IRunObserver observer)
+{
+    /// <summary>Fresh weights, weights from a file, or the state of an earlier run.</summary>
+    public (TrainingState State, FeatureScaler? Scaler) Begin(ReplicaGroup replicas, FeatureSet train, ModelInfo info)
+    {
+        replicas.Initialize((uint)options.Seed);
+        bool standardize = options.StandardizeFeatures ?? (options.InitialWeights is null && FeatureScaler.IsUsual(options, info.Backbone));
+        IReadOnlyDictionary<string, string> fingerprint = RunFingerprint.Of(options, setup.MixedPrecision, train, standardize);
+        string? resume = options.Resume == "auto" ? (File.Exists(folder.LastCheckpoint) ? folder.LastCheckpoint : null) : options.Resume;
+        if (resume is not null)
+        {
+            return ResumeFrom(resume, replicas, fingerprint);
+        }
+
+        if (options.Resume is not null)
+        {
+            observer.Message(Severity.Info, "nothing to resume; a new run begins");
+        }
+
+        if (options.InitialWeights is { } file)
+        {
+            using Checkpoint checkpoint = Checkpoint.Open(file);
+            checkpoint.LoadModel(replicas);
+            observer.Message(Severity.Info, $"classifier weights from {file}");
+        }
+
+        FeatureScaler? scaler = standardize ? FeatureScaler.Fit(new SplitRows(train), options.Stream) : null;
+        return (new TrainingState { Fingerprint = fingerprint }.With(replicas.Lead.State.Read()), scaler);
+    }
+
+    private (TrainingState State, FeatureScaler? Scaler) ResumeFrom(string path, ReplicaGroup replicas, IReadOnlyDictionary<string, string> fingerprint)
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(path);
+        TrainingState state = checkpoint.RequireState();
+        string[] changed = [.. fingerprint.Keys.Union(state.Fingerprint.Keys)
+            .Where(name => state.Fingerprint.GetValueOrDefault(name) != fingerprint.GetValueOrDefault(name))
+            .Select(name => $"{name} was {state.Fingerprint.GetValueOrDefault(name, "not recorded")}, is {fingerprint.GetValueOrDefault(name, "not given")}")];
+        if (changed.Length > 0)
+        {
+            throw new RunException(
+                $"'{path}' belongs to another run: {string.Join("; ", changed)}.",
+                "Resume with the same options and data (epochs, patience, threads, workers, logging may change), or start anew with --initial-weights.");
+        }
+
+        checkpoint.LoadModel(replicas);
+        foreach (Learner learner in replicas.Replicas)
+        {
+            checkpoint.LoadOptimizer(learner);
+        }
+
+        if (folder.Writes)
+        {
+            checkpoint.LoadAverages(averages, replicas.Lead.Parameters);
+        }
+
+        state = WithBestModel(path, state);
+        string place = state.StepInEpoch > 0 ? $"epoch {state.Epoch + 1}, step {state.StepInEpoch}" : $"the end of epoch {state.Epoch}";
+        observer.Message(Severity.Info, $"resumed from {path} at {place}");
+
+        // A longer run may go on after an early stop of a shorter patience; whether it stops again is decided by the options of now.
+        bool stopped = options.EarlyStoppingPatience > 0 && state.EpochsWithoutImprovement >= options.EarlyStoppingPatience;
+        if (stopped || state.Epoch >= options.Epochs)
+        {
+            observer.Message(Severity.Info, $"the run has finished {state.Epoch} epochs; pass --epochs N{(stopped ? " and a larger --early-stopping-patience" : string.Empty)} to extend it");
+        }
+
+        return (state with { StoppedEarly = stopped }, checkpoint.ReadScaler());
+    }
+
+    /// <summary>A run that goes on in another folder takes its best model along; where that is gone, the best of the epochs to come counts.</summary>
+    private TrainingState WithBestModel(string checkpoint, TrainingState state)
+    {
+        if (state.BestEpoch == 0 || File.Exists(folder.BestModel))
+        {
+            return state;
+        }
+
+        string beside = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(checkpoint))!, Path.GetFileName(folder.BestModel));
+        if (File.Exists(beside))
+        {
+            if (!folder.Writes)
+            {
+                return state;
+            }
+
+            AtomicFile.WriteAllBytes(folder.BestModel, File.ReadAllBytes(beside));
+            string keras = Path.Combine(Path.GetDirectoryName(beside)!, Path.GetFileName(folder.BestKerasModel));
+            if (File.Exists(keras))
+            {
+                AtomicFile.WriteAllBytes(folder.BestKerasModel, File.ReadAllBytes(keras));
+            }
+
+            return state;
+        }
+
+        if (state.Epoch >= options.Epochs || state.StoppedEarly)
+        {
+            throw new RunException(
+                $"'{checkpoint}' is of a finished run whose best model '{beside}' is gone.", "Train on with a larger --epochs, or use the checkpoint itself with predict and evaluate.");
+        }
+
+        observer.Message(Severity.Warning, $"'{beside}' is gone: the best of the epochs from now on counts");
+        return state with { BestValue = double.NaN, BestEpoch = 0, EpochsWithoutImprovement = 0 };
+    }
+}

@@ -1,0 +1,61 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using CudaTrainer.Engine;
+using CudaTrainer.Formats;
+
+namespace CudaTrainer.Training.Studies;
+
+/// <summary>What a row of an ablation has come to.</summary>
+/// <param name="Missing">Why it was not run here; then there is nothing else.</param>
+/// <param name="Gain">In balanced accuracy over the row before it (for "all but" rows: over the complete one), paired by clips.</param>
+/// <param name="SecondsPerEpoch">Median over trainings and epochs.</param>
+/// <param name="SecondsToBest">Median over trainings.</param>
+/// <param name="PeakBytes">Tensors on the first device, at most.</param>
+public sealed record AblationRow(
+    string Name, string? Missing, StudyMetrics? Metrics, Estimate? Gain, double SecondsPerEpoch, double SecondsToBest, long PeakBytes, double StallFraction);
+
+/// <param name="Sources">That clips come from.</param>
+public sealed record AblationResult(string Device, int Clips, int Sources, int Folds, int Seeds, int Jobs, IReadOnlyList<AblationRow> Rows);
+
+/// <summary>
+/// What each optimisation is worth on somebody's own clips: the same cross-validation for every row of <see cref="AblationPlan"/>. Leaves ablation.json, ablation.csv, ablation.md and the page ablation.html;
+/// trainings that have ended are kept in runs.jsonl and not repeated.
+/// </summary>
+public static class Ablation
+{
+    internal const string ResultName = "ablation.json";
+    internal const string PageName = "ablation.html";
+
+    /// <exception cref="RunException">Something the user can act on is wrong.</exception>
+    public static AblationResult Execute(StudyOptions options, bool leaveOneOut, IRunObserver observer, CancellationToken stop)
+    {
+        OptionValidation.Require(options.Run);
+        using var study = new Study(options, observer, stop);
+        IReadOnlyList<AblationStep> plan = AblationPlan.Make(study.IsCuda, study.IsCuda ? study.Devices : 0, leaveOneOut);
+        study.Expect(plan.Count(step => step.Missing is null));
+        var trained = new StudyRow?[plan.Count];
+        var rows = new List<AblationRow>();
+        for (int i = 0; i < plan.Count; i++)
+        {
+            AblationStep step = plan[i];
+            trained[i] = step.Missing is null ? study.Run(AblationPlan.Apply(options.Run, step.With), step.Name, stop) : null;
+            rows.Add(trained[i] is not { } row
+                ? new AblationRow(step.Name, step.Missing, null, null, double.NaN, double.NaN, 0, double.NaN)
+                : new AblationRow(
+                    step.Name, null, row.Metrics, step.Before < 0 ? null : study.Bootstrap.Gain(row.Answers, trained[step.Before]!.Answers), row.SecondsPerEpoch, row.SecondsToBest, row.PeakBytes, row.StallFraction));
+        }
+
+        var result = new AblationResult(
+            study.DeviceKind, study.Clips.Count, study.Clips.Sources.Distinct(StringComparer.Ordinal).Count(), options.Folds, options.Seeds, options.Jobs, rows);
+        AtomicFile.WriteAllText(Path.Combine(options.Output, ResultName), JsonSerializer.Serialize(result, AblationJson.Default.AblationResult) + "\n");
+        AtomicFile.WriteAllText(Path.Combine(options.Output, "ablation.csv"), AblationTable.Csv(result));
+        AtomicFile.WriteAllText(Path.Combine(options.Output, "ablation.md"), AblationTable.Markdown(result));
+        AtomicFile.WriteAllText(Path.Combine(options.Output, PageName), AblationPage.Render(result));
+        return result;
+    }
+}
+
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals, WriteIndented = true)]
+[JsonSerializable(typeof(AblationResult))]
+internal sealed partial class AblationJson : JsonSerializerContext;

@@ -1,0 +1,67 @@
+using CudaTrainer.Data.Dataset;
+using CudaTrainer.Engine;
+
+namespace CudaTrainer.Training.Studies;
+
+/// <summary>One division of all clips: to train on, to choose epoch, threshold and calibration on, and to be judged on once. Rows in rising order.</summary>
+public sealed record Fold(int Number, int[] Train, int[] Validation, int[] Test);
+
+/// <summary>
+/// Stratified, source-disjoint k-fold cross-validation: every clip is in the test part of exactly one fold, all clips of a source are in the same part, and each part has both classes in
+/// proportions as near to the whole's as the sources allow. The validation part is taken from the training part the same way.
+/// </summary>
+public static class FoldPlan
+{
+    /// <param name="labels">0 or 1 for each clip.</param>
+    /// <param name="sources">What each clip was cut from.</param>
+    /// <param name="folds">2 or more.</param>
+    /// <param name="validationShare">Of the clips that are not in the test part, more than 0 and less than 1.</param>
+    /// <param name="seed">Equal seeds give equal folds.</param>
+    /// <exception cref="RunException">There are too few sources of each class.</exception>
+    public static IReadOnlyList<Fold> Make(ReadOnlySpan<int> labels, IReadOnlyList<string> sources, int folds, double validationShare, int seed)
+    {
+        int[] all = [.. Enumerable.Range(0, labels.Length)];
+        double[] equal = [.. Enumerable.Repeat(1.0 / folds, folds)];
+        int[] partOf = Assign(labels, sources, all, equal, (ulong)(uint)seed, $"{folds} folds");
+        var result = new Fold[folds];
+        for (int number = 0; number < folds; number++)
+        {
+            int[] rest = [.. all.Where(clip => partOf[clip] != number)];
+            int[] validation = Assign(labels, sources, rest, [1 - validationShare, validationShare], (ulong)(uint)seed, $"training and validation parts of fold {number + 1}");
+            result[number] = new Fold(number, [.. rest.Where((_, i) => validation[i] == 0)], [.. rest.Where((_, i) => validation[i] == 1)], [.. all.Where(clip => partOf[clip] == number)]);
+        }
+
+        return result;
+    }
+
+    /// <returns>The part of each of <paramref name="clips"/>.</returns>
+    private static int[] Assign(ReadOnlySpan<int> labels, IReadOnlyList<string> sources, int[] clips, double[] shares, ulong seed, string what)
+    {
+        var groupOfSource = new Dictionary<string, int>(StringComparer.Ordinal);
+        var counts = new List<ClassCounts>();
+        int[] groupOf = new int[clips.Length];
+        for (int i = 0; i < clips.Length; i++)
+        {
+            if (!groupOfSource.TryGetValue(sources[clips[i]], out int group))
+            {
+                group = counts.Count;
+                groupOfSource[sources[clips[i]]] = group;
+                counts.Add(default);
+            }
+
+            groupOf[i] = group;
+            counts[group] += ClassCounts.Of([labels[clips[i]]]);
+        }
+
+        int most = GroupSplitter.MaximumSplits(counts);
+        if (most < shares.Length)
+        {
+            throw new RunException(
+                $"The clips come from {counts.Count} sources, which is too few for {what}: at most {most} parts can have both classes without sharing a source.",
+                "Use fewer --folds, or add clips of other sources.");
+        }
+
+        int[] partOfGroup = GroupSplitter.Assign(counts, shares, seed);
+        return [.. groupOf.Select(group => partOfGroup[group])];
+    }
+}

@@ -1,0 +1,165 @@
+using System.Text.Json.Serialization;
+using CudaTrainer.Data.Dataset;
+using CudaTrainer.Engine;
+using CudaTrainer.Engine.Nn;
+using CudaTrainer.Training.Ensembles;
+using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Parallel;
+
+namespace CudaTrainer.Training.Studies;
+
+/// <summary>One training of a study: the answers to the clips of a fold's test part by the best epoch of its validation part, or by an average of the weights, and what it took.</summary>
+public sealed record FoldRun
+{
+    /// <summary>Of initial weights, dropout and order.</summary>
+    public required int Seed { get; init; }
+
+    public required int Fold { get; init; }
+
+    /// <summary>p(violent) of the test part's clips, in the fold's order.</summary>
+    public required double[] Scores { get; init; }
+
+    /// <summary>The same calibrated by the validation part.</summary>
+    public required double[] Calibrated { get; init; }
+
+    /// <summary>Score from which a clip is called violent, chosen on the validation part.</summary>
+    public required double Threshold { get; init; }
+
+    public required PlattScaling Calibration { get; init; }
+
+    /// <summary>The shares of the models of each stream, fitted on the validation part; null for one model.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double[]? Weights { get; init; }
+
+    public required int Epochs { get; init; }
+
+    /// <summary>The last one for an average of the weights.</summary>
+    public required int BestEpoch { get; init; }
+
+    /// <summary>Whether other trainings ran beside this one, which lengthens its times.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Shared { get; init; }
+
+    /// <summary>Median over the epochs; validation does not count.</summary>
+    public required double SecondsPerEpoch { get; init; }
+
+    /// <summary>Of training, up to the best epoch.</summary>
+    public required double SecondsToBest { get; init; }
+
+    /// <summary>Share of the training time that steps waited for data.</summary>
+    public required double StallFraction { get; init; }
+
+    /// <summary>The most that tensors have taken on the first device.</summary>
+    public required long PeakBytes { get; init; }
+}
+
+/// <summary>Features that a model of a study is trained on.</summary>
+/// <param name="Rows">The row in <paramref name="Clips"/> of each clip of the study.</param>
+/// <param name="Standardize">Whether features are standardised by the training part.</param>
+internal sealed record StudyStream(FeatureStream Stream, StudyClips Clips, IReadOnlyList<int> Rows, bool Standardize);
+
+/// <summary>Trains on one fold with the very loop of <c>train</c>, in memory.</summary>
+internal static class FoldTraining
+{
+    /// <summary>What one model of a fold answers, and what its training took.</summary>
+    private sealed record Outcome(Evaluation Validation, Evaluation Test, int Epochs, int BestEpoch, double SecondsPerEpoch, double SecondsToBest, double Seconds, double StallSeconds);
+
+    /// <param name="devices">Whose memory figures are of this training alone.</param>
+    /// <param name="streams">What to train on: a model each, whose answers are averaged with the weights that are best on the validation part.</param>
+    public static FoldRun Run(TrainingOptions options, DeviceChoice devices, IReadOnlyList<StudyStream> streams, Fold fold, CancellationToken stop)
+    {
+        Outcome[] models = [.. streams.Select(stream => Train(options with { Stream = stream.Stream }, devices, stream, fold, stop))];
+        int[] labels = models[0].Validation.Labels;
+        double[][] validation = [.. models.Select(model => model.Validation.Scores)];
+        double[] weights = EnsembleWeights.Fit(labels, validation);
+        double[] chosen = Mix(validation), judged = Mix([.. models.Select(model => model.Test.Scores)]);
+        PlattScaling calibration = PlattScaling.Fit(labels, chosen);
+        return new FoldRun
+        {
+            Seed = options.Seed,
+            Fold = fold.Number,
+            Scores = judged,
+            Calibrated = [.. judged.Select(calibration.Apply)],
+            Threshold = RankMetrics.BestThreshold(labels, chosen),
+            Calibration = calibration,
+            Weights = weights.Length > 1 ? weights : null,
+            Epochs = models.Max(model => model.Epochs),
+            BestEpoch = models.Max(model => model.BestEpoch),
+            SecondsPerEpoch = models.Sum(model => model.SecondsPerEpoch),
+            SecondsToBest = models.Sum(model => model.SecondsToBest),
+            StallFraction = models.Sum(model => model.StallSeconds) / models.Sum(model => model.Seconds),
+            PeakBytes = devices.Device.Memory.Peak,
+        };
+
+        double[] Mix(double[][] scores) => scores.Length == 1 ? scores[0] : Ensemble.Combine(EnsembleStrategy.Weighted, scores, weights, []);
+    }
+
+    private static Outcome Train(TrainingOptions options, DeviceChoice devices, StudyStream stream, Fold fold, CancellationToken stop)
+    {
+        StudyClips clips = stream.Clips;
+        var setup = new LearnerSetup(options, devices.Device, devices.IsCuda);
+        IFeatureRows train = Rows(fold.Train), validation = Rows(fold.Validation), test = Rows(fold.Test);
+        LossInfo loss = setup.Loss(ClassCounts.Of(train.Labels.ToArray()));
+        var info = new ModelInfo
+        {
+            Model = options.Model,
+            Inputs = clips.Dimension,
+            Frames = clips.Frames,
+            Backbone = "unknown",
+            BackboneDescription = "features of a study",
+            Preprocess = "unknown",
+            Loss = loss,
+        };
+        using var replicas = new ReplicaGroup(devices.Devices, NewModel, setup.Learner(loss));
+        replicas.Initialize((uint)options.Seed);
+        FeatureScaler? scaler = stream.Standardize ? FeatureScaler.Fit(train, options.Stream) : null;
+        using RunFolder nowhere = RunFolder.Follow(options.CheckpointDir);
+        var best = new WeightSnapshot();
+        TrainingState state = new TrainingState().With(replicas.Lead.State.Read());
+        var averages = new WeightAverages(options);
+        using (var loop = new TrainingLoop(options, replicas, info, train, validation, nowhere, new SilentObserver(), state, scaler, averages: averages) { OnBest = () => best.Take(replicas.Lead.Parameters) })
+        {
+            if (loop.Run(stop) == RunOutcome.Interrupted)
+            {
+                throw new OperationCanceledException(stop);
+            }
+
+            state = loop.State;
+        }
+
+        if (state.BestEpoch == 0)
+        {
+            throw new RunException($"No epoch of fold {fold.Number + 1} has a value of {options.Monitor}.", "Train with a smaller --learning-rate, or watch another --monitor.");
+        }
+
+        int chosenEpoch = state.BestEpoch;
+        if (averages.All.SingleOrDefault() is { } average)
+        {
+            if (average.Updates == 0)
+            {
+                throw new RunException($"Fold {fold.Number + 1} ended after epoch {state.Epoch}, before there was anything to average.", "Give a smaller --swa-start.");
+            }
+
+            replicas.Lead.Parameters.Values.Write((ReadOnlySpan<float>)average.Values);
+            BatchNormStatistics.Estimate(replicas.Lead, train, options.BatchSize, scaler, stop);
+            best.Take(replicas.Lead.Parameters);
+            chosenEpoch = state.Epoch;
+        }
+
+        best.Restore(replicas);
+        double[] seconds = [.. state.History.Select(epoch => epoch.Seconds).Order()];
+        return new Outcome(
+            Evaluate(validation), Evaluate(test), state.Epoch, chosenEpoch, seconds[seconds.Length / 2], state.History.Take(chosenEpoch).Sum(epoch => epoch.Seconds), seconds.Sum(),
+            state.History.Sum(epoch => epoch.StallSeconds));
+
+        SelectedRows Rows(int[] part) => new(clips, [.. part.Select(clip => stream.Rows[clip])]);
+
+        Classifier NewModel() => setup.NewModel(clips.Dimension);
+
+        Evaluation Evaluate(IFeatureRows rows)
+        {
+            using var evaluator = new Evaluator(replicas, rows, options.BatchSize, scaler);
+            return evaluator.Run();
+        }
+    }
+}

@@ -1,0 +1,288 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using CudaTrainer.Data.Dataset;
+using CudaTrainer.Engine.Devices;
+using CudaTrainer.Training.Extraction;
+
+namespace CudaTrainer.Training.Studies;
+
+/// <summary>How trainings are repeated.</summary>
+public sealed record StudyOptions
+{
+    /// <summary>What each training runs on; its seed is that of the first repetition and of the folds.</summary>
+    public TrainingOptions Run { get; init; } = new();
+
+    public int Folds { get; init; } = 5;
+
+    /// <summary>Repetitions with other initial weights, dropout and order, on the same folds.</summary>
+    public int Seeds { get; init; } = 3;
+
+    /// <summary>Share of the clips outside the test part that choose epoch, threshold and calibration.</summary>
+    public double ValShare { get; init; } = 0.15;
+
+    /// <summary>Where each training decides.</summary>
+    public ThresholdRule Threshold { get; init; }
+
+    /// <summary>How the streams of <see cref="FeatureStream.Both"/> become one answer.</summary>
+    public StreamFusion Fusion { get; init; }
+
+    /// <summary>Trainings at a time; each has an equal share of the threads. The first of a row runs alone and is the one whose times count.</summary>
+    public int Jobs { get; init; } = 1;
+
+    /// <summary>Folder for results, and for what is needed to go on after a stop.</summary>
+    public string Output { get; init; } = "./study";
+}
+
+/// <summary>How appearance and motion become one answer.</summary>
+public enum StreamFusion
+{
+    /// <summary>One model of both, whose features stand side by side.</summary>
+    Concatenation,
+
+    /// <summary>A model of each; the mean of their probabilities with weights fitted on the validation part.</summary>
+    Late,
+}
+
+/// <summary>From which p(violent) on a clip counts as violent.</summary>
+public enum ThresholdRule
+{
+    /// <summary>The one with the best balanced accuracy on the validation part. With a few dozen clips there, its own error costs more than it gains.</summary>
+    Val,
+
+    /// <summary>0.5: what balanced classes, or a loss with class weights, train for.</summary>
+    Half,
+}
+
+/// <summary>All trainings of one set of options.</summary>
+/// <param name="Answers">One for each repetition.</param>
+public sealed record StudyRow(IReadOnlyList<FoldRun> Runs, IReadOnlyList<Answers> Answers, StudyMetrics Metrics)
+{
+    /// <summary>Median over the trainings that had the machine to themselves.</summary>
+    public double SecondsPerEpoch => Median(run => run.SecondsPerEpoch);
+
+    /// <summary>Median over the trainings that had the machine to themselves.</summary>
+    public double SecondsToBest => Median(run => run.SecondsToBest);
+
+    public double StallFraction => Alone.Average(run => run.StallFraction);
+
+    public long PeakBytes => Runs.Max(run => run.PeakBytes);
+
+    private IEnumerable<FoldRun> Alone => Runs.Where(run => !run.Shared);
+
+    private double Median(Func<FoldRun, double> value)
+    {
+        double[] sorted = [.. Alone.Select(value).Order()];
+        return sorted[sorted.Length / 2];
+    }
+}
+
+/// <summary>The clips and folds of a study, and the trainings on them.</summary>
+internal sealed class Study : IDisposable
+{
+    private readonly StudyOptions _options;
+    private readonly IRunObserver _observer;
+    private readonly StudyLog _log;
+    private readonly string _dataIdentity;
+    private readonly IReadOnlyList<StudyStream> _streams;
+    private int _done;
+    private int _total;
+    private long _began;
+
+    public Study(StudyOptions options, IRunObserver observer, CancellationToken stop)
+    {
+        _options = options;
+        _observer = observer;
+        TrainingOptions run = options.Run;
+        using (DeviceChoice device = DeviceChoice.Open(run.Device, run.Threads, run.MixedPrecision))
+        {
+            DeviceKind = device.Text;
+            IsCuda = device.IsCuda;
+            Devices = device.Devices.Count;
+            if (run.FeaturesDir is null)
+            {
+                Extract(run, device, observer, stop);
+            }
+        }
+
+        Clips = StudyClips.Open(run.FeaturesDir ?? BackboneChoice.DirectoryOf(run.CacheDir, run.Stream), foreign: run.FeaturesDir is not null, stop);
+        Folds = FoldPlan.Make(Clips.Labels, Clips.Sources, options.Folds, options.ValShare, run.Seed);
+        Bootstrap = new GroupBootstrap(Clips.Labels, Clips.Sources);
+        _dataIdentity = $"{Clips.Identity} {options.Folds} folds, val {options.ValShare:R}, seed {run.Seed}";
+        _streams = options.Fusion == StreamFusion.Late ? [PartOf(FeatureStream.Rgb, stop), PartOf(FeatureStream.Motion, stop)] : [Whole()];
+        _log = StudyLog.Open(options.Output);
+        var counts = ClassCounts.Of(Clips.Labels.ToArray());
+        observer.Header(
+        [
+            new HeaderLine("device", DeviceKind),
+            new HeaderLine("data", $"{Clips.Count} clips ({counts}) from {Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, [{Clips.Frames}, {Clips.Dimension}] each{(_streams.Any(stream => stream.Standardize) ? ", standardised by each training part" : "")}"),
+            new HeaderLine("plan", $"{options.Folds} source-disjoint folds, {options.Seeds} seeds from {run.Seed} on, {options.ValShare:P0} of each training part to choose epoch, threshold and calibration"),
+            .. _streams.Count > 1 ? [new HeaderLine("fusion", "late: a model of each stream, averaged with weights fitted where epoch and threshold are chosen")] : Array.Empty<HeaderLine>(),
+            new HeaderLine("output", options.Output),
+        ]);
+        if (!Clips.KnowsSources)
+        {
+            observer.Message(Severity.Warning, "no two clips are known to come from one source: if some do, clips of one recording are trained on and judged on, and results are too good. Name sources in sources.csv (--groups)");
+        }
+    }
+
+    public StudyClips Clips { get; }
+
+    public IReadOnlyList<Fold> Folds { get; }
+
+    public GroupBootstrap Bootstrap { get; }
+
+    public string DeviceKind { get; }
+
+    public bool IsCuda { get; }
+
+    public int Devices { get; }
+
+    /// <summary>Announces how many sets of options <see cref="Run"/> will be called with.</summary>
+    public void Expect(int rows)
+    {
+        _total = rows * _options.Folds * _options.Seeds;
+        _done = 0;
+        _began = Stopwatch.GetTimestamp();
+    }
+
+    /// <summary>Trains on every fold with every seed, unless an earlier run of the study has.</summary>
+    public StudyRow Run(TrainingOptions options, string name, CancellationToken stop)
+    {
+        (Fold Fold, int Seed)[] trainings = [.. Enumerable.Range(0, _options.Seeds).SelectMany(seed => Folds.Select(fold => (fold, options.Seed + seed)))];
+        var runs = new FoldRun[trainings.Length];
+        int alone = _options.Jobs > 1 ? 1 : 0;
+        if (alone > 0)
+        {
+            runs[0] = Train(options with { Seed = trainings[0].Seed }, trainings[0].Fold, name, jobs: 1, stop);
+        }
+
+        var parallel = new ParallelOptions { MaxDegreeOfParallelism = _options.Jobs, CancellationToken = stop };
+        try
+        {
+            System.Threading.Tasks.Parallel.For(alone, trainings.Length, parallel, i => runs[i] = Train(options with { Seed = trainings[i].Seed }, trainings[i].Fold, name, _options.Jobs, stop));
+        }
+        catch (AggregateException exception)
+        {
+            // The first to fail is the cause; others are cancelled by it.
+            throw exception.InnerExceptions.FirstOrDefault(inner => inner is not OperationCanceledException) ?? exception.InnerExceptions[0];
+        }
+
+        Answers[] answers = [.. runs.GroupBy(run => run.Seed).Select(AnswersOf)];
+        return new StudyRow(runs, answers, Bootstrap.Metrics(answers));
+    }
+
+    /// <summary>From which p(violent) on a training's answers count as violent.</summary>
+    public double ThresholdOf(FoldRun run) => _options.Threshold == ThresholdRule.Half ? 0.5 : run.Threshold;
+
+    /// <summary>Each clip's answer as the mean over the seeds: an ensemble of as many models as there are seeds.</summary>
+    public StudyMetrics MetricsOfMean(IReadOnlyList<FoldRun> runs)
+    {
+        double[] calibrated = new double[Clips.Count], margin = new double[Clips.Count];
+        foreach (FoldRun run in runs)
+        {
+            int[] clips = Folds[run.Fold].Test;
+            for (int i = 0; i < clips.Length; i++)
+            {
+                calibrated[clips[i]] += run.Calibrated[i] / _options.Seeds;
+                margin[clips[i]] += run.Scores[i] - ThresholdOf(run);
+            }
+        }
+
+        return Bootstrap.Metrics([new Answers(calibrated, [.. margin.Select(value => value >= 0)])]);
+    }
+
+    public void Dispose()
+    {
+        _log.Dispose();
+        foreach (StudyStream stream in _streams.Where(stream => stream.Clips != Clips))
+        {
+            stream.Clips.Dispose();
+        }
+
+        Clips.Dispose();
+    }
+
+    private StudyStream Whole() => new(_options.Run.Stream, Clips, [.. Enumerable.Range(0, Clips.Count)], IsStandardized(_options.Run, Clips));
+
+    /// <summary>One stream of both from its own cache.</summary>
+    private StudyStream PartOf(FeatureStream stream, CancellationToken stop)
+    {
+        StudyClips clips = StudyClips.Open(BackboneChoice.DirectoryOf(_options.Run.CacheDir, stream), foreign: false, stop);
+        Dictionary<string, int> rows = Enumerable.Range(0, clips.Count).ToDictionary(clips.NameOf, StringComparer.Ordinal);
+        return new StudyStream(stream, clips, [.. Enumerable.Range(0, Clips.Count).Select(clip => rows[Clips.NameOf(clip)])], IsStandardized(_options.Run with { Stream = stream }, clips));
+    }
+
+    private static bool IsStandardized(TrainingOptions run, StudyClips clips) =>
+        run.StandardizeFeatures ?? FeatureScaler.IsUsual(run, clips.Key.FirstOrDefault(entry => entry.Key == "backbone").Value ?? "unknown");
+
+    private static void Extract(TrainingOptions run, DeviceChoice device, IRunObserver observer, CancellationToken stop)
+    {
+        using BackboneChoice backbone = BackboneChoice.Open(run);
+
+        // Virtual devices share the threads that one could have for itself.
+        using CpuDevice? whole = device.Devices.Count > 1 && device.Device is CpuDevice ? new CpuDevice(run.Threads) : null;
+        new FeaturePipeline(run, whole is null ? device.Devices : [whole], backbone, observer, new StageClock()).Run(stop);
+    }
+
+    private FoldRun Train(TrainingOptions options, Fold fold, string name, int jobs, CancellationToken stop)
+    {
+        string key = KeyOf(options, fold);
+        if (_log.Find(key) is not { } run)
+        {
+            int threads = options.Threads > 0 ? options.Threads : Environment.ProcessorCount;
+            using DeviceChoice device = DeviceChoice.Open(options.Device, Math.Max(1, threads / jobs), options.MixedPrecision);
+            run = FoldTraining.Run(options, device, _streams, fold, stop) with { Shared = jobs > 1 };
+            _log.Add(key, run);
+        }
+
+        int done = Interlocked.Increment(ref _done);
+        double seconds = Stopwatch.GetElapsedTime(_began).TotalSeconds;
+        lock (_log)
+        {
+            _observer.Progress(new StageProgress(name, done, _total, "trainings", done / seconds, "trainings/s", TimeSpan.FromSeconds(seconds / done * (_total - done))));
+        }
+
+        return run;
+    }
+
+    /// <summary>Of what decides the result of a training; where files go and how many threads there are does not.</summary>
+    private string KeyOf(TrainingOptions options, Fold fold)
+    {
+        TrainingOptions deciding = options with
+        {
+            DatasetPath = null,
+            FeaturesDir = null,
+            Groups = null,
+            CacheDir = "",
+            CheckpointDir = "",
+            Threads = 0,
+            Workers = 0,
+            Tensorboard = false,
+            OnCorrupt = default,
+            MaxCorrupt = 0,
+            DecodeTimeout = 0,
+        };
+        string streams = string.Join(' ', _streams.Select(stream => $"{stream.Standardize}"));
+        string text = $"{ThisAssembly.Version} {_dataIdentity} {fold.Number} {streams} {IsCuda} {JsonSerializer.Serialize(deciding, RunJson.Default.TrainingOptions)}";
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32];
+    }
+
+    private Answers AnswersOf(IEnumerable<FoldRun> runs)
+    {
+        double[] scores = new double[Clips.Count];
+        bool[] violent = new bool[Clips.Count];
+        foreach (FoldRun run in runs)
+        {
+            int[] clips = Folds[run.Fold].Test;
+            for (int i = 0; i < clips.Length; i++)
+            {
+                scores[clips[i]] = run.Calibrated[i];
+                violent[clips[i]] = run.Scores[i] >= ThresholdOf(run);
+            }
+        }
+
+        return new Answers(scores, violent);
+    }
+}

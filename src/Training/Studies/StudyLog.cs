@@ -1,0 +1,91 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using CudaTrainer.Engine;
+using CudaTrainer.Formats;
+
+namespace CudaTrainer.Training.Studies;
+
+/// <summary>
+/// The trainings of a study that have ended, one a line of runs.jsonl, so that a study that was stopped goes on. A line is of use only to the very same training: its key is a hash
+/// of the options, the clips and the folds.
+/// </summary>
+internal sealed class StudyLog : IDisposable
+{
+    private readonly Dictionary<string, FoldRun> _runs = new(StringComparer.Ordinal);
+    private readonly StreamWriter _writer;
+    private readonly Lock _lock = new();
+
+    private StudyLog(string path)
+    {
+        if (File.Exists(path))
+        {
+            Read(path);
+        }
+
+        _writer = new StreamWriter(path, append: false);
+        foreach (var (key, run) in _runs)
+        {
+            Write(key, run);
+        }
+    }
+
+    /// <summary>Trainings that earlier runs of the study have left.</summary>
+    public int Count => _runs.Count;
+
+    /// <exception cref="RunException">The folder cannot be written to.</exception>
+    public static StudyLog Open(string folder)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+            AtomicFile.DeleteStale(folder);
+            return new StudyLog(Path.Combine(folder, "runs.jsonl"));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new RunException($"'{folder}' cannot be used for a study: {exception.Message}", "Choose another --output.");
+        }
+    }
+
+    public FoldRun? Find(string key) => _runs.GetValueOrDefault(key);
+
+    public void Add(string key, FoldRun run)
+    {
+        lock (_lock)
+        {
+            Write(key, run);
+        }
+    }
+
+    public void Dispose() => _writer.Dispose();
+
+    private void Write(string key, FoldRun run)
+    {
+        _writer.WriteLine(JsonSerializer.Serialize(new StudyLine(key, run), StudyLineJson.Default.StudyLine));
+        _writer.Flush();
+    }
+
+    /// <summary>A line that a kill has cut off, or that is of another version, counts as not there.</summary>
+    private void Read(string path)
+    {
+        foreach (string line in File.ReadLines(path))
+        {
+            try
+            {
+                if (JsonSerializer.Deserialize(line, StudyLineJson.Default.StudyLine) is { } entry)
+                {
+                    _runs[entry.Key] = entry.Run;
+                }
+            }
+            catch (JsonException)
+            {
+            }
+        }
+    }
+}
+
+internal sealed record StudyLine(string Key, FoldRun Run);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals)]
+[JsonSerializable(typeof(StudyLine))]
+internal sealed partial class StudyLineJson : JsonSerializerContext;

@@ -1,0 +1,77 @@
+using CudaTrainer.Data.Cache;
+using CudaTrainer.Data.Dataset;
+using CudaTrainer.Engine;
+using CudaTrainer.Engine.Nn;
+using CudaTrainer.Training.Extraction;
+
+namespace CudaTrainer.Training;
+
+/// <summary>What a training run would do.</summary>
+/// <param name="StepsPerEpoch">Batches of the train split.</param>
+public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch)
+{
+    /// <summary>
+    /// Checks what a run checks before it trains: options, device, weights, checkpoint folder, checkpoints and data. Videos are scanned and hashed, not decoded. Writes nothing.
+    /// </summary>
+    /// <exception cref="RunException">Something the user can act on is wrong.</exception>
+    public static TrainingPlan Make(TrainingOptions options, IRunObserver observer, CancellationToken stop)
+    {
+        OptionValidation.Require(options);
+        using DeviceChoice device = DeviceChoice.Open(options.Device, options.Threads, options.MixedPrecision);
+        using BackboneChoice? backbone = options.FeaturesDir is null ? BackboneChoice.Open(options) : null;
+        RunFolder.RequireFree(options.CheckpointDir, options.Resume is not null, options.Overwrite);
+        observer.Header(
+        [
+            new HeaderLine("device", device.Text),
+            new HeaderLine("backbone", backbone?.Description ?? "features from files"),
+            new HeaderLine("output", options.CheckpointDir),
+            new HeaderLine("seed", $"{options.Seed}"),
+        ]);
+        (int clips, int frames, int inputs) = options.FeaturesDir is { } directory ? Features(directory, observer, stop) : Videos(options, observer, stop);
+        foreach (string doubt in OptionValidation.Doubts(options))
+        {
+            observer.Message(Severity.Info, doubt);
+        }
+
+        if (options.Resume is { } resume && resume != "auto")
+        {
+            using var checkpoint = Checkpoint.Open(resume);
+            checkpoint.RequireState();
+        }
+
+        if (options.InitialWeights is { } weights)
+        {
+            using var checkpoint = Checkpoint.Open(weights);
+        }
+
+        Classifier model = Classifiers.Create(options.Model, new ClassifierOptions(inputs, (float)options.Dropout));
+        return new TrainingPlan(ModelSummary.Of(model, frames), (clips + options.BatchSize - 1) / options.BatchSize);
+    }
+
+    private static (int Clips, int Frames, int Inputs) Features(string directory, IRunObserver observer, CancellationToken stop)
+    {
+        using FeatureSplits splits = FeatureSplits.OpenFinite(directory, stop);
+        observer.Dataset([.. splits.All.Select(set => new SplitRow(set.Split.Name(), set.Classes.Nonviolent, set.Classes.Violent, 0, 0))]);
+        return (splits.Train.Count, splits.Train.Frames, splits.Train.Dimension);
+    }
+
+    private static (int Clips, int Frames, int Inputs) Videos(TrainingOptions options, IRunObserver observer, CancellationToken stop)
+    {
+        VideoDataset dataset = DatasetScanner.Scan(
+            options.DatasetPath!,
+            new DatasetOptions
+            {
+                Split = new SplitFractions(options.Split[0], options.Split[1], options.Split[2]),
+                GroupsFile = options.Groups,
+                Seed = options.Seed,
+            },
+            stop);
+        foreach (string warning in dataset.Warnings)
+        {
+            observer.Message(Severity.Warning, warning);
+        }
+
+        observer.Dataset([.. dataset.Table.Rows.Select(row => new SplitRow(row.Split.Name(), row.Clips.Nonviolent, row.Clips.Violent, row.Sources, 0))]);
+        return (dataset[DatasetSplit.Train].Count, options.Frames, options.Stream.Dimension());
+    }
+}

@@ -1,0 +1,360 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using CudaTrainer.Data.Cache;
+using CudaTrainer.Data.Dataset;
+using CudaTrainer.Engine;
+using CudaTrainer.Engine.Devices;
+using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Tracing;
+using CudaTrainer.Training.Parallel;
+using CudaTrainer.Training.Reporting;
+
+namespace CudaTrainer.Training;
+
+/// <summary>
+/// A whole training run: features (from videos or as they are), training with checkpoints, and the evaluation of the best model from the very file that is reported.
+/// </summary>
+public sealed class TrainingRun : IDisposable
+{
+    private readonly TrainingOptions _options;
+    private readonly IRunObserver _observer;
+    private readonly StageClock _clock = new();
+    private readonly RunFolder _folder;
+    private readonly DeviceChoice _device;
+    private readonly LearnerSetup _setup;
+    private readonly BackboneChoice? _backbone;
+    private readonly ProcessGroup? _processes;
+    private readonly TraceRecorder? _trace;
+    private readonly WeightAverages _averages;
+    private CommunicationSummary? _communication;
+    private ProfileSummary? _profile;
+
+    /// <param name="writes">Whether the run leaves files.</param>
+    private TrainingRun(TrainingOptions options, IRunObserver observer, ProcessGroup? processes, bool writes)
+    {
+        _options = options.FastDevRun > 0 ? options with { Epochs = 1, WarmupEpochs = 0, EarlyStoppingPatience = 0 } : options;
+        _processes = processes;
+        _trace = options.Profile is not null && IsLead ? new TraceRecorder() : null;
+        _device = processes is null
+            ? DeviceChoice.Open(options.Device, options.Threads, options.MixedPrecision)
+            : DeviceChoice.OpenShare(options.Device, options.Threads, options.MixedPrecision, processes);
+        _setup = new LearnerSetup(_options, _device.Device, _device.IsCuda);
+        _backbone = options.FeaturesDir is null ? BackboneChoice.Open(options) : null;
+        _folder = IsLead && writes ? RunFolder.Open(options.CheckpointDir, options.Resume is not null, options.Overwrite) : RunFolder.Follow(options.CheckpointDir);
+        _averages = new WeightAverages(_options);
+        _observer = IsLead ? new LoggingObserver(observer, _folder) : new SilentObserver();
+    }
+
+    /// <summary>Whether this process writes and speaks.</summary>
+    private bool IsLead => _processes is not { IsLead: false };
+
+    private RunStart Start => new(_options, _setup, _folder, _averages, _observer);
+
+    private string BackboneText => _backbone?.Description ?? "features from files";
+
+    /// <summary>Runs to the end, or until <paramref name="stop"/>, which saves the state and returns.</summary>
+    /// <exception cref="RunException">Something the user can act on is wrong.</exception>
+    public static TrainingResult Execute(TrainingOptions options, IRunObserver observer, CancellationToken stop)
+    {
+        OptionValidation.Require(options);
+        if (options.Distributed == DistributedMode.None)
+        {
+            return Execute(options, observer, null, stop);
+        }
+
+        using ProcessGroup processes = ProcessGroup.Open();
+        return processes.Run(() => Execute(options, observer, processes, stop));
+    }
+
+    /// <summary>Sweeps the learning rate with the set-up of a run, which it leaves no files of.</summary>
+    /// <param name="options">Those about checkpoints, epochs and the rate do not count.</param>
+    /// <exception cref="RunException">Something the user can act on is wrong.</exception>
+    public static LearningRateSweep Sweep(TrainingOptions options, SweepRange range, IRunObserver observer, CancellationToken stop)
+    {
+        OptionValidation.Require(options);
+        using var run = new TrainingRun(options with { Resume = null }, observer, null, writes: false);
+        return run.Sweep(range, stop);
+    }
+
+    private static TrainingResult Execute(TrainingOptions options, IRunObserver observer, ProcessGroup? processes, CancellationToken stop)
+    {
+        using var run = new TrainingRun(options, observer, processes, writes: options.FastDevRun == 0);
+        try
+        {
+            return run.Run(stop);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // The others learn it from this; in training itself all stop together.
+            processes?.Fail("it was interrupted");
+            return run.Result(RunOutcome.Interrupted, null);
+        }
+    }
+
+    public void Dispose()
+    {
+        _folder.Dispose();
+        _backbone?.Dispose();
+        _device.Dispose();
+    }
+
+    private TrainingResult Run(CancellationToken stop)
+    {
+        Header();
+        using FeatureSplits splits = OpenFeatures(stop);
+        FeatureSet train = splits.Train;
+        RequireSameData(splits);
+        IFeatureRows trainRows = Limited(train, Math.Max(_options.OverfitBatches, _options.FastDevRun));
+        IFeatureRows valRows = _options.OverfitBatches > 0 ? trainRows : Limited(splits.Validation, _options.FastDevRun);
+        using FeatureViews views = FeatureViews.Open(_options.FeaturesDir ?? _options.CacheDir, _options.Views, train);
+        IFeatureRows[] viewRows = [.. views.Others.Select(set => Limited(set, Math.Max(_options.OverfitBatches, _options.FastDevRun)))];
+        ModelInfo info = Describe(train);
+        using ReplicaGroup replicas = NewReplicas(train, info);
+        ParameterSet parameters = replicas.Lead.Parameters;
+        _observer.Header(
+        [
+            new HeaderLine("model", $"{_options.Model}, {parameters.Values.Count:N0} parameters ({parameters.BufferValues.Count:N0} running statistics)"),
+            new HeaderLine("loss", LossText(info.Loss!)),
+            .. AugmentationOptions.Of(_options) is { IsActive: true } augmentation ? new[] { new HeaderLine("augmentation", augmentation.Text) } : [],
+            new HeaderLine("steps", $"{(trainRows.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch {_options.BatchSize}{(_setup.FuseStep ? ", each one CUDA graph" : string.Empty)}"),
+            .. ReplicaLines(replicas),
+        ]);
+        foreach (string doubt in OptionValidation.Doubts(_options))
+        {
+            _observer.Message(Severity.Info, doubt);
+        }
+
+        (TrainingState state, FeatureScaler? scaler) = Start.Begin(replicas, train, info);
+        if (scaler is not null)
+        {
+            _observer.Message(Severity.Info, "features are standardised by the training clips; saved models take raw features");
+        }
+
+        _folder.Begin();
+        _folder.WriteConfig(_options);
+        using TensorBoardLog? board = TensorBoardLog.Open(_folder, _options, info, _observer);
+        using (var loop = new TrainingLoop(_options, replicas, info, trainRows, valRows, _folder, _observer, state, scaler, board, _folder.Writes ? _averages : null, viewRows))
+        {
+            if (_trace is not null && StepRange.TryParse(_options.Profile!, out StepRange range))
+            {
+                loop.Profile(_trace, range);
+            }
+
+            RunOutcome outcome = _clock.Time("train", () => loop.Run(stop));
+            state = loop.State;
+            _profile = WriteProfile();
+            _communication = CommunicationSummary.Of(replicas, loop.Communication, loop.Steps);
+            if (outcome == RunOutcome.Interrupted)
+            {
+                return Result(RunOutcome.Interrupted, state);
+            }
+        }
+
+        if (_options.FastDevRun > 0)
+        {
+            return Result(RunOutcome.Completed, state);
+        }
+
+        (string Name, IFeatureRows Rows)[] held = _options.OverfitBatches > 0
+            ? [(DatasetSplit.Validation.Name(), valRows)]
+            : [.. splits.All.Where(set => set != train).Select(set => (set.Split.Name(), (IFeatureRows)new SplitRows(set)))];
+        var evaluation = new RunEvaluation(_options, _folder, _observer, _averages, _processes, replicas, held);
+        TrainingResult result = _clock.Time("evaluate", () => WithMetrics(Result(RunOutcome.Completed, state), evaluation.Best()) with
+        {
+            Averages = evaluation.Averages(trainRows, valRows, info, state, scaler, stop),
+            Data = [.. splits.All.Select(SplitSummary.Of)],
+        });
+        _folder.WriteResults(JsonSerializer.Serialize(result, RunJson.Default.TrainingResult));
+        board?.Complete();
+        WriteReport(stop);
+        return result;
+    }
+
+    private ProfileSummary? WriteProfile()
+    {
+        if (_trace is null)
+        {
+            return null;
+        }
+
+        if (!_trace.Sums.Any(sum => sum.Stage == StepProfile.Stage))
+        {
+            _observer.Message(Severity.Warning, $"--profile {_options.Profile}: this run did none of these steps");
+        }
+
+        if (_folder.Writes)
+        {
+            _trace.Write(_folder.Profile);
+        }
+
+        return ProfileSummary.Of(_trace, _folder.Writes ? _folder.Profile : null);
+    }
+
+    /// <summary>The page is for people: what goes wrong with it does not make a trained classifier a failed run.</summary>
+    private void WriteReport(CancellationToken stop)
+    {
+        if (!_folder.Writes || !_options.Report)
+        {
+            return;
+        }
+
+        try
+        {
+            RunReport.Write([_options.CheckpointDir], more: [], output: null, stop);
+        }
+        catch (Exception exception)
+        {
+            _observer.Message(Severity.Warning, $"report.html was not written: {exception.Message}; try 'cudatrainer report {_options.CheckpointDir}'");
+        }
+    }
+
+    private LearningRateSweep Sweep(SweepRange range, CancellationToken stop)
+    {
+        Header();
+        using FeatureSplits splits = OpenFeatures(stop);
+        ModelInfo info = Describe(splits.Train);
+        using ReplicaGroup replicas = NewReplicas(splits.Train, info);
+        (_, FeatureScaler? scaler) = Start.Begin(replicas, splits.Train, info);
+        return LearningRateSweep.Run(replicas, new SplitRows(splits.Train), scaler, _options, range, _observer, stop);
+    }
+
+    private ReplicaGroup NewReplicas(FeatureSet train, ModelInfo info)
+    {
+        LearnerOptions learning = _setup.Learner(info.Loss!);
+        return _processes is null
+            ? new ReplicaGroup(_device.Devices, NewModel, learning)
+            : new ReplicaGroup(_device.Device, NewModel(), learning, _processes.Connect(_device.Device));
+
+        Classifier NewModel() => _setup.NewModel(train.Dimension);
+    }
+
+    private IFeatureRows Limited(FeatureSet set, int batches) =>
+        batches == 0 ? new SplitRows(set) : SelectedRows.Draw(new SplitRows(set), (int)Math.Min(set.Count, (long)batches * _options.BatchSize), _options.Seed);
+
+    /// <summary>Every process reads the features itself: they have to be the same, in the same order.</summary>
+    private void RequireSameData(FeatureSplits splits)
+    {
+        if (_processes is null)
+        {
+            return;
+        }
+
+        var data = new StringBuilder();
+        foreach (FeatureSet set in splits.All)
+        {
+            data.Append(CultureInfo.InvariantCulture, $"{set.Split} [{set.Count}, {set.Frames}, {set.Dimension}] {string.Join(" ", set.Key.Select(field => field.Value))}\n");
+            for (int i = 0; i < set.Count; i++)
+            {
+                data.Append(set.Names[i]).Append('\n').Append(set.Labels[i]).Append('\n');
+            }
+        }
+
+        if (_processes.FirstThatDiffers(SHA256.HashData(Encoding.UTF8.GetBytes(data.ToString()))) is { } rank)
+        {
+            throw new RunException(
+                $"Rank {rank} has other features than rank 0 in '{_options.FeaturesDir ?? _options.CacheDir}'.", "Put features, or the cache, into a folder that all machines share.");
+        }
+    }
+
+    private IEnumerable<HeaderLine> ReplicaLines(ReplicaGroup replicas)
+    {
+        if (replicas.Communication is { } communication)
+        {
+            string statistics = _options.SyncBatchNorm ? "over all replicas" : "of each replica's own clips";
+            yield return new HeaderLine("replicas", $"{replicas.Size}, gradients {communication}, {(_options.AllreduceDtype == FeatureType.Float16 ? "fp16" : "fp32")}; batch statistics {statistics}");
+        }
+    }
+
+    private void ExtractFeatures(CancellationToken stop)
+    {
+        // Virtual devices share the threads that one could have for itself.
+        using CpuDevice? whole = _device.Devices.Count > 1 && _device.Device is CpuDevice ? new CpuDevice(_options.Threads) : null;
+        new FeaturePipeline(_options, whole is null ? _device.Devices : [whole], _backbone!, _observer, _clock, _processes, _trace).Run(stop);
+    }
+
+    private void Header()
+    {
+        List<HeaderLine> lines =
+        [
+            .. _processes is null ? Array.Empty<HeaderLine>() : [new HeaderLine("processes", $"{_processes.Size}; this is {_processes.Description}")],
+            new HeaderLine("device", _device.Text),
+            new HeaderLine("precision", _setup.Precision),
+            new HeaderLine("backbone", BackboneText),
+            new HeaderLine("data", _options.FeaturesDir is { } features ? $"features in {features}" : $"videos in {_options.DatasetPath}, cache in {_options.CacheDir}"),
+            .. _folder.Writes ? new[] { new HeaderLine("output", _options.CheckpointDir) } : [],
+            .. _options.Preset is { } preset ? new[] { new HeaderLine("preset", preset) } : [],
+            new HeaderLine("seed", $"{_options.Seed}"),
+        ];
+        _observer.Header(lines);
+    }
+
+    private FeatureSplits OpenFeatures(CancellationToken stop)
+    {
+        if (_options.FeaturesDir is { } directory)
+        {
+            return _clock.Time("open", () =>
+            {
+                FeatureSplits splits = FeatureSplits.OpenFinite(directory, stop);
+                _observer.Dataset([.. splits.All.Select(set => new SplitRow(set.Split.Name(), set.Classes.Nonviolent, set.Classes.Violent, 0, 0))]);
+                return splits;
+            });
+        }
+
+        ExtractFeatures(stop);
+        return _clock.Time("open", () => FeatureSplits.Open(BackboneChoice.DirectoryOf(_options.CacheDir, _options.Stream)));
+    }
+
+    private ModelInfo Describe(FeatureSet train)
+    {
+        var key = train.Key.ToDictionary(field => field.Key, field => field.Value);
+        return new ModelInfo
+        {
+            Model = _options.Model,
+            Inputs = train.Dimension,
+            Frames = train.Frames,
+            Backbone = key.GetValueOrDefault("backbone", "unknown"),
+            BackboneDescription = BackboneText,
+            Stream = _options.Stream,
+            Preprocess = key.GetValueOrDefault("preprocessing", "unknown"),
+            Dropout = _options.Dropout,
+            Loss = _setup.Loss(train.Classes),
+        };
+    }
+
+    private string LossText(LossInfo info)
+    {
+        string loss = _options.UseFocalLoss ? $"focal (alpha {string.Join(", ", _options.FocalAlpha)}, gamma {_options.FocalGamma})" : "cross-entropy";
+        string weights = _options.UseClassWeights ? $"class weights {info.ClassWeights[0]:F3} nonviolent, {info.ClassWeights[1]:F3} violent" : "no class weights";
+        return $"{loss}, label smoothing {_options.LabelSmoothing}, {weights}";
+    }
+
+    private static TrainingResult WithMetrics(TrainingResult result, Dictionary<string, ClassificationMetrics> all) => result with
+    {
+        Val = all["val"],
+        ValAtHalf = all["val_at_half"],
+        Test = all.GetValueOrDefault("test"),
+        TestAtHalf = all.GetValueOrDefault("test_at_half"),
+    };
+
+    private TrainingResult Result(RunOutcome outcome, TrainingState? state) => new()
+    {
+        Outcome = outcome,
+        Rank = _processes?.Rank ?? 0,
+        Communication = _communication,
+        Profile = _profile,
+        Monitor = _options.Monitor,
+        BestEpoch = state?.BestEpoch ?? 0,
+        BestValue = state?.BestValue ?? double.NaN,
+        Epochs = state?.Epoch ?? 0,
+        StoppedEarly = state?.StoppedEarly ?? false,
+        CheckpointDir = _options.CheckpointDir,
+        Stages = _clock.Seconds,
+        Device = _device.Description,
+        Precision = _setup.Precision,
+        Backbone = BackboneText,
+        Environment = RunEnvironment.Current(),
+        StallFraction = state is { History.Count: > 0 } ? state.History.Sum(epoch => epoch.StallSeconds) / state.History.Sum(epoch => epoch.Seconds) : 0,
+    };
+}

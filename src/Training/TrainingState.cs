@@ -1,0 +1,199 @@
+using System.Text.Json.Serialization;
+using CudaTrainer.Engine.Ops;
+using CudaTrainer.Kernels;
+using CudaTrainer.Training.Ensembles;
+using CudaTrainer.Training.Extraction;
+
+namespace CudaTrainer.Training;
+
+/// <summary>What a classifier file says about itself, so that nobody feeds it features of another kind.</summary>
+public sealed record ModelInfo
+{
+    /// <summary>For example <c>lstm-attention</c>.</summary>
+    public required string Model { get; init; }
+
+    /// <summary>Features per frame.</summary>
+    public required int Inputs { get; init; }
+
+    /// <summary>Frames per clip.</summary>
+    public required int Frames { get; init; }
+
+    /// <summary>Identity of the backbone that made the features; <c>unknown</c> for features from elsewhere.</summary>
+    public required string Backbone { get; init; }
+
+    public required string BackboneDescription { get; init; }
+
+    /// <summary>What of a video these features are of. Files that do not say are of frames.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public FeatureStream Stream { get; init; }
+
+    /// <summary>torch or caffe; <c>unknown</c> for features from elsewhere.</summary>
+    public required string Preprocess { get; init; }
+
+    /// <summary>p(violent) from which a clip is called violent, chosen on val.</summary>
+    public double Threshold { get; init; } = 0.5;
+
+    /// <summary>Epoch that these weights are of.</summary>
+    public int Epoch { get; init; }
+
+    /// <summary>What these weights are an average of, for a person; null if they are those of the epoch itself.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Average { get; init; }
+
+    /// <summary>Probability of every dropout in training; null in files that do not say.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? Dropout { get; init; }
+
+    /// <summary>The loss they were trained with; null in files that do not say.</summary>
+    public LossInfo? Loss { get; init; }
+
+    public string EngineVersion { get; init; } = ThisAssembly.Version;
+
+    /// <summary>The classes by index.</summary>
+    public IReadOnlyList<string> Classes { get; init; } = ["nonviolent", "violent"];
+}
+
+/// <summary>A training loss, kept so that an evaluation reports the same quantity as training did.</summary>
+/// <param name="Focal">Focal loss; cross-entropy otherwise.</param>
+/// <param name="Gamma">γ of the focal loss.</param>
+/// <param name="Smoothing">Label smoothing.</param>
+/// <param name="ClassWeights">[2].</param>
+/// <param name="Alpha">[2], of the focal loss.</param>
+public sealed record LossInfo(bool Focal, float Gamma, float Smoothing, IReadOnlyList<float> ClassWeights, IReadOnlyList<float> Alpha)
+{
+    /// <summary>Plain cross-entropy.</summary>
+    public static LossInfo Plain { get; } = new(false, 0, 0, [1, 1], [1, 1]);
+
+    internal LossOptions Options => new(Focal, Gamma, Smoothing);
+
+    /// <summary>The loss of one answer that was put together from several, and hence has no logits.</summary>
+    /// <param name="label">0 or 1.</param>
+    /// <param name="violent">p(violent); what is nearer to 0 or 1 than 10⁻⁷ counts as that, so that an answer rounded to 0 has a loss.</param>
+    internal double Of(int label, double violent)
+    {
+        double p = Math.Clamp(violent, 1e-7, 1 - 1e-7);
+        return ReferenceOps.SampleLoss([Math.Log(1 - p), Math.Log(p)], label, ClassWeights[label], [Alpha[0], Alpha[1]], Options);
+    }
+}
+
+/// <summary>
+/// Where a run stands, besides its tensors: enough to continue it bit for bit. Shuffling and dropout follow from seed, epoch and step and need no state of their own.
+/// What each step changes is changed in place; <c>with</c> makes a copy of its own.
+/// </summary>
+public sealed record TrainingState
+{
+    /// <summary>Epochs finished.</summary>
+    public int Epoch { get; init; }
+
+    /// <summary>Steps done of the epoch that follows.</summary>
+    public int StepInEpoch { get; set; }
+
+    public double EpochLossSum { get; set; }
+
+    public double EpochNormSum { get; set; }
+
+    public int EpochCorrect { get; set; }
+
+    public int EpochSeen { get; set; }
+
+    public int EpochSkipped { get; set; }
+
+    public double EpochSeconds { get; init; }
+
+    public double EpochStallSeconds { get; init; }
+
+    public float LossScale { get; set; } = 1;
+
+    public int AdamSteps { get; set; }
+
+    public int GoodSteps { get; set; }
+
+    public int SkippedSteps { get; set; }
+
+    public int ConsecutiveSkips { get; set; }
+
+    /// <summary>Multiplies the schedule's learning rate; halved when losses keep being non-finite.</summary>
+    public double LearningRateFactor { get; init; } = 1;
+
+    public double BestValue { get; init; } = double.NaN;
+
+    public int BestEpoch { get; init; }
+
+    public int EpochsWithoutImprovement { get; init; }
+
+    public bool StoppedEarly { get; init; }
+
+    public IReadOnlyList<EpochRecord> History { get; init; } = [];
+
+    /// <summary>The options and data that a resumed run must share, by name.</summary>
+    public IReadOnlyDictionary<string, string> Fingerprint { get; init; } = new Dictionary<string, string>();
+
+    internal StepState ToStepState() => new()
+    {
+        LossScale = LossScale,
+        AdamSteps = AdamSteps,
+        GoodSteps = GoodSteps,
+        SkippedSteps = SkippedSteps,
+        ConsecutiveSkips = ConsecutiveSkips,
+    };
+
+    /// <summary>A copy with the device's counters.</summary>
+    internal TrainingState With(in StepState step)
+    {
+        TrainingState copy = this with { };
+        copy.Take(step);
+        return copy;
+    }
+
+    /// <summary>Counts a step of <paramref name="clips"/> clips in.</summary>
+    /// <param name="after">The device's counters behind it.</param>
+    internal void Add(in StepOutcome outcome, int clips, in StepState after)
+    {
+        StepInEpoch++;
+        EpochCorrect += outcome.Correct;
+        if (double.IsFinite(outcome.Loss))
+        {
+            EpochLossSum += outcome.Loss * clips;
+            EpochSeen += clips;
+        }
+
+        if (outcome.Skipped)
+        {
+            EpochSkipped++;
+        }
+        else
+        {
+            EpochNormSum += outcome.GradientNorm;
+        }
+
+        Take(after);
+    }
+
+    private void Take(in StepState step)
+    {
+        LossScale = step.LossScale;
+        AdamSteps = step.AdamSteps;
+        GoodSteps = step.GoodSteps;
+        SkippedSteps = step.SkippedSteps;
+        ConsecutiveSkips = step.ConsecutiveSkips;
+    }
+}
+
+/// <summary>JSON of everything a run writes: snake_case names, non-finite numbers as "NaN" and the like.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    WriteIndented = true)]
+[JsonSerializable(typeof(ModelInfo))]
+[JsonSerializable(typeof(TrainingState))]
+[JsonSerializable(typeof(TrainingOptions))]
+[JsonSerializable(typeof(TrainingResult))]
+[JsonSerializable(typeof(ClassificationMetrics))]
+[JsonSerializable(typeof(Ensemble))]
+[JsonSerializable(typeof(Dictionary<string, ClassificationMetrics>))]
+public sealed partial class RunJson : JsonSerializerContext;
+
+internal static class ThisAssembly
+{
+    public static string Version { get; } = typeof(ThisAssembly).Assembly.GetName().Version?.ToString(3) ?? "0";
+}

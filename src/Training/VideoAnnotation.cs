@@ -1,0 +1,77 @@
+using System.Globalization;
+using CudaTrainer.Data.Video;
+using CudaTrainer.Engine;
+
+namespace CudaTrainer.Training;
+
+/// <summary>
+/// Copies a video with the probability drawn into its frames: a bar at the bottom that is as long as p(violent) is high, with a mark at the threshold; the number in a corner; and a red edge
+/// during an event.
+/// </summary>
+internal static class VideoAnnotation
+{
+    private static readonly (byte R, byte G, byte B) s_red = (220, 40, 40), s_green = (60, 170, 80), s_dark = (24, 24, 24), s_white = (255, 255, 255);
+
+    /// <summary>Writes <paramref name="target"/> with the source's frames, rate and size; without its sound.</summary>
+    /// <param name="prediction">With windows and events; at least one window.</param>
+    /// <exception cref="RunException">The video cannot be written so.</exception>
+    public static void Write(Prediction prediction, string target, TimeSpan timeLimit, Action<double> progress, CancellationToken stop)
+    {
+        using var stream = new VideoFrameStream(prediction.Path, new VideoStreamOptions { Ahead = 4, TimeLimit = timeLimit }, stop);
+        VideoWriter? writer = null;
+        try
+        {
+            int window = 0;
+            while (stream.Next() is { } frame)
+            {
+                stop.ThrowIfCancellationRequested();
+                writer ??= new VideoWriter(target, new VideoWriterOptions { Width = stream.Size.Width, Height = stream.Size.Height, FrameRate = stream.Rate, Codec = CodecFor(target, stream.Size) });
+                double time = (frame.Index + 0.5) * stream.Rate.Denominator / stream.Rate.Numerator;
+                while (window + 1 < prediction.Windows!.Count && time >= Timeline.Boundary(prediction.Windows, window + 1))
+                {
+                    window++;
+                }
+
+                bool isEvent = prediction.Events!.Any(happening => time >= happening.Start && time < happening.End);
+                Draw(new FramePainter(frame.Rgb, stream.Size.Width, stream.Size.Height), stream.Size, prediction.Windows[window].Smoothed, prediction.Threshold, isEvent);
+                writer.AddFrame(frame.Rgb);
+                stream.Return(frame);
+                progress(time);
+            }
+
+            writer?.Close();
+        }
+        catch (VideoException exception)
+        {
+            throw new RunException(exception.Message, "Choose another name for --annotate: .mp4, .mkv, .mov, .avi or .webm in a folder that exists.", exception);
+        }
+        finally
+        {
+            writer?.Dispose();
+        }
+    }
+
+    private static void Draw(FramePainter painter, (int Width, int Height) size, double probability, double threshold, bool isEvent)
+    {
+        if (isEvent)
+        {
+            painter.Border(Math.Max(2, size.Height / 90), s_red);
+        }
+
+        int bar = Math.Max(6, size.Height / 20), top = size.Height - bar;
+        painter.Fill(0, top, size.Width, bar, s_dark);
+        painter.Fill(0, top, (int)Math.Round(probability * size.Width), bar, isEvent ? s_red : s_green);
+        painter.Fill((int)Math.Round(threshold * size.Width) - 1, top, 2, bar, s_white);
+        string text = probability.ToString("0.00", CultureInfo.InvariantCulture);
+        int scale = Math.Max(1, size.Height / 90), margin = 2 * scale, edge = Math.Max(2, size.Height / 90);
+        painter.Fill(edge, edge, FramePainter.TextWidth(text, scale) + (2 * margin), (FramePainter.DigitHeight * scale) + (2 * margin), s_dark);
+        painter.Text(edge + margin, edge + margin, text, scale, s_white);
+    }
+
+    /// <summary>H.264 has no pictures of odd size.</summary>
+    private static VideoCodec CodecFor(string target, (int Width, int Height) size) => Path.GetExtension(target).ToLowerInvariant() switch
+    {
+        ".webm" => VideoWriter.CanEncode(VideoCodec.Vp9) ? VideoCodec.Vp9 : VideoCodec.Vp8,
+        _ => VideoWriter.CanEncode(VideoCodec.H264) && size.Width % 2 == 0 && size.Height % 2 == 0 ? VideoCodec.H264 : VideoCodec.Mpeg4,
+    };
+}
