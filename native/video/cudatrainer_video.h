@@ -1,7 +1,7 @@
 // The plain C interface of libcudatrainer_video: sampled frames out of any video FFmpeg can decode, and video files out of
 // frames. No global state beyond FFmpeg's log callback; every function may be called from several threads at once.
 //
-// CudaTrainer.Engine.Data.Video declares the same structures in C#; CTV_ABI changes whenever one of them does.
+// CudaTrainer.Data.Video declares the same structures in C#; CTV_ABI changes whenever one of them does.
 #ifndef CUDATRAINER_VIDEO_H
 #define CUDATRAINER_VIDEO_H
 
