@@ -91,6 +91,21 @@ public partial class DocsTests
         Documents.Select(row => row.Data).Where(document => document != "README.md" && !linked.Contains(document)).ShouldBeEmpty();
     }
 
+    [Fact]
+    public void Every_environment_variable_of_ours_is_in_the_table_and_every_one_there_exists()
+    {
+        string[] files = [.. Directory.EnumerateFiles(Path.Combine(Repository.Root, "src"), "*.cs", SearchOption.AllDirectories)];
+        string[] read = [.. files.SelectMany(file => VariablePattern().Matches(File.ReadAllText(file))).Select(match => match.Groups["name"].Value).Distinct()];
+        string[] table = [.. Read("docs/environment.md").Split('\n').Where(line => line.StartsWith("| `", StringComparison.Ordinal))
+            .SelectMany(line => ListedVariablePattern().Matches(line.Split('|')[1])).Select(match => match.Groups["name"].Value)];
+
+        read.Length.ShouldBeGreaterThan(10);
+        read.Except(table).ShouldBeEmpty("not in the table");
+
+        // Tests read this one, and no source does.
+        table.Where(name => name.StartsWith("CUDATRAINER_", StringComparison.Ordinal)).Except(read).ShouldBe(["CUDATRAINER_TEST_GPU"], "nobody reads these");
+    }
+
     private static string Read(string document) => CommentPattern().Replace(File.ReadAllText(Path.Combine(Repository.Root, document)), "");
 
     private static IEnumerable<string> Forms(IOptionInfo option) =>
@@ -119,6 +134,12 @@ public partial class DocsTests
 
     [GeneratedRegex(@"(^(mpirun .*?|(\w+=\S+ )+)?(\./)?|`(\./)?)cudatrainer (?<line>[a-z][^`\n]*)", RegexOptions.Multiline)]
     private static partial Regex CommandPattern();
+
+    [GeneratedRegex("\"(?<name>CUDATRAINER_[A-Z0-9_]+)\"")]
+    private static partial Regex VariablePattern();
+
+    [GeneratedRegex("`(?<name>[A-Z][A-Z0-9_]+)`")]
+    private static partial Regex ListedVariablePattern();
 
     [GeneratedRegex(" +")]
     private static partial Regex SpacePattern();
