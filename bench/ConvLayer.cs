@@ -22,7 +22,10 @@ internal readonly record struct ConvLayer(int InChannels, int OutChannels, int S
     /// <summary>Floating-point operations of the definition, per image.</summary>
     public double Operations => 2.0 * 9 * InChannels * OutChannels * Size * Size;
 
-    /// <summary>Those that remain with Winograd's F(4×4, 3×3): 36 multiply-adds a tile and pair of channels, a quarter. The first layer multiplies directly.</summary>
+    /// <summary>
+    /// Those that remain with Winograd's F(4×4, 3×3): 36 multiply-adds a tile and pair of channels, a quarter. The first layer multiplies
+    /// directly.
+    /// </summary>
     public double Executed
     {
         get

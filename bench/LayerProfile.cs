@@ -6,8 +6,8 @@ using CudaTrainer.Kernels.Cpu.Threading;
 namespace CudaTrainer.Bench;
 
 /// <summary>
-/// The VGG19 fc2 pass with random He weights: frames per second, the best time of each layer, and its share of the FMA peak by the multiplications
-/// really done (Winograd does a quarter).
+/// The VGG19 fc2 pass with random He weights: frames per second, the best time of each layer, and its share of the FMA peak by the
+/// multiplications really done (Winograd does a quarter).
 /// </summary>
 internal sealed unsafe class LayerProfile : IDisposable
 {

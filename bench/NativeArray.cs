@@ -33,7 +33,10 @@ internal sealed unsafe class NativeArray : IDisposable
 
     public void Dispose() => NativeMemory.AlignedFree(Pointer);
 
-    /// <summary>Knuth's 64-bit linear congruential generator, upper bits: the largest array has 10⁸ numbers, which <see cref="System.Random"/> takes seconds for.</summary>
+    /// <summary>
+    /// Knuth's 64-bit linear congruential generator, upper bits: the largest array has 10⁸ numbers, which <see cref="System.Random"/> takes
+    /// seconds for.
+    /// </summary>
     private static void Fill(Span<float> values, int seed, float scale)
     {
         ulong state = (ulong)seed * 0x9E37_79B9_7F4A_7C15;

@@ -6,7 +6,9 @@ using CudaTrainer.Kernels.Cpu.Threading;
 
 namespace CudaTrainer.Bench;
 
-/// <summary>lstm_1's two products by the dense and by the sparse kernel over the density of the features: where the sparse one begins to win.</summary>
+/// <summary>
+/// lstm_1's two products by the dense and by the sparse kernel over the density of the features: where the sparse one begins to win.
+/// </summary>
 internal static unsafe class SparseCrossover
 {
     private const int Rows = OwnStep.Batch * OwnStep.Time;

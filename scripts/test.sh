@@ -93,6 +93,9 @@ scripts/native.sh || { fail "the native build"; finish; }
 say "building"
 quietly artifacts/build.log dotnet build CudaTrainer.sln -c Release -v quiet || { fail "the build"; finish; }
 
+say "checking the layout of the code"
+quietly artifacts/layout.log dotnet format whitespace . --folder --verify-no-changes --include src tests bench || fail "the layout of the code (make format mends it)"
+
 # The CUDA simulator tests itself first: what runs on it can be trusted only as far as it can.
 say "testing the CUDA simulator"
 report=$results/cudasim.log

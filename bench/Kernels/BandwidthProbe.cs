@@ -4,7 +4,9 @@ using CudaTrainer.Kernels.Cpu.Threading;
 
 namespace CudaTrainer.Bench.Kernels;
 
-/// <summary>The rate at which a team reads memory, or updates it: y ← y + c·x, the triad without a fetch of lines that are only written.</summary>
+/// <summary>
+/// The rate at which a team reads memory, or updates it: y ← y + c·x, the triad without a fetch of lines that are only written.
+/// </summary>
 internal unsafe struct BandwidthProbe : ITeamKernel
 {
     /// <summary>Members share multiples of it; a multiple of what the inner loops take at a time at every level, four vectors.</summary>

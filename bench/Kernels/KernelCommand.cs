@@ -81,7 +81,10 @@ internal static class KernelCommand
             .WithOptions(ConfigOptions.StopOnFirstError | ConfigOptions.DisableLogFile);
     }
 
-    /// <summary>Says what is being timed, and probes the peaks again behind the last: anything else that ran during the first probe would make all kernels look good.</summary>
+    /// <summary>
+    /// Says what is being timed, and probes the peaks again behind the last: anything else that ran during the first probe would make all
+    /// kernels look good.
+    /// </summary>
     private sealed class Progress(int cases, Dictionary<int, MachinePeak> peaks) : EventProcessor
     {
         private int _started;

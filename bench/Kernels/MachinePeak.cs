@@ -47,7 +47,8 @@ internal sealed record MachinePeak(double GigaFlops, IReadOnlyList<MemoryLevel> 
 }
 
 /// <summary>A cache, or main memory.</summary>
-/// <param name="Capacity">Bytes that were probed, half of a cache: with so many, a kernel that runs again and again finds its data there.</param>
+/// <param name="Capacity">Bytes that were probed, half of a cache: with so many, a kernel that runs again and again finds its data
+/// there.</param>
 /// <param name="ReadRate">GB/s of reading.</param>
 /// <param name="UpdateRate">GB/s of reading and writing two to one.</param>
 internal sealed record MemoryLevel(string Name, double Capacity, double ReadRate, double UpdateRate)

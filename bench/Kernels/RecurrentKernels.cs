@@ -8,8 +8,8 @@ namespace CudaTrainer.Bench.Kernels;
 
 /// <summary>The recurrent layers of the classifiers, forward and backward.</summary>
 /// <remarks>
-/// In double precision a whole batch would take many seconds. Sequences do not influence each other, so the reference computes only some of them: these
-/// outputs are compared, and in the check only they get an output gradient, so that the weights' gradients are theirs alone.
+/// In double precision a whole batch would take many seconds. Sequences do not influence each other, so the reference computes only some of
+/// them: these outputs are compared, and in the check only they get an output gradient, so that the weights' gradients are theirs alone.
 /// </remarks>
 internal static class RecurrentKernels
 {

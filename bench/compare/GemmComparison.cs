@@ -5,7 +5,10 @@ using CudaTrainer.Kernels.Cpu.Threading;
 
 namespace CudaTrainer.Bench.Compare;
 
-/// <summary>Matrix products at the shapes of this model against OpenBLAS with its AVX-512 (SkylakeX) kernels, in one process; the results are compared first.</summary>
+/// <summary>
+/// Matrix products at the shapes of this model against OpenBLAS with its AVX-512 (SkylakeX) kernels, in one process; the results are
+/// compared first.
+/// </summary>
 internal static unsafe partial class GemmComparison
 {
     private static readonly TimeSpan WarmUp = TimeSpan.FromMilliseconds(40);
@@ -90,7 +93,9 @@ internal static unsafe partial class GemmComparison
         void Theirs() => cblas_sgemm(RowMajor, transA ? Transpose : NoTranspose, transB ? Transpose : NoTranspose, m, n, k, 1, a.Pointer, shape.Lda, b.Pointer, shape.Ldb, 0, theirs.Pointer, n);
     }
 
-    /// <summary>Seconds of one product among many: threads that were asleep wake up, and find their processors, before the clock starts.</summary>
+    /// <summary>
+    /// Seconds of one product among many: threads that were asleep wake up, and find their processors, before the clock starts.
+    /// </summary>
     private static double Time(Action action, int repeats)
     {
         for (long warm = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(warm) < WarmUp;)

@@ -16,8 +16,8 @@ internal sealed class OwnStep : IDisposable
     public const int Inputs = Vgg19.Features;
 
     /// <summary>
-    /// Floating-point operations of the three recurrent layers' products: with the input forward, for the weights' gradient and, behind the first layer, for the input's gradient; with
-    /// the state forward, backward and for the weights' gradient. The dense head adds 0.2 %.
+    /// Floating-point operations of the three recurrent layers' products: with the input forward, for the weights' gradient and, behind the
+    /// first layer, for the input's gradient; with the state forward, backward and for the weights' gradient. The dense head adds 0.2 %.
     /// </summary>
     public const double Operations = 2.0 * Batch * Time * 4 * Hidden * ((2 * Inputs) + (2 * 3 * Hidden) + (3 * 3 * Hidden));
 
@@ -75,7 +75,9 @@ internal sealed class OwnStep : IDisposable
         return (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)steps;
     }
 
-    /// <summary>Mean seconds of a step. One goes before the clock starts: threads that were asleep wake up and find their processors.</summary>
+    /// <summary>
+    /// Mean seconds of a step. One goes before the clock starts: threads that were asleep wake up and find their processors.
+    /// </summary>
     public double Run(int steps)
     {
         _learner.Train(_batch, Rate);

@@ -5,8 +5,9 @@ using System.Globalization;
 namespace CudaTrainer.Bench.Compare;
 
 /// <summary>
-/// Another engine in a process of its own. It prints <c>@ready VERSION</c> when its weights are loaded and it is warm, then answers each line of its input with <c>@done NUMBERS</c>: for
-/// <c>run N</c> the seconds that N frames or steps took. Lines without @ are its own affair.
+/// Another engine in a process of its own. It prints <c>@ready VERSION</c> when its weights are loaded and it is warm, then answers each
+/// line of its input with <c>@done NUMBERS</c>: for <c>run N</c> the seconds that N frames or steps took. Lines without @ are its own
+/// affair.
 /// </summary>
 internal sealed class Peer : IDisposable
 {

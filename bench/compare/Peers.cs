@@ -7,8 +7,8 @@ internal static class Peers
     private const string Python = "/usr/bin/python3";
 
     /// <summary>
-    /// PyTorch's and OpenBLAS's threads spin when they wait, and on few cores take them from each other: GOMP_SPINCOUNT=0 makes PyTorch up to twice as fast here. An override of OpenBLAS's
-    /// kernel choice would spoil the comparison.
+    /// PyTorch's and OpenBLAS's threads spin when they wait, and on few cores take them from each other: GOMP_SPINCOUNT=0 makes PyTorch up
+    /// to twice as fast here. An override of OpenBLAS's kernel choice would spoil the comparison.
     /// </summary>
     private static readonly Dictionary<string, string?> PythonEnvironment = new()
     {

@@ -4,7 +4,9 @@ using CudaTrainer.Synthetic;
 
 namespace CudaTrainer.Bench.Compare;
 
-/// <summary>From raw clips to a trained model, against a plain Python program of OpenCV and PyTorch with the same frames, weights and model.</summary>
+/// <summary>
+/// From raw clips to a trained model, against a plain Python program of OpenCV and PyTorch with the same frames, weights and model.
+/// </summary>
 internal static class PipelineComparison
 {
     private const int Epochs = 10;

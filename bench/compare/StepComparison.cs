@@ -6,7 +6,10 @@ using CudaTrainer.Kernels.Cpu.Threading;
 
 namespace CudaTrainer.Bench.Compare;
 
-/// <summary>A whole training step of the default classifier against PyTorch: same weights and batch, losses of the first steps compared before anything is timed.</summary>
+/// <summary>
+/// A whole training step of the default classifier against PyTorch: same weights and batch, losses of the first steps compared before
+/// anything is timed.
+/// </summary>
 internal static class StepComparison
 {
     private const int CheckedSteps = 5;

@@ -34,7 +34,9 @@ internal static class AllReduceTimes
         world.Finish();
     }
 
-    /// <summary>All-reduces among virtual devices of this process, one thread each, then copies of as many bytes: <c>@memcpy BYTES - SECONDS</c>.</summary>
+    /// <summary>
+    /// All-reduces among virtual devices of this process, one thread each, then copies of as many bytes: <c>@memcpy BYTES - SECONDS</c>.
+    /// </summary>
     public static unsafe void RunHost(int devices)
     {
         CpuDevice[] cpus = [.. Enumerable.Range(0, devices).Select(index => new CpuDevice(1, index))];

@@ -8,7 +8,10 @@ namespace CudaTrainer.Bench.Scaling;
 /// <summary>The VGG19 pass over a share of the frames; what a process of <c>bench scaling</c> does.</summary>
 internal static class FrameTimes
 {
-    /// <summary>Prints <c>@frames SECONDS CHECKSUM</c> from rank 0: for a frame of all processes' together, the slowest process counting, and the first frame's features added up.</summary>
+    /// <summary>
+    /// Prints <c>@frames SECONDS CHECKSUM</c> from rank 0: for a frame of all processes' together, the slowest process counting, and the
+    /// first frame's features added up.
+    /// </summary>
     /// <param name="frames">Of all processes together.</param>
     public static void Run(int threads, int frames)
     {

@@ -11,7 +11,10 @@ internal readonly record struct Answer(string What, string[] Fields)
     public double Number(int index) => double.Parse(Fields[index], CultureInfo.InvariantCulture);
 }
 
-/// <summary>Starts processes to be measured, each time anew and never two at once, so that all have run equally long and nobody else waits beside them.</summary>
+/// <summary>
+/// Starts processes to be measured, each time anew and never two at once, so that all have run equally long and nobody else waits beside
+/// them.
+/// </summary>
 internal static class Launch
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);

@@ -1,7 +1,8 @@
 namespace CudaTrainer.Bench.Scaling;
 
 /// <summary>
-/// The α–β model of a ring all-reduce of n bytes over R ranks, 2 (R − 1) (α + β n / R) seconds: in each of 2 (R − 1) steps every rank sends a chunk of n / R bytes.
+/// The α–β model of a ring all-reduce of n bytes over R ranks, 2 (R − 1) (α + β n / R) seconds: in each of 2 (R − 1) steps every rank sends
+/// a chunk of n / R bytes.
 /// Thakur, Rabenseifner, Gropp: Optimization of Collective Communication Operations in MPICH, 2005; the cost of adding is part of β here.
 /// </summary>
 /// <param name="Alpha">Seconds of a message, whatever its size.</param>
@@ -14,7 +15,9 @@ internal readonly record struct RingCost(double Alpha, double Beta)
     /// <summary>Bytes that a rank sends.</summary>
     public static double Traffic(int ranks, double bytes) => 2.0 * (ranks - 1) / ranks * bytes;
 
-    /// <summary>α and β with the least sum of squared relative errors: seconds span six orders of magnitude, and the largest would decide alone.</summary>
+    /// <summary>
+    /// α and β with the least sum of squared relative errors: seconds span six orders of magnitude, and the largest would decide alone.
+    /// </summary>
     /// <param name="points">Ranks, bytes of the array, seconds of the all-reduce; at least two different sizes.</param>
     /// <remarks>Neither is negative: where the best one would be, it is 0 and the other is fitted alone.</remarks>
     public static RingCost Fit(IEnumerable<(int Ranks, double Bytes, double Seconds)> points)

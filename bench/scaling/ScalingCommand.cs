@@ -6,7 +6,10 @@ using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Bench.Scaling;
 
-/// <summary><c>bench scaling</c>: what all-reduces, the communication of training steps, and replicas cost on this machine, as Markdown in bench/results/scaling.md.</summary>
+/// <summary>
+/// <c>bench scaling</c>: what all-reduces, the communication of training steps, and replicas cost on this machine, as Markdown in
+/// bench/results/scaling.md.
+/// </summary>
 internal static class ScalingCommand
 {
     private const int Steps = 6;

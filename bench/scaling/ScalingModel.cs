@@ -9,8 +9,8 @@ using CudaTrainer.Training.Parallel;
 namespace CudaTrainer.Bench.Scaling;
 
 /// <summary>
-/// What steps on many GPUs could take: the roofline's step (<see cref="Roofline"/>) and then all-reduces of its gradients by the α–β model, none of it beside computing. Estimates from
-/// datasheets and assumptions. Writes the tables of docs/scaling.md.
+/// What steps on many GPUs could take: the roofline's step (<see cref="Roofline"/>) and then all-reduces of its gradients by the α–β model,
+/// none of it beside computing. Estimates from datasheets and assumptions. Writes the tables of docs/scaling.md.
 /// </summary>
 internal static class ScalingModel
 {

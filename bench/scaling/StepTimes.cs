@@ -9,7 +9,10 @@ using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Bench.Scaling;
 
-/// <summary>Training steps of the default model on the replicas of one process, or on this process's replica of several; what a process of <c>bench scaling</c> does.</summary>
+/// <summary>
+/// Training steps of the default model on the replicas of one process, or on this process's replica of several; what a process of <c>bench
+/// scaling</c> does.
+/// </summary>
 internal static class StepTimes
 {
     /// <summary>Before the clock starts: code is compiled again while it runs, and threads find their processors.</summary>
@@ -18,7 +21,8 @@ internal static class StepTimes
     private const double Rate = 1e-4;
 
     /// <summary>
-    /// Prints for each wire <c>@step WIRE SECONDS ALLREDUCES MESSAGES BYTES COMMUNICATION EXPOSED LOSS</c>, all but the loss for a step, of rank 0. The loss is the first step's.
+    /// Prints for each wire <c>@step WIRE SECONDS ALLREDUCES MESSAGES BYTES COMMUNICATION EXPOSED LOSS</c>, all but the loss for a step, of
+    /// rank 0. The loss is the first step's.
     /// </summary>
     /// <param name="devices">Replicas in this process; 1 under mpirun.</param>
     /// <param name="threads">Of each.</param>

@@ -30,7 +30,10 @@ public static class ElementTypes
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
     };
 
-    /// <summary>Whether the elements are real numbers, which <see cref="ElementConversion.ToSingle(ElementType, ReadOnlySpan{byte}, Span{float})"/> converts.</summary>
+    /// <summary>
+    /// Whether the elements are real numbers, which <see cref="ElementConversion.ToSingle(ElementType, ReadOnlySpan{byte}, Span{float})"/>
+    /// converts.
+    /// </summary>
     public static bool IsFloating(this ElementType type) =>
         type is ElementType.F64 or ElementType.F32 or ElementType.F16 or ElementType.BF16;
 

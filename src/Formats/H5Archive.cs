@@ -4,14 +4,16 @@ namespace CudaTrainer.Formats;
 
 /// <summary>A layer of a Keras file.</summary>
 /// <param name="Name">As in <c>layer_names</c>.</param>
-/// <param name="Weights">Keys of <see cref="ITensorArchive.Entries"/> in the order of <c>weight_names</c>; empty for layers without weights.</param>
+/// <param name="Weights">Keys of <see cref="ITensorArchive.Entries"/> in the order of <c>weight_names</c>; empty for layers without
+/// weights.</param>
 public sealed record H5Layer(string Name, IReadOnlyList<string> Weights);
 
 /// <summary>A Keras weight file in the legacy HDF5 layout, by Keras 1 to 3 or by <see cref="KerasWriter"/>.</summary>
 /// <remarks>
-/// <c>layer_names</c> at the root or, in a file of <c>Model.save</c>, in <c>model_weights</c> lists the layers in topological order; <c>weight_names</c> of each layer's
-/// group lists its datasets, by paths relative to that group. Entries are keyed by the path below the group of <c>layer_names</c>, for example
-/// <c>lstm_1/lstm_1/lstm_cell/kernel:0</c>. Contiguous datasets are read from the mapped file; others by libhdf5 in a child process. Links are never followed.
+/// <c>layer_names</c> at the root or, in a file of <c>Model.save</c>, in <c>model_weights</c> lists the layers in topological order;
+/// <c>weight_names</c> of each layer's group lists its datasets, by paths relative to that group. Entries are keyed by the path below the
+/// group of <c>layer_names</c>, for example <c>lstm_1/lstm_1/lstm_cell/kernel:0</c>. Contiguous datasets are read from the mapped file;
+/// others by libhdf5 in a child process. Links are never followed.
 /// </remarks>
 public sealed class H5Archive : ITensorArchive
 {

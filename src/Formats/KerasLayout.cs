@@ -1,9 +1,12 @@
 namespace CudaTrainer.Formats;
 
-/// <summary>How a tensor of ours, [columns, rows], lies in a Keras array [rows, columns]; leading dimensions of the array count as rows, a vector as one row.</summary>
+/// <summary>
+/// How a tensor of ours, [columns, rows], lies in a Keras array [rows, columns]; leading dimensions of the array count as rows, a vector as
+/// one row.
+/// </summary>
 /// <remarks>
-/// Keras keeps dense and recurrent kernels as (in, out), convolutions as (height, width, in, out), and flattens activations in the order height, width, channel; the engine
-/// has [out, in], [out, in, height, width] and channel, height, width.
+/// Keras keeps dense and recurrent kernels as (in, out), convolutions as (height, width, in, out), and flattens activations in the order
+/// height, width, channel; the engine has [out, in], [out, in, height, width] and channel, height, width.
 /// </remarks>
 /// <param name="Rows">Rows that the tensor takes of the array.</param>
 /// <param name="Columns">Length of the last dimension.</param>

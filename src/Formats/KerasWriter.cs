@@ -5,7 +5,9 @@ namespace CudaTrainer.Formats;
 /// <summary>Delivers a tensor's elements, row-major; valid until the next call.</summary>
 public delegate ReadOnlySpan<float> TensorElements(string name);
 
-/// <summary>Writes weight files that Keras loads with <c>load_weights</c>: the legacy HDF5 layout. The same arguments give the same bytes.</summary>
+/// <summary>
+/// Writes weight files that Keras loads with <c>load_weights</c>: the legacy HDF5 layout. The same arguments give the same bytes.
+/// </summary>
 public static class KerasWriter
 {
     /// <summary>Both lines of Keras read files of this version; without one they would take the file for Keras 1.</summary>
@@ -71,7 +73,9 @@ public static class KerasWriter
     }
 }
 
-/// <summary>An HDF5 file being written, into the temporary file of an <see cref="AtomicFile"/>. The caller holds the library's lock.</summary>
+/// <summary>
+/// An HDF5 file being written, into the temporary file of an <see cref="AtomicFile"/>. The caller holds the library's lock.
+/// </summary>
 internal sealed unsafe class Hdf5Writer : IDisposable
 {
     private readonly NativeHdf5 _native;

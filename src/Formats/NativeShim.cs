@@ -49,7 +49,9 @@ public static class NativeShim
         return (null, string.Join(", ", attempts));
     }
 
-    /// <summary>The loader's own words, for example which dependency is missing: .NET has them in the second line, behind general advice.</summary>
+    /// <summary>
+    /// The loader's own words, for example which dependency is missing: .NET has them in the second line, behind general advice.
+    /// </summary>
     private static string Reason(string candidate, string message)
     {
         string[] lines = message.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);

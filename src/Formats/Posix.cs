@@ -24,7 +24,10 @@ internal static unsafe partial class Posix
     public static SafeFileHandle OpenForReading(string path) =>
         new(open(path, OpenReadOnly | OpenNonBlocking | OpenCloseOnExec, 0), ownsHandle: true);
 
-    /// <summary>Whether a write failed because the file would be larger than the file system or a limit allows: .NET does not throw an IOException for that.</summary>
+    /// <summary>
+    /// Whether a write failed because the file would be larger than the file system or a limit allows: .NET does not throw an IOException
+    /// for that.
+    /// </summary>
     public static bool IsFileTooLarge(Exception exception) => exception is ArgumentOutOfRangeException { ParamName: "value" };
 
     /// <summary>Makes a rename in <paramref name="directory"/> durable.</summary>

@@ -14,8 +14,8 @@ internal enum ProtoType
 }
 
 /// <summary>
-/// Protocol buffer messages (protobuf.dev/programming-guides/encoding), written field by field into memory that is used again after <see cref="Clear"/>. Fields come in
-/// the order in which they are written. Allocates only when the memory has to grow.
+/// Protocol buffer messages (protobuf.dev/programming-guides/encoding), written field by field into memory that is used again after
+/// <see cref="Clear"/>. Fields come in the order in which they are written. Allocates only when the memory has to grow.
 /// </summary>
 internal sealed class ProtoWriter
 {

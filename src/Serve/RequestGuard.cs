@@ -11,7 +11,8 @@ internal sealed class RequestGuard(IPAddress address, string contentSecurityPoli
     /// <exception cref="ApiException">The request does not come from here.</exception>
     public void Check(HttpRequest request)
     {
-        // A name of somebody's that points to 127.0.0.1 makes a browser take this server for theirs (DNS rebinding): then the name shows here.
+        // A name of somebody's that points to 127.0.0.1 makes a browser take this server for theirs (DNS rebinding): then the name shows
+        // here.
         if (IPAddress.IsLoopback(address) && !IsLoopback(request.Host.Host))
         {
             throw new ApiException(StatusCodes.Status403Forbidden, "bad_host", "This server answers to localhost, 127.0.0.1 and [::1] only.");

@@ -6,7 +6,9 @@ namespace CudaTrainer.Serve;
 /// <summary>What <see cref="VideoServer"/> runs on.</summary>
 public sealed record ServeOptions
 {
-    /// <summary>The model and how it answers. Paths are those of the uploads; <see cref="PredictionOptions.Window"/> is always set.</summary>
+    /// <summary>
+    /// The model and how it answers. Paths are those of the uploads; <see cref="PredictionOptions.Window"/> is always set.
+    /// </summary>
     public PredictionOptions Prediction { get; init; } = new() { Window = 2 };
 
     /// <summary>An IP address of this machine, or <c>localhost</c>.</summary>

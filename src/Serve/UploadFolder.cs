@@ -1,7 +1,12 @@
 namespace CudaTrainer.Serve;
 
-/// <summary>A folder that only this user can look into, with one file for each upload. It is gone when the program ends; after a crash the next start removes it.</summary>
-/// <remarks>The lock file in it is held as long as its program lives, whatever ends it: a folder whose lock can be had belongs to nobody any more.</remarks>
+/// <summary>
+/// A folder that only this user can look into, with one file for each upload. It is gone when the program ends; after a crash the next
+/// start removes it.
+/// </summary>
+/// <remarks>
+/// The lock file in it is held as long as its program lives, whatever ends it: a folder whose lock can be had belongs to nobody any more.
+/// </remarks>
 internal sealed class UploadFolder : IDisposable
 {
     private const string Prefix = "cudatrainer-serve-";

@@ -181,8 +181,9 @@ internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queu
     }
 
     /// <summary>
-    /// Reads what is still coming of a refused upload, for a while: a connection that is closed while bytes arrive takes an answer that was not read yet along with it, and the sender would never
-    /// learn why. A sender that waits for the answer before it sends is not waited for.
+    /// Reads what is still coming of a refused upload, for a while: a connection that is closed while bytes arrive takes an answer that was
+    /// not read yet along with it, and the sender would never learn why. A sender that waits for the answer before it sends is not waited
+    /// for.
     /// </summary>
     private async Task PassBy(HttpContext context)
     {

@@ -2,7 +2,10 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace CudaTrainer.Serve;
 
-/// <summary>The videos at hand: one at work, a bounded number waiting or still arriving, and results until they expire. Safe for any number of threads.</summary>
+/// <summary>
+/// The videos at hand: one at work, a bounded number waiting or still arriving, and results until they expire. Safe for any number of
+/// threads.
+/// </summary>
 /// <param name="most">Videos that may wait behind the one at work.</param>
 /// <param name="keep">How long a result stays.</param>
 internal sealed class VideoQueue(int most, TimeSpan keep, TimeProvider time)
@@ -35,7 +38,9 @@ internal sealed class VideoQueue(int most, TimeSpan keep, TimeProvider time)
         }
     }
 
-    /// <summary>Takes a place in the queue for a video that is about to arrive: <see cref="Add"/> fills it, <see cref="Abandon"/> gives it back.</summary>
+    /// <summary>
+    /// Takes a place in the queue for a video that is about to arrive: <see cref="Add"/> fills it, <see cref="Abandon"/> gives it back.
+    /// </summary>
     /// <param name="retryAfter">If there is none: seconds until there may be one.</param>
     public bool TryReserve(out int retryAfter)
     {

@@ -10,7 +10,9 @@ internal sealed class WebPage
 
     public byte[] Html { get; }
 
-    /// <summary>Allows this very style and script, pictures and calls to this server, and the video that the page's user chose; nothing else.</summary>
+    /// <summary>
+    /// Allows this very style and script, pictures and calls to this server, and the video that the page's user chose; nothing else.
+    /// </summary>
     public string ContentSecurityPolicy { get; }
 
     public static WebPage Load()

@@ -8,7 +8,10 @@ using CudaTrainer.Training.Extraction;
 
 namespace CudaTrainer.Training;
 
-/// <summary>What makes the features that the options ask for: where the backbone's weights come from and how frames are prepared for it, motion, or both.</summary>
+/// <summary>
+/// What makes the features that the options ask for: where the backbone's weights come from and how frames are prepared for it, motion, or
+/// both.
+/// </summary>
 public sealed class BackboneChoice : IDisposable
 {
     private BackboneChoice(FeatureStream stream, IVgg19WeightSource? source, string preprocess)

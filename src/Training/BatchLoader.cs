@@ -7,7 +7,10 @@ using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Training;
 
-/// <summary>One replica's part of a batch in host memory, valid until it is given back. Labels and features lie in one block, so that one copy takes them to a device.</summary>
+/// <summary>
+/// One replica's part of a batch in host memory, valid until it is given back. Labels and features lie in one block, so that one copy takes
+/// them to a device.
+/// </summary>
 public sealed class HostBatch : IDisposable
 {
     /// <summary>Features begin at a multiple of this many bytes.</summary>
@@ -92,8 +95,8 @@ public sealed class SplitBatch : IDisposable
 }
 
 /// <summary>
-/// Assembles batches ahead of the training step on a thread of its own, from rows in the order given, the last partial batch included. Touching the mapped file happens
-/// there, so that page faults never stall a step.
+/// Assembles batches ahead of the training step on a thread of its own, from rows in the order given, the last partial batch included.
+/// Touching the mapped file happens there, so that page faults never stall a step.
 /// </summary>
 public sealed class BatchLoader : IDisposable
 {

@@ -6,9 +6,11 @@ using CudaTrainer.Training.Parallel;
 namespace CudaTrainer.Training;
 
 /// <summary>
-/// Gives batch normalisation the statistics that belong to a model's weights: running statistics follow weights of many steps, and an average of weights has never been run.
-/// Layer by layer, each layer's mean and variance become exactly those of what it is given at inference, without dropout, over all training clips. One pass for each layer, since what a layer is
-/// given depends on the statistics of those before it; therefore nothing depends on the size of batches.
+/// Gives batch normalisation the statistics that belong to a model's weights: running statistics follow weights of many steps, and an
+/// average of weights has never been run.
+/// Layer by layer, each layer's mean and variance become exactly those of what it is given at inference, without dropout, over all training
+/// clips. One pass for each layer, since what a layer is given depends on the statistics of those before it; therefore nothing depends on
+/// the size of batches.
 /// </summary>
 internal static class BatchNormStatistics
 {
@@ -44,7 +46,10 @@ internal static class BatchNormStatistics
         }
     }
 
-    /// <summary>Mean and variance of one layer's input over several batches, put together by the update of Chan, Golub and LeVeque (1983) in double precision.</summary>
+    /// <summary>
+    /// Mean and variance of one layer's input over several batches, put together by the update of Chan, Golub and LeVeque (1983) in double
+    /// precision.
+    /// </summary>
     private sealed class InputMoments(Tensor runningMean) : IBatchNormObserver
     {
         private readonly double[] _mean = new double[runningMean.Count];

@@ -10,8 +10,9 @@ public sealed record Interval(double Low, double High);
 public sealed record MetricIntervals(Interval Accuracy, Interval BalancedAccuracy, Interval Auc, Interval F1);
 
 /// <summary>
-/// Stratified percentile bootstrap (Efron &amp; Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13): clips of each class are drawn with replacement, as many as there are, and the
-/// 2.5th and 97.5th percentiles over the resamples are the interval. Clips are taken as independent; clips of one source are not, and then the intervals are too narrow.
+/// Stratified percentile bootstrap (Efron &amp; Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13): clips of each class are
+/// drawn with replacement, as many as there are, and the 2.5th and 97.5th percentiles over the resamples are the interval. Clips are taken
+/// as independent; clips of one source are not, and then the intervals are too narrow.
 /// </summary>
 public static class Bootstrap
 {

@@ -11,8 +11,10 @@ using CudaTrainer.Training.Parallel;
 namespace CudaTrainer.Training;
 
 /// <summary>
-/// Checkpoints are safetensors files. A model file (<c>best_model.safetensors</c>) holds parameters and buffers under their names; a full checkpoint (<c>.ckpt</c>) also the
-/// optimiser's moments and the averages of the weights that the run keeps, flat like these. Beside the former stands <c>best_model.h5</c>, the same for Keras (<see cref="KerasModels"/>), which is read as well. What is not a tensor stands as JSON in the metadata: <c>model</c> (<see cref="ModelInfo"/>) and <c>state</c> (<see cref="TrainingState"/>).
+/// Checkpoints are safetensors files. A model file (<c>best_model.safetensors</c>) holds parameters and buffers under their names; a full
+/// checkpoint (<c>.ckpt</c>) also the optimiser's moments and the averages of the weights that the run keeps, flat like these. Beside the
+/// former stands <c>best_model.h5</c>, the same for Keras (<see cref="KerasModels"/>), which is read as well. What is not a tensor stands
+/// as JSON in the metadata: <c>model</c> (<see cref="ModelInfo"/>) and <c>state</c> (<see cref="TrainingState"/>).
 /// </summary>
 public sealed class Checkpoint : IDisposable
 {

@@ -3,8 +3,8 @@ using System.Text.Json.Serialization;
 namespace CudaTrainer.Training;
 
 /// <summary>
-/// Metrics of a two-class classifier with class 1 = violent as the positive class. Fractions in [0, 1]; NaN where a ratio has no denominator
-/// (for example precision when nothing was called violent).
+/// Metrics of a two-class classifier with class 1 = violent as the positive class. Fractions in [0, 1]; NaN where a ratio has no
+/// denominator (for example precision when nothing was called violent).
 /// </summary>
 public sealed record ClassificationMetrics
 {

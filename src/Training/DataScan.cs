@@ -24,7 +24,8 @@ public sealed record DataScanOptions
 /// <summary>One file of a folder of videos.</summary>
 /// <param name="Path">Below the folder, with forward slashes.</param>
 /// <param name="Class">By the folder it lies in; null outside the class folders.</param>
-/// <param name="Verdict"><see cref="DataScan.Ok"/>, <see cref="DataScan.Short"/>, <see cref="DataScan.Duplicate"/>, or what is wrong, as the feature cache's tables say it.</param>
+/// <param name="Verdict"><see cref="DataScan.Ok"/>, <see cref="DataScan.Short"/>, <see cref="DataScan.Duplicate"/>, or what is wrong, as
+/// the feature cache's tables say it.</param>
 /// <param name="Detail">What was found; empty when all is well.</param>
 /// <param name="DuplicateOf">The first file of the same content.</param>
 /// <param name="Frames">That decode.</param>

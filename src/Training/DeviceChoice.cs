@@ -17,7 +17,8 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
     public bool IsCuda => Device is CudaDevice;
 
     /// <summary>Makes the devices that <c>--device</c> names. Never falls back silently.</summary>
-    /// <param name="name"><c>auto</c>, <c>cpu</c>, <c>cpu:N</c> (N virtual devices), <c>reference</c>, <c>cuda</c> (all GPUs), <c>cuda:0,1</c>.</param>
+    /// <param name="name"><c>auto</c>, <c>cpu</c>, <c>cpu:N</c> (N virtual devices), <c>reference</c>, <c>cuda</c> (all GPUs),
+    /// <c>cuda:0,1</c>.</param>
     /// <param name="threads">Compute threads, of all virtual devices together; 0 = one per core.</param>
     /// <param name="mixedPrecision">Whether a GPU computes features in half precision; null = yes.</param>
     /// <exception cref="RunException">There is no such device here.</exception>
@@ -48,7 +49,9 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
         throw new RunException($"--device {name}: there is no such device.", "Use auto, cpu, cuda or reference.");
     }
 
-    /// <summary>As <see cref="Open"/>, for work that is divided by clips: all GPUs, but one processor with all threads instead of virtual ones.</summary>
+    /// <summary>
+    /// As <see cref="Open"/>, for work that is divided by clips: all GPUs, but one processor with all threads instead of virtual ones.
+    /// </summary>
     public static DeviceChoice OpenWhole(string name, int threads) => Open(name.StartsWith("cpu:", StringComparison.Ordinal) ? "cpu" : name, threads);
 
     /// <summary>As <see cref="Open"/>, for what runs on one device: the first of those named, on a processor with all threads.</summary>
@@ -62,7 +65,9 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
         return name is "auto" ? Auto(threads, mixedPrecision, [0]) : Open(name is "cuda" ? "cuda:0" : name.Split(',')[0], threads, mixedPrecision);
     }
 
-    /// <summary>As <see cref="Open"/>, for one of several processes: the GPU of its number on its machine, or its share of the processor.</summary>
+    /// <summary>
+    /// As <see cref="Open"/>, for one of several processes: the GPU of its number on its machine, or its share of the processor.
+    /// </summary>
     public static DeviceChoice OpenShare(string name, int threads, bool? mixedPrecision, ProcessGroup processes)
     {
         bool picksCuda = name is "cuda" || name.StartsWith("cuda:", StringComparison.Ordinal) || (name is "auto" && Cuda.IsAvailable && !Cuda.IsSimulated);

@@ -5,8 +5,8 @@ using CudaTrainer.Engine.Tensors;
 namespace CudaTrainer.Training;
 
 /// <summary>
-/// Batches as a device sees them: in place where it shares the host's memory, otherwise copied into one of two blocks in turn, so that the next batch is under way while
-/// the device computes with this one.
+/// Batches as a device sees them: in place where it shares the host's memory, otherwise copied into one of two blocks in turn, so that the
+/// next batch is under way while the device computes with this one.
 /// </summary>
 internal sealed class DeviceInputs(IDevice device, DType featureType, int dimension) : IDisposable
 {

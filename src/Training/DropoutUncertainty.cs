@@ -1,14 +1,15 @@
 namespace CudaTrainer.Training;
 
 /// <summary>
-/// What several answers with dropout left on tell of how sure a classifier is (Gal and Ghahramani 2016, "Dropout as a Bayesian approximation", arXiv:1506.02142): each pass is a network drawn from
-/// those that training has left possible.
+/// What several answers with dropout left on tell of how sure a classifier is (Gal and Ghahramani 2016, "Dropout as a Bayesian
+/// approximation", arXiv:1506.02142): each pass is a network drawn from those that training has left possible.
 /// </summary>
 /// <param name="Passes">N.</param>
 /// <param name="Mean">p̄ = Σ pₙ/N, of p(violent).</param>
 /// <param name="StandardDeviation">√(Σ (pₙ − p̄)²/N).</param>
 /// <param name="Entropy">H(p̄) in nats, at most log 2: how undecided the mean is.</param>
-/// <param name="MutualInformation">H(p̄) − Σ H(pₙ)/N in nats: the part of it that comes from networks that contradict each other, not from networks that are undecided themselves.</param>
+/// <param name="MutualInformation">H(p̄) − Σ H(pₙ)/N in nats: the part of it that comes from networks that contradict each other, not from
+/// networks that are undecided themselves.</param>
 public sealed record DropoutUncertainty(int Passes, double Mean, double StandardDeviation, double Entropy, double MutualInformation)
 {
     /// <param name="violent">pₙ, one or more.</param>

@@ -2,7 +2,10 @@ using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Training;
 
-/// <summary>The order of the clips in an epoch: a full permutation (Fisher-Yates) that follows from the seed and the epoch alone, so that resuming needs no state.</summary>
+/// <summary>
+/// The order of the clips in an epoch: a full permutation (Fisher-Yates) that follows from the seed and the epoch alone, so that resuming
+/// needs no state.
+/// </summary>
 public static class EpochOrder
 {
     /// <summary>Keeps the shuffle's random stream apart from those of dropout.</summary>

@@ -25,7 +25,8 @@ public sealed record EvaluationOptions
     public string? OutputDir { get; init; }
 }
 
-/// <param name="Splits">Metrics by split, at the classifier's own threshold; those of test-time augmentation under the split's name and <c>_tta</c>.</param>
+/// <param name="Splits">Metrics by split, at the classifier's own threshold; those of test-time augmentation under the split's name and
+/// <c>_tta</c>.</param>
 /// <param name="File">The evaluation_results.json that was written.</param>
 public sealed record EvaluationResult(IReadOnlyDictionary<string, ClassificationMetrics> Splits, string File);
 
@@ -70,7 +71,10 @@ public static class EvaluationRun
             metrics[name] = evaluation.MetricsAt(info.Threshold) with { Intervals = Bootstrap.Intervals(evaluation.Labels, evaluation.Scores, info.Threshold) };
     }
 
-    /// <summary>The features of a folder, or those of videos with the backbone, the sampling and the preprocessing that a classifier was trained with.</summary>
+    /// <summary>
+    /// The features of a folder, or those of videos with the backbone, the sampling and the preprocessing that a classifier was trained
+    /// with.
+    /// </summary>
     internal static FeatureSplits OpenFeatures(string? directory, FeatureOptions videos, DeviceChoice device, TrainedClassifier classifier, IRunObserver observer, CancellationToken stop)
     {
         if (directory is not null)

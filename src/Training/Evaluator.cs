@@ -8,7 +8,8 @@ namespace CudaTrainer.Training;
 /// <param name="Scores">p(violent).</param>
 /// <param name="Loss">Mean of the training loss, class weights included.</param>
 /// <param name="Losses">That of each clip.</param>
-/// <param name="Attention">[clips, T], how much each frame counted; empty for a model without attention, or where nobody asked for it.</param>
+/// <param name="Attention">[clips, T], how much each frame counted; empty for a model without attention, or where nobody asked for
+/// it.</param>
 public sealed record Evaluation(int[] Labels, double[] Scores, double Loss, float[] Losses, float[] Attention)
 {
     public ClassificationMetrics MetricsAt(double threshold) => ClassificationMetrics.Compute(Labels, Scores, threshold, Loss);

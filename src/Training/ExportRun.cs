@@ -53,7 +53,9 @@ public sealed record ExportResult(
     string Path, long Bytes, string Model, string Backbone, bool Whole, int Opset, int Operations, int Weights, IReadOnlyList<ExportedValue> Inputs, IReadOnlyList<ExportedValue> Outputs,
     IReadOnlyDictionary<string, string> Metadata, ExportCheck Check);
 
-/// <summary>Writes a trained classifier, alone or with the backbone before it, as an ONNX file. The file gets its name when it has passed the check.</summary>
+/// <summary>
+/// Writes a trained classifier, alone or with the backbone before it, as an ONNX file. The file gets its name when it has passed the check.
+/// </summary>
 public sealed class ExportRun
 {
     /// <summary>Largest difference of a probability, or of a frame's attention, that the check lets pass.</summary>
@@ -86,7 +88,8 @@ public sealed class ExportRun
     /// <param name="runner">Runs the file, to compare its answers with ours; null: the file is only read back.</param>
     /// <param name="observer">Is told what happens.</param>
     /// <param name="stop">Ends it.</param>
-    /// <exception cref="RunException">Something the user can act on is wrong; after a failed check, the file stays as FILE.unchecked.</exception>
+    /// <exception cref="RunException">Something the user can act on is wrong; after a failed check, the file stays as
+    /// FILE.unchecked.</exception>
     /// <exception cref="IOException">The file cannot be written.</exception>
     /// <exception cref="OperationCanceledException">Stopped; nothing is left.</exception>
     public static ExportResult Execute(ExportOptions options, IOnnxRunner? runner, IRunObserver observer, CancellationToken stop)

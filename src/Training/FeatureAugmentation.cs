@@ -47,12 +47,13 @@ public readonly record struct AugmentationOptions(int TemporalJitter, double Fra
 }
 
 /// <summary>
-/// Varies training clips in feature space. What happens to a clip follows from seed, epoch and row alone: it is the same for any number of threads, replicas and processes, and
-/// after a resume.
+/// Varies training clips in feature space. What happens to a clip follows from seed, epoch and row alone: it is the same for any number of
+/// threads, replicas and processes, and after a resume.
 /// </summary>
 /// <remarks>
-/// Mixup (Zhang, Cisse, Dauphin &amp; Lopez-Paz 2018, arXiv:1710.09412) mixes clip i with a random clip j by λ ~ Beta(α, α). The target λ·y_i + (1 − λ)·y_j is replaced by a draw from
-/// it: y_i with probability λ. Losses are linear in the target's distribution, so that the expected gradient is the same, for every loss and with class weights.
+/// Mixup (Zhang, Cisse, Dauphin &amp; Lopez-Paz 2018, arXiv:1710.09412) mixes clip i with a random clip j by λ ~ Beta(α, α). The target
+/// λ·y_i + (1 − λ)·y_j is replaced by a draw from it: y_i with probability λ. Losses are linear in the target's distribution, so that the
+/// expected gradient is the same, for every loss and with class weights.
 /// </remarks>
 /// <param name="views">The same rows in each view but the clip as it is; null without views.</param>
 internal sealed class FeatureAugmentation(AugmentationOptions options, int seed, IReadOnlyList<IFeatureRows>? views = null)
@@ -163,7 +164,9 @@ internal sealed class FeatureAugmentation(AugmentationOptions options, int seed,
         return new SplitMix64(new SplitMix64(state ^ ((ulong)(uint)row << 1) ^ purpose).Next());
     }
 
-    /// <summary>Marsaglia &amp; Tsang 2000, "A simple method for generating gamma variables"; for shapes below 1 with their boost.</summary>
+    /// <summary>
+    /// Marsaglia &amp; Tsang 2000, "A simple method for generating gamma variables"; for shapes below 1 with their boost.
+    /// </summary>
     private static double Gamma(SplitMix64 random, double shape)
     {
         double boost = 1;
@@ -191,7 +194,9 @@ internal sealed class FeatureAugmentation(AugmentationOptions options, int seed,
         }
     }
 
-    /// <summary>Midpoints of 4096 equally likely slices of the standard normal distribution, by bisection of its distribution function.</summary>
+    /// <summary>
+    /// Midpoints of 4096 equally likely slices of the standard normal distribution, by bisection of its distribution function.
+    /// </summary>
     private static float[] Quantiles()
     {
         float[] quantiles = new float[1 << QuantileBits];

@@ -47,8 +47,9 @@ public sealed record ExtractionResult
 }
 
 /// <summary>
-/// From a folder of videos to features in the cache, view by view: scan, split, hash, extract what is missing, commit. Of several processes, rank 0 does so and tells the others what is missing;
-/// each extracts its share into a folder of its own inside the cache's, which rank 0 takes over: the cache has one writer. What a process that died has left there, the next run takes over.
+/// From a folder of videos to features in the cache, view by view: scan, split, hash, extract what is missing, commit. Of several
+/// processes, rank 0 does so and tells the others what is missing; each extracts its share into a folder of its own inside the cache's,
+/// which rank 0 takes over: the cache has one writer. What a process that died has left there, the next run takes over.
 /// </summary>
 /// <param name="devices">Of this process; each runs the backbone on a share of the clips.</param>
 /// <param name="processes">Null for one process.</param>

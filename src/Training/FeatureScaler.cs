@@ -6,12 +6,13 @@ using CudaTrainer.Training.Extraction;
 namespace CudaTrainer.Training;
 
 /// <summary>
-/// Standardises features, x → (x − mean)·scale, by the training clips. Features of a random backbone are almost constant from frame to frame: without this, the
-/// common part saturates the gates of the first layer and drowns what differs. Motion features are whitened besides: <see cref="MotionWhitening"/>.
+/// Standardises features, x → (x − mean)·scale, by the training clips. Features of a random backbone are almost constant from frame to
+/// frame: without this, the common part saturates the gates of the first layer and drowns what differs. Motion features are whitened
+/// besides: <see cref="MotionWhitening"/>.
 /// </summary>
 /// <remarks>
-/// The classifier that is saved takes raw features: the affine map is folded into the first layer's weights and biases, W·((x − m)·s) + b = (W·s)·x + (b − (W·s)·m), with W·P for W where a whitening P
-/// follows.
+/// The classifier that is saved takes raw features: the affine map is folded into the first layer's weights and biases, W·((x − m)·s) + b =
+/// (W·s)·x + (b − (W·s)·m), with W·P for W where a whitening P follows.
 /// </remarks>
 public sealed class FeatureScaler
 {
@@ -42,7 +43,9 @@ public sealed class FeatureScaler
     internal static bool IsUsual(TrainingOptions options, string backbone) =>
         options.Stream.HasMotion() || (backbone.StartsWith(RandomVgg19.IdentityPrefix, StringComparison.Ordinal) && options.FeaturesDir is null);
 
-    /// <summary>Mean and standard deviation of each feature over all frames of all clips, in a fixed order, and the whitening of motion.</summary>
+    /// <summary>
+    /// Mean and standard deviation of each feature over all frames of all clips, in a fixed order, and the whitening of motion.
+    /// </summary>
     /// <param name="stream">What the features are of.</param>
     /// <exception cref="RunException">They are something else.</exception>
     internal static unsafe FeatureScaler Fit(IFeatureRows rows, FeatureStream stream = FeatureStream.Rgb)
@@ -78,7 +81,8 @@ public sealed class FeatureScaler
             return new FeatureScaler(mean, scale, null);
         }
 
-        // Appearance has many more features. Adam moves every weight by about the same, so what a part can do in a step is the sum of its features' sizes: that is what is made equal.
+        // Appearance has many more features. Adam moves every weight by about the same, so what a part can do in a step is the sum of its
+        // features' sizes: that is what is made equal.
         MotionWhitening whitening = MotionWhitening.Fit(rows, mean, scale);
         for (int d = 0; d < dimension - motion; d++)
         {

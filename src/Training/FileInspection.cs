@@ -23,7 +23,9 @@ public sealed record InspectedFile(
     public long Elements => Tensors.Sum(tensor => tensor.Elements);
 }
 
-/// <summary>Looks into .npy, .safetensors, .ckpt, PyTorch and Keras .h5 files and folders of features, by what they contain. Nothing in them is run.</summary>
+/// <summary>
+/// Looks into .npy, .safetensors, .ckpt, PyTorch and Keras .h5 files and folders of features, by what they contain. Nothing in them is run.
+/// </summary>
 public static class FileInspection
 {
     private const string ModelKey = "model";
@@ -113,7 +115,9 @@ public static class FileInspection
         _ => "PyTorch",
     };
 
-    /// <summary>Archives hand out whole tensors, as floats, but HDF5 files: in those a few bytes may stand for a tensor of any size.</summary>
+    /// <summary>
+    /// Archives hand out whole tensors, as floats, but HDF5 files: in those a few bytes may stand for a tensor of any size.
+    /// </summary>
     private static TensorStatistics? Measure(ITensorArchive archive, string name, TensorEntry entry, CancellationToken stop)
     {
         stop.ThrowIfCancellationRequested();

@@ -19,8 +19,9 @@ public static class KeyFrames
 
     /// <summary>Which frames to show, by number.</summary>
     /// <remarks>
-    /// Windows are taken from the highest probability down, peaks of events first, none that overlaps one taken before; outside events only the highest one, where there are no events. They share
-    /// the frames evenly; within a window the heaviest come first, and without attention frames evenly apart.
+    /// Windows are taken from the highest probability down, peaks of events first, none that overlaps one taken before; outside events only
+    /// the highest one, where there are no events. They share the frames evenly; within a window the heaviest come first, and without
+    /// attention frames evenly apart.
     /// </remarks>
     /// <param name="most">Frames.</param>
     public static IReadOnlyList<(long Frame, int Window, double? Attention)> Choose(WindowedPrediction video, int most)
@@ -48,7 +49,9 @@ public static class KeyFrames
         return [.. frames.Values.OrderBy(frame => frame.Frame)];
     }
 
-    /// <summary>Decodes the chosen frames, in a second pass that ends with the last of them. Frames that do not decode are left out.</summary>
+    /// <summary>
+    /// Decodes the chosen frames, in a second pass that ends with the last of them. Frames that do not decode are left out.
+    /// </summary>
     /// <param name="timeLimit">From one frame to the next.</param>
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     public static IReadOnlyList<KeyFrame> Read(WindowedPrediction video, int most, TimeSpan timeLimit, CancellationToken stop)

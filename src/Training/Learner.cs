@@ -13,7 +13,8 @@ namespace CudaTrainer.Training;
 /// <summary>What decides a step besides the batch.</summary>
 /// <param name="ClassWeights">[2], multiplied with each sample's loss by its label.</param>
 /// <param name="Alpha">[2], of the focal loss.</param>
-/// <param name="MixedPrecision">Dynamic loss scaling, half-precision features and saved activations, and half-precision maths on devices that compute in it.</param>
+/// <param name="MixedPrecision">Dynamic loss scaling, half-precision features and saved activations, and half-precision maths on devices
+/// that compute in it.</param>
 /// <param name="FuseStep">Captures the step as graphs on devices that can.</param>
 /// <param name="HalfOnWire">Replicas exchange gradients in half precision.</param>
 /// <param name="SyncBatchNorm">Batch statistics are those of all replicas' samples.</param>
@@ -44,9 +45,10 @@ public readonly record struct StepOutcome(StepState After)
 }
 
 /// <summary>
-/// One replica of a model on a device with all that a training step needs: parameters, optimiser, step state and tape. A step is queued as a whole, without waiting for the device;
-/// <see cref="Finish"/> waits. Where there are other replicas, a step runs in phases: forward and backward down to where a piece of the gradients is complete, which then is
-/// added up beside the next phase, and so on; the last phase updates the parameters.
+/// One replica of a model on a device with all that a training step needs: parameters, optimiser, step state and tape. A step is queued as
+/// a whole, without waiting for the device; <see cref="Finish"/> waits. Where there are other replicas, a step runs in phases: forward and
+/// backward down to where a piece of the gradients is complete, which then is added up beside the next phase, and so on; the last phase
+/// updates the parameters.
 /// </summary>
 public sealed class Learner : IDisposable
 {
@@ -158,7 +160,10 @@ public sealed class Learner : IDisposable
         _inputs.Release(block);
     }
 
-    /// <summary>Begins to copy the batch of the next step to the device while this step runs. The batch stays unchanged until its own step has finished.</summary>
+    /// <summary>
+    /// Begins to copy the batch of the next step to the device while this step runs. The batch stays unchanged until its own step has
+    /// finished.
+    /// </summary>
     public void Prefetch(HostBatch batch) => _inputs.Prefetch(batch);
 
     /// <summary>Waits for the step that was started.</summary>
@@ -173,8 +178,8 @@ public sealed class Learner : IDisposable
     }
 
     /// <summary>
-    /// Takes a step back that could not be ended because another replica was lost: on the host, where gradients are added up before anything is updated, only the running statistics have
-    /// moved. On a GPU the update may have been queued behind the failure.
+    /// Takes a step back that could not be ended because another replica was lost: on the host, where gradients are added up before
+    /// anything is updated, only the running statistics have moved. On a GPU the update may have been queued behind the failure.
     /// </summary>
     /// <returns>Whether this replica is as it was before the step.</returns>
     public bool TryTakeBack()
@@ -279,7 +284,10 @@ public sealed class Learner : IDisposable
         _buffersBefore.Dispose();
     }
 
-    /// <summary>Queues a part of forward, backward and update. Neither waits for the device nor reads anything that changes from step to step but through the device's memory.</summary>
+    /// <summary>
+    /// Queues a part of forward, backward and update. Neither waits for the device nor reads anything that changes from step to step but
+    /// through the device's memory.
+    /// </summary>
     internal void QueuePhase(int phase, Tape tape, int block, HostBatch batch)
     {
         try
@@ -335,7 +343,10 @@ public sealed class Learner : IDisposable
         tape.BeginBackward();
     }
 
-    /// <summary>Adds up what this phase has completed. The first pieces bring the rest of the step's numbers along, since these never travel in half precision.</summary>
+    /// <summary>
+    /// Adds up what this phase has completed. The first pieces bring the rest of the step's numbers along, since these never travel in half
+    /// precision.
+    /// </summary>
     private void AddUp(int phase)
     {
         if (phase == 0 && _buckets!.TailApart)

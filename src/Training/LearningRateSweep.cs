@@ -19,8 +19,8 @@ public sealed record SweepRange
 public sealed record SweepStep(int Step, double LearningRate, double Loss, double Smoothed);
 
 /// <summary>
-/// A learning-rate range test (Smith, Cyclical Learning Rates for Training Neural Networks, 2017): the rate grows by the same factor from batch to batch, and the loss tells where it
-/// begins to help and where it begins to harm.
+/// A learning-rate range test (Smith, Cyclical Learning Rates for Training Neural Networks, 2017): the rate grows by the same factor from
+/// batch to batch, and the loss tells where it begins to help and where it begins to harm.
 /// </summary>
 /// <param name="Suggestion">Where the smoothed loss falls fastest per factor of the rate; null when it never falls.</param>
 /// <param name="Diverged">Whether the sweep ended early because the loss grew too far.</param>
@@ -74,7 +74,10 @@ public sealed record LearningRateSweep(IReadOnlyList<SweepStep> Steps, double? S
         return new LearningRateSweep(steps, Steepest(steps), diverged);
     }
 
-    /// <summary>The rate at the steepest descent of the smoothed loss over the logarithm of the rate, by central differences. The first tenth is left out: there the average is of a few batches.</summary>
+    /// <summary>
+    /// The rate at the steepest descent of the smoothed loss over the logarithm of the rate, by central differences. The first tenth is
+    /// left out: there the average is of a few batches.
+    /// </summary>
     internal static double? Steepest(IReadOnlyList<SweepStep> steps)
     {
         double slope = 0;

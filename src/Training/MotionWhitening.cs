@@ -4,11 +4,13 @@ using CudaTrainer.Data.Video;
 namespace CudaTrainer.Training;
 
 /// <summary>
-/// Turns the means of standardised motion features into their principal components, each of variance 1 over the clips. What tells clips apart are contrasts between features that rise and fall together:
-/// directions of little variance, which a network that takes the features as they are finds last. The deviations within an interval, which has few pairs, are noise beside them and left out.
+/// Turns the means of standardised motion features into their principal components, each of variance 1 over the clips. What tells clips
+/// apart are contrasts between features that rise and fall together: directions of little variance, which a network that takes the features
+/// as they are finds last. The deviations within an interval, which has few pairs, are noise beside them and left out.
 /// </summary>
 /// <remarks>
-/// The components take the first places of a frame's motion features, the other places are zeros: the classifier keeps its shape, so that the map can be folded into its first layer.
+/// The components take the first places of a frame's motion features, the other places are zeros: the classifier keeps its shape, so that
+/// the map can be folded into its first layer.
 /// </remarks>
 internal sealed class MotionWhitening
 {

@@ -29,10 +29,15 @@ public sealed record PredictionOptions
     /// <summary>p(violent) below which an event ends; the threshold if null.</summary>
     public double? Release { get; init; }
 
-    /// <summary>A video file to write, the one video of <see cref="Paths"/> with its probabilities drawn in; null for none. Needs <see cref="Window"/>.</summary>
+    /// <summary>
+    /// A video file to write, the one video of <see cref="Paths"/> with its probabilities drawn in; null for none. Needs
+    /// <see cref="Window"/>.
+    /// </summary>
     public string? Annotate { get; init; }
 
-    /// <summary>The mean over the first <see cref="Extraction.ClipView.ForPrediction"/> views of each video; without windows only.</summary>
+    /// <summary>
+    /// The mean over the first <see cref="Extraction.ClipView.ForPrediction"/> views of each video; without windows only.
+    /// </summary>
     public bool Tta { get; init; }
 
     /// <summary>Answers with dropout from which each video's uncertainty is computed; 0 = none. Without windows only.</summary>
@@ -57,7 +62,9 @@ public sealed record PredictionOptions
 /// <param name="Attention">Weight of each sampled frame; null for models without attention.</param>
 public sealed record Prediction(string Path, double? Violent, string? Label, double Threshold, string Status, string? Error, double[]? Attention)
 {
-    /// <summary>p(violent) of each view, the video as it is first, of which <see cref="Violent"/> is the mean; null without test-time augmentation.</summary>
+    /// <summary>
+    /// p(violent) of each view, the video as it is first, of which <see cref="Violent"/> is the mean; null without test-time augmentation.
+    /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<double>? Views { get; init; }
 

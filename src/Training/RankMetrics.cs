@@ -3,7 +3,9 @@ namespace CudaTrainer.Training;
 /// <summary>Metrics that depend only on how scores order the clips.</summary>
 public static class RankMetrics
 {
-    /// <summary>P(score of a random positive &gt; score of a random negative) + ½ P(equal): the Mann-Whitney statistic. NaN with one class.</summary>
+    /// <summary>
+    /// P(score of a random positive &gt; score of a random negative) + ½ P(equal): the Mann-Whitney statistic. NaN with one class.
+    /// </summary>
     public static double RocAuc(ReadOnlySpan<int> labels, ReadOnlySpan<double> scores)
     {
         var (groups, positives, negatives) = Tied(labels, scores);
@@ -23,7 +25,9 @@ public static class RankMetrics
         return area / ((double)positives * negatives);
     }
 
-    /// <summary>Average precision: Σ over thresholds of (recall gained) × (precision there), equal scores taken together. NaN without positives.</summary>
+    /// <summary>
+    /// Average precision: Σ over thresholds of (recall gained) × (precision there), equal scores taken together. NaN without positives.
+    /// </summary>
     public static double AveragePrecision(ReadOnlySpan<int> labels, ReadOnlySpan<double> scores)
     {
         var (groups, positives, _) = Tied(labels, scores);
@@ -40,7 +44,8 @@ public static class RankMetrics
     }
 
     /// <summary>
-    /// The ROC curve's corners from (0, 0) to (1, 1): shares of negatives and of positives whose score reaches a threshold, one point for each score that occurs. NaN with one class.
+    /// The ROC curve's corners from (0, 0) to (1, 1): shares of negatives and of positives whose score reaches a threshold, one point for
+    /// each score that occurs. NaN with one class.
     /// </summary>
     public static IReadOnlyList<(double FalsePositiveRate, double TruePositiveRate)> RocCurve(ReadOnlySpan<int> labels, ReadOnlySpan<double> scores)
     {
@@ -58,7 +63,8 @@ public static class RankMetrics
     }
 
     /// <summary>
-    /// The threshold with the best balanced accuracy: halfway between two neighbouring scores; of equally good ones the closest to 0.5. 0.5 when there is only one class.
+    /// The threshold with the best balanced accuracy: halfway between two neighbouring scores; of equally good ones the closest to 0.5. 0.5
+    /// when there is only one class.
     /// </summary>
     public static double BestThreshold(ReadOnlySpan<int> labels, ReadOnlySpan<double> scores)
     {

@@ -11,15 +11,17 @@ public enum Severity
 }
 
 /// <summary>
-/// What a run tells while it works. The engine never writes to the console; the command line (or a test, or a service) presents these. All calls come from
-/// the run's own thread, in order, and must return quickly.
+/// What a run tells while it works. The engine never writes to the console; the command line (or a test, or a service) presents these. All
+/// calls come from the run's own thread, in order, and must return quickly.
 /// </summary>
 public interface IRunObserver
 {
     /// <summary>One line for a person; also written to train.log.</summary>
     void Message(Severity severity, string text);
 
-    /// <summary>The lines that open a run: device and why, threads and SIMD level, data, model, effective precision, output folder.</summary>
+    /// <summary>
+    /// The lines that open a run: device and why, threads and SIMD level, data, model, effective precision, output folder.
+    /// </summary>
     void Header(IReadOnlyList<HeaderLine> lines);
 
     /// <summary>A table of the dataset by split and class.</summary>

@@ -8,7 +8,9 @@ using CudaTrainer.Training.Reporting;
 
 namespace CudaTrainer.Training;
 
-/// <summary>The files of a run in its checkpoint folder. Every file but the two logs and the event files is replaced as a whole, atomically.</summary>
+/// <summary>
+/// The files of a run in its checkpoint folder. Every file but the two logs and the event files is replaced as a whole, atomically.
+/// </summary>
 public sealed class RunFolder : IDisposable
 {
     internal const string ConfigName = "training_config.json", ResultsName = "training_results.json", HistoryName = "training_history.csv", ReportName = "report.html", ProfileName = "profile_trace.json";
@@ -94,7 +96,9 @@ public sealed class RunFolder : IDisposable
     /// <summary>The folder of a run that another process writes, or of one that leaves no files.</summary>
     public static RunFolder Follow(string path) => new(path, [], writes: false);
 
-    /// <summary>The run is about to write: removes the one it replaces. Before this, bad options or data may still end it and nothing is lost.</summary>
+    /// <summary>
+    /// The run is about to write: removes the one it replaces. Before this, bad options or data may still end it and nothing is lost.
+    /// </summary>
     public void Begin()
     {
         foreach (string file in _replaced)
@@ -139,7 +143,9 @@ public sealed class RunFolder : IDisposable
         Write(File(HistoryName), text.ToString());
     }
 
-    /// <summary>Begins or continues training_steps.csv: rows from <paramref name="nextStep"/> on, which a killed run may have left, are dropped.</summary>
+    /// <summary>
+    /// Begins or continues training_steps.csv: rows from <paramref name="nextStep"/> on, which a killed run may have left, are dropped.
+    /// </summary>
     public void OpenSteps(long nextStep)
     {
         if (!Writes)

@@ -75,7 +75,9 @@ internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunF
         return (state with { StoppedEarly = stopped }, checkpoint.ReadScaler());
     }
 
-    /// <summary>A run that goes on in another folder takes its best model along; where that is gone, the best of the epochs to come counts.</summary>
+    /// <summary>
+    /// A run that goes on in another folder takes its best model along; where that is gone, the best of the epochs to come counts.
+    /// </summary>
     private TrainingState WithBestModel(string checkpoint, TrainingState state)
     {
         if (state.BestEpoch == 0 || File.Exists(folder.BestModel))

@@ -4,8 +4,9 @@ using CudaTrainer.Engine.Devices;
 namespace CudaTrainer.Training;
 
 /// <summary>
-/// Training steps as graphs, one for each phase, place in the batch and input block. The first step of a kind is queued op by op, which loads what the device needs for it; the second
-/// is captured; from then on a phase is one launch. A graph's tape is never reset while the graph lives: it owns the memory that the graph computes in.
+/// Training steps as graphs, one for each phase, place in the batch and input block. The first step of a kind is queued op by op, which
+/// loads what the device needs for it; the second is captured; from then on a phase is one launch. A graph's tape is never reset while the
+/// graph lives: it owns the memory that the graph computes in.
 /// </summary>
 internal sealed class StepGraphs(IDevice device, Func<Tape> newTape, int phases) : IDisposable
 {

@@ -4,7 +4,9 @@ using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Training;
 
-/// <summary>Looks at some steps of a run: which part of each takes how long on every replica of this process, and how long it waits for its batch.</summary>
+/// <summary>
+/// Looks at some steps of a run: which part of each takes how long on every replica of this process, and how long it waits for its batch.
+/// </summary>
 internal sealed class StepProfile(TraceRecorder trace, StepRange range, ReplicaGroup replicas, BatchLoader loader) : IDisposable
 {
     public const string Stage = "train";

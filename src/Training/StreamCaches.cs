@@ -11,8 +11,8 @@ namespace CudaTrainer.Training;
 internal readonly record struct MissingStream(Clip Clip, FeatureStream Stream);
 
 /// <summary>
-/// The caches of the streams that are wanted: appearance and motion each have their own, so that neither is extracted twice, and for both there is a third with their rows side by side, which is what
-/// training maps.
+/// The caches of the streams that are wanted: appearance and motion each have their own, so that neither is extracted twice, and for both
+/// there is a third with their rows side by side, which is what training maps.
 /// </summary>
 internal sealed class StreamCaches : IDisposable
 {

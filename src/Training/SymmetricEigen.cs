@@ -1,8 +1,8 @@
 namespace CudaTrainer.Training;
 
 /// <summary>
-/// Eigenvalues and eigenvectors of a real symmetric matrix: Householder reflections to tridiagonal form, then implicit QL (Martin, Reinsch &amp; Wilkinson 1968 and Dubrulle 1970, the procedures tred2 and
-/// imtql2 of EISPACK). In double, in one order: the same bits everywhere.
+/// Eigenvalues and eigenvectors of a real symmetric matrix: Householder reflections to tridiagonal form, then implicit QL (Martin, Reinsch
+/// &amp; Wilkinson 1968 and Dubrulle 1970, the procedures tred2 and imtql2 of EISPACK). In double, in one order: the same bits everywhere.
 /// </summary>
 internal static class SymmetricEigen
 {

@@ -9,8 +9,9 @@ using CudaTrainer.Formats.TensorBoard;
 namespace CudaTrainer.Training;
 
 /// <summary>
-/// What TensorBoard shows of a run: runs <c>train</c> and <c>validation</c> with Keras's names, and the settings beside them. Events wait in memory until <see cref="Commit"/>, when the
-/// state that they tell of is saved: a run that goes on from that state writes no event again. A file that cannot be written costs a warning and the rest of the events, never the run.
+/// What TensorBoard shows of a run: runs <c>train</c> and <c>validation</c> with Keras's names, and the settings beside them. Events wait
+/// in memory until <see cref="Commit"/>, when the state that they tell of is saved: a run that goes on from that state writes no event
+/// again. A file that cannot be written costs a warning and the rest of the events, never the run.
 /// </summary>
 internal sealed class TensorBoardLog : IDisposable
 {
@@ -56,7 +57,8 @@ internal sealed class TensorBoardLog : IDisposable
     {
         _stepsPerEpoch = stepsPerEpoch;
 
-        // Epoch curves count epochs, batch curves steps. What a reader drops from this step on, because it belongs to a run that was given up, is of neither.
+        // Epoch curves count epochs, batch curves steps. What a reader drops from this step on, because it belongs to a run that was given
+        // up, is of neither.
         long nextStep = ((long)state.Epoch * stepsPerEpoch) + state.StepInEpoch;
         long first = nextStep == 0 ? 0 : Math.Max(state.Epoch + 1, nextStep);
         _lastStep = first;

@@ -17,7 +17,10 @@ public sealed record ViolenceEvent(double Start, double End, double Peak, double
 /// <summary>From the answers for windows to events.</summary>
 public static class Timeline
 {
-    /// <summary>Replaces each smoothed probability by the mean over all windows whose centres lie within ± <paramref name="seconds"/>/2 of its own: a centred moving average.</summary>
+    /// <summary>
+    /// Replaces each smoothed probability by the mean over all windows whose centres lie within ± <paramref name="seconds"/>/2 of its own:
+    /// a centred moving average.
+    /// </summary>
     /// <param name="windows">By time.</param>
     /// <param name="seconds">0 leaves the probabilities as they are.</param>
     public static IReadOnlyList<WindowScore> Smooth(IReadOnlyList<WindowScore> windows, double seconds)
@@ -48,7 +51,8 @@ public static class Timeline
     }
 
     /// <summary>
-    /// Events by hysteresis: one begins where the smoothed probability reaches <paramref name="threshold"/> and ends where it falls below <paramref name="release"/>.
+    /// Events by hysteresis: one begins where the smoothed probability reaches <paramref name="threshold"/> and ends where it falls below
+    /// <paramref name="release"/>.
     /// A window speaks for the time that is nearer to its centre than to any other's; the first from the beginning, the last to the end.
     /// </summary>
     /// <param name="windows">By time.</param>

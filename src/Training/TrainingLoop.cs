@@ -7,7 +7,10 @@ using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Training;
 
-/// <summary>The epochs of a run: steps, validation, best and periodic checkpoints, early stopping. Knows nothing of videos or of how the run was asked for.</summary>
+/// <summary>
+/// The epochs of a run: steps, validation, best and periodic checkpoints, early stopping. Knows nothing of videos or of how the run was
+/// asked for.
+/// </summary>
 internal sealed class TrainingLoop : IDisposable
 {
     /// <summary>Bad batches in a row after which the learning rate is halved, and after twice as many, training stops.</summary>
@@ -240,8 +243,8 @@ internal sealed class TrainingLoop : IDisposable
     }
 
     /// <summary>
-    /// An overflow of scaled gradients is a normal event that a smaller scale cures. Otherwise a few bad batches in a row halve the learning rate, and when that does not help,
-    /// training stops and names the clips.
+    /// An overflow of scaled gradients is a normal event that a smaller scale cures. Otherwise a few bad batches in a row halve the
+    /// learning rate, and when that does not help, training stops and names the clips.
     /// </summary>
     private void HandleBadStep(long step, SplitBatch batch, in StepOutcome outcome)
     {
@@ -327,7 +330,8 @@ internal sealed class TrainingLoop : IDisposable
     }
 
     /// <summary>
-    /// The best model first, the state last: a run killed in between repeats the epoch from the state before and writes the same files again.
+    /// The best model first, the state last: a run killed in between repeats the epoch from the state before and writes the same files
+    /// again.
     /// </summary>
     private void Save(int epoch, bool best, Evaluation val)
     {

@@ -23,7 +23,9 @@ public record FeatureOptions
     /// <summary>What of a video becomes features: appearance, motion or both.</summary>
     public FeatureStream Stream { get; init; }
 
-    /// <summary>Views of each clip that become features, the clip as it is included: the first so many of <see cref="ClipView.All"/>.</summary>
+    /// <summary>
+    /// Views of each clip that become features, the clip as it is included: the first so many of <see cref="ClipView.All"/>.
+    /// </summary>
     public int Views { get; init; } = 1;
 
     /// <summary>VGG19 weights; a fixed-seed random backbone without.</summary>
@@ -59,7 +61,10 @@ public record FeatureOptions
     public double DecodeTimeout { get; init; } = 60;
 }
 
-/// <summary>Everything that decides a training run. Defaults are those of the command line; the effective values are written to training_config.json.</summary>
+/// <summary>
+/// Everything that decides a training run. Defaults are those of the command line; the effective values are written to
+/// training_config.json.
+/// </summary>
 public sealed record TrainingOptions : FeatureOptions
 {
     /// <summary>Name of the set of options that stands for what was not given; for the record, the options themselves count.</summary>
@@ -83,7 +88,9 @@ public sealed record TrainingOptions : FeatureOptions
 
     public double LabelSmoothing { get; init; } = 0.1;
 
-    /// <summary>Standardises features by the training clips; null = when the classifier starts afresh on motion or a random backbone.</summary>
+    /// <summary>
+    /// Standardises features by the training clips; null = when the classifier starts afresh on motion or a random backbone.
+    /// </summary>
     public bool? StandardizeFeatures { get; init; }
 
     public bool UseFocalLoss { get; init; } = true;
@@ -116,10 +123,14 @@ public sealed record TrainingOptions : FeatureOptions
     /// <summary>Steps between comparisons of the devices' weights, bit by bit; 0 = never.</summary>
     public int CheckReplicas { get; init; }
 
-    /// <summary>Decay d of the exponential moving average of the weights over steps, which becomes ema_model.safetensors; 0 = none.</summary>
+    /// <summary>
+    /// Decay d of the exponential moving average of the weights over steps, which becomes ema_model.safetensors; 0 = none.
+    /// </summary>
     public double Ema { get; init; }
 
-    /// <summary>First epoch, from 1, whose weights go into the plain mean over epochs (SWA), which becomes swa_model.safetensors; 0 = none.</summary>
+    /// <summary>
+    /// First epoch, from 1, whose weights go into the plain mean over epochs (SWA), which becomes swa_model.safetensors; 0 = none.
+    /// </summary>
     public int SwaStart { get; init; }
 
     public string Model { get; init; } = "lstm-attention";
@@ -153,7 +164,9 @@ public sealed record TrainingOptions : FeatureOptions
     /// <summary>Epochs without improvement of <see cref="Monitor"/> before training stops; 0 = never.</summary>
     public int EarlyStoppingPatience { get; init; } = 15;
 
-    /// <summary>The one quantity that decides the best checkpoint and early stopping: val_loss, val_accuracy, val_balanced_accuracy or val_auc.</summary>
+    /// <summary>
+    /// The one quantity that decides the best checkpoint and early stopping: val_loss, val_accuracy, val_balanced_accuracy or val_auc.
+    /// </summary>
     public string Monitor { get; init; } = "val_accuracy";
 
     /// <summary>Epochs between numbered checkpoints; 0 = none.</summary>

@@ -11,7 +11,8 @@ namespace CudaTrainer.Training;
 public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch)
 {
     /// <summary>
-    /// Checks what a run checks before it trains: options, device, weights, checkpoint folder, checkpoints and data. Videos are scanned and hashed, not decoded. Writes nothing.
+    /// Checks what a run checks before it trains: options, device, weights, checkpoint folder, checkpoints and data. Videos are scanned and
+    /// hashed, not decoded. Writes nothing.
     /// </summary>
     /// <exception cref="RunException">Something the user can act on is wrong.</exception>
     public static TrainingPlan Make(TrainingOptions options, IRunObserver observer, CancellationToken stop)

@@ -16,7 +16,9 @@ public sealed record TrainingResult
     /// <summary>What adding up gradients took; null with one replica.</summary>
     public CommunicationSummary? Communication { get; init; }
 
-    /// <summary>Metrics of the best checkpoint, loaded from its file, on the val split, at the threshold chosen there; null when interrupted.</summary>
+    /// <summary>
+    /// Metrics of the best checkpoint, loaded from its file, on the val split, at the threshold chosen there; null when interrupted.
+    /// </summary>
     public ClassificationMetrics? Val { get; init; }
 
     /// <summary>The same on the test split, where there is one.</summary>

@@ -14,7 +14,8 @@ using CudaTrainer.Training.Reporting;
 namespace CudaTrainer.Training;
 
 /// <summary>
-/// A whole training run: features (from videos or as they are), training with checkpoints, and the evaluation of the best model from the very file that is reported.
+/// A whole training run: features (from videos or as they are), training with checkpoints, and the evaluation of the best model from the
+/// very file that is reported.
 /// </summary>
 public sealed class TrainingRun : IDisposable
 {

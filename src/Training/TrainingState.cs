@@ -68,7 +68,8 @@ public sealed record LossInfo(bool Focal, float Gamma, float Smoothing, IReadOnl
 
     /// <summary>The loss of one answer that was put together from several, and hence has no logits.</summary>
     /// <param name="label">0 or 1.</param>
-    /// <param name="violent">p(violent); what is nearer to 0 or 1 than 10⁻⁷ counts as that, so that an answer rounded to 0 has a loss.</param>
+    /// <param name="violent">p(violent); what is nearer to 0 or 1 than 10⁻⁷ counts as that, so that an answer rounded to 0 has a
+    /// loss.</param>
     internal double Of(int label, double violent)
     {
         double p = Math.Clamp(violent, 1e-7, 1 - 1e-7);
@@ -77,7 +78,8 @@ public sealed record LossInfo(bool Focal, float Gamma, float Smoothing, IReadOnl
 }
 
 /// <summary>
-/// Where a run stands, besides its tensors: enough to continue it bit for bit. Shuffling and dropout follow from seed, epoch and step and need no state of their own.
+/// Where a run stands, besides its tensors: enough to continue it bit for bit. Shuffling and dropout follow from seed, epoch and step and
+/// need no state of their own.
 /// What each step changes is changed in place; <c>with</c> makes a copy of its own.
 /// </summary>
 public sealed record TrainingState

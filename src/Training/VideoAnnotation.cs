@@ -5,8 +5,8 @@ using CudaTrainer.Engine;
 namespace CudaTrainer.Training;
 
 /// <summary>
-/// Copies a video with the probability drawn into its frames: a bar at the bottom that is as long as p(violent) is high, with a mark at the threshold; the number in a corner; and a red edge
-/// during an event.
+/// Copies a video with the probability drawn into its frames: a bar at the bottom that is as long as p(violent) is high, with a mark at the
+/// threshold; the number in a corner; and a red edge during an event.
 /// </summary>
 internal static class VideoAnnotation
 {

@@ -9,7 +9,8 @@ public static class VideoPaths
 {
     /// <summary>The videos that <paramref name="path"/> stands for, sorted by name.</summary>
     /// <param name="path">
-    /// A file; a folder, of which all videos below it; or a pattern where nothing has that very name: <c>*</c> and <c>?</c> within a name, <c>**</c> for any number of folders.
+    /// A file; a folder, of which all videos below it; or a pattern where nothing has that very name: <c>*</c> and <c>?</c> within a name,
+    /// <c>**</c> for any number of folders.
     /// </param>
     /// <returns>A path that is neither folder nor pattern as it is, whether it exists or not.</returns>
     /// <exception cref="RunException">A folder or pattern has no video.</exception>

@@ -5,8 +5,8 @@ using CudaTrainer.Engine.Tensors;
 namespace CudaTrainer.Training;
 
 /// <summary>
-/// A running average of a model's parameters in host memory, in single precision, of the master weights: a ← a + r_n·(w − a), r_1 = 1. Each number by itself, in one order of
-/// operations, so that the bits depend on nothing but the weights.
+/// A running average of a model's parameters in host memory, in single precision, of the master weights: a ← a + r_n·(w − a), r_1 = 1. Each
+/// number by itself, in one order of operations, so that the bits depend on nothing but the weights.
 /// </summary>
 internal sealed class WeightAverage
 {
@@ -33,7 +33,8 @@ internal sealed class WeightAverage
     public float[] Values { get; private set; } = [];
 
     /// <summary>
-    /// Exponential moving average without a bias towards the beginning: a_n = (1−d)/(1−dⁿ)·Σ d^(n−i)·w_i, hence r_n = (1−d)/(1−dⁿ) (the correction of Kingma and Ba 2015, arXiv:1412.6980).
+    /// Exponential moving average without a bias towards the beginning: a_n = (1−d)/(1−dⁿ)·Σ d^(n−i)·w_i, hence r_n = (1−d)/(1−dⁿ) (the
+    /// correction of Kingma and Ba 2015, arXiv:1412.6980).
     /// </summary>
     public static WeightAverage Exponential(double decay) =>
         new("ema", FormattableString.Invariant($"exponential moving average over steps, decay {decay}"), n => (1 - decay) / (1 - Math.Pow(decay, n)));
@@ -88,7 +89,10 @@ internal sealed class WeightAverages
     /// <summary>Those that were asked for.</summary>
     public IEnumerable<WeightAverage> All => new[] { _exponential, _plain }.OfType<WeightAverage>();
 
-    /// <summary>Updates of an average by the time that a run stands at <paramref name="state"/>, which every process knows, also those that keep none.</summary>
+    /// <summary>
+    /// Updates of an average by the time that a run stands at <paramref name="state"/>, which every process knows, also those that keep
+    /// none.
+    /// </summary>
     public int UpdatesBy(WeightAverage average, TrainingState state) => average == _exponential ? state.AdamSteps : Math.Max(0, state.Epoch - _start + 1);
 
     /// <summary>A step has changed the weights.</summary>

@@ -27,11 +27,13 @@ internal readonly record struct ClipAnswer(double Violent, double[]? Attention);
 internal sealed record ScoredVideo(IReadOnlyList<WindowScore> Windows, IReadOnlyList<WindowSample> Samples, VideoFault Fault, string Reason, VideoInfo Info);
 
 /// <summary>
-/// Answers for overlapping windows of a video of any length in one pass: each frame is decoded once, goes through the backbone at most once, and only the frames of one window are held.
+/// Answers for overlapping windows of a video of any length in one pass: each frame is decoded once, goes through the backbone at most
+/// once, and only the frames of one window are held.
 /// </summary>
 /// <remarks>
-/// A window is sampled like a clip of its length (<see cref="FrameSampler"/>). Windows begin every stride, counted in frames at the rate that the container states; where the last does
-/// not end with the video, one more does, which overlaps its neighbour. A video shorter than a window is one window.
+/// A window is sampled like a clip of its length (<see cref="FrameSampler"/>). Windows begin every stride, counted in frames at the rate
+/// that the container states; where the last does not end with the video, one more does, which overlaps its neighbour. A video shorter than
+/// a window is one window.
 /// </remarks>
 /// <param name="backbone">From frames [n, 224, 224, 3] UInt8 to features [n, 4096]; null for motion alone.</param>
 /// <param name="answer">From features [frames, D] of the stream.</param>

@@ -3,7 +3,9 @@ using CudaTrainer.Data.Video;
 
 namespace CudaTrainer.Cli.Tests;
 
-/// <summary>A dataset as they are found in the wild, through the built program: what can be used is used, the rest is listed with its reason.</summary>
+/// <summary>
+/// A dataset as they are found in the wild, through the built program: what can be used is used, the rest is listed with its reason.
+/// </summary>
 public class BadClipTests
 {
     private const string Train = "clips/train/violent";

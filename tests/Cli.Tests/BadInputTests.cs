@@ -2,7 +2,9 @@ using CudaTrainer.Formats;
 
 namespace CudaTrainer.Cli.Tests;
 
-/// <summary>What is wrong ends the program with exit code 1 and a line that names the file and says what to do; nothing that was there is lost.</summary>
+/// <summary>
+/// What is wrong ends the program with exit code 1 and a line that names the file and says what to do; nothing that was there is lost.
+/// </summary>
 public class BadInputTests
 {
     private static readonly string[] s_textVideos = ["violent/1.mp4", "violent/2.mp4", "nonviolent/3.mp4", "nonviolent/4.mp4", "violent/5.mp4", "nonviolent/6.mp4"];

@@ -36,7 +36,9 @@ public class CudaTests
         outcome.Error.ShouldContain("auto: no CUDA, the CUDA driver was not found");
     }
 
-    /// <summary>Training on the simulated GPU, resumed on the CPU's files: the whole path of a user, with SIMULATED said in the first lines.</summary>
+    /// <summary>
+    /// Training on the simulated GPU, resumed on the CPU's files: the whole path of a user, with SIMULATED said in the first lines.
+    /// </summary>
     [Fact]
     public void Train_evaluate_and_gradcheck_run_on_the_simulator()
     {

@@ -7,8 +7,9 @@ using CudaTrainer.Training;
 namespace CudaTrainer.Cli.Tests;
 
 /// <summary>
-/// Every option that is parsed is read by something that works with it: in the machine code of the program there is a call of its property's getter outside the record itself, the option
-/// tables and their validation. An option that nobody reads is a promise that nobody keeps.
+/// Every option that is parsed is read by something that works with it: in the machine code of the program there is a call of its
+/// property's getter outside the record itself, the option tables and their validation. An option that nobody reads is a promise that
+/// nobody keeps.
 /// </summary>
 public class OptionAuditTests
 {
@@ -69,7 +70,10 @@ public class OptionAuditTests
         }
     }
 
-    /// <summary>Records read their own properties to compare and print them, generated serialisers to write them down; closures are types within the type.</summary>
+    /// <summary>
+    /// Records read their own properties to compare and print them, generated serialisers to write them down; closures are types within the
+    /// type.
+    /// </summary>
     private static bool IsIdle(Type type) =>
         OptionRecords().Contains(type) || type.Namespace == "CudaTrainer.Cli.Options" || type == typeof(OptionValidation) || type.IsAssignableTo(typeof(JsonSerializerContext))
         || (type.DeclaringType is { } outer && IsIdle(outer));

@@ -47,7 +47,8 @@ public sealed class ReportTests : IDisposable
 
         foreach (var (file, charts) in new[] { ("run/report.html", 8), ("comparison.html", 2) })
         {
-            // The page forbids scripts; a copy without that has one at its end, which tells what a person would see: whether anything reaches over the edge.
+            // The page forbids scripts; a copy without that has one at its end, which tells what a person would see: whether anything
+            // reaches over the edge.
             string html = File.ReadAllText(_folder.File(file));
             browser.Load(new Uri(_folder.File(file)).AbsoluteUri).Log.ShouldNotContain("CONSOLE");
             string copy = _folder.File(

@@ -192,7 +192,8 @@ public sealed class SeveralAnswersTests : IClassFixture<TwoRuns>, IDisposable
         evaluated.Output.ShouldContain("test_tta");
         evaluated.Output.ShouldContain("8 times the cost");
 
-        // Cached views and those of single videos are the same, hence the same loss of the test clips; folders sort violent behind nonviolent.
+        // Cached views and those of single videos are the same, hence the same loss of the test clips; folders sort violent behind
+        // nonviolent.
         using var metrics = JsonDocument.Parse(File.ReadAllText(_folder.File("one/evaluation_results.json")));
         string[] paths = [.. answers.RootElement.EnumerateArray().Select(answer => answer.GetProperty("path").GetString()!)];
         JsonElement test = metrics.RootElement.GetProperty("test_tta");

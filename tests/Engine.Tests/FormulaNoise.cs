@@ -1,6 +1,8 @@
 namespace CudaTrainer.Engine.Tests;
 
-/// <summary>Numbers from a hash of their index: the formula that the scripts in tests/golden use, so that no weights need to be stored.</summary>
+/// <summary>
+/// Numbers from a hash of their index: the formula that the scripts in tests/golden use, so that no weights need to be stored.
+/// </summary>
 internal static class FormulaNoise
 {
     public static uint Hash(int index, int seed)

@@ -28,11 +28,14 @@ internal sealed record SyncBatchNormCheck(int[] Rows, int Channels, double Offse
         new([40, 23, 1], 33, 1_000, true, 0.5f),
     ];
 
-    /// <summary>Fails unless output, gradients and running statistics are within these of the whole batch's, relative to their norm.</summary>
+    /// <summary>
+    /// Fails unless output, gradients and running statistics are within these of the whole batch's, relative to their norm.
+    /// </summary>
     /// <param name="open">Makes a device for one replica.</param>
     /// <param name="activations">Type of x, y and their gradients.</param>
     /// <param name="parameters">Type of everything else.</param>
-    /// <param name="tolerance">For what the inputs' offset of 0 leaves exact; more is allowed in proportion to the offset, which is in deviations.</param>
+    /// <param name="tolerance">For what the inputs' offset of 0 leaves exact; more is allowed in proportion to the offset, which is in
+    /// deviations.</param>
     /// <param name="statisticsTolerance">For the running statistics, likewise.</param>
     public void Run(Func<IDevice> open, DType activations, DType parameters, double tolerance, double statisticsTolerance)
     {

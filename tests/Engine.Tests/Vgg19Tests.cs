@@ -9,7 +9,9 @@ using CudaTrainer.Kernels.Cpu.Simd;
 
 namespace CudaTrainer.Engine.Tests;
 
-/// <summary>The whole backbone against PyTorch (golden/vgg19.py), and that a frame's features have the same bits whatever surrounds it.</summary>
+/// <summary>
+/// The whole backbone against PyTorch (golden/vgg19.py), and that a frame's features have the same bits whatever surrounds it.
+/// </summary>
 [Trait("Category", "Slow")]
 public class Vgg19Tests
 {

@@ -13,7 +13,8 @@ using CudaTrainer.Training;
 namespace CudaTrainer.Engine.Tests;
 
 /// <summary>
-/// The whole lstm-attention classifier against PyTorch (golden/whole_model.py): logits, attention, each gradient by name, 20 losses, running statistics and trained weights.
+/// The whole lstm-attention classifier against PyTorch (golden/whole_model.py): logits, attention, each gradient by name, 20 losses,
+/// running statistics and trained weights.
 /// Weights and data follow from the same formulas on both sides.
 /// </summary>
 public class WholeModelTests

@@ -129,7 +129,8 @@ public sealed unsafe class BatchNormReplicasTests
         GuardedBuffer<float> inverse = buffers.Output(1);
         BatchNorm.Combine(parts.Length, 1, buffers.Of(moments), buffers.Of(0f), buffers.Of(0f), buffers.Output(1), inverse);
         double mean = x.Average(v => (double)v), variance = x.Average(v => (v - mean) * (v - mean));
-        // The distance of two parts is that of two means in single precision, each a few times 6e-5 off at 1000; squares that cancelled would be off by a tenth.
+        // The distance of two parts is that of two means in single precision, each a few times 6e-5 off at 1000; squares that cancelled
+        // would be off by a tenth.
         inverse.Read().ShouldAgreeWith([1 / Math.Sqrt(variance + 1e-3)], 1e-4, "inverse deviation");
     }
 

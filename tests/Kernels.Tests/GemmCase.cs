@@ -37,7 +37,9 @@ internal sealed unsafe record GemmCase(int M, int N, int K)
 
     public GemmKind Kind { get; init; }
 
-    /// <summary>Computes only <see cref="Rows"/> rows from this one on (not if A is transposed); M stays the size that the inputs are drawn for.</summary>
+    /// <summary>
+    /// Computes only <see cref="Rows"/> rows from this one on (not if A is transposed); M stays the size that the inputs are drawn for.
+    /// </summary>
     public int FirstRow { get; init; }
 
     public int? Rows { get; init; }

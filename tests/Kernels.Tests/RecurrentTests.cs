@@ -7,7 +7,9 @@ namespace CudaTrainer.Kernels.Tests;
 /// <summary><see cref="Lstm"/> and <see cref="Gru"/>, which share their interface.</summary>
 public sealed unsafe class RecurrentTests
 {
-    /// <summary>What half-precision activations cost: they are rounded by up to 2⁻¹¹, and single elements meet several of the worst together.</summary>
+    /// <summary>
+    /// What half-precision activations cost: they are rounded by up to 2⁻¹¹, and single elements meet several of the worst together.
+    /// </summary>
     private static void CheckAgreement(SimdLevel level, Inputs inputs)
     {
         RecurrentShape shape = inputs.Shape;

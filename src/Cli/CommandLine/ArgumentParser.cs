@@ -178,8 +178,8 @@ internal sealed class ArgumentParser
     }
 
     /// <summary>
-    /// Arguments that are not options. What looks like an option is an unknown one (unless <c>--</c> came before), and the word after it was
-    /// probably meant as its value.
+    /// Arguments that are not options. What looks like an option is an unknown one (unless <c>--</c> came before), and the word after it
+    /// was probably meant as its value.
     /// </summary>
     private List<string> Positional(ParseResult parse, CliCommand command, List<string> problems)
     {

@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace CudaTrainer.Cli.CommandLine;
 
 /// <summary>
-/// Options from a JSON object: keys are option names without dashes (<c>batch-size</c>, <c>batch_size</c> and <c>BatchSize</c> are the same),
-/// values are numbers, strings, true, false or lists of numbers; null leaves the default.
+/// Options from a JSON object: keys are option names without dashes (<c>batch-size</c>, <c>batch_size</c> and <c>BatchSize</c> are the
+/// same), values are numbers, strings, true, false or lists of numbers; null leaves the default.
 /// </summary>
 internal static class ConfigFile
 {

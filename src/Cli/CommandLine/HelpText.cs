@@ -115,7 +115,10 @@ internal static class HelpText
         AppendWrapped(text, description, NameColumn, width);
     }
 
-    /// <summary>Appends words, breaking before <paramref name="width"/>; further lines start at <paramref name="indent"/>, where the text already stands.</summary>
+    /// <summary>
+    /// Appends words, breaking before <paramref name="width"/>; further lines start at <paramref name="indent"/>, where the text already
+    /// stands.
+    /// </summary>
     private static void AppendWrapped(StringBuilder text, string words, int indent, int width)
     {
         int column = indent;

@@ -63,7 +63,9 @@ internal static class ValueTypes
     public static ValueType<string?> OptionalText(string placeholder, string kind) =>
         new(placeholder, kind, $"a {kind}", (string text, out string? value) => (value = text).Length > 0, value => value ?? "");
 
-    /// <summary>An enum, its names in lower case with hyphens; written as in code (in training_config.json) they are understood as well.</summary>
+    /// <summary>
+    /// An enum, its names in lower case with hyphens; written as in code (in training_config.json) they are understood as well.
+    /// </summary>
     public static ValueType<TEnum> Choice<TEnum>()
         where TEnum : struct, Enum
     {

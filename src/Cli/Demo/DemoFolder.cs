@@ -21,7 +21,9 @@ internal sealed class DemoFolder
 
     public static DemoFolder At(string path) => new(path);
 
-    /// <summary>Makes the folder, or clears the clips of an earlier demo from it; its feature cache stays, the clips may be the same.</summary>
+    /// <summary>
+    /// Makes the folder, or clears the clips of an earlier demo from it; its feature cache stays, the clips may be the same.
+    /// </summary>
     /// <exception cref="RunException">The folder holds something else, or cannot be made.</exception>
     public void Prepare()
     {

@@ -12,8 +12,8 @@ internal sealed class DemoRun(DemoOptions options, Terminal terminal, RunPresent
     private readonly DemoFolder _folder = DemoFolder.At(options.Output);
 
     /// <summary>
-    /// What the demo trains with: a backbone that needs no download, and for a few dozen clips the small model without BatchNorm, whose running statistics need some
-    /// hundred steps to settle, little dropout and small batches.
+    /// What the demo trains with: a backbone that needs no download, and for a few dozen clips the small model without BatchNorm, whose
+    /// running statistics need some hundred steps to settle, little dropout and small batches.
     /// </summary>
     public static TrainingOptions Training(DemoOptions options)
     {

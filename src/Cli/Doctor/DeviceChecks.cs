@@ -5,7 +5,9 @@ using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Doctor;
 
-/// <summary>Whether every device of this machine computes what it should: each op, forward and backward, against the plain reference.</summary>
+/// <summary>
+/// Whether every device of this machine computes what it should: each op, forward and backward, against the plain reference.
+/// </summary>
 internal static class DeviceChecks
 {
     public static IEnumerable<Check> Run()

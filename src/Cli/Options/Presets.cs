@@ -3,7 +3,8 @@ using CudaTrainer.Cli.CommandLine;
 namespace CudaTrainer.Cli.Options;
 
 /// <summary>
-/// Named sets of options of <c>train</c>: the command lines that the script we replace recommends, and what it is compared with. Anything given besides wins over a preset.
+/// Named sets of options of <c>train</c>: the command lines that the script we replace recommends, and what it is compared with. Anything
+/// given besides wins over a preset.
 /// </summary>
 internal static class Presets
 {

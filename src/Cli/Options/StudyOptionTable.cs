@@ -6,7 +6,9 @@ using CudaTrainer.Training.Studies;
 
 namespace CudaTrainer.Cli.Options;
 
-/// <summary>Options of commands that train again and again: those of <c>train</c> that make sense there, and how trainings are repeated.</summary>
+/// <summary>
+/// Options of commands that train again and again: those of <c>train</c> that make sense there, and how trainings are repeated.
+/// </summary>
 internal static class StudyOptionTable
 {
     /// <summary>Options of <c>train</c> about the files of one run, or its split.</summary>

@@ -8,7 +8,9 @@ internal readonly record struct Cell(string Text, Style? Style = null)
     public static implicit operator Cell(string text) => new(text);
 }
 
-/// <summary>A table that reads well on a terminal and in a file: aligned columns, no frame, no wrapping, nothing after the last word of a line.</summary>
+/// <summary>
+/// A table that reads well on a terminal and in a file: aligned columns, no frame, no wrapping, nothing after the last word of a line.
+/// </summary>
 /// <param name="titles">A title that starts with <c>&gt;</c> aligns its column to the right.</param>
 internal sealed class TextTable(params IReadOnlyList<string> titles)
 {

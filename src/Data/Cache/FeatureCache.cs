@@ -6,10 +6,10 @@ namespace CudaTrainer.Data.Cache;
 
 /// <summary>Features of videos on disk: <c>{split}_features.npy</c> and its companions, kept in step with a dataset.</summary>
 /// <remarks>
-/// Use: <see cref="Open(string, FeatureKey)"/>, <see cref="Plan"/>, <see cref="Append(string, ReadOnlySpan{float})"/> or <see cref="AppendFailure"/> for
-/// each missing clip (from any thread, in any order), <see cref="Commit"/>, then read with <see cref="FeatureSet"/>. Killed at any
-/// moment, the next session continues where this one stopped. Rows are found by the videos' content and the
-/// <see cref="FeatureKey"/>; labels and order come from the dataset at every commit. docs/feature-cache.md describes the files.
+/// Use: <see cref="Open(string, FeatureKey)"/>, <see cref="Plan"/>, <see cref="Append(string, ReadOnlySpan{float})"/> or
+/// <see cref="AppendFailure"/> for each missing clip (from any thread, in any order), <see cref="Commit"/>, then read with
+/// <see cref="FeatureSet"/>. Killed at any moment, the next session continues where this one stopped. Rows are found by the videos' content
+/// and the <see cref="FeatureKey"/>; labels and order come from the dataset at every commit. docs/feature-cache.md describes the files.
 /// </remarks>
 public sealed class FeatureCache : IDisposable
 {
@@ -163,7 +163,8 @@ public sealed class FeatureCache : IDisposable
 
     /// <summary>Notes that a video has no features. Thread-safe.</summary>
     /// <param name="contentHash">Content of the video.</param>
-    /// <param name="status">A few words for a table. The next session tries again only what <see cref="FailureStatus"/> calls transient.</param>
+    /// <param name="status">A few words for a table. The next session tries again only what <see cref="FailureStatus"/> calls
+    /// transient.</param>
     /// <param name="message">The details.</param>
     /// <exception cref="CacheFullException">The disk is full.</exception>
     public void AppendFailure(string contentHash, string status, string message)
@@ -254,7 +255,8 @@ public sealed class FeatureCache : IDisposable
     /// <param name="dataset">The dataset; every clip must have been appended, now or before.</param>
     /// <param name="policy">What becomes of clips that failed.</param>
     /// <param name="maxCorrupt">Largest share of failed clips that is tolerated.</param>
-    /// <exception cref="CacheException">Clips are missing, too many failed, or a split is left without a class. What was extracted stays stored.</exception>
+    /// <exception cref="CacheException">Clips are missing, too many failed, or a split is left without a class. What was extracted stays
+    /// stored.</exception>
     /// <exception cref="CacheFullException">No room for the new files; the old ones are intact.</exception>
     public CacheSummary Commit(VideoDataset dataset, CorruptPolicy policy = CorruptPolicy.Skip, double maxCorrupt = 0.2)
     {

@@ -66,7 +66,8 @@ public sealed unsafe class FeatureSet : IDisposable
     public static bool Exists(string directory, DatasetSplit split) => File.Exists(new SplitFiles(directory, split).Features);
 
     /// <summary>Opens a split.</summary>
-    /// <exception cref="FileFormatException">A file is damaged, of another shape, or does not belong to the others; the message names it.</exception>
+    /// <exception cref="FileFormatException">A file is damaged, of another shape, or does not belong to the others; the message names
+    /// it.</exception>
     /// <exception cref="CacheException">There are no such files, or a commit was interrupted.</exception>
     public static FeatureSet Open(string directory, DatasetSplit split)
     {

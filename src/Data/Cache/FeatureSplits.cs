@@ -46,7 +46,9 @@ public sealed class FeatureSplits : IDisposable
         }
     }
 
-    /// <summary>As <see cref="Open"/>, for features that another program made: also looks through every number, which reads the files to their end.</summary>
+    /// <summary>
+    /// As <see cref="Open"/>, for features that another program made: also looks through every number, which reads the files to their end.
+    /// </summary>
     /// <exception cref="FileFormatException">A number is not finite; the message says where.</exception>
     public static FeatureSplits OpenFinite(string directory, CancellationToken cancellation = default)
     {

@@ -4,8 +4,10 @@ namespace CudaTrainer.Data.Dataset;
 /// <param name="Path">Absolute path.</param>
 /// <param name="RelativePath">Path below the dataset's folder, with forward slashes; unique.</param>
 /// <param name="Label">0 = nonviolent, 1 = violent (<see cref="ClassLabel"/>).</param>
-/// <param name="Source">What it was cut from. Clips of one source never go to two splits of an automatic split. The relative path when unknown.</param>
-/// <param name="ContentHash">SHA-256 of the file's bytes, 64 lower-case hexadecimal digits. With a <see cref="Fault"/>, of its relative path.</param>
+/// <param name="Source">What it was cut from. Clips of one source never go to two splits of an automatic split. The relative path when
+/// unknown.</param>
+/// <param name="ContentHash">SHA-256 of the file's bytes, 64 lower-case hexadecimal digits. With a <see cref="Fault"/>, of its relative
+/// path.</param>
 public sealed record Clip(string Path, string RelativePath, int Label, string Source, string ContentHash)
 {
     /// <summary>Why the file cannot even be read: one of <see cref="ClipFault"/>; null for a file worth decoding.</summary>

@@ -8,13 +8,17 @@ public sealed record DatasetOptions
     /// <summary>Shares of an automatic split.</summary>
     public SplitFractions Split { get; init; } = SplitFractions.Default;
 
-    /// <summary>CSV file with the columns path, class, source; null to use <c>sources.csv</c> in the dataset's folder if there is one.</summary>
+    /// <summary>
+    /// CSV file with the columns path, class, source; null to use <c>sources.csv</c> in the dataset's folder if there is one.
+    /// </summary>
     public string? GroupsFile { get; init; }
 
     /// <summary>Decides an automatic split; equal seeds on equal folders give equal splits.</summary>
     public int Seed { get; init; } = 42;
 
-    /// <summary>Folder (created if needed) where content hashes are remembered, so that unchanged files are not read again; null to read every file.</summary>
+    /// <summary>
+    /// Folder (created if needed) where content hashes are remembered, so that unchanged files are not read again; null to read every file.
+    /// </summary>
     public string? IndexDirectory { get; init; }
 
     /// <summary>Files hashed at the same time.</summary>

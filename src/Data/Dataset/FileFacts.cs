@@ -14,7 +14,8 @@ internal enum FileKind
 
 /// <summary>What the file system says about a path, links followed, without opening it.</summary>
 /// <param name="Kind">What it is.</param>
-/// <param name="Device">With <paramref name="Inode"/>, the identity of a file whatever path leads to it; zero where the system has none.</param>
+/// <param name="Device">With <paramref name="Inode"/>, the identity of a file whatever path leads to it; zero where the system has
+/// none.</param>
 /// <param name="Inode">See <paramref name="Device"/>.</param>
 /// <param name="Bytes">Size.</param>
 /// <param name="ModifiedNanoseconds">Time of the last change, nanoseconds since 1970.</param>

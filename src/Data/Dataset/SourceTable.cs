@@ -29,7 +29,8 @@ internal sealed class SourceTable
 
     /// <summary>Reads a table and compares it with the clips found.</summary>
     /// <param name="path">The CSV file.</param>
-    /// <param name="root">The dataset's folder, to which the paths in the table are relative; if not found there, the table's own folder.</param>
+    /// <param name="root">The dataset's folder, to which the paths in the table are relative; if not found there, the table's own
+    /// folder.</param>
     /// <param name="labels">Label of every clip by relative path.</param>
     /// <exception cref="FileFormatException">Unusable, or in contradiction with itself or with the folders.</exception>
     public static SourceTable Read(string path, string root, IReadOnlyDictionary<string, int> labels)

@@ -56,7 +56,10 @@ public static class FrameSampler
     internal static long FrameIndexForNative(long totalFrames, int sampleCount, int sample) =>
         FrameIndexUnchecked(totalFrames, sampleCount, sample);
 
-    /// <summary>As <see cref="FrameIndex(long, int, int)"/> with another timing. Of a video that is shorter than the sample and hence repeated, another frame is the first; one sample is the first frame.</summary>
+    /// <summary>
+    /// As <see cref="FrameIndex(long, int, int)"/> with another timing. Of a video that is shorter than the sample and hence repeated,
+    /// another frame is the first; one sample is the first frame.
+    /// </summary>
     public static long FrameIndex(long totalFrames, int sampleCount, int sample, FrameTiming timing)
     {
         long plain = FrameIndex(totalFrames, sampleCount, sample);

@@ -21,7 +21,10 @@ public static class MotionFeatures
     /// <summary>For people.</summary>
     public const string Description = "motion (optical flow and differences, 15 pictures a second)";
 
-    /// <summary>Means and standard deviations of the pairs in equal intervals of time, weighted by the time that a pair shares with an interval; intervals without a pair repeat the nearest.</summary>
+    /// <summary>
+    /// Means and standard deviations of the pairs in equal intervals of time, weighted by the time that a pair shares with an interval;
+    /// intervals without a pair repeat the nearest.
+    /// </summary>
     /// <param name="starts">When each pair begins, in seconds.</param>
     /// <param name="ends">When each pair ends; pairs are in order and do not overlap.</param>
     /// <param name="pairs">[pairs, <see cref="PerPair"/>].</param>

@@ -44,10 +44,13 @@ public static class VideoReader
         string path, int frameCount, Span<byte> rgb, VideoReadOptions? options = null, CancellationToken cancellationToken = default) =>
         TryRead(path, frameCount, rgb, [], options, cancellationToken);
 
-    /// <summary>As <see cref="TryRead(string, int, Span{byte}, VideoReadOptions?, CancellationToken)"/>, with motion from the same decoding.</summary>
+    /// <summary>
+    /// As <see cref="TryRead(string, int, Span{byte}, VideoReadOptions?, CancellationToken)"/>, with motion from the same decoding.
+    /// </summary>
     /// <inheritdoc cref="Read" path="/param"/>
     /// <param name="rgb">As in <see cref="Read"/>; empty for motion alone, which spares the pictures.</param>
-    /// <param name="motion">[frameCount, <see cref="MotionFeatures.PerStep"/>], filled with the motion in as many equal intervals of time; empty for none.</param>
+    /// <param name="motion">[frameCount, <see cref="MotionFeatures.PerStep"/>], filled with the motion in as many equal intervals of time;
+    /// empty for none.</param>
     /// <exception cref="VideoException">The native library is missing, which no other file would change.</exception>
     /// <exception cref="ArgumentException">A buffer or an option does not fit.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>

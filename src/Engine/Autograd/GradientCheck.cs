@@ -47,7 +47,9 @@ public static class GradientCheck
         return result;
     }
 
-    /// <summary>The reference's gradient of one op against (f(x+h) − f(x−h)) / 2h for every element of every differentiable input.</summary>
+    /// <summary>
+    /// The reference's gradient of one op against (f(x+h) − f(x−h)) / 2h for every element of every differentiable input.
+    /// </summary>
     public static GradientCheckRow AgainstFiniteDifferences(OpCase op)
     {
         using var device = new ReferenceDevice();

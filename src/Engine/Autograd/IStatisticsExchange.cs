@@ -2,7 +2,10 @@ using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Engine.Autograd;
 
-/// <summary>How the replicas of a model put small tensors together in the middle of a step. All replicas that have samples call it the same number of times with the same sizes.</summary>
+/// <summary>
+/// How the replicas of a model put small tensors together in the middle of a step. All replicas that have samples call it the same number
+/// of times with the same sizes.
+/// </summary>
 public interface IStatisticsExchange
 {
     /// <summary>Replicas that have samples in this step; each has one part.</summary>

@@ -5,7 +5,10 @@ using CudaTrainer.Engine.Tracing;
 
 namespace CudaTrainer.Engine.Autograd;
 
-/// <summary>One recorded step of a computation: what it needs for the backward pass, and that pass. A value type, which the tape stores in place of the last recording's.</summary>
+/// <summary>
+/// One recorded step of a computation: what it needs for the backward pass, and that pass. A value type, which the tape stores in place of
+/// the last recording's.
+/// </summary>
 public interface IFunction
 {
     /// <summary>Reads the gradient of its outputs and writes (activations) or adds to (parameters) the gradients of its inputs.</summary>
@@ -14,12 +17,13 @@ public interface IFunction
 
 /// <summary>
 /// Records differentiable functions as they run and plays them back in reverse. The tape owns every tensor that was made while it recorded,
-/// gradients included, and gives their memory back to the device's arena when it is reset: nobody disposes tensors by hand in a training loop.
+/// gradients included, and gives their memory back to the device's arena when it is reset: nobody disposes tensors by hand in a training
+/// loop.
 /// </summary>
 /// <remarks>
-/// One tape serves one replica on one thread. A reset ends the life of everything it handed out: a tensor of an earlier recording throws when it is used. The objects
-/// themselves are used again, so that recordings that resemble each other allocate nothing on the managed heap; a tensor rests for one whole recording in between,
-/// in which holding on to it is found out.
+/// One tape serves one replica on one thread. A reset ends the life of everything it handed out: a tensor of an earlier recording throws
+/// when it is used. The objects themselves are used again, so that recordings that resemble each other allocate nothing on the managed
+/// heap; a tensor rests for one whole recording in between, in which holding on to it is found out.
 /// </remarks>
 public sealed class Tape(IDevice device) : IDisposable
 {
@@ -51,7 +55,9 @@ public sealed class Tape(IDevice device) : IDisposable
     /// <summary>The type in which layers of parameters give their output; null = the parameters' own.</summary>
     public DType? ActivationType { get; set; }
 
-    /// <summary>Where batch statistics are those of all replicas' samples: how they are put together. Null: each replica has its own.</summary>
+    /// <summary>
+    /// Where batch statistics are those of all replicas' samples: how they are put together. Null: each replica has its own.
+    /// </summary>
     public IStatisticsExchange? Statistics { get; set; }
 
     /// <summary>Looks at the inputs of batch normalisation at inference; null: nobody does.</summary>
@@ -74,7 +80,8 @@ public sealed class Tape(IDevice device) : IDisposable
     }
 
     /// <summary>
-    /// Host memory seen as a tensor until the next reset, without a copy. Only for devices that share the host's memory; the caller keeps the memory alive.
+    /// Host memory seen as a tensor until the next reset, without a copy. Only for devices that share the host's memory; the caller keeps
+    /// the memory alive.
     /// </summary>
     public Tensor Over(nint hostMemory, Shape shape, DType type, string? name = null) => Device.SharesHostMemory
         ? Assign(hostMemory, shape, type, owned: null, name)
@@ -118,10 +125,15 @@ public sealed class Tape(IDevice device) : IDisposable
         _functionCount++;
     }
 
-    /// <summary>Which functions use which parameters, in the order of recording: backward has completed a parameter's gradient when it has played the first of them.</summary>
+    /// <summary>
+    /// Which functions use which parameters, in the order of recording: backward has completed a parameter's gradient when it has played
+    /// the first of them.
+    /// </summary>
     public IReadOnlyList<(Tensor Parameter, int Function)> Uses => _uses;
 
-    /// <summary>Whether a function of these inputs, parameters included, has to be recorded; to be asked right before <see cref="Record"/>.</summary>
+    /// <summary>
+    /// Whether a function of these inputs, parameters included, has to be recorded; to be asked right before <see cref="Record"/>.
+    /// </summary>
     public bool Records(params ReadOnlySpan<Tensor?> inputs)
     {
         if (!Training)
@@ -159,7 +171,9 @@ public sealed class Tape(IDevice device) : IDisposable
     /// <summary>Begins to play back from the last function recorded, for <see cref="ContinueBackward"/>.</summary>
     public void BeginBackward() => _left = _functionCount;
 
-    /// <summary>Plays back down to function number <paramref name="until"/>, that one included; the pass goes on from there at the next call.</summary>
+    /// <summary>
+    /// Plays back down to function number <paramref name="until"/>, that one included; the pass goes on from there at the next call.
+    /// </summary>
     public void ContinueBackward(int until)
     {
         while (_left > until)
@@ -170,7 +184,9 @@ public sealed class Tape(IDevice device) : IDisposable
         }
     }
 
-    /// <summary>Where a function writes the gradient of an activation: the first one in place, further ones beside it, to be added.</summary>
+    /// <summary>
+    /// Where a function writes the gradient of an activation: the first one in place, further ones beside it, to be added.
+    /// </summary>
     /// <returns>Null where no gradient is wanted.</returns>
     public Tensor? BeginGradient(Tensor activation)
     {

@@ -33,7 +33,10 @@ public abstract class Classifier(ClassifierOptions options) : Module
 
     public abstract ClassifierOutput Forward(Tape tape, Tensor features);
 
-    /// <summary>Adds the classifier as it is at inference to an ONNX graph, with the outputs <c>probabilities</c> [batch, 2] and, from models with attention, <c>attention</c> [batch, frames].</summary>
+    /// <summary>
+    /// Adds the classifier as it is at inference to an ONNX graph, with the outputs <c>probabilities</c> [batch, 2] and, from models with
+    /// attention, <c>attention</c> [batch, frames].
+    /// </summary>
     /// <param name="graph">Where it is added.</param>
     /// <param name="features">The name of the features, [batch, frames, inputs].</param>
     /// <param name="frames">Per clip.</param>
@@ -61,8 +64,8 @@ public abstract class Classifier(ClassifierOptions options) : Module
 }
 
 /// <summary>
-/// Three recurrent layers with batch normalisation and dropout behind each, attention over time, and a dense head of 256, 128 and 64 units: with LSTM layers the network of
-/// the system that this engine replaces.
+/// Three recurrent layers with batch normalisation and dropout behind each, attention over time, and a dense head of 256, 128 and 64 units:
+/// with LSTM layers the network of the system that this engine replaces.
 /// </summary>
 public sealed class AttentionClassifier : Classifier
 {
@@ -190,8 +193,9 @@ public sealed class SimpleLstm : Classifier
 }
 
 /// <summary>
-/// <c>attention-mil</c>: each frame by itself through one dense layer of 64, attention over the frames, and the output: a clip is a bag of frames whose order does not matter (Ilse, Tomczak &amp; Welling 2018,
-/// "Attention-based deep multiple instance learning", arXiv:1802.04712). The least that can learn from few clips. <c>frame-mlp</c> is the same with a plain mean: every frame counts alike.
+/// <c>attention-mil</c>: each frame by itself through one dense layer of 64, attention over the frames, and the output: a clip is a bag of
+/// frames whose order does not matter (Ilse, Tomczak &amp; Welling 2018, "Attention-based deep multiple instance learning",
+/// arXiv:1802.04712). The least that can learn from few clips. <c>frame-mlp</c> is the same with a plain mean: every frame counts alike.
 /// </summary>
 public sealed class AttentionMil : Classifier
 {
@@ -225,7 +229,9 @@ public sealed class AttentionMil : Classifier
         return new ClassifierOutput(_output.Forward(tape, pooled), HasAttention ? attention : null);
     }
 
-    /// <summary>Features that were stored in half precision only, in the precision that the device computes in. They have no gradient.</summary>
+    /// <summary>
+    /// Features that were stored in half precision only, in the precision that the device computes in. They have no gradient.
+    /// </summary>
     private static Tensor Computable(Tape tape, Tensor features)
     {
         if (features.DType != DType.Float16 || tape.Device.ComputesInHalf)

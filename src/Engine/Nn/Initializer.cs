@@ -28,7 +28,10 @@ public static class Initializers
         return values;
     };
 
-    /// <summary>A [gates·hidden, hidden] matrix whose transpose has orthonormal rows (Saxe et al. 2014), by Gram-Schmidt on normal numbers, twice for accuracy.</summary>
+    /// <summary>
+    /// A [gates·hidden, hidden] matrix whose transpose has orthonormal rows (Saxe et al. 2014), by Gram-Schmidt on normal numbers, twice
+    /// for accuracy.
+    /// </summary>
     public static Initializer Orthogonal { get; } = (shape, seed) =>
     {
         int tall = shape[0], columns = shape[1];

@@ -1,7 +1,9 @@
 using CudaTrainer.Formats;
 namespace CudaTrainer.Engine.Nn;
 
-/// <summary>Keras's VGG19 (<c>vgg19_weights_tf_dim_ordering_tf_kernels.h5</c>, keras/applications/vgg19.py) under torchvision's names.</summary>
+/// <summary>
+/// Keras's VGG19 (<c>vgg19_weights_tf_dim_ordering_tf_kernels.h5</c>, keras/applications/vgg19.py) under torchvision's names.
+/// </summary>
 public static class KerasVgg19
 {
     private const string Hint = "Accepted is Keras's VGG19 with its fully connected layers, vgg19_weights_tf_dim_ordering_tf_kernels.h5.";

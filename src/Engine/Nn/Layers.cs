@@ -49,7 +49,9 @@ public abstract class SequenceLayer : Module
     /// <returns>[batch, time, channels].</returns>
     public abstract Tensor Forward(Tape tape, Tensor x);
 
-    /// <summary>The weights [rows, inputs] that are multiplied with the input, each with the bias [rows] that is added to the product.</summary>
+    /// <summary>
+    /// The weights [rows, inputs] that are multiplied with the input, each with the bias [rows] that is added to the product.
+    /// </summary>
     public abstract IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections { get; }
 
     /// <summary>The same in an ONNX graph, where sequences are time-major, as ONNX's recurrent operations take them.</summary>
@@ -81,7 +83,10 @@ public sealed class Lstm : SequenceLayer
 
     internal override string Export(OnnxGraph graph, string x) => Export(graph, x, "forward", this);
 
-    /// <summary>One or two LSTM layers as one operation, their channels joined. ONNX's gate order is i, o, f, c, ours is i, f, c, o; it adds two biases, we have one.</summary>
+    /// <summary>
+    /// One or two LSTM layers as one operation, their channels joined. ONNX's gate order is i, o, f, c, ours is i, f, c, o; it adds two
+    /// biases, we have one.
+    /// </summary>
     internal static string Export(OnnxGraph graph, string x, string direction, params Lstm[] layers)
     {
         int[] gates = [0, 3, 1, 2];
@@ -137,7 +142,9 @@ public sealed class Gru : SequenceLayer
     public override Tensor Forward(Tape tape, Tensor x) =>
         GruFunction.Apply(tape, x, _weightInput.Value, _weightHidden.Value, _biasInput.Value, _biasHidden.Value, _options);
 
-    /// <summary>ONNX's gate order is z, r, h, ours is r, z, n; our reset gate meets the hidden product with its bias, not h itself.</summary>
+    /// <summary>
+    /// ONNX's gate order is z, r, h, ours is r, z, n; our reset gate meets the hidden product with its bias, not h itself.
+    /// </summary>
     internal override string Export(OnnxGraph graph, string x)
     {
         int[] gates = [1, 0, 2];
@@ -167,7 +174,9 @@ public sealed class BatchNorm : Module
     public Tensor Forward(Tape tape, Tensor x, bool relu, LayerDropout dropout) =>
         BatchNormFunction.Apply(tape, x, _scale.Value, _shift.Value, _runningMean.Value, _runningVariance.Value, relu, dropout);
 
-    /// <summary>As it is at inference, a product and a sum for each channel: ONNX's own operation wants the channels in the second dimension.</summary>
+    /// <summary>
+    /// As it is at inference, a product and a sum for each channel: ONNX's own operation wants the channels in the second dimension.
+    /// </summary>
     /// <inheritdoc cref="Linear.Export"/>
     internal string Export(OnnxGraph graph, string x)
     {

@@ -26,8 +26,8 @@ public sealed class Parameter(string name, Shape shape, Initializer initializer)
 }
 
 /// <summary>
-/// A part of a network: declares its parameters and its buffers (state that is not trained, such as running statistics) once, when it is built, under the names that
-/// checkpoints use.
+/// A part of a network: declares its parameters and its buffers (state that is not trained, such as running statistics) once, when it is
+/// built, under the names that checkpoints use.
 /// </summary>
 public abstract class Module
 {

@@ -2,7 +2,9 @@ using CudaTrainer.Formats.Onnx;
 
 namespace CudaTrainer.Engine.Nn;
 
-/// <summary>The weights of a recurrent layer in ONNX's layouts, [D, ...] for D directions, with G gates, I inputs and H hidden units.</summary>
+/// <summary>
+/// The weights of a recurrent layer in ONNX's layouts, [D, ...] for D directions, with G gates, I inputs and H hidden units.
+/// </summary>
 /// <param name="Input">W [D, G·H, I].</param>
 /// <param name="Hidden">R [D, G·H, H].</param>
 /// <param name="Bias">B [D, 2·G·H], of W and of R.</param>

@@ -7,8 +7,8 @@ using CudaTrainer.Engine.Tensors;
 namespace CudaTrainer.Engine.Nn;
 
 /// <summary>
-/// The memory of a model on one device: all parameters in one flat block, their gradients in another with the same layout, all buffers in a third. Clipping, the
-/// optimiser, the all-reduce and checkpoints work on whole blocks.
+/// The memory of a model on one device: all parameters in one flat block, their gradients in another with the same layout, all buffers in a
+/// third. Clipping, the optimiser, the all-reduce and checkpoints work on whole blocks.
 /// </summary>
 public sealed class ParameterSet : IDisposable
 {
@@ -81,7 +81,10 @@ public sealed class ParameterSet : IDisposable
     /// <summary>Parameters and buffers: everything a checkpoint of the model holds.</summary>
     public IEnumerable<Parameter> State => Parameters.Concat(Buffers);
 
-    /// <summary>Sets all parameters and buffers to their initial values. Each draws from the seed and its own name, so that adding a layer changes no other.</summary>
+    /// <summary>
+    /// Sets all parameters and buffers to their initial values. Each draws from the seed and its own name, so that adding a layer changes
+    /// no other.
+    /// </summary>
     public void Initialize(ulong seed)
     {
         foreach (Parameter parameter in State)

@@ -1,8 +1,8 @@
 namespace CudaTrainer.Engine.Nn;
 
 /// <summary>
-/// VGG19 without trained weights: He-normal numbers, N(0, 2 / fan-in), from a fixed seed (He et al. 2015, arXiv:1502.01852), biases 0. Its features still tell images apart, and the whole
-/// pipeline runs without any download; but they are not ImageNet's.
+/// VGG19 without trained weights: He-normal numbers, N(0, 2 / fan-in), from a fixed seed (He et al. 2015, arXiv:1502.01852), biases 0. Its
+/// features still tell images apart, and the whole pipeline runs without any download; but they are not ImageNet's.
 /// </summary>
 public sealed class RandomVgg19(int seed = RandomVgg19.DefaultSeed) : IVgg19WeightSource
 {
@@ -39,7 +39,10 @@ public sealed class RandomVgg19(int seed = RandomVgg19.DefaultSeed) : IVgg19Weig
         }
     }
 
-    /// <summary>Each block of four Philox numbers gives four normal ones by Box and Muller; blocks are independent, so threads share the work without changing a bit.</summary>
+    /// <summary>
+    /// Each block of four Philox numbers gives four normal ones by Box and Muller; blocks are independent, so threads share the work
+    /// without changing a bit.
+    /// </summary>
     private static unsafe void FillNormal(float* values, int count, ulong key, double deviation)
     {
         const int Chunk = 1 << 16;

@@ -77,9 +77,9 @@ public readonly record struct BatchNormOptions(
     bool Training, bool Relu, LayerDropout Dropout, float Momentum = 0.99f, float Epsilon = 1e-3f);
 
 /// <summary>
-/// Batch normalisation, then ReLU and dropout where asked, as one op. In training with <see cref="Tape.Statistics"/> the statistics are those
-/// of all replicas' samples, by one exchange in the forward pass and one in the backward pass; gradients of γ and β are of this replica's
-/// samples only, like those of every other parameter.
+/// Batch normalisation, then ReLU and dropout where asked, as one op. In training with <see cref="Tape.Statistics"/> the statistics are
+/// those of all replicas' samples, by one exchange in the forward pass and one in the backward pass; gradients of γ and β are of this
+/// replica's samples only, like those of every other parameter.
 /// </summary>
 public readonly struct BatchNormFunction : IFunction
 {

@@ -5,7 +5,10 @@ using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Engine.Optim;
 
-/// <summary>Adam over a whole <see cref="ParameterSet"/>: unscaling, the finite check, clipping, the update and the loss scale, all decided on the device.</summary>
+/// <summary>
+/// Adam over a whole <see cref="ParameterSet"/>: unscaling, the finite check, clipping, the update and the loss scale, all decided on the
+/// device.
+/// </summary>
 public sealed class Adam : IDisposable
 {
     private readonly ParameterSet _parameters;

@@ -3,7 +3,9 @@ using System.Runtime.CompilerServices;
 
 namespace CudaTrainer.Engine.Tensors;
 
-/// <summary>Lengths of a tensor's dimensions, outermost first; rank 0 (a scalar) to 5. A value type, so that making one allocates nothing.</summary>
+/// <summary>
+/// Lengths of a tensor's dimensions, outermost first; rank 0 (a scalar) to 5. A value type, so that making one allocates nothing.
+/// </summary>
 [CollectionBuilder(typeof(Shape), nameof(Create))]
 public readonly struct Shape : IEquatable<Shape>
 {

@@ -8,8 +8,8 @@ namespace CudaTrainer.Engine.Tensors;
 /// everything else is a copy.
 /// </summary>
 /// <remarks>
-/// Tensors that a <see cref="Autograd.Tape"/> made belong to the tape and live until it is reset; the tape then uses the objects again. Others belong to
-/// whoever made them and are disposed once; views are never disposed. A tensor without memory throws when it is used.
+/// Tensors that a <see cref="Autograd.Tape"/> made belong to the tape and live until it is reset; the tape then uses the objects again.
+/// Others belong to whoever made them and are disposed once; views are never disposed. A tensor without memory throws when it is used.
 /// </remarks>
 public sealed class Tensor : IDisposable
 {
@@ -38,12 +38,14 @@ public sealed class Tensor : IDisposable
     /// <summary>Whether the tape computes a gradient for it.</summary>
     public bool RequiresGradient { get; set; }
 
-    /// <summary>The gradient of the loss, same shape and type: set by the tape, or a fixed block of the model's flat gradients for parameters.</summary>
+    /// <summary>
+    /// The gradient of the loss, same shape and type: set by the tape, or a fixed block of the model's flat gradients for parameters.
+    /// </summary>
     public Tensor? Gradient { get; set; }
 
     /// <summary>
-    /// The same numbers in half precision, for devices that compute in it: kept by whoever writes this tensor, the optimiser on the device and <see cref="Write(ReadOnlySpan{float})"/>
-    /// and <see cref="CopyFrom"/> from outside.
+    /// The same numbers in half precision, for devices that compute in it: kept by whoever writes this tensor, the optimiser on the device
+    /// and <see cref="Write(ReadOnlySpan{float})"/> and <see cref="CopyFrom"/> from outside.
     /// </summary>
     public Tensor? HalfCopy { get; set; }
 

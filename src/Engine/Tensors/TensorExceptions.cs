@@ -80,8 +80,8 @@ public static class Check
     }
 
     /// <summary>
-    /// Parameters and statistics are of one floating-point type, and <paramref name="x"/> is of the same or, on devices that compute in half precision, Float16 beside
-    /// parameters in Float32; all on one device.
+    /// Parameters and statistics are of one floating-point type, and <paramref name="x"/> is of the same or, on devices that compute in
+    /// half precision, Float16 beside parameters in Float32; all on one device.
     /// </summary>
     public static void Operands(string op, Tensor x, Tensor parameter, params ReadOnlySpan<Tensor?> others)
     {

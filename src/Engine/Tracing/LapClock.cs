@@ -4,7 +4,10 @@ using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Engine.Tracing;
 
-/// <summary>Times work that is queued on a device piece after piece: each lap lasts from the one before to the moment at which what was queued so far is done.</summary>
+/// <summary>
+/// Times work that is queued on a device piece after piece: each lap lasts from the one before to the moment at which what was queued so
+/// far is done.
+/// </summary>
 public abstract class LapClock : IDisposable
 {
     /// <summary>The clock of a device's compute queue.</summary>
@@ -45,7 +48,10 @@ internal sealed class HostLapClock(TraceTrack track) : LapClock
     }
 }
 
-/// <summary>By events in the compute stream, which tell what lies between them; the last one is put at the moment at which the host has found all work done.</summary>
+/// <summary>
+/// By events in the compute stream, which tell what lies between them; the last one is put at the moment at which the host has found all
+/// work done.
+/// </summary>
 internal sealed class CudaLapClock(CudaDevice device, TraceTrack track) : LapClock
 {
     private readonly List<CudaEvent> _events = [];

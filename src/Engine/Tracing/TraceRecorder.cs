@@ -29,7 +29,10 @@ public enum SpanKind
     Whole,
 }
 
-/// <summary>What ran when and where, as it is recorded by whoever is asked to; for one process. Times are ticks of <see cref="Stopwatch"/>. Safe for several threads.</summary>
+/// <summary>
+/// What ran when and where, as it is recorded by whoever is asked to; for one process. Times are ticks of <see cref="Stopwatch"/>. Safe for
+/// several threads.
+/// </summary>
 public sealed class TraceRecorder
 {
     /// <summary>Spans that are kept. Sums go on beyond.</summary>
@@ -85,7 +88,10 @@ public sealed class TraceRecorder
         }
     }
 
-    /// <summary>Writes the spans in Chrome's trace event format, which ui.perfetto.dev and chrome://tracing show (Google, "Trace Event Format": complete events, times in µs).</summary>
+    /// <summary>
+    /// Writes the spans in Chrome's trace event format, which ui.perfetto.dev and chrome://tracing show (Google, "Trace Event Format":
+    /// complete events, times in µs).
+    /// </summary>
     public void Write(string path)
     {
         using var memory = new MemoryStream();

@@ -12,7 +12,9 @@ internal readonly record struct Colour(byte Red, byte Green, byte Blue)
     private static byte Mix(byte from, byte to, double share) => (byte)Math.Round(from + ((to - from) * share));
 }
 
-/// <summary>A picture of coloured pixels with what small charts need. Coordinates are pixels from the upper left; what lies outside is left out.</summary>
+/// <summary>
+/// A picture of coloured pixels with what small charts need. Coordinates are pixels from the upper left; what lies outside is left out.
+/// </summary>
 internal sealed class Raster
 {
     private const int Channels = 3;

@@ -36,8 +36,8 @@ public sealed record OnnxValue(string Name, ElementType Type, IReadOnlyList<Onnx
 public sealed record OnnxNode(string Operation, string Output, IReadOnlyList<string> Inputs, IReadOnlyList<OnnxAttribute> Attributes);
 
 /// <summary>
-/// A graph of ONNX operations while it is put together, in operations of <see cref="Opset"/>. Every value has a name of its own and is there before it is used, so nodes are in
-/// topological order.
+/// A graph of ONNX operations while it is put together, in operations of <see cref="Opset"/>. Every value has a name of its own and is
+/// there before it is used, so nodes are in topological order.
 /// </summary>
 public sealed class OnnxGraph(string name)
 {

@@ -17,7 +17,9 @@ internal sealed class OnnxReadBack
         _expected = graph.Initializers.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
     }
 
-    /// <summary>Makes sure that the file holds every node, input and output of the graph in an order that can be run, and every weight bit for bit.</summary>
+    /// <summary>
+    /// Makes sure that the file holds every node, input and output of the graph in an order that can be run, and every weight bit for bit.
+    /// </summary>
     /// <exception cref="FileFormatException">It does not; says what is wrong.</exception>
     /// <exception cref="OperationCanceledException">Stopped between two tensors.</exception>
     public static void Verify(string path, OnnxGraph graph, CancellationToken stop)

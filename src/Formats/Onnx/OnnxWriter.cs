@@ -1,8 +1,8 @@
 namespace CudaTrainer.Formats.Onnx;
 
 /// <summary>
-/// Writes <c>.onnx</c> files (onnx/onnx.proto). A message's length comes before its content, so the small parts are put together in memory first; weights are then streamed,
-/// one at a time. The same graph and metadata give the same bytes.
+/// Writes <c>.onnx</c> files (onnx/onnx.proto). A message's length comes before its content, so the small parts are put together in memory
+/// first; weights are then streamed, one at a time. The same graph and metadata give the same bytes.
 /// </summary>
 public static class OnnxWriter
 {

@@ -4,8 +4,8 @@ using System.Globalization;
 namespace CudaTrainer.Formats.TensorBoard;
 
 /// <summary>
-/// One of TensorBoard's event files (tensorboard/compat/proto/event.proto in the framing of TFRecord). Events wait in memory until <see cref="Flush"/>, which makes the file if
-/// there is none yet; what was not flushed is lost on purpose when the writer is disposed.
+/// One of TensorBoard's event files (tensorboard/compat/proto/event.proto in the framing of TFRecord). Events wait in memory until
+/// <see cref="Flush"/>, which makes the file if there is none yet; what was not flushed is lost on purpose when the writer is disposed.
 /// </summary>
 internal sealed class EventFileWriter : IDisposable
 {
@@ -35,7 +35,9 @@ internal sealed class EventFileWriter : IDisposable
         EndRecord();
     }
 
-    /// <summary>An event file's checksum: CRC-32C, rotated and shifted so that a checksum over data with checksums in them is no special case.</summary>
+    /// <summary>
+    /// An event file's checksum: CRC-32C, rotated and shifted so that a checksum over data with checksums in them is no special case.
+    /// </summary>
     public static uint MaskedCrc(ReadOnlySpan<byte> data)
     {
         uint crc = Crc32C.Of(data);
@@ -82,7 +84,8 @@ internal sealed class EventFileWriter : IDisposable
     public void Dispose() => _file?.Dispose();
 
     /// <summary>
-    /// Readers take the files of a folder in the order of their names, so that a later file needs a later second, even if a run is resumed within the same one or the clock was set back.
+    /// Readers take the files of a folder in the order of their names, so that a later file needs a later second, even if a run is resumed
+    /// within the same one or the clock was set back.
     /// </summary>
     private static long SecondAfter(string folder, long now)
     {

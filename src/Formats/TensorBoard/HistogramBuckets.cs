@@ -3,7 +3,10 @@ using System.Runtime.InteropServices;
 
 namespace CudaTrainer.Formats.TensorBoard;
 
-/// <summary>Histograms as TensorBoard's own summary writer makes them (tensorboard/plugins/histogram/summary_v2.py): equally wide buckets from the least to the largest value.</summary>
+/// <summary>
+/// Histograms as TensorBoard's own summary writer makes them (tensorboard/plugins/histogram/summary_v2.py): equally wide buckets from the
+/// least to the largest value.
+/// </summary>
 internal static class HistogramBuckets
 {
     /// <summary>Lower edge, upper edge, count.</summary>
@@ -11,7 +14,10 @@ internal static class HistogramBuckets
 
     public const int Count = 30;
 
-    /// <summary>Counts the finite values. When all are equal, all edges are that value and the last bucket has the count; without any, everything is 0.</summary>
+    /// <summary>
+    /// Counts the finite values. When all are equal, all edges are that value and the last bucket has the count; without any, everything is
+    /// 0.
+    /// </summary>
     /// <param name="buckets">[<see cref="Count"/>, <see cref="Columns"/>], overwritten.</param>
     public static void Fill(ReadOnlySpan<float> values, Span<double> buckets)
     {

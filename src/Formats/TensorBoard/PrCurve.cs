@@ -1,6 +1,8 @@
 namespace CudaTrainer.Formats.TensorBoard;
 
-/// <summary>Precision and recall over thresholds as TensorBoard's pr_curves plugin wants them (tensorboard/plugins/pr_curve/summary.py).</summary>
+/// <summary>
+/// Precision and recall over thresholds as TensorBoard's pr_curves plugin wants them (tensorboard/plugins/pr_curve/summary.py).
+/// </summary>
 internal static class PrCurve
 {
     /// <summary>True positives, false positives, true negatives, false negatives, precision, recall.</summary>

@@ -3,7 +3,9 @@ using System.Text.Json;
 
 namespace CudaTrainer.Formats.TensorBoard;
 
-/// <summary>The kinds of values that TensorBoard shows, each as a tensor with the name of the plugin it is for, into a summary that was begun.</summary>
+/// <summary>
+/// The kinds of values that TensorBoard shows, each as a tensor with the name of the plugin it is for, into a summary that was begun.
+/// </summary>
 internal static class SummaryValues
 {
     public const string SessionStartTag = "_hparams_/session_start_info";

@@ -4,8 +4,8 @@ using CudaTrainer.Kernels.Interop;
 namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>
-/// The hops of a ring all-reduce with halves on the wire; in single precision a hop is <see cref="Elementwise.Accumulate"/>. Where "arriving"
-/// may be another GPU's memory, peer access is enabled.
+/// The hops of a ring all-reduce with halves on the wire; in single precision a hop is <see cref="Elementwise.Accumulate"/>. Where
+/// "arriving" may be another GPU's memory, peer access is enabled.
 /// </summary>
 /// <remarks>
 /// <para>Cost: 2 bytes read from the neighbour and 10 of own memory an element. Bound by the link: PCIe 4 x16 moves about 25 GB/s each way,

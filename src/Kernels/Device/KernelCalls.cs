@@ -4,14 +4,16 @@ using System.Reflection.Emit;
 namespace CudaTrainer.Kernels.Device;
 
 /// <summary>
-/// The methods that a kernel calls, found in their IL, and what in them would end the process inside of ILGPU instead of being refused by it.
+/// The methods that a kernel calls, found in their IL, and what in them would end the process inside of ILGPU instead of being refused by
+/// it.
 /// </summary>
 internal static class KernelCalls
 {
     private static readonly Dictionary<short, OpCode> _opCodes = typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static)
         .Select(field => (OpCode)field.GetValue(null)!).ToDictionary(code => code.Value);
 
-    /// <exception cref="KernelRefusedException">A native integer, or a method that calls itself: ILGPU overflows the stack on both.</exception>
+    /// <exception cref="KernelRefusedException">A native integer, or a method that calls itself: ILGPU overflows the stack on
+    /// both.</exception>
     public static void Check(MethodInfo kernel) => Check(kernel, kernel, [], []);
 
     private static void Check(MethodInfo kernel, MethodBase method, HashSet<MethodBase> checkedOnes, Stack<MethodBase> callers)

@@ -40,7 +40,8 @@ internal static partial class PtxSlots
                 slot.IsPlain &= (slot.Type ??= access.Groups["type"].Value) == access.Groups["type"].Value;
                 slotOfLine[i] = accessed;
 
-                // What is stored may be a slot's address, which then is where nobody can follow it; what is loaded takes an address's place.
+                // What is stored may be a slot's address, which then is where nobody can follow it; what is loaded takes an address's
+                // place.
                 if (pointers.TryGetValue(access.Groups["value"].Value, out string? other))
                 {
                     slots[other].IsPlain &= access.Groups["verb"].Value == "ld";

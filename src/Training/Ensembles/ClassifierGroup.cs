@@ -5,7 +5,10 @@ using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Training.Ensembles;
 
-/// <summary>What answers for a clip: a classifier, or the members of an ensemble, which all take the same features: those of both streams where one takes the one and another the other.</summary>
+/// <summary>
+/// What answers for a clip: a classifier, or the members of an ensemble, which all take the same features: those of both streams where one
+/// takes the one and another the other.
+/// </summary>
 internal sealed class ClassifierGroup : IDisposable
 {
     private readonly Ensemble? _ensemble;
@@ -102,7 +105,10 @@ internal sealed class ClassifierGroup : IDisposable
         return evaluations;
     }
 
-    /// <summary>The answers on a split. The loss of an ensemble is the mean negative log likelihood, since its members may have been trained with different ones.</summary>
+    /// <summary>
+    /// The answers on a split. The loss of an ensemble is the mean negative log likelihood, since its members may have been trained with
+    /// different ones.
+    /// </summary>
     public Evaluation Evaluate(IFeatureRows rows, int batchSize, CancellationToken stop)
     {
         Evaluation[] members = EvaluateMembers(rows, batchSize, stop);

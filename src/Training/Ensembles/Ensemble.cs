@@ -28,7 +28,10 @@ public enum EnsembleStrategy
 /// <param name="Val">Of the member alone, at its own threshold.</param>
 public sealed record EnsembleMember(string File, string Sha256, double Weight, double Threshold, string Model, int Epoch, ClassificationMetrics Val);
 
-/// <summary>Several classifiers that answer together; <c>ensemble.json</c> holds the same. The loss of its metrics is the mean negative log likelihood.</summary>
+/// <summary>
+/// Several classifiers that answer together; <c>ensemble.json</c> holds the same. The loss of its metrics is the mean negative log
+/// likelihood.
+/// </summary>
 public sealed record Ensemble
 {
     public required IReadOnlyList<EnsembleMember> Members { get; init; }
@@ -121,6 +124,9 @@ public sealed record Ensemble
         return combined;
     }
 
-    /// <summary>As <see cref="Combine(EnsembleStrategy, IReadOnlyList{double[]}, IReadOnlyList{double}, IReadOnlyList{double})"/>, as this ensemble does it.</summary>
+    /// <summary>
+    /// As <see cref="Combine(EnsembleStrategy, IReadOnlyList{double[]}, IReadOnlyList{double}, IReadOnlyList{double})"/>, as this ensemble
+    /// does it.
+    /// </summary>
     internal double[] Combine(IReadOnlyList<double[]> scores) => Combine(Strategy, scores, [.. Members.Select(member => member.Weight)], [.. Members.Select(member => member.Threshold)]);
 }

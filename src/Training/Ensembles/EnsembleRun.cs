@@ -31,7 +31,9 @@ public sealed record EnsembleOptions
     public string Output { get; init; } = "./ensemble.json";
 }
 
-/// <summary>Makes an ensemble of trained models. Weights, thresholds and the strategy are chosen on val; only what was chosen is measured on test.</summary>
+/// <summary>
+/// Makes an ensemble of trained models. Weights, thresholds and the strategy are chosen on val; only what was chosen is measured on test.
+/// </summary>
 public static class EnsembleRun
 {
     private const int BatchSize = 64;
@@ -99,7 +101,10 @@ public static class EnsembleRun
     private static ClassificationMetrics WithIntervals(int[] labels, double[] scores, double threshold) =>
         Measure(labels, scores, threshold) with { Intervals = Bootstrap.Intervals(labels, scores, threshold) };
 
-    /// <summary>A member that was trained on clips of val or test here would be judged on what it knows; runs with other seeds may have had other splits.</summary>
+    /// <summary>
+    /// A member that was trained on clips of val or test here would be judged on what it knows; runs with other seeds may have had other
+    /// splits.
+    /// </summary>
     private static void WarnOfOtherClips(string[] files, FeatureSet train, IRunObserver observer)
     {
         string here = RunFingerprint.IdentityOf(train);

@@ -1,8 +1,9 @@
 namespace CudaTrainer.Training.Ensembles;
 
 /// <summary>
-/// The shares with which members' probabilities are mixed: non-negative, of sum 1, with the least mean negative log likelihood of the labels. The problem is convex; it is solved by the
-/// multiplicative gradient step w_m ← w_m·mean_i(q_im / Σ_k w_k·q_ik), which is expectation maximisation for the shares of a mixture (Dempster, Laird and Rubin 1977): it needs no step size, keeps to the
+/// The shares with which members' probabilities are mixed: non-negative, of sum 1, with the least mean negative log likelihood of the
+/// labels. The problem is convex; it is solved by the multiplicative gradient step w_m ← w_m·mean_i(q_im / Σ_k w_k·q_ik), which is
+/// expectation maximisation for the shares of a mixture (Dempster, Laird and Rubin 1977): it needs no step size, keeps to the
 /// constraints and never raises the loss.
 /// </summary>
 public static class EnsembleWeights
@@ -49,7 +50,8 @@ public static class EnsembleWeights
                 }
             }
 
-            // The loss is convex and factors are its gradient with the sign turned, of weighted mean 1: no mixture is better by more than the largest factor − 1.
+            // The loss is convex and factors are its gradient with the sign turned, of weighted mean 1: no mixture is better by more than
+            // the largest factor − 1.
             if (factors.Max() - 1 <= Gap)
             {
                 break;

@@ -6,15 +6,17 @@ using CudaTrainer.Training.Extraction;
 namespace CudaTrainer.Training.Ensembles;
 
 /// <summary>
-/// What the members of an ensemble take together. Members that look at different streams are late fusion (Simonyan and Zisserman 2014, "Two-stream convolutional networks for action recognition in
-/// videos", arXiv:1406.2199): each answers from its own features, which are parts of those of both streams.
+/// What the members of an ensemble take together. Members that look at different streams are late fusion (Simonyan and Zisserman 2014,
+/// "Two-stream convolutional networks for action recognition in videos", arXiv:1406.2199): each answers from its own features, which are
+/// parts of those of both streams.
 /// </summary>
 internal static class StreamUnion
 {
     private const string And = " + ", Unknown = "unknown";
 
     /// <returns>The first member's facts, with the features that are enough for all.</returns>
-    /// <exception cref="RunException">A member cannot answer for the same clips as the ones before it; the message names both files.</exception>
+    /// <exception cref="RunException">A member cannot answer for the same clips as the ones before it; the message names both
+    /// files.</exception>
     public static ModelInfo Of(IReadOnlyList<ModelInfo> members, IReadOnlyList<string> files)
     {
         int rgb = First(info => info.Stream.HasRgb()), motion = First(info => info.Stream.HasMotion());

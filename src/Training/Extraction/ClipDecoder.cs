@@ -6,13 +6,15 @@ using CudaTrainer.Engine.Tracing;
 namespace CudaTrainer.Training.Extraction;
 
 /// <summary>A clip after decoding: its frames, or why there are none.</summary>
-/// <param name="Frames">[frames, 224, 224, 3], empty without pictures; to be given back with <see cref="ClipDecoder.Return"/>. Undefined content after a failure.</param>
+/// <param name="Frames">[frames, 224, 224, 3], empty without pictures; to be given back with <see cref="ClipDecoder.Return"/>. Undefined
+/// content after a failure.</param>
 /// <param name="Motion">[frames, 348], empty without motion; given back together with the frames.</param>
 /// <param name="MotionPairs">Pairs of frames that motion was measured between.</param>
 public readonly record struct DecodedClip(Clip Clip, byte[] Frames, float[] Motion, VideoFault Fault, string Reason, int MotionPairs);
 
 /// <summary>
-/// Decodes clips on several threads, a few ahead of whoever computes with them. Clips come out in whatever order they are finished; nothing that is computed may depend on it.
+/// Decodes clips on several threads, a few ahead of whoever computes with them. Clips come out in whatever order they are finished; nothing
+/// that is computed may depend on it.
 /// </summary>
 internal sealed class ClipDecoder : IDisposable
 {
@@ -159,7 +161,10 @@ internal sealed class ClipDecoder : IDisposable
         }
     }
 
-    /// <summary>The frames wanted are resized when all have been decoded, as a rule: the second pass that some long files need resizes as it goes, and its share is drawn at the end all the same.</summary>
+    /// <summary>
+    /// The frames wanted are resized when all have been decoded, as a rule: the second pass that some long files need resizes as it goes,
+    /// and its share is drawn at the end all the same.
+    /// </summary>
     private static void Record(TraceTrack track, long began, TimeSpan resizing)
     {
         long end = Stopwatch.GetTimestamp();

@@ -4,8 +4,9 @@ using CudaTrainer.Data.Video;
 namespace CudaTrainer.Training.Extraction;
 
 /// <summary>
-/// A fixed way of looking at a clip other than as it is. Nothing is random, so that features of a view can be cached. Pictures are changed after they were resized for the network, in this
-/// order: contrast and brightness, v → brightness·(128 + contrast·(v − 128)), rounded and limited to 0–255; then one bilinear resampling for mirror, rotation and enlargement about the centre.
+/// A fixed way of looking at a clip other than as it is. Nothing is random, so that features of a view can be cached. Pictures are changed
+/// after they were resized for the network, in this order: contrast and brightness, v → brightness·(128 + contrast·(v − 128)), rounded and
+/// limited to 0–255; then one bilinear resampling for mirror, rotation and enlargement about the centre.
 /// </summary>
 public sealed record ClipView
 {

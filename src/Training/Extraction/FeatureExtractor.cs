@@ -23,12 +23,16 @@ public sealed record ExtractorOptions(int Frames, int Workers, TimeSpan TimeLimi
 public readonly record struct ExtractionProgress(int Videos, int Total, int Failures, double FramesPerSecond, TimeSpan Remaining);
 
 /// <summary>A clip's features, or why there are none.</summary>
-/// <param name="features">[frames, <see cref="FeatureStreams.Dimension"/>] of the clip; empty after a failure. Valid during the call only.</param>
+/// <param name="features">[frames, <see cref="FeatureStreams.Dimension"/>] of the clip; empty after a failure. Valid during the call
+/// only.</param>
 /// <param name="reason">Of a failure; without one what is worth knowing, empty if nothing is.</param>
 public delegate void ClipFeatures(Clip clip, ReadOnlySpan<float> features, VideoFault fault, string reason);
 
-/// <summary>Turns clips into features: several threads decode while the device runs the frames of several clips through the backbone as one batch.</summary>
-/// <param name="backbone">From frames [n, 224, 224, 3] UInt8 to features [n, 4096], which it overwrites: <see cref="Vgg19.Forward"/>. Null for motion alone, which the decoding threads compute.</param>
+/// <summary>
+/// Turns clips into features: several threads decode while the device runs the frames of several clips through the backbone as one batch.
+/// </summary>
+/// <param name="backbone">From frames [n, 224, 224, 3] UInt8 to features [n, 4096], which it overwrites: <see cref="Vgg19.Forward"/>. Null
+/// for motion alone, which the decoding threads compute.</param>
 public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? backbone, ExtractorOptions options)
 {
     private const string Stage = "extract";

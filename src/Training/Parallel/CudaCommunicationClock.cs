@@ -2,7 +2,10 @@ using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Training.Parallel;
 
-/// <summary>How long a GPU communicates in a step, and how much of it the compute stream waits for, by events; read when the host has waited for the step anyway.</summary>
+/// <summary>
+/// How long a GPU communicates in a step, and how much of it the compute stream waits for, by events; read when the host has waited for the
+/// step anyway.
+/// </summary>
 internal sealed class CudaCommunicationClock
 {
     private readonly CudaContext _context;

@@ -6,16 +6,19 @@ using CudaTrainer.Kernels.Interop;
 namespace CudaTrainer.Training.Parallel;
 
 /// <summary>
-/// Replicas on the GPUs of one process, in a ring (<see cref="RingSchedule"/>; with two of them, that is one exchange of halves and one of sums).
+/// Replicas on the GPUs of one process, in a ring (<see cref="RingSchedule"/>; with two of them, that is one exchange of halves and one of
+/// sums).
 /// </summary>
 /// <remarks>
-/// <para>Who writes, who reads. A replica writes only its own memory. Its right neighbour reads the chunk that it completed in the hop before: straight from its memory where peer
-/// access works (<see cref="PeerProbe"/>), otherwise from page-locked host memory to which the writer has copied the chunk. On the wire in half precision, chunks are read from a buffer
+/// <para>Who writes, who reads. A replica writes only its own memory. Its right neighbour reads the chunk that it completed in the hop
+/// before: straight from its memory where peer access works (<see cref="PeerProbe"/>), otherwise from page-locked host memory to which the
+/// writer has copied the chunk. On the wire in half precision, chunks are read from a buffer
 /// of halves beside the values.</para>
-/// <para>What orders it. Work goes to a communication stream of each GPU, which first waits for the gradients (an event on the compute stream). After a hop a replica records an event and
-/// meets the others on the host, so that the event is recorded before a neighbour asks for it; then its stream waits for the left neighbour's event. Nothing waits for a GPU on the host.
-/// Within the ring a chunk is overwritten only after its last reader: the whole sum comes to a rank by way of the rank that read its part. At the end the stream waits for the right
-/// neighbour's last event, after which the values are free to change.</para>
+/// <para>What orders it. Work goes to a communication stream of each GPU, which first waits for the gradients (an event on the compute
+/// stream). After a hop a replica records an event and meets the others on the host, so that the event is recorded before a neighbour asks
+/// for it; then its stream waits for the left neighbour's event. Nothing waits for a GPU on the host.
+/// Within the ring a chunk is overwritten only after its last reader: the whole sum comes to a rank by way of the rank that read its part.
+/// At the end the stream waits for the right neighbour's last event, after which the values are free to change.</para>
 /// </remarks>
 internal sealed unsafe class CudaRing : IReplicaLink
 {
@@ -138,7 +141,10 @@ internal sealed unsafe class CudaRing : IReplicaLink
 
     public void Join() => _clock.Join(_device.ComputeStream, _summed);
 
-    /// <summary>By way of page-locked memory: parts are a few kilobytes, whose time is latency either way, and any replica may be any other's peer here.</summary>
+    /// <summary>
+    /// By way of page-locked memory: parts are a few kilobytes, whose time is latency either way, and any replica may be any other's peer
+    /// here.
+    /// </summary>
     public void AllGather(Tensor part, Tensor gathered, int parts)
     {
         CudaStream compute = _device.ComputeStream;

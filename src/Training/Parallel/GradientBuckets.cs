@@ -5,8 +5,8 @@ using CudaTrainer.Engine.Tensors;
 namespace CudaTrainer.Training.Parallel;
 
 /// <summary>
-/// The flat gradients in pieces that are added up as soon as the backward pass has completed them. Parameters lie in the order of the layers and backward goes the other way,
-/// so the pieces are cut from the end; the first takes what replicas share besides gradients along.
+/// The flat gradients in pieces that are added up as soon as the backward pass has completed them. Parameters lie in the order of the
+/// layers and backward goes the other way, so the pieces are cut from the end; the first takes what replicas share besides gradients along.
 /// </summary>
 internal sealed class GradientBuckets
 {
@@ -46,7 +46,10 @@ internal sealed class GradientBuckets
         return _parameters.Shared.Slice(_begins[index], end - _begins[index]);
     }
 
-    /// <summary>The number of the function whose backward pass completes piece <paramref name="index"/>; the number of all functions if none touches it.</summary>
+    /// <summary>
+    /// The number of the function whose backward pass completes piece <paramref name="index"/>; the number of all functions if none touches
+    /// it.
+    /// </summary>
     /// <param name="tape">Holds a recording whose backward pass has not begun.</param>
     public int CompletedBy(int index, Tape tape)
     {

@@ -3,8 +3,8 @@ using CudaTrainer.Engine.Tensors;
 namespace CudaTrainer.Training.Parallel;
 
 /// <summary>
-/// One replica's connection with the others. Every replica makes the same calls in the same order. After an <see cref="AllReduce"/> all replicas have the same bits: each
-/// sum is worked out once, in an order that the sizes fix, and copied to the others.
+/// One replica's connection with the others. Every replica makes the same calls in the same order. After an <see cref="AllReduce"/> all
+/// replicas have the same bits: each sum is worked out once, in an order that the sizes fix, and copied to the others.
 /// </summary>
 public interface IReplicaLink : IDisposable
 {
@@ -19,7 +19,10 @@ public interface IReplicaLink : IDisposable
 
     LinkFigures Figures { get; }
 
-    /// <summary>values = Σ over the replicas. Begins after the work queued so far and may run beside work queued later, which leaves <paramref name="values"/> alone until <see cref="Join"/>.</summary>
+    /// <summary>
+    /// values = Σ over the replicas. Begins after the work queued so far and may run beside work queued later, which leaves
+    /// <paramref name="values"/> alone until <see cref="Join"/>.
+    /// </summary>
     /// <param name="values">[n] Float32 on this replica's device (Float64 on reference).</param>
     /// <param name="halfOnWire">Numbers travel in half precision; what all replicas end with is rounded to it too.</param>
     void AllReduce(Tensor values, bool halfOnWire);

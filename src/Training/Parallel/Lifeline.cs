@@ -7,17 +7,18 @@ using CudaTrainer.Engine;
 namespace CudaTrainer.Training.Parallel;
 
 /// <summary>
-/// Tells every process of a run within seconds when one of them dies, and why one fails: TCP connections beside MPI, which says nothing of it.
+/// Tells every process of a run within seconds when one of them dies, and why one fails: TCP connections beside MPI, which says nothing of
+/// it.
 /// </summary>
 /// <remarks>
 /// <para>
 /// Rank 0 listens, every other rank connects to it, and both sides of a connection send a sign of life each second. A rank is lost when its
-/// connection ends without its leave, when it says that it failed, or when it is silent for ten seconds; rank 0 tells the others. The first loss
-/// is the one that counts: those after it are its consequences. Threads in the background do all this, and keep no process alive.
+/// connection ends without its leave, when it says that it failed, or when it is silent for ten seconds; rank 0 tells the others. The first
+/// loss is the one that counts: those after it are its consequences. Threads in the background do all this, and keep no process alive.
 /// </para>
 /// <para>
-/// A rank takes its leave by <see cref="Finish"/>, after <see cref="MpiWorld.Finish"/>. One that is disposed without it has failed, since the
-/// others may be waiting for it: <see cref="Fail"/> says why.
+/// A rank takes its leave by <see cref="Finish"/>, after <see cref="MpiWorld.Finish"/>. One that is disposed without it has failed, since
+/// the others may be waiting for it: <see cref="Fail"/> says why.
 /// </para>
 /// <para>Whoever connects without the random token that was sent through MPI is ignored. Nothing is encrypted.</para>
 /// </remarks>
@@ -56,7 +57,9 @@ public sealed class Lifeline : IDisposable
     /// <summary>What the others need to join.</summary>
     internal LifelineInvitation Invitation => _invitation;
 
-    /// <summary>Connects all processes, which call it together. From then on <see cref="MpiWorld.WhileWaiting"/> throws when one is lost.</summary>
+    /// <summary>
+    /// Connects all processes, which call it together. From then on <see cref="MpiWorld.WhileWaiting"/> throws when one is lost.
+    /// </summary>
     /// <exception cref="RunException">Ranks cannot reach rank 0.</exception>
     public static Lifeline Start(MpiWorld world, LifelineOptions? options = null)
     {
@@ -141,7 +144,9 @@ public sealed class Lifeline : IDisposable
     /// <summary>Takes leave: this rank has done its work, and nobody waits for it any more.</summary>
     public void Finish() => Leave(LifelineFrame.Finished, string.Empty);
 
-    /// <summary>Ends the connections; without <see cref="Finish"/> or <see cref="Fail"/> before it, the others hear that this rank failed.</summary>
+    /// <summary>
+    /// Ends the connections; without <see cref="Finish"/> or <see cref="Fail"/> before it, the others hear that this rank failed.
+    /// </summary>
     public void Dispose()
     {
         Fail("it left before the work was done");

@@ -25,7 +25,9 @@ internal enum LifelineFrame : byte
     Lost = 6,
 }
 
-/// <summary>One end of a connection, in frames: a byte that says which, two with the payload's length, little-endian, and the payload.</summary>
+/// <summary>
+/// One end of a connection, in frames: a byte that says which, two with the payload's length, little-endian, and the payload.
+/// </summary>
 internal sealed class LifelineConnection : IDisposable
 {
     /// <summary>Reasons are cut to this.</summary>

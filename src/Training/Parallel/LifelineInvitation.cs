@@ -57,8 +57,8 @@ internal sealed record LifelineInvitation(RankName Name, IReadOnlyList<string> A
     }
 
     /// <summary>
-    /// The addresses of this machine's networks, then those by which only the machine reaches itself: another machine may have something else there,
-    /// which the token finds out.
+    /// The addresses of this machine's networks, then those by which only the machine reaches itself: another machine may have something
+    /// else there, which the token finds out.
     /// </summary>
     public static IReadOnlyList<string> OwnAddresses() =>
     [

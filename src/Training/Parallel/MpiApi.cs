@@ -4,7 +4,9 @@ using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Training.Parallel;
 
-/// <summary>The functions of <c>native/mpi/cudatrainer_mpi.h</c>, in the same order. They return 0 or an error for <see cref="Text"/>.</summary>
+/// <summary>
+/// The functions of <c>native/mpi/cudatrainer_mpi.h</c>, in the same order. They return 0 or an error for <see cref="Text"/>.
+/// </summary>
 internal sealed unsafe class MpiApi
 {
     private const int Abi = 1;

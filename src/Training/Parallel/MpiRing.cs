@@ -5,7 +5,9 @@ using CudaTrainer.Kernels.Cpu.Threading;
 
 namespace CudaTrainer.Training.Parallel;
 
-/// <summary>Sums of arrays in host memory over all processes, by <see cref="RingSchedule"/>. Allocates nothing once its buffers have grown.</summary>
+/// <summary>
+/// Sums of arrays in host memory over all processes, by <see cref="RingSchedule"/>. Allocates nothing once its buffers have grown.
+/// </summary>
 public sealed unsafe class MpiRing : IDisposable
 {
     private const int ReduceTag = 1;
@@ -28,7 +30,9 @@ public sealed unsafe class MpiRing : IDisposable
         _before = world.Traffic;
     }
 
-    /// <summary>What this process has sent since the ring was made, by whatever means, and how long it has communicated, waiting included.</summary>
+    /// <summary>
+    /// What this process has sent since the ring was made, by whatever means, and how long it has communicated, waiting included.
+    /// </summary>
     public MpiTraffic Traffic
     {
         get
@@ -47,12 +51,14 @@ public sealed unsafe class MpiRing : IDisposable
         }
     }
 
-    /// <summary>Replaces the values by their sums over all ranks, the same bits on all of them. All ranks call it with the same count and wire.</summary>
+    /// <summary>
+    /// Replaces the values by their sums over all ranks, the same bits on all of them. All ranks call it with the same count and wire.
+    /// </summary>
     /// <param name="values">[count]; best aligned to 64 bytes.</param>
     /// <param name="count">Elements.</param>
     /// <param name="halfOnWire">
-    /// Whether messages are in half precision: the partial sum is rounded to nearest even at each hop, and the result as well, on the rank that owns it
-    /// too. What is beyond 65504 becomes infinite, which a finite check of the sums sees. A world of one rank rounds nothing.
+    /// Whether messages are in half precision: the partial sum is rounded to nearest even at each hop, and the result as well, on the rank
+    /// that owns it too. What is beyond 65504 becomes infinite, which a finite check of the sums sees. A world of one rank rounds nothing.
     /// </param>
     /// <exception cref="MpiException">MPI reports an error, or the ranks disagree on the count.</exception>
     public void AllReduceSum(float* values, long count, bool halfOnWire)

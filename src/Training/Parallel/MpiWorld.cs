@@ -23,7 +23,9 @@ public sealed unsafe class MpiWorld : IDisposable
     /// <summary>Environment variable with the path of the native library; it comes before every other place.</summary>
     public const string PathVariable = "CUDATRAINER_MPI_LIB";
 
-    /// <summary>Tags of <see cref="Exchange(void*, long, int, void*, long, int, int)"/> are smaller; MPI guarantees tags to 32767.</summary>
+    /// <summary>
+    /// Tags of <see cref="Exchange(void*, long, int, void*, long, int, int)"/> are smaller; MPI guarantees tags to 32767.
+    /// </summary>
     public const int TagLimit = 0x4000;
 
     private const string FileName = "libcudatrainer_mpi.so";
@@ -106,7 +108,9 @@ public sealed unsafe class MpiWorld : IDisposable
     /// <summary>What MPI allows threads to do. <see cref="MpiThreadLevel.Funneled"/> was asked for.</summary>
     public MpiThreadLevel ThreadLevel { get; }
 
-    /// <summary>Called again and again by whatever waits for another process. What it throws, the waiting call throws, and the world is broken.</summary>
+    /// <summary>
+    /// Called again and again by whatever waits for another process. What it throws, the waiting call throws, and the world is broken.
+    /// </summary>
     public Action? WhileWaiting { get; set; }
 
     /// <summary>What this process has sent so far, and how long it has been in calls that communicate, waiting included.</summary>
@@ -240,7 +244,9 @@ public sealed unsafe class MpiWorld : IDisposable
     /// <param name="code">The exit code that mpirun is to give.</param>
     public void Abort(int code) => _api.Abort(code);
 
-    /// <summary>Without <see cref="Finish"/> before, this process leaves the others, and MPI stays as it is until the process ends.</summary>
+    /// <summary>
+    /// Without <see cref="Finish"/> before, this process leaves the others, and MPI stays as it is until the process ends.
+    /// </summary>
     public void Dispose()
     {
         if (_state == State.Open)

@@ -6,8 +6,8 @@ using CudaTrainer.Kernels.Interop;
 namespace CudaTrainer.Training.Parallel;
 
 /// <summary>
-/// One replica on a GPU in each process, on one machine or many, with NCCL between the GPUs and MPI between the hosts. NCCL's work goes to a stream of its own, which waits for
-/// the gradients; the compute stream waits for it at <see cref="Join"/>.
+/// One replica on a GPU in each process, on one machine or many, with NCCL between the GPUs and MPI between the hosts. NCCL's work goes to
+/// a stream of its own, which waits for the gradients; the compute stream waits for it at <see cref="Join"/>.
 /// </summary>
 internal sealed class NcclLink : IReplicaLink
 {

@@ -6,9 +6,9 @@ using CudaTrainer.Kernels.Interop;
 namespace CudaTrainer.Training.Parallel;
 
 /// <summary>
-/// Finds out whether a GPU really reads another one's memory. Drivers have been seen to report peer access, to return success from every call and to deliver other bytes than
-/// were there; so patterns are sent and looked at, by copy and by kernel, small and large, each twice with different content, since a stale copy of the first
-/// looks right once.
+/// Finds out whether a GPU really reads another one's memory. Drivers have been seen to report peer access, to return success from every
+/// call and to deliver other bytes than were there; so patterns are sent and looked at, by copy and by kernel, small and large, each twice
+/// with different content, since a stale copy of the first looks right once.
 /// </summary>
 internal static class PeerProbe
 {

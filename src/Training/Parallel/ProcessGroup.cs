@@ -6,7 +6,8 @@ using CudaTrainer.Engine.Devices;
 namespace CudaTrainer.Training.Parallel;
 
 /// <summary>
-/// The processes that work on one run together, on one machine or many: MPI carries what they tell each other, a <see cref="Lifeline"/> tells who died. Each has one device.
+/// The processes that work on one run together, on one machine or many: MPI carries what they tell each other, a <see cref="Lifeline"/>
+/// tells who died. Each has one device.
 /// Rank 0 writes; folders are ones that all of them see.
 /// </summary>
 public sealed class ProcessGroup : IDisposable

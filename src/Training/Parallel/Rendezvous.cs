@@ -9,8 +9,8 @@ internal sealed class Rendezvous(int members)
     private const int Spins = 50;
 
     /// <summary>
-    /// Naps before a thread sleeps until it is woken: some ms. Whoever is woken is put on the waker's processor, where both stay as long as both are runnable; one that wakes from a nap is free to be
-    /// put on another.
+    /// Naps before a thread sleeps until it is woken: some ms. Whoever is woken is put on the waker's processor, where both stay as long as
+    /// both are runnable; one that wakes from a nap is free to be put on another.
     /// </summary>
     private const int Naps = 100;
 

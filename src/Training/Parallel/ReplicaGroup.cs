@@ -8,9 +8,9 @@ using CudaTrainer.Engine.Tensors;
 namespace CudaTrainer.Training.Parallel;
 
 /// <summary>
-/// The replicas of a model that this process trains, one for each device, each on a thread of its own. They begin with the same weights, have a shard of every batch each, and add up
-/// their gradients, so that they stay bit-identical. Losses are means over the whole batch: the number of replicas changes nothing but the rounding and, unless batch
-/// statistics are synchronised, what batch normalisation sees.
+/// The replicas of a model that this process trains, one for each device, each on a thread of its own. They begin with the same weights,
+/// have a shard of every batch each, and add up their gradients, so that they stay bit-identical. Losses are means over the whole batch:
+/// the number of replicas changes nothing but the rounding and, unless batch statistics are synchronised, what batch normalisation sees.
 /// </summary>
 public sealed class ReplicaGroup : IDisposable
 {
@@ -128,7 +128,10 @@ public sealed class ReplicaGroup : IDisposable
         return outcome;
     }
 
-    /// <summary>Forward only. Each replica answers for its shard; the answers for those of other processes stay as they are until <see cref="AddUp"/>.</summary>
+    /// <summary>
+    /// Forward only. Each replica answers for its shard; the answers for those of other processes stay as they are until
+    /// <see cref="AddUp"/>.
+    /// </summary>
     /// <param name="losses">[Count], each clip's weighted loss.</param>
     /// <param name="scores">[Count], p(violent).</param>
     /// <param name="attention">[Count, T] where the model has attention and the caller wants it, else empty.</param>

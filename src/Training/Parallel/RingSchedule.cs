@@ -4,18 +4,20 @@ namespace CudaTrainer.Training.Parallel;
 /// Who sends what when in an all-reduce around a ring: rank r sends to r + 1 and receives from r − 1, modulo the number of ranks R.
 /// </summary>
 /// <remarks>
-/// <para>The n elements are cut into R chunks. Two passes of R − 1 steps each, and in each step every rank sends one chunk and receives one:</para>
+/// <para>The n elements are cut into R chunks. Two passes of R − 1 steps each, and in each step every rank sends one chunk and receives
+/// one:</para>
 /// <list type="number">
-/// <item>reduce-scatter: rank r sends chunk r − s in step s and adds what it receives to its own chunk r − s − 1. A chunk c starts with rank c and
-/// collects the values of c + 1, c + 2, … on its way, so its sum is ((x_c + x_{c+1}) + x_{c+2}) + …, an order that depends on c and R alone.
+/// <item>reduce-scatter: rank r sends chunk r − s in step s and adds what it receives to its own chunk r − s − 1. A chunk c starts with
+/// rank c and collects the values of c + 1, c + 2, … on its way, so its sum is ((x_c + x_{c+1}) + x_{c+2}) + …, an order that depends on c
+/// and R alone.
 /// After the last step rank r owns chunk r + 1: it alone has its sum;</item>
-/// <item>all-gather: rank r sends chunk r + 1 − s in step s and overwrites chunk r − s with what it receives. All ranks end with copies of one
-/// owner's bits.</item>
+/// <item>all-gather: rank r sends chunk r + 1 − s in step s and overwrites chunk r − s with what it receives. All ranks end with copies of
+/// one owner's bits.</item>
 /// </list>
 /// <para>
-/// Each rank writes its own memory only. What orders the ranks are the messages: a rank sends a chunk in step s that it has finished in step
-/// s − 1, and starts step s + 1 when both messages of step s are done. The chunk that a step sends is never the one that it receives, so the
-/// two messages may be under way together. A rank sends 2 (R − 1) / R · n elements in all.
+/// Each rank writes its own memory only. What orders the ranks are the messages: a rank sends a chunk in step s that it has finished in
+/// step s − 1, and starts step s + 1 when both messages of step s are done. The chunk that a step sends is never the one that it receives,
+/// so the two messages may be under way together. A rank sends 2 (R − 1) / R · n elements in all.
 /// </para>
 /// </remarks>
 public static class RingSchedule

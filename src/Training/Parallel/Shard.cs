@@ -5,7 +5,9 @@ namespace CudaTrainer.Training.Parallel;
 /// <param name="Count">How many; 0 for the last replicas where there are fewer samples than replicas.</param>
 public readonly record struct Shard(int First, int Count)
 {
-    /// <summary>The shard of replica <paramref name="rank"/>: sizes differ by at most one, the first replicas have the larger ones.</summary>
+    /// <summary>
+    /// The shard of replica <paramref name="rank"/>: sizes differ by at most one, the first replicas have the larger ones.
+    /// </summary>
     public static Shard Of(int samples, int rank, int replicas)
     {
         int least = samples / replicas, larger = samples % replicas;

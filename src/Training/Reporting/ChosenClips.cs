@@ -2,7 +2,9 @@ using CudaTrainer.Data.Dataset;
 
 namespace CudaTrainer.Training.Reporting;
 
-/// <summary>Clips that a page shows one by one, chosen among those of the split that is reported: test, or val where there is no test.</summary>
+/// <summary>
+/// Clips that a page shows one by one, chosen among those of the split that is reported: test, or val where there is no test.
+/// </summary>
 /// <param name="Split">Which.</param>
 /// <param name="Threshold">p(violent) from which a clip counts as called violent.</param>
 /// <param name="Mistakes">Called wrongly, the highest loss first.</param>

@@ -6,7 +6,8 @@ namespace CudaTrainer.Training.Reporting;
 /// <summary>What can be measured of a clip that makes it hard to judge. It says what is difficult, not why a model was wrong.</summary>
 /// <param name="Brightness">Mean luma (ITU-R BT.601) of the sampled frames, 0 to 1.</param>
 /// <param name="Contrast">Standard deviation of the luma within a frame, mean over the frames.</param>
-/// <param name="Moving">Share of pixels whose luma differs by more than <see cref="VisibleChange"/> between two successive samples, mean over the pairs; NaN with one frame.</param>
+/// <param name="Moving">Share of pixels whose luma differs by more than <see cref="VisibleChange"/> between two successive samples, mean
+/// over the pairs; NaN with one frame.</param>
 /// <param name="Rows">Of the video as displayed.</param>
 /// <param name="Columns">Likewise.</param>
 /// <param name="Frames">That decode.</param>

@@ -11,7 +11,8 @@ internal readonly record struct Markup(string Text)
 }
 
 /// <summary>
-/// HTML under construction. Whatever stands in the holes of an interpolated string is escaped, numbers are written the same in every culture; only <see cref="Markup"/> goes in as it is.
+/// HTML under construction. Whatever stands in the holes of an interpolated string is escaped, numbers are written the same in every
+/// culture; only <see cref="Markup"/> goes in as it is.
 /// So a clip's name cannot become a part of the page.
 /// </summary>
 internal sealed class HtmlBuilder

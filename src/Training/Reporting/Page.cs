@@ -3,7 +3,9 @@ using System.Text;
 
 namespace CudaTrainer.Training.Reporting;
 
-/// <summary>What all pages share: the frame with style sheet and content policy, sections, tables. A page has no script, and asks for nothing.</summary>
+/// <summary>
+/// What all pages share: the frame with style sheet and content policy, sections, tables. A page has no script, and asks for nothing.
+/// </summary>
 internal static class Page
 {
     private static readonly Lazy<string> _style = new(ReadStyle);
@@ -13,7 +15,8 @@ internal static class Page
     /// <param name="sections">Identifier, heading and content.</param>
     public static string Render(string title, Markup subtitle, IReadOnlyList<(string Id, string Heading, Markup Content)> sections)
     {
-        // A data URI is all that a page may load, and the style sheet is known by its hash: what hides in a clip's name could not run even if it were not escaped.
+        // A data URI is all that a page may load, and the style sheet is known by its hash: what hides in a clip's name could not run even
+        // if it were not escaped.
         string hash = Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(_style.Value)));
         var html = new HtmlBuilder();
         html.Add($"<!DOCTYPE html>");

@@ -243,7 +243,10 @@ internal static class RunPage
     }
 }
 
-/// <summary>Whether a classifier does better than guessing, as far as so many clips can tell. Both classes count alike, so that naming the larger one is no achievement.</summary>
+/// <summary>
+/// Whether a classifier does better than guessing, as far as so many clips can tell. Both classes count alike, so that naming the larger
+/// one is no achievement.
+/// </summary>
 internal sealed record Verdict(string Class, string Text)
 {
     public static Verdict Of(ClassificationMetrics metrics)
@@ -256,7 +259,9 @@ internal sealed record Verdict(string Class, string Text)
             : new Verdict("bad", $"{measured}: with so few clips, or so small a difference, that may be chance, and this run does not show that it has learned anything that carries over.");
     }
 
-    /// <summary>The 95 % interval of the balanced accuracy: Wilson intervals of both classes, combined as Newcombe does (Stat. Med. 17, 1998).</summary>
+    /// <summary>
+    /// The 95 % interval of the balanced accuracy: Wilson intervals of both classes, combined as Newcombe does (Stat. Med. 17, 1998).
+    /// </summary>
     internal static (double Low, double High) Interval(ClassificationMetrics metrics)
     {
         var nonviolent = ScoreCurves.Wilson(metrics.Class0Accuracy, metrics.ConfusionMatrix[0].Sum());

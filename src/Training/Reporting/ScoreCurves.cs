@@ -8,12 +8,17 @@ internal readonly record struct ThresholdPoint(double Threshold, double Accuracy
 /// <param name="Violent">Share of them that is violent.</param>
 internal readonly record struct CalibrationBin(double From, double To, int Count, double Mean, double Violent);
 
-/// <summary>Curves over scores and labels: those that <see cref="RankMetrics"/> measures the areas of, and how far the scores can be taken as probabilities.</summary>
+/// <summary>
+/// Curves over scores and labels: those that <see cref="RankMetrics"/> measures the areas of, and how far the scores can be taken as
+/// probabilities.
+/// </summary>
 internal static class ScoreCurves
 {
     public const int Bins = 10;
 
-    /// <summary>(false positive rate, true positive rate) from (0, 0) to (1, 1); equal scores are one straight piece, as in the area. Corners only.</summary>
+    /// <summary>
+    /// (false positive rate, true positive rate) from (0, 0) to (1, 1); equal scores are one straight piece, as in the area. Corners only.
+    /// </summary>
     public static IReadOnlyList<(double X, double Y)> Roc(IReadOnlyList<ClipPrediction> clips)
     {
         double positives = clips.Count(clip => clip.Label == 1), negatives = clips.Count - positives;
@@ -79,14 +84,18 @@ internal static class ScoreCurves
         [.. clips.GroupBy(clip => Math.Min(Bins - 1, (int)(clip.Violent * Bins))).OrderBy(bin => bin.Key).Select(bin => new CalibrationBin(
             (double)bin.Key / Bins, (bin.Key + 1.0) / Bins, bin.Count(), bin.Average(clip => clip.Violent), bin.Average(clip => (double)clip.Label)))];
 
-    /// <summary>Expected calibration error: how far p(violent) and the share of violent clips are apart, over the intervals by their clips.</summary>
+    /// <summary>
+    /// Expected calibration error: how far p(violent) and the share of violent clips are apart, over the intervals by their clips.
+    /// </summary>
     public static double CalibrationError(IReadOnlyList<ClipPrediction> clips) =>
         Calibration(clips).Sum(bin => bin.Count * Math.Abs(bin.Mean - bin.Violent)) / clips.Count;
 
     /// <summary>Mean of (p(violent) − label)².</summary>
     public static double Brier(IReadOnlyList<ClipPrediction> clips) => clips.Average(clip => Math.Pow(clip.Violent - clip.Label, 2));
 
-    /// <summary>The 95 % interval of a share (Wilson, J. Am. Stat. Assoc. 22, 1927): right also for few clips and shares near 0 and 1.</summary>
+    /// <summary>
+    /// The 95 % interval of a share (Wilson, J. Am. Stat. Assoc. 22, 1927): right also for few clips and shares near 0 and 1.
+    /// </summary>
     public static (double Low, double High) Wilson(double share, int count)
     {
         const double Z = 1.959964;

@@ -18,8 +18,8 @@ public sealed record AblationRow(
 public sealed record AblationResult(string Device, int Clips, int Sources, int Folds, int Seeds, int Jobs, IReadOnlyList<AblationRow> Rows);
 
 /// <summary>
-/// What each optimisation is worth on somebody's own clips: the same cross-validation for every row of <see cref="AblationPlan"/>. Leaves ablation.json, ablation.csv, ablation.md and the page ablation.html;
-/// trainings that have ended are kept in runs.jsonl and not repeated.
+/// What each optimisation is worth on somebody's own clips: the same cross-validation for every row of <see cref="AblationPlan"/>. Leaves
+/// ablation.json, ablation.csv, ablation.md and the page ablation.html; trainings that have ended are kept in runs.jsonl and not repeated.
 /// </summary>
 public static class Ablation
 {

@@ -20,8 +20,8 @@ public enum Ingredient
 public sealed record AblationStep(string Name, IReadOnlySet<Ingredient> With, int Before, string? Missing);
 
 /// <summary>
-/// The rows of an ablation: the baseline, then each optimisation added to all before it, then everything but one. What this machine cannot do is a row without numbers, and is left
-/// out of the rows after it.
+/// The rows of an ablation: the baseline, then each optimisation added to all before it, then everything but one. What this machine cannot
+/// do is a row without numbers, and is left out of the rows after it.
 /// </summary>
 public static class AblationPlan
 {

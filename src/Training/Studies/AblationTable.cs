@@ -13,7 +13,9 @@ internal static class AblationTable
         ("brier", metrics => metrics.Brier),
     ];
 
-    /// <summary>One line a row; a metric has three columns: the value and the ends of its interval. Empty where a row was not run.</summary>
+    /// <summary>
+    /// One line a row; a metric has three columns: the value and the ends of its interval. Empty where a row was not run.
+    /// </summary>
     public static string Csv(AblationResult result)
     {
         var text = new StringBuilder("row,not_run_because");

@@ -18,8 +18,9 @@ public sealed record CrossValidationResult(string Device, int Clips, int Sources
 public sealed record FoldSummary(int Seed, int Fold, int TrainClips, int ValClips, int TestClips, double BalancedAccuracy, double Auc, double Threshold, double CalibrationSlope, int BestEpoch, int Epochs);
 
 /// <summary>
-/// k-fold cross-validation, stratified and source-disjoint, repeated with several seeds. Epoch, threshold and calibration are chosen inside the training part of each fold; a test
-/// part is looked at once. Leaves cv_results.json and predictions.csv, the answers for every clip by models that have not seen its source.
+/// k-fold cross-validation, stratified and source-disjoint, repeated with several seeds. Epoch, threshold and calibration are chosen inside
+/// the training part of each fold; a test part is looked at once. Leaves cv_results.json and predictions.csv, the answers for every clip by
+/// models that have not seen its source.
 /// </summary>
 public static class CrossValidation
 {

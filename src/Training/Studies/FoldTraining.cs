@@ -8,7 +8,10 @@ using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Training.Studies;
 
-/// <summary>One training of a study: the answers to the clips of a fold's test part by the best epoch of its validation part, or by an average of the weights, and what it took.</summary>
+/// <summary>
+/// One training of a study: the answers to the clips of a fold's test part by the best epoch of its validation part, or by an average of
+/// the weights, and what it took.
+/// </summary>
 public sealed record FoldRun
 {
     /// <summary>Of initial weights, dropout and order.</summary>
@@ -65,7 +68,8 @@ internal static class FoldTraining
     private sealed record Outcome(Evaluation Validation, Evaluation Test, int Epochs, int BestEpoch, double SecondsPerEpoch, double SecondsToBest, double Seconds, double StallSeconds);
 
     /// <param name="devices">Whose memory figures are of this training alone.</param>
-    /// <param name="streams">What to train on: a model each, whose answers are averaged with the weights that are best on the validation part.</param>
+    /// <param name="streams">What to train on: a model each, whose answers are averaged with the weights that are best on the validation
+    /// part.</param>
     public static FoldRun Run(TrainingOptions options, DeviceChoice devices, IReadOnlyList<StudyStream> streams, Fold fold, CancellationToken stop)
     {
         Outcome[] models = [.. streams.Select(stream => Train(options with { Stream = stream.Stream }, devices, stream, fold, stop))];

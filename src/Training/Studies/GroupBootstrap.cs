@@ -19,8 +19,9 @@ public sealed record Estimate(double Value, Interval Interval);
 public sealed record StudyMetrics(Estimate Accuracy, Estimate BalancedAccuracy, Estimate Class0Accuracy, Estimate Class1Accuracy, Estimate Precision, Estimate Auc, Estimate Brier);
 
 /// <summary>
-/// Bootstrap over sources: whole sources are drawn with replacement, as many as there are, since clips of one recording resemble each other; the 2.5th and 97.5th percentiles over
-/// the resamples are the interval (Davison &amp; Hinkley, Bootstrap Methods, 1997, §3.8). Draws without both classes are drawn again. Every call draws the same sources, so that two sets
+/// Bootstrap over sources: whole sources are drawn with replacement, as many as there are, since clips of one recording resemble each
+/// other; the 2.5th and 97.5th percentiles over the resamples are the interval (Davison &amp; Hinkley, Bootstrap Methods, 1997, §3.8).
+/// Draws without both classes are drawn again. Every call draws the same sources, so that two sets
 /// of answers to the same clips are compared draw by draw: the paired bootstrap.
 /// </summary>
 public sealed class GroupBootstrap

@@ -1,8 +1,8 @@
 namespace CudaTrainer.Training.Studies;
 
 /// <summary>
-/// p' = σ(a·logit(p) + b): turns a classifier's answers into probabilities that fit held-out clips (Platt 1999, "Probabilistic outputs for support vector machines"; fitted by Newton's
-/// method with the prior-corrected targets of Lin, Lin &amp; Weng 2007).
+/// p' = σ(a·logit(p) + b): turns a classifier's answers into probabilities that fit held-out clips (Platt 1999, "Probabilistic outputs for
+/// support vector machines"; fitted by Newton's method with the prior-corrected targets of Lin, Lin &amp; Weng 2007).
 /// </summary>
 /// <param name="Slope">a. Below 1: the classifier was too sure of itself.</param>
 /// <param name="Offset">b.</param>
@@ -16,7 +16,10 @@ public sealed record PlattScaling(double Slope, double Offset)
     /// <summary>Answers stay as they are.</summary>
     public static PlattScaling Identity { get; } = new(1, 0);
 
-    /// <summary>Fits a and b by maximum likelihood. Identity with one class only. A negative slope, which would turn every decision around on the evidence of a few clips, becomes 0.</summary>
+    /// <summary>
+    /// Fits a and b by maximum likelihood. Identity with one class only. A negative slope, which would turn every decision around on the
+    /// evidence of a few clips, becomes 0.
+    /// </summary>
     /// <param name="labels">0 or 1.</param>
     /// <param name="scores">p(violent).</param>
     public static PlattScaling Fit(ReadOnlySpan<int> labels, ReadOnlySpan<double> scores)

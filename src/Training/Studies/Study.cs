@@ -28,7 +28,9 @@ public sealed record StudyOptions
     /// <summary>How the streams of <see cref="FeatureStream.Both"/> become one answer.</summary>
     public StreamFusion Fusion { get; init; }
 
-    /// <summary>Trainings at a time; each has an equal share of the threads. The first of a row runs alone and is the one whose times count.</summary>
+    /// <summary>
+    /// Trainings at a time; each has an equal share of the threads. The first of a row runs alone and is the one whose times count.
+    /// </summary>
     public int Jobs { get; init; } = 1;
 
     /// <summary>Folder for results, and for what is needed to go on after a stop.</summary>
@@ -48,7 +50,10 @@ public enum StreamFusion
 /// <summary>From which p(violent) on a clip counts as violent.</summary>
 public enum ThresholdRule
 {
-    /// <summary>The one with the best balanced accuracy on the validation part. With a few dozen clips there, its own error costs more than it gains.</summary>
+    /// <summary>
+    /// The one with the best balanced accuracy on the validation part. With a few dozen clips there, its own error costs more than it
+    /// gains.
+    /// </summary>
     Val,
 
     /// <summary>0.5: what balanced classes, or a loss with class weights, train for.</summary>

@@ -54,7 +54,9 @@ public sealed class StudyClips : IFeatureRows, IDisposable
         }
     }
 
-    /// <summary>Opens features of the cache, or with <paramref name="foreign"/> of another program, whose numbers are looked through first.</summary>
+    /// <summary>
+    /// Opens features of the cache, or with <paramref name="foreign"/> of another program, whose numbers are looked through first.
+    /// </summary>
     /// <exception cref="RunException">They cannot be used.</exception>
     public static StudyClips Open(string directory, bool foreign, CancellationToken stop) =>
         new(foreign ? FeatureSplits.OpenFinite(directory, stop) : FeatureSplits.Open(directory));

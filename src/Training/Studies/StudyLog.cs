@@ -6,8 +6,8 @@ using CudaTrainer.Formats;
 namespace CudaTrainer.Training.Studies;
 
 /// <summary>
-/// The trainings of a study that have ended, one a line of runs.jsonl, so that a study that was stopped goes on. A line is of use only to the very same training: its key is a hash
-/// of the options, the clips and the folds.
+/// The trainings of a study that have ended, one a line of runs.jsonl, so that a study that was stopped goes on. A line is of use only to
+/// the very same training: its key is a hash of the options, the clips and the folds.
 /// </summary>
 internal sealed class StudyLog : IDisposable
 {

@@ -10,7 +10,8 @@ public static class StudyReport
 {
     /// <summary>Writes the page of one run, one page that compares several, or one of ablations alone.</summary>
     /// <param name="folders">Checkpoint folders, and output folders of <c>ablate</c>, each of which becomes a section.</param>
-    /// <param name="output">The file to write; the usual one in the first folder if null, or comparison.html in the current one for several runs.</param>
+    /// <param name="output">The file to write; the usual one in the first folder if null, or comparison.html in the current one for several
+    /// runs.</param>
     /// <param name="stop">Leaves out the pictures that are not decoded yet.</param>
     /// <returns>The file written.</returns>
     /// <exception cref="RunException">A folder holds neither a run nor an ablation.</exception>

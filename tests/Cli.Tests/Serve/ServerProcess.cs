@@ -136,7 +136,8 @@ internal sealed class ServerProcess : IDisposable
 
     /// <summary>Sends a request byte by byte as it is written here, which a client library would mend.</summary>
     /// <param name="breaksOff">Whether the connection ends with it.</param>
-    /// <returns>Everything that comes back until the server closes the connection, or breaks it because it did not read all that was sent.</returns>
+    /// <returns>Everything that comes back until the server closes the connection, or breaks it because it did not read all that was
+    /// sent.</returns>
     public string Raw(string request, bool breaksOff = false)
     {
         using TcpClient connection = new("127.0.0.1", Url.Port);

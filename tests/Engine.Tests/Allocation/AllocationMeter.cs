@@ -12,8 +12,8 @@ public static class WholeProcess
 /// <paramref name="window"/> steps each.
 /// </summary>
 /// <remarks>
-/// A step that allocates does so in every window. In some of the first ones the runtime may allocate as well, since tiered compilation and the test runner have
-/// threads of their own. Hence one window without a byte is the proof, and there are enough of them to get there.
+/// A step that allocates does so in every window. In some of the first ones the runtime may allocate as well, since tiered compilation and
+/// the test runner have threads of their own. Hence one window without a byte is the proof, and there are enough of them to get there.
 /// </remarks>
 internal sealed class AllocationMeter(int warmUp, int window)
 {

@@ -6,7 +6,9 @@ namespace CudaTrainer.Engine.Tests.Cache;
 /// <summary>The process is killed here.</summary>
 internal sealed class KilledException : Exception;
 
-/// <summary>A disk on which the process is killed at a chosen change, or which is full. Never waits for the hardware, so that tests are fast.</summary>
+/// <summary>
+/// A disk on which the process is killed at a chosen change, or which is full. Never waits for the hardware, so that tests are fast.
+/// </summary>
 internal sealed class FaultyDisk : CacheDisk
 {
     /// <summary>The change that does not happen any more; counted from 0.</summary>

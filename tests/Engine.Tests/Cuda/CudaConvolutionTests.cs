@@ -8,7 +8,9 @@ using CudaTrainer.Formats;
 
 namespace CudaTrainer.Engine.Tests.Cuda;
 
-/// <summary>The backbone's ops on CUDA: a small network of the same kinds of layers against the reference, and VGG19 itself against PyTorch.</summary>
+/// <summary>
+/// The backbone's ops on CUDA: a small network of the same kinds of layers against the reference, and VGG19 itself against PyTorch.
+/// </summary>
 [Collection(CudaCollection.Name)]
 public sealed class CudaConvolutionTests
 {

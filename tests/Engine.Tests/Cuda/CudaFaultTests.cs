@@ -15,7 +15,10 @@ public sealed class CudaFaultTests : IDisposable
 
     public CudaFaultTests() => CudaSimulator.Require();
 
-    /// <summary>Memory runs out at the first, the second… allocation of a step; each time the message is complete, and afterwards the step works and gives the same bits.</summary>
+    /// <summary>
+    /// Memory runs out at the first, the second… allocation of a step; each time the message is complete, and afterwards the step works and
+    /// gives the same bits.
+    /// </summary>
     [Fact]
     public void Running_out_of_memory_in_a_queued_step_leaves_the_device_usable() => RunsOut(fuse: false, "simple-lstm");
 

@@ -10,8 +10,8 @@ using CudaTrainer.Training;
 namespace CudaTrainer.Engine.Tests.Cuda;
 
 /// <summary>
-/// What may happen in any order gives the same bits in every order: the simulator delays and reorders streams and blocks within what CUDA permits. And what must not happen in any order is found: with
-/// event waits ignored, the same steps go wrong.
+/// What may happen in any order gives the same bits in every order: the simulator delays and reorders streams and blocks within what CUDA
+/// permits. And what must not happen in any order is found: with event waits ignored, the same steps go wrong.
 /// </summary>
 [Collection(CudaCollection.Name)]
 public sealed class CudaOrderTests : IDisposable
@@ -56,7 +56,8 @@ public sealed class CudaOrderTests : IDisposable
             float[] values = [.. Enumerable.Range(0, 5000).Select(i => (float)i)];
             using Tensor source = Tensor.From(first, [values.Length], values), target = Tensor.Zeros(second, [values.Length]), back = Tensor.Zeros(first, [values.Length]);
 
-            // Work on both sides around the copies: each has to wait for what stands in front of it, and to be waited for by what comes behind.
+            // Work on both sides around the copies: each has to wait for what stands in front of it, and to be waited for by what comes
+            // behind.
             first.Ops.Accumulate(source, source);
             target.CopyFrom(source);
             first.Fill(source.Data, 0, source.Bytes);
@@ -122,7 +123,9 @@ public sealed class CudaOrderTests : IDisposable
         }
     }
 
-    /// <summary>Seven steps of three batches in turn, each copied while the step before runs: queued, captured and replayed. Then an evaluation.</summary>
+    /// <summary>
+    /// Seven steps of three batches in turn, each copied while the step before runs: queued, captured and replayed. Then an evaluation.
+    /// </summary>
     private float[] Train(int seed)
     {
         CudaSimulator.Configure("SEED", seed);

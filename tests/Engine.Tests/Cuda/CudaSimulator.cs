@@ -4,7 +4,9 @@ using CudaTrainer.Engine.Devices;
 
 namespace CudaTrainer.Engine.Tests.Cuda;
 
-/// <summary>Tests that share the simulator's settings, or count what a device does, run one after another, beside the tests of the CPU.</summary>
+/// <summary>
+/// Tests that share the simulator's settings, or count what a device does, run one after another, beside the tests of the CPU.
+/// </summary>
 [CollectionDefinition(Name)]
 public static class CudaCollection
 {

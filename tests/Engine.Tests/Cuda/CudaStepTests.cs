@@ -30,7 +30,9 @@ public sealed class CudaStepTests : IDisposable
         }
     }
 
-    /// <summary>Eight steps, two batches in turn: with two input blocks every batch is once queued, once captured and twice replayed.</summary>
+    /// <summary>
+    /// Eight steps, two batches in turn: with two input blocks every batch is once queued, once captured and twice replayed.
+    /// </summary>
     [Theory]
     [MemberData(nameof(Models))]
     public void A_captured_step_has_the_bits_of_a_queued_one(string model, bool mixed)

@@ -7,8 +7,8 @@ using CudaTrainer.Training;
 namespace CudaTrainer.Engine.Tests.Cuda;
 
 /// <summary>
-/// What loss scaling is for: with weights of 1e-6 on the loss, gradients of activations are too small for half precision. Without scaling most of them become zero and the model
-/// learns little; with it the same model learns.
+/// What loss scaling is for: with weights of 1e-6 on the loss, gradients of activations are too small for half precision. Without scaling
+/// most of them become zero and the model learns little; with it the same model learns.
 /// </summary>
 [Collection(CudaCollection.Name)]
 public sealed class LossScalingTests

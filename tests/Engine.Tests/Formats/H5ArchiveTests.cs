@@ -40,7 +40,10 @@ public sealed class H5ArchiveTests : IDisposable
         }
     }
 
-    /// <summary>Names of 2016, lists in pieces, half and double precision, big-endian numbers, the latest file format, and a layer that does not list its weights.</summary>
+    /// <summary>
+    /// Names of 2016, lists in pieces, half and double precision, big-endian numbers, the latest file format, and a layer that does not
+    /// list its weights.
+    /// </summary>
     [Fact]
     public void Old_spellings_and_other_element_types_are_read()
     {

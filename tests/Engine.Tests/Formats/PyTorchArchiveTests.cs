@@ -81,7 +81,9 @@ public sealed class PyTorchArchiveTests : IDisposable
             "the pickle asks for 'torch.nn.modules.linear.Linear', which is no part of a state_dict; it was not executed. "
             + "In PyTorch run torch.save(model.state_dict(), 'weights.pth')");
 
-    /// <summary>Weights published in PyTorch's first years: byte strings, OrderedDict from a list of lists, the first rebuild function.</summary>
+    /// <summary>
+    /// Weights published in PyTorch's first years: byte strings, OrderedDict from a list of lists, the first rebuild function.
+    /// </summary>
     [Fact]
     public void Files_of_Python_2_are_read()
     {

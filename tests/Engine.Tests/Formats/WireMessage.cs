@@ -3,7 +3,9 @@ using System.Text;
 
 namespace CudaTrainer.Engine.Tests.Formats;
 
-/// <summary>A protocol buffer message: its fields by number, in the order of the file. Bytes of the one kind, the number of the others.</summary>
+/// <summary>
+/// A protocol buffer message: its fields by number, in the order of the file. Bytes of the one kind, the number of the others.
+/// </summary>
 internal sealed class WireMessage
 {
     private readonly List<(int Field, int Type, ulong Number, ReadOnlyMemory<byte> Bytes)> _fields = [];
@@ -40,7 +42,9 @@ internal sealed class WireMessage
         }
     }
 
-    /// <summary>Fails on fields that the message does not have, on fields of another type, and on more than one of a field that is not repeated.</summary>
+    /// <summary>
+    /// Fails on fields that the message does not have, on fields of another type, and on more than one of a field that is not repeated.
+    /// </summary>
     /// <param name="fields">Number, wire type, and whether it is repeated.</param>
     public WireMessage With(params (int Number, int Type, bool Repeated)[] fields)
     {

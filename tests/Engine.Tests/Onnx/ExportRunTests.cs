@@ -12,7 +12,9 @@ public sealed class ExportRunTests : IDisposable
 
     private readonly TemporaryFolder _folder = new();
 
-    /// <summary>A model without weights behind the recurrent layers calls both classes equally likely and all frames equally important.</summary>
+    /// <summary>
+    /// A model without weights behind the recurrent layers calls both classes equally likely and all frames equally important.
+    /// </summary>
     public ExportRunTests()
     {
         using var device = new CpuDevice(1);

@@ -5,7 +5,9 @@ using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Onnx;
 
-/// <summary>A classifier whose weights, biases and running statistics all follow from formulas, large enough to make answers differ.</summary>
+/// <summary>
+/// A classifier whose weights, biases and running statistics all follow from formulas, large enough to make answers differ.
+/// </summary>
 internal static class ExportedModel
 {
     public static Learner Create(IDevice device, string name, int inputs)

@@ -10,7 +10,10 @@ internal sealed record OnnxTensor(long[] Shape, float[] Data)
     public static long Count(IEnumerable<long> shape) => shape.Aggregate(1L, (product, length) => product * length);
 }
 
-/// <summary>Runs ONNX files by the letter of onnx/docs/Operators.md, with plain loops: an oracle for the export that needs no other program. Knows only the operations that are exported.</summary>
+/// <summary>
+/// Runs ONNX files by the letter of onnx/docs/Operators.md, with plain loops: an oracle for the export that needs no other program. Knows
+/// only the operations that are exported.
+/// </summary>
 internal sealed class OnnxEvaluator(OnnxFile file)
 {
     private readonly Dictionary<string, OnnxTensor> _values = [];
@@ -240,7 +243,9 @@ internal sealed class OnnxEvaluator(OnnxFile file)
         return new OnnxTensor([x.Shape[0], x.Shape[1], x.Shape[2] / 2, half], y);
     }
 
-    /// <summary>A step of one hidden unit: products of the gates with x and with h, biases of both, state; returns h and leaves the state.</summary>
+    /// <summary>
+    /// A step of one hidden unit: products of the gates with x and with h, biases of both, state; returns h and leaves the state.
+    /// </summary>
     private delegate double Cell(double[] input, double[] hidden, double before, ref double state);
 
     /// <summary>X [T, N, I], W [D, G·H, I], R [D, G·H, H], B [D, 2·G·H] to Y [T, D, N, H].</summary>

@@ -15,7 +15,10 @@ internal sealed record FileTensor(string Name, int Type, long[] Shape, ReadOnlyM
     public ReadOnlySpan<float> Floats => MemoryMarshal.Cast<byte, float>(Data.Span);
 }
 
-/// <summary>An ONNX file, read by the letter of onnx.proto: unknown fields, repeated single fields and wrong wire types fail. Written apart from the writer: no code or table of it is used.</summary>
+/// <summary>
+/// An ONNX file, read by the letter of onnx.proto: unknown fields, repeated single fields and wrong wire types fail. Written apart from the
+/// writer: no code or table of it is used.
+/// </summary>
 internal sealed class OnnxFile
 {
     public const int Float = 1, UInt8 = 2, Int64 = 7;

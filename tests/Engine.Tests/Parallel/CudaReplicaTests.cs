@@ -69,7 +69,10 @@ public sealed class CudaReplicaTests : ReplicaTests, IDisposable
         Error(others, buffers).ShouldBeLessThan(1e-7);
     }
 
-    /// <summary>Sums whose result depends on the order: what a rank gets must be the order of the schedule, and nothing may be lost at the seams of the chunks.</summary>
+    /// <summary>
+    /// Sums whose result depends on the order: what a rank gets must be the order of the schedule, and nothing may be lost at the seams of
+    /// the chunks.
+    /// </summary>
     [Theory]
     [InlineData(2, 1, "on")]
     [InlineData(2, 63, "off")]

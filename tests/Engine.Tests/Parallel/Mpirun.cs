@@ -17,7 +17,9 @@ internal static class Mpirun
 
     private static readonly string s_program = BesideOwnFolder();
 
-    /// <summary>Whether survivors of a lost rank can be told to live on: otherwise mpirun may kill them before they have said anything.</summary>
+    /// <summary>
+    /// Whether survivors of a lost rank can be told to live on: otherwise mpirun may kill them before they have said anything.
+    /// </summary>
     public static void RequireOpenMpi() => Assert.SkipUnless(MpiWorld.InstalledVersion?.StartsWith("Open MPI", StringComparison.Ordinal) == true, "mpirun's --enable-recovery is OpenMPI's");
 
     /// <summary>The test is skipped, with the reason, where mpirun, the native library or the program is missing.</summary>

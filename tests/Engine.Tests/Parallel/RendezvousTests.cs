@@ -5,7 +5,8 @@ namespace CudaTrainer.Engine.Tests.Parallel;
 /// <summary>Whoever waits spins, then naps, then sleeps: nobody is lost in any of the three.</summary>
 public sealed class RendezvousTests
 {
-    /// <param name="lateness">Of the last to come, in milliseconds: 0 finds the others spinning, 1 napping, 60 asleep, all but surely.</param>
+    /// <param name="lateness">Of the last to come, in milliseconds: 0 finds the others spinning, 1 napping, 60 asleep, all but
+    /// surely.</param>
     [Theory]
     [InlineData(0)]
     [InlineData(1)]

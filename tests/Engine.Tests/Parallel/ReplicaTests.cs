@@ -11,7 +11,9 @@ public abstract class ReplicaTests
 {
     private const int Inputs = 16;
 
-    /// <summary>Features spread widely enough that batch normalisation, which divides by their deviation, does not multiply rounding errors.</summary>
+    /// <summary>
+    /// Features spread widely enough that batch normalisation, which divides by their deviation, does not multiply rounding errors.
+    /// </summary>
     private readonly MemoryRows _rows = new(64, change: values =>
     {
         for (int i = 0; i < values.Length; i++)
@@ -87,7 +89,8 @@ public abstract class ReplicaTests
         Math.Sqrt(a.Zip(b).Sum(pair => Math.Pow((double)pair.First - pair.Second, 2)) / b.Sum(value => (double)value * value));
 
     /// <summary>
-    /// The gradients, loss and running statistics that shards give which one device takes one after another: without synchronised statistics, each shard has its own.
+    /// The gradients, loss and running statistics that shards give which one device takes one after another: without synchronised
+    /// statistics, each shard has its own.
     /// </summary>
     protected (float[] Gradients, double Loss, float[] Buffers) OneAfterAnother(int replicas, int samples)
     {

@@ -102,7 +102,8 @@ public sealed class StudyTests : IDisposable
         options = options with { Run = options.Run with { Monitor = "val_loss" } };
         CrossValidationResult plain = CrossValidation.Execute(options, new SilentObserver(), CancellationToken.None);
 
-        // The mean over the last epoch alone is that epoch. (With batch normalisation, which this model has not, the statistics would differ.)
+        // The mean over the last epoch alone is that epoch. (With batch normalisation, which this model has not, the statistics would
+        // differ.)
         CrossValidationResult last = CrossValidation.Execute(Options("last") with { Run = options.Run with { SwaStart = options.Run.Epochs } }, new SilentObserver(), CancellationToken.None);
         last.Folds.ShouldAllBe(fold => fold.BestEpoch == options.Run.Epochs);
         foreach (var (fold, same) in plain.Folds.Zip(last.Folds).Where(pair => pair.First.BestEpoch == options.Run.Epochs))

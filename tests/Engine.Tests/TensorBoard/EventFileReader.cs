@@ -11,7 +11,10 @@ namespace CudaTrainer.Engine.Tests.TensorBoard;
 /// <param name="Strings">Of a tensor of strings.</param>
 internal sealed record BoardValue(long Step, string Tag, string Kind, byte[] Content, int[] Shape, double[] Numbers, byte[][] Strings);
 
-/// <summary>An event file, read by the letter of TFRecord and of TensorBoard's messages. Written apart from the writer: no code or table of it is used.</summary>
+/// <summary>
+/// An event file, read by the letter of TFRecord and of TensorBoard's messages. Written apart from the writer: no code or table of it is
+/// used.
+/// </summary>
 internal sealed class EventFileReader
 {
     private static readonly Dictionary<string, int> _classes = new() { ["scalars"] = 0, ["histograms"] = 2, ["images"] = 3, ["text"] = 2, ["pr_curves"] = 2, ["hparams"] = 2 };

@@ -193,7 +193,9 @@ public sealed class TensorBoardRunTests : IDisposable
         Read("parts", "").Count(value => value.Tag.EndsWith("session_end_info", StringComparison.Ordinal)).ShouldBe(1);
     }
 
-    /// <summary>What the last checkpoint does not know of was never written, so that the run that goes on from it writes it for the first time.</summary>
+    /// <summary>
+    /// What the last checkpoint does not know of was never written, so that the run that goes on from it writes it for the first time.
+    /// </summary>
     [Fact]
     public void A_run_that_breaks_off_leaves_no_event_of_what_is_lost()
     {

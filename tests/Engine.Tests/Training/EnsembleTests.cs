@@ -3,12 +3,17 @@ using CudaTrainer.Training.Ensembles;
 
 namespace CudaTrainer.Engine.Tests.Training;
 
-/// <summary>Ensembles of runs on small features: what is fitted is the optimum, what is chosen is chosen on val, and what does not fit together is refused by name.</summary>
+/// <summary>
+/// Ensembles of runs on small features: what is fitted is the optimum, what is chosen is chosen on val, and what does not fit together is
+/// refused by name.
+/// </summary>
 public sealed class EnsembleTests : IDisposable
 {
     private readonly TrainingFixture _fixture = new();
 
-    /// <summary>The optimum of a convex problem on the simplex: the gradient is the same in every member that is used and nowhere smaller.</summary>
+    /// <summary>
+    /// The optimum of a convex problem on the simplex: the gradient is the same in every member that is used and nowhere smaller.
+    /// </summary>
     [Theory]
     [InlineData(1)]
     [InlineData(2)]

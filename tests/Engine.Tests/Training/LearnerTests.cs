@@ -8,7 +8,9 @@ public sealed class LearnerTests : IDisposable
 {
     private readonly CpuDevice _device = new(threads: 1);
 
-    /// <summary>With α and w of a class doubled nothing else changes, so loss and gradient of a batch of that class double exactly.</summary>
+    /// <summary>
+    /// With α and w of a class doubled nothing else changes, so loss and gradient of a batch of that class double exactly.
+    /// </summary>
     [Fact]
     public void A_class_weight_multiplies_the_gradients_of_its_class()
     {

@@ -3,7 +3,9 @@ using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;
 
-/// <summary>Features in memory: clip i is called <c>clip i</c>, every third clip is violent, and violent clips differ in their first features.</summary>
+/// <summary>
+/// Features in memory: clip i is called <c>clip i</c>, every third clip is violent, and violent clips differ in their first features.
+/// </summary>
 internal sealed unsafe class MemoryRows : IFeatureRows
 {
     private readonly float[] _single;

@@ -84,7 +84,9 @@ public sealed class TrainingRunTests : IDisposable
         File.ReadAllLines(_fixture.File("parts/training_steps.csv")).Length.ShouldBe(13);
     }
 
-    /// <summary>The schedule follows from the number of epochs; with a constant learning rate a longer run begins like a shorter one.</summary>
+    /// <summary>
+    /// The schedule follows from the number of epochs; with a constant learning rate a longer run begins like a shorter one.
+    /// </summary>
     [Fact]
     public void Two_epochs_and_two_more_are_four()
     {

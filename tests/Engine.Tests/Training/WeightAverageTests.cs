@@ -139,7 +139,10 @@ public sealed class WeightAverageTests : IDisposable
         File.Exists(_fixture.File("run/swa_model.safetensors")).ShouldBeFalse();
     }
 
-    /// <summary>Each layer's statistics are the mean and variance of all that the layer is given at inference, computed here in double precision; batches of any size give the same.</summary>
+    /// <summary>
+    /// Each layer's statistics are the mean and variance of all that the layer is given at inference, computed here in double precision;
+    /// batches of any size give the same.
+    /// </summary>
     [Theory]
     [InlineData(22)]
     [InlineData(5)]

@@ -58,7 +58,9 @@ public sealed class ClipDecoderTests : IDisposable
         }
     }
 
-    /// <summary>Whoever wakes first, the thread that waits for a buffer or the caller that waits for a clip: it is no end of the clips.</summary>
+    /// <summary>
+    /// Whoever wakes first, the thread that waits for a buffer or the caller that waits for a clip: it is no end of the clips.
+    /// </summary>
     [Fact]
     public void Stopping_ends_a_wait_for_a_buffer_and_a_wait_for_a_clip()
     {

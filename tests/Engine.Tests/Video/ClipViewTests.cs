@@ -51,7 +51,9 @@ public class ClipViewTests
         picture.ShouldAllBe(value => value == after);
     }
 
-    /// <summary>A linear ramp stays one under any affine map, with the slope that the map says; both frames of a clip are changed alike.</summary>
+    /// <summary>
+    /// A linear ramp stays one under any affine map, with the slope that the map says; both frames of a clip are changed alike.
+    /// </summary>
     [Fact]
     public void A_turned_and_enlarged_ramp_has_the_slope_of_the_map()
     {

@@ -5,7 +5,9 @@ using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Tests;
 
-/// <summary>Pass by pass against the CPU's kernel, which is proven against plain loops; every pass of both is given the same numbers.</summary>
+/// <summary>
+/// Pass by pass against the CPU's kernel, which is proven against plain loops; every pass of both is given the same numbers.
+/// </summary>
 [Collection(CudaCollection.Name)]
 public sealed unsafe class CudaBatchNormReplicasTests(CudaFixture fixture)
 {
@@ -137,7 +139,8 @@ public sealed unsafe class CudaBatchNormReplicasTests(CudaFixture fixture)
         op.Combine(
             fixture.Stream, parts.Length, 1, arrays.Floats(moments), arrays.UpdatedFloats(0), arrays.UpdatedFloats(0), arrays.OutputFloats(1), inverse, Momentum, Epsilon);
         double mean = x.Average(v => (double)v), variance = x.Average(v => (v - mean) * (v - mean));
-        // The distance of two parts is that of two means in single precision, each a few times 6e-5 off at 1000; squares that cancelled would be off by a tenth.
+        // The distance of two parts is that of two means in single precision, each a few times 6e-5 off at 1000; squares that cancelled
+        // would be off by a tenth.
         inverse.Read().ShouldAgreeWith([1 / Math.Sqrt(variance + Epsilon)], 1e-4, "inverse deviation");
     }
 

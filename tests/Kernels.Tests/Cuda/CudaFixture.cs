@@ -6,8 +6,8 @@ using CudaTrainer.Kernels.Interop;
 namespace CudaTrainer.Kernels.Tests;
 
 /// <summary>
-/// The device, stream and kernels that all CUDA tests share: the simulator, switched on for this process where it has been built, or with CUDATRAINER_TEST_GPU=1 the machine's
-/// own GPU. Without either the tests are skipped.
+/// The device, stream and kernels that all CUDA tests share: the simulator, switched on for this process where it has been built, or with
+/// CUDATRAINER_TEST_GPU=1 the machine's own GPU. Without either the tests are skipped.
 /// </summary>
 public sealed partial class CudaFixture : IDisposable
 {

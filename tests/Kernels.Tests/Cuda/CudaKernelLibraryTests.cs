@@ -45,7 +45,9 @@ public sealed class CudaKernelLibraryTests(CudaFixture fixture)
         arrays.Verify();
     }
 
-    /// <summary>The sums of every kernel that reduces, launched repeatedly: nothing may depend on the order in which blocks and warps happen to run.</summary>
+    /// <summary>
+    /// The sums of every kernel that reduces, launched repeatedly: nothing may depend on the order in which blocks and warps happen to run.
+    /// </summary>
     [Theory]
     [InlineData(CudaType.Float32)]
     [InlineData(CudaType.Float16)]

@@ -4,7 +4,9 @@ using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Tests;
 
-/// <summary>The loss and attention pooling, against the CPU's kernels, which are proven against plain loops and compute the loss in double.</summary>
+/// <summary>
+/// The loss and attention pooling, against the CPU's kernels, which are proven against plain loops and compute the loss in double.
+/// </summary>
 [Collection(CudaCollection.Name)]
 public sealed unsafe class CudaLossTests(CudaFixture fixture)
 {

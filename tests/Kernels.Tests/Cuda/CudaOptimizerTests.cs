@@ -129,7 +129,9 @@ public sealed unsafe class CudaOptimizerTests(CudaFixture fixture)
         arrays.Verify();
     }
 
-    /// <summary>What one replica writes and reads back is what the processor writes and reads; an idle replica's buffers are not looked at.</summary>
+    /// <summary>
+    /// What one replica writes and reads back is what the processor writes and reads; an idle replica's buffers are not looked at.
+    /// </summary>
     [Theory]
     [InlineData(0, 0.5f)]
     [InlineData(1, 1)]

@@ -4,12 +4,13 @@ using CudaTrainer.Kernels.Interop;
 namespace CudaTrainer.Kernels.Tests;
 
 /// <summary>
-/// The device arrays of one test. <see cref="Verify"/> finds whatever a kernel changed besides its outputs: each array stands between guard zones of its own, and inputs must
-/// be what they were.
+/// The device arrays of one test. <see cref="Verify"/> finds whatever a kernel changed besides its outputs: each array stands between guard
+/// zones of its own, and inputs must be what they were.
 /// </summary>
 /// <param name="fixture">Device.</param>
 /// <param name="type">Type of activations.</param>
-/// <param name="misaligned">Arrays of activations begin one element behind a 16-byte boundary, so that kernels take their element-wise paths.</param>
+/// <param name="misaligned">Arrays of activations begin one element behind a 16-byte boundary, so that kernels take their element-wise
+/// paths.</param>
 internal sealed unsafe class DeviceArrays(CudaFixture fixture, CudaType type = CudaType.Float32, bool misaligned = false) : IDisposable
 {
     private readonly List<DeviceArray> _all = [];

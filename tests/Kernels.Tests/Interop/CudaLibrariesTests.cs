@@ -2,7 +2,9 @@ using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Tests;
 
-/// <summary>cuBLAS and cuDNN through their owners, against plain loops in double precision. Inputs are rounded to the type of the operands first.</summary>
+/// <summary>
+/// cuBLAS and cuDNN through their owners, against plain loops in double precision. Inputs are rounded to the type of the operands first.
+/// </summary>
 public sealed class CudaLibrariesTests : InteropTest
 {
     private const float SingleTolerance = 1e-5f;

@@ -5,7 +5,8 @@ using CudaTrainer.Kernels.Interop;
 namespace CudaTrainer.Kernels.Tests;
 
 /// <summary>
-/// Tests of the bindings: a context of their own, on the second device where there is one, so that they may break it, and the simulator's settings. What a test forgets to release is found.
+/// Tests of the bindings: a context of their own, on the second device where there is one, so that they may break it, and the simulator's
+/// settings. What a test forgets to release is found.
 /// </summary>
 [Collection(CudaCollection.Name)]
 public abstract unsafe class InteropTest : IDisposable

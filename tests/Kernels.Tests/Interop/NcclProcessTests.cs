@@ -3,7 +3,9 @@ using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Tests;
 
-/// <summary>Ranks in processes of their own: this program once more, told by its environment to run one of the explicit tests below.</summary>
+/// <summary>
+/// Ranks in processes of their own: this program once more, told by its environment to run one of the explicit tests below.
+/// </summary>
 public sealed class NcclProcessTests : NcclTest, IDisposable
 {
     private const string FolderVariable = "CUDATRAINER_TEST_FOLDER";

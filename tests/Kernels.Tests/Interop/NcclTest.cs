@@ -3,7 +3,9 @@ using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Tests;
 
-/// <summary>Tests of collectives whose ranks are threads of this process, each with a device, a stream and a communicator of its own.</summary>
+/// <summary>
+/// Tests of collectives whose ranks are threads of this process, each with a device, a stream and a communicator of its own.
+/// </summary>
 public abstract class NcclTest : InteropTest
 {
     protected sealed record Rank(int Number, CudaStream Stream, NcclCommunicator Communicator)

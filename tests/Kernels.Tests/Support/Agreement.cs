@@ -7,8 +7,8 @@ internal static class Agreement
     public const double Backward = 1e-4;
 
     /// <summary>
-    /// ‖actual − expected‖ ≤ tolerance·‖expected‖, and each element within the element tolerance (the same unless given) times its own size plus the
-    /// root mean square of all.
+    /// ‖actual − expected‖ ≤ tolerance·‖expected‖, and each element within the element tolerance (the same unless given) times its own size
+    /// plus the root mean square of all.
     /// </summary>
     public static void ShouldAgreeWith(
         this IReadOnlyList<float> actual, IReadOnlyList<double> expected, double tolerance, string what, double? elementTolerance = null)
@@ -51,7 +51,8 @@ internal static class Agreement
     }
 
     /// <summary>
-    /// Proves the gradients of a double-precision function by central differences: ≤ 1e-6 of the gradient's root mean square, element by element.
+    /// Proves the gradients of a double-precision function by central differences: ≤ 1e-6 of the gradient's root mean square, element by
+    /// element.
     /// </summary>
     /// <param name="function">A scalar function of several vectors.</param>
     /// <param name="inputs">Where.</param>

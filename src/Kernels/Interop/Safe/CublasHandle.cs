@@ -18,7 +18,8 @@ public sealed unsafe class CublasHandle : CudaOwned
     /// <param name="context">Whose device.</param>
     /// <param name="stream">Where products are queued.</param>
     /// <param name="workspaceBytes">Its scratch memory: our own, so that it allocates nothing while a graph is captured.</param>
-    /// <exception cref="CudaException">No memory for the workspace: without it cuBLAS would allocate its own, and a captured graph would keep that.</exception>
+    /// <exception cref="CudaException">No memory for the workspace: without it cuBLAS would allocate its own, and a captured graph would
+    /// keep that.</exception>
     public CublasHandle(CudaContext context, CudaStream stream, long workspaceBytes)
         : base(context) => Make(() =>
     {
@@ -32,7 +33,8 @@ public sealed unsafe class CublasHandle : CudaOwned
         Check(CublasApi.cublasSetStream_v2(handle, stream.Handle), "cublasSetStream");
         Check(CublasApi.cublasSetWorkspace_v2(handle, _workspace, (nuint)workspaceBytes), "cublasSetWorkspace");
 
-        // No TF32, which the default mode leaves off: single precision means single precision. And partial sums of a product that is split along k are not rounded to half precision in between.
+        // No TF32, which the default mode leaves off: single precision means single precision. And partial sums of a product that is split
+        // along k are not rounded to half precision in between.
         Check(CublasApi.cublasSetMathMode(handle, CublasApi.DefaultMath | CublasApi.NoReducedPrecisionReduction), "cublasSetMathMode");
     });
 

@@ -28,8 +28,8 @@ public sealed class CudaCounters
 }
 
 /// <summary>
-/// The primary context of one device and the owner of everything made from it, which ends with it. After an error that the driver does not recover from, every use throws at once and names the call
-/// that failed first; disposing still works.
+/// The primary context of one device and the owner of everything made from it, which ends with it. After an error that the driver does not
+/// recover from, every use throws at once and names the call that failed first; disposing still works.
 /// </summary>
 /// <remarks>Used by one thread at a time. Nothing is released by finalizers: <see cref="Undisposed"/> counts what was forgotten.</remarks>
 public sealed unsafe class CudaContext : IDisposable
@@ -137,7 +137,9 @@ public sealed unsafe class CudaContext : IDisposable
         Check(DriverApi.cuCtxSynchronize(), "cuCtxSynchronize");
     }
 
-    /// <summary>Whether the driver says that this device can use the peer's memory. It has been seen to say so and then to corrupt data.</summary>
+    /// <summary>
+    /// Whether the driver says that this device can use the peer's memory. It has been seen to say so and then to corrupt data.
+    /// </summary>
     public bool CanAccessPeer(CudaContext peer)
     {
         int can;
@@ -201,7 +203,9 @@ public sealed unsafe class CudaContext : IDisposable
         }
     }
 
-    /// <summary>A library reports in codes of its own that its kernel failed. Whether the device survived that, only the driver knows.</summary>
+    /// <summary>
+    /// A library reports in codes of its own that its kernel failed. Whether the device survived that, only the driver knows.
+    /// </summary>
     internal CudaException LibraryFailed(string call, int status, string library, string text, bool executionFailed)
     {
         int result = executionFailed && Captures == 0 ? DriverApi.cuCtxSynchronize() : DriverApi.Success;
@@ -322,7 +326,9 @@ public abstract class CudaOwned : IDisposable
         }
     }
 
-    /// <summary>Gives back what the constructor made. After a constructor that threw, that is a part: handles that are 0 were not made.</summary>
+    /// <summary>
+    /// Gives back what the constructor made. After a constructor that threw, that is a part: handles that are 0 were not made.
+    /// </summary>
     private protected abstract void Release();
 
     /// <summary>In place of <see cref="Release"/> on a dead device: for what concerns others than the device.</summary>
@@ -345,7 +351,10 @@ public abstract class CudaOwned : IDisposable
     }
 }
 
-/// <summary>Page-locked host memory, which every device copies from and to without waiting, and which kernels may read and write at the same address.</summary>
+/// <summary>
+/// Page-locked host memory, which every device copies from and to without waiting, and which kernels may read and write at the same
+/// address.
+/// </summary>
 public sealed unsafe class PinnedMemory : CudaOwned
 {
     internal PinnedMemory(CudaContext context, long bytes)

@@ -154,7 +154,10 @@ public sealed unsafe class CudnnConvolution : CudaOwned
         (_algorithm, WorkspaceBytes) = Choose(type, workspaceLimit);
     }
 
-    /// <summary>The first of cuDNN's suggestions, which it gives best first, that works, fits the limit and, in half precision, uses tensor cores if any does.</summary>
+    /// <summary>
+    /// The first of cuDNN's suggestions, which it gives best first, that works, fits the limit and, in half precision, uses tensor cores if
+    /// any does.
+    /// </summary>
     private (int Algorithm, long WorkspaceBytes) Choose(CudaType type, long limit)
     {
         CudnnAlgorithmResult* results = stackalloc CudnnAlgorithmResult[MaxAlgorithms];
@@ -174,7 +177,8 @@ public sealed unsafe class CudnnConvolution : CudaOwned
             throw new CudaException("cudnnGetConvolutionForwardAlgorithm_v7", 0, "cuDNN", $"no algorithm works within {limit:N0} bytes of scratch memory", Context.Ordinal, kernel: null, isSticky: false);
         }
 
-        // Half precision: what the suggestion was measured with. In single precision, the default mode that may be suggested would allow TF32.
+        // Half precision: what the suggestion was measured with. In single precision, the default mode that may be suggested would allow
+        // TF32.
         if (type == CudaType.Float16)
         {
             _cudnn.Check(CudnnApi.cudnnSetConvolutionMathType(_convolution, results[chosen].MathType), "cudnnSetConvolutionMathType");

@@ -14,8 +14,8 @@ public enum LstmWeights
 }
 
 /// <summary>
-/// One unidirectional LSTM layer of one size by cuDNN's v8 interface (in versions 8 and 9), from zero state, on [batch, time, ·] sequences of equal length. Weights lie in cuDNN's own weight space;
-/// <see cref="OffsetOf"/> tells where. Gates are i, f, g, o, in both.
+/// One unidirectional LSTM layer of one size by cuDNN's v8 interface (in versions 8 and 9), from zero state, on [batch, time, ·] sequences
+/// of equal length. Weights lie in cuDNN's own weight space; <see cref="OffsetOf"/> tells where. Gates are i, f, g, o, in both.
 /// </summary>
 public sealed unsafe class CudnnLstm : CudaOwned
 {
@@ -158,7 +158,10 @@ public sealed unsafe class CudnnLstm : CudaOwned
         _cudnn.Stream.Synchronize();
     }
 
-    /// <summary>Asks cuDNN where each gate's numbers lie. It wants a weight space for that, which it does not read: any address on the device will do.</summary>
+    /// <summary>
+    /// Asks cuDNN where each gate's numbers lie. It wants a weight space for that, which it does not read: any address on the device will
+    /// do.
+    /// </summary>
     private void FindWeights(int data)
     {
         nint matrix = 0, bias = 0, space = Context.TryAllocate(WeightSpaceBytes);
@@ -194,7 +197,10 @@ public sealed unsafe class CudnnLstm : CudaOwned
         }
     }
 
-    /// <summary>We copy matrices as contiguous [hidden, columns], which cuDNN describes as 1×hidden×columns; should a version lay them out otherwise, it must not pass unnoticed.</summary>
+    /// <summary>
+    /// We copy matrices as contiguous [hidden, columns], which cuDNN describes as 1×hidden×columns; should a version lay them out
+    /// otherwise, it must not pass unnoticed.
+    /// </summary>
     private void RequireMatrix(nint descriptor, int data, int columns)
     {
         int type, dimensions;

@@ -13,11 +13,13 @@ public sealed class NcclException : CudaException
 }
 
 /// <summary>
-/// One rank of a group of GPUs that exchange data through NCCL. Each rank has a GPU of its own, in a process of its own or on a thread of its own, and all ranks make the same calls in the same order.
+/// One rank of a group of GPUs that exchange data through NCCL. Each rank has a GPU of its own, in a process of its own or on a thread of
+/// its own, and all ranks make the same calls in the same order.
 /// </summary>
 /// <remarks>
-/// A rank that waits for a peer which never comes waits for ever, in its stream and in whatever waits for that. NCCL notices some peers that die, not all and not those that merely stopped:
-/// whoever learns that a rank has failed must have every other rank <see cref="Abort"/>.
+/// A rank that waits for a peer which never comes waits for ever, in its stream and in whatever waits for that. NCCL notices some peers
+/// that die, not all and not those that merely stopped: whoever learns that a rank has failed must have every other rank
+/// <see cref="Abort"/>.
 /// </remarks>
 public sealed unsafe class NcclCommunicator : CudaOwned
 {
@@ -102,7 +104,9 @@ public sealed unsafe class NcclCommunicator : CudaOwned
         }
     }
 
-    /// <summary>Queues the concatenation, in the order of the ranks, of all ranks' <paramref name="source"/>, which every rank gets.</summary>
+    /// <summary>
+    /// Queues the concatenation, in the order of the ranks, of all ranks' <paramref name="source"/>, which every rank gets.
+    /// </summary>
     /// <param name="stream">Of this rank's device; may be capturing.</param>
     /// <param name="source">[bytesPerRank].</param>
     /// <param name="destination">[Size · bytesPerRank]; the source may be this rank's part of it.</param>
@@ -115,7 +119,9 @@ public sealed unsafe class NcclCommunicator : CudaOwned
         }
     }
 
-    /// <summary>Looks whether what was queued has failed: a collective that fails ends, and leaves its stream working. Does not wait.</summary>
+    /// <summary>
+    /// Looks whether what was queued has failed: a collective that fails ends, and leaves its stream working. Does not wait.
+    /// </summary>
     /// <exception cref="NcclException">It has, or was aborted: its results are not to be used.</exception>
     public void ThrowIfFailed()
     {
@@ -129,8 +135,8 @@ public sealed unsafe class NcclCommunicator : CudaOwned
     }
 
     /// <summary>
-    /// Ends what this rank has queued, whoever it waits for, and the communicator with it; what the collectives should have written is undefined then. May be called from another thread, while the
-    /// communicator's own waits in a synchronise. Never throws.
+    /// Ends what this rank has queued, whoever it waits for, and the communicator with it; what the collectives should have written is
+    /// undefined then. May be called from another thread, while the communicator's own waits in a synchronise. Never throws.
     /// </summary>
     public void Abort()
     {
@@ -170,7 +176,10 @@ public sealed unsafe class NcclCommunicator : CudaOwned
         }
     }
 
-    /// <summary>What NCCL itself says of its last error, which names causes, where it is new enough (2.13) to tell; the meaning of the code otherwise.</summary>
+    /// <summary>
+    /// What NCCL itself says of its last error, which names causes, where it is new enough (2.13) to tell; the meaning of the code
+    /// otherwise.
+    /// </summary>
     private static string TextOf(int status, nint communicator)
     {
         string text = Marshal.PtrToStringUTF8((nint)NcclApi.ncclGetErrorString(status)) ?? string.Empty;

@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace CudaTrainer.Kernels.Interop;
 
-/// <summary>What we call of cuDNN, the same in versions 8 and 9, as in cudnn.h; results are <c>cudnnStatus_t</c>, descriptors <c>nint</c>.</summary>
+/// <summary>
+/// What we call of cuDNN, the same in versions 8 and 9, as in cudnn.h; results are <c>cudnnStatus_t</c>, descriptors <c>nint</c>.
+/// </summary>
 internal static unsafe partial class CudnnApi
 {
     public const string Library = "cudnn";

@@ -3,8 +3,9 @@ using System.Runtime.InteropServices;
 namespace CudaTrainer.Kernels.Interop;
 
 /// <summary>
-/// Keeps the process's handlers of fault signals while a native library is loaded or initialised, and puts them back on disposal. The runtime makes
-/// NullReferenceException and the like out of these signals; UCX, below many an MPI, takes them for itself to print a backtrace, and the process dies.
+/// Keeps the process's handlers of fault signals while a native library is loaded or initialised, and puts them back on disposal. The
+/// runtime makes NullReferenceException and the like out of these signals; UCX, below many an MPI, takes them for itself to print a
+/// backtrace, and the process dies.
 /// </summary>
 internal sealed unsafe partial class FaultHandlers : IDisposable
 {
