@@ -151,7 +151,8 @@ internal sealed unsafe class LayerProfile : IDisposable
         for (int image = 0; image < _batch; image += _shallowBatch)
         {
             int count = Math.Min(_shallowBatch, _batch - image);
-            NormalizeImage.Run(_team, count, ImageSize, ImageSize, frames + ((nint)image * ImageSize * ImageSize * 3), scale, shift, false, _image.Pointer);
+            NormalizeImage.Run(_team, count, ImageSize, ImageSize, frames + ((nint)image * ImageSize * ImageSize * 3), scale, shift, false,
+                _image.Pointer);
             Lap(0, ref mark);
             float* input = _image.Pointer;
             for (int i = 0; i < ShallowLayers; i++)
@@ -172,9 +173,11 @@ internal sealed unsafe class LayerProfile : IDisposable
         ConvLayer top = ConvLayer.Vgg19[^1];
         ConvFlatten.Run(_team, _batch, top.OutChannels, top.OutSize, top.OutSize, _activations[current].Pointer, _flat.Pointer);
         Lap(_seconds.Length - 3, ref mark);
-        Gemm.RunPacked(_team, false, _batch, _flat.Pointer, _fc1.K, _fc1, _hidden.Pointer, FeatureLength, bias: _zeros.Pointer, activation: Activation.Relu);
+        Gemm.RunPacked(_team, false, _batch, _flat.Pointer, _fc1.K, _fc1, _hidden.Pointer, FeatureLength, bias: _zeros.Pointer,
+            activation: Activation.Relu);
         Lap(_seconds.Length - 2, ref mark);
-        Gemm.RunPacked(_team, false, _batch, _hidden.Pointer, FeatureLength, _fc2, Features.Pointer, FeatureLength, bias: _zeros.Pointer, activation: Activation.Relu);
+        Gemm.RunPacked(_team, false, _batch, _hidden.Pointer, FeatureLength, _fc2, Features.Pointer, FeatureLength, bias: _zeros.Pointer,
+            activation: Activation.Relu);
         Lap(_seconds.Length - 1, ref mark);
     }
 
@@ -182,7 +185,8 @@ internal sealed unsafe class LayerProfile : IDisposable
     {
         ConvLayer layer = ConvLayer.Vgg19[index];
         Conv3x3.Run(
-            _team, images, layer.InChannels, layer.Size, layer.Size, layer.OutChannels, input, _weights[index].Pointer, _zeros.Pointer, output, Activation.Relu, layer.Pool);
+            _team, images, layer.InChannels, layer.Size, layer.Size, layer.OutChannels, input, _weights[index].Pointer, _zeros.Pointer,
+                output, Activation.Relu, layer.Pool);
         Lap(1 + index, ref mark);
     }
 

@@ -20,7 +20,8 @@ internal static unsafe class SparseCrossover
         foreach (SimdLevel level in SimdSelection.Available)
         {
             using var team = new ThreadTeam(threads, level);
-            using NativeArray weights = NativeArray.Random((long)Columns * Inputs, 1), gates = NativeArray.Random((long)Rows * Columns, 2), features = NativeArray.Random((long)Rows * Inputs, 3);
+            using NativeArray weights = NativeArray.Random((long)Columns * Inputs, 1), gates = NativeArray.Random((long)Rows * Columns, 2),
+                features = NativeArray.Random((long)Rows * Inputs, 3);
             using NativeArray forward = new((long)Rows * Columns), gradient = new((long)Columns * Inputs);
             foreach (double density in (double[])[0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7])
             {
@@ -32,10 +33,18 @@ internal static unsafe class SparseCrossover
 
                 Seconds[] times = Interleaved.Measure(
                     [
-                        new("dense", () => Time(() => Gemm.Run(team, false, true, Rows, Columns, Inputs, features.Pointer, Inputs, weights.Pointer, Inputs, forward.Pointer, Columns))),
-                        new("sparse", () => Time(() => SparseGemm.Run(team, false, true, false, Rows, Columns, Inputs, features.Pointer, Inputs, weights.Pointer, Inputs, forward.Pointer, Columns))),
-                        new("dense", () => Time(() => Gemm.Run(team, true, false, Columns, Inputs, Rows, gates.Pointer, Columns, features.Pointer, Inputs, gradient.Pointer, Inputs, accumulate: true))),
-                        new("sparse", () => Time(() => SparseGemm.Run(team, true, false, true, Inputs, Columns, Rows, features.Pointer, Inputs, gates.Pointer, Columns, gradient.Pointer, Inputs, accumulate: true))),
+                        new("dense", () => Time(
+                            () => Gemm.Run(team, false, true, Rows, Columns, Inputs, features.Pointer, Inputs, weights.Pointer, Inputs,
+                            forward.Pointer, Columns))),
+                        new("sparse", () => Time(
+                            () => SparseGemm.Run(team, false, true, false, Rows, Columns, Inputs, features.Pointer, Inputs,
+                            weights.Pointer, Inputs, forward.Pointer, Columns))),
+                        new("dense", () => Time(
+                            () => Gemm.Run(team, true, false, Columns, Inputs, Rows, gates.Pointer, Columns, features.Pointer, Inputs,
+                            gradient.Pointer, Inputs, accumulate: true))),
+                        new("sparse", () => Time(
+                            () => SparseGemm.Run(team, true, false, true, Inputs, Columns, Rows, features.Pointer, Inputs, gates.Pointer,
+                            Columns, gradient.Pointer, Inputs, accumulate: true))),
                     ],
                     rounds);
                 Console.WriteLine(

@@ -12,7 +12,9 @@ internal static class WrittenTables
     public static int Replace(string file, string command, string tables)
     {
         string first = $"<!-- written by: {command} -->", text = File.ReadAllText(file);
-        int begin = text.IndexOf(first, StringComparison.Ordinal), end = begin < 0 ? -1 : text.IndexOf(End, begin, StringComparison.Ordinal);
+        int begin = text.IndexOf(first, StringComparison.Ordinal), end = begin < 0
+            ? -1
+            : text.IndexOf(End, begin, StringComparison.Ordinal);
         if (end < 0)
         {
             Console.Error.WriteLine($"error: {file} has no place for the tables ({first} … {End})");

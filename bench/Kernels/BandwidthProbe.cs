@@ -87,8 +87,10 @@ internal unsafe struct BandwidthProbe : ITeamKernel
         {
             TSimd.Store(y, TSimd.MultiplyAdd(factor, TSimd.Load(x), TSimd.Load(y)));
             TSimd.Store(y + TSimd.Width, TSimd.MultiplyAdd(factor, TSimd.Load(x + TSimd.Width), TSimd.Load(y + TSimd.Width)));
-            TSimd.Store(y + (2 * TSimd.Width), TSimd.MultiplyAdd(factor, TSimd.Load(x + (2 * TSimd.Width)), TSimd.Load(y + (2 * TSimd.Width))));
-            TSimd.Store(y + (3 * TSimd.Width), TSimd.MultiplyAdd(factor, TSimd.Load(x + (3 * TSimd.Width)), TSimd.Load(y + (3 * TSimd.Width))));
+            TSimd.Store(y + (2 * TSimd.Width),
+                TSimd.MultiplyAdd(factor, TSimd.Load(x + (2 * TSimd.Width)), TSimd.Load(y + (2 * TSimd.Width))));
+            TSimd.Store(y + (3 * TSimd.Width),
+                TSimd.MultiplyAdd(factor, TSimd.Load(x + (3 * TSimd.Width)), TSimd.Load(y + (3 * TSimd.Width))));
         }
     }
 }

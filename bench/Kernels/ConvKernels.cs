@@ -17,12 +17,15 @@ internal static unsafe class ConvKernels
 
     public static IEnumerable<KernelCase> All =>
     [
-        new KernelCase($"normalise {ConvLayer.ImageSize}", new Work(0, Pixels(3, ConvLayer.ImageSize), 4 * Pixels(3, ConvLayer.ImageSize)), PrepareNormalize),
+        new KernelCase($"normalise {ConvLayer.ImageSize}", new Work(0, Pixels(3, ConvLayer.ImageSize), 4 * Pixels(3, ConvLayer.ImageSize)),
+            PrepareNormalize),
         .. ConvLayer.Vgg19.Distinct().Select(layer => new KernelCase(
             $"conv {layer.InChannels}x{layer.OutChannels} {layer.Size}{(layer.Pool ? " pool" : string.Empty)}",
-            new Work(Images * layer.Operations, 4 * Pixels(layer.InChannels, layer.Size), 4 * Pixels(layer.OutChannels, layer.OutSize)) { Executed = Images * layer.Executed },
+            new Work(Images * layer.Operations, 4 * Pixels(layer.InChannels, layer.Size),
+                4 * Pixels(layer.OutChannels, layer.OutSize)) { Executed = Images * layer.Executed },
             threads => PrepareConvolution(layer, threads))),
-        new KernelCase("max pool 64 224", new Work(0, 4 * Pixels(64, 224), 4 * Pixels(64, 112)), threads => PrepareMaxPool(64, 224, threads)),
+        new KernelCase("max pool 64 224", new Work(0, 4 * Pixels(64, 224), 4 * Pixels(64, 112)),
+            threads => PrepareMaxPool(64, 224, threads)),
         new KernelCase("flatten 512 7", new Work(0, 4 * Pixels(512, 7), 4 * Pixels(512, 7)), threads => PrepareFlatten(512, 7, threads)),
     ];
 
@@ -32,9 +35,11 @@ internal static unsafe class ConvKernels
     {
         var (inputs, outputs, size, pool) = layer;
         var team = new ThreadTeam(threads);
-        NativeArray filters = NativeArray.Random((long)outputs * inputs * 9, 1, (float)Math.Sqrt(6.0 / (inputs * 9))), bias = NativeArray.Random(outputs, 2);
+        NativeArray filters = NativeArray.Random((long)outputs * inputs * 9, 1, (float)Math.Sqrt(6.0 / (inputs * 9))),
+            bias = NativeArray.Random(outputs, 2);
         NativeArray input = NativeArray.Random(ConvLayout.ElementCount(Images, inputs, size, size), 3);
-        NativeArray output = new(ConvLayout.ElementCount(Images, outputs, layer.OutSize, layer.OutSize)), prepared = new(Conv3x3.WeightElementCount(team.Level, outputs, inputs));
+        NativeArray output = new(ConvLayout.ElementCount(Images, outputs, layer.OutSize, layer.OutSize)),
+            prepared = new(Conv3x3.WeightElementCount(team.Level, outputs, inputs));
         if (inputs == ConvLayout.ImageChannels)
         {
             ClearBorder(input.Pointer, size);
@@ -43,7 +48,8 @@ internal static unsafe class ConvKernels
         Conv3x3.Prepare(team, outputs, inputs, filters.Pointer, prepared.Pointer);
         return new PreparedKernel(Run, Check, team, filters, bias, input, output, prepared);
 
-        void Run() => Conv3x3.Run(team, Images, inputs, size, size, outputs, input.Pointer, prepared.Pointer, bias.Pointer, output.Pointer, Activation.Relu, pool);
+        void Run() => Conv3x3.Run(team, Images, inputs, size, size, outputs, input.Pointer, prepared.Pointer, bias.Pointer, output.Pointer,
+            Activation.Relu, pool);
 
         void Check()
         {
@@ -56,7 +62,9 @@ internal static unsafe class ConvKernels
                 actual[sample] = output.Pointer[Blocked(outputs, layer.OutSize, image, channel, y, x)];
                 for (int i = 0; i < scale * scale; i++)
                 {
-                    double sum = bias.Pointer[channel] + Window(input.Pointer, filters.Pointer, layer, image, channel, (y * scale) + (i / scale), (x * scale) + (i % scale));
+                    double sum = bias.Pointer[channel]
+                        + Window(input.Pointer, filters.Pointer, layer, image, channel, (y * scale) + (i / scale),
+                        (x * scale) + (i % scale));
                     expected[sample] = Math.Max(expected[sample], sum);
                 }
             }
@@ -120,7 +128,8 @@ internal static unsafe class ConvKernels
             using var cleared = new NativeArray(output.Length);
             Buffer.MemoryCopy(output.Pointer, cleared.Pointer, 4 * cleared.Length, 4 * (output.Length - 16));
             ClearBorder(cleared.Pointer, size);
-            if (!new ReadOnlySpan<float>(cleared.Pointer, (int)output.Length - 16).SequenceEqual(new ReadOnlySpan<float>(output.Pointer, (int)output.Length - 16)))
+            if (!new ReadOnlySpan<float>(cleared.Pointer, (int)output.Length - 16)
+                .SequenceEqual(new ReadOnlySpan<float>(output.Pointer, (int)output.Length - 16)))
             {
                 throw new WrongResultException("The border of normalised frames is not zero.");
             }
@@ -130,7 +139,8 @@ internal static unsafe class ConvKernels
     private static PreparedKernel PrepareMaxPool(int channels, int size, int threads)
     {
         var team = new ThreadTeam(threads);
-        NativeArray input = NativeArray.Random(ConvLayout.ElementCount(Images, channels, size, size), 1), output = new(ConvLayout.ElementCount(Images, channels, size / 2, size / 2));
+        NativeArray input = NativeArray.Random(ConvLayout.ElementCount(Images, channels, size, size), 1),
+            output = new(ConvLayout.ElementCount(Images, channels, size / 2, size / 2));
         return new PreparedKernel(Run, Check, team, input, output);
 
         void Run() => MaxPool2x2.Run(team, Images, channels, size, size, input.Pointer, output.Pointer);
@@ -143,7 +153,8 @@ internal static unsafe class ConvKernels
                 float expected = float.NegativeInfinity;
                 for (int i = 0; i < 4; i++)
                 {
-                    expected = Math.Max(expected, input.Pointer[Blocked(channels, size, image, channel, (2 * y) + (i / 2), (2 * x) + (i % 2))]);
+                    expected = Math.Max(expected,
+                        input.Pointer[Blocked(channels, size, image, channel, (2 * y) + (i / 2), (2 * x) + (i % 2))]);
                 }
 
                 RequireSame("a pooled maximum", output.Pointer[Blocked(channels, size / 2, image, channel, y, x)], expected);
@@ -154,7 +165,8 @@ internal static unsafe class ConvKernels
     private static PreparedKernel PrepareFlatten(int channels, int size, int threads)
     {
         var team = new ThreadTeam(threads);
-        NativeArray input = NativeArray.Random(ConvLayout.ElementCount(Images, channels, size, size), 1), output = new((long)Images * channels * size * size);
+        NativeArray input = NativeArray.Random(ConvLayout.ElementCount(Images, channels, size, size), 1),
+            output = new((long)Images * channels * size * size);
         return new PreparedKernel(Run, Check, team, input, output);
 
         void Run() => ConvFlatten.Run(team, Images, channels, size, size, input.Pointer, output.Pointer);
@@ -198,7 +210,8 @@ internal static unsafe class ConvKernels
     }
 
     /// <summary>Index of an element in [n][h + 2][w + 2][3].</summary>
-    private static long Bordered(int size, int image, int channel, int y, int x) => (((((long)image * (size + 2)) + y + 1) * (size + 2)) + x + 1) * 3 + channel;
+    private static long Bordered(int size, int image, int channel, int y, int x) =>
+        (((((long)image * (size + 2)) + y + 1) * (size + 2)) + x + 1) * 3 + channel;
 
     private static void ClearBorder(float* images, int size)
     {

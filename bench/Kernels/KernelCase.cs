@@ -57,7 +57,8 @@ internal sealed class WrongResultException(string message) : Exception(message)
     {
         if (!(relativeError <= tolerance))
         {
-            throw new WrongResultException($"{what} is wrong: its relative error against double precision is {relativeError:E1}, above {tolerance:E0}.");
+            throw new WrongResultException(
+                $"{what} is wrong: its relative error against double precision is {relativeError:E1}, above {tolerance:E0}.");
         }
     }
 }

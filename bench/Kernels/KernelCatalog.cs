@@ -15,5 +15,6 @@ internal static class KernelCatalog
     ];
 
     /// <summary>Those whose name has <paramref name="part"/> in it, whatever its case.</summary>
-    public static IEnumerable<KernelCase> Matching(string part) => All.Where(kernel => kernel.ToString().Contains(part, StringComparison.OrdinalIgnoreCase));
+    public static IEnumerable<KernelCase> Matching(string part) =>
+        All.Where(kernel => kernel.ToString().Contains(part, StringComparison.OrdinalIgnoreCase));
 }

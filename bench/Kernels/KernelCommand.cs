@@ -25,7 +25,8 @@ internal static class KernelCommand
         int cases = KernelCatalog.Matching(filter).Count() * KernelBenchmarks.ThreadCounts.Count();
         if (cases == 0)
         {
-            Console.Error.WriteLine($"bench kernels: no kernel has '{filter}' in its name; the kernels are\n  {string.Join("\n  ", KernelCatalog.Matching(string.Empty))}");
+            Console.Error.WriteLine(
+                $"bench kernels: no kernel has '{filter}' in its name; the kernels are\n  {string.Join("\n  ", KernelCatalog.Matching(string.Empty))}");
             return 2;
         }
 
@@ -91,7 +92,8 @@ internal static class KernelCommand
 
         public override void OnStartRunBenchmark(BenchmarkCase benchmarkCase)
         {
-            var (kernel, threads) = (benchmarkCase.Parameters[nameof(KernelBenchmarks.Kernel)], benchmarkCase.Parameters[nameof(KernelBenchmarks.Threads)]);
+            var (kernel, threads) = (benchmarkCase.Parameters[nameof(KernelBenchmarks.Kernel)],
+                benchmarkCase.Parameters[nameof(KernelBenchmarks.Threads)]);
             Console.Error.WriteLine($"{++_started}/{cases} {kernel}, threads: {threads}");
         }
 

@@ -24,7 +24,8 @@ internal sealed record MachinePeak(double GigaFlops, IReadOnlyList<MemoryLevel> 
     /// <summary>The better of each figure: what one probe or the other reached, the machine can do.</summary>
     public MachinePeak Or(MachinePeak other) => new(
         Math.Max(GigaFlops, other.GigaFlops),
-        [.. Memory.Zip(other.Memory, (a, b) => a with { ReadRate = Math.Max(a.ReadRate, b.ReadRate), UpdateRate = Math.Max(a.UpdateRate, b.UpdateRate) })]);
+        [.. Memory.Zip(other.Memory,
+            (a, b) => a with { ReadRate = Math.Max(a.ReadRate, b.ReadRate), UpdateRate = Math.Max(a.UpdateRate, b.UpdateRate) })]);
 
     /// <summary>The roofline of a kernel: what it waits for if all else is perfect, and the seconds it then takes.</summary>
     public (string Resource, double Seconds) Bound(Work work)
@@ -42,7 +43,9 @@ internal sealed record MachinePeak(double GigaFlops, IReadOnlyList<MemoryLevel> 
     private static long CacheSize(int level, long otherwise)
     {
         string file = $"/sys/devices/system/cpu/cpu0/cache/index{level}/size";
-        return File.Exists(file) && long.TryParse(File.ReadAllText(file).Trim().TrimEnd('K'), out long kilobytes) ? kilobytes << 10 : otherwise;
+        return File.Exists(file) && long.TryParse(File.ReadAllText(file).Trim().TrimEnd('K'), out long kilobytes)
+            ? kilobytes << 10
+            : otherwise;
     }
 }
 

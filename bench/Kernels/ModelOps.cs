@@ -29,7 +29,8 @@ internal sealed class ModelOps(int batch, int time, int inputs)
         return
         [
             new($"lstm_1 forward {batch}x{time}x{inputs}", type, Work(inputs, 1), t => Lstm(t, type, inputs, backward: false)),
-            new($"lstm_1 backward {batch}x{time}x{inputs}, no input gradient", type, Work(inputs, 1), t => Lstm(t, type, inputs, backward: true)),
+            new($"lstm_1 backward {batch}x{time}x{inputs}, no input gradient", type, Work(inputs, 1),
+                t => Lstm(t, type, inputs, backward: true)),
             new($"lstm_2 forward {batch}x{time}x{Hidden}", type, Work(Hidden, 1), t => Lstm(t, type, Hidden, backward: false)),
             new($"lstm_2 backward {batch}x{time}x{Hidden}", type, Work(Hidden, 2), t => Lstm(t, type, Hidden, backward: true)),
         ];
@@ -64,13 +65,17 @@ internal sealed class ModelOps(int batch, int time, int inputs)
                 ? Op($"cast to single {Rows}x{inputs}", 2 * features, 4 * features, t => Cast(t, DType.Float16, DType.Float32))
                 : Op($"cast to half {Rows}x{inputs}", 4 * features, 2 * features, t => Cast(t, DType.Float32, DType.Float16)),
             Op($"gradient unscale and norms {bounds[^1]}", parameters, parameters, t => Unscale(t, bounds)),
-            Op($"adam with clipping{(half ? " and half copies" : string.Empty)} {bounds[^1]}", 4 * parameters, (half ? 3.5 : 3) * parameters, t => AdamStep(t, bounds, half)),
+            Op($"adam with clipping{(half ? " and half copies" : string.Empty)} {bounds[^1]}", 4 * parameters,
+                (half ? 3.5 : 3) * parameters, t => AdamStep(t, bounds, half)),
         ];
 
-        TimedOp Op(string name, double read, double written, Func<OpTensors, Op> build) => new(name, type, new Work(0, read, written), build);
+        TimedOp Op(string name, double read, double written, Func<OpTensors, Op> build) =>
+            new(name, type, new Work(0, read, written), build);
 
         TimedOp BatchNorm(int rows, int channels, bool relu, double bytes, bool backward) => Op(
-            $"batch norm {(backward ? "backward" : "forward")} {rows}x{channels}{(relu ? " relu" : string.Empty)} dropout", backward ? 2 * bytes : bytes, bytes,
+            $"batch norm {(backward ? "backward" : "forward")} {rows}x{channels}{(relu ? " relu" : string.Empty)} dropout", backward
+                ? 2 * bytes
+                : bytes, bytes,
             t => ModelOps.BatchNorm(t, type, rows, channels, relu, backward));
     }
 
@@ -86,10 +91,12 @@ internal sealed class ModelOps(int batch, int time, int inputs)
             return new Op(Forward, ("y", y));
         }
 
-        Tensor dy = tensors.Random(y.Shape, 1, type), dWeightInput = tensors.Zeros(weightInput.Shape), dWeightHidden = tensors.Zeros(weightHidden.Shape), dBias = tensors.Zeros(bias.Shape);
+        Tensor dy = tensors.Random(y.Shape, 1, type), dWeightInput = tensors.Zeros(weightInput.Shape),
+            dWeightHidden = tensors.Zeros(weightHidden.Shape), dBias = tensors.Zeros(bias.Shape);
         Tensor? dx = width == Hidden ? tensors.Zeros(x.Shape, type) : null;
         Forward();
-        (string, Tensor)[] outputs = [("gradient of the input weights", dWeightInput), ("gradient of the hidden weights", dWeightHidden), ("gradient of the bias", dBias)];
+        (string, Tensor)[] outputs = [("gradient of the input weights", dWeightInput), ("gradient of the hidden weights", dWeightHidden),
+            ("gradient of the bias", dBias)];
 
         // Backward leaves its gradients where the gates were, so that repeating it times the same work on other numbers; only the first
         // run is compared.
@@ -103,17 +110,21 @@ internal sealed class ModelOps(int batch, int time, int inputs)
     private static Op BatchNorm(OpTensors tensors, DType type, int rows, int channels, bool relu, bool backward)
     {
         Shape shape = [rows, channels];
-        Tensor x = tensors.Random(shape, 1, type), y = tensors.Zeros(shape, type), scale = tensors.Random([channels]), shift = tensors.Random([channels]);
-        Tensor runningMean = tensors.Zeros([channels]), runningVariance = tensors.Zeros([channels]), mean = tensors.Zeros([channels]), inverse = tensors.Zeros([channels]);
+        Tensor x = tensors.Random(shape, 1, type), y = tensors.Zeros(shape, type), scale = tensors.Random([channels]),
+            shift = tensors.Random([channels]);
+        Tensor runningMean = tensors.Zeros([channels]), runningVariance = tensors.Zeros([channels]), mean = tensors.Zeros([channels]),
+            inverse = tensors.Zeros([channels]);
         var options = new BatchNormOptions(Training: true, relu, HalfDropped);
         if (!backward)
         {
             return new Op(
-                Forward, ("y", y), ("mean", mean), ("inverse deviation", inverse), ("running mean", runningMean), ("running variance", runningVariance));
+                Forward, ("y", y), ("mean", mean), ("inverse deviation", inverse), ("running mean", runningMean),
+                    ("running variance", runningVariance));
         }
 
         Forward();
-        Tensor dy = tensors.Random(shape, 1, type), dx = tensors.Zeros(shape, type), dScale = tensors.Zeros([channels]), dShift = tensors.Zeros([channels]);
+        Tensor dy = tensors.Random(shape, 1, type), dx = tensors.Zeros(shape, type), dScale = tensors.Zeros([channels]),
+            dShift = tensors.Zeros([channels]);
         return new Op(
             () => tensors.Ops.BatchNormBackward(dy, x, scale, shift, mean, inverse, dx, dScale, dShift, options),
             ("gradient of x", dx), ("gradient of the scale", dScale), ("gradient of the shift", dShift));
@@ -123,7 +134,8 @@ internal sealed class ModelOps(int batch, int time, int inputs)
 
     private Op ActivationDropout(OpTensors tensors, DType type, bool backward)
     {
-        Tensor x = tensors.Random([Rows, Hidden], 1, type), y = tensors.Zeros([Rows, Hidden], type), dy = tensors.Random([Rows, Hidden], 1, type);
+        Tensor x = tensors.Random([Rows, Hidden], 1, type), y = tensors.Zeros([Rows, Hidden], type),
+            dy = tensors.Random([Rows, Hidden], 1, type);
         return backward
             ? new Op(() => tensors.Ops.ActivationDropoutBackward(dy, x, y, relu: true, HalfDropped), ("gradient of x", y))
             : new Op(() => tensors.Ops.ActivationDropoutForward(x, y, relu: true, HalfDropped), ("y", y));
@@ -141,7 +153,8 @@ internal sealed class ModelOps(int batch, int time, int inputs)
         Forward();
         Tensor dy = tensors.Random([batch, Hidden], 1, type), dx = tensors.Zeros(x.Shape, type), dWeight = tensors.Zeros([1, Hidden]);
         return new Op(
-            () => tensors.Ops.AttentionPoolBackward(dy, x, weight, attention, dx, dWeight), ("gradient of x", dx), ("gradient of the weight", dWeight));
+            () => tensors.Ops.AttentionPoolBackward(dy, x, weight, attention, dx, dWeight), ("gradient of x", dx),
+                ("gradient of the weight", dWeight));
 
         void Forward() => tensors.Ops.AttentionPoolForward(x, weight, y, attention);
     }
@@ -151,10 +164,12 @@ internal sealed class ModelOps(int batch, int time, int inputs)
         Shape shape = [batch, Classifier.Classes];
         Tensor logits = tensors.Random(shape, 3, type), labels = tensors.From([.. Enumerable.Range(0, batch).Select(i => i * 7 % 3 % 2)]);
         Tensor classWeights = tensors.From([0.8f, 1.3f], [2]), alpha = tensors.From([0.25f, 0.75f], [2]);
-        Tensor losses = tensors.Zeros([batch]), probabilities = tensors.Zeros(shape), dLogits = tensors.Zeros(shape, type), state = tensors.State().Tensor;
+        Tensor losses = tensors.Zeros([batch]), probabilities = tensors.Zeros(shape), dLogits = tensors.Zeros(shape, type),
+            state = tensors.State().Tensor;
         var options = new LossOptions(Focal: true, Gamma: 2, Smoothing: 0.1f);
         return new Op(
-            () => tensors.Ops.SoftmaxFocalLoss(logits, labels, classWeights, alpha, losses, probabilities, dLogits, state, 1f / batch, options),
+            () => tensors.Ops.SoftmaxFocalLoss(logits, labels, classWeights, alpha, losses, probabilities, dLogits, state, 1f / batch,
+                options),
             ("losses", losses), ("probabilities", probabilities), ("gradient of the logits", dLogits));
     }
 
@@ -189,13 +204,15 @@ internal sealed class ModelOps(int batch, int time, int inputs)
 
         // Any other scale would have made the gradients denormal or infinite after some runs.
         state.Write(new StepState { LossScale = 1 });
-        return new Op(() => tensors.Ops.UnscaleAndCheckFinite(gradients, segments, norms, state.Tensor), ("gradients", gradients), ("norms", norms));
+        return new Op(() => tensors.Ops.UnscaleAndCheckFinite(gradients, segments, norms, state.Tensor), ("gradients", gradients),
+            ("norms", norms));
     }
 
     private static Op AdamStep(OpTensors tensors, long[] bounds, bool withHalves)
     {
         Shape shape = [(int)bounds[^1]];
-        Tensor parameters = tensors.Random(shape, 0.1f), gradients = tensors.Random(shape, 0.01f), first = tensors.Zeros(shape), second = tensors.Zeros(shape);
+        Tensor parameters = tensors.Random(shape, 0.1f), gradients = tensors.Random(shape, 0.01f), first = tensors.Zeros(shape),
+            second = tensors.Zeros(shape);
         Tensor segments = tensors.From(bounds), norms = tensors.Zeros([bounds.Length - 1]);
         Tensor? halves = withHalves ? tensors.Zeros(shape, DType.Float16) : null;
         StepStateTensor state = tensors.State();
@@ -210,6 +227,7 @@ internal sealed class ModelOps(int batch, int time, int inputs)
     private long[] ParameterBounds()
     {
         long end = 0;
-        return [0, .. Classifiers.Create("lstm-attention", new ClassifierOptions(inputs)).Parameters.Select(parameter => end += parameter.Shape.Count)];
+        return [0, .. Classifiers.Create("lstm-attention", new ClassifierOptions(inputs))
+            .Parameters.Select(parameter => end += parameter.Shape.Count)];
     }
 }

@@ -20,9 +20,11 @@ internal sealed class OpTensors(IDevice device) : IDisposable
     public IOps Ops => device.Ops;
 
     /// <summary>Uniform in [−scale, scale).</summary>
-    public Tensor Random(Shape shape, float scale = 1, DType type = DType.Float32) => From(NativeArray.RandomManaged(checked((int)shape.Count), ++_seed, scale), shape, type);
+    public Tensor Random(Shape shape, float scale = 1, DType type = DType.Float32) =>
+        From(NativeArray.RandomManaged(checked((int)shape.Count), ++_seed, scale), shape, type);
 
-    public Tensor From(float[] values, Shape shape, DType type = DType.Float32) => Own(Tensor.From(device, shape, (ReadOnlySpan<float>)values, type));
+    public Tensor From(float[] values, Shape shape, DType type = DType.Float32) =>
+        Own(Tensor.From(device, shape, (ReadOnlySpan<float>)values, type));
 
     public Tensor From(int[] values) => Own(Tensor.From(device, [values.Length], values));
 

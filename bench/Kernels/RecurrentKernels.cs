@@ -104,7 +104,8 @@ internal static class RecurrentKernels
         /// <summary>In half precision the saved activations are rounded to 11 bits.</summary>
         public double GradientTolerance => Type == DType.Float16 ? 2e-3 : Tolerance;
 
-        public Work ForwardWork => new(PerProduct(Inputs + Hidden), Input + Weights, Output + Reserve) { Executed = PerProduct((Density * Inputs) + Hidden) };
+        public Work ForwardWork =>
+            new(PerProduct(Inputs + Hidden), Input + Weights, Output + Reserve) { Executed = PerProduct((Density * Inputs) + Hidden) };
 
         /// <summary>Products: both weights' gradients, the state's gradient, and the input's.</summary>
         public Work BackwardWork
@@ -112,7 +113,8 @@ internal static class RecurrentKernels
             get
             {
                 double others = (2 * Hidden) + (HasInputGradient ? Inputs : 0);
-                return new(PerProduct(Inputs + others), Input + Weights + (2 * Output) + Reserve, Weights + (HasInputGradient ? Input : 0)) { Executed = PerProduct((Density * Inputs) + others) };
+                return new(PerProduct(Inputs + others), Input + Weights + (2 * Output) + Reserve,
+                    Weights + (HasInputGradient ? Input : 0)) { Executed = PerProduct((Density * Inputs) + others) };
             }
         }
 
@@ -208,11 +210,13 @@ internal static class RecurrentKernels
             if (_gru)
             {
                 _ops.GruBackward(
-                    OutputGradient, _x, _weightInput, _weightHidden, Output, _reserve, InputGradient, gradients[0], gradients[1], gradients[2], gradients[3], _options);
+                    OutputGradient, _x, _weightInput, _weightHidden, Output, _reserve, InputGradient, gradients[0], gradients[1],
+                        gradients[2], gradients[3], _options);
             }
             else
             {
-                _ops.LstmBackward(OutputGradient, _x, _weightInput, _weightHidden, Output, _reserve, InputGradient, gradients[0], gradients[1], gradients[2], _options);
+                _ops.LstmBackward(OutputGradient, _x, _weightInput, _weightHidden, Output, _reserve, InputGradient, gradients[0],
+                    gradients[1], gradients[2], _options);
             }
         }
     }

@@ -15,7 +15,8 @@ internal static class Comparison
         ["step"] = (report, settings) => StepComparison.Run(report, settings.Folder("step"), settings.Rounds),
         ["training"] = (report, settings) => TrainingRuns.Run(report, settings.Folder("training"), settings.Rounds),
         ["pipeline"] = (report, settings) => PipelineComparison.Run(report, settings.Folder("pipeline"), settings.Dataset, settings.Clips),
-        ["curves"] = (report, settings) => CostCurves.Run(report, settings.Folder("curves"), Path.ChangeExtension(settings.Output, ".png"), settings.Rounds),
+        ["curves"] = (report, settings) =>
+            CostCurves.Run(report, settings.Folder("curves"), Path.ChangeExtension(settings.Output, ".png"), settings.Rounds),
     };
 
     /// <summary>Far larger than any cache.</summary>
@@ -49,7 +50,8 @@ internal static class Comparison
 
         if (names.FirstOrDefault(name => !Sections.ContainsKey(name)) is { } unknown)
         {
-            Console.Error.WriteLine($"bench compare: there is no section or option '{unknown}'; the sections are {string.Join(", ", Sections.Keys)}, the options --rounds N, --dataset DIR, --clips N, --output FILE.");
+            Console.Error.WriteLine(
+                $"bench compare: there is no section or option '{unknown}'; the sections are {string.Join(", ", Sections.Keys)}, the options --rounds N, --dataset DIR, --clips N, --output FILE.");
             return 2;
         }
 
@@ -81,7 +83,8 @@ internal static class Comparison
     }
 
     /// <summary>The processor's name.</summary>
-    public static string Machine() => File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':')[1].Trim() ?? "unknown processor";
+    public static string Machine() => File.ReadLines("/proc/cpuinfo")
+        .FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':')[1].Trim() ?? "unknown processor";
 
     internal sealed record Settings
     {

@@ -19,7 +19,8 @@ internal static class CostCurves
                 step.Run(2);
                 return (() => step.Run(2), step);
             })),
-            new("backbone over frames in the batch", "frames", Measure([5, 10, 20, 40, 80], rounds, frames => (() => backbone.Run(frames), null))),
+            new("backbone over frames in the batch", "frames",
+                Measure([5, 10, 20, 40, 80], rounds, frames => (() => backbone.Run(frames), null))),
             new("epoch over videos (batch 64)", "videos", Measure([256, 512, 1024, 2048], Math.Min(3, rounds), videos =>
             {
                 string folder = Path.Combine(work, $"videos-{videos}");
@@ -32,18 +33,22 @@ internal static class CostCurves
             curves.Select(curve => (IReadOnlyList<string>)
             [
                 curve.Name, string.Join(", ", curve.Points.Select(p => $"{p.Size}: {Report.Number(p.Seconds)}")),
-                string.Join(", ", curve.Points.Zip(curve.Points.Skip(1), (a, b) => $"{Math.Log(b.Seconds / a.Seconds) / Math.Log((double)b.Size / a.Size):F2}")),
+                string.Join(", ", curve.Points.Zip(curve.Points.Skip(1),
+                    (a, b) => $"{Math.Log(b.Seconds / a.Seconds) / Math.Log((double)b.Size / a.Size):F2}")),
             ]));
         report.Paragraph($"A slope of 1 is proportional; less means that a fixed cost is shared, as the reading of fc1's weights by few frames. ![plot]({Path.GetFileName(plot)})");
         string data = Path.Combine(work, "curves.json");
-        File.WriteAllText(data, JsonSerializer.Serialize(curves.Select(c => new { c.Name, c.Unit, x = c.Points.Select(p => p.Size), y = c.Points.Select(p => p.Seconds) })));
+        File.WriteAllText(data,
+            JsonSerializer.Serialize(
+            curves.Select(c => new { c.Name, c.Unit, x = c.Points.Select(p => p.Size), y = c.Points.Select(p => p.Seconds) })));
         using Peer? plotter = Peers.StartPython("plot_curves.py", out _, data, plot);
     }
 
     private static (int Size, double Seconds)[] Measure(int[] sizes, int rounds, Func<int, (Func<double> Run, IDisposable? Owner)> make)
     {
         var made = sizes.Select(make).ToArray();
-        Seconds[] times = Interleaved.Measure([.. sizes.Zip(made, (size, m) => new Contestant(size.ToString(CultureInfo.InvariantCulture), m.Run))], rounds);
+        Seconds[] times = Interleaved.Measure(
+            [.. sizes.Zip(made, (size, m) => new Contestant(size.ToString(CultureInfo.InvariantCulture), m.Run))], rounds);
         foreach (var (_, owner) in made)
         {
             owner?.Dispose();

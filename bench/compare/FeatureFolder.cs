@@ -23,7 +23,8 @@ internal static class FeatureFolder
     private static void Write(string folder, string split, int clips, float[] rows)
     {
         const int rowLength = OwnStep.Time * OwnStep.Inputs;
-        using NpyWriter writer = NpyWriter.Create(Path.Combine(folder, $"{split}_features.npy"), ElementType.F32, clips, OwnStep.Time, OwnStep.Inputs);
+        using NpyWriter writer = NpyWriter.Create(Path.Combine(folder, $"{split}_features.npy"), ElementType.F32, clips, OwnStep.Time,
+            OwnStep.Inputs);
         for (int clip = 0; clip < clips; clip++)
         {
             writer.AppendBytes(MemoryMarshal.AsBytes(rows.AsSpan(clip % Different * rowLength, rowLength)));

@@ -90,7 +90,8 @@ internal static unsafe partial class GemmComparison
             }
         }
 
-        void Theirs() => cblas_sgemm(RowMajor, transA ? Transpose : NoTranspose, transB ? Transpose : NoTranspose, m, n, k, 1, a.Pointer, shape.Lda, b.Pointer, shape.Ldb, 0, theirs.Pointer, n);
+        void Theirs() => cblas_sgemm(RowMajor, transA ? Transpose : NoTranspose, transB ? Transpose : NoTranspose, m, n, k, 1, a.Pointer,
+            shape.Lda, b.Pointer, shape.Ldb, 0, theirs.Pointer, n);
     }
 
     /// <summary>
@@ -135,5 +136,6 @@ internal static unsafe partial class GemmComparison
 
     [LibraryImport(Library)]
     private static partial void cblas_sgemm(
-        int order, int transA, int transB, int m, int n, int k, float alpha, float* a, int lda, float* b, int ldb, float beta, float* c, int ldc);
+        int order, int transA, int transB, int m, int n, int k, float alpha, float* a, int lda, float* b, int ldb, float beta, float* c,
+            int ldc);
 }

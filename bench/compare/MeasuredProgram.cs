@@ -21,7 +21,8 @@ internal sealed record MeasuredProgram(double Seconds, long PeakAnonymousBytes, 
         }
 
         long began = Stopwatch.GetTimestamp();
-        using Process process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using Process process = Process.Start(
+            new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
         long peak = 0;
         while (!process.WaitForExit(SampleMilliseconds))
@@ -32,7 +33,8 @@ internal sealed record MeasuredProgram(double Seconds, long PeakAnonymousBytes, 
         double seconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
         return process.ExitCode == 0
             ? new MeasuredProgram(seconds, peak, output.Result)
-            : throw new InvalidOperationException($"cudatrainer {string.Join(' ', arguments)} failed ({process.ExitCode}): {errors.Result}");
+            : throw new InvalidOperationException(
+                $"cudatrainer {string.Join(' ', arguments)} failed ({process.ExitCode}): {errors.Result}");
     }
 
     /// <summary>Of the process and its children: ./cudatrainer may be a script that starts the program.</summary>

@@ -29,9 +29,11 @@ internal sealed class Peer : IDisposable
     /// <param name="environment">Variables to set, or with a null value to remove.</param>
     /// <param name="arguments">Its arguments.</param>
     /// <returns>Null if it cannot run here.</returns>
-    public static Peer? Start(string program, out string reason, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
+    public static Peer? Start(string program, out string reason, IReadOnlyDictionary<string, string?> environment,
+        params string[] arguments)
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(program,
+            arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var (name, value) in environment)
         {
             start.Environment[name] = value;
@@ -71,7 +73,8 @@ internal sealed class Peer : IDisposable
         _process.StandardInput.WriteLine(command);
         _process.StandardInput.Flush();
         string answer = ReadAnswer(_process, "@done ") ?? throw new InvalidOperationException($"{Version} ended while it ran '{command}'.");
-        return [.. answer.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(number => double.Parse(number, CultureInfo.InvariantCulture))];
+        return [.. answer.Split(' ', StringSplitOptions.RemoveEmptyEntries)
+            .Select(number => double.Parse(number, CultureInfo.InvariantCulture))];
     }
 
     public void Dispose()

@@ -26,7 +26,8 @@ internal static class Peers
         Announce(script, Peer.Start(Python, out reason, PythonEnvironment, [Path.Combine(Scripts, script), .. arguments]), reason);
 
     public static Peer? StartNode(string script, out string reason, params string[] arguments) =>
-        Announce(script, Peer.Start("node", out reason, new Dictionary<string, string?> { ["NODE_PATH"] = NodeModules }, [Path.Combine(Scripts, script), .. arguments]), reason);
+        Announce(script, Peer.Start("node", out reason, new Dictionary<string, string?> { ["NODE_PATH"] = NodeModules },
+            [Path.Combine(Scripts, script), .. arguments]), reason);
 
     private static Peer? Announce(string script, Peer? peer, string reason)
     {

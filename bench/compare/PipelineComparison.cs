@@ -23,7 +23,8 @@ internal static class PipelineComparison
         string source = dataset is null ? "made-up clips" : Path.GetFileName(dataset);
         if (dataset is null)
         {
-            folder = DemoClips.Render(new DemoClipOptions { Directory = folder, Count = clips, UnseenCount = 0, IncludeBroken = false }).DatasetDirectory;
+            folder = DemoClips.Render(new DemoClipOptions { Directory = folder, Count = clips, UnseenCount = 0, IncludeBroken = false })
+                .DatasetDirectory;
         }
         else
         {
@@ -34,13 +35,17 @@ internal static class PipelineComparison
         OwnBackbone.WriteWeights(weights);
         string run = Path.Combine(work, "run");
         MeasuredProgram own = MeasuredProgram.Run(
-            "train", "--dataset-path", folder, "--weights", weights, "--cache-dir", Path.Combine(work, "cache"), "--checkpoint-dir", run, "--epochs", Epochs.ToString(CultureInfo.InvariantCulture),
+            "train", "--dataset-path", folder, "--weights", weights, "--cache-dir", Path.Combine(work, "cache"), "--checkpoint-dir", run,
+            "--epochs", Epochs.ToString(CultureInfo.InvariantCulture),
             "--early-stopping-patience", "0", "--device", "cpu", "--quiet");
         using JsonDocument results = JsonDocument.Parse(File.ReadAllText(Path.Combine(run, "training_results.json")));
-        var stages = results.RootElement.GetProperty("stages").EnumerateObject().ToDictionary(stage => stage.Name, stage => stage.Value.GetDouble());
+        var stages = results.RootElement.GetProperty("stages").EnumerateObject()
+            .ToDictionary(stage => stage.Name, stage => stage.Value.GetDouble());
         report.Heading("From raw clips to a trained model");
-        int found = Directory.EnumerateFiles(folder, "*.*", SearchOption.AllDirectories).Count(file => !file.EndsWith(".csv", StringComparison.Ordinal));
-        using Peer? python = Peers.StartPython("pipeline_torch.py", out string reason, folder, weights, Epochs.ToString(CultureInfo.InvariantCulture));
+        int found = Directory.EnumerateFiles(folder, "*.*", SearchOption.AllDirectories)
+            .Count(file => !file.EndsWith(".csv", StringComparison.Ordinal));
+        using Peer? python = Peers.StartPython("pipeline_torch.py", out string reason, folder, weights,
+            Epochs.ToString(CultureInfo.InvariantCulture));
         double[] theirs = python?.Ask("run") ?? [];
         report.Paragraph(
             $"{found} clips ({source}), 20 frames each, {Epochs} epochs, one run each. {(python is null ? $"Python skipped: {reason}." : $"The Python program is {python.Version}.")} Extraction decodes and computes at the same time "

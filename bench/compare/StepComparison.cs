@@ -36,13 +36,16 @@ internal static class StepComparison
             Compare(work, what, zeros, goal, rounds, bound, rows, scaling);
         }
 
-        report.Table(["features", "engine", "ms best / median", "ours is faster by (medians)", "goal", "of the dense FMA bound (best)"], rows);
+        report.Table(["features", "engine", "ms best / median", "ours is faster by (medians)", "goal", "of the dense FMA bound (best)"],
+            rows);
         report.Paragraph("By SIMD level; goal of the scaling: ≥ 1.7 × on two cores.");
-        report.Table(["features", "level", "1 thread, ms best / median", $"{Environment.ProcessorCount} threads", "scaling best / median"], scaling);
+        report.Table(["features", "level", "1 thread, ms best / median", $"{Environment.ProcessorCount} threads", "scaling best / median"],
+            scaling);
     }
 
     private static void Compare(
-        string work, string what, double zeros, double goal, int rounds, double bound, List<IReadOnlyList<string>> rows, List<IReadOnlyList<string>> scaling)
+        string work, string what, double zeros, double goal, int rounds, double bound, List<IReadOnlyList<string>> rows,
+        List<IReadOnlyList<string>> scaling)
     {
         string folder = Path.Combine(work, zeros == 0 ? "dense" : "sparse");
         Directory.CreateDirectory(folder);
@@ -53,7 +56,8 @@ internal static class StepComparison
         using (var check = new OwnStep(null, 0, features, labels, dropout: 0))
         {
             check.SaveParameters(Path.Combine(folder, "initial.safetensors"));
-            using Peer? torch = Peers.StartPython("lstm_step_torch.py", out string reason, folder, Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture));
+            using Peer? torch = Peers.StartPython("lstm_step_torch.py", out string reason, folder,
+                Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture));
             using var ours = new OwnStep(null, 0, features, labels, dropout: 0.5f);
             ours.Run(WarmSteps);
             List<Contestant> contestants = [new("ours", () => ours.Run(StepsPerRound))];
@@ -68,7 +72,8 @@ internal static class StepComparison
             rows.Add([what, "CudaTrainer", Milliseconds(times[0]), string.Empty, string.Empty, Report.Times(times[0].Best / bound)]);
             rows.Add(torch is null
                 ? [what, "PyTorch", $"skipped: {reason}", string.Empty, string.Empty, string.Empty]
-                : [what, torch.Version, Milliseconds(times[1]), Report.Times(times[1].Median / times[0].Median), $"≥ {Report.Times(goal)}", Report.Times(times[1].Best / bound)]);
+                : [what, torch.Version, Milliseconds(times[1]), Report.Times(times[1].Median / times[0].Median), $"≥ {Report.Times(goal)}",
+                    Report.Times(times[1].Best / bound)]);
         }
 
         foreach (SimdLevel level in SimdSelection.Available)
@@ -77,9 +82,11 @@ internal static class StepComparison
             using var one = new OwnStep(level, 1, features, labels, 0.5f);
             all.Run(WarmSteps);
             one.Run(WarmSteps);
-            Seconds[] times = Interleaved.Measure([new("all", () => all.Run(StepsPerRound)), new("one", () => one.Run(StepsPerRound))], rounds);
+            Seconds[] times = Interleaved.Measure([new("all", () => all.Run(StepsPerRound)), new("one", () => one.Run(StepsPerRound))],
+                rounds);
             scaling.Add(
-                [what, CpuDevice.LevelName(level), Milliseconds(times[1]), Milliseconds(times[0]), $"{Report.Times(times[1].Best / times[0].Best)} / {Report.Times(times[1].Median / times[0].Median)}"]);
+                [what, CpuDevice.LevelName(level), Milliseconds(times[1]), Milliseconds(times[0]),
+                    $"{Report.Times(times[1].Best / times[0].Best)} / {Report.Times(times[1].Median / times[0].Median)}"]);
         }
     }
 

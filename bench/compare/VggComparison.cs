@@ -43,7 +43,8 @@ internal static class VggComparison
             $"Frames per second, best / median of {rounds} interleaved rounds. Frames reach the peers normalised; ours begins with bytes. Relative error of the features before timing: "
             + $"{string.Join(", ", errors.Select(e => $"{e.Item2:E1} against {e.Item1}"))} (limit {Tolerance:E0}).");
         var rows = new List<IReadOnlyList<string>>();
-        foreach (var (what, count, goals) in ((string, int, double[])[])[("60 frames of three videos", ManyVideos, [2.5, 3]), ("20 frames of one video", OneVideo, [2, double.NaN])])
+        foreach (var (what, count, goals) in ((string, int, double[])[])[("60 frames of three videos", ManyVideos, [2.5, 3]),
+            ("20 frames of one video", OneVideo, [2, double.NaN])])
         {
             List<Contestant> contestants = [new("ours", () => ours.Run(count))];
             contestants.AddRange(onnx is null ? [] : [new("onnx", () => onnx.Ask($"run {count}")[0])]);
@@ -62,7 +63,8 @@ internal static class VggComparison
                 }
 
                 Seconds time = times[next++];
-                return [label, peer.Version, Rates(time, count), Report.Times(time.Median / times[0].Median), double.IsNaN(goal) ? string.Empty : $"≥ {Report.Times(goal)}"];
+                return [label, peer.Version, Rates(time, count), Report.Times(time.Median / times[0].Median),
+                    double.IsNaN(goal) ? string.Empty : $"≥ {Report.Times(goal)}"];
             }
         }
 
@@ -82,7 +84,8 @@ internal static class VggComparison
             using OwnBackbone one = new(level, frames, threads: 1);
             Seconds[] times = Interleaved.Measure([new("all", () => all.Run(OneVideo)), new("one", () => one.Run(OneVideo))], rounds);
             rows.Add(
-                [CpuDevice.LevelName(level), Rates(times[1], OneVideo), Rates(times[0], OneVideo), $"{Report.Times(times[1].Best / times[0].Best)} / {Report.Times(times[1].Median / times[0].Median)}"]);
+                [CpuDevice.LevelName(level), Rates(times[1], OneVideo), Rates(times[0], OneVideo),
+                    $"{Report.Times(times[1].Best / times[0].Best)} / {Report.Times(times[1].Median / times[0].Median)}"]);
         }
 
         report.Paragraph($"By SIMD level, {OneVideo} frames; goal of the scaling: ≥ 1.85 × on two cores.");
@@ -94,6 +97,8 @@ internal static class VggComparison
         peer.Ask($"save {OneVideo} {file}");
         float[] theirs = MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(file)).ToArray();
         double error = Engine.Autograd.GradientCheck.RelativeError(own, [.. theirs.Select(v => (double)v)]);
-        return error < Tolerance ? error : throw new InvalidOperationException($"{peer.Version} computes other features (relative error {error:E1}); not worth timing.");
+        return error < Tolerance
+            ? error
+            : throw new InvalidOperationException($"{peer.Version} computes other features (relative error {error:E1}); not worth timing.");
     }
 }

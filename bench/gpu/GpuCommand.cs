@@ -64,7 +64,9 @@ internal static class GpuCommand
                 Console.WriteLine($"- {library.Name}: {(library.Found ? $"{library.Version}, {library.Path}" : "not found")}");
             }
 
-            findings.Add("libraries", new JsonObject { ["name"] = library.Name, ["version"] = library.Found ? library.Version : null, ["path"] = library.Found ? library.Path : null });
+            findings.Add("libraries",
+                new JsonObject { ["name"] = library.Name, ["version"] = library.Found ? library.Version : null, [
+                "path"] = library.Found ? library.Path : null });
         }
 
         if (Cuda.IsSimulated || options.Smoke)
@@ -104,8 +106,10 @@ internal static class GpuCommand
             }
 
             using var tensors = new OpTensors(device);
-            double seconds = device.SecondsPer(kernel.Build(tensors).Run, options.Smoke ? 1 : options.Quick ? 50 : 200, options.Smoke ? 2 : 5);
-            double bound = Math.Max(kernel.Work.Bytes / ceilings.CopyBytes, kernel.Work.Operations / (kernel.Type == DType.Float16 ? ceilings.HalfFlops : ceilings.SingleFlops));
+            double seconds = device.SecondsPer(kernel.Build(tensors).Run, options.Smoke ? 1 : options.Quick ? 50 : 200,
+                options.Smoke ? 2 : 5);
+            double bound = Math.Max(kernel.Work.Bytes / ceilings.CopyBytes,
+                kernel.Work.Operations / (kernel.Type == DType.Float16 ? ceilings.HalfFlops : ceilings.SingleFlops));
             string type = kernel.Type == DType.Float16 ? "fp16" : "fp32";
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
@@ -171,7 +175,8 @@ internal readonly record struct GpuCeilings(double CopyBytes, double SingleFlops
         double Product(DType type)
         {
             using var tensors = new OpTensors(device);
-            Tensor a = tensors.Random([side, side], 1, type), b = tensors.Random([side, side], 1, type), c = tensors.Zeros([side, side], type);
+            Tensor a = tensors.Random([side, side], 1, type), b = tensors.Random([side, side], 1, type),
+                c = tensors.Zeros([side, side], type);
             return 2.0 * side * side * side / device.SecondsPer(() => tensors.Ops.Gemm(a, false, b, true, c), smoke ? 1 : 10);
         }
     }

@@ -36,7 +36,8 @@ internal sealed record GpuOptions(IReadOnlyList<string> Sections, bool Smoke, bo
                     sections.Add(section);
                     break;
                 default:
-                    Console.Error.WriteLine($"bench gpu: {arguments[i]}? usage: bench gpu [{string.Join("] [", All)}] [--smoke] [--quick] [--json FILE] [--peer SCRIPT]");
+                    Console.Error.WriteLine(
+                        $"bench gpu: {arguments[i]}? usage: bench gpu [{string.Join("] [", All)}] [--smoke] [--quick] [--json FILE] [--peer SCRIPT]");
                     return null;
             }
         }

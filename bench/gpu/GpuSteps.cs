@@ -25,7 +25,9 @@ internal sealed class GpuSteps
 
     private GpuSteps(GpuOptions options, GpuFindings findings)
     {
-        (_batch, _time, _inputs, _steps) = options.Smoke ? (16, 4, 64, 2) : (OwnStep.Batch, OwnStep.Time, OwnStep.Inputs, options.Quick ? 60 : 200);
+        (_batch, _time, _inputs, _steps) = options.Smoke
+            ? (16, 4, 64, 2)
+            : (OwnStep.Batch, OwnStep.Time, OwnStep.Inputs, options.Quick ? 60 : 200);
         _features = OwnStep.Features(0)[..(_batch * _time * _inputs)];
         _options = options;
         _findings = findings;
@@ -57,9 +59,11 @@ internal sealed class GpuSteps
         {
             NpyFile.Write<float>(Path.Combine(folder, "features.npy"), _features, _batch, _time, _inputs);
             NpyFile.Write<long>(Path.Combine(folder, "labels.npy"), [.. Enumerable.Range(0, _batch).Select(i => (long)Label(i))], _batch);
-            var losses = Kinds().ToDictionary(kind => kind, kind => Losses(kind.Lstm, kind.Half, Path.Combine(folder, "initial.safetensors")));
+            var losses = Kinds()
+                .ToDictionary(kind => kind, kind => Losses(kind.Lstm, kind.Half, Path.Combine(folder, "initial.safetensors")));
             torch = TorchPeer.Run(
-                _options, TimeSpan.FromSeconds(_options.Quick ? 90 : 600), "steps", folder, "--series", Text(Series), "--steps", Text(_steps));
+                _options, TimeSpan.FromSeconds(_options.Quick ? 90 : 600), "steps", folder, "--series", Text(Series), "--steps",
+                    Text(_steps));
             Console.WriteLine(torch.Skipped.Length > 0 ? $"PyTorch: not compared: {torch.Skipped}\n" : $"PyTorch: {torch.Description}\n");
             _findings.Set("torch", torch.Result.DeepClone());
             return Judge(losses, torch);
@@ -110,7 +114,8 @@ internal sealed class GpuSteps
             foreach (bool graph in new[] { false, true })
             {
                 double seconds = Seconds(lstm, half, graph);
-                double? eagerly = torch.Milliseconds($"{Precision(half)} eager") * 1e-3 / seconds, asGraph = torch.Milliseconds($"{Precision(half)} graph") * 1e-3 / seconds;
+                double? eagerly = torch.Milliseconds($"{Precision(half)} eager") * 1e-3 / seconds,
+                    asGraph = torch.Milliseconds($"{Precision(half)} graph") * 1e-3 / seconds;
                 Row(Precision(half), graph ? "graph" : "eager", Name(lstm), seconds, eagerly, asGraph);
             }
         }
@@ -127,8 +132,11 @@ internal sealed class GpuSteps
 
     private void Row(string precision, string step, string lstm, double seconds, double? eagerly, double? asGraph)
     {
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {precision} | {step} | {lstm} | {seconds * 1e3:F3} | {_batch / seconds:F0} | {eagerly:F2} | {asGraph:F2} |"));
-        _findings.Add("steps", new JsonObject { ["precision"] = precision, ["step"] = step, ["lstm"] = lstm, ["seconds"] = seconds, ["times_torch_eager"] = eagerly, ["times_torch_graph"] = asGraph });
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"| {precision} | {step} | {lstm} | {seconds * 1e3:F3} | {_batch / seconds:F0} | {eagerly:F2} | {asGraph:F2} |"));
+        _findings.Add("steps",
+            new JsonObject { ["precision"] = precision, ["step"] = step, ["lstm"] = lstm, ["seconds"] = seconds, [
+            "times_torch_eager"] = eagerly, ["times_torch_graph"] = asGraph });
     }
 
     private double[] Losses(LstmPath lstm, bool half, string parameters)
@@ -138,7 +146,9 @@ internal sealed class GpuSteps
         using HostBatch batch = NewBatch(device, half);
         if (!File.Exists(parameters))
         {
-            SafetensorsWriter.Write(parameters, learner.Parameters.State.Select(parameter => NamedTensor.Of<float>(parameter.Name, parameter.Value.Read<float>(), FileShape.Of(parameter.Shape))));
+            SafetensorsWriter.Write(parameters,
+                learner.Parameters.State.Select(
+                parameter => NamedTensor.Of<float>(parameter.Name, parameter.Value.Read<float>(), FileShape.Of(parameter.Shape))));
         }
 
         return [.. Enumerable.Range(0, CheckedSteps).Select(_ => learner.Train(batch, Rate).Loss)];
@@ -174,7 +184,8 @@ internal sealed class GpuSteps
 
     private Learner NewLearner(CudaDevice device, bool half, bool graph, float dropout)
     {
-        var options = new LearnerOptions(new LossOptions(true, 2, 0.1f), [1, 1], [0.25f, 0.25f], new AdamOptions(), half, Seed: 42, FuseStep: graph);
+        var options = new LearnerOptions(new LossOptions(true, 2, 0.1f), [1, 1], [0.25f, 0.25f], new AdamOptions(), half, Seed: 42,
+            FuseStep: graph);
         var learner = new Learner(device, Classifiers.Create("lstm-attention", new ClassifierOptions(_inputs, dropout, half)), options);
         learner.Parameters.Initialize(42);
         return learner;

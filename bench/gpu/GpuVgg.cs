@@ -39,7 +39,8 @@ internal static class GpuVgg
                 OwnBackbone.WriteWeights(Path.Combine(folder, "vgg19.safetensors"));
             }
 
-            TorchPeer torch = TorchPeer.Run(options, TimeSpan.FromSeconds(options.Quick ? 60 : 600), "vgg", folder, "--calls", calls.ToString(CultureInfo.InvariantCulture));
+            TorchPeer torch = TorchPeer.Run(options, TimeSpan.FromSeconds(options.Quick ? 60 : 600), "vgg", folder, "--calls",
+                calls.ToString(CultureInfo.InvariantCulture));
             Console.WriteLine(torch.Skipped.Length > 0 ? $"PyTorch: not compared: {torch.Skipped}\n" : $"PyTorch: {torch.Description}\n");
             foreach (string error in torch.Errors)
             {
@@ -55,7 +56,8 @@ internal static class GpuVgg
         }
     }
 
-    private static bool Compare(GpuOptions options, GpuFindings findings, TorchPeer torch, string folder, byte[] pixels, int frames, int calls)
+    private static bool Compare(GpuOptions options, GpuFindings findings, TorchPeer torch, string folder, byte[] pixels, int frames,
+        int calls)
     {
         Console.WriteLine("| precision | frames | frames/s | PyTorch, frames/s | × PyTorch | features from our fp32 | from PyTorch | |\n|---|---:|---:|---:|---:|---:|---:|---|");
         double[]? single = null;
@@ -66,7 +68,9 @@ internal static class GpuVgg
             var (perSecond, features) = Measure(half, pixels, frames, calls, options.Smoke);
             single ??= features;
             double fromSingle = GradientCheck.RelativeError(features, single), tolerance = half ? HalfTolerance : SingleTolerance;
-            double? fromTorch = File.Exists(file) ? GradientCheck.RelativeError(features, [.. NpyFile.ReadSingle(file).Data.Select(value => (double)value)]) : null;
+            double? fromTorch = File.Exists(file)
+                ? GradientCheck.RelativeError(features, [.. NpyFile.ReadSingle(file).Data.Select(value => (double)value)])
+                : null;
             bool right = fromSingle <= tolerance && !(fromTorch > tolerance);
             passed &= right;
             double? theirs = frames / (torch.Milliseconds(precision) * 1e-3);
@@ -83,14 +87,17 @@ internal static class GpuVgg
     {
         using var device = new CudaDevice(0, new CudaDeviceOptions(HalfBackbone: half));
         using var network = new Vgg19(device, new RandomVgg19(), ImageNormalization.Torch);
-        using Tensor rgb = Tensor.Allocate(device, [frames, Vgg19.ImageSize, Vgg19.ImageSize, 3], DType.UInt8), features = Tensor.Allocate(device, [frames, Vgg19.Features]);
+        using Tensor rgb = Tensor.Allocate(device, [frames, Vgg19.ImageSize, Vgg19.ImageSize, 3], DType.UInt8),
+            features = Tensor.Allocate(device, [frames, Vgg19.Features]);
         device.Upload(pixels, rgb.Data);
         long began = Stopwatch.GetTimestamp();
         network.Forward(rgb, features);
         device.Synchronize();
 
         // A single pass takes seconds on the simulator.
-        double seconds = smoke ? Stopwatch.GetElapsedTime(began).TotalSeconds : device.SecondsPer(() => network.Forward(rgb, features), calls);
+        double seconds = smoke
+            ? Stopwatch.GetElapsedTime(began).TotalSeconds
+            : device.SecondsPer(() => network.Forward(rgb, features), calls);
         return (frames / seconds, features.ToDoubles());
     }
 }

@@ -146,25 +146,33 @@ internal static partial class KernelResources
             return [];
         }
 
-        string[][] rows = [.. File.ReadLines(table).Where(line => line.StartsWith('|')).Select(line => line.Trim('|', ' ').Split('|', StringSplitOptions.TrimEntries))];
+        string[][] rows = [.. File.ReadLines(table).Where(line => line.StartsWith('|'))
+            .Select(line => line.Trim('|', ' ').Split('|', StringSplitOptions.TrimEntries))];
         int column = rows.Length == 0 ? -1 : Array.IndexOf(rows[0], WideColumn);
-        return column < 0 ? [] : rows.Skip(2).TakeWhile(row => row.Length == rows[0].Length).ToDictionary(row => row[0].Trim('`'), row => int.Parse(row[column], CultureInfo.InvariantCulture));
+        return column < 0
+            ? []
+            : rows.Skip(2).TakeWhile(row => row.Length == rows[0].Length)
+            .ToDictionary(row => row[0].Trim('`'), row => int.Parse(row[column], CultureInfo.InvariantCulture));
     }
 
     /// <summary>What stands in the file behind the table, from the next heading on, and is kept.</summary>
     private static IEnumerable<string> OtherSections(string file) =>
         File.Exists(file) ? [.. File.ReadLines(file).SkipWhile(line => !line.StartsWith("## ", StringComparison.Ordinal))] : [];
 
-    private static string Version(string tools) => Release().Match(Output(Path.Combine(tools, "ptxas"), "--version")).Groups["version"].Value;
+    private static string Version(string tools) =>
+        Release().Match(Output(Path.Combine(tools, "ptxas"), "--version")).Groups["version"].Value;
 
     /// <summary>What a tool says, on either stream.</summary>
     private static string Output(string tool, params string[] arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo(tool, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var process = Process.Start(
+            new ProcessStartInfo(tool, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         string text = process.StandardOutput.ReadToEnd() + errors.Result;
         process.WaitForExit();
-        return process.ExitCode == 0 ? text : throw new InvalidDataException($"{tool} {string.Join(' ', arguments)} ended with {process.ExitCode}:\n{text}");
+        return process.ExitCode == 0
+            ? text
+            : throw new InvalidDataException($"{tool} {string.Join(' ', arguments)} ended with {process.ExitCode}:\n{text}");
     }
 
     private static int Number(Match match, string group) => match.Groups[group].Success ? int.Parse(match.Groups[group].Value, CultureInfo.InvariantCulture) : group is "y" or "z" ? 1 : 0;
@@ -187,7 +195,8 @@ internal static partial class KernelResources
                 listings[kernel] = new Listing(
                     known.Instructions + 1,
                     known.Local + (name is "LDL" or "STL" ? 1 : 0),
-                    known.Wide + (name is "LDG" or "STG" or "LD" or "ST" && match.Groups["modifiers"].Value.Contains(".128", StringComparison.Ordinal) ? 1 : 0));
+                    known.Wide + (name is "LDG" or "STG" or "LD" or "ST" && match.Groups["modifiers"].Value.Contains(".128",
+                        StringComparison.Ordinal) ? 1 : 0));
             }
         }
 
@@ -205,14 +214,17 @@ internal static partial class KernelResources
             $"Shared memory: static + dynamic bytes of a block, the latter for {Hidden} hidden units. Instructions, and of them 16-byte accesses to global memory: machine code for sm_{Common}. A kernel that has them here and loses them all fails the check. Spills and local memory: **{kernels.Values.SelectMany(columns => columns.Values).Sum(kernel => kernel.SpillBytes + kernel.StackBytes)} bytes** in all "
             + $"{kernels.Count} kernels for all {Multiprocessor.All.Count} architectures; any would fail the check.");
         report.Table(
-            ["kernel", "threads", "shared", "instructions", WideColumn, .. Multiprocessor.All.Select(target => $"sm_{target.Architecture}")],
+            ["kernel", "threads", "shared", "instructions", WideColumn,
+                .. Multiprocessor.All.Select(target => $"sm_{target.Architecture}")],
             kernels.Select(kernel =>
             {
                 Resources common = kernel.Value[Common];
                 int dynamicShared = DynamicShared(kernel.Key);
                 return (IReadOnlyList<string>)
                 [
-                    $"`{kernel.Key}`", Text(common.Threads), dynamicShared == 0 ? Text(common.SharedBytes) : $"{common.SharedBytes} + {dynamicShared}", Text(common.Instructions), Text(common.WideAccesses),
+                    $"`{kernel.Key}`", Text(common.Threads), dynamicShared == 0
+                        ? Text(common.SharedBytes)
+                        : $"{common.SharedBytes} + {dynamicShared}", Text(common.Instructions), Text(common.WideAccesses),
                     .. Multiprocessor.All.Select(target => Column(kernel.Key, target, kernel.Value[target.Architecture])),
                 ];
             }));
@@ -254,7 +266,8 @@ internal static partial class KernelResources
     /// <param name="WidePtx">Accesses of 16 bytes to global memory in PTX.</param>
     /// <param name="WideAccesses">The same in machine code.</param>
     private sealed record Resources(
-        int Threads, int Registers, int StackBytes, int SpillBytes, int SharedBytes, int Instructions, int LocalAccesses, int WidePtx, int WideAccesses);
+        int Threads, int Registers, int StackBytes, int SpillBytes, int SharedBytes, int Instructions, int LocalAccesses, int WidePtx,
+            int WideAccesses);
 
     /// <param name="Instructions">All of a kernel.</param>
     /// <param name="Local">To local memory.</param>

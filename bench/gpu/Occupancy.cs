@@ -35,7 +35,8 @@ internal sealed record Multiprocessor(int Architecture, int Threads, int Blocks,
     }
 
     /// <summary>The share of a multiprocessor's threads that a kernel keeps, at most 1.</summary>
-    public double Occupancy(int threads, int registers, int sharedBytes) => (double)BlocksAtATime(threads, registers, sharedBytes) * RoundUp(threads, Warp) / Threads;
+    public double Occupancy(int threads, int registers, int sharedBytes) =>
+        (double)BlocksAtATime(threads, registers, sharedBytes) * RoundUp(threads, Warp) / Threads;
 
     private static int RoundUp(int value, int unit) => (value + unit - 1) / unit * unit;
 }

@@ -39,16 +39,19 @@ internal static class Roofline
         text.Append("\n### Figures\n\n| GPU | multiprocessors | FP16 tensor, TFLOP/s | FP32, TFLOP/s | memory, GB/s | clock, GHz | from the host, GB/s |\n|---|---:|---:|---:|---:|---:|---:|\n");
         foreach (Card card in Cards)
         {
-            text.Append(CultureInfo.InvariantCulture, $"| {card.Name} | {card.Multiprocessors} | {card.TensorFlops / 1e12:F0} | {card.Flops / 1e12:F0} | {card.Bandwidth / 1e9:F0} | {card.Clock / 1e9:F2} | {card.HostBandwidth / 1e9:F0} |\n");
+            text.Append(CultureInfo.InvariantCulture,
+                $"| {card.Name} | {card.Multiprocessors} | {card.TensorFlops / 1e12:F0} | {card.Flops / 1e12:F0} | {card.Bandwidth / 1e9:F0} | {card.Clock / 1e9:F2} | {card.HostBandwidth / 1e9:F0} |\n");
         }
 
         List<Work>[] step = [StepWork(half: true, Batch), StepWork(half: false, Batch)];
-        text.Append(CultureInfo.InvariantCulture, $"\n### A training step: lstm-attention, batch {Batch}, {Time} frames of {Features} features\n\n");
+        text.Append(CultureInfo.InvariantCulture,
+            $"\n### A training step: lstm-attention, batch {Batch}, {Time} frames of {Features} features\n\n");
         Section(text, step, "part of the step", 1, "µs", 1e6);
         Summary(text, step, "step", 1, "µs", 1e6, half => FeatureBytes(half, Batch));
 
         List<Work>[] frame = [FrameWork(half: true), FrameWork(half: false)];
-        text.Append(CultureInfo.InvariantCulture, $"\n### A VGG19 frame, of {Frames} that go through together ({ConvolutionBatch} at a time through the convolutions)\n\n");
+        text.Append(CultureInfo.InvariantCulture,
+            $"\n### A VGG19 frame, of {Frames} that go through together ({ConvolutionBatch} at a time through the convolutions)\n\n");
         Section(text, frame, "part of the pass", Frames, "µs", 1e6);
         Summary(text, frame, "frame", Frames, "µs", 1e6, _ => FrameBytes);
         return text.Append('\n').ToString();
@@ -77,13 +80,15 @@ internal static class Roofline
         foreach (string part in both[0].Select(work => work.Part).Distinct())
         {
             Work[][] rows = [.. both.Select(all => all.Where(work => work.Part == part).ToArray())];
-            text.Append(CultureInfo.InvariantCulture, $"| {part} | {Number(rows[0].Sum(work => work.Flops) / divisor / 1e9)} | {Number(rows[0].Sum(work => work.Bytes) / divisor / 1e6)} | {Number(rows[1].Sum(work => work.Bytes) / divisor / 1e6)} | {Number((double)rows[0].Sum(work => work.Launches) / divisor)} |");
+            text.Append(CultureInfo.InvariantCulture,
+                $"| {part} | {Number(rows[0].Sum(work => work.Flops) / divisor / 1e9)} | {Number(rows[0].Sum(work => work.Bytes) / divisor / 1e6)} | {Number(rows[1].Sum(work => work.Bytes) / divisor / 1e6)} | {Number((double)rows[0].Sum(work => work.Launches) / divisor)} |");
             foreach (Card card in Cards)
             {
                 foreach (Work[] row in rows)
                 {
                     string bound = row.GroupBy(work => work.Bound(card)).MaxBy(group => group.Sum(work => work.Seconds(card)))!.Key;
-                    text.Append(CultureInfo.InvariantCulture, $" {Number(row.Sum(work => work.Seconds(card)) / divisor * scale)} {bound} |");
+                    text.Append(CultureInfo.InvariantCulture,
+                        $" {Number(row.Sum(work => work.Seconds(card)) / divisor * scale)} {bound} |");
                 }
             }
 
@@ -91,17 +96,21 @@ internal static class Roofline
         }
     }
 
-    private static void Summary(StringBuilder text, List<Work>[] both, string what, int divisor, string unit, double scale, Func<bool, long> hostBytes)
+    private static void Summary(StringBuilder text, List<Work>[] both, string what, int divisor, string unit, double scale,
+        Func<bool, long> hostBytes)
     {
-        text.Append(CultureInfo.InvariantCulture, $"\n| a {what} at best | GFLOP | MB | launches | {unit} by the parts above | + {SecondsPerNode * 1e6:F1} µs a launch | copy from the host, {unit} | bound, {unit} | {what}s/s |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n");
+        text.Append(CultureInfo.InvariantCulture,
+            $"\n| a {what} at best | GFLOP | MB | launches | {unit} by the parts above | + {SecondsPerNode * 1e6:F1} µs a launch | copy from the host, {unit} | bound, {unit} | {what}s/s |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n");
         foreach (Card card in Cards)
         {
             for (int i = 0; i < 2; i++)
             {
                 List<Work> all = both[i];
-                double parts = all.Sum(work => work.Seconds(card)), launches = all.Sum(work => work.Launches), gaps = parts + (launches * SecondsPerNode), copy = hostBytes(i == 0) / card.HostBandwidth;
+                double parts = all.Sum(work => work.Seconds(card)), launches = all.Sum(work => work.Launches), gaps = parts
+                    + (launches * SecondsPerNode), copy = hostBytes(i == 0) / card.HostBandwidth;
                 double bound = Math.Max(gaps, copy);
-                text.Append(CultureInfo.InvariantCulture, $"| {card.Name}, {(i == 0 ? "fp16" : "fp32")} | {Number(all.Sum(work => work.Flops) / divisor / 1e9)} | {Number(all.Sum(work => work.Bytes) / divisor / 1e6)} | {Number(launches / divisor)} | {Number(parts / divisor * scale)} | {Number(gaps / divisor * scale)} | {Number(copy / divisor * scale)} | **{Number(bound / divisor * scale)}** | {Number(divisor / bound)} |\n");
+                text.Append(CultureInfo.InvariantCulture,
+                    $"| {card.Name}, {(i == 0 ? "fp16" : "fp32")} | {Number(all.Sum(work => work.Flops) / divisor / 1e9)} | {Number(all.Sum(work => work.Bytes) / divisor / 1e6)} | {Number(launches / divisor)} | {Number(parts / divisor * scale)} | {Number(gaps / divisor * scale)} | {Number(copy / divisor * scale)} | **{Number(bound / divisor * scale)}** | {Number(divisor / bound)} |\n");
             }
         }
     }
@@ -155,7 +164,8 @@ internal static class Roofline
         Add(Attention, 100 * batch, 2L * batch * Classifier.Classes * size);
 
         const string Update = "clear gradients, unscale, norms, clip, Adam";
-        long parameters = Classifiers.Create("lstm-attention", new ClassifierOptions(Features)).Parameters.Sum(parameter => parameter.Shape.Count);
+        long parameters = Classifiers.Create("lstm-attention", new ClassifierOptions(Features))
+            .Parameters.Sum(parameter => parameter.Shape.Count);
         Add(Update, 0, 4 * parameters);
         Add(Update, 0, 0);
         Add(Update, 3.0 * parameters, 8 * parameters);
@@ -171,7 +181,8 @@ internal static class Roofline
 
         // cuBLAS: on tensor cores in half precision, by FMAs in single (no TF32).
         void Gemm(string part, long m, long n, long k, int resultSize, bool accumulates = false) =>
-            work.Add(new Work(part, 2.0 * m * n * k, half, (((m * k) + (k * n)) * size) + (m * n * resultSize * (accumulates ? 2 : 1)), 0, 1));
+            work.Add(new Work(part, 2.0 * m * n * k, half, (((m * k) + (k * n)) * size) + (m * n * resultSize * (accumulates ? 2 : 1)), 0,
+                1));
 
         void Norm(string part, long count, long channels)
         {
@@ -186,8 +197,10 @@ internal static class Roofline
         {
             string part = "recurrence of lstm_1 to 3";
             double flops = 8.0 * Hidden * Hidden * rows, cycles = Time * (half ? 1300 : 300 + (16.0 * Hidden * Hidden / 64));
-            work.Add(new Work(part, flops, false, (rows * (long)Hidden * ((9 * size) + 4)) + (4L * Hidden * Hidden * size), cycles, 1, batch));
-            work.Add(new Work(part, flops, false, (rows * (long)Hidden * ((9 * size) + 4)) + (4L * Hidden * Hidden * size), cycles, 1, batch));
+            work.Add(new Work(part, flops, false, (rows * (long)Hidden * ((9 * size) + 4)) + (4L * Hidden * Hidden * size), cycles, 1,
+                batch));
+            work.Add(new Work(part, flops, false, (rows * (long)Hidden * ((9 * size) + 4)) + (4L * Hidden * Hidden * size), cycles, 1,
+                batch));
         }
     }
 
@@ -205,7 +218,9 @@ internal static class Roofline
             long pixels = Frames * (long)edge * edge;
             foreach (int filters in blocks[block])
             {
-                Add(part, 18.0 * channels * filters * pixels, half, (pixels * (channels + filters) * size) + (Frames / ConvolutionBatch * 9L * channels * filters * size), Frames / ConvolutionBatch);
+                Add(part, 18.0 * channels * filters * pixels, half,
+                    (pixels * (channels + filters) * size)
+                    + (Frames / ConvolutionBatch * 9L * channels * filters * size), Frames / ConvolutionBatch);
                 channels = filters;
             }
 
@@ -217,13 +232,15 @@ internal static class Roofline
         Add(Other, 0, false, 2L * Frames * flat * size, Frames / ConvolutionBatch);
         foreach (int inputs in new[] { flat, Vgg19.Features })
         {
-            Add("fc1 and fc2", 2.0 * Frames * inputs * Vgg19.Features, half, ((Frames * (long)(inputs + Vgg19.Features)) + ((long)inputs * Vgg19.Features)) * size, 1);
+            Add("fc1 and fc2", 2.0 * Frames * inputs * Vgg19.Features, half,
+                ((Frames * (long)(inputs + Vgg19.Features)) + ((long)inputs * Vgg19.Features)) * size, 1);
             Add("fc1 and fc2", Frames * Vgg19.Features, false, 2L * Frames * Vgg19.Features * size, 1);
         }
 
         return work;
 
-        void Add(string part, double flops, bool tensor, long bytes, int launches) => work.Add(new Work(part, flops, tensor, bytes, 0, launches));
+        void Add(string part, double flops, bool tensor, long bytes, int launches) =>
+            work.Add(new Work(part, flops, tensor, bytes, 0, launches));
     }
 
     /// <param name="Tensor">Whether tensor cores do it.</param>
@@ -236,8 +253,10 @@ internal static class Roofline
         public string Bound(Card card) => Limits(card).MaxBy(limit => limit.Seconds).Name;
 
         private (string Name, double Seconds)[] Limits(Card card) =>
-            [("arithmetic", Flops / (Tensor ? card.TensorFlops : card.Flops)), ("memory", Bytes / card.Bandwidth), ("chain", Cycles * ((Chains + card.Multiprocessors - 1) / card.Multiprocessors) / card.Clock)];
+            [("arithmetic", Flops / (Tensor ? card.TensorFlops : card.Flops)), ("memory", Bytes / card.Bandwidth),
+                ("chain", Cycles * ((Chains + card.Multiprocessors - 1) / card.Multiprocessors) / card.Clock)];
     }
 
-    internal sealed record Card(string Name, int Multiprocessors, double TensorFlops, double Flops, double Bandwidth, double Clock, double HostBandwidth);
+    internal sealed record Card(string Name, int Multiprocessors, double TensorFlops, double Flops, double Bandwidth, double Clock,
+        double HostBandwidth);
 }

@@ -7,7 +7,8 @@ namespace CudaTrainer.Bench.Gpu;
 /// <summary>The same work in PyTorch, by <c>peer.py</c> in a process of its own, where <c>python3</c> has PyTorch.</summary>
 internal sealed class TorchPeer
 {
-    private const string Mark = "@result ", Python = "python3", Look = "import importlib.util as u, sys; sys.exit(0 if u.find_spec('torch') and u.find_spec('numpy') else 'python3 has no torch, or no numpy')";
+    private const string Mark = "@result ", Python = "python3",
+        Look = "import importlib.util as u, sys; sys.exit(0 if u.find_spec('torch') and u.find_spec('numpy') else 'python3 has no torch, or no numpy')";
 
     private readonly JsonObject _result;
 
@@ -57,7 +58,8 @@ internal sealed class TorchPeer
             return Missing(reason);
         }
 
-        var start = new ProcessStartInfo(Python, [options.Peer!, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(Python,
+            [options.Peer!, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
         try
         {
             using var process = Process.Start(start)!;
@@ -83,7 +85,8 @@ internal sealed class TorchPeer
     public double? Milliseconds(string what) => (double?)(_result["milliseconds"] as JsonObject)?[what];
 
     /// <summary>The first steps' losses in a precision; null if it did not compute them.</summary>
-    public double[]? Losses(string precision) => ((_result["losses"] as JsonObject)?[precision] as JsonArray)?.Select(loss => (double)loss!).ToArray();
+    public double[]? Losses(string precision) =>
+        ((_result["losses"] as JsonObject)?[precision] as JsonArray)?.Select(loss => (double)loss!).ToArray();
 
     private static TorchPeer Missing(string reason) => new(new JsonObject { ["skipped"] = reason });
 }

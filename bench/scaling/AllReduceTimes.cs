@@ -30,7 +30,8 @@ internal static class AllReduceTimes
         using var team = new ThreadTeam(1);
         using var ring = new MpiRing(world, team);
         using var values = new NativeArray(Sizes.Max() / sizeof(float));
-        Run(world.Rank, world.Size, world.Barrier, (count, half) => ring.AllReduceSum(values.Pointer, count, half), count => new Span<float>(values.Pointer, count));
+        Run(world.Rank, world.Size, world.Barrier, (count, half) => ring.AllReduceSum(values.Pointer, count, half),
+            count => new Span<float>(values.Pointer, count));
         world.Finish();
     }
 
@@ -48,7 +49,8 @@ internal static class AllReduceTimes
             {
                 using Tensor values = Tensor.Zeros(cpus[rank], [Sizes.Max() / sizeof(float)]);
                 Run(
-                    rank, devices, meeting.Arrive, (count, half) => links[rank].AllReduce(values.Slice(0, count), half), count => new Span<float>((void*)values.Data, count));
+                    rank, devices, meeting.Arrive, (count, half) => links[rank].AllReduce(values.Slice(0, count), half), count =>
+                        new Span<float>((void*)values.Data, count));
             });
         }
 
@@ -107,7 +109,8 @@ internal static class AllReduceTimes
                 {
                     if (array[i] != (ranks * (i % 256)) + (ranks * (ranks - 1) / 2))
                     {
-                        throw new WrongResultException($"all-reduce of {bytes} bytes over {ranks} ranks: element {i} on rank {rank} is {array[i]}");
+                        throw new WrongResultException(
+                            $"all-reduce of {bytes} bytes over {ranks} ranks: element {i} on rank {rank} is {array[i]}");
                     }
                 }
 

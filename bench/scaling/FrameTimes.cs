@@ -26,7 +26,8 @@ internal static class FrameTimes
         processes?.Meet();
         if (processes is not { IsLead: false })
         {
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"@frames {Stopwatch.GetElapsedTime(began).TotalSeconds / frames:G9} {checksum:G9}"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"@frames {Stopwatch.GetElapsedTime(began).TotalSeconds / frames:G9} {checksum:G9}"));
         }
 
         processes?.Run(() => true);

@@ -25,16 +25,19 @@ internal static class Launch
     public static string? WhyNoMpi { get; } = Find("mpirun") is null ? "mpirun is not installed (Debian: openmpi-bin)" : MpiWorld.IsAvailable ? null : MpiWorld.Detail;
 
     /// <summary>Whether the options of Open MPI's mpirun are understood.</summary>
-    public static bool IsOpenMpi { get; } = MpiWorld.IsAvailable && MpiWorld.InstalledVersion!.StartsWith("Open MPI", StringComparison.Ordinal);
+    public static bool IsOpenMpi { get; } = MpiWorld.IsAvailable
+        && MpiWorld.InstalledVersion!.StartsWith("Open MPI", StringComparison.Ordinal);
 
     /// <summary>This program in another process.</summary>
     public static Answer[] Alone(params string[] arguments) => Run([.. Self, .. arguments]);
 
     /// <summary>This program in several processes.</summary>
-    public static Answer[] Mpi(int ranks, IEnumerable<string> options, params string[] arguments) => Run([.. Mpirun(ranks, options), .. Self, .. arguments]);
+    public static Answer[] Mpi(int ranks, IEnumerable<string> options, params string[] arguments) =>
+        Run([.. Mpirun(ranks, options), .. Self, .. arguments]);
 
     /// <summary>Another program in several processes.</summary>
-    public static Answer[] MpiProgram(int ranks, IEnumerable<string> options, string program, IEnumerable<string> arguments) => Run([.. Mpirun(ranks, options), program, .. arguments]);
+    public static Answer[] MpiProgram(int ranks, IEnumerable<string> options, string program, IEnumerable<string> arguments) =>
+        Run([.. Mpirun(ranks, options), program, .. arguments]);
 
     /// <summary>Compiles the peer.</summary>
     /// <returns>Its path; null with the reason if it cannot be had.</returns>
@@ -62,14 +65,17 @@ internal static class Launch
         return program;
     }
 
-    private static string[] Mpirun(int ranks, IEnumerable<string> options) => [Find("mpirun")!, .. IsOpenMpi ? ["--oversubscribe"] : Array.Empty<string>(), .. options, "-n", $"{ranks}"];
+    private static string[] Mpirun(int ranks, IEnumerable<string> options) =>
+        [Find("mpirun")!, .. IsOpenMpi ? ["--oversubscribe"] : Array.Empty<string>(), .. options, "-n", $"{ranks}"];
 
     private static string? Find(string program) =>
-        (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':').Select(folder => Path.Combine(folder, program)).FirstOrDefault(File.Exists);
+        (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':').Select(folder => Path.Combine(folder, program))
+            .FirstOrDefault(File.Exists);
 
     private static Answer[] Run(string[] command)
     {
-        var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(command[0],
+            command[1..]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1";
         start.Environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1";
 
@@ -81,12 +87,14 @@ internal static class Launch
         if (!process.WaitForExit(Patience))
         {
             process.Kill(entireProcessTree: true);
-            throw new InvalidOperationException($"'{string.Join(' ', command)}' still ran after {Patience}: {output.Result}{errors.Result}");
+            throw new InvalidOperationException(
+                $"'{string.Join(' ', command)}' still ran after {Patience}: {output.Result}{errors.Result}");
         }
 
         return process.ExitCode == 0
             ? [.. output.Result.Split('\n').Select(line => line.Trim()).Where(line => line.StartsWith('@')).Select(Parse)]
-            : throw new InvalidOperationException($"'{string.Join(' ', command)}' failed ({process.ExitCode}): {output.Result}{errors.Result}");
+            : throw new InvalidOperationException(
+                $"'{string.Join(' ', command)}' failed ({process.ExitCode}): {output.Result}{errors.Result}");
     }
 
     private static Answer Parse(string line)

@@ -124,25 +124,33 @@ internal static class ScalingCommand
             foreach (string wire in new[] { "fp32", "fp16" })
             {
                 int divisor = wire == "fp16" ? 2 : 1;
-                var points = AllReduceTimes.Sizes.Select(bytes => (ranks, (double)bytes / divisor, Median(name, "allreduce", bytes, wire)!.Value)).ToArray();
+                var points = AllReduceTimes.Sizes.Select(
+                    bytes => (ranks, (double)bytes / divisor, Median(name, "allreduce", bytes, wire)!.Value)).ToArray();
                 RingCost cost = RingCost.Fit(points);
                 costs[name + wire] = cost;
                 double[] ratios = [.. points.Select(point => point.Item3 / cost.AllReduce(ranks, point.Item2))];
-                fits.Add([$"{name}, {wire}", Report.Number(cost.Alpha * 1e6), Report.Number(cost.Beta * 1e9), Report.Number(1e-9 / cost.Beta), $"{Report.Number(ratios.Min())} to {Report.Number(ratios.Max())}"]);
+                fits.Add([$"{name}, {wire}", Report.Number(cost.Alpha * 1e6), Report.Number(cost.Beta * 1e9),
+                    Report.Number(1e-9 / cost.Beta), $"{Report.Number(ratios.Min())} to {Report.Number(ratios.Max())}"]);
             }
 
             bool hasPeer = peer is not null && ways.Any(way => way.Name == PeerOf(name));
             report.Line($"\n### {char.ToUpperInvariant(name[0])}{name[1..]}\n");
             report.Table(
-                ["bytes", "fp32", "half", "copy", .. hasPeer ? ["MPI"] : Array.Empty<string>(), "fp32 / copy", .. hasPeer ? ["fp32 / MPI"] : Array.Empty<string>(), "model fp32", "fp32 / model"],
+                ["bytes", "fp32", "half", "copy", .. hasPeer ? ["MPI"] : Array.Empty<string>(), "fp32 / copy",
+                    .. hasPeer ? ["fp32 / MPI"] : Array.Empty<string>(), "model fp32", "fp32 / model"],
                 AllReduceTimes.Sizes.Select(bytes =>
                 {
-                    double single = Median(name, "allreduce", bytes, "fp32")!.Value, half = Median(name, "allreduce", bytes, "fp16")!.Value, copy = Median(string.Empty, "memcpy", bytes, "-")!.Value;
+                    double single = Median(name, "allreduce", bytes, "fp32")!.Value,
+                        half = Median(name, "allreduce", bytes, "fp16")!.Value, copy = Median(string.Empty, "memcpy", bytes, "-")!.Value;
                     double model = costs[name + "fp32"].AllReduce(ranks, bytes);
                     double? theirs = Median(PeerOf(name), "allreduce", bytes, "fp32");
                     return (string[])[
-                        bytes.ToString("N0", CultureInfo.InvariantCulture), Micro(single), Micro(half), Micro(copy), .. theirs is { } t ? [Micro(t)] : Array.Empty<string>(), Report.Number(single / copy),
-                        .. theirs is { } u ? [Report.Number(single / u)] : Array.Empty<string>(), Micro(model), Report.Number(single / model)];
+                        bytes.ToString("N0", CultureInfo.InvariantCulture), Micro(single), Micro(half), Micro(copy), .. theirs is { } t
+                            ? [Micro(t)]
+                            : Array.Empty<string>(), Report.Number(single / copy),
+                        .. theirs is { } u
+                            ? [Report.Number(single / u)]
+                            : Array.Empty<string>(), Micro(model), Report.Number(single / model)];
                 }));
         }
 
@@ -163,7 +171,8 @@ internal static class ScalingCommand
             }
         }
 
-        double? Median(string way, string what, int bytes, string wire) => times.TryGetValue((way, what, bytes, wire), out List<double>? list) ? Seconds.Of(list).Median : null;
+        double? Median(string way, string what, int bytes, string wire) =>
+            times.TryGetValue((way, what, bytes, wire), out List<double>? list) ? Seconds.Of(list).Median : null;
     }
 
     private static void TrainingSteps(Report report, int rounds, Dictionary<string, RingCost> costs)
@@ -176,8 +185,10 @@ internal static class ScalingCommand
         ];
         if (Launch.WhyNoMpi is null)
         {
-            ways.Add(("2 processes, 1 thread each", "2 processes by shared memory", 2, () => Launch.Mpi(2, Shared, "steps", "1", "1", $"{Steps}")));
-            ways.Add(("4 processes, 1 thread each", "4 processes by shared memory", 4, () => Launch.Mpi(4, Shared, "steps", "1", "1", $"{Steps}")));
+            ways.Add(("2 processes, 1 thread each", "2 processes by shared memory", 2,
+                () => Launch.Mpi(2, Shared, "steps", "1", "1", $"{Steps}")));
+            ways.Add(("4 processes, 1 thread each", "4 processes by shared memory", 4,
+                () => Launch.Mpi(4, Shared, "steps", "1", "1", $"{Steps}")));
         }
 
         var answers = new Dictionary<(string Way, string Wire), List<Answer>>();
@@ -188,17 +199,20 @@ internal static class ScalingCommand
                 Console.Error.WriteLine($"steps, round {round + 1} of {rounds}: {name}");
                 foreach (Answer answer in run())
                 {
-                    (answers.TryGetValue((name, answer.Fields[0]), out List<Answer>? list) ? list : answers[(name, answer.Fields[0])] = []).Add(answer);
+                    (answers.TryGetValue((name, answer.Fields[0]), out List<Answer>? list) ? list : answers[(name, answer.Fields[0])] = [])
+                        .Add(answer);
                 }
             }
         }
 
         foreach (var sameReplicas in ways.GroupBy(way => way.Replicas))
         {
-            double[] losses = [.. sameReplicas.SelectMany(way => answers.Where(pair => pair.Key.Way == way.Name)).SelectMany(pair => pair.Value).Select(answer => answer.Number(7))];
+            double[] losses = [.. sameReplicas.SelectMany(way => answers.Where(pair => pair.Key.Way == way.Name))
+                .SelectMany(pair => pair.Value).Select(answer => answer.Number(7))];
             if (losses.Max() - losses.Min() > LossTolerance * losses.Min())
             {
-                throw new WrongResultException($"losses with {sameReplicas.Key} replicas reach from {losses.Min():G9} to {losses.Max():G9}");
+                throw new WrongResultException(
+                    $"losses with {sameReplicas.Key} replicas reach from {losses.Min():G9} to {losses.Max():G9}");
             }
         }
 
@@ -215,8 +229,10 @@ internal static class ScalingCommand
                 double step = Median(way.Name, wire, 1), communication = Median(way.Name, wire, 5), exposed = Median(way.Name, wire, 6);
                 RingCost cost = costs[way.Way + wire];
                 return (string[])[
-                    $"{way.Name}, {wire}", Report.Number(any.Number(4) / 1e6), Report.Number(any.Number(3)), Report.Number(any.Number(2)), Report.Number(communication * 1e3), $"{100 * communication / step:F1} %",
-                    $"{100 * (1 - (exposed / communication)):F0} %", Report.Number(((any.Number(3) * cost.Alpha) + (any.Number(4) * cost.Beta)) * 1e3)];
+                    $"{way.Name}, {wire}", Report.Number(any.Number(4) / 1e6), Report.Number(any.Number(3)), Report.Number(any.Number(2)),
+                    Report.Number(communication * 1e3), $"{100 * communication / step:F1} %",
+                    $"{100 * (1 - (exposed / communication)):F0} %",
+                        Report.Number(((any.Number(3) * cost.Alpha) + (any.Number(4) * cost.Beta)) * 1e3)];
             })));
 
         report.Heading("The same batch on replicas");
@@ -226,8 +242,11 @@ internal static class ScalingCommand
         report.Table(
             ["", "steps/s fp32", "best", "against 2 threads", "steps/s fp16 on the wire"],
             ways.Select(way => (string[])[
-                way.Name, Report.Number(1 / Median(way.Name, "fp32", 1)), Report.Number(1 / answers[(way.Name, "fp32")].Min(answer => answer.Number(1))),
-                Report.Number(reference / Median(way.Name, "fp32", 1)), way.Replicas > 1 ? Report.Number(1 / Median(way.Name, "fp16", 1)) : "–"]));
+                way.Name, Report.Number(1 / Median(way.Name, "fp32", 1)),
+                Report.Number(1 / answers[(way.Name, "fp32")].Min(answer => answer.Number(1))),
+                Report.Number(reference / Median(way.Name, "fp32", 1)), way.Replicas > 1
+                    ? Report.Number(1 / Median(way.Name, "fp16", 1))
+                    : "–"]));
 
         double Median(string way, string wire, int field) => Seconds.Of(answers[(way, wire)].Select(answer => answer.Number(field))).Median;
     }
@@ -263,7 +282,8 @@ internal static class ScalingCommand
             ways.Select((way, i) =>
             {
                 Seconds seconds = Seconds.Of(answers[i].Select(answer => answer.Number(0)));
-                return (string[])[way.Name, Report.Number(1 / seconds.Median), Report.Number(1 / seconds.Best), Report.Number(reference / seconds.Median)];
+                return (string[])[way.Name, Report.Number(1 / seconds.Median), Report.Number(1 / seconds.Best),
+                    Report.Number(reference / seconds.Median)];
             }));
     }
 

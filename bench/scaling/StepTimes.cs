@@ -51,9 +51,11 @@ internal static class StepTimes
         {
             CpuDevice[] cpus = [.. Enumerable.Range(0, devices).Select(index => new CpuDevice(threads, index))];
             var options = new LearnerOptions(
-                new LossOptions(true, 2, 0.1f), [1, 1], [0.25f, 0.25f], new AdamOptions(), MixedPrecision: false, Seed: 42, HalfOnWire: half);
+                new LossOptions(true, 2, 0.1f), [1, 1], [0.25f, 0.25f], new AdamOptions(), MixedPrecision: false, Seed: 42,
+                    HalfOnWire: half);
             Classifier NewModel() => Classifiers.Create("lstm-attention", new ClassifierOptions(OwnStep.Inputs, 0.5f));
-            using (ReplicaGroup group = processes is null ? new ReplicaGroup(cpus, NewModel, options) : new ReplicaGroup(cpus[0], NewModel(), options, processes.Connect(cpus[0])))
+            using (ReplicaGroup group = processes is null ? new ReplicaGroup(cpus, NewModel, options) : new ReplicaGroup(cpus[0],
+                NewModel(), options, processes.Connect(cpus[0])))
             {
                 Time(group, cpus, features, half, steps);
             }
@@ -108,7 +110,8 @@ internal static class StepTimes
         for (int i = 0; i < parts.Length; i++)
         {
             Shard shard = Shard.Of(OwnStep.Batch, group.FirstRank + i, group.Size);
-            parts[i] = new HostBatch(cpus[i], shard.Count, row * sizeof(float)) { Count = shard.Count, First = shard.First, Total = OwnStep.Batch };
+            parts[i] = new HostBatch(cpus[i], shard.Count,
+                row * sizeof(float)) { Count = shard.Count, First = shard.First, Total = OwnStep.Batch };
             features.AsSpan(shard.First * row, shard.Count * row).CopyTo(parts[i].Features.AsSpan<float>(0, shard.Count * row));
             for (int k = 0; k < shard.Count; k++)
             {

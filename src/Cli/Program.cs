@@ -38,7 +38,8 @@ internal static class Program
     {
         get
         {
-            string[] parts = typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+');
+            string[] parts = typeof(Program)
+                .Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+');
             return parts.Length == 2 && parts[1].Length > 9 ? $"{parts[0]}+{parts[1][..9]}" : parts[0];
         }
     }

@@ -222,7 +222,8 @@ public sealed class AtomicFile : IDisposable
         return System.IO.Path.Combine(directory, $".{System.IO.Path.GetFileName(path)}.{unique}{TemporarySuffix}");
     }
 
-    private static bool IsInputOutput(Exception exception) => exception is IOException or UnauthorizedAccessException || Posix.IsFileTooLarge(exception);
+    private static bool IsInputOutput(Exception exception) => exception is IOException or UnauthorizedAccessException
+        || Posix.IsFileTooLarge(exception);
 
     private static IOException CannotWrite(string path, Exception cause)
     {

@@ -25,7 +25,8 @@ public sealed class H5Archive : ITensorArchive
     internal const string Backend = "backend";
     internal const string WeightsGroup = "model_weights";
 
-    private const string SaveHint = "Save the weights with Keras as model.save_weights('NAME.h5') or model.save('NAME.h5'), not as '.weights.h5' or '.keras'.";
+    private const string SaveHint =
+        "Save the weights with Keras as model.save_weights('NAME.h5') or model.save('NAME.h5'), not as '.weights.h5' or '.keras'.";
 
     private readonly NativeHdf5 _native;
     private readonly MappedFile _file;
@@ -39,8 +40,12 @@ public sealed class H5Archive : ITensorArchive
     {
         _native = native;
         _file = file;
-        _root = index.Texts("/", LayerNames) is null && index.Texts("/", LayerNames + "0") is null && index.HasGroup("/" + WeightsGroup) ? "/" + WeightsGroup : "";
-        var names = Split(index, Group(""), LayerNames) ?? throw new FileFormatException(Path, $"there is no attribute '{LayerNames}', so it is no Keras weight file in the legacy layout", SaveHint);
+        _root = index.Texts("/", LayerNames) is null && index.Texts("/", LayerNames + "0") is null && index.HasGroup("/" + WeightsGroup)
+            ? "/" + WeightsGroup
+            : "";
+        var names = Split(index, Group(""), LayerNames)
+            ?? throw new FileFormatException(Path,
+            $"there is no attribute '{LayerNames}', so it is no Keras weight file in the legacy layout", SaveHint);
         KerasBackend = index.Texts(Group(""), Backend) is [var backend] ? backend : null;
         foreach (var (name, texts) in index.AttributesOf("/"))
         {
@@ -137,7 +142,10 @@ public sealed class H5Archive : ITensorArchive
         var group = Group(layer);
         if (!index.HasGroup(group))
         {
-            throw new FileFormatException(Path, index.Links.Contains(group) ? $"layer '{layer}' is a link, which is not followed" : $"there is no group of layer '{layer}'");
+            throw new FileFormatException(Path,
+                index.Links.Contains(group)
+                ? $"layer '{layer}' is a link, which is not followed"
+                : $"there is no group of layer '{layer}'");
         }
 
         // Keras takes a missing list for an empty one; then the datasets, if any, are found by what they are called.
@@ -168,13 +176,15 @@ public sealed class H5Archive : ITensorArchive
 
         if (dataset.Offset == Hdf5Dataset.NotReadable)
         {
-            throw new FileFormatException(Path, $"weight '{name}' lies in another file, in chunks that are too large, or behind a filter that is not here", SaveHint);
+            throw new FileFormatException(Path,
+                $"weight '{name}' lies in another file, in chunks that are too large, or behind a filter that is not here", SaveHint);
         }
 
         var bytes = entry.ElementCount * entry.Type.Size();
         if (dataset.Offset >= 0 && (bytes > _file.Length || dataset.Offset > _file.Length - bytes))
         {
-            throw new FileFormatException(Path, $"weight '{name}' {entry} exceeds the file", "The file is truncated: copy or download it again.");
+            throw new FileFormatException(Path, $"weight '{name}' {entry} exceeds the file",
+                "The file is truncated: copy or download it again.");
         }
 
         if (!_entries.TryAdd(name, entry))

@@ -123,7 +123,9 @@ internal sealed class Hdf5Index
 
         private long ReadInt64() => BinaryPrimitives.ReadInt64LittleEndian(ReadBytes(stackalloc byte[8]));
 
-        private byte ReadByte() => TryReadByte(out var value) ? value : throw new InvalidOperationException("The HDF5 library ended within a record.");
+        private byte ReadByte() => TryReadByte(out var value)
+            ? value
+            : throw new InvalidOperationException("The HDF5 library ended within a record.");
 
         private ReadOnlySpan<byte> ReadBytes(Span<byte> destination)
         {

@@ -10,7 +10,8 @@ public static class Hdf5Library
     private const string FileName = "libcudatrainer_hdf5.so";
     private const string Remedy = "Install the Debian package libhdf5-dev and run 'make build'";
 
-    private static readonly Lazy<(NativeHdf5? Native, string Detail)> s_loaded = new(() => Load(NativeShim.Candidates(FileName, PathVariable)));
+    private static readonly Lazy<(NativeHdf5? Native,
+        string Detail)> s_loaded = new(() => Load(NativeShim.Candidates(FileName, PathVariable)));
 
     public static bool IsAvailable => Native is not null;
 
@@ -26,7 +27,8 @@ public static class Hdf5Library
     internal static NativeHdf5 Require(string path) => Require(path, s_loaded.Value);
 
     internal static NativeHdf5 Require(string path, (NativeHdf5? Native, string Detail) loaded) => loaded.Native
-        ?? throw new FileFormatException(path, $"this is an HDF5 (Keras) file, and {loaded.Detail}", "Without it, convert the weights to .safetensors.");
+        ?? throw new FileFormatException(path, $"this is an HDF5 (Keras) file, and {loaded.Detail}",
+            "Without it, convert the weights to .safetensors.");
 
     /// <returns>The library and its path, or null and the account of what was tried.</returns>
     internal static (NativeHdf5? Native, string Detail) Load(IEnumerable<string> candidates)

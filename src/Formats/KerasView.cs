@@ -96,7 +96,8 @@ public sealed class KerasView : ITensorArchive
 
         var wanted = expected.Weights.Select(weight => LastPart(weight.Name)).ToArray();
         var given = found.Weights.Select(LastPart).ToArray();
-        var known = wanted.Distinct().Count() == wanted.Length && wanted.Order(StringComparer.Ordinal).SequenceEqual(given.Order(StringComparer.Ordinal));
+        var known = wanted.Distinct().Count() == wanted.Length
+            && wanted.Order(StringComparer.Ordinal).SequenceEqual(given.Order(StringComparer.Ordinal));
         for (var i = 0; i < wanted.Length; i++)
         {
             var weight = expected.Weights[i];

@@ -22,7 +22,8 @@ public static class KerasWriter
     /// <exception cref="FileFormatException">libhdf5 is missing or failed.</exception>
     /// <exception cref="IOException">Writing failed; the old file is intact.</exception>
     public static void Write(
-        string path, IReadOnlyList<string> layerNames, IReadOnlyList<KerasLayer> layers, TensorElements tensors, IReadOnlyDictionary<string, string> metadata)
+        string path, IReadOnlyList<string> layerNames, IReadOnlyList<KerasLayer> layers, TensorElements tensors,
+        IReadOnlyDictionary<string, string> metadata)
     {
         var native = Hdf5Library.Require(path);
         using var file = AtomicFile.Create(path);
@@ -115,7 +116,8 @@ internal sealed unsafe class Hdf5Writer : IDisposable
 
     public void AddText(string path, string attribute, string text)
     {
-        fixed (byte* place = NativeHdf5.Terminated(path), name = NativeHdf5.Terminated(attribute), value = NativeHdf5.Terminated(text), message = _message)
+        fixed (byte* place = NativeHdf5.Terminated(path), name = NativeHdf5.Terminated(attribute), value = NativeHdf5.Terminated(text),
+            message = _message)
         {
             Check(_native.AddText(_writer, place, name, value, message, _message.Length));
         }

@@ -21,9 +21,11 @@ internal sealed unsafe class NativeHdf5
         CloseStream = (delegate* unmanaged[Cdecl]<nint, void>)NativeLibrary.GetExport(library, "cth_close_stream");
         Create = (delegate* unmanaged[Cdecl]<byte*, nint*, byte*, int, int>)NativeLibrary.GetExport(library, "cth_create");
         AddGroup = (delegate* unmanaged[Cdecl]<nint, byte*, byte*, int, int>)NativeLibrary.GetExport(library, "cth_add_group");
-        AddFloats = (delegate* unmanaged[Cdecl]<nint, byte*, int, long*, float*, byte*, int, int>)NativeLibrary.GetExport(library, "cth_add_floats");
+        AddFloats = (delegate* unmanaged[Cdecl]<nint, byte*, int, long*, float*, byte*, int, int>)NativeLibrary.GetExport(library,
+            "cth_add_floats");
         AddText = (delegate* unmanaged[Cdecl]<nint, byte*, byte*, byte*, byte*, int, int>)NativeLibrary.GetExport(library, "cth_add_text");
-        AddTexts = (delegate* unmanaged[Cdecl]<nint, byte*, byte*, int, byte**, byte*, int, int>)NativeLibrary.GetExport(library, "cth_add_texts");
+        AddTexts = (delegate* unmanaged[Cdecl]<nint, byte*, byte*, int, byte**, byte*, int, int>)NativeLibrary.GetExport(library,
+            "cth_add_texts");
         Finish = (delegate* unmanaged[Cdecl]<nint, int, byte*, int, int>)NativeLibrary.GetExport(library, "cth_finish");
     }
 

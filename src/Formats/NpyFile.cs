@@ -52,7 +52,8 @@ public static class NpyFile
         var header = NpyHeader.Read(handle, path);
         if (!header.Type.IsFloating())
         {
-            throw new FileFormatException(path, $"expected floating-point elements, found {header.Type}", "Save it with array.astype('float32').");
+            throw new FileFormatException(path, $"expected floating-point elements, found {header.Type}",
+                "Save it with array.astype('float32').");
         }
 
         var data = Allocate<float>(path, header);

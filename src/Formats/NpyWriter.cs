@@ -61,7 +61,8 @@ public sealed class NpyWriter : IDisposable
     {
         if (bytes.Length > _expectedBytes - _writtenBytes)
         {
-            throw new ArgumentException($"{_file.Path} holds {_expectedBytes} bytes of data; {bytes.Length} more would exceed them.", nameof(bytes));
+            throw new ArgumentException($"{_file.Path} holds {_expectedBytes} bytes of data; {bytes.Length} more would exceed them.",
+                nameof(bytes));
         }
 
         _file.Append(bytes);

@@ -274,7 +274,9 @@ internal ref struct PickleMachine
     private readonly PickleStorage LoadStorage(object?[] description)
     {
         // The sixth item describes a view of another storage; PyTorch stopped writing those before version 0.4.
-        if (description is not (["storage", PickleStorageClass, string, string, long and >= 0] or ["storage", PickleStorageClass, string, string, long and >= 0, null]))
+        if (description is not (
+            ["storage", PickleStorageClass, string, string, long and >= 0] or ["storage", PickleStorageClass, string, string,
+            long and >= 0, null]))
         {
             throw Malformed(description is [string kind, ..]
                 ? $"a persistent id of kind '{Shorten(kind)}' is not a plain storage; it was not loaded"

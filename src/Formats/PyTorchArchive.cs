@@ -137,7 +137,9 @@ public sealed class PyTorchArchive : ITensorArchive
                 throw new FileFormatException(file.Path, $"storage '{key}' is listed but not used by any tensor", SaveStateDictionary);
             }
 
-            var count = file.Length - position >= sizeof(long) ? BinaryPrimitives.ReadInt64LittleEndian(file.Span(position, sizeof(long))) : -1;
+            var count = file.Length - position >= sizeof(long)
+                ? BinaryPrimitives.ReadInt64LittleEndian(file.Span(position, sizeof(long)))
+                : -1;
             position += sizeof(long);
             var bytes = (Int128)storage.ElementCount * storage.Type.Size();
             if (count != storage.ElementCount || bytes > file.Length - position)

@@ -42,20 +42,23 @@ public sealed class Safetensors : ITensorArchive
         {
             if (file.Length < LengthBytes)
             {
-                throw new FileFormatException(path, $"not a .safetensors file: {file.Length} bytes, the header's length alone takes {LengthBytes}");
+                throw new FileFormatException(path,
+                    $"not a .safetensors file: {file.Length} bytes, the header's length alone takes {LengthBytes}");
             }
 
             var declared = BinaryPrimitives.ReadUInt64LittleEndian(file.Span(0, LengthBytes));
             var available = file.Length - LengthBytes;
             if (declared > MaxHeaderBytes)
             {
-                throw new FileFormatException(path, $"not a .safetensors file: a header of {declared} bytes is declared, the limit is {MaxHeaderBytes}");
+                throw new FileFormatException(path,
+                    $"not a .safetensors file: a header of {declared} bytes is declared, the limit is {MaxHeaderBytes}");
             }
 
             if ((long)declared > available)
             {
                 throw new FileFormatException(
-                    path, $"a header of {declared} bytes is declared, only {available} follow", "The file is truncated: copy or download it again.");
+                    path, $"a header of {declared} bytes is declared, only {available} follow",
+                        "The file is truncated: copy or download it again.");
             }
 
             var dataOffset = LengthBytes + (long)declared;

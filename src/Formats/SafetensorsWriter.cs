@@ -86,7 +86,8 @@ public static class SafetensorsWriter
 
         return ElementTypes.TryCountBytes(tensor.Shape, tensor.Type, out _, out var bytes)
             ? bytes
-            : throw new ArgumentException($"Tensor '{tensor.Name}' has the impossible shape {ElementTypes.Format(tensor.Shape)}.", nameof(tensor));
+            : throw new ArgumentException($"Tensor '{tensor.Name}' has the impossible shape {ElementTypes.Format(tensor.Shape)}.",
+                nameof(tensor));
     }
 
     private static ReadOnlySpan<byte> BuildHeader(NamedTensor[] tensors, long[] lengths, IReadOnlyDictionary<string, string>? metadata)
@@ -121,7 +122,8 @@ public static class SafetensorsWriter
         var headerBytes = buffer.WrittenCount - Safetensors.LengthBytes;
         if (headerBytes > Safetensors.MaxHeaderBytes)
         {
-            throw new ArgumentException($"The header takes {headerBytes} bytes; the format allows {Safetensors.MaxHeaderBytes}.", nameof(tensors));
+            throw new ArgumentException($"The header takes {headerBytes} bytes; the format allows {Safetensors.MaxHeaderBytes}.",
+                nameof(tensors));
         }
 
         var header = MemoryMarshal.AsMemory(buffer.WrittenMemory).Span;

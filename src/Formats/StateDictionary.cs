@@ -16,7 +16,8 @@ internal static class StateDictionary
     {
         if (root is not PickleDictionary dictionary)
         {
-            throw new FileFormatException(path, "expected a state_dict, found something other than a dict", PyTorchArchive.SaveStateDictionary);
+            throw new FileFormatException(path, "expected a state_dict, found something other than a dict",
+                PyTorchArchive.SaveStateDictionary);
         }
 
         var named = new List<(string Name, PickleTensor Tensor)>();
@@ -27,7 +28,9 @@ internal static class StateDictionary
             throw new FileFormatException(path, "there are no tensors in it", PyTorchArchive.SaveStateDictionary);
         }
 
-        var prefix = named.TrueForAll(item => item.Name.StartsWith(DataParallelPrefix, StringComparison.Ordinal)) ? DataParallelPrefix.Length : 0;
+        var prefix = named.TrueForAll(item => item.Name.StartsWith(DataParallelPrefix, StringComparison.Ordinal))
+            ? DataParallelPrefix.Length
+            : 0;
         var tensors = new Dictionary<string, PickleTensor>(named.Count, StringComparer.Ordinal);
         foreach (var (name, tensor) in named)
         {
@@ -62,7 +65,8 @@ internal static class StateDictionary
                 var name = $"{parentName}{key}";
                 if (name.Length > MaxNameLength)
                 {
-                    throw new FileFormatException(path, $"a tensor's name is longer than {MaxNameLength} characters", PyTorchArchive.SaveStateDictionary);
+                    throw new FileFormatException(path, $"a tensor's name is longer than {MaxNameLength} characters",
+                        PyTorchArchive.SaveStateDictionary);
                 }
 
                 if (value is PickleTensor tensor)

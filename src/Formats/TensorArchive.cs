@@ -5,7 +5,8 @@ namespace CudaTrainer.Formats;
 /// <summary>Opens weight files by what they contain; the extension is never trusted.</summary>
 public static class TensorArchive
 {
-    private const string Accepted = "Accepted are .safetensors files, PyTorch files made by torch.save(model.state_dict(), name), and Keras .h5 files.";
+    private const string Accepted =
+        "Accepted are .safetensors files, PyTorch files made by torch.save(model.state_dict(), name), and Keras .h5 files.";
 
     private static ReadOnlySpan<byte> Hdf5Signature => [0x89, (byte)'H', (byte)'D', (byte)'F', (byte)'\r', (byte)'\n', 0x1a, (byte)'\n'];
 

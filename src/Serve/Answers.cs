@@ -11,7 +11,8 @@ internal sealed record JobError(string Code, string Message);
 /// <param name="State"><c>queued</c>, <c>running</c>, <c>done</c> or <c>failed</c>.</param>
 /// <param name="Position">1 for the next one; null once it is at work.</param>
 /// <param name="ProgressSeconds">Seconds of the video that are done.</param>
-internal sealed record VideoStatus(string Id, string Name, long Bytes, JobState State, int? Position, double ProgressSeconds, JobError? Error, VideoResult? Result);
+internal sealed record VideoStatus(string Id, string Name, long Bytes, JobState State, int? Position, double ProgressSeconds,
+    JobError? Error, VideoResult? Result);
 
 /// <summary>The answer for one video; where <c>predict --window --json</c> says the same, by the same names and numbers.</summary>
 /// <param name="Status"><c>ok</c>, or the kind of damage that ended the video early.</param>
@@ -19,7 +20,8 @@ internal sealed record VideoStatus(string Id, string Name, long Bytes, JobState 
 /// <param name="Seconds">That the work took.</param>
 internal sealed record VideoResult(
     double Violent, string Label, double Threshold, double Release, string Status, string? Error,
-    IReadOnlyList<WindowAnswer> Windows, IReadOnlyList<ViolenceEvent> Events, IReadOnlyList<FrameAnswer> Frames, VideoFacts Video, double Seconds)
+    IReadOnlyList<WindowAnswer> Windows, IReadOnlyList<ViolenceEvent> Events, IReadOnlyList<FrameAnswer> Frames, VideoFacts Video,
+    double Seconds)
 {
     /// <summary>The pictures behind <see cref="Frames"/>, as PNG files.</summary>
     internal IReadOnlyList<byte[]> Pictures { get; init; } = [];
@@ -32,7 +34,8 @@ internal sealed record WindowAnswer(double Start, double End, double Violent, do
 /// <param name="Window">Number of its window, from 0.</param>
 /// <param name="Violent">p(violent) of that window.</param>
 /// <param name="Attention">Its weight in that window; null for models without attention.</param>
-internal sealed record FrameAnswer(int Number, double Time, int Window, double Violent, double? Attention, int Width, int Height, string Url);
+internal sealed record FrameAnswer(int Number, double Time, int Window, double Violent, double? Attention, int Width, int Height,
+    string Url);
 
 /// <summary>What decoding showed.</summary>
 internal sealed record VideoFacts(int Width, int Height, double FrameRate, long Frames, double Duration, string Codec, string Container);
@@ -40,7 +43,8 @@ internal sealed record VideoFacts(int Width, int Height, double FrameRate, long 
 /// <summary>What <c>GET /api/health</c> answers.</summary>
 /// <param name="Note">What whoever reads the numbers must know; null if there is nothing.</param>
 internal sealed record Health(
-    string Status, string Version, string Device, bool Simulated, string? Note, ModelFacts Model, double Threshold, double Window, double Stride, Limits Limits, QueueFacts Queue);
+    string Status, string Version, string Device, bool Simulated, string? Note, ModelFacts Model, double Threshold, double Window,
+        double Stride, Limits Limits, QueueFacts Queue);
 
 internal sealed record ModelFacts(string Name, string File, int Epoch, int Frames, bool Attention, string Backbone);
 

@@ -15,12 +15,14 @@ internal sealed class RequestGuard(IPAddress address, string contentSecurityPoli
         // here.
         if (IPAddress.IsLoopback(address) && !IsLoopback(request.Host.Host))
         {
-            throw new ApiException(StatusCodes.Status403Forbidden, "bad_host", "This server answers to localhost, 127.0.0.1 and [::1] only.");
+            throw new ApiException(StatusCodes.Status403Forbidden, "bad_host",
+                "This server answers to localhost, 127.0.0.1 and [::1] only.");
         }
 
         // Another page may send a form here without being asked; its browser then names it.
         string origin = request.Headers.Origin.ToString();
-        if (origin.Length > 0 && !(Uri.TryCreate(origin, UriKind.Absolute, out Uri? uri) && uri.Scheme == request.Scheme && IsSame(uri, request)))
+        if (origin.Length > 0 && !(
+            Uri.TryCreate(origin, UriKind.Absolute, out Uri? uri) && uri.Scheme == request.Scheme && IsSame(uri, request)))
         {
             throw new ApiException(StatusCodes.Status403Forbidden, "bad_origin", "Requests from other web pages are refused.");
         }
@@ -37,8 +39,10 @@ internal sealed class RequestGuard(IPAddress address, string contentSecurityPoli
     }
 
     private static bool IsLoopback(string host) =>
-        host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(host, out IPAddress? named) && IPAddress.IsLoopback(named));
+        host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
+            || (IPAddress.TryParse(host, out IPAddress? named) && IPAddress.IsLoopback(named));
 
     private static bool IsSame(Uri origin, HttpRequest request) =>
-        Uri.TryCreate($"{request.Scheme}://{request.Host.Value}", UriKind.Absolute, out Uri? own) && origin.Authority.Equals(own.Authority, StringComparison.OrdinalIgnoreCase);
+        Uri.TryCreate($"{request.Scheme}://{request.Host.Value}", UriKind.Absolute, out Uri? own)
+            && origin.Authority.Equals(own.Authority, StringComparison.OrdinalIgnoreCase);
 }

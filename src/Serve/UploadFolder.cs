@@ -48,7 +48,8 @@ internal sealed class UploadFolder : IDisposable
             try
             {
                 // A link, or a folder that others can write to, is none of ours.
-                if (new DirectoryInfo(folder) is { LinkTarget: null, UnixFileMode: UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute })
+                if (new DirectoryInfo(
+                    folder) is { LinkTarget: null, UnixFileMode: UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute })
                 {
                     using FileStream free = new(Path.Combine(folder, LockName), FileMode.Open, FileAccess.ReadWrite, FileShare.None);
                     Clear(folder);

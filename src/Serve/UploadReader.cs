@@ -24,16 +24,20 @@ internal sealed class UploadReader(long limit)
     /// <exception cref="ApiException">It is empty, too large or not well-formed.</exception>
     public async Task<(string Name, long Bytes)> Read(HttpRequest request, string file, CancellationToken stop)
     {
-        bool isForm = MediaTypeHeaderValue.TryParse(request.ContentType, out var type) && type.MediaType.Equals("multipart/form-data", StringComparison.OrdinalIgnoreCase);
+        bool isForm = MediaTypeHeaderValue.TryParse(request.ContentType, out var type)
+            && type.MediaType.Equals("multipart/form-data", StringComparison.OrdinalIgnoreCase);
         if (request.ContentLength > limit + (isForm ? FormBytes : 0))
         {
             throw TooLarge();
         }
 
         (string name, long bytes) = isForm
-            ? await ReadForm(new MultipartReader(BoundaryOf(type!), request.Body) { HeadersCountLimit = 16, BodyLengthLimit = limit + FormBytes }, file, stop)
+            ? await ReadForm(new MultipartReader(BoundaryOf(type!),
+                request.Body) { HeadersCountLimit = 16, BodyLengthLimit = limit + FormBytes }, file, stop)
             : (request.Query["name"].ToString(), await Copy(request.Body, file, stop));
-        return bytes > 0 ? (Displayable(name), bytes) : throw new ApiException(StatusCodes.Status400BadRequest, "empty", "The upload is empty.");
+        return bytes > 0
+            ? (Displayable(name), bytes)
+            : throw new ApiException(StatusCodes.Status400BadRequest, "empty", "The upload is empty.");
     }
 
     /// <summary>The last part of a path, without what could move a cursor or turn the text around.</summary>
@@ -134,7 +138,9 @@ internal sealed class UploadReader(long limit)
     }
 
     private ApiException TooLarge() => new(
-        StatusCodes.Status413PayloadTooLarge, "too_large", string.Create(CultureInfo.InvariantCulture, $"The video is larger than {limit / 1e6:0.###} MB, the most that is taken."));
+        StatusCodes.Status413PayloadTooLarge, "too_large",
+            string.Create(CultureInfo.InvariantCulture, $"The video is larger than {limit / 1e6:0.###} MB, the most that is taken."));
 
-    private static ApiException BadForm(string reason) => new(StatusCodes.Status400BadRequest, "bad_form", $"The form cannot be read: {reason.TrimEnd('.')}.");
+    private static ApiException BadForm(string reason) =>
+        new(StatusCodes.Status400BadRequest, "bad_form", $"The form cannot be read: {reason.TrimEnd('.')}.");
 }

@@ -9,7 +9,8 @@ namespace CudaTrainer.Serve;
 /// <summary>Answers requests: the page, the calls behind it, and errors as JSON.</summary>
 /// <param name="health">Of the moment.</param>
 /// <param name="stop">Ends uploads.</param>
-internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queue, UploadFolder folder, UploadReader uploads, Func<Health> health, CancellationToken stop)
+internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queue, UploadFolder folder, UploadReader uploads,
+    Func<Health> health, CancellationToken stop)
 {
     private const string VideosPath = "/api/videos";
 
@@ -38,7 +39,9 @@ internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queu
         }
         catch (BadHttpRequestException exception)
         {
-            await Refuse(context, new ApiException(exception.StatusCode, exception.StatusCode == StatusCodes.Status413PayloadTooLarge ? "too_large" : "bad_request", exception.Message));
+            await Refuse(context,
+                new ApiException(exception.StatusCode,
+                exception.StatusCode == StatusCodes.Status413PayloadTooLarge ? "too_large" : "bad_request", exception.Message));
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
@@ -56,11 +59,13 @@ internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queu
         catch (Exception exception)
         {
             // One request must not end the server.
-            await Refuse(context, new ApiException(StatusCodes.Status500InternalServerError, "internal", $"The server failed: {exception.GetType().Name}."));
+            await Refuse(context,
+                new ApiException(StatusCodes.Status500InternalServerError, "internal", $"The server failed: {exception.GetType().Name}."));
         }
     }
 
-    public static string FrameUrl(string id, int number) => string.Create(CultureInfo.InvariantCulture, $"{VideosPath}/{id}/frames/{number}.png");
+    public static string FrameUrl(string id, int number) =>
+        string.Create(CultureInfo.InvariantCulture, $"{VideosPath}/{id}/frames/{number}.png");
 
     private Task Route(HttpContext context)
     {
@@ -83,7 +88,9 @@ internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queu
         {
             case [var id]:
                 RequireMethod(context, HttpMethods.Get, HttpMethods.Delete);
-                return HttpMethods.IsDelete(context.Request.Method) ? Delete(context, id) : SendJson(context, StatusCodes.Status200OK, StatusOf(id));
+                return HttpMethods.IsDelete(context.Request.Method)
+                    ? Delete(context, id)
+                    : SendJson(context, StatusCodes.Status200OK, StatusOf(id));
             case [var id, "frames", var name]:
                 RequireMethod(context, HttpMethods.Get);
                 return Send(context, StatusCodes.Status200OK, "image/png", PictureOf(id, name));
@@ -96,7 +103,8 @@ internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queu
     {
         if (!queue.TryReserve(out int retryAfter))
         {
-            throw new ApiException(StatusCodes.Status503ServiceUnavailable, "busy", $"The queue is full; try again in about {retryAfter} s.") { RetryAfter = retryAfter };
+            throw new ApiException(StatusCodes.Status503ServiceUnavailable, "busy",
+                $"The queue is full; try again in about {retryAfter} s.") { RetryAfter = retryAfter };
         }
 
         string id = VideoJob.NewId(), file = folder.FileFor(id);
@@ -142,12 +150,16 @@ internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queu
     private byte[] PictureOf(string id, string name)
     {
         IReadOnlyList<byte[]> pictures = StatusOf(id).Result?.Pictures ?? [];
-        return name.EndsWith(".png", StringComparison.Ordinal) && int.TryParse(name.AsSpan(0, name.Length - 4), NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number < pictures.Count
+        return name.EndsWith(".png", StringComparison.Ordinal)
+            && int.TryParse(name.AsSpan(0, name.Length - 4), NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+            && number < pictures.Count
             ? pictures[number]
-            : throw new ApiException(StatusCodes.Status404NotFound, "no_frame", $"There is no such frame; there are {pictures.Count}, numbered from 0.");
+            : throw new ApiException(StatusCodes.Status404NotFound, "no_frame",
+                $"There is no such frame; there are {pictures.Count}, numbered from 0.");
     }
 
-    private static ApiException Unknown() => new(StatusCodes.Status404NotFound, "unknown_id", "There is no such video; results are kept for a while only.");
+    private static ApiException Unknown() =>
+        new(StatusCodes.Status404NotFound, "unknown_id", "There is no such video; results are kept for a while only.");
 
     /// <summary>GET stands for HEAD as well.</summary>
     private static void RequireMethod(HttpContext context, params string[] methods)
@@ -156,7 +168,8 @@ internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queu
         if (!methods.Contains(method))
         {
             string allowed = string.Join(", ", methods);
-            throw new ApiException(StatusCodes.Status405MethodNotAllowed, "wrong_method", $"Only {allowed} can be used here.") { Allow = allowed };
+            throw new ApiException(StatusCodes.Status405MethodNotAllowed, "wrong_method",
+                $"Only {allowed} can be used here.") { Allow = allowed };
         }
     }
 

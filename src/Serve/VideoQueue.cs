@@ -111,7 +111,8 @@ internal sealed class VideoQueue(int most, TimeSpan keep, TimeProvider time)
         {
             _running = null;
             _lastSeconds = time.GetElapsedTime(_began).TotalSeconds;
-            (job.State, job.Result, job.Error, job.Ended) = (error is null ? JobState.Done : JobState.Failed, result, error, time.GetTimestamp());
+            (job.State, job.Result, job.Error, job.Ended) = (error is null ? JobState.Done : JobState.Failed, result, error,
+                time.GetTimestamp());
             if (_jobs.ContainsKey(job.Id))
             {
                 _ended.Add(job);
@@ -127,7 +128,9 @@ internal sealed class VideoQueue(int most, TimeSpan keep, TimeProvider time)
             DropExpired();
             return _jobs.TryGetValue(id, out VideoJob? job)
                 ? new VideoStatus(
-                    job.Id, job.Name, job.Bytes, job.State, job.State == JobState.Queued ? _waiting.IndexOf(job) + 1 : null, job.Progress, job.Error, job.Result)
+                    job.Id, job.Name, job.Bytes, job.State, job.State == JobState.Queued
+                        ? _waiting.IndexOf(job) + 1
+                        : null, job.Progress, job.Error, job.Result)
                 : null;
         }
     }

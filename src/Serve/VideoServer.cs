@@ -16,19 +16,22 @@ public static class VideoServer
     /// <exception cref="RunException">There is no such model, device or address.</exception>
     public static void Run(ServeOptions options, string version, IRunObserver observer, Action<string> listening, CancellationToken stop)
     {
-        IPAddress address = options.Address ?? throw new RunException($"--host {options.Host} is no address.", "Give an IP address of this machine, or localhost.");
+        IPAddress address = options.Address
+            ?? throw new RunException($"--host {options.Host} is no address.", "Give an IP address of this machine, or localhost.");
         using Predictor predictor = Predictor.Open(options.Prediction);
         observer.Header(predictor.Header);
         using UploadFolder folder = UploadFolder.Create();
         VideoQueue queue = new(options.Queue, TimeSpan.FromMinutes(options.Keep), TimeProvider.System);
         WebPage page = WebPage.Load();
         VideoApi api = new(
-            page, new RequestGuard(address, page.ContentSecurityPolicy), queue, folder, new UploadReader(options.MaxUploadBytes), () => HealthOf(predictor, options, version, queue), stop);
+            page, new RequestGuard(address, page.ContentSecurityPolicy), queue, folder, new UploadReader(options.MaxUploadBytes), () =>
+                HealthOf(predictor, options, version, queue), stop);
         using HttpServer server = new(address, options.Port);
         string url = Start(server, api, options);
         if (!IPAddress.IsLoopback(address))
         {
-            observer.Message(Severity.Warning, "other machines can reach this server: it has no passwords, and what is sent to it is not encrypted");
+            observer.Message(Severity.Warning,
+                "other machines can reach this server: it has no passwords, and what is sent to it is not encrypted");
         }
 
         listening(url);
@@ -43,7 +46,8 @@ public static class VideoServer
         }
         catch (IOException exception)
         {
-            throw new RunException($"Port {options.Port} of {options.Host} cannot be had: {exception.Message}", "Choose another with --port; --port 0 takes any that is free.", exception);
+            throw new RunException($"Port {options.Port} of {options.Host} cannot be had: {exception.Message}",
+                "Choose another with --port; --port 0 takes any that is free.", exception);
         }
     }
 
@@ -54,7 +58,8 @@ public static class VideoServer
         return new Health(
             "ok", version, predictor.Device, isSimulated,
             isSimulated ? $"{SimulatedMark}: the GPU is a simulator for tests." : null,
-            new ModelFacts(info.Model, Path.GetFileName(Path.TrimEndingDirectorySeparator(options.Prediction.Checkpoint)), info.Epoch, info.Frames, predictor.HasAttention, predictor.Backbone),
+            new ModelFacts(info.Model, Path.GetFileName(Path.TrimEndingDirectorySeparator(options.Prediction.Checkpoint)), info.Epoch,
+                info.Frames, predictor.HasAttention, predictor.Backbone),
             predictor.Threshold, options.Plan.Length, options.Plan.Stride,
             new Limits(options.MaxUploadBytes, options.Timeout, options.Queue, options.Keep),
             queue.Facts);

@@ -20,7 +20,11 @@ internal sealed class VideoWorker(Predictor predictor, ServeOptions options, Vid
             (VideoResult? result, JobError? error) = Answer(job, stop);
             File.Delete(job.File);
             queue.Finish(job, result, error);
-            observer.Message(Severity.Info, result is null ? $"{job.Name}: {error!.Message}" : string.Create(CultureInfo.InvariantCulture, $"{job.Name}: {result.Violent:0.000} {result.Label}, {result.Seconds:0.0} s"));
+            observer.Message(Severity.Info,
+                result is null
+                ? $"{job.Name}: {error!.Message}"
+                : string.Create(CultureInfo.InvariantCulture,
+                $"{job.Name}: {result.Violent:0.000} {result.Label}, {result.Seconds:0.0} s"));
         }
     }
 
@@ -36,7 +40,9 @@ internal sealed class VideoWorker(Predictor predictor, ServeOptions options, Vid
         {
             return job.Stop.IsCancellationRequested
                 ? (null, new JobError("deleted", "The video was deleted."))
-                : (null, new JobError("timeout", string.Create(CultureInfo.InvariantCulture, $"The video took longer than {options.Timeout} s, the most that is spent on one.")));
+                : (null, new JobError("timeout",
+                    string.Create(CultureInfo.InvariantCulture,
+                    $"The video took longer than {options.Timeout} s, the most that is spent on one.")));
         }
         catch (Exception exception) when (exception is not OperationCanceledException)
         {
@@ -52,7 +58,8 @@ internal sealed class VideoWorker(Predictor predictor, ServeOptions options, Vid
         Prediction prediction = answer.Prediction;
         if (prediction.Violent is not { } violent)
         {
-            return (null, new JobError(prediction.Status.Replace(' ', '_'), $"The video cannot be read ({prediction.Status}): {prediction.Error ?? "it has no frames"}."));
+            return (null, new JobError(prediction.Status.Replace(' ', '_'),
+                $"The video cannot be read ({prediction.Status}): {prediction.Error ?? "it has no frames"}."));
         }
 
         IReadOnlyList<WindowScore> windows = prediction.Windows!;
@@ -61,15 +68,19 @@ internal sealed class VideoWorker(Predictor predictor, ServeOptions options, Vid
             return (null, new JobError("internal", "The model does not answer with numbers; its weights may be damaged."));
         }
 
-        IReadOnlyList<KeyFrame> frames = KeyFrames.Read(answer, KeyFrameCount, TimeSpan.FromSeconds(options.Prediction.DecodeTimeout), stop);
+        IReadOnlyList<KeyFrame> frames = KeyFrames.Read(answer, KeyFrameCount, TimeSpan.FromSeconds(options.Prediction.DecodeTimeout),
+            stop);
         VideoInfo video = answer.Video;
         return (new VideoResult(
             violent, prediction.Label!, prediction.Threshold, prediction.Release!.Value, prediction.Status, prediction.Error,
-            [.. windows.Zip(answer.Samples, (window, sample) => new WindowAnswer(window.Start, window.End, window.Violent, window.Smoothed, sample.Attention))],
+            [.. windows.Zip(answer.Samples,
+                (window, sample) => new WindowAnswer(window.Start, window.End, window.Violent, window.Smoothed, sample.Attention))],
             prediction.Events!,
             [.. frames.Select((frame, number) => new FrameAnswer(
-                number, frame.Time, frame.Window, windows[frame.Window].Violent, frame.Attention, frame.Width, frame.Height, VideoApi.FrameUrl(job.Id, number)))],
-            new VideoFacts(video.Width, video.Height, double.IsFinite(video.FrameRate) ? video.FrameRate : 0, video.DecodedFrames, windows[^1].End, video.Codec, video.Container),
+                number, frame.Time, frame.Window, windows[frame.Window].Violent, frame.Attention, frame.Width, frame.Height,
+                VideoApi.FrameUrl(job.Id, number)))],
+            new VideoFacts(video.Width, video.Height, double.IsFinite(video.FrameRate) ? video.FrameRate : 0, video.DecodedFrames,
+                windows[^1].End, video.Codec, video.Container),
             Math.Round(Stopwatch.GetElapsedTime(began).TotalSeconds, 3))
         {
             Pictures = [.. frames.Select(frame => frame.Png)],

@@ -18,7 +18,8 @@ internal sealed class WebPage
     public static WebPage Load()
     {
         string style = Resource("page.css"), script = Resource("page.js");
-        string html = Resource("page.html").Replace("/*style*/", style, StringComparison.Ordinal).Replace("/*script*/", script, StringComparison.Ordinal);
+        string html = Resource("page.html").Replace("/*style*/", style, StringComparison.Ordinal)
+            .Replace("/*script*/", script, StringComparison.Ordinal);
         string policy = $"default-src 'none'; script-src '{HashOf(script)}'; style-src '{HashOf(style)}'; img-src 'self' data:; media-src blob:; connect-src 'self'; "
             + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
         return new WebPage(Encoding.UTF8.GetBytes(html), policy);

@@ -186,7 +186,9 @@ internal sealed class Scene
             var left = random.Between(0, 1.6f);
             var width = style == Style.Park ? random.Between(0.02f, 0.05f) : random.Between(0.08f, 0.3f);
             var top = style == Style.Street ? random.Between(0, 0.2f) : random.Between(0.05f, 0.25f);
-            var bottom = style == Style.Park || random.Chance(0.4f) ? horizon : MathF.Min(horizon - 0.03f, top + random.Between(0.1f, 0.25f));
+            var bottom = style == Style.Park || random.Chance(0.4f)
+                ? horizon
+                : MathF.Min(horizon - 0.03f, top + random.Between(0.1f, 0.25f));
             var colour = style == Style.Park
                 ? new Vector3(112, 98, 84)
                 : Scene.Colour(random.Unit(), random.Between(0, 0.22f), random.Between(0.5f, 0.85f));

@@ -92,5 +92,6 @@ public sealed class BackboneChoice : IDisposable
 
     private static string Join(params string?[] parts) => string.Join(" + ", parts.Where(part => part is not null));
 
-    private string IdentityOf(FeatureStream stream) => Join(stream.HasRgb() ? Source!.Identity : null, stream.HasMotion() ? MotionFeatures.Identity : null);
+    private string IdentityOf(FeatureStream stream) =>
+        Join(stream.HasRgb() ? Source!.Identity : null, stream.HasMotion() ? MotionFeatures.Identity : null);
 }

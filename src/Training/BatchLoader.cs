@@ -133,7 +133,8 @@ public sealed class BatchLoader : IDisposable
     /// <param name="augmentation">Varies clips on the way, if given.</param>
     /// <param name="firstReplica">Number of this process's first replica.</param>
     /// <param name="replicas">Of all processes; 0 = there is no other process.</param>
-    internal BatchLoader(IReadOnlyList<IDevice> devices, IFeatureRows rows, int batchSize, bool half, FeatureScaler? scaler = null, FeatureAugmentation? augmentation = null, int firstReplica = 0, int replicas = 0)
+    internal BatchLoader(IReadOnlyList<IDevice> devices, IFeatureRows rows, int batchSize, bool half, FeatureScaler? scaler = null,
+        FeatureAugmentation? augmentation = null, int firstReplica = 0, int replicas = 0)
     {
         _firstReplica = firstReplica;
         _replicas = replicas == 0 ? devices.Count : replicas;

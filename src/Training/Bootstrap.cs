@@ -34,7 +34,8 @@ public static class Bootstrap
         int[][] members = [Of(0), Of(1)];
         var random = new SplitMix64(Seed);
         int[] counts = new int[sorted.Length];
-        double[] accuracy = new double[Resamples], balanced = new double[Resamples], auc = new double[Resamples], f1 = new double[Resamples];
+        double[] accuracy = new double[Resamples], balanced = new double[Resamples], auc = new double[Resamples],
+            f1 = new double[Resamples];
         for (int i = 0; i < Resamples; i++)
         {
             Draw(members, counts, random);
@@ -58,7 +59,8 @@ public static class Bootstrap
         }
     }
 
-    private static (double Accuracy, double Balanced, double Auc, double F1) Measure(int[] labels, double[] scores, int[] counts, int negatives, int positives, double threshold)
+    private static (double Accuracy, double Balanced, double Auc, double F1) Measure(int[] labels, double[] scores, int[] counts,
+        int negatives, int positives, double threshold)
     {
         long truePositives = 0, falsePositives = 0, below = 0;
         double area = 0;
@@ -69,7 +71,9 @@ public static class Bootstrap
             int start = i;
             for (; i < scores.Length && scores[i] == scores[start]; i++)
             {
-                (positivesHere, negativesHere) = labels[i] == 1 ? (positivesHere + counts[i], negativesHere) : (positivesHere, negativesHere + counts[i]);
+                (positivesHere, negativesHere) = labels[i] == 1
+                    ? (positivesHere + counts[i], negativesHere)
+                    : (positivesHere, negativesHere + counts[i]);
             }
 
             area += positivesHere * (below + (0.5 * negativesHere));

@@ -50,7 +50,8 @@ public sealed class Checkpoint : IDisposable
         ITensorArchive archive = TensorArchive.Open(path);
         try
         {
-            return new Checkpoint(archive, Parse(archive, ModelKey, RunJson.Default.ModelInfo), Parse(archive, StateKey, RunJson.Default.TrainingState));
+            return new Checkpoint(archive, Parse(archive, ModelKey, RunJson.Default.ModelInfo),
+                Parse(archive, StateKey, RunJson.Default.TrainingState));
         }
         catch
         {
@@ -89,11 +90,13 @@ public sealed class Checkpoint : IDisposable
     }
 
     /// <summary>Writes everything that training needs to go on.</summary>
-    internal static void SaveFull(string path, Learner learner, ModelInfo info, TrainingState state, FeatureScaler? scaler = null, WeightAverages? averages = null)
+    internal static void SaveFull(string path, Learner learner, ModelInfo info, TrainingState state, FeatureScaler? scaler = null,
+        WeightAverages? averages = null)
     {
         IEnumerable<NamedTensor> input = scaler is null
             ? []
-            : [NamedTensor.Of<float>(InputMean, scaler.Mean, scaler.Mean.Length), NamedTensor.Of<float>(InputScale, scaler.Scale, scaler.Scale.Length)];
+            : [NamedTensor.Of<float>(InputMean, scaler.Mean, scaler.Mean.Length),
+                NamedTensor.Of<float>(InputScale, scaler.Scale, scaler.Scale.Length)];
         if (scaler?.Whitening is { } whitening)
         {
             input = input.Append(NamedTensor.Of<float>(InputWhitening, whitening.Matrix, MotionFeatures.PerPair, whitening.Components));
@@ -101,11 +104,13 @@ public sealed class Checkpoint : IDisposable
 
         IEnumerable<NamedTensor> averaged = averages is null
             ? []
-            : averages.All.Where(average => average.Updates > 0).Select(average => NamedTensor.Of<float>(AveragePrefix + average.Name, average.Values, average.Values.Length));
+            : averages.All.Where(average => average.Updates > 0)
+                .Select(average => NamedTensor.Of<float>(AveragePrefix + average.Name, average.Values, average.Values.Length));
         Adam optimizer = learner.Optimizer;
         SafetensorsWriter.Write(
             path,
-            [.. ModelTensors(learner.Parameters), Named(FirstMoments, optimizer.FirstMoments), Named(SecondMoments, optimizer.SecondMoments), .. input, .. averaged],
+            [.. ModelTensors(learner.Parameters), Named(FirstMoments, optimizer.FirstMoments),
+                Named(SecondMoments, optimizer.SecondMoments), .. input, .. averaged],
             new Dictionary<string, string>
             {
                 [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo),
@@ -141,8 +146,11 @@ public sealed class Checkpoint : IDisposable
             }
         }
 
-        var known = parameters.State.Select(parameter => parameter.Name).Concat([FirstMoments, SecondMoments, InputMean, InputScale, InputWhitening]).ToHashSet();
-        faults.AddRange(tensors.Entries.Keys.Where(name => !known.Contains(name) && !name.StartsWith(AveragePrefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal).Select(name => $"{name} is not part of the model"));
+        var known = parameters.State.Select(parameter => parameter.Name)
+            .Concat([FirstMoments, SecondMoments, InputMean, InputScale, InputWhitening]).ToHashSet();
+        faults.AddRange(tensors.Entries.Keys.Where(
+            name => !known.Contains(name) && !name.StartsWith(AveragePrefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal)
+            .Select(name => $"{name} is not part of the model"));
         if (faults.Count > 0)
         {
             string model = Info is null ? string.Empty : $" It says it is a '{Info.Model}' with {Info.Inputs} features a frame.";
@@ -175,7 +183,8 @@ public sealed class Checkpoint : IDisposable
     /// <summary>Where the run stood.</summary>
     /// <exception cref="RunException">The file holds a model only.</exception>
     public TrainingState RequireState() => State ?? throw new RunException(
-        $"'{Path}' is a model file without optimiser state; training cannot resume from it.", "Use a .ckpt file, or start a new run with --initial-weights.");
+        $"'{Path}' is a model file without optimiser state; training cannot resume from it.",
+            "Use a .ckpt file, or start a new run with --initial-weights.");
 
     /// <summary>Reads the optimiser's moments and puts the step state back.</summary>
     public void LoadOptimizer(Learner learner)
@@ -185,7 +194,8 @@ public sealed class Checkpoint : IDisposable
         {
             if (!_archive.Entries.TryGetValue(name, out TensorEntry? entry) || entry.ElementCount != tensor.Count)
             {
-                throw new RunException($"'{Path}' has no {name} of {tensor.Count} numbers.", "The file is damaged or from another program; use another checkpoint.");
+                throw new RunException($"'{Path}' has no {name} of {tensor.Count} numbers.",
+                    "The file is damaged or from another program; use another checkpoint.");
             }
 
             tensor.Write((ReadOnlySpan<float>)ReadFinite(_archive, name, tensor.Shape));
@@ -209,7 +219,8 @@ public sealed class Checkpoint : IDisposable
             string name = AveragePrefix + average.Name;
             if (!_archive.Entries.TryGetValue(name, out TensorEntry? entry) || entry.ElementCount != parameters.Values.Count)
             {
-                throw new RunException($"'{Path}' has no {name} of {parameters.Values.Count} numbers.", "The file is damaged or from a run without averages; use another checkpoint.");
+                throw new RunException($"'{Path}' has no {name} of {parameters.Values.Count} numbers.",
+                    "The file is damaged or from a run without averages; use another checkpoint.");
             }
 
             average.Restore(ReadFinite(_archive, name, parameters.Values.Shape), updates);
@@ -232,11 +243,13 @@ public sealed class Checkpoint : IDisposable
         }
         catch (JsonException exception)
         {
-            throw new RunException($"'{archive.Path}' has unreadable metadata '{key}': {exception.Message}", "The file is damaged or from a newer version; use another checkpoint.");
+            throw new RunException($"'{archive.Path}' has unreadable metadata '{key}': {exception.Message}",
+                "The file is damaged or from a newer version; use another checkpoint.");
         }
     }
 
-    private static IEnumerable<NamedTensor> ModelTensors(ParameterSet parameters) => parameters.State.Select(parameter => Named(parameter.Name, parameter.Value));
+    private static IEnumerable<NamedTensor> ModelTensors(ParameterSet parameters) =>
+        parameters.State.Select(parameter => Named(parameter.Name, parameter.Value));
 
     private static unsafe NamedTensor Named(string name, Tensor tensor) => tensor.Device.SharesHostMemory
         ? NamedTensor.Of(name, ElementType.F32, (void*)tensor.Data, tensor.Shape.ToLengths())
@@ -249,6 +262,7 @@ public sealed class Checkpoint : IDisposable
         int bad = Array.FindIndex(values, value => !float.IsFinite(value));
         return bad < 0
             ? values
-            : throw new RunException($"'{archive.Path}': {name} has {values[bad]} at element {bad}.", "The weights are broken; use another checkpoint.");
+            : throw new RunException($"'{archive.Path}': {name} has {values[bad]} at element {bad}.",
+                "The weights are broken; use another checkpoint.");
     }
 }

@@ -31,7 +31,8 @@ public sealed record DataScanOptions
 /// <param name="Frames">That decode.</param>
 /// <param name="Seconds">Frames by frame rate; 0 when it is unknown.</param>
 public sealed record ScannedFile(
-    string Path, string? Class, string Verdict, string Detail, string? DuplicateOf, long Frames, int Width, int Height, double FrameRate, double Seconds, string Codec, long Bytes);
+    string Path, string? Class, string Verdict, string Detail, string? DuplicateOf, long Frames, int Width, int Height, double FrameRate,
+        double Seconds, string Codec, long Bytes);
 
 /// <summary>Decodes every video of a folder to its end and says what is wrong with it. Changes nothing.</summary>
 public static class DataScan
@@ -52,7 +53,8 @@ public static class DataScan
         }
 
         var walker = new FolderWalker(root, [], []);
-        FolderEntry[] entries = [.. walker.FindVideos(new FolderEntry(Path.GetFileName(root), string.Empty, FileFacts.Of(root)), ClassLabel.Nonviolent)
+        FolderEntry[] entries = [
+            .. walker.FindVideos(new FolderEntry(Path.GetFileName(root), string.Empty, FileFacts.Of(root)), ClassLabel.Nonviolent)
             .OrderBy(entry => entry.RelativePath, StringComparer.Ordinal)];
         var files = new ScannedFile[entries.Length];
         int done = 0, failures = 0;
@@ -97,7 +99,8 @@ public static class DataScan
         // Only files of one size can be equal, so that few are read again.
         void MarkDuplicates()
         {
-            int[][] candidates = [.. Enumerable.Range(0, files.Length).Where(i => files[i].Verdict is Ok or Short).GroupBy(i => files[i].Bytes).Where(group => group.Count() > 1).Select(group => group.ToArray())];
+            int[][] candidates = [.. Enumerable.Range(0, files.Length).Where(i => files[i].Verdict is Ok or Short)
+                .GroupBy(i => files[i].Bytes).Where(group => group.Count() > 1).Select(group => group.ToArray())];
             int[] toHash = [.. candidates.SelectMany(group => group)];
             var hashes = new ConcurrentDictionary<int, string>();
             InParallel(toHash.Length, "compare", i =>
@@ -143,7 +146,8 @@ public static class DataScan
             : info.DecodedFrames < options.Frames ? (Short, $"{info.DecodedFrames} frames, fewer than the {options.Frames} that are sampled")
             : (Ok, string.Empty);
         return new ScannedFile(
-            entry.RelativePath, ClassOf(entry.RelativePath), verdict, detail, null, info.DecodedFrames, info.Width, info.Height, info.FrameRate,
+            entry.RelativePath, ClassOf(entry.RelativePath), verdict, detail, null, info.DecodedFrames, info.Width, info.Height,
+            info.FrameRate,
             info.FrameRate > 0 ? info.DecodedFrames / info.FrameRate : 0, info.Codec ?? string.Empty, entry.Facts.Bytes);
     }
 

@@ -36,7 +36,8 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
                 return OpenCuda(name, null, mixedPrecision, "asked for");
         }
 
-        if (name.StartsWith("cpu:", StringComparison.Ordinal) && int.TryParse(name.AsSpan(4), CultureInfo.InvariantCulture, out int count) && count >= 1)
+        if (name.StartsWith("cpu:", StringComparison.Ordinal) && int.TryParse(name.AsSpan(4), CultureInfo.InvariantCulture,
+            out int count) && count >= 1)
         {
             return new DeviceChoice(VirtualCpus(count, threads), "asked for");
         }
@@ -52,7 +53,8 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
     /// <summary>
     /// As <see cref="Open"/>, for work that is divided by clips: all GPUs, but one processor with all threads instead of virtual ones.
     /// </summary>
-    public static DeviceChoice OpenWhole(string name, int threads) => Open(name.StartsWith("cpu:", StringComparison.Ordinal) ? "cpu" : name, threads);
+    public static DeviceChoice OpenWhole(string name, int threads) =>
+        Open(name.StartsWith("cpu:", StringComparison.Ordinal) ? "cpu" : name, threads);
 
     /// <summary>As <see cref="Open"/>, for what runs on one device: the first of those named, on a processor with all threads.</summary>
     public static DeviceChoice OpenOne(string name, int threads, bool? mixedPrecision = null)
@@ -62,7 +64,9 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
             name = "cpu";
         }
 
-        return name is "auto" ? Auto(threads, mixedPrecision, [0]) : Open(name is "cuda" ? "cuda:0" : name.Split(',')[0], threads, mixedPrecision);
+        return name is "auto"
+            ? Auto(threads, mixedPrecision, [0])
+            : Open(name is "cuda" ? "cuda:0" : name.Split(',')[0], threads, mixedPrecision);
     }
 
     /// <summary>
@@ -70,23 +74,29 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
     /// </summary>
     public static DeviceChoice OpenShare(string name, int threads, bool? mixedPrecision, ProcessGroup processes)
     {
-        bool picksCuda = name is "cuda" || name.StartsWith("cuda:", StringComparison.Ordinal) || (name is "auto" && Cuda.IsAvailable && !Cuda.IsSimulated);
+        bool picksCuda = name is "cuda" || name.StartsWith("cuda:", StringComparison.Ordinal)
+            || (name is "auto" && Cuda.IsAvailable && !Cuda.IsSimulated);
         string reason = $"asked for; process {processes.LocalRank + 1} of {processes.LocalSize} on this machine";
         if (picksCuda)
         {
-            int[] ordinals = name.Contains(':', StringComparison.Ordinal) ? Ordinals(name) : [.. Enumerable.Range(0, Cuda.IsAvailable ? Cuda.Devices.Count : 1)];
+            int[] ordinals = name.Contains(':', StringComparison.Ordinal)
+                ? Ordinals(name)
+                : [.. Enumerable.Range(0, Cuda.IsAvailable ? Cuda.Devices.Count : 1)];
             return processes.LocalRank < ordinals.Length
                 ? OpenCuda(name, [ordinals[processes.LocalRank]], mixedPrecision, reason)
                 : throw new RunException(
-                    $"--device {name}: this machine has {ordinals.Length} GPUs for {processes.LocalSize} processes.", "Start one process for each GPU: mpirun --map-by ppr:N:node, N being the number of GPUs.");
+                    $"--device {name}: this machine has {ordinals.Length} GPUs for {processes.LocalSize} processes.",
+                        "Start one process for each GPU: mpirun --map-by ppr:N:node, N being the number of GPUs.");
         }
 
         if (name is "auto" or "cpu")
         {
-            return new DeviceChoice([new CpuDevice(threads > 0 ? threads : Math.Max(1, Environment.ProcessorCount / processes.LocalSize))], reason);
+            return new DeviceChoice([new CpuDevice(threads > 0 ? threads : Math.Max(1, Environment.ProcessorCount / processes.LocalSize))],
+                reason);
         }
 
-        throw new RunException($"--device {name} does not go together with --distributed: each process has one device.", "Use cpu or cuda, and start as many processes as there are to be devices.");
+        throw new RunException($"--device {name} does not go together with --distributed: each process has one device.",
+            "Use cpu or cuda, and start as many processes as there are to be devices.");
     }
 
     /// <summary>Which devices, why, and what they are.</summary>
@@ -121,7 +131,8 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
     }
 
     /// <summary>The numbers behind <c>cuda:</c>, whose form <see cref="OptionValidation"/> has checked.</summary>
-    private static int[] Ordinals(string name) => [.. name[5..].Split(',').Select(part => int.Parse(part, NumberStyles.None, CultureInfo.InvariantCulture))];
+    private static int[] Ordinals(string name) =>
+        [.. name[5..].Split(',').Select(part => int.Parse(part, NumberStyles.None, CultureInfo.InvariantCulture))];
 
     private static DeviceChoice Auto(int threads, bool? mixedPrecision, int[]? ordinals)
     {
@@ -142,13 +153,15 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
     {
         if (!Cuda.IsAvailable)
         {
-            throw new RunException($"--device {name}: CUDA is not available: {Cuda.UnavailableReason}", "`cudatrainer doctor` lists what was looked for and where; docs/cuda.md says what is needed. --device cpu works everywhere.");
+            throw new RunException($"--device {name}: CUDA is not available: {Cuda.UnavailableReason}",
+                "`cudatrainer doctor` lists what was looked for and where; docs/cuda.md says what is needed. --device cpu works everywhere.");
         }
 
         ordinals ??= [.. Enumerable.Range(0, Cuda.Devices.Count)];
         foreach (int ordinal in ordinals.Where(ordinal => ordinal >= Cuda.Devices.Count))
         {
-            throw new RunException($"--device {name}: there is no GPU {ordinal}; this machine has {Cuda.Devices.Count}, numbered from 0.", "`cudatrainer doctor` lists them; CUDA_VISIBLE_DEVICES may hide some.");
+            throw new RunException($"--device {name}: there is no GPU {ordinal}; this machine has {Cuda.Devices.Count}, numbered from 0.",
+                "`cudatrainer doctor` lists them; CUDA_VISIBLE_DEVICES may hide some.");
         }
 
         List<CudaDevice> devices = [];
@@ -169,7 +182,8 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
             }
 
             throw exception is CudaException
-                ? new RunException($"--device {name}: {exception.Message}", "`cudatrainer doctor` checks driver and libraries; --device cpu works everywhere.", exception)
+                ? new RunException($"--device {name}: {exception.Message}",
+                    "`cudatrainer doctor` checks driver and libraries; --device cpu works everywhere.", exception)
                 : exception;
         }
     }

@@ -61,11 +61,13 @@ internal sealed class DeviceInputs(IDevice device, DType featureType, int dimens
         Shape shape = [batch.Count, frames, dimension];
         if (device.SharesHostMemory)
         {
-            return (tape.Over(batch.Features.Pointer, shape, featureType, "features"), tape.Over(batch.Block.Pointer, [batch.Count], DType.Int32, "labels"));
+            return (tape.Over(batch.Features.Pointer, shape, featureType, "features"),
+                tape.Over(batch.Block.Pointer, [batch.Count], DType.Int32, "labels"));
         }
 
         Tensor memory = _blocks[block].Memory!;
-        return (tape.View(memory, batch.FeaturesOffset, shape, featureType, "features"), tape.View(memory, 0, [batch.Count], DType.Int32, "labels"));
+        return (tape.View(memory, batch.FeaturesOffset, shape, featureType, "features"),
+            tape.View(memory, 0, [batch.Count], DType.Int32, "labels"));
     }
 
     public void Dispose()

@@ -36,7 +36,8 @@ internal static class EvaluationPictures
                 Colour ink = share > 0.5 ? Colour.White : Colour.Black;
                 picture.Fill(left, top, cell, cell, Colour.White.Towards(_full, share));
                 picture.CentredText(left + (cell / 2), top + (cell / 2), count.ToString(CultureInfo.InvariantCulture), ink, scale: 5);
-                picture.CentredText(left + (cell / 2), top + (3 * cell / 4), total == 0 ? "-" : string.Create(CultureInfo.InvariantCulture, $"{100 * share:F1}%"), ink);
+                picture.CentredText(left + (cell / 2), top + (3 * cell / 4),
+                    total == 0 ? "-" : string.Create(CultureInfo.InvariantCulture, $"{100 * share:F1}%"), ink);
             }
 
             // There is no room for the name of a row but inside.
@@ -77,7 +78,8 @@ internal static class EvaluationPictures
             var (from, to) = (curve[i - 1], curve[i]);
             if (double.IsFinite(to.FalsePositiveRate) && double.IsFinite(to.TruePositiveRate))
             {
-                picture.Line(X(from.FalsePositiveRate), Y(from.TruePositiveRate), X(to.FalsePositiveRate), Y(to.TruePositiveRate), _full, pen: 3);
+                picture.Line(X(from.FalsePositiveRate), Y(from.TruePositiveRate), X(to.FalsePositiveRate), Y(to.TruePositiveRate), _full,
+                    pen: 3);
             }
         }
 

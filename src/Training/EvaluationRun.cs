@@ -48,7 +48,8 @@ public static class EvaluationRun
             new HeaderLine("backbone", info.BackboneDescription),
         ]);
         int views = options.Tta ? ClipView.ForPrediction : 1;
-        using FeatureSplits splits = OpenFeatures(options.FeaturesDir, options.Features with { Views = views }, device, classifier.Members[0], observer, stop);
+        using FeatureSplits splits = OpenFeatures(options.FeaturesDir, options.Features with { Views = views }, device,
+            classifier.Members[0], observer, stop);
         var metrics = new Dictionary<string, ClassificationMetrics>();
         foreach (FeatureSet set in splits.All)
         {
@@ -57,7 +58,8 @@ public static class EvaluationRun
             if (options.Tta)
             {
                 using FeatureViews others = FeatureViews.Open(options.FeaturesDir ?? options.Features.CacheDir, views, set);
-                Add(set.Split.Name() + "_tta", classifier.Evaluate([new SplitRows(set), .. others.Others.Select(view => new SplitRows(view))], BatchSize, stop));
+                Add(set.Split.Name() + "_tta",
+                    classifier.Evaluate([new SplitRows(set), .. others.Others.Select(view => new SplitRows(view))], BatchSize, stop));
             }
         }
 
@@ -68,14 +70,16 @@ public static class EvaluationRun
         return new EvaluationResult(metrics, file);
 
         void Add(string name, Evaluation evaluation) =>
-            metrics[name] = evaluation.MetricsAt(info.Threshold) with { Intervals = Bootstrap.Intervals(evaluation.Labels, evaluation.Scores, info.Threshold) };
+            metrics[name] = evaluation.MetricsAt(
+                info.Threshold) with { Intervals = Bootstrap.Intervals(evaluation.Labels, evaluation.Scores, info.Threshold) };
     }
 
     /// <summary>
     /// The features of a folder, or those of videos with the backbone, the sampling and the preprocessing that a classifier was trained
     /// with.
     /// </summary>
-    internal static FeatureSplits OpenFeatures(string? directory, FeatureOptions videos, DeviceChoice device, TrainedClassifier classifier, IRunObserver observer, CancellationToken stop)
+    internal static FeatureSplits OpenFeatures(string? directory, FeatureOptions videos, DeviceChoice device, TrainedClassifier classifier,
+        IRunObserver observer, CancellationToken stop)
     {
         if (directory is not null)
         {

@@ -41,12 +41,14 @@ internal sealed class Evaluator : IDisposable
     {
         int frames = withAttention && _replicas.Lead.Model.HasAttention ? _rows.Frames : 0;
         float[] answers = new float[checked((2 + frames) * _rows.Count)];
-        Span<float> scores = answers.AsSpan(0, _rows.Count), losses = answers.AsSpan(_rows.Count, _rows.Count), attention = answers.AsSpan(2 * _rows.Count);
+        Span<float> scores = answers.AsSpan(0, _rows.Count), losses = answers.AsSpan(_rows.Count, _rows.Count),
+            attention = answers.AsSpan(2 * _rows.Count);
         _loader.Start(_order);
         for (int start = 0; start < _rows.Count; start += _batchSize)
         {
             SplitBatch batch = _loader.Next();
-            _replicas.Evaluate(batch, losses.Slice(start, batch.Count), scores.Slice(start, batch.Count), attention.Slice(start * frames, batch.Count * frames));
+            _replicas.Evaluate(batch, losses.Slice(start, batch.Count), scores.Slice(start, batch.Count),
+                attention.Slice(start * frames, batch.Count * frames));
             _loader.Return(batch);
         }
 
@@ -61,7 +63,8 @@ internal sealed class Evaluator : IDisposable
         if (bad >= 0)
         {
             throw new RunException(
-                $"The classifier's answer for '{_rows.NameOf(bad)}' is not a number.", "Its features are too large to compute with, or the classifier's weights are; check the features.");
+                $"The classifier's answer for '{_rows.NameOf(bad)}' is not a number.",
+                    "Its features are too large to compute with, or the classifier's weights are; check the features.");
         }
 
         double sum = 0;

@@ -34,7 +34,8 @@ public sealed record ExportOptions
 /// <param name="Shape">Lengths, or the name of one that each run may choose.</param>
 public sealed record ExportedValue(string Name, string Type, IReadOnlyList<string> Shape)
 {
-    internal static ExportedValue Of(OnnxValue value) => new(value.Name, value.Type.ToString(), [.. value.Shape.Select(length => length.ToString())]);
+    internal static ExportedValue Of(OnnxValue value) =>
+        new(value.Name, value.Type.ToString(), [.. value.Shape.Select(length => length.ToString())]);
 }
 
 /// <summary>How the file was checked.</summary>
@@ -50,7 +51,8 @@ public sealed record ExportCheck(string? Runtime, string? NotRun, int Clips, IRe
 /// <param name="Operations">Nodes of the graph.</param>
 /// <param name="Weights">Tensors of the graph.</param>
 public sealed record ExportResult(
-    string Path, long Bytes, string Model, string Backbone, bool Whole, int Opset, int Operations, int Weights, IReadOnlyList<ExportedValue> Inputs, IReadOnlyList<ExportedValue> Outputs,
+    string Path, long Bytes, string Model, string Backbone, bool Whole, int Opset, int Operations, int Weights,
+    IReadOnlyList<ExportedValue> Inputs, IReadOnlyList<ExportedValue> Outputs,
     IReadOnlyDictionary<string, string> Metadata, ExportCheck Check);
 
 /// <summary>
@@ -76,7 +78,8 @@ public sealed class ExportRun
     private readonly BackboneChoice? _backbone;
 
     private ExportRun(
-        ExportOptions options, IOnnxRunner? runner, IRunObserver observer, CancellationToken stop, IDevice device, TrainedClassifier classifier, BackboneChoice? backbone)
+        ExportOptions options, IOnnxRunner? runner, IRunObserver observer, CancellationToken stop, IDevice device,
+        TrainedClassifier classifier, BackboneChoice? backbone)
     {
         (_options, _runner, _observer, _stop) = (options, runner, observer, stop);
         (_device, _classifier, _backbone) = (device, classifier, backbone);
@@ -127,13 +130,19 @@ public sealed class ExportRun
         }
 
         string best = Path.Combine(path, "best_model.safetensors");
-        return File.Exists(best) ? best : throw new RunException($"'{path}' is a folder without best_model.safetensors.", "Name the --checkpoint-dir of a run, or a model file.");
+        return File.Exists(best)
+            ? best
+            : throw new RunException($"'{path}' is a folder without best_model.safetensors.",
+            "Name the --checkpoint-dir of a run, or a model file.");
     }
 
     private static BackboneChoice OpenBackbone(TrainedClassifier classifier, string? weights) => classifier.Info switch
     {
-        { Stream: not FeatureStream.Rgb } => throw new RunException("The classifier takes motion, which is no network and has no form in ONNX.", "Export it without --whole."),
-        { Inputs: not Vgg19.Features } => throw new RunException($"The classifier takes {classifier.Info.Inputs} features a frame, and VGG19 gives {Vgg19.Features}.", "Export it without --whole."),
+        { Stream: not FeatureStream.Rgb } => throw new RunException(
+            "The classifier takes motion, which is no network and has no form in ONNX.", "Export it without --whole."),
+        { Inputs: not Vgg19.Features } => throw new RunException(
+            $"The classifier takes {classifier.Info.Inputs} features a frame, and VGG19 gives {Vgg19.Features}.",
+            "Export it without --whole."),
         _ => classifier.OpenBackbone(weights),
     };
 
@@ -163,7 +172,8 @@ public sealed class ExportRun
         }
 
         return new ExportResult(
-            _options.Onnx, bytes, Info.Model, _backbone?.Description ?? Info.BackboneDescription, _options.Whole, OnnxGraph.Opset, graph.Nodes.Count, graph.Initializers.Count,
+            _options.Onnx, bytes, Info.Model, _backbone?.Description
+                ?? Info.BackboneDescription, _options.Whole, OnnxGraph.Opset, graph.Nodes.Count, graph.Initializers.Count,
             [.. graph.Inputs.Select(ExportedValue.Of)], [.. graph.Outputs.Select(ExportedValue.Of)], metadata, check);
     }
 
@@ -178,7 +188,8 @@ public sealed class ExportRun
         else
         {
             string frames = graph.Input("frames", ElementType.U8, Batch, Info.Frames, Vgg19.ImageSize, Vgg19.ImageSize, 3);
-            string single = graph.Add("Reshape", "frames/single", [frames, graph.Constant<long>("frames/shape", [-1, Vgg19.ImageSize, Vgg19.ImageSize, 3], 4)]);
+            string single = graph.Add("Reshape", "frames/single",
+                [frames, graph.Constant<long>("frames/shape", [-1, Vgg19.ImageSize, Vgg19.ImageSize, 3], 4)]);
             string rows = Vgg19Onnx.Export(graph, single, _backbone.Source!, _backbone.Normalization);
             features = graph.Add("Reshape", "features", [rows, graph.Constant<long>("features/shape", [-1, Info.Frames, Info.Inputs], 3)]);
         }
@@ -235,7 +246,8 @@ public sealed class ExportRun
         var (worst, largest) = differences.MaxBy(pair => pair.Value);
         return largest <= Tolerance
             ? new ExportCheck(answer.Version, null, clips, differences)
-            : throw Failed(string.Create(CultureInfo.InvariantCulture, $"ONNX Runtime {answer.Version} does not answer as this engine does: {worst} differs by up to {largest:G2}, the limit is {Tolerance:G2}."));
+            : throw Failed(string.Create(CultureInfo.InvariantCulture,
+                $"ONNX Runtime {answer.Version} does not answer as this engine does: {worst} differs by up to {largest:G2}, the limit is {Tolerance:G2}."));
     }
 
     private T Checked<T>(Func<T> check)
@@ -250,16 +262,21 @@ public sealed class ExportRun
         }
     }
 
-    private RunException Failed(string message, Exception? inner = null) => new(message, $"The file is kept as '{_options.Onnx}{UncheckedSuffix}'.", inner);
+    private RunException Failed(string message, Exception? inner = null) =>
+        new(message, $"The file is kept as '{_options.Onnx}{UncheckedSuffix}'.", inner);
 
     /// <summary>What this engine makes of the same input.</summary>
     private Dictionary<string, double[]> Answer(OnnxInput input, int clips)
     {
-        float[] features = _backbone is null ? MemoryMarshal.Cast<byte, float>(input.Data.Span).ToArray() : Features(input.Data.Span, clips);
+        float[] features = _backbone is null
+            ? MemoryMarshal.Cast<byte, float>(input.Data.Span).ToArray()
+            : Features(input.Data.Span, clips);
         using var batch = new HostBatch(_device, clips, (long)Info.Frames * Info.Inputs * sizeof(float)) { Count = clips };
         features.CopyTo(batch.Features.AsSpan<float>(0, features.Length));
         Learner learner = _classifier.Learner;
-        float[] losses = new float[clips], violent = new float[clips], attention = learner.Model.HasAttention ? new float[clips * Info.Frames] : [];
+        float[] losses = new float[clips], violent = new float[clips], attention = learner.Model.HasAttention
+            ? new float[clips * Info.Frames]
+            : [];
         learner.Evaluate(batch, losses, violent, attention);
         Dictionary<string, double[]> outputs = new() { ["probabilities"] = [.. violent.SelectMany(p => new[] { 1 - (double)p, p })] };
         if (attention.Length > 0)
@@ -294,13 +311,15 @@ public sealed class ExportRun
                 features[i] = (float)Math.Max(0, Initializers.Normal(Seed, (ulong)i));
             }
 
-            return new OnnxInput(value.Name, value.Type, [clips, Info.Frames, Info.Inputs], MemoryMarshal.AsBytes<float>(features).ToArray());
+            return new OnnxInput(value.Name, value.Type, [clips, Info.Frames, Info.Inputs],
+                MemoryMarshal.AsBytes<float>(features).ToArray());
         }
 
         byte[] frames = new byte[clips * Info.Frames * Vgg19.ImageSize * Vgg19.ImageSize * 3];
         for (int i = 0; i < frames.Length; i++)
         {
-            int channel = i % 3, column = i / 3 % Vgg19.ImageSize, row = i / 3 / Vgg19.ImageSize % Vgg19.ImageSize, frame = i / 3 / Vgg19.ImageSize / Vgg19.ImageSize;
+            int channel = i % 3, column = i / 3 % Vgg19.ImageSize, row = i / 3 / Vgg19.ImageSize % Vgg19.ImageSize,
+                frame = i / 3 / Vgg19.ImageSize / Vgg19.ImageSize;
             long tile = (((((frame * 8L) + (row / Tile)) * 8) + (column / Tile)) * 3) + channel;
             frames[i] = (byte)(256 * Philox.Uniform(Seed, 0, tile));
         }

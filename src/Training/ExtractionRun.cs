@@ -22,7 +22,9 @@ public static class ExtractionRun
 
     private static ExtractionResult Execute(FeatureOptions options, IRunObserver observer, ProcessGroup? processes, CancellationToken stop)
     {
-        using DeviceChoice device = processes is null ? DeviceChoice.OpenWhole(options.Device, options.Threads) : DeviceChoice.OpenShare(options.Device, options.Threads, null, processes);
+        using DeviceChoice device = processes is null
+            ? DeviceChoice.OpenWhole(options.Device, options.Threads)
+            : DeviceChoice.OpenShare(options.Device, options.Threads, null, processes);
         using BackboneChoice backbone = BackboneChoice.Open(options);
         observer.Header(
         [

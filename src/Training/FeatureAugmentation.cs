@@ -10,7 +10,8 @@ namespace CudaTrainer.Training;
 /// <param name="Views">Cached views of which one is shown; 1 = the clip as it is.</param>
 public readonly record struct AugmentationOptions(int TemporalJitter, double FrameDrop, double FeatureNoise, double Mixup, int Views = 1)
 {
-    public static AugmentationOptions Of(TrainingOptions options) => new(options.TemporalJitter, options.FrameDrop, options.FeatureNoise, options.Mixup, options.Views);
+    public static AugmentationOptions Of(TrainingOptions options) =>
+        new(options.TemporalJitter, options.FrameDrop, options.FeatureNoise, options.Mixup, options.Views);
 
     public bool IsActive => TemporalJitter > 0 || FrameDrop > 0 || FeatureNoise > 0 || Mixup > 0 || Views > 1;
 

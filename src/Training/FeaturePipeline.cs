@@ -54,7 +54,8 @@ public sealed record ExtractionResult
 /// <param name="devices">Of this process; each runs the backbone on a share of the clips.</param>
 /// <param name="processes">Null for one process.</param>
 /// <param name="trace">Where extraction is recorded, if given.</param>
-internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDevice> devices, BackboneChoice backbone, IRunObserver observer, StageClock clock, ProcessGroup? processes = null, TraceRecorder? trace = null)
+internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDevice> devices, BackboneChoice backbone,
+    IRunObserver observer, StageClock clock, ProcessGroup? processes = null, TraceRecorder? trace = null)
 {
     private const int MessagesShown = 10;
     private const string SharePrefix = "rank-";
@@ -135,7 +136,8 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         if (processes is not null)
         {
             processes.Broadcast(JsonSerializer.Serialize(
-                [.. missing.Select(item => new MissingClip(item.Clip.Path, item.Clip.RelativePath, item.Clip.ContentHash, item.Stream))], MissingJson.Default.MissingClipArray));
+                [.. missing.Select(item => new MissingClip(item.Clip.Path, item.Clip.RelativePath, item.Clip.ContentHash, item.Stream))],
+                    MissingJson.Default.MissingClipArray));
         }
 
         if (missing.Count > 0)
@@ -156,7 +158,8 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     /// <summary>Threads that decode in one process: as many as asked for, else its share of the cores.</summary>
     internal static int DecodeThreads(int asked, int cores, int processesHere) => asked > 0 ? asked : Math.Max(1, cores / processesHere);
 
-    private string DirectoryOf(FeatureStream stream, int view) => ClipView.FolderOf(BackboneChoice.DirectoryOf(options.CacheDir, stream), view);
+    private string DirectoryOf(FeatureStream stream, int view) =>
+        ClipView.FolderOf(BackboneChoice.DirectoryOf(options.CacheDir, stream), view);
 
     /// <summary>What a rank other than 0 does.</summary>
     private void Help(int view, CancellationToken stop)
@@ -167,8 +170,10 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
             clock.Time("extract", () =>
             {
                 // Rank 0 made the cache's folder before it told what is missing.
-                using var caches = new StreamCaches(options, backbone, view, stream => Path.Combine(DirectoryOf(stream, view), $"{SharePrefix}{processes.Rank}"));
-                return Extract(caches, view, ShareOf([.. missing.Select(clip => new MissingStream(new Clip(clip.Path, clip.RelativePath, 0, clip.RelativePath, clip.ContentHash), clip.Stream))]), stop);
+                using var caches = new StreamCaches(options, backbone, view,
+                    stream => Path.Combine(DirectoryOf(stream, view), $"{SharePrefix}{processes.Rank}"));
+                return Extract(caches, view,
+                    ShareOf([.. missing.Select(clip => new MissingStream(new Clip(clip.Path, clip.RelativePath, 0, clip.RelativePath, clip.ContentHash), clip.Stream))]), stop);
             });
             processes.Meet();
         }
@@ -208,7 +213,8 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
             return 0;
         }
 
-        using CancellationTokenSource ends = CancellationTokenSource.CreateLinkedTokenSource(stop, processes?.Lost ?? CancellationToken.None);
+        using CancellationTokenSource ends = CancellationTokenSource.CreateLinkedTokenSource(stop,
+            processes?.Lost ?? CancellationToken.None);
         try
         {
             // Each clip is decoded once, for whatever it lacks.
@@ -231,7 +237,8 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     /// <param name="finished">Clips before these.</param>
     /// <param name="total">Clips in all.</param>
     /// <param name="ends">Asked to stop, or another process was lost.</param>
-    private void ExtractUntil(StreamCaches caches, int view, FeatureStream stream, IReadOnlyList<Clip> missing, int finished, int total, CancellationToken ends)
+    private void ExtractUntil(StreamCaches caches, int view, FeatureStream stream, IReadOnlyList<Clip> missing, int finished, int total,
+        CancellationToken ends)
     {
         if (stream.HasRgb() && _networks.Count == 0)
         {
@@ -240,7 +247,8 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
 
         // Motion needs no device.
         IDevice[] used = [.. devices.Take(stream.HasRgb() ? missing.Count : 1)];
-        int workers = Math.Max(1, DecodeThreads(options.Workers, Environment.ProcessorCount, processes?.LocalSize ?? 1) / (stream.HasRgb() ? devices.Count : 1));
+        int workers = Math.Max(1,
+            DecodeThreads(options.Workers, Environment.ProcessorCount, processes?.LocalSize ?? 1) / (stream.HasRgb() ? devices.Count : 1));
         List<FeatureExtractor> extractors = [];
         List<string> remarks = [];
         foreach (IDevice device in used)
@@ -254,7 +262,8 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
             extractors.Add(new FeatureExtractor(
                 device,
                 stream.HasRgb() ? _networks[extractors.Count].Forward : null,
-                new ExtractorOptions(options.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout), stream, trace) { View = ClipView.All[view] }));
+                new ExtractorOptions(options.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout), stream,
+                    trace) { View = ClipView.All[view] }));
         }
 
         new MultiDeviceExtractor(extractors).Run(missing, Deliver, Report, ends);
@@ -279,14 +288,16 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
             caches.AppendFailure(clip.ContentHash, stream, VideoFaults.StatusOf(fault), reason);
             if (options.OnCorrupt == CorruptPolicy.Fail)
             {
-                throw new RunException($"'{clip.Path}': {reason} ({VideoFaults.StatusOf(fault)}).", "Repair or remove the file, or use --on-corrupt skip.");
+                throw new RunException($"'{clip.Path}': {reason} ({VideoFaults.StatusOf(fault)}).",
+                    "Repair or remove the file, or use --on-corrupt skip.");
             }
         }
 
         void Report(ExtractionProgress p)
         {
             FramesPerSecond = p.FramesPerSecond;
-            observer.Progress(new StageProgress("extract", finished + p.Videos, total, "videos", p.FramesPerSecond, "frames/s", p.Remaining, p.Failures));
+            observer.Progress(new StageProgress("extract", finished + p.Videos, total, "videos", p.FramesPerSecond, "frames/s",
+                p.Remaining, p.Failures));
         }
     }
 

@@ -41,7 +41,8 @@ public sealed class FeatureScaler
     /// <summary>Whether features are standardised unless the options say.</summary>
     /// <param name="backbone">Its identity.</param>
     internal static bool IsUsual(TrainingOptions options, string backbone) =>
-        options.Stream.HasMotion() || (backbone.StartsWith(RandomVgg19.IdentityPrefix, StringComparison.Ordinal) && options.FeaturesDir is null);
+        options.Stream.HasMotion()
+            || (backbone.StartsWith(RandomVgg19.IdentityPrefix, StringComparison.Ordinal) && options.FeaturesDir is null);
 
     /// <summary>
     /// Mean and standard deviation of each feature over all frames of all clips, in a fixed order, and the whitening of motion.
@@ -53,7 +54,9 @@ public sealed class FeatureScaler
         int dimension = rows.Dimension;
         if (stream.HasMotion() && dimension != stream.Dimension())
         {
-            throw new RunException($"There are {dimension} features a frame; --stream {stream.ToString().ToLowerInvariant()} has {stream.Dimension()}.", "Give the --stream that the features are of.");
+            throw new RunException(
+                $"There are {dimension} features a frame; --stream {stream.ToString().ToLowerInvariant()} has {stream.Dimension()}.",
+                "Give the --stream that the features are of.");
         }
 
         double[] sum = new double[dimension], squares = new double[dimension];
@@ -75,7 +78,8 @@ public sealed class FeatureScaler
         double[] variance = [.. sum.Zip(squares, (s, q) => Math.Max(0, (q / count) - (s / count * (s / count))))];
         int motion = stream.HasMotion() ? MotionFeatures.PerStep : 0;
         float[] mean = [.. sum.Select(s => (float)(s / count))];
-        float[] scale = [.. Scales(variance.AsSpan(0, dimension - motion), SmallestDeviation), .. Scales(variance.AsSpan(dimension - motion), SmallestMotionDeviation)];
+        float[] scale = [.. Scales(variance.AsSpan(0, dimension - motion), SmallestDeviation),
+            .. Scales(variance.AsSpan(dimension - motion), SmallestMotionDeviation)];
         if (motion == 0)
         {
             return new FeatureScaler(mean, scale, null);

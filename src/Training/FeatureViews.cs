@@ -32,12 +32,14 @@ internal sealed class FeatureViews : IDisposable
                 if (!FeatureSet.Exists(folder, plain.Split))
                 {
                     throw new RunException(
-                        $"There are no features of view {view} ({ClipView.All[view].Name}) of {plain.Split.Name()} in '{folder}'.", $"Extract them from the videos with --views {view + 1} or more.");
+                        $"There are no features of view {view} ({ClipView.All[view].Name}) of {plain.Split.Name()} in '{folder}'.",
+                            $"Extract them from the videos with --views {view + 1} or more.");
                 }
 
                 FeatureSet set = FeatureSet.Open(folder, plain.Split);
                 opened._others.Add(set);
-                bool same = set.Count == plain.Count && set.Frames == plain.Frames && set.Dimension == plain.Dimension && set.Labels.SequenceEqual(plain.Labels)
+                bool same = set.Count == plain.Count && set.Frames == plain.Frames && set.Dimension == plain.Dimension
+                    && set.Labels.SequenceEqual(plain.Labels)
                     && set.Names.SequenceEqual(plain.Names) && IsOf(set, "backbone", plain) && IsOf(set, "preprocessing", plain);
                 if (!same)
                 {

@@ -10,7 +10,8 @@ public sealed record TensorStatistics(double Min, double Mean, double Max, long 
 
 /// <param name="Type">Of an element, for example <c>F32</c>.</param>
 /// <param name="Statistics">Null where nobody asked, and for integers outside .npy files.</param>
-public sealed record InspectedTensor(string Name, string Type, IReadOnlyList<long> Shape, long Elements, long Bytes, TensorStatistics? Statistics);
+public sealed record InspectedTensor(string Name, string Type, IReadOnlyList<long> Shape, long Elements, long Bytes,
+    TensorStatistics? Statistics);
 
 /// <summary>What a file, or a folder of features, holds.</summary>
 /// <param name="Format">For people.</param>
@@ -18,7 +19,8 @@ public sealed record InspectedTensor(string Name, string Type, IReadOnlyList<lon
 /// <param name="Metadata">Text stored beside the tensors.</param>
 /// <param name="Model">What a classifier says about itself; null in other files.</param>
 public sealed record InspectedFile(
-    string Path, string Format, long Bytes, IReadOnlyList<InspectedTensor> Tensors, IReadOnlyDictionary<string, string> Metadata, ModelInfo? Model)
+    string Path, string Format, long Bytes, IReadOnlyList<InspectedTensor> Tensors, IReadOnlyDictionary<string, string> Metadata,
+    ModelInfo? Model)
 {
     public long Elements => Tensors.Sum(tensor => tensor.Elements);
 }
@@ -46,11 +48,15 @@ public static class FileInspection
 
         if (IsNpy(path))
         {
-            return new InspectedFile(path, "NumPy array", new FileInfo(path).Length, [Npy(path, string.Empty, statistics, stop)], new Dictionary<string, string>(), null);
+            return new InspectedFile(path, "NumPy array", new FileInfo(path).Length, [Npy(path, string.Empty, statistics, stop)],
+                new Dictionary<string, string>(), null);
         }
 
         using ITensorArchive archive = TensorArchive.Open(path);
-        InspectedTensor[] tensors = [.. archive.Entries.Select(entry => Describe(entry.Key, entry.Value.Type, entry.Value.Shape, statistics ? Measure(archive, entry.Key, entry.Value, stop) : null))];
+        InspectedTensor[] tensors = [
+            .. archive.Entries.Select(
+            entry => Describe(entry.Key, entry.Value.Type, entry.Value.Shape,
+            statistics ? Measure(archive, entry.Key, entry.Value, stop) : null))];
         return new InspectedFile(path, Format(archive), new FileInfo(path).Length, tensors, archive.Metadata, Model(archive.Metadata));
     }
 
@@ -59,11 +65,14 @@ public static class FileInspection
         string[] files = [.. Directory.EnumerateFiles(path, "*.npy").Order(StringComparer.Ordinal)];
         if (files.Length == 0)
         {
-            throw new CacheException($"'{path}' holds no .npy file: it is no folder of features. Name a file, a feature cache or a --features-dir.");
+            throw new CacheException(
+                $"'{path}' holds no .npy file: it is no folder of features. Name a file, a feature cache or a --features-dir.");
         }
 
         CacheInfo cache = CacheInspector.Info(path);
-        Dictionary<string, string> key = cache.Splits.Count > 0 ? cache.Splits[0].Key.ToDictionary(field => field.Key, field => field.Value) : [];
+        Dictionary<string, string> key = cache.Splits.Count > 0
+            ? cache.Splits[0].Key.ToDictionary(field => field.Key, field => field.Value)
+            : [];
         return new InspectedFile(
             path, cache.Splits.Count > 0 ? "feature cache" : "folder of features", files.Sum(file => new FileInfo(file).Length),
             [.. files.Select(file => Npy(file, System.IO.Path.GetFileName(file), statistics, stop))], key, null);
@@ -176,7 +185,9 @@ public static class FileInspection
         private long _nonFinite;
 
         public TensorStatistics Statistics =>
-            _finite == 0 ? new TensorStatistics(double.NaN, double.NaN, double.NaN, _nonFinite) : new TensorStatistics(_min, _sum / _finite, _max, _nonFinite);
+            _finite == 0
+                ? new TensorStatistics(double.NaN, double.NaN, double.NaN, _nonFinite)
+                : new TensorStatistics(_min, _sum / _finite, _max, _nonFinite);
 
         public void Add(ReadOnlySpan<float> values)
         {

@@ -28,7 +28,8 @@ public static class KerasModels
     /// <summary>The layers with weights of a classifier, in topological order.</summary>
     public static IReadOnlyList<KerasLayer> Layers(ParameterSet parameters)
     {
-        var shapes = parameters.State.ToDictionary(parameter => parameter.Name, parameter => (long[])[.. ((int[])[.. parameter.Shape]).Select(length => (long)length)]);
+        var shapes = parameters.State.ToDictionary(parameter => parameter.Name,
+            parameter => (long[])[.. ((int[])[.. parameter.Shape]).Select(length => (long)length)]);
         string[] layers = [.. parameters.Parameters.Select(parameter => parameter.Name[..parameter.Name.IndexOf('.')]).Distinct()];
         return [.. layers.Where(layer => !layer.EndsWith(ReverseSuffix, StringComparison.Ordinal)).Select(layer => Layer(layer, shapes))];
     }
@@ -46,13 +47,15 @@ public static class KerasModels
 
     /// <summary>A Keras file under the names of a classifier.</summary>
     /// <exception cref="FileFormatException">It does not fit.</exception>
-    public static KerasView View(H5Archive archive, ParameterSet parameters) => KerasView.Of(archive, Layers(parameters), ignoreRest: false, Hint);
+    public static KerasView View(H5Archive archive, ParameterSet parameters) =>
+        KerasView.Of(archive, Layers(parameters), ignoreRest: false, Hint);
 
     private static string[] WithAttention(string recurrent) =>
     [
         "video_input",
         .. Enumerable.Range(1, 3).SelectMany(i => new[] { $"{recurrent}{i}", $"bn_{i}", $"dropout_{i}" }),
-        "attention", "dense_1", "bn_4", "relu_1", "dropout_4", "dense_2", "bn_5", "relu_2", "dropout_5", "dense_3", "relu_3", "dropout_6", "output",
+        "attention", "dense_1", "bn_4", "relu_1", "dropout_4", "dense_2", "bn_5", "relu_2", "dropout_5", "dense_3", "relu_3", "dropout_6",
+        "output",
     ];
 
     private static KerasLayer Layer(string layer, Dictionary<string, long[]> shapes)
@@ -63,7 +66,8 @@ public static class KerasModels
             string wrapper = WrapperPrefix + layer[LstmPrefix.Length..];
             return new KerasLayer(
                 wrapper,
-                [.. Recurrent(layer, $"{wrapper}/forward_{layer}/lstm_cell", shapes), .. Recurrent(layer + ReverseSuffix, $"{wrapper}/backward_{layer}/lstm_cell", shapes)]);
+                [.. Recurrent(layer, $"{wrapper}/forward_{layer}/lstm_cell", shapes),
+                    .. Recurrent(layer + ReverseSuffix, $"{wrapper}/backward_{layer}/lstm_cell", shapes)]);
         }
 
         if (shapes.ContainsKey(layer + ".weight_ih"))
@@ -74,13 +78,16 @@ public static class KerasModels
 
         if (shapes.ContainsKey(layer + ".running_mean"))
         {
-            (string Ours, string Keras)[] vectors = [("weight", "gamma"), ("bias", "beta"), ("running_mean", "moving_mean"), ("running_var", "moving_variance")];
-            return new KerasLayer(layer, [.. vectors.Select(vector => Vector($"{layer}.{vector.Ours}", $"{layer}/{vector.Keras}:0", shapes))]);
+            (string Ours, string Keras)[] vectors = [("weight", "gamma"), ("bias", "beta"), ("running_mean", "moving_mean"),
+                ("running_var", "moving_variance")];
+            return new KerasLayer(layer,
+                [.. vectors.Select(vector => Vector($"{layer}.{vector.Ours}", $"{layer}/{vector.Keras}:0", shapes))]);
         }
 
         // The scores of the attention come from a dense layer of its own without bias.
         return shapes.ContainsKey(layer + ".bias")
-            ? new KerasLayer(layer, [Matrix(layer + ".weight", $"{layer}/kernel:0", shapes), Vector(layer + ".bias", $"{layer}/bias:0", shapes)])
+            ? new KerasLayer(layer,
+                [Matrix(layer + ".weight", $"{layer}/kernel:0", shapes), Vector(layer + ".bias", $"{layer}/bias:0", shapes)])
             : new KerasLayer(layer, [Matrix(layer + ".weight", $"{layer}/dense/kernel:0", shapes)]);
     }
 
@@ -98,7 +105,10 @@ public static class KerasModels
 
         // GRU(reset_after=True): gates z, r, h instead of r, z, n; the two biases are the rows of one array.
         int units = (int)shapes[layer + ".weight_hh"][1];
-        KerasTensor[] biases = [.. new[] { "bias_ih", "bias_hh" }.Select((bias, row) => new KerasTensor($"{layer}.{bias}", [3 * units], new KerasConversion(1, 3 * units, SwappedGate: units, FirstRow: row)))];
+        KerasTensor[] biases = [
+            .. new[] { "bias_ih", "bias_hh" }.Select(
+            (bias, row) => new KerasTensor($"{layer}.{bias}", [3 * units],
+            new KerasConversion(1, 3 * units, SwappedGate: units, FirstRow: row)))];
         return
         [
             Matrix(layer + ".weight_ih", path + "/kernel:0", shapes, units),
@@ -110,7 +120,8 @@ public static class KerasModels
     private static KerasWeight Matrix(string tensor, string name, Dictionary<string, long[]> shapes, int swappedGate = 0)
     {
         long[] shape = shapes[tensor];
-        return new KerasWeight(name, [shape[1], shape[0]], [new KerasTensor(tensor, shape, new KerasConversion((int)shape[1], (int)shape[0], SwappedGate: swappedGate))]);
+        return new KerasWeight(name, [shape[1], shape[0]],
+            [new KerasTensor(tensor, shape, new KerasConversion((int)shape[1], (int)shape[0], SwappedGate: swappedGate))]);
     }
 
     private static KerasWeight Vector(string tensor, string name, Dictionary<string, long[]> shapes) =>

@@ -30,7 +30,8 @@ public static class KeyFrames
         List<int> chosen = [];
         foreach (int candidate in Candidates(windows, video.Prediction.Events!))
         {
-            if (chosen.Count < most && !chosen.Any(other => windows[other].Start < windows[candidate].End && windows[candidate].Start < windows[other].End))
+            if (chosen.Count < most && !chosen.Any(
+                other => windows[other].Start < windows[candidate].End && windows[candidate].Start < windows[other].End))
             {
                 chosen.Add(candidate);
             }
@@ -63,9 +64,11 @@ public static class KeyFrames
         }
 
         double scale = Math.Min(1, (double)LongestSide / Math.Max(video.Video.Width, video.Video.Height));
-        int width = Math.Max(1, (int)Math.Round(video.Video.Width * scale)), height = Math.Max(1, (int)Math.Round(video.Video.Height * scale));
+        int width = Math.Max(1, (int)Math.Round(video.Video.Width * scale)),
+            height = Math.Max(1, (int)Math.Round(video.Video.Height * scale));
         List<KeyFrame> frames = [];
-        using var stream = new VideoFrameStream(video.Prediction.Path, new VideoStreamOptions { Width = width, Height = height, TimeLimit = timeLimit }, stop);
+        using var stream = new VideoFrameStream(video.Prediction.Path,
+            new VideoStreamOptions { Width = width, Height = height, TimeLimit = timeLimit }, stop);
         while (frames.Count < chosen.Count && stream.Next() is { } frame)
         {
             var (number, window, attention) = chosen[frames.Count];
@@ -89,15 +92,19 @@ public static class KeyFrames
             return byProbability.Take(1);
         }
 
-        var peaks = events.OrderByDescending(happening => happening.Peak).Select(happening => Array.Find(byProbability, i => windows[i].Centre == happening.PeakTime));
-        return peaks.Concat(byProbability.Where(i => events.Any(happening => windows[i].Centre >= happening.Start && windows[i].Centre < happening.End))).Distinct();
+        var peaks = events.OrderByDescending(happening => happening.Peak)
+            .Select(happening => Array.Find(byProbability, i => windows[i].Centre == happening.PeakTime));
+        return peaks.Concat(
+            byProbability.Where(i => events.Any(happening => windows[i].Centre >= happening.Start && windows[i].Centre < happening.End)))
+            .Distinct();
     }
 
     private static IEnumerable<(long Frame, double? Attention)> Heaviest(WindowSample sample, int most)
     {
         if (sample.Attention is { } attention)
         {
-            return sample.Frames.Zip(attention).GroupBy(pair => pair.First, (frame, pairs) => (Frame: frame, Attention: (double?)pairs.Sum(pair => pair.Second)))
+            return sample.Frames.Zip(attention)
+                .GroupBy(pair => pair.First, (frame, pairs) => (Frame: frame, Attention: (double?)pairs.Sum(pair => pair.Second)))
                 .OrderByDescending(frame => frame.Attention).ThenBy(frame => frame.Frame).Take(most);
         }
 

@@ -19,7 +19,8 @@ namespace CudaTrainer.Training;
 /// <param name="HalfOnWire">Replicas exchange gradients in half precision.</param>
 /// <param name="SyncBatchNorm">Batch statistics are those of all replicas' samples.</param>
 public sealed record LearnerOptions(
-    LossOptions Loss, IReadOnlyList<float> ClassWeights, IReadOnlyList<float> Alpha, AdamOptions Adam, bool MixedPrecision, ulong Seed, bool FuseStep = true, bool HalfOnWire = false,
+    LossOptions Loss, IReadOnlyList<float> ClassWeights, IReadOnlyList<float> Alpha, AdamOptions Adam, bool MixedPrecision, ulong Seed,
+    bool FuseStep = true, bool HalfOnWire = false,
     bool SyncBatchNorm = false);
 
 /// <param name="After">The device's step state when the step had ended.</param>
@@ -88,7 +89,9 @@ public sealed class Learner : IDisposable
         _ordersTensor = Tensor.Over(device, _orders, [2], DType.Float32, "orders");
         _buckets = link is null ? null : new GradientBuckets(Parameters, tailApart: options.HalfOnWire);
         _inputs = new DeviceInputs(device, FeatureType, model.Options.Inputs);
-        _graphs = options.FuseStep && device.CapturesGraphs && !(options.SyncBatchNorm && link is not null) ? new StepGraphs(device, NewTape, Phases) : null;
+        _graphs = options.FuseStep && device.CapturesGraphs && !(options.SyncBatchNorm && link is not null)
+            ? new StepGraphs(device, NewTape, Phases)
+            : null;
 
         Tape NewTape() => new(device) { State = State.Tensor, DropoutSeed = options.Seed, ActivationType = half ? DType.Float16 : null };
     }

@@ -24,7 +24,9 @@ internal sealed class LearnerSetup(TrainingOptions options, IDevice device, bool
         (float)options.FocalGamma,
         (float)options.LabelSmoothing,
         options.UseClassWeights ? [train.Total / (2f * train.Nonviolent), train.Total / (2f * train.Violent)] : [1, 1],
-        options.FocalAlpha.Count == 1 ? [(float)options.FocalAlpha[0], (float)options.FocalAlpha[0]] : [(float)options.FocalAlpha[0], (float)options.FocalAlpha[1]]);
+        options.FocalAlpha.Count == 1
+            ? [(float)options.FocalAlpha[0], (float)options.FocalAlpha[0]]
+            : [(float)options.FocalAlpha[0], (float)options.FocalAlpha[1]]);
 
     public LearnerOptions Learner(LossInfo loss) => new(
         loss.Options,
@@ -38,5 +40,6 @@ internal sealed class LearnerSetup(TrainingOptions options, IDevice device, bool
         SyncBatchNorm: options.SyncBatchNorm);
 
     /// <param name="inputs">Features per frame.</param>
-    public Classifier NewModel(int inputs) => Classifiers.Create(options.Model, new ClassifierOptions(inputs, (float)options.Dropout, MixedPrecision));
+    public Classifier NewModel(int inputs) =>
+        Classifiers.Create(options.Model, new ClassifierOptions(inputs, (float)options.Dropout, MixedPrecision));
 }

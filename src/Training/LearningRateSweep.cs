@@ -35,13 +35,15 @@ public sealed record LearningRateSweep(IReadOnlyList<SweepStep> Steps, double? S
     /// <summary>Trains the replicas for an epoch at most; they are of no use afterwards.</summary>
     /// <exception cref="RunException">An epoch has too few steps to see anything.</exception>
     /// <exception cref="OperationCanceledException">Stopped.</exception>
-    internal static LearningRateSweep Run(ReplicaGroup replicas, IFeatureRows rows, FeatureScaler? scaler, TrainingOptions options, SweepRange range, IRunObserver observer, CancellationToken stop)
+    internal static LearningRateSweep Run(ReplicaGroup replicas, IFeatureRows rows, FeatureScaler? scaler, TrainingOptions options,
+        SweepRange range, IRunObserver observer, CancellationToken stop)
     {
         int count = Math.Min(range.Steps, (rows.Count + options.BatchSize - 1) / options.BatchSize);
         if (count < FewestSteps)
         {
             throw new RunException(
-                $"The sweep would have {count} steps; fewer than {FewestSteps} show nothing.", $"Give a smaller --batch-size ({rows.Count} clips are there) or more --steps.");
+                $"The sweep would have {count} steps; fewer than {FewestSteps} show nothing.",
+                    $"Give a smaller --batch-size ({rows.Count} clips are there) or more --steps.");
         }
 
         using BatchLoader loader = replicas.NewLoader(rows, options.BatchSize, scaler);

@@ -146,19 +146,23 @@ public static class OptionValidation
                     : "give either --dataset-path or --features-dir, not both"));
         }
 
-        if (options.FocalAlpha.Count is < 1 or > 2 || !options.FocalAlpha.All(FocalAlpha.Contains) || options.FocalAlpha.All(alpha => alpha == 0))
+        if (options.FocalAlpha.Count is < 1 or > 2 || !options.FocalAlpha.All(FocalAlpha.Contains) || options.FocalAlpha.All(
+            alpha => alpha == 0))
         {
-            problems.Add(new("--focal-alpha", $"{List(options.FocalAlpha)} is not valid; expected one number, or two (nonviolent,violent), each {FocalAlpha}, not all 0"));
+            problems.Add(new("--focal-alpha",
+                $"{List(options.FocalAlpha)} is not valid; expected one number, or two (nonviolent,violent), each {FocalAlpha}, not all 0"));
         }
 
         if (options.Profile is { } profile && !StepRange.TryParse(profile, out _))
         {
-            problems.Add(new("--profile", $"\"{profile}\" is not valid; expected {StepRange.Form}, two step numbers from 0 on, the first not above the last, or one"));
+            problems.Add(new("--profile",
+                $"\"{profile}\" is not valid; expected {StepRange.Form}, two step numbers from 0 on, the first not above the last, or one"));
         }
 
         if (options.MinLearningRate > options.LearningRate)
         {
-            problems.Add(new("--min-learning-rate", $"{Number(options.MinLearningRate)} is above --learning-rate {Number(options.LearningRate)}"));
+            problems.Add(new("--min-learning-rate",
+                $"{Number(options.MinLearningRate)} is above --learning-rate {Number(options.LearningRate)}"));
         }
 
         CheckEnum("--clip-mode", options.ClipMode, problems);
@@ -216,7 +220,8 @@ public static class OptionValidation
         bool valid = split.Count == 3 && split.All(share.Contains) && split[0] > 0 && split[1] > 0 && Math.Abs(split.Sum() - 1) < 1e-6;
         if (!valid)
         {
-            problems.Add(new("--split", $"{List(split)} is not valid; expected the shares of train, val and test, which sum to 1 (train and val above 0)"));
+            problems.Add(new("--split",
+                $"{List(split)} is not valid; expected the shares of train, val and test, which sum to 1 (train and val above 0)"));
         }
     }
 
@@ -229,7 +234,8 @@ public static class OptionValidation
         }
 
         bool hasList = kind.Length < device.Length;
-        int[] numbers = [.. list.Split(',').Select(item => int.TryParse(item, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : -1)];
+        int[] numbers = [.. list.Split(',')
+            .Select(item => int.TryParse(item, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : -1)];
         bool valid = kind switch
         {
             "auto" or "reference" => !hasList,
@@ -270,7 +276,9 @@ public static class OptionValidation
 
     private static string Number(double value) => value.ToString(CultureInfo.InvariantCulture);
 
-    private static string List(IReadOnlyList<double> values) => values.Count == 0 ? "an empty list" : string.Join(',', values.Select(Number));
+    private static string List(IReadOnlyList<double> values) => values.Count == 0
+        ? "an empty list"
+        : string.Join(',', values.Select(Number));
 
     private readonly record struct NumberRule<TOptions>(string Option, OptionRange Range, Func<TOptions, double> Value);
 }

@@ -60,7 +60,8 @@ public sealed record PredictionOptions
 /// <param name="Status"><c>ok</c>, or the kind of failure.</param>
 /// <param name="Error">What was wrong with the file.</param>
 /// <param name="Attention">Weight of each sampled frame; null for models without attention.</param>
-public sealed record Prediction(string Path, double? Violent, string? Label, double Threshold, string Status, string? Error, double[]? Attention)
+public sealed record Prediction(string Path, double? Violent, string? Label, double Threshold, string Status, string? Error,
+    double[]? Attention)
 {
     /// <summary>
     /// p(violent) of each view, the video as it is first, of which <see cref="Violent"/> is the mean; null without test-time augmentation.
@@ -97,18 +98,22 @@ public static class PredictionRun
         using Predictor predictor = Predictor.Open(options);
         observer.Header(predictor.Header);
         string[] distinct = [.. paths.Distinct()];
-        IReadOnlyDictionary<string, Prediction> answers = options.Window is { } window ? ByWindow(new WindowPlan(window, options.Stride ?? (window / 2))) : Whole();
+        IReadOnlyDictionary<string, Prediction> answers = options.Window is { } window
+            ? ByWindow(new WindowPlan(window, options.Stride ?? (window / 2)))
+            : Whole();
         if (options.Annotate is { } target && answers[paths[0]] is { Violent: not null } annotated)
         {
             VideoAnnotation.Write(
-                annotated, target, TimeSpan.FromSeconds(options.DecodeTimeout), time => observer.Progress(new StageProgress("annotate", (int)time, 0, "s of video")), stop);
+                annotated, target, TimeSpan.FromSeconds(options.DecodeTimeout), time =>
+                    observer.Progress(new StageProgress("annotate", (int)time, 0, "s of video")), stop);
             observer.Message(Severity.Info, $"written to {target}");
         }
 
         return [.. paths.Select(path => answers[path])];
 
         IReadOnlyDictionary<string, Prediction> Whole() => predictor.Whole(
-            distinct, p => observer.Progress(new StageProgress("predict", p.Videos, p.Total, "videos", p.FramesPerSecond, "frames/s", p.Remaining, p.Failures)), stop);
+            distinct, p => observer.Progress(
+                new StageProgress("predict", p.Videos, p.Total, "videos", p.FramesPerSecond, "frames/s", p.Remaining, p.Failures)), stop);
 
         Dictionary<string, Prediction> ByWindow(WindowPlan plan)
         {
@@ -116,7 +121,8 @@ public static class PredictionRun
             foreach (string path in distinct)
             {
                 void Progress(double end) =>
-                    observer.Progress(new StageProgress($"predict {predictions.Count + 1}/{distinct.Length}", (int)end, 0, "s of video", Failures: predictions.Values.Count(p => p.Violent is null)));
+                    observer.Progress(new StageProgress($"predict {predictions.Count + 1}/{distinct.Length}", (int)end, 0, "s of video",
+                        Failures: predictions.Values.Count(p => p.Violent is null)));
                 predictions[path] = predictor.ByWindow(path, plan, Progress, stop).Prediction;
             }
 

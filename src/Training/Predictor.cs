@@ -29,7 +29,8 @@ public sealed class Predictor : IDisposable
         Release = options.Release ?? Threshold;
         if (Release > Threshold)
         {
-            throw new RunException($"--release {options.Release} is above the threshold {Threshold:F3} of the model.", "Give a smaller --release, or --threshold as well.");
+            throw new RunException($"--release {options.Release} is above the threshold {Threshold:F3} of the model.",
+                "Give a smaller --release, or --threshold as well.");
         }
 
         _network = backbone.Load(device.Device);
@@ -90,7 +91,8 @@ public sealed class Predictor : IDisposable
     /// <param name="paths">Distinct.</param>
     /// <returns>By path.</returns>
     /// <exception cref="OperationCanceledException">Stopped.</exception>
-    public IReadOnlyDictionary<string, Prediction> Whole(IReadOnlyList<string> paths, Action<ExtractionProgress> progress, CancellationToken stop)
+    public IReadOnlyDictionary<string, Prediction> Whole(IReadOnlyList<string> paths, Action<ExtractionProgress> progress,
+        CancellationToken stop)
     {
         int views = _options.Tta ? ClipView.ForPrediction : 1, workers = _options.Workers > 0 ? _options.Workers : Environment.ProcessorCount;
         Clip[] clips = [.. paths.Select(path => new Clip(path, path, 0, path, path))];
@@ -99,7 +101,9 @@ public sealed class Predictor : IDisposable
         {
             int before = view * paths.Count;
             var extractor = new FeatureExtractor(
-                _device.Device, _network is null ? null : _network.Forward, new ExtractorOptions(Info.Frames, workers, TimeSpan.FromSeconds(_options.DecodeTimeout), Info.Stream) { View = ClipView.All[view] });
+                _device.Device, _network is null
+                    ? null
+                    : _network.Forward, new ExtractorOptions(Info.Frames, workers, TimeSpan.FromSeconds(_options.DecodeTimeout), Info.Stream) { View = ClipView.All[view] });
             extractor.Run(
                 clips,
                 (clip, features, fault, reason) => predictions[clip.Path] = fault == VideoFault.None
@@ -134,7 +138,8 @@ public sealed class Predictor : IDisposable
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     public WindowedPrediction ByWindow(string path, WindowPlan plan, Action<double> progress, CancellationToken stop)
     {
-        var scorer = new WindowScorer(_device.Device, _network is null ? null : _network.Forward, Answer, Info.Frames, TimeSpan.FromSeconds(_options.DecodeTimeout), Info.Stream);
+        var scorer = new WindowScorer(_device.Device, _network is null ? null : _network.Forward, Answer, Info.Frames,
+            TimeSpan.FromSeconds(_options.DecodeTimeout), Info.Stream);
         ScoredVideo video = scorer.Run(path, plan, progress, stop);
         IReadOnlyList<WindowScore> windows = Timeline.Smooth(video.Windows, _options.Smooth);
         double? violent = windows.Count > 0 ? windows.Max(window => window.Smoothed) : null;

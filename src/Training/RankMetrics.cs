@@ -47,7 +47,8 @@ public static class RankMetrics
     /// The ROC curve's corners from (0, 0) to (1, 1): shares of negatives and of positives whose score reaches a threshold, one point for
     /// each score that occurs. NaN with one class.
     /// </summary>
-    public static IReadOnlyList<(double FalsePositiveRate, double TruePositiveRate)> RocCurve(ReadOnlySpan<int> labels, ReadOnlySpan<double> scores)
+    public static IReadOnlyList<(double FalsePositiveRate, double TruePositiveRate)> RocCurve(ReadOnlySpan<int> labels,
+        ReadOnlySpan<double> scores)
     {
         var (groups, positives, negatives) = Tied(labels, scores);
         List<(double FalsePositiveRate, double TruePositiveRate)> curve = [(0, 0)];
@@ -98,7 +99,8 @@ public static class RankMetrics
     }
 
     /// <summary>Clips grouped by equal score, highest first.</summary>
-    private static (List<(double Score, int Positives, int Negatives)> Groups, int Positives, int Negatives) Tied(ReadOnlySpan<int> labels, ReadOnlySpan<double> scores)
+    private static (List<(double Score, int Positives, int Negatives)> Groups, int Positives, int Negatives) Tied(ReadOnlySpan<int> labels,
+        ReadOnlySpan<double> scores)
     {
         if (labels.Length != scores.Length)
         {

@@ -5,14 +5,16 @@ namespace CudaTrainer.Training;
 
 /// <summary>Measures the models that a run has made, each as it was saved, on the splits that it was not trained on.</summary>
 internal sealed class RunEvaluation(
-    TrainingOptions options, RunFolder folder, IRunObserver observer, WeightAverages averages, ProcessGroup? processes, ReplicaGroup replicas, IReadOnlyList<(string Name, IFeatureRows Rows)> splits)
+    TrainingOptions options, RunFolder folder, IRunObserver observer, WeightAverages averages, ProcessGroup? processes,
+    ReplicaGroup replicas, IReadOnlyList<(string Name, IFeatureRows Rows)> splits)
 {
     /// <summary>The best epoch's, whose predictions are written.</summary>
     /// <returns>By split, at the model's own threshold and, with <c>_at_half</c>, at 0.5.</returns>
     public Dictionary<string, ClassificationMetrics> Best() => Evaluate(folder.BestModel, folder.WritePredictions);
 
     /// <summary>Makes models of the averages, with batch statistics and a threshold of their own, and measures them.</summary>
-    public List<AverageResult> Averages(IFeatureRows train, IFeatureRows val, ModelInfo info, TrainingState state, FeatureScaler? scaler, CancellationToken stop)
+    public List<AverageResult> Averages(IFeatureRows train, IFeatureRows val, ModelInfo info, TrainingState state, FeatureScaler? scaler,
+        CancellationToken stop)
     {
         List<AverageResult> results = [];
         foreach (WeightAverage average in averages.All)
@@ -20,7 +22,8 @@ internal sealed class RunEvaluation(
             int updates = averages.UpdatesBy(average, state);
             if (updates == 0)
             {
-                observer.Message(Severity.Warning, $"there is no {average.Name} model: the run ended after epoch {state.Epoch}, before there was anything to average");
+                observer.Message(Severity.Warning,
+                    $"there is no {average.Name} model: the run ended after epoch {state.Epoch}, before there was anything to average");
                 continue;
             }
 
@@ -32,7 +35,8 @@ internal sealed class RunEvaluation(
 
             Dictionary<string, ClassificationMetrics> all = Evaluate(file, (_, _) => { });
             results.Add(new AverageResult(
-                average.Name, average.Text, Path.GetFileName(file), updates, all["val"], all.GetValueOrDefault("test"), all["val_at_half"], all.GetValueOrDefault("test_at_half")));
+                average.Name, average.Text, Path.GetFileName(file), updates, all["val"], all.GetValueOrDefault("test"), all["val_at_half"],
+                    all.GetValueOrDefault("test_at_half")));
         }
 
         return results;
@@ -45,7 +49,8 @@ internal sealed class RunEvaluation(
             BatchNormStatistics.Estimate(lead, train, options.BatchSize, scaler, stop);
             using ReplicaGroup alone = ReplicaGroup.Of(lead);
             using var evaluator = new Evaluator(alone, val, options.BatchSize, scaler);
-            Checkpoint.SaveModel(file, lead, info with { Epoch = state.Epoch, Threshold = evaluator.Run().BestThreshold(), Average = average.Text }, scaler);
+            Checkpoint.SaveModel(file, lead,
+                info with { Epoch = state.Epoch, Threshold = evaluator.Run().BestThreshold(), Average = average.Text }, scaler);
         }
     }
 

@@ -47,7 +47,8 @@ public sealed record SplitRow(string Split, int Nonviolent, int Violent, int Sou
 /// <param name="Failures">Items that failed so far.</param>
 /// <param name="Epoch">For <c>train</c>: where in the run the stage is.</param>
 public readonly record struct StageProgress(
-    string Stage, int Done, int Total, string Unit, double Rate = 0, string RateUnit = "", TimeSpan? Remaining = null, int Failures = 0, EpochProgress? Epoch = null);
+    string Stage, int Done, int Total, string Unit, double Rate = 0, string RateUnit = "", TimeSpan? Remaining = null, int Failures = 0,
+        EpochProgress? Epoch = null);
 
 /// <param name="Epoch">The epoch at work, from 1.</param>
 /// <param name="Loss">Mean over the epoch so far.</param>
@@ -57,7 +58,8 @@ public readonly record struct StageProgress(
 /// <param name="LossScale">Of the last step; 1 without scaling.</param>
 /// <param name="MemoryBytes">In use on the first device.</param>
 public readonly record struct EpochProgress(
-    int Epoch, int Epochs, double Loss, double Accuracy = 0, double LearningRate = 0, double GradientNorm = 0, double LossScale = 1, long MemoryBytes = 0);
+    int Epoch, int Epochs, double Loss, double Accuracy = 0, double LearningRate = 0, double GradientNorm = 0, double LossScale = 1,
+        long MemoryBytes = 0);
 
 /// <summary>One row of training_history.csv, in the order of its columns.</summary>
 public sealed record EpochRecord

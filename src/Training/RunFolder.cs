@@ -13,7 +13,8 @@ namespace CudaTrainer.Training;
 /// </summary>
 public sealed class RunFolder : IDisposable
 {
-    internal const string ConfigName = "training_config.json", ResultsName = "training_results.json", HistoryName = "training_history.csv", ReportName = "report.html", ProfileName = "profile_trace.json";
+    internal const string ConfigName = "training_config.json", ResultsName = "training_results.json", HistoryName = "training_history.csv",
+        ReportName = "report.html", ProfileName = "profile_trace.json";
 
     private const string StepsHeader = "step,epoch,seconds,loss,grad_norm,lr,loss_scale,skipped";
     private const string HistoryHeader =
@@ -85,7 +86,9 @@ public sealed class RunFolder : IDisposable
     /// <exception cref="RunException">It already holds a run and neither resuming nor overwriting was asked for.</exception>
     internal static string[] RequireFree(string path, bool resume, bool overwrite)
     {
-        string[] old = Directory.Exists(path) ? [.. Directory.EnumerateFiles(path).Where(IsOurs), .. EventFiles(System.IO.Path.Combine(path, TensorBoardName))] : [];
+        string[] old = Directory.Exists(path)
+            ? [.. Directory.EnumerateFiles(path).Where(IsOurs), .. EventFiles(System.IO.Path.Combine(path, TensorBoardName))]
+            : [];
         return old.Length == 0 || resume || overwrite
             ? old
             : throw new RunException(
@@ -108,7 +111,8 @@ public sealed class RunFolder : IDisposable
 
         if (_replaced.Length > 0 && Directory.Exists(TensorBoard))
         {
-            foreach (string folder in Directory.GetDirectories(TensorBoard).Append(TensorBoard).Where(folder => !Directory.EnumerateFileSystemEntries(folder).Any()))
+            foreach (string folder in Directory.GetDirectories(TensorBoard).Append(TensorBoard)
+                .Where(folder => !Directory.EnumerateFileSystemEntries(folder).Any()))
             {
                 Directory.Delete(folder);
             }
@@ -126,9 +130,11 @@ public sealed class RunFolder : IDisposable
         }
     }
 
-    public void Log(string text) => _log?.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:yyyy-MM-ddTHH:mm:ssZ} {text}"));
+    public void Log(string text) =>
+        _log?.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:yyyy-MM-ddTHH:mm:ssZ} {text}"));
 
-    public void WriteConfig(TrainingOptions effective) => Write(File(ConfigName), JsonSerializer.Serialize(effective, RunJson.Default.TrainingOptions) + "\n");
+    public void WriteConfig(TrainingOptions effective) =>
+        Write(File(ConfigName), JsonSerializer.Serialize(effective, RunJson.Default.TrainingOptions) + "\n");
 
     /// <summary>Writes the whole history, so that it always matches the checkpoint beside it.</summary>
     public void WriteHistory(IReadOnlyList<EpochRecord> history)
@@ -136,8 +142,10 @@ public sealed class RunFolder : IDisposable
         var text = new StringBuilder(HistoryHeader).Append('\n');
         foreach (EpochRecord e in history)
         {
-            text.Append(CultureInfo.InvariantCulture, $"{e.Epoch},{e.Seconds:F3},{e.StallSeconds:F4},{e.LearningRate:R},{e.Loss:R},{e.Accuracy:R},{e.ValLoss:R},{e.ValAccuracy:R},{e.ValBalancedAccuracy:R},")
-                .Append(CultureInfo.InvariantCulture, $"{e.ValAuc:R},{e.ValPrecision:R},{e.ValRecall:R},{e.ValF1:R},{e.GradientNorm:R},{e.LossScale:R},{e.SkippedSteps}\n");
+            text.Append(CultureInfo.InvariantCulture,
+                $"{e.Epoch},{e.Seconds:F3},{e.StallSeconds:F4},{e.LearningRate:R},{e.Loss:R},{e.Accuracy:R},{e.ValLoss:R},{e.ValAccuracy:R},{e.ValBalancedAccuracy:R},")
+                .Append(CultureInfo.InvariantCulture,
+                    $"{e.ValAuc:R},{e.ValPrecision:R},{e.ValRecall:R},{e.ValF1:R},{e.GradientNorm:R},{e.LossScale:R},{e.SkippedSteps}\n");
         }
 
         Write(File(HistoryName), text.ToString());
@@ -156,7 +164,8 @@ public sealed class RunFolder : IDisposable
         string path = File("training_steps.csv");
         IEnumerable<string> kept = nextStep > 0 && System.IO.File.Exists(path)
             ? System.IO.File.ReadLines(path).Skip(1).Where(line =>
-                line.Count(c => c == ',') == StepsHeader.Count(c => c == ',') && long.TryParse(line.AsSpan(0, line.IndexOf(',')), CultureInfo.InvariantCulture, out long step) && step < nextStep)
+                line.Count(c => c == ',') == StepsHeader.Count(c => c == ',')
+                    && long.TryParse(line.AsSpan(0, line.IndexOf(',')), CultureInfo.InvariantCulture, out long step) && step < nextStep)
             : [];
         AtomicFile.WriteAllText(path, string.Concat(kept.Prepend(StepsHeader).Select(line => line + "\n")));
         _steps = new StreamWriter(path, append: true);
@@ -187,11 +196,14 @@ public sealed class RunFolder : IDisposable
 
     /// <summary>Names need not sort by epoch: they have three digits or more.</summary>
     private static int EpochOf(string checkpoint) =>
-        int.TryParse(System.IO.Path.GetFileNameWithoutExtension(checkpoint).AsSpan("checkpoint_epoch_".Length), CultureInfo.InvariantCulture, out int epoch) ? epoch : int.MaxValue;
+        int.TryParse(System.IO.Path.GetFileNameWithoutExtension(checkpoint).AsSpan("checkpoint_epoch_".Length),
+            CultureInfo.InvariantCulture, out int epoch) ? epoch : int.MaxValue;
 
     /// <summary>Files of a run; not the log, which also tells of runs that never began.</summary>
-    private static bool IsOurs(string file) => System.IO.Path.GetFileName(file) is BestModelName or "best_model.h5" or "ema_model.safetensors" or "swa_model.safetensors" or "last.ckpt" or HistoryName or "training_steps.csv"
-        or ResultsName or ConfigName or ReportName or ProfileName or "predictions_val.csv" or "predictions_test.csv" || System.IO.Path.GetFileName(file).StartsWith("checkpoint_epoch_", StringComparison.Ordinal);
+    private static bool IsOurs(string file) => System.IO.Path.GetFileName(
+        file) is BestModelName or "best_model.h5" or "ema_model.safetensors" or "swa_model.safetensors" or "last.ckpt" or HistoryName or "training_steps.csv"
+        or ResultsName or ConfigName or ReportName or ProfileName or "predictions_val.csv" or "predictions_test.csv"
+            || System.IO.Path.GetFileName(file).StartsWith("checkpoint_epoch_", StringComparison.Ordinal);
 
     /// <summary>Only these: whatever else stands in the folder is not of a run.</summary>
     private static IEnumerable<string> EventFiles(string folder) =>

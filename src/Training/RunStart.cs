@@ -6,7 +6,8 @@ using CudaTrainer.Training.Parallel;
 namespace CudaTrainer.Training;
 
 /// <summary>Where a run starts from.</summary>
-internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunFolder folder, WeightAverages averages, IRunObserver observer)
+internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunFolder folder, WeightAverages averages,
+    IRunObserver observer)
 {
     /// <summary>Fresh weights, weights from a file, or the state of an earlier run.</summary>
     public (TrainingState State, FeatureScaler? Scaler) Begin(ReplicaGroup replicas, FeatureSet train, ModelInfo info)
@@ -36,7 +37,8 @@ internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunF
         return (new TrainingState { Fingerprint = fingerprint }.With(replicas.Lead.State.Read()), scaler);
     }
 
-    private (TrainingState State, FeatureScaler? Scaler) ResumeFrom(string path, ReplicaGroup replicas, IReadOnlyDictionary<string, string> fingerprint)
+    private (TrainingState State, FeatureScaler? Scaler) ResumeFrom(string path, ReplicaGroup replicas,
+        IReadOnlyDictionary<string, string> fingerprint)
     {
         using Checkpoint checkpoint = Checkpoint.Open(path);
         TrainingState state = checkpoint.RequireState();
@@ -69,7 +71,8 @@ internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunF
         bool stopped = options.EarlyStoppingPatience > 0 && state.EpochsWithoutImprovement >= options.EarlyStoppingPatience;
         if (stopped || state.Epoch >= options.Epochs)
         {
-            observer.Message(Severity.Info, $"the run has finished {state.Epoch} epochs; pass --epochs N{(stopped ? " and a larger --early-stopping-patience" : string.Empty)} to extend it");
+            observer.Message(Severity.Info,
+                $"the run has finished {state.Epoch} epochs; pass --epochs N{(stopped ? " and a larger --early-stopping-patience" : string.Empty)} to extend it");
         }
 
         return (state with { StoppedEarly = stopped }, checkpoint.ReadScaler());
@@ -106,7 +109,8 @@ internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunF
         if (state.Epoch >= options.Epochs || state.StoppedEarly)
         {
             throw new RunException(
-                $"'{checkpoint}' is of a finished run whose best model '{beside}' is gone.", "Train on with a larger --epochs, or use the checkpoint itself with predict and evaluate.");
+                $"'{checkpoint}' is of a finished run whose best model '{beside}' is gone.",
+                    "Train on with a larger --epochs, or use the checkpoint itself with predict and evaluate.");
         }
 
         observer.Message(Severity.Warning, $"'{beside}' is gone: the best of the epochs from now on counts");

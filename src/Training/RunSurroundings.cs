@@ -12,10 +12,12 @@ namespace CudaTrainer.Training;
 /// <param name="Finished">When this was noted, in UTC.</param>
 /// <param name="Cores">That this process may use.</param>
 /// <param name="Simd">The level of the CPU kernels.</param>
-public sealed record RunEnvironment(string Version, DateTime Finished, string Runtime, string System, string Processor, int Cores, string Simd)
+public sealed record RunEnvironment(string Version, DateTime Finished, string Runtime, string System, string Processor, int Cores,
+    string Simd)
 {
     internal static RunEnvironment Current() => new(
-        typeof(RunEnvironment).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? ThisAssembly.Version,
+        typeof(RunEnvironment).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
+            ?? ThisAssembly.Version,
         DateTime.UtcNow,
         RuntimeInformation.FrameworkDescription,
         $"{RuntimeInformation.OSDescription}, {RuntimeInformation.OSArchitecture}",
@@ -57,6 +59,7 @@ public sealed record SplitSummary(string Split, int Nonviolent, int Violent, int
             set.Classes.Nonviolent,
             set.Classes.Violent,
             clips.Count == 0 ? null : clips.Select(clip => clip.Fields[Source]).Distinct(StringComparer.Ordinal).Count(),
-            [.. clips.Where(clip => clip.Fields[Status] != "ok").Select(clip => new LeftOutClip(clip.Fields[Path], clip.Fields[Label], clip.Fields[Status]))]);
+            [.. clips.Where(clip => clip.Fields[Status] != "ok")
+                .Select(clip => new LeftOutClip(clip.Fields[Path], clip.Fields[Label], clip.Fields[Status]))]);
     }
 }

@@ -13,7 +13,8 @@ internal sealed class StepProfile(TraceRecorder trace, StepRange range, ReplicaG
 
     private readonly TraceTrack _steps = trace.Track(Stage, "steps");
     private readonly TraceTrack _loading = trace.Track(Stage, "batch loader");
-    private readonly LapClock[] _clocks = [.. replicas.Replicas.Select((learner, i) => LapClock.For(learner.Device, trace.Track(Stage, learner.Device.Name, counts: i == 0)))];
+    private readonly LapClock[] _clocks = [
+        .. replicas.Replicas.Select((learner, i) => LapClock.For(learner.Device, trace.Track(Stage, learner.Device.Name, counts: i == 0)))];
     private long _began;
     private bool _isOn;
 

@@ -52,7 +52,8 @@ internal sealed class StreamCaches : IDisposable
         plans = [.. new[] { rgb, motion }.OfType<CachePlan>()];
         HashSet<string> withoutRgb = HashesOf(rgb), withoutMotion = HashesOf(motion), seen = [];
         return [.. dataset.Clips
-            .Where(clip => clip.Fault is null && (withoutRgb.Contains(clip.ContentHash) || withoutMotion.Contains(clip.ContentHash)) && seen.Add(clip.ContentHash))
+            .Where(clip => clip.Fault is null && (
+                withoutRgb.Contains(clip.ContentHash) || withoutMotion.Contains(clip.ContentHash)) && seen.Add(clip.ContentHash))
             .Select(clip => new MissingStream(clip, (withoutRgb.Contains(clip.ContentHash), withoutMotion.Contains(clip.ContentHash)) switch
             {
                 (true, true) => FeatureStream.Both,
@@ -120,7 +121,8 @@ internal sealed class StreamCaches : IDisposable
 
     private void Join(FeatureCache both, IReadOnlyList<Clip> clips)
     {
-        float[] rgb = new float[_options.Frames * Vgg19.Features], motion = new float[_options.Frames * MotionFeatures.PerStep], row = new float[_options.Frames * FeatureStream.Both.Dimension()];
+        float[] rgb = new float[_options.Frames * Vgg19.Features], motion = new float[_options.Frames * MotionFeatures.PerStep],
+            row = new float[_options.Frames * FeatureStream.Both.Dimension()];
         foreach (Clip clip in clips)
         {
             if (_rgb!.TryRead(clip.ContentHash, rgb) && _motion!.TryRead(clip.ContentHash, motion))
@@ -131,7 +133,8 @@ internal sealed class StreamCaches : IDisposable
             else
             {
                 ClipFailure failure = _rgb.FailureOf(clip.ContentHash) ?? _motion!.FailureOf(clip.ContentHash)
-                    ?? throw new RunException($"The cached features of '{clip.Path}' cannot be read.", "Run 'cudatrainer cache verify --repair', then the same command again.");
+                    ?? throw new RunException($"The cached features of '{clip.Path}' cannot be read.",
+                        "Run 'cudatrainer cache verify --repair', then the same command again.");
                 both.AppendFailure(clip.ContentHash, failure.Status, failure.Message);
             }
         }

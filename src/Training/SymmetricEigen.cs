@@ -128,7 +128,8 @@ internal static class SymmetricEigen
             for (int round = 0; ; round++)
             {
                 int m = l;
-                while (m < n - 1 && Math.Abs(e[m]) > double.Epsilon && Math.Abs(d[m]) + Math.Abs(d[m + 1]) + Math.Abs(e[m]) != Math.Abs(d[m]) + Math.Abs(d[m + 1]))
+                while (m < n - 1 && Math.Abs(e[m]) > double.Epsilon && Math.Abs(d[m]) + Math.Abs(d[m + 1]) + Math.Abs(e[m]) != Math.Abs(
+                    d[m]) + Math.Abs(d[m + 1]))
                 {
                     m++;
                 }

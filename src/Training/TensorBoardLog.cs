@@ -18,7 +18,8 @@ internal sealed class TensorBoardLog : IDisposable
     /// <summary>Options that say where things are or how a run is carried out, not what is learnt.</summary>
     private static readonly HashSet<string> _notHyperParameters =
     [
-        "dataset_path", "groups", "weights", "cache_dir", "features_dir", "checkpoint_dir", "resume", "initial_weights", "overwrite", "workers", "threads", "decode_timeout", "checkpoint_every",
+        "dataset_path", "groups", "weights", "cache_dir", "features_dir", "checkpoint_dir", "resume", "initial_weights", "overwrite",
+        "workers", "threads", "decode_timeout", "checkpoint_every",
         "keep_checkpoints", "log_every_steps", "check_replicas", "tensorboard", "tensorboard_histograms",
     ];
 
@@ -180,11 +181,15 @@ internal sealed class TensorBoardLog : IDisposable
         summary.Scalar("epoch_recall", epoch.ValRecall);
         summary.Scalar("epoch_f1", epoch.ValF1);
         summary.PrecisionRecall("pr_curve", PrCurve.Compute(val.Labels, val.Scores));
-        Picture(summary, "confusion_matrix", EvaluationPictures.ConfusionMatrix(metrics, _info.Classes, $"Epoch {epoch.Epoch}, threshold 0.5"));
-        Picture(summary, "roc", EvaluationPictures.Roc(RankMetrics.RocCurve(val.Labels, val.Scores), $"Epoch {epoch.Epoch}, AUC {metrics.Auc.ToString("F3", CultureInfo.InvariantCulture)}"));
+        Picture(summary, "confusion_matrix",
+            EvaluationPictures.ConfusionMatrix(metrics, _info.Classes, $"Epoch {epoch.Epoch}, threshold 0.5"));
+        Picture(summary, "roc",
+            EvaluationPictures.Roc(RankMetrics.RocCurve(val.Labels, val.Scores),
+            $"Epoch {epoch.Epoch}, AUC {metrics.Auc.ToString("F3", CultureInfo.InvariantCulture)}"));
         _validation.EndSummary();
 
-        static void Picture(ProtoWriter summary, string tag, Raster picture) => summary.Image(tag, picture.Width, picture.Height, picture.ToPng());
+        static void Picture(ProtoWriter summary, string tag, Raster picture) =>
+            summary.Image(tag, picture.Width, picture.Height, picture.ToPng());
     }
 
     /// <param name="download">Fetches the flat block with a number for each of the parameters.</param>
@@ -214,12 +219,14 @@ internal sealed class TensorBoardLog : IDisposable
         Row("features", string.Create(CultureInfo.InvariantCulture, $"{_info.Frames} frames of {_info.Inputs}"));
         foreach (JsonProperty option in options.EnumerateObject().Where(option => option.Value.ValueKind != JsonValueKind.Null))
         {
-            Row(option.Name, option.Value.ValueKind == JsonValueKind.Array ? string.Join(", ", option.Value.EnumerateArray()) : option.Value.ToString());
+            Row(option.Name, option.Value.ValueKind == JsonValueKind.Array ? string.Join(", ",
+                option.Value.EnumerateArray()) : option.Value.ToString());
         }
 
         return text.ToString();
 
-        void Row(string name, string value) => text.Append(CultureInfo.InvariantCulture, $"| {name} | `{value.Replace('\n', ' ').Replace("|", "\\|", StringComparison.Ordinal).Replace('`', '\'')}` |\n");
+        void Row(string name, string value) => text.Append(CultureInfo.InvariantCulture,
+            $"| {name} | `{value.Replace('\n', ' ').Replace("|", "\\|", StringComparison.Ordinal).Replace('`', '\'')}` |\n");
     }
 
     private double Seconds() => (_clock.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalSeconds;

@@ -88,7 +88,8 @@ public static class Timeline
 
         return events;
 
-        void Add(int end) => events.Add(new ViolenceEvent(Boundary(windows, begin), Boundary(windows, end), windows[peak].Smoothed, windows[peak].Centre));
+        void Add(int end) =>
+            events.Add(new ViolenceEvent(Boundary(windows, begin), Boundary(windows, end), windows[peak].Smoothed, windows[peak].Centre));
     }
 
     /// <summary>Where window <paramref name="i"/> begins to speak; for their number, the end of the last.</summary>

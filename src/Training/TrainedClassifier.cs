@@ -28,7 +28,8 @@ public sealed class TrainedClassifier : IDisposable
             "A new run with --initial-weights FILE and the --model that fits makes a classifier of it. Or use best_model.safetensors or a .ckpt file that 'cudatrainer train' wrote.");
         if (!Classifiers.Names.Contains(info.Model))
         {
-            throw new RunException($"'{path}' holds a model '{info.Model}', which this version does not know.", $"It knows {string.Join(", ", Classifiers.Names)}.");
+            throw new RunException($"'{path}' holds a model '{info.Model}', which this version does not know.",
+                $"It knows {string.Join(", ", Classifiers.Names)}.");
         }
 
         Learner learner = NewLearner(device, info);
@@ -53,7 +54,8 @@ public sealed class TrainedClassifier : IDisposable
         Learner wide = NewLearner(device, info);
         try
         {
-            foreach (var (from, to) in Learner.Parameters.Parameters.Concat(Learner.Parameters.Buffers).Zip(wide.Parameters.Parameters.Concat(wide.Parameters.Buffers)))
+            foreach (var (from, to) in Learner.Parameters.Parameters.Concat(Learner.Parameters.Buffers)
+                .Zip(wide.Parameters.Parameters.Concat(wide.Parameters.Buffers)))
             {
                 float[] values = from.Value.Read<float>();
                 to.Value.Write((ReadOnlySpan<float>)(from.Shape == to.Shape ? values : Spread(values)));
@@ -85,7 +87,8 @@ public sealed class TrainedClassifier : IDisposable
     public BackboneChoice OpenBackbone(string? weights)
     {
         PreprocessChoice preprocess = Info.Preprocess == "caffe" ? PreprocessChoice.Caffe : PreprocessChoice.Torch;
-        BackboneChoice backbone = BackboneChoice.Open(new FeatureOptions { Stream = Info.Stream, Weights = weights, Preprocess = preprocess });
+        BackboneChoice backbone = BackboneChoice.Open(
+            new FeatureOptions { Stream = Info.Stream, Weights = weights, Preprocess = preprocess });
         bool matches = backbone.Identity == Info.Backbone || (Info.Backbone == "unknown" && weights is not null);
         if (matches)
         {
@@ -105,14 +108,16 @@ public sealed class TrainedClassifier : IDisposable
         if (set.Dimension != Info.Inputs)
         {
             throw new RunException(
-                $"'{set.Path}' has {set.Dimension} features a frame; the classifier in '{file}' takes {Info.Inputs}.", "Use the features it was trained on, or train a classifier on these.");
+                $"'{set.Path}' has {set.Dimension} features a frame; the classifier in '{file}' takes {Info.Inputs}.",
+                    "Use the features it was trained on, or train a classifier on these.");
         }
 
         string backbone = set.Key.FirstOrDefault(field => field.Key == "backbone").Value ?? "unknown";
         if (backbone != Info.Backbone && backbone != "unknown" && Info.Backbone != "unknown")
         {
             throw new RunException(
-                $"'{set.Path}' holds features of backbone {backbone}; the classifier in '{file}' was trained on {Info.Backbone}.", "Extract features with the same weights.");
+                $"'{set.Path}' holds features of backbone {backbone}; the classifier in '{file}' was trained on {Info.Backbone}.",
+                    "Extract features with the same weights.");
         }
     }
 
@@ -122,6 +127,8 @@ public sealed class TrainedClassifier : IDisposable
     {
         Classifier model = Classifiers.Create(info.Model, new ClassifierOptions(info.Inputs, (float)(info.Dropout ?? 0)));
         LossInfo loss = info.Loss ?? LossInfo.Plain;
-        return new Learner(device, model, new LearnerOptions(loss.Options, loss.ClassWeights, loss.Alpha, new AdamOptions { ClipMode = ClipMode.Off }, MixedPrecision: false, Seed: 0));
+        return new Learner(device, model,
+            new LearnerOptions(loss.Options, loss.ClassWeights, loss.Alpha, new AdamOptions { ClipMode = ClipMode.Off },
+            MixedPrecision: false, Seed: 0));
     }
 }

@@ -37,7 +37,9 @@ internal sealed class TrainingLoop : IDisposable
     private bool _stopRequested;
     private double _lastNorm;
 
-    public TrainingLoop(TrainingOptions options, ReplicaGroup replicas, ModelInfo info, IFeatureRows train, IFeatureRows val, RunFolder folder, IRunObserver observer, TrainingState state, FeatureScaler? scaler, TensorBoardLog? board = null, WeightAverages? averages = null, IReadOnlyList<IFeatureRows>? views = null)
+    public TrainingLoop(TrainingOptions options, ReplicaGroup replicas, ModelInfo info, IFeatureRows train, IFeatureRows val,
+        RunFolder folder, IRunObserver observer, TrainingState state, FeatureScaler? scaler, TensorBoardLog? board = null,
+        WeightAverages? averages = null, IReadOnlyList<IFeatureRows>? views = null)
     {
         _options = options;
         _replicas = replicas;
@@ -51,11 +53,14 @@ internal sealed class TrainingLoop : IDisposable
         _train = train;
         _monitor = new Monitor(options.Monitor);
         AugmentationOptions augmentation = AugmentationOptions.Of(options);
-        _loader = replicas.NewLoader(train, options.BatchSize, scaler, augmentation.IsActive ? new FeatureAugmentation(augmentation, options.Seed, views) : null);
+        _loader = replicas.NewLoader(train, options.BatchSize, scaler,
+            augmentation.IsActive ? new FeatureAugmentation(augmentation, options.Seed, views) : null);
         _validation = new Evaluator(replicas, val, options.BatchSize, scaler);
         _stepsPerEpoch = (train.Count + options.BatchSize - 1) / options.BatchSize;
         _schedule = new WarmupCosine(
-            options.LearningRate, options.LrSchedule == LearningRateSchedule.Constant ? options.LearningRate : options.MinLearningRate, (long)options.WarmupEpochs * _stepsPerEpoch, (long)options.Epochs * _stepsPerEpoch);
+            options.LearningRate, options.LrSchedule == LearningRateSchedule.Constant
+                ? options.LearningRate
+                : options.MinLearningRate, (long)options.WarmupEpochs * _stepsPerEpoch, (long)options.Epochs * _stepsPerEpoch);
     }
 
     public TrainingState State => _state;
@@ -122,7 +127,8 @@ internal sealed class TrainingLoop : IDisposable
         catch (RankLostException) when (_replicas.Lead.TryTakeBack())
         {
             SaveState();
-            Say(Severity.Warning, $"the state after step {_state.StepInEpoch} of epoch {_state.Epoch + 1} is in last.ckpt; --resume auto goes on from there, with any number of processes");
+            Say(Severity.Warning,
+                $"the state after step {_state.StepInEpoch} of epoch {_state.Epoch + 1} is in last.ckpt; --resume auto goes on from there, with any number of processes");
             throw;
         }
     }
@@ -158,9 +164,11 @@ internal sealed class TrainingLoop : IDisposable
             double seconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
             int done = (step + 1 - atStart.StepInEpoch) * _options.BatchSize;
             _observer.Progress(new StageProgress(
-                "train", step + 1, _stepsPerEpoch, "steps", done / seconds, "clips/s", TimeSpan.FromSeconds(seconds / (step + 1 - atStart.StepInEpoch) * (_stepsPerEpoch - step - 1)),
+                "train", step + 1, _stepsPerEpoch, "steps", done / seconds, "clips/s",
+                TimeSpan.FromSeconds(seconds / (step + 1 - atStart.StepInEpoch) * (_stepsPerEpoch - step - 1)),
                 Epoch: new EpochProgress(
-                    epoch, _options.Epochs, _state.EpochLossSum / Math.Max(1, _state.EpochSeen), (double)_state.EpochCorrect / Math.Max(1, _state.EpochSeen), learningRate, _lastNorm,
+                    epoch, _options.Epochs, _state.EpochLossSum / Math.Max(1, _state.EpochSeen),
+                    (double)_state.EpochCorrect / Math.Max(1, _state.EpochSeen), learningRate, _lastNorm,
                     _state.LossScale, _replicas.Lead.Device.Memory.InUse)));
         }
 
@@ -181,7 +189,8 @@ internal sealed class TrainingLoop : IDisposable
         };
     }
 
-    private double LearningRateAt(int epoch, int stepInEpoch) => _schedule.At(((long)(epoch - 1) * _stepsPerEpoch) + stepInEpoch) * _state.LearningRateFactor;
+    private double LearningRateAt(int epoch, int stepInEpoch) =>
+        _schedule.At(((long)(epoch - 1) * _stepsPerEpoch) + stepInEpoch) * _state.LearningRateFactor;
 
     private void StartLoading(int epoch, int firstBatch)
     {
@@ -250,7 +259,8 @@ internal sealed class TrainingLoop : IDisposable
     {
         bool scaleCanShrink = double.IsFinite(outcome.Loss) && outcome.LossScale > 1;
         string what = double.IsFinite(outcome.Loss) ? "a gradient is not finite" : $"the loss is {outcome.Loss}";
-        Say(Severity.Warning, $"step {step}: {what}; the step was skipped (loss scale {outcome.LossScale:G}, {_state.ConsecutiveSkips} in a row).");
+        Say(Severity.Warning,
+            $"step {step}: {what}; the step was skipped (loss scale {outcome.LossScale:G}, {_state.ConsecutiveSkips} in a row).");
         if (scaleCanShrink)
         {
             return;
@@ -343,7 +353,8 @@ internal sealed class TrainingLoop : IDisposable
         if (best)
         {
             Checkpoint.SaveModel(
-                _folder.BestModel, _replicas.Lead, _info with { Epoch = epoch, Threshold = val.BestThreshold() }, _scaler, Hdf5Library.IsAvailable ? _folder.BestKerasModel : null);
+                _folder.BestModel, _replicas.Lead, _info with { Epoch = epoch, Threshold = val.BestThreshold() }, _scaler,
+                    Hdf5Library.IsAvailable ? _folder.BestKerasModel : null);
             if (!Hdf5Library.IsAvailable)
             {
                 // One of an earlier epoch, written where the library was there, would contradict the file beside it.
@@ -353,7 +364,8 @@ internal sealed class TrainingLoop : IDisposable
 
         if (_options.CheckpointEvery > 0 && epoch % _options.CheckpointEvery == 0)
         {
-            Checkpoint.SaveFull(_folder.NumberedCheckpoint(epoch), _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler, _averages);
+            Checkpoint.SaveFull(_folder.NumberedCheckpoint(epoch), _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler,
+                _averages);
             _folder.PruneCheckpoints(_options.KeepCheckpoints);
         }
 

@@ -28,7 +28,9 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch)
             new HeaderLine("output", options.CheckpointDir),
             new HeaderLine("seed", $"{options.Seed}"),
         ]);
-        (int clips, int frames, int inputs) = options.FeaturesDir is { } directory ? Features(directory, observer, stop) : Videos(options, observer, stop);
+        (int clips, int frames, int inputs) = options.FeaturesDir is { } directory
+            ? Features(directory, observer, stop)
+            : Videos(options, observer, stop);
         foreach (string doubt in OptionValidation.Doubts(options))
         {
             observer.Message(Severity.Info, doubt);

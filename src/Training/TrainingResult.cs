@@ -80,7 +80,8 @@ public sealed record TrainingResult
 /// <param name="ValAtHalf">At the plain threshold 0.5.</param>
 /// <param name="TestAtHalf">The same on test.</param>
 public sealed record AverageResult(
-    string Name, string Description, string File, int Updates, ClassificationMetrics Val, ClassificationMetrics? Test, ClassificationMetrics ValAtHalf, ClassificationMetrics? TestAtHalf);
+    string Name, string Description, string File, int Updates, ClassificationMetrics Val, ClassificationMetrics? Test,
+        ClassificationMetrics ValAtHalf, ClassificationMetrics? TestAtHalf);
 
 /// <summary>What adding up the replicas' gradients took in this process, on its first replica.</summary>
 /// <param name="Replicas">Of all processes.</param>
@@ -90,8 +91,11 @@ public sealed record AverageResult(
 /// <param name="MessagesPerStep">Pieces received from another replica.</param>
 /// <param name="SecondsPerStep">From the moments that gradients were ready to their sums.</param>
 /// <param name="OverlapFraction">Of that time, the share in which the replica computed.</param>
-public sealed record CommunicationSummary(int Replicas, string Transport, long Steps, double BytesPerStep, double MessagesPerStep, double SecondsPerStep, double OverlapFraction)
+public sealed record CommunicationSummary(int Replicas, string Transport, long Steps, double BytesPerStep, double MessagesPerStep,
+    double SecondsPerStep, double OverlapFraction)
 {
-    internal static CommunicationSummary? Of(ReplicaGroup replicas, LinkFigures figures, long steps) => replicas.Communication is not { } transport || steps == 0 ? null : new CommunicationSummary(
-        replicas.Size, transport, steps, (double)figures.Bytes / steps, (double)figures.Messages / steps, figures.Seconds / steps, figures.Seconds > 0 ? 1 - (figures.ExposedSeconds / figures.Seconds) : 0);
+    internal static CommunicationSummary? Of(ReplicaGroup replicas, LinkFigures figures, long steps) =>
+        replicas.Communication is not { } transport || steps == 0 ? null : new CommunicationSummary(
+        replicas.Size, transport, steps, (double)figures.Bytes / steps, (double)figures.Messages / steps, figures.Seconds / steps,
+            figures.Seconds > 0 ? 1 - (figures.ExposedSeconds / figures.Seconds) : 0);
 }

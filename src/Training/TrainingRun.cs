@@ -43,7 +43,9 @@ public sealed class TrainingRun : IDisposable
             : DeviceChoice.OpenShare(options.Device, options.Threads, options.MixedPrecision, processes);
         _setup = new LearnerSetup(_options, _device.Device, _device.IsCuda);
         _backbone = options.FeaturesDir is null ? BackboneChoice.Open(options) : null;
-        _folder = IsLead && writes ? RunFolder.Open(options.CheckpointDir, options.Resume is not null, options.Overwrite) : RunFolder.Follow(options.CheckpointDir);
+        _folder = IsLead && writes
+            ? RunFolder.Open(options.CheckpointDir, options.Resume is not null, options.Overwrite)
+            : RunFolder.Follow(options.CheckpointDir);
         _averages = new WeightAverages(_options);
         _observer = IsLead ? new LoggingObserver(observer, _folder) : new SilentObserver();
     }
@@ -116,10 +118,14 @@ public sealed class TrainingRun : IDisposable
         ParameterSet parameters = replicas.Lead.Parameters;
         _observer.Header(
         [
-            new HeaderLine("model", $"{_options.Model}, {parameters.Values.Count:N0} parameters ({parameters.BufferValues.Count:N0} running statistics)"),
+            new HeaderLine("model",
+                $"{_options.Model}, {parameters.Values.Count:N0} parameters ({parameters.BufferValues.Count:N0} running statistics)"),
             new HeaderLine("loss", LossText(info.Loss!)),
-            .. AugmentationOptions.Of(_options) is { IsActive: true } augmentation ? new[] { new HeaderLine("augmentation", augmentation.Text) } : [],
-            new HeaderLine("steps", $"{(trainRows.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch {_options.BatchSize}{(_setup.FuseStep ? ", each one CUDA graph" : string.Empty)}"),
+            .. AugmentationOptions.Of(_options) is { IsActive: true } augmentation
+                ? new[] { new HeaderLine("augmentation", augmentation.Text) }
+                : [],
+            new HeaderLine("steps",
+                $"{(trainRows.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch {_options.BatchSize}{(_setup.FuseStep ? ", each one CUDA graph" : string.Empty)}"),
             .. ReplicaLines(replicas),
         ]);
         foreach (string doubt in OptionValidation.Doubts(_options))
@@ -136,7 +142,8 @@ public sealed class TrainingRun : IDisposable
         _folder.Begin();
         _folder.WriteConfig(_options);
         using TensorBoardLog? board = TensorBoardLog.Open(_folder, _options, info, _observer);
-        using (var loop = new TrainingLoop(_options, replicas, info, trainRows, valRows, _folder, _observer, state, scaler, board, _folder.Writes ? _averages : null, viewRows))
+        using (var loop = new TrainingLoop(_options, replicas, info, trainRows, valRows, _folder, _observer, state, scaler, board,
+            _folder.Writes ? _averages : null, viewRows))
         {
             if (_trace is not null && StepRange.TryParse(_options.Profile!, out StepRange range))
             {
@@ -207,7 +214,8 @@ public sealed class TrainingRun : IDisposable
         }
         catch (Exception exception)
         {
-            _observer.Message(Severity.Warning, $"report.html was not written: {exception.Message}; try 'cudatrainer report {_options.CheckpointDir}'");
+            _observer.Message(Severity.Warning,
+                $"report.html was not written: {exception.Message}; try 'cudatrainer report {_options.CheckpointDir}'");
         }
     }
 
@@ -232,7 +240,9 @@ public sealed class TrainingRun : IDisposable
     }
 
     private IFeatureRows Limited(FeatureSet set, int batches) =>
-        batches == 0 ? new SplitRows(set) : SelectedRows.Draw(new SplitRows(set), (int)Math.Min(set.Count, (long)batches * _options.BatchSize), _options.Seed);
+        batches == 0
+            ? new SplitRows(set)
+            : SelectedRows.Draw(new SplitRows(set), (int)Math.Min(set.Count, (long)batches * _options.BatchSize), _options.Seed);
 
     /// <summary>Every process reads the features itself: they have to be the same, in the same order.</summary>
     private void RequireSameData(FeatureSplits splits)
@@ -245,7 +255,8 @@ public sealed class TrainingRun : IDisposable
         var data = new StringBuilder();
         foreach (FeatureSet set in splits.All)
         {
-            data.Append(CultureInfo.InvariantCulture, $"{set.Split} [{set.Count}, {set.Frames}, {set.Dimension}] {string.Join(" ", set.Key.Select(field => field.Value))}\n");
+            data.Append(CultureInfo.InvariantCulture,
+                $"{set.Split} [{set.Count}, {set.Frames}, {set.Dimension}] {string.Join(" ", set.Key.Select(field => field.Value))}\n");
             for (int i = 0; i < set.Count; i++)
             {
                 data.Append(set.Names[i]).Append('\n').Append(set.Labels[i]).Append('\n');
@@ -255,7 +266,8 @@ public sealed class TrainingRun : IDisposable
         if (_processes.FirstThatDiffers(SHA256.HashData(Encoding.UTF8.GetBytes(data.ToString()))) is { } rank)
         {
             throw new RunException(
-                $"Rank {rank} has other features than rank 0 in '{_options.FeaturesDir ?? _options.CacheDir}'.", "Put features, or the cache, into a folder that all machines share.");
+                $"Rank {rank} has other features than rank 0 in '{_options.FeaturesDir ?? _options.CacheDir}'.",
+                    "Put features, or the cache, into a folder that all machines share.");
         }
     }
 
@@ -264,7 +276,8 @@ public sealed class TrainingRun : IDisposable
         if (replicas.Communication is { } communication)
         {
             string statistics = _options.SyncBatchNorm ? "over all replicas" : "of each replica's own clips";
-            yield return new HeaderLine("replicas", $"{replicas.Size}, gradients {communication}, {(_options.AllreduceDtype == FeatureType.Float16 ? "fp16" : "fp32")}; batch statistics {statistics}");
+            yield return new HeaderLine("replicas",
+                $"{replicas.Size}, gradients {communication}, {(_options.AllreduceDtype == FeatureType.Float16 ? "fp16" : "fp32")}; batch statistics {statistics}");
         }
     }
 
@@ -272,18 +285,24 @@ public sealed class TrainingRun : IDisposable
     {
         // Virtual devices share the threads that one could have for itself.
         using CpuDevice? whole = _device.Devices.Count > 1 && _device.Device is CpuDevice ? new CpuDevice(_options.Threads) : null;
-        new FeaturePipeline(_options, whole is null ? _device.Devices : [whole], _backbone!, _observer, _clock, _processes, _trace).Run(stop);
+        new FeaturePipeline(_options, whole is null ? _device.Devices : [whole], _backbone!, _observer, _clock, _processes, _trace)
+            .Run(stop);
     }
 
     private void Header()
     {
         List<HeaderLine> lines =
         [
-            .. _processes is null ? Array.Empty<HeaderLine>() : [new HeaderLine("processes", $"{_processes.Size}; this is {_processes.Description}")],
+            .. _processes is null
+                ? Array.Empty<HeaderLine>()
+                : [new HeaderLine("processes", $"{_processes.Size}; this is {_processes.Description}")],
             new HeaderLine("device", _device.Text),
             new HeaderLine("precision", _setup.Precision),
             new HeaderLine("backbone", BackboneText),
-            new HeaderLine("data", _options.FeaturesDir is { } features ? $"features in {features}" : $"videos in {_options.DatasetPath}, cache in {_options.CacheDir}"),
+            new HeaderLine("data",
+                _options.FeaturesDir is { } features
+                ? $"features in {features}"
+                : $"videos in {_options.DatasetPath}, cache in {_options.CacheDir}"),
             .. _folder.Writes ? new[] { new HeaderLine("output", _options.CheckpointDir) } : [],
             .. _options.Preset is { } preset ? new[] { new HeaderLine("preset", preset) } : [],
             new HeaderLine("seed", $"{_options.Seed}"),
@@ -326,8 +345,12 @@ public sealed class TrainingRun : IDisposable
 
     private string LossText(LossInfo info)
     {
-        string loss = _options.UseFocalLoss ? $"focal (alpha {string.Join(", ", _options.FocalAlpha)}, gamma {_options.FocalGamma})" : "cross-entropy";
-        string weights = _options.UseClassWeights ? $"class weights {info.ClassWeights[0]:F3} nonviolent, {info.ClassWeights[1]:F3} violent" : "no class weights";
+        string loss = _options.UseFocalLoss
+            ? $"focal (alpha {string.Join(", ", _options.FocalAlpha)}, gamma {_options.FocalGamma})"
+            : "cross-entropy";
+        string weights = _options.UseClassWeights
+            ? $"class weights {info.ClassWeights[0]:F3} nonviolent, {info.ClassWeights[1]:F3} violent"
+            : "no class weights";
         return $"{loss}, label smoothing {_options.LabelSmoothing}, {weights}";
     }
 
@@ -356,6 +379,8 @@ public sealed class TrainingRun : IDisposable
         Precision = _setup.Precision,
         Backbone = BackboneText,
         Environment = RunEnvironment.Current(),
-        StallFraction = state is { History.Count: > 0 } ? state.History.Sum(epoch => epoch.StallSeconds) / state.History.Sum(epoch => epoch.Seconds) : 0,
+        StallFraction = state is { History.Count: > 0 }
+            ? state.History.Sum(epoch => epoch.StallSeconds) / state.History.Sum(epoch => epoch.Seconds)
+            : 0,
     };
 }

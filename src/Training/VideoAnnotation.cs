@@ -10,7 +10,8 @@ namespace CudaTrainer.Training;
 /// </summary>
 internal static class VideoAnnotation
 {
-    private static readonly (byte R, byte G, byte B) s_red = (220, 40, 40), s_green = (60, 170, 80), s_dark = (24, 24, 24), s_white = (255, 255, 255);
+    private static readonly (byte R, byte G, byte B) s_red = (220, 40, 40), s_green = (60, 170, 80), s_dark = (24, 24, 24),
+        s_white = (255, 255, 255);
 
     /// <summary>Writes <paramref name="target"/> with the source's frames, rate and size; without its sound.</summary>
     /// <param name="prediction">With windows and events; at least one window.</param>
@@ -25,7 +26,8 @@ internal static class VideoAnnotation
             while (stream.Next() is { } frame)
             {
                 stop.ThrowIfCancellationRequested();
-                writer ??= new VideoWriter(target, new VideoWriterOptions { Width = stream.Size.Width, Height = stream.Size.Height, FrameRate = stream.Rate, Codec = CodecFor(target, stream.Size) });
+                writer ??= new VideoWriter(target,
+                    new VideoWriterOptions { Width = stream.Size.Width, Height = stream.Size.Height, FrameRate = stream.Rate, Codec = CodecFor(target, stream.Size) });
                 double time = (frame.Index + 0.5) * stream.Rate.Denominator / stream.Rate.Numerator;
                 while (window + 1 < prediction.Windows!.Count && time >= Timeline.Boundary(prediction.Windows, window + 1))
                 {
@@ -33,7 +35,8 @@ internal static class VideoAnnotation
                 }
 
                 bool isEvent = prediction.Events!.Any(happening => time >= happening.Start && time < happening.End);
-                Draw(new FramePainter(frame.Rgb, stream.Size.Width, stream.Size.Height), stream.Size, prediction.Windows[window].Smoothed, prediction.Threshold, isEvent);
+                Draw(new FramePainter(frame.Rgb, stream.Size.Width, stream.Size.Height), stream.Size, prediction.Windows[window].Smoothed,
+                    prediction.Threshold, isEvent);
                 writer.AddFrame(frame.Rgb);
                 stream.Return(frame);
                 progress(time);
@@ -43,7 +46,8 @@ internal static class VideoAnnotation
         }
         catch (VideoException exception)
         {
-            throw new RunException(exception.Message, "Choose another name for --annotate: .mp4, .mkv, .mov, .avi or .webm in a folder that exists.", exception);
+            throw new RunException(exception.Message,
+                "Choose another name for --annotate: .mp4, .mkv, .mov, .avi or .webm in a folder that exists.", exception);
         }
         finally
         {
@@ -64,7 +68,8 @@ internal static class VideoAnnotation
         painter.Fill((int)Math.Round(threshold * size.Width) - 1, top, 2, bar, s_white);
         string text = probability.ToString("0.00", CultureInfo.InvariantCulture);
         int scale = Math.Max(1, size.Height / 90), margin = 2 * scale, edge = Math.Max(2, size.Height / 90);
-        painter.Fill(edge, edge, FramePainter.TextWidth(text, scale) + (2 * margin), (FramePainter.DigitHeight * scale) + (2 * margin), s_dark);
+        painter.Fill(edge, edge, FramePainter.TextWidth(text, scale) + (2 * margin), (FramePainter.DigitHeight * scale) + (2 * margin),
+            s_dark);
         painter.Text(edge + margin, edge + margin, text, scale, s_white);
     }
 

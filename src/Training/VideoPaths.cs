@@ -35,7 +35,8 @@ public static class VideoPaths
         return matches.Length > 0 ? matches : throw NoVideos($"No video matches '{path}'.");
     }
 
-    private static RunException NoVideos(string message) => new(message, $"Videos end in {string.Join(", ", FolderWalker.VideoExtensions)}.");
+    private static RunException NoVideos(string message) =>
+        new(message, $"Videos end in {string.Join(", ", FolderWalker.VideoExtensions)}.");
 
     private static bool IsPattern(string name) => name.AsSpan().ContainsAny('*', '?');
 
@@ -72,7 +73,8 @@ public static class VideoPaths
     {
         string listed = folder.Length == 0 ? "." : folder;
         return Directory.Exists(listed)
-            ? Directory.EnumerateFileSystemEntries(listed).Select(entry => Path.GetFileName(entry)).Where(name => !name.StartsWith('.')).Select(name => Path.Combine(folder, name))
+            ? Directory.EnumerateFileSystemEntries(listed).Select(entry => Path.GetFileName(entry)).Where(name => !name.StartsWith('.'))
+                .Select(name => Path.Combine(folder, name))
             : [];
     }
 }

@@ -37,10 +37,12 @@ internal sealed class WeightAverage
     /// correction of Kingma and Ba 2015, arXiv:1412.6980).
     /// </summary>
     public static WeightAverage Exponential(double decay) =>
-        new("ema", FormattableString.Invariant($"exponential moving average over steps, decay {decay}"), n => (1 - decay) / (1 - Math.Pow(decay, n)));
+        new("ema", FormattableString.Invariant($"exponential moving average over steps, decay {decay}"),
+            n => (1 - decay) / (1 - Math.Pow(decay, n)));
 
     /// <summary>The plain mean of the weights behind epochs (SWA: Izmailov et al. 2018, arXiv:1803.05407): r_n = 1/n.</summary>
-    public static WeightAverage Plain(int start) => new("swa", FormattableString.Invariant($"mean over the ends of epochs from {start} on"), n => 1.0 / n);
+    public static WeightAverage Plain(int start) =>
+        new("swa", FormattableString.Invariant($"mean over the ends of epochs from {start} on"), n => 1.0 / n);
 
     /// <summary>Takes the weights of now in.</summary>
     public void Add(ReadOnlySpan<float> weights)
@@ -93,7 +95,9 @@ internal sealed class WeightAverages
     /// Updates of an average by the time that a run stands at <paramref name="state"/>, which every process knows, also those that keep
     /// none.
     /// </summary>
-    public int UpdatesBy(WeightAverage average, TrainingState state) => average == _exponential ? state.AdamSteps : Math.Max(0, state.Epoch - _start + 1);
+    public int UpdatesBy(WeightAverage average, TrainingState state) => average == _exponential
+        ? state.AdamSteps
+        : Math.Max(0, state.Epoch - _start + 1);
 
     /// <summary>A step has changed the weights.</summary>
     public void AfterStep(ParameterSet parameters) => Add(_exponential, parameters);

@@ -24,7 +24,8 @@ internal readonly record struct ClipAnswer(double Violent, double[]? Attention);
 /// <param name="Windows">By time; those before a fault stay valid.</param>
 /// <param name="Samples">The frames of each window.</param>
 /// <param name="Info">Filled as far as reading got.</param>
-internal sealed record ScoredVideo(IReadOnlyList<WindowScore> Windows, IReadOnlyList<WindowSample> Samples, VideoFault Fault, string Reason, VideoInfo Info);
+internal sealed record ScoredVideo(IReadOnlyList<WindowScore> Windows, IReadOnlyList<WindowSample> Samples, VideoFault Fault,
+    string Reason, VideoInfo Info);
 
 /// <summary>
 /// Answers for overlapping windows of a video of any length in one pass: each frame is decoded once, goes through the backbone at most
@@ -40,7 +41,8 @@ internal sealed record ScoredVideo(IReadOnlyList<WindowScore> Windows, IReadOnly
 /// <param name="frames">Sampled per window.</param>
 /// <param name="kind">What becomes features.</param>
 internal sealed class WindowScorer(
-    IDevice device, Action<Tensor, Tensor>? backbone, Func<ReadOnlySpan<float>, ClipAnswer> answer, int frames, TimeSpan timeLimit, FeatureStream kind = FeatureStream.Rgb)
+    IDevice device, Action<Tensor, Tensor>? backbone, Func<ReadOnlySpan<float>, ClipAnswer> answer, int frames, TimeSpan timeLimit,
+    FeatureStream kind = FeatureStream.Rgb)
 {
     /// <summary>Frames of a window that are held: 616 MB, over two minutes at 30 frames a second.</summary>
     internal const int MostFrames = 4096;
@@ -53,7 +55,9 @@ internal sealed class WindowScorer(
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     public ScoredVideo Run(string path, WindowPlan plan, Action<double> progress, CancellationToken stop)
     {
-        using var stream = new VideoFrameStream(path, new VideoStreamOptions { Width = Vgg19.ImageSize, Height = Vgg19.ImageSize, TimeLimit = timeLimit, Motion = kind.HasMotion() }, stop);
+        using var stream = new VideoFrameStream(path,
+            new VideoStreamOptions { Width = Vgg19.ImageSize, Height = Vgg19.ImageSize, TimeLimit = timeLimit, Motion = kind.HasMotion() },
+            stop);
         using FrameFeatures? features = backbone is null ? null : new FrameFeatures(device, backbone, Math.Min(frames, BatchFrames));
         List<MotionPair> pairs = [];
         List<WindowScore> windows = [];
@@ -62,7 +66,8 @@ internal sealed class WindowScorer(
         long count = 0, nextStart = 0, lastEnd = 0;
         int length = 0, stride = 0;
         double rate = 0;
-        float[] rgb = new float[kind.HasRgb() ? frames * Vgg19.Features : 0], motion = new float[kind.HasMotion() ? frames * MotionFeatures.PerStep : 0];
+        float[] rgb = new float[kind.HasRgb() ? frames * Vgg19.Features : 0],
+            motion = new float[kind.HasMotion() ? frames * MotionFeatures.PerStep : 0];
         float[] clip = kind switch { FeatureStream.Rgb => rgb, FeatureStream.Motion => motion, _ => new float[frames * kind.Dimension()] };
         while (stream.Next() is { } frame)
         {
@@ -77,7 +82,8 @@ internal sealed class WindowScorer(
                 double lengthFrames = Math.Max(1, Math.Round(plan.Length * rate));
                 if (lengthFrames > MostFrames)
                 {
-                    return Refused(VideoFault.InvalidArgument, $"a window would have {lengthFrames:0} frames; at most {MostFrames} fit, {MostFrames / rate:0.#} s");
+                    return Refused(VideoFault.InvalidArgument,
+                        $"a window would have {lengthFrames:0} frames; at most {MostFrames} fit, {MostFrames / rate:0.#} s");
                 }
 
                 length = (int)lengthFrames;
@@ -132,7 +138,8 @@ internal sealed class WindowScorer(
                 double from = ring[(int)(start % length)]!.Seconds, to = ring[(int)((start + total - 1) % length)]!.Seconds;
                 pairs.RemoveAll(pair => pair.End <= from);
                 MotionFeatures.Steps(
-                    [.. pairs.Select(pair => pair.Start)], [.. pairs.Select(pair => pair.End)], [.. pairs.SelectMany(pair => pair.Features)], from, to, motion);
+                    [.. pairs.Select(pair => pair.Start)], [.. pairs.Select(pair => pair.End)],
+                        [.. pairs.SelectMany(pair => pair.Features)], from, to, motion);
             }
 
             if (kind == FeatureStream.Both)

@@ -15,7 +15,8 @@ public class BadClipTests
     {
         using TemporaryFolder folder = new();
         MakeDataset(folder);
-        string[] extract = ["extract", "--dataset-path", "clips", "--cache-dir", "cache", "--frames", "2", "--max-corrupt", "0.9", "--decode-timeout", "20"];
+        string[] extract = ["extract", "--dataset-path", "clips", "--cache-dir", "cache", "--frames", "2", "--max-corrupt", "0.9",
+            "--decode-timeout", "20"];
 
         var outcome = CommandRunner.RunIn(folder.Path, [], extract);
 
@@ -106,6 +107,7 @@ public class BadClipTests
     private static byte[] Silence() =>
     [
         .. "RIFF"u8, .. BitConverter.GetBytes(36 + 800), .. "WAVEfmt "u8, .. BitConverter.GetBytes(16), 1, 0, 1, 0,
-        .. BitConverter.GetBytes(8000), .. BitConverter.GetBytes(8000), 1, 0, 8, 0, .. "data"u8, .. BitConverter.GetBytes(800), .. Enumerable.Repeat((byte)128, 800),
+        .. BitConverter.GetBytes(8000), .. BitConverter.GetBytes(8000), 1, 0, 8, 0, .. "data"u8, .. BitConverter.GetBytes(800),
+        .. Enumerable.Repeat((byte)128, 800),
     ];
 }

@@ -7,7 +7,8 @@ namespace CudaTrainer.Cli.Tests;
 /// </summary>
 public class BadInputTests
 {
-    private static readonly string[] s_textVideos = ["violent/1.mp4", "violent/2.mp4", "nonviolent/3.mp4", "nonviolent/4.mp4", "violent/5.mp4", "nonviolent/6.mp4"];
+    private static readonly string[] s_textVideos = ["violent/1.mp4", "violent/2.mp4", "nonviolent/3.mp4", "nonviolent/4.mp4",
+        "violent/5.mp4", "nonviolent/6.mp4"];
 
     public static TheoryData<string, string[], string> Datasets => new()
     {
@@ -88,7 +89,8 @@ public class BadInputTests
     {
         using TemporaryFolder folder = new();
         FeatureFolder.Write(folder.File("features"));
-        CommandRunner.RunIn(folder.Path, [], "train", "--features-dir", "features", "--checkpoint-dir", "run", "--epochs", "1").ExitCode.ShouldBe(0);
+        CommandRunner.RunIn(folder.Path, [], "train", "--features-dir", "features", "--checkpoint-dir", "run", "--epochs", "1")
+            .ExitCode.ShouldBe(0);
         using (var file = File.OpenWrite(folder.File("features/test_features.npy")))
         {
             file.Seek(-4, SeekOrigin.End);
@@ -96,8 +98,10 @@ public class BadInputTests
         }
 
         string where = $"feature {FeatureFolder.Dimension - 1} of frame {FeatureFolder.Frames - 1} of row 11 of test_features.npy is NaN";
-        Failed(CommandRunner.RunIn(folder.Path, [], "train", "--features-dir", "features", "--checkpoint-dir", "other"), "test_features.npy", where);
-        Failed(CommandRunner.RunIn(folder.Path, [], "evaluate", "--features-dir", "features", "--checkpoint", "run/best_model.safetensors"), "test_features.npy", where);
+        Failed(CommandRunner.RunIn(folder.Path, [], "train", "--features-dir", "features", "--checkpoint-dir", "other"),
+            "test_features.npy", where);
+        Failed(CommandRunner.RunIn(folder.Path, [], "evaluate", "--features-dir", "features", "--checkpoint",
+            "run/best_model.safetensors"), "test_features.npy", where);
     }
 
     [Fact]
@@ -122,7 +126,8 @@ public class BadInputTests
         CommandRunner.RunIn(folder.Path, [], [.. line, "--epochs", "1"]).ExitCode.ShouldBe(0);
         byte[] before = File.ReadAllBytes(folder.File("run/last.ckpt"));
 
-        Failed(CommandRunner.RunLimited(folder.Path, kilobytes: 3000, [.. line, "--epochs", "3", "--resume", "auto"]), "run/last.ckpt", "larger than");
+        Failed(CommandRunner.RunLimited(folder.Path, kilobytes: 3000, [.. line, "--epochs", "3", "--resume", "auto"]), "run/last.ckpt",
+            "larger than");
 
         File.ReadAllBytes(folder.File("run/last.ckpt")).ShouldBe(before);
         Directory.GetFiles(folder.File("run"), ".*.tmp").ShouldBeEmpty();
@@ -169,7 +174,8 @@ public class BadInputTests
         // A legacy PyTorch file (magic number, protocol, system) whose content runs "touch executed" when Python unpickles it.
         _ =>
         [
-            0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, (byte)'.', 0x80, 2, (byte)'M', 0xe9, 0x03, (byte)'.',
+            0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, (byte)'.', 0x80, 2, (byte)'M', 0xe9, 0x03,
+            (byte)'.',
             0x80, 2, .. "}(X\x0d\0\0\0little_endian"u8, 0x88, .. "u."u8,
             0x80, 2, .. "cposix\nsystem\nX\x0e\0\0\0touch executed"u8, 0x85, .. "R."u8,
         ],

@@ -7,7 +7,8 @@ namespace CudaTrainer.Cli.Tests;
 internal sealed class Browser : IDisposable
 {
     private static readonly string? s_program =
-        new[] { "chromium", "chromium-browser", "google-chrome", "google-chrome-stable" }.Select(name => Path.Combine("/usr/bin", name)).FirstOrDefault(File.Exists);
+        new[] { "chromium", "chromium-browser", "google-chrome", "google-chrome-stable" }.Select(name => Path.Combine("/usr/bin", name))
+            .FirstOrDefault(File.Exists);
 
     private readonly TemporaryFolder _profile = new();
 
@@ -21,7 +22,8 @@ internal sealed class Browser : IDisposable
         ProcessStartInfo start = new(
             s_program!,
             [
-                "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", $"--window-size={width},900", $"--user-data-dir={_profile.Path}", "--enable-logging=stderr",
+                "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
+                $"--window-size={width},900", $"--user-data-dir={_profile.Path}", "--enable-logging=stderr",
                 "--virtual-time-budget=8000", "--dump-dom", url,
             ])
         {

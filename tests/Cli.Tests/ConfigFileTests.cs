@@ -36,7 +36,8 @@ public class ConfigFileTests
     public void Everything_wrong_with_the_file_is_reported_with_the_rest()
     {
         using TemporaryFolder folder = new();
-        string config = folder.File("run.json", """{ "batchsize": 0, "epoch": 3, "dropout": "much", "seed": 1, "Seed": 2, "zzzzzzzz": 1 }""");
+        string config = folder.File("run.json",
+            """{ "batchsize": 0, "epoch": 3, "dropout": "much", "seed": 1, "Seed": 2, "zzzzzzzz": 1 }""");
 
         var outcome = CommandRunner.RunInside("train", "--features-dir", "features", "--config", config, "--epochs", "0");
 

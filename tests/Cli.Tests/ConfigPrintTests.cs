@@ -30,12 +30,14 @@ public class ConfigPrintTests
         using TemporaryFolder folder = new();
         string[] options =
         [
-            "--dataset-path", "videos", "--epochs", "9", "--clip-mode", "per-parameter", "--allreduce-dtype", "float16", "--feature-dtype", "float16", "--on-corrupt", "zeros", "--no-shuffle", "--distributed", "mpi",
+            "--dataset-path", "videos", "--epochs", "9", "--clip-mode", "per-parameter", "--allreduce-dtype", "float16", "--feature-dtype",
+            "float16", "--on-corrupt", "zeros", "--no-shuffle", "--distributed", "mpi",
             "--focal-alpha", "0.25,0.75", "--min-learning-rate", "1e-9",
         ];
         string first = CommandRunner.RunInside(["config", "print", .. options]).Output;
 
-        var again = CommandRunner.RunInside("config", "print", "--config", folder.File("run.json", CommandRunner.RunInside(["config", "print", "--json", .. options]).Output));
+        var again = CommandRunner.RunInside("config", "print", "--config",
+            folder.File("run.json", CommandRunner.RunInside(["config", "print", "--json", .. options]).Output));
 
         again.ExitCode.ShouldBe(0, again.Error);
         var expected = Rows(first);
@@ -50,7 +52,8 @@ public class ConfigPrintTests
     {
         using TemporaryFolder folder = new();
         FeatureFolder.Write(folder.File("features"));
-        string[] options = ["--epochs", "2", "--batch-size", "8", "--model", "simple-lstm", "--clip-mode", "per-parameter", "--seed", "3", "--threads", "1"];
+        string[] options = ["--epochs", "2", "--batch-size", "8", "--model", "simple-lstm", "--clip-mode", "per-parameter", "--seed", "3",
+            "--threads", "1"];
         Train(["--features-dir", "features", .. options, "--checkpoint-dir", "a"]).ExitCode.ShouldBe(0);
 
         Train("--config", "a/training_config.json", "--checkpoint-dir", "b").ExitCode.ShouldBe(0);
@@ -71,7 +74,9 @@ public class ConfigPrintTests
         var wrong = CommandRunner.RunInside("config", "print", "--epoch", "3", "--dropout", "much");
         wrong.ExitCode.ShouldBe(2);
         wrong.Output.ShouldBeEmpty();
-        wrong.ErrorLines.ShouldBe(["error: unknown option --epoch; did you mean --epochs?", "error: --dropout: \"much\" is not a number", "Run \"cudatrainer config print --help\" for help."]);
+        wrong.ErrorLines.ShouldBe(
+            ["error: unknown option --epoch; did you mean --epochs?", "error: --dropout: \"much\" is not a number",
+            "Run \"cudatrainer config print --help\" for help."]);
     }
 
     private static Dictionary<string, string> Rows(string output)

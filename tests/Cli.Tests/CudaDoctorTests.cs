@@ -30,7 +30,8 @@ public sealed class CudaDoctorTests : IDisposable
     {
         string features = FeatureFolder.Write(_folder.File("features"));
         var outcome = CommandRunner.RunIn(
-            _folder.Path, Without(new() { ["CUDATRAINER_LIBCUDA"] = "/nowhere/libcuda.so.1" }), "train", "--features-dir", features, "--device", "cuda:0", "--epochs", "1");
+            _folder.Path, Without(new() { ["CUDATRAINER_LIBCUDA"] = "/nowhere/libcuda.so.1" }), "train", "--features-dir", features,
+                "--device", "cuda:0", "--epochs", "1");
         outcome.ExitCode.ShouldBe(1);
         outcome.Error.ShouldContain("CUDA is not available: the CUDA driver was not found (tried /nowhere/libcuda.so.1: ");
     }
@@ -43,7 +44,8 @@ public sealed class CudaDoctorTests : IDisposable
     {
         string features = FeatureFolder.Write(_folder.File("features"));
         var outcome = CommandRunner.RunIn(
-            _folder.Path, new() { [Simulator] = RequireSimulator(), ["CUDASIM_FAIL_LAUNCH"] = "SoftmaxFocalLoss_Run_f16", ["CUDATRAINER_SYNC"] = wait },
+            _folder.Path, new() { [Simulator] = RequireSimulator(), ["CUDASIM_FAIL_LAUNCH"] = "SoftmaxFocalLoss_Run_f16", [
+                "CUDATRAINER_SYNC"] = wait },
             "train", "--features-dir", features, "--device", "cuda:0", "--epochs", "1");
         outcome.ExitCode.ShouldBe(1);
         outcome.Error.ShouldContain(message);
@@ -52,11 +54,13 @@ public sealed class CudaDoctorTests : IDisposable
     [Theory]
     [InlineData("12.5", 0, "compute capability 12.5")]
     [InlineData("3.0", 1, "SIMULATED GPU 0 has 3.0")]
-    public void A_GPU_newer_than_what_kernels_are_compiled_for_works_and_one_too_old_is_told(string capability, int exitCode, string message)
+    public void A_GPU_newer_than_what_kernels_are_compiled_for_works_and_one_too_old_is_told(string capability, int exitCode,
+        string message)
     {
         string features = FeatureFolder.Write(_folder.File("features"));
         var outcome = CommandRunner.RunIn(
-            _folder.Path, new() { [Simulator] = RequireSimulator(), ["CUDASIM_COMPUTE_CAPABILITY"] = capability, ["CUDATRAINER_KERNEL_CACHE"] = _folder.File("kernels") },
+            _folder.Path, new() { [Simulator] = RequireSimulator(), ["CUDASIM_COMPUTE_CAPABILITY"] = capability, [
+                "CUDATRAINER_KERNEL_CACHE"] = _folder.File("kernels") },
             "train", "--features-dir", features, "--device", "cuda:0", "--epochs", "1");
         outcome.ExitCode.ShouldBe(exitCode, outcome.Error);
         outcome.Error.ShouldContain(message);
@@ -78,7 +82,8 @@ public sealed class CudaDoctorTests : IDisposable
 
         Found(check("cuda:2")).ShouldMatch(@"SIMULATED GPU 2, compute capability 8\.0, .* GiB, .* free, GPU-");
         Found(check("kernels of cuda:2")).ShouldMatch(@"^PTX 7\.0 for sm_80, compiled in \d+ ms, loaded in \d+ ms$");
-        Found(check("GPU to GPU")).Split(", ").ShouldBe(["0->1 direct", "0->2 direct", "1->0 direct", "1->2 direct", "2->0 direct", "2->1 direct"]);
+        Found(check("GPU to GPU")).Split(", ")
+            .ShouldBe(["0->1 direct", "0->2 direct", "1->0 direct", "1->2 direct", "2->0 direct", "2->1 direct"]);
         cuda.GetProperty("simulated").GetBoolean().ShouldBeTrue();
         cuda.GetProperty("devices").GetArrayLength().ShouldBe(3);
     }
@@ -89,7 +94,8 @@ public sealed class CudaDoctorTests : IDisposable
         var (outcome, _, check) = Doctor(new() { [Simulator] = RequireSimulator(), ["CUDASIM_COMPUTE_CAPABILITY"] = "6.1" });
         outcome.ExitCode.ShouldBe(1);
         Status(check("kernels of cuda:0")).ShouldBe("fail");
-        Found(check("kernels of cuda:0")).ShouldContain("kernels are written for compute capability 7.0 and newer; SIMULATED GPU 0 has 6.1");
+        Found(check("kernels of cuda:0"))
+            .ShouldContain("kernels are written for compute capability 7.0 and newer; SIMULATED GPU 0 has 6.1");
     }
 
     [Fact]

@@ -9,14 +9,16 @@ public class CudaTests
 
     private static readonly Dictionary<string, string?> Simulated = new() { ["CUDATRAINER_CUDA_SIMULATOR"] = Simulator };
 
-    private static readonly Dictionary<string, string?> Without = new() { ["CUDATRAINER_CUDA_SIMULATOR"] = null, ["CUDATRAINER_LIBCUDA"] = "/nowhere/libcuda.so.1" };
+    private static readonly Dictionary<string, string?> Without =
+        new() { ["CUDATRAINER_CUDA_SIMULATOR"] = null, ["CUDATRAINER_LIBCUDA"] = "/nowhere/libcuda.so.1" };
 
     [Fact]
     public void Without_CUDA_asking_for_it_is_an_error_that_lists_what_was_tried()
     {
         using TemporaryFolder folder = new();
         FeatureFolder.Write(folder.File("features"));
-        var outcome = CommandRunner.RunIn(folder.Path, Without, "train", "--features-dir", "features", "--checkpoint-dir", "run", "--device", "cuda");
+        var outcome = CommandRunner.RunIn(folder.Path, Without, "train", "--features-dir", "features", "--checkpoint-dir", "run",
+            "--device", "cuda");
 
         outcome.ExitCode.ShouldBe(1);
         outcome.ErrorLines[0].ShouldStartWith("error: --device cuda: CUDA is not available: ");
@@ -30,7 +32,8 @@ public class CudaTests
     {
         using TemporaryFolder folder = new();
         FeatureFolder.Write(folder.File("features"));
-        var outcome = CommandRunner.RunIn(folder.Path, Without, "train", "--features-dir", "features", "--checkpoint-dir", "run", "--epochs", "1");
+        var outcome = CommandRunner.RunIn(folder.Path, Without, "train", "--features-dir", "features", "--checkpoint-dir", "run",
+            "--epochs", "1");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Error.ShouldContain("auto: no CUDA, the CUDA driver was not found");
@@ -55,7 +58,8 @@ public class CudaTests
         results.RootElement.GetProperty("device").GetString()!.ShouldContain("SIMULATED");
         results.RootElement.GetProperty("precision").GetString()!.ShouldContain("fp16");
 
-        var evaluated = CommandRunner.RunIn(folder.Path, Without, "evaluate", "--checkpoint", "run/best_model.safetensors", "--features-dir", "features");
+        var evaluated = CommandRunner.RunIn(folder.Path, Without, "evaluate", "--checkpoint", "run/best_model.safetensors",
+            "--features-dir", "features");
         evaluated.ExitCode.ShouldBe(0, evaluated.Error);
 
         var checks = CommandRunner.RunIn(folder.Path, Simulated, "gradcheck", "--device", "cuda:0");
@@ -73,13 +77,16 @@ public class CudaTests
         using TemporaryFolder folder = new();
         CommandRunner.RunIn(folder.Path, [], "demo", "--clips-only", "--clips", "12", "--output", "demo").ExitCode.ShouldBe(0);
         var trained = CommandRunner.RunIn(
-            folder.Path, Simulated, "train", "--dataset-path", "demo/dataset", "--device", "cuda:0", "--max-corrupt", "0.5", "--frames", "1", "--epochs", "2", "--batch-size", "4", "--checkpoint-dir", "run");
+            folder.Path, Simulated, "train", "--dataset-path", "demo/dataset", "--device", "cuda:0", "--max-corrupt", "0.5", "--frames",
+                "1", "--epochs", "2", "--batch-size", "4", "--checkpoint-dir", "run");
         trained.ExitCode.ShouldBe(0, trained.Error);
         trained.Error.ShouldContain("SIMULATED");
 
-        string clip = Directory.EnumerateFiles(folder.File("demo/unseen"), "*.mp4", SearchOption.AllDirectories).Order(StringComparer.Ordinal).First();
+        string clip = Directory.EnumerateFiles(folder.File("demo/unseen"), "*.mp4", SearchOption.AllDirectories)
+            .Order(StringComparer.Ordinal).First();
         string[] predict = ["predict", clip, "--checkpoint", "run/best_model.safetensors", "--json"];
-        double onCuda = Probability(CommandRunner.RunIn(folder.Path, Simulated, [.. predict, "--device", "cuda:0"])), onCpu = Probability(CommandRunner.RunIn(folder.Path, Without, predict));
+        double onCuda = Probability(CommandRunner.RunIn(folder.Path, Simulated, [.. predict, "--device", "cuda:0"])),
+            onCpu = Probability(CommandRunner.RunIn(folder.Path, Without, predict));
         onCuda.ShouldBe(onCpu, 0.01);
 
         static double Probability(CommandOutcome outcome)
@@ -96,7 +103,8 @@ public class CudaTests
         Assert.SkipUnless(Directory.Exists(Simulator), "the simulator has not been built");
         using TemporaryFolder folder = new();
         FeatureFolder.Write(folder.File("features"));
-        var outcome = CommandRunner.RunIn(folder.Path, Simulated, "train", "--features-dir", "features", "--checkpoint-dir", "run", "--epochs", "1");
+        var outcome = CommandRunner.RunIn(folder.Path, Simulated, "train", "--features-dir", "features", "--checkpoint-dir", "run",
+            "--epochs", "1");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Error.ShouldContain("the simulated GPU is used only with --device cuda");

@@ -37,7 +37,8 @@ public sealed class DataScanTests : IDisposable
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         using var json = JsonDocument.Parse(outcome.Output);
         var found = json.RootElement.EnumerateArray().Select(file => (
-            file.GetProperty("path").GetString(), file.GetProperty("class").GetString(), file.GetProperty("verdict").GetString(), file.GetProperty("frames").GetInt32()));
+            file.GetProperty("path").GetString(), file.GetProperty("class").GetString(), file.GetProperty("verdict").GetString(),
+                file.GetProperty("frames").GetInt32()));
         found.ShouldBe(
         [
             ("outside.mp4", null, "ok", 12),
@@ -60,7 +61,8 @@ public sealed class DataScanTests : IDisposable
         string[] text = Scan().Output.Split('\n');
         text.ShouldContain(line => Columns(line).SequenceEqual(new[] { "ok", "1", "1", "1", "3" }));
         text.ShouldContain(line => Columns(line).SequenceEqual(new[] { "all", "6", "2", "1", "9" }));
-        text.ShouldContain(line => line.StartsWith("duplicate ") && line.EndsWith("train/nonviolent/twin.mp4: of train/Fight/good.mp4, which is violent"));
+        text.ShouldContain(line => line.StartsWith("duplicate ") && line.EndsWith(
+            "train/nonviolent/twin.mp4: of train/Fight/good.mp4, which is violent"));
         Directory.GetFileSystemEntries(_folder.Path, "*", SearchOption.AllDirectories).ShouldBe(before, ignoreOrder: true);
     }
 
@@ -72,14 +74,16 @@ public sealed class DataScanTests : IDisposable
         outcome.ExitCode.ShouldBe(1);
         outcome.ErrorLines[0].ShouldContain("does not exist");
         CommandRunner.RunInside("data", "scan").ErrorLines[0].ShouldBe("error: DIR: name a folder of videos");
-        CommandRunner.RunInside("data", "scan", "x", "--frames", "0").ErrorLines[0].ShouldBe("error: --frames: 0 is out of range; expected 1 to 4096");
+        CommandRunner.RunInside("data", "scan", "x", "--frames", "0")
+            .ErrorLines[0].ShouldBe("error: --frames: 0 is out of range; expected 1 to 4096");
     }
 
     public void Dispose() => _folder.Dispose();
 
     private static string[] Columns(string line) => line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
 
-    private CommandOutcome Scan(params string[] options) => CommandRunner.RunIn(_folder.Path, [], ["data", "scan", "clips", "--frames", "6", .. options]);
+    private CommandOutcome Scan(params string[] options) =>
+        CommandRunner.RunIn(_folder.Path, [], ["data", "scan", "clips", "--frames", "6", .. options]);
 
     private void Draw(string name, int frames, int stripe)
     {

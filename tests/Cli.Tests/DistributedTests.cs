@@ -20,7 +20,8 @@ public sealed class DistributedTests : IDisposable
     public void Ranks_train_as_one_process_does(int ranks, int batch)
     {
         FeatureFolder.Write(_folder.File("features"));
-        string[] train = ["--epochs", "2", "--batch-size", $"{batch}", "--sync-batchnorm", "--log-every-steps", "1", "--check-replicas", "1", "--ema", "0.8", "--swa-start", "1"];
+        string[] train = ["--epochs", "2", "--batch-size", $"{batch}", "--sync-batchnorm", "--log-every-steps", "1", "--check-replicas",
+            "1", "--ema", "0.8", "--swa-start", "1"];
         var alone = Train("alone", train);
         alone.ExitCode.ShouldBe(0, alone.Error);
         var together = Mpirun(ranks, [], [.. Arguments("together"), .. train, "--distributed", "mpi"]);
@@ -34,7 +35,8 @@ public sealed class DistributedTests : IDisposable
         communication.GetProperty("replicas").GetInt32().ShouldBe(ranks);
         communication.GetProperty("bytes_per_step").GetDouble().ShouldBeGreaterThan(1e4);
         File.Exists(_folder.File("together/ema_model.safetensors")).ShouldBeTrue();
-        Directory.EnumerateFiles(_folder.File("together")).Select(Path.GetFileName).Order().ShouldBe(Directory.EnumerateFiles(_folder.File("alone")).Select(Path.GetFileName).Order());
+        Directory.EnumerateFiles(_folder.File("together")).Select(Path.GetFileName).Order()
+            .ShouldBe(Directory.EnumerateFiles(_folder.File("alone")).Select(Path.GetFileName).Order());
     }
 
     /// <summary>Each rank normalises its own shard, as each virtual device does.</summary>
@@ -83,7 +85,8 @@ public sealed class DistributedTests : IDisposable
         FeatureFolder.Write(_folder.File("features"));
         FeatureFolder.Write(_folder.File("others"), train: 30);
         string program = $"dotnet {CommandRunner.ProgramFile} train --distributed mpi --epochs 1 --checkpoint-dir run --features-dir";
-        var outcome = Mpirun(2, [], ["bash", "-c", $"if [ $OMPI_COMM_WORLD_RANK = 0 ]; then {program} features; else {program} others; fi"], wrap: false);
+        var outcome = Mpirun(2, [],
+            ["bash", "-c", $"if [ $OMPI_COMM_WORLD_RANK = 0 ]; then {program} features; else {program} others; fi"], wrap: false);
         outcome.ExitCode.ShouldNotBe(0);
         outcome.Error.ShouldContain("Rank 1 has other features than rank 0");
         Directory.EnumerateFiles(_folder.File("run"), "*.ckpt").ShouldBeEmpty();
@@ -95,7 +98,9 @@ public sealed class DistributedTests : IDisposable
     public void Without_mpirun_or_with_that_of_another_MPI_the_error_says_what_to_do(string launched, string message)
     {
         FeatureFolder.Write(_folder.File("features"));
-        Dictionary<string, string?> environment = launched == "none" ? [] : new() { ["OMPI_COMM_WORLD_SIZE"] = launched, ["OMPI_ALLOW_RUN_AS_ROOT"] = "1", ["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1" };
+        Dictionary<string, string?> environment = launched == "none"
+            ? []
+            : new() { ["OMPI_COMM_WORLD_SIZE"] = launched, ["OMPI_ALLOW_RUN_AS_ROOT"] = "1", ["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1" };
         var outcome = CommandRunner.RunIn(_folder.Path, environment, [.. Arguments("run"), "--distributed", "mpi"]);
         outcome.ExitCode.ShouldBe(1);
         outcome.ErrorLines[0].ShouldStartWith(message);
@@ -120,19 +125,24 @@ public sealed class DistributedTests : IDisposable
         RequireSimulator();
         FeatureFolder.Write(_folder.File("features"));
         var outcome = Mpirun(
-            2, new() { [Simulator] = _simulatorFolder }, [.. Arguments("run"), "--epochs", "2", "--device", "cuda", "--distributed", "mpi", "--check-replicas", "1", "--allreduce-dtype", type]);
+            2, new() { [Simulator] = _simulatorFolder },
+                [.. Arguments("run"), "--epochs", "2", "--device", "cuda", "--distributed", "mpi", "--check-replicas", "1",
+                "--allreduce-dtype", type]);
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Error.ShouldContain("by NCCL SIMULATED");
 
-        var tooMany = Mpirun(3, new() { [Simulator] = _simulatorFolder }, [.. Arguments("other"), "--device", "cuda", "--distributed", "mpi"]);
+        var tooMany = Mpirun(3, new() { [Simulator] = _simulatorFolder },
+            [.. Arguments("other"), "--device", "cuda", "--distributed", "mpi"]);
         tooMany.Error.ShouldContain("--device cuda: this machine has 2 GPUs for 3 processes.");
         string without = Directory.CreateDirectory(_folder.File("without")).FullName;
-        foreach (string library in Directory.EnumerateFiles(_simulatorFolder, "*.so*").Where(path => !path.Contains("nccl", StringComparison.Ordinal)))
+        foreach (string library in Directory.EnumerateFiles(_simulatorFolder, "*.so*")
+            .Where(path => !path.Contains("nccl", StringComparison.Ordinal)))
         {
             File.CreateSymbolicLink(Path.Combine(without, Path.GetFileName(library)), library);
         }
 
-        Mpirun(2, new() { [Simulator] = without }, [.. Arguments("third"), "--device", "cuda", "--distributed", "mpi"]).Error.ShouldContain("needs NCCL: ");
+        Mpirun(2, new() { [Simulator] = without }, [.. Arguments("third"), "--device", "cuda", "--distributed", "mpi"])
+            .Error.ShouldContain("needs NCCL: ");
     }
 
     /// <summary>Two GPUs of one process: how gradients travel is found out, said, and leaves no trace in the result.</summary>
@@ -150,10 +160,12 @@ public sealed class DistributedTests : IDisposable
         foreach (var (peer, message) in ways)
         {
             var outcome = CommandRunner.RunIn(
-                _folder.Path, new() { [Simulator] = _simulatorFolder, ["CUDASIM_PEER"] = peer }, [.. Arguments(peer), "--epochs", "2", "--device", "cuda", "--check-replicas", "1"]);
+                _folder.Path, new() { [Simulator] = _simulatorFolder, ["CUDASIM_PEER"] = peer },
+                    [.. Arguments(peer), "--epochs", "2", "--device", "cuda", "--check-replicas", "1"]);
             outcome.ExitCode.ShouldBe(0, outcome.Error);
             outcome.Error.ShouldContain(message);
-            File.ReadAllBytes(_folder.File($"{peer}/best_model.safetensors")).ShouldBe(File.ReadAllBytes(_folder.File("on/best_model.safetensors")));
+            File.ReadAllBytes(_folder.File($"{peer}/best_model.safetensors"))
+                .ShouldBe(File.ReadAllBytes(_folder.File("on/best_model.safetensors")));
         }
     }
 
@@ -170,7 +182,8 @@ public sealed class DistributedTests : IDisposable
 
         // One rank dies in the middle; another number of ranks goes on with what both have done.
         using Process process = StartMpirun(2, [], [.. extract, "killed", "--distributed", "mpi"]);
-        SpinWait.SpinUntil(() => Directory.Exists(_folder.File("killed/rank-1")) && Directory.EnumerateFiles(_folder.File("killed/rank-1"), "*.partial").Any(), TimeSpan.FromMinutes(1)).ShouldBeTrue();
+        SpinWait.SpinUntil(() => Directory.Exists(_folder.File("killed/rank-1")) && Directory.EnumerateFiles(_folder.File("killed/rank-1"),
+            "*.partial").Any(), TimeSpan.FromMinutes(1)).ShouldBeTrue();
         Process.GetProcessById(Ranks(process).Single(rank => rank.Rank == 1).Pid).Kill();
         CommandRunner.Finish(process).ExitCode.ShouldNotBe(0);
         var again = Mpirun(3, [], [.. extract, "killed", "--distributed", "mpi"]);
@@ -183,7 +196,8 @@ public sealed class DistributedTests : IDisposable
 
     private static void RequireSimulator() => Assert.SkipUnless(Directory.Exists(_simulatorFolder), "the simulator has not been built");
 
-    private static string[] Arguments(string run) => ["train", "--features-dir", "features", "--checkpoint-dir", run, "--model", "simple-lstm", "--warmup-epochs", "0"];
+    private static string[] Arguments(string run) =>
+        ["train", "--features-dir", "features", "--checkpoint-dir", run, "--model", "simple-lstm", "--warmup-epochs", "0"];
 
     /// <summary>Pids of mpirun's children by rank.</summary>
     private static IEnumerable<(int Rank, int Pid)> Ranks(Process mpirun)
@@ -196,8 +210,10 @@ public sealed class DistributedTests : IDisposable
                 string[] status = File.ReadAllText(Path.Combine(task, "stat")).Split(") ", 2)[^1].Split(' ');
                 if (int.Parse(status[1], CultureInfo.InvariantCulture) == mpirun.Id)
                 {
-                    string rank = File.ReadAllText(Path.Combine(task, "environ")).Split('\0').Single(entry => entry.StartsWith("OMPI_COMM_WORLD_RANK=", StringComparison.Ordinal));
-                    found = (int.Parse(rank.Split('=')[1], CultureInfo.InvariantCulture), int.Parse(Path.GetFileName(task), CultureInfo.InvariantCulture));
+                    string rank = File.ReadAllText(Path.Combine(task, "environ")).Split('\0')
+                        .Single(entry => entry.StartsWith("OMPI_COMM_WORLD_RANK=", StringComparison.Ordinal));
+                    found = (int.Parse(rank.Split('=')[1], CultureInfo.InvariantCulture),
+                        int.Parse(Path.GetFileName(task), CultureInfo.InvariantCulture));
                 }
             }
             catch (IOException)
@@ -223,16 +239,19 @@ public sealed class DistributedTests : IDisposable
     /// <param name="wrap">The arguments are the program's; otherwise a command of their own.</param>
     private Process StartMpirun(int ranks, Dictionary<string, string?> environment, string[] arguments, bool wrap = true)
     {
-        string? launcher = (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':').Select(folder => Path.Combine(folder, "mpirun")).FirstOrDefault(File.Exists);
+        string? launcher = (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':')
+            .Select(folder => Path.Combine(folder, "mpirun")).FirstOrDefault(File.Exists);
         Assert.SkipWhen(launcher is null, "mpirun is not installed (Debian: openmpi-bin)");
-        ProcessStartInfo start = new(launcher!, ["--oversubscribe", "-n", $"{ranks}", .. wrap ? ["dotnet", CommandRunner.ProgramFile] : Array.Empty<string>(), .. arguments])
+        ProcessStartInfo start = new(launcher!,
+            ["--oversubscribe", "-n", $"{ranks}", .. wrap ? ["dotnet", CommandRunner.ProgramFile] : Array.Empty<string>(), .. arguments])
         {
             WorkingDirectory = _folder.Path,
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        (start.Environment["OMPI_ALLOW_RUN_AS_ROOT"], start.Environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"], start.Environment["TERM"]) = ("1", "1", "dumb");
+        (start.Environment["OMPI_ALLOW_RUN_AS_ROOT"], start.Environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"],
+            start.Environment["TERM"]) = ("1", "1", "dumb");
         foreach (var (name, value) in environment)
         {
             start.Environment[name] = value;
@@ -242,16 +261,20 @@ public sealed class DistributedTests : IDisposable
     }
 
     private double[] Losses(string run) =>
-        [.. File.ReadLines(_folder.File($"{run}/training_steps.csv")).Skip(1).Select(line => double.Parse(line.Split(',')[3], CultureInfo.InvariantCulture))];
+        [.. File.ReadLines(_folder.File($"{run}/training_steps.csv")).Skip(1)
+            .Select(line => double.Parse(line.Split(',')[3], CultureInfo.InvariantCulture))];
 
     private void ShouldBeTheSameCache(string left, string right)
     {
         // Not the locks, nor the list of files' hashes, which leaves out what has changed a moment ago.
-        string[] Names(string cache) => [.. Directory.EnumerateFiles(_folder.File(cache)).Select(path => Path.GetFileName(path)).Where(name => name.EndsWith(".npy", StringComparison.Ordinal) || name.EndsWith(".csv", StringComparison.Ordinal) || name.EndsWith(".json", StringComparison.Ordinal)).Order()];
+        string[] Names(string cache) => [.. Directory.EnumerateFiles(_folder.File(cache)).Select(path => Path.GetFileName(path))
+            .Where(name => name.EndsWith(".npy", StringComparison.Ordinal) || name.EndsWith(".csv",
+            StringComparison.Ordinal) || name.EndsWith(".json", StringComparison.Ordinal)).Order()];
         Names(left).ShouldBe(Names(right));
         foreach (string name in Names(left))
         {
-            File.ReadAllBytes(_folder.File($"{left}/{name}")).AsSpan().SequenceEqual(File.ReadAllBytes(_folder.File($"{right}/{name}"))).ShouldBeTrue(name);
+            File.ReadAllBytes(_folder.File($"{left}/{name}")).AsSpan().SequenceEqual(File.ReadAllBytes(_folder.File($"{right}/{name}")))
+                .ShouldBeTrue(name);
         }
     }
 }

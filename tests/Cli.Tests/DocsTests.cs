@@ -27,7 +27,8 @@ public partial class DocsTests
     public static TheoryData<string> Documents =>
     [
         "README.md",
-        .. Directory.EnumerateFiles(Path.Combine(Repository.Root, "docs"), "*.md").Select(file => $"docs/{Path.GetFileName(file)}").Order(StringComparer.Ordinal),
+        .. Directory.EnumerateFiles(Path.Combine(Repository.Root, "docs"), "*.md").Select(file => $"docs/{Path.GetFileName(file)}")
+            .Order(StringComparer.Ordinal),
     ];
 
     [Theory]
@@ -95,7 +96,8 @@ public partial class DocsTests
     public void Every_environment_variable_of_ours_is_in_the_table_and_every_one_there_exists()
     {
         string[] files = [.. Directory.EnumerateFiles(Path.Combine(Repository.Root, "src"), "*.cs", SearchOption.AllDirectories)];
-        string[] read = [.. files.SelectMany(file => VariablePattern().Matches(File.ReadAllText(file))).Select(match => match.Groups["name"].Value).Distinct()];
+        string[] read = [.. files.SelectMany(file => VariablePattern().Matches(File.ReadAllText(file)))
+            .Select(match => match.Groups["name"].Value).Distinct()];
         string[] table = [.. Read("docs/environment.md").Split('\n').Where(line => line.StartsWith("| `", StringComparison.Ordinal))
             .SelectMany(line => ListedVariablePattern().Matches(line.Split('|')[1])).Select(match => match.Groups["name"].Value)];
 
@@ -103,7 +105,8 @@ public partial class DocsTests
         read.Except(table).ShouldBeEmpty("not in the table");
 
         // Tests read this one, and no source does.
-        table.Where(name => name.StartsWith("CUDATRAINER_", StringComparison.Ordinal)).Except(read).ShouldBe(["CUDATRAINER_TEST_GPU"], "nobody reads these");
+        table.Where(name => name.StartsWith("CUDATRAINER_", StringComparison.Ordinal)).Except(read)
+            .ShouldBe(["CUDATRAINER_TEST_GPU"], "nobody reads these");
     }
 
     private static string Read(string document) => CommentPattern().Replace(File.ReadAllText(Path.Combine(Repository.Root, document)), "");
@@ -113,18 +116,22 @@ public partial class DocsTests
 
     /// <summary>What stands behind <c>cudatrainer</c> at the beginning of a line or of a code span.</summary>
     private static IEnumerable<string> CommandLines(string text) =>
-        CommandPattern().Matches(text.Replace("\\\n", " ", StringComparison.Ordinal)).Select(match => SpacePattern().Replace(match.Groups["line"].Value.Split(" #")[0].Trim(), " "));
+        CommandPattern().Matches(text.Replace("\\\n", " ", StringComparison.Ordinal))
+            .Select(match => SpacePattern().Replace(match.Groups["line"].Value.Split(" #")[0].Trim(), " "));
 
     /// <summary>What the parser has to say about a line. An ellipsis stands for arguments that are left out.</summary>
     private static IEnumerable<string> Problems(string line)
     {
         string[] words = [.. line.Split(' ').Where(word => word is not ("…" or "docs" or ">" or "docs/cli.md"))];
-        return words.Length == 0 ? [] : new ArgumentParser(Program.Commands).Parse(words).Arguments.Problems.Select(problem => $"{line}: {problem}");
+        return words.Length == 0
+            ? []
+            : new ArgumentParser(Program.Commands).Parse(words).Arguments.Problems.Select(problem => $"{line}: {problem}");
     }
 
     /// <summary>As GitHub makes them of headings.</summary>
     private static HashSet<string> Anchors(string text) =>
-        [.. HeadingPattern().Matches(text).Select(match => NoAnchorPattern().Replace(match.Groups["title"].Value.Trim().ToLowerInvariant(), "").Replace(' ', '-'))];
+        [.. HeadingPattern().Matches(text)
+            .Select(match => NoAnchorPattern().Replace(match.Groups["title"].Value.Trim().ToLowerInvariant(), "").Replace(' ', '-'))];
 
     [GeneratedRegex("<!--.*?-->", RegexOptions.Singleline)]
     private static partial Regex CommentPattern();

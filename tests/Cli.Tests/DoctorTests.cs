@@ -13,7 +13,8 @@ public class DoctorTests
         using var json = JsonDocument.Parse(outcome.Output);
         var checks = json.RootElement.GetProperty("checks").EnumerateArray().ToDictionary(check => check.GetProperty("name").GetString()!);
         new[] { "cudatrainer", "system", ".NET", "processor", "memory", "SIMD", "terminal", "video", "hdf5", "MPI", "CUDA", "self-test cpu", "feature cache", "checkpoints" }.ShouldBeSubsetOf(checks.Keys);
-        checks.Values.ShouldAllBe(check => check.GetProperty("status").GetString() == "ok" || check.GetProperty("remedy").GetString()!.Length > 0);
+        checks.Values.ShouldAllBe(check => check.GetProperty("status").GetString() == "ok" || check.GetProperty("remedy")
+            .GetString()!.Length > 0);
         bool anyFailed = checks.Values.Any(check => check.GetProperty("status").GetString() == "fail");
         json.RootElement.GetProperty("healthy").GetBoolean().ShouldBe(!anyFailed);
         outcome.ExitCode.ShouldBe(anyFailed ? 1 : 0);

@@ -84,7 +84,8 @@ public sealed class ExportTests : IDisposable
     [Fact]
     public void A_disk_that_fills_up_leaves_nothing_behind()
     {
-        var outcome = CommandRunner.RunLimited(_folder.Path, kilobytes: 300, "export", "--onnx", "model.onnx", "--model", "run", "--no-check");
+        var outcome = CommandRunner.RunLimited(_folder.Path, kilobytes: 300, "export", "--onnx", "model.onnx", "--model", "run",
+            "--no-check");
 
         outcome.ExitCode.ShouldBe(1);
         outcome.Error.ShouldContain("model.onnx");
@@ -116,7 +117,8 @@ public sealed class ExportTests : IDisposable
     private void Train(string model)
     {
         var outcome = CommandRunner.RunInside(
-            "train", "--features-dir", _folder.File("features"), "--checkpoint-dir", _folder.File("run"), "--model", model, "--epochs", "1", "--overwrite", "--no-tensorboard");
+            "train", "--features-dir", _folder.File("features"), "--checkpoint-dir", _folder.File("run"), "--model", model, "--epochs",
+                "1", "--overwrite", "--no-tensorboard");
         outcome.ExitCode.ShouldBe(0, outcome.Error);
     }
 
@@ -125,5 +127,6 @@ public sealed class ExportTests : IDisposable
         CommandRunner.RunIn(_folder.Path, [], ["export", .. options, .. options.Contains("--model") ? (string[])[] : ["--model", "run"]]);
 
     /// <summary>Names of what is there of exports.</summary>
-    private string[] Left() => [.. Directory.GetFileSystemEntries(_folder.Path, "*.onnx*").Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+    private string[] Left() =>
+        [.. Directory.GetFileSystemEntries(_folder.Path, "*.onnx*").Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
 }

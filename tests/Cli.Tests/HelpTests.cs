@@ -69,6 +69,7 @@ public class HelpTests
     {
         string path = Path.Combine(Repository.Root, "docs", "cli.md");
 
-        File.ReadAllText(path).ShouldBe(Reference.Markdown(Program.Commands), "docs/cli.md is stale; write it again with ./cudatrainer docs > docs/cli.md");
+        File.ReadAllText(path)
+            .ShouldBe(Reference.Markdown(Program.Commands), "docs/cli.md is stale; write it again with ./cudatrainer docs > docs/cli.md");
     }
 }

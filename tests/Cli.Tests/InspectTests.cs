@@ -19,24 +19,29 @@ public sealed class InspectTests : IDisposable
         tensor.GetProperty("shape").EnumerateArray().Select(length => length.GetInt32()).ShouldBe([2, 3]);
         tensor.GetProperty("bytes").GetInt32().ShouldBe(24);
         var statistics = tensor.GetProperty("statistics");
-        (statistics.GetProperty("min").GetDouble(), statistics.GetProperty("mean").GetDouble(), statistics.GetProperty("max").GetDouble(), statistics.GetProperty("non_finite").GetInt32())
+        (statistics.GetProperty("min").GetDouble(), statistics.GetProperty("mean").GetDouble(), statistics.GetProperty("max").GetDouble(),
+            statistics.GetProperty("non_finite").GetInt32())
             .ShouldBe((-3, 1, 4, 2));
         Json("b.npy", "--stats").GetProperty("tensors")[0].GetProperty("statistics").GetProperty("mean").GetDouble().ShouldBe(-1);
         Json("a.npy").GetProperty("tensors")[0].GetProperty("statistics").ValueKind.ShouldBe(JsonValueKind.Null);
         string[] lines = Run("a.npy", "--stats").Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        lines[^1].Split("   ", StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).ShouldBe(["F32", "[2, 3]", "24 B", "-3", "1", "4", "2"]);
+        lines[^1].Split("   ", StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .ShouldBe(["F32", "[2, 3]", "24 B", "-3", "1", "4", "2"]);
     }
 
     [Fact]
     public void A_model_and_a_checkpoint_say_what_they_are_and_a_folder_lists_its_arrays()
     {
         FeatureFolder.Write(_folder.File("features"));
-        CommandRunner.RunIn(_folder.Path, [], "train", "--features-dir", "features", "--checkpoint-dir", "run", "--epochs", "1").ExitCode.ShouldBe(0);
+        CommandRunner.RunIn(_folder.Path, [], "train", "--features-dir", "features", "--checkpoint-dir", "run", "--epochs", "1")
+            .ExitCode.ShouldBe(0);
 
         var model = Json("run/best_model.safetensors", "--stats");
         model.GetProperty("model").GetProperty("inputs").GetInt32().ShouldBe(FeatureFolder.Dimension);
-        model.GetProperty("tensors").EnumerateArray().Select(tensor => tensor.GetProperty("name").GetString()).ShouldContain("lstm_1.weight_ih");
-        model.GetProperty("tensors").EnumerateArray().Sum(tensor => tensor.GetProperty("statistics").GetProperty("non_finite").GetInt32()).ShouldBe(0);
+        model.GetProperty("tensors").EnumerateArray().Select(tensor => tensor.GetProperty("name").GetString())
+            .ShouldContain("lstm_1.weight_ih");
+        model.GetProperty("tensors").EnumerateArray().Sum(tensor => tensor.GetProperty("statistics").GetProperty("non_finite").GetInt32())
+            .ShouldBe(0);
         var text = Run("run/last.ckpt");
         text.ExitCode.ShouldBe(0, text.Error);
         text.Output.ShouldContain("model lstm-attention of epoch 1: 4 frames of 16 features");
@@ -98,7 +103,8 @@ public sealed class InspectTests : IDisposable
 
         // Quarters with alternating signs, 0 to 23 of them.
         var statistics = tensors[0].GetProperty("statistics");
-        (statistics.GetProperty("min").GetDouble(), statistics.GetProperty("mean").GetDouble(), statistics.GetProperty("max").GetDouble()).ShouldBe((-5.75, -0.125, 5.5));
+        (statistics.GetProperty("min").GetDouble(), statistics.GetProperty("mean").GetDouble(), statistics.GetProperty("max").GetDouble())
+            .ShouldBe((-5.75, -0.125, 5.5));
     }
 
     [Fact]
@@ -117,7 +123,8 @@ public sealed class InspectTests : IDisposable
 
     private static string Golden(string name) => Path.Combine(Repository.Root, "tests/golden", name);
 
-    private CommandOutcome Run(params string[] arguments) => CommandRunner.RunInside(["inspect", _folder.File(arguments[0]), .. arguments[1..]]);
+    private CommandOutcome Run(params string[] arguments) =>
+        CommandRunner.RunInside(["inspect", _folder.File(arguments[0]), .. arguments[1..]]);
 
     private JsonElement Json(params string[] arguments)
     {

@@ -20,13 +20,15 @@ public sealed class JsonOutputTests : IDisposable
         using var written = JsonDocument.Parse(File.ReadAllText(_folder.File("run/training_results.json")));
         JsonElement.DeepEquals(printed.RootElement, written.RootElement).ShouldBeTrue(outcome.Output);
         printed.RootElement.GetProperty("outcome").GetString().ShouldBe("completed");
-        string[] promised = ["accuracy", "balanced_accuracy", "auc", "precision", "recall", "f1", "class_0_accuracy", "class_1_accuracy", "confusion_matrix", "threshold"];
+        string[] promised = ["accuracy", "balanced_accuracy", "auc", "precision", "recall", "f1", "class_0_accuracy", "class_1_accuracy",
+            "confusion_matrix", "threshold"];
         foreach (string split in new[] { "val", "test" })
         {
             promised.ShouldBeSubsetOf(printed.RootElement.GetProperty(split).EnumerateObject().Select(property => property.Name));
         }
 
-        new[] { "stages", "device", "precision", "backbone" }.ShouldBeSubsetOf(printed.RootElement.EnumerateObject().Select(property => property.Name));
+        new[] { "stages", "device", "precision", "backbone" }.ShouldBeSubsetOf(printed.RootElement.EnumerateObject()
+            .Select(property => property.Name));
     }
 
     [Fact]
@@ -57,7 +59,8 @@ public sealed class JsonOutputTests : IDisposable
             File.WriteAllText(_folder.File($"clips/{name}/clip.mp4"), name);
         }
 
-        var outcome = CommandRunner.RunIn(_folder.Path, [], "extract", "--dataset-path", "clips", "--on-corrupt", "zeros", "--max-corrupt", "1", "--frames", "2", "--json");
+        var outcome = CommandRunner.RunIn(_folder.Path, [], "extract", "--dataset-path", "clips", "--on-corrupt", "zeros", "--max-corrupt",
+            "1", "--frames", "2", "--json");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         using var printed = JsonDocument.Parse(outcome.Output);
@@ -67,5 +70,6 @@ public sealed class JsonOutputTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private CommandOutcome Train(params string[] options) => CommandRunner.RunIn(_folder.Path, [], ["train", "--features-dir", "features", "--checkpoint-dir", "run", .. options]);
+    private CommandOutcome Train(params string[] options) =>
+        CommandRunner.RunIn(_folder.Path, [], ["train", "--features-dir", "features", "--checkpoint-dir", "run", .. options]);
 }

@@ -20,7 +20,8 @@ public sealed class LrFindTests : IDisposable
         Directory.GetFileSystemEntries(_folder.Path, "*", SearchOption.AllDirectories).ShouldBe(before, ignoreOrder: true);
         string[] lines = outcome.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         lines[0].ShouldBe("step,lr,loss,smoothed_loss");
-        double[][] rows = [.. lines[1..].Select(line => line.Split(',').Select(field => double.Parse(field, CultureInfo.InvariantCulture)).ToArray())];
+        double[][] rows = [.. lines[1..].Select(
+            line => line.Split(',').Select(field => double.Parse(field, CultureInfo.InvariantCulture)).ToArray())];
         rows.Length.ShouldBe(30);
         rows[0][1].ShouldBe(1e-5, 1e-12);
         rows[29][1].ShouldBe(0.01, 1e-9);
@@ -41,14 +42,17 @@ public sealed class LrFindTests : IDisposable
 
         text.ExitCode.ShouldBe(0, text.Error);
         double suggestion = json.RootElement.GetProperty("suggestion").GetDouble();
-        text.Output.TrimEnd().Split('\n')[^1].ShouldStartWith($"Try --learning-rate {suggestion.ToString("G2", CultureInfo.InvariantCulture)}, where the loss falls fastest.");
+        text.Output.TrimEnd()
+            .Split('\n')[^1].ShouldStartWith(
+            $"Try --learning-rate {suggestion.ToString("G2", CultureInfo.InvariantCulture)}, where the loss falls fastest.");
         var steps = json.RootElement.GetProperty("steps").EnumerateArray().ToArray();
         int at = Array.FindIndex(steps, step => step.GetProperty("learning_rate").GetDouble() == suggestion);
         double fall = steps[at - 1].GetProperty("smoothed").GetDouble() - steps[at + 1].GetProperty("smoothed").GetDouble();
         fall.ShouldBeGreaterThan(0);
         for (int i = 3; i < steps.Length - 1; i++)
         {
-            (steps[i - 1].GetProperty("smoothed").GetDouble() - steps[i + 1].GetProperty("smoothed").GetDouble()).ShouldBeLessThanOrEqualTo(fall + 1e-12);
+            (steps[i - 1].GetProperty("smoothed").GetDouble() - steps[i + 1].GetProperty("smoothed").GetDouble())
+                .ShouldBeLessThanOrEqualTo(fall + 1e-12);
         }
     }
 
@@ -58,12 +62,16 @@ public sealed class LrFindTests : IDisposable
         var few = Run("lr-find", "--batch-size", "60");
         few.ExitCode.ShouldBe(1);
         few.Error.ShouldContain("The sweep would have 2 steps");
-        CommandRunner.RunInside("lr-find", "--features-dir", "x", "--from", "1", "--to", "0.1").ErrorLines[0].ShouldBe("error: --from: is not below --to");
-        CommandRunner.RunInside("lr-find", "--features-dir", "x", "--steps", "3").ErrorLines[0].ShouldBe("error: --steps: 3 is out of range; expected 10 or more");
+        CommandRunner.RunInside("lr-find", "--features-dir", "x", "--from", "1", "--to", "0.1")
+            .ErrorLines[0].ShouldBe("error: --from: is not below --to");
+        CommandRunner.RunInside("lr-find", "--features-dir", "x", "--steps", "3")
+            .ErrorLines[0].ShouldBe("error: --steps: 3 is out of range; expected 10 or more");
     }
 
     public void Dispose() => _folder.Dispose();
 
     private CommandOutcome Run(string command, params string[] options) =>
-        CommandRunner.RunIn(_folder.Path, [], [command, "--features-dir", "features", .. options, .. options.Contains("--batch-size") ? (string[])[] : ["--batch-size", "4"]]);
+        CommandRunner.RunIn(_folder.Path, [],
+            [command, "--features-dir", "features", .. options,
+            .. options.Contains("--batch-size") ? (string[])[] : ["--batch-size", "4"]]);
 }

@@ -38,7 +38,8 @@ public sealed class MotionTests : IDisposable
         using (var archive = TensorArchive.Open(_folder.File(model)))
         {
             using var info = JsonDocument.Parse(archive.Metadata["model"]);
-            info.RootElement.EnumerateObject().Single(field => field.Name.Equals("stream", StringComparison.OrdinalIgnoreCase)).Value.GetString().ShouldBe("Motion");
+            info.RootElement.EnumerateObject().Single(field => field.Name.Equals("stream", StringComparison.OrdinalIgnoreCase))
+                .Value.GetString().ShouldBe("Motion");
         }
 
         // One window over the whole video is the answer without windows, but for the frames after the last pair.
@@ -72,8 +73,10 @@ public sealed class MotionTests : IDisposable
         var joined = Run(["train", "--stream", "both", "--cache-dir", "apart", "--checkpoint-dir", "run2", .. Model]);
         joined.ExitCode.ShouldBe(0, joined.Error);
         (joined.Output + joined.Error).ShouldContain("0 to extract");
-        File.ReadAllBytes(_folder.File("apart/both/val_features.npy")).ShouldBe(File.ReadAllBytes(_folder.File("together/both/val_features.npy")));
-        using FeatureSet rgb = FeatureSet.Open(_folder.File("apart"), DatasetSplit.Train), motion = FeatureSet.Open(_folder.File("apart/motion"), DatasetSplit.Train),
+        File.ReadAllBytes(_folder.File("apart/both/val_features.npy"))
+            .ShouldBe(File.ReadAllBytes(_folder.File("together/both/val_features.npy")));
+        using FeatureSet rgb = FeatureSet.Open(_folder.File("apart"), DatasetSplit.Train),
+            motion = FeatureSet.Open(_folder.File("apart/motion"), DatasetSplit.Train),
             both = FeatureSet.Open(_folder.File("apart/both"), DatasetSplit.Train);
         float[][] rows = [.. new[] { rgb, motion, both }.Select(set =>
         {
@@ -86,15 +89,19 @@ public sealed class MotionTests : IDisposable
 
         double violent = Violent(Run("predict", "clips/train/violent/a.mp4", "--checkpoint", "run/best_model.safetensors", "--json"));
         violent.ShouldBe(Violent(Run("predict", "clips/train/violent/a.mp4", "--checkpoint", "run2/best_model.safetensors", "--json")));
-        violent.ShouldBe(Violent(Run("predict", "clips/train/violent/a.mp4", "--checkpoint", "run/best_model.safetensors", "--json", "--window", "5")), 0.02);
+        violent.ShouldBe(Violent(
+            Run("predict", "clips/train/violent/a.mp4", "--checkpoint", "run/best_model.safetensors", "--json", "--window", "5")), 0.02);
     }
 
     [Fact]
     public void A_resumed_run_has_the_same_model()
     {
-        string[] line = ["train", "--stream", "motion", "--model", "frame-mlp", "--frames", "2", "--dataset-path", "clips", "--early-stopping-patience", "0"];
-        Run([.. line, "--checkpoint-dir", "once", "--epochs", "4", "--checkpoint-every", "2", "--lr-schedule", "constant"]).ExitCode.ShouldBe(0);
-        Run([.. line, "--checkpoint-dir", "twice", "--epochs", "4", "--lr-schedule", "constant", "--resume", "once/checkpoint_epoch_002.ckpt"]).ExitCode.ShouldBe(0);
+        string[] line = ["train", "--stream", "motion", "--model", "frame-mlp", "--frames", "2", "--dataset-path", "clips",
+            "--early-stopping-patience", "0"];
+        Run([.. line, "--checkpoint-dir", "once", "--epochs", "4", "--checkpoint-every", "2", "--lr-schedule", "constant"])
+            .ExitCode.ShouldBe(0);
+        Run([.. line, "--checkpoint-dir", "twice", "--epochs", "4", "--lr-schedule", "constant", "--resume",
+            "once/checkpoint_epoch_002.ckpt"]).ExitCode.ShouldBe(0);
         using var once = TensorArchive.Open(_folder.File("once/last.ckpt"));
         using var twice = TensorArchive.Open(_folder.File("twice/last.ckpt"));
         foreach (string name in new[] { "dense_1.weight", "input.whitening" })
@@ -125,7 +132,8 @@ public sealed class MotionTests : IDisposable
 
     private static void Draw(string path, int frames, int speed)
     {
-        using VideoWriter writer = new(path, new VideoWriterOptions { Width = 96, Height = 64, Codec = VideoCodec.Mpeg4, FrameRate = new(15) });
+        using VideoWriter writer = new(path,
+            new VideoWriterOptions { Width = 96, Height = 64, Codec = VideoCodec.Mpeg4, FrameRate = new(15) });
         byte[] rgb = new byte[writer.FrameBytes];
         for (int frame = 0; frame < frames; frame++)
         {

@@ -16,19 +16,25 @@ public class OptionAuditTests
     private static readonly Assembly[] Assemblies = [typeof(Program).Assembly, typeof(TrainingOptions).Assembly];
 
     /// <summary>Read options to show, check or copy them.</summary>
-    private static readonly string[] Idle = ["CreateTable", "Validate", "AddData", "AddModel", "AddLoss", "AddOptimiser", "AddPrecision", "AddOutput", "AddDebug", "Create"];
+    private static readonly string[] Idle = ["CreateTable", "Validate", "AddData", "AddModel", "AddLoss", "AddOptimiser", "AddPrecision",
+        "AddOutput", "AddDebug", "Create"];
 
     private static readonly Dictionary<short, OpCode> OpCodesByValue =
-        typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => (OpCode)field.GetValue(null)!).ToDictionary(code => code.Value);
+        typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => (OpCode)field.GetValue(null)!)
+            .ToDictionary(code => code.Value);
 
     [Fact]
     public void Every_option_is_read_somewhere()
     {
-        MethodInfo[] getters = [.. OptionRecords().SelectMany(type => type.GetProperties(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly)).Select(property => property.GetMethod!)];
+        MethodInfo[] getters = [.. OptionRecords()
+            .SelectMany(type => type.GetProperties(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly))
+            .Select(property => property.GetMethod!)];
         getters.Length.ShouldBeGreaterThan(80);
-        HashSet<MethodBase> read = [.. Assemblies.SelectMany(assembly => assembly.GetTypes()).Where(type => !IsIdle(type)).SelectMany(Bodies).SelectMany(Calls)];
+        HashSet<MethodBase> read = [.. Assemblies.SelectMany(assembly => assembly.GetTypes()).Where(type => !IsIdle(type))
+            .SelectMany(Bodies).SelectMany(Calls)];
 
-        getters.Where(getter => !read.Contains(getter)).Select(getter => $"{getter.DeclaringType!.Name}.{getter.Name[4..]}").ShouldBeEmpty();
+        getters.Where(getter => !read.Contains(getter)).Select(getter => $"{getter.DeclaringType!.Name}.{getter.Name[4..]}")
+            .ShouldBeEmpty();
     }
 
     [Fact]
@@ -75,11 +81,13 @@ public class OptionAuditTests
     /// type.
     /// </summary>
     private static bool IsIdle(Type type) =>
-        OptionRecords().Contains(type) || type.Namespace == "CudaTrainer.Cli.Options" || type == typeof(OptionValidation) || type.IsAssignableTo(typeof(JsonSerializerContext))
+        OptionRecords().Contains(type) || type.Namespace == "CudaTrainer.Cli.Options" || type == typeof(OptionValidation)
+            || type.IsAssignableTo(typeof(JsonSerializerContext))
         || (type.DeclaringType is { } outer && IsIdle(outer));
 
     private static IEnumerable<MethodBase> Bodies(Type type) => type
-        .GetMembers(BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly).OfType<MethodBase>()
+        .GetMembers(BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly)
+            .OfType<MethodBase>()
         .Where(method => !Idle.Any(idle => method.Name == idle || method.Name.StartsWith($"<{idle}>", StringComparison.Ordinal)));
 
     private static IEnumerable<MethodBase> Calls(MethodBase method)

@@ -19,7 +19,8 @@ public sealed class PredictTests : IDisposable
 
         Draw(_folder.File("long.mp4"), 50, 7);
         Draw(_folder.File("long2.mp4"), 20, 3);
-        var trained = Run("train", "--dataset-path", "clips", "--cache-dir", "cache", "--checkpoint-dir", "run", "--frames", "2", "--epochs", "1");
+        var trained = Run("train", "--dataset-path", "clips", "--cache-dir", "cache", "--checkpoint-dir", "run", "--frames", "2",
+            "--epochs", "1");
         trained.ExitCode.ShouldBe(0, trained.Error);
     }
 
@@ -27,7 +28,8 @@ public sealed class PredictTests : IDisposable
     public void Long_videos_get_windows_events_and_an_annotated_copy()
     {
         // 50 frames at 25 a second: windows of 25 from 0, 12 and 24 (half a second is 12 frames), and one that ends with the video.
-        string[] line = ["predict", "long.mp4", "--checkpoint", "run/best_model.safetensors", "--window", "1", "--stride", "0.48", "--smooth", "0.1"];
+        string[] line = ["predict", "long.mp4", "--checkpoint", "run/best_model.safetensors", "--window", "1", "--stride", "0.48",
+            "--smooth", "0.1"];
         var all = Run([.. line, "--threshold", "0", "--json", "--annotate", "marked.mp4"]);
 
         all.ExitCode.ShouldBe(0, all.Error);
@@ -57,7 +59,8 @@ public sealed class PredictTests : IDisposable
         string threshold = (highest + 1e-6).ToString("R", CultureInfo.InvariantCulture);
         var none = Run([.. line, "--threshold", threshold, "--csv"]);
         none.ExitCode.ShouldBe(0, none.Error);
-        none.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).ShouldBe(["path,start,end,peak,peak_time,threshold,release,status,error", $"long.mp4,,,,,{threshold},{threshold},ok,"]);
+        none.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .ShouldBe(["path,start,end,peak,peak_time,threshold,release,status,error", $"long.mp4,,,,,{threshold},{threshold},ok,"]);
 
         var text = Run("predict", "long*.mp4", "--checkpoint", "run/best_model.safetensors", "--window", "0.4", "--threshold", "0");
         text.ExitCode.ShouldBe(0, text.Error);
@@ -65,7 +68,8 @@ public sealed class PredictTests : IDisposable
         text.Output.ShouldContain("0:00:02.0");
         text.Output.ShouldContain("0:00:00.8");
 
-        var two = Run("predict", "long.mp4", "long2.mp4", "--checkpoint", "run/best_model.safetensors", "--window", "1", "--annotate", "two.mp4");
+        var two = Run("predict", "long.mp4", "long2.mp4", "--checkpoint", "run/best_model.safetensors", "--window", "1", "--annotate",
+            "two.mp4");
         two.ExitCode.ShouldBe(1);
         two.Error.ShouldContain("--annotate writes one video");
         File.Exists(_folder.File("two.mp4")).ShouldBeFalse();
@@ -75,11 +79,13 @@ public sealed class PredictTests : IDisposable
         var window2 = Run("predict", "long.mp4", "--checkpoint", "run/best_model.safetensors", "--window", "2", "--json");
         whole.Output.Split('\n')[0].ShouldBe("path,violent,label,threshold,status,error");
         using var single = JsonDocument.Parse(window2.Output);
-        single.RootElement[0].GetProperty("violent").GetDouble().ToString("R", CultureInfo.InvariantCulture).ShouldBe(whole.Output.Split('\n')[1].Split(',')[1]);
+        single.RootElement[0].GetProperty("violent").GetDouble().ToString("R", CultureInfo.InvariantCulture)
+            .ShouldBe(whole.Output.Split('\n')[1].Split(',')[1]);
 
         File.WriteAllText(_folder.File("text.mp4"), "no video");
         Run("predict", "text.mp4", "long2.mp4", "--checkpoint", "run/best_model.safetensors", "--window", "1").ExitCode.ShouldBe(0);
-        Run("predict", "text.mp4", "long2.mp4", "--checkpoint", "run/best_model.safetensors", "--window", "1", "--strict").ExitCode.ShouldBe(1);
+        Run("predict", "text.mp4", "long2.mp4", "--checkpoint", "run/best_model.safetensors", "--window", "1", "--strict")
+            .ExitCode.ShouldBe(1);
         Run("predict", "text.mp4", "--checkpoint", "run/best_model.safetensors", "--window", "1").ExitCode.ShouldBe(1);
         Run("predict", "none*.mp4", "--checkpoint", "run/best_model.safetensors").Error.ShouldContain("No video matches 'none*.mp4'");
     }

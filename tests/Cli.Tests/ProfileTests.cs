@@ -12,7 +12,8 @@ public class ProfileTests
         CommandRunner.RunIn(folder.Path, [], "demo", "--clips-only", "--clips", "12", "--output", "demo").ExitCode.ShouldBe(0);
 
         var outcome = CommandRunner.RunIn(
-            folder.Path, [], "train", "--dataset-path", "demo/dataset", "--max-corrupt", "0.5", "--frames", "1", "--epochs", "3", "--batch-size", "4", "--checkpoint-dir", "run", "--profile", "2,4");
+            folder.Path, [], "train", "--dataset-path", "demo/dataset", "--max-corrupt", "0.5", "--frames", "1", "--epochs", "3",
+                "--batch-size", "4", "--checkpoint-dir", "run", "--profile", "2,4");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         string[] lines = outcome.Output.Split('\n');
@@ -23,7 +24,8 @@ public class ProfileTests
 
         foreach (string name in new[] { "lstm_1", "lstm_1 backward", "loss", "optimiser", "waiting for data" })
         {
-            lines.Where(line => line.StartsWith("train ", StringComparison.Ordinal) && line.Contains($" {name}  ")).ShouldHaveSingleItem().ShouldMatch(@" 3 +[0-9.]+$", name);
+            lines.Where(line => line.StartsWith("train ", StringComparison.Ordinal) && line.Contains($" {name}  ")).ShouldHaveSingleItem()
+                .ShouldMatch(@" 3 +[0-9.]+$", name);
         }
 
         lines.Count(line => line.Contains(" is the bottleneck ")).ShouldBe(2);

@@ -33,7 +33,8 @@ public sealed class RehearsalTests : IDisposable
         var trained = Train("--model", model, "--epochs", "2");
         trained.ExitCode.ShouldBe(0);
         trained.Error.ShouldContain("--warmup-epochs 5 with --epochs 2: the learning rate still rises when training ends, at 4e-4 of 1e-3");
-        using var file = JsonDocument.Parse(CommandRunner.RunInside("inspect", _folder.File("run/best_model.safetensors"), "--json").Output);
+        using var file = JsonDocument.Parse(CommandRunner.RunInside("inspect", _folder.File("run/best_model.safetensors"), "--json")
+            .Output);
         file.RootElement.GetProperty("elements").GetInt64().ShouldBe(total);
         var again = Train("--model", model, "--dry-run");
         again.ExitCode.ShouldBe(1);
@@ -49,7 +50,8 @@ public sealed class RehearsalTests : IDisposable
             File.WriteAllText(_folder.File($"clips/{name}/clip.mp4"), name);
         }
 
-        var outcome = CommandRunner.RunIn(_folder.Path, [], "train", "--dataset-path", "clips", "--checkpoint-dir", "run", "--cache-dir", "cache", "--dry-run");
+        var outcome = CommandRunner.RunIn(_folder.Path, [], "train", "--dataset-path", "clips", "--checkpoint-dir", "run", "--cache-dir",
+            "cache", "--dry-run");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Output.ShouldContain("total 2,503,874, trainable 2,502,338, not trainable 1,536");

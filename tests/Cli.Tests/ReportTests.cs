@@ -17,7 +17,8 @@ public sealed class ReportTests : IDisposable
         string html = File.ReadAllText(_folder.File("run/report.html"));
         // The namespaces of SVG are names, not addresses.
         html.Replace("http://www.w3.org/2000/svg", "").ShouldNotMatch("https?://");
-        Regex.Matches(html, "(?:src|href)=\"([^\"]*)\"").Select(match => match.Groups[1].Value).ShouldAllBe(address => address.StartsWith("data:") || Regex.IsMatch(address, "^#|^[a-z0-9_.]+$"));
+        Regex.Matches(html, "(?:src|href)=\"([^\"]*)\"").Select(match => match.Groups[1].Value)
+            .ShouldAllBe(address => address.StartsWith("data:") || Regex.IsMatch(address, "^#|^[a-z0-9_.]+$"));
         html.ShouldNotMatch("<[^>]+ on[a-z]+=");
         foreach (string section in new[] { "Learning rate", "Confusion", "ROC", "Precision", "Threshold", "Calibration", "Environment" })
         {
@@ -30,11 +31,13 @@ public sealed class ReportTests : IDisposable
     public void The_command_on_the_page_gives_the_same_model_again()
     {
         Train("run").ExitCode.ShouldBe(0);
-        string command = Regex.Match(File.ReadAllText(_folder.File("run/report.html")), "<pre[^>]*>cudatrainer ([^<]*)</pre>").Groups[1].Value;
+        string command = Regex.Match(File.ReadAllText(_folder.File("run/report.html")), "<pre[^>]*>cudatrainer ([^<]*)</pre>")
+            .Groups[1].Value;
 
         CommandRunner.RunIn(_folder.Path, [], command.Split(' ')).ExitCode.ShouldBe(0, command);
 
-        File.ReadAllBytes(_folder.File("run-again/best_model.safetensors")).ShouldBe(File.ReadAllBytes(_folder.File("run/best_model.safetensors")));
+        File.ReadAllBytes(_folder.File("run-again/best_model.safetensors"))
+            .ShouldBe(File.ReadAllBytes(_folder.File("run/best_model.safetensors")));
     }
 
     [Fact]
@@ -53,7 +56,8 @@ public sealed class ReportTests : IDisposable
             browser.Load(new Uri(_folder.File(file)).AbsoluteUri).Log.ShouldNotContain("CONSOLE");
             string copy = _folder.File(
                 "copy.html",
-                Regex.Replace(html, "<meta http-equiv=\"Content-Security-Policy\"[^>]*>", "").Replace("</body>", "<script>document.body.dataset.over = document.documentElement.scrollWidth > innerWidth</script></body>"));
+                Regex.Replace(html, "<meta http-equiv=\"Content-Security-Policy\"[^>]*>", "")
+                    .Replace("</body>", "<script>document.body.dataset.over = document.documentElement.scrollWidth > innerWidth</script></body>"));
             foreach (int width in new[] { 1200, 500 })
             {
                 var (page, log) = browser.Load(new Uri(copy).AbsoluteUri, width);
@@ -108,5 +112,6 @@ public sealed class ReportTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     private CommandOutcome Train(string run, params string[] options) => CommandRunner.RunIn(
-        _folder.Path, [], ["train", "--features-dir", "features", "--checkpoint-dir", run, "--epochs", "2", .. options.Contains("--model") ? [] : (string[])["--model", "simple-lstm"], .. options]);
+        _folder.Path, [], ["train", "--features-dir", "features", "--checkpoint-dir", run, "--epochs", "2",
+            .. options.Contains("--model") ? [] : (string[])["--model", "simple-lstm"], .. options]);
 }

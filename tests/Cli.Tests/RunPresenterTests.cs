@@ -69,7 +69,8 @@ public class RunPresenterTests
     [Fact]
     public void Progress_in_training_names_the_epoch_and_how_it_goes() =>
         ProgressText.Of(new StageProgress(
-            "train", 3, 20, "steps", 210.04, "clips/s", TimeSpan.FromSeconds(5), Epoch: new EpochProgress(2, 30, 0.12345, 0.625, 4.2e-4, 1.25, 32768, 300L << 20)))
+            "train", 3, 20, "steps", 210.04, "clips/s", TimeSpan.FromSeconds(5),
+            Epoch: new EpochProgress(2, 30, 0.12345, 0.625, 4.2e-4, 1.25, 32768, 300L << 20)))
             .ShouldBe("train 3/20 steps (15%), 210 clips/s, 5.0 s left, epoch 2/30 loss 0.1235 accuracy 62.5%, lr 4.20e-4, |g| 1.25, scale 32768, 300 MiB");
 
     [Fact]
@@ -120,7 +121,8 @@ public class RunPresenterTests
         presenter.Epoch(Epoch(1, isBest: false));
 
         string text = _error.ToString();
-        text.IndexOf("\r\e[2K    epoch", StringComparison.Ordinal).ShouldBeGreaterThan(text.IndexOf("extract 1/100", StringComparison.Ordinal));
+        text.IndexOf("\r\e[2K    epoch", StringComparison.Ordinal)
+            .ShouldBeGreaterThan(text.IndexOf("extract 1/100", StringComparison.Ordinal));
         text.ShouldEndWith("0.625\n");
     }
 
@@ -163,7 +165,8 @@ public class RunPresenterTests
     {
         Presenter(TerminalSettings.Pipes).Dataset([new SplitRow("train", 30, 10, 7, 1), new SplitRow("val", 0, 0, 0, 0)]);
 
-        string[] rows = _error.ToString().Split('\n').Select(line => string.Join(' ', line.Split(' ', StringSplitOptions.RemoveEmptyEntries))).ToArray();
+        string[] rows = _error.ToString().Split('\n')
+            .Select(line => string.Join(' ', line.Split(' ', StringSplitOptions.RemoveEmptyEntries))).ToArray();
         rows[..4].ShouldBe(
         [
             "split clips nonviolent (0) violent (1) sources left out",
@@ -181,7 +184,8 @@ public class RunPresenterTests
     [InlineData(185, "3 min 05 s")]
     [InlineData(3599.9, "1 h 00 min")]
     [InlineData(7620, "2 h 07 min")]
-    public void Durations_are_read_at_a_glance(double seconds, string expected) => ProgressText.Duration(TimeSpan.FromSeconds(seconds)).ShouldBe(expected);
+    public void Durations_are_read_at_a_glance(double seconds, string expected) =>
+        ProgressText.Duration(TimeSpan.FromSeconds(seconds)).ShouldBe(expected);
 
     private static StageProgress Extracting(int done) =>
         new("extract", done, 100, "videos", 6.54, "frames/s", TimeSpan.FromSeconds((100 - done) * 2), 3);

@@ -29,7 +29,8 @@ public sealed class TwoRuns : IDisposable
     internal static void Train(TemporaryFolder folder, string run, params string[] options)
     {
         var trained = CommandRunner.RunIn(
-            folder.Path, [], ["train", "--dataset-path", "clips", "--cache-dir", "cache", "--checkpoint-dir", run, "--frames", "2", "--epochs", "2", "--no-report", "--no-tensorboard", .. options]);
+            folder.Path, [], ["train", "--dataset-path", "clips", "--cache-dir", "cache", "--checkpoint-dir", run, "--frames", "2",
+                "--epochs", "2", "--no-report", "--no-tensorboard", .. options]);
         trained.ExitCode.ShouldBe(0, trained.Error);
     }
 
@@ -63,14 +64,16 @@ public sealed class SeveralAnswersTests : IClassFixture<TwoRuns>, IDisposable
     [Fact]
     public void An_ensemble_of_two_runs_answers_wherever_a_model_does()
     {
-        var made = Run("ensemble", "one", "two", "--dataset-path", "clips", "--cache-dir", "cache", "--output", "both/ensemble.json", "--strategy", "mean");
+        var made = Run("ensemble", "one", "two", "--dataset-path", "clips", "--cache-dir", "cache", "--output", "both/ensemble.json",
+            "--strategy", "mean");
         made.ExitCode.ShouldBe(0, made.Error);
         made.Output.ShouldContain("mean (chosen)");
         made.Output.ShouldContain("written to both/ensemble.json");
         made.Error.ShouldNotContain("was trained on other clips");
         using var file = JsonDocument.Parse(File.ReadAllText(_folder.File("both/ensemble.json")));
         file.RootElement.GetProperty("strategy").GetString().ShouldBe("Mean");
-        file.RootElement.GetProperty("test").GetProperty("intervals").GetProperty("auc").GetProperty("low").ValueKind.ShouldBe(JsonValueKind.Number);
+        file.RootElement.GetProperty("test").GetProperty("intervals").GetProperty("auc").GetProperty("low")
+            .ValueKind.ShouldBe(JsonValueKind.Number);
 
         double[] one = Predicted("one"), two = Predicted("two"), both = Predicted("both/ensemble.json");
         one.ShouldNotBe(two);
@@ -79,7 +82,8 @@ public sealed class SeveralAnswersTests : IClassFixture<TwoRuns>, IDisposable
         var evaluated = Run("evaluate", "--checkpoint", "both/ensemble.json", "--dataset-path", "clips", "--cache-dir", "cache", "--json");
         evaluated.ExitCode.ShouldBe(0, evaluated.Error);
         using var metrics = JsonDocument.Parse(evaluated.Output);
-        metrics.RootElement.GetProperty("test").GetProperty("loss").GetDouble().ShouldBe(file.RootElement.GetProperty("test").GetProperty("loss").GetDouble());
+        metrics.RootElement.GetProperty("test").GetProperty("loss").GetDouble()
+            .ShouldBe(file.RootElement.GetProperty("test").GetProperty("loss").GetDouble());
 
         File.Delete(_folder.File("two/best_model.safetensors"));
         var missing = Run("predict", "clips/test", "--checkpoint", "both/ensemble.json");
@@ -94,7 +98,8 @@ public sealed class SeveralAnswersTests : IClassFixture<TwoRuns>, IDisposable
         Train("moves", "--stream", "motion", "--model", "frame-mlp");
         Train("all", "--stream", "both", "--model", "frame-mlp");
         string[] members = ["one", "moves", "all"];
-        var made = Run(["ensemble", .. members, "--dataset-path", "clips", "--cache-dir", "cache", "--output", "late.json", "--strategy", "mean"]);
+        var made = Run(["ensemble", .. members, "--dataset-path", "clips", "--cache-dir", "cache", "--output", "late.json", "--strategy",
+            "mean"]);
         made.ExitCode.ShouldBe(0, made.Error);
         made.Error.ShouldNotContain("was trained on other clips");
 
@@ -108,7 +113,8 @@ public sealed class SeveralAnswersTests : IClassFixture<TwoRuns>, IDisposable
         evaluated.ExitCode.ShouldBe(0, evaluated.Error);
         using var metrics = JsonDocument.Parse(evaluated.Output);
         using var file = JsonDocument.Parse(File.ReadAllText(_folder.File("late.json")));
-        metrics.RootElement.GetProperty("test").GetProperty("loss").GetDouble().ShouldBe(file.RootElement.GetProperty("test").GetProperty("loss").GetDouble());
+        metrics.RootElement.GetProperty("test").GetProperty("loss").GetDouble()
+            .ShouldBe(file.RootElement.GetProperty("test").GetProperty("loss").GetDouble());
 
         var pictures = Run("ensemble", "one", "moves", "--features-dir", "cache");
         pictures.ExitCode.ShouldBe(1);
@@ -127,9 +133,12 @@ public sealed class SeveralAnswersTests : IClassFixture<TwoRuns>, IDisposable
 
         double[] Study(string stream, params string[] options)
         {
-            var outcome = Run(["cv", "--dataset-path", "clips", "--cache-dir", "cache", "--output", $"cv-{stream}", "--stream", stream, "--frames", "2", "--epochs", "2", "--model", "frame-mlp", "--folds", "2", "--seeds", "1", "--val-share", "0.3", .. options]);
+            var outcome = Run(["cv", "--dataset-path", "clips", "--cache-dir", "cache", "--output", $"cv-{stream}", "--stream", stream,
+                "--frames", "2", "--epochs", "2", "--model", "frame-mlp", "--folds", "2", "--seeds", "1", "--val-share", "0.3",
+                .. options]);
             outcome.ExitCode.ShouldBe(0, outcome.Error);
-            return [.. File.ReadAllLines(_folder.File($"cv-{stream}/predictions.csv")).Skip(1).Select(line => double.Parse(line.Split(',')[5], CultureInfo.InvariantCulture))];
+            return [.. File.ReadAllLines(_folder.File($"cv-{stream}/predictions.csv")).Skip(1)
+                .Select(line => double.Parse(line.Split(',')[5], CultureInfo.InvariantCulture))];
         }
 
         static double[] Weights(string line)
@@ -158,7 +167,8 @@ public sealed class SeveralAnswersTests : IClassFixture<TwoRuns>, IDisposable
             uncertainty.GetProperty("mutual_information").GetDouble().ShouldBeInRange(0, Math.Log(2));
         }
 
-        Run([.. line, "--csv"]).Output.Split('\n')[0].ShouldEndWith(",error,dropout_mean,dropout_standard_deviation,entropy,mutual_information");
+        Run([.. line, "--csv"])
+            .Output.Split('\n')[0].ShouldEndWith(",error,dropout_mean,dropout_standard_deviation,entropy,mutual_information");
         Run(line).Output.ShouldContain(" ± ");
         Run([.. line, "--window", "1"]).ExitCode.ShouldBe(2);
         Train("sure", "--dropout", "0");
@@ -170,21 +180,26 @@ public sealed class SeveralAnswersTests : IClassFixture<TwoRuns>, IDisposable
     [Fact]
     public void Views_are_cached_trained_on_and_averaged()
     {
-        var trained = Run("train", "--dataset-path", "clips", "--cache-dir", "cache", "--checkpoint-dir", "views", "--frames", "2", "--epochs", "2", "--views", "3", "--model", "attention-mil");
+        var trained = Run("train", "--dataset-path", "clips", "--cache-dir", "cache", "--checkpoint-dir", "views", "--frames", "2",
+            "--epochs", "2", "--views", "3", "--model", "attention-mil");
         trained.ExitCode.ShouldBe(0, trained.Error);
         trained.Error.ShouldContain("features of view 2 (brightness 1.2): 0 of 12 clips are cached, 12 to extract");
         trained.Error.ShouldContain("3 views");
-        byte[][] features = [.. new[] { "cache", "cache/view-1", "cache/view-2" }.Select(folder => File.ReadAllBytes(_folder.File($"{folder}/train_features.npy")))];
+        byte[][] features = [
+            .. new[] { "cache", "cache/view-1", "cache/view-2" }.Select(
+            folder => File.ReadAllBytes(_folder.File($"{folder}/train_features.npy")))];
         features.Distinct(new SameBytes()).Count().ShouldBe(3);
 
         double[] plain = Predicted("one");
         var predicted = Run("predict", "clips/test", "--checkpoint", "one", "--tta", "--json");
         predicted.ExitCode.ShouldBe(0, predicted.Error);
         using var answers = JsonDocument.Parse(predicted.Output);
-        double[][] views = [.. answers.RootElement.EnumerateArray().Select(answer => answer.GetProperty("views").EnumerateArray().Select(view => view.GetDouble()).ToArray())];
+        double[][] views = [.. answers.RootElement.EnumerateArray()
+            .Select(answer => answer.GetProperty("views").EnumerateArray().Select(view => view.GetDouble()).ToArray())];
         views.ShouldAllBe(view => view.Length == 8 && view.Distinct().Count() > 4);
         views.Select(view => view[0]).ShouldBe(plain);
-        answers.RootElement.EnumerateArray().Select(answer => answer.GetProperty("violent").GetDouble()).ShouldBe(views.Select(view => view.Average()));
+        answers.RootElement.EnumerateArray().Select(answer => answer.GetProperty("violent").GetDouble())
+            .ShouldBe(views.Select(view => view.Average()));
 
         var evaluated = Run("evaluate", "--checkpoint", "one", "--dataset-path", "clips", "--cache-dir", "cache", "--tta");
         evaluated.ExitCode.ShouldBe(0, evaluated.Error);
@@ -198,7 +213,8 @@ public sealed class SeveralAnswersTests : IClassFixture<TwoRuns>, IDisposable
         string[] paths = [.. answers.RootElement.EnumerateArray().Select(answer => answer.GetProperty("path").GetString()!)];
         JsonElement test = metrics.RootElement.GetProperty("test_tta");
         double threshold = test.GetProperty("threshold").GetDouble();
-        int right = paths.Zip(views, (path, view) => path.Contains("/violent/", StringComparison.Ordinal) == view.Average() >= threshold).Count(correct => correct);
+        int right = paths.Zip(views, (path, view) => path.Contains("/violent/", StringComparison.Ordinal) == view.Average() >= threshold)
+            .Count(correct => correct);
         test.GetProperty("accuracy").GetDouble().ShouldBe(right / 4.0);
 
         Run("predict", "clips/test", "--checkpoint", "one", "--tta", "--window", "1").ExitCode.ShouldBe(2);

@@ -5,7 +5,8 @@ namespace CudaTrainer.Cli.Tests;
 /// <summary>cv, ablate and --preset by the built program, on tiny features.</summary>
 public sealed class StudyTests : IDisposable
 {
-    private static readonly string[] Quick = ["--features-dir", "features", "--epochs", "2", "--batch-size", "8", "--model", "simple-lstm", "--folds", "3", "--seeds", "1", "--val-share", "0.3", "--threads", "1"];
+    private static readonly string[] Quick = ["--features-dir", "features", "--epochs", "2", "--batch-size", "8", "--model", "simple-lstm",
+        "--folds", "3", "--seeds", "1", "--val-share", "0.3", "--threads", "1"];
 
     private readonly TemporaryFolder _folder = new();
 
@@ -31,7 +32,10 @@ public sealed class StudyTests : IDisposable
     {
         foreach (var (split, clips) in new[] { ("train", 24), ("val", 12), ("test", 12) })
         {
-            File.WriteAllLines(_folder.File($"features/{split}_videos.csv"), ["path,class,source,status", .. Enumerable.Range(0, clips).Select(i => $"{split}/{i}.mp4,{(i % 3 == 0 ? "violent" : "nonviolent")},camera {i % 12 / 3},ok")]);
+            File.WriteAllLines(_folder.File($"features/{split}_videos.csv"),
+                ["path,class,source,status",
+                .. Enumerable.Range(0, clips)
+                .Select(i => $"{split}/{i}.mp4,{(i % 3 == 0 ? "violent" : "nonviolent")},camera {i % 12 / 3},ok")]);
         }
 
         var outcome = Run(["cv", .. Quick, "--folds", "2"]);
@@ -41,7 +45,8 @@ public sealed class StudyTests : IDisposable
         outcome = Run(["cv", .. Quick.Where(word => word != "--folds" && word != "3"), "--folds", "2"]);
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Error.ShouldContain("from 4 sources");
-        var foldsOfSource = File.ReadAllLines(_folder.File("cv/predictions.csv")).Skip(1).Select(line => line.Split(',')).GroupBy(row => row[2], row => row[3]);
+        var foldsOfSource = File.ReadAllLines(_folder.File("cv/predictions.csv")).Skip(1).Select(line => line.Split(','))
+            .GroupBy(row => row[2], row => row[3]);
         foldsOfSource.Count().ShouldBe(4);
         foldsOfSource.ShouldAllBe(folds => folds.Distinct().Count() == 1);
     }
@@ -64,7 +69,8 @@ public sealed class StudyTests : IDisposable
     public void The_report_of_a_run_takes_an_ablation_as_a_section()
     {
         Run(["ablate", .. Quick, "--no-leave-one-out"]).ExitCode.ShouldBe(0);
-        Run(["train", "--features-dir", "features", "--epochs", "1", "--model", "simple-lstm", "--checkpoint-dir", "run", "--no-report"]).ExitCode.ShouldBe(0);
+        Run(["train", "--features-dir", "features", "--epochs", "1", "--model", "simple-lstm", "--checkpoint-dir", "run", "--no-report"])
+            .ExitCode.ShouldBe(0);
 
         Run(["report", "run", "ablation"]).Output.ShouldContain("written to run/report.html");
         string page = File.ReadAllText(_folder.File("run/report.html")), alone = _folder.File("ablation/ablation.html");
@@ -110,7 +116,8 @@ public sealed class StudyTests : IDisposable
         Row("--warmup-epochs").ShouldBe(["--warmup-epochs", "10", "preset max-accuracy"]);
         Row("--dropout").ShouldBe(["--dropout", "0.5", "default"]);
 
-        string[] Row(string option) => lines.Single(line => line.StartsWith(option + " ", StringComparison.Ordinal)).Split("  ", StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        string[] Row(string option) => lines.Single(line => line.StartsWith(option + " ", StringComparison.Ordinal))
+            .Split("  ", StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
     }
 
     [Theory]

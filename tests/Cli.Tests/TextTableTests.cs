@@ -21,7 +21,8 @@ public class TextTableTests
     [Fact]
     public void A_row_of_another_length_is_a_mistake()
     {
-        Should.Throw<ArgumentException>(() => new TextTable("one", "two").Row("1")).Message.ShouldContain("1 cells; the table has 2 columns");
+        Should.Throw<ArgumentException>(() => new TextTable("one", "two").Row("1"))
+            .Message.ShouldContain("1 cells; the table has 2 columns");
     }
 
     private static string Written(TextTable table)

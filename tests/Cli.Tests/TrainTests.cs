@@ -31,7 +31,8 @@ public class TrainTests
     public void A_run_and_the_run_resumed_are_there_for_tensorboard()
     {
         using TemporaryFolder folder = new();
-        string[] options = ["--batch-size", "8", "--min-learning-rate", "0.001", "--warmup-epochs", "0", "--log-every-steps", "2", "--tensorboard-histograms", "3"];
+        string[] options = ["--batch-size", "8", "--min-learning-rate", "0.001", "--warmup-epochs", "0", "--log-every-steps", "2",
+            "--tensorboard-histograms", "3"];
         var outcome = Train(folder, [.. options, "--epochs", "2"]);
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Output.ShouldContain("for tensorboard --logdir");
@@ -45,7 +46,9 @@ public class TrainTests
             BoardValue[] values = [.. files.SelectMany(file => file.Values)];
             int index = Array.IndexOf(history[0], column);
             values.Where(value => value.Tag == "epoch_loss").Select(value => (value.Step, value.Numbers[0]))
-                .ShouldBe(history.Skip(1).Select(row => (long.Parse(row[0], CultureInfo.InvariantCulture), (double)(float)double.Parse(row[index], CultureInfo.InvariantCulture))));
+                .ShouldBe(history.Skip(1)
+                    .Select(row => (long.Parse(row[0], CultureInfo.InvariantCulture),
+                    (double)(float)double.Parse(row[index], CultureInfo.InvariantCulture))));
             if (run == "train")
             {
                 values.Where(value => value.Tag == "batch_loss").Select(value => value.Step).ShouldBe([0, 2, 4, 6, 8, 10]);
@@ -78,12 +81,14 @@ public class TrainTests
         foreach (JsonElement average in results.RootElement.GetProperty("averages").EnumerateArray())
         {
             string file = folder.File("run/" + average.GetProperty("file").GetString());
-            var evaluated = CommandRunner.Run("evaluate", "--checkpoint", file, "--features-dir", folder.File("features"), "--device", "cpu", "--threads", "1", "--output", folder.File("evaluated"));
+            var evaluated = CommandRunner.Run("evaluate", "--checkpoint", file, "--features-dir", folder.File("features"), "--device",
+                "cpu", "--threads", "1", "--output", folder.File("evaluated"));
             evaluated.ExitCode.ShouldBe(0, evaluated.Error);
             using var again = JsonDocument.Parse(File.ReadAllText(folder.File("evaluated/evaluation_results.json")));
             foreach (string split in new[] { "val", "test" })
             {
-                again.RootElement.GetProperty(split).GetProperty("loss").GetDouble().ShouldBe(average.GetProperty(split).GetProperty("loss").GetDouble(), 1e-6);
+                again.RootElement.GetProperty(split).GetProperty("loss").GetDouble()
+                    .ShouldBe(average.GetProperty(split).GetProperty("loss").GetDouble(), 1e-6);
             }
         }
 
@@ -111,7 +116,8 @@ public class TrainTests
 
         var again = Train(folder, "--epochs", "2", "--seed", "7");
         again.ExitCode.ShouldBe(1);
-        again.ErrorLines.ShouldContain(line => line.StartsWith("error: ", StringComparison.Ordinal) && line.Contains("already holds a run"));
+        again.ErrorLines.ShouldContain(
+            line => line.StartsWith("error: ", StringComparison.Ordinal) && line.Contains("already holds a run"));
         again.ErrorLines.ShouldContain(line => line.StartsWith("hint: ", StringComparison.Ordinal) && line.Contains("--overwrite"));
         File.ReadAllBytes(folder.File("run/best_model.safetensors")).ShouldBe(model);
 
@@ -150,12 +156,14 @@ public class TrainTests
     public void The_written_configuration_gives_the_same_run_again()
     {
         using TemporaryFolder folder = new();
-        Train(folder, "--epochs", "2", "--batch-size", "5", "--clip-mode", "per-parameter", "--no-use-focal-loss", "--focal-alpha", "0.3,0.6").ExitCode.ShouldBe(0);
+        Train(folder, "--epochs", "2", "--batch-size", "5", "--clip-mode", "per-parameter", "--no-use-focal-loss", "--focal-alpha",
+            "0.3,0.6").ExitCode.ShouldBe(0);
 
         var again = CommandRunner.RunIn(folder.Path, [], "train", "--config", "run/training_config.json", "--checkpoint-dir", "again");
 
         again.ExitCode.ShouldBe(0, again.Error);
-        File.ReadAllBytes(folder.File("again/best_model.safetensors")).ShouldBe(File.ReadAllBytes(folder.File("run/best_model.safetensors")));
+        File.ReadAllBytes(folder.File("again/best_model.safetensors"))
+            .ShouldBe(File.ReadAllBytes(folder.File("run/best_model.safetensors")));
     }
 
     [Theory]
@@ -173,7 +181,9 @@ public class TrainTests
             "train", "--features-dir", "features", "--checkpoint-dir", "run", "--device", device);
 
         outcome.ExitCode.ShouldBe(exitCode);
-        string reason = exitCode == 1 ? $"--device {device}: CUDA is not available: " : $"--device: \"{device}\" is not a device; expected ";
+        string reason = exitCode == 1
+            ? $"--device {device}: CUDA is not available: "
+            : $"--device: \"{device}\" is not a device; expected ";
         outcome.ErrorLines[0].ShouldStartWith("error: " + reason);
         Directory.Exists(folder.File("run")).ShouldBeFalse();
     }
@@ -206,7 +216,8 @@ public class TrainTests
         }
 
         trained.RootElement.GetProperty("test").TryGetProperty("intervals", out _).ShouldBeFalse();
-        var text = CommandRunner.RunIn(folder.Path, [], "evaluate", "--checkpoint", "run/best_model.safetensors", "--features-dir", "features");
+        var text = CommandRunner.RunIn(folder.Path, [], "evaluate", "--checkpoint", "run/best_model.safetensors", "--features-dir",
+            "features");
         text.Output.ShouldContain("95% confidence intervals by bootstrap (2,000 resamples");
     }
 

@@ -36,8 +36,10 @@ public class UsageTests
     [InlineData("--learning-rate 0,001", "--learning-rate: \"0,001\" is not a number")]
     [InlineData("--learning-rate nan", "--learning-rate: NaN is out of range; expected more than 0, up to 10")]
     [InlineData("--clip-mode sometimes", "--clip-mode: \"sometimes\" is not one of off, global, per-parameter")]
-    [InlineData("--split 0.5,0.6,0.1", "--split: 0.5,0.6,0.1 is not valid; expected the shares of train, val and test, which sum to 1 (train and val above 0)")]
-    [InlineData("--focal-alpha 0.25,0.5,0.75", "--focal-alpha: 0.25,0.5,0.75 is not valid; expected one number, or two (nonviolent,violent), each 0 to 1, not all 0")]
+    [InlineData("--split 0.5,0.6,0.1",
+        "--split: 0.5,0.6,0.1 is not valid; expected the shares of train, val and test, which sum to 1 (train and val above 0)")]
+    [InlineData("--focal-alpha 0.25,0.5,0.75",
+        "--focal-alpha: 0.25,0.5,0.75 is not valid; expected one number, or two (nonviolent,violent), each 0 to 1, not all 0")]
     [InlineData("--device gpu", "--device: \"gpu\" is not a device; expected auto, cpu, cpu:N, reference, cuda or cuda:0,1")]
     [InlineData("--device cuda:1,1", "--device: \"cuda:1,1\" is not a device; expected auto, cpu, cpu:N, reference, cuda or cuda:0,1")]
     [InlineData("--resume auto --overwrite", "--resume: contradicts --overwrite; give one of them")]
@@ -69,7 +71,8 @@ public class UsageTests
     public void All_mistakes_are_reported_at_once()
     {
         var outcome = CommandRunner.Run(
-            "train", "--batchsize", "3", "--epochs", "0", "--dropout", "1", "--label-smoothing", "-0.1", "--seed", "x", "--model", "lstm", "extra");
+            "train", "--batchsize", "3", "--epochs", "0", "--dropout", "1", "--label-smoothing", "-0.1", "--seed", "x", "--model", "lstm",
+                "extra");
 
         outcome.ExitCode.ShouldBe(2);
         string[] expected =
@@ -102,6 +105,7 @@ public class UsageTests
     {
         var outcome = CommandRunner.RunInside("predict", "@clip.mp4");
 
-        outcome.ErrorLines.ShouldBe(["error: --checkpoint: is required: the trained model", "Run \"cudatrainer predict --help\" for help."]);
+        outcome.ErrorLines.ShouldBe(
+            ["error: --checkpoint: is required: the trained model", "Run \"cudatrainer predict --help\" for help."]);
     }
 }

@@ -31,5 +31,6 @@ public sealed class ArchitectureTests
     [Theory]
     [MemberData(nameof(Projects))]
     public void Nothing_below_the_command_line_knows_the_console(string project) =>
-        Assembly.Load($"CudaTrainer.{project}").GetReferencedAssemblies().ShouldNotContain(reference => reference.Name == "System.Console", project);
+        Assembly.Load($"CudaTrainer.{project}").GetReferencedAssemblies()
+            .ShouldNotContain(reference => reference.Name == "System.Console", project);
 }

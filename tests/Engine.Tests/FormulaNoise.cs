@@ -14,5 +14,6 @@ internal static class FormulaNoise
     }
 
     /// <summary>offset + scale·u with u in [-1, 1).</summary>
-    public static float At(int index, int seed, double scale, double offset = 0) => (float)(offset + (scale * ((Hash(index, seed) / 2147483648.0) - 1)));
+    public static float At(int index, int seed, double scale, double offset = 0) =>
+        (float)(offset + (scale * ((Hash(index, seed) / 2147483648.0) - 1)));
 }

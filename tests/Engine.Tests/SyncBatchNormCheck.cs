@@ -40,7 +40,8 @@ internal sealed record SyncBatchNormCheck(int[] Rows, int Channels, double Offse
     public void Run(Func<IDevice> open, DType activations, DType parameters, double tolerance, double statisticsTolerance)
     {
         int count = Rows.Sum() * Channels;
-        double[] x = Draw(1, count, activations, Offset), dy = Draw(2, count, activations), gamma = Draw(3, Channels, parameters), beta = Draw(4, Channels, parameters);
+        double[] x = Draw(1, count, activations, Offset), dy = Draw(2, count, activations), gamma = Draw(3, Channels, parameters),
+            beta = Draw(4, Channels, parameters);
         double[] running = Draw(5, Channels, parameters);
 
         // Behind the ReLU a mask is a factor: the whole batch has y·mask without dropout, and the gradients that dy·mask has.
@@ -54,14 +55,17 @@ internal sealed record SyncBatchNormCheck(int[] Rows, int Channels, double Offse
         Outcome[] parts = Replicas.Run(Rows.Length, (replica, exchange) =>
         {
             using IDevice device = open();
-            return Step(device, Part(x, replica), Part(dy, replica), gamma, beta, running, Layer(replica), exchange, activations, parameters);
+            return Step(device, Part(x, replica), Part(dy, replica), gamma, beta, running, Layer(replica), exchange, activations,
+                parameters);
         });
 
         double scale = 1 + Math.Abs(Offset);
         ShouldBeNear([.. parts.SelectMany(part => part.Y)], Multiplied(whole.Y, mask), tolerance * scale, "y");
         ShouldBeNear([.. parts.SelectMany(part => part.Dx)], whole.Dx, tolerance * scale, "dx");
-        ShouldBeNear([.. Enumerable.Range(0, Channels).Select(c => parts.Sum(part => part.DScale[c]))], whole.DScale, statisticsTolerance * scale, "dγ");
-        ShouldBeNear([.. Enumerable.Range(0, Channels).Select(c => parts.Sum(part => part.DShift[c]))], whole.DShift, statisticsTolerance * scale, "dβ");
+        ShouldBeNear([.. Enumerable.Range(0, Channels).Select(c => parts.Sum(part => part.DScale[c]))], whole.DScale,
+            statisticsTolerance * scale, "dγ");
+        ShouldBeNear([.. Enumerable.Range(0, Channels).Select(c => parts.Sum(part => part.DShift[c]))], whole.DShift,
+            statisticsTolerance * scale, "dβ");
         foreach (Outcome part in parts)
         {
             part.RunningMean.ShouldBe(parts[0].RunningMean, "the same bits on every replica");
@@ -74,10 +78,13 @@ internal sealed record SyncBatchNormCheck(int[] Rows, int Channels, double Offse
 
     public override string ToString() => $"{string.Join("+", Rows)} × {Channels}, offset {Offset}, ReLU {Relu}, dropout {Dropout}";
 
-    private LayerDropout Layer(int replica) => Dropout == 0 ? LayerDropout.None : new LayerDropout(Dropout, Seed, FirstLayer + replica, null);
+    private LayerDropout Layer(int replica) => Dropout == 0
+        ? LayerDropout.None
+        : new LayerDropout(Dropout, Seed, FirstLayer + replica, null);
 
     private Outcome Step(
-        IDevice device, double[] x, double[] dy, double[] gamma, double[] beta, double[] running, LayerDropout dropout, IStatisticsExchange? exchange, DType activations, DType parameters)
+        IDevice device, double[] x, double[] dy, double[] gamma, double[] beta, double[] running, LayerDropout dropout,
+        IStatisticsExchange? exchange, DType activations, DType parameters)
     {
         using var tape = new Tape(device) { Training = true, Statistics = exchange };
         Shape shape = [x.Length / Channels, Channels];
@@ -92,7 +99,8 @@ internal sealed record SyncBatchNormCheck(int[] Rows, int Channels, double Offse
         y.Gradient.Write(dy);
         tape.Backward();
         return new Outcome(
-            y.ToDoubles(), input.Gradient!.ToDoubles(), scale.Gradient!.ToDoubles(), shift.Gradient!.ToDoubles(), mean.ToDoubles(), variance.ToDoubles());
+            y.ToDoubles(), input.Gradient!.ToDoubles(), scale.Gradient!.ToDoubles(), shift.Gradient!.ToDoubles(), mean.ToDoubles(),
+                variance.ToDoubles());
     }
 
     private double[] Part(double[] all, int replica)
@@ -121,5 +129,6 @@ internal sealed record SyncBatchNormCheck(int[] Rows, int Channels, double Offse
         (error <= tolerance).ShouldBeTrue($"{this}: {what} is off by {error:g3}, more than {tolerance:g3}");
     }
 
-    private sealed record Outcome(double[] Y, double[] Dx, double[] DScale, double[] DShift, double[] RunningMean, double[] RunningVariance);
+    private sealed record Outcome(double[] Y, double[] Dx, double[] DScale, double[] DShift, double[] RunningMean,
+        double[] RunningVariance);
 }

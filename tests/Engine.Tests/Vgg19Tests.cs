@@ -39,7 +39,8 @@ public class Vgg19Tests
         using (var network = new Vgg19(device, new FormulaWeights(), ImageNormalization.Torch))
         {
             // 13 frames: more than one group of convolutions, the second one partial.
-            byte[] many = [.. Enumerable.Range(0, 13).SelectMany(i => pixels.AsSpan(i % 2 * pixels.Length / 2, pixels.Length / 2).ToArray())];
+            byte[] many = [.. Enumerable.Range(0, 13)
+                .SelectMany(i => pixels.AsSpan(i % 2 * pixels.Length / 2, pixels.Length / 2).ToArray())];
             together = Run(device, network, many);
         }
 

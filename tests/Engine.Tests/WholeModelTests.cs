@@ -58,7 +58,8 @@ public class WholeModelTests
         state.Read().Loss.ShouldBe(Golden.GetProperty("losses")[0].GetSingle(), 1e-6f);
         foreach (Parameter parameter in own.Parameters)
         {
-            MatchesSummary(parameter.Value.Gradient!.ToDoubles(), Golden.GetProperty("gradients").GetProperty(parameter.Name), parameter.Name);
+            MatchesSummary(parameter.Value.Gradient!.ToDoubles(), Golden.GetProperty("gradients").GetProperty(parameter.Name),
+                parameter.Name);
         }
     }
 
@@ -126,13 +127,16 @@ public class WholeModelTests
         }
     }
 
-    private static IDevice Open(string name) => name == "reference" ? new ReferenceDevice() : new CpuDevice(2, level: Enum.Parse<SimdLevel>(name));
+    private static IDevice Open(string name) => name == "reference"
+        ? new ReferenceDevice()
+        : new CpuDevice(2, level: Enum.Parse<SimdLevel>(name));
 
     private static Classifier Model(float dropout = 0) => Classifiers.Create("lstm-attention", new ClassifierOptions(Inputs, dropout));
 
     private static Learner NewLearner(IDevice device, float dropout = 0)
     {
-        var learner = new Learner(device, Model(dropout), new LearnerOptions(Loss, ClassWeights, Alpha, new AdamOptions(), MixedPrecision: false, Seed: 42));
+        var learner = new Learner(device, Model(dropout),
+            new LearnerOptions(Loss, ClassWeights, Alpha, new AdamOptions(), MixedPrecision: false, Seed: 42));
         Fill(learner.Parameters);
         return learner;
     }
@@ -163,13 +167,15 @@ public class WholeModelTests
         [.. Enumerable.Range(0, count).Select(i => FormulaNoise.At(i, seed, scale, offset))];
 
     private static void Close(double[] actual, JsonElement expected, string what) =>
-        GradientCheck.RelativeError(actual, [.. expected.EnumerateArray().Select(value => value.GetDouble())]).ShouldBeLessThan(Tolerance, what);
+        GradientCheck.RelativeError(actual, [.. expected.EnumerateArray().Select(value => value.GetDouble())])
+            .ShouldBeLessThan(Tolerance, what);
 
     private static void MatchesSummary(double[] actual, JsonElement expected, string name)
     {
         double norm = expected.GetProperty("norm").GetDouble(), tolerance = (Tolerance * norm) + Zero;
         Math.Sqrt(actual.Sum(value => value * value)).ShouldBe(norm, tolerance, $"norm of {name}");
-        actual.Select((value, i) => value * Math.Cos(i * 0.3)).Sum().ShouldBe(expected.GetProperty("pattern").GetDouble(), tolerance, $"pattern of {name}");
+        actual.Select((value, i) => value * Math.Cos(i * 0.3)).Sum()
+            .ShouldBe(expected.GetProperty("pattern").GetDouble(), tolerance, $"pattern of {name}");
         int stride = Math.Max(1, actual.Length / 8);
         foreach (var (i, sample) in expected.GetProperty("samples").EnumerateArray().Index())
         {

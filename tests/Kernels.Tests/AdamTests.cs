@@ -50,7 +50,8 @@ public sealed unsafe class AdamTests
                 double g = gradient[i] * Math.Min(1, 0.7 / norm);
                 first[i] = (0.9 * first[i]) + (0.1 * g);
                 second[i] = (0.999 * second[i]) + (0.001 * g * g);
-                weights[i] -= 0.01 * Math.Sqrt(1 - Math.Pow(0.999, step)) / (1 - Math.Pow(0.9, step)) * first[i] / (Math.Sqrt(second[i]) + 1e-7);
+                weights[i] -= 0.01 * Math.Sqrt(1 - Math.Pow(0.999, step)) / (1 - Math.Pow(0.9, step)) * first[i] / (
+                    Math.Sqrt(second[i]) + 1e-7);
             }
         }
 
@@ -121,7 +122,8 @@ public sealed unsafe class AdamTests
         GuardedBuffer<float> m = buffers.Of(values);
         GuardedBuffer<float> v = buffers.Of(values);
         var state = new StepState { LearningRate = 0.1f, LossScale = 1, FoundNonFinite = 1, GradientNorm = float.NaN, AdamSteps = 4 };
-        Adam.Step(team, 1, buffers.Of(0L, 100L), w, buffers.Of(Numbers.Filled(100, float.NaN)), m, v, null, null, &state, new AdamOptions());
+        Adam.Step(team, 1, buffers.Of(0L, 100L), w, buffers.Of(Numbers.Filled(100, float.NaN)), m, v, null, null, &state,
+            new AdamOptions());
         w.Read().ShouldBe(values);
         m.Read().ShouldBe(values);
         v.Read().ShouldBe(values);
@@ -137,7 +139,8 @@ public sealed unsafe class AdamTests
         GuardedBuffer<float> w = buffers.Of(1f, 2f);
         var state = new StepState { LearningRate = 0.1f, LossScale = 1 };
         Adam.Step(
-            team, 2, buffers.Of(0L, 1L, 2L), w, buffers.Of(0f, 0f), buffers.Of(0f, 0f), buffers.Of(0f, 0f), null, buffers.Of(0f, 0f), &state,
+            team, 2, buffers.Of(0L, 1L, 2L), w, buffers.Of(0f, 0f), buffers.Of(0f, 0f), buffers.Of(0f, 0f), null, buffers.Of(0f, 0f),
+            &state,
             new AdamOptions { ClipMode = ClipMode.PerParameter });
         w.Read().ShouldBe([1, 2]);
     }

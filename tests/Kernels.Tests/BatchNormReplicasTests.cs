@@ -16,7 +16,8 @@ public sealed unsafe class BatchNormReplicasTests
             var data = new TheoryData<SimdLevel, int[], int, bool, bool>();
             foreach (SimdLevel level in SimdSelection.Available)
             {
-                foreach ((int[] parts, int channels) in ((int[], int)[])[([5, 1], 3), ([7, 8, 1], 17), ([9], 1), ([64, 130], 48), ([1, 70, 3, 65], 128), ([7, 9], 257)])
+                foreach ((int[] parts, int channels) in ((int[], int)[])[([5, 1], 3), ([7, 8, 1], 17), ([9], 1), ([64, 130], 48),
+                    ([1, 70, 3, 65], 128), ([7, 9], 257)])
                 {
                     data.Add(level, parts, channels, false, false);
                     data.Add(level, parts, channels, true, true);
@@ -38,11 +39,14 @@ public sealed unsafe class BatchNormReplicasTests
     {
         int rows = parts.Sum(), length = BatchNorm.PartLength(channels);
         Dropout dropout = drop ? _dropout : default;
-        float[] x = [.. Numbers.Random(rows * channels, 1, 2).Select((v, i) => v + 3 + (i / channels * 0.05f))], dy = Numbers.Random(rows * channels, 4);
-        float[] gamma = [.. Numbers.Random(channels, 2).Select(v => v + 1.5f)], beta = Numbers.Random(channels, 3), before = Numbers.Random(channels, 5);
+        float[] x = [.. Numbers.Random(rows * channels, 1, 2).Select((v, i) => v + 3 + (i / channels * 0.05f))],
+            dy = Numbers.Random(rows * channels, 4);
+        float[] gamma = [.. Numbers.Random(channels, 2).Select(v => v + 1.5f)], beta = Numbers.Random(channels, 3),
+            before = Numbers.Random(channels, 5);
 
         // Each part has a tensor of its own, hence the first elements of the mask.
-        double[] mask = [.. parts.SelectMany(count => Enumerable.Range(0, count * channels).Select(i => drop ? (double)dropout.Factor(i) : 1))];
+        double[] mask = [.. parts.SelectMany(
+            count => Enumerable.Range(0, count * channels).Select(i => drop ? (double)dropout.Factor(i) : 1))];
         var reference = new BatchNormReference(rows, channels, relu, default);
         BatchNormReference.Pass pass = reference.Forward(x.Widen(), gamma.Widen(), beta.Widen());
         pass = pass with { Y = [.. pass.Y.Zip(mask, (y, m) => y * m)] };
@@ -53,7 +57,8 @@ public sealed unsafe class BatchNormReplicasTests
             level,
             (team, buffers) =>
             {
-                GuardedBuffer<float> scale = buffers.Of(gamma), shift = buffers.Of(beta), runningMean = buffers.Of(before), runningVariance = buffers.Of(before);
+                GuardedBuffer<float> scale = buffers.Of(gamma), shift = buffers.Of(beta), runningMean = buffers.Of(before),
+                    runningVariance = buffers.Of(before);
                 GuardedBuffer<float> mean = buffers.Output(channels), inverse = buffers.Output(channels);
                 GuardedBuffer<float>[] inputs = [.. Split(x, parts, channels).Select(values => buffers.Of(values))];
                 float[] moments = [.. inputs.SelectMany((input, i) =>
@@ -78,14 +83,16 @@ public sealed unsafe class BatchNormReplicasTests
                 {
                     GuardedBuffer<float> part = buffers.Output(length), partGamma = buffers.Of(dGamma), partBeta = buffers.Of(dBeta);
                     BatchNorm.GradientSums(
-                        team, parts[i], channels, input, scale, shift, mean, inverse, slopes[i], outputs[i], part, partGamma, partBeta, relu, dropout);
+                        team, parts[i], channels, input, scale, shift, mean, inverse, slopes[i], outputs[i], part, partGamma, partBeta,
+                            relu, dropout);
                     (dGamma, dBeta) = (partGamma.Read(), partBeta.Read());
                     return part.Read();
                 })];
                 float[] dx = [.. inputs.SelectMany((input, i) =>
                 {
                     BatchNorm.InputGradient(
-                        team, parts.Length, parts[i], channels, input, scale, mean, inverse, buffers.Of(sums), slopes[i], outputs[i], relu, dropout);
+                        team, parts.Length, parts[i], channels, input, scale, mean, inverse, buffers.Of(sums), slopes[i], outputs[i], relu,
+                            dropout);
                     return outputs[i].Read();
                 })];
                 slopes.SelectMany(slope => slope.Read()).ToArray().ShouldBeTheSameBitsAs(dy, "dy must stay");
@@ -94,8 +101,10 @@ public sealed unsafe class BatchNormReplicasTests
             outputs =>
             {
                 outputs[0].ShouldAgreeWith(pass.Y, Agreement.Forward, "y");
-                outputs[1].ShouldAgreeWith([.. before.Select((r, c) => (0.99 * r) + (0.01 * pass.Mean[c]))], Agreement.Forward, "running mean");
-                outputs[2].ShouldAgreeWith([.. before.Select((r, c) => (0.99 * r) + (0.01 * pass.Variance[c]))], Agreement.Forward, "running variance");
+                outputs[1].ShouldAgreeWith([.. before.Select((r, c) => (0.99 * r) + (0.01 * pass.Mean[c]))], Agreement.Forward,
+                    "running mean");
+                outputs[2].ShouldAgreeWith([.. before.Select((r, c) => (0.99 * r) + (0.01 * pass.Variance[c]))], Agreement.Forward,
+                    "running variance");
                 outputs[3].ShouldAgreeWith(pass.Mean, Agreement.Forward, "mean");
                 outputs[4].ShouldAgreeWith(pass.InverseDeviation, Agreement.Forward, "inverse deviation");
                 outputs[5].ShouldAgreeWith(gradients[0], Agreement.Backward, "dx");
@@ -103,7 +112,8 @@ public sealed unsafe class BatchNormReplicasTests
                 outputs[7].ShouldAgreeWith([.. before.Select((r, c) => r + gradients[2][c])], Agreement.Backward, "dβ");
                 foreach (var (i, part) in Split(x, parts, channels).Index())
                 {
-                    BatchNormReference.Pass own = new BatchNormReference(parts[i], channels, false, default).Forward(part.Widen(), gamma.Widen(), beta.Widen());
+                    BatchNormReference.Pass own = new BatchNormReference(parts[i], channels, false, default)
+                        .Forward(part.Widen(), gamma.Widen(), beta.Widen());
                     double[] expected = [.. own.Mean, .. own.Variance.Select(v => v * parts[i]), parts[i]];
                     outputs[8][(i * length)..((i + 1) * length)].ShouldAgreeWith(expected, Agreement.Forward, $"moments of part {i}");
                     outputs[9][((i + 1) * length) - 1].ShouldBe(parts[i]);
@@ -143,18 +153,22 @@ public sealed unsafe class BatchNormReplicasTests
         using var team = new ThreadTeam(2, level);
         using var buffers = new Buffers();
         float[] slopes = Numbers.Random(Rows * Channels, 2);
-        GuardedBuffer<float> x = buffers.Of(Numbers.Random(Rows * Channels, 1)), gamma = buffers.Of(Numbers.Random(Channels, 3)), beta = buffers.Of(Numbers.Random(Channels, 4));
+        GuardedBuffer<float> x = buffers.Of(Numbers.Random(Rows * Channels, 1)), gamma = buffers.Of(Numbers.Random(Channels, 3)),
+            beta = buffers.Of(Numbers.Random(Channels, 4));
         float[][] Run(bool synchronised)
         {
-            GuardedBuffer<float> mean = buffers.Output(Channels), inverse = buffers.Output(Channels), running = buffers.Of(new float[Channels]), spread = buffers.Of(new float[Channels]);
-            GuardedBuffer<float> y = buffers.Output(x.Length), dx = buffers.Output(x.Length), dGamma = buffers.Of(new float[Channels]), dBeta = buffers.Of(new float[Channels]);
+            GuardedBuffer<float> mean = buffers.Output(Channels), inverse = buffers.Output(Channels),
+                running = buffers.Of(new float[Channels]), spread = buffers.Of(new float[Channels]);
+            GuardedBuffer<float> y = buffers.Output(x.Length), dx = buffers.Output(x.Length), dGamma = buffers.Of(new float[Channels]),
+                dBeta = buffers.Of(new float[Channels]);
             GuardedBuffer<float> dy = buffers.Of(slopes), part = buffers.Output(BatchNorm.PartLength(Channels));
             if (synchronised)
             {
                 BatchNorm.Moments(team, Rows, Channels, x, part);
                 BatchNorm.Combine(1, Channels, part, running, spread, mean, inverse);
                 BatchNorm.Normalize(team, Rows, Channels, x, gamma, beta, mean, inverse, y, relu: true, _dropout);
-                BatchNorm.GradientSums(team, Rows, Channels, x, gamma, beta, mean, inverse, dy, dx, part, dGamma, dBeta, relu: true, _dropout);
+                BatchNorm.GradientSums(team, Rows, Channels, x, gamma, beta, mean, inverse, dy, dx, part, dGamma, dBeta, relu: true,
+                    _dropout);
                 BatchNorm.InputGradient(team, 1, Rows, Channels, x, gamma, mean, inverse, part, dy, dx, relu: true, _dropout);
             }
             else

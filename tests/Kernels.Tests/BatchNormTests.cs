@@ -15,7 +15,8 @@ public sealed unsafe class BatchNormTests
             var data = new TheoryData<SimdLevel, int, int, bool, bool>();
             foreach (SimdLevel level in SimdSelection.Available)
             {
-                foreach ((int rows, int channels) in ((int, int)[])[(1, 3), (5, 1), (63, 16), (64, 17), (65, 48), (200, 33), (130, 128), (7, 257)])
+                foreach ((int rows, int channels) in ((int, int)[])[(1, 3), (5, 1), (63, 16), (64, 17), (65, 48), (200, 33), (130, 128),
+                    (7, 257)])
                 {
                     data.Add(level, rows, channels, false, false);
                     data.Add(level, rows, channels, true, true);
@@ -64,13 +65,16 @@ public sealed unsafe class BatchNormTests
                     team, rows, channels, input, scale, shift, runningMean, runningVariance, y, mean, inverse, relu, dropout);
                 BatchNorm.Backward(
                     team, rows, channels, input, scale, shift, mean, inverse, buffers.Of(dy), dx, dGamma, dBeta, relu, dropout);
-                return [y.Read(), runningMean.Read(), runningVariance.Read(), mean.Read(), inverse.Read(), dx.Read(), dGamma.Read(), dBeta.Read()];
+                return [y.Read(), runningMean.Read(), runningVariance.Read(), mean.Read(), inverse.Read(), dx.Read(), dGamma.Read(),
+                    dBeta.Read()];
             },
             outputs =>
             {
                 outputs[0].ShouldAgreeWith(pass.Y, Agreement.Forward, "y");
-                outputs[1].ShouldAgreeWith([.. before.Select((r, c) => (0.99 * r) + (0.01 * pass.Mean[c]))], Agreement.Forward, "running mean");
-                outputs[2].ShouldAgreeWith([.. before.Select((r, c) => (0.99 * r) + (0.01 * pass.Variance[c]))], Agreement.Forward, "running variance");
+                outputs[1].ShouldAgreeWith([.. before.Select((r, c) => (0.99 * r) + (0.01 * pass.Mean[c]))], Agreement.Forward,
+                    "running mean");
+                outputs[2].ShouldAgreeWith([.. before.Select((r, c) => (0.99 * r) + (0.01 * pass.Variance[c]))], Agreement.Forward,
+                    "running variance");
                 outputs[3].ShouldAgreeWith(pass.Mean, Agreement.Forward, "mean");
                 outputs[4].ShouldAgreeWith(pass.InverseDeviation, Agreement.Forward, "inverse deviation");
                 if (rows > 1)
@@ -97,14 +101,16 @@ public sealed unsafe class BatchNormTests
             float[] mean = Numbers.Random(channels, 4);
             float[] variance = [.. Numbers.Random(channels, 5).Select(v => v + 1.1f)];
             double[] expected = [.. x.Select((v, i) => Math.Max(
-                0, ((v - (double)mean[i % channels]) * gamma[i % channels] / Math.Sqrt(variance[i % channels] + 1e-3)) + beta[i % channels]))];
+                0, ((v - (double)mean[i % channels]) * gamma[i % channels] / Math.Sqrt(variance[i % channels] + 1e-3))
+                    + beta[i % channels]))];
             OpTest.Run(
                 level,
                 (team, buffers) =>
                 {
                     GuardedBuffer<float> y = buffers.Of(x);
                     BatchNorm.ForwardInference(
-                        team, Rows, channels, y, buffers.Of(gamma), buffers.Of(beta), buffers.Of(mean), buffers.Of(variance), y, relu: true);
+                        team, Rows, channels, y, buffers.Of(gamma), buffers.Of(beta), buffers.Of(mean), buffers.Of(variance), y,
+                            relu: true);
                     return [y.Read()];
                 },
                 outputs => outputs[0].ShouldAgreeWith(expected, Agreement.Forward, "y"));
@@ -121,7 +127,8 @@ public sealed unsafe class BatchNormTests
         float[] x = [.. Numbers.Random(Rows, 1).Select(v => v + 1_000)];
         GuardedBuffer<float> inverse = buffers.Output(1);
         BatchNorm.ForwardTraining(
-            team, Rows, 1, buffers.Of(x), buffers.Of(1f), buffers.Of(0f), buffers.Of(0f), buffers.Of(0f), buffers.Output(Rows), buffers.Output(1), inverse);
+            team, Rows, 1, buffers.Of(x), buffers.Of(1f), buffers.Of(0f), buffers.Of(0f), buffers.Of(0f), buffers.Output(Rows),
+                buffers.Output(1), inverse);
         double mean = x.Average(v => (double)v);
         double variance = x.Average(v => (v - mean) * (v - mean));
         inverse.Read().ShouldAgreeWith([1 / Math.Sqrt(variance + 1e-3)], Agreement.Forward, "inverse deviation");
@@ -139,7 +146,8 @@ public sealed unsafe class BatchNormTests
         GuardedBuffer<float> fused = buffers.Output(x.Length);
         GuardedBuffer<float> separate = buffers.Output(x.Length);
         void Forward(float* y, Dropout dropout) => BatchNorm.ForwardTraining(
-            team, Rows, Channels, x, buffers.Of(Numbers.Filled(Channels, 1)), buffers.Of(new float[Channels]), buffers.Of(new float[Channels]),
+            team, Rows, Channels, x, buffers.Of(Numbers.Filled(Channels, 1)), buffers.Of(new float[Channels]),
+            buffers.Of(new float[Channels]),
             buffers.Of(new float[Channels]), y, buffers.Output(Channels), buffers.Output(Channels), relu: true, dropout);
         Forward(fused, _dropout);
         Forward(separate, default);

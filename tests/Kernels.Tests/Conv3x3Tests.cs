@@ -17,7 +17,8 @@ public sealed unsafe class Conv3x3Tests
         {
             foreach (int outChannels in (int[])[1, 16, 24, 33, 64])
             {
-                foreach ((int images, int height, int width) in ((int, int, int)[])[(1, 1, 1), (2, 2, 3), (1, 5, 4), (3, 7, 6), (1, 8, 26), (2, 13, 11)])
+                foreach ((int images, int height, int width) in ((int, int, int)[])[(1, 1, 1), (2, 2, 3), (1, 5, 4), (3, 7, 6), (1, 8, 26),
+                    (2, 13, 11)])
                 {
                     seed++;
                     var convolution = new ConvCase(images, inChannels, height, width, outChannels)

@@ -83,7 +83,8 @@ internal sealed unsafe record ConvCase(int Images, int InChannels, int Height, i
             return [.. Enumerable.Range(0, count).Select(_ => (random.NextSingle() * 2) - 1)];
         }
 
-        float[] input = [.. Enumerable.Range(FirstImage, Images).SelectMany(image => Draw(InChannels * Height * Width, (Seed * 1000) + image))];
+        float[] input = [.. Enumerable.Range(FirstImage, Images)
+            .SelectMany(image => Draw(InChannels * Height * Width, (Seed * 1000) + image))];
         if (Poison)
         {
             input[((Height / 2) * Width) + (Width / 2)] = float.NaN;

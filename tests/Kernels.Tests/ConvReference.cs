@@ -6,7 +6,8 @@ namespace CudaTrainer.Kernels.Tests;
 internal static class ConvReference
 {
     public static double[] Conv3x3(
-        int images, int inChannels, int height, int width, int outChannels, float[] input, float[] weights, float[] bias, bool relu, bool pool)
+        int images, int inChannels, int height, int width, int outChannels, float[] input, float[] weights, float[] bias, bool relu,
+        bool pool)
     {
         double[] output = new double[images * outChannels * height * width];
         for (int n = 0; n < images; n++)

@@ -47,13 +47,15 @@ public sealed unsafe class ElementwiseTests
             CheckCast(team, Numbers.Random(length, length, 70_000), length % 2 == 0 ? Edge.Behind : Edge.Before);
         }
 
-        CheckCast(team, [0, -0f, float.PositiveInfinity, float.NegativeInfinity, float.NaN, 65504, 65519.99f, 65520, -65520, 6e-8f, 2.9e-8f, 3e-8f, 6.1e-5f, 1e-45f], Edge.Behind);
+        CheckCast(team, [0, -0f, float.PositiveInfinity, float.NegativeInfinity, float.NaN, 65504, 65519.99f, 65520, -65520, 6e-8f,
+            2.9e-8f, 3e-8f, 6.1e-5f, 1e-45f], Edge.Behind);
 
         // All halves, and the floats on both sides of each rounding border.
         float[] halves = [.. Enumerable.Range(0, 65_536).Select(i => (float)BitConverter.UInt16BitsToHalf((ushort)i))];
         CheckCast(team, halves, Edge.Behind);
         float[] borders = [.. Enumerable.Range(0, 0x7c00).Select(i =>
-            (float)(((double)BitConverter.UInt16BitsToHalf((ushort)i) + (double)BitConverter.UInt16BitsToHalf((ushort)(i + 1))) / 2)).Where(float.IsFinite)];
+            (float)(((double)BitConverter.UInt16BitsToHalf((ushort)i) + (double)BitConverter.UInt16BitsToHalf((ushort)(i + 1))) / 2))
+                .Where(float.IsFinite)];
         CheckCast(team, borders, Edge.Behind);
         CheckCast(team, [.. borders.Select(float.BitIncrement)], Edge.Behind);
         CheckCast(team, [.. borders.Select(float.BitDecrement)], Edge.Behind);
@@ -65,7 +67,8 @@ public sealed unsafe class ElementwiseTests
     {
         using var team = new ThreadTeam(threads, level);
         foreach ((int rows, int columns, int sourceStride, int destinationStride) in
-            ((int, int, int, int)[])[(0, 3, 3, 3), (3, 0, 5, 5), (1, 257, 257, 257), (7, 13, 20, 15), (20, 16, 16, 40), (3, 9_000, 9_001, 9_000)])
+            ((int, int, int, int)[])[(0, 3, 3, 3), (3, 0, 5, 5), (1, 257, 257, 257), (7, 13, 20, 15), (20, 16, 16, 40),
+                (3, 9_000, 9_001, 9_000)])
         {
             using var buffers = new Buffers();
             float[] source = Numbers.Random(Extent(rows, columns, sourceStride), 1);
@@ -96,11 +99,13 @@ public sealed unsafe class ElementwiseTests
     {
         foreach (SimdLevel level in SimdSelection.Available)
         {
-            foreach ((int rows, int columns, int stride) in ((int, int, int)[])[(0, 5, 5), (1, 1, 1), (64, 17, 20), (65, 100, 100), (300, 257, 300)])
+            foreach ((int rows, int columns, int stride) in ((int, int, int)[])[(0, 5, 5), (1, 1, 1), (64, 17, 20), (65, 100, 100),
+                (300, 257, 300)])
             {
                 float[] matrix = Numbers.Random(Extent(rows, columns, stride), 1);
                 float[] old = Numbers.Random(columns, 2);
-                double[] expected = [.. Enumerable.Range(0, columns).Select(c => old[c] + Enumerable.Range(0, rows).Sum(r => (double)matrix[(r * stride) + c]))];
+                double[] expected = [.. Enumerable.Range(0, columns)
+                    .Select(c => old[c] + Enumerable.Range(0, rows).Sum(r => (double)matrix[(r * stride) + c]))];
                 OpTest.Run(
                     level,
                     (team, buffers) =>
@@ -126,7 +131,8 @@ public sealed unsafe class ElementwiseTests
         for (int i = 0; i < values.Length; i++)
         {
             var expected = (Half)values[i];
-            if (!halves.Span[i].Equals(expected) || !back.Span[i].Equals((float)expected) || Half.IsNegative(expected) != Half.IsNegative(halves.Span[i]))
+            if (!halves.Span[i].Equals(expected) || !back.Span[i].Equals((float)expected) || Half.IsNegative(expected) != Half.IsNegative(
+                halves.Span[i]))
             {
                 Assert.Fail($"{values[i]:r} became {halves.Span[i]} and then {back.Span[i]:r}, expected {expected}");
             }

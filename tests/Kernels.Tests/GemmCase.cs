@@ -204,7 +204,8 @@ internal sealed unsafe record GemmCase(int M, int N, int K)
             using var workspace = new GuardedBuffer<float>((int)size);
             float* rows = x.TransA ? a + begin : a + (begin * x.Lda);
             Gemm.RunMember<TSimd, TVec>(
-                workspace, x.TransA, x.TransB, end - begin, x.N, x.K, rows, x.Lda, b, x.Ldb, c + (begin * x.Ldc), x.Ldc, x.Accumulate, bias, x.Activation);
+                workspace, x.TransA, x.TransB, end - begin, x.N, x.K, rows, x.Lda, b, x.Ldb, c
+                    + (begin * x.Ldc), x.Ldc, x.Accumulate, bias, x.Activation);
         }
     }
 }

@@ -23,7 +23,8 @@ public sealed unsafe class GemmTests
                 foreach (int k in depths)
                 {
                     seed++;
-                    new GemmCase(m, n, k) { Seed = seed, TransA = seed % 2 == 0, TransB = seed % 3 == 0, WithBias = seed % 5 == 0 }.Check(teams);
+                    new GemmCase(m, n, k) { Seed = seed, TransA = seed % 2 == 0, TransB = seed % 3 == 0, WithBias = seed % 5 == 0 }.Check(
+                        teams);
                 }
             }
         }

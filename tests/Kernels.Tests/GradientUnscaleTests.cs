@@ -35,7 +35,8 @@ public sealed unsafe class GradientUnscaleTests
     {
         long[] offsets = [0, 40, 40 + (3 * Chunk) + 21];
         int length = (int)offsets[^1];
-        int[] places = [0, 1, 15, 16, 39, 40, 41, 55, 56, 40 + Chunk - 1, 40 + Chunk, 40 + Chunk + 7, 40 + (3 * Chunk) - 1, 40 + (3 * Chunk), length - 6, length - 1];
+        int[] places = [0, 1, 15, 16, 39, 40, 41, 55, 56, 40 + Chunk - 1, 40 + Chunk, 40 + Chunk + 7, 40 + (3 * Chunk) - 1,
+            40 + (3 * Chunk), length - 6, length - 1];
         using var team = new ThreadTeam(2, level);
         foreach (float bad in (float[])[float.NaN, float.PositiveInfinity, float.NegativeInfinity])
         {

@@ -62,7 +62,9 @@ internal static unsafe partial class GuardedMemory
     public static byte* Map(nuint bytes)
     {
         void* address = MemoryMap(null, bytes, ReadWrite, PrivateAnonymous, -1, 0);
-        return (nint)address == -1 ? throw new OutOfMemoryException($"mmap of {bytes} bytes: error {Marshal.GetLastPInvokeError()}") : (byte*)address;
+        return (nint)address == -1
+            ? throw new OutOfMemoryException($"mmap of {bytes} bytes: error {Marshal.GetLastPInvokeError()}")
+            : (byte*)address;
     }
 
     public static void Forbid(byte* address, nuint bytes)

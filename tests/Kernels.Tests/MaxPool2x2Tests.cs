@@ -13,7 +13,8 @@ public sealed unsafe class MaxPool2x2Tests
     public void Pooling_and_flattening_agree_with_plain_loops(SimdLevel level, int threads)
     {
         using var team = new ThreadTeam(threads, level);
-        foreach ((int images, int channels, int height, int width) in ((int, int, int, int)[])[(1, 1, 2, 2), (2, 16, 5, 7), (3, 20, 8, 6), (1, 40, 1, 9), (2, 33, 14, 14)])
+        foreach ((int images, int channels, int height, int width) in ((int, int, int, int)[])[(1, 1, 2, 2), (2, 16, 5, 7), (3, 20, 8, 6),
+            (1, 40, 1, 9), (2, 33, 14, 14)])
         {
             var random = new Random(channels);
             float[] values = [.. Enumerable.Range(0, images * channels * height * width).Select(_ => random.NextSingle() - 0.5f)];

@@ -84,7 +84,8 @@ public sealed unsafe class RecurrentTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Agrees_with_plain_loops(SimdLevel level, Layer layer, RecurrentShape shape) => CheckAgreement(level, Inputs.Random(layer, shape));
+    public void Agrees_with_plain_loops(SimdLevel level, Layer layer, RecurrentShape shape) =>
+        CheckAgreement(level, Inputs.Random(layer, shape));
 
     /// <summary>Large enough, and with zeros enough, for the sparse input product.</summary>
     [Theory]
@@ -179,7 +180,8 @@ public sealed unsafe class RecurrentTests
     {
         var inputs = Inputs.Random(layer, new(2, 4, 3, 5, reverse));
         RecurrentGradients g = inputs.ReferenceGradients();
-        double[][] at = [inputs.X.Widen(), inputs.InputWeights.Widen(), inputs.HiddenWeights.Widen(), inputs.Bias.Widen(), inputs.HiddenBias.Widen()];
+        double[][] at = [inputs.X.Widen(), inputs.InputWeights.Widen(), inputs.HiddenWeights.Widen(), inputs.Bias.Widen(),
+            inputs.HiddenBias.Widen()];
         double[][] gradients = [g.X, g.InputWeights, g.HiddenWeights, g.Bias, g.HiddenBias];
         int count = layer == Layer.Gru ? 5 : 4;
         Agreement.GradientsShouldBeRight(
@@ -193,7 +195,8 @@ public sealed unsafe class RecurrentTests
     }
 
     private sealed record Inputs(
-        Layer Layer, RecurrentShape Shape, float[] X, float[] InputWeights, float[] HiddenWeights, float[] Bias, float[] HiddenBias, float[] OutputGradient)
+        Layer Layer, RecurrentShape Shape, float[] X, float[] InputWeights, float[] HiddenWeights, float[] Bias, float[] HiddenBias,
+        float[] OutputGradient)
     {
         public RecurrentReference Reference => new(Shape.Batch, Shape.Time, Shape.Inputs, Shape.Hidden, Shape.Reverse);
 
@@ -218,10 +221,12 @@ public sealed unsafe class RecurrentTests
 
         public RecurrentGradients ReferenceGradients() => Layer == Layer.Lstm
             ? Reference.LstmGradients(X.Widen(), InputWeights.Widen(), HiddenWeights.Widen(), Bias.Widen(), OutputGradient.Widen())
-            : Reference.GruGradients(X.Widen(), InputWeights.Widen(), HiddenWeights.Widen(), Bias.Widen(), HiddenBias.Widen(), OutputGradient.Widen());
+            : Reference.GruGradients(X.Widen(), InputWeights.Widen(), HiddenWeights.Widen(), Bias.Widen(), HiddenBias.Widen(),
+                OutputGradient.Widen());
 
         /// <returns>y, dx, dW_ih, dW_hh, db, db_hh.</returns>
-        public float[][] Run(ThreadTeam team, Buffers buffers, bool halfInput = false, bool inputGradient = true, float parameterGradientsBefore = 0)
+        public float[][] Run(ThreadTeam team, Buffers buffers, bool halfInput = false, bool inputGradient = true,
+            float parameterGradientsBefore = 0)
         {
             GuardedBuffer<float> x = buffers.Of(X);
             GuardedBuffer<Half> halfX = buffers.Of<Half>([.. X.Select(v => (Half)v)]);

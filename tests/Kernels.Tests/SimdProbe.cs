@@ -91,7 +91,8 @@ internal abstract class SimdProbe
 
         public override float[] MultiplyAdd(float[] a, float[] b, float[] c) => Write(TSimd.MultiplyAdd(Read(a), Read(b), Read(c)));
 
-        public override float[] NegativeMultiplyAdd(float[] a, float[] b, float[] c) => Write(TSimd.NegativeMultiplyAdd(Read(a), Read(b), Read(c)));
+        public override float[] NegativeMultiplyAdd(float[] a, float[] b, float[] c) =>
+            Write(TSimd.NegativeMultiplyAdd(Read(a), Read(b), Read(c)));
 
         public override float[] SelectGreater(float[] a, float[] b, float[] whenTrue, float[] whenFalse) =>
             Write(TSimd.SelectGreater(Read(a), Read(b), Read(whenTrue), Read(whenFalse)));
@@ -102,7 +103,8 @@ internal abstract class SimdProbe
 
         public override float[] LoadPartial(float* source, int count) => Write(TSimd.LoadPartial(source, count));
 
-        public override void StorePartial(float* destination, float[] value, int count) => TSimd.StorePartial(destination, Read(value), count);
+        public override void StorePartial(float* destination, float[] value, int count) =>
+            TSimd.StorePartial(destination, Read(value), count);
 
         public override float[] LoadHalf(Half* source) => Write(TSimd.LoadHalf(source));
 

@@ -31,7 +31,8 @@ public sealed unsafe class SimdTests
         Compare(simd, (a, _) => simd.Sqrt(a), (a, _) => MathF.Sqrt(a));
         Compare(simd, (a, _) => simd.Round(a), (a, _) => MathF.Round(a, MidpointRounding.ToEven));
         Compare(simd, (a, b) => simd.MultiplyAdd(a, b, Reverse(a)), (a, b, c) => Fuses ? MathF.FusedMultiplyAdd(a, b, c) : (a * b) + c);
-        Compare(simd, (a, b) => simd.NegativeMultiplyAdd(a, b, Reverse(a)), (a, b, c) => Fuses ? MathF.FusedMultiplyAdd(-a, b, c) : c - (a * b));
+        Compare(simd, (a, b) => simd.NegativeMultiplyAdd(a, b, Reverse(a)),
+            (a, b, c) => Fuses ? MathF.FusedMultiplyAdd(-a, b, c) : c - (a * b));
         Compare(simd, (a, b) => simd.SelectGreater(a, b, Reverse(a), b), (a, b, c) => a > b ? c : b);
         simd.Zero().ShouldBe(new float[simd.Width]);
         simd.Set(3.5f).ShouldAllBe(x => x == 3.5f);
@@ -172,7 +173,8 @@ public sealed unsafe class SimdTests
             {
                 float c = a[simd.Width - 1 - lane];
                 float expected = scalar(a[lane], b[lane], c);
-                SameBits(actual[lane], expected).ShouldBeTrue($"a = {a[lane]:R}, b = {b[lane]:R}, c = {c:R}: {actual[lane]:R} instead of {expected:R}");
+                SameBits(actual[lane], expected)
+                    .ShouldBeTrue($"a = {a[lane]:R}, b = {b[lane]:R}, c = {c:R}: {actual[lane]:R} instead of {expected:R}");
             }
         }
     }

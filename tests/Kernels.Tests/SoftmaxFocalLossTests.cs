@@ -41,7 +41,8 @@ public sealed unsafe class SoftmaxFocalLossTests
                     double[] losses = reference.Losses(logits);
                     outputs[0].ShouldAgreeWith(losses, Agreement.Forward, "losses");
                     outputs[1].ShouldAgreeWith(reference.Probabilities(logits), Agreement.Forward, "probabilities");
-                    outputs[2].ShouldAgreeWith([.. reference.Gradient(logits).Select(g => g * Scale * LossScale)], Agreement.Backward, "gradient");
+                    outputs[2].ShouldAgreeWith([.. reference.Gradient(logits).Select(g => g * Scale * LossScale)], Agreement.Backward,
+                        "gradient");
                     outputs[3].ShouldAgreeWith([10 + (losses.Sum() * Scale)], Agreement.Forward, "loss in the state");
                 });
         }
@@ -90,7 +91,8 @@ public sealed unsafe class SoftmaxFocalLossTests
         Inputs whole = Inputs.Random(12, 2);
         float[] together = whole.Run(options)[2];
         float[] parts = [.. new[] { 0..5, 5..12 }.SelectMany(part =>
-            (whole with { Logits = whole.Logits[(2 * part.Start.Value)..(2 * part.End.Value)], Labels = whole.Labels[part] }).Run(options)[2])];
+            (whole with { Logits = whole.Logits[(2 * part.Start.Value)..(2 * part.End.Value)], Labels = whole.Labels[part] })
+                .Run(options)[2])];
         parts.ShouldBeTheSameBitsAs(together, "gradient");
     }
 
@@ -141,7 +143,8 @@ public sealed unsafe class SoftmaxFocalLossTests
         GuardedBuffer<float> losses = buffers.Output(1);
         var state = new StepState { LossScale = 1 };
         SoftmaxFocalLoss.Run(
-            team, 1, 2, buffers.Of(0f, 0f), buffers.Of(1), null, null, losses, buffers.Output(2), null, &state, 1, new LossOptions(true, 0, 0));
+            team, 1, 2, buffers.Of(0f, 0f), buffers.Of(1), null, null, losses, buffers.Output(2), null, &state, 1,
+                new LossOptions(true, 0, 0));
         losses.Read().ShouldBe([MathF.Log(2)]);
         state.Loss.ShouldBe(MathF.Log(2));
     }

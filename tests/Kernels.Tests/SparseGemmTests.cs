@@ -17,7 +17,8 @@ public sealed unsafe class SparseGemmTests
         int[] rows = [1, 5, 16, 33, 255, 300], columns = [1, 8, 31, 64, 130], depths = [0, 1, 17, 255, 256, 300, 1500];
         for (int i = 0; i < 60; i++)
         {
-            var product = new Product(rows[random.Next(rows.Length)], columns[random.Next(columns.Length)], depths[random.Next(depths.Length)])
+            var product = new Product(rows[random.Next(rows.Length)], columns[random.Next(columns.Length)],
+                depths[random.Next(depths.Length)])
             {
                 TransA = random.Next(2) == 0,
                 TransB = random.Next(2) == 0,
@@ -66,10 +67,12 @@ public sealed unsafe class SparseGemmTests
         var random = new Random(9);
         for (int i = 0; i < 200; i++)
         {
-            float[] source = [.. Enumerable.Range(0, 16).Select(_ => random.Next(3) == 0 ? random.NextSingle() - 0.5f : random.Next(2) == 0 ? 0f : -0f)];
+            float[] source = [.. Enumerable.Range(0, 16)
+                .Select(_ => random.Next(3) == 0 ? random.NextSingle() - 0.5f : random.Next(2) == 0 ? 0f : -0f)];
             var probe = new CompressProbe { Source = source };
             team.Run(ref probe);
-            (float, int)[] expected = [.. source.Take(probe.Width).Select((value, lane) => (value, 7 + (5 * lane))).Where(pair => pair.value != 0)];
+            (float, int)[] expected = [.. source.Take(probe.Width).Select((value, lane) => (value, 7 + (5 * lane)))
+                .Where(pair => pair.value != 0)];
             probe.Result.ShouldBe(expected);
         }
     }
@@ -122,7 +125,8 @@ public sealed unsafe class SparseGemmTests
         {
             var random = new Random(M + N + K);
             int lda = (TransA ? M : K) + Padding, ldb = (TransB ? K : N) + Padding, ldc = (TransC ? M : N) + Padding;
-            float[] a = Draw(random, (TransA ? K : M) * lda, Density), b = Draw(random, (TransB ? N : K) * ldb, 1), c = Draw(random, (TransC ? N : M) * ldc, 1);
+            float[] a = Draw(random, (TransA ? K : M) * lda, Density), b = Draw(random, (TransB ? N : K) * ldb, 1),
+                c = Draw(random, (TransC ? N : M) * ldc, 1);
             float[] bias = Draw(random, N, 1);
             Half[] halves = [.. a.Select(value => (Half)value)];
             a = [.. halves.Select(value => (float)value)];

@@ -27,7 +27,8 @@ internal static class WorldCheck
         {
             byte[] received = new byte[bytes + 1];
             world.Exchange(Message(world.Rank, bytes), next, received.AsSpan(0, bytes), previous, tag: 7);
-            check.That($"exchange of {bytes} bytes", received.AsSpan(0, bytes).SequenceEqual(Message(previous, bytes)) && received[bytes] == 0);
+            check.That($"exchange of {bytes} bytes",
+                received.AsSpan(0, bytes).SequenceEqual(Message(previous, bytes)) && received[bytes] == 0);
         }
 
         // Different sizes each way, one of them nothing.
@@ -47,7 +48,8 @@ internal static class WorldCheck
 
         byte[] all = new byte[world.Size * 37];
         world.AllGather(Message(world.Rank, 37), all);
-        check.That("all-gather", all.AsSpan().SequenceEqual(Enumerable.Range(0, world.Size).SelectMany(rank => Message(rank, 37)).ToArray()));
+        check.That("all-gather",
+            all.AsSpan().SequenceEqual(Enumerable.Range(0, world.Size).SelectMany(rank => Message(rank, 37)).ToArray()));
         Barriers(world, check);
     }
 
@@ -126,5 +128,6 @@ internal static class WorldCheck
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static int Divide(int a, int b) => a / b;
 
-    private static byte[] Message(int rank, int bytes) => [.. Enumerable.Range(0, bytes).Select(i => (byte)((i * 31) + (rank * 7) + (i >> 8)))];
+    private static byte[] Message(int rank, int bytes) =>
+        [.. Enumerable.Range(0, bytes).Select(i => (byte)((i * 31) + (rank * 7) + (i >> 8)))];
 }

@@ -48,7 +48,8 @@ internal sealed class ArgumentParser
     {
         var parse = _root.Parse(arguments, new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
         var command = _commandOf.GetValueOrDefault(parse.CommandResult.Command);
-        bool help = IsGiven(parse, _help), version = IsGiven(parse, _version), quiet = IsGiven(parse, _quiet), debug = IsGiven(parse, _debug);
+        bool help = IsGiven(parse, _help), version = IsGiven(parse, _version), quiet = IsGiven(parse, _quiet),
+            debug = IsGiven(parse, _debug);
         List<string> problems = [];
         if (command is null)
         {
@@ -125,7 +126,8 @@ internal sealed class ArgumentParser
     private static List<GivenOption> GivenOptions(ParseResult parse, CliCommand command, List<string> problems)
     {
         List<GivenOption> given = [];
-        var results = parse.CommandResult.Children.OfType<OptionResult>().Where(result => !result.Implicit).ToDictionary(result => result.Option.Name);
+        var results = parse.CommandResult.Children.OfType<OptionResult>().Where(result => !result.Implicit)
+            .ToDictionary(result => result.Option.Name);
         foreach (var option in command.Options)
         {
             results.TryGetValue(option.Name, out var result);
@@ -230,7 +232,9 @@ internal sealed class ArgumentParser
         var parent = parse.CommandResult.Command;
         string prefix = parent == _root ? "" : parent.Name + " ";
         string typed = unknown.FirstOrDefault(token => !token.StartsWith('-')) ?? unknown[0];
-        var names = parent == _root ? _commands.Select(command => command.Name.Split(' ')[0]).Distinct() : parent.Subcommands.Select(sub => prefix + sub.Name);
+        var names = parent == _root
+            ? _commands.Select(command => command.Name.Split(' ')[0]).Distinct()
+            : parent.Subcommands.Select(sub => prefix + sub.Name);
         return typed.StartsWith('-')
             ? $"unknown option {typed}{Suggestion.DidYouMean(typed, _root.Options.Select(option => option.Name))}"
             : $"unknown command \"{prefix}{typed}\"{Suggestion.DidYouMean(prefix + typed, names)}";

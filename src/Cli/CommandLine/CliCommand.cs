@@ -44,7 +44,8 @@ internal abstract class CliCommand<TOptions> : CliCommand
     {
         List<string> problems = [.. arguments.Problems];
         var options = Bind(Given(arguments, problems), problems, out var misread);
-        problems.AddRange(Validate(options, arguments.Arguments).Where(problem => !misread.Contains(problem.Option)).Select(problem => problem.ToString()));
+        problems.AddRange(Validate(options, arguments.Arguments).Where(problem => !misread.Contains(problem.Option))
+            .Select(problem => problem.ToString()));
         return problems.Count > 0 ? terminal.UsageErrors(Name, problems) : Run(options, arguments.Arguments, terminal);
     }
 
@@ -59,7 +60,8 @@ internal abstract class CliCommand<TOptions> : CliCommand
     /// <summary>The options of the preset, then of the configuration file, then of the command line: later ones win.</summary>
     internal IReadOnlyList<GivenOption> Given(ParsedArguments arguments, List<string> problems)
     {
-        List<GivenOption> given = [.. arguments.ConfigFile is { } config ? ConfigFile.Read(config, Options, problems) : [], .. arguments.Options];
+        List<GivenOption> given = [.. arguments.ConfigFile is { } config ? ConfigFile.Read(config, Options, problems) : [],
+            .. arguments.Options];
         string? preset = given.LastOrDefault(option => option.Name == Presets.Option).Text;
         if (preset is null)
         {

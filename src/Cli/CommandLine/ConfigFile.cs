@@ -8,7 +8,8 @@ namespace CudaTrainer.Cli.CommandLine;
 /// </summary>
 internal static class ConfigFile
 {
-    private static readonly JsonDocumentOptions JsonOptions = new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
+    private static readonly JsonDocumentOptions JsonOptions =
+        new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
 
     /// <param name="problems">Receives a line for each thing wrong; nothing is thrown for a bad file.</param>
     public static IReadOnlyList<GivenOption> Read(string path, IReadOnlyList<IOptionInfo> options, List<string> problems)

@@ -14,4 +14,5 @@ internal readonly record struct GivenOption(string Name, string Text, string Ori
 /// <param name="Arguments">What is not an option, such as the files of <c>predict</c>.</param>
 /// <param name="Problems">What could not be understood, each a line for the user.</param>
 internal sealed record ParsedArguments(
-    IReadOnlyList<GivenOption> Options, IReadOnlyList<string> Arguments, string? ConfigFile, bool Quiet, bool Debug, IReadOnlyList<string> Problems);
+    IReadOnlyList<GivenOption> Options, IReadOnlyList<string> Arguments, string? ConfigFile, bool Quiet, bool Debug,
+        IReadOnlyList<string> Problems);

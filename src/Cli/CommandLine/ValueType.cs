@@ -58,7 +58,8 @@ internal static class ValueTypes
         value => value is null ? "" : value.Value ? "on" : "off");
 
     public static ValueType<string> Text(string placeholder, string kind) =>
-        new(placeholder, kind, $"a {kind}", (string text, [MaybeNullWhen(false)] out string value) => (value = text).Length > 0, value => value);
+        new(placeholder, kind, $"a {kind}", (string text, [MaybeNullWhen(false)] out string value) => (value = text).Length > 0,
+            value => value);
 
     public static ValueType<string?> OptionalText(string placeholder, string kind) =>
         new(placeholder, kind, $"a {kind}", (string text, out string? value) => (value = text).Length > 0, value => value ?? "");
@@ -94,7 +95,9 @@ internal static class ValueTypes
     /// <summary><c>PerParameter</c> → <c>per-parameter</c>.</summary>
     public static string Hyphenated<TEnum>(TEnum value)
         where TEnum : struct, Enum =>
-        string.Concat(value.ToString().Select((letter, i) => char.IsUpper(letter) && i > 0 ? $"-{char.ToLowerInvariant(letter)}" : $"{char.ToLowerInvariant(letter)}"));
+        string.Concat(value.ToString()
+            .Select((letter, i) => char.IsUpper(
+            letter) && i > 0 ? $"-{char.ToLowerInvariant(letter)}" : $"{char.ToLowerInvariant(letter)}"));
 
     private static bool TryParseNumber(string text, out double value) =>
         double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out value);
@@ -104,7 +107,9 @@ internal static class ValueTypes
     {
         string text = value.ToString(CultureInfo.InvariantCulture);
         int exponent = text.IndexOf('E');
-        return exponent < 0 ? text : $"{text[..exponent]}e{int.Parse(text.AsSpan(exponent + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture)}";
+        return exponent < 0
+            ? text
+            : $"{text[..exponent]}e{int.Parse(text.AsSpan(exponent + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture)}";
     }
 
     private static bool TryParseNumbers(string text, [MaybeNullWhen(false)] out IReadOnlyList<double> values)

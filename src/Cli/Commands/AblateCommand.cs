@@ -20,11 +20,13 @@ internal sealed record AblateOptions
 internal sealed class AblateCommand : CliCommand<AblateOptions>
 {
     /// <summary>Switched by the rows themselves.</summary>
-    private static readonly string[] OfRows = ["--output", "--mixed-precision", "--xla", "--use-focal-loss", "--use-class-weights", "--lr-schedule", "--preset"];
+    private static readonly string[] OfRows = ["--output", "--mixed-precision", "--xla", "--use-focal-loss", "--use-class-weights",
+        "--lr-schedule", "--preset"];
 
     public override string Name => "ablate";
 
-    public override string Summary => "Measures what each optimisation is worth: the same cross-validation without any, with one more each time, and without each.";
+    public override string Summary =>
+        "Measures what each optimisation is worth: the same cross-validation without any, with one more each time, and without each.";
 
     public override IReadOnlyList<string> Usages => ["--dataset-path DIR [options]", "--features-dir DIR [options]"];
 
@@ -51,7 +53,8 @@ internal sealed class AblateCommand : CliCommand<AblateOptions>
             o => o.Json, (o, v) => o with { Json = v },
             "One JSON object on standard output, as ablation.json has it");
 
-    protected override IEnumerable<OptionProblem> Validate(AblateOptions options, IReadOnlyList<string> arguments) => StudyOptionTable.Validate(options.Study);
+    protected override IEnumerable<OptionProblem> Validate(AblateOptions options, IReadOnlyList<string> arguments) =>
+        StudyOptionTable.Validate(options.Study);
 
     protected override int Run(AblateOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>

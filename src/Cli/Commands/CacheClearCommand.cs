@@ -22,7 +22,8 @@ internal sealed class CacheClearCommand : CliCommand<CacheClearOptions>
     public override IReadOnlyList<string> Usages => ["[--cache-dir DIR] [--stale]"];
 
     protected override OptionTable<CacheClearOptions> CreateTable() => new OptionTable<CacheClearOptions>(new CacheClearOptions())
-        .Add("--cache-dir", OptionGroup.Data, CacheOptions.Folder, o => o.CacheDir, (o, v) => o with { CacheDir = v }, CacheOptions.FolderDescription)
+        .Add("--cache-dir", OptionGroup.Data, CacheOptions.Folder, o => o.CacheDir, (o, v) => o with { CacheDir = v },
+            CacheOptions.FolderDescription)
         .Add(
             "--stale", OptionGroup.Data, ValueTypes.Switch,
             o => o.Stale, (o, v) => o with { Stale = v },

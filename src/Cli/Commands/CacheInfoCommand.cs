@@ -24,7 +24,8 @@ internal sealed class CacheInfoCommand : CliCommand<CacheInfoOptions>
     public override IReadOnlyList<string> Usages => ["[--cache-dir DIR]"];
 
     protected override OptionTable<CacheInfoOptions> CreateTable() => new OptionTable<CacheInfoOptions>(new CacheInfoOptions())
-        .Add("--cache-dir", OptionGroup.Data, CacheOptions.Folder, o => o.CacheDir, (o, v) => o with { CacheDir = v }, CacheOptions.FolderDescription)
+        .Add("--cache-dir", OptionGroup.Data, CacheOptions.Folder, o => o.CacheDir, (o, v) => o with { CacheDir = v },
+            CacheOptions.FolderDescription)
         .Add("--json", OptionGroup.Output, ValueTypes.Switch, o => o.Json, (o, v) => o with { Json = v }, CacheOptions.JsonDescription);
 
     protected override int Run(CacheInfoOptions options, IReadOnlyList<string> arguments, Terminal terminal)
@@ -71,7 +72,8 @@ internal sealed class CacheInfoCommand : CliCommand<CacheInfoOptions>
         foreach (var partial in info.Partial)
         {
             output.WriteLine(string.Create(
-                CultureInfo.InvariantCulture, $"Unfinished: {partial.Rows} clips in {partial.Path} ({MetricText.Size(partial.Bytes)}); the next extract or train goes on there."));
+                CultureInfo.InvariantCulture,
+                    $"Unfinished: {partial.Rows} clips in {partial.Path} ({MetricText.Size(partial.Bytes)}); the next extract or train goes on there."));
         }
 
         if (info.Writer is { } process)

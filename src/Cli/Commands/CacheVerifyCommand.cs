@@ -28,7 +28,8 @@ internal sealed class CacheVerifyCommand : CliCommand<CacheVerifyOptions>
     public override IReadOnlyList<string> Notes => ["Exits with 1 if anything is damaged and was not marked for repair."];
 
     protected override OptionTable<CacheVerifyOptions> CreateTable() => new OptionTable<CacheVerifyOptions>(new CacheVerifyOptions())
-        .Add("--cache-dir", OptionGroup.Data, CacheOptions.Folder, o => o.CacheDir, (o, v) => o with { CacheDir = v }, CacheOptions.FolderDescription)
+        .Add("--cache-dir", OptionGroup.Data, CacheOptions.Folder, o => o.CacheDir, (o, v) => o with { CacheDir = v },
+            CacheOptions.FolderDescription)
         .Add(
             "--repair", OptionGroup.Data, ValueTypes.Switch,
             o => o.Repair, (o, v) => o with { Repair = v },

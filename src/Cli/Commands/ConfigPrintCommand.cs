@@ -15,7 +15,8 @@ internal sealed class ConfigPrintCommand : CliCommand
 
     public override IReadOnlyList<string> Usages => ["[--config FILE.json] [options of train]"];
 
-    public override IReadOnlyList<string> Notes => ["With --json a file for --config. What train would refuse is said, but is no error here."];
+    public override IReadOnlyList<string> Notes =>
+        ["With --json a file for --config. What train would refuse is said, but is no error here."];
 
     public override bool TakesConfig => true;
 

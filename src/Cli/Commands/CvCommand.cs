@@ -42,7 +42,8 @@ internal sealed class CvCommand : CliCommand<CvOptions>
             o => o.Json, (o, v) => o with { Json = v },
             "One JSON object on standard output, as cv_results.json has it");
 
-    protected override IEnumerable<OptionProblem> Validate(CvOptions options, IReadOnlyList<string> arguments) => StudyOptionTable.Validate(options.Study);
+    protected override IEnumerable<OptionProblem> Validate(CvOptions options, IReadOnlyList<string> arguments) =>
+        StudyOptionTable.Validate(options.Study);
 
     protected override int Run(CvOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
@@ -67,21 +68,29 @@ internal sealed class CvCommand : CliCommand<CvOptions>
         foreach (FoldSummary fold in result.Folds)
         {
             folds.Row(
-                Whole(fold.Seed), Whole(fold.Fold), Whole(fold.TrainClips), Whole(fold.ValClips), Whole(fold.TestClips), MetricText.Percent(fold.BalancedAccuracy), Number(fold.Auc), Number(fold.Threshold),
+                Whole(fold.Seed), Whole(fold.Fold), Whole(fold.TrainClips), Whole(fold.ValClips), Whole(fold.TestClips),
+                MetricText.Percent(fold.BalancedAccuracy), Number(fold.Auc), Number(fold.Threshold),
                 $"{fold.BestEpoch} of {fold.Epochs}");
         }
 
         folds.Write(terminal.Results);
         terminal.Output.WriteLine();
         StudyMetrics metrics = result.Metrics;
-        TextTable table = result.MeanOfSeeds is null ? new("all folds", ">value", ">95% interval") : new("all folds", ">value", ">95% interval", ">mean of the seeds' answers", ">95% interval");
+        TextTable table = result.MeanOfSeeds is null
+            ? new("all folds", ">value", ">95% interval")
+            : new("all folds", ">value", ">95% interval", ">mean of the seeds' answers", ">95% interval");
         foreach (var (name, of, format) in new (string, Func<StudyMetrics, Estimate>, Func<double, string>)[]
         {
-            ("balanced accuracy", all => all.BalancedAccuracy, MetricText.Percent), ("accuracy", all => all.Accuracy, MetricText.Percent), ("nonviolent called right", all => all.Class0Accuracy, MetricText.Percent),
-            ("violent called right", all => all.Class1Accuracy, MetricText.Percent), ("precision (violent)", all => all.Precision, MetricText.Percent), ("ROC-AUC", all => all.Auc, Number), ("Brier score", all => all.Brier, Number),
+            ("balanced accuracy", all => all.BalancedAccuracy, MetricText.Percent), ("accuracy", all => all.Accuracy, MetricText.Percent),
+            ("nonviolent called right", all => all.Class0Accuracy, MetricText.Percent),
+            ("violent called right", all => all.Class1Accuracy, MetricText.Percent),
+            ("precision (violent)", all => all.Precision, MetricText.Percent), ("ROC-AUC", all => all.Auc, Number),
+            ("Brier score", all => all.Brier, Number),
         })
         {
-            Cell[] cells = [name, .. new[] { metrics, result.MeanOfSeeds }.OfType<StudyMetrics>().Select(of).SelectMany(estimate => new Cell[] { format(estimate.Value), $"{format(estimate.Interval.Low)} to {format(estimate.Interval.High)}" })];
+            Cell[] cells = [name,
+                .. new[] { metrics, result.MeanOfSeeds }.OfType<StudyMetrics>().Select(of)
+                .SelectMany(estimate => new Cell[] { format(estimate.Value), $"{format(estimate.Interval.Low)} to {format(estimate.Interval.High)}" })];
             table.Row(cells);
         }
 

@@ -60,7 +60,8 @@ internal sealed class DataScanCommand : CliCommand<ScanOptions>
             yield return new("DIR", arguments.Count == 0 ? "name a folder of videos" : "name one folder");
         }
 
-        (string Option, double Value)[] numbers = [("--frames", options.Run.Frames), ("--decode-timeout", options.Run.DecodeTimeout), ("--workers", options.Run.Workers)];
+        (string Option, double Value)[] numbers = [("--frames", options.Run.Frames), ("--decode-timeout", options.Run.DecodeTimeout),
+            ("--workers", options.Run.Workers)];
         foreach (var (option, value) in numbers)
         {
             if (OptionValidation.RangeOf(option) is { } range && !range.Contains(value))

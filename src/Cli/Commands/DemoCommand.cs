@@ -29,7 +29,8 @@ internal sealed class DemoCommand : CliCommand<DemoOptions>
 
     public override string Name => "demo";
 
-    public override string Summary => "Draws a small labelled set of clips, trains on it as train does, and predicts clips it has not seen.";
+    public override string Summary =>
+        "Draws a small labelled set of clips, trains on it as train does, and predicts clips it has not seen.";
 
     public override IReadOnlyList<string> Usages => ["[--output DIR]"];
 

@@ -36,7 +36,8 @@ internal sealed class EnsembleCommand : CliCommand<EnsembleCommandOptions>
 
     public override bool TakesConfig => true;
 
-    protected override OptionTable<EnsembleCommandOptions> CreateTable() => new OptionTable<EnsembleCommandOptions>(new EnsembleCommandOptions())
+    protected override OptionTable<EnsembleCommandOptions> CreateTable() =>
+        new OptionTable<EnsembleCommandOptions>(new EnsembleCommandOptions())
         .Include(FeatureOptionTable.Create(), o => o.Run.Features, (o, v) => o with { Run = o.Run with { Features = v } }, FromTheModels)
         .Add(
             "--features-dir", OptionGroup.Data, ValueTypes.OptionalText("DIR", "folder"),
@@ -109,7 +110,8 @@ internal sealed class EnsembleCommand : CliCommand<EnsembleCommandOptions>
 
         foreach (var (strategy, metrics) in ensemble.Strategies)
         {
-            Row(strategy.Equals(ensemble.Strategy.ToString(), StringComparison.OrdinalIgnoreCase) ? $"{strategy} (chosen)" : strategy, "", metrics);
+            Row(strategy.Equals(ensemble.Strategy.ToString(), StringComparison.OrdinalIgnoreCase) ? $"{strategy} (chosen)" : strategy, "",
+                metrics);
         }
 
         table.Write(terminal.Results);
@@ -125,6 +127,7 @@ internal sealed class EnsembleCommand : CliCommand<EnsembleCommandOptions>
         terminal.Output.WriteLine($"written to {file}");
 
         void Row(string name, string weight, ClassificationMetrics metrics) => table.Row(
-            name, weight, MetricText.Loss(metrics.Loss), MetricText.Percent(metrics.BalancedAccuracy), MetricText.Fraction(metrics.Auc), MetricText.Fraction(metrics.Threshold));
+            name, weight, MetricText.Loss(metrics.Loss), MetricText.Percent(metrics.BalancedAccuracy), MetricText.Fraction(metrics.Auc),
+                MetricText.Fraction(metrics.Threshold));
     }
 }

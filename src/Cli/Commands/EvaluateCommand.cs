@@ -23,7 +23,8 @@ internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
 
     public override string Summary => "Measures a trained model on a dataset or on features, split by split.";
 
-    public override IReadOnlyList<string> Usages => ["--checkpoint FILE --dataset-path DIR [options]", "--checkpoint FILE --features-dir DIR [options]"];
+    public override IReadOnlyList<string> Usages =>
+        ["--checkpoint FILE --dataset-path DIR [options]", "--checkpoint FILE --features-dir DIR [options]"];
 
     public override IReadOnlyList<string> Notes =>
     [
@@ -35,7 +36,8 @@ internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
 
     protected override OptionTable<EvaluateOptions> CreateTable() => new OptionTable<EvaluateOptions>(new EvaluateOptions())
         .Add(
-            "--checkpoint", OptionGroup.Model, ValueTypes.Text("FILE|DIR", ".safetensors or .h5 file, checkpoint, ensemble or folder of a run"),
+            "--checkpoint", OptionGroup.Model,
+            ValueTypes.Text("FILE|DIR", ".safetensors or .h5 file, checkpoint, ensemble or folder of a run"),
             o => o.Run.Checkpoint, (o, v) => o with { Run = o.Run with { Checkpoint = v } },
             "The trained model, a run's folder for its best one, or the ensemble.json of several")
         .Include(FeatureOptionTable.Create(), o => o.Run.Features, (o, v) => o with { Run = o.Run with { Features = v } }, FromTheModel)

@@ -130,7 +130,9 @@ internal sealed class ExportCommand : CliCommand<ExportCommandOptions>
             return $"Not run in ONNX Runtime (--no-check); read back instead: every operation and weight is there as written.";
         }
 
-        string differences = string.Join(", ", check.Differences.Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Key} {pair.Value:0.0e-0}")));
-        return string.Create(CultureInfo.InvariantCulture, $"Run in ONNX Runtime {check.Runtime} on {check.Clips} random clips: largest absolute difference of {differences} (limit {ExportRun.Tolerance:0e-0}).");
+        string differences = string.Join(", ",
+            check.Differences.Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Key} {pair.Value:0.0e-0}")));
+        return string.Create(CultureInfo.InvariantCulture,
+            $"Run in ONNX Runtime {check.Runtime} on {check.Clips} random clips: largest absolute difference of {differences} (limit {ExportRun.Tolerance:0e-0}).");
     }
 }

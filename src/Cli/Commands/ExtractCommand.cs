@@ -35,7 +35,8 @@ internal sealed class ExtractCommand : CliCommand<ExtractOptions>
             o => o.Json, (o, v) => o with { Json = v },
             "What was extracted, as one JSON object on standard output");
 
-    protected override IEnumerable<OptionProblem> Validate(ExtractOptions options, IReadOnlyList<string> arguments) => OptionValidation.Validate(options.Run);
+    protected override IEnumerable<OptionProblem> Validate(ExtractOptions options, IReadOnlyList<string> arguments) =>
+        OptionValidation.Validate(options.Run);
 
     protected override int Run(ExtractOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>

@@ -21,7 +21,8 @@ internal sealed class GradcheckCommand : CliCommand<GradcheckOptions>
 {
     public override string Name => "gradcheck";
 
-    public override string Summary => "Checks every op on this machine: the reference against finite differences, the device against the reference.";
+    public override string Summary =>
+        "Checks every op on this machine: the reference against finite differences, the device against the reference.";
 
     public override IReadOnlyList<string> Usages => ["[--device NAME]"];
 

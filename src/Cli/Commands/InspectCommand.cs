@@ -67,11 +67,13 @@ internal sealed class InspectCommand : CliCommand<InspectOptions>
     {
         var output = terminal.Output;
         output.WriteLine(string.Create(
-            CultureInfo.InvariantCulture, $"{file.Path}: {file.Format}, {MetricText.Size(file.Bytes)}, {file.Tensors.Count} tensor{(file.Tensors.Count == 1 ? "" : "s")}, {file.Elements:N0} elements"));
+            CultureInfo.InvariantCulture,
+                $"{file.Path}: {file.Format}, {MetricText.Size(file.Bytes)}, {file.Tensors.Count} tensor{(file.Tensors.Count == 1 ? "" : "s")}, {file.Elements:N0} elements"));
         if (file.Model is { } model)
         {
             output.WriteLine(string.Create(
-                CultureInfo.InvariantCulture, $"model {model.Model} of epoch {model.Epoch}: {model.Frames} frames of {model.Inputs} features, threshold {model.Threshold:0.000}, {model.BackboneDescription}"));
+                CultureInfo.InvariantCulture,
+                    $"model {model.Model} of epoch {model.Epoch}: {model.Frames} frames of {model.Inputs} features, threshold {model.Threshold:0.000}, {model.BackboneDescription}"));
         }
 
         output.WriteLine();
@@ -82,7 +84,8 @@ internal sealed class InspectCommand : CliCommand<InspectOptions>
             Cell[] numbers = tensor.Statistics is { } measured
                 ? [Number(measured.Min), Number(measured.Mean), Number(measured.Max), MetricText.Count(measured.NonFinite)]
                 : ["-", "-", "-", "-"];
-            table.Row([tensor.Name, tensor.Type, $"[{string.Join(", ", tensor.Shape)}]", MetricText.Size(tensor.Bytes), .. stats ? numbers : []]);
+            table.Row([tensor.Name, tensor.Type, $"[{string.Join(", ", tensor.Shape)}]", MetricText.Size(tensor.Bytes),
+                .. stats ? numbers : []]);
         }
 
         table.Write(terminal.Results);

@@ -26,8 +26,10 @@ internal sealed class LrFindCommand : CliCommand<LrFindOptions>
     /// <summary>Options of <c>train</c> without meaning for a sweep.</summary>
     private static readonly string[] OfRuns =
     [
-        "--views", "--epochs", "--learning-rate", "--min-learning-rate", "--warmup-epochs", "--lr-schedule", "--ema", "--swa-start", "--early-stopping-patience", "--monitor", "--checkpoint-dir", "--resume", "--overwrite",
-        "--checkpoint-every", "--keep-checkpoints", "--log-every-steps", "--check-replicas", "--distributed", "--dry-run", "--fast-dev-run", "--overfit-batches",
+        "--views", "--epochs", "--learning-rate", "--min-learning-rate", "--warmup-epochs", "--lr-schedule", "--ema", "--swa-start",
+        "--early-stopping-patience", "--monitor", "--checkpoint-dir", "--resume", "--overwrite",
+        "--checkpoint-every", "--keep-checkpoints", "--log-every-steps", "--check-replicas", "--distributed", "--dry-run",
+        "--fast-dev-run", "--overfit-batches",
     ];
 
     private static readonly OptionRange Rate = OptionRange.AboveAndAtMost(0, 10), StepCount = OptionRange.AtLeast(10);
@@ -69,7 +71,8 @@ internal sealed class LrFindCommand : CliCommand<LrFindOptions>
 
     protected override IEnumerable<OptionProblem> Validate(LrFindOptions options, IReadOnlyList<string> arguments)
     {
-        (string Option, double Value, OptionRange Range)[] numbers = [("--from", options.Range.From, Rate), ("--to", options.Range.To, Rate), ("--steps", options.Range.Steps, StepCount)];
+        (string Option, double Value, OptionRange Range)[] numbers = [("--from", options.Range.From, Rate),
+            ("--to", options.Range.To, Rate), ("--steps", options.Range.Steps, StepCount)];
         foreach (var (option, value, range) in numbers)
         {
             if (!range.Contains(value))
@@ -108,7 +111,8 @@ internal sealed class LrFindCommand : CliCommand<LrFindOptions>
                 terminal.Output.WriteLine("step,lr,loss,smoothed_loss");
                 foreach (var step in sweep.Steps)
                 {
-                    terminal.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{step.Step},{step.LearningRate:R},{step.Loss:R},{step.Smoothed:R}"));
+                    terminal.Output.WriteLine(
+                        string.Create(CultureInfo.InvariantCulture, $"{step.Step},{step.LearningRate:R},{step.Loss:R},{step.Smoothed:R}"));
                 }
             }
             else

@@ -26,7 +26,8 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
 
     public override string Summary => "Prints the probability of violence for each video, or when it happens in long ones.";
 
-    public override IReadOnlyList<string> Usages => ["FILE|DIR… --checkpoint FILE [options]", "FILE --checkpoint FILE --window SECONDS [options]"];
+    public override IReadOnlyList<string> Usages =>
+        ["FILE|DIR… --checkpoint FILE [options]", "FILE --checkpoint FILE --window SECONDS [options]"];
 
     public override IReadOnlyList<string> Notes =>
     [
@@ -85,7 +86,9 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
 
         if (options.Run.Window is null)
         {
-            (string Option, bool IsGiven)[] ofWindows = [("--stride", options.Run.Stride is not null), ("--smooth", options.Run.Smooth > 0), ("--release", options.Run.Release is not null), ("--annotate", options.Run.Annotate is not null)];
+            (string Option, bool IsGiven)[] ofWindows = [("--stride", options.Run.Stride is not null),
+                ("--smooth", options.Run.Smooth > 0), ("--release", options.Run.Release is not null),
+                ("--annotate", options.Run.Annotate is not null)];
             foreach (var (option, _) in ofWindows.Where(option => option.IsGiven))
             {
                 yield return new(option, "needs --window");
@@ -105,7 +108,8 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
             }
         }
 
-        foreach (var (option, value, range) in new[] { ("--mc-dropout", options.Run.McDropout, Passes), ("--seed", options.Run.Seed, Seeds) })
+        foreach (var (option, value,
+            range) in new[] { ("--mc-dropout", options.Run.McDropout, Passes), ("--seed", options.Run.Seed, Seeds) })
         {
             if (!range.Contains(value))
             {
@@ -137,7 +141,8 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
                 PredictionReport.WriteTable(terminal, predictions);
             }
 
-            bool none = predictions.All(prediction => prediction.Violent is null), some = predictions.Any(prediction => prediction.Error is not null);
+            bool none = predictions.All(prediction => prediction.Violent is null),
+                some = predictions.Any(prediction => prediction.Error is not null);
             return none || (options.Strict && some) ? ExitCode.Failed : ExitCode.Ok;
         });
 }

@@ -17,7 +17,8 @@ internal sealed class ReportCommand : CliCommand<ReportOptions>
 
     public override string Summary => "Writes a run as one HTML page, or compares several runs on one.";
 
-    public override IReadOnlyList<string> Usages => ["RUN [--output FILE]", "RUN RUN... [--output FILE]", "RUN... STUDY... [--output FILE]"];
+    public override IReadOnlyList<string> Usages =>
+        ["RUN [--output FILE]", "RUN RUN... [--output FILE]", "RUN... STUDY... [--output FILE]"];
 
     public override IReadOnlyList<string> Notes =>
     [

@@ -13,14 +13,16 @@ internal sealed class ServeCommand : CliCommand<ServeOptions>
     private static readonly OptionRange Port = OptionRange.Between(0, 65535), Queue = OptionRange.Between(0, 1000);
 
     /// <summary>The longest time that a timer takes is 49 days.</summary>
-    private static readonly OptionRange Megabytes = OptionRange.AboveAndAtMost(0, 1e6), Seconds = OptionRange.AboveAndAtMost(0, 1e6), Minutes = OptionRange.AboveAndAtMost(0, 1e4);
+    private static readonly OptionRange Megabytes = OptionRange.AboveAndAtMost(0, 1e6), Seconds = OptionRange.AboveAndAtMost(0, 1e6),
+        Minutes = OptionRange.AboveAndAtMost(0, 1e4);
 
     /// <summary>Options of prediction that would need more than one answer a video, or that the server decides.</summary>
     private static readonly string[] NotServed = ["--smooth", "--release", "--workers"];
 
     public override string Name => "serve";
 
-    public override string Summary => "Serves a web page that shows how violent a dropped video is, moment by moment, and a JSON interface to the same.";
+    public override string Summary =>
+        "Serves a web page that shows how violent a dropped video is, moment by moment, and a JSON interface to the same.";
 
     public override IReadOnlyList<string> Usages => ["--checkpoint FILE|DIR [options]"];
 
@@ -33,7 +35,8 @@ internal sealed class ServeCommand : CliCommand<ServeOptions>
     public override bool TakesConfig => true;
 
     protected override OptionTable<ServeOptions> CreateTable() => new OptionTable<ServeOptions>(new ServeOptions())
-        .Include(PredictionOptionTable.Create(new ServeOptions().Prediction), o => o.Prediction, (o, v) => o with { Prediction = v }, NotServed)
+        .Include(PredictionOptionTable.Create(new ServeOptions().Prediction), o => o.Prediction, (o, v) => o with { Prediction = v },
+            NotServed)
         .Add(
             "--timeout", OptionGroup.Data, ValueTypes.Number,
             o => o.Timeout, (o, v) => o with { Timeout = v },

@@ -35,7 +35,8 @@ internal sealed class TrainCommand : CliCommand<TrainOptions>
             o => o.Json, (o, v) => o with { Json = v },
             "The results as one JSON object on standard output, as training_results.json has them");
 
-    protected override IEnumerable<OptionProblem> Validate(TrainOptions options, IReadOnlyList<string> arguments) => OptionValidation.Validate(options.Run);
+    protected override IEnumerable<OptionProblem> Validate(TrainOptions options, IReadOnlyList<string> arguments) =>
+        OptionValidation.Validate(options.Run);
 
     protected override int Run(TrainOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
@@ -68,7 +69,8 @@ internal sealed class TrainCommand : CliCommand<TrainOptions>
 
         ModelTable.Write(terminal, plan.Model);
         terminal.Output.WriteLine();
-        terminal.Output.WriteLine($"{plan.StepsPerEpoch} steps an epoch, {options.Run.Epochs} epochs at most, batch {options.Run.BatchSize}; nothing was written");
+        terminal.Output.WriteLine(
+            $"{plan.StepsPerEpoch} steps an epoch, {options.Run.Epochs} epochs at most, batch {options.Run.BatchSize}; nothing was written");
     }
 
     private static void Write(TrainingResult result, TrainOptions options, Terminal terminal)

@@ -44,7 +44,8 @@ internal sealed class DemoFolder
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new RunException($"'{Path}' cannot be used for the demo: {exception.Message}", "Choose another folder with --output.", exception);
+            throw new RunException($"'{Path}' cannot be used for the demo: {exception.Message}", "Choose another folder with --output.",
+                exception);
         }
     }
 }

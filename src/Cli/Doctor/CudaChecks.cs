@@ -46,7 +46,8 @@ internal static class CudaChecks
         simulated = Cuda.IsSimulated,
         reason = Cuda.UnavailableReason,
         driverVersion = Cuda.DriverVersion,
-        libraries = Cuda.Libraries.Select(library => new { library.Name, library.Found, library.Version, library.Path, library.Variable, trace = library.Trace }),
+        libraries = Cuda.Libraries.Select(
+            library => new { library.Name, library.Found, library.Version, library.Path, library.Variable, trace = library.Trace }),
         devices = Cuda.Devices,
     };
 
@@ -62,7 +63,8 @@ internal static class CudaChecks
 
         return Cuda.IsAvailable ? Check.Ok(Name, $"available, {Cuda.Devices.Count} {(Cuda.Devices.Count == 1 ? "GPU" : "GPUs")}")
             : Driver.Found || Driver.WasRefused
-                ? Check.Warn(Name, $"not available: {Cuda.UnavailableReason}; the CPU is used", "docs/cuda.md lists what is needed, and what goes wrong")
+                ? Check.Warn(Name, $"not available: {Cuda.UnavailableReason}; the CPU is used",
+                    "docs/cuda.md lists what is needed, and what goes wrong")
                 : Check.Ok(Name, $"not available: {Cuda.UnavailableReason}; the CPU is used");
     }
 
@@ -132,7 +134,8 @@ internal static class CudaChecks
     /// <summary>As the driver says. Whether the bytes arrive is for whoever uses it to try.</summary>
     private static string Peers(List<CudaContext> contexts)
     {
-        var pairs = contexts.SelectMany(from => contexts.Where(to => to != from).Select(to => $"{from.Ordinal}->{to.Ordinal} {(from.CanAccessPeer(to) ? "direct" : "by way of the host")}"));
+        var pairs = contexts.SelectMany(from => contexts.Where(to => to != from)
+            .Select(to => $"{from.Ordinal}->{to.Ordinal} {(from.CanAccessPeer(to) ? "direct" : "by way of the host")}"));
         return string.Join(", ", pairs);
     }
 }

@@ -32,12 +32,15 @@ internal static class DeviceChecks
             GradientCheckRow[] rows = [.. GradientCheckSuite.AgainstReference(device.Device)];
             GradientCheckRow[] wrong = [.. rows.Where(row => !row.Passed)];
             return wrong.Length > 0
-                ? Check.Fail(label, $"wrong results in {string.Join(", ", wrong.Select(row => row.Op))}", $"cudatrainer gradcheck --device {name} shows by how much; do not trust this device")
-                : Check.Ok(label, string.Create(CultureInfo.InvariantCulture, $"{rows.Length} ops agree with the reference, off by {rows.Max(row => Math.Max(row.ForwardError, row.GradientError)):0.0e+0} at most"));
+                ? Check.Fail(label, $"wrong results in {string.Join(", ", wrong.Select(row => row.Op))}",
+                    $"cudatrainer gradcheck --device {name} shows by how much; do not trust this device")
+                : Check.Ok(label, string.Create(CultureInfo.InvariantCulture,
+                    $"{rows.Length} ops agree with the reference, off by {rows.Max(row => Math.Max(row.ForwardError, row.GradientError)):0.0e+0} at most"));
         }
         catch (Exception exception)
         {
-            return Check.Fail(label, (exception.InnerException ?? exception).Message, $"do without it; cudatrainer gradcheck --device {name} --debug says where it happens");
+            return Check.Fail(label, (exception.InnerException ?? exception).Message,
+                $"do without it; cudatrainer gradcheck --device {name} --debug says where it happens");
         }
     }
 }

@@ -32,7 +32,8 @@ internal static class FolderChecks
             double? speed = Probe(existing, measure && free > 2 * ProbeBytes ? ProbeBytes : 0);
             string found = $"{folder}: writable{(Directory.Exists(folder) ? "" : " (will be made)")}, {MetricText.Size(free)} free{(speed is { } megabytes ? string.Create(CultureInfo.InvariantCulture, $", writes {megabytes:0} MB/s") : "")}";
             return free < LittleSpace ? Check.Warn(name, found, "a cached clip takes about 320 KiB, a run about 100 MiB; free some space")
-                : speed < SlowDisk ? Check.Warn(name, found, "an epoch's checkpoint is about 30 MB, a thousand cached clips 330 MB; choose a folder on a local disk")
+                : speed < SlowDisk ? Check.Warn(name, found,
+                    "an epoch's checkpoint is about 30 MB, a thousand cached clips 330 MB; choose a folder on a local disk")
                 : Check.Ok(name, found);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -48,7 +49,8 @@ internal static class FolderChecks
         // Random: some file systems compress.
         byte[] content = new byte[bytes];
         Random.Shared.NextBytes(content);
-        using var file = new FileStream(Path.Combine(folder, $".cudatrainer-{Guid.NewGuid():N}.tmp"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
+        using var file = new FileStream(Path.Combine(folder, $".cudatrainer-{Guid.NewGuid():N}.tmp"), FileMode.CreateNew, FileAccess.Write,
+            FileShare.None, 1, FileOptions.DeleteOnClose);
         long began = Stopwatch.GetTimestamp();
         file.Write(content);
         file.Flush(flushToDisk: true);

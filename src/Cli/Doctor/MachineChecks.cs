@@ -20,7 +20,8 @@ internal static class MachineChecks
         yield return Memory();
         yield return Simd();
         yield return Check.Ok("terminal", terminal.ErrorIsTerminal
-            ? string.Create(CultureInfo.InvariantCulture, $"{terminal.Width} columns, {(terminal.Colour ? "colour" : "no colour (NO_COLOR)")}")
+            ? string.Create(CultureInfo.InvariantCulture,
+                $"{terminal.Width} columns, {(terminal.Colour ? "colour" : "no colour (NO_COLOR)")}")
             : "not a terminal: plain lines");
     }
 
@@ -43,12 +44,14 @@ internal static class MachineChecks
         }
         catch (TypeInitializationException exception)
         {
-            return Check.Fail("SIMD", exception.InnerException?.Message ?? exception.Message, $"unset {SimdSelection.Variable}, or name a level this machine has");
+            return Check.Fail("SIMD", exception.InnerException?.Message ?? exception.Message,
+                $"unset {SimdSelection.Variable}, or name a level this machine has");
         }
     }
 
     private static long? FreeMemory() =>
-        Machine.ProcValue("/proc/meminfo", "MemAvailable") is { } text && long.TryParse(text.Split(' ')[0], CultureInfo.InvariantCulture, out long kibibytes)
+        Machine.ProcValue("/proc/meminfo", "MemAvailable") is { } text
+            && long.TryParse(text.Split(' ')[0], CultureInfo.InvariantCulture, out long kibibytes)
             ? kibibytes << 10
             : null;
 }

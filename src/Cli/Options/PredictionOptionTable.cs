@@ -7,12 +7,14 @@ namespace CudaTrainer.Cli.Options;
 /// <summary>Which model answers for videos, and how: what the commands that predict have in common.</summary>
 internal static class PredictionOptionTable
 {
-    private static readonly OptionRange Probability = OptionRange.Between(0, 1), Length = OptionRange.Above(0), Reach = OptionRange.AtLeast(0);
+    private static readonly OptionRange Probability = OptionRange.Between(0, 1), Length = OptionRange.Above(0),
+        Reach = OptionRange.AtLeast(0);
 
     /// <param name="defaults">Of the command; its window decides what the help of <c>--window</c> says.</param>
     public static OptionTable<PredictionOptions> Create(PredictionOptions defaults) => new OptionTable<PredictionOptions>(defaults)
         .Add(
-            "--checkpoint", OptionGroup.Model, ValueTypes.Text("FILE|DIR", ".safetensors or .h5 file, checkpoint, ensemble or folder of a run"),
+            "--checkpoint", OptionGroup.Model,
+            ValueTypes.Text("FILE|DIR", ".safetensors or .h5 file, checkpoint, ensemble or folder of a run"),
             o => o.Checkpoint, (o, v) => o with { Checkpoint = v },
             "The trained model, or a run's folder for its best one; it also says how frames are sampled and normalised")
         .Add(

@@ -14,11 +14,14 @@ internal static class StudyOptionTable
     /// <summary>Options of <c>train</c> about the files of one run, or its split.</summary>
     private static readonly string[] OfOneRun =
     [
-        "--split", "--views", "--checkpoint-dir", "--resume", "--overwrite", "--initial-weights", "--checkpoint-every", "--keep-checkpoints", "--log-every-steps",
-        "--check-replicas", "--tensorboard", "--tensorboard-histograms", "--report", "--profile", "--distributed", "--dry-run", "--fast-dev-run", "--overfit-batches",
+        "--split", "--views", "--checkpoint-dir", "--resume", "--overwrite", "--initial-weights", "--checkpoint-every",
+        "--keep-checkpoints", "--log-every-steps",
+        "--check-replicas", "--tensorboard", "--tensorboard-histograms", "--report", "--profile", "--distributed", "--dry-run",
+        "--fast-dev-run", "--overfit-batches",
     ];
 
-    private static readonly OptionRange Folds = OptionRange.Between(2, 100), Seeds = OptionRange.Between(1, 100), Share = OptionRange.Between(0.05, 0.5), Jobs = OptionRange.Between(1, 64);
+    private static readonly OptionRange Folds = OptionRange.Between(2, 100), Seeds = OptionRange.Between(1, 100),
+        Share = OptionRange.Between(0.05, 0.5), Jobs = OptionRange.Between(1, 64);
 
     public static OptionTable<StudyOptions> Create() => new OptionTable<StudyOptions>(new StudyOptions())
         .Include(TrainingOptionTable.Create(), o => o.Run, (o, v) => o with { Run = v }, OfOneRun)
@@ -58,7 +61,8 @@ internal static class StudyOptionTable
     public static IEnumerable<OptionProblem> Validate(StudyOptions options)
     {
         (string Option, double Value, OptionRange Range)[] numbers =
-            [("--folds", options.Folds, Folds), ("--seeds", options.Seeds, Seeds), ("--val-share", options.ValShare, Share), ("--jobs", options.Jobs, Jobs)];
+            [("--folds", options.Folds, Folds), ("--seeds", options.Seeds, Seeds), ("--val-share", options.ValShare, Share),
+                ("--jobs", options.Jobs, Jobs)];
         foreach (var (option, value, range) in numbers)
         {
             if (!range.Contains(value))

@@ -11,7 +11,9 @@ internal static class ExtractionReport
         DatasetTable.Of(result.Splits).Write(terminal.Results);
         var output = terminal.Output;
         output.WriteLine();
-        string speed = result.FramesPerSecond > 0 ? string.Create(CultureInfo.InvariantCulture, $" ({result.FramesPerSecond:0.0} frames/s)") : "";
+        string speed = result.FramesPerSecond > 0
+            ? string.Create(CultureInfo.InvariantCulture, $" ({result.FramesPerSecond:0.0} frames/s)")
+            : "";
         output.WriteLine($"clips      {result.Misses} extracted{speed}, {result.Hits} from the cache, {result.Failed.Count} left out (listed in {{split}}_videos.csv)");
         output.WriteLine($"backbone   {result.Backbone}");
         output.WriteLine($"time       {TrainingReport.Stages(result.Stages)}");

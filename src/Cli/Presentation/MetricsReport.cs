@@ -34,7 +34,8 @@ internal static class MetricsReport
         table.Write(console);
         if (splits.Any(split => split.Value.Intervals is not null))
         {
-            console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"In brackets: 95% confidence intervals by bootstrap ({Bootstrap.Resamples:N0} resamples of the clips within each class)."));
+            console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"In brackets: 95% confidence intervals by bootstrap ({Bootstrap.Resamples:N0} resamples of the clips within each class)."));
         }
 
         console.WriteLine();
@@ -51,5 +52,7 @@ internal static class MetricsReport
     }
 
     private static string With(double value, Interval? interval, Func<double, string> format) =>
-        interval is null || double.IsNaN(interval.Low) ? format(value) : $"{format(value)} [{format(interval.Low)}, {format(interval.High)}]";
+        interval is null || double.IsNaN(interval.Low)
+            ? format(value)
+            : $"{format(value)} [{format(interval.Low)}, {format(interval.High)}]";
 }

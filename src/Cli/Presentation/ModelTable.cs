@@ -16,7 +16,8 @@ internal static class ModelTable
 
         table.Write(terminal.Results);
         terminal.Output.WriteLine();
-        terminal.Output.WriteLine($"total {Number(model.Total)}, trainable {Number(model.Trainable)}, not trainable {Number(model.NonTrainable)}");
+        terminal.Output.WriteLine(
+            $"total {Number(model.Total)}, trainable {Number(model.Trainable)}, not trainable {Number(model.NonTrainable)}");
     }
 
     private static string Number(long value) => value.ToString("N0", CultureInfo.InvariantCulture);

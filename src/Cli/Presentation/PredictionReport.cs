@@ -14,8 +14,11 @@ internal static class PredictionReport
 
     public static void WriteTable(Terminal terminal, IReadOnlyList<Prediction> predictions)
     {
-        bool hasViews = predictions.Any(prediction => prediction.Views is not null), hasUncertainty = predictions.Any(prediction => prediction.Uncertainty is not null);
-        TextTable table = new([">p(violent)", .. hasViews ? new[] { ">as it is" } : [], .. hasUncertainty ? new[] { ">with dropout", ">mutual information" } : [], "label", "video"]);
+        bool hasViews = predictions.Any(prediction => prediction.Views is not null),
+            hasUncertainty = predictions.Any(prediction => prediction.Uncertainty is not null);
+        TextTable table = new(
+            [">p(violent)", .. hasViews ? new[] { ">as it is" } : [],
+            .. hasUncertainty ? new[] { ">with dropout", ">mutual information" } : [], "label", "video"]);
         foreach (var prediction in predictions)
         {
             table.Row(
@@ -25,7 +28,9 @@ internal static class PredictionReport
                 .. hasUncertainty
                     ? new Cell[]
                     {
-                        prediction.Uncertainty is { } answers ? $"{MetricText.Fraction(answers.Mean)} ± {MetricText.Fraction(answers.StandardDeviation)}" : "-",
+                        prediction.Uncertainty is { } answers
+                            ? $"{MetricText.Fraction(answers.Mean)} ± {MetricText.Fraction(answers.StandardDeviation)}"
+                            : "-",
                         prediction.Uncertainty is { } entropy ? MetricText.Loss(entropy.MutualInformation) : "-",
                     }
                     : [],
@@ -54,10 +59,12 @@ internal static class PredictionReport
         output.WriteLine(events ? EventHeader : hasUncertainty ? $"{Header},{UncertaintyHeader}" : Header);
         foreach (var prediction in predictions)
         {
-            string path = CsvFile.Quote(prediction.Path), error = CsvFile.Quote(prediction.Error ?? ""), threshold = Number(prediction.Threshold);
+            string path = CsvFile.Quote(prediction.Path), error = CsvFile.Quote(prediction.Error ?? ""),
+                threshold = Number(prediction.Threshold);
             if (!events)
             {
-                output.WriteLine(string.Join(',', path, prediction.Violent is { } violent ? Number(violent) : "", prediction.Label, threshold, prediction.Status, error) + (hasUncertainty ? Uncertainty(prediction) : ""));
+                output.WriteLine(string.Join(',', path, prediction.Violent is { } violent ? Number(violent) : "", prediction.Label,
+                    threshold, prediction.Status, error) + (hasUncertainty ? Uncertainty(prediction) : ""));
                 continue;
             }
 
@@ -92,11 +99,13 @@ internal static class PredictionReport
     private static string Time(double seconds)
     {
         var time = TimeSpan.FromSeconds(Math.Round(seconds, 1));
-        return string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalHours}:{time.Minutes:00}:{time.Seconds:00}.{time.Milliseconds / 100}");
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{(int)time.TotalHours}:{time.Minutes:00}:{time.Seconds:00}.{time.Milliseconds / 100}");
     }
 
     private static string Uncertainty(Prediction prediction) => prediction.Uncertainty is { } answers
-        ? "," + string.Join(',', Number(answers.Mean), Number(answers.StandardDeviation), Number(answers.Entropy), Number(answers.MutualInformation))
+        ? "," + string.Join(',', Number(answers.Mean), Number(answers.StandardDeviation), Number(answers.Entropy),
+            Number(answers.MutualInformation))
         : ",,,,";
 
     private static string Number(double value) => value.ToString("R", CultureInfo.InvariantCulture);

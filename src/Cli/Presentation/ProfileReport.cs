@@ -11,7 +11,8 @@ internal static class ProfileReport
         var table = new TextTable("stage", "what", ">total ms", ">share", ">calls", ">mean ms");
         foreach (ProfileRow row in profile.Rows)
         {
-            table.Row(row.Stage, row.Name, Milliseconds(row.Seconds), row.Share is { } share ? MetricText.Percent(share) : "beside", row.Calls.ToString(CultureInfo.InvariantCulture), Milliseconds(row.Seconds / row.Calls));
+            table.Row(row.Stage, row.Name, Milliseconds(row.Seconds), row.Share is { } share ? MetricText.Percent(share) : "beside",
+                row.Calls.ToString(CultureInfo.InvariantCulture), Milliseconds(row.Seconds / row.Calls));
         }
 
         table.Write(terminal.Results);

@@ -14,7 +14,8 @@ internal static class ScanReport
     public static void WriteTable(Terminal terminal, IReadOnlyList<ScannedFile> files)
     {
         TextTable totals = new("verdict", ">violent", ">nonviolent", ">other", ">all");
-        foreach (var verdict in files.GroupBy(file => file.Verdict).OrderBy(group => group.Key != DataScan.Ok).ThenBy(group => group.Key, StringComparer.Ordinal))
+        foreach (var verdict in files.GroupBy(file => file.Verdict).OrderBy(group => group.Key != DataScan.Ok)
+            .ThenBy(group => group.Key, StringComparer.Ordinal))
         {
             Total(verdict.Key, [.. verdict]);
         }
@@ -35,7 +36,8 @@ internal static class ScanReport
         }
 
         void Total(string name, IReadOnlyList<ScannedFile> of) => totals.Row(
-            name, MetricText.Count(of.Count(file => file.Class == Classes[0])), MetricText.Count(of.Count(file => file.Class == Classes[1])),
+            name, MetricText.Count(of.Count(file => file.Class == Classes[0])),
+            MetricText.Count(of.Count(file => file.Class == Classes[1])),
             MetricText.Count(of.Count(file => file.Class is null)), MetricText.Count(of.Count));
     }
 
@@ -44,8 +46,10 @@ internal static class ScanReport
         output.WriteLine("path,class,verdict,detail,duplicate_of,frames,width,height,frame_rate,seconds,codec,bytes");
         foreach (var file in files)
         {
-            string numbers = string.Create(CultureInfo.InvariantCulture, $"{file.Frames},{file.Width},{file.Height},{file.FrameRate:R},{file.Seconds:R},{file.Codec},{file.Bytes}");
-            output.WriteLine(string.Join(',', CsvFile.Quote(file.Path), file.Class, file.Verdict, CsvFile.Quote(file.Detail), CsvFile.Quote(file.DuplicateOf ?? ""), numbers));
+            string numbers = string.Create(CultureInfo.InvariantCulture,
+                $"{file.Frames},{file.Width},{file.Height},{file.FrameRate:R},{file.Seconds:R},{file.Codec},{file.Bytes}");
+            output.WriteLine(string.Join(',', CsvFile.Quote(file.Path), file.Class, file.Verdict, CsvFile.Quote(file.Detail),
+                CsvFile.Quote(file.DuplicateOf ?? ""), numbers));
         }
     }
 }

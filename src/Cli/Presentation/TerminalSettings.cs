@@ -20,7 +20,8 @@ internal sealed record TerminalSettings(bool OutputIsTerminal, bool ErrorIsTermi
 
         // mpirun gives each process a terminal of its own, and puts together what they write there line by line.
         bool shared = MpiWorld.IsLaunched;
-        bool outputIsTerminal = !Console.IsOutputRedirected && !dumb && !shared, errorIsTerminal = !Console.IsErrorRedirected && !dumb && !shared;
+        bool outputIsTerminal = !Console.IsOutputRedirected && !dumb && !shared, errorIsTerminal = !Console.IsErrorRedirected && !dumb
+            && !shared;
         return new(
             outputIsTerminal,
             errorIsTerminal,

@@ -31,7 +31,8 @@ internal static class TrainingReport
         var output = terminal.Output;
         string epochs = result.StoppedEarly ? $"epoch {result.BestEpoch}, training stopped early" : $"epoch {result.BestEpoch}";
         output.WriteLine(string.Create(
-            CultureInfo.InvariantCulture, $"Results of the best checkpoint ({epochs}; {result.Monitor} {result.BestValue:0.0000}), loaded from its file"));
+            CultureInfo.InvariantCulture,
+                $"Results of the best checkpoint ({epochs}; {result.Monitor} {result.BestValue:0.0000}), loaded from its file"));
         output.WriteLine();
         List<KeyValuePair<string, ClassificationMetrics>> splits = [];
         if (result.Val is not null)

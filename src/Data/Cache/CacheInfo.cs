@@ -18,7 +18,8 @@ public sealed record CachedSplitInfo(
 /// <param name="Failures">Videos that failed.</param>
 /// <param name="Bytes">Its size.</param>
 /// <param name="Key">How the features were made.</param>
-public sealed record PartialExtractionInfo(string Path, int Rows, int Failures, long Bytes, IReadOnlyList<KeyValuePair<string, string>> Key);
+public sealed record PartialExtractionInfo(string Path, int Rows, int Failures, long Bytes,
+    IReadOnlyList<KeyValuePair<string, string>> Key);
 
 /// <summary>What a cache holds.</summary>
 /// <param name="Directory">The folder.</param>

@@ -22,7 +22,8 @@ public static class CacheInspector
             {
                 var content = split.Content;
                 splits.Add(new CachedSplitInfo(
-                    files.Split, content.Rows.Count, content.Rows.Count(row => row.IsZeros), content.Failures.Count, files.All.Sum(Size), content.Key));
+                    files.Split, content.Rows.Count, content.Rows.Count(row => row.IsZeros), content.Failures.Count, files.All.Sum(Size),
+                        content.Key));
             }
         }
 
@@ -69,7 +70,8 @@ public static class CacheInspector
 
             var partial = ReadPartial(directory, problems);
             return new CacheVerification(
-                total + partial.Sum(log => log.Rows), splits.Sum(split => Size(split.Files.Features)) + partial.Sum(log => log.Bytes), problems);
+                total + partial.Sum(log => log.Rows), splits.Sum(split => Size(split.Files.Features))
+                    + partial.Sum(log => log.Bytes), problems);
         }
         finally
         {

@@ -34,18 +34,22 @@ internal sealed class CacheLock : IDisposable
         }
         catch (UnauthorizedAccessException exception)
         {
-            throw new CacheException($"The cache folder '{directory}' is not writable: permission denied. Choose another --cache-dir.", exception);
+            throw new CacheException($"The cache folder '{directory}' is not writable: permission denied. Choose another --cache-dir.",
+                exception);
         }
         catch (IOException exception) when (exception.HResult is WouldBlock or SharingViolation)
         {
             var holder = Holder(directory);
             var who = holder is { } id ? $"process {id}" : "another process";
             throw new CacheLockedException(
-                $"The cache '{directory}' is being written by {who}. Wait until it has finished, stop it, or choose another --cache-dir.", holder);
+                $"The cache '{directory}' is being written by {who}. Wait until it has finished, stop it, or choose another --cache-dir.",
+                    holder);
         }
         catch (IOException exception)
         {
-            throw new CacheException($"The cache folder '{directory}' is not writable: {exception.Message.TrimEnd('.')}. Choose another --cache-dir.", exception);
+            throw new CacheException(
+                $"The cache folder '{directory}' is not writable: {exception.Message.TrimEnd('.')}. Choose another --cache-dir.",
+                exception);
         }
 
         var holderPath = Path.Combine(directory, HolderFileName);

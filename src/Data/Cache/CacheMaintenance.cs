@@ -31,7 +31,8 @@ public static class CacheMaintenance
             }
 
             using var log = RowLog.Open(CacheDisk.Real, directory, split!.Content.Key, split.Content.RowBytes);
-            foreach (var hash in damaged.Select(row => split.Content.Rows[row].ContentHash).Where(hash => !log.Rows.ContainsKey(hash)).Distinct())
+            foreach (var hash in damaged.Select(row => split.Content.Rows[row].ContentHash).Where(hash => !log.Rows.ContainsKey(hash))
+                .Distinct())
             {
                 log.AppendDamaged(hash);
                 marked++;

@@ -94,6 +94,7 @@ internal static class CommitLog
             // Explained below, like any other content.
         }
 
-        throw new CacheException($"'{path}' is not a list of changes written by this cache. Move it away, then run 'cudatrainer cache verify'.");
+        throw new CacheException(
+            $"'{path}' is not a list of changes written by this cache. Move it away, then run 'cudatrainer cache verify'.");
     }
 }

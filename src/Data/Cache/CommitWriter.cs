@@ -56,7 +56,8 @@ internal sealed class CommitWriter(
         CommitLog.Commit(
             disk,
             directory,
-            [.. features.Select(image => image.Files.Features).Concat(others.Select(file => file.Path)).Select(path => Path.GetFileName(path))],
+            [.. features.Select(image => image.Files.Features).Concat(others.Select(file => file.Path))
+                .Select(path => Path.GetFileName(path))],
             [.. deleted.Select(path => Path.GetFileName(path))]);
         return true;
     }

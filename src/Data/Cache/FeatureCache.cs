@@ -59,7 +59,9 @@ public sealed class FeatureCache : IDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new CacheException($"The cache folder '{directory}' cannot be created: {exception.Message.TrimEnd('.')}. Choose another --cache-dir.", exception);
+            throw new CacheException(
+                $"The cache folder '{directory}' cannot be created: {exception.Message.TrimEnd('.')}. Choose another --cache-dir.",
+                exception);
         }
 
         var cache = new FeatureCache(directory, key, disk, CacheLock.Take(directory));
@@ -92,7 +94,8 @@ public sealed class FeatureCache : IDisposable
                 {
                     reused++;
                 }
-                else if (clip.Fault is not null || (_failures.TryGetValue(clip.ContentHash, out var failure) && !FailureStatus.IsTransient(failure.Status)))
+                else if (clip.Fault is not null || (
+                    _failures.TryGetValue(clip.ContentHash, out var failure) && !FailureStatus.IsTransient(failure.Status)))
                 {
                     failures++;
                 }
@@ -102,7 +105,8 @@ public sealed class FeatureCache : IDisposable
                 }
             }
 
-            var plan = new CachePlan(missing, dataset.Clips.Count(), reused, failures, BytesNeeded(dataset, missing.Count), [.. PlanNotes(dataset)]);
+            var plan = new CachePlan(missing, dataset.Clips.Count(), reused, failures, BytesNeeded(dataset, missing.Count),
+                [.. PlanNotes(dataset)]);
             var free = _disk.FreeBytes(Directory);
             if (plan.BytesNeeded > free)
             {
@@ -190,7 +194,8 @@ public sealed class FeatureCache : IDisposable
         lock (_lock)
         {
             byte[] stored = new byte[Key.RowBytes];
-            if (!_rows.TryGetValue(contentHash, out var location) || RandomAccess.Read(location.File, stored, location.Offset) != stored.Length
+            if (!_rows.TryGetValue(contentHash, out var location) || RandomAccess.Read(location.File, stored,
+                location.Offset) != stored.Length
                 || Crc32C.Of(stored) != location.Checksum)
             {
                 return false;
@@ -395,7 +400,8 @@ public sealed class FeatureCache : IDisposable
         var files = 0L;
         foreach (var split in dataset.Splits)
         {
-            var rows = dataset[split].Where(clip => clip.Fault is null && !_failures.ContainsKey(clip.ContentHash)).Select(clip => clip.ContentHash);
+            var rows = dataset[split].Where(clip => clip.Fault is null && !_failures.ContainsKey(clip.ContentHash))
+                .Select(clip => clip.ContentHash);
             var stored = _committed.GetValueOrDefault(split);
             var unchanged = stored is { IsWhole: true }
                 && stored.Content.Key.SequenceEqual(Key.Fields)
@@ -485,7 +491,8 @@ public sealed class FeatureCache : IDisposable
     {
         if (length != Key.RowElements)
         {
-            throw new ArgumentException($"A row has {Key.Views} × {Key.Frames} × {Key.Dimension} = {Key.RowElements} elements, not {length}.");
+            throw new ArgumentException(
+                $"A row has {Key.Views} × {Key.Frames} × {Key.Dimension} = {Key.RowElements} elements, not {length}.");
         }
     }
 

@@ -23,7 +23,8 @@ public sealed unsafe class FeatureSet : IDisposable
         Path = features.Path;
         _features = features;
         _labels = labels;
-        Names = ReadColumn(files, "path", Count) ?? [.. Enumerable.Range(0, Count).Select(row => $"row {row} of {System.IO.Path.GetFileName(files.Features)}")];
+        Names = ReadColumn(files, "path", Count)
+            ?? [.. Enumerable.Range(0, Count).Select(row => $"row {row} of {System.IO.Path.GetFileName(files.Features)}")];
         Sources = ReadColumn(files, "source", Count) ?? Names;
         Key = description?.Key ?? [];
     }
@@ -74,7 +75,8 @@ public sealed unsafe class FeatureSet : IDisposable
         var files = new SplitFiles(System.IO.Path.GetFullPath(directory), split);
         if (CommitLog.IsPending(files.Directory))
         {
-            throw new CacheException($"The cache '{files.Directory}' is being changed, or a change of it was interrupted. Run 'cudatrainer extract' or 'train' to finish it.");
+            throw new CacheException(
+                $"The cache '{files.Directory}' is being changed, or a change of it was interrupted. Run 'cudatrainer extract' or 'train' to finish it.");
         }
 
         foreach (var required in (ReadOnlySpan<string>)[files.Features, files.Labels])
@@ -141,7 +143,8 @@ public sealed unsafe class FeatureSet : IDisposable
 
     private static void CheckFeatures(MappedNpy features)
     {
-        if (features.Shape is not [> 0 and <= int.MaxValue, > 0 and <= int.MaxValue, > 0 and <= int.MaxValue] || features.RowBytes > int.MaxValue)
+        if (features.Shape is not [> 0 and <= int.MaxValue, > 0 and <= int.MaxValue,
+            > 0 and <= int.MaxValue] || features.RowBytes > int.MaxValue)
         {
             throw new FileFormatException(
                 features.Path,
@@ -152,7 +155,8 @@ public sealed unsafe class FeatureSet : IDisposable
         if (features.ElementType is not (ElementType.F32 or ElementType.F16))
         {
             throw new FileFormatException(
-                features.Path, $"expected float32 or float16 features, found {features.ElementType}", "Save them with array.astype('float32').");
+                features.Path, $"expected float32 or float16 features, found {features.ElementType}",
+                    "Save them with array.astype('float32').");
         }
     }
 

@@ -10,10 +10,12 @@ internal static class FiniteCheck
     private const ushort HalfExponent = 0x7c00;
 
     /// <returns>Index of the first number that is not finite; −1 when all are.</returns>
-    public static int IndexOfNonFinite(ReadOnlySpan<float> values) => IndexOfExponent(MemoryMarshal.Cast<float, uint>(values), SingleExponent);
+    public static int IndexOfNonFinite(ReadOnlySpan<float> values) =>
+        IndexOfExponent(MemoryMarshal.Cast<float, uint>(values), SingleExponent);
 
     /// <inheritdoc cref="IndexOfNonFinite(ReadOnlySpan{float})"/>
-    public static int IndexOfNonFinite(ReadOnlySpan<Half> values) => IndexOfExponent(MemoryMarshal.Cast<Half, ushort>(values), HalfExponent);
+    public static int IndexOfNonFinite(ReadOnlySpan<Half> values) =>
+        IndexOfExponent(MemoryMarshal.Cast<Half, ushort>(values), HalfExponent);
 
     private static int IndexOfExponent<T>(ReadOnlySpan<T> bits, T exponent)
         where T : unmanaged, IBinaryInteger<T>

@@ -38,5 +38,6 @@ internal static class KeyJson
 
     /// <exception cref="InvalidOperationException">Not an object of strings.</exception>
     public static IReadOnlyList<KeyValuePair<string, string>> Read(JsonElement element) =>
-        [.. element.EnumerateObject().Select(property => new KeyValuePair<string, string>(property.Name, property.Value.GetString() ?? ""))];
+        [.. element.EnumerateObject()
+            .Select(property => new KeyValuePair<string, string>(property.Name, property.Value.GetString() ?? ""))];
 }

@@ -26,7 +26,8 @@ internal static class LabelFile
         if (shape[0] != rows)
         {
             throw new FileFormatException(
-                path, $"expected {rows} labels, one for each row of '{featuresPath}', found {shape[0]}", "Both files must come from the same extraction.");
+                path, $"expected {rows} labels, one for each row of '{featuresPath}', found {shape[0]}",
+                    "Both files must come from the same extraction.");
         }
 
         var values = type.IsFloating()

@@ -32,7 +32,8 @@ internal sealed class LossReport
     {
         if (policy == CorruptPolicy.Fail && Failed.Count > 0)
         {
-            throw new CacheException($"The video {Failed[0]} cannot be used. Repair or remove it, or leave such videos out with --on-corrupt skip.");
+            throw new CacheException(
+                $"The video {Failed[0]} cannot be used. Repair or remove it, or leave such videos out with --on-corrupt skip.");
         }
 
         var clips = _splits.Values.SelectMany(split => split).ToList();
@@ -48,7 +49,8 @@ internal sealed class LossReport
             throw TooMany(maxCorrupt, clips.Count);
         }
 
-        Splits = [.. _splits.Where(split => split.Value.Count > 0).OrderBy(split => split.Key).Select(split => Summarise(split.Key, split.Value, policy))];
+        Splits = [.. _splits.Where(split => split.Value.Count > 0).OrderBy(split => split.Key)
+            .Select(split => Summarise(split.Key, split.Value, policy))];
         foreach (var split in Splits)
         {
             CheckClasses(split, policy);

@@ -278,7 +278,8 @@ internal sealed class RowLog : IDisposable
         BinaryPrimitives.WriteUInt32LittleEndian(record[4..], (uint)kind);
         BinaryPrimitives.WriteUInt32LittleEndian(record[8..], (uint)payload.Length);
         BinaryPrimitives.WriteUInt32LittleEndian(record[12..], Crc32C.Of(payload));
-        if (Convert.FromHexString(contentHash, record.Slice(HashOffset, HashBytes), out _, out var written) != OperationStatus.Done || written != HashBytes)
+        if (Convert.FromHexString(contentHash, record.Slice(HashOffset, HashBytes), out _,
+            out var written) != OperationStatus.Done || written != HashBytes)
         {
             throw new ArgumentException($"'{contentHash}' is no content hash.", nameof(contentHash));
         }
@@ -301,7 +302,8 @@ internal sealed class RowLog : IDisposable
         {
             if (Read(position, head) < HeadBytes
                 || BinaryPrimitives.ReadUInt32LittleEndian(head) != RecordMagic
-                || BinaryPrimitives.ReadUInt32LittleEndian(head.AsSpan(HeadChecksumOffset)) != Crc32C.Of(head.AsSpan(0, HeadChecksumOffset)))
+                || BinaryPrimitives.ReadUInt32LittleEndian(head.AsSpan(HeadChecksumOffset)) != Crc32C.Of(
+                    head.AsSpan(0, HeadChecksumOffset)))
             {
                 position += Alignment;
                 lost += Alignment;

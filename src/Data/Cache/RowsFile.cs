@@ -68,7 +68,8 @@ internal sealed record RowsFile(
 
         if (checksum < 0
             || text.Length < checksum + ChecksumStart.Length + ChecksumDigits
-            || text.Substring(checksum + ChecksumStart.Length, ChecksumDigits) != Hexadecimal(Crc32C.Of(Encoding.UTF8.GetBytes(text[..checksum]))))
+            || text.Substring(checksum + ChecksumStart.Length,
+                ChecksumDigits) != Hexadecimal(Crc32C.Of(Encoding.UTF8.GetBytes(text[..checksum]))))
         {
             throw new FileFormatException(path, "the file is damaged: its content does not match its checksum");
         }
@@ -80,9 +81,11 @@ internal sealed record RowsFile(
             var version = root.GetProperty("version").GetInt32();
             return version == Version
                 ? Parse(root)
-                : throw new FileFormatException(path, $"expected version {Version}, found {version}", "It was written by another version of this program.");
+                : throw new FileFormatException(path, $"expected version {Version}, found {version}",
+                    "It was written by another version of this program.");
         }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
+        catch (Exception exception) when (
+            exception is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
         {
             throw new FileFormatException(path, $"expected a list of feature rows: {exception.Message.TrimEnd('.')}");
         }
@@ -110,9 +113,11 @@ internal sealed record RowsFile(
         var rows = root.GetProperty("rows").EnumerateArray()
             .Select(row => new RowEntry(Text(row[0]), Checksum(row[1]), row.GetArrayLength() > 2)).ToList();
         var failures = root.GetProperty("failures").EnumerateArray()
-            .ToDictionary(failure => Text(failure[0]), failure => new ClipFailure(Text(failure[1]), Text(failure[2])), StringComparer.Ordinal);
+            .ToDictionary(failure => Text(failure[0]), failure => new ClipFailure(Text(failure[1]), Text(failure[2])),
+                StringComparer.Ordinal);
         var file = new RowsFile(
-            KeyJson.Read(root.GetProperty("key")), rows, failures, Checksum(root.GetProperty("labels_crc32c")), Checksum(root.GetProperty("videos_crc32c")));
+            KeyJson.Read(root.GetProperty("key")), rows, failures, Checksum(root.GetProperty("labels_crc32c")),
+                Checksum(root.GetProperty("videos_crc32c")));
         _ = file.RowShape;
         return file;
 

@@ -57,7 +57,8 @@ internal sealed class SplitImage
 
     /// <summary>Whether a committed split already has these features.</summary>
     public bool HasSameFeatures(CommittedSplit? committed) =>
-        committed is { IsWhole: true } && committed.Content.Key.SequenceEqual(Content.Key) && committed.Content.Rows.SequenceEqual(Content.Rows);
+        committed is { IsWhole: true } && committed.Content.Key.SequenceEqual(Content.Key)
+            && committed.Content.Rows.SequenceEqual(Content.Rows);
 
     private byte[] EncodeLabels()
     {

@@ -53,7 +53,8 @@ public static class CsvFile
                 position += more ? 1 : 0;
                 if (position - start > MaxRecordCharacters)
                 {
-                    throw new FileFormatException(path, $"line {firstLine} is longer than {MaxRecordCharacters} characters", "Is it a CSV file?");
+                    throw new FileFormatException(path, $"line {firstLine} is longer than {MaxRecordCharacters} characters",
+                        "Is it a CSV file?");
                 }
             }
             while (more);

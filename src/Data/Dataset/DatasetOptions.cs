@@ -45,7 +45,8 @@ public readonly record struct SplitFractions(double Train, double Validation, do
         var parts = text.Split(',', StringSplitOptions.TrimEntries);
         var values = new double[3];
         if (parts.Length is not (2 or 3)
-            || !parts.Select((part, i) => double.TryParse(part, NumberStyles.Float, CultureInfo.InvariantCulture, out values[i])).All(ok => ok))
+            || !parts.Select((part, i) => double.TryParse(part, NumberStyles.Float, CultureInfo.InvariantCulture, out values[i]))
+                .All(ok => ok))
         {
             throw new FormatException($"'{text}' is not a split: expected three numbers such as 0.7,0.15,0.15 (train, val, test).");
         }

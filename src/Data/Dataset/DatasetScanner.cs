@@ -51,7 +51,8 @@ public static class DatasetScanner
 
             var layout = FolderLayout.Detect(_root, _walker);
             var found = layout.ClassFolders
-                .SelectMany(folder => _walker.FindVideos(folder.Folder, folder.Label).Select(entry => (folder.Split, folder.Label, Entry: entry)))
+                .SelectMany(folder => _walker.FindVideos(folder.Folder, folder.Label)
+                    .Select(entry => (folder.Split, folder.Label, Entry: entry)))
                 .OrderBy(video => video.Entry.RelativePath, StringComparer.Ordinal).ToList();
             NoteMergedFolders(layout);
             var split = new SplitPlan(_root, layout, _options.Split);

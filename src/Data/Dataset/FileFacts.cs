@@ -65,7 +65,8 @@ internal readonly partial record struct FileFacts(FileKind Kind, ulong Device, u
 
         var file = new FileInfo(path);
         return file.Exists
-            ? new FileFacts(FileKind.Regular, 0, 0, file.Length, (file.LastWriteTimeUtc - DateTime.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick)
+            ? new FileFacts(FileKind.Regular, 0, 0, file.Length,
+                (file.LastWriteTimeUtc - DateTime.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick)
             : default;
     }
 

@@ -40,7 +40,8 @@ internal sealed class FolderWalker(string root, List<IgnoredFile> ignored, List<
         catch (UnauthorizedAccessException exception)
         {
             throw new DatasetException(
-                $"The folder '{path}' cannot be read: permission denied. Make it readable (chmod u+rx) or move it out of the dataset.", exception);
+                $"The folder '{path}' cannot be read: permission denied. Make it readable (chmod u+rx) or move it out of the dataset.",
+                    exception);
         }
         catch (IOException exception)
         {

@@ -96,13 +96,15 @@ internal sealed class SourceTable
 
             return new SourceTable(
                 _path,
-                _rows.Where(row => row.Value.Source.Length > 0).ToDictionary(row => row.Key, row => row.Value.Source, StringComparer.Ordinal),
+                _rows.Where(row => row.Value.Source.Length > 0)
+                    .ToDictionary(row => row.Key, row => row.Value.Source, StringComparer.Ordinal),
                 [.. Warnings()]);
         }
 
         private IEnumerable<string> Warnings()
         {
-            var without = _labels.Keys.Where(clip => !_rows.ContainsKey(clip)).Order(StringComparer.Ordinal).Select(clip => $"'{clip}'").ToList();
+            var without = _labels.Keys.Where(clip => !_rows.ContainsKey(clip)).Order(StringComparer.Ordinal).Select(clip => $"'{clip}'")
+                .ToList();
             IEnumerable<(List<string> Lines, string Message)> findings =
             [
                 (_notFound, "name no clip of the dataset"),
@@ -207,7 +209,8 @@ internal sealed class SourceTable
 
         private int Column(CsvRecord header, string name, bool required)
         {
-            var columns = Enumerable.Range(0, _columns).Where(i => header.Fields[i].Equals(name, StringComparison.OrdinalIgnoreCase)).ToList();
+            var columns = Enumerable.Range(0, _columns).Where(i => header.Fields[i].Equals(name, StringComparison.OrdinalIgnoreCase))
+                .ToList();
             return columns switch
             {
                 [var column] => column,

@@ -18,7 +18,8 @@ internal static class SplitAudit
         if (leaked.Count > 0)
         {
             yield return $"Leak: {Number(leaked.Count, "video is", "videos are")} in more than one split, so results on val and test will look better than they are: "
-                + Examples(leaked.Select(group => string.Join(" = ", group.Select(item => Quoted(item.Clip))))) + ". Keep each video in one split.";
+                + Examples(leaked.Select(group => string.Join(" = ", group.Select(item => Quoted(item.Clip)))))
+                    + ". Keep each video in one split.";
         }
 
         var sharedSources = clips.Where(item => hasKnownSource(item.Clip))
@@ -27,14 +28,16 @@ internal static class SplitAudit
         if (sharedSources.Count > 0)
         {
             yield return $"Leak: {Number(sharedSources.Count, "source has", "sources have")} clips in more than one split, so results on val and test will look better than they are: "
-                + Examples(sharedSources.Select(group => $"{group.Key} ({Spread(group.Select(item => item.Split))})")) + ". Keep each source in one split.";
+                + Examples(sharedSources.Select(group => $"{group.Key} ({Spread(group.Select(item => item.Split))})"))
+                    + ". Keep each source in one split.";
         }
 
         var contradictory = copies.Where(group => group.Select(item => item.Clip.Label).Distinct().Count() > 1).ToList();
         if (contradictory.Count > 0)
         {
             yield return $"{Number(contradictory.Count, "video is", "videos are")} both in a violent and in a nonviolent folder: "
-                + Examples(contradictory.Select(group => string.Join(" = ", group.Select(item => Quoted(item.Clip))))) + ". Remove the wrong copy.";
+                + Examples(contradictory.Select(group => string.Join(" = ", group.Select(item => Quoted(item.Clip)))))
+                    + ". Remove the wrong copy.";
         }
 
         var repeated = copies.Except(leaked).Except(contradictory).ToList();
@@ -50,7 +53,8 @@ internal static class SplitAudit
     private static string Quoted(Clip clip) => $"'{clip.RelativePath}'";
 
     private static string Spread(IEnumerable<DatasetSplit> splits) =>
-        string.Join(", ", splits.GroupBy(split => split).OrderBy(group => group.Key).Select(group => $"{group.Key.Name()} {group.Count()}"));
+        string.Join(", ", splits.GroupBy(split => split).OrderBy(group => group.Key)
+            .Select(group => $"{group.Key.Name()} {group.Count()}"));
 
     private static string Examples(IEnumerable<string> items)
     {

@@ -51,7 +51,9 @@ internal sealed class SplitPlan
         {
             return DivideByGroups(
                 clips,
-                _fractions.Test > 0 ? [_fractions.Train, _fractions.Validation, _fractions.Test] : [_fractions.Train, _fractions.Validation],
+                _fractions.Test > 0
+                    ? [_fractions.Train, _fractions.Validation, _fractions.Test]
+                    : [_fractions.Train, _fractions.Validation],
                 seed,
                 "clips",
                 notes);
@@ -102,7 +104,9 @@ internal sealed class SplitPlan
 
         var assignment = GroupSplitter.Assign(groups, fractions, (ulong)seed);
         var shares = string.Join(" : ", fractions.Select(fraction => fraction.ToString("0.###", CultureInfo.InvariantCulture)));
-        var by = groups.Length == clips.Count ? "clip by clip" : $"in {groups.Length} groups that stay together (one source or equal content)";
+        var by = groups.Length == clips.Count
+            ? "clip by clip"
+            : $"in {groups.Length} groups that stay together (one source or equal content)";
         notes.Add($"{clips.Count} {what} divided {shares} {by}, seed {seed}.");
         return [.. DatasetSplits.All.Select(split =>
             (IReadOnlyList<Clip>)[.. clips.Where((_, i) => assignment[groupOf[i]] == (int)split)])];

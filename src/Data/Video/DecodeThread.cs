@@ -42,7 +42,8 @@ internal sealed unsafe class DecodeThread
     public static int Abandoned => Volatile.Read(ref s_abandoned);
 
     public static VideoReadResult Read(
-        NativeVideo native, string path, int frameCount, Span<byte> rgb, Span<float> motion, VideoReadOptions options, CancellationToken cancellation)
+        NativeVideo native, string path, int frameCount, Span<byte> rgb, Span<float> motion, VideoReadOptions options,
+        CancellationToken cancellation)
     {
         var thread = Rent();
         var result = thread.Serve(native, path, frameCount, rgb, motion, options, cancellation, out var lost);
@@ -182,7 +183,9 @@ internal sealed unsafe class DecodeThread
         {
             _start.Wait();
             _fault = _native!.Read(
-                _path, &_job->Options, _job->HasPictures != 0 ? _rgb : null, _job->RgbBytes, &_job->Info, _job->Message, NativeVideo.MessageBytes);
+                _path, &_job->Options, _job->HasPictures != 0
+                    ? _rgb
+                    : null, _job->RgbBytes, &_job->Info, _job->Message, NativeVideo.MessageBytes);
             if (Interlocked.CompareExchange(ref _state, Finished, Running) != Running)
             {
                 NativeMemory.Free(_path);

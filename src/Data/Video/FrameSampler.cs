@@ -76,13 +76,16 @@ public static class FrameSampler
     };
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static long LaterForNative(long totalFrames, int sampleCount, int sample) => TimedUnchecked(totalFrames, sampleCount, sample, FrameTiming.Later);
+    private static long LaterForNative(long totalFrames, int sampleCount, int sample) =>
+        TimedUnchecked(totalFrames, sampleCount, sample, FrameTiming.Later);
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static long EarlierForNative(long totalFrames, int sampleCount, int sample) => TimedUnchecked(totalFrames, sampleCount, sample, FrameTiming.Earlier);
+    private static long EarlierForNative(long totalFrames, int sampleCount, int sample) =>
+        TimedUnchecked(totalFrames, sampleCount, sample, FrameTiming.Earlier);
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static long SlowerForNative(long totalFrames, int sampleCount, int sample) => TimedUnchecked(totalFrames, sampleCount, sample, FrameTiming.Slower);
+    private static long SlowerForNative(long totalFrames, int sampleCount, int sample) =>
+        TimedUnchecked(totalFrames, sampleCount, sample, FrameTiming.Slower);
 
     private static long TimedUnchecked(long totalFrames, int sampleCount, int sample, FrameTiming timing)
     {

@@ -33,11 +33,13 @@ public static class MotionFeatures
     /// <param name="steps">[intervals, <see cref="PerStep"/>], overwritten; zeros where there is no pair at all.</param>
     /// <exception cref="ArgumentException">The lengths do not fit.</exception>
     /// <exception cref="VideoException">The native library is missing.</exception>
-    public static unsafe void Steps(ReadOnlySpan<double> starts, ReadOnlySpan<double> ends, ReadOnlySpan<float> pairs, double from, double to, Span<float> steps)
+    public static unsafe void Steps(ReadOnlySpan<double> starts, ReadOnlySpan<double> ends, ReadOnlySpan<float> pairs, double from,
+        double to, Span<float> steps)
     {
         if (ends.Length != starts.Length || pairs.Length != starts.Length * PerPair || steps.Length % PerStep != 0)
         {
-            throw new ArgumentException($"{starts.Length} starts, {ends.Length} ends and {pairs.Length} features of {PerPair} a pair do not fit, or {steps.Length} is no multiple of {PerStep}.");
+            throw new ArgumentException(
+                $"{starts.Length} starts, {ends.Length} ends and {pairs.Length} features of {PerPair} a pair do not fit, or {steps.Length} is no multiple of {PerStep}.");
         }
 
         fixed (double* start = starts, end = ends)

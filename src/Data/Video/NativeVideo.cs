@@ -24,7 +24,8 @@ internal sealed unsafe class NativeVideo
         _version = (delegate* unmanaged[Cdecl]<byte*, int, void>)NativeLibrary.GetExport(library, "ctv_version");
         Read = (delegate* unmanaged[Cdecl]<byte*, ReadOptions*, byte*, long, Info*, byte*, int, int>)
             NativeLibrary.GetExport(library, "ctv_read");
-        Walk = (delegate* unmanaged[Cdecl]<byte*, WalkOptions*, delegate* unmanaged[Cdecl]<nint, Frame*, int>, nint, Info*, byte*, int, int>)
+        Walk = (delegate* unmanaged[Cdecl]<byte*, WalkOptions*, delegate* unmanaged[Cdecl]<nint, Frame*, int>, nint, Info*, byte*, int,
+            int>)
             NativeLibrary.GetExport(library, "ctv_walk");
         MotionSteps = (delegate* unmanaged[Cdecl]<double*, double*, float*, long, double, double, int, float*, void>)
             NativeLibrary.GetExport(library, "ctv_motion_steps");
@@ -42,7 +43,8 @@ internal sealed unsafe class NativeVideo
 
     public delegate* unmanaged[Cdecl]<byte*, ReadOptions*, byte*, long, Info*, byte*, int, int> Read { get; private set; }
 
-    public delegate* unmanaged[Cdecl]<byte*, WalkOptions*, delegate* unmanaged[Cdecl]<nint, Frame*, int>, nint, Info*, byte*, int, int> Walk { get; }
+    public delegate* unmanaged[Cdecl]<byte*, WalkOptions*, delegate* unmanaged[Cdecl]<nint, Frame*, int>, nint, Info*, byte*, int,
+        int> Walk { get; }
 
     public delegate* unmanaged[Cdecl]<double*, double*, float*, long, double, double, int, float*, void> MotionSteps { get; }
 

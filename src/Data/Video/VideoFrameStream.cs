@@ -88,7 +88,8 @@ public sealed unsafe class VideoFrameStream : IDisposable
         if (!_worker.Ready.Wait(limit, _cancellation))
         {
             _ended = _lost = true;
-            Result = new VideoReadResult(VideoFault.TimedOut, $"the limit of {_options.TimeLimit.TotalSeconds:0.###} s was reached in a step that does not return", default);
+            Result = new VideoReadResult(VideoFault.TimedOut,
+                $"the limit of {_options.TimeLimit.TotalSeconds:0.###} s was reached in a step that does not return", default);
             return null;
         }
 
@@ -183,7 +184,9 @@ public sealed unsafe class VideoFrameStream : IDisposable
         }
 
         [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-        private static int Take(nint state, NativeVideo.Frame* frame) => ((Worker)GCHandle.FromIntPtr(state).Target!).Enqueue(frame) ? 0 : 1;
+        private static int Take(nint state, NativeVideo.Frame* frame) => ((Worker)GCHandle.FromIntPtr(state).Target!).Enqueue(frame)
+            ? 0
+            : 1;
 
         private bool Enqueue(NativeVideo.Frame* frame)
         {
@@ -202,7 +205,8 @@ public sealed unsafe class VideoFrameStream : IDisposable
                 new ReadOnlySpan<byte>(frame->Rgb, bytes).CopyTo(rgb);
                 MotionPair? motion = frame->Motion is null
                     ? null
-                    : new MotionPair(frame->MotionStart, frame->Seconds, new ReadOnlySpan<float>(frame->Motion, MotionFeatures.PerPair).ToArray());
+                    : new MotionPair(frame->MotionStart, frame->Seconds,
+                        new ReadOnlySpan<float>(frame->Motion, MotionFeatures.PerPair).ToArray());
                 Rate = new FrameRate(frame->RateNumerator, frame->RateDenominator);
                 Size = (frame->Width, frame->Height);
                 lock (_lock)
@@ -242,8 +246,10 @@ public sealed unsafe class VideoFrameStream : IDisposable
                 byte[] path = [.. Encoding.UTF8.GetBytes(_path), 0];
                 fixed (byte* name = path)
                 {
-                    var fault = (VideoFault)_native.Walk(name, &options, &Take, GCHandle.ToIntPtr(self), &info, message, NativeVideo.MessageBytes);
-                    Result = new VideoReadResult(fault, fault == VideoFault.None ? "" : NativeVideo.Text(message, NativeVideo.MessageBytes), NativeVideo.InfoOf(&info));
+                    var fault = (VideoFault)_native.Walk(name, &options, &Take, GCHandle.ToIntPtr(self), &info, message,
+                        NativeVideo.MessageBytes);
+                    Result = new VideoReadResult(fault,
+                        fault == VideoFault.None ? "" : NativeVideo.Text(message, NativeVideo.MessageBytes), NativeVideo.InfoOf(&info));
                 }
             }
             catch (Exception exception)

@@ -10,7 +10,8 @@ public static class VideoLibrary
 
     private const string FileName = "libcudatrainer_video.so";
 
-    private static readonly Lazy<(NativeVideo? Native, string Detail)> s_loaded = new(() => Load(NativeShim.Candidates(FileName, PathVariable)));
+    private static readonly Lazy<(NativeVideo? Native,
+        string Detail)> s_loaded = new(() => Load(NativeShim.Candidates(FileName, PathVariable)));
 
     public static bool IsAvailable => Native is not null;
 

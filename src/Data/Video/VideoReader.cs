@@ -55,7 +55,8 @@ public static class VideoReader
     /// <exception cref="ArgumentException">A buffer or an option does not fit.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static VideoReadResult TryRead(
-        string path, int frameCount, Span<byte> rgb, Span<float> motion, VideoReadOptions? options = null, CancellationToken cancellationToken = default)
+        string path, int frameCount, Span<byte> rgb, Span<float> motion, VideoReadOptions? options = null,
+        CancellationToken cancellationToken = default)
     {
         options ??= VideoReadOptions.Default;
         Check(path, frameCount, rgb.Length, motion.Length, options);

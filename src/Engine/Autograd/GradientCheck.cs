@@ -42,7 +42,8 @@ public static class GradientCheck
         tape.Backward();
         var result = new OpResult(
             output.ToDoubles(),
-            op.Inputs.Index().Where(pair => pair.Item.Differentiable).ToDictionary(pair => pair.Item.Name, pair => inputs[pair.Index].Gradient!.ToDoubles()));
+            op.Inputs.Index().Where(pair => pair.Item.Differentiable)
+                .ToDictionary(pair => pair.Item.Name, pair => inputs[pair.Index].Gradient!.ToDoubles()));
         Release(inputs);
         return result;
     }

@@ -254,7 +254,9 @@ public sealed class Tape(IDevice device) : IDisposable
         }
 
         string name = function.Name.EndsWith("Function", StringComparison.Ordinal) ? function.Name[..^"Function".Length] : function.Name;
-        return string.Concat(name.Select((letter, i) => char.IsUpper(letter) ? $"{(i > 0 ? " " : string.Empty)}{char.ToLowerInvariant(letter)}" : $"{letter}"));
+        return string.Concat(
+            name.Select((letter, i) => char.IsUpper(
+            letter) ? $"{(i > 0 ? " " : string.Empty)}{char.ToLowerInvariant(letter)}" : $"{letter}"));
     }
 
     private Tensor Assign(nint data, Shape shape, DType type, DeviceBuffer? owned, string? name)

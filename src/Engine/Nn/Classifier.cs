@@ -43,7 +43,8 @@ public abstract class Classifier(ClassifierOptions options) : Module
     /// <param name="batch">What the graph calls the number of clips.</param>
     public void Export(OnnxGraph graph, string features, int frames, string batch)
     {
-        var (logits, attention) = ExportLayers(graph, graph.Add("Transpose", "features/by_time", [features], OnnxAttribute.Of("perm", [1, 0, 2])));
+        var (logits, attention) = ExportLayers(graph,
+            graph.Add("Transpose", "features/by_time", [features], OnnxAttribute.Of("perm", [1, 0, 2])));
         graph.Output(graph.Add("Softmax", "probabilities", [logits], OnnxAttribute.Of("axis", 1)), ElementType.F32, batch, Classes);
         if (attention is not null)
         {
@@ -57,7 +58,8 @@ public abstract class Classifier(ClassifierOptions options) : Module
     private protected abstract (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x);
 
     /// <summary>A layer by the name that its parameters bear.</summary>
-    protected static LayerOutput Layer(Module layer, params IReadOnlyList<int> shape) => new(layer.Parameters[0].Layer, layer.GetType().Name, shape);
+    protected static LayerOutput Layer(Module layer, params IReadOnlyList<int> shape) =>
+        new(layer.Parameters[0].Layer, layer.GetType().Name, shape);
 
     /// <summary>The dropout of one place in the model; places are numbered from 0.</summary>
     protected LayerDropout DropoutAt(Tape tape, int layer) => new(Options.Dropout, tape.DropoutSeed, layer, tape.State, tape.FirstSample);
@@ -220,7 +222,8 @@ public sealed class AttentionMil : Classifier
 
     public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections => [(_dense1.Weight, _dense1.Bias)];
 
-    public override IReadOnlyList<LayerOutput> Layers(int frames) => [Layer(_dense1, frames, Width), HasAttention ? Layer(_pool, Width) : new LayerOutput("mean", nameof(AttentionPool), [Width]), Layer(_output, Classes)];
+    public override IReadOnlyList<LayerOutput> Layers(int frames) => [Layer(_dense1, frames, Width),
+        HasAttention ? Layer(_pool, Width) : new LayerOutput("mean", nameof(AttentionPool), [Width]), Layer(_output, Classes)];
 
     public override ClassifierOutput Forward(Tape tape, Tensor features)
     {
@@ -259,9 +262,12 @@ public static class Classifiers
 
     private static readonly Dictionary<string, Func<ClassifierOptions, Classifier>> Builders = new()
     {
-        ["lstm-attention"] = options => new AttentionClassifier(options, Hidden, (i, inputs) => new Lstm($"lstm_{i}", inputs, Hidden, Recurrent(options))),
-        ["bilstm-attention"] = options => new AttentionClassifier(options, 2 * Hidden, (i, inputs) => new BidirectionalLstm($"lstm_{i}", inputs, Hidden, Recurrent(options))),
-        ["gru-attention"] = options => new AttentionClassifier(options, Hidden, (i, inputs) => new Gru($"gru_{i}", inputs, Hidden, Recurrent(options))),
+        ["lstm-attention"] = options =>
+            new AttentionClassifier(options, Hidden, (i, inputs) => new Lstm($"lstm_{i}", inputs, Hidden, Recurrent(options))),
+        ["bilstm-attention"] = options => new AttentionClassifier(options, 2 * Hidden,
+            (i, inputs) => new BidirectionalLstm($"lstm_{i}", inputs, Hidden, Recurrent(options))),
+        ["gru-attention"] = options =>
+            new AttentionClassifier(options, Hidden, (i, inputs) => new Gru($"gru_{i}", inputs, Hidden, Recurrent(options))),
         ["simple-lstm"] = options => new SimpleLstm(options, Hidden, Recurrent(options)),
         ["attention-mil"] = options => new AttentionMil(options),
         ["frame-mlp"] = options => new AttentionMil(options, attends: false),

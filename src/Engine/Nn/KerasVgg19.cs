@@ -29,7 +29,8 @@ public static class KerasVgg19
         var weighted = archive.Layers.Count(layer => layer.Weights.Count > 0);
         if (weighted == s_blocks.Sum() && archive.Layers.Any(layer => layer.Name == "block5_conv4"))
         {
-            throw new FileFormatException(archive.Path, "it has no fully connected layers (a '_notop' file), and the features are those of fc2", Hint);
+            throw new FileFormatException(archive.Path,
+                "it has no fully connected layers (a '_notop' file), and the features are those of fc2", Hint);
         }
 
         return KerasView.Of(archive, Layers, ignoreRest: true, Hint);
@@ -37,7 +38,8 @@ public static class KerasVgg19
 
     private static IEnumerable<KerasLayer> MakeLayers()
     {
-        var names = s_blocks.SelectMany((count, block) => Enumerable.Range(1, count).Select(i => $"block{block + 1}_conv{i}")).Concat(["fc1", "fc2"]);
+        var names = s_blocks.SelectMany((count, block) => Enumerable.Range(1, count).Select(i => $"block{block + 1}_conv{i}"))
+            .Concat(["fc1", "fc2"]);
         return names.Zip(Vgg19Names.Tensors.Chunk(2), (name, tensors) => Layer(name, tensors[0], tensors[1]));
     }
 
@@ -51,7 +53,8 @@ public static class KerasVgg19
         return new KerasLayer(
             name,
             [
-                new KerasWeight($"{name}/kernel:0", shape, [new KerasTensor(weight.Name, weight.Shape, new KerasConversion(rows, outputs, positions))]),
+                new KerasWeight($"{name}/kernel:0", shape,
+                    [new KerasTensor(weight.Name, weight.Shape, new KerasConversion(rows, outputs, positions))]),
                 new KerasWeight($"{name}/bias:0", bias.Shape, [new KerasTensor(bias.Name, bias.Shape, new KerasConversion(1, outputs))]),
             ]);
     }

@@ -79,7 +79,8 @@ public sealed class Lstm : SequenceLayer
 
     public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections => [(_weightInput, _bias)];
 
-    public override Tensor Forward(Tape tape, Tensor x) => LstmFunction.Apply(tape, x, _weightInput.Value, _weightHidden.Value, _bias.Value, _options);
+    public override Tensor Forward(Tape tape, Tensor x) =>
+        LstmFunction.Apply(tape, x, _weightInput.Value, _weightHidden.Value, _bias.Value, _options);
 
     internal override string Export(OnnxGraph graph, string x) => Export(graph, x, "forward", this);
 
@@ -112,7 +113,8 @@ public sealed class BidirectionalLstm : SequenceLayer
         _reverse = Add(new Lstm(name + "_reverse", inputs, hidden, options with { Reverse = true }));
     }
 
-    public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections => [.. _forward.InputProjections, .. _reverse.InputProjections];
+    public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections =>
+        [.. _forward.InputProjections, .. _reverse.InputProjections];
 
     public override Tensor Forward(Tape tape, Tensor x) => ConcatFunction.Apply(tape, _forward.Forward(tape, x), _reverse.Forward(tape, x));
 
@@ -150,7 +152,8 @@ public sealed class Gru : SequenceLayer
         int[] gates = [1, 0, 2];
         var weights = new RecurrentWeights(
             1, gates.Length, _weightInput.Shape[1], _weightHidden.Shape[1],
-            OnnxExport.Gates(_weightInput, gates), OnnxExport.Gates(_weightHidden, gates), [.. OnnxExport.Gates(_biasInput, gates), .. OnnxExport.Gates(_biasHidden, gates)]);
+            OnnxExport.Gates(_weightInput, gates), OnnxExport.Gates(_weightHidden, gates),
+                [.. OnnxExport.Gates(_biasInput, gates), .. OnnxExport.Gates(_biasHidden, gates)]);
         return graph.Recurrent("GRU", _biasInput.Layer, x, "forward", weights, OnnxAttribute.Of("linear_before_reset", 1));
     }
 }
@@ -180,7 +183,8 @@ public sealed class BatchNorm : Module
     /// <inheritdoc cref="Linear.Export"/>
     internal string Export(OnnxGraph graph, string x)
     {
-        float[] scale = _scale.Value.Read<float>(), shift = _shift.Value.Read<float>(), mean = _runningMean.Value.Read<float>(), variance = _runningVariance.Value.Read<float>();
+        float[] scale = _scale.Value.Read<float>(), shift = _shift.Value.Read<float>(), mean = _runningMean.Value.Read<float>(),
+            variance = _runningVariance.Value.Read<float>();
         for (int i = 0; i < scale.Length; i++)
         {
             double factor = scale[i] / Math.Sqrt(variance[i] + (double)Kernels.Cpu.BatchNorm.DefaultEpsilon);
@@ -212,7 +216,8 @@ public sealed class AttentionPool : Module
     /// <param name="tape">The recording.</param>
     /// <param name="x">[batch, time, channels].</param>
     /// <returns>[batch, channels] and the weights [batch, time].</returns>
-    public (Tensor Pooled, Tensor Attention) Forward(Tape tape, Tensor x) => AttentionPoolFunction.Apply(tape, x, _weight?.Value ?? NoPreference(tape));
+    public (Tensor Pooled, Tensor Attention) Forward(Tape tape, Tensor x) =>
+        AttentionPoolFunction.Apply(tape, x, _weight?.Value ?? NoPreference(tape));
 
     /// <param name="graph">Where it is added.</param>
     /// <param name="x">The input's name, [time, batch, channels].</param>
@@ -220,10 +225,12 @@ public sealed class AttentionPool : Module
     internal (string Pooled, string? Attention) Export(OnnxGraph graph, string x)
     {
         string name = _name;
-        string scores = graph.Add("MatMul", name + "/scores", [x, graph.Constant(name + ".weight", _weight?.Value.Read<float>() ?? new float[_channels], _channels, 1)]);
+        string scores = graph.Add("MatMul", name + "/scores",
+            [x, graph.Constant(name + ".weight", _weight?.Value.Read<float>() ?? new float[_channels], _channels, 1)]);
         string weights = graph.Add("Softmax", name + "/weights", [scores], OnnxAttribute.Of("axis", 0));
         string weighted = graph.Add("Mul", name + "/weighted", [x, weights]);
-        string pooled = graph.Add("ReduceSum", name + "/pooled", [weighted, graph.Constant<long>(name + "/time", [0], 1)], OnnxAttribute.Of("keepdims", 0));
+        string pooled = graph.Add("ReduceSum", name + "/pooled", [weighted, graph.Constant<long>(name + "/time", [0], 1)],
+            OnnxAttribute.Of("keepdims", 0));
         if (_weight is null)
         {
             return (pooled, null);

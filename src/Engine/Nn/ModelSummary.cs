@@ -24,8 +24,11 @@ public sealed record ModelSummary(IReadOnlyList<LayerSummary> Layers)
     /// <param name="model">Needs no memory.</param>
     /// <param name="frames">Per clip.</param>
     public static ModelSummary Of(Classifier model, int frames) => new(
-        [.. model.Layers(frames).Select(layer => new LayerSummary(layer.Name, layer.Kind, layer.Shape, Count(model.Parameters, layer.Name), Count(model.Buffers, layer.Name)))]);
+        [.. model.Layers(frames)
+            .Select(layer => new LayerSummary(layer.Name, layer.Kind, layer.Shape, Count(model.Parameters, layer.Name),
+            Count(model.Buffers, layer.Name)))]);
 
     private static long Count(IEnumerable<Parameter> parameters, string layer) =>
-        parameters.Where(parameter => parameter.Layer is var name && (name == layer || name == layer + Reverse)).Sum(parameter => parameter.Shape.Count);
+        parameters.Where(parameter => parameter.Layer is var name && (name == layer || name == layer + Reverse))
+            .Sum(parameter => parameter.Shape.Count);
 }

@@ -8,7 +8,8 @@ namespace CudaTrainer.Engine.Nn;
 /// <param name="Input">W [D, G·H, I].</param>
 /// <param name="Hidden">R [D, G·H, H].</param>
 /// <param name="Bias">B [D, 2·G·H], of W and of R.</param>
-internal sealed record RecurrentWeights(int Directions, int GateCount, int Inputs, int HiddenUnits, float[] Input, float[] Hidden, float[] Bias);
+internal sealed record RecurrentWeights(int Directions, int GateCount, int Inputs, int HiddenUnits, float[] Input, float[] Hidden,
+    float[] Bias);
 
 /// <summary>What layers need to add themselves to an ONNX graph.</summary>
 internal static class OnnxExport
@@ -35,7 +36,8 @@ internal static class OnnxExport
     /// <summary>A recurrent operation over whole sequences.</summary>
     /// <param name="x">[time, batch, I].</param>
     /// <returns>[time, batch, D·H].</returns>
-    public static string Recurrent(this OnnxGraph graph, string operation, string layer, string x, string direction, RecurrentWeights weights, params OnnxAttribute[] attributes)
+    public static string Recurrent(this OnnxGraph graph, string operation, string layer, string x, string direction,
+        RecurrentWeights weights, params OnnxAttribute[] attributes)
     {
         var (directions, gates, inputs, hidden) = (weights.Directions, weights.GateCount, weights.Inputs, weights.HiddenUnits);
         string y = graph.Add(

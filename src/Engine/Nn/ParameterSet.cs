@@ -32,7 +32,8 @@ public sealed class ParameterSet : IDisposable
 
         Values = Tensor.Allocate(device, [checked((int)bounds[^1])], type, "parameters");
         BufferValues = Tensor.Allocate(device, [checked((int)Buffers.Sum(buffer => buffer.Shape.Count))], type, "buffers");
-        Shared = Tensor.Zeros(device, [checked((int)(bounds[^1] + SharedScalars + BufferValues.Count))], type, "gradients and what else replicas share");
+        Shared = Tensor.Zeros(device, [checked((int)(bounds[^1] + SharedScalars + BufferValues.Count))], type,
+            "gradients and what else replicas share");
         Gradients = Shared.Block(0, [checked((int)bounds[^1])], "gradients");
         SharedTail = Shared.Block(bounds[^1], [checked((int)(Shared.Count - bounds[^1]))], "what replicas share besides gradients");
         Segments = Tensor.From(device, [bounds.Length], bounds, "segments");

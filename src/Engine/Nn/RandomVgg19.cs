@@ -10,7 +10,8 @@ public sealed class RandomVgg19(int seed = RandomVgg19.DefaultSeed) : IVgg19Weig
 
     private static readonly Dictionary<string, (int Index, long FanIn)> Tensors = Vgg19.WeightShapes()
         .Index()
-        .ToDictionary(pair => pair.Item.Name, pair => (pair.Index, pair.Item.Shape.Rank == 1 ? 0 : pair.Item.Shape.Count / pair.Item.Shape[0]));
+        .ToDictionary(pair => pair.Item.Name,
+            pair => (pair.Index, pair.Item.Shape.Rank == 1 ? 0 : pair.Item.Shape.Count / pair.Item.Shape[0]));
 
     /// <summary>What the <see cref="Identity"/> of every random backbone begins with.</summary>
     public const string IdentityPrefix = "vgg19-random-";

@@ -25,13 +25,16 @@ internal static class Vgg19Onnx
                 "Conv", name, [x, weights.Add(convolution.Name + ".weight"), weights.Add(convolution.Name + ".bias")],
                 OnnxAttribute.Of("kernel_shape", [3, 3]), OnnxAttribute.Of("pads", [1, 1, 1, 1]));
             x = graph.Add("Relu", name + "/relu", [x]);
-            x = convolution.Pool ? graph.Add("MaxPool", name + "/pool", [x], OnnxAttribute.Of("kernel_shape", [2, 2]), OnnxAttribute.Of("strides", [2, 2])) : x;
+            x = convolution.Pool
+                ? graph.Add("MaxPool", name + "/pool", [x], OnnxAttribute.Of("kernel_shape", [2, 2]), OnnxAttribute.Of("strides", [2, 2]))
+                : x;
         }
 
         x = graph.Add("Flatten", "vgg19/flat", [x], OnnxAttribute.Of("axis", 1));
         foreach (string name in (string[])["classifier.0", "classifier.3"])
         {
-            x = graph.Add("Gemm", "vgg19/" + name, [x, weights.Add(name + ".weight"), weights.Add(name + ".bias")], OnnxAttribute.Of("transB", 1));
+            x = graph.Add("Gemm", "vgg19/" + name, [x, weights.Add(name + ".weight"), weights.Add(name + ".bias")],
+                OnnxAttribute.Of("transB", 1));
             x = graph.Add("Relu", $"vgg19/{name}/relu", [x]);
         }
 
@@ -48,19 +51,23 @@ internal static class Vgg19Onnx
         x = graph.Add("Cast", "vgg19/float", [x], OnnxAttribute.Of("to", OnnxDataType.Of(ElementType.F32)));
         x = graph.Add("Sub", "vgg19/centred", [x, graph.Constant("vgg19/mean", mean, 1, 3, 1, 1)]);
         x = graph.Add("Mul", "vgg19/normalized", [x, graph.Constant("vgg19/scale", scale, 1, 3, 1, 1)]);
-        return normalization.Bgr ? graph.Add("Gather", "vgg19/bgr", [x, graph.Constant<long>("vgg19/blue_first", [2, 1, 0], 3)], OnnxAttribute.Of("axis", 1)) : x;
+        return normalization.Bgr
+            ? graph.Add("Gather", "vgg19/bgr", [x, graph.Constant<long>("vgg19/blue_first", [2, 1, 0], 3)], OnnxAttribute.Of("axis", 1))
+            : x;
     }
 
     /// <summary>The tensors of a source, all read into one buffer, which the largest needs: 411 MB.</summary>
     private sealed class Weights(OnnxGraph graph, IVgg19WeightSource source)
     {
-        private readonly Dictionary<string, Shape> _shapes = Vgg19.WeightShapes().ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
+        private readonly Dictionary<string, Shape> _shapes = Vgg19.WeightShapes()
+            .ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
         private float[] _buffer = [];
 
         public string Add(string name)
         {
             Shape shape = _shapes[name];
-            return graph.Constant(new NamedTensor("vgg19." + name, ElementType.F32, shape.ToLengths(), () => Read(name, checked((int)shape.Count))));
+            return graph.Constant(
+                new NamedTensor("vgg19." + name, ElementType.F32, shape.ToLengths(), () => Read(name, checked((int)shape.Count))));
         }
 
         private ReadOnlySpan<byte> Read(string name, int count)

@@ -59,7 +59,8 @@ public sealed class Vgg19Weights : IVgg19WeightSource, IDisposable
     {
         if (archive is H5Archive keras)
         {
-            return new Vgg19Weights(KerasVgg19.View(keras), Vgg19Names.Tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Name), KerasSource);
+            return new Vgg19Weights(KerasVgg19.View(keras), Vgg19Names.Tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Name),
+                KerasSource);
         }
 
         var isTimm = archive.Entries.Keys.Any(name => name.StartsWith("pre_logits.", StringComparison.Ordinal));
@@ -104,7 +105,8 @@ public sealed class Vgg19Weights : IVgg19WeightSource, IDisposable
         {
             var index = Unravel(flat, _archive.Entries[name].Shape);
             throw new FileFormatException(
-                Path, $"tensor '{name}': element {ElementTypes.Format(index)} is {destination[flat]}", "The file is damaged: download it again.");
+                Path, $"tensor '{name}': element {ElementTypes.Format(index)} is {destination[flat]}",
+                    "The file is damaged: download it again.");
         }
     }
 

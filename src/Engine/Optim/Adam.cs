@@ -43,7 +43,8 @@ public sealed class Adam : IDisposable
     {
         IOps ops = _parameters.Device.Ops;
         ops.UnscaleAndCheckFinite(_parameters.Gradients, _parameters.Segments, _norms, _state.Tensor);
-        ops.AdamStep(_parameters.Values, _parameters.Gradients, FirstMoments, SecondMoments, _parameters.Segments, _norms, _parameters.Values.HalfCopy, _state.Tensor, _options);
+        ops.AdamStep(_parameters.Values, _parameters.Gradients, FirstMoments, SecondMoments, _parameters.Segments, _norms,
+            _parameters.Values.HalfCopy, _state.Tensor, _options);
         ops.UpdateLossScale(_state.Tensor, _dynamicLossScale);
     }
 

@@ -43,7 +43,9 @@ public readonly struct Shape : IEquatable<Shape>
         get
         {
             int i = index < 0 ? Rank + index : index;
-            return (uint)i < (uint)Rank ? _lengths[i] : throw new ArgumentOutOfRangeException(nameof(index), $"Shape {this} has no dimension {index}.");
+            return (uint)i < (uint)Rank
+                ? _lengths[i]
+                : throw new ArgumentOutOfRangeException(nameof(index), $"Shape {this} has no dimension {index}.");
         }
     }
 

@@ -30,7 +30,9 @@ public sealed class Tensor : IDisposable
 
     /// <summary>Device address of the first element.</summary>
     /// <exception cref="ObjectDisposedException">The tensor was disposed, or its tape was reset.</exception>
-    public nint Data => _data != 0 ? _data : throw new ObjectDisposedException(ToString(), "It was disposed, or the tape that it belongs to was reset.");
+    public nint Data => _data != 0
+        ? _data
+        : throw new ObjectDisposedException(ToString(), "It was disposed, or the tape that it belongs to was reset.");
 
     /// <summary>What error messages call it.</summary>
     public string? Name { get; set; }
@@ -109,7 +111,8 @@ public sealed class Tensor : IDisposable
     /// <summary>The same elements under another shape.</summary>
     public Tensor Reshape(Shape shape) => shape.Count == Count
         ? new Tensor(Device, Data, shape, DType, owned: null, Name)
-        : throw new TensorMismatchException("Reshape", Name ?? "tensor", $"has shape {Shape} ({Count} elements), which cannot become {shape} ({shape.Count}).");
+        : throw new TensorMismatchException("Reshape", Name ?? "tensor",
+            $"has shape {Shape} ({Count} elements), which cannot become {shape} ({shape.Count}).");
 
     /// <summary>Entries [start, start + length) of the outermost dimension.</summary>
     public Tensor Slice(int start, int length) => new(Device, AddressOf(start, length), Shape.With(0, length), DType, owned: null, Name);
@@ -279,7 +282,8 @@ public sealed class Tensor : IDisposable
     {
         if (source.Shape != Shape || source.DType != DType)
         {
-            throw new TensorMismatchException("CopyFrom", source.Name ?? "source", $"is {source.DType} {source.Shape}, expected {DType} {Shape}.");
+            throw new TensorMismatchException("CopyFrom", source.Name ?? "source",
+                $"is {source.DType} {source.Shape}, expected {DType} {Shape}.");
         }
 
         if (ReferenceEquals(source.Device, Device))

@@ -21,7 +21,8 @@ public sealed class TensorMismatchException(string op, string argument, string m
 /// <param name="held">Bytes in use by the engine.</param>
 /// <param name="largest">The largest buffers in use, each with its name and bytes.</param>
 /// <param name="hint">What to do.</param>
-public sealed class DeviceOutOfMemoryException(string device, string purpose, long requested, long free, long total, long held, IReadOnlyList<string> largest, string hint)
+public sealed class DeviceOutOfMemoryException(string device, string purpose, long requested, long free, long total, long held,
+    IReadOnlyList<string> largest, string hint)
     : Exception(
         $"{device} is out of memory: {requested:N0} bytes for {purpose} requested, {(total > 0 ? $"{free:N0} of {total:N0} free, " : string.Empty)}{held:N0} held by the engine"
         + $"{(largest.Count > 0 ? $"; largest: {string.Join(", ", largest)}" : string.Empty)}. {hint}")
@@ -72,7 +73,8 @@ public static class Check
 
             if (other.DType != first.DType)
             {
-                throw new TensorMismatchException(op, other.Name ?? "an argument", $"is {other.DType}, expected {first.DType} as the first argument has.");
+                throw new TensorMismatchException(op, other.Name ?? "an argument",
+                    $"is {other.DType}, expected {first.DType} as the first argument has.");
             }
 
             Device(op, other, first.Device);
@@ -89,7 +91,8 @@ public static class Check
         Device(op, x, parameter.Device);
         if (x.DType != parameter.DType && !(x.DType == DType.Float16 && parameter.DType == DType.Float32 && x.Device.ComputesInHalf))
         {
-            throw new TensorMismatchException(op, x.Name ?? "x", $"is {x.DType}, which {x.Device.Name} cannot combine with {parameter.Name ?? "parameters"} in {parameter.DType}.");
+            throw new TensorMismatchException(op, x.Name ?? "x",
+                $"is {x.DType}, which {x.Device.Name} cannot combine with {parameter.Name ?? "parameters"} in {parameter.DType}.");
         }
     }
 

@@ -11,7 +11,9 @@ namespace CudaTrainer.Engine.Tracing;
 public abstract class LapClock : IDisposable
 {
     /// <summary>The clock of a device's compute queue.</summary>
-    public static LapClock For(IDevice device, TraceTrack track) => device is CudaDevice cuda ? new CudaLapClock(cuda, track) : new HostLapClock(track);
+    public static LapClock For(IDevice device, TraceTrack track) => device is CudaDevice cuda
+        ? new CudaLapClock(cuda, track)
+        : new HostLapClock(track);
 
     /// <summary>The first lap begins.</summary>
     public abstract void Begin();

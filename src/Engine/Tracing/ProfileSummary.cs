@@ -25,14 +25,17 @@ public sealed record ProfileSummary(IReadOnlyList<ProfileRow> Rows, IReadOnlyLis
         {
             double whole = stage.Where(sum => sum.Kind == SpanKind.Whole).Sum(sum => sum.Seconds);
             var parts = stage.Where(sum => sum.Kind is not (SpanKind.Whole or SpanKind.Beside)).ToArray();
-            rows.AddRange(parts.OrderByDescending(sum => sum.Seconds).Select(sum => new ProfileRow(stage.Key, sum.Name, sum.Seconds, whole > 0 ? sum.Seconds / whole : null, sum.Count)));
+            rows.AddRange(parts.OrderByDescending(sum => sum.Seconds)
+                .Select(sum => new ProfileRow(stage.Key, sum.Name, sum.Seconds, whole > 0 ? sum.Seconds / whole : null, sum.Count)));
             double rest = whole - parts.Sum(sum => sum.Seconds);
             if (whole > 0 && rest > 0)
             {
-                rows.Add(new ProfileRow(stage.Key, Rest, rest, rest / whole, stage.Where(sum => sum.Kind == SpanKind.Whole).Sum(sum => sum.Count)));
+                rows.Add(new ProfileRow(stage.Key, Rest, rest, rest / whole,
+                    stage.Where(sum => sum.Kind == SpanKind.Whole).Sum(sum => sum.Count)));
             }
 
-            rows.AddRange(stage.Where(sum => sum.Kind == SpanKind.Beside).Select(sum => new ProfileRow(stage.Key, sum.Name, sum.Seconds, null, sum.Count)));
+            rows.AddRange(stage.Where(sum => sum.Kind == SpanKind.Beside)
+                .Select(sum => new ProfileRow(stage.Key, sum.Name, sum.Seconds, null, sum.Count)));
             if (whole > 0 && parts.Length > 0)
             {
                 sentences.Add(Bottleneck(stage.Key, whole, [.. parts.Select(sum => (sum.Name, sum.Kind, sum.Seconds))]));
@@ -45,23 +48,28 @@ public sealed record ProfileSummary(IReadOnlyList<ProfileRow> Rows, IReadOnlyLis
     /// <summary>A layer counts with its backward pass; the largest of all is named, and what helps against its kind.</summary>
     private static string Bottleneck(string stage, double whole, IReadOnlyList<(string Name, SpanKind Kind, double Seconds)> parts)
     {
-        var (kind, seconds) = parts.GroupBy(part => part.Kind).Select(group => (group.Key, group.Sum(part => part.Seconds))).MaxBy(group => group.Item2);
+        var (kind, seconds) = parts.GroupBy(part => part.Kind).Select(group => (group.Key, group.Sum(part => part.Seconds)))
+            .MaxBy(group => group.Item2);
         string share = Percent(seconds / whole);
         if (kind == SpanKind.Compute)
         {
             var (layer, longest) = parts.Where(part => part.Kind == SpanKind.Compute)
                 .GroupBy(part => part.Name.EndsWith(Backward, StringComparison.Ordinal) ? part.Name[..^Backward.Length] : part.Name)
                 .Select(group => (group.Key, group.Sum(part => part.Seconds))).MaxBy(group => group.Item2);
-            string advice = stage == "extract" ? "it is done once and cached; --threads for all cores, --device cuda where there is a GPU" : "--threads for all cores, --device cuda where there is a GPU; a smaller --model takes less";
+            string advice = stage == "extract"
+                ? "it is done once and cached; --threads for all cores, --device cuda where there is a GPU"
+                : "--threads for all cores, --device cuda where there is a GPU; a smaller --model takes less";
             return $"{stage}: arithmetic is the bottleneck ({share} of the time), the longest of it {layer} ({Percent(longest / whole)}): {advice}";
         }
 
         return kind switch
         {
-            SpanKind.Wait when stage == "extract" => $"{stage}: decoding is the bottleneck (the backbone waits for frames {share} of the time): raise --workers, or give it more cores",
+            SpanKind.Wait when stage == "extract" =>
+                $"{stage}: decoding is the bottleneck (the backbone waits for frames {share} of the time): raise --workers, or give it more cores",
             SpanKind.Wait => $"{stage}: waiting for data is the bottleneck ({share} of the time): put the cache on a faster disk, or halve it with --feature-dtype fp16",
             SpanKind.Update => $"{stage}: updating the parameters is the bottleneck ({share} of the time): a larger --batch-size updates them less often",
-            SpanKind.Exchange => $"{stage}: adding up gradients is the bottleneck ({share} of the time): --allreduce-dtype fp16, a larger --batch-size, or fewer replicas",
+            SpanKind.Exchange =>
+                $"{stage}: adding up gradients is the bottleneck ({share} of the time): --allreduce-dtype fp16, a larger --batch-size, or fewer replicas",
             _ => $"{stage}: copying is the bottleneck ({share} of the time): --feature-dtype fp16 halves it",
         };
     }

@@ -83,7 +83,8 @@ public sealed class TraceRecorder
         {
             lock (_lock)
             {
-                return [.. _sums.Select(sum => (sum.Key.Stage, sum.Key.Name, sum.Key.Kind, (double)sum.Value.Ticks / Stopwatch.Frequency, sum.Value.Count))];
+                return [.. _sums.Select(
+                    sum => (sum.Key.Stage, sum.Key.Name, sum.Key.Kind, (double)sum.Value.Ticks / Stopwatch.Frequency, sum.Value.Count))];
             }
         }
     }

@@ -7,7 +7,8 @@ internal readonly record struct Colour(byte Red, byte Green, byte Blue)
     public static Colour White { get; } = new(255, 255, 255);
 
     /// <summary>From this colour (0) to another (1).</summary>
-    public Colour Towards(Colour other, double share) => new(Mix(Red, other.Red, share), Mix(Green, other.Green, share), Mix(Blue, other.Blue, share));
+    public Colour Towards(Colour other, double share) =>
+        new(Mix(Red, other.Red, share), Mix(Green, other.Green, share), Mix(Blue, other.Blue, share));
 
     private static byte Mix(byte from, byte to, double share) => (byte)Math.Round(from + ((to - from) * share));
 }
@@ -53,7 +54,8 @@ internal sealed class Raster
         for (int i = 0; i <= steps; i++)
         {
             double share = (double)i / steps;
-            Fill((int)Math.Round(x0 + ((x1 - x0) * share)) - (pen / 2), (int)Math.Round(y0 + ((y1 - y0) * share)) - (pen / 2), pen, pen, colour);
+            Fill((int)Math.Round(x0 + ((x1 - x0) * share)) - (pen / 2), (int)Math.Round(y0 + ((y1 - y0) * share)) - (pen / 2), pen, pen,
+                colour);
         }
     }
 

@@ -64,10 +64,12 @@ internal sealed class OnnxReadBack
             string? unknown = inputs.FirstOrDefault(input => !_known.Contains(input));
             Require(unknown is null, $"'{node.Output}' uses '{unknown}' before it is there");
             Require(outputs.All(_known.Add), $"'{node.Output}' is there twice");
-            Require(operation == node.Operation && inputs.SequenceEqual(node.Inputs) && outputs.SequenceEqual([node.Output]), $"'{node.Output}' is another operation than was written");
+            Require(operation == node.Operation && inputs.SequenceEqual(node.Inputs) && outputs.SequenceEqual([node.Output]),
+                $"'{node.Output}' is another operation than was written");
         }
 
-        Require(_outputs.SequenceEqual(_graph.Outputs.Select(output => output.Name)) && _outputs.All(_known.Contains), "other outputs than were written");
+        Require(_outputs.SequenceEqual(_graph.Outputs.Select(output => output.Name)) && _outputs.All(_known.Contains),
+            "other outputs than were written");
     }
 
     private void Graph(ReadOnlySpan<byte> message, CancellationToken stop)
@@ -121,7 +123,8 @@ internal sealed class OnnxReadBack
     private void Tensor(ReadOnlySpan<byte> message)
     {
         string name = Single(message, TensorFields.Name).Text;
-        Require(_expected.Remove(name, out NamedTensor? expected) && _known.Add(name), $"'{name}' is no weight of the graph, or is there twice");
+        Require(_expected.Remove(name, out NamedTensor? expected) && _known.Add(name),
+            $"'{name}' is no weight of the graph, or is there twice");
         List<long> shape = [];
         ReadOnlySpan<byte> data = default;
         var tensor = new ProtoReader(message);

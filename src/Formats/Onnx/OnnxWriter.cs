@@ -18,7 +18,8 @@ public static class OnnxWriter
     /// <exception cref="ArgumentException">A tensor's data do not have the length of its shape, or its type is none of ours.</exception>
     /// <exception cref="IOException">The file would be too long.</exception>
     /// <exception cref="OperationCanceledException">Stopped between two tensors.</exception>
-    public static void Write(Stream stream, OnnxGraph graph, string version, IReadOnlyDictionary<string, string> metadata, CancellationToken stop)
+    public static void Write(Stream stream, OnnxGraph graph, string version, IReadOnlyDictionary<string, string> metadata,
+        CancellationToken stop)
     {
         ProtoWriter structure = Structure(graph);
         var heads = new ProtoWriter[graph.Initializers.Count];
@@ -165,7 +166,8 @@ public static class OnnxWriter
     {
         if (!ElementTypes.TryCountBytes(tensor.Shape, tensor.Type, out _, out dataBytes))
         {
-            throw new ArgumentException($"Tensor '{tensor.Name}' has the impossible shape {ElementTypes.Format(tensor.Shape)}.", nameof(tensor));
+            throw new ArgumentException($"Tensor '{tensor.Name}' has the impossible shape {ElementTypes.Format(tensor.Shape)}.",
+                nameof(tensor));
         }
 
         var fields = new ProtoWriter();
@@ -189,7 +191,9 @@ public static class OnnxWriter
         ElementTypes.TryCountBytes(tensor.Shape, tensor.Type, out _, out long bytes);
         if (data.Length != bytes)
         {
-            throw new ArgumentException($"Tensor '{tensor.Name}' {tensor.Type} {ElementTypes.Format(tensor.Shape)} takes {bytes} bytes, got {data.Length}.", nameof(tensor));
+            throw new ArgumentException(
+                $"Tensor '{tensor.Name}' {tensor.Type} {ElementTypes.Format(tensor.Shape)} takes {bytes} bytes, got {data.Length}.",
+                nameof(tensor));
         }
 
         stream.Write(data);

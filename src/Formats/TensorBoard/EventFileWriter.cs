@@ -107,10 +107,12 @@ internal sealed class EventFileWriter : IDisposable
         Directory.CreateDirectory(_folder);
         long second = SecondAfter(_folder, _clock.GetUtcNow().ToUnixTimeSeconds());
         string name = string.Create(
-            CultureInfo.InvariantCulture, $"{NamePrefix}{second:D10}.{Environment.MachineName}.{Environment.ProcessId}.{Interlocked.Increment(ref _filesOfProcess) - 1}");
+            CultureInfo.InvariantCulture,
+                $"{NamePrefix}{second:D10}.{Environment.MachineName}.{Environment.ProcessId}.{Interlocked.Increment(ref _filesOfProcess) - 1}");
 
         // No buffer of its own: what is flushed has one already.
-        return new FileStream(Path.Combine(_folder, name), FileMode.CreateNew, FileAccess.Write, FileShare.Read | FileShare.Delete, bufferSize: 0);
+        return new FileStream(Path.Combine(_folder, name), FileMode.CreateNew, FileAccess.Write, FileShare.Read | FileShare.Delete,
+            bufferSize: 0);
     }
 
     private void BeginRecord()

@@ -23,7 +23,8 @@ internal static class PrCurve
     public static float[] Compute(ReadOnlySpan<int> labels, ReadOnlySpan<double> scores)
     {
         float[] curve = new float[Rows * Thresholds];
-        Span<float> truePositives = Row(0), falsePositives = Row(1), trueNegatives = Row(2), falseNegatives = Row(3), precision = Row(4), recall = Row(5);
+        Span<float> truePositives = Row(0), falsePositives = Row(1), trueNegatives = Row(2), falseNegatives = Row(3), precision = Row(4),
+            recall = Row(5);
         for (int i = 0; i < labels.Length; i++)
         {
             int last = Math.Clamp((int)Math.Floor(scores[i] * (Thresholds - 1)), 0, Thresholds - 1);

@@ -28,7 +28,8 @@ public static unsafe class ActivationDropout
     /// <param name="inputGradient">∂L/∂x [count], overwritten; may be <paramref name="outputGradient"/>.</param>
     /// <param name="relu">As in the forward pass.</param>
     /// <param name="dropout">As in the forward pass.</param>
-    public static void Backward(ThreadTeam team, long count, float* x, float* outputGradient, float* inputGradient, bool relu, Dropout dropout)
+    public static void Backward(ThreadTeam team, long count, float* x, float* outputGradient, float* inputGradient, bool relu,
+        Dropout dropout)
     {
         var kernel = new BackwardKernel
         {

@@ -53,7 +53,8 @@ public static unsafe class Conv3x3
     /// <param name="activation">Applied after the bias.</param>
     /// <param name="maxPool">Whether to store the maxima of 2×2 squares only; an odd last row or column is dropped.</param>
     public static void Run(
-        ThreadTeam team, int images, int inChannels, int height, int width, int outChannels, float* input, float* prepared, float* bias, float* output,
+        ThreadTeam team, int images, int inChannels, int height, int width, int outChannels, float* input, float* prepared, float* bias,
+        float* output,
         Activation activation = Activation.Relu, bool maxPool = false)
     {
         ArgumentOutOfRangeException.ThrowIfEqual(outChannels, ConvLayout.ImageChannels);

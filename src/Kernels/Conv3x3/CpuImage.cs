@@ -96,7 +96,8 @@ internal static unsafe class Conv3x3Image
                         {
                             int rows = Math.Min(tileRows, problem.Width - x);
                             GemmMicroKernel.Run<TSimd, TVec, WindowLayout>(
-                                rows, WindowLength, windows + (row * inRow) + (x * Channels), inRow, filters, target + ((nint)x * columns), columns, TileUpdate.Overwrite, filters, 0);
+                                rows, WindowLength, windows + (row * inRow) + (x * Channels), inRow, filters, target
+                                    + ((nint)x * columns), columns, TileUpdate.Overwrite, filters, 0);
                         }
                     }
                 }
@@ -117,7 +118,8 @@ internal static unsafe class Conv3x3Image
         {
             int columns = GemmMicroKernel.Columns<TSimd, TVec>();
             nint plane = ((nint)image * ConvLayout.Blocks(problem.OutChannels)) + (channel / ChannelBlock);
-            float* target = problem.Output + (((plane * problem.OutHeight) + y) * problem.OutWidth * ChannelBlock) + (channel % ChannelBlock);
+            float* target = problem.Output + (((plane * problem.OutHeight) + y) * problem.OutWidth * ChannelBlock)
+                + (channel % ChannelBlock);
             TVec bias = TSimd.LoadPartial(problem.Bias + channel, Math.Clamp(problem.OutChannels - channel, 0, TSimd.Width));
             for (int x = 0; x < problem.OutWidth; x++)
             {

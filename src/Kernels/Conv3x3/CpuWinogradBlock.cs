@@ -102,7 +102,8 @@ internal unsafe struct WinogradBlock<TSimd, TVec>
             float* next = planes + (ahead.Image * _inBlocks * planeSize) + ((ahead.Y + 1) * rowStride) + ((ahead.X + 1) * ChannelBlock);
             PrefetchSquare(next, TileSize, rowStride);
             PrefetchPoints(target + (TilesAhead * ChannelBlock), _inPointSize);
-            float* window = planes + (cursor.Image * _inBlocks * planeSize) + ((cursor.Y - 1) * rowStride) + ((cursor.X - 1) * ChannelBlock);
+            float* window = planes + (cursor.Image * _inBlocks * planeSize) + ((cursor.Y - 1) * rowStride)
+                + ((cursor.X - 1) * ChannelBlock);
             bool inside = cursor.Y > 0 && cursor.X > 0
                 && cursor.Y + WindowSize - 1 <= _problem.Height && cursor.X + WindowSize - 1 <= _problem.Width;
             for (int lane = 0; lane < ChannelBlock; lane += TSimd.Width)
@@ -185,11 +186,13 @@ internal unsafe struct WinogradBlock<TSimd, TVec>
             var ahead = new TileCursor(in _problem, firstTile + TilesAhead);
             for (int tile = 0; tile < tiles; tile++)
             {
-                float* next = planes + (ahead.Image * _outBlocks * planeSize) + (ahead.Y / shrink * rowStride) + (ahead.X / shrink * ChannelBlock);
+                float* next = planes + (ahead.Image * _outBlocks * planeSize) + (ahead.Y / shrink * rowStride)
+                    + (ahead.X / shrink * ChannelBlock);
                 PrefetchSquare(next, TileSize / shrink, rowStride);
                 PrefetchPoints(product + (TilesAhead * columns), _outPointSize);
                 WinogradTransform.OutputColumns<TSimd, TVec>(product, _outPointSize, _temporary);
-                float* target = planes + (cursor.Image * _outBlocks * planeSize) + (cursor.Y / shrink * rowStride) + (cursor.X / shrink * ChannelBlock);
+                float* target = planes + (cursor.Image * _outBlocks * planeSize) + (cursor.Y / shrink * rowStride)
+                    + (cursor.X / shrink * ChannelBlock);
                 if (_problem.MaxPool)
                 {
                     StorePooled(target, rowStride, _problem.OutHeight - (cursor.Y / 2), _problem.OutWidth - (cursor.X / 2), bias);

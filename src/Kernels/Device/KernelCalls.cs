@@ -20,7 +20,8 @@ internal static class KernelCalls
     {
         if (callers.Contains(method))
         {
-            throw new KernelRefusedException(kernel, $"{NameOf(method)}, which calls itself", "GPUs have no stack to speak of: use a loop.");
+            throw new KernelRefusedException(kernel, $"{NameOf(method)}, which calls itself",
+                "GPUs have no stack to speak of: use a loop.");
         }
 
         if (!checkedOnes.Add(method) || IsForeign(method) || method.GetMethodBody() is not { } body)

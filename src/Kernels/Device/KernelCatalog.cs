@@ -9,7 +9,8 @@ internal static class KernelCatalog
     public static IReadOnlyList<KernelSource> Of(Assembly assembly) =>
     [
         .. assembly.GetTypes()
-            .SelectMany(type => type.GetMethods(BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly))
+            .SelectMany(type => type.GetMethods(
+                BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly))
             .Where(method => method.IsDefined(typeof(GpuKernelAttribute)))
             .SelectMany(Versions)
             .Select(method => new KernelSource(method))

@@ -19,7 +19,8 @@ internal sealed class KernelSource
         Name = $"{method.DeclaringType!.Name}_{method.Name}{suffix}";
         if (!method.IsStatic || method.ReturnType != typeof(void) || method.GetParameters().Length != 1)
         {
-            throw new KernelRefusedException(method, "its signature", "A kernel is a static void method of one parameter, the structure of its arguments.");
+            throw new KernelRefusedException(method, "its signature",
+                "A kernel is a static void method of one parameter, the structure of its arguments.");
         }
 
         Arguments = method.GetParameters()[0].ParameterType;
@@ -70,7 +71,8 @@ internal sealed record ArgumentLayout(int Bytes, IReadOnlyList<(int Offset, int 
         var arrays = new List<(int, int)>();
         (int size, _) = Measure(kernel, kernel.Arguments, arrays);
         return size == SizeOf(kernel.Arguments) ? new ArgumentLayout(size, arrays) : throw new KernelRefusedException(
-            kernel.Method, $"the layout of its arguments {kernel.Arguments.Name}", "Fields must lie in the order of their declaration, without packing.");
+            kernel.Method, $"the layout of its arguments {kernel.Arguments.Name}",
+                "Fields must lie in the order of their declaration, without packing.");
     }
 
     /// <summary>Fields in their order, each at the next multiple of its alignment: what the runtime does with plain structures, and what
@@ -92,7 +94,8 @@ internal sealed record ArgumentLayout(int Bytes, IReadOnlyList<(int Offset, int 
         if (type == typeof(nint) || type == typeof(nuint) || type == typeof(bool) || type == typeof(char) || type.IsPointer ||
             !type.IsValueType)
         {
-            throw new KernelRefusedException(kernel.Method, $"an argument of type {type.Name}", "Arguments are numbers, structures of them and GpuArray.");
+            throw new KernelRefusedException(kernel.Method, $"an argument of type {type.Name}",
+                "Arguments are numbers, structures of them and GpuArray.");
         }
 
         if (type.IsPrimitive || type.IsEnum)
@@ -102,7 +105,8 @@ internal sealed record ArgumentLayout(int Bytes, IReadOnlyList<(int Offset, int 
         }
 
         int offset = 0, widest = 1;
-        foreach (FieldInfo field in type.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic).OrderBy(field => field.MetadataToken))
+        foreach (FieldInfo field in type.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic)
+            .OrderBy(field => field.MetadataToken))
         {
             int before = arrays.Count;
             (int size, int alignment) = Measure(kernel, field.FieldType, arrays);

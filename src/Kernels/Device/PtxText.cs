@@ -37,7 +37,8 @@ internal static partial class PtxText
         text = Regex.Replace(text, $@"\b{Regex.Escape(entry.Groups["parameter"].Value)}\b", "arguments");
         text = NumberLabels(text);
         var result = new StringBuilder();
-        result.Append(CultureInfo.InvariantCulture, $"// {kernel.Name}: {kernel.Method.DeclaringType!.FullName}.{kernel.Method.Name}, {kernel.Threads} threads a block\n");
+        result.Append(CultureInfo.InvariantCulture,
+            $"// {kernel.Name}: {kernel.Method.DeclaringType!.FullName}.{kernel.Method.Name}, {kernel.Threads} threads a block\n");
         foreach ((int offset, int bytes) in kernel.Layout.Arrays)
         {
             result.Append(CultureInfo.InvariantCulture, $"//@view 0 {offset} {bytes}\n");

@@ -46,7 +46,8 @@ public static unsafe class Elementwise
             for (long i = begin; i < end; i += TSimd.Width)
             {
                 int lanes = (int)Math.Min(TSimd.Width, end - i);
-                Lanes.Store<TSimd, TVec>(Y + i, TSimd.Add(Lanes.LoadHalf<TSimd, TVec>(A + i, lanes), Lanes.Load<TSimd, TVec>(Y + i, lanes)), lanes);
+                Lanes.Store<TSimd, TVec>(Y + i,
+                    TSimd.Add(Lanes.LoadHalf<TSimd, TVec>(A + i, lanes), Lanes.Load<TSimd, TVec>(Y + i, lanes)), lanes);
             }
         }
     }

@@ -44,21 +44,24 @@ public static unsafe class Gemm
     public static void Run(
         ThreadTeam team, bool transA, bool transB, int m, int n, int k, float* a, int lda, float* b, int ldb, float* c, int ldc,
         bool accumulate = false, float* bias = null, Activation activation = Activation.None)
-        => RunAs<float, SingleSource, float, SingleSource>(team, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias, activation);
+        => RunAs<float, SingleSource, float, SingleSource>(team, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias,
+            activation);
 
     /// <summary>The product with a left matrix in half precision, widened while it is packed; sums are in single precision. Parameters as
     /// above.</summary>
     public static void Run(
         ThreadTeam team, bool transA, bool transB, int m, int n, int k, Half* a, int lda, float* b, int ldb, float* c, int ldc,
         bool accumulate = false, float* bias = null, Activation activation = Activation.None)
-        => RunAs<Half, HalfSource, float, SingleSource>(team, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias, activation);
+        => RunAs<Half, HalfSource, float, SingleSource>(team, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias,
+            activation);
 
     /// <summary>The product with a right matrix in half precision, widened while it is packed; sums are in single precision. Parameters as
     /// above.</summary>
     public static void Run(
         ThreadTeam team, bool transA, bool transB, int m, int n, int k, float* a, int lda, Half* b, int ldb, float* c, int ldc,
         bool accumulate = false, float* bias = null, Activation activation = Activation.None)
-        => RunAs<float, SingleSource, Half, HalfSource>(team, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias, activation);
+        => RunAs<float, SingleSource, Half, HalfSource>(team, transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias,
+            activation);
 
     /// <summary>The product with a right matrix packed before, which gives n and k; other parameters and the bits of the result as
     /// <c>Run</c>.</summary>
@@ -179,7 +182,8 @@ public static unsafe class Gemm
             shared = GemmPacking.SizeA(problem.M, problem.K, GemmMicroKernel.MaxRows(team.Level));
         }
 
-        var kernel = new TeamKernel<TA, TASource, TB, TBSource>(problem, byRows, shared == 0 ? null : (float*)team.SharedPacking((nuint)shared * sizeof(float)));
+        var kernel = new TeamKernel<TA, TASource, TB, TBSource>(problem, byRows,
+            shared == 0 ? null : (float*)team.SharedPacking((nuint)shared * sizeof(float)));
         team.Run(ref kernel);
     }
 
@@ -237,14 +241,16 @@ public static unsafe class Gemm
                 int columns = GemmMicroKernel.Columns<TSimd, TVec>();
                 whole.PackedB = new PackedPanels(shared, GemmPacking.RoundUp(problem.N, columns));
                 (int begin, int end) = member.Share(problem.N, columns);
-                GemmPacking.PackWholeB<TSimd, TVec, TB, TBSource>(problem.TransB, begin, end, problem.K, (TB*)problem.B, problem.Ldb, whole.PackedB);
+                GemmPacking.PackWholeB<TSimd, TVec, TB, TBSource>(problem.TransB, begin, end, problem.K, (TB*)problem.B, problem.Ldb,
+                    whole.PackedB);
             }
             else
             {
                 int rows = GemmMicroKernel.MaxRows<TSimd, TVec>();
                 whole.PackedA = new PackedPanels(shared, GemmPacking.RoundUp(problem.M, rows));
                 (int begin, int end) = member.Share(problem.M, rows);
-                GemmPacking.PackWholeA<TSimd, TVec, TA, TASource>(problem.TransA, begin, end, problem.K, (TA*)problem.A, problem.Lda, whole.PackedA);
+                GemmPacking.PackWholeA<TSimd, TVec, TA, TASource>(problem.TransA, begin, end, problem.K, (TA*)problem.A, problem.Lda,
+                    whole.PackedA);
             }
         }
 

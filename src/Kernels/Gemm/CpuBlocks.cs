@@ -97,7 +97,8 @@ internal static unsafe class GemmBlocks
         int panelColumns = GemmMicroKernel.Columns<TSimd, TVec>();
         float* tile = workspace;
         float* packedA = tile + (panelRows * panelColumns);
-        float* packedB = packedA + (problem.PackedA.Exists ? 0 : GemmPacking.SizeA(Math.Min(problem.M, RowBlock), Math.Min(problem.K, DepthBlock), panelRows));
+        float* packedB = packedA
+            + (problem.PackedA.Exists ? 0 : GemmPacking.SizeA(Math.Min(problem.M, RowBlock), Math.Min(problem.K, DepthBlock), panelRows));
         int columnBlock = problem.PackedB.Exists ? problem.N : ColumnBlock;
         for (int column = 0; column < problem.N; column += columnBlock)
         {
@@ -139,7 +140,8 @@ internal static unsafe class GemmBlocks
     /// <summary>One packed block of A times one packed block of B.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Multiply<TSimd, TVec>(
-        ref readonly GemmProblem problem, int row, int rows, int column, int columns, int k, int depth, float* packedA, float* packedB, float* tile)
+        ref readonly GemmProblem problem, int row, int rows, int column, int columns, int k, int depth, float* packedA, float* packedB,
+        float* tile)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
     {
@@ -170,12 +172,15 @@ internal static unsafe class GemmBlocks
                 if (tileRows == panelRows && columns - j >= panelColumns && bias is null && !relu)
                 {
                     GemmMicroKernel.Run<TSimd, TVec, LineLayout>(
-                        tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, c, problem.Ldc, add ? TileUpdate.Add : TileUpdate.Overwrite, ahead, aheadStep);
+                        tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, c, problem.Ldc, add
+                            ? TileUpdate.Add
+                            : TileUpdate.Overwrite, ahead, aheadStep);
                 }
                 else
                 {
                     GemmMicroKernel.Run<TSimd, TVec, LineLayout>(
-                        tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, tile, panelColumns, TileUpdate.Overwrite, ahead, aheadStep);
+                        tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, tile, panelColumns, TileUpdate.Overwrite, ahead,
+                            aheadStep);
                     StoreTile<TSimd, TVec>(tile, tileRows, Math.Min(panelColumns, columns - j), c, problem.Ldc, add, bias, relu);
                 }
 
@@ -237,7 +242,8 @@ internal static unsafe class GemmBlocks
                 float* c = problem.C + (i * problem.Ldc) + j;
                 float* bias = problem.Bias is null ? null : problem.Bias + j;
                 StoreTile<TSimd, TVec>(
-                    zeros, 1, Math.Min(2 * TSimd.Width, problem.N - j), c, problem.Ldc, problem.Accumulate, bias, problem.Activation == Activation.Relu);
+                    zeros, 1, Math.Min(2 * TSimd.Width, problem.N - j), c, problem.Ldc, problem.Accumulate, bias,
+                        problem.Activation == Activation.Relu);
             }
         }
     }

@@ -28,18 +28,21 @@ internal static unsafe class InputProduct
     /// <param name="bias">[n].</param>
     /// <param name="sums">[B·T, n] at distance <paramref name="sumsStride"/>, overwritten.</param>
     /// <param name="sumsStride">Floats from row to row.</param>
-    public static void Forward<T, TSource>(ThreadTeam team, in RecurrentShape shape, int columns, T* x, float* weights, float* bias, float* sums, int sumsStride)
+    public static void Forward<T, TSource>(ThreadTeam team, in RecurrentShape shape, int columns, T* x, float* weights, float* bias,
+        float* sums, int sumsStride)
         where T : unmanaged, IEquatable<T>
         where TSource : struct, IPackSource<T>
     {
         (int rows, int inputs) = (shape.Rows, shape.Inputs);
         if (IsSparse(x, (long)rows * inputs))
         {
-            SparseGemm.RunAs<T, TSource>(team, false, true, false, rows, columns, inputs, x, inputs, weights, inputs, sums, sumsStride, bias: bias);
+            SparseGemm.RunAs<T, TSource>(team, false, true, false, rows, columns, inputs, x, inputs, weights, inputs, sums, sumsStride,
+                bias: bias);
         }
         else
         {
-            Gemm.RunAs<T, TSource, float, SingleSource>(team, false, true, rows, columns, inputs, x, inputs, weights, inputs, sums, sumsStride, bias: bias);
+            Gemm.RunAs<T, TSource, float, SingleSource>(team, false, true, rows, columns, inputs, x, inputs, weights, inputs, sums,
+                sumsStride, bias: bias);
         }
     }
 
@@ -51,14 +54,16 @@ internal static unsafe class InputProduct
     /// <param name="gatesStride">Floats from row to row.</param>
     /// <param name="x">[B·T, I].</param>
     /// <param name="weightsGradient">[n, I], added to.</param>
-    public static void WeightGradient<T, TSource>(ThreadTeam team, in RecurrentShape shape, int columns, float* gates, int gatesStride, T* x, float* weightsGradient)
+    public static void WeightGradient<T, TSource>(ThreadTeam team, in RecurrentShape shape, int columns, float* gates, int gatesStride,
+        T* x, float* weightsGradient)
         where T : unmanaged, IEquatable<T>
         where TSource : struct, IPackSource<T>
     {
         (int rows, int inputs) = (shape.Rows, shape.Inputs);
         if (IsSparse(x, (long)rows * inputs))
         {
-            SparseGemm.RunAs<T, TSource>(team, true, false, true, inputs, columns, rows, x, inputs, gates, gatesStride, weightsGradient, inputs, accumulate: true);
+            SparseGemm.RunAs<T, TSource>(team, true, false, true, inputs, columns, rows, x, inputs, gates, gatesStride, weightsGradient,
+                inputs, accumulate: true);
         }
         else
         {

@@ -138,7 +138,8 @@ internal static unsafe class GemmMicroKernel
     /// <param name="ahead">Memory to prefetch meanwhile, one line per k.</param>
     /// <param name="aheadStep">Floats from one prefetch to the next; 0 for none.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Run<TSimd, TVec, TLayout>(int rows, int k, float* a, nint aBlockStride, float* b, float* tile, nint tileStride, TileUpdate update, float* ahead, nint aheadStep)
+    public static void Run<TSimd, TVec, TLayout>(int rows, int k, float* a, nint aBlockStride, float* b, float* tile, nint tileStride,
+        TileUpdate update, float* ahead, nint aheadStep)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
         where TLayout : struct, ITileLayout
@@ -173,7 +174,8 @@ internal static unsafe class GemmMicroKernel
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile<TSimd, TVec, TLayout, TRows>(int k, float* a, nint aBlockStride, float* b, float* tile, nint stride, TileUpdate update, float* ahead, nint aheadStep)
+    private static void Tile<TSimd, TVec, TLayout, TRows>(int k, float* a, nint aBlockStride, float* b, float* tile, nint stride,
+        TileUpdate update, float* ahead, nint aheadStep)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
         where TLayout : struct, ITileLayout

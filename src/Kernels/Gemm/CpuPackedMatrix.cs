@@ -68,7 +68,8 @@ public sealed unsafe class PackedMatrix : IDisposable
     {
         if (level != Level)
         {
-            throw new ArgumentException($"This matrix is packed for SIMD level {Level}, the team runs at {level}; pack it for the team's level.");
+            throw new ArgumentException(
+                $"This matrix is packed for SIMD level {Level}, the team runs at {level}; pack it for the team's level.");
         }
     }
 

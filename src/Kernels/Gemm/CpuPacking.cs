@@ -151,7 +151,8 @@ internal static unsafe class GemmPacking
     }
 
     /// <summary>Rows [begin, end) of op(A) over all of k, to their place among the panels of the whole matrix.</summary>
-    public static void PackWholeA<TSimd, TVec, T, TSource>(bool transposed, int begin, int end, int k, T* source, nint ld, PackedPanels panels)
+    public static void PackWholeA<TSimd, TVec, T, TSource>(bool transposed, int begin, int end, int k, T* source, nint ld,
+        PackedPanels panels)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
         where T : unmanaged
@@ -166,7 +167,8 @@ internal static unsafe class GemmPacking
     }
 
     /// <summary>Columns [begin, end) of op(B) over all of k, to their place among the panels of the whole matrix.</summary>
-    public static void PackWholeB<TSimd, TVec, T, TSource>(bool transposed, int begin, int end, int k, T* source, nint ld, PackedPanels panels)
+    public static void PackWholeB<TSimd, TVec, T, TSource>(bool transposed, int begin, int end, int k, T* source, nint ld,
+        PackedPanels panels)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
         where T : unmanaged
@@ -258,7 +260,8 @@ internal static unsafe class GemmPacking
     /// packed[i·rowStride + j], where every 16 columns a new block of <paramref name="blockStride"/> floats begins, if one is given.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void PackTransposed<TSimd, TVec, T, TSource>(int rows, int columns, T* source, nint ld, float* packed, nint rowStride, nint blockStride = KStep)
+    public static void PackTransposed<TSimd, TVec, T, TSource>(int rows, int columns, T* source, nint ld, float* packed, nint rowStride,
+        nint blockStride = KStep)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
         where T : unmanaged

@@ -64,7 +64,8 @@ public static unsafe class SparseGemm
     /// <param name="accumulate">Whether to add to C instead of overwriting it.</param>
     /// <param name="bias">[n], added to each row, or null.</param>
     public static void Run(
-        ThreadTeam team, bool transA, bool transB, bool transC, int m, int n, int k, float* a, int lda, float* b, int ldb, float* c, int ldc,
+        ThreadTeam team, bool transA, bool transB, bool transC, int m, int n, int k, float* a, int lda, float* b, int ldb, float* c,
+        int ldc,
         bool accumulate = false, float* bias = null)
         => RunAs<float, SingleSource>(team, transA, transB, transC, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias);
 
@@ -86,7 +87,8 @@ public static unsafe class SparseGemm
     }
 
     private readonly struct Kernel<T, TSource>(
-        bool transA, bool transB, bool transC, int m, int n, int k, T* a, nint lda, float* b, nint ldb, float* c, nint ldc, bool accumulate, float* bias)
+        bool transA, bool transB, bool transC, int m, int n, int k, T* a, nint lda, float* b, nint ldb, float* c, nint ldc,
+        bool accumulate, float* bias)
         : ITeamKernel
         where T : unmanaged
         where TSource : struct, IPackSource<T>
@@ -105,7 +107,8 @@ public static unsafe class SparseGemm
             int width = Vectors * TSimd.Width;
             int blocks = BlocksPerChunk(width);
             nint listLength = ((nint)RowBlock * Math.Min(ChunksPerPass * Chunk, GemmPacking.RoundUp(k, Chunk))) + TSimd.Width;
-            nint floats = ((nint)Chunk * width) + (2 * RowBlock * width) + (RowBlock * CopyStride) + (2 * listLength) + (RowBlock * ChunksPerPass * blocks);
+            nint floats = ((nint)Chunk * width) + (2 * RowBlock * width) + (RowBlock * CopyStride) + (2 * listLength)
+                + (RowBlock * ChunksPerPass * blocks);
             float* block = (float*)member.Scratch((nuint)floats * sizeof(float));
             float* totals = block + ((nint)Chunk * width);
             float* partials = totals + (RowBlock * width);
@@ -151,7 +154,8 @@ public static unsafe class SparseGemm
         /// offset of B's row in its block.
         /// </summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private void List<TSimd, TVec>(int row, int rows, int first, int last, int blocks, float* copy, float* values, int* places, int* counts)
+        private void List<TSimd, TVec>(int row, int rows, int first, int last, int blocks, float* copy, float* values, int* places,
+            int* counts)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
@@ -168,7 +172,8 @@ public static unsafe class SparseGemm
                         int count = 0;
                         for (int p = begin; p < end; p += TSimd.Width)
                         {
-                            count += TSimd.CompressNonZero(from + p, (p - begin) * Vectors * TSimd.Width, Vectors * TSimd.Width, values + count, places + count);
+                            count += TSimd.CompressNonZero(from + p, (p - begin) * Vectors * TSimd.Width, Vectors * TSimd.Width,
+                                values + count, places + count);
                         }
 
                         values += count;
@@ -216,7 +221,8 @@ public static unsafe class SparseGemm
         /// <summary>totals += the partial sums of all chunks in [first, last), for one group of columns.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void Sum<TSimd, TVec>(
-            int rows, int first, int last, int column, int columns, int blocks, float* block, float* values, int* places, int* counts, float* partials, float* totals)
+            int rows, int first, int last, int column, int columns, int blocks, float* block, float* values, int* places, int* counts,
+            float* partials, float* totals)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
@@ -231,7 +237,8 @@ public static unsafe class SparseGemm
                         CopyBlock<TSimd, TVec>(chunk + begin, depth, column, columns, block);
                     }
 
-                    int used = AddRows<TSimd, TVec>(rows, counts, values, places, block, partials, resume: i > 0, i == blocks - 1 ? totals : null);
+                    int used = AddRows<TSimd, TVec>(rows, counts, values, places, block, partials, resume: i > 0,
+                        i == blocks - 1 ? totals : null);
                     counts += rows;
                     values += used;
                     places += used;
@@ -340,7 +347,8 @@ public static unsafe class SparseGemm
         /// <param name="totals">Where the finished sums are added; null if the chunk goes on.</param>
         /// <returns>Length of all lists.</returns>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static int AddRows<TSimd, TVec>(int rows, int* counts, float* values, int* places, float* block, float* partials, bool resume, float* totals)
+        private static int AddRows<TSimd, TVec>(int rows, int* counts, float* values, int* places, float* block, float* partials,
+            bool resume, float* totals)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {

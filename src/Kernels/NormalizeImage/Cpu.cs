@@ -17,7 +17,8 @@ public static unsafe class NormalizeImage
     /// <param name="blueFirst">Whether the output's channels are blue, green, red.</param>
     /// <param name="output"><see cref="ConvLayout.ElementCount"/>(images, 3, height, width) floats.</param>
     public static void Run(
-        ThreadTeam team, int images, int height, int width, byte* source, ReadOnlySpan<float> scale, ReadOnlySpan<float> shift, bool blueFirst, float* output)
+        ThreadTeam team, int images, int height, int width, byte* source, ReadOnlySpan<float> scale, ReadOnlySpan<float> shift,
+        bool blueFirst, float* output)
     {
         // The affine map of 256 values is a table; looking it up also makes every level give the same bits.
         float* table = stackalloc float[3 * 256];
@@ -33,7 +34,8 @@ public static unsafe class NormalizeImage
         team.Run(ref kernel);
     }
 
-    private readonly struct Kernel(int images, int height, int width, byte* source, float* table, bool blueFirst, float* output) : ITeamKernel
+    private readonly struct Kernel(int images, int height, int width, byte* source, float* table, bool blueFirst,
+        float* output) : ITeamKernel
     {
         public void Run<TSimd, TVec>(Member member)
             where TSimd : struct, ISimd<TVec>

@@ -91,7 +91,8 @@ public readonly unsafe struct Simd256 : ISimd<Vector256<float>>
         Avx.ConvertToVector256Single(Avx2.Subtract(Avx2.ShiftRightLogical(a.AsInt32(), 23), Vector256.Create(127)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> SelectGreater(Vector256<float> a, Vector256<float> b, Vector256<float> whenTrue, Vector256<float> whenFalse) =>
+    public static Vector256<float> SelectGreater(
+        Vector256<float> a, Vector256<float> b, Vector256<float> whenTrue, Vector256<float> whenFalse) =>
         Avx.BlendVariable(whenFalse, whenTrue, Avx.CompareGreaterThan(a, b));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

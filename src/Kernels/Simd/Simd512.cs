@@ -93,7 +93,8 @@ public readonly unsafe struct Simd512 : ISimd<Vector512<float>>
     public static Vector512<float> Exponent(Vector512<float> a) => Avx512F.GetExponent(a);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> SelectGreater(Vector512<float> a, Vector512<float> b, Vector512<float> whenTrue, Vector512<float> whenFalse) =>
+    public static Vector512<float> SelectGreater(
+        Vector512<float> a, Vector512<float> b, Vector512<float> whenTrue, Vector512<float> whenFalse) =>
         Avx512F.BlendVariable(whenFalse, whenTrue, Avx512F.CompareGreaterThan(a, b));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -51,7 +51,8 @@ internal sealed class ClassifierGroup : IDisposable
         {
             if (Ensemble.HashOf(file) != member.Sha256)
             {
-                throw new RunException($"The member '{file}' is not the file that the ensemble '{path}' was made of.", "Make the ensemble anew, or bring the file back.");
+                throw new RunException($"The member '{file}' is not the file that the ensemble '{path}' was made of.",
+                    "Make the ensemble anew, or bring the file back.");
             }
         }
 
@@ -125,7 +126,8 @@ internal sealed class ClassifierGroup : IDisposable
     public Evaluation Evaluate(IReadOnlyList<IFeatureRows> views, int batchSize, CancellationToken stop)
     {
         Evaluation[] evaluations = [.. views.Select(rows => Evaluate(rows, batchSize, stop))];
-        return Evaluated(evaluations[0].Labels, [.. Enumerable.Range(0, evaluations[0].Scores.Length).Select(clip => evaluations.Average(view => view.Scores[clip]))]);
+        return Evaluated(evaluations[0].Labels,
+            [.. Enumerable.Range(0, evaluations[0].Scores.Length).Select(clip => evaluations.Average(view => view.Scores[clip]))]);
     }
 
     /// <summary>The answer for one clip. The attention of an ensemble is the mean over the members that have it.</summary>
@@ -148,7 +150,9 @@ internal sealed class ClassifierGroup : IDisposable
 
         return new ClipAnswer(
             _ensemble is null ? scores[0][0] : _ensemble.Combine(scores)[0],
-            attention.Count == 0 ? null : [.. Enumerable.Range(0, Info.Frames).Select(frame => attention.Average(weights => (double)weights[frame]))]);
+            attention.Count == 0
+                ? null
+                : [.. Enumerable.Range(0, Info.Frames).Select(frame => attention.Average(weights => (double)weights[frame]))]);
     }
 
     /// <summary>Answers for one clip with dropout on. The masks of a pass are the same for every clip.</summary>
@@ -181,7 +185,9 @@ internal sealed class ClassifierGroup : IDisposable
             if (member.Info.Dropout is not > 0)
             {
                 throw new RunException(
-                    member.Info.Dropout is null ? $"'{file}' does not say with how much dropout it was trained." : $"'{file}' was trained without dropout: every pass would give the same answer.",
+                    member.Info.Dropout is null
+                        ? $"'{file}' does not say with how much dropout it was trained."
+                        : $"'{file}' was trained without dropout: every pass would give the same answer.",
                     "Leave --mc-dropout out, or train with this version and --dropout above 0.");
             }
         }

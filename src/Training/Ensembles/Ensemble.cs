@@ -26,7 +26,8 @@ public enum EnsembleStrategy
 /// <param name="Weight">Fitted on val; the strategy <c>weighted</c> uses it.</param>
 /// <param name="Threshold">The member's own.</param>
 /// <param name="Val">Of the member alone, at its own threshold.</param>
-public sealed record EnsembleMember(string File, string Sha256, double Weight, double Threshold, string Model, int Epoch, ClassificationMetrics Val);
+public sealed record EnsembleMember(string File, string Sha256, double Weight, double Threshold, string Model, int Epoch,
+    ClassificationMetrics Val);
 
 /// <summary>
 /// Several classifiers that answer together; <c>ensemble.json</c> holds the same. The loss of its metrics is the mean negative log
@@ -93,7 +94,8 @@ public sealed record Ensemble
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new RunException($"The member '{file}' cannot be read: {exception.Message}", "Name model files, or folders of finished runs.");
+            throw new RunException($"The member '{file}' cannot be read: {exception.Message}",
+                "Name model files, or folders of finished runs.");
         }
     }
 
@@ -101,7 +103,8 @@ public sealed record Ensemble
     /// <param name="scores">[members][clips], p(violent).</param>
     /// <param name="weights">[members], for <see cref="EnsembleStrategy.Weighted"/>.</param>
     /// <param name="thresholds">[members], for <see cref="EnsembleStrategy.Vote"/>.</param>
-    internal static double[] Combine(EnsembleStrategy strategy, IReadOnlyList<double[]> scores, IReadOnlyList<double> weights, IReadOnlyList<double> thresholds)
+    internal static double[] Combine(EnsembleStrategy strategy, IReadOnlyList<double[]> scores, IReadOnlyList<double> weights,
+        IReadOnlyList<double> thresholds)
     {
         double[] combined = new double[scores[0].Length];
         for (int i = 0; i < combined.Length; i++)
@@ -128,5 +131,6 @@ public sealed record Ensemble
     /// As <see cref="Combine(EnsembleStrategy, IReadOnlyList{double[]}, IReadOnlyList{double}, IReadOnlyList{double})"/>, as this ensemble
     /// does it.
     /// </summary>
-    internal double[] Combine(IReadOnlyList<double[]> scores) => Combine(Strategy, scores, [.. Members.Select(member => member.Weight)], [.. Members.Select(member => member.Threshold)]);
+    internal double[] Combine(IReadOnlyList<double[]> scores) =>
+        Combine(Strategy, scores, [.. Members.Select(member => member.Weight)], [.. Members.Select(member => member.Threshold)]);
 }

@@ -53,10 +53,12 @@ public static class EnsembleRun
         observer.Header(
         [
             new HeaderLine("device", device.Text),
-            .. files.Zip(group.Members, (file, member) => new HeaderLine("member", $"{member.Info.Model} of epoch {member.Info.Epoch} from {file}")),
+            .. files.Zip(group.Members,
+                (file, member) => new HeaderLine("member", $"{member.Info.Model} of epoch {member.Info.Epoch} from {file}")),
             new HeaderLine("backbone", group.Info.BackboneDescription),
         ]);
-        using FeatureSplits splits = EvaluationRun.OpenFeatures(options.FeaturesDir, options.Features, device, group.Members[0], observer, stop);
+        using FeatureSplits splits = EvaluationRun.OpenFeatures(options.FeaturesDir, options.Features, device, group.Members[0], observer,
+            stop);
         group.RequireFits(splits.Validation);
         WarnOfOtherClips(files, splits.Train, observer);
 
@@ -64,15 +66,19 @@ public static class EnsembleRun
         int[] labels = val[0].Labels;
         double[][] scores = [.. val.Select(member => member.Scores)];
         double[] weights = EnsembleWeights.Fit(labels, scores), thresholds = [.. group.Members.Select(member => member.Info.Threshold)];
-        var strategies = Enum.GetValues<EnsembleStrategy>().ToDictionary(strategy => strategy, strategy => Measure(labels, Ensemble.Combine(strategy, scores, weights, thresholds), null));
-        EnsembleStrategy chosen = options.Strategy == StrategyChoice.Auto ? Best(strategies) : Enum.Parse<EnsembleStrategy>(options.Strategy.ToString());
+        var strategies = Enum.GetValues<EnsembleStrategy>()
+            .ToDictionary(strategy => strategy, strategy => Measure(labels, Ensemble.Combine(strategy, scores, weights, thresholds), null));
+        EnsembleStrategy chosen = options.Strategy == StrategyChoice.Auto
+            ? Best(strategies)
+            : Enum.Parse<EnsembleStrategy>(options.Strategy.ToString());
         double threshold = strategies[chosen].Threshold;
 
         string output = Path.GetFullPath(options.Output), folder = Path.GetDirectoryName(output)!;
         var ensemble = new Ensemble
         {
             Members = [.. files.Select((file, m) => new EnsembleMember(
-                Path.GetRelativePath(folder, Path.GetFullPath(file)), hashes[m], weights[m], thresholds[m], group.Members[m].Info.Model, group.Members[m].Info.Epoch,
+                Path.GetRelativePath(folder, Path.GetFullPath(file)), hashes[m], weights[m], thresholds[m], group.Members[m].Info.Model,
+                group.Members[m].Info.Epoch,
                 Measure(labels, scores[m], thresholds[m])))],
             Strategy = chosen,
             Threshold = threshold,
@@ -82,7 +88,8 @@ public static class EnsembleRun
         if (splits.Test is { } test)
         {
             Evaluation[] answers = group.EvaluateMembers(new SplitRows(test), BatchSize, stop);
-            ensemble = ensemble with { Test = WithIntervals(answers[0].Labels, ensemble.Combine([.. answers.Select(member => member.Scores)]), threshold) };
+            ensemble = ensemble with { Test = WithIntervals(answers[0].Labels,
+                ensemble.Combine([.. answers.Select(member => member.Scores)]), threshold) };
         }
 
         Directory.CreateDirectory(folder);
@@ -119,7 +126,8 @@ public static class EnsembleRun
             using Checkpoint checkpoint = Checkpoint.Open(state);
             if (checkpoint.State?.Fingerprint.GetValueOrDefault(RunFingerprint.TrainingClips) is { } clips && clips != here)
             {
-                observer.Message(Severity.Warning, $"'{file}' was trained on other clips than the train split here: where it has seen clips of val or test, the results are too good. Train all members on one split");
+                observer.Message(Severity.Warning,
+                    $"'{file}' was trained on other clips than the train split here: where it has seen clips of val or test, the results are too good. Train all members on one split");
             }
         }
     }

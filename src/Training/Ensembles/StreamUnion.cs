@@ -56,14 +56,17 @@ internal static class StreamUnion
             Preprocess = seen.Preprocess,
         };
 
-        int First(Func<ModelInfo, bool> takes) => members.Select((info, m) => (info, m)).Where(pair => takes(pair.info)).Select(pair => pair.m).DefaultIfEmpty(-1).First();
+        int First(Func<ModelInfo, bool> takes) =>
+            members.Select((info, m) => (info, m)).Where(pair => takes(pair.info)).Select(pair => pair.m).DefaultIfEmpty(-1).First();
 
         void Require(int other, int first, Func<ModelInfo, IReadOnlyList<(string What, string Is)>> facts)
         {
-            string[] differences = [.. facts(members[other]).Zip(facts(members[first])).Where(pair => pair.First != pair.Second).Select(pair => $"{pair.First.What} {pair.First.Is} instead of {pair.Second.Is}")];
+            string[] differences = [.. facts(members[other]).Zip(facts(members[first])).Where(pair => pair.First != pair.Second)
+                .Select(pair => $"{pair.First.What} {pair.First.Is} instead of {pair.Second.Is}")];
             if (differences.Length > 0)
             {
-                throw new RunException($"'{files[other]}' cannot answer together with '{files[first]}': {string.Join("; ", differences)}.", "Members of an ensemble are trained on the same features, or on both streams of the same clips.");
+                throw new RunException($"'{files[other]}' cannot answer together with '{files[first]}': {string.Join("; ", differences)}.",
+                    "Members of an ensemble are trained on the same features, or on both streams of the same clips.");
             }
         }
     }
@@ -81,17 +84,20 @@ internal static class StreamUnion
     /// <summary>Where a member's features begin in a frame of both streams.</summary>
     public static int FirstOf(ModelInfo member) => member.Stream == FeatureStream.Motion ? Vgg19.Features : 0;
 
-    private static IReadOnlyList<(string What, string Is)> Common(ModelInfo info) => [("frames a clip", $"{info.Frames}"), ("classes", string.Join(", ", info.Classes))];
+    private static IReadOnlyList<(string What, string Is)> Common(ModelInfo info) =>
+        [("frames a clip", $"{info.Frames}"), ("classes", string.Join(", ", info.Classes))];
 
     private static IReadOnlyList<(string What, string Is)> Appearance(ModelInfo info) =>
-        [("features a frame", $"{AppearanceOf(info).Inputs}"), ("backbone", AppearanceOf(info).Backbone), ("preprocessing", info.Preprocess)];
+        [("features a frame", $"{AppearanceOf(info).Inputs}"), ("backbone", AppearanceOf(info).Backbone),
+            ("preprocessing", info.Preprocess)];
 
     private static IReadOnlyList<(string What, string Is)> Motion(ModelInfo info) => [("motion", MotionOf(info))];
 
     /// <summary>The facts of the appearance alone.</summary>
     private static ModelInfo AppearanceOf(ModelInfo info) => info.Stream != FeatureStream.Both
         ? info
-        : info with { Inputs = info.Inputs - MotionFeatures.PerStep, Backbone = Parts(info.Backbone).Appearance, BackboneDescription = Parts(info.BackboneDescription).Appearance };
+        : info with { Inputs = info.Inputs - MotionFeatures.PerStep, Backbone = Parts(info.Backbone)
+            .Appearance, BackboneDescription = Parts(info.BackboneDescription).Appearance };
 
     /// <summary>The identity of the motion alone.</summary>
     private static string MotionOf(ModelInfo info) => info.Stream == FeatureStream.Both ? Parts(info.Backbone).Motion : info.Backbone;

@@ -44,7 +44,8 @@ internal sealed class ClipDecoder : IDisposable
     /// <param name="stream">Whether pictures, motion or both are wanted.</param>
     /// <param name="trace">Where decoding is recorded, if given.</param>
     public ClipDecoder(
-        IReadOnlyList<Clip> clips, int frames, int workers, int ahead, TimeSpan timeLimit, ClipView view, CancellationToken stop, FeatureStream stream = FeatureStream.Rgb, TraceRecorder? trace = null)
+        IReadOnlyList<Clip> clips, int frames, int workers, int ahead, TimeSpan timeLimit, ClipView view, CancellationToken stop,
+        FeatureStream stream = FeatureStream.Rgb, TraceRecorder? trace = null)
     {
         _clips = clips;
         _frames = frames;
@@ -57,7 +58,8 @@ internal sealed class ClipDecoder : IDisposable
         _bufferSignal = new SemaphoreSlim(buffers);
         for (int i = 0; i < buffers; i++)
         {
-            _buffers.Push((stream.HasRgb() ? new byte[frames * _options.Width * _options.Height * 3] : [], stream.HasMotion() ? new float[frames * MotionFeatures.PerStep] : []));
+            _buffers.Push((stream.HasRgb() ? new byte[frames * _options.Width * _options.Height * 3] : [],
+                stream.HasMotion() ? new float[frames * MotionFeatures.PerStep] : []));
         }
 
         _trace = trace;
@@ -127,7 +129,8 @@ internal sealed class ClipDecoder : IDisposable
                 }
 
                 long began = Stopwatch.GetTimestamp();
-                VideoReadResult result = VideoReader.TryRead(_clips[index].Path, _frames, buffer.Frames, buffer.Motion, _options, _stop.Token);
+                VideoReadResult result = VideoReader.TryRead(_clips[index].Path, _frames, buffer.Frames, buffer.Motion, _options,
+                    _stop.Token);
                 if (track is not null)
                 {
                     Record(track, began, result.Info.ResizeTime);
@@ -140,7 +143,8 @@ internal sealed class ClipDecoder : IDisposable
 
                 lock (_lock)
                 {
-                    _decoded.Enqueue(new DecodedClip(_clips[index], buffer.Frames, buffer.Motion, result.Fault, result.Reason, result.Info.MotionPairs));
+                    _decoded.Enqueue(new DecodedClip(_clips[index], buffer.Frames, buffer.Motion, result.Fault, result.Reason,
+                        result.Info.MotionPairs));
                 }
 
                 _decodedSignal.Release();

@@ -97,12 +97,14 @@ public sealed record ClipView
             for (int x = 0; x < width; x++)
             {
                 double dx = (Mirror ? width - 1 - x : x) - centreX, dy = y - centreY;
-                double fromX = Math.Clamp(centreX + (cosine * dx) + (sine * dy), 0, width - 1), fromY = Math.Clamp(centreY - (sine * dx) + (cosine * dy), 0, height - 1);
+                double fromX = Math.Clamp(centreX + (cosine * dx) + (sine * dy), 0, width - 1),
+                    fromY = Math.Clamp(centreY - (sine * dx) + (cosine * dy), 0, height - 1);
                 int left = (int)fromX, top = (int)fromY, right = Math.Min(left + 1, width - 1), bottom = Math.Min(top + 1, height - 1);
                 double shareX = fromX - left, shareY = fromY - top;
                 for (int c = 0; c < 3; c++)
                 {
-                    double above = Between(source[Index(left, top)], source[Index(right, top)], shareX), below = Between(source[Index(left, bottom)], source[Index(right, bottom)], shareX);
+                    double above = Between(source[Index(left, top)], source[Index(right, top)], shareX),
+                        below = Between(source[Index(left, bottom)], source[Index(right, bottom)], shareX);
                     target[Index(x, y)] = (byte)(Between(above, below, shareY) + 0.5);
 
                     int Index(int column, int row) => (((row * width) + column) * 3) + c;

@@ -13,7 +13,8 @@ namespace CudaTrainer.Training.Extraction;
 /// <param name="TimeLimit">Wall-clock limit per file.</param>
 /// <param name="Stream">What becomes features.</param>
 /// <param name="Trace">Where decoding, copying and waiting are recorded, if given.</param>
-public sealed record ExtractorOptions(int Frames, int Workers, TimeSpan TimeLimit, FeatureStream Stream = FeatureStream.Rgb, TraceRecorder? Trace = null)
+public sealed record ExtractorOptions(int Frames, int Workers, TimeSpan TimeLimit, FeatureStream Stream = FeatureStream.Rgb,
+    TraceRecorder? Trace = null)
 {
     /// <summary>How clips are looked at.</summary>
     public ClipView View { get; init; } = ClipView.All[0];
@@ -57,8 +58,10 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
         int clipsPerBatch = Math.Max(1, FramesPerBatch / options.Frames);
         bool hasMotion = options.Stream.HasMotion();
         long frameBytes = (long)Vgg19.ImageSize * Vgg19.ImageSize * 3;
-        using var decoder = new ClipDecoder(clips, options.Frames, options.Workers, clipsPerBatch + options.Workers, options.TimeLimit, options.View, stop, options.Stream, options.Trace);
-        using Tensor rgb = Tensor.Allocate(device, [clipsPerBatch * options.Frames, Vgg19.ImageSize, Vgg19.ImageSize, 3], DType.UInt8, "frames");
+        using var decoder = new ClipDecoder(clips, options.Frames, options.Workers, clipsPerBatch + options.Workers, options.TimeLimit,
+            options.View, stop, options.Stream, options.Trace);
+        using Tensor rgb = Tensor.Allocate(device, [clipsPerBatch * options.Frames, Vgg19.ImageSize, Vgg19.ImageSize, 3], DType.UInt8,
+            "frames");
         using Tensor features = Tensor.Allocate(device, [clipsPerBatch * options.Frames, Vgg19.Features], name: "features");
         float[] host = new float[features.Count];
         List<Clip> batch = [];
@@ -139,16 +142,19 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
         void Report() => progress(ProgressOf(done, clips.Count, failures, computed, began));
     }
 
-    private void RunWithoutBackbone(IReadOnlyList<Clip> clips, ClipFeatures deliver, Action<ExtractionProgress> progress, CancellationToken stop)
+    private void RunWithoutBackbone(IReadOnlyList<Clip> clips, ClipFeatures deliver, Action<ExtractionProgress> progress,
+        CancellationToken stop)
     {
-        using var decoder = new ClipDecoder(clips, options.Frames, options.Workers, options.Workers, options.TimeLimit, options.View, stop, FeatureStream.Motion, options.Trace);
+        using var decoder = new ClipDecoder(clips, options.Frames, options.Workers, options.Workers, options.TimeLimit, options.View, stop,
+            FeatureStream.Motion, options.Trace);
         int done = 0, failures = 0;
         long began = Stopwatch.GetTimestamp();
         while (decoder.Next() is { } decoded)
         {
             stop.ThrowIfCancellationRequested();
             bool isWhole = decoded.Fault == VideoFault.None;
-            deliver(decoded.Clip, isWhole ? decoded.Motion : default, decoded.Fault, isWhole && decoded.MotionPairs == 0 ? NoMotion : decoded.Reason);
+            deliver(decoded.Clip, isWhole ? decoded.Motion : default, decoded.Fault,
+                isWhole && decoded.MotionPairs == 0 ? NoMotion : decoded.Reason);
             decoder.Return(decoded);
             failures += isWhole ? 0 : 1;
             done++;

@@ -25,7 +25,8 @@ public static class FeatureStreams
     public static bool HasMotion(this FeatureStream stream) => stream != FeatureStream.Rgb;
 
     /// <summary>Features per frame.</summary>
-    public static int Dimension(this FeatureStream stream) => (stream.HasRgb() ? Vgg19.Features : 0) + (stream.HasMotion() ? MotionFeatures.PerStep : 0);
+    public static int Dimension(this FeatureStream stream) => (stream.HasRgb() ? Vgg19.Features : 0)
+        + (stream.HasMotion() ? MotionFeatures.PerStep : 0);
 
     /// <summary>Puts the appearance and the motion of a clip side by side, frame by frame.</summary>
     /// <param name="rgb">[frames, 4096].</param>

@@ -23,7 +23,8 @@ public sealed class MultiDeviceExtractor(IReadOnlyList<FeatureExtractor> extract
         using CancellationTokenSource ends = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var states = new ExtractionProgress[extractors.Count];
         Exception? failure = null;
-        Thread[] threads = [.. extractors.Select((_, index) => new Thread(() => Extract(index)) { IsBackground = true, Name = $"extraction {index}" })];
+        Thread[] threads = [
+            .. extractors.Select((_, index) => new Thread(() => Extract(index)) { IsBackground = true, Name = $"extraction {index}" })];
         foreach (Thread thread in threads)
         {
             thread.Start();
@@ -48,7 +49,8 @@ public sealed class MultiDeviceExtractor(IReadOnlyList<FeatureExtractor> extract
             try
             {
                 // Every n-th clip: long and short ones, which often stand together, mix.
-                extractors[index].Run([.. clips.Where((_, i) => i % extractors.Count == index)], deliver, state => Set(index, state), ends.Token);
+                extractors[index].Run([.. clips.Where((_, i) => i % extractors.Count == index)], deliver, state => Set(index, state),
+                    ends.Token);
             }
             catch (Exception exception)
             {
@@ -71,7 +73,8 @@ public sealed class MultiDeviceExtractor(IReadOnlyList<FeatureExtractor> extract
             lock (states)
             {
                 progress(new ExtractionProgress(
-                    states.Sum(state => state.Videos), clips.Count, states.Sum(state => state.Failures), states.Sum(state => state.FramesPerSecond), states.Max(state => state.Remaining)));
+                    states.Sum(state => state.Videos), clips.Count, states.Sum(state => state.Failures),
+                        states.Sum(state => state.FramesPerSecond), states.Max(state => state.Remaining)));
             }
         }
     }

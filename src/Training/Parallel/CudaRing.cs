@@ -94,7 +94,8 @@ internal sealed unsafe class CudaRing : IReplicaLink
         (long first, long length) = RingSchedule.Bounds(count, Size, Rank);
         if (halfOnWire)
         {
-            _elementwise.Cast(_stream, length, values.Data + (nint)(first * sizeof(float)), CudaType.Float32, wire.Own(first), CudaType.Float16);
+            _elementwise.Cast(_stream, length, values.Data + (nint)(first * sizeof(float)), CudaType.Float32, wire.Own(first),
+                CudaType.Float16);
         }
 
         int hop = 0;
@@ -279,7 +280,8 @@ internal sealed unsafe class CudaRing : IReplicaLink
 
         public nint Own(long first) => (half ? link._halves!.Pointer : values) + (nint)(first * ElementBytes);
 
-        public nint Of(CudaRing other, long first) => (half ? other._halves!.Pointer : other._group.Values[other.Rank]) + (nint)(first * ElementBytes);
+        public nint Of(CudaRing other, long first) => (half ? other._halves!.Pointer : other._group.Values[other.Rank])
+            + (nint)(first * ElementBytes);
 
         public nint Staged(CudaRing other, long first) => other._staged!.Pointer + (nint)(first * ElementBytes);
     }

@@ -69,13 +69,15 @@ internal sealed class HostLink : IReplicaLink
         {
             int other = (Rank + i) % Size;
             Shard chunk = Shard.Of(count, other, Size);
-            _device.Copy(_group.Shown(other).AddressOf(chunk.First, chunk.Count), values.AddressOf(chunk.First, chunk.Count), (long)chunk.Count * bytes);
+            _device.Copy(_group.Shown(other).AddressOf(chunk.First, chunk.Count), values.AddressOf(chunk.First, chunk.Count),
+                (long)chunk.Count * bytes);
         }
 
         _group.Meet();
         long received = ((long)(Size - 1) * own.Count) + (count - own.Count);
         double seconds = _figures.Seconds + Stopwatch.GetElapsedTime(began).TotalSeconds;
-        _figures = new LinkFigures(_figures.Calls + 1, _figures.Messages + (2L * (Size - 1)), _figures.Bytes + (received * bytes), seconds, seconds);
+        _figures = new LinkFigures(_figures.Calls + 1, _figures.Messages + (2L * (Size - 1)), _figures.Bytes + (received * bytes), seconds,
+            seconds);
     }
 
     public void Join()

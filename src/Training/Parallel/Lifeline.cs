@@ -176,7 +176,8 @@ public sealed class Lifeline : IDisposable
         catch (SocketException exception)
         {
             listener.Dispose();
-            throw new RunException($"Rank 0 cannot listen on port {port}: {exception.Message}", $"Choose another port in {LifelineInvitation.AddressVariable}.", exception);
+            throw new RunException($"Rank 0 cannot listen on port {port}: {exception.Message}",
+                $"Choose another port in {LifelineInvitation.AddressVariable}.", exception);
         }
     }
 
@@ -292,7 +293,8 @@ public sealed class Lifeline : IDisposable
             socket.ReceiveTimeout = socket.SendTimeout = (int)_options.Attempt.TotalMilliseconds;
             connection = new LifelineConnection(socket);
             connection.Send(LifelineFrame.Hello, _invitation.WriteHello(_me));
-            if (connection.TryReceive(out LifelineFrame frame, out ReadOnlySpan<byte> payload) && frame == LifelineFrame.Welcome && payload.SequenceEqual(_invitation.WelcomeToken))
+            if (connection.TryReceive(out LifelineFrame frame,
+                out ReadOnlySpan<byte> payload) && frame == LifelineFrame.Welcome && payload.SequenceEqual(_invitation.WelcomeToken))
             {
                 connection.WaitLong();
                 return (connection, string.Empty);

@@ -85,8 +85,13 @@ internal sealed record LifelineInvitation(RankName Name, IReadOnlyList<string> A
         string host = text[..end].Trim('[', ']'), rest = text[end..];
         int port = 0;
         bool valid = host.Length > 0 && (!bracketed || end > 0)
-            && (rest.Length == 0 || (rest[0] == ':' && int.TryParse(rest.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out port) && port is > 0 and <= 65_535));
-        return valid ? (host, port) : throw new RunException($"{AddressVariable} is '{text}', which is no address.", "Give host or host:port, with an IPv6 address in brackets.");
+            && (rest.Length == 0 || (
+                rest[0] == ':' && int.TryParse(rest.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out port)
+                && port is > 0 and <= 65_535));
+        return valid
+            ? (host, port)
+            : throw new RunException($"{AddressVariable} is '{text}', which is no address.",
+            "Give host or host:port, with an IPv6 address in brackets.");
     }
 
     /// <summary>The first thing that a rank says: token, rank, process id, host.</summary>
@@ -105,7 +110,8 @@ internal sealed record LifelineInvitation(RankName Name, IReadOnlyList<string> A
     public bool TryReadHello(ReadOnlySpan<byte> hello, out RankName name)
     {
         name = default;
-        if (hello.Length < HelloBytes || !CryptographicOperations.FixedTimeEquals(hello[..(TokenBytes / 2)], Token.AsSpan(0, TokenBytes / 2)))
+        if (hello.Length < HelloBytes || !CryptographicOperations.FixedTimeEquals(hello[..(TokenBytes / 2)],
+            Token.AsSpan(0, TokenBytes / 2)))
         {
             return false;
         }
@@ -117,7 +123,8 @@ internal sealed record LifelineInvitation(RankName Name, IReadOnlyList<string> A
     }
 
     public byte[] Encode() => Encoding.UTF8.GetBytes(string.Join('\n', [
-        Convert.ToHexString(Token), Port.ToString(CultureInfo.InvariantCulture), Name.ProcessId.ToString(CultureInfo.InvariantCulture), Name.Host, .. Addresses]));
+        Convert.ToHexString(Token), Port.ToString(CultureInfo.InvariantCulture), Name.ProcessId.ToString(CultureInfo.InvariantCulture),
+            Name.Host, .. Addresses]));
 
     public static LifelineInvitation Decode(ReadOnlySpan<byte> bytes)
     {

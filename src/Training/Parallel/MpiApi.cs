@@ -51,7 +51,9 @@ internal sealed unsafe class MpiApi
         using var handlers = new FaultHandlers();
         nint library = NativeLibrary.Load(path);
         int found = ((delegate* unmanaged[Cdecl]<int>)NativeLibrary.GetExport(library, "ctm_abi"))();
-        return found == Abi ? new MpiApi(library) : throw new EntryPointNotFoundException($"interface version {found}, expected {Abi}: rebuild it");
+        return found == Abi
+            ? new MpiApi(library)
+            : throw new EntryPointNotFoundException($"interface version {found}, expected {Abi}: rebuild it");
     }
 
     public string LibraryVersion()

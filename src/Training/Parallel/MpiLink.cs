@@ -17,7 +17,8 @@ internal sealed class MpiLink(MpiWorld world, CpuDevice device, Action<string> f
 
     public string Description => $"by {world.LibraryVersion}";
 
-    public LinkFigures Figures => new(_calls, _ring.Traffic.Messages, _ring.Traffic.Bytes, _ring.Traffic.Time.TotalSeconds, _ring.Traffic.Time.TotalSeconds);
+    public LinkFigures Figures =>
+        new(_calls, _ring.Traffic.Messages, _ring.Traffic.Bytes, _ring.Traffic.Time.TotalSeconds, _ring.Traffic.Time.TotalSeconds);
 
     public unsafe void AllReduce(Tensor values, bool halfOnWire)
     {

@@ -149,7 +149,8 @@ public sealed unsafe class MpiRing : IDisposable
     private (long Begin, long Count) Bounds(long count, int chunk) => RingSchedule.Bounds(count, _world.Size, chunk);
 
     private void Exchange(void* send, long sendBytes, void* receive, long receiveBytes, int tag) => _world.Exchange(
-        send, sendBytes, RingSchedule.Next(_world.Rank, _world.Size), receive, receiveBytes, RingSchedule.Previous(_world.Rank, _world.Size), tag);
+        send, sendBytes, RingSchedule.Next(_world.Rank, _world.Size), receive, receiveBytes,
+            RingSchedule.Previous(_world.Rank, _world.Size), tag);
 
     private void Grow(long bytes)
     {

@@ -45,7 +45,8 @@ public sealed unsafe class MpiWorld : IDisposable
     private const int NoRequest = -1;
 
     /// <summary>Set by mpirun or its kin: OpenMPI, PMIx (OpenMPI 5, Slurm), PMI (MPICH, Intel MPI), MVAPICH.</summary>
-    private static readonly string[] s_launchVariables = ["OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_SIZE", "PMI_RANK", "MV2_COMM_WORLD_SIZE"];
+    private static readonly string[] s_launchVariables = ["OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_SIZE", "PMI_RANK",
+        "MV2_COMM_WORLD_SIZE"];
 
     private static readonly string[] s_sizeVariables = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"];
 
@@ -81,7 +82,8 @@ public sealed unsafe class MpiWorld : IDisposable
     public static bool IsLaunched => s_launchVariables.Any(name => Environment.GetEnvironmentVariable(name) is { Length: > 0 });
 
     /// <summary>How many processes the launcher says it has started; null where it does not say.</summary>
-    public static int? LaunchedSize => s_sizeVariables.Select(Environment.GetEnvironmentVariable).Select(text => int.TryParse(text, out int size) ? size : (int?)null).FirstOrDefault(size => size is not null);
+    public static int? LaunchedSize => s_sizeVariables.Select(Environment.GetEnvironmentVariable)
+        .Select(text => int.TryParse(text, out int size) ? size : (int?)null).FirstOrDefault(size => size is not null);
 
     /// <summary>Whether the native library and an MPI are there.</summary>
     public static bool IsAvailable => s_loaded.Value.Api is not null;
@@ -130,7 +132,9 @@ public sealed unsafe class MpiWorld : IDisposable
         using var handlers = new FaultHandlers();
         int rank = 0, size = 0, localRank = 0, threadLevel = 0;
         int error = api.Init(&rank, &size, &localRank, &threadLevel);
-        return error == 0 ? new MpiWorld(api, rank, size, localRank, threadLevel) : throw new MpiException($"MPI cannot start: {api.Text(error)}");
+        return error == 0
+            ? new MpiWorld(api, rank, size, localRank, threadLevel)
+            : throw new MpiException($"MPI cannot start: {api.Text(error)}");
     }
 
     /// <summary>Sends to one process and receives from one, which may be the same, at the same time. Returns when both are done.</summary>
@@ -309,7 +313,8 @@ public sealed unsafe class MpiWorld : IDisposable
             {
                 if (receiving != NoRequest && IsDone(ref receiving, "receiving", out long received) && received != receiveBytes)
                 {
-                    throw new MpiException($"Rank {from} sent {received} bytes where rank {Rank} expected {receiveBytes}: the processes do not run the same program with the same options.");
+                    throw new MpiException(
+                        $"Rank {from} sent {received} bytes where rank {Rank} expected {receiveBytes}: the processes do not run the same program with the same options.");
                 }
 
                 if (sending != NoRequest)
@@ -383,7 +388,10 @@ public sealed unsafe class MpiWorld : IDisposable
     {
         if (_state != State.Open)
         {
-            throw new MpiException(_state == State.Finished ? "The MPI world has ended." : "The MPI world is broken: an exchange with another process was given up or failed.");
+            throw new MpiException(
+                _state == State.Finished
+                ? "The MPI world has ended."
+                : "The MPI world is broken: an exchange with another process was given up or failed.");
         }
 
         if (Environment.CurrentManagedThreadId != _thread)

@@ -97,7 +97,8 @@ internal sealed class NcclLink : IReplicaLink
         {
             // NCCL's collectives are of all ranks; those without samples are not here. It happens in a run's last batches, if at all.
             byte[] all = new byte[gathered.Bytes];
-            part.Download<float>(System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(all.AsSpan((int)(Rank * part.Bytes), (int)part.Bytes)));
+            part.Download<float>(
+                System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(all.AsSpan((int)(Rank * part.Bytes), (int)part.Bytes)));
             fixed (byte* pointer = all)
             {
                 ProcessGroup.ExchangeParts(_world, part.Bytes, pointer, parts, GatherTag);

@@ -67,7 +67,8 @@ internal static class PeerProbe
             return arrived.AsSpan().SequenceEqual(pattern);
         }
 
-        string Corrupt(string how, int size) => $"the driver says that {reader.Name} can read the memory of {owner.Name}, but {how} of {size:N0} bytes arrive corrupted";
+        string Corrupt(string how, int size) =>
+            $"the driver says that {reader.Name} can read the memory of {owner.Name}, but {how} of {size:N0} bytes arrive corrupted";
     }
 
     /// <summary>Finite floats that differ from place to place and from round to round.</summary>

@@ -48,7 +48,8 @@ public sealed class ProcessGroup : IDisposable
     {
         if (!MpiWorld.IsLaunched)
         {
-            throw new RunException("--distributed mpi: this process was not started by mpirun.", "Start it as: mpirun -n 2 cudatrainer train --distributed mpi …");
+            throw new RunException("--distributed mpi: this process was not started by mpirun.",
+                "Start it as: mpirun -n 2 cudatrainer train --distributed mpi …");
         }
 
         MpiWorld world;
@@ -66,7 +67,8 @@ public sealed class ProcessGroup : IDisposable
         {
             world.Dispose();
             throw new RunException(
-                $"--distributed mpi: mpirun has started {size} processes, but {world.LibraryVersion} sees {world.Size}.", "Use the mpirun of the MPI that cudatrainer was built with (`cudatrainer doctor` names it).");
+                $"--distributed mpi: mpirun has started {size} processes, but {world.LibraryVersion} sees {world.Size}.",
+                    "Use the mpirun of the MPI that cudatrainer was built with (`cudatrainer doctor` names it).");
         }
 
         var lifeline = Lifeline.Start(world);
@@ -84,7 +86,8 @@ public sealed class ProcessGroup : IDisposable
     {
         CpuDevice cpu => new MpiLink(_world, cpu, Fail),
         CudaDevice when !Kernels.Interop.Cuda.HasNccl => throw new RunException(
-            $"--distributed on {device.Name} needs NCCL: {Kernels.Interop.Cuda.NcclReason}", "Install libnccl2 for this CUDA version (docs/cuda.md), or train on one machine: --device cuda uses all its GPUs without NCCL."),
+            $"--distributed on {device.Name} needs NCCL: {Kernels.Interop.Cuda.NcclReason}",
+            "Install libnccl2 for this CUDA version (docs/cuda.md), or train on one machine: --device cuda uses all its GPUs without NCCL."),
         CudaDevice gpu => new NcclLink(_world, gpu, Lost, Fail),
         _ => throw new RunException($"--distributed does not work on {device.Name}.", "Use --device cpu or cuda."),
     };

@@ -43,7 +43,8 @@ public sealed class ReplicaGroup : IDisposable
     }
 
     private ReplicaGroup(IReadOnlyList<IDevice> devices, Func<Classifier> newModel, LearnerOptions options, IReplicaLink[] links)
-        : this([.. devices.Select((device, i) => new Learner(device, newModel(), options, links.Length > 0 ? links[i] : null))], links, owns: true)
+        : this([.. devices.Select((device, i) => new Learner(device, newModel(), options, links.Length > 0 ? links[i] : null))], links,
+            owns: true)
     {
     }
 
@@ -82,7 +83,8 @@ public sealed class ReplicaGroup : IDisposable
 
     /// <summary>A loader of this process's shards.</summary>
     internal BatchLoader NewLoader(IFeatureRows rows, int batchSize, FeatureScaler? scaler, FeatureAugmentation? augmentation = null) =>
-        new([.. _learners.Select(learner => learner.Device)], rows, batchSize, Lead.FeatureType == DType.Float16, scaler, augmentation, FirstRank, Size);
+        new([.. _learners.Select(learner => learner.Device)], rows, batchSize, Lead.FeatureType == DType.Float16, scaler, augmentation,
+            FirstRank, Size);
 
     /// <summary>Sets the parameters and buffers of every replica to the same initial values.</summary>
     public void Initialize(ulong seed)
@@ -208,7 +210,9 @@ public sealed class ReplicaGroup : IDisposable
 
         return devices.All(device => device.SharesHostMemory)
             ? HostLink.Connect(devices)
-            : CudaRing.Connect([.. devices.Select(device => device as CudaDevice ?? throw new ArgumentException("Replicas are all on CUDA devices or all on the host.", nameof(devices)))]);
+            : CudaRing.Connect([
+                .. devices.Select(device => device as CudaDevice ?? throw new ArgumentException(
+                "Replicas are all on CUDA devices or all on the host.", nameof(devices)))]);
     }
 
     private static byte[] Hash(Learner learner)
@@ -251,6 +255,7 @@ public sealed class ReplicaGroup : IDisposable
             _attention[index] = new float[part.Capacity * _attentionFrames];
         }
 
-        _learners[index].Evaluate(part, _losses[index].AsSpan(0, part.Count), _scores[index].AsSpan(0, part.Count), _attention[index].AsSpan(0, weights));
+        _learners[index].Evaluate(part, _losses[index].AsSpan(0, part.Count), _scores[index].AsSpan(0, part.Count),
+            _attention[index].AsSpan(0, weights));
     }
 }

@@ -11,7 +11,8 @@ internal sealed record Axis(string Label, double From, double To, IReadOnlyList<
     /// <param name="whole">Ticks at whole numbers only.</param>
     /// <param name="least">The range goes no lower.</param>
     /// <param name="most">The range goes no higher.</param>
-    public static Axis Around(string label, IEnumerable<double> values, int ticks, bool whole = false, double least = double.NegativeInfinity, double most = double.PositiveInfinity)
+    public static Axis Around(string label, IEnumerable<double> values, int ticks, bool whole = false,
+        double least = double.NegativeInfinity, double most = double.PositiveInfinity)
     {
         double low = double.PositiveInfinity, high = double.NegativeInfinity;
         foreach (double value in values.Where(double.IsFinite))
@@ -32,7 +33,8 @@ internal sealed record Axis(string Label, double From, double To, IReadOnlyList<
         }
 
         double step = NiceStep((high - low) / ticks, whole);
-        double from = Math.Max(Math.Floor((low / step) + 1e-9) * step, least), to = Math.Min(Math.Ceiling((high / step) - 1e-9) * step, most);
+        double from = Math.Max(Math.Floor((low / step) + 1e-9) * step, least),
+            to = Math.Min(Math.Ceiling((high / step) - 1e-9) * step, most);
         return Between(label, from, to, step);
     }
 

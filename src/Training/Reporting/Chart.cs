@@ -18,7 +18,8 @@ internal enum SeriesKind
 /// <param name="Style">Decides colour, dashes and marks together, so that nothing hangs on the colour alone.</param>
 /// <param name="Points">A point that is not finite interrupts the line.</param>
 /// <param name="Titles">What a point says when pointed at; its numbers where left out.</param>
-internal sealed record Series(string Name, int Style, IReadOnlyList<(double X, double Y)> Points, SeriesKind Kind = SeriesKind.Line, IReadOnlyList<string>? Titles = null)
+internal sealed record Series(string Name, int Style, IReadOnlyList<(double X, double Y)> Points, SeriesKind Kind = SeriesKind.Line,
+    IReadOnlyList<string>? Titles = null)
 {
     /// <summary>For bars: the width of each, in units of x.</summary>
     public double BarWidth { get; init; }
@@ -55,11 +56,15 @@ internal sealed record Chart
     public string? Diagonal { get; init; }
 
     /// <summary>A chart of lines whose axes fit them.</summary>
-    public static Chart Of(string title, string description, string x, string y, IReadOnlyList<Series> series, bool wholeX = true, double least = double.NegativeInfinity, double most = double.PositiveInfinity) => new()
+    public static Chart Of(
+        string title, string description, string x, string y, IReadOnlyList<Series> series, bool wholeX = true,
+        double least = double.NegativeInfinity, double most = double.PositiveInfinity) => new()
     {
         Title = title,
         Description = description,
-        X = Axis.Around(x, series.SelectMany(line => line.Points).Select(point => point.X), 6, wholeX) is var axis ? Tight(axis, series) : axis,
+        X = Axis.Around(x, series.SelectMany(line => line.Points).Select(point => point.X), 6, wholeX) is var axis
+            ? Tight(axis, series)
+            : axis,
         Y = Axis.Around(y, series.SelectMany(line => line.Points).Select(point => point.Y), 5, least: least, most: most),
         Series = series,
     };
@@ -222,7 +227,8 @@ internal sealed record Chart
         {
             Markup swatch = series.Kind == SeriesKind.Bars
                 ? HtmlBuilder.Piece($"<rect class=\"bar s{series.Style}\" x=\"5\" y=\"1\" width=\"16\" height=\"10\"/>")
-                : HtmlBuilder.Piece($"<path class=\"line s{series.Style}\" d=\"M1 6H27\"/>{(series.Kind == SeriesKind.Line ? Mark(series.Style, 14, 6) : new Markup(string.Empty))}");
+                : HtmlBuilder.Piece(
+                    $"<path class=\"line s{series.Style}\" d=\"M1 6H27\"/>{(series.Kind == SeriesKind.Line ? Mark(series.Style, 14, 6) : new Markup(string.Empty))}");
             html.Add($"<li><svg viewBox=\"0 0 28 12\" aria-hidden=\"true\">{swatch}</svg>{series.Name}</li>");
         }
 

@@ -12,7 +12,8 @@ namespace CudaTrainer.Training.Reporting;
 /// <param name="Uncertain">Closest to the threshold.</param>
 /// <param name="Examples">Some of each class, for a look at the data.</param>
 internal sealed record ChosenClips(
-    string Split, double Threshold, IReadOnlyList<ClipPrediction> Mistakes, IReadOnlyList<ClipPrediction> Best, IReadOnlyList<ClipPrediction> Uncertain, IReadOnlyList<ClipPrediction> Examples)
+    string Split, double Threshold, IReadOnlyList<ClipPrediction> Mistakes, IReadOnlyList<ClipPrediction> Best,
+    IReadOnlyList<ClipPrediction> Uncertain, IReadOnlyList<ClipPrediction> Examples)
 {
     public const int ShownMistakes = 20;
 

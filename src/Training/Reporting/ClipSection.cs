@@ -32,14 +32,17 @@ internal static class ClipSection
 
         bool hasPictures = clips.Mistakes.Take(ChosenClips.ShownMistakes).Any(clip => pictures.Stills.ContainsKey(clip.Path));
         string[] columns = ["clip", "it is", "it was called", ">p(violent)", ">loss"];
-        html.Add(Page.Table("Mistakes, the highest loss first", hasPictures ? [.. columns, "frame", "hard to see"] : columns, clips.Mistakes.Take(ChosenClips.ShownMistakes).Select(clip => (IReadOnlyList<Markup>)
+        html.Add(Page.Table("Mistakes, the highest loss first", hasPictures ? [.. columns, "frame", "hard to see"] : columns,
+            clips.Mistakes.Take(ChosenClips.ShownMistakes).Select(clip => (IReadOnlyList<Markup>)
         [
             Page.Path(clip.Path),
             Tag(clip.Label),
             Tag(1 - clip.Label),
             Page.Text(Numbers.Fraction(clip.Violent)),
             Page.Text(Numbers.Loss(clip.Loss)),
-            .. hasPictures ? [Still(clip, pictures), Page.Text(Reasons(clip, pictures, frames) is { Length: > 0 } reasons ? reasons : "–")] : Array.Empty<Markup>(),
+            .. hasPictures
+                ? [Still(clip, pictures), Page.Text(Reasons(clip, pictures, frames) is { Length: > 0 } reasons ? reasons : "–")]
+                : Array.Empty<Markup>(),
         ]), hidesCaption: true));
         if (hasPictures)
         {
@@ -50,16 +53,19 @@ internal static class ClipSection
         return html.ToMarkup();
     }
 
-    public static Markup Tag(int label) => HtmlBuilder.Piece($"<span class=\"tag {ClassLabel.Name(label)}\">{ClassLabel.Name(label)}</span>");
+    public static Markup Tag(int label) =>
+        HtmlBuilder.Piece($"<span class=\"tag {ClassLabel.Name(label)}\">{ClassLabel.Name(label)}</span>");
 
     private static Markup Still(ClipPrediction clip, ReportPictures pictures) => pictures.Stills.TryGetValue(clip.Path, out Picture? still)
-        ? HtmlBuilder.Piece($"<img src=\"{still.Source}\" width=\"{still.Width}\" height=\"{still.Height}\" alt=\"A frame of {clip.Path}\">")
+        ? HtmlBuilder.Piece(
+            $"<img src=\"{still.Source}\" width=\"{still.Width}\" height=\"{still.Height}\" alt=\"A frame of {clip.Path}\">")
         : Page.Text("–");
 
     private static string Reasons(ClipPrediction clip, ReportPictures pictures, int frames) =>
         pictures.Traits.TryGetValue(clip.Path, out ClipTraits? traits) ? string.Join(", ", traits.Reasons(frames)) : string.Empty;
 
-    private static void AddFilms(HtmlBuilder html, string heading, IEnumerable<ClipPrediction> clips, ChosenClips chosen, ReportPictures pictures, int frames)
+    private static void AddFilms(HtmlBuilder html, string heading, IEnumerable<ClipPrediction> clips, ChosenClips chosen,
+        ReportPictures pictures, int frames)
     {
         ClipPrediction[] shown = [.. clips.Where(clip => clip.Attention.Length > 0 || pictures.Films.ContainsKey(clip.Path))];
         if (shown.Length == 0)
@@ -81,10 +87,13 @@ internal static class ClipSection
     private static Markup Film(ClipPrediction clip, Picture? film)
     {
         int frames = clip.Attention.Length;
-        double width = film?.Width ?? Math.Max(LeastFullWidth, frames * 40), bars = frames > 0 ? BarHeight + TextHeight : 0, height = bars + (film?.Height ?? 0) + (film is null ? TextHeight : 0);
+        double width = film?.Width ?? Math.Max(LeastFullWidth, frames * 40), bars = frames > 0 ? BarHeight + TextHeight : 0, height = bars
+            + (film?.Height ?? 0) + (film is null ? TextHeight : 0);
         double cell = width / Math.Max(1, frames), most = frames > 0 ? Math.Max(clip.Attention.Max(), 1e-9) : 1;
         int peak = frames > 0 ? Array.IndexOf(clip.Attention, clip.Attention.Max()) : 0;
-        string label = frames > 0 ? $"Attention over {frames} frames; the most, {Numbers.Percent(clip.Attention[peak])}, on frame {peak + 1}." : "Frames of the clip, from first to last.";
+        string label = frames > 0
+            ? $"Attention over {frames} frames; the most, {Numbers.Percent(clip.Attention[peak])}, on frame {peak + 1}."
+            : "Frames of the clip, from first to last.";
         var html = new HtmlBuilder();
         html.Add($"<svg{(width < LeastFullWidth ? " class=\"few\"" : string.Empty)} viewBox=\"0 0 {width} {height:0.##}\" role=\"img\" aria-label=\"{label}\">");
         for (int frame = 0; frame < frames; frame++)

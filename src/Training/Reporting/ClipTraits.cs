@@ -47,7 +47,8 @@ internal sealed record ClipTraits(double Brightness, double Contrast, double Mov
             moving += (double)changed / pixels;
         }
 
-        return new ClipTraits(brightness, contrast, samples > 1 ? moving / (samples - 1) : double.NaN, info.Height, info.Width, info.DecodedFrames, info.Duration.TotalSeconds);
+        return new ClipTraits(brightness, contrast, samples > 1 ? moving / (samples - 1) : double.NaN, info.Height, info.Width,
+            info.DecodedFrames, info.Duration.TotalSeconds);
     }
 
     /// <summary>Reason codes with the number behind each.</summary>

@@ -36,7 +36,9 @@ internal static class ComparisonPage
     private static Markup Summary(IReadOnlyList<RunRecord> runs, string[] names)
     {
         var html = new HtmlBuilder();
-        (RunRecord Run, string Name, ClassificationMetrics Metrics)[] finished = [.. runs.Zip(names).Where(pair => Reported(pair.First) is not null).Select(pair => (pair.First, pair.Second, Reported(pair.First)!))];
+        (RunRecord Run, string Name,
+            ClassificationMetrics Metrics)[] finished = [.. runs.Zip(names).Where(pair => Reported(pair.First) is not null)
+            .Select(pair => (pair.First, pair.Second, Reported(pair.First)!))];
         if (finished.Length < 2)
         {
             html.Add($"<div class=\"verdict\"><p>Fewer than two of these runs have finished, so there are no results to compare.</p></div>");
@@ -46,7 +48,8 @@ internal static class ComparisonPage
         var ranked = finished.OrderByDescending(run => run.Metrics.BalancedAccuracy).ToArray();
         var (best, next) = (ranked[0], ranked[1]);
         (double low, _) = ScoreCurves.Wilson(best.Metrics.Accuracy, best.Metrics.Count);
-        bool sameClips = finished.All(run => run.Metrics.Count == best.Metrics.Count && run.Run.Result?.Test is null == best.Run.Result?.Test is null);
+        bool sameClips = finished.All(
+            run => run.Metrics.Count == best.Metrics.Count && run.Run.Result?.Test is null == best.Run.Result?.Test is null);
         string chance = !sameClips ? "The runs were measured on different numbers of clips, so their figures do not compare as they stand."
             : low > next.Metrics.Accuracy ? "The lead over the next one is larger than the 95 % interval of its accuracy."
             : "The lead is smaller than the 95 % interval of its accuracy: with so many clips, that may be chance.";
@@ -58,11 +61,13 @@ internal static class ComparisonPage
     private static Markup Options(IReadOnlyList<RunRecord> runs, string[] names)
     {
         JsonObject[] options = [.. runs.Select(run => RunPage.Json(run.Options))];
-        string[] differing = [.. options[0].Select(pair => pair.Key).Where(key => !Places.Contains(key) && options.Any(other => !JsonNode.DeepEquals(other[key], options[0][key])))];
+        string[] differing = [.. options[0].Select(pair => pair.Key)
+            .Where(key => !Places.Contains(key) && options.Any(other => !JsonNode.DeepEquals(other[key], options[0][key])))];
         return differing.Length == 0
             ? HtmlBuilder.Piece($"<p>The runs have the same options, seed included.</p>")
             : Page.Table("Options that differ", ["option", .. names], differing.Select(key => (IReadOnlyList<Markup>)
-                [HtmlBuilder.Piece($"<code class=\"path wide\">--{key.Replace('_', '-')}</code>"), .. options.Select(run => Page.Path(RunPage.Value(run[key])))]), hidesCaption: true);
+                [HtmlBuilder.Piece($"<code class=\"path wide\">--{key.Replace('_', '-')}</code>"),
+                    .. options.Select(run => Page.Path(RunPage.Value(run[key])))]), hidesCaption: true);
     }
 
     private static Markup Metrics(IReadOnlyList<RunRecord> runs, string[] names)
@@ -76,11 +81,15 @@ internal static class ComparisonPage
                 continue;
             }
 
-            html.Add(Page.Table($"{split}, each at the threshold chosen on its val", ["", .. names.Select(name => ">" + name)], ResultSections.Rows.Select(row =>
+            html.Add(Page.Table($"{split}, each at the threshold chosen on its val", ["", .. names.Select(name => ">" + name)],
+                ResultSections.Rows.Select(row =>
             {
                 double[] values = [.. metrics.Select(run => run is null ? double.NaN : row.Value(run))];
-                double best = row.Best == 0 ? double.NaN : row.Best * values.Select(value => row.Best * value).Where(double.IsFinite).DefaultIfEmpty(double.NaN).Max();
-                return (IReadOnlyList<Markup>)[Page.Text(row.Name), .. values.Select(value => value.Equals(best) && values.Count(double.IsFinite) > 1
+                double best = row.Best == 0
+                    ? double.NaN
+                    : row.Best * values.Select(value => row.Best * value).Where(double.IsFinite).DefaultIfEmpty(double.NaN).Max();
+                return (IReadOnlyList<Markup>)[Page.Text(row.Name),
+                    .. values.Select(value => value.Equals(best) && values.Count(double.IsFinite) > 1
                     ? HtmlBuilder.Piece($"<span class=\"best\">{row.Format(value)} best</span>")
                     : Page.Text(row.Format(value)))];
             })));
@@ -88,9 +97,15 @@ internal static class ComparisonPage
 
         html.Add(Page.Table("Cost", ["", .. names.Select(name => ">" + name)],
         [
-            [Page.Text("best epoch"), .. runs.Select(run => Page.Text(run.Result is { } result ? $"{result.BestEpoch} of {result.Epochs}" : $"unfinished, {run.History.Count} so far"))],
-            [Page.Text("training time"), .. runs.Select(run => Page.Text(Numbers.Duration(run.Result?.Stages.GetValueOrDefault("train", double.NaN) ?? run.History.Sum(row => row["seconds"]))))],
-            [Page.Text("seconds an epoch"), .. runs.Select(run => Page.Text(run.History.Count == 0 ? "–" : Numbers.Duration(run.History.Average(row => row["seconds"]))))],
+            [Page.Text("best epoch"),
+                .. runs.Select(run => Page.Text(
+                run.Result is { } result ? $"{result.BestEpoch} of {result.Epochs}" : $"unfinished, {run.History.Count} so far"))],
+            [Page.Text("training time"),
+                .. runs.Select(run => Page.Text(
+                Numbers.Duration(run.Result?.Stages.GetValueOrDefault("train", double.NaN) ?? run.History.Sum(row => row["seconds"]))))],
+            [Page.Text("seconds an epoch"),
+                .. runs.Select(run => Page.Text(
+                run.History.Count == 0 ? "–" : Numbers.Duration(run.History.Average(row => row["seconds"]))))],
             [Page.Text("device"), .. runs.Select(run => Page.Text(run.Result?.Device ?? "–"))],
         ]));
         return html.ToMarkup();
@@ -106,7 +121,9 @@ internal static class ComparisonPage
             Overlay("Training loss", "loss"),
         ];
         string split = runs.Any(run => run.MetricsOf("test") is not null) ? "test" : "val";
-        Series[] curves = [.. runs.Select((run, i) => new Series($"{names[i]} (AUC {Numbers.Fraction(run.MetricsOf(split)?.Auc ?? double.NaN)})", i % Chart.Styles, ScoreCurves.Roc(run.Predictions.FirstOrDefault(pair => pair.Key == split).Value ?? []), SeriesKind.Curve))];
+        Series[] curves = [.. runs.Select(
+            (run, i) => new Series($"{names[i]} (AUC {Numbers.Fraction(run.MetricsOf(split)?.Auc ?? double.NaN)})", i % Chart.Styles,
+            ScoreCurves.Roc(run.Predictions.FirstOrDefault(pair => pair.Key == split).Value ?? []), SeriesKind.Curve))];
         if (curves.Any(curve => curve.Points.Count > 0))
         {
             charts.Add(new Chart
@@ -125,9 +142,12 @@ internal static class ComparisonPage
         Markup Overlay(string title, string column, bool isShare = false)
         {
             Series[] series = [.. runs.Select((run, i) => new Series(
-                names[i], i % Chart.Styles, [.. run.History.Select(row => ((double)row.Epoch, row[column]))], Titles: [.. run.History.Select(row => $"{names[i]}, epoch {row.Epoch}: {Numbers.General(row[column])}")]))];
-            string description = string.Join("; ", runs.Select((run, i) => run.History.Count == 0 ? $"{names[i]} has no epochs" : $"{names[i]} ends at {Numbers.General(run.History[^1][column])}")) + ".";
-            return Chart.Of(title, description, "epoch", title.ToLowerInvariant(), series, least: isShare ? 0 : double.NegativeInfinity, most: isShare ? 1 : double.PositiveInfinity).ToMarkup();
+                names[i], i % Chart.Styles, [.. run.History.Select(row => ((double)row.Epoch, row[column]))],
+                    Titles: [.. run.History.Select(row => $"{names[i]}, epoch {row.Epoch}: {Numbers.General(row[column])}")]))];
+            string description = string.Join("; ",
+                runs.Select((run, i) => run.History.Count == 0 ? $"{names[i]} has no epochs" : $"{names[i]} ends at {Numbers.General(run.History[^1][column])}")) + ".";
+            return Chart.Of(title, description, "epoch", title.ToLowerInvariant(), series, least: isShare ? 0 : double.NegativeInfinity,
+                most: isShare ? 1 : double.PositiveInfinity).ToMarkup();
         }
     }
 }

@@ -34,23 +34,29 @@ internal static class LearningSection
 
         int best = run.Result?.BestEpoch ?? 0;
         bool isShare = columns[0].Column is "accuracy" or "val_balanced_accuracy" or "val_precision";
-        Chart chart = Chart.Of(title, Describe(run, series, best), "epoch", y, series, least: isShare || columns[0].Column is "lr" ? 0 : double.NegativeInfinity, most: isShare ? 1 : double.PositiveInfinity);
+        Chart chart = Chart.Of(title, Describe(run, series, best), "epoch", y, series,
+            least: isShare || columns[0].Column is "lr" ? 0 : double.NegativeInfinity, most: isShare ? 1 : double.PositiveInfinity);
         return (best > 0 ? chart with { Marks = [(best, $"best: epoch {best}")] } : chart).ToMarkup();
     }
 
     private static string Describe(RunRecord run, IReadOnlyList<Series> series, int best) => string.Join("; ", series.Select(line =>
     {
-        string at = best > 0 && run.History.ToList().FindIndex(row => row.Epoch == best) is >= 0 and int i ? $", {Numbers.General(line.Points[i].Y)} in the best epoch {best}" : string.Empty;
+        string at = best > 0 && run.History.ToList().FindIndex(row => row.Epoch == best) is >= 0 and int i
+            ? $", {Numbers.General(line.Points[i].Y)} in the best epoch {best}"
+            : string.Empty;
         return $"{line.Name} from {Numbers.General(line.Points[0].Y)} in epoch {run.History[0].Epoch} to {Numbers.General(line.Points[^1].Y)} in epoch {run.History[^1].Epoch}{at}";
     })) + ".";
 
     private static Markup Table(RunRecord run, int best)
     {
         IEnumerable<HistoryRow> shown = run.History.Count > ShownEpochs ? run.History.TakeLast(ShownEpochs) : run.History;
-        string caption = run.History.Count > ShownEpochs ? $"The last {ShownEpochs} of {run.History.Count} epochs; all are in {RunFolder.HistoryName}" : "Epochs";
+        string caption = run.History.Count > ShownEpochs
+            ? $"The last {ShownEpochs} of {run.History.Count} epochs; all are in {RunFolder.HistoryName}"
+            : "Epochs";
         return Page.Table(
             caption,
-            [">epoch", ">time", ">loss", ">accuracy", ">val loss", ">val accuracy", ">val balanced", ">val AUC", ">learning rate", ">gradient norm", ">skipped steps"],
+            [">epoch", ">time", ">loss", ">accuracy", ">val loss", ">val accuracy", ">val balanced", ">val AUC", ">learning rate",
+                ">gradient norm", ">skipped steps"],
             shown.Select(row => (IReadOnlyList<Markup>)
             [
                 row.Epoch == best ? HtmlBuilder.Piece($"<span class=\"best\">{row.Epoch} best</span>") : Page.Text($"{row.Epoch}"),

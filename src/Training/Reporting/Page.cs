@@ -64,7 +64,8 @@ internal static class Page
     /// <param name="caption">Says what the table is.</param>
     /// <param name="columns">Those that start with &gt; hold numbers.</param>
     /// <param name="rows">The first cell of a row is its header.</param>
-    public static Markup Table(string caption, IReadOnlyList<string> columns, IEnumerable<IReadOnlyList<Markup>> rows, bool hidesCaption = false)
+    public static Markup Table(string caption, IReadOnlyList<string> columns, IEnumerable<IReadOnlyList<Markup>> rows,
+        bool hidesCaption = false)
     {
         var html = new HtmlBuilder();
         html.Add($"<div class=\"scroll\" role=\"region\" aria-label=\"{caption}\" tabindex=\"0\"><table><caption{new Markup(hidesCaption ? " class=\"unseen\"" : string.Empty)}>{caption}</caption><thead><tr>");
@@ -96,9 +97,11 @@ internal static class Page
     /// <summary>A clip's or file's name, apart from the text around it in whatever direction it is written.</summary>
     public static Markup Path(string path) => HtmlBuilder.Piece($"<bdi class=\"path\">{path}</bdi>");
 
-    public static Markup Details(string summary, Markup content) => HtmlBuilder.Piece($"<details><summary>{summary}</summary>{content}</details>");
+    public static Markup Details(string summary, Markup content) =>
+        HtmlBuilder.Piece($"<details><summary>{summary}</summary>{content}</details>");
 
-    public static Markup Grid(params IEnumerable<Markup> charts) => HtmlBuilder.Piece($"<div class=\"charts\">{HtmlBuilder.Join(charts)}</div>");
+    public static Markup Grid(params IEnumerable<Markup> charts) =>
+        HtmlBuilder.Piece($"<div class=\"charts\">{HtmlBuilder.Join(charts)}</div>");
 
     private static string ReadStyle()
     {

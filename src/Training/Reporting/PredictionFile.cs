@@ -41,7 +41,8 @@ internal static class PredictionFile
         for (int i = 0; i < rows.Count; i++)
         {
             text.Append(CsvFile.Quote(rows.NameOf(i)))
-                .Append(CultureInfo.InvariantCulture, $",{ClassLabel.Name(evaluation.Labels[i])},{(float)evaluation.Scores[i]:R},{evaluation.Losses[i]:R}");
+                .Append(CultureInfo.InvariantCulture,
+                    $",{ClassLabel.Name(evaluation.Labels[i])},{(float)evaluation.Scores[i]:R},{evaluation.Losses[i]:R}");
             foreach (float weight in evaluation.Attention.AsSpan(i * frames, frames))
             {
                 text.Append(CultureInfo.InvariantCulture, $",{weight:R}");
@@ -64,7 +65,8 @@ internal static class PredictionFile
             throw new FileFormatException(path, $"line {record.Line}: expected {Header}", "Train again, or remove the file.");
         }
 
-        return new ClipPrediction(fields[Path], label, Number(fields[Violent]), Number(fields[Loss]), [.. fields.Skip(FirstWeight).Select(Number)]);
+        return new ClipPrediction(fields[Path], label, Number(fields[Violent]), Number(fields[Loss]),
+            [.. fields.Skip(FirstWeight).Select(Number)]);
 
         // Scores are single precision; reading them as such gives exactly the number that the metrics were computed from.
         double Number(string field) => float.TryParse(field, CultureInfo.InvariantCulture, out float value)

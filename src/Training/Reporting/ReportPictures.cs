@@ -14,7 +14,8 @@ internal sealed record Picture(string Source, int Width, int Height);
 /// <param name="Stills">One frame from the middle.</param>
 /// <param name="Films">Frames side by side, from first to last.</param>
 /// <param name="Traits">What was measured of each of these clips.</param>
-internal sealed record ReportPictures(IReadOnlyDictionary<string, Picture> Stills, IReadOnlyDictionary<string, Picture> Films, IReadOnlyDictionary<string, ClipTraits> Traits, string? Shortage)
+internal sealed record ReportPictures(IReadOnlyDictionary<string, Picture> Stills, IReadOnlyDictionary<string, Picture> Films,
+    IReadOnlyDictionary<string, ClipTraits> Traits, string? Shortage)
 {
     public const int StillWidth = 160, FilmCell = 80, MostFilmFrames = 24;
 
@@ -23,12 +24,14 @@ internal sealed record ReportPictures(IReadOnlyDictionary<string, Picture> Still
 
     private static readonly TimeSpan _mostTime = TimeSpan.FromSeconds(20);
 
-    public static ReportPictures None { get; } = new(new Dictionary<string, Picture>(), new Dictionary<string, Picture>(), new Dictionary<string, ClipTraits>(), null);
+    public static ReportPictures None { get; } = new(new Dictionary<string, Picture>(), new Dictionary<string, Picture>(),
+        new Dictionary<string, ClipTraits>(), null);
 
     /// <summary>Decodes what there is time and room for, in the order given.</summary>
     /// <param name="films">Clips whose frames the model saw are wanted.</param>
     /// <param name="stills">Clips of which one frame is enough.</param>
-    public static ReportPictures Read(TrainingOptions options, IReadOnlyList<string> films, IReadOnlyList<string> stills, CancellationToken stop)
+    public static ReportPictures Read(TrainingOptions options, IReadOnlyList<string> films, IReadOnlyList<string> stills,
+        CancellationToken stop)
     {
         if (options.DatasetPath is not { } dataset || options.FeaturesDir is not null)
         {
@@ -40,12 +43,14 @@ internal sealed record ReportPictures(IReadOnlyDictionary<string, Picture> Still
             return None with { Shortage = $"The videos are no longer in '{dataset}', so there are no pictures." };
         }
 
-        var pictures = (Stills: new Dictionary<string, Picture>(), Films: new Dictionary<string, Picture>(), Traits: new Dictionary<string, ClipTraits>());
+        var pictures = (Stills: new Dictionary<string, Picture>(), Films: new Dictionary<string, Picture>(),
+            Traits: new Dictionary<string, ClipTraits>());
         long began = Stopwatch.GetTimestamp();
         int characters = 0, missing = 0;
         try
         {
-            foreach ((string path, bool isFilm) in films.Select(path => (path, true)).Concat(stills.Select(path => (path, false))).Distinct())
+            foreach ((string path, bool isFilm) in films.Select(path => (path, true)).Concat(stills.Select(path => (path, false)))
+                .Distinct())
             {
                 bool enough = characters > MostCharacters || Stopwatch.GetElapsedTime(began) > _mostTime;
                 string file = Path.Combine(dataset, path);
@@ -69,10 +74,14 @@ internal sealed record ReportPictures(IReadOnlyDictionary<string, Picture> Still
         }
         catch (OperationCanceledException)
         {
-            return new ReportPictures(pictures.Stills, pictures.Films, pictures.Traits, "Pictures are missing because the run was asked to stop.");
+            return new ReportPictures(pictures.Stills, pictures.Films, pictures.Traits,
+                "Pictures are missing because the run was asked to stop.");
         }
 
-        return new ReportPictures(pictures.Stills, pictures.Films, pictures.Traits, missing == 0 ? null : $"{Numbers.Plural(missing, "picture")} left out: the video is gone or damaged, or the page would grow too large.");
+        return new ReportPictures(pictures.Stills, pictures.Films, pictures.Traits,
+            missing == 0
+            ? null
+            : $"{Numbers.Plural(missing, "picture")} left out: the video is gone or damaged, or the page would grow too large.");
     }
 
     private static (Picture Picture, ClipTraits Traits)? Still(string path, CancellationToken stop)
@@ -81,7 +90,8 @@ internal sealed record ReportPictures(IReadOnlyDictionary<string, Picture> Still
         byte[] frames = new byte[Samples * DecodedHeight * StillWidth * 3];
         return Decode(path, Samples, frames, StillWidth, DecodedHeight, stop) is not { } info
             ? null
-            : (new Picture(DataUri(frames.AsSpan(frames.Length / Samples, frames.Length / Samples), StillWidth, DecodedHeight), StillWidth, HeightOf(info, StillWidth)), ClipTraits.Of(frames, Samples, info));
+            : (new Picture(DataUri(frames.AsSpan(frames.Length / Samples, frames.Length / Samples), StillWidth, DecodedHeight), StillWidth,
+                HeightOf(info, StillWidth)), ClipTraits.Of(frames, Samples, info));
     }
 
     private static (Picture Picture, ClipTraits Traits)? Film(string path, int samples, CancellationToken stop)
@@ -98,11 +108,13 @@ internal sealed record ReportPictures(IReadOnlyDictionary<string, Picture> Still
         {
             for (int row = 0; row < DecodedHeight; row++)
             {
-                frames.AsSpan(((frame * DecodedHeight) + row) * RowBytes, RowBytes).CopyTo(film.AsSpan(((row * samples) + frame) * RowBytes));
+                frames.AsSpan(((frame * DecodedHeight) + row) * RowBytes, RowBytes)
+                    .CopyTo(film.AsSpan(((row * samples) + frame) * RowBytes));
             }
         }
 
-        return (new Picture(DataUri(film, samples * FilmCell, DecodedHeight), samples * FilmCell, HeightOf(info, FilmCell)), ClipTraits.Of(frames, samples, info));
+        return (new Picture(DataUri(film, samples * FilmCell, DecodedHeight), samples * FilmCell, HeightOf(info, FilmCell)),
+            ClipTraits.Of(frames, samples, info));
     }
 
     private static VideoInfo? Decode(string path, int samples, byte[] frames, int width, int height, CancellationToken stop)
@@ -113,7 +125,10 @@ internal sealed record ReportPictures(IReadOnlyDictionary<string, Picture> Still
     }
 
     /// <summary>Frames are decoded into one shape; the page shows them in their own, within reason.</summary>
-    private static int HeightOf(in VideoInfo info, int width) => info.Width <= 0 ? width : (int)Math.Clamp(Math.Round((double)width * info.Height / info.Width), width / 3, width * 2);
+    private static int HeightOf(in VideoInfo info, int width) => info.Width <= 0
+        ? width
+        : (int)Math.Clamp(Math.Round((double)width * info.Height / info.Width), width / 3, width * 2);
 
-    private static string DataUri(ReadOnlySpan<byte> rgb, int width, int height) => "data:image/png;base64," + Convert.ToBase64String(PngFile.Encode(rgb, width, height));
+    private static string DataUri(ReadOnlySpan<byte> rgb, int width, int height) => "data:image/png;base64,"
+        + Convert.ToBase64String(PngFile.Encode(rgb, width, height));
 }

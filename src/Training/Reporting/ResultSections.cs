@@ -6,7 +6,8 @@ namespace CudaTrainer.Training.Reporting;
 internal static class ResultSections
 {
     /// <summary>Rows of a table of metrics. Best says which direction is better: 1 up, −1 down, 0 neither.</summary>
-    public static IReadOnlyList<(string Name, Func<ClassificationMetrics, double> Value, Func<double, string> Format, int Best)> Rows { get; } =
+    public static IReadOnlyList<(string Name, Func<ClassificationMetrics, double> Value, Func<double, string> Format,
+        int Best)> Rows { get; } =
     [
         ("clips", metrics => metrics.Count, Numbers.Count, 0),
         ("accuracy", metrics => metrics.Accuracy, Numbers.Percent, 1),
@@ -37,7 +38,10 @@ internal static class ResultSections
         if (result.Averages.Count > 0)
         {
             html.Add($"<h3>Averages of the weights</h3><p>{string.Join("; ", result.Averages.Select(average => $"{average.Name}: {average.Description}, in {average.File}"))}. Each with batch statistics and a threshold of its own. Whether one is used in place of the best checkpoint is to be decided by val.</p>");
-            html.Add(Table("Metrics of the averages", [.. result.Averages.SelectMany(average => new[] { ($"{average.Name}, val", average.Val), ($"{average.Name}, test", average.Test) }).Where(column => column.Item2 is not null)!]));
+            html.Add(Table("Metrics of the averages",
+                [.. result.Averages.SelectMany(
+                average => new[] { ($"{average.Name}, val", average.Val), ($"{average.Name}, test", average.Test) })
+                .Where(column => column.Item2 is not null)!]));
         }
 
         html.Add($"<h3>Confusion matrices</h3><div class=\"cards\">");
@@ -50,7 +54,9 @@ internal static class ResultSections
         return html.ToMarkup();
 
         static Markup Table(string caption, IReadOnlyList<(string Name, ClassificationMetrics Metrics)> columns) => Page.Table(
-            caption, ["", .. columns.Select(column => ">" + column.Name)], Rows.Select(row => (IReadOnlyList<Markup>)[Page.Text(row.Name), .. columns.Select(column => Page.Text(row.Format(row.Value(column.Metrics))))]),
+            caption, ["", .. columns.Select(column => ">" + column.Name)],
+            Rows.Select(row => (IReadOnlyList<Markup>)[Page.Text(row.Name),
+            .. columns.Select(column => Page.Text(row.Format(row.Value(column.Metrics))))]),
             hidesCaption: true);
 
         void Add(string name, ClassificationMetrics? metrics)
@@ -67,8 +73,10 @@ internal static class ResultSections
     {
         (string split, IReadOnlyList<ClipPrediction> clips) = run.Predictions[^1];
         var html = new HtmlBuilder();
-        string[] areas = [.. run.Predictions.Select(pair => $"{pair.Key} (AUC {Numbers.Fraction(run.MetricsOf(pair.Key)?.Auc ?? double.NaN)})")];
-        string[] precisions = [.. run.Predictions.Select(pair => $"{pair.Key} (AUC {Numbers.Fraction(run.MetricsOf(pair.Key)?.PrAuc ?? double.NaN)})")];
+        string[] areas = [.. run.Predictions.Select(
+            pair => $"{pair.Key} (AUC {Numbers.Fraction(run.MetricsOf(pair.Key)?.Auc ?? double.NaN)})")];
+        string[] precisions = [
+            .. run.Predictions.Select(pair => $"{pair.Key} (AUC {Numbers.Fraction(run.MetricsOf(pair.Key)?.PrAuc ?? double.NaN)})")];
         html.Add(Page.Grid(
             new Chart
             {
@@ -85,7 +93,8 @@ internal static class ResultSections
                 Description = $"Precision over recall as the threshold falls: {string.Join(", ", precisions)}.",
                 X = Axis.Unit("recall of violent"),
                 Y = Axis.Unit("precision"),
-                Series = [.. run.Predictions.Select((pair, i) => new Series(precisions[i], i, ScoreCurves.PrecisionRecall(pair.Value), SeriesKind.Curve))],
+                Series = [.. run.Predictions.Select(
+                    (pair, i) => new Series(precisions[i], i, ScoreCurves.PrecisionRecall(pair.Value), SeriesKind.Curve))],
             }.ToMarkup(),
             Sweep(run),
             Calibration(run),
@@ -132,7 +141,8 @@ internal static class ResultSections
             Marks = [(threshold, $"chosen: {Numbers.Fraction(threshold)}")],
             Series =
             [
-                new Series("balanced accuracy", 0, [.. points.Select(point => (point.Threshold, point.BalancedAccuracy))], SeriesKind.Curve),
+                new Series("balanced accuracy", 0, [.. points.Select(point => (point.Threshold, point.BalancedAccuracy))],
+                    SeriesKind.Curve),
                 new Series("accuracy", 2, [.. points.Select(point => (point.Threshold, point.Accuracy))], SeriesKind.Curve),
                 new Series("precision", 3, [.. points.Select(point => (point.Threshold, point.Precision))], SeriesKind.Curve),
                 new Series("recall", 1, [.. points.Select(point => (point.Threshold, point.Recall))], SeriesKind.Curve),
@@ -145,7 +155,8 @@ internal static class ResultSections
         [">threshold", ">accuracy", ">balanced accuracy", ">precision", ">recall", ">F1"],
         ScoreCurves.Sweep(run.Predictions[0].Value).Where((_, i) => i % 5 == 0).Select(point => (IReadOnlyList<Markup>)
         [
-            HtmlBuilder.Piece($"{point.Threshold:0.00}"), Page.Text(Numbers.Percent(point.Accuracy)), Page.Text(Numbers.Percent(point.BalancedAccuracy)),
+            HtmlBuilder.Piece($"{point.Threshold:0.00}"), Page.Text(Numbers.Percent(point.Accuracy)),
+            Page.Text(Numbers.Percent(point.BalancedAccuracy)),
             Page.Text(Numbers.Percent(point.Precision)), Page.Text(Numbers.Percent(point.Recall)), Page.Text(Numbers.Percent(point.F1)),
         ]));
 
@@ -161,7 +172,8 @@ internal static class ResultSections
             IReadOnlyList<CalibrationBin> bins = ScoreCurves.Calibration(pair.Value);
             return new Series(
                 pair.Key, i, [.. bins.Select(bin => (bin.Mean, bin.Violent))],
-                Titles: [.. bins.Select(bin => $"{pair.Key}, p from {bin.From:0.0} to {bin.To:0.0}: {Numbers.Plural(bin.Count, "clip")}, mean p {Numbers.Fraction(bin.Mean)}, violent {Numbers.Percent(bin.Violent)}")]);
+                Titles: [.. bins.Select(
+                    bin => $"{pair.Key}, p from {bin.From:0.0} to {bin.To:0.0}: {Numbers.Plural(bin.Count, "clip")}, mean p {Numbers.Fraction(bin.Mean)}, violent {Numbers.Percent(bin.Violent)}")]);
         })],
     }.ToMarkup();
 
@@ -182,7 +194,8 @@ internal static class ResultSections
             }
 
             series.Add(new Series(
-                ClassLabel.Name(label), label, [.. counts.Select((count, i) => (((double)i / Bins) + (label * Width), (double)count))], SeriesKind.Bars,
+                ClassLabel.Name(label), label, [.. counts.Select((count, i) => (((double)i / Bins) + (label * Width), (double)count))],
+                SeriesKind.Bars,
                 [.. counts.Select((count, i) => $"{Numbers.Plural(count, ClassLabel.Name(label) + " clip")}, p from {(double)i / Bins:0.00} to {(i + 1.0) / Bins:0.00}")])
             { BarWidth = Width });
         }

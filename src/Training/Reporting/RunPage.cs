@@ -11,7 +11,8 @@ internal static class RunPage
     /// <param name="pictures">Of the clips that <see cref="ChosenClips"/> names, as far as there are any.</param>
     /// <param name="filesAt">Where the run's files lie, as seen from the page: empty or ending with a slash.</param>
     /// <param name="more">Sections to show besides, before the last.</param>
-    public static string Render(RunRecord run, ReportPictures pictures, string filesAt, IReadOnlyList<(string Id, string Heading, Markup Content)> more)
+    public static string Render(RunRecord run, ReportPictures pictures, string filesAt,
+        IReadOnlyList<(string Id, string Heading, Markup Content)> more)
     {
         ChosenClips? clips = ChosenClips.Of(run);
         List<(string, string, Markup)> sections = [("summary", "Summary", Summary(run)), ("data", "Data", Data(run, clips, pictures))];
@@ -38,14 +39,17 @@ internal static class RunPage
         sections.AddRange(more);
         sections.Add(("run", "The run", Run(run, filesAt)));
         string when = run.Result?.Environment is { } environment ? $" · {environment.Finished:yyyy-MM-dd HH:mm} UTC" : string.Empty;
-        return Page.Render($"Training run {run.Name}", HtmlBuilder.Piece($"{run.Options.Model} on {run.Options.FeaturesDir ?? run.Options.DatasetPath ?? "unknown data"}{when}"), sections);
+        return Page.Render($"Training run {run.Name}",
+            HtmlBuilder.Piece($"{run.Options.Model} on {run.Options.FeaturesDir ?? run.Options.DatasetPath ?? "unknown data"}{when}"),
+            sections);
     }
 
     /// <summary>The options whose value differs from the default, as one would type them.</summary>
     internal static IReadOnlyList<(string Option, string Value)> Changed(TrainingOptions options, TrainingOptions? from = null)
     {
         JsonObject given = Json(options), usual = Json(from ?? new TrainingOptions());
-        return [.. given.Where(pair => !JsonNode.DeepEquals(pair.Value, usual[pair.Key])).Select(pair => ("--" + pair.Key.Replace('_', '-'), Value(pair.Value)))];
+        return [.. given.Where(pair => !JsonNode.DeepEquals(pair.Value, usual[pair.Key]))
+            .Select(pair => ("--" + pair.Key.Replace('_', '-'), Value(pair.Value)))];
     }
 
     internal static string Value(JsonNode? node) => node switch
@@ -57,7 +61,8 @@ internal static class RunPage
         _ => node.ToString(),
     };
 
-    internal static JsonObject Json(TrainingOptions options) => JsonSerializer.SerializeToNode(options, RunJson.Default.TrainingOptions)!.AsObject();
+    internal static JsonObject Json(TrainingOptions options) =>
+        JsonSerializer.SerializeToNode(options, RunJson.Default.TrainingOptions)!.AsObject();
 
     private static Markup Summary(RunRecord run)
     {
@@ -77,20 +82,27 @@ internal static class RunPage
         Tile($"Accuracy ({split})", Numbers.Percent(metrics.Accuracy), $"larger class: {Numbers.Percent(metrics.MajorityBaseline)}");
         Tile($"Balanced accuracy ({split})", Numbers.Percent(metrics.BalancedAccuracy), "guessing: 50.0 %");
         Tile($"ROC-AUC ({split})", Numbers.Fraction(metrics.Auc), "guessing: 0.500");
-        Tile("Violent clips found", Numbers.Percent(metrics.Recall), $"{metrics.ConfusionMatrix[1][1]} of {metrics.ConfusionMatrix[1].Sum()} (recall)");
-        Tile("Alarms that were right", Numbers.Percent(metrics.Precision), $"{metrics.ConfusionMatrix[1][1]} of {metrics.ConfusionMatrix[0][1] + metrics.ConfusionMatrix[1][1]} (precision)");
-        Tile("Best epoch", $"{result.BestEpoch}", $"of {result.Epochs}{(result.StoppedEarly ? ", stopped early" : string.Empty)}; {result.Monitor} {Numbers.General(result.BestValue)}");
+        Tile("Violent clips found", Numbers.Percent(metrics.Recall),
+            $"{metrics.ConfusionMatrix[1][1]} of {metrics.ConfusionMatrix[1].Sum()} (recall)");
+        Tile("Alarms that were right", Numbers.Percent(metrics.Precision),
+            $"{metrics.ConfusionMatrix[1][1]} of {metrics.ConfusionMatrix[0][1] + metrics.ConfusionMatrix[1][1]} (precision)");
+        Tile("Best epoch", $"{result.BestEpoch}",
+            $"of {result.Epochs}{(result.StoppedEarly ? ", stopped early" : string.Empty)}; {result.Monitor} {Numbers.General(result.BestValue)}");
         html.Add($"</dl>");
         return html.ToMarkup();
 
-        void Tile(string name, string value, string aside) => html.Add($"<div><dt>{name}</dt><dd><span class=\"value\">{value}</span><br><span class=\"aside\">{aside}</span></dd></div>");
+        void Tile(string name, string value, string aside) =>
+            html.Add($"<div><dt>{name}</dt><dd><span class=\"value\">{value}</span><br><span class=\"aside\">{aside}</span></dd></div>");
     }
 
     private static Markup Sentence(TrainingResult result, ClassificationMetrics metrics, bool tested)
     {
         (double low, double high) = ScoreCurves.Wilson(metrics.Accuracy, metrics.Count);
-        string clips = tested ? $"{metrics.Count:#,0} test clips, which it never saw in training," : $"{metrics.Count:#,0} validation clips";
-        return HtmlBuilder.Piece($"On the {clips} the best checkpoint (epoch {result.BestEpoch}) names <strong>{Numbers.Percent(metrics.Accuracy)}</strong> rightly (95 % interval {Numbers.Whole(low)}–{Numbers.Whole(high)} %); always naming the larger class would be right for <strong>{Numbers.Percent(metrics.MajorityBaseline)}</strong>.");
+        string clips = tested
+            ? $"{metrics.Count:#,0} test clips, which it never saw in training,"
+            : $"{metrics.Count:#,0} validation clips";
+        return HtmlBuilder.Piece(
+            $"On the {clips} the best checkpoint (epoch {result.BestEpoch}) names <strong>{Numbers.Percent(metrics.Accuracy)}</strong> rightly (95 % interval {Numbers.Whole(low)}–{Numbers.Whole(high)} %); always naming the larger class would be right for <strong>{Numbers.Percent(metrics.MajorityBaseline)}</strong>.");
     }
 
     /// <summary>What makes the headline figure worth less than it looks.</summary>
@@ -125,7 +137,8 @@ internal static class RunPage
         }
         else
         {
-            html.Add(Page.Table("Splits", ["split", ">clips", ">nonviolent", ">violent", ">violent share", ">sources", ">left out"], splits.Select(split => (IReadOnlyList<Markup>)
+            html.Add(Page.Table("Splits", ["split", ">clips", ">nonviolent", ">violent", ">violent share", ">sources", ">left out"],
+                splits.Select(split => (IReadOnlyList<Markup>)
             [
                 Page.Text(split.Split),
                 Page.Text(Numbers.Count(split.Nonviolent + split.Violent)),
@@ -166,10 +179,13 @@ internal static class RunPage
             return;
         }
 
-        string reasons = string.Join(", ", all.GroupBy(left => left.Clip.Reason).OrderByDescending(group => group.Count()).Select(group => $"{group.Count()} {group.Key}"));
+        string reasons = string.Join(", ",
+            all.GroupBy(left => left.Clip.Reason).OrderByDescending(group => group.Count())
+            .Select(group => $"{group.Count()} {group.Key}"));
         html.Add($"<p>{Numbers.Plural(all.Length, "clip")} could not be used: {reasons}.</p>");
         string shown = all.Length > ShownLeftOut ? $"The first {ShownLeftOut} of them" : "Which they are";
-        html.Add(Page.Details(shown, Page.Table("Clips left out", ["clip", "split", "class", "reason"], all.Take(ShownLeftOut).Select(left => (IReadOnlyList<Markup>)
+        html.Add(Page.Details(shown,
+            Page.Table("Clips left out", ["clip", "split", "class", "reason"], all.Take(ShownLeftOut).Select(left => (IReadOnlyList<Markup>)
             [Page.Path(left.Clip.Path), Page.Text(left.Split), Page.Text(left.Clip.Label), Page.Text(left.Clip.Reason)]))));
     }
 
@@ -183,7 +199,8 @@ internal static class RunPage
         if (run.Result is { } result)
         {
             double total = result.Stages.Values.Sum();
-            html.Add(Page.Table("Where the time went", ["stage", ">time", ">share", ""], result.Stages.Select(stage => (IReadOnlyList<Markup>)
+            html.Add(Page.Table("Where the time went", ["stage", ">time", ">share", ""],
+                result.Stages.Select(stage => (IReadOnlyList<Markup>)
             [
                 Page.Text(stage.Key),
                 Page.Text(Numbers.Duration(stage.Value)),
@@ -194,12 +211,14 @@ internal static class RunPage
             AddCommunication(html, result);
         }
 
-        html.Add(Page.Table("Options that differ from the defaults", ["option", "value"], Changed(run.Options).Select(pair => (IReadOnlyList<Markup>)
+        html.Add(Page.Table("Options that differ from the defaults", ["option", "value"],
+            Changed(run.Options).Select(pair => (IReadOnlyList<Markup>)
             [HtmlBuilder.Piece($"<code class=\"path wide\">{pair.Option}</code>"), Page.Path(pair.Value)])));
         html.Add($"</div><div>");
         AddEnvironment(html, run);
         html.Add(Page.Table("Files", ["file", ">size"], run.Files.Select(file => (IReadOnlyList<Markup>)
-            [HtmlBuilder.Piece($"<a href=\"{filesAt + Uri.EscapeDataString(file.Name)}\">{Page.Path(file.Name)}</a>"), Page.Text(Numbers.Size(file.Bytes))])));
+            [HtmlBuilder.Piece($"<a href=\"{filesAt + Uri.EscapeDataString(file.Name)}\">{Page.Path(file.Name)}</a>"),
+                Page.Text(Numbers.Size(file.Bytes))])));
         html.Add($"</div></div>");
         return html.ToMarkup();
     }
@@ -234,12 +253,15 @@ internal static class RunPage
         {
             facts.AddRange(
             [
-                ("CudaTrainer", environment.Version), (".NET", environment.Runtime), ("system", environment.System), ("processor", $"{environment.Processor}, {Numbers.Plural(environment.Cores, "core")}"),
+                ("CudaTrainer", environment.Version), (".NET", environment.Runtime), ("system", environment.System),
+                ("processor", $"{environment.Processor}, {Numbers.Plural(environment.Cores, "core")}"),
                 ("SIMD", environment.Simd),
             ]);
         }
 
-        html.Add(Page.Table("Environment", ["", ""], facts.Select(fact => (IReadOnlyList<Markup>)[HtmlBuilder.Piece($"<span class=\"wide\">{fact.Item1}</span>"), Page.Text(fact.Item2)])));
+        html.Add(Page.Table("Environment", ["", ""],
+            facts.Select(fact => (IReadOnlyList<Markup>)[HtmlBuilder.Piece($"<span class=\"wide\">{fact.Item1}</span>"),
+            Page.Text(fact.Item2)])));
     }
 }
 
@@ -253,10 +275,13 @@ internal sealed record Verdict(string Class, string Text)
     {
         (double low, double high) = Interval(metrics);
         string measured = $"Counting both classes alike it is right for {Numbers.Percent(metrics.BalancedAccuracy)} (95 % interval {Numbers.Whole(low)}–{Numbers.Whole(high)} %, guessing gives 50 %)";
-        string but = metrics.Accuracy < metrics.MajorityBaseline ? ", though naming the larger class without looking would be right more often" : string.Empty;
+        string but = metrics.Accuracy < metrics.MajorityBaseline
+            ? ", though naming the larger class without looking would be right more often"
+            : string.Empty;
         return low > 0.5 ? new Verdict("good", $"{measured}: it has learned something that carries over to new clips{but}.")
             : high < 0.5 ? new Verdict("bad", $"{measured}: it does worse than guessing.")
-            : new Verdict("bad", $"{measured}: with so few clips, or so small a difference, that may be chance, and this run does not show that it has learned anything that carries over.");
+            : new Verdict("bad",
+                $"{measured}: with so few clips, or so small a difference, that may be chance, and this run does not show that it has learned anything that carries over.");
     }
 
     /// <summary>

@@ -35,7 +35,9 @@ internal sealed record RunRecord
     public IReadOnlyList<(string Name, long Bytes)> Files { get; init; } = [];
 
     /// <summary>The folder's last part.</summary>
-    public string Name => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Folder))) is { Length: > 0 } name ? name : Folder;
+    public string Name => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Folder))) is { Length: > 0 } name
+        ? name
+        : Folder;
 
     /// <exception cref="RunException">There is no run in the folder.</exception>
     /// <exception cref="FileFormatException">One of its files is damaged.</exception>
@@ -44,7 +46,8 @@ internal sealed record RunRecord
         string config = Path.Combine(folder, RunFolder.ConfigName);
         if (!File.Exists(config))
         {
-            throw new RunException($"'{folder}' holds no training run: there is no {RunFolder.ConfigName}.", "Name a folder that 'cudatrainer train' wrote (--checkpoint-dir).");
+            throw new RunException($"'{folder}' holds no training run: there is no {RunFolder.ConfigName}.",
+                "Name a folder that 'cudatrainer train' wrote (--checkpoint-dir).");
         }
 
         string results = Path.Combine(folder, RunFolder.ResultsName), history = Path.Combine(folder, RunFolder.HistoryName);
@@ -70,7 +73,8 @@ internal sealed record RunRecord
     {
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllText(path), type) ?? throw new FileFormatException(path, "expected a JSON object, found null");
+            return JsonSerializer.Deserialize(File.ReadAllText(path), type)
+                ?? throw new FileFormatException(path, "expected a JSON object, found null");
         }
         catch (JsonException exception)
         {
@@ -89,6 +93,9 @@ internal sealed record RunRecord
         IReadOnlyList<string> columns = records[0].Fields;
         return [.. records.Skip(1).Select(record => new HistoryRow(columns
             .Zip(record.Fields)
-            .ToDictionary(pair => pair.First, pair => double.TryParse(pair.Second, CultureInfo.InvariantCulture, out double value) ? value : double.NaN, StringComparer.Ordinal)))];
+            .ToDictionary(pair => pair.First,
+                pair => double.TryParse(pair.Second, CultureInfo.InvariantCulture, out double value)
+                ? value
+                : double.NaN, StringComparer.Ordinal)))];
     }
 }

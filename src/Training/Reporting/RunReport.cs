@@ -17,17 +17,22 @@ internal static class RunReport
     /// <exception cref="RunException">A folder holds no run.</exception>
     /// <exception cref="FileFormatException">A file of a run is damaged.</exception>
     /// <exception cref="IOException">The page cannot be written.</exception>
-    public static string Write(IReadOnlyList<string> folders, IReadOnlyList<(string Id, string Heading, Markup Content)> more, string? output, CancellationToken stop)
+    public static string Write(IReadOnlyList<string> folders, IReadOnlyList<(string Id, string Heading, Markup Content)> more,
+        string? output, CancellationToken stop)
     {
         IReadOnlyList<RunRecord> runs = [.. folders.Select(RunRecord.Load)];
         output ??= runs.Count == 1 ? Path.Combine(folders[0], RunFolder.ReportName) : ComparisonName;
-        AtomicFile.WriteAllText(output, runs.Count == 1 ? RunPage.Render(runs[0], Pictures(runs[0], stop), Between(output, folders[0]), more) : ComparisonPage.Render(runs, more));
+        AtomicFile.WriteAllText(output,
+            runs.Count == 1
+            ? RunPage.Render(runs[0], Pictures(runs[0], stop), Between(output, folders[0]), more)
+            : ComparisonPage.Render(runs, more));
         return output;
     }
 
     private static ReportPictures Pictures(RunRecord run, CancellationToken stop) => ChosenClips.Of(run) is not { } clips
         ? ReportPictures.None
-        : ReportPictures.Read(run.Options, [.. clips.Filmed.Select(clip => clip.Path)], [.. clips.Pictured.Select(clip => clip.Path)], stop);
+        : ReportPictures.Read(run.Options, [.. clips.Filmed.Select(clip => clip.Path)], [.. clips.Pictured.Select(clip => clip.Path)],
+            stop);
 
     /// <summary>The way from the page's folder to the run's, as a relative address.</summary>
     private static string Between(string page, string folder)

@@ -1,7 +1,8 @@
 namespace CudaTrainer.Training.Reporting;
 
 /// <summary>Metrics at one threshold.</summary>
-internal readonly record struct ThresholdPoint(double Threshold, double Accuracy, double BalancedAccuracy, double Precision, double Recall, double F1);
+internal readonly record struct ThresholdPoint(double Threshold, double Accuracy, double BalancedAccuracy, double Precision, double Recall,
+    double F1);
 
 /// <summary>Clips whose p(violent) lies in one interval.</summary>
 /// <param name="Mean">Mean p(violent).</param>
@@ -82,7 +83,8 @@ internal static class ScoreCurves
     /// <summary>Ten intervals of equal width; those without clips are left out.</summary>
     public static IReadOnlyList<CalibrationBin> Calibration(IReadOnlyList<ClipPrediction> clips) =>
         [.. clips.GroupBy(clip => Math.Min(Bins - 1, (int)(clip.Violent * Bins))).OrderBy(bin => bin.Key).Select(bin => new CalibrationBin(
-            (double)bin.Key / Bins, (bin.Key + 1.0) / Bins, bin.Count(), bin.Average(clip => clip.Violent), bin.Average(clip => (double)clip.Label)))];
+            (double)bin.Key / Bins, (bin.Key + 1.0) / Bins, bin.Count(), bin.Average(clip => clip.Violent),
+                bin.Average(clip => (double)clip.Label)))];
 
     /// <summary>
     /// Expected calibration error: how far p(violent) and the share of violent clips are apart, over the intervals by their clips.
@@ -99,7 +101,8 @@ internal static class ScoreCurves
     public static (double Low, double High) Wilson(double share, int count)
     {
         const double Z = 1.959964;
-        double square = Z * Z, centre = share + (square / (2 * count)), room = Z * Math.Sqrt((share * (1 - share) / count) + (square / (4.0 * count * count)));
+        double square = Z * Z, centre = share
+            + (square / (2 * count)), room = Z * Math.Sqrt((share * (1 - share) / count) + (square / (4.0 * count * count)));
         return ((centre - room) / (1 + (square / count)), (centre + room) / (1 + (square / count)));
     }
 
@@ -113,7 +116,8 @@ internal static class ScoreCurves
 
         double negatives = calls[0] + calls[1], positives = calls[2] + calls[3], called = calls[1] + calls[3];
         return new ThresholdPoint(
-            threshold, (calls[0] + calls[3]) / (double)labels.Length, ((calls[0] / negatives) + (calls[3] / positives)) / 2, calls[3] / called, calls[3] / positives, 2 * calls[3] / (called + positives));
+            threshold, (calls[0] + calls[3]) / (double)labels.Length, ((calls[0] / negatives) + (calls[3] / positives)) / 2,
+                calls[3] / called, calls[3] / positives, 2 * calls[3] / (called + positives));
     }
 
     /// <summary>True and false positives when everything from a score on upwards is called violent, from the highest score down.</summary>

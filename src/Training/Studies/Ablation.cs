@@ -12,7 +12,8 @@ namespace CudaTrainer.Training.Studies;
 /// <param name="SecondsToBest">Median over trainings.</param>
 /// <param name="PeakBytes">Tensors on the first device, at most.</param>
 public sealed record AblationRow(
-    string Name, string? Missing, StudyMetrics? Metrics, Estimate? Gain, double SecondsPerEpoch, double SecondsToBest, long PeakBytes, double StallFraction);
+    string Name, string? Missing, StudyMetrics? Metrics, Estimate? Gain, double SecondsPerEpoch, double SecondsToBest, long PeakBytes,
+        double StallFraction);
 
 /// <param name="Sources">That clips come from.</param>
 public sealed record AblationResult(string Device, int Clips, int Sources, int Folds, int Seeds, int Jobs, IReadOnlyList<AblationRow> Rows);
@@ -42,12 +43,17 @@ public static class Ablation
             rows.Add(trained[i] is not { } row
                 ? new AblationRow(step.Name, step.Missing, null, null, double.NaN, double.NaN, 0, double.NaN)
                 : new AblationRow(
-                    step.Name, null, row.Metrics, step.Before < 0 ? null : study.Bootstrap.Gain(row.Answers, trained[step.Before]!.Answers), row.SecondsPerEpoch, row.SecondsToBest, row.PeakBytes, row.StallFraction));
+                    step.Name, null, row.Metrics, step.Before < 0
+                        ? null
+                        : study.Bootstrap.Gain(row.Answers, trained[step.Before]!.Answers), row.SecondsPerEpoch, row.SecondsToBest,
+                        row.PeakBytes, row.StallFraction));
         }
 
         var result = new AblationResult(
-            study.DeviceKind, study.Clips.Count, study.Clips.Sources.Distinct(StringComparer.Ordinal).Count(), options.Folds, options.Seeds, options.Jobs, rows);
-        AtomicFile.WriteAllText(Path.Combine(options.Output, ResultName), JsonSerializer.Serialize(result, AblationJson.Default.AblationResult) + "\n");
+            study.DeviceKind, study.Clips.Count, study.Clips.Sources.Distinct(StringComparer.Ordinal).Count(), options.Folds,
+                options.Seeds, options.Jobs, rows);
+        AtomicFile.WriteAllText(Path.Combine(options.Output, ResultName),
+            JsonSerializer.Serialize(result, AblationJson.Default.AblationResult) + "\n");
         AtomicFile.WriteAllText(Path.Combine(options.Output, "ablation.csv"), AblationTable.Csv(result));
         AtomicFile.WriteAllText(Path.Combine(options.Output, "ablation.md"), AblationTable.Markdown(result));
         AtomicFile.WriteAllText(Path.Combine(options.Output, PageName), AblationPage.Render(result));
@@ -56,6 +62,7 @@ public static class Ablation
 }
 
 [JsonSourceGenerationOptions(
-    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals, WriteIndented = true)]
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    WriteIndented = true)]
 [JsonSerializable(typeof(AblationResult))]
 internal sealed partial class AblationJson : JsonSerializerContext;

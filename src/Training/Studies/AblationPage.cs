@@ -7,7 +7,8 @@ internal static class AblationPage
 {
     private const double NameWidth = 250, PlotWidth = 560, RowHeight = 26, Top = 10, Bottom = 36;
 
-    public static string Render(AblationResult result) => Page.Render("Ablation", Subtitle(result), [("ablation", "What each piece is worth", Content(result))]);
+    public static string Render(AblationResult result) =>
+        Page.Render("Ablation", Subtitle(result), [("ablation", "What each piece is worth", Content(result))]);
 
     /// <summary>The same for a page that has other sections.</summary>
     public static Markup Section(AblationResult result) => HtmlBuilder.Piece($"<p>{Subtitle(result)}</p>{Content(result)}");
@@ -22,11 +23,13 @@ internal static class AblationPage
         html.Add($"<figure class=\"clip\"><div class=\"film\" role=\"region\" aria-label=\"Balanced accuracy of every row\" tabindex=\"0\">{Plot(result)}</div></figure>");
         html.Add(Page.Table(
             "Gain: balanced accuracy in points over the row before; for \"all but\" rows over all together",
-            ["row", ">balanced accuracy", ">gain", ">accuracy", ">nonviolent right", ">violent right", ">precision", ">AUC", ">s per epoch", ">s to best", ">waiting for data"],
+            ["row", ">balanced accuracy", ">gain", ">accuracy", ">nonviolent right", ">violent right", ">precision", ">AUC",
+                ">s per epoch", ">s to best", ">waiting for data"],
             result.Rows.Select(row => (IReadOnlyList<Markup>)(row.Metrics is { } metrics
                 ?
                 [
-                    Name(row), Percent(metrics.BalancedAccuracy), Points(row.Gain), Percent(metrics.Accuracy), Percent(metrics.Class0Accuracy), Percent(metrics.Class1Accuracy), Percent(metrics.Precision),
+                    Name(row), Percent(metrics.BalancedAccuracy), Points(row.Gain), Percent(metrics.Accuracy),
+                    Percent(metrics.Class0Accuracy), Percent(metrics.Class1Accuracy), Percent(metrics.Precision),
                     Page.Text($"{Numbers.Fraction(metrics.Auc.Value)} ({Numbers.Fraction(metrics.Auc.Interval.Low)} to {Numbers.Fraction(metrics.Auc.Interval.High)})"), Page.Text(Numbers.Fraction(row.SecondsPerEpoch)),
                     Page.Text(Numbers.Fraction(row.SecondsToBest)), Page.Text(Numbers.Percent(row.StallFraction)),
                 ]
@@ -37,7 +40,9 @@ internal static class AblationPage
     private static Markup Plot(AblationResult result)
     {
         AblationRow[] rows = [.. result.Rows.Where(row => row.Metrics is not null)];
-        double low = Math.Floor(10 * Math.Min(0.5, rows.Select(row => row.Metrics!.BalancedAccuracy.Interval.Low).DefaultIfEmpty(0.5).Min())) / 10, high = Math.Ceiling(10 * rows.Select(row => row.Metrics!.BalancedAccuracy.Interval.High).DefaultIfEmpty(1).Max()) / 10;
+        double low = Math.Floor(
+            10 * Math.Min(0.5, rows.Select(row => row.Metrics!.BalancedAccuracy.Interval.Low).DefaultIfEmpty(0.5).Min())) / 10,
+            high = Math.Ceiling(10 * rows.Select(row => row.Metrics!.BalancedAccuracy.Interval.High).DefaultIfEmpty(1).Max()) / 10;
         double bottom = Top + (rows.Length * RowHeight), width = NameWidth + PlotWidth + 30;
         var html = new HtmlBuilder();
         html.Add($"<svg viewBox=\"0 0 {width} {bottom + Bottom}\" role=\"img\" aria-label=\"Balanced accuracy of {rows.Length} rows with intervals; the numbers are in the table below.\">");
@@ -62,9 +67,11 @@ internal static class AblationPage
 
     private static Markup Name(AblationRow row) => HtmlBuilder.Piece($"<span class=\"wide\">{row.Name}</span>");
 
-    private static Markup Percent(Estimate estimate) => Page.Text($"{Numbers.Percent(estimate.Value)} ({Numbers.Whole(estimate.Interval.Low)} to {Numbers.Whole(estimate.Interval.High)})");
+    private static Markup Percent(Estimate estimate) =>
+        Page.Text($"{Numbers.Percent(estimate.Value)} ({Numbers.Whole(estimate.Interval.Low)} to {Numbers.Whole(estimate.Interval.High)})");
 
     private static Markup Points(Estimate? gain) => gain is null
         ? Page.Text("–")
-        : Page.Text(FormattableString.Invariant($"{100 * gain.Value:+0.0;−0.0;0.0} ({100 * gain.Interval.Low:+0.0;−0.0;0.0} to {100 * gain.Interval.High:+0.0;−0.0;0.0})"));
+        : Page.Text(FormattableString.Invariant(
+            $"{100 * gain.Value:+0.0;−0.0;0.0} ({100 * gain.Interval.Low:+0.0;−0.0;0.0} to {100 * gain.Interval.High:+0.0;−0.0;0.0})"));
 }

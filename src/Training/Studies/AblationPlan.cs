@@ -27,7 +27,8 @@ public static class AblationPlan
 {
     private static readonly (Ingredient Ingredient, string Name)[] Order =
     [
-        (Ingredient.MultiGpu, "multi-GPU"), (Ingredient.MixedPrecision, "FP16"), (Ingredient.Xla, "XLA"), (Ingredient.FocalLoss, "focal loss"), (Ingredient.ClassWeights, "class weights"),
+        (Ingredient.MultiGpu, "multi-GPU"), (Ingredient.MixedPrecision, "FP16"), (Ingredient.Xla, "XLA"),
+        (Ingredient.FocalLoss, "focal loss"), (Ingredient.ClassWeights, "class weights"),
         (Ingredient.LabelSmoothing, "label smoothing"), (Ingredient.Schedule, "warm-up and cosine"),
     ];
 

@@ -8,8 +8,10 @@ internal static class AblationTable
 {
     private static readonly (string Name, Func<StudyMetrics, Estimate> Of)[] Metrics =
     [
-        ("accuracy", metrics => metrics.Accuracy), ("balanced_accuracy", metrics => metrics.BalancedAccuracy), ("class_0_accuracy", metrics => metrics.Class0Accuracy),
-        ("class_1_accuracy", metrics => metrics.Class1Accuracy), ("precision", metrics => metrics.Precision), ("recall", metrics => metrics.Class1Accuracy), ("auc", metrics => metrics.Auc),
+        ("accuracy", metrics => metrics.Accuracy), ("balanced_accuracy", metrics => metrics.BalancedAccuracy),
+        ("class_0_accuracy", metrics => metrics.Class0Accuracy),
+        ("class_1_accuracy", metrics => metrics.Class1Accuracy), ("precision", metrics => metrics.Precision),
+        ("recall", metrics => metrics.Class1Accuracy), ("auc", metrics => metrics.Auc),
         ("brier", metrics => metrics.Brier),
     ];
 
@@ -34,20 +36,24 @@ internal static class AblationTable
             }
 
             Append(row.Gain);
-            text.Append(row.Metrics is null ? ",,,," : string.Create(CultureInfo.InvariantCulture, $",{row.SecondsPerEpoch:R},{row.SecondsToBest:R},{row.PeakBytes},{row.StallFraction:R}")).Append('\n');
+            text.Append(row.Metrics is null ? ",,,," : string.Create(CultureInfo.InvariantCulture,
+                $",{row.SecondsPerEpoch:R},{row.SecondsToBest:R},{row.PeakBytes},{row.StallFraction:R}")).Append('\n');
         }
 
         return text.ToString();
 
         void Append(Estimate? estimate) =>
-            text.Append(estimate is null ? ",,," : string.Create(CultureInfo.InvariantCulture, $",{estimate.Value:R},{estimate.Interval.Low:R},{estimate.Interval.High:R}"));
+            text.Append(estimate is null ? ",,," : string.Create(CultureInfo.InvariantCulture,
+                $",{estimate.Value:R},{estimate.Interval.Low:R},{estimate.Interval.High:R}"));
     }
 
     public static string Markdown(AblationResult result)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{result.Clips} clips from {result.Sources} sources; {result.Folds} source-disjoint folds × {result.Seeds} seeds; {result.Device}")
-            .Append(result.Jobs > 1 ? string.Create(CultureInfo.InvariantCulture, $"; {result.Jobs} trainings at a time, times from one that ran alone") : "")
+        text.Append(CultureInfo.InvariantCulture,
+            $"{result.Clips} clips from {result.Sources} sources; {result.Folds} source-disjoint folds × {result.Seeds} seeds; {result.Device}")
+            .Append(result.Jobs > 1 ? string.Create(CultureInfo.InvariantCulture,
+                $"; {result.Jobs} trainings at a time, times from one that ran alone") : "")
             .Append(".\nPercentages with 95 % intervals (bootstrap over sources). Gain: balanced accuracy in points over the row before, for \"all but\" rows over all together, paired.\n\n")
             .Append("| | balanced accuracy | gain | accuracy | nonviolent right | violent right | precision | AUC | s/epoch | s to best | MiB | stall |\n")
             .Append("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
@@ -59,8 +65,10 @@ internal static class AblationTable
                 continue;
             }
 
-            text.Append(CultureInfo.InvariantCulture, $"| {row.Name} | {Percent(metrics.BalancedAccuracy)} | {Points(row.Gain)} | {Percent(metrics.Accuracy)} | {Percent(metrics.Class0Accuracy)} | ")
-                .Append(CultureInfo.InvariantCulture, $"{Percent(metrics.Class1Accuracy)} | {Percent(metrics.Precision)} | {Plain(metrics.Auc)} | {row.SecondsPerEpoch:0.000} | {row.SecondsToBest:0.0} | ")
+            text.Append(CultureInfo.InvariantCulture,
+                $"| {row.Name} | {Percent(metrics.BalancedAccuracy)} | {Points(row.Gain)} | {Percent(metrics.Accuracy)} | {Percent(metrics.Class0Accuracy)} | ")
+                .Append(CultureInfo.InvariantCulture,
+                    $"{Percent(metrics.Class1Accuracy)} | {Percent(metrics.Precision)} | {Plain(metrics.Auc)} | {row.SecondsPerEpoch:0.000} | {row.SecondsToBest:0.0} | ")
                 .Append(CultureInfo.InvariantCulture, $"{row.PeakBytes / 1048576.0:0} | {100 * row.StallFraction:0.0} % |\n");
         }
 
@@ -68,10 +76,13 @@ internal static class AblationTable
     }
 
     private static string Percent(Estimate estimate) =>
-        string.Create(CultureInfo.InvariantCulture, $"{100 * estimate.Value:0.0} ({100 * estimate.Interval.Low:0.0}–{100 * estimate.Interval.High:0.0})");
+        string.Create(CultureInfo.InvariantCulture,
+            $"{100 * estimate.Value:0.0} ({100 * estimate.Interval.Low:0.0}–{100 * estimate.Interval.High:0.0})");
 
-    private static string Plain(Estimate estimate) => string.Create(CultureInfo.InvariantCulture, $"{estimate.Value:0.000} ({estimate.Interval.Low:0.000}–{estimate.Interval.High:0.000})");
+    private static string Plain(Estimate estimate) => string.Create(CultureInfo.InvariantCulture,
+        $"{estimate.Value:0.000} ({estimate.Interval.Low:0.000}–{estimate.Interval.High:0.000})");
 
     private static string Points(Estimate? gain) =>
-        gain is null ? "" : string.Create(CultureInfo.InvariantCulture, $"{100 * gain.Value:+0.0;−0.0;0.0} ({100 * gain.Interval.Low:+0.0;−0.0;0.0} to {100 * gain.Interval.High:+0.0;−0.0;0.0})");
+        gain is null ? "" : string.Create(CultureInfo.InvariantCulture,
+            $"{100 * gain.Value:+0.0;−0.0;0.0} ({100 * gain.Interval.Low:+0.0;−0.0;0.0} to {100 * gain.Interval.High:+0.0;−0.0;0.0})");
 }

@@ -11,11 +11,13 @@ namespace CudaTrainer.Training.Studies;
 /// <param name="Metrics">Mean over the seeds.</param>
 /// <param name="MeanOfSeeds">Of the mean of the seeds' answers to each clip; null with one seed.</param>
 /// <param name="Folds">One for each fold and repetition.</param>
-public sealed record CrossValidationResult(string Device, int Clips, int Sources, StudyMetrics Metrics, StudyMetrics? MeanOfSeeds, IReadOnlyList<FoldSummary> Folds);
+public sealed record CrossValidationResult(string Device, int Clips, int Sources, StudyMetrics Metrics, StudyMetrics? MeanOfSeeds,
+    IReadOnlyList<FoldSummary> Folds);
 
 /// <summary>One training.</summary>
 /// <param name="BalancedAccuracy">Of the test part, at the threshold that the study decides by.</param>
-public sealed record FoldSummary(int Seed, int Fold, int TrainClips, int ValClips, int TestClips, double BalancedAccuracy, double Auc, double Threshold, double CalibrationSlope, int BestEpoch, int Epochs);
+public sealed record FoldSummary(int Seed, int Fold, int TrainClips, int ValClips, int TestClips, double BalancedAccuracy, double Auc,
+    double Threshold, double CalibrationSlope, int BestEpoch, int Epochs);
 
 /// <summary>
 /// k-fold cross-validation, stratified and source-disjoint, repeated with several seeds. Epoch, threshold and calibration are chosen inside
@@ -32,8 +34,10 @@ public static class CrossValidation
         study.Expect(1);
         StudyRow row = study.Run(options.Run, "cross-validate", stop);
         var result = new CrossValidationResult(
-            study.DeviceKind, study.Clips.Count, study.Clips.Sources.Distinct(StringComparer.Ordinal).Count(), row.Metrics, options.Seeds > 1 ? study.MetricsOfMean(row.Runs) : null, [.. row.Runs.Select(run => Summary(study, run))]);
-        AtomicFile.WriteAllText(Path.Combine(options.Output, "cv_results.json"), JsonSerializer.Serialize(result, CrossValidationJson.Default.CrossValidationResult) + "\n");
+            study.DeviceKind, study.Clips.Count, study.Clips.Sources.Distinct(StringComparer.Ordinal).Count(), row.Metrics,
+                options.Seeds > 1 ? study.MetricsOfMean(row.Runs) : null, [.. row.Runs.Select(run => Summary(study, run))]);
+        AtomicFile.WriteAllText(Path.Combine(options.Output, "cv_results.json"),
+            JsonSerializer.Serialize(result, CrossValidationJson.Default.CrossValidationResult) + "\n");
         AtomicFile.WriteAllText(Path.Combine(options.Output, "predictions.csv"), Predictions(study, row));
         return result;
     }
@@ -44,7 +48,8 @@ public static class CrossValidation
         int[] labels = [.. fold.Test.Select(clip => study.Clips.Labels[clip])];
         ClassificationMetrics metrics = ClassificationMetrics.Compute(labels, run.Scores, study.ThresholdOf(run), double.NaN);
         return new FoldSummary(
-            run.Seed, run.Fold + 1, fold.Train.Length, fold.Validation.Length, fold.Test.Length, metrics.BalancedAccuracy, metrics.Auc, study.ThresholdOf(run), run.Calibration.Slope, run.BestEpoch, run.Epochs);
+            run.Seed, run.Fold + 1, fold.Train.Length, fold.Validation.Length, fold.Test.Length, metrics.BalancedAccuracy, metrics.Auc,
+                study.ThresholdOf(run), run.Calibration.Slope, run.BestEpoch, run.Epochs);
     }
 
     private static string Predictions(Study study, StudyRow row)
@@ -58,7 +63,8 @@ public static class CrossValidation
                 text.Append(CsvFile.Quote(study.Clips.NameOf(clips[i]))).Append(',')
                     .Append(ClassLabel.Name(study.Clips.Labels[clips[i]])).Append(',')
                     .Append(CsvFile.Quote(study.Clips.Sources[clips[i]]))
-                    .Append(CultureInfo.InvariantCulture, $",{run.Fold + 1},{run.Seed},{run.Scores[i]:R},{run.Calibrated[i]:R},{ClassLabel.Name(run.Scores[i] >= study.ThresholdOf(run) ? 1 : 0)}\n");
+                    .Append(CultureInfo.InvariantCulture,
+                        $",{run.Fold + 1},{run.Seed},{run.Scores[i]:R},{run.Calibrated[i]:R},{ClassLabel.Name(run.Scores[i] >= study.ThresholdOf(run) ? 1 : 0)}\n");
             }
         }
 
@@ -67,6 +73,7 @@ public static class CrossValidation
 }
 
 [JsonSourceGenerationOptions(
-    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals, WriteIndented = true)]
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    WriteIndented = true)]
 [JsonSerializable(typeof(CrossValidationResult))]
 internal sealed partial class CrossValidationJson : JsonSerializerContext;

@@ -21,7 +21,8 @@ public static class FoldPlan
     /// <param name="validationShare">Of the clips that are not in the test part, more than 0 and less than 1.</param>
     /// <param name="seed">Equal seeds give equal folds.</param>
     /// <exception cref="RunException">There are too few sources of each class.</exception>
-    public static IReadOnlyList<Fold> Make(ReadOnlySpan<int> labels, IReadOnlyList<string> sources, int folds, double validationShare, int seed)
+    public static IReadOnlyList<Fold> Make(ReadOnlySpan<int> labels, IReadOnlyList<string> sources, int folds, double validationShare,
+        int seed)
     {
         int[] all = [.. Enumerable.Range(0, labels.Length)];
         double[] equal = [.. Enumerable.Repeat(1.0 / folds, folds)];
@@ -30,15 +31,18 @@ public static class FoldPlan
         for (int number = 0; number < folds; number++)
         {
             int[] rest = [.. all.Where(clip => partOf[clip] != number)];
-            int[] validation = Assign(labels, sources, rest, [1 - validationShare, validationShare], (ulong)(uint)seed, $"training and validation parts of fold {number + 1}");
-            result[number] = new Fold(number, [.. rest.Where((_, i) => validation[i] == 0)], [.. rest.Where((_, i) => validation[i] == 1)], [.. all.Where(clip => partOf[clip] == number)]);
+            int[] validation = Assign(labels, sources, rest, [1 - validationShare, validationShare], (ulong)(uint)seed,
+                $"training and validation parts of fold {number + 1}");
+            result[number] = new Fold(number, [.. rest.Where((_, i) => validation[i] == 0)], [.. rest.Where((_, i) => validation[i] == 1)],
+                [.. all.Where(clip => partOf[clip] == number)]);
         }
 
         return result;
     }
 
     /// <returns>The part of each of <paramref name="clips"/>.</returns>
-    private static int[] Assign(ReadOnlySpan<int> labels, IReadOnlyList<string> sources, int[] clips, double[] shares, ulong seed, string what)
+    private static int[] Assign(ReadOnlySpan<int> labels, IReadOnlyList<string> sources, int[] clips, double[] shares, ulong seed,
+        string what)
     {
         var groupOfSource = new Dictionary<string, int>(StringComparer.Ordinal);
         var counts = new List<ClassCounts>();

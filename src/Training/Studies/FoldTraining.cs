@@ -65,12 +65,14 @@ internal sealed record StudyStream(FeatureStream Stream, StudyClips Clips, IRead
 internal static class FoldTraining
 {
     /// <summary>What one model of a fold answers, and what its training took.</summary>
-    private sealed record Outcome(Evaluation Validation, Evaluation Test, int Epochs, int BestEpoch, double SecondsPerEpoch, double SecondsToBest, double Seconds, double StallSeconds);
+    private sealed record Outcome(Evaluation Validation, Evaluation Test, int Epochs, int BestEpoch, double SecondsPerEpoch,
+        double SecondsToBest, double Seconds, double StallSeconds);
 
     /// <param name="devices">Whose memory figures are of this training alone.</param>
     /// <param name="streams">What to train on: a model each, whose answers are averaged with the weights that are best on the validation
     /// part.</param>
-    public static FoldRun Run(TrainingOptions options, DeviceChoice devices, IReadOnlyList<StudyStream> streams, Fold fold, CancellationToken stop)
+    public static FoldRun Run(TrainingOptions options, DeviceChoice devices, IReadOnlyList<StudyStream> streams, Fold fold,
+        CancellationToken stop)
     {
         Outcome[] models = [.. streams.Select(stream => Train(options with { Stream = stream.Stream }, devices, stream, fold, stop))];
         int[] labels = models[0].Validation.Labels;
@@ -95,7 +97,9 @@ internal static class FoldTraining
             PeakBytes = devices.Device.Memory.Peak,
         };
 
-        double[] Mix(double[][] scores) => scores.Length == 1 ? scores[0] : Ensemble.Combine(EnsembleStrategy.Weighted, scores, weights, []);
+        double[] Mix(double[][] scores) => scores.Length == 1
+            ? scores[0]
+            : Ensemble.Combine(EnsembleStrategy.Weighted, scores, weights, []);
     }
 
     private static Outcome Train(TrainingOptions options, DeviceChoice devices, StudyStream stream, Fold fold, CancellationToken stop)
@@ -121,7 +125,8 @@ internal static class FoldTraining
         var best = new WeightSnapshot();
         TrainingState state = new TrainingState().With(replicas.Lead.State.Read());
         var averages = new WeightAverages(options);
-        using (var loop = new TrainingLoop(options, replicas, info, train, validation, nowhere, new SilentObserver(), state, scaler, averages: averages) { OnBest = () => best.Take(replicas.Lead.Parameters) })
+        using (var loop = new TrainingLoop(options, replicas, info, train, validation, nowhere, new SilentObserver(), state, scaler,
+            averages: averages) { OnBest = () => best.Take(replicas.Lead.Parameters) })
         {
             if (loop.Run(stop) == RunOutcome.Interrupted)
             {
@@ -133,7 +138,8 @@ internal static class FoldTraining
 
         if (state.BestEpoch == 0)
         {
-            throw new RunException($"No epoch of fold {fold.Number + 1} has a value of {options.Monitor}.", "Train with a smaller --learning-rate, or watch another --monitor.");
+            throw new RunException($"No epoch of fold {fold.Number + 1} has a value of {options.Monitor}.",
+                "Train with a smaller --learning-rate, or watch another --monitor.");
         }
 
         int chosenEpoch = state.BestEpoch;
@@ -141,7 +147,8 @@ internal static class FoldTraining
         {
             if (average.Updates == 0)
             {
-                throw new RunException($"Fold {fold.Number + 1} ended after epoch {state.Epoch}, before there was anything to average.", "Give a smaller --swa-start.");
+                throw new RunException($"Fold {fold.Number + 1} ended after epoch {state.Epoch}, before there was anything to average.",
+                    "Give a smaller --swa-start.");
             }
 
             replicas.Lead.Parameters.Values.Write((ReadOnlySpan<float>)average.Values);
@@ -153,7 +160,8 @@ internal static class FoldTraining
         best.Restore(replicas);
         double[] seconds = [.. state.History.Select(epoch => epoch.Seconds).Order()];
         return new Outcome(
-            Evaluate(validation), Evaluate(test), state.Epoch, chosenEpoch, seconds[seconds.Length / 2], state.History.Take(chosenEpoch).Sum(epoch => epoch.Seconds), seconds.Sum(),
+            Evaluate(validation), Evaluate(test), state.Epoch, chosenEpoch, seconds[seconds.Length / 2],
+            state.History.Take(chosenEpoch).Sum(epoch => epoch.Seconds), seconds.Sum(),
             state.History.Sum(epoch => epoch.StallSeconds));
 
         SelectedRows Rows(int[] part) => new(clips, [.. part.Select(clip => stream.Rows[clip])]);

@@ -16,7 +16,8 @@ public sealed record Estimate(double Value, Interval Interval);
 /// <param name="Precision">Of violent.</param>
 /// <param name="Auc">Of the calibrated probabilities of all folds together.</param>
 /// <param name="Brier">Mean of (p − label)².</param>
-public sealed record StudyMetrics(Estimate Accuracy, Estimate BalancedAccuracy, Estimate Class0Accuracy, Estimate Class1Accuracy, Estimate Precision, Estimate Auc, Estimate Brier);
+public sealed record StudyMetrics(Estimate Accuracy, Estimate BalancedAccuracy, Estimate Class0Accuracy, Estimate Class1Accuracy,
+    Estimate Precision, Estimate Auc, Estimate Brier);
 
 /// <summary>
 /// Bootstrap over sources: whole sources are drawn with replacement, as many as there are, since clips of one recording resemble each
@@ -38,7 +39,8 @@ public sealed class GroupBootstrap
     public GroupBootstrap(ReadOnlySpan<int> labels, IReadOnlyList<string> sources)
     {
         _labels = labels.ToArray();
-        int[][] groups = [.. Enumerable.Range(0, sources.Count).GroupBy(clip => sources[clip], StringComparer.Ordinal).Select(group => group.ToArray())];
+        int[][] groups = [.. Enumerable.Range(0, sources.Count).GroupBy(clip => sources[clip], StringComparer.Ordinal)
+            .Select(group => group.ToArray())];
         var random = new SplitMix64(Seed);
         _weights = new int[Resamples][];
         for (int i = 0; i < Resamples; i++)
@@ -74,7 +76,8 @@ public sealed class GroupBootstrap
         int[] once = [.. _labels.Select(_ => 1)];
         return new Estimate(Difference(once), Bootstrap.Percentiles([.. _weights.Select(Difference)]));
 
-        double Difference(int[] weights) => now.Average(answers => Measure(answers, weights)[1]) - before.Average(answers => Measure(answers, weights)[1]);
+        double Difference(int[] weights) =>
+            now.Average(answers => Measure(answers, weights)[1]) - before.Average(answers => Measure(answers, weights)[1]);
     }
 
     private bool HasBothClasses(int[] weights)
@@ -155,7 +158,9 @@ public sealed class GroupBootstrap
             for (; i < order.Length && keys[i] == score; i++)
             {
                 int weight = weights[order[i]];
-                (positivesHere, negativesHere) = _labels[order[i]] == 1 ? (positivesHere + weight, negativesHere) : (positivesHere, negativesHere + weight);
+                (positivesHere, negativesHere) = _labels[order[i]] == 1
+                    ? (positivesHere + weight, negativesHere)
+                    : (positivesHere, negativesHere + weight);
             }
 
             area += positivesHere * (below + (0.5 * negativesHere));

@@ -111,7 +111,8 @@ internal sealed class Study : IDisposable
             }
         }
 
-        Clips = StudyClips.Open(run.FeaturesDir ?? BackboneChoice.DirectoryOf(run.CacheDir, run.Stream), foreign: run.FeaturesDir is not null, stop);
+        Clips = StudyClips.Open(run.FeaturesDir ?? BackboneChoice.DirectoryOf(run.CacheDir, run.Stream),
+            foreign: run.FeaturesDir is not null, stop);
         Folds = FoldPlan.Make(Clips.Labels, Clips.Sources, options.Folds, options.ValShare, run.Seed);
         Bootstrap = new GroupBootstrap(Clips.Labels, Clips.Sources);
         _dataIdentity = $"{Clips.Identity} {options.Folds} folds, val {options.ValShare:R}, seed {run.Seed}";
@@ -121,14 +122,19 @@ internal sealed class Study : IDisposable
         observer.Header(
         [
             new HeaderLine("device", DeviceKind),
-            new HeaderLine("data", $"{Clips.Count} clips ({counts}) from {Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, [{Clips.Frames}, {Clips.Dimension}] each{(_streams.Any(stream => stream.Standardize) ? ", standardised by each training part" : "")}"),
-            new HeaderLine("plan", $"{options.Folds} source-disjoint folds, {options.Seeds} seeds from {run.Seed} on, {options.ValShare:P0} of each training part to choose epoch, threshold and calibration"),
-            .. _streams.Count > 1 ? [new HeaderLine("fusion", "late: a model of each stream, averaged with weights fitted where epoch and threshold are chosen")] : Array.Empty<HeaderLine>(),
+            new HeaderLine("data",
+                $"{Clips.Count} clips ({counts}) from {Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, [{Clips.Frames}, {Clips.Dimension}] each{(_streams.Any(stream => stream.Standardize) ? ", standardised by each training part" : "")}"),
+            new HeaderLine("plan",
+                $"{options.Folds} source-disjoint folds, {options.Seeds} seeds from {run.Seed} on, {options.ValShare:P0} of each training part to choose epoch, threshold and calibration"),
+            .. _streams.Count > 1
+                ? [new HeaderLine("fusion", "late: a model of each stream, averaged with weights fitted where epoch and threshold are chosen")]
+                : Array.Empty<HeaderLine>(),
             new HeaderLine("output", options.Output),
         ]);
         if (!Clips.KnowsSources)
         {
-            observer.Message(Severity.Warning, "no two clips are known to come from one source: if some do, clips of one recording are trained on and judged on, and results are too good. Name sources in sources.csv (--groups)");
+            observer.Message(Severity.Warning,
+                "no two clips are known to come from one source: if some do, clips of one recording are trained on and judged on, and results are too good. Name sources in sources.csv (--groups)");
         }
     }
 
@@ -155,7 +161,8 @@ internal sealed class Study : IDisposable
     /// <summary>Trains on every fold with every seed, unless an earlier run of the study has.</summary>
     public StudyRow Run(TrainingOptions options, string name, CancellationToken stop)
     {
-        (Fold Fold, int Seed)[] trainings = [.. Enumerable.Range(0, _options.Seeds).SelectMany(seed => Folds.Select(fold => (fold, options.Seed + seed)))];
+        (Fold Fold, int Seed)[] trainings = [.. Enumerable.Range(0, _options.Seeds)
+            .SelectMany(seed => Folds.Select(fold => (fold, options.Seed + seed)))];
         var runs = new FoldRun[trainings.Length];
         int alone = _options.Jobs > 1 ? 1 : 0;
         if (alone > 0)
@@ -166,12 +173,14 @@ internal sealed class Study : IDisposable
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = _options.Jobs, CancellationToken = stop };
         try
         {
-            System.Threading.Tasks.Parallel.For(alone, trainings.Length, parallel, i => runs[i] = Train(options with { Seed = trainings[i].Seed }, trainings[i].Fold, name, _options.Jobs, stop));
+            System.Threading.Tasks.Parallel.For(alone, trainings.Length, parallel,
+                i => runs[i] = Train(options with { Seed = trainings[i].Seed }, trainings[i].Fold, name, _options.Jobs, stop));
         }
         catch (AggregateException exception)
         {
             // The first to fail is the cause; others are cancelled by it.
-            throw exception.InnerExceptions.FirstOrDefault(inner => inner is not OperationCanceledException) ?? exception.InnerExceptions[0];
+            throw exception.InnerExceptions.FirstOrDefault(inner => inner is not OperationCanceledException)
+                ?? exception.InnerExceptions[0];
         }
 
         Answers[] answers = [.. runs.GroupBy(run => run.Seed).Select(AnswersOf)];
@@ -209,18 +218,21 @@ internal sealed class Study : IDisposable
         Clips.Dispose();
     }
 
-    private StudyStream Whole() => new(_options.Run.Stream, Clips, [.. Enumerable.Range(0, Clips.Count)], IsStandardized(_options.Run, Clips));
+    private StudyStream Whole() =>
+        new(_options.Run.Stream, Clips, [.. Enumerable.Range(0, Clips.Count)], IsStandardized(_options.Run, Clips));
 
     /// <summary>One stream of both from its own cache.</summary>
     private StudyStream PartOf(FeatureStream stream, CancellationToken stop)
     {
         StudyClips clips = StudyClips.Open(BackboneChoice.DirectoryOf(_options.Run.CacheDir, stream), foreign: false, stop);
         Dictionary<string, int> rows = Enumerable.Range(0, clips.Count).ToDictionary(clips.NameOf, StringComparer.Ordinal);
-        return new StudyStream(stream, clips, [.. Enumerable.Range(0, Clips.Count).Select(clip => rows[Clips.NameOf(clip)])], IsStandardized(_options.Run with { Stream = stream }, clips));
+        return new StudyStream(stream, clips, [.. Enumerable.Range(0, Clips.Count).Select(clip => rows[Clips.NameOf(clip)])],
+            IsStandardized(_options.Run with { Stream = stream }, clips));
     }
 
     private static bool IsStandardized(TrainingOptions run, StudyClips clips) =>
-        run.StandardizeFeatures ?? FeatureScaler.IsUsual(run, clips.Key.FirstOrDefault(entry => entry.Key == "backbone").Value ?? "unknown");
+        run.StandardizeFeatures
+            ?? FeatureScaler.IsUsual(run, clips.Key.FirstOrDefault(entry => entry.Key == "backbone").Value ?? "unknown");
 
     private static void Extract(TrainingOptions run, DeviceChoice device, IRunObserver observer, CancellationToken stop)
     {
@@ -246,7 +258,8 @@ internal sealed class Study : IDisposable
         double seconds = Stopwatch.GetElapsedTime(_began).TotalSeconds;
         lock (_log)
         {
-            _observer.Progress(new StageProgress(name, done, _total, "trainings", done / seconds, "trainings/s", TimeSpan.FromSeconds(seconds / done * (_total - done))));
+            _observer.Progress(new StageProgress(name, done, _total, "trainings", done / seconds, "trainings/s",
+                TimeSpan.FromSeconds(seconds / done * (_total - done))));
         }
 
         return run;

@@ -15,7 +15,8 @@ public sealed class StudyClips : IFeatureRows, IDisposable
     private StudyClips(FeatureSplits splits)
     {
         _splits = splits;
-        _clips = [.. splits.All.Select(set => new SplitRows(set)).SelectMany(rows => Enumerable.Range(0, rows.Count).Select(row => (rows, row)))];
+        _clips = [.. splits.All.Select(set => new SplitRows(set))
+            .SelectMany(rows => Enumerable.Range(0, rows.Count).Select(row => (rows, row)))];
         _labels = [.. splits.All.SelectMany(set => set.Labels.ToArray())];
         Sources = [.. splits.All.SelectMany(set => set.Sources)];
     }

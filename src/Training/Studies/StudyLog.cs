@@ -86,6 +86,7 @@ internal sealed class StudyLog : IDisposable
 
 internal sealed record StudyLine(string Key, FoldRun Run);
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals)]
 [JsonSerializable(typeof(StudyLine))]
 internal sealed partial class StudyLineJson : JsonSerializerContext;

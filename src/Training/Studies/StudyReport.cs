@@ -20,26 +20,36 @@ public static class StudyReport
     public static string Write(IReadOnlyList<string> folders, string? output, CancellationToken stop)
     {
         ILookup<bool, string> isAblation = folders.ToLookup(folder => File.Exists(Path.Combine(folder, Ablation.ResultName)));
-        (string Folder, AblationResult Result)[] ablations = [.. isAblation[true].Select(folder => (folder, Read(Path.Combine(folder, Ablation.ResultName))))];
+        (string Folder, AblationResult Result)[] ablations = [
+            .. isAblation[true].Select(folder => (folder, Read(Path.Combine(folder, Ablation.ResultName))))];
         string[] runs = [.. isAblation[false]];
         if (runs.Length == 0)
         {
             output ??= Path.Combine(ablations[0].Folder, Ablation.PageName);
-            AtomicFile.WriteAllText(output, ablations.Length == 1 ? AblationPage.Render(ablations[0].Result) : Page.Render("Ablations", Page.Text(string.Join(", ", isAblation[true])), Sections()));
+            AtomicFile.WriteAllText(output,
+                ablations.Length == 1
+                ? AblationPage.Render(ablations[0].Result)
+                : Page.Render("Ablations", Page.Text(string.Join(", ", isAblation[true])), Sections()));
             return output;
         }
 
         return RunReport.Write(runs, Sections(), output, stop);
 
         (string Id, string Heading, Markup Content)[] Sections() =>
-            [.. ablations.Select((ablation, i) => ($"ablation-{i + 1}", ablations.Length == 1 ? "What each piece is worth" : $"What each piece is worth: {ablation.Folder}", AblationPage.Section(ablation.Result)))];
+            [.. ablations.Select(
+                (ablation, i) => ($"ablation-{i + 1}",
+                ablations.Length == 1
+                ? "What each piece is worth"
+                : $"What each piece is worth: {ablation.Folder}", AblationPage.Section(ablation.Result)))];
     }
 
     private static AblationResult Read(string path)
     {
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllText(path), AblationJson.Default.AblationResult) is { Rows: not null } result ? result : throw new FileFormatException(path, "there are no rows");
+            return JsonSerializer.Deserialize(File.ReadAllText(path), AblationJson.Default.AblationResult) is { Rows: not null } result
+                ? result
+                : throw new FileFormatException(path, "there are no rows");
         }
         catch (JsonException exception)
         {

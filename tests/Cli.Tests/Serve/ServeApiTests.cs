@@ -16,14 +16,16 @@ public sealed class ServeApiTests(ServeFixture fixture)
     [Fact]
     public void The_numbers_are_those_of_predict()
     {
-        var predicted = CommandRunner.RunIn(fixture.Folder, [], ["predict", fixture.Clip, "--checkpoint", fixture.Model, .. ServeFixture.Windows, "--json"]);
+        var predicted = CommandRunner.RunIn(fixture.Folder, [],
+            ["predict", fixture.Clip, "--checkpoint", fixture.Model, .. ServeFixture.Windows, "--json"]);
         predicted.ExitCode.ShouldBe(0, predicted.Error);
         using var json = JsonDocument.Parse(predicted.Output);
         var expected = json.RootElement[0];
 
         var answer = _server.WaitFor(_server.Upload(fixture.Clip), "done", "failed");
 
-        (answer.GetProperty("name").GetString(), answer.GetProperty("bytes").GetInt64()).ShouldBe(("clip.mp4", new FileInfo(fixture.Clip).Length));
+        (answer.GetProperty("name").GetString(), answer.GetProperty("bytes").GetInt64())
+            .ShouldBe(("clip.mp4", new FileInfo(fixture.Clip).Length));
         var result = answer.GetProperty("result");
         foreach (string key in (string[])["violent", "label", "threshold", "release", "status", "error"])
         {
@@ -81,7 +83,8 @@ public sealed class ServeApiTests(ServeFixture fixture)
         _server.WaitFor(id, "done");
         _server.Delete(id).ShouldBe(HttpStatusCode.NoContent);
 
-        foreach (string path in (string[])[$"/api/videos/{id}", $"/api/videos/{id}/frames/0.png", $"/api/videos/{new string('0', 32)}", "/api/videos/x", "/api/videos/", "/api", "/page.js", "/etc/passwd"])
+        foreach (string path in (string[])[$"/api/videos/{id}", $"/api/videos/{id}/frames/0.png", $"/api/videos/{new string('0', 32)}",
+            "/api/videos/x", "/api/videos/", "/api", "/page.js", "/etc/passwd"])
         {
             var (status, answer) = _server.Get(path);
             (status, answer.GetProperty("error").GetProperty("message").GetString()).Item1.ShouldBe(HttpStatusCode.NotFound, path);
@@ -124,12 +127,15 @@ public sealed class ServeApiTests(ServeFixture fixture)
         Error(new ByteArrayContent([])).ShouldBe((HttpStatusCode.BadRequest, "empty"));
         Error(FormOf([])).ShouldBe((HttpStatusCode.BadRequest, "empty"));
         Error(new MultipartFormDataContent { { new StringContent("text"), "video" } }).ShouldBe((HttpStatusCode.BadRequest, "bad_form"));
-        Error(new MultipartFormDataContent { { new ByteArrayContent(clip), "a", "a.mp4" }, { new ByteArrayContent(clip), "b", "b.mp4" } }).ShouldBe((HttpStatusCode.BadRequest, "bad_form"));
-        Error(Multipart("--x\r\nContent-Disposition: form-data; name=\"video\"; filename=\"a\"\r\n\r\ncut off", "multipart/form-data; boundary=x")).ShouldBe((HttpStatusCode.BadRequest, "bad_form"));
+        Error(new MultipartFormDataContent { { new ByteArrayContent(clip), "a", "a.mp4" }, { new ByteArrayContent(clip), "b", "b.mp4" } })
+            .ShouldBe((HttpStatusCode.BadRequest, "bad_form"));
+        Error(Multipart("--x\r\nContent-Disposition: form-data; name=\"video\"; filename=\"a\"\r\n\r\ncut off",
+            "multipart/form-data; boundary=x")).ShouldBe((HttpStatusCode.BadRequest, "bad_form"));
         Error(Multipart("no boundary in here", "multipart/form-data; boundary=x")).ShouldBe((HttpStatusCode.BadRequest, "bad_form"));
         Error(Multipart("x", "multipart/form-data")).ShouldBe((HttpStatusCode.BadRequest, "bad_form"));
         Error(Multipart("x", $"multipart/form-data; boundary={new string('x', 300)}")).ShouldBe((HttpStatusCode.BadRequest, "bad_form"));
-        Error(Multipart($"--x\r\n{new string('a', 100_000)}", "multipart/form-data; boundary=x")).ShouldBe((HttpStatusCode.BadRequest, "bad_form"));
+        Error(Multipart($"--x\r\n{new string('a', 100_000)}", "multipart/form-data; boundary=x"))
+            .ShouldBe((HttpStatusCode.BadRequest, "bad_form"));
 
         Failure(Encoding.UTF8.GetBytes("this is no video")).ShouldStartWith("not_a_video: The video cannot be read (not a video): ");
         Failure(new byte[5000]).ShouldStartWith("not_a_video: ");
@@ -228,7 +234,8 @@ public sealed class ServeApiTests(ServeFixture fixture)
     [InlineData("TRACE /", 405)]
     public void Odd_requests_get_a_plain_answer(string line, int status)
     {
-        string answer = _server.Raw($"{line.Replace("ID", fixture.Answered)} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        string answer = _server.Raw(
+            $"{line.Replace("ID", fixture.Answered)} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
 
         answer.ShouldStartWith($"HTTP/1.1 {status} ");
         answer.ShouldNotContain("root:");
@@ -279,7 +286,10 @@ public sealed class ServeApiTests(ServeFixture fixture)
     [Fact]
     public void Requests_that_are_no_HTTP_change_nothing()
     {
-        foreach (string request in (string[])["\0\0\0\0\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", $"GET /{new string('a', 20_000)} HTTP/1.1\r\n\r\n", "POST /api/videos HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n", "POST /api/videos HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"])
+        foreach (string request in (string[])["\0\0\0\0\r\n\r\n", "GET / HTTP/9.9\r\n\r\n",
+            $"GET /{new string('a', 20_000)} HTTP/1.1\r\n\r\n",
+            "POST /api/videos HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+            "POST /api/videos HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"])
         {
             _server.Raw(request).ShouldMatch("^HTTP/1.1 (4..|505) ");
         }
@@ -292,7 +302,8 @@ public sealed class ServeApiTests(ServeFixture fixture)
         (queue.GetProperty("running").GetInt32(), queue.GetProperty("waiting").GetInt32()).ShouldBe((0, 0));
     }
 
-    private static double[] Attention(JsonElement window) => [.. window.GetProperty("attention").EnumerateArray().Select(weight => weight.GetDouble())];
+    private static double[] Attention(JsonElement window) =>
+        [.. window.GetProperty("attention").EnumerateArray().Select(weight => weight.GetDouble())];
 
     private static MultipartFormDataContent FormOf(byte[] bytes) => new() { { new ByteArrayContent(bytes), "video", "clip.mp4" } };
 

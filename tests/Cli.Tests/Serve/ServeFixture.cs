@@ -12,16 +12,19 @@ public sealed class ServeFixture : IDisposable
 
     public ServeFixture()
     {
-        var clips = DemoClips.Render(new DemoClipOptions { Directory = _folder.Path, Count = 4, UnseenCount = 2, ViolentShare = 0.5, ClipsPerSource = 1, IncludeBroken = false });
+        var clips = DemoClips.Render(
+            new DemoClipOptions { Directory = _folder.Path, Count = 4, UnseenCount = 2, ViolentShare = 0.5, ClipsPerSource = 1, IncludeBroken = false });
         int number = 0;
         foreach (var clip in clips.Labelled.OrderBy(clip => clip.IsViolent))
         {
-            string target = _folder.File($"clips/{(number++ % 2 == 0 ? "train" : "val")}/{(clip.IsViolent ? "violent" : "nonviolent")}/{Path.GetFileName(clip.Path)}");
+            string target = _folder.File(
+                $"clips/{(number++ % 2 == 0 ? "train" : "val")}/{(clip.IsViolent ? "violent" : "nonviolent")}/{Path.GetFileName(clip.Path)}");
             Directory.CreateDirectory(Path.GetDirectoryName(target)!);
             File.Copy(clip.Path, target);
         }
 
-        var trained = CommandRunner.RunIn(_folder.Path, [], "train", "--dataset-path", "clips", "--cache-dir", "cache", "--checkpoint-dir", "run", "--frames", "4", "--epochs", "2", "--quiet");
+        var trained = CommandRunner.RunIn(_folder.Path, [], "train", "--dataset-path", "clips", "--cache-dir", "cache", "--checkpoint-dir",
+            "run", "--frames", "4", "--epochs", "2", "--quiet");
         trained.ExitCode.ShouldBe(0, trained.Error);
         Clip = Join("clip.mp4", clips.Unseen, frames: 24);
         Long = Join("long.mp4", clips.Unseen, frames: 4000);
@@ -75,7 +78,8 @@ public sealed class ServeFixture : IDisposable
     private string Join(string name, IReadOnlyList<DemoClip> clips, int frames)
     {
         const int width = 160, height = 120, each = 20;
-        using VideoWriter writer = new(_folder.File(name), new VideoWriterOptions { Width = width, Height = height, FrameRate = new FrameRate(20), Codec = VideoCodec.Mpeg4 });
+        using VideoWriter writer = new(_folder.File(name),
+            new VideoWriterOptions { Width = width, Height = height, FrameRate = new FrameRate(20), Codec = VideoCodec.Mpeg4 });
         byte[][] pictures = [.. clips.Select(clip =>
         {
             byte[] rgb = new byte[each * width * height * 3];

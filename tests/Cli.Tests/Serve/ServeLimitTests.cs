@@ -46,7 +46,8 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
     {
         var server = Start();
 
-        string answer = server.Raw("POST /api/videos HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\nConnection: close\r\n\r\n");
+        string answer = server.Raw(
+            "POST /api/videos HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\nConnection: close\r\n\r\n");
 
         answer.ShouldStartWith("HTTP/1.1 413 ");
         answer.ShouldContain("\"code\": \"too_large\"");
@@ -103,7 +104,8 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
         Uploads().ShouldBeEmpty();
 
         // The next one has its turn.
-        server.WaitFor(server.Upload(new StringContent("no video")), "failed", "done").GetProperty("error").GetProperty("code").GetString().ShouldBe("not_a_video");
+        server.WaitFor(server.Upload(new StringContent("no video")), "failed", "done").GetProperty("error").GetProperty("code").GetString()
+            .ShouldBe("not_a_video");
 
         int Decoders() => Directory.GetDirectories($"/proc/{server.Process.Id}/task").Count(task => NameOf(task) == "video stream");
     }
@@ -114,7 +116,8 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
         var server = Start("--keep", "0.02");
         string id = server.Upload(fixture.Clip);
 
-        WaitUntil(() => server.Get($"/api/videos/{id}") is { Status: HttpStatusCode.NotFound, Answer: var answer } && answer.GetProperty("error").GetProperty("code").GetString() == "unknown_id");
+        WaitUntil(() => server.Get($"/api/videos/{id}") is { Status: HttpStatusCode.NotFound, Answer: var answer } && answer.GetProperty(
+            "error").GetProperty("code").GetString() == "unknown_id");
     }
 
     [Theory]
@@ -146,7 +149,8 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
         string left = Directory.GetDirectories(_temporary.Path).Except(living).ShouldHaveSingleItem();
         crashed.Signal("KILL");
         Directory.GetFiles(left, "*.upload").ShouldHaveSingleItem();
-        string foreign = Path.Combine(_temporary.Path, "cudatrainer-serve-foreign"), open = Path.Combine(_temporary.Path, "cudatrainer-serve-open"), link = Path.Combine(_temporary.Path, "cudatrainer-serve-link");
+        string foreign = Path.Combine(_temporary.Path, "cudatrainer-serve-foreign"),
+            open = Path.Combine(_temporary.Path, "cudatrainer-serve-open"), link = Path.Combine(_temporary.Path, "cudatrainer-serve-link");
         foreach (string folder in (string[])[foreign, open])
         {
             Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
@@ -185,13 +189,15 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
         taken.Start();
         string port = $"{((IPEndPoint)taken.LocalEndpoint).Port}";
 
-        var busy = CommandRunner.RunIn(fixture.Folder, new() { ["TMPDIR"] = _temporary.Path }, "serve", "--checkpoint", fixture.Model, "--port", port);
+        var busy = CommandRunner.RunIn(fixture.Folder, new() { ["TMPDIR"] = _temporary.Path }, "serve", "--checkpoint", fixture.Model,
+            "--port", port);
         busy.ExitCode.ShouldBe(1);
         busy.Error.ShouldContain($"error: Port {port} of 127.0.0.1 cannot be had: ");
         busy.ErrorLines[^1].ShouldStartWith("hint: Choose another with --port");
         Directory.EnumerateFileSystemEntries(_temporary.Path).ShouldBeEmpty();
 
-        var wrong = CommandRunner.RunInside("serve", "--host", "example.org", "--port", "70000", "--queue", "-1", "--timeout", "0", "--max-upload-mb", "0", "--keep", "-1", "--stride", "3");
+        var wrong = CommandRunner.RunInside("serve", "--host", "example.org", "--port", "70000", "--queue", "-1", "--timeout", "0",
+            "--max-upload-mb", "0", "--keep", "-1", "--stride", "3");
         wrong.ExitCode.ShouldBe(2);
         string[] expected =
         [
@@ -224,7 +230,8 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
     {
         string simulator = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../../cudasim"));
         Assert.SkipUnless(Directory.Exists(simulator), "the simulator has not been built");
-        var server = ServerProcess.StartIn(new() { ["CUDATRAINER_CUDA_SIMULATOR"] = simulator }, fixture, _temporary.Path, "--device", "cuda:0");
+        var server = ServerProcess.StartIn(new() { ["CUDATRAINER_CUDA_SIMULATOR"] = simulator }, fixture, _temporary.Path, "--device",
+            "cuda:0");
         _servers.Add(server);
 
         var health = server.Get("/api/health").Answer;

@@ -33,7 +33,8 @@ public sealed class ServePageTests(ServeFixture fixture) : IDisposable
         IsHidden(page, "result").ShouldBeFalse();
         IsHidden(page, "error").ShouldBeTrue();
         double violent = result.GetProperty("violent").GetDouble();
-        Regex.Match(page, "<span id=\"violent\">([0-9.]+) %</span>").Groups[1].Value.ShouldBe((100 * violent).ToString("0", CultureInfo.InvariantCulture));
+        Regex.Match(page, "<span id=\"violent\">([0-9.]+) %</span>")
+            .Groups[1].Value.ShouldBe((100 * violent).ToString("0", CultureInfo.InvariantCulture));
         // The line has a step for each window, and lies where the numbers say.
         string line = Regex.Match(page, "<path class=\"line\" d=\"(M[^\"]+)\"").Groups[1].Value;
         line.Count(letter => letter == 'H').ShouldBe(result.GetProperty("windows").GetArrayLength());
@@ -58,7 +59,8 @@ public sealed class ServePageTests(ServeFixture fixture) : IDisposable
         string html = server.Text("/");
 
         response.Content.Headers.ContentType!.ToString().ShouldBe("text/html; charset=utf-8");
-        Regex.Matches(html, "(?:src|href)=\"([^\"]*)\"").Select(match => match.Groups[1].Value).ShouldAllBe(address => address.StartsWith("data:"));
+        Regex.Matches(html, "(?:src|href)=\"([^\"]*)\"").Select(match => match.Groups[1].Value)
+            .ShouldAllBe(address => address.StartsWith("data:"));
         // The namespaces of SVG are names, not addresses.
         Regex.Replace(html, "http://www.w3.org/2000/svg", "").ShouldNotMatch("https?://");
         html.ShouldNotMatch("<[^>]+ on[a-z]+=");
@@ -78,5 +80,6 @@ public sealed class ServePageTests(ServeFixture fixture) : IDisposable
 
     public void Dispose() => _temporary.Dispose();
 
-    private static bool IsHidden(string page, string id) => Regex.Match(page, $"<[a-z]+ [^>]*id=\"{id}\"[^>]*>").Value is { Length: > 0 } tag ? tag.Contains(" hidden") : throw new InvalidOperationException($"There is no '{id}'.");
+    private static bool IsHidden(string page, string id) => Regex.Match(page, $"<[a-z]+ [^>]*id=\"{id}\"[^>]*>")
+        .Value is { Length: > 0 } tag ? tag.Contains(" hidden") : throw new InvalidOperationException($"There is no '{id}'.");
 }

@@ -62,10 +62,14 @@ internal sealed class ServerProcess : IDisposable
     }
 
     /// <param name="temporary">Where the server makes its folder of uploads.</param>
-    public static ServerProcess Start(ServeFixture fixture, string temporary, params string[] options) => StartIn([], fixture, temporary, options);
+    public static ServerProcess Start(ServeFixture fixture, string temporary, params string[] options) =>
+        StartIn([], fixture, temporary, options);
 
-    public static ServerProcess StartIn(Dictionary<string, string?> environment, ServeFixture fixture, string temporary, params string[] options) => new(CommandRunner.Start(
-        fixture.Folder, new(environment) { ["TMPDIR"] = temporary, ["DOTNET_EnableDiagnostics"] = "0" }, ["serve", "--checkpoint", fixture.Model, "--port", "0", .. options]));
+    public static ServerProcess StartIn(
+        Dictionary<string, string?> environment, ServeFixture fixture, string temporary, params string[] options) =>
+        new(CommandRunner.Start(
+        fixture.Folder, new(environment) { ["TMPDIR"] = temporary, ["DOTNET_EnableDiagnostics"] = "0" },
+            ["serve", "--checkpoint", fixture.Model, "--port", "0", .. options]));
 
     public static MultipartFormDataContent Form(string path, string? name = null)
     {
@@ -97,7 +101,8 @@ internal sealed class ServerProcess : IDisposable
         return (response.StatusCode, Json(response));
     }
 
-    public HttpResponseMessage Send(HttpMethod method, string path, HttpContent? content = null) => _client.Send(new HttpRequestMessage(method, path) { Content = content });
+    public HttpResponseMessage Send(HttpMethod method, string path, HttpContent? content = null) =>
+        _client.Send(new HttpRequestMessage(method, path) { Content = content });
 
     public byte[] Bytes(string path)
     {

@@ -29,7 +29,8 @@ public sealed class ExtractionAllocationTests : IDisposable
         string[] paths = [_clips.Coloured("a.mkv", 3), _clips.Textured("b.mp4", 5), _clips.Coloured("c.mkv", 70)];
         Clip[] clips = [.. Enumerable.Range(0, meter.MaxSteps).Select(i => new Clip(paths[i % 3], $"{i}", 0, $"{i}", $"{i}"))];
         using CancellationTokenSource stop = new();
-        var extractor = new FeatureExtractor(_device, CopyPixels, new ExtractorOptions(FramesPerClip, Workers: 2, TimeSpan.FromSeconds(60)));
+        var extractor = new FeatureExtractor(_device, CopyPixels,
+            new ExtractorOptions(FramesPerClip, Workers: 2, TimeSpan.FromSeconds(60)));
         int wrong = 0;
         byte[][] expected = [.. paths.Select(FirstPixels)];
 

@@ -99,7 +99,8 @@ public sealed class CacheCrashTests : IDisposable
         {
             if (CommitLog.IsPending(_fixture.Directory))
             {
-                Should.Throw<CacheException>(() => FeatureSplits.Open(_fixture.Directory)).Message.ShouldContain("is being changed, or a change of it was interrupted");
+                Should.Throw<CacheException>(() => FeatureSplits.Open(_fixture.Directory))
+                    .Message.ShouldContain("is being changed, or a change of it was interrupted");
                 CacheInspector.Info(_fixture.Directory).Problems.ShouldContain(problem => problem.Contains("was interrupted"));
                 refused++;
             }
@@ -166,7 +167,8 @@ public sealed class CacheCrashTests : IDisposable
         _fixture.Corrupt(name, 20);
         var before = File.ReadAllBytes(_fixture.File(name));
 
-        Should.Throw<CacheException>(() => _fixture.Run(dataset)).Message.ShouldContain($"'{_fixture.File(name)}' is not a list of extracted features");
+        Should.Throw<CacheException>(() => _fixture.Run(dataset))
+            .Message.ShouldContain($"'{_fixture.File(name)}' is not a list of extracted features");
         File.ReadAllBytes(_fixture.File(name)).ShouldBe(before);
     }
 

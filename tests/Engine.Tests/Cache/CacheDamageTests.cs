@@ -111,7 +111,8 @@ public sealed class CacheDamageTests : IDisposable
         Directory.CreateDirectory(_fixture.Directory);
         File.WriteAllText(_fixture.File(name), "precious");
 
-        Should.Throw<CacheException>(() => _fixture.Run(_dataset)).Message.ShouldStartWith($"'{_fixture.File(name)}' was not written by this cache");
+        Should.Throw<CacheException>(() => _fixture.Run(_dataset))
+            .Message.ShouldStartWith($"'{_fixture.File(name)}' was not written by this cache");
         File.ReadAllText(_fixture.File(name)).ShouldBe("precious");
         CacheMaintenance.Clear(_fixture.Directory, staleOnly: false).Kept.ShouldHaveSingleItem().RelativePath.ShouldBe(name);
         File.ReadAllText(_fixture.File(name)).ShouldBe("precious");
@@ -156,7 +157,8 @@ public sealed class CacheDamageTests : IDisposable
             damaged[offset] ^= 2;
             File.WriteAllBytes(path, damaged);
 
-            Should.Throw<CacheException>(() => CommittedSplit.Open(new SplitFiles(_fixture.Directory, DatasetSplit.Validation)), $"byte {offset}")
+            Should.Throw<CacheException>(() => CommittedSplit.Open(new SplitFiles(_fixture.Directory, DatasetSplit.Validation)),
+                $"byte {offset}")
                 .Message.ShouldContain("val_rows.json");
         }
     }
@@ -178,7 +180,8 @@ public sealed class CacheDamageTests : IDisposable
     public void A_commit_list_from_elsewhere_is_refused()
     {
         _fixture.Run(_dataset);
-        foreach (var text in (string[])["", "{}", "[1]", """{"format":["cudatrainer cache commit 1"],"replace":[],"delete":["../precious"]}"""])
+        foreach (var text in (string[])["", "{}", "[1]",
+            """{"format":["cudatrainer cache commit 1"],"replace":[],"delete":["../precious"]}"""])
         {
             File.WriteAllText(_fixture.File(CommitLog.FileName), text);
 

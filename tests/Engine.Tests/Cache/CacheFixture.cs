@@ -29,7 +29,8 @@ internal sealed class CacheFixture : IDisposable
     public static IReadOnlyList<Clip> Clips(params IEnumerable<int> contents) =>
         [.. contents.Select(content => Clip($"{content:000}.mp4", content % 2, $"content {content}"))];
 
-    public static VideoDataset Dataset(IReadOnlyList<Clip> train, IReadOnlyList<Clip>? validation = null, IReadOnlyList<Clip>? test = null) =>
+    public static VideoDataset Dataset(
+        IReadOnlyList<Clip> train, IReadOnlyList<Clip>? validation = null, IReadOnlyList<Clip>? test = null) =>
         new("/data", train, validation ?? Clips(100, 101), test ?? []);
 
     public static float[] Features(string contentHash, FeatureKey? key = null)
@@ -38,7 +39,8 @@ internal sealed class CacheFixture : IDisposable
         return [.. Enumerable.Range(0, (key ?? Key).RowElements).Select(_ => (float)random.NextDouble())];
     }
 
-    public FeatureCache Open(FeatureKey? key = null, CacheDisk? disk = null) => FeatureCache.Open(Directory, key ?? Key, disk ?? new FaultyDisk());
+    public FeatureCache Open(FeatureKey? key = null, CacheDisk? disk = null) =>
+        FeatureCache.Open(Directory, key ?? Key, disk ?? new FaultyDisk());
 
     /// <summary>Extracts whatever is missing, but for contents that fail.</summary>
     /// <returns>How many clips were planned.</returns>

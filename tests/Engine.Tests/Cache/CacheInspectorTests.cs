@@ -15,7 +15,8 @@ public sealed class CacheInspectorTests : IDisposable
 
         var info = CacheInspector.Info(_fixture.Directory, CacheFixture.Key with { Frames = 20 });
 
-        info.Splits.Select(split => (split.Split, split.Rows, split.Failures)).ShouldBe([(DatasetSplit.Train, 3, 1), (DatasetSplit.Validation, 2, 0)]);
+        info.Splits.Select(split => (split.Split, split.Rows, split.Failures))
+            .ShouldBe([(DatasetSplit.Train, 3, 1), (DatasetSplit.Validation, 2, 0)]);
         info.Splits[0].Key.ShouldBe(CacheFixture.Key.Fields);
         info.Splits[0].Bytes.ShouldBe(Directory.EnumerateFiles(_fixture.Directory, "train_*").Sum(path => new FileInfo(path).Length));
         info.Differences.ShouldHaveSingleItem().ToString().ShouldBe("frames: cached 2, wanted 20");

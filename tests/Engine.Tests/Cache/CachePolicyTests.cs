@@ -54,7 +54,8 @@ public sealed class CachePolicyTests : IDisposable
         var clip = cache.Plan(_dataset).Missing[5];
         cache.AppendFailure(clip.ContentHash, "zero frames", "");
 
-        Should.Throw<CacheException>(() => cache.Commit(_dataset, CorruptPolicy.Fail)).Message.ShouldContain("'005.mp4': zero frames cannot be used");
+        Should.Throw<CacheException>(() => cache.Commit(_dataset, CorruptPolicy.Fail))
+            .Message.ShouldContain("'005.mp4': zero frames cannot be used");
     }
 
     [Fact]
@@ -93,7 +94,8 @@ public sealed class CachePolicyTests : IDisposable
         _fixture.Run(_dataset, _failures);
         _fixture.Run(_dataset).Planned.ShouldBe(0);
 
-        Clip[] repaired = [.. _dataset[DatasetSplit.Train].Select(clip => clip.RelativePath == "003.mp4" ? CacheFixture.Clip("003.mp4", 1, "repaired") : clip)];
+        Clip[] repaired = [.. _dataset[DatasetSplit.Train].Select(
+            clip => clip.RelativePath == "003.mp4" ? CacheFixture.Clip("003.mp4", 1, "repaired") : clip)];
         var (planned, summary) = _fixture.Run(CacheFixture.Dataset(repaired));
 
         planned.ShouldBe(1);

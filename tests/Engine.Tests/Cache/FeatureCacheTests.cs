@@ -20,7 +20,8 @@ public sealed class FeatureCacheTests : IDisposable
         (summary.Extracted, summary.Reused, summary.Failed.Count).ShouldBe((8, 0, 0));
         summary.Splits.Select(split => (split.Split, split.Rows)).ShouldBe(
         [
-            (DatasetSplit.Train, new ClassCounts(2, 2)), (DatasetSplit.Validation, new ClassCounts(1, 1)), (DatasetSplit.Test, new ClassCounts(1, 1)),
+            (DatasetSplit.Train, new ClassCounts(2, 2)), (DatasetSplit.Validation, new ClassCounts(1, 1)),
+            (DatasetSplit.Test, new ClassCounts(1, 1)),
         ]);
         var features = NpyFile.Read<float>(_fixture.File("train_features.npy"));
         features.Shape.ShouldBe([4, 2, 3]);
@@ -78,7 +79,8 @@ public sealed class FeatureCacheTests : IDisposable
     {
         var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3, 4));
         _fixture.Run(dataset);
-        var before = Directory.EnumerateFiles(_fixture.Directory).Where(path => !path.Contains("writer")).ToDictionary(path => path, File.GetLastWriteTimeUtc);
+        var before = Directory.EnumerateFiles(_fixture.Directory).Where(path => !path.Contains("writer"))
+            .ToDictionary(path => path, File.GetLastWriteTimeUtc);
 
         var disk = new FaultyDisk { KillAt = 0 };
         var (planned, summary) = _fixture.Run(dataset, disk: disk);
@@ -86,7 +88,8 @@ public sealed class FeatureCacheTests : IDisposable
         planned.ShouldBe(0);
         summary.Changed.ShouldBeFalse();
         (summary.Extracted, summary.Reused).ShouldBe((0, 6));
-        Directory.EnumerateFiles(_fixture.Directory).Where(path => !path.Contains("writer")).ToDictionary(path => path, File.GetLastWriteTimeUtc).ShouldBe(before);
+        Directory.EnumerateFiles(_fixture.Directory).Where(path => !path.Contains("writer"))
+            .ToDictionary(path => path, File.GetLastWriteTimeUtc).ShouldBe(before);
     }
 
     public static TheoryData<string, int[], int[], int> Changes() => new()
@@ -139,7 +142,8 @@ public sealed class FeatureCacheTests : IDisposable
         var dataset = CacheFixture.Dataset(CacheFixture.Clips(Enumerable.Range(0, 60)));
         using (var cache = _fixture.Open())
         {
-            System.Threading.Tasks.Parallel.ForEach(cache.Plan(dataset).Missing.Reverse(), new ParallelOptions { MaxDegreeOfParallelism = 4 }, clip =>
+            System.Threading.Tasks.Parallel.ForEach(cache.Plan(dataset).Missing.Reverse(),
+                new ParallelOptions { MaxDegreeOfParallelism = 4 }, clip =>
             {
                 // Two workers may hand in the same content.
                 cache.Append(clip.ContentHash, CacheFixture.Features(clip.ContentHash));
@@ -211,7 +215,8 @@ public sealed class FeatureCacheTests : IDisposable
 
         using var cache = _fixture.Open();
 
-        cache.Plan(CacheFixture.Dataset(CacheFixture.Clips(1, 2))).Notes.ShouldHaveSingleItem().ShouldStartWith("1 cached videos are not in this dataset");
+        cache.Plan(CacheFixture.Dataset(CacheFixture.Clips(1, 2))).Notes.ShouldHaveSingleItem()
+            .ShouldStartWith("1 cached videos are not in this dataset");
         cache.Plan(CacheFixture.Dataset(CacheFixture.Clips(11, 12), CacheFixture.Clips(13, 14))).Notes.ShouldHaveSingleItem()
             .ShouldContain("holds the features of 5 videos, none of which is in this dataset");
     }
@@ -277,7 +282,8 @@ public sealed class FeatureCacheTests : IDisposable
     {
         using var cache = _fixture.Open();
 
-        Should.Throw<ArgumentException>(() => cache.Append(new string('0', 64), new float[5])).Message.ShouldContain("1 × 2 × 3 = 6 elements, not 5");
+        Should.Throw<ArgumentException>(() => cache.Append(new string('0', 64), new float[5]))
+            .Message.ShouldContain("1 × 2 × 3 = 6 elements, not 5");
     }
 
     public void Dispose() => _fixture.Dispose();

@@ -148,9 +148,11 @@ public sealed class FeatureSetTests : IDisposable
     {
         SaveSplit("train", [0, 1]);
 
-        Should.Throw<CacheException>(() => FeatureSplits.Open(_folder.Path)).Message.ShouldStartWith($"'{_folder.File("val_features.npy")}' does not exist.");
+        Should.Throw<CacheException>(() => FeatureSplits.Open(_folder.Path))
+            .Message.ShouldStartWith($"'{_folder.File("val_features.npy")}' does not exist.");
         SaveFeatures("val", 2);
-        Should.Throw<CacheException>(() => FeatureSplits.Open(_folder.Path)).Message.ShouldStartWith($"'{_folder.File("val_labels.npy")}' does not exist.");
+        Should.Throw<CacheException>(() => FeatureSplits.Open(_folder.Path))
+            .Message.ShouldStartWith($"'{_folder.File("val_labels.npy")}' does not exist.");
     }
 
     [Theory]
@@ -198,7 +200,8 @@ public sealed class FeatureSetTests : IDisposable
         fixture.Run(CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3, 4)));
 
         NpyFile.Write<long>(fixture.File("train_labels.npy"), [1, 1, 0, 0], 4);
-        Refusal().ShouldStartWith($"'{fixture.File("train_labels.npy")}': it is not the file that 'train_rows.json' describes: its checksum differs");
+        Refusal().ShouldStartWith(
+            $"'{fixture.File("train_labels.npy")}': it is not the file that 'train_rows.json' describes: its checksum differs");
         NpyFile.Write<float>(fixture.File("train_features.npy"), new float[24], 4, 2, 3);
         NpyFile.Write<long>(fixture.File("train_labels.npy"), [1, 0, 1, 0], 4);
         Refusal().ShouldContain("the checksum of row 0 differs");

@@ -41,7 +41,8 @@ public sealed class CudaConvolutionTests
         using CudaDevice device = CudaSimulator.Open(new CudaDeviceOptions(HalfBackbone: half));
         using var network = new Vgg19(device, new FormulaWeights(), ImageNormalization.Torch);
         float[] golden = NpyFile.ReadSingle(GoldenFiles.Path("vgg19.npy")).Data;
-        using Tensor rgb = Tensor.Allocate(device, [2, Vgg19.ImageSize, Vgg19.ImageSize, 3], DType.UInt8), features = Tensor.Allocate(device, [2, Vgg19.Features]);
+        using Tensor rgb = Tensor.Allocate(device, [2, Vgg19.ImageSize, Vgg19.ImageSize, 3], DType.UInt8),
+            features = Tensor.Allocate(device, [2, Vgg19.Features]);
         device.Upload(FormulaWeights.Pixels(2), rgb.Data);
         network.Forward(rgb, features);
         double error = GradientCheck.RelativeError(features.ToDoubles(), [.. golden.Select(x => (double)x)]);
@@ -60,7 +61,8 @@ public sealed class CudaConvolutionTests
         using Tensor weight = Noise([Outputs, Second * Height / 2 * Width / 2], 3, 0.1), bias = Noise([Outputs], 4, 0.1);
         using PreparedWeights dense = ops.PrepareLinear(weight, bias);
         using Tensor image = Block(3, Height, Width), one = Block(First, Height, Width), two = Block(Second, Height / 2, Width / 2);
-        using Tensor flat = Tensor.Allocate(device, [Images, Second * Height / 2 * Width / 2], ops.BackboneType), features = Tensor.Allocate(device, [Images, Outputs]);
+        using Tensor flat = Tensor.Allocate(device, [Images, Second * Height / 2 * Width / 2], ops.BackboneType),
+            features = Tensor.Allocate(device, [Images, Outputs]);
         ops.NormalizeImage(rgb, image, normalization);
         ops.Conv3x3BiasRelu(image, one, [Images, 3, Height, Width], first, pool: false);
         ops.Conv3x3BiasRelu(one, two, [Images, First, Height, Width], second, pool: true);
@@ -68,14 +70,16 @@ public sealed class CudaConvolutionTests
         ops.LinearPreparedRelu(flat, dense, features);
         return [.. flat.ToDoubles(), .. features.ToDoubles()];
 
-        Tensor Block(int channels, int height, int width) => Tensor.Allocate(device, [checked((int)ops.ConvBytes(Images, channels, height, width))], DType.UInt8);
+        Tensor Block(int channels, int height, int width) =>
+            Tensor.Allocate(device, [checked((int)ops.ConvBytes(Images, channels, height, width))], DType.UInt8);
 
         Tensor Noise(Shape shape, int seed, double size) =>
             Tensor.From(device, shape, [.. Enumerable.Range(0, (int)shape.Count).Select(i => FormulaNoise.At(i, seed, size))]);
 
         PreparedWeights Convolution(int inputs, int outputs, int seed, double size)
         {
-            using Tensor filters = Noise([outputs, inputs, 3, 3], seed, size * Math.Sqrt(2.0 / (9 * inputs))), offsets = Noise([outputs], seed + 10, 0.1);
+            using Tensor filters = Noise([outputs, inputs, 3, 3], seed, size * Math.Sqrt(2.0 / (9 * inputs))),
+                offsets = Noise([outputs], seed + 10, 0.1);
             return ops.PrepareConv3x3(filters, offsets);
         }
     }

@@ -25,7 +25,8 @@ public sealed class CudaFaultTests : IDisposable
     /// <summary>The same with every layer there is.</summary>
     [Fact]
     [Trait("Category", "Slow")]
-    public void Running_out_of_memory_in_a_queued_step_of_the_large_model_leaves_the_device_usable() => RunsOut(fuse: false, "lstm-attention");
+    public void Running_out_of_memory_in_a_queued_step_of_the_large_model_leaves_the_device_usable() =>
+        RunsOut(fuse: false, "lstm-attention");
 
     /// <summary>The same with the allocations of a capture.</summary>
     [Fact]
@@ -117,7 +118,8 @@ public sealed class CudaFaultTests : IDisposable
     private static Learner Create(CudaDevice device, bool fuse, string model = "lstm-attention")
     {
         Learner learner = new(
-            device, Classifiers.Create(model, new ClassifierOptions(24, Dropout: 0.5f)), TrainingFixture.Learner() with { FuseStep = fuse });
+            device, Classifiers.Create(model, new ClassifierOptions(24, Dropout: 0.5f)),
+                TrainingFixture.Learner() with { FuseStep = fuse });
         learner.Parameters.Initialize(42);
         return learner;
     }

@@ -54,7 +54,8 @@ public sealed class CudaOrderTests : IDisposable
             CudaSimulator.Configure("SEED", seed);
             using CudaDevice first = CudaSimulator.Open(), second = new(1);
             float[] values = [.. Enumerable.Range(0, 5000).Select(i => (float)i)];
-            using Tensor source = Tensor.From(first, [values.Length], values), target = Tensor.Zeros(second, [values.Length]), back = Tensor.Zeros(first, [values.Length]);
+            using Tensor source = Tensor.From(first, [values.Length], values), target = Tensor.Zeros(second, [values.Length]),
+                back = Tensor.Zeros(first, [values.Length]);
 
             // Work on both sides around the copies: each has to wait for what stands in front of it, and to be waited for by what comes
             // behind.
@@ -131,7 +132,8 @@ public sealed class CudaOrderTests : IDisposable
         CudaSimulator.Configure("SEED", seed);
         using CudaDevice device = CudaSimulator.Open();
         using Learner learner = new(
-            device, Classifiers.Create("lstm-attention", new ClassifierOptions(24, 0.5f, HalfReserve: true)), TrainingFixture.Learner(mixedPrecision: true));
+            device, Classifiers.Create("lstm-attention", new ClassifierOptions(24, 0.5f, HalfReserve: true)),
+                TrainingFixture.Learner(mixedPrecision: true));
         learner.Parameters.Initialize(42);
         learner.State.Write(new StepState { LossScale = 1024 });
         HostBatch[] batches = [.. Enumerable.Range(0, 3).Select(i => _rows.Batch(device, true, 3 * i, (3 * i) + 1, (3 * i) + 2))];

@@ -27,7 +27,8 @@ internal static partial class CudaSimulator
     internal static void SwitchOn()
     {
         string folder = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../../cudasim"));
-        if (Environment.GetEnvironmentVariable("CUDATRAINER_TEST_GPU") != "1" && Environment.GetEnvironmentVariable(Folder) is null && Directory.Exists(folder))
+        if (Environment.GetEnvironmentVariable("CUDATRAINER_TEST_GPU") != "1" && Environment.GetEnvironmentVariable(
+            Folder) is null && Directory.Exists(folder))
         {
             Environment.SetEnvironmentVariable(Folder, folder);
 
@@ -67,5 +68,7 @@ internal static partial class CudaSimulator
 
     static CudaSimulator() => NativeLibrary.SetDllImportResolver(
         typeof(CudaSimulator).Assembly,
-        (name, _, _) => name == "cudasim_core" ? NativeLibrary.Load(Path.Combine(Environment.GetEnvironmentVariable(Folder)!, "libcudasim_core.so")) : 0);
+        (name, _, _) => name == "cudasim_core"
+            ? NativeLibrary.Load(Path.Combine(Environment.GetEnvironmentVariable(Folder)!, "libcudasim_core.so"))
+            : 0);
 }

@@ -65,7 +65,8 @@ public sealed class CudaStepTests : IDisposable
 
         const int Steps = 10;
         CudaCounters counters = device.Counters;
-        var before = (counters.GraphLaunches, counters.KernelLaunches, counters.LibraryCalls, counters.Copies, counters.Fills, counters.DeviceAllocations, counters.HostWaits);
+        var before = (counters.GraphLaunches, counters.KernelLaunches, counters.LibraryCalls, counters.Copies, counters.Fills,
+            counters.DeviceAllocations, counters.HostWaits);
         for (int step = 0; step < Steps; step++)
         {
             Step(step);
@@ -92,7 +93,8 @@ public sealed class CudaStepTests : IDisposable
     public void Batches_of_other_sizes_and_evaluations_may_come_in_between()
     {
         using CudaDevice device = CudaSimulator.Open();
-        using Learner queued = Create(device, "lstm-attention", mixed: true, fuse: false), captured = Create(device, "lstm-attention", mixed: true, fuse: true);
+        using Learner queued = Create(device, "lstm-attention", mixed: true, fuse: false),
+            captured = Create(device, "lstm-attention", mixed: true, fuse: true);
         using HostBatch full = _rows.Batch(device, true, 0, 1, 2, 3), part = _rows.Batch(device, true, 4, 5);
         float[] losses = new float[Batch];
         float[] scores = new float[Batch], expected = new float[Batch];
@@ -153,7 +155,8 @@ public sealed class CudaStepTests : IDisposable
         for (int step = 0; step < 5; step++)
         {
             learner.Train(batch, 1e-2);
-            learner.Parameters.Values.HalfCopy!.Read<Half>().ShouldBe([.. learner.Parameters.Values.Read<float>().Select(value => (Half)value)]);
+            learner.Parameters.Values.HalfCopy!.Read<Half>()
+                .ShouldBe([.. learner.Parameters.Values.Read<float>().Select(value => (Half)value)]);
         }
     }
 

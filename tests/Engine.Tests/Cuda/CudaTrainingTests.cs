@@ -21,10 +21,12 @@ public sealed class CudaTrainingTests : IDisposable
 
         foreach (string file in new[] { "best_model.safetensors", "last.ckpt" })
         {
-            TrainingFixture.Payload(_fixture.File($"graph/{file}")).ShouldBe(TrainingFixture.Payload(_fixture.File($"queued/{file}")), file);
+            TrainingFixture.Payload(_fixture.File($"graph/{file}"))
+                .ShouldBe(TrainingFixture.Payload(_fixture.File($"queued/{file}")), file);
         }
 
-        TrainingFixture.WithoutTimes(_fixture.File("graph/training_steps.csv")).ShouldBe(TrainingFixture.WithoutTimes(_fixture.File("queued/training_steps.csv")));
+        TrainingFixture.WithoutTimes(_fixture.File("graph/training_steps.csv"))
+            .ShouldBe(TrainingFixture.WithoutTimes(_fixture.File("queued/training_steps.csv")));
     }
 
     [Fact]
@@ -77,7 +79,8 @@ public sealed class CudaTrainingTests : IDisposable
 
     private static void RequireCuda() => Assert.SkipUnless(Kernels.Interop.Cuda.IsAvailable, Kernels.Interop.Cuda.UnavailableReason);
 
-    private TrainingOptions Options(string run, bool mixed) => _fixture.Options(run) with { Device = "cuda:0", MixedPrecision = mixed, LearningRate = 1e-4, Epochs = 3 };
+    private TrainingOptions Options(string run, bool mixed) =>
+        _fixture.Options(run) with { Device = "cuda:0", MixedPrecision = mixed, LearningRate = 1e-4, Epochs = 3 };
 }
 
 /// <summary>A step on CUDA leaves nothing for the garbage collector, from taking a batch to reporting progress.</summary>

@@ -130,7 +130,8 @@ public sealed class ContentHashIndexTests : IDisposable
     private VideoDataset Scan(out int filesRead)
     {
         var total = 0;
-        var dataset = _folder.Scan(new DatasetOptions { IndexDirectory = _folder.Beside("cache"), HashProgress = (_, toRead) => total = toRead });
+        var dataset = _folder.Scan(
+            new DatasetOptions { IndexDirectory = _folder.Beside("cache"), HashProgress = (_, toRead) => total = toRead });
         filesRead = total;
         return dataset;
     }

@@ -20,7 +20,8 @@ public sealed class DatasetErrorTests
         using var folder = new DatasetFolder();
         folder.Add("a.mp4");
 
-        Should.Throw<DatasetException>(() => DatasetScanner.Scan(folder.File("a.mp4"))).Message.ShouldContain("is a file, expected a folder");
+        Should.Throw<DatasetException>(() => DatasetScanner.Scan(folder.File("a.mp4")))
+            .Message.ShouldContain("is a file, expected a folder");
     }
 
     [Fact]

@@ -232,7 +232,8 @@ public sealed class DatasetScannerTests
         folder.AddClips("train/fight", 2).AddClips("train/normal", 2).AddClips("val/fight", 2).AddClips("val/normal", 2)
             .Add("sources.csv", "path,class,source\ntrain/fight/00.mp4,fight,s1\ntrain/fight/01.mp4,fight,s1\nval/fight/00.mp4,fight,s1\nval/fight/01.mp4,fight,s2\n");
 
-        folder.Scan().Warnings.ShouldContain(warning => warning.StartsWith("Leak: 1 source has clips") && warning.Contains("s1 (train 2, val 1)"));
+        folder.Scan().Warnings.ShouldContain(
+            warning => warning.StartsWith("Leak: 1 source has clips") && warning.Contains("s1 (train 2, val 1)"));
     }
 
     [Fact]
@@ -241,7 +242,8 @@ public sealed class DatasetScannerTests
         using var folder = new DatasetFolder();
         folder.AddClips("fight", 5).AddClips("normal", 5).Add("fight/x.mp4", "same").Add("normal/y.mp4", "same");
 
-        folder.Scan().Warnings.ShouldHaveSingleItem().ShouldContain("1 video is both in a violent and in a nonviolent folder: 'fight/x.mp4' = 'normal/y.mp4'");
+        folder.Scan().Warnings.ShouldHaveSingleItem()
+            .ShouldContain("1 video is both in a violent and in a nonviolent folder: 'fight/x.mp4' = 'normal/y.mp4'");
     }
 
     [Fact]

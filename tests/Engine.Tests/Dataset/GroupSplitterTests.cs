@@ -46,7 +46,8 @@ public sealed class GroupSplitterTests
     public void Single_clips_are_divided_to_within_one_clip() =>
         Prop.ForAll(Arb.From(Gen.Choose(10, 400)), Arb.From(Gen.Choose(10, 400)), (nonviolent, violent) =>
         {
-            ClassCounts[] groups = [.. Enumerable.Repeat(new ClassCounts(1, 0), nonviolent), .. Enumerable.Repeat(new ClassCounts(0, 1), violent)];
+            ClassCounts[] groups = [.. Enumerable.Repeat(new ClassCounts(1, 0), nonviolent),
+                .. Enumerable.Repeat(new ClassCounts(0, 1), violent)];
 
             var totals = Totals(groups, GroupSplitter.Assign(groups, s_fractions, 42));
 
@@ -78,8 +79,10 @@ public sealed class GroupSplitterTests
         // The shape of a public fight dataset: 35 sources, from 20 clips down to one, most of them lopsided.
         (int, int)[] sources =
         [
-            (19, 1), (5, 12), (15, 0), (6, 8), (9, 4), (10, 1), (3, 7), (4, 6), (3, 7), (1, 8), (4, 5), (2, 6), (3, 4), (3, 4), (2, 4), (2, 4), (3, 3),
-            (2, 3), (2, 3), (2, 3), (0, 4), (2, 2), (2, 2), (1, 3), (2, 2), (1, 2), (2, 1), (1, 2), (2, 1), (1, 2), (1, 2), (1, 2), (1, 1), (1, 1), (2, 0),
+            (19, 1), (5, 12), (15, 0), (6, 8), (9, 4), (10, 1), (3, 7), (4, 6), (3, 7), (1, 8), (4, 5), (2, 6), (3, 4), (3, 4), (2, 4),
+            (2, 4), (3, 3),
+            (2, 3), (2, 3), (2, 3), (0, 4), (2, 2), (2, 2), (1, 3), (2, 2), (1, 2), (2, 1), (1, 2), (2, 1), (1, 2), (1, 2), (1, 2), (1, 1),
+            (1, 1), (2, 0),
         ];
         var groups = sources.Select(source => new ClassCounts(source.Item1, source.Item2)).ToArray();
         for (ulong seed = 0; seed < 10; seed++)

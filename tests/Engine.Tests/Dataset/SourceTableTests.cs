@@ -31,7 +31,8 @@ public sealed class SourceTableTests
         var groups = folder.Beside("groups.csv");
         File.WriteAllText(groups, Header + $"{folder.File("fight/00.mp4")},fight,given\n");
 
-        folder.Scan(new DatasetOptions { GroupsFile = groups }).Clips.Single(clip => clip.RelativePath == "fight/00.mp4").Source.ShouldBe("given");
+        folder.Scan(new DatasetOptions { GroupsFile = groups }).Clips.Single(clip => clip.RelativePath == "fight/00.mp4")
+            .Source.ShouldBe("given");
     }
 
     [Fact]
@@ -61,7 +62,8 @@ public sealed class SourceTableTests
     [InlineData(Header + "\nfight/00.mp4,fight,\"s1\nfight/01.mp4,fight,s1\n", "line 3: a quoted field never ends")]
     [InlineData(Header + "fight/00.mp4,fight,\"s\"1\n", "line 2: '1' follows a closing quote")]
     [InlineData(Header + "fight/00.mp4,normal,s1\n", "line 2 says 'fight/00.mp4' is normal, its folder says violent")]
-    [InlineData(Header + "fight/00.mp4,fight,s1\nfight/01.mp4,fight,s1\nfight/00.mp4,fight,s2\n", "'fight/00.mp4' has the source 's1' on line 2 and 's2' on line 4")]
+    [InlineData(Header + "fight/00.mp4,fight,s1\nfight/01.mp4,fight,s1\nfight/00.mp4,fight,s2\n",
+        "'fight/00.mp4' has the source 's1' on line 2 and 's2' on line 4")]
     [InlineData(Header + "fi00.mp4,fight,s1\n", "none of its 1 rows names a clip of the dataset (line 2 'fi00.mp4')")]
     [InlineData("path\0", "found binary data")]
     public void An_unusable_table_is_refused_by_name_and_line(string table, string expected)
@@ -77,10 +79,12 @@ public sealed class SourceTableTests
     [Theory]
     [InlineData(Header + "fight/00.mp4,fight,s1\nfight/99.mp4,fight,s1\n", "1 rows name no clip of the dataset: line 3 'fight/99.mp4'")]
     [InlineData(Header + "fight/00.mp4,fight,s1\nfight/00.mp4,fight,s1\n", "1 rows repeat an earlier row: line 3")]
-    [InlineData(Header + "fight/00.mp4,fight,\nfight/01.mp4,fight,s1\n", "1 rows give no source, so the clip counts as its own source: line 2")]
+    [InlineData(Header + "fight/00.mp4,fight,\nfight/01.mp4,fight,s1\n",
+        "1 rows give no source, so the clip counts as its own source: line 2")]
     [InlineData(Header + "fight/00.mp4,Abuse,s1\n", "1 rows give an unknown class; the folder decides: line 2 'Abuse'")]
     [InlineData("path,source\nfight/00.mp4,s1\n", "has no column 'class'")]
-    [InlineData(Header + "fight/00.mp4,fight,s1\n", "19 clips have no row, so each counts as its own source: 'fight/01.mp4'; 'fight/02.mp4';")]
+    [InlineData(Header + "fight/00.mp4,fight,s1\n",
+        "19 clips have no row, so each counts as its own source: 'fight/01.mp4'; 'fight/02.mp4';")]
     public void A_doubtful_table_is_used_with_a_warning(string table, string expected)
     {
         using var folder = Folder(table);
@@ -93,7 +97,8 @@ public sealed class SourceTableTests
     {
         using var folder = Folder(null);
 
-        folder.Refusal<DatasetException>(new DatasetOptions { GroupsFile = folder.File("nowhere.csv") }).ShouldContain("does not exist. Check --groups.");
+        folder.Refusal<DatasetException>(new DatasetOptions { GroupsFile = folder.File("nowhere.csv") })
+            .ShouldContain("does not exist. Check --groups.");
     }
 
     [Theory]

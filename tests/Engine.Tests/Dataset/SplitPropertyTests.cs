@@ -54,7 +54,8 @@ public sealed class SplitPropertyTests
     private static Clip MakeClip(ClipSketch sketch, int index)
     {
         var path = $"{index:000}.mp4";
-        return new Clip("/data/" + path, path, sketch.Label, sketch.Source < 0 ? path : $"source {sketch.Source}", $"content {sketch.Content}") { Bytes = 1 };
+        return new Clip("/data/" + path, path, sketch.Label, sketch.Source < 0 ? path : $"source {sketch.Source}",
+            $"content {sketch.Content}") { Bytes = 1 };
     }
 
     private static IReadOnlyList<Clip>[] Divide(List<Clip> clips, int seed)

@@ -18,8 +18,10 @@ public sealed class H5ArchiveTests : IDisposable
 
         archive.Layers.Select(layer => layer.Name).ShouldBe(["video_input", "lstm_1", "bn_1"]);
         archive.Layers[0].Weights.ShouldBeEmpty();
-        archive.Layers[1].Weights.ShouldBe(["lstm_1/lstm_1/lstm_cell/kernel:0", "lstm_1/lstm_1/lstm_cell/recurrent_kernel:0", "lstm_1/lstm_1/lstm_cell/bias:0"]);
-        archive.Layers[2].Weights.ShouldBe(["bn_1/bn_1/gamma:0", "bn_1/bn_1/beta:0", "bn_1/bn_1/moving_mean:0", "bn_1/bn_1/moving_variance:0"]);
+        archive.Layers[1].Weights.ShouldBe(
+            ["lstm_1/lstm_1/lstm_cell/kernel:0", "lstm_1/lstm_1/lstm_cell/recurrent_kernel:0", "lstm_1/lstm_1/lstm_cell/bias:0"]);
+        archive.Layers[2].Weights.ShouldBe(
+            ["bn_1/bn_1/gamma:0", "bn_1/bn_1/beta:0", "bn_1/bn_1/moving_mean:0", "bn_1/bn_1/moving_variance:0"]);
         archive.Entries["lstm_1/lstm_1/lstm_cell/kernel:0"].ToString().ShouldBe("F32 [3, 8]");
         archive.KerasBackend.ShouldBe("tensorflow");
         archive.Metadata.ShouldBeEmpty();
@@ -33,7 +35,8 @@ public sealed class H5ArchiveTests : IDisposable
         using var archive = H5Archive.Open(GoldenFiles.Path("keras_3.h5"));
 
         archive.Layers.Select(layer => layer.Name).ShouldBe(["video_input", "lstm_1"]);
-        archive.Layers[1].Weights.ShouldBe(["lstm_1/lstm_1/lstm_cell/kernel", "lstm_1/lstm_1/lstm_cell/recurrent_kernel", "lstm_1/lstm_1/lstm_cell/bias"]);
+        archive.Layers[1].Weights.ShouldBe(
+            ["lstm_1/lstm_1/lstm_cell/kernel", "lstm_1/lstm_1/lstm_cell/recurrent_kernel", "lstm_1/lstm_1/lstm_cell/bias"]);
         foreach (var (name, entry) in archive.Entries)
         {
             Read(archive, name).ShouldBe(Numbered((int)entry.ElementCount));
@@ -64,7 +67,8 @@ public sealed class H5ArchiveTests : IDisposable
     [InlineData("keras_soft.h5", "weight 'a/a/kernel:0' is listed but not there, or a link, which is not followed")]
     [InlineData("keras_external.h5", "weight 'a/a/kernel:0' is listed but not there, or a link, which is not followed")]
     [InlineData("keras_storage.h5", "weight 'a/a/kernel:0' lies in another file")]
-    [InlineData("keras_v3.h5", "there is no attribute 'layer_names', so it is no Keras weight file in the legacy layout. Save the weights with Keras")]
+    [InlineData("keras_v3.h5",
+        "there is no attribute 'layer_names', so it is no Keras weight file in the legacy layout. Save the weights with Keras")]
     [InlineData("keras_crash.h5", "HDF5: ")]
     public void What_is_unsafe_or_another_layout_is_refused(string file, string expected) =>
         Should.Throw<FileFormatException>(() => TensorArchive.Open(GoldenFiles.Path(file))).Message.ShouldContain(expected);
@@ -98,7 +102,8 @@ public sealed class H5ArchiveTests : IDisposable
         loaded.Native.ShouldBeNull();
         var message = Should.Throw<FileFormatException>(() => Hdf5Library.Require("model.h5", loaded)).Message;
         message.ShouldContain("'model.h5': this is an HDF5 (Keras) file, and the native HDF5 library does not load; tried ");
-        message.ShouldContain("absent.so (cannot open shared object file: No such file or directory). Install the Debian package libhdf5-dev and run 'make build'");
+        message.ShouldContain(
+            "absent.so (cannot open shared object file: No such file or directory). Install the Debian package libhdf5-dev and run 'make build'");
     }
 
     private static float[] Numbered(int count) => [.. Enumerable.Range(0, count).Select(i => i * 0.25f * (i % 2 == 1 ? -1 : 1))];

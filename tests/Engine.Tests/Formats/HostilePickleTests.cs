@@ -21,7 +21,8 @@ public sealed class HostilePickleTests : IDisposable
 
     [Fact]
     public void Stack_global_and_reduce() =>
-        Refuse(PickleBuilder.Empty.Text("builtins").Text("eval").Op('\x93').Text($"__import__('os').system('{Command}')").Op('\x85').Op('R').Op('.'))
+        Refuse(PickleBuilder.Empty.Text("builtins").Text("eval").Op('\x93').Text($"__import__('os').system('{Command}')").Op('\x85').Op('R')
+            .Op('.'))
             .ShouldContain("'builtins.eval'");
 
     [Fact]
@@ -45,7 +46,8 @@ public sealed class HostilePickleTests : IDisposable
 
     [Fact]
     public void Build_on_anything_but_a_dict() =>
-        Refuse(PickleBuilder.Empty.Op(']').Op('}').Op('b').Op('.')).ShouldContain("sets the state of something other than a dict; nothing was executed");
+        Refuse(PickleBuilder.Empty.Op(']').Op('}').Op('b').Op('.'))
+            .ShouldContain("sets the state of something other than a dict; nothing was executed");
 
     [Fact]
     public void Build_on_a_storage_class() =>
@@ -56,16 +58,21 @@ public sealed class HostilePickleTests : IDisposable
     public void Reduce_of_what_is_no_function()
     {
         Refuse(PickleBuilder.Empty.Text("os.system").Text(Command).Op('\x85').Op('R').Op('.')).ShouldContain("expected a function");
-        Refuse(PickleBuilder.Empty.Global("torch", "FloatStorage").Text(Command).Op('\x85').Op('R').Op('.')).ShouldContain("expected a function");
-        Refuse(PickleBuilder.Empty.Global("collections", "OrderedDict").Text(Command).Op('\x85').Op('R').Op('.')).ShouldContain("unexpected arguments");
-        Refuse(PickleBuilder.Empty.Global("torch._utils", "_rebuild_tensor_v2").Op(')').Op('R').Op('.')).ShouldContain("unexpected arguments");
+        Refuse(PickleBuilder.Empty.Global("torch", "FloatStorage").Text(Command).Op('\x85').Op('R').Op('.'))
+            .ShouldContain("expected a function");
+        Refuse(PickleBuilder.Empty.Global("collections", "OrderedDict").Text(Command).Op('\x85').Op('R').Op('.'))
+            .ShouldContain("unexpected arguments");
+        Refuse(PickleBuilder.Empty.Global("torch._utils", "_rebuild_tensor_v2").Op(')').Op('R').Op('.'))
+            .ShouldContain("unexpected arguments");
     }
 
     [Fact]
     public void Dotted_names_do_not_slip_through()
     {
-        Refuse(PickleBuilder.Empty.Text("torch").Text("FloatStorage.__init__.__globals__").Op('\x93').Op('.')).ShouldContain("was not executed");
-        Refuse(PickleBuilder.Empty.Text("torch._utils._rebuild_tensor_v2").Text("__globals__").Op('\x93').Op('.')).ShouldContain("was not executed");
+        Refuse(PickleBuilder.Empty.Text("torch").Text("FloatStorage.__init__.__globals__").Op('\x93').Op('.'))
+            .ShouldContain("was not executed");
+        Refuse(PickleBuilder.Empty.Text("torch._utils._rebuild_tensor_v2").Text("__globals__").Op('\x93').Op('.'))
+            .ShouldContain("was not executed");
     }
 
     [Fact]
@@ -80,10 +87,12 @@ public sealed class HostilePickleTests : IDisposable
     [Fact]
     public void Persistent_ids_are_storages_only()
     {
-        Refuse(PickleBuilder.Empty.Text("module").Text(Command).Op('\x86').Op('Q').Op('.')).ShouldContain("of kind 'module' is not a plain storage; it was not loaded");
+        Refuse(PickleBuilder.Empty.Text("module").Text(Command).Op('\x86').Op('Q').Op('.'))
+            .ShouldContain("of kind 'module' is not a plain storage; it was not loaded");
         Refuse(PickleBuilder.Empty.Text(Command).Op('Q').Op('.')).ShouldContain("expected a storage's description");
         Refuse(PickleBuilder.Empty.Op('P', Encoding.UTF8.GetBytes(Command + "\n")).Op('.')).ShouldContain("PersistentId");
-        Refuse(PickleBuilder.Empty.Op('(').Text("storage").Global("torch", "FloatStorage").Text("../../etc/passwd").Text("cpu").Integer(-1).Op('t').Op('Q').Op('.'))
+        Refuse(PickleBuilder.Empty.Op('(').Text("storage").Global("torch", "FloatStorage").Text("../../etc/passwd").Text("cpu").Integer(-1)
+            .Op('t').Op('Q').Op('.'))
             .ShouldContain("not a plain storage");
         Refuse(PickleBuilder.Empty.Op('(').Storage("FloatStorage", "0", 6).Storage("DoubleStorage", "0", 6).Op('t').Op('.'))
             .ShouldContain("storage '0' is described in two ways");
@@ -159,7 +168,8 @@ public sealed class HostilePickleTests : IDisposable
     public void One_long_key_for_many_tensors_is_refused()
     {
         var pickle = PickleBuilder.Empty.Op('}').Text(new string('x', 1_000_000)).Op('q', 0)
-            .Global("torch._utils", "_rebuild_tensor_v2").Op('(').Storage("FloatStorage", "0", 1).Integer(0).Op(')').Op(')').Op('t').Op('R').Op('q', 1).Op('s')
+            .Global("torch._utils", "_rebuild_tensor_v2").Op('(').Storage("FloatStorage", "0", 1).Integer(0).Op(')').Op(')').Op('t').Op('R')
+                .Op('q', 1).Op('s')
             .Repeat(100_000, item => item.Op('h', 0).Op('h', 1).Op('s')).Op('.');
 
         Refuse(pickle).ShouldContain("a tensor's name is longer than 1024 characters");

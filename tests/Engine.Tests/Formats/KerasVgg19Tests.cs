@@ -18,12 +18,14 @@ public sealed class KerasVgg19Tests : IDisposable
     public void The_layers_are_those_of_Keras()
     {
         KerasVgg19.Layers.Select(layer => layer.Name).ShouldBe(
-            ["block1_conv1", "block1_conv2", "block2_conv1", "block2_conv2", "block3_conv1", "block3_conv2", "block3_conv3", "block3_conv4", "block4_conv1", "block4_conv2",
+            ["block1_conv1", "block1_conv2", "block2_conv1", "block2_conv2", "block3_conv1", "block3_conv2", "block3_conv3",
+                "block3_conv4", "block4_conv1", "block4_conv2",
             "block4_conv3", "block4_conv4", "block5_conv1", "block5_conv2", "block5_conv3", "block5_conv4", "fc1", "fc2"]);
         Shape("block1_conv1").ShouldBe([3, 3, 3, 64]);
         Shape("block4_conv1").ShouldBe([3, 3, 256, 512]);
         Shape("fc1").ShouldBe([25088, 4096]);
-        KerasVgg19.Layers.Sum(layer => layer.Weights.Sum(weight => weight.Shape.Aggregate(1L, (product, length) => product * length))).ShouldBe(139_570_240);
+        KerasVgg19.Layers.Sum(layer => layer.Weights.Sum(weight => weight.Shape.Aggregate(1L, (product, length) => product * length)))
+            .ShouldBe(139_570_240);
 
         static long[] Shape(string name) => KerasVgg19.Layers.Single(layer => layer.Name == name).Weights[0].Shape;
     }
@@ -33,7 +35,8 @@ public sealed class KerasVgg19Tests : IDisposable
     public void Kernels_are_turned_as_the_layouts_say()
     {
         const int outputs = 5, inputs = 3, side = 3, image = 2, units = 4;
-        float[] conv = Values(outputs * inputs * side * side, 1), fc1 = Values(units * inputs * image * image, 2), gru = Values(3 * units * inputs, 3);
+        float[] conv = Values(outputs * inputs * side * side, 1), fc1 = Values(units * inputs * image * image, 2),
+            gru = Values(3 * units * inputs, 3);
         KerasLayer[] layers =
         [
             new("conv", [new("conv/kernel:0", [side, side, inputs, outputs], [new("c", [outputs, inputs, side, side], new(side * side * inputs, outputs, side * side))])]),
@@ -41,7 +44,8 @@ public sealed class KerasVgg19Tests : IDisposable
             new("gru", [new("gru/kernel:0", [inputs, 3 * units], [new("g", [3 * units, inputs], new(inputs, 3 * units, SwappedGate: units))])]),
         ];
         var path = _folder.File("small.h5");
-        KerasWriter.Write(path, ["conv", "flatten", "fc1", "gru"], layers, name => name == "c" ? conv : name == "f" ? fc1 : gru, new Dictionary<string, string>());
+        KerasWriter.Write(path, ["conv", "flatten", "fc1", "gru"], layers, name => name == "c" ? conv : name == "f" ? fc1 : gru,
+            new Dictionary<string, string>());
 
         using var archive = H5Archive.Open(path);
         using var view = KerasView.Of(archive, layers, ignoreRest: false, "");
@@ -54,7 +58,8 @@ public sealed class KerasVgg19Tests : IDisposable
                 {
                     for (var w = 0; w < side; w++)
                     {
-                        keras[(((((h * side) + w) * inputs) + i) * outputs) + o].ShouldBe(conv[(((((o * inputs) + i) * side) + h) * side) + w]);
+                        keras[(((((h * side) + w) * inputs) + i) * outputs) + o].ShouldBe(
+                            conv[(((((o * inputs) + i) * side) + h) * side) + w]);
                     }
                 }
             }
@@ -67,7 +72,8 @@ public sealed class KerasVgg19Tests : IDisposable
             {
                 for (var position = 0; position < image * image; position++)
                 {
-                    keras[(((position * inputs) + c) * units) + u].ShouldBe(fc1[(u * inputs * image * image) + (c * image * image) + position]);
+                    keras[(((position * inputs) + c) * units) + u].ShouldBe(
+                        fc1[(u * inputs * image * image) + (c * image * image) + position]);
                 }
             }
         }
@@ -93,11 +99,13 @@ public sealed class KerasVgg19Tests : IDisposable
     [Fact]
     public void A_file_without_the_fully_connected_layers_says_so()
     {
-        var small = KerasVgg19.Layers.Take(16).Select(layer => layer with { Weights = [new KerasWeight(layer.Name + "/bias:0", [2], [new("b", [2], new(1, 2))])] }).ToArray();
+        var small = KerasVgg19.Layers.Take(16)
+            .Select(layer => layer with { Weights = [new KerasWeight(layer.Name + "/bias:0", [2], [new("b", [2], new(1, 2))])] }).ToArray();
         var path = _folder.File("notop.h5");
         KerasWriter.Write(path, [.. small.Select(layer => layer.Name)], small, _ => [1, 2], new Dictionary<string, string>());
 
-        Should.Throw<FileFormatException>(() => Vgg19Weights.Open(path)).Message.ShouldContain("it has no fully connected layers (a '_notop' file)");
+        Should.Throw<FileFormatException>(() => Vgg19Weights.Open(path))
+            .Message.ShouldContain("it has no fully connected layers (a '_notop' file)");
     }
 
     [Fact]
@@ -119,8 +127,10 @@ public sealed class KerasVgg19Tests : IDisposable
         string keras = _folder.File("vgg19.h5"), plain = _folder.File("vgg19.safetensors");
         string[] names = ["input_1", .. KerasVgg19.Layers.Select(layer => layer.Name), "predictions"];
         KerasLayer unused = new("predictions", [new("predictions/bias:0", [2], [new("p", [2], new(1, 2))])]);
-        KerasWriter.Write(keras, names, [.. KerasVgg19.Layers, unused], name => name == "p" ? [1, 2] : values[name], new Dictionary<string, string>());
-        SafetensorsWriter.Write(plain, Vgg19Names.Tensors.Select(tensor => NamedTensor.Of<float>(tensor.Name, values[tensor.Name], tensor.Shape)));
+        KerasWriter.Write(keras, names, [.. KerasVgg19.Layers, unused], name => name == "p" ? [1, 2] : values[name],
+            new Dictionary<string, string>());
+        SafetensorsWriter.Write(plain,
+            Vgg19Names.Tensors.Select(tensor => NamedTensor.Of<float>(tensor.Name, values[tensor.Name], tensor.Shape)));
 
         using var fromKeras = Vgg19Weights.Open(keras);
         fromKeras.Preprocess.ShouldBe("caffe");
@@ -152,7 +162,8 @@ public sealed class KerasVgg19Tests : IDisposable
 
     private static float[] Random(string name)
     {
-        var values = new float[Vgg19Names.Tensors.Single(tensor => tensor.Name == name).Shape.Aggregate(1L, (product, length) => product * length)];
+        var values = new float[Vgg19Names.Tensors.Single(tensor => tensor.Name == name)
+            .Shape.Aggregate(1L, (product, length) => product * length)];
         new RandomVgg19().Read(name, values);
         return values;
     }

@@ -35,7 +35,8 @@ public sealed class NpyTests : IDisposable
             using var mapped = NpyFile.OpenMapped(path);
             mapped.Shape.ShouldBe(shape);
             mapped.ElementType.ShouldBe(type);
-            (new FileInfo(path).Length - bytes.Length).ShouldSatisfyAllConditions(head => (head % 64).ShouldBe(0), head => head.ShouldBeLessThanOrEqualTo(192));
+            (new FileInfo(path).Length - bytes.Length)
+                .ShouldSatisfyAllConditions(head => (head % 64).ShouldBe(0), head => head.ShouldBeLessThanOrEqualTo(192));
             var rows = Enumerable.Range(0, (int)mapped.RowCount).SelectMany(row => mapped.Row(row).ToArray());
             rows.ShouldBe(bytes);
         }).Check(Config.QuickThrowOnFailure.WithQuietOnSuccess(true));
@@ -49,7 +50,8 @@ public sealed class NpyTests : IDisposable
         NpyFile.Write<float>(path, [1, 2, 3], 3);
 
         var head = File.ReadAllBytes(path)[..^12];
-        head.ShouldBe([0x93, .. "NUMPY\x01\0v\0{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }"u8, .. Enumerable.Repeat((byte)' ', 60), (byte)'\n']);
+        head.ShouldBe([0x93, .. "NUMPY\x01\0v\0{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }"u8,
+            .. Enumerable.Repeat((byte)' ', 60), (byte)'\n']);
     }
 
     [Fact]
@@ -66,7 +68,8 @@ public sealed class NpyTests : IDisposable
         NpyFile.ReadInt64(GoldenFiles.Path("formats_labels.npy")).Data.ShouldBe([0, 1, 2, 3]);
         NpyFile.ReadSingle(GoldenFiles.Path("formats_scalar.npy")).ShouldSatisfyAllConditions(
             scalar => scalar.Shape.ShouldBeEmpty(), scalar => scalar.Data.ShouldBe([0.25f]));
-        Should.Throw<FileFormatException>(() => NpyFile.OpenMapped(GoldenFiles.Path("formats_fortran.npy"))).Message.ShouldContain("Fortran");
+        Should.Throw<FileFormatException>(() => NpyFile.OpenMapped(GoldenFiles.Path("formats_fortran.npy")))
+            .Message.ShouldContain("Fortran");
     }
 
     [Fact]
@@ -86,7 +89,8 @@ public sealed class NpyTests : IDisposable
         Should.Throw<ArgumentOutOfRangeException>(() => mapped.Row(3));
         Should.Throw<ArgumentOutOfRangeException>(() => mapped.Row(-1));
         Should.Throw<ArgumentOutOfRangeException>(() => mapped.WillNeed(1, 3));
-        Should.Throw<FileFormatException>(() => mapped.Row<float>(0)).Message.ShouldBe($"'{path}': expected elements of type F32, found F16.");
+        Should.Throw<FileFormatException>(() => mapped.Row<float>(0))
+            .Message.ShouldBe($"'{path}': expected elements of type F32, found F16.");
 
         mapped.Dispose();
         Should.Throw<ObjectDisposedException>(() => mapped.Row(0));
@@ -105,9 +109,12 @@ public sealed class NpyTests : IDisposable
         var labels = NpyFile.ReadInt64(bytes);
         labels.Shape.ShouldBe([2, 2]);
         labels.Data.ShouldBe([0, 255, 1, 0]);
-        Should.Throw<FileFormatException>(() => NpyFile.ReadSingle(bytes)).Message.ShouldContain("found U8. Save it with array.astype('float32').");
-        Should.Throw<FileFormatException>(() => NpyFile.ReadInt64(doubles)).Message.ShouldContain("found F64. Save it with array.astype('int64').");
-        Should.Throw<FileFormatException>(() => NpyFile.Read<float>(doubles)).Message.ShouldContain("expected elements of type F32, found F64");
+        Should.Throw<FileFormatException>(() => NpyFile.ReadSingle(bytes))
+            .Message.ShouldContain("found U8. Save it with array.astype('float32').");
+        Should.Throw<FileFormatException>(() => NpyFile.ReadInt64(doubles))
+            .Message.ShouldContain("found F64. Save it with array.astype('int64').");
+        Should.Throw<FileFormatException>(() => NpyFile.Read<float>(doubles))
+            .Message.ShouldContain("expected elements of type F32, found F64");
     }
 
     [Fact]
@@ -158,8 +165,10 @@ public sealed class NpyTests : IDisposable
     [InlineData("{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904,), }", "larger than any file")]
     [InlineData("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296, 4294967296), }", "larger than any file")]
     [InlineData("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 9223372036854775807), }", "larger than any file")]
-    [InlineData("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", "shape [3] of F32 needs 12 bytes of data, found 8. The file is truncated")]
-    [InlineData("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }", "shape [1] of F32 needs 4 bytes of data, found 8. Save one array per file.")]
+    [InlineData("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }",
+        "shape [3] of F32 needs 12 bytes of data, found 8. The file is truncated")]
+    [InlineData("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }",
+        "shape [1] of F32 needs 4 bytes of data, found 8. Save one array per file.")]
     [InlineData("{'descr': '<f4', 'fortran_order': False, 'shape': (2), }", "expected ',' in a one-element shape")]
     [InlineData("{'descr': '<f4', 'fortran_order': False, 'shape': (,), }", "dimension ''")]
     [InlineData("{'descr': '<f4', 'fortran_order': False}", "must all be present")]
@@ -185,7 +194,8 @@ public sealed class NpyTests : IDisposable
         var beyond = _folder.File("beyond.npy", [0x93, .. "NUMPY\x02\0"u8, 0xff, 0xff, 0xff, 0xff, (byte)'{']);
         var huge = Raw(2, new string(' ', 1 << 20), 0);
 
-        Should.Throw<FileFormatException>(() => NpyFile.OpenMapped(beyond)).Message.ShouldContain("declares 4294967295 bytes, only 1 follow");
+        Should.Throw<FileFormatException>(() => NpyFile.OpenMapped(beyond))
+            .Message.ShouldContain("declares 4294967295 bytes, only 1 follow");
         Should.Throw<FileFormatException>(() => NpyFile.OpenMapped(huge)).Message.ShouldContain("a valid one has at most 65536");
         var deep = Raw(1, $"{{'descr': '<f4', 'fortran_order': False, 'shape': ({string.Concat(Enumerable.Repeat("1,", 65))}), }}", 4);
         Should.Throw<FileFormatException>(() => NpyFile.OpenMapped(deep)).Message.ShouldContain("more than 64 dimensions");
@@ -207,9 +217,11 @@ public sealed class NpyTests : IDisposable
     [Fact]
     public void Things_that_are_no_files_are_named()
     {
-        Should.Throw<FileNotFoundException>(() => NpyFile.OpenMapped(_folder.File("absent.npy"))).Message.ShouldContain("absent.npy' does not exist");
+        Should.Throw<FileNotFoundException>(() => NpyFile.OpenMapped(_folder.File("absent.npy")))
+            .Message.ShouldContain("absent.npy' does not exist");
         Should.Throw<FileFormatException>(() => NpyFile.OpenMapped(_folder.Path)).Message.ShouldContain("found a folder");
-        Should.Throw<FileFormatException>(() => NpyFile.OpenMapped(_folder.File("text.npy", "1 2 3 4 5 6 7"u8))).Message.ShouldContain("does not start with the NumPy signature");
+        Should.Throw<FileFormatException>(() => NpyFile.OpenMapped(_folder.File("text.npy", "1 2 3 4 5 6 7"u8)))
+            .Message.ShouldContain("does not start with the NumPy signature");
     }
 
     [Fact]
@@ -234,6 +246,7 @@ public sealed class NpyTests : IDisposable
             BinaryPrimitives.WriteInt32LittleEndian(length, header.Length);
         }
 
-        return _folder.File("raw.npy", [0x93, .. "NUMPY"u8, version, 0, .. length, .. Encoding.Latin1.GetBytes(header), .. new byte[dataBytes]]);
+        return _folder.File("raw.npy",
+            [0x93, .. "NUMPY"u8, version, 0, .. length, .. Encoding.Latin1.GetBytes(header), .. new byte[dataBytes]]);
     }
 }

@@ -14,7 +14,8 @@ internal sealed class PickleBuilder
 
     /// <summary>A tensor in a state_dict, with everything about it free to be wrong.</summary>
     public static PickleBuilder StateDictionary(
-        long offset = 0, long[]? shape = null, long[]? strides = null, string storageType = "FloatStorage", string key = "0", long elementCount = 6) =>
+        long offset = 0, long[]? shape = null, long[]? strides = null, string storageType = "FloatStorage", string key = "0",
+        long elementCount = 6) =>
         Empty.Op('}').Text("w")
             .Global("torch._utils", "_rebuild_tensor_v2").Op('(')
             .Storage(storageType, key, elementCount)
@@ -67,7 +68,8 @@ internal sealed class PickleBuilder
     public byte[] ToArray() => [.. _code];
 
     /// <summary>A file in the ZIP format with the given members beside the pickle, named below the archive's folder.</summary>
-    public string ToZip(TemporaryFolder folder, CompressionLevel compression = CompressionLevel.NoCompression, params (string Name, byte[] Content)[] members)
+    public string ToZip(TemporaryFolder folder, CompressionLevel compression = CompressionLevel.NoCompression,
+        params (string Name, byte[] Content)[] members)
     {
         var path = folder.File("model.pth");
         using var stream = File.Create(path);

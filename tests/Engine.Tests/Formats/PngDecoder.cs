@@ -21,7 +21,8 @@ internal static class PngDecoder
             types.Add(Encoding.ASCII.GetString(typeAndData[..4]));
             if (types[^1] == "IHDR")
             {
-                (BinaryPrimitives.ReadInt32BigEndian(typeAndData[4..]), BinaryPrimitives.ReadInt32BigEndian(typeAndData[8..])).ShouldBe((width, height));
+                (BinaryPrimitives.ReadInt32BigEndian(typeAndData[4..]), BinaryPrimitives.ReadInt32BigEndian(typeAndData[8..]))
+                    .ShouldBe((width, height));
                 typeAndData[12..].ToArray().ShouldBe([8, 2, 0, 0, 0]);
             }
             else if (types[^1] == "IDAT")

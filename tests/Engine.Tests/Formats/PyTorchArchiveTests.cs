@@ -51,7 +51,8 @@ public sealed class PyTorchArchiveTests : IDisposable
             archive.Entries.Count.ShouldBe(18);
             archive.Entries["long"].Type.ShouldBe(ElementType.I64);
             archive.Entries["bool"].Type.ShouldBe(ElementType.Bool);
-            Should.Throw<FileFormatException>(() => SafetensorsTests.Read(archive, "long")).Message.ShouldContain("tensor 'long': expected floating-point elements, found I64");
+            Should.Throw<FileFormatException>(() => SafetensorsTests.Read(archive, "long"))
+                .Message.ShouldContain("tensor 'long': expected floating-point elements, found I64");
         }
     }
 
@@ -62,7 +63,8 @@ public sealed class PyTorchArchiveTests : IDisposable
     {
         using var archive = TensorArchive.Open(GoldenFiles.Path($"formats_{file}.pth"));
 
-        archive.Entries.Keys.ShouldBe(["0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var", "1.num_batches_tracked"]);
+        archive.Entries.Keys.ShouldBe(
+            ["0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var", "1.num_batches_tracked"]);
         SafetensorsTests.Read(archive, "0.weight").ShouldBe(Numbered(6));
     }
 
@@ -89,7 +91,8 @@ public sealed class PyTorchArchiveTests : IDisposable
     {
         var pickle = PickleBuilder.Empty.Global("collections", "OrderedDict").Op(']').Op(']').Op('(').Op('U', 1, (byte)'w')
             .Global("torch._utils", "_rebuild_tensor").Op('(')
-            .Op('(').Op('U', [7, .. "storage"u8]).Global("torch", "FloatStorage").Op('U', 1, (byte)'0').Op('T', [3, 0, 0, 0, .. "cpu"u8]).Op('K', 6).Op('N').Op('t').Op('Q')
+            .Op('(').Op('U', [7, .. "storage"u8]).Global("torch", "FloatStorage").Op('U', 1, (byte)'0').Op('T', [3, 0, 0, 0, .. "cpu"u8])
+                .Op('K', 6).Op('N').Op('t').Op('Q')
             .Op('K', 2).Op('M', 3, 0).Op('\x85').Op('J', 1, 0, 0, 0).Op('\x85')
             .Op('t').Op('R').Op('e').Op('a').Op('\x85').Op('R').Op('.');
 
@@ -120,8 +123,10 @@ public sealed class PyTorchArchiveTests : IDisposable
             {
                 for (var inner = -1; inner <= 6; inner++)
                 {
-                    var path = PickleBuilder.StateDictionary(offset, [2, 3], [outer, inner]).ToLegacy(_folder, ("0", PickleBuilder.LegacyFloats(6)));
-                    var indices = from i in Enumerable.Range(0, 2) from j in Enumerable.Range(0, 3) select offset + (i * outer) + (j * inner);
+                    var path = PickleBuilder.StateDictionary(offset, [2, 3], [outer, inner])
+                        .ToLegacy(_folder, ("0", PickleBuilder.LegacyFloats(6)));
+                    var indices = from i in Enumerable.Range(0, 2) from j in Enumerable.Range(0, 3) select offset + (i * outer)
+                        + (j * inner);
                     if (offset >= 0 && outer >= 0 && inner >= 0 && indices.All(index => index < 6))
                     {
                         using var archive = TensorArchive.Open(path);
@@ -163,14 +168,18 @@ public sealed class PyTorchArchiveTests : IDisposable
     {
         var pickle = PickleBuilder.StateDictionary();
 
-        Open(pickle.ToZip(_folder, members: ("data/0", PickleBuilder.Floats(5)))).ShouldContain("storage '0' of 6 F32 is missing or has another size");
+        Open(pickle.ToZip(_folder, members: ("data/0", PickleBuilder.Floats(5))))
+            .ShouldContain("storage '0' of 6 F32 is missing or has another size");
         Open(pickle.ToZip(_folder, members: ("data/1", PickleBuilder.Floats(6)))).ShouldContain("storage '0' of 6 F32 is missing");
         Open(pickle.ToLegacy(_folder, ("0", PickleBuilder.LegacyFloats(5)))).ShouldContain("should have 6 elements of F32, found 5");
-        Open(pickle.ToLegacy(_folder, ("0", PickleBuilder.LegacyFloats(5, declared: 6)))).ShouldContain("found 6 in the 20 bytes left. The file is damaged or truncated");
+        Open(pickle.ToLegacy(_folder, ("0", PickleBuilder.LegacyFloats(5, declared: 6))))
+            .ShouldContain("found 6 in the 20 bytes left. The file is damaged or truncated");
         Open(pickle.ToLegacy(_folder, ("1", PickleBuilder.LegacyFloats(6)))).ShouldContain("'1' is listed but not used");
-        Open(pickle.ToLegacy(_folder, ("0", PickleBuilder.LegacyFloats(6)), ("0", PickleBuilder.LegacyFloats(6)))).ShouldContain("'0' is listed twice");
+        Open(pickle.ToLegacy(_folder, ("0", PickleBuilder.LegacyFloats(6)), ("0", PickleBuilder.LegacyFloats(6))))
+            .ShouldContain("'0' is listed twice");
         Open(pickle.ToLegacy(_folder)).ShouldContain("storage '0' of 6 F32 is missing");
-        Open(PickleBuilder.StateDictionary(elementCount: long.MaxValue).ToLegacy(_folder, ("0", PickleBuilder.LegacyFloats(6, long.MaxValue))))
+        Open(PickleBuilder.StateDictionary(elementCount: long.MaxValue)
+            .ToLegacy(_folder, ("0", PickleBuilder.LegacyFloats(6, long.MaxValue))))
             .ShouldContain("should have 9223372036854775807 elements");
     }
 

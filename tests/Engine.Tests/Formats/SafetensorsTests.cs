@@ -103,7 +103,8 @@ public sealed class SafetensorsTests : IDisposable
         Read(file, "double").ShouldBe([0.1f, -2]);
         Read(file, "half").ShouldBe([0.5f, -2]);
         Read(file, "bfloat16").ShouldBe([0.5f, -2]);
-        Should.Throw<FileFormatException>(() => Read(file, "long")).Message.ShouldBe($"'{path}': tensor 'long': expected floating-point elements, found I64.");
+        Should.Throw<FileFormatException>(() => Read(file, "long"))
+            .Message.ShouldBe($"'{path}': tensor 'long': expected floating-point elements, found I64.");
         Should.Throw<FileFormatException>(() => file.Read("absent", [])).Message.ShouldBe($"'{path}': there is no tensor 'absent'.");
         Should.Throw<ArgumentException>(() => file.Read("half", new float[3])).Message.ShouldContain("has 2 elements, the destination 3");
 
@@ -145,11 +146,15 @@ public sealed class SafetensorsTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[0],"data_offsets":[8,8]}}""", 8, "tensor 'a' is repeated")]
-    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}}""", 6, "tensor 'b' begins at 2, inside 'a', which ends at 4")]
-    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}""", 12, "tensor 'b' begins at 8, not right after 'a'")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[0],"data_offsets":[8,8]}}""", 8,
+        "tensor 'a' is repeated")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}}""", 6,
+        "tensor 'b' begins at 2, inside 'a', which ends at 4")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}""", 12,
+        "tensor 'b' begins at 8, not right after 'a'")]
     [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8, "not right after 'the header'")]
-    [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", 7, "describes 8 bytes of data, found 7. The file is truncated")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", 7,
+        "describes 8 bytes of data, found 7. The file is truncated")]
     [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", 9, "describes 8 bytes of data, found 9")]
     [InlineData("""{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}""", 8, "F32 [3] does not take the 8 bytes from 0 to 8")]
     [InlineData("""{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}""", 0, "does not take the 0 bytes")]
@@ -193,7 +198,9 @@ public sealed class SafetensorsTests : IDisposable
     [Fact]
     public void Invalid_UTF8_is_refused() =>
         Should.Throw<FileFormatException>(() => Safetensors.Open(_folder.File(
-            "latin1.safetensors", [50, 0, 0, 0, 0, 0, 0, 0, .. Encoding.Latin1.GetBytes("""{"ä":{"dtype":"F32","shape":[0],"data_offsets":[0,0]""")[..48], (byte)'}', (byte)'}']))).Message.ShouldContain("not valid JSON");
+            "latin1.safetensors",
+                [50, 0, 0, 0, 0, 0, 0, 0, .. Encoding.Latin1.GetBytes("""{"ä":{"dtype":"F32","shape":[0],"data_offsets":[0,0]""")[..48],
+                (byte)'}', (byte)'}']))).Message.ShouldContain("not valid JSON");
 
     [Fact]
     public void Header_bombs_are_refused_before_anything_is_allocated()

@@ -14,7 +14,8 @@ public sealed class TensorArchiveTests : IDisposable
     [InlineData("\x93NUMPY\x01\0v\0{", "found a NumPy array")]
     [InlineData("\x1f\x8b\x08\0", "found gzip-compressed data; unpack it first")]
     [InlineData("\x80\x04\x95\0\0", "found a Python pickle that torch.save did not write")]
-    [InlineData("version https://git-lfs.github.com/spec/v1\noid sha256:00", "found a Git LFS pointer instead of the file itself; run 'git lfs pull'")]
+    [InlineData("version https://git-lfs.github.com/spec/v1\noid sha256:00",
+        "found a Git LFS pointer instead of the file itself; run 'git lfs pull'")]
     [InlineData("\n <!DOCTYPE html><html>404", "found a web page, probably the error page of a failed download")]
     [InlineData("MZ\x90\0\x03\0\0\0\x04", "found unknown content starting with bytes 4D5A900003000000")]
     [InlineData("\x02\0\0\0\0\0\0\0", "found unknown content starting with bytes 0200000000000000")]
@@ -27,7 +28,8 @@ public sealed class TensorArchiveTests : IDisposable
 
     [Fact]
     public void A_header_bomb_is_recognised_as_safetensors() =>
-        Should.Throw<FileFormatException>(() => TensorArchive.Open(_folder.File("weights.bin", [255, 255, 255, 255, 255, 255, 255, 255, (byte)'{', (byte)'}'])))
+        Should.Throw<FileFormatException>(
+            () => TensorArchive.Open(_folder.File("weights.bin", [255, 255, 255, 255, 255, 255, 255, 255, (byte)'{', (byte)'}'])))
             .Message.ShouldContain("a header of 18446744073709551615 bytes is declared");
 
     [Fact]
@@ -44,7 +46,8 @@ public sealed class TensorArchiveTests : IDisposable
 
     [Fact]
     public void A_missing_file_is_named() =>
-        Should.Throw<FileNotFoundException>(() => TensorArchive.Open(_folder.File("absent.pth"))).Message.ShouldBe($"'{_folder.File("absent.pth")}' does not exist.");
+        Should.Throw<FileNotFoundException>(() => TensorArchive.Open(_folder.File("absent.pth")))
+            .Message.ShouldBe($"'{_folder.File("absent.pth")}' does not exist.");
 
     [Fact]
     public void Hashes_are_those_of_sha256sum() =>

@@ -29,7 +29,8 @@ public sealed class Vgg19WeightsTests : IDisposable
         var bias = new float[64];
         weights.Read("features.2.bias", bias);
         bias.ShouldAllBe(value => value == 2.5f);
-        Should.Throw<ArgumentException>(() => weights.Read("features.1.bias", bias)).Message.ShouldContain("'features.1.bias' is no tensor of VGG19");
+        Should.Throw<ArgumentException>(() => weights.Read("features.1.bias", bias))
+            .Message.ShouldContain("'features.1.bias' is no tensor of VGG19");
     }
 
     [Fact]
@@ -67,13 +68,15 @@ public sealed class Vgg19WeightsTests : IDisposable
         var entries = Torchvision();
         entries["features.1.running_mean"] = new TensorEntry(ElementType.F32, [64]);
 
-        Should.Throw<FileFormatException>(() => Vgg19Weights.From(new FakeArchive(entries))).Message.ShouldContain("take the VGG19 without ('vgg19', not 'vgg19_bn')");
+        Should.Throw<FileFormatException>(() => Vgg19Weights.From(new FakeArchive(entries)))
+            .Message.ShouldContain("take the VGG19 without ('vgg19', not 'vgg19_bn')");
     }
 
     [Fact]
     public void A_long_list_of_problems_is_cut() =>
         Should.Throw<FileFormatException>(() => Vgg19Weights.From(new FakeArchive(
-            Enumerable.Range(0, 10).ToDictionary(i => $"x{i}", _ => new TensorEntry(ElementType.F32, []))))).Message.ShouldContain("; and 6 more. Accepted");
+            Enumerable.Range(0, 10).ToDictionary(i => $"x{i}", _ => new TensorEntry(ElementType.F32, [])))))
+                .Message.ShouldContain("; and 6 more. Accepted");
 
     [Theory]
     [InlineData(float.NaN)]

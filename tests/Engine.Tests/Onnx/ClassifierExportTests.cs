@@ -57,7 +57,8 @@ public sealed class ClassifierExportTests : IDisposable
         (input.Name, input.Type).ShouldBe(("features", OnnxFile.Float));
         input.Shape.ShouldBe([-1, Frames, Inputs]);
         input.Symbols.ShouldBe(["batch", null, null]);
-        file.Outputs.Select(output => output.Name).ShouldBe(learner.Model.HasAttention ? ["probabilities", "attention"] : ["probabilities"]);
+        file.Outputs.Select(output => output.Name)
+            .ShouldBe(learner.Model.HasAttention ? ["probabilities", "attention"] : ["probabilities"]);
         file.Outputs.ShouldAllBe(output => output.Type == OnnxFile.Float && output.Symbols[0] == "batch" && output.Shape.Length == 2);
         file.Outputs.Select(output => output.Shape[1]).ShouldBe(learner.Model.HasAttention ? [2, Frames] : [2]);
 
@@ -81,23 +82,29 @@ public sealed class ClassifierExportTests : IDisposable
     {
         using Learner learner = ExportedModel.Create(_device, name, Inputs);
         OnnxFile file = Export(learner, name);
-        Dictionary<string, float[]> weights = learner.Parameters.State.ToDictionary(parameter => parameter.Name, parameter => parameter.Value.Read<float>());
+        Dictionary<string, float[]> weights = learner.Parameters.State.ToDictionary(parameter => parameter.Name,
+            parameter => parameter.Value.Read<float>());
 
-        foreach (string layer in weights.Keys.Where(key => key.StartsWith("dense", StringComparison.Ordinal) || key.StartsWith("output", StringComparison.Ordinal)))
+        foreach (string layer in weights.Keys.Where(
+            key => key.StartsWith("dense", StringComparison.Ordinal) || key.StartsWith("output", StringComparison.Ordinal)))
         {
             file.Tensors[layer].Floats.ToArray().ShouldBe(weights[layer], layer);
         }
 
-        foreach (string layer in weights.Keys.Where(key => key.EndsWith(".weight_hh", StringComparison.Ordinal) && !key.Contains("_reverse")).Select(key => key[..^10]))
+        foreach (string layer in weights.Keys.Where(
+            key => key.EndsWith(".weight_hh", StringComparison.Ordinal) && !key.Contains("_reverse")).Select(key => key[..^10]))
         {
             // Blocks of ours that ONNX's gates are: LSTM i, o, f, c of i, f, c, o; GRU z, r, h of r, z, n.
             int[] gates = weights.ContainsKey(layer + ".bias_ih") ? [1, 0, 2] : [0, 3, 1, 2];
             string[] directions = weights.ContainsKey(layer + "_reverse.weight_hh") ? [layer, layer + "_reverse"] : [layer];
-            file.Tensors[layer + ".W"].Floats.ToArray().ShouldBe(directions.SelectMany(direction => Blocks(weights[direction + ".weight_ih"], gates)));
-            file.Tensors[layer + ".R"].Floats.ToArray().ShouldBe(directions.SelectMany(direction => Blocks(weights[direction + ".weight_hh"], gates)));
+            file.Tensors[layer + ".W"].Floats.ToArray()
+                .ShouldBe(directions.SelectMany(direction => Blocks(weights[direction + ".weight_ih"], gates)));
+            file.Tensors[layer + ".R"].Floats.ToArray()
+                .ShouldBe(directions.SelectMany(direction => Blocks(weights[direction + ".weight_hh"], gates)));
             file.Tensors[layer + ".B"].Floats.ToArray().ShouldBe(gates.Length == 3
                 ? [.. Blocks(weights[layer + ".bias_ih"], gates), .. Blocks(weights[layer + ".bias_hh"], gates)]
-                : [.. directions.SelectMany(direction => Blocks(weights[direction + ".bias"], gates).Concat(new float[weights[direction + ".bias"].Length]))]);
+                : [.. directions.SelectMany(
+                    direction => Blocks(weights[direction + ".bias"], gates).Concat(new float[weights[direction + ".bias"].Length]))]);
             long hidden = file.Tensors[layer + ".R"].Shape[2];
             file.Tensors[layer + ".W"].Shape[..2].ShouldBe([directions.Length, gates.Length * hidden]);
         }
@@ -108,13 +115,15 @@ public sealed class ClassifierExportTests : IDisposable
     {
         using Learner learner = ExportedModel.Create(_device, "gru-attention", Inputs);
         OnnxFile file = Export(learner, "gru-attention");
-        Dictionary<string, float[]> weights = learner.Parameters.State.ToDictionary(parameter => parameter.Name, parameter => parameter.Value.Read<float>());
+        Dictionary<string, float[]> weights = learner.Parameters.State.ToDictionary(parameter => parameter.Name,
+            parameter => parameter.Value.Read<float>());
 
         for (int i = 0; i < 128; i++)
         {
             double scale = weights["bn_5.weight"][i] / Math.Sqrt(weights["bn_5.running_var"][i] + 1e-3);
             file.Tensors["bn_5.scale"].Floats[i].ShouldBe((float)scale, 1e-6f);
-            file.Tensors["bn_5.shift"].Floats[i].ShouldBe((float)(weights["bn_5.bias"][i] - (weights["bn_5.running_mean"][i] * scale)), 1e-6f);
+            file.Tensors["bn_5.shift"].Floats[i].ShouldBe((float)(weights["bn_5.bias"][i] - (weights["bn_5.running_mean"][i] * scale)),
+                1e-6f);
         }
     }
 
@@ -137,7 +146,8 @@ public sealed class ClassifierExportTests : IDisposable
         var graph = new OnnxGraph(name);
         learner.Model.Export(graph, graph.Input("features", ElementType.F32, "batch", Frames, Inputs), Frames, "batch");
         using var stream = new MemoryStream();
-        OnnxWriter.Write(stream, graph, "1.2.3", new Dictionary<string, string> { ["b"] = "zweite – 二", ["a"] = "first" }, CancellationToken.None);
+        OnnxWriter.Write(stream, graph, "1.2.3", new Dictionary<string, string> { ["b"] = "zweite – 二", ["a"] = "first" },
+            CancellationToken.None);
         return new OnnxFile(stream.ToArray());
     }
 }

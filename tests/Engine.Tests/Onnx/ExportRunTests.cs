@@ -19,9 +19,11 @@ public sealed class ExportRunTests : IDisposable
     {
         using var device = new CpuDevice(1);
         using Learner learner = ExportedModel.Create(device, "lstm-attention", Inputs);
-        Checkpoint.SaveModel(_folder.File("model.safetensors"), learner, new ModelInfo { Model = "lstm-attention", Inputs = Inputs, Frames = Frames, Backbone = "none", BackboneDescription = "none", Preprocess = "none" }, scaler: null);
+        Checkpoint.SaveModel(_folder.File("model.safetensors"), learner,
+            new ModelInfo { Model = "lstm-attention", Inputs = Inputs, Frames = Frames, Backbone = "none", BackboneDescription = "none", Preprocess = "none" }, scaler: null);
         using ITensorArchive archive = TensorArchive.Open(_folder.File("model.safetensors"));
-        SafetensorsWriter.Write(_folder.File("even.safetensors"), [.. archive.Entries.Select(entry => Evened(archive, entry.Key, entry.Value))], archive.Metadata);
+        SafetensorsWriter.Write(_folder.File("even.safetensors"),
+            [.. archive.Entries.Select(entry => Evened(archive, entry.Key, entry.Value))], archive.Metadata);
     }
 
     [Fact]
@@ -77,11 +79,13 @@ public sealed class ExportRunTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     private ExportResult Export(Func<OnnxAnswer> answer) => ExportRun.Execute(
-        new ExportOptions { Model = _folder.File("even.safetensors"), Onnx = _folder.File("model.onnx"), Overwrite = true }, new WrittenAnswer(answer), new SilentObserver(),
+        new ExportOptions { Model = _folder.File("even.safetensors"), Onnx = _folder.File("model.onnx"), Overwrite = true },
+        new WrittenAnswer(answer), new SilentObserver(),
         CancellationToken.None);
 
     /// <summary>The same probability of each class and the same attention to each frame, for all clips of the check.</summary>
-    private static Func<OnnxAnswer> Answer(double violent, double attention) => () => new OnnxAnswer("9.9.9", new Dictionary<string, double[]>
+    private static Func<OnnxAnswer> Answer(double violent, double attention) => () =>
+        new OnnxAnswer("9.9.9", new Dictionary<string, double[]>
     {
         ["probabilities"] = [.. Enumerable.Range(0, Clips).SelectMany(_ => new[] { 1 - violent, violent })],
         ["attention"] = [.. Enumerable.Repeat(attention, Clips * Frames)],
@@ -99,7 +103,8 @@ public sealed class ExportRunTests : IDisposable
     }
 
     /// <summary>Names of what is there of exports.</summary>
-    private string[] Left() => [.. Directory.GetFileSystemEntries(_folder.Path, "*.onnx*").Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+    private string[] Left() =>
+        [.. Directory.GetFileSystemEntries(_folder.Path, "*.onnx*").Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
 
     private sealed class WrittenAnswer(Func<OnnxAnswer> answer) : IOnnxRunner
     {

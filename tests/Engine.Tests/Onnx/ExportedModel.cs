@@ -36,11 +36,14 @@ internal static class ExportedModel
 
     /// <param name="features">[clips, frames, inputs].</param>
     /// <returns>The probabilities [clips, 2] and, from models that have it, the attention [clips, frames].</returns>
-    public static (double[] Probabilities, double[] Attention) Evaluate(Learner learner, IDevice device, float[] features, int clips, int frames)
+    public static (double[] Probabilities, double[] Attention) Evaluate(Learner learner, IDevice device, float[] features, int clips,
+        int frames)
     {
         using var batch = new HostBatch(device, clips, features.Length / clips * sizeof(float)) { Count = clips };
         features.CopyTo(batch.Features.AsSpan<float>(0, features.Length));
-        float[] losses = new float[clips], violent = new float[clips], attention = learner.Model.HasAttention ? new float[clips * frames] : [];
+        float[] losses = new float[clips], violent = new float[clips], attention = learner.Model.HasAttention
+            ? new float[clips * frames]
+            : [];
         learner.Evaluate(batch, losses, violent, attention);
         return ([.. violent.SelectMany(p => new[] { 1 - (double)p, p })], [.. attention.Select(weight => (double)weight)]);
     }

@@ -29,7 +29,9 @@ internal sealed class OnnxEvaluator(OnnxFile file)
             OnnxTensor result = Compute(node);
             result.Data.Length.ShouldBe((int)OnnxTensor.Count(result.Shape), node.Name);
             _values.Add(node.Outputs.ShouldHaveSingleItem(), result);
-            foreach (string done in node.Inputs.Where(name => !file.Nodes.Skip(i + 1).Any(later => later.Inputs.Contains(name)) && !file.Outputs.Any(output => output.Name == name)))
+            foreach (string done in node.Inputs.Where(
+                name => !file.Nodes.Skip(i + 1).Any(later => later.Inputs.Contains(name))
+                && !file.Outputs.Any(output => output.Name == name)))
             {
                 _values.Remove(done);
             }
@@ -46,7 +48,9 @@ internal sealed class OnnxEvaluator(OnnxFile file)
         }
 
         FileTensor tensor = file.Tensors[name];
-        float[] data = tensor.Type == OnnxFile.Int64 ? [.. MemoryMarshal.Cast<byte, long>(tensor.Data.Span).ToArray().Select(number => (float)number)] : tensor.Floats.ToArray();
+        float[] data = tensor.Type == OnnxFile.Int64
+            ? [.. MemoryMarshal.Cast<byte, long>(tensor.Data.Span).ToArray().Select(number => (float)number)]
+            : tensor.Floats.ToArray();
         return new OnnxTensor(tensor.Shape, data);
     }
 
@@ -73,7 +77,8 @@ internal sealed class OnnxEvaluator(OnnxFile file)
             "Conv" => Conv(x[0], x[1], x[2], node),
             "MaxPool" => MaxPool(x[0], node),
             "LSTM" => Recurrent(x, node, gates: 4, Lstm),
-            "GRU" => Recurrent(x, node, gates: 3, Attribute("linear_before_reset") == 1 ? GruLinearFirst : throw new NotSupportedException()),
+            "GRU" => Recurrent(x, node, gates: 3,
+                Attribute("linear_before_reset") == 1 ? GruLinearFirst : throw new NotSupportedException()),
             _ => throw new NotSupportedException(node.Operation),
         };
     }
@@ -117,7 +122,8 @@ internal sealed class OnnxEvaluator(OnnxFile file)
 
     private static OnnxTensor Gather(OnnxTensor x, OnnxTensor indices, int axis)
     {
-        int inner = (int)OnnxTensor.Count(x.Shape[(axis + 1)..]), outer = (int)OnnxTensor.Count(x.Shape[..axis]), length = (int)x.Shape[axis];
+        int inner = (int)OnnxTensor.Count(x.Shape[(axis + 1)..]), outer = (int)OnnxTensor.Count(x.Shape[..axis]),
+            length = (int)x.Shape[axis];
         List<float> y = [];
         for (int o = 0; o < outer; o++)
         {
@@ -132,7 +138,8 @@ internal sealed class OnnxEvaluator(OnnxFile file)
 
     private static OnnxTensor Broadcast(OnnxTensor a, OnnxTensor b, Func<float, float, float> operation)
     {
-        long[] small = [.. Enumerable.Repeat(1L, a.Shape.Length - b.Shape.Length), .. b.Shape], strides = Strides(small), results = Strides(a.Shape);
+        long[] small = [.. Enumerable.Repeat(1L, a.Shape.Length - b.Shape.Length), .. b.Shape], strides = Strides(small),
+            results = Strides(a.Shape);
         float[] y = new float[a.Data.Length];
         for (int i = 0; i < y.Length; i++)
         {
@@ -156,7 +163,8 @@ internal sealed class OnnxEvaluator(OnnxFile file)
         float[] y = new float[x.Data.Length / (int)w.Shape[0] * columns];
         for (int i = 0; i < y.Length; i++)
         {
-            y[i] = (float)Enumerable.Range(0, (int)w.Shape[0]).Sum(k => (double)x.Data[(i / columns * w.Shape[0]) + k] * w.Data[(k * columns) + (i % columns)]);
+            y[i] = (float)Enumerable.Range(0, (int)w.Shape[0])
+                .Sum(k => (double)x.Data[(i / columns * w.Shape[0]) + k] * w.Data[(k * columns) + (i % columns)]);
         }
 
         return new OnnxTensor([.. x.Shape[..^1], columns], y);
@@ -196,7 +204,9 @@ internal sealed class OnnxEvaluator(OnnxFile file)
     {
         (axes.Data.ShouldHaveSingleItem(), keeps).ShouldBe((0, 0));
         int inner = x.Data.Length / (int)x.Shape[0];
-        return new OnnxTensor(x.Shape[1..], [.. Enumerable.Range(0, inner).Select(i => (float)Enumerable.Range(0, (int)x.Shape[0]).Sum(t => (double)x.Data[(t * inner) + i]))]);
+        return new OnnxTensor(x.Shape[1..],
+            [.. Enumerable.Range(0, inner)
+            .Select(i => (float)Enumerable.Range(0, (int)x.Shape[0]).Sum(t => (double)x.Data[(t * inner) + i]))]);
     }
 
     /// <summary>3×3, stride 1, padding 1.</summary>
@@ -220,7 +230,9 @@ internal sealed class OnnxEvaluator(OnnxFile file)
                     int down = (tap / 3) - 1, right = (tap % 3) - 1, count = width - Math.Abs(right);
                     for (int row = Math.Max(0, -down); row < height - Math.Max(0, down); row++)
                     {
-                        AddProduct(to.Slice((row * width) + Math.Max(0, -right), count), from.Slice(((row + down) * width) + Math.Max(0, right), count), w.Data[(((output * inputs) + input) * 9) + tap]);
+                        AddProduct(to.Slice((row * width) + Math.Max(0, -right), count),
+                            from.Slice(((row + down) * width) + Math.Max(0, right), count),
+                            w.Data[(((output * inputs) + input) * 9) + tap]);
                     }
                 }
             }
@@ -252,7 +264,8 @@ internal sealed class OnnxEvaluator(OnnxFile file)
     private static OnnxTensor Recurrent(OnnxTensor[] x, FileNode node, int gates, Cell cell)
     {
         var (time, batch, inputs) = ((int)x[0].Shape[0], (int)x[0].Shape[1], (int)x[0].Shape[2]);
-        int hidden = (int)node.Integers["hidden_size"].ShouldHaveSingleItem(), directions = node.Texts["direction"] switch { "forward" => 1, "bidirectional" => 2, _ => throw new NotSupportedException() };
+        int hidden = (int)node.Integers["hidden_size"].ShouldHaveSingleItem(),
+            directions = node.Texts["direction"] switch { "forward" => 1, "bidirectional" => 2, _ => throw new NotSupportedException() };
         x[1].Shape.ShouldBe([directions, gates * hidden, inputs]);
         x[2].Shape.ShouldBe([directions, gates * hidden, hidden]);
         x[3].Shape.ShouldBe([directions, 2 * gates * hidden]);
@@ -273,8 +286,10 @@ internal sealed class OnnxEvaluator(OnnxFile file)
                         for (int gate = 0; gate < gates; gate++)
                         {
                             int row = (gate * hidden) + unit, bias = (d * 2 * gates * hidden) + row;
-                            fromInput[gate] = Dot(x[0].Data.AsSpan(((t * batch) + n) * inputs, inputs), x[1].Data.AsSpan(((d * gates * hidden) + row) * inputs, inputs)) + x[3].Data[bias];
-                            fromHidden[gate] = Dot(before, x[2].Data.AsSpan(((d * gates * hidden) + row) * hidden, hidden)) + x[3].Data[bias + (gates * hidden)];
+                            fromInput[gate] = Dot(x[0].Data.AsSpan(((t * batch) + n) * inputs, inputs),
+                                x[1].Data.AsSpan(((d * gates * hidden) + row) * inputs, inputs)) + x[3].Data[bias];
+                            fromHidden[gate] = Dot(before, x[2].Data.AsSpan(((d * gates * hidden) + row) * hidden, hidden))
+                                + x[3].Data[bias + (gates * hidden)];
                         }
 
                         h[unit] = (float)cell(fromInput, fromHidden, before[unit], ref state[unit]);

@@ -8,7 +8,8 @@ internal sealed record FileValue(string Name, int Type, long[] Shape, string?[] 
 
 /// <param name="Integers">Attributes that are numbers or lists of them.</param>
 /// <param name="Texts">Attributes that are text.</param>
-internal sealed record FileNode(string Name, string Operation, string[] Inputs, string[] Outputs, Dictionary<string, long[]> Integers, Dictionary<string, string> Texts);
+internal sealed record FileNode(string Name, string Operation, string[] Inputs, string[] Outputs, Dictionary<string, long[]> Integers,
+    Dictionary<string, string> Texts);
 
 internal sealed record FileTensor(string Name, int Type, long[] Shape, ReadOnlyMemory<byte> Data)
 {
@@ -27,7 +28,8 @@ internal sealed class OnnxFile
 
     public OnnxFile(ReadOnlyMemory<byte> bytes)
     {
-        WireMessage model = new WireMessage(bytes).With((1, 0, false), (2, 2, false), (3, 2, false), (7, 2, false), (8, 2, true), (14, 2, true));
+        WireMessage model = new WireMessage(bytes)
+            .With((1, 0, false), (2, 2, false), (3, 2, false), (7, 2, false), (8, 2, true), (14, 2, true));
         IrVersion = model.Integer(1);
         Producer = $"{model.Text(2)} {model.Text(3)}";
         Opset = model.Messages(8).ShouldHaveSingleItem().With((2, 0, false)).Integer(2);
@@ -93,9 +95,12 @@ internal sealed class OnnxFile
 
     private static FileValue Value(WireMessage value)
     {
-        WireMessage tensor = value.With((1, 2, false), (2, 2, false)).Message(2).With((1, 2, false)).Message(1).With((1, 0, false), (2, 2, false));
-        WireMessage[] lengths = [.. tensor.Message(2).With((1, 2, true)).Messages(1).Select(length => length.With((1, 0, false), (2, 2, false)))];
+        WireMessage tensor = value.With((1, 2, false), (2, 2, false)).Message(2).With((1, 2, false)).Message(1)
+            .With((1, 0, false), (2, 2, false));
+        WireMessage[] lengths = [.. tensor.Message(2).With((1, 2, true)).Messages(1)
+            .Select(length => length.With((1, 0, false), (2, 2, false)))];
         return new FileValue(
-            value.Text(1), (int)tensor.Integer(1), [.. lengths.Select(length => length.Has(1) ? length.Integer(1) : -1)], [.. lengths.Select(length => length.Has(2) ? length.Text(2) : null)]);
+            value.Text(1), (int)tensor.Integer(1), [.. lengths.Select(length => length.Has(1) ? length.Integer(1) : -1)],
+                [.. lengths.Select(length => length.Has(2) ? length.Text(2) : null)]);
     }
 }

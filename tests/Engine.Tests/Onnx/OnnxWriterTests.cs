@@ -56,7 +56,8 @@ public sealed class OnnxWriterTests : IDisposable
         graph.Constant(new NamedTensor("huge", ElementType.F32, [1 << 15, 1 << 14], () => throw new InvalidOperationException("read")));
         using var stream = new MemoryStream();
 
-        Should.Throw<IOException>(() => OnnxWriter.Write(stream, graph, "1", _none, CancellationToken.None)).Message.ShouldContain("2,147,483,647");
+        Should.Throw<IOException>(() => OnnxWriter.Write(stream, graph, "1", _none, CancellationToken.None))
+            .Message.ShouldContain("2,147,483,647");
 
         stream.Length.ShouldBe(0);
     }
@@ -103,7 +104,9 @@ public sealed class OnnxWriterTests : IDisposable
         OnnxGraph more = Small();
         more.Constant<float>("c", [1], 1);
         Fault(Bytes(more)).ShouldContain("'c'");
-        Should.Throw<FileFormatException>(() => OnnxReadBack.Verify(_folder.File("less.onnx", Bytes(Small())), more, CancellationToken.None)).Message.ShouldContain("missing: c");
+        Should.Throw<FileFormatException>(
+            () => OnnxReadBack.Verify(_folder.File("less.onnx", Bytes(Small())), more, CancellationToken.None))
+            .Message.ShouldContain("missing: c");
         OnnxGraph longer = Small();
         longer.Add("Relu", "z", ["y"]);
         Fault(Bytes(longer)).ShouldContain("3 operations");

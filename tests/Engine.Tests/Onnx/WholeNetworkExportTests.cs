@@ -35,7 +35,8 @@ public class WholeNetworkExportTests
         Checkpoint.SaveModel(folder.File("best_model.safetensors"), learner, info, scaler: null);
 
         ExportResult result = ExportRun.Execute(
-            new ExportOptions { Model = folder.Path, Onnx = folder.File("whole.onnx"), Whole = true }, runner: null, new SilentObserver(), CancellationToken.None);
+            new ExportOptions { Model = folder.Path, Onnx = folder.File("whole.onnx"), Whole = true }, runner: null, new SilentObserver(),
+                CancellationToken.None);
 
         byte[] bytes = File.ReadAllBytes(folder.File("whole.onnx"));
         result.Bytes.ShouldBe(bytes.LongLength);
@@ -44,20 +45,24 @@ public class WholeNetworkExportTests
         FileValue input = file.Inputs.ShouldHaveSingleItem();
         (input.Name, input.Type).ShouldBe(("frames", OnnxFile.UInt8));
         input.Shape.ShouldBe([-1, Frames, 224, 224, 3]);
-        file.Tensors.Values.Where(tensor => tensor.Name.StartsWith("vgg19.", StringComparison.Ordinal)).Sum(tensor => tensor.Data.Length / 4L).ShouldBe(139_570_240, "VGG19 without its last layer");
+        file.Tensors.Values.Where(tensor => tensor.Name.StartsWith("vgg19.", StringComparison.Ordinal))
+            .Sum(tensor => tensor.Data.Length / 4L).ShouldBe(139_570_240, "VGG19 without its last layer");
         foreach (var (key, value) in (KeyValuePair<string, string>[])[
-            new("model", "gru-attention"), new("classes", "nonviolent,violent"), new("threshold", "0.375"), new("frames", "2"), new("features", "4096"), new("epoch", "7"),
+            new("model", "gru-attention"), new("classes", "nonviolent,violent"), new("threshold", "0.375"), new("frames", "2"),
+            new("features", "4096"), new("epoch", "7"),
             new("preprocessing", "torch"), new("backbone", backbone.Identity), new("cudatrainer_version", info.EngineVersion)])
         {
             file.Metadata[key].ShouldBe(value, key);
         }
 
         // Stripes of other widths and directions: noise alone looks the same in every frame.
-        byte[] pixels = [.. Enumerable.Range(0, Clips * Frames * 224 * 224 * 3).Select(i => Pixel(i / (224 * 224 * 3), i / (224 * 3) % 224, i / 3 % 224, i % 3))];
+        byte[] pixels = [.. Enumerable.Range(0, Clips * Frames * 224 * 224 * 3)
+            .Select(i => Pixel(i / (224 * 224 * 3), i / (224 * 3) % 224, i / 3 % 224, i % 3))];
         var (probabilities, attention) = ExportedModel.Evaluate(learner, device, Features(device, backbone, pixels), Clips, Frames);
         (probabilities.Max() - probabilities.Min()).ShouldBeGreaterThan(0.05, "answers that are all alike compare nothing");
 
-        Dictionary<string, OnnxTensor> outputs = new OnnxEvaluator(file).Run(new OnnxTensor([Clips, Frames, 224, 224, 3], Array.ConvertAll(pixels, value => (float)value)));
+        Dictionary<string, OnnxTensor> outputs = new OnnxEvaluator(file)
+            .Run(new OnnxTensor([Clips, Frames, 224, 224, 3], Array.ConvertAll(pixels, value => (float)value)));
 
         outputs["probabilities"].Shape.ShouldBe([Clips, 2]);
         outputs["probabilities"].Data.Zip(probabilities).Max(pair => Math.Abs(pair.First - pair.Second)).ShouldBeLessThan(1e-4);

@@ -13,7 +13,8 @@ public sealed class CudaReplicaTests : ReplicaTests, IDisposable
 {
     public static TheoryData<int, int, string> Shardings { get; } = new()
     {
-        { 2, 8, "on" }, { 2, 7, "off" }, { 2, 1, "lying" }, { 3, 8, "on" }, { 4, 9, "on" }, { 4, 3, "off" }, { 4, 6, "lying" }, { 2, 64, "on" }, { 4, 64, "off" }, { 8, 64, "on" }, { 8, 2, "off" },
+        { 2, 8, "on" }, { 2, 7, "off" }, { 2, 1, "lying" }, { 3, 8, "on" }, { 4, 9, "on" }, { 4, 3, "off" }, { 4, 6, "lying" },
+        { 2, 64, "on" }, { 4, 64, "off" }, { 8, 64, "on" }, { 8, 2, "off" },
     };
 
     [Theory]
@@ -40,7 +41,8 @@ public sealed class CudaReplicaTests : ReplicaTests, IDisposable
     [Theory]
     [InlineData("on", "peer to peer, checked")]
     [InlineData("off", "by way of the host's memory: cuda:0 has no peer access to cuda:1; cuda:1 has no peer access to cuda:0")]
-    [InlineData("lying", "by way of the host's memory: the driver says that cuda:0 can read the memory of cuda:1, but copies of 64 bytes arrive corrupted;")]
+    [InlineData("lying",
+        "by way of the host's memory: the driver says that cuda:0 can read the memory of cuda:1, but copies of 64 bytes arrive corrupted;")]
     public void How_gradients_travel_is_found_out_and_said(string peer, string description)
     {
         CudaSimulator.Require();
@@ -85,7 +87,8 @@ public sealed class CudaReplicaTests : ReplicaTests, IDisposable
         IDevice[] devices = Open(replicas);
         IReplicaLink[] links = CudaRing.Connect([.. devices.Cast<CudaDevice>()]);
         using ReplicaThreads threads = new(replicas, rank => links[rank].Abort());
-        float[][] values = [.. Enumerable.Range(0, replicas).Select(rank => Enumerable.Range(0, count).Select(i => MathF.Sin((i * 7) + rank) * MathF.Pow(10, rank % 3)).ToArray())];
+        float[][] values = [.. Enumerable.Range(0, replicas)
+            .Select(rank => Enumerable.Range(0, count).Select(i => MathF.Sin((i * 7) + rank) * MathF.Pow(10, rank % 3)).ToArray())];
         float[][] sums = new float[replicas][];
         threads.Run(rank =>
         {
@@ -172,7 +175,8 @@ public sealed class CudaReplicaTests : ReplicaTests, IDisposable
     protected override IDevice[] Open(int count)
     {
         Assert.SkipUnless(Kernels.Interop.Cuda.IsAvailable, Kernels.Interop.Cuda.UnavailableReason);
-        Assert.SkipUnless(Kernels.Interop.Cuda.Devices.Count >= count, $"{count} GPUs are needed, here are {Kernels.Interop.Cuda.Devices.Count}");
+        Assert.SkipUnless(Kernels.Interop.Cuda.Devices.Count >= count,
+            $"{count} GPUs are needed, here are {Kernels.Interop.Cuda.Devices.Count}");
         return [.. Enumerable.Range(0, count).Select(ordinal => new CudaDevice(ordinal))];
     }
 
@@ -211,7 +215,8 @@ public sealed class CudaReplicaTests : ReplicaTests, IDisposable
             }
 
             StepOutcome[] outcomes = Steps(group, 6, steps);
-            return [.. group.Lead.Parameters.Values.Read<float>(), .. group.Lead.Parameters.BufferValues.Read<float>(), .. outcomes.Select(outcome => (float)outcome.Loss)];
+            return [.. group.Lead.Parameters.Values.Read<float>(), .. group.Lead.Parameters.BufferValues.Read<float>(),
+                .. outcomes.Select(outcome => (float)outcome.Loss)];
         }
         finally
         {

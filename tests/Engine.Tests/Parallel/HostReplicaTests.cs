@@ -28,7 +28,8 @@ public sealed class HostReplicaTests : ReplicaTests
     [InlineData(8, 64)]
     [InlineData(8, 2)]
     [InlineData(8, 1)]
-    public void Synchronised_statistics(int replicas, int samples) => Synchronised_replicas_give_the_gradients_of_one_device(replicas, samples);
+    public void Synchronised_statistics(int replicas, int samples) =>
+        Synchronised_replicas_give_the_gradients_of_one_device(replicas, samples);
 
     [Theory]
     [InlineData(2)]
@@ -60,13 +61,15 @@ public sealed class HostReplicaTests : ReplicaTests
         float[][] sums = new float[replicas][], parts = new float[replicas][];
         threads.Run(rank =>
         {
-            using Tensor values = Tensor.From(devices[rank], [count], [.. Enumerable.Range(0, count).Select(i => (float)(i + (rank * rank)))]);
+            using Tensor values = Tensor.From(devices[rank], [count],
+                [.. Enumerable.Range(0, count).Select(i => (float)(i + (rank * rank)))]);
             links[rank].AllReduce(values, halfOnWire: false);
             links[rank].Join();
             sums[rank] = values.Read<float>();
             if (rank < 2)
             {
-                using Tensor part = Tensor.From(devices[rank], [3], [rank, 10f, rank + 1]), gathered = Tensor.Allocate(devices[rank], [2, 3]);
+                using Tensor part = Tensor.From(devices[rank], [3], [rank, 10f, rank + 1]),
+                    gathered = Tensor.Allocate(devices[rank], [2, 3]);
                 links[rank].AllGather(part, gathered, 2);
                 parts[rank] = gathered.Read<float>();
             }

@@ -52,7 +52,8 @@ public sealed class LifelineTests
     {
         using var hub = Lifeline.Listen(Name(0), 4, s_patient);
         using var dead = Connect(hub, lost, out _);
-        Lifeline[] others = [.. Enumerable.Range(1, 3).Where(rank => rank != lost).Select(rank => Lifeline.Join(hub.Invitation, Name(rank), s_patient))];
+        Lifeline[] others = [.. Enumerable.Range(1, 3).Where(rank => rank != lost)
+            .Select(rank => Lifeline.Join(hub.Invitation, Name(rank), s_patient))];
         hub.AwaitAll();
         dead.Dispose();
         string expected = $"rank {lost} (host fake{lost}, pid {1_000 + lost}) was lost: its connection closed";
@@ -87,7 +88,8 @@ public sealed class LifelineTests
             ranks[failing].Fail("no space left – 0 bytes free");
             foreach (var other in ranks.Where(rank => rank != ranks[failing]))
             {
-                AwaitLoss(other).ShouldBe($"rank {failing} (host fake{failing}, pid {1_000 + failing}) failed: no space left – 0 bytes free");
+                AwaitLoss(other).ShouldBe(
+                    $"rank {failing} (host fake{failing}, pid {1_000 + failing}) failed: no space left – 0 bytes free");
             }
 
             // It is no news to the one that failed.
@@ -142,7 +144,8 @@ public sealed class LifelineTests
         listener.Listen();
         var invitation = LifelineInvitation.Create(Name(0), ["127.0.0.1"], ((IPEndPoint)listener.LocalEndPoint!).Port);
         var accepted = Task.Run(() => Welcome(listener, invitation));
-        using var rank = Lifeline.Join(invitation, Name(1), new() { Heartbeat = TimeSpan.FromMilliseconds(50), Silence = TimeSpan.FromSeconds(1.5) });
+        using var rank = Lifeline.Join(invitation, Name(1),
+            new() { Heartbeat = TimeSpan.FromMilliseconds(50), Silence = TimeSpan.FromSeconds(1.5) });
         AwaitLoss(rank).ShouldBe("rank 0 (host fake0, pid 1000) has not answered for 1.5 s");
         (await accepted).Dispose();
     }
@@ -194,7 +197,8 @@ public sealed class LifelineTests
         using var other = Lifeline.Listen(Name(0), 2, s_patient);
         using var hub = Lifeline.Listen(Name(0), 2, s_patient);
         var wrong = hub.Invitation with { Port = other.Invitation.Port, Addresses = ["127.0.0.1"] };
-        var exception = Should.Throw<RunException>(() => Lifeline.Join(wrong, Name(1), s_patient with { Connect = TimeSpan.FromMilliseconds(1) }));
+        var exception = Should.Throw<RunException>(
+            () => Lifeline.Join(wrong, Name(1), s_patient with { Connect = TimeSpan.FromMilliseconds(1) }));
         exception.Message.ShouldContain($"port {wrong.Port}");
         exception.Message.ShouldContain("127.0.0.1: what answers there is not rank 0");
         exception.Hint!.ShouldContain(LifelineInvitation.AddressVariable);
@@ -263,7 +267,8 @@ public sealed class LifelineTests
     [InlineData("::1", "::1", 0)]
     [InlineData("[fe80::2]", "fe80::2", 0)]
     [InlineData("[fe80::2]:90", "fe80::2", 90)]
-    public void Addresses_are_taken_apart(string text, string host, int port) => LifelineInvitation.ParseAddress(text).ShouldBe((host, port));
+    public void Addresses_are_taken_apart(string text, string host, int port) =>
+        LifelineInvitation.ParseAddress(text).ShouldBe((host, port));
 
     [Theory]
     [InlineData(":80")]
@@ -273,7 +278,8 @@ public sealed class LifelineTests
     [InlineData("node7:x")]
     [InlineData("[::1")]
     [InlineData("[::1]80")]
-    public void What_is_no_address_is_refused(string text) => Should.Throw<RunException>(() => LifelineInvitation.ParseAddress(text)).Message.ShouldContain(text);
+    public void What_is_no_address_is_refused(string text) =>
+        Should.Throw<RunException>(() => LifelineInvitation.ParseAddress(text)).Message.ShouldContain(text);
 
     [Fact]
     public void A_reason_too_long_is_cut_at_a_letter()
@@ -320,7 +326,8 @@ public sealed class LifelineTests
     {
         var connection = new LifelineConnection(Raw(hub));
         connection.Send(LifelineFrame.Hello, hub.Invitation.WriteHello(Name(rank)));
-        welcome = connection.TryReceive(out LifelineFrame frame, out ReadOnlySpan<byte> token) && frame == LifelineFrame.Welcome && token.SequenceEqual(hub.Invitation.WelcomeToken);
+        welcome = connection.TryReceive(out LifelineFrame frame, out ReadOnlySpan<byte> token) && frame == LifelineFrame.Welcome
+            && token.SequenceEqual(hub.Invitation.WelcomeToken);
         return connection;
     }
 

@@ -6,7 +6,8 @@ namespace CudaTrainer.Engine.Tests.Parallel;
 /// <summary>What a program under mpirun left.</summary>
 internal sealed record MpirunOutcome(int ExitCode, string Output)
 {
-    public string[] Lines(string start) => [.. Output.Split('\n').Select(line => line.Trim()).Where(line => line.StartsWith(start, StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+    public string[] Lines(string start) => [.. Output.Split('\n').Select(line => line.Trim())
+        .Where(line => line.StartsWith(start, StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
 }
 
 /// <summary>Runs tests/Mpi.Program under the system's mpirun.</summary>
@@ -20,17 +21,20 @@ internal static class Mpirun
     /// <summary>
     /// Whether survivors of a lost rank can be told to live on: otherwise mpirun may kill them before they have said anything.
     /// </summary>
-    public static void RequireOpenMpi() => Assert.SkipUnless(MpiWorld.InstalledVersion?.StartsWith("Open MPI", StringComparison.Ordinal) == true, "mpirun's --enable-recovery is OpenMPI's");
+    public static void RequireOpenMpi() => Assert.SkipUnless(
+        MpiWorld.InstalledVersion?.StartsWith("Open MPI", StringComparison.Ordinal) == true, "mpirun's --enable-recovery is OpenMPI's");
 
     /// <summary>The test is skipped, with the reason, where mpirun, the native library or the program is missing.</summary>
     public static MpirunOutcome Run(int ranks, IReadOnlyList<string> options, params string[] arguments)
     {
-        string? launcher = (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':').Select(folder => Path.Combine(folder, "mpirun")).FirstOrDefault(File.Exists);
+        string? launcher = (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':')
+            .Select(folder => Path.Combine(folder, "mpirun")).FirstOrDefault(File.Exists);
         Assert.SkipWhen(launcher is null, "mpirun is not installed (Debian: openmpi-bin)");
         Assert.SkipUnless(MpiWorld.IsAvailable, MpiWorld.Detail);
         Assert.SkipUnless(File.Exists(s_program), $"{s_program} has not been built");
         bool openMpi = MpiWorld.InstalledVersion!.StartsWith("Open MPI", StringComparison.Ordinal);
-        var start = new ProcessStartInfo(launcher!, [.. openMpi ? ["--oversubscribe"] : Array.Empty<string>(), .. options, "-n", $"{ranks}", s_program, .. arguments])
+        var start = new ProcessStartInfo(launcher!,
+            [.. openMpi ? ["--oversubscribe"] : Array.Empty<string>(), .. options, "-n", $"{ranks}", s_program, .. arguments])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,

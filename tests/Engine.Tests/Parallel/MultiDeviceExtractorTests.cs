@@ -59,7 +59,8 @@ public sealed class MultiDeviceExtractorTests : IDisposable
     public void A_failure_ends_all_and_is_the_one_that_is_told()
     {
         Should.Throw<InvalidDataException>(() => New().Run(
-            _clips, (clip, _, _, _) => _ = clip.ContentHash == "4" ? throw new InvalidDataException("no more room") : 0, _ => { }, CancellationToken.None)).Message.ShouldBe("no more room");
+            _clips, (clip, _, _, _) => _ = clip.ContentHash == "4" ? throw new InvalidDataException("no more room") : 0, _ =>
+                { }, CancellationToken.None)).Message.ShouldBe("no more room");
     }
 
     [Fact]

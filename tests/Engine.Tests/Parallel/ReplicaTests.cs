@@ -28,7 +28,8 @@ public abstract class ReplicaTests
     protected static LearnerOptions Options(bool sync = false, bool half = false, bool mixed = false, bool fuse = true) =>
         TrainingFixture.Learner(mixedPrecision: mixed) with { SyncBatchNorm = sync, HalfOnWire = half, FuseStep = fuse };
 
-    protected static Classifier Model(string name = "lstm-attention", float dropout = 0.5f) => Classifiers.Create(name, new ClassifierOptions(Inputs, dropout));
+    protected static Classifier Model(string name = "lstm-attention", float dropout = 0.5f) =>
+        Classifiers.Create(name, new ClassifierOptions(Inputs, dropout));
 
     /// <summary>Gradients of one step on a new group.</summary>
     protected float[] Gradients(int replicas, int samples, LearnerOptions options, out StepOutcome outcome, out float[] buffers) =>

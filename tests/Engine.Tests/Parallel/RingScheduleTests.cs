@@ -64,7 +64,8 @@ public sealed class RingScheduleTests
             for (int rank = 0; rank < size && size > 1; rank++)
             {
                 (long begin, long length) = RingSchedule.Bounds(count, size, RingSchedule.Owned(rank, size));
-                ranks[rank].Skip((int)begin).Take((int)length).ShouldBe(expected.Skip((int)begin).Take((int)length), $"owner {rank} of {size}");
+                ranks[rank].Skip((int)begin).Take((int)length)
+                    .ShouldBe(expected.Skip((int)begin).Take((int)length), $"owner {rank} of {size}");
             }
 
             Play(ranks, count, size, RingSchedule.GatherSends, (_, received) => received);
@@ -93,7 +94,8 @@ public sealed class RingScheduleTests
             var messages = Enumerable.Range(0, size).Select(rank =>
             {
                 (long begin, long length) = RingSchedule.Bounds(count, size, sends(rank, size, at));
-                return (To: RingSchedule.Next(rank, size), Begin: (int)begin, Values: ranks[rank].AsSpan((int)begin, (int)length).ToArray());
+                return (To: RingSchedule.Next(rank, size), Begin: (int)begin,
+                    Values: ranks[rank].AsSpan((int)begin, (int)length).ToArray());
             }).ToArray();
             foreach ((int to, int begin, float[] values) in messages)
             {

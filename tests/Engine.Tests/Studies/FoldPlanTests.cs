@@ -42,7 +42,8 @@ public class FoldPlanTests
 
         IReadOnlyList<Fold> Make(int seed) => FoldPlan.Make(labels, sources, 5, 0.2, seed);
 
-        static bool Same(IReadOnlyList<Fold> a, IReadOnlyList<Fold> b) => a.Zip(b).All(pair => pair.First.Test.SequenceEqual(pair.Second.Test) && pair.First.Train.SequenceEqual(pair.Second.Train));
+        static bool Same(IReadOnlyList<Fold> a, IReadOnlyList<Fold> b) =>
+            a.Zip(b).All(pair => pair.First.Test.SequenceEqual(pair.Second.Test) && pair.First.Train.SequenceEqual(pair.Second.Train));
     }
 
     [Fact]
@@ -55,7 +56,8 @@ public class FoldPlanTests
 
         error.Message.ShouldContain("3 sources");
         error.Message.ShouldContain("at most 3 parts");
-        Should.Throw<RunException>(() => FoldPlan.Make(labels.AsSpan(0, 4), sources[..4], 2, 0.5, 1)).Message.ShouldContain("training and validation parts of fold 1");
+        Should.Throw<RunException>(() => FoldPlan.Make(labels.AsSpan(0, 4), sources[..4], 2, 0.5, 1))
+            .Message.ShouldContain("training and validation parts of fold 1");
     }
 
     /// <summary>Sources of one to five clips, some with one class only.</summary>

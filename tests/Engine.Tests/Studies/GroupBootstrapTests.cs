@@ -89,7 +89,8 @@ public class GroupBootstrapTests
 
     private static Answers Calling(double[] scores, double threshold) => new(scores, [.. scores.Select(score => score >= threshold)]);
 
-    private static string[] Sources(int clips, int perSource) => [.. Enumerable.Range(0, clips).Select(clip => $"source {clip / perSource}")];
+    private static string[] Sources(int clips, int perSource) =>
+        [.. Enumerable.Range(0, clips).Select(clip => $"source {clip / perSource}")];
 
     private static (int[] Labels, double[] Scores) Clips(int count, double noise)
     {

@@ -26,27 +26,32 @@ public sealed class StudyTests : IDisposable
         lines.Length.ShouldBe(1 + (2 * result.Clips));
         lines.Skip(1).Select(line => string.Join(",", line.Split(',')[..5])).ShouldBeUnique();
         using JsonDocument json = JsonDocument.Parse(File.ReadAllText(_fixture.File("cv/cv_results.json")));
-        json.RootElement.GetProperty("metrics").GetProperty("balanced_accuracy").GetProperty("value").GetDouble().ShouldBe(result.Metrics.BalancedAccuracy.Value);
+        json.RootElement.GetProperty("metrics").GetProperty("balanced_accuracy").GetProperty("value").GetDouble()
+            .ShouldBe(result.Metrics.BalancedAccuracy.Value);
     }
 
     [Fact]
     public void The_threshold_of_one_half_and_the_mean_of_the_seeds_are_those_of_the_predictions()
     {
         CrossValidationResult fitted = CrossValidation.Execute(Options("cv"), new SilentObserver(), CancellationToken.None);
-        CrossValidationResult half = CrossValidation.Execute(Options("cv") with { Threshold = ThresholdRule.Half }, new SilentObserver(), CancellationToken.None);
+        CrossValidationResult half = CrossValidation.Execute(Options("cv") with { Threshold = ThresholdRule.Half }, new SilentObserver(),
+            CancellationToken.None);
 
         // The same trainings: nothing was repeated.
         File.ReadAllLines(_fixture.File("cv/runs.jsonl")).Length.ShouldBe(6);
         half.Folds.ShouldAllBe(fold => fold.Threshold == 0.5);
         fitted.Folds.Select(fold => fold.Threshold).Distinct().Count().ShouldBeGreaterThan(1);
-        (string Path, bool IsViolent, double Score)[] answers = [.. File.ReadAllLines(_fixture.File("cv/predictions.csv")).Skip(1).Select(line => line.Split(','))
+        (string Path, bool IsViolent,
+            double Score)[] answers = [.. File.ReadAllLines(_fixture.File("cv/predictions.csv")).Skip(1).Select(line => line.Split(','))
             .Select(cells => (cells[0], cells[1] == "violent", double.Parse(cells[5], CultureInfo.InvariantCulture)))];
         half.Metrics.BalancedAccuracy.Value.ShouldBe(Balanced(answers), 1e-12);
-        half.MeanOfSeeds!.BalancedAccuracy.Value.ShouldBe(Balanced([.. answers.GroupBy(answer => answer.Path).Select(clip => (clip.Key, clip.First().IsViolent, clip.Average(answer => answer.Score)))]), 1e-12);
+        half.MeanOfSeeds!.BalancedAccuracy.Value.ShouldBe(
+            Balanced([.. answers.GroupBy(answer => answer.Path).Select(clip => (clip.Key, clip.First().IsViolent, clip.Average(answer => answer.Score)))]), 1e-12);
         CrossValidation.Execute(Options("one") with { Seeds = 1 }, new SilentObserver(), CancellationToken.None).MeanOfSeeds.ShouldBeNull();
 
         static double Balanced((string Path, bool IsViolent, double Score)[] answers) =>
-            answers.GroupBy(answer => answer.IsViolent).Average(label => label.Average(answer => answer.Score >= 0.5 == label.Key ? 1.0 : 0));
+            answers.GroupBy(answer => answer.IsViolent)
+                .Average(label => label.Average(answer => answer.Score >= 0.5 == label.Key ? 1.0 : 0));
     }
 
     [Fact]
@@ -104,7 +109,9 @@ public sealed class StudyTests : IDisposable
 
         // The mean over the last epoch alone is that epoch. (With batch normalisation, which this model has not, the statistics would
         // differ.)
-        CrossValidationResult last = CrossValidation.Execute(Options("last") with { Run = options.Run with { SwaStart = options.Run.Epochs } }, new SilentObserver(), CancellationToken.None);
+        CrossValidationResult last = CrossValidation.Execute(
+            Options("last") with { Run = options.Run with { SwaStart = options.Run.Epochs } }, new SilentObserver(),
+            CancellationToken.None);
         last.Folds.ShouldAllBe(fold => fold.BestEpoch == options.Run.Epochs);
         foreach (var (fold, same) in plain.Folds.Zip(last.Folds).Where(pair => pair.First.BestEpoch == options.Run.Epochs))
         {
@@ -112,22 +119,28 @@ public sealed class StudyTests : IDisposable
         }
 
         plain.Folds.ShouldContain(fold => fold.BestEpoch == options.Run.Epochs);
-        CrossValidationResult smooth = CrossValidation.Execute(Options("smooth") with { Run = options.Run with { Ema = 0.9 } }, new SilentObserver(), CancellationToken.None);
+        CrossValidationResult smooth = CrossValidation.Execute(Options("smooth") with { Run = options.Run with { Ema = 0.9 } },
+            new SilentObserver(), CancellationToken.None);
         smooth.Metrics.ShouldNotBe(last.Metrics);
-        Should.Throw<RunException>(() => CrossValidation.Execute(Options("never") with { Run = options.Run with { SwaStart = 100 } }, new SilentObserver(), CancellationToken.None)).Message.ShouldContain("before there was anything to average");
+        Should.Throw<RunException>(
+            () => CrossValidation.Execute(Options("never") with { Run = options.Run with { SwaStart = 100 } }, new SilentObserver(),
+            CancellationToken.None)).Message.ShouldContain("before there was anything to average");
     }
 
     [Fact]
     public void An_ablation_has_a_row_for_each_optimisation_with_its_gain()
     {
-        AblationResult result = Ablation.Execute(Options("ablation") with { Seeds = 1 }, leaveOneOut: true, new SilentObserver(), CancellationToken.None);
+        AblationResult result = Ablation.Execute(Options("ablation") with { Seeds = 1 }, leaveOneOut: true, new SilentObserver(),
+            CancellationToken.None);
 
         result.Rows.Count.ShouldBe(13);
         result.Rows.Where(row => row.Missing is not null).Select(row => row.Name).ShouldBe(["+ multi-GPU", "+ XLA"]);
         result.Rows[0].Gain.ShouldBeNull();
         foreach (AblationRow row in result.Rows.Skip(1).Where(row => row.Missing is null))
         {
-            AblationRow before = row.Name.StartsWith("all but ") ? result.Rows[7] : result.Rows.Take(result.Rows.ToList().IndexOf(row)).Last(other => other.Missing is null);
+            AblationRow before = row.Name.StartsWith("all but ")
+                ? result.Rows[7]
+                : result.Rows.Take(result.Rows.ToList().IndexOf(row)).Last(other => other.Missing is null);
             row.Gain!.Value.ShouldBe(row.Metrics!.BalancedAccuracy.Value - before.Metrics!.BalancedAccuracy.Value, 1e-12);
             row.SecondsPerEpoch.ShouldBeGreaterThan(0);
             row.PeakBytes.ShouldBeGreaterThan(0);
@@ -151,7 +164,8 @@ public sealed class StudyTests : IDisposable
 
     private StudyOptions Options(string output) => new()
     {
-        Run = _fixture.Options("unused") with { Epochs = 4, WarmupEpochs = 1, Model = "simple-lstm", Dropout = 0.1, EarlyStoppingPatience = 0, Threads = 1 },
+        Run = _fixture.Options(
+            "unused") with { Epochs = 4, WarmupEpochs = 1, Model = "simple-lstm", Dropout = 0.1, EarlyStoppingPatience = 0, Threads = 1 },
         Folds = 3,
         Seeds = 2,
         ValShare = 0.3,

@@ -17,7 +17,8 @@ internal sealed record BoardValue(long Step, string Tag, string Kind, byte[] Con
 /// </summary>
 internal sealed class EventFileReader
 {
-    private static readonly Dictionary<string, int> _classes = new() { ["scalars"] = 0, ["histograms"] = 2, ["images"] = 3, ["text"] = 2, ["pr_curves"] = 2, ["hparams"] = 2 };
+    private static readonly Dictionary<string, int> _classes =
+        new() { ["scalars"] = 0, ["histograms"] = 2, ["images"] = 3, ["text"] = 2, ["pr_curves"] = 2, ["hparams"] = 2 };
 
     public EventFileReader(string path)
     {
@@ -44,7 +45,8 @@ internal sealed class EventFileReader
             }
             else
             {
-                Values.AddRange(message.Message(5).With((1, 2, true)).All(1).Select(value => Value(message.Integer(2), new WireMessage(value))));
+                Values.AddRange(message.Message(5).With((1, 2, true)).All(1)
+                    .Select(value => Value(message.Integer(2), new WireMessage(value))));
             }
         }
 
@@ -57,7 +59,8 @@ internal sealed class EventFileReader
     public List<BoardValue> Values { get; } = [];
 
     /// <summary>The files of a run in the order in which TensorBoard reads them.</summary>
-    public static EventFileReader[] ReadRun(string folder) => [.. Directory.GetFiles(folder).Order(StringComparer.Ordinal).Select(path => new EventFileReader(path))];
+    public static EventFileReader[] ReadRun(string folder) =>
+        [.. Directory.GetFiles(folder).Order(StringComparer.Ordinal).Select(path => new EventFileReader(path))];
 
     /// <summary>Bit by bit.</summary>
     public static uint Masked(ReadOnlySpan<byte> data)
@@ -84,7 +87,8 @@ internal sealed class EventFileReader
         string kind = plugin.Text(1);
         metadata.Integer(4).ShouldBe(_classes[kind]);
         WireMessage tensor = value.Message(8).With((1, 0, false), (2, 2, false), (4, 2, false), (5, 2, false), (8, 2, true));
-        int[] shape = [.. tensor.Message(2).With((2, 2, true)).All(2).Select(dimension => (int)new WireMessage(dimension).With((1, 0, false)).Integer(1))];
+        int[] shape = [.. tensor.Message(2).With((2, 2, true)).All(2)
+            .Select(dimension => (int)new WireMessage(dimension).With((1, 0, false)).Integer(1))];
         int count = shape.Aggregate(1, (product, size) => product * size);
         byte[][] strings = [.. tensor.All(8)];
         double[] numbers = [];

@@ -89,7 +89,8 @@ public sealed class EventFileTests : IDisposable
     public void Histograms_count_every_finite_value_between_its_edges()
     {
         Random random = new(1);
-        float[] values = [.. Enumerable.Range(0, 10_000).Select(_ => (random.NextSingle() * 3) - 1), float.NaN, float.PositiveInfinity, float.NegativeInfinity];
+        float[] values = [.. Enumerable.Range(0, 10_000).Select(_ => (random.NextSingle() * 3) - 1), float.NaN, float.PositiveInfinity,
+            float.NegativeInfinity];
         double[] buckets = new double[HistogramBuckets.Count * HistogramBuckets.Columns];
 
         HistogramBuckets.Fill(values, buckets);
@@ -101,7 +102,8 @@ public sealed class EventFileTests : IDisposable
         for (int i = 0; i < rows.Length; i++)
         {
             (double from, double to) = (rows[i][0], rows[i][1]);
-            rows[i][2].ShouldBe(values.Count(value => value >= from && (value < to || (i == 29 && value == to))), 1.0, $"bucket {i}: rounding may move a value on an edge");
+            rows[i][2].ShouldBe(values.Count(value => value >= from && (value < to || (i == 29 && value == to))), 1.0,
+                $"bucket {i}: rounding may move a value on an edge");
             if (i > 0)
             {
                 rows[i][0].ShouldBe(rows[i - 1][1]);
@@ -144,7 +146,8 @@ public sealed class EventFileTests : IDisposable
         {
             bool Called(int clip) => (int)(scores[clip] * 200) >= i;
             int[] clips = [.. Enumerable.Range(0, 50)];
-            int truePositives = clips.Count(clip => Called(clip) && labels[clip] == 1), falsePositives = clips.Count(clip => Called(clip) && labels[clip] == 0);
+            int truePositives = clips.Count(clip => Called(clip) && labels[clip] == 1),
+                falsePositives = clips.Count(clip => Called(clip) && labels[clip] == 0);
             rows[0][i].ShouldBe(truePositives);
             rows[1][i].ShouldBe(falsePositives);
             rows[2][i].ShouldBe(labels.Count(label => label == 0) - falsePositives);

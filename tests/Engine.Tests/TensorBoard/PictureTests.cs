@@ -20,7 +20,8 @@ public sealed class PictureTests
 
         curve[0].ShouldBe((0, 0));
         curve[^1].ShouldBe((1, 1));
-        curve.Zip(curve.Skip(1), (from, to) => (to.FalsePositiveRate - from.FalsePositiveRate) * (to.TruePositiveRate + from.TruePositiveRate) / 2).Sum()
+        curve.Zip(curve.Skip(1),
+            (from, to) => (to.FalsePositiveRate - from.FalsePositiveRate) * (to.TruePositiveRate + from.TruePositiveRate) / 2).Sum()
             .ShouldBe(RankMetrics.RocAuc(labels, scores), 1e-12);
     }
 
@@ -28,17 +29,22 @@ public sealed class PictureTests
     [Fact]
     public void Cells_of_the_confusion_matrix_are_as_dark_as_their_share()
     {
-        var picture = EvaluationPictures.ConfusionMatrix(ClassificationMetrics.Compute(_labels, _scores, 0.5, 0), ["nonviolent", "violent"], "title");
+        var picture = EvaluationPictures.ConfusionMatrix(ClassificationMetrics.Compute(_labels, _scores, 0.5, 0),
+            ["nonviolent", "violent"], "title");
         byte[] rgb = PngDecoder.Decode(picture.ToPng(), 480, 480);
 
         // Lower right corners of the cells, where no text stands.
         foreach (var (x, y, share) in new[] { (230, 230, 0.75), (410, 230, 0.25), (230, 410, 0.25), (410, 410, 0.75) })
         {
-            At(rgb, x, y).ShouldBe(new Colour((byte)Math.Round(255 - (224 * share)), (byte)Math.Round(255 - (136 * share)), (byte)Math.Round(255 - (75 * share))));
+            At(rgb, x, y).ShouldBe(
+                new Colour((byte)Math.Round(255 - (224 * share)), (byte)Math.Round(255 - (136 * share)),
+                (byte)Math.Round(255 - (75 * share))));
         }
 
         // The count in the first cell: white letters.
-        Enumerable.Range(0, 480 * 480).Count(i => i % 480 is > 65 and < 235 && i / 480 is > 100 and < 235 && At(rgb, i % 480, i / 480) == Colour.White).ShouldBeGreaterThan(100);
+        Enumerable.Range(0, 480 * 480)
+            .Count(i => i % 480 is > 65 and < 235 && i / 480 is > 100 and < 235 && At(rgb, i % 480, i / 480) == Colour.White)
+            .ShouldBeGreaterThan(100);
     }
 
     [Fact]
@@ -49,7 +55,8 @@ public sealed class PictureTests
 
         foreach (var (falsePositiveRate, truePositiveRate) in curve)
         {
-            At(rgb, 60 + (int)Math.Round(360 * falsePositiveRate), 420 - (int)Math.Round(360 * truePositiveRate)).ShouldBe(new Colour(31, 119, 180));
+            At(rgb, 60 + (int)Math.Round(360 * falsePositiveRate), 420 - (int)Math.Round(360 * truePositiveRate))
+                .ShouldBe(new Colour(31, 119, 180));
         }
 
         At(rgb, 350, 380).ShouldBe(Colour.White, "far below the curve");

@@ -10,7 +10,8 @@ namespace CudaTrainer.Engine.Tests.TensorBoard;
 /// <summary>Whole runs, read back from their event files.</summary>
 public sealed class TensorBoardRunTests : IDisposable
 {
-    private static readonly string[] _batchTags = ["batch_loss", "batch_learning_rate", "optim/batch_grad_norm", "optim/batch_loss_scale", "throughput/batch_clips_per_s"];
+    private static readonly string[] _batchTags = ["batch_loss", "batch_learning_rate", "optim/batch_grad_norm", "optim/batch_loss_scale",
+        "throughput/batch_clips_per_s"];
 
     private static readonly Dictionary<string, string> _trainColumns = new()
     {
@@ -42,19 +43,22 @@ public sealed class TensorBoardRunTests : IDisposable
 
         var train = Read("run", "train");
         var validation = Read("run", "validation");
-        Scalars(train).Keys.Order().ShouldBe(_trainColumns.Keys.Concat(_batchTags).Concat(["throughput/clips_per_s", "throughput/stall_fraction"]).Order());
+        Scalars(train).Keys.Order()
+            .ShouldBe(_trainColumns.Keys.Concat(_batchTags).Concat(["throughput/clips_per_s", "throughput/stall_fraction"]).Order());
         Scalars(validation).Keys.Order().ShouldBe(_validationColumns.Keys.Append("epoch_pr_auc").Order());
         string[][] history = Csv("training_history.csv");
         MatchesColumns(Scalars(train), _trainColumns, history);
         MatchesColumns(Scalars(validation), _validationColumns, history);
         MatchesColumns(
-            Scalars(train), new() { ["batch_loss"] = "loss", ["batch_learning_rate"] = "lr", ["optim/batch_grad_norm"] = "grad_norm", ["optim/batch_loss_scale"] = "loss_scale" },
+            Scalars(train), new() { ["batch_loss"] = "loss", ["batch_learning_rate"] = "lr", ["optim/batch_grad_norm"] = "grad_norm", [
+                "optim/batch_loss_scale"] = "loss_scale" },
             Csv("training_steps.csv"));
         double seconds = Number(history[1][Array.IndexOf(history[0], "seconds")]);
         (22 / Scalars(train)["throughput/clips_per_s"][0].Value).ShouldBe(seconds, 0.0005001, "the file has the seconds with three digits");
         StepsIncrease(train);
         StepsIncrease(validation);
-        Read("run", "").Select(value => value.Tag).ShouldBe(["configuration", "_hparams_/session_start_info", "_hparams_/session_end_info"]);
+        Read("run", "").Select(value => value.Tag)
+            .ShouldBe(["configuration", "_hparams_/session_start_info", "_hparams_/session_end_info"]);
     }
 
     [Fact]
@@ -69,7 +73,8 @@ public sealed class TensorBoardRunTests : IDisposable
         BoardValue[] histograms = [.. Read("run", "train").Where(value => value.Kind == "histograms")];
 
         histograms.Select(value => value.Tag).Distinct().Order()
-            .ShouldBe(parameters.Parameters.SelectMany(parameter => new[] { parameter.Name + "/histogram", parameter.Name + "/gradient_histogram" }).Order());
+            .ShouldBe(parameters.Parameters.SelectMany(
+                parameter => new[] { parameter.Name + "/histogram", parameter.Name + "/gradient_histogram" }).Order());
         histograms.GroupBy(value => value.Tag).ShouldAllBe(tag => tag.Select(value => value.Step).SequenceEqual(new[] { 1L, 3L }));
         histograms.ShouldAllBe(value => value.Shape.SequenceEqual(new[] { 30, 3 }));
         int moved = 0;
@@ -97,7 +102,8 @@ public sealed class TensorBoardRunTests : IDisposable
 
         var train = Read("run", "train");
         double norm = Scalars(train)["optim/batch_grad_norm"][^1].Value;
-        double largest = train.Where(value => value.Tag.EndsWith("/gradient_histogram", StringComparison.Ordinal)).Max(value => Math.Max(-value.Numbers[0], value.Numbers[^2]));
+        double largest = train.Where(value => value.Tag.EndsWith("/gradient_histogram", StringComparison.Ordinal))
+            .Max(value => Math.Max(-value.Numbers[0], value.Numbers[^2]));
         Scalars(train)["optim/loss_scale"][^1].Value.ShouldBeGreaterThan(1);
         largest.ShouldBeInRange(norm / 1e4, norm);
     }
@@ -143,7 +149,8 @@ public sealed class TensorBoardRunTests : IDisposable
         text.ShouldContain("| batch_size | `8` |\n");
         text.ShouldContain("| focal_alpha | `0.25, 0.75` |\n");
         WireMessage start = Trial(settings[1]).Message(3).With((1, 2, true), (5, 1, false));
-        var parameters = start.All(1).Select(entry => new WireMessage(entry).With((1, 2, false), (2, 2, false))).ToDictionary(entry => entry.Text(1), entry => entry.Message(2));
+        var parameters = start.All(1).Select(entry => new WireMessage(entry).With((1, 2, false), (2, 2, false)))
+            .ToDictionary(entry => entry.Text(1), entry => entry.Message(2));
         parameters["batch_size"].Double(2).ShouldBe(8);
         parameters["learning_rate"].Double(2).ShouldBe(0.001);
         parameters["model"].Text(3).ShouldBe("lstm-attention");
@@ -180,7 +187,8 @@ public sealed class TensorBoardRunTests : IDisposable
             var parts = Read("parts", run);
             StepsIncrease(parts);
             Scalars(parts).Keys.Order().ShouldBe(Scalars(Read("run", run)).Keys.Order());
-            foreach (var (tag, curve) in Scalars(Read("run", run)).Where(curve => !curve.Key.StartsWith("throughput/", StringComparison.Ordinal)))
+            foreach (var (tag, curve) in Scalars(Read("run", run))
+                .Where(curve => !curve.Key.StartsWith("throughput/", StringComparison.Ordinal)))
             {
                 Scalars(parts)[tag].ShouldBe(curve, tag);
             }
@@ -316,13 +324,15 @@ public sealed class TensorBoardRunTests : IDisposable
 
     /// <param name="columns">Of the table, by tag.</param>
     /// <param name="table">Its first column is the step.</param>
-    private static void MatchesColumns(Dictionary<string, List<(long Step, double Value)>> curves, Dictionary<string, string> columns, string[][] table)
+    private static void MatchesColumns(Dictionary<string, List<(long Step, double Value)>> curves, Dictionary<string, string> columns,
+        string[][] table)
     {
         foreach (var (tag, column) in columns)
         {
             int index = Array.IndexOf(table[0], column);
             index.ShouldBeGreaterThan(0);
-            curves[tag].ShouldBe(table.Skip(1).Select(row => (long.Parse(row[0], CultureInfo.InvariantCulture), (double)(float)Number(row[index]))), tag);
+            curves[tag].ShouldBe(table.Skip(1)
+                .Select(row => (long.Parse(row[0], CultureInfo.InvariantCulture), (double)(float)Number(row[index]))), tag);
         }
     }
 
@@ -330,7 +340,10 @@ public sealed class TensorBoardRunTests : IDisposable
 
     private string[][] Csv(string name) => [.. File.ReadAllLines(_fixture.File("run/" + name)).Select(line => line.Split(','))];
 
-    private List<BoardValue> Read(string folder, string run) => [.. EventFileReader.ReadRun(_fixture.File($"{folder}/tensorboard/{run}")).SelectMany(file => file.Values)];
+    private List<BoardValue> Read(string folder, string run) =>
+        [.. EventFileReader.ReadRun(_fixture.File($"{folder}/tensorboard/{run}")).SelectMany(file => file.Values)];
 
-    private string[] Files(string folder) => [.. Directory.GetFiles(_fixture.File(folder + "/tensorboard"), "*tfevents*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+    private string[] Files(string folder) => [
+        .. Directory.GetFiles(_fixture.File(folder + "/tensorboard"), "*tfevents*", SearchOption.AllDirectories)
+        .Order(StringComparer.Ordinal)];
 }

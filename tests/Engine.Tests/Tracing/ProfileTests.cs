@@ -24,8 +24,10 @@ public sealed class ProfileTests : IDisposable
 
         Span[] spans = Read(result.Profile!.File!);
         int replicas = device is "cpu" or "cuda:0" ? 1 : 2;
-        spans.Where(span => span.Name.StartsWith("step ", StringComparison.Ordinal)).Select(span => span.Name).ShouldBe(["step 4", "step 5", "step 6", "step 7", "step 8"]);
-        foreach (string layer in (string[])["lstm_1", "lstm_1 backward", "attention", "attention backward", "dense_1", "output backward", "loss", "optimiser"])
+        spans.Where(span => span.Name.StartsWith("step ", StringComparison.Ordinal)).Select(span => span.Name)
+            .ShouldBe(["step 4", "step 5", "step 6", "step 7", "step 8"]);
+        foreach (string layer in (string[])["lstm_1", "lstm_1 backward", "attention", "attention backward", "dense_1", "output backward",
+            "loss", "optimiser"])
         {
             spans.Count(span => span.Name == layer).ShouldBe(5 * replicas, layer);
         }
@@ -70,7 +72,8 @@ public sealed class ProfileTests : IDisposable
         File.Exists(Path.Combine(without.CheckpointDir, "profile_trace.json")).ShouldBeFalse();
         foreach (string file in new[] { "best_model.safetensors", "last.ckpt" })
         {
-            TrainingFixture.Payload(_fixture.File($"with/{file}")).ShouldBe(TrainingFixture.Payload(_fixture.File($"without/{file}")), file);
+            TrainingFixture.Payload(_fixture.File($"with/{file}"))
+                .ShouldBe(TrainingFixture.Payload(_fixture.File($"without/{file}")), file);
         }
     }
 
@@ -155,7 +158,8 @@ public sealed class ProfileTests : IDisposable
         StepRange.TryParse(text, out StepRange range).ShouldBeTrue();
 
         range.ShouldBe(new StepRange(first, last));
-        (range.Contains(first), range.Contains(last), range.Contains(first - 1), range.Contains(last + 1)).ShouldBe((true, true, false, false));
+        (range.Contains(first), range.Contains(last), range.Contains(first - 1), range.Contains(last + 1))
+            .ShouldBe((true, true, false, false));
     }
 
     [Theory]
@@ -171,8 +175,10 @@ public sealed class ProfileTests : IDisposable
     private static Span[] Read(string path)
     {
         using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(path));
-        return [.. json.RootElement.GetProperty("traceEvents").EnumerateArray().Where(item => item.GetProperty("ph").GetString() == "X").Select(item => new Span(
-            item.GetProperty("name").GetString()!, item.GetProperty("cat").GetString()!.Split(',')[1], item.GetProperty("tid").GetInt32(), item.GetProperty("ts").GetDouble(), item.GetProperty("dur").GetDouble()))];
+        return [.. json.RootElement.GetProperty("traceEvents").EnumerateArray().Where(item => item.GetProperty("ph").GetString() == "X")
+            .Select(item => new Span(
+            item.GetProperty("name").GetString()!, item.GetProperty("cat").GetString()!.Split(',')[1], item.GetProperty("tid").GetInt32(),
+                item.GetProperty("ts").GetDouble(), item.GetProperty("dur").GetDouble()))];
     }
 
     private TrainingResult Run(string run, string device, string? profile)

@@ -22,8 +22,11 @@ public sealed class BadBatchTests : IDisposable
         state.Epoch.ShouldBe(3);
         state.LearningRateFactor.ShouldBe(1);
         state.SkippedSteps.ShouldBe(3);
-        observer.Epochs.ShouldAllBe(epoch => epoch.SkippedSteps == 1 && double.IsFinite(epoch.Loss) && double.IsFinite(epoch.GradientNorm) && double.IsFinite(epoch.ValLoss));
-        observer.Messages.Count(message => message.Severity == Severity.Warning && message.Text.Contains("the step was skipped")).ShouldBe(3);
+        observer.Epochs.ShouldAllBe(
+            epoch => epoch.SkippedSteps == 1 && double.IsFinite(epoch.Loss) && double.IsFinite(epoch.GradientNorm)
+            && double.IsFinite(epoch.ValLoss));
+        observer.Messages.Count(message => message.Severity == Severity.Warning && message.Text.Contains("the step was skipped"))
+            .ShouldBe(3);
         AllFinite("last.ckpt");
         AllFinite("best_model.safetensors");
     }
@@ -81,7 +84,8 @@ public sealed class BadBatchTests : IDisposable
         using Learner learner = CreateLearner();
         using RunFolder folder = RunFolder.Open(_folder.Path, resume: false, overwrite: false);
         using ReplicaGroup replicas = ReplicaGroup.Of(learner);
-        using TrainingLoop loop = new(options, replicas, info, train, val, folder, observer, new TrainingState().With(learner.State.Read()), scaler: null);
+        using TrainingLoop loop = new(options, replicas, info, train, val, folder, observer,
+            new TrainingState().With(learner.State.Read()), scaler: null);
         loop.Run(CancellationToken.None);
         return (loop.State, observer);
     }

@@ -30,7 +30,8 @@ public sealed class BatchLoaderTests : IDisposable
                     batch.Rows[i].ShouldBe(row);
                     batch.Parts[0].Labels[i].ShouldBe(rows.Labels[row]);
                     float[] expected = rows.Values(row).ToArray();
-                    Features(batch.Parts[0], i, expected.Length, wanted).ShouldBe(wanted ? [.. expected.Select(value => (float)(Half)value)] : expected);
+                    Features(batch.Parts[0], i, expected.Length, wanted)
+                        .ShouldBe(wanted ? [.. expected.Select(value => (float)(Half)value)] : expected);
                 }
 
                 loader.Return(batch);

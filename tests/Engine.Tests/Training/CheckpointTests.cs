@@ -18,7 +18,8 @@ public sealed class CheckpointTests : IDisposable
         _learner.Parameters.Initialize(42);
     }
 
-    private static ModelInfo Info => new() { Model = "simple-lstm", Inputs = 16, Frames = 4, Backbone = "b", BackboneDescription = "a backbone", Preprocess = "torch", Threshold = 0.25, Epoch = 3 };
+    private static ModelInfo Info =>
+        new() { Model = "simple-lstm", Inputs = 16, Frames = 4, Backbone = "b", BackboneDescription = "a backbone", Preprocess = "torch", Threshold = 0.25, Epoch = 3 };
 
     [Fact]
     public void Everything_comes_back_as_it_was_saved()

@@ -10,5 +10,6 @@ public sealed class DecodeThreadsTests
     [InlineData(0, 16, 8, 2)]
     [InlineData(0, 2, 4, 1)]
     [InlineData(5, 16, 8, 5)]
-    public void AreAShareOfTheCoresUnlessAskedFor(int asked, int cores, int processes, int expected) => Assert.Equal(expected, FeaturePipeline.DecodeThreads(asked, cores, processes));
+    public void AreAShareOfTheCoresUnlessAskedFor(int asked, int cores, int processes, int expected) =>
+        Assert.Equal(expected, FeaturePipeline.DecodeThreads(asked, cores, processes));
 }

@@ -43,7 +43,8 @@ public sealed class DropoutUncertaintyTests : IDisposable
         MemoryRows rows = new(6);
         using CpuDevice cpu = new(threads: 2);
         using ReferenceDevice reference = new();
-        float[] ours = Answers(cpu, model, rows, key: 5), again = Answers(cpu, model, rows, key: 5), other = Answers(cpu, model, rows, key: 6), plain = Answers(cpu, model, rows, key: null);
+        float[] ours = Answers(cpu, model, rows, key: 5), again = Answers(cpu, model, rows, key: 5),
+            other = Answers(cpu, model, rows, key: 6), plain = Answers(cpu, model, rows, key: null);
 
         again.ShouldBe(ours);
         other.ShouldNotBe(ours);

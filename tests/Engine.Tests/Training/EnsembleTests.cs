@@ -25,7 +25,9 @@ public sealed class EnsembleTests : IDisposable
 
         weights.Sum().ShouldBe(1, 1e-12);
         weights.ShouldAllBe(weight => weight >= 0);
-        double[] gradient = [.. scores.Select((member, m) => -labels.Select((label, i) => Of(label, member[i]) / Of(label, Mixed(scores, weights, i))).Average())];
+        double[] gradient = [
+            .. scores.Select((member, m) => -labels.Select((label, i) => Of(label, member[i]) / Of(label, Mixed(scores, weights, i)))
+            .Average())];
         gradient.ShouldAllBe(value => value >= -1 - 1e-6);
         for (int m = 0; m < weights.Length; m++)
         {
@@ -97,7 +99,8 @@ public sealed class EnsembleTests : IDisposable
     [Fact]
     public void Of_equally_good_strategies_the_simplest_is_chosen()
     {
-        static ClassificationMetrics At(double threshold) => ClassificationMetrics.Compute([0, 1, 0, 1], [0.1, 0.9, 0.2, 0.3], threshold, 0);
+        static ClassificationMetrics At(double threshold) =>
+            ClassificationMetrics.Compute([0, 1, 0, 1], [0.1, 0.9, 0.2, 0.3], threshold, 0);
 
         EnsembleRun.Best(new Dictionary<EnsembleStrategy, ClassificationMetrics> { [EnsembleStrategy.Vote] = At(0.25), [EnsembleStrategy.Weighted] = At(0.25), [EnsembleStrategy.Mean] = At(0.5) }).ShouldBe(EnsembleStrategy.Weighted);
         EnsembleRun.Best(new Dictionary<EnsembleStrategy, ClassificationMetrics> { [EnsembleStrategy.Weighted] = At(0.25), [EnsembleStrategy.Mean] = At(0.25) }).ShouldBe(EnsembleStrategy.Mean);
@@ -110,20 +113,25 @@ public sealed class EnsembleTests : IDisposable
         EnsembleOptions options = Options(runs);
         EnsembleRun.Execute(options, new RecordingObserver(), CancellationToken.None);
 
-        Should.Throw<RunException>(() => EnsembleRun.Execute(Options(runs[0], "none"), new RecordingObserver(), CancellationToken.None)).Message.ShouldContain("none' cannot be read");
-        Should.Throw<RunException>(() => EnsembleRun.Execute(Options(runs[0], runs[0]), new RecordingObserver(), CancellationToken.None)).Message.ShouldContain("is named twice");
+        Should.Throw<RunException>(() => EnsembleRun.Execute(Options(runs[0], "none"), new RecordingObserver(), CancellationToken.None))
+            .Message.ShouldContain("none' cannot be read");
+        Should.Throw<RunException>(() => EnsembleRun.Execute(Options(runs[0], runs[0]), new RecordingObserver(), CancellationToken.None))
+            .Message.ShouldContain("is named twice");
         _fixture.Write("train", new MemoryRows(22, frames: 3));
         _fixture.Write("val", new MemoryRows(9, frames: 3, seed: 2));
         _fixture.Write("test", new MemoryRows(9, frames: 3, seed: 3));
         TrainingFixture.Run(_fixture.Options("short") with { Epochs = 1 });
-        string message = Should.Throw<RunException>(() => EnsembleRun.Execute(Options(runs[0], "short"), new RecordingObserver(), CancellationToken.None)).Message;
+        string message = Should.Throw<RunException>(
+            () => EnsembleRun.Execute(Options(runs[0], "short"), new RecordingObserver(), CancellationToken.None)).Message;
         message.ShouldContain("short/best_model.safetensors' cannot answer together with");
         message.ShouldContain("frames a clip 3 instead of 4");
 
         File.Copy(_fixture.File("short/best_model.safetensors"), _fixture.File($"{runs[1]}/best_model.safetensors"), overwrite: true);
-        Should.Throw<RunException>(() => Evaluate(options.Output)).Message.ShouldContain($"{runs[1]}/best_model.safetensors' is not the file that the ensemble");
+        Should.Throw<RunException>(() => Evaluate(options.Output))
+            .Message.ShouldContain($"{runs[1]}/best_model.safetensors' is not the file that the ensemble");
         File.Delete(_fixture.File($"{runs[1]}/best_model.safetensors"));
-        Should.Throw<RunException>(() => Evaluate(options.Output)).Message.ShouldContain($"The member '{_fixture.File($"{runs[1]}/best_model.safetensors")}' cannot be read");
+        Should.Throw<RunException>(() => Evaluate(options.Output))
+            .Message.ShouldContain($"The member '{_fixture.File($"{runs[1]}/best_model.safetensors")}' cannot be read");
         File.WriteAllText(_fixture.File("other.json"), "{}");
         Should.Throw<RunException>(() => Evaluate(_fixture.File("other.json"))).Message.ShouldContain("other.json' is not an ensemble");
 
@@ -140,7 +148,8 @@ public sealed class EnsembleTests : IDisposable
         TrainingFixture.Run(_fixture.Options("same") with { Epochs = 1 });
         EnsembleRun.Execute(Options(runs[0], "same"), observer, CancellationToken.None);
 
-        observer.Messages.Where(message => message.Severity == Severity.Warning).ShouldHaveSingleItem().Text.ShouldContain($"{runs[0]}/best_model.safetensors' was trained on other clips");
+        observer.Messages.Where(message => message.Severity == Severity.Warning).ShouldHaveSingleItem()
+            .Text.ShouldContain($"{runs[0]}/best_model.safetensors' was trained on other clips");
     }
 
     public void Dispose() => _fixture.Dispose();
@@ -180,7 +189,9 @@ public sealed class EnsembleTests : IDisposable
 
     private static double Of(int label, double score) => label == 1 ? score : 1 - score;
 
-    private static double Mixed(double[][] scores, double[] weights, int clip) => scores.Zip(weights, (member, weight) => weight * member[clip]).Sum();
+    private static double Mixed(double[][] scores, double[] weights, int clip) =>
+        scores.Zip(weights, (member, weight) => weight * member[clip]).Sum();
 
-    private static double Loss(int[] labels, double[][] scores, double[] weights) => -labels.Select((label, i) => Math.Log(Of(label, Mixed(scores, weights, i)))).Average();
+    private static double Loss(int[] labels, double[][] scores, double[] weights) =>
+        -labels.Select((label, i) => Math.Log(Of(label, Mixed(scores, weights, i)))).Average();
 }

@@ -17,7 +17,8 @@ public class FeatureAugmentationTests
             float[] clip = Numbered();
             augmentation.Apply(clip, Frames, [], 0, epoch, row: 3);
             int shift = (int)clip[2 * Dimension] - 2;
-            clip.ShouldBe(Enumerable.Range(0, Frames).SelectMany(t => Enumerable.Repeat((float)Math.Clamp(t + shift, 0, Frames - 1), Dimension)));
+            clip.ShouldBe(Enumerable.Range(0, Frames)
+                .SelectMany(t => Enumerable.Repeat((float)Math.Clamp(t + shift, 0, Frames - 1), Dimension)));
             shifts.Add(shift);
         }
 
@@ -128,7 +129,8 @@ public class FeatureAugmentationTests
     public void A_run_trains_on_varied_clips_says_so_and_resumes_to_the_same_bits(int jitter, double drop, double noise, double mixup)
     {
         using TrainingFixture fixture = new();
-        TrainingOptions Options(string run) => fixture.Options(run) with { Model = "simple-lstm", TemporalJitter = jitter, FrameDrop = drop, FeatureNoise = noise, Mixup = mixup };
+        TrainingOptions Options(string run) => fixture.Options(
+            run) with { Model = "simple-lstm", TemporalJitter = jitter, FrameDrop = drop, FeatureNoise = noise, Mixup = mixup };
         RecordingObserver observer = new();
 
         TrainingFixture.Run(Options("whole"), observer);

@@ -14,14 +14,16 @@ public sealed class FeatureViewTests : IDisposable
     {
         MemoryRows[] views = [.. Enumerable.Range(0, 3).Select(seed => new MemoryRows(60, seed: seed))];
         FeatureAugmentation New(int seed) => new(new AugmentationOptions(0, 0, 0, 0, Views: 3), seed, views[1..]);
-        int[] Shown(FeatureAugmentation augmentation, int epoch) => [.. Enumerable.Range(0, 60).Select(row => Array.IndexOf(views, augmentation.View(epoch, row, views[0])))];
+        int[] Shown(FeatureAugmentation augmentation, int epoch) =>
+            [.. Enumerable.Range(0, 60).Select(row => Array.IndexOf(views, augmentation.View(epoch, row, views[0])))];
 
         int[] first = Shown(New(1), 1);
         first.Distinct().Order().ShouldBe([0, 1, 2]);
         Shown(New(1), 1).ShouldBe(first);
         Shown(New(1), 2).ShouldNotBe(first);
         Shown(New(2), 1).ShouldNotBe(first);
-        int[] counts = [.. Enumerable.Range(0, 3).Select(view => Enumerable.Range(1, 100).Sum(epoch => Shown(New(1), epoch).Count(shown => shown == view)))];
+        int[] counts = [.. Enumerable.Range(0, 3)
+            .Select(view => Enumerable.Range(1, 100).Sum(epoch => Shown(New(1), epoch).Count(shown => shown == view)))];
         counts.ShouldAllBe(count => count > 1800 && count < 2200);
     }
 
@@ -65,10 +67,12 @@ public sealed class FeatureViewTests : IDisposable
     public void Missing_or_foreign_views_are_named()
     {
         WriteViews(2);
-        Should.Throw<RunException>(() => TrainingFixture.Run(_fixture.Options("run") with { Views = 3 })).Message.ShouldContain("no features of view 2 (brightness 1.2) of train");
+        Should.Throw<RunException>(() => TrainingFixture.Run(_fixture.Options("run") with { Views = 3 }))
+            .Message.ShouldContain("no features of view 2 (brightness 1.2) of train");
 
         _fixture.Write("train", new MemoryRows(25));
-        Should.Throw<RunException>(() => TrainingFixture.Run(_fixture.Options("run") with { Views = 2 })).Message.ShouldContain("does not have the clips of");
+        Should.Throw<RunException>(() => TrainingFixture.Run(_fixture.Options("run") with { Views = 2 }))
+            .Message.ShouldContain("does not have the clips of");
     }
 
     /// <summary>Each view by itself is the evaluation of a folder of that view; the mean is taken here.</summary>

@@ -57,7 +57,8 @@ public sealed class KerasModelsTests : IDisposable
         using var archive = H5Archive.Open(_folder.File("a.h5"));
 
         archive.Layers.Select(layer => layer.Name).ShouldBe(
-            ["video_input", "lstm_1", "bn_1", "dropout_1", "lstm_2", "bn_2", "dropout_2", "lstm_3", "bn_3", "dropout_3", "attention", "dense_1", "bn_4", "relu_1", "dropout_4",
+            ["video_input", "lstm_1", "bn_1", "dropout_1", "lstm_2", "bn_2", "dropout_2", "lstm_3", "bn_3", "dropout_3", "attention",
+                "dense_1", "bn_4", "relu_1", "dropout_4",
             "dense_2", "bn_5", "relu_2", "dropout_5", "dense_3", "relu_3", "dropout_6", "output"]);
         archive.Entries.Values.Sum(entry => entry.ElementCount).ShouldBe(2_503_874);
         Shape("lstm_1/lstm_1/lstm_cell/kernel:0").ShouldBe([4096, 512]);
@@ -65,7 +66,8 @@ public sealed class KerasModelsTests : IDisposable
         Shape("lstm_1/lstm_1/lstm_cell/bias:0").ShouldBe([512]);
         Shape("attention/attention/dense/kernel:0").ShouldBe([128, 1]);
         Shape("output/output/kernel:0").ShouldBe([64, 2]);
-        archive.Layers.Single(layer => layer.Name == "bn_4").Weights.ShouldBe(["bn_4/bn_4/gamma:0", "bn_4/bn_4/beta:0", "bn_4/bn_4/moving_mean:0", "bn_4/bn_4/moving_variance:0"]);
+        archive.Layers.Single(layer => layer.Name == "bn_4")
+            .Weights.ShouldBe(["bn_4/bn_4/gamma:0", "bn_4/bn_4/beta:0", "bn_4/bn_4/moving_mean:0", "bn_4/bn_4/moving_variance:0"]);
 
         long[] Shape(string name) => archive.Entries[name].Shape;
     }
@@ -78,7 +80,8 @@ public sealed class KerasModelsTests : IDisposable
         KerasLayer[] renamed = [.. KerasModels.Layers(learner.Parameters).Select((layer, i) => layer with { Name = $"layer_{100 - i}" })];
         Dictionary<string, Parameter> parameters = learner.Parameters.State.ToDictionary(parameter => parameter.Name);
         string path = _folder.File("renamed.h5");
-        KerasWriter.Write(path, [.. renamed.Select(layer => layer.Name)], renamed, name => parameters[name].Value.Read<float>(), new Dictionary<string, string>());
+        KerasWriter.Write(path, [.. renamed.Select(layer => layer.Name)], renamed, name => parameters[name].Value.Read<float>(),
+            new Dictionary<string, string>());
 
         using Checkpoint checkpoint = Checkpoint.Open(path);
         checkpoint.Info.ShouldBeNull();
@@ -86,7 +89,8 @@ public sealed class KerasModelsTests : IDisposable
         other.Parameters.Values.Read<float>().ShouldBe(learner.Parameters.Values.Read<float>());
         Should.Throw<RunException>(() => TrainedClassifier.Load(_device, path)).Message.ShouldContain("does not say which model it holds");
         using Learner wrong = NewLearner("lstm-attention", 2);
-        Should.Throw<FileFormatException>(() => checkpoint.LoadModel(wrong.Parameters)).Message.ShouldContain("kernel:0 is F32 [16, 384], expected [16, 512]");
+        Should.Throw<FileFormatException>(() => checkpoint.LoadModel(wrong.Parameters))
+            .Message.ShouldContain("kernel:0 is F32 [16, 384], expected [16, 512]");
     }
 
     [Fact]
@@ -103,8 +107,10 @@ public sealed class KerasModelsTests : IDisposable
         Directory.EnumerateFiles(fixture.File("run"), "*.tmp").ShouldBeEmpty();
 
         TrainingFixture.Run(options with { CheckpointDir = fixture.File("a"), InitialWeights = fixture.File("run/best_model.h5") });
-        TrainingFixture.Run(options with { CheckpointDir = fixture.File("b"), InitialWeights = fixture.File("run/best_model.safetensors") });
-        TrainingFixture.Payload(fixture.File("a/best_model.safetensors")).ShouldBe(TrainingFixture.Payload(fixture.File("b/best_model.safetensors")));
+        TrainingFixture.Run(
+            options with { CheckpointDir = fixture.File("b"), InitialWeights = fixture.File("run/best_model.safetensors") });
+        TrainingFixture.Payload(fixture.File("a/best_model.safetensors"))
+            .ShouldBe(TrainingFixture.Payload(fixture.File("b/best_model.safetensors")));
     }
 
     [Theory]
@@ -192,7 +198,8 @@ public sealed class KerasModelsTests : IDisposable
         var random = new Random((int)seed);
         foreach (Parameter parameter in learner.Parameters.State.Where(parameter => parameter.Shape.Count < 2000))
         {
-            parameter.Value.Write((ReadOnlySpan<float>)(float[])[.. Enumerable.Range(0, (int)parameter.Shape.Count).Select(_ => random.NextSingle())]);
+            parameter.Value.Write(
+                (ReadOnlySpan<float>)(float[])[.. Enumerable.Range(0, (int)parameter.Shape.Count).Select(_ => random.NextSingle())]);
         }
 
         return learner;

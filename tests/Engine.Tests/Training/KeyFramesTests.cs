@@ -36,7 +36,8 @@ public class KeyFramesTests
     }
 
     [Fact]
-    public void Without_attention_frames_are_evenly_apart() => KeyFrames.Choose(Video(null, 0.1, 0.3), 2).ShouldBe([(1, 1, null), (4, 1, null)]);
+    public void Without_attention_frames_are_evenly_apart() =>
+        KeyFrames.Choose(Video(null, 0.1, 0.3), 2).ShouldBe([(1, 1, null), (4, 1, null)]);
 
     [Fact]
     public void A_frame_that_stands_several_times_in_a_window_has_the_sum_of_its_weights()
@@ -54,7 +55,9 @@ public class KeyFramesTests
     {
         const double threshold = 0.5;
         WindowScore[] windows = [.. probabilities.Select((p, i) => new WindowScore(i, i + 4, p, p))];
-        var prediction = new Prediction("clip.mp4", 0, "", threshold, "ok", null, null) { Windows = windows, Events = Timeline.Events(windows, threshold, threshold), Release = threshold };
-        return new WindowedPrediction(prediction, [.. windows.Select((_, i) => new WindowSample([i, i + 1, i + 2, i + 3], attention))], default(VideoInfo));
+        var prediction = new Prediction("clip.mp4", 0, "", threshold, "ok", null,
+            null) { Windows = windows, Events = Timeline.Events(windows, threshold, threshold), Release = threshold };
+        return new WindowedPrediction(prediction, [.. windows.Select((_, i) => new WindowSample([i, i + 1, i + 2, i + 3], attention))],
+            default(VideoInfo));
     }
 }

@@ -75,7 +75,8 @@ public sealed class MotionWhiteningTests
     public void Few_clips_have_fewer_components()
     {
         FeatureScaler.Fit(Rows(4, FeatureStream.Motion), FeatureStream.Motion).Whitening!.Components.ShouldBe(3);
-        FeatureScaler.Fit(Rows(1, FeatureStream.Motion), FeatureStream.Motion).Whitening!.Matrix.ShouldAllBe(weight => float.IsFinite(weight));
+        FeatureScaler.Fit(Rows(1, FeatureStream.Motion), FeatureStream.Motion)
+            .Whitening!.Matrix.ShouldAllBe(weight => float.IsFinite(weight));
     }
 
     [Fact]
@@ -107,7 +108,8 @@ public sealed class MotionWhiteningTests
     }
 
     /// <summary>90 factors, the first of which moves everything.</summary>
-    private static MemoryRows Rows(int count, FeatureStream stream, bool half = false) => new(count, frames: 3, dimension: stream.Dimension(), half: half, change: values =>
+    private static MemoryRows Rows(int count, FeatureStream stream, bool half = false) =>
+        new(count, frames: 3, dimension: stream.Dimension(), half: half, change: values =>
     {
         Random random = new(5);
         int dimension = stream.Dimension(), length = 3 * dimension;
@@ -135,5 +137,6 @@ public sealed class MotionWhiteningTests
     }
 
     private static double[] MeanOf(float[] row, int dimension) =>
-        [.. Enumerable.Range(0, dimension).Select(d => Enumerable.Range(0, row.Length / dimension).Average(t => (double)row[(t * dimension) + d]))];
+        [.. Enumerable.Range(0, dimension)
+            .Select(d => Enumerable.Range(0, row.Length / dimension).Average(t => (double)row[(t * dimension) + d]))];
 }

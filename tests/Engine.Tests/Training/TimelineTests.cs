@@ -22,7 +22,8 @@ public class TimelineTests
         var windows = Timeline.Smooth(Windows(0.1, 0.45, 0.7, 0.45, 0.9, 0.2, 0.45, 0.1), 0);
 
         Timeline.Events(windows, threshold: 0.6, release: 0.4).ShouldBe([new ViolenceEvent(3.5, 6.5, 0.9, 6)]);
-        Timeline.Events(windows, threshold: 0.6, release: 0.6).ShouldBe([new ViolenceEvent(3.5, 4.5, 0.7, 4), new ViolenceEvent(5.5, 6.5, 0.9, 6)]);
+        Timeline.Events(windows, threshold: 0.6, release: 0.6)
+            .ShouldBe([new ViolenceEvent(3.5, 4.5, 0.7, 4), new ViolenceEvent(5.5, 6.5, 0.9, 6)]);
         Timeline.Events(windows, threshold: 0.95, release: 0.1).ShouldBeEmpty();
     }
 
@@ -35,5 +36,6 @@ public class TimelineTests
         Timeline.Events([], 0.5, 0.5).ShouldBeEmpty();
     }
 
-    private static WindowScore[] Windows(params double[] probabilities) => [.. probabilities.Select((p, i) => new WindowScore(i, i + 4, p, double.NaN))];
+    private static WindowScore[] Windows(params double[] probabilities) =>
+        [.. probabilities.Select((p, i) => new WindowScore(i, i + 4, p, double.NaN))];
 }

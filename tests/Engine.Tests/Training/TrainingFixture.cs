@@ -39,7 +39,8 @@ internal sealed class TrainingFixture : IDisposable
 
     public void Write(string split, MemoryRows rows)
     {
-        using var features = NpyWriter.Create(Path.Combine(Features, $"{split}_features.npy"), ElementType.F32, rows.Count, rows.Frames, rows.Dimension);
+        using var features = NpyWriter.Create(Path.Combine(Features, $"{split}_features.npy"), ElementType.F32, rows.Count, rows.Frames,
+            rows.Dimension);
         using var labels = NpyWriter.Create(Path.Combine(Features, $"{split}_labels.npy"), ElementType.I64, rows.Count);
         for (int i = 0; i < rows.Count; i++)
         {
@@ -91,7 +92,8 @@ internal sealed class TrainingFixture : IDisposable
 
     /// <summary>The options of a plain learner.</summary>
     public static LearnerOptions Learner(float[]? classWeights = null, bool mixedPrecision = false) => new(
-        new LossOptions(Focal: true, Gamma: 2, Smoothing: 0.1f), classWeights ?? [1, 1], [0.25f, 0.25f], new AdamOptions { ClipMode = ClipMode.Off }, mixedPrecision, Seed: 42);
+        new LossOptions(Focal: true, Gamma: 2, Smoothing: 0.1f), classWeights
+            ?? [1, 1], [0.25f, 0.25f], new AdamOptions { ClipMode = ClipMode.Off }, mixedPrecision, Seed: 42);
 
     public void Dispose() => _folder.Dispose();
 }

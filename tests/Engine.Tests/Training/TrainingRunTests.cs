@@ -49,7 +49,8 @@ public sealed class TrainingRunTests : IDisposable
     [MemberData(nameof(Interruptions))]
     public void Interrupted_and_resumed_is_bit_for_bit_uninterrupted(string model, bool mixedPrecision, int steps)
     {
-        TrainingOptions options = _fixture.Options("whole") with { Model = model, MixedPrecision = mixedPrecision, StandardizeFeatures = true };
+        TrainingOptions options = _fixture.Options(
+            "whole") with { Model = model, MixedPrecision = mixedPrecision, StandardizeFeatures = true };
         TrainingFixture.Run(options).Outcome.ShouldBe(RunOutcome.Completed);
 
         TrainingOptions parts = options with { CheckpointDir = _fixture.File("parts") };
@@ -136,7 +137,8 @@ public sealed class TrainingRunTests : IDisposable
         TrainingFixture.Run(_fixture.Options("whole"));
         TrainingFixture.Run(_fixture.Options("parts") with { Resume = _fixture.File("whole/last.ckpt") }).BestEpoch.ShouldBeGreaterThan(0);
 
-        TrainingFixture.Payload(_fixture.File("parts/best_model.safetensors")).ShouldBe(TrainingFixture.Payload(_fixture.File("whole/best_model.safetensors")));
+        TrainingFixture.Payload(_fixture.File("parts/best_model.safetensors"))
+            .ShouldBe(TrainingFixture.Payload(_fixture.File("whole/best_model.safetensors")));
     }
 
     [Fact]
@@ -150,14 +152,16 @@ public sealed class TrainingRunTests : IDisposable
         result.BestEpoch.ShouldBeGreaterThanOrEqualTo(3);
         File.Exists(_fixture.File("run/best_model.safetensors")).ShouldBeTrue();
         File.Delete(_fixture.File("run/best_model.safetensors"));
-        Should.Throw<RunException>(() => TrainingFixture.Run(_fixture.Options("run") with { Resume = "auto" })).Message.ShouldContain("best model");
+        Should.Throw<RunException>(() => TrainingFixture.Run(_fixture.Options("run") with { Resume = "auto" }))
+            .Message.ShouldContain("best model");
     }
 
     /// <summary>A learning rate too small to change a weight, and a model without running statistics: no epoch beats the first.</summary>
     [Fact]
     public void Training_stops_when_nothing_improves_and_goes_on_with_more_patience()
     {
-        TrainingOptions options = _fixture.Options("run") with { Model = "simple-lstm", LearningRate = 1e-30, MinLearningRate = 0, Epochs = 20, EarlyStoppingPatience = 3 };
+        TrainingOptions options = _fixture.Options(
+            "run") with { Model = "simple-lstm", LearningRate = 1e-30, MinLearningRate = 0, Epochs = 20, EarlyStoppingPatience = 3 };
         TrainingResult result = TrainingFixture.Run(options);
 
         (result.StoppedEarly, result.Epochs, result.BestEpoch).ShouldBe((true, 4, 1));
@@ -181,7 +185,8 @@ public sealed class TrainingRunTests : IDisposable
         folder.PruneCheckpoints(3);
         Numbered().ShouldBe(["checkpoint_epoch_1000.ckpt", "checkpoint_epoch_1001.ckpt", "checkpoint_epoch_999.ckpt"]);
 
-        string[] Numbered() => [.. Directory.GetFiles(_fixture.File("run"), "checkpoint_*").Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal)];
+        string[] Numbered() => [.. Directory.GetFiles(_fixture.File("run"), "checkpoint_*").Select(file => Path.GetFileName(file))
+            .Order(StringComparer.Ordinal)];
     }
 
     [Theory]
@@ -205,7 +210,8 @@ public sealed class TrainingRunTests : IDisposable
         TrainingFixture.Run(_fixture.Options("run") with { Epochs = 1 });
         byte[] model = File.ReadAllBytes(_fixture.File("run/best_model.safetensors"));
 
-        Should.Throw<CacheException>(() => TrainingFixture.Run(_fixture.Options("run") with { FeaturesDir = _fixture.File("nowhere"), Overwrite = true }));
+        Should.Throw<CacheException>(
+            () => TrainingFixture.Run(_fixture.Options("run") with { FeaturesDir = _fixture.File("nowhere"), Overwrite = true }));
         File.ReadAllBytes(_fixture.File("run/best_model.safetensors")).ShouldBe(model);
 
         TrainingFixture.Run(_fixture.Options("run") with { Seed = 7, CheckpointEvery = 0, Overwrite = true });

@@ -13,7 +13,8 @@ public sealed class WeightAverageTests : IDisposable
 {
     private readonly TrainingFixture _fixture = new();
 
-    public static TheoryData<string, int> Interruptions => new() { { "lstm-attention", 6 }, { "lstm-attention", 7 }, { "lstm-attention", 11 }, { "attention-mil", 8 } };
+    public static TheoryData<string, int> Interruptions =>
+        new() { { "lstm-attention", 6 }, { "lstm-attention", 7 }, { "lstm-attention", 11 }, { "attention-mil", 8 } };
 
     [Theory]
     [InlineData(0.9)]
@@ -95,7 +96,8 @@ public sealed class WeightAverageTests : IDisposable
         }
 
         whole.Averages.Select(average => (average.Name, average.Updates)).ShouldBe([("ema", 12), ("swa", 3)]);
-        resumed.Averages.Select(average => (average.Updates, average.Val.Loss, average.Test!.Loss)).ShouldBe(whole.Averages.Select(average => (average.Updates, average.Val.Loss, average.Test!.Loss)));
+        resumed.Averages.Select(average => (average.Updates, average.Val.Loss, average.Test!.Loss))
+            .ShouldBe(whole.Averages.Select(average => (average.Updates, average.Val.Loss, average.Test!.Loss)));
     }
 
     [Fact]
@@ -104,14 +106,16 @@ public sealed class WeightAverageTests : IDisposable
         TrainingFixture.Run(_fixture.Options("plain"));
         TrainingFixture.Run(_fixture.Options("averaged") with { Ema = 0.9, SwaStart = 1 });
 
-        TrainingFixture.Payload(_fixture.File("averaged/best_model.safetensors")).ShouldBe(TrainingFixture.Payload(_fixture.File("plain/best_model.safetensors")));
+        TrainingFixture.Payload(_fixture.File("averaged/best_model.safetensors"))
+            .ShouldBe(TrainingFixture.Payload(_fixture.File("plain/best_model.safetensors")));
         File.Exists(_fixture.File("plain/ema_model.safetensors")).ShouldBeFalse();
     }
 
     [Fact]
     public void Several_devices_keep_the_same_replicas_and_average_them()
     {
-        TrainingResult result = TrainingFixture.Run(_fixture.Options("two") with { Device = "cpu:2", Threads = 2, Ema = 0.9, SwaStart = 1, CheckReplicas = 1 });
+        TrainingResult result = TrainingFixture.Run(
+            _fixture.Options("two") with { Device = "cpu:2", Threads = 2, Ema = 0.9, SwaStart = 1, CheckReplicas = 1 });
 
         result.Averages.Count.ShouldBe(2);
         result.Averages.ShouldAllBe(average => double.IsFinite(average.Val.Loss));
@@ -126,7 +130,8 @@ public sealed class WeightAverageTests : IDisposable
         TrainingOptions options = _fixture.Options("run");
         TrainingFixture.Run(options with { Epochs = 1, Ema = ema, SwaStart = start });
 
-        Should.Throw<RunException>(() => TrainingFixture.Run(options with { Ema = otherEma, SwaStart = otherStart, Resume = "auto" })).Message.ShouldEndWith($"belongs to another run: {difference}.");
+        Should.Throw<RunException>(() => TrainingFixture.Run(options with { Ema = otherEma, SwaStart = otherStart, Resume = "auto" }))
+            .Message.ShouldEndWith($"belongs to another run: {difference}.");
     }
 
     [Fact]
@@ -166,7 +171,8 @@ public sealed class WeightAverageTests : IDisposable
         for (int layer = 0; layer < inputs.Layers.Count; layer++)
         {
             var (x, channels) = inputs.Layers[layer];
-            float[] mean = learner.Parameters.Buffers[2 * layer].Value.Read<float>(), variance = learner.Parameters.Buffers[(2 * layer) + 1].Value.Read<float>();
+            float[] mean = learner.Parameters.Buffers[2 * layer].Value.Read<float>(),
+                variance = learner.Parameters.Buffers[(2 * layer) + 1].Value.Read<float>();
             for (int c = 0; c < channels; c++)
             {
                 double[] values = [.. Enumerable.Range(0, x.Length / channels).Select(row => (double)x[(row * channels) + c])];

@@ -30,7 +30,8 @@ public sealed class WindowScorerTests : IDisposable
         var video = Score(Grey("clip.mkv", frames), length, stride);
 
         video.Fault.ShouldBe(VideoFault.None, video.Reason);
-        _windows.ShouldBe(Expected(frames, (int)Math.Round(length * 25), (int)Math.Round(stride * 25)).Select(window => Sampled(window.Start, window.Length)));
+        _windows.ShouldBe(Expected(frames, (int)Math.Round(length * 25), (int)Math.Round(stride * 25))
+            .Select(window => Sampled(window.Start, window.Length)));
         video.Windows[0].Start.ShouldBe(0);
         video.Windows[^1].End.ShouldBe(frames / 25.0, 1e-9);
     }
@@ -87,13 +88,16 @@ public sealed class WindowScorerTests : IDisposable
         }
     }
 
-    private static int[] Sampled(int start, int length) => [.. Enumerable.Range(0, Samples).Select(i => start + (int)FrameSampler.FrameIndex(length, Samples, i))];
+    private static int[] Sampled(int start, int length) =>
+        [.. Enumerable.Range(0, Samples).Select(i => start + (int)FrameSampler.FrameIndex(length, Samples, i))];
 
     private string Grey(string name, int frames) =>
-        _clips.Write(name, frames, new VideoWriterOptions { Width = 32, Height = 24, Codec = VideoCodec.Ffv1 }, (frame, rgb) => rgb.Fill((byte)(4 * frame)));
+        _clips.Write(name, frames, new VideoWriterOptions { Width = 32, Height = 24, Codec = VideoCodec.Ffv1 },
+            (frame, rgb) => rgb.Fill((byte)(4 * frame)));
 
     private ScoredVideo Score(string path, double length, double stride) =>
-        new WindowScorer(_device, Backbone, Answer, Samples, TimeSpan.FromSeconds(60)).Run(path, new WindowPlan(length, stride), _ => { }, CancellationToken.None);
+        new WindowScorer(_device, Backbone, Answer, Samples, TimeSpan.FromSeconds(60))
+            .Run(path, new WindowPlan(length, stride), _ => { }, CancellationToken.None);
 
     /// <summary>The first feature of a frame is its number.</summary>
     private void Backbone(Tensor rgb, Tensor features)

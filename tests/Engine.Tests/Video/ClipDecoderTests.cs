@@ -44,7 +44,8 @@ public sealed class ClipDecoderTests : IDisposable
         }
 
         faults.Keys.ShouldBe(clips.Select(clip => clip.Path), ignoreOrder: true);
-        faults.Where(pair => pair.Value != VideoFault.None).Select(pair => pair.Value).ShouldBe([VideoFault.NotFound, VideoFault.NotAVideo], ignoreOrder: true);
+        faults.Where(pair => pair.Value != VideoFault.None).Select(pair => pair.Value)
+            .ShouldBe([VideoFault.NotFound, VideoFault.NotAVideo], ignoreOrder: true);
         decoder.Next().ShouldBeNull();
     }
 
@@ -68,7 +69,8 @@ public sealed class ClipDecoderTests : IDisposable
         for (int round = 0; round < 20; round++)
         {
             using CancellationTokenSource stop = new();
-            using ClipDecoder decoder = new([.. Enumerable.Range(0, 5).Select(_ => ClipOf(path))], Frames, workers: 1, ahead: 1, TimeSpan.FromSeconds(60), ClipView.All[0], stop.Token);
+            using ClipDecoder decoder = new([.. Enumerable.Range(0, 5).Select(_ => ClipOf(path))], Frames, workers: 1, ahead: 1,
+                TimeSpan.FromSeconds(60), ClipView.All[0], stop.Token);
 
             // No buffer is given back: the third clip never comes.
             decoder.Next().ShouldNotBeNull();

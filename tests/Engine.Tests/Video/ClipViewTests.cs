@@ -11,7 +11,8 @@ public class ClipViewTests
     [Fact]
     public void View_0_is_the_clip_as_it_is_and_no_other_is()
     {
-        ClipView.All[0].ShouldSatisfyAllConditions(view => view.ChangesPictures.ShouldBeFalse(), view => view.Timing.ShouldBe(FrameTiming.Plain));
+        ClipView.All[0].ShouldSatisfyAllConditions(view => view.ChangesPictures.ShouldBeFalse(),
+            view => view.Timing.ShouldBe(FrameTiming.Plain));
         ClipView.All.Skip(1).ShouldAllBe(view => view.ChangesPictures || view.Timing != FrameTiming.Plain);
         ClipView.All.Select(view => view.Name).Distinct().Count().ShouldBe(ClipView.All.Count);
     }
@@ -78,7 +79,8 @@ public class ClipViewTests
     [Fact]
     public void Timing_moves_the_sampled_frames()
     {
-        long[] Frames(FrameTiming timing, int total, int samples) => [.. Enumerable.Range(0, samples).Select(i => FrameSampler.FrameIndex(total, samples, i, timing))];
+        long[] Frames(FrameTiming timing, int total, int samples) =>
+            [.. Enumerable.Range(0, samples).Select(i => FrameSampler.FrameIndex(total, samples, i, timing))];
 
         Frames(FrameTiming.Plain, 41, 5).ShouldBe([0, 10, 20, 30, 40]);
         Frames(FrameTiming.Later, 41, 5).ShouldBe([5, 15, 25, 35, 40]);

@@ -10,7 +10,8 @@ public class FramePainterTests
         byte[] rgb = new byte[8 * 7 * 3];
         new FramePainter(rgb, 8, 7).Text(1, 1, "4.", 1, (255, 1, 2));
 
-        string[] rows = [.. Enumerable.Range(0, 7).Select(y => string.Concat(Enumerable.Range(0, 8).Select(x => rgb[((y * 8) + x) * 3] == 255 ? '#' : ' ')))];
+        string[] rows = [.. Enumerable.Range(0, 7)
+            .Select(y => string.Concat(Enumerable.Range(0, 8).Select(x => rgb[((y * 8) + x) * 3] == 255 ? '#' : ' ')))];
         rows.ShouldBe(["        ", " # #    ", " # #    ", " ###    ", "   #    ", "   #  # ", "        "]);
         rgb[((1 * 8) + 1) * 3 + 2].ShouldBe((byte)2);
     }

@@ -120,7 +120,8 @@ public sealed class MotionTests : IDisposable
     {
         string path = Moving("same.mkv", 20, 3, 2);
         float[] expected = Motion(path, 4, out _);
-        System.Threading.Tasks.Parallel.For(0, 12, new ParallelOptions { MaxDegreeOfParallelism = 4 }, _ => Motion(path, 4, out VideoInfo _).ShouldBe(expected));
+        System.Threading.Tasks.Parallel.For(0, 12, new ParallelOptions { MaxDegreeOfParallelism = 4 },
+            _ => Motion(path, 4, out VideoInfo _).ShouldBe(expected));
     }
 
     [Fact]
@@ -154,7 +155,8 @@ public sealed class MotionTests : IDisposable
 
         pairs.Count.ShouldBe(19);
         float[] steps = new float[7 * MotionFeatures.PerStep];
-        MotionFeatures.Steps([.. pairs.Select(pair => pair.Start)], [.. pairs.Select(pair => pair.End)], [.. pairs.SelectMany(pair => pair.Features)], 0, pairs[^1].End, steps);
+        MotionFeatures.Steps([.. pairs.Select(pair => pair.Start)], [.. pairs.Select(pair => pair.End)],
+            [.. pairs.SelectMany(pair => pair.Features)], 0, pairs[^1].End, steps);
         steps.ShouldBe(Motion(path, 7, out _));
     }
 
@@ -164,7 +166,8 @@ public sealed class MotionTests : IDisposable
         Random random = new(3);
         const int Count = 9, Intervals = 5;
         double[] starts = [.. Enumerable.Range(0, Count).Select(i => i * 0.1)], ends = [.. starts.Select(start => start + 0.1)];
-        float[] features = [.. Enumerable.Range(0, Count * MotionFeatures.PerPair).Select(_ => random.NextSingle())], steps = new float[Intervals * MotionFeatures.PerStep];
+        float[] features = [.. Enumerable.Range(0, Count * MotionFeatures.PerPair).Select(_ => random.NextSingle())],
+            steps = new float[Intervals * MotionFeatures.PerStep];
         MotionFeatures.Steps(starts, ends, features, 0, 0.9, steps);
         for (int step = 0; step < Intervals; step++)
         {
@@ -173,7 +176,8 @@ public sealed class MotionTests : IDisposable
             for (int d = 0; d < MotionFeatures.PerPair; d++)
             {
                 double mean = Enumerable.Range(0, Count).Sum(i => weights[i] * features[(i * MotionFeatures.PerPair) + d]) / weights.Sum();
-                double variance = Enumerable.Range(0, Count).Sum(i => weights[i] * Math.Pow(features[(i * MotionFeatures.PerPair) + d] - mean, 2)) / weights.Sum();
+                double variance = Enumerable.Range(0, Count)
+                    .Sum(i => weights[i] * Math.Pow(features[(i * MotionFeatures.PerPair) + d] - mean, 2)) / weights.Sum();
                 steps[(step * MotionFeatures.PerStep) + d].ShouldBe((float)mean, 1e-5f);
                 steps[(step * MotionFeatures.PerStep) + MotionFeatures.PerPair + d].ShouldBe((float)Math.Sqrt(variance), 1e-4f);
             }
@@ -205,16 +209,20 @@ public sealed class MotionTests : IDisposable
         Write(name, frames, rate, scale, (frame, x, y) => Texture((x - (across * frame)) / scale, (y - (down * frame)) / scale));
 
     private string Write(string name, int frames, int rate, int scale, Func<int, int, int, double> grey) =>
-        _clips.Write(name, frames, new VideoWriterOptions { Width = Width * scale, Height = Height * scale, Codec = VideoCodec.Ffv1, FrameRate = new(rate) }, (frame, rgb) =>
+        _clips.Write(name, frames,
+            new VideoWriterOptions { Width = Width * scale, Height = Height * scale, Codec = VideoCodec.Ffv1, FrameRate = new(rate) },
+            (frame, rgb) =>
         {
             for (int i = 0; i < rgb.Length; i += 3)
             {
                 int pixel = i / 3;
-                rgb[i] = rgb[i + 1] = rgb[i + 2] = (byte)Math.Clamp(Math.Round(grey(frame, pixel % (Width * scale), pixel / (Width * scale))), 0, 255);
+                rgb[i] = rgb[i + 1] = rgb[i + 2] = (byte)Math.Clamp(
+                    Math.Round(grey(frame, pixel % (Width * scale), pixel / (Width * scale))), 0, 255);
             }
         });
 
     /// <summary>Smooth, and alike nowhere.</summary>
     private static double Texture(double x, double y) =>
-        120 + (30 * Math.Sin((0.21 * x) + (0.05 * y))) + (30 * Math.Sin((0.17 * y) - (0.06 * x) + 1)) + (25 * Math.Sin((0.11 * x) + (0.13 * y) + 2)) + (15 * Math.Sin((0.37 * x) - (0.29 * y)));
+        120 + (30 * Math.Sin((0.21 * x) + (0.05 * y))) + (30 * Math.Sin((0.17 * y) - (0.06 * x) + 1))
+            + (25 * Math.Sin((0.11 * x) + (0.13 * y) + 2)) + (15 * Math.Sin((0.37 * x) - (0.29 * y)));
 }

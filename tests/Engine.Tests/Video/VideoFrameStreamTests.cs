@@ -16,7 +16,8 @@ public sealed class VideoFrameStreamTests : IDisposable
         string path = _clips.Textured("clip.avi", frames);
         byte[] expected = new byte[frames * 20 * 10 * 3];
         VideoReader.Read(path, frames, expected, new VideoReadOptions { Width = 20, Height = 10 });
-        using var stream = new VideoFrameStream(path, new VideoStreamOptions { Width = 20, Height = 10, Ahead = ahead }, CancellationToken.None);
+        using var stream = new VideoFrameStream(path, new VideoStreamOptions { Width = 20, Height = 10, Ahead = ahead },
+            CancellationToken.None);
 
         List<byte> all = [];
         while (stream.Next() is { } frame)
@@ -37,7 +38,8 @@ public sealed class VideoFrameStreamTests : IDisposable
     [Fact]
     public void Frames_have_the_size_they_are_displayed_in()
     {
-        string path = _clips.Write("turned.mp4", 3, new VideoWriterOptions { Width = 64, Height = 32, Codec = VideoCodec.Mpeg4, RotationDegrees = 90 }, (_, rgb) => rgb.Fill(9));
+        string path = _clips.Write("turned.mp4", 3,
+            new VideoWriterOptions { Width = 64, Height = 32, Codec = VideoCodec.Mpeg4, RotationDegrees = 90 }, (_, rgb) => rgb.Fill(9));
         using var stream = new VideoFrameStream(path, new VideoStreamOptions(), CancellationToken.None);
 
         stream.Next()!.Rgb.Length.ShouldBe(64 * 32 * 3);
@@ -67,7 +69,8 @@ public sealed class VideoFrameStreamTests : IDisposable
             missing.Result.Reason.ShouldNotBeEmpty();
         }
 
-        using var cancelled = new VideoFrameStream(_clips.Textured("clip.avi", 50), new VideoStreamOptions { Ahead = 1 }, new CancellationToken(canceled: true));
+        using var cancelled = new VideoFrameStream(_clips.Textured("clip.avi", 50), new VideoStreamOptions { Ahead = 1 },
+            new CancellationToken(canceled: true));
         Should.Throw<OperationCanceledException>(() => cancelled.Next());
     }
 

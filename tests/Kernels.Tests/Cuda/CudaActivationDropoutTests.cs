@@ -29,8 +29,10 @@ public sealed class CudaActivationDropoutTests(CudaFixture fixture)
                     DeviceArray input = arrays.Input(x), y = arrays.Output(length), dx = arrays.Output(length);
                     op.Forward(fixture.Stream, length, input, y, relu, dropout, type);
                     op.Backward(fixture.Stream, length, arrays.Input(dy), input, dx, relu, dropout, type);
-                    y.Read().ShouldBeTheSameBitsAs([.. x.Select((value, i) => type.Round((relu ? MathF.Max(0, value) : value) * Factor(i)))], $"{length} y");
-                    dx.Read().ShouldBeTheSameBitsAs([.. dy.Select((value, i) => type.Round(relu && x[i] <= 0 ? 0 : value * Factor(i)))], $"{length} dx");
+                    y.Read().ShouldBeTheSameBitsAs(
+                        [.. x.Select((value, i) => type.Round((relu ? MathF.Max(0, value) : value) * Factor(i)))], $"{length} y");
+                    dx.Read().ShouldBeTheSameBitsAs([.. dy.Select((value, i) => type.Round(relu && x[i] <= 0 ? 0 : value * Factor(i)))],
+                        $"{length} dx");
                     arrays.Verify();
                 }
             }
@@ -47,7 +49,8 @@ public sealed class CudaActivationDropoutTests(CudaFixture fixture)
         using var arrays = new DeviceArrays(fixture);
         var op = new Cuda.ActivationDropout(fixture.Library);
         DeviceArray y = arrays.OutputFloats(Length);
-        op.Forward(fixture.Stream, Length, arrays.Floats(Numbers.Filled(Length, 1)), y, relu: false, new GpuDropout(probability, ulong.MaxValue, layer, arrays.Raw(new StepState { AdamSteps = step })), CudaType.Float32);
+        op.Forward(fixture.Stream, Length, arrays.Floats(Numbers.Filled(Length, 1)), y, relu: false,
+            new GpuDropout(probability, ulong.MaxValue, layer, arrays.Raw(new StepState { AdamSteps = step })), CudaType.Float32);
         var mask = new Dropout(probability, ulong.MaxValue, ((ulong)step << 8) | (uint)layer);
         y.Read().ShouldBeTheSameBitsAs([.. Enumerable.Range(0, Length).Select(i => mask.IsActive ? mask.Factor(i) : 1)], "mask");
         arrays.Verify();
@@ -65,7 +68,8 @@ public sealed class CudaActivationDropoutTests(CudaFixture fixture)
         using var arrays = new DeviceArrays(fixture);
         var op = new Cuda.ActivationDropout(fixture.Library);
         DeviceArray y = arrays.OutputFloats(Length);
-        op.Forward(fixture.Stream, Length, arrays.Floats(Numbers.Filled(Length, 1)), y, relu: false, new GpuDropout(0.3f, 9, 2, arrays.Raw(default(StepState)), first), CudaType.Float32);
+        op.Forward(fixture.Stream, Length, arrays.Floats(Numbers.Filled(Length, 1)), y, relu: false,
+            new GpuDropout(0.3f, 9, 2, arrays.Raw(default(StepState)), first), CudaType.Float32);
         var whole = new Dropout(0.3f, 9, 2);
         float[] expected = [.. Enumerable.Range(0, Length).Select(i => whole.Factor(first + i))];
         y.Read().ShouldBeTheSameBitsAs(expected, "mask");
@@ -97,7 +101,8 @@ public sealed class CudaActivationDropoutTests(CudaFixture fixture)
         op.Forward(fixture.Stream, Length, values, values, relu: true, dropout, type);
         op.Backward(fixture.Stream, Length, gradients, values, gradients, relu: true, dropout, type);
         values.Read().ShouldBeTheSameBitsAs([.. x.Select((value, i) => type.Round(MathF.Max(0, value) * mask.Factor(i)))], "y");
-        gradients.Read().ShouldBeTheSameBitsAs([.. dy.Select((value, i) => x[i] > 0 && mask.Factor(i) > 0 ? type.Round(value * mask.Factor(i)) : 0)], "dx");
+        gradients.Read().ShouldBeTheSameBitsAs(
+            [.. dy.Select((value, i) => x[i] > 0 && mask.Factor(i) > 0 ? type.Round(value * mask.Factor(i)) : 0)], "dx");
         arrays.Verify();
     }
 
@@ -107,7 +112,8 @@ public sealed class CudaActivationDropoutTests(CudaFixture fixture)
         using var arrays = new DeviceArrays(fixture);
         var op = new Cuda.ActivationDropout(fixture.Library);
         DeviceArray y = arrays.OutputFloats(3);
-        op.Forward(fixture.Stream, 3, arrays.Floats(float.NaN, float.PositiveInfinity, float.NegativeInfinity), y, relu: true, default, CudaType.Float32);
+        op.Forward(fixture.Stream, 3, arrays.Floats(float.NaN, float.PositiveInfinity, float.NegativeInfinity), y, relu: true, default,
+            CudaType.Float32);
         y.Read().ShouldBeTheSameBitsAs([float.NaN, float.PositiveInfinity, 0], "y");
     }
 }

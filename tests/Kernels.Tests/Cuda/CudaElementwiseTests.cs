@@ -43,7 +43,8 @@ public sealed class CudaElementwiseTests(CudaFixture fixture)
     public void Cast_rounds_to_nearest_even(bool misaligned)
     {
         var elementwise = new Cuda.Elementwise(fixture.Library);
-        float[] special = [0, -0f, 65_504, 65_519.99f, 65_520, -1e9f, float.PositiveInfinity, 6e-8f, 2.9e-8f, 1e-30f, 1 + (1f / 2048), 1 + (3f / 2048), float.MaxValue];
+        float[] special = [0, -0f, 65_504, 65_519.99f, 65_520, -1e9f, float.PositiveInfinity, 6e-8f, 2.9e-8f, 1e-30f, 1 + (1f / 2048),
+            1 + (3f / 2048), float.MaxValue];
         foreach (int length in CudaTolerance.Lengths)
         {
             using var single = new DeviceArrays(fixture, CudaType.Float32, misaligned);
@@ -65,7 +66,8 @@ public sealed class CudaElementwiseTests(CudaFixture fixture)
     public void Every_half_widens_and_comes_back()
     {
         var elementwise = new Cuda.Elementwise(fixture.Library);
-        Half[] all = [.. Enumerable.Range(0, 65_536).Select(bits => BitConverter.UInt16BitsToHalf((ushort)bits)).Where(value => !Half.IsNaN(value))];
+        Half[] all = [.. Enumerable.Range(0, 65_536).Select(bits => BitConverter.UInt16BitsToHalf((ushort)bits))
+            .Where(value => !Half.IsNaN(value))];
         using var arrays = new DeviceArrays(fixture);
         DeviceArray wide = arrays.OutputFloats(all.Length), narrow = arrays.UpdatedRaw(new Half[all.Length]);
         elementwise.Cast(fixture.Stream, all.Length, arrays.Raw(all), CudaType.Float16, wide, CudaType.Float32);
@@ -82,15 +84,18 @@ public sealed class CudaElementwiseTests(CudaFixture fixture)
         var elementwise = new Cuda.Elementwise(fixture.Library);
         int size = type == CudaType.Float32 ? 4 : 2;
         foreach ((int rows, int columns, int from, int to, int fromOffset, int toOffset) in
-            ((int, int, int, int, int, int)[])[(0, 5, 5, 5, 0, 0), (3, 0, 8, 8, 0, 0), (1, 1, 1, 1, 0, 0), (5, 128, 128, 256, 0, 128), (7, 33, 40, 48, 0, 8), (4, 16, 17, 31, 1, 3), (20, 257, 264, 272, 8, 0)])
+            ((int, int, int, int, int, int)[])[(0, 5, 5, 5, 0, 0), (3, 0, 8, 8, 0, 0), (1, 1, 1, 1, 0, 0), (5, 128, 128, 256, 0, 128),
+                (7, 33, 40, 48, 0, 8), (4, 16, 17, 31, 1, 3), (20, 257, 264, 272, 8, 0)])
         {
             foreach (bool accumulate in (bool[])[false, true])
             {
                 using var arrays = new DeviceArrays(fixture, type, misaligned);
-                float[] source = arrays.Rounded(Numbers.Random((rows * from) + fromOffset, 1)), before = arrays.Rounded(Numbers.Random((rows * to) + toOffset, 2));
+                float[] source = arrays.Rounded(Numbers.Random((rows * from) + fromOffset, 1)),
+                    before = arrays.Rounded(Numbers.Random((rows * to) + toOffset, 2));
                 DeviceArray destination = arrays.Updated(before);
                 elementwise.CopyRows(
-                    fixture.Stream, rows, columns, arrays.Input(source).Address + (fromOffset * size), from, destination.Address + (toOffset * size), to, accumulate, type);
+                    fixture.Stream, rows, columns, arrays.Input(source).Address + (fromOffset * size), from, destination.Address
+                        + (toOffset * size), to, accumulate, type);
                 float[] expected = [.. before];
                 for (int i = 0; i < rows; i++)
                 {
@@ -122,7 +127,8 @@ public sealed class CudaElementwiseTests(CudaFixture fixture)
                 DeviceArray y = arrays.Updated(x);
                 op.Run(fixture.Stream, rows, columns, y, arrays.Floats(bias), relu, type);
                 y.Read().ShouldBeTheSameBitsAs(
-                    [.. x.Select((value, i) => type.Round(relu ? MathF.Max(0, value + bias[i % columns]) : value + bias[i % columns]))], $"{rows}×{columns}");
+                    [.. x.Select((value, i) => type.Round(relu ? MathF.Max(0, value + bias[i % columns]) : value + bias[i % columns]))],
+                        $"{rows}×{columns}");
                 arrays.Verify();
             }
         }
@@ -133,7 +139,8 @@ public sealed class CudaElementwiseTests(CudaFixture fixture)
     public void Column_sums_are_added(CudaType type, bool misaligned)
     {
         var op = new Cuda.ColumnSums(fixture.Library);
-        foreach ((int rows, int columns) in ((int, int)[])[(0, 3), (1, 1), (2, 3), (31, 8), (33, 16), (127, 17), (129, 33), (1_280, 64), (3_000, 5), (257, 129)])
+        foreach ((int rows, int columns) in ((int, int)[])[(0, 3), (1, 1), (2, 3), (31, 8), (33, 16), (127, 17), (129, 33), (1_280, 64),
+            (3_000, 5), (257, 129)])
         {
             using var arrays = new DeviceArrays(fixture, type, misaligned);
             float[] x = arrays.Rounded(Numbers.Random(rows * columns, 1)), before = Numbers.Random(columns, 2);

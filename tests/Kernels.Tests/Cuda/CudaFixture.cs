@@ -44,7 +44,8 @@ public sealed partial class CudaFixture : IDisposable
     internal static void SwitchOn()
     {
         string folder = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../../cudasim"));
-        if (Environment.GetEnvironmentVariable("CUDATRAINER_TEST_GPU") != "1" && Environment.GetEnvironmentVariable(SimulatorFolder) is null && Directory.Exists(folder))
+        if (Environment.GetEnvironmentVariable("CUDATRAINER_TEST_GPU") != "1" && Environment.GetEnvironmentVariable(
+            SimulatorFolder) is null && Directory.Exists(folder))
         {
             Environment.SetEnvironmentVariable(SimulatorFolder, folder);
         }

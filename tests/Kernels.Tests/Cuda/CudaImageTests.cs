@@ -40,7 +40,8 @@ public sealed class CudaImageTests(CudaFixture fixture)
     public void Flatten_transposes_every_image(CudaType type, bool misaligned)
     {
         var op = new Cuda.ConvFlatten(fixture.Library);
-        foreach ((int images, int channels, int height, int width) in ((int, int, int, int)[])[(0, 3, 2, 2), (1, 1, 1, 1), (2, 33, 7, 7), (3, 64, 1, 2), (1, 5, 8, 9), (2, 31, 4, 8)])
+        foreach ((int images, int channels, int height, int width) in ((int, int, int, int)[])[(0, 3, 2, 2), (1, 1, 1, 1), (2, 33, 7, 7),
+            (3, 64, 1, 2), (1, 5, 8, 9), (2, 31, 4, 8)])
         {
             using var arrays = new DeviceArrays(fixture, type, misaligned);
             int pixels = height * width;
@@ -48,7 +49,9 @@ public sealed class CudaImageTests(CudaFixture fixture)
             DeviceArray y = arrays.Output(x.Length);
             op.Run(fixture.Stream, images, channels, height, width, arrays.Input(x), y, type);
             y.Read().ShouldBeTheSameBitsAs(
-                [.. Enumerable.Range(0, x.Length).Select(i => x[(((i / (channels * pixels) * pixels) + (i % pixels)) * channels) + (i / pixels % channels)])], $"{images}×{channels}");
+                [.. Enumerable.Range(0, x.Length)
+                    .Select(i => x[(((i / (channels * pixels) * pixels) + (i % pixels)) * channels) + (i / pixels % channels)])],
+                    $"{images}×{channels}");
             arrays.Verify();
         }
     }

@@ -12,7 +12,8 @@ public sealed unsafe class CudaOptimizerTests(CudaFixture fixture)
     /// <summary>Boundaries in the middle of vectors and stretches, empty parameters, one longer than several stretches.</summary>
     private static readonly long[][] _segmentations =
     [
-        [0, 1], [0, 3], [0, 0, 5, 5, 9], [0, 2_048], [0, 2_047, 2_048, 2_049], [0, 7, 4_096, 4_100], [0, 10_001, 10_003, 10_064, 10_064, 10_192], [0, 0], [0, 31, 32, 33, 127, 128, 129, 257, 3_000],
+        [0, 1], [0, 3], [0, 0, 5, 5, 9], [0, 2_048], [0, 2_047, 2_048, 2_049], [0, 7, 4_096, 4_100],
+        [0, 10_001, 10_003, 10_064, 10_064, 10_192], [0, 0], [0, 31, 32, 33, 127, 128, 129, 257, 3_000],
     ];
 
     public static TheoryData<ClipMode, bool> Modes
@@ -46,11 +47,14 @@ public sealed unsafe class CudaOptimizerTests(CudaFixture fixture)
             using var halves = new DeviceArrays(fixture, CudaType.Float16, misaligned);
             var state = new StepState { LossScale = 512, LearningRate = 0.01f };
             GuardedBuffer<long> offsets = buffers.Of(segments);
-            GuardedBuffer<float> weights = buffers.Of(Numbers.Random(count, 100)), first = buffers.Of(new float[count]), second = buffers.Of(new float[count]), norms = buffers.Output(parameters);
+            GuardedBuffer<float> weights = buffers.Of(Numbers.Random(count, 100)), first = buffers.Of(new float[count]),
+                second = buffers.Of(new float[count]), norms = buffers.Output(parameters);
             GuardedBuffer<Half> half = buffers.Uninitialised<Half>(count);
 
-            DeviceArray deviceState = arrays.UpdatedRaw(state), deviceSegments = arrays.Raw(segments), deviceNorms = arrays.OutputFloats(parameters);
-            DeviceArray deviceWeights = arrays.Updated(Numbers.Random(count, 100)), deviceFirst = arrays.Updated(new float[count]), deviceSecond = arrays.Updated(new float[count]);
+            DeviceArray deviceState = arrays.UpdatedRaw(state), deviceSegments = arrays.Raw(segments),
+                deviceNorms = arrays.OutputFloats(parameters);
+            DeviceArray deviceWeights = arrays.Updated(Numbers.Random(count, 100)), deviceFirst = arrays.Updated(new float[count]),
+                deviceSecond = arrays.Updated(new float[count]);
             DeviceArray deviceHalf = halves.Output(count);
             for (int step = 1; step <= 3; step++)
             {
@@ -61,10 +65,12 @@ public sealed unsafe class CudaOptimizerTests(CudaFixture fixture)
 
                 DeviceArray deviceGradients = arrays.Updated(gradients);
                 unscale.Run(
-                    fixture.Stream, parameters, count, deviceGradients, deviceSegments, deviceNorms, deviceState, arrays.Workspace(Cuda.GradientUnscale.WorkspaceBytes(parameters, count)));
+                    fixture.Stream, parameters, count, deviceGradients, deviceSegments, deviceNorms, deviceState,
+                        arrays.Workspace(Cuda.GradientUnscale.WorkspaceBytes(parameters, count)));
                 deviceGradients.Read().ShouldBeTheSameBitsAs(scaled.Read(), "gradients");
                 adam.Step(
-                    fixture.Stream, parameters, count, deviceWeights, deviceGradients, deviceFirst, deviceSecond, deviceSegments, deviceNorms, step == 2 ? 0 : deviceHalf, deviceState,
+                    fixture.Stream, parameters, count, deviceWeights, deviceGradients, deviceFirst, deviceSecond, deviceSegments,
+                    deviceNorms, step == 2 ? 0 : deviceHalf, deviceState,
                     arrays.Workspace(Cuda.Adam.WorkspaceBytes), options);
                 deviceGradients.Read().ShouldBeTheSameBitsAs(scaled.Read(), "gradients after the step");
             }
@@ -95,16 +101,20 @@ public sealed unsafe class CudaOptimizerTests(CudaFixture fixture)
         var unscale = new Cuda.GradientUnscale(fixture.Library);
         var adam = new Cuda.Adam(fixture.Library);
         using var arrays = new DeviceArrays(fixture);
-        float[] gradients = Numbers.Random(Count, 1), weights = Numbers.Random(Count, 2), first = Numbers.Random(Count, 3), second = Numbers.Random(Count, 4);
+        float[] gradients = Numbers.Random(Count, 1), weights = Numbers.Random(Count, 2), first = Numbers.Random(Count, 3),
+            second = Numbers.Random(Count, 4);
         gradients[place] = bad;
         var before = new StepState { LossScale = 4, LearningRate = 1, AdamSteps = 7 };
-        DeviceArray state = arrays.UpdatedRaw(before), segments = arrays.Raw(0L, 100, Count), norms = arrays.OutputFloats(2), deviceGradients = arrays.UpdatedFloats(gradients);
+        DeviceArray state = arrays.UpdatedRaw(before), segments = arrays.Raw(0L, 100, Count), norms = arrays.OutputFloats(2),
+            deviceGradients = arrays.UpdatedFloats(gradients);
         DeviceArray halves = arrays.Raw(new Half[Count]);
-        unscale.Run(fixture.Stream, 2, Count, deviceGradients, segments, norms, state, arrays.Workspace(Cuda.GradientUnscale.WorkspaceBytes(2, Count)));
+        unscale.Run(fixture.Stream, 2, Count, deviceGradients, segments, norms, state,
+            arrays.Workspace(Cuda.GradientUnscale.WorkspaceBytes(2, Count)));
 
         // What must not change is given as inputs.
         adam.Step(
-            fixture.Stream, 2, Count, arrays.Floats(weights), deviceGradients, arrays.Floats(first), arrays.Floats(second), segments, norms, halves, state,
+            fixture.Stream, 2, Count, arrays.Floats(weights), deviceGradients, arrays.Floats(first), arrays.Floats(second), segments,
+            norms, halves, state,
             arrays.Workspace(Cuda.Adam.WorkspaceBytes), new AdamOptions());
         StepState after = state.Read<StepState>()[0];
         after.FoundNonFinite.ShouldBe(1);
@@ -123,7 +133,8 @@ public sealed unsafe class CudaOptimizerTests(CudaFixture fixture)
         var adam = new Cuda.Adam(fixture.Library);
         using var arrays = new DeviceArrays(fixture);
         DeviceArray state = arrays.UpdatedRaw(new StepState { LossScale = 1, FoundNonFinite = 1 }), norms = arrays.OutputFloats(1);
-        unscale.Run(fixture.Stream, 1, 2, arrays.Floats(3e30f, 4e30f), arrays.Raw(0L, 2), norms, state, arrays.Workspace(Cuda.GradientUnscale.WorkspaceBytes(1, 2)));
+        unscale.Run(fixture.Stream, 1, 2, arrays.Floats(3e30f, 4e30f), arrays.Raw(0L, 2), norms, state,
+            arrays.Workspace(Cuda.GradientUnscale.WorkspaceBytes(1, 2)));
         norms.Read().ShouldAgreeWith([5e30], Agreement.Forward, "norm");
         state.Read<StepState>()[0].FoundNonFinite.ShouldBe(0);
         arrays.Verify();
@@ -191,7 +202,8 @@ public sealed unsafe class CudaOptimizerTests(CudaFixture fixture)
         state.Read<StepState>()[0].ShouldBe(expected);
 
         // Three good steps double the scale, up to 16; overflows halve it, down to 1.
-        bool[] overflows = [false, false, false, true, false, false, false, false, false, false, false, false, false, true, true, true, true, true, true, false];
+        bool[] overflows = [false, false, false, true, false, false, false, false, false, false, false, false, false, true, true, true,
+            true, true, true, false];
         foreach (bool overflow in overflows)
         {
             expected = state.Read<StepState>()[0] with { FoundNonFinite = overflow ? 1 : 0 };

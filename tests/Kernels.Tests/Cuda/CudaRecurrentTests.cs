@@ -22,7 +22,8 @@ public sealed class CudaRecurrentTests(CudaFixture fixture)
             foreach (CudaType type in Enum.GetValues<CudaType>())
             {
                 foreach ((int batch, int time, int hidden) in
-                    ((int, int, int)[])[(1, 1, 1), (2, 3, 2), (3, 2, 3), (2, 4, 31), (1, 5, 32), (2, 3, 33), (2, 2, 64), (1, 3, 127), (3, 5, 128), (1, 3, 129), (2, 2, 136), (1, 2, 257)])
+                    ((int, int, int)[])[(1, 1, 1), (2, 3, 2), (3, 2, 3), (2, 4, 31), (1, 5, 32), (2, 3, 33), (2, 2, 64), (1, 3, 127),
+                        (3, 5, 128), (1, 3, 129), (2, 2, 136), (1, 2, 257)])
                 {
                     data.Add(type, batch, time, hidden, hidden % 2 == 0);
                 }
@@ -40,14 +41,16 @@ public sealed class CudaRecurrentTests(CudaFixture fixture)
     {
         int gates = 4 * hidden, count = batch * time * hidden;
         using var arrays = new DeviceArrays(fixture, type);
-        float[] x = arrays.Rounded(Numbers.Random(4 * count, 1, 2)), w = arrays.Rounded(Numbers.Random(gates * hidden, 2, 1 / MathF.Sqrt(hidden)));
+        float[] x = arrays.Rounded(Numbers.Random(4 * count, 1, 2)),
+            w = arrays.Rounded(Numbers.Random(gates * hidden, 2, 1 / MathF.Sqrt(hidden)));
         float[] bias = Numbers.Random(gates, 3), dy = arrays.Rounded(Numbers.Random(count, 4));
         var reference = new RecurrentReference(batch, time, gates, hidden, reverse);
         double[] y = reference.Lstm(x.Widen(), Identity(gates), w.Widen(), bias.Widen());
         RecurrentGradients gradients = reference.LstmGradients(x.Widen(), Identity(gates), w.Widen(), bias.Widen(), dy.Widen());
 
         var op = new Cuda.Lstm(fixture.Library);
-        DeviceArray inner = arrays.Updated(x), weights = arrays.Input(w), deviceY = arrays.Output(count), cells = arrays.OutputFloats(count), previous = arrays.Output(count);
+        DeviceArray inner = arrays.Updated(x), weights = arrays.Input(w), deviceY = arrays.Output(count),
+            cells = arrays.OutputFloats(count), previous = arrays.Output(count);
         DeviceArray upstream = arrays.Input(dy), dz = arrays.Output(4 * count);
         op.Forward(fixture.Stream, batch, time, hidden, inner, arrays.Floats(bias), weights, deviceY, cells, reverse, type);
         op.Backward(fixture.Stream, batch, time, hidden, upstream, inner, cells, weights, dz, reverse, type);
@@ -70,16 +73,20 @@ public sealed class CudaRecurrentTests(CudaFixture fixture)
     {
         int gates = 3 * hidden, count = batch * time * hidden;
         using var arrays = new DeviceArrays(fixture, type);
-        float[] x = arrays.Rounded(Numbers.Random(3 * count, 1, 2)), w = arrays.Rounded(Numbers.Random(gates * hidden, 2, 1 / MathF.Sqrt(hidden)));
+        float[] x = arrays.Rounded(Numbers.Random(3 * count, 1, 2)),
+            w = arrays.Rounded(Numbers.Random(gates * hidden, 2, 1 / MathF.Sqrt(hidden)));
         float[] bias = Numbers.Random(gates, 3), hiddenBias = Numbers.Random(gates, 5), dy = arrays.Rounded(Numbers.Random(count, 4));
         var reference = new RecurrentReference(batch, time, gates, hidden, reverse);
         double[] y = reference.Gru(x.Widen(), Identity(gates), w.Widen(), bias.Widen(), hiddenBias.Widen());
-        RecurrentGradients gradients = reference.GruGradients(x.Widen(), Identity(gates), w.Widen(), bias.Widen(), hiddenBias.Widen(), dy.Widen());
+        RecurrentGradients gradients = reference.GruGradients(x.Widen(), Identity(gates), w.Widen(), bias.Widen(), hiddenBias.Widen(),
+            dy.Widen());
 
         var op = new Cuda.Gru(fixture.Library);
-        DeviceArray weights = arrays.Input(w), deviceY = arrays.Output(count), saved = arrays.Output(4 * count), previous = arrays.Output(count);
+        DeviceArray weights = arrays.Input(w), deviceY = arrays.Output(count), saved = arrays.Output(4 * count),
+            previous = arrays.Output(count);
         DeviceArray dInput = arrays.Output(3 * count), dHidden = arrays.Output(3 * count);
-        op.Forward(fixture.Stream, batch, time, hidden, arrays.Input(x), arrays.Floats(bias), arrays.Floats(hiddenBias), weights, deviceY, saved, reverse, type);
+        op.Forward(fixture.Stream, batch, time, hidden, arrays.Input(x), arrays.Floats(bias), arrays.Floats(hiddenBias), weights, deviceY,
+            saved, reverse, type);
         op.Backward(fixture.Stream, batch, time, hidden, arrays.Input(dy), deviceY, saved, weights, dInput, dHidden, reverse, type);
         new Cuda.Recurrent(fixture.Library).PreviousStates(fixture.Stream, batch, time, hidden, deviceY, previous, reverse, type);
 
@@ -98,15 +105,20 @@ public sealed class CudaRecurrentTests(CudaFixture fixture)
     {
         const int Hidden = 1_800, Time = 2;
         using var arrays = new DeviceArrays(fixture, type);
-        float[] x = Numbers.Random(Time, 1), inputWeights = Numbers.Random(4 * Hidden, 2), w = arrays.Rounded(Numbers.Random(4 * Hidden * Hidden, 3, 0.03f));
-        float[] products = arrays.Rounded([.. x.SelectMany(value => inputWeights.Select(weight => value * weight))]), dy = arrays.Rounded(Numbers.Random(Time * Hidden, 4));
+        float[] x = Numbers.Random(Time, 1), inputWeights = Numbers.Random(4 * Hidden, 2),
+            w = arrays.Rounded(Numbers.Random(4 * Hidden * Hidden, 3, 0.03f));
+        float[] products = arrays.Rounded([.. x.SelectMany(value => inputWeights.Select(weight => value * weight))]),
+            dy = arrays.Rounded(Numbers.Random(Time * Hidden, 4));
         var reference = new RecurrentReference(1, Time, 1, Hidden, Reverse: false);
         double[] y = reference.Lstm(x.Widen(), inputWeights.Widen(), w.Widen(), new double[4 * Hidden]);
-        RecurrentGradients gradients = reference.LstmGradients(x.Widen(), inputWeights.Widen(), w.Widen(), new double[4 * Hidden], dy.Widen());
+        RecurrentGradients gradients = reference.LstmGradients(x.Widen(), inputWeights.Widen(), w.Widen(), new double[4 * Hidden],
+            dy.Widen());
 
         var op = new Cuda.Lstm(fixture.Library);
-        DeviceArray inner = arrays.Updated(products), weights = arrays.Input(w), deviceY = arrays.Output(Time * Hidden), cells = arrays.OutputFloats(Time * Hidden), dz = arrays.Output(4 * Time * Hidden);
-        op.Forward(fixture.Stream, 1, Time, Hidden, inner, arrays.Floats(new float[4 * Hidden]), weights, deviceY, cells, reverse: false, type);
+        DeviceArray inner = arrays.Updated(products), weights = arrays.Input(w), deviceY = arrays.Output(Time * Hidden),
+            cells = arrays.OutputFloats(Time * Hidden), dz = arrays.Output(4 * Time * Hidden);
+        op.Forward(fixture.Stream, 1, Time, Hidden, inner, arrays.Floats(new float[4 * Hidden]), weights, deviceY, cells, reverse: false,
+            type);
         op.Backward(fixture.Stream, 1, Time, Hidden, arrays.Input(dy), inner, cells, weights, dz, reverse: false, type);
         deviceY.Read().ShouldAgreeWith(y, type.Forward(), "y");
         Check(type, Outer(dz.Read(), Numbers.Filled(Time, 1), 4 * Hidden, 1), gradients.Bias, "db");
@@ -127,7 +139,8 @@ public sealed class CudaRecurrentTests(CudaFixture fixture)
     public void Too_many_hidden_units_are_refused()
     {
         var op = new Cuda.Lstm(fixture.Library);
-        Should.Throw<ArgumentOutOfRangeException>(() => op.Forward(fixture.Stream, 1, 1, Cuda.Recurrent.MaxHidden + 1, 0, 0, 0, 0, 0, reverse: false, CudaType.Float32));
+        Should.Throw<ArgumentOutOfRangeException>(
+            () => op.Forward(fixture.Stream, 1, 1, Cuda.Recurrent.MaxHidden + 1, 0, 0, 0, 0, 0, reverse: false, CudaType.Float32));
     }
 
     private static void Check(CudaType type, float[] actual, double[] expected, string what) =>

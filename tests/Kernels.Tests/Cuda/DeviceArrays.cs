@@ -68,7 +68,9 @@ internal sealed unsafe class DeviceArrays(CudaFixture fixture, CudaType type = C
     }
 
     /// <summary>The numbers that a device sees when it is given these in a type.</summary>
-    public static float[] Rounded(float[] values, CudaType type) => type == CudaType.Float32 ? values : [.. values.Select(value => (float)(Half)value)];
+    public static float[] Rounded(float[] values, CudaType type) => type == CudaType.Float32
+        ? values
+        : [.. values.Select(value => (float)(Half)value)];
 
     public float[] Rounded(float[] values) => Rounded(values, type);
 

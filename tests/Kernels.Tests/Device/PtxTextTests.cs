@@ -120,7 +120,8 @@ public sealed class PtxTextTests
 
     [Fact]
     public void A_slot_that_nobody_uses_goes() =>
-        PtxSlots.ToRegisters(["\t.local .align 4 .b8 __local_depot1[4];", "\tmov.b64\t%rd2, __local_depot1;", "\tret;"]).ShouldBe(["\tret;"]);
+        PtxSlots.ToRegisters(["\t.local .align 4 .b8 __local_depot1[4];", "\tmov.b64\t%rd2, __local_depot1;", "\tret;"])
+            .ShouldBe(["\tret;"]);
 
     [Theory]
     [InlineData("\tadd.s64\t%rd3, %rd2, 4;")]

@@ -97,7 +97,8 @@ public sealed unsafe class CudaContextTests : InteropTest
         nint device = context.TryAllocate(64);
         using PinnedMemory host = context.AllocatePinned(128);
         var failure = Should.Throw<CudaException>(() => stream.CopyToDevice(host.Pointer, device, 65));
-        (failure.Call, failure.CodeName, failure.Code, failure.IsSticky).ShouldBe(("cuMemcpyHtoDAsync", "CUDA_ERROR_INVALID_VALUE", 1, false));
+        (failure.Call, failure.CodeName, failure.Code, failure.IsSticky)
+            .ShouldBe(("cuMemcpyHtoDAsync", "CUDA_ERROR_INVALID_VALUE", 1, false));
         failure.Message.ShouldContain($"cuMemcpyHtoDAsync failed on cuda:{context.Ordinal}");
         stream.CopyToDevice(host.Pointer, device, 64);
         stream.Synchronize();
@@ -153,7 +154,8 @@ public sealed unsafe class CudaContextTests : InteropTest
 
         foreach (Action later in new Action[]
         {
-            () => context.Use(), () => context.TryAllocate(64), () => stream.Synchronize(), () => stream.Record(place), () => Launch(kernel, stream, 0), () => _ = new CudaEvent(context),
+            () => context.Use(), () => context.TryAllocate(64), () => stream.Synchronize(), () => stream.Record(place), () =>
+                Launch(kernel, stream, 0), () => _ = new CudaEvent(context),
             () => context.AllocatePinned(8), () => stream.CopyToHost(0, pinned.Pointer, 8), () => _ = place.HasPassed,
         })
         {
@@ -281,7 +283,8 @@ public sealed unsafe class CudaContextTests : InteropTest
     [InlineData(900, false)]
     [InlineData(901, false)]
     [InlineData(999, true)]
-    public void Errors_that_end_a_context_are_told_from_those_that_do_not(int code, bool sticky) => CudaException.IsStickyCode(code).ShouldBe(sticky);
+    public void Errors_that_end_a_context_are_told_from_those_that_do_not(int code, bool sticky) =>
+        CudaException.IsStickyCode(code).ShouldBe(sticky);
 
     private static void Launch(CudaKernel kernel, CudaStream stream, nint pointer) =>
         kernel.Launch(stream, new Grid(1), new Grid(32), 0, new TestKernels.OneArray { Numbers = new(pointer, TestKernels.FewThreads) });

@@ -45,7 +45,8 @@ public sealed unsafe class CudaLaunchTests : InteropTest
         Read<int>(stream, result, 720).ShouldBe(expected);
 
         // x counts fastest; written as digits zyx.
-        static IEnumerable<int> Positions(int x, int y, int z) => Enumerable.Range(0, x * y * z).Select(i => (i % x) + (10 * (i / x % y)) + (100 * (i / (x * y))));
+        static IEnumerable<int> Positions(int x, int y, int z) =>
+            Enumerable.Range(0, x * y * z).Select(i => (i % x) + (10 * (i / x % y)) + (100 * (i / (x * y))));
     }
 
     [Fact]

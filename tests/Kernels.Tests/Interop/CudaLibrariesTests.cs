@@ -13,7 +13,9 @@ public sealed class CudaLibrariesTests : InteropTest
     public static TheoryData<bool, bool, CudaType, CudaType, bool> Products()
     {
         var cases = new TheoryData<bool, bool, CudaType, CudaType, bool>();
-        foreach (var (operands, result) in new[] { (CudaType.Float32, CudaType.Float32), (CudaType.Float16, CudaType.Float32), (CudaType.Float16, CudaType.Float16) })
+        foreach (var (operands,
+            result) in new[] { (CudaType.Float32, CudaType.Float32), (CudaType.Float16, CudaType.Float32), (CudaType.Float16,
+            CudaType.Float16) })
         {
             for (int bits = 0; bits < 8; bits++)
             {
@@ -26,7 +28,8 @@ public sealed class CudaLibrariesTests : InteropTest
 
     [Theory]
     [MemberData(nameof(Products))]
-    public void Products_are_row_major_with_every_transposition(bool transposeA, bool transposeB, CudaType operands, CudaType result, bool padded)
+    public void Products_are_row_major_with_every_transposition(bool transposeA, bool transposeB, CudaType operands, CudaType result,
+        bool padded)
     {
         const int M = 5, N = 7, K = 9;
         int gap = padded ? 8 : 0;
@@ -34,10 +37,12 @@ public sealed class CudaLibrariesTests : InteropTest
         using var stream = new CudaStream(context);
         using var cublas = new CublasHandle(context, stream, 1 << 20);
         int lda = (transposeA ? M : K) + gap, ldb = (transposeB ? K : N) + gap, ldc = N + gap;
-        float[] a = Rounded((transposeA ? K : M) * lda, 1, operands), b = Rounded((transposeB ? N : K) * ldb, 2, operands), c = Rounded(M * ldc, 3, result);
+        float[] a = Rounded((transposeA ? K : M) * lda, 1, operands), b = Rounded((transposeB ? N : K) * ldb, 2, operands),
+            c = Rounded(M * ldc, 3, result);
         nint deviceC = UploadAs(stream, c, result);
         cublas.Gemm(
-            transposeA, transposeB, M, N, K, 0.5f, UploadAs(stream, a, operands), operands, lda, UploadAs(stream, b, operands), operands, ldb, 2, deviceC, result, ldc);
+            transposeA, transposeB, M, N, K, 0.5f, UploadAs(stream, a, operands), operands, lda, UploadAs(stream, b, operands), operands,
+                ldb, 2, deviceC, result, ldc);
         float[] actual = ReadAs(stream, deviceC, c.Length, result);
         for (int row = 0; row < M; row++)
         {
@@ -46,7 +51,8 @@ public sealed class CudaLibrariesTests : InteropTest
                 double sum = 0;
                 for (int i = 0; i < K; i++)
                 {
-                    sum += (double)(transposeA ? a[(i * lda) + row] : a[(row * lda) + i]) * (column < N ? transposeB ? b[(column * ldb) + i] : b[(i * ldb) + column] : 0);
+                    sum += (double)(transposeA ? a[(i * lda) + row] : a[(row * lda) + i]) * (
+                        column < N ? transposeB ? b[(column * ldb) + i] : b[(i * ldb) + column] : 0);
                 }
 
                 double expected = column < N ? (0.5 * sum) + (2.0 * c[(row * ldc) + column]) : c[(row * ldc) + column];
@@ -77,7 +83,8 @@ public sealed class CudaLibrariesTests : InteropTest
         using var cublas = new CublasHandle(context, stream, 1 << 20);
         nint x = Upload(stream, new float[16]), y = Upload(stream, new float[16]);
         cublas.Gemm(false, false, 4, 4, 4, 1, x, CudaType.Float32, 4, x, CudaType.Float32, 4, 0, y, CudaType.Float32, 4);
-        var failure = Should.Throw<CudaException>(() => cublas.Gemm(false, false, 4, 4, 4, 1, x, CudaType.Float32, 3, x, CudaType.Float32, 4, 0, y, CudaType.Float32, 4));
+        var failure = Should.Throw<CudaException>(
+            () => cublas.Gemm(false, false, 4, 4, 4, 1, x, CudaType.Float32, 3, x, CudaType.Float32, 4, 0, y, CudaType.Float32, 4));
         (failure.Call, failure.IsSticky).ShouldBe(("cublasGemmEx", false));
         failure.Message.ShouldContain("cuBLAS");
         context.FirstFailure.ShouldBeNull();
@@ -93,7 +100,8 @@ public sealed class CudaLibrariesTests : InteropTest
         using var stream = new CudaStream(context);
         using CudnnHandle cudnn = OpenCudnn(context, stream);
         using var convolution = new CudnnConvolution(cudnn, Images, Channels, Height, Width, Filters, type, 16 << 20);
-        float[] x = Rounded(Images * Height * Width * Channels, 1, type), filters = Rounded(Filters * 9 * Channels, 2, type, 0.2f), bias = Rounded(Filters, 3, type);
+        float[] x = Rounded(Images * Height * Width * Channels, 1, type), filters = Rounded(Filters * 9 * Channels, 2, type, 0.2f),
+            bias = Rounded(Filters, 3, type);
         nint y = UploadAs(stream, Rounded(Images * Height * Width * Filters, 4, type), type);
         nint workspace = context.TryAllocate(Math.Max(1, convolution.WorkspaceBytes));
         convolution.WorkspaceBytes.ShouldBeLessThanOrEqualTo(16 << 20);
@@ -114,7 +122,8 @@ public sealed class CudaLibrariesTests : InteropTest
                             int i = row + (tap / 3) - 1, j = column + (tap % 3) - 1;
                             for (int c = 0; c < Channels && i >= 0 && i < Height && j >= 0 && j < Width; c++)
                             {
-                                sum += (double)x[(((((n * Height) + i) * Width) + j) * Channels) + c] * filters[(((k * 9) + tap) * Channels) + c];
+                                sum += (double)x[(((((n * Height) + i) * Width) + j) * Channels) + c] * filters[
+                                    (((k * 9) + tap) * Channels) + c];
                             }
                         }
 
@@ -134,7 +143,8 @@ public sealed class CudaLibrariesTests : InteropTest
         using CudaContext context = Open();
         using var stream = new CudaStream(context);
         using CudnnHandle cudnn = OpenCudnn(context, stream);
-        Should.Throw<CudaException>(() => new CudnnConvolution(cudnn, 1, 8, 4, 4, 8, CudaType.Float16, -1)).Message.ShouldContain("no algorithm works within");
+        Should.Throw<CudaException>(() => new CudnnConvolution(cudnn, 1, 8, 4, 4, 8, CudaType.Float16, -1))
+            .Message.ShouldContain("no algorithm works within");
     }
 
     [Theory]
@@ -154,7 +164,8 @@ public sealed class CudaLibrariesTests : InteropTest
             from row in Enumerable.Range(0, Height / 2)
             from column in Enumerable.Range(0, Width / 2)
             from c in Enumerable.Range(0, Channels)
-            select Enumerable.Range(0, 4).Max(p => x[(((((n * Height) + (2 * row) + (p / 2)) * Width) + (2 * column) + (p % 2)) * Channels) + c])];
+            select Enumerable.Range(0, 4)
+                .Max(p => x[(((((n * Height) + (2 * row) + (p / 2)) * Width) + (2 * column) + (p % 2)) * Channels) + c])];
         ReadAs(stream, y, expected.Length, type).ShouldBe(expected);
     }
 
@@ -169,10 +180,13 @@ public sealed class CudaLibrariesTests : InteropTest
         using CudnnHandle cudnn = OpenCudnn(context, stream);
         using var layer = new CudnnLstm(cudnn, Batch, Time, Inputs, Hidden, type);
         float[] x = Rounded(Batch * Time * Inputs, 1, type), dy = Rounded(Batch * Time * Hidden, 2, type);
-        float[] wi = Rounded(4 * Hidden * Inputs, 3, type, 0.4f), wh = Rounded(4 * Hidden * Hidden, 4, type, 0.3f), bias = Rounded(4 * Hidden, 5, type);
+        float[] wi = Rounded(4 * Hidden * Inputs, 3, type, 0.4f), wh = Rounded(4 * Hidden * Hidden, 4, type, 0.3f),
+            bias = Rounded(4 * Hidden, 5, type);
         int size = type == CudaType.Float32 ? 4 : 2;
         float[] space = new float[layer.WeightSpaceBytes / size];
-        var matrices = new (LstmWeights What, float[] Values, int Length)[] { (LstmWeights.Input, wi, Hidden * Inputs), (LstmWeights.Hidden, wh, Hidden * Hidden), (LstmWeights.Bias, bias, Hidden) };
+        var matrices = new (LstmWeights What, float[] Values,
+            int Length)[] { (LstmWeights.Input, wi, Hidden * Inputs), (LstmWeights.Hidden, wh, Hidden * Hidden), (LstmWeights.Bias, bias,
+            Hidden) };
         foreach (var (what, values, length) in matrices)
         {
             for (int gate = 0; gate < 4; gate++)
@@ -184,7 +198,8 @@ public sealed class CudaLibrariesTests : InteropTest
         nint weights = UploadAs(stream, space, type), gradients = UploadAs(stream, new float[space.Length], type);
         nint deviceX = UploadAs(stream, x, type), deviceDy = UploadAs(stream, dy, type);
         nint y = UploadAs(stream, new float[dy.Length], type), dx = UploadAs(stream, new float[x.Length], type);
-        nint workspace = context.TryAllocate(Math.Max(1, layer.WorkspaceBytes)), reserve = context.TryAllocate(Math.Max(1, layer.ReserveBytes));
+        nint workspace = context.TryAllocate(Math.Max(1, layer.WorkspaceBytes)),
+            reserve = context.TryAllocate(Math.Max(1, layer.ReserveBytes));
         layer.Forward(deviceX, y, weights, workspace, reserve);
         layer.BackwardData(y, deviceDy, dx, weights, workspace, reserve);
         layer.BackwardWeights(deviceX, y, gradients, workspace, reserve);
@@ -199,7 +214,8 @@ public sealed class CudaLibrariesTests : InteropTest
             double[] wanted = what switch { LstmWeights.Input => expected.InputWeights, LstmWeights.Hidden => expected.HiddenWeights, _ => expected.Bias };
             for (int gate = 0; gate < 4; gate++)
             {
-                Agree(sums.AsSpan((int)(layer.OffsetOf(gate, what) / size), length).ToArray(), wanted[(gate * length)..((gate + 1) * length)], type);
+                Agree(sums.AsSpan((int)(layer.OffsetOf(gate, what) / size), length).ToArray(),
+                    wanted[(gate * length)..((gate + 1) * length)], type);
             }
         }
 
@@ -208,7 +224,8 @@ public sealed class CudaLibrariesTests : InteropTest
         layer.BackwardData(y, deviceDy, dx, weights, workspace, reserve);
         layer.BackwardWeights(deviceX, y, gradients, workspace, reserve);
         int bias0 = (int)(layer.OffsetOf(0, LstmWeights.Bias) / size);
-        Agree(ReadAs(stream, gradients, space.Length, type)[bias0..(bias0 + Hidden)], [.. expected.Bias.Take(Hidden).Select(value => 2 * value)], type);
+        Agree(ReadAs(stream, gradients, space.Length, type)[bias0..(bias0 + Hidden)],
+            [.. expected.Bias.Take(Hidden).Select(value => 2 * value)], type);
     }
 
     private static CudnnHandle OpenCudnn(CudaContext context, CudaStream stream)
@@ -224,16 +241,20 @@ public sealed class CudaLibrariesTests : InteropTest
         type == CudaType.Float32 ? Upload(stream, values) : Upload(stream, Array.ConvertAll(values, value => (Half)value));
 
     private static float[] ReadAs(CudaStream stream, nint device, int count, CudaType type) =>
-        type == CudaType.Float32 ? Read<float>(stream, device, count) : Array.ConvertAll(Read<Half>(stream, device, count), value => (float)value);
+        type == CudaType.Float32
+            ? Read<float>(stream, device, count)
+            : Array.ConvertAll(Read<Half>(stream, device, count), value => (float)value);
 
     private static void Agree(float actual, double expected, CudaType type) =>
-        Math.Abs(actual - expected).ShouldBeLessThan((type == CudaType.Float32 ? SingleTolerance : HalfTolerance) * Math.Max(1, Math.Abs(expected)));
+        Math.Abs(actual - expected)
+            .ShouldBeLessThan((type == CudaType.Float32 ? SingleTolerance : HalfTolerance) * Math.Max(1, Math.Abs(expected)));
 
     /// <summary>By norm, with half a digit more for half precision: intermediate results are rounded too.</summary>
     private static void Agree(float[] actual, double[] expected, CudaType type)
     {
         actual.Length.ShouldBe(expected.Length);
-        double error = Math.Sqrt(actual.Zip(expected, (a, b) => (a - b) * (a - b)).Sum()), norm = Math.Sqrt(expected.Sum(value => value * value));
+        double error = Math.Sqrt(actual.Zip(expected, (a, b) => (a - b) * (a - b)).Sum()),
+            norm = Math.Sqrt(expected.Sum(value => value * value));
         error.ShouldBeLessThan((type == CudaType.Float32 ? 1e-5 : 5e-3) * norm);
     }
 }

@@ -37,7 +37,9 @@ public sealed unsafe class LibraryLookupTests : IDisposable
         library.Trace.Take(2).Select(attempt => attempt.Path).ShouldBe(["libcudatrainer_stub.so.2", "libcudatrainer_stub.so.1"]);
         library.Trace.Take(2).ShouldAllBe(attempt => attempt.Reason.Contains("No such file"));
         library.Trace.ShouldContain(new LookupAttempt(Path.Combine(_folder, "toolkit", "lib64"), "no such folder", IsFolder: true));
-        library.Trace.ShouldContain(attempt => attempt.Path == AppContext.BaseDirectory && attempt.Reason == "has no libcudatrainer_stub.so.2, libcudatrainer_stub.so.1");
+        library.Trace.ShouldContain(
+            attempt => attempt.Path == AppContext.BaseDirectory
+            && attempt.Reason == "has no libcudatrainer_stub.so.2, libcudatrainer_stub.so.1");
         library.Reason.ShouldStartWith("the stub was not found (tried libcudatrainer_stub.so.2: ");
         library.Trace.ShouldAllBe(attempt => library.Reason.Contains(attempt.Path));
     }
@@ -48,7 +50,8 @@ public sealed unsafe class LibraryLookupTests : IDisposable
         string file = Build("chosen.so", "int stubVersion(void) { return 1203; } int stubWork(int x) { return x; }");
         Environment.SetEnvironmentVariable(Variable, file);
         CudaLibrary library = Find(["libcudatrainer_stub.so.1"]);
-        (library.Found, library.Path, library.Version, library.Reason, library.IsSimulated).ShouldBe((true, file, "1203", string.Empty, false));
+        (library.Found, library.Path, library.Version, library.Reason, library.IsSimulated)
+            .ShouldBe((true, file, "1203", string.Empty, false));
         library.Trace.ShouldBe([new LookupAttempt(file, string.Empty)]);
 
         Environment.SetEnvironmentVariable(Variable, Path.Combine(_folder, "none.so"));
@@ -76,7 +79,8 @@ public sealed unsafe class LibraryLookupTests : IDisposable
     [InlineData("site-packages", true)]
     public void What_pip_installed_beside_the_python3_on_the_path_is_found(string packages, bool throughLink)
     {
-        string file = Build($"python/lib/python3.11/{packages}/nvidia/stub/lib/libcudatrainer_stub.so.1", "int stubVersion(void) { return 1; } int stubWork(int x) { return x; }");
+        string file = Build($"python/lib/python3.11/{packages}/nvidia/stub/lib/libcudatrainer_stub.so.1",
+            "int stubVersion(void) { return 1; } int stubWork(int x) { return x; }");
         string program = Path.Combine(_folder, "python", "bin", "python3"), link = Path.Combine(_folder, "links", "python3");
         Directory.CreateDirectory(Path.GetDirectoryName(program)!);
         Directory.CreateDirectory(Path.GetDirectoryName(link)!);
@@ -91,7 +95,8 @@ public sealed unsafe class LibraryLookupTests : IDisposable
     public void A_library_without_a_function_is_refused_with_its_version_and_the_next_is_tried()
     {
         string old = Build("toolkit/lib64/libcudatrainer_stub.so.2", "int stubVersion(void) { return 1102; }");
-        string good = Build("toolkit/lib64/libcudatrainer_stub.so.1", "int stubVersion(void) { return 1203; } int stubWork(int x) { return x; }");
+        string good = Build("toolkit/lib64/libcudatrainer_stub.so.1",
+            "int stubVersion(void) { return 1203; } int stubWork(int x) { return x; }");
         Environment.SetEnvironmentVariable("CUDA_PATH", Path.Combine(_folder, "toolkit"));
         CudaLibrary library = Find(["libcudatrainer_stub.so.2", "libcudatrainer_stub.so.1"]);
         library.Path.ShouldBe(good);
@@ -119,19 +124,22 @@ public sealed unsafe class LibraryLookupTests : IDisposable
     [InlineData(13, true)]
     public void A_library_for_a_newer_CUDA_than_the_drivers_is_refused(int driver, bool taken)
     {
-        Environment.SetEnvironmentVariable(Variable, Build("libcudatrainer_stub.so.12", "int stubVersion(void) { return 12; } int stubWork(int x) { return x; }"));
+        Environment.SetEnvironmentVariable(Variable,
+            Build("libcudatrainer_stub.so.12", "int stubVersion(void) { return 12; } int stubWork(int x) { return x; }"));
         CudaLibrary library = Find(["libcudatrainer_stub.so.12"], driver, made: 12);
         library.Found.ShouldBe(taken);
         if (!taken)
         {
-            library.Reason.ShouldContain("it is of CUDA 12, and the driver supports only CUDA 11: install a newer driver, or the stub for CUDA 11");
+            library.Reason.ShouldContain(
+                "it is of CUDA 12, and the driver supports only CUDA 11: install a newer driver, or the stub for CUDA 11");
         }
     }
 
     [Fact]
     public void The_simulator_is_taken_from_its_folder_only_and_nothing_else_is_taken_from_there()
     {
-        const string Simulated = "const char *cudasimVersion(void) { return \"SIMULATED 0\"; } int stubVersion(void) { return 5; } int stubWork(int x) { return x; }";
+        const string Simulated =
+            "const char *cudasimVersion(void) { return \"SIMULATED 0\"; } int stubVersion(void) { return 5; } int stubWork(int x) { return x; }";
         string file = Build("sim/libcudatrainer_stub.so.1", Simulated);
         Environment.SetEnvironmentVariable(Variable, file);
         CudaLibrary refused = Find(["libcudatrainer_stub.so.1"]);
@@ -154,7 +162,8 @@ public sealed unsafe class LibraryLookupTests : IDisposable
     public void Every_function_that_is_bound_is_looked_for()
     {
         string[] files = ["libcudatrainer_stub.so.1"];
-        Environment.SetEnvironmentVariable("CUDATRAINER_LIBCUDA", Build("empty.so", "int cuDriverGetVersion(int *version) { *version = 11020; return 0; }"));
+        Environment.SetEnvironmentVariable("CUDATRAINER_LIBCUDA",
+            Build("empty.so", "int cuDriverGetVersion(int *version) { *version = 11020; return 0; }"));
         try
         {
             CudaLibrary driver = CudaLibrary.Find(LibraryDescriptions.Driver with { Files = files }, cudaMajor: 0);
@@ -175,7 +184,8 @@ public sealed unsafe class LibraryLookupTests : IDisposable
     [InlineData("cuDNN", 91304, "9.13.4")]
     public void Version_numbers_of_both_kinds_are_understood(string name, int number, string version)
     {
-        Environment.SetEnvironmentVariable(Variable, Build("version.so", $"unsigned long cudnnGetVersion(void) {{ return {number}; }} unsigned long cudnnGetCudartVersion(void) {{ return 12040; }}"));
+        Environment.SetEnvironmentVariable(Variable,
+            Build("version.so", $"unsigned long cudnnGetVersion(void) {{ return {number}; }} unsigned long cudnnGetCudartVersion(void) {{ return 12040; }}"));
         LibraryDescription cudnn = LibraryDescriptions.Cudnn with { Variable = Variable, Api = typeof(VersionOnly) };
         CudaLibrary library = CudaLibrary.Find(cudnn, cudaMajor: 12);
         (library.Name, library.Version).ShouldBe((name, version));
@@ -188,7 +198,8 @@ public sealed unsafe class LibraryLookupTests : IDisposable
     [InlineData(22105, "2.21.5")]
     public void Both_ways_in_which_NCCL_counts_are_understood(int number, string version)
     {
-        Environment.SetEnvironmentVariable(Variable, Build("nccl.so", $"int ncclGetVersion(int *version) {{ *version = {number}; return 0; }}"));
+        Environment.SetEnvironmentVariable(Variable,
+            Build("nccl.so", $"int ncclGetVersion(int *version) {{ *version = {number}; return 0; }}"));
         CudaLibrary library = CudaLibrary.Find(LibraryDescriptions.Nccl with { Variable = Variable }, cudaMajor: 12);
         library.Found.ShouldBeFalse();
         library.Reason.ShouldContain($"version {version} has no ncclGetUniqueId, ncclCommInitRank, ncclCommDestroy and ");
@@ -198,7 +209,8 @@ public sealed unsafe class LibraryLookupTests : IDisposable
     public void NCCL_is_looked_for_by_its_variable_and_in_every_folder()
     {
         string[] files = ["libcudatrainer_stub.so.2"];
-        CudaLibrary.Find(LibraryDescriptions.Nccl with { Files = files }, cudaMajor: 12).Trace.ShouldContain(attempt => attempt.Path == AppContext.BaseDirectory && attempt.IsFolder);
+        CudaLibrary.Find(LibraryDescriptions.Nccl with { Files = files }, cudaMajor: 12)
+            .Trace.ShouldContain(attempt => attempt.Path == AppContext.BaseDirectory && attempt.IsFolder);
         string chosen = Path.Combine(_folder, "libnccl.so.2");
         Environment.SetEnvironmentVariable("CUDATRAINER_LIBNCCL", chosen);
         try
@@ -224,7 +236,9 @@ public sealed unsafe class LibraryLookupTests : IDisposable
     private static CudaLibrary Find(string[] files, int driver = 0, int made = 0) => CudaLibrary.Find(
         new LibraryDescription(
             "the stub", Variable, files, typeof(StubApi),
-            (handle, _) => System.Runtime.InteropServices.NativeLibrary.TryGetExport(handle, "stubVersion", out nint version) ? $"{((delegate* unmanaged<int>)version)()}" : string.Empty,
+            (handle, _) => System.Runtime.InteropServices.NativeLibrary.TryGetExport(handle, "stubVersion", out nint version)
+                ? $"{((delegate* unmanaged<int>)version)()}"
+                : string.Empty,
             (_, _) => made),
         driver);
 

@@ -31,8 +31,10 @@ public sealed class NcclProcessTests : NcclTest, IDisposable
             communicator.AllReduceSum(stream, values, values, Count, CudaType.Float32);
             Read<float>(stream, values, Count).SequenceEqual(expected).ShouldBeTrue();
             communicator.ThrowIfFailed();
-            SpinWait.SpinUntil(() => File.Exists(Path.Combine(_folder, "result.ready")), Patience).ShouldBeTrue(other.HasExited ? other.StandardOutput.ReadToEnd() : "the other rank has no result");
-            File.ReadAllBytes(Path.Combine(_folder, "result")).SequenceEqual(System.Runtime.InteropServices.MemoryMarshal.AsBytes(expected.AsSpan())).ShouldBeTrue();
+            SpinWait.SpinUntil(() => File.Exists(Path.Combine(_folder, "result.ready")), Patience)
+                .ShouldBeTrue(other.HasExited ? other.StandardOutput.ReadToEnd() : "the other rank has no result");
+            File.ReadAllBytes(Path.Combine(_folder, "result"))
+                .SequenceEqual(System.Runtime.InteropServices.MemoryMarshal.AsBytes(expected.AsSpan())).ShouldBeTrue();
 
             // The other one does not come to this one: it waits to be killed.
             using var passed = new CudaEvent(context);
@@ -56,7 +58,9 @@ public sealed class NcclProcessTests : NcclTest, IDisposable
             other.WaitForExit();
         }
 
-        Directory.GetFiles("/dev/shm", "cudasim-nccl-*").ShouldNotContain(file => System.Text.Encoding.ASCII.GetString(id).StartsWith($"/{Path.GetFileName(file)}", StringComparison.Ordinal));
+        Directory.GetFiles("/dev/shm", "cudasim-nccl-*")
+            .ShouldNotContain(file => System.Text.Encoding.ASCII.GetString(id)
+            .StartsWith($"/{Path.GetFileName(file)}", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -66,7 +70,8 @@ public sealed class NcclProcessTests : NcclTest, IDisposable
         RequireSimulator();
         string simulator = Path.Combine(_folder, "simulator");
         Directory.CreateDirectory(simulator);
-        foreach (string file in Directory.GetFiles(Environment.GetEnvironmentVariable(CudaLibrary.SimulatorVariable)!, "lib*").Where(file => !file.Contains("libnccl")))
+        foreach (string file in Directory.GetFiles(Environment.GetEnvironmentVariable(CudaLibrary.SimulatorVariable)!, "lib*")
+            .Where(file => !file.Contains("libnccl")))
         {
             File.Copy(file, Path.Combine(simulator, Path.GetFileName(file)));
         }
@@ -89,7 +94,8 @@ public sealed class NcclProcessTests : NcclTest, IDisposable
         using var communicator = new NcclCommunicator(context, File.ReadAllBytes(Path.Combine(folder, "id")), 1, 2);
         nint values = Upload(stream, Inputs(Count, 1));
         communicator.AllReduceSum(stream, values, values, Count, CudaType.Float32);
-        File.WriteAllBytes(Path.Combine(folder, "result"), System.Runtime.InteropServices.MemoryMarshal.AsBytes(Read<float>(stream, values, Count).AsSpan()).ToArray());
+        File.WriteAllBytes(Path.Combine(folder, "result"),
+            System.Runtime.InteropServices.MemoryMarshal.AsBytes(Read<float>(stream, values, Count).AsSpan()).ToArray());
         File.WriteAllText(Path.Combine(folder, "result.ready"), string.Empty);
         Console.OpenStandardInput().ReadByte();
     }
@@ -99,7 +105,8 @@ public sealed class NcclProcessTests : NcclTest, IDisposable
     {
         Interop.Cuda.IsAvailable.ShouldBeTrue();
         Interop.Cuda.HasNccl.ShouldBeFalse();
-        Should.Throw<InvalidOperationException>(NcclCommunicator.NewUniqueId).Message.ShouldBe($"NCCL is not available: {Interop.Cuda.NcclReason}");
+        Should.Throw<InvalidOperationException>(NcclCommunicator.NewUniqueId)
+            .Message.ShouldBe($"NCCL is not available: {Interop.Cuda.NcclReason}");
         using var context = new CudaContext(0);
         Should.Throw<InvalidOperationException>(() => new NcclCommunicator(context, new byte[128], 0, 1));
         File.WriteAllText(Path.Combine(Environment.GetEnvironmentVariable(FolderVariable)!, "reason"), Interop.Cuda.NcclReason);

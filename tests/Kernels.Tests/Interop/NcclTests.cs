@@ -30,8 +30,10 @@ public sealed unsafe class NcclTests : NcclTest
     [MemberData(nameof(Sums))]
     public void Every_rank_gets_the_sum_of_all(int size, CudaType type, int count)
     {
-        float[][] inputs = [.. Enumerable.Range(0, size).Select(rank => Array.ConvertAll(Inputs(count, rank), value => type == CudaType.Float32 ? value : (float)(Half)value))];
-        float[] expected = [.. Enumerable.Range(0, count).Select(i => inputs.Aggregate(0f, (sum, input) => sum + input[i])).Select(sum => type == CudaType.Float32 ? sum : (float)(Half)sum)];
+        float[][] inputs = [.. Enumerable.Range(0, size)
+            .Select(rank => Array.ConvertAll(Inputs(count, rank), value => type == CudaType.Float32 ? value : (float)(Half)value))];
+        float[] expected = [.. Enumerable.Range(0, count).Select(i => inputs.Aggregate(0f, (sum, input) => sum + input[i]))
+            .Select(sum => type == CudaType.Float32 ? sum : (float)(Half)sum)];
         float[][] results = new float[size][], inPlace = new float[size][];
         OnRanks(size, rank =>
         {
@@ -187,7 +189,8 @@ public sealed unsafe class NcclTests : NcclTest
         using CudaContext context = Open();
         long live = Interop.Cuda.IsSimulated ? Counted("live_communicators") : 0;
         var failure = Should.Throw<NcclException>(() => new NcclCommunicator(context, NcclCommunicator.NewUniqueId(), 2, 2));
-        (failure.Call, failure.Code, failure.CodeName, failure.Rank, failure.Device, failure.IsSticky).ShouldBe(("ncclCommInitRank", InvalidArgument, "NCCL", 2, context.Ordinal, false));
+        (failure.Call, failure.Code, failure.CodeName, failure.Rank, failure.Device, failure.IsSticky)
+            .ShouldBe(("ncclCommInitRank", InvalidArgument, "NCCL", 2, context.Ordinal, false));
         failure.Message.ShouldStartWith($"ncclCommInitRank failed on cuda:{context.Ordinal}: NCCL (4): rank 2 of 2: invalid argument");
         using (var alone = new NcclCommunicator(context, NcclCommunicator.NewUniqueId(), 0, 1))
         {
@@ -222,7 +225,8 @@ public sealed unsafe class NcclTests : NcclTest
         });
         failures.Select(failure => failure.Rank).ShouldBe([0, 1, 2]);
         failures.Select(failure => failure.Code).ShouldBe([RemoteError, SystemError, RemoteError]);
-        failures.ShouldAllBe(failure => failure.Call == "ncclCommGetAsyncError" && !failure.IsSticky && failure.Message.Contains("SIMULATED"));
+        failures.ShouldAllBe(
+            failure => failure.Call == "ncclCommGetAsyncError" && !failure.IsSticky && failure.Message.Contains("SIMULATED"));
         failures[1].Message.ShouldContain("on cuda:1: NCCL (2): rank 1 of 3, after ncclAllReduce:");
         failures[1].Message.ShouldContain("the collective failed, as configured");
         failures[2].Message.ShouldContain("rank 1 is gone");
@@ -335,7 +339,8 @@ public sealed unsafe class NcclTests : NcclTest
 
             queued.Wait(Patience).ShouldBeTrue();
             Configure("LOSE_DEVICE", "1");
-            Should.Throw<CudaException>(() => rank.Communicator.AllReduceSum(rank.Stream, values, values, 1, CudaType.Float32)).CodeName.ShouldBe("CUDA_ERROR_ECC_UNCORRECTABLE");
+            Should.Throw<CudaException>(() => rank.Communicator.AllReduceSum(rank.Stream, values, values, 1, CudaType.Float32))
+                .CodeName.ShouldBe("CUDA_ERROR_ECC_UNCORRECTABLE");
             rank.Context.FirstFailure.ShouldNotBeNull();
         });
         Counted("live_communicators").ShouldBe(0);
@@ -352,5 +357,7 @@ public sealed unsafe class NcclTests : NcclTest
         type == CudaType.Float32 ? Upload(stream, values) : Upload(stream, Array.ConvertAll(values, value => (Half)value));
 
     private static float[] ReadAs(CudaStream stream, nint device, int count, CudaType type) =>
-        type == CudaType.Float32 ? Read<float>(stream, device, count) : Array.ConvertAll(Read<Half>(stream, device, count), value => (float)value);
+        type == CudaType.Float32
+            ? Read<float>(stream, device, count)
+            : Array.ConvertAll(Read<Half>(stream, device, count), value => (float)value);
 }

@@ -59,7 +59,8 @@ public sealed unsafe class CublasHandle : CudaOwned
     /// <param name="b">[k, n], or [n, k] if transposed; of A's type.</param>
     /// <param name="c">[m, n].</param>
     public void Gemm(
-        bool transposeA, bool transposeB, int m, int n, int k, float alpha, nint a, CudaType typeA, int lda, nint b, CudaType typeB, int ldb, float beta, nint c, CudaType typeC, int ldc)
+        bool transposeA, bool transposeB, int m, int n, int k, float alpha, nint a, CudaType typeA, int lda, nint b, CudaType typeB,
+        int ldb, float beta, nint c, CudaType typeC, int ldc)
     {
         if (m == 0 || n == 0)
         {
@@ -71,7 +72,8 @@ public sealed unsafe class CublasHandle : CudaOwned
 
         // cuBLAS stores by columns: it computes Cᵀ = op(B)ᵀ·op(A)ᵀ, which lies in memory as C by rows.
         int result = CublasApi.cublasGemmEx(
-            _handle, Operation(transposeB), Operation(transposeA), n, m, k, &alpha, b, TypeOf(typeB), ldb, a, TypeOf(typeA), lda, &beta, c, TypeOf(typeC), ldc,
+            _handle, Operation(transposeB), Operation(transposeA), n, m, k, &alpha, b, TypeOf(typeB), ldb, a, TypeOf(typeA), lda, &beta, c,
+            TypeOf(typeC), ldc,
             CublasApi.Compute32F, CublasApi.DefaultAlgorithm);
         Check(result, "cublasGemmEx");
         Context.Launched("cublasGemmEx", kernel: null);
@@ -103,5 +105,6 @@ public sealed unsafe class CublasHandle : CudaOwned
     }
 
     private void Throw(int status, string call) => throw Context.LibraryFailed(
-        call, status, "cuBLAS", Marshal.PtrToStringUTF8((nint)CublasApi.cublasGetStatusString(status)) ?? string.Empty, status == CublasApi.ExecutionFailed);
+        call, status, "cuBLAS", Marshal.PtrToStringUTF8((nint)CublasApi.cublasGetStatusString(status))
+            ?? string.Empty, status == CublasApi.ExecutionFailed);
 }

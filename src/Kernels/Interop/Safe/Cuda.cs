@@ -12,7 +12,8 @@ namespace CudaTrainer.Kernels.Interop;
 /// <param name="SharedBytesPerBlockOptin">The most shared memory that a block may be given.</param>
 /// <param name="WarpSize">Threads of a warp.</param>
 public sealed record CudaDeviceInfo(
-    int Ordinal, string Name, string Uuid, int ComputeMajor, int ComputeMinor, long MemoryBytes, int Multiprocessors, int SharedBytesPerBlockOptin, int WarpSize);
+    int Ordinal, string Name, string Uuid, int ComputeMajor, int ComputeMinor, long MemoryBytes, int Multiprocessors,
+        int SharedBytesPerBlockOptin, int WarpSize);
 
 /// <summary>
 /// What this process can use of CUDA: looked up once, at first use. A machine without it is a normal state with a reason; nothing here
@@ -141,7 +142,8 @@ public static unsafe class Cuda
             return new CudaDeviceInfo(
                 ordinal, Marshal.PtrToStringUTF8((nint)name)!, $"GPU-{hex[..8]}-{hex[8..12]}-{hex[12..16]}-{hex[16..20]}-{hex[20..]}",
                 Attribute(DriverApi.AttributeComputeMajor), Attribute(DriverApi.AttributeComputeMinor), (long)memory,
-                Attribute(DriverApi.AttributeMultiprocessors), Attribute(DriverApi.AttributeSharedPerBlockOptin), Attribute(DriverApi.AttributeWarpSize));
+                Attribute(DriverApi.AttributeMultiprocessors), Attribute(DriverApi.AttributeSharedPerBlockOptin),
+                    Attribute(DriverApi.AttributeWarpSize));
 
             int Attribute(int attribute)
             {

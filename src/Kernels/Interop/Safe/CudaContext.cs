@@ -271,7 +271,8 @@ public sealed unsafe class CudaContext : IDisposable
         }
     }
 
-    private static bool IsOn(string? value) => value is not null && value.Trim().ToLowerInvariant() is not ("" or "0" or "false" or "off" or "no");
+    private static bool IsOn(string? value) => value is not null
+        && value.Trim().ToLowerInvariant() is not ("" or "0" or "false" or "off" or "no");
 
     private CudaOwned? Newest()
     {
@@ -364,7 +365,8 @@ public sealed unsafe class PinnedMemory : CudaOwned
         Make(() =>
         {
             nint pointer;
-            context.Check(DriverApi.cuMemHostAlloc(&pointer, (nuint)bytes, DriverApi.MemHostAllocPortable | DriverApi.MemHostAllocDeviceMap), "cuMemHostAlloc");
+            context.Check(DriverApi.cuMemHostAlloc(&pointer, (nuint)bytes,
+                DriverApi.MemHostAllocPortable | DriverApi.MemHostAllocDeviceMap), "cuMemHostAlloc");
             Pointer = pointer;
         });
     }

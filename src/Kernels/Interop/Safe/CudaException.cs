@@ -20,7 +20,8 @@ public class CudaException : Exception
     }
 
     internal CudaException(string message, CudaException first)
-        : base(message, first) => (Call, Code, CodeName, Device, Kernel, IsSticky) = (first.Call, first.Code, first.CodeName, first.Device, first.Kernel, true);
+        : base(message, first) =>
+            (Call, Code, CodeName, Device, Kernel, IsSticky) = (first.Call, first.Code, first.CodeName, first.Device, first.Kernel, true);
 
     /// <summary>The function, as its header names it.</summary>
     public string Call { get; }
@@ -56,13 +57,17 @@ public class CudaException : Exception
     internal static unsafe string NameOf(int result)
     {
         byte* text = null;
-        return DriverApi.cuGetErrorName(result, &text) == DriverApi.Success && text is not null ? Marshal.PtrToStringUTF8((nint)text)! : $"CUresult {result}";
+        return DriverApi.cuGetErrorName(result, &text) == DriverApi.Success && text is not null
+            ? Marshal.PtrToStringUTF8((nint)text)!
+            : $"CUresult {result}";
     }
 
     internal static unsafe string TextOf(int result)
     {
         byte* text = null;
-        return DriverApi.cuGetErrorString(result, &text) == DriverApi.Success && text is not null ? Marshal.PtrToStringUTF8((nint)text)! : string.Empty;
+        return DriverApi.cuGetErrorString(result, &text) == DriverApi.Success && text is not null
+            ? Marshal.PtrToStringUTF8((nint)text)!
+            : string.Empty;
     }
 
     /// <summary>
@@ -71,7 +76,8 @@ public class CudaException : Exception
     /// a kernel's illegal address, timeout or failed assertion (700, 702, 710), a destroyed context (709), faults of instructions and
     /// addresses (714 to 718), a failed launch (719), unknown (999).
     /// </summary>
-    internal static bool IsStickyCode(int result) => result is 46 or 214 or 220 or 226 or 700 or 702 or 709 or 710 or (>= 714 and <= 719) or 999;
+    internal static bool IsStickyCode(int result) =>
+        result is 46 or 214 or 220 or 226 or 700 or 702 or 709 or 710 or (>= 714 and <= 719) or 999;
 
     private static string HintOf(int result) => result switch
     {
@@ -107,5 +113,6 @@ public class CudaException : Exception
 internal static class CudaResult
 {
     [DoesNotReturn]
-    public static void Throw(CudaContext context, int result, string call, string? kernel) => throw context.Failed(CudaException.FromDriver(result, call, context.Ordinal, kernel));
+    public static void Throw(CudaContext context, int result, string call, string? kernel) =>
+        throw context.Failed(CudaException.FromDriver(result, call, context.Ordinal, kernel));
 }

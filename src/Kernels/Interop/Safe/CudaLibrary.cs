@@ -64,7 +64,8 @@ public sealed class CudaLibrary
     internal static CudaLibrary Find(LibraryDescription description, int cudaMajor)
     {
         var library = new CudaLibrary(description);
-        string[] functions = [.. description.Api.GetMethods(BindingFlags.Static | BindingFlags.Public | BindingFlags.DeclaredOnly).Select(method => method.Name)];
+        string[] functions = [.. description.Api.GetMethods(BindingFlags.Static | BindingFlags.Public | BindingFlags.DeclaredOnly)
+            .Select(method => method.Name)];
         foreach (string candidate in library.Candidates())
         {
             if (library.TryTake(candidate, functions, cudaMajor))
@@ -83,11 +84,14 @@ public sealed class CudaLibrary
         IReadOnlyList<string> files = _description.Files;
         if (Simulator.Length > 0)
         {
-            return files.Select(file => System.IO.Path.Combine(Simulator, file)).Where(File.Exists).DefaultIfEmpty(System.IO.Path.Combine(Simulator, files[0]));
+            return files.Select(file => System.IO.Path.Combine(Simulator, file)).Where(File.Exists)
+                .DefaultIfEmpty(System.IO.Path.Combine(Simulator, files[0]));
         }
 
         // The loader's own search first: ld.so.conf, LD_LIBRARY_PATH, PATH.
-        return Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } chosen ? [chosen] : files.Concat(LibraryFolders.All().Distinct().SelectMany(FilesIn));
+        return Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } chosen
+            ? [chosen]
+            : files.Concat(LibraryFolders.All().Distinct().SelectMany(FilesIn));
     }
 
     private string[] FilesIn(string folder)
@@ -95,7 +99,8 @@ public sealed class CudaLibrary
         string[] present = [.. _description.Files.Select(file => System.IO.Path.Combine(folder, file)).Where(File.Exists)];
         if (present.Length == 0)
         {
-            _trace.Add(new LookupAttempt(folder, Directory.Exists(folder) ? $"has no {string.Join(", ", _description.Files)}" : "no such folder", IsFolder: true));
+            _trace.Add(new LookupAttempt(folder,
+                Directory.Exists(folder) ? $"has no {string.Join(", ", _description.Files)}" : "no such folder", IsFolder: true));
         }
 
         return present;
@@ -136,7 +141,9 @@ public sealed class CudaLibrary
         bool simulated = NativeLibrary.TryGetExport(handle, "cudasimVersion", out _);
         if (simulated != Simulator.Length > 0)
         {
-            return simulated ? $"it is the simulator, which only {SimulatorVariable} may choose, for tests" : $"{SimulatorVariable} is set, but this is not the simulator";
+            return simulated
+                ? $"it is the simulator, which only {SimulatorVariable} may choose, for tests"
+                : $"{SimulatorVariable} is set, but this is not the simulator";
         }
 
         string[] missing = [.. functions.Where(function => !NativeLibrary.TryGetExport(handle, function, out _))];
@@ -147,13 +154,16 @@ public sealed class CudaLibrary
         }
 
         int major = _description.CudaMajor(handle, version);
-        return major > cudaMajor && cudaMajor > 0 ? $"it is of CUDA {major}, and the driver supports only CUDA {cudaMajor}: install a newer driver, or {Name} for CUDA {cudaMajor}" : string.Empty;
+        return major > cudaMajor && cudaMajor > 0
+            ? $"it is of CUDA {major}, and the driver supports only CUDA {cudaMajor}: install a newer driver, or {Name} for CUDA {cudaMajor}"
+            : string.Empty;
     }
 
     /// <summary>The system's own words, without the runtime's advice around them.</summary>
     private static string Shorten(string message, string candidate)
     {
-        string? line = message.Split('\n').Select(text => text.Trim()).FirstOrDefault(text => text.StartsWith(candidate + ":", StringComparison.Ordinal));
+        string? line = message.Split('\n').Select(text => text.Trim())
+            .FirstOrDefault(text => text.StartsWith(candidate + ":", StringComparison.Ordinal));
         return line is null ? "cannot be loaded" : line[(candidate.Length + 1)..].Trim();
     }
 }
@@ -167,7 +177,8 @@ public sealed class CudaLibrary
 /// <param name="CudaMajor">Handle and version → the major version of CUDA that it was made for; 0 when it does not matter or is not
 /// known.</param>
 internal sealed record LibraryDescription(
-    string Name, string Variable, IReadOnlyList<string> Files, Type Api, Func<nint, string, string> Version, Func<nint, string, int> CudaMajor);
+    string Name, string Variable, IReadOnlyList<string> Files, Type Api, Func<nint, string, string> Version,
+        Func<nint, string, int> CudaMajor);
 
 /// <summary>The four libraries. Versions are asked of whatever exports them: at this point it may be an old or a wrong library.</summary>
 internal static unsafe class LibraryDescriptions
@@ -175,29 +186,37 @@ internal static unsafe class LibraryDescriptions
     private static readonly bool Windows = OperatingSystem.IsWindows();
 
     public static readonly LibraryDescription Driver = new(
-        "the CUDA driver", "CUDATRAINER_LIBCUDA", Windows ? ["nvcuda.dll"] : ["libcuda.so.1"], typeof(DriverApi), (handle, _) => DriverVersion(handle), (_, _) => 0);
+        "the CUDA driver", "CUDATRAINER_LIBCUDA", Windows ? ["nvcuda.dll"] : ["libcuda.so.1"], typeof(DriverApi), (handle, _) =>
+            DriverVersion(handle), (_, _) => 0);
 
     public static readonly LibraryDescription Cublas = new(
-        "cuBLAS", "CUDATRAINER_LIBCUBLAS", Windows ? ["cublas64_13.dll", "cublas64_12.dll", "cublas64_11.dll"] : ["libcublas.so.13", "libcublas.so.12", "libcublas.so.11"],
+        "cuBLAS", "CUDATRAINER_LIBCUBLAS", Windows
+            ? ["cublas64_13.dll", "cublas64_12.dll", "cublas64_11.dll"]
+            : ["libcublas.so.13", "libcublas.so.12", "libcublas.so.11"],
         typeof(CublasApi), CublasVersion, (_, version) => MajorOf(version));
 
     public static readonly LibraryDescription Cudnn = new(
-        "cuDNN", "CUDATRAINER_LIBCUDNN", Windows ? ["cudnn64_9.dll", "cudnn64_8.dll"] : ["libcudnn.so.9", "libcudnn.so.8"], typeof(CudnnApi), (handle, _) => CudnnVersion(handle),
+        "cuDNN", "CUDATRAINER_LIBCUDNN", Windows
+            ? ["cudnn64_9.dll", "cudnn64_8.dll"]
+            : ["libcudnn.so.9", "libcudnn.so.8"], typeof(CudnnApi), (handle, _) => CudnnVersion(handle),
         (handle, _) => CudnnCudaMajor(handle));
 
     /// <summary>There is none for Windows. Which CUDA it was made for, it does not tell.</summary>
     public static readonly LibraryDescription Nccl = new(
-        "NCCL", "CUDATRAINER_LIBNCCL", Windows ? ["nccl.dll"] : ["libnccl.so.2"], typeof(NcclApi), (handle, _) => NcclVersion(handle), (_, _) => 0);
+        "NCCL", "CUDATRAINER_LIBNCCL", Windows ? ["nccl.dll"] : ["libnccl.so.2"], typeof(NcclApi), (handle, _) =>
+            NcclVersion(handle), (_, _) => 0);
 
     /// <summary>In the order of <see cref="Cuda.Libraries"/>.</summary>
     public static readonly IReadOnlyList<LibraryDescription> AfterDriver = [Cublas, Cudnn, Nccl];
 
-    private static int MajorOf(string version) => int.TryParse(version.Split('.')[0], NumberStyles.None, CultureInfo.InvariantCulture, out int major) ? major : 0;
+    private static int MajorOf(string version) =>
+        int.TryParse(version.Split('.')[0], NumberStyles.None, CultureInfo.InvariantCulture, out int major) ? major : 0;
 
     private static string DriverVersion(nint handle)
     {
         int version = 0;
-        return NativeLibrary.TryGetExport(handle, "cuDriverGetVersion", out nint function) && ((delegate* unmanaged<int*, int>)function)(&version) == 0
+        return NativeLibrary.TryGetExport(handle, "cuDriverGetVersion", out nint function)
+            && ((delegate* unmanaged<int*, int>)function)(&version) == 0
             ? string.Create(CultureInfo.InvariantCulture, $"{version / 1000}.{version % 1000 / 10}")
             : string.Empty;
     }
@@ -235,7 +254,8 @@ internal static unsafe class LibraryDescriptions
     private static string NcclVersion(nint handle)
     {
         int version = 0;
-        if (!NativeLibrary.TryGetExport(handle, "ncclGetVersion", out nint function) || ((delegate* unmanaged<int*, int>)function)(&version) != 0)
+        if (!NativeLibrary.TryGetExport(handle, "ncclGetVersion",
+            out nint function) || ((delegate* unmanaged<int*, int>)function)(&version) != 0)
         {
             return string.Empty;
         }
@@ -246,5 +266,7 @@ internal static unsafe class LibraryDescriptions
 
     /// <summary>The same file name serves several versions of CUDA: cuDNN says which it was built with, as 1000·major + 10·minor.</summary>
     private static int CudnnCudaMajor(nint handle) =>
-        NativeLibrary.TryGetExport(handle, "cudnnGetCudartVersion", out nint function) ? (int)(((delegate* unmanaged<nuint>)function)() / 1000) : 0;
+        NativeLibrary.TryGetExport(handle, "cudnnGetCudartVersion", out nint function)
+            ? (int)(((delegate* unmanaged<nuint>)function)() / 1000)
+            : 0;
 }

@@ -64,7 +64,8 @@ public sealed unsafe class CudaModule : CudaOwned
 
     /// <summary>Errors first, then what else was noticed on the way to them.</summary>
     private static string LogOf(params byte[][] logs) =>
-        string.Join(Environment.NewLine, logs.Select(log => Encoding.UTF8.GetString(log).TrimEnd('\0').Trim()).Where(text => text.Length > 0));
+        string.Join(Environment.NewLine,
+            logs.Select(log => Encoding.UTF8.GetString(log).TrimEnd('\0').Trim()).Where(text => text.Length > 0));
 }
 
 /// <summary>A kernel on a device; it lives as long as its module.</summary>
@@ -110,7 +111,8 @@ public sealed unsafe class CudaKernel
     {
         int blocks;
         _context.Use();
-        _context.Check(DriverApi.cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, _function, threads, (nuint)sharedBytes), "cuOccupancyMaxActiveBlocksPerMultiprocessor", Name);
+        _context.Check(DriverApi.cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, _function, threads, (nuint)sharedBytes),
+            "cuOccupancyMaxActiveBlocksPerMultiprocessor", Name);
         return blocks;
     }
 
@@ -130,7 +132,8 @@ public sealed unsafe class CudaKernel
         {
             void* parameter = start;
             int result = DriverApi.cuLaunchKernel(
-                _function, (uint)blocks.X, (uint)blocks.Y, (uint)blocks.Z, (uint)threads.X, (uint)threads.Y, (uint)threads.Z, (uint)sharedBytes, stream.Handle,
+                _function, (uint)blocks.X, (uint)blocks.Y, (uint)blocks.Z, (uint)threads.X, (uint)threads.Y, (uint)threads.Z,
+                (uint)sharedBytes, stream.Handle,
                 &parameter, null);
             _context.Check(result, "cuLaunchKernel", Name);
         }

@@ -46,7 +46,8 @@ public sealed unsafe class CudaStream : CudaOwned
     {
         if (Begin(bytes))
         {
-            Context.Check(DriverApi.cuMemcpyPeerAsync(destination, Context.Handle, source, peer.Handle, (nuint)bytes, Handle), "cuMemcpyPeerAsync");
+            Context.Check(DriverApi.cuMemcpyPeerAsync(destination, Context.Handle, source, peer.Handle, (nuint)bytes, Handle),
+                "cuMemcpyPeerAsync");
         }
     }
 

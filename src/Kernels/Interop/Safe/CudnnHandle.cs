@@ -65,7 +65,8 @@ public sealed unsafe class CudnnHandle : CudaOwned
 
     // EXECUTION_FAILED is 8 in cuDNN 8, and 5000 to 5999 in cuDNN 9 with what failed in detail.
     private void Throw(int status, string call) => throw Context.LibraryFailed(
-        call, status, "cuDNN", Marshal.PtrToStringUTF8((nint)CudnnApi.cudnnGetErrorString(status)) ?? string.Empty, executionFailed: status is 8 or (>= 5000 and < 6000));
+        call, status, "cuDNN", Marshal.PtrToStringUTF8((nint)CudnnApi.cudnnGetErrorString(status))
+            ?? string.Empty, executionFailed: status is 8 or (>= 5000 and < 6000));
 }
 
 /// <summary>3×3 convolution with padding 1, bias and ReLU on NHWC activations of one size.</summary>
@@ -91,7 +92,8 @@ public sealed unsafe class CudnnConvolution : CudaOwned
     /// <param name="filters">k.</param>
     /// <param name="type">Of activations, filters and bias; sums are in single precision.</param>
     /// <param name="workspaceLimit">The most scratch memory that an algorithm may take.</param>
-    public CudnnConvolution(CudnnHandle cudnn, int images, int channels, int height, int width, int filters, CudaType type, long workspaceLimit)
+    public CudnnConvolution(CudnnHandle cudnn, int images, int channels, int height, int width, int filters, CudaType type,
+        long workspaceLimit)
         : base(cudnn.Context)
     {
         _cudnn = cudnn;
@@ -114,7 +116,8 @@ public sealed unsafe class CudnnConvolution : CudaOwned
         // z takes part with the factor 0; it must be a tensor all the same, and y may be it.
         _cudnn.Queued(
             CudnnApi.cudnnConvolutionBiasActivationForward(
-                _cudnn.Handle, &one, _x, x, _filter, filters, _convolution, _algorithm, workspace, (nuint)WorkspaceBytes, &zero, _y, y, _bias, bias, _activation, _y, y),
+                _cudnn.Handle, &one, _x, x, _filter, filters, _convolution, _algorithm, workspace, (nuint)WorkspaceBytes, &zero, _y, y,
+                _bias, bias, _activation, _y, y),
             "cudnnConvolutionBiasActivationForward");
     }
 
@@ -128,7 +131,8 @@ public sealed unsafe class CudnnConvolution : CudaOwned
         CudnnHandle.Destroy(_activation, &CudnnApi.cudnnDestroyActivationDescriptor);
     }
 
-    private void Describe(CudnnHandle cudnn, int images, int channels, int height, int width, int filters, CudaType type, long workspaceLimit)
+    private void Describe(CudnnHandle cudnn, int images, int channels, int height, int width, int filters, CudaType type,
+        long workspaceLimit)
     {
         int data = CudnnHandle.TypeOf(type);
         nint x, y, filter, bias, convolution, activation;
@@ -144,13 +148,19 @@ public sealed unsafe class CudnnConvolution : CudaOwned
         _convolution = convolution;
         cudnn.Check(CudnnApi.cudnnCreateActivationDescriptor(&activation), "cudnnCreateActivationDescriptor");
         _activation = activation;
-        cudnn.Check(CudnnApi.cudnnSetTensor4dDescriptor(x, CudnnApi.FormatNhwc, data, images, channels, height, width), "cudnnSetTensor4dDescriptor");
-        cudnn.Check(CudnnApi.cudnnSetTensor4dDescriptor(y, CudnnApi.FormatNhwc, data, images, filters, height, width), "cudnnSetTensor4dDescriptor");
+        cudnn.Check(CudnnApi.cudnnSetTensor4dDescriptor(x, CudnnApi.FormatNhwc, data, images, channels, height, width),
+            "cudnnSetTensor4dDescriptor");
+        cudnn.Check(CudnnApi.cudnnSetTensor4dDescriptor(y, CudnnApi.FormatNhwc, data, images, filters, height, width),
+            "cudnnSetTensor4dDescriptor");
         cudnn.Check(CudnnApi.cudnnSetTensor4dDescriptor(bias, CudnnApi.FormatNhwc, data, 1, filters, 1, 1), "cudnnSetTensor4dDescriptor");
-        cudnn.Check(CudnnApi.cudnnSetFilter4dDescriptor(filter, data, CudnnApi.FormatNhwc, filters, channels, 3, 3), "cudnnSetFilter4dDescriptor");
-        cudnn.Check(CudnnApi.cudnnSetConvolution2dDescriptor(convolution, 1, 1, 1, 1, 1, 1, CudnnApi.CrossCorrelation, CudnnApi.DataFloat), "cudnnSetConvolution2dDescriptor");
-        cudnn.Check(CudnnApi.cudnnSetConvolutionMathType(convolution, type == CudaType.Float16 ? CudnnApi.MathTensorOp : CudnnApi.MathFma), "cudnnSetConvolutionMathType");
-        cudnn.Check(CudnnApi.cudnnSetActivationDescriptor(activation, CudnnApi.ActivationRelu, CudnnApi.PropagateNan, 0), "cudnnSetActivationDescriptor");
+        cudnn.Check(CudnnApi.cudnnSetFilter4dDescriptor(filter, data, CudnnApi.FormatNhwc, filters, channels, 3, 3),
+            "cudnnSetFilter4dDescriptor");
+        cudnn.Check(CudnnApi.cudnnSetConvolution2dDescriptor(convolution, 1, 1, 1, 1, 1, 1, CudnnApi.CrossCorrelation, CudnnApi.DataFloat),
+            "cudnnSetConvolution2dDescriptor");
+        cudnn.Check(CudnnApi.cudnnSetConvolutionMathType(convolution, type == CudaType.Float16 ? CudnnApi.MathTensorOp : CudnnApi.MathFma),
+            "cudnnSetConvolutionMathType");
+        cudnn.Check(CudnnApi.cudnnSetActivationDescriptor(activation, CudnnApi.ActivationRelu, CudnnApi.PropagateNan, 0),
+            "cudnnSetActivationDescriptor");
         (_algorithm, WorkspaceBytes) = Choose(type, workspaceLimit);
     }
 
@@ -163,18 +173,22 @@ public sealed unsafe class CudnnConvolution : CudaOwned
         CudnnAlgorithmResult* results = stackalloc CudnnAlgorithmResult[MaxAlgorithms];
         int count;
         _cudnn.Check(
-            CudnnApi.cudnnGetConvolutionForwardAlgorithm_v7(_cudnn.Handle, _x, _filter, _convolution, _y, MaxAlgorithms, &count, results), "cudnnGetConvolutionForwardAlgorithm_v7");
+            CudnnApi.cudnnGetConvolutionForwardAlgorithm_v7(_cudnn.Handle, _x, _filter, _convolution, _y, MaxAlgorithms, &count, results),
+                "cudnnGetConvolutionForwardAlgorithm_v7");
         int chosen = -1;
         for (int i = 0; i < count; i++)
         {
             bool fits = results[i].Status == 0 && results[i].Determinism == CudnnApi.Deterministic && (long)results[i].Memory <= limit;
-            bool better = chosen < 0 || (type == CudaType.Float16 && results[i].MathType == CudnnApi.MathTensorOp && results[chosen].MathType != CudnnApi.MathTensorOp);
+            bool better = chosen < 0
+                || (type == CudaType.Float16 && results[i].MathType == CudnnApi.MathTensorOp && results[
+                chosen].MathType != CudnnApi.MathTensorOp);
             chosen = fits && better ? i : chosen;
         }
 
         if (chosen < 0)
         {
-            throw new CudaException("cudnnGetConvolutionForwardAlgorithm_v7", 0, "cuDNN", $"no algorithm works within {limit:N0} bytes of scratch memory", Context.Ordinal, kernel: null, isSticky: false);
+            throw new CudaException("cudnnGetConvolutionForwardAlgorithm_v7", 0, "cuDNN",
+                $"no algorithm works within {limit:N0} bytes of scratch memory", Context.Ordinal, kernel: null, isSticky: false);
         }
 
         // Half precision: what the suggestion was measured with. In single precision, the default mode that may be suggested would allow
@@ -186,7 +200,8 @@ public sealed unsafe class CudnnConvolution : CudaOwned
 
         nuint bytes;
         _cudnn.Check(
-            CudnnApi.cudnnGetConvolutionForwardWorkspaceSize(_cudnn.Handle, _x, _filter, _convolution, _y, results[chosen].Algorithm, &bytes), "cudnnGetConvolutionForwardWorkspaceSize");
+            CudnnApi.cudnnGetConvolutionForwardWorkspaceSize(_cudnn.Handle, _x, _filter, _convolution, _y, results[chosen].Algorithm,
+                &bytes), "cudnnGetConvolutionForwardWorkspaceSize");
         return (results[chosen].Algorithm, (long)bytes);
     }
 }
@@ -232,8 +247,11 @@ public sealed unsafe class CudnnPooling : CudaOwned
         _x = x;
         cudnn.Check(CudnnApi.cudnnCreateTensorDescriptor(&y), "cudnnCreateTensorDescriptor");
         _y = y;
-        cudnn.Check(CudnnApi.cudnnSetPooling2dDescriptor(pooling, CudnnApi.PoolingMax, CudnnApi.PropagateNan, 2, 2, 0, 0, 2, 2), "cudnnSetPooling2dDescriptor");
-        cudnn.Check(CudnnApi.cudnnSetTensor4dDescriptor(x, CudnnApi.FormatNhwc, data, images, channels, height, width), "cudnnSetTensor4dDescriptor");
-        cudnn.Check(CudnnApi.cudnnSetTensor4dDescriptor(y, CudnnApi.FormatNhwc, data, images, channels, height / 2, width / 2), "cudnnSetTensor4dDescriptor");
+        cudnn.Check(CudnnApi.cudnnSetPooling2dDescriptor(pooling, CudnnApi.PoolingMax, CudnnApi.PropagateNan, 2, 2, 0, 0, 2, 2),
+            "cudnnSetPooling2dDescriptor");
+        cudnn.Check(CudnnApi.cudnnSetTensor4dDescriptor(x, CudnnApi.FormatNhwc, data, images, channels, height, width),
+            "cudnnSetTensor4dDescriptor");
+        cudnn.Check(CudnnApi.cudnnSetTensor4dDescriptor(y, CudnnApi.FormatNhwc, data, images, channels, height / 2, width / 2),
+            "cudnnSetTensor4dDescriptor");
     }
 }

@@ -66,7 +66,8 @@ public sealed unsafe class CudnnLstm : CudaOwned
         Context.Use();
         _cudnn.Queued(
             CudnnApi.cudnnRNNForward(
-                _cudnn.Handle, _rnn, CudnnApi.ForwardTraining, _lengths, _x, x, _y, y, _state, 0, 0, _state, 0, 0, (nuint)WeightSpaceBytes, weightSpace, (nuint)WorkspaceBytes, workspace,
+                _cudnn.Handle, _rnn, CudnnApi.ForwardTraining, _lengths, _x, x, _y, y, _state, 0, 0, _state, 0, 0, (nuint)WeightSpaceBytes,
+                weightSpace, (nuint)WorkspaceBytes, workspace,
                 (nuint)ReserveBytes, reserve),
             "cudnnRNNForward");
     }
@@ -78,7 +79,8 @@ public sealed unsafe class CudnnLstm : CudaOwned
         Context.Use();
         _cudnn.Queued(
             CudnnApi.cudnnRNNBackwardData_v8(
-                _cudnn.Handle, _rnn, _lengths, _y, y, dy, _x, dx, _state, 0, 0, 0, _state, 0, 0, 0, (nuint)WeightSpaceBytes, weightSpace, (nuint)WorkspaceBytes, workspace, (nuint)ReserveBytes,
+                _cudnn.Handle, _rnn, _lengths, _y, y, dy, _x, dx, _state, 0, 0, 0, _state, 0, 0, 0, (nuint)WeightSpaceBytes, weightSpace,
+                (nuint)WorkspaceBytes, workspace, (nuint)ReserveBytes,
                 reserve),
             "cudnnRNNBackwardData_v8");
     }
@@ -89,7 +91,8 @@ public sealed unsafe class CudnnLstm : CudaOwned
         Context.Use();
         _cudnn.Queued(
             CudnnApi.cudnnRNNBackwardWeights_v8(
-                _cudnn.Handle, _rnn, CudnnApi.WeightGradientAdd, _lengths, _x, x, _state, 0, _y, y, (nuint)WeightSpaceBytes, dWeightSpace, (nuint)WorkspaceBytes, workspace, (nuint)ReserveBytes,
+                _cudnn.Handle, _rnn, CudnnApi.WeightGradientAdd, _lengths, _x, x, _state, 0, _y, y, (nuint)WeightSpaceBytes, dWeightSpace,
+                (nuint)WorkspaceBytes, workspace, (nuint)ReserveBytes,
                 reserve),
             "cudnnRNNBackwardWeights_v8");
     }
@@ -118,18 +121,23 @@ public sealed unsafe class CudnnLstm : CudaOwned
         _rnn = rnn;
         cudnn.Check(
             CudnnApi.cudnnSetRNNDescriptor_v8(
-                rnn, CudnnApi.RnnAlgorithmStandard, CudnnApi.RnnLstm, CudnnApi.RnnSingleInputBias, CudnnApi.RnnUnidirectional, CudnnApi.RnnLinearInput, data, CudnnApi.DataFloat,
-                type == CudaType.Float16 ? CudnnApi.MathTensorOp : CudnnApi.MathFma, Inputs, HiddenUnits, HiddenUnits, 1, dropout, CudnnApi.RnnPaddedIo),
+                rnn, CudnnApi.RnnAlgorithmStandard, CudnnApi.RnnLstm, CudnnApi.RnnSingleInputBias, CudnnApi.RnnUnidirectional,
+                CudnnApi.RnnLinearInput, data, CudnnApi.DataFloat,
+                type == CudaType.Float16
+                    ? CudnnApi.MathTensorOp
+                    : CudnnApi.MathFma, Inputs, HiddenUnits, HiddenUnits, 1, dropout, CudnnApi.RnnPaddedIo),
             "cudnnSetRNNDescriptor_v8");
         int[] lengths = [.. Enumerable.Repeat(time, batch)];
         fixed (int* start = lengths)
         {
             cudnn.Check(CudnnApi.cudnnCreateRNNDataDescriptor(&x), "cudnnCreateRNNDataDescriptor");
             _x = x;
-            cudnn.Check(CudnnApi.cudnnSetRNNDataDescriptor(x, data, CudnnApi.RnnBatchMajorUnpacked, time, batch, Inputs, start, null), "cudnnSetRNNDataDescriptor");
+            cudnn.Check(CudnnApi.cudnnSetRNNDataDescriptor(x, data, CudnnApi.RnnBatchMajorUnpacked, time, batch, Inputs, start, null),
+                "cudnnSetRNNDataDescriptor");
             cudnn.Check(CudnnApi.cudnnCreateRNNDataDescriptor(&y), "cudnnCreateRNNDataDescriptor");
             _y = y;
-            cudnn.Check(CudnnApi.cudnnSetRNNDataDescriptor(y, data, CudnnApi.RnnBatchMajorUnpacked, time, batch, HiddenUnits, start, null), "cudnnSetRNNDataDescriptor");
+            cudnn.Check(CudnnApi.cudnnSetRNNDataDescriptor(y, data, CudnnApi.RnnBatchMajorUnpacked, time, batch, HiddenUnits, start, null),
+                "cudnnSetRNNDataDescriptor");
         }
 
         // h and c: [layers, batch, hidden].
@@ -141,7 +149,8 @@ public sealed unsafe class CudnnLstm : CudaOwned
 
         nuint weights, workspace, reserve;
         cudnn.Check(CudnnApi.cudnnGetRNNWeightSpaceSize(cudnn.Handle, rnn, &weights), "cudnnGetRNNWeightSpaceSize");
-        cudnn.Check(CudnnApi.cudnnGetRNNTempSpaceSizes(cudnn.Handle, rnn, CudnnApi.ForwardTraining, x, &workspace, &reserve), "cudnnGetRNNTempSpaceSizes");
+        cudnn.Check(CudnnApi.cudnnGetRNNTempSpaceSizes(cudnn.Handle, rnn, CudnnApi.ForwardTraining, x, &workspace, &reserve),
+            "cudnnGetRNNTempSpaceSizes");
         (WeightSpaceBytes, WorkspaceBytes, ReserveBytes) = ((long)weights, (long)workspace, (long)reserve);
         CopyToDevice(lengths);
         FindWeights(data);
@@ -187,7 +196,8 @@ public sealed unsafe class CudnnLstm : CudaOwned
         {
             nint matrixAddress, biasAddress;
             _cudnn.Check(
-                CudnnApi.cudnnGetRNNWeightParams(_cudnn.Handle, _rnn, 0, (nuint)WeightSpaceBytes, space, layer, matrix, &matrixAddress, bias, &biasAddress), "cudnnGetRNNWeightParams");
+                CudnnApi.cudnnGetRNNWeightParams(_cudnn.Handle, _rnn, 0, (nuint)WeightSpaceBytes, space, layer, matrix, &matrixAddress,
+                    bias, &biasAddress), "cudnnGetRNNWeightParams");
             RequireMatrix(matrix, data, layer < Gates ? Inputs : HiddenUnits);
             _offsets[(layer % Gates * 3) + (int)(layer < Gates ? LstmWeights.Input : LstmWeights.Hidden)] = matrixAddress - space;
             if (layer < Gates)
@@ -206,11 +216,14 @@ public sealed unsafe class CudnnLstm : CudaOwned
         int type, dimensions;
         int* lengths = stackalloc int[3];
         int* strides = stackalloc int[3];
-        _cudnn.Check(CudnnApi.cudnnGetTensorNdDescriptor(descriptor, 3, &type, &dimensions, lengths, strides), "cudnnGetTensorNdDescriptor");
+        _cudnn.Check(CudnnApi.cudnnGetTensorNdDescriptor(descriptor, 3, &type, &dimensions, lengths, strides),
+            "cudnnGetTensorNdDescriptor");
         if (type != data || dimensions != 3 || lengths[0] != 1 || lengths[1] != HiddenUnits || lengths[2] != columns)
         {
             throw new CudaException(
-                "cudnnGetRNNWeightParams", 0, "cuDNN", $"a weight matrix of {lengths[0]}×{lengths[1]}×{lengths[2]} elements where {HiddenUnits}×{columns} were expected", Context.Ordinal, kernel: null,
+                "cudnnGetRNNWeightParams", 0, "cuDNN",
+                $"a weight matrix of {lengths[0]}×{lengths[1]}×{lengths[2]} elements where {HiddenUnits}×{columns} were expected",
+                Context.Ordinal, kernel: null,
                 isSticky: false);
         }
     }

@@ -80,7 +80,8 @@ internal static class LibraryFolders
         return prefixes.SelectMany(prefix => new[] { Path.Combine(prefix, "lib"), Path.Combine(prefix, "local", "lib") }).Distinct();
     }
 
-    private static IEnumerable<string> Variables(params string[] names) => names.Select(Environment.GetEnvironmentVariable).OfType<string>().Where(value => value.Length > 0).Distinct();
+    private static IEnumerable<string> Variables(params string[] names) =>
+        names.Select(Environment.GetEnvironmentVariable).OfType<string>().Where(value => value.Length > 0).Distinct();
 
     /// <summary>Where a link leads in the end; the file itself where there is no link or none that can be followed.</summary>
     private static string Target(string file)

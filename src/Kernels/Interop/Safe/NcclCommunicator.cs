@@ -87,7 +87,8 @@ public sealed unsafe class NcclCommunicator : CudaOwned
         if (Begin("ncclAllReduce", count))
         {
             int dataType = type == CudaType.Float32 ? NcclApi.Single : NcclApi.Half;
-            Queued(NcclApi.ncclAllReduce(source, destination, (nuint)count, dataType, NcclApi.Sum, _handle, stream.Handle), "ncclAllReduce");
+            Queued(NcclApi.ncclAllReduce(source, destination, (nuint)count, dataType, NcclApi.Sum, _handle, stream.Handle),
+                "ncclAllReduce");
         }
     }
 

@@ -47,7 +47,8 @@ internal static unsafe partial class CublasApi
 
     [LibraryImport(Library)]
     public static partial int cublasGemmEx(
-        nint handle, int transposeA, int transposeB, int m, int n, int k, void* alpha, nint a, int typeA, int lda, nint b, int typeB, int ldb, void* beta, nint c, int typeC, int ldc,
+        nint handle, int transposeA, int transposeB, int m, int n, int k, void* alpha, nint a, int typeA, int lda, nint b, int typeB,
+        int ldb, void* beta, nint c, int typeC, int ldc,
         int computeType, int algorithm);
 
     [LibraryImport(Library)]

@@ -55,7 +55,8 @@ internal static unsafe partial class CudnnApi
     public static partial int cudnnSetTensorNdDescriptor(nint descriptor, int type, int dimensions, int* lengths, int* strides);
 
     [LibraryImport(Library)]
-    public static partial int cudnnGetTensorNdDescriptor(nint descriptor, int requested, int* type, int* dimensions, int* lengths, int* strides);
+    public static partial int cudnnGetTensorNdDescriptor(nint descriptor, int requested, int* type, int* dimensions, int* lengths,
+        int* strides);
 
     [LibraryImport(Library)]
     public static partial int cudnnDestroyTensorDescriptor(nint descriptor);
@@ -74,7 +75,8 @@ internal static unsafe partial class CudnnApi
 
     [LibraryImport(Library)]
     public static partial int cudnnSetConvolution2dDescriptor(
-        nint descriptor, int padHeight, int padWidth, int strideHeight, int strideWidth, int dilationHeight, int dilationWidth, int mode, int computeType);
+        nint descriptor, int padHeight, int padWidth, int strideHeight, int strideWidth, int dilationHeight, int dilationWidth, int mode,
+            int computeType);
 
     [LibraryImport(Library)]
     public static partial int cudnnSetConvolutionMathType(nint descriptor, int mathType);
@@ -96,7 +98,8 @@ internal static unsafe partial class CudnnApi
 
     [LibraryImport(Library)]
     public static partial int cudnnSetPooling2dDescriptor(
-        nint descriptor, int mode, int nanPropagation, int windowHeight, int windowWidth, int padHeight, int padWidth, int strideHeight, int strideWidth);
+        nint descriptor, int mode, int nanPropagation, int windowHeight, int windowWidth, int padHeight, int padWidth, int strideHeight,
+            int strideWidth);
 
     [LibraryImport(Library)]
     public static partial int cudnnDestroyPoolingDescriptor(nint descriptor);
@@ -106,21 +109,25 @@ internal static unsafe partial class CudnnApi
         nint handle, nint x, nint filter, nint convolution, nint y, int requested, int* returned, CudnnAlgorithmResult* results);
 
     [LibraryImport(Library)]
-    public static partial int cudnnGetConvolutionForwardWorkspaceSize(nint handle, nint x, nint filter, nint convolution, nint y, int algorithm, nuint* bytes);
+    public static partial int cudnnGetConvolutionForwardWorkspaceSize(nint handle, nint x, nint filter, nint convolution, nint y,
+        int algorithm, nuint* bytes);
 
     [LibraryImport(Library)]
     public static partial int cudnnConvolutionBiasActivationForward(
-        nint handle, void* alpha1, nint xDescriptor, nint x, nint filterDescriptor, nint filter, nint convolution, int algorithm, nint workspace, nuint workspaceBytes,
+        nint handle, void* alpha1, nint xDescriptor, nint x, nint filterDescriptor, nint filter, nint convolution, int algorithm,
+        nint workspace, nuint workspaceBytes,
         void* alpha2, nint zDescriptor, nint z, nint biasDescriptor, nint bias, nint activation, nint yDescriptor, nint y);
 
     [LibraryImport(Library)]
-    public static partial int cudnnPoolingForward(nint handle, nint pooling, void* alpha, nint xDescriptor, nint x, void* beta, nint yDescriptor, nint y);
+    public static partial int cudnnPoolingForward(nint handle, nint pooling, void* alpha, nint xDescriptor, nint x, void* beta,
+        nint yDescriptor, nint y);
 
     [LibraryImport(Library)]
     public static partial int cudnnCreateDropoutDescriptor(nint* descriptor);
 
     [LibraryImport(Library)]
-    public static partial int cudnnSetDropoutDescriptor(nint descriptor, nint handle, float dropout, nint states, nuint stateBytes, ulong seed);
+    public static partial int cudnnSetDropoutDescriptor(nint descriptor, nint handle, float dropout, nint states, nuint stateBytes,
+        ulong seed);
 
     [LibraryImport(Library)]
     public static partial int cudnnDestroyDropoutDescriptor(nint descriptor);
@@ -130,7 +137,8 @@ internal static unsafe partial class CudnnApi
 
     [LibraryImport(Library)]
     public static partial int cudnnSetRNNDescriptor_v8(
-        nint descriptor, int algorithm, int cellMode, int biasMode, int directionMode, int inputMode, int dataType, int mathPrecision, int mathType, int inputSize, int hiddenSize,
+        nint descriptor, int algorithm, int cellMode, int biasMode, int directionMode, int inputMode, int dataType, int mathPrecision,
+        int mathType, int inputSize, int hiddenSize,
         int projectionSize, int layers, nint dropout, uint flags);
 
     [LibraryImport(Library)]
@@ -140,7 +148,8 @@ internal static unsafe partial class CudnnApi
     public static partial int cudnnCreateRNNDataDescriptor(nint* descriptor);
 
     [LibraryImport(Library)]
-    public static partial int cudnnSetRNNDataDescriptor(nint descriptor, int dataType, int layout, int maxLength, int batch, int vectorSize, int* lengths, void* paddingFill);
+    public static partial int cudnnSetRNNDataDescriptor(nint descriptor, int dataType, int layout, int maxLength, int batch,
+        int vectorSize, int* lengths, void* paddingFill);
 
     [LibraryImport(Library)]
     public static partial int cudnnDestroyRNNDataDescriptor(nint descriptor);
@@ -150,24 +159,29 @@ internal static unsafe partial class CudnnApi
 
     [LibraryImport(Library)]
     public static partial int cudnnGetRNNWeightParams(
-        nint handle, nint rnn, int pseudoLayer, nuint weightSpaceBytes, nint weightSpace, int linearLayer, nint matrixDescriptor, nint* matrix, nint biasDescriptor, nint* bias);
+        nint handle, nint rnn, int pseudoLayer, nuint weightSpaceBytes, nint weightSpace, int linearLayer, nint matrixDescriptor,
+            nint* matrix, nint biasDescriptor, nint* bias);
 
     [LibraryImport(Library)]
-    public static partial int cudnnGetRNNTempSpaceSizes(nint handle, nint rnn, int forwardMode, nint x, nuint* workspaceBytes, nuint* reserveBytes);
+    public static partial int cudnnGetRNNTempSpaceSizes(nint handle, nint rnn, int forwardMode, nint x, nuint* workspaceBytes,
+        nuint* reserveBytes);
 
     [LibraryImport(Library)]
     public static partial int cudnnRNNForward(
-        nint handle, nint rnn, int forwardMode, nint deviceLengths, nint xDescriptor, nint x, nint yDescriptor, nint y, nint hDescriptor, nint hx, nint hy, nint cDescriptor, nint cx, nint cy,
+        nint handle, nint rnn, int forwardMode, nint deviceLengths, nint xDescriptor, nint x, nint yDescriptor, nint y, nint hDescriptor,
+        nint hx, nint hy, nint cDescriptor, nint cx, nint cy,
         nuint weightSpaceBytes, nint weightSpace, nuint workspaceBytes, nint workspace, nuint reserveBytes, nint reserve);
 
     [LibraryImport(Library)]
     public static partial int cudnnRNNBackwardData_v8(
-        nint handle, nint rnn, nint deviceLengths, nint yDescriptor, nint y, nint dy, nint xDescriptor, nint dx, nint hDescriptor, nint hx, nint dhy, nint dhx, nint cDescriptor, nint cx, nint dcy,
+        nint handle, nint rnn, nint deviceLengths, nint yDescriptor, nint y, nint dy, nint xDescriptor, nint dx, nint hDescriptor, nint hx,
+        nint dhy, nint dhx, nint cDescriptor, nint cx, nint dcy,
         nint dcx, nuint weightSpaceBytes, nint weightSpace, nuint workspaceBytes, nint workspace, nuint reserveBytes, nint reserve);
 
     [LibraryImport(Library)]
     public static partial int cudnnRNNBackwardWeights_v8(
-        nint handle, nint rnn, int addGradient, nint deviceLengths, nint xDescriptor, nint x, nint hDescriptor, nint hx, nint yDescriptor, nint y, nuint weightSpaceBytes, nint dWeightSpace,
+        nint handle, nint rnn, int addGradient, nint deviceLengths, nint xDescriptor, nint x, nint hDescriptor, nint hx, nint yDescriptor,
+        nint y, nuint weightSpaceBytes, nint dWeightSpace,
         nuint workspaceBytes, nint workspace, nuint reserveBytes, nint reserve);
 }
 

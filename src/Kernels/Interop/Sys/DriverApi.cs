@@ -102,7 +102,8 @@ internal static unsafe partial class DriverApi
     public static partial int cuMemcpyDtoDAsync_v2(nint destination, nint source, nuint bytes, nint stream);
 
     [LibraryImport(Library)]
-    public static partial int cuMemcpyPeerAsync(nint destination, nint destinationContext, nint source, nint sourceContext, nuint bytes, nint stream);
+    public static partial int cuMemcpyPeerAsync(nint destination, nint destinationContext, nint source, nint sourceContext, nuint bytes,
+        nint stream);
 
     [LibraryImport(Library)]
     public static partial int cuMemsetD8Async(nint destination, byte value, nuint count, nint stream);
@@ -159,11 +160,13 @@ internal static unsafe partial class DriverApi
     public static partial int cuFuncGetAttribute(int* value, int attribute, nint function);
 
     [LibraryImport(Library)]
-    public static partial int cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, nint function, int blockSize, nuint dynamicSharedBytes);
+    public static partial int cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, nint function, int blockSize,
+        nuint dynamicSharedBytes);
 
     [LibraryImport(Library)]
     public static partial int cuLaunchKernel(
-        nint function, uint gridX, uint gridY, uint gridZ, uint blockX, uint blockY, uint blockZ, uint sharedBytes, nint stream, void** parameters, void** extra);
+        nint function, uint gridX, uint gridY, uint gridZ, uint blockX, uint blockY, uint blockZ, uint sharedBytes, nint stream,
+            void** parameters, void** extra);
 
     [LibraryImport(Library)]
     public static partial int cuGraphInstantiateWithFlags(nint* executable, nint graph, ulong flags);

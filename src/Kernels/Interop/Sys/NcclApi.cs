@@ -53,7 +53,8 @@ internal static unsafe partial class NcclApi
     public static partial byte* ncclGetErrorString(int result);
 
     [LibraryImport(Library)]
-    public static partial int ncclAllReduce(nint source, nint destination, nuint count, int type, int operation, nint communicator, nint stream);
+    public static partial int ncclAllReduce(nint source, nint destination, nuint count, int type, int operation, nint communicator,
+        nint stream);
 
     [LibraryImport(Library)]
     public static partial int ncclBroadcast(nint source, nint destination, nuint count, int type, int root, nint communicator, nint stream);

@@ -63,7 +63,8 @@ public class ChartTests
 
         string path = svg.Descendants("path").First().Attribute("d")!.Value;
         Regex.Count(path, "[ML]").ShouldBeLessThan(2100);
-        double highest = Regex.Matches(path, @"[ML][\d.]+ ([\d.]+)").Min(match => double.Parse(match.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture));
+        double highest = Regex.Matches(path, @"[ML][\d.]+ ([\d.]+)")
+            .Min(match => double.Parse(match.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture));
         highest.ShouldBeLessThan(50, "the one high point is there");
     }
 
@@ -90,7 +91,8 @@ public class ChartTests
         figure.Element("svg")!.Descendants("path").Count(path => path.Attribute("class")!.Value == "p s1").ShouldBe(2);
     }
 
-    private static Chart Line(IEnumerable<(double X, double Y)> points) => Chart.Of("Loss", "Falls.", "epoch", "loss", [new Series("training", 0, [.. points])]);
+    private static Chart Line(IEnumerable<(double X, double Y)> points) =>
+        Chart.Of("Loss", "Falls.", "epoch", "loss", [new Series("training", 0, [.. points])]);
 
     private static XElement Svg(Chart chart) => XElement.Parse(chart.ToMarkup().Text).Element("svg")!;
 }

@@ -23,12 +23,17 @@ public sealed class ClipTraitsTests : IDisposable
     [Fact]
     public void Each_difficulty_is_named_with_its_number_and_no_other()
     {
-        Reasons("dark.avi", 30, Wide, High, (frame, x, y) => (byte)(Chequers(x + (8 * frame), y) / 5)).ShouldContain(reason => reason.StartsWith("dark (mean brightness "));
-        Reasons("flat.avi", 30, Wide, High, (frame, _, _) => (byte)(100 + (frame * 40 % 120))).ShouldHaveSingleItem().ShouldStartWith("low contrast (deviation 0.");
-        Reasons("still.avi", 30, Wide, High, (_, x, y) => Chequers(x, y)).ShouldHaveSingleItem().ShouldStartWith("few moving pixels (0.0 %");
-        Reasons("small.avi", 30, 160, 120, (frame, x, y) => Chequers(x + (8 * frame), y)).ShouldHaveSingleItem().ShouldBe("small picture (160 × 120)");
+        Reasons("dark.avi", 30, Wide, High, (frame, x, y) => (byte)(Chequers(x + (8 * frame), y) / 5))
+            .ShouldContain(reason => reason.StartsWith("dark (mean brightness "));
+        Reasons("flat.avi", 30, Wide, High, (frame, _, _) => (byte)(100 + (frame * 40 % 120))).ShouldHaveSingleItem()
+            .ShouldStartWith("low contrast (deviation 0.");
+        Reasons("still.avi", 30, Wide, High, (_, x, y) => Chequers(x, y)).ShouldHaveSingleItem()
+            .ShouldStartWith("few moving pixels (0.0 %");
+        Reasons("small.avi", 30, 160, 120, (frame, x, y) => Chequers(x + (8 * frame), y)).ShouldHaveSingleItem()
+            .ShouldBe("small picture (160 × 120)");
         Reasons("few.avi", 3, Wide, High, (frame, x, y) => Chequers(x + (8 * frame), y)).ShouldContain("few frames (3 for 4 samples)");
-        Reasons("brief.avi", 6, Wide, High, (frame, x, y) => Chequers(x + (8 * frame), y)).ShouldHaveSingleItem().ShouldStartWith("brief (0.");
+        Reasons("brief.avi", 6, Wide, High, (frame, x, y) => Chequers(x + (8 * frame), y)).ShouldHaveSingleItem()
+            .ShouldStartWith("brief (0.");
     }
 
     [Fact]
@@ -48,14 +53,17 @@ public sealed class ClipTraitsTests : IDisposable
 
     private IReadOnlyList<string> Reasons(string name, int frames, int width, int height, Func<int, int, int, byte> grey)
     {
-        _clips.Write(name, frames, new VideoWriterOptions { Width = width, Height = height, Codec = VideoCodec.Mjpeg, Quality = 95, FrameRate = new(15) }, (frame, rgb) =>
+        _clips.Write(name, frames,
+            new VideoWriterOptions { Width = width, Height = height, Codec = VideoCodec.Mjpeg, Quality = 95, FrameRate = new(15) },
+            (frame, rgb) =>
         {
             for (int i = 0; i < width * height; i++)
             {
                 rgb.Slice(3 * i, 3).Fill(grey(frame, i % width, i / width));
             }
         });
-        var pictures = ReportPictures.Read(new TrainingOptions { DatasetPath = _clips.Folder, Frames = 4 }, [name], [], CancellationToken.None);
+        var pictures = ReportPictures.Read(new TrainingOptions { DatasetPath = _clips.Folder, Frames = 4 }, [name], [],
+            CancellationToken.None);
         pictures.Shortage.ShouldBeNull();
         return pictures.Traits[name].Reasons(4);
     }

@@ -50,7 +50,8 @@ public sealed class RunReportTests : IDisposable
             var clips = PredictionFile.Read(_fixture.File($"run/predictions_{split}.csv"));
             clips.Count.ShouldBe(9);
             ClassificationMetrics again = ClassificationMetrics.Compute(
-                [.. clips.Select(clip => clip.Label)], [.. clips.Select(clip => clip.Violent)], metrics.Threshold, clips.Average(clip => clip.Loss));
+                [.. clips.Select(clip => clip.Label)], [.. clips.Select(clip => clip.Violent)], metrics.Threshold,
+                    clips.Average(clip => clip.Loss));
             again.Accuracy.ShouldBe(metrics.Accuracy);
             again.Auc.ShouldBe(metrics.Auc);
             again.Loss.ShouldBe(metrics.Loss, 1e-6);
@@ -62,7 +63,8 @@ public sealed class RunReportTests : IDisposable
     public void Replicas_give_each_clip_the_same_attention_as_one_device()
     {
         // No epoch changes anything: a learning rate of almost nothing leaves the initial weights, which do not depend on the devices.
-        TrainingOptions options = _fixture.Options("one") with { Epochs = 1, LearningRate = 1e-12, MinLearningRate = 1e-13, Dropout = 0, SyncBatchNorm = true };
+        TrainingOptions options = _fixture.Options(
+            "one") with { Epochs = 1, LearningRate = 1e-12, MinLearningRate = 1e-13, Dropout = 0, SyncBatchNorm = true };
         TrainingFixture.Run(options with { Device = "cpu" });
         TrainingFixture.Run(options with { Device = "cpu:3", CheckpointDir = _fixture.File("three") });
 
@@ -85,7 +87,9 @@ public sealed class RunReportTests : IDisposable
         foreach (string split in new[] { "val", "test" })
         {
             string quoted = "\"" + Hostile.Replace("\"", "\"\"") + "\"";
-            File.WriteAllText(Path.Combine(_fixture.Features, $"{split}_videos.csv"), "path,class,source,status\n" + string.Concat(Enumerable.Repeat($"{quoted},violent,{quoted},ok\n", 9)) + $"{quoted},violent,{quoted},<b>bad</b>\n");
+            File.WriteAllText(Path.Combine(_fixture.Features, $"{split}_videos.csv"),
+                "path,class,source,status\n" + string.Concat(Enumerable.Repeat($"{quoted},violent,{quoted},ok\n", 9))
+                + $"{quoted},violent,{quoted},<b>bad</b>\n");
         }
 
         TrainingFixture.Run(_fixture.Options("<img src=x>") with { Epochs = 1 });
@@ -97,17 +101,20 @@ public sealed class RunReportTests : IDisposable
         page.ShouldNotContain("<img src=x");
         Regex.IsMatch(page, "<[^>\"]*(\"[^\"]*\"[^>\"]*)*\\son[a-z]+=", RegexOptions.IgnoreCase).ShouldBeFalse("no tag has a handler");
         page.ShouldContain("default-src &#39;none&#39;".Replace("&#39;", "'"));
-        Regex.Matches(page, "(?:href|src)=\"([^\"]*)\"").Select(match => match.Groups[1].Value).ShouldAllBe(address => !address.Contains("//") && (address.StartsWith('#') || !address.Contains(':')));
+        Regex.Matches(page, "(?:href|src)=\"([^\"]*)\"").Select(match => match.Groups[1].Value)
+            .ShouldAllBe(address => !address.Contains("//") && (address.StartsWith('#') || !address.Contains(':')));
     }
 
     [Fact]
     public void Averages_of_the_weights_stand_beside_the_best_checkpoint()
     {
         TrainingResult result = TrainingFixture.Run(_fixture.Options("run") with { Ema = 0.9, SwaStart = 2 });
-        string page = File.ReadAllText(_fixture.File("run/report.html")), table = page[page.IndexOf("Averages of the weights", StringComparison.Ordinal)..];
+        string page = File.ReadAllText(_fixture.File("run/report.html")),
+            table = page[page.IndexOf("Averages of the weights", StringComparison.Ordinal)..];
 
         table.ShouldContain("swa: mean over the ends of epochs from 2 on, in swa_model.safetensors");
-        Row(table, "ROC-AUC").ShouldBe([.. result.Averages.SelectMany(average => new[] { average.Val, average.Test! }).Select(metrics => metrics.Auc.ToString("0.000", CultureInfo.InvariantCulture))]);
+        Row(table, "ROC-AUC")
+            .ShouldBe([.. result.Averages.SelectMany(average => new[] { average.Val, average.Test! }).Select(metrics => metrics.Auc.ToString("0.000", CultureInfo.InvariantCulture))]);
 
         TrainingFixture.Run(_fixture.Options("plain") with { Epochs = 1 });
         File.ReadAllText(_fixture.File("plain/report.html")).ShouldNotContain("Averages of the weights");
@@ -131,7 +138,8 @@ public sealed class RunReportTests : IDisposable
 
         TrainingFixture.Run(options, observer).Outcome.ShouldBe(RunOutcome.Completed);
 
-        observer.Messages.ShouldContain(message => message.Severity == Severity.Warning && message.Text.Contains("report.html was not written"));
+        observer.Messages.ShouldContain(
+            message => message.Severity == Severity.Warning && message.Text.Contains("report.html was not written"));
         File.Exists(_fixture.File("run/training_results.json")).ShouldBeTrue();
     }
 
@@ -155,7 +163,8 @@ public sealed class RunReportTests : IDisposable
             TrainingFixture.Run(_fixture.Options("a") with { Epochs = 1 }),
             TrainingFixture.Run(_fixture.Options("b") with { Epochs = 6, Model = "simple-lstm", Seed = 3 }),
         ];
-        string page = File.ReadAllText(RunReport.Write([_fixture.File("a"), _fixture.File("b")], [], _fixture.File("both.html"), CancellationToken.None));
+        string page = File.ReadAllText(
+            RunReport.Write([_fixture.File("a"), _fixture.File("b")], [], _fixture.File("both.html"), CancellationToken.None));
 
         Row(page, "<code class=\"path wide\">--seed</code>").ShouldBe(["42", "3"]);
         Row(page, "<code class=\"path wide\">--model</code>").ShouldBe(["lstm-attention", "simple-lstm"]);
@@ -184,7 +193,8 @@ public sealed class RunReportTests : IDisposable
     [InlineData(3, 12, 3, 7, "bad")]
     [InlineData(30, 120, 30, 70, "good")]
     [InlineData(90, 10, 90, 0, "bad")]
-    public void The_verdict_asks_whether_it_may_be_chance(int nonviolent, int violent, int rightNonviolent, int rightViolent, string expected)
+    public void The_verdict_asks_whether_it_may_be_chance(int nonviolent, int violent, int rightNonviolent, int rightViolent,
+        string expected)
     {
         int[] labels = [.. Enumerable.Repeat(0, nonviolent), .. Enumerable.Repeat(1, violent)];
         double[] scores =

@@ -20,10 +20,12 @@ public class ScoreCurveTests
         var roc = ScoreCurves.Roc(clips);
         roc[0].ShouldBe((0, 0));
         roc[^1].ShouldBe((1, 1));
-        roc.Zip(roc.Skip(1)).Sum(pair => (pair.Second.X - pair.First.X) * (pair.First.Y + pair.Second.Y) / 2).ShouldBe(RankMetrics.RocAuc(labels, scores), 1e-12);
+        roc.Zip(roc.Skip(1)).Sum(pair => (pair.Second.X - pair.First.X) * (pair.First.Y + pair.Second.Y) / 2)
+            .ShouldBe(RankMetrics.RocAuc(labels, scores), 1e-12);
 
         var curve = ScoreCurves.PrecisionRecall(clips);
-        curve.Zip(curve.Skip(1)).Sum(pair => (pair.Second.X - pair.First.X) * pair.Second.Y).ShouldBe(RankMetrics.AveragePrecision(labels, scores), 1e-12);
+        curve.Zip(curve.Skip(1)).Sum(pair => (pair.Second.X - pair.First.X) * pair.Second.Y)
+            .ShouldBe(RankMetrics.AveragePrecision(labels, scores), 1e-12);
     }
 
     [Fact]
@@ -33,8 +35,10 @@ public class ScoreCurveTests
 
         foreach (ThresholdPoint point in ScoreCurves.Sweep(clips))
         {
-            ClassificationMetrics expected = ClassificationMetrics.Compute([.. clips.Select(clip => clip.Label)], [.. clips.Select(clip => clip.Violent)], point.Threshold, 0);
-            point.ShouldBe(new ThresholdPoint(point.Threshold, expected.Accuracy, expected.BalancedAccuracy, expected.Precision, expected.Recall, expected.F1));
+            ClassificationMetrics expected = ClassificationMetrics.Compute([.. clips.Select(clip => clip.Label)],
+                [.. clips.Select(clip => clip.Violent)], point.Threshold, 0);
+            point.ShouldBe(new ThresholdPoint(point.Threshold, expected.Accuracy, expected.BalancedAccuracy, expected.Precision,
+                expected.Recall, expected.F1));
         }
     }
 
