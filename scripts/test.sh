@@ -136,7 +136,7 @@ if $all; then
     done
 
     # Blocks, or threads between barriers, that touch the same bytes are found only where they are looked for.
-    CUDASIM_RACES=1 run races Kernels.Tests -class '*.Cuda*' -trait- Category=Slow
+    CUDASIM_RACES=1 CUDASIM_REPORT=1 run races Kernels.Tests -class '*.Cuda*' -trait- Category=Slow
 
     if [ -e artifacts/nvidia/complete ]; then
         scripts/nvidia-check.sh || fail "what NVIDIA's assembler and headers say"

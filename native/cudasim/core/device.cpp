@@ -138,6 +138,7 @@ void kill(int device, CUresult code, const std::string& message) {
     count("faults");
     std::lock_guard<std::mutex> lock(faultMutex);
     lastFault() = "device " + std::to_string(device) + ": " + message;
+    if (settingNumber("REPORT", 0)) std::fprintf(stderr, "cudasim: %s\n", lastFault().c_str());
 }
 
 void forgetFaults() {

@@ -120,7 +120,7 @@ public sealed unsafe class AttentionPool(KernelLibrary library)
         if (GpuThread.Warp == 0 && a.Time > 0)
         {
             // The scores' largest is subtracted, so that nothing overflows.
-            float largest = attention[0], sum = 0;
+            float largest = float.NegativeInfinity, sum = 0;
             for (int t = GpuThread.Lane; t < a.Time; t += GpuThread.WarpSize)
             {
                 largest = GpuMath.Max(largest, attention[t]);
