@@ -125,8 +125,11 @@ internal static class FoldTraining
         var best = new WeightSnapshot();
         TrainingState state = new TrainingState().With(replicas.Lead.State.Read());
         var averages = new WeightAverages(options);
-        using (var loop = new TrainingLoop(options, replicas, info, train, validation, nowhere, new SilentObserver(), state, scaler,
-            averages: averages) { OnBest = () => best.Take(replicas.Lead.Parameters) })
+        using (var loop = new TrainingLoop(
+            options, replicas, info, train, validation, nowhere, new SilentObserver(), state, scaler, averages: averages)
+        {
+            OnBest = () => best.Take(replicas.Lead.Parameters),
+        })
         {
             if (loop.Run(stop) == RunOutcome.Interrupted)
             {
