@@ -43,8 +43,8 @@ internal sealed unsafe record GemmShape(string Name, int M, int N, int K, bool T
             actual[sample] = c[((long)i * N) + j];
             for (int p = 0; p < K; p++)
             {
-                expected[sample] += (double)a[TransA ? ((long)p * Lda) + i : ((long)i * Lda) + p] * b[
-                    TransB ? ((long)j * Ldb) + p : ((long)p * Ldb) + j];
+                expected[sample] += (double)a[TransA ? ((long)p * Lda) + i : ((long)i * Lda) + p]
+                        * b[TransB ? ((long)j * Ldb) + p : ((long)p * Ldb) + j];
             }
         }
 

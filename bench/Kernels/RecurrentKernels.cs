@@ -114,7 +114,8 @@ internal static class RecurrentKernels
             {
                 double others = (2 * Hidden) + (HasInputGradient ? Inputs : 0);
                 return new(PerProduct(Inputs + others), Input + Weights + (2 * Output) + Reserve,
-                    Weights + (HasInputGradient ? Input : 0)) { Executed = PerProduct((Density * Inputs) + others) };
+                    Weights + (HasInputGradient ? Input : 0))
+                { Executed = PerProduct((Density * Inputs) + others) };
             }
         }
 

@@ -33,7 +33,8 @@ internal sealed class Peer : IDisposable
         params string[] arguments)
     {
         var start = new ProcessStartInfo(program,
-            arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+            arguments)
+        { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var (name, value) in environment)
         {
             start.Environment[name] = value;

@@ -65,8 +65,12 @@ internal static class GpuCommand
             }
 
             findings.Add("libraries",
-                new JsonObject { ["name"] = library.Name, ["version"] = library.Found ? library.Version : null, [
-                "path"] = library.Found ? library.Path : null });
+                new JsonObject
+                {
+                    ["name"] = library.Name,
+                    ["version"] = library.Found ? library.Version : null,
+                    ["path"] = library.Found ? library.Path : null
+                });
         }
 
         if (Cuda.IsSimulated || options.Smoke)

@@ -135,8 +135,15 @@ internal sealed class GpuSteps
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"| {precision} | {step} | {lstm} | {seconds * 1e3:F3} | {_batch / seconds:F0} | {eagerly:F2} | {asGraph:F2} |"));
         _findings.Add("steps",
-            new JsonObject { ["precision"] = precision, ["step"] = step, ["lstm"] = lstm, ["seconds"] = seconds, [
-            "times_torch_eager"] = eagerly, ["times_torch_graph"] = asGraph });
+            new JsonObject
+            {
+                ["precision"] = precision,
+                ["step"] = step,
+                ["lstm"] = lstm,
+                ["seconds"] = seconds,
+                ["times_torch_eager"] = eagerly,
+                ["times_torch_graph"] = asGraph
+            });
     }
 
     private double[] Losses(LstmPath lstm, bool half, string parameters)

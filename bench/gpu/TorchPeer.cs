@@ -59,7 +59,8 @@ internal sealed class TorchPeer
         }
 
         var start = new ProcessStartInfo(Python,
-            [options.Peer!, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
+            [options.Peer!, .. arguments])
+        { RedirectStandardOutput = true, RedirectStandardError = true };
         try
         {
             using var process = Process.Start(start)!;

@@ -111,7 +111,8 @@ internal static class StepTimes
         {
             Shard shard = Shard.Of(OwnStep.Batch, group.FirstRank + i, group.Size);
             parts[i] = new HostBatch(cpus[i], shard.Count,
-                row * sizeof(float)) { Count = shard.Count, First = shard.First, Total = OwnStep.Batch };
+                row * sizeof(float))
+            { Count = shard.Count, First = shard.First, Total = OwnStep.Batch };
             features.AsSpan(shard.First * row, shard.Count * row).CopyTo(parts[i].Features.AsSpan<float>(0, shard.Count * row));
             for (int k = 0; k < shard.Count; k++)
             {

@@ -33,7 +33,8 @@ internal sealed class UploadReader(long limit)
 
         (string name, long bytes) = isForm
             ? await ReadForm(new MultipartReader(BoundaryOf(type!),
-                request.Body) { HeadersCountLimit = 16, BodyLengthLimit = limit + FormBytes }, file, stop)
+                request.Body)
+            { HeadersCountLimit = 16, BodyLengthLimit = limit + FormBytes }, file, stop)
             : (request.Query["name"].ToString(), await Copy(request.Body, file, stop));
         return bytes > 0
             ? (Displayable(name), bytes)

@@ -104,7 +104,8 @@ internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queu
         if (!queue.TryReserve(out int retryAfter))
         {
             throw new ApiException(StatusCodes.Status503ServiceUnavailable, "busy",
-                $"The queue is full; try again in about {retryAfter} s.") { RetryAfter = retryAfter };
+                $"The queue is full; try again in about {retryAfter} s.")
+            { RetryAfter = retryAfter };
         }
 
         string id = VideoJob.NewId(), file = folder.FileFor(id);
@@ -169,7 +170,8 @@ internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queu
         {
             string allowed = string.Join(", ", methods);
             throw new ApiException(StatusCodes.Status405MethodNotAllowed, "wrong_method",
-                $"Only {allowed} can be used here.") { Allow = allowed };
+                $"Only {allowed} can be used here.")
+            { Allow = allowed };
         }
     }
 

@@ -71,7 +71,8 @@ public static class EvaluationRun
 
         void Add(string name, Evaluation evaluation) =>
             metrics[name] = evaluation.MetricsAt(
-                info.Threshold) with { Intervals = Bootstrap.Intervals(evaluation.Labels, evaluation.Scores, info.Threshold) };
+                info.Threshold) with
+            { Intervals = Bootstrap.Intervals(evaluation.Labels, evaluation.Scores, info.Threshold) };
     }
 
     /// <summary>

@@ -263,7 +263,8 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
                 device,
                 stream.HasRgb() ? _networks[extractors.Count].Forward : null,
                 new ExtractorOptions(options.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout), stream,
-                    trace) { View = ClipView.All[view] }));
+                    trace)
+                { View = ClipView.All[view] }));
         }
 
         new MultiDeviceExtractor(extractors).Run(missing, Deliver, Report, ends);

@@ -44,8 +44,12 @@ public sealed class CudaDoctorTests : IDisposable
     {
         string features = FeatureFolder.Write(_folder.File("features"));
         var outcome = CommandRunner.RunIn(
-            _folder.Path, new() { [Simulator] = RequireSimulator(), ["CUDASIM_FAIL_LAUNCH"] = "SoftmaxFocalLoss_Run_f16", [
-                "CUDATRAINER_SYNC"] = wait },
+            _folder.Path, new()
+            {
+                [Simulator] = RequireSimulator(),
+                ["CUDASIM_FAIL_LAUNCH"] = "SoftmaxFocalLoss_Run_f16",
+                ["CUDATRAINER_SYNC"] = wait
+            },
             "train", "--features-dir", features, "--device", "cuda:0", "--epochs", "1");
         outcome.ExitCode.ShouldBe(1);
         outcome.Error.ShouldContain(message);
@@ -59,8 +63,12 @@ public sealed class CudaDoctorTests : IDisposable
     {
         string features = FeatureFolder.Write(_folder.File("features"));
         var outcome = CommandRunner.RunIn(
-            _folder.Path, new() { [Simulator] = RequireSimulator(), ["CUDASIM_COMPUTE_CAPABILITY"] = capability, [
-                "CUDATRAINER_KERNEL_CACHE"] = _folder.File("kernels") },
+            _folder.Path, new()
+            {
+                [Simulator] = RequireSimulator(),
+                ["CUDASIM_COMPUTE_CAPABILITY"] = capability,
+                ["CUDATRAINER_KERNEL_CACHE"] = _folder.File("kernels")
+            },
             "train", "--features-dir", features, "--device", "cuda:0", "--epochs", "1");
         outcome.ExitCode.ShouldBe(exitCode, outcome.Error);
         outcome.Error.ShouldContain(message);

@@ -61,8 +61,12 @@ internal sealed class DemoRun(DemoOptions options, Terminal terminal, RunPresent
 
         TrainingReport.Write(terminal, result, training);
         var predictions = PredictionRun.Execute(
-            new PredictionOptions { Checkpoint = Path.Combine(result.CheckpointDir,
-                TrainingReport.BestModel), Paths = [clips.UnseenDirectory], Threads = options.Threads }, presenter, stop);
+            new PredictionOptions
+            {
+                Checkpoint = Path.Combine(result.CheckpointDir, TrainingReport.BestModel),
+                Paths = [clips.UnseenDirectory],
+                Threads = options.Threads
+            }, presenter, stop);
         presenter.CloseLine();
         DemoReport.Write(terminal, clips, predictions, Stopwatch.GetElapsedTime(start), _folder);
         return ExitCode.Ok;

@@ -44,7 +44,8 @@ internal sealed unsafe class NativeVideo
     public delegate* unmanaged[Cdecl]<byte*, ReadOptions*, byte*, long, Info*, byte*, int, int> Read { get; private set; }
 
     public delegate* unmanaged[Cdecl]<byte*, WalkOptions*, delegate* unmanaged[Cdecl]<nint, Frame*, int>, nint, Info*, byte*, int,
-        int> Walk { get; }
+        int> Walk
+    { get; }
 
     public delegate* unmanaged[Cdecl]<double*, double*, float*, long, double, double, int, float*, void> MotionSteps { get; }
 

@@ -88,8 +88,11 @@ public static class EnsembleRun
         if (splits.Test is { } test)
         {
             Evaluation[] answers = group.EvaluateMembers(new SplitRows(test), BatchSize, stop);
-            ensemble = ensemble with { Test = WithIntervals(answers[0].Labels,
-                ensemble.Combine([.. answers.Select(member => member.Scores)]), threshold) };
+            ensemble = ensemble with
+            {
+                Test = WithIntervals(answers[0].Labels,
+                ensemble.Combine([.. answers.Select(member => member.Scores)]), threshold)
+            };
         }
 
         Directory.CreateDirectory(folder);

@@ -96,8 +96,12 @@ internal static class StreamUnion
     /// <summary>The facts of the appearance alone.</summary>
     private static ModelInfo AppearanceOf(ModelInfo info) => info.Stream != FeatureStream.Both
         ? info
-        : info with { Inputs = info.Inputs - MotionFeatures.PerStep, Backbone = Parts(info.Backbone)
-            .Appearance, BackboneDescription = Parts(info.BackboneDescription).Appearance };
+        : info with
+        {
+            Inputs = info.Inputs - MotionFeatures.PerStep,
+            Backbone = Parts(info.Backbone).Appearance,
+            BackboneDescription = Parts(info.BackboneDescription).Appearance
+        };
 
     /// <summary>The identity of the motion alone.</summary>
     private static string MotionOf(ModelInfo info) => info.Stream == FeatureStream.Both ? Parts(info.Backbone).Motion : info.Backbone;

@@ -59,15 +59,15 @@ internal sealed record Chart
     public static Chart Of(
         string title, string description, string x, string y, IReadOnlyList<Series> series, bool wholeX = true,
         double least = double.NegativeInfinity, double most = double.PositiveInfinity) => new()
-    {
-        Title = title,
-        Description = description,
-        X = Axis.Around(x, series.SelectMany(line => line.Points).Select(point => point.X), 6, wholeX) is var axis
+        {
+            Title = title,
+            Description = description,
+            X = Axis.Around(x, series.SelectMany(line => line.Points).Select(point => point.X), 6, wholeX) is var axis
             ? Tight(axis, series)
             : axis,
-        Y = Axis.Around(y, series.SelectMany(line => line.Points).Select(point => point.Y), 5, least: least, most: most),
-        Series = series,
-    };
+            Y = Axis.Around(y, series.SelectMany(line => line.Points).Select(point => point.Y), 5, least: least, most: most),
+            Series = series,
+        };
 
     /// <summary>Names of marks stand above the lines.</summary>
     private double Top => Marks.Count > 0 ? 26 : 14;

@@ -6,8 +6,7 @@ namespace CudaTrainer.Training.Reporting;
 internal static class ResultSections
 {
     /// <summary>Rows of a table of metrics. Best says which direction is better: 1 up, −1 down, 0 neither.</summary>
-    public static IReadOnlyList<(string Name, Func<ClassificationMetrics, double> Value, Func<double, string> Format,
-        int Best)> Rows { get; } =
+    public static IReadOnlyList<(string Name, Func<ClassificationMetrics, double> Value, Func<double, string> Format, int Best)> Rows { get; } =
     [
         ("clips", metrics => metrics.Count, Numbers.Count, 0),
         ("accuracy", metrics => metrics.Accuracy, Numbers.Percent, 1),

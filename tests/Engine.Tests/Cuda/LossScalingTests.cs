@@ -39,7 +39,8 @@ public sealed class LossScalingTests
             device,
             Classifiers.Create("simple-lstm", new ClassifierOptions(rows.Dimension, Dropout: 0, HalfReserve: true)),
             TrainingFixture.Learner(classWeights: [1e-6f, 1e-6f],
-                mixedPrecision: true) with { Adam = new AdamOptions { ClipMode = ClipMode.Off, Epsilon = 1e-14f } });
+                mixedPrecision: true) with
+            { Adam = new AdamOptions { ClipMode = ClipMode.Off, Epsilon = 1e-14f } });
         learner.Parameters.Initialize(42);
         var state = learner.State.Read();
         state.LossScale = scale;

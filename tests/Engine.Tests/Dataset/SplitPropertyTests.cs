@@ -55,7 +55,8 @@ public sealed class SplitPropertyTests
     {
         var path = $"{index:000}.mp4";
         return new Clip("/data/" + path, path, sketch.Label, sketch.Source < 0 ? path : $"source {sketch.Source}",
-            $"content {sketch.Content}") { Bytes = 1 };
+            $"content {sketch.Content}")
+        { Bytes = 1 };
     }
 
     private static IReadOnlyList<Clip>[] Divide(List<Clip> clips, int seed)

@@ -86,10 +86,10 @@ public sealed class ExportRunTests : IDisposable
     /// <summary>The same probability of each class and the same attention to each frame, for all clips of the check.</summary>
     private static Func<OnnxAnswer> Answer(double violent, double attention) => () =>
         new OnnxAnswer("9.9.9", new Dictionary<string, double[]>
-    {
-        ["probabilities"] = [.. Enumerable.Range(0, Clips).SelectMany(_ => new[] { 1 - violent, violent })],
-        ["attention"] = [.. Enumerable.Repeat(attention, Clips * Frames)],
-    });
+        {
+            ["probabilities"] = [.. Enumerable.Range(0, Clips).SelectMany(_ => new[] { 1 - violent, violent })],
+            ["attention"] = [.. Enumerable.Repeat(attention, Clips * Frames)],
+        });
 
     private static NamedTensor Evened(ITensorArchive archive, string name, TensorEntry entry)
     {

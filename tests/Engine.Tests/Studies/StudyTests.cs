@@ -165,7 +165,8 @@ public sealed class StudyTests : IDisposable
     private StudyOptions Options(string output) => new()
     {
         Run = _fixture.Options(
-            "unused") with { Epochs = 4, WarmupEpochs = 1, Model = "simple-lstm", Dropout = 0.1, EarlyStoppingPatience = 0, Threads = 1 },
+            "unused") with
+        { Epochs = 4, WarmupEpochs = 1, Model = "simple-lstm", Dropout = 0.1, EarlyStoppingPatience = 0, Threads = 1 },
         Folds = 3,
         Seeds = 2,
         ValShare = 0.3,

@@ -50,8 +50,13 @@ public sealed class TensorBoardRunTests : IDisposable
         MatchesColumns(Scalars(train), _trainColumns, history);
         MatchesColumns(Scalars(validation), _validationColumns, history);
         MatchesColumns(
-            Scalars(train), new() { ["batch_loss"] = "loss", ["batch_learning_rate"] = "lr", ["optim/batch_grad_norm"] = "grad_norm", [
-                "optim/batch_loss_scale"] = "loss_scale" },
+            Scalars(train), new()
+            {
+                ["batch_loss"] = "loss",
+                ["batch_learning_rate"] = "lr",
+                ["optim/batch_grad_norm"] = "grad_norm",
+                ["optim/batch_loss_scale"] = "loss_scale"
+            },
             Csv("training_steps.csv"));
         double seconds = Number(history[1][Array.IndexOf(history[0], "seconds")]);
         (22 / Scalars(train)["throughput/clips_per_s"][0].Value).ShouldBe(seconds, 0.0005001, "the file has the seconds with three digits");

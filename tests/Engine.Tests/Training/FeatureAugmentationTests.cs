@@ -130,7 +130,8 @@ public class FeatureAugmentationTests
     {
         using TrainingFixture fixture = new();
         TrainingOptions Options(string run) => fixture.Options(
-            run) with { Model = "simple-lstm", TemporalJitter = jitter, FrameDrop = drop, FeatureNoise = noise, Mixup = mixup };
+            run) with
+        { Model = "simple-lstm", TemporalJitter = jitter, FrameDrop = drop, FeatureNoise = noise, Mixup = mixup };
         RecordingObserver observer = new();
 
         TrainingFixture.Run(Options("whole"), observer);

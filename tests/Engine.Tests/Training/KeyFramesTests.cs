@@ -56,7 +56,8 @@ public class KeyFramesTests
         const double threshold = 0.5;
         WindowScore[] windows = [.. probabilities.Select((p, i) => new WindowScore(i, i + 4, p, p))];
         var prediction = new Prediction("clip.mp4", 0, "", threshold, "ok", null,
-            null) { Windows = windows, Events = Timeline.Events(windows, threshold, threshold), Release = threshold };
+            null)
+        { Windows = windows, Events = Timeline.Events(windows, threshold, threshold), Release = threshold };
         return new WindowedPrediction(prediction, [.. windows.Select((_, i) => new WindowSample([i, i + 1, i + 2, i + 3], attention))],
             default(VideoInfo));
     }

@@ -50,7 +50,8 @@ public sealed class TrainingRunTests : IDisposable
     public void Interrupted_and_resumed_is_bit_for_bit_uninterrupted(string model, bool mixedPrecision, int steps)
     {
         TrainingOptions options = _fixture.Options(
-            "whole") with { Model = model, MixedPrecision = mixedPrecision, StandardizeFeatures = true };
+            "whole") with
+        { Model = model, MixedPrecision = mixedPrecision, StandardizeFeatures = true };
         TrainingFixture.Run(options).Outcome.ShouldBe(RunOutcome.Completed);
 
         TrainingOptions parts = options with { CheckpointDir = _fixture.File("parts") };
@@ -161,7 +162,8 @@ public sealed class TrainingRunTests : IDisposable
     public void Training_stops_when_nothing_improves_and_goes_on_with_more_patience()
     {
         TrainingOptions options = _fixture.Options(
-            "run") with { Model = "simple-lstm", LearningRate = 1e-30, MinLearningRate = 0, Epochs = 20, EarlyStoppingPatience = 3 };
+            "run") with
+        { Model = "simple-lstm", LearningRate = 1e-30, MinLearningRate = 0, Epochs = 20, EarlyStoppingPatience = 3 };
         TrainingResult result = TrainingFixture.Run(options);
 
         (result.StoppedEarly, result.Epochs, result.BestEpoch).ShouldBe((true, 4, 1));

@@ -122,8 +122,8 @@ public sealed class CudaLibrariesTests : InteropTest
                             int i = row + (tap / 3) - 1, j = column + (tap % 3) - 1;
                             for (int c = 0; c < Channels && i >= 0 && i < Height && j >= 0 && j < Width; c++)
                             {
-                                sum += (double)x[(((((n * Height) + i) * Width) + j) * Channels) + c] * filters[
-                                    (((k * 9) + tap) * Channels) + c];
+                                sum += (double)x[(((((n * Height) + i) * Width) + j) * Channels) + c]
+                                        * filters[(((k * 9) + tap) * Channels) + c];
                             }
                         }
 

@@ -180,8 +180,8 @@ public sealed unsafe class CudnnConvolution : CudaOwned
         {
             bool fits = results[i].Status == 0 && results[i].Determinism == CudnnApi.Deterministic && (long)results[i].Memory <= limit;
             bool better = chosen < 0
-                || (type == CudaType.Float16 && results[i].MathType == CudnnApi.MathTensorOp && results[
-                chosen].MathType != CudnnApi.MathTensorOp);
+                || (type == CudaType.Float16 && results[i].MathType == CudnnApi.MathTensorOp
+                    && results[chosen].MathType != CudnnApi.MathTensorOp);
             chosen = fits && better ? i : chosen;
         }
 

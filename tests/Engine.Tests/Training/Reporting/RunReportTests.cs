@@ -64,7 +64,8 @@ public sealed class RunReportTests : IDisposable
     {
         // No epoch changes anything: a learning rate of almost nothing leaves the initial weights, which do not depend on the devices.
         TrainingOptions options = _fixture.Options(
-            "one") with { Epochs = 1, LearningRate = 1e-12, MinLearningRate = 1e-13, Dropout = 0, SyncBatchNorm = true };
+            "one") with
+        { Epochs = 1, LearningRate = 1e-12, MinLearningRate = 1e-13, Dropout = 0, SyncBatchNorm = true };
         TrainingFixture.Run(options with { Device = "cpu" });
         TrainingFixture.Run(options with { Device = "cpu:3", CheckpointDir = _fixture.File("three") });
 
