@@ -73,9 +73,8 @@ internal sealed class ModelOps(int batch, int time, int inputs)
             new(name, type, new Work(0, read, written), build);
 
         TimedOp BatchNorm(int rows, int channels, bool relu, double bytes, bool backward) => Op(
-            $"batch norm {(backward ? "backward" : "forward")} {rows}x{channels}{(relu ? " relu" : string.Empty)} dropout", backward
-                ? 2 * bytes
-                : bytes, bytes,
+            $"batch norm {(backward ? "backward" : "forward")} {rows}x{channels}{(relu ? " relu" : string.Empty)} dropout",
+            backward ? 2 * bytes : bytes, bytes,
             t => ModelOps.BatchNorm(t, type, rows, channels, relu, backward));
     }
 
@@ -202,7 +201,7 @@ internal sealed class ModelOps(int batch, int time, int inputs)
         Tensor gradients = tensors.Random([(int)bounds[^1]]), segments = tensors.From(bounds), norms = tensors.Zeros([bounds.Length - 1]);
         StepStateTensor state = tensors.State();
 
-        // Any other scale would have made the gradients denormal or infinite after some runs.
+        // Any other scale makes the gradients denormal or infinite after some runs.
         state.Write(new StepState { LossScale = 1 });
         return new Op(() => tensors.Ops.UnscaleAndCheckFinite(gradients, segments, norms, state.Tensor), ("gradients", gradients),
             ("norms", norms));

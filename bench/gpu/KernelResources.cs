@@ -222,9 +222,9 @@ internal static partial class KernelResources
                 int dynamicShared = DynamicShared(kernel.Key);
                 return (IReadOnlyList<string>)
                 [
-                    $"`{kernel.Key}`", Text(common.Threads), dynamicShared == 0
-                        ? Text(common.SharedBytes)
-                        : $"{common.SharedBytes} + {dynamicShared}", Text(common.Instructions), Text(common.WideAccesses),
+                    $"`{kernel.Key}`", Text(common.Threads),
+                    dynamicShared == 0 ? Text(common.SharedBytes) : $"{common.SharedBytes} + {dynamicShared}", Text(common.Instructions),
+                    Text(common.WideAccesses),
                     .. Multiprocessor.All.Select(target => Column(kernel.Key, target, kernel.Value[target.Architecture])),
                 ];
             }));

@@ -145,12 +145,10 @@ internal static class ScalingCommand
                     double model = costs[name + "fp32"].AllReduce(ranks, bytes);
                     double? theirs = Median(PeerOf(name), "allreduce", bytes, "fp32");
                     return (string[])[
-                        bytes.ToString("N0", CultureInfo.InvariantCulture), Micro(single), Micro(half), Micro(copy), .. theirs is { } t
-                            ? [Micro(t)]
-                            : Array.Empty<string>(), Report.Number(single / copy),
-                        .. theirs is { } u
-                            ? [Report.Number(single / u)]
-                            : Array.Empty<string>(), Micro(model), Report.Number(single / model)];
+                        bytes.ToString("N0", CultureInfo.InvariantCulture), Micro(single), Micro(half), Micro(copy),
+                        .. theirs is { } t ? [Micro(t)] : Array.Empty<string>(), Report.Number(single / copy),
+                        .. theirs is { } u ? [Report.Number(single / u)] : Array.Empty<string>(), Micro(model),
+                            Report.Number(single / model)];
                 }));
         }
 

@@ -5,7 +5,7 @@ using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace CudaTrainer.OnnxRuntime;
 
-/// <summary>ONNX Runtime on the processor. Its library of 22 MB is loaded when the first model runs.</summary>
+/// <summary>ONNX Runtime on the processor. Its library of 29 MB is loaded when the first model runs.</summary>
 public sealed class OnnxRuntimeRunner : IOnnxRunner
 {
     public OnnxAnswer Run(string model, OnnxInput input, CancellationToken stop)

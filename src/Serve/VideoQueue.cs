@@ -3,7 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 namespace CudaTrainer.Serve;
 
 /// <summary>
-/// The videos at hand: one at work, a bounded number waiting or still arriving, and results until they expire. Safe for any number of
+/// The videos of a server: one at work, a bounded number waiting or still arriving, and results until they expire. Safe for any number of
 /// threads.
 /// </summary>
 /// <param name="most">Videos that may wait behind the one at work.</param>
@@ -128,9 +128,8 @@ internal sealed class VideoQueue(int most, TimeSpan keep, TimeProvider time)
             DropExpired();
             return _jobs.TryGetValue(id, out VideoJob? job)
                 ? new VideoStatus(
-                    job.Id, job.Name, job.Bytes, job.State, job.State == JobState.Queued
-                        ? _waiting.IndexOf(job) + 1
-                        : null, job.Progress, job.Error, job.Result)
+                    job.Id, job.Name, job.Bytes, job.State, job.State == JobState.Queued ? _waiting.IndexOf(job) + 1 : null,
+                    job.Progress, job.Error, job.Result)
                 : null;
         }
     }

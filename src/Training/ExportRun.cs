@@ -213,20 +213,27 @@ public sealed class ExportRun
 
     private ExportCheck Check(string path, OnnxGraph graph)
     {
-        if (_runner is not null)
+        int clips = _backbone is null ? 3 : 2;
+        OnnxInput input;
+        OnnxAnswer answer;
+        try
         {
-            int clips = _backbone is null ? 3 : 2;
-            OnnxInput input = RandomInput(graph.Inputs[0], clips);
+            if (_runner is null)
+            {
+                OnnxReadBack.Verify(path, graph, _stop);
+                return new ExportCheck(null, "not asked for", 0, new Dictionary<string, double>());
+            }
+
             _observer.Message(Severity.Info, $"checking with {clips} random clips");
-            return Compare(Checked(() => _runner.Run(path, input, _stop)), Answer(input, clips), clips);
+            input = RandomInput(graph.Inputs[0], clips);
+            answer = _runner.Run(path, input, _stop);
+        }
+        catch (FileFormatException exception)
+        {
+            throw Failed(exception.Message, exception);
         }
 
-        Checked(() =>
-        {
-            OnnxReadBack.Verify(path, graph, _stop);
-            return true;
-        });
-        return new ExportCheck(null, "not asked for", 0, new Dictionary<string, double>());
+        return Compare(answer, Answer(input, clips), clips);
     }
 
     private ExportCheck Compare(OnnxAnswer answer, Dictionary<string, double[]> own, int clips)
@@ -248,18 +255,6 @@ public sealed class ExportRun
             ? new ExportCheck(answer.Version, null, clips, differences)
             : throw Failed(string.Create(CultureInfo.InvariantCulture,
                 $"ONNX Runtime {answer.Version} does not answer as this engine does: {worst} differs by up to {largest:G2}, the limit is {Tolerance:G2}."));
-    }
-
-    private T Checked<T>(Func<T> check)
-    {
-        try
-        {
-            return check();
-        }
-        catch (FileFormatException exception)
-        {
-            throw Failed(exception.Message, exception);
-        }
     }
 
     private RunException Failed(string message, Exception? inner = null) =>

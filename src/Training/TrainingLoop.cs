@@ -58,9 +58,8 @@ internal sealed class TrainingLoop : IDisposable
         _validation = new Evaluator(replicas, val, options.BatchSize, scaler);
         _stepsPerEpoch = (train.Count + options.BatchSize - 1) / options.BatchSize;
         _schedule = new WarmupCosine(
-            options.LearningRate, options.LrSchedule == LearningRateSchedule.Constant
-                ? options.LearningRate
-                : options.MinLearningRate, (long)options.WarmupEpochs * _stepsPerEpoch, (long)options.Epochs * _stepsPerEpoch);
+            options.LearningRate, options.LrSchedule == LearningRateSchedule.Constant ? options.LearningRate : options.MinLearningRate,
+                (long)options.WarmupEpochs * _stepsPerEpoch, (long)options.Epochs * _stepsPerEpoch);
     }
 
     public TrainingState State => _state;

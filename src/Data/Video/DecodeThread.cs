@@ -183,9 +183,8 @@ internal sealed unsafe class DecodeThread
         {
             _start.Wait();
             _fault = _native!.Read(
-                _path, &_job->Options, _job->HasPictures != 0
-                    ? _rgb
-                    : null, _job->RgbBytes, &_job->Info, _job->Message, NativeVideo.MessageBytes);
+                _path, &_job->Options, _job->HasPictures != 0 ? _rgb : null, _job->RgbBytes, &_job->Info, _job->Message,
+                    NativeVideo.MessageBytes);
             if (Interlocked.CompareExchange(ref _state, Finished, Running) != Running)
             {
                 NativeMemory.Free(_path);

@@ -172,9 +172,8 @@ internal static unsafe class GemmBlocks
                 if (tileRows == panelRows && columns - j >= panelColumns && bias is null && !relu)
                 {
                     GemmMicroKernel.Run<TSimd, TVec, LineLayout>(
-                        tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, c, problem.Ldc, add
-                            ? TileUpdate.Add
-                            : TileUpdate.Overwrite, ahead, aheadStep);
+                        tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, c, problem.Ldc,
+                            add ? TileUpdate.Add : TileUpdate.Overwrite, ahead, aheadStep);
                 }
                 else
                 {

@@ -43,9 +43,9 @@ public static class Ablation
             rows.Add(trained[i] is not { } row
                 ? new AblationRow(step.Name, step.Missing, null, null, double.NaN, double.NaN, 0, double.NaN)
                 : new AblationRow(
-                    step.Name, null, row.Metrics, step.Before < 0
-                        ? null
-                        : study.Bootstrap.Gain(row.Answers, trained[step.Before]!.Answers), row.SecondsPerEpoch, row.SecondsToBest,
+                    step.Name, null, row.Metrics,
+                    step.Before < 0 ? null : study.Bootstrap.Gain(row.Answers, trained[step.Before]!.Answers), row.SecondsPerEpoch,
+                    row.SecondsToBest,
                         row.PeakBytes, row.StallFraction));
         }
 

@@ -38,9 +38,8 @@ public static class StudyReport
         (string Id, string Heading, Markup Content)[] Sections() =>
             [.. ablations.Select(
                 (ablation, i) => ($"ablation-{i + 1}",
-                ablations.Length == 1
-                ? "What each piece is worth"
-                : $"What each piece is worth: {ablation.Folder}", AblationPage.Section(ablation.Result)))];
+                ablations.Length == 1 ? "What each piece is worth" : $"What each piece is worth: {ablation.Folder}",
+                    AblationPage.Section(ablation.Result)))];
     }
 
     private static AblationResult Read(string path)

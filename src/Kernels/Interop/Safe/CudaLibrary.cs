@@ -196,9 +196,8 @@ internal static unsafe class LibraryDescriptions
         typeof(CublasApi), CublasVersion, (_, version) => MajorOf(version));
 
     public static readonly LibraryDescription Cudnn = new(
-        "cuDNN", "CUDATRAINER_LIBCUDNN", Windows
-            ? ["cudnn64_9.dll", "cudnn64_8.dll"]
-            : ["libcudnn.so.9", "libcudnn.so.8"], typeof(CudnnApi), (handle, _) => CudnnVersion(handle),
+        "cuDNN", "CUDATRAINER_LIBCUDNN", Windows ? ["cudnn64_9.dll", "cudnn64_8.dll"] : ["libcudnn.so.9", "libcudnn.so.8"],
+        typeof(CudnnApi), (handle, _) => CudnnVersion(handle),
         (handle, _) => CudnnCudaMajor(handle));
 
     /// <summary>There is none for Windows. Which CUDA it was made for, it does not tell.</summary>

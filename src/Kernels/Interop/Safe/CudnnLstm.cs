@@ -123,9 +123,8 @@ public sealed unsafe class CudnnLstm : CudaOwned
             CudnnApi.cudnnSetRNNDescriptor_v8(
                 rnn, CudnnApi.RnnAlgorithmStandard, CudnnApi.RnnLstm, CudnnApi.RnnSingleInputBias, CudnnApi.RnnUnidirectional,
                 CudnnApi.RnnLinearInput, data, CudnnApi.DataFloat,
-                type == CudaType.Float16
-                    ? CudnnApi.MathTensorOp
-                    : CudnnApi.MathFma, Inputs, HiddenUnits, HiddenUnits, 1, dropout, CudnnApi.RnnPaddedIo),
+                type == CudaType.Float16 ? CudnnApi.MathTensorOp : CudnnApi.MathFma, Inputs, HiddenUnits, HiddenUnits, 1, dropout,
+                CudnnApi.RnnPaddedIo),
             "cudnnSetRNNDescriptor_v8");
         int[] lengths = [.. Enumerable.Repeat(time, batch)];
         fixed (int* start = lengths)
