@@ -201,7 +201,8 @@ internal sealed unsafe class LayerProfile : IDisposable
     {
         (double peak, double medianPeak) = FmaPeak.Measure(_team);
         Console.WriteLine(
-            $"VGG19 fc2, {_team.Level}, {_team.Size} threads, {_batch} frames: best {_batch / times[0]:F2}, median {_batch / times[times.Count / 2]:F2} frames/s; FMA peak {peak:F0} / {medianPeak:F0} GFLOP/s");
+            $"VGG19 fc2, {_team.Level}, {_team.Size} threads, {_batch} frames: best {_batch / times[0]:F2}, median " +
+                $"{_batch / times[times.Count / 2]:F2} frames/s; FMA peak {peak:F0} / {medianPeak:F0} GFLOP/s");
         Console.WriteLine($"{"layer",-10} {"ms/frame",9} {"GFLOP/s direct",15} {"of peak as executed",20}");
         Console.WriteLine($"{"normalise",-10} {best[0] / _batch * 1e3,9:F3}");
         for (int i = 0; i < ConvLayer.Vgg19.Length; i++)

@@ -48,7 +48,8 @@ internal static unsafe class SparseCrossover
                     ],
                     rounds);
                 Console.WriteLine(
-                    $"{level} {density:P0} not zero: product dense {times[0].Median * 1e3:F1} ms, sparse {times[1].Median * 1e3:F1} ({times[0].Median / times[1].Median:F2} x); "
+                    $"{level} {density:P0} not zero: product dense {times[0].Median * 1e3:F1} ms, sparse {times[1].Median * 1e3:F1} " +
+                        $"({times[0].Median / times[1].Median:F2} x); "
                     + $"weight gradient dense {times[2].Median * 1e3:F1} ms, sparse {times[3].Median * 1e3:F1} ({times[2].Median / times[3].Median:F2} x)");
             }
         }

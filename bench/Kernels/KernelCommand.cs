@@ -26,7 +26,8 @@ internal static class KernelCommand
         if (cases == 0)
         {
             Console.Error.WriteLine(
-                $"bench kernels: no kernel has '{filter}' in its name; the kernels are\n  {string.Join("\n  ", KernelCatalog.Matching(string.Empty))}");
+                $"bench kernels: no kernel has '{filter}' in its name; the kernels are\n  " +
+                    $"{string.Join("\n  ", KernelCatalog.Matching(string.Empty))}");
             return 2;
         }
 

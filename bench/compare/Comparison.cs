@@ -51,7 +51,8 @@ internal static class Comparison
         if (names.FirstOrDefault(name => !Sections.ContainsKey(name)) is { } unknown)
         {
             Console.Error.WriteLine(
-                $"bench compare: there is no section or option '{unknown}'; the sections are {string.Join(", ", Sections.Keys)}, the options --rounds N, --dataset DIR, --clips N, --output FILE.");
+                $"bench compare: there is no section or option '{unknown}'; the sections are {string.Join(", ", Sections.Keys)}, the " +
+                    $"options --rounds N, --dataset DIR, --clips N, --output FILE.");
             return 2;
         }
 
@@ -77,7 +78,8 @@ internal static class Comparison
         double read = BandwidthProbe.Measure(team, MemoryProbeBytes).Read;
         report.Paragraph("# CudaTrainer against its peers and goals");
         report.Paragraph(
-            $"Made by `make bench` on {DateTime.UtcNow.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}: {Machine()}, {Environment.ProcessorCount} cores, SIMD level {SimdSelection.Current}, .NET {Environment.Version}. "
+            $"Made by `make bench` on {DateTime.UtcNow.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}: {Machine()}, " +
+                $"{Environment.ProcessorCount} cores, SIMD level {SimdSelection.Current}, .NET {Environment.Version}. "
             + $"Together the cores reached {peak:F0} GFLOP/s of single-precision multiply-adds (median {medianPeak:F0}) and read memory at {read:F1} GB/s. Contestants run in turn in each round; "
             + "peers have as many threads as we. Every result is compared before it is timed.");
     }

@@ -32,7 +32,8 @@ internal static unsafe partial class GemmComparison
             }
 
             report.Paragraph(
-                $"{threads} {(threads == 1 ? "thread" : "threads")}, GFLOP/s best / median of {rounds} interleaved rounds; FMA peak {peak:F0} best, {medianPeak:F0} median; "
+                $"{threads} {(threads == 1 ? "thread" : "threads")}, GFLOP/s best / median of {rounds} interleaved rounds; FMA peak " +
+                    $"{peak:F0} best, {medianPeak:F0} median; "
                 + (found ? $"OpenBLAS is {Marshal.PtrToStringUTF8(openblas_get_config())}. Weights that many products share are packed once by us, which OpenBLAS cannot." : $"OpenBLAS skipped: {reason}."));
             report.Table(
                 ["shape", "m × n × k", "CudaTrainer", "of the peak (best)", "OpenBLAS", "ours is faster by (medians)", "goal"],

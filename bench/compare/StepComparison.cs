@@ -27,7 +27,9 @@ internal static class StepComparison
         var (peak, medianPeak) = FmaPeak.Measure(team);
         double bound = OwnStep.Operations / 1e9 / peak;
         report.Paragraph(
-            $"Milliseconds of a step, best / median of {rounds} interleaved rounds of {StepsPerRound} steps, each after one that does not count. The {OwnStep.Operations / 1e9:F1} GFLOP of the recurrent layers' products take {bound * 1e3:F1} ms at the FMA "
+            $"Milliseconds of a step, best / median of {rounds} interleaved rounds of {StepsPerRound} steps, each after one that does " +
+                $"not count. The {OwnStep.Operations / 1e9:F1} GFLOP of the recurrent layers' products take {bound * 1e3:F1} ms at the " +
+                $"FMA "
             + $"peak measured now ({peak:F0} GFLOP/s best, {medianPeak:F0} median): no engine that multiplies them all in single precision can be faster.");
         var rows = new List<IReadOnlyList<string>>();
         var scaling = new List<IReadOnlyList<string>>();

@@ -40,7 +40,8 @@ internal static class VggComparison
 
         report.Heading("VGG19 to fc2");
         report.Paragraph(
-            $"Frames per second, best / median of {rounds} interleaved rounds. Frames reach the peers normalised; ours begins with bytes. Relative error of the features before timing: "
+            $"Frames per second, best / median of {rounds} interleaved rounds. Frames reach the peers normalised; ours begins with " +
+                $"bytes. Relative error of the features before timing: "
             + $"{string.Join(", ", errors.Select(e => $"{e.Item2:E1} against {e.Item1}"))} (limit {Tolerance:E0}).");
         var rows = new List<IReadOnlyList<string>>();
         foreach (var (what, count, goals) in ((string, int, double[])[])[("60 frames of three videos", ManyVideos, [2.5, 3]),

@@ -187,5 +187,6 @@ internal readonly record struct GpuCeilings(double CopyBytes, double SingleFlops
 
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
-        $"- copy on the device: {CopyBytes * 1e-9:F0} GB/s\n- matrix product, fp32: {SingleFlops * 1e-12:F1} TFLOP/s\n- matrix product, fp16: {HalfFlops * 1e-12:F1} TFLOP/s");
+        $"- copy on the device: {CopyBytes * 1e-9:F0} GB/s\n- matrix product, fp32: {SingleFlops * 1e-12:F1} TFLOP/s\n- matrix " +
+            $"product, fp16: {HalfFlops * 1e-12:F1} TFLOP/s");
 }

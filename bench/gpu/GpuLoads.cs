@@ -13,7 +13,8 @@ internal static class GpuLoads
     {
         using var context = new CudaContext(0);
         Console.WriteLine(
-            "\n## Loading kernels\n\nMilliseconds of ILGPU, from C# to PTX, and of the driver, from PTX to machine code. Registers, local and static shared bytes as "
+            "\n## Loading kernels\n\nMilliseconds of ILGPU, from C# to PTX, and of the driver, from PTX to machine code. Registers, " +
+                "local and static shared bytes as "
             + "the driver reports them.\n");
         Console.WriteLine("| kernel | C# to PTX | PTX to GPU | registers | local | shared | largest block |\n|---|---:|---:|---:|---:|---:|---:|");
         double compilation = 0, load = 0;
@@ -27,7 +28,8 @@ internal static class GpuLoads
             count++;
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"| {kernel.Name} | {loaded.Compilation:F1} | {loaded.Load:F1} | {kernel.Registers} | {kernel.LocalBytes} | {kernel.StaticSharedBytes} | {kernel.MaxThreads} |"));
+                $"| {kernel.Name} | {loaded.Compilation:F1} | {loaded.Load:F1} | {kernel.Registers} | {kernel.LocalBytes} | " +
+                    $"{kernel.StaticSharedBytes} | {kernel.MaxThreads} |"));
             findings.Add("kernels", new JsonObject
             {
                 ["name"] = kernel.Name,
@@ -46,7 +48,8 @@ internal static class GpuLoads
 
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"\n{count} kernels: {compilation:F0} ms to PTX, {load:F0} ms to the GPU; with local memory: {(local.Count == 0 ? "none" : string.Join(", ", local))}."));
+            $"\n{count} kernels: {compilation:F0} ms to PTX, {load:F0} ms to the GPU; with local memory: " +
+                $"{(local.Count == 0 ? "none" : string.Join(", ", local))}."));
         findings.Set("compile_ms_total", compilation);
         findings.Set("load_ms_total", load);
         return local.Count == 0;

@@ -37,7 +37,8 @@ internal sealed record GpuOptions(IReadOnlyList<string> Sections, bool Smoke, bo
                     break;
                 default:
                     Console.Error.WriteLine(
-                        $"bench gpu: {arguments[i]}? usage: bench gpu [{string.Join("] [", All)}] [--smoke] [--quick] [--json FILE] [--peer SCRIPT]");
+                        $"bench gpu: {arguments[i]}? usage: bench gpu [{string.Join("] [", All)}] [--smoke] [--quick] [--json FILE] " +
+                            $"[--peer SCRIPT]");
                     return null;
             }
         }

@@ -208,7 +208,8 @@ internal static partial class KernelResources
         var report = new Report();
         report.Line("# What the CUDA kernels ask of a GPU\n");
         report.Paragraph(
-            $"Assembled by NVIDIA's ptxas ({version}) and read from the machine code by `make ptxas test-all` (`bench ptxas`); no GPU has run it. Registers of a thread, and theoretical occupancy: the share of a "
+            $"Assembled by NVIDIA's ptxas ({version}) and read from the machine code by `make ptxas test-all` (`bench ptxas`); no GPU " +
+                $"has run it. Registers of a thread, and theoretical occupancy: the share of a "
             + "multiprocessor's threads that blocks of the launch bounds' size can fill, by registers, shared memory and block slots. It says nothing about how many blocks a launch has.");
         report.Paragraph(
             $"Shared memory: static + dynamic bytes of a block, the latter for {Hidden} hidden units. Instructions, and of them 16-byte accesses to global memory: machine code for sm_{Common}. A kernel that has them here and loses them all fails the check. Spills and local memory: **{kernels.Values.SelectMany(columns => columns.Values).Sum(kernel => kernel.SpillBytes + kernel.StackBytes)} bytes** in all "

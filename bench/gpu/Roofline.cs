@@ -40,7 +40,8 @@ internal static class Roofline
         foreach (Card card in Cards)
         {
             text.Append(CultureInfo.InvariantCulture,
-                $"| {card.Name} | {card.Multiprocessors} | {card.TensorFlops / 1e12:F0} | {card.Flops / 1e12:F0} | {card.Bandwidth / 1e9:F0} | {card.Clock / 1e9:F2} | {card.HostBandwidth / 1e9:F0} |\n");
+                $"| {card.Name} | {card.Multiprocessors} | {card.TensorFlops / 1e12:F0} | {card.Flops / 1e12:F0} | " +
+                    $"{card.Bandwidth / 1e9:F0} | {card.Clock / 1e9:F2} | {card.HostBandwidth / 1e9:F0} |\n");
         }
 
         List<Work>[] step = [StepWork(half: true, Batch), StepWork(half: false, Batch)];
@@ -81,7 +82,10 @@ internal static class Roofline
         {
             Work[][] rows = [.. both.Select(all => all.Where(work => work.Part == part).ToArray())];
             text.Append(CultureInfo.InvariantCulture,
-                $"| {part} | {Number(rows[0].Sum(work => work.Flops) / divisor / 1e9)} | {Number(rows[0].Sum(work => work.Bytes) / divisor / 1e6)} | {Number(rows[1].Sum(work => work.Bytes) / divisor / 1e6)} | {Number((double)rows[0].Sum(work => work.Launches) / divisor)} |");
+                $"| {part} | {Number(rows[0].Sum(work => work.Flops) / divisor / 1e9)} | " +
+                    $"{Number(rows[0].Sum(work => work.Bytes) / divisor / 1e6)} | " +
+                    $"{Number(rows[1].Sum(work => work.Bytes) / divisor / 1e6)} | " +
+                    $"{Number((double)rows[0].Sum(work => work.Launches) / divisor)} |");
             foreach (Card card in Cards)
             {
                 foreach (Work[] row in rows)
@@ -100,7 +104,8 @@ internal static class Roofline
         Func<bool, long> hostBytes)
     {
         text.Append(CultureInfo.InvariantCulture,
-            $"\n| a {what} at best | GFLOP | MB | launches | {unit} by the parts above | + {SecondsPerNode * 1e6:F1} µs a launch | copy from the host, {unit} | bound, {unit} | {what}s/s |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n");
+            $"\n| a {what} at best | GFLOP | MB | launches | {unit} by the parts above | + {SecondsPerNode * 1e6:F1} µs a launch | " +
+                $"copy from the host, {unit} | bound, {unit} | {what}s/s |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n");
         foreach (Card card in Cards)
         {
             for (int i = 0; i < 2; i++)
@@ -110,7 +115,10 @@ internal static class Roofline
                     + (launches * SecondsPerNode), copy = hostBytes(i == 0) / card.HostBandwidth;
                 double bound = Math.Max(gaps, copy);
                 text.Append(CultureInfo.InvariantCulture,
-                    $"| {card.Name}, {(i == 0 ? "fp16" : "fp32")} | {Number(all.Sum(work => work.Flops) / divisor / 1e9)} | {Number(all.Sum(work => work.Bytes) / divisor / 1e6)} | {Number(launches / divisor)} | {Number(parts / divisor * scale)} | {Number(gaps / divisor * scale)} | {Number(copy / divisor * scale)} | **{Number(bound / divisor * scale)}** | {Number(divisor / bound)} |\n");
+                    $"| {card.Name}, {(i == 0 ? "fp16" : "fp32")} | {Number(all.Sum(work => work.Flops) / divisor / 1e9)} | " +
+                        $"{Number(all.Sum(work => work.Bytes) / divisor / 1e6)} | {Number(launches / divisor)} | " +
+                        $"{Number(parts / divisor * scale)} | {Number(gaps / divisor * scale)} | {Number(copy / divisor * scale)} | " +
+                        $"**{Number(bound / divisor * scale)}** | {Number(divisor / bound)} |\n");
             }
         }
     }

@@ -30,7 +30,8 @@ internal static class ScalingCommand
         var report = new Report();
         report.Paragraph("# What communication costs");
         report.Paragraph(
-            $"Made by `scripts/bench.sh scaling` on {DateTime.UtcNow.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}: {Comparison.Machine()}, {Environment.ProcessorCount} cores, SIMD level {SimdSelection.Current}, "
+            $"Made by `scripts/bench.sh scaling` on {DateTime.UtcNow.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}: " +
+                $"{Comparison.Machine()}, {Environment.ProcessorCount} cores, SIMD level {SimdSelection.Current}, "
             + $".NET {Environment.Version}, {(MpiWorld.IsAvailable ? MpiWorld.InstalledVersion : "no MPI")}. Medians of {rounds} rounds (all-reduces and frames: {Fewer(rounds)}); in each round every program is started once, in turn, and never two at a time. "
             + $"Load average before the first round: {LoadAverage()} (0 = the machine had nothing else to do). "
             + "Every sum is compared with the right one on every replica before it is timed. No network and no GPU: processes share the cores, the caches and the memory's bandwidth of one machine, and have to change turns where there are more of them than cores.");
@@ -114,7 +115,8 @@ internal static class ScalingCommand
 
         report.Heading("All-reduces");
         report.Paragraph(
-            "µs of one all-reduce of an array of so many bytes in single precision, on all replicas, of several that follow one another. Half: numbers travel in half precision and are added in single. Copy: one thread copies as many bytes, "
+            "µs of one all-reduce of an array of so many bytes in single precision, on all replicas, of several that follow one " +
+                "another. Half: numbers travel in half precision and are added in single. Copy: one thread copies as many bytes, "
             + "alone; two replicas have to receive so much each. MPI: MPI_Allreduce of the same library by a C program (half precision is not a type of MPI's). Model: by the α and β further down. One thread a replica."
             + (peer is null ? $" **MPI's own is missing: {peerReason}.**" : string.Empty));
         var costs = new Dictionary<string, RingCost>();
@@ -154,7 +156,8 @@ internal static class ScalingCommand
 
         report.Line("\n### α and β\n");
         report.Paragraph(
-            "Of 2(R − 1)(α + nβ/R), n being the bytes on the wire, by least squares of the relative errors over all sizes. One α and one β cannot fit caches of three sizes, two protocols of MPI and, with four processes, the "
+            "Of 2(R − 1)(α + nβ/R), n being the bytes on the wire, by least squares of the relative errors over all sizes. One α and " +
+                "one β cannot fit caches of three sizes, two protocols of MPI and, with four processes, the "
             + "scheduler: the last column says how far off they are.");
         report.Table(["way", "α, µs", "β, ns a byte", "1/β, GB/s", "measured / model"], fits);
         return costs;
@@ -216,7 +219,8 @@ internal static class ScalingCommand
 
         report.Heading("Communication of a training step");
         report.Paragraph(
-            "lstm-attention, batch 64 in all, 20 frames of 4096 features, random. Replicas were compared bit by bit after the steps, and the first loss of runs with as many replicas to five digits. Of rank 0, for a step: bytes and messages (of the "
+            "lstm-attention, batch 64 in all, 20 frames of 4096 features, random. Replicas were compared bit by bit after the steps, " +
+                "and the first loss of runs with as many replicas to five digits. Of rank 0, for a step: bytes and messages (of the "
             + "gradients, the running statistics and the loss together), time from the moment that gradients were ready to their sums, waiting for the slower replica included, and how much of it passed beside computing. "
             + "Model: messages · α + bytes · β by the fit above, which knows nothing of waiting for the slower replica.");
         report.Table(
@@ -235,7 +239,8 @@ internal static class ScalingCommand
 
         report.Heading("The same batch on replicas");
         report.Paragraph(
-            "Steps of the same batch of 64 clips. Each replica has a 64/R share, hence smaller matrix products. Two threads of one process share one set of packed weights; two processes have one each.");
+            "Steps of the same batch of 64 clips. Each replica has a 64/R share, hence smaller matrix products. Two threads of one " +
+                "process share one set of packed weights; two processes have one each.");
         double reference = Median(ways[1].Name, "fp32", 1);
         report.Table(
             ["", "steps/s fp32", "best", "against 2 threads", "steps/s fp16 on the wire"],

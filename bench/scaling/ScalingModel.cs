@@ -72,7 +72,8 @@ internal static class ScalingModel
         Table(text, scenarios, pieces, "alone", scenario => scenario.Step(BatchPerGpu),
             (scenario, ranks) => (scenario.Step(BatchPerGpu), 1));
         text.Append(CultureInfo.InvariantCulture,
-            $"\n### Strong scaling (estimate): {GlobalBatch:N0} clips on all GPUs together\n\nµs of a step, and what is left of R GPUs' speed; the largest share counts.\n\n");
+            $"\n### Strong scaling (estimate): {GlobalBatch:N0} clips on all GPUs together\n\nµs of a step, and what is left of R " +
+                $"GPUs' speed; the largest share counts.\n\n");
         Table(
             text, scenarios, pieces, "one GPU", scenario => scenario.Step(GlobalBatch),
             (scenario, ranks) => (scenario.Step((GlobalBatch + ranks - 1) / ranks),
@@ -111,7 +112,8 @@ internal static class ScalingModel
                 var (seconds, efficiency) = compute(scenario, ranks);
                 double communication = scenario.Communicate(ranks, pieces);
                 text.Append(CultureInfo.InvariantCulture,
-                    $" {Report.Number((seconds + communication) * 1e6)}, {100 * efficiency * RingCost.Efficiency(seconds, communication):0} % |");
+                    $" {Report.Number((seconds + communication) * 1e6)}, " +
+                        $"{100 * efficiency * RingCost.Efficiency(seconds, communication):0} % |");
             }
 
             text.Append('\n');
@@ -124,7 +126,8 @@ internal static class ScalingModel
         double compute = scenario.Step(BatchPerGpu), bytes = pieces.Sum() / 2;
         RingCost outside = Rdma.Cost, inside = Nvlink4.Cost;
         text.Append(CultureInfo.InvariantCulture,
-            $"\n### Other algorithms (estimate): H100, fp16 on the wire, {BatchPerGpu} clips each, {GpusPerMachine} GPUs a machine, 100 Gb/s with RDMA\n\n");
+            $"\n### Other algorithms (estimate): H100, fp16 on the wire, {BatchPerGpu} clips each, {GpusPerMachine} GPUs a machine, " +
+                $"100 Gb/s with RDMA\n\n");
         text.Append("µs of the all-reduces of a step, and what is left of R GPUs' speed.\n\n| all-reduce | R = 64 | R = 256 | R = 1,000 |\n|---|---:|---:|---:|\n");
         Row("ring over all GPUs, two pieces (now)", ranks => scenario.Communicate(ranks, pieces));
         Row("ring over all GPUs, one piece", ranks => outside.AllReduce(ranks, bytes));
@@ -154,9 +157,11 @@ internal static class ScalingModel
             {
                 double step = Roofline.StepSeconds(card, half, BatchPerGpu);
                 Row(
-                    $"{card.Name}, {(half ? "fp16" : "fp32")}: features from the host while it trains at its bound; an epoch on one GPU; VGG19",
+                    $"{card.Name}, {(half ? "fp16" : "fp32")}: features from the host while it trains at its bound; an epoch on one " +
+                        $"GPU; VGG19",
                     string.Create(CultureInfo.InvariantCulture,
-                        $"{BatchPerGpu * VideoBytes / (half ? 2 : 1) / step / 1e9:0.0} GB/s; {Videos / BatchPerGpu * step / 60:0.0} min; {frames * Roofline.FrameSeconds(card, half) / 3600:0.0} GPU-hours"));
+                        $"{BatchPerGpu * VideoBytes / (half ? 2 : 1) / step / 1e9:0.0} GB/s; {Videos / BatchPerGpu * step / 60:0.0} " +
+                            $"min; {frames * Roofline.FrameSeconds(card, half) / 3600:0.0} GPU-hours"));
             }
         }
 

@@ -92,7 +92,9 @@ internal static class StepTimes
         {
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"@step {(half ? "fp16" : "fp32")} {seconds:G9} {(double)figures.Calls / steps:G9} {(double)figures.Messages / steps:G9} {(double)figures.Bytes / steps:G9} {figures.Seconds / steps:G9} {figures.ExposedSeconds / steps:G9} {loss:G9}"));
+                $"@step {(half ? "fp16" : "fp32")} {seconds:G9} {(double)figures.Calls / steps:G9} " +
+                    $"{(double)figures.Messages / steps:G9} {(double)figures.Bytes / steps:G9} {figures.Seconds / steps:G9} " +
+                    $"{figures.ExposedSeconds / steps:G9} {loss:G9}"));
         }
 
         double Step()

@@ -82,7 +82,8 @@ public sealed class KerasView : ITensorArchive
             ? weighted
             : throw new FileFormatException(
                 archive.Path,
-                $"it has {weighted.Count} layers with weights ({string.Join(", ", weighted.Take(30).Select(layer => layer.Name))}), expected {layers.Count} ({string.Join(", ", layers.Select(layer => layer.Name))})",
+                $"it has {weighted.Count} layers with weights ({string.Join(", ", weighted.Take(30).Select(layer => layer.Name))}), " +
+                    $"expected {layers.Count} ({string.Join(", ", layers.Select(layer => layer.Name))})",
                 hint);
     }
 

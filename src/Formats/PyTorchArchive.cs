@@ -146,7 +146,8 @@ public sealed class PyTorchArchive : ITensorArchive
             {
                 throw new FileFormatException(
                     file.Path,
-                    $"storage '{name}' should have {storage.ElementCount} elements of {storage.Type}, found {Math.Max(count, 0)} in the {Math.Max(file.Length - position, 0)} bytes left",
+                    $"storage '{name}' should have {storage.ElementCount} elements of {storage.Type}, found {Math.Max(count, 0)} in " +
+                        $"the {Math.Max(file.Length - position, 0)} bytes left",
                     "The file is damaged or truncated: copy or download it again.");
             }
 

@@ -62,7 +62,8 @@ public static class SafetensorsWriter
             if (bytes.Length != lengths[i])
             {
                 throw new ArgumentException(
-                    $"Tensor '{ordered[i].Name}' {ordered[i].Type} {ElementTypes.Format(ordered[i].Shape)} takes {lengths[i]} bytes, got {bytes.Length}.",
+                    $"Tensor '{ordered[i].Name}' {ordered[i].Type} {ElementTypes.Format(ordered[i].Shape)} takes {lengths[i]} bytes, " +
+                        $"got {bytes.Length}.",
                     nameof(tensors));
             }
 

@@ -154,7 +154,8 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
         if (!Cuda.IsAvailable)
         {
             throw new RunException($"--device {name}: CUDA is not available: {Cuda.UnavailableReason}",
-                "`cudatrainer doctor` lists what was looked for and where; docs/cuda.md says what is needed. --device cpu works everywhere.");
+                "`cudatrainer doctor` lists what was looked for and where; docs/cuda.md says what is needed. --device cpu works " +
+                    "everywhere.");
         }
 
         ordinals ??= [.. Enumerable.Range(0, Cuda.Devices.Count)];

@@ -254,7 +254,8 @@ public sealed class ExportRun
         return largest <= Tolerance
             ? new ExportCheck(answer.Version, null, clips, differences)
             : throw Failed(string.Create(CultureInfo.InvariantCulture,
-                $"ONNX Runtime {answer.Version} does not answer as this engine does: {worst} differs by up to {largest:G2}, the limit is {Tolerance:G2}."));
+                $"ONNX Runtime {answer.Version} does not answer as this engine does: {worst} differs by up to {largest:G2}, the limit " +
+                    $"is {Tolerance:G2}."));
     }
 
     private RunException Failed(string message, Exception? inner = null) =>

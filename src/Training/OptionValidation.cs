@@ -98,7 +98,8 @@ public static class OptionValidation
             double reached = options.LearningRate * options.Epochs / options.WarmupEpochs;
             yield return string.Create(
                 CultureInfo.InvariantCulture,
-                $"--warmup-epochs {options.WarmupEpochs} with --epochs {options.Epochs}: the learning rate still rises when training ends, at {reached:0.##e+0} of {options.LearningRate:0.##e+0}; give fewer epochs of warm-up, or more in all");
+                $"--warmup-epochs {options.WarmupEpochs} with --epochs {options.Epochs}: the learning rate still rises when training " +
+                    $"ends, at {reached:0.##e+0} of {options.LearningRate:0.##e+0}; give fewer epochs of warm-up, or more in all");
         }
     }
 
@@ -150,13 +151,15 @@ public static class OptionValidation
             alpha => alpha == 0))
         {
             problems.Add(new("--focal-alpha",
-                $"{List(options.FocalAlpha)} is not valid; expected one number, or two (nonviolent,violent), each {FocalAlpha}, not all 0"));
+                $"{List(options.FocalAlpha)} is not valid; expected one number, or two (nonviolent,violent), each {FocalAlpha}, not " +
+                    $"all 0"));
         }
 
         if (options.Profile is { } profile && !StepRange.TryParse(profile, out _))
         {
             problems.Add(new("--profile",
-                $"\"{profile}\" is not valid; expected {StepRange.Form}, two step numbers from 0 on, the first not above the last, or one"));
+                $"\"{profile}\" is not valid; expected {StepRange.Form}, two step numbers from 0 on, the first not above the last, or " +
+                    $"one"));
         }
 
         if (options.MinLearningRate > options.LearningRate)

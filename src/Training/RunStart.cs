@@ -49,7 +49,8 @@ internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunF
         {
             throw new RunException(
                 $"'{path}' belongs to another run: {string.Join("; ", changed)}.",
-                "Resume with the same options and data (epochs, patience, threads, workers, logging may change), or start anew with --initial-weights.");
+                "Resume with the same options and data (epochs, patience, threads, workers, logging may change), or start anew with " +
+                    "--initial-weights.");
         }
 
         checkpoint.LoadModel(replicas);
@@ -72,7 +73,8 @@ internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunF
         if (stopped || state.Epoch >= options.Epochs)
         {
             observer.Message(Severity.Info,
-                $"the run has finished {state.Epoch} epochs; pass --epochs N{(stopped ? " and a larger --early-stopping-patience" : string.Empty)} to extend it");
+                $"the run has finished {state.Epoch} epochs; pass --epochs " +
+                    $"N{(stopped ? " and a larger --early-stopping-patience" : string.Empty)} to extend it");
         }
 
         return (state with { StoppedEarly = stopped }, checkpoint.ReadScaler());

@@ -24,8 +24,10 @@ public sealed class TrainedClassifier : IDisposable
     {
         using Checkpoint checkpoint = Checkpoint.Open(path);
         ModelInfo info = checkpoint.Info ?? throw new RunException(
-            $"'{path}' does not say which model it holds, how many features a frame has, which backbone made them, or from which probability a clip is violent: another program wrote it.",
-            "A new run with --initial-weights FILE and the --model that fits makes a classifier of it. Or use best_model.safetensors or a .ckpt file that 'cudatrainer train' wrote.");
+            $"'{path}' does not say which model it holds, how many features a frame has, which backbone made them, or from which " +
+                $"probability a clip is violent: another program wrote it.",
+            "A new run with --initial-weights FILE and the --model that fits makes a classifier of it. Or use best_model.safetensors " +
+                "or a .ckpt file that 'cudatrainer train' wrote.");
         if (!Classifiers.Names.Contains(info.Model))
         {
             throw new RunException($"'{path}' holds a model '{info.Model}', which this version does not know.",

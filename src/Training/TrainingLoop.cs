@@ -127,7 +127,8 @@ internal sealed class TrainingLoop : IDisposable
         {
             SaveState();
             Say(Severity.Warning,
-                $"the state after step {_state.StepInEpoch} of epoch {_state.Epoch + 1} is in last.ckpt; --resume auto goes on from there, with any number of processes");
+                $"the state after step {_state.StepInEpoch} of epoch {_state.Epoch + 1} is in last.ckpt; --resume auto goes on from " +
+                    $"there, with any number of processes");
             throw;
         }
     }
@@ -271,7 +272,8 @@ internal sealed class TrainingLoop : IDisposable
             SaveState();
             IEnumerable<string> clips = batch.Rows.Take(batch.Count).Select(_train.NameOf);
             throw new RunException(
-                $"Training stopped at step {step}: {what}, {_state.ConsecutiveSkips} steps in a row. The last batch was: {string.Join(", ", clips)}.",
+                $"Training stopped at step {step}: {what}, {_state.ConsecutiveSkips} steps in a row. The last batch was: " +
+                    $"{string.Join(", ", clips)}.",
                 "Check these clips' features, or start anew with a smaller --learning-rate. The last good state is in last.ckpt.");
         }
 

@@ -125,7 +125,8 @@ public sealed class TrainingRun : IDisposable
                 ? new[] { new HeaderLine("augmentation", augmentation.Text) }
                 : [],
             new HeaderLine("steps",
-                $"{(trainRows.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch {_options.BatchSize}{(_setup.FuseStep ? ", each one CUDA graph" : string.Empty)}"),
+                $"{(trainRows.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch " +
+                    $"{_options.BatchSize}{(_setup.FuseStep ? ", each one CUDA graph" : string.Empty)}"),
             .. ReplicaLines(replicas),
         ]);
         foreach (string doubt in OptionValidation.Doubts(_options))
@@ -277,7 +278,8 @@ public sealed class TrainingRun : IDisposable
         {
             string statistics = _options.SyncBatchNorm ? "over all replicas" : "of each replica's own clips";
             yield return new HeaderLine("replicas",
-                $"{replicas.Size}, gradients {communication}, {(_options.AllreduceDtype == FeatureType.Float16 ? "fp16" : "fp32")}; batch statistics {statistics}");
+                $"{replicas.Size}, gradients {communication}, {(_options.AllreduceDtype == FeatureType.Float16 ? "fp16" : "fp32")}; " +
+                    $"batch statistics {statistics}");
         }
     }
 

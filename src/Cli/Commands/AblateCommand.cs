@@ -32,8 +32,10 @@ internal sealed class AblateCommand : CliCommand<AblateOptions>
 
     public override IReadOnlyList<string> Notes =>
     [
-        "Rows: baseline, + multi-GPU, + FP16, + XLA, + focal loss, + class weights, + label smoothing, + warm-up and cosine, then everything but one. What this machine cannot run is said instead of a number.",
-        "Gains are in balanced accuracy over the row before, with paired intervals. Writes ablation.json, ablation.csv, ablation.md and the page ablation.html; the same command goes on after a stop.",
+        "Rows: baseline, + multi-GPU, + FP16, + XLA, + focal loss, + class weights, + label smoothing, + warm-up and cosine, then " +
+            "everything but one. What this machine cannot run is said instead of a number.",
+        "Gains are in balanced accuracy over the row before, with paired intervals. Writes ablation.json, ablation.csv, ablation.md " +
+            "and the page ablation.html; the same command goes on after a stop.",
     ];
 
     public override bool TakesConfig => true;
@@ -87,7 +89,8 @@ internal sealed class AblateCommand : CliCommand<AblateOptions>
             table.Row(
                 row.Name,
                 MetricText.Percent(metrics.BalancedAccuracy.Value),
-                $"{MetricText.Percent(metrics.BalancedAccuracy.Interval.Low)} to {MetricText.Percent(metrics.BalancedAccuracy.Interval.High)}",
+                $"{MetricText.Percent(metrics.BalancedAccuracy.Interval.Low)} to " +
+                    $"{MetricText.Percent(metrics.BalancedAccuracy.Interval.High)}",
                 row.Gain is { } gain ? Points(gain.Value) : "",
                 row.Gain is { } range ? $"{Points(range.Interval.Low)} to {Points(range.Interval.High)}" : "",
                 MetricText.Percent(metrics.Class0Accuracy.Value),

@@ -73,7 +73,8 @@ internal sealed class CacheInfoCommand : CliCommand<CacheInfoOptions>
         {
             output.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                    $"Unfinished: {partial.Rows} clips in {partial.Path} ({MetricText.Size(partial.Bytes)}); the next extract or train goes on there."));
+                    $"Unfinished: {partial.Rows} clips in {partial.Path} ({MetricText.Size(partial.Bytes)}); the next extract or " +
+                        $"train goes on there."));
         }
 
         if (info.Writer is { } process)

@@ -25,7 +25,8 @@ internal sealed class CvCommand : CliCommand<CvOptions>
 
     public override IReadOnlyList<string> Notes =>
     [
-        "Splits of the dataset do not count. Epoch, threshold and calibration are chosen inside the training part of each fold. The same command goes on after a stop.",
+        "Splits of the dataset do not count. Epoch, threshold and calibration are chosen inside the training part of each fold. The " +
+            "same command goes on after a stop.",
         "Intervals: 2,000 bootstrap draws of whole sources. Writes cv_results.json and predictions.csv.",
     ];
 

@@ -36,7 +36,8 @@ internal sealed class DemoCommand : CliCommand<DemoOptions>
 
     public override IReadOnlyList<string> Notes =>
     [
-        "Two drawn figures fight, or walk, hug and dance, in videos of many sizes, frame rates and codecs; some files are broken on purpose. It takes a minute or two on two cores and needs no data and no network.",
+        "Two drawn figures fight, or walk, hug and dance, in videos of many sizes, frame rates and codecs; some files are broken on " +
+            "purpose. It takes a minute or two on two cores and needs no data and no network.",
     ];
 
     protected override OptionTable<DemoOptions> CreateTable() => new OptionTable<DemoOptions>(new DemoOptions())

@@ -28,8 +28,10 @@ internal sealed class EnsembleCommand : CliCommand<EnsembleCommandOptions>
 
     public override IReadOnlyList<string> Notes =>
     [
-        "RUN is a checkpoint folder of train, for its best model, or a model file. All have to be trained on the same split of the same features.",
-        "Weights, threshold and strategy are chosen on val; the chosen strategy alone is measured on test. The file that is written goes wherever --checkpoint asks for a model.",
+        "RUN is a checkpoint folder of train, for its best model, or a model file. All have to be trained on the same split of the " +
+            "same features.",
+        "Weights, threshold and strategy are chosen on val; the chosen strategy alone is measured on test. The file that is written " +
+            "goes wherever --checkpoint asks for a model.",
     ];
 
     public override string? ArgumentPlaceholder => "RUN";
@@ -46,7 +48,8 @@ internal sealed class EnsembleCommand : CliCommand<EnsembleCommandOptions>
         .Add(
             "--strategy", OptionGroup.Model, ValueTypes.Choice<StrategyChoice>(),
             o => o.Run.Strategy, (o, v) => o with { Run = o.Run with { Strategy = v } },
-            "Mean of the probabilities, mean with fitted weights, or share of the members that call a clip violent; auto takes the best on val")
+            "Mean of the probabilities, mean with fitted weights, or share of the members that call a clip violent; auto takes the " +
+                "best on val")
         .Add(
             "--output", OptionGroup.Output, ValueTypes.Text("FILE", ".json file"),
             o => o.Run.Output, (o, v) => o with { Run = o.Run with { Output = v } },

@@ -28,8 +28,10 @@ internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
 
     public override IReadOnlyList<string> Notes =>
     [
-        "Frames are sampled and normalised as the model was trained; --weights must be those of its training. Every metric also goes to evaluation_results.json.",
-        "Accuracy, balanced accuracy, F1 and ROC-AUC have 95% confidence intervals: 2,000 resamples of the clips within each class, with a fixed seed. They take clips as independent; where several come from one source, they are too narrow.",
+        "Frames are sampled and normalised as the model was trained; --weights must be those of its training. Every metric also goes " +
+            "to evaluation_results.json.",
+        "Accuracy, balanced accuracy, F1 and ROC-AUC have 95% confidence intervals: 2,000 resamples of the clips within each class, " +
+            "with a fixed seed. They take clips as independent; where several come from one source, they are too narrow.",
     ];
 
     public override bool TakesConfig => true;
@@ -48,7 +50,8 @@ internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
         .Add(
             "--tta", OptionGroup.Model, ValueTypes.Switch,
             o => o.Run.Tta, (o, v) => o with { Run = o.Run with { Tta = v } },
-            $"Test-time augmentation: also measure the mean over {ClipView.ForPrediction} views of each clip, whose features are extracted, or stand in view-N of --features-dir")
+            $"Test-time augmentation: also measure the mean over {ClipView.ForPrediction} views of each clip, whose features are " +
+                $"extracted, or stand in view-N of --features-dir")
         .Add(
             "--output", OptionGroup.Output, ValueTypes.OptionalText("DIR", "folder"),
             o => o.Run.OutputDir, (o, v) => o with { Run = o.Run with { OutputDir = v } },

@@ -29,8 +29,10 @@ internal sealed class ExportCommand : CliCommand<ExportCommandOptions>
 
     public override IReadOnlyList<string> Notes =>
     [
-        "Without --whole the input is features [batch, frames, 4096]; with it, frames [batch, frames, 224, 224, 3] of bytes, and the file holds VGG19 too (about 550 MB). Outputs are the probabilities of the classes and the attention to each frame.",
-        "The file is run in ONNX Runtime on random clips and compared with this engine; a file that differs by more than 0.0001 is kept as FILE.onnx.unchecked.",
+        "Without --whole the input is features [batch, frames, 4096]; with it, frames [batch, frames, 224, 224, 3] of bytes, and the " +
+            "file holds VGG19 too (about 550 MB). Outputs are the probabilities of the classes and the attention to each frame.",
+        "The file is run in ONNX Runtime on random clips and compared with this engine; a file that differs by more than 0.0001 is " +
+            "kept as FILE.onnx.unchecked.",
     ];
 
     protected override OptionTable<ExportCommandOptions> CreateTable() => new OptionTable<ExportCommandOptions>(new ExportCommandOptions())
@@ -133,6 +135,7 @@ internal sealed class ExportCommand : CliCommand<ExportCommandOptions>
         string differences = string.Join(", ",
             check.Differences.Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Key} {pair.Value:0.0e-0}")));
         return string.Create(CultureInfo.InvariantCulture,
-            $"Run in ONNX Runtime {check.Runtime} on {check.Clips} random clips: largest absolute difference of {differences} (limit {ExportRun.Tolerance:0e-0}).");
+            $"Run in ONNX Runtime {check.Runtime} on {check.Clips} random clips: largest absolute difference of {differences} (limit " +
+                $"{ExportRun.Tolerance:0e-0}).");
     }
 }

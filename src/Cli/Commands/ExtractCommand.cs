@@ -23,7 +23,8 @@ internal sealed class ExtractCommand : CliCommand<ExtractOptions>
 
     public override IReadOnlyList<string> Notes =>
     [
-        "Writes {split}_features.npy, {split}_labels.npy and {split}_videos.csv. Only what is new or changed is extracted; an interrupted extraction continues where it stopped.",
+        "Writes {split}_features.npy, {split}_labels.npy and {split}_videos.csv. Only what is new or changed is extracted; an " +
+            "interrupted extraction continues where it stopped.",
     ];
 
     public override bool TakesConfig => true;

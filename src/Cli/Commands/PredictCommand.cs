@@ -31,8 +31,10 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
 
     public override IReadOnlyList<string> Notes =>
     [
-        "Folders are searched for videos; in names, * and ? stand for other letters and ** for any folders. A file that cannot be read is listed with the reason; the exit code is 1 only if no file could be read, or with --strict.",
-        "With --window, a video of any length is cut into windows that are sampled as clips were in training. An event begins where the probability reaches the threshold and ends where it falls below --release.",
+        "Folders are searched for videos; in names, * and ? stand for other letters and ** for any folders. A file that cannot be " +
+            "read is listed with the reason; the exit code is 1 only if no file could be read, or with --strict.",
+        "With --window, a video of any length is cut into windows that are sampled as clips were in training. An event begins where " +
+            "the probability reaches the threshold and ends where it falls below --release.",
     ];
 
     public override string ArgumentPlaceholder => "FILE|DIR";
@@ -44,11 +46,13 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
         .Add(
             "--tta", OptionGroup.Model, ValueTypes.Switch,
             o => o.Run.Tta, (o, v) => o with { Run = o.Run with { Tta = v } },
-            $"Test-time augmentation: the mean over {ClipView.ForPrediction} views of each video, at so many times the cost; not with --window")
+            $"Test-time augmentation: the mean over {ClipView.ForPrediction} views of each video, at so many times the cost; not with " +
+                $"--window")
         .Add(
             "--mc-dropout", OptionGroup.Model, ValueTypes.Integer,
             o => o.Run.McDropout, (o, v) => o with { Run = o.Run with { McDropout = v } },
-            "Also answer so many times with dropout: mean, standard deviation and mutual information say how sure the model is; 0 = none, not with --window",
+            "Also answer so many times with dropout: mean, standard deviation and mutual information say how sure the model is; 0 = " +
+                "none, not with --window",
             range: Passes.ToString())
         .Add(
             "--seed", OptionGroup.Model, ValueTypes.Integer,

@@ -22,7 +22,8 @@ internal sealed class ReportCommand : CliCommand<ReportOptions>
 
     public override IReadOnlyList<string> Notes =>
     [
-        "RUN is a checkpoint folder of train, finished or not. Training ends with the same page as report.html; this writes it anew, with pictures if the videos are where they were.",
+        "RUN is a checkpoint folder of train, finished or not. Training ends with the same page as report.html; this writes it anew, " +
+            "with pictures if the videos are where they were.",
         "Output folders of ablate may be named too: each becomes a section.",
     ];
 

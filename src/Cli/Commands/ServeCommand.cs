@@ -28,7 +28,8 @@ internal sealed class ServeCommand : CliCommand<ServeOptions>
 
     public override IReadOnlyList<string> Notes =>
     [
-        "Videos are predicted one after the other, as predict --window does. Uploads are deleted as soon as there is an answer, and answers after --keep minutes. docs/serve.md has the interface.",
+        "Videos are predicted one after the other, as predict --window does. Uploads are deleted as soon as there is an answer, and " +
+            "answers after --keep minutes. docs/serve.md has the interface.",
         "Only programs on this machine reach the server unless --host says otherwise: it has no passwords and does not encrypt.",
     ];
 

@@ -23,7 +23,8 @@ internal sealed class TrainCommand : CliCommand<TrainOptions>
 
     public override IReadOnlyList<string> Notes =>
     [
-        "Class folders, in any case: violent, violence, fight or fights; nonviolent, non-violent, nonviolence, nofight, nonfight, no_fight or normal.",
+        "Class folders, in any case: violent, violence, fight or fights; nonviolent, non-violent, nonviolence, nofight, nonfight, " +
+            "no_fight or normal.",
     ];
 
     public override bool TakesConfig => true;
@@ -70,7 +71,8 @@ internal sealed class TrainCommand : CliCommand<TrainOptions>
         ModelTable.Write(terminal, plan.Model);
         terminal.Output.WriteLine();
         terminal.Output.WriteLine(
-            $"{plan.StepsPerEpoch} steps an epoch, {options.Run.Epochs} epochs at most, batch {options.Run.BatchSize}; nothing was written");
+            $"{plan.StepsPerEpoch} steps an epoch, {options.Run.Epochs} epochs at most, batch {options.Run.BatchSize}; nothing was " +
+                $"written");
     }
 
     private static void Write(TrainingResult result, TrainOptions options, Terminal terminal)

@@ -84,7 +84,8 @@ internal sealed class DemoRun(DemoOptions options, Terminal terminal, RunPresent
         int violent = clips.Labelled.Count(clip => clip.IsViolent);
         presenter.Message(
             Severity.Info,
-            $"drawn in {ProgressText.Duration(Stopwatch.GetElapsedTime(start))}: {clips.Labelled.Count} labelled clips ({violent} violent), "
+            $"drawn in {ProgressText.Duration(Stopwatch.GetElapsedTime(start))}: {clips.Labelled.Count} labelled clips ({violent} " +
+                $"violent), "
             + $"{clips.Unseen.Count} unseen ones, {clips.Broken.Count} files broken on purpose");
         return clips;
     }

@@ -35,7 +35,8 @@ internal static class DeviceChecks
                 ? Check.Fail(label, $"wrong results in {string.Join(", ", wrong.Select(row => row.Op))}",
                     $"cudatrainer gradcheck --device {name} shows by how much; do not trust this device")
                 : Check.Ok(label, string.Create(CultureInfo.InvariantCulture,
-                    $"{rows.Length} ops agree with the reference, off by {rows.Max(row => Math.Max(row.ForwardError, row.GradientError)):0.0e+0} at most"));
+                    $"{rows.Length} ops agree with the reference, off by " +
+                        $"{rows.Max(row => Math.Max(row.ForwardError, row.GradientError)):0.0e+0} at most"));
         }
         catch (Exception exception)
         {

@@ -45,7 +45,8 @@ internal static class FeatureOptionTable
         .Add(
             "--views", OptionGroup.Data, ValueTypes.Integer,
             o => o.Views, (o, v) => o with { Views = v },
-            "Views of each clip to extract: as it is, mirrored, brighter, darker, ... (docs/averages.md); train shows one of them, by chance, each time it shows a clip")
+            "Views of each clip to extract: as it is, mirrored, brighter, darker, ... (docs/averages.md); train shows one of them, " +
+                "by chance, each time it shows a clip")
         .Add(
             "--cache-dir", OptionGroup.Data, ValueTypes.Text("DIR", "folder"),
             o => o.CacheDir, (o, v) => o with { CacheDir = v },
@@ -70,7 +71,8 @@ internal static class FeatureOptionTable
         .Add(
             "--threads", OptionGroup.Precision, ValueTypes.Integer,
             o => o.Threads, (o, v) => o with { Threads = v },
-            "Compute threads of this process, 0 = one per core (shared with the other processes of the machine); results do not depend on it")
+            "Compute threads of this process, 0 = one per core (shared with the other processes of the machine); results do not " +
+                "depend on it")
         .Add(
             "--workers", OptionGroup.Precision, ValueTypes.Integer,
             o => o.Workers, (o, v) => o with { Workers = v },

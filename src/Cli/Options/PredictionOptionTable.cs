@@ -30,7 +30,8 @@ internal static class PredictionOptionTable
         .Add(
             "--window", OptionGroup.Data, ValueTypes.OptionalNumber,
             o => o.Window, (o, v) => o with { Window = v },
-            $"Seconds of each window of a long video, best those of the clips in training{(defaults.Window is null ? "; without it each video gets one answer" : "")}",
+            $"Seconds of each window of a long video, best those of the clips in " +
+                $"training{(defaults.Window is null ? "; without it each video gets one answer" : "")}",
             range: Length.ToString())
         .Add(
             "--stride", OptionGroup.Data, ValueTypes.OptionalNumber,

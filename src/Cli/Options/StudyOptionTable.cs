@@ -43,11 +43,13 @@ internal static class StudyOptionTable
         .Add(
             "--threshold", OptionGroup.Data, ValueTypes.Choice<ThresholdRule>(),
             o => o.Threshold, (o, v) => o with { Threshold = v },
-            "Where trainings decide: at the threshold that is best on the validation part, or at one half, which small validation parts cannot better")
+            "Where trainings decide: at the threshold that is best on the validation part, or at one half, which small validation " +
+                "parts cannot better")
         .Add(
             "--fusion", OptionGroup.Model, ValueTypes.Choice<StreamFusion>(),
             o => o.Fusion, (o, v) => o with { Fusion = v },
-            "How --stream both becomes one answer: one model of features side by side, or a model of each stream and the mean of their probabilities, with weights fitted where epoch and threshold are chosen")
+            "How --stream both becomes one answer: one model of features side by side, or a model of each stream and the mean of " +
+                "their probabilities, with weights fitted where epoch and threshold are chosen")
         .Add(
             "--jobs", OptionGroup.Precision, ValueTypes.Integer,
             o => o.Jobs, (o, v) => o with { Jobs = v },

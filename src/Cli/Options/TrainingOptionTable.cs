@@ -198,7 +198,8 @@ internal static class TrainingOptionTable
         .Add(
             "--profile", OptionGroup.Output, ValueTypes.OptionalText(StepRange.Form, "step number, or two with a comma"),
             o => o.Profile, (o, v) => o with { Profile = v },
-            "Time the layers of these training steps, counted from 0, and of an extraction in the same run; ends with a table, and profile_trace.json for Perfetto")
+            "Time the layers of these training steps, counted from 0, and of an extraction in the same run; ends with a table, and " +
+                "profile_trace.json for Perfetto")
         .Add(
             "--report", OptionGroup.Output, ValueTypes.Switch,
             o => o.Report, (o, v) => o with { Report = v },

@@ -8,5 +8,7 @@ internal static class AugmentationText
 {
     public static string Cost { get; } = string.Create(
         CultureInfo.InvariantCulture,
-            $"test-time augmentation: mean over {ClipView.ForPrediction} views ({string.Join(", ", ClipView.All.Take(ClipView.ForPrediction).Select(view => view.Name))}), {ClipView.ForPrediction} times the cost");
+            $"test-time augmentation: mean over {ClipView.ForPrediction} views " +
+                $"({string.Join(", ", ClipView.All.Take(ClipView.ForPrediction).Select(view => view.Name))}), {ClipView.ForPrediction} " +
+                $"times the cost");
 }

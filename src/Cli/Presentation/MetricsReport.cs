@@ -35,7 +35,8 @@ internal static class MetricsReport
         if (splits.Any(split => split.Value.Intervals is not null))
         {
             console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"In brackets: 95% confidence intervals by bootstrap ({Bootstrap.Resamples:N0} resamples of the clips within each class)."));
+                $"In brackets: 95% confidence intervals by bootstrap ({Bootstrap.Resamples:N0} resamples of the clips within each " +
+                    $"class)."));
         }
 
         console.WriteLine();

@@ -34,7 +34,8 @@ internal static class ProgressText
         if (progress.Epoch is { } epoch)
         {
             text.Append(CultureInfo.InvariantCulture,
-                $", epoch {epoch.Epoch}/{epoch.Epochs} loss {epoch.Loss:F4} accuracy {100 * epoch.Accuracy:0.0}%, lr {epoch.LearningRate:0.00e+0}, |g| {epoch.GradientNorm:0.###}");
+                $", epoch {epoch.Epoch}/{epoch.Epochs} loss {epoch.Loss:F4} accuracy {100 * epoch.Accuracy:0.0}%, lr " +
+                    $"{epoch.LearningRate:0.00e+0}, |g| {epoch.GradientNorm:0.###}");
             if (epoch.LossScale > 1)
             {
                 text.Append(CultureInfo.InvariantCulture, $", scale {epoch.LossScale:0}");

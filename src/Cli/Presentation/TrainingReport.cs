@@ -61,7 +61,9 @@ internal static class TrainingReport
         {
             output.WriteLine("gradients  " + string.Create(
                 CultureInfo.InvariantCulture,
-                $"{communication.Replicas} replicas {communication.Transport}: {communication.BytesPerStep / 1e6:0.00} MB and {communication.SecondsPerStep * 1e3:0.00} ms a step, {100 * communication.OverlapFraction:0} % of it beside computing"));
+                $"{communication.Replicas} replicas {communication.Transport}: {communication.BytesPerStep / 1e6:0.00} MB and " +
+                    $"{communication.SecondsPerStep * 1e3:0.00} ms a step, {100 * communication.OverlapFraction:0} % of it beside " +
+                    $"computing"));
         }
 
         if (result.Profile is { } profile)

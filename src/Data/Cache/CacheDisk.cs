@@ -20,7 +20,8 @@ internal class CacheDisk
         catch (Exception exception) when (Posix.IsFileTooLarge(exception))
         {
             throw new IOException(
-                "A file of the feature cache would become larger than the file system or a limit (ulimit -f) allows. Features extracted so far are kept; choose another --cache-dir.",
+                "A file of the feature cache would become larger than the file system or a limit (ulimit -f) allows. Features " +
+                    "extracted so far are kept; choose another --cache-dir.",
                 exception);
         }
     }

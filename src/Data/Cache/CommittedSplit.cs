@@ -199,6 +199,7 @@ internal sealed class CommittedSplit : IDisposable
     }
 
     private CacheException Replaced() => new(
-        $"'{Files.Features}' is not the file that '{Path.GetFileName(Files.Rows)}' describes: something else replaced it, so it is not overwritten. "
+        $"'{Files.Features}' is not the file that '{Path.GetFileName(Files.Rows)}' describes: something else replaced it, so it is " +
+            $"not overwritten. "
         + "Move it away, or choose another --cache-dir. To train on existing features use --features-dir.");
 }

@@ -419,7 +419,8 @@ public sealed class FeatureCache : IDisposable
         if (unused > 0)
         {
             yield return unused == _rows.Count
-                ? $"The cache '{Directory}' holds the features of {unused} videos, none of which is in this dataset. They are replaced when the "
+                ? $"The cache '{Directory}' holds the features of {unused} videos, none of which is in this dataset. They are " +
+                    $"replaced when the "
                     + "extraction is complete. Choose another --cache-dir to keep them."
                 : $"{unused} cached videos are not in this dataset any more: their features are dropped.";
         }
@@ -504,7 +505,8 @@ public sealed class FeatureCache : IDisposable
                 ? "It is too large for float16: use --feature-dtype float32."
                 : "Check the weight file.";
             throw new CacheException(
-                $"The feature at frame {index / Key.Dimension}, element {index % Key.Dimension} is {row[index]}, expected a finite number. {hint}");
+                $"The feature at frame {index / Key.Dimension}, element {index % Key.Dimension} is {row[index]}, expected a finite " +
+                    $"number. {hint}");
         }
     }
 }

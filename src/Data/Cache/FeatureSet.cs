@@ -76,7 +76,8 @@ public sealed unsafe class FeatureSet : IDisposable
         if (CommitLog.IsPending(files.Directory))
         {
             throw new CacheException(
-                $"The cache '{files.Directory}' is being changed, or a change of it was interrupted. Run 'cudatrainer extract' or 'train' to finish it.");
+                $"The cache '{files.Directory}' is being changed, or a change of it was interrupted. Run 'cudatrainer extract' or " +
+                    $"'train' to finish it.");
         }
 
         foreach (var required in (ReadOnlySpan<string>)[files.Features, files.Labels])
@@ -84,7 +85,8 @@ public sealed unsafe class FeatureSet : IDisposable
             if (!File.Exists(required))
             {
                 throw new CacheException(
-                    $"'{required}' does not exist. A folder of features has {{split}}_features.npy and {{split}}_labels.npy for train, val and, if wanted, test.");
+                    $"'{required}' does not exist. A folder of features has {{split}}_features.npy and {{split}}_labels.npy for " +
+                        $"train, val and, if wanted, test.");
             }
         }
 
@@ -168,7 +170,8 @@ public sealed unsafe class FeatureSet : IDisposable
         {
             throw Foreign(
                 files.Features,
-                $"expected [{description.Rows.Count}, {frames}, {dimension}] of {description.ElementType}, found {ElementTypes.Format(features.Shape)} of {features.ElementType}");
+                $"expected [{description.Rows.Count}, {frames}, {dimension}] of {description.ElementType}, found " +
+                    $"{ElementTypes.Format(features.Shape)} of {features.ElementType}");
         }
 
         if (Crc32C.Of(File.ReadAllBytes(files.Labels)) != description.LabelsChecksum)

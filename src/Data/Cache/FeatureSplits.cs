@@ -61,7 +61,8 @@ public sealed class FeatureSplits : IDisposable
                 {
                     throw new FileFormatException(
                         set.Path,
-                        $"feature {found.Element} of frame {found.Frame} of {set.Names[found.Row]} is {found.Value}, expected finite numbers",
+                        $"feature {found.Element} of frame {found.Frame} of {set.Names[found.Row]} is {found.Value}, expected finite " +
+                            $"numbers",
                         "Compute that clip's features again, or leave the clip out.");
                 }
             }

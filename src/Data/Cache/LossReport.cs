@@ -41,7 +41,8 @@ internal sealed class LossReport
         if (missing.Count > 0)
         {
             throw new CacheException(
-                $"{missing.Count} of {clips.Count} videos have not been extracted (the first is '{missing[0]}'). Run the same command again to continue.");
+                $"{missing.Count} of {clips.Count} videos have not been extracted (the first is '{missing[0]}'). Run the same command " +
+                    $"again to continue.");
         }
 
         if (Failed.Count > maxCorrupt * clips.Count)
@@ -77,7 +78,8 @@ internal sealed class LossReport
             ? $" after leaving out {split.Failed.Total} that cannot be decoded ({split.Failed})"
             : "";
         throw new CacheException(
-            $"The split '{split.Split.Name()}' has {split.Rows} clips{losses}; it needs clips of both classes. Repair or add videos, or divide them otherwise (--split).");
+            $"The split '{split.Split.Name()}' has {split.Rows} clips{losses}; it needs clips of both classes. Repair or add videos, " +
+                $"or divide them otherwise (--split).");
     }
 
     private CacheException TooMany(double maxCorrupt, int clips)
@@ -106,6 +108,7 @@ internal sealed class LossReport
             ? null
             : string.Create(
                 CultureInfo.InvariantCulture,
-                $"Videos that cannot be used are spread unevenly: {failed.Nonviolent} of {all.Nonviolent} nonviolent and {failed.Violent} of {all.Violent} violent ones. The model may learn what made them fail.");
+                $"Videos that cannot be used are spread unevenly: {failed.Nonviolent} of {all.Nonviolent} nonviolent and " +
+                    $"{failed.Violent} of {all.Violent} violent ones. The model may learn what made them fail.");
     }
 }

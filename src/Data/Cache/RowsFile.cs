@@ -102,7 +102,8 @@ internal sealed record RowsFile(
             $"\n[\"{row.ContentHash}\", \"{Hexadecimal(row.Checksum)}\"{(row.IsZeros ? $", \"{ZerosMark}\"" : "")}]"));
         text.Append("],\n\"failures\": [");
         text.AppendJoin(",", Failures.OrderBy(failure => failure.Key, StringComparer.Ordinal).Select(failure =>
-            $"\n[\"{failure.Key}\", \"{JsonEncodedText.Encode(failure.Value.Status)}\", \"{JsonEncodedText.Encode(failure.Value.Message)}\"]"));
+            $"\n[\"{failure.Key}\", \"{JsonEncodedText.Encode(failure.Value.Status)}\", " +
+                $"\"{JsonEncodedText.Encode(failure.Value.Message)}\"]"));
         text.Append("],\n");
         var body = text.ToString();
         return Encoding.UTF8.GetBytes($"{body}{ChecksumStart}{Hexadecimal(Crc32C.Of(Encoding.UTF8.GetBytes(body)))}\"\n}}\n");

@@ -88,7 +88,8 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
         if (nested is not null)
         {
             return new DatasetException(
-                $"'{root}' has no split or class folders, but '{nested.Name}' in it has. Give '{walker.AbsolutePath(nested.RelativePath)}' instead.");
+                $"'{root}' has no split or class folders, but '{nested.Name}' in it has. Give " +
+                    $"'{walker.AbsolutePath(nested.RelativePath)}' instead.");
         }
 
         var found = folders.Count == 0 ? "found no folders at all" : $"found {Names(folders)}";

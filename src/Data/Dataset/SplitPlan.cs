@@ -89,7 +89,8 @@ internal sealed class SplitPlan
             ? $"Add clips, or remove the folder to {(split == DatasetSplit.Validation ? "take val from train" : "do without a test")}."
             : "Training needs clips of both classes.";
         throw new DatasetException(counts.Total == 0
-            ? $"'{folder}' has no video in its class folders. {remedy} Class folders are named {ClassLabel.FolderNames}; video files end in "
+            ? $"'{folder}' has no video in its class folders. {remedy} Class folders are named {ClassLabel.FolderNames}; video files " +
+                $"end in "
                 + ".mp4 .avi .mov .mkv .webm .flv .wmv .m4v .mpg .mpeg."
             : $"'{folder}' has clips of one class only: {counts}. {remedy} Class folders are named {ClassLabel.FolderNames}.");
     }

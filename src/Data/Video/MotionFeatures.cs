@@ -39,7 +39,8 @@ public static class MotionFeatures
         if (ends.Length != starts.Length || pairs.Length != starts.Length * PerPair || steps.Length % PerStep != 0)
         {
             throw new ArgumentException(
-                $"{starts.Length} starts, {ends.Length} ends and {pairs.Length} features of {PerPair} a pair do not fit, or {steps.Length} is no multiple of {PerStep}.");
+                $"{starts.Length} starts, {ends.Length} ends and {pairs.Length} features of {PerPair} a pair do not fit, or " +
+                    $"{steps.Length} is no multiple of {PerStep}.");
         }
 
         fixed (double* start = starts, end = ends)

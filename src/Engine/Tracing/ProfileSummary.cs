@@ -65,11 +65,13 @@ public sealed record ProfileSummary(IReadOnlyList<ProfileRow> Rows, IReadOnlyLis
         return kind switch
         {
             SpanKind.Wait when stage == "extract" =>
-                $"{stage}: decoding is the bottleneck (the backbone waits for frames {share} of the time): raise --workers, or give it more cores",
+                $"{stage}: decoding is the bottleneck (the backbone waits for frames {share} of the time): raise --workers, or give " +
+                    $"it more cores",
             SpanKind.Wait => $"{stage}: waiting for data is the bottleneck ({share} of the time): put the cache on a faster disk, or halve it with --feature-dtype fp16",
             SpanKind.Update => $"{stage}: updating the parameters is the bottleneck ({share} of the time): a larger --batch-size updates them less often",
             SpanKind.Exchange =>
-                $"{stage}: adding up gradients is the bottleneck ({share} of the time): --allreduce-dtype fp16, a larger --batch-size, or fewer replicas",
+                $"{stage}: adding up gradients is the bottleneck ({share} of the time): --allreduce-dtype fp16, a larger " +
+                    $"--batch-size, or fewer replicas",
             _ => $"{stage}: copying is the bottleneck ({share} of the time): --feature-dtype fp16 halves it",
         };
     }

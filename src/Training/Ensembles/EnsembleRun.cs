@@ -130,7 +130,8 @@ public static class EnsembleRun
             if (checkpoint.State?.Fingerprint.GetValueOrDefault(RunFingerprint.TrainingClips) is { } clips && clips != here)
             {
                 observer.Message(Severity.Warning,
-                    $"'{file}' was trained on other clips than the train split here: where it has seen clips of val or test, the results are too good. Train all members on one split");
+                    $"'{file}' was trained on other clips than the train split here: where it has seen clips of val or test, the " +
+                        $"results are too good. Train all members on one split");
             }
         }
     }

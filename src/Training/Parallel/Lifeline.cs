@@ -120,7 +120,8 @@ public sealed class Lifeline : IDisposable
             {
                 Fail("not all ranks have connected to it");
                 throw new RunException(
-                    $"Rank {string.Join(", ", missing)} did not connect to rank 0 within {Seconds(_options.Connect)} (port {_invitation.Port} of {string.Join(", ", _invitation.Addresses)}).",
+                    $"Rank {string.Join(", ", missing)} did not connect to rank 0 within {Seconds(_options.Connect)} (port " +
+                        $"{_invitation.Port} of {string.Join(", ", _invitation.Addresses)}).",
                     $"Set {LifelineInvitation.AddressVariable} on rank 0 to an address, or address:port, that the other machines reach.");
             }
 

@@ -314,7 +314,8 @@ public sealed unsafe class MpiWorld : IDisposable
                 if (receiving != NoRequest && IsDone(ref receiving, "receiving", out long received) && received != receiveBytes)
                 {
                     throw new MpiException(
-                        $"Rank {from} sent {received} bytes where rank {Rank} expected {receiveBytes}: the processes do not run the same program with the same options.");
+                        $"Rank {from} sent {received} bytes where rank {Rank} expected {receiveBytes}: the processes do not run the " +
+                            $"same program with the same options.");
                 }
 
                 if (sending != NoRequest)

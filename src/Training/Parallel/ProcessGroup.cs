@@ -87,7 +87,8 @@ public sealed class ProcessGroup : IDisposable
         CpuDevice cpu => new MpiLink(_world, cpu, Fail),
         CudaDevice when !Kernels.Interop.Cuda.HasNccl => throw new RunException(
             $"--distributed on {device.Name} needs NCCL: {Kernels.Interop.Cuda.NcclReason}",
-            "Install libnccl2 for this CUDA version (docs/cuda.md), or train on one machine: --device cuda uses all its GPUs without NCCL."),
+            "Install libnccl2 for this CUDA version (docs/cuda.md), or train on one machine: --device cuda uses all its GPUs without " +
+                "NCCL."),
         CudaDevice gpu => new NcclLink(_world, gpu, Lost, Fail),
         _ => throw new RunException($"--distributed does not work on {device.Name}.", "Use --device cpu or cuda."),
     };

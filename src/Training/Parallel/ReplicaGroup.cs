@@ -184,7 +184,8 @@ public sealed class ReplicaGroup : IDisposable
             {
                 throw new RunException(
                     $"After step {step} replica {rank} is not the same as replica 0.",
-                    "Gradients were corrupted on their way, or a device computes wrongly: check the hardware (docs/scaling.md), or train on one device. The last checkpoint may hold damage from before.");
+                    "Gradients were corrupted on their way, or a device computes wrongly: check the hardware (docs/scaling.md), or " +
+                        "train on one device. The last checkpoint may hold damage from before.");
             }
         }
     }

@@ -228,7 +228,8 @@ internal sealed record Chart
             Markup swatch = series.Kind == SeriesKind.Bars
                 ? HtmlBuilder.Piece($"<rect class=\"bar s{series.Style}\" x=\"5\" y=\"1\" width=\"16\" height=\"10\"/>")
                 : HtmlBuilder.Piece(
-                    $"<path class=\"line s{series.Style}\" d=\"M1 6H27\"/>{(series.Kind == SeriesKind.Line ? Mark(series.Style, 14, 6) : new Markup(string.Empty))}");
+                    $"<path class=\"line s{series.Style}\" d=\"M1 " +
+                        $"6H27\"/>{(series.Kind == SeriesKind.Line ? Mark(series.Style, 14, 6) : new Markup(string.Empty))}");
             html.Add($"<li><svg viewBox=\"0 0 28 12\" aria-hidden=\"true\">{swatch}</svg>{series.Name}</li>");
         }
 

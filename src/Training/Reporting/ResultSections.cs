@@ -177,7 +177,8 @@ internal static class ResultSections
     }.ToMarkup();
 
     private static string CalibrationText(RunRecord run) => string.Join(" ", run.Predictions.Select(pair =>
-        $"On {pair.Key} the expected calibration error is {Numbers.Fraction(ScoreCurves.CalibrationError(pair.Value))} and the Brier score {Numbers.Fraction(ScoreCurves.Brier(pair.Value))} (0 would be perfect, always saying 0.5 gives 0.25)."));
+        $"On {pair.Key} the expected calibration error is {Numbers.Fraction(ScoreCurves.CalibrationError(pair.Value))} and the Brier " +
+            $"score {Numbers.Fraction(ScoreCurves.Brier(pair.Value))} (0 would be perfect, always saying 0.5 gives 0.25)."));
 
     private static Markup Histogram(string split, IReadOnlyList<ClipPrediction> clips, double? threshold)
     {

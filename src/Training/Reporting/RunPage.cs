@@ -87,7 +87,8 @@ internal static class RunPage
         Tile("Alarms that were right", Numbers.Percent(metrics.Precision),
             $"{metrics.ConfusionMatrix[1][1]} of {metrics.ConfusionMatrix[0][1] + metrics.ConfusionMatrix[1][1]} (precision)");
         Tile("Best epoch", $"{result.BestEpoch}",
-            $"of {result.Epochs}{(result.StoppedEarly ? ", stopped early" : string.Empty)}; {result.Monitor} {Numbers.General(result.BestValue)}");
+            $"of {result.Epochs}{(result.StoppedEarly ? ", stopped early" : string.Empty)}; {result.Monitor} " +
+                $"{Numbers.General(result.BestValue)}");
         html.Add($"</dl>");
         return html.ToMarkup();
 
@@ -102,7 +103,9 @@ internal static class RunPage
             ? $"{metrics.Count:#,0} test clips, which it never saw in training,"
             : $"{metrics.Count:#,0} validation clips";
         return HtmlBuilder.Piece(
-            $"On the {clips} the best checkpoint (epoch {result.BestEpoch}) names <strong>{Numbers.Percent(metrics.Accuracy)}</strong> rightly (95 % interval {Numbers.Whole(low)}–{Numbers.Whole(high)} %); always naming the larger class would be right for <strong>{Numbers.Percent(metrics.MajorityBaseline)}</strong>.");
+            $"On the {clips} the best checkpoint (epoch {result.BestEpoch}) names " +
+                $"<strong>{Numbers.Percent(metrics.Accuracy)}</strong> rightly (95 % interval {Numbers.Whole(low)}–{Numbers.Whole(high)} " +
+                $"%); always naming the larger class would be right for <strong>{Numbers.Percent(metrics.MajorityBaseline)}</strong>.");
     }
 
     /// <summary>What makes the headline figure worth less than it looks.</summary>
@@ -281,7 +284,8 @@ internal sealed record Verdict(string Class, string Text)
         return low > 0.5 ? new Verdict("good", $"{measured}: it has learned something that carries over to new clips{but}.")
             : high < 0.5 ? new Verdict("bad", $"{measured}: it does worse than guessing.")
             : new Verdict("bad",
-                $"{measured}: with so few clips, or so small a difference, that may be chance, and this run does not show that it has learned anything that carries over.");
+                $"{measured}: with so few clips, or so small a difference, that may be chance, and this run does not show that it has " +
+                    $"learned anything that carries over.");
     }
 
     /// <summary>

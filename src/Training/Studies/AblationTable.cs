@@ -51,7 +51,8 @@ internal static class AblationTable
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture,
-            $"{result.Clips} clips from {result.Sources} sources; {result.Folds} source-disjoint folds × {result.Seeds} seeds; {result.Device}")
+            $"{result.Clips} clips from {result.Sources} sources; {result.Folds} source-disjoint folds × {result.Seeds} seeds; " +
+                $"{result.Device}")
             .Append(result.Jobs > 1 ? string.Create(CultureInfo.InvariantCulture,
                 $"; {result.Jobs} trainings at a time, times from one that ran alone") : "")
             .Append(".\nPercentages with 95 % intervals (bootstrap over sources). Gain: balanced accuracy in points over the row before, for \"all but\" rows over all together, paired.\n\n")
@@ -66,9 +67,11 @@ internal static class AblationTable
             }
 
             text.Append(CultureInfo.InvariantCulture,
-                $"| {row.Name} | {Percent(metrics.BalancedAccuracy)} | {Points(row.Gain)} | {Percent(metrics.Accuracy)} | {Percent(metrics.Class0Accuracy)} | ")
+                $"| {row.Name} | {Percent(metrics.BalancedAccuracy)} | {Points(row.Gain)} | {Percent(metrics.Accuracy)} | " +
+                    $"{Percent(metrics.Class0Accuracy)} | ")
                 .Append(CultureInfo.InvariantCulture,
-                    $"{Percent(metrics.Class1Accuracy)} | {Percent(metrics.Precision)} | {Plain(metrics.Auc)} | {row.SecondsPerEpoch:0.000} | {row.SecondsToBest:0.0} | ")
+                    $"{Percent(metrics.Class1Accuracy)} | {Percent(metrics.Precision)} | {Plain(metrics.Auc)} | " +
+                        $"{row.SecondsPerEpoch:0.000} | {row.SecondsToBest:0.0} | ")
                 .Append(CultureInfo.InvariantCulture, $"{row.PeakBytes / 1048576.0:0} | {100 * row.StallFraction:0.0} % |\n");
         }
 

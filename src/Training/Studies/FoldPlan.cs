@@ -64,7 +64,8 @@ public static class FoldPlan
         if (most < shares.Length)
         {
             throw new RunException(
-                $"The clips come from {counts.Count} sources, which is too few for {what}: at most {most} parts can have both classes without sharing a source.",
+                $"The clips come from {counts.Count} sources, which is too few for {what}: at most {most} parts can have both classes " +
+                    $"without sharing a source.",
                 "Use fewer --folds, or add clips of other sources.");
         }
 

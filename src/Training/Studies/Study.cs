@@ -125,7 +125,8 @@ internal sealed class Study : IDisposable
             new HeaderLine("data",
                 $"{Clips.Count} clips ({counts}) from {Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, [{Clips.Frames}, {Clips.Dimension}] each{(_streams.Any(stream => stream.Standardize) ? ", standardised by each training part" : "")}"),
             new HeaderLine("plan",
-                $"{options.Folds} source-disjoint folds, {options.Seeds} seeds from {run.Seed} on, {options.ValShare:P0} of each training part to choose epoch, threshold and calibration"),
+                $"{options.Folds} source-disjoint folds, {options.Seeds} seeds from {run.Seed} on, {options.ValShare:P0} of each " +
+                    $"training part to choose epoch, threshold and calibration"),
             .. _streams.Count > 1
                 ? [new HeaderLine("fusion", "late: a model of each stream, averaged with weights fitted where epoch and threshold are chosen")]
                 : Array.Empty<HeaderLine>(),
@@ -134,7 +135,8 @@ internal sealed class Study : IDisposable
         if (!Clips.KnowsSources)
         {
             observer.Message(Severity.Warning,
-                "no two clips are known to come from one source: if some do, clips of one recording are trained on and judged on, and results are too good. Name sources in sources.csv (--groups)");
+                "no two clips are known to come from one source: if some do, clips of one recording are trained on and judged on, " +
+                    "and results are too good. Name sources in sources.csv (--groups)");
         }
     }
 

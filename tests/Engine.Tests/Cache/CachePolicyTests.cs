@@ -44,7 +44,8 @@ public sealed class CachePolicyTests : IDisposable
     public void Fail_names_the_first()
     {
         Should.Throw<CacheException>(() => _fixture.Run(_dataset, _failures, CorruptPolicy.Fail)).Message.ShouldBe(
-            "The video '003.mp4': zero frames (details of 003.mp4) cannot be used. Repair or remove it, or leave such videos out with --on-corrupt skip.");
+            "The video '003.mp4': zero frames (details of 003.mp4) cannot be used. Repair or remove it, or leave such videos out " +
+                "with --on-corrupt skip.");
     }
 
     [Fact]
@@ -134,7 +135,8 @@ public sealed class CachePolicyTests : IDisposable
         var failures = new Dictionary<string, string> { ["101.mp4"] = "zero frames" };
 
         Should.Throw<CacheException>(() => _fixture.Run(_dataset, failures)).Message.ShouldStartWith(
-            "The split 'val' has 1 nonviolent, 0 violent clips after leaving out 1 that cannot be decoded (0 nonviolent, 1 violent); it needs clips of both classes.");
+            "The split 'val' has 1 nonviolent, 0 violent clips after leaving out 1 that cannot be decoded (0 nonviolent, 1 violent); " +
+                "it needs clips of both classes.");
     }
 
     [Fact]

@@ -229,7 +229,8 @@ public sealed class FeatureCacheTests : IDisposable
             var refusal = Should.Throw<CacheLockedException>(() => _fixture.Open());
             refusal.Holder.ShouldBe(Environment.ProcessId);
             refusal.Message.ShouldBe(
-                $"The cache '{_fixture.Directory}' is being written by process {Environment.ProcessId}. Wait until it has finished, stop it, or choose another --cache-dir.");
+                $"The cache '{_fixture.Directory}' is being written by process {Environment.ProcessId}. Wait until it has finished, " +
+                    $"stop it, or choose another --cache-dir.");
         }
 
         _fixture.Open().Dispose();

@@ -103,7 +103,8 @@ public sealed class H5ArchiveTests : IDisposable
         var message = Should.Throw<FileFormatException>(() => Hdf5Library.Require("model.h5", loaded)).Message;
         message.ShouldContain("'model.h5': this is an HDF5 (Keras) file, and the native HDF5 library does not load; tried ");
         message.ShouldContain(
-            "absent.so (cannot open shared object file: No such file or directory). Install the Debian package libhdf5-dev and run 'make build'");
+            "absent.so (cannot open shared object file: No such file or directory). Install the Debian package libhdf5-dev and run " +
+                "'make build'");
     }
 
     private static float[] Numbered(int count) => [.. Enumerable.Range(0, count).Select(i => i * 0.25f * (i % 2 == 1 ? -1 : 1))];

@@ -139,7 +139,8 @@ public sealed unsafe class LibraryLookupTests : IDisposable
     public void The_simulator_is_taken_from_its_folder_only_and_nothing_else_is_taken_from_there()
     {
         const string Simulated =
-            "const char *cudasimVersion(void) { return \"SIMULATED 0\"; } int stubVersion(void) { return 5; } int stubWork(int x) { return x; }";
+            "const char *cudasimVersion(void) { return \"SIMULATED 0\"; } int stubVersion(void) { return 5; } int stubWork(int x) { " +
+                "return x; }";
         string file = Build("sim/libcudatrainer_stub.so.1", Simulated);
         Environment.SetEnvironmentVariable(Variable, file);
         CudaLibrary refused = Find(["libcudatrainer_stub.so.1"]);

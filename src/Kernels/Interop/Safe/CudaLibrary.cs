@@ -155,7 +155,8 @@ public sealed class CudaLibrary
 
         int major = _description.CudaMajor(handle, version);
         return major > cudaMajor && cudaMajor > 0
-            ? $"it is of CUDA {major}, and the driver supports only CUDA {cudaMajor}: install a newer driver, or {Name} for CUDA {cudaMajor}"
+            ? $"it is of CUDA {major}, and the driver supports only CUDA {cudaMajor}: install a newer driver, or {Name} for CUDA " +
+                $"{cudaMajor}"
             : string.Empty;
     }
 
