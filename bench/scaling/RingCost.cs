@@ -45,19 +45,4 @@ internal readonly record struct RingCost(double Alpha, double Beta)
 
     /// <summary>Seconds of an all-reduce.</summary>
     public double AllReduce(int ranks, double bytes) => (Messages(ranks) * Alpha) + (Traffic(ranks, bytes) * Beta);
-
-    /// <summary>Seconds of all-reduces that follow one another, one for each piece.</summary>
-    public double AllReduce(int ranks, IEnumerable<double> pieces)
-    {
-        double seconds = 0;
-        foreach (double bytes in pieces)
-        {
-            seconds += AllReduce(ranks, bytes);
-        }
-
-        return seconds;
-    }
-
-    /// <summary>What part of the devices' speed is left when each step takes <paramref name="compute"/> and then communicates.</summary>
-    public static double Efficiency(double compute, double communication) => compute / (compute + communication);
 }
