@@ -15,7 +15,6 @@ public static unsafe class Adam
     /// Updates nothing when <see cref="StepState.FoundNonFinite"/> is set; otherwise <see cref="StepState.AdamSteps"/> grows by one and is
     /// t.
     /// </summary>
-    /// <param name="team">Threads to run on.</param>
     /// <param name="parameters">Parameters P.</param>
     /// <param name="offsets">Where each parameter begins, and the total length n [P + 1].</param>
     /// <param name="weights">All parameters [n], updated.</param>

@@ -27,7 +27,6 @@ public sealed unsafe class Adam(KernelLibrary library)
     /// <see cref="StepState.AdamSteps"/> grows by one
     /// and is t. Nothing changes when <see cref="StepState.FoundNonFinite"/> is set.
     /// </summary>
-    /// <param name="stream">Where to queue.</param>
     /// <param name="parameters">Parameters P.</param>
     /// <param name="count">Elements of all parameters n.</param>
     /// <param name="weights">[n], float, updated.</param>

@@ -12,7 +12,6 @@ public static unsafe class AttentionPool
 {
     private const int FeaturesPerLine = 16;
 
-    /// <param name="team">Threads to run on.</param>
     /// <param name="batch">Samples B.</param>
     /// <param name="time">Steps T, ≥ 1.</param>
     /// <param name="features">Features H.</param>
@@ -26,10 +25,6 @@ public static unsafe class AttentionPool
         team.Run(ref kernel);
     }
 
-    /// <param name="team">Threads to run on.</param>
-    /// <param name="batch">As in the forward pass.</param>
-    /// <param name="time">As in the forward pass.</param>
-    /// <param name="features">As in the forward pass.</param>
     /// <param name="x">Forward input [B, T, H].</param>
     /// <param name="w">Score vector [H].</param>
     /// <param name="attention">As written by the forward pass [B, T].</param>

@@ -34,7 +34,6 @@ public sealed unsafe class AttentionPool(KernelLibrary library)
     /// ∂L/∂score of each step.</summary>
     public static long WorkspaceBytes(int batch, int time, int channels) => sizeof(float) * (long)batch * ((long)channels + time);
 
-    /// <param name="stream">Where to queue.</param>
     /// <param name="batch">Sequences B.</param>
     /// <param name="time">Steps T.</param>
     /// <param name="channels">Channels C.</param>
@@ -62,10 +61,6 @@ public sealed unsafe class AttentionPool(KernelLibrary library)
         });
     }
 
-    /// <param name="stream">Where to queue.</param>
-    /// <param name="batch">As in the forward pass.</param>
-    /// <param name="time">As in the forward pass.</param>
-    /// <param name="channels">As in the forward pass.</param>
     /// <param name="dy">∂L/∂y [B, C] of <paramref name="type"/>.</param>
     /// <param name="x">Forward input [B, T, C] of <paramref name="type"/>.</param>
     /// <param name="weight">w [C], float.</param>

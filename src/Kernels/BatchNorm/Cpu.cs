@@ -22,9 +22,7 @@ public static unsafe partial class BatchNorm
     public const float DefaultMomentum = 0.99f;
     public const float DefaultEpsilon = 1e-3f;
 
-    /// <param name="team">Threads to run on.</param>
     /// <param name="rows">Samples × time steps, ≥ 1.</param>
-    /// <param name="channels">Channels.</param>
     /// <param name="x">Input [rows, channels].</param>
     /// <param name="gamma">Scale γ [channels].</param>
     /// <param name="beta">Shift β [channels].</param>
@@ -36,7 +34,6 @@ public static unsafe partial class BatchNorm
     /// <param name="relu">Whether a ReLU follows.</param>
     /// <param name="dropout">The dropout that follows.</param>
     /// <param name="momentum">How much of the running statistics is kept.</param>
-    /// <param name="epsilon">ε.</param>
     public static void ForwardTraining(
         ThreadTeam team,
         int rows,
@@ -76,9 +73,7 @@ public static unsafe partial class BatchNorm
     }
 
     /// <summary>Normalises with the running statistics.</summary>
-    /// <param name="team">Threads to run on.</param>
     /// <param name="rows">Samples × time steps.</param>
-    /// <param name="channels">Channels.</param>
     /// <param name="x">Input [rows, channels].</param>
     /// <param name="gamma">Scale γ [channels].</param>
     /// <param name="beta">Shift β [channels].</param>
@@ -86,7 +81,6 @@ public static unsafe partial class BatchNorm
     /// <param name="runningVariance">[channels].</param>
     /// <param name="y">Output [rows, channels]; may be <paramref name="x"/>.</param>
     /// <param name="relu">Whether a ReLU follows.</param>
-    /// <param name="epsilon">ε.</param>
     public static void ForwardInference(
         ThreadTeam team,
         int rows,
@@ -110,9 +104,6 @@ public static unsafe partial class BatchNorm
         team.Run(ref kernel);
     }
 
-    /// <param name="team">Threads to run on.</param>
-    /// <param name="rows">As in the forward pass.</param>
-    /// <param name="channels">As in the forward pass.</param>
     /// <param name="x">Forward input [rows, channels].</param>
     /// <param name="gamma">Scale γ [channels].</param>
     /// <param name="beta">Shift β [channels]; read only with a ReLU.</param>
@@ -122,8 +113,6 @@ public static unsafe partial class BatchNorm
     /// <param name="inputGradient">∂L/∂x [rows, channels], overwritten; may be <paramref name="outputGradient"/>.</param>
     /// <param name="gammaGradient">∂L/∂γ [channels], added to.</param>
     /// <param name="betaGradient">∂L/∂β [channels], added to.</param>
-    /// <param name="relu">As in the forward pass.</param>
-    /// <param name="dropout">As in the forward pass.</param>
     public static void Backward(
         ThreadTeam team,
         int rows,
@@ -161,9 +150,7 @@ public static unsafe partial class BatchNorm
     public static int PartLength(int channels) => (2 * channels) + 1;
 
     /// <summary>This replica's part of the statistics.</summary>
-    /// <param name="team">Threads to run on.</param>
     /// <param name="rows">Samples × time steps, ≥ 1.</param>
-    /// <param name="channels">Channels.</param>
     /// <param name="x">Input [rows, channels].</param>
     /// <param name="moments">Output: mean [channels], Σ(x − mean)² [channels], rows.</param>
     public static void Moments(ThreadTeam team, int rows, int channels, float* x, float* moments)
@@ -178,14 +165,12 @@ public static unsafe partial class BatchNorm
     /// squares of the union are theirs plus (b − a)²·n_a·n_b/(n_a + n_b), which cancels nothing.
     /// </summary>
     /// <param name="parts">Parts, ≥ 1.</param>
-    /// <param name="channels">Channels.</param>
     /// <param name="gathered">[parts, 2·channels + 1] from <see cref="Moments"/>.</param>
     /// <param name="runningMean">[channels], updated: momentum·old + (1 − momentum)·mean of all rows.</param>
     /// <param name="runningVariance">[channels], updated likewise with the population variance.</param>
     /// <param name="mean">Output [channels].</param>
     /// <param name="inverseDeviation">Output: 1/√(variance + ε) [channels].</param>
     /// <param name="momentum">How much of the running statistics is kept.</param>
-    /// <param name="epsilon">ε.</param>
     public static void Combine(
         int parts,
         int channels,
@@ -223,9 +208,7 @@ public static unsafe partial class BatchNorm
     }
 
     /// <summary>y = dropout(relu(γ·(x − mean)·inverseDeviation + β)).</summary>
-    /// <param name="team">Threads to run on.</param>
     /// <param name="rows">Samples × time steps.</param>
-    /// <param name="channels">Channels.</param>
     /// <param name="x">Input [rows, channels].</param>
     /// <param name="gamma">Scale γ [channels].</param>
     /// <param name="beta">Shift β [channels].</param>
@@ -267,9 +250,7 @@ public static unsafe partial class BatchNorm
     /// <summary>
     /// This replica's part of the gradient's sums; with g = ∂L/∂y behind mask and ReLU and x̂ = (x − mean)·inverseDeviation.
     /// </summary>
-    /// <param name="team">Threads to run on.</param>
-    /// <param name="rows">As in the forward pass, ≥ 1.</param>
-    /// <param name="channels">As in the forward pass.</param>
+    /// <param name="rows">Samples × time steps, ≥ 1.</param>
     /// <param name="x">Forward input [rows, channels].</param>
     /// <param name="gamma">Scale γ [channels]; read only with a ReLU.</param>
     /// <param name="beta">Shift β [channels]; read only with a ReLU.</param>
@@ -283,8 +264,6 @@ public static unsafe partial class BatchNorm
     /// <param name="sums">Output: Σg [channels], Σ g·x̂ [channels], rows.</param>
     /// <param name="gammaGradient">Σ g·x̂ of this replica is added [channels].</param>
     /// <param name="betaGradient">Σg of this replica is added [channels].</param>
-    /// <param name="relu">As in the forward pass.</param>
-    /// <param name="dropout">As in the forward pass.</param>
     public static void GradientSums(
         ThreadTeam team,
         int rows,
@@ -322,10 +301,7 @@ public static unsafe partial class BatchNorm
     }
 
     /// <summary>∂L/∂x = γ·inverseDeviation·(g − Σg/R − x̂·Σ(g·x̂)/R), sums and R over the rows of all parts.</summary>
-    /// <param name="team">Threads to run on.</param>
     /// <param name="parts">Parts, ≥ 1.</param>
-    /// <param name="rows">As in the forward pass.</param>
-    /// <param name="channels">As in the forward pass.</param>
     /// <param name="x">Forward input [rows, channels].</param>
     /// <param name="gamma">Scale γ [channels].</param>
     /// <param name="mean">From <see cref="Combine"/> [channels].</param>
@@ -333,8 +309,6 @@ public static unsafe partial class BatchNorm
     /// <param name="gathered">[parts, 2·channels + 1] from <see cref="GradientSums"/>.</param>
     /// <param name="outputGradient">∂L/∂y [rows, channels], read without ReLU and dropout.</param>
     /// <param name="inputGradient">As <see cref="GradientSums"/> left it; output: ∂L/∂x [rows, channels].</param>
-    /// <param name="relu">As in the forward pass.</param>
-    /// <param name="dropout">As in the forward pass.</param>
     public static void InputGradient(
         ThreadTeam team,
         int parts,

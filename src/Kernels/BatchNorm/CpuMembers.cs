@@ -19,7 +19,6 @@ public static unsafe partial class BatchNorm
         public Dropout Dropout;
 
         /// <param name="variance">[channels] from which the inverse deviation follows; null where it is known.</param>
-        /// <param name="epsilon">ε.</param>
         public readonly void Run<TSimd, TVec>(in Member member, in Matrix x, int begin, int end, float* variance, float epsilon)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
@@ -111,7 +110,7 @@ public static unsafe partial class BatchNorm
         public Matrix Shape;
         public Normalization Normalization;
 
-        /// <summary>In inference, the running variance.</summary>
+        /// <summary>The running variance, in inference only.</summary>
         public float* Variance;
 
         public float Epsilon;

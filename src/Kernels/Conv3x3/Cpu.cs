@@ -41,7 +41,6 @@ public static unsafe class Conv3x3
     }
 
     /// <param name="team">Divides the output pixels of all images.</param>
-    /// <param name="images">Number of images.</param>
     /// <param name="inChannels">Channels of the input; 3 means the image layout.</param>
     /// <param name="height">Rows of input and convolution output.</param>
     /// <param name="width">Columns of input and convolution output.</param>

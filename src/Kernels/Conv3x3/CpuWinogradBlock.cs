@@ -236,7 +236,9 @@ internal unsafe struct WinogradBlock<TSimd, TVec>
         }
     }
 
-    /// <summary>As <see cref="StoreTile"/>, for the maxima of the tile's four squares; rows and columns count after pooling.</summary>
+    /// <summary>
+    /// Stores the maxima of the tile's four squares, as <see cref="StoreTile"/> does the tile; rows and columns count after pooling.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private readonly void StorePooled(float* target, nint rowStride, int rows, int columns, TVec bias)
     {

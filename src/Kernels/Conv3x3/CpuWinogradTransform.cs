@@ -116,7 +116,7 @@ internal static unsafe class WinogradTransform
     }
 
     /// <summary>The second half of V = Bᵀ d B: row by row.</summary>
-    /// <param name="half">From the first half.</param>
+    /// <param name="half">What the first half left.</param>
     /// <param name="target">Receives point i at i·<paramref name="pointStride"/>.</param>
     /// <param name="pointStride">Floats from one point to the next.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -70,7 +70,7 @@ internal static partial class PtxSlots
             slotOfLine[i] is { } slot && slots[slot] is { IsPlain: true } plain ? Rewrite(line, slot, plain) : line).OfType<string>()];
     }
 
-    /// <returns>Null for a line that is no more needed.</returns>
+    /// <returns>The line that takes its place, or null where none is needed.</returns>
     private static string? Rewrite(string line, string slot, Slot found)
     {
         string register = "%slot" + slot["__local_depot".Length..];

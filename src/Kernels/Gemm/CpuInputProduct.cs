@@ -20,7 +20,6 @@ internal static unsafe class InputProduct
     private const int SampleSize = 1024;
 
     /// <summary>sums[B·T, n] = x·W_ihᵀ + bias.</summary>
-    /// <param name="team">Threads to run on.</param>
     /// <param name="shape">Sizes.</param>
     /// <param name="columns">Rows n of the weights.</param>
     /// <param name="x">[B·T, I].</param>
@@ -47,7 +46,6 @@ internal static unsafe class InputProduct
     }
 
     /// <summary>weightsGradient[n, I] += gatesᵀ·x.</summary>
-    /// <param name="team">Threads to run on.</param>
     /// <param name="shape">Sizes.</param>
     /// <param name="columns">Gate gradients n of a row.</param>
     /// <param name="gates">[B·T, n] at distance <paramref name="gatesStride"/>.</param>

@@ -337,7 +337,6 @@ public static unsafe class SparseGemm
         }
 
         /// <summary>Adds, for each row, the rows of the block that its list names.</summary>
-        /// <param name="rows">Rows.</param>
         /// <param name="counts">[rows] list lengths.</param>
         /// <param name="values">The lists, one behind the other.</param>
         /// <param name="places">Offsets of the rows in the block.</param>

@@ -9,7 +9,6 @@ namespace CudaTrainer.Kernels.Cpu;
 /// </summary>
 public static unsafe class GradientUnscale
 {
-    /// <param name="team">Threads to run on.</param>
     /// <param name="parameters">Parameters P.</param>
     /// <param name="offsets">Where each parameter begins in <paramref name="gradients"/>, and the total length [P + 1], not decreasing
     /// from 0.</param>

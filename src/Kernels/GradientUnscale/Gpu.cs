@@ -40,7 +40,6 @@ public sealed unsafe class GradientUnscale(KernelLibrary library)
     /// <see cref="StepState.GradientNorm"/>; <see cref="StepState.FoundNonFinite"/> becomes 1 when a gradient is infinite or NaN or the
     /// norm exceeds the range of float, else 0.
     /// </summary>
-    /// <param name="stream">Where to queue.</param>
     /// <param name="parameters">Parameters P.</param>
     /// <param name="count">Elements of all gradients n; equals the last of <paramref name="segments"/>.</param>
     /// <param name="gradients">[n], float, updated.</param>

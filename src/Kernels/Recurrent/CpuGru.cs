@@ -15,7 +15,6 @@ public static unsafe class Gru
     /// </summary>
     public static long ReserveBytes(in RecurrentShape shape) => RecurrentLayer<GruCell>.ReserveBytes(shape);
 
-    /// <param name="team">Threads to run on.</param>
     /// <param name="shape">Sizes and options.</param>
     /// <param name="x">Input [B, T, I].</param>
     /// <param name="inputWeights">W_ih [3H, I], gate blocks in the order r, z, n.</param>
@@ -38,8 +37,6 @@ public static unsafe class Gru
         => RecurrentLayer<GruCell>.Forward<Half, HalfSource>(
             team, shape, x, inputWeights, hiddenWeights, inputBias, hiddenBias, y, reserve);
 
-    /// <param name="team">Threads to run on.</param>
-    /// <param name="shape">As in the forward pass.</param>
     /// <param name="x">Forward input [B, T, I].</param>
     /// <param name="inputWeights">W_ih [3H, I]; read only for <paramref name="inputGradient"/>.</param>
     /// <param name="hiddenWeights">W_hh [3H, H].</param>

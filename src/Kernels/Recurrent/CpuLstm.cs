@@ -15,7 +15,6 @@ public static unsafe class Lstm
     /// </summary>
     public static long ReserveBytes(in RecurrentShape shape) => RecurrentLayer<LstmCell>.ReserveBytes(shape);
 
-    /// <param name="team">Threads to run on.</param>
     /// <param name="shape">Sizes and options.</param>
     /// <param name="x">Input [B, T, I].</param>
     /// <param name="inputWeights">W_ih [4H, I], gate blocks in the order i, f, g, o.</param>
@@ -35,8 +34,6 @@ public static unsafe class Lstm
         => RecurrentLayer<LstmCell>.Forward<Half, HalfSource>(
             team, shape, x, inputWeights, hiddenWeights, bias, null, y, reserve);
 
-    /// <param name="team">Threads to run on.</param>
-    /// <param name="shape">As in the forward pass.</param>
     /// <param name="x">Forward input [B, T, I].</param>
     /// <param name="inputWeights">W_ih [4H, I]; read only for <paramref name="inputGradient"/>.</param>
     /// <param name="hiddenWeights">W_hh [4H, H].</param>

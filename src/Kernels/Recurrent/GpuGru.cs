@@ -22,7 +22,6 @@ public sealed class Gru(KernelLibrary library)
     private readonly RecurrentKernel<RecurrentBackward> _backward = new(
         library, BackwardInRegisters, Backward<Float32, Four>, Backward<Float16, Eight>);
 
-    /// <param name="stream">Where to queue.</param>
     /// <param name="batch">Sequences B.</param>
     /// <param name="time">Steps T.</param>
     /// <param name="hidden">Hidden units H, at most <see cref="Recurrent.MaxHidden"/>.</param>
@@ -56,18 +55,12 @@ public sealed class Gru(KernelLibrary library)
         });
     }
 
-    /// <param name="stream">Where to queue.</param>
-    /// <param name="batch">As in the forward pass.</param>
-    /// <param name="time">As in the forward pass.</param>
-    /// <param name="hidden">As in the forward pass.</param>
     /// <param name="dy">∂L/∂y [B, T, H] of <paramref name="type"/>.</param>
     /// <param name="y">Forward output [B, T, H] of <paramref name="type"/>.</param>
     /// <param name="saved">As written by the forward pass [B, T, 4H].</param>
     /// <param name="hiddenWeights">W_hh [3H, H] of <paramref name="type"/>.</param>
     /// <param name="dInput">Output: gradients of the gates' input parts, r, z, n [B, T, 3H] of <paramref name="type"/>.</param>
     /// <param name="dHidden">Output: gradients of the gates' recurrent parts, r, z, n [B, T, 3H] of <paramref name="type"/>.</param>
-    /// <param name="reverse">As in the forward pass.</param>
-    /// <param name="type">As in the forward pass.</param>
     public void Backward(
         CudaStream stream, int batch, int time, int hidden, nint dy, nint y, nint saved, nint hiddenWeights, nint dInput, nint dHidden,
         bool reverse, CudaType type)

@@ -18,7 +18,9 @@ internal static class VectorMath
     private const float Ln2High = 0.693359375f;
     private const float Ln2Low = -2.12194440e-4f;
 
-    /// <summary>Below it exp rounds to 0, above <see cref="ExpOverflow"/> to ∞; clamping there keeps the power of two in range.</summary>
+    /// <summary>
+    /// Arguments below it give 0, those above <see cref="ExpOverflow"/> ∞; clamping there keeps the power of two in range.
+    /// </summary>
     private const float ExpUnderflow = -104f;
     private const float ExpOverflow = 89f;
 

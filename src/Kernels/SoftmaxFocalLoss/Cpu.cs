@@ -15,7 +15,6 @@ namespace CudaTrainer.Kernels.Cpu;
 /// </remarks>
 public static unsafe class SoftmaxFocalLoss
 {
-    /// <param name="team">Threads to run on.</param>
     /// <param name="batch">Samples B.</param>
     /// <param name="classes">Classes C.</param>
     /// <param name="logits">[B, C].</param>

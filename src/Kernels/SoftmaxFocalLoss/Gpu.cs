@@ -26,7 +26,6 @@ public sealed unsafe class SoftmaxFocalLoss(KernelLibrary library)
 
     private readonly TypedKernel<Arguments> _kernel = new(library, Run<Float32, Four>, Run<Float16, Eight>);
 
-    /// <param name="stream">Where to queue.</param>
     /// <param name="batch">Samples B.</param>
     /// <param name="classes">Classes C.</param>
     /// <param name="logits">[B, C] of <paramref name="type"/>.</param>
