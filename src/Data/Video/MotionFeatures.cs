@@ -3,10 +3,10 @@ namespace CudaTrainer.Data.Video;
 /// <summary>What moves in a video, in numbers: docs/motion.md.</summary>
 public static class MotionFeatures
 {
-    /// <summary>Of a pair of successive pictures.</summary>
+    /// <summary>How many numbers describe a pair of successive pictures.</summary>
     public const int PerPair = 174;
 
-    /// <summary>Of an interval of time: the means over its pairs, then the standard deviations.</summary>
+    /// <summary>How many numbers describe an interval of time: the means over its pairs, then the standard deviations.</summary>
     public const int PerStep = 2 * PerPair;
 
     /// <summary>Changes whenever the same video gives other numbers.</summary>
@@ -18,7 +18,7 @@ public static class MotionFeatures
     /// <summary>The picture that motion is looked for in; part of the cache's key.</summary>
     internal const string Resize = "112 rows area";
 
-    /// <summary>For people.</summary>
+    /// <summary>What messages and reports call these features.</summary>
     public const string Description = "motion (optical flow and differences, 15 pictures a second)";
 
     /// <summary>

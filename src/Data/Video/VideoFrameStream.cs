@@ -69,10 +69,10 @@ public sealed unsafe class VideoFrameStream : IDisposable
     /// <summary>How reading ended, once <see cref="Next"/> has returned null. A fault does not take back the frames before it.</summary>
     public VideoReadResult Result { get; private set; }
 
-    /// <summary>Of the stream, once there is a frame; (0, 1) when it does not say.</summary>
+    /// <summary>The frame rate that the container states, once there is a frame; (0, 1) when it states none.</summary>
     public FrameRate Rate => _worker.Rate;
 
-    /// <summary>Of each frame, once there is one.</summary>
+    /// <summary>The size of each frame, once there is one.</summary>
     public (int Width, int Height) Size => _worker.Size;
 
     /// <summary>The next frame, which stays the caller's until it is given back; null after the last.</summary>
