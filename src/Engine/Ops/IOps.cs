@@ -12,8 +12,8 @@ namespace CudaTrainer.Engine.Ops;
 /// </para>
 /// <para>Outputs and gradients of activations are overwritten; gradients of parameters are added to.</para>
 /// <para>
-/// Nothing here returns a number to the host: scalars stay on the device, in the <see cref="StepState"/> that the ops share,
-/// so that a whole step can be queued, and on CUDA captured as a graph, without waiting.
+/// Nothing here returns a number to the host: scalars stay on the device, in the <see cref="StepState"/> that the ops share, so that a
+/// whole step can be queued, and on CUDA captured as a graph, without waiting.
 /// </para>
 /// </remarks>
 public partial interface IOps;

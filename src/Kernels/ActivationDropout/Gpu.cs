@@ -7,8 +7,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// without a ReLU.</summary>
 /// <remarks>
 /// <para>Cost: forward reads and writes each element once, backward reads one array more; the mask is computed again instead of stored,
-/// about 25 integer instructions an
-/// element. Bound by memory in float; in half the mask takes about as long as the memory.</para>
+/// about 25 integer instructions an element. Bound by memory in float; in half the mask takes about as long as the memory.</para>
 /// <para>Access: 16 bytes a thread where the arrays are aligned, else element by element; either way a thread has the neighbours that
 /// share Philox blocks.</para>
 /// <para>Order: every element is computed by one thread: no reduction. The mask depends on seed, step, layer and element alone.</para>

@@ -4,8 +4,7 @@ using CudaTrainer.Kernels.Cpu.Threading;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
-/// One Adam step on all parameters at once, gradient clipping included, in Keras's form:
-/// m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², p ← p − lr·√(1−β₂ᵗ)/(1−β₁ᵗ)·m/(√v + ε).
+/// One Adam step on all parameters at once, gradient clipping included, by the formulas of docs/kernels-layers.md.
 /// </summary>
 public static unsafe class Adam
 {

@@ -3,9 +3,7 @@ using CudaTrainer.Kernels.Cpu.Threading;
 
 namespace CudaTrainer.Kernels.Cpu;
 
-/// <summary>
-/// Attention over time: a = softmax over t of x[b,t]·w, y[b] = Σₜ a[b,t]·x[b,t].
-/// </summary>
+/// <summary>Attention pooling over time, by the formulas of docs/kernels-layers.md.</summary>
 /// <remarks>Samples are dealt out to members; the gradient of w, a sum over all of them, is dealt out by features after a
 /// barrier.</remarks>
 public static unsafe class AttentionPool

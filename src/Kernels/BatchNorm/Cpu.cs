@@ -4,18 +4,16 @@ using Matrix = CudaTrainer.Kernels.Cpu.BatchNormPasses.Matrix;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
-/// Batch normalisation of rows × channels over the rows (Ioffe and Szegedy 2015), with a ReLU and a dropout fused behind it:
-/// y = dropout(relu(γ·(x − mean)/√(variance + ε) + β)). The variance is the population variance, for the running statistics too (as in
-/// Keras). Training is one walk each way, <see cref="ForwardTraining"/> and <see cref="Backward"/>. Where the rows are spread over several
-/// replicas, it is cut in two where the replicas exchange their parts: <see cref="Moments"/>, gather, <see cref="Combine"/>,
-/// <see cref="Normalize"/>; backward <see cref="GradientSums"/>, gather, <see cref="InputGradient"/>.
+/// Batch normalisation of rows × channels over the rows (Ioffe and Szegedy 2015), with a ReLU and a dropout fused behind it, by the
+/// formulas of docs/kernels-layers.md. Training is one walk each way, <see cref="ForwardTraining"/> and <see cref="Backward"/>. Where the
+/// rows are spread over several replicas, it is cut in two where the replicas exchange their parts: <see cref="Moments"/>, gather,
+/// <see cref="Combine"/>, <see cref="Normalize"/>; backward <see cref="GradientSums"/>, gather, <see cref="InputGradient"/>.
 /// </summary>
 /// <remarks>
 /// A member owns whole channels from the first sum to the last store: no barrier, and a channel's result depends neither on the number of
-/// threads nor on the other channels. The loops are those of <see cref="BatchNormPasses"/>.
-/// Channel c of row r is element r·channels + c of the dropout mask.
-/// A part is 2·channels + 1 floats: two numbers of each channel, then how many rows they are of, exact below 2²⁴. Parts are put together in
-/// their order and in double precision, hence to the same bits on every replica.
+/// threads nor on the other channels. The loops are those of <see cref="BatchNormPasses"/>. Channel c of row r is element r·channels + c of
+/// the dropout mask. A part is 2·channels + 1 floats: two numbers of each channel, then how many rows they are of, exact below 2²⁴. Parts
+/// are put together in their order and in double precision, hence to the same bits on every replica.
 /// </remarks>
 public static unsafe partial class BatchNorm
 {

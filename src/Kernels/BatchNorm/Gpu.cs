@@ -5,11 +5,10 @@ using ILGPU;
 namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>
-/// Batch normalisation of rows × channels over the rows (Ioffe and Szegedy 2015), with a ReLU and a dropout fused behind it:
-/// y = dropout(relu(γ·(x − mean)/√(variance + ε) + β)). Population variance, for the running statistics too (as in Keras).
-/// Training is one launch each way, <see cref="ForwardTraining"/> and <see cref="Backward"/>. Where the rows are spread over several
-/// replicas, it is cut in two where the replicas exchange their parts: <see cref="Moments"/>, gather, <see cref="Combine"/>,
-/// <see cref="Normalize"/>; backward <see cref="GradientSums"/>, gather, <see cref="InputGradient"/>.
+/// Batch normalisation of rows × channels over the rows (Ioffe and Szegedy 2015), with a ReLU and a dropout fused behind it, by the
+/// formulas of docs/kernels-layers.md. Training is one launch each way, <see cref="ForwardTraining"/> and <see cref="Backward"/>. Where the
+/// rows are spread over several replicas, it is cut in two where the replicas exchange their parts: <see cref="Moments"/>, gather,
+/// <see cref="Combine"/>, <see cref="Normalize"/>; backward <see cref="GradientSums"/>, gather, <see cref="InputGradient"/>.
 /// </summary>
 /// <remarks>
 /// <para>Channel c of row r is element r·channels + c of the dropout mask. γ, β, all statistics and their gradients are float. A part is

@@ -9,8 +9,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// </summary>
 /// <remarks>
 /// Images go through <see cref="Conv3x3Image"/>, everything else through <see cref="Conv3x3Winograd"/>. The result for an image depends
-/// neither on
-/// the other images of the batch nor on the number of threads.
+/// neither on the other images of the batch nor on the number of threads.
 /// </remarks>
 public static unsafe class Conv3x3
 {

@@ -6,8 +6,7 @@ namespace CudaTrainer.Kernels.Device;
 /// <summary>
 /// How kernels divide a matrix whose columns are reduced over the rows: a block owns 16 columns for good, a thread a group of them in every
 /// <see cref="ColumnBlock{TGroup}.RowsApart"/>-th row. Hence full 32-byte sectors in half precision too, and sums whose order depends on
-/// the shape alone.
-/// This is the launch's side.
+/// the shape alone. This is the launch's side.
 /// </summary>
 internal static class ColumnBlock
 {
@@ -228,8 +227,7 @@ internal struct RowPair<TRow>
 internal interface IRowReader<TSelf, TRow>
 {
     /// <summary>
-    /// Reads the group that begins at element number <paramref name="place"/>; the rest is as in
-    /// <see cref="IElement{TGroup}.ReadGroup"/>.
+    /// Reads the group that begins at element number <paramref name="place"/>; the rest is as in <see cref="IElement{TGroup}.ReadGroup"/>.
     /// </summary>
     static abstract TRow Read(TSelf reader, long place, long available, int aligned);
 }

@@ -8,8 +8,7 @@ namespace CudaTrainer.Kernels.Device;
 
 /// <summary>
 /// C# to PTX by ILGPU, which is used as a compiler only and is loaded when the first kernel is compiled: modules, launches, memory and
-/// graphs are ours. Everything the
-/// project uses of ILGPU outside of kernels stands here.
+/// graphs are ours. Everything the project uses of ILGPU outside of kernels stands here.
 /// </summary>
 internal static class PtxCompiler
 {

@@ -4,8 +4,7 @@ namespace CudaTrainer.Kernels.Device;
 
 /// <summary>
 /// ILGPU keeps what an instruction of ours writes in a slot of local memory, from which the next line reads it. Here such slots become
-/// registers: the driver's compiler would do
-/// it anyway, and people and the simulator read a third of the lines.
+/// registers: the driver's compiler would do it anyway, and people and the simulator read a third of the lines.
 /// </summary>
 internal static partial class PtxSlots
 {

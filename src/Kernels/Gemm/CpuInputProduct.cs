@@ -3,9 +3,8 @@ using CudaTrainer.Kernels.Cpu.Threading;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
-/// The two products of a recurrent layer with its whole input, dense or, where most of the input is zeros (features behind a ReLU),
-/// sparse. Both have the
-/// same bits, so the choice is free: it looks at a sample.
+/// The two products of a recurrent layer with its whole input, dense or, where most of the input is zeros (features behind a ReLU), sparse.
+/// Both have the same bits, so the choice is free: it looks at a sample.
 /// </summary>
 internal static unsafe class InputProduct
 {

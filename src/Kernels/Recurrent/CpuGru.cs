@@ -3,8 +3,7 @@ using CudaTrainer.Kernels.Cpu.Threading;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
-/// A whole-sequence GRU layer from zero state (Cho et al. 2014, in PyTorch's form): r, z = σ(x·W_ihᵀ + b_ih + h·W_hhᵀ + b_hh),
-/// n = tanh(x·W_in + b_in + r·(h·W_hn + b_hn)), h ← (1 − z)·n + z·h.
+/// A whole-sequence GRU layer from zero state (Cho et al. 2014, in PyTorch's form), by the formulas of docs/kernels-layers.md.
 /// </summary>
 /// <remarks>What it has in common with other recurrent layers stands in <see cref="RecurrentLayer{TCell}"/>.</remarks>
 public static unsafe class Gru

@@ -3,8 +3,8 @@ using CudaTrainer.Kernels.Cpu.Threading;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
-/// A whole-sequence LSTM layer from zero state (Hochreiter and Schmidhuber 1997, forget gate of Gers et al. 2000):
-/// i, f, o = σ(·), g = tanh(·) of x·W_ihᵀ + h·W_hhᵀ + bias; c ← f·c + i·g; h = o·tanh(c).
+/// A whole-sequence LSTM layer from zero state (Hochreiter and Schmidhuber 1997, forget gate of Gers et al. 2000), by the formulas of
+/// docs/kernels-layers.md.
 /// </summary>
 /// <remarks>What it has in common with other recurrent layers stands in <see cref="RecurrentLayer{TCell}"/>.</remarks>
 public static unsafe class Lstm

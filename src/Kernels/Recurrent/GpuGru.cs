@@ -4,9 +4,8 @@ using CudaTrainer.Kernels.Interop;
 namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>
-/// The recurrent part of a whole-sequence GRU layer from zero state, in the form of PyTorch and of Keras with <c>reset_after</c>, one
-/// launch each way: r, z = σ(x·W_ihᵀ + b_ih + h·W_hhᵀ + b_hh), n = tanh(x·W_inᵀ + b_in + r·(h·W_hnᵀ + b_hn)), h ← (1−z)·n + z·h (Cho et al.
-/// 2014, arXiv:1406.1078, version 1).
+/// The recurrent part of a whole-sequence GRU layer from zero state, in the form of PyTorch and of Keras with <c>reset_after</c> (Cho et
+/// al. 2014, arXiv:1406.1078, version 1), one launch each way, by the formulas of docs/kernels-layers.md.
 /// </summary>
 /// <remarks>
 /// <para>Around it, by matrix products over all B·T rows: forward x·W_ihᵀ before; backward after it dx = dInput·W_ih, dW_ih = dInputᵀ·x,

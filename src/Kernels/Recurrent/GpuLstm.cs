@@ -5,7 +5,7 @@ namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>
 /// The recurrent part of a whole-sequence LSTM layer from zero state (Hochreiter and Schmidhuber 1997, forget gate of Gers et al. 2000),
-/// one launch each way: i, f, o = σ(·), g = tanh(·) of x·W_ihᵀ + h·W_hhᵀ + bias; c ← f·c + i·g; h = o·tanh(c).
+/// one launch each way, by the formulas of docs/kernels-layers.md.
 /// </summary>
 /// <remarks>
 /// <para>Around it, by matrix products over all B·T rows: forward x·W_ihᵀ before; backward after it dx = dz·W_ih, dW_ih = dzᵀ·x, dW_hh =

@@ -5,8 +5,7 @@ namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
 /// Exponential, logarithm, logistic function and hyperbolic tangent of whole vectors, and of the numbers of GPU threads: within 2 ulp over
-/// the full range (subnormal results
-/// included), exact at 0 and ±∞, saturating where the true result does, and NaN for NaN.
+/// the full range (subnormal results included), exact at 0 and ±∞, saturating where the true result does, and NaN for NaN.
 /// </summary>
 /// <remarks>
 /// Argument reduction and minimax polynomials are those of Cephes (S. Moshier, expf.c, logf.c, tanhf.c). Every lane is computed by the same

@@ -68,8 +68,7 @@ public sealed unsafe class StepControl(KernelLibrary library)
 
     /// <summary>
     /// Closes a step: notes its scale as <see cref="StepState.StepLossScale"/>, counts it as good or skipped by
-    /// <see cref="StepState.FoundNonFinite"/>, and moves the scale:
-    /// halved after an overflow, doubled after a run of good steps.
+    /// <see cref="StepState.FoundNonFinite"/>, and moves the scale: halved after an overflow, doubled after a run of good steps.
     /// </summary>
     /// <param name="state">The <see cref="StepState"/>.</param>
     /// <param name="enabled">Without scaling the steps are counted, and the scale stays what it is.</param>

@@ -71,10 +71,9 @@ public class CudaException : Exception
     }
 
     /// <summary>
-    /// The errors after which the driver refuses everything in this context: the device is unavailable (46), uncorrectable memory or
-    /// NVLink errors (214, 220), errors contained to this process (226),
-    /// a kernel's illegal address, timeout or failed assertion (700, 702, 710), a destroyed context (709), faults of instructions and
-    /// addresses (714 to 718), a failed launch (719), unknown (999).
+    /// The errors after which the driver refuses everything in this context: the device is unavailable (46), uncorrectable memory or NVLink
+    /// errors (214, 220), errors contained to this process (226), a kernel's illegal address, timeout or failed assertion (700, 702, 710),
+    /// a destroyed context (709), faults of instructions and addresses (714 to 718), a failed launch (719), unknown (999).
     /// </summary>
     internal static bool IsStickyCode(int result) =>
         result is 46 or 214 or 220 or 226 or 700 or 702 or 709 or 710 or (>= 714 and <= 719) or 999;
