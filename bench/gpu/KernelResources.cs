@@ -7,10 +7,9 @@ using CudaTrainer.Kernels.Cuda;
 namespace CudaTrainer.Bench.Gpu;
 
 /// <summary>
-/// Assembles every kernel's PTX by NVIDIA's ptxas for every architecture that we name, no GPU needed, and tables what the machine code
-/// asks of one. Registers that do not suffice (spills), local memory, 16-byte accesses
-/// that a kernel had and has no more, a kernel without launch bounds and one that cannot run for want of registers or shared memory are
-/// failures.
+/// Assembles every kernel's PTX by NVIDIA's ptxas for every architecture that we name, no GPU needed, and tables what the machine code asks
+/// of one. Registers that do not suffice (spills), local memory, 16-byte accesses that a kernel had and has no more, a kernel without
+/// launch bounds and one that cannot run for want of registers or shared memory are failures.
 /// </summary>
 internal static partial class KernelResources
 {

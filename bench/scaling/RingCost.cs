@@ -2,8 +2,8 @@ namespace CudaTrainer.Bench.Scaling;
 
 /// <summary>
 /// The α–β model of a ring all-reduce of n bytes over R ranks, 2 (R − 1) (α + β n / R) seconds: in each of 2 (R − 1) steps every rank sends
-/// a chunk of n / R bytes.
-/// Thakur, Rabenseifner, Gropp: Optimization of Collective Communication Operations in MPICH, 2005; the cost of adding is part of β here.
+/// a chunk of n / R bytes. Thakur, Rabenseifner, Gropp: Optimization of Collective Communication Operations in MPICH, 2005; the cost of
+/// adding is part of β here.
 /// </summary>
 /// <param name="Alpha">Seconds of a message, whatever its size.</param>
 /// <param name="Beta">Seconds of a byte.</param>

@@ -4,10 +4,9 @@ namespace CudaTrainer.Formats;
 
 /// <summary>A file that appears whole or not at all, even when the machine loses power while it is written.</summary>
 /// <remarks>
-/// The bytes go to <c>.NAME.PID-N.tmp</c> in the same folder; <see cref="Commit"/> flushes them to the disk, renames over
-/// the destination and flushes the folder. Until then the old file stands untouched, and a failure or a missing
-/// <see cref="Commit"/> leaves only the old file. A killed process may leave its temporary file behind: see
-/// <see cref="DeleteStale"/>.
+/// The bytes go to <c>.NAME.PID-N.tmp</c> in the same folder; <see cref="Commit"/> flushes them to the disk, renames over the destination
+/// and flushes the folder. Until then the old file stands untouched, and a failure or a missing <see cref="Commit"/> leaves only the old
+/// file. A killed process may leave its temporary file behind: see <see cref="DeleteStale"/>.
 /// </remarks>
 public sealed class AtomicFile : IDisposable
 {

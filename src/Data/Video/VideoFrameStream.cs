@@ -38,13 +38,11 @@ public sealed record VideoStreamOptions
 
 /// <summary>
 /// Every frame of a video, front to back, decoded once by a thread of its own that stays a few frames ahead: a video of any length takes
-/// the memory of those frames.
-/// What decodes of a damaged file is delivered; <see cref="Result"/> tells in the end.
+/// the memory of those frames. What decodes of a damaged file is delivered; <see cref="Result"/> tells in the end.
 /// </summary>
 /// <remarks>
 /// A native step that never returns is left behind with its thread and memory 2 seconds after the time limit, as <see cref="VideoReader"/>
-/// does it.
-/// One thread takes frames; all members are for that thread.
+/// does it. One thread takes frames; all members are for that thread.
 /// </remarks>
 public sealed unsafe class VideoFrameStream : IDisposable
 {
