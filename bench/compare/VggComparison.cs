@@ -95,7 +95,7 @@ internal static class VggComparison
     {
         peer.Ask($"save {OneVideo} {file}");
         float[] theirs = MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(file)).ToArray();
-        double error = Engine.Autograd.GradientCheck.RelativeError(own, [.. theirs.Select(v => (double)v)]);
+        double error = Engine.Checks.GradientCheck.RelativeError(own, [.. theirs.Select(v => (double)v)]);
         return error < Tolerance
             ? error
             : throw new InvalidOperationException($"{peer.Version} computes other features (relative error {error:E1}); not worth timing.");

@@ -15,14 +15,13 @@ public static class KerasWriter
 
     /// <summary>Writes a file atomically.</summary>
     /// <param name="path">The destination; Keras takes <c>.weights.h5</c> for another layout.</param>
-    /// <param name="layerNames">All layers in topological order, those without weights too.</param>
-    /// <param name="layers">Those with weights.</param>
+    /// <param name="layers">All layers in topological order, those without weights too.</param>
     /// <param name="tensors">The tensors that <paramref name="layers"/> name.</param>
     /// <param name="metadata">Free text, in root attributes that Keras ignores.</param>
     /// <exception cref="FileFormatException">libhdf5 is missing or failed.</exception>
     /// <exception cref="IOException">Writing failed; the old file is intact.</exception>
     public static void Write(
-        string path, IReadOnlyList<string> layerNames, IReadOnlyList<KerasLayer> layers, TensorElements tensors,
+        string path, IReadOnlyList<KerasLayer> layers, TensorElements tensors,
         IReadOnlyDictionary<string, string> metadata)
     {
         var native = Hdf5Library.Require(path);
@@ -30,7 +29,7 @@ public static class KerasWriter
         lock (native.Gate)
         {
             using var writer = new Hdf5Writer(native, file);
-            writer.AddTexts("/", H5Archive.LayerNames, layerNames);
+            writer.AddTexts("/", H5Archive.LayerNames, [.. layers.Select(layer => layer.Name)]);
             writer.AddText("/", H5Archive.Backend, "tensorflow");
             writer.AddText("/", "keras_version", KerasVersion);
             foreach (var (key, text) in metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal))
@@ -38,30 +37,24 @@ public static class KerasWriter
                 writer.AddText("/", H5Archive.MetadataPrefix + key, text);
             }
 
-            var byName = layers.ToDictionary(layer => layer.Name, StringComparer.Ordinal);
-            if (byName.Keys.Except(layerNames, StringComparer.Ordinal).FirstOrDefault() is { } missing)
+            foreach (var layer in layers)
             {
-                throw new ArgumentException($"Layer '{missing}' is not listed.", nameof(layerNames));
-            }
-
-            foreach (var name in layerNames)
-            {
-                AddLayer(writer, name, byName.GetValueOrDefault(name)?.Weights ?? [], tensors);
+                AddLayer(writer, layer, tensors);
             }
 
             // Weights of the model itself, which ours have none of; Keras writes the group all the same.
-            AddLayer(writer, "top_level_model_weights", [], tensors);
+            AddLayer(writer, new KerasLayer("top_level_model_weights", []), tensors);
             writer.Finish();
         }
 
         file.Commit();
     }
 
-    private static void AddLayer(Hdf5Writer writer, string name, IReadOnlyList<KerasWeight> weights, TensorElements tensors)
+    private static void AddLayer(Hdf5Writer writer, KerasLayer layer, TensorElements tensors)
     {
-        writer.AddGroup("/" + name);
-        writer.AddTexts("/" + name, H5Archive.WeightNames, [.. weights.Select(weight => weight.Name)]);
-        foreach (var weight in weights)
+        writer.AddGroup("/" + layer.Name);
+        writer.AddTexts("/" + layer.Name, H5Archive.WeightNames, [.. layer.Weights.Select(weight => weight.Name)]);
+        foreach (var weight in layer.Weights)
         {
             var array = new float[weight.Shape.Aggregate(1L, (product, length) => product * length)];
             foreach (var tensor in weight.Tensors)
@@ -69,7 +62,7 @@ public static class KerasWriter
                 tensor.Conversion.ToKeras(tensors(tensor.Name), array);
             }
 
-            writer.AddFloats($"/{name}/{weight.Name}", weight.Shape, array);
+            writer.AddFloats($"/{layer.Name}/{weight.Name}", weight.Shape, array);
         }
     }
 }

@@ -1,3 +1,5 @@
+using CudaTrainer.Engine.Autograd;
+using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Engine.Ops;
@@ -16,4 +18,19 @@ namespace CudaTrainer.Engine.Ops;
 /// whole step can be queued, and on CUDA captured as a graph, without waiting.
 /// </para>
 /// </remarks>
-public partial interface IOps;
+public partial interface IOps : ITensorOps;
+
+public static class OpsOfDevices
+{
+    extension(IDevice device)
+    {
+        /// <summary>All ops of the device.</summary>
+        public IOps Ops => (IOps)device.TensorOps;
+    }
+
+    extension(Tape tape)
+    {
+        /// <summary>The ops of the tape's device.</summary>
+        public IOps Ops => tape.Device.Ops;
+    }
+}

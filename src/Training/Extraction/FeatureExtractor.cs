@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Data.Video;
-using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tracing;

@@ -77,10 +77,10 @@ public sealed class KerasModelsTests : IDisposable
     public void Weights_by_another_program_fit_by_position_and_start_a_classifier_but_are_none()
     {
         using Learner learner = NewLearner("gru-attention", 1), other = NewLearner("gru-attention", 2);
-        KerasLayer[] renamed = [.. KerasModels.Layers(learner.Parameters).Select((layer, i) => layer with { Name = $"layer_{100 - i}" })];
+        KerasLayer[] renamed = [.. learner.Model.KerasLayers.Where(layer => layer.Weights.Count > 0).Select((layer, i) => layer with { Name = $"layer_{100 - i}" })];
         Dictionary<string, Parameter> parameters = learner.Parameters.State.ToDictionary(parameter => parameter.Name);
         string path = _folder.File("renamed.h5");
-        KerasWriter.Write(path, [.. renamed.Select(layer => layer.Name)], renamed, name => parameters[name].Value.Read<float>(),
+        KerasWriter.Write(path, renamed, name => parameters[name].Value.Read<float>(),
             new Dictionary<string, string>());
 
         using Checkpoint checkpoint = Checkpoint.Open(path);
@@ -126,7 +126,7 @@ public sealed class KerasModelsTests : IDisposable
         code.ShouldBe(0);
         using JsonDocument read = JsonDocument.Parse(output);
         JsonElement[] layers = [.. read.RootElement.EnumerateArray()];
-        layers.Select(layer => layer[0].GetString()).ShouldBe(KerasModels.LayerNames(model));
+        layers.Select(layer => layer[0].GetString()).ShouldBe(learner.Model.KerasLayers.Select(layer => layer.Name));
         using var archive = H5Archive.Open(_folder.File("a.h5"));
         foreach (JsonElement layer in layers)
         {

@@ -1,7 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Runtime.InteropServices;
-using CudaTrainer.Kernels.Device;
 
 namespace CudaTrainer.Kernels.Interop;
 
@@ -88,7 +87,7 @@ public class CudaException : Exception
         218 => "A newer driver may compile the kernel; if the newest does not, the kernel is wrong",
         221 => "The driver's compiler, libnvidia-ptxjitcompiler.so.1, is missing: install the whole driver; " +
             "a container needs NVIDIA_DRIVER_CAPABILITIES=compute,utility",
-        222 => $"Kernels are written in PTX {PtxCompiler.IsaVersion}, which needs a driver of CUDA 11.0 (450.36) or newer; " +
+        222 => $"Kernels are written in PTX {Cuda.PtxVersion}, which needs a driver of CUDA 11.0 (450.36) or newer; " +
             $"this one supports CUDA {DriverVersion()}: install a newer NVIDIA driver",
         223 => "The driver was told not to compile kernels: unset CUDA_DISABLE_PTX_JIT",
         702 => "The driver stops kernels that run for seconds on a GPU with a display",

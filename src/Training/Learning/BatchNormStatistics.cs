@@ -1,5 +1,6 @@
 using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Training.Parallel;
 

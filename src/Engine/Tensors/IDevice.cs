@@ -1,6 +1,4 @@
-using CudaTrainer.Engine.Ops;
-
-namespace CudaTrainer.Engine.Devices;
+namespace CudaTrainer.Engine.Tensors;
 
 /// <summary>A block of device memory from a device's arena.</summary>
 /// <param name="pointer">Device address, 64-byte aligned (256 on CUDA).</param>
@@ -33,8 +31,8 @@ public interface IDevice : IDisposable
     /// <summary>What it is, for a person: threads and SIMD level, or the GPU's name.</summary>
     string Description { get; }
 
-    /// <summary>The layer-sized maths of this device.</summary>
-    IOps Ops { get; }
+    /// <summary>The maths of this device, as far as tensors themselves need it.</summary>
+    ITensorOps TensorOps { get; }
 
     /// <summary>Whether device addresses are host addresses, so that host memory can be used in place.</summary>
     bool SharesHostMemory { get; }
@@ -50,7 +48,7 @@ public interface IDevice : IDisposable
     MemoryFigures Memory { get; }
 
     /// <summary>Takes memory from the caching arena; its contents are undefined.</summary>
-    /// <exception cref="Tensors.DeviceOutOfMemoryException">There is none even after the cache was emptied.</exception>
+    /// <exception cref="DeviceOutOfMemoryException">There is none even after the cache was emptied.</exception>
     /// <param name="purpose">What an out-of-memory message calls the buffer.</param>
     DeviceBuffer Allocate(long bytes, string? purpose = null);
 

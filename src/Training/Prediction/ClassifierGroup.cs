@@ -1,6 +1,6 @@
 using CudaTrainer.Data.Cache;
+using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine;
-using CudaTrainer.Engine.Devices;
 using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Training.Ensembles;

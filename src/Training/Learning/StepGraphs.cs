@@ -1,5 +1,5 @@
 using CudaTrainer.Engine.Autograd;
-using CudaTrainer.Engine.Devices;
+using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Training;
 

@@ -13,11 +13,12 @@ namespace CudaTrainer.Training;
 /// <summary>
 /// Checkpoints are safetensors files. A model file (<c>best_model.safetensors</c>) holds parameters and buffers under their names; a full
 /// checkpoint (<c>.ckpt</c>) also the optimiser's moments and the averages of the weights that the run keeps, flat like these. Beside the
-/// former stands <c>best_model.h5</c>, the same for Keras (<see cref="KerasModels"/>), which is read as well. What is not a tensor stands
+/// former stands <c>best_model.h5</c>, the same for Keras (<see cref="Engine.Nn.Module.KerasLayers"/>), which is read as well. What is not a tensor stands
 /// as JSON in the metadata: <c>model</c> (<see cref="ModelInfo"/>) and <c>state</c> (<see cref="TrainingState"/>).
 /// </summary>
 public sealed class Checkpoint : IDisposable
 {
+    private const string KerasHint = "Give the --model that the file was trained as, or another file.";
     private const string ModelKey = "model";
     private const string StateKey = "state";
     private const string FirstMoments = "optimizer.first_moments";
@@ -77,7 +78,8 @@ public sealed class Checkpoint : IDisposable
             SafetensorsWriter.Write(path, [.. ModelTensors(learner.Parameters)], metadata);
             if (kerasPath is not null)
             {
-                KerasModels.Write(kerasPath, info.Model, learner.Parameters, metadata);
+                Dictionary<string, Parameter> byName = learner.Parameters.State.ToDictionary(parameter => parameter.Name);
+                KerasWriter.Write(kerasPath, learner.Model.KerasLayers, tensor => byName[tensor].Value.Read<float>(), metadata);
             }
         }
         finally
@@ -132,7 +134,7 @@ public sealed class Checkpoint : IDisposable
     /// <exception cref="FileFormatException">The same for a Keras file.</exception>
     public void LoadModel(ParameterSet parameters)
     {
-        ITensorArchive tensors = _archive is H5Archive keras ? KerasModels.View(keras, parameters) : _archive;
+        ITensorArchive tensors = _archive is H5Archive keras ? KerasView.Of(keras, parameters.Module.KerasLayers, ignoreRest: false, KerasHint) : _archive;
         List<string> faults = [];
         foreach (Parameter parameter in parameters.State)
         {

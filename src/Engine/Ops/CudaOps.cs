@@ -16,7 +16,7 @@ public sealed partial class CudaOps : IOps, IDisposable
     /// <summary>What cuBLAS may use; its documentation asks for 32 MiB on Hopper and 4 MiB before.</summary>
     private const long CublasWorkspaceBytes = 32L << 20;
 
-    private readonly CudaDevice _device;
+    private readonly IDevice _device;
     private readonly CudaContext _context;
     private readonly CudaStream _stream;
     private readonly CudaDeviceOptions _options;
@@ -26,7 +26,7 @@ public sealed partial class CudaOps : IOps, IDisposable
     private readonly Gpu.Elementwise _elementwise;
     private CudnnHandle? _cudnn;
 
-    internal CudaOps(CudaDevice device, CudaContext context, CudaStream stream, CudaDeviceOptions options)
+    internal CudaOps(IDevice device, CudaContext context, CudaStream stream, CudaDeviceOptions options)
     {
         _device = device;
         _context = context;

@@ -1,4 +1,6 @@
 using System.Globalization;
+using CudaTrainer.Engine.Ops;
+using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Kernels.Interop;

@@ -1,7 +1,7 @@
-using CudaTrainer.Engine.Devices;
+using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Tensors;
 
-namespace CudaTrainer.Engine.Autograd;
+namespace CudaTrainer.Engine.Checks;
 
 /// <summary>The whole registry, as <c>cudatrainer gradcheck</c> runs it.</summary>
 public static class GradientCheckSuite

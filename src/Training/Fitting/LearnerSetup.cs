@@ -1,6 +1,6 @@
 using CudaTrainer.Data.Dataset;
-using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Training;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Training.Parallel;
 

@@ -1,5 +1,4 @@
 using CudaTrainer.Data.Video;
-using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Training.Extraction;

@@ -1,8 +1,9 @@
+using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Optim;
 using CudaTrainer.Engine.Tensors;
 
-namespace CudaTrainer.Engine.Autograd;
+namespace CudaTrainer.Engine.Checks;
 
 /// <summary>An op's output and the gradients of its differentiable inputs, as doubles.</summary>
 public sealed record OpResult(double[] Output, IReadOnlyDictionary<string, double[]> Gradients);

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using CudaTrainer.Engine.Devices;
+using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Kernels.Cpu;
 using CudaTrainer.Kernels.Cpu.Threading;

@@ -1,8 +1,8 @@
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Data.Video;
-using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Ops;
+using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Extraction;
 
