@@ -70,7 +70,7 @@ public sealed class KerasTests : IDisposable
     private CommandOutcome RunProgram(string program, params string[] arguments)
     {
         using var process = CommandRunner.StartProgram(program, _folder.Path, [], arguments);
-        return CommandRunner.Finish(process);
+        return ChildProcess.Finish(process);
     }
 
     /// <summary>A copy of the built program as it is on a machine without libhdf5.</summary>

@@ -177,16 +177,10 @@ public sealed class KerasModelsTests : IDisposable
     private static (int Code, string Output) Python(string script, params string[] arguments)
     {
         const string python = "/usr/bin/python3";
-        Assert.SkipUnless(File.Exists(python) && Start(python, "-c", "import h5py, numpy").Code == 0, "python3-h5py is not installed");
-        return Start(python, [GoldenFiles.Path(script), .. arguments]);
-
-        static (int Code, string Output) Start(string program, params string[] arguments)
-        {
-            using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true })!;
-            string output = process.StandardOutput.ReadToEnd();
-            process.WaitForExit();
-            return (process.ExitCode, output);
-        }
+        Assert.SkipUnless(
+            File.Exists(python) && ChildProcess.Run(python, ["-c", "import h5py, numpy"]).ExitCode == 0, "python3-h5py is not installed");
+        CommandOutcome outcome = ChildProcess.Run(python, [GoldenFiles.Path(script), .. arguments]);
+        return (outcome.ExitCode, outcome.Output);
     }
 
     private Learner NewLearner(string model, ulong seed, int inputs = 16)
