@@ -19,6 +19,7 @@ public static unsafe partial class BatchNorm
 {
     public const float DefaultMomentum = 0.99f;
     public const float DefaultEpsilon = 1e-3f;
+
     /// <param name="rows">Samples × time steps, ≥ 1.</param>
     /// <param name="x">Input [rows, channels].</param>
     /// <param name="gamma">Scale γ [channels].</param>
