@@ -39,6 +39,19 @@ void cth_say(char *message, int message_bytes, const char *format, ...)
     va_end(arguments);
 }
 
+int cth_abi(void)
+{
+    return CTH_ABI;
+}
+
+void cth_version(char *text, int text_bytes)
+{
+    unsigned major = 0, minor = 0, release = 0;
+    cth_quiet();
+    H5get_libversion(&major, &minor, &release);
+    snprintf(text, (size_t)text_bytes, "HDF5 %u.%u.%u", major, minor, release);
+}
+
 void cth_quiet(void)
 {
     H5dont_atexit();
