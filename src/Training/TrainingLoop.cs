@@ -2,7 +2,6 @@ using System.Diagnostics;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Optim;
 using CudaTrainer.Engine.Tracing;
-using CudaTrainer.Formats;
 using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Training;
