@@ -29,9 +29,6 @@ public sealed class AtomicFile : IDisposable
     /// <summary>The destination, absolute.</summary>
     public string Path { get; }
 
-    /// <summary>Where a library that wants a file's name writes instead of <see cref="Stream"/>; it must not mind the lock on it.</summary>
-    internal string TemporaryPath => _temporaryPath;
-
     /// <summary>Where the content is written; seekable, so that a header can be completed at the end.</summary>
     public Stream Stream => _stream;
 

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Optim;
 using CudaTrainer.Engine.Tracing;
-using CudaTrainer.Formats;
 using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Training;
@@ -89,11 +88,6 @@ internal sealed class TrainingLoop : IDisposable
         _folder.WriteHistory(_state.History);
         if (!IsFinished)
         {
-            if (_folder.Writes && !Hdf5Library.IsAvailable)
-            {
-                Say(Severity.Warning, $"{Path.GetFileName(_folder.BestKerasModel)} is not written: {Hdf5Library.Detail}");
-            }
-
             _board?.Begin(_state, _stepsPerEpoch);
         }
 
@@ -355,12 +349,7 @@ internal sealed class TrainingLoop : IDisposable
         {
             Checkpoint.SaveModel(
                 _folder.BestModel, _replicas.Lead, _info with { Epoch = epoch, Threshold = val.BestThreshold() }, _scaler,
-                    Hdf5Library.IsAvailable ? _folder.BestKerasModel : null);
-            if (!Hdf5Library.IsAvailable)
-            {
-                // One of an earlier epoch, written where the library was there, would contradict the file beside it.
-                File.Delete(_folder.BestKerasModel);
-            }
+                _folder.BestKerasModel);
         }
 
         if (_options.CheckpointEvery > 0 && epoch % _options.CheckpointEvery == 0)
