@@ -10,7 +10,7 @@ public sealed class ArchitectureTests
         ["Kernels"] = [],
         ["Formats"] = [],
         ["Engine"] = ["Kernels", "Formats"],
-        ["Data"] = ["Formats"],
+        ["Data"] = ["Kernels", "Formats"],
         ["Synthetic"] = ["Data", "Formats"],
         ["Training"] = ["Engine", "Data", "Kernels", "Formats"],
     };
