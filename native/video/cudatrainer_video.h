@@ -46,7 +46,7 @@ typedef struct ctv_glimpse
 typedef struct ctv_watcher
 {
     void *state;
-    // 0: no picture of this frame, which then costs nothing. 1: fill it in. Below 0 ends the reading as CTV_CANCELLED.
+    // 0: no picture of this frame, which then costs next to nothing. 1: fill it in. Below 0 ends the reading as CTV_CANCELLED.
     int32_t (*wants)(void *state, ctv_glimpse *glimpse);
     int32_t (*take)(void *state); // The picture is there. Below 0 ends the reading as CTV_CANCELLED.
 } ctv_watcher;

@@ -181,7 +181,7 @@ struct ctv_grey
     uint8_t *pixels;
 };
 
-// Offers the watcher the frame that the stream has just decoded; one that it does not want costs nothing.
+// Offers the watcher the frame that the stream has just decoded.
 int32_t ctv_grey_show(struct ctv_grey *grey, const ctv_watcher *watcher, const struct ctv_stream *stream, const AVFrame *frame,
                       const struct ctv_error *error);
 void ctv_grey_close(struct ctv_grey *grey);

@@ -8,7 +8,8 @@ namespace CudaTrainer.Data.Video;
 /// <remarks>
 /// Everything native code touches (path, options, pictures, message) is memory owned by the thread: a caller that
 /// gives up can return at once. Idle threads wait for the next read, so there are as many as reads ever ran at the same time,
-/// and a read that succeeds allocates nothing but the name of a codec or container that is new.
+/// and a read that succeeds allocates nothing but the name of a codec or container that is new and, for motion, what a video of another
+/// size or a longer one takes.
 /// </remarks>
 internal sealed unsafe class DecodeThread
 {

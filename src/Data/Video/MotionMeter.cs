@@ -77,7 +77,7 @@ internal sealed unsafe class MotionMeter : IDisposable
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static int Wants(nint state, NativeVideo.Glimpse* glimpse)
     {
-        var meter = (MotionMeter)GCHandle.FromIntPtr(state).Target!;
+        MotionMeter meter = (MotionMeter)GCHandle.FromIntPtr(state).Target!;
 
         // An exception must not cross native code.
         try
@@ -94,7 +94,7 @@ internal sealed unsafe class MotionMeter : IDisposable
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static int Take(nint state)
     {
-        var meter = (MotionMeter)GCHandle.FromIntPtr(state).Target!;
+        MotionMeter meter = (MotionMeter)GCHandle.FromIntPtr(state).Target!;
         try
         {
             meter.Take();

@@ -181,7 +181,8 @@ internal sealed unsafe partial class MotionDescriptor<TSimd, TVec>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void PutDifferences(ref FeatureWriter output, float* difference, float* residual, float* moved)
     {
-        float* from = _from[0], slope = _work[0], down = _work[1], contrast = _work[2], scratch = _work[3], ratio = _work[4], blurred = _work[5];
+        float* from = _from[0], slope = _work[0], down = _work[1], contrast = _work[2], scratch = _work[3], ratio = _work[4],
+            blurred = _work[5];
         Spread changed = Spread.Of(difference, _count), left = Spread.Of(residual, _count);
         Planes<TSimd, TVec>.Gradient(from, slope, down, _columns, FieldRows);
         Planes<TSimd, TVec>.Lengths(slope, down, slope, _count);

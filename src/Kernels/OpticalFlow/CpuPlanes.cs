@@ -31,7 +31,8 @@ internal static unsafe class Planes<TSimd, TVec>
         nint stride = columns + 2;
         for (int y = 0; y < rows; y++)
         {
-            float* row = Row(source, y, columns, rows), above = Row(source, y - 1, columns, rows), below = Row(source, y + 1, columns, rows);
+            float* row = Row(source, y, columns, rows);
+            float* above = Row(source, y - 1, columns, rows), below = Row(source, y + 1, columns, rows);
             float* sum = scratch + (y * stride);
             for (int x = 0; x < columns; x += TSimd.Width)
             {
@@ -62,7 +63,8 @@ internal static unsafe class Planes<TSimd, TVec>
         TVec half = TSimd.Set(0.5f);
         for (int y = 0; y < rows; y++)
         {
-            float* row = Row(source, y, columns, rows), above = Row(source, y - 1, columns, rows), below = Row(source, y + 1, columns, rows);
+            float* row = Row(source, y, columns, rows);
+            float* above = Row(source, y - 1, columns, rows), below = Row(source, y + 1, columns, rows);
             float* dx = across + ((nint)y * columns), dy = down + ((nint)y * columns);
             for (int x = 0; x < columns; x += TSimd.Width)
             {

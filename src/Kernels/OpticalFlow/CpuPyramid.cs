@@ -36,7 +36,8 @@ internal sealed unsafe class Pyramid
         (int columns, int rows) = _sizes[0];
         for (int y = 0; y < rows; y++)
         {
-            ReadOnlySpan<byte> upper = picture.Slice(4 * y * columns, 2 * columns), lower = picture.Slice((4 * y * columns) + (2 * columns), 2 * columns);
+            ReadOnlySpan<byte> upper = picture.Slice(4 * y * columns, 2 * columns);
+            ReadOnlySpan<byte> lower = picture.Slice(((4 * y) + 2) * columns, 2 * columns);
             float* target = _planes[0] + ((nint)y * columns);
             for (int x = 0; x < columns; x++)
             {
@@ -56,7 +57,8 @@ internal sealed unsafe class Pyramid
             int wide = _sizes[level - 1].Columns;
             for (int y = 0; y < rows; y++)
             {
-                float* upper = _planes[level - 1] + (2 * (nint)y * wide), lower = upper + wide, target = _planes[level] + ((nint)y * columns);
+                float* upper = _planes[level - 1] + (2 * (nint)y * wide), lower = upper + wide;
+                float* target = _planes[level] + ((nint)y * columns);
                 for (int x = 0; x < columns; x++)
                 {
                     target[x] = 0.25f * (upper[2 * x] + upper[(2 * x) + 1] + (lower[2 * x] + lower[(2 * x) + 1]));
