@@ -119,6 +119,7 @@ public sealed unsafe class VideoFrameStream : IDisposable
         private readonly NativeVideo _native;
         private readonly string _path;
         private readonly VideoStreamOptions _options;
+        private readonly MotionMeter? _meter;
         private readonly Lock _lock = new();
         private readonly Queue<VideoFrame> _frames = new();
         private readonly Stack<byte[]> _free = new();
@@ -130,6 +131,7 @@ public sealed unsafe class VideoFrameStream : IDisposable
         {
             (_native, _path, _options) = (native, path, options);
             _room = new SemaphoreSlim(options.Ahead);
+            _meter = options.Motion ? new MotionMeter() : null;
             Thread = new Thread(Run) { IsBackground = true, Name = "video stream" };
             Thread.Start();
         }
@@ -201,15 +203,11 @@ public sealed unsafe class VideoFrameStream : IDisposable
 
                 rgb ??= new byte[bytes];
                 new ReadOnlySpan<byte>(frame->Rgb, bytes).CopyTo(rgb);
-                MotionPair? motion = frame->Motion is null
-                    ? null
-                    : new MotionPair(frame->MotionStart, frame->Seconds,
-                        new ReadOnlySpan<float>(frame->Motion, MotionFeatures.PerPair).ToArray());
                 Rate = new FrameRate(frame->RateNumerator, frame->RateDenominator);
                 Size = (frame->Width, frame->Height);
                 lock (_lock)
                 {
-                    _frames.Enqueue(new VideoFrame(frame->Index, rgb, frame->Seconds, motion));
+                    _frames.Enqueue(new VideoFrame(frame->Index, rgb, _meter?.Clock ?? 0, _meter?.TakePair()));
                 }
 
                 Ready.Release();
@@ -233,13 +231,14 @@ public sealed unsafe class VideoFrameStream : IDisposable
             {
                 NativeVideo.Info info = default;
                 byte* message = stackalloc byte[NativeVideo.MessageBytes];
+                NativeVideo.Watcher watcher = _meter?.Watcher ?? default;
                 var options = new NativeVideo.WalkOptions
                 {
                     Stop = _stop,
+                    Watcher = _meter is null ? null : &watcher,
                     Width = _options.Width,
                     Height = _options.Height,
                     LimitMilliseconds = (int)Math.Ceiling(_options.TimeLimit.TotalMilliseconds),
-                    Motion = _options.Motion ? 1 : 0,
                 };
                 byte[] path = [.. Encoding.UTF8.GetBytes(_path), 0];
                 fixed (byte* name = path)
@@ -248,6 +247,7 @@ public sealed unsafe class VideoFrameStream : IDisposable
                         NativeVideo.MessageBytes);
                     Result = new VideoReadResult(fault,
                         fault == VideoFault.None ? "" : NativeVideo.Text(message, NativeVideo.MessageBytes), NativeVideo.InfoOf(&info));
+                    Failure ??= _meter?.Failure;
                 }
             }
             catch (Exception exception)
@@ -263,6 +263,7 @@ public sealed unsafe class VideoFrameStream : IDisposable
                 }
 
                 self.Free();
+                _meter?.Dispose();
                 Ready.Release();
             }
         }
