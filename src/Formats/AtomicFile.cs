@@ -148,17 +148,26 @@ public sealed class AtomicFile : IDisposable
     }
 
     /// <summary>Flushes to the disk and takes the destination's place.</summary>
+    /// <param name="isDurable">False leaves flushing to the system: whole after a kill, but perhaps not after a power failure.</param>
     /// <exception cref="IOException">The message names the path and the reason; the old file is intact.</exception>
-    public void Commit()
+    public void Commit(bool isDurable = true)
     {
         ObjectDisposedException.ThrowIf(_finished, this);
         try
         {
-            FlushToDisk();
+            if (isDurable)
+            {
+                FlushToDisk();
+            }
+            else
+            {
+                _stream.Flush();
+            }
+
             File.Move(_temporaryPath, Path, overwrite: true);
             _finished = true;
             _stream.Dispose();
-            if (!OperatingSystem.IsWindows())
+            if (isDurable && !OperatingSystem.IsWindows())
             {
                 Posix.SynchroniseDirectory(System.IO.Path.GetDirectoryName(Path)!);
             }

@@ -49,8 +49,8 @@ public sealed record ExtractionResult
 
 /// <summary>
 /// From a folder of videos to features in the cache, view by view: scan, split, hash, extract what is missing, commit. Of several
-/// processes, rank 0 does so and tells the others what is missing; each extracts its share into a folder of its own inside the cache's,
-/// which rank 0 takes over: the cache has one writer. What a process that died has left there, the next run takes over.
+/// processes, rank 0 does so and tells the others what is missing; each adds its share to the cache, which rank 0 commits. What a process that
+/// died has added, the next run uses.
 /// </summary>
 /// <param name="devices">Of this process; each runs the backbone on a share of the clips.</param>
 /// <param name="processes">Null for one process.</param>
@@ -59,7 +59,6 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     IRunObserver observer, StageClock clock, ProcessGroup? processes = null, TraceRecorder? trace = null)
 {
     private const int MessagesShown = 10;
-    private const string SharePrefix = "rank-";
 
     /// <summary>Of the first devices, from the first view that needs them to the end of the run.</summary>
     private readonly List<Vgg19> _networks = [];
@@ -121,10 +120,9 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     /// <summary>One view of all clips.</summary>
     private CacheSummary Run(VideoDataset dataset, int view, CancellationToken stop)
     {
-        using var caches = new StreamCaches(options, backbone, view, stream => DirectoryOf(stream, view));
+        using var caches = new StreamCaches(options, backbone, view);
         foreach (FeatureCache cache in caches.All)
         {
-            TakeOverShares(cache);
             List(Severity.Info, cache.Notes);
         }
 
@@ -144,10 +142,13 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         if (missing.Count > 0)
         {
             clock.Time("extract", () => Extract(caches, view, ShareOf(missing), stop));
-            processes?.Meet();
-            foreach (FeatureCache cache in caches.All)
+            if (processes is not null)
             {
-                TakeOverShares(cache);
+                processes.Meet();
+                foreach (FeatureCache cache in caches.All)
+                {
+                    cache.Refresh();
+                }
             }
         }
 
@@ -159,9 +160,6 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     /// <summary>Threads that decode in one process: as many as asked for, else its share of the cores.</summary>
     internal static int DecodeThreads(int asked, int cores, int processesHere) => asked > 0 ? asked : Math.Max(1, cores / processesHere);
 
-    private string DirectoryOf(FeatureStream stream, int view) =>
-        ClipView.FolderOf(BackboneChoice.DirectoryOf(options.CacheDir, stream), view);
-
     /// <summary>What a rank other than 0 does.</summary>
     private void Help(int view, CancellationToken stop)
     {
@@ -171,8 +169,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
             clock.Time("extract", () =>
             {
                 // Rank 0 made the cache's folder before it told what is missing.
-                using var caches = new StreamCaches(options, backbone, view,
-                    stream => Path.Combine(DirectoryOf(stream, view), $"{SharePrefix}{processes.Rank}"));
+                using var caches = new StreamCaches(options, backbone, view, helps: true);
                 return Extract(caches, view,
                     ShareOf([.. missing.Select(clip => new MissingStream(new Clip(clip.Path, clip.RelativePath, 0, clip.RelativePath, clip.ContentHash), clip.Stream))]), stop);
             });
@@ -186,14 +183,6 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     /// <summary>Every size-th clip, so that long and short clips, which often stand together, mix.</summary>
     private MissingStream[] ShareOf(IReadOnlyList<MissingStream> missing) =>
         processes is null ? [.. missing] : [.. missing.Where((_, i) => i % processes.Size == processes.Rank)];
-
-    private void TakeOverShares(FeatureCache cache)
-    {
-        foreach (string share in Directory.EnumerateDirectories(cache.Directory, SharePrefix + "*").Order(StringComparer.Ordinal))
-        {
-            cache.TakeOver(share);
-        }
-    }
 
     private VideoDataset Scan(CancellationToken stop) => DatasetScanner.Scan(
         options.DatasetPath ?? throw new RunException("There is no dataset to read.", "Give --dataset-path DIR, or --features-dir DIR for features that exist already."),
@@ -271,11 +260,11 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         new MultiDeviceExtractor(extractors).Run(missing, Deliver, Report, ends);
         List(Severity.Warning, remarks);
 
-        void Deliver(Clip clip, ReadOnlySpan<float> features, VideoFault fault, string reason)
+        void Deliver(Clip clip, ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion, VideoFault fault, string reason)
         {
             if (fault == VideoFault.None)
             {
-                caches.Append(clip.ContentHash, stream, features);
+                caches.Append(clip.ContentHash, rgb, motion);
                 if (reason.Length > 0)
                 {
                     lock (remarks)

@@ -19,19 +19,18 @@ internal sealed class StreamCaches : IDisposable
     private readonly FeatureOptions _options;
     private readonly BackboneChoice _backbone;
     private readonly int _view;
-    private readonly Func<FeatureStream, string> _directoryOf;
     private readonly FeatureCache? _rgb;
     private readonly FeatureCache? _motion;
 
     /// <param name="view">How clips are looked at: a number of <see cref="ClipView.All"/>.</param>
-    /// <param name="directoryOf">The folder of each stream.</param>
-    public StreamCaches(FeatureOptions options, BackboneChoice backbone, int view, Func<FeatureStream, string> directoryOf)
+    /// <param name="helps">Another process has the caches open and commits them.</param>
+    public StreamCaches(FeatureOptions options, BackboneChoice backbone, int view, bool helps = false)
     {
-        (_options, _backbone, _view, _directoryOf) = (options, backbone, view, directoryOf);
+        (_options, _backbone, _view) = (options, backbone, view);
         try
         {
-            _rgb = options.Stream.HasRgb() ? Open(FeatureStream.Rgb) : null;
-            _motion = options.Stream.HasMotion() ? Open(FeatureStream.Motion) : null;
+            _rgb = options.Stream.HasRgb() ? Open(FeatureStream.Rgb, helps) : null;
+            _motion = options.Stream.HasMotion() ? Open(FeatureStream.Motion, helps) : null;
         }
         catch
         {
@@ -63,19 +62,19 @@ internal sealed class StreamCaches : IDisposable
     }
 
     /// <summary>Stores the features of a clip. Thread-safe.</summary>
-    /// <param name="row">[frames, D] of <paramref name="stream"/>.</param>
-    public void Append(string contentHash, FeatureStream stream, ReadOnlySpan<float> row)
+    /// <param name="rgb">[frames, 4096]; empty if they are not missing.</param>
+    /// <param name="motion">[frames, 348]; empty if they are not missing.</param>
+    public void Append(string contentHash, ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion)
     {
-        if (stream != FeatureStream.Both)
+        if (!rgb.IsEmpty)
         {
-            (stream == FeatureStream.Rgb ? _rgb : _motion)!.Append(contentHash, row);
-            return;
+            _rgb!.Append(contentHash, rgb);
         }
 
-        float[] rgb = new float[_options.Frames * Vgg19.Features], motion = new float[_options.Frames * MotionFeatures.PerStep];
-        FeatureStreams.Separate(row, rgb, motion);
-        _rgb!.Append(contentHash, rgb);
-        _motion!.Append(contentHash, motion);
+        if (!motion.IsEmpty)
+        {
+            _motion!.Append(contentHash, motion);
+        }
     }
 
     /// <summary>Notes that a clip has no features. Thread-safe.</summary>
@@ -117,7 +116,12 @@ internal sealed class StreamCaches : IDisposable
 
     private static HashSet<string> HashesOf(CachePlan? plan) => [.. plan?.Missing.Select(clip => clip.ContentHash) ?? []];
 
-    private FeatureCache Open(FeatureStream stream) => FeatureCache.Open(_directoryOf(stream), _backbone.KeyOf(stream, _options, _view));
+    private FeatureCache Open(FeatureStream stream, bool helps = false)
+    {
+        string directory = ClipView.FolderOf(BackboneChoice.DirectoryOf(_options.CacheDir, stream), _view);
+        FeatureKey key = _backbone.KeyOf(stream, _options, _view);
+        return helps ? FeatureCache.Help(directory, key) : FeatureCache.Open(directory, key);
+    }
 
     private void Join(FeatureCache both, IReadOnlyList<Clip> clips)
     {

@@ -28,28 +28,19 @@ public static class FeatureStreams
     public static int Dimension(this FeatureStream stream) => (stream.HasRgb() ? Vgg19.Features : 0)
         + (stream.HasMotion() ? MotionFeatures.PerStep : 0);
 
-    /// <summary>Puts the appearance and the motion of a clip side by side, frame by frame.</summary>
-    /// <param name="rgb">[frames, 4096].</param>
-    /// <param name="motion">[frames, 348].</param>
-    /// <param name="both">[frames, 4444].</param>
-    public static void Join(ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion, Span<float> both)
+    /// <summary>Puts the streams of a clip side by side, frame by frame, as models take them.</summary>
+    /// <param name="rgb">[frames, 4096]; empty without.</param>
+    /// <param name="motion">[frames, 348]; empty without.</param>
+    /// <param name="row">[frames, D] of the streams that are there.</param>
+    public static void Join(ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion, Span<float> row)
     {
-        for (int t = 0; t * Vgg19.Features < rgb.Length; t++)
+        int rgbWidth = rgb.IsEmpty ? 0 : Vgg19.Features, motionWidth = motion.IsEmpty ? 0 : MotionFeatures.PerStep;
+        int width = rgbWidth + motionWidth;
+        for (int t = 0; t * width < row.Length; t++)
         {
-            Span<float> frame = both.Slice(t * FeatureStream.Both.Dimension(), FeatureStream.Both.Dimension());
-            rgb.Slice(t * Vgg19.Features, Vgg19.Features).CopyTo(frame);
-            motion.Slice(t * MotionFeatures.PerStep, MotionFeatures.PerStep).CopyTo(frame[Vgg19.Features..]);
-        }
-    }
-
-    /// <summary>The reverse of <see cref="Join"/>.</summary>
-    public static void Separate(ReadOnlySpan<float> both, Span<float> rgb, Span<float> motion)
-    {
-        for (int t = 0; t * Vgg19.Features < rgb.Length; t++)
-        {
-            ReadOnlySpan<float> frame = both.Slice(t * FeatureStream.Both.Dimension(), FeatureStream.Both.Dimension());
-            frame[..Vgg19.Features].CopyTo(rgb[(t * Vgg19.Features)..]);
-            frame[Vgg19.Features..].CopyTo(motion[(t * MotionFeatures.PerStep)..]);
+            Span<float> frame = row.Slice(t * width, width);
+            rgb.Slice(t * rgbWidth, rgbWidth).CopyTo(frame);
+            motion.Slice(t * motionWidth, motionWidth).CopyTo(frame[rgbWidth..]);
         }
     }
 }

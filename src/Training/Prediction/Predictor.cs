@@ -106,8 +106,8 @@ public sealed class Predictor : IDisposable
                     Info.Stream) { View = ClipView.All[view] });
             extractor.Run(
                 clips,
-                (clip, features, fault, reason) => predictions[clip.Path] = fault == VideoFault.None
-                    ? With(predictions.GetValueOrDefault(clip.Path), clip.Path, Answer(features))
+                (clip, rgb, motion, fault, reason) => predictions[clip.Path] = fault == VideoFault.None
+                    ? With(predictions.GetValueOrDefault(clip.Path), clip.Path, Answer(rgb, motion))
                     : new Prediction(clip.Path, null, null, Threshold, VideoFaults.StatusOf(fault), reason, null),
                 p => progress(p with { Videos = before + p.Videos, Total = views * paths.Count }),
                 stop);
@@ -165,9 +165,9 @@ public sealed class Predictor : IDisposable
 
     private string LabelOf(double violent) => Info.Classes[violent >= Threshold ? 1 : 0];
 
-    private ClipAnswer Answer(ReadOnlySpan<float> features)
+    private ClipAnswer Answer(ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion)
     {
-        features.CopyTo(_batch.Features.AsSpan<float>(0, features.Length));
+        FeatureStreams.Join(rgb, motion, _batch.Features.AsSpan<float>(0, rgb.Length + motion.Length));
         return _classifier.Answer(_batch);
     }
 }

@@ -36,12 +36,12 @@ internal sealed record ScoredVideo(IReadOnlyList<WindowScore> Windows, IReadOnly
 /// a window is one window.
 /// </remarks>
 /// <param name="backbone">From frames [n, 224, 224, 3] UInt8 to features [n, 4096]; null for motion alone.</param>
-/// <param name="answer">From features [frames, D] of the stream.</param>
+/// <param name="answer">From the streams' features [frames, 4096] and [frames, 348]; empty where they are not wanted.</param>
 /// <param name="frames">Sampled per window.</param>
 /// <param name="kind">What becomes features.</param>
 internal sealed class WindowScorer(
-    IDevice device, Action<Tensor, Tensor>? backbone, Func<ReadOnlySpan<float>, ClipAnswer> answer, int frames, TimeSpan timeLimit,
-    FeatureStream kind = FeatureStream.Rgb)
+    IDevice device, Action<Tensor, Tensor>? backbone, Func<ReadOnlySpan<float>, ReadOnlySpan<float>, ClipAnswer> answer, int frames,
+    TimeSpan timeLimit, FeatureStream kind = FeatureStream.Rgb)
 {
     /// <summary>Frames of a window that are held: 616 MB, over two minutes at 30 frames a second.</summary>
     internal const int MostFrames = 4096;
@@ -67,7 +67,6 @@ internal sealed class WindowScorer(
         double rate = 0;
         float[] rgb = new float[kind.HasRgb() ? frames * Vgg19.Features : 0],
             motion = new float[kind.HasMotion() ? frames * MotionFeatures.PerStep : 0];
-        float[] clip = kind switch { FeatureStream.Rgb => rgb, FeatureStream.Motion => motion, _ => new float[frames * kind.Dimension()] };
         while (stream.Next() is { } frame)
         {
             if (count == 0)
@@ -141,12 +140,7 @@ internal sealed class WindowScorer(
                         [.. pairs.SelectMany(pair => pair.Features)], from, to, motion);
             }
 
-            if (kind == FeatureStream.Both)
-            {
-                FeatureStreams.Join(rgb, motion, clip);
-            }
-
-            ClipAnswer clipAnswer = answer(clip);
+            ClipAnswer clipAnswer = answer(rgb, motion);
             windows.Add(new WindowScore(start / rate, (start + total) / rate, clipAnswer.Violent, double.NaN));
             samples.Add(new WindowSample(indices, clipAnswer.Attention));
             lastEnd = start + total;

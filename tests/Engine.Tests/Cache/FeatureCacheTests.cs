@@ -50,31 +50,6 @@ public sealed class FeatureCacheTests : IDisposable
     }
 
     [Fact]
-    public void Halves_are_stored_as_they_are_or_widened()
-    {
-        var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2));
-        Half[] row = [.. Enumerable.Range(0, 6).Select(i => (Half)(i / 3f))];
-        foreach (var type in (ReadOnlySpan<ElementType>)[ElementType.F16, ElementType.F32])
-        {
-            _fixture.Reset();
-            using (var cache = _fixture.Open(CacheFixture.Key with { ElementType = type }))
-            {
-                foreach (var clip in cache.Plan(dataset).Missing)
-                {
-                    cache.Append(clip.ContentHash, row);
-                }
-
-                cache.Commit(dataset);
-            }
-
-            using var set = FeatureSet.Open(_fixture.Directory, DatasetSplit.Train);
-            var read = new float[6];
-            set.ReadRow(1, read);
-            read.ShouldBe(row.Select(value => (float)value));
-        }
-    }
-
-    [Fact]
     public void A_second_session_writes_nothing()
     {
         var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3, 4));
@@ -219,6 +194,37 @@ public sealed class FeatureCacheTests : IDisposable
             .ShouldStartWith("1 cached videos are not in this dataset");
         cache.Plan(CacheFixture.Dataset(CacheFixture.Clips(11, 12), CacheFixture.Clips(13, 14))).Notes.ShouldHaveSingleItem()
             .ShouldContain("holds the features of 5 videos, none of which is in this dataset");
+    }
+
+    [Fact]
+    public void Helpers_leave_no_trace()
+    {
+        var dataset = CacheFixture.Dataset(CacheFixture.Clips(Enumerable.Range(0, 9)));
+        var failures = new Dictionary<string, string> { ["004.mp4"] = "zero frames" };
+        using (var cache = _fixture.Open())
+        {
+            var missing = cache.Plan(dataset).Missing;
+            for (var rank = 0; rank < 3; rank++)
+            {
+                using var helper = FeatureCache.Help(_fixture.Directory, CacheFixture.Key);
+                foreach (var clip in missing.Where((_, i) => i % 3 == rank))
+                {
+                    if (failures.TryGetValue(clip.RelativePath, out var status))
+                    {
+                        helper.AppendFailure(clip.ContentHash, status, $"details of {clip.RelativePath}");
+                    }
+                    else
+                    {
+                        helper.Append(clip.ContentHash, CacheFixture.Features(clip.ContentHash));
+                    }
+                }
+            }
+
+            cache.Refresh();
+            cache.Commit(dataset, maxCorrupt: 1).Extracted.ShouldBe(missing.Count - 1);
+        }
+
+        _fixture.Snapshot().ShouldBe(CacheFixture.Undisturbed(dataset, failures));
     }
 
     [Fact]
