@@ -87,7 +87,7 @@ public sealed class ChartPictureTests
 
         // 88 units each to the right, 49.5 up.
         Near(At(picture, 54 + 44, 224 - 49.5), Between(_blue, 0.34)).ShouldBeTrue("inside the bar");
-        Near(At(picture, 54 + 0.5, 224 - 49.5), _blue, 40).ShouldBeTrue("the bar's edge");
+        Near(At(picture, 54, 224 - 49.5), _blue).ShouldBeTrue("the bar's edge");
         Near(At(picture, 54 + 88, 224 - 49.5), _card).ShouldBeTrue("inside a mark");
         Places(picture, 54 + 92, 224 - 152, 54 + 260, 224 - 145).Count(pixel => Near(pixel, _red))
             .ShouldBeGreaterThan(100, "the dashed line");
