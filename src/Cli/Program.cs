@@ -2,6 +2,8 @@ using System.Reflection;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Commands;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Formats;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli;
 
@@ -49,6 +51,8 @@ internal static class Program
     /// <returns>The exit code.</returns>
     public static int Run(IReadOnlyList<string> arguments, TextWriter output, TextWriter error, TerminalSettings settings)
     {
+        SettingName.Style = property => $"--{Setting.Hyphenated(property)}";
+
         // Prints docs/cli.md; for the makers of this program, so not among the commands.
         if (arguments is ["docs"])
         {

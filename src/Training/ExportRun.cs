@@ -13,19 +13,21 @@ namespace CudaTrainer.Training;
 
 public sealed record ExportOptions
 {
-    /// <summary>A model file, a checkpoint, or the folder of a run, whose best model is taken.</summary>
+    [Setting(SettingGroup.Model, "The trained model; of a {CheckpointDir} its best_model.safetensors",
+        Placeholder = "DIR|FILE", Kind = "checkpoint folder, .safetensors file or checkpoint")]
     public string Model { get; init; } = string.Empty;
 
-    /// <summary>The file to write.</summary>
-    public string Onnx { get; init; } = string.Empty;
-
-    /// <summary>From frames, with the backbone; else from features.</summary>
+    [Setting(SettingGroup.Model, "Put VGG19 with its normalisation of frames before the classifier")]
     public bool Whole { get; init; }
 
-    /// <summary>The backbone's weights, where the classifier was trained with a file.</summary>
+    [Setting(SettingGroup.Model, "VGG19 weights the model was trained with, for {Whole}; not needed after training with a random backbone",
+        Placeholder = "FILE", Kind = ".safetensors, .pth or Keras .h5 file")]
     public string? Weights { get; init; }
 
-    /// <summary>Replaces a file of that name.</summary>
+    [Setting(SettingGroup.Output, "The file to write", Placeholder = "FILE", Kind = ".onnx file")]
+    public string Onnx { get; init; } = string.Empty;
+
+    [Setting(SettingGroup.Output, "Replace a file of that name")]
     public bool Overwrite { get; init; }
 }
 

@@ -29,9 +29,7 @@ internal sealed class LearnerSetup(TrainingOptions options, IDevice device, bool
             : [(float)options.FocalAlpha[0], (float)options.FocalAlpha[1]]);
 
     public LearnerOptions Learner(LossInfo loss) => new(
-        loss.Options,
-        loss.ClassWeights,
-        loss.Alpha,
+        loss,
         new AdamOptions { ClipMode = options.ClipMode, ClipNorm = (float)options.GradientClipNorm },
         MixedPrecision,
         (uint)options.Seed,

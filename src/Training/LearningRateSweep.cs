@@ -6,11 +6,13 @@ namespace CudaTrainer.Training;
 /// <summary>Where a sweep begins and ends.</summary>
 public sealed record SweepRange
 {
+    [Setting(SettingGroup.Optimiser, "Smallest learning rate", Above = 0, AtMost = 10)]
     public double From { get; init; } = 1e-6;
 
+    [Setting(SettingGroup.Optimiser, "Largest learning rate", Above = 0, AtMost = 10)]
     public double To { get; init; } = 1;
 
-    /// <summary>At most; an epoch may have fewer.</summary>
+    [Setting(SettingGroup.Optimiser, "Batches at most; an epoch may have fewer", AtLeast = 10)]
     public int Steps { get; init; } = 100;
 }
 

@@ -128,9 +128,7 @@ public sealed class TrainedClassifier : IDisposable
     private static Learner NewLearner(IDevice device, ModelInfo info)
     {
         Classifier model = Classifiers.Create(info.Model, new ClassifierOptions(info.Inputs, (float)(info.Dropout ?? 0)));
-        LossInfo loss = info.Loss ?? LossInfo.Plain;
         return new Learner(device, model,
-            new LearnerOptions(loss.Options, loss.ClassWeights, loss.Alpha, new AdamOptions { ClipMode = ClipMode.Off },
-            MixedPrecision: false, Seed: 0));
+            new LearnerOptions(info.Loss ?? LossInfo.Plain, new AdamOptions { ClipMode = ClipMode.Off }, MixedPrecision: false, Seed: 0));
     }
 }

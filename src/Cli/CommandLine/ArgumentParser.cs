@@ -99,7 +99,7 @@ internal sealed class ArgumentParser
             if (option.IsSwitch)
             {
                 symbol.Options.Add(Flag(option.Name));
-                symbol.Options.Add(Flag(Negative(option)));
+                symbol.Options.Add(Flag(option.Negative));
             }
             else
             {
@@ -121,8 +121,6 @@ internal sealed class ArgumentParser
         _commandOf.Add(symbol, command);
     }
 
-    private static string Negative(IOptionInfo option) => "--no-" + option.Name[2..];
-
     private static List<GivenOption> GivenOptions(ParseResult parse, CliCommand command, List<string> problems)
     {
         List<GivenOption> given = [];
@@ -141,10 +139,10 @@ internal sealed class ArgumentParser
                 continue;
             }
 
-            bool negated = results.ContainsKey(Negative(option));
+            bool negated = results.ContainsKey(option.Negative);
             if (result is not null && negated)
             {
-                problems.Add($"{option.Name} and {Negative(option)} contradict each other");
+                problems.Add($"{option.Name} and {option.Negative} contradict each other");
             }
             else if (result is not null || negated)
             {
@@ -188,7 +186,7 @@ internal sealed class ArgumentParser
         List<string> positional = [];
         string[] known =
         [
-            .. command.Options.Select(option => option.Name), .. command.Options.Where(option => option.IsSwitch).Select(Negative),
+            .. command.Options.Select(option => option.Name), .. command.Options.Where(option => option.IsSwitch).Select(option => option.Negative),
             .. _root.Options.Select(option => option.Name), .. command.TakesConfig ? new[] { ConfigOption } : [],
         ];
         HashSet<string> takeValue = [.. command.Options.Where(option => !option.IsSwitch).Select(option => option.Name), ConfigOption];
