@@ -10,6 +10,8 @@ namespace CudaTrainer.Cli;
 /// <summary>The <c>cudatrainer</c> program: takes the command line apart and runs one command.</summary>
 internal static class Program
 {
+    static Program() => SettingName.Style = property => $"--{Setting.NameOf(property)}";
+
     /// <summary>Every command, in the order help lists them.</summary>
     public static IReadOnlyList<CliCommand> Commands { get; } =
     [
@@ -51,8 +53,6 @@ internal static class Program
     /// <returns>The exit code.</returns>
     public static int Run(IReadOnlyList<string> arguments, TextWriter output, TextWriter error, TerminalSettings settings)
     {
-        SettingName.Style = property => $"--{Setting.Hyphenated(property)}";
-
         // Prints docs/cli.md; for the makers of this program, so not among the commands.
         if (arguments is ["docs"])
         {
@@ -60,7 +60,13 @@ internal static class Program
             return ExitCode.Ok;
         }
 
-        var request = new ArgumentParser(Commands).Parse(arguments);
+        ArgumentParser parser = new(Commands);
+        if (parser.Complete(arguments, output))
+        {
+            return ExitCode.Ok;
+        }
+
+        CommandLineRequest request = parser.Parse(arguments);
         Terminal terminal = new(output, error, settings, request.Arguments.Quiet, request.Arguments.Debug);
         try
         {

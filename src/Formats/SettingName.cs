@@ -2,7 +2,7 @@ namespace CudaTrainer.Formats;
 
 /// <summary>
 /// How texts call a setting of the program. Whoever throws or reports names the property of the options record, such as
-/// <c>BatchSize</c>; whoever runs the program says how people there write it: the command line as <c>--batch-size</c>.
+/// <c>BatchSize</c>; whoever runs the program says how people write it there, such as the command line its option.
 /// </summary>
 public static class SettingName
 {

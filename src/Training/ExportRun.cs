@@ -110,17 +110,19 @@ public sealed class ExportRun
     {
         if (Directory.Exists(options.Onnx))
         {
-            throw new RunException($"'{options.Onnx}' is a folder.", "Name a file for --onnx.");
+            throw new RunException($"'{options.Onnx}' is a folder.", $"Name a file for {SettingName.Of(nameof(ExportOptions.Onnx))}.");
         }
 
         if (File.Exists(options.Onnx) && !options.Overwrite)
         {
-            throw new RunException($"'{options.Onnx}' is there already.", "Choose another name, or give --overwrite.");
+            throw new RunException($"'{options.Onnx}' is there already.",
+                $"Choose another name, or give {SettingName.Of(nameof(TrainingOptions.Overwrite))}.");
         }
 
         if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(options.Onnx))))
         {
-            throw new RunException($"The folder of '{options.Onnx}' does not exist.", "Make it, or choose another name for --onnx.");
+            throw new RunException($"The folder of '{options.Onnx}' does not exist.",
+                $"Make it, or choose another name for {SettingName.Of(nameof(ExportOptions.Onnx))}.");
         }
     }
 
@@ -135,16 +137,17 @@ public sealed class ExportRun
         return File.Exists(best)
             ? best
             : throw new RunException($"'{path}' is a folder without best_model.safetensors.",
-            "Name the --checkpoint-dir of a run, or a model file.");
+            $"Name the {SettingName.Of(nameof(TrainingOptions.CheckpointDir))} of a run, or a model file.");
     }
 
     private static BackboneChoice OpenBackbone(TrainedClassifier classifier, string? weights) => classifier.Info switch
     {
         { Stream: not FeatureStream.Rgb } => throw new RunException(
-            "The classifier takes motion, which is no network and has no form in ONNX.", "Export it without --whole."),
+            "The classifier takes motion, which is no network and has no form in ONNX.",
+                $"Export it without {SettingName.Of(nameof(ExportOptions.Whole))}."),
         { Inputs: not Vgg19.Features } => throw new RunException(
             $"The classifier takes {classifier.Info.Inputs} features a frame, and VGG19 gives {Vgg19.Features}.",
-            "Export it without --whole."),
+            $"Export it without {SettingName.Of(nameof(ExportOptions.Whole))}."),
         _ => classifier.OpenBackbone(weights),
     };
 

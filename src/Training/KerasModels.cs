@@ -10,7 +10,8 @@ public static class KerasModels
     private const string LstmPrefix = "lstm_";
     private const string WrapperPrefix = "bidirectional_";
 
-    private const string Hint = "Give the --model that the file was trained as, or another file.";
+    private static string Hint => $"Give the {SettingName.Of(nameof(TrainingOptions.Model))} that the file was trained as, or another " +
+        "file.";
 
     /// <summary>All layers of a model in topological order.</summary>
     /// <exception cref="ArgumentException">There is no such model.</exception>

@@ -1,4 +1,5 @@
 using CudaTrainer.Engine;
+using CudaTrainer.Formats;
 using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Training;
@@ -45,7 +46,8 @@ public sealed record LearningRateSweep(IReadOnlyList<SweepStep> Steps, double? S
         {
             throw new RunException(
                 $"The sweep would have {count} steps; fewer than {FewestSteps} show nothing.",
-                    $"Give a smaller --batch-size ({rows.Count} clips are there) or more --steps.");
+                    $"Give a smaller {SettingName.Of(nameof(TrainingOptions.BatchSize))} ({rows.Count} clips are there) or more " +
+                        $"{SettingName.Of(nameof(SweepRange.Steps))}.");
         }
 
         using BatchLoader loader = replicas.NewLoader(rows, options.BatchSize, scaler);

@@ -204,8 +204,8 @@ public static class OptionValidation
 
         if (options.Run.Ema > 0 && options.Run.SwaStart > 0)
         {
-            problems.Add(new(nameof(options.Run.SwaStart), $"a study is of one kind of model: give either {Name(nameof(options.Run.Ema))} " +
-                $"or {Name(nameof(options.Run.SwaStart))}"));
+            problems.Add(new(nameof(options.Run.SwaStart),
+                $"a study is of one kind of model: give either {Name(nameof(options.Run.Ema))} or {Name(nameof(options.Run.SwaStart))}"));
         }
 
         CheckText(nameof(options.Output), options.Output, problems);

@@ -1,12 +1,14 @@
 using System.Text.Json.Serialization;
 using CudaTrainer.Engine;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Training;
 
 /// <summary>Which model answers for videos, and how.</summary>
 public sealed record PredictionOptions : VideoOptions
 {
-    [Setting(SettingGroup.Model, "The trained model, or a run's folder for its best one; it also says how frames are sampled and normalised",
+    [Setting(SettingGroup.Model,
+        "The trained model, or a run's folder for its best one; it also says how frames are sampled and normalised",
         Placeholder = "FILE|DIR", Kind = ".safetensors or .h5 file, checkpoint, ensemble or folder of a run")]
     public string Checkpoint { get; init; } = string.Empty;
 
@@ -34,11 +36,13 @@ public sealed record PredictionOptions : VideoOptions
         Role = SettingRole.Offline, AtLeast = 0, AtMost = 1, Default = "the threshold")]
     public double? Release { get; init; }
 
-    [Setting(SettingGroup.Output, "Write a copy of the one video, without sound, with the probability and the events drawn in; needs {Window}",
+    [Setting(SettingGroup.Output,
+        "Write a copy of the one video, without sound, with the probability and the events drawn in; needs {Window}",
         Role = SettingRole.Offline, Placeholder = "FILE", Kind = "video file")]
     public string? Annotate { get; init; }
 
-    [Setting(SettingGroup.Model, "Test-time augmentation: the mean over 8 views of each video, at so many times the cost; not with {Window}",
+    [Setting(SettingGroup.Model,
+        "Test-time augmentation: the mean over 8 views of each video, at so many times the cost; not with {Window}",
         Role = SettingRole.Offline)]
     public bool Tta { get; init; }
 
@@ -135,17 +139,20 @@ public static class PredictionRun
 
         if (paths.Distinct().Count() != 1)
         {
-            throw new RunException($"--annotate writes one video, and {paths.Distinct().Count()} are to be predicted.", "Name one video.");
+            throw new RunException($"{SettingName.Of(nameof(PredictionOptions.Annotate))} writes one video, and " +
+                $"{paths.Distinct().Count()} are to be predicted.", "Name one video.");
         }
 
         if (Path.GetFullPath(target) == Path.GetFullPath(paths[0]))
         {
-            throw new RunException($"--annotate would replace '{target}' itself.", "Choose another name.");
+            throw new RunException($"{SettingName.Of(nameof(PredictionOptions.Annotate))} would replace '{target}' itself.",
+                "Choose another name.");
         }
 
         if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(target))))
         {
-            throw new RunException($"The folder of '{target}' does not exist.", "Make it, or choose another name for --annotate.");
+            throw new RunException($"The folder of '{target}' does not exist.",
+                $"Make it, or choose another name for {SettingName.Of(nameof(PredictionOptions.Annotate))}.");
         }
     }
 }

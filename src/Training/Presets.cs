@@ -4,8 +4,8 @@ namespace CudaTrainer.Training;
 public static class Presets
 {
     /// <summary>For help.</summary>
-    public const string Meaning = "baseline: none of the optimisations; optimized: all of them, which is the default; max-accuracy: longer " +
-        "and gentler; fast: for experiments; debug: short, in single precision, op by op";
+    public const string Meaning = "baseline: none of the optimisations; optimized: all of them, which is the default; " +
+        "max-accuracy: longer and gentler; fast: for experiments; debug: short, in single precision, op by op";
 
     private static readonly Dictionary<string, string> All = new()
     {

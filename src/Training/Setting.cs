@@ -44,7 +44,8 @@ public sealed class Setting
     /// <summary>Values accepted, for a person; null for any.</summary>
     public string? Range => _declaration.Accepts ?? (_names is null ? Numbers : string.Join(", ", _names));
 
-    private string? Numbers => (Text(_declaration.AtLeast), Text(_declaration.Above), Text(_declaration.AtMost), Text(_declaration.Below)) switch
+    private string? Numbers => (
+        Text(_declaration.AtLeast), Text(_declaration.Above), Text(_declaration.AtMost), Text(_declaration.Below)) switch
     {
         ({ } least, _, { } most, _) => $"{least} to {most}",
         ({ } least, _, _, { } below) => $"{least} or more, less than {below}",
@@ -74,6 +75,21 @@ public sealed class Setting
         double.IsFinite(value) && !(value < _declaration.AtLeast) && !(value <= _declaration.Above) && !(value > _declaration.AtMost)
             && !(value >= _declaration.Below);
 
+    /// <summary>The name of the setting that a property is, in whatever record of options.</summary>
+    public static string NameOf(string property) =>
+        Of(typeof(TrainingOptions)).FirstOrDefault(setting => setting.Property.Name == property)?.Name ?? Hyphenated(property);
+
+    /// <summary>The value in <paramref name="options"/> as people type it, such as <c>1e-7</c>; empty where it is not set.</summary>
+    public string Shown(object options) => Property.GetValue(options) switch
+    {
+        null => string.Empty,
+        bool value => value ? "on" : "off",
+        double number => Typed(number),
+        IEnumerable<double> numbers => string.Join(',', numbers.Select(Typed)),
+        Enum value => Hyphenated($"{value}"),
+        var value => $"{value}",
+    };
+
     /// <summary>The value in <paramref name="options"/> exactly, for comparing.</summary>
     internal string TextIn(object options) => Property.GetValue(options) switch
     {
@@ -87,10 +103,20 @@ public sealed class Setting
     {
         int number when !Accepts(number) => OutOfRange(number),
         double number when !Accepts(number) => OutOfRange(number),
-        Enum value when !Enum.IsDefined(value.GetType(), value) => $"{value} is not one of {string.Join(", ", Enum.GetNames(value.GetType()))}",
+        Enum value when !Enum.IsDefined(value.GetType(), value) =>
+            $"{value} is not one of {string.Join(", ", Enum.GetNames(value.GetType()))}",
         string name when _names is not null && !_names.Contains(name) => $"\"{name}\" is unknown; expected one of {Range}",
         _ => null,
     };
+
+    private static string Typed(double value)
+    {
+        string text = value.ToString(CultureInfo.InvariantCulture);
+        int exponent = text.IndexOf('E');
+        return exponent < 0
+            ? text
+            : $"{text[..exponent]}e{int.Parse(text.AsSpan(exponent + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture)}";
+    }
 
     private string OutOfRange(double value) =>
         string.Create(CultureInfo.InvariantCulture, $"{value} is out of range; expected {Range}");

@@ -83,7 +83,8 @@ internal static class HelpText
     public static string Title(SettingGroup group) => group == SettingGroup.Precision ? "Precision & devices" : group.ToString();
 
     /// <summary>An option as it is typed, for example <c>--epochs N</c> or <c>--[no-]shuffle</c>.</summary>
-    public static string Form(OptionDefinition option) => option.IsSwitch ? $"--[no-]{option.Name[2..]}" : $"{option.Name} {option.Placeholder}";
+    public static string Form(OptionDefinition option) =>
+        option.IsSwitch ? $"--[no-]{option.Name[2..]}" : $"{option.Name} {option.Placeholder}";
 
     private static string Describe(OptionDefinition option)
     {

@@ -85,7 +85,7 @@ internal sealed partial class OptionDefinition
         Part(options), _type.Parse(text) ?? throw new FormatException($"\"{text}\" is not {_type.Expectation}"));
 
     /// <summary>The option's value in <paramref name="options"/>, as it would be typed.</summary>
-    public string Format(object options) => _setting.Property.GetValue(Part(options)) is { } value ? _type.Format(value) : "";
+    public string Format(object options) => _setting.Shown(Part(options));
 
     private static string Expanded(string text) =>
         text.Contains('{') ? PropertyPattern().Replace(text, match => SettingName.Of(match.Groups["name"].Value)) : text;

@@ -8,21 +8,17 @@ namespace CudaTrainer.Cli.CommandLine;
 /// <param name="Kind">For the reference, for example <c>whole number</c>.</param>
 /// <param name="Expectation">Ends the message "… is not …", for example <c>a whole number</c>.</param>
 /// <param name="Parse">Returns null for a text of another kind.</param>
-internal sealed record ValueType(
-    string Placeholder, string Kind, string Expectation, Func<string, object?> Parse, Func<object, string> Format)
+internal sealed record ValueType(string Placeholder, string Kind, string Expectation, Func<string, object?> Parse)
 {
     private static readonly ValueType Integer = new("N", "whole number", "a whole number",
-        text => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int value) ? value : null,
-        value => ((int)value).ToString(CultureInfo.InvariantCulture));
+        text => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int value) ? value : null);
 
-    private static readonly ValueType Number = new("X", "number", "a number",
-        text => ParseNumber(text), value => FormatNumber((double)value));
+    private static readonly ValueType Number = new("X", "number", "a number", ParseNumber);
 
-    private static readonly ValueType Numbers = new("X,X…", "numbers", "a list of numbers separated by commas",
-        ParseNumbers, value => string.Join(',', ((IReadOnlyList<double>)value).Select(FormatNumber)));
+    private static readonly ValueType Numbers = new("X,X…", "numbers", "a list of numbers separated by commas", ParseNumbers);
 
     private static readonly ValueType Switch = new("", "switch", "true or false",
-        text => bool.TryParse(text, out bool value) ? value : null, value => (bool)value ? "on" : "off");
+        text => bool.TryParse(text, out bool value) ? value : null);
 
     /// <summary>All values, where they can be listed.</summary>
     public IReadOnlyList<string> Choices { get; private init; } = [];
@@ -36,7 +32,7 @@ internal sealed record ValueType(
             : type == typeof(bool) ? Switch
             : type == typeof(IReadOnlyList<double>) ? Numbers
             : type.IsEnum ? Choice(type)
-            : new(setting.Placeholder, setting.Kind, $"a {setting.Kind}", text => text.Length > 0 ? text : null, value => (string)value);
+            : new(setting.Placeholder, setting.Kind, $"a {setting.Kind}", text => text.Length > 0 ? text : null);
     }
 
     /// <summary>
@@ -45,10 +41,7 @@ internal sealed record ValueType(
     private static ValueType Choice(Type type)
     {
         string[] choices = [.. Enum.GetNames(type).Select(Setting.Hyphenated)];
-        return new("NAME", "name", $"one of {string.Join(", ", choices)}", Parse, value => Setting.Hyphenated($"{value}"))
-        {
-            Choices = choices,
-        };
+        return new("NAME", "name", $"one of {string.Join(", ", choices)}", Parse) { Choices = choices };
 
         object? Parse(string text) =>
             Array.FindIndex(choices, choice => Suggestion.Key(choice) == Suggestion.Key(text)) is >= 0 and int index
@@ -58,16 +51,6 @@ internal sealed record ValueType(
 
     private static object? ParseNumber(string text) =>
         double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) ? value : null;
-
-    /// <summary>As people type it: <c>0.001</c>, <c>1e-7</c>.</summary>
-    private static string FormatNumber(double value)
-    {
-        string text = value.ToString(CultureInfo.InvariantCulture);
-        int exponent = text.IndexOf('E');
-        return exponent < 0
-            ? text
-            : $"{text[..exponent]}e{int.Parse(text.AsSpan(exponent + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture)}";
-    }
 
     private static double[]? ParseNumbers(string text)
     {

@@ -45,7 +45,8 @@ internal sealed class ExportCommand : CliCommand<ExportCommandOptions>
         }
         else if (!options.Run.Onnx.EndsWith(Extension, StringComparison.OrdinalIgnoreCase))
         {
-            yield return new(nameof(options.Run.Onnx), $"\"{options.Run.Onnx}\" does not end in {Extension}; ONNX is the only format that can be written");
+            yield return new(nameof(options.Run.Onnx),
+                $"\"{options.Run.Onnx}\" does not end in {Extension}; ONNX is the only format that can be written");
         }
 
         if (options.Run.Model.Length == 0)

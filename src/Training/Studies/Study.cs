@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine.Devices;
+using CudaTrainer.Formats;
 using CudaTrainer.Training.Extraction;
 
 namespace CudaTrainer.Training.Studies;
@@ -131,12 +132,15 @@ internal sealed class Study : IDisposable
         [
             new HeaderLine("device", DeviceKind),
             new HeaderLine("data",
-                $"{Clips.Count} clips ({counts}) from {Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, [{Clips.Frames}, {Clips.Dimension}] each{(_streams.Any(stream => stream.Standardize) ? ", standardised by each training part" : "")}"),
+                $"{Clips.Count} clips ({counts}) from {Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, " +
+                    $"[{Clips.Frames}, {Clips.Dimension}] " +
+                        $"each{(_streams.Any(stream => stream.Standardize) ? ", standardised by each training part" : "")}"),
             new HeaderLine("plan",
                 $"{options.Folds} source-disjoint folds, {options.Seeds} seeds from {run.Seed} on, {options.ValShare:P0} of each " +
                     $"training part to choose epoch, threshold and calibration"),
             .. _streams.Count > 1
-                ? [new HeaderLine("fusion", "late: a model of each stream, averaged with weights fitted where epoch and threshold are chosen")]
+                ? [new HeaderLine("fusion",
+                    "late: a model of each stream, averaged with weights fitted where epoch and threshold are chosen")]
                 : Array.Empty<HeaderLine>(),
             new HeaderLine("output", options.Output),
         ]);
@@ -144,7 +148,7 @@ internal sealed class Study : IDisposable
         {
             observer.Message(Severity.Warning,
                 "no two clips are known to come from one source: if some do, clips of one recording are trained on and judged on, " +
-                    "and results are too good. Name sources in sources.csv (--groups)");
+                    $"and results are too good. Name sources in sources.csv ({SettingName.Of(nameof(TrainingOptions.Groups))})");
         }
     }
 

@@ -65,7 +65,8 @@ public sealed class RunFingerprintTests : IDisposable
     private readonly TrainingFixture _fixture = new();
 
     [Fact]
-    public void Of_the_defaults_it_is_as_it_was() => Fingerprint(new TrainingOptions(), half: false, standardize: false).ShouldBe(Sorted(Usual));
+    public void Of_the_defaults_it_is_as_it_was() =>
+        Fingerprint(new TrainingOptions(), half: false, standardize: false).ShouldBe(Sorted(Usual));
 
     [Fact]
     public void Of_other_options_it_is_as_it_was()
