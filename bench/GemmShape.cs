@@ -48,6 +48,6 @@ internal sealed unsafe record GemmShape(string Name, int M, int N, int K, bool T
             }
         }
 
-        return Engine.Autograd.GradientCheck.RelativeError(actual, expected);
+        return Engine.Checks.GradientCheck.RelativeError(actual, expected);
     }
 }

@@ -24,12 +24,8 @@ switch (args.FirstOrDefault())
         return 0;
     case "ptxas" when args.Length >= 2:
         return KernelResources.Run(args[1], args.Length > 2 ? args[2] : Path.Combine("bench", "results", "cuda-kernels.md"));
-    case "roofline":
-        return Roofline.Run(args.Length > 1 ? args[1] : Path.Combine("docs", "performance.md"));
     case "scaling":
         return ScalingCommand.Run(rounds: Number(1, 5), args.Length > 2 ? args[2] : Path.Combine("bench", "results", "scaling.md"));
-    case "scaling-model":
-        return ScalingModel.Run(args.Length > 1 ? args[1] : Path.Combine("docs", "scaling.md"));
     case "scaling-rank" when args.Length >= 2:
         return ScalingCommand.RunRank(args.AsSpan(1));
     case "compare":
@@ -48,9 +44,7 @@ switch (args.FirstOrDefault())
                                                     kernels, ops, steps and VGG19 on the first GPU against its own ceilings and PyTorch, as Markdown
                    bench features FOLDER [--smoke]  random features, to train on without videos
                    bench ptxas FOLDER [FILE]        registers, spills, shared memory and occupancy of every CUDA kernel by ptxas and nvdisasm in FOLDER
-                   bench roofline [FILE]            the tables of docs/performance.md: what GPUs could do at best
                    bench scaling [rounds [FILE]]    all-reduces, steps and frames by several processes, which it starts by mpirun; five minutes
-                   bench scaling-model [FILE]       the tables of docs/scaling.md: what many GPUs could do
                    bench compare [section]... [--rounds N] [--dataset DIR] [--clips N] [--output FILE]   against other engines
                    bench frames CLIP OUT.npy [frames]        what the network sees of a clip
             """);

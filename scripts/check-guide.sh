@@ -24,7 +24,7 @@ insert() {
     grep -qF -- "$(head -1 "$copy/$1.lines")" "$copy/$1" || die "$1 has no line with '$2' any more"
 }
 
-insert src/Engine/Autograd/OpCases.cs 'var draw = new InputDrawer'
+insert src/Engine/Checks/OpCases.cs 'var draw = new InputDrawer'
 insert bench/Kernels/KernelCatalog.cs 'new ModelOps('
 
 program=$copy/artifacts/bin/Cli/release/cudatrainer.dll

@@ -19,4 +19,4 @@ if [ ! -f artifacts/native-build/CMakeCache.txt ] || [ native/CMakeLists.txt -nt
 fi
 quietly artifacts/native-build.log cmake --build artifacts/native-build
 [ -e $mpi ] || say "no MPI development files (Debian: libopenmpi-dev): built without training across processes"
-[ -e $hdf5 ] || say "no HDF5 development files (Debian: libhdf5-dev): built without Keras .h5 files"
+[ -e $hdf5 ] || say "no HDF5 development files (Debian: libhdf5-dev): built without reading Keras .h5 files"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes sure that what the build needs is there: the .NET 10 SDK, a C compiler, CMake, pkg-config and FFmpeg's libraries; and, for
-# training across processes, an MPI, and for Keras files HDF5, without which the rest is built all the same.
+# training across processes, an MPI, and for reading Keras files HDF5, without which the rest is built all the same.
 # Installs Debian packages as root or with sudo; otherwise names them. Does nothing when nothing is missing.
 source "$(dirname "$0")/common.sh"
 
@@ -25,7 +25,7 @@ pkg-config --exists hdf5-serial 2>/dev/null || pkg-config --exists hdf5 2>/dev/n
 # Packages that nothing else needs are no reason to stop.
 stop() {
     [ ${#missing[@]} -gt 0 ] && die "$1"
-    say "without training across processes or Keras files: $1"
+    say "without training across processes or reading Keras files: $1"
     exit 0
 }
 

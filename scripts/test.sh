@@ -33,7 +33,7 @@ execute() {
     report=$(report_of "$label" "$project")
     say "testing $project ($label)"
     rm -f "$report"
-    "artifacts/bin/$project/release/CudaTrainer.$project" -noLogo -noColor -result-xml "$report" "$@" >"${report%.xml}.log" 2>&1 || code=$?
+    "artifacts/bin/$project/release/CudaTrainer.$project" -noLogo -noColor -reporter verbose -result-xml "$report" "$@" >"${report%.xml}.log" 2>&1 || code=$?
     printf '%s' "$code" >"${report%.xml}.code"
 }
 
@@ -43,7 +43,7 @@ tally() {
     report=$(report_of "$label" "$project")
     code=$(cat "${report%.xml}.code")
     if ! grep -q '</assemblies>' "$report" 2>/dev/null; then
-        tail -40 "${report%.xml}.log" >&2
+        said "${report%.xml}.log" | tail -40 >&2
         fail "$project ended without a report (exit code $code): the test process crashed"
         return
     fi
@@ -59,11 +59,34 @@ tally() {
     skipped=$((skipped + $(total "$report" skipped)))
     failed=$((failed + failures + errors))
     if [ $((failures + errors)) -gt 0 ]; then
-        grep -v '^ *$' "${report%.xml}.log" | tail -200 >&2
+        said "${report%.xml}.log" | tail -200 >&2
     elif [ "$code" -ne 0 ]; then
-        tail -40 "${report%.xml}.log" >&2
+        said "${report%.xml}.log" | tail -40 >&2
         fail "$project passed its tests but ended with exit code $code"
     fi
+}
+
+# What a log holds besides the beginning and end of each test.
+said() { grep -vE '^ *$|\[(STARTING|FINISHED)\]' "$1"; }
+
+# progress LABEL: says now and then how many tests each project has behind it.
+progress() {
+    local project log line
+    while sleep 20; do
+        line=
+        for project in "${projects[@]}"; do
+            log=$(report_of "$1" "$project")
+            log=${log%.xml}.log
+            [ ! -e "$log" ] || line+="  $project $(grep -c '\[FINISHED\]' "$log")"
+        done
+        say "$line tests done"
+    done
+}
+
+# slowest LABEL: the twenty slowest tests of a run, in seconds.
+slowest() {
+    cat "$results/"*"-$1.xml" | grep -o '<test [^>]*' | sed -E 's/.* name="([^"]*)".* time="([0-9.]*)" time-rtf.*/\2 \1/' |
+        sort -rn | head -20 >"$results/slowest-$1.txt"
 }
 
 run() {
@@ -74,18 +97,23 @@ run() {
 # run_all LABEL [runner options…]: every project. Simulated GPUs keep one core busy, so that these projects run beside each other; the
 # command line's tests start programs that want every core.
 run_all() {
-    local label=$1 project
+    local label=$1 project reporting
     shift
+    rm -f "$results/"*"-$label".{xml,log,code}
+    progress "$label" &
+    reporting=$!
     for project in "${projects[@]}"; do
         [ "$project" = Cli.Tests ] || execute "$label" "$project" "$@" &
     done
 
-    wait
+    wait $(jobs -p | grep -vx "$reporting")
     for project in "${projects[@]}"; do
         [ "$project" = Cli.Tests ] || tally "$label" "$project"
     done
 
     run "$label" Cli.Tests "$@"
+    kill "$reporting"
+    slowest "$label"
 }
 
 mkdir -p "$results"

@@ -1,4 +1,4 @@
-using CudaTrainer.Engine.Autograd;
+using CudaTrainer.Engine.Checks;
 using CudaTrainer.Kernels.Cpu;
 using CudaTrainer.Kernels.Cpu.Threading;
 

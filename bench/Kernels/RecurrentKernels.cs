@@ -1,4 +1,4 @@
-using CudaTrainer.Engine.Autograd;
+using CudaTrainer.Engine.Checks;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Ops;

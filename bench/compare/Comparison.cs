@@ -5,7 +5,7 @@ using CudaTrainer.Kernels.Cpu.Threading;
 
 namespace CudaTrainer.Bench.Compare;
 
-/// <summary><c>bench compare</c>: this engine against its peers and its goals, section by section.</summary>
+/// <summary><c>bench compare</c>: this engine against its peers, section by section.</summary>
 internal static class Comparison
 {
     private static readonly Dictionary<string, Action<Report, Settings>> Sections = new()
@@ -76,7 +76,7 @@ internal static class Comparison
         using var team = new ThreadTeam(Environment.ProcessorCount);
         var (peak, medianPeak) = FmaPeak.Measure(team);
         double read = BandwidthProbe.Measure(team, MemoryProbeBytes).Read;
-        report.Paragraph("# CudaTrainer against its peers and goals");
+        report.Paragraph("# CudaTrainer against its peers");
         report.Paragraph(
             $"Made by `make bench` on {DateTime.UtcNow.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}: {Machine()}, " +
                 $"{Environment.ProcessorCount} cores, SIMD level {SimdSelection.Current}, .NET {Environment.Version}. "

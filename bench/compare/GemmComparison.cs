@@ -36,7 +36,7 @@ internal static unsafe partial class GemmComparison
                     $"{peak:F0} best, {medianPeak:F0} median; "
                 + (found ? $"OpenBLAS is {Marshal.PtrToStringUTF8(openblas_get_config())}. Weights that many products share are packed once by us, which OpenBLAS cannot." : $"OpenBLAS skipped: {reason}."));
             report.Table(
-                ["shape", "m × n × k", "CudaTrainer", "of the peak (best)", "OpenBLAS", "ours is faster by (medians)", "goal"],
+                ["shape", "m × n × k", "CudaTrainer", "of the peak (best)", "OpenBLAS", "ours is faster by (medians)"],
                 GemmShape.All.Select(shape => Measure(team, shape, rounds, peak, found)));
         }
     }
@@ -65,8 +65,8 @@ internal static unsafe partial class GemmComparison
         double operations = 2.0 * m * n * k / 1e9;
         return
         [
-            shape.Name, $"{m} × {n} × {k}", Rates(times[0]), $"{operations / times[0].Best / peak:P0}", openBlas ? Rates(times[1]) : "–", openBlas ? Report.Times(times[1].Median / times[0].Median) : "–",
-            $"≥ 1 ×{(operations > 1 ? ", ≥ 80 %" : string.Empty)}",
+            shape.Name, $"{m} × {n} × {k}", Rates(times[0]), $"{operations / times[0].Best / peak:P0}",
+            openBlas ? Rates(times[1]) : "–", openBlas ? Report.Times(times[1].Median / times[0].Median) : "–",
         ];
 
         string Rates(Seconds time) => $"{Report.Number(operations / time.Best)} / {Report.Number(operations / time.Median)}";

@@ -19,23 +19,23 @@ internal static class TrainingRuns
             EpochTimes[] epochs = Epochs(work);
             Seconds seconds = Seconds.Of(epochs.Select(epoch => epoch.Seconds)),
                 stall = Seconds.Of(epochs.Select(epoch => epoch.StallSeconds / epoch.Seconds));
-            rows.Add([$"epoch over {Clips} × 20 × 4096, {what}", $"{seconds.Best:F2} / {seconds.Median:F2} s", "≤ 10 s"]);
-            rows.Add([$"waiting for data, {what}", $"{stall.Best:P2} / {stall.Median:P2}", "≤ 1 %"]);
-            rows.Add([$"peak RssAnon, {Clips} clips (3.3 GB), {what}", Megabytes(run), "≤ 500 MB"]);
+            rows.Add([$"epoch over {Clips} × 20 × 4096, {what}", $"{seconds.Best:F2} / {seconds.Median:F2} s"]);
+            rows.Add([$"waiting for data, {what}", $"{stall.Best:P2} / {stall.Median:P2}"]);
+            rows.Add([$"peak RssAnon, {Clips} clips (3.3 GB), {what}", Megabytes(run)]);
             Directory.Delete(features, recursive: true);
         }
 
         string small = Path.Combine(work, "small");
         FeatureFolder.Write(small, 1000, 0);
-        rows.Add(["peak RssAnon, 1000 clips (0.3 GB), dense features", Megabytes(Train(small, work, 2)), "≤ 500 MB"]);
+        rows.Add(["peak RssAnon, 1000 clips (0.3 GB), dense features", Megabytes(Train(small, work, 2))]);
         FeatureFolder.Write(small, 64, 0);
         Seconds oneStep = Seconds.Of(Enumerable.Range(0, rounds).Select(_ => Train(small, work, 1).Seconds));
         rows.Add(["`train` of one step on 64 clips, launch to exit (validation and checkpoints included)",
-            $"{oneStep.Best:F2} / {oneStep.Median:F2} s", "first step ≤ 1 s"]);
+            $"{oneStep.Best:F2} / {oneStep.Median:F2} s"]);
         Seconds help = Seconds.Of(Enumerable.Range(0, 3 * rounds).Select(_ => MeasuredProgram.Run("--help").Seconds));
-        rows.Add(["`cudatrainer --help`", $"{help.Best * 1e3:F0} / {help.Median * 1e3:F0} ms", "≤ 150 ms"]);
-        rows.Add(["GC heap allocated by a training step", $"{OwnStep.AllocatedPerStep():F0} bytes", "0"]);
-        report.Table(["what", "best / median", "goal"], rows);
+        rows.Add(["`cudatrainer --help`", $"{help.Best * 1e3:F0} / {help.Median * 1e3:F0} ms"]);
+        rows.Add(["GC heap allocated by a training step", $"{OwnStep.AllocatedPerStep():F0} bytes"]);
+        report.Table(["what", "best / median"], rows);
     }
 
     /// <summary>Seconds of the second epoch of a run.</summary>

@@ -10,8 +10,8 @@ namespace CudaTrainer.Bench.Gpu;
 
 /// <summary>
 /// <c>bench gpu</c>: every kernel on the GPU, every op of a training step against the ceilings that this GPU was measured to have, then
-/// whole training steps and the VGG19 pass beside PyTorch's, as Markdown. Each
-/// op is compared with the reference before it is timed, steps and features with PyTorch's.
+/// whole training steps and the VGG19 pass beside PyTorch's, as Markdown. Each op is compared with the reference before it is timed, steps
+/// and features with PyTorch's.
 /// </summary>
 internal static class GpuCommand
 {

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using CudaTrainer.Bench.Compare;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Ops;
 using CudaTrainer.Formats;
 using CudaTrainer.Kernels;
 using CudaTrainer.Kernels.Interop;

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using CudaTrainer.Bench.Compare;
-using CudaTrainer.Engine.Autograd;
+using CudaTrainer.Engine.Checks;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Ops;

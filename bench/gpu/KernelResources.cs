@@ -7,10 +7,9 @@ using CudaTrainer.Kernels.Cuda;
 namespace CudaTrainer.Bench.Gpu;
 
 /// <summary>
-/// Assembles every kernel's PTX by NVIDIA's ptxas for every architecture that we name, no GPU needed, and tables what the machine code
-/// asks of one. Registers that do not suffice (spills), local memory, 16-byte accesses
-/// that a kernel had and has no more, a kernel without launch bounds and one that cannot run for want of registers or shared memory are
-/// failures.
+/// Assembles every kernel's PTX by NVIDIA's ptxas for every architecture that we name, no GPU needed, and tables what the machine code asks
+/// of one. Registers that do not suffice (spills), local memory, 16-byte accesses that a kernel had and has no more, a kernel without
+/// launch bounds and one that cannot run for want of registers or shared memory are failures.
 /// </summary>
 internal static partial class KernelResources
 {
@@ -155,10 +154,6 @@ internal static partial class KernelResources
             .ToDictionary(row => row[0].Trim('`'), row => int.Parse(row[column], CultureInfo.InvariantCulture));
     }
 
-    /// <summary>What stands in the file behind the table, from the next heading on, and is kept.</summary>
-    private static IEnumerable<string> OtherSections(string file) =>
-        File.Exists(file) ? [.. File.ReadLines(file).SkipWhile(line => !line.StartsWith("## ", StringComparison.Ordinal))] : [];
-
     private static string Version(string tools) =>
         Release().Match(Output(Path.Combine(tools, "ptxas"), "--version")).Groups["version"].Value;
 
@@ -208,8 +203,8 @@ internal static partial class KernelResources
         var report = new Report();
         report.Line("# What the CUDA kernels ask of a GPU\n");
         report.Paragraph(
-            $"Assembled by NVIDIA's ptxas ({version}) and read from the machine code by `make ptxas test-all` (`bench ptxas`); no GPU " +
-                $"has run it. Registers of a thread, and theoretical occupancy: the share of a "
+            $"Assembled by NVIDIA's ptxas ({version}) and read from the machine code by `make ptxas test-all` (`bench ptxas`). " +
+                $"Registers of a thread, and theoretical occupancy: the share of a "
             + "multiprocessor's threads that blocks of the launch bounds' size can fill, by registers, shared memory and block slots. It says nothing about how many blocks a launch has.");
         report.Paragraph(
             $"Shared memory: static + dynamic bytes of a block, the latter for {Hidden} hidden units. Instructions, and of them 16-byte accesses to global memory: machine code for sm_{Common}. A kernel that has them here and loses them all fails the check. Spills and local memory: **{kernels.Values.SelectMany(columns => columns.Values).Sum(kernel => kernel.SpillBytes + kernel.StackBytes)} bytes** in all "
@@ -229,11 +224,6 @@ internal static partial class KernelResources
                     .. Multiprocessor.All.Select(target => Column(kernel.Key, target, kernel.Value[target.Architecture])),
                 ];
             }));
-        foreach (string section in OtherSections(output))
-        {
-            report.Line(section);
-        }
-
         report.Save(output);
 
         static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);

@@ -2,8 +2,8 @@ namespace CudaTrainer.Bench.Scaling;
 
 /// <summary>
 /// The α–β model of a ring all-reduce of n bytes over R ranks, 2 (R − 1) (α + β n / R) seconds: in each of 2 (R − 1) steps every rank sends
-/// a chunk of n / R bytes.
-/// Thakur, Rabenseifner, Gropp: Optimization of Collective Communication Operations in MPICH, 2005; the cost of adding is part of β here.
+/// a chunk of n / R bytes. Thakur, Rabenseifner, Gropp: Optimization of Collective Communication Operations in MPICH, 2005; the cost of
+/// adding is part of β here.
 /// </summary>
 /// <param name="Alpha">Seconds of a message, whatever its size.</param>
 /// <param name="Beta">Seconds of a byte.</param>
@@ -45,19 +45,4 @@ internal readonly record struct RingCost(double Alpha, double Beta)
 
     /// <summary>Seconds of an all-reduce.</summary>
     public double AllReduce(int ranks, double bytes) => (Messages(ranks) * Alpha) + (Traffic(ranks, bytes) * Beta);
-
-    /// <summary>Seconds of all-reduces that follow one another, one for each piece.</summary>
-    public double AllReduce(int ranks, IEnumerable<double> pieces)
-    {
-        double seconds = 0;
-        foreach (double bytes in pieces)
-        {
-            seconds += AllReduce(ranks, bytes);
-        }
-
-        return seconds;
-    }
-
-    /// <summary>What part of the devices' speed is left when each step takes <paramref name="compute"/> and then communicates.</summary>
-    public static double Efficiency(double compute, double communication) => compute / (compute + communication);
 }

@@ -13,8 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What a child may use; compressed weights of a VGG19 take some ten seconds. */
-#define CHILD_SECONDS 180
 #define CHILD_MEMORY_BYTES (2LL << 30)
 
 /* Frames: kind, u32 bytes in the machine's order, and the bytes. */
@@ -24,6 +22,7 @@ enum { FRAME_BYTES = 'B', FRAME_FAILED = 'X', FRAME_END = 'E' };
 struct cth_stream {
     int fd;
     pid_t pid;
+    int seconds;
     uint32_t left; /* of the frame at hand */
     int ended;
 };
@@ -38,6 +37,19 @@ void cth_say(char *message, int message_bytes, const char *format, ...)
     if (message_bytes > 0)
         vsnprintf(message, (size_t)message_bytes, format, arguments);
     va_end(arguments);
+}
+
+int cth_abi(void)
+{
+    return CTH_ABI;
+}
+
+void cth_version(char *text, int text_bytes)
+{
+    unsigned major = 0, minor = 0, release = 0;
+    cth_quiet();
+    H5get_libversion(&major, &minor, &release);
+    snprintf(text, (size_t)text_bytes, "HDF5 %u.%u.%u", major, minor, release);
 }
 
 void cth_quiet(void)
@@ -158,8 +170,8 @@ static void restore_signals(void)
 }
 
 int cth_start(
-    void (*body)(const char *path, const char *dataset), const char *path, const char *dataset, cth_stream **stream, char *message,
-    int message_bytes)
+    void (*body)(const char *path, const char *dataset), const char *path, const char *dataset, int seconds, cth_stream **stream,
+    char *message, int message_bytes)
 {
     *stream = NULL;
     cth_stream *made = calloc(1, sizeof *made);
@@ -180,7 +192,7 @@ int cth_start(
         close(ends[0]);
         s_out = ends[1];
         limit(RLIMIT_CORE, 0);
-        limit(RLIMIT_CPU, CHILD_SECONDS);
+        limit(RLIMIT_CPU, (rlim_t)seconds);
         limit_memory();
         cth_quiet();
         body(path, dataset);
@@ -197,6 +209,7 @@ int cth_start(
     }
 
     made->fd = ends[0];
+    made->seconds = seconds;
     *stream = made;
     return 0;
 }
@@ -227,7 +240,7 @@ static int64_t died(cth_stream *stream, char *message, int message_bytes)
     if (reaped == stream->pid)
         stream->pid = 0;
     if (reaped > 0 && WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL))
-        cth_say(message, message_bytes, "reading it took more than %d s and was given up", CHILD_SECONDS);
+        cth_say(message, message_bytes, "reading it took more than %d s and was given up", stream->seconds);
     else if (reaped > 0 && WIFSIGNALED(status))
         cth_say(message, message_bytes, "libhdf5 crashed on it (signal %d)", WTERMSIG(status));
     else

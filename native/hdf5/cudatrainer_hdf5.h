@@ -1,10 +1,11 @@
 /*
- * HDF5 files for CudaTrainer, behind a plain C interface.
+ * Reads HDF5 files for CudaTrainer, behind a plain C interface.
  *
- * A file from elsewhere is opened by a child process only, which sends what it finds through a pipe: libhdf5 has a long history of
- * files that crash it, and a limit on memory and time can be set on a process. The caller's process uses libhdf5 only to write.
+ * A file is opened by a child process only, which sends what it finds through a pipe: libhdf5 has a long history of files that
+ * crash it, and a limit on memory and time can be set on a process.
  *
- * One call at a time opens or writes; what was opened is read independently. Texts are UTF-8. Functions that can fail return 0, or -1 with a reason in `message`.
+ * One call at a time opens; what was opened is read independently. Texts are UTF-8. Functions that can fail return 0, or -1 with a
+ * reason in `message`.
  */
 #ifndef CUDATRAINER_HDF5_H
 #define CUDATRAINER_HDF5_H
@@ -22,9 +23,6 @@
 
 /* What a child sends. */
 typedef struct cth_stream cth_stream;
-
-/* A file being written. */
-typedef struct cth_writer cth_writer;
 
 CTH_API int cth_abi(void);
 
@@ -51,25 +49,5 @@ CTH_API int cth_open_data(const char *path, const char *dataset, cth_stream **st
 CTH_API int64_t cth_next(cth_stream *stream, void *destination, int64_t bytes, char *message, int message_bytes);
 
 CTH_API void cth_close_stream(cth_stream *stream);
-
-/* Begins a file at `path`, which may exist; format of HDF5 1.0, no time stamps: the same calls give the same bytes. */
-CTH_API int cth_create(const char *path, cth_writer **writer, char *message, int message_bytes);
-
-/* Adds a group; missing groups on the way to it are made. */
-CTH_API int cth_add_group(cth_writer *writer, const char *path, char *message, int message_bytes);
-
-/* Adds a contiguous float32 dataset. */
-CTH_API int cth_add_floats(
-    cth_writer *writer, const char *path, int rank, const int64_t *dims, const float *data, char *message, int message_bytes);
-
-/* Adds an attribute: one text of variable length. */
-CTH_API int cth_add_text(cth_writer *writer, const char *object, const char *name, const char *text, char *message, int message_bytes);
-
-/* Adds an attribute: texts of fixed length, padded with zeros; without any, an empty array of float64, as NumPy makes of none. */
-CTH_API int cth_add_texts(
-    cth_writer *writer, const char *object, const char *name, int count, const char *const *texts, char *message, int message_bytes);
-
-/* Writes what is pending, if `commit`, and frees the writer in any case. */
-CTH_API int cth_finish(cth_writer *writer, int commit, char *message, int message_bytes);
 
 #endif

@@ -104,5 +104,5 @@ static void send_data(const char *path, const char *name)
 
 int cth_open_data(const char *path, const char *dataset, cth_stream **stream, char *message, int message_bytes)
 {
-    return cth_start(send_data, path, dataset, stream, message, message_bytes);
+    return cth_start(send_data, path, dataset, CTH_DATA_SECONDS, stream, message, message_bytes);
 }

@@ -235,5 +235,5 @@ static void send_index(const char *path, const char *unused)
 
 int cth_open_index(const char *path, cth_stream **stream, char *message, int message_bytes)
 {
-    return cth_start(send_index, path, NULL, stream, message, message_bytes);
+    return cth_start(send_index, path, NULL, CTH_INDEX_SECONDS, stream, message, message_bytes);
 }

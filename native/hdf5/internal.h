@@ -16,6 +16,8 @@
 #define CTH_MAX_INDEX_BYTES (64 << 20)
 #define CTH_MAX_RANK 8
 #define CTH_MAX_CHUNK_BYTES (512LL << 20)
+#define CTH_INDEX_SECONDS 5
+#define CTH_DATA_SECONDS 180 /* compressed weights of a VGG19 take some ten */
 
 enum { CTH_UNKNOWN = 0, CTH_FLOAT16 = 1, CTH_FLOAT32 = 2, CTH_FLOAT64 = 3 };
 enum { CTH_READ_DATA = -1, CTH_NOT_READABLE = -2 };
@@ -35,10 +37,10 @@ void cth_quiet(void);
 /* In a child: opens a file for reading, and nothing but it. */
 hid_t cth_open_file(const char *path);
 
-/* Runs `body` in a child. */
+/* Runs `body` in a child that may take so many seconds of a processor. */
 int cth_start(
-    void (*body)(const char *path, const char *dataset), const char *path, const char *dataset, cth_stream **stream, char *message,
-    int message_bytes);
+    void (*body)(const char *path, const char *dataset), const char *path, const char *dataset, int seconds, cth_stream **stream,
+    char *message, int message_bytes);
 
 void cth_say(char *message, int message_bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

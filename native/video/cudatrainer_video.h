@@ -8,8 +8,7 @@
 #include <stdint.h>
 
 #define CTV_API __attribute__((visibility("default")))
-#define CTV_ABI 3
-#define CTV_MOTION_FEATURES 174 // of a pair of frames; docs/motion.md
+#define CTV_ABI 4
 
 // Why a file could not be read or written. The numbers are part of the interface.
 enum ctv_fault
@@ -33,6 +32,25 @@ enum ctv_fault
     CTV_INTERNAL = 16
 };
 
+// A decoded frame, offered as a small grey picture.
+typedef struct ctv_glimpse
+{
+    double seconds;        // its time stamp as the container says
+    double frame_seconds;  // from one frame to the next where the stamps do not say
+    int32_t width, height; // as displayed
+    int32_t columns, rows; // of the picture; to be filled in, like `pixels`
+    uint8_t *pixels;       // where it goes: luma, 0 to 255, averaged down, row by row
+} ctv_glimpse;
+
+// Whoever sees every decoded frame of a video in order, once; called on the reading thread.
+typedef struct ctv_watcher
+{
+    void *state;
+    // 0: no picture of this frame, which then costs next to nothing. 1: fill it in. Below 0 ends the reading as CTV_CANCELLED.
+    int32_t (*wants)(void *state, ctv_glimpse *glimpse);
+    int32_t (*take)(void *state); // The picture is there. Below 0 ends the reading as CTV_CANCELLED.
+} ctv_watcher;
+
 typedef struct ctv_read_options
 {
     // Which of `total` frames is sample `i` of `frames`; called on the reading thread with 1 <= total <= INT32_MAX.
@@ -44,7 +62,7 @@ typedef struct ctv_read_options
     int32_t limit_ms;             // wall clock for the whole call; 0 = none
     int32_t tolerate_damage;      // non-zero: deliver what decodes, count the errors
     int32_t reserved;
-    float *motion;                // [frames, 2 * CTV_MOTION_FEATURES], see ctv_motion_steps; NULL for none
+    const ctv_watcher *watcher;   // may be NULL
 } ctv_read_options;
 
 typedef struct ctv_info
@@ -55,7 +73,6 @@ typedef struct ctv_info
     double duration;        // seconds as the container says, 0 when unknown
     int32_t width, height;  // as displayed, before resizing
     int32_t passes;         // 1, or 2 when the kept frames did not include all samples
-    int32_t motion_pairs;   // pairs of frames that motion was measured between
     char codec[32];
     char container[64];
     double resize_seconds;  // of reading: converting and resizing the samples
@@ -68,9 +85,6 @@ typedef struct ctv_frame
     const uint8_t *rgb;         // RGB24, height * width * 3
     int32_t width, height;
     int32_t rate_num, rate_den; // frames per second, 0/1 when unknown
-    double seconds;             // from the first frame; 0 without motion
-    const float *motion;        // CTV_MOTION_FEATURES of the pair that this frame completes; NULL where it completes none
-    double motion_start;        // of that pair; it ends at `seconds`
 } ctv_frame;
 
 // Gets every frame of a walk in order, on the reading thread. Anything but 0 ends the walk as CTV_CANCELLED.
@@ -79,9 +93,9 @@ typedef int32_t (*ctv_frame_callback)(void *state, const ctv_frame *frame);
 typedef struct ctv_walk_options
 {
     const volatile int32_t *stop; // as in ctv_read_options
+    const ctv_watcher *watcher;   // sees a frame before the callback does; may be NULL
     int32_t width, height;        // of each picture; 0 and 0 = as the first frame is displayed
     int32_t limit_ms;             // wall clock between two frames, without the time spent in the callback; 0 = none
-    int32_t motion;               // non-zero: with motion
 } ctv_walk_options;
 
 typedef struct ctv_write_options
@@ -103,8 +117,8 @@ CTV_API void ctv_version(char *text, int32_t text_bytes);
 
 // Decodes the best video stream of `path` (UTF-8) and writes options->frames pictures, RGB24, row by row, one after the
 // other, to `rgb`, which has rgb_bytes = frames * height * width * 3. Returns a ctv_fault; `message` then says why, without
-// naming the file. `info` is filled as far as reading got. With options->motion, `rgb` may be NULL and rgb_bytes 0: then there
-// are no pictures.
+// naming the file. `info` is filled as far as reading got. With options->watcher, `rgb` may be NULL and rgb_bytes 0: then
+// there are no pictures.
 CTV_API int32_t ctv_read(const char *path, const ctv_read_options *options, uint8_t *rgb, int64_t rgb_bytes, ctv_info *info,
                          char *message, int32_t message_bytes);
 
@@ -113,12 +127,6 @@ CTV_API int32_t ctv_read(const char *path, const ctv_read_options *options, uint
 // is the one ctv_read would have refused the file with.
 CTV_API int32_t ctv_walk(const char *path, const ctv_walk_options *options, ctv_frame_callback callback, void *state,
                          ctv_info *info, char *message, int32_t message_bytes);
-
-// Divides the time between `from` and `to` into `steps` equal intervals and writes the means, then the standard deviations of the
-// features of each interval's pairs, weighted by the time they share with it, to `out`, [steps, 2 * CTV_MOTION_FEATURES]. Pairs
-// are in order of time and do not overlap. Intervals without a pair repeat the nearest; without any pair all are zeros.
-CTV_API void ctv_motion_steps(const double *starts, const double *ends, const float *features, int64_t pairs, double from,
-                              double to, int32_t steps, float *out);
 
 // Bilinear resize of RGB24 pictures, the function every sample goes through; see resize.c.
 CTV_API int32_t ctv_resize(const uint8_t *source, int32_t source_width, int32_t source_height, int64_t source_stride,

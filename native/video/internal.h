@@ -171,4 +171,19 @@ void ctv_set_colours(struct SwsContext *sws, int space, int range, bool to_rgb);
 // Deprecated "full range" pixel formats (yuvj420p...) as their plain counterparts plus a range.
 void ctv_plain_format(int *format, int *range);
 
+// ---- grey.c ----
+
+struct ctv_grey
+{
+    struct SwsContext *sws;
+    int from_width, from_height, format, space, range;
+    int width, height, stride; // of `pixels`
+    uint8_t *pixels;
+};
+
+// Offers the watcher the frame that the stream has just decoded.
+int32_t ctv_grey_show(struct ctv_grey *grey, const ctv_watcher *watcher, const struct ctv_stream *stream, const AVFrame *frame,
+                      const struct ctv_error *error);
+void ctv_grey_close(struct ctv_grey *grey);
+
 #endif

@@ -5,7 +5,7 @@
 // every sample is among the kept frames (short videos always, long ones when the container is honest), one pass was enough.
 // Otherwise a second pass decodes again up to the last sample. Both give the same bits: decoding from the start is
 // deterministic, seeking is not.
-#include "luma.h"
+#include "internal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -25,10 +25,9 @@ struct reader
     struct ctv_source source;
     struct ctv_stream stream;
     struct ctv_converter converter;
-    struct ctv_luma luma;
-    struct ctv_motion motion;
+    struct ctv_grey grey;
     ctv_info *info;
-    uint8_t *rgb; // NULL when only motion is wanted
+    uint8_t *rgb; // NULL when only the watcher is to see the video
 
     struct kept_frame *kept; // ascending index
     size_t kept_count, kept_capacity;
@@ -93,9 +92,9 @@ static int32_t keep_frame(void *state, const AVFrame *frame, int64_t index)
         reader->info->width = turned ? frame->height : frame->width;
         reader->info->height = turned ? frame->width : frame->height;
     }
-    if (reader->options->motion)
+    if (reader->options->watcher)
     {
-        int32_t fault = ctv_luma_watch(&reader->luma, &reader->motion, &reader->stream, frame, &reader->error);
+        int32_t fault = ctv_grey_show(&reader->grey, reader->options->watcher, &reader->stream, frame, &reader->error);
         if (fault != CTV_OK)
             return fault;
     }
@@ -230,13 +229,6 @@ static int32_t first_pass(struct reader *reader)
         fault = ctv_stream_judge(&reader->stream, reader->options->tolerate_damage != 0);
     if (fault == CTV_OK && reader->stream.decoded > INT32_MAX)
         fault = ctv_fail(&reader->error, CTV_INTERNAL, "more than %d frames", INT32_MAX);
-    if (fault == CTV_OK && reader->options->motion)
-    {
-        const struct ctv_motion *motion = &reader->motion;
-        ctv_motion_steps(motion->starts, motion->ends, motion->features, motion->pairs, 0, motion->taken, reader->options->frames,
-                         reader->options->motion);
-        reader->info->motion_pairs = (int32_t)FFMIN(motion->pairs, INT32_MAX);
-    }
     return fault == CTV_OK && reader->rgb ? choose_samples(reader, reader->stream.decoded) : fault;
 }
 
@@ -276,7 +268,8 @@ int32_t ctv_read(const char *path, const ctv_read_options *options, uint8_t *rgb
     reader.source.fd = -1;
     ctv_fail(&reader.error, CTV_OK, "%s", "");
     const int32_t most_side = 16384, most_frames = 65536;
-    if (!path || !options || !options->index_of || (!rgb && !options->motion) || !info || options->frames <= 0 || options->frames > most_frames ||
+    if (!path || !options || !options->index_of || (!rgb && !options->watcher) || !info ||
+        options->frames <= 0 || options->frames > most_frames ||
         options->width <= 0 || options->width > most_side || options->height <= 0 || options->height > most_side ||
         options->limit_ms < 0 || rgb_bytes != (rgb ? (int64_t)options->frames * options->width * options->height * 3 : 0))
         return ctv_fail(&reader.error, CTV_INVALID_ARGUMENT,
@@ -291,8 +284,7 @@ int32_t ctv_read(const char *path, const ctv_read_options *options, uint8_t *rgb
     drop_kept(&reader);
     ctv_stream_close(&reader.stream);
     ctv_converter_free(&reader.converter);
-    ctv_luma_close(&reader.luma);
-    ctv_motion_close(&reader.motion);
+    ctv_grey_close(&reader.grey);
     ctv_source_close(&reader.source);
     av_free(reader.kept);
     av_free(reader.samples);

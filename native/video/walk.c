@@ -1,5 +1,5 @@
 // Every frame of a video in order, for whoever needs more of it than a few samples. Nothing is kept.
-#include "luma.h"
+#include "internal.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -14,8 +14,7 @@ struct walk
     struct ctv_source source;
     struct ctv_stream stream;
     struct ctv_converter converter;
-    struct ctv_luma luma;
-    struct ctv_motion motion;
+    struct ctv_grey grey;
     ctv_info *info;
     AVRational rate;
     uint8_t *rgb;
@@ -50,20 +49,10 @@ static int32_t hand_on(void *state, const AVFrame *frame, int64_t index)
         return fault;
     ctv_frame delivered = {.index = index, .rgb = walk->rgb, .width = walk->width, .height = walk->height,
                            .rate_num = walk->rate.num, .rate_den = walk->rate.den};
-    if (walk->options->motion)
-    {
-        // Only the pair that ends here is kept.
-        walk->motion.pairs = 0;
-        fault = ctv_luma_watch(&walk->luma, &walk->motion, &walk->stream, frame, &walk->error);
-        if (fault != CTV_OK)
-            return fault;
-        delivered.seconds = walk->motion.clock;
-        if (walk->motion.pairs > 0)
-        {
-            delivered.motion = walk->motion.features;
-            delivered.motion_start = walk->motion.starts[0];
-        }
-    }
+    if (walk->options->watcher)
+        fault = ctv_grey_show(&walk->grey, walk->options->watcher, &walk->stream, frame, &walk->error);
+    if (fault != CTV_OK)
+        return fault;
     if (walk->callback(walk->state, &delivered) != 0)
         return ctv_fail(&walk->error, CTV_CANCELLED, "stopped by its caller");
     ctv_clock_start(&walk->clock, walk->options->limit_ms, walk->options->stop);
@@ -112,8 +101,7 @@ int32_t ctv_walk(const char *path, const ctv_walk_options *options, ctv_frame_ca
 
     ctv_stream_close(&walk.stream);
     ctv_converter_free(&walk.converter);
-    ctv_luma_close(&walk.luma);
-    ctv_motion_close(&walk.motion);
+    ctv_grey_close(&walk.grey);
     ctv_source_close(&walk.source);
     av_free(walk.rgb);
     return fault;

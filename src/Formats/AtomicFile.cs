@@ -4,10 +4,9 @@ namespace CudaTrainer.Formats;
 
 /// <summary>A file that appears whole or not at all, even when the machine loses power while it is written.</summary>
 /// <remarks>
-/// The bytes go to <c>.NAME.PID-N.tmp</c> in the same folder; <see cref="Commit"/> flushes them to the disk, renames over
-/// the destination and flushes the folder. Until then the old file stands untouched, and a failure or a missing
-/// <see cref="Commit"/> leaves only the old file. A killed process may leave its temporary file behind: see
-/// <see cref="DeleteStale"/>.
+/// The bytes go to <c>.NAME.PID-N.tmp</c> in the same folder; <see cref="Commit"/> flushes them to the disk, renames over the destination
+/// and flushes the folder. Until then the old file stands untouched, and a failure or a missing <see cref="Commit"/> leaves only the old
+/// file. A killed process may leave its temporary file behind: see <see cref="DeleteStale"/>.
 /// </remarks>
 public sealed class AtomicFile : IDisposable
 {
@@ -29,9 +28,6 @@ public sealed class AtomicFile : IDisposable
 
     /// <summary>The destination, absolute.</summary>
     public string Path { get; }
-
-    /// <summary>Where a library that wants a file's name writes instead of <see cref="Stream"/>; it must not mind the lock on it.</summary>
-    internal string TemporaryPath => _temporaryPath;
 
     /// <summary>Where the content is written; seekable, so that a header can be completed at the end.</summary>
     public Stream Stream => _stream;
@@ -152,17 +148,26 @@ public sealed class AtomicFile : IDisposable
     }
 
     /// <summary>Flushes to the disk and takes the destination's place.</summary>
+    /// <param name="isDurable">False leaves flushing to the system: whole after a kill, but perhaps not after a power failure.</param>
     /// <exception cref="IOException">The message names the path and the reason; the old file is intact.</exception>
-    public void Commit()
+    public void Commit(bool isDurable = true)
     {
         ObjectDisposedException.ThrowIf(_finished, this);
         try
         {
-            FlushToDisk();
+            if (isDurable)
+            {
+                FlushToDisk();
+            }
+            else
+            {
+                _stream.Flush();
+            }
+
             File.Move(_temporaryPath, Path, overwrite: true);
             _finished = true;
             _stream.Dispose();
-            if (!OperatingSystem.IsWindows())
+            if (isDurable && !OperatingSystem.IsWindows())
             {
                 Posix.SynchroniseDirectory(System.IO.Path.GetDirectoryName(Path)!);
             }

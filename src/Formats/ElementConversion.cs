@@ -104,8 +104,8 @@ public static class ElementConversion
     }
 
     /// <remarks>
-    /// .NET has no vector conversion from half. Exponent and fraction shifted into a float's place and multiplied by 2¹¹²
-    /// give every finite half, subnormal ones included; infinities and NaNs then get the float's full exponent.
+    /// .NET has no vector conversion from half. Exponent and fraction shifted into a float's place and multiplied by 2¹¹² give every finite
+    /// half, subnormal ones included; infinities and NaNs then get the float's full exponent.
     /// </remarks>
     private static void HalfToSingle(ReadOnlySpan<ushort> source, Span<float> destination)
     {

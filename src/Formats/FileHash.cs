@@ -9,7 +9,7 @@ public static class FileHash
     private const int BlockBytes = 1 << 20;
 
     /// <inheritdoc cref="InputFile.Open"/>
-    /// <summary>Of a whole file, read once in blocks.</summary>
+    /// <summary>The hash of a whole file, read once in blocks.</summary>
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     public static string Sha256(string path, CancellationToken stop = default)
     {

@@ -1,7 +1,7 @@
 
 namespace CudaTrainer.Formats;
 
-/// <summary>Whether HDF5 files can be read and written here. A missing library is a normal state.</summary>
+/// <summary>Whether HDF5 files can be read here. A missing library is a normal state.</summary>
 public static class Hdf5Library
 {
     /// <summary>Environment variable with the path of the native library; it comes before every other place.</summary>

@@ -69,5 +69,5 @@ public sealed record KerasTensor(string Name, long[] Shape, KerasConversion Conv
 /// <param name="Tensors">What it holds; together they fill it.</param>
 public sealed record KerasWeight(string Name, long[] Shape, IReadOnlyList<KerasTensor> Tensors);
 
-/// <summary>A Keras layer with weights, in Keras's order: trained ones, then others.</summary>
+/// <summary>A Keras layer, its weights in Keras's order: trained ones, then others; many layers have none.</summary>
 public sealed record KerasLayer(string Name, IReadOnlyList<KerasWeight> Weights);

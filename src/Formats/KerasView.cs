@@ -25,12 +25,13 @@ public sealed class KerasView : ITensorArchive
     public IReadOnlyDictionary<string, string> Metadata => _archive.Metadata;
 
     /// <param name="archive">The file.</param>
-    /// <param name="layers">The layers with weights that a model has, in topological order.</param>
+    /// <param name="layers">The layers that a model has, in topological order; those without weights do not count.</param>
     /// <param name="ignoreRest">Whether the file may have more layers with weights behind these.</param>
     /// <param name="hint">What to do about a file that does not fit.</param>
     /// <exception cref="FileFormatException">Layers, number of weights or shapes differ; lists every difference.</exception>
     public static KerasView Of(H5Archive archive, IReadOnlyList<KerasLayer> layers, bool ignoreRest, string hint)
     {
+        layers = [.. layers.Where(layer => layer.Weights.Count > 0)];
         var view = new KerasView(archive);
         var problems = new List<string>();
         var found = FindLayers(archive, layers, ignoreRest, hint);

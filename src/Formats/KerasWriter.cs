@@ -1,4 +1,6 @@
-using System.Text;
+using System.Reflection;
+using System.Runtime.ExceptionServices;
+using PureHDF;
 
 namespace CudaTrainer.Formats;
 
@@ -15,162 +17,78 @@ public static class KerasWriter
 
     /// <summary>Writes a file atomically.</summary>
     /// <param name="path">The destination; Keras takes <c>.weights.h5</c> for another layout.</param>
-    /// <param name="layerNames">All layers in topological order, those without weights too.</param>
-    /// <param name="layers">Those with weights.</param>
+    /// <param name="layers">All layers in topological order, those without weights too.</param>
     /// <param name="tensors">The tensors that <paramref name="layers"/> name.</param>
     /// <param name="metadata">Free text, in root attributes that Keras ignores.</param>
-    /// <exception cref="FileFormatException">libhdf5 is missing or failed.</exception>
     /// <exception cref="IOException">Writing failed; the old file is intact.</exception>
     public static void Write(
-        string path, IReadOnlyList<string> layerNames, IReadOnlyList<KerasLayer> layers, TensorElements tensors,
-        IReadOnlyDictionary<string, string> metadata)
+        string path, IReadOnlyList<KerasLayer> layers, TensorElements tensors, IReadOnlyDictionary<string, string> metadata)
     {
-        var native = Hdf5Library.Require(path);
-        using var file = AtomicFile.Create(path);
-        lock (native.Gate)
+        H5File file = new();
+        file.Attributes[H5Archive.LayerNames] = Texts([.. layers.Select(layer => layer.Name)]);
+        file.Attributes[H5Archive.Backend] = "tensorflow";
+        file.Attributes["keras_version"] = KerasVersion;
+        foreach (var (key, text) in metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal))
         {
-            using var writer = new Hdf5Writer(native, file);
-            writer.AddTexts("/", H5Archive.LayerNames, layerNames);
-            writer.AddText("/", H5Archive.Backend, "tensorflow");
-            writer.AddText("/", "keras_version", KerasVersion);
-            foreach (var (key, text) in metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+            file.Attributes[H5Archive.MetadataPrefix + key] = text;
+        }
+
+        // Keras also writes a group for weights of the model itself, which ours have none of.
+        List<(H5Dataset<float[]> Dataset, KerasWeight Weight)> arrays = [];
+        foreach (KerasLayer layer in layers.Append(new KerasLayer("top_level_model_weights", [])))
+        {
+            H5Group group = Group(file, layer.Name);
+            group.Attributes[H5Archive.WeightNames] = Texts([.. layer.Weights.Select(weight => weight.Name)]);
+            foreach (KerasWeight weight in layer.Weights)
             {
-                writer.AddText("/", H5Archive.MetadataPrefix + key, text);
-            }
-
-            var byName = layers.ToDictionary(layer => layer.Name, StringComparer.Ordinal);
-            if (byName.Keys.Except(layerNames, StringComparer.Ordinal).FirstOrDefault() is { } missing)
-            {
-                throw new ArgumentException($"Layer '{missing}' is not listed.", nameof(layerNames));
-            }
-
-            foreach (var name in layerNames)
-            {
-                AddLayer(writer, name, byName.GetValueOrDefault(name)?.Weights ?? [], tensors);
-            }
-
-            // Weights of the model itself, which ours have none of; Keras writes the group all the same.
-            AddLayer(writer, "top_level_model_weights", [], tensors);
-            writer.Finish();
-        }
-
-        file.Commit();
-    }
-
-    private static void AddLayer(Hdf5Writer writer, string name, IReadOnlyList<KerasWeight> weights, TensorElements tensors)
-    {
-        writer.AddGroup("/" + name);
-        writer.AddTexts("/" + name, H5Archive.WeightNames, [.. weights.Select(weight => weight.Name)]);
-        foreach (var weight in weights)
-        {
-            var array = new float[weight.Shape.Aggregate(1L, (product, length) => product * length)];
-            foreach (var tensor in weight.Tensors)
-            {
-                tensor.Conversion.ToKeras(tensors(tensor.Name), array);
-            }
-
-            writer.AddFloats($"/{name}/{weight.Name}", weight.Shape, array);
-        }
-    }
-}
-
-/// <summary>
-/// An HDF5 file being written, into the temporary file of an <see cref="AtomicFile"/>. The caller holds the library's lock.
-/// </summary>
-internal sealed unsafe class Hdf5Writer : IDisposable
-{
-    private readonly NativeHdf5 _native;
-    private readonly string _path;
-    private readonly byte[] _message = new byte[NativeHdf5.MessageBytes];
-    private nint _writer;
-
-    public Hdf5Writer(NativeHdf5 native, AtomicFile file)
-    {
-        _native = native;
-        _path = file.Path;
-        fixed (byte* path = NativeHdf5.Terminated(file.TemporaryPath), message = _message)
-        {
-            nint writer;
-            Check(native.Create(path, &writer, message, _message.Length));
-            _writer = writer;
-        }
-    }
-
-    public void AddGroup(string path)
-    {
-        fixed (byte* name = NativeHdf5.Terminated(path), message = _message)
-        {
-            Check(_native.AddGroup(_writer, name, message, _message.Length));
-        }
-    }
-
-    public void AddFloats(string path, long[] shape, float[] array)
-    {
-        fixed (byte* name = NativeHdf5.Terminated(path), message = _message)
-        fixed (long* dimensions = shape)
-        fixed (float* data = array)
-        {
-            Check(_native.AddFloats(_writer, name, shape.Length, dimensions, data, message, _message.Length));
-        }
-    }
-
-    public void AddText(string path, string attribute, string text)
-    {
-        fixed (byte* place = NativeHdf5.Terminated(path), name = NativeHdf5.Terminated(attribute), value = NativeHdf5.Terminated(text),
-            message = _message)
-        {
-            Check(_native.AddText(_writer, place, name, value, message, _message.Length));
-        }
-    }
-
-    public void AddTexts(string path, string attribute, IReadOnlyList<string> texts)
-    {
-        var starts = new byte*[texts.Count];
-        var all = Encoding.UTF8.GetBytes(string.Concat(texts.Select(text => text + '\0')));
-        fixed (byte* place = NativeHdf5.Terminated(path), name = NativeHdf5.Terminated(attribute), first = all, message = _message)
-        fixed (byte** values = starts)
-        {
-            var next = first;
-            for (var i = 0; i < starts.Length; i++)
-            {
-                starts[i] = next;
-                next += Encoding.UTF8.GetByteCount(texts[i]) + 1;
-            }
-
-            Check(_native.AddTexts(_writer, place, name, starts.Length, values, message, _message.Length));
-        }
-    }
-
-    /// <summary>Writes what is pending.</summary>
-    public void Finish() => Close(commit: 1);
-
-    public void Dispose()
-    {
-        if (_writer != 0)
-        {
-            fixed (byte* message = _message)
-            {
-                _ = _native.Finish(_writer, 0, message, _message.Length);
-                _writer = 0;
+                H5Dataset<float[]> dataset = new([.. weight.Shape.Select(length => (ulong)length)]);
+                string[] parts = weight.Name.Split('/');
+                parts[..^1].Aggregate(group, Group).Add(parts[^1], dataset);
+                arrays.Add((dataset, weight));
             }
         }
+
+        AtomicFile.Write(path, stream =>
+        {
+            try
+            {
+                // Compact arrays would lie within headers, where they cannot be read from the mapped file.
+                using H5NativeWriter writer = file.BeginWrite(stream, new H5WriteOptions(PreferCompactDatasetLayout: false));
+                foreach (var (dataset, weight) in arrays)
+                {
+                    writer.Write(dataset, Convert(weight, tensors));
+                }
+            }
+            catch (TargetInvocationException exception) when (exception.InnerException is { } cause)
+            {
+                // PureHDF calls itself by reflection, which wraps errors of the disk.
+                ExceptionDispatchInfo.Throw(cause);
+            }
+        });
     }
 
-    private void Close(int commit)
+    /// <summary>An attribute of texts; none are an empty array of numbers, as NumPy makes of an empty list.</summary>
+    private static object Texts(IReadOnlyList<string> texts) => texts.Count > 0 ? texts.ToArray() : Array.Empty<double>();
+
+    /// <summary>The group of a name below another one, made if it is missing.</summary>
+    private static H5Group Group(H5Group parent, string name)
     {
-        fixed (byte* message = _message)
+        if (!parent.TryGetValue(name, out object? group))
         {
-            var writer = _writer;
-            _writer = 0;
-            Check(_native.Finish(writer, commit, message, _message.Length));
+            parent.Add(name, group = new H5Group());
         }
+
+        return (H5Group)group;
     }
 
-    private void Check(int result)
+    private static float[] Convert(KerasWeight weight, TensorElements tensors)
     {
-        if (result != 0)
+        float[] array = new float[weight.Shape.Aggregate(1L, (product, length) => product * length)];
+        foreach (KerasTensor tensor in weight.Tensors)
         {
-            throw new IOException($"Cannot write '{_path}': HDF5: {NativeHdf5.Message(_message)}.");
+            tensor.Conversion.ToKeras(tensors(tensor.Name), array);
         }
+
+        return array;
     }
 }

@@ -5,8 +5,8 @@ namespace CudaTrainer.Formats;
 
 /// <summary>A whole file as read-only memory; pages are read when touched.</summary>
 /// <remarks>
-/// The file must not shrink while it is mapped. Ours never do (<see cref="AtomicFile"/> replaces, it does not truncate):
-/// a mapping keeps showing the old content after a replacement.
+/// The file must not shrink while it is mapped. Ours never do (<see cref="AtomicFile"/> replaces, it does not truncate): a mapping keeps
+/// showing the old content after a replacement.
 /// </remarks>
 internal sealed unsafe class MappedFile : IDisposable
 {

@@ -19,14 +19,6 @@ internal sealed unsafe class NativeHdf5
         OpenData = (delegate* unmanaged[Cdecl]<byte*, byte*, nint*, byte*, int, int>)NativeLibrary.GetExport(library, "cth_open_data");
         Next = (delegate* unmanaged[Cdecl]<nint, void*, long, byte*, int, long>)NativeLibrary.GetExport(library, "cth_next");
         CloseStream = (delegate* unmanaged[Cdecl]<nint, void>)NativeLibrary.GetExport(library, "cth_close_stream");
-        Create = (delegate* unmanaged[Cdecl]<byte*, nint*, byte*, int, int>)NativeLibrary.GetExport(library, "cth_create");
-        AddGroup = (delegate* unmanaged[Cdecl]<nint, byte*, byte*, int, int>)NativeLibrary.GetExport(library, "cth_add_group");
-        AddFloats = (delegate* unmanaged[Cdecl]<nint, byte*, int, long*, float*, byte*, int, int>)NativeLibrary.GetExport(library,
-            "cth_add_floats");
-        AddText = (delegate* unmanaged[Cdecl]<nint, byte*, byte*, byte*, byte*, int, int>)NativeLibrary.GetExport(library, "cth_add_text");
-        AddTexts = (delegate* unmanaged[Cdecl]<nint, byte*, byte*, int, byte**, byte*, int, int>)NativeLibrary.GetExport(library,
-            "cth_add_texts");
-        Finish = (delegate* unmanaged[Cdecl]<nint, int, byte*, int, int>)NativeLibrary.GetExport(library, "cth_finish");
     }
 
     public delegate* unmanaged[Cdecl]<byte*, nint*, byte*, int, int> OpenIndex { get; }
@@ -37,19 +29,7 @@ internal sealed unsafe class NativeHdf5
 
     public delegate* unmanaged[Cdecl]<nint, void> CloseStream { get; }
 
-    public delegate* unmanaged[Cdecl]<byte*, nint*, byte*, int, int> Create { get; }
-
-    public delegate* unmanaged[Cdecl]<nint, byte*, byte*, int, int> AddGroup { get; }
-
-    public delegate* unmanaged[Cdecl]<nint, byte*, int, long*, float*, byte*, int, int> AddFloats { get; }
-
-    public delegate* unmanaged[Cdecl]<nint, byte*, byte*, byte*, byte*, int, int> AddText { get; }
-
-    public delegate* unmanaged[Cdecl]<nint, byte*, byte*, int, byte**, byte*, int, int> AddTexts { get; }
-
-    public delegate* unmanaged[Cdecl]<nint, int, byte*, int, int> Finish { get; }
-
-    /// <summary>Held while a stream is opened and while a file is written: libhdf5 may have been built without locks of its own.</summary>
+    /// <summary>Held while a stream is opened: a child that starts meanwhile would keep its pipe open.</summary>
     public Lock Gate { get; } = new();
 
     /// <exception cref="DllNotFoundException">No such file, or one of its own dependencies is missing.</exception>

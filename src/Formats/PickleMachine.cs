@@ -5,11 +5,10 @@ namespace CudaTrainer.Formats;
 
 /// <summary>Evaluates the pickles that <c>torch.save</c> writes for a state_dict. Runs no code of the file's choosing.</summary>
 /// <remarks>
-/// A pickle is a program for a stack machine that may call any Python function by name. This machine has no functions: it
-/// knows the names in <see cref="PickleGlobals"/>, performs those itself and refuses all others, and it lacks the
-/// instructions that build objects. Time and memory are bounded whatever the input: each instruction takes at least a byte
-/// and adds at most a fixed amount of memory, instructions and input are limited, and nothing is copied twice
-/// (<see cref="Spend"/>). There is no recursion.
+/// A pickle is a program for a stack machine that may call any Python function by name. This machine has no functions: it knows the names
+/// in <see cref="PickleGlobals"/>, performs those itself and refuses all others, and it lacks the instructions that build objects. Time and
+/// memory are bounded whatever the input: each instruction takes at least a byte and adds at most a fixed amount of memory, instructions
+/// and input are limited, and nothing is copied twice (<see cref="Spend"/>). There is no recursion.
 /// </remarks>
 internal ref struct PickleMachine
 {

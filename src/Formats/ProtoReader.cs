@@ -12,10 +12,10 @@ internal ref struct ProtoReader(ReadOnlySpan<byte> message)
     /// <summary>Number of the field that <see cref="Next"/> came to.</summary>
     public int Field { get; private set; }
 
-    /// <summary>Its value, where it is a number; else 0.</summary>
+    /// <summary>The field's value where it is a number, else 0.</summary>
     public long Integer { get; private set; }
 
-    /// <summary>Its content, where it is not a number; else empty.</summary>
+    /// <summary>The field's content where it is not a number, else empty.</summary>
     public ReadOnlySpan<byte> Bytes { get; private set; }
 
     /// <exception cref="InvalidDataException">It is not UTF-8.</exception>

@@ -81,8 +81,7 @@ public class BadClipTests
         File.WriteAllBytes(folder.File($"{Train}/empty.mp4"), []);
         File.WriteAllText(folder.File($"{Train}/text.mp4"), "404 Not Found\n");
         File.WriteAllBytes(folder.File($"{Train}/sound.mp4"), Silence());
-        using var process = Process.Start("mkfifo", [folder.File($"{Train}/fifo.mp4")]);
-        process.WaitForExit();
+        TemporaryFolder.MakeFifo(folder.File($"{Train}/fifo.mp4"));
     }
 
     /// <summary>A clip of moving stripes.</summary>

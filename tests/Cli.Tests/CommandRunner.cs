@@ -3,18 +3,9 @@ using CudaTrainer.Cli.Presentation;
 
 namespace CudaTrainer.Cli.Tests;
 
-/// <summary>What a run of the program left.</summary>
-internal sealed record CommandOutcome(int ExitCode, string Output, string Error)
-{
-    public string[] ErrorLines => Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-}
-
 /// <summary>Runs the built program as a process of its own, as a user does.</summary>
 internal static class CommandRunner
 {
-    // No test waits on purpose; this only ends a run that hangs.
-    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(3);
-
     public static string ProgramFile { get; } = Path.Combine(AppContext.BaseDirectory, "cudatrainer.dll");
 
     public static CommandOutcome Run(params string[] arguments) => RunIn(Environment.CurrentDirectory, [], arguments);
@@ -29,8 +20,8 @@ internal static class CommandRunner
 
     public static CommandOutcome RunIn(string folder, Dictionary<string, string?> environment, params string[] arguments)
     {
-        using var process = Start(folder, environment, arguments);
-        return Finish(process);
+        using Process process = Start(folder, environment, arguments);
+        return ChildProcess.Finish(process);
     }
 
     /// <summary>Runs the program with a limit on the size of files, as a disk that fills up.</summary>
@@ -38,51 +29,16 @@ internal static class CommandRunner
     {
         // .NET maps its code through a large file in memory unless told otherwise; the limit would count that, too.
         string script = $"trap '' XFSZ; ulimit -f {kilobytes}; exec dotnet \"$@\"";
-        ProcessStartInfo start = new("bash", ["-c", script, "bash", ProgramFile, .. arguments])
-        {
-            WorkingDirectory = folder,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        start.Environment["DOTNET_EnableWriteXorExecute"] = "0";
-        using var process = Process.Start(start)!;
-        return Finish(process);
+        return ChildProcess.Run(
+            "bash", ["-c", script, "bash", ProgramFile, .. arguments], folder, [new("DOTNET_EnableWriteXorExecute", "0")]);
     }
 
     public static Process Start(string folder, Dictionary<string, string?> environment, params string[] arguments) =>
         StartProgram(ProgramFile, folder, environment, arguments);
 
     /// <summary>Starts a copy of the program.</summary>
-    public static Process StartProgram(string program, string folder, Dictionary<string, string?> environment, params string[] arguments)
-    {
+    public static Process StartProgram(string program, string folder, Dictionary<string, string?> environment, params string[] arguments) =>
+
         // A test run in the background of a shell inherits an ignored SIGINT, which the program would rightly go on ignoring.
-        ProcessStartInfo start = new("env", ["--default-signal=INT", "dotnet", program, .. arguments])
-        {
-            WorkingDirectory = folder,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        foreach (var (name, value) in environment)
-        {
-            start.Environment[name] = value;
-        }
-
-        return Process.Start(start)!;
-    }
-
-    public static CommandOutcome Finish(Process process)
-    {
-        process.StandardInput.Close();
-        var output = process.StandardOutput.ReadToEndAsync();
-        var error = process.StandardError.ReadToEndAsync();
-        if (!process.WaitForExit(Limit))
-        {
-            process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"The program still ran after {Limit}. It wrote: {output.Result}{error.Result}");
-        }
-
-        return new(process.ExitCode, output.Result, error.Result);
-    }
+        ChildProcess.Start("env", ["--default-signal=INT", "dotnet", program, .. arguments], folder, environment);
 }

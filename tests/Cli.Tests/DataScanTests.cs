@@ -25,11 +25,7 @@ public sealed class DataScanTests : IDisposable
         File.WriteAllBytes(_folder.File("clips/train/Fight/empty.mp4"), []);
         File.WriteAllText(_folder.File("clips/train/Fight/text, no video.mp4"), "404 Not Found\n");
         File.WriteAllText(_folder.File("clips/train/Fight/notes.txt"), "not looked at");
-        using (var process = Process.Start("mkfifo", [_folder.File("clips/train/Fight/fifo.mp4")]))
-        {
-            process.WaitForExit();
-        }
-
+        TemporaryFolder.MakeFifo(_folder.File("clips/train/Fight/fifo.mp4"));
         string[] before = Directory.GetFileSystemEntries(_folder.Path, "*", SearchOption.AllDirectories);
 
         var outcome = Scan("--json");

@@ -63,7 +63,7 @@ public sealed class DistributedTests : IDisposable
         int victim = Ranks(process).Single(rank => rank.Rank == 1).Pid;
         long began = Stopwatch.GetTimestamp();
         Process.GetProcessById(victim).Kill();
-        var outcome = CommandRunner.Finish(process);
+        var outcome = ChildProcess.Finish(process);
 
         Stopwatch.GetElapsedTime(began).ShouldBeLessThan(TimeSpan.FromSeconds(20));
         outcome.ExitCode.ShouldNotBe(0);
@@ -185,7 +185,7 @@ public sealed class DistributedTests : IDisposable
         SpinWait.SpinUntil(() => Directory.Exists(_folder.File("killed/rank-1")) && Directory.EnumerateFiles(_folder.File("killed/rank-1"),
             "*.partial").Any(), TimeSpan.FromMinutes(1)).ShouldBeTrue();
         Process.GetProcessById(Ranks(process).Single(rank => rank.Rank == 1).Pid).Kill();
-        CommandRunner.Finish(process).ExitCode.ShouldNotBe(0);
+        ChildProcess.Finish(process).ExitCode.ShouldNotBe(0);
         var again = Mpirun(3, [], [.. extract, "killed", "--distributed", "mpi"]);
         again.ExitCode.ShouldBe(0, again.Error);
         ShouldBeTheSameCache("killed", "alone");
@@ -233,32 +233,14 @@ public sealed class DistributedTests : IDisposable
     private CommandOutcome Mpirun(int ranks, Dictionary<string, string?> environment, string[] arguments, bool wrap = true)
     {
         using Process process = StartMpirun(ranks, environment, arguments, wrap);
-        return CommandRunner.Finish(process);
+        return ChildProcess.Finish(process);
     }
 
     /// <param name="wrap">The arguments are the program's; otherwise a command of their own.</param>
-    private Process StartMpirun(int ranks, Dictionary<string, string?> environment, string[] arguments, bool wrap = true)
-    {
-        string? launcher = (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':')
-            .Select(folder => Path.Combine(folder, "mpirun")).FirstOrDefault(File.Exists);
-        Assert.SkipWhen(launcher is null, "mpirun is not installed (Debian: openmpi-bin)");
-        ProcessStartInfo start = new(launcher!,
-            ["--oversubscribe", "-n", $"{ranks}", .. wrap ? ["dotnet", CommandRunner.ProgramFile] : Array.Empty<string>(), .. arguments])
-        {
-            WorkingDirectory = _folder.Path,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        (start.Environment["OMPI_ALLOW_RUN_AS_ROOT"], start.Environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"],
-            start.Environment["TERM"]) = ("1", "1", "dumb");
-        foreach (var (name, value) in environment)
-        {
-            start.Environment[name] = value;
-        }
-
-        return Process.Start(start)!;
-    }
+    private Process StartMpirun(int ranks, Dictionary<string, string?> environment, string[] arguments, bool wrap = true) =>
+        ChildProcess.StartMpirun(
+            ranks, [.. wrap ? ["dotnet", CommandRunner.ProgramFile] : Array.Empty<string>(), .. arguments], _folder.Path, environment,
+            "--oversubscribe");
 
     private double[] Losses(string run) =>
         [.. File.ReadLines(_folder.File($"{run}/training_steps.csv")).Skip(1)

@@ -135,8 +135,8 @@ public class TrainTests
         string[] line = ["train", "--features-dir", "features", "--early-stopping-patience", "0", "--checkpoint-dir", "run"];
         using var process = CommandRunner.Start(folder.Path, [], [.. line, "--epochs", "1000000"]);
         string before = ReadUntil(process.StandardError, text => text.Contains("\n2/1000000 "));
-        Process.Start("kill", ["-s", signal[3..], $"{process.Id}"]).WaitForExit();
-        var stopped = CommandRunner.Finish(process);
+        process.Signal(signal[3..]);
+        var stopped = ChildProcess.Finish(process);
 
         stopped.ExitCode.ShouldBe(130, before + stopped.Error);
         stopped.Output.ShouldBeEmpty();

@@ -1,4 +1,4 @@
-using CudaTrainer.Engine.Autograd;
+using CudaTrainer.Engine.Checks;
 
 namespace CudaTrainer.Engine.Tests;
 

@@ -1,5 +1,7 @@
 using CudaTrainer.Engine.Autograd;
+using CudaTrainer.Engine.Checks;
 using CudaTrainer.Engine.Devices;
+using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Cuda;
 using CudaTrainer.Kernels.Cpu.Simd;

@@ -1,5 +1,5 @@
 using CudaTrainer.Engine.Autograd;
-using CudaTrainer.Engine.Devices;
+using CudaTrainer.Engine.Checks;
 using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels;

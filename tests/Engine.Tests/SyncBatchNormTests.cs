@@ -1,4 +1,5 @@
 using CudaTrainer.Engine.Autograd;
+using CudaTrainer.Engine.Checks;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;

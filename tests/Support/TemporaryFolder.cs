@@ -1,5 +1,3 @@
-using System.Diagnostics;
-
 namespace CudaTrainer.Tests;
 
 /// <summary>An empty folder that goes away with the test.</summary>
@@ -36,12 +34,7 @@ internal sealed class TemporaryFolder : IDisposable
         }
     }
 
-    public static void MakeFifo(string path)
-    {
-        using var process = Process.Start("mkfifo", [path]);
-        process.WaitForExit();
-        process.ExitCode.ShouldBe(0);
-    }
+    public static void MakeFifo(string path) => ChildProcess.Run("mkfifo", [path]).ExitCode.ShouldBe(0);
 
     public void Dispose() => Directory.Delete(Path, recursive: true);
 }

@@ -60,10 +60,9 @@ file, model, features = sys.argv[1:]
 with h5py.File(file, "r") as f:
     layers = {}
     for layer in f.attrs["layer_names"]:
-        group = f[layer.decode()]
-        arrays = [np.asarray(group[name.decode()], dtype="f8") for name in group.attrs["weight_names"]] if group.attrs["weight_names"].size else []
+        arrays = [np.asarray(f[layer][name], dtype="f8") for name in f[layer].attrs["weight_names"]]
         if arrays:
-            layers[layer.decode()] = arrays
+            layers[layer] = arrays
 
 
 def dense(x, layer):

@@ -1,6 +1,6 @@
 """Makes keras_*.h5, the golden files of tests/Engine.Tests/Formats/H5ArchiveTests. Made with h5py 3.7.0 and HDF5 1.10.8.
 
-keras_crash.h5 is not among them: a small file with a few bits changed at random, on which libhdf5 1.10.8 crashes.
+keras_crash.h5 and keras_loop.h5 are not among them: small files damaged at random, on which libhdf5 1.10.8 crashes and never ends.
 
 They follow Keras's legacy layout (keras/src/legacy/saving/legacy_h5_format.py). Numbers are those of formats_make.py: 0, 1, 2, ...
 times 0.25, odd ones negative, in row-major order, so that the tests recompute them.

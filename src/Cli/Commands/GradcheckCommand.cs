@@ -1,7 +1,7 @@
 using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
-using CudaTrainer.Engine.Autograd;
+using CudaTrainer.Engine.Checks;
 using CudaTrainer.Training;
 using Spectre.Console;
 

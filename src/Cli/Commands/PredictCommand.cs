@@ -1,7 +1,6 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Training;
-using CudaTrainer.Training.Extraction;
 
 namespace CudaTrainer.Cli.Commands;
 

@@ -1,5 +1,5 @@
 using System.Globalization;
-using CudaTrainer.Engine.Autograd;
+using CudaTrainer.Engine.Checks;
 using CudaTrainer.Kernels.Interop;
 using CudaTrainer.Training;
 

@@ -1,5 +1,4 @@
 using CudaTrainer.Formats;
-using Microsoft.Win32.SafeHandles;
 
 namespace CudaTrainer.Data.Cache;
 
@@ -8,33 +7,24 @@ internal class CacheDisk
 {
     public static CacheDisk Real { get; } = new();
 
-    /// <summary>Opens a file for writing; readers are not shut out.</summary>
-    public virtual SafeFileHandle Open(string path, FileMode mode) => File.OpenHandle(path, mode, FileAccess.ReadWrite, FileShare.Read);
-
-    public virtual void Write(SafeFileHandle handle, long offset, ReadOnlySpan<byte> bytes)
+    /// <summary>Writes a file that appears whole or not at all.</summary>
+    /// <param name="path">Its name.</param>
+    /// <param name="parts">Its content; each part is written before the next is asked for, so they may share memory.</param>
+    /// <param name="isDurable">Whether it is on the disk, and not only with the system, when this returns.</param>
+    public virtual void Write(string path, IEnumerable<ReadOnlyMemory<byte>> parts, bool isDurable)
     {
-        try
+        using AtomicFile file = AtomicFile.Create(path);
+        foreach (ReadOnlyMemory<byte> part in parts)
         {
-            RandomAccess.Write(handle, bytes, offset);
+            file.Append(part.Span);
         }
-        catch (Exception exception) when (Posix.IsFileTooLarge(exception))
-        {
-            throw new IOException(
-                "A file of the feature cache would become larger than the file system or a limit (ulimit -f) allows. Features " +
-                    "extracted so far are kept; choose another --cache-dir.",
-                exception);
-        }
+
+        file.Commit(isDurable);
     }
-
-    public virtual void Truncate(SafeFileHandle handle, long length) => RandomAccess.SetLength(handle, length);
-
-    public virtual void Flush(SafeFileHandle handle) => RandomAccess.FlushToDisk(handle);
 
     public virtual void Rename(string from, string to) => File.Move(from, to, overwrite: true);
 
     public virtual void Delete(string path) => File.Delete(path);
-
-    public virtual void WriteWhole(string path, ReadOnlySpan<byte> bytes) => AtomicFile.WriteAllBytes(path, bytes);
 
     /// <summary>Makes renames and deletions in a folder durable.</summary>
     public virtual void FlushFolder(string directory)

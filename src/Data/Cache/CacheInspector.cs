@@ -13,27 +13,18 @@ public static class CacheInspector
     public static CacheInfo Info(string directory, FeatureKey? wanted = null)
     {
         directory = Existing(directory);
-        var problems = new List<string>();
-        var splits = new List<CachedSplitInfo>();
-        foreach (var files in SplitFiles.AllIn(directory))
-        {
-            using var split = TryOpen(files, problems);
-            if (split is not null)
-            {
-                var content = split.Content;
-                splits.Add(new CachedSplitInfo(
-                    files.Split, content.Rows.Count, content.Rows.Count(row => row.IsZeros), content.Failures.Count, files.All.Sum(Size),
-                        content.Key));
-            }
-        }
-
-        if (CommitLog.IsPending(directory))
+        List<string> problems = [];
+        IReadOnlyList<CachedSplitInfo> splits = [.. OpenSplits(directory, problems).Select(split => new CachedSplitInfo(
+            split.Files.Split, split.Content.Rows.Count, split.Content.Rows.Count(row => row.IsZeros), split.Content.Failures.Count,
+            split.Files.All.Sum(Size), split.Content.Key))];
+        if (CacheCommit.IsPending(directory))
         {
             problems.Add($"A change of '{directory}' was interrupted: the next 'extract' or 'train' finishes it.");
         }
 
-        var partial = ReadPartial(directory, problems);
-        var stored = splits.Select(split => split.Key).Concat(partial.Select(log => log.Key)).FirstOrDefault();
+        IReadOnlyList<PartialExtractionInfo> partial = ReadPartial(directory, problems);
+        IReadOnlyList<KeyValuePair<string, string>>? stored =
+            splits.Select(split => split.Key).Concat(partial.Select(clips => clips.Key)).FirstOrDefault();
         return new CacheInfo(
             directory,
             splits,
@@ -53,59 +44,26 @@ public static class CacheInspector
     public static CacheVerification Verify(string directory, Action<int, int>? progress = null, CancellationToken cancellation = default)
     {
         directory = Existing(directory);
-        var problems = new List<string>();
-        var splits = SplitFiles.AllIn(directory).Select(files => TryOpen(files, problems)).OfType<CommittedSplit>().ToList();
-        try
+        List<string> problems = [];
+        IReadOnlyList<CommittedSplit> splits = OpenSplits(directory, problems);
+        int total = splits.Sum(split => split.Content.Rows.Count), done = 0;
+        foreach (CommittedSplit split in splits)
         {
-            var total = splits.Sum(split => split.Content.Rows.Count);
-            var done = 0;
-            foreach (var split in splits)
+            VerifySmallFile(split.Files.Labels, split.Content.LabelsChecksum);
+            VerifySmallFile(split.Files.Videos, split.Content.VideosChecksum);
+            foreach (int row in split.FindDamagedRows(() => progress?.Invoke(++done, total), cancellation))
             {
-                VerifySmallFiles(split, problems);
-                foreach (var row in split.FindDamagedRows(() => progress?.Invoke(++done, total), cancellation))
-                {
-                    problems.Add($"'{split.Files.Features}', row {row}: the checksum differs. {Remedy(split, row)}");
-                }
+                RowEntry entry = split.Content.Rows[row];
+                string content = entry.IsZeros ? "It should be zeros." : $"The video's content is {entry.ContentHash[..12]}….";
+                problems.Add($"'{split.Files.Features}', row {row}: the checksum differs. {content}");
             }
-
-            var partial = ReadPartial(directory, problems);
-            return new CacheVerification(
-                total + partial.Sum(log => log.Rows), splits.Sum(split => Size(split.Files.Features))
-                    + partial.Sum(log => log.Bytes), problems);
         }
-        finally
-        {
-            splits.ForEach(split => split.Dispose());
-        }
-    }
 
-    internal static string Existing(string directory)
-    {
-        directory = Path.GetFullPath(directory);
-        return System.IO.Directory.Exists(directory)
-            ? directory
-            : throw new CacheException($"The cache folder '{directory}' does not exist. Check --cache-dir.");
-    }
+        IReadOnlyList<PartialExtractionInfo> partial = ReadPartial(directory, problems);
+        return new CacheVerification(total + partial.Sum(clips => clips.Rows),
+            splits.Sum(split => Size(split.Files.Features)) + partial.Sum(clips => clips.Bytes), problems);
 
-    internal static CommittedSplit? TryOpen(SplitFiles files, List<string> problems)
-    {
-        try
-        {
-            var split = CommittedSplit.Open(files);
-            problems.AddRange(split?.Problems ?? []);
-            return split;
-        }
-        catch (Exception exception) when (exception is CacheException or FileFormatException or IOException or UnauthorizedAccessException)
-        {
-            problems.Add(exception.Message);
-            return null;
-        }
-    }
-
-    private static void VerifySmallFiles(CommittedSplit split, List<string> problems)
-    {
-        foreach (var (path, checksum) in ((string, uint)[])
-            [(split.Files.Labels, split.Content.LabelsChecksum), (split.Files.Videos, split.Content.VideosChecksum)])
+        void VerifySmallFile(string path, uint checksum)
         {
             if (!File.Exists(path))
             {
@@ -118,33 +76,57 @@ public static class CacheInspector
         }
     }
 
-    private static string Remedy(CommittedSplit split, int row) => split.Content.Rows[row].IsZeros
-        ? "It should be zeros."
-        : $"The video's content is {split.Content.Rows[row].ContentHash[..12]}….";
-
-    private static List<PartialExtractionInfo> ReadPartial(string directory, List<string> problems)
+    internal static string Existing(string directory)
     {
-        var found = new List<PartialExtractionInfo>();
-        foreach (var path in RowLog.AllIn(directory))
-        {
-            if (RowLog.TryRead(path) is not var (log, key))
-            {
-                problems.Add($"'{path}' is not a list of extracted features, or its beginning is damaged.");
-                continue;
-            }
+        directory = Path.GetFullPath(directory);
+        return Directory.Exists(directory)
+            ? directory
+            : throw new CacheException($"The cache folder '{directory}' does not exist. Check {SettingName.Of("CacheDir")}.");
+    }
 
-            using (log)
+    /// <summary>The splits that can be read.</summary>
+    /// <param name="directory">The folder.</param>
+    /// <param name="problems">Receives what is wrong with them and the others.</param>
+    internal static IReadOnlyList<CommittedSplit> OpenSplits(string directory, List<string> problems)
+    {
+        List<CommittedSplit> splits = [];
+        foreach (SplitFiles files in SplitFiles.AllIn(directory))
+        {
+            try
             {
-                found.Add(new PartialExtractionInfo(path, log.Rows.Count, log.Failures.Count, Size(path), key));
-                if (log.BytesLost > 0)
+                if (CommittedSplit.Open(files) is { } split)
                 {
-                    problems.Add($"'{path}': {log.BytesLost} bytes belong to no whole row. They were being written when the extraction was stopped, or are damaged.");
+                    splits.Add(split);
+                    problems.AddRange(split.Problem is { } problem ? [problem] : []);
                 }
+            }
+            catch (Exception exception) when (exception is CacheException or FileFormatException or IOException or UnauthorizedAccessException)
+            {
+                problems.Add(exception.Message);
             }
         }
 
-        return found;
+        return splits;
     }
 
     internal static long Size(string path) => File.Exists(path) ? new FileInfo(path).Length : 0;
+
+    private static IReadOnlyList<PartialExtractionInfo> ReadPartial(string directory, List<string> problems)
+    {
+        List<PartialExtractionInfo> found = [];
+        foreach (string path in ClipFolder.AllIn(directory))
+        {
+            if (ClipFolder.TryRead(path) is not { } clips)
+            {
+                problems.Add($"'{path}' is not a folder of extracted features, or its key.json is damaged.");
+                continue;
+            }
+
+            found.Add(new PartialExtractionInfo(path, clips.Rows.Count, clips.Failures.Count, clips.Files.Sum(Size), clips.Key));
+            problems.AddRange(clips.Unusable.Select(file => $"'{file}' is damaged. The next 'extract' or 'train' makes it again."));
+        }
+
+        problems.AddRange(EarlierLog.AllIn(directory).Select(EarlierLog.Describe));
+        return found;
+    }
 }

@@ -9,7 +9,7 @@ namespace CudaTrainer.Data.Cache;
 /// <param name="Kept">Files that look like the cache's but are not, with the reason.</param>
 public sealed record CacheClearing(IReadOnlyList<string> Removed, long Bytes, IReadOnlyList<IgnoredFile> Kept);
 
-/// <summary>Repairs and empties a cache: <c>cache verify --repair</c> and <c>cache clear</c>.</summary>
+/// <summary>Repairs and empties a cache: what <c>cache verify</c> and <c>cache clear</c> do.</summary>
 public static class CacheMaintenance
 {
     /// <summary>Notes every damaged row so that the next extraction makes it anew.</summary>
@@ -18,27 +18,18 @@ public static class CacheMaintenance
     public static int MarkDamaged(string directory, CancellationToken cancellation = default)
     {
         directory = CacheInspector.Existing(directory);
-        using var writerLock = CacheLock.Take(directory);
-        CommitLog.Finish(CacheDisk.Real, directory);
-        var marked = 0;
-        foreach (var files in SplitFiles.AllIn(directory))
+        using CacheLock writerLock = CacheLock.Take(directory);
+        CacheCommit.Finish(CacheDisk.Real, directory);
+        int marked = 0;
+        foreach (CommittedSplit split in SplitFiles.AllIn(directory).Select(CommittedSplit.Open).OfType<CommittedSplit>())
         {
-            using var split = CommittedSplit.Open(files);
-            var damaged = split?.FindDamagedRows(cancellation: cancellation) ?? [];
-            if (damaged.Count == 0)
+            ClipFolder clips = ClipFolder.Read(CacheDisk.Real, directory, split.Content.Key);
+            foreach (string hash in split.FindDamagedRows(cancellation: cancellation)
+                .Select(row => split.Content.Rows[row].ContentHash).Distinct().Except(clips.Rows.Keys))
             {
-                continue;
-            }
-
-            using var log = RowLog.Open(CacheDisk.Real, directory, split!.Content.Key, split.Content.RowBytes);
-            foreach (var hash in damaged.Select(row => split.Content.Rows[row].ContentHash).Where(hash => !log.Rows.ContainsKey(hash))
-                .Distinct())
-            {
-                log.AppendDamaged(hash);
+                clips.AddLost(hash);
                 marked++;
             }
-
-            log.Flush();
         }
 
         return marked;
@@ -51,20 +42,25 @@ public static class CacheMaintenance
     public static CacheClearing Clear(string directory, bool staleOnly)
     {
         directory = CacheInspector.Existing(directory);
-        using var writerLock = CacheLock.Take(directory);
-        var removed = new List<string>(AtomicFile.DeleteStale(directory));
-        var kept = new List<IgnoredFile>();
-        var bytes = 0L;
+        using CacheLock writerLock = CacheLock.Take(directory);
+        List<string> removed = [.. AtomicFile.DeleteStale(directory), .. ClipFolder.AllIn(directory).SelectMany(AtomicFile.DeleteStale)];
+        List<IgnoredFile> kept = [];
         if (staleOnly)
         {
-            CommitLog.Finish(CacheDisk.Real, directory);
+            CacheCommit.Finish(CacheDisk.Real, directory);
         }
 
-        foreach (var path in staleOnly ? StaleFiles(directory) : OwnFiles(directory, kept))
+        long bytes = 0;
+        foreach (string path in staleOnly ? StaleFiles(directory) : OwnFiles(directory, kept))
         {
             bytes += CacheInspector.Size(path);
             File.Delete(path);
             removed.Add(path);
+        }
+
+        foreach (string folder in ClipFolder.AllIn(directory).Where(folder => !Directory.EnumerateFileSystemEntries(folder).Any()))
+        {
+            Directory.Delete(folder);
         }
 
         return new CacheClearing(removed, bytes, kept);
@@ -75,11 +71,11 @@ public static class CacheMaintenance
     /// <param name="foreign">Receives files that have the name of one but are not.</param>
     internal static IReadOnlyList<string> OwnFiles(string directory, List<IgnoredFile> foreign)
     {
-        var own = new List<string>();
-        foreach (var files in SplitFiles.AllIn(directory))
+        List<string> own = [];
+        foreach (SplitFiles files in SplitFiles.AllIn(directory))
         {
-            var present = files.All.Where(File.Exists);
-            if (CommittedSplit.AreOurs(files, out var reason))
+            IEnumerable<string> present = files.All.Where(File.Exists);
+            if (CommittedSplit.AreOurs(files, out string reason))
             {
                 own.AddRange(present);
             }
@@ -89,37 +85,23 @@ public static class CacheMaintenance
             }
         }
 
-        foreach (var path in RowLog.AllIn(directory))
-        {
-            if (RowLog.IsLog(path))
-            {
-                own.Add(path);
-            }
-            else
-            {
-                foreign.Add(new IgnoredFile(Path.GetFileName(path), "not a list of extracted features, or damaged at its beginning"));
-            }
-        }
-
-        own.AddRange(CommitLog.PendingFiles(directory));
-        own.AddRange(new[] { CommitLog.FileName, ContentHashIndex.FileName }
-            .Select(name => Path.Combine(directory, name)).Where(File.Exists));
-        return own;
+        return
+        [
+            .. own,
+            .. ClipFolder.AllIn(directory).SelectMany(ClipFolder.FilesOf),
+            .. EarlierLog.AllIn(directory),
+            .. CacheCommit.PendingFiles(directory),
+            .. new[] { CacheCommit.FileName, ContentHashIndex.FileName }.Select(name => Path.Combine(directory, name)).Where(File.Exists),
+        ];
     }
 
     private static IReadOnlyList<string> StaleFiles(string directory)
     {
-        var current = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var files in SplitFiles.AllIn(directory))
-        {
-            using var split = CacheInspector.TryOpen(files, []);
-            if (split is not null)
-            {
-                current.Add(RowLog.PathIn(directory, split.Content.Key));
-            }
-        }
+        HashSet<string> current =
+            [.. CacheInspector.OpenSplits(directory, []).Select(split => ClipFolder.PathIn(directory, split.Content.Key))];
 
         // Without any split, each of them may be the one that an extraction wants to continue.
-        return current.Count == 0 ? [] : [.. RowLog.AllIn(directory).Where(path => !current.Contains(path) && RowLog.IsLog(path))];
+        IEnumerable<string> stale = current.Count == 0 ? [] : ClipFolder.AllIn(directory).Where(path => !current.Contains(path));
+        return [.. stale.SelectMany(ClipFolder.FilesOf), .. EarlierLog.AllIn(directory)];
     }
 }

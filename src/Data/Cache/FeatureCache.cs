@@ -6,34 +6,38 @@ namespace CudaTrainer.Data.Cache;
 
 /// <summary>Features of videos on disk: <c>{split}_features.npy</c> and its companions, kept in step with a dataset.</summary>
 /// <remarks>
-/// Use: <see cref="Open(string, FeatureKey)"/>, <see cref="Plan"/>, <see cref="Append(string, ReadOnlySpan{float})"/> or
-/// <see cref="AppendFailure"/> for each missing clip (from any thread, in any order), <see cref="Commit"/>, then read with
-/// <see cref="FeatureSet"/>. Killed at any moment, the next session continues where this one stopped. Rows are found by the videos' content
-/// and the <see cref="FeatureKey"/>; labels and order come from the dataset at every commit. docs/feature-cache.md describes the files.
+/// Use: <see cref="Open(string, FeatureKey)"/>, <see cref="Plan"/>, <see cref="Append"/> or <see cref="AppendFailure"/> for each missing
+/// clip (from any thread, in any order), <see cref="Commit"/>, then read with <see cref="FeatureSet"/>. Killed at any moment, the next
+/// session continues where this one stopped. Rows are found by the videos' content and the <see cref="FeatureKey"/>; labels and order come
+/// from the dataset at every commit. docs/feature-cache.md describes the files.
 /// </remarks>
 public sealed class FeatureCache : IDisposable
 {
     private readonly CacheDisk _disk;
-    private readonly CacheLock _writerLock;
+    private readonly CacheLock? _writerLock;
     private readonly Lock _lock = new();
     private readonly Dictionary<string, RowLocation> _rows = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ClipFailure> _failures = new(StringComparer.Ordinal);
-    private readonly HashSet<string> _extracted = new(StringComparer.Ordinal);
     private readonly Dictionary<DatasetSplit, CommittedSplit> _committed = [];
     private readonly List<string> _notes = [];
-    private RowLog? _log;
-    private CachePlan? _plan;
-    private Half[]? _halves;
+    private readonly byte[] _file;
+    private ClipFolder _clips;
+    private VideoDataset? _dataset;
+    private HashSet<string> _planned = [];
 
-    private FeatureCache(string directory, FeatureKey key, CacheDisk disk, CacheLock writerLock)
+    private FeatureCache(string directory, FeatureKey key, CacheDisk disk, CacheLock? writerLock)
     {
         (Directory, Key, _disk, _writerLock) = (directory, key, disk, writerLock);
+        _clips = new ClipFolder(disk, directory, key.Fields);
+        _file = new byte[ClipFolder.FileBytes(key.RowBytes)];
     }
 
     /// <summary>Absolute path of the folder.</summary>
     public string Directory { get; }
 
     public FeatureKey Key { get; }
+
+    private Span<byte> Row => _file.AsSpan(0, Key.RowBytes);
 
     /// <summary>Fields in which stored features differ from <see cref="Key"/>; such features are replaced at the next commit.</summary>
     public IReadOnlyList<KeyDifference> Differences { get; private set; } = [];
@@ -45,7 +49,6 @@ public sealed class FeatureCache : IDisposable
     /// <param name="directory">The folder.</param>
     /// <param name="key">The features wanted.</param>
     /// <exception cref="CacheLockedException">Another process writes to it.</exception>
-    /// <exception cref="CacheFullException">No room even for an empty cache.</exception>
     /// <exception cref="CacheException">Files of that name are not ours or are damaged beyond use; nothing was changed.</exception>
     public static FeatureCache Open(string directory, FeatureKey key) => Open(directory, key, CacheDisk.Real);
 
@@ -60,16 +63,18 @@ public sealed class FeatureCache : IDisposable
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             throw new CacheException(
-                $"The cache folder '{directory}' cannot be created: {exception.Message.TrimEnd('.')}. Choose another --cache-dir.",
+                $"The cache folder '{directory}' cannot be created: {exception.Message.TrimEnd('.')}. Choose another " +
+                    $"{SettingName.Of("CacheDir")}.",
                 exception);
         }
 
         var cache = new FeatureCache(directory, key, disk, CacheLock.Take(directory));
         try
         {
-            CommitLog.Finish(disk, directory);
+            CacheCommit.Finish(disk, directory);
             AtomicFile.DeleteStale(directory);
             cache.Load();
+            cache._clips.Tidy();
             return cache;
         }
         catch
@@ -79,41 +84,35 @@ public sealed class FeatureCache : IDisposable
         }
     }
 
+    /// <summary>Helps a process that has a cache open: what is appended here is its own after <see cref="Refresh"/>.</summary>
+    /// <param name="directory">The folder.</param>
+    /// <param name="key">The features that the other process wants.</param>
+    /// <returns>A cache that only takes features; it knows of none, and commits nothing.</returns>
+    public static FeatureCache Help(string directory, FeatureKey key) => new(Path.GetFullPath(directory), key, CacheDisk.Real, null);
+
+    /// <summary>Looks for features that others have appended since.</summary>
+    public void Refresh()
+    {
+        lock (_lock)
+        {
+            Load();
+        }
+    }
+
     /// <summary>Compares a dataset with what is stored.</summary>
     /// <exception cref="CacheFullException">The disk has no room for what is missing.</exception>
     public CachePlan Plan(VideoDataset dataset)
     {
         lock (_lock)
         {
-            var missing = new List<Clip>();
-            var seen = new HashSet<string>(StringComparer.Ordinal);
-            var (reused, failures) = (0, 0);
-            foreach (var clip in dataset.Clips)
-            {
-                if (clip.Fault is null && _rows.ContainsKey(clip.ContentHash))
-                {
-                    reused++;
-                }
-                else if (clip.Fault is not null || (
-                    _failures.TryGetValue(clip.ContentHash, out var failure) && !FailureStatus.IsTransient(failure.Status)))
-                {
-                    failures++;
-                }
-                else if (seen.Add(clip.ContentHash))
-                {
-                    missing.Add(clip);
-                }
-            }
-
-            var plan = new CachePlan(missing, dataset.Clips.Count(), reused, failures, BytesNeeded(dataset, missing.Count),
-                [.. PlanNotes(dataset)]);
-            var free = _disk.FreeBytes(Directory);
-            if (plan.BytesNeeded > free)
-            {
-                throw new CacheFullException(Directory, plan.BytesNeeded, free);
-            }
-
-            return _plan = plan;
+            List<Clip> missing = MissingOf(dataset);
+            (_dataset, _planned) = (dataset, [.. missing.Select(clip => clip.ContentHash)]);
+            int reused = dataset.Clips.Count(clip => clip.Fault is null && _rows.ContainsKey(clip.ContentHash));
+            int failures = dataset.Clips.Count(clip => clip.Fault is not null
+                || (!_rows.ContainsKey(clip.ContentHash) && !_planned.Contains(clip.ContentHash)));
+            var plan = new CachePlan(missing, dataset.Clips.Count(), reused, failures, BytesNeeded(dataset), [.. PlanNotes(dataset)]);
+            long free = _disk.FreeBytes(Directory);
+            return plan.BytesNeeded <= free ? plan : throw new CacheFullException(Directory, plan.BytesNeeded, free);
         }
     }
 
@@ -126,43 +125,31 @@ public sealed class FeatureCache : IDisposable
     {
         CheckLength(row.Length);
         CheckFinite(FiniteCheck.IndexOfNonFinite(row), row);
-        if (Key.ElementType == ElementType.F32)
-        {
-            AppendBytes(contentHash, MemoryMarshal.AsBytes(row));
-            return;
-        }
-
         lock (_lock)
         {
-            _halves ??= new Half[row.Length];
-            for (var i = 0; i < row.Length; i++)
+            if (_rows.ContainsKey(contentHash))
             {
-                _halves[i] = (Half)row[i];
+                return;
             }
 
-            CheckFinite(FiniteCheck.IndexOfNonFinite(_halves), row);
-            AppendBytes(contentHash, MemoryMarshal.AsBytes(_halves.AsSpan()));
-        }
-    }
+            if (Key.ElementType == ElementType.F32)
+            {
+                MemoryMarshal.AsBytes(row).CopyTo(Row);
+            }
+            else
+            {
+                Span<Half> halves = MemoryMarshal.Cast<byte, Half>(Row);
+                for (int i = 0; i < row.Length; i++)
+                {
+                    halves[i] = (Half)row[i];
+                }
 
-    /// <inheritdoc cref="Append(string, ReadOnlySpan{float})"/>
-    public void Append(string contentHash, ReadOnlySpan<Half> row)
-    {
-        CheckLength(row.Length);
-        if (Key.ElementType == ElementType.F16)
-        {
-            CheckFinite(FiniteCheck.IndexOfNonFinite(row), row);
-            AppendBytes(contentHash, MemoryMarshal.AsBytes(row));
-            return;
-        }
+                CheckFinite(FiniteCheck.IndexOfNonFinite(halves), row);
+            }
 
-        var singles = new float[row.Length];
-        for (var i = 0; i < row.Length; i++)
-        {
-            singles[i] = (float)row[i];
+            OnDisk(() => _rows[contentHash] = _clips.AddRow(contentHash, _file));
+            _failures.Remove(contentHash);
         }
-
-        Append(contentHash, singles);
     }
 
     /// <summary>Notes that a video has no features. Thread-safe.</summary>
@@ -178,7 +165,7 @@ public sealed class FeatureCache : IDisposable
         {
             if (!_rows.ContainsKey(contentHash))
             {
-                Guard(() => OpenLog().AppendFailure(contentHash, failure));
+                OnDisk(() => _clips.AddFailure(contentHash, failure));
                 _failures[contentHash] = failure;
             }
         }
@@ -193,22 +180,19 @@ public sealed class FeatureCache : IDisposable
         CheckLength(row.Length);
         lock (_lock)
         {
-            byte[] stored = new byte[Key.RowBytes];
-            if (!_rows.TryGetValue(contentHash, out var location) || RandomAccess.Read(location.File, stored,
-                location.Offset) != stored.Length
-                || Crc32C.Of(stored) != location.Checksum)
+            if (!_rows.TryGetValue(contentHash, out RowLocation? location) || !location.TryRead(Row))
             {
                 return false;
             }
 
             if (Key.ElementType == ElementType.F32)
             {
-                MemoryMarshal.Cast<byte, float>(stored).CopyTo(row);
+                MemoryMarshal.Cast<byte, float>(Row).CopyTo(row);
                 return true;
             }
 
-            var halves = MemoryMarshal.Cast<byte, Half>(stored);
-            for (var i = 0; i < row.Length; i++)
+            Span<Half> halves = MemoryMarshal.Cast<byte, Half>(Row);
+            for (int i = 0; i < row.Length; i++)
             {
                 row[i] = (float)halves[i];
             }
@@ -226,36 +210,6 @@ public sealed class FeatureCache : IDisposable
         }
     }
 
-    /// <summary>Takes over what another session of the same key has extracted into a folder of its own, and deletes that folder.</summary>
-    /// <param name="directory">A cache that was never committed.</param>
-    /// <exception cref="CacheLockedException">A process still writes to it.</exception>
-    /// <exception cref="CacheFullException">The disk is full; the folder stays as it is.</exception>
-    public void TakeOver(string directory)
-    {
-        using (CacheLock.Take(directory))
-        {
-            if (File.Exists(RowLog.PathIn(directory, Key.Fields)))
-            {
-                using RowLog other = Guard(() => RowLog.Open(_disk, directory, Key.Fields, Key.RowBytes));
-                byte[] row = new byte[Key.RowBytes];
-                foreach (var (hash, location) in other.Rows)
-                {
-                    if (RandomAccess.Read(location.File, row, location.Offset) == row.Length && Crc32C.Of(row) == location.Checksum)
-                    {
-                        AppendBytes(hash, row);
-                    }
-                }
-
-                foreach (var (hash, failure) in other.Failures)
-                {
-                    AppendFailure(hash, failure.Status, failure.Message);
-                }
-            }
-        }
-
-        System.IO.Directory.Delete(directory, recursive: true);
-    }
-
     /// <summary>Makes the split files match a dataset, in its order and with its labels. Writes nothing when they already do.</summary>
     /// <param name="dataset">The dataset; every clip must have been appended, now or before.</param>
     /// <param name="policy">What becomes of clips that failed.</param>
@@ -267,16 +221,15 @@ public sealed class FeatureCache : IDisposable
     {
         lock (_lock)
         {
-            var resolved = DatasetSplits.All.ToDictionary(
+            _dataset = dataset;
+            Dictionary<DatasetSplit, IReadOnlyList<ResolvedClip>> resolved = DatasetSplits.All.ToDictionary(
                 split => split, split => (IReadOnlyList<ResolvedClip>)[.. dataset[split].Select(Resolve)]);
             var losses = new LossReport(resolved);
             losses.Check(policy, maxCorrupt);
-
-            SplitImage[] images = [.. dataset.Splits.Select(split =>
-                new SplitImage(new SplitFiles(Directory, split), Key, resolved[split], policy == CorruptPolicy.Zeros))];
-            var changed = new CommitWriter(Directory, _disk, _committed, _log).Write(images, MarkDamaged);
-            var clips = resolved.Values.SelectMany(split => split).Where(clip => clip.Row is not null).ToList();
-            var extracted = clips.Count(clip => _extracted.Contains(clip.Clip.ContentHash));
+            bool changed = Write([.. dataset.Splits.Select(split =>
+                new SplitImage(new SplitFiles(Directory, split), Key, resolved[split], policy == CorruptPolicy.Zeros))]);
+            List<ResolvedClip> rows = [.. resolved.Values.SelectMany(split => split).Where(clip => clip.Row is not null)];
+            int extracted = rows.Count(row => _planned.Contains(row.Clip.ContentHash));
             if (changed)
             {
                 Load();
@@ -286,7 +239,7 @@ public sealed class FeatureCache : IDisposable
             {
                 Splits = losses.Splits,
                 Failed = losses.Failed,
-                Reused = clips.Count - extracted,
+                Reused = rows.Count - extracted,
                 Extracted = extracted,
                 Changed = changed,
                 Warnings = losses.Warnings,
@@ -295,21 +248,17 @@ public sealed class FeatureCache : IDisposable
     }
 
     /// <summary>Ends the session; writes nothing.</summary>
-    public void Dispose()
-    {
-        CloseFiles();
-        _writerLock.Dispose();
-    }
+    public void Dispose() => _writerLock?.Dispose();
 
     private void Load()
     {
-        CloseFiles();
         _rows.Clear();
         _failures.Clear();
         _notes.Clear();
+        _committed.Clear();
         Differences = [];
-        _log = File.Exists(RowLog.PathIn(Directory, Key.Fields)) ? Guard(OpenLog) : null;
-        foreach (var files in SplitFiles.AllIn(Directory))
+        _clips = ClipFolder.Read(_disk, Directory, Key.Fields);
+        foreach (SplitFiles files in SplitFiles.AllIn(Directory))
         {
             if (CommittedSplit.Open(files) is { } split)
             {
@@ -318,30 +267,32 @@ public sealed class FeatureCache : IDisposable
             }
         }
 
-        if (_log is null)
-        {
-            return;
-        }
-
-        foreach (var (hash, row) in _log.Rows)
+        foreach ((string hash, RowLocation row) in _clips.Rows)
         {
             _rows[hash] = row;
         }
 
-        foreach (var (hash, failure) in _log.Failures)
+        foreach ((string hash, ClipFailure failure) in _clips.Failures)
         {
             _failures[hash] = failure;
         }
 
-        foreach (var hash in _rows.Keys)
+        foreach (string hash in _rows.Keys)
         {
             _failures.Remove(hash);
         }
 
-        if (_log.Rows.Count + _log.Failures.Count > 0)
+        if (_clips.Rows.Count + _clips.Failures.Count > 0)
         {
-            _notes.Add($"An extraction was interrupted after {_log.Rows.Count} videos: it continues from there.");
+            _notes.Add($"An extraction was interrupted after {_clips.Rows.Count} videos: it continues from there.");
         }
+
+        if (_clips.Unusable.Count > 0)
+        {
+            _notes.Add($"{_clips.Unusable.Count} files in '{_clips.Path}' are damaged: their videos are extracted again.");
+        }
+
+        _notes.AddRange(EarlierLog.AllIn(Directory).Select(EarlierLog.Describe));
     }
 
     private void LoadCommitted(CommittedSplit split)
@@ -351,22 +302,23 @@ public sealed class FeatureCache : IDisposable
             Differences = [.. Differences.Union(differences)];
             _notes.Add(
                 $"'{split.Files.Features}' holds other features ({string.Join("; ", differences)}): its {split.Content.Rows.Count} rows "
-                + "cannot be used and are replaced when the extraction is complete. Choose another --cache-dir to keep them.");
+                + $"cannot be used and are replaced when the extraction is complete. Choose another {SettingName.Of("CacheDir")} to " +
+                    "keep them.");
             return;
         }
 
-        _notes.AddRange(split.Problems);
-        foreach (var (hash, failure) in split.Content.Failures)
+        if (split.Problem is { } problem)
+        {
+            _notes.Add(problem);
+        }
+
+        foreach ((string hash, ClipFailure failure) in split.Content.Failures)
         {
             _failures[hash] = failure;
         }
 
-        foreach (var hash in _log?.Damaged ?? [])
-        {
-            split.Lose(hash);
-        }
-
-        for (var row = 0; row < split.Content.Rows.Count; row++)
+        split.Lose(_clips.Replaced);
+        for (int row = 0; row < split.Content.Rows.Count; row++)
         {
             if (split.Locate(row) is { } location)
             {
@@ -375,95 +327,74 @@ public sealed class FeatureCache : IDisposable
         }
     }
 
-    private void CloseFiles()
-    {
-        _log?.Dispose();
-        _log = null;
-        foreach (var split in _committed.Values)
-        {
-            split.Dispose();
-        }
-
-        _committed.Clear();
-    }
-
     private ResolvedClip Resolve(Clip clip) => clip switch
     {
         { Fault: { } fault } => new ResolvedClip(clip, null, new ClipFailure(fault, "")),
-        _ when _rows.TryGetValue(clip.ContentHash, out var row) => new ResolvedClip(clip, row, null),
+        _ when _rows.TryGetValue(clip.ContentHash, out RowLocation? row) => new ResolvedClip(clip, row, null),
         _ => new ResolvedClip(clip, null, _failures.GetValueOrDefault(clip.ContentHash)),
     };
 
+    /// <summary>One clip for each content that has neither features nor a lasting failure, in the order of the dataset.</summary>
+    private List<Clip> MissingOf(VideoDataset dataset) =>
+    [
+        .. dataset.Clips.Where(clip => clip.Fault is null && !_rows.ContainsKey(clip.ContentHash)
+            && !(_failures.TryGetValue(clip.ContentHash, out ClipFailure? failure) && !FailureStatus.IsTransient(failure.Status)))
+            .DistinctBy(clip => clip.ContentHash),
+    ];
+
     /// <summary>The missing rows, and every file that has to be rewritten beside its old version.</summary>
-    private long BytesNeeded(VideoDataset dataset, int missing)
+    private long BytesNeeded(VideoDataset dataset)
     {
-        var files = 0L;
-        foreach (var split in dataset.Splits)
+        long files = 0;
+        foreach (DatasetSplit split in dataset.Splits)
         {
-            var rows = dataset[split].Where(clip => clip.Fault is null && !_failures.ContainsKey(clip.ContentHash))
+            IEnumerable<string> rows = dataset[split].Where(clip => clip.Fault is null && !_failures.ContainsKey(clip.ContentHash))
                 .Select(clip => clip.ContentHash);
-            var stored = _committed.GetValueOrDefault(split);
-            var unchanged = stored is { IsWhole: true }
+            bool unchanged = _committed.GetValueOrDefault(split) is { IsWhole: true } stored
                 && stored.Content.Key.SequenceEqual(Key.Fields)
                 && stored.Content.Rows.Where(row => !row.IsZeros).Select(row => row.ContentHash).SequenceEqual(rows);
             files += unchanged ? 0 : (long)dataset[split].Count * Key.RowBytes;
         }
 
-        return (missing * RowLog.RecordBytes(Key.RowBytes)) + files;
+        return (MissingOf(dataset).Count * (long)_file.Length) + files;
     }
 
     private IEnumerable<string> PlanNotes(VideoDataset dataset)
     {
-        var wanted = dataset.Clips.Select(clip => clip.ContentHash).ToHashSet(StringComparer.Ordinal);
-        var unused = _rows.Keys.Count(hash => !wanted.Contains(hash));
+        HashSet<string> wanted = [.. dataset.Clips.Select(clip => clip.ContentHash)];
+        int unused = _rows.Keys.Count(hash => !wanted.Contains(hash));
         if (unused > 0)
         {
             yield return unused == _rows.Count
-                ? $"The cache '{Directory}' holds the features of {unused} videos, none of which is in this dataset. They are " +
-                    $"replaced when the "
-                    + "extraction is complete. Choose another --cache-dir to keep them."
+                ? $"The cache '{Directory}' holds the features of {unused} videos, none of which is in this dataset. They are replaced "
+                    + $"when the extraction is complete. Choose another {SettingName.Of("CacheDir")} to keep them."
                 : $"{unused} cached videos are not in this dataset any more: their features are dropped.";
         }
     }
 
-    private void AppendBytes(string contentHash, ReadOnlySpan<byte> row)
+    private bool Write(IReadOnlyList<SplitImage> images)
     {
-        lock (_lock)
+        try
         {
-            if (_rows.ContainsKey(contentHash))
-            {
-                return;
-            }
-
-            try
-            {
-                var log = OpenLog();
-                log.AppendRow(contentHash, row);
-                _rows[contentHash] = log.Rows[contentHash];
-            }
-            catch (IOException exception) when (CacheDisk.IsFull(exception))
-            {
-                throw Full(exception);
-            }
-
-            _failures.Remove(contentHash);
-            _extracted.Add(contentHash);
+            return OnDisk(() => CacheCommit.Write(_disk, Directory, images, _committed) | _clips.Delete());
+        }
+        catch (DamagedRowException exception)
+        {
+            OnDisk(() => _clips.AddLost(exception.Damaged.Clip.ContentHash));
+            Load();
+            throw new CacheException(
+                $"The features of '{exception.Damaged.Clip.RelativePath}' in '{exception.Damaged.Row!.Path}' are damaged: their checksum "
+                + "differs. Run the same command again to extract them anew; 'cudatrainer cache verify' checks all others.");
         }
     }
 
-    private RowLog OpenLog() => _log ??= RowLog.Open(_disk, Directory, Key.Fields, Key.RowBytes);
-
-    private void MarkDamaged(string contentHash)
+    private void OnDisk(Action action) => OnDisk(() =>
     {
-        Guard(() => OpenLog().AppendDamaged(contentHash));
-        _rows.Remove(contentHash);
-        foreach (var split in _committed.Values)
-        {
-            split.Lose(contentHash);
-        }
-    }
+        action();
+        return true;
+    });
 
-    private T Guard<T>(Func<T> action)
+    private T OnDisk<T>(Func<T> action)
     {
         try
         {
@@ -471,21 +402,9 @@ public sealed class FeatureCache : IDisposable
         }
         catch (IOException exception) when (CacheDisk.IsFull(exception))
         {
-            throw Full(exception);
+            long needed = _dataset is null ? _file.Length : BytesNeeded(_dataset);
+            throw new CacheFullException(Directory, needed, _disk.FreeBytes(Directory), exception);
         }
-    }
-
-    private void Guard(Action action) => Guard(() =>
-    {
-        action();
-        return true;
-    });
-
-    private CacheFullException Full(IOException cause)
-    {
-        var stored = _plan?.Missing.Count(clip => _rows.ContainsKey(clip.ContentHash) || _failures.ContainsKey(clip.ContentHash)) ?? 0;
-        var needed = _plan is null ? RowLog.RecordBytes(Key.RowBytes) : _plan.BytesNeeded - (stored * RowLog.RecordBytes(Key.RowBytes));
-        return new CacheFullException(Directory, needed, _disk.FreeBytes(Directory), cause);
     }
 
     private void CheckLength(int length)
@@ -497,16 +416,16 @@ public sealed class FeatureCache : IDisposable
         }
     }
 
-    private void CheckFinite<T>(int index, ReadOnlySpan<T> row)
+    private void CheckFinite(int index, ReadOnlySpan<float> row)
     {
         if (index >= 0)
         {
-            var hint = row[index] is float single && float.IsFinite(single)
-                ? "It is too large for float16: use --feature-dtype float32."
+            string hint = float.IsFinite(row[index])
+                ? $"It is too large for float16: use {SettingName.Of("FeatureDtype")} float32."
                 : "Check the weight file.";
             throw new CacheException(
-                $"The feature at frame {index / Key.Dimension}, element {index % Key.Dimension} is {row[index]}, expected a finite " +
-                    $"number. {hint}");
+                $"The feature at frame {index / Key.Dimension}, element {index % Key.Dimension} is {row[index]}, expected a finite number. "
+                + hint);
         }
     }
 }

@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
-using System.Text;
 using CudaTrainer.Formats;
 
 namespace CudaTrainer.Data.Cache;
@@ -9,7 +7,6 @@ namespace CudaTrainer.Data.Cache;
 public sealed record FeatureKey
 {
     private const string FormatVersion = "1";
-    private const int IdentifierDigits = 12;
 
     /// <summary>T: frames sampled from a video.</summary>
     public required int Frames { get; init; }
@@ -58,13 +55,6 @@ public sealed record FeatureKey
         new("backbone", Backbone),
         .. View is null ? Array.Empty<KeyValuePair<string, string>>() : [new("view", View)],
     ];
-
-    /// <summary>A short name of a key in file names.</summary>
-    internal static string IdentifierOf(IReadOnlyList<KeyValuePair<string, string>> fields)
-    {
-        var text = string.Concat(fields.Select(pair => $"{pair.Key}={pair.Value}\n"));
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..IdentifierDigits];
-    }
 
     /// <summary>The fields in which stored features differ from this key.</summary>
     /// <param name="stored">Fields of the stored features.</param>

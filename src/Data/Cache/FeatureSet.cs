@@ -73,7 +73,7 @@ public sealed unsafe class FeatureSet : IDisposable
     public static FeatureSet Open(string directory, DatasetSplit split)
     {
         var files = new SplitFiles(System.IO.Path.GetFullPath(directory), split);
-        if (CommitLog.IsPending(files.Directory))
+        if (CacheCommit.IsPending(files.Directory))
         {
             throw new CacheException(
                 $"The cache '{files.Directory}' is being changed, or a change of it was interrupted. Run 'cudatrainer extract' or " +
@@ -165,12 +165,13 @@ public sealed unsafe class FeatureSet : IDisposable
     /// <summary>Catches files from elsewhere, and a commit that happens right now.</summary>
     private static void CheckBelongsTogether(SplitFiles files, MappedNpy features, RowsFile description)
     {
-        var (frames, dimension) = description.RowShape;
-        if (features.ElementType != description.ElementType || !features.Shape.SequenceEqual([description.Rows.Count, frames, dimension]))
+        (int frames, int dimension) = KeyFields.RowShape(description.Key);
+        ElementType elementType = KeyFields.ElementTypeOf(description.Key);
+        if (features.ElementType != elementType || !features.Shape.SequenceEqual([description.Rows.Count, frames, dimension]))
         {
             throw Foreign(
                 files.Features,
-                $"expected [{description.Rows.Count}, {frames}, {dimension}] of {description.ElementType}, found " +
+                $"expected [{description.Rows.Count}, {frames}, {dimension}] of {elementType}, found " +
                     $"{ElementTypes.Format(features.Shape)} of {features.ElementType}");
         }
 

@@ -31,14 +31,6 @@ internal sealed record RowsFile(
     private const string ChecksumStart = "\"crc32c\": \"";
     private const int ChecksumDigits = 8;
 
-    /// <summary>[T, D] of the rows; the views of a video follow each other in T.</summary>
-    public (int Frames, int Dimension) RowShape => (Number("frames") * Number("views"), Number("dimension"));
-
-    /// <summary>Bytes of a row.</summary>
-    public int RowBytes => checked(RowShape.Frames * RowShape.Dimension * ElementType.Size());
-
-    public ElementType ElementType => Field("dtype") == "float16" ? ElementType.F16 : ElementType.F32;
-
     /// <summary>Whether a file begins as ours do, even if it is damaged further on.</summary>
     public static bool LooksLikeOurs(string path)
     {
@@ -95,7 +87,7 @@ internal sealed record RowsFile(
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"{{\n\"format\": \"{FormatName}\",\n\"version\": {Version},\n");
-        text.Append("\"key\": ").Append(Encoding.UTF8.GetString(KeyJson.Write(Key))).Append(",\n");
+        text.Append("\"key\": ").Append(Encoding.UTF8.GetString(KeyFields.ToJson(Key))).Append(",\n");
         text.Append(CultureInfo.InvariantCulture, $"\"labels_crc32c\": \"{Hexadecimal(LabelsChecksum)}\",\n");
         text.Append(CultureInfo.InvariantCulture, $"\"videos_crc32c\": \"{Hexadecimal(VideosChecksum)}\",\n\"rows\": [");
         text.AppendJoin(",", Rows.Select(row =>
@@ -116,20 +108,15 @@ internal sealed record RowsFile(
         var failures = root.GetProperty("failures").EnumerateArray()
             .ToDictionary(failure => Text(failure[0]), failure => new ClipFailure(Text(failure[1]), Text(failure[2])),
                 StringComparer.Ordinal);
-        var file = new RowsFile(
-            KeyJson.Read(root.GetProperty("key")), rows, failures, Checksum(root.GetProperty("labels_crc32c")),
-                Checksum(root.GetProperty("videos_crc32c")));
-        _ = file.RowShape;
-        return file;
+        IReadOnlyList<KeyValuePair<string, string>> key = KeyFields.FromJson(Encoding.UTF8.GetBytes(root.GetProperty("key").GetRawText()))
+            ?? throw new FormatException("the key is not an object of texts");
+        _ = KeyFields.RowBytes(key);
+        return new RowsFile(key, rows, failures, Checksum(root.GetProperty("labels_crc32c")), Checksum(root.GetProperty("videos_crc32c")));
 
         static string Text(JsonElement element) => element.GetString() ?? throw new FormatException("a text is null");
 
         static uint Checksum(JsonElement element) => uint.Parse(Text(element), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
     }
-
-    private string Field(string name) => Key.First(field => field.Key == name).Value;
-
-    private int Number(string name) => int.Parse(Field(name), CultureInfo.InvariantCulture);
 
     private static string Hexadecimal(uint value) => value.ToString("x8", CultureInfo.InvariantCulture);
 }

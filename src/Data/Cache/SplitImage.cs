@@ -11,12 +11,20 @@ namespace CudaTrainer.Data.Cache;
 /// <param name="Failure">Why it failed; null when it did not.</param>
 internal sealed record ResolvedClip(Clip Clip, RowLocation? Row, ClipFailure? Failure);
 
+/// <summary>A stored row does not have its checksum any more.</summary>
+internal sealed class DamagedRowException(ResolvedClip clip) : Exception
+{
+    public ResolvedClip Damaged { get; } = clip;
+}
+
 /// <summary>What a split's files are to contain. Depends on the dataset and the features only, not on how they came to be.</summary>
 internal sealed class SplitImage
 {
     private const string StatusOfRows = "ok";
 
     private readonly FeatureKey _key;
+    private readonly IReadOnlyList<ResolvedClip> _rows;
+    private readonly RowsFile _content;
 
     /// <param name="files">Where.</param>
     /// <param name="key">What kind of features.</param>
@@ -25,52 +33,63 @@ internal sealed class SplitImage
     public SplitImage(SplitFiles files, FeatureKey key, IReadOnlyList<ResolvedClip> clips, bool keepFailures)
     {
         (Files, _key) = (files, key);
-        var zeros = Crc32C.Of(new byte[key.RowBytes]);
-        Rows = [.. clips.Where(clip => clip.Failure is null || keepFailures)];
-        Labels = EncodeLabels();
-        Videos = EncodeVideos([.. clips.Except(Rows)]);
-        Content = new RowsFile(
+        uint zeros = Crc32C.Of(new byte[key.RowBytes]);
+        _rows = [.. clips.Where(clip => clip.Failure is null || keepFailures)];
+        byte[] labels = EncodeLabels(), videos = EncodeVideos([.. clips.Except(_rows)]);
+        _content = new RowsFile(
             key.Fields,
-            [.. Rows.Select(row => new RowEntry(row.Clip.ContentHash, row.Row?.Checksum ?? zeros, row.Row is null))],
+            [.. _rows.Select(row => new RowEntry(row.Clip.ContentHash, row.Row?.Checksum ?? zeros, row.Row is null))],
             clips.Where(clip => clip is { Failure: not null, Clip.Fault: null }).DistinctBy(clip => clip.Clip.ContentHash)
                 .ToDictionary(clip => clip.Clip.ContentHash, clip => clip.Failure!, StringComparer.Ordinal),
-            Crc32C.Of(Labels),
-            Crc32C.Of(Videos));
+            Crc32C.Of(labels),
+            Crc32C.Of(videos));
+        SmallFiles = [(files.Labels, labels), (files.Videos, videos), (files.Rows, _content.ToBytes())];
     }
 
     public SplitFiles Files { get; }
 
-    public RowsFile Content { get; }
+    /// <summary>All but the features.</summary>
+    public IReadOnlyList<(string Path, byte[] Bytes)> SmallFiles { get; }
 
-    /// <summary>The clips that have a row, in order.</summary>
-    public IReadOnlyList<ResolvedClip> Rows { get; }
+    /// <summary>The features file, read row by row.</summary>
+    /// <exception cref="DamagedRowException">On the way: a row is not what it was.</exception>
+    public IEnumerable<ReadOnlyMemory<byte>> Features
+    {
+        get
+        {
+            yield return NpyHeader.Build(_key.ElementType, [_rows.Count, _key.Frames * _key.Views, _key.Dimension]);
+            byte[] row = new byte[_key.RowBytes];
+            foreach (ResolvedClip clip in _rows)
+            {
+                if (clip.Row is null)
+                {
+                    row.AsSpan().Clear();
+                }
+                else if (!clip.Row.TryRead(row))
+                {
+                    throw new DamagedRowException(clip);
+                }
 
-    public byte[] Labels { get; }
-
-    public byte[] Videos { get; }
-
-    public int RowBytes => _key.RowBytes;
-
-    public byte[] FeaturesHead => NpyHeader.Build(_key.ElementType, [Rows.Count, _key.Frames * _key.Views, _key.Dimension]);
-
-    public long FeaturesBytes => FeaturesHead.Length + ((long)Rows.Count * _key.RowBytes);
+                yield return row;
+            }
+        }
+    }
 
     /// <summary>Whether a committed split already has these features.</summary>
     public bool HasSameFeatures(CommittedSplit? committed) =>
-        committed is { IsWhole: true } && committed.Content.Key.SequenceEqual(Content.Key)
-            && committed.Content.Rows.SequenceEqual(Content.Rows);
+        committed is { IsWhole: true } && committed.Content.Key.SequenceEqual(_content.Key)
+            && committed.Content.Rows.SequenceEqual(_content.Rows);
 
     private byte[] EncodeLabels()
     {
-        var head = NpyHeader.Build(ElementType.I64, [Rows.Count]);
-        var labels = Rows.Select(row => (long)row.Clip.Label).ToArray();
-        return [.. head, .. MemoryMarshal.AsBytes(labels.AsSpan())];
+        long[] labels = [.. _rows.Select(row => (long)row.Clip.Label)];
+        return [.. NpyHeader.Build(ElementType.I64, [labels.Length]), .. MemoryMarshal.AsBytes(labels.AsSpan())];
     }
 
     private byte[] EncodeVideos(IReadOnlyList<ResolvedClip> leftOut)
     {
         var text = new StringBuilder("path,class,source,status\n");
-        foreach (var (clip, _, failure) in Rows.Concat(leftOut))
+        foreach ((Clip clip, _, ClipFailure? failure) in _rows.Concat(leftOut))
         {
             string[] fields = [clip.RelativePath, ClassLabel.Name(clip.Label), clip.Source, failure?.Status ?? StatusOfRows];
             text.AppendJoin(',', fields.Select(CsvFile.Quote)).Append('\n');

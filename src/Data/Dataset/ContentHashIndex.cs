@@ -7,10 +7,9 @@ namespace CudaTrainer.Data.Dataset;
 
 /// <summary>Remembers the content hash of files that have not changed since they were read.</summary>
 /// <remarks>
-/// A text file: a title line, one line <c>HASH BYTES MODIFIED_NS PATH</c> per video, and a last line with the SHA-256 of all
-/// before it. It only saves time: a damaged one is read as empty. A file changed within the resolution of its time stamp
-/// would look unchanged, so files younger than <see cref="SettlingNanoseconds"/> are not remembered (the rule Git follows
-/// for its index).
+/// A text file: a title line, one line <c>HASH BYTES MODIFIED_NS PATH</c> per video, and a last line with the SHA-256 of all before it. It
+/// only saves time: a damaged one is read as empty. A file changed within the resolution of its time stamp would look unchanged, so files
+/// younger than <see cref="SettlingNanoseconds"/> are not remembered (the rule Git follows for its index).
 /// </remarks>
 internal sealed class ContentHashIndex
 {

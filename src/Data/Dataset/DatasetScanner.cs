@@ -4,8 +4,8 @@ namespace CudaTrainer.Data.Dataset;
 
 /// <summary>Finds the clips of a folder and divides them into train, val and test.</summary>
 /// <remarks>
-/// Two layouts: split folders with class folders in each, or just class folders. Videos are found at any depth below a
-/// class folder, links followed. The result depends only on names, contents and options, never on the file system's order.
+/// Two layouts: split folders with class folders in each, or just class folders. Videos are found at any depth below a class folder, links
+/// followed. The result depends only on names, contents and options, never on the file system's order.
 /// </remarks>
 public static class DatasetScanner
 {

@@ -4,12 +4,11 @@ namespace CudaTrainer.Data.Dataset;
 
 /// <summary>Divides groups of clips among splits so that each split's class counts come as near as possible to its share.</summary>
 /// <remarks>
-/// Groups are indivisible, so this is a vector bin-packing problem. It is searched by repeated descent: from a random start,
-/// move one group to another split, or exchange two, as long as that lowers
-/// Σ_split Σ_class (count − share)² / max(share, 1), plus a tenth of the same for the number of groups, so that no split
-/// consists of a few large ones. Groups with equal counts are interchangeable and are handled as one kind with a number,
-/// which keeps the search fast when every clip is its own group. The best of all starts wins. A split that lacks a class
-/// is forbidden, not just expensive.
+/// Groups are indivisible, so this is a vector bin-packing problem. It is searched by repeated descent: from a random start, move one group
+/// to another split, or exchange two, as long as that lowers Σ_split Σ_class (count − share)² / max(share, 1), plus a tenth of the same for
+/// the number of groups, so that no split consists of a few large ones. Groups with equal counts are interchangeable and are handled as one
+/// kind with a number, which keeps the search fast when every clip is its own group. The best of all starts wins. A split that lacks a
+/// class is forbidden, not just expensive.
 /// </remarks>
 internal sealed class GroupSplitter
 {

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using System.Text;
 
@@ -5,9 +6,10 @@ namespace CudaTrainer.Data.Video;
 
 /// <summary>A thread that runs native reads for whoever asks, so that a read that never returns costs a thread, not a caller.</summary>
 /// <remarks>
-/// Everything native code touches (path, options, pictures, message) is unmanaged memory owned by the thread: a caller that
+/// Everything native code touches (path, options, pictures, message) is memory owned by the thread: a caller that
 /// gives up can return at once. Idle threads wait for the next read, so there are as many as reads ever ran at the same time,
-/// and a read that succeeds allocates nothing but the name of a codec or container that is new.
+/// and a read that succeeds allocates nothing but the name of a codec or container that is new and, for motion, what a video of another
+/// size or a longer one takes.
 /// </remarks>
 internal sealed unsafe class DecodeThread
 {
@@ -27,8 +29,7 @@ internal sealed unsafe class DecodeThread
     private nuint _pathBytes;
     private byte* _rgb;
     private nuint _rgbBytes;
-    private byte* _motion;
-    private nuint _motionBytes;
+    private MotionMeter? _meter;
     private NativeVideo? _native;
     private int _state;
     private int _fault;
@@ -73,7 +74,7 @@ internal sealed unsafe class DecodeThread
         CancellationToken cancellation,
         out bool lost)
     {
-        Prepare(native, path, frameCount, rgb.Length, motion.Length, options);
+        Prepare(native, path, frameCount, rgb.Length, !motion.IsEmpty, options);
         lost = !Execute(options.TimeLimit, cancellation);
         if (!lost)
         {
@@ -102,7 +103,7 @@ internal sealed unsafe class DecodeThread
         return new DecodeThread();
     }
 
-    private void Prepare(NativeVideo native, string path, int frameCount, int rgbBytes, int motionCount, VideoReadOptions options)
+    private void Prepare(NativeVideo native, string path, int frameCount, int rgbBytes, bool hasMotion, VideoReadOptions options)
     {
         _native = native;
         var pathBytes = (nuint)Encoding.UTF8.GetMaxByteCount(path.Length) + 1;
@@ -110,7 +111,13 @@ internal sealed unsafe class DecodeThread
         var written = Encoding.UTF8.GetBytes(path, new Span<byte>(_path, (int)pathBytes));
         _path[written] = 0;
         Reserve(ref _rgb, ref _rgbBytes, (nuint)rgbBytes);
-        Reserve(ref _motion, ref _motionBytes, (nuint)motionCount * sizeof(float));
+        if (hasMotion)
+        {
+            _meter ??= new MotionMeter();
+            _meter.Reset();
+            _job->Watcher = _meter.Watcher;
+        }
+
         _job->HasPictures = rgbBytes > 0 ? 1 : 0;
         _job->RgbBytes = rgbBytes;
         _job->Stop = 0;
@@ -125,7 +132,7 @@ internal sealed unsafe class DecodeThread
             Height = options.Height,
             LimitMilliseconds = (int)Math.Ceiling(options.TimeLimit.TotalMilliseconds),
             TolerateDamage = options.TolerateDamage ? 1 : 0,
-            Motion = motionCount > 0 ? (float*)_motion : null,
+            Watcher = hasMotion ? &_job->Watcher : null,
         };
         _state = Running;
     }
@@ -164,17 +171,26 @@ internal sealed unsafe class DecodeThread
 
     private VideoReadResult Result(Span<byte> rgb, Span<float> motion)
     {
-        var fault = (VideoFault)_fault;
-        if (fault == VideoFault.None)
+        if (!motion.IsEmpty && _meter!.Failure is { } failure)
         {
-            new ReadOnlySpan<byte>(_rgb, rgb.Length).CopyTo(rgb);
-            new ReadOnlySpan<float>(_motion, motion.Length).CopyTo(motion);
+            ExceptionDispatchInfo.Throw(failure);
         }
 
-        return new VideoReadResult(
-            fault,
-            fault == VideoFault.None ? "" : NativeVideo.Text(_job->Message, NativeVideo.MessageBytes),
-            NativeVideo.InfoOf(&_job->Info));
+        var fault = (VideoFault)_fault;
+        VideoInfo info = NativeVideo.InfoOf(&_job->Info);
+        if (fault != VideoFault.None)
+        {
+            return new VideoReadResult(fault, NativeVideo.Text(_job->Message, NativeVideo.MessageBytes), info);
+        }
+
+        new ReadOnlySpan<byte>(_rgb, rgb.Length).CopyTo(rgb);
+        if (!motion.IsEmpty)
+        {
+            _meter!.Steps(motion);
+            info = info with { MotionPairs = _meter.Pairs };
+        }
+
+        return new VideoReadResult(fault, "", info);
     }
 
     private void Run()
@@ -189,7 +205,7 @@ internal sealed unsafe class DecodeThread
             {
                 NativeMemory.Free(_path);
                 NativeMemory.Free(_rgb);
-                NativeMemory.Free(_motion);
+                _meter?.Dispose();
                 NativeMemory.Free(_job);
                 return;
             }
@@ -210,6 +226,7 @@ internal sealed unsafe class DecodeThread
     private struct Job
     {
         public NativeVideo.ReadOptions Options;
+        public NativeVideo.Watcher Watcher;
         public NativeVideo.Info Info;
         public long RgbBytes;
         public int Stop;

@@ -1,12 +1,14 @@
+using CudaTrainer.Kernels.Cpu;
+
 namespace CudaTrainer.Data.Video;
 
 /// <summary>What moves in a video, in numbers: docs/motion.md.</summary>
 public static class MotionFeatures
 {
-    /// <summary>Of a pair of successive pictures.</summary>
-    public const int PerPair = 174;
+    /// <summary>How many numbers describe a pair of successive pictures.</summary>
+    public const int PerPair = MotionDescriptor.Features;
 
-    /// <summary>Of an interval of time: the means over its pairs, then the standard deviations.</summary>
+    /// <summary>How many numbers describe an interval of time: the means over its pairs, then the standard deviations.</summary>
     public const int PerStep = 2 * PerPair;
 
     /// <summary>Changes whenever the same video gives other numbers.</summary>
@@ -18,7 +20,7 @@ public static class MotionFeatures
     /// <summary>The picture that motion is looked for in; part of the cache's key.</summary>
     internal const string Resize = "112 rows area";
 
-    /// <summary>For people.</summary>
+    /// <summary>What messages and reports call these features.</summary>
     public const string Description = "motion (optical flow and differences, 15 pictures a second)";
 
     /// <summary>
@@ -32,9 +34,8 @@ public static class MotionFeatures
     /// <param name="to">Where the last ends.</param>
     /// <param name="steps">[intervals, <see cref="PerStep"/>], overwritten; zeros where there is no pair at all.</param>
     /// <exception cref="ArgumentException">The lengths do not fit.</exception>
-    /// <exception cref="VideoException">The native library is missing.</exception>
-    public static unsafe void Steps(ReadOnlySpan<double> starts, ReadOnlySpan<double> ends, ReadOnlySpan<float> pairs, double from,
-        double to, Span<float> steps)
+    public static void Steps(ReadOnlySpan<double> starts, ReadOnlySpan<double> ends, ReadOnlySpan<float> pairs, double from, double to,
+        Span<float> steps)
     {
         if (ends.Length != starts.Length || pairs.Length != starts.Length * PerPair || steps.Length % PerStep != 0)
         {
@@ -43,10 +44,72 @@ public static class MotionFeatures
                     $"{steps.Length} is no multiple of {PerStep}.");
         }
 
-        fixed (double* start = starts, end = ends)
-        fixed (float* features = pairs, result = steps)
+        steps.Clear();
+        int count = steps.Length / PerStep, first = 0;
+        int filled = 0; // steps in front of this one have numbers of their own or of a neighbour
+        for (int step = 0; step < count; step++)
         {
-            VideoLibrary.Require("motion").MotionSteps(start, end, features, starts.Length, from, to, steps.Length / PerStep, result);
+            double begin = from + ((to - from) * step / count), end = from + ((to - from) * (step + 1) / count);
+            while (first < starts.Length && ends[first] <= begin)
+            {
+                first++;
+            }
+
+            int last = first;
+            double weight = 0;
+            for (; last < starts.Length && starts[last] < end; last++)
+            {
+                weight += Math.Min(ends[last], end) - Math.Max(starts[last], begin);
+            }
+
+            if (!(weight > 0))
+            {
+                continue;
+            }
+
+            Span<float> numbers = Step(steps, step);
+            for (int i = 0; i < PerPair; i++)
+            {
+                double sum = 0, squares = 0;
+                for (int pair = first; pair < last; pair++)
+                {
+                    sum += (Math.Min(ends[pair], end) - Math.Max(starts[pair], begin)) * Feature(pairs, pair, i);
+                }
+
+                double middle = sum / weight;
+                for (int pair = first; pair < last; pair++)
+                {
+                    double apart = Feature(pairs, pair, i) - middle;
+                    squares += (Math.Min(ends[pair], end) - Math.Max(starts[pair], begin)) * apart * apart;
+                }
+
+                numbers[i] = (float)middle;
+                numbers[PerPair + i] = (float)Math.Sqrt(squares / weight);
+            }
+
+            // Steps without a pair take the nearest that has one; of two as near the earlier.
+            for (int empty = filled; empty < step; empty++)
+            {
+                bool takesEarlier = filled > 0 && empty - (filled - 1) <= step - empty;
+                Step(steps, takesEarlier ? filled - 1 : step).CopyTo(Step(steps, empty));
+            }
+
+            filled = step + 1;
         }
+
+        for (int empty = filled; filled > 0 && empty < count; empty++)
+        {
+            Step(steps, filled - 1).CopyTo(Step(steps, empty));
+        }
+    }
+
+    private static Span<float> Step(Span<float> steps, int step) => steps.Slice(step * PerStep, PerStep);
+
+    /// <summary>The first pair of a scene has no acceleration: that of the pair after it stands in, or none.</summary>
+    private static double Feature(ReadOnlySpan<float> pairs, int pair, int i)
+    {
+        int place = (pair * PerPair) + i;
+        float value = float.IsNaN(pairs[place]) && place + PerPair < pairs.Length ? pairs[place + PerPair] : pairs[place];
+        return float.IsNaN(value) ? 0 : value;
     }
 }

@@ -13,7 +13,7 @@ internal sealed unsafe class NativeVideo
 {
     internal const int MessageBytes = 1024;
 
-    private const int Abi = 3;
+    private const int Abi = 4;
 
     private static readonly List<string> s_names = [];
 
@@ -27,8 +27,6 @@ internal sealed unsafe class NativeVideo
         Walk = (delegate* unmanaged[Cdecl]<byte*, WalkOptions*, delegate* unmanaged[Cdecl]<nint, Frame*, int>, nint, Info*, byte*, int,
             int>)
             NativeLibrary.GetExport(library, "ctv_walk");
-        MotionSteps = (delegate* unmanaged[Cdecl]<double*, double*, float*, long, double, double, int, float*, void>)
-            NativeLibrary.GetExport(library, "ctv_motion_steps");
         Resize = (delegate* unmanaged[Cdecl]<byte*, int, int, long, byte*, int, int, int>)
             NativeLibrary.GetExport(library, "ctv_resize");
         CanEncode = (delegate* unmanaged[Cdecl]<byte*, int>)NativeLibrary.GetExport(library, "ctv_can_encode");
@@ -46,8 +44,6 @@ internal sealed unsafe class NativeVideo
     public delegate* unmanaged[Cdecl]<byte*, WalkOptions*, delegate* unmanaged[Cdecl]<nint, Frame*, int>, nint, Info*, byte*, int,
         int> Walk
     { get; }
-
-    public delegate* unmanaged[Cdecl]<double*, double*, float*, long, double, double, int, float*, void> MotionSteps { get; }
 
     public delegate* unmanaged[Cdecl]<byte*, int, int, long, byte*, int, int, int> Resize { get; }
 
@@ -124,8 +120,7 @@ internal sealed unsafe class NativeVideo
             Name((byte*)&info->Container, sizeof(Info.ContainerName)),
             info->DecodeErrors,
             info->Passes,
-            info->MotionPairs,
-            TimeSpan.FromSeconds(info->ResizeSeconds));
+            ResizeTime: TimeSpan.FromSeconds(info->ResizeSeconds));
     }
 
     private static ReadOnlySpan<byte> Bytes(byte* text, int bytes)
@@ -133,6 +128,26 @@ internal sealed unsafe class NativeVideo
         var span = new ReadOnlySpan<byte>(text, bytes);
         var end = span.IndexOf((byte)0);
         return end < 0 ? span : span[..end];
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct Glimpse
+    {
+        public double Seconds;
+        public double FrameSeconds;
+        public int Width;
+        public int Height;
+        public int Columns;
+        public int Rows;
+        public byte* Pixels;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct Watcher
+    {
+        public nint State;
+        public delegate* unmanaged[Cdecl]<nint, Glimpse*, int> Wants;
+        public delegate* unmanaged[Cdecl]<nint, int> Take;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -147,7 +162,7 @@ internal sealed unsafe class NativeVideo
         public int LimitMilliseconds;
         public int TolerateDamage;
         public int Reserved;
-        public float* Motion;
+        public Watcher* Watcher;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -160,7 +175,6 @@ internal sealed unsafe class NativeVideo
         public int Width;
         public int Height;
         public int Passes;
-        public int MotionPairs;
         public CodecName Codec;
         public ContainerName Container;
         public double ResizeSeconds;
@@ -182,10 +196,10 @@ internal sealed unsafe class NativeVideo
     internal struct WalkOptions
     {
         public int* Stop;
+        public Watcher* Watcher;
         public int Width;
         public int Height;
         public int LimitMilliseconds;
-        public int Motion;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -197,9 +211,6 @@ internal sealed unsafe class NativeVideo
         public int Height;
         public int RateNumerator;
         public int RateDenominator;
-        public double Seconds;
-        public float* Motion;
-        public double MotionStart;
     }
 
     [StructLayout(LayoutKind.Sequential)]

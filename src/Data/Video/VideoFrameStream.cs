@@ -38,13 +38,11 @@ public sealed record VideoStreamOptions
 
 /// <summary>
 /// Every frame of a video, front to back, decoded once by a thread of its own that stays a few frames ahead: a video of any length takes
-/// the memory of those frames.
-/// What decodes of a damaged file is delivered; <see cref="Result"/> tells in the end.
+/// the memory of those frames. What decodes of a damaged file is delivered; <see cref="Result"/> tells in the end.
 /// </summary>
 /// <remarks>
 /// A native step that never returns is left behind with its thread and memory 2 seconds after the time limit, as <see cref="VideoReader"/>
-/// does it.
-/// One thread takes frames; all members are for that thread.
+/// does it. One thread takes frames; all members are for that thread.
 /// </remarks>
 public sealed unsafe class VideoFrameStream : IDisposable
 {
@@ -69,10 +67,10 @@ public sealed unsafe class VideoFrameStream : IDisposable
     /// <summary>How reading ended, once <see cref="Next"/> has returned null. A fault does not take back the frames before it.</summary>
     public VideoReadResult Result { get; private set; }
 
-    /// <summary>Of the stream, once there is a frame; (0, 1) when it does not say.</summary>
+    /// <summary>The frame rate that the container states, once there is a frame; (0, 1) when it states none.</summary>
     public FrameRate Rate => _worker.Rate;
 
-    /// <summary>Of each frame, once there is one.</summary>
+    /// <summary>The size of each frame, once there is one.</summary>
     public (int Width, int Height) Size => _worker.Size;
 
     /// <summary>The next frame, which stays the caller's until it is given back; null after the last.</summary>
@@ -121,6 +119,7 @@ public sealed unsafe class VideoFrameStream : IDisposable
         private readonly NativeVideo _native;
         private readonly string _path;
         private readonly VideoStreamOptions _options;
+        private readonly MotionMeter? _meter;
         private readonly Lock _lock = new();
         private readonly Queue<VideoFrame> _frames = new();
         private readonly Stack<byte[]> _free = new();
@@ -132,6 +131,7 @@ public sealed unsafe class VideoFrameStream : IDisposable
         {
             (_native, _path, _options) = (native, path, options);
             _room = new SemaphoreSlim(options.Ahead);
+            _meter = options.Motion ? new MotionMeter() : null;
             Thread = new Thread(Run) { IsBackground = true, Name = "video stream" };
             Thread.Start();
         }
@@ -203,15 +203,11 @@ public sealed unsafe class VideoFrameStream : IDisposable
 
                 rgb ??= new byte[bytes];
                 new ReadOnlySpan<byte>(frame->Rgb, bytes).CopyTo(rgb);
-                MotionPair? motion = frame->Motion is null
-                    ? null
-                    : new MotionPair(frame->MotionStart, frame->Seconds,
-                        new ReadOnlySpan<float>(frame->Motion, MotionFeatures.PerPair).ToArray());
                 Rate = new FrameRate(frame->RateNumerator, frame->RateDenominator);
                 Size = (frame->Width, frame->Height);
                 lock (_lock)
                 {
-                    _frames.Enqueue(new VideoFrame(frame->Index, rgb, frame->Seconds, motion));
+                    _frames.Enqueue(new VideoFrame(frame->Index, rgb, _meter?.Clock ?? 0, _meter?.TakePair()));
                 }
 
                 Ready.Release();
@@ -235,13 +231,14 @@ public sealed unsafe class VideoFrameStream : IDisposable
             {
                 NativeVideo.Info info = default;
                 byte* message = stackalloc byte[NativeVideo.MessageBytes];
+                NativeVideo.Watcher watcher = _meter?.Watcher ?? default;
                 var options = new NativeVideo.WalkOptions
                 {
                     Stop = _stop,
+                    Watcher = _meter is null ? null : &watcher,
                     Width = _options.Width,
                     Height = _options.Height,
                     LimitMilliseconds = (int)Math.Ceiling(_options.TimeLimit.TotalMilliseconds),
-                    Motion = _options.Motion ? 1 : 0,
                 };
                 byte[] path = [.. Encoding.UTF8.GetBytes(_path), 0];
                 fixed (byte* name = path)
@@ -250,6 +247,7 @@ public sealed unsafe class VideoFrameStream : IDisposable
                         NativeVideo.MessageBytes);
                     Result = new VideoReadResult(fault,
                         fault == VideoFault.None ? "" : NativeVideo.Text(message, NativeVideo.MessageBytes), NativeVideo.InfoOf(&info));
+                    Failure ??= _meter?.Failure;
                 }
             }
             catch (Exception exception)
@@ -265,6 +263,7 @@ public sealed unsafe class VideoFrameStream : IDisposable
                 }
 
                 self.Free();
+                _meter?.Dispose();
                 Ready.Release();
             }
         }

@@ -35,7 +35,7 @@ public static class VideoReader
         return result.Succeeded ? result.Info : throw new VideoException(result.Fault, path, result.Reason);
     }
 
-    /// <summary>As <see cref="Read"/>, with a bad file as a value: in a folder of thousands some always are.</summary>
+    /// <summary>Reads like <see cref="Read"/> and returns a fault as a value: in a folder of thousands some files are always bad.</summary>
     /// <inheritdoc cref="Read" path="/param"/>
     /// <exception cref="VideoException">The native library is missing, which no other file would change.</exception>
     /// <exception cref="ArgumentException">The buffer or an option does not fit.</exception>

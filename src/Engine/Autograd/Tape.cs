@@ -1,5 +1,3 @@
-using CudaTrainer.Engine.Devices;
-using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tracing;
 
@@ -36,8 +34,6 @@ public sealed class Tape(IDevice device) : IDisposable
     private int _left;
 
     public IDevice Device { get; } = device;
-
-    public IOps Ops => Device.Ops;
 
     /// <summary>Training: batch statistics, dropout, and functions are recorded for the backward pass. Otherwise inference.</summary>
     public bool Training { get; set; }
@@ -205,7 +201,7 @@ public sealed class Tape(IDevice device) : IDisposable
     {
         if (written is not null && !ReferenceEquals(activation.Gradient, written))
         {
-            Ops.Accumulate(written, activation.Gradient!);
+            Device.TensorOps.Accumulate(written, activation.Gradient!);
         }
     }
 

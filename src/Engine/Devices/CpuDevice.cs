@@ -1,4 +1,5 @@
 using CudaTrainer.Engine.Ops;
+using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels.Cpu.Simd;
 using CudaTrainer.Kernels.Cpu.Threading;
 
@@ -19,7 +20,7 @@ public sealed class CpuDevice : HostDevice
         : base(index == 0 ? "cpu" : $"cpu:{index}")
     {
         _team = new ThreadTeam(threads == 0 ? Environment.ProcessorCount : threads, level);
-        Ops = new CpuOps(_team);
+        TensorOps = new CpuOps(_team);
     }
 
     public int Threads => _team.Size;
@@ -30,7 +31,7 @@ public sealed class CpuDevice : HostDevice
 
     public override string Description => $"{Threads} {(Threads == 1 ? "thread" : "threads")}, {LevelName(Level)}";
 
-    public override IOps Ops { get; }
+    public override ITensorOps TensorOps { get; }
 
     public static string LevelName(SimdLevel level) => level switch
     {

@@ -1,3 +1,4 @@
+using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Engine.Devices;

@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using CudaTrainer.Engine.Ops;
+using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Formats;
 
 namespace CudaTrainer.Engine.Devices;
@@ -43,7 +43,7 @@ public abstract unsafe class HostDevice : IDevice
 
     public abstract string Description { get; }
 
-    public abstract IOps Ops { get; }
+    public abstract ITensorOps TensorOps { get; }
 
     public bool SharesHostMemory => true;
 

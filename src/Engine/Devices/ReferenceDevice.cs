@@ -1,4 +1,5 @@
 using CudaTrainer.Engine.Ops;
+using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Engine.Devices;
 
@@ -6,11 +7,11 @@ namespace CudaTrainer.Engine.Devices;
 public sealed class ReferenceDevice : HostDevice
 {
     public ReferenceDevice()
-        : base("reference") => Ops = new ReferenceOps();
+        : base("reference") => TensorOps = new ReferenceOps();
 
     public override string Description => "plain loops in double precision";
 
     public override bool ComputesInHalf => true;
 
-    public override IOps Ops { get; }
+    public override ITensorOps TensorOps { get; }
 }

@@ -1,6 +1,7 @@
 using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Formats;
 using CudaTrainer.Formats.Onnx;
 
 namespace CudaTrainer.Engine.Nn;
@@ -20,6 +21,9 @@ public sealed class Linear : Module
     internal Parameter Weight => _weight;
 
     internal Parameter Bias => _bias;
+
+    public override IReadOnlyList<KerasLayer> KerasLayers => [new(_weight.Layer,
+        [_weight.KerasMatrix($"{_weight.Layer}/kernel"), _bias.KerasVector($"{_weight.Layer}/bias")])];
 
     public Tensor Forward(Tape tape, Tensor x) => LinearFunction.Apply(tape, x, _weight.Value, _bias.Value);
 
@@ -79,10 +83,15 @@ public sealed class Lstm : SequenceLayer
 
     public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections => [(_weightInput, _bias)];
 
+    public override IReadOnlyList<KerasLayer> KerasLayers => [new(_bias.Layer, KerasWeights($"{_bias.Layer}/lstm_cell"))];
+
     public override Tensor Forward(Tape tape, Tensor x) =>
         LstmFunction.Apply(tape, x, _weightInput.Value, _weightHidden.Value, _bias.Value, _options);
 
     internal override string Export(OnnxGraph graph, string x) => Export(graph, x, "forward", this);
+
+    internal KerasWeight[] KerasWeights(string cell) =>
+        [_weightInput.KerasMatrix(cell + "/kernel"), _weightHidden.KerasMatrix(cell + "/recurrent_kernel"), _bias.KerasVector(cell + "/bias")];
 
     /// <summary>
     /// One or two LSTM layers as one operation, their channels joined. ONNX's gate order is i, o, f, c, ours is i, f, c, o; it adds two
@@ -104,17 +113,30 @@ public sealed class Lstm : SequenceLayer
 /// <summary>Two LSTM layers side by side, one running backwards; their outputs joined.</summary>
 public sealed class BidirectionalLstm : SequenceLayer
 {
+    private readonly string _name;
     private readonly Lstm _forward;
     private readonly Lstm _reverse;
 
     public BidirectionalLstm(string name, int inputs, int hidden, RecurrentOptions options = default)
     {
+        _name = name;
         _forward = Add(new Lstm(name, inputs, hidden, options));
         _reverse = Add(new Lstm(name + "_reverse", inputs, hidden, options with { Reverse = true }));
     }
 
     public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections =>
         [.. _forward.InputProjections, .. _reverse.InputProjections];
+
+    /// <summary>Keras's Bidirectional prefixes the names of the two copies that it makes of the layer that it wraps.</summary>
+    public override IReadOnlyList<KerasLayer> KerasLayers
+    {
+        get
+        {
+            string wrapper = _name.Replace("lstm_", "bidirectional_", StringComparison.Ordinal);
+            return [new(wrapper, [.. _forward.KerasWeights($"{wrapper}/forward_{_name}/lstm_cell"),
+                .. _reverse.KerasWeights($"{wrapper}/backward_{_name}/lstm_cell")])];
+        }
+    }
 
     public override Tensor Forward(Tape tape, Tensor x) => ConcatFunction.Apply(tape, _forward.Forward(tape, x), _reverse.Forward(tape, x));
 
@@ -140,6 +162,23 @@ public sealed class Gru : SequenceLayer
     }
 
     public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections => [(_weightInput, _biasInput)];
+
+    /// <summary>GRU(reset_after=True): gates z, r, h instead of r, z, n; the two biases are the rows of one array.</summary>
+    public override IReadOnlyList<KerasLayer> KerasLayers
+    {
+        get
+        {
+            string layer = _biasInput.Layer;
+            int units = _weightHidden.Shape[1];
+            return [new(layer, [
+                _weightInput.KerasMatrix($"{layer}/gru_cell/kernel", units),
+                _weightHidden.KerasMatrix($"{layer}/gru_cell/recurrent_kernel", units),
+                new KerasWeight($"{layer}/gru_cell/bias:0", [2, 3 * units], [Bias(_biasInput, 0), Bias(_biasHidden, 1)])])];
+
+            KerasTensor Bias(Parameter bias, int row) =>
+                new(bias.Name, [3 * units], new KerasConversion(1, 3 * units, SwappedGate: units, FirstRow: row));
+        }
+    }
 
     public override Tensor Forward(Tape tape, Tensor x) =>
         GruFunction.Apply(tape, x, _weightInput.Value, _weightHidden.Value, _biasInput.Value, _biasHidden.Value, _options);
@@ -172,6 +211,16 @@ public sealed class BatchNorm : Module
         _shift = AddParameter(name + ".bias", [channels], Initializers.Zeros);
         _runningMean = AddBuffer(name + ".running_mean", [channels], Initializers.Zeros);
         _runningVariance = AddBuffer(name + ".running_var", [channels], Initializers.Ones);
+    }
+
+    public override IReadOnlyList<KerasLayer> KerasLayers
+    {
+        get
+        {
+            string layer = _scale.Layer;
+            return [new(layer, [_scale.KerasVector($"{layer}/gamma"), _shift.KerasVector($"{layer}/beta"),
+                _runningMean.KerasVector($"{layer}/moving_mean"), _runningVariance.KerasVector($"{layer}/moving_variance")])];
+        }
     }
 
     public Tensor Forward(Tape tape, Tensor x, bool relu, LayerDropout dropout) =>
@@ -212,6 +261,9 @@ public sealed class AttentionPool : Module
         (_name, _channels) = (name, channels);
         _weight = learns ? AddParameter(name + ".weight", [1, channels], Initializers.GlorotUniform) : null;
     }
+
+    /// <summary>The scores come from a dense layer of its own without bias.</summary>
+    public override IReadOnlyList<KerasLayer> KerasLayers => [new(_name, _weight is null ? [] : [_weight.KerasMatrix(_name + "/dense/kernel")])];
 
     /// <param name="tape">The recording.</param>
     /// <param name="x">[batch, time, channels].</param>

@@ -1,4 +1,5 @@
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Engine.Nn;
 
@@ -39,6 +40,9 @@ public abstract class Module
 
     /// <summary>All buffers, in the order of the layers.</summary>
     public IReadOnlyList<Parameter> Buffers => _buffers;
+
+    /// <summary>The same as layers of Keras in topological order, those without weights too (docs/keras-files.md).</summary>
+    public abstract IReadOnlyList<KerasLayer> KerasLayers { get; }
 
     protected Parameter AddParameter(string name, Shape shape, Initializer initializer)
     {

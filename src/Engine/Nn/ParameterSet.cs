@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
-using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Engine.Nn;
@@ -22,6 +21,7 @@ public sealed class ParameterSet : IDisposable
     public ParameterSet(IDevice device, Module module, DType type = DType.Float32, bool halfCopies = false)
     {
         Device = device;
+        Module = module;
         Parameters = module.Parameters;
         Buffers = module.Buffers;
         long[] bounds = new long[Parameters.Count + 1];
@@ -56,6 +56,8 @@ public sealed class ParameterSet : IDisposable
     }
 
     public IDevice Device { get; }
+
+    public Module Module { get; }
 
     public IReadOnlyList<Parameter> Parameters { get; }
 

@@ -1,5 +1,4 @@
 using CudaTrainer.Engine.Autograd;
-using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tracing;

@@ -4,12 +4,6 @@ using Cpu = CudaTrainer.Kernels.Cpu;
 
 namespace CudaTrainer.Engine.Ops;
 
-public partial interface IOps
-{
-    /// <summary>y += x, elementwise.</summary>
-    void Accumulate(Tensor x, Tensor y);
-}
-
 public sealed unsafe partial class CpuOps
 {
     public void Accumulate(Tensor x, Tensor y) =>

@@ -58,8 +58,8 @@ public readonly struct ActivationDropoutFunction : IFunction
 
     internal static IEnumerable<OpCase> Cases(InputDrawer draw) =>
     [
-        new("ReLU + dropout", [draw.AwayFromZero("x", [7, 41])], (tape, t) => Apply(tape, t[0], relu: true, OpCases.Half(tape))),
-        new("Dropout", [draw.Normal("x", [3, 5, 19])], (tape, t) => Apply(tape, t[0], relu: false, OpCases.Half(tape))),
+        new("ReLU + dropout", [draw.AwayFromZero("x", [7, 41])], (tape, t) => Apply(tape, t[0], relu: true, LayerDropout.Half(tape))),
+        new("Dropout", [draw.Normal("x", [3, 5, 19])], (tape, t) => Apply(tape, t[0], relu: false, LayerDropout.Half(tape))),
     ];
 }
 

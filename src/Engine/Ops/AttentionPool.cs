@@ -1,5 +1,4 @@
 using CudaTrainer.Engine.Autograd;
-using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
 using Cpu = CudaTrainer.Kernels.Cpu;
 using Gpu = CudaTrainer.Kernels.Cuda;

@@ -173,12 +173,12 @@ public readonly struct BatchNormFunction : IFunction
     internal static IEnumerable<OpCase> Cases(InputDrawer draw) =>
     [
         new("BatchNorm", Inputs(draw, [9, 5]), (tape, t) => ApplyTo(tape, t, relu: false, LayerDropout.None)),
-        new("BatchNorm + dropout", Inputs(draw, [4, 3, 17]), (tape, t) => ApplyTo(tape, t, relu: false, OpCases.Half(tape))),
-        new("BatchNorm + ReLU + dropout", Inputs(draw, [31, 33]), (tape, t) => ApplyTo(tape, t, relu: true, OpCases.Half(tape))),
+        new("BatchNorm + dropout", Inputs(draw, [4, 3, 17]), (tape, t) => ApplyTo(tape, t, relu: false, LayerDropout.Half(tape))),
+        new("BatchNorm + ReLU + dropout", Inputs(draw, [31, 33]), (tape, t) => ApplyTo(tape, t, relu: true, LayerDropout.Half(tape))),
         new("BatchNorm + ReLU + dropout, second replica", Inputs(draw, [13, 9]), (tape, t) =>
         {
             tape.Statistics = new SecondReplica();
-            return ApplyTo(tape, t, relu: true, OpCases.Half(tape));
+            return ApplyTo(tape, t, relu: true, LayerDropout.Half(tape));
         }),
     ];
 

@@ -3,12 +3,6 @@ using Cpu = CudaTrainer.Kernels.Cpu;
 
 namespace CudaTrainer.Engine.Ops;
 
-public partial interface IOps
-{
-    /// <summary>y = x converted between floating-point types.</summary>
-    void Cast(Tensor x, Tensor y);
-}
-
 public sealed unsafe partial class CpuOps
 {
     public void Cast(Tensor x, Tensor y)

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels.Interop;
 using Cpu = CudaTrainer.Kernels.Cpu;
@@ -109,7 +108,7 @@ public sealed partial class CudaOps
         return pooling;
     }
 
-    private sealed class ConvWeights(CudaDevice device, DeviceBuffer packed, DeviceBuffer bias, int filters, int channels) : PreparedWeights
+    private sealed class ConvWeights(IDevice device, DeviceBuffer packed, DeviceBuffer bias, int filters, int channels) : PreparedWeights
     {
         private readonly Dictionary<(int Images, int Height), CudnnConvolution> _bySize = [];
 

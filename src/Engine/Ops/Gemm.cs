@@ -1,4 +1,3 @@
-using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels.Interop;
 using Cpu = CudaTrainer.Kernels.Cpu;

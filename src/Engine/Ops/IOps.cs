@@ -1,3 +1,5 @@
+using CudaTrainer.Engine.Autograd;
+using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Engine.Ops;
@@ -12,8 +14,23 @@ namespace CudaTrainer.Engine.Ops;
 /// </para>
 /// <para>Outputs and gradients of activations are overwritten; gradients of parameters are added to.</para>
 /// <para>
-/// Nothing here returns a number to the host: scalars stay on the device, in the <see cref="StepState"/> that the ops share,
-/// so that a whole step can be queued, and on CUDA captured as a graph, without waiting.
+/// Nothing here returns a number to the host: scalars stay on the device, in the <see cref="StepState"/> that the ops share, so that a
+/// whole step can be queued, and on CUDA captured as a graph, without waiting.
 /// </para>
 /// </remarks>
-public partial interface IOps;
+public partial interface IOps : ITensorOps;
+
+public static class OpsOfDevices
+{
+    extension(IDevice device)
+    {
+        /// <summary>All ops of the device.</summary>
+        public IOps Ops => (IOps)device.TensorOps;
+    }
+
+    extension(Tape tape)
+    {
+        /// <summary>The ops of the tape's device.</summary>
+        public IOps Ops => tape.Device.Ops;
+    }
+}

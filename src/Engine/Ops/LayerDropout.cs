@@ -1,3 +1,4 @@
+using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Engine.Ops;
@@ -15,6 +16,9 @@ namespace CudaTrainer.Engine.Ops;
 public readonly record struct LayerDropout(float Probability, ulong Seed, int Layer, Tensor? State, int FirstSample = 0, long First = 0)
 {
     public static LayerDropout None => default;
+
+    /// <summary>Dropout of every second element, for the cases that an op is checked by.</summary>
+    internal static LayerDropout Half(Tape tape) => new(0.5f, 7, 3, tape.State);
 
     public bool Enabled => Probability > 0;
 

@@ -1,4 +1,3 @@
-using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
 using Cpu = CudaTrainer.Kernels.Cpu;
 
@@ -67,7 +66,7 @@ public sealed partial class CudaOps
         BiasReluKernels.Run(_stream, x.Shape.Rows, w.Outputs, y.Data, w.Bias.Pointer, relu: true, TypeOf(y));
     }
 
-    private sealed class LinearWeights(CudaDevice device, DeviceBuffer matrix, DeviceBuffer bias, int outputs, int inputs) : PreparedWeights
+    private sealed class LinearWeights(IDevice device, DeviceBuffer matrix, DeviceBuffer bias, int outputs, int inputs) : PreparedWeights
     {
         /// <summary>[Outputs, Inputs].</summary>
         public DeviceBuffer Matrix { get; } = matrix;

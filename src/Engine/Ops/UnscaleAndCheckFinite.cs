@@ -1,4 +1,3 @@
-using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
 using Cpu = CudaTrainer.Kernels.Cpu;
 using Gpu = CudaTrainer.Kernels.Cuda;

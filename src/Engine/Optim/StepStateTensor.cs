@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels;
 

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using CudaTrainer.Engine.Devices;
 
 namespace CudaTrainer.Engine.Tensors;
 
@@ -297,7 +296,7 @@ public sealed class Tensor : IDisposable
 
         if (HalfCopy is not null)
         {
-            Device.Ops.Cast(this, HalfCopy);
+            Device.TensorOps.Cast(this, HalfCopy);
         }
     }
 

@@ -96,7 +96,7 @@ public static class Check
         }
     }
 
-    public static void Device(string op, Tensor tensor, Devices.IDevice device)
+    public static void Device(string op, Tensor tensor, IDevice device)
     {
         if (!ReferenceEquals(tensor.Device, device))
         {

@@ -18,6 +18,6 @@ public interface IOnnxRunner
 public sealed record OnnxInput(string Name, ElementType Type, long[] Shape, ReadOnlyMemory<byte> Data);
 
 /// <summary>What a model answered.</summary>
-/// <param name="Version">Of ONNX Runtime.</param>
+/// <param name="Version">ONNX Runtime's version.</param>
 /// <param name="Outputs">By name, row-major.</param>
 public sealed record OnnxAnswer(string Version, IReadOnlyDictionary<string, double[]> Outputs);

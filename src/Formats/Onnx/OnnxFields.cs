@@ -16,7 +16,7 @@ internal static class ModelFields
     public const int Value = 2;
 }
 
-/// <summary>Of messages GraphProto and ValueInfoProto.</summary>
+/// <summary>Field numbers of messages GraphProto and ValueInfoProto.</summary>
 internal static class GraphFields
 {
     public const int Node = 1;
@@ -29,7 +29,7 @@ internal static class GraphFields
     public const int ValueType = 2;
 }
 
-/// <summary>Of messages NodeProto and AttributeProto.</summary>
+/// <summary>Field numbers of messages NodeProto and AttributeProto.</summary>
 internal static class NodeFields
 {
     public const int Input = 1;
@@ -45,7 +45,7 @@ internal static class NodeFields
     public const int AttributeType = 20;
 }
 
-/// <summary>Of messages TensorProto, TypeProto with its Tensor, and TensorShapeProto with its Dimension.</summary>
+/// <summary>Field numbers of messages TensorProto, TypeProto with its Tensor, and TensorShapeProto with its Dimension.</summary>
 internal static class TensorFields
 {
     public const int Dimensions = 1;
@@ -81,7 +81,7 @@ internal static class OnnxDataType
         ? code
         : throw new ArgumentException($"{type} is no type of a tensor in ONNX files of ours.", nameof(type));
 
-    /// <summary>Null for types that no export uses.</summary>
+    /// <summary>The type of a code; null for types that no export uses.</summary>
     public static ElementType? From(long code) => _codes.FirstOrDefault(pair => pair.Value == code) is { Value: > 0 } found
         ? found.Key
         : null;

@@ -13,7 +13,7 @@ public static class OnnxWriter
 
     /// <param name="stream">Need not be seekable.</param>
     /// <param name="graph">What to write.</param>
-    /// <param name="version">Of the program.</param>
+    /// <param name="version">The program's version.</param>
     /// <param name="metadata">Free text, written in the order of the keys.</param>
     /// <exception cref="ArgumentException">A tensor's data do not have the length of its shape, or its type is none of ours.</exception>
     /// <exception cref="IOException">The file would be too long.</exception>

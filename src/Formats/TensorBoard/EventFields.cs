@@ -10,7 +10,7 @@ internal static class EventFields
     public const int SessionLog = 7;
 }
 
-/// <summary>Of message SessionLog (the same file).</summary>
+/// <summary>Field numbers of message SessionLog (the same file).</summary>
 internal static class SessionFields
 {
     public const int Status = 1;
@@ -19,7 +19,7 @@ internal static class SessionFields
     public const int Start = 1;
 }
 
-/// <summary>Of messages Summary, Summary.Value, SummaryMetadata and SummaryMetadata.PluginData (summary.proto).</summary>
+/// <summary>Field numbers of messages Summary, Summary.Value, SummaryMetadata and SummaryMetadata.PluginData (summary.proto).</summary>
 internal static class SummaryFields
 {
     public const int Value = 1;
@@ -35,7 +35,7 @@ internal static class SummaryFields
     public const int PluginContent = 2;
 }
 
-/// <summary>Of messages TensorProto, TensorShapeProto and its Dim (tensor.proto, tensor_shape.proto).</summary>
+/// <summary>Field numbers of messages TensorProto, TensorShapeProto and its Dim (tensor.proto, tensor_shape.proto).</summary>
 internal static class TensorFields
 {
     public const int Type = 1;
@@ -49,7 +49,7 @@ internal static class TensorFields
     public const int Size = 1;
 }
 
-/// <summary>Of the hparams plugin's messages (plugins/hparams/plugin_data.proto) and of google.protobuf.Value.</summary>
+/// <summary>Field numbers of the hparams plugin's messages (plugins/hparams/plugin_data.proto) and of google.protobuf.Value.</summary>
 internal static class HParamsFields
 {
     public const int SessionStart = 3;

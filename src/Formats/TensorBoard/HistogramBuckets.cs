@@ -55,7 +55,7 @@ internal static class HistogramBuckets
         }
     }
 
-    /// <summary>Of the finite values; infinity and minus infinity without any.</summary>
+    /// <summary>The range of the finite values; infinity and minus infinity where there are none.</summary>
     private static (float Least, float Largest) Range(ReadOnlySpan<float> values)
     {
         ReadOnlySpan<Vector<float>> vectors = MemoryMarshal.Cast<float, Vector<float>>(values);

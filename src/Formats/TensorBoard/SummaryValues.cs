@@ -66,8 +66,8 @@ internal static class SummaryValues
         EndPlugin(summary, begin, metadata, plugin, content);
     }
 
-    /// <summary>That a trial has begun, with what decides it; null and empty parameters are left out.</summary>
-    /// <param name="seconds">Since 1970.</param>
+    /// <summary>Says that a trial has begun, with what decides it; null and empty parameters are left out.</summary>
+    /// <param name="seconds">The time, in seconds since 1970.</param>
     public static void SessionStart(this ProtoWriter summary, IEnumerable<JsonProperty> parameters, double seconds)
     {
         int begin = BeginHParams(summary, SessionStartTag);
@@ -88,8 +88,8 @@ internal static class SummaryValues
         EndPlugin(summary, begin, metadata, plugin, content);
     }
 
-    /// <summary>That a trial has ended well. TensorBoard keeps the first of a run for ever.</summary>
-    /// <param name="seconds">Since 1970.</param>
+    /// <summary>Says that a trial has ended well. TensorBoard keeps the first end of a run for ever.</summary>
+    /// <param name="seconds">The time, in seconds since 1970.</param>
     public static void SessionEnd(this ProtoWriter summary, double seconds)
     {
         int begin = BeginHParams(summary, SessionEndTag);

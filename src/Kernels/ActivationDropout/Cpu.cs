@@ -9,8 +9,6 @@ public static unsafe class ActivationDropout
     /// <summary>Elements whose mask is made at a time; a multiple of the four that share a Philox block.</summary>
     private const int Tile = 2048;
 
-    /// <param name="team">Threads to run on.</param>
-    /// <param name="count">Elements.</param>
     /// <param name="x">Input [count].</param>
     /// <param name="y">Output [count]; may be <paramref name="x"/>.</param>
     /// <param name="relu">Whether to clamp at 0 first; NaN stays NaN.</param>
@@ -21,13 +19,9 @@ public static unsafe class ActivationDropout
         team.Run(ref kernel);
     }
 
-    /// <param name="team">Threads to run on.</param>
-    /// <param name="count">Elements.</param>
     /// <param name="x">The forward input or output [count]: the ReLU passes gradient where it is &gt; 0. Not read without ReLU.</param>
     /// <param name="outputGradient">∂L/∂y [count].</param>
     /// <param name="inputGradient">∂L/∂x [count], overwritten; may be <paramref name="outputGradient"/>.</param>
-    /// <param name="relu">As in the forward pass.</param>
-    /// <param name="dropout">As in the forward pass.</param>
     public static void Backward(ThreadTeam team, long count, float* x, float* outputGradient, float* inputGradient, bool relu,
         Dropout dropout)
     {

@@ -7,8 +7,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// without a ReLU.</summary>
 /// <remarks>
 /// <para>Cost: forward reads and writes each element once, backward reads one array more; the mask is computed again instead of stored,
-/// about 25 integer instructions an
-/// element. Bound by memory in float; in half the mask takes about as long as the memory.</para>
+/// about 25 integer instructions an element. Bound by memory in float; in half the mask takes about as long as the memory.</para>
 /// <para>Access: 16 bytes a thread where the arrays are aligned, else element by element; either way a thread has the neighbours that
 /// share Philox blocks.</para>
 /// <para>Order: every element is computed by one thread: no reduction. The mask depends on seed, step, layer and element alone.</para>
@@ -18,8 +17,6 @@ public sealed unsafe class ActivationDropout(KernelLibrary library)
     private readonly TypedKernel<Arguments> _forward = new(library, Forward<Float32, Four>, Forward<Float16, Eight>);
     private readonly TypedKernel<Arguments> _backward = new(library, Backward<Float32, Four>, Backward<Float16, Eight>);
 
-    /// <param name="stream">Where to queue.</param>
-    /// <param name="count">Elements.</param>
     /// <param name="x">Input [count] of <paramref name="type"/>.</param>
     /// <param name="y">Output [count] of <paramref name="type"/>; may be <paramref name="x"/>.</param>
     /// <param name="relu">Whether to clamp at 0 first; NaN stays NaN.</param>
@@ -44,14 +41,10 @@ public sealed unsafe class ActivationDropout(KernelLibrary library)
         });
     }
 
-    /// <param name="stream">Where to queue.</param>
-    /// <param name="count">Elements.</param>
     /// <param name="dy">∂L/∂y [count] of <paramref name="type"/>.</param>
     /// <param name="x">The forward input or output [count] of <paramref name="type"/>: the ReLU passes gradient where it is &gt; 0. Not
     /// read without ReLU.</param>
     /// <param name="dx">Output: ∂L/∂x [count] of <paramref name="type"/>; may be <paramref name="dy"/>.</param>
-    /// <param name="relu">As in the forward pass.</param>
-    /// <param name="dropout">As in the forward pass.</param>
     /// <param name="type">Type of x, dx and dy.</param>
     public void Backward(CudaStream stream, long count, nint dy, nint x, nint dx, bool relu, in GpuDropout dropout, CudaType type)
     {

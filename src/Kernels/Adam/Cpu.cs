@@ -4,8 +4,7 @@ using CudaTrainer.Kernels.Cpu.Threading;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
-/// One Adam step on all parameters at once, gradient clipping included, in Keras's form:
-/// m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², p ← p − lr·√(1−β₂ᵗ)/(1−β₁ᵗ)·m/(√v + ε).
+/// One Adam step on all parameters at once, gradient clipping included, by the formulas of docs/kernels-layers.md.
 /// </summary>
 public static unsafe class Adam
 {
@@ -15,7 +14,6 @@ public static unsafe class Adam
     /// Updates nothing when <see cref="StepState.FoundNonFinite"/> is set; otherwise <see cref="StepState.AdamSteps"/> grows by one and is
     /// t.
     /// </summary>
-    /// <param name="team">Threads to run on.</param>
     /// <param name="parameters">Parameters P.</param>
     /// <param name="offsets">Where each parameter begins, and the total length n [P + 1].</param>
     /// <param name="weights">All parameters [n], updated.</param>

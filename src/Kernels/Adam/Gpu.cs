@@ -23,11 +23,9 @@ public sealed unsafe class Adam(KernelLibrary library)
     public static long WorkspaceBytes => 16;
 
     /// <summary>
-    /// One Adam step on all parameters in Keras's form, p ← p − lr·√(1−β₂ᵗ)/(1−β₁ᵗ) · m/(√v + ε), after clipping the gradients.
-    /// <see cref="StepState.AdamSteps"/> grows by one
-    /// and is t. Nothing changes when <see cref="StepState.FoundNonFinite"/> is set.
+    /// One Adam step on all parameters after clipping the gradients, by the formulas of docs/kernels-layers.md.
+    /// <see cref="StepState.AdamSteps"/> grows by one and is t. Nothing changes when <see cref="StepState.FoundNonFinite"/> is set.
     /// </summary>
-    /// <param name="stream">Where to queue.</param>
     /// <param name="parameters">Parameters P.</param>
     /// <param name="count">Elements of all parameters n.</param>
     /// <param name="weights">[n], float, updated.</param>

@@ -20,8 +20,6 @@ public sealed unsafe class AllReduce(KernelLibrary library)
     private readonly GpuKernel<Arguments> _takeHalf = new(library, TakeHalf);
 
     /// <summary>values += arriving; departing = values in half precision.</summary>
-    /// <param name="stream">Where to queue.</param>
-    /// <param name="count">Elements.</param>
     /// <param name="arriving">[count], half; may be another GPU's memory.</param>
     /// <param name="values">[count], float, updated.</param>
     /// <param name="departing">Output: [count], half.</param>
@@ -45,8 +43,6 @@ public sealed unsafe class AllReduce(KernelLibrary library)
     }
 
     /// <summary>values = departing = arriving.</summary>
-    /// <param name="stream">Where to queue.</param>
-    /// <param name="count">Elements.</param>
     /// <param name="arriving">[count], half; may be another GPU's memory.</param>
     /// <param name="values">Output: [count], float.</param>
     /// <param name="departing">Output: [count], half.</param>

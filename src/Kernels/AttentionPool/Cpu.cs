@@ -3,16 +3,13 @@ using CudaTrainer.Kernels.Cpu.Threading;
 
 namespace CudaTrainer.Kernels.Cpu;
 
-/// <summary>
-/// Attention over time: a = softmax over t of x[b,t]·w, y[b] = Σₜ a[b,t]·x[b,t].
-/// </summary>
+/// <summary>Attention pooling over time, by the formulas of docs/kernels-layers.md.</summary>
 /// <remarks>Samples are dealt out to members; the gradient of w, a sum over all of them, is dealt out by features after a
 /// barrier.</remarks>
 public static unsafe class AttentionPool
 {
     private const int FeaturesPerLine = 16;
 
-    /// <param name="team">Threads to run on.</param>
     /// <param name="batch">Samples B.</param>
     /// <param name="time">Steps T, ≥ 1.</param>
     /// <param name="features">Features H.</param>
@@ -26,10 +23,6 @@ public static unsafe class AttentionPool
         team.Run(ref kernel);
     }
 
-    /// <param name="team">Threads to run on.</param>
-    /// <param name="batch">As in the forward pass.</param>
-    /// <param name="time">As in the forward pass.</param>
-    /// <param name="features">As in the forward pass.</param>
     /// <param name="x">Forward input [B, T, H].</param>
     /// <param name="w">Score vector [H].</param>
     /// <param name="attention">As written by the forward pass [B, T].</param>

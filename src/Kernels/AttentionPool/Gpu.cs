@@ -4,18 +4,13 @@ using ILGPU;
 
 namespace CudaTrainer.Kernels.Cuda;
 
-/// <summary>
-/// Attention pooling over time. Forward: s_t = x_t·w, a = softmax_t(s), y = Σ_t a_t·x_t. Backward: da_t = dy·x_t, ds_t = a_t·(da_t − Σ_u
-/// a_u·da_u),
-/// dx_t = a_t·dy + ds_t·w, dw += Σ_b Σ_t ds_t·x_t.
-/// </summary>
+/// <summary>Attention pooling over time, by the formulas of docs/kernels-layers.md.</summary>
 /// <remarks>
 /// <para>Cost: forward reads x twice (the second time from the L1 cache) and does 4·B·T·C FLOPs; backward reads it twice, writes dx and
-/// does 8·B·T·C. From DRAM once each:
-/// 0.3 MB an array for 64×20×128 halves. Bound by memory for large batches, by latency for that one.</para>
-/// <para>Access: a block for each sequence, 8 warps. Scores: a warp has a step and its lanes 16-byte groups of channels. Sums over steps:
-/// a lane has a group, a warp every
-/// eighth step, and the warps' sums meet in shared memory.</para>
+/// does 8·B·T·C. From DRAM once each: 0.3 MB an array for 64×20×128 halves. Bound by memory for large batches, by latency for that
+/// one.</para>
+/// <para>Access: a block for each sequence, 8 warps. Scores: a warp has a step and its lanes 16-byte groups of channels. Sums over steps: a
+/// lane has a group, a warp every eighth step, and the warps' sums meet in shared memory.</para>
 /// <para>Order: butterflies, warps in order, then sequences in order by a second kernel over their parts of dw: fixed; no atomics.</para>
 /// </remarks>
 public sealed unsafe class AttentionPool(KernelLibrary library)
@@ -34,7 +29,6 @@ public sealed unsafe class AttentionPool(KernelLibrary library)
     /// ∂L/∂score of each step.</summary>
     public static long WorkspaceBytes(int batch, int time, int channels) => sizeof(float) * (long)batch * ((long)channels + time);
 
-    /// <param name="stream">Where to queue.</param>
     /// <param name="batch">Sequences B.</param>
     /// <param name="time">Steps T.</param>
     /// <param name="channels">Channels C.</param>
@@ -62,10 +56,6 @@ public sealed unsafe class AttentionPool(KernelLibrary library)
         });
     }
 
-    /// <param name="stream">Where to queue.</param>
-    /// <param name="batch">As in the forward pass.</param>
-    /// <param name="time">As in the forward pass.</param>
-    /// <param name="channels">As in the forward pass.</param>
     /// <param name="dy">∂L/∂y [B, C] of <paramref name="type"/>.</param>
     /// <param name="x">Forward input [B, T, C] of <paramref name="type"/>.</param>
     /// <param name="weight">w [C], float.</param>

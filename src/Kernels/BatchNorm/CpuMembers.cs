@@ -8,19 +8,14 @@ namespace CudaTrainer.Kernels.Cpu;
 public static unsafe partial class BatchNorm
 {
     /// <summary>y = dropout(relu(γ·(x − mean)·inverse deviation + β)).</summary>
-    private struct Normalization
+    private readonly struct Normalization(
+        float* gamma, float* beta, float* mean, float* inverseDeviation, float* y, bool relu, Dropout dropout)
     {
-        public float* Gamma;
-        public float* Beta;
-        public float* Mean;
-        public float* InverseDeviation;
-        public float* Y;
-        public bool Relu;
-        public Dropout Dropout;
+        public readonly float* Mean = mean;
+        public readonly float* InverseDeviation = inverseDeviation;
 
         /// <param name="variance">[channels] from which the inverse deviation follows; null where it is known.</param>
-        /// <param name="epsilon">ε.</param>
-        public readonly void Run<TSimd, TVec>(in Member member, in Matrix x, int begin, int end, float* variance, float epsilon)
+        public void Run<TSimd, TVec>(in Member member, in Matrix x, int begin, int end, float* variance, float epsilon)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
@@ -31,10 +26,10 @@ public static unsafe partial class BatchNorm
                 TVec inverse = variance == null
                     ? Lanes.Load<TSimd, TVec>(InverseDeviation + channel, lanes)
                     : Inverse<TSimd, TVec>(Lanes.Load<TSimd, TVec>(variance + channel, lanes), epsilon);
-                Lanes.Store<TSimd, TVec>(scale + channel, TSimd.Multiply(Lanes.Load<TSimd, TVec>(Gamma + channel, lanes), inverse), lanes);
+                Lanes.Store<TSimd, TVec>(scale + channel, TSimd.Multiply(Lanes.Load<TSimd, TVec>(gamma + channel, lanes), inverse), lanes);
             }
 
-            BatchNormPasses.Apply<TSimd, TVec>(x, begin, end, Mean, scale, Beta, Y, Relu, Dropout, scale + x.Channels);
+            BatchNormPasses.Apply<TSimd, TVec>(x, begin, end, Mean, scale, beta, y, relu, dropout, scale + x.Channels);
         }
 
         /// <summary>1/√(variance + ε).</summary>

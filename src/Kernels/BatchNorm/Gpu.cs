@@ -5,11 +5,10 @@ using ILGPU;
 namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>
-/// Batch normalisation of rows × channels over the rows (Ioffe and Szegedy 2015), with a ReLU and a dropout fused behind it:
-/// y = dropout(relu(γ·(x − mean)/√(variance + ε) + β)). Population variance, for the running statistics too (as in Keras).
-/// Training is one launch each way, <see cref="ForwardTraining"/> and <see cref="Backward"/>. Where the rows are spread over several
-/// replicas, it is cut in two where the replicas exchange their parts: <see cref="Moments"/>, gather, <see cref="Combine"/>,
-/// <see cref="Normalize"/>; backward <see cref="GradientSums"/>, gather, <see cref="InputGradient"/>.
+/// Batch normalisation of rows × channels over the rows (Ioffe and Szegedy 2015), with a ReLU and a dropout fused behind it, by the
+/// formulas of docs/kernels-layers.md. Training is one launch each way, <see cref="ForwardTraining"/> and <see cref="Backward"/>. Where the
+/// rows are spread over several replicas, it is cut in two where the replicas exchange their parts: <see cref="Moments"/>, gather,
+/// <see cref="Combine"/>, <see cref="Normalize"/>; backward <see cref="GradientSums"/>, gather, <see cref="InputGradient"/>.
 /// </summary>
 /// <remarks>
 /// <para>Channel c of row r is element r·channels + c of the dropout mask. γ, β, all statistics and their gradients are float. A part is
@@ -42,9 +41,7 @@ public sealed unsafe class BatchNorm(KernelLibrary library)
     private readonly TypedKernel<BatchNormArguments> _inputGradient =
         new(library, InputGradient<Float32, Four>, InputGradient<Float16, Eight>);
 
-    /// <param name="stream">Where to queue.</param>
     /// <param name="rows">Samples × time steps; with 0, nothing is written.</param>
-    /// <param name="channels">Channels.</param>
     /// <param name="x">Input [rows, channels] of <paramref name="type"/>.</param>
     /// <param name="gamma">Scale γ [channels].</param>
     /// <param name="beta">Shift β [channels].</param>
@@ -56,7 +53,6 @@ public sealed unsafe class BatchNorm(KernelLibrary library)
     /// <param name="relu">Whether a ReLU follows; NaN stays NaN.</param>
     /// <param name="dropout">The dropout that follows.</param>
     /// <param name="momentum">How much of the running statistics is kept.</param>
-    /// <param name="epsilon">ε.</param>
     /// <param name="type">Type of x and y.</param>
     public void ForwardTraining(
         CudaStream stream, int rows, int channels, nint x, nint gamma, nint beta, nint runningMean, nint runningVariance, nint y, nint mean,
@@ -76,9 +72,7 @@ public sealed unsafe class BatchNorm(KernelLibrary library)
     }
 
     /// <summary>Normalises with the running statistics.</summary>
-    /// <param name="stream">Where to queue.</param>
     /// <param name="rows">Samples × time steps.</param>
-    /// <param name="channels">Channels.</param>
     /// <param name="x">Input [rows, channels] of <paramref name="type"/>.</param>
     /// <param name="gamma">Scale γ [channels].</param>
     /// <param name="beta">Shift β [channels].</param>
@@ -86,7 +80,6 @@ public sealed unsafe class BatchNorm(KernelLibrary library)
     /// <param name="runningVariance">[channels].</param>
     /// <param name="y">Output [rows, channels] of <paramref name="type"/>; may be <paramref name="x"/>.</param>
     /// <param name="relu">Whether a ReLU follows.</param>
-    /// <param name="epsilon">ε.</param>
     /// <param name="type">Type of x and y.</param>
     public void ForwardInference(
         CudaStream stream, int rows, int channels, nint x, nint gamma, nint beta, nint runningMean, nint runningVariance, nint y, bool relu,
@@ -106,9 +99,6 @@ public sealed unsafe class BatchNorm(KernelLibrary library)
     }
 
     /// <summary>The gradients of <see cref="ForwardTraining"/>.</summary>
-    /// <param name="stream">Where to queue.</param>
-    /// <param name="rows">As in the forward pass.</param>
-    /// <param name="channels">As in the forward pass.</param>
     /// <param name="dy">∂L/∂y [rows, channels] of <paramref name="type"/>.</param>
     /// <param name="x">Forward input [rows, channels] of <paramref name="type"/>.</param>
     /// <param name="gamma">Scale γ [channels].</param>
@@ -118,8 +108,6 @@ public sealed unsafe class BatchNorm(KernelLibrary library)
     /// <param name="dx">Output: ∂L/∂x [rows, channels] of <paramref name="type"/>; may be <paramref name="dy"/>.</param>
     /// <param name="dScale">∂L/∂γ [channels], added to.</param>
     /// <param name="dShift">∂L/∂β [channels], added to.</param>
-    /// <param name="relu">As in the forward pass.</param>
-    /// <param name="dropout">As in the forward pass.</param>
     /// <param name="type">Type of x, dx and dy.</param>
     public void Backward(
         CudaStream stream, int rows, int channels, nint dy, nint x, nint gamma, nint beta, nint mean, nint inverseDeviation, nint dx,
@@ -139,9 +127,7 @@ public sealed unsafe class BatchNorm(KernelLibrary library)
     }
 
     /// <summary>This replica's part of the statistics.</summary>
-    /// <param name="stream">Where to queue.</param>
     /// <param name="rows">Samples × time steps, ≥ 1.</param>
-    /// <param name="channels">Channels.</param>
     /// <param name="x">Input [rows, channels] of <paramref name="type"/>.</param>
     /// <param name="moments">Output: mean [channels], Σ(x − mean)² [channels], rows.</param>
     /// <param name="type">Type of x.</param>
@@ -156,16 +142,13 @@ public sealed unsafe class BatchNorm(KernelLibrary library)
     /// Mean and deviation over all parts, by the pairwise update of Chan, Golub and LeVeque (1983): for two sets with means a, b, the
     /// squares of the union are theirs plus (b − a)²·n_a·n_b/(n_a + n_b), which cancels nothing.
     /// </summary>
-    /// <param name="stream">Where to queue.</param>
     /// <param name="parts">Parts, ≥ 1.</param>
-    /// <param name="channels">Channels.</param>
     /// <param name="gathered">[parts, 2·channels + 1] from <see cref="Moments"/>.</param>
     /// <param name="runningMean">[channels], updated: momentum·old + (1 − momentum)·mean of all rows.</param>
     /// <param name="runningVariance">[channels], updated likewise with the population variance.</param>
     /// <param name="mean">Output [channels].</param>
     /// <param name="inverseDeviation">Output: 1/√(variance + ε) [channels].</param>
     /// <param name="momentum">How much of the running statistics is kept.</param>
-    /// <param name="epsilon">ε.</param>
     public void Combine(
         CudaStream stream, int parts, int channels, nint gathered, nint runningMean, nint runningVariance, nint mean, nint inverseDeviation,
         float momentum, float epsilon)
@@ -185,9 +168,7 @@ public sealed unsafe class BatchNorm(KernelLibrary library)
     }
 
     /// <summary>y = dropout(relu(γ·(x − mean)·inverseDeviation + β)).</summary>
-    /// <param name="stream">Where to queue.</param>
     /// <param name="rows">Samples × time steps, ≥ 1.</param>
-    /// <param name="channels">Channels.</param>
     /// <param name="x">Input [rows, channels] of <paramref name="type"/>.</param>
     /// <param name="gamma">Scale γ [channels].</param>
     /// <param name="beta">Shift β [channels].</param>
@@ -210,9 +191,6 @@ public sealed unsafe class BatchNorm(KernelLibrary library)
     /// <summary>
     /// This replica's part of the gradient's sums; with g = ∂L/∂y behind mask and ReLU and x̂ = (x − mean)·inverseDeviation.
     /// </summary>
-    /// <param name="stream">Where to queue.</param>
-    /// <param name="rows">As in the forward pass.</param>
-    /// <param name="channels">As in the forward pass.</param>
     /// <param name="dy">∂L/∂y [rows, channels] of <paramref name="type"/>.</param>
     /// <param name="x">Forward input [rows, channels] of <paramref name="type"/>.</param>
     /// <param name="gamma">Scale γ [channels].</param>
@@ -222,8 +200,6 @@ public sealed unsafe class BatchNorm(KernelLibrary library)
     /// <param name="sums">Output: Σg [channels], Σ g·x̂ [channels], rows.</param>
     /// <param name="dScale">Σ g·x̂ of this replica is added [channels].</param>
     /// <param name="dShift">Σg of this replica is added [channels].</param>
-    /// <param name="relu">As in the forward pass.</param>
-    /// <param name="dropout">As in the forward pass.</param>
     /// <param name="type">Type of x and dy.</param>
     public void GradientSums(
         CudaStream stream, int rows, int channels, nint dy, nint x, nint gamma, nint beta, nint mean, nint inverseDeviation, nint sums,
@@ -239,10 +215,7 @@ public sealed unsafe class BatchNorm(KernelLibrary library)
     }
 
     /// <summary>∂L/∂x = γ·inverseDeviation·(g − Σg/R − x̂·Σ(g·x̂)/R), sums and R over the rows of all parts.</summary>
-    /// <param name="stream">Where to queue.</param>
     /// <param name="parts">Parts, ≥ 1.</param>
-    /// <param name="rows">As in the forward pass.</param>
-    /// <param name="channels">As in the forward pass.</param>
     /// <param name="dy">∂L/∂y [rows, channels] of <paramref name="type"/>.</param>
     /// <param name="x">Forward input [rows, channels] of <paramref name="type"/>.</param>
     /// <param name="gamma">Scale γ [channels].</param>
@@ -251,8 +224,6 @@ public sealed unsafe class BatchNorm(KernelLibrary library)
     /// <param name="inverseDeviation">From <see cref="Combine"/> [channels].</param>
     /// <param name="gathered">[parts, 2·channels + 1] from <see cref="GradientSums"/>.</param>
     /// <param name="dx">Output [rows, channels] of <paramref name="type"/>; may be <paramref name="dy"/>.</param>
-    /// <param name="relu">As in the forward pass.</param>
-    /// <param name="dropout">As in the forward pass.</param>
     /// <param name="type">Type of x, dx and dy.</param>
     public void InputGradient(
         CudaStream stream, int parts, int rows, int channels, nint dy, nint x, nint gamma, nint beta, nint mean, nint inverseDeviation,

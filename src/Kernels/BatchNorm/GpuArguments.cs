@@ -41,8 +41,6 @@ internal struct BatchNormArguments
     /// <summary>Whether both halves of a part to write do.</summary>
     public int PartAligned;
 
-    /// <param name="rows">Of the matrices.</param>
-    /// <param name="channels">Of the matrices.</param>
     /// <param name="aligned">For all matrices of the pass.</param>
     /// <param name="x">[rows, channels]; 0 for none, here as for all arrays.</param>
     /// <param name="output">[rows, channels].</param>

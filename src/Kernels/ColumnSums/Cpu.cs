@@ -10,9 +10,6 @@ public static unsafe class ColumnSum
     private const int RowsPerChunk = 64;
     private const int ColumnsPerLine = 16;
 
-    /// <param name="team">Threads to run on.</param>
-    /// <param name="rows">Rows.</param>
-    /// <param name="columns">Columns.</param>
     /// <param name="matrix">[rows, columns].</param>
     /// <param name="stride">Elements from one row to the next.</param>
     /// <param name="sums">[columns], added to.</param>

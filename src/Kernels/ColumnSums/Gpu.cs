@@ -16,9 +16,6 @@ public sealed class ColumnSums(KernelLibrary library)
     private readonly TypedKernel<Arguments> _kernel = new(library, Run<Float32, Four>, Run<Float16, Eight>);
 
     /// <summary>sums[j] += Σ over rows of x[i, j].</summary>
-    /// <param name="stream">Where to queue.</param>
-    /// <param name="rows">Rows.</param>
-    /// <param name="columns">Columns.</param>
     /// <param name="x">[rows, columns] of <paramref name="type"/>.</param>
     /// <param name="sums">[columns], float, added to.</param>
     /// <param name="type">Type of x.</param>

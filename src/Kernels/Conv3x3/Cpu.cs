@@ -9,8 +9,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// </summary>
 /// <remarks>
 /// Images go through <see cref="Conv3x3Image"/>, everything else through <see cref="Conv3x3Winograd"/>. The result for an image depends
-/// neither on
-/// the other images of the batch nor on the number of threads.
+/// neither on the other images of the batch nor on the number of threads.
 /// </remarks>
 public static unsafe class Conv3x3
 {
@@ -41,7 +40,6 @@ public static unsafe class Conv3x3
     }
 
     /// <param name="team">Divides the output pixels of all images.</param>
-    /// <param name="images">Number of images.</param>
     /// <param name="inChannels">Channels of the input; 3 means the image layout.</param>
     /// <param name="height">Rows of input and convolution output.</param>
     /// <param name="width">Columns of input and convolution output.</param>

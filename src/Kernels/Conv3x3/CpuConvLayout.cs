@@ -2,8 +2,7 @@ namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
 /// The layouts of convolution activations. Images (3 channels): [n][h + 2][w + 2][3] with a border of zeros, as
-/// <see cref="NormalizeImage"/>
-/// writes it. Everything else: [n][channels/16][h][w][16], the last block filled up with zeros.
+/// <see cref="NormalizeImage"/> writes it. Everything else: [n][channels/16][h][w][16], the last block filled up with zeros.
 /// </summary>
 /// <remarks>
 /// Sixteen channels are one cache line and one AVX-512 vector, so every transform is a plain vector operation over channels at every

@@ -9,11 +9,9 @@ namespace CudaTrainer.Kernels.Cpu;
 /// that reads the windows where they are.
 /// </summary>
 /// <remarks>
-/// In the bordered [h + 2][w + 2][3] layout a window is three runs of nine floats, and the next pixel's window begins three floats
-/// further: a
-/// left matrix that <see cref="GemmMicroKernel"/> can read without copying (<see cref="WindowLayout"/>). With 27 products per output,
-/// Winograd's
-/// transforms would cost more than they save.
+/// In the bordered [h + 2][w + 2][3] layout a window is three runs of nine floats, and the next pixel's window begins three floats further:
+/// a left matrix that <see cref="GemmMicroKernel"/> can read without copying (<see cref="WindowLayout"/>). With 27 products per output,
+/// Winograd's transforms would cost more than they save.
 /// </remarks>
 internal static unsafe class Conv3x3Image
 {

@@ -5,8 +5,7 @@ namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
 /// Convolution by <see cref="WinogradTransform"/>, block of tiles by block of tiles: transform the input tiles, multiply each of the 36
-/// points'
-/// [tiles, inChannels] by its [inChannels, outChannels] weights, transform back with bias, activation and pooling.
+/// points' [tiles, inChannels] by its [inChannels, outChannels] weights, transform back with bias, activation and pooling.
 /// </summary>
 /// <remarks>
 /// Members take blocks of tiles as they come, see <see cref="WinogradBlock{TSimd,TVec}"/>.

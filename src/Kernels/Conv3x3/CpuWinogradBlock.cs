@@ -8,8 +8,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// Transformed tiles are stored [point][channel block][tile][16], which is the order in which <see cref="GemmMicroKernel"/> reads its left
 /// matrix, and products [point][panel][tile][columns of the panel], the order in which it writes; nothing is packed. The weights of the 36
 /// points stream by once for each block. All three are larger than the second-level cache in deep layers, and the transforms touch 36
-/// streams at
-/// once, which hardware does not predict: so everything is prefetched by hand, the weights by the products before.
+/// streams at once, which hardware does not predict: so everything is prefetched by hand, the weights by the products before.
 /// </remarks>
 internal unsafe struct WinogradBlock<TSimd, TVec>
     where TSimd : struct, ISimd<TVec>
@@ -236,7 +235,9 @@ internal unsafe struct WinogradBlock<TSimd, TVec>
         }
     }
 
-    /// <summary>As <see cref="StoreTile"/>, for the maxima of the tile's four squares; rows and columns count after pooling.</summary>
+    /// <summary>
+    /// Stores the maxima of the tile's four squares, as <see cref="StoreTile"/> does the tile; rows and columns count after pooling.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private readonly void StorePooled(float* target, nint rowStride, int rows, int columns, TVec bias)
     {

@@ -23,8 +23,7 @@ internal readonly struct WinogradPlan
 
     /// <summary>
     /// The weights are read once for each block of tiles: few tiles if the weights stay in the caches, so that the tiles do too, and many
-    /// if
-    /// the weights come from memory, so that it keeps up (96 tiles are 48 operations a byte). Blocks are nearly equal, and a multiple of
+    /// if the weights come from memory, so that it keeps up (96 tiles are 48 operations a byte). Blocks are nearly equal, and a multiple of
     /// <paramref name="threads"/>.
     /// </summary>
     public static WinogradPlan Choose(in ConvProblem problem, int threads)

@@ -8,16 +8,14 @@ namespace CudaTrainer.Kernels.Cpu;
 /// </summary>
 /// <remarks>
 /// <para>
-/// After Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (CVPR 2016): a 6×6 input tile d gives a 4×4 output tile Y
-/// with 36
-/// multiplications instead of 144. The matrices follow from the Toom–Cook construction for six points 0, ±p, ±q, ∞: with
-/// M(x) = x(x²−p²)(x²−q²), row i of Bᵀ has the coefficients of M(x)/(x−xᵢ), row i of G is (1, xᵢ, xᵢ²)/M′(xᵢ), and column i of Aᵀ is
-/// (1, xᵢ, xᵢ², xᵢ³).
+/// After Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (CVPR 2016): a 6×6 input tile d gives a 4×4 output tile Y with
+/// 36 multiplications instead of 144. The matrices follow from the Toom–Cook construction for six points 0, ±p, ±q, ∞: with M(x) =
+/// x(x²−p²)(x²−q²), row i of Bᵀ has the coefficients of M(x)/(x−xᵢ), row i of G is (1, xᵢ, xᵢ²)/M′(xᵢ), and column i of Aᵀ is (1, xᵢ, xᵢ²,
+/// xᵢ³).
 /// </para>
 /// <para>
 /// The usual points ±1, ±2 lose precision because powers of 2 up to 8 meet powers of 1. With p = 3/4, q = 3/2 the magnitudes are balanced:
-/// half the
-/// error (1.2e-6 relative for 256 channels, against 2.3e-6), and every constant is exact in binary.
+/// half the error (1.2e-6 relative for 256 channels, against 2.3e-6), and every constant is exact in binary.
 /// </para>
 /// </remarks>
 internal static unsafe class WinogradTransform
@@ -91,8 +89,7 @@ internal static unsafe class WinogradTransform
 
     /// <summary>
     /// As <see cref="InputColumns"/> for a window of which only rows top..bottom−1 and columns left..right−1 are in the image; the others
-    /// are 0 and
-    /// their memory is not touched.
+    /// are 0 and their memory is not touched.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void InputColumnsAtBorder<TSimd, TVec>(
@@ -116,7 +113,7 @@ internal static unsafe class WinogradTransform
     }
 
     /// <summary>The second half of V = Bᵀ d B: row by row.</summary>
-    /// <param name="half">From the first half.</param>
+    /// <param name="half">What the first half left.</param>
     /// <param name="target">Receives point i at i·<paramref name="pointStride"/>.</param>
     /// <param name="pointStride">Floats from one point to the next.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

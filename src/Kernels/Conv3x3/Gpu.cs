@@ -16,7 +16,6 @@ public sealed unsafe class PackFilters(KernelLibrary library)
 
     private readonly TypedKernel<Arguments> _kernel = new(library, Run<Float32, Four>, Run<Float16, Eight>);
 
-    /// <param name="stream">Where to queue.</param>
     /// <param name="filters">Number of filters k.</param>
     /// <param name="channels">Input channels c.</param>
     /// <param name="paddedChannels">Channels of the output, ≥ <paramref name="channels"/>.</param>

@@ -8,7 +8,6 @@ namespace CudaTrainer.Kernels.Cpu;
 public static unsafe class ConvFlatten
 {
     /// <param name="team">Divides the channels of all images.</param>
-    /// <param name="images">Number of images.</param>
     /// <param name="channels">Channels, not 3.</param>
     /// <param name="height">Rows.</param>
     /// <param name="width">Columns.</param>

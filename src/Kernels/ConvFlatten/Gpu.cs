@@ -21,9 +21,6 @@ public sealed unsafe class ConvFlatten(KernelLibrary library)
 
     private readonly TypedKernel<Arguments> _kernel = new(library, Run<Float32, Four>, Run<Float16, Eight>);
 
-    /// <param name="stream">Where to queue.</param>
-    /// <param name="images">Number of images.</param>
-    /// <param name="channels">Channels.</param>
     /// <param name="height">Rows.</param>
     /// <param name="width">Columns.</param>
     /// <param name="x">[images, height, width, channels].</param>

@@ -6,8 +6,7 @@ namespace CudaTrainer.Kernels.Device;
 /// <summary>
 /// How kernels divide a matrix whose columns are reduced over the rows: a block owns 16 columns for good, a thread a group of them in every
 /// <see cref="ColumnBlock{TGroup}.RowsApart"/>-th row. Hence full 32-byte sectors in half precision too, and sums whose order depends on
-/// the shape alone.
-/// This is the launch's side.
+/// the shape alone. This is the launch's side.
 /// </summary>
 internal static class ColumnBlock
 {
@@ -27,7 +26,9 @@ internal static class ColumnBlock
     /// </summary>
     public static Interop.Grid Owning(int columns) => new((int)LaunchSize.DivideUp(columns, Columns));
 
-    /// <summary>For kernels that need not see all rows of a column: more blocks, among which the grid's Y divides the rows.</summary>
+    /// <summary>
+    /// The grid of a kernel that need not see all rows of a column: more blocks, among which the grid's Y divides the rows.
+    /// </summary>
     /// <param name="rowsPerThread">Rows that a thread has at least before there is another block.</param>
     public static Interop.Grid Spread(int rows, int columns, CudaType type, int rowsPerThread)
     {
@@ -67,7 +68,7 @@ internal unsafe struct ColumnBlock<TGroup>
 
     public static int Groups => ColumnBlock.Columns / TGroup.Lanes;
 
-    /// <summary>From one of a thread's rows to the next.</summary>
+    /// <summary>The distance, in rows, from one of a thread's rows to the next.</summary>
     public static int RowsApart => ColumnBlock.Threads / Groups;
 
     public static ColumnBlock<TGroup> Of(int columns)
@@ -226,7 +227,7 @@ internal struct RowPair<TRow>
 internal interface IRowReader<TSelf, TRow>
 {
     /// <summary>
-    /// Of the group that begins at element number <paramref name="place"/>; the rest as in <see cref="IElement{TGroup}.ReadGroup"/>.
+    /// Reads the group that begins at element number <paramref name="place"/>; the rest is as in <see cref="IElement{TGroup}.ReadGroup"/>.
     /// </summary>
     static abstract TRow Read(TSelf reader, long place, long available, int aligned);
 }
@@ -250,7 +251,7 @@ internal interface IRowTerms<TSelf, TRow, TSums> : IRowReader<TSelf, TRow>
 /// <typeparam name="TGroup">What they become.</typeparam>
 internal interface IRowMap<TSelf, TRow, TGroup> : IRowReader<TSelf, TRow>
 {
-    /// <summary>For the group that begins at element number <paramref name="place"/>.</summary>
+    /// <summary>Maps the group that begins at element number <paramref name="place"/>.</summary>
     static abstract TGroup Map(TSelf map, TRow row, long place);
 }
 

@@ -4,7 +4,7 @@ namespace CudaTrainer.Kernels.Device;
 
 /// <summary>A kernel of one device, loaded at its first launch. Arguments are one structure, so the compiler checks their number, order
 /// and types.</summary>
-/// <param name="library">Of the device.</param>
+/// <param name="library">The device's kernels.</param>
 /// <param name="method">A static method with <see cref="GpuKernelAttribute"/>.</param>
 /// <typeparam name="TArguments">The structure that the method takes.</typeparam>
 public sealed class GpuKernel<TArguments>(KernelLibrary library, GpuKernelMethod<TArguments> method)
@@ -17,7 +17,6 @@ public sealed class GpuKernel<TArguments>(KernelLibrary library, GpuKernelMethod
     public CudaKernel Loaded => _kernel ??= library.Load(_source);
 
     /// <summary>Queues a launch of <paramref name="blocks"/> blocks of as many threads as the kernel's declaration says.</summary>
-    /// <param name="stream">Where to queue.</param>
     /// <param name="blocks">Blocks in each dimension.</param>
     /// <param name="arguments">What every thread gets.</param>
     /// <param name="sharedBytes">Shared memory beyond what the kernel declares.</param>
@@ -34,7 +33,7 @@ public sealed class GpuKernel<TArguments>(KernelLibrary library, GpuKernelMethod
 }
 
 /// <summary>The two versions of a kernel, for activations in single and in half precision.</summary>
-/// <param name="library">Of the device.</param>
+/// <param name="library">The device's kernels.</param>
 /// <param name="single">The method for <see cref="Float32"/>.</param>
 /// <param name="half">The method for <see cref="Float16"/>.</param>
 /// <typeparam name="TArguments">The structure that both take.</typeparam>

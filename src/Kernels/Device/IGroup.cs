@@ -72,14 +72,13 @@ internal unsafe interface IElement<TGroup>
 
     /// <summary>
     /// The group that begins at <paramref name="index"/>: in one access if it is whole and aligned, else element by element, with 0 for
-    /// those at
-    /// <paramref name="available"/> and behind.
+    /// those at <paramref name="available"/> and behind.
     /// </summary>
     static abstract TGroup ReadGroup(byte* array, long index, long available, int aligned);
 
     /// <summary>
-    /// Four neighbours, half a group in half precision, in one access if they are whole and begin on four elements; else as <see
-    /// cref="ReadGroup"/>.
+    /// Four neighbours, half a group in half precision, in one access if they are whole and begin on four elements; else as
+    /// <see cref="ReadGroup"/>.
     /// </summary>
     static abstract Four ReadFour(byte* array, long index, long available, int aligned);
 

@@ -8,7 +8,7 @@ namespace CudaTrainer.Kernels.Device;
 /// Loading a module is forbidden while a stream captures a graph, so a step must have run once before it is captured. Not thread-safe: a
 /// device is driven by one thread.
 /// </remarks>
-/// <param name="context">Whose device.</param>
+/// <param name="context">The device's context.</param>
 public sealed class KernelLibrary(CudaContext context) : IDisposable
 {
     private const int NoBinaryForGpu = 209;

@@ -62,7 +62,7 @@ internal sealed class KernelSource
 }
 
 /// <summary>Where the fields of a kernel's argument structure lie.</summary>
-/// <param name="Bytes">Of the structure.</param>
+/// <param name="Bytes">The structure's size.</param>
 /// <param name="Arrays">Offset of each array that a kernel gets, and the bytes of its elements.</param>
 internal sealed record ArgumentLayout(int Bytes, IReadOnlyList<(int Offset, int ElementBytes)> Arrays)
 {

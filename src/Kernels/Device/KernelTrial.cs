@@ -25,7 +25,7 @@ public sealed record KernelTrial(string PtxVersion, int Target, TimeSpan Compila
         CudaKernel loaded = module.GetKernel(kernel.Name);
         TimeSpan loading = Stopwatch.GetElapsedTime(compiled);
         Launch(context, loaded);
-        return new KernelTrial(PtxCompiler.IsaVersion, library.Target, Stopwatch.GetElapsedTime(start, compiled), loading);
+        return new KernelTrial(Interop.Cuda.PtxVersion, library.Target, Stopwatch.GetElapsedTime(start, compiled), loading);
     }
 
     private static void Launch(CudaContext context, CudaKernel kernel)

@@ -5,8 +5,8 @@ namespace CudaTrainer.Kernels.Device;
 
 /// <summary>
 /// Compiled kernels on disk, in <c>CUDATRAINER_KERNEL_CACHE</c> or <c>$XDG_CACHE_HOME/cudatrainer/kernels</c>, each under the hash of
-/// everything that decides it. An entry
-/// that is truncated, damaged or foreign is compiled anew; a cache that cannot be written only costs time.
+/// everything that decides it. An entry that is truncated, damaged or foreign is compiled anew; a cache that cannot be written only costs
+/// time.
 /// </summary>
 public static class PtxCache
 {

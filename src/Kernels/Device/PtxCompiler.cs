@@ -8,8 +8,7 @@ namespace CudaTrainer.Kernels.Device;
 
 /// <summary>
 /// C# to PTX by ILGPU, which is used as a compiler only and is loaded when the first kernel is compiled: modules, launches, memory and
-/// graphs are ours. Everything the
-/// project uses of ILGPU outside of kernels stands here.
+/// graphs are ours. Everything the project uses of ILGPU outside of kernels stands here.
 /// </summary>
 internal static class PtxCompiler
 {
@@ -19,14 +18,11 @@ internal static class PtxCompiler
     /// <summary>The newest target: newer GPUs compile its PTX for themselves.</summary>
     public const int NewestTarget = 80;
 
-    /// <summary>Drivers of CUDA 11.0 and newer read it.</summary>
-    public const string IsaVersion = "7.0";
-
     private static readonly Lock _lock = new();
     private static Context? _context;
 
     /// <summary>Part of the cache's key: another compiler may write other PTX.</summary>
-    public static string Version { get; } = $"ILGPU 1.5.3, PTX {IsaVersion}, {PtxText.Version}";
+    public static string Version { get; } = $"ILGPU 1.5.3, PTX {Interop.Cuda.PtxVersion}, {PtxText.Version}";
 
     /// <param name="kernel">What to compile.</param>
     /// <param name="target">Ten times a compute capability from 7.0 to 8.0; the PTX runs on this and all newer GPUs.</param>

@@ -4,8 +4,7 @@ namespace CudaTrainer.Kernels.Device;
 
 /// <summary>
 /// ILGPU keeps what an instruction of ours writes in a slot of local memory, from which the next line reads it. Here such slots become
-/// registers: the driver's compiler would do
-/// it anyway, and people and the simulator read a third of the lines.
+/// registers: the driver's compiler would do it anyway, and people and the simulator read a third of the lines.
 /// </summary>
 internal static partial class PtxSlots
 {
@@ -70,7 +69,7 @@ internal static partial class PtxSlots
             slotOfLine[i] is { } slot && slots[slot] is { IsPlain: true } plain ? Rewrite(line, slot, plain) : line).OfType<string>()];
     }
 
-    /// <returns>Null for a line that is no more needed.</returns>
+    /// <returns>The line that takes its place, or null where none is needed.</returns>
     private static string? Rewrite(string line, string slot, Slot found)
     {
         string register = "%slot" + slot["__local_depot".Length..];

@@ -6,8 +6,7 @@ namespace CudaTrainer.Kernels.Device;
 
 /// <summary>
 /// What happens to ILGPU's PTX before a driver gets it: names that do not change from run to run, accesses to four neighbouring words made
-/// one, and notes for the
-/// simulator in front.
+/// one, and notes for the simulator in front.
 /// </summary>
 internal static partial class PtxText
 {
@@ -73,9 +72,8 @@ internal static partial class PtxText
     }
 
     /// <summary>
-    /// ILGPU reads and writes a structure behind a pointer field by field, at constant distances from one register. Four words in a row
-    /// are a <see cref="Four"/> or
-    /// <see cref="Words"/>, which kernels touch only where the address is a multiple of 16.
+    /// ILGPU reads and writes a structure behind a pointer field by field, at constant distances from one register. Four words in a row are
+    /// a <see cref="Four"/> or <see cref="Words"/>, which kernels touch only where the address is a multiple of 16.
     /// </summary>
     private static void AppendJoined(StringBuilder result, string[] lines)
     {

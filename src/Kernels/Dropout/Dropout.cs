@@ -2,8 +2,7 @@ namespace CudaTrainer.Kernels;
 
 /// <summary>
 /// Inverted dropout: element e is kept, and multiplied by 1/(1−p), where its <see cref="Philox.Uniform"/> number is ≥ p, and is 0
-/// elsewhere. The mask is
-/// never stored: backward computes it again from these three numbers. The default value drops nothing.
+/// elsewhere. The mask is never stored: backward computes it again from these three numbers. The default value drops nothing.
 /// </summary>
 /// <param name="Probability">p, the fraction dropped, 0 ≤ p &lt; 1.</param>
 /// <param name="Seed">Philox key.</param>

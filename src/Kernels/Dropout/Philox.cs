@@ -2,12 +2,11 @@ namespace CudaTrainer.Kernels;
 
 /// <summary>
 /// The counter-based generator Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011): any
-/// element
-/// of any stream is computed on its own, so that every device, thread count and tile size sees the same numbers.
+/// element of any stream is computed on its own, so that every device, thread count and tile size sees the same numbers.
 /// </summary>
 /// <remarks>
-/// Contract shared by all devices: element e of stream s under seed k is lane e mod 4 of the block with counter
-/// (⌊e/4⌋ low, ⌊e/4⌋ high, s low, s high) and key (k low, k high); its uniform number is (x ≫ 8)·2⁻²⁴, in [0, 1).
+/// Contract shared by all devices: element e of stream s under seed k is lane e mod 4 of the block with counter (⌊e/4⌋ low, ⌊e/4⌋ high, s
+/// low, s high) and key (k low, k high); its uniform number is (x ≫ 8)·2⁻²⁴, in [0, 1).
 /// </remarks>
 public static class Philox
 {

@@ -8,9 +8,7 @@ public static unsafe class Elementwise
 {
     private const int ElementsPerLine = 16;
 
-    /// <param name="team">Threads to run on.</param>
     /// <param name="operation">Which one.</param>
-    /// <param name="count">Elements.</param>
     /// <param name="a">First operand [count].</param>
     /// <param name="b">Second operand [count]; read only by <see cref="ElementwiseOperation.Add"/>.</param>
     /// <param name="y">Output [count]; may be an operand.</param>
@@ -22,8 +20,6 @@ public static unsafe class Elementwise
     }
 
     /// <summary>Adds numbers in half precision, converted exactly, to numbers in single precision.</summary>
-    /// <param name="team">Threads to run on.</param>
-    /// <param name="count">Elements.</param>
     /// <param name="a">[count].</param>
     /// <param name="y">Input and output [count].</param>
     public static void AddHalf(ThreadTeam team, long count, Half* a, float* y)

@@ -9,8 +9,6 @@ public static unsafe class Cast
     private const int ElementsPerLine = 32;
 
     /// <summary>Rounds to nearest even; what is too large becomes infinite.</summary>
-    /// <param name="team">Threads to run on.</param>
-    /// <param name="count">Elements.</param>
     /// <param name="source">[count].</param>
     /// <param name="destination">[count].</param>
     public static void ToHalf(ThreadTeam team, long count, float* source, Half* destination)

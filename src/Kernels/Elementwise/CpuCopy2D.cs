@@ -11,9 +11,6 @@ public static unsafe class Copy2D
     /// <summary>Columns that a member copies at a time.</summary>
     private const int BlockColumns = 4_096;
 
-    /// <param name="team">Threads to run on.</param>
-    /// <param name="rows">Rows.</param>
-    /// <param name="columns">Columns.</param>
     /// <param name="source">First element of the rectangle to read.</param>
     /// <param name="sourceStride">Elements from one row of it to the next.</param>
     /// <param name="destination">First element of the rectangle to write; must not overlap the source.</param>

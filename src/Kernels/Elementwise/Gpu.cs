@@ -19,8 +19,6 @@ public sealed unsafe class Elementwise(KernelLibrary library)
     private readonly TypedKernel<CopyArguments> _copyRows = new(library, CopyRows<Float32, Four>, CopyRows<Float16, Eight>);
 
     /// <summary>y += x.</summary>
-    /// <param name="stream">Where to queue.</param>
-    /// <param name="count">Elements.</param>
     /// <param name="x">[count] of <paramref name="type"/>.</param>
     /// <param name="y">[count] of <paramref name="type"/>, updated.</param>
     /// <param name="type">Type of both; the sum is rounded to it.</param>
@@ -34,8 +32,6 @@ public sealed unsafe class Elementwise(KernelLibrary library)
     }
 
     /// <summary>y = x converted; to half precision rounds to nearest even, and what is too large becomes infinite.</summary>
-    /// <param name="stream">Where to queue.</param>
-    /// <param name="count">Elements.</param>
     /// <param name="x">[count].</param>
     /// <param name="xType">Type of x.</param>
     /// <param name="y">Output: [count].</param>
@@ -59,7 +55,6 @@ public sealed unsafe class Elementwise(KernelLibrary library)
     }
 
     /// <summary>Copies, or adds, a rectangle between matrices with different row lengths.</summary>
-    /// <param name="stream">Where to queue.</param>
     /// <param name="rows">Rows of the rectangle.</param>
     /// <param name="columns">Elements of its rows.</param>
     /// <param name="source">Address of the first element.</param>
@@ -147,7 +142,7 @@ public sealed unsafe class Elementwise(KernelLibrary library)
 
     private struct Arguments
     {
-        /// <summary>As bytes, since a conversion's arrays are of two types.</summary>
+        /// <summary>The source, as bytes: a conversion's arrays are of two types.</summary>
         public GpuArray<byte> X;
         public GpuArray<byte> Y;
         public long Count;

@@ -9,9 +9,8 @@ namespace CudaTrainer.Kernels.Cpu;
 /// <remarks>
 /// <para>
 /// The blocking is that of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (ACM TOMS 34(3), 2008), as in BLIS:
-/// blocks
-/// of B and A are copied ("packed") into the order in which the register kernel reads them (<see cref="GemmPacking"/>), sized for the
-/// third- and second-level caches (<see cref="GemmBlocks"/>), and multiplied tile by tile in registers (<see cref="GemmMicroKernel"/>).
+/// blocks of B and A are copied ("packed") into the order in which the register kernel reads them (<see cref="GemmPacking"/>), sized for
+/// the third- and second-level caches (<see cref="GemmBlocks"/>), and multiplied tile by tile in registers (<see cref="GemmMicroKernel"/>).
 /// </para>
 /// <para>
 /// Every element is the sum, in this order, of C (if it accumulates), the partial sums over 256 values of k, each a chain of multiply-adds
@@ -20,8 +19,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// </para>
 /// <para>
 /// A team first packs the operand of the smaller of m and n together, once; then its members take strips of the larger one as they come,
-/// each
-/// packing its own, so that a member which the machine holds up does not hold up the others.
+/// each packing its own, so that a member which the machine holds up does not hold up the others.
 /// </para>
 /// </remarks>
 public static unsafe class Gemm

@@ -45,7 +45,7 @@ internal readonly unsafe struct PackedPanels(float* data, int extent, int first 
 
     /// <summary>The panel that begins with <paramref name="index"/>.</summary>
     /// <param name="k">Begin of the block of k.</param>
-    /// <param name="depth">Its stored length: for A rounded up to whole lines.</param>
+    /// <param name="depth">The block's stored length, which A rounds up to whole lines.</param>
     /// <param name="index">Row or column, a multiple of the panel's height or width.</param>
     public float* At(int k, int depth, int index) => data + ((nint)k * extent) + ((nint)depth * (first + index));
 

@@ -72,8 +72,7 @@ internal enum TileUpdate
 /// <remarks>
 /// <para>
 /// Per k it loads two vectors of B and broadcasts one number of A per row, so 24 fused multiply-adds need 14 loads; 24 independent sums
-/// hide
-/// the latency of the multiply-add. 12 × 2 sums, two vectors of B and the broadcast fit into 32 registers, 6 × 2 into 16.
+/// hide the latency of the multiply-add. 12 × 2 sums, two vectors of B and the broadcast fit into 32 registers, 6 × 2 into 16.
 /// </para>
 /// <para>
 /// A comes in blocks of <see cref="ITileLayout.KStep"/> values of k: within a block, row r's values are contiguous and rows lie at a
@@ -118,8 +117,7 @@ internal static unsafe class GemmMicroKernel
 
     /// <summary>
     /// Floats between prefetches such that <paramref name="tiles"/> tiles over the same panel of B together fetch the panel after it: one
-    /// line per k at
-    /// most, because more would compete with the loads.
+    /// line per k at most, because more would compete with the loads.
     /// </summary>
     public static int AheadStep<TSimd, TVec>(int tiles)
         where TSimd : struct, ISimd<TVec>

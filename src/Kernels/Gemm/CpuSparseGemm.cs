@@ -6,24 +6,19 @@ namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
 /// Row-major matrix product C[m, n] = op(A)[m, k]·op(B)[k, n] (+ C) (+ bias[n]) for a left matrix that is mostly zeros, such as features
-/// behind a ReLU:
-/// only its other elements are multiplied.
+/// behind a ReLU: only its other elements are multiplied.
 /// </summary>
 /// <remarks>
 /// <para>
-/// The row-wise algorithm of Gustavson, "Two Fast Algorithms for Sparse Matrices" (ACM TOMS 4(3), 1978), for a dense right matrix: for
-/// each row, the
-/// sum of the rows of B that its non-zero elements name. It is blocked so that it runs at the speed of the nearest cache: a block of B of
-/// 32 KB
-/// stays there while all rows pass by, each with <see cref="Vectors"/> sums in registers. A multiply-add then needs one load, where the
-/// dense
-/// kernel needs half of one; so it wins below about two thirds of non-zero elements.
+/// The row-wise algorithm of Gustavson, "Two Fast Algorithms for Sparse Matrices" (ACM TOMS 4(3), 1978), for a dense right matrix: for each
+/// row, the sum of the rows of B that its non-zero elements name. It is blocked so that it runs at the speed of the nearest cache: a block
+/// of B of 32 KB stays there while all rows pass by, each with <see cref="Vectors"/> sums in registers. A multiply-add then needs one load,
+/// where the dense kernel needs half of one; so it wins below about two thirds of non-zero elements.
 /// </para>
 /// <para>
-/// Non-zero elements are listed (value, place of B's row) once per block of rows and used for all columns. Every sum adds the same
-/// products in the same
-/// order as <see cref="Gemm"/>, zeros left out, so the result has the same bits if B is finite. A zero times infinity, which would be NaN,
-/// is left out too.
+/// Non-zero elements are listed (value, place of B's row) once per block of rows and used for all columns. Every sum adds the same products
+/// in the same order as <see cref="Gemm"/>, zeros left out, so the result has the same bits if B is finite. A zero times infinity, which
+/// would be NaN, is left out too.
 /// </para>
 /// </remarks>
 public static unsafe class SparseGemm
@@ -150,8 +145,7 @@ public static unsafe class SparseGemm
 
         /// <summary>
         /// The non-zero elements of the rows' part [first, last) of k, in the order in which <see cref="Sum"/> takes them: chunk, block,
-        /// row. A place is the
-        /// offset of B's row in its block.
+        /// row. A place is the offset of B's row in its block.
         /// </summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void List<TSimd, TVec>(int row, int rows, int first, int last, int blocks, float* copy, float* values, int* places,
@@ -337,7 +331,6 @@ public static unsafe class SparseGemm
         }
 
         /// <summary>Adds, for each row, the rows of the block that its list names.</summary>
-        /// <param name="rows">Rows.</param>
         /// <param name="counts">[rows] list lengths.</param>
         /// <param name="values">The lists, one behind the other.</param>
         /// <param name="places">Offsets of the rows in the block.</param>

@@ -13,9 +13,6 @@ public sealed unsafe class BiasRelu(KernelLibrary library)
 {
     private readonly TypedKernel<Arguments> _kernel = new(library, Run<Float32, Four>, Run<Float16, Eight>);
 
-    /// <param name="stream">Where to queue.</param>
-    /// <param name="rows">Rows.</param>
-    /// <param name="columns">Columns.</param>
     /// <param name="x">[rows, columns] of <paramref name="type"/>, updated.</param>
     /// <param name="bias">[columns], float.</param>
     /// <param name="relu">Whether to clamp at 0 afterwards; NaN stays NaN.</param>

@@ -9,7 +9,6 @@ namespace CudaTrainer.Kernels.Cpu;
 /// </summary>
 public static unsafe class GradientUnscale
 {
-    /// <param name="team">Threads to run on.</param>
     /// <param name="parameters">Parameters P.</param>
     /// <param name="offsets">Where each parameter begins in <paramref name="gradients"/>, and the total length [P + 1], not decreasing
     /// from 0.</param>
@@ -17,8 +16,7 @@ public static unsafe class GradientUnscale
     /// <param name="norms">Output: Euclidean norm of each parameter's gradient after unscaling [P].</param>
     /// <param name="state">
     /// Output: <see cref="StepState.GradientNorm"/>, and <see cref="StepState.FoundNonFinite"/> = 1 when a gradient is infinite or NaN or
-    /// the norm exceeds
-    /// the range of float, else 0.
+    /// the norm exceeds the range of float, else 0.
     /// </param>
     public static void Run(ThreadTeam team, int parameters, long* offsets, float* gradients, float* norms, StepState* state)
     {

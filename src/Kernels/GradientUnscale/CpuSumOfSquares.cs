@@ -13,8 +13,6 @@ public static unsafe class SumOfSquares
     /// <summary>Elements of a chunk: 64 KiB, twice of which still fits a second-level cache.</summary>
     internal const int ChunkLength = 16_384;
 
-    /// <param name="team">Threads to run on.</param>
-    /// <param name="count">Elements.</param>
     /// <param name="x">[count].</param>
     /// <param name="result">Output: one number.</param>
     public static void Run(ThreadTeam team, long count, float* x, double* result)

@@ -7,13 +7,11 @@ namespace CudaTrainer.Kernels.Cuda;
 /// <summary>The gradients of all parameters at the end of a step: unscaled, checked, and their norms taken.</summary>
 /// <remarks>
 /// <para>Cost: gradients read and, unless the scale is 1, written once: 4 or 8 bytes and 3 FLOPs a gradient, bound by memory. 2.5 M
-/// parameters: 20 MB. Squares are summed in
-/// double, so that no finite gradient overflows and no small one is lost: 1.25 double FLOPs a gradient stay behind the memory even at 1/64
-/// of the float rate.</para>
+/// parameters: 20 MB. Squares are summed in double, so that no finite gradient overflows and no small one is lost: 1.25 double FLOPs a
+/// gradient stay behind the memory even at 1/64 of the float rate.</para>
 /// <para>Access: a block has 2048 gradients, a thread two 16-byte groups; where the array is not aligned, element by element.</para>
-/// <para>Order: stretches of 2048 gradients, cut where a parameter ends, are fixed by the sizes; within one butterflies and warps in
-/// order, then stretches, then parameters in
-/// order. A sum of squares is finite exactly if every gradient in it is.</para>
+/// <para>Order: stretches of 2048 gradients, cut where a parameter ends, are fixed by the sizes; within one butterflies and warps in order,
+/// then stretches, then parameters in order. A sum of squares is finite exactly if every gradient in it is.</para>
 /// </remarks>
 public sealed unsafe class GradientUnscale(KernelLibrary library)
 {
@@ -36,11 +34,9 @@ public sealed unsafe class GradientUnscale(KernelLibrary library)
 
     /// <summary>
     /// Divides the gradients by <see cref="StepState.LossScale"/> in place and looks at them once. Writes the norm of each parameter's
-    /// gradient, and of all as
-    /// <see cref="StepState.GradientNorm"/>; <see cref="StepState.FoundNonFinite"/> becomes 1 when a gradient is infinite or NaN or the
-    /// norm exceeds the range of float, else 0.
+    /// gradient, and of all as <see cref="StepState.GradientNorm"/>; <see cref="StepState.FoundNonFinite"/> becomes 1 when a gradient is
+    /// infinite or NaN or the norm exceeds the range of float, else 0.
     /// </summary>
-    /// <param name="stream">Where to queue.</param>
     /// <param name="parameters">Parameters P.</param>
     /// <param name="count">Elements of all gradients n; equals the last of <paramref name="segments"/>.</param>
     /// <param name="gradients">[n], float, updated.</param>

@@ -8,7 +8,6 @@ namespace CudaTrainer.Kernels.Cpu;
 public static unsafe class MaxPool2x2
 {
     /// <param name="team">Divides the output rows of all images and channel blocks.</param>
-    /// <param name="images">Number of images.</param>
     /// <param name="channels">Channels, not 3.</param>
     /// <param name="height">Rows of the input.</param>
     /// <param name="width">Columns of the input.</param>

@@ -8,7 +8,6 @@ namespace CudaTrainer.Kernels.Cpu;
 public static unsafe class NormalizeImage
 {
     /// <param name="team">Divides the rows of all images.</param>
-    /// <param name="images">Number of images.</param>
     /// <param name="height">Rows of an image.</param>
     /// <param name="width">Pixels of a row.</param>
     /// <param name="source">[images, height, width, 3], red first.</param>

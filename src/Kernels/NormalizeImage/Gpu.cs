@@ -20,8 +20,6 @@ public sealed unsafe class NormalizeImage(KernelLibrary library)
     private readonly TypedKernel<Arguments> _kernel = new(library, Run<Float32, Four>, Run<Float16, Eight>);
 
     /// <summary>Queues y = (rgb − mean)·scale per channel.</summary>
-    /// <param name="stream">Where to queue.</param>
-    /// <param name="images">Number of images.</param>
     /// <param name="height">Rows of an image.</param>
     /// <param name="width">Pixels of a row.</param>
     /// <param name="rgb">[images, height, width, 3] bytes, red first.</param>

@@ -3,8 +3,7 @@ using CudaTrainer.Kernels.Cpu.Threading;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
-/// A whole-sequence GRU layer from zero state (Cho et al. 2014, in PyTorch's form): r, z = σ(x·W_ihᵀ + b_ih + h·W_hhᵀ + b_hh),
-/// n = tanh(x·W_in + b_in + r·(h·W_hn + b_hn)), h ← (1 − z)·n + z·h.
+/// A whole-sequence GRU layer from zero state (Cho et al. 2014, in PyTorch's form), by the formulas of docs/kernels-layers.md.
 /// </summary>
 /// <remarks>What it has in common with other recurrent layers stands in <see cref="RecurrentLayer{TCell}"/>.</remarks>
 public static unsafe class Gru
@@ -15,7 +14,6 @@ public static unsafe class Gru
     /// </summary>
     public static long ReserveBytes(in RecurrentShape shape) => RecurrentLayer<GruCell>.ReserveBytes(shape);
 
-    /// <param name="team">Threads to run on.</param>
     /// <param name="shape">Sizes and options.</param>
     /// <param name="x">Input [B, T, I].</param>
     /// <param name="inputWeights">W_ih [3H, I], gate blocks in the order r, z, n.</param>
@@ -38,8 +36,6 @@ public static unsafe class Gru
         => RecurrentLayer<GruCell>.Forward<Half, HalfSource>(
             team, shape, x, inputWeights, hiddenWeights, inputBias, hiddenBias, y, reserve);
 
-    /// <param name="team">Threads to run on.</param>
-    /// <param name="shape">As in the forward pass.</param>
     /// <param name="x">Forward input [B, T, I].</param>
     /// <param name="inputWeights">W_ih [3H, I]; read only for <paramref name="inputGradient"/>.</param>
     /// <param name="hiddenWeights">W_hh [3H, H].</param>

@@ -24,13 +24,12 @@ internal static unsafe class RecurrentLayer<TCell>
     public static long ReserveBytes(in RecurrentShape shape) =>
         (long)shape.Rows * (TCell.CarriesOutput ? Blocks : Blocks + 1) * shape.Hidden * (shape.HalfReserve ? sizeof(Half) : sizeof(float));
 
-    /// <param name="team">Threads to run on.</param>
     /// <param name="shape">Sizes and options.</param>
     /// <param name="x">Input [B, T, I].</param>
     /// <param name="inputWeights">W_ih [gates·H, I].</param>
     /// <param name="hiddenWeights">W_hh [gates·H, H].</param>
-    /// <param name="inputBias">Of the parts from the input, or of the whole gates where they have one bias [gates·H].</param>
-    /// <param name="hiddenBias">Of the parts from the state [gates·H]; null where the gates have one bias.</param>
+    /// <param name="inputBias">The bias of the parts from the input, or of the whole gates where they have one [gates·H].</param>
+    /// <param name="hiddenBias">The bias of the parts from the state [gates·H]; null where the gates have one bias.</param>
     /// <param name="y">Output: h of every step [B, T, H].</param>
     /// <param name="reserve">Output: what backward needs.</param>
     public static void Forward<T, TSource>(
@@ -58,8 +57,6 @@ internal static unsafe class RecurrentLayer<TCell>
         }
     }
 
-    /// <param name="team">Threads to run on.</param>
-    /// <param name="shape">As in the forward pass.</param>
     /// <param name="x">Forward input [B, T, I].</param>
     /// <param name="inputWeights">W_ih [gates·H, I]; read only for <paramref name="inputGradient"/>.</param>
     /// <param name="hiddenWeights">W_hh [gates·H, H].</param>

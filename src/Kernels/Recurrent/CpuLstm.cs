@@ -3,8 +3,8 @@ using CudaTrainer.Kernels.Cpu.Threading;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
-/// A whole-sequence LSTM layer from zero state (Hochreiter and Schmidhuber 1997, forget gate of Gers et al. 2000):
-/// i, f, o = σ(·), g = tanh(·) of x·W_ihᵀ + h·W_hhᵀ + bias; c ← f·c + i·g; h = o·tanh(c).
+/// A whole-sequence LSTM layer from zero state (Hochreiter and Schmidhuber 1997, forget gate of Gers et al. 2000), by the formulas of
+/// docs/kernels-layers.md.
 /// </summary>
 /// <remarks>What it has in common with other recurrent layers stands in <see cref="RecurrentLayer{TCell}"/>.</remarks>
 public static unsafe class Lstm
@@ -15,7 +15,6 @@ public static unsafe class Lstm
     /// </summary>
     public static long ReserveBytes(in RecurrentShape shape) => RecurrentLayer<LstmCell>.ReserveBytes(shape);
 
-    /// <param name="team">Threads to run on.</param>
     /// <param name="shape">Sizes and options.</param>
     /// <param name="x">Input [B, T, I].</param>
     /// <param name="inputWeights">W_ih [4H, I], gate blocks in the order i, f, g, o.</param>
@@ -35,8 +34,6 @@ public static unsafe class Lstm
         => RecurrentLayer<LstmCell>.Forward<Half, HalfSource>(
             team, shape, x, inputWeights, hiddenWeights, bias, null, y, reserve);
 
-    /// <param name="team">Threads to run on.</param>
-    /// <param name="shape">As in the forward pass.</param>
     /// <param name="x">Forward input [B, T, I].</param>
     /// <param name="inputWeights">W_ih [4H, I]; read only for <paramref name="inputGradient"/>.</param>
     /// <param name="hiddenWeights">W_hh [4H, H].</param>

@@ -4,9 +4,8 @@ using CudaTrainer.Kernels.Interop;
 namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>
-/// The recurrent part of a whole-sequence GRU layer from zero state, in the form of PyTorch and of Keras with <c>reset_after</c>, one
-/// launch each way: r, z = σ(x·W_ihᵀ + b_ih + h·W_hhᵀ + b_hh), n = tanh(x·W_inᵀ + b_in + r·(h·W_hnᵀ + b_hn)), h ← (1−z)·n + z·h (Cho et al.
-/// 2014, arXiv:1406.1078, version 1).
+/// The recurrent part of a whole-sequence GRU layer from zero state, in the form of PyTorch and of Keras with <c>reset_after</c> (Cho et
+/// al. 2014, arXiv:1406.1078, version 1), one launch each way, by the formulas of docs/kernels-layers.md.
 /// </summary>
 /// <remarks>
 /// <para>Around it, by matrix products over all B·T rows: forward x·W_ihᵀ before; backward after it dx = dInput·W_ih, dW_ih = dInputᵀ·x,
@@ -22,7 +21,6 @@ public sealed class Gru(KernelLibrary library)
     private readonly RecurrentKernel<RecurrentBackward> _backward = new(
         library, BackwardInRegisters, Backward<Float32, Four>, Backward<Float16, Eight>);
 
-    /// <param name="stream">Where to queue.</param>
     /// <param name="batch">Sequences B.</param>
     /// <param name="time">Steps T.</param>
     /// <param name="hidden">Hidden units H, at most <see cref="Recurrent.MaxHidden"/>.</param>
@@ -56,18 +54,12 @@ public sealed class Gru(KernelLibrary library)
         });
     }
 
-    /// <param name="stream">Where to queue.</param>
-    /// <param name="batch">As in the forward pass.</param>
-    /// <param name="time">As in the forward pass.</param>
-    /// <param name="hidden">As in the forward pass.</param>
     /// <param name="dy">∂L/∂y [B, T, H] of <paramref name="type"/>.</param>
     /// <param name="y">Forward output [B, T, H] of <paramref name="type"/>.</param>
     /// <param name="saved">As written by the forward pass [B, T, 4H].</param>
     /// <param name="hiddenWeights">W_hh [3H, H] of <paramref name="type"/>.</param>
     /// <param name="dInput">Output: gradients of the gates' input parts, r, z, n [B, T, 3H] of <paramref name="type"/>.</param>
     /// <param name="dHidden">Output: gradients of the gates' recurrent parts, r, z, n [B, T, 3H] of <paramref name="type"/>.</param>
-    /// <param name="reverse">As in the forward pass.</param>
-    /// <param name="type">As in the forward pass.</param>
     public void Backward(
         CudaStream stream, int batch, int time, int hidden, nint dy, nint y, nint saved, nint hiddenWeights, nint dInput, nint dHidden,
         bool reverse, CudaType type)

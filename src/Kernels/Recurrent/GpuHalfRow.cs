@@ -13,7 +13,7 @@ internal unsafe struct HalfRow
     /// <param name="from">First number.</param>
     /// <param name="stride">Distance of neighbours in numbers.</param>
     /// <param name="count">How many there are; the others are 0.</param>
-    /// <param name="aligned">Not 0 where neighbours lie side by side, begin on 16 bytes, and are a multiple of 8.</param>
+    /// <param name="aligned">Whether neighbours lie side by side, begin on 16 bytes, and are a multiple of 8 (not 0 means yes).</param>
     public static HalfRow Read(ushort* from, int stride, int count, int aligned)
     {
         const int Part = HalfRowPart.Length;

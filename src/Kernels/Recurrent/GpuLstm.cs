@@ -5,7 +5,7 @@ namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>
 /// The recurrent part of a whole-sequence LSTM layer from zero state (Hochreiter and Schmidhuber 1997, forget gate of Gers et al. 2000),
-/// one launch each way: i, f, o = σ(·), g = tanh(·) of x·W_ihᵀ + h·W_hhᵀ + bias; c ← f·c + i·g; h = o·tanh(c).
+/// one launch each way, by the formulas of docs/kernels-layers.md.
 /// </summary>
 /// <remarks>
 /// <para>Around it, by matrix products over all B·T rows: forward x·W_ihᵀ before; backward after it dx = dz·W_ih, dW_ih = dzᵀ·x, dW_hh =
@@ -21,7 +21,6 @@ public sealed class Lstm(KernelLibrary library)
     private readonly RecurrentKernel<RecurrentBackward> _backward = new(
         library, BackwardInRegisters, Backward<Float32, Four>, Backward<Float16, Eight>);
 
-    /// <param name="stream">Where to queue.</param>
     /// <param name="batch">Sequences B.</param>
     /// <param name="time">Steps T.</param>
     /// <param name="hidden">Hidden units H, at most <see cref="Recurrent.MaxHidden"/>.</param>
@@ -54,17 +53,11 @@ public sealed class Lstm(KernelLibrary library)
         });
     }
 
-    /// <param name="stream">Where to queue.</param>
-    /// <param name="batch">As in the forward pass.</param>
-    /// <param name="time">As in the forward pass.</param>
-    /// <param name="hidden">As in the forward pass.</param>
     /// <param name="dy">∂L/∂y [B, T, H] of <paramref name="type"/>.</param>
     /// <param name="gates">As left by the forward pass [B, T, 4H].</param>
     /// <param name="cells">As written by the forward pass [B, T, H], float.</param>
     /// <param name="hiddenWeights">W_hh [4H, H] of <paramref name="type"/>.</param>
     /// <param name="dz">Output: gradients before activation [B, T, 4H] of <paramref name="type"/>; may be <paramref name="gates"/>.</param>
-    /// <param name="reverse">As in the forward pass.</param>
-    /// <param name="type">As in the forward pass.</param>
     public void Backward(
         CudaStream stream, int batch, int time, int hidden, nint dy, nint gates, nint cells, nint hiddenWeights, nint dz, bool reverse,
         CudaType type)

@@ -26,7 +26,6 @@ public sealed unsafe class Recurrent(KernelLibrary library)
     /// previous[b, t] = y at the step before t in the direction of the layer, and 0 at the first step: what the gradient of W_hh
     /// multiplies.
     /// </summary>
-    /// <param name="stream">Where to queue.</param>
     /// <param name="batch">Sequences B.</param>
     /// <param name="time">Steps T.</param>
     /// <param name="hidden">Hidden units H.</param>
@@ -91,7 +90,7 @@ public sealed unsafe class Recurrent(KernelLibrary library)
 /// <summary>
 /// One direction of a recurrent layer, and the choice of its kernel: with W_hh in registers where it fits them, else from memory.
 /// </summary>
-/// <param name="library">Of the device.</param>
+/// <param name="library">The device's kernels.</param>
 /// <param name="inRegisters">With W_hh in registers, in half precision.</param>
 /// <param name="single">With W_hh from memory, in single precision.</param>
 /// <param name="half">With W_hh from memory, in half precision.</param>
@@ -104,11 +103,10 @@ internal sealed class RecurrentKernel<TArguments>(
     private readonly TypedKernel<TArguments> _fromMemory = new(library, single, half);
 
     /// <summary>Queues the kernel, one block for each sequence.</summary>
-    /// <param name="stream">Where to queue.</param>
     /// <param name="batch">Sequences.</param>
     /// <param name="time">Steps.</param>
     /// <param name="hidden">Hidden units.</param>
-    /// <param name="type">Of the activations.</param>
+    /// <param name="type">The activations' type.</param>
     /// <param name="sharedBytes">What the kernel needs that reads W_hh from memory.</param>
     /// <param name="arguments">For every thread.</param>
     public void Launch(CudaStream stream, int batch, int time, int hidden, CudaType type, int sharedBytes, in TArguments arguments)

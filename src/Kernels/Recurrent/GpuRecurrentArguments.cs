@@ -10,10 +10,12 @@ internal unsafe struct RecurrentForward
     /// <summary>x·W_ihᵀ [B, T, gates·H].</summary>
     public GpuArray Input;
 
-    /// <summary>Of the part from the input, and with it of the whole where <see cref="ICell.JoinsLate"/> is false [gates·H].</summary>
+    /// <summary>
+    /// The bias of the part from the input, and of the whole gate where <see cref="ICell.JoinsLate"/> is false [gates·H].
+    /// </summary>
     public GpuArray<float> InputBias;
 
-    /// <summary>Of the part from the state, where <see cref="ICell.JoinsLate"/> [gates·H].</summary>
+    /// <summary>The bias of the part from the state, where <see cref="ICell.JoinsLate"/> [gates·H].</summary>
     public GpuArray<float> StateBias;
 
     /// <summary>W_hh [gates·H, H].</summary>
@@ -31,10 +33,10 @@ internal unsafe struct RecurrentForward
     public int Time;
     public int Hidden;
 
-    /// <summary>Not 0: from the last time to the first.</summary>
+    /// <summary>Whether steps go from the last time to the first (not 0 means yes).</summary>
     public int Reverse;
 
-    /// <summary>Not 0: rows of W_hh may be read in accesses of 16 bytes.</summary>
+    /// <summary>Whether rows of W_hh may be read in accesses of 16 bytes (not 0 means yes).</summary>
     public int Aligned;
 
     public readonly int TimeOf(int step) => Reverse != 0 ? Time - 1 - step : step;

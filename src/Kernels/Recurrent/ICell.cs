@@ -25,20 +25,20 @@ internal interface ICell
     /// </summary>
     static abstract bool JoinsLate { get; }
 
-    /// <summary>A gate from its sum.</summary>
+    /// <summary>The value of a gate, computed from its sum.</summary>
     static abstract TVec Activate<TMath, TVec>(int gate, TVec sum)
         where TMath : struct, IArithmetic<TVec>
         where TVec : unmanaged;
 
-    /// <summary>A step behind the gates.</summary>
-    /// <param name="gates">On entry the activated gates, on exit what backward needs.</param>
-    /// <param name="carried">On entry that of the step before, on exit that of this step.</param>
+    /// <summary>What a step computes once its gates are known.</summary>
+    /// <param name="gates">The activated gates on entry, what backward needs on exit.</param>
+    /// <param name="carried">What the step before carried on entry, what this step carries on exit.</param>
     /// <returns>h.</returns>
     static abstract TVec Step<TMath, TVec>(ref GateValues<TVec> gates, ref TVec carried)
         where TMath : struct, IArithmetic<TVec>
         where TVec : unmanaged;
 
-    /// <param name="saved">As <see cref="Step"/> left the gates.</param>
+    /// <param name="saved">The gates as <see cref="Step"/> left them.</param>
     /// <param name="before">What the step before carried here.</param>
     /// <param name="carried">What this step carried on; not used where that is h.</param>
     /// <param name="dOutput">∂L/∂h, from above and through the gates of the step behind.</param>

@@ -8,8 +8,8 @@ namespace CudaTrainer.Kernels.Cpu.Simd;
 /// <c>Vector128&lt;float&gt;</c>.</typeparam>
 /// <remarks>
 /// Loads and stores are unaligned. <see cref="IArithmetic{TVec}.MultiplyAdd"/> is fused at every level that runs on AVX2 or AVX-512
-/// hardware; the 128-bit
-/// level fuses where the machine can and otherwise rounds twice, so bits agree between thread counts, not between levels.
+/// hardware; the 128-bit level fuses where the machine can and otherwise rounds twice, so bits agree between thread counts, not between
+/// levels.
 /// </remarks>
 public unsafe interface ISimd<TVec> : IArithmetic<TVec>
     where TVec : unmanaged

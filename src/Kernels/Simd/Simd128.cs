@@ -118,7 +118,7 @@ public readonly unsafe struct Simd128 : ISimd<Vector128<float>>
     public static int CompressNonZero(float* source, int first, int step, float* values, int* places) =>
         CompressNonZero(Width, source, first, step, values, places);
 
-    /// <summary>For a vector of any width, without branches: a quarter of the elements or so is unpredictable.</summary>
+    /// <summary>Compresses without branches, whatever the width: which elements are zero is unpredictable.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static int CompressNonZero(int width, float* source, int first, int step, float* values, int* places)
     {

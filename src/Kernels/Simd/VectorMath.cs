@@ -5,8 +5,7 @@ namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
 /// Exponential, logarithm, logistic function and hyperbolic tangent of whole vectors, and of the numbers of GPU threads: within 2 ulp over
-/// the full range (subnormal results
-/// included), exact at 0 and ±∞, saturating where the true result does, and NaN for NaN.
+/// the full range (subnormal results included), exact at 0 and ±∞, saturating where the true result does, and NaN for NaN.
 /// </summary>
 /// <remarks>
 /// Argument reduction and minimax polynomials are those of Cephes (S. Moshier, expf.c, logf.c, tanhf.c). Every lane is computed by the same
@@ -18,7 +17,9 @@ internal static class VectorMath
     private const float Ln2High = 0.693359375f;
     private const float Ln2Low = -2.12194440e-4f;
 
-    /// <summary>Below it exp rounds to 0, above <see cref="ExpOverflow"/> to ∞; clamping there keeps the power of two in range.</summary>
+    /// <summary>
+    /// Arguments below it give 0, those above <see cref="ExpOverflow"/> ∞; clamping there keeps the power of two in range.
+    /// </summary>
     private const float ExpUnderflow = -104f;
     private const float ExpOverflow = 89f;
 

@@ -4,18 +4,15 @@ using CudaTrainer.Kernels.Cpu.Threading;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
-/// Softmax and classification loss of logits, with the gradient in the same pass. Sample b with label y, p = softmax(logits) and smoothed
-/// target y':
-/// ℓ = w[y]·Σ_c α_c·y'_c·(1−p_c)^γ·(−log p_c), or w[y]·Σ_c y'_c·(−log p_c) without the focal factors.
+/// Softmax and classification loss of logits, with the gradient in the same pass, by the formulas of docs/metrics.md (the loss ℓ) and
+/// docs/kernels-layers.md (its gradient).
 /// </summary>
 /// <remarks>
 /// The class weight multiplies the sample's loss, so that it reaches the sample's gradient. Computed in double: a row has a handful of
-/// numbers and their
-/// differences decide everything late in training.
+/// numbers and their differences decide everything late in training.
 /// </remarks>
 public static unsafe class SoftmaxFocalLoss
 {
-    /// <param name="team">Threads to run on.</param>
     /// <param name="batch">Samples B.</param>
     /// <param name="classes">Classes C.</param>
     /// <param name="logits">[B, C].</param>

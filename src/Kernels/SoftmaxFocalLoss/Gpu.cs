@@ -5,10 +5,8 @@ using ILGPU;
 namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>
-/// Softmax and classification loss of logits, with the gradient in the same pass, in single precision. Sample b with label y, p =
-/// softmax(logits) and smoothed target
-/// y' = y(1−s) + s/C: ℓ = w[y]·Σ_c α_c·y'_c·(1−p_c)^γ·(−log p_c), or w[y]·Σ_c y'_c·(−log p_c) without the focal factors;
-/// ∂/∂logits_j = w[y]·scale·LossScale·(slope_j·(1−p_j) − p_j·Σ_{c≠j} slope_c), slope_c = ∂ℓ/∂log p_c.
+/// Softmax and classification loss of logits, with the gradient in the same pass and in single precision, by the formulas of
+/// docs/metrics.md (the loss ℓ) and docs/kernels-layers.md (its gradient; D_c there is <c>slope</c> here).
 /// </summary>
 /// <remarks>
 /// <para>Cost: B·C·(2 or 4) bytes read, B·C·(6 or 8) written, some 60 FLOPs an element. A batch is 64×2: bound by latency, a few
@@ -26,7 +24,6 @@ public sealed unsafe class SoftmaxFocalLoss(KernelLibrary library)
 
     private readonly TypedKernel<Arguments> _kernel = new(library, Run<Float32, Four>, Run<Float16, Eight>);
 
-    /// <param name="stream">Where to queue.</param>
     /// <param name="batch">Samples B.</param>
     /// <param name="classes">Classes C.</param>
     /// <param name="logits">[B, C] of <paramref name="type"/>.</param>

@@ -25,7 +25,6 @@ public sealed unsafe class StepControl(KernelLibrary library)
     private readonly GpuKernel<RestoreArguments> _restore = new(library, Restore);
 
     /// <summary>Prepares a step: copies learning rate and request to stop into the state and clears its Loss and Correct.</summary>
-    /// <param name="stream">Where to queue.</param>
     /// <param name="state">The <see cref="StepState"/>.</param>
     /// <param name="orders">[2], float: learning rate, and 1 to stop after the step, else 0; device memory or pinned host memory.</param>
     public void BeginStep(CudaStream stream, nint state, nint orders)
@@ -34,7 +33,6 @@ public sealed unsafe class StepControl(KernelLibrary library)
     }
 
     /// <summary>What a replica adds to a sum over all: [Loss, Correct, StopRequests, 0, buffers·share…].</summary>
-    /// <param name="stream">Where to queue.</param>
     /// <param name="state">The <see cref="StepState"/>.</param>
     /// <param name="count">Buffer elements n.</param>
     /// <param name="buffers">[n], float.</param>
@@ -53,7 +51,6 @@ public sealed unsafe class StepControl(KernelLibrary library)
     }
 
     /// <summary>Puts the sum of what <see cref="WriteShared"/> wrote on all replicas back into state and buffers.</summary>
-    /// <param name="stream">Where to queue.</param>
     /// <param name="shared">[4 + n], float.</param>
     /// <param name="state">The <see cref="StepState"/>.</param>
     /// <param name="count">Buffer elements n.</param>
@@ -71,10 +68,8 @@ public sealed unsafe class StepControl(KernelLibrary library)
 
     /// <summary>
     /// Closes a step: notes its scale as <see cref="StepState.StepLossScale"/>, counts it as good or skipped by
-    /// <see cref="StepState.FoundNonFinite"/>, and moves the scale:
-    /// halved after an overflow, doubled after a run of good steps.
+    /// <see cref="StepState.FoundNonFinite"/>, and moves the scale: halved after an overflow, doubled after a run of good steps.
     /// </summary>
-    /// <param name="stream">Where to queue.</param>
     /// <param name="state">The <see cref="StepState"/>.</param>
     /// <param name="enabled">Without scaling the steps are counted, and the scale stays what it is.</param>
     /// <param name="growthInterval">Good steps in a row after which the scale doubles.</param>
@@ -96,8 +91,6 @@ public sealed unsafe class StepControl(KernelLibrary library)
 
     /// <summary>values = before where <see cref="StepState.FoundNonFinite"/> is set: a skipped step takes back what its forward pass
     /// moved.</summary>
-    /// <param name="stream">Where to queue.</param>
-    /// <param name="count">Elements.</param>
     /// <param name="values">[count], float, updated.</param>
     /// <param name="before">[count], float.</param>
     /// <param name="state">The <see cref="StepState"/>.</param>

@@ -4,8 +4,7 @@ namespace CudaTrainer.Kernels;
 
 /// <summary>
 /// The scalars of a training step. They live in device memory, so that a step runs without a round trip to the host: the host writes
-/// learning rate before the step and may read the rest after it. 32-bit fields only, the
-/// same layout in C# and in CUDA.
+/// learning rate before the step and may read the rest after it. 32-bit fields only, the same layout in C# and in CUDA.
 /// </summary>
 [StructLayout(LayoutKind.Sequential)]
 public struct StepState

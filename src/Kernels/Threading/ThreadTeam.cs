@@ -30,8 +30,7 @@ public sealed unsafe partial class ThreadTeam : IDisposable
 
     /// <summary>
     /// Rounds before a member that waits for others naps at every further round: 0.1 ms. Two members may have been woken on one processor,
-    /// and
-    /// share it as long as the one that waits spins or yields; one that wakes from a nap is free to be put on an idle processor.
+    /// and share it as long as the one that waits spins or yields; one that wakes from a nap is free to be put on an idle processor.
     /// </summary>
     private const int RoundsBeforeNap = 300;
 
@@ -177,8 +176,7 @@ public sealed unsafe partial class ThreadTeam : IDisposable
 
     /// <summary>
     /// Working memory of an op that runs several kernels and shares data between members: apart from the members' scratch, 4096-byte
-    /// aligned,
-    /// uninitialised, valid until its next call. Called by the owner between kernels, not by members.
+    /// aligned, uninitialised, valid until its next call. Called by the owner between kernels, not by members.
     /// </summary>
     internal byte* Workspace(nuint bytes) => _workspace.Get(bytes);
 
@@ -343,8 +341,7 @@ public readonly unsafe struct Member(ThreadTeam team, int index)
 
     /// <summary>
     /// The next of the numbers 0, 1, 2… that no member has claimed in this run, for kernels whose pieces of work may lie with any member
-    /// without a change of
-    /// the result: a member that the machine holds up then holds up nobody else.
+    /// without a change of the result: a member that the machine holds up then holds up nobody else.
     /// </summary>
     public int Claim() => team.Claim();
 

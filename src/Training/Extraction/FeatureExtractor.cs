@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Data.Video;
-using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tracing;
@@ -24,10 +23,10 @@ public sealed record ExtractorOptions(int Frames, int Workers, TimeSpan TimeLimi
 public readonly record struct ExtractionProgress(int Videos, int Total, int Failures, double FramesPerSecond, TimeSpan Remaining);
 
 /// <summary>A clip's features, or why there are none.</summary>
-/// <param name="features">[frames, <see cref="FeatureStreams.Dimension"/>] of the clip; empty after a failure. Valid during the call
-/// only.</param>
+/// <param name="rgb">[frames, 4096]; empty if they are not wanted, or after a failure. Valid during the call only.</param>
+/// <param name="motion">[frames, 348]; likewise.</param>
 /// <param name="reason">Of a failure; without one what is worth knowing, empty if nothing is.</param>
-public delegate void ClipFeatures(Clip clip, ReadOnlySpan<float> features, VideoFault fault, string reason);
+public delegate void ClipFeatures(Clip clip, ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion, VideoFault fault, string reason);
 
 /// <summary>
 /// Turns clips into features: several threads decode while the device runs the frames of several clips through the backbone as one batch.
@@ -67,7 +66,6 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
         List<Clip> batch = [];
         List<string> remarks = [];
         float[] motion = hasMotion ? new float[clipsPerBatch * options.Frames * MotionFeatures.PerStep] : [];
-        float[] joined = hasMotion ? new float[options.Frames * options.Stream.Dimension()] : [];
         int done = 0, failures = 0, computed = 0;
         TraceTrack? track = options.Trace?.Track(Stage, $"feeding {device.Name}");
         long began = Stopwatch.GetTimestamp(), since = began;
@@ -77,7 +75,7 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
             stop.ThrowIfCancellationRequested();
             if (decoded.Fault != VideoFault.None)
             {
-                deliver(decoded.Clip, default, decoded.Fault, decoded.Reason);
+                deliver(decoded.Clip, default, default, decoded.Fault, decoded.Reason);
                 failures++;
                 done++;
                 Report();
@@ -116,18 +114,11 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
             backbone(isFull ? rgb : rgb.Slice(0, frames), output);
             since = Stopwatch.GetTimestamp();
             output.Download(host.AsSpan(0, frames * Vgg19.Features));
-            int rowLength = options.Frames * Vgg19.Features;
+            int rgbLength = options.Frames * Vgg19.Features, motionLength = hasMotion ? options.Frames * MotionFeatures.PerStep : 0;
             for (int i = 0; i < batch.Count; i++)
             {
-                ReadOnlySpan<float> row = host.AsSpan(i * rowLength, rowLength);
-                if (hasMotion)
-                {
-                    int motionLength = options.Frames * MotionFeatures.PerStep;
-                    FeatureStreams.Join(row, motion.AsSpan(i * motionLength, motionLength), joined);
-                    row = joined;
-                }
-
-                deliver(batch[i], row, VideoFault.None, remarks[i]);
+                deliver(batch[i], host.AsSpan(i * rgbLength, rgbLength), motion.AsSpan(i * motionLength, motionLength), VideoFault.None,
+                    remarks[i]);
             }
 
             track?.Add("store features", SpanKind.Copy, since);
@@ -153,7 +144,7 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
         {
             stop.ThrowIfCancellationRequested();
             bool isWhole = decoded.Fault == VideoFault.None;
-            deliver(decoded.Clip, isWhole ? decoded.Motion : default, decoded.Fault,
+            deliver(decoded.Clip, default, isWhole ? decoded.Motion : default, decoded.Fault,
                 isWhole && decoded.MotionPairs == 0 ? NoMotion : decoded.Reason);
             decoder.Return(decoded);
             failures += isWhole ? 0 : 1;

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using CudaTrainer.Engine.Devices;
+using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
 
 namespace CudaTrainer.Training.Parallel;

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using CudaTrainer.Engine.Devices;
+using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels.Cuda;
 using CudaTrainer.Kernels.Interop;
 

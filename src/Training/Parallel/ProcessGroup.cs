@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Formats;

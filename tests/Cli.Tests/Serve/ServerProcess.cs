@@ -170,8 +170,7 @@ internal sealed class ServerProcess : IDisposable
     /// <returns>The exit code.</returns>
     public int Signal(string name)
     {
-        using var kill = Process.Start("kill", [$"-{name}", $"{Process.Id}"]);
-        kill.WaitForExit();
+        Process.Signal(name);
         Process.WaitForExit(Patience).ShouldBeTrue("the server does not stop");
         return Process.ExitCode;
     }

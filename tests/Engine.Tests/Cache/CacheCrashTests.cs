@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Data.Dataset;
 using FsCheck;
@@ -97,7 +96,7 @@ public sealed class CacheCrashTests : IDisposable
         var refused = 0;
         for (var killAt = 0; Kill(dataset, killAt, 0, out _); killAt++)
         {
-            if (CommitLog.IsPending(_fixture.Directory))
+            if (CacheCommit.IsPending(_fixture.Directory))
             {
                 Should.Throw<CacheException>(() => FeatureSplits.Open(_fixture.Directory))
                     .Message.ShouldContain("is being changed, or a change of it was interrupted");
@@ -112,64 +111,60 @@ public sealed class CacheCrashTests : IDisposable
     }
 
     [Fact]
-    public void A_list_cut_at_any_byte_keeps_every_whole_row()
+    public void A_clips_file_cut_or_damaged_at_any_byte_is_made_again_and_no_other()
     {
-        var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2), CacheFixture.Clips(4, 5));
-        var (name, log, headBytes) = ExtractOnly(dataset);
-        for (var length = headBytes; length <= log.Length; length++)
+        var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3));
+        using (var cache = _fixture.Open())
         {
-            File.WriteAllBytes(_fixture.File(name), log[..length]);
+            CacheFixture.Extract(cache, dataset, s_failures);
+        }
 
-            RowsInList(dataset).ShouldBe((length - headBytes) / RecordBytes, $"cut to {length} bytes");
-            new FileInfo(_fixture.File(name)).Length.ShouldBe(headBytes + ((length - headBytes) / RecordBytes * RecordBytes));
+        var start = _fixture.Save();
+        var expected = CacheFixture.Undisturbed(dataset, s_failures);
+        string[] clips = [.. start.Keys.Where(name => name.EndsWith(".clip"))];
+        clips.Length.ShouldBe(5);
+        foreach (var name in new[] { 1, 3 }.Select(content => clips.Single(
+            clip => clip.EndsWith($"{CacheFixture.Clips(content)[0].ContentHash}.clip"))))
+        {
+            for (var at = 0; at < start[name].Length; at++)
+            {
+                File.WriteAllBytes(_fixture.File(name), start[name][..at]);
+                ShouldBeMadeAgain($"cut at {at}");
+                _fixture.Restore(start);
+                _fixture.Corrupt(name, at);
+                ShouldBeMadeAgain($"damaged at {at}");
+                _fixture.Restore(start);
+            }
+        }
+
+        void ShouldBeMadeAgain(string what)
+        {
+            CacheInspector.Verify(_fixture.Directory).Problems.ShouldHaveSingleItem(what).ShouldContain(".clip' is damaged");
+            using (var cache = _fixture.Open())
+            {
+                cache.Notes.ShouldContain(note => note.StartsWith("1 files in"), what);
+            }
+
+            _fixture.Run(dataset, s_failures).Planned.ShouldBe(1, what);
+            _fixture.Snapshot().ShouldBe(expected, what);
         }
     }
 
     [Fact]
-    public void A_list_damaged_at_any_byte_loses_that_row_only()
-    {
-        var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2), CacheFixture.Clips(4, 5));
-        var (name, log, headBytes) = ExtractOnly(dataset);
-        for (var offset = headBytes; offset < log.Length; offset++)
-        {
-            var damaged = (byte[])log.Clone();
-            damaged[offset] ^= 0x10;
-            File.WriteAllBytes(_fixture.File(name), damaged);
-
-            // The zeros that fill up a record belong to no row.
-            var isFilling = (offset - headBytes) % RecordBytes >= 64 + CacheFixture.Key.RowBytes;
-            RowsInList(dataset).ShouldBe(isFilling ? 4 : 3, $"damaged at byte {offset}");
-        }
-    }
-
-    [Theory]
-    [InlineData(0)]
-    [InlineData(100)]
-    [InlineData(200)]
-    [InlineData(300)]
-    public void An_extraction_with_a_damaged_list_ends_in_the_same_files(int fromEnd)
-    {
-        var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2), CacheFixture.Clips(4, 5));
-        var (name, log, _) = ExtractOnly(dataset);
-        File.WriteAllBytes(_fixture.File(name), log[..^fromEnd]);
-        _fixture.Corrupt(name, log.Length - fromEnd - 50);
-
-        _fixture.Run(dataset);
-
-        _fixture.Snapshot().ShouldBe(CacheFixture.Undisturbed(dataset));
-    }
-
-    [Fact]
-    public void A_list_damaged_in_its_head_is_refused_and_kept()
+    public void A_key_file_that_is_damaged_or_missing_loses_nothing()
     {
         var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2));
-        var (name, _, _) = ExtractOnly(dataset);
-        _fixture.Corrupt(name, 20);
-        var before = File.ReadAllBytes(_fixture.File(name));
+        using (var cache = _fixture.Open())
+        {
+            CacheFixture.Extract(cache, dataset);
+        }
 
-        Should.Throw<CacheException>(() => _fixture.Run(dataset))
-            .Message.ShouldContain($"'{_fixture.File(name)}' is not a list of extracted features");
-        File.ReadAllBytes(_fixture.File(name)).ShouldBe(before);
+        string folder = ClipFolder.AllIn(_fixture.Directory).Single();
+        _fixture.Corrupt(Path.Combine(folder, "key.json"), 20);
+
+        CacheInspector.Info(_fixture.Directory).Problems.ShouldHaveSingleItem().ShouldContain("key.json is damaged");
+        _fixture.Run(dataset).Planned.ShouldBe(0);
+        _fixture.Snapshot().ShouldBe(CacheFixture.Undisturbed(dataset));
     }
 
     /// <summary>Any sequence of datasets, each session killed or not, ends in the files that the last dataset alone would give.</summary>
@@ -198,34 +193,6 @@ public sealed class CacheCrashTests : IDisposable
     }
 
     public void Dispose() => _fixture.Dispose();
-
-    private static int RecordBytes { get; } = (int)RowLog.RecordBytes(CacheFixture.Key.RowBytes);
-
-    /// <summary>Extracts without committing.</summary>
-    /// <returns>Name and content of the list of rows, and where the first row begins.</returns>
-    private (string Name, byte[] Log, int HeadBytes) ExtractOnly(VideoDataset dataset)
-    {
-        using var cache = _fixture.Open();
-        CacheFixture.Extract(cache, dataset);
-        var path = RowLog.PathIn(_fixture.Directory, CacheFixture.Key.Fields);
-        var log = File.ReadAllBytes(path);
-        return (Path.GetFileName(path), log, log.Length - (dataset.Clips.Count() * RecordBytes));
-    }
-
-    /// <summary>Opens the list of rows and checks that each row in it is one of the dataset's, byte for byte.</summary>
-    private int RowsInList(VideoDataset dataset)
-    {
-        using var log = RowLog.Open(new FaultyDisk(), _fixture.Directory, CacheFixture.Key.Fields, CacheFixture.Key.RowBytes);
-        var row = new float[CacheFixture.Key.RowElements];
-        foreach (var (hash, location) in log.Rows)
-        {
-            dataset.Clips.ShouldContain(clip => clip.ContentHash == hash);
-            RandomAccess.Read(location.File, MemoryMarshal.AsBytes(row.AsSpan()), location.Offset);
-            row.ShouldBe(CacheFixture.Features(hash));
-        }
-
-        return log.Rows.Count;
-    }
 
     /// <summary>Runs a session that is killed at a change to the disk.</summary>
     /// <param name="dataset">The dataset.</param>

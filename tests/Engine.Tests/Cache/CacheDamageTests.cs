@@ -22,7 +22,7 @@ public sealed class CacheDamageTests : IDisposable
 
         using (var cache = _fixture.Open())
         {
-            cache.Notes.ShouldHaveSingleItem().ShouldContain($"1 damaged rows of 8 (the first is row {row})");
+            cache.Notes.ShouldHaveSingleItem().ShouldContain($"has lost 1 of its 8 rows, of which row {row} is the first");
         }
 
         _fixture.Run(_dataset).Planned.ShouldBe(1);
@@ -68,12 +68,13 @@ public sealed class CacheDamageTests : IDisposable
         for (var length = 0; length < whole.Length; length += 13)
         {
             File.WriteAllBytes(path, whole[..length]);
+            var lost = 8 - (Math.Max(0, length - 128) / CacheFixture.Key.RowBytes);
             using (var cache = _fixture.Open())
             {
-                cache.Notes.ShouldHaveSingleItem().ShouldContain($"is truncated to {length} of {whole.Length} bytes");
+                cache.Notes.ShouldHaveSingleItem().ShouldContain($"has lost {lost} of its 8 rows");
             }
 
-            _fixture.Run(_dataset).Planned.ShouldBe(8 - (Math.Max(0, length - 128) / CacheFixture.Key.RowBytes));
+            _fixture.Run(_dataset).Planned.ShouldBe(lost);
             File.ReadAllBytes(path).ShouldBe(whole);
         }
     }
@@ -183,7 +184,7 @@ public sealed class CacheDamageTests : IDisposable
         foreach (var text in (string[])["", "{}", "[1]",
             """{"format":["cudatrainer cache commit 1"],"replace":[],"delete":["../precious"]}"""])
         {
-            File.WriteAllText(_fixture.File(CommitLog.FileName), text);
+            File.WriteAllText(_fixture.File(CacheCommit.FileName), text);
 
             Should.Throw<CacheException>(() => _fixture.Open()).Message.ShouldContain("is not a list of changes written by this cache");
         }
@@ -192,15 +193,15 @@ public sealed class CacheDamageTests : IDisposable
     [Fact]
     public void A_full_disk_is_noticed_before_the_work_begins()
     {
-        var disk = new FaultyDisk { ClaimedFree = 1000 };
+        var disk = new FaultyDisk { ClaimedFree = 500 };
         using var cache = _fixture.Open(disk: disk);
 
         var full = Should.Throw<CacheFullException>(() => cache.Plan(_dataset));
 
-        full.BytesFree.ShouldBe(1000);
-        full.BytesNeeded.ShouldBe((10 * RowLog.RecordBytes(CacheFixture.Key.RowBytes)) + (10 * CacheFixture.Key.RowBytes));
-        full.Message.ShouldContain("1,520 bytes more, 1,000 bytes are free");
-        full.Message.ShouldContain("--feature-dtype float16");
+        full.BytesFree.ShouldBe(500);
+        full.BytesNeeded.ShouldBe((10 * ClipFolder.FileBytes(CacheFixture.Key.RowBytes)) + (10 * CacheFixture.Key.RowBytes));
+        full.Message.ShouldContain("560 bytes more, 500 bytes are free");
+        full.Message.ShouldContain("FeatureDtype float16");
     }
 
     [Fact]
@@ -241,7 +242,7 @@ public sealed class CacheDamageTests : IDisposable
     [Fact]
     public void A_session_goes_on_when_there_is_room_again()
     {
-        var disk = new FaultyDisk { Room = 500 };
+        var disk = new FaultyDisk { Room = 300 };
         using (var cache = _fixture.Open(disk: disk))
         {
             foreach (var clip in cache.Plan(_dataset).Missing)

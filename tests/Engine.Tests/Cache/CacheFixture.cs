@@ -84,10 +84,10 @@ internal sealed class CacheFixture : IDisposable
     /// <summary>Every file that matters and its content.</summary>
     public SortedDictionary<string, byte[]> Save()
     {
-        var files = System.IO.Directory.EnumerateFiles(Directory)
-            .Where(path => Path.GetFileName(path) is not (CacheLock.FileName or CacheLock.HolderFileName));
+        var files = System.IO.Directory.EnumerateFiles(Directory, "*", SearchOption.AllDirectories)
+            .Where(path => Path.GetFileName(path) != CacheLock.FileName);
         return new SortedDictionary<string, byte[]>(
-            files.ToDictionary(path => Path.GetFileName(path), System.IO.File.ReadAllBytes), StringComparer.Ordinal);
+            files.ToDictionary(path => Path.GetRelativePath(Directory, path), System.IO.File.ReadAllBytes), StringComparer.Ordinal);
     }
 
     /// <summary>The files that an undisturbed session leaves.</summary>
@@ -127,6 +127,7 @@ internal sealed class CacheFixture : IDisposable
         System.IO.Directory.CreateDirectory(Directory);
         foreach (var (name, content) in files)
         {
+            System.IO.Directory.CreateDirectory(Path.GetDirectoryName(File(name))!);
             System.IO.File.WriteAllBytes(File(name), content);
         }
     }

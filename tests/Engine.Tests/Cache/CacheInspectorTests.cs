@@ -65,15 +65,13 @@ public sealed class CacheInspectorTests : IDisposable
         var files = _fixture.Save();
         foreach (var (name, content) in files)
         {
-            // The last bytes are data in every file; before them come the zeros that fill up a list's record.
-            var offset = name.EndsWith(RowLog.Suffix) ? content.Length - 40 - 64 : content.Length / 2;
-            _fixture.Corrupt(name, offset);
+            _fixture.Corrupt(name, content.Length / 2);
 
             CacheInspector.Verify(_fixture.Directory).Problems.ShouldNotBeEmpty(name);
             File.WriteAllBytes(_fixture.File(name), content);
         }
 
-        files.Count.ShouldBe(9);
+        files.Count.ShouldBe(10);
         CacheInspector.Verify(_fixture.Directory).Problems.ShouldBeEmpty();
     }
 
@@ -140,7 +138,7 @@ public sealed class CacheInspectorTests : IDisposable
     [Fact]
     public void A_missing_folder_is_named() =>
         Should.Throw<CacheException>(() => CacheInspector.Info(_fixture.Directory)).Message.ShouldBe(
-            $"The cache folder '{_fixture.Directory}' does not exist. Check --cache-dir.");
+            $"The cache folder '{_fixture.Directory}' does not exist. Check CacheDir.");
 
     public void Dispose() => _fixture.Dispose();
 }

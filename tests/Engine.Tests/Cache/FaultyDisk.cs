@@ -1,5 +1,4 @@
 using CudaTrainer.Data.Cache;
-using Microsoft.Win32.SafeHandles;
 
 namespace CudaTrainer.Engine.Tests.Cache;
 
@@ -26,44 +25,40 @@ internal sealed class FaultyDisk : CacheDisk
     /// <summary>Changes so far.</summary>
     public int Changes { get; private set; }
 
-    public override SafeFileHandle Open(string path, FileMode mode)
+    public override void Write(string path, IEnumerable<ReadOnlyMemory<byte>> parts, bool isDurable)
     {
-        Count();
-        return base.Open(path, mode);
-    }
-
-    public override void Write(SafeFileHandle handle, long offset, ReadOnlySpan<byte> bytes)
-    {
+        byte[] bytes = [.. parts.SelectMany(part => part.ToArray())];
         if (Changes == KillAt)
         {
-            base.Write(handle, offset, bytes[..(int)(bytes.Length * Torn)]);
+            // What a process had written when it was killed stands under a temporary name, or it was whole and just got its own.
+            File.WriteAllBytes(Unfinished(path), bytes[..(int)(bytes.Length * Torn)]);
+            if (Torn == 1)
+            {
+                File.Move(Unfinished(path), path, overwrite: true);
+            }
         }
 
         Count();
         if (bytes.Length > Room)
         {
-            base.Write(handle, offset, bytes[..(int)Room]);
             Room = 0;
             throw new IOException("No space left on device", 28);
         }
 
         Room -= bytes.Length;
-        base.Write(handle, offset, bytes);
+        File.WriteAllBytes(Unfinished(path), bytes);
+        File.Move(Unfinished(path), path, overwrite: true);
     }
-
-    public override void Truncate(SafeFileHandle handle, long length)
-    {
-        Count();
-        base.Truncate(handle, length);
-    }
-
-    public override void Flush(SafeFileHandle handle) => Count();
 
     public override void Rename(string from, string to)
     {
         Count();
         base.Rename(from, to);
     }
+
+    public override void FlushFolder(string directory) => Count();
+
+    public override long FreeBytes(string directory) => ClaimedFree;
 
     public override void Delete(string path)
     {
@@ -72,16 +67,8 @@ internal sealed class FaultyDisk : CacheDisk
         base.Delete(path);
     }
 
-    public override void WriteWhole(string path, ReadOnlySpan<byte> bytes)
-    {
-        Count();
-        File.WriteAllBytes(path + ".whole", bytes);
-        File.Move(path + ".whole", path, overwrite: true);
-    }
-
-    public override void FlushFolder(string directory) => Count();
-
-    public override long FreeBytes(string directory) => ClaimedFree;
+    private static string Unfinished(string path) =>
+        Path.Combine(Path.GetDirectoryName(path)!, $".{Path.GetFileName(path)}.1-1.tmp");
 
     private void Count()
     {

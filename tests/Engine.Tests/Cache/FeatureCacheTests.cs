@@ -50,31 +50,6 @@ public sealed class FeatureCacheTests : IDisposable
     }
 
     [Fact]
-    public void Halves_are_stored_as_they_are_or_widened()
-    {
-        var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2));
-        Half[] row = [.. Enumerable.Range(0, 6).Select(i => (Half)(i / 3f))];
-        foreach (var type in (ReadOnlySpan<ElementType>)[ElementType.F16, ElementType.F32])
-        {
-            _fixture.Reset();
-            using (var cache = _fixture.Open(CacheFixture.Key with { ElementType = type }))
-            {
-                foreach (var clip in cache.Plan(dataset).Missing)
-                {
-                    cache.Append(clip.ContentHash, row);
-                }
-
-                cache.Commit(dataset);
-            }
-
-            using var set = FeatureSet.Open(_fixture.Directory, DatasetSplit.Train);
-            var read = new float[6];
-            set.ReadRow(1, read);
-            read.ShouldBe(row.Select(value => (float)value));
-        }
-    }
-
-    [Fact]
     public void A_second_session_writes_nothing()
     {
         var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3, 4));
@@ -222,6 +197,37 @@ public sealed class FeatureCacheTests : IDisposable
     }
 
     [Fact]
+    public void Helpers_leave_no_trace()
+    {
+        var dataset = CacheFixture.Dataset(CacheFixture.Clips(Enumerable.Range(0, 9)));
+        var failures = new Dictionary<string, string> { ["004.mp4"] = "zero frames" };
+        using (var cache = _fixture.Open())
+        {
+            var missing = cache.Plan(dataset).Missing;
+            for (var rank = 0; rank < 3; rank++)
+            {
+                using var helper = FeatureCache.Help(_fixture.Directory, CacheFixture.Key);
+                foreach (var clip in missing.Where((_, i) => i % 3 == rank))
+                {
+                    if (failures.TryGetValue(clip.RelativePath, out var status))
+                    {
+                        helper.AppendFailure(clip.ContentHash, status, $"details of {clip.RelativePath}");
+                    }
+                    else
+                    {
+                        helper.Append(clip.ContentHash, CacheFixture.Features(clip.ContentHash));
+                    }
+                }
+            }
+
+            cache.Refresh();
+            cache.Commit(dataset, maxCorrupt: 1).Extracted.ShouldBe(missing.Count - 1);
+        }
+
+        _fixture.Snapshot().ShouldBe(CacheFixture.Undisturbed(dataset, failures));
+    }
+
+    [Fact]
     public void One_process_writes_at_a_time()
     {
         using (_fixture.Open())
@@ -230,7 +236,7 @@ public sealed class FeatureCacheTests : IDisposable
             refusal.Holder.ShouldBe(Environment.ProcessId);
             refusal.Message.ShouldBe(
                 $"The cache '{_fixture.Directory}' is being written by process {Environment.ProcessId}. Wait until it has finished, " +
-                    $"stop it, or choose another --cache-dir.");
+                    $"stop it, or choose another CacheDir.");
         }
 
         _fixture.Open().Dispose();
@@ -265,7 +271,7 @@ public sealed class FeatureCacheTests : IDisposable
     [Theory]
     [InlineData(float.NaN, ElementType.F32, "Check the weight file")]
     [InlineData(float.NegativeInfinity, ElementType.F16, "Check the weight file")]
-    [InlineData(70_000f, ElementType.F16, "use --feature-dtype float32")]
+    [InlineData(70_000f, ElementType.F16, "use FeatureDtype float32")]
     public void Features_that_are_not_finite_never_enter(float value, ElementType type, string hint)
     {
         using var cache = _fixture.Open(CacheFixture.Key with { ElementType = type });

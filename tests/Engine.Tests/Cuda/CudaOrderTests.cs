@@ -1,5 +1,6 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Training;
 using CudaTrainer.Kernels;

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using CudaTrainer.Engine.Devices;
+using CudaTrainer.Engine.Ops;
 
 namespace CudaTrainer.Engine.Tests.Cuda;
 

@@ -44,7 +44,7 @@ public sealed class KerasVgg19Tests : IDisposable
             new("gru", [new("gru/kernel:0", [inputs, 3 * units], [new("g", [3 * units, inputs], new(inputs, 3 * units, SwappedGate: units))])]),
         ];
         var path = _folder.File("small.h5");
-        KerasWriter.Write(path, ["conv", "flatten", "fc1", "gru"], layers, name => name == "c" ? conv : name == "f" ? fc1 : gru,
+        KerasWriter.Write(path, [layers[0], new("flatten", []), .. layers[1..]], name => name == "c" ? conv : name == "f" ? fc1 : gru,
             new Dictionary<string, string>());
 
         using var archive = H5Archive.Open(path);
@@ -102,7 +102,7 @@ public sealed class KerasVgg19Tests : IDisposable
         var small = KerasVgg19.Layers.Take(16)
             .Select(layer => layer with { Weights = [new KerasWeight(layer.Name + "/bias:0", [2], [new("b", [2], new(1, 2))])] }).ToArray();
         var path = _folder.File("notop.h5");
-        KerasWriter.Write(path, [.. small.Select(layer => layer.Name)], small, _ => [1, 2], new Dictionary<string, string>());
+        KerasWriter.Write(path, small, _ => [1, 2], new Dictionary<string, string>());
 
         Should.Throw<FileFormatException>(() => Vgg19Weights.Open(path))
             .Message.ShouldContain("it has no fully connected layers (a '_notop' file)");
@@ -125,9 +125,8 @@ public sealed class KerasVgg19Tests : IDisposable
         }
 
         string keras = _folder.File("vgg19.h5"), plain = _folder.File("vgg19.safetensors");
-        string[] names = ["input_1", .. KerasVgg19.Layers.Select(layer => layer.Name), "predictions"];
         KerasLayer unused = new("predictions", [new("predictions/bias:0", [2], [new("p", [2], new(1, 2))])]);
-        KerasWriter.Write(keras, names, [.. KerasVgg19.Layers, unused], name => name == "p" ? [1, 2] : values[name],
+        KerasWriter.Write(keras, [new("input_1", []), .. KerasVgg19.Layers, unused], name => name == "p" ? [1, 2] : values[name],
             new Dictionary<string, string>());
         SafetensorsWriter.Write(plain,
             Vgg19Names.Tensors.Select(tensor => NamedTensor.Of<float>(tensor.Name, values[tensor.Name], tensor.Shape)));

@@ -101,7 +101,10 @@ public sealed class Vgg19WeightsTests : IDisposable
     {
         using var weights = Vgg19Weights.From(new FakeArchive(Torchvision()) { Spoil = values => values.Fill(-float.MaxValue) });
 
-        weights.Read("features.0.bias", new float[64]);
+        float[] bias = new float[64];
+        weights.Read("features.0.bias", bias);
+
+        bias.ShouldAllBe(value => value == -float.MaxValue);
     }
 
     [Fact]

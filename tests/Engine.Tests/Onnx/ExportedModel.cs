@@ -1,5 +1,5 @@
-using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels;
 using CudaTrainer.Training;
 

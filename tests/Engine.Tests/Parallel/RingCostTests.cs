@@ -65,12 +65,4 @@ public sealed class RingCostTests
 
     [Fact]
     public void OneSizeIsNotEnough() => Assert.Throws<ArgumentException>(() => RingCost.Fit([(2, 1e3, 1e-6), (2, 1e3, 2e-6)]));
-
-    [Fact]
-    public void PiecesPayForEachMessage()
-    {
-        var cost = new RingCost(Alpha, Beta);
-        Assert.Equal(cost.AllReduce(4, 3e6) + (RingCost.Messages(4) * Alpha), cost.AllReduce(4, [1e6, 2e6]), 1e-12);
-        Assert.Equal(0.75, RingCost.Efficiency(3, 1));
-    }
 }

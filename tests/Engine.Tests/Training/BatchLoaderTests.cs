@@ -1,4 +1,5 @@
 using CudaTrainer.Engine.Devices;
+using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;

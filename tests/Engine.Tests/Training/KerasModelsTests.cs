@@ -77,10 +77,10 @@ public sealed class KerasModelsTests : IDisposable
     public void Weights_by_another_program_fit_by_position_and_start_a_classifier_but_are_none()
     {
         using Learner learner = NewLearner("gru-attention", 1), other = NewLearner("gru-attention", 2);
-        KerasLayer[] renamed = [.. KerasModels.Layers(learner.Parameters).Select((layer, i) => layer with { Name = $"layer_{100 - i}" })];
+        KerasLayer[] renamed = [.. learner.Model.KerasLayers.Where(layer => layer.Weights.Count > 0).Select((layer, i) => layer with { Name = $"layer_{100 - i}" })];
         Dictionary<string, Parameter> parameters = learner.Parameters.State.ToDictionary(parameter => parameter.Name);
         string path = _folder.File("renamed.h5");
-        KerasWriter.Write(path, [.. renamed.Select(layer => layer.Name)], renamed, name => parameters[name].Value.Read<float>(),
+        KerasWriter.Write(path, renamed, name => parameters[name].Value.Read<float>(),
             new Dictionary<string, string>());
 
         using Checkpoint checkpoint = Checkpoint.Open(path);
@@ -126,7 +126,7 @@ public sealed class KerasModelsTests : IDisposable
         code.ShouldBe(0);
         using JsonDocument read = JsonDocument.Parse(output);
         JsonElement[] layers = [.. read.RootElement.EnumerateArray()];
-        layers.Select(layer => layer[0].GetString()).ShouldBe(KerasModels.LayerNames(model));
+        layers.Select(layer => layer[0].GetString()).ShouldBe(learner.Model.KerasLayers.Select(layer => layer.Name));
         using var archive = H5Archive.Open(_folder.File("a.h5"));
         foreach (JsonElement layer in layers)
         {
@@ -177,16 +177,10 @@ public sealed class KerasModelsTests : IDisposable
     private static (int Code, string Output) Python(string script, params string[] arguments)
     {
         const string python = "/usr/bin/python3";
-        Assert.SkipUnless(File.Exists(python) && Start(python, "-c", "import h5py, numpy").Code == 0, "python3-h5py is not installed");
-        return Start(python, [GoldenFiles.Path(script), .. arguments]);
-
-        static (int Code, string Output) Start(string program, params string[] arguments)
-        {
-            using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true })!;
-            string output = process.StandardOutput.ReadToEnd();
-            process.WaitForExit();
-            return (process.ExitCode, output);
-        }
+        Assert.SkipUnless(
+            File.Exists(python) && ChildProcess.Run(python, ["-c", "import h5py, numpy"]).ExitCode == 0, "python3-h5py is not installed");
+        CommandOutcome outcome = ChildProcess.Run(python, [GoldenFiles.Path(script), .. arguments]);
+        return (outcome.ExitCode, outcome.Output);
     }
 
     private Learner NewLearner(string model, ulong seed, int inputs = 16)

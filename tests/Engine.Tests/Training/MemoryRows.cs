@@ -61,7 +61,7 @@ internal sealed unsafe class MemoryRows : IFeatureRows
     public string NameOf(int index) => $"clip {index}";
 
     /// <summary>A batch of the given rows, as a loader delivers it.</summary>
-    public HostBatch Batch(Engine.Devices.IDevice device, bool half, params ReadOnlySpan<int> rows)
+    public HostBatch Batch(Engine.Tensors.IDevice device, bool half, params ReadOnlySpan<int> rows)
     {
         using BatchLoader loader = new([device], this, rows.Length, half);
         loader.Start(rows.ToArray());

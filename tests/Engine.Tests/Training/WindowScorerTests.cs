@@ -114,7 +114,7 @@ public sealed class WindowScorerTests : IDisposable
         features.Write((ReadOnlySpan<float>)numbers);
     }
 
-    private ClipAnswer Answer(ReadOnlySpan<float> clip)
+    private ClipAnswer Answer(ReadOnlySpan<float> clip, ReadOnlySpan<float> motion)
     {
         int[] frames = new int[Samples];
         for (int i = 0; i < Samples; i++)

@@ -124,6 +124,18 @@ public sealed class MotionTests : IDisposable
             _ => Motion(path, 4, out VideoInfo _).ShouldBe(expected));
     }
 
+    /// <summary>Threads and their memory serve one reading after the other.</summary>
+    [Fact]
+    public void A_reading_remembers_nothing_of_the_one_before()
+    {
+        string path = Moving("first.mkv", 20, 3, 2), other = Moving("other.mkv", 9, -5, 1, scale: 2);
+        float[] expected = Motion(path, 4, out VideoInfo info);
+        Motion(other, 4, out _).ShouldNotBe(expected);
+        VideoReader.Read(other, 1, new byte[3], new VideoReadOptions { Width = 1, Height = 1 }).MotionPairs.ShouldBe(0);
+        Motion(path, 4, out VideoInfo again).ShouldBe(expected);
+        again.MotionPairs.ShouldBe(info.MotionPairs);
+    }
+
     [Fact]
     public void A_single_frame_has_no_motion()
     {

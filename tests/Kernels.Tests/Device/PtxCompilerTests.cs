@@ -35,7 +35,7 @@ public sealed partial class PtxCompilerTests
         foreach (KernelSource kernel in kernels)
         {
             string text = PtxCompiler.Compile(kernel, target);
-            text.ShouldContain($".version {PtxCompiler.IsaVersion}\n", customMessage: kernel.Name);
+            text.ShouldContain($".version {Interop.Cuda.PtxVersion}\n", customMessage: kernel.Name);
             text.ShouldContain($".target sm_{target}\n", customMessage: kernel.Name);
             text.ShouldContain($".entry {kernel.Name}(", customMessage: kernel.Name);
             WithoutSpace().IsMatch(text).ShouldBeFalse($"{kernel.Name} has an access without a state space");

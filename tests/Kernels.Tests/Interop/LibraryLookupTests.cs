@@ -248,9 +248,7 @@ public sealed unsafe class LibraryLookupTests : IDisposable
         string file = Path.Combine(_folder, name), code = Path.Combine(_folder, "stub.c");
         Directory.CreateDirectory(Path.GetDirectoryName(file)!);
         File.WriteAllText(code, source);
-        using var compiler = Process.Start("cc", ["-shared", "-fPIC", "-o", file, code]);
-        compiler.WaitForExit();
-        compiler.ExitCode.ShouldBe(0);
+        ChildProcess.Run("cc", ["-shared", "-fPIC", "-o", file, code]).ExitCode.ShouldBe(0);
         return file;
     }
 

@@ -77,9 +77,8 @@ public sealed class NcclProcessTests : NcclTest, IDisposable
         }
 
         using Process process = Start(nameof(Process_without_the_library), new() { [CudaLibrary.SimulatorVariable] = simulator });
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        process.ExitCode.ShouldBe(0, output);
+        CommandOutcome outcome = ChildProcess.Finish(process);
+        outcome.ExitCode.ShouldBe(0, outcome.Output + outcome.Error);
         string reason = File.ReadAllText(Path.Combine(_folder, "reason"));
         reason.ShouldStartWith($"NCCL was not found (tried {Path.Combine(simulator, "libnccl.so.2")}: ");
     }

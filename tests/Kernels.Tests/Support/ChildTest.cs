@@ -12,27 +12,17 @@ internal static class ChildTest
     {
         string program = Environment.ProcessPath!;
         string[] host = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [type.Assembly.Location] : [];
-        ProcessStartInfo start = new(program, [.. host, "-noLogo", "-noColor", "-explicit", "only", "-method", $"{type.FullName}.{test}"])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            UseShellExecute = false,
-        };
-        foreach ((string name, string value) in environment)
-        {
-            start.Environment[name] = value;
-        }
-
-        return Process.Start(start)!;
+        return ChildProcess.Start(
+            program, [.. host, "-noLogo", "-noColor", "-explicit", "only", "-method", $"{type.FullName}.{test}"],
+            environment: environment.Select(pair => new KeyValuePair<string, string?>(pair.Key, pair.Value)));
     }
 
     /// <summary>Waits for it, and fails with its output if it does.</summary>
     public static void Run(Type type, string test, IReadOnlyDictionary<string, string> environment)
     {
         using Process process = Start(type, test, environment);
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        process.ExitCode.ShouldBe(0, output);
-        output.ShouldContain("Total: 1,", customMessage: "the test did not run");
+        CommandOutcome outcome = ChildProcess.Finish(process);
+        outcome.ExitCode.ShouldBe(0, outcome.Output + outcome.Error);
+        outcome.Output.ShouldContain("Total: 1,", customMessage: "the test did not run");
     }
 }

@@ -15,7 +15,7 @@ public sealed unsafe class CublasHandle : CudaOwned
     private nint _handle;
     private nint _workspace;
 
-    /// <param name="context">Whose device.</param>
+    /// <param name="context">The device's context.</param>
     /// <param name="stream">Where products are queued.</param>
     /// <param name="workspaceBytes">Its scratch memory: our own, so that it allocates nothing while a graph is captured.</param>
     /// <exception cref="CudaException">No memory for the workspace: without it cuBLAS would allocate its own, and a captured graph would

@@ -24,6 +24,9 @@ public static unsafe class Cuda
     /// <summary>11.4: the first driver with all functions that are called.</summary>
     public const int MinimumDriver = 11040;
 
+    /// <summary>The version of PTX that kernels are written in: drivers of CUDA 11.0 and newer read it.</summary>
+    public const string PtxVersion = "7.0";
+
     private static readonly Lazy<Probe> Found = new(Probe.Run);
 
     /// <summary>Driver and cuBLAS are here, and at least one GPU. cuDNN is needed for VGG19 only, NCCL for several GPUs only.</summary>

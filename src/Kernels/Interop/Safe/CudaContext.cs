@@ -332,7 +332,7 @@ public abstract class CudaOwned : IDisposable
     /// </summary>
     private protected abstract void Release();
 
-    /// <summary>In place of <see cref="Release"/> on a dead device: for what concerns others than the device.</summary>
+    /// <summary>Runs in place of <see cref="Release"/> on a dead device, and undoes what concerns others than the device.</summary>
     private protected virtual void Forsake()
     {
     }

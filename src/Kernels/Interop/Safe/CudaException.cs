@@ -1,7 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Runtime.InteropServices;
-using CudaTrainer.Kernels.Device;
 
 namespace CudaTrainer.Kernels.Interop;
 
@@ -71,10 +70,9 @@ public class CudaException : Exception
     }
 
     /// <summary>
-    /// The errors after which the driver refuses everything in this context: the device is unavailable (46), uncorrectable memory or
-    /// NVLink errors (214, 220), errors contained to this process (226),
-    /// a kernel's illegal address, timeout or failed assertion (700, 702, 710), a destroyed context (709), faults of instructions and
-    /// addresses (714 to 718), a failed launch (719), unknown (999).
+    /// The errors after which the driver refuses everything in this context: the device is unavailable (46), uncorrectable memory or NVLink
+    /// errors (214, 220), errors contained to this process (226), a kernel's illegal address, timeout or failed assertion (700, 702, 710),
+    /// a destroyed context (709), faults of instructions and addresses (714 to 718), a failed launch (719), unknown (999).
     /// </summary>
     internal static bool IsStickyCode(int result) =>
         result is 46 or 214 or 220 or 226 or 700 or 702 or 709 or 710 or (>= 714 and <= 719) or 999;
@@ -89,7 +87,7 @@ public class CudaException : Exception
         218 => "A newer driver may compile the kernel; if the newest does not, the kernel is wrong",
         221 => "The driver's compiler, libnvidia-ptxjitcompiler.so.1, is missing: install the whole driver; " +
             "a container needs NVIDIA_DRIVER_CAPABILITIES=compute,utility",
-        222 => $"Kernels are written in PTX {PtxCompiler.IsaVersion}, which needs a driver of CUDA 11.0 (450.36) or newer; " +
+        222 => $"Kernels are written in PTX {Cuda.PtxVersion}, which needs a driver of CUDA 11.0 (450.36) or newer; " +
             $"this one supports CUDA {DriverVersion()}: install a newer NVIDIA driver",
         223 => "The driver was told not to compile kernels: unset CUDA_DISABLE_PTX_JIT",
         702 => "The driver stops kernels that run for seconds on a GPU with a display",

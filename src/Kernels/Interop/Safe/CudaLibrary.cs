@@ -20,16 +20,16 @@ public sealed class CudaLibrary
 
     private CudaLibrary(LibraryDescription description) => _description = description;
 
-    /// <summary>For example <c>cuBLAS</c>.</summary>
+    /// <summary>The name that messages use, for example <c>cuBLAS</c>.</summary>
     public string Name => _description.Name;
 
     /// <summary>The environment variable that names the file to take, and no other.</summary>
     public string Variable => _description.Variable;
 
-    /// <summary>The file; empty when not found.</summary>
+    /// <summary>The file; empty when it was not found.</summary>
     public string Path { get; private set; } = string.Empty;
 
-    /// <summary>As the library gives it; empty when not found.</summary>
+    /// <summary>The version that the library gives; empty when it was not found.</summary>
     public string Version { get; private set; } = string.Empty;
 
     public bool Found => Handle != 0;
@@ -170,7 +170,7 @@ public sealed class CudaLibrary
 }
 
 /// <summary>What is known of a library before it is found.</summary>
-/// <param name="Name">For messages.</param>
+/// <param name="Name">What messages call it.</param>
 /// <param name="Variable">The environment variable that names the file to take.</param>
 /// <param name="Files">File names, newest version first.</param>
 /// <param name="Api">The class with its LibraryImports.</param>
@@ -201,12 +201,12 @@ internal static unsafe class LibraryDescriptions
         typeof(CudnnApi), (handle, _) => CudnnVersion(handle),
         (handle, _) => CudnnCudaMajor(handle));
 
-    /// <summary>There is none for Windows. Which CUDA it was made for, it does not tell.</summary>
+    /// <summary>NCCL, which Windows does not have and which does not tell for which CUDA it was made.</summary>
     public static readonly LibraryDescription Nccl = new(
         "NCCL", "CUDATRAINER_LIBNCCL", Windows ? ["nccl.dll"] : ["libnccl.so.2"], typeof(NcclApi), (handle, _) =>
             NcclVersion(handle), (_, _) => 0);
 
-    /// <summary>In the order of <see cref="Cuda.Libraries"/>.</summary>
+    /// <summary>The libraries that need the driver, in the order of <see cref="Cuda.Libraries"/>.</summary>
     public static readonly IReadOnlyList<LibraryDescription> AfterDriver = [Cublas, Cudnn, Nccl];
 
     private static int MajorOf(string version) =>

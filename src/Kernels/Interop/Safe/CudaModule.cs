@@ -8,7 +8,7 @@ public readonly record struct Grid(int X, int Y = 1, int Z = 1);
 /// <summary>Kernels that the driver has compiled from PTX and loaded on a device.</summary>
 public sealed unsafe class CudaModule : CudaOwned
 {
-    /// <summary>Of each of the driver's logs; what is longer, it cuts.</summary>
+    /// <summary>The size of each of the driver's logs; the driver cuts what is longer.</summary>
     private const int LogBytes = 8 << 10;
 
     private readonly string _name;
@@ -16,7 +16,7 @@ public sealed unsafe class CudaModule : CudaOwned
 
     /// <param name="context">Where.</param>
     /// <param name="ptx">The kernels as text.</param>
-    /// <param name="name">For messages.</param>
+    /// <param name="name">What messages call it.</param>
     /// <exception cref="CudaException">The driver refuses it; the message has the log of the driver's compiler.</exception>
     public CudaModule(CudaContext context, string ptx, string name)
         : base(context)
@@ -87,10 +87,10 @@ public sealed unsafe class CudaKernel
 
     public string Name { get; }
 
-    /// <summary>Of a thread.</summary>
+    /// <summary>Registers of a thread.</summary>
     public int Registers { get; }
 
-    /// <summary>Of a thread: what did not fit into registers, and arrays.</summary>
+    /// <summary>Local memory of a thread: what did not fit into registers, and arrays.</summary>
     public int LocalBytes { get; }
 
     public int StaticSharedBytes { get; }
@@ -116,7 +116,6 @@ public sealed unsafe class CudaKernel
         return blocks;
     }
 
-    /// <param name="stream">Where to queue.</param>
     /// <param name="blocks">Blocks in each dimension.</param>
     /// <param name="threads">Threads of a block in each dimension.</param>
     /// <param name="sharedBytes">Dynamic shared memory of a block.</param>

@@ -41,7 +41,7 @@ public sealed unsafe class CudaStream : CudaOwned
         }
     }
 
-    /// <summary>From another device's memory to this stream's device; works without peer access too, then by way of the host.</summary>
+    /// <summary>Copies from another device's memory to this stream's device; without peer access by way of the host.</summary>
     public void CopyFromPeer(nint source, CudaContext peer, nint destination, long bytes)
     {
         if (Begin(bytes))
@@ -144,7 +144,7 @@ public sealed unsafe class CudaStream : CudaOwned
 /// <summary>A place in a stream.</summary>
 public sealed unsafe class CudaEvent : CudaOwned
 {
-    /// <param name="context">Of the streams that record it.</param>
+    /// <param name="context">The context of the streams that record it.</param>
     /// <param name="timing">Whether <see cref="MillisecondsSince"/> works; without, it costs less.</param>
     public CudaEvent(CudaContext context, bool timing = false)
         : base(context) => Make(() =>

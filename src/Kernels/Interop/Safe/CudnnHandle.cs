@@ -84,13 +84,13 @@ public sealed unsafe class CudnnConvolution : CudaOwned
     private nint _convolution;
     private nint _activation;
 
-    /// <param name="cudnn">On whose stream.</param>
+    /// <param name="cudnn">Runs the convolution on its stream.</param>
     /// <param name="images">n.</param>
     /// <param name="channels">c.</param>
     /// <param name="height">h.</param>
     /// <param name="width">w.</param>
     /// <param name="filters">k.</param>
-    /// <param name="type">Of activations, filters and bias; sums are in single precision.</param>
+    /// <param name="type">The type of activations, filters and bias; sums are in single precision.</param>
     /// <param name="workspaceLimit">The most scratch memory that an algorithm may take.</param>
     public CudnnConvolution(CudnnHandle cudnn, int images, int channels, int height, int width, int filters, CudaType type,
         long workspaceLimit)

@@ -32,8 +32,8 @@ public sealed unsafe class CudnnLstm : CudaOwned
     /// <summary>[batch] Int32 on the device, all <c>time</c>: versions before 8.9.1 require it.</summary>
     private nint _lengths;
 
-    /// <param name="cudnn">On whose stream.</param>
-    /// <param name="type">Of sequences, weights and gradients; sums are in single precision.</param>
+    /// <param name="cudnn">Runs the layer on its stream.</param>
+    /// <param name="type">The type of sequences, weights and gradients; sums are in single precision.</param>
     public CudnnLstm(CudnnHandle cudnn, int batch, int time, int inputs, int hidden, CudaType type)
         : base(cudnn.Context)
     {

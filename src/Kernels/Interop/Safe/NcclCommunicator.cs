@@ -28,7 +28,7 @@ public sealed unsafe class NcclCommunicator : CudaOwned
     private volatile bool _failed;
 
     /// <summary>Joins the group; returns when all ranks have.</summary>
-    /// <param name="context">Whose device this rank has.</param>
+    /// <param name="context">The context of this rank's device.</param>
     /// <param name="id">From <see cref="NewUniqueId"/>, the same for all ranks of this group, and for no other.</param>
     /// <param name="rank">From 0.</param>
     /// <param name="size">Ranks of the group.</param>
@@ -77,11 +77,11 @@ public sealed unsafe class NcclCommunicator : CudaOwned
     }
 
     /// <summary>Queues the sum over all ranks of their <paramref name="source"/>, which every rank gets, with the same bits.</summary>
-    /// <param name="stream">Of this rank's device; may be capturing.</param>
+    /// <param name="stream">A stream of this rank's device; may be capturing.</param>
     /// <param name="source">[count].</param>
     /// <param name="destination">[count]; may be the source.</param>
     /// <param name="count">Elements, the same on every rank; 0: nothing happens.</param>
-    /// <param name="type">Of source and destination. How sums of halves are rounded is up to NCCL.</param>
+    /// <param name="type">The type of source and destination. How sums of halves are rounded is up to NCCL.</param>
     public void AllReduceSum(CudaStream stream, nint source, nint destination, long count, CudaType type)
     {
         if (Begin("ncclAllReduce", count))
@@ -93,7 +93,7 @@ public sealed unsafe class NcclCommunicator : CudaOwned
     }
 
     /// <summary>Queues a copy of the root's buffer to the buffers of all others.</summary>
-    /// <param name="stream">Of this rank's device; may be capturing.</param>
+    /// <param name="stream">A stream of this rank's device; may be capturing.</param>
     /// <param name="buffer">[bytes]; read on the root, overwritten elsewhere.</param>
     /// <param name="bytes">The same on every rank; 0: nothing happens.</param>
     /// <param name="root">The rank that sends.</param>
@@ -108,7 +108,7 @@ public sealed unsafe class NcclCommunicator : CudaOwned
     /// <summary>
     /// Queues the concatenation, in the order of the ranks, of all ranks' <paramref name="source"/>, which every rank gets.
     /// </summary>
-    /// <param name="stream">Of this rank's device; may be capturing.</param>
+    /// <param name="stream">A stream of this rank's device; may be capturing.</param>
     /// <param name="source">[bytesPerRank].</param>
     /// <param name="destination">[Size · bytesPerRank]; the source may be this rank's part of it.</param>
     /// <param name="bytesPerRank">The same on every rank; 0: nothing happens.</param>

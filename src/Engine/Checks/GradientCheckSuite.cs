@@ -1,0 +1,37 @@
+using CudaTrainer.Engine.Autograd;
+using CudaTrainer.Engine.Tensors;
+
+namespace CudaTrainer.Engine.Checks;
+
+/// <summary>The whole registry, as <c>cudatrainer gradcheck</c> runs it.</summary>
+public static class GradientCheckSuite
+{
+    /// <summary>
+    /// Each op's reference gradient against finite differences, then the device against the reference, in half precision too where it
+    /// computes in that.
+    /// </summary>
+    public static IEnumerable<GradientCheckRow> Run(IDevice device)
+    {
+        foreach (OpCase op in OpCases.All())
+        {
+            yield return GradientCheck.AgainstFiniteDifferences(op);
+            foreach (GradientCheckRow row in AgainstReference(op, device))
+            {
+                yield return row;
+            }
+        }
+    }
+
+    /// <summary>The device's part of it: each op on the device against the reference.</summary>
+    public static IEnumerable<GradientCheckRow> AgainstReference(IDevice device) =>
+        OpCases.All().SelectMany(op => AgainstReference(op, device));
+
+    private static IEnumerable<GradientCheckRow> AgainstReference(OpCase op, IDevice device)
+    {
+        yield return GradientCheck.AgainstReference(op, device);
+        if (device.ComputesInHalf)
+        {
+            yield return GradientCheck.AgainstReference(op, device, DType.Float16);
+        }
+    }
+}

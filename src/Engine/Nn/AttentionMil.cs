@@ -1,0 +1,76 @@
+using CudaTrainer.Engine.Autograd;
+using CudaTrainer.Engine.Ops;
+using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Formats;
+using CudaTrainer.Formats.Onnx;
+
+namespace CudaTrainer.Engine.Nn;
+
+/// <summary>
+/// <c>attention-mil</c>: each frame by itself through one dense layer of 64, attention over the frames, and the output: a clip is a bag of
+/// frames whose order does not matter (Ilse, Tomczak &amp; Welling 2018, "Attention-based deep multiple instance learning",
+/// arXiv:1802.04712). The least that can learn from few clips. <c>frame-mlp</c> is the same with a plain mean: every frame counts alike.
+/// </summary>
+public sealed class AttentionMil : Classifier
+{
+    private const int Width = 64;
+
+    private readonly Linear _dense1;
+    private readonly AttentionPool _pool;
+    private readonly Linear _output;
+
+    /// <param name="options">Sizes and dropout.</param>
+    /// <param name="attends">Whether frames count differently.</param>
+    public AttentionMil(ClassifierOptions options, bool attends = true)
+        : base(options)
+    {
+        HasAttention = attends;
+        _dense1 = Add(new Linear("dense_1", options.Inputs, Width));
+        _pool = Add(new AttentionPool(attends ? "attention" : "mean", Width, attends));
+        _output = Add(new Linear("output", Width, Classes));
+    }
+
+    public override bool HasAttention { get; }
+
+    public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections => [(_dense1.Weight, _dense1.Bias)];
+
+    public override IReadOnlyList<LayerOutput> Layers(int frames) => [Layer(_dense1, frames, Width),
+        HasAttention ? Layer(_pool, Width) : new LayerOutput("mean", nameof(AttentionPool), [Width]), Layer(_output, Classes)];
+
+    public override IReadOnlyList<KerasLayer> KerasLayers =>
+    [
+        KerasExport.Plain("video_input"),
+        .. _dense1.KerasLayers, KerasExport.Plain("relu_1"), KerasExport.Plain("dropout_1"),
+        .. _pool.KerasLayers,
+        .. _output.KerasLayers,
+    ];
+
+    public override ClassifierOutput Forward(Tape tape, Tensor features)
+    {
+        Tensor x = ActivationDropoutFunction.Apply(tape, _dense1.Forward(tape, Computable(tape, features)), relu: true, DropoutAt(tape, 0));
+        var (pooled, attention) = _pool.Forward(tape, x);
+        return new ClassifierOutput(_output.Forward(tape, pooled), HasAttention ? attention : null);
+    }
+
+    /// <summary>
+    /// Features that were stored in half precision only, in the precision that the device computes in. They have no gradient.
+    /// </summary>
+    private static Tensor Computable(Tape tape, Tensor features)
+    {
+        if (features.DType != DType.Float16 || tape.Device.ComputesInHalf)
+        {
+            return features;
+        }
+
+        Tensor single = tape.Allocate(features.Shape, DType.Float32, "features in single precision");
+        tape.Ops.Cast(features, single);
+        return single;
+    }
+
+    private protected override (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x)
+    {
+        x = graph.Add("Relu", "dense_1/relu", [_dense1.ExportEach(graph, x)]);
+        var (pooled, attention) = _pool.Export(graph, x);
+        return (_output.Export(graph, pooled), attention);
+    }
+}

@@ -1,0 +1,31 @@
+using CudaTrainer.Engine.Ops;
+
+namespace CudaTrainer.Engine.Nn;
+
+/// <summary>The classifiers by their command-line names.</summary>
+public static class Classifiers
+{
+    private const int Hidden = 128;
+
+    private static readonly Dictionary<string, Func<ClassifierOptions, Classifier>> Builders = new()
+    {
+        ["lstm-attention"] = options =>
+            new AttentionClassifier(options, Hidden, (i, inputs) => new Lstm($"lstm_{i}", inputs, Hidden, Recurrent(options))),
+        ["bilstm-attention"] = options => new AttentionClassifier(options, 2 * Hidden,
+            (i, inputs) => new BidirectionalLstm($"lstm_{i}", inputs, Hidden, Recurrent(options))),
+        ["gru-attention"] = options =>
+            new AttentionClassifier(options, Hidden, (i, inputs) => new Gru($"gru_{i}", inputs, Hidden, Recurrent(options))),
+        ["simple-lstm"] = options => new SimpleLstm(options, Hidden, Recurrent(options)),
+        ["attention-mil"] = options => new AttentionMil(options),
+        ["frame-mlp"] = options => new AttentionMil(options, attends: false),
+    };
+
+    public static IReadOnlyCollection<string> Names => Builders.Keys;
+
+    /// <exception cref="ArgumentException">There is no such model.</exception>
+    public static Classifier Create(string name, ClassifierOptions options) => Builders.TryGetValue(name, out var build)
+        ? build(options)
+        : throw new ArgumentException($"There is no model '{name}'; the models are {string.Join(", ", Names)}.", nameof(name));
+
+    private static RecurrentOptions Recurrent(ClassifierOptions options) => new(HalfReserve: options.HalfReserve);
+}

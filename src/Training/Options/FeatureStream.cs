@@ -1,0 +1,46 @@
+using System.Text.Json.Serialization;
+using CudaTrainer.Data.Video;
+using CudaTrainer.Engine.Nn;
+
+namespace CudaTrainer.Training.Extraction;
+
+/// <summary>What of a video becomes features.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<FeatureStream>))]
+public enum FeatureStream
+{
+    /// <summary>What is seen: VGG19's features of sampled frames.</summary>
+    Rgb,
+
+    /// <summary>What moves: <see cref="MotionFeatures"/> of as many intervals of time. Needs no backbone.</summary>
+    Motion,
+
+    /// <summary>Of each frame its appearance, then the motion of its interval.</summary>
+    Both,
+}
+
+public static class FeatureStreams
+{
+    public static bool HasRgb(this FeatureStream stream) => stream != FeatureStream.Motion;
+
+    public static bool HasMotion(this FeatureStream stream) => stream != FeatureStream.Rgb;
+
+    /// <summary>Features per frame.</summary>
+    public static int Dimension(this FeatureStream stream) => (stream.HasRgb() ? Vgg19.Features : 0)
+        + (stream.HasMotion() ? MotionFeatures.PerStep : 0);
+
+    /// <summary>Puts the streams of a clip side by side, frame by frame, as models take them.</summary>
+    /// <param name="rgb">[frames, 4096]; empty without.</param>
+    /// <param name="motion">[frames, 348]; empty without.</param>
+    /// <param name="row">[frames, D] of the streams that are there.</param>
+    public static void Join(ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion, Span<float> row)
+    {
+        int rgbWidth = rgb.IsEmpty ? 0 : Vgg19.Features, motionWidth = motion.IsEmpty ? 0 : MotionFeatures.PerStep;
+        int width = rgbWidth + motionWidth;
+        for (int t = 0; t * width < row.Length; t++)
+        {
+            Span<float> frame = row.Slice(t * width, width);
+            rgb.Slice(t * rgbWidth, rgbWidth).CopyTo(frame);
+            motion.Slice(t * motionWidth, motionWidth).CopyTo(frame[rgbWidth..]);
+        }
+    }
+}

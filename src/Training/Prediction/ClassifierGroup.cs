@@ -1,0 +1,223 @@
+using CudaTrainer.Data.Cache;
+using CudaTrainer.Engine;
+using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Formats;
+using CudaTrainer.Training.Parallel;
+
+namespace CudaTrainer.Training.Ensembles;
+
+/// <summary>
+/// What answers for a clip: a classifier, or the members of an ensemble, which all take the same features: those of both streams where one
+/// takes the one and another the other.
+/// </summary>
+internal sealed class ClassifierGroup : IDisposable
+{
+    private readonly Ensemble? _ensemble;
+    private readonly string[] _files;
+
+    private ClassifierGroup(IReadOnlyList<TrainedClassifier> members, string[] files, Ensemble? ensemble)
+    {
+        _ensemble = ensemble;
+        _files = files;
+        Members = members;
+        Info = ensemble is null ? members[0].Info : members[0].Info with { Threshold = ensemble.Threshold };
+    }
+
+    public IReadOnlyList<TrainedClassifier> Members { get; }
+
+    /// <summary>Of the first member, with the threshold of the whole.</summary>
+    public ModelInfo Info { get; }
+
+    /// <summary>For a person.</summary>
+    public string Text => _ensemble is null
+        ? $"{Info.Model} of epoch {Info.Epoch}{(Info.Average is { } average ? $", {average}" : string.Empty)}"
+        : $"ensemble of {Members.Count} ({_ensemble.Strategy.ToString().ToLowerInvariant()}: " +
+            $"{string.Join(", ", Members.Select(member => $"{member.Info.Model} of epoch {member.Info.Epoch}"))})";
+
+    public bool HasAttention => Members.Any(member => member.Learner.Model.HasAttention);
+
+    /// <summary>Opens a model file, a checkpoint, the best model of a run's folder, or an ensemble.</summary>
+    /// <exception cref="RunException">A file is missing, changed or of another kind; the message names it.</exception>
+    public static ClassifierGroup Open(IDevice device, string path)
+    {
+        if (!Ensemble.IsAt(path))
+        {
+            string file = RunFolder.ModelAt(path);
+            return new ClassifierGroup([TrainedClassifier.Load(device, file)], [file], null);
+        }
+
+        Ensemble ensemble = Ensemble.Read(path);
+        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        string[] files = [.. ensemble.Members.Select(member => Path.GetFullPath(member.File, folder))];
+        foreach (var (member, file) in ensemble.Members.Zip(files))
+        {
+            if (Ensemble.HashOf(file) != member.Sha256)
+            {
+                throw new RunException($"The member '{file}' is not the file that the ensemble '{path}' was made of.",
+                    "Make the ensemble anew, or bring the file back.");
+            }
+        }
+
+        return Open(device, files, ensemble);
+    }
+
+    /// <summary>Opens models that are to answer together.</summary>
+    /// <exception cref="RunException">A file is missing, or takes other features than the rest; the message names it.</exception>
+    public static ClassifierGroup Open(IDevice device, string[] files, Ensemble? ensemble = null)
+    {
+        List<TrainedClassifier> members = [];
+        try
+        {
+            foreach (string file in files)
+            {
+                members.Add(TrainedClassifier.Load(device, file));
+            }
+
+            ModelInfo all = StreamUnion.Of([.. members.Select(member => member.Info)], files);
+            for (int m = 0; m < members.Count; m++)
+            {
+                TrainedClassifier member = members[m];
+                if (member.Info.Inputs != all.Inputs)
+                {
+                    members[m] = member.Widen(device, StreamUnion.Widened(member.Info, all), StreamUnion.FirstOf(member.Info));
+                    member.Dispose();
+                }
+            }
+
+            return new ClassifierGroup(members, files, ensemble);
+        }
+        catch
+        {
+            members.ForEach(member => member.Dispose());
+            throw;
+        }
+    }
+
+    /// <summary>Each member's answers on a split.</summary>
+    public Evaluation[] EvaluateMembers(IFeatureRows rows, int batchSize, CancellationToken stop)
+    {
+        var evaluations = new Evaluation[Members.Count];
+        for (int m = 0; m < evaluations.Length; m++)
+        {
+            stop.ThrowIfCancellationRequested();
+            using ReplicaGroup replicas = ReplicaGroup.Of(Members[m].Learner);
+            using var evaluator = new Evaluator(replicas, rows, batchSize);
+            evaluations[m] = evaluator.Run();
+        }
+
+        return evaluations;
+    }
+
+    /// <summary>
+    /// The answers on a split. The loss of an ensemble is the mean negative log likelihood, since its members may have been trained with
+    /// different ones.
+    /// </summary>
+    public Evaluation Evaluate(IFeatureRows rows, int batchSize, CancellationToken stop)
+    {
+        Evaluation[] members = EvaluateMembers(rows, batchSize, stop);
+        if (_ensemble is null)
+        {
+            return members[0];
+        }
+
+        return Evaluated(members[0].Labels, _ensemble.Combine([.. members.Select(member => member.Scores)]));
+    }
+
+    /// <summary>The answers for the same clips in several views: the mean of the probabilities.</summary>
+    /// <param name="views">One or more.</param>
+    public Evaluation Evaluate(IReadOnlyList<IFeatureRows> views, int batchSize, CancellationToken stop)
+    {
+        Evaluation[] evaluations = [.. views.Select(rows => Evaluate(rows, batchSize, stop))];
+        return Evaluated(evaluations[0].Labels,
+            [.. Enumerable.Range(0, evaluations[0].Scores.Length).Select(clip => evaluations.Average(view => view.Scores[clip]))]);
+    }
+
+    /// <summary>The answer for one clip. The attention of an ensemble is the mean over the members that have it.</summary>
+    public ClipAnswer Answer(HostBatch clip)
+    {
+        double[][] scores = new double[Members.Count][];
+        List<float[]> attention = [];
+        Span<float> score = stackalloc float[1];
+        Span<float> loss = stackalloc float[1];
+        for (int m = 0; m < scores.Length; m++)
+        {
+            float[] weights = Members[m].Learner.Model.HasAttention ? new float[Info.Frames] : [];
+            Members[m].Learner.Evaluate(clip, loss, score, weights);
+            scores[m] = [score[0]];
+            if (weights.Length > 0)
+            {
+                attention.Add(weights);
+            }
+        }
+
+        return new ClipAnswer(
+            _ensemble is null ? scores[0][0] : _ensemble.Combine(scores)[0],
+            attention.Count == 0
+                ? null
+                : [.. Enumerable.Range(0, Info.Frames).Select(frame => attention.Average(weights => (double)weights[frame]))]);
+    }
+
+    /// <summary>Answers for one clip with dropout on. The masks of a pass are the same for every clip.</summary>
+    /// <param name="passes">How many.</param>
+    public DropoutUncertainty AnswerWithDropout(HostBatch clip, int passes, int seed)
+    {
+        double[] answers = new double[passes];
+        double[][] scores = new double[Members.Count][];
+        Span<float> score = stackalloc float[1];
+        Span<float> loss = stackalloc float[1];
+        for (int pass = 0; pass < passes; pass++)
+        {
+            for (int m = 0; m < scores.Length; m++)
+            {
+                Members[m].Learner.EvaluateWithDropout(clip, DropoutUncertainty.KeyOf(seed, pass), loss, score);
+                scores[m] = [score[0]];
+            }
+
+            answers[pass] = _ensemble is null ? scores[0][0] : _ensemble.Combine(scores)[0];
+        }
+
+        return DropoutUncertainty.Of(answers);
+    }
+
+    /// <exception cref="RunException">A member was trained without dropout, or does not say with how much.</exception>
+    public void RequireDropout()
+    {
+        foreach (var (member, file) in Members.Zip(_files))
+        {
+            if (member.Info.Dropout is not > 0)
+            {
+                throw new RunException(
+                    member.Info.Dropout is null
+                        ? $"'{file}' does not say with how much dropout it was trained."
+                        : $"'{file}' was trained without dropout: every pass would give the same answer.",
+                    $"Leave {SettingName.Of(nameof(PredictionOptions.McDropout))} out, or train with this version and " +
+                        $"{SettingName.Of(nameof(TrainingOptions.Dropout))} above 0.");
+            }
+        }
+    }
+
+    /// <exception cref="RunException">A member was trained on features of another kind than these.</exception>
+    public void RequireFits(FeatureSet set)
+    {
+        foreach (var (member, file) in Members.Zip(_files))
+        {
+            member.RequireFits(set, file);
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (TrainedClassifier member in Members)
+        {
+            member.Dispose();
+        }
+    }
+
+    private Evaluation Evaluated(int[] labels, double[] scores)
+    {
+        double loss = _ensemble is null
+            ? labels.Zip(scores, (Info.Loss ?? LossInfo.Plain).Of).Average()
+            : EnsembleWeights.NegativeLogLikelihood(labels, scores);
+        return new Evaluation(labels, scores, loss, [], []);
+    }
+}

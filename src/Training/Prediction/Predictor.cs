@@ -1,0 +1,176 @@
+using CudaTrainer.Data.Dataset;
+using CudaTrainer.Data.Video;
+using CudaTrainer.Engine;
+using CudaTrainer.Engine.Nn;
+using CudaTrainer.Formats;
+using CudaTrainer.Training.Ensembles;
+using CudaTrainer.Training.Extraction;
+
+namespace CudaTrainer.Training;
+
+/// <summary>A long video's answer and what it was made of.</summary>
+/// <param name="Samples">Which frames stand for each window, in the order of <see cref="Prediction.Windows"/>.</param>
+/// <param name="Video">What decoding showed; filled as far as reading got.</param>
+public sealed record WindowedPrediction(Prediction Prediction, IReadOnlyList<WindowSample> Samples, VideoInfo Video);
+
+/// <summary>A trained classifier or ensemble and its backbone on a device, loaded once for any number of videos. For one thread.</summary>
+public sealed class Predictor : IDisposable
+{
+    private readonly PredictionOptions _options;
+    private readonly DeviceChoice _device;
+    private readonly ClassifierGroup _classifier;
+    private readonly BackboneChoice _backbone;
+    private readonly Vgg19? _network;
+    private readonly HostBatch _batch;
+
+    private Predictor(PredictionOptions options, DeviceChoice device, ClassifierGroup classifier, BackboneChoice backbone)
+    {
+        (_options, _device, _classifier, _backbone) = (options, device, classifier, backbone);
+        Threshold = options.Threshold ?? Info.Threshold;
+        Release = options.Release ?? Threshold;
+        if (Release > Threshold)
+        {
+            throw new RunException($"{SettingName.Of(nameof(PredictionOptions.Release))} {options.Release} is above the threshold " +
+                $"{Threshold:F3} of the model.",
+                $"Give a smaller {SettingName.Of(nameof(PredictionOptions.Release))}, or " +
+                    $"{SettingName.Of(nameof(PredictionOptions.Threshold))} as well.");
+        }
+
+        _network = backbone.Load(device.Device);
+        _batch = new HostBatch(device.Device, 1, (long)Info.Frames * Info.Inputs * sizeof(float)) { Count = 1 };
+    }
+
+    public ModelInfo Info => _classifier.Info;
+
+    /// <summary>p(violent) from which a video is called violent.</summary>
+    public double Threshold { get; }
+
+    /// <summary>p(violent) below which an event ends.</summary>
+    public double Release { get; }
+
+    public bool HasAttention => _classifier.HasAttention;
+
+    /// <summary>The device, without why it was chosen.</summary>
+    public string Device => _device.Description;
+
+    public string Backbone => _backbone.Description;
+
+    /// <summary>What opens the output of a run.</summary>
+    public IReadOnlyList<HeaderLine> Header =>
+    [
+        new HeaderLine("device", _device.Text),
+        new HeaderLine("model", $"{_classifier.Text} from {_options.Checkpoint}"),
+        new HeaderLine("backbone", Backbone),
+    ];
+
+    /// <exception cref="RunException">There is no such device or model, or the weights are of another backbone.</exception>
+    public static Predictor Open(PredictionOptions options)
+    {
+        DeviceChoice? device = null;
+        ClassifierGroup? classifier = null;
+        BackboneChoice? backbone = null;
+        try
+        {
+            device = DeviceChoice.OpenOne(options.Device, options.Threads);
+            classifier = ClassifierGroup.Open(device.Device, options.Checkpoint);
+            if (options.McDropout > 0)
+            {
+                classifier.RequireDropout();
+            }
+
+            backbone = classifier.Members[0].OpenBackbone(options.Weights);
+            return new Predictor(options, device, classifier, backbone);
+        }
+        catch
+        {
+            backbone?.Dispose();
+            classifier?.Dispose();
+            device?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>One answer for each whole video.</summary>
+    /// <param name="paths">Distinct.</param>
+    /// <returns>By path.</returns>
+    /// <exception cref="OperationCanceledException">Stopped.</exception>
+    public IReadOnlyDictionary<string, Prediction> Whole(IReadOnlyList<string> paths, Action<ExtractionProgress> progress,
+        CancellationToken stop)
+    {
+        int views = _options.Tta ? ClipView.ForPrediction : 1, workers = _options.Workers > 0 ? _options.Workers : Environment.ProcessorCount;
+        Clip[] clips = [.. paths.Select(path => new Clip(path, path, 0, path, path))];
+        Dictionary<string, Prediction> predictions = [];
+        for (int view = 0; view < views; view++)
+        {
+            int before = view * paths.Count;
+            var extractor = new FeatureExtractor(
+                _device.Device, _network is null ? null : _network.Forward,
+                    new ExtractorOptions(Info.Frames, workers, TimeSpan.FromSeconds(_options.DecodeTimeout),
+                    Info.Stream) { View = ClipView.All[view] });
+            extractor.Run(
+                clips,
+                (clip, rgb, motion, fault, reason) => predictions[clip.Path] = fault == VideoFault.None
+                    ? With(predictions.GetValueOrDefault(clip.Path), clip.Path, Answer(rgb, motion))
+                    : new Prediction(clip.Path, null, null, Threshold, VideoFaults.StatusOf(fault), reason, null),
+                p => progress(p with { Videos = before + p.Videos, Total = views * paths.Count }),
+                stop);
+            clips = [.. clips.Where(clip => predictions[clip.Path].Violent is not null)];
+        }
+
+        return predictions;
+
+        Prediction With(Prediction? views, string path, ClipAnswer answer)
+        {
+            if (views is null)
+            {
+                return new Prediction(path, answer.Violent, LabelOf(answer.Violent), Threshold, "ok", null, answer.Attention)
+                {
+                    Views = _options.Tta ? [answer.Violent] : null,
+                    Uncertainty = _options.McDropout > 0 ? _classifier.AnswerWithDropout(_batch, _options.McDropout, _options.Seed) : null,
+                };
+            }
+
+            double[] all = [.. views.Views!, answer.Violent];
+            double mean = all.Average();
+            return views with { Violent = mean, Label = LabelOf(mean), Views = all };
+        }
+    }
+
+    /// <summary>Answers for the windows of one video of any length: <see cref="WindowScorer"/>.</summary>
+    /// <param name="progress">Called after each window with its end, in seconds.</param>
+    /// <exception cref="OperationCanceledException">Stopped.</exception>
+    public WindowedPrediction ByWindow(string path, WindowPlan plan, Action<double> progress, CancellationToken stop)
+    {
+        var scorer = new WindowScorer(_device.Device, _network is null ? null : _network.Forward, Answer, Info.Frames,
+            TimeSpan.FromSeconds(_options.DecodeTimeout), Info.Stream);
+        ScoredVideo video = scorer.Run(path, plan, progress, stop);
+        IReadOnlyList<WindowScore> windows = Timeline.Smooth(video.Windows, _options.Smooth);
+        double? violent = windows.Count > 0 ? windows.Max(window => window.Smoothed) : null;
+        bool isWhole = video.Fault == VideoFault.None;
+        var prediction = new Prediction(
+            path, violent, violent is { } p ? LabelOf(p) : null, Threshold, isWhole ? "ok" : VideoFaults.StatusOf(video.Fault), isWhole ? null : video.Reason, null)
+        {
+            Windows = windows,
+            Events = Timeline.Events(windows, Threshold, Release),
+            Release = Release,
+        };
+        return new WindowedPrediction(prediction, video.Samples, video.Info);
+    }
+
+    public void Dispose()
+    {
+        _batch.Dispose();
+        _network?.Dispose();
+        _backbone.Dispose();
+        _classifier.Dispose();
+        _device.Dispose();
+    }
+
+    private string LabelOf(double violent) => Info.Classes[violent >= Threshold ? 1 : 0];
+
+    private ClipAnswer Answer(ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion)
+    {
+        FeatureStreams.Join(rgb, motion, _batch.Features.AsSpan<float>(0, rgb.Length + motion.Length));
+        return _classifier.Answer(_batch);
+    }
+}

@@ -1,0 +1,272 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using CudaTrainer.Data.Video;
+using CudaTrainer.Engine;
+using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Optim;
+using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Formats;
+using CudaTrainer.Training.Parallel;
+
+namespace CudaTrainer.Training;
+
+/// <summary>
+/// Checkpoints are safetensors files. A model file (<c>best_model.safetensors</c>) holds parameters and buffers under their names; a full
+/// checkpoint (<c>.ckpt</c>) also the optimiser's moments and the averages of the weights that the run keeps, flat like these. Beside the
+/// former stands <c>best_model.h5</c>, the same for Keras (<see cref="Engine.Nn.Module.KerasLayers"/>), which is read as well. What is not a tensor stands
+/// as JSON in the metadata: <c>model</c> (<see cref="ModelInfo"/>) and <c>state</c> (<see cref="TrainingState"/>).
+/// </summary>
+public sealed class Checkpoint : IDisposable
+{
+    private static string KerasHint => $"Give the {SettingName.Of(nameof(TrainingOptions.Model))} that the file was trained as, or " +
+        "another file.";
+    private const string ModelKey = "model";
+    private const string StateKey = "state";
+    private const string FirstMoments = "optimizer.first_moments";
+    private const string SecondMoments = "optimizer.second_moments";
+    private const string AveragePrefix = "average.";
+    private const string InputMean = "input.mean";
+    private const string InputScale = "input.scale";
+    private const string InputWhitening = "input.whitening";
+
+    private readonly ITensorArchive _archive;
+
+    private Checkpoint(ITensorArchive archive, ModelInfo? info, TrainingState? state)
+    {
+        _archive = archive;
+        Info = info;
+        State = state;
+    }
+
+    public string Path => _archive.Path;
+
+    /// <summary>Null for a weight file that another program wrote.</summary>
+    public ModelInfo? Info { get; }
+
+    /// <summary>Null for a model file.</summary>
+    public TrainingState? State { get; }
+
+    /// <summary>Opens a checkpoint or model file; its header is checked, its tensors are not read yet.</summary>
+    public static Checkpoint Open(string path)
+    {
+        ITensorArchive archive = TensorArchive.Open(path);
+        try
+        {
+            return new Checkpoint(archive, Parse(archive, ModelKey, RunJson.Default.ModelInfo),
+                Parse(archive, StateKey, RunJson.Default.TrainingState));
+        }
+        catch
+        {
+            archive.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes parameters and buffers, as they are for raw features: a scaler is folded into the first layer.</summary>
+    /// <param name="path">The destination.</param>
+    /// <param name="learner">Holds the model.</param>
+    /// <param name="info">What the model is.</param>
+    /// <param name="scaler">The standardisation that it was trained with; null if none.</param>
+    /// <param name="kerasPath">Where to write the same weights for Keras; null for nowhere.</param>
+    public static void SaveModel(string path, Learner learner, ModelInfo info, FeatureScaler? scaler, string? kerasPath = null)
+    {
+        var metadata = new Dictionary<string, string> { [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo) };
+        Tensor values = learner.Parameters.Values;
+        float[] trained = scaler is null ? [] : values.Read<float>();
+        scaler?.FoldInto(learner.Model);
+        try
+        {
+            SafetensorsWriter.Write(path, [.. ModelTensors(learner.Parameters)], metadata);
+            if (kerasPath is not null)
+            {
+                Dictionary<string, Parameter> byName = learner.Parameters.State.ToDictionary(parameter => parameter.Name);
+                KerasWriter.Write(kerasPath, learner.Model.KerasLayers, tensor => byName[tensor].Value.Read<float>(), metadata);
+            }
+        }
+        finally
+        {
+            if (scaler is not null)
+            {
+                values.Write((ReadOnlySpan<float>)trained);
+            }
+        }
+    }
+
+    /// <summary>Writes everything that training needs to go on.</summary>
+    internal static void SaveFull(string path, Learner learner, ModelInfo info, TrainingState state, FeatureScaler? scaler = null,
+        WeightAverages? averages = null)
+    {
+        IEnumerable<NamedTensor> input = scaler is null
+            ? []
+            : [NamedTensor.Of<float>(InputMean, scaler.Mean, scaler.Mean.Length),
+                NamedTensor.Of<float>(InputScale, scaler.Scale, scaler.Scale.Length)];
+        if (scaler?.Whitening is { } whitening)
+        {
+            input = input.Append(NamedTensor.Of<float>(InputWhitening, whitening.Matrix, MotionFeatures.PerPair, whitening.Components));
+        }
+
+        IEnumerable<NamedTensor> averaged = averages is null
+            ? []
+            : averages.All.Where(average => average.Updates > 0)
+                .Select(average => NamedTensor.Of<float>(AveragePrefix + average.Name, average.Values, average.Values.Length));
+        Adam optimizer = learner.Optimizer;
+        SafetensorsWriter.Write(
+            path,
+            [.. ModelTensors(learner.Parameters), Named(FirstMoments, optimizer.FirstMoments),
+                Named(SecondMoments, optimizer.SecondMoments), .. input, .. averaged],
+            new Dictionary<string, string>
+            {
+                [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo),
+                [StateKey] = JsonSerializer.Serialize(state, RunJson.Default.TrainingState),
+            });
+    }
+
+    /// <summary>Gives every replica the model: <see cref="LoadModel(ParameterSet)"/>.</summary>
+    internal void LoadModel(ReplicaGroup replicas)
+    {
+        foreach (Learner learner in replicas.Replicas)
+        {
+            LoadModel(learner.Parameters);
+        }
+    }
+
+    /// <summary>Reads parameters and buffers. Strict: every tensor must be there with its shape and finite, and no other one.</summary>
+    /// <exception cref="RunException">Names every missing, unexpected or mis-shaped tensor.</exception>
+    /// <exception cref="FileFormatException">The same for a Keras file.</exception>
+    public void LoadModel(ParameterSet parameters)
+    {
+        ITensorArchive tensors = _archive is H5Archive keras ? KerasView.Of(keras, parameters.Module.KerasLayers, ignoreRest: false, KerasHint) : _archive;
+        List<string> faults = [];
+        foreach (Parameter parameter in parameters.State)
+        {
+            if (!tensors.Entries.TryGetValue(parameter.Name, out TensorEntry? entry))
+            {
+                faults.Add($"{parameter.Name} {parameter.Shape} is missing");
+            }
+            else if (!entry.Shape.AsSpan().SequenceEqual(parameter.Shape.ToLengths()))
+            {
+                faults.Add($"{parameter.Name} is {entry}, expected {parameter.Shape}");
+            }
+        }
+
+        var known = parameters.State.Select(parameter => parameter.Name)
+            .Concat([FirstMoments, SecondMoments, InputMean, InputScale, InputWhitening]).ToHashSet();
+        faults.AddRange(tensors.Entries.Keys.Where(
+            name => !known.Contains(name) && !name.StartsWith(AveragePrefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal)
+            .Select(name => $"{name} is not part of the model"));
+        if (faults.Count > 0)
+        {
+            string model = Info is null ? string.Empty : $" It says it is a '{Info.Model}' with {Info.Inputs} features a frame.";
+            throw new RunException(
+                $"'{Path}' does not fit the model: " +
+                    $"{string.Join("; ", faults.Take(12))}{(faults.Count > 12 ? $"; and {faults.Count - 12} more" : string.Empty)}.{model}",
+                $"Give the {SettingName.Of(nameof(TrainingOptions.Model))} that the file was trained as, or another file.");
+        }
+
+        foreach (Parameter parameter in parameters.State)
+        {
+            parameter.Value.Write((ReadOnlySpan<float>)ReadFinite(tensors, parameter.Name, parameter.Shape));
+        }
+    }
+
+    /// <summary>The standardisation that a full checkpoint was trained with; null if none.</summary>
+    public FeatureScaler? ReadScaler()
+    {
+        if (!_archive.Entries.TryGetValue(InputMean, out TensorEntry? entry))
+        {
+            return null;
+        }
+
+        Shape shape = [checked((int)entry.ElementCount)];
+        MotionWhitening? whitening = _archive.Entries.TryGetValue(InputWhitening, out TensorEntry? matrix)
+            ? MotionWhitening.From(ReadFinite(_archive, InputWhitening, [checked((int)matrix.ElementCount)]))
+            : null;
+        return FeatureScaler.From(ReadFinite(_archive, InputMean, shape), ReadFinite(_archive, InputScale, shape), whitening);
+    }
+
+    /// <summary>Where the run stood.</summary>
+    /// <exception cref="RunException">The file holds a model only.</exception>
+    public TrainingState RequireState() => State ?? throw new RunException(
+        $"'{Path}' is a model file without optimiser state; training cannot resume from it.",
+            $"Use a .ckpt file, or start a new run with {SettingName.Of(nameof(TrainingOptions.InitialWeights))}.");
+
+    /// <summary>Reads the optimiser's moments and puts the step state back.</summary>
+    public void LoadOptimizer(Learner learner)
+    {
+        TrainingState state = RequireState();
+        foreach (var (name, tensor) in new[] { (FirstMoments, learner.Optimizer.FirstMoments), (SecondMoments, learner.Optimizer.SecondMoments) })
+        {
+            if (!_archive.Entries.TryGetValue(name, out TensorEntry? entry) || entry.ElementCount != tensor.Count)
+            {
+                throw new RunException($"'{Path}' has no {name} of {tensor.Count} numbers.",
+                    "The file is damaged or from another program; use another checkpoint.");
+            }
+
+            tensor.Write((ReadOnlySpan<float>)ReadFinite(_archive, name, tensor.Shape));
+        }
+
+        learner.State.Write(state.ToStepState());
+    }
+
+    /// <summary>Reads the averages of the weights as they stood.</summary>
+    internal void LoadAverages(WeightAverages averages, ParameterSet parameters)
+    {
+        TrainingState state = RequireState();
+        foreach (WeightAverage average in averages.All)
+        {
+            int updates = averages.UpdatesBy(average, state);
+            if (updates == 0)
+            {
+                continue;
+            }
+
+            string name = AveragePrefix + average.Name;
+            if (!_archive.Entries.TryGetValue(name, out TensorEntry? entry) || entry.ElementCount != parameters.Values.Count)
+            {
+                throw new RunException($"'{Path}' has no {name} of {parameters.Values.Count} numbers.",
+                    "The file is damaged or from a run without averages; use another checkpoint.");
+            }
+
+            average.Restore(ReadFinite(_archive, name, parameters.Values.Shape), updates);
+        }
+    }
+
+    public void Dispose() => _archive.Dispose();
+
+    private static T? Parse<T>(ITensorArchive archive, string key, JsonTypeInfo<T> type)
+        where T : class
+    {
+        if (!archive.Metadata.TryGetValue(key, out string? json))
+        {
+            return null;
+        }
+
+        try
+        {
+            return JsonSerializer.Deserialize(json, type);
+        }
+        catch (JsonException exception)
+        {
+            throw new RunException($"'{archive.Path}' has unreadable metadata '{key}': {exception.Message}",
+                "The file is damaged or from a newer version; use another checkpoint.");
+        }
+    }
+
+    private static IEnumerable<NamedTensor> ModelTensors(ParameterSet parameters) =>
+        parameters.State.Select(parameter => Named(parameter.Name, parameter.Value));
+
+    private static unsafe NamedTensor Named(string name, Tensor tensor) => tensor.Device.SharesHostMemory
+        ? NamedTensor.Of(name, ElementType.F32, (void*)tensor.Data, tensor.Shape.ToLengths())
+        : NamedTensor.Of<float>(name, tensor.Read<float>(), tensor.Shape.ToLengths());
+
+    private static float[] ReadFinite(ITensorArchive archive, string name, Shape shape)
+    {
+        float[] values = new float[shape.Count];
+        archive.Read(name, values);
+        int bad = Array.FindIndex(values, value => !float.IsFinite(value));
+        return bad < 0
+            ? values
+            : throw new RunException($"'{archive.Path}': {name} has {values[bad]} at element {bad}.",
+                "The weights are broken; use another checkpoint.");
+    }
+}

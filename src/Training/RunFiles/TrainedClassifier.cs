@@ -1,0 +1,137 @@
+using CudaTrainer.Data.Cache;
+using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Engine;
+using CudaTrainer.Engine.Nn;
+using CudaTrainer.Formats;
+using CudaTrainer.Kernels;
+
+namespace CudaTrainer.Training;
+
+/// <summary>A classifier from a file, ready to answer.</summary>
+public sealed class TrainedClassifier : IDisposable
+{
+    private TrainedClassifier(Learner learner, ModelInfo info)
+    {
+        Learner = learner;
+        Info = info;
+    }
+
+    public Learner Learner { get; }
+
+    public ModelInfo Info { get; }
+
+    /// <exception cref="RunException">The file is no classifier of ours, or its tensors do not fit the model it names.</exception>
+    public static TrainedClassifier Load(IDevice device, string path)
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(path);
+        ModelInfo info = checkpoint.Info ?? throw new RunException(
+            $"'{path}' does not say which model it holds, how many features a frame has, which backbone made them, or from which " +
+                $"probability a clip is violent: another program wrote it.",
+            $"A new run with {SettingName.Of(nameof(TrainingOptions.InitialWeights))} FILE and the " +
+                $"{SettingName.Of(nameof(TrainingOptions.Model))} that fits makes a classifier of it. Or use best_model.safetensors " +
+                "or a .ckpt file that 'cudatrainer train' wrote.");
+        if (!Classifiers.Names.Contains(info.Model))
+        {
+            throw new RunException($"'{path}' holds a model '{info.Model}', which this version does not know.",
+                $"It knows {string.Join(", ", Classifiers.Names)}.");
+        }
+
+        Learner learner = NewLearner(device, info);
+        try
+        {
+            checkpoint.LoadModel(learner.Parameters);
+            checkpoint.ReadScaler()?.FoldInto(learner.Model);
+            return new TrainedClassifier(learner, info);
+        }
+        catch
+        {
+            learner.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The same classifier for features among which its own are some: the weights of the others are zero.</summary>
+    /// <param name="info">What the wider classifier takes.</param>
+    /// <param name="first">Where its own features begin in a frame.</param>
+    internal TrainedClassifier Widen(IDevice device, ModelInfo info, int first)
+    {
+        Learner wide = NewLearner(device, info);
+        try
+        {
+            foreach (var (from, to) in Learner.Parameters.Parameters.Concat(Learner.Parameters.Buffers)
+                .Zip(wide.Parameters.Parameters.Concat(wide.Parameters.Buffers)))
+            {
+                float[] values = from.Value.Read<float>();
+                to.Value.Write((ReadOnlySpan<float>)(from.Shape == to.Shape ? values : Spread(values)));
+            }
+
+            return new TrainedClassifier(wide, info);
+        }
+        catch
+        {
+            wide.Dispose();
+            throw;
+        }
+
+        float[] Spread(float[] weights)
+        {
+            int rows = weights.Length / Info.Inputs;
+            float[] spread = new float[rows * info.Inputs];
+            for (int row = 0; row < rows; row++)
+            {
+                weights.AsSpan(row * Info.Inputs, Info.Inputs).CopyTo(spread.AsSpan((row * info.Inputs) + first));
+            }
+
+            return spread;
+        }
+    }
+
+    /// <summary>The backbone whose features this classifier was trained on, from <paramref name="weights"/> or the random one.</summary>
+    /// <exception cref="RunException">It is another backbone; its features would mean nothing to this classifier.</exception>
+    public BackboneChoice OpenBackbone(string? weights)
+    {
+        PreprocessChoice preprocess = Info.Preprocess == "caffe" ? PreprocessChoice.Caffe : PreprocessChoice.Torch;
+        BackboneChoice backbone = BackboneChoice.Open(
+            new FeatureOptions { Stream = Info.Stream, Weights = weights, Preprocess = preprocess });
+        bool matches = backbone.Identity == Info.Backbone || (Info.Backbone == "unknown" && weights is not null);
+        if (matches)
+        {
+            return backbone;
+        }
+
+        string given = backbone.Description;
+        backbone.Dispose();
+        throw new RunException(
+            $"The classifier was trained on features of another backbone: {Info.BackboneDescription}; this would be {given}.",
+            weights is null ? $"Give the same weights with {SettingName.Of(nameof(TrainingOptions.Weights))} FILE." : "Give the weight " +
+                "file it was trained with.");
+    }
+
+    /// <exception cref="RunException">The features are of another kind than those that it was trained on.</exception>
+    internal void RequireFits(FeatureSet set, string file)
+    {
+        if (set.Dimension != Info.Inputs)
+        {
+            throw new RunException(
+                $"'{set.Path}' has {set.Dimension} features a frame; the classifier in '{file}' takes {Info.Inputs}.",
+                    "Use the features it was trained on, or train a classifier on these.");
+        }
+
+        string backbone = set.Key.FirstOrDefault(field => field.Key == "backbone").Value ?? "unknown";
+        if (backbone != Info.Backbone && backbone != "unknown" && Info.Backbone != "unknown")
+        {
+            throw new RunException(
+                $"'{set.Path}' holds features of backbone {backbone}; the classifier in '{file}' was trained on {Info.Backbone}.",
+                    "Extract features with the same weights.");
+        }
+    }
+
+    public void Dispose() => Learner.Dispose();
+
+    private static Learner NewLearner(IDevice device, ModelInfo info)
+    {
+        Classifier model = Classifiers.Create(info.Model, new ClassifierOptions(info.Inputs, (float)(info.Dropout ?? 0)));
+        return new Learner(device, model,
+            new LearnerOptions(info.Loss ?? LossInfo.Plain, new AdamOptions { ClipMode = ClipMode.Off }, MixedPrecision: false, Seed: 0));
+    }
+}
