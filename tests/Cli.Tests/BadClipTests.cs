@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using CudaTrainer.Data.Video;
 
 namespace CudaTrainer.Cli.Tests;

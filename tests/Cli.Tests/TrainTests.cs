@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using CudaTrainer.Engine.Tests.TensorBoard;

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Tests;
