@@ -33,7 +33,7 @@ internal sealed class OwnStep : IDisposable
         _device = new CpuDevice(threads, level: level);
         Classifier model = Classifiers.Create("lstm-attention", new ClassifierOptions(Inputs, dropout));
         _learner = new Learner(_device, model,
-            new LearnerOptions(new LossOptions(true, 2, 0.1f), [1, 1], [0.25f, 0.25f], new AdamOptions(), MixedPrecision: false, Seed: 42));
+            new LearnerOptions(new LossInfo(true, 2, 0.1f, [1, 1], [0.25f, 0.25f]), new AdamOptions(), MixedPrecision: false, Seed: 42));
         _learner.Parameters.Initialize(42);
         _batch = new HostBatch(_device, labels.Length, (long)Time * Inputs * sizeof(float)) { Count = labels.Length };
         unsafe

@@ -192,7 +192,7 @@ internal sealed class GpuSteps
 
     private Learner NewLearner(CudaDevice device, bool half, bool graph, float dropout)
     {
-        var options = new LearnerOptions(new LossOptions(true, 2, 0.1f), [1, 1], [0.25f, 0.25f], new AdamOptions(), half, Seed: 42,
+        var options = new LearnerOptions(new LossInfo(true, 2, 0.1f, [1, 1], [0.25f, 0.25f]), new AdamOptions(), half, Seed: 42,
             FuseStep: graph);
         var learner = new Learner(device, Classifiers.Create("lstm-attention", new ClassifierOptions(_inputs, dropout, half)), options);
         learner.Parameters.Initialize(42);

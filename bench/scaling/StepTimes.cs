@@ -51,7 +51,7 @@ internal static class StepTimes
         {
             CpuDevice[] cpus = [.. Enumerable.Range(0, devices).Select(index => new CpuDevice(threads, index))];
             var options = new LearnerOptions(
-                new LossOptions(true, 2, 0.1f), [1, 1], [0.25f, 0.25f], new AdamOptions(), MixedPrecision: false, Seed: 42,
+                new LossInfo(true, 2, 0.1f, [1, 1], [0.25f, 0.25f]), new AdamOptions(), MixedPrecision: false, Seed: 42,
                     HalfOnWire: half);
             Classifier NewModel() => Classifiers.Create("lstm-attention", new ClassifierOptions(OwnStep.Inputs, 0.5f));
             using (ReplicaGroup group = processes is null ? new ReplicaGroup(cpus, NewModel, options) : new ReplicaGroup(cpus[0],

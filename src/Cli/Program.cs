@@ -2,12 +2,16 @@ using System.Reflection;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Commands;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Formats;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli;
 
 /// <summary>The <c>cudatrainer</c> program: takes the command line apart and runs one command.</summary>
 internal static class Program
 {
+    static Program() => SettingName.Style = property => $"--{Setting.NameOf(property)}";
+
     /// <summary>Every command, in the order help lists them.</summary>
     public static IReadOnlyList<CliCommand> Commands { get; } =
     [
@@ -56,7 +60,13 @@ internal static class Program
             return ExitCode.Ok;
         }
 
-        var request = new ArgumentParser(Commands).Parse(arguments);
+        ArgumentParser parser = new(Commands);
+        if (parser.Complete(arguments, output))
+        {
+            return ExitCode.Ok;
+        }
+
+        CommandLineRequest request = parser.Parse(arguments);
         Terminal terminal = new(output, error, settings, request.Arguments.Quiet, request.Arguments.Debug);
         try
         {

@@ -14,7 +14,7 @@ internal sealed record JobError(string Code, string Message);
 internal sealed record VideoStatus(string Id, string Name, long Bytes, JobState State, int? Position, double ProgressSeconds,
     JobError? Error, VideoResult? Result);
 
-/// <summary>The answer for one video; where <c>predict --window --json</c> says the same, by the same names and numbers.</summary>
+/// <summary>The answer for one video; where <c>predict</c> with windows says the same as JSON, by the same names and numbers.</summary>
 /// <param name="Status"><c>ok</c>, or the kind of damage that ended the video early.</param>
 /// <param name="Error">What was wrong with the file.</param>
 /// <param name="Seconds">That the work took.</param>

@@ -1,5 +1,6 @@
 using System.Net;
 using CudaTrainer.Engine;
+using CudaTrainer.Formats;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Serve;
@@ -17,7 +18,8 @@ public static class VideoServer
     public static void Run(ServeOptions options, string version, IRunObserver observer, Action<string> listening, CancellationToken stop)
     {
         IPAddress address = options.Address
-            ?? throw new RunException($"--host {options.Host} is no address.", "Give an IP address of this machine, or localhost.");
+            ?? throw new RunException($"{SettingName.Of(nameof(ServeOptions.Host))} {options.Host} is no address.",
+                "Give an IP address of this machine, or localhost.");
         using Predictor predictor = Predictor.Open(options.Prediction);
         observer.Header(predictor.Header);
         using UploadFolder folder = UploadFolder.Create();
@@ -47,7 +49,8 @@ public static class VideoServer
         catch (IOException exception)
         {
             throw new RunException($"Port {options.Port} of {options.Host} cannot be had: {exception.Message}",
-                "Choose another with --port; --port 0 takes any that is free.", exception);
+                $"Choose another with {SettingName.Of(nameof(ServeOptions.Port))}; {SettingName.Of(nameof(ServeOptions.Port))} 0 takes " +
+                    "any that is free.", exception);
         }
     }
 

@@ -115,8 +115,8 @@ public partial class DocsTests
 
     private static string Read(string document) => CommentPattern().Replace(File.ReadAllText(Path.Combine(Repository.Root, document)), "");
 
-    private static IEnumerable<string> Forms(IOptionInfo option) =>
-        option.IsSwitch ? [option.Name, $"--no-{option.Name[2..]}", $"--[no-]{option.Name[2..]}"] : [option.Name];
+    private static IEnumerable<string> Forms(OptionDefinition option) =>
+        option.IsSwitch ? [option.Name, option.Negative, $"--[no-]{option.Name[2..]}"] : [option.Name];
 
     /// <summary>What stands behind <c>cudatrainer</c> at the beginning of a line or of a code span.</summary>
     private static IEnumerable<string> CommandLines(string text) =>

@@ -1,6 +1,6 @@
 using System.Reflection;
 using CudaTrainer.Cli.CommandLine;
-using CudaTrainer.Cli.Options;
+using CudaTrainer.Cli.Commands;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Tests;
@@ -77,18 +77,21 @@ public class OptionTableTests
         ["--report"] = "false",
     };
 
-    public static TheoryData<string> TrainingOptionNames => [.. TrainingOptionTable.Create().Select(option => option.Name)];
+    private static readonly IReadOnlyList<OptionDefinition> OfTrain =
+        [.. new TrainCommand().Options.Where(option => option.Property.Name != nameof(TrainOptions.Json))];
+
+    public static TheoryData<string> TrainingOptionNames => [.. OfTrain.Select(option => option.Name)];
 
     [Theory]
     [MemberData(nameof(TrainingOptionNames))]
     public void Each_option_of_train_reaches_one_value_of_the_record(string name)
     {
-        var table = TrainingOptionTable.Create();
-        var option = table.Single(option => option.Name == name);
+        OptionDefinition option = OfTrain.Single(option => option.Name == name);
+        TrainOptions changed = new();
 
-        var changed = option.Apply(table.Defaults, Values[name]);
+        option.Set(changed, Values[name]);
 
-        var property = Differences(table.Defaults, changed).ShouldHaveSingleItem();
+        string property = Differences(new TrainingOptions(), changed.Run).ShouldHaveSingleItem();
         Suggestion.Key(property).ShouldBe(Suggestion.Key(name));
         string expected = option.IsSwitch ? Values[name] == "true" ? "on" : "off" : Values[name];
         option.Format(changed).ShouldBe(expected);
@@ -97,9 +100,54 @@ public class OptionTableTests
     [Fact]
     public void Each_value_of_the_record_has_an_option()
     {
-        var properties = typeof(TrainingOptions).GetProperties().Select(property => Suggestion.Key(property.Name));
+        IEnumerable<string> properties = typeof(TrainingOptions).GetProperties().Select(property => property.Name);
 
-        properties.Order().ShouldBe(TrainingOptionTable.Create().Select(option => Suggestion.Key(option.Name)).Order());
+        properties.Order().ShouldBe(OfTrain.Select(option => option.Property.Name).Order());
+    }
+
+    /// <summary>Who takes which options is a contract; roles only say it in one place.</summary>
+    [Theory]
+    [InlineData("cv", "--split --views --distributed --check-replicas --initial-weights --checkpoint-dir --resume --overwrite " +
+        "--checkpoint-every --keep-checkpoints --log-every-steps --profile --report --tensorboard --tensorboard-histograms --dry-run " +
+        "--fast-dev-run --overfit-batches")]
+    [InlineData("ablate", "--split --views --distributed --preset --lr-schedule --use-focal-loss --use-class-weights --mixed-precision " +
+        "--xla --check-replicas --initial-weights --checkpoint-dir --resume --overwrite --checkpoint-every --keep-checkpoints " +
+        "--log-every-steps --profile --report --tensorboard --tensorboard-histograms --dry-run --fast-dev-run --overfit-batches")]
+    [InlineData("lr-find", "--views --distributed --epochs --learning-rate --min-learning-rate --warmup-epochs --lr-schedule " +
+        "--early-stopping-patience --ema --swa-start --monitor --check-replicas --checkpoint-dir --resume --overwrite " +
+        "--checkpoint-every --keep-checkpoints --log-every-steps --dry-run --fast-dev-run --overfit-batches")]
+    public void A_command_leaves_out_the_options_of_train_that_make_no_sense_there(string command, string expected)
+    {
+        HashSet<string> own = [.. Program.Commands.Single(each => each.Name == command).Options.Select(option => option.Name)];
+
+        OfTrain.Select(option => option.Name).Where(name => !own.Contains(name)).Order().ShouldBe(expected.Split(' ').Order());
+    }
+
+    [Theory]
+    [InlineData("evaluate", "--stream --frames --views --preprocess --distributed")]
+    [InlineData("ensemble", "--frames --views --preprocess --distributed")]
+    public void A_command_leaves_out_what_a_trained_model_decides(string command, string expected)
+    {
+        HashSet<string> own = [.. Program.Commands.Single(each => each.Name == command).Options.Select(option => option.Name)];
+
+        new ExtractCommand().Options.Select(option => option.Name).Where(name => !own.Contains(name)).Order()
+            .ShouldBe(expected.Split(' ').Order());
+    }
+
+    [Fact]
+    public void Presets_are_of_options_that_train_has_and_their_help_names_each()
+    {
+        foreach (string preset in Presets.Names)
+        {
+            Presets.Meaning.ShouldContain($"{preset}: ");
+            TrainOptions options = new();
+            foreach (var (setting, value) in Presets.Of(preset))
+            {
+                OfTrain.Single(option => option.Name == $"--{setting}").Set(options, value);
+            }
+
+            OptionValidation.Validate(options.Run with { DatasetPath = "videos" }).ShouldBeEmpty();
+        }
     }
 
     [Fact]
@@ -114,12 +162,40 @@ public class OptionTableTests
     }
 
     [Fact]
-    public void Help_shows_the_range_that_validation_enforces()
+    public void Every_number_has_a_range_that_help_shows_and_that_its_default_is_in()
     {
-        foreach (var option in TrainingOptionTable.Create().Where(option => option.Kind is "whole number" or "number"))
+        foreach (OptionDefinition option in Program.Commands.SelectMany(command => command.Options)
+            .Where(option => option.Kind is "whole number" or "number"))
         {
-            var range = OptionValidation.RangeOf(option.Name).ShouldNotBeNull(option.Name);
-            option.Range.ShouldBe(range.ToString());
+            Setting setting = Setting.Of(option.Property.DeclaringType!).Single(setting => setting.Property.Name == option.Property.Name);
+            option.Range.ShouldNotBeNull(option.Name).ShouldBe(setting.Range);
+            option.Range.ShouldMatch("^(more than |)[0-9.]+", option.Name);
+            setting.Accepts(double.NaN).ShouldBeFalse();
+            setting.Accepts(double.PositiveInfinity).ShouldBeFalse();
+            if (double.TryParse(option.Default, out double value))
+            {
+                setting.Accepts(value).ShouldBeTrue(option.Name);
+            }
+        }
+    }
+
+    [Fact]
+    public void Bounds_are_in_a_range_or_not_as_help_says()
+    {
+        Setting[] all = [.. Setting.Of(typeof(TrainingOptions))];
+
+        Accepts("epochs", 1, 0);
+        Accepts("ema", 0, 1);
+        Accepts("learning-rate", 10, 0);
+        Accepts("decode-timeout", 0.001, 0);
+        Accepts("focal-gamma", 20, 20.5);
+        Accepts("focal-gamma", 0, -0.5);
+
+        void Accepts(string name, double yes, double no)
+        {
+            Setting setting = all.Single(setting => setting.Name == name);
+            setting.Accepts(yes).ShouldBeTrue($"{name} {yes}");
+            setting.Accepts(no).ShouldBeFalse($"{name} {no}");
         }
     }
 
@@ -133,6 +209,9 @@ public class OptionTableTests
 
     private static IEnumerable<string> Differences(TrainingOptions before, TrainingOptions after) =>
         typeof(TrainingOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance)
-            .Where(property => !Equals(property.GetValue(before), property.GetValue(after)))
+            .Where(property => !Same(property.GetValue(before), property.GetValue(after)))
             .Select(property => property.Name);
+
+    private static bool Same(object? a, object? b) =>
+        a is IEnumerable<double> numbers ? numbers.SequenceEqual((IEnumerable<double>)b!) : Equals(a, b);
 }

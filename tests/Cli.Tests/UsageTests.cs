@@ -1,3 +1,5 @@
+using CudaTrainer.Cli.CommandLine;
+
 namespace CudaTrainer.Cli.Tests;
 
 public class UsageTests
@@ -102,11 +104,42 @@ public class UsageTests
     }
 
     [Fact]
-    public void At_signs_are_not_special()
+    public void At_signs_are_not_special_where_no_such_file_is()
     {
         var outcome = CommandRunner.RunInside("predict", "@clip.mp4");
 
         outcome.ErrorLines.ShouldBe(
             ["error: --checkpoint: is required: the trained model", "Run \"cudatrainer predict --help\" for help."]);
+    }
+
+    [Fact]
+    public void A_response_file_stands_for_the_words_it_holds()
+    {
+        using TemporaryFolder folder = new();
+        string file = folder.File("run.rsp", "# as in the paper\n--epochs 7\n--no-shuffle\n--model \"simple-lstm\"\n--batchsize 3\n");
+
+        CommandLineRequest request = new ArgumentParser(Program.Commands).Parse(["train", $"@{file}", "--seed", "3"]);
+
+        request.Arguments.Options.Select(option => $"{option.Name} {option.Text}").Order()
+            .ShouldBe(["--epochs 7", "--model simple-lstm", "--seed 3", "--shuffle false"]);
+        request.Arguments.Problems.ShouldBe(["unknown option --batchsize; did you mean --batch-size?"]);
+    }
+
+    [Theory]
+    [InlineData("train --", "--epochs --batch-size --no-shuffle --config --quiet")]
+    [InlineData("train --ep", "--epochs")]
+    [InlineData("cache ", "info verify clear")]
+    [InlineData("tr", "train")]
+    [InlineData("train --clip-mode ", "off global per-parameter")]
+    [InlineData("train --model ", "lstm-attention frame-mlp")]
+    public void A_shell_that_asks_how_a_line_goes_on_is_told(string line, string expected)
+    {
+        var outcome = CommandRunner.RunInside($"[suggest:{line.Length}]", line);
+
+        outcome.ExitCode.ShouldBe(0);
+        outcome.Error.ShouldBeEmpty();
+        string[] words = outcome.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        words.ShouldBeSubsetOf([.. words.Where(word => word.Contains(line.Split(' ')[^1], StringComparison.OrdinalIgnoreCase))]);
+        expected.Split(' ').ShouldBeSubsetOf(words);
     }
 }

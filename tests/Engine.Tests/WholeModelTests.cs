@@ -27,9 +27,9 @@ public class WholeModelTests
     private const double Zero = 1e-7;
 
     private static readonly int[] Labels = [0, 1, 1, 0, 1, 1];
-    private static readonly LossOptions Loss = new(Focal: true, Gamma: 2, Smoothing: 0.1f);
     private static readonly float[] ClassWeights = [Batch / 4f, Batch / 8f];
     private static readonly float[] Alpha = [0.25f, 0.75f];
+    private static readonly LossInfo Loss = new(Focal: true, Gamma: 2, Smoothing: 0.1f, ClassWeights, Alpha);
     private static readonly JsonElement Golden = JsonDocument.Parse(File.ReadAllText(GoldenFiles.Path("whole_model.json"))).RootElement;
 
     public static TheoryData<string> Devices => ["reference", .. SimdSelection.Available.Select(level => level.ToString())];
@@ -51,7 +51,7 @@ public class WholeModelTests
         own.ClearGradients();
 
         ClassifierOutput output = model.Forward(tape, x);
-        SoftmaxFocalLossFunction.Apply(tape, output.Logits, labels, weights, alpha, 1f / Batch, Loss);
+        SoftmaxFocalLossFunction.Apply(tape, output.Logits, labels, weights, alpha, 1f / Batch, Loss.Options);
         tape.Backward();
 
         Close(output.Logits.ToDoubles(), Golden.GetProperty("logits"), "logits");
@@ -137,7 +137,7 @@ public class WholeModelTests
     private static Learner NewLearner(IDevice device, float dropout = 0)
     {
         var learner = new Learner(device, Model(dropout),
-            new LearnerOptions(Loss, ClassWeights, Alpha, new AdamOptions(), MixedPrecision: false, Seed: 42));
+            new LearnerOptions(Loss, new AdamOptions(), MixedPrecision: false, Seed: 42));
         Fill(learner.Parameters);
         return learner;
     }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Completions;
 using System.CommandLine.Parsing;
 
 namespace CudaTrainer.Cli.CommandLine;
@@ -24,6 +25,7 @@ internal sealed class ArgumentParser
     private readonly Option<bool> _quiet = Flag("--quiet", "-q");
     private readonly Option<bool> _debug = Flag("--debug");
     private readonly Option<string[]> _config = new(ConfigOption) { Arity = AnyNumber };
+    private readonly SuggestDirective _suggest = new();
 
     public const string ConfigOption = "--config";
 
@@ -32,6 +34,7 @@ internal sealed class ArgumentParser
         _commands = commands;
         _root.Options.Clear();
         _root.Directives.Clear();
+        _root.Directives.Add(_suggest);
         foreach (var option in new[] { _help, _version, _quiet, _debug })
         {
             option.Recursive = true;
@@ -44,13 +47,34 @@ internal sealed class ArgumentParser
         }
     }
 
+    /// <summary>
+    /// Writes how the command line behind a <c>[suggest]</c> or <c>[suggest:CURSOR]</c> can go on, as shells ask it that complete words.
+    /// </summary>
+    /// <returns>False if nobody asked.</returns>
+    public bool Complete(IReadOnlyList<string> arguments, TextWriter output)
+    {
+        if (arguments is not [['[', ..], ..])
+        {
+            return false;
+        }
+
+        ParseResult parse = Parse(arguments, []);
+        if (parse.GetResult(_suggest) is null)
+        {
+            return false;
+        }
+
+        parse.Invoke(new InvocationConfiguration { Output = output });
+        return true;
+    }
+
     public CommandLineRequest Parse(IReadOnlyList<string> arguments)
     {
-        var parse = _root.Parse(arguments, new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
+        List<string> problems = [];
+        var parse = Parse(arguments, problems);
         var command = _commandOf.GetValueOrDefault(parse.CommandResult.Command);
         bool help = IsGiven(parse, _help), version = IsGiven(parse, _version), quiet = IsGiven(parse, _quiet),
             debug = IsGiven(parse, _debug);
-        List<string> problems = [];
         if (command is null)
         {
             string[] unknown = [.. parse.UnmatchedTokens];
@@ -71,6 +95,25 @@ internal sealed class ArgumentParser
         var positional = Positional(parse, command, problems);
         string? config = SingleValue(parse.GetResult(_config), ConfigOption, "a JSON file", problems);
         return new(command, help, version, new(given, positional, config, quiet, debug, problems));
+    }
+
+    /// <summary>Words <c>@FILE</c> give way to what the file holds; where there is no such file, they are words like others.</summary>
+    private ParseResult Parse(IReadOnlyList<string> arguments, List<string> problems)
+    {
+        ParserConfiguration configuration = new() { EnablePosixBundling = false };
+        TryReplaceToken read = configuration.ResponseFileTokenReplacer!;
+        configuration.ResponseFileTokenReplacer = (string file, out IReadOnlyList<string>? words, out string? error) =>
+        {
+            (words, error) = (null, null);
+            if (!File.Exists(file) || read(file, out words, out error))
+            {
+                return words is not null;
+            }
+
+            problems.Add($"@{file}: {error}");
+            return false;
+        };
+        return _root.Parse(arguments, configuration);
     }
 
     private static Option<bool> Flag(string name, params string[] aliases) => new(name, aliases) { Arity = ArgumentArity.Zero };
@@ -99,11 +142,17 @@ internal sealed class ArgumentParser
             if (option.IsSwitch)
             {
                 symbol.Options.Add(Flag(option.Name));
-                symbol.Options.Add(Flag(Negative(option)));
+                symbol.Options.Add(Flag(option.Negative));
             }
             else
             {
-                symbol.Options.Add(new Option<string[]>(option.Name) { Arity = AnyNumber });
+                Option<string[]> valued = new(option.Name) { Arity = AnyNumber };
+                if (option.Choices.Count > 0)
+                {
+                    valued.CompletionSources.Add([.. option.Choices]);
+                }
+
+                symbol.Options.Add(valued);
             }
         }
 
@@ -120,8 +169,6 @@ internal sealed class ArgumentParser
         parent.Subcommands.Add(symbol);
         _commandOf.Add(symbol, command);
     }
-
-    private static string Negative(IOptionInfo option) => "--no-" + option.Name[2..];
 
     private static List<GivenOption> GivenOptions(ParseResult parse, CliCommand command, List<string> problems)
     {
@@ -141,10 +188,10 @@ internal sealed class ArgumentParser
                 continue;
             }
 
-            bool negated = results.ContainsKey(Negative(option));
+            bool negated = results.ContainsKey(option.Negative);
             if (result is not null && negated)
             {
-                problems.Add($"{option.Name} and {Negative(option)} contradict each other");
+                problems.Add($"{option.Name} and {option.Negative} contradict each other");
             }
             else if (result is not null || negated)
             {
@@ -188,7 +235,8 @@ internal sealed class ArgumentParser
         List<string> positional = [];
         string[] known =
         [
-            .. command.Options.Select(option => option.Name), .. command.Options.Where(option => option.IsSwitch).Select(Negative),
+            .. command.Options.Select(option => option.Name),
+            .. command.Options.Where(option => option.IsSwitch).Select(option => option.Negative),
             .. _root.Options.Select(option => option.Name), .. command.TakesConfig ? new[] { ConfigOption } : [],
         ];
         HashSet<string> takeValue = [.. command.Options.Where(option => !option.IsSwitch).Select(option => option.Name), ConfigOption];

@@ -1,4 +1,3 @@
-using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Training;
 
@@ -25,7 +24,7 @@ internal abstract class CliCommand
     /// <summary>Whether <c>--config FILE</c> may give options.</summary>
     public virtual bool TakesConfig => false;
 
-    public abstract IReadOnlyList<IOptionInfo> Options { get; }
+    public abstract IReadOnlyList<OptionDefinition> Options { get; }
 
     /// <returns>The exit code.</returns>
     public abstract int Execute(ParsedArguments arguments, Terminal terminal);
@@ -33,26 +32,31 @@ internal abstract class CliCommand
 
 /// <summary>A command that runs on a record of options.</summary>
 internal abstract class CliCommand<TOptions> : CliCommand
+    where TOptions : class, new()
 {
-    private OptionTable<TOptions>? _table;
+    private IReadOnlyList<OptionDefinition>? _options;
 
-    public OptionTable<TOptions> Table => _table ??= CreateTable();
-
-    public override IReadOnlyList<IOptionInfo> Options => Table;
+    public override IReadOnlyList<OptionDefinition> Options => _options ??= OptionDefinition.Of<TOptions>();
 
     public sealed override int Execute(ParsedArguments arguments, Terminal terminal)
     {
         List<string> problems = [.. arguments.Problems];
-        var options = Bind(Given(arguments, problems), problems, out var misread);
-        problems.AddRange(Validate(options, arguments.Arguments).Where(problem => !misread.Contains(problem.Option))
-            .Select(problem => problem.ToString()));
+        TOptions options = Bind(Given(arguments, problems), problems, out HashSet<string> misread);
+        if (ArgumentProblem(arguments.Arguments.Count) is { } problem)
+        {
+            problems.Add($"{ArgumentPlaceholder}: {problem}");
+        }
+
+        problems.AddRange(OptionValidation.OfSettings(options).Concat(Validate(options))
+            .Where(problem => !misread.Contains(problem.Setting)).Select(problem => problem.ToString()));
         return problems.Count > 0 ? terminal.UsageErrors(Name, problems) : Run(options, arguments.Arguments, terminal);
     }
 
-    protected abstract OptionTable<TOptions> CreateTable();
+    /// <summary>What is wrong with so many arguments that are not options; null if nothing is.</summary>
+    protected virtual string? ArgumentProblem(int count) => null;
 
-    /// <summary>Everything wrong with values that could be read.</summary>
-    protected virtual IEnumerable<OptionProblem> Validate(TOptions options, IReadOnlyList<string> arguments) => [];
+    /// <summary>Everything wrong with values that could be read, besides those of the record's own settings.</summary>
+    protected virtual IEnumerable<OptionProblem> Validate(TOptions options) => [];
 
     /// <returns>The exit code.</returns>
     protected abstract int Run(TOptions options, IReadOnlyList<string> arguments, Terminal terminal);
@@ -60,39 +64,43 @@ internal abstract class CliCommand<TOptions> : CliCommand
     /// <summary>The options of the preset, then of the configuration file, then of the command line: later ones win.</summary>
     internal IReadOnlyList<GivenOption> Given(ParsedArguments arguments, List<string> problems)
     {
+        const string PresetOption = "--preset";
         List<GivenOption> given = [.. arguments.ConfigFile is { } config ? ConfigFile.Read(config, Options, problems) : [],
             .. arguments.Options];
-        string? preset = given.LastOrDefault(option => option.Name == Presets.Option).Text;
-        if (preset is null)
+        if (given.LastOrDefault(option => option.Name == PresetOption).Text is not { } preset)
         {
             return given;
         }
 
-        if (!Presets.TryGet(preset, out IReadOnlyList<GivenOption> options))
+        if (!Presets.Names.Contains(preset))
         {
-            problems.Add($"{Presets.Option}: \"{preset}\" is unknown; expected one of {string.Join(", ", Presets.Names)}");
+            problems.Add($"{PresetOption}: \"{preset}\" is unknown; expected one of {string.Join(", ", Presets.Names)}");
+            return [.. given.Where(option => option.Name != PresetOption)];
         }
 
         // A command may have only some of train's options.
-        return [.. options.Where(option => Options.Any(own => own.Name == option.Name)), .. given];
+        return [.. Presets.Of(preset).Select(option => new GivenOption($"--{option.Setting}", option.Value, $"preset {preset}"))
+            .Where(option => Options.Any(own => own.Name == option.Name)), .. given];
     }
 
     /// <summary>The defaults with every given option applied.</summary>
-    /// <param name="misread">Options whose value could not be read; the default stands in for them, and must not be judged.</param>
+    /// <param name="misread">
+    /// Properties whose value could not be read; the default stands in for them, and must not be judged.
+    /// </param>
     internal TOptions Bind(IEnumerable<GivenOption> given, List<string> problems, out HashSet<string> misread)
     {
-        var byName = Table.ToDictionary(option => option.Name);
-        var options = Table.Defaults;
+        Dictionary<string, OptionDefinition> byName = Options.ToDictionary(option => option.Name);
+        TOptions options = new();
         misread = [];
         foreach (var (name, text, _) in given)
         {
             try
             {
-                options = byName[name].Apply(options, text);
+                byName[name].Set(options, text);
             }
             catch (FormatException exception)
             {
-                misread.Add(name);
+                misread.Add(byName[name].Property.Name);
                 problems.Add($"{name}: {exception.Message}");
             }
         }

@@ -12,7 +12,7 @@ internal static class ConfigFile
         new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
 
     /// <param name="problems">Receives a line for each thing wrong; nothing is thrown for a bad file.</param>
-    public static IReadOnlyList<GivenOption> Read(string path, IReadOnlyList<IOptionInfo> options, List<string> problems)
+    public static IReadOnlyList<GivenOption> Read(string path, IReadOnlyList<OptionDefinition> options, List<string> problems)
     {
         try
         {
@@ -37,7 +37,7 @@ internal static class ConfigFile
         return [];
     }
 
-    private static List<GivenOption> Read(string path, JsonElement json, IReadOnlyList<IOptionInfo> options, List<string> problems)
+    private static List<GivenOption> Read(string path, JsonElement json, IReadOnlyList<OptionDefinition> options, List<string> problems)
     {
         var byKey = options.ToDictionary(option => Suggestion.Key(option.Name));
         List<GivenOption> given = [];

@@ -1,4 +1,5 @@
 using System.Text;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.CommandLine;
 
@@ -79,12 +80,13 @@ internal static class HelpText
         return text.ToString();
     }
 
-    public static string Title(OptionGroup group) => group == OptionGroup.Precision ? "Precision & devices" : group.ToString();
+    public static string Title(SettingGroup group) => group == SettingGroup.Precision ? "Precision & devices" : group.ToString();
 
     /// <summary>An option as it is typed, for example <c>--epochs N</c> or <c>--[no-]shuffle</c>.</summary>
-    public static string Form(IOptionInfo option) => option.IsSwitch ? $"--[no-]{option.Name[2..]}" : $"{option.Name} {option.Placeholder}";
+    public static string Form(OptionDefinition option) =>
+        option.IsSwitch ? $"--[no-]{option.Name[2..]}" : $"{option.Name} {option.Placeholder}";
 
-    private static string Describe(IOptionInfo option)
+    private static string Describe(OptionDefinition option)
     {
         List<string> facts = [];
         if (option.Range is not null)

@@ -1,90 +1,97 @@
+using System.Reflection;
+using System.Text.RegularExpressions;
+using CudaTrainer.Formats;
+using CudaTrainer.Training;
+
 namespace CudaTrainer.Cli.CommandLine;
 
-/// <summary>Headings under which help and the reference list options, in this order.</summary>
-internal enum OptionGroup
+/// <summary>A setting as an option of a command. Parsing, help, the configuration file, docs/cli.md and the tests all read it.</summary>
+internal sealed partial class OptionDefinition
 {
-    Data,
-    Model,
-    Loss,
-    Optimiser,
-    Precision,
-    Server,
-    Output,
-    Debug,
-}
+    private readonly Setting _setting;
+    private readonly PropertyInfo[] _path;
+    private readonly ValueType _type;
+    private readonly object _defaults;
 
-/// <summary>What parsing, help, the configuration file and the reference need to know of an option.</summary>
-internal interface IOptionInfo
-{
+    /// <param name="path">From the record the command runs on to the one that has the setting.</param>
+    /// <param name="defaults">What the command runs on when no option is given.</param>
+    private OptionDefinition(Setting setting, PropertyInfo[] path, object defaults)
+    {
+        _setting = setting;
+        _path = path;
+        _defaults = defaults;
+        _type = ValueType.Of(setting);
+    }
+
     /// <summary>With its dashes, for example <c>--batch-size</c>.</summary>
-    string Name { get; }
+    public string Name => "--" + _setting.Name;
 
-    OptionGroup Group { get; }
+    /// <summary>The other form of a switch: <c>--shuffle</c> has <c>--no-shuffle</c>.</summary>
+    public string Negative => "--no-" + _setting.Name;
+
+    /// <summary>A switch has no value.</summary>
+    public bool IsSwitch => Placeholder.Length == 0;
+
+    /// <summary>The property of the options record.</summary>
+    public PropertyInfo Property => _setting.Property;
+
+    public SettingGroup Group => _setting.Group;
 
     /// <summary>Stands for the value in help, for example <c>N</c>; empty for a switch.</summary>
-    string Placeholder { get; }
+    public string Placeholder => _type.Placeholder;
 
     /// <summary>What the value is, for example <c>whole number</c>.</summary>
-    string Kind { get; }
+    public string Kind => _type.Kind;
 
     /// <summary>As it would be typed; empty if the option is not set by default.</summary>
-    string Default { get; }
+    public string Default => _setting.Default is { } text ? Expanded(text) : Format(_defaults);
 
     /// <summary>Accepted values, or null if any.</summary>
-    string? Range { get; }
+    public string? Range => _setting.Range ?? (_type.Choices.Count > 0 ? _type.Expectation : null);
 
-    string Description { get; }
+    /// <summary>The accepted values where they can be listed.</summary>
+    public IReadOnlyCollection<string> Choices => _setting.Names ?? _type.Choices;
 
-    /// <summary>A switch has no value and also exists as <c>--no-NAME</c>.</summary>
-    bool IsSwitch { get; }
-}
+    public string Description => Expanded(_setting.Help);
 
-/// <summary>One option of a command: its name, its text in help, and where its value goes.</summary>
-/// <typeparam name="TOptions">The record the command runs on.</typeparam>
-internal abstract class OptionDefinition<TOptions> : IOptionInfo
-{
-    public required string Name { get; init; }
+    /// <summary>The options of a command that runs on <typeparamref name="TOptions"/>: its settings and those of its parts.</summary>
+    public static IReadOnlyList<OptionDefinition> Of<TOptions>()
+        where TOptions : class, new()
+    {
+        TOptions defaults = new();
+        List<OptionDefinition> options = [];
+        Add(typeof(TOptions), [], []);
+        return options;
 
-    public required OptionGroup Group { get; init; }
+        void Add(Type record, PropertyInfo[] path, SettingsAttribute[] limits)
+        {
+            foreach (PropertyInfo property in record.GetProperties())
+            {
+                if (property.GetCustomAttribute<SettingsAttribute>() is { } limit)
+                {
+                    Add(property.PropertyType, [.. path, property], [.. limits, limit]);
+                }
+            }
 
-    public required string Placeholder { get; init; }
+            options.AddRange(Setting.Of(record)
+                .Where(setting => !limits.Any(limit => (setting.Role & limit.Except) != 0 || setting.Property.Name == limit.Without))
+                .Select(setting => new OptionDefinition(setting, path, defaults)));
+        }
+    }
 
-    public required string Kind { get; init; }
-
-    public required string Default { get; init; }
-
-    public string? Range { get; init; }
-
-    public required string Description { get; init; }
-
-    public bool IsSwitch { get; init; }
-
-    /// <summary>The negative form of a switch: <c>--shuffle</c> gives <c>--no-shuffle</c>.</summary>
-    public static string Negative(string name) => "--no-" + name[2..];
-
-    /// <summary>The options with this one set.</summary>
+    /// <summary>Sets the option in a record that nobody else has seen yet.</summary>
     /// <exception cref="FormatException">The text is not of the option's kind; the message says what was found and expected.</exception>
-    public abstract TOptions Apply(TOptions options, string text);
+    public void Set(object options, string text) => _setting.Property.SetValue(
+        Part(options), _type.Parse(text) ?? throw new FormatException($"\"{text}\" is not {_type.Expectation}"));
 
     /// <summary>The option's value in <paramref name="options"/>, as it would be typed.</summary>
-    public abstract string Format(TOptions options);
-}
+    public string Format(object options) => _setting.Shown(Part(options));
 
-/// <summary>An option whose value is a <typeparamref name="TValue"/>.</summary>
-internal sealed class OptionDefinition<TOptions, TValue>(
-    ValueType<TValue> type, Func<TOptions, TValue> get, Func<TOptions, TValue, TOptions> set) : OptionDefinition<TOptions>
-{
-    public override TOptions Apply(TOptions options, string text) =>
-        type.TryParse(text, out var value) ? set(options, value) : throw new FormatException($"\"{text}\" is not {type.Expectation}");
+    private static string Expanded(string text) =>
+        text.Contains('{') ? PropertyPattern().Replace(text, match => SettingName.Of(match.Groups["name"].Value)) : text;
 
-    public override string Format(TOptions options) => type.Format(get(options));
-}
+    private object Part(object options) => _path.Aggregate(options, (record, property) => property.GetValue(record)!);
 
-/// <summary>An option of a part of <typeparamref name="TOptions"/>, or of its base record.</summary>
-internal sealed class PartOption<TPart, TOptions>(
-    OptionDefinition<TPart> option, Func<TOptions, TPart> get, Func<TOptions, TPart, TOptions> set) : OptionDefinition<TOptions>
-{
-    public override TOptions Apply(TOptions options, string text) => set(options, option.Apply(get(options), text));
-
-    public override string Format(TOptions options) => option.Format(get(options));
+    [GeneratedRegex(@"\{(?<name>[A-Z]\w*)\}")]
+    private static partial Regex PropertyPattern();
 }

@@ -1,20 +1,35 @@
 using System.Text;
+using CudaTrainer.Training;
+using CudaTrainer.Training.Studies;
 
 namespace CudaTrainer.Cli.CommandLine;
 
-/// <summary>Writes docs/cli.md from the option tables.</summary>
+/// <summary>Writes docs/cli.md from the options of the commands. Those that several commands take are described once.</summary>
 internal static class Reference
 {
+    private static readonly (string Title, IReadOnlyList<OptionDefinition> Options)[] Shared =
+    [
+        Part<VideoOptions>("Options about videos and devices"),
+        Part<FeatureOptions>("Options about clips and features"),
+        Part<TrainingOptions>("Options about training"),
+        Part<StudyOptions>("Options about repeated trainings"),
+        Part<PredictionOptions>("Options about prediction"),
+    ];
+
     public static string Markdown(IReadOnlyList<CliCommand> commands)
     {
         StringBuilder text = new();
         text.AppendLine("# Command line");
         text.AppendLine();
-        text.AppendLine("<!-- Written by `cudatrainer docs > docs/cli.md` from the option tables; a test fails when it is stale. -->");
+        text.AppendLine("<!-- Written by `cudatrainer docs > docs/cli.md` from the options themselves; a test fails when it is stale. -->");
         text.AppendLine();
         text.AppendLine("""
             `cudatrainer COMMAND [options]`. Results go to standard output, progress and logs to standard error. Switches have a
             negative form: `--shuffle`, `--no-shuffle`. What is wrong with a command line is reported all at once.
+
+            `@FILE` stands for what FILE holds, a line for each word or option with its value; lines with `#` are comments.
+            `cudatrainer "[suggest]" "train --model "` lists how a command line can go on, which is what shells need to complete words
+            (with [dotnet-suggest](https://learn.microsoft.com/dotnet/standard/commandline/how-to-enable-tab-completion), for instance).
 
             | exit code | meaning |
             |---|---|
@@ -34,21 +49,37 @@ internal static class Reference
         }
 
         text.AppendLine();
-        foreach (var command in commands)
+        foreach (CliCommand command in commands)
         {
-            string anchor = command.Name.Replace(' ', '-');
-            text.AppendLine($"- [{command.Name}](#{anchor}): {command.Summary}");
+            text.AppendLine($"- {Link(command.Name)}: {command.Summary}");
         }
 
-        foreach (var command in commands)
+        foreach (CliCommand command in commands)
         {
-            AppendCommand(text, command);
+            AppendCommand(text, command, commands);
+        }
+
+        foreach (var (title, options) in Shared)
+        {
+            text.AppendLine().AppendLine($"## {title}");
+            foreach (var group in options.GroupBy(option => option.Group).OrderBy(group => group.Key))
+            {
+                text.AppendLine().AppendLine($"### {HelpText.Title(group.Key)}").AppendLine();
+                AppendTable(text, group);
+            }
         }
 
         return text.ToString();
     }
 
-    private static void AppendCommand(StringBuilder text, CliCommand command)
+    /// <summary>The options that a record declares itself.</summary>
+    private static (string Title, IReadOnlyList<OptionDefinition> Options) Part<TOptions>(string title)
+        where TOptions : class, new() =>
+        (title, [.. OptionDefinition.Of<TOptions>().Where(option => option.Property.DeclaringType == typeof(TOptions))]);
+
+    private static string Link(string title) => $"[{title}](#{title.ToLowerInvariant().Replace(' ', '-')})";
+
+    private static void AppendCommand(StringBuilder text, CliCommand command, IReadOnlyList<CliCommand> commands)
     {
         text.AppendLine().AppendLine($"## {command.Name}").AppendLine();
         text.AppendLine(command.Summary).AppendLine();
@@ -69,16 +100,45 @@ internal static class Reference
             text.AppendLine().AppendLine($"`{ArgumentParser.ConfigOption} FILE.json`: {HelpText.ConfigDescription}.");
         }
 
-        foreach (var group in command.Options.GroupBy(option => option.Group).OrderBy(group => group.Key))
+        HashSet<string> names = [.. command.Options.Select(option => option.Name)];
+        if (commands.TakeWhile(other => other != command)
+            .FirstOrDefault(other => other.Options.Count > 2 && names.SetEquals(other.Options.Select(option => option.Name))) is { } same)
         {
-            text.AppendLine().AppendLine($"### {HelpText.Title(group.Key)}").AppendLine();
-            text.AppendLine("| option | value | default | accepted | meaning |");
-            text.AppendLine("|---|---|---|---|---|");
-            foreach (var option in group)
+            text.AppendLine().AppendLine($"Takes the options of {Link(same.Name)}.");
+            return;
+        }
+
+        HashSet<string> described = [];
+        text.AppendLine();
+        foreach (var (title, options) in Shared)
+        {
+            if (command.Options.Any(own => options.Any(option => option.Property == own.Property)))
             {
-                string fallback = option.Default.Length == 0 ? "" : $"`{option.Default}`";
-                text.AppendLine($"| `{HelpText.Form(option).Replace("|", "\\|", StringComparison.Ordinal)}` | {option.Kind} | {fallback} | {option.Range} | {option.Description} |");
+                string without = string.Join(", ",
+                    options.Select(option => option.Name).Where(name => !names.Contains(name)).Select(name => $"`{name}`"));
+                text.AppendLine($"- {Link(title)}{(without.Length > 0 ? $", without {without}" : "")}");
+                described.UnionWith(options.Select(option => $"{option.Name} {option.Default}"));
             }
+        }
+
+        if (described.Count > 0)
+        {
+            text.AppendLine();
+        }
+
+        AppendTable(text, command.Options.Where(option => !described.Contains($"{option.Name} {option.Default}"))
+            .OrderBy(option => option.Group));
+    }
+
+    private static void AppendTable(StringBuilder text, IEnumerable<OptionDefinition> options)
+    {
+        text.AppendLine("| option | value | default | accepted | meaning |");
+        text.AppendLine("|---|---|---|---|---|");
+        foreach (OptionDefinition option in options)
+        {
+            string fallback = option.Default.Length == 0 ? "" : $"`{option.Default}`";
+            string form = HelpText.Form(option).Replace("|", "\\|", StringComparison.Ordinal);
+            text.AppendLine($"| `{form}` | {option.Kind} | {fallback} | {option.Range} | {option.Description} |");
         }
     }
 }

@@ -1,132 +1,60 @@
-using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.CommandLine;
 
-internal delegate bool ValueParser<TValue>(string text, [MaybeNullWhen(false)] out TValue value);
-
 /// <summary>How values of one type are written on the command line.</summary>
-/// <param name="Placeholder">Stands for the value in help.</param>
+/// <param name="Placeholder">Stands for the value in help; empty for a switch.</param>
 /// <param name="Kind">For the reference, for example <c>whole number</c>.</param>
 /// <param name="Expectation">Ends the message "… is not …", for example <c>a whole number</c>.</param>
-internal sealed record ValueType<TValue>(
-    string Placeholder, string Kind, string Expectation, ValueParser<TValue> TryParse, Func<TValue, string> Format);
-
-internal static class ValueTypes
+/// <param name="Parse">Returns null for a text of another kind.</param>
+internal sealed record ValueType(string Placeholder, string Kind, string Expectation, Func<string, object?> Parse)
 {
-    public static ValueType<int> Integer { get; } = new(
-        "N",
-        "whole number",
-        "a whole number",
-        (string text, out int value) => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value),
-        value => value.ToString(CultureInfo.InvariantCulture));
+    private static readonly ValueType Integer = new("N", "whole number", "a whole number",
+        text => int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int value) ? value : null);
 
-    public static ValueType<double> Number { get; } = new("X", "number", "a number", TryParseNumber, FormatNumber);
+    private static readonly ValueType Number = new("X", "number", "a number", ParseNumber);
 
-    public static ValueType<double?> OptionalNumber { get; } = new(
-        "X",
-        "number",
-        "a number",
-        (string text, out double? value) =>
-        {
-            bool parsed = TryParseNumber(text, out double number);
-            value = number;
-            return parsed;
-        },
-        value => value is null ? "" : FormatNumber(value.Value));
+    private static readonly ValueType Numbers = new("X,X…", "numbers", "a list of numbers separated by commas", ParseNumbers);
 
-    public static ValueType<IReadOnlyList<double>> Numbers { get; } = new(
-        "X,X…",
-        "numbers",
-        "a list of numbers separated by commas",
-        TryParseNumbers,
-        values => string.Join(',', values.Select(FormatNumber)));
+    private static readonly ValueType Switch = new("", "switch", "true or false",
+        text => bool.TryParse(text, out bool value) ? value : null);
 
-    public static ValueType<bool> Switch { get; } = new("", "switch", "true or false", bool.TryParse, value => value ? "on" : "off");
+    /// <summary>All values, where they can be listed.</summary>
+    public IReadOnlyList<string> Choices { get; private init; } = [];
 
-    /// <summary>A switch that the run decides when nobody sets it.</summary>
-    public static ValueType<bool?> OptionalSwitch { get; } = new(
-        "",
-        "switch",
-        "true or false",
-        (string text, out bool? value) =>
-        {
-            bool parsed = bool.TryParse(text, out bool set);
-            value = set;
-            return parsed;
-        },
-        value => value is null ? "" : value.Value ? "on" : "off");
-
-    public static ValueType<string> Text(string placeholder, string kind) =>
-        new(placeholder, kind, $"a {kind}", (string text, [MaybeNullWhen(false)] out string value) => (value = text).Length > 0,
-            value => value);
-
-    public static ValueType<string?> OptionalText(string placeholder, string kind) =>
-        new(placeholder, kind, $"a {kind}", (string text, out string? value) => (value = text).Length > 0, value => value ?? "");
+    public static ValueType Of(Setting setting)
+    {
+        Type type = setting.Property.PropertyType;
+        type = Nullable.GetUnderlyingType(type) ?? type;
+        return type == typeof(int) ? Integer
+            : type == typeof(double) ? Number
+            : type == typeof(bool) ? Switch
+            : type == typeof(IReadOnlyList<double>) ? Numbers
+            : type.IsEnum ? Choice(type)
+            : new(setting.Placeholder, setting.Kind, $"a {setting.Kind}", text => text.Length > 0 ? text : null);
+    }
 
     /// <summary>
     /// An enum, its names in lower case with hyphens; written as in code (in training_config.json) they are understood as well.
     /// </summary>
-    public static ValueType<TEnum> Choice<TEnum>()
-        where TEnum : struct, Enum
+    private static ValueType Choice(Type type)
     {
-        string choices = string.Join('|', Enum.GetValues<TEnum>().Select(Hyphenated));
-        return new(
-            "NAME",
-            "name",
-            $"one of {choices.Replace("|", ", ", StringComparison.Ordinal)}",
-            (string text, out TEnum value) =>
-            {
-                foreach (var candidate in Enum.GetValues<TEnum>())
-                {
-                    if (Suggestion.Key(Hyphenated(candidate)) == Suggestion.Key(text))
-                    {
-                        value = candidate;
-                        return true;
-                    }
-                }
+        string[] choices = [.. Enum.GetNames(type).Select(Setting.Hyphenated)];
+        return new("NAME", "name", $"one of {string.Join(", ", choices)}", Parse) { Choices = choices };
 
-                value = default;
-                return false;
-            },
-            Hyphenated);
+        object? Parse(string text) =>
+            Array.FindIndex(choices, choice => Suggestion.Key(choice) == Suggestion.Key(text)) is >= 0 and int index
+                ? Enum.GetValues(type).GetValue(index)
+                : null;
     }
 
-    /// <summary><c>PerParameter</c> → <c>per-parameter</c>.</summary>
-    public static string Hyphenated<TEnum>(TEnum value)
-        where TEnum : struct, Enum =>
-        string.Concat(value.ToString()
-            .Select((letter, i) => char.IsUpper(
-            letter) && i > 0 ? $"-{char.ToLowerInvariant(letter)}" : $"{char.ToLowerInvariant(letter)}"));
+    private static object? ParseNumber(string text) =>
+        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) ? value : null;
 
-    private static bool TryParseNumber(string text, out double value) =>
-        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out value);
-
-    /// <summary>As people type it: <c>0.001</c>, <c>1e-7</c>.</summary>
-    private static string FormatNumber(double value)
+    private static double[]? ParseNumbers(string text)
     {
-        string text = value.ToString(CultureInfo.InvariantCulture);
-        int exponent = text.IndexOf('E');
-        return exponent < 0
-            ? text
-            : $"{text[..exponent]}e{int.Parse(text.AsSpan(exponent + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture)}";
-    }
-
-    private static bool TryParseNumbers(string text, [MaybeNullWhen(false)] out IReadOnlyList<double> values)
-    {
-        List<double> parsed = [];
-        foreach (string part in text.Split(','))
-        {
-            if (!TryParseNumber(part.Trim(), out double value))
-            {
-                values = null;
-                return false;
-            }
-
-            parsed.Add(value);
-        }
-
-        values = parsed;
-        return true;
+        object?[] values = [.. text.Split(',').Select(part => ParseNumber(part.Trim()))];
+        return values.Contains(null) ? null : [.. values.Cast<double>()];
     }
 }

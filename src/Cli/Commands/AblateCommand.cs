@@ -1,6 +1,5 @@
 using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
-using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Training;
 using CudaTrainer.Training.Studies;
@@ -9,20 +8,19 @@ namespace CudaTrainer.Cli.Commands;
 
 internal sealed record AblateOptions
 {
+    [Settings(Except = SettingRole.Ablated)]
     public StudyOptions Study { get; init; } = new() { Output = "./ablation" };
 
+    [Setting(SettingGroup.Data, "Also the rows with everything but one")]
     public bool LeaveOneOut { get; init; } = true;
 
+    [Setting(SettingGroup.Output, "One JSON object on standard output, as ablation.json has it")]
     public bool Json { get; init; }
 }
 
 /// <summary>What each optimisation is worth on somebody's own clips.</summary>
 internal sealed class AblateCommand : CliCommand<AblateOptions>
 {
-    /// <summary>Switched by the rows themselves.</summary>
-    private static readonly string[] OfRows = ["--output", "--mixed-precision", "--xla", "--use-focal-loss", "--use-class-weights",
-        "--lr-schedule", "--preset"];
-
     public override string Name => "ablate";
 
     public override string Summary =>
@@ -40,23 +38,7 @@ internal sealed class AblateCommand : CliCommand<AblateOptions>
 
     public override bool TakesConfig => true;
 
-    protected override OptionTable<AblateOptions> CreateTable() => new OptionTable<AblateOptions>(new AblateOptions())
-        .Include(StudyOptionTable.Create(), o => o.Study, (o, v) => o with { Study = v }, OfRows)
-        .Add(
-            "--leave-one-out", OptionGroup.Data, ValueTypes.Switch,
-            o => o.LeaveOneOut, (o, v) => o with { LeaveOneOut = v },
-            "Also the rows with everything but one")
-        .Add(
-            "--output", OptionGroup.Output, ValueTypes.Text("DIR", "folder"),
-            o => o.Study.Output, (o, v) => o with { Study = o.Study with { Output = v } },
-            "Results, and what is needed to go on after a stop")
-        .Add(
-            "--json", OptionGroup.Output, ValueTypes.Switch,
-            o => o.Json, (o, v) => o with { Json = v },
-            "One JSON object on standard output, as ablation.json has it");
-
-    protected override IEnumerable<OptionProblem> Validate(AblateOptions options, IReadOnlyList<string> arguments) =>
-        StudyOptionTable.Validate(options.Study);
+    protected override IEnumerable<OptionProblem> Validate(AblateOptions options) => OptionValidation.Validate(options.Study);
 
     protected override int Run(AblateOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>

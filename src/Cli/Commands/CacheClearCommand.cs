@@ -1,14 +1,16 @@
 using CudaTrainer.Cli.CommandLine;
-using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Data.Cache;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Commands;
 
 internal sealed record CacheClearOptions
 {
-    public string CacheDir { get; init; } = CacheOptions.DefaultFolder;
+    [Setting(SettingGroup.Data, "The feature cache", Placeholder = "DIR", Kind = "folder")]
+    public string CacheDir { get; init; } = new FeatureOptions().CacheDir;
 
+    [Setting(SettingGroup.Data, "Only what the stored splits do not need: leftovers, and unfinished extractions of other features")]
     public bool Stale { get; init; }
 }
 
@@ -20,14 +22,6 @@ internal sealed class CacheClearCommand : CliCommand<CacheClearOptions>
     public override string Summary => "Removes the feature cache's files, and never anyone else's.";
 
     public override IReadOnlyList<string> Usages => ["[--cache-dir DIR] [--stale]"];
-
-    protected override OptionTable<CacheClearOptions> CreateTable() => new OptionTable<CacheClearOptions>(new CacheClearOptions())
-        .Add("--cache-dir", OptionGroup.Data, CacheOptions.Folder, o => o.CacheDir, (o, v) => o with { CacheDir = v },
-            CacheOptions.FolderDescription)
-        .Add(
-            "--stale", OptionGroup.Data, ValueTypes.Switch,
-            o => o.Stale, (o, v) => o with { Stale = v },
-            "Only what the stored splits do not need: leftovers, and unfinished extractions of other features");
 
     protected override int Run(CacheClearOptions options, IReadOnlyList<string> arguments, Terminal terminal)
     {

@@ -1,16 +1,18 @@
 using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
-using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Data.Dataset;
+using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Commands;
 
 internal sealed record CacheInfoOptions
 {
-    public string CacheDir { get; init; } = CacheOptions.DefaultFolder;
+    [Setting(SettingGroup.Data, "The feature cache", Placeholder = "DIR", Kind = "folder")]
+    public string CacheDir { get; init; } = new FeatureOptions().CacheDir;
 
+    [Setting(SettingGroup.Output, "One JSON object on standard output")]
     public bool Json { get; init; }
 }
 
@@ -22,11 +24,6 @@ internal sealed class CacheInfoCommand : CliCommand<CacheInfoOptions>
     public override string Summary => "Says what the feature cache holds and how its features were made.";
 
     public override IReadOnlyList<string> Usages => ["[--cache-dir DIR]"];
-
-    protected override OptionTable<CacheInfoOptions> CreateTable() => new OptionTable<CacheInfoOptions>(new CacheInfoOptions())
-        .Add("--cache-dir", OptionGroup.Data, CacheOptions.Folder, o => o.CacheDir, (o, v) => o with { CacheDir = v },
-            CacheOptions.FolderDescription)
-        .Add("--json", OptionGroup.Output, ValueTypes.Switch, o => o.Json, (o, v) => o with { Json = v }, CacheOptions.JsonDescription);
 
     protected override int Run(CacheInfoOptions options, IReadOnlyList<string> arguments, Terminal terminal)
     {

@@ -1,6 +1,5 @@
 using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
-using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Training;
@@ -9,10 +8,13 @@ namespace CudaTrainer.Cli.Commands;
 
 internal sealed record CacheVerifyOptions
 {
-    public string CacheDir { get; init; } = CacheOptions.DefaultFolder;
+    [Setting(SettingGroup.Data, "The feature cache", Placeholder = "DIR", Kind = "folder")]
+    public string CacheDir { get; init; } = new FeatureOptions().CacheDir;
 
+    [Setting(SettingGroup.Data, "Have the next extract or train make damaged features anew")]
     public bool Repair { get; init; }
 
+    [Setting(SettingGroup.Output, "One JSON object on standard output")]
     public bool Json { get; init; }
 }
 
@@ -26,15 +28,6 @@ internal sealed class CacheVerifyCommand : CliCommand<CacheVerifyOptions>
     public override IReadOnlyList<string> Usages => ["[--cache-dir DIR] [--repair]"];
 
     public override IReadOnlyList<string> Notes => ["Exits with 1 if anything is damaged and was not marked for repair."];
-
-    protected override OptionTable<CacheVerifyOptions> CreateTable() => new OptionTable<CacheVerifyOptions>(new CacheVerifyOptions())
-        .Add("--cache-dir", OptionGroup.Data, CacheOptions.Folder, o => o.CacheDir, (o, v) => o with { CacheDir = v },
-            CacheOptions.FolderDescription)
-        .Add(
-            "--repair", OptionGroup.Data, ValueTypes.Switch,
-            o => o.Repair, (o, v) => o with { Repair = v },
-            "Have the next extract or train make damaged features anew")
-        .Add("--json", OptionGroup.Output, ValueTypes.Switch, o => o.Json, (o, v) => o with { Json = v }, CacheOptions.JsonDescription);
 
     protected override int Run(CacheVerifyOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (presenter, stop) =>

@@ -20,7 +20,7 @@ internal sealed class ConfigPrintCommand : CliCommand
 
     public override bool TakesConfig => true;
 
-    public override IReadOnlyList<IOptionInfo> Options => _train.Options;
+    public override IReadOnlyList<OptionDefinition> Options => _train.Options;
 
     public override int Execute(ParsedArguments arguments, Terminal terminal)
     {
@@ -59,7 +59,7 @@ internal sealed class ConfigPrintCommand : CliCommand
         }
 
         TextTable table = new("option", "value", "from");
-        foreach (var group in _train.Table.GroupBy(option => option.Group).OrderBy(group => group.Key))
+        foreach (var group in _train.Options.GroupBy(option => option.Group).OrderBy(group => group.Key))
         {
             foreach (var option in group)
             {

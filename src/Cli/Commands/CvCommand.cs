@@ -1,6 +1,5 @@
 using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
-using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Training;
 using CudaTrainer.Training.Studies;
@@ -9,8 +8,10 @@ namespace CudaTrainer.Cli.Commands;
 
 internal sealed record CvOptions
 {
+    [Settings]
     public StudyOptions Study { get; init; } = new() { Output = "./cv" };
 
+    [Setting(SettingGroup.Output, "One JSON object on standard output, as cv_results.json has it")]
     public bool Json { get; init; }
 }
 
@@ -32,19 +33,7 @@ internal sealed class CvCommand : CliCommand<CvOptions>
 
     public override bool TakesConfig => true;
 
-    protected override OptionTable<CvOptions> CreateTable() => new OptionTable<CvOptions>(new CvOptions())
-        .Include(StudyOptionTable.Create(), o => o.Study, (o, v) => o with { Study = v }, "--output")
-        .Add(
-            "--output", OptionGroup.Output, ValueTypes.Text("DIR", "folder"),
-            o => o.Study.Output, (o, v) => o with { Study = o.Study with { Output = v } },
-            "Results, and what is needed to go on after a stop")
-        .Add(
-            "--json", OptionGroup.Output, ValueTypes.Switch,
-            o => o.Json, (o, v) => o with { Json = v },
-            "One JSON object on standard output, as cv_results.json has it");
-
-    protected override IEnumerable<OptionProblem> Validate(CvOptions options, IReadOnlyList<string> arguments) =>
-        StudyOptionTable.Validate(options.Study);
+    protected override IEnumerable<OptionProblem> Validate(CvOptions options) => OptionValidation.Validate(options.Study);
 
     protected override int Run(CvOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>

@@ -1,4 +1,3 @@
-using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Training;
@@ -7,10 +6,13 @@ namespace CudaTrainer.Cli.Commands;
 
 internal sealed record ScanOptions
 {
+    [Settings]
     public DataScanOptions Run { get; init; } = new();
 
+    [Setting(SettingGroup.Output, "A JSON list of all files on standard output")]
     public bool Json { get; init; }
 
+    [Setting(SettingGroup.Output, "CSV of all files on standard output")]
     public bool Csv { get; init; }
 }
 
@@ -28,51 +30,18 @@ internal sealed class DataScanCommand : CliCommand<ScanOptions>
 
     public override string ArgumentPlaceholder => "DIR";
 
-    protected override OptionTable<ScanOptions> CreateTable() => new OptionTable<ScanOptions>(new ScanOptions())
-        .Add(
-            "--frames", OptionGroup.Data, ValueTypes.Integer,
-            o => o.Run.Frames, (o, v) => o with { Run = o.Run with { Frames = v } },
-            "A video of fewer frames is short: training would repeat them",
-            range: OptionValidation.RangeOf("--frames").ToString())
-        .Add(
-            "--decode-timeout", OptionGroup.Data, ValueTypes.Number,
-            o => o.Run.DecodeTimeout, (o, v) => o with { Run = o.Run with { DecodeTimeout = v } },
-            "Seconds after which decoding one file is given up",
-            range: OptionValidation.RangeOf("--decode-timeout").ToString())
-        .Add(
-            "--workers", OptionGroup.Precision, ValueTypes.Integer,
-            o => o.Run.Workers, (o, v) => o with { Run = o.Run with { Workers = v } },
-            "Files decoded at the same time, 0 = one per core",
-            range: OptionValidation.RangeOf("--workers").ToString())
-        .Add(
-            "--json", OptionGroup.Output, ValueTypes.Switch,
-            o => o.Json, (o, v) => o with { Json = v },
-            "A JSON list of all files on standard output")
-        .Add(
-            "--csv", OptionGroup.Output, ValueTypes.Switch,
-            o => o.Csv, (o, v) => o with { Csv = v },
-            "CSV of all files on standard output");
+    protected override string? ArgumentProblem(int count) => count == 1 ? null : count == 0 ? "name a folder of videos" : "name one folder";
 
-    protected override IEnumerable<OptionProblem> Validate(ScanOptions options, IReadOnlyList<string> arguments)
+    protected override IEnumerable<OptionProblem> Validate(ScanOptions options)
     {
-        if (arguments.Count != 1)
+        foreach (OptionProblem problem in OptionValidation.OfSettings(options.Run))
         {
-            yield return new("DIR", arguments.Count == 0 ? "name a folder of videos" : "name one folder");
-        }
-
-        (string Option, double Value)[] numbers = [("--frames", options.Run.Frames), ("--decode-timeout", options.Run.DecodeTimeout),
-            ("--workers", options.Run.Workers)];
-        foreach (var (option, value) in numbers)
-        {
-            if (OptionValidation.RangeOf(option) is { } range && !range.Contains(value))
-            {
-                yield return new(option, string.Create(CultureInfo.InvariantCulture, $"{value} is out of range; expected {range}"));
-            }
+            yield return problem;
         }
 
         if (options.Json && options.Csv)
         {
-            yield return new("--json", "contradicts --csv; give one of them");
+            yield return new(nameof(options.Json), "contradicts --csv; give one of them");
         }
     }
 

@@ -8,10 +8,13 @@ namespace CudaTrainer.Cli.Commands;
 
 internal sealed record DoctorOptions
 {
+    [Setting(SettingGroup.Data, "Feature cache to check", Placeholder = "DIR", Kind = "folder")]
     public string CacheDir { get; init; } = new FeatureOptions().CacheDir;
 
+    [Setting(SettingGroup.Output, "Checkpoint folder to check", Placeholder = "DIR", Kind = "folder")]
     public string CheckpointDir { get; init; } = new TrainingOptions().CheckpointDir;
 
+    [Setting(SettingGroup.Output, "One JSON object on standard output")]
     public bool Json { get; init; }
 }
 
@@ -25,20 +28,6 @@ internal sealed class DoctorCommand : CliCommand<DoctorOptions>
     public override IReadOnlyList<string> Usages => ["[--json]"];
 
     public override IReadOnlyList<string> Notes => ["Exits with 1 if anything is marked FAIL. No CUDA is a normal state."];
-
-    protected override OptionTable<DoctorOptions> CreateTable() => new OptionTable<DoctorOptions>(new DoctorOptions())
-        .Add(
-            "--cache-dir", OptionGroup.Data, ValueTypes.Text("DIR", "folder"),
-            o => o.CacheDir, (o, v) => o with { CacheDir = v },
-            "Feature cache to check")
-        .Add(
-            "--checkpoint-dir", OptionGroup.Output, ValueTypes.Text("DIR", "folder"),
-            o => o.CheckpointDir, (o, v) => o with { CheckpointDir = v },
-            "Checkpoint folder to check")
-        .Add(
-            "--json", OptionGroup.Output, ValueTypes.Switch,
-            o => o.Json, (o, v) => o with { Json = v },
-            "One JSON object on standard output");
 
     protected override int Run(DoctorOptions options, IReadOnlyList<string> arguments, Terminal terminal)
     {

@@ -1,6 +1,5 @@
 using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
-using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Training;
 using CudaTrainer.Training.Ensembles;
@@ -9,17 +8,16 @@ namespace CudaTrainer.Cli.Commands;
 
 internal sealed record EnsembleCommandOptions
 {
+    [Settings]
     public EnsembleOptions Run { get; init; } = new();
 
+    [Setting(SettingGroup.Output, "One JSON object on standard output, as the file has it")]
     public bool Json { get; init; }
 }
 
 /// <summary>Several trained models as one.</summary>
 internal sealed class EnsembleCommand : CliCommand<EnsembleCommandOptions>
 {
-    /// <summary>Options of features that the trained models decide, or that make no sense here.</summary>
-    private static readonly string[] FromTheModels = ["--frames", "--views", "--preprocess", "--distributed"];
-
     public override string Name => "ensemble";
 
     public override string Summary => "Makes one model of several: mean, weighted mean or vote, chosen on val.";
@@ -38,53 +36,9 @@ internal sealed class EnsembleCommand : CliCommand<EnsembleCommandOptions>
 
     public override bool TakesConfig => true;
 
-    protected override OptionTable<EnsembleCommandOptions> CreateTable() =>
-        new OptionTable<EnsembleCommandOptions>(new EnsembleCommandOptions())
-        .Include(FeatureOptionTable.Create(), o => o.Run.Features, (o, v) => o with { Run = o.Run with { Features = v } }, FromTheModels)
-        .Add(
-            "--features-dir", OptionGroup.Data, ValueTypes.OptionalText("DIR", "folder"),
-            o => o.Run.FeaturesDir, (o, v) => o with { Run = o.Run with { FeaturesDir = v } },
-            "{split}_features.npy and {split}_labels.npy instead of videos")
-        .Add(
-            "--strategy", OptionGroup.Model, ValueTypes.Choice<StrategyChoice>(),
-            o => o.Run.Strategy, (o, v) => o with { Run = o.Run with { Strategy = v } },
-            "Mean of the probabilities, mean with fitted weights, or share of the members that call a clip violent; auto takes the " +
-                "best on val")
-        .Add(
-            "--output", OptionGroup.Output, ValueTypes.Text("FILE", ".json file"),
-            o => o.Run.Output, (o, v) => o with { Run = o.Run with { Output = v } },
-            "The ensemble to write")
-        .Add(
-            "--json", OptionGroup.Output, ValueTypes.Switch,
-            o => o.Json, (o, v) => o with { Json = v },
-            "One JSON object on standard output, as the file has it");
+    protected override string? ArgumentProblem(int count) => count < 2 ? "name at least two: checkpoint folders or model files" : null;
 
-    protected override IEnumerable<OptionProblem> Validate(EnsembleCommandOptions options, IReadOnlyList<string> arguments)
-    {
-        if (arguments.Count < 2)
-        {
-            yield return new("RUN", "name at least two: checkpoint folders or model files");
-        }
-
-        bool hasFeatures = options.Run.FeaturesDir is not null;
-        foreach (var problem in OptionValidation.Validate(options.Run.Features))
-        {
-            if (problem.Option != "--dataset-path" || !hasFeatures)
-            {
-                yield return problem;
-            }
-        }
-
-        if (hasFeatures && options.Run.Features.DatasetPath is not null)
-        {
-            yield return new("--dataset-path", "give either --dataset-path or --features-dir, not both");
-        }
-
-        if (!Ensemble.IsAt(options.Run.Output))
-        {
-            yield return new("--output", $"\"{options.Run.Output}\" does not end in .json");
-        }
-    }
+    protected override IEnumerable<OptionProblem> Validate(EnsembleCommandOptions options) => OptionValidation.Validate(options.Run);
 
     protected override int Run(EnsembleCommandOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>

@@ -8,11 +8,13 @@ namespace CudaTrainer.Cli.Commands;
 
 internal sealed record ExportCommandOptions
 {
+    [Settings]
     public ExportOptions Run { get; init; } = new();
 
-    /// <summary>Compares answers with ONNX Runtime's.</summary>
+    [Setting(SettingGroup.Output, "Compare answers with ONNX Runtime's")]
     public bool Check { get; init; } = true;
 
+    [Setting(SettingGroup.Output, "One JSON object on standard output")]
     public bool Json { get; init; }
 }
 
@@ -35,55 +37,26 @@ internal sealed class ExportCommand : CliCommand<ExportCommandOptions>
             "kept as FILE.onnx.unchecked.",
     ];
 
-    protected override OptionTable<ExportCommandOptions> CreateTable() => new OptionTable<ExportCommandOptions>(new ExportCommandOptions())
-        .Add(
-            "--model", OptionGroup.Model, ValueTypes.Text("DIR|FILE", "checkpoint folder, .safetensors file or checkpoint"),
-            o => o.Run.Model, (o, v) => o with { Run = o.Run with { Model = v } },
-            "The trained model; of a --checkpoint-dir its best_model.safetensors")
-        .Add(
-            "--whole", OptionGroup.Model, ValueTypes.Switch,
-            o => o.Run.Whole, (o, v) => o with { Run = o.Run with { Whole = v } },
-            "Put VGG19 with its normalisation of frames before the classifier")
-        .Add(
-            "--weights", OptionGroup.Model, ValueTypes.OptionalText("FILE", ".safetensors, .pth or Keras .h5 file"),
-            o => o.Run.Weights, (o, v) => o with { Run = o.Run with { Weights = v } },
-            "VGG19 weights the model was trained with, for --whole; not needed after training with a random backbone")
-        .Add(
-            "--onnx", OptionGroup.Output, ValueTypes.Text("FILE", ".onnx file"),
-            o => o.Run.Onnx, (o, v) => o with { Run = o.Run with { Onnx = v } },
-            "The file to write")
-        .Add(
-            "--overwrite", OptionGroup.Output, ValueTypes.Switch,
-            o => o.Run.Overwrite, (o, v) => o with { Run = o.Run with { Overwrite = v } },
-            "Replace a file of that name")
-        .Add(
-            "--check", OptionGroup.Output, ValueTypes.Switch,
-            o => o.Check, (o, v) => o with { Check = v },
-            "Compare answers with ONNX Runtime's")
-        .Add(
-            "--json", OptionGroup.Output, ValueTypes.Switch,
-            o => o.Json, (o, v) => o with { Json = v },
-            "One JSON object on standard output");
-
-    protected override IEnumerable<OptionProblem> Validate(ExportCommandOptions options, IReadOnlyList<string> arguments)
+    protected override IEnumerable<OptionProblem> Validate(ExportCommandOptions options)
     {
         if (options.Run.Onnx.Length == 0)
         {
-            yield return new("--onnx", "is required: the file to write");
+            yield return new(nameof(options.Run.Onnx), "is required: the file to write");
         }
         else if (!options.Run.Onnx.EndsWith(Extension, StringComparison.OrdinalIgnoreCase))
         {
-            yield return new("--onnx", $"\"{options.Run.Onnx}\" does not end in {Extension}; ONNX is the only format that can be written");
+            yield return new(nameof(options.Run.Onnx),
+                $"\"{options.Run.Onnx}\" does not end in {Extension}; ONNX is the only format that can be written");
         }
 
         if (options.Run.Model.Length == 0)
         {
-            yield return new("--model", "is required: the trained model");
+            yield return new(nameof(options.Run.Model), "is required: the trained model");
         }
 
         if (options.Run.Weights is not null && !options.Run.Whole)
         {
-            yield return new("--weights", "needs --whole; a classifier alone has no backbone");
+            yield return new(nameof(options.Run.Weights), "needs --whole; a classifier alone has no backbone");
         }
     }
 

@@ -1,5 +1,4 @@
 using CudaTrainer.Cli.CommandLine;
-using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Training;
 
@@ -7,8 +6,10 @@ namespace CudaTrainer.Cli.Commands;
 
 internal sealed record ExtractOptions
 {
+    [Settings]
     public FeatureOptions Run { get; init; } = new();
 
+    [Setting(SettingGroup.Output, "What was extracted, as one JSON object on standard output")]
     public bool Json { get; init; }
 }
 
@@ -29,15 +30,7 @@ internal sealed class ExtractCommand : CliCommand<ExtractOptions>
 
     public override bool TakesConfig => true;
 
-    protected override OptionTable<ExtractOptions> CreateTable() => new OptionTable<ExtractOptions>(new ExtractOptions())
-        .Include(FeatureOptionTable.Create(), o => o.Run, (o, v) => o with { Run = v })
-        .Add(
-            "--json", OptionGroup.Output, ValueTypes.Switch,
-            o => o.Json, (o, v) => o with { Json = v },
-            "What was extracted, as one JSON object on standard output");
-
-    protected override IEnumerable<OptionProblem> Validate(ExtractOptions options, IReadOnlyList<string> arguments) =>
-        OptionValidation.Validate(options.Run);
+    protected override IEnumerable<OptionProblem> Validate(ExtractOptions options) => OptionValidation.Validate(options.Run);
 
     protected override int Run(ExtractOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>

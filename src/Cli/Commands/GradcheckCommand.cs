@@ -9,10 +9,13 @@ namespace CudaTrainer.Cli.Commands;
 
 internal sealed record GradcheckOptions
 {
+    [Setting(SettingGroup.Precision, "The device to check", Kind = "device", Accepts = VideoOptions.DeviceForms)]
     public string Device { get; init; } = "auto";
 
+    [Setting(SettingGroup.Precision, "Compute threads, 0 = one per core", AtLeast = 0, AtMost = 1024)]
     public int Threads { get; init; }
 
+    [Setting(SettingGroup.Output, "A JSON list on standard output")]
     public bool Json { get; init; }
 }
 
@@ -28,23 +31,8 @@ internal sealed class GradcheckCommand : CliCommand<GradcheckOptions>
 
     public override IReadOnlyList<string> Notes => ["Exits with 1 if any op is off by more than its tolerance."];
 
-    protected override OptionTable<GradcheckOptions> CreateTable() => new OptionTable<GradcheckOptions>(new GradcheckOptions())
-        .Add(
-            "--device", OptionGroup.Precision, ValueTypes.Text("NAME", "device"),
-            o => o.Device, (o, v) => o with { Device = v },
-            "The device to check",
-            range: OptionValidation.DeviceForms)
-        .Add(
-            "--threads", OptionGroup.Precision, ValueTypes.Integer,
-            o => o.Threads, (o, v) => o with { Threads = v },
-            "Compute threads, 0 = one per core")
-        .Add(
-            "--json", OptionGroup.Output, ValueTypes.Switch,
-            o => o.Json, (o, v) => o with { Json = v },
-            "A JSON list on standard output");
-
-    protected override IEnumerable<OptionProblem> Validate(GradcheckOptions options, IReadOnlyList<string> arguments) =>
-        OptionValidation.Validate(new FeatureOptions { DatasetPath = ".", Device = options.Device, Threads = options.Threads });
+    protected override IEnumerable<OptionProblem> Validate(GradcheckOptions options) =>
+        OptionValidation.Validate(new VideoOptions { Device = options.Device });
 
     protected override int Run(GradcheckOptions options, IReadOnlyList<string> arguments, Terminal terminal)
     {

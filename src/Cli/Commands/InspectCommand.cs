@@ -7,8 +7,10 @@ namespace CudaTrainer.Cli.Commands;
 
 internal sealed record InspectOptions
 {
+    [Setting(SettingGroup.Output, "Read every number: smallest, mean, largest, and how many are not finite")]
     public bool Stats { get; init; }
 
+    [Setting(SettingGroup.Output, "One JSON object on standard output, with all metadata")]
     public bool Json { get; init; }
 }
 
@@ -29,23 +31,8 @@ internal sealed class InspectCommand : CliCommand<InspectOptions>
 
     public override string ArgumentPlaceholder => "FILE|DIR";
 
-    protected override OptionTable<InspectOptions> CreateTable() => new OptionTable<InspectOptions>(new InspectOptions())
-        .Add(
-            "--stats", OptionGroup.Output, ValueTypes.Switch,
-            o => o.Stats, (o, v) => o with { Stats = v },
-            "Read every number: smallest, mean, largest, and how many are not finite")
-        .Add(
-            "--json", OptionGroup.Output, ValueTypes.Switch,
-            o => o.Json, (o, v) => o with { Json = v },
-            "One JSON object on standard output, with all metadata");
-
-    protected override IEnumerable<OptionProblem> Validate(InspectOptions options, IReadOnlyList<string> arguments)
-    {
-        if (arguments.Count != 1)
-        {
-            yield return new("FILE|DIR", arguments.Count == 0 ? "name a file, or a folder of features" : "name one file");
-        }
-    }
+    protected override string? ArgumentProblem(int count) =>
+        count == 1 ? null : count == 0 ? "name a file, or a folder of features" : "name one file";
 
     protected override int Run(InspectOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (_, stop) =>

@@ -1,6 +1,5 @@
 using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
-using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Training;
 
@@ -8,12 +7,16 @@ namespace CudaTrainer.Cli.Commands;
 
 internal sealed record LrFindOptions
 {
+    [Settings(Except = SettingRole.Course)]
     public TrainingOptions Run { get; init; } = new();
 
+    [Settings]
     public SweepRange Range { get; init; } = new();
 
+    [Setting(SettingGroup.Output, "One JSON object on standard output")]
     public bool Json { get; init; }
 
+    [Setting(SettingGroup.Output, "CSV of every step on standard output")]
     public bool Csv { get; init; }
 }
 
@@ -22,17 +25,6 @@ internal sealed class LrFindCommand : CliCommand<LrFindOptions>
 {
     /// <summary>Rows of the table for people; --csv has all.</summary>
     private const int RowsShown = 20;
-
-    /// <summary>Options of <c>train</c> without meaning for a sweep.</summary>
-    private static readonly string[] OfRuns =
-    [
-        "--views", "--epochs", "--learning-rate", "--min-learning-rate", "--warmup-epochs", "--lr-schedule", "--ema", "--swa-start",
-        "--early-stopping-patience", "--monitor", "--checkpoint-dir", "--resume", "--overwrite",
-        "--checkpoint-every", "--keep-checkpoints", "--log-every-steps", "--check-replicas", "--distributed", "--dry-run",
-        "--fast-dev-run", "--overfit-batches",
-    ];
-
-    private static readonly OptionRange Rate = OptionRange.AboveAndAtMost(0, 10), StepCount = OptionRange.AtLeast(10);
 
     public override string Name => "lr-find";
 
@@ -43,55 +35,24 @@ internal sealed class LrFindCommand : CliCommand<LrFindOptions>
     public override IReadOnlyList<string> Notes =>
         ["The rate grows by the same factor from batch to batch, and the loss is smoothed over about ten batches. Nothing is written but features of videos, which go to the cache as in train."];
 
-    protected override OptionTable<LrFindOptions> CreateTable() => new OptionTable<LrFindOptions>(new LrFindOptions())
-        .Include(TrainingOptionTable.Create(), o => o.Run, (o, v) => o with { Run = v }, OfRuns)
-        .Add(
-            "--from", OptionGroup.Optimiser, ValueTypes.Number,
-            o => o.Range.From, (o, v) => o with { Range = o.Range with { From = v } },
-            "Smallest learning rate",
-            range: Rate.ToString())
-        .Add(
-            "--to", OptionGroup.Optimiser, ValueTypes.Number,
-            o => o.Range.To, (o, v) => o with { Range = o.Range with { To = v } },
-            "Largest learning rate",
-            range: Rate.ToString())
-        .Add(
-            "--steps", OptionGroup.Optimiser, ValueTypes.Integer,
-            o => o.Range.Steps, (o, v) => o with { Range = o.Range with { Steps = v } },
-            "Batches at most; an epoch may have fewer",
-            range: StepCount.ToString())
-        .Add(
-            "--json", OptionGroup.Output, ValueTypes.Switch,
-            o => o.Json, (o, v) => o with { Json = v },
-            "One JSON object on standard output")
-        .Add(
-            "--csv", OptionGroup.Output, ValueTypes.Switch,
-            o => o.Csv, (o, v) => o with { Csv = v },
-            "CSV of every step on standard output");
-
-    protected override IEnumerable<OptionProblem> Validate(LrFindOptions options, IReadOnlyList<string> arguments)
+    protected override IEnumerable<OptionProblem> Validate(LrFindOptions options)
     {
-        (string Option, double Value, OptionRange Range)[] numbers = [("--from", options.Range.From, Rate),
-            ("--to", options.Range.To, Rate), ("--steps", options.Range.Steps, StepCount)];
-        foreach (var (option, value, range) in numbers)
+        foreach (OptionProblem problem in OptionValidation.OfSettings(options.Range))
         {
-            if (!range.Contains(value))
-            {
-                yield return new(option, string.Create(CultureInfo.InvariantCulture, $"{value} is out of range; expected {range}"));
-            }
+            yield return problem;
         }
 
         if (options.Range.From >= options.Range.To)
         {
-            yield return new("--from", "is not below --to");
+            yield return new(nameof(options.Range.From), "is not below --to");
         }
 
         if (options.Json && options.Csv)
         {
-            yield return new("--json", "contradicts --csv; give one of them");
+            yield return new(nameof(options.Json), "contradicts --csv; give one of them");
         }
 
-        foreach (var problem in OptionValidation.Validate(options.Run))
+        foreach (OptionProblem problem in OptionValidation.Validate(options.Run))
         {
             yield return problem;
         }

@@ -7,6 +7,8 @@ namespace CudaTrainer.Cli.Commands;
 
 internal sealed record ReportOptions
 {
+    [Setting(SettingGroup.Output, "The page to write",
+        Placeholder = "FILE", Kind = ".html file", Default = "RUN/report.html, or comparison.html here for several runs")]
     public string? Output { get; init; }
 }
 
@@ -29,20 +31,7 @@ internal sealed class ReportCommand : CliCommand<ReportOptions>
 
     public override string? ArgumentPlaceholder => "RUN";
 
-    protected override OptionTable<ReportOptions> CreateTable() => new OptionTable<ReportOptions>(new ReportOptions())
-        .Add(
-            "--output", OptionGroup.Output, ValueTypes.OptionalText("FILE", ".html file"),
-            o => o.Output, (o, v) => o with { Output = v },
-            "The page to write",
-            defaultText: "RUN/report.html, or comparison.html here for several runs");
-
-    protected override IEnumerable<OptionProblem> Validate(ReportOptions options, IReadOnlyList<string> arguments)
-    {
-        if (arguments.Count == 0)
-        {
-            yield return new("RUN", "is required: the checkpoint folder of a run");
-        }
-    }
+    protected override string? ArgumentProblem(int count) => count == 0 ? "is required: the checkpoint folder of a run" : null;
 
     protected override int Run(ReportOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (_, stop) =>

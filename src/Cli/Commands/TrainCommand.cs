@@ -1,5 +1,4 @@
 using CudaTrainer.Cli.CommandLine;
-using CudaTrainer.Cli.Options;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Training;
 
@@ -7,8 +6,10 @@ namespace CudaTrainer.Cli.Commands;
 
 internal sealed record TrainOptions
 {
+    [Settings]
     public TrainingOptions Run { get; init; } = new();
 
+    [Setting(SettingGroup.Output, "The results as one JSON object on standard output, as training_results.json has them")]
     public bool Json { get; init; }
 }
 
@@ -29,15 +30,7 @@ internal sealed class TrainCommand : CliCommand<TrainOptions>
 
     public override bool TakesConfig => true;
 
-    protected override OptionTable<TrainOptions> CreateTable() => new OptionTable<TrainOptions>(new TrainOptions())
-        .Include(TrainingOptionTable.Create(), o => o.Run, (o, v) => o with { Run = v })
-        .Add(
-            "--json", OptionGroup.Output, ValueTypes.Switch,
-            o => o.Json, (o, v) => o with { Json = v },
-            "The results as one JSON object on standard output, as training_results.json has them");
-
-    protected override IEnumerable<OptionProblem> Validate(TrainOptions options, IReadOnlyList<string> arguments) =>
-        OptionValidation.Validate(options.Run);
+    protected override IEnumerable<OptionProblem> Validate(TrainOptions options) => OptionValidation.Validate(options.Run);
 
     protected override int Run(TrainOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Data.Cache;
 
@@ -18,7 +19,8 @@ public sealed class CacheFullException : CacheException
     internal CacheFullException(string directory, long bytesNeeded, long bytesFree, Exception? inner = null)
         : base(
             $"The disk is full: caching features in '{directory}' needs {Format(bytesNeeded)} more, {Format(bytesFree)} are free. "
-            + "Free some space, choose another --cache-dir, or halve the need with --feature-dtype float16. Features extracted so far are kept; "
+            + $"Free some space, choose another {SettingName.Of("CacheDir")}, or halve the need with {SettingName.Of("FeatureDtype")} " +
+                "float16. Features extracted so far are kept; "
             + "run the same command again to continue.",
             inner)
     {

@@ -81,7 +81,7 @@ public static class CacheInspector
         directory = Path.GetFullPath(directory);
         return Directory.Exists(directory)
             ? directory
-            : throw new CacheException($"The cache folder '{directory}' does not exist. Check --cache-dir.");
+            : throw new CacheException($"The cache folder '{directory}' does not exist. Check {SettingName.Of("CacheDir")}.");
     }
 
     /// <summary>The splits that can be read.</summary>

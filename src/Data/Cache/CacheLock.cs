@@ -37,14 +37,15 @@ internal sealed class CacheLock : IDisposable
             int? holder = Holder(directory);
             string who = holder is { } id ? $"process {id}" : "another process";
             throw new CacheLockedException(
-                $"The cache '{directory}' is being written by {who}. Wait until it has finished, stop it, or choose another --cache-dir.",
+                $"The cache '{directory}' is being written by {who}. Wait until it has finished, stop it, or choose another " +
+                    $"{SettingName.Of("CacheDir")}.",
                 holder);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             string reason = exception is UnauthorizedAccessException ? "permission denied" : exception.Message.TrimEnd('.');
             throw new CacheException(
-                $"The cache folder '{directory}' is not writable: {reason}. Choose another --cache-dir.", exception);
+                $"The cache folder '{directory}' is not writable: {reason}. Choose another {SettingName.Of("CacheDir")}.", exception);
         }
     }
 

@@ -9,7 +9,7 @@ namespace CudaTrainer.Data.Cache;
 /// <param name="Kept">Files that look like the cache's but are not, with the reason.</param>
 public sealed record CacheClearing(IReadOnlyList<string> Removed, long Bytes, IReadOnlyList<IgnoredFile> Kept);
 
-/// <summary>Repairs and empties a cache: <c>cache verify --repair</c> and <c>cache clear</c>.</summary>
+/// <summary>Repairs and empties a cache: what <c>cache verify</c> and <c>cache clear</c> do.</summary>
 public static class CacheMaintenance
 {
     /// <summary>Notes every damaged row so that the next extraction makes it anew.</summary>

@@ -37,7 +37,8 @@ internal sealed class CommittedSplit
             return files.All.FirstOrDefault(File.Exists) is { } foreign
                 ? throw new CacheException(
                     $"'{foreign}' was not written by this cache ('{Path.GetFileName(files.Rows)}' is missing), so it is not overwritten. "
-                    + "Choose another --cache-dir, or move the file away. To train on existing features use --features-dir.")
+                    + $"Choose another {SettingName.Of("CacheDir")}, or move the file away. To train on existing features use " +
+                        $"{SettingName.Of("FeaturesDir")}.")
                 : null;
         }
 
@@ -50,7 +51,7 @@ internal sealed class CommittedSplit
         {
             throw new CacheException(
                 $"{exception.Message} Without it the rows of '{Path.GetFileName(files.Features)}' cannot be told apart. "
-                + "Remove them with 'cudatrainer cache clear' to extract them again, or choose another --cache-dir.",
+                + $"Remove them with 'cudatrainer cache clear' to extract them again, or choose another {SettingName.Of("CacheDir")}.",
                 exception);
         }
 
@@ -147,11 +148,13 @@ internal sealed class CommittedSplit
         }
 
         _lostRows.UnionWith(damaged);
-        Problem = $"'{Files.Features}' has lost {damaged.Count} of its {count} rows, of which row {damaged.FirstOrDefault()} is the first: " +
+        Problem = $"'{Files.Features}' has lost {damaged.Count} of its {count} rows, of which row {damaged.FirstOrDefault()} is the " +
+            "first: " +
             "missing or damaged, they are extracted again.";
     }
 
     private CacheException Replaced() => new(
         $"'{Files.Features}' is not the file that '{Path.GetFileName(Files.Rows)}' describes: something else replaced it, so it is not "
-        + "overwritten. Move it away, or choose another --cache-dir. To train on existing features use --features-dir.");
+        + $"overwritten. Move it away, or choose another {SettingName.Of("CacheDir")}. To train on existing features use " +
+            $"{SettingName.Of("FeaturesDir")}.");
 }

@@ -13,7 +13,7 @@ internal static class EarlierLog
     public static IReadOnlyList<string> AllIn(string directory) => [.. Directory.EnumerateFiles(directory, Pattern).Where(IsOurs)];
 
     public static string Describe(string path) => $"'{path}' is an unfinished extraction of an earlier version, which this one cannot " +
-        "continue: those videos are extracted again, and 'cudatrainer cache clear --stale' removes it.";
+        $"continue: those videos are extracted again, and 'cudatrainer cache clear {SettingName.Of("Stale")}' removes it.";
 
     private static bool IsOurs(string path)
     {

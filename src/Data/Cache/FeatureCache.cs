@@ -63,7 +63,8 @@ public sealed class FeatureCache : IDisposable
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             throw new CacheException(
-                $"The cache folder '{directory}' cannot be created: {exception.Message.TrimEnd('.')}. Choose another --cache-dir.",
+                $"The cache folder '{directory}' cannot be created: {exception.Message.TrimEnd('.')}. Choose another " +
+                    $"{SettingName.Of("CacheDir")}.",
                 exception);
         }
 
@@ -301,7 +302,8 @@ public sealed class FeatureCache : IDisposable
             Differences = [.. Differences.Union(differences)];
             _notes.Add(
                 $"'{split.Files.Features}' holds other features ({string.Join("; ", differences)}): its {split.Content.Rows.Count} rows "
-                + "cannot be used and are replaced when the extraction is complete. Choose another --cache-dir to keep them.");
+                + $"cannot be used and are replaced when the extraction is complete. Choose another {SettingName.Of("CacheDir")} to " +
+                    "keep them.");
             return;
         }
 
@@ -364,8 +366,8 @@ public sealed class FeatureCache : IDisposable
         if (unused > 0)
         {
             yield return unused == _rows.Count
-                ? $"The cache '{Directory}' holds the features of {unused} videos, none of which is in this dataset. They are replaced when "
-                    + "the extraction is complete. Choose another --cache-dir to keep them."
+                ? $"The cache '{Directory}' holds the features of {unused} videos, none of which is in this dataset. They are replaced "
+                    + $"when the extraction is complete. Choose another {SettingName.Of("CacheDir")} to keep them."
                 : $"{unused} cached videos are not in this dataset any more: their features are dropped.";
         }
     }
@@ -419,7 +421,7 @@ public sealed class FeatureCache : IDisposable
         if (index >= 0)
         {
             string hint = float.IsFinite(row[index])
-                ? "It is too large for float16: use --feature-dtype float32."
+                ? $"It is too large for float16: use {SettingName.Of("FeatureDtype")} float32."
                 : "Check the weight file.";
             throw new CacheException(
                 $"The feature at frame {index / Key.Dimension}, element {index % Key.Dimension} is {row[index]}, expected a finite number. "

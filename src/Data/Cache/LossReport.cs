@@ -1,5 +1,6 @@
 using System.Globalization;
 using CudaTrainer.Data.Dataset;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Data.Cache;
 
@@ -33,7 +34,8 @@ internal sealed class LossReport
         if (policy == CorruptPolicy.Fail && Failed.Count > 0)
         {
             throw new CacheException(
-                $"The video {Failed[0]} cannot be used. Repair or remove it, or leave such videos out with --on-corrupt skip.");
+                $"The video {Failed[0]} cannot be used. Repair or remove it, or leave such videos out with " +
+                    $"{SettingName.Of("OnCorrupt")} skip.");
         }
 
         var clips = _splits.Values.SelectMany(split => split).ToList();
@@ -79,7 +81,7 @@ internal sealed class LossReport
             : "";
         throw new CacheException(
             $"The split '{split.Split.Name()}' has {split.Rows} clips{losses}; it needs clips of both classes. Repair or add videos, " +
-                $"or divide them otherwise (--split).");
+                $"or divide them otherwise ({SettingName.Of("Split")}).");
     }
 
     private CacheException TooMany(double maxCorrupt, int clips)
@@ -88,8 +90,8 @@ internal sealed class LossReport
         var lines = string.Concat(Failed.Take(ShownFailures).Select(failed => $"{Environment.NewLine}  {failed}"));
         var limit = maxCorrupt.ToString("0.###", CultureInfo.InvariantCulture);
         return new CacheException(
-            $"{Failed.Count} of {clips} videos cannot be used, more than the share of {limit} that --max-corrupt allows. "
-            + $"Repair or remove them, or raise --max-corrupt.{lines}{rest}");
+            $"{Failed.Count} of {clips} videos cannot be used, more than the share of {limit} that {SettingName.Of("MaxCorrupt")} allows. "
+            + $"Repair or remove them, or raise {SettingName.Of("MaxCorrupt")}.{lines}{rest}");
     }
 
     private string? UnevenLoss()

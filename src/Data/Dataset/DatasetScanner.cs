@@ -1,3 +1,5 @@
+using CudaTrainer.Formats;
+
 namespace CudaTrainer.Data.Dataset;
 
 /// <summary>Finds the clips of a folder and divides them into train, val and test.</summary>
@@ -46,7 +48,7 @@ public static class DatasetScanner
             {
                 throw new DatasetException(File.Exists(_root)
                     ? $"The dataset '{_root}' is a file, expected a folder."
-                    : $"The dataset folder '{_root}' does not exist. Check --dataset-path.");
+                    : $"The dataset folder '{_root}' does not exist. Check {SettingName.Of("DatasetPath")}.");
             }
 
             var layout = FolderLayout.Detect(_root, _walker);
@@ -86,7 +88,7 @@ public static class DatasetScanner
 
             if (!File.Exists(file))
             {
-                throw new DatasetException($"The table of sources '{file}' does not exist. Check --groups.");
+                throw new DatasetException($"The table of sources '{file}' does not exist. Check {SettingName.Of("Groups")}.");
             }
 
             var table = SourceTable.Read(file, _root, labels);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Data.Dataset;
 
@@ -15,7 +16,8 @@ internal sealed class SplitPlan
         if (layout.HasSplitFolders && !layout.SplitFolders.Contains(DatasetSplit.Train))
         {
             throw new DatasetException(
-                $"'{root}' has the split folders {string.Join(", ", layout.SplitFolders.SelectMany(group => group).Select(folder => $"'{folder.Name}'"))} "
+                $"'{root}' has the split folders " +
+                    $"{string.Join(", ", layout.SplitFolders.SelectMany(group => group).Select(folder => $"'{folder.Name}'"))} "
                 + "but no folder 'train'. Add it, or give class folders only to have them split automatically.");
         }
     }
@@ -118,7 +120,8 @@ internal sealed class SplitPlan
         var both = groups.Count(group => group.Nonviolent > 0 && group.Violent > 0);
         var nonviolent = groups.Count(group => group.Violent == 0);
         var violent = groups.Count(group => group.Nonviolent == 0);
-        var remedy = splits > 2 ? "Add clips of more sources, or ask for two splits (--split 0.8,0.2)." : "Add clips of more sources.";
+        var remedy = splits > 2 ? $"Add clips of more sources, or ask for two splits ({SettingName.Of("Split")} 0.8,0.2)." : "Add clips " +
+            "of more sources.";
         return new DatasetException(
             $"'{_root}' cannot be divided into {splits} splits that each have both classes, because clips of one source stay together: "
             + $"{both} of its sources have clips of both classes, {nonviolent} only nonviolent and {violent} only violent ones, "

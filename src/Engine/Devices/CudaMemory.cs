@@ -1,3 +1,4 @@
+using CudaTrainer.Formats;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Engine.Devices;
@@ -7,7 +8,7 @@ internal sealed class CudaMemorySource(CudaContext context) : IMemorySource
 {
     public int Alignment => 256;
 
-    public string Hint => "Use a smaller --batch-size, or free memory on the GPU (nvidia-smi shows who holds it).";
+    public string Hint => $"Use a smaller {SettingName.Of("BatchSize")}, or free memory on the GPU (nvidia-smi shows who holds it).";
 
     public nint TryAllocate(long bytes) => context.TryAllocate(bytes);
 

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Engine.Devices;
 
@@ -8,7 +9,7 @@ internal sealed unsafe class HostMemorySource : IMemorySource
 {
     public int Alignment => 64;
 
-    public string Hint => "Use a smaller --batch-size or free memory on the machine.";
+    public string Hint => $"Use a smaller {SettingName.Of("BatchSize")} or free memory on the machine.";
 
     public nint TryAllocate(long bytes)
     {

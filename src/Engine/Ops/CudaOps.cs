@@ -1,5 +1,6 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Formats;
 using CudaTrainer.Kernels.Device;
 using CudaTrainer.Kernels.Interop;
 using Gpu = CudaTrainer.Kernels.Cuda;
@@ -57,7 +58,7 @@ public sealed partial class CudaOps : IOps, IDisposable
         {
             throw new RunException(
                 $"{purpose} on {_device.Name} needs cuDNN: {Kernels.Interop.Cuda.CudnnReason}",
-                "Install cuDNN 8 or 9 for this CUDA version (docs/cuda.md), or use --device cpu.");
+                $"Install cuDNN 8 or 9 for this CUDA version (docs/cuda.md), or use {SettingName.Of("Device")} cpu.");
         }
 
         return _cudnn ??= new CudnnHandle(_context, _stream);

@@ -1,3 +1,5 @@
+using CudaTrainer.Formats;
+
 namespace CudaTrainer.Engine.Tracing;
 
 /// <param name="Stage"><c>extract</c> or <c>train</c>.</param>
@@ -57,22 +59,29 @@ public sealed record ProfileSummary(IReadOnlyList<ProfileRow> Rows, IReadOnlyLis
                 .GroupBy(part => part.Name.EndsWith(Backward, StringComparison.Ordinal) ? part.Name[..^Backward.Length] : part.Name)
                 .Select(group => (group.Key, group.Sum(part => part.Seconds))).MaxBy(group => group.Item2);
             string advice = stage == "extract"
-                ? "it is done once and cached; --threads for all cores, --device cuda where there is a GPU"
-                : "--threads for all cores, --device cuda where there is a GPU; a smaller --model takes less";
-            return $"{stage}: arithmetic is the bottleneck ({share} of the time), the longest of it {layer} ({Percent(longest / whole)}): {advice}";
+                ? $"it is done once and cached; {SettingName.Of("Threads")} for all cores, {SettingName.Of("Device")} cuda where there " +
+                    "is a GPU"
+                : $"{SettingName.Of("Threads")} for all cores, {SettingName.Of("Device")} cuda where there is a GPU; a smaller " +
+                    $"{SettingName.Of("Model")} takes less";
+            return $"{stage}: arithmetic is the bottleneck ({share} of the time), the longest of it {layer} " +
+                $"({Percent(longest / whole)}): {advice}";
         }
 
         return kind switch
         {
             SpanKind.Wait when stage == "extract" =>
-                $"{stage}: decoding is the bottleneck (the backbone waits for frames {share} of the time): raise --workers, or give " +
+                $"{stage}: decoding is the bottleneck (the backbone waits for frames {share} of the time): raise " +
+                    $"{SettingName.Of("Workers")}, or give " +
                     $"it more cores",
-            SpanKind.Wait => $"{stage}: waiting for data is the bottleneck ({share} of the time): put the cache on a faster disk, or halve it with --feature-dtype fp16",
-            SpanKind.Update => $"{stage}: updating the parameters is the bottleneck ({share} of the time): a larger --batch-size updates them less often",
+            SpanKind.Wait => $"{stage}: waiting for data is the bottleneck ({share} of the time): put the cache on a faster disk, or " +
+                $"halve it with {SettingName.Of("FeatureDtype")} fp16",
+            SpanKind.Update => $"{stage}: updating the parameters is the bottleneck ({share} of the time): a larger " +
+                $"{SettingName.Of("BatchSize")} updates them less often",
             SpanKind.Exchange =>
-                $"{stage}: adding up gradients is the bottleneck ({share} of the time): --allreduce-dtype fp16, a larger " +
-                    $"--batch-size, or fewer replicas",
-            _ => $"{stage}: copying is the bottleneck ({share} of the time): --feature-dtype fp16 halves it",
+                $"{stage}: adding up gradients is the bottleneck ({share} of the time): {SettingName.Of("AllreduceDtype")} fp16, a " +
+                    "larger " +
+                    $"{SettingName.Of("BatchSize")}, or fewer replicas",
+            _ => $"{stage}: copying is the bottleneck ({share} of the time): {SettingName.Of("FeatureDtype")} fp16 halves it",
         };
     }
 

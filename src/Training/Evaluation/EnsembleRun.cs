@@ -21,13 +21,17 @@ public sealed record EnsembleOptions
     public IReadOnlyList<string> Members { get; init; } = [];
 
     /// <summary>The videos, unless <see cref="FeaturesDir"/> is given.</summary>
+    [Settings(Except = SettingRole.OfTraining)]
     public FeatureOptions Features { get; init; } = new();
 
+    [Setting(SettingGroup.Data, "{split}_features.npy and {split}_labels.npy instead of videos", Placeholder = "DIR", Kind = "folder")]
     public string? FeaturesDir { get; init; }
 
+    [Setting(SettingGroup.Model, "Mean of the probabilities, mean with fitted weights, or share of the members that call a clip violent; " +
+        "auto takes the best on val")]
     public StrategyChoice Strategy { get; init; }
 
-    /// <summary>The file to write.</summary>
+    [Setting(SettingGroup.Output, "The ensemble to write", Placeholder = "FILE", Kind = ".json file")]
     public string Output { get; init; } = "./ensemble.json";
 }
 

@@ -10,19 +10,25 @@ namespace CudaTrainer.Training;
 
 public sealed record EvaluationOptions
 {
-    /// <summary>A model file, checkpoint or ensemble, or the folder of a run, whose best model is meant.</summary>
+    [Setting(SettingGroup.Model, "The trained model, a run's folder for its best one, or the ensemble.json of several",
+        Placeholder = "FILE|DIR", Kind = ".safetensors or .h5 file, checkpoint, ensemble or folder of a run")]
     public string Checkpoint { get; init; } = string.Empty;
 
     /// <summary>The videos, unless <see cref="FeaturesDir"/> is given.</summary>
+    [Settings(Except = SettingRole.OfTraining, Without = nameof(FeatureOptions.Stream))]
     public FeatureOptions Features { get; init; } = new();
 
+    [Setting(SettingGroup.Data, "Measure on {split}_features.npy and {split}_labels.npy instead of videos",
+        Placeholder = "DIR", Kind = "folder")]
     public string? FeaturesDir { get; init; }
 
-    /// <summary>Also measures the mean over the first <see cref="ClipView.ForPrediction"/> views of each clip.</summary>
+    [Setting(SettingGroup.Model, "Test-time augmentation: also measure the mean over 8 views of each clip, whose features are extracted, " +
+        "or stand in view-N of {FeaturesDir}")]
     public bool Tta { get; init; }
 
-    /// <summary>Where evaluation_results.json goes; the checkpoint's folder if null.</summary>
-    public string? OutputDir { get; init; }
+    [Setting(SettingGroup.Output, "Where evaluation_results.json is written",
+        Placeholder = "DIR", Kind = "folder", Default = "the checkpoint's folder")]
+    public string? Output { get; init; }
 }
 
 /// <param name="Splits">Metrics by split, at the classifier's own threshold; those of test-time augmentation under the split's name and
@@ -63,7 +69,7 @@ public static class EvaluationRun
             }
         }
 
-        string directory = options.OutputDir ?? Path.GetDirectoryName(Path.GetFullPath(RunFolder.ModelAt(options.Checkpoint)))!;
+        string directory = options.Output ?? Path.GetDirectoryName(Path.GetFullPath(RunFolder.ModelAt(options.Checkpoint)))!;
         Directory.CreateDirectory(directory);
         string file = Path.Combine(directory, "evaluation_results.json");
         AtomicFile.WriteAllText(file, JsonSerializer.Serialize(metrics, RunJson.Default.DictionaryStringClassificationMetrics) + "\n");

@@ -12,19 +12,21 @@ namespace CudaTrainer.Training;
 
 public sealed record ExportOptions
 {
-    /// <summary>A model file, a checkpoint, or the folder of a run, whose best model is taken.</summary>
+    [Setting(SettingGroup.Model, "The trained model; of a {CheckpointDir} its best_model.safetensors",
+        Placeholder = "DIR|FILE", Kind = "checkpoint folder, .safetensors file or checkpoint")]
     public string Model { get; init; } = string.Empty;
 
-    /// <summary>The file to write.</summary>
-    public string Onnx { get; init; } = string.Empty;
-
-    /// <summary>From frames, with the backbone; else from features.</summary>
+    [Setting(SettingGroup.Model, "Put VGG19 with its normalisation of frames before the classifier")]
     public bool Whole { get; init; }
 
-    /// <summary>The backbone's weights, where the classifier was trained with a file.</summary>
+    [Setting(SettingGroup.Model, "VGG19 weights the model was trained with, for {Whole}; not needed after training with a random backbone",
+        Placeholder = "FILE", Kind = ".safetensors, .pth or Keras .h5 file")]
     public string? Weights { get; init; }
 
-    /// <summary>Replaces a file of that name.</summary>
+    [Setting(SettingGroup.Output, "The file to write", Placeholder = "FILE", Kind = ".onnx file")]
+    public string Onnx { get; init; } = string.Empty;
+
+    [Setting(SettingGroup.Output, "Replace a file of that name")]
     public bool Overwrite { get; init; }
 }
 
@@ -107,17 +109,19 @@ public sealed class ExportRun
     {
         if (Directory.Exists(options.Onnx))
         {
-            throw new RunException($"'{options.Onnx}' is a folder.", "Name a file for --onnx.");
+            throw new RunException($"'{options.Onnx}' is a folder.", $"Name a file for {SettingName.Of(nameof(ExportOptions.Onnx))}.");
         }
 
         if (File.Exists(options.Onnx) && !options.Overwrite)
         {
-            throw new RunException($"'{options.Onnx}' is there already.", "Choose another name, or give --overwrite.");
+            throw new RunException($"'{options.Onnx}' is there already.",
+                $"Choose another name, or give {SettingName.Of(nameof(TrainingOptions.Overwrite))}.");
         }
 
         if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(options.Onnx))))
         {
-            throw new RunException($"The folder of '{options.Onnx}' does not exist.", "Make it, or choose another name for --onnx.");
+            throw new RunException($"The folder of '{options.Onnx}' does not exist.",
+                $"Make it, or choose another name for {SettingName.Of(nameof(ExportOptions.Onnx))}.");
         }
     }
 
@@ -132,16 +136,17 @@ public sealed class ExportRun
         return File.Exists(best)
             ? best
             : throw new RunException($"'{path}' is a folder without best_model.safetensors.",
-            "Name the --checkpoint-dir of a run, or a model file.");
+            $"Name the {SettingName.Of(nameof(TrainingOptions.CheckpointDir))} of a run, or a model file.");
     }
 
     private static BackboneChoice OpenBackbone(TrainedClassifier classifier, string? weights) => classifier.Info switch
     {
         { Stream: not FeatureStream.Rgb } => throw new RunException(
-            "The classifier takes motion, which is no network and has no form in ONNX.", "Export it without --whole."),
+            "The classifier takes motion, which is no network and has no form in ONNX.",
+                $"Export it without {SettingName.Of(nameof(ExportOptions.Whole))}."),
         { Inputs: not Vgg19.Features } => throw new RunException(
             $"The classifier takes {classifier.Info.Inputs} features a frame, and VGG19 gives {Vgg19.Features}.",
-            "Export it without --whole."),
+            $"Export it without {SettingName.Of(nameof(ExportOptions.Whole))}."),
         _ => classifier.OpenBackbone(weights),
     };
 

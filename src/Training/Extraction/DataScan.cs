@@ -11,14 +11,14 @@ public sealed record DataScanOptions
 {
     public string Folder { get; init; } = string.Empty;
 
-    /// <summary>Frames that a clip is sampled at: fewer make it short.</summary>
+    [Setting(SettingGroup.Data, "A video of fewer frames is short: training would repeat them", AtLeast = 1, AtMost = 4096)]
     public int Frames { get; init; } = new FeatureOptions().Frames;
 
-    /// <summary>Files decoded at the same time; 0 = one per core.</summary>
-    public int Workers { get; init; }
-
-    /// <summary>Seconds after which decoding one file is given up.</summary>
+    [Setting(SettingGroup.Data, "Seconds after which decoding one file is given up", Above = 0)]
     public double DecodeTimeout { get; init; } = new FeatureOptions().DecodeTimeout;
+
+    [Setting(SettingGroup.Precision, "Files decoded at the same time, 0 = one per core", AtLeast = 0, AtMost = 1024)]
+    public int Workers { get; init; }
 }
 
 /// <summary>One file of a folder of videos.</summary>

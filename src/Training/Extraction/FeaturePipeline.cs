@@ -8,6 +8,7 @@ using CudaTrainer.Engine;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tracing;
+using CudaTrainer.Formats;
 using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Parallel;
 
@@ -131,7 +132,9 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         int broken = plans.Max(plan => plan.KnownFailures);
         string which = view == 0 ? "features" : $"features of view {view} ({ClipView.All[view].Name})";
         observer.Message(
-            Severity.Info, $"{which}: {plans.Min(plan => plan.Reused)} of {plans[0].Clips} clips are cached, {missing.Count} to extract{(broken > 0 ? $", {broken} known to be broken" : string.Empty)}");
+            Severity.Info,
+                $"{which}: {plans.Min(plan => plan.Reused)} of {plans[0].Clips} clips are cached, {missing.Count} to " +
+                    $"extract{(broken > 0 ? $", {broken} known to be broken" : string.Empty)}");
         if (processes is not null)
         {
             processes.Broadcast(JsonSerializer.Serialize(
@@ -185,7 +188,9 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         processes is null ? [.. missing] : [.. missing.Where((_, i) => i % processes.Size == processes.Rank)];
 
     private VideoDataset Scan(CancellationToken stop) => DatasetScanner.Scan(
-        options.DatasetPath ?? throw new RunException("There is no dataset to read.", "Give --dataset-path DIR, or --features-dir DIR for features that exist already."),
+        options.DatasetPath ?? throw new RunException("There is no dataset to read.",
+            $"Give {SettingName.Of(nameof(TrainingOptions.DatasetPath))} DIR, or {SettingName.Of(nameof(TrainingOptions.FeaturesDir))} " +
+                "DIR for features that exist already."),
         new DatasetOptions
         {
             Split = new SplitFractions(options.Split[0], options.Split[1], options.Split.Count > 2 ? options.Split[2] : 0),
@@ -280,7 +285,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
             if (options.OnCorrupt == CorruptPolicy.Fail)
             {
                 throw new RunException($"'{clip.Path}': {reason} ({VideoFaults.StatusOf(fault)}).",
-                    "Repair or remove the file, or use --on-corrupt skip.");
+                    $"Repair or remove the file, or use {SettingName.Of(nameof(TrainingOptions.OnCorrupt))} skip.");
             }
         }
 

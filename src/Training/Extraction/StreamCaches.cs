@@ -3,6 +3,7 @@ using CudaTrainer.Data.Dataset;
 using CudaTrainer.Data.Video;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Formats;
 using CudaTrainer.Training.Extraction;
 
 namespace CudaTrainer.Training;
@@ -138,7 +139,7 @@ internal sealed class StreamCaches : IDisposable
             {
                 ClipFailure failure = _rgb.FailureOf(clip.ContentHash) ?? _motion!.FailureOf(clip.ContentHash)
                     ?? throw new RunException($"The cached features of '{clip.Path}' cannot be read.",
-                        "Run 'cudatrainer cache verify --repair', then the same command again.");
+                        $"Run 'cudatrainer cache verify {SettingName.Of("Repair")}', then the same command again.");
                 both.AppendFailure(clip.ContentHash, failure.Status, failure.Message);
             }
         }

@@ -1,6 +1,7 @@
 using CudaTrainer.Data.Video;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Formats;
 using CudaTrainer.Training.Extraction;
 
 namespace CudaTrainer.Training;
@@ -55,8 +56,9 @@ public sealed class FeatureScaler
         if (stream.HasMotion() && dimension != stream.Dimension())
         {
             throw new RunException(
-                $"There are {dimension} features a frame; --stream {stream.ToString().ToLowerInvariant()} has {stream.Dimension()}.",
-                "Give the --stream that the features are of.");
+                $"There are {dimension} features a frame; {SettingName.Of(nameof(TrainingOptions.Stream))} " +
+                    $"{stream.ToString().ToLowerInvariant()} has {stream.Dimension()}.",
+                $"Give the {SettingName.Of(nameof(TrainingOptions.Stream))} that the features are of.");
         }
 
         double[] sum = new double[dimension], squares = new double[dimension];

@@ -1,6 +1,7 @@
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
+using CudaTrainer.Formats;
 using CudaTrainer.Training.Extraction;
 
 namespace CudaTrainer.Training;
@@ -33,7 +34,7 @@ internal sealed class FeatureViews : IDisposable
                 {
                     throw new RunException(
                         $"There are no features of view {view} ({ClipView.All[view].Name}) of {plain.Split.Name()} in '{folder}'.",
-                            $"Extract them from the videos with --views {view + 1} or more.");
+                            $"Extract them from the videos with {SettingName.Of(nameof(TrainingOptions.Views))} {view + 1} or more.");
                 }
 
                 FeatureSet set = FeatureSet.Open(folder, plain.Split);
@@ -43,7 +44,8 @@ internal sealed class FeatureViews : IDisposable
                     && set.Names.SequenceEqual(plain.Names) && IsOf(set, "backbone", plain) && IsOf(set, "preprocessing", plain);
                 if (!same)
                 {
-                    throw new RunException($"'{set.Path}' does not have the clips of '{plain.Path}'.", "Extract both again with --views.");
+                    throw new RunException($"'{set.Path}' does not have the clips of '{plain.Path}'.",
+                        $"Extract both again with {SettingName.Of(nameof(TrainingOptions.Views))}.");
                 }
             }
 

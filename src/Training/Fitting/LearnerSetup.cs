@@ -10,7 +10,7 @@ internal sealed class LearnerSetup(TrainingOptions options, IDevice device, bool
 {
     public bool MixedPrecision { get; } = options.MixedPrecision ?? isCuda;
 
-    /// <summary>--xla: the step as one graph.</summary>
+    /// <summary>The step as one graph.</summary>
     public bool FuseStep { get; } = device.CapturesGraphs && (options.Xla ?? true);
 
     /// <summary>The precision in force, for a person.</summary>
@@ -29,9 +29,7 @@ internal sealed class LearnerSetup(TrainingOptions options, IDevice device, bool
             : [(float)options.FocalAlpha[0], (float)options.FocalAlpha[1]]);
 
     public LearnerOptions Learner(LossInfo loss) => new(
-        loss.Options,
-        loss.ClassWeights,
-        loss.Alpha,
+        loss,
         new AdamOptions { ClipMode = options.ClipMode, ClipNorm = (float)options.GradientClipNorm },
         MixedPrecision,
         (uint)options.Seed,

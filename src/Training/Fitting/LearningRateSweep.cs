@@ -1,4 +1,5 @@
 using CudaTrainer.Engine;
+using CudaTrainer.Formats;
 using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Training;
@@ -6,11 +7,13 @@ namespace CudaTrainer.Training;
 /// <summary>Where a sweep begins and ends.</summary>
 public sealed record SweepRange
 {
+    [Setting(SettingGroup.Optimiser, "Smallest learning rate", Above = 0, AtMost = 10)]
     public double From { get; init; } = 1e-6;
 
+    [Setting(SettingGroup.Optimiser, "Largest learning rate", Above = 0, AtMost = 10)]
     public double To { get; init; } = 1;
 
-    /// <summary>At most; an epoch may have fewer.</summary>
+    [Setting(SettingGroup.Optimiser, "Batches at most; an epoch may have fewer", AtLeast = 10)]
     public int Steps { get; init; } = 100;
 }
 
@@ -43,7 +46,8 @@ public sealed record LearningRateSweep(IReadOnlyList<SweepStep> Steps, double? S
         {
             throw new RunException(
                 $"The sweep would have {count} steps; fewer than {FewestSteps} show nothing.",
-                    $"Give a smaller --batch-size ({rows.Count} clips are there) or more --steps.");
+                    $"Give a smaller {SettingName.Of(nameof(TrainingOptions.BatchSize))} ({rows.Count} clips are there) or more " +
+                        $"{SettingName.Of(nameof(SweepRange.Steps))}.");
         }
 
         using BatchLoader loader = replicas.NewLoader(rows, options.BatchSize, scaler);

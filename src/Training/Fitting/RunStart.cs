@@ -44,13 +44,14 @@ internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunF
         TrainingState state = checkpoint.RequireState();
         string[] changed = [.. fingerprint.Keys.Union(state.Fingerprint.Keys)
             .Where(name => state.Fingerprint.GetValueOrDefault(name) != fingerprint.GetValueOrDefault(name))
-            .Select(name => $"{name} was {state.Fingerprint.GetValueOrDefault(name, "not recorded")}, is {fingerprint.GetValueOrDefault(name, "not given")}")];
+            .Select(name => $"{name} was {state.Fingerprint.GetValueOrDefault(name, "not recorded")}, is " +
+                $"{fingerprint.GetValueOrDefault(name, "not given")}")];
         if (changed.Length > 0)
         {
             throw new RunException(
                 $"'{path}' belongs to another run: {string.Join("; ", changed)}.",
                 "Resume with the same options and data (epochs, patience, threads, workers, logging may change), or start anew with " +
-                    "--initial-weights.");
+                    $"{SettingName.Of(nameof(TrainingOptions.InitialWeights))}.");
         }
 
         checkpoint.LoadModel(replicas);
@@ -72,9 +73,9 @@ internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunF
         bool stopped = options.EarlyStoppingPatience > 0 && state.EpochsWithoutImprovement >= options.EarlyStoppingPatience;
         if (stopped || state.Epoch >= options.Epochs)
         {
+            string patience = stopped ? $" and a larger {SettingName.Of(nameof(TrainingOptions.EarlyStoppingPatience))}" : string.Empty;
             observer.Message(Severity.Info,
-                $"the run has finished {state.Epoch} epochs; pass --epochs " +
-                    $"N{(stopped ? " and a larger --early-stopping-patience" : string.Empty)} to extend it");
+                $"the run has finished {state.Epoch} epochs; pass {SettingName.Of(nameof(TrainingOptions.Epochs))} N{patience} to extend it");
         }
 
         return (state with { StoppedEarly = stopped }, checkpoint.ReadScaler());
@@ -112,7 +113,8 @@ internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunF
         {
             throw new RunException(
                 $"'{checkpoint}' is of a finished run whose best model '{beside}' is gone.",
-                    "Train on with a larger --epochs, or use the checkpoint itself with predict and evaluate.");
+                    $"Train on with a larger {SettingName.Of(nameof(TrainingOptions.Epochs))}, or use the checkpoint itself with " +
+                        "predict and evaluate.");
         }
 
         observer.Message(Severity.Warning, $"'{beside}' is gone: the best of the epochs from now on counts");

@@ -15,13 +15,10 @@ namespace CudaTrainer.Training;
 /// </summary>
 internal sealed class TensorBoardLog : IDisposable
 {
-    /// <summary>Options that say where things are or how a run is carried out, not what is learnt.</summary>
-    private static readonly HashSet<string> _notHyperParameters =
-    [
-        "dataset_path", "groups", "weights", "cache_dir", "features_dir", "checkpoint_dir", "resume", "initial_weights", "overwrite",
-        "workers", "threads", "decode_timeout", "checkpoint_every",
-        "keep_checkpoints", "log_every_steps", "check_replicas", "tensorboard", "tensorboard_histograms",
-    ];
+    /// <summary>Settings that decide nothing, by their names in JSON.</summary>
+    private static readonly HashSet<string> Places = [.. Setting.Of(typeof(TrainingOptions))
+        .Where(setting => setting.Role.HasFlag(SettingRole.Place))
+        .Select(setting => JsonNamingPolicy.SnakeCaseLower.ConvertName(setting.Property.Name))];
 
     private readonly TrainingOptions _options;
     private readonly ModelInfo _info;
@@ -73,7 +70,7 @@ internal sealed class TensorBoardLog : IDisposable
         using JsonDocument options = JsonSerializer.SerializeToDocument(_options, RunJson.Default.TrainingOptions);
         ProtoWriter summary = _settings.BeginSummary(first);
         summary.Markdown("configuration", Configuration(options.RootElement));
-        summary.SessionStart(options.RootElement.EnumerateObject().Where(option => !_notHyperParameters.Contains(option.Name)), Seconds());
+        summary.SessionStart(options.RootElement.EnumerateObject().Where(option => !Places.Contains(option.Name)), Seconds());
         _settings.EndSummary();
     }
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Optim;
 using CudaTrainer.Engine.Tracing;
+using CudaTrainer.Formats;
 using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Training;
@@ -121,7 +122,8 @@ internal sealed class TrainingLoop : IDisposable
         {
             SaveState();
             Say(Severity.Warning,
-                $"the state after step {_state.StepInEpoch} of epoch {_state.Epoch + 1} is in last.ckpt; --resume auto goes on from " +
+                $"the state after step {_state.StepInEpoch} of epoch {_state.Epoch + 1} is in last.ckpt; " +
+                    $"{SettingName.Of(nameof(TrainingOptions.Resume))} auto goes on from " +
                     $"there, with any number of processes");
             throw;
         }
@@ -268,7 +270,8 @@ internal sealed class TrainingLoop : IDisposable
             throw new RunException(
                 $"Training stopped at step {step}: {what}, {_state.ConsecutiveSkips} steps in a row. The last batch was: " +
                     $"{string.Join(", ", clips)}.",
-                "Check these clips' features, or start anew with a smaller --learning-rate. The last good state is in last.ckpt.");
+                $"Check these clips' features, or start anew with a smaller {SettingName.Of(nameof(TrainingOptions.LearningRate))}. The " +
+                    "last good state is in last.ckpt.");
         }
 
         if (_state.ConsecutiveSkips == BadStepsBeforeHalving)
@@ -330,7 +333,9 @@ internal sealed class TrainingLoop : IDisposable
         _observer.Epoch(record);
         if (_state.StoppedEarly)
         {
-            Say(Severity.Info, $"Stopped early: {_monitor.Name} has not improved for {waiting} epochs; the best was {_state.BestValue:F4} in epoch {_state.BestEpoch}.");
+            Say(Severity.Info,
+                $"Stopped early: {_monitor.Name} has not improved for {waiting} epochs; the best was {_state.BestValue:F4} in epoch " +
+                    $"{_state.BestEpoch}.");
         }
     }
 

@@ -8,6 +8,7 @@ using CudaTrainer.Engine;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tracing;
+using CudaTrainer.Formats;
 using CudaTrainer.Training.Parallel;
 using CudaTrainer.Training.Reporting;
 
@@ -190,7 +191,8 @@ public sealed class TrainingRun : IDisposable
 
         if (!_trace.Sums.Any(sum => sum.Stage == StepProfile.Stage))
         {
-            _observer.Message(Severity.Warning, $"--profile {_options.Profile}: this run did none of these steps");
+            _observer.Message(Severity.Warning,
+                $"{SettingName.Of(nameof(TrainingOptions.Profile))} {_options.Profile}: this run did none of these steps");
         }
 
         if (_folder.Writes)

@@ -10,16 +10,13 @@ using CudaTrainer.Training.Parallel;
 namespace CudaTrainer.Training;
 
 /// <summary>What decides a step besides the batch.</summary>
-/// <param name="ClassWeights">[2], multiplied with each sample's loss by its label.</param>
-/// <param name="Alpha">[2], of the focal loss.</param>
 /// <param name="MixedPrecision">Dynamic loss scaling, half-precision features and saved activations, and half-precision maths on devices
 /// that compute in it.</param>
 /// <param name="FuseStep">Captures the step as graphs on devices that can.</param>
 /// <param name="HalfOnWire">Replicas exchange gradients in half precision.</param>
 /// <param name="SyncBatchNorm">Batch statistics are those of all replicas' samples.</param>
 public sealed record LearnerOptions(
-    LossOptions Loss, IReadOnlyList<float> ClassWeights, IReadOnlyList<float> Alpha, AdamOptions Adam, bool MixedPrecision, ulong Seed,
-    bool FuseStep = true, bool HalfOnWire = false,
+    LossInfo Loss, AdamOptions Adam, bool MixedPrecision, ulong Seed, bool FuseStep = true, bool HalfOnWire = false,
     bool SyncBatchNorm = false);
 
 /// <param name="After">The device's step state when the step had ended.</param>
@@ -81,8 +78,8 @@ public sealed class Learner : IDisposable
         State = new StepStateTensor(device, options.MixedPrecision ? StepStateTensor.InitialLossScale : 1);
         Optimizer = new Adam(Parameters, State, options.Adam, options.MixedPrecision);
         _tape = NewTape();
-        _classWeights = Tensor.From(device, [options.ClassWeights.Count], [.. options.ClassWeights], name: "class weights");
-        _alpha = Tensor.From(device, [options.Alpha.Count], [.. options.Alpha], name: "alpha");
+        _classWeights = Tensor.From(device, [options.Loss.ClassWeights.Count], [.. options.Loss.ClassWeights], name: "class weights");
+        _alpha = Tensor.From(device, [options.Loss.Alpha.Count], [.. options.Loss.Alpha], name: "alpha");
         _buffersBefore = Tensor.Zeros(device, Parameters.BufferValues.Shape, name: "buffers before the step");
         _orders = device.AllocateHost(2 * sizeof(float));
         _ordersTensor = Tensor.Over(device, _orders, [2], DType.Float32, "orders");
@@ -381,7 +378,7 @@ public sealed class Learner : IDisposable
 
     /// <param name="samples">Of which the loss is the mean.</param>
     private (Tensor Losses, Tensor Probabilities) Loss(Tape tape, Tensor logits, Tensor labels, int samples) =>
-        SoftmaxFocalLossFunction.Apply(tape, logits, labels, _classWeights, _alpha, 1f / samples, _options.Loss);
+        SoftmaxFocalLossFunction.Apply(tape, logits, labels, _classWeights, _alpha, 1f / samples, _options.Loss.Options);
 
     /// <summary>[batch, classes] in memory that the next batch uses again.</summary>
     private ReadOnlySpan<float> ToHost(Tensor probabilities)

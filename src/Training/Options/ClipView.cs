@@ -46,6 +46,9 @@ public sealed record ClipView
         new() { Name = "mirrored, enlarged 1.2", Mirror = true, Zoom = 1.2 },
     ];
 
+    /// <summary>How many <see cref="All"/> has.</summary>
+    public const int Count = 12;
+
     /// <summary>Of <see cref="All"/>, how many test-time augmentation takes: no view in which the picture is cut.</summary>
     public const int ForPrediction = 8;
 

@@ -1,95 +1,26 @@
 using System.Globalization;
 using CudaTrainer.Engine;
-using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tracing;
+using CudaTrainer.Formats;
+using CudaTrainer.Training.Ensembles;
 using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Studies;
 
 namespace CudaTrainer.Training;
 
-/// <param name="Option">As typed on the command line, for example <c>--batch-size</c>.</param>
+/// <param name="Setting">Name of the property, for example <c>BatchSize</c>.</param>
 /// <param name="Message">What was found and what is expected.</param>
-public sealed record OptionProblem(string Option, string Message)
+public sealed record OptionProblem(string Setting, string Message)
 {
-    public override string ToString() => $"{Option}: {Message}";
+    public override string ToString() => $"{SettingName.Of(Setting)}: {Message}";
 }
 
 /// <summary>
-/// The values that options accept. Everything wrong is found at once, before any work starts; what depends on files or on the machine is
-/// checked by the run itself.
+/// The values that options accept: those that their <see cref="SettingAttribute"/>s say, and what goes together. Everything wrong is found
+/// at once, before any work starts; what depends on files or on the machine is checked by the run itself.
 /// </summary>
 public static class OptionValidation
 {
-    private static readonly NumberRule<FeatureOptions>[] FeatureNumbers =
-    [
-        new("--frames", OptionRange.Between(1, 4096), options => options.Frames),
-        new("--views", OptionRange.Between(1, ClipView.All.Count), options => options.Views),
-        new("--threads", OptionRange.Between(0, 1024), options => options.Threads),
-        new("--workers", OptionRange.Between(0, 1024), options => options.Workers),
-        new("--seed", OptionRange.AtLeast(0), options => options.Seed),
-        new("--max-corrupt", OptionRange.Between(0, 1), options => options.MaxCorrupt),
-        new("--decode-timeout", OptionRange.Above(0), options => options.DecodeTimeout),
-    ];
-
-    private static readonly NumberRule<TrainingOptions>[] TrainingNumbers =
-    [
-        new("--epochs", OptionRange.AtLeast(1), options => options.Epochs),
-        new("--batch-size", OptionRange.AtLeast(1), options => options.BatchSize),
-        new("--learning-rate", OptionRange.AboveAndAtMost(0, 10), options => options.LearningRate),
-        new("--min-learning-rate", OptionRange.Between(0, 10), options => options.MinLearningRate),
-        new("--warmup-epochs", OptionRange.AtLeast(0), options => options.WarmupEpochs),
-        new("--label-smoothing", OptionRange.AtLeastAndBelow(0, 1), options => options.LabelSmoothing),
-        new("--ema", OptionRange.AtLeastAndBelow(0, 1), options => options.Ema),
-        new("--swa-start", OptionRange.AtLeast(0), options => options.SwaStart),
-        new("--focal-gamma", OptionRange.Between(0, 20), options => options.FocalGamma),
-        new("--gradient-clip-norm", OptionRange.Above(0), options => options.GradientClipNorm),
-        new("--dropout", OptionRange.AtLeastAndBelow(0, 1), options => options.Dropout),
-        new("--temporal-jitter", OptionRange.Between(0, 4096), options => options.TemporalJitter),
-        new("--frame-drop", OptionRange.AtLeastAndBelow(0, 1), options => options.FrameDrop),
-        new("--feature-noise", OptionRange.Between(0, 10), options => options.FeatureNoise),
-        new("--mixup", OptionRange.Between(0, 10), options => options.Mixup),
-        new("--early-stopping-patience", OptionRange.AtLeast(0), options => options.EarlyStoppingPatience),
-        new("--checkpoint-every", OptionRange.AtLeast(0), options => options.CheckpointEvery),
-        new("--keep-checkpoints", OptionRange.AtLeast(1), options => options.KeepCheckpoints),
-        new("--check-replicas", OptionRange.AtLeast(0), options => options.CheckReplicas),
-        new("--fast-dev-run", OptionRange.AtLeast(0), options => options.FastDevRun),
-        new("--overfit-batches", OptionRange.AtLeast(0), options => options.OverfitBatches),
-        new("--log-every-steps", OptionRange.AtLeast(0), options => options.LogEverySteps),
-        new("--tensorboard-histograms", OptionRange.AtLeast(0), options => options.TensorboardHistograms),
-    ];
-
-    private static readonly OptionRange FocalAlpha = OptionRange.Between(0, 1);
-
-    /// <summary>Names of the classifiers that can be trained.</summary>
-    public static IReadOnlyList<string> Models { get; } = [.. Classifiers.Names];
-
-    /// <summary>Quantities that can decide the best checkpoint.</summary>
-    public static IReadOnlyList<string> Monitors { get; } = [.. Monitor.Names];
-
-    /// <summary>How a device may be written.</summary>
-    public const string DeviceForms = "auto, cpu, cpu:N, reference, cuda or cuda:0,1";
-
-    /// <summary>The range of a numeric option, or null for options without one.</summary>
-    public static OptionRange? RangeOf(string option)
-    {
-        foreach (var rule in FeatureNumbers)
-        {
-            if (rule.Option == option)
-            {
-                return rule.Range;
-            }
-        }
-
-        foreach (var rule in TrainingNumbers)
-        {
-            if (rule.Option == option)
-            {
-                return rule.Range;
-            }
-        }
-
-        return option == "--focal-alpha" ? FocalAlpha : null;
-    }
-
     /// <summary>What will run, but hardly as it was meant; for people.</summary>
     public static IEnumerable<string> Doubts(TrainingOptions options)
     {
@@ -98,36 +29,47 @@ public static class OptionValidation
             double reached = options.LearningRate * options.Epochs / options.WarmupEpochs;
             yield return string.Create(
                 CultureInfo.InvariantCulture,
-                $"--warmup-epochs {options.WarmupEpochs} with --epochs {options.Epochs}: the learning rate still rises when training " +
-                    $"ends, at {reached:0.##e+0} of {options.LearningRate:0.##e+0}; give fewer epochs of warm-up, or more in all");
+                $"{Name(nameof(options.WarmupEpochs))} {options.WarmupEpochs} with {Name(nameof(options.Epochs))} {options.Epochs}: the " +
+                    $"learning rate still rises when training ends, at {reached:0.##e+0} of {options.LearningRate:0.##e+0}; give fewer " +
+                    $"epochs of warm-up, or more in all");
         }
+    }
+
+    /// <summary>The values that the settings declared by the record itself, or its base, do not accept.</summary>
+    /// <param name="named">Settings with a list of names, or all others.</param>
+    public static IEnumerable<OptionProblem> OfSettings(object options, bool named = false) =>
+        from setting in Setting.Of(options.GetType())
+        where setting.Names is not null == named
+        let message = setting.Problem(options)
+        where message is not null
+        select new OptionProblem(setting.Property.Name, message);
+
+    public static IReadOnlyList<OptionProblem> Validate(VideoOptions options)
+    {
+        List<OptionProblem> problems = [.. OfSettings(options)];
+        CheckDevice(options.Device, problems);
+        return problems;
     }
 
     public static IReadOnlyList<OptionProblem> Validate(FeatureOptions options)
     {
-        List<OptionProblem> problems = [];
-        CheckNumbers(FeatureNumbers, options, problems);
+        List<OptionProblem> problems = [.. Validate((VideoOptions)options)];
         CheckSplit(options.Split, problems);
-        CheckDevice(options.Device, problems);
-        CheckText("--cache-dir", options.CacheDir, problems);
-        CheckEnum("--preprocess", options.Preprocess, problems);
-        CheckEnum("--feature-dtype", options.FeatureDtype, problems);
-        CheckEnum("--distributed", options.Distributed, problems);
-        CheckEnum("--on-corrupt", options.OnCorrupt, problems);
+        CheckText(nameof(options.CacheDir), options.CacheDir, problems);
         if (options.Views > 1 && options.Stream != FeatureStream.Rgb)
         {
-            problems.Add(new("--views", "are of pictures; they need --stream rgb"));
+            problems.Add(new(nameof(options.Views), $"are of pictures; they need {Name(nameof(options.Stream))} rgb"));
         }
 
-        CheckEnum("--stream", options.Stream, problems);
         if (options.Stream == FeatureStream.Motion && options.Weights is not null)
         {
-            problems.Add(new("--weights", "no backbone is used with --stream motion; leave it out, or use --stream both"));
+            string stream = Name(nameof(options.Stream));
+            problems.Add(new(nameof(options.Weights), $"no backbone is used with {stream} motion; leave it out, or use {stream} both"));
         }
 
         if (options.DatasetPath is null && options is not TrainingOptions)
         {
-            problems.Add(new("--dataset-path", "is required: a folder of videos"));
+            problems.Add(new(nameof(options.DatasetPath), "is required: a folder of videos"));
         }
 
         return problems;
@@ -136,62 +78,138 @@ public static class OptionValidation
     public static IReadOnlyList<OptionProblem> Validate(TrainingOptions options)
     {
         List<OptionProblem> problems = [.. Validate((FeatureOptions)options)];
-        CheckNumbers(TrainingNumbers, options, problems);
-        CheckEnum("--allreduce-dtype", options.AllreduceDtype, problems);
+        string videos = Name(nameof(options.DatasetPath)), features = Name(nameof(options.FeaturesDir));
         if (options.DatasetPath is null == options.FeaturesDir is null)
         {
-            problems.Add(new(
-                "--dataset-path",
+            problems.Add(new(nameof(options.DatasetPath),
                 options.DatasetPath is null
-                    ? "nothing to train on: give --dataset-path DIR (videos) or --features-dir DIR (features)"
-                    : "give either --dataset-path or --features-dir, not both"));
+                    ? $"nothing to train on: give {videos} DIR (videos) or {features} DIR (features)"
+                    : $"give either {videos} or {features}, not both"));
         }
 
-        if (options.FocalAlpha.Count is < 1 or > 2 || !options.FocalAlpha.All(FocalAlpha.Contains) || options.FocalAlpha.All(
-            alpha => alpha == 0))
+        Setting alpha = Setting.Of(typeof(TrainingOptions)).Single(setting => setting.Property.Name == nameof(options.FocalAlpha));
+        if (options.FocalAlpha.Count is < 1 or > 2 || !options.FocalAlpha.All(alpha.Accepts) || options.FocalAlpha.All(value => value == 0))
         {
-            problems.Add(new("--focal-alpha",
-                $"{List(options.FocalAlpha)} is not valid; expected one number, or two (nonviolent,violent), each {FocalAlpha}, not " +
+            problems.Add(new(nameof(options.FocalAlpha),
+                $"{List(options.FocalAlpha)} is not valid; expected one number, or two (nonviolent,violent), each {alpha.Range}, not " +
                     $"all 0"));
         }
 
         if (options.Profile is { } profile && !StepRange.TryParse(profile, out _))
         {
-            problems.Add(new("--profile",
+            problems.Add(new(nameof(options.Profile),
                 $"\"{profile}\" is not valid; expected {StepRange.Form}, two step numbers from 0 on, the first not above the last, or " +
                     $"one"));
         }
 
         if (options.MinLearningRate > options.LearningRate)
         {
-            problems.Add(new("--min-learning-rate",
-                $"{Number(options.MinLearningRate)} is above --learning-rate {Number(options.LearningRate)}"));
+            problems.Add(new(nameof(options.MinLearningRate), string.Create(CultureInfo.InvariantCulture,
+                $"{options.MinLearningRate} is above {Name(nameof(options.LearningRate))} {options.LearningRate}")));
         }
 
-        CheckEnum("--clip-mode", options.ClipMode, problems);
-        CheckChoice("--model", options.Model, Models, problems);
-        CheckChoice("--monitor", options.Monitor, Monitors, problems);
-        CheckText("--checkpoint-dir", options.CheckpointDir, problems);
+        CheckText(nameof(options.CheckpointDir), options.CheckpointDir, problems);
         if (options.Resume is not null && options.Overwrite)
         {
-            problems.Add(new("--resume", "contradicts --overwrite; give one of them"));
+            problems.Add(new(nameof(options.Resume), $"contradicts {Name(nameof(options.Overwrite))}; give one of them"));
         }
 
         if (options.Resume is not null && options.InitialWeights is not null)
         {
-            problems.Add(new("--resume", "contradicts --initial-weights: a checkpoint already holds the weights"));
+            problems.Add(new(nameof(options.Resume),
+                $"contradicts {Name(nameof(options.InitialWeights))}: a checkpoint already holds the weights"));
         }
 
         if (options.FastDevRun > 0 && options.Resume is not null)
         {
-            problems.Add(new("--fast-dev-run", "contradicts --resume: it neither reads nor writes checkpoints"));
+            problems.Add(new(nameof(options.FastDevRun),
+                $"contradicts {Name(nameof(options.Resume))}: it neither reads nor writes checkpoints"));
         }
 
         if (options.DryRun && options.Distributed != DistributedMode.None)
         {
-            problems.Add(new("--dry-run", "contradicts --distributed; one process makes the plan"));
+            problems.Add(new(nameof(options.DryRun), $"contradicts {Name(nameof(options.Distributed))}; one process makes the plan"));
         }
 
+        problems.AddRange(OfSettings(options, named: true));
+        return problems;
+    }
+
+    public static IReadOnlyList<OptionProblem> Validate(PredictionOptions options)
+    {
+        List<OptionProblem> problems = [];
+        CheckModel(options.Checkpoint, problems);
+        problems.AddRange(Validate((VideoOptions)options));
+        if (options.Release > options.Threshold)
+        {
+            problems.Add(new(nameof(options.Release),
+                $"is above {Name(nameof(options.Threshold))}; an event would end before it begins"));
+        }
+
+        if (options.Stride > options.Window)
+        {
+            problems.Add(new(nameof(options.Stride),
+                $"is above {Name(nameof(options.Window))}; parts of the video would be in no window"));
+        }
+
+        if (options.Window is null)
+        {
+            (string Setting, bool IsGiven)[] ofWindows = [(nameof(options.Stride), options.Stride is not null),
+                (nameof(options.Smooth), options.Smooth > 0), (nameof(options.Release), options.Release is not null),
+                (nameof(options.Annotate), options.Annotate is not null)];
+            problems.AddRange(ofWindows.Where(setting => setting.IsGiven)
+                .Select(setting => new OptionProblem(setting.Setting, $"needs {Name(nameof(options.Window))}")));
+        }
+        else if (options.Tta)
+        {
+            problems.Add(new(nameof(options.Tta), $"contradicts {Name(nameof(options.Window))}: views are of whole videos"));
+        }
+
+        if (options.Window is not null && options.McDropout > 0)
+        {
+            problems.Add(new(nameof(options.McDropout), $"contradicts {Name(nameof(options.Window))}: it is for whole videos"));
+        }
+
+        return problems;
+    }
+
+    public static IReadOnlyList<OptionProblem> Validate(EvaluationOptions options)
+    {
+        List<OptionProblem> problems = [];
+        CheckModel(options.Checkpoint, problems);
+        CheckSource(options.Features, options.FeaturesDir, problems);
+        return problems;
+    }
+
+    public static IReadOnlyList<OptionProblem> Validate(EnsembleOptions options)
+    {
+        List<OptionProblem> problems = [.. OfSettings(options)];
+        CheckSource(options.Features, options.FeaturesDir, problems);
+        if (!Ensemble.IsAt(options.Output))
+        {
+            problems.Add(new(nameof(options.Output), $"\"{options.Output}\" does not end in .json"));
+        }
+
+        return problems;
+    }
+
+    public static IReadOnlyList<OptionProblem> Validate(StudyOptions options)
+    {
+        List<OptionProblem> problems = [.. OfSettings(options)];
+        if (options.Fusion == StreamFusion.Late && (options.Run.Stream != FeatureStream.Both || options.Run.FeaturesDir is not null))
+        {
+            problems.Add(new(nameof(options.Fusion), $"late fusion is of two streams: it needs {Name(nameof(options.Run.Stream))} both " +
+                $"and {Name(nameof(options.Run.DatasetPath))}"));
+        }
+
+        if (options.Run.Ema > 0 && options.Run.SwaStart > 0)
+        {
+            problems.Add(new(nameof(options.Run.SwaStart),
+                $"a study is of one kind of model: give either {Name(nameof(options.Run.Ema))} or {Name(nameof(options.Run.SwaStart))}"));
+        }
+
+        CheckText(nameof(options.Output), options.Output, problems);
+        problems.AddRange(Validate(options.Run));
         return problems;
     }
 
@@ -201,29 +219,35 @@ public static class OptionValidation
         IReadOnlyList<OptionProblem> problems = Validate(options);
         if (problems.Count > 0)
         {
-            throw new RunException(string.Join(Environment.NewLine, problems.Select(problem => $"{problem.Option}: {problem.Message}")));
+            throw new RunException(string.Join(Environment.NewLine, problems));
         }
     }
 
-    private static void CheckNumbers<TOptions>(NumberRule<TOptions>[] rules, TOptions options, List<OptionProblem> problems)
+    private static void CheckModel(string checkpoint, List<OptionProblem> problems)
     {
-        foreach (var rule in rules)
+        if (checkpoint.Length == 0)
         {
-            double value = rule.Value(options);
-            if (!rule.Range.Contains(value))
-            {
-                problems.Add(new(rule.Option, $"{Number(value)} is out of range; expected {rule.Range}"));
-            }
+            problems.Add(new(nameof(PredictionOptions.Checkpoint), "is required: the trained model"));
+        }
+    }
+
+    private static void CheckSource(FeatureOptions videos, string? featuresDir, List<OptionProblem> problems)
+    {
+        problems.AddRange(Validate(videos).Where(problem => problem.Setting != nameof(videos.DatasetPath) || featuresDir is null));
+        if (featuresDir is not null && videos.DatasetPath is not null)
+        {
+            problems.Add(new(nameof(videos.DatasetPath), $"give either {Name(nameof(videos.DatasetPath))} or " +
+                $"{Name(nameof(TrainingOptions.FeaturesDir))}, not both"));
         }
     }
 
     private static void CheckSplit(IReadOnlyList<double> split, List<OptionProblem> problems)
     {
-        var share = OptionRange.Between(0, 1);
-        bool valid = split.Count == 3 && split.All(share.Contains) && split[0] > 0 && split[1] > 0 && Math.Abs(split.Sum() - 1) < 1e-6;
+        bool valid = split.Count == 3 && split.All(share => share is >= 0 and <= 1) && split[0] > 0 && split[1] > 0
+            && Math.Abs(split.Sum() - 1) < 1e-6;
         if (!valid)
         {
-            problems.Add(new("--split",
+            problems.Add(new(nameof(FeatureOptions.Split),
                 $"{List(split)} is not valid; expected the shares of train, val and test, which sum to 1 (train and val above 0)"));
         }
     }
@@ -248,40 +272,21 @@ public static class OptionValidation
         };
         if (!valid)
         {
-            problems.Add(new("--device", $"\"{device}\" is not a device; expected {DeviceForms}"));
+            problems.Add(new(nameof(VideoOptions.Device), $"\"{device}\" is not a device; expected {VideoOptions.DeviceForms}"));
         }
     }
 
-    private static void CheckEnum<TEnum>(string option, TEnum value, List<OptionProblem> problems)
-        where TEnum : struct, Enum
-    {
-        if (!Enum.IsDefined(value))
-        {
-            problems.Add(new(option, $"{value} is not one of {string.Join(", ", Enum.GetNames<TEnum>())}"));
-        }
-    }
-
-    private static void CheckChoice(string option, string value, IReadOnlyList<string> choices, List<OptionProblem> problems)
-    {
-        if (!choices.Contains(value))
-        {
-            problems.Add(new(option, $"\"{value}\" is unknown; expected one of {string.Join(", ", choices)}"));
-        }
-    }
-
-    private static void CheckText(string option, string value, List<OptionProblem> problems)
+    private static void CheckText(string setting, string value, List<OptionProblem> problems)
     {
         if (string.IsNullOrWhiteSpace(value))
         {
-            problems.Add(new(option, "must not be empty"));
+            problems.Add(new(setting, "must not be empty"));
         }
     }
 
-    private static string Number(double value) => value.ToString(CultureInfo.InvariantCulture);
+    private static string Name(string setting) => SettingName.Of(setting);
 
     private static string List(IReadOnlyList<double> values) => values.Count == 0
         ? "an empty list"
-        : string.Join(',', values.Select(Number));
-
-    private readonly record struct NumberRule<TOptions>(string Option, OptionRange Range, Func<TOptions, double> Value);
+        : string.Join(',', values.Select(value => value.ToString(CultureInfo.InvariantCulture)));
 }

@@ -1,64 +1,95 @@
 using System.Text.Json.Serialization;
 using CudaTrainer.Data.Cache;
+using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Kernels;
 using CudaTrainer.Training.Extraction;
 
 namespace CudaTrainer.Training;
 
-/// <summary>Where clips come from and how they become features; shared by every command that reads videos.</summary>
-public record FeatureOptions
+/// <summary>Where videos are decoded and networks computed; shared by everything that reads videos.</summary>
+public record VideoOptions
 {
-    /// <summary>Folder of videos: split folders of class folders, or class folders alone.</summary>
-    public string? DatasetPath { get; init; }
+    /// <summary>How a device may be written.</summary>
+    public const string DeviceForms = "auto, cpu, cpu:N, reference, cuda or cuda:0,1";
 
-    /// <summary>Fractions of train, val and test when the dataset has no split folders.</summary>
-    public IReadOnlyList<double> Split { get; init; } = [0.7, 0.15, 0.15];
-
-    /// <summary>CSV with columns path,class,source; clips of one source never stand in two splits.</summary>
-    public string? Groups { get; init; }
-
-    /// <summary>Frames sampled per clip.</summary>
-    public int Frames { get; init; } = 20;
-
-    /// <summary>What of a video becomes features: appearance, motion or both.</summary>
-    public FeatureStream Stream { get; init; }
-
-    /// <summary>
-    /// Views of each clip that become features, the clip as it is included: the first so many of <see cref="ClipView.All"/>.
-    /// </summary>
-    public int Views { get; init; } = 1;
-
-    /// <summary>VGG19 weights; a fixed-seed random backbone without.</summary>
+    [Setting(SettingGroup.Model, "VGG19 weights of the backbone, with a trained model those of its training; without them the backbone " +
+        "is random from a fixed seed, and every output says so",
+        Role = SettingRole.Place, Placeholder = "FILE", Kind = ".safetensors, .pth or Keras .h5 file")]
     public string? Weights { get; init; }
 
-    public PreprocessChoice Preprocess { get; init; } = PreprocessChoice.Auto;
-
-    public FeatureType FeatureDtype { get; init; } = FeatureType.Float32;
-
-    public string CacheDir { get; init; } = "./feature_cache";
-
-    /// <summary><c>auto</c>, <c>cpu</c>, <c>cpu:N</c>, <c>reference</c>, <c>cuda</c>, <c>cuda:0,1</c>.</summary>
+    [Setting(SettingGroup.Precision, "Where to compute; a device that is not available is an error, never replaced by another",
+        Kind = "device", Accepts = DeviceForms)]
     public string Device { get; init; } = "auto";
 
-    /// <summary>Whether this process is one of several that work on the run together.</summary>
-    public DistributedMode Distributed { get; init; }
-
-    /// <summary>Compute threads; 0 = one per core.</summary>
+    [Setting(SettingGroup.Precision, "Compute threads of this process, 0 = one per core (shared with the other processes of the " +
+        "machine); results do not depend on it",
+        Role = SettingRole.Place, AtLeast = 0, AtMost = 1024)]
     public int Threads { get; init; }
 
-    /// <summary>Threads that decode videos; 0 = one per core.</summary>
+    [Setting(SettingGroup.Precision, "Threads of this process that decode videos, 0 = one per core (shared with the other processes of " +
+        "the machine)",
+        Role = SettingRole.Place | SettingRole.Offline, AtLeast = 0, AtMost = 1024)]
     public int Workers { get; init; }
 
-    public int Seed { get; init; } = 42;
+    [Setting(SettingGroup.Precision, "Seconds after which decoding one file is given up", Role = SettingRole.Place, Above = 0)]
+    public double DecodeTimeout { get; init; } = 60;
+}
 
+/// <summary>Where clips come from and how they become features.</summary>
+public record FeatureOptions : VideoOptions
+{
+    [Setting(SettingGroup.Data, "Folder of videos: train/val/test folders with violent and nonviolent folders inside, or just the two " +
+        "class folders",
+        Role = SettingRole.Place, Placeholder = "DIR", Kind = "folder")]
+    public string? DatasetPath { get; init; }
+
+    [Setting(SettingGroup.Data, "Shares of train, val and test when the dataset has no split folders; clips of one source stay together",
+        Role = SettingRole.SingleRun, Accepts = "three shares that sum to 1")]
+    public IReadOnlyList<double> Split { get; init; } = [0.7, 0.15, 0.15];
+
+    [Setting(SettingGroup.Data, "CSV with columns path,class,source that says which clips come from one source; sources.csv in the " +
+        "dataset is found by itself",
+        Role = SettingRole.Place, Placeholder = "FILE", Kind = "CSV file")]
+    public string? Groups { get; init; }
+
+    [Setting(SettingGroup.Data, "Frames sampled from each clip", Role = SettingRole.OfTraining, AtLeast = 1, AtMost = 4096)]
+    public int Frames { get; init; } = 20;
+
+    [Setting(SettingGroup.Data, "Features of a clip: its frames by VGG19, its motion (seconds for hundreds of clips, no backbone), or " +
+        "both side by side")]
+    public FeatureStream Stream { get; init; }
+
+    [Setting(SettingGroup.Data, "Views of each clip to extract: as it is, mirrored, brighter, darker, ... (docs/averages.md); train " +
+        "shows one of them, by chance, each time it shows a clip",
+        Role = SettingRole.SingleRun | SettingRole.Course | SettingRole.OfTraining, AtLeast = 1, AtMost = ClipView.Count)]
+    public int Views { get; init; } = 1;
+
+    [Setting(SettingGroup.Data, "Feature cache; only clips that are new or changed are extracted again",
+        Role = SettingRole.Place, Placeholder = "DIR", Kind = "folder")]
+    public string CacheDir { get; init; } = "./feature_cache";
+
+    [Setting(SettingGroup.Data, "What to do with a clip that cannot be decoded: leave it out, keep it as zeros, or stop")]
     [JsonConverter(typeof(JsonStringEnumConverter<CorruptPolicy>))]
     public CorruptPolicy OnCorrupt { get; init; } = CorruptPolicy.Skip;
 
-    /// <summary>Largest fraction of broken clips that is tolerated.</summary>
+    [Setting(SettingGroup.Data, "Largest share of clips that may be broken", AtLeast = 0, AtMost = 1)]
     public double MaxCorrupt { get; init; } = 0.2;
 
-    /// <summary>Seconds after which decoding one file is given up.</summary>
-    public double DecodeTimeout { get; init; } = 60;
+    [Setting(SettingGroup.Model, "Colour order and normalisation of frames; auto follows the weight file", Role = SettingRole.OfTraining)]
+    public PreprocessChoice Preprocess { get; init; } = PreprocessChoice.Auto;
+
+    [Setting(SettingGroup.Precision, "mpi: this is one of several processes that mpirun started, with one device each, on one machine " +
+        "or many",
+        Role = SettingRole.SingleRun | SettingRole.Course | SettingRole.OfTraining)]
+    public DistributedMode Distributed { get; init; }
+
+    [Setting(SettingGroup.Precision, "Number format of the features on disk")]
+    public FeatureType FeatureDtype { get; init; } = FeatureType.Float32;
+
+    [Setting(SettingGroup.Precision, "Seed of everything random: split, initial weights, shuffling, dropout",
+        Role = SettingRole.Learned, AtLeast = 0)]
+    public int Seed { get; init; } = 42;
 }
 
 /// <summary>
@@ -67,137 +98,189 @@ public record FeatureOptions
 /// </summary>
 public sealed record TrainingOptions : FeatureOptions
 {
-    /// <summary>Name of the set of options that stands for what was not given; for the record, the options themselves count.</summary>
+    /// <summary>For the record: the options themselves count.</summary>
+    [Setting(SettingGroup.Model, $"Options to begin with; whatever is given besides wins. {Presets.Meaning}",
+        Role = SettingRole.Ablated, NamesOf = typeof(Presets))]
     public string? Preset { get; init; }
 
-    /// <summary>Folder with {split}_features.npy and {split}_labels.npy to train on instead of videos.</summary>
+    [Setting(SettingGroup.Data, "Train on {split}_features.npy [N,T,D] and {split}_labels.npy instead of videos",
+        Role = SettingRole.Place, Placeholder = "DIR", Kind = "folder")]
     public string? FeaturesDir { get; init; }
 
+    // The fingerprint has this one under a name of its own.
+    [Setting(SettingGroup.Data, "Visit the clips in a new order every epoch")]
+    public bool Shuffle { get; init; } = true;
+
+    // The fingerprint has these four together, as "augmentation".
+    [Setting(SettingGroup.Data, "Augmentation: largest shift of a training clip in time, in sampled frames", AtLeast = 0, AtMost = 4096)]
+    public int TemporalJitter { get; init; }
+
+    [Setting(SettingGroup.Data, "Augmentation: probability with which a frame repeats the one before it", AtLeast = 0, Below = 1)]
+    public double FrameDrop { get; init; }
+
+    [Setting(SettingGroup.Data, "Augmentation: Gaussian noise on features, in standard deviations of the clip's own",
+        AtLeast = 0, AtMost = 10)]
+    public double FeatureNoise { get; init; }
+
+    [Setting(SettingGroup.Data, "Augmentation: mixes each clip with another by shares from Beta(X, X); 0 = none", AtLeast = 0, AtMost = 10)]
+    public double Mixup { get; init; }
+
+    [Setting(SettingGroup.Optimiser, "Passes over the training clips", Role = SettingRole.Course, AtLeast = 1)]
     public int Epochs { get; init; } = 100;
 
+    [Setting(SettingGroup.Optimiser, "Clips per step, over all devices together", Role = SettingRole.Learned, AtLeast = 1)]
     public int BatchSize { get; init; } = 64;
 
+    [Setting(SettingGroup.Optimiser, "Learning rate of Adam after warm-up",
+        Role = SettingRole.Learned | SettingRole.Course, Above = 0, AtMost = 10)]
     public double LearningRate { get; init; } = 0.001;
 
+    [Setting(SettingGroup.Optimiser, "Where the cosine schedule ends",
+        Role = SettingRole.Learned | SettingRole.Course, AtLeast = 0, AtMost = 10)]
     public double MinLearningRate { get; init; } = 1e-7;
 
+    [Setting(SettingGroup.Optimiser, "Epochs over which the learning rate rises",
+        Role = SettingRole.Learned | SettingRole.Course, AtLeast = 0)]
     public int WarmupEpochs { get; init; } = 5;
 
-    /// <summary>What the learning rate does after the warm-up.</summary>
+    [Setting(SettingGroup.Optimiser, "After the warm-up: a cosine down to {MinLearningRate}, or no change",
+        Role = SettingRole.Learned | SettingRole.Course | SettingRole.Ablated)]
     public LearningRateSchedule LrSchedule { get; init; } = LearningRateSchedule.Cosine;
 
+    [Setting(SettingGroup.Loss, "Probability shared between the classes instead of given to the label",
+        Role = SettingRole.Learned, AtLeast = 0, Below = 1)]
     public double LabelSmoothing { get; init; } = 0.1;
 
-    /// <summary>
-    /// Standardises features by the training clips; null = when the classifier starts afresh on motion or a random backbone.
-    /// </summary>
-    public bool? StandardizeFeatures { get; init; }
-
+    [Setting(SettingGroup.Loss, "Focal loss; cross-entropy without", Role = SettingRole.Learned | SettingRole.Ablated)]
     public bool UseFocalLoss { get; init; } = true;
 
-    /// <summary>α of the focal loss: one number for both classes, or one each for nonviolent, violent.</summary>
+    [Setting(SettingGroup.Loss, "α of the focal loss: one number for both classes, or one each for nonviolent,violent",
+        Role = SettingRole.Learned, AtLeast = 0, AtMost = 1)]
     public IReadOnlyList<double> FocalAlpha { get; init; } = [0.25];
 
+    [Setting(SettingGroup.Loss, "γ of the focal loss: how much clips that are already right count less",
+        Role = SettingRole.Learned, AtLeast = 0, AtMost = 20)]
     public double FocalGamma { get; init; } = 2;
 
+    [Setting(SettingGroup.Loss, "Weigh each clip by N/(2·N of its class), so that both classes count the same",
+        Role = SettingRole.Learned | SettingRole.Ablated)]
     public bool UseClassWeights { get; init; } = true;
 
+    [Setting(SettingGroup.Optimiser, "Largest norm of the gradient", Role = SettingRole.Learned, Above = 0)]
     public double GradientClipNorm { get; init; } = 1;
 
+    [Setting(SettingGroup.Optimiser, "Norm over all parameters together, each by itself, or no clipping", Role = SettingRole.Learned)]
     [JsonConverter(typeof(JsonStringEnumConverter<ClipMode>))]
     public ClipMode ClipMode { get; init; } = ClipMode.Global;
 
-    /// <summary>Null = on for cuda, off for cpu.</summary>
+    [Setting(SettingGroup.Optimiser, "Epochs without a better {Monitor} before training stops; 0 = never",
+        Role = SettingRole.Course, AtLeast = 0)]
+    public int EarlyStoppingPatience { get; init; } = 15;
+
+    [Setting(SettingGroup.Optimiser, "Also keep an exponential moving average of the weights over steps with this decay, as " +
+        "ema_model.safetensors; 0 = none",
+        Role = SettingRole.LearnedIfSet | SettingRole.Course, AtLeast = 0, Below = 1)]
+    public double Ema { get; init; }
+
+    [Setting(SettingGroup.Optimiser, "Also keep the mean of the weights at the ends of epochs from this one on (SWA), as " +
+        "swa_model.safetensors; 0 = none",
+        Role = SettingRole.LearnedIfSet | SettingRole.Course, AtLeast = 0)]
+    public int SwaStart { get; init; }
+
+    [Setting(SettingGroup.Optimiser, "The one quantity that decides the best checkpoint and early stopping",
+        Role = SettingRole.Learned | SettingRole.Course, NamesOf = typeof(Monitor))]
+    public string Monitor { get; init; } = "val_accuracy";
+
+    [Setting(SettingGroup.Precision, "Half precision where it is safe; on cpu for features and saved activations only",
+        Role = SettingRole.Learned | SettingRole.Ablated, Default = "on for cuda, off for cpu")]
     public bool? MixedPrecision { get; init; }
 
-    /// <summary>Null = on for cuda (the step as one CUDA graph); without effect on cpu.</summary>
+    [Setting(SettingGroup.Precision, "Run the step as one CUDA graph; without effect on cpu",
+        Role = SettingRole.Ablated, Default = "on for cuda")]
     public bool? Xla { get; init; }
 
-    /// <summary>Batch normalisation over the samples of all devices; otherwise each device has its own statistics.</summary>
+    [Setting(SettingGroup.Precision, "Batch normalisation over the clips of all devices; otherwise each device has its own statistics",
+        Name = "sync-batchnorm", Role = SettingRole.Learned)]
     public bool SyncBatchNorm { get; init; }
 
-    /// <summary>How gradients travel between devices.</summary>
+    [Setting(SettingGroup.Precision, "How gradients travel between devices; float16 halves the traffic", Role = SettingRole.Learned)]
     [JsonConverter(typeof(JsonStringEnumConverter<FeatureType>))]
     public FeatureType AllreduceDtype { get; init; } = FeatureType.Float32;
 
-    /// <summary>Steps between comparisons of the devices' weights, bit by bit; 0 = never.</summary>
+    [Setting(SettingGroup.Precision, "Steps between bit-by-bit comparisons of the devices' weights; 0 = never",
+        Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.Course, AtLeast = 0)]
     public int CheckReplicas { get; init; }
 
-    /// <summary>
-    /// Decay d of the exponential moving average of the weights over steps, which becomes ema_model.safetensors; 0 = none.
-    /// </summary>
-    public double Ema { get; init; }
+    [Setting(SettingGroup.Model, "Standardise features by the training clips; folded into the saved model, which takes raw features",
+        Role = SettingRole.Learned, Default = "on for a new classifier on a random backbone")]
+    public bool? StandardizeFeatures { get; init; }
 
-    /// <summary>
-    /// First epoch, from 1, whose weights go into the plain mean over epochs (SWA), which becomes swa_model.safetensors; 0 = none.
-    /// </summary>
-    public int SwaStart { get; init; }
-
+    [Setting(SettingGroup.Model, "Classifier over the features of a clip", Role = SettingRole.Learned, NamesOf = typeof(Classifiers))]
     public string Model { get; init; } = "lstm-attention";
 
+    [Setting(SettingGroup.Model, "Share of activations that dropout sets to zero", Role = SettingRole.Learned, AtLeast = 0, Below = 1)]
     public double Dropout { get; init; } = 0.5;
 
-    /// <summary>Largest shift of a training clip in time, in sampled frames.</summary>
-    public int TemporalJitter { get; init; }
-
-    /// <summary>Probability with which a frame of a training clip repeats the one before it.</summary>
-    public double FrameDrop { get; init; }
-
-    /// <summary>Standard deviation of noise on training features, in standard deviations of the clip's own.</summary>
-    public double FeatureNoise { get; init; }
-
-    /// <summary>α of mixup; 0 = none.</summary>
-    public double Mixup { get; init; }
-
-    public string CheckpointDir { get; init; } = "./checkpoints";
-
-    /// <summary><c>auto</c> (last.ckpt of the checkpoint folder, if any) or a checkpoint file.</summary>
-    public string? Resume { get; init; }
-
-    /// <summary>A .safetensors or checkpoint file to start the classifier from.</summary>
+    [Setting(SettingGroup.Model, "Start the classifier from these weights",
+        Role = SettingRole.Place | SettingRole.SingleRun, Placeholder = "FILE", Kind = ".safetensors or .h5 file, or checkpoint")]
     public string? InitialWeights { get; init; }
 
+    [Setting(SettingGroup.Output, "Where everything a run leaves is written; a folder that holds a run is refused without {Resume} or " +
+        "{Overwrite}",
+        Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.Course, Placeholder = "DIR", Kind = "folder")]
+    public string CheckpointDir { get; init; } = "./checkpoints";
+
+    [Setting(SettingGroup.Output, "Continue bit for bit: auto from last.ckpt of the checkpoint folder if there is one, or from FILE",
+        Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.Course, Placeholder = "auto|FILE", Kind = "auto or checkpoint file")]
+    public string? Resume { get; init; }
+
+    [Setting(SettingGroup.Output, "Replace the run in the checkpoint folder",
+        Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.Course)]
     public bool Overwrite { get; init; }
 
-    public bool Shuffle { get; init; } = true;
-
-    /// <summary>Epochs without improvement of <see cref="Monitor"/> before training stops; 0 = never.</summary>
-    public int EarlyStoppingPatience { get; init; } = 15;
-
-    /// <summary>
-    /// The one quantity that decides the best checkpoint and early stopping: val_loss, val_accuracy, val_balanced_accuracy or val_auc.
-    /// </summary>
-    public string Monitor { get; init; } = "val_accuracy";
-
-    /// <summary>Epochs between numbered checkpoints; 0 = none.</summary>
+    [Setting(SettingGroup.Output, "Epochs between numbered checkpoints; 0 = none",
+        Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.Course, AtLeast = 0)]
     public int CheckpointEvery { get; init; } = 5;
 
-    /// <summary>Numbered checkpoints kept.</summary>
+    [Setting(SettingGroup.Output, "Numbered checkpoints kept, newest first",
+        Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.Course, AtLeast = 1)]
     public int KeepCheckpoints { get; init; } = 5;
 
-    /// <summary>Steps between rows of training_steps.csv and points of TensorBoard's batch curves; 0 = neither.</summary>
+    [Setting(SettingGroup.Output, "Steps between rows of training_steps.csv and points of TensorBoard's batch curves; 0 = neither",
+        Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.Course, AtLeast = 0)]
     public int LogEverySteps { get; init; }
 
-    /// <summary>Training steps to profile, for example <c>10,20</c> (see <see cref="Engine.Tracing.StepRange"/>); null = none.</summary>
+    /// <summary>See <see cref="StepRange"/>.</summary>
+    [Setting(SettingGroup.Output, "Time the layers of these training steps, counted from 0, and of an extraction in the same run; ends " +
+        "with a table, and profile_trace.json for Perfetto",
+        Role = SettingRole.SingleRun, Placeholder = StepRange.Form, Kind = "step number, or two with a comma")]
     public string? Profile { get; init; }
 
-    /// <summary>Whether the run ends with a report.html.</summary>
+    [Setting(SettingGroup.Output, "End with report.html: the run as one page with curves, confusion matrices and the worst mistakes",
+        Role = SettingRole.SingleRun)]
     public bool Report { get; init; } = true;
 
-    /// <summary>Only makes the plan (<see cref="TrainingPlan"/>); for whoever starts runs, which do not look at it.</summary>
-    public bool DryRun { get; init; }
-
-    /// <summary>Batches of train and val of a single epoch that leaves no checkpoint, log or result; 0 = a real run.</summary>
-    public int FastDevRun { get; init; }
-
-    /// <summary>Batches of train that are trained on and validated with; 0 = all, and val.</summary>
-    public int OverfitBatches { get; init; }
-
-    /// <summary>Event files for TensorBoard in the checkpoint folder.</summary>
+    [Setting(SettingGroup.Output, "Write curves, pictures and settings for TensorBoard into tensorboard/ of the checkpoint folder",
+        Role = SettingRole.Place | SettingRole.SingleRun)]
     public bool Tensorboard { get; init; } = true;
 
-    /// <summary>Epochs from one histogram of weights and gradients to the next in TensorBoard, from the first epoch on; 0 = none.</summary>
+    [Setting(SettingGroup.Output, "Epochs from one histogram of weights and gradients to the next; 0 = none",
+        Role = SettingRole.Place | SettingRole.SingleRun, AtLeast = 0)]
     public int TensorboardHistograms { get; init; } = 5;
+
+    /// <summary>Makes <see cref="TrainingPlan"/> only; for whoever starts runs, which do not look at it.</summary>
+    [Setting(SettingGroup.Debug, "Check everything, open the data, print the plan and the model layer by layer, write nothing",
+        Role = SettingRole.SingleRun | SettingRole.Course)]
+    public bool DryRun { get; init; }
+
+    [Setting(SettingGroup.Debug, "Try the whole way with so many batches of train and of val, one epoch; leaves nothing but cached " +
+        "features. 0 = a real run",
+        Role = SettingRole.SingleRun | SettingRole.Course, AtLeast = 0)]
+    public int FastDevRun { get; init; }
+
+    [Setting(SettingGroup.Debug, "Train on so many batches and validate with the same ones, which a sound model learns by heart; 0 = off",
+        Role = SettingRole.LearnedIfSet | SettingRole.SingleRun | SettingRole.Course, AtLeast = 0)]
+    public int OverfitBatches { get; init; }
 }
 
 [JsonConverter(typeof(JsonStringEnumConverter<LearningRateSchedule>))]

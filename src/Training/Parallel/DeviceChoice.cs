@@ -3,6 +3,7 @@ using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Devices;
+using CudaTrainer.Formats;
 using CudaTrainer.Kernels.Interop;
 using CudaTrainer.Training.Parallel;
 
@@ -15,10 +16,12 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
     /// <summary>The first device, for what runs on one.</summary>
     public IDevice Device => Devices[0];
 
-    /// <summary>Whether <c>--mixed-precision</c> and <c>--xla</c> are on unless switched off.</summary>
+    /// <summary>
+    /// Whether <see cref="TrainingOptions.MixedPrecision"/> and <see cref="TrainingOptions.Xla"/> are on unless switched off.
+    /// </summary>
     public bool IsCuda => Device is CudaDevice;
 
-    /// <summary>Makes the devices that <c>--device</c> names. Never falls back silently.</summary>
+    /// <summary>Makes the devices that <see cref="VideoOptions.Device"/> names. Never falls back silently.</summary>
     /// <param name="name"><c>auto</c>, <c>cpu</c>, <c>cpu:N</c> (N virtual devices), <c>reference</c>, <c>cuda</c> (all GPUs),
     /// <c>cuda:0,1</c>.</param>
     /// <param name="threads">Compute threads, of all virtual devices together; 0 = one per core.</param>
@@ -49,7 +52,8 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
             return OpenCuda(name, Ordinals(name), mixedPrecision, "asked for");
         }
 
-        throw new RunException($"--device {name}: there is no such device.", "Use auto, cpu, cuda or reference.");
+        throw new RunException($"{SettingName.Of(nameof(TrainingOptions.Device))} {name}: there is no such device.",
+            "Use auto, cpu, cuda or reference.");
     }
 
     /// <summary>
@@ -87,7 +91,8 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
             return processes.LocalRank < ordinals.Length
                 ? OpenCuda(name, [ordinals[processes.LocalRank]], mixedPrecision, reason)
                 : throw new RunException(
-                    $"--device {name}: this machine has {ordinals.Length} GPUs for {processes.LocalSize} processes.",
+                    $"{SettingName.Of(nameof(TrainingOptions.Device))} {name}: this machine has {ordinals.Length} GPUs for " +
+                        $"{processes.LocalSize} processes.",
                         "Start one process for each GPU: mpirun --map-by ppr:N:node, N being the number of GPUs.");
         }
 
@@ -97,7 +102,8 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
                 reason);
         }
 
-        throw new RunException($"--device {name} does not go together with --distributed: each process has one device.",
+        throw new RunException($"{SettingName.Of(nameof(TrainingOptions.Device))} {name} does not go together with " +
+            $"{SettingName.Of(nameof(TrainingOptions.Distributed))}: each process has one device.",
             "Use cpu or cuda, and start as many processes as there are to be devices.");
     }
 
@@ -146,7 +152,8 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
 
         // The simulator is for tests that ask for it.
         return Cuda.IsSimulated
-            ? new DeviceChoice([new CpuDevice(threads)], "auto: the simulated GPU is used only with --device cuda")
+            ? new DeviceChoice([new CpuDevice(threads)],
+                $"auto: the simulated GPU is used only with {SettingName.Of(nameof(TrainingOptions.Device))} cuda")
             : OpenCuda("cuda", ordinals, mixedPrecision, ordinals is null ? "auto: every GPU" : "auto: the first GPU");
     }
 
@@ -155,15 +162,18 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
     {
         if (!Cuda.IsAvailable)
         {
-            throw new RunException($"--device {name}: CUDA is not available: {Cuda.UnavailableReason}",
-                "`cudatrainer doctor` lists what was looked for and where; docs/cuda.md says what is needed. --device cpu works " +
+            throw new RunException($"{SettingName.Of(nameof(TrainingOptions.Device))} {name}: CUDA is not available: " +
+                $"{Cuda.UnavailableReason}",
+                "`cudatrainer doctor` lists what was looked for and where; docs/cuda.md says what is needed. " +
+                    $"{SettingName.Of(nameof(TrainingOptions.Device))} cpu works " +
                     "everywhere.");
         }
 
         ordinals ??= [.. Enumerable.Range(0, Cuda.Devices.Count)];
         foreach (int ordinal in ordinals.Where(ordinal => ordinal >= Cuda.Devices.Count))
         {
-            throw new RunException($"--device {name}: there is no GPU {ordinal}; this machine has {Cuda.Devices.Count}, numbered from 0.",
+            throw new RunException($"{SettingName.Of(nameof(TrainingOptions.Device))} {name}: there is no GPU {ordinal}; this machine " +
+                $"has {Cuda.Devices.Count}, numbered from 0.",
                 "`cudatrainer doctor` lists them; CUDA_VISIBLE_DEVICES may hide some.");
         }
 
@@ -185,8 +195,9 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
             }
 
             throw exception is CudaException
-                ? new RunException($"--device {name}: {exception.Message}",
-                    "`cudatrainer doctor` checks driver and libraries; --device cpu works everywhere.", exception)
+                ? new RunException($"{SettingName.Of(nameof(TrainingOptions.Device))} {name}: {exception.Message}",
+                    $"`cudatrainer doctor` checks driver and libraries; {SettingName.Of(nameof(TrainingOptions.Device))} cpu works " +
+                        "everywhere.", exception)
                 : exception;
         }
     }

@@ -3,6 +3,7 @@ using System.Text;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Devices;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Training.Parallel;
 
@@ -49,8 +50,8 @@ public sealed class ProcessGroup : IDisposable
     {
         if (!MpiWorld.IsLaunched)
         {
-            throw new RunException("--distributed mpi: this process was not started by mpirun.",
-                "Start it as: mpirun -n 2 cudatrainer train --distributed mpi …");
+            throw new RunException($"{SettingName.Of(nameof(TrainingOptions.Distributed))} mpi: this process was not started by mpirun.",
+                $"Start it as: mpirun -n 2 cudatrainer train {SettingName.Of(nameof(TrainingOptions.Distributed))} mpi …");
         }
 
         MpiWorld world;
@@ -60,7 +61,8 @@ public sealed class ProcessGroup : IDisposable
         }
         catch (MpiException exception)
         {
-            throw new RunException($"--distributed mpi: {exception.Message}", "docs/scaling.md says what is needed.", exception);
+            throw new RunException($"{SettingName.Of(nameof(TrainingOptions.Distributed))} mpi: {exception.Message}",
+                "docs/scaling.md says what is needed.", exception);
         }
 
         // The launcher of another MPI starts processes that each believe to be alone, and would write the same files.
@@ -68,7 +70,8 @@ public sealed class ProcessGroup : IDisposable
         {
             world.Dispose();
             throw new RunException(
-                $"--distributed mpi: mpirun has started {size} processes, but {world.LibraryVersion} sees {world.Size}.",
+                $"{SettingName.Of(nameof(TrainingOptions.Distributed))} mpi: mpirun has started {size} processes, but " +
+                    $"{world.LibraryVersion} sees {world.Size}.",
                     "Use the mpirun of the MPI that cudatrainer was built with (`cudatrainer doctor` names it).");
         }
 
@@ -87,11 +90,13 @@ public sealed class ProcessGroup : IDisposable
     {
         CpuDevice cpu => new MpiLink(_world, cpu, Fail),
         CudaDevice when !Kernels.Interop.Cuda.HasNccl => throw new RunException(
-            $"--distributed on {device.Name} needs NCCL: {Kernels.Interop.Cuda.NcclReason}",
-            "Install libnccl2 for this CUDA version (docs/cuda.md), or train on one machine: --device cuda uses all its GPUs without " +
+            $"{SettingName.Of(nameof(TrainingOptions.Distributed))} on {device.Name} needs NCCL: {Kernels.Interop.Cuda.NcclReason}",
+            "Install libnccl2 for this CUDA version (docs/cuda.md), or train on one machine: " +
+                $"{SettingName.Of(nameof(TrainingOptions.Device))} cuda uses all its GPUs without " +
                 "NCCL."),
         CudaDevice gpu => new NcclLink(_world, gpu, Lost, Fail),
-        _ => throw new RunException($"--distributed does not work on {device.Name}.", "Use --device cpu or cuda."),
+        _ => throw new RunException($"{SettingName.Of(nameof(TrainingOptions.Distributed))} does not work on {device.Name}.",
+            $"Use {SettingName.Of(nameof(TrainingOptions.Device))} cpu or cuda."),
     };
 
     /// <summary>Rank 0's text on all ranks.</summary>

@@ -1,6 +1,7 @@
 using CudaTrainer.Data.Cache;
-using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine;
+using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Formats;
 using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Training.Ensembles;
@@ -30,7 +31,8 @@ internal sealed class ClassifierGroup : IDisposable
     /// <summary>For a person.</summary>
     public string Text => _ensemble is null
         ? $"{Info.Model} of epoch {Info.Epoch}{(Info.Average is { } average ? $", {average}" : string.Empty)}"
-        : $"ensemble of {Members.Count} ({_ensemble.Strategy.ToString().ToLowerInvariant()}: {string.Join(", ", Members.Select(member => $"{member.Info.Model} of epoch {member.Info.Epoch}"))})";
+        : $"ensemble of {Members.Count} ({_ensemble.Strategy.ToString().ToLowerInvariant()}: " +
+            $"{string.Join(", ", Members.Select(member => $"{member.Info.Model} of epoch {member.Info.Epoch}"))})";
 
     public bool HasAttention => Members.Any(member => member.Learner.Model.HasAttention);
 
@@ -188,7 +190,8 @@ internal sealed class ClassifierGroup : IDisposable
                     member.Info.Dropout is null
                         ? $"'{file}' does not say with how much dropout it was trained."
                         : $"'{file}' was trained without dropout: every pass would give the same answer.",
-                    "Leave --mc-dropout out, or train with this version and --dropout above 0.");
+                    $"Leave {SettingName.Of(nameof(PredictionOptions.McDropout))} out, or train with this version and " +
+                        $"{SettingName.Of(nameof(TrainingOptions.Dropout))} above 0.");
             }
         }
     }

@@ -1,58 +1,58 @@
 using System.Text.Json.Serialization;
 using CudaTrainer.Engine;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Training;
 
-public sealed record PredictionOptions
+/// <summary>Which model answers for videos, and how.</summary>
+public sealed record PredictionOptions : VideoOptions
 {
-    /// <summary>A model file, checkpoint or ensemble, or the folder of a run, whose best model is meant.</summary>
+    [Setting(SettingGroup.Model,
+        "The trained model, or a run's folder for its best one; it also says how frames are sampled and normalised",
+        Placeholder = "FILE|DIR", Kind = ".safetensors or .h5 file, checkpoint, ensemble or folder of a run")]
     public string Checkpoint { get; init; } = string.Empty;
 
     /// <summary>Video files, folders that are searched for videos, and patterns: <see cref="VideoPaths.Expand"/>.</summary>
     public IReadOnlyList<string> Paths { get; init; } = [];
 
-    /// <summary>The backbone's weights, where the classifier was trained with a file.</summary>
-    public string? Weights { get; init; }
-
-    /// <summary>p(violent) from which a video is called violent; the classifier's own if null.</summary>
+    [Setting(SettingGroup.Model, "Probability from which a video is called violent",
+        AtLeast = 0, AtMost = 1, Default = "chosen on val when training")]
     public double? Threshold { get; init; }
 
-    /// <summary>Seconds of a window; null for one answer per video.</summary>
+    [Setting(SettingGroup.Data, "Seconds of each window of a long video, best those of the clips in training; predict gives each video " +
+        "one answer without it",
+        Above = 0)]
     public double? Window { get; init; }
 
-    /// <summary>Seconds from one window to the next; half a window if null.</summary>
+    [Setting(SettingGroup.Data, "Seconds from the start of one window to the start of the next, at most {Window}",
+        Above = 0, Default = "half of {Window}")]
     public double? Stride { get; init; }
 
-    /// <summary>Seconds of the moving average over windows; 0 for none.</summary>
+    [Setting(SettingGroup.Data, "Seconds of the centred moving average over the windows' probabilities; 0 = none",
+        Role = SettingRole.Offline, AtLeast = 0)]
     public double Smooth { get; init; }
 
-    /// <summary>p(violent) below which an event ends; the threshold if null.</summary>
+    [Setting(SettingGroup.Model, "Probability below which an event ends, at most {Threshold}",
+        Role = SettingRole.Offline, AtLeast = 0, AtMost = 1, Default = "the threshold")]
     public double? Release { get; init; }
 
-    /// <summary>
-    /// A video file to write, the one video of <see cref="Paths"/> with its probabilities drawn in; null for none. Needs
-    /// <see cref="Window"/>.
-    /// </summary>
+    [Setting(SettingGroup.Output,
+        "Write a copy of the one video, without sound, with the probability and the events drawn in; needs {Window}",
+        Role = SettingRole.Offline, Placeholder = "FILE", Kind = "video file")]
     public string? Annotate { get; init; }
 
-    /// <summary>
-    /// The mean over the first <see cref="Extraction.ClipView.ForPrediction"/> views of each video; without windows only.
-    /// </summary>
+    [Setting(SettingGroup.Model,
+        "Test-time augmentation: the mean over 8 views of each video, at so many times the cost; not with {Window}",
+        Role = SettingRole.Offline)]
     public bool Tta { get; init; }
 
-    /// <summary>Answers with dropout from which each video's uncertainty is computed; 0 = none. Without windows only.</summary>
+    [Setting(SettingGroup.Model, "Also answer so many times with dropout: mean, standard deviation and mutual information say how sure " +
+        "the model is; 0 = none, not with {Window}",
+        Role = SettingRole.Offline, AtLeast = 0, AtMost = 10000)]
     public int McDropout { get; init; }
 
-    /// <summary>Seed of the dropout masks.</summary>
+    [Setting(SettingGroup.Model, "Seed of the masks of {McDropout}", Role = SettingRole.Offline, AtLeast = 0)]
     public int Seed { get; init; } = 42;
-
-    public string Device { get; init; } = "auto";
-
-    public int Threads { get; init; }
-
-    public int Workers { get; init; }
-
-    public double DecodeTimeout { get; init; } = 60;
 }
 
 /// <param name="Violent">p(violent), with windows the highest of the smoothed ones; null when the video could not be read.</param>
@@ -139,17 +139,20 @@ public static class PredictionRun
 
         if (paths.Distinct().Count() != 1)
         {
-            throw new RunException($"--annotate writes one video, and {paths.Distinct().Count()} are to be predicted.", "Name one video.");
+            throw new RunException($"{SettingName.Of(nameof(PredictionOptions.Annotate))} writes one video, and " +
+                $"{paths.Distinct().Count()} are to be predicted.", "Name one video.");
         }
 
         if (Path.GetFullPath(target) == Path.GetFullPath(paths[0]))
         {
-            throw new RunException($"--annotate would replace '{target}' itself.", "Choose another name.");
+            throw new RunException($"{SettingName.Of(nameof(PredictionOptions.Annotate))} would replace '{target}' itself.",
+                "Choose another name.");
         }
 
         if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(target))))
         {
-            throw new RunException($"The folder of '{target}' does not exist.", "Make it, or choose another name for --annotate.");
+            throw new RunException($"The folder of '{target}' does not exist.",
+                $"Make it, or choose another name for {SettingName.Of(nameof(PredictionOptions.Annotate))}.");
         }
     }
 }

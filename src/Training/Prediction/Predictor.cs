@@ -2,6 +2,7 @@ using CudaTrainer.Data.Dataset;
 using CudaTrainer.Data.Video;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Formats;
 using CudaTrainer.Training.Ensembles;
 using CudaTrainer.Training.Extraction;
 
@@ -29,8 +30,10 @@ public sealed class Predictor : IDisposable
         Release = options.Release ?? Threshold;
         if (Release > Threshold)
         {
-            throw new RunException($"--release {options.Release} is above the threshold {Threshold:F3} of the model.",
-                "Give a smaller --release, or --threshold as well.");
+            throw new RunException($"{SettingName.Of(nameof(PredictionOptions.Release))} {options.Release} is above the threshold " +
+                $"{Threshold:F3} of the model.",
+                $"Give a smaller {SettingName.Of(nameof(PredictionOptions.Release))}, or " +
+                    $"{SettingName.Of(nameof(PredictionOptions.Threshold))} as well.");
         }
 
         _network = backbone.Load(device.Device);

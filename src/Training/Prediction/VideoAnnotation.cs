@@ -1,6 +1,7 @@
 using System.Globalization;
 using CudaTrainer.Data.Video;
 using CudaTrainer.Engine;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Training;
 
@@ -47,7 +48,8 @@ internal static class VideoAnnotation
         catch (VideoException exception)
         {
             throw new RunException(exception.Message,
-                "Choose another name for --annotate: .mp4, .mkv, .mov, .avi or .webm in a folder that exists.", exception);
+                $"Choose another name for {SettingName.Of(nameof(PredictionOptions.Annotate))}: .mp4, .mkv, .mov, .avi or .webm in a " +
+                    "folder that exists.", exception);
         }
         finally
         {

@@ -1,4 +1,4 @@
-using System.Text.Json.Nodes;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Training.Reporting;
 
@@ -6,7 +6,8 @@ namespace CudaTrainer.Training.Reporting;
 internal static class ComparisonPage
 {
     /// <summary>Options that say where a run lies, not how it was trained.</summary>
-    private static readonly string[] Places = ["checkpoint_dir", "resume", "overwrite", "report"];
+    private static readonly string[] Places = [nameof(TrainingOptions.CheckpointDir), nameof(TrainingOptions.Resume),
+        nameof(TrainingOptions.Overwrite), nameof(TrainingOptions.Report)];
 
     /// <param name="runs">Two or more.</param>
     /// <param name="more">Sections to show besides.</param>
@@ -60,14 +61,13 @@ internal static class ComparisonPage
 
     private static Markup Options(IReadOnlyList<RunRecord> runs, string[] names)
     {
-        JsonObject[] options = [.. runs.Select(run => RunPage.Json(run.Options))];
-        string[] differing = [.. options[0].Select(pair => pair.Key)
-            .Where(key => !Places.Contains(key) && options.Any(other => !JsonNode.DeepEquals(other[key], options[0][key])))];
+        Setting[] differing = [.. Setting.Of(typeof(TrainingOptions)).Where(setting => !Places.Contains(setting.Property.Name)
+            && runs.Any(run => setting.TextIn(run.Options) != setting.TextIn(runs[0].Options)))];
         return differing.Length == 0
             ? HtmlBuilder.Piece($"<p>The runs have the same options, seed included.</p>")
-            : Page.Table("Options that differ", ["option", .. names], differing.Select(key => (IReadOnlyList<Markup>)
-                [HtmlBuilder.Piece($"<code class=\"path wide\">--{key.Replace('_', '-')}</code>"),
-                    .. options.Select(run => Page.Path(RunPage.Value(run[key])))]), hidesCaption: true);
+            : Page.Table("Options that differ", ["option", .. names], differing.Select(setting => (IReadOnlyList<Markup>)
+                [HtmlBuilder.Piece($"<code class=\"path wide\">{SettingName.Of(setting.Property.Name)}</code>"),
+                    .. runs.Select(run => Page.Path(RunPage.Value(setting, run.Options)))]), hidesCaption: true);
     }
 
     private static Markup Metrics(IReadOnlyList<RunRecord> runs, string[] names)

@@ -1,5 +1,4 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Training.Reporting;
 
@@ -44,25 +43,17 @@ internal static class RunPage
             sections);
     }
 
+    /// <summary>The value of an option, for a person.</summary>
+    internal static string Value(Setting setting, TrainingOptions options) =>
+        setting.Shown(options) is { Length: > 0 } value ? value : "not set";
+
     /// <summary>The options whose value differs from the default, as one would type them.</summary>
-    internal static IReadOnlyList<(string Option, string Value)> Changed(TrainingOptions options, TrainingOptions? from = null)
+    private static IEnumerable<(string Option, string Value)> Changed(TrainingOptions options)
     {
-        JsonObject given = Json(options), usual = Json(from ?? new TrainingOptions());
-        return [.. given.Where(pair => !JsonNode.DeepEquals(pair.Value, usual[pair.Key]))
-            .Select(pair => ("--" + pair.Key.Replace('_', '-'), Value(pair.Value)))];
+        TrainingOptions usual = new();
+        return Setting.Of(typeof(TrainingOptions)).Where(setting => setting.TextIn(options) != setting.TextIn(usual))
+            .Select(setting => (SettingName.Of(setting.Property.Name), Value(setting, options)));
     }
-
-    internal static string Value(JsonNode? node) => node switch
-    {
-        null => "not set",
-        JsonArray list => string.Join(",", list.Select(Value)),
-        _ when node.GetValueKind() == JsonValueKind.True => "on",
-        _ when node.GetValueKind() == JsonValueKind.False => "off",
-        _ => node.ToString(),
-    };
-
-    internal static JsonObject Json(TrainingOptions options) =>
-        JsonSerializer.SerializeToNode(options, RunJson.Default.TrainingOptions)!.AsObject();
 
     private static Markup Summary(RunRecord run)
     {
@@ -119,7 +110,8 @@ internal static class RunPage
 
         if (result.Backbone.Contains("random", StringComparison.OrdinalIgnoreCase))
         {
-            caveats.Add("The backbone has random weights, so these figures say little about what the method can do; give --weights for real work.");
+            caveats.Add("The backbone has random weights, so these figures say little about what the method can do; give " +
+                $"{SettingName.Of(nameof(TrainingOptions.Weights))} for real work.");
         }
 
         if (run.History.FirstOrDefault(row => row.Epoch == result.BestEpoch) is { } best && best["accuracy"] - best["val_accuracy"] > 0.1)
@@ -196,7 +188,8 @@ internal static class RunPage
     {
         var html = new HtmlBuilder();
         html.Add($"<h3>To get the same again</h3>");
-        html.Add($"<pre tabindex=\"0\">cudatrainer train --config {ShellWord.Quote(Path.Combine(run.Folder, RunFolder.ConfigName))} --checkpoint-dir {ShellWord.Quote(run.Folder.TrimEnd('/') + "-again")}</pre>");
+        html.Add($"<pre tabindex=\"0\">cudatrainer train --config {ShellWord.Quote(Path.Combine(run.Folder, RunFolder.ConfigName))} " +
+            $"{SettingName.Of(nameof(TrainingOptions.CheckpointDir))} {ShellWord.Quote(run.Folder.TrimEnd('/') + "-again")}</pre>");
         html.Add($"<p class=\"note\">One click selects it. To be run where this run was started: relative paths count from there. On a CPU with the same vector instructions it gives the same bits.</p>");
         html.Add($"<div class=\"cards\"><div>");
         if (run.Result is { } result)

@@ -47,7 +47,7 @@ internal sealed record RunRecord
         if (!File.Exists(config))
         {
             throw new RunException($"'{folder}' holds no training run: there is no {RunFolder.ConfigName}.",
-                "Name a folder that 'cudatrainer train' wrote (--checkpoint-dir).");
+                $"Name a folder that 'cudatrainer train' wrote ({SettingName.Of(nameof(TrainingOptions.CheckpointDir))}).");
         }
 
         string results = Path.Combine(folder, RunFolder.ResultsName), history = Path.Combine(folder, RunFolder.HistoryName);

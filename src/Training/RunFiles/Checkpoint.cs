@@ -18,7 +18,8 @@ namespace CudaTrainer.Training;
 /// </summary>
 public sealed class Checkpoint : IDisposable
 {
-    private const string KerasHint = "Give the --model that the file was trained as, or another file.";
+    private static string KerasHint => $"Give the {SettingName.Of(nameof(TrainingOptions.Model))} that the file was trained as, or " +
+        "another file.";
     private const string ModelKey = "model";
     private const string StateKey = "state";
     private const string FirstMoments = "optimizer.first_moments";
@@ -157,8 +158,9 @@ public sealed class Checkpoint : IDisposable
         {
             string model = Info is null ? string.Empty : $" It says it is a '{Info.Model}' with {Info.Inputs} features a frame.";
             throw new RunException(
-                $"'{Path}' does not fit the model: {string.Join("; ", faults.Take(12))}{(faults.Count > 12 ? $"; and {faults.Count - 12} more" : string.Empty)}.{model}",
-                "Give the --model that the file was trained as, or another file.");
+                $"'{Path}' does not fit the model: " +
+                    $"{string.Join("; ", faults.Take(12))}{(faults.Count > 12 ? $"; and {faults.Count - 12} more" : string.Empty)}.{model}",
+                $"Give the {SettingName.Of(nameof(TrainingOptions.Model))} that the file was trained as, or another file.");
         }
 
         foreach (Parameter parameter in parameters.State)
@@ -186,7 +188,7 @@ public sealed class Checkpoint : IDisposable
     /// <exception cref="RunException">The file holds a model only.</exception>
     public TrainingState RequireState() => State ?? throw new RunException(
         $"'{Path}' is a model file without optimiser state; training cannot resume from it.",
-            "Use a .ckpt file, or start a new run with --initial-weights.");
+            $"Use a .ckpt file, or start a new run with {SettingName.Of(nameof(TrainingOptions.InitialWeights))}.");
 
     /// <summary>Reads the optimiser's moments and puts the step state back.</summary>
     public void LoadOptimizer(Learner learner)

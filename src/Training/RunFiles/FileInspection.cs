@@ -66,7 +66,8 @@ public static class FileInspection
         if (files.Length == 0)
         {
             throw new CacheException(
-                $"'{path}' holds no .npy file: it is no folder of features. Name a file, a feature cache or a --features-dir.");
+                $"'{path}' holds no .npy file: it is no folder of features. Name a file, a feature cache or a " +
+                    $"{SettingName.Of(nameof(TrainingOptions.FeaturesDir))}.");
         }
 
         CacheInfo cache = CacheInspector.Info(path);

@@ -10,51 +10,20 @@ internal static class RunFingerprint
     /// <summary>What a fingerprint calls <see cref="IdentityOf"/> of the train split.</summary>
     public const string TrainingClips = "training clips";
 
+    private static readonly TrainingOptions Defaults = new();
+
     /// <summary>What must stay the same for a resumed run to be the same run.</summary>
     public static IReadOnlyDictionary<string, string> Of(TrainingOptions options, bool mixedPrecision, FeatureSet train, bool standardize)
     {
-        var fingerprint = new Dictionary<string, string>
-        {
-            ["--model"] = options.Model,
-            ["--batch-size"] = $"{options.BatchSize}",
-            ["--seed"] = $"{options.Seed}",
-            ["--learning-rate"] = $"{options.LearningRate:R}",
-            ["--min-learning-rate"] = $"{options.MinLearningRate:R}",
-            ["--lr-schedule"] = $"{options.LrSchedule}",
-            ["--warmup-epochs"] = $"{options.WarmupEpochs}",
-            ["augmentation"] = AugmentationOptions.Of(options).Text,
-            ["--dropout"] = $"{options.Dropout:R}",
-            ["--label-smoothing"] = $"{options.LabelSmoothing:R}",
-            ["--use-focal-loss"] = $"{options.UseFocalLoss}",
-            ["--focal-alpha"] = string.Join(",", options.FocalAlpha),
-            ["--focal-gamma"] = $"{options.FocalGamma:R}",
-            ["--use-class-weights"] = $"{options.UseClassWeights}",
-            ["--clip-mode"] = $"{options.ClipMode}",
-            ["--gradient-clip-norm"] = $"{options.GradientClipNorm:R}",
-            ["--mixed-precision"] = $"{mixedPrecision}",
-            ["--sync-batchnorm"] = $"{options.SyncBatchNorm}",
-            ["--allreduce-dtype"] = $"{options.AllreduceDtype}",
-            ["--monitor"] = options.Monitor,
-            ["--standardize-features"] = $"{standardize}",
-            ["shuffling"] = $"{options.Shuffle}",
-            ["features"] = $"[{train.Count}, {train.Frames}, {train.Dimension}] {string.Join(" ", train.Key.Select(field => field.Value))}".TrimEnd(),
-            [TrainingClips] = IdentityOf(train),
-        };
-        if (options.OverfitBatches > 0)
-        {
-            fingerprint["--overfit-batches"] = $"{options.OverfitBatches}";
-        }
-
-        if (options.Ema > 0)
-        {
-            fingerprint["--ema"] = $"{options.Ema:R}";
-        }
-
-        if (options.SwaStart > 0)
-        {
-            fingerprint["--swa-start"] = $"{options.SwaStart}";
-        }
-
+        TrainingOptions effective = options with { MixedPrecision = mixedPrecision, StandardizeFeatures = standardize };
+        var fingerprint = Setting.Of(typeof(TrainingOptions))
+            .Where(setting => setting.Role.HasFlag(SettingRole.Learned)
+                || (setting.Role.HasFlag(SettingRole.LearnedIfSet) && setting.TextIn(options) != setting.TextIn(Defaults)))
+            .ToDictionary(setting => $"--{setting.Name}", setting => setting.TextIn(effective));
+        fingerprint["augmentation"] = AugmentationOptions.Of(options).Text;
+        fingerprint["shuffling"] = $"{options.Shuffle}";
+        fingerprint["features"] = $"[{train.Count}, {train.Frames}, {train.Dimension}] {string.Join(" ", train.Key.Select(field => field.Value))}".TrimEnd();
+        fingerprint[TrainingClips] = IdentityOf(train);
         return fingerprint;
     }
 

@@ -77,7 +77,8 @@ public sealed class RunFolder : IDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new RunException($"'{path}' cannot be used for checkpoints: {exception.Message}", "Choose another --checkpoint-dir.");
+            throw new RunException($"'{path}' cannot be used for checkpoints: {exception.Message}",
+                $"Choose another {SettingName.Of(nameof(TrainingOptions.CheckpointDir))}.");
         }
     }
 
@@ -93,7 +94,9 @@ public sealed class RunFolder : IDisposable
             ? old
             : throw new RunException(
                 $"'{path}' already holds a run ({System.IO.Path.GetFileName(old[0])}).",
-                "Continue it with --resume auto, replace it with --overwrite, or choose another --checkpoint-dir.");
+                $"Continue it with {SettingName.Of(nameof(TrainingOptions.Resume))} auto, replace it with " +
+                    $"{SettingName.Of(nameof(TrainingOptions.Overwrite))}, or choose another " +
+                        $"{SettingName.Of(nameof(TrainingOptions.CheckpointDir))}.");
     }
 
     /// <summary>The folder of a run that another process writes, or of one that leaves no files.</summary>

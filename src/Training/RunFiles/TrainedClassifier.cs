@@ -2,6 +2,7 @@ using CudaTrainer.Data.Cache;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Formats;
 using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Training;
@@ -26,7 +27,8 @@ public sealed class TrainedClassifier : IDisposable
         ModelInfo info = checkpoint.Info ?? throw new RunException(
             $"'{path}' does not say which model it holds, how many features a frame has, which backbone made them, or from which " +
                 $"probability a clip is violent: another program wrote it.",
-            "A new run with --initial-weights FILE and the --model that fits makes a classifier of it. Or use best_model.safetensors " +
+            $"A new run with {SettingName.Of(nameof(TrainingOptions.InitialWeights))} FILE and the " +
+                $"{SettingName.Of(nameof(TrainingOptions.Model))} that fits makes a classifier of it. Or use best_model.safetensors " +
                 "or a .ckpt file that 'cudatrainer train' wrote.");
         if (!Classifiers.Names.Contains(info.Model))
         {
@@ -101,7 +103,8 @@ public sealed class TrainedClassifier : IDisposable
         backbone.Dispose();
         throw new RunException(
             $"The classifier was trained on features of another backbone: {Info.BackboneDescription}; this would be {given}.",
-            weights is null ? "Give the same weights with --weights FILE." : "Give the weight file it was trained with.");
+            weights is null ? $"Give the same weights with {SettingName.Of(nameof(TrainingOptions.Weights))} FILE." : "Give the weight " +
+                "file it was trained with.");
     }
 
     /// <exception cref="RunException">The features are of another kind than those that it was trained on.</exception>
@@ -128,9 +131,7 @@ public sealed class TrainedClassifier : IDisposable
     private static Learner NewLearner(IDevice device, ModelInfo info)
     {
         Classifier model = Classifiers.Create(info.Model, new ClassifierOptions(info.Inputs, (float)(info.Dropout ?? 0)));
-        LossInfo loss = info.Loss ?? LossInfo.Plain;
         return new Learner(device, model,
-            new LearnerOptions(loss.Options, loss.ClassWeights, loss.Alpha, new AdamOptions { ClipMode = ClipMode.Off },
-            MixedPrecision: false, Seed: 0));
+            new LearnerOptions(info.Loss ?? LossInfo.Plain, new AdamOptions { ClipMode = ClipMode.Off }, MixedPrecision: false, Seed: 0));
     }
 }

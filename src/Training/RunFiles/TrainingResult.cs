@@ -30,7 +30,7 @@ public sealed record TrainingResult
     /// <summary>Test with the plain threshold 0.5.</summary>
     public ClassificationMetrics? TestAtHalf { get; init; }
 
-    /// <summary>Where the time of the profiled steps went; null without --profile.</summary>
+    /// <summary>Where the time of the profiled steps went; null where nobody asked.</summary>
     public ProfileSummary? Profile { get; init; }
 
     /// <summary>Averages of the weights, each measured like the best model; empty when none were asked for.</summary>

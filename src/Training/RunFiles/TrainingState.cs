@@ -53,11 +53,13 @@ public sealed record ModelInfo
     public IReadOnlyList<string> Classes { get; init; } = ["nonviolent", "violent"];
 }
 
-/// <summary>A training loss, kept so that an evaluation reports the same quantity as training did.</summary>
+/// <summary>
+/// The loss of a classifier in training. Its file keeps it, so that an evaluation reports the same quantity as training did.
+/// </summary>
 /// <param name="Focal">Focal loss; cross-entropy otherwise.</param>
 /// <param name="Gamma">γ of the focal loss.</param>
 /// <param name="Smoothing">Label smoothing.</param>
-/// <param name="ClassWeights">[2].</param>
+/// <param name="ClassWeights">[2], multiplied with each sample's loss by its label.</param>
 /// <param name="Alpha">[2], of the focal loss.</param>
 public sealed record LossInfo(bool Focal, float Gamma, float Smoothing, IReadOnlyList<float> ClassWeights, IReadOnlyList<float> Alpha)
 {

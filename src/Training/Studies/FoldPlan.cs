@@ -1,5 +1,6 @@
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Training.Studies;
 
@@ -66,7 +67,7 @@ public static class FoldPlan
             throw new RunException(
                 $"The clips come from {counts.Count} sources, which is too few for {what}: at most {most} parts can have both classes " +
                     $"without sharing a source.",
-                "Use fewer --folds, or add clips of other sources.");
+                $"Use fewer {SettingName.Of(nameof(StudyOptions.Folds))}, or add clips of other sources.");
         }
 
         int[] partOfGroup = GroupSplitter.Assign(counts, shares, seed);

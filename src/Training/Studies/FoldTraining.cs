@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Formats;
 using CudaTrainer.Training.Ensembles;
 using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Parallel;
@@ -142,7 +143,8 @@ internal static class FoldTraining
         if (state.BestEpoch == 0)
         {
             throw new RunException($"No epoch of fold {fold.Number + 1} has a value of {options.Monitor}.",
-                "Train with a smaller --learning-rate, or watch another --monitor.");
+                $"Train with a smaller {SettingName.Of(nameof(TrainingOptions.LearningRate))}, or watch another " +
+                    $"{SettingName.Of(nameof(TrainingOptions.Monitor))}.");
         }
 
         int chosenEpoch = state.BestEpoch;
@@ -151,7 +153,7 @@ internal static class FoldTraining
             if (average.Updates == 0)
             {
                 throw new RunException($"Fold {fold.Number + 1} ended after epoch {state.Epoch}, before there was anything to average.",
-                    "Give a smaller --swa-start.");
+                    $"Give a smaller {SettingName.Of(nameof(TrainingOptions.SwaStart))}.");
             }
 
             replicas.Lead.Parameters.Values.Write((ReadOnlySpan<float>)average.Values);

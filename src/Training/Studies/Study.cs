@@ -1,9 +1,9 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Json;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine.Devices;
+using CudaTrainer.Formats;
 using CudaTrainer.Training.Extraction;
 
 namespace CudaTrainer.Training.Studies;
@@ -12,28 +12,34 @@ namespace CudaTrainer.Training.Studies;
 public sealed record StudyOptions
 {
     /// <summary>What each training runs on; its seed is that of the first repetition and of the folds.</summary>
+    [Settings(Except = SettingRole.SingleRun)]
     public TrainingOptions Run { get; init; } = new();
 
+    [Setting(SettingGroup.Data, "Parts of the clips, each judged once by models that have not seen it; clips of one source stay together",
+        AtLeast = 2, AtMost = 100)]
     public int Folds { get; init; } = 5;
 
-    /// <summary>Repetitions with other initial weights, dropout and order, on the same folds.</summary>
+    [Setting(SettingGroup.Data, "Repetitions with other initial weights, dropout and order, from {Seed} on, on the same folds",
+        AtLeast = 1, AtMost = 100)]
     public int Seeds { get; init; } = 3;
 
-    /// <summary>Share of the clips outside the test part that choose epoch, threshold and calibration.</summary>
+    [Setting(SettingGroup.Data, "Share of each training part that chooses epoch, threshold and calibration", AtLeast = 0.05, AtMost = 0.5)]
     public double ValShare { get; init; } = 0.15;
 
-    /// <summary>Where each training decides.</summary>
+    [Setting(SettingGroup.Data, "Where trainings decide: at the threshold that is best on the validation part, or at one half, which " +
+        "small validation parts cannot better")]
     public ThresholdRule Threshold { get; init; }
 
-    /// <summary>How the streams of <see cref="FeatureStream.Both"/> become one answer.</summary>
+    [Setting(SettingGroup.Model, "How {Stream} both becomes one answer: one model of features side by side, or a model of each stream " +
+        "and the mean of their probabilities, with weights fitted where epoch and threshold are chosen")]
     public StreamFusion Fusion { get; init; }
 
-    /// <summary>
-    /// Trainings at a time; each has an equal share of the threads. The first of a row runs alone and is the one whose times count.
-    /// </summary>
+    [Setting(SettingGroup.Precision, "Trainings at a time, each with an equal share of the threads; the first of a row runs alone, and " +
+        "times are its",
+        AtLeast = 1, AtMost = 64)]
     public int Jobs { get; init; } = 1;
 
-    /// <summary>Folder for results, and for what is needed to go on after a stop.</summary>
+    [Setting(SettingGroup.Output, "Results, and what is needed to go on after a stop", Placeholder = "DIR", Kind = "folder")]
     public string Output { get; init; } = "./study";
 }
 
@@ -86,6 +92,9 @@ public sealed record StudyRow(IReadOnlyList<FoldRun> Runs, IReadOnlyList<Answers
 /// <summary>The clips and folds of a study, and the trainings on them.</summary>
 internal sealed class Study : IDisposable
 {
+    /// <summary>Settings about broken clips: the data's identity says which clips are left.</summary>
+    private static readonly string[] OfData = [nameof(FeatureOptions.OnCorrupt), nameof(FeatureOptions.MaxCorrupt)];
+
     private readonly StudyOptions _options;
     private readonly IRunObserver _observer;
     private readonly StudyLog _log;
@@ -123,12 +132,15 @@ internal sealed class Study : IDisposable
         [
             new HeaderLine("device", DeviceKind),
             new HeaderLine("data",
-                $"{Clips.Count} clips ({counts}) from {Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, [{Clips.Frames}, {Clips.Dimension}] each{(_streams.Any(stream => stream.Standardize) ? ", standardised by each training part" : "")}"),
+                $"{Clips.Count} clips ({counts}) from {Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, " +
+                    $"[{Clips.Frames}, {Clips.Dimension}] " +
+                        $"each{(_streams.Any(stream => stream.Standardize) ? ", standardised by each training part" : "")}"),
             new HeaderLine("plan",
                 $"{options.Folds} source-disjoint folds, {options.Seeds} seeds from {run.Seed} on, {options.ValShare:P0} of each " +
                     $"training part to choose epoch, threshold and calibration"),
             .. _streams.Count > 1
-                ? [new HeaderLine("fusion", "late: a model of each stream, averaged with weights fitted where epoch and threshold are chosen")]
+                ? [new HeaderLine("fusion",
+                    "late: a model of each stream, averaged with weights fitted where epoch and threshold are chosen")]
                 : Array.Empty<HeaderLine>(),
             new HeaderLine("output", options.Output),
         ]);
@@ -136,7 +148,7 @@ internal sealed class Study : IDisposable
         {
             observer.Message(Severity.Warning,
                 "no two clips are known to come from one source: if some do, clips of one recording are trained on and judged on, " +
-                    "and results are too good. Name sources in sources.csv (--groups)");
+                    $"and results are too good. Name sources in sources.csv ({SettingName.Of(nameof(TrainingOptions.Groups))})");
         }
     }
 
@@ -267,25 +279,14 @@ internal sealed class Study : IDisposable
         return run;
     }
 
-    /// <summary>Of what decides the result of a training; where files go and how many threads there are does not.</summary>
+    /// <summary>Of what decides the result of a training.</summary>
     private string KeyOf(TrainingOptions options, Fold fold)
     {
-        TrainingOptions deciding = options with
-        {
-            DatasetPath = null,
-            FeaturesDir = null,
-            Groups = null,
-            CacheDir = "",
-            CheckpointDir = "",
-            Threads = 0,
-            Workers = 0,
-            Tensorboard = false,
-            OnCorrupt = default,
-            MaxCorrupt = 0,
-            DecodeTimeout = 0,
-        };
+        string deciding = string.Join(' ', Setting.Of(typeof(TrainingOptions))
+            .Where(setting => !setting.Role.HasFlag(SettingRole.Place) && !OfData.Contains(setting.Property.Name))
+            .Select(setting => $"{setting.Name} {setting.TextIn(options)}"));
         string streams = string.Join(' ', _streams.Select(stream => $"{stream.Standardize}"));
-        string text = $"{ThisAssembly.Version} {_dataIdentity} {fold.Number} {streams} {IsCuda} {JsonSerializer.Serialize(deciding, RunJson.Default.TrainingOptions)}";
+        string text = $"{ThisAssembly.Version} {_dataIdentity} {fold.Number} {streams} {IsCuda} {deciding}";
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32];
     }
 

@@ -43,7 +43,8 @@ internal sealed class StudyLog : IDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new RunException($"'{folder}' cannot be used for a study: {exception.Message}", "Choose another --output.");
+            throw new RunException($"'{folder}' cannot be used for a study: {exception.Message}",
+                $"Choose another {SettingName.Of(nameof(StudyOptions.Output))}.");
         }
     }
 

@@ -201,7 +201,7 @@ public sealed class CacheDamageTests : IDisposable
         full.BytesFree.ShouldBe(500);
         full.BytesNeeded.ShouldBe((10 * ClipFolder.FileBytes(CacheFixture.Key.RowBytes)) + (10 * CacheFixture.Key.RowBytes));
         full.Message.ShouldContain("560 bytes more, 500 bytes are free");
-        full.Message.ShouldContain("--feature-dtype float16");
+        full.Message.ShouldContain("FeatureDtype float16");
     }
 
     [Fact]

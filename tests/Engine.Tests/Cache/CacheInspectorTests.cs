@@ -138,7 +138,7 @@ public sealed class CacheInspectorTests : IDisposable
     [Fact]
     public void A_missing_folder_is_named() =>
         Should.Throw<CacheException>(() => CacheInspector.Info(_fixture.Directory)).Message.ShouldBe(
-            $"The cache folder '{_fixture.Directory}' does not exist. Check --cache-dir.");
+            $"The cache folder '{_fixture.Directory}' does not exist. Check CacheDir.");
 
     public void Dispose() => _fixture.Dispose();
 }

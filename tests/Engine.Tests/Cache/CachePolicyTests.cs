@@ -45,7 +45,7 @@ public sealed class CachePolicyTests : IDisposable
     {
         Should.Throw<CacheException>(() => _fixture.Run(_dataset, _failures, CorruptPolicy.Fail)).Message.ShouldBe(
             "The video '003.mp4': zero frames (details of 003.mp4) cannot be used. Repair or remove it, or leave such videos out " +
-                "with --on-corrupt skip.");
+                "with OnCorrupt skip.");
     }
 
     [Fact]
@@ -66,7 +66,7 @@ public sealed class CachePolicyTests : IDisposable
 
         var message = Should.Throw<CacheException>(() => _fixture.Run(_dataset, failures, maxCorrupt: 0.2)).Message;
 
-        message.ShouldStartWith("12 of 22 videos cannot be used, more than the share of 0.2 that --max-corrupt allows.");
+        message.ShouldStartWith("12 of 22 videos cannot be used, more than the share of 0.2 that MaxCorrupt allows.");
         message.Split('\n').Length.ShouldBe(12);
         message.ShouldContain("'009.mp4': zero frames");
         message.ShouldEndWith("and 2 more");

@@ -236,7 +236,7 @@ public sealed class FeatureCacheTests : IDisposable
             refusal.Holder.ShouldBe(Environment.ProcessId);
             refusal.Message.ShouldBe(
                 $"The cache '{_fixture.Directory}' is being written by process {Environment.ProcessId}. Wait until it has finished, " +
-                    $"stop it, or choose another --cache-dir.");
+                    $"stop it, or choose another CacheDir.");
         }
 
         _fixture.Open().Dispose();
@@ -271,7 +271,7 @@ public sealed class FeatureCacheTests : IDisposable
     [Theory]
     [InlineData(float.NaN, ElementType.F32, "Check the weight file")]
     [InlineData(float.NegativeInfinity, ElementType.F16, "Check the weight file")]
-    [InlineData(70_000f, ElementType.F16, "use --feature-dtype float32")]
+    [InlineData(70_000f, ElementType.F16, "use FeatureDtype float32")]
     public void Features_that_are_not_finite_never_enter(float value, ElementType type, string hint)
     {
         using var cache = _fixture.Open(CacheFixture.Key with { ElementType = type });

@@ -67,7 +67,7 @@ public sealed class CudaFaultTests : IDisposable
                 exception.HeldBytes.ShouldBeGreaterThan(0);
                 exception.FreeBytes.ShouldBeGreaterThan(0);
                 exception.Message.ShouldContain("largest: ");
-                exception.Message.ShouldContain("--batch-size");
+                exception.Message.ShouldContain("BatchSize");
             }
 
             device.Memory.InUse.ShouldBeGreaterThan(0);

@@ -11,7 +11,7 @@ public sealed class DatasetErrorTests
         var path = folder.File("nowhere");
 
         Should.Throw<DatasetException>(() => DatasetScanner.Scan(path)).Message.ShouldBe(
-            $"The dataset folder '{path}' does not exist. Check --dataset-path.");
+            $"The dataset folder '{path}' does not exist. Check DatasetPath.");
     }
 
     [Fact]
@@ -128,7 +128,7 @@ public sealed class DatasetErrorTests
         folder.Refusal<DatasetException>().ShouldBe(
             $"'{folder.Path}' cannot be divided into 3 splits that each have both classes, because clips of one source stay together: "
             + "0 of its sources have clips of both classes, 6 only nonviolent and 2 only violent ones, which is enough for 2. "
-            + "Add clips of more sources, or ask for two splits (--split 0.8,0.2).");
+            + "Add clips of more sources, or ask for two splits (Split 0.8,0.2).");
     }
 
     [Fact]

@@ -98,7 +98,7 @@ public sealed class SourceTableTests
         using var folder = Folder(null);
 
         folder.Refusal<DatasetException>(new DatasetOptions { GroupsFile = folder.File("nowhere.csv") })
-            .ShouldContain("does not exist. Check --groups.");
+            .ShouldContain("does not exist. Check Groups.");
     }
 
     [Theory]

@@ -12,10 +12,9 @@ internal static class ExportedModel
 {
     public static Learner Create(IDevice device, string name, int inputs)
     {
-        LossInfo loss = LossInfo.Plain;
         var learner = new Learner(
             device, Classifiers.Create(name, new ClassifierOptions(inputs, Dropout: 0.5f)),
-            new LearnerOptions(loss.Options, loss.ClassWeights, loss.Alpha, new AdamOptions(), MixedPrecision: false, Seed: 1));
+            new LearnerOptions(LossInfo.Plain, new AdamOptions(), MixedPrecision: false, Seed: 1));
         foreach (var (seed, parameter) in learner.Parameters.State.Index())
         {
             // Variances are above 0, and no two numbers of a layer play the same part.

@@ -104,7 +104,7 @@ public sealed class ProfileTests : IDisposable
         TrainingResult result = TrainingFixture.Run(_fixture.Options("run") with { Profile = "100,200" }, observer);
 
         result.Profile!.Rows.ShouldBeEmpty();
-        observer.Messages.ShouldContain(message => message.Text.Contains("--profile 100,200"));
+        observer.Messages.ShouldContain(message => message.Text.Contains("Profile 100,200"));
     }
 
     [Fact]

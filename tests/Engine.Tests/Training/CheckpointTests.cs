@@ -90,7 +90,7 @@ public sealed class CheckpointTests : IDisposable
         Checkpoint.SaveModel(_folder.File("best.safetensors"), _learner, Info, scaler: null);
         using Checkpoint checkpoint = Checkpoint.Open(_folder.File("best.safetensors"));
 
-        Should.Throw<RunException>(() => checkpoint.LoadOptimizer(_learner)).Hint!.ShouldContain("--initial-weights");
+        Should.Throw<RunException>(() => checkpoint.LoadOptimizer(_learner)).Hint!.ShouldContain("InitialWeights");
     }
 
     [Fact]

@@ -92,8 +92,8 @@ internal sealed class TrainingFixture : IDisposable
 
     /// <summary>The options of a plain learner.</summary>
     public static LearnerOptions Learner(float[]? classWeights = null, bool mixedPrecision = false) => new(
-        new LossOptions(Focal: true, Gamma: 2, Smoothing: 0.1f), classWeights
-            ?? [1, 1], [0.25f, 0.25f], new AdamOptions { ClipMode = ClipMode.Off }, mixedPrecision, Seed: 42);
+        new LossInfo(Focal: true, Gamma: 2, Smoothing: 0.1f, classWeights ?? [1, 1], [0.25f, 0.25f]),
+        new AdamOptions { ClipMode = ClipMode.Off }, mixedPrecision, Seed: 42);
 
     public void Dispose() => _folder.Dispose();
 }

@@ -167,10 +167,10 @@ public sealed class RunReportTests : IDisposable
         string page = File.ReadAllText(
             RunReport.Write([_fixture.File("a"), _fixture.File("b")], [], _fixture.File("both.html"), CancellationToken.None));
 
-        Row(page, "<code class=\"path wide\">--seed</code>").ShouldBe(["42", "3"]);
-        Row(page, "<code class=\"path wide\">--model</code>").ShouldBe(["lstm-attention", "simple-lstm"]);
-        page.ShouldNotContain("--checkpoint-dir");
-        page.ShouldNotContain("--batch-size");
+        Row(page, "<code class=\"path wide\">Seed</code>").ShouldBe(["42", "3"]);
+        Row(page, "<code class=\"path wide\">Model</code>").ShouldBe(["lstm-attention", "simple-lstm"]);
+        page.ShouldNotContain("CheckpointDir");
+        page.ShouldNotContain("BatchSize");
         double[] losses = [.. results.Select(result => result.Test!.Loss)];
         string[] cells = Row(page, "loss");
         for (int i = 0; i < 2; i++)
