@@ -4,6 +4,8 @@ using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
 using CudaTrainer.Kernels;
 using CudaTrainer.Kernels.Cpu.Simd;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Learning;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Bench.Compare;

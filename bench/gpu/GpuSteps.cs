@@ -8,6 +8,8 @@ using CudaTrainer.Engine.Ops;
 using CudaTrainer.Formats;
 using CudaTrainer.Kernels;
 using CudaTrainer.Kernels.Interop;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Learning;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Bench.Gpu;

@@ -4,6 +4,8 @@ using CudaTrainer.Bench.Compare;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Kernels;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Learning;
 using CudaTrainer.Training;
 using CudaTrainer.Training.Parallel;
 

@@ -1,8 +1,9 @@
-using System.Reflection;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Commands;
+using CudaTrainer.Cli.Demo;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli;
@@ -36,17 +37,6 @@ internal static class Program
         new DoctorCommand(),
         new DemoCommand(),
     ];
-
-    /// <summary>The version, and the commit it was built from.</summary>
-    public static string Version
-    {
-        get
-        {
-            string[] parts = typeof(Program)
-                .Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+');
-            return parts.Length == 2 && parts[1].Length > 9 ? $"{parts[0]}+{parts[1][..9]}" : parts[0];
-        }
-    }
 
     public static int Main(string[] arguments) => Run(arguments, Console.Out, Console.Error, TerminalSettings.Detect());
 
@@ -82,7 +72,7 @@ internal static class Program
     {
         if (request.Version)
         {
-            terminal.Output.WriteLine($"cudatrainer {Version}");
+            terminal.Output.WriteLine($"cudatrainer {ProgramVersion.Text}");
             return ExitCode.Ok;
         }
 

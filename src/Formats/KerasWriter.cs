@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.ExceptionServices;
+using System.Text;
 using PureHDF;
 
 namespace CudaTrainer.Formats;
@@ -14,6 +15,10 @@ public static class KerasWriter
 {
     /// <summary>Both lines of Keras read files of this version; without one they would take the file for Keras 1.</summary>
     private const string KerasVersion = "2.15.0";
+    private const string Backend = "tensorflow";
+
+    /// <summary>Bytes; HDF5's own limit is 64 KiB with its header.</summary>
+    private const int LargestAttribute = 60_000;
 
     /// <summary>Writes a file atomically.</summary>
     /// <param name="path">The destination; Keras takes <c>.weights.h5</c> for another layout.</param>
@@ -26,7 +31,7 @@ public static class KerasWriter
     {
         H5File file = new();
         file.Attributes[H5Archive.LayerNames] = Texts([.. layers.Select(layer => layer.Name)]);
-        file.Attributes[H5Archive.Backend] = "tensorflow";
+        file.Attributes[H5Archive.Backend] = Backend;
         file.Attributes["keras_version"] = KerasVersion;
         foreach (var (key, text) in metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal))
         {
@@ -53,7 +58,8 @@ public static class KerasWriter
             try
             {
                 // Compact arrays would lie within headers, where they cannot be read from the mapped file.
-                using H5NativeWriter writer = file.BeginWrite(stream, new H5WriteOptions(PreferCompactDatasetLayout: false));
+                var options = new H5WriteOptions(PreferCompactDatasetLayout: false, DefaultStringLength: TextLength(layers, metadata));
+                using H5NativeWriter writer = file.BeginWrite(stream, options);
                 foreach (var (dataset, weight) in arrays)
                 {
                     writer.Write(dataset, Convert(weight, tensors));
@@ -65,6 +71,17 @@ public static class KerasWriter
                 ExceptionDispatchInfo.Throw(cause);
             }
         });
+    }
+
+    /// <summary>
+    /// Bytes of every text of the file: as Keras's own, they have a fixed length, which h5py gives as bytes; PureHDF has one for a file.
+    /// 0 where lists of names would outgrow what an attribute holds; texts then are of variable length.
+    /// </summary>
+    private static int TextLength(IReadOnlyList<KerasLayer> layers, IReadOnlyDictionary<string, string> metadata)
+    {
+        int longest = layers.SelectMany(layer => layer.Weights.Select(weight => weight.Name).Append(layer.Name))
+            .Concat(metadata.Values).Append(KerasVersion).Append(Backend).Max(Encoding.UTF8.GetByteCount);
+        return longest * layers.Count <= LargestAttribute ? longest : 0;
     }
 
     /// <summary>An attribute of texts; none are an empty array of numbers, as NumPy makes of an empty list.</summary>

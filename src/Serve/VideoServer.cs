@@ -1,6 +1,9 @@
 using System.Net;
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Inference;
+using CudaTrainer.Training.RunFiles;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Serve;

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using CudaTrainer.Data.Video;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Inference;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Serve;

@@ -40,7 +40,7 @@ public sealed class ArchitectureTests
             .ShouldNotContain(reference => reference.Name == "System.Console", project);
 
     [Theory]
-    [MemberData(nameof(Libraries))]
+    [MemberData(nameof(Projects))]
     public void No_folders_of_a_project_form_a_circle(string project)
     {
         IReadOnlyList<FolderGraph.Use> uses = FolderGraph.Uses(AssemblyOf(project), Path.Combine(Repository.Root, "src", project), References());

@@ -1,6 +1,7 @@
 using System.Reflection;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Commands;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Tests;

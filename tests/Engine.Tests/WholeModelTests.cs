@@ -9,6 +9,8 @@ using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Formats;
 using CudaTrainer.Kernels;
 using CudaTrainer.Kernels.Cpu.Simd;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Learning;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests;

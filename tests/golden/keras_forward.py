@@ -60,9 +60,10 @@ file, model, features = sys.argv[1:]
 with h5py.File(file, "r") as f:
     layers = {}
     for layer in f.attrs["layer_names"]:
-        arrays = [np.asarray(f[layer][name], dtype="f8") for name in f[layer].attrs["weight_names"]]
+        group = f[layer.decode()]
+        arrays = [np.asarray(group[name.decode()], dtype="f8") for name in group.attrs["weight_names"]] if group.attrs["weight_names"].size else []
         if arrays:
-            layers[layer] = arrays
+            layers[layer.decode()] = arrays
 
 
 def dense(x, layer):

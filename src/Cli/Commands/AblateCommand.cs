@@ -1,6 +1,7 @@
 using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training;
 using CudaTrainer.Training.Studies;
 
@@ -38,7 +39,7 @@ internal sealed class AblateCommand : CliCommand<AblateOptions>
 
     public override bool TakesConfig => true;
 
-    protected override IEnumerable<OptionProblem> Validate(AblateOptions options) => OptionValidation.Validate(options.Study);
+    protected override IEnumerable<OptionProblem> Validate(AblateOptions options) => options.Study.Validate();
 
     protected override int Run(AblateOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>

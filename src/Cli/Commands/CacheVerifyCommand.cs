@@ -2,6 +2,8 @@ using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Data.Cache;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Commands;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training;
 using CudaTrainer.Training.Studies;
 
@@ -33,7 +34,7 @@ internal sealed class CvCommand : CliCommand<CvOptions>
 
     public override bool TakesConfig => true;
 
-    protected override IEnumerable<OptionProblem> Validate(CvOptions options) => OptionValidation.Validate(options.Study);
+    protected override IEnumerable<OptionProblem> Validate(CvOptions options) => options.Study.Validate();
 
     protected override int Run(CvOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>

@@ -1,6 +1,7 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Doctor;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training;
 using Spectre.Console;
 
@@ -33,7 +34,7 @@ internal sealed class DoctorCommand : CliCommand<DoctorOptions>
     {
         Check[] checks =
         [
-            Check.Ok("cudatrainer", Program.Version),
+            Check.Ok("cudatrainer", ProgramVersion.Text),
             .. MachineChecks.Run(terminal.Settings),
             VideoCheck.Run(),
             Hdf5Check.Run(),

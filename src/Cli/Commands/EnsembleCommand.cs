@@ -1,8 +1,11 @@
 using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Training.Inference;
+using CudaTrainer.Training.Metrics;
+using CudaTrainer.Training.Options;
+using CudaTrainer.Training.RunFiles;
 using CudaTrainer.Training;
-using CudaTrainer.Training.Ensembles;
 
 namespace CudaTrainer.Cli.Commands;
 
@@ -38,7 +41,7 @@ internal sealed class EnsembleCommand : CliCommand<EnsembleCommandOptions>
 
     protected override string? ArgumentProblem(int count) => count < 2 ? "name at least two: checkpoint folders or model files" : null;
 
-    protected override IEnumerable<OptionProblem> Validate(EnsembleCommandOptions options) => OptionValidation.Validate(options.Run);
+    protected override IEnumerable<OptionProblem> Validate(EnsembleCommandOptions options) => options.Run.Validate();
 
     protected override int Run(EnsembleCommandOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>

@@ -1,5 +1,7 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Training.Inference;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Commands;
@@ -33,7 +35,7 @@ internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
 
     public override bool TakesConfig => true;
 
-    protected override IEnumerable<OptionProblem> Validate(EvaluateOptions options) => OptionValidation.Validate(options.Run);
+    protected override IEnumerable<OptionProblem> Validate(EvaluateOptions options) => options.Run.Validate();
 
     protected override int Run(EvaluateOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>

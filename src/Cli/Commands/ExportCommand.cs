@@ -2,6 +2,8 @@ using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.OnnxRuntime;
+using CudaTrainer.Training.Export;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Commands;

@@ -1,5 +1,8 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Commands;

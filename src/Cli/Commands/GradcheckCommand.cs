@@ -2,6 +2,8 @@ using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Engine.Checks;
+using CudaTrainer.Training.Options;
+using CudaTrainer.Training.Parallel;
 using CudaTrainer.Training;
 using Spectre.Console;
 

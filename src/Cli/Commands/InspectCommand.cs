@@ -1,6 +1,8 @@
 using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Training.Options;
+using CudaTrainer.Training.RunFiles;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Commands;

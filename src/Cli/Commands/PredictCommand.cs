@@ -1,5 +1,7 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Training.Inference;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Commands;
@@ -45,7 +47,7 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
 
     protected override IEnumerable<OptionProblem> Validate(PredictOptions options)
     {
-        foreach (OptionProblem problem in OptionValidation.Validate(options.Run))
+        foreach (OptionProblem problem in options.Run.Validate())
         {
             yield return problem;
         }

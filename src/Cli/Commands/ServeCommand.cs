@@ -1,6 +1,7 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Serve;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Commands;
@@ -31,7 +32,7 @@ internal sealed class ServeCommand : CliCommand<ServeOptions>
             yield return new(nameof(options.Host), $"\"{options.Host}\" is not an IP address or localhost");
         }
 
-        foreach (OptionProblem problem in OptionValidation.Validate(options.Prediction))
+        foreach (OptionProblem problem in options.Prediction.Validate())
         {
             yield return problem;
         }
@@ -41,7 +42,7 @@ internal sealed class ServeCommand : CliCommand<ServeOptions>
         terminal,
         (observer, stop) =>
         {
-            VideoServer.Run(options, Program.Version, observer, url => terminal.Output.WriteLine($"Listening on {url}"), stop);
+            VideoServer.Run(options, ProgramVersion.Text, observer, url => terminal.Output.WriteLine($"Listening on {url}"), stop);
             return ExitCode.Ok;
         },
         stopping: "stopping");

@@ -1,5 +1,9 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Fitting;
+using CudaTrainer.Training.Options;
+using CudaTrainer.Training.RunFiles;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Commands;

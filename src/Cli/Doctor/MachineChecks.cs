@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Kernels.Cpu.Simd;
+using CudaTrainer.Training.RunFiles;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Doctor;

@@ -1,6 +1,6 @@
 using System.Text.Json.Serialization;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Events;
 
 /// <summary>How much a message matters to the person at the terminal.</summary>
 public enum Severity

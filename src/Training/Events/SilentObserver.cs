@@ -1,4 +1,4 @@
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Events;
 
 /// <summary>For processes beside the one that speaks. Errors end the process and are told by its caller.</summary>
 internal sealed class SilentObserver : IRunObserver

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Events;
 
 /// <summary>Wall time of each stage of a run, in the order in which they first ran.</summary>
 public sealed class StageClock

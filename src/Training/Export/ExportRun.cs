@@ -6,9 +6,15 @@ using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Formats;
 using CudaTrainer.Formats.Onnx;
 using CudaTrainer.Kernels;
+using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Options;
+using CudaTrainer.Training.Parallel;
+using CudaTrainer.Training.RunFiles;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Export;
 
 public sealed record ExportOptions
 {

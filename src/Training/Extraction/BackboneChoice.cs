@@ -5,8 +5,9 @@ using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Options;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Extraction;
 
 /// <summary>
 /// What makes the features that the options ask for: where the backbone's weights come from and how frames are prepared for it, motion, or

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Data.Video;
 using CudaTrainer.Engine.Tracing;
+using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Training.Extraction;
 

@@ -3,9 +3,11 @@ using System.Runtime.ExceptionServices;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Data.Video;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Options;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Extraction;
 
 public sealed record DataScanOptions
 {

@@ -1,8 +1,10 @@
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Engine;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Parallel;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Extraction;
 
 /// <summary>Videos to features in the cache, and nothing else.</summary>
 public static class ExtractionRun

@@ -4,6 +4,7 @@ using CudaTrainer.Data.Video;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tracing;
+using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Training.Extraction;
 

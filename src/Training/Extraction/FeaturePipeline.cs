@@ -9,10 +9,12 @@ using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Parallel;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Extraction;
 
 /// <summary>What an extraction left in the cache.</summary>
 public sealed record ExtractionResult

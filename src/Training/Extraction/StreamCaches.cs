@@ -5,8 +5,9 @@ using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Options;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Extraction;
 
 /// <summary>A clip and which of its streams has no features yet.</summary>
 internal readonly record struct MissingStream(Clip Clip, FeatureStream Stream);

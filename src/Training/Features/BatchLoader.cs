@@ -5,7 +5,7 @@ using CudaTrainer.Kernels.Cpu;
 using CudaTrainer.Kernels.Cpu.Threading;
 using CudaTrainer.Training.Parallel;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Features;
 
 /// <summary>
 /// One replica's part of a batch in host memory, valid until it is given back. Labels and features lie in one block, so that one copy takes

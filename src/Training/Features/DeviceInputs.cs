@@ -1,7 +1,7 @@
 using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Tensors;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Features;
 
 /// <summary>
 /// Batches as a device sees them: in place where it shares the host's memory, otherwise copied into one of two blocks in turn, so that the

@@ -1,6 +1,6 @@
 using CudaTrainer.Kernels;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Features;
 
 /// <summary>
 /// The order of the clips in an epoch: a full permutation (Fisher-Yates) that follows from the seed and the epoch alone, so that resuming

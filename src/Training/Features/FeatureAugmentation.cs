@@ -1,6 +1,7 @@
 using CudaTrainer.Data.Dataset;
+using CudaTrainer.Training.Options;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Features;
 
 /// <summary>How features of training clips are varied from epoch to epoch; zeros change nothing.</summary>
 /// <param name="TemporalJitter">Largest shift of a clip in time, in sampled frames; its first or last frame is repeated.</param>

@@ -3,8 +3,9 @@ using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Options;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Features;
 
 /// <summary>
 /// Standardises features, x → (x − mean)·scale, by the training clips. Features of a random backbone are almost constant from frame to

@@ -3,8 +3,9 @@ using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Options;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Features;
 
 /// <summary>The same clips of a split in other views.</summary>
 internal sealed class FeatureViews : IDisposable

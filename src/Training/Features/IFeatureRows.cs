@@ -1,4 +1,4 @@
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Features;
 
 /// <summary>The features of one split, one row per clip, in memory that stays put (usually a mapped file).</summary>
 public interface IFeatureRows

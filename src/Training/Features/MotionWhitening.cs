@@ -1,7 +1,7 @@
 using System.Numerics;
 using CudaTrainer.Data.Video;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Features;
 
 /// <summary>
 /// Turns the means of standardised motion features into their principal components, each of variance 1 over the clips. What tells clips

@@ -1,4 +1,4 @@
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Features;
 
 /// <summary>Some rows of a split.</summary>
 internal sealed class SelectedRows : IFeatureRows

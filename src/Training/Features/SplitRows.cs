@@ -1,7 +1,7 @@
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Formats;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Features;
 
 /// <summary>A mapped split as rows to train on.</summary>
 internal sealed class SplitRows(FeatureSet set) : IFeatureRows

@@ -2,8 +2,10 @@ using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Options;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Fitting;
 
 /// <summary>What a run's options come to on the device that it has: the loss, the learner's options and the model.</summary>
 internal sealed class LearnerSetup(TrainingOptions options, IDevice device, bool isCuda)

@@ -1,8 +1,12 @@
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Parallel;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Fitting;
 
 /// <summary>Where a sweep begins and ends.</summary>
 public sealed record SweepRange

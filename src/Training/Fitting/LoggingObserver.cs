@@ -1,4 +1,7 @@
-namespace CudaTrainer.Training;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.RunFiles;
+
+namespace CudaTrainer.Training.Fitting;
 
 /// <summary>Writes what a run tells also to its train.log; progress is too much for a log and only passed on.</summary>
 internal sealed class LoggingObserver(IRunObserver inner, RunFolder folder) : IRunObserver

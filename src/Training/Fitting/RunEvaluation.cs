@@ -1,7 +1,13 @@
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Metrics;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Parallel;
 using CudaTrainer.Training.Reporting;
+using CudaTrainer.Training.RunFiles;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Fitting;
 
 /// <summary>Measures the models that a run has made, each as it was saved, on the splits that it was not trained on.</summary>
 internal sealed class RunEvaluation(

@@ -1,9 +1,14 @@
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Parallel;
+using CudaTrainer.Training.RunFiles;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Fitting;
 
 /// <summary>Where a run starts from.</summary>
 internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunFolder folder, WeightAverages averages,

@@ -4,9 +4,14 @@ using System.Text.Json;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
 using CudaTrainer.Formats.TensorBoard;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Metrics;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Reporting;
+using CudaTrainer.Training.RunFiles;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Fitting;
 
 /// <summary>
 /// What TensorBoard shows of a run: runs <c>train</c> and <c>validation</c> with Keras's names, and the settings beside them. Events wait

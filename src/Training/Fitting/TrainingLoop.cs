@@ -3,9 +3,16 @@ using CudaTrainer.Engine;
 using CudaTrainer.Engine.Optim;
 using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Metrics;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Parallel;
+using CudaTrainer.Training.RunFiles;
+using Monitor = CudaTrainer.Training.Options.Monitor;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Fitting;
 
 /// <summary>
 /// The epochs of a run: steps, validation, best and periodic checkpoints, early stopping. Knows nothing of videos or of how the run was

@@ -2,9 +2,13 @@ using CudaTrainer.Data.Cache;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Options;
+using CudaTrainer.Training.Parallel;
+using CudaTrainer.Training.RunFiles;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Fitting;
 
 /// <summary>What a training run would do.</summary>
 /// <param name="StepsPerEpoch">Batches of the train split.</param>

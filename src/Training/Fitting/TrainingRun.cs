@@ -9,10 +9,17 @@ using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Metrics;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Parallel;
 using CudaTrainer.Training.Reporting;
+using CudaTrainer.Training.RunFiles;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Fitting;
 
 /// <summary>
 /// A whole training run: features (from videos or as they are), training with checkpoints, and the evaluation of the best model from the

@@ -2,9 +2,10 @@ using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Parallel;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Learning;
 
 /// <summary>
 /// Gives batch normalisation the statistics that belong to a model's weights: running statistics follow weights of many steps, and an

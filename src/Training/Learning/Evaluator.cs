@@ -1,7 +1,9 @@
 using CudaTrainer.Engine;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.Parallel;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Learning;
 
 /// <summary>A classifier's answers on a split, in the order of its rows.</summary>
 /// <param name="Labels">0 or 1.</param>

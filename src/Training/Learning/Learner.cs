@@ -5,9 +5,10 @@ using CudaTrainer.Engine.Optim;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Kernels;
+using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Parallel;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Learning;
 
 /// <summary>What decides a step besides the batch.</summary>
 /// <param name="MixedPrecision">Dynamic loss scaling, half-precision features and saved activations, and half-precision maths on devices

@@ -4,8 +4,10 @@ using CudaTrainer.Engine;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Parallel;
 
-namespace CudaTrainer.Training.Parallel;
+namespace CudaTrainer.Training.Learning;
 
 /// <summary>
 /// The replicas of a model that this process trains, one for each device, each on a thread of its own. They begin with the same weights,

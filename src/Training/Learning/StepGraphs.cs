@@ -1,7 +1,8 @@
 using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Training.Features;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Learning;
 
 /// <summary>
 /// Training steps as graphs, one for each phase, place in the batch and input block. The first step of a kind is queued op by op, which

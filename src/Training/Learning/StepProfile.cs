@@ -1,9 +1,10 @@
 using System.Diagnostics;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tracing;
+using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Parallel;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Learning;
 
 /// <summary>
 /// Looks at some steps of a run: which part of each takes how long on every replica of this process, and how long it waits for its batch.

@@ -1,6 +1,6 @@
 using CudaTrainer.Data.Dataset;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Metrics;
 
 /// <summary>Where a metric would lie in 95 % of equally large samples; NaN where the metric itself has no value.</summary>
 public sealed record Interval(double Low, double High);

@@ -1,6 +1,6 @@
 using System.Text.Json.Serialization;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Metrics;
 
 /// <summary>
 /// Metrics of a two-class classifier with class 1 = violent as the positive class. Fractions in [0, 1]; NaN where a ratio has no

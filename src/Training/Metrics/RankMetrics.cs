@@ -1,4 +1,4 @@
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Metrics;
 
 /// <summary>Metrics that depend only on how scores order the clips.</summary>
 public static class RankMetrics

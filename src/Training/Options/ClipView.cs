@@ -1,7 +1,7 @@
 using System.Buffers;
 using CudaTrainer.Data.Video;
 
-namespace CudaTrainer.Training.Extraction;
+namespace CudaTrainer.Training.Options;
 
 /// <summary>
 /// A fixed way of looking at a clip other than as it is. Nothing is random, so that features of a view can be cached. Pictures are changed

@@ -2,7 +2,7 @@ using System.Text.Json.Serialization;
 using CudaTrainer.Data.Video;
 using CudaTrainer.Engine.Nn;
 
-namespace CudaTrainer.Training.Extraction;
+namespace CudaTrainer.Training.Options;
 
 /// <summary>What of a video becomes features.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<FeatureStream>))]

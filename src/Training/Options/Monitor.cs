@@ -1,4 +1,6 @@
-namespace CudaTrainer.Training;
+using CudaTrainer.Training.Events;
+
+namespace CudaTrainer.Training.Options;
 
 /// <summary>The one quantity that decides which checkpoint is best and when training stops.</summary>
 public sealed class Monitor

@@ -2,11 +2,10 @@ using System.Globalization;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Formats;
-using CudaTrainer.Training.Ensembles;
 using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Studies;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Options;
 
 /// <param name="Setting">Name of the property, for example <c>BatchSize</c>.</param>
 /// <param name="Message">What was found and what is expected.</param>
@@ -135,84 +134,6 @@ public static class OptionValidation
         return problems;
     }
 
-    public static IReadOnlyList<OptionProblem> Validate(PredictionOptions options)
-    {
-        List<OptionProblem> problems = [];
-        CheckModel(options.Checkpoint, problems);
-        problems.AddRange(Validate((VideoOptions)options));
-        if (options.Release > options.Threshold)
-        {
-            problems.Add(new(nameof(options.Release),
-                $"is above {Name(nameof(options.Threshold))}; an event would end before it begins"));
-        }
-
-        if (options.Stride > options.Window)
-        {
-            problems.Add(new(nameof(options.Stride),
-                $"is above {Name(nameof(options.Window))}; parts of the video would be in no window"));
-        }
-
-        if (options.Window is null)
-        {
-            (string Setting, bool IsGiven)[] ofWindows = [(nameof(options.Stride), options.Stride is not null),
-                (nameof(options.Smooth), options.Smooth > 0), (nameof(options.Release), options.Release is not null),
-                (nameof(options.Annotate), options.Annotate is not null)];
-            problems.AddRange(ofWindows.Where(setting => setting.IsGiven)
-                .Select(setting => new OptionProblem(setting.Setting, $"needs {Name(nameof(options.Window))}")));
-        }
-        else if (options.Tta)
-        {
-            problems.Add(new(nameof(options.Tta), $"contradicts {Name(nameof(options.Window))}: views are of whole videos"));
-        }
-
-        if (options.Window is not null && options.McDropout > 0)
-        {
-            problems.Add(new(nameof(options.McDropout), $"contradicts {Name(nameof(options.Window))}: it is for whole videos"));
-        }
-
-        return problems;
-    }
-
-    public static IReadOnlyList<OptionProblem> Validate(EvaluationOptions options)
-    {
-        List<OptionProblem> problems = [];
-        CheckModel(options.Checkpoint, problems);
-        CheckSource(options.Features, options.FeaturesDir, problems);
-        return problems;
-    }
-
-    public static IReadOnlyList<OptionProblem> Validate(EnsembleOptions options)
-    {
-        List<OptionProblem> problems = [.. OfSettings(options)];
-        CheckSource(options.Features, options.FeaturesDir, problems);
-        if (!Ensemble.IsAt(options.Output))
-        {
-            problems.Add(new(nameof(options.Output), $"\"{options.Output}\" does not end in .json"));
-        }
-
-        return problems;
-    }
-
-    public static IReadOnlyList<OptionProblem> Validate(StudyOptions options)
-    {
-        List<OptionProblem> problems = [.. OfSettings(options)];
-        if (options.Fusion == StreamFusion.Late && (options.Run.Stream != FeatureStream.Both || options.Run.FeaturesDir is not null))
-        {
-            problems.Add(new(nameof(options.Fusion), $"late fusion is of two streams: it needs {Name(nameof(options.Run.Stream))} both " +
-                $"and {Name(nameof(options.Run.DatasetPath))}"));
-        }
-
-        if (options.Run.Ema > 0 && options.Run.SwaStart > 0)
-        {
-            problems.Add(new(nameof(options.Run.SwaStart),
-                $"a study is of one kind of model: give either {Name(nameof(options.Run.Ema))} or {Name(nameof(options.Run.SwaStart))}"));
-        }
-
-        CheckText(nameof(options.Output), options.Output, problems);
-        problems.AddRange(Validate(options.Run));
-        return problems;
-    }
-
     /// <exception cref="RunException">Something is wrong with the options.</exception>
     internal static void Require(TrainingOptions options)
     {
@@ -223,15 +144,15 @@ public static class OptionValidation
         }
     }
 
-    private static void CheckModel(string checkpoint, List<OptionProblem> problems)
+    internal static void CheckModel(string checkpoint, List<OptionProblem> problems)
     {
         if (checkpoint.Length == 0)
         {
-            problems.Add(new(nameof(PredictionOptions.Checkpoint), "is required: the trained model"));
+            problems.Add(new("Checkpoint", "is required: the trained model"));
         }
     }
 
-    private static void CheckSource(FeatureOptions videos, string? featuresDir, List<OptionProblem> problems)
+    internal static void CheckSource(FeatureOptions videos, string? featuresDir, List<OptionProblem> problems)
     {
         problems.AddRange(Validate(videos).Where(problem => problem.Setting != nameof(videos.DatasetPath) || featuresDir is null));
         if (featuresDir is not null && videos.DatasetPath is not null)
@@ -276,7 +197,7 @@ public static class OptionValidation
         }
     }
 
-    private static void CheckText(string setting, string value, List<OptionProblem> problems)
+    internal static void CheckText(string setting, string value, List<OptionProblem> problems)
     {
         if (string.IsNullOrWhiteSpace(value))
         {

@@ -1,4 +1,4 @@
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Options;
 
 /// <summary>Named sets of training options. Whatever is given besides wins over a preset.</summary>
 public static class Presets

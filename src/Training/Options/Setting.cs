@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Reflection;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Options;
 
 /// <summary>A property of an options record with what its <see cref="SettingAttribute"/> says of it.</summary>
 public sealed class Setting

@@ -1,4 +1,4 @@
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Options;
 
 /// <summary>Headings under which settings are listed, in this order.</summary>
 public enum SettingGroup

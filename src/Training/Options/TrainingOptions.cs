@@ -5,7 +5,7 @@ using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Kernels;
 using CudaTrainer.Training.Extraction;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Options;
 
 /// <summary>Where videos are decoded and networks computed; shared by everything that reads videos.</summary>
 public record VideoOptions
@@ -268,7 +268,7 @@ public sealed record TrainingOptions : FeatureOptions
         Role = SettingRole.Place | SettingRole.SingleRun, AtLeast = 0)]
     public int TensorboardHistograms { get; init; } = 5;
 
-    /// <summary>Makes <see cref="TrainingPlan"/> only; for whoever starts runs, which do not look at it.</summary>
+    /// <summary>Makes <see cref="Fitting.TrainingPlan"/> only; for whoever starts runs, which do not look at it.</summary>
     [Setting(SettingGroup.Debug, "Check everything, open the data, print the plan and the model layer by layer, write nothing",
         Role = SettingRole.SingleRun | SettingRole.Course)]
     public bool DryRun { get; init; }

@@ -5,9 +5,10 @@ using CudaTrainer.Engine;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Formats;
 using CudaTrainer.Kernels.Interop;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Parallel;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Parallel;
 
 /// <summary>The devices that a run uses, and why.</summary>
 /// <param name="Devices">One or more of one kind.</param>

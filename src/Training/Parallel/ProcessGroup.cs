@@ -4,6 +4,7 @@ using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Training.Parallel;
 

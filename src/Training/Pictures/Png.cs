@@ -1,6 +1,6 @@
 using SkiaSharp;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Pictures;
 
 /// <summary>Pictures as PNG files.</summary>
 internal static class Png

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
+using CudaTrainer.Training.Pictures;
 using SkiaSharp;
 
 namespace CudaTrainer.Training.Reporting;

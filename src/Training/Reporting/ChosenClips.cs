@@ -1,4 +1,5 @@
 using CudaTrainer.Data.Dataset;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Training.Reporting;
 

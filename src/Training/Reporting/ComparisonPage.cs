@@ -1,4 +1,6 @@
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Metrics;
+using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Training.Reporting;
 

@@ -1,3 +1,5 @@
+using CudaTrainer.Training.RunFiles;
+
 namespace CudaTrainer.Training.Reporting;
 
 /// <summary>How a run went, epoch by epoch.</summary>

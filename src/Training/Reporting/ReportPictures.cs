@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using CudaTrainer.Data.Video;
+using CudaTrainer.Training.Options;
+using CudaTrainer.Training.Pictures;
 
 namespace CudaTrainer.Training.Reporting;
 

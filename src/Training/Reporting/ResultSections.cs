@@ -1,4 +1,6 @@
 using CudaTrainer.Data.Dataset;
+using CudaTrainer.Training.Metrics;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Training.Reporting;
 

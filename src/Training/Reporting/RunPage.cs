@@ -1,4 +1,7 @@
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Metrics;
+using CudaTrainer.Training.Options;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Training.Reporting;
 

@@ -3,6 +3,9 @@ using System.Text.Json;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Metrics;
+using CudaTrainer.Training.Options;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Training.Reporting;
 

@@ -1,5 +1,6 @@
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Training.Reporting;
 

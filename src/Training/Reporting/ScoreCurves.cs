@@ -1,3 +1,5 @@
+using CudaTrainer.Training.RunFiles;
+
 namespace CudaTrainer.Training.Reporting;
 
 /// <summary>Metrics at one threshold.</summary>
@@ -10,7 +12,7 @@ internal readonly record struct ThresholdPoint(double Threshold, double Accuracy
 internal readonly record struct CalibrationBin(double From, double To, int Count, double Mean, double Violent);
 
 /// <summary>
-/// Curves over scores and labels: those that <see cref="RankMetrics"/> measures the areas of, and how far the scores can be taken as
+/// Curves over scores and labels: those that <see cref="Metrics.RankMetrics"/> measures the areas of, and how far the scores can be taken as
 /// probabilities.
 /// </summary>
 internal static class ScoreCurves

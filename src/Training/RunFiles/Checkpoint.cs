@@ -6,9 +6,12 @@ using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Optim;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Parallel;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.RunFiles;
 
 /// <summary>
 /// Checkpoints are safetensors files. A model file (<c>best_model.safetensors</c>) holds parameters and buffers under their names; a full

@@ -3,8 +3,9 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Metrics;
 
-namespace CudaTrainer.Training.Ensembles;
+namespace CudaTrainer.Training.RunFiles;
 
 /// <summary>How members' answers become one, from the simplest on.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<EnsembleStrategy>))]

@@ -1,8 +1,9 @@
 using System.Text.Json;
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Options;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.RunFiles;
 
 /// <summary>Of a tensor's elements that are finite; NaN where there are none.</summary>
 /// <param name="NonFinite">Elements that are NaN or infinite.</param>

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.RunFiles;
 
 /// <summary>What the operating system says about the machine.</summary>
 public static class Machine

@@ -2,8 +2,10 @@ using System.Globalization;
 using System.Text;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Learning;
 
-namespace CudaTrainer.Training.Reporting;
+namespace CudaTrainer.Training.RunFiles;
 
 /// <summary>What the best checkpoint says about one clip.</summary>
 /// <param name="Path">Below the dataset's folder, or what stands for it.</param>

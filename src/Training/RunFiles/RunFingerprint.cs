@@ -1,8 +1,10 @@
 using System.Security.Cryptography;
 using System.Text;
 using CudaTrainer.Data.Cache;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Options;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.RunFiles;
 
 /// <summary>What makes a run that run and no other.</summary>
 internal static class RunFingerprint

@@ -4,9 +4,12 @@ using System.Text.Json;
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
 using CudaTrainer.Formats.TensorBoard;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Reporting;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.RunFiles;
 
 /// <summary>
 /// The files of a run in its checkpoint folder. Every file but the two logs and the event files is replaced as a whole, atomically.

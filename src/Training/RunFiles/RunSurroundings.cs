@@ -5,7 +5,7 @@ using CudaTrainer.Data.Dataset;
 using CudaTrainer.Formats;
 using CudaTrainer.Kernels.Cpu.Simd;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.RunFiles;
 
 /// <summary>What a run ran on.</summary>
 /// <param name="Version">Of this engine, with the commit it was built from where that is known.</param>

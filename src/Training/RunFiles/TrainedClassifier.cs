@@ -4,8 +4,11 @@ using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
 using CudaTrainer.Kernels;
+using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Options;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.RunFiles;
 
 /// <summary>A classifier from a file, ready to answer.</summary>
 public sealed class TrainedClassifier : IDisposable

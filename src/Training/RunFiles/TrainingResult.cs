@@ -1,8 +1,11 @@
 using System.Text.Json.Serialization;
 using CudaTrainer.Engine.Tracing;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.Parallel;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.RunFiles;
 
 /// <summary>What a finished or interrupted training run leaves; training_results.json holds the same.</summary>
 public sealed record TrainingResult

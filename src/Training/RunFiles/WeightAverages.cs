@@ -1,8 +1,9 @@
 using System.Numerics;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Training.Options;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.RunFiles;
 
 /// <summary>
 /// A running average of a model's parameters in host memory, in single precision, of the master weights: a ← a + r_n·(w − a), r_1 = 1. Each

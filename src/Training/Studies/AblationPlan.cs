@@ -1,3 +1,5 @@
+using CudaTrainer.Training.Options;
+
 namespace CudaTrainer.Training.Studies;
 
 /// <summary>One of the optimisations that are judged.</summary>

@@ -5,6 +5,9 @@ using System.Text.Json.Serialization;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Metrics;
+using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Training.Studies;
 

@@ -3,9 +3,16 @@ using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
-using CudaTrainer.Training.Ensembles;
+using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Fitting;
+using CudaTrainer.Training.Inference;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Metrics;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Parallel;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Training.Studies;
 

@@ -1,4 +1,5 @@
 using CudaTrainer.Data.Dataset;
+using CudaTrainer.Training.Metrics;
 
 namespace CudaTrainer.Training.Studies;
 

@@ -4,7 +4,12 @@ using System.Text;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Options;
+using CudaTrainer.Training.Parallel;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Training.Studies;
 
@@ -41,6 +46,27 @@ public sealed record StudyOptions
 
     [Setting(SettingGroup.Output, "Results, and what is needed to go on after a stop", Placeholder = "DIR", Kind = "folder")]
     public string Output { get; init; } = "./study";
+
+    /// <summary>What is wrong with the values, all at once.</summary>
+    public IReadOnlyList<OptionProblem> Validate()
+    {
+        List<OptionProblem> problems = [.. OptionValidation.OfSettings(this)];
+        if (Fusion == StreamFusion.Late && (Run.Stream != FeatureStream.Both || Run.FeaturesDir is not null))
+        {
+            problems.Add(new(nameof(Fusion), $"late fusion is of two streams: it needs {SettingName.Of(nameof(Run.Stream))} both " +
+                $"and {SettingName.Of(nameof(Run.DatasetPath))}"));
+        }
+
+        if (Run.Ema > 0 && Run.SwaStart > 0)
+        {
+            problems.Add(new(nameof(Run.SwaStart),
+                $"a study is of one kind of model: give either {SettingName.Of(nameof(Run.Ema))} or {SettingName.Of(nameof(Run.SwaStart))}"));
+        }
+
+        OptionValidation.CheckText(nameof(Output), Output, problems);
+        problems.AddRange(OptionValidation.Validate(Run));
+        return problems;
+    }
 }
 
 /// <summary>How appearance and motion become one answer.</summary>

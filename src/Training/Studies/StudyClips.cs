@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Engine;
+using CudaTrainer.Training.Features;
 
 namespace CudaTrainer.Training.Studies;
 

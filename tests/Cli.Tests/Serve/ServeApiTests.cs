@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
+using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Data.Video;
 
 namespace CudaTrainer.Cli.Tests.Serve;
@@ -110,7 +111,7 @@ public sealed class ServeApiTests(ServeFixture fixture)
 
         status.ShouldBe(HttpStatusCode.OK);
         health.GetProperty("status").GetString().ShouldBe("ok");
-        health.GetProperty("version").GetString().ShouldBe(Program.Version);
+        health.GetProperty("version").GetString().ShouldBe(ProgramVersion.Text);
         health.GetProperty("simulated").GetBoolean().ShouldBeFalse();
         health.GetProperty("note").ValueKind.ShouldBe(JsonValueKind.Null);
         health.GetProperty("device").GetString()!.ShouldStartWith("cpu");

@@ -3,6 +3,7 @@ using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tests.Training;
 using CudaTrainer.Kernels;
 using CudaTrainer.Kernels.Interop;
+using CudaTrainer.Training.Learning;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Cuda;

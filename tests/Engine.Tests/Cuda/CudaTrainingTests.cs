@@ -1,5 +1,6 @@
 using CudaTrainer.Engine.Tests.Allocation;
 using CudaTrainer.Engine.Tests.Training;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Cuda;

@@ -1,6 +1,7 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Formats;
 using CudaTrainer.Formats.Onnx;
+using CudaTrainer.Training.Export;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Onnx;

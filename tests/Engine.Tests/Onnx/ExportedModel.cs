@@ -1,6 +1,7 @@
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels;
+using CudaTrainer.Training.Learning;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Onnx;

@@ -2,6 +2,7 @@ using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Cuda;
 using CudaTrainer.Kernels;
+using CudaTrainer.Training.Learning;
 using CudaTrainer.Training;
 using CudaTrainer.Training.Parallel;
 

@@ -2,6 +2,7 @@ using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Training;
+using CudaTrainer.Training.Learning;
 using CudaTrainer.Training;
 using CudaTrainer.Training.Parallel;
 

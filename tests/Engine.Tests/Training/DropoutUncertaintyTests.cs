@@ -2,7 +2,6 @@ using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Training;
-using CudaTrainer.Training.Ensembles;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,5 +1,5 @@
+using CudaTrainer.Training.Inference;
 using CudaTrainer.Training;
-using CudaTrainer.Training.Ensembles;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

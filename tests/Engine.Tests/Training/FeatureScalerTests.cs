@@ -1,5 +1,7 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Learning;
 using CudaTrainer.Training;
 using CudaTrainer.Training.Parallel;
 

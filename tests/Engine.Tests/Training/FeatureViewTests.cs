@@ -1,5 +1,4 @@
 using CudaTrainer.Training;
-using CudaTrainer.Training.Ensembles;
 using CudaTrainer.Training.Extraction;
 
 namespace CudaTrainer.Engine.Tests.Training;

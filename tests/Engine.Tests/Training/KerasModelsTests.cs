@@ -7,6 +7,7 @@ using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Formats;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Learning;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;

@@ -1,5 +1,6 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Training.Learning;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;

@@ -1,5 +1,6 @@
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Kernels;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;

@@ -1,5 +1,5 @@
 using CudaTrainer.Engine.Optim;
-using Monitor = CudaTrainer.Training.Monitor;
+using Monitor = CudaTrainer.Training.Options.Monitor;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

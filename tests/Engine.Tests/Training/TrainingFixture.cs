@@ -1,6 +1,9 @@
 using System.Buffers.Binary;
 using CudaTrainer.Formats;
 using CudaTrainer.Kernels;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Options;
+using CudaTrainer.Training.RunFiles;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;

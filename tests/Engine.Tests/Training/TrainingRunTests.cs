@@ -1,6 +1,7 @@
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;

@@ -3,6 +3,7 @@ using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Video;
+using CudaTrainer.Training.Inference;
 using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;

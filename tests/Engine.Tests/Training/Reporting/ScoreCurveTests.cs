@@ -1,3 +1,4 @@
+using CudaTrainer.Training.RunFiles;
 using CudaTrainer.Training;
 using CudaTrainer.Training.Reporting;
 

@@ -1,4 +1,4 @@
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Inference;
 
 /// <summary>The answer for one window of a video. Times in seconds from its beginning.</summary>
 /// <param name="Violent">p(violent).</param>

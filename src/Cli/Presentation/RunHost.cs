@@ -1,6 +1,6 @@
 using CudaTrainer.Cli.Presentation;
 
-namespace CudaTrainer.Cli;
+namespace CudaTrainer.Cli.Presentation;
 
 /// <summary>Runs engine work with its progress shown and with Ctrl-C and SIGTERM heeded.</summary>
 internal static class RunHost

@@ -1,4 +1,4 @@
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Inference;
 
 /// <summary>
 /// What several answers with dropout left on tell of how sure a classifier is (Gal and Ghahramani 2016, "Dropout as a Bayesian

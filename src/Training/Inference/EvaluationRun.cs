@@ -3,10 +3,16 @@ using CudaTrainer.Data.Cache;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
-using CudaTrainer.Training.Ensembles;
+using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Metrics;
+using CudaTrainer.Training.Options;
+using CudaTrainer.Training.Parallel;
+using CudaTrainer.Training.RunFiles;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Inference;
 
 public sealed record EvaluationOptions
 {
@@ -29,6 +35,15 @@ public sealed record EvaluationOptions
     [Setting(SettingGroup.Output, "Where evaluation_results.json is written",
         Placeholder = "DIR", Kind = "folder", Default = "the checkpoint's folder")]
     public string? Output { get; init; }
+
+    /// <summary>What is wrong with the values, all at once.</summary>
+    public IReadOnlyList<OptionProblem> Validate()
+    {
+        List<OptionProblem> problems = [];
+        OptionValidation.CheckModel(Checkpoint, problems);
+        OptionValidation.CheckSource(Features, FeaturesDir, problems);
+        return problems;
+    }
 }
 
 /// <param name="Splits">Metrics by split, at the classifier's own threshold; those of test-time augmentation under the split's name and

@@ -1,6 +1,7 @@
 using CudaTrainer.Data.Video;
+using CudaTrainer.Training.Pictures;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Inference;
 
 /// <summary>A picture out of a video that says why it was called what it was.</summary>
 /// <param name="Frame">Its number in the video.</param>

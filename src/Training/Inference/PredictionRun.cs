@@ -1,8 +1,10 @@
 using System.Text.Json.Serialization;
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Options;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Inference;
 
 /// <summary>Which model answers for videos, and how.</summary>
 public sealed record PredictionOptions : VideoOptions
@@ -53,6 +55,45 @@ public sealed record PredictionOptions : VideoOptions
 
     [Setting(SettingGroup.Model, "Seed of the masks of {McDropout}", Role = SettingRole.Offline, AtLeast = 0)]
     public int Seed { get; init; } = 42;
+
+    /// <summary>What is wrong with the values, all at once.</summary>
+    public IReadOnlyList<OptionProblem> Validate()
+    {
+        List<OptionProblem> problems = [];
+        OptionValidation.CheckModel(Checkpoint, problems);
+        problems.AddRange(OptionValidation.Validate((VideoOptions)this));
+        if (Release > Threshold)
+        {
+            problems.Add(new(nameof(Release),
+                $"is above {SettingName.Of(nameof(Threshold))}; an event would end before it begins"));
+        }
+
+        if (Stride > Window)
+        {
+            problems.Add(new(nameof(Stride),
+                $"is above {SettingName.Of(nameof(Window))}; parts of the video would be in no window"));
+        }
+
+        if (Window is null)
+        {
+            (string Setting, bool IsGiven)[] ofWindows = [(nameof(Stride), Stride is not null),
+                (nameof(Smooth), Smooth > 0), (nameof(Release), Release is not null),
+                (nameof(Annotate), Annotate is not null)];
+            problems.AddRange(ofWindows.Where(setting => setting.IsGiven)
+                .Select(setting => new OptionProblem(setting.Setting, $"needs {SettingName.Of(nameof(Window))}")));
+        }
+        else if (Tta)
+        {
+            problems.Add(new(nameof(Tta), $"contradicts {SettingName.Of(nameof(Window))}: views are of whole videos"));
+        }
+
+        if (Window is not null && McDropout > 0)
+        {
+            problems.Add(new(nameof(McDropout), $"contradicts {SettingName.Of(nameof(Window))}: it is for whole videos"));
+        }
+
+        return problems;
+    }
 }
 
 /// <param name="Violent">p(violent), with windows the highest of the smoothed ones; null when the video could not be read.</param>

@@ -3,10 +3,14 @@ using CudaTrainer.Data.Video;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
-using CudaTrainer.Training.Ensembles;
+using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Options;
+using CudaTrainer.Training.Parallel;
+using CudaTrainer.Training.RunFiles;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Inference;
 
 /// <summary>A long video's answer and what it was made of.</summary>
 /// <param name="Samples">Which frames stand for each window, in the order of <see cref="Prediction.Windows"/>.</param>

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using CudaTrainer.Cli.Presentation;
 
-namespace CudaTrainer.Cli;
+namespace CudaTrainer.Cli.Presentation;
 
 /// <summary>
 /// Ctrl-C and SIGTERM: the first asks the run to stop in order, the second ends the process at once.

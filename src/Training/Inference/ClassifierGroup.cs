@@ -2,9 +2,13 @@ using CudaTrainer.Data.Cache;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Parallel;
+using CudaTrainer.Training.RunFiles;
 
-namespace CudaTrainer.Training.Ensembles;
+namespace CudaTrainer.Training.Inference;
 
 /// <summary>
 /// What answers for a clip: a classifier, or the members of an ensemble, which all take the same features: those of both streams where one

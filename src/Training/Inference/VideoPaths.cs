@@ -2,7 +2,7 @@ using System.IO.Enumeration;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Inference;
 
 /// <summary>Video files by what a user names: files, folders that are searched, and patterns.</summary>
 public static class VideoPaths

@@ -1,8 +1,15 @@
 using System.Text.Json.Serialization;
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Engine;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Metrics;
+using CudaTrainer.Training.Options;
+using CudaTrainer.Training.Parallel;
+using CudaTrainer.Training.RunFiles;
 
-namespace CudaTrainer.Training.Ensembles;
+namespace CudaTrainer.Training.Inference;
 
 /// <summary>Which strategy an ensemble gets.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<StrategyChoice>))]
@@ -33,6 +40,19 @@ public sealed record EnsembleOptions
 
     [Setting(SettingGroup.Output, "The ensemble to write", Placeholder = "FILE", Kind = ".json file")]
     public string Output { get; init; } = "./ensemble.json";
+
+    /// <summary>What is wrong with the values, all at once.</summary>
+    public IReadOnlyList<OptionProblem> Validate()
+    {
+        List<OptionProblem> problems = [.. OptionValidation.OfSettings(this)];
+        OptionValidation.CheckSource(Features, FeaturesDir, problems);
+        if (!Ensemble.IsAt(Output))
+        {
+            problems.Add(new(nameof(Output), $"\"{Output}\" does not end in .json"));
+        }
+
+        return problems;
+    }
 }
 
 /// <summary>

@@ -1,9 +1,10 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Demo;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training;
 
-namespace CudaTrainer.Cli.Commands;
+namespace CudaTrainer.Cli.Demo;
 
 internal sealed record DemoOptions
 {

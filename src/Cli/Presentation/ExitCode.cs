@@ -1,4 +1,4 @@
-namespace CudaTrainer.Cli;
+namespace CudaTrainer.Cli.Presentation;
 
 /// <summary>What a process returns.</summary>
 internal static class ExitCode

@@ -2,8 +2,10 @@ using CudaTrainer.Data.Video;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Options;
+using CudaTrainer.Training.RunFiles;
 
-namespace CudaTrainer.Training.Ensembles;
+namespace CudaTrainer.Training.Inference;
 
 /// <summary>
 /// What the members of an ensemble take together. Members that look at different streams are late fusion (Simonyan and Zisserman 2014,

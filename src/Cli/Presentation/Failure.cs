@@ -1,7 +1,7 @@
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Engine;
 
-namespace CudaTrainer.Cli;
+namespace CudaTrainer.Cli.Presentation;
 
 /// <summary>Turns what stopped a command into a line for the user and an exit code.</summary>
 internal static class Failure

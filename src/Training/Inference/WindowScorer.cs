@@ -2,8 +2,9 @@ using CudaTrainer.Data.Video;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Options;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Inference;
 
 /// <summary>How a long video is cut into windows. Seconds.</summary>
 /// <param name="Length">Of each window.</param>

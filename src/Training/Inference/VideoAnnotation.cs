@@ -3,7 +3,7 @@ using CudaTrainer.Data.Video;
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
 
-namespace CudaTrainer.Training;
+namespace CudaTrainer.Training.Inference;
 
 /// <summary>
 /// Copies a video with the probability drawn into its frames: a bar at the bottom that is as long as p(violent) is high, with a mark at the

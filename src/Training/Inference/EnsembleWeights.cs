@@ -1,4 +1,4 @@
-namespace CudaTrainer.Training.Ensembles;
+namespace CudaTrainer.Training.Inference;
 
 /// <summary>
 /// The shares with which members' probabilities are mixed: non-negative, of sum 1, with the least mean negative log likelihood of the
