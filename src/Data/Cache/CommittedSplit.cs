@@ -147,11 +147,11 @@ internal sealed class CommittedSplit
         }
 
         _lostRows.UnionWith(damaged);
-        Problem = $"'{Files.Features}' has lost {damaged.Count} of its {count} rows, of which row {damaged.FirstOrDefault()} is the first: " +
-            "missing or damaged, they are extracted again.";
+        Problem = $"'{Files.Features}' has lost {damaged.Count} of its {count} rows, of which row {damaged.FirstOrDefault()} is the "
+            + "first: missing or damaged, they are extracted again.";
     }
 
     private CacheException Replaced() => new(
-        $"'{Files.Features}' is not the file that '{Path.GetFileName(Files.Rows)}' describes: something else replaced it, so it is not "
-        + "overwritten. Move it away, or choose another --cache-dir. To train on existing features use --features-dir.");
+        $"'{Files.Features}' is not the file that '{Path.GetFileName(Files.Rows)}' describes: something else replaced it, so it is "
+        + "not overwritten. Move it away, or choose another --cache-dir. To train on existing features use --features-dir.");
 }

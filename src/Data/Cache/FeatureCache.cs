@@ -364,8 +364,8 @@ public sealed class FeatureCache : IDisposable
         if (unused > 0)
         {
             yield return unused == _rows.Count
-                ? $"The cache '{Directory}' holds the features of {unused} videos, none of which is in this dataset. They are replaced when "
-                    + "the extraction is complete. Choose another --cache-dir to keep them."
+                ? $"The cache '{Directory}' holds the features of {unused} videos, none of which is in this dataset. They are replaced "
+                    + "when the extraction is complete. Choose another --cache-dir to keep them."
                 : $"{unused} cached videos are not in this dataset any more: their features are dropped.";
         }
     }
