@@ -45,8 +45,10 @@ public sealed class AtomicFile : IDisposable
                 throw new IOException("a folder of that name exists");
             }
 
-            // Not FileShare.Read: the exclusive lock tells DeleteStale that the writer is alive.
-            var stream = new FileStream(temporaryPath, FileMode.Create, FileAccess.ReadWrite, FileShare.None, BufferSize);
+            // Not FileShare.Read: the exclusive lock tells DeleteStale that the writer is alive. Not always FileMode.Create, which
+            // truncates: ext4 takes that for an update in place and starts writing to the disk when the file is closed.
+            FileMode mode = File.Exists(temporaryPath) ? FileMode.Create : FileMode.CreateNew;
+            var stream = new FileStream(temporaryPath, mode, FileAccess.ReadWrite, FileShare.None, BufferSize);
             return new AtomicFile(path, temporaryPath, stream);
         }
         catch (Exception exception) when (IsInputOutput(exception))

@@ -182,8 +182,8 @@ public sealed class DistributedTests : IDisposable
 
         // One rank dies in the middle; another number of ranks goes on with what both have done.
         using Process process = StartMpirun(2, [], [.. extract, "killed", "--distributed", "mpi"]);
-        SpinWait.SpinUntil(() => Directory.Exists(_folder.File("killed/rank-1")) && Directory.EnumerateFiles(_folder.File("killed/rank-1"),
-            "*.partial").Any(), TimeSpan.FromMinutes(1)).ShouldBeTrue();
+        SpinWait.SpinUntil(() => Directory.Exists(_folder.File("killed")) && Directory.EnumerateFiles(_folder.File("killed"), "*.clip",
+            SearchOption.AllDirectories).Any(), TimeSpan.FromMinutes(1)).ShouldBeTrue();
         Process.GetProcessById(Ranks(process).Single(rank => rank.Rank == 1).Pid).Kill();
         ChildProcess.Finish(process).ExitCode.ShouldNotBe(0);
         var again = Mpirun(3, [], [.. extract, "killed", "--distributed", "mpi"]);

@@ -100,7 +100,8 @@ public static class CacheInspector
                     problems.AddRange(split.Problem is { } problem ? [problem] : []);
                 }
             }
-            catch (Exception exception) when (exception is CacheException or FileFormatException or IOException or UnauthorizedAccessException)
+            catch (Exception exception) when (exception is CacheException or FileFormatException or IOException
+                or UnauthorizedAccessException)
             {
                 problems.Add(exception.Message);
             }

@@ -69,7 +69,12 @@ internal sealed class CacheLock : IDisposable
         }
     }
 
-    public void Dispose() => _stream.Dispose();
+    public void Dispose()
+    {
+        // Whoever looks at it later should not take the number for a process that still writes.
+        _stream.SetLength(0);
+        _stream.Dispose();
+    }
 
     private static void WriteHolder(FileStream stream)
     {

@@ -86,9 +86,16 @@ internal sealed class ClipFolder
         int rowBytes = KeyFields.RowBytes(key);
         foreach (string path in folder.Files.Where(path => path != folder.KeyPath))
         {
-            if (!folder.Read(path, File.ReadAllBytes(path), rowBytes))
+            try
             {
-                folder._unusable.Add(path);
+                if (!folder.Read(path, File.ReadAllBytes(path), rowBytes))
+                {
+                    folder._unusable.Add(path);
+                }
+            }
+            catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+            {
+                // Committed by its writer while somebody looks at it.
             }
         }
 

@@ -149,8 +149,7 @@ internal sealed class CommittedSplit
 
         _lostRows.UnionWith(damaged);
         Problem = $"'{Files.Features}' has lost {damaged.Count} of its {count} rows, of which row {damaged.FirstOrDefault()} is the " +
-            "first: " +
-            "missing or damaged, they are extracted again.";
+            "first: missing or damaged, they are extracted again.";
     }
 
     private CacheException Replaced() => new(

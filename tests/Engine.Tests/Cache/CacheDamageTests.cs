@@ -191,6 +191,40 @@ public sealed class CacheDamageTests : IDisposable
     }
 
     [Fact]
+    public void An_unfinished_extraction_of_an_earlier_version_is_named_and_kept_until_it_is_cleared()
+    {
+        _fixture.Run(_dataset);
+        var log = _fixture.File("rows-0123456789ab.partial");
+        File.WriteAllBytes(log, [.. "CTROWS\0\x01"u8, 1, 2, 3]);
+        File.WriteAllText(_fixture.File("rows-mine.partial"), "precious");
+
+        using (var cache = _fixture.Open())
+        {
+            cache.Notes.ShouldHaveSingleItem().ShouldStartWith($"'{log}' is an unfinished extraction of an earlier version");
+        }
+
+        CacheInspector.Info(_fixture.Directory).Problems.ShouldHaveSingleItem().ShouldContain(log);
+        CacheMaintenance.Clear(_fixture.Directory, staleOnly: true).Removed.ShouldBe([log]);
+        File.Exists(_fixture.File("rows-mine.partial")).ShouldBeTrue();
+    }
+
+    [Fact]
+    public void A_commit_that_an_earlier_version_did_not_finish_is_finished()
+    {
+        _fixture.Run(_dataset);
+        var before = _fixture.Snapshot();
+        File.Move(_fixture.File("train_labels.npy"), _fixture.File("train_labels.npy.new"));
+        File.WriteAllBytes(_fixture.File("rows-0123456789ab.partial"), [.. "CTROWS\0\x01"u8]);
+        File.WriteAllText(_fixture.File(CacheCommit.FileName), """
+            {"format":["cudatrainer cache commit 1"],"replace":["train_labels.npy"],"delete":["rows-0123456789ab.partial"]}
+            """);
+
+        _fixture.Open().Dispose();
+
+        _fixture.Snapshot().ShouldBe(before);
+    }
+
+    [Fact]
     public void A_full_disk_is_noticed_before_the_work_begins()
     {
         var disk = new FaultyDisk { ClaimedFree = 500 };
