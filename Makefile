@@ -14,7 +14,7 @@ build: setup ## Build everything; leaves ./cudatrainer
 demo: build ## Make a small data set, train on it and predict unseen clips
 	@./cudatrainer demo
 
-test: setup ## Build and run every test; ends with "N passed, N failed"
+test:      ## Build and run every test; ends with "N passed, N failed"
 	@scripts/test.sh
 
 test-all: build ## test, once per SIMD level, with the slow tests, a few kills and the format check

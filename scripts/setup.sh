@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that what the build needs is there: the .NET 10 SDK, a C compiler, CMake, pkg-config and FFmpeg's libraries; and, for
 # training across processes, an MPI, and for reading Keras files HDF5, without which the rest is built all the same.
+#   --tests   also Chromium, for the tests of the pages
 # Installs Debian packages as root or with sudo; otherwise names them. Does nothing when nothing is missing.
 source "$(dirname "$0")/common.sh"
 
@@ -21,11 +22,12 @@ fi
 optional=()
 command -v mpicc >/dev/null && command -v mpirun >/dev/null || optional=(openmpi-bin libopenmpi-dev)
 pkg-config --exists hdf5-serial 2>/dev/null || pkg-config --exists hdf5 2>/dev/null || optional+=(libhdf5-dev)
+[ "${1:-}" != --tests ] || command -v chromium >/dev/null || optional+=(chromium)
 
 # Packages that nothing else needs are no reason to stop.
 stop() {
     [ ${#missing[@]} -gt 0 ] && die "$1"
-    say "without training across processes or reading Keras files: $1"
+    say "without training across processes, reading Keras files or tests of the pages: $1"
     exit 0
 }
 

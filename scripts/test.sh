@@ -117,6 +117,7 @@ run_all() {
 }
 
 mkdir -p "$results"
+scripts/setup.sh --tests
 scripts/native.sh || { fail "the native build"; finish; }
 say "building"
 quietly artifacts/build.log dotnet build CudaTrainer.sln -c Release -v quiet || { fail "the build"; finish; }

@@ -1,43 +1,65 @@
-using System.Diagnostics;
-using System.Text;
+using Microsoft.Playwright;
 
 namespace CudaTrainer.Cli.Tests;
 
-/// <summary>Pages in headless Chromium.</summary>
-internal sealed class Browser : IDisposable
+/// <summary>Debian's Chromium without a window, used as a person uses it.</summary>
+internal sealed class Browser : IAsyncDisposable
 {
-    private static readonly string? s_program =
-        new[] { "chromium", "chromium-browser", "google-chrome", "google-chrome-stable" }.Select(name => Path.Combine("/usr/bin", name))
-            .FirstOrDefault(File.Exists);
+    private const string Program = "/usr/bin/chromium";
 
-    private readonly TemporaryFolder _profile = new();
+    /// <summary>Milliseconds that anything expected of a page may take; no test waits on purpose.</summary>
+    private static readonly float _patience = (float)Serve.ServerProcess.Patience.TotalMilliseconds;
 
-    /// <summary>Skips the test where there is no browser.</summary>
-    public Browser() => Assert.SkipWhen(s_program is null, "Chromium is not installed");
+    private readonly IPlaywright _driver;
+    private readonly IBrowser _browser;
+    private readonly List<string> _complaints = [];
 
-    /// <summary>Loads a page.</summary>
-    /// <returns>The document after its scripts have run, and what the browser has logged.</returns>
-    public (string Page, string Log) Load(string url, int width = 1200)
+    private Browser(IPlaywright driver, IBrowser browser) => (_driver, _browser) = (driver, browser);
+
+    /// <summary>What any page has complained of so far: errors and warnings of its scripts and policies, requests that failed.</summary>
+    public IReadOnlyList<string> Complaints
     {
-        ProcessStartInfo start = new(
-            s_program!,
-            [
-                "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
-                $"--window-size={width},900", $"--user-data-dir={_profile.Path}", "--enable-logging=stderr",
-                "--virtual-time-budget=8000", "--dump-dom", url,
-            ])
+        get
         {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        using var process = Process.Start(start)!;
-        StringBuilder log = new();
-        process.ErrorDataReceived += (_, line) => log.AppendLine(line.Data);
-        process.BeginErrorReadLine();
-        string page = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return (page, log.ToString());
+            lock (_complaints)
+            {
+                return [.. _complaints];
+            }
+        }
     }
 
-    public void Dispose() => _profile.Dispose();
+    /// <summary>Skips the test where there is no browser.</summary>
+    public static async Task<Browser> Start()
+    {
+        Assert.SkipUnless(File.Exists(Program), "Chromium is not installed (Debian: apt-get install chromium)");
+        Assertions.SetDefaultExpectTimeout(_patience);
+        IPlaywright driver = await Playwright.CreateAsync();
+        return new Browser(driver, await driver.Chromium.LaunchAsync(new() { ExecutablePath = Program, Args = ["--no-sandbox"] }));
+    }
+
+    /// <summary>Loads a page.</summary>
+    public async Task<IPage> Open(string url, int width = 1200)
+    {
+        IPage page = await _browser.NewPageAsync(new() { ViewportSize = new() { Width = width, Height = 900 } });
+        page.SetDefaultTimeout(_patience);
+        page.Console += (_, message) => Complain(message.Type is "error" or "warning", message.Text);
+        page.PageError += (_, error) => Complain(true, error);
+        page.RequestFailed += (_, request) => Complain(true, $"{request.Url}: {request.Failure}");
+        await page.GotoAsync(url);
+        return page;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _browser.DisposeAsync();
+        _driver.Dispose();
+    }
+
+    private void Complain(bool isOne, string text)
+    {
+        lock (_complaints)
+        {
+            _complaints.AddRange(isOne ? [text] : []);
+        }
+    }
 }

@@ -52,6 +52,10 @@ public partial class DocsTests
         lines.SelectMany(Problems).ShouldBeEmpty();
     }
 
+    [Theory]
+    [MemberData(nameof(Documents))]
+    public void No_placeholder_is_left_to_fill(string document) => Read(document).ShouldNotMatch("@[A-Z]+@");
+
     [Fact]
     public void Command_lines_are_found_and_faults_in_them_too()
     {

@@ -3,8 +3,8 @@ using System.Text;
 using System.Text.Json;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
-using CudaTrainer.Formats.Drawing;
 using CudaTrainer.Formats.TensorBoard;
+using CudaTrainer.Training.Reporting;
 
 namespace CudaTrainer.Training;
 
@@ -178,15 +178,14 @@ internal sealed class TensorBoardLog : IDisposable
         summary.Scalar("epoch_recall", epoch.ValRecall);
         summary.Scalar("epoch_f1", epoch.ValF1);
         summary.PrecisionRecall("pr_curve", PrCurve.Compute(val.Labels, val.Scores));
-        Picture(summary, "confusion_matrix",
-            EvaluationPictures.ConfusionMatrix(metrics, _info.Classes, $"Epoch {epoch.Epoch}, threshold 0.5"));
-        Picture(summary, "roc",
-            EvaluationPictures.Roc(RankMetrics.RocCurve(val.Labels, val.Scores),
-            $"Epoch {epoch.Epoch}, AUC {metrics.Auc.ToString("F3", CultureInfo.InvariantCulture)}"));
+        string shown = $"val, epoch {epoch.Epoch}";
+        ClipPrediction[] clips = [.. val.Labels.Zip(val.Scores, (label, score) => new ClipPrediction(string.Empty, label, score, 0, []))];
+        Picture("confusion_matrix", ScoreCharts.Confusion(shown, metrics));
+        Picture("roc", ScoreCharts.Roc("ROC curve",
+            [new Series(ScoreCharts.WithAuc(shown, metrics.Auc), 0, ScoreCurves.Roc(clips), SeriesKind.Curve)]));
         _validation.EndSummary();
 
-        static void Picture(ProtoWriter summary, string tag, Raster picture) =>
-            summary.Image(tag, picture.Width, picture.Height, picture.ToPng());
+        void Picture(string tag, Markup chart) => summary.Image(tag, ChartPicture.Width, ChartPicture.Height, ChartPicture.Draw(chart));
     }
 
     /// <param name="download">Fetches the flat block with a number for each of the parameters.</param>

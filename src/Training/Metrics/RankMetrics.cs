@@ -44,26 +44,6 @@ public static class RankMetrics
     }
 
     /// <summary>
-    /// The ROC curve's corners from (0, 0) to (1, 1): shares of negatives and of positives whose score reaches a threshold, one point for
-    /// each score that occurs. NaN with one class.
-    /// </summary>
-    public static IReadOnlyList<(double FalsePositiveRate, double TruePositiveRate)> RocCurve(ReadOnlySpan<int> labels,
-        ReadOnlySpan<double> scores)
-    {
-        var (groups, positives, negatives) = Tied(labels, scores);
-        List<(double FalsePositiveRate, double TruePositiveRate)> curve = [(0, 0)];
-        long truePositives = 0, falsePositives = 0;
-        foreach (var group in groups)
-        {
-            truePositives += group.Positives;
-            falsePositives += group.Negatives;
-            curve.Add(((double)falsePositives / negatives, (double)truePositives / positives));
-        }
-
-        return curve;
-    }
-
-    /// <summary>
     /// The threshold with the best balanced accuracy: halfway between two neighbouring scores; of equally good ones the closest to 0.5. 0.5
     /// when there is only one class.
     /// </summary>

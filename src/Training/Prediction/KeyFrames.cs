@@ -1,5 +1,4 @@
 using CudaTrainer.Data.Video;
-using CudaTrainer.Formats;
 
 namespace CudaTrainer.Training;
 
@@ -75,7 +74,7 @@ public static class KeyFrames
             if (frame.Index == number)
             {
                 double time = (double)number * stream.Rate.Denominator / stream.Rate.Numerator;
-                frames.Add(new KeyFrame(number, time, window, attention, width, height, PngFile.Encode(frame.Rgb, width, height)));
+                frames.Add(new KeyFrame(number, time, window, attention, width, height, Png.Encode(frame.Rgb, width, height)));
             }
 
             stream.Return(frame);

@@ -150,7 +150,7 @@ internal sealed record Chart
 
         html.Add($"<line class=\"axis\" x1=\"{At(Left)}\" y1=\"{At(Height - Bottom)}\" x2=\"{At(Width - Right)}\" y2=\"{At(Height - Bottom)}\"/>");
         html.Add($"<text class=\"label\" text-anchor=\"middle\" x=\"{At((Left + Width - Right) / 2)}\" y=\"{At(Height - 8)}\">{X.Label}</text>");
-        html.Add($"<text class=\"label\" text-anchor=\"middle\" transform=\"translate(12 {At((Top + Height - Bottom) / 2)}) rotate(-90)\">{Y.Label}</text>");
+        html.Add($"<text class=\"label\" text-anchor=\"middle\" transform=\"rotate(-90)\" x=\"{At(-(Top + Height - Bottom) / 2)}\" y=\"12\">{Y.Label}</text>");
     }
 
     private void AddSeries(HtmlBuilder html, Series series)

@@ -122,19 +122,11 @@ internal static class ComparisonPage
         ];
         string split = runs.Any(run => run.MetricsOf("test") is not null) ? "test" : "val";
         Series[] curves = [.. runs.Select(
-            (run, i) => new Series($"{names[i]} (AUC {Numbers.Fraction(run.MetricsOf(split)?.Auc ?? double.NaN)})", i % Chart.Styles,
+            (run, i) => new Series(ScoreCharts.WithAuc(names[i], run.MetricsOf(split)?.Auc), i % Chart.Styles,
             ScoreCurves.Roc(run.Predictions.FirstOrDefault(pair => pair.Key == split).Value ?? []), SeriesKind.Curve))];
         if (curves.Any(curve => curve.Points.Count > 0))
         {
-            charts.Add(new Chart
-            {
-                Title = $"ROC curves on {split}",
-                Description = $"Violent clips found over false alarms: {string.Join(", ", curves.Select(curve => curve.Name))}.",
-                X = Axis.Unit("false alarms (share of nonviolent clips)"),
-                Y = Axis.Unit("violent clips found"),
-                Diagonal = "guessing",
-                Series = curves,
-            }.ToMarkup());
+            charts.Add(ScoreCharts.Roc($"ROC curves on {split}", curves));
         }
 
         return Page.Grid(charts);

@@ -8,7 +8,8 @@ namespace CudaTrainer.Training.Reporting;
 /// </summary>
 internal static class Page
 {
-    private static readonly Lazy<string> _style = new(ReadStyle);
+    /// <summary>The style sheet.</summary>
+    public static string Style { get; } = ReadStyle();
 
     /// <param name="title">Of the document and its first heading.</param>
     /// <param name="subtitle">Below it.</param>
@@ -17,7 +18,7 @@ internal static class Page
     {
         // A data URI is all that a page may load, and the style sheet is known by its hash: what hides in a clip's name could not run even
         // if it were not escaped.
-        string hash = Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(_style.Value)));
+        string hash = Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(Style)));
         var html = new HtmlBuilder();
         html.Add($"<!DOCTYPE html>");
         html.Add($"<html lang=\"en\">");
@@ -28,7 +29,7 @@ internal static class Page
         html.Add($"<meta name=\"color-scheme\" content=\"light dark\">");
         html.Add($"<meta name=\"generator\" content=\"CudaTrainer\">");
         html.Add($"<title>{title}</title>");
-        html.Add($"<style>{new Markup(_style.Value)}</style>");
+        html.Add($"<style>{new Markup(Style)}</style>");
         html.Add($"</head>");
         html.Add($"<body>");
         html.Add($"<a class=\"skip\" href=\"#{sections[0].Id}\">Skip to the content</a>");

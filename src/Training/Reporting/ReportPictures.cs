@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using CudaTrainer.Data.Video;
-using CudaTrainer.Formats;
 
 namespace CudaTrainer.Training.Reporting;
 
@@ -130,5 +129,5 @@ internal sealed record ReportPictures(IReadOnlyDictionary<string, Picture> Still
         : (int)Math.Clamp(Math.Round((double)width * info.Height / info.Width), width / 3, width * 2);
 
     private static string DataUri(ReadOnlySpan<byte> rgb, int width, int height) => "data:image/png;base64,"
-        + Convert.ToBase64String(PngFile.Encode(rgb, width, height));
+        + Convert.ToBase64String(Png.Encode(rgb, width, height));
 }

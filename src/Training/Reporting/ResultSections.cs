@@ -43,13 +43,9 @@ internal static class ResultSections
                 .Where(column => column.Item2 is not null)!]));
         }
 
-        html.Add($"<h3>Confusion matrices</h3><div class=\"cards\">");
-        foreach ((string name, ClassificationMetrics metrics) in splits.Where(split => !split.Name.Contains(' ')))
-        {
-            html.Add(Confusion(name, metrics));
-        }
-
-        html.Add($"</div>");
+        html.Add($"<h3>Confusion matrices</h3>");
+        html.Add(Page.Grid(splits.Where(split => !split.Name.Contains(' '))
+            .Select(split => ScoreCharts.Confusion(split.Name, split.Metrics))));
         return html.ToMarkup();
 
         static Markup Table(string caption, IReadOnlyList<(string Name, ClassificationMetrics Metrics)> columns) => Page.Table(
@@ -72,20 +68,11 @@ internal static class ResultSections
     {
         (string split, IReadOnlyList<ClipPrediction> clips) = run.Predictions[^1];
         var html = new HtmlBuilder();
-        string[] areas = [.. run.Predictions.Select(
-            pair => $"{pair.Key} (AUC {Numbers.Fraction(run.MetricsOf(pair.Key)?.Auc ?? double.NaN)})")];
-        string[] precisions = [
-            .. run.Predictions.Select(pair => $"{pair.Key} (AUC {Numbers.Fraction(run.MetricsOf(pair.Key)?.PrAuc ?? double.NaN)})")];
+        string[] areas = [.. run.Predictions.Select(pair => ScoreCharts.WithAuc(pair.Key, run.MetricsOf(pair.Key)?.Auc))];
+        string[] precisions = [.. run.Predictions.Select(pair => ScoreCharts.WithAuc(pair.Key, run.MetricsOf(pair.Key)?.PrAuc))];
         html.Add(Page.Grid(
-            new Chart
-            {
-                Title = "ROC curve",
-                Description = $"Violent clips found over false alarms as the threshold falls: {string.Join(", ", areas)}.",
-                X = Axis.Unit("false alarms (share of nonviolent clips)"),
-                Y = Axis.Unit("violent clips found"),
-                Diagonal = "guessing",
-                Series = [.. run.Predictions.Select((pair, i) => new Series(areas[i], i, ScoreCurves.Roc(pair.Value), SeriesKind.Curve))],
-            }.ToMarkup(),
+            ScoreCharts.Roc("ROC curve",
+                [.. run.Predictions.Select((pair, i) => new Series(areas[i], i, ScoreCurves.Roc(pair.Value), SeriesKind.Curve))]),
             new Chart
             {
                 Title = "Precision and recall",
@@ -101,29 +88,6 @@ internal static class ResultSections
         html.Add($"<p>{CalibrationText(run)}</p>");
         html.Add(Page.Details("Thresholds as a table", SweepTable(run)));
         return html.ToMarkup();
-    }
-
-    private static Markup Confusion(string split, ClassificationMetrics metrics)
-    {
-        var html = new HtmlBuilder();
-        string caption = $"{split}: {Numbers.Plural(metrics.Count, "clip")} at threshold {Numbers.Fraction(metrics.Threshold)}";
-        html.Add($"<div class=\"scroll\" role=\"region\" aria-label=\"{caption}\" tabindex=\"0\"><table class=\"confusion\"><caption>{caption}</caption>");
-        html.Add($"<thead><tr><td></td><th scope=\"col\">called nonviolent</th><th scope=\"col\">called violent</th></tr></thead><tbody>");
-        for (int label = 0; label < 2; label++)
-        {
-            int total = metrics.ConfusionMatrix[label].Sum();
-            html.Add($"<tr><th scope=\"row\">{ClassLabel.Name(label)}<br><span class=\"soft\">{Numbers.Plural(total, "clip")}</span></th>");
-            for (int called = 0; called < 2; called++)
-            {
-                int count = metrics.ConfusionMatrix[label][called];
-                double share = total == 0 ? 0 : (double)count / total;
-                html.Add($"<td class=\"{(label == called ? "r" : "w")}{(int)Math.Ceiling(4 * share)}\"><b>{count}</b><span>{Numbers.Percent(share)} {(label == called ? "right" : "wrong")}</span></td>");
-            }
-
-            html.Add($"</tr>");
-        }
-
-        return html.Add($"</tbody></table></div>").ToMarkup();
     }
 
     private static Markup Sweep(RunRecord run)

@@ -90,7 +90,7 @@ public sealed class H5ArchiveTests : IDisposable
 
     [Fact]
     [Trait("Category", "Slow")]
-    public void Many_damaged_files_give_an_error_or_numbers() => Damage(20_000);
+    public void Many_damaged_files_give_an_error_or_numbers() => Damage(3_000);
 
     [Fact]
     public void Without_the_library_the_error_says_what_to_install()

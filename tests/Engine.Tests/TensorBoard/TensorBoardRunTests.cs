@@ -4,6 +4,7 @@ using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tests.Formats;
 using CudaTrainer.Engine.Tests.Training;
 using CudaTrainer.Training;
+using SkiaSharp;
 
 namespace CudaTrainer.Engine.Tests.TensorBoard;
 
@@ -126,8 +127,10 @@ public sealed class TensorBoardRunTests : IDisposable
             pictures.ShouldAllBe(value => value.Kind == "images" && value.Strings.Length == 3 && value.Shape.SequenceEqual(new[] { 3 }));
             foreach (byte[][] parts in pictures.Select(value => value.Strings))
             {
-                (Encoding.ASCII.GetString(parts[0]), Encoding.ASCII.GetString(parts[1])).ShouldBe(("480", "480"));
-                PngDecoder.Decode(parts[2], 480, 480).Distinct().Count().ShouldBeGreaterThan(2);
+                using SKBitmap picture = SKBitmap.Decode(parts[2]);
+                Encoding.ASCII.GetString(parts[0]).ShouldBe($"{picture.Width}");
+                Encoding.ASCII.GetString(parts[1]).ShouldBe($"{picture.Height}");
+                picture.Pixels.Distinct().Count().ShouldBeGreaterThan(2);
             }
         }
 
