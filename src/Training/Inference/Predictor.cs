@@ -109,8 +109,10 @@ public sealed class Predictor : IDisposable
             int before = view * paths.Count;
             var extractor = new FeatureExtractor(
                 _device.Device, _network is null ? null : _network.Forward,
-                    new ExtractorOptions(Info.Frames, workers, TimeSpan.FromSeconds(_options.DecodeTimeout),
-                    Info.Stream) { View = ClipView.All[view] });
+                new ExtractorOptions(Info.Frames, workers, TimeSpan.FromSeconds(_options.DecodeTimeout), Info.Stream)
+                {
+                    View = ClipView.All[view],
+                });
             extractor.Run(
                 clips,
                 (clip, rgb, motion, fault, reason) => predictions[clip.Path] = fault == VideoFault.None
