@@ -6,7 +6,6 @@ using CudaTrainer.Kernels;
 using CudaTrainer.Kernels.Cpu.Simd;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Bench.Compare;
 

@@ -10,7 +10,6 @@ using CudaTrainer.Kernels;
 using CudaTrainer.Kernels.Interop;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Bench.Gpu;
 

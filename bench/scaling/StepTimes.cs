@@ -6,7 +6,6 @@ using CudaTrainer.Engine.Nn;
 using CudaTrainer.Kernels;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
-using CudaTrainer.Training;
 using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Bench.Scaling;

@@ -4,7 +4,6 @@ using CudaTrainer.Cli.Demo;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli;
 

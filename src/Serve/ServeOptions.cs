@@ -1,7 +1,6 @@
 using System.Net;
 using CudaTrainer.Training.Inference;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Serve;
 

@@ -4,7 +4,6 @@ using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Inference;
 using CudaTrainer.Training.RunFiles;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Serve;
 

@@ -3,7 +3,6 @@ using System.Globalization;
 using CudaTrainer.Data.Video;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Inference;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Serve;
 

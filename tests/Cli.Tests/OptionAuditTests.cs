@@ -3,7 +3,6 @@ using System.Reflection.Emit;
 using System.Runtime.CompilerServices;
 using System.Text.Json.Serialization;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Tests;
 

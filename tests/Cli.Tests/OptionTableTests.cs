@@ -2,7 +2,6 @@ using System.Reflection;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Commands;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Tests;
 

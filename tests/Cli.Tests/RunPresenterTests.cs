@@ -1,6 +1,5 @@
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Training.Events;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Tests;
 

@@ -11,7 +11,7 @@ using CudaTrainer.Kernels;
 using CudaTrainer.Kernels.Cpu.Simd;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
-using CudaTrainer.Training;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Engine.Tests;
 

@@ -1,6 +1,5 @@
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.CommandLine;
 

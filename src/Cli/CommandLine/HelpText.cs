@@ -1,6 +1,5 @@
 using System.Text;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.CommandLine;
 

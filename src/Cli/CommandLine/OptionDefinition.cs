@@ -2,7 +2,6 @@ using System.Reflection;
 using System.Text.RegularExpressions;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.CommandLine;
 

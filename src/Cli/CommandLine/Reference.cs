@@ -1,7 +1,6 @@
 using System.Text;
 using CudaTrainer.Training.Inference;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
 using CudaTrainer.Training.Studies;
 
 namespace CudaTrainer.Cli.CommandLine;

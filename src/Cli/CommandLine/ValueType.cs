@@ -1,6 +1,5 @@
 using System.Globalization;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.CommandLine;
 

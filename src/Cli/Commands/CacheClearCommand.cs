@@ -2,7 +2,6 @@ using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Commands;
 

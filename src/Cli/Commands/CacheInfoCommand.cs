@@ -4,7 +4,6 @@ using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Commands;
 

@@ -2,7 +2,6 @@ using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
 using CudaTrainer.Training.Studies;
 
 namespace CudaTrainer.Cli.Commands;

@@ -2,7 +2,6 @@ using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Doctor;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
 using Spectre.Console;
 
 namespace CudaTrainer.Cli.Commands;

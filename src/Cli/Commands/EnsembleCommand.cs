@@ -5,7 +5,6 @@ using CudaTrainer.Training.Inference;
 using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.RunFiles;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Commands;
 

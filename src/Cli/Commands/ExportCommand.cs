@@ -4,7 +4,6 @@ using CudaTrainer.Cli.Presentation;
 using CudaTrainer.OnnxRuntime;
 using CudaTrainer.Training.Export;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Commands;
 

@@ -3,7 +3,6 @@ using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Commands;
 

@@ -4,7 +4,6 @@ using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Engine.Checks;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Parallel;
-using CudaTrainer.Training;
 using Spectre.Console;
 
 namespace CudaTrainer.Cli.Commands;

@@ -3,7 +3,6 @@ using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Training.Fitting;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Commands;
 

@@ -4,7 +4,6 @@ using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Fitting;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.RunFiles;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Commands;
 

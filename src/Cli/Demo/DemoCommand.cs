@@ -1,8 +1,6 @@
 using CudaTrainer.Cli.CommandLine;
-using CudaTrainer.Cli.Demo;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Demo;
 

@@ -1,7 +1,6 @@
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Synthetic;
 using CudaTrainer.Training.Inference;
-using CudaTrainer.Training;
 using Spectre.Console;
 
 namespace CudaTrainer.Cli.Demo;

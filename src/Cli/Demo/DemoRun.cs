@@ -1,12 +1,10 @@
 using System.Diagnostics;
-using CudaTrainer.Cli.Commands;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Synthetic;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Fitting;
 using CudaTrainer.Training.Inference;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Demo;
 

@@ -2,7 +2,6 @@ using System.Globalization;
 using CudaTrainer.Engine.Checks;
 using CudaTrainer.Kernels.Interop;
 using CudaTrainer.Training.Parallel;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Doctor;
 

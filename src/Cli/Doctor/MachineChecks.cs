@@ -3,7 +3,6 @@ using System.Runtime.InteropServices;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Kernels.Cpu.Simd;
 using CudaTrainer.Training.RunFiles;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Doctor;
 

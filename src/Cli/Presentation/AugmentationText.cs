@@ -1,5 +1,4 @@
 using System.Globalization;
-using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Cli.Presentation;

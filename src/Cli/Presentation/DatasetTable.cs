@@ -1,6 +1,5 @@
 using System.Globalization;
 using CudaTrainer.Training.Events;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Presentation;
 

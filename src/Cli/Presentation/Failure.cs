@@ -1,4 +1,3 @@
-using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Engine;
 
 namespace CudaTrainer.Cli.Presentation;

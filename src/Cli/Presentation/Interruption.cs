@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using CudaTrainer.Cli.Presentation;
 
 namespace CudaTrainer.Cli.Presentation;
 

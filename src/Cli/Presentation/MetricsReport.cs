@@ -1,6 +1,5 @@
 using System.Globalization;
 using CudaTrainer.Training.Metrics;
-using CudaTrainer.Training;
 using Spectre.Console;
 
 namespace CudaTrainer.Cli.Presentation;

@@ -1,7 +1,6 @@
 using System.Globalization;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Training.Inference;
-using CudaTrainer.Training;
 using Spectre.Console;
 
 namespace CudaTrainer.Cli.Presentation;

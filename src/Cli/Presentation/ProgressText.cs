@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using CudaTrainer.Training.Events;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Cli.Presentation;
 

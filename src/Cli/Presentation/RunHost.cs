@@ -1,5 +1,3 @@
-using CudaTrainer.Cli.Presentation;
-
 namespace CudaTrainer.Cli.Presentation;
 
 /// <summary>Runs engine work with its progress shown and with Ctrl-C and SIGTERM heeded.</summary>

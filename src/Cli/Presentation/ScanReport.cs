@@ -1,7 +1,6 @@
 using System.Globalization;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Training.Extraction;
-using CudaTrainer.Training;
 using Spectre.Console;
 
 namespace CudaTrainer.Cli.Presentation;

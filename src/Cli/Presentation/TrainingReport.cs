@@ -2,7 +2,6 @@ using System.Globalization;
 using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.RunFiles;
-using CudaTrainer.Training;
 using CudaTrainer.Training.Reporting;
 
 namespace CudaTrainer.Cli.Presentation;

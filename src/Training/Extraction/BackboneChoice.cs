@@ -4,7 +4,6 @@ using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Formats;
-using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Training.Extraction;

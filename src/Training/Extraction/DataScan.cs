@@ -4,7 +4,6 @@ using CudaTrainer.Data.Dataset;
 using CudaTrainer.Data.Video;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
-using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Training.Extraction;

@@ -10,7 +10,6 @@ using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
-using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Parallel;
 

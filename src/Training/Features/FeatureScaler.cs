@@ -2,7 +2,6 @@ using CudaTrainer.Data.Video;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
-using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Training.Features;

@@ -2,7 +2,6 @@ using CudaTrainer.Data.Cache;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
-using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Training.Features;

@@ -4,7 +4,6 @@ using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Training.Fitting;
 

@@ -4,7 +4,6 @@ using CudaTrainer.Training.Learning;
 using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Parallel;
-using CudaTrainer.Training.Reporting;
 using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Training.Fitting;

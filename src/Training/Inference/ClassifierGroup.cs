@@ -5,7 +5,6 @@ using CudaTrainer.Formats;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training.Parallel;
 using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Training.Inference;

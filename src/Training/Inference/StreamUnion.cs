@@ -1,7 +1,6 @@
 using CudaTrainer.Data.Video;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
-using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.RunFiles;
 

@@ -1,7 +1,6 @@
 using CudaTrainer.Data.Video;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
-using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Training.Inference;

@@ -3,7 +3,6 @@ using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Training.Features;
-using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Training.Learning;
 

@@ -1,7 +1,6 @@
 using CudaTrainer.Engine;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Metrics;
-using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Training.Learning;
 

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Training.Features;
-using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Training.Learning;
 

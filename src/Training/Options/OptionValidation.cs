@@ -2,8 +2,6 @@ using System.Globalization;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Formats;
-using CudaTrainer.Training.Extraction;
-using CudaTrainer.Training.Studies;
 
 namespace CudaTrainer.Training.Options;
 

@@ -3,7 +3,6 @@ using CudaTrainer.Data.Cache;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Kernels;
-using CudaTrainer.Training.Extraction;
 
 namespace CudaTrainer.Training.Options;
 

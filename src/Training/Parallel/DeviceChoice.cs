@@ -6,7 +6,6 @@ using CudaTrainer.Engine.Devices;
 using CudaTrainer.Formats;
 using CudaTrainer.Kernels.Interop;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Training.Parallel;
 

@@ -9,7 +9,6 @@ using CudaTrainer.Formats;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Training.RunFiles;
 

@@ -7,7 +7,6 @@ using CudaTrainer.Formats.TensorBoard;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Learning;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training.Reporting;
 
 namespace CudaTrainer.Training.RunFiles;
 

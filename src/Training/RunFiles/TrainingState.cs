@@ -1,8 +1,6 @@
 using System.Text.Json.Serialization;
-using CudaTrainer.Engine.Ops;
 using CudaTrainer.Kernels;
 using CudaTrainer.Training.Events;
-using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Learning;
 using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.Options;

@@ -4,7 +4,6 @@ using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
-using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Fitting;
 using CudaTrainer.Training.Inference;

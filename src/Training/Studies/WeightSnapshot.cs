@@ -1,6 +1,5 @@
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Training.Learning;
-using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Training.Studies;
 

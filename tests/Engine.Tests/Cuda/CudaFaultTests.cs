@@ -5,7 +5,6 @@ using CudaTrainer.Engine.Tests.Training;
 using CudaTrainer.Kernels.Interop;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Cuda;
 

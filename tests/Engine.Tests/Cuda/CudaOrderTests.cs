@@ -6,7 +6,8 @@ using CudaTrainer.Engine.Tests.Training;
 using CudaTrainer.Kernels;
 using CudaTrainer.Kernels.Device;
 using CudaTrainer.Kernels.Interop;
-using CudaTrainer.Training;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Learning;
 
 namespace CudaTrainer.Engine.Tests.Cuda;
 

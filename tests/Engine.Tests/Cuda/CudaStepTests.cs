@@ -3,8 +3,8 @@ using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tests.Training;
 using CudaTrainer.Kernels;
 using CudaTrainer.Kernels.Interop;
+using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Cuda;
 

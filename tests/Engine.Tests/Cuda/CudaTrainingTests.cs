@@ -1,7 +1,7 @@
 using CudaTrainer.Engine.Tests.Allocation;
 using CudaTrainer.Engine.Tests.Training;
+using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Cuda;
 

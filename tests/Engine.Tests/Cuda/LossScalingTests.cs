@@ -3,7 +3,8 @@ using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Training;
 using CudaTrainer.Kernels;
-using CudaTrainer.Training;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Learning;
 
 namespace CudaTrainer.Engine.Tests.Cuda;
 

@@ -1,4 +1,4 @@
-using CudaTrainer.Training;
+using CudaTrainer.Training.Inference;
 
 namespace CudaTrainer.Engine.Tests.Dataset;
 

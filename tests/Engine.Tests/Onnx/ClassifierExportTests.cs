@@ -3,7 +3,6 @@ using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
 using CudaTrainer.Formats.Onnx;
 using CudaTrainer.Training.Learning;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Onnx;
 

@@ -1,8 +1,10 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Formats;
 using CudaTrainer.Formats.Onnx;
+using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Export;
-using CudaTrainer.Training;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Engine.Tests.Onnx;
 

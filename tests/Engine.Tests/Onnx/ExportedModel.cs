@@ -1,8 +1,8 @@
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Kernels;
+using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Onnx;
 

@@ -4,7 +4,10 @@ using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Formats;
 using CudaTrainer.Formats.Onnx;
-using CudaTrainer.Training;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Export;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Engine.Tests.Onnx;
 

@@ -3,7 +3,6 @@ using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Cuda;
 using CudaTrainer.Kernels;
 using CudaTrainer.Training.Learning;
-using CudaTrainer.Training;
 using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Engine.Tests.Parallel;

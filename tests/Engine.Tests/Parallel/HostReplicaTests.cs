@@ -1,5 +1,6 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Training.Learning;
 using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Engine.Tests.Parallel;

@@ -2,8 +2,8 @@ using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Training;
+using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
-using CudaTrainer.Training;
 using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Engine.Tests.Parallel;

@@ -1,4 +1,4 @@
-using CudaTrainer.Training;
+using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.Studies;
 
 namespace CudaTrainer.Engine.Tests.Studies;

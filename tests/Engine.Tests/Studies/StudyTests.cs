@@ -3,7 +3,6 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using CudaTrainer.Engine.Tests.Training;
 using CudaTrainer.Training.Events;
-using CudaTrainer.Training;
 using CudaTrainer.Training.Reporting;
 using CudaTrainer.Training.Studies;
 

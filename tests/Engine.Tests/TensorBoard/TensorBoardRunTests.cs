@@ -3,7 +3,9 @@ using System.Text;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tests.Formats;
 using CudaTrainer.Engine.Tests.Training;
-using CudaTrainer.Training;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Fitting;
+using CudaTrainer.Training.RunFiles;
 using SkiaSharp;
 
 namespace CudaTrainer.Engine.Tests.TensorBoard;

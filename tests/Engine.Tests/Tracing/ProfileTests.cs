@@ -3,7 +3,6 @@ using CudaTrainer.Engine.Tests.Cuda;
 using CudaTrainer.Engine.Tests.Training;
 using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Training.RunFiles;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Tracing;
 

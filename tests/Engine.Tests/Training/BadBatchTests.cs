@@ -1,10 +1,12 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Fitting;
 using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training.RunFiles;
-using CudaTrainer.Training;
-using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,7 +1,6 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Training.Features;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,9 +1,9 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
 using CudaTrainer.Training.RunFiles;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,4 +1,4 @@
-using CudaTrainer.Training;
+using CudaTrainer.Training.Extraction;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,7 +1,10 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
-using CudaTrainer.Training;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Inference;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

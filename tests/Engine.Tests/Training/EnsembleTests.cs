@@ -1,5 +1,8 @@
+using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Inference;
-using CudaTrainer.Training;
+using CudaTrainer.Training.Metrics;
+using CudaTrainer.Training.Options;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,4 +1,4 @@
-using CudaTrainer.Training;
+using CudaTrainer.Training.Features;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,4 +1,5 @@
-using CudaTrainer.Training;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

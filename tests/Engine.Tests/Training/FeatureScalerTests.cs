@@ -2,8 +2,6 @@ using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
-using CudaTrainer.Training;
-using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,5 +1,9 @@
-using CudaTrainer.Training;
-using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Inference;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Options;
+using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -8,7 +8,8 @@ using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Formats;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Learning;
-using CudaTrainer.Training;
+using CudaTrainer.Training.Options;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,6 +1,5 @@
 using CudaTrainer.Data.Video;
 using CudaTrainer.Training.Inference;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,7 +1,7 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

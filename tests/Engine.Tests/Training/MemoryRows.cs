@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using CudaTrainer.Training.Features;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

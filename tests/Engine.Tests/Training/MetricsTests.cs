@@ -1,4 +1,4 @@
-using CudaTrainer.Training;
+using CudaTrainer.Training.Metrics;
 using FsCheck;
 using FsCheck.Fluent;
 

@@ -2,10 +2,8 @@ using CudaTrainer.Data.Video;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Learning;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
-using CudaTrainer.Training.Extraction;
-using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

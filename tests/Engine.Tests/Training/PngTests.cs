@@ -1,4 +1,4 @@
-using CudaTrainer.Training;
+using CudaTrainer.Training.Pictures;
 using SkiaSharp;
 
 namespace CudaTrainer.Engine.Tests.Training;

@@ -1,5 +1,4 @@
 using CudaTrainer.Training.Events;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,7 +1,7 @@
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Kernels;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,10 +1,10 @@
 using System.Buffers.Binary;
 using CudaTrainer.Formats;
 using CudaTrainer.Kernels;
+using CudaTrainer.Training.Fitting;
 using CudaTrainer.Training.Learning;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.RunFiles;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -1,8 +1,9 @@
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -3,8 +3,11 @@ using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Formats;
-using CudaTrainer.Training;
-using CudaTrainer.Training.Parallel;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Options;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

@@ -4,7 +4,6 @@ using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine.Tests.Video;
 using CudaTrainer.Training.Inference;
-using CudaTrainer.Training;
 
 namespace CudaTrainer.Engine.Tests.Training;
 

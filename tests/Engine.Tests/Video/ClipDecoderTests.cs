@@ -1,6 +1,7 @@
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Data.Video;
 using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Engine.Tests.Video;
 

@@ -1,5 +1,5 @@
 using CudaTrainer.Data.Video;
-using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Engine.Tests.Video;
 

@@ -1,4 +1,4 @@
-using CudaTrainer.Training;
+using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.Reporting;
 using SkiaSharp;
 

@@ -1,6 +1,6 @@
 using CudaTrainer.Data.Video;
 using CudaTrainer.Engine.Tests.Video;
-using CudaTrainer.Training;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Reporting;
 
 namespace CudaTrainer.Engine.Tests.Training.Reporting;

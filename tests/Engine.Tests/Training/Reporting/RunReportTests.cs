@@ -2,7 +2,10 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using CudaTrainer.Training;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Metrics;
+using CudaTrainer.Training.Options;
+using CudaTrainer.Training.RunFiles;
 using CudaTrainer.Training.Reporting;
 
 namespace CudaTrainer.Engine.Tests.Training.Reporting;

@@ -1,5 +1,5 @@
+using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.RunFiles;
-using CudaTrainer.Training;
 using CudaTrainer.Training.Reporting;
 
 namespace CudaTrainer.Engine.Tests.Training.Reporting;
