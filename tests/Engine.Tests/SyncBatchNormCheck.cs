@@ -47,7 +47,7 @@ internal sealed record SyncBatchNormCheck(int[] Rows, int Channels, double Offse
         // Behind the ReLU a mask is a factor: the whole batch has y·mask without dropout, and the gradients that dy·mask has.
         double[] mask = [.. Rows.SelectMany((rows, replica) =>
         {
-            var dropout = new Dropout(Dropout, Seed, Layer(replica).Stream(0));
+            var dropout = new Dropout(Dropout, Seed, Layer(replica).Subsequence(0));
             return Enumerable.Range(0, rows * Channels).Select(i => Dropout == 0 ? 1.0 : dropout.Factor(i));
         })];
         using IDevice single = open();

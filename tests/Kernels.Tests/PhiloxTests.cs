@@ -14,12 +14,12 @@ public sealed class PhiloxTests
     public void Elements_are_the_lanes_of_consecutive_blocks()
     {
         const ulong Seed = 0x0123_4567_89ab_cdef;
-        const ulong Stream = 0xfedc_ba98_7654_3210;
+        const ulong Subsequence = 0xfedc_ba98_7654_3210;
         foreach (long element in (long[])[0, 4, 1 << 20, (1L << 34) - 4, 1L << 34, (1L << 34) + 4, 1L << 60])
         {
-            (uint x0, uint x1, uint x2, uint x3) = Philox.Block((ulong)element / 4, Stream, Seed);
-            Enumerable.Range(0, 4).Select(lane => Philox.Bits(Seed, Stream, element + lane)).ShouldBe([x0, x1, x2, x3]);
-            Philox.Uniform(Seed, Stream, element).ShouldBe((x0 >> 8) / 16777216f);
+            (uint x0, uint x1, uint x2, uint x3) = Philox.Block((ulong)element / 4, Subsequence, Seed);
+            Enumerable.Range(0, 4).Select(lane => Philox.Bits(Seed, Subsequence, element + lane)).ShouldBe([x0, x1, x2, x3]);
+            Philox.Uniform(Seed, Subsequence, element).ShouldBe((x0 >> 8) / 16777216f);
         }
     }
 

@@ -20,7 +20,7 @@ internal static class LossCheck
     {
         // mpirun ends the others as soon as one is dead; they are to say why first.
         using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => context.Cancel = true);
-        using var lifeline = Lifeline.Start(world);
+        using var heartbeat = Heartbeat.Start(world);
         using var team = new ThreadTeam(1);
         using var ring = new MpiRing(world, team);
         float[] values = new float[Count];
@@ -32,7 +32,7 @@ internal static class LossCheck
                 ring.AllReduceSum(values, halfOnWire: false);
                 if (round == LossRound && world.Rank == who && how != "none")
                 {
-                    Break(how, world.Rank, lifeline);
+                    Break(how, world.Rank, heartbeat);
                     return 3;
                 }
             }
@@ -45,12 +45,12 @@ internal static class LossCheck
         }
 
         world.Finish();
-        lifeline.Finish();
+        heartbeat.Finish();
         Console.WriteLine($"rank {world.Rank} came to the end");
         return 0;
     }
 
-    private static void Break(string how, int rank, Lifeline lifeline)
+    private static void Break(string how, int rank, Heartbeat heartbeat)
     {
         Console.WriteLine($"rank {rank} is pid {Environment.ProcessId}");
         Console.Out.Flush();
@@ -61,7 +61,7 @@ internal static class LossCheck
                 Thread.Sleep(Timeout.Infinite);
                 break;
             case "fail":
-                lifeline.Fail("the disk is full");
+                heartbeat.Fail("the disk is full");
                 break;
             default:
                 break;

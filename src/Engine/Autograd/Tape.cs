@@ -85,7 +85,7 @@ public sealed class Tape(IDevice device) : IDisposable
 
     /// <summary>A part of a block of bytes seen as a tensor until the next reset.</summary>
     /// <param name="offset">Bytes from the block's beginning.</param>
-    public Tensor View(Tensor block, long offset, Shape shape, DType type, string? name)
+    public Tensor Slice(Tensor block, long offset, Shape shape, DType type, string? name)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset + (shape.Count * type.Size()), block.Bytes);

@@ -120,7 +120,7 @@ public sealed unsafe class CudaDevice : IDevice
 
     public DeviceMark Mark() => _computeMarks.Record();
 
-    public void Order(DeviceMark mark)
+    public void QueueWait(DeviceMark mark)
     {
         if (EventOf(mark) is { } passed)
         {

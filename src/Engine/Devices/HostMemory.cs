@@ -93,7 +93,7 @@ public abstract unsafe class HostDevice : IDevice
 
     public DeviceMark Mark() => default;
 
-    public void Order(DeviceMark mark)
+    public void QueueWait(DeviceMark mark)
     {
     }
 

@@ -19,7 +19,7 @@ public static class KerasVgg19
 
     /// <summary>A Keras VGG19 under torchvision's names.</summary>
     /// <exception cref="FileFormatException">Another network, a file without the fully connected layers, or kernels of Theano.</exception>
-    public static KerasView View(H5Archive archive)
+    public static KerasNames Rename(H5Archive archive)
     {
         if (archive.KerasBackend == "theano")
         {
@@ -33,7 +33,7 @@ public static class KerasVgg19
                 "it has no fully connected layers (a '_notop' file), and the features are those of fc2", Hint);
         }
 
-        return KerasView.Of(archive, Layers, ignoreRest: true, Hint);
+        return KerasNames.Of(archive, Layers, ignoreRest: true, Hint);
     }
 
     private static IEnumerable<KerasLayer> MakeLayers()

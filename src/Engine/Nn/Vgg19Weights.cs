@@ -59,7 +59,7 @@ public sealed class Vgg19Weights : IVgg19WeightSource, IDisposable
     {
         if (archive is H5Archive keras)
         {
-            return new Vgg19Weights(KerasVgg19.View(keras), Vgg19Names.Tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Name),
+            return new Vgg19Weights(KerasVgg19.Rename(keras), Vgg19Names.Tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Name),
                 KerasSource);
         }
 

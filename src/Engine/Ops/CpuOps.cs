@@ -16,6 +16,6 @@ public sealed unsafe partial class CpuOps(ThreadTeam team) : IOps
     private static Dropout Mask(in LayerDropout dropout)
     {
         int step = dropout.State is null ? 0 : State(dropout.State)->Step;
-        return dropout.Enabled ? new Dropout(dropout.Probability, dropout.Seed, dropout.Stream(step), dropout.First) : default;
+        return dropout.Enabled ? new Dropout(dropout.Probability, dropout.Seed, dropout.Subsequence(step), dropout.First) : default;
     }
 }

@@ -28,5 +28,5 @@ public readonly record struct LayerDropout(float Probability, ulong Seed, int La
     public LayerDropout For(Tensor x) => this with { First = FirstSample * (x.Count / x.Shape[0]) };
 
     /// <summary>The Philox stream of this layer in the given step.</summary>
-    public ulong Stream(int step) => ((ulong)(uint)step << 8) | (uint)Layer;
+    public ulong Subsequence(int step) => ((ulong)(uint)step << 8) | (uint)Layer;
 }

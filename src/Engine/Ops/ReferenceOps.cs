@@ -33,7 +33,7 @@ public sealed unsafe partial class ReferenceOps : IOps
         }
 
         int step = dropout.State is null ? 0 : State(dropout.State).Step;
-        float uniform = Philox.Uniform(dropout.Seed, dropout.Stream(step), dropout.First + index);
+        float uniform = Philox.Uniform(dropout.Seed, dropout.Subsequence(step), dropout.First + index);
         return uniform >= dropout.Probability ? 1 / (1 - (double)dropout.Probability) : 0;
     }
 }

@@ -8,11 +8,11 @@ namespace CudaTrainer.Engine.Ops;
 public partial interface IOps
 {
     /// <summary>
-    /// Prepares a step: StepState.LearningRate and StepState.StopRequests = <paramref name="orders"/>, StepState.Loss and StepState.Correct
+    /// Prepares a step: StepState.LearningRate and StepState.StopRequests = <paramref name="controls"/>, StepState.Loss and StepState.Correct
     /// = 0.
     /// </summary>
-    /// <param name="orders">[2]: learning rate, and 1 where this replica was asked to stop, else 0.</param>
-    void BeginStep(Tensor state, Tensor orders);
+    /// <param name="controls">[2]: learning rate, and 1 where this replica was asked to stop, else 0.</param>
+    void BeginStep(Tensor state, Tensor controls);
 
     /// <summary>
     /// What a replica adds to a sum over all: StepState.Loss, Correct and StopRequests as they are, and buffers · <paramref name="share"/>,
@@ -38,10 +38,10 @@ public partial interface IOps
 
 public sealed unsafe partial class CpuOps
 {
-    public void BeginStep(Tensor state, Tensor orders)
+    public void BeginStep(Tensor state, Tensor controls)
     {
-        State(state)->LearningRate = Floats(orders)[0];
-        State(state)->StopRequests = Floats(orders)[1];
+        State(state)->LearningRate = Floats(controls)[0];
+        State(state)->StopRequests = Floats(controls)[1];
         State(state)->Loss = 0;
         State(state)->Correct = 0;
     }
@@ -67,7 +67,7 @@ public sealed partial class CudaOps
 {
     private Gpu.StepControl StepControlKernels => field ??= new Gpu.StepControl(_kernels);
 
-    public void BeginStep(Tensor state, Tensor orders) => StepControlKernels.BeginStep(_stream, state.Data, orders.Data);
+    public void BeginStep(Tensor state, Tensor controls) => StepControlKernels.BeginStep(_stream, state.Data, controls.Data);
 
     public void WriteShared(Tensor state, Tensor buffers, Tensor shared, float share) =>
         StepControlKernels.WriteShared(_stream, state.Data, (int)buffers.Count, buffers.Data, share, shared.Data);
@@ -87,11 +87,11 @@ public sealed partial class ReferenceOps
     private const int LossScaleGrowthInterval = 2000;
     private const float MaxLossScale = 1 << 24;
 
-    public void BeginStep(Tensor state, Tensor orders)
+    public void BeginStep(Tensor state, Tensor controls)
     {
         ref StepState s = ref State(state);
-        s.LearningRate = (float)Load(orders)[0];
-        s.StopRequests = (float)Load(orders)[1];
+        s.LearningRate = (float)Load(controls)[0];
+        s.StopRequests = (float)Load(controls)[1];
         s.Loss = 0;
         s.Correct = 0;
     }

@@ -67,7 +67,7 @@ public interface IDevice : IDisposable
 
     /// <summary>
     /// Begins a copy beside the queued work, as soon as <paramref name="after"/> has passed. The source stays unchanged until the returned
-    /// mark has passed; work that needs the copy is queued after <see cref="Order"/> of that mark.
+    /// mark has passed; work that needs the copy is queued after <see cref="QueueWait"/> of that mark.
     /// </summary>
     DeviceMark UploadAsync(HostBuffer source, long bytes, nint destination, DeviceMark after = default);
 
@@ -85,7 +85,7 @@ public interface IDevice : IDisposable
     DeviceMark Mark();
 
     /// <summary>Work queued from now on begins after <paramref name="mark"/>. Does not wait.</summary>
-    void Order(DeviceMark mark);
+    void QueueWait(DeviceMark mark);
 
     /// <summary>Waits until the work queued before <paramref name="mark"/> was taken is done.</summary>
     void Wait(DeviceMark mark);

@@ -53,7 +53,7 @@ internal static unsafe class DropoutMask
 
     private static void OneBlock(in Dropout dropout, ulong block, float* factors)
     {
-        (uint x0, uint x1, uint x2, uint x3) = Philox.Block(block, dropout.Stream, dropout.Seed);
+        (uint x0, uint x1, uint x2, uint x3) = Philox.Block(block, dropout.Subsequence, dropout.Seed);
         float scale = dropout.Scale;
         float p = dropout.Probability;
         factors[0] = (x0 >> 8) * Philox.UniformStep >= p ? scale : 0;
@@ -68,8 +68,8 @@ internal static unsafe class DropoutMask
         Vector256<ulong> counter = Vector256.Create(block) + Vector256.Create(0UL, 2, 1, 3);
         Vector256<ulong> x0 = counter;
         Vector256<ulong> x1 = counter >>> 32;
-        var x2 = Vector256.Create(dropout.Stream);
-        var x3 = Vector256.Create(dropout.Stream >> 32);
+        var x2 = Vector256.Create(dropout.Subsequence);
+        var x3 = Vector256.Create(dropout.Subsequence >> 32);
         uint key0 = (uint)dropout.Seed;
         uint key1 = (uint)(dropout.Seed >> 32);
         Vector256<uint> multiplier0 = Vector256.Create((ulong)Philox.Multiplier0).AsUInt32();

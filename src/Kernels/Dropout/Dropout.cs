@@ -6,10 +6,10 @@ namespace CudaTrainer.Kernels;
 /// </summary>
 /// <param name="Probability">p, the fraction dropped, 0 ≤ p &lt; 1.</param>
 /// <param name="Seed">Philox key.</param>
-/// <param name="Stream">Philox stream: one for each layer and step.</param>
+/// <param name="Subsequence">Philox subsequence: one for each layer and step.</param>
 /// <param name="First">Number of the tensor's first element in the mask, ≥ 0: a shard of a batch draws its part of the whole batch's
 /// mask.</param>
-public readonly record struct Dropout(float Probability, ulong Seed, ulong Stream, long First = 0)
+public readonly record struct Dropout(float Probability, ulong Seed, ulong Subsequence, long First = 0)
 {
     public bool IsActive => Probability > 0;
 
@@ -17,5 +17,5 @@ public readonly record struct Dropout(float Probability, ulong Seed, ulong Strea
     public float Scale => 1f / (1f - Probability);
 
     /// <summary>The factor of one element of the tensor: 0 or <see cref="Scale"/>.</summary>
-    public float Factor(long element) => Philox.Uniform(Seed, Stream, First + element) >= Probability ? Scale : 0f;
+    public float Factor(long element) => Philox.Uniform(Seed, Subsequence, First + element) >= Probability ? Scale : 0f;
 }

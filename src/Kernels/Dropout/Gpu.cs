@@ -1,7 +1,7 @@
 namespace CudaTrainer.Kernels.Device;
 
 /// <summary>
-/// A <see cref="Dropout"/> as kernels get it: they work out the stream by themselves, (step ≪ 8) | layer with <see cref="StepState.Step"/>
+/// A <see cref="Dropout"/> as kernels get it: they work out the subsequence by themselves, (step ≪ 8) | layer with <see cref="StepState.Step"/>
 /// from device memory, so that a captured step draws fresh masks at every replay. The default value drops nothing.
 /// </summary>
 /// <param name="probability">p, the fraction dropped, 0 ≤ p &lt; 1.</param>
@@ -25,7 +25,7 @@ internal struct DropoutMask
     private float _scale;
     private uint _threshold;
     private ulong _seed;
-    private ulong _stream;
+    private ulong _subsequence;
     private long _first;
     private bool _isActive;
 
@@ -46,7 +46,7 @@ internal struct DropoutMask
             step = (uint)(dropout.State.Start->AdamSteps + dropout.State.Start->SkippedSteps);
         }
 
-        mask._stream = ((ulong)step << 8) | (uint)dropout.Layer;
+        mask._subsequence = ((ulong)step << 8) | (uint)dropout.Layer;
         mask._first = dropout.First;
         return mask;
     }
@@ -82,7 +82,7 @@ internal struct DropoutMask
 
     private static uint KeptBits(DropoutMask mask, ulong block)
     {
-        (uint x0, uint x1, uint x2, uint x3) = Philox.Block(block, mask._stream, mask._seed);
+        (uint x0, uint x1, uint x2, uint x3) = Philox.Block(block, mask._subsequence, mask._seed);
         uint low = (x0 >= mask._threshold ? 1u : 0) | (x1 >= mask._threshold ? 2u : 0);
         return low | (x2 >= mask._threshold ? 4u : 0) | (x3 >= mask._threshold ? 8u : 0);
     }

@@ -2,10 +2,10 @@ namespace CudaTrainer.Kernels;
 
 /// <summary>
 /// The counter-based generator Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011): any
-/// element of any stream is computed on its own, so that every device, thread count and tile size sees the same numbers.
+/// element of any subsequence is computed on its own, so that every device, thread count and tile size sees the same numbers.
 /// </summary>
 /// <remarks>
-/// Contract shared by all devices: element e of stream s under seed k is lane e mod 4 of the block with counter (⌊e/4⌋ low, ⌊e/4⌋ high, s
+/// Contract shared by all devices: element e of subsequence s under seed k is lane e mod 4 of the block with counter (⌊e/4⌋ low, ⌊e/4⌋ high, s
 /// low, s high) and key (k low, k high); its uniform number is (x ≫ 8)·2⁻²⁴, in [0, 1).
 /// </remarks>
 public static class Philox
@@ -45,15 +45,15 @@ public static class Philox
 
     /// <summary>The random word of one element.</summary>
     /// <param name="seed">Key.</param>
-    /// <param name="stream">Which independent sequence.</param>
+    /// <param name="subsequence">Which independent sequence.</param>
     /// <param name="element">Place in the sequence, ≥ 0.</param>
-    public static uint Bits(ulong seed, ulong stream, long element)
+    public static uint Bits(ulong seed, ulong subsequence, long element)
     {
-        (uint x0, uint x1, uint x2, uint x3) = Block((ulong)element / 4, stream, seed);
+        (uint x0, uint x1, uint x2, uint x3) = Block((ulong)element / 4, subsequence, seed);
         return (element & 3) switch { 0 => x0, 1 => x1, 2 => x2, _ => x3 };
     }
 
     /// <summary>The uniform number of one element, a multiple of 2⁻²⁴ in [0, 1).</summary>
     /// <inheritdoc cref="Bits"/>
-    public static float Uniform(ulong seed, ulong stream, long element) => (Bits(seed, stream, element) >> 8) * UniformStep;
+    public static float Uniform(ulong seed, ulong subsequence, long element) => (Bits(seed, subsequence, element) >> 8) * UniformStep;
 }

@@ -26,10 +26,10 @@ public sealed unsafe class StepControl(KernelLibrary library)
 
     /// <summary>Prepares a step: copies learning rate and request to stop into the state and clears its Loss and Correct.</summary>
     /// <param name="state">The <see cref="StepState"/>.</param>
-    /// <param name="orders">[2], float: learning rate, and 1 to stop after the step, else 0; device memory or pinned host memory.</param>
-    public void BeginStep(CudaStream stream, nint state, nint orders)
+    /// <param name="controls">[2], float: learning rate, and 1 to stop after the step, else 0; device memory or pinned host memory.</param>
+    public void BeginStep(CudaStream stream, nint state, nint controls)
     {
-        _beginStep.Launch(stream, new Grid(1), new BeginArguments { State = new(state, 1), Orders = new(orders, 2) });
+        _beginStep.Launch(stream, new Grid(1), new BeginArguments { State = new(state, 1), Controls = new(controls, 2) });
     }
 
     /// <summary>What a replica adds to a sum over all: [Loss, Correct, StopRequests, 0, buffers·share…].</summary>
@@ -115,8 +115,8 @@ public sealed unsafe class StepControl(KernelLibrary library)
     private static void Begin(BeginArguments a)
     {
         StepState* state = a.State.Start;
-        state->LearningRate = a.Orders.Start[0];
-        state->StopRequests = a.Orders.Start[1];
+        state->LearningRate = a.Controls.Start[0];
+        state->StopRequests = a.Controls.Start[1];
         state->Loss = 0;
         state->Correct = 0;
     }
@@ -219,7 +219,7 @@ public sealed unsafe class StepControl(KernelLibrary library)
     private struct BeginArguments
     {
         public GpuArray<StepState> State;
-        public GpuArray<float> Orders;
+        public GpuArray<float> Controls;
     }
 
     private struct SharedArguments

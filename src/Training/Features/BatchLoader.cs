@@ -334,7 +334,7 @@ public sealed class BatchLoader : IDisposable
     {
         fixed (float* values = destination)
         {
-            IFeatureRows rows = _augmentation?.View(_epoch, row, _rows) ?? _rows;
+            IFeatureRows rows = _augmentation?.Shown(_epoch, row, _rows) ?? _rows;
             Copy((void*)rows.Row(row), rows.IsHalf, values, false, destination.Length);
         }
 

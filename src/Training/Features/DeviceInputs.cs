@@ -45,7 +45,7 @@ internal sealed class DeviceInputs(IDevice device, DType featureType, int dimens
 
         // The same host batch may be filled anew and taken again: its copy serves once.
         block.Batch = null;
-        device.Order(block.Uploaded);
+        device.QueueWait(block.Uploaded);
         return _last;
     }
 
@@ -54,7 +54,7 @@ internal sealed class DeviceInputs(IDevice device, DType featureType, int dimens
 
     /// <summary>The taken batch's tensors, until the tape is reset.</summary>
     /// <returns>[Count, T, D] and [Count].</returns>
-    public (Tensor Features, Tensor Labels) View(Tape tape, int block, HostBatch batch)
+    public (Tensor Features, Tensor Labels) TensorsOf(Tape tape, int block, HostBatch batch)
     {
         int frames = checked((int)(batch.RowBytes / ((long)dimension * featureType.Size())));
         Shape shape = [batch.Count, frames, dimension];
@@ -65,8 +65,8 @@ internal sealed class DeviceInputs(IDevice device, DType featureType, int dimens
         }
 
         Tensor memory = _blocks[block].Memory!;
-        return (tape.View(memory, batch.FeaturesOffset, shape, featureType, "features"),
-            tape.View(memory, 0, [batch.Count], DType.Int32, "labels"));
+        return (tape.Slice(memory, batch.FeaturesOffset, shape, featureType, "features"),
+            tape.Slice(memory, 0, [batch.Count], DType.Int32, "labels"));
     }
 
     public void Dispose()

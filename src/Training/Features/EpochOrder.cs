@@ -9,7 +9,7 @@ namespace CudaTrainer.Training.Features;
 public static class EpochOrder
 {
     /// <summary>Keeps the shuffle's random stream apart from those of dropout.</summary>
-    private const ulong StreamTag = 1UL << 63;
+    private const ulong SubsequenceTag = 1UL << 63;
 
     /// <param name="count">Clips.</param>
     /// <param name="seed">The run's seed.</param>
@@ -25,7 +25,7 @@ public static class EpochOrder
 
         for (int i = count - 1; shuffle && i > 0; i--)
         {
-            int j = (int)(((ulong)Philox.Bits((uint)seed, StreamTag | (uint)epoch, i) * (ulong)(i + 1)) >> 32);
+            int j = (int)(((ulong)Philox.Bits((uint)seed, SubsequenceTag | (uint)epoch, i) * (ulong)(i + 1)) >> 32);
             (order[i], order[j]) = (order[j], order[i]);
         }
 

@@ -68,8 +68,8 @@ internal sealed class FeatureAugmentation(AugmentationOptions options, int seed,
 
     /// <summary>The view in which a clip is shown in an epoch.</summary>
     /// <param name="plain">The clips as they are, view 0.</param>
-    public IFeatureRows View(int epoch, int row, IFeatureRows plain) =>
-        views is not { Count: > 0 } ? plain : Stream(epoch, row, purpose: 1UL << 40).Next(views.Count + 1) is var view and > 0 ? views[view - 1] : plain;
+    public IFeatureRows Shown(int epoch, int row, IFeatureRows plain) =>
+        views is not { Count: > 0 } ? plain : RandomOf(epoch, row, purpose: 1UL << 40).Next(views.Count + 1) is var view and > 0 ? views[view - 1] : plain;
 
     /// <summary>The clip to mix <paramref name="row"/> with, and its share; the row itself without mixup.</summary>
     /// <param name="count">Clips of the split.</param>
@@ -80,7 +80,7 @@ internal sealed class FeatureAugmentation(AugmentationOptions options, int seed,
             return (row, 0, false);
         }
 
-        var random = Stream(epoch, row, purpose: 1);
+        var random = RandomOf(epoch, row, purpose: 1);
         int partner = random.Next(count);
         double a = Gamma(random, options.Mixup), b = Gamma(random, options.Mixup);
         double share = a + b > 0 ? a / (a + b) : 0.5;
@@ -92,7 +92,7 @@ internal sealed class FeatureAugmentation(AugmentationOptions options, int seed,
     /// <param name="partner">[frames, D]; empty without mixup.</param>
     public void Apply(Span<float> clip, int frames, ReadOnlySpan<float> partner, float share, int epoch, int row)
     {
-        var random = Stream(epoch, row, purpose: 0);
+        var random = RandomOf(epoch, row, purpose: 0);
         Move(clip, frames, random);
         if (!partner.IsEmpty)
         {
@@ -158,7 +158,7 @@ internal sealed class FeatureAugmentation(AugmentationOptions options, int seed,
         }
     }
 
-    private SplitMix64 Stream(int epoch, int row, ulong purpose)
+    private SplitMix64 RandomOf(int epoch, int row, ulong purpose)
     {
         // Three rounds of the generator itself keep neighbouring seeds, epochs and rows apart.
         ulong state = new SplitMix64((ulong)(uint)seed).Next();

@@ -67,8 +67,8 @@ public static class KeyFrames
         int width = Math.Max(1, (int)Math.Round(video.Video.Width * scale)),
             height = Math.Max(1, (int)Math.Round(video.Video.Height * scale));
         List<KeyFrame> frames = [];
-        using var stream = new VideoFrameStream(video.Prediction.Path,
-            new VideoStreamOptions { Width = width, Height = height, TimeLimit = timeLimit }, stop);
+        using var stream = new VideoFrameReader(video.Prediction.Path,
+            new VideoFrameOptions { Width = width, Height = height, TimeLimit = timeLimit }, stop);
         while (frames.Count < chosen.Count && stream.Next() is { } frame)
         {
             var (number, window, attention) = chosen[frames.Count];

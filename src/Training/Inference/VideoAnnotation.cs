@@ -19,7 +19,7 @@ internal static class VideoAnnotation
     /// <exception cref="RunException">The video cannot be written so.</exception>
     public static void Write(Prediction prediction, string target, TimeSpan timeLimit, Action<double> progress, CancellationToken stop)
     {
-        using var stream = new VideoFrameStream(prediction.Path, new VideoStreamOptions { Ahead = 4, TimeLimit = timeLimit }, stop);
+        using var stream = new VideoFrameReader(prediction.Path, new VideoFrameOptions { Ahead = 4, TimeLimit = timeLimit }, stop);
         VideoWriter? writer = null;
         try
         {

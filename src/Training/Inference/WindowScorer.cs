@@ -54,8 +54,8 @@ internal sealed class WindowScorer(
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     public ScoredVideo Run(string path, WindowPlan plan, Action<double> progress, CancellationToken stop)
     {
-        using var stream = new VideoFrameStream(path,
-            new VideoStreamOptions { Width = Vgg19.ImageSize, Height = Vgg19.ImageSize, TimeLimit = timeLimit, Motion = kind.HasMotion() },
+        using var stream = new VideoFrameReader(path,
+            new VideoFrameOptions { Width = Vgg19.ImageSize, Height = Vgg19.ImageSize, TimeLimit = timeLimit, Motion = kind.HasMotion() },
             stop);
         using FrameFeatures? features = backbone is null ? null : new FrameFeatures(device, backbone, Math.Min(frames, BatchFrames));
         List<MotionPair> pairs = [];

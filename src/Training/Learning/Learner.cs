@@ -55,8 +55,8 @@ public sealed class Learner : IDisposable
     private readonly Tensor _classWeights;
     private readonly Tensor _alpha;
     private readonly Tensor _buffersBefore;
-    private readonly HostBuffer _orders;
-    private readonly Tensor _ordersTensor;
+    private readonly HostBuffer _controls;
+    private readonly Tensor _controlsTensor;
     private readonly IReplicaLink? _link;
     private readonly GradientBuckets? _buckets;
     private readonly LearnerOptions _options;
@@ -82,8 +82,8 @@ public sealed class Learner : IDisposable
         _classWeights = Tensor.From(device, [options.Loss.ClassWeights.Count], [.. options.Loss.ClassWeights], name: "class weights");
         _alpha = Tensor.From(device, [options.Loss.Alpha.Count], [.. options.Loss.Alpha], name: "alpha");
         _buffersBefore = Tensor.Zeros(device, Parameters.BufferValues.Shape, name: "buffers before the step");
-        _orders = device.AllocateHost(2 * sizeof(float));
-        _ordersTensor = Tensor.Over(device, _orders, [2], DType.Float32, "orders");
+        _controls = device.AllocateHost(2 * sizeof(float));
+        _controlsTensor = Tensor.Over(device, _controls, [2], DType.Float32, "controls");
         _buckets = link is null ? null : new GradientBuckets(Parameters, tailApart: options.HalfOnWire);
         _inputs = new DeviceInputs(device, FeatureType, model.Options.Inputs);
         _graphs = options.FuseStep && device.CapturesGraphs && !(options.SyncBatchNorm && link is not null)
@@ -130,9 +130,9 @@ public sealed class Learner : IDisposable
     public void Start(HostBatch batch, double learningRate, bool stop = false)
     {
         _isInStep = true;
-        Span<float> orders = _orders.AsSpan<float>(0, 2);
-        orders[0] = (float)learningRate;
-        orders[1] = stop ? 1 : 0;
+        Span<float> controls = _controls.AsSpan<float>(0, 2);
+        controls[0] = (float)learningRate;
+        controls[1] = stop ? 1 : 0;
         Laps?.Begin();
         int block = _inputs.Take(batch);
         if (!_device.SharesHostMemory)
@@ -210,7 +210,7 @@ public sealed class Learner : IDisposable
         _tape.Laps = null;
         try
         {
-            (Tensor features, Tensor labels) = _inputs.View(_tape, block, batch);
+            (Tensor features, Tensor labels) = _inputs.TensorsOf(_tape, block, batch);
             ClassifierOutput output = Model.Forward(_tape, features);
             var (loss, probabilities) = Loss(_tape, output.Logits, labels, batch.Count);
             _inputs.Release(block);
@@ -258,7 +258,7 @@ public sealed class Learner : IDisposable
         _tape.BatchNormObserver = observer;
         try
         {
-            Model.Forward(_tape, _inputs.View(_tape, block, batch).Features);
+            Model.Forward(_tape, _inputs.TensorsOf(_tape, block, batch).Features);
             _device.Synchronize();
             _inputs.Release(block);
         }
@@ -274,7 +274,7 @@ public sealed class Learner : IDisposable
         _graphs?.Dispose();
         _tape.Dispose();
         _inputs.Dispose();
-        _orders.Dispose();
+        _controls.Dispose();
         _link?.Dispose();
         Optimizer.Dispose();
         State.Dispose();
@@ -324,13 +324,13 @@ public sealed class Learner : IDisposable
         tape.Laps = Laps;
         tape.FirstSample = batch.First;
         tape.Statistics = _link is not null && _options.SyncBatchNorm ? new LinkStatistics(_link, batch.Total) : null;
-        _device.Ops.BeginStep(State.Tensor, _ordersTensor);
+        _device.Ops.BeginStep(State.Tensor, _controlsTensor);
         Parameters.ClearGradients();
         _buffersBefore.CopyFrom(Parameters.BufferValues);
         Laps?.Lap("clear gradients", SpanKind.Update);
         if (batch.Count > 0)
         {
-            (Tensor features, Tensor labels) = _inputs.View(tape, block, batch);
+            (Tensor features, Tensor labels) = _inputs.TensorsOf(tape, block, batch);
             Loss(tape, Model.Forward(tape, features).Logits, labels, batch.Total);
             Laps?.Lap("loss");
         }

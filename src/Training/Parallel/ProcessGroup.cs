@@ -9,21 +9,21 @@ using CudaTrainer.Training.Options;
 namespace CudaTrainer.Training.Parallel;
 
 /// <summary>
-/// The processes that work on one run together, on one machine or many: MPI carries what they tell each other, a <see cref="Lifeline"/>
+/// The processes that work on one run together, on one machine or many: MPI carries what they tell each other, a <see cref="Heartbeat"/>
 /// tells who died. Each has one device.
 /// Rank 0 writes; folders are ones that all of them see.
 /// </summary>
 public sealed class ProcessGroup : IDisposable
 {
     private readonly MpiWorld _world;
-    private readonly Lifeline _lifeline;
+    private readonly Heartbeat _heartbeat;
     private bool _finished;
     private bool _failed;
 
-    private ProcessGroup(MpiWorld world, Lifeline lifeline, int localSize)
+    private ProcessGroup(MpiWorld world, Heartbeat heartbeat, int localSize)
     {
         _world = world;
-        _lifeline = lifeline;
+        _heartbeat = heartbeat;
         LocalSize = localSize;
     }
 
@@ -41,7 +41,7 @@ public sealed class ProcessGroup : IDisposable
     public bool IsLead => Rank == 0;
 
     /// <summary>Cancelled when a process was lost.</summary>
-    public CancellationToken Lost => _lifeline.Lost;
+    public CancellationToken Lost => _heartbeat.Lost;
 
     public string Description => $"rank {Rank} of {Size} on {_world.HostName}, {_world.LibraryVersion}";
 
@@ -76,13 +76,13 @@ public sealed class ProcessGroup : IDisposable
                     "Use the mpirun of the MPI that cudatrainer was built with (`cudatrainer doctor` names it).");
         }
 
-        var lifeline = Lifeline.Start(world);
+        var heartbeat = Heartbeat.Start(world);
         byte[] host = new byte[64];
         Encoding.UTF8.GetBytes(world.HostName.AsSpan(0, Math.Min(20, world.HostName.Length)), host);
         byte[] hosts = new byte[host.Length * world.Size];
         world.AllGather(host, hosts);
         int local = Enumerable.Range(0, world.Size).Count(rank => hosts.AsSpan(rank * host.Length, host.Length).SequenceEqual(host));
-        return new ProcessGroup(world, lifeline, local);
+        return new ProcessGroup(world, heartbeat, local);
     }
 
     /// <summary>The way of this process's replica to the others'.</summary>
@@ -135,13 +135,13 @@ public sealed class ProcessGroup : IDisposable
     }
 
     /// <exception cref="RankLostException">A process was lost.</exception>
-    public void ThrowIfLost() => _lifeline.ThrowIfLost();
+    public void ThrowIfLost() => _heartbeat.ThrowIfLost();
 
     /// <summary>Tells the others that this process ends because of an error.</summary>
     public void Fail(string reason)
     {
         _failed = true;
-        _lifeline.Fail(reason);
+        _heartbeat.Fail(reason);
     }
 
     /// <summary>Does this process's part of the work. The others hear how it ended; after success, all end together.</summary>
@@ -156,13 +156,13 @@ public sealed class ProcessGroup : IDisposable
             }
 
             _world.Finish();
-            _lifeline.Finish();
+            _heartbeat.Finish();
             _finished = true;
             return result;
         }
         catch (Exception exception) when (exception is not RankLostException)
         {
-            _lifeline.Fail(exception.Message);
+            _heartbeat.Fail(exception.Message);
             throw;
         }
     }
@@ -172,10 +172,10 @@ public sealed class ProcessGroup : IDisposable
     {
         if (!_finished)
         {
-            _lifeline.Fail("it ended before its work was done");
+            _heartbeat.Fail("it ended before its work was done");
         }
 
-        _lifeline.Dispose();
+        _heartbeat.Dispose();
         _world.Dispose();
     }
 

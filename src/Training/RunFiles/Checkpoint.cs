@@ -137,7 +137,7 @@ public sealed class Checkpoint : IDisposable
     /// <exception cref="FileFormatException">The same for a Keras file.</exception>
     public void LoadModel(ParameterSet parameters)
     {
-        ITensorArchive tensors = _archive is H5Archive keras ? KerasView.Of(keras, parameters.Module.KerasLayers, ignoreRest: false, KerasHint) : _archive;
+        ITensorArchive tensors = _archive is H5Archive keras ? KerasNames.Of(keras, parameters.Module.KerasLayers, ignoreRest: false, KerasHint) : _archive;
         List<string> faults = [];
         foreach (Parameter parameter in parameters.State)
         {

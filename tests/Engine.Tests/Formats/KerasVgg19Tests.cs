@@ -48,7 +48,7 @@ public sealed class KerasVgg19Tests : IDisposable
             new Dictionary<string, string>());
 
         using var archive = H5Archive.Open(path);
-        using var view = KerasView.Of(archive, layers, ignoreRest: false, "");
+        using var view = KerasNames.Of(archive, layers, ignoreRest: false, "");
         var keras = Read(archive, "conv/conv/kernel:0");
         for (var o = 0; o < outputs; o++)
         {

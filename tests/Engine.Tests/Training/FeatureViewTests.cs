@@ -18,7 +18,7 @@ public sealed class FeatureViewTests : IDisposable
         MemoryRows[] views = [.. Enumerable.Range(0, 3).Select(seed => new MemoryRows(60, seed: seed))];
         FeatureAugmentation New(int seed) => new(new AugmentationOptions(0, 0, 0, 0, Views: 3), seed, views[1..]);
         int[] Shown(FeatureAugmentation augmentation, int epoch) =>
-            [.. Enumerable.Range(0, 60).Select(row => Array.IndexOf(views, augmentation.View(epoch, row, views[0])))];
+            [.. Enumerable.Range(0, 60).Select(row => Array.IndexOf(views, augmentation.Shown(epoch, row, views[0])))];
 
         int[] first = Shown(New(1), 1);
         first.Distinct().Order().ShouldBe([0, 1, 2]);
@@ -44,7 +44,7 @@ public sealed class FeatureViewTests : IDisposable
 
         for (int row = 0; row < 12; row++)
         {
-            var expected = (MemoryRows)augmentation.View(3, row, plain);
+            var expected = (MemoryRows)augmentation.Shown(3, row, plain);
             values.AsSpan(row * 64, 64).SequenceEqual(expected.Values(row)).ShouldBeTrue();
         }
 

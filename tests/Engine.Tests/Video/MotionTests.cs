@@ -157,7 +157,7 @@ public sealed class MotionTests : IDisposable
     public void A_walk_hands_out_the_pairs_that_a_reading_sums_up()
     {
         string path = Moving("walk.mkv", 40, 2, 1, rate: 30);
-        using VideoFrameStream stream = new(path, new VideoStreamOptions { Width = 8, Height = 8, Motion = true }, CancellationToken.None);
+        using VideoFrameReader stream = new(path, new VideoFrameOptions { Width = 8, Height = 8, Motion = true }, CancellationToken.None);
         List<MotionPair> pairs = [];
         while (stream.Next() is { } frame)
         {

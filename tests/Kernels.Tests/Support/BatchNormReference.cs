@@ -12,7 +12,7 @@ internal sealed record BatchNormReference(int Rows, int Channels, bool Relu, Dro
     private BatchNormOptions Options => new(Training: true, Relu, LayerDropout, Momentum: 0);
 
     private LayerDropout LayerDropout => Dropout.IsActive
-        ? new LayerDropout(Dropout.Probability, Dropout.Seed, checked((int)Dropout.Stream), State: null, First: Dropout.First)
+        ? new LayerDropout(Dropout.Probability, Dropout.Seed, checked((int)Dropout.Subsequence), State: null, First: Dropout.First)
         : LayerDropout.None;
 
     public Pass Forward(double[] x, double[] gamma, double[] beta)

@@ -5,7 +5,7 @@ namespace CudaTrainer.Formats;
 /// Layers are found by name if the file has all of them, else by position among the layers with weights, as Keras does; the weights of a
 /// layer by the last part of their names if those are known, else by position. So every spelling of names that Keras ever had is accepted.
 /// </remarks>
-public sealed class KerasView : ITensorArchive
+public sealed class KerasNames : ITensorArchive
 {
     private const int ListedProblems = 12;
 
@@ -16,7 +16,7 @@ public sealed class KerasView : ITensorArchive
     private readonly Dictionary<string, TensorEntry> _entries = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (string Entry, KerasConversion Conversion)> _places = new(StringComparer.Ordinal);
 
-    private KerasView(H5Archive archive) => _archive = archive;
+    private KerasNames(H5Archive archive) => _archive = archive;
 
     public string Path => _archive.Path;
 
@@ -29,10 +29,10 @@ public sealed class KerasView : ITensorArchive
     /// <param name="ignoreRest">Whether the file may have more layers with weights behind these.</param>
     /// <param name="hint">What to do about a file that does not fit.</param>
     /// <exception cref="FileFormatException">Layers, number of weights or shapes differ; lists every difference.</exception>
-    public static KerasView Of(H5Archive archive, IReadOnlyList<KerasLayer> layers, bool ignoreRest, string hint)
+    public static KerasNames Of(H5Archive archive, IReadOnlyList<KerasLayer> layers, bool ignoreRest, string hint)
     {
         layers = [.. layers.Where(layer => layer.Weights.Count > 0)];
-        var view = new KerasView(archive);
+        var view = new KerasNames(archive);
         var problems = new List<string>();
         var found = FindLayers(archive, layers, ignoreRest, hint);
         for (var i = 0; i < layers.Count; i++)

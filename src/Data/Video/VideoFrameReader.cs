@@ -4,7 +4,7 @@ using System.Text;
 
 namespace CudaTrainer.Data.Video;
 
-/// <summary>One frame of a <see cref="VideoFrameStream"/>.</summary>
+/// <summary>One frame of a <see cref="VideoFrameReader"/>.</summary>
 /// <param name="Index">From 0.</param>
 /// <param name="Rgb">[height, width, 3].</param>
 /// <param name="Seconds">From the first frame; 0 without motion.</param>
@@ -17,8 +17,8 @@ public sealed record VideoFrame(long Index, byte[] Rgb, double Seconds = 0, Moti
 /// <param name="Features">[<see cref="MotionFeatures.PerPair"/>], for <see cref="MotionFeatures.Steps"/>.</param>
 public sealed record MotionPair(double Start, double End, float[] Features);
 
-/// <summary>How <see cref="VideoFrameStream"/> reads a file.</summary>
-public sealed record VideoStreamOptions
+/// <summary>How <see cref="VideoFrameReader"/> reads a file.</summary>
+public sealed record VideoFrameOptions
 {
     /// <summary>Width of each frame in pixels; 0, together with <see cref="Height"/>, for that of the video as displayed.</summary>
     public int Width { get; init; }
@@ -44,18 +44,18 @@ public sealed record VideoStreamOptions
 /// A native step that never returns is left behind with its thread and memory 2 seconds after the time limit, as <see cref="VideoReader"/>
 /// does it. One thread takes frames; all members are for that thread.
 /// </remarks>
-public sealed unsafe class VideoFrameStream : IDisposable
+public sealed unsafe class VideoFrameReader : IDisposable
 {
     private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(2);
 
-    private readonly VideoStreamOptions _options;
+    private readonly VideoFrameOptions _options;
     private readonly CancellationToken _cancellation;
     private readonly Worker _worker;
     private bool _ended;
     private bool _lost;
 
     /// <exception cref="VideoException">The native library is missing.</exception>
-    public VideoFrameStream(string path, VideoStreamOptions options, CancellationToken cancellation)
+    public VideoFrameReader(string path, VideoFrameOptions options, CancellationToken cancellation)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Ahead, 1, nameof(options));
@@ -118,7 +118,7 @@ public sealed unsafe class VideoFrameStream : IDisposable
     {
         private readonly NativeVideo _native;
         private readonly string _path;
-        private readonly VideoStreamOptions _options;
+        private readonly VideoFrameOptions _options;
         private readonly MotionMeter? _meter;
         private readonly Lock _lock = new();
         private readonly Queue<VideoFrame> _frames = new();
@@ -127,7 +127,7 @@ public sealed unsafe class VideoFrameStream : IDisposable
         private readonly CancellationTokenSource _stopping = new();
         private int* _stop = (int*)NativeMemory.AllocZeroed(sizeof(int));
 
-        public Worker(NativeVideo native, string path, VideoStreamOptions options)
+        public Worker(NativeVideo native, string path, VideoFrameOptions options)
         {
             (_native, _path, _options) = (native, path, options);
             _room = new SemaphoreSlim(options.Ahead);

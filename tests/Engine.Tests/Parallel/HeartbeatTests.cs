@@ -4,14 +4,14 @@ using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Engine.Tests.Parallel;
 
-/// <summary>Several ranks in one process, some of them lifelines, some bare connections that misbehave.</summary>
-public sealed class LifelineTests
+/// <summary>Several ranks in one process, some of them heartbeats, some bare connections that misbehave.</summary>
+public sealed class HeartbeatTests
 {
     /// <summary>Only ends a test that would hang.</summary>
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
 
     /// <summary>Nobody is too silent within a test.</summary>
-    private static readonly LifelineOptions s_patient = new() { Silence = s_limit };
+    private static readonly HeartbeatOptions s_patient = new() { Silence = s_limit };
 
     [Fact]
     public void Ranks_that_finish_are_not_missed()
@@ -33,13 +33,13 @@ public sealed class LifelineTests
     [Fact]
     public void Others_may_finish_before_rank_0()
     {
-        using var hub = Lifeline.Listen(Name(0), 3, s_patient);
-        using var first = Lifeline.Join(hub.Invitation, Name(1), s_patient);
+        using var hub = Heartbeat.Listen(Name(0), 3, s_patient);
+        using var first = Heartbeat.Join(hub.Invitation, Name(1), s_patient);
         using var second = Connect(hub, 2, out _);
         hub.AwaitAll();
         first.Finish();
         first.Dispose();
-        second.Send(LifelineFrame.Failed, "out of paper");
+        second.Send(HeartbeatFrame.Failed, "out of paper");
 
         // What came of rank 1 before did not count as a loss.
         AwaitLoss(hub).ShouldBe("rank 2 (host fake2, pid 1002) failed: out of paper");
@@ -50,10 +50,10 @@ public sealed class LifelineTests
     [InlineData(3)]
     public void A_connection_that_closes_is_reported_to_all(int lost)
     {
-        using var hub = Lifeline.Listen(Name(0), 4, s_patient);
+        using var hub = Heartbeat.Listen(Name(0), 4, s_patient);
         using var dead = Connect(hub, lost, out _);
-        Lifeline[] others = [.. Enumerable.Range(1, 3).Where(rank => rank != lost)
-            .Select(rank => Lifeline.Join(hub.Invitation, Name(rank), s_patient))];
+        Heartbeat[] others = [.. Enumerable.Range(1, 3).Where(rank => rank != lost)
+            .Select(rank => Heartbeat.Join(hub.Invitation, Name(rank), s_patient))];
         hub.AwaitAll();
         dead.Dispose();
         string expected = $"rank {lost} (host fake{lost}, pid {1_000 + lost}) was lost: its connection closed";
@@ -72,9 +72,9 @@ public sealed class LifelineTests
         using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         listener.Listen();
-        var invitation = LifelineInvitation.Create(Name(0), ["127.0.0.1"], ((IPEndPoint)listener.LocalEndPoint!).Port);
+        var invitation = HeartbeatInvitation.Create(Name(0), ["127.0.0.1"], ((IPEndPoint)listener.LocalEndPoint!).Port);
         var accepted = Task.Run(() => Welcome(listener, invitation));
-        using var rank = Lifeline.Join(invitation, Name(1), s_patient);
+        using var rank = Heartbeat.Join(invitation, Name(1), s_patient);
         (await accepted).Dispose();
         AwaitLoss(rank).ShouldBe("rank 0 (host fake0, pid 1000) was lost: its connection closed");
     }
@@ -126,9 +126,9 @@ public sealed class LifelineTests
     [Fact]
     public void Silence_is_a_loss_and_signs_of_life_prevent_it()
     {
-        var hasty = new LifelineOptions { Heartbeat = TimeSpan.FromMilliseconds(50), Silence = TimeSpan.FromSeconds(3) };
-        using var hub = Lifeline.Listen(Name(0), 3, hasty);
-        using var lively = Lifeline.Join(hub.Invitation, Name(1), hasty);
+        var hasty = new HeartbeatOptions { Heartbeat = TimeSpan.FromMilliseconds(50), Silence = TimeSpan.FromSeconds(3) };
+        using var hub = Heartbeat.Listen(Name(0), 3, hasty);
+        using var lively = Heartbeat.Join(hub.Invitation, Name(1), hasty);
         using var silent = Connect(hub, 2, out _);
         hub.AwaitAll();
         string reason = AwaitLoss(hub);
@@ -142,9 +142,9 @@ public sealed class LifelineTests
         using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         listener.Listen();
-        var invitation = LifelineInvitation.Create(Name(0), ["127.0.0.1"], ((IPEndPoint)listener.LocalEndPoint!).Port);
+        var invitation = HeartbeatInvitation.Create(Name(0), ["127.0.0.1"], ((IPEndPoint)listener.LocalEndPoint!).Port);
         var accepted = Task.Run(() => Welcome(listener, invitation));
-        using var rank = Lifeline.Join(invitation, Name(1),
+        using var rank = Heartbeat.Join(invitation, Name(1),
             new() { Heartbeat = TimeSpan.FromMilliseconds(50), Silence = TimeSpan.FromSeconds(1.5) });
         AwaitLoss(rank).ShouldBe("rank 0 (host fake0, pid 1000) has not answered for 1.5 s");
         (await accepted).Dispose();
@@ -153,18 +153,18 @@ public sealed class LifelineTests
     [Fact]
     public void Strangers_are_ignored()
     {
-        using var hub = Lifeline.Listen(Name(0), 2, s_patient);
+        using var hub = Heartbeat.Listen(Name(0), 2, s_patient);
         var wrong = hub.Invitation with { Token = new byte[hub.Invitation.Token.Length] };
         Socket[] strangers = [Raw(hub), Raw(hub), Raw(hub), Raw(hub)];
 
         // One says nothing, one something else, one has no token, one leaves at once.
         strangers[1].Send("GET / HTTP/1.1\r\n\r\n"u8);
-        using var liar = new LifelineConnection(strangers[2]);
-        liar.Send(LifelineFrame.Hello, wrong.WriteHello(Name(1)));
+        using var liar = new HeartbeatConnection(strangers[2]);
+        liar.Send(HeartbeatFrame.Hello, wrong.WriteHello(Name(1)));
         liar.TryReceive(out _, out _).ShouldBeFalse();
         strangers[3].Dispose();
 
-        using var rank = Lifeline.Join(hub.Invitation, Name(1), s_patient);
+        using var rank = Heartbeat.Join(hub.Invitation, Name(1), s_patient);
         hub.AwaitAll();
         hub.LostReason.ShouldBeNull();
         rank.LostReason.ShouldBeNull();
@@ -184,7 +184,7 @@ public sealed class LifelineTests
     [InlineData(1)]
     public void A_rank_that_cannot_be_is_refused(int claimed)
     {
-        using var hub = Lifeline.Listen(Name(0), 3, s_patient);
+        using var hub = Heartbeat.Listen(Name(0), 3, s_patient);
         using var first = Connect(hub, 1, out bool welcome);
         welcome.ShouldBeTrue();
         using var second = Connect(hub, claimed, out welcome);
@@ -194,22 +194,22 @@ public sealed class LifelineTests
     [Fact]
     public void What_answers_without_the_token_is_not_rank_0()
     {
-        using var other = Lifeline.Listen(Name(0), 2, s_patient);
-        using var hub = Lifeline.Listen(Name(0), 2, s_patient);
+        using var other = Heartbeat.Listen(Name(0), 2, s_patient);
+        using var hub = Heartbeat.Listen(Name(0), 2, s_patient);
         var wrong = hub.Invitation with { Port = other.Invitation.Port, Addresses = ["127.0.0.1"] };
         var exception = Should.Throw<RunException>(
-            () => Lifeline.Join(wrong, Name(1), s_patient with { Connect = TimeSpan.FromMilliseconds(1) }));
+            () => Heartbeat.Join(wrong, Name(1), s_patient with { Connect = TimeSpan.FromMilliseconds(1) }));
         exception.Message.ShouldContain($"port {wrong.Port}");
         exception.Message.ShouldContain("127.0.0.1: what answers there is not rank 0");
-        exception.Hint!.ShouldContain(LifelineInvitation.AddressVariable);
+        exception.Hint!.ShouldContain(HeartbeatInvitation.AddressVariable);
     }
 
     [Fact]
     public void Addresses_are_tried_in_turn()
     {
-        using var hub = Lifeline.Listen(Name(0), 2, s_patient);
+        using var hub = Heartbeat.Listen(Name(0), 2, s_patient);
         var invitation = hub.Invitation with { Addresses = ["host.invalid", "127.0.0.1"] };
-        using var rank = Lifeline.Join(invitation, Name(1), s_patient);
+        using var rank = Heartbeat.Join(invitation, Name(1), s_patient);
         hub.AwaitAll();
         rank.Fail("here");
         AwaitLoss(hub).ShouldEndWith("failed: here");
@@ -218,12 +218,12 @@ public sealed class LifelineTests
     [Fact]
     public void Ranks_that_do_not_come_are_named()
     {
-        using var hub = Lifeline.Listen(Name(0), 4, s_patient with { Connect = TimeSpan.FromMilliseconds(200) });
-        using var present = Lifeline.Join(hub.Invitation, Name(2), s_patient);
+        using var hub = Heartbeat.Listen(Name(0), 4, s_patient with { Connect = TimeSpan.FromMilliseconds(200) });
+        using var present = Heartbeat.Join(hub.Invitation, Name(2), s_patient);
         var exception = Should.Throw<RunException>(hub.AwaitAll);
         exception.Message.ShouldStartWith("Rank 1, 3 did not connect to rank 0 within 0.2 s");
         exception.Message.ShouldContain($"port {hub.Invitation.Port}");
-        exception.Hint!.ShouldContain(LifelineInvitation.AddressVariable);
+        exception.Hint!.ShouldContain(HeartbeatInvitation.AddressVariable);
         AwaitLoss(present).ShouldContain("rank 0 (host fake0, pid 1000) failed: not all ranks have connected");
     }
 
@@ -231,16 +231,16 @@ public sealed class LifelineTests
     public void The_given_address_is_the_one_announced()
     {
         int port;
-        using (var probe = Lifeline.Listen(Name(0), 2, s_patient))
+        using (var probe = Heartbeat.Listen(Name(0), 2, s_patient))
         {
             port = probe.Invitation.Port;
             probe.Finish();
         }
 
-        using var hub = Lifeline.Listen(Name(0), 2, s_patient, $"localhost:{port}");
+        using var hub = Heartbeat.Listen(Name(0), 2, s_patient, $"localhost:{port}");
         hub.Invitation.Addresses.ShouldBe(["localhost"]);
         hub.Invitation.Port.ShouldBe(port);
-        using var rank = Lifeline.Join(hub.Invitation, Name(1), s_patient);
+        using var rank = Heartbeat.Join(hub.Invitation, Name(1), s_patient);
         hub.AwaitAll();
         rank.Fail("here");
         AwaitLoss(hub).ShouldEndWith("failed: here");
@@ -249,8 +249,8 @@ public sealed class LifelineTests
     [Fact]
     public void An_invitation_survives_the_wire()
     {
-        var sent = LifelineInvitation.Create(new RankName(0, "máquina", 77), LifelineInvitation.OwnAddresses(), 4_711);
-        var received = LifelineInvitation.Decode(sent.Encode());
+        var sent = HeartbeatInvitation.Create(new RankName(0, "máquina", 77), HeartbeatInvitation.OwnAddresses(), 4_711);
+        var received = HeartbeatInvitation.Decode(sent.Encode());
         received.Name.ShouldBe(sent.Name);
         received.Port.ShouldBe(4_711);
         received.Token.ShouldBe(sent.Token);
@@ -268,7 +268,7 @@ public sealed class LifelineTests
     [InlineData("[fe80::2]", "fe80::2", 0)]
     [InlineData("[fe80::2]:90", "fe80::2", 90)]
     public void Addresses_are_taken_apart(string text, string host, int port) =>
-        LifelineInvitation.ParseAddress(text).ShouldBe((host, port));
+        HeartbeatInvitation.ParseAddress(text).ShouldBe((host, port));
 
     [Theory]
     [InlineData(":80")]
@@ -279,42 +279,42 @@ public sealed class LifelineTests
     [InlineData("[::1")]
     [InlineData("[::1]80")]
     public void What_is_no_address_is_refused(string text) =>
-        Should.Throw<RunException>(() => LifelineInvitation.ParseAddress(text)).Message.ShouldContain(text);
+        Should.Throw<RunException>(() => HeartbeatInvitation.ParseAddress(text)).Message.ShouldContain(text);
 
     [Fact]
     public void A_reason_too_long_is_cut_at_a_letter()
     {
         var ranks = Run(2);
         ranks[1].Fail(new string('ü', 10_000));
-        AwaitLoss(ranks[0]).ShouldBe($"rank 1 (host fake1, pid 1001) failed: {new string('ü', LifelineConnection.MaxPayloadBytes / 2)}");
+        AwaitLoss(ranks[0]).ShouldBe($"rank 1 (host fake1, pid 1001) failed: {new string('ü', HeartbeatConnection.MaxPayloadBytes / 2)}");
         Dispose(ranks);
     }
 
     private static RankName Name(int rank) => new(rank, $"fake{rank}", 1_000 + rank);
 
-    private static Lifeline[] Run(int size)
+    private static Heartbeat[] Run(int size)
     {
-        var hub = Lifeline.Listen(Name(0), size, s_patient);
-        Lifeline[] ranks = [hub, .. Enumerable.Range(1, size - 1).Select(rank => Lifeline.Join(hub.Invitation, Name(rank), s_patient))];
+        var hub = Heartbeat.Listen(Name(0), size, s_patient);
+        Heartbeat[] ranks = [hub, .. Enumerable.Range(1, size - 1).Select(rank => Heartbeat.Join(hub.Invitation, Name(rank), s_patient))];
         hub.AwaitAll();
         return ranks;
     }
 
-    private static void Dispose(Lifeline[] ranks)
+    private static void Dispose(Heartbeat[] ranks)
     {
-        foreach (Lifeline rank in ranks)
+        foreach (Heartbeat rank in ranks)
         {
             rank.Dispose();
         }
     }
 
-    private static string AwaitLoss(Lifeline lifeline)
+    private static string AwaitLoss(Heartbeat heartbeat)
     {
-        lifeline.Lost.WaitHandle.WaitOne(s_limit).ShouldBeTrue("nobody was lost");
-        return lifeline.LostReason!;
+        heartbeat.Lost.WaitHandle.WaitOne(s_limit).ShouldBeTrue("nobody was lost");
+        return heartbeat.LostReason!;
     }
 
-    private static Socket Raw(Lifeline hub)
+    private static Socket Raw(Heartbeat hub)
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Connect(IPAddress.Loopback, hub.Invitation.Port);
@@ -322,24 +322,24 @@ public sealed class LifelineTests
     }
 
     /// <summary>A rank that does what its test says, and nothing by itself.</summary>
-    private static LifelineConnection Connect(Lifeline hub, int rank, out bool welcome)
+    private static HeartbeatConnection Connect(Heartbeat hub, int rank, out bool welcome)
     {
-        var connection = new LifelineConnection(Raw(hub));
-        connection.Send(LifelineFrame.Hello, hub.Invitation.WriteHello(Name(rank)));
-        welcome = connection.TryReceive(out LifelineFrame frame, out ReadOnlySpan<byte> token) && frame == LifelineFrame.Welcome
+        var connection = new HeartbeatConnection(Raw(hub));
+        connection.Send(HeartbeatFrame.Hello, hub.Invitation.WriteHello(Name(rank)));
+        welcome = connection.TryReceive(out HeartbeatFrame frame, out ReadOnlySpan<byte> token) && frame == HeartbeatFrame.Welcome
             && token.SequenceEqual(hub.Invitation.WelcomeToken);
         return connection;
     }
 
     /// <summary>A rank 0 that does nothing more.</summary>
-    private static LifelineConnection Welcome(Socket listener, LifelineInvitation invitation)
+    private static HeartbeatConnection Welcome(Socket listener, HeartbeatInvitation invitation)
     {
-        var connection = new LifelineConnection(listener.Accept());
-        connection.TryReceive(out LifelineFrame frame, out ReadOnlySpan<byte> hello).ShouldBeTrue();
-        frame.ShouldBe(LifelineFrame.Hello);
+        var connection = new HeartbeatConnection(listener.Accept());
+        connection.TryReceive(out HeartbeatFrame frame, out ReadOnlySpan<byte> hello).ShouldBeTrue();
+        frame.ShouldBe(HeartbeatFrame.Hello);
         invitation.TryReadHello(hello, out RankName name).ShouldBeTrue();
         name.ShouldBe(Name(1));
-        connection.Send(LifelineFrame.Welcome, invitation.WelcomeToken);
+        connection.Send(HeartbeatFrame.Welcome, invitation.WelcomeToken);
         return connection;
     }
 }

@@ -3,7 +3,7 @@ using CudaTrainer.Data.Video;
 namespace CudaTrainer.Engine.Tests.Video;
 
 /// <summary>Every frame of a video in order.</summary>
-public sealed class VideoFrameStreamTests : IDisposable
+public sealed class VideoFrameReaderTests : IDisposable
 {
     private readonly Clips _clips = new();
 
@@ -16,7 +16,7 @@ public sealed class VideoFrameStreamTests : IDisposable
         string path = _clips.Textured("clip.avi", frames);
         byte[] expected = new byte[frames * 20 * 10 * 3];
         VideoReader.Read(path, frames, expected, new VideoReadOptions { Width = 20, Height = 10 });
-        using var stream = new VideoFrameStream(path, new VideoStreamOptions { Width = 20, Height = 10, Ahead = ahead },
+        using var stream = new VideoFrameReader(path, new VideoFrameOptions { Width = 20, Height = 10, Ahead = ahead },
             CancellationToken.None);
 
         List<byte> all = [];
@@ -40,7 +40,7 @@ public sealed class VideoFrameStreamTests : IDisposable
     {
         string path = _clips.Write("turned.mp4", 3,
             new VideoWriterOptions { Width = 64, Height = 32, Codec = VideoCodec.Mpeg4, RotationDegrees = 90 }, (_, rgb) => rgb.Fill(9));
-        using var stream = new VideoFrameStream(path, new VideoStreamOptions(), CancellationToken.None);
+        using var stream = new VideoFrameReader(path, new VideoFrameOptions(), CancellationToken.None);
 
         stream.Next()!.Rgb.Length.ShouldBe(64 * 32 * 3);
         stream.Size.ShouldBe((32, 64));
@@ -50,7 +50,7 @@ public sealed class VideoFrameStreamTests : IDisposable
     public void A_stream_that_nobody_reads_to_its_end_ends_with_its_owner()
     {
         string path = _clips.Textured("long.avi", 200);
-        using (var stream = new VideoFrameStream(path, new VideoStreamOptions { Ahead = 2 }, CancellationToken.None))
+        using (var stream = new VideoFrameReader(path, new VideoFrameOptions { Ahead = 2 }, CancellationToken.None))
         {
             stream.Next()!.Index.ShouldBe(0);
         }
@@ -62,14 +62,14 @@ public sealed class VideoFrameStreamTests : IDisposable
     [Fact]
     public void Bad_files_and_cancellation_are_told()
     {
-        using (var missing = new VideoFrameStream(_clips.PathOf("missing.mp4"), new VideoStreamOptions(), CancellationToken.None))
+        using (var missing = new VideoFrameReader(_clips.PathOf("missing.mp4"), new VideoFrameOptions(), CancellationToken.None))
         {
             missing.Next().ShouldBeNull();
             missing.Result.Fault.ShouldBe(VideoFault.NotFound);
             missing.Result.Reason.ShouldNotBeEmpty();
         }
 
-        using var cancelled = new VideoFrameStream(_clips.Textured("clip.avi", 50), new VideoStreamOptions { Ahead = 1 },
+        using var cancelled = new VideoFrameReader(_clips.Textured("clip.avi", 50), new VideoFrameOptions { Ahead = 1 },
             new CancellationToken(canceled: true));
         Should.Throw<OperationCanceledException>(() => cancelled.Next());
     }

@@ -1,7 +1,7 @@
 namespace CudaTrainer.Training.Parallel;
 
-/// <summary>How long a <see cref="Lifeline"/> waits for what.</summary>
-public sealed record LifelineOptions
+/// <summary>How long a <see cref="Heartbeat"/> waits for what.</summary>
+public sealed record HeartbeatOptions
 {
     /// <summary>Between two signs of life.</summary>
     public TimeSpan Heartbeat { get; init; } = TimeSpan.FromSeconds(1);

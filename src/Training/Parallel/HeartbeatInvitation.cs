@@ -23,7 +23,7 @@ internal readonly record struct RankName(int Rank, string Host, int ProcessId)
 /// <param name="Addresses">Where to try, in this order.</param>
 /// <param name="Port">On which rank 0 listens.</param>
 /// <param name="Token">Random; a connection that does not give it is a stranger's.</param>
-internal sealed record LifelineInvitation(RankName Name, IReadOnlyList<string> Addresses, int Port, byte[] Token)
+internal sealed record HeartbeatInvitation(RankName Name, IReadOnlyList<string> Addresses, int Port, byte[] Token)
 {
     /// <summary>Environment variable of rank 0 with the address under which the others reach it, <c>host</c> or <c>host:port</c>.</summary>
     public const string AddressVariable = "CUDATRAINER_LIFELINE_ADDRESS";
@@ -35,13 +35,13 @@ internal sealed record LifelineInvitation(RankName Name, IReadOnlyList<string> A
 
     public ReadOnlySpan<byte> WelcomeToken => Token.AsSpan(TokenBytes / 2);
 
-    public static LifelineInvitation Create(RankName name, IReadOnlyList<string> addresses, int port) =>
+    public static HeartbeatInvitation Create(RankName name, IReadOnlyList<string> addresses, int port) =>
         new(name, addresses, port, RandomNumberGenerator.GetBytes(TokenBytes));
 
     /// <summary>Sends rank 0's invitation to all ranks.</summary>
     /// <param name="world">The processes.</param>
     /// <param name="invitation">Given on rank 0, null elsewhere.</param>
-    public static LifelineInvitation Broadcast(MpiWorld world, LifelineInvitation? invitation)
+    public static HeartbeatInvitation Broadcast(MpiWorld world, HeartbeatInvitation? invitation)
     {
         byte[] bytes = invitation?.Encode() ?? [];
         byte[] length = new byte[sizeof(int)];
@@ -126,7 +126,7 @@ internal sealed record LifelineInvitation(RankName Name, IReadOnlyList<string> A
         Convert.ToHexString(Token), Port.ToString(CultureInfo.InvariantCulture), Name.ProcessId.ToString(CultureInfo.InvariantCulture),
             Name.Host, .. Addresses]));
 
-    public static LifelineInvitation Decode(ReadOnlySpan<byte> bytes)
+    public static HeartbeatInvitation Decode(ReadOnlySpan<byte> bytes)
     {
         string[] lines = Encoding.UTF8.GetString(bytes).Split('\n');
         var name = new RankName(0, lines[3], int.Parse(lines[2], CultureInfo.InvariantCulture));

@@ -5,7 +5,7 @@ using System.Text;
 namespace CudaTrainer.Training.Parallel;
 
 /// <summary>What a frame says. The numbers are on the wire.</summary>
-internal enum LifelineFrame : byte
+internal enum HeartbeatFrame : byte
 {
     /// <summary>To rank 0, first: token, rank, process id, host.</summary>
     Hello = 1,
@@ -28,7 +28,7 @@ internal enum LifelineFrame : byte
 /// <summary>
 /// One end of a connection, in frames: a byte that says which, two with the payload's length, little-endian, and the payload.
 /// </summary>
-internal sealed class LifelineConnection : IDisposable
+internal sealed class HeartbeatConnection : IDisposable
 {
     /// <summary>Reasons are cut to this.</summary>
     public const int MaxPayloadBytes = 4_096;
@@ -44,7 +44,7 @@ internal sealed class LifelineConnection : IDisposable
     private long _lastHeard = Environment.TickCount64;
 
     /// <param name="socket">Connected, with timeouts for the handshake.</param>
-    public LifelineConnection(Socket socket)
+    public HeartbeatConnection(Socket socket)
     {
         _socket = socket;
         socket.NoDelay = true;
@@ -74,7 +74,7 @@ internal sealed class LifelineConnection : IDisposable
 
     /// <summary>From any thread.</summary>
     /// <returns>False when the connection is gone: the reading end will notice and report it.</returns>
-    public bool Send(LifelineFrame frame, ReadOnlySpan<byte> payload = default)
+    public bool Send(HeartbeatFrame frame, ReadOnlySpan<byte> payload = default)
     {
         lock (_sending)
         {
@@ -93,13 +93,13 @@ internal sealed class LifelineConnection : IDisposable
         }
     }
 
-    public bool Send(LifelineFrame frame, string text) => Send(frame, Cut(text));
+    public bool Send(HeartbeatFrame frame, string text) => Send(frame, Cut(text));
 
     /// <summary>Waits for the next frame, on the one thread that reads.</summary>
     /// <param name="frame">What it is.</param>
     /// <param name="payload">Valid until the next call.</param>
     /// <returns>False when the connection has ended, the time is up, or what came is no frame.</returns>
-    public bool TryReceive(out LifelineFrame frame, out ReadOnlySpan<byte> payload)
+    public bool TryReceive(out HeartbeatFrame frame, out ReadOnlySpan<byte> payload)
     {
         frame = default;
         payload = default;
@@ -116,7 +116,7 @@ internal sealed class LifelineConnection : IDisposable
                 return false;
             }
 
-            frame = (LifelineFrame)_header[0];
+            frame = (HeartbeatFrame)_header[0];
             payload = _received.AsSpan(0, bytes);
             Forgive();
             return true;

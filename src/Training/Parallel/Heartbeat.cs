@@ -22,62 +22,62 @@ namespace CudaTrainer.Training.Parallel;
 /// </para>
 /// <para>Whoever connects without the random token that was sent through MPI is ignored. Nothing is encrypted.</para>
 /// </remarks>
-public sealed class Lifeline : IDisposable
+public sealed class Heartbeat : IDisposable
 {
-    private readonly LifelineOptions _options;
+    private readonly HeartbeatOptions _options;
     private readonly RankName _me;
-    private readonly LifelineInvitation _invitation;
+    private readonly HeartbeatInvitation _invitation;
     private readonly CancellationTokenSource _lost = new();
     private readonly ManualResetEventSlim _ending = new();
     private readonly Lock _ends = new();
 
     /// <summary>By rank on rank 0, null until it has joined; elsewhere the one to rank 0.</summary>
-    private readonly LifelineConnection?[] _connections;
+    private readonly HeartbeatConnection?[] _connections;
 
     private readonly Socket? _listener;
     private string? _lostReason;
     private bool _hasEnded;
 
-    private Lifeline(RankName me, LifelineInvitation invitation, int connections, Socket? listener, LifelineOptions options)
+    private Heartbeat(RankName me, HeartbeatInvitation invitation, int connections, Socket? listener, HeartbeatOptions options)
     {
         _me = me;
         _invitation = invitation;
-        _connections = new LifelineConnection?[connections];
+        _connections = new HeartbeatConnection?[connections];
         _listener = listener;
         _options = options;
         Lost = _lost.Token;
     }
 
-    /// <summary>Cancelled when a rank was lost, on a thread of the lifeline; by then rank 0 has told the others.</summary>
+    /// <summary>Cancelled when a rank was lost, on a thread of the heartbeat; by then rank 0 has told the others.</summary>
     public CancellationToken Lost { get; }
 
     /// <summary>Which rank was lost and how; null as long as none was.</summary>
     public string? LostReason => Volatile.Read(ref _lostReason);
 
     /// <summary>What the others need to join.</summary>
-    internal LifelineInvitation Invitation => _invitation;
+    internal HeartbeatInvitation Invitation => _invitation;
 
     /// <summary>
     /// Connects all processes, which call it together. From then on <see cref="MpiWorld.WhileWaiting"/> throws when one is lost.
     /// </summary>
     /// <exception cref="RunException">Ranks cannot reach rank 0.</exception>
-    public static Lifeline Start(MpiWorld world, LifelineOptions? options = null)
+    public static Heartbeat Start(MpiWorld world, HeartbeatOptions? options = null)
     {
         var me = new RankName(world.Rank, world.HostName, Environment.ProcessId);
-        Lifeline lifeline;
+        Heartbeat heartbeat;
         if (world.Rank == 0)
         {
-            lifeline = Listen(me, world.Size, options, Environment.GetEnvironmentVariable(LifelineInvitation.AddressVariable));
-            LifelineInvitation.Broadcast(world, lifeline._invitation);
-            lifeline.AwaitAll();
+            heartbeat = Listen(me, world.Size, options, Environment.GetEnvironmentVariable(HeartbeatInvitation.AddressVariable));
+            HeartbeatInvitation.Broadcast(world, heartbeat._invitation);
+            heartbeat.AwaitAll();
         }
         else
         {
-            lifeline = Join(LifelineInvitation.Broadcast(world, null), me, options);
+            heartbeat = Join(HeartbeatInvitation.Broadcast(world, null), me, options);
         }
 
-        world.WhileWaiting = lifeline.ThrowIfLost;
-        return lifeline;
+        world.WhileWaiting = heartbeat.ThrowIfLost;
+        return heartbeat;
     }
 
     /// <summary>Rank 0's side, open for the others from now on.</summary>
@@ -85,28 +85,28 @@ public sealed class Lifeline : IDisposable
     /// <param name="size">All ranks.</param>
     /// <param name="options">Waiting times.</param>
     /// <param name="address">Where the others are to connect; null or empty for this machine's own addresses and any port.</param>
-    internal static Lifeline Listen(RankName me, int size, LifelineOptions? options, string? address = null)
+    internal static Heartbeat Listen(RankName me, int size, HeartbeatOptions? options, string? address = null)
     {
-        (string host, int port) = string.IsNullOrEmpty(address) ? (string.Empty, 0) : LifelineInvitation.ParseAddress(address);
+        (string host, int port) = string.IsNullOrEmpty(address) ? (string.Empty, 0) : HeartbeatInvitation.ParseAddress(address);
         Socket listener = Bind(port);
         int bound = ((IPEndPoint)listener.LocalEndPoint!).Port;
-        var invitation = LifelineInvitation.Create(me, host.Length > 0 ? [host] : LifelineInvitation.OwnAddresses(), bound);
-        var lifeline = new Lifeline(me, invitation, size, listener, options ?? new LifelineOptions());
-        Background("lifeline accept", lifeline.Accept);
-        Background("lifeline watch", lifeline.Watch);
-        return lifeline;
+        var invitation = HeartbeatInvitation.Create(me, host.Length > 0 ? [host] : HeartbeatInvitation.OwnAddresses(), bound);
+        var heartbeat = new Heartbeat(me, invitation, size, listener, options ?? new HeartbeatOptions());
+        Background("heartbeat accept", heartbeat.Accept);
+        Background("heartbeat watch", heartbeat.Watch);
+        return heartbeat;
     }
 
     /// <summary>Another rank's side, connected.</summary>
-    internal static Lifeline Join(LifelineInvitation invitation, RankName me, LifelineOptions? options)
+    internal static Heartbeat Join(HeartbeatInvitation invitation, RankName me, HeartbeatOptions? options)
     {
-        var lifeline = new Lifeline(me, invitation, 1, null, options ?? new LifelineOptions());
-        LifelineConnection connection = lifeline.Connect();
+        var heartbeat = new Heartbeat(me, invitation, 1, null, options ?? new HeartbeatOptions());
+        HeartbeatConnection connection = heartbeat.Connect();
         connection.Peer = invitation.Name;
-        lifeline._connections[0] = connection;
-        Background("lifeline read", () => lifeline.Read(connection));
-        Background("lifeline watch", lifeline.Watch);
-        return lifeline;
+        heartbeat._connections[0] = connection;
+        Background("heartbeat read", () => heartbeat.Read(connection));
+        Background("heartbeat watch", heartbeat.Watch);
+        return heartbeat;
     }
 
     /// <summary>On rank 0: returns when all ranks have joined.</summary>
@@ -122,7 +122,7 @@ public sealed class Lifeline : IDisposable
                 throw new RunException(
                     $"Rank {string.Join(", ", missing)} did not connect to rank 0 within {Seconds(_options.Connect)} (port " +
                         $"{_invitation.Port} of {string.Join(", ", _invitation.Addresses)}).",
-                    $"Set {LifelineInvitation.AddressVariable} on rank 0 to an address, or address:port, that the other machines reach.");
+                    $"Set {HeartbeatInvitation.AddressVariable} on rank 0 to an address, or address:port, that the other machines reach.");
             }
 
             Thread.Sleep(5);
@@ -140,10 +140,10 @@ public sealed class Lifeline : IDisposable
 
     /// <summary>Tells the others that this rank ends because of an error; does nothing when a rank was lost before.</summary>
     /// <param name="reason">What happened, for the others' messages.</param>
-    public void Fail(string reason) => Leave(LifelineFrame.Failed, reason);
+    public void Fail(string reason) => Leave(HeartbeatFrame.Failed, reason);
 
     /// <summary>Takes leave: this rank has done its work, and nobody waits for it any more.</summary>
-    public void Finish() => Leave(LifelineFrame.Finished, string.Empty);
+    public void Finish() => Leave(HeartbeatFrame.Finished, string.Empty);
 
     /// <summary>
     /// Ends the connections; without <see cref="Finish"/> or <see cref="Fail"/> before it, the others hear that this rank failed.
@@ -153,7 +153,7 @@ public sealed class Lifeline : IDisposable
         Fail("it left before the work was done");
         _ending.Set();
         _listener?.Dispose();
-        foreach (LifelineConnection? connection in _connections)
+        foreach (HeartbeatConnection? connection in _connections)
         {
             connection?.Dispose();
         }
@@ -178,7 +178,7 @@ public sealed class Lifeline : IDisposable
         {
             listener.Dispose();
             throw new RunException($"Rank 0 cannot listen on port {port}: {exception.Message}",
-                $"Choose another port in {LifelineInvitation.AddressVariable}.", exception);
+                $"Choose another port in {HeartbeatInvitation.AddressVariable}.", exception);
         }
     }
 
@@ -203,7 +203,7 @@ public sealed class Lifeline : IDisposable
             {
                 // A stranger who says nothing must not hold up the others.
                 Socket socket = _listener!.Accept();
-                Background("lifeline read", () => Greet(socket));
+                Background("heartbeat read", () => Greet(socket));
             }
         }
         catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
@@ -215,8 +215,8 @@ public sealed class Lifeline : IDisposable
     private void Greet(Socket socket)
     {
         socket.ReceiveTimeout = socket.SendTimeout = (int)_options.Attempt.TotalMilliseconds;
-        var connection = new LifelineConnection(socket);
-        if (!connection.TryReceive(out LifelineFrame frame, out ReadOnlySpan<byte> payload) || frame != LifelineFrame.Hello
+        var connection = new HeartbeatConnection(socket);
+        if (!connection.TryReceive(out HeartbeatFrame frame, out ReadOnlySpan<byte> payload) || frame != HeartbeatFrame.Hello
             || !_invitation.TryReadHello(payload, out RankName name) || !Admit(name, connection))
         {
             connection.Dispose();
@@ -232,7 +232,7 @@ public sealed class Lifeline : IDisposable
         Read(connection);
     }
 
-    private bool Admit(RankName name, LifelineConnection connection)
+    private bool Admit(RankName name, HeartbeatConnection connection)
     {
         lock (_ends)
         {
@@ -243,10 +243,10 @@ public sealed class Lifeline : IDisposable
 
             connection.Peer = name;
             connection.WaitLong();
-            connection.Send(LifelineFrame.Welcome, _invitation.WelcomeToken);
+            connection.Send(HeartbeatFrame.Welcome, _invitation.WelcomeToken);
             if (_lostReason is { } reason)
             {
-                connection.Send(LifelineFrame.Lost, reason);
+                connection.Send(HeartbeatFrame.Lost, reason);
             }
 
             _connections[name.Rank] = connection;
@@ -254,7 +254,7 @@ public sealed class Lifeline : IDisposable
         }
     }
 
-    private LifelineConnection Connect()
+    private HeartbeatConnection Connect()
     {
         long deadline = Environment.TickCount64 + (long)_options.Connect.TotalMilliseconds;
         var problems = new Dictionary<string, string>();
@@ -262,7 +262,7 @@ public sealed class Lifeline : IDisposable
         {
             foreach (string address in _invitation.Addresses)
             {
-                (LifelineConnection? connection, string problem) = TryConnect(address);
+                (HeartbeatConnection? connection, string problem) = TryConnect(address);
                 if (connection is not null)
                 {
                     return connection;
@@ -276,13 +276,13 @@ public sealed class Lifeline : IDisposable
         while (Environment.TickCount64 < deadline);
         throw new RunException(
             $"{_me} cannot reach rank 0 on port {_invitation.Port}: {string.Join("; ", problems.Select(pair => $"{pair.Key}: {pair.Value}"))}.",
-            $"Set {LifelineInvitation.AddressVariable} on rank 0 to an address, or address:port, that this machine reaches.");
+            $"Set {HeartbeatInvitation.AddressVariable} on rank 0 to an address, or address:port, that this machine reaches.");
     }
 
-    private (LifelineConnection? Connection, string Problem) TryConnect(string address)
+    private (HeartbeatConnection? Connection, string Problem) TryConnect(string address)
     {
         Socket? socket = null;
-        LifelineConnection? connection = null;
+        HeartbeatConnection? connection = null;
         try
         {
             socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
@@ -292,10 +292,10 @@ public sealed class Lifeline : IDisposable
             }
 
             socket.ReceiveTimeout = socket.SendTimeout = (int)_options.Attempt.TotalMilliseconds;
-            connection = new LifelineConnection(socket);
-            connection.Send(LifelineFrame.Hello, _invitation.WriteHello(_me));
-            if (connection.TryReceive(out LifelineFrame frame,
-                out ReadOnlySpan<byte> payload) && frame == LifelineFrame.Welcome && payload.SequenceEqual(_invitation.WelcomeToken))
+            connection = new HeartbeatConnection(socket);
+            connection.Send(HeartbeatFrame.Hello, _invitation.WriteHello(_me));
+            if (connection.TryReceive(out HeartbeatFrame frame,
+                out ReadOnlySpan<byte> payload) && frame == HeartbeatFrame.Welcome && payload.SequenceEqual(_invitation.WelcomeToken))
             {
                 connection.WaitLong();
                 return (connection, string.Empty);
@@ -313,19 +313,19 @@ public sealed class Lifeline : IDisposable
     }
 
     /// <summary>One thread for each connection, which ends with it.</summary>
-    private void Read(LifelineConnection connection)
+    private void Read(HeartbeatConnection connection)
     {
-        while (connection.TryReceive(out LifelineFrame frame, out ReadOnlySpan<byte> payload))
+        while (connection.TryReceive(out HeartbeatFrame frame, out ReadOnlySpan<byte> payload))
         {
             switch (frame)
             {
-                case LifelineFrame.Finished:
+                case HeartbeatFrame.Finished:
                     connection.HasLeft = true;
                     break;
-                case LifelineFrame.Failed:
+                case HeartbeatFrame.Failed:
                     Lose($"{connection.Peer} failed: {Encoding.UTF8.GetString(payload)}");
                     break;
-                case LifelineFrame.Lost:
+                case HeartbeatFrame.Lost:
                     Lose(Encoding.UTF8.GetString(payload));
                     break;
                 default:
@@ -357,7 +357,7 @@ public sealed class Lifeline : IDisposable
                     continue;
                 }
 
-                connection.Send(LifelineFrame.Heartbeat);
+                connection.Send(HeartbeatFrame.Heartbeat);
                 if (!listened)
                 {
                     connection.Forgive();
@@ -382,7 +382,7 @@ public sealed class Lifeline : IDisposable
             // First the others: this process may end as soon as it knows.
             if (_listener is not null)
             {
-                Tell(LifelineFrame.Lost, reason);
+                Tell(HeartbeatFrame.Lost, reason);
             }
 
             Volatile.Write(ref _lostReason, reason);
@@ -391,7 +391,7 @@ public sealed class Lifeline : IDisposable
         _lost.Cancel();
     }
 
-    private void Leave(LifelineFrame frame, string reason)
+    private void Leave(HeartbeatFrame frame, string reason)
     {
         lock (_ends)
         {
@@ -404,9 +404,9 @@ public sealed class Lifeline : IDisposable
         }
     }
 
-    private void Tell(LifelineFrame frame, string text)
+    private void Tell(HeartbeatFrame frame, string text)
     {
-        foreach (LifelineConnection? connection in _connections)
+        foreach (HeartbeatConnection? connection in _connections)
         {
             connection?.Send(frame, text);
         }
