@@ -1,12 +1,11 @@
 using System.Reflection;
-using System.Text.RegularExpressions;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Cli.CommandLine;
 
 /// <summary>A setting as an option of a command. Parsing, help, the configuration file, docs/cli.md and the tests all read it.</summary>
-internal sealed partial class OptionDefinition
+internal sealed class OptionDefinition
 {
     private readonly Setting _setting;
     private readonly PropertyInfo[] _path;
@@ -87,11 +86,9 @@ internal sealed partial class OptionDefinition
     /// <summary>The option's value in <paramref name="options"/>, as it would be typed.</summary>
     public string Format(object options) => _setting.Shown(Part(options));
 
-    private static string Expanded(string text) =>
-        text.Contains('{') ? PropertyPattern().Replace(text, match => SettingName.Of(match.Groups["name"].Value)) : text;
+    /// <summary>With the settings that stand in braces as they are typed; other words in braces stay.</summary>
+    private static string Expanded(string text) => string.Concat(text.Split('{', '}').Select((part, i) =>
+        i % 2 == 0 ? part : char.IsUpper(part[0]) ? SettingName.Of(part) : $"{{{part}}}"));
 
     private object Part(object options) => _path.Aggregate(options, (record, property) => property.GetValue(record)!);
-
-    [GeneratedRegex(@"\{(?<name>[A-Z]\w*)\}")]
-    private static partial Regex PropertyPattern();
 }
