@@ -39,7 +39,7 @@ internal sealed unsafe class LayerProfile : IDisposable
         new Span<float>(_zeros.Pointer, FeatureLength).Clear();
         nint largest = 0;
         nint largestShallow = 0;
-        foreach (var (index, layer) in ConvLayer.Vgg19.Index())
+        foreach ((int index, ConvLayer layer) in ConvLayer.Vgg19.Index())
         {
             using NativeArray weights = He((long)layer.OutChannels * layer.InChannels * 9, layer.InChannels * 9, index);
             var prepared = new NativeArray(Conv3x3.WeightElementCount(team.Level, layer.OutChannels, layer.InChannels));

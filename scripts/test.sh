@@ -177,8 +177,8 @@ if $all; then
     say "the GPU check, on the simulator"
     if scripts/gpu-kit.sh; then
         # As on the machine it is for: from the archive.
-        rm -rf artifacts/gpu-day && mkdir artifacts/gpu-day && tar -C artifacts/gpu-day -xJf artifacts/cudatrainer-gpu-kit.tar.xz
-        check=artifacts/gpu-day/gpu-kit/gpu-check.sh
+        rm -rf artifacts/gpu-kit-unpacked && mkdir artifacts/gpu-kit-unpacked && tar -C artifacts/gpu-kit-unpacked -xJf artifacts/cudatrainer-gpu-kit.tar.xz
+        check=artifacts/gpu-kit-unpacked/gpu-kit/gpu-check.sh
         export GPU_CHECK_SMOKE=1
         for form in quick long; do
             options=()

@@ -33,7 +33,7 @@ internal static unsafe class ConvKernels
 
     private static PreparedKernel PrepareConvolution(ConvLayer layer, int threads)
     {
-        var (inputs, outputs, size, pool) = layer;
+        (int inputs, int outputs, int size, bool pool) = layer;
         var team = new ThreadTeam(threads);
         NativeArray filters = NativeArray.Random((long)outputs * inputs * 9, 1, (float)Math.Sqrt(6.0 / (inputs * 9))),
             bias = NativeArray.Random(outputs, 2);
@@ -56,9 +56,9 @@ internal static unsafe class ConvKernels
             Run();
             double[] actual = new double[Samples], expected = new double[Samples];
             int scale = pool ? 2 : 1;
-            foreach (var (sample, place) in Places(outputs, layer.OutSize).Index())
+            foreach ((int sample, (int Image, int Channel, int Y, int X) place) in Places(outputs, layer.OutSize).Index())
             {
-                var (image, channel, y, x) = place;
+                (int image, int channel, int y, int x) = place;
                 actual[sample] = output.Pointer[Blocked(outputs, layer.OutSize, image, channel, y, x)];
                 for (int i = 0; i < scale * scale; i++)
                 {
@@ -148,7 +148,7 @@ internal static unsafe class ConvKernels
         void Check()
         {
             Run();
-            foreach (var (image, channel, y, x) in Places(channels, size / 2))
+            foreach ((int image, int channel, int y, int x) in Places(channels, size / 2))
             {
                 float expected = float.NegativeInfinity;
                 for (int i = 0; i < 4; i++)
@@ -174,7 +174,7 @@ internal static unsafe class ConvKernels
         void Check()
         {
             Run();
-            foreach (var (image, channel, y, x) in Places(channels, size))
+            foreach ((int image, int channel, int y, int x) in Places(channels, size))
             {
                 float actual = output.Pointer[(((((long)image * channels) + channel) * size) + y) * size + x];
                 RequireSame("a flattened element", actual, input.Pointer[Blocked(channels, size, image, channel, y, x)]);

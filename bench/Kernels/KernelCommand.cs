@@ -48,7 +48,7 @@ internal static class KernelCommand
         }
 
         Console.WriteLine($"SIMD level {SimdSelection.Current.ToString().ToLowerInvariant()}; measured peaks:");
-        foreach (var (threads, peak) in peaks)
+        foreach ((int threads, MachinePeak peak) in peaks)
         {
             Console.WriteLine($"  {threads} {(threads == 1 ? "thread" : "threads")}: {peak}");
         }
@@ -93,7 +93,7 @@ internal static class KernelCommand
 
         public override void OnStartRunBenchmark(BenchmarkCase benchmarkCase)
         {
-            var (kernel, threads) = (benchmarkCase.Parameters[nameof(KernelBenchmarks.Kernel)],
+            (object kernel, object threads) = (benchmarkCase.Parameters[nameof(KernelBenchmarks.Kernel)],
                 benchmarkCase.Parameters[nameof(KernelBenchmarks.Threads)]);
             Console.Error.WriteLine($"{++_started}/{cases} {kernel}, threads: {threads}");
         }
@@ -102,7 +102,7 @@ internal static class KernelCommand
         {
             if (_started == cases)
             {
-                foreach (var (threads, peak) in peaks)
+                foreach ((int threads, MachinePeak peak) in peaks)
                 {
                     peaks[threads] = peak.Or(MachinePeak.Measure(threads));
                 }

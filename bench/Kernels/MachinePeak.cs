@@ -16,7 +16,7 @@ internal sealed record MachinePeak(double GigaFlops, IReadOnlyList<MemoryLevel> 
 
         MemoryLevel Level(string name, long bytes)
         {
-            var (read, update) = BandwidthProbe.Measure(team, bytes);
+            (double read, double update) = BandwidthProbe.Measure(team, bytes);
             return new MemoryLevel(name, bytes, read, update);
         }
     }

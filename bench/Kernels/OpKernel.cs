@@ -78,7 +78,7 @@ internal static class OpKernel
         made.Run();
         reference.Run();
         double worst = 0;
-        foreach (var (actual, expected) in made.Outputs.Zip(reference.Outputs))
+        foreach (((string Name, Tensor Value) actual, (string Name, Tensor Value) expected) in made.Outputs.Zip(reference.Outputs))
         {
             double error = GradientCheck.RelativeError(actual.Value.ToDoubles(), expected.Value.ToDoubles());
             WrongResultException.ThrowIfAbove($"{op.Name}: {actual.Name}", error, tolerance);

@@ -68,7 +68,7 @@ internal static class RecurrentKernels
             reference.OutputGradient.Write((ReadOnlySpan<float>)Checked(outputGradient));
             kernel.Backward();
             reference.Backward();
-            foreach (var ((name, actual), (_, expected)) in kernel.WeightGradients.Zip(reference.WeightGradients))
+            foreach (((string name, Tensor actual), (_, Tensor expected)) in kernel.WeightGradients.Zip(reference.WeightGradients))
             {
                 Compare(name, actual.ToDoubles(), expected, layer.GradientTolerance);
             }

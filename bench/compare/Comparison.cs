@@ -58,7 +58,7 @@ internal static class Comparison
 
         var report = new Report();
         Header(report);
-        foreach (var (name, section) in Sections)
+        foreach ((string name, Action<Report, Settings> section) in Sections)
         {
             if (names.Count == 0 || names.Contains(name))
             {
@@ -74,7 +74,7 @@ internal static class Comparison
     private static void Header(Report report)
     {
         using var team = new ThreadTeam(Environment.ProcessorCount);
-        var (peak, medianPeak) = FmaPeak.Measure(team);
+        (double peak, double medianPeak) = FmaPeak.Measure(team);
         double read = BandwidthProbe.Measure(team, MemoryProbeBytes).Read;
         report.Paragraph("# CudaTrainer against its peers");
         report.Paragraph(

@@ -46,10 +46,10 @@ internal static class CostCurves
 
     private static (int Size, double Seconds)[] Measure(int[] sizes, int rounds, Func<int, (Func<double> Run, IDisposable? Owner)> make)
     {
-        var made = sizes.Select(make).ToArray();
+        (Func<double> Run, IDisposable? Owner)[] made = sizes.Select(make).ToArray();
         Seconds[] times = Interleaved.Measure(
             [.. sizes.Zip(made, (size, m) => new Contestant(size.ToString(CultureInfo.InvariantCulture), m.Run))], rounds);
-        foreach (var (_, owner) in made)
+        foreach ((_, IDisposable? owner) in made)
         {
             owner?.Dispose();
         }

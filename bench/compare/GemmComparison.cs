@@ -25,7 +25,7 @@ internal static unsafe partial class GemmComparison
         foreach (int threads in (int[])[1, Environment.ProcessorCount])
         {
             using var team = new ThreadTeam(threads);
-            var (peak, medianPeak) = FmaPeak.Measure(team);
+            (double peak, double medianPeak) = FmaPeak.Measure(team);
             if (found)
             {
                 openblas_set_num_threads(threads);
@@ -43,7 +43,7 @@ internal static unsafe partial class GemmComparison
 
     private static IReadOnlyList<string> Measure(ThreadTeam team, GemmShape shape, int rounds, double peak, bool openBlas)
     {
-        var (_, m, n, k, transA, transB, isPacked) = shape;
+        (_, int m, int n, int k, bool transA, bool transB, bool isPacked) = shape;
         using NativeArray a = NativeArray.Random((long)m * k, 1);
         using NativeArray b = NativeArray.Random((long)n * k, 2);
         using var c = new NativeArray((long)m * n);

@@ -27,7 +27,7 @@ internal static class Interleaved
     /// <returns>Each contestant's times, in the order given; a first round does not count.</returns>
     public static Seconds[] Measure(IReadOnlyList<Contestant> contestants, int rounds)
     {
-        var times = contestants.Select(_ => new List<double>()).ToArray();
+        List<double>[] times = contestants.Select(_ => new List<double>()).ToArray();
         for (int round = -1; round < rounds; round++)
         {
             for (int i = 0; i < contestants.Count; i++)

@@ -35,7 +35,7 @@ internal sealed class Peer : IDisposable
         var start = new ProcessStartInfo(program,
             arguments)
         { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (var (name, value) in environment)
+        foreach ((string? name, string? value) in environment)
         {
             start.Environment[name] = value;
         }

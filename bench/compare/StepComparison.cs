@@ -24,7 +24,7 @@ internal static class StepComparison
     {
         report.Heading("Training step of lstm-attention, batch 64 × 20 × 4096");
         using var team = new ThreadTeam(Environment.ProcessorCount);
-        var (peak, medianPeak) = FmaPeak.Measure(team);
+        (double peak, double medianPeak) = FmaPeak.Measure(team);
         double bound = OwnStep.Operations / 1e9 / peak;
         report.Paragraph(
             $"Milliseconds of a step, best / median of {rounds} interleaved rounds of {StepsPerRound} steps, each after one that does " +
@@ -33,7 +33,7 @@ internal static class StepComparison
             + $"peak measured now ({peak:F0} GFLOP/s best, {medianPeak:F0} median): no engine that multiplies them all in single precision can be faster.");
         var rows = new List<IReadOnlyList<string>>();
         var scaling = new List<IReadOnlyList<string>>();
-        foreach (var (what, zeros) in ((string, double)[])[("dense features", 0), ("75 % zeros", 0.75)])
+        foreach ((string what, double zeros) in ((string, double)[])[("dense features", 0), ("75 % zeros", 0.75)])
         {
             Compare(work, what, zeros, rounds, bound, rows, scaling);
         }

@@ -11,7 +11,7 @@ internal static class TrainingRuns
     {
         report.Heading("Training on cached features");
         var rows = new List<IReadOnlyList<string>>();
-        foreach (var (what, zeros) in ((string, double)[])[("dense features", 0), ("75 % zeros", 0.75)])
+        foreach ((string what, double zeros) in ((string, double)[])[("dense features", 0), ("75 % zeros", 0.75)])
         {
             string features = Path.Combine(work, "features");
             FeatureFolder.Write(features, Clips, zeros);

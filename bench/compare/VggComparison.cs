@@ -44,7 +44,8 @@ internal static class VggComparison
                 $"bytes. Relative error of the features before timing: "
             + $"{string.Join(", ", errors.Select(e => $"{e.Item2:E1} against {e.Item1}"))} (limit {Tolerance:E0}).");
         var rows = new List<IReadOnlyList<string>>();
-        foreach (var (what, count) in ((string, int)[])[("60 frames of three videos", ManyVideos), ("20 frames of one video", OneVideo)])
+        foreach ((string what, int count)
+            in ((string, int)[])[("60 frames of three videos", ManyVideos), ("20 frames of one video", OneVideo)])
         {
             List<Contestant> contestants = [new("ours", () => ours.Run(count))];
             contestants.AddRange(onnx is null ? [] : [new("onnx", () => onnx.Ask($"run {count}")[0])]);

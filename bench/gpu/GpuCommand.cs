@@ -87,14 +87,14 @@ internal static class GpuCommand
         findings.Set("copy_bytes_per_second", ceilings.CopyBytes);
         findings.Set("fp32_flops", ceilings.SingleFlops);
         findings.Set("fp16_flops", ceilings.HalfFlops);
-        var kernels = options.Smoke ? new ModelOps(3, 4, 64) : new ModelOps(64, 20, Vgg19.Features);
+        ModelOps kernels = options.Smoke ? new ModelOps(3, 4, 64) : new ModelOps(64, 20, Vgg19.Features);
 
         // The reference takes minutes for the whole batch.
         ModelOps check = options.Quick && !options.Smoke ? new ModelOps(4, 20, Vgg19.Features) : kernels;
         Console.WriteLine($"## Ops\n\nEach against the reference first{(check == kernels ? string.Empty : ", at a batch of 4")}; bound = the larger of bytes / copy bandwidth and FLOPs / GEMM rate.\n");
         Console.WriteLine("| op | type | µs | GB/s | TFLOP/s | of the bound | error |\n|---|---|---:|---:|---:|---:|---:|");
         bool passed = true;
-        foreach (var (kernel, small) in All(kernels).Zip(All(check)))
+        foreach ((TimedOp kernel, TimedOp small) in All(kernels).Zip(All(check)))
         {
             double error = double.NaN;
             string fault = string.Empty;

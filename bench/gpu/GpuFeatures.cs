@@ -12,9 +12,9 @@ internal static class GpuFeatures
     public static void Write(string folder, bool smoke)
     {
         Directory.CreateDirectory(folder);
-        var (train, held, frames, dimension) = smoke ? (24, 12, 4, 16) : (640, 128, 20, Vgg19.Features);
+        (int train, int held, int frames, int dimension) = smoke ? (24, 12, 4, 16) : (640, 128, 20, Vgg19.Features);
         int seed = 0;
-        foreach (var (split, clips) in new[] { ("train", train), ("val", held), ("test", held) })
+        foreach ((string split, int clips) in new[] { ("train", train), ("val", held), ("test", held) })
         {
             using var features = NpyWriter.Create(Path.Combine(folder, $"{split}_features.npy"), ElementType.F32, clips, frames, dimension);
             using var labels = NpyWriter.Create(Path.Combine(folder, $"{split}_labels.npy"), ElementType.I64, clips);

@@ -81,7 +81,7 @@ internal sealed class GpuSteps
         double[] single = losses[(LstmPath.Fused, false)];
         bool passed = true;
         Console.WriteLine($"| precision | LSTM | first | step {CheckedSteps} | from our fp32 | from PyTorch | |\n|---|---|---:|---:|---:|---:|---|");
-        foreach (var ((lstm, half), own) in losses)
+        foreach (((LstmPath lstm, bool half), double[] own) in losses)
         {
             double[]? theirs = torch.Losses(Precision(half));
             double fromSingle = Difference(own, single), fromTorch = theirs is null ? 0 : Difference(own, theirs), tolerance = half ? HalfTolerance : SingleTolerance;
@@ -111,7 +111,7 @@ internal sealed class GpuSteps
         }
 
         Console.WriteLine("| precision | step | LSTM | ms | clips/s | × PyTorch eager | × PyTorch graph |\n|---|---|---|---:|---:|---:|---:|");
-        foreach (var (lstm, half) in Kinds())
+        foreach ((LstmPath lstm, bool half) in Kinds())
         {
             foreach (bool graph in new[] { false, true })
             {

@@ -65,7 +65,7 @@ internal static class GpuVgg
         foreach (bool half in new[] { false, true })
         {
             string precision = half ? "fp16" : "fp32", file = Path.Combine(folder, $"torch_{precision}.npy");
-            var (perSecond, features) = Measure(half, pixels, frames, calls, options.Smoke);
+            (double perSecond, double[] features) = Measure(half, pixels, frames, calls, options.Smoke);
             single ??= features;
             double fromSingle = GradientCheck.RelativeError(features, single), tolerance = half ? HalfTolerance : SingleTolerance;
             double? fromTorch = File.Exists(file)

@@ -160,7 +160,7 @@ internal static partial class KernelResources
     /// <summary>What a tool says, on either stream.</summary>
     private static string Output(string tool, params string[] arguments)
     {
-        using var process = Process.Start(
+        using Process process = Process.Start(
             new ProcessStartInfo(tool, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         string text = process.StandardOutput.ReadToEnd() + errors.Result;

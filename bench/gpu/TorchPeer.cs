@@ -36,7 +36,7 @@ internal sealed class TorchPeer
 
         try
         {
-            using var process = Process.Start(new ProcessStartInfo(Python, ["-c", Look]) { RedirectStandardError = true })!;
+            using Process process = Process.Start(new ProcessStartInfo(Python, ["-c", Look]) { RedirectStandardError = true })!;
             reason = process.StandardError.ReadToEnd().Trim();
             process.WaitForExit();
             return process.ExitCode == 0;
@@ -63,7 +63,7 @@ internal sealed class TorchPeer
         { RedirectStandardOutput = true, RedirectStandardError = true };
         try
         {
-            using var process = Process.Start(start)!;
+            using Process process = Process.Start(start)!;
             Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
             if (!process.WaitForExit(patience))
             {

@@ -23,7 +23,7 @@ internal readonly record struct RingCost(double Alpha, double Beta)
     public static RingCost Fit(IEnumerable<(int Ranks, double Bytes, double Seconds)> points)
     {
         double aa = 0, ab = 0, bb = 0, a1 = 0, b1 = 0;
-        foreach (var (ranks, bytes, seconds) in points)
+        foreach ((int ranks, double bytes, double seconds) in points)
         {
             double a = Messages(ranks) / seconds, b = Traffic(ranks, bytes) / seconds;
             aa += a * a;

@@ -102,12 +102,13 @@ internal static class ScalingCommand
         var times = new Dictionary<(string Way, string What, int Bytes, string Wire), List<double>>();
         for (int round = 0; round < rounds; round++)
         {
-            foreach (var (name, _, run) in ways)
+            foreach ((string name, _, Func<Answer[]> run) in ways)
             {
                 Console.Error.WriteLine($"all-reduce, round {round + 1} of {rounds}: {name}");
                 foreach (Answer answer in run())
                 {
-                    var key = (answer.What == "memcpy" ? string.Empty : name, answer.What, Integer(answer.Fields[0]), answer.Fields[1]);
+                    (string, string What, int, string) key =
+                        (answer.What == "memcpy" ? string.Empty : name, answer.What, Integer(answer.Fields[0]), answer.Fields[1]);
                     (times.TryGetValue(key, out List<double>? list) ? list : times[key] = []).Add(answer.Number(2));
                 }
             }
@@ -121,12 +122,12 @@ internal static class ScalingCommand
             + (peer is null ? $" **MPI's own is missing: {peerReason}.**" : string.Empty));
         var costs = new Dictionary<string, RingCost>();
         List<string[]> fits = [];
-        foreach (var (name, ranks, _) in ways.Where(way => !IsPeer(way.Name)))
+        foreach ((string name, int ranks, _) in ways.Where(way => !IsPeer(way.Name)))
         {
             foreach (string wire in new[] { "fp32", "fp16" })
             {
                 int divisor = wire == "fp16" ? 2 : 1;
-                var points = AllReduceTimes.Sizes.Select(
+                (int ranks, double, double Value)[] points = AllReduceTimes.Sizes.Select(
                     bytes => (ranks, (double)bytes / divisor, Median(name, "allreduce", bytes, wire)!.Value)).ToArray();
                 RingCost cost = RingCost.Fit(points);
                 costs[name + wire] = cost;
@@ -195,7 +196,7 @@ internal static class ScalingCommand
         var answers = new Dictionary<(string Way, string Wire), List<Answer>>();
         for (int round = 0; round < rounds; round++)
         {
-            foreach (var (name, _, _, run) in ways)
+            foreach ((string name, _, _, Func<Answer[]> run) in ways)
             {
                 Console.Error.WriteLine($"steps, round {round + 1} of {rounds}: {name}");
                 foreach (Answer answer in run())
@@ -206,7 +207,8 @@ internal static class ScalingCommand
             }
         }
 
-        foreach (var sameReplicas in ways.GroupBy(way => way.Replicas))
+        foreach (IGrouping<int, (string Name, string Way, int Replicas, Func<Answer[]> Run)> sameReplicas
+            in ways.GroupBy(way => way.Replicas))
         {
             double[] losses = [.. sameReplicas.SelectMany(way => answers.Where(pair => pair.Key.Way == way.Name))
                 .SelectMany(pair => pair.Value).Select(answer => answer.Number(7))];

@@ -1,4 +1,5 @@
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 
 namespace CudaTrainer.Formats;
 
@@ -13,7 +14,7 @@ public sealed class AtomicFile : IDisposable
     private const string TemporarySuffix = ".tmp";
     private const int BufferSize = 64 << 10;
 
-    private static int s_counter;
+    private static int _counter;
 
     private readonly string _temporaryPath;
     private readonly FileStream _stream;
@@ -37,7 +38,7 @@ public sealed class AtomicFile : IDisposable
     public static AtomicFile Create(string path)
     {
         path = System.IO.Path.GetFullPath(path);
-        var temporaryPath = TemporaryPathFor(path);
+        string temporaryPath = TemporaryPathFor(path);
         try
         {
             if (Directory.Exists(path))
@@ -62,7 +63,7 @@ public sealed class AtomicFile : IDisposable
     /// <exception cref="IOException">Writing failed; the message names the path and the reason, and the old file is intact.</exception>
     public static void Write(string path, Action<Stream> write)
     {
-        using var file = Create(path);
+        using AtomicFile file = Create(path);
         try
         {
             write(file.Stream);
@@ -83,7 +84,7 @@ public sealed class AtomicFile : IDisposable
     /// <summary>Makes <paramref name="bytes"/> the content of <paramref name="path"/>.</summary>
     public static void WriteAllBytes(string path, ReadOnlySpan<byte> bytes)
     {
-        using var file = Create(path);
+        using AtomicFile file = Create(path);
         file.Append(bytes);
         file.Commit();
     }
@@ -94,7 +95,7 @@ public sealed class AtomicFile : IDisposable
     public static IReadOnlyList<string> DeleteStale(string directory)
     {
         var deleted = new List<string>();
-        foreach (var path in Directory.EnumerateFiles(directory, ".*" + TemporarySuffix))
+        foreach (string path in Directory.EnumerateFiles(directory, ".*" + TemporarySuffix))
         {
             if (!IsTemporaryName(System.IO.Path.GetFileName(path)))
             {
@@ -127,9 +128,9 @@ public sealed class AtomicFile : IDisposable
             return false;
         }
 
-        var stem = fileName.AsSpan(0, fileName.Length - TemporarySuffix.Length);
-        var writer = stem[(stem.LastIndexOf('.') + 1)..];
-        var dash = writer.IndexOf('-');
+        ReadOnlySpan<char> stem = fileName.AsSpan(0, fileName.Length - TemporarySuffix.Length);
+        ReadOnlySpan<char> writer = stem[(stem.LastIndexOf('.') + 1)..];
+        int dash = writer.IndexOf('-');
         return dash > 0 && IsNumber(writer[..dash]) && IsNumber(writer[(dash + 1)..]);
 
         static bool IsNumber(ReadOnlySpan<char> text) => !text.IsEmpty && !text.ContainsAnyExceptInRange('0', '9');
@@ -217,15 +218,15 @@ public sealed class AtomicFile : IDisposable
         }
 
         // The caller's writer closed the stream with itself, as StreamWriter does.
-        using var handle = File.OpenHandle(_temporaryPath, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+        using SafeFileHandle handle = File.OpenHandle(_temporaryPath, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
         RandomAccess.FlushToDisk(handle);
     }
 
     private static string TemporaryPathFor(string path)
     {
-        var directory = System.IO.Path.GetDirectoryName(path)
+        string directory = System.IO.Path.GetDirectoryName(path)
             ?? throw new IOException($"Cannot write '{path}': it is not a file name.");
-        var unique = $"{Environment.ProcessId}-{Interlocked.Increment(ref s_counter)}";
+        string unique = $"{Environment.ProcessId}-{Interlocked.Increment(ref _counter)}";
         return System.IO.Path.Combine(directory, $".{System.IO.Path.GetFileName(path)}.{unique}{TemporarySuffix}");
     }
 
@@ -234,7 +235,7 @@ public sealed class AtomicFile : IDisposable
 
     private static IOException CannotWrite(string path, Exception cause)
     {
-        var reason = cause switch
+        string reason = cause switch
         {
             { HResult: Posix.NoSpaceLeft } => "the disk is full. Free some space or choose another folder",
             { HResult: Posix.QuotaExceeded } => "the disk quota is used up. Free some space or choose another folder",

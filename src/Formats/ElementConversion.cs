@@ -42,9 +42,9 @@ public static class ElementConversion
     internal static unsafe void ToSingle(ElementType type, byte* source, Span<float> destination)
     {
         const int block = 1 << 20;
-        for (var first = 0; first < destination.Length; first += block)
+        for (int first = 0; first < destination.Length; first += block)
         {
-            var part = destination[first..Math.Min(destination.Length, first + block)];
+            Span<float> part = destination[first..Math.Min(destination.Length, first + block)];
             ToSingle(type, new ReadOnlySpan<byte>(source + ((long)first * type.Size()), part.Length * type.Size()), part);
         }
     }
@@ -96,8 +96,8 @@ public static class ElementConversion
         where TFrom : unmanaged, INumberBase<TFrom>
         where TTo : unmanaged, INumberBase<TTo>
     {
-        var elements = MemoryMarshal.Cast<byte, TFrom>(source);
-        for (var i = 0; i < destination.Length; i++)
+        ReadOnlySpan<TFrom> elements = MemoryMarshal.Cast<byte, TFrom>(source);
+        for (int i = 0; i < destination.Length; i++)
         {
             destination[i] = TTo.CreateChecked(elements[i]);
         }
@@ -110,10 +110,10 @@ public static class ElementConversion
     private static void HalfToSingle(ReadOnlySpan<ushort> source, Span<float> destination)
     {
         const float rebias = 5.192296858534828e33f;
-        var i = 0;
+        int i = 0;
         for (; i <= source.Length - Vector256<ushort>.Count; i += Vector256<ushort>.Count)
         {
-            var (lower, upper) = Vector256.Widen(Vector256.Create(source[i..]));
+            (Vector256<uint> lower, Vector256<uint> upper) = Vector256.Widen(Vector256.Create(source[i..]));
             Widen(lower).CopyTo(destination[i..]);
             Widen(upper).CopyTo(destination[(i + Vector256<uint>.Count)..]);
         }
@@ -125,21 +125,21 @@ public static class ElementConversion
 
         static Vector256<float> Widen(Vector256<uint> half)
         {
-            var sign = (half & Vector256.Create(0x8000u)) << 16;
-            var magnitude = (half & Vector256.Create(0x7fffu)) << 13;
-            var finite = (magnitude.AsSingle() * Vector256.Create(rebias)).AsUInt32();
-            var special = Vector256.GreaterThan(magnitude.AsInt32(), Vector256.Create(0x0f7fffff)).AsUInt32();
+            Vector256<uint> sign = (half & Vector256.Create(0x8000u)) << 16;
+            Vector256<uint> magnitude = (half & Vector256.Create(0x7fffu)) << 13;
+            Vector256<uint> finite = (magnitude.AsSingle() * Vector256.Create(rebias)).AsUInt32();
+            Vector256<uint> special = Vector256.GreaterThan(magnitude.AsInt32(), Vector256.Create(0x0f7fffff)).AsUInt32();
             return (sign | finite | (special & Vector256.Create(0x7f800000u))).AsSingle();
         }
     }
 
     private static void BFloat16ToSingle(ReadOnlySpan<ushort> source, Span<float> destination)
     {
-        var bits = MemoryMarshal.Cast<float, uint>(destination);
-        var i = 0;
+        Span<uint> bits = MemoryMarshal.Cast<float, uint>(destination);
+        int i = 0;
         for (; i <= source.Length - Vector256<ushort>.Count; i += Vector256<ushort>.Count)
         {
-            var (lower, upper) = Vector256.Widen(Vector256.Create(source[i..]));
+            (Vector256<uint> lower, Vector256<uint> upper) = Vector256.Widen(Vector256.Create(source[i..]));
             (lower << 16).CopyTo(bits[i..]);
             (upper << 16).CopyTo(bits[(i + Vector256<uint>.Count)..]);
         }

@@ -64,8 +64,8 @@ public static class ElementTypes
         elements = 0;
         bytes = 0;
         UInt128 total = (UInt128)type.Size();
-        var empty = false;
-        foreach (var dimension in shape)
+        bool empty = false;
+        foreach (long dimension in shape)
         {
             if (dimension < 0)
             {

@@ -20,7 +20,7 @@ public sealed class FileFormatException(string path, string message, string? hin
     private static string Printable(string message)
     {
         const int limit = 8000;
-        var shown = message.Length > limit ? message[..limit] + "…" : message;
+        string shown = message.Length > limit ? message[..limit] + "…" : message;
         return shown.Any(char.IsControl) ? string.Concat(shown.Select(c => char.IsControl(c) ? '\uFFFD' : c)) : shown;
     }
 }

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 
 namespace CudaTrainer.Formats;
 
@@ -13,9 +14,9 @@ public static class FileHash
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     public static string Sha256(string path, CancellationToken stop = default)
     {
-        using var handle = InputFile.Open(path);
+        using SafeFileHandle handle = InputFile.Open(path);
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var block = GC.AllocateUninitializedArray<byte>(BlockBytes);
+        byte[] block = GC.AllocateUninitializedArray<byte>(BlockBytes);
         for (long offset = 0; RandomAccess.Read(handle, block, offset) is > 0 and var read; offset += read)
         {
             stop.ThrowIfCancellationRequested();

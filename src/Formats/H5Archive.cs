@@ -43,11 +43,11 @@ public sealed class H5Archive : ITensorArchive
         _root = index.Texts("/", LayerNames) is null && index.Texts("/", LayerNames + "0") is null && index.HasGroup("/" + WeightsGroup)
             ? "/" + WeightsGroup
             : "";
-        var names = Split(index, Group(""), LayerNames)
+        string[] names = Split(index, Group(""), LayerNames)
             ?? throw new FileFormatException(Path,
             $"there is no attribute '{LayerNames}', so it is no Keras weight file in the legacy layout", SaveHint);
         KerasBackend = index.Texts(Group(""), Backend) is [var backend] ? backend : null;
-        foreach (var (name, texts) in index.AttributesOf("/"))
+        foreach ((string name, string[] texts) in index.AttributesOf("/"))
         {
             if (name.StartsWith(MetadataPrefix, StringComparison.Ordinal) && texts is [var text])
             {
@@ -56,7 +56,7 @@ public sealed class H5Archive : ITensorArchive
         }
 
         var known = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var name in names)
+        foreach (string name in names)
         {
             if (!known.Add(name))
             {
@@ -82,7 +82,7 @@ public sealed class H5Archive : ITensorArchive
     /// <exception cref="FileFormatException">libhdf5 is missing, or the file is damaged, unsafe or no Keras weight file.</exception>
     public static H5Archive Open(string path)
     {
-        var native = Hdf5Library.Require(path);
+        NativeHdf5 native = Hdf5Library.Require(path);
         var file = MappedFile.Open(path);
         try
         {
@@ -98,19 +98,19 @@ public sealed class H5Archive : ITensorArchive
     public void Read(string name, Span<float> destination)
     {
         TensorArchive.CheckRead(this, name, destination.Length);
-        using var elements = OpenElements(name);
+        using H5Elements elements = OpenElements(name);
         elements.Read(destination);
     }
 
     /// <summary>The elements of a tensor in row-major order, to be read piece by piece.</summary>
     internal H5Elements OpenElements(string name)
     {
-        if (!_entries.TryGetValue(name, out var entry))
+        if (!_entries.TryGetValue(name, out TensorEntry? entry))
         {
             throw new FileFormatException(Path, $"there is no tensor '{name}'");
         }
 
-        var offset = _offsets[name];
+        long offset = _offsets[name];
         return offset == Hdf5Dataset.ReadByLibrary
             ? new H5Elements(Hdf5Stream.OpenData(_native, Path, Group(name)))
             : new H5Elements(_file, offset, entry);
@@ -129,7 +129,7 @@ public sealed class H5Archive : ITensorArchive
         }
 
         List<string>? names = null;
-        for (var i = 0; index.Texts(group, name + i.ToString(CultureInfo.InvariantCulture)) is { } part; i++)
+        for (int i = 0; index.Texts(group, name + i.ToString(CultureInfo.InvariantCulture)) is { } part; i++)
         {
             (names ??= []).AddRange(part);
         }
@@ -139,7 +139,7 @@ public sealed class H5Archive : ITensorArchive
 
     private H5Layer ReadLayer(Hdf5Index index, string layer)
     {
-        var group = Group(layer);
+        string group = Group(layer);
         if (!index.HasGroup(group))
         {
             throw new FileFormatException(Path,
@@ -149,12 +149,12 @@ public sealed class H5Archive : ITensorArchive
         }
 
         // Keras takes a missing list for an empty one; then the datasets, if any, are found by what they are called.
-        var paths = Split(index, group, WeightNames)?.Select(name => $"{group}/{name}")
+        IEnumerable<string> paths = Split(index, group, WeightNames)?.Select(name => $"{group}/{name}")
             ?? index.Datasets.Keys.Where(path => path.StartsWith(group + "/", StringComparison.Ordinal));
         var weights = new List<string>();
-        foreach (var path in paths)
+        foreach (string path in paths)
         {
-            var name = path[(_root.Length + 1)..];
+            string name = path[(_root.Length + 1)..];
             AddEntry(index, path, name);
             weights.Add(name);
         }
@@ -164,7 +164,7 @@ public sealed class H5Archive : ITensorArchive
 
     private void AddEntry(Hdf5Index index, string path, string name)
     {
-        if (!index.Datasets.TryGetValue(path, out var dataset))
+        if (!index.Datasets.TryGetValue(path, out Hdf5Dataset? dataset))
         {
             throw new FileFormatException(Path, $"weight '{name}' is listed but not there, or a link, which is not followed");
         }
@@ -180,7 +180,7 @@ public sealed class H5Archive : ITensorArchive
                 $"weight '{name}' lies in another file, in chunks that are too large, or behind a filter that is not here", SaveHint);
         }
 
-        var bytes = entry.ElementCount * entry.Type.Size();
+        long bytes = entry.ElementCount * entry.Type.Size();
         if (dataset.Offset >= 0 && (bytes > _file.Length || dataset.Offset > _file.Length - bytes))
         {
             throw new FileFormatException(Path, $"weight '{name}' {entry} exceeds the file",

@@ -45,9 +45,9 @@ internal sealed class Hdf5Index
         using var stream = Hdf5Stream.OpenIndex(native, path);
         var reader = new Reader(stream);
         var index = new Hdf5Index();
-        while (reader.TryReadByte(out var kind))
+        while (reader.TryReadByte(out byte kind))
         {
-            var name = reader.ReadText();
+            string name = reader.ReadText();
             switch ((char)kind)
             {
                 case 'G':
@@ -57,9 +57,9 @@ internal sealed class Hdf5Index
                     index._links.Add(name);
                     break;
                 case 'A':
-                    var attribute = reader.ReadText();
-                    var texts = new string[reader.ReadUInt32()];
-                    for (var i = 0; i < texts.Length; i++)
+                    string attribute = reader.ReadText();
+                    string[] texts = new string[reader.ReadUInt32()];
+                    for (int i = 0; i < texts.Length; i++)
                     {
                         texts[i] = reader.ReadText();
                     }
@@ -109,13 +109,13 @@ internal sealed class Hdf5Index
                 3 => ElementType.F64,
                 _ => null,
             };
-            var shape = new long[ReadByte()];
-            for (var i = 0; i < shape.Length; i++)
+            long[] shape = new long[ReadByte()];
+            for (int i = 0; i < shape.Length; i++)
             {
                 shape[i] = ReadInt64();
             }
 
-            var offset = ReadInt64();
+            long offset = ReadInt64();
             return type is { } known && ElementTypes.TryCountBytes(shape, known, out _, out _)
                 ? new Hdf5Dataset(new TensorEntry(known, shape), offset)
                 : new Hdf5Dataset(null, Hdf5Dataset.NotReadable);
@@ -123,13 +123,13 @@ internal sealed class Hdf5Index
 
         private long ReadInt64() => BinaryPrimitives.ReadInt64LittleEndian(ReadBytes(stackalloc byte[8]));
 
-        private byte ReadByte() => TryReadByte(out var value)
+        private byte ReadByte() => TryReadByte(out byte value)
             ? value
             : throw new InvalidOperationException("The HDF5 library ended within a record.");
 
         private ReadOnlySpan<byte> ReadBytes(Span<byte> destination)
         {
-            var done = 0;
+            int done = 0;
             while (done < destination.Length)
             {
                 if (_next == _end)
@@ -138,7 +138,7 @@ internal sealed class Hdf5Index
                     continue;
                 }
 
-                var part = Math.Min(destination.Length - done, _end - _next);
+                int part = Math.Min(destination.Length - done, _end - _next);
                 _buffer.AsSpan(_next, part).CopyTo(destination[done..]);
                 _next += part;
                 done += part;

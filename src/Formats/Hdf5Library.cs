@@ -11,7 +11,7 @@ public static class Hdf5Library
     private const string Remedy = "Install the Debian package libhdf5-dev and run 'make build'";
 
     private static readonly Lazy<(NativeHdf5? Native,
-        string Detail)> s_loaded = new(() => Load(NativeShim.Candidates(FileName, PathVariable)));
+        string Detail)> Loaded = new(() => Load(NativeShim.Candidates(FileName, PathVariable)));
 
     public static bool IsAvailable => Native is not null;
 
@@ -19,12 +19,12 @@ public static class Hdf5Library
     public static string? Version => Native?.ReadVersion();
 
     /// <summary>Where the library was loaded from, or why there is none: every path tried and what to do.</summary>
-    public static string Detail => s_loaded.Value.Detail;
+    public static string Detail => Loaded.Value.Detail;
 
-    internal static NativeHdf5? Native => s_loaded.Value.Native;
+    internal static NativeHdf5? Native => Loaded.Value.Native;
 
     /// <exception cref="FileFormatException">There is no library; says what to install.</exception>
-    internal static NativeHdf5 Require(string path) => Require(path, s_loaded.Value);
+    internal static NativeHdf5 Require(string path) => Require(path, Loaded.Value);
 
     internal static NativeHdf5 Require(string path, (NativeHdf5? Native, string Detail) loaded) => loaded.Native
         ?? throw new FileFormatException(path, $"this is an HDF5 (Keras) file, and {loaded.Detail}",
@@ -33,7 +33,7 @@ public static class Hdf5Library
     /// <returns>The library and its path, or null and the account of what was tried.</returns>
     internal static (NativeHdf5? Native, string Detail) Load(IEnumerable<string> candidates)
     {
-        var (native, detail) = NativeShim.Load(candidates, NativeHdf5.Load);
+        (NativeHdf5? native, string? detail) = NativeShim.Load(candidates, NativeHdf5.Load);
         return native is not null ? (native, detail) : (null, $"the native HDF5 library does not load; tried {detail}. {Remedy}");
     }
 }

@@ -43,12 +43,12 @@ internal sealed unsafe class Hdf5Stream : IDisposable
     {
         ObjectDisposedException.ThrowIf(_stream == 0, this);
         Span<byte> message = stackalloc byte[NativeHdf5.MessageBytes];
-        var done = 0;
+        int done = 0;
         fixed (byte* start = destination, reason = message)
         {
             while (done < destination.Length)
             {
-                var got = _native.Next(_stream, start + done, destination.Length - done, reason, message.Length);
+                long got = _native.Next(_stream, start + done, destination.Length - done, reason, message.Length);
                 if (got < 0)
                 {
                     throw Failed(_path, NativeHdf5.Message(message));

@@ -4,7 +4,7 @@ namespace CudaTrainer.Formats;
 public sealed record TensorEntry(ElementType Type, long[] Shape)
 {
     /// <summary>Product of the dimensions.</summary>
-    public long ElementCount => ElementTypes.TryCountBytes(Shape, Type, out var elements, out _)
+    public long ElementCount => ElementTypes.TryCountBytes(Shape, Type, out long elements, out _)
         ? elements
         : throw new OverflowException($"Shape {ElementTypes.Format(Shape)} of {Type} is too large.");
 

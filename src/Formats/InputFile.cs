@@ -17,7 +17,7 @@ internal static class InputFile
             throw new FileFormatException(path, "expected a file, found a folder");
         }
 
-        var handle = OperatingSystem.IsLinux() ? OpenOnLinux(path) : File.OpenHandle(path);
+        SafeFileHandle handle = OperatingSystem.IsLinux() ? OpenOnLinux(path) : File.OpenHandle(path);
         try
         {
             _ = RandomAccess.GetLength(handle);
@@ -36,7 +36,7 @@ internal static class InputFile
     {
         while (!destination.IsEmpty)
         {
-            var read = RandomAccess.Read(handle, destination, offset);
+            int read = RandomAccess.Read(handle, destination, offset);
             if (read == 0)
             {
                 throw new FileFormatException(path, $"the file ended at byte {offset} while it was read", "Something else is changing it.");
@@ -49,13 +49,13 @@ internal static class InputFile
 
     private static SafeFileHandle OpenOnLinux(string path)
     {
-        var handle = Posix.OpenForReading(path);
+        SafeFileHandle handle = Posix.OpenForReading(path);
         if (!handle.IsInvalid)
         {
             return handle;
         }
 
-        var error = Marshal.GetLastPInvokeError();
+        int error = Marshal.GetLastPInvokeError();
         throw error switch
         {
             Posix.NoEntry => new FileNotFoundException($"'{path}' does not exist.", path),

@@ -21,11 +21,11 @@ public readonly record struct KerasConversion(int Rows, int Columns, int Spatial
     /// <param name="tensor">All of it.</param>
     public void FromKeras(int firstRow, ReadOnlySpan<float> rows, Span<float> tensor)
     {
-        var count = rows.Length / Columns;
-        for (var column = 0; column < Columns; column++)
+        int count = rows.Length / Columns;
+        for (int column = 0; column < Columns; column++)
         {
-            var ours = tensor.Slice(OurColumn(column) * Rows, Rows);
-            for (var row = 0; row < count; row++)
+            Span<float> ours = tensor.Slice(OurColumn(column) * Rows, Rows);
+            for (int row = 0; row < count; row++)
             {
                 ours[OurRow(firstRow + row)] = rows[(row * Columns) + column];
             }
@@ -35,10 +35,10 @@ public readonly record struct KerasConversion(int Rows, int Columns, int Spatial
     /// <summary>Puts the tensor into its rows of the Keras array.</summary>
     public void ToKeras(ReadOnlySpan<float> tensor, Span<float> array)
     {
-        for (var column = 0; column < Columns; column++)
+        for (int column = 0; column < Columns; column++)
         {
-            var ours = tensor.Slice(OurColumn(column) * Rows, Rows);
-            for (var row = 0; row < Rows; row++)
+            ReadOnlySpan<float> ours = tensor.Slice(OurColumn(column) * Rows, Rows);
+            for (int row = 0; row < Rows; row++)
             {
                 array[((FirstRow + row) * Columns) + column] = ours[OurRow(row)];
             }
@@ -52,7 +52,7 @@ public readonly record struct KerasConversion(int Rows, int Columns, int Spatial
             return row;
         }
 
-        var (position, channel) = Math.DivRem(row, Rows / Spatial);
+        (int position, int channel) = Math.DivRem(row, Rows / Spatial);
         return (channel * Spatial) + position;
     }
 

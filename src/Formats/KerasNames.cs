@@ -34,8 +34,8 @@ public sealed class KerasNames : ITensorArchive
         layers = [.. layers.Where(layer => layer.Weights.Count > 0)];
         var view = new KerasNames(archive);
         var problems = new List<string>();
-        var found = FindLayers(archive, layers, ignoreRest, hint);
-        for (var i = 0; i < layers.Count; i++)
+        List<H5Layer> found = FindLayers(archive, layers, ignoreRest, hint);
+        for (int i = 0; i < layers.Count; i++)
         {
             view.AddLayer(layers[i], found[i], problems);
         }
@@ -51,18 +51,18 @@ public sealed class KerasNames : ITensorArchive
     public void Read(string name, Span<float> destination)
     {
         TensorArchive.CheckRead(this, name, destination.Length);
-        var (entry, conversion) = _places[name];
-        using var elements = _archive.OpenElements(entry);
-        var blockRows = Math.Clamp(BlockElements / conversion.Columns, 1, conversion.Rows);
-        var block = new float[blockRows * conversion.Columns];
-        for (var row = 0; row < conversion.FirstRow; row++)
+        (string entry, KerasConversion conversion) = _places[name];
+        using H5Elements elements = _archive.OpenElements(entry);
+        int blockRows = Math.Clamp(BlockElements / conversion.Columns, 1, conversion.Rows);
+        float[] block = new float[blockRows * conversion.Columns];
+        for (int row = 0; row < conversion.FirstRow; row++)
         {
             elements.Read(block.AsSpan(0, conversion.Columns));
         }
 
-        for (var row = 0; row < conversion.Rows; row += blockRows)
+        for (int row = 0; row < conversion.Rows; row += blockRows)
         {
-            var part = block.AsSpan(0, Math.Min(blockRows, conversion.Rows - row) * conversion.Columns);
+            Span<float> part = block.AsSpan(0, Math.Min(blockRows, conversion.Rows - row) * conversion.Columns);
             elements.Read(part);
             conversion.FromKeras(row, part, destination);
         }
@@ -96,22 +96,22 @@ public sealed class KerasNames : ITensorArchive
             return;
         }
 
-        var wanted = expected.Weights.Select(weight => LastPart(weight.Name)).ToArray();
-        var given = found.Weights.Select(LastPart).ToArray();
-        var known = wanted.Distinct().Count() == wanted.Length
+        string[] wanted = expected.Weights.Select(weight => LastPart(weight.Name)).ToArray();
+        string[] given = found.Weights.Select(LastPart).ToArray();
+        bool known = wanted.Distinct().Count() == wanted.Length
             && wanted.Order(StringComparer.Ordinal).SequenceEqual(given.Order(StringComparer.Ordinal));
-        for (var i = 0; i < wanted.Length; i++)
+        for (int i = 0; i < wanted.Length; i++)
         {
-            var weight = expected.Weights[i];
-            var name = found.Weights[known ? Array.IndexOf(given, wanted[i]) : i];
-            var entry = _archive.Entries[name];
+            KerasWeight weight = expected.Weights[i];
+            string name = found.Weights[known ? Array.IndexOf(given, wanted[i]) : i];
+            TensorEntry entry = _archive.Entries[name];
             if (!entry.Shape.AsSpan().SequenceEqual(weight.Shape))
             {
                 problems.Add($"{name} is {entry}, expected {ElementTypes.Format(weight.Shape)}");
                 continue;
             }
 
-            foreach (var tensor in weight.Tensors)
+            foreach (KerasTensor tensor in weight.Tensors)
             {
                 _entries.Add(tensor.Name, new TensorEntry(entry.Type, tensor.Shape));
                 _places.Add(tensor.Name, (name, tensor.Conversion));
@@ -122,8 +122,8 @@ public sealed class KerasNames : ITensorArchive
     /// <summary><c>kernel</c> of <c>lstm_1/lstm_cell/kernel:0</c>.</summary>
     private static string LastPart(string name)
     {
-        var last = name[(name.LastIndexOf('/') + 1)..];
-        var colon = last.LastIndexOf(':');
+        string last = name[(name.LastIndexOf('/') + 1)..];
+        int colon = last.LastIndexOf(':');
         return colon < 0 ? last : last[..colon];
     }
 }

@@ -33,7 +33,7 @@ public static class KerasWriter
         file.Attributes[H5Archive.LayerNames] = Texts([.. layers.Select(layer => layer.Name)]);
         file.Attributes[H5Archive.Backend] = Backend;
         file.Attributes["keras_version"] = KerasVersion;
-        foreach (var (key, text) in metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+        foreach ((string key, string text) in metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal))
         {
             file.Attributes[H5Archive.MetadataPrefix + key] = text;
         }
@@ -60,7 +60,7 @@ public static class KerasWriter
                 // Compact arrays would lie within headers, where they cannot be read from the mapped file.
                 var options = new H5WriteOptions(PreferCompactDatasetLayout: false, DefaultStringLength: TextLength(layers, metadata));
                 using H5NativeWriter writer = file.BeginWrite(stream, options);
-                foreach (var (dataset, weight) in arrays)
+                foreach ((H5Dataset<float[]> dataset, KerasWeight weight) in arrays)
                 {
                     writer.Write(dataset, Convert(weight, tensors));
                 }

@@ -45,14 +45,14 @@ internal sealed unsafe class MappedFile : IDisposable
     /// <summary>Maps a file.</summary>
     public static MappedFile Open(string path)
     {
-        using var handle = InputFile.Open(path);
+        using SafeFileHandle handle = InputFile.Open(path);
         return Map(handle, path);
     }
 
     /// <summary>Maps an open file; the mapping outlives the handle.</summary>
     public static MappedFile Map(SafeFileHandle handle, string path)
     {
-        var length = RandomAccess.GetLength(handle);
+        long length = RandomAccess.GetLength(handle);
         if (length == 0)
         {
             return new MappedFile(path, 0, null, null);

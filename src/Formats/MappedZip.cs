@@ -37,7 +37,7 @@ internal sealed class MappedZip
     public MappedZip(MappedFile file)
     {
         _file = file;
-        var (offset, length, count) = FindDirectory();
+        (long offset, long length, ulong count) = FindDirectory();
         if (offset < 0 || length < 0 || offset > file.Length - length || length > int.MaxValue)
         {
             throw Damaged($"its directory of {length} bytes at {offset} lies outside the {file.Length} bytes of the file");
@@ -52,7 +52,7 @@ internal sealed class MappedZip
     /// <exception cref="FileFormatException">Longer than <paramref name="limit"/>, or the compressed data is damaged.</exception>
     public ReadOnlySpan<byte> Read(string name, int limit)
     {
-        var member = _members[name];
+        ZipMember member = _members[name];
         if (member.Length > limit)
         {
             throw Damaged($"'{name}' has {member.Length} bytes, more than the {limit} expected at most");
@@ -64,13 +64,13 @@ internal sealed class MappedZip
     /// <summary>Inflates a member into memory that does not move, so that pointers into it stay good.</summary>
     public unsafe byte[] Inflate(string name)
     {
-        var member = _members[name];
+        ZipMember member = _members[name];
         if (member.Length > Array.MaxLength || member.Length > (member.StoredLength + 1) * MaxDeflateRatio)
         {
             throw Damaged($"'{name}' claims to inflate from {member.StoredLength} to {member.Length} bytes");
         }
 
-        var content = GC.AllocateUninitializedArray<byte>((int)member.Length, pinned: true);
+        byte[] content = GC.AllocateUninitializedArray<byte>((int)member.Length, pinned: true);
         using var stored = new UnmanagedMemoryStream(_file.Start + member.Offset, member.StoredLength);
         using var inflater = new DeflateStream(stored, CompressionMode.Decompress);
         try
@@ -91,16 +91,16 @@ internal sealed class MappedZip
 
     private (long Offset, long Length, ulong Count) FindDirectory()
     {
-        var tailBytes = (int)Math.Min(_file.Length, EndBytes + ushort.MaxValue);
-        var tail = _file.Span(_file.Length - tailBytes, tailBytes);
-        for (var start = tailBytes - EndBytes; start >= 0; start--)
+        int tailBytes = (int)Math.Min(_file.Length, EndBytes + ushort.MaxValue);
+        ReadOnlySpan<byte> tail = _file.Span(_file.Length - tailBytes, tailBytes);
+        for (int start = tailBytes - EndBytes; start >= 0; start--)
         {
-            var end = tail[start..];
+            ReadOnlySpan<byte> end = tail[start..];
             if (UInt32(end) == EndSignature && UInt16(end[20..]) == end.Length - EndBytes)
             {
-                var count = UInt16(end[10..]);
-                var length = UInt32(end[12..]);
-                var offset = UInt32(end[16..]);
+                ushort count = UInt16(end[10..]);
+                uint length = UInt32(end[12..]);
+                uint offset = UInt32(end[16..]);
                 return count == ushort.MaxValue || length == uint.MaxValue || offset == uint.MaxValue
                     ? FindZip64Directory(_file.Length - tailBytes + start)
                     : (offset, length, count);
@@ -114,11 +114,11 @@ internal sealed class MappedZip
     {
         if (endOffset >= Zip64LocatorBytes)
         {
-            var locator = _file.Span(endOffset - Zip64LocatorBytes, Zip64LocatorBytes);
-            var recordOffset = Int64(locator[8..]);
+            ReadOnlySpan<byte> locator = _file.Span(endOffset - Zip64LocatorBytes, Zip64LocatorBytes);
+            long recordOffset = Int64(locator[8..]);
             if (UInt32(locator) == Zip64LocatorSignature && recordOffset >= 0 && recordOffset <= endOffset - Zip64EndBytes)
             {
-                var record = _file.Span(recordOffset, Zip64EndBytes);
+                ReadOnlySpan<byte> record = _file.Span(recordOffset, Zip64EndBytes);
                 if (UInt32(record) == Zip64EndSignature)
                 {
                     return (Int64(record[48..]), Int64(record[40..]), (ulong)Int64(record[32..]));
@@ -131,18 +131,18 @@ internal sealed class MappedZip
 
     private void ReadDirectory(ReadOnlySpan<byte> directory, ulong count)
     {
-        var read = 0UL;
+        ulong read = 0UL;
         while (directory.Length >= CentralBytes && UInt32(directory) == CentralSignature)
         {
-            var nameBytes = UInt16(directory[28..]);
-            var extraBytes = UInt16(directory[30..]);
-            var total = CentralBytes + nameBytes + extraBytes + UInt16(directory[32..]);
+            ushort nameBytes = UInt16(directory[28..]);
+            ushort extraBytes = UInt16(directory[30..]);
+            int total = CentralBytes + nameBytes + extraBytes + UInt16(directory[32..]);
             if (total > directory.Length)
             {
                 break;
             }
 
-            var name = Encoding.UTF8.GetString(directory.Slice(CentralBytes, nameBytes));
+            string name = Encoding.UTF8.GetString(directory.Slice(CentralBytes, nameBytes));
             if (!_members.TryAdd(name, ReadMember(name, directory, directory.Slice(CentralBytes + nameBytes, extraBytes))))
             {
                 throw Damaged($"'{name}' occurs twice");
@@ -160,8 +160,8 @@ internal sealed class MappedZip
 
     private ZipMember ReadMember(string name, ReadOnlySpan<byte> central, ReadOnlySpan<byte> extra)
     {
-        var flags = UInt16(central[8..]);
-        var method = UInt16(central[10..]);
+        ushort flags = UInt16(central[8..]);
+        ushort method = UInt16(central[10..]);
         if ((flags & 1) != 0 || method is not (0 or Deflated))
         {
             throw Damaged($"'{name}' is encrypted or compressed in an unusual way (method {method})");
@@ -170,7 +170,7 @@ internal sealed class MappedZip
         long storedLength = UInt32(central[20..]);
         long length = UInt32(central[24..]);
         long localOffset = UInt32(central[42..]);
-        var wide = Zip64Fields(extra);
+        ReadOnlySpan<byte> wide = Zip64Fields(extra);
         Widen(ref length, ref wide);
         Widen(ref storedLength, ref wide);
         Widen(ref localOffset, ref wide);
@@ -180,8 +180,8 @@ internal sealed class MappedZip
             throw Damaged($"'{name}' lies outside the file");
         }
 
-        var local = _file.Span(localOffset, LocalBytes);
-        var offset = localOffset + LocalBytes + UInt16(local[26..]) + UInt16(local[28..]);
+        ReadOnlySpan<byte> local = _file.Span(localOffset, LocalBytes);
+        long offset = localOffset + LocalBytes + UInt16(local[26..]) + UInt16(local[28..]);
         if (UInt32(local) != LocalSignature || storedLength < 0 || length < 0 || offset > _file.Length - storedLength)
         {
             throw Damaged($"'{name}' lies outside the file");
@@ -206,7 +206,7 @@ internal sealed class MappedZip
     {
         while (extra.Length >= 4)
         {
-            var length = Math.Min(UInt16(extra[2..]), extra.Length - 4);
+            int length = Math.Min(UInt16(extra[2..]), extra.Length - 4);
             if (UInt16(extra) == Zip64ExtraField)
             {
                 return extra.Slice(4, length);

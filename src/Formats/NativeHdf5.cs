@@ -37,9 +37,9 @@ internal sealed unsafe class NativeHdf5
     /// <exception cref="EntryPointNotFoundException">Another library, or one built from another version.</exception>
     public static NativeHdf5 Load(string path)
     {
-        var library = NativeLibrary.Load(path);
+        nint library = NativeLibrary.Load(path);
         var abi = (delegate* unmanaged[Cdecl]<int>)NativeLibrary.GetExport(library, "cth_abi");
-        var found = abi();
+        int found = abi();
         return found == Abi
             ? new NativeHdf5(library)
             : throw new EntryPointNotFoundException($"interface version {found}, expected {Abi}: rebuild it");
@@ -47,7 +47,7 @@ internal sealed unsafe class NativeHdf5
 
     public string ReadVersion()
     {
-        var text = stackalloc byte[256];
+        byte* text = stackalloc byte[256];
         lock (Gate)
         {
             _version(text, 256);
@@ -62,7 +62,7 @@ internal sealed unsafe class NativeHdf5
     /// <summary>What a function left in its buffer for messages.</summary>
     public static string Message(ReadOnlySpan<byte> buffer)
     {
-        var end = buffer.IndexOf((byte)0);
+        int end = buffer.IndexOf((byte)0);
         return Encoding.UTF8.GetString(end < 0 ? buffer : buffer[..end]).TrimEnd('.');
     }
 }

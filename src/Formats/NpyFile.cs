@@ -16,7 +16,7 @@ public static class NpyFile
     /// <summary>Maps the array into memory; nothing is read until it is touched.</summary>
     public static MappedNpy OpenMapped(string path)
     {
-        using var handle = InputFile.Open(path);
+        using SafeFileHandle handle = InputFile.Open(path);
         var header = NpyHeader.Read(handle, path);
         return new MappedNpy(MappedFile.Map(handle, path), header);
     }
@@ -24,7 +24,7 @@ public static class NpyFile
     /// <summary>The element type and shape, without the data.</summary>
     public static (ElementType Type, long[] Shape) ReadHeader(string path)
     {
-        using var handle = InputFile.Open(path);
+        using SafeFileHandle handle = InputFile.Open(path);
         var header = NpyHeader.Read(handle, path);
         return (header.Type, header.Shape);
     }
@@ -33,14 +33,14 @@ public static class NpyFile
     public static NpyArray<T> Read<T>(string path)
         where T : unmanaged
     {
-        using var handle = InputFile.Open(path);
+        using SafeFileHandle handle = InputFile.Open(path);
         var header = NpyHeader.Read(handle, path);
         if (header.Type != ElementTypes.Of<T>())
         {
             throw new FileFormatException(path, $"expected elements of type {ElementTypes.Of<T>()}, found {header.Type}");
         }
 
-        var data = Allocate<T>(path, header);
+        T[] data = Allocate<T>(path, header);
         ReadInBlocks(handle, path, header, (bytes, first) => bytes.CopyTo(MemoryMarshal.AsBytes(data.AsSpan(first))));
         return new NpyArray<T>(header.Shape, data);
     }
@@ -48,7 +48,7 @@ public static class NpyFile
     /// <summary>Reads a floating-point array of any width as float.</summary>
     public static NpyArray<float> ReadSingle(string path)
     {
-        using var handle = InputFile.Open(path);
+        using SafeFileHandle handle = InputFile.Open(path);
         var header = NpyHeader.Read(handle, path);
         if (!header.Type.IsFloating())
         {
@@ -56,7 +56,7 @@ public static class NpyFile
                 "Save it with array.astype('float32').");
         }
 
-        var data = Allocate<float>(path, header);
+        float[] data = Allocate<float>(path, header);
         ReadInBlocks(handle, path, header, (bytes, first) =>
             ElementConversion.ToSingle(header.Type, bytes, data.AsSpan(first, bytes.Length / header.Type.Size())));
         return new NpyArray<float>(header.Shape, data);
@@ -65,14 +65,14 @@ public static class NpyFile
     /// <summary>Reads an integer or boolean array of any width as long.</summary>
     public static NpyArray<long> ReadInt64(string path)
     {
-        using var handle = InputFile.Open(path);
+        using SafeFileHandle handle = InputFile.Open(path);
         var header = NpyHeader.Read(handle, path);
         if (header.Type.IsFloating())
         {
             throw new FileFormatException(path, $"expected integer elements, found {header.Type}", "Save it with array.astype('int64').");
         }
 
-        var data = Allocate<long>(path, header);
+        long[] data = Allocate<long>(path, header);
         try
         {
             ReadInBlocks(handle, path, header, (bytes, first) =>
@@ -101,7 +101,7 @@ public static class NpyFile
 
     private static T[] Allocate<T>(string path, NpyHeader header)
     {
-        var elements = header.DataBytes / header.Type.Size();
+        long elements = header.DataBytes / header.Type.Size();
         return elements <= Array.MaxLength
             ? GC.AllocateUninitializedArray<T>((int)elements)
             : throw new FileFormatException(path, $"{elements} elements do not fit one array in memory");
@@ -110,10 +110,10 @@ public static class NpyFile
     private static void ReadInBlocks(SafeFileHandle handle, string path, NpyHeader header, BlockReader read)
     {
         const int blockBytes = 1 << 20;
-        var buffer = new byte[Math.Min(blockBytes, header.DataBytes)];
+        byte[] buffer = new byte[Math.Min(blockBytes, header.DataBytes)];
         for (long offset = 0; offset < header.DataBytes; offset += buffer.Length)
         {
-            var block = buffer.AsSpan(0, (int)Math.Min(buffer.Length, header.DataBytes - offset));
+            Span<byte> block = buffer.AsSpan(0, (int)Math.Min(buffer.Length, header.DataBytes - offset));
             InputFile.ReadExactly(handle, path, header.DataOffset + offset, block);
             read(block, (int)(offset / header.Type.Size()));
         }

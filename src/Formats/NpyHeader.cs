@@ -23,7 +23,7 @@ internal sealed record NpyHeader(ElementType Type, long[] Shape, long DataOffset
     /// <exception cref="FileFormatException">Anything unexpected.</exception>
     public static NpyHeader Read(SafeFileHandle file, string path)
     {
-        var fileBytes = RandomAccess.GetLength(file);
+        long fileBytes = RandomAccess.GetLength(file);
         Span<byte> prefix = stackalloc byte[PrefixBytes];
         prefix = prefix[..(int)Math.Min(PrefixBytes, fileBytes)];
         InputFile.ReadExactly(file, path, 0, prefix);
@@ -32,8 +32,8 @@ internal sealed record NpyHeader(ElementType Type, long[] Shape, long DataOffset
             throw Malformed(path, fileBytes == 0 ? "the file is empty" : "it does not start with the NumPy signature");
         }
 
-        var version = prefix[6];
-        var (textOffset, textBytes) = version switch
+        byte version = prefix[6];
+        (int textOffset, long textBytes) = version switch
         {
             1 => (10, (long)BinaryPrimitives.ReadUInt16LittleEndian(prefix[8..])),
             2 or 3 when prefix.Length == PrefixBytes => (PrefixBytes, BinaryPrimitives.ReadUInt32LittleEndian(prefix[8..])),
@@ -50,19 +50,20 @@ internal sealed record NpyHeader(ElementType Type, long[] Shape, long DataOffset
             throw Malformed(path, $"the header declares {textBytes} bytes; a valid one has at most {MaxHeaderBytes}");
         }
 
-        var text = new byte[textBytes];
+        byte[] text = new byte[textBytes];
         InputFile.ReadExactly(file, path, textOffset, text);
-        var (type, shape) = new Parser(path, (version == 3 ? Encoding.UTF8 : Encoding.Latin1).GetString(text)).Parse();
+        (ElementType type, long[] shape) = new Parser(path, (version == 3 ? Encoding.UTF8 : Encoding.Latin1).GetString(text)).Parse();
         return Check(path, type, shape, textOffset + textBytes, fileBytes);
     }
 
     /// <summary>A version 1.0 head that puts the data at a multiple of 64 bytes.</summary>
     public static byte[] Build(ElementType type, ReadOnlySpan<long> shape)
     {
-        var separator = shape.Length == 1 ? "," : "";
-        var literal = $"{{'descr': '{Descriptor(type)}', 'fortran_order': False, 'shape': ({string.Join(", ", shape.ToArray())}{separator}), }}";
-        var total = (Magic.Length + 4 + literal.Length + 1 + Alignment - 1) / Alignment * Alignment;
-        var head = new byte[total];
+        string separator = shape.Length == 1 ? "," : "";
+        string literal =
+            $"{{'descr': '{Descriptor(type)}', 'fortran_order': False, 'shape': ({string.Join(", ", shape.ToArray())}{separator}), }}";
+        int total = (Magic.Length + 4 + literal.Length + 1 + Alignment - 1) / Alignment * Alignment;
+        byte[] head = new byte[total];
         Magic.CopyTo(head);
         head[6] = 1;
         BinaryPrimitives.WriteUInt16LittleEndian(head.AsSpan(8), (ushort)(total - 10));
@@ -74,12 +75,12 @@ internal sealed record NpyHeader(ElementType Type, long[] Shape, long DataOffset
 
     private static NpyHeader Check(string path, ElementType type, long[] shape, long dataOffset, long fileBytes)
     {
-        if (!ElementTypes.TryCountBytes(shape, type, out _, out var expected))
+        if (!ElementTypes.TryCountBytes(shape, type, out _, out long expected))
         {
             throw Malformed(path, $"shape {ElementTypes.Format(shape)} of {type} is larger than any file");
         }
 
-        var actual = fileBytes - dataOffset;
+        long actual = fileBytes - dataOffset;
         return expected == actual
             ? new NpyHeader(type, shape, dataOffset, expected)
             : throw new FileFormatException(
@@ -123,7 +124,7 @@ internal sealed record NpyHeader(ElementType Type, long[] Shape, long DataOffset
             Expect('{');
             while (!TryTake('}'))
             {
-                var key = TakeString();
+                string key = TakeString();
                 Expect(':');
                 switch (key)
                 {
@@ -171,7 +172,7 @@ internal sealed record NpyHeader(ElementType Type, long[] Shape, long DataOffset
                 throw Malformed(path, "the array has structured elements, expected plain numbers");
             }
 
-            var descriptor = TakeString();
+            string descriptor = TakeString();
             if (descriptor.StartsWith('>'))
             {
                 throw Malformed(path, $"the elements '{descriptor}' are big-endian, expected little-endian");
@@ -179,7 +180,7 @@ internal sealed record NpyHeader(ElementType Type, long[] Shape, long DataOffset
 
             if (descriptor is ['<' or '|' or '=', .. var code])
             {
-                foreach (var type in Enum.GetValues<ElementType>())
+                foreach (ElementType type in Enum.GetValues<ElementType>())
                 {
                     if (type != ElementType.BF16 && Descriptor(type).AsSpan(1).SequenceEqual(code))
                     {
@@ -194,7 +195,7 @@ internal sealed record NpyHeader(ElementType Type, long[] Shape, long DataOffset
         private bool TakeBoolean()
         {
             SkipSpaces();
-            foreach (var (literal, value) in (ReadOnlySpan<(string, bool)>)[("True", true), ("False", false)])
+            foreach ((string literal, bool value) in (ReadOnlySpan<(string, bool)>)[("True", true), ("False", false)])
             {
                 if (string.CompareOrdinal(_text, _position, literal, 0, literal.Length) == 0)
                 {
@@ -236,7 +237,7 @@ internal sealed record NpyHeader(ElementType Type, long[] Shape, long DataOffset
         private long TakeDimension()
         {
             SkipSpaces();
-            var start = _position;
+            int start = _position;
             if (_position < _text.Length && _text[_position] == '-')
             {
                 _position++;
@@ -247,8 +248,8 @@ internal sealed record NpyHeader(ElementType Type, long[] Shape, long DataOffset
                 _position++;
             }
 
-            var digits = _text.AsSpan(start, _position - start);
-            if (!long.TryParse(digits, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var dimension) || dimension < 0)
+            ReadOnlySpan<char> digits = _text.AsSpan(start, _position - start);
+            if (!long.TryParse(digits, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long dimension) || dimension < 0)
             {
                 throw Unexpected($"dimension '{digits}' is not a number from 0 to {long.MaxValue}");
             }
@@ -263,10 +264,10 @@ internal sealed record NpyHeader(ElementType Type, long[] Shape, long DataOffset
             SkipSpaces();
             if (_position < _text.Length && _text[_position] is '\'' or '"')
             {
-                var end = _text.IndexOf(_text[_position], _position + 1);
+                int end = _text.IndexOf(_text[_position], _position + 1);
                 if (end > 0)
                 {
-                    var value = _text[(_position + 1)..end];
+                    string value = _text[(_position + 1)..end];
                     _position = end + 1;
                     return value;
                 }

@@ -24,12 +24,12 @@ public sealed class NpyWriter : IDisposable
     /// <exception cref="IOException">The file cannot be created.</exception>
     public static NpyWriter Create(string path, ElementType type, params ReadOnlySpan<long> shape)
     {
-        if (!ElementTypes.TryCountBytes(shape, type, out _, out var bytes))
+        if (!ElementTypes.TryCountBytes(shape, type, out _, out long bytes))
         {
             throw new ArgumentException($"Shape {ElementTypes.Format(shape)} is negative or too large.", nameof(shape));
         }
 
-        var header = NpyHeader.Build(type, shape);
+        byte[] header = NpyHeader.Build(type, shape);
         var file = AtomicFile.Create(path);
         var writer = new NpyWriter(file, type, bytes);
         try

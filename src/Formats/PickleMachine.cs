@@ -106,13 +106,13 @@ internal ref struct PickleMachine
                 PushGlobal(TakeLine(), TakeLine());
                 break;
             case PickleOpcode.StackGlobal:
-                var name = Pop<string>("a name");
+                string name = Pop<string>("a name");
                 PushGlobal(Pop<string>("a module name"), name);
                 break;
             case PickleOpcode.Inst:
                 throw Refused(TakeLine(), TakeLine());
             case PickleOpcode.Reduce:
-                var arguments = Pop<object?[]>("a tuple of arguments");
+                object?[] arguments = Pop<object?[]>("a tuple of arguments");
                 Push(Call(Pop<PickleFunction>("a function"), arguments));
                 break;
             case PickleOpcode.Build:
@@ -212,18 +212,18 @@ internal ref struct PickleMachine
                 Push(new List<object?>(PopToMark()));
                 break;
             case PickleOpcode.Append:
-                var item = Pop();
+                object? item = Pop();
                 Peek<List<object?>>("a list").Add(item);
                 break;
             case PickleOpcode.Appends:
-                var items = PopToMark();
+                object?[] items = PopToMark();
                 Peek<List<object?>>("a list").AddRange(items);
                 break;
             case PickleOpcode.EmptyDict:
                 Push(new PickleDictionary());
                 break;
             case PickleOpcode.Dict:
-                var pairs = PopToMark();
+                object?[] pairs = PopToMark();
                 Push(new PickleDictionary());
                 SetItems(pairs);
                 break;
@@ -250,7 +250,7 @@ internal ref struct PickleMachine
                 // Python 2 wrote OrderedDict([[key, value], …]).
                 Spend(pairs.Count);
                 var dictionary = new PickleDictionary();
-                foreach (var pair in pairs)
+                foreach (object? pair in pairs)
                 {
                     dictionary.Items.Add(pair is List<object?> or object?[] && pair is IReadOnlyList<object?> { Count: 2 } two
                         ? (two[0], two[1])
@@ -291,7 +291,7 @@ internal ref struct PickleMachine
     /// <summary>Python sets attributes here; of a state_dict's OrderedDict that is <c>_metadata</c>, which we do not need.</summary>
     private void SetState()
     {
-        var state = Pop();
+        object? state = Pop();
         if (state is not PickleDictionary || Peek() is not PickleDictionary)
         {
             throw Malformed("it sets the state of something other than a dict; nothing was executed");
@@ -300,13 +300,13 @@ internal ref struct PickleMachine
 
     private void SetItems(ReadOnlySpan<object?> keysAndValues)
     {
-        var dictionary = Peek<PickleDictionary>("a dict");
+        PickleDictionary dictionary = Peek<PickleDictionary>("a dict");
         if (keysAndValues.Length % 2 != 0)
         {
             throw Malformed("a key lacks its value");
         }
 
-        for (var i = 0; i < keysAndValues.Length; i += 2)
+        for (int i = 0; i < keysAndValues.Length; i += 2)
         {
             dictionary.Items.Add((keysAndValues[i], keysAndValues[i + 1]));
         }
@@ -319,8 +319,8 @@ internal ref struct PickleMachine
             throw Malformed($"a tensor has more than {MaxRank} dimensions");
         }
 
-        var numbers = new long[values.Length];
-        for (var i = 0; i < numbers.Length; i++)
+        long[] numbers = new long[values.Length];
+        for (int i = 0; i < numbers.Length; i++)
         {
             numbers[i] = values[i] is long number ? number : throw Malformed("a tensor's shape or stride is not a number");
         }
@@ -329,10 +329,10 @@ internal ref struct PickleMachine
     }
 
     private void PushGlobal(string module, string name) =>
-        Push(PickleGlobals.TryGet(module, name, out var value) ? value : throw Refused(module, name));
+        Push(PickleGlobals.TryGet(module, name, out object? value) ? value : throw Refused(module, name));
 
     private void PushMemo(long index) =>
-        Push(_memo.TryGetValue(index, out var value) ? value : throw Malformed($"memo {index} was never set"));
+        Push(_memo.TryGetValue(index, out object? value) ? value : throw Malformed($"memo {index} was never set"));
 
     private readonly void Push(object? value) => _stack.Add(value);
 
@@ -345,13 +345,13 @@ internal ref struct PickleMachine
 
     private readonly object? Pop()
     {
-        var value = Peek();
+        object? value = Peek();
         _stack.RemoveAt(_stack.Count - 1);
         return value;
     }
 
     private readonly object?[] PopToMark() =>
-        _marks.TryPop(out var mark) ? PopLast(_stack.Count - mark) : throw Malformed("there is no mark on the stack");
+        _marks.TryPop(out int mark) ? PopLast(_stack.Count - mark) : throw Malformed("there is no mark on the stack");
 
     private readonly object?[] PopLast(int count)
     {
@@ -360,13 +360,13 @@ internal ref struct PickleMachine
             throw Malformed("the stack is empty");
         }
 
-        var values = _stack.GetRange(_stack.Count - count, count).ToArray();
+        object?[] values = _stack.GetRange(_stack.Count - count, count).ToArray();
         _stack.RemoveRange(_stack.Count - count, count);
         return values;
     }
 
     /// <summary>Values below the last mark are out of reach, as in Python.</summary>
-    private readonly int Floor => _marks.TryPeek(out var mark) ? mark : 0;
+    private readonly int Floor => _marks.TryPeek(out int mark) ? mark : 0;
 
     private byte TakeByte() => Take(1)[0];
 
@@ -377,16 +377,16 @@ internal ref struct PickleMachine
             throw Malformed($"{count} bytes are declared, only {_code.Length - _position} follow");
         }
 
-        var bytes = _code.Slice(_position, count);
+        ReadOnlySpan<byte> bytes = _code.Slice(_position, count);
         _position += count;
         return bytes;
     }
 
     private int TakeLength(int size)
     {
-        var bytes = Take(size);
-        var length = 0UL;
-        for (var i = size - 1; i >= 0; i--)
+        ReadOnlySpan<byte> bytes = Take(size);
+        ulong length = 0UL;
+        for (int i = size - 1; i >= 0; i--)
         {
             length = (length << 8) | bytes[i];
         }
@@ -398,8 +398,8 @@ internal ref struct PickleMachine
 
     private string TakeLine()
     {
-        var rest = _code[_position..];
-        var length = rest[..Math.Min(rest.Length, 1024)].IndexOf((byte)'\n');
+        ReadOnlySpan<byte> rest = _code[_position..];
+        int length = rest[..Math.Min(rest.Length, 1024)].IndexOf((byte)'\n');
         if (length < 0)
         {
             throw Malformed("a name does not end");

@@ -33,7 +33,7 @@ internal enum PickleFunction
 /// <summary>The only names a pickle may ask for.</summary>
 internal static class PickleGlobals
 {
-    private static readonly FrozenDictionary<string, object> s_allowed = new Dictionary<string, object>
+    private static readonly FrozenDictionary<string, object> Allowed = new Dictionary<string, object>
     {
         ["collections.OrderedDict"] = PickleFunction.OrderedDictionary,
         ["torch.Size"] = PickleFunction.Size,
@@ -52,5 +52,5 @@ internal static class PickleGlobals
         ["torch.BoolStorage"] = new PickleStorageClass(ElementType.Bool),
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
-    public static bool TryGet(string module, string name, out object? value) => s_allowed.TryGetValue($"{module}.{name}", out value);
+    public static bool TryGet(string module, string name, out object? value) => Allowed.TryGetValue($"{module}.{name}", out value);
 }

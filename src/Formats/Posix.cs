@@ -34,7 +34,7 @@ internal static unsafe partial class Posix
     /// <exception cref="IOException">The directory cannot be opened or synchronised.</exception>
     public static void SynchroniseDirectory(string directory)
     {
-        using var handle = OpenForReading(directory);
+        using SafeFileHandle handle = OpenForReading(directory);
         if (handle.IsInvalid)
         {
             throw LastError();
@@ -50,14 +50,14 @@ internal static unsafe partial class Posix
     /// <summary>Asks the kernel to read pages ahead. Advice only: failure changes nothing but speed.</summary>
     public static void WillNeed(byte* start, long length)
     {
-        var pageMask = (nint)Environment.SystemPageSize - 1;
-        var aligned = (nint)start & ~pageMask;
+        nint pageMask = (nint)Environment.SystemPageSize - 1;
+        nint aligned = (nint)start & ~pageMask;
         _ = madvise((void*)aligned, (nuint)((nint)start - aligned + (nint)length), AdviceWillNeed);
     }
 
     private static IOException LastError()
     {
-        var error = Marshal.GetLastPInvokeError();
+        int error = Marshal.GetLastPInvokeError();
         return new IOException(Marshal.GetPInvokeErrorMessage(error), error);
     }
 

@@ -48,8 +48,8 @@ public sealed class PyTorchArchive : ITensorArchive
         var file = MappedFile.Open(path);
         try
         {
-            var isLegacy = file.Length >= LegacyMagic.Length && file.Span(0, LegacyMagic.Length).SequenceEqual(LegacyMagic);
-            var (root, storages) = isLegacy ? ReadLegacy(file) : ReadZip(file);
+            bool isLegacy = file.Length >= LegacyMagic.Length && file.Span(0, LegacyMagic.Length).SequenceEqual(LegacyMagic);
+            (object? root, Dictionary<string, StorageContent>? storages) = isLegacy ? ReadLegacy(file) : ReadZip(file);
             return new PyTorchArchive(file, storages, StateDictionary.Flatten(path, root));
         }
         catch
@@ -66,7 +66,7 @@ public sealed class PyTorchArchive : ITensorArchive
         {
             // Start throws when this archive is disposed; inflated storages alone would not.
             _ = _file.Start;
-            var tensor = _tensors[name];
+            PickleTensor tensor = _tensors[name];
             StridedReader.Read(tensor, _storages[tensor.Storage.Key].Load(), destination);
         }
     }
@@ -76,14 +76,14 @@ public sealed class PyTorchArchive : ITensorArchive
     private static (object? Root, Dictionary<string, StorageContent> Storages) ReadZip(MappedFile file)
     {
         var zip = new MappedZip(file);
-        var pickles = zip.Members.Keys.Where(name => name.EndsWith("/data.pkl", StringComparison.Ordinal)).ToArray();
+        string[] pickles = zip.Members.Keys.Where(name => name.EndsWith("/data.pkl", StringComparison.Ordinal)).ToArray();
         if (pickles is not [var pickleName])
         {
             throw new FileFormatException(
                 file.Path, $"found a ZIP archive with {pickles.Length} members named data.pkl, expected exactly one", SaveStateDictionary);
         }
 
-        var prefix = pickleName[..^"data.pkl".Length];
+        string prefix = pickleName[..^"data.pkl".Length];
         if (zip.Members.ContainsKey(prefix + "byteorder")
             && Encoding.ASCII.GetString(zip.Read(prefix + "byteorder", limit: 16)) is var order and not "little")
         {
@@ -102,8 +102,8 @@ public sealed class PyTorchArchive : ITensorArchive
                 file.Path, $"its compressed members inflate to {inflated} bytes, more than {MaxInflatedBytes}", SaveStateDictionary);
         }
 
-        var root = new PickleMachine(file.Path, zip.Read(pickleName, MaxPickleBytes)).Run();
-        var dataPrefix = prefix + "data/";
+        object? root = new PickleMachine(file.Path, zip.Read(pickleName, MaxPickleBytes)).Run();
+        string dataPrefix = prefix + "data/";
         var storages = zip.Members
             .Where(pair => pair.Key.StartsWith(dataPrefix, StringComparison.Ordinal))
             .ToDictionary(pair => pair.Key[dataPrefix.Length..], pair => new StorageContent(file, zip, pair.Key, pair.Value));
@@ -112,7 +112,7 @@ public sealed class PyTorchArchive : ITensorArchive
 
     private static (object? Root, Dictionary<string, StorageContent> Storages) ReadLegacy(MappedFile file)
     {
-        var position = (long)LegacyMagic.Length;
+        long position = (long)LegacyMagic.Length;
         if (NextPickle(out _) is not 1001L)
         {
             throw new FileFormatException(file.Path, "expected protocol 1001 of the legacy PyTorch format", SaveStateDictionary);
@@ -123,25 +123,25 @@ public sealed class PyTorchArchive : ITensorArchive
             throw new FileFormatException(file.Path, "expected data of a little-endian machine", SaveStateDictionary);
         }
 
-        var root = NextPickle(out var described);
+        object? root = NextPickle(out IReadOnlyDictionary<string, PickleStorage> described);
         if (NextPickle(out _) is not List<object?> keys)
         {
             throw new FileFormatException(file.Path, "the list of storages is missing", SaveStateDictionary);
         }
 
         var storages = new Dictionary<string, StorageContent>(StringComparer.Ordinal);
-        foreach (var key in keys)
+        foreach (object? key in keys)
         {
-            if (key is not string name || !described.TryGetValue(name, out var storage))
+            if (key is not string name || !described.TryGetValue(name, out PickleStorage? storage))
             {
                 throw new FileFormatException(file.Path, $"storage '{key}' is listed but not used by any tensor", SaveStateDictionary);
             }
 
-            var count = file.Length - position >= sizeof(long)
+            long count = file.Length - position >= sizeof(long)
                 ? BinaryPrimitives.ReadInt64LittleEndian(file.Span(position, sizeof(long)))
                 : -1;
             position += sizeof(long);
-            var bytes = (Int128)storage.ElementCount * storage.Type.Size();
+            Int128 bytes = (Int128)storage.ElementCount * storage.Type.Size();
             if (count != storage.ElementCount || bytes > file.Length - position)
             {
                 throw new FileFormatException(
@@ -163,9 +163,9 @@ public sealed class PyTorchArchive : ITensorArchive
 
         object? NextPickle(out IReadOnlyDictionary<string, PickleStorage> described)
         {
-            var code = file.Span(position, (int)Math.Min(MaxPickleBytes, file.Length - position));
+            ReadOnlySpan<byte> code = file.Span(position, (int)Math.Min(MaxPickleBytes, file.Length - position));
             var machine = new PickleMachine(file.Path, code);
-            var value = machine.Run();
+            object? value = machine.Run();
             described = machine.Storages;
             position += machine.Position;
             return value;
@@ -175,8 +175,8 @@ public sealed class PyTorchArchive : ITensorArchive
     /// <summary>Everything a read relies on: the view lies in its storage, and the storage in the file.</summary>
     private TensorEntry Check(string name, PickleTensor tensor)
     {
-        var storage = tensor.Storage;
-        if (!_storages.TryGetValue(storage.Key, out var content)
+        PickleStorage storage = tensor.Storage;
+        if (!_storages.TryGetValue(storage.Key, out StorageContent? content)
             || content.ByteCount != (Int128)storage.ElementCount * storage.Type.Size())
         {
             throw Broken(name, $"its storage '{storage.Key}' of {storage.ElementCount} {storage.Type} is missing or has another size in the file");
@@ -185,13 +185,13 @@ public sealed class PyTorchArchive : ITensorArchive
         if (tensor.Shape.Length != tensor.Strides.Length
             || tensor.Offset < 0
             || tensor.Strides.Any(stride => stride < 0)
-            || !ElementTypes.TryCountBytes(tensor.Shape, storage.Type, out var elements, out _))
+            || !ElementTypes.TryCountBytes(tensor.Shape, storage.Type, out long elements, out _))
         {
             throw Broken(name, $"shape {ElementTypes.Format(tensor.Shape)} with strides {ElementTypes.Format(tensor.Strides)} at {tensor.Offset} is impossible");
         }
 
         Int128 last = tensor.Offset;
-        for (var d = 0; d < tensor.Shape.Length; d++)
+        for (int d = 0; d < tensor.Shape.Length; d++)
         {
             last += ((Int128)tensor.Shape[d] - 1) * tensor.Strides[d];
         }

@@ -46,8 +46,8 @@ public sealed class Safetensors : ITensorArchive
                     $"not a .safetensors file: {file.Length} bytes, the header's length alone takes {LengthBytes}");
             }
 
-            var declared = BinaryPrimitives.ReadUInt64LittleEndian(file.Span(0, LengthBytes));
-            var available = file.Length - LengthBytes;
+            ulong declared = BinaryPrimitives.ReadUInt64LittleEndian(file.Span(0, LengthBytes));
+            long available = file.Length - LengthBytes;
             if (declared > MaxHeaderBytes)
             {
                 throw new FileFormatException(path,
@@ -61,7 +61,7 @@ public sealed class Safetensors : ITensorArchive
                         "The file is truncated: copy or download it again.");
             }
 
-            var dataOffset = LengthBytes + (long)declared;
+            long dataOffset = LengthBytes + (long)declared;
             var header = SafetensorsHeader.Parse(path, file.Span(LengthBytes, (int)declared), file.Length - dataOffset);
             return new Safetensors(file, dataOffset, header);
         }
@@ -76,7 +76,7 @@ public sealed class Safetensors : ITensorArchive
     /// <exception cref="FileFormatException">No such tensor, or it has 2 GiB or more.</exception>
     public ReadOnlySpan<byte> Bytes(string name)
     {
-        if (!_header.Extents.TryGetValue(name, out var extent))
+        if (!_header.Extents.TryGetValue(name, out Extent extent))
         {
             throw new FileFormatException(Path, $"there is no tensor '{name}'");
         }
@@ -88,8 +88,8 @@ public sealed class Safetensors : ITensorArchive
 
     public unsafe void Read(string name, Span<float> destination)
     {
-        var entry = TensorArchive.CheckRead(this, name, destination.Length);
-        var extent = _header.Extents[name];
+        TensorEntry entry = TensorArchive.CheckRead(this, name, destination.Length);
+        Extent extent = _header.Extents[name];
         _file.WillNeed(_dataOffset + extent.Begin, extent.Length);
         ElementConversion.ToSingle(entry.Type, _file.Start + _dataOffset + extent.Begin, destination);
     }

@@ -118,7 +118,7 @@ internal sealed class SafetensorsHeader
             throw Broken($"tensor '{name}' lacks dtype, shape or two data_offsets");
         }
 
-        if (!SafetensorsTypes.TryParse(typeName, out var type))
+        if (!SafetensorsTypes.TryParse(typeName, out ElementType type))
         {
             throw new FileFormatException(
                 _path, $"tensor '{name}' has elements of type '{typeName}', which is not supported", "Convert it to F32, F16 or BF16.");
@@ -129,7 +129,7 @@ internal sealed class SafetensorsHeader
             throw Broken($"tensor '{name}' ends at {end}, before its begin {begin}");
         }
 
-        if (!ElementTypes.TryCountBytes(shape, type, out _, out var bytes) || bytes != end - begin)
+        if (!ElementTypes.TryCountBytes(shape, type, out _, out long bytes) || bytes != end - begin)
         {
             throw Broken($"tensor '{name}': {type} {ElementTypes.Format(shape)} does not take the {end - begin} bytes from {begin} to {end}");
         }
@@ -148,7 +148,7 @@ internal sealed class SafetensorsHeader
         var numbers = new List<long>();
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
-            if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt64(out var number) || number < 0)
+            if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt64(out long number) || number < 0)
             {
                 throw Broken($"{what} must hold only integers from 0 to {long.MaxValue}");
             }
@@ -166,9 +166,9 @@ internal sealed class SafetensorsHeader
 
     private void CheckCoverage(long dataBytes)
     {
-        var position = 0L;
-        var previous = "the header";
-        foreach (var (name, extent) in _extents.OrderBy(pair => pair.Value.Begin).ThenBy(pair => pair.Value.End))
+        long position = 0L;
+        string previous = "the header";
+        foreach ((string name, Extent extent) in _extents.OrderBy(pair => pair.Value.Begin).ThenBy(pair => pair.Value.End))
         {
             if (extent.Begin != position)
             {

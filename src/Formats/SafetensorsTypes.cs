@@ -6,7 +6,7 @@ namespace CudaTrainer.Formats;
 internal static class SafetensorsTypes
 {
     /// <summary>The order of tensors in a file: larger alignment first, as the reference implementation has it.</summary>
-    private static readonly ImmutableArray<(ElementType Type, string Name)> s_descendingAlignment =
+    private static readonly ImmutableArray<(ElementType Type, string Name)> DescendingAlignment =
     [
         (ElementType.U64, "U64"), (ElementType.I64, "I64"), (ElementType.F64, "F64"),
         (ElementType.F32, "F32"), (ElementType.U32, "U32"), (ElementType.I32, "I32"),
@@ -16,7 +16,7 @@ internal static class SafetensorsTypes
 
     public static bool TryParse(string name, out ElementType type)
     {
-        foreach (var known in s_descendingAlignment)
+        foreach ((ElementType Type, string Name) known in DescendingAlignment)
         {
             if (known.Name == name)
             {
@@ -29,13 +29,13 @@ internal static class SafetensorsTypes
         return false;
     }
 
-    public static string NameOf(ElementType type) => s_descendingAlignment[Rank(type)].Name;
+    public static string NameOf(ElementType type) => DescendingAlignment[Rank(type)].Name;
 
     public static int Rank(ElementType type)
     {
-        for (var rank = 0; rank < s_descendingAlignment.Length; rank++)
+        for (int rank = 0; rank < DescendingAlignment.Length; rank++)
         {
-            if (s_descendingAlignment[rank].Type == type)
+            if (DescendingAlignment[rank].Type == type)
             {
                 return rank;
             }

@@ -21,7 +21,7 @@ public sealed record NamedTensor(string Name, ElementType Type, long[] Shape, Te
     /// <summary>A tensor in native memory, which must live until it is written.</summary>
     public static unsafe NamedTensor Of(string name, ElementType type, void* data, params long[] shape)
     {
-        var bytes = checked((int)(new TensorEntry(type, shape).ElementCount * type.Size()));
+        int bytes = checked((int)(new TensorEntry(type, shape).ElementCount * type.Size()));
         return new NamedTensor(name, type, shape, () => new ReadOnlySpan<byte>(data, bytes));
     }
 }
@@ -31,7 +31,7 @@ public static class SafetensorsWriter
 {
     private const int HeaderAlignment = 8;
 
-    private static readonly UTF8Encoding s_strictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+    private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     /// <summary>Writes a file atomically (<see cref="AtomicFile"/>), streaming: no copy of the tensors is made.</summary>
     /// <param name="path">The destination.</param>
@@ -46,19 +46,19 @@ public static class SafetensorsWriter
     /// <summary>Writes the content of a file to a stream.</summary>
     public static void WriteTo(Stream stream, IEnumerable<NamedTensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
-        var ordered = tensors.ToArray();
+        NamedTensor[] ordered = tensors.ToArray();
         Array.Sort(ordered, CompareInFile);
 
-        var lengths = new long[ordered.Length];
-        for (var i = 0; i < ordered.Length; i++)
+        long[] lengths = new long[ordered.Length];
+        for (int i = 0; i < ordered.Length; i++)
         {
             lengths[i] = CheckedLength(ordered[i]);
         }
 
         stream.Write(BuildHeader(ordered, lengths, metadata));
-        for (var i = 0; i < ordered.Length; i++)
+        for (int i = 0; i < ordered.Length; i++)
         {
-            var bytes = ordered[i].Data();
+            ReadOnlySpan<byte> bytes = ordered[i].Data();
             if (bytes.Length != lengths[i])
             {
                 throw new ArgumentException(
@@ -73,7 +73,7 @@ public static class SafetensorsWriter
 
     private static int CompareInFile(NamedTensor left, NamedTensor right)
     {
-        var byAlignment = SafetensorsTypes.Rank(left.Type).CompareTo(SafetensorsTypes.Rank(right.Type));
+        int byAlignment = SafetensorsTypes.Rank(left.Type).CompareTo(SafetensorsTypes.Rank(right.Type));
         return byAlignment != 0 ? byAlignment : string.CompareOrdinal(left.Name, right.Name);
     }
 
@@ -85,7 +85,7 @@ public static class SafetensorsWriter
             throw new ArgumentException($"'{tensor.Name}' is reserved and cannot name a tensor.", nameof(tensor));
         }
 
-        return ElementTypes.TryCountBytes(tensor.Shape, tensor.Type, out _, out var bytes)
+        return ElementTypes.TryCountBytes(tensor.Shape, tensor.Type, out _, out long bytes)
             ? bytes
             : throw new ArgumentException($"Tensor '{tensor.Name}' has the impossible shape {ElementTypes.Format(tensor.Shape)}.",
                 nameof(tensor));
@@ -102,8 +102,8 @@ public static class SafetensorsWriter
             json.WriteStartObject();
             WriteMetadata(json, metadata);
             var names = new HashSet<string>(tensors.Length, StringComparer.Ordinal);
-            var offset = 0L;
-            for (var i = 0; i < tensors.Length; i++)
+            long offset = 0L;
+            for (int i = 0; i < tensors.Length; i++)
             {
                 if (!names.Add(tensors[i].Name))
                 {
@@ -116,18 +116,18 @@ public static class SafetensorsWriter
             json.WriteEndObject();
         }
 
-        var padding = -buffer.WrittenCount & (HeaderAlignment - 1);
+        int padding = -buffer.WrittenCount & (HeaderAlignment - 1);
         buffer.GetSpan(padding)[..padding].Fill((byte)' ');
         buffer.Advance(padding);
 
-        var headerBytes = buffer.WrittenCount - Safetensors.LengthBytes;
+        int headerBytes = buffer.WrittenCount - Safetensors.LengthBytes;
         if (headerBytes > Safetensors.MaxHeaderBytes)
         {
             throw new ArgumentException($"The header takes {headerBytes} bytes; the format allows {Safetensors.MaxHeaderBytes}.",
                 nameof(tensors));
         }
 
-        var header = MemoryMarshal.AsMemory(buffer.WrittenMemory).Span;
+        Span<byte> header = MemoryMarshal.AsMemory(buffer.WrittenMemory).Span;
         WriteLength(header, headerBytes);
         return header;
     }
@@ -140,7 +140,7 @@ public static class SafetensorsWriter
         }
 
         json.WriteStartObject(Safetensors.MetadataKey);
-        foreach (var (key, value) in metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+        foreach ((string key, string value) in metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal))
         {
             CheckText(key);
             CheckText(value);
@@ -155,7 +155,7 @@ public static class SafetensorsWriter
         json.WriteStartObject(tensor.Name);
         json.WriteString("dtype"u8, SafetensorsTypes.NameOf(tensor.Type));
         json.WriteStartArray("shape"u8);
-        foreach (var dimension in tensor.Shape)
+        foreach (long dimension in tensor.Shape)
         {
             json.WriteNumberValue(dimension);
         }
@@ -179,7 +179,7 @@ public static class SafetensorsWriter
     {
         try
         {
-            s_strictUtf8.GetByteCount(text);
+            StrictUtf8.GetByteCount(text);
         }
         catch (EncoderFallbackException exception)
         {

@@ -8,7 +8,7 @@ internal static class StateDictionary
     private const int MaxNameLength = 1024;
     private const string DataParallelPrefix = "module.";
 
-    private static readonly string[] s_wrappers = ["state_dict", "model_state_dict", "model"];
+    private static readonly string[] Wrappers = ["state_dict", "model_state_dict", "model"];
 
     /// <summary>Tensors by dotted name, in order.</summary>
     /// <exception cref="FileFormatException">No dict, no tensors, or two of one name.</exception>
@@ -21,18 +21,18 @@ internal static class StateDictionary
         }
 
         var named = new List<(string Name, PickleTensor Tensor)>();
-        var visits = 0;
+        int visits = 0;
         Collect(Unwrap(dictionary), "", 0);
         if (named.Count == 0)
         {
             throw new FileFormatException(path, "there are no tensors in it", PyTorchArchive.SaveStateDictionary);
         }
 
-        var prefix = named.TrueForAll(item => item.Name.StartsWith(DataParallelPrefix, StringComparison.Ordinal))
+        int prefix = named.TrueForAll(item => item.Name.StartsWith(DataParallelPrefix, StringComparison.Ordinal))
             ? DataParallelPrefix.Length
             : 0;
         var tensors = new Dictionary<string, PickleTensor>(named.Count, StringComparer.Ordinal);
-        foreach (var (name, tensor) in named)
+        foreach ((string name, PickleTensor tensor) in named)
         {
             if (!tensors.TryAdd(name[prefix..], tensor))
             {
@@ -50,7 +50,7 @@ internal static class StateDictionary
                 throw new FileFormatException(path, $"its dicts are nested more than {MaxDepth} deep", PyTorchArchive.SaveStateDictionary);
             }
 
-            foreach (var (key, value) in parent.Items)
+            foreach ((object? key, object? value) in parent.Items)
             {
                 if (++visits > MaxVisits)
                 {
@@ -62,7 +62,7 @@ internal static class StateDictionary
                     continue;
                 }
 
-                var name = $"{parentName}{key}";
+                string name = $"{parentName}{key}";
                 if (name.Length > MaxNameLength)
                 {
                     throw new FileFormatException(path, $"a tensor's name is longer than {MaxNameLength} characters",
@@ -83,9 +83,9 @@ internal static class StateDictionary
 
     private static PickleDictionary Unwrap(PickleDictionary dictionary)
     {
-        foreach (var wrapper in s_wrappers)
+        foreach (string wrapper in Wrappers)
         {
-            foreach (var (key, value) in dictionary.Items)
+            foreach ((object? key, object? value) in dictionary.Items)
             {
                 if (wrapper.Equals(key) && value is PickleDictionary wrapped)
                 {

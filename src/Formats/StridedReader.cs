@@ -13,21 +13,21 @@ internal static unsafe class StridedReader
     /// <param name="destination">As many floats as the tensor has elements, at least one.</param>
     public static void Read(PickleTensor tensor, byte* storage, Span<float> destination)
     {
-        var type = tensor.Storage.Type;
-        var first = storage + (tensor.Offset * type.Size());
+        ElementType type = tensor.Storage.Type;
+        byte* first = storage + (tensor.Offset * type.Size());
         if (IsContiguous(tensor))
         {
             ElementConversion.ToSingle(type, first, destination);
             return;
         }
 
-        var rowLength = (int)tensor.Shape[^1];
-        var rowStride = tensor.Strides[^1];
-        var index = new long[tensor.Shape.Length - 1];
+        int rowLength = (int)tensor.Shape[^1];
+        long rowStride = tensor.Strides[^1];
+        long[] index = new long[tensor.Shape.Length - 1];
         for (; !destination.IsEmpty; destination = destination[rowLength..])
         {
-            var row = 0L;
-            for (var d = 0; d < index.Length; d++)
+            long row = 0L;
+            for (int d = 0; d < index.Length; d++)
             {
                 row += index[d] * tensor.Strides[d];
             }
@@ -40,8 +40,8 @@ internal static unsafe class StridedReader
     /// <summary>Strides of dimensions of length 1 are never used, and PyTorch writes anything there.</summary>
     private static bool IsContiguous(PickleTensor tensor)
     {
-        var expected = 1L;
-        for (var d = tensor.Shape.Length - 1; d >= 0; d--)
+        long expected = 1L;
+        for (int d = tensor.Shape.Length - 1; d >= 0; d--)
         {
             if (tensor.Shape[d] != 1 && tensor.Strides[d] != expected)
             {
@@ -59,8 +59,8 @@ internal static unsafe class StridedReader
         Span<byte> gathered = stackalloc byte[BlockElements * sizeof(double)];
         for (; !destination.IsEmpty; source += BlockElements * stride * type.Size())
         {
-            var part = destination[..Math.Min(BlockElements, destination.Length)];
-            var bytes = gathered[..(part.Length * type.Size())];
+            Span<float> part = destination[..Math.Min(BlockElements, destination.Length)];
+            Span<byte> bytes = gathered[..(part.Length * type.Size())];
             switch (type.Size())
             {
                 case sizeof(ushort):
@@ -82,8 +82,8 @@ internal static unsafe class StridedReader
     private static void Gather<T>(byte* source, long stride, Span<byte> destination)
         where T : unmanaged
     {
-        var elements = MemoryMarshal.Cast<byte, T>(destination);
-        for (var i = 0; i < elements.Length; i++)
+        Span<T> elements = MemoryMarshal.Cast<byte, T>(destination);
+        for (int i = 0; i < elements.Length; i++)
         {
             elements[i] = Unsafe.ReadUnaligned<T>(source + (i * stride * sizeof(T)));
         }
@@ -92,7 +92,7 @@ internal static unsafe class StridedReader
     /// <summary>Steps to the next row: all dimensions but the last, the innermost fastest.</summary>
     private static void Advance(long[] index, long[] shape)
     {
-        for (var d = index.Length - 1; d >= 0; d--)
+        for (int d = index.Length - 1; d >= 0; d--)
         {
             if (++index[d] < shape[d])
             {

@@ -1,4 +1,5 @@
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 
 namespace CudaTrainer.Formats;
 
@@ -16,7 +17,7 @@ public static class TensorArchive
     /// <exception cref="UnauthorizedAccessException">Not readable.</exception>
     public static ITensorArchive Open(string path)
     {
-        var head = ReadHead(path);
+        byte[] head = ReadHead(path);
         if (head.StartsWith("PK\x03\x04"u8) || head.StartsWith(PyTorchArchive.LegacyMagic))
         {
             return PyTorchArchive.Open(path);
@@ -36,7 +37,7 @@ public static class TensorArchive
     /// <summary>The entry to read into <paramref name="destinationLength"/> floats.</summary>
     internal static TensorEntry CheckRead(ITensorArchive archive, string name, int destinationLength)
     {
-        if (!archive.Entries.TryGetValue(name, out var entry))
+        if (!archive.Entries.TryGetValue(name, out TensorEntry? entry))
         {
             throw new FileFormatException(archive.Path, $"there is no tensor '{name}'");
         }
@@ -55,15 +56,15 @@ public static class TensorArchive
 
     private static byte[] ReadHead(string path)
     {
-        using var handle = InputFile.Open(path);
-        var head = new byte[Math.Min(512, RandomAccess.GetLength(handle))];
+        using SafeFileHandle handle = InputFile.Open(path);
+        byte[] head = new byte[Math.Min(512, RandomAccess.GetLength(handle))];
         InputFile.ReadExactly(handle, path, 0, head);
         return head;
     }
 
     private static FileFormatException Unknown(string path, ReadOnlySpan<byte> head)
     {
-        var found = head switch
+        string found = head switch
         {
             [] => "an empty file",
             [0x93, (byte)'N', (byte)'U', (byte)'M', (byte)'P', (byte)'Y', ..] => "a NumPy array, which carries no tensor names",
@@ -79,7 +80,7 @@ public static class TensorArchive
 
     private static bool IsMarkup(ReadOnlySpan<byte> head)
     {
-        var text = Encoding.Latin1.GetString(head).TrimStart();
+        string text = Encoding.Latin1.GetString(head).TrimStart();
         return text.StartsWith("<!doctype", StringComparison.OrdinalIgnoreCase)
             || text.StartsWith("<html", StringComparison.OrdinalIgnoreCase)
             || text.StartsWith("<?xml", StringComparison.OrdinalIgnoreCase);

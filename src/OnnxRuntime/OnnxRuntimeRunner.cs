@@ -27,7 +27,7 @@ public sealed class OnnxRuntimeRunner : IOnnxRunner
             TensorElementType type = input.Type == ElementType.U8 ? TensorElementType.UInt8 : TensorElementType.Float;
             using OrtValue value = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, type, input.Shape);
             input.Data.Span.CopyTo(value.GetTensorMutableRawData());
-            using var outputs = session.Run(run, [input.Name], [value], session.OutputNames);
+            using IDisposableReadOnlyCollection<OrtValue> outputs = session.Run(run, [input.Name], [value], session.OutputNames);
             return new OnnxAnswer(version, session.OutputNames.Zip(outputs).ToDictionary(pair => pair.First, pair => Doubles(pair.Second)));
         }
         catch (Exception exception) when (exception.GetBaseException() is DllNotFoundException)

@@ -18,7 +18,7 @@ internal sealed class HttpServer : IDisposable
     /// <summary>Bytes a second below which an upload is given up.</summary>
     private const double SlowestUpload = 1024;
 
-    private static readonly TimeSpan s_uploadGrace = TimeSpan.FromSeconds(15), s_stopGrace = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan UploadGrace = TimeSpan.FromSeconds(15), StopGrace = TimeSpan.FromSeconds(2);
 
     private readonly KestrelServer _server;
 
@@ -29,7 +29,7 @@ internal sealed class HttpServer : IDisposable
         // UploadReader has the limit: what is too large is refused by an answer, which a connection that was cut off here would lose.
         options.Limits.MaxRequestBodySize = null;
         options.Limits.MaxConcurrentConnections = MostConnections;
-        options.Limits.MinRequestBodyDataRate = new MinDataRate(SlowestUpload, s_uploadGrace);
+        options.Limits.MinRequestBodyDataRate = new MinDataRate(SlowestUpload, UploadGrace);
         options.Listen(address, port, listen => listen.Protocols = HttpProtocols.Http1);
         _server = new KestrelServer(Options.Create(options),
             new SocketTransportFactory(Options.Create(new SocketTransportOptions()), NullLoggerFactory.Instance),
@@ -47,7 +47,7 @@ internal sealed class HttpServer : IDisposable
     /// <summary>Lets answers that are under way finish, but not for long.</summary>
     public void Dispose()
     {
-        using CancellationTokenSource limit = new(s_stopGrace);
+        using CancellationTokenSource limit = new(StopGrace);
         _server.StopAsync(limit.Token).GetAwaiter().GetResult();
         _server.Dispose();
     }

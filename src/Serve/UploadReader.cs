@@ -24,7 +24,7 @@ internal sealed class UploadReader(long limit)
     /// <exception cref="ApiException">It is empty, too large or not well-formed.</exception>
     public async Task<(string Name, long Bytes)> Read(HttpRequest request, string file, CancellationToken stop)
     {
-        bool isForm = MediaTypeHeaderValue.TryParse(request.ContentType, out var type)
+        bool isForm = MediaTypeHeaderValue.TryParse(request.ContentType, out MediaTypeHeaderValue? type)
             && type.MediaType.Equals("multipart/form-data", StringComparison.OrdinalIgnoreCase);
         if (request.ContentLength > limit + (isForm ? FormBytes : 0))
         {

@@ -14,11 +14,11 @@ internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queu
 {
     private const string VideosPath = "/api/videos";
 
-    private static readonly TimeSpan s_passBy = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan PassByTime = TimeSpan.FromSeconds(30);
 
-    private static readonly TimeSpan s_passByPause = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan PassByPause = TimeSpan.FromSeconds(2);
 
-    private static readonly JsonSerializerOptions s_json = new()
+    private static readonly JsonSerializerOptions Json = new()
     {
         WriteIndented = true,
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
@@ -209,9 +209,9 @@ internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queu
         {
             do
             {
-                limited.CancelAfter(s_passByPause);
+                limited.CancelAfter(PassByPause);
             }
-            while (await context.Request.Body.ReadAsync(piece, limited.Token) > 0 && Stopwatch.GetElapsedTime(began) < s_passBy);
+            while (await context.Request.Body.ReadAsync(piece, limited.Token) > 0 && Stopwatch.GetElapsedTime(began) < PassByTime);
         }
         catch (Exception exception) when (exception is OperationCanceledException or IOException)
         {
@@ -220,7 +220,7 @@ internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queu
     }
 
     private static Task SendJson<TValue>(HttpContext context, int status, TValue value) =>
-        Send(context, status, "application/json; charset=utf-8", JsonSerializer.SerializeToUtf8Bytes(value, s_json));
+        Send(context, status, "application/json; charset=utf-8", JsonSerializer.SerializeToUtf8Bytes(value, Json));
 
     private static async Task Send(HttpContext context, int status, string type, byte[] body)
     {

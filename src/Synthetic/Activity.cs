@@ -33,7 +33,7 @@ internal abstract class Activity
     /// <summary>0 to 1 while <paramref name="time"/> goes from <paramref name="start"/> to <paramref name="end"/>, smoothly.</summary>
     protected static float Ease(float time, float start, float end)
     {
-        var share = Math.Clamp((time - start) / (end - start), 0, 1);
+        float share = Math.Clamp((time - start) / (end - start), 0, 1);
         return share * share * (3 - (2 * share));
     }
 

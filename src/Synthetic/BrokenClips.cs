@@ -13,12 +13,12 @@ internal static class BrokenClips
         BrokenClip Broken(bool violent, string name, VideoFault fault, ReadOnlySpan<byte> content)
         {
             var sameClass = whole.Where(clip => clip.IsViolent == violent).ToList();
-            var path = Path.Combine(dataset, DemoClips.FolderOf(violent), name);
+            string path = Path.Combine(dataset, DemoClips.FolderOf(violent), name);
             File.WriteAllBytes(path, content);
             return new BrokenClip(path, violent, sameClass[random.Below(sameClass.Count)].Source, fault);
         }
 
-        var interrupted = File.ReadAllBytes(
+        byte[] interrupted = File.ReadAllBytes(
             (whole.FirstOrDefault(clip => clip.IsViolent && clip.Path.EndsWith(".mp4", StringComparison.Ordinal)) ?? whole[0]).Path);
         return
         [
@@ -33,7 +33,7 @@ internal static class BrokenClips
     private static byte[] Silence()
     {
         const int rate = 8000, header = 44;
-        var wav = new byte[header + rate];
+        byte[] wav = new byte[header + rate];
         "RIFF"u8.CopyTo(wav);
         BinaryPrimitives.WriteInt32LittleEndian(wav.AsSpan(4), wav.Length - 8);
         "WAVEfmt "u8.CopyTo(wav.AsSpan(8));

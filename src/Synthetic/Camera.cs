@@ -27,11 +27,11 @@ internal sealed class Camera
         _gainRate = random.Between(0.1f, 0.6f);
         _stepAt = random.Between(0, 2 * duration);
         _step = random.Between(-0.1f, 0.1f);
-        var sigma = random.Between(1.5f, 6);
-        for (var i = 0; i < NoiseValues; i++)
+        float sigma = random.Between(1.5f, 6);
+        for (int i = 0; i < NoiseValues; i++)
         {
             // The sum of four uniform numbers is near enough to a normal one.
-            var sum = random.Unit() + random.Unit() + random.Unit() + random.Unit() - 2;
+            float sum = random.Unit() + random.Unit() + random.Unit() + random.Unit() - 2;
             _noise[i] = (short)MathF.Round(sum * sigma * 1.73f);
         }
     }
@@ -48,18 +48,18 @@ internal sealed class Camera
     /// <summary>Fills <paramref name="picture"/> with the part of the backdrop that the camera sees.</summary>
     public static void Look(Canvas backdrop, float cornerX, float cornerY, Canvas picture)
     {
-        var left = (int)cornerX;
-        var top = (int)cornerY;
-        var right = (int)((cornerX - left) * 256);
-        var down = (int)((cornerY - top) * 256);
-        var (w00, w01, w10, w11) = ((256 - right) * (256 - down), right * (256 - down), (256 - right) * down, right * down);
-        var rowBytes = picture.Width * 3;
-        for (var y = 0; y < picture.Height; y++)
+        int left = (int)cornerX;
+        int top = (int)cornerY;
+        int right = (int)((cornerX - left) * 256);
+        int down = (int)((cornerY - top) * 256);
+        (int w00, int w01, int w10, int w11) = ((256 - right) * (256 - down), right * (256 - down), (256 - right) * down, right * down);
+        int rowBytes = picture.Width * 3;
+        for (int y = 0; y < picture.Height; y++)
         {
-            var upper = backdrop.Pixels.AsSpan((((top + y) * backdrop.Width) + left) * 3, rowBytes + 3);
-            var lower = backdrop.Pixels.AsSpan((((top + y + 1) * backdrop.Width) + left) * 3, rowBytes + 3);
-            var target = picture.Pixels.AsSpan(y * rowBytes, rowBytes);
-            for (var i = 0; i < target.Length; i++)
+            Span<byte> upper = backdrop.Pixels.AsSpan((((top + y) * backdrop.Width) + left) * 3, rowBytes + 3);
+            Span<byte> lower = backdrop.Pixels.AsSpan((((top + y + 1) * backdrop.Width) + left) * 3, rowBytes + 3);
+            Span<byte> target = picture.Pixels.AsSpan(y * rowBytes, rowBytes);
+            for (int i = 0; i < target.Length; i++)
             {
                 target[i] = (byte)(((upper[i] * w00) + (upper[i + 3] * w01) + (lower[i] * w10) + (lower[i + 3] * w11)) >> 16);
             }
@@ -69,22 +69,22 @@ internal sealed class Camera
     /// <summary>Light and noise, in place.</summary>
     public void Expose(Canvas picture, float seconds, bool isGrey, ref Draws random)
     {
-        var gain = _gain + (_gainSwing * MathF.Sin(2 * MathF.PI * _gainRate * seconds)) + (seconds > _stepAt ? _step : 0);
-        var factor = (int)(gain * 256);
-        var pixels = picture.Pixels;
+        float gain = _gain + (_gainSwing * MathF.Sin(2 * MathF.PI * _gainRate * seconds)) + (seconds > _stepAt ? _step : 0);
+        int factor = (int)(gain * 256);
+        byte[] pixels = picture.Pixels;
         if (isGrey)
         {
-            for (var i = 0; i < pixels.Length; i += 3)
+            for (int i = 0; i < pixels.Length; i += 3)
             {
                 pixels[i] = pixels[i + 1] = pixels[i + 2] = (byte)(((pixels[i] * 77) + (pixels[i + 1] * 150) + (pixels[i + 2] * 29)) >> 8);
             }
         }
 
-        for (var start = 0; start < pixels.Length; start += 1024)
+        for (int start = 0; start < pixels.Length; start += 1024)
         {
-            var noise = random.Below(NoiseValues - 1024);
-            var block = pixels.AsSpan(start, Math.Min(1024, pixels.Length - start));
-            for (var i = 0; i < block.Length; i++)
+            int noise = random.Below(NoiseValues - 1024);
+            Span<byte> block = pixels.AsSpan(start, Math.Min(1024, pixels.Length - start));
+            for (int i = 0; i < block.Length; i++)
             {
                 block[i] = (byte)Math.Clamp(((block[i] * factor) >> 8) + _noise[noise + i], 0, 255);
             }

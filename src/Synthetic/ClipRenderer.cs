@@ -15,8 +15,8 @@ internal static class ClipRenderer
     public static DemoClip Render(ClipPlan plan, CancellationToken cancellationToken)
     {
         using var writer = new VideoWriter(plan.Path, plan.Video);
-        var stored = new byte[writer.FrameBytes];
-        foreach (var picture in Pictures(plan))
+        byte[] stored = new byte[writer.FrameBytes];
+        foreach (Canvas picture in Pictures(plan))
         {
             cancellationToken.ThrowIfCancellationRequested();
             Turn(picture, plan.Video, stored);
@@ -31,27 +31,27 @@ internal static class ClipRenderer
     public static IEnumerable<Canvas> Pictures(ClipPlan plan)
     {
         var random = new Draws(plan.Seed);
-        var isTurned = plan.Video.RotationDegrees % 180 != 0;
-        var width = isTurned ? plan.Video.Height : plan.Video.Width;
-        var height = isTurned ? plan.Video.Width : plan.Video.Height;
-        var rate = plan.Video.FrameRate;
-        var secondsPerFrame = (float)rate.Denominator / rate.Numerator;
+        bool isTurned = plan.Video.RotationDegrees % 180 != 0;
+        int width = isTurned ? plan.Video.Height : plan.Video.Width;
+        int height = isTurned ? plan.Video.Width : plan.Video.Height;
+        FrameRate rate = plan.Video.FrameRate;
+        float secondsPerFrame = (float)rate.Denominator / rate.Numerator;
         var camera = new Camera(plan.Frames * secondsPerFrame, ref random);
-        var backdrop = plan.Scene.Backdrop(width, height);
+        Canvas backdrop = plan.Scene.Backdrop(width, height);
         var picture = new Canvas(width, height);
 
         // People fill much of the picture, and both fit into a narrow one.
-        var scale = MathF.Min(height * random.Between(0.74f, 0.82f), width * random.Between(0.7f, 0.78f));
-        var groundLine = MathF.Max(plan.Scene.Horizon + 0.12f, random.Between(0.86f, 0.94f)) * height;
-        var middle = width * random.Between(0.46f, 0.54f);
-        for (var frame = 0; frame < plan.Frames; frame++)
+        float scale = MathF.Min(height * random.Between(0.74f, 0.82f), width * random.Between(0.7f, 0.78f));
+        float groundLine = MathF.Max(plan.Scene.Horizon + 0.12f, random.Between(0.86f, 0.94f)) * height;
+        float middle = width * random.Between(0.46f, 0.54f);
+        for (int frame = 0; frame < plan.Frames; frame++)
         {
-            var seconds = frame * secondsPerFrame;
-            var (cornerX, cornerY) = camera.Corner(seconds, width, height);
+            float seconds = frame * secondsPerFrame;
+            (float cornerX, float cornerY) = camera.Corner(seconds, width, height);
             Camera.Look(backdrop, cornerX, cornerY, picture);
             var ground = new Vector2(
                 middle + (Scene.Margin * width) - cornerX, groundLine + (Scene.Margin * height) - cornerY);
-            var (first, second) = plan.Activity.At(seconds);
+            (Pose first, Pose second) = plan.Activity.At(seconds);
             plan.Scene.First.Draw(picture, first, ground - new Vector2(0, 0.02f * scale), scale);
             plan.Scene.Second.Draw(picture, second, ground, scale);
             camera.Expose(picture, seconds, plan.Scene.IsGrey, ref random);
@@ -62,18 +62,18 @@ internal static class ClipRenderer
     /// <summary>Lays an upright picture the way the file stores it: turned back by what the metadata will turn it.</summary>
     private static void Turn(Canvas picture, VideoWriterOptions video, Span<byte> stored)
     {
-        var source = picture.Pixels.AsSpan();
+        Span<byte> source = picture.Pixels.AsSpan();
         if (video.RotationDegrees == 0)
         {
             source.CopyTo(stored);
             return;
         }
 
-        for (var y = 0; y < video.Height; y++)
+        for (int y = 0; y < video.Height; y++)
         {
-            for (var x = 0; x < video.Width; x++)
+            for (int x = 0; x < video.Width; x++)
             {
-                var (u, v) = video.RotationDegrees switch
+                (int u, int v) = video.RotationDegrees switch
                 {
                     90 => (picture.Width - 1 - y, x),
                     180 => (picture.Width - 1 - x, picture.Height - 1 - y),

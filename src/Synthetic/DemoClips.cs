@@ -12,16 +12,16 @@ namespace CudaTrainer.Synthetic;
 /// </remarks>
 public static class DemoClips
 {
-    private static readonly (int Width, int Height)[] s_sizes =
+    private static readonly (int Width, int Height)[] Sizes =
     [
         (160, 120), (176, 144), (192, 108), (240, 180), (320, 180), (320, 240), (352, 288), (400, 224), (426, 240), (480, 360),
         (213, 161), (321, 241), (135, 180), (240, 320),
     ];
 
-    private static readonly FrameRate[] s_rates =
+    private static readonly FrameRate[] Rates =
         [new(12), new(15), new(20), new(24), new(25), new(30000, 1001), new(30)];
 
-    private static readonly (VideoCodec Codec, string Extension)[] s_formats =
+    private static readonly (VideoCodec Codec, string Extension)[] Formats =
     [
         (VideoCodec.H264, ".mp4"), (VideoCodec.H264, ".mp4"), (VideoCodec.H264, ".mkv"), (VideoCodec.H264, ".mov"),
         (VideoCodec.Mpeg4, ".avi"), (VideoCodec.Mpeg4, ".mp4"), (VideoCodec.Mjpeg, ".avi"), (VideoCodec.Vp8, ".webm"),
@@ -39,16 +39,17 @@ public static class DemoClips
     {
         Check(options);
         VideoLibrary.Require(options.Directory);
-        var dataset = NewFolder(Path.Combine(options.Directory, "dataset"));
-        var unseen = NewFolder(Path.Combine(options.Directory, "unseen"));
+        string dataset = NewFolder(Path.Combine(options.Directory, "dataset"));
+        string unseen = NewFolder(Path.Combine(options.Directory, "unseen"));
         Directory.CreateDirectory(Path.Combine(dataset, FolderOf(violent: true)));
         Directory.CreateDirectory(Path.Combine(dataset, FolderOf(violent: false)));
 
-        var labelled = Labelled(options, dataset);
-        var forPrediction = Unseen(options, unseen, firstScene: (labelled.Count + options.ClipsPerSource - 1) / options.ClipsPerSource);
+        List<ClipPlan> labelled = Labelled(options, dataset);
+        List<ClipPlan> forPrediction =
+            Unseen(options, unseen, firstScene: (labelled.Count + options.ClipsPerSource - 1) / options.ClipsPerSource);
         var plans = labelled.Concat(forPrediction).ToList();
         var clips = new DemoClip[plans.Count];
-        var done = 0;
+        int done = 0;
         var turn = new Lock();
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = options.Workers, CancellationToken = cancellationToken };
         System.Threading.Tasks.Parallel.For(0, plans.Count, parallel, i =>
@@ -60,10 +61,10 @@ public static class DemoClips
             }
         });
 
-        var ready = clips[..labelled.Count];
-        var broken = options.IncludeBroken ? BrokenClips.Write(dataset, ready) : [];
+        DemoClip[] ready = clips[..labelled.Count];
+        IReadOnlyList<BrokenClip> broken = options.IncludeBroken ? BrokenClips.Write(dataset, ready) : [];
         WriteSources(dataset, ready, broken);
-        var missing = s_formats.Select(format => format.Codec).Distinct().Where(codec => !VideoWriter.CanEncode(codec));
+        IEnumerable<VideoCodec> missing = Formats.Select(format => format.Codec).Distinct().Where(codec => !VideoWriter.CanEncode(codec));
         return new DemoClipSet(dataset, unseen, ready, clips[labelled.Count..], broken, [.. missing]);
     }
 
@@ -92,16 +93,16 @@ public static class DemoClips
     private static List<ClipPlan> Labelled(DemoClipOptions options, string folder)
     {
         var random = Draws.Of(options.Seed, 1);
-        var violentCount = Math.Clamp((int)Math.Round(options.Count * options.ViolentShare), 1, options.Count - 1);
-        var labels = new bool[options.Count];
+        int violentCount = Math.Clamp((int)Math.Round(options.Count * options.ViolentShare), 1, options.Count - 1);
+        bool[] labels = new bool[options.Count];
         labels.AsSpan(0, violentCount).Fill(true);
         random.Shuffle(labels.AsSpan());
-        var plans = Plan(options.Seed, labels, firstScene: 0, options.ClipsPerSource, ref random, plan =>
+        List<ClipPlan> plans = Plan(options.Seed, labels, firstScene: 0, options.ClipsPerSource, ref random, plan =>
             Path.Combine(folder, FolderOf(plan.Activity.IsViolent), $"{plan.Scene.Name}-{plan.Number:000}-{plan.Activity.Name}"));
         if (options.IncludeBroken)
         {
             // A recording that stopped as soon as it began; it decodes.
-            var shortest = plans.FindIndex(plan => plan.Activity.IsViolent);
+            int shortest = plans.FindIndex(plan => plan.Activity.IsViolent);
             plans[shortest] = plans[shortest] with { Frames = 1 };
         }
 
@@ -111,7 +112,7 @@ public static class DemoClips
     private static List<ClipPlan> Unseen(DemoClipOptions options, string folder, int firstScene)
     {
         var random = Draws.Of(options.Seed, 2);
-        var labels = Enumerable.Range(0, options.UnseenCount).Select(i => i % 2 == 0).ToArray();
+        bool[] labels = Enumerable.Range(0, options.UnseenCount).Select(i => i % 2 == 0).ToArray();
         return Plan(options.Seed, labels, firstScene, clipsPerScene: 2, ref random, plan =>
             Path.Combine(folder, $"{FolderOf(plan.Activity.IsViolent)}-{(plan.Number / 2) + 1}-{plan.Activity.Name}"));
     }
@@ -119,20 +120,20 @@ public static class DemoClips
     private static List<ClipPlan> Plan(
         int seed, bool[] labels, int firstScene, int clipsPerScene, ref Draws random, Func<ClipPlan, string> name)
     {
-        var formats = Array.FindAll(s_formats, format => VideoWriter.CanEncode(format.Codec));
+        (VideoCodec Codec, string Extension)[] formats = Array.FindAll(Formats, format => VideoWriter.CanEncode(format.Codec));
         Span<int> kinds = [random.Below(Activity.KindsPerClass), random.Below(Activity.KindsPerClass)];
         var plans = new List<ClipPlan>();
-        for (var i = 0; i < labels.Length; i++)
+        for (int i = 0; i < labels.Length; i++)
         {
             // All kinds of a class equally often; everything else by chance, the same for both classes.
-            var kind = kinds[labels[i] ? 1 : 0]++;
-            var rate = random.Pick<FrameRate>(s_rates);
-            var frames = (int)(random.Between(1.5f, 3) * rate.Numerator / rate.Denominator);
-            var duration = (float)frames * rate.Denominator / rate.Numerator;
-            var (width, height) = random.Pick<(int Width, int Height)>(s_sizes);
-            var (codec, extension) = random.Pick<(VideoCodec Codec, string Extension)>(
+            int kind = kinds[labels[i] ? 1 : 0]++;
+            FrameRate rate = random.Pick<FrameRate>(Rates);
+            int frames = (int)(random.Between(1.5f, 3) * rate.Numerator / rate.Denominator);
+            float duration = (float)frames * rate.Denominator / rate.Numerator;
+            (int width, int height) = random.Pick<(int Width, int Height)>(Sizes);
+            (VideoCodec codec, string extension) = random.Pick<(VideoCodec Codec, string Extension)>(
                 Array.FindAll(formats, format => width % 2 == 0 || format.Codec is not (VideoCodec.Wmv2 or VideoCodec.H264)));
-            var isMovie = extension is ".mp4" or ".mov";
+            bool isMovie = extension is ".mp4" or ".mov";
             var plan = new ClipPlan(
                 i,
                 new Scene(seed, firstScene + (i / clipsPerScene)),
@@ -157,14 +158,14 @@ public static class DemoClips
 
     private static void WriteSources(string folder, IEnumerable<DemoClip> clips, IEnumerable<BrokenClip> broken)
     {
-        var rows = clips.Select(clip => (clip.Path, clip.IsViolent, clip.Source))
+        IOrderedEnumerable<string> rows = clips.Select(clip => (clip.Path, clip.IsViolent, clip.Source))
             .Concat(broken.Select(clip => (clip.Path, clip.IsViolent, clip.Source)))
             .Select(row => string.Create(
                 CultureInfo.InvariantCulture,
                 $"{Path.GetRelativePath(folder, row.Path).Replace('\\', '/')},{FolderOf(row.IsViolent)},{row.Source}"))
             .Order(StringComparer.Ordinal);
         var text = new StringBuilder("path,class,source\n");
-        foreach (var row in rows)
+        foreach (string row in rows)
         {
             text.Append(row).Append('\n');
         }

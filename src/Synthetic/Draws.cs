@@ -34,9 +34,9 @@ internal struct Draws(ulong seed)
 
     public void Shuffle<T>(Span<T> items)
     {
-        for (var i = items.Length - 1; i > 0; i--)
+        for (int i = items.Length - 1; i > 0; i--)
         {
-            var j = Below(i + 1);
+            int j = Below(i + 1);
             (items[i], items[j]) = (items[j], items[i]);
         }
     }

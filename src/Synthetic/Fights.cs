@@ -14,7 +14,7 @@ internal abstract class Fight : Activity
     protected static Blow[] Blows(float start, float end, float gap, float kicks, float bySecond, ref Draws random)
     {
         var blows = new List<Blow>();
-        for (var time = start + random.Between(0, gap); time < end + 0.3f; time += gap * random.Between(0.7f, 1.4f))
+        for (float time = start + random.Between(0, gap); time < end + 0.3f; time += gap * random.Between(0.7f, 1.4f))
         {
             blows.Add(new Blow(time, random.Chance(bySecond), random.Chance(0.5f), random.Chance(kicks)));
         }
@@ -112,11 +112,11 @@ internal abstract class Fight : Activity
 
     protected static (Pose First, Pose Second) Exchange(Pose first, Pose second, ReadOnlySpan<Blow> blows, float seconds)
     {
-        foreach (var blow in blows)
+        foreach (Blow blow in blows)
         {
-            var since = seconds - blow.Time;
-            var thrust = Thrust(since);
-            var recoil = Recoil(since);
+            float since = seconds - blow.Time;
+            float thrust = Thrust(since);
+            float recoil = Recoil(since);
             if (blow.BySecond)
             {
                 second = Strike(second, blow, thrust);
@@ -147,9 +147,9 @@ internal abstract class Fight : Activity
             return (first, second);
         }
 
-        var landing = Math.Clamp(first.X - (0.3f * first.Facing), -0.36f, 0.36f); // all of him stays in the picture
+        float landing = Math.Clamp(first.X - (0.3f * first.Facing), -0.36f, 0.36f); // all of him stays in the picture
         first = Pose.Mix(Stagger(first, Ease(since, 0, 0.1f)), Down(landing, first.Facing, 0, wriggle), Ease(since, 0.06f, 0.46f));
-        var stance = Guard(landing - (0.55f * second.Facing), second.Facing, wriggle);
+        Pose stance = Guard(landing - (0.55f * second.Facing), second.Facing, wriggle);
         second = Pose.Mix(second, stance, Ease(since, 0.15f, 0.6f));
         return Trample(first, second, kicks, seconds);
     }
@@ -157,13 +157,13 @@ internal abstract class Fight : Activity
     /// <summary>Low kicks into somebody on the ground.</summary>
     protected static (Pose First, Pose Second) Trample(Pose victim, Pose attacker, ReadOnlySpan<Blow> kicks, float seconds)
     {
-        foreach (var kick in kicks)
+        foreach (Blow kick in kicks)
         {
-            var since = seconds - kick.Time;
-            var windUp = Ease(since, -0.32f, -0.16f) * (1 - Ease(since, -0.14f, -0.02f));
+            float since = seconds - kick.Time;
+            float windUp = Ease(since, -0.32f, -0.16f) * (1 - Ease(since, -0.14f, -0.02f));
             var leg = Pose.Limb.Mix(attacker.LeftLeg, new(-46, 62), windUp);
             leg = Pose.Limb.Mix(leg, kick.WithLeft ? new(58, 2) : new(76, 66), Thrust(since));
-            var share = MathF.Max(windUp, Thrust(since));
+            float share = MathF.Max(windUp, Thrust(since));
             attacker = attacker with
             {
                 LeftLeg = leg,
@@ -172,7 +172,7 @@ internal abstract class Fight : Activity
                 LeftArm = Pose.Limb.Mix(attacker.LeftArm, new(-55, 25), share),
                 RightArm = Pose.Limb.Mix(attacker.RightArm, new(75, 45), share),
             };
-            var jerk = Recoil(since);
+            float jerk = Recoil(since);
             victim = Pose.Mix(victim, Down(victim.X - (0.05f * jerk), victim.Facing, 1, 0), 0.7f * jerk);
         }
 
@@ -214,10 +214,10 @@ internal class FistFight : Fight
 
     public override (Pose First, Pose Second) At(float seconds)
     {
-        var until = MathF.Min(seconds, _knockDown + 0.2f);
-        var middle = 0.08f + (0.14f * _place.At(until));
-        var half = (_reach + (0.07f * _distance.At(until))) / 2;
-        var (first, second) = Exchange(
+        float until = MathF.Min(seconds, _knockDown + 0.2f);
+        float middle = 0.08f + (0.14f * _place.At(until));
+        float half = (_reach + (0.07f * _distance.At(until))) / 2;
+        (Pose first, Pose second) = Exchange(
             Guard(middle - half, 1, _bounce1.At(seconds)),
             Guard(middle + half, -1, _bounce2.At(seconds)),
             _blows,
@@ -251,9 +251,9 @@ internal sealed class PushAndFall : Fight
 
     public override (Pose First, Pose Second) At(float seconds)
     {
-        var since = seconds - _shove;
-        var attacker = Guard(0.56f - (0.14f * Ease(since, -0.4f, 0)), -1, _step.At(seconds));
-        var shove = attacker with
+        float since = seconds - _shove;
+        Pose attacker = Guard(0.56f - (0.14f * Ease(since, -0.4f, 0)), -1, _step.At(seconds));
+        Pose shove = attacker with
         {
             Lean = 34,
             LeftArm = new(88, 4),
@@ -264,8 +264,8 @@ internal sealed class PushAndFall : Fight
         attacker = Pose.Mix(attacker, shove, Thrust(since * 0.8f));
         attacker.X -= 0.2f * Ease(since, 0.2f, 0.75f);
 
-        var upright = Stagger(Standing(0.07f, 1), Ease(since, -0.02f, 0.12f));
-        var fallen = Down(-0.36f, 1, 0, _wriggle.At(seconds));
+        Pose upright = Stagger(Standing(0.07f, 1), Ease(since, -0.02f, 0.12f));
+        Pose fallen = Down(-0.36f, 1, 0, _wriggle.At(seconds));
         var victim = Pose.Mix(upright, fallen, Ease(since, 0.05f, 0.5f));
         return Trample(victim, attacker, _kicks, seconds);
     }
@@ -290,9 +290,9 @@ internal sealed class BeatingOnTheGround : Fight
 
     public override (Pose First, Pose Second) At(float seconds)
     {
-        var step = _step.At(seconds);
-        var victim = Down(_place - 0.3f, 1, 0, _wriggle.At(seconds));
-        var attacker = Guard(_place + 0.26f + (0.05f * step), -1, step);
+        float step = _step.At(seconds);
+        Pose victim = Down(_place - 0.3f, 1, 0, _wriggle.At(seconds));
+        Pose attacker = Guard(_place + 0.26f + (0.05f * step), -1, step);
         return Trample(victim, attacker, _kicks, seconds);
     }
 }
@@ -319,9 +319,9 @@ internal sealed class GroundAndPound : Fight
 
     public override (Pose First, Pose Second) At(float seconds)
     {
-        var beat = Sine((_rate * seconds) + _phase + (0.25f * _irregular.At(seconds)));
-        var struggle = _struggle.At(seconds);
-        var victim = Down(_place - 0.02f, 1, 0.25f * MathF.Max(0, -beat), struggle) with
+        float beat = Sine((_rate * seconds) + _phase + (0.25f * _irregular.At(seconds)));
+        float struggle = _struggle.At(seconds);
+        Pose victim = Down(_place - 0.02f, 1, 0.25f * MathF.Max(0, -beat), struggle) with
         {
             LeftArm = new(95 + (35 * struggle), 40),
             RightArm = new(60 - (30 * struggle), 70),
@@ -373,11 +373,11 @@ internal sealed class Grapple : Fight
 
     public override (Pose First, Pose Second) At(float seconds)
     {
-        var drag = 0.05f + (0.2f * _drag.At(MathF.Min(seconds, _throw + 0.2f)));
-        var push = _push.At(seconds);
-        var legs = _legs.At(seconds);
-        var knee = MathF.Max(0, Sine((_kneeRate * seconds) + _kneePhase));
-        var arms = _arms.At(seconds);
+        float drag = 0.05f + (0.2f * _drag.At(MathF.Min(seconds, _throw + 0.2f)));
+        float push = _push.At(seconds);
+        float legs = _legs.At(seconds);
+        float knee = MathF.Max(0, Sine((_kneeRate * seconds) + _kneePhase));
+        float arms = _arms.At(seconds);
         var first = new Pose
         {
             X = drag - 0.34f,

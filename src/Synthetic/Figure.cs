@@ -73,16 +73,16 @@ internal sealed record Figure(float Height, float Girth, Vector3 Shirt, Vector3 
     /// <param name="scale">Pixels of one scene unit.</param>
     public void Draw(Canvas canvas, in Pose pose, Vector2 ground, float scale)
     {
-        var size = scale * Height;
+        float size = scale * Height;
         var body = Joints.Of(pose);
-        var lowest = body.Lowest(Girth);
-        var origin = ground + new Vector2(pose.X * scale, -(lowest + pose.Lift) * size);
+        float lowest = body.Lowest(Girth);
+        Vector2 origin = ground + new Vector2(pose.X * scale, -(lowest + pose.Lift) * size);
         Vector2 At(Vector2 joint) => origin + (joint * size);
         void Part(Vector2 from, Vector2 to, float radiusFrom, float radiusTo, Vector3 colour) =>
             canvas.Capsule(At(from), At(to), radiusFrom * Girth * size, radiusTo * Girth * size, colour);
 
-        var (leftEnd, rightEnd) = body.Extent();
-        var middle = (leftEnd + rightEnd) / 2;
+        (float leftEnd, float rightEnd) = body.Extent();
+        float middle = (leftEnd + rightEnd) / 2;
         canvas.Shadow(
             new Vector2(origin.X + (middle * size), ground.Y),
             new Vector2((((rightEnd - leftEnd) / 2) + 0.12f) * size, 0.06f * size),
@@ -106,13 +106,13 @@ internal sealed record Figure(float Height, float Girth, Vector3 Shirt, Vector3 
         Arm(body.LeftShoulder, body.LeftElbow, body.LeftHand, 0.75f);
         Leg(body.LeftHip, body.LeftKnee, body.LeftAnkle, body.LeftToe, 0.75f);
         Leg(body.RightHip, body.RightKnee, body.RightAnkle, body.RightToe, 1);
-        var chest = Interpolate.Mix(body.Pelvis, body.Chest, 0.85f);
+        Vector2 chest = Interpolate.Mix(body.Pelvis, body.Chest, 0.85f);
         var side = new Vector2(pose.HalfWidth * 0.6f, 0);
         Part(body.Pelvis - (side * 0.6f), chest - side, 0.062f, 0.072f, Shirt * 0.95f);
         Part(body.Pelvis + (side * 0.6f), chest + side, 0.062f, 0.072f, Shirt);
         Part(body.Chest, body.HeadCentre, 0.032f, 0.032f, Skin * 0.85f);
         Part(body.HeadCentre, body.HeadCentre, 0.074f, 0.074f, Hair);
-        var face = body.HeadCentre + (new Vector2(body.FaceDirection.X, body.FaceDirection.Y) * 0.018f);
+        Vector2 face = body.HeadCentre + (new Vector2(body.FaceDirection.X, body.FaceDirection.Y) * 0.018f);
         Part(face, face, 0.06f, 0.06f, Skin);
         Arm(body.RightShoulder, body.RightElbow, body.RightHand, 1);
     }
@@ -140,41 +140,41 @@ internal sealed record Figure(float Height, float Girth, Vector3 Shirt, Vector3 
     {
         public static Joints Of(in Pose pose)
         {
-            var facing = pose.Facing;
+            int facing = pose.Facing;
             Vector2 Towards(float degrees)
             {
-                var angle = degrees * MathF.PI / 180;
+                float angle = degrees * MathF.PI / 180;
                 return new Vector2(facing * MathF.Sin(angle), MathF.Cos(angle));
             }
 
-            var upright = 180 - pose.Tilt - pose.Lean;
-            var chest = Towards(upright) * Torso;
-            var headAngle = upright - pose.Head;
-            var head = chest + (Towards(headAngle) * Neck);
-            var across = Towards(upright - 90) * pose.HalfWidth;
-            var leftShoulder = chest - across;
-            var rightShoulder = chest + across;
-            var hips = Towards(90 - pose.Tilt) * (pose.HalfWidth * 0.55f);
-            var tilt = pose.Tilt;
+            float upright = 180 - pose.Tilt - pose.Lean;
+            Vector2 chest = Towards(upright) * Torso;
+            float headAngle = upright - pose.Head;
+            Vector2 head = chest + (Towards(headAngle) * Neck);
+            Vector2 across = Towards(upright - 90) * pose.HalfWidth;
+            Vector2 leftShoulder = chest - across;
+            Vector2 rightShoulder = chest + across;
+            Vector2 hips = Towards(90 - pose.Tilt) * (pose.HalfWidth * 0.55f);
+            float tilt = pose.Tilt;
 
             (Vector2 Elbow, Vector2 Hand) Arm(Vector2 shoulder, Pose.Limb arm)
             {
-                var elbow = shoulder + (Towards(arm.Root - tilt) * UpperArm);
+                Vector2 elbow = shoulder + (Towards(arm.Root - tilt) * UpperArm);
                 return (elbow, elbow + (Towards(arm.Root + arm.Bend - tilt) * Forearm));
             }
 
             (Vector2 Knee, Vector2 Ankle, Vector2 Toe) Leg(Vector2 hip, Pose.Limb leg)
             {
-                var knee = hip + (Towards(leg.Root - tilt) * Thigh);
-                var shin = leg.Root - leg.Bend - tilt;
-                var ankle = knee + (Towards(shin) * Shin);
+                Vector2 knee = hip + (Towards(leg.Root - tilt) * Thigh);
+                float shin = leg.Root - leg.Bend - tilt;
+                Vector2 ankle = knee + (Towards(shin) * Shin);
                 return (knee, ankle, ankle + (Towards(shin + 80) * Foot));
             }
 
-            var (leftElbow, leftHand) = Arm(leftShoulder, pose.LeftArm);
-            var (rightElbow, rightHand) = Arm(rightShoulder, pose.RightArm);
-            var (leftKnee, leftAnkle, leftToe) = Leg(-hips, pose.LeftLeg);
-            var (rightKnee, rightAnkle, rightToe) = Leg(hips, pose.RightLeg);
+            (Vector2 leftElbow, Vector2 leftHand) = Arm(leftShoulder, pose.LeftArm);
+            (Vector2 rightElbow, Vector2 rightHand) = Arm(rightShoulder, pose.RightArm);
+            (Vector2 leftKnee, Vector2 leftAnkle, Vector2 leftToe) = Leg(-hips, pose.LeftLeg);
+            (Vector2 rightKnee, Vector2 rightAnkle, Vector2 rightToe) = Leg(hips, pose.RightLeg);
             return new Joints(
                 Vector2.Zero, chest, head, Towards(headAngle - 90), leftShoulder, leftElbow, leftHand, rightShoulder, rightElbow,
                 rightHand, -hips, leftKnee, leftAnkle, leftToe, hips, rightKnee, rightAnkle, rightToe);
@@ -183,17 +183,17 @@ internal sealed record Figure(float Height, float Girth, Vector3 Shirt, Vector3 
         /// <summary>How far the body reaches below the pelvis.</summary>
         public float Lowest(float girth)
         {
-            var feet = MathF.Max(MathF.Max(LeftAnkle.Y, RightAnkle.Y), MathF.Max(LeftToe.Y, RightToe.Y)) + (0.034f * girth);
-            var knees = MathF.Max(LeftKnee.Y, RightKnee.Y) + (0.046f * girth);
-            var trunk = MathF.Max(Pelvis.Y, Chest.Y) + (0.07f * girth);
-            var head = HeadCentre.Y + (0.074f * girth);
+            float feet = MathF.Max(MathF.Max(LeftAnkle.Y, RightAnkle.Y), MathF.Max(LeftToe.Y, RightToe.Y)) + (0.034f * girth);
+            float knees = MathF.Max(LeftKnee.Y, RightKnee.Y) + (0.046f * girth);
+            float trunk = MathF.Max(Pelvis.Y, Chest.Y) + (0.07f * girth);
+            float head = HeadCentre.Y + (0.074f * girth);
             return MathF.Max(MathF.Max(feet, knees), MathF.Max(trunk, head));
         }
 
         public (float Left, float Right) Extent()
         {
-            var left = MathF.Min(MathF.Min(LeftAnkle.X, RightAnkle.X), MathF.Min(Chest.X, HeadCentre.X));
-            var right = MathF.Max(MathF.Max(LeftAnkle.X, RightAnkle.X), MathF.Max(Chest.X, HeadCentre.X));
+            float left = MathF.Min(MathF.Min(LeftAnkle.X, RightAnkle.X), MathF.Min(Chest.X, HeadCentre.X));
+            float right = MathF.Max(MathF.Max(LeftAnkle.X, RightAnkle.X), MathF.Max(Chest.X, HeadCentre.X));
             return (left, right);
         }
     }

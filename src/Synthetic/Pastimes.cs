@@ -7,7 +7,7 @@ internal abstract class Pastime : Activity
     /// <param name="cycles">Double steps since the start.</param>
     protected static Pose Walking(float x, int facing, float cycles)
     {
-        var swing = Sine(cycles);
+        float swing = Sine(cycles);
         return new Pose
         {
             X = x,
@@ -54,8 +54,8 @@ internal sealed class Walk : Pastime
 
     public override (Pose First, Pose Second) At(float seconds)
     {
-        var way = _speed * (seconds - 1.1f);
-        var cycles = (_rate * seconds) + _phase;
+        float way = _speed * (seconds - 1.1f);
+        float cycles = (_rate * seconds) + _phase;
         return _together
             ? (Walking((_direction * way) - (_gap / 2), _direction, cycles + 0.4f),
                 Walking((_direction * way) + (_gap / 2), _direction, cycles))
@@ -84,13 +84,13 @@ internal sealed class Talk : Pastime
 
     public override (Pose First, Pose Second) At(float seconds)
     {
-        var gesture1 = _gesture1.At(seconds);
-        var gesture2 = _gesture2.At(seconds);
-        var first = Idle(Standing(-_gap / 2, 1), _sway1.At(seconds)) with
+        float gesture1 = _gesture1.At(seconds);
+        float gesture2 = _gesture2.At(seconds);
+        Pose first = Idle(Standing(-_gap / 2, 1), _sway1.At(seconds)) with
         {
             RightArm = new(14 + (10 * gesture1), 62 + (26 * gesture1)),
         };
-        var second = Idle(Standing(_gap / 2, -1), _sway2.At(seconds)) with
+        Pose second = Idle(Standing(_gap / 2, -1), _sway2.At(seconds)) with
         {
             LeftArm = new(8 + (8 * gesture2), 40 + (24 * gesture2)),
         };
@@ -117,10 +117,10 @@ internal sealed class Handshake : Pastime
 
     public override (Pose First, Pose Second) At(float seconds)
     {
-        var reach = Ease(seconds, _start - 0.35f, _start) * (1 - Ease(seconds, _end, _end + 0.35f));
-        var pump = 5 * reach * Sine((1.6f * seconds) + _phase);
-        var sway = _sway.At(seconds);
-        var half = 0.31f + (0.03f * (1 - reach));
+        float reach = Ease(seconds, _start - 0.35f, _start) * (1 - Ease(seconds, _end, _end + 0.35f));
+        float pump = 5 * reach * Sine((1.6f * seconds) + _phase);
+        float sway = _sway.At(seconds);
+        float half = 0.31f + (0.03f * (1 - reach));
         var arm = Pose.Limb.Mix(new(-4, 12), new(44 + pump, 26), reach);
         return (Idle(Standing(-half, 1), sway) with { RightArm = arm }, Idle(Standing(half, -1), -sway) with { RightArm = arm });
     }
@@ -143,12 +143,12 @@ internal sealed class Hug : Pastime
 
     public override (Pose First, Pose Second) At(float seconds)
     {
-        var close = Ease(seconds, _start - 0.7f, _start + 0.1f);
-        var embrace = Ease(seconds, _start - 0.3f, _start + 0.2f);
-        var sway = _sway.At(seconds);
-        var half = 0.36f - (0.26f * close);
-        var shift = 0.03f * sway * close;
-        var cycles = (0.9f * seconds) + _phase;
+        float close = Ease(seconds, _start - 0.7f, _start + 0.1f);
+        float embrace = Ease(seconds, _start - 0.3f, _start + 0.2f);
+        float sway = _sway.At(seconds);
+        float half = 0.36f - (0.26f * close);
+        float shift = 0.03f * sway * close;
+        float cycles = (0.9f * seconds) + _phase;
         var first = Pose.Mix(Walking(shift - half, 1, cycles), Standing(shift - half, 1), close);
         var second = Pose.Mix(Walking(shift + half, -1, cycles + 0.3f), Standing(shift + half, -1), close);
         first = first with
@@ -189,14 +189,14 @@ internal sealed class Dance : Pastime
 
     public override (Pose First, Pose Second) At(float seconds)
     {
-        var cycles = (_beat * seconds) + _phase;
+        float cycles = (_beat * seconds) + _phase;
         return (Dancer(-_gap / 2, 1, cycles), Dancer(_gap / 2, _mirrored ? -1 : 1, cycles));
     }
 
     private Pose Dancer(float x, int facing, float cycles)
     {
-        var side = Sine(cycles);
-        var dip = 0.5f + (0.5f * Sine((2 * cycles) + 0.25f));
+        float side = Sine(cycles);
+        float dip = 0.5f + (0.5f * Sine((2 * cycles) + 0.25f));
         return new Pose
         {
             X = x + (0.045f * side * facing),
@@ -232,14 +232,14 @@ internal sealed class Greeting : Pastime
 
     public override (Pose First, Pose Second) At(float seconds)
     {
-        var wave = 16 * Sine((1.5f * seconds) + _phase);
-        var arrived = Ease(seconds, _arrival - 0.5f, _arrival);
-        var x = (-_gap / 2) - (0.2f * MathF.Max(0, _arrival - seconds));
-        var first = Pose.Mix(Walking(x, 1, (0.85f * seconds) + _phase), Standing(x, 1), arrived) with
+        float wave = 16 * Sine((1.5f * seconds) + _phase);
+        float arrived = Ease(seconds, _arrival - 0.5f, _arrival);
+        float x = (-_gap / 2) - (0.2f * MathF.Max(0, _arrival - seconds));
+        Pose first = Pose.Mix(Walking(x, 1, (0.85f * seconds) + _phase), Standing(x, 1), arrived) with
         {
             RightArm = Pose.Limb.Mix(new(-4, 14), new(150, 20 + wave), Ease(seconds, 0, 0.3f)),
         };
-        var second = Idle(Standing(_gap / 2, -1), _sway.At(seconds)) with
+        Pose second = Idle(Standing(_gap / 2, -1), _sway.At(seconds)) with
         {
             RightArm = Pose.Limb.Mix(new(-4, 14), new(142, 26 - wave), Ease(seconds, 0.3f, 0.6f)),
         };

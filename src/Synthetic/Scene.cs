@@ -57,18 +57,18 @@ internal sealed class Scene
     {
         var canvas = new Canvas((int)(width * (1 + (2 * Margin))), (int)(height * (1 + (2 * Margin))));
         var random = new Draws(_seed);
-        var things = Enumerable.Range(0, 3 + random.Below(5)).Select(_ => Thing.Random(_style, _horizon, ref random)).ToArray();
-        var noise = (uint)random.Next();
-        var tile = random.Between(0.05f, 0.12f);
-        for (var y = 0; y < canvas.Height; y++)
+        Thing[] things = Enumerable.Range(0, 3 + random.Below(5)).Select(_ => Thing.Random(_style, _horizon, ref random)).ToArray();
+        uint noise = (uint)random.Next();
+        float tile = random.Between(0.05f, 0.12f);
+        for (int y = 0; y < canvas.Height; y++)
         {
-            for (var x = 0; x < canvas.Width; x++)
+            for (int x = 0; x < canvas.Width; x++)
             {
                 // Shares of the height, so that the place looks the same at every size.
-                var u = (float)x / canvas.Height;
-                var v = (float)y / canvas.Height;
-                var colour = v < _horizon ? Wall(u, v, noise, things) : Floor(u, v, noise, tile);
-                var pixel = canvas.Pixels.AsSpan(((y * canvas.Width) + x) * 3, 3);
+                float u = (float)x / canvas.Height;
+                float v = (float)y / canvas.Height;
+                Vector3 colour = v < _horizon ? Wall(u, v, noise, things) : Floor(u, v, noise, tile);
+                Span<byte> pixel = canvas.Pixels.AsSpan(((y * canvas.Width) + x) * 3, 3);
                 pixel[0] = (byte)Math.Clamp(colour.X, 0, 255);
                 pixel[1] = (byte)Math.Clamp(colour.Y, 0, 255);
                 pixel[2] = (byte)Math.Clamp(colour.Z, 0, 255);
@@ -80,18 +80,18 @@ internal sealed class Scene
 
     private Vector3 Wall(float u, float v, uint noise, Thing[] things)
     {
-        var grain = Texture(u * 9, v * 9, noise) + (0.5f * Texture(u * 40, v * 40, noise + 7));
-        var colour = _wall * (1 + (0.22f * _contrast * grain)) * (0.85f + (0.3f * v / _horizon));
+        float grain = Texture(u * 9, v * 9, noise) + (0.5f * Texture(u * 40, v * 40, noise + 7));
+        Vector3 colour = _wall * (1 + (0.22f * _contrast * grain)) * (0.85f + (0.3f * v / _horizon));
         if (_style == Style.Park)
         {
             // Sky above, leaves below.
-            var leaves = _horizon * (0.45f + (0.25f * Texture(u * 4, 3, noise + 3)));
+            float leaves = _horizon * (0.45f + (0.25f * Texture(u * 4, 3, noise + 3)));
             colour = v < leaves
                 ? Interpolate.Mix(new Vector3(175, 190, 210), new Vector3(205, 210, 214), v / leaves)
                 : new Vector3(138, 156, 128) * (1 + (0.5f * _contrast * Texture(u * 24, v * 24, noise + 5)));
         }
 
-        foreach (var thing in things)
+        foreach (Thing thing in things)
         {
             if (thing.Covers(u, v))
             {
@@ -105,10 +105,10 @@ internal sealed class Scene
     private Vector3 Floor(float u, float v, uint noise, float tile)
     {
         // A plane seen at a slant: the farther, the finer.
-        var depth = 0.25f / (v - _horizon + 0.12f);
-        var across = (u - 0.7f) * depth;
-        var grain = (0.6f * Texture(across * 14, depth * 22, noise + 11)) + (0.4f * Texture(u * 60, v * 60, noise + 13));
-        var colour = _floor * (1 + (0.25f * _contrast * grain)) * (0.8f + (0.35f * (v - _horizon)));
+        float depth = 0.25f / (v - _horizon + 0.12f);
+        float across = (u - 0.7f) * depth;
+        float grain = (0.6f * Texture(across * 14, depth * 22, noise + 11)) + (0.4f * Texture(u * 60, v * 60, noise + 13));
+        Vector3 colour = _floor * (1 + (0.25f * _contrast * grain)) * (0.8f + (0.35f * (v - _horizon)));
         if (_style == Style.Park)
         {
             colour = new Vector3(148, 158, 130) * (1 + (0.35f * _contrast * grain));
@@ -126,7 +126,7 @@ internal sealed class Scene
 
         static bool Joint(float position, float spacing)
         {
-            var share = position / spacing;
+            float share = position / spacing;
             return share - MathF.Floor(share) < 0.06f;
         }
     }
@@ -134,19 +134,19 @@ internal sealed class Scene
     /// <summary>Smooth value noise between −1 and 1.</summary>
     private static float Texture(float x, float y, uint seed)
     {
-        var column = (int)MathF.Floor(x);
-        var row = (int)MathF.Floor(y);
-        var fx = x - column;
-        var fy = y - row;
+        int column = (int)MathF.Floor(x);
+        int row = (int)MathF.Floor(y);
+        float fx = x - column;
+        float fy = y - row;
         fx *= fx * (3 - (2 * fx));
         fy *= fy * (3 - (2 * fy));
-        var upper = Interpolate.Mix(Hash(column, row, seed), Hash(column + 1, row, seed), fx);
-        var lower = Interpolate.Mix(Hash(column, row + 1, seed), Hash(column + 1, row + 1, seed), fx);
+        float upper = Interpolate.Mix(Hash(column, row, seed), Hash(column + 1, row, seed), fx);
+        float lower = Interpolate.Mix(Hash(column, row + 1, seed), Hash(column + 1, row + 1, seed), fx);
         return Interpolate.Mix(upper, lower, fy);
 
         static float Hash(int x, int y, uint seed)
         {
-            var hash = ((uint)x * 0x9E3779B1) ^ ((uint)y * 0x85EBCA77) ^ (seed * 0xC2B2AE3D);
+            uint hash = ((uint)x * 0x9E3779B1) ^ ((uint)y * 0x85EBCA77) ^ (seed * 0xC2B2AE3D);
             hash = (hash ^ (hash >> 15)) * 0x2C1B3C6D;
             hash = (hash ^ (hash >> 12)) * 0x297A2D39;
             hash ^= hash >> 15;
@@ -156,12 +156,12 @@ internal sealed class Scene
 
     private static Figure Person(ref Draws random)
     {
-        var skinTone = random.Unit();
-        var skin = Interpolate.Mix(new Vector3(236, 196, 170), new Vector3(120, 80, 58), skinTone);
-        var hair = Interpolate.Mix(new Vector3(35, 26, 22), new Vector3(150, 110, 60), random.Unit() * random.Unit());
+        float skinTone = random.Unit();
+        Vector3 skin = Interpolate.Mix(new Vector3(236, 196, 170), new Vector3(120, 80, 58), skinTone);
+        Vector3 hair = Interpolate.Mix(new Vector3(35, 26, 22), new Vector3(150, 110, 60), random.Unit() * random.Unit());
         // Dark clothes in light places: figures stand out in every scene, whatever their colours.
-        var shirt = Colour(random.Unit(), random.Between(0.4f, 0.9f), random.Between(0.25f, 0.5f));
-        var trousers = Colour(random.Unit(), random.Between(0.15f, 0.6f), random.Between(0.1f, 0.28f));
+        Vector3 shirt = Colour(random.Unit(), random.Between(0.4f, 0.9f), random.Between(0.25f, 0.5f));
+        Vector3 trousers = Colour(random.Unit(), random.Between(0.15f, 0.6f), random.Between(0.1f, 0.28f));
         return new Figure(random.Between(0.94f, 1.04f), random.Between(1.05f, 1.35f), shirt, trousers, skin, hair);
     }
 
@@ -170,7 +170,7 @@ internal sealed class Scene
     {
         static float Channel(float hue, float offset)
         {
-            var position = (hue + offset) * 6 % 6;
+            float position = (hue + offset) * 6 % 6;
             return Math.Clamp(MathF.Abs(position - 3) - 1, 0, 1);
         }
 
@@ -183,13 +183,13 @@ internal sealed class Scene
     {
         public static Thing Random(Style style, float horizon, ref Draws random)
         {
-            var left = random.Between(0, 1.6f);
-            var width = style == Style.Park ? random.Between(0.02f, 0.05f) : random.Between(0.08f, 0.3f);
-            var top = style == Style.Street ? random.Between(0, 0.2f) : random.Between(0.05f, 0.25f);
-            var bottom = style == Style.Park || random.Chance(0.4f)
+            float left = random.Between(0, 1.6f);
+            float width = style == Style.Park ? random.Between(0.02f, 0.05f) : random.Between(0.08f, 0.3f);
+            float top = style == Style.Street ? random.Between(0, 0.2f) : random.Between(0.05f, 0.25f);
+            float bottom = style == Style.Park || random.Chance(0.4f)
                 ? horizon
                 : MathF.Min(horizon - 0.03f, top + random.Between(0.1f, 0.25f));
-            var colour = style == Style.Park
+            Vector3 colour = style == Style.Park
                 ? new Vector3(112, 98, 84)
                 : Scene.Colour(random.Unit(), random.Between(0, 0.22f), random.Between(0.5f, 0.85f));
             return new Thing(left, left + width, top, bottom, colour);

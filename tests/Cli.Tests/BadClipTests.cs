@@ -17,7 +17,7 @@ public class BadClipTests
         string[] extract = ["extract", "--dataset-path", "clips", "--cache-dir", "cache", "--frames", "2", "--max-corrupt", "0.9",
             "--decode-timeout", "20"];
 
-        var outcome = CommandRunner.RunIn(folder.Path, [], extract);
+        CommandOutcome outcome = CommandRunner.RunIn(folder.Path, [], extract);
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         string[] listed = File.ReadAllLines(folder.File("cache/train_videos.csv"));
@@ -32,7 +32,7 @@ public class BadClipTests
             ("text.mp4", "not a video"),
             ("fifo.mp4", "not a regular file"),
         ];
-        foreach (var (name, status) in expected)
+        foreach ((string name, string status) in expected)
         {
             string line = listed.Where(line => line.Contains(name)).ShouldHaveSingleItem();
             line.ShouldContain($",{status}");
@@ -45,16 +45,16 @@ public class BadClipTests
         // One byte of one row: verify finds it, extract makes that row again, and the file is what it was.
         string features = folder.File("cache/train_features.npy");
         byte[] whole = File.ReadAllBytes(features);
-        using (var file = File.OpenWrite(features))
+        using (FileStream file = File.OpenWrite(features))
         {
             file.Seek(-100, SeekOrigin.End);
             file.WriteByte((byte)(whole[^100] ^ 1));
         }
 
-        var verified = CommandRunner.RunIn(folder.Path, [], "cache", "verify", "--cache-dir", "cache");
+        CommandOutcome verified = CommandRunner.RunIn(folder.Path, [], "cache", "verify", "--cache-dir", "cache");
         verified.ExitCode.ShouldBe(1, verified.Output + verified.Error);
         (verified.Output + verified.Error).ShouldContain("train_features.npy");
-        var mended = CommandRunner.RunIn(folder.Path, [], extract);
+        CommandOutcome mended = CommandRunner.RunIn(folder.Path, [], extract);
         mended.ExitCode.ShouldBe(0, mended.Error);
         File.ReadAllBytes(features).ShouldBe(whole);
         CommandRunner.RunIn(folder.Path, [], "cache", "verify", "--cache-dir", "cache").ExitCode.ShouldBe(0);

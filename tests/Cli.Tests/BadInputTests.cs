@@ -7,7 +7,7 @@ namespace CudaTrainer.Cli.Tests;
 /// </summary>
 public class BadInputTests
 {
-    private static readonly string[] s_textVideos = ["violent/1.mp4", "violent/2.mp4", "nonviolent/3.mp4", "nonviolent/4.mp4",
+    private static readonly string[] TextVideos = ["violent/1.mp4", "violent/2.mp4", "nonviolent/3.mp4", "nonviolent/4.mp4",
         "violent/5.mp4", "nonviolent/6.mp4"];
 
     public static TheoryData<string, string[], string> Datasets => new()
@@ -25,7 +25,7 @@ public class BadInputTests
         using TemporaryFolder folder = new();
         Create(folder, files);
 
-        var outcome = CommandRunner.RunIn(folder.Path, [], "extract", "--dataset-path", dataset);
+        CommandOutcome outcome = CommandRunner.RunIn(folder.Path, [], "extract", "--dataset-path", dataset);
 
         Failed(outcome, dataset, expected);
     }
@@ -34,12 +34,12 @@ public class BadInputTests
     public void Clips_that_are_all_broken_are_listed_with_their_faults()
     {
         using TemporaryFolder folder = new();
-        Create(folder, [.. s_textVideos.Select(file => $"clips/{file}")]);
+        Create(folder, [.. TextVideos.Select(file => $"clips/{file}")]);
 
-        var outcome = CommandRunner.RunIn(folder.Path, [], "train", "--dataset-path", "clips", "--checkpoint-dir", "run");
+        CommandOutcome outcome = CommandRunner.RunIn(folder.Path, [], "train", "--dataset-path", "clips", "--checkpoint-dir", "run");
 
         Failed(outcome, "6 of 6 videos cannot be used", "--max-corrupt");
-        s_textVideos.ShouldAllBe(file => outcome.Error.Contains($"'{file}': not a video"));
+        TextVideos.ShouldAllBe(file => outcome.Error.Contains($"'{file}': not a video"));
         Directory.GetFiles(folder.File("run"), "*.ckpt").ShouldBeEmpty();
     }
 
@@ -65,7 +65,7 @@ public class BadInputTests
 
         // One command each: all read files in the same place.
         string[] line = lines[kind.Length % lines.Length];
-        var outcome = CommandRunner.RunIn(folder.Path, [], line);
+        CommandOutcome outcome = CommandRunner.RunIn(folder.Path, [], line);
 
         Failed(outcome, "'bad.ckpt'", kind == "hostile" ? "'posix.system'" : "");
         File.Exists(folder.File("executed")).ShouldBeFalse();
@@ -75,10 +75,11 @@ public class BadInputTests
     public void Weights_that_are_not_those_of_a_VGG19_are_named()
     {
         using TemporaryFolder folder = new();
-        Create(folder, [.. s_textVideos.Select(file => $"clips/{file}")]);
+        Create(folder, [.. TextVideos.Select(file => $"clips/{file}")]);
         SafetensorsWriter.Write(folder.File("other.safetensors"), [NamedTensor.Of<float>("features.0.weight", new float[12], 3, 4)]);
 
-        var outcome = CommandRunner.RunIn(folder.Path, [], "extract", "--dataset-path", "clips", "--weights", "other.safetensors");
+        CommandOutcome outcome =
+            CommandRunner.RunIn(folder.Path, [], "extract", "--dataset-path", "clips", "--weights", "other.safetensors");
 
         Failed(outcome, "'other.safetensors'", "features.2.weight [64, 64, 3, 3]");
         outcome.Error.ShouldContain("features.0.weight");
@@ -91,7 +92,7 @@ public class BadInputTests
         FeatureFolder.Write(folder.File("features"));
         CommandRunner.RunIn(folder.Path, [], "train", "--features-dir", "features", "--checkpoint-dir", "run", "--epochs", "1")
             .ExitCode.ShouldBe(0);
-        using (var file = File.OpenWrite(folder.File("features/test_features.npy")))
+        using (FileStream file = File.OpenWrite(folder.File("features/test_features.npy")))
         {
             file.Seek(-4, SeekOrigin.End);
             file.Write(BitConverter.GetBytes(float.NaN));
@@ -111,7 +112,8 @@ public class BadInputTests
         FeatureFolder.Write(folder.File("features"));
         folder.File("file", "");
 
-        var outcome = CommandRunner.RunIn(folder.Path, [], "train", "--features-dir", "features", "--checkpoint-dir", "file/run");
+        CommandOutcome outcome =
+            CommandRunner.RunIn(folder.Path, [], "train", "--features-dir", "features", "--checkpoint-dir", "file/run");
 
         Failed(outcome, "'file/run'", "--checkpoint-dir");
     }

@@ -8,7 +8,7 @@ internal sealed class Browser : IAsyncDisposable
     private const string Program = "/usr/bin/chromium";
 
     /// <summary>Milliseconds that anything expected of a page may take; no test waits on purpose.</summary>
-    private static readonly float _patience = (float)Serve.ServerProcess.Patience.TotalMilliseconds;
+    private static readonly float Patience = (float)Serve.ServerProcess.Patience.TotalMilliseconds;
 
     private readonly IPlaywright _driver;
     private readonly IBrowser _browser;
@@ -32,7 +32,7 @@ internal sealed class Browser : IAsyncDisposable
     public static async Task<Browser> Start()
     {
         Assert.SkipUnless(File.Exists(Program), "Chromium is not installed (Debian: apt-get install chromium)");
-        Assertions.SetDefaultExpectTimeout(_patience);
+        Assertions.SetDefaultExpectTimeout(Patience);
         IPlaywright driver = await Playwright.CreateAsync();
         return new Browser(driver, await driver.Chromium.LaunchAsync(new() { ExecutablePath = Program, Args = ["--no-sandbox"] }));
     }
@@ -41,7 +41,7 @@ internal sealed class Browser : IAsyncDisposable
     public async Task<IPage> Open(string url, int width = 1200)
     {
         IPage page = await _browser.NewPageAsync(new() { ViewportSize = new() { Width = width, Height = 900 } });
-        page.SetDefaultTimeout(_patience);
+        page.SetDefaultTimeout(Patience);
         page.Console += (_, message) => Complain(message.Type is "error" or "warning", message.Text);
         page.PageError += (_, error) => Complain(true, error);
         page.RequestFailed += (_, request) => Complain(true, $"{request.Url}: {request.Failure}");

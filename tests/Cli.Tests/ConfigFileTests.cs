@@ -19,7 +19,7 @@ public class ConfigFileTests
         var command = new TrainCommand();
         List<GivenOption> given = [.. ConfigFile.Read(config, command.Options, problems), new("--epochs", "9"), new("--shuffle", "true")];
 
-        var options = command.Bind(given, problems, out _);
+        TrainOptions options = command.Bind(given, problems, out _);
 
         problems.ShouldBeEmpty();
         options.Run.Epochs.ShouldBe(9);
@@ -39,7 +39,7 @@ public class ConfigFileTests
         string config = folder.File("run.json",
             """{ "batchsize": 0, "epoch": 3, "dropout": "much", "seed": 1, "Seed": 2, "zzzzzzzz": 1 }""");
 
-        var outcome = CommandRunner.RunInside("train", "--features-dir", "features", "--config", config, "--epochs", "0");
+        CommandOutcome outcome = CommandRunner.RunInside("train", "--features-dir", "features", "--config", config, "--epochs", "0");
 
         outcome.ExitCode.ShouldBe(2);
         string[] expected =
@@ -64,7 +64,7 @@ public class ConfigFileTests
         using TemporaryFolder folder = new();
         string config = folder.File("run.json", text);
 
-        var outcome = CommandRunner.RunInside("train", "--features-dir", "features", "--config", config);
+        CommandOutcome outcome = CommandRunner.RunInside("train", "--features-dir", "features", "--config", config);
 
         outcome.ExitCode.ShouldBe(2);
         outcome.ErrorLines[0].ShouldStartWith($"error: --config: {config} {expected}");
@@ -73,7 +73,7 @@ public class ConfigFileTests
     [Fact]
     public void A_missing_file_is_named()
     {
-        var outcome = CommandRunner.RunInside("extract", "--dataset-path", "videos", "--config", "no-such-file.json");
+        CommandOutcome outcome = CommandRunner.RunInside("extract", "--dataset-path", "videos", "--config", "no-such-file.json");
 
         outcome.ExitCode.ShouldBe(2);
         outcome.ErrorLines[0].ShouldStartWith("error: --config: cannot read no-such-file.json: ");

@@ -9,11 +9,11 @@ public class ConfigPrintTests
         using TemporaryFolder folder = new();
         string config = folder.File("run.json", """{ "epochs": 7, "batch-size": 16, "features-dir": "features", "shuffle": false }""");
 
-        var outcome = CommandRunner.RunIn(folder.Path, [], "config", "print", "--config", config, "--epochs", "9", "--xla");
+        CommandOutcome outcome = CommandRunner.RunIn(folder.Path, [], "config", "print", "--config", config, "--epochs", "9", "--xla");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Error.ShouldBeEmpty();
-        var rows = Rows(outcome.Output);
+        Dictionary<string, string> rows = Rows(outcome.Output);
         rows["--epochs"].ShouldBe("9 | command line");
         rows["--xla"].ShouldBe("on | command line");
         rows["--batch-size"].ShouldBe($"16 | {config}");
@@ -36,12 +36,12 @@ public class ConfigPrintTests
         ];
         string first = CommandRunner.RunInside(["config", "print", .. options]).Output;
 
-        var again = CommandRunner.RunInside("config", "print", "--config",
+        CommandOutcome again = CommandRunner.RunInside("config", "print", "--config",
             folder.File("run.json", CommandRunner.RunInside(["config", "print", "--json", .. options]).Output));
 
         again.ExitCode.ShouldBe(0, again.Error);
-        var expected = Rows(first);
-        foreach (var (name, row) in Rows(again.Output))
+        Dictionary<string, string> expected = Rows(first);
+        foreach ((string name, string row) in Rows(again.Output))
         {
             row.Split(" | ")[0].ShouldBe(expected[name].Split(" | ")[0], name);
         }
@@ -66,12 +66,12 @@ public class ConfigPrintTests
     [Fact]
     public void What_train_would_refuse_is_said_and_what_nobody_understands_is_an_error()
     {
-        var refused = CommandRunner.RunInside("config", "print", "--epochs", "0");
+        CommandOutcome refused = CommandRunner.RunInside("config", "print", "--epochs", "0");
         refused.ExitCode.ShouldBe(0);
         refused.Error.ShouldContain("warning: train would refuse this: --epochs: 0 is out of range; expected 1 or more");
         refused.Error.ShouldContain("warning: train would refuse this: --dataset-path: nothing to train on");
 
-        var wrong = CommandRunner.RunInside("config", "print", "--epoch", "3", "--dropout", "much");
+        CommandOutcome wrong = CommandRunner.RunInside("config", "print", "--epoch", "3", "--dropout", "much");
         wrong.ExitCode.ShouldBe(2);
         wrong.Output.ShouldBeEmpty();
         wrong.ErrorLines.ShouldBe(

@@ -14,14 +14,15 @@ public sealed class CudaDoctorTests : IDisposable
     [Fact]
     public void No_driver_is_a_normal_state()
     {
-        var (outcome, cuda, check) = Doctor(new() { ["CUDATRAINER_LIBCUDA"] = "/nowhere/libcuda.so.1" });
+        (CommandOutcome outcome, JsonElement cuda, Func<string, JsonElement> check) =
+            Doctor(new() { ["CUDATRAINER_LIBCUDA"] = "/nowhere/libcuda.so.1" });
         outcome.ExitCode.ShouldBe(0);
         Status(check("CUDA")).ShouldBe("ok");
         Found(check("CUDA")).ShouldContain("the CUDA driver was not found (tried /nowhere/libcuda.so.1: ");
         Found(check("CUDA")).ShouldEndWith("the CPU is used");
         cuda.GetProperty("available").GetBoolean().ShouldBeFalse();
         cuda.GetProperty("devices").GetArrayLength().ShouldBe(0);
-        var attempt = cuda.GetProperty("libraries")[0].GetProperty("trace").EnumerateArray().ShouldHaveSingleItem();
+        JsonElement attempt = cuda.GetProperty("libraries")[0].GetProperty("trace").EnumerateArray().ShouldHaveSingleItem();
         attempt.GetProperty("path").GetString().ShouldBe("/nowhere/libcuda.so.1");
     }
 
@@ -29,7 +30,7 @@ public sealed class CudaDoctorTests : IDisposable
     public void Training_on_CUDA_without_CUDA_fails_and_says_why()
     {
         string features = FeatureFolder.Write(_folder.File("features"));
-        var outcome = CommandRunner.RunIn(
+        CommandOutcome outcome = CommandRunner.RunIn(
             _folder.Path, Without(new() { ["CUDATRAINER_LIBCUDA"] = "/nowhere/libcuda.so.1" }), "train", "--features-dir", features,
                 "--device", "cuda:0", "--epochs", "1");
         outcome.ExitCode.ShouldBe(1);
@@ -43,7 +44,7 @@ public sealed class CudaDoctorTests : IDisposable
     public void A_failed_kernel_is_named_when_every_launch_is_waited_for(string wait, string message)
     {
         string features = FeatureFolder.Write(_folder.File("features"));
-        var outcome = CommandRunner.RunIn(
+        CommandOutcome outcome = CommandRunner.RunIn(
             _folder.Path, new()
             {
                 [Simulator] = RequireSimulator(),
@@ -62,7 +63,7 @@ public sealed class CudaDoctorTests : IDisposable
         string message)
     {
         string features = FeatureFolder.Write(_folder.File("features"));
-        var outcome = CommandRunner.RunIn(
+        CommandOutcome outcome = CommandRunner.RunIn(
             _folder.Path, new()
             {
                 [Simulator] = RequireSimulator(),
@@ -78,7 +79,8 @@ public sealed class CudaDoctorTests : IDisposable
     [Fact]
     public void The_simulator_is_said_to_be_one()
     {
-        var (outcome, cuda, check) = Doctor(new() { [Simulator] = RequireSimulator(), ["CUDASIM_DEVICES"] = "3" });
+        (CommandOutcome outcome, JsonElement cuda, Func<string, JsonElement> check) =
+            Doctor(new() { [Simulator] = RequireSimulator(), ["CUDASIM_DEVICES"] = "3" });
         outcome.ExitCode.ShouldBe(0);
         Status(check("CUDA")).ShouldBe("warn");
         Found(check("CUDA")).ShouldBe("SIMULATED: 3 simulated devices");
@@ -99,7 +101,8 @@ public sealed class CudaDoctorTests : IDisposable
     [Fact]
     public void A_GPU_that_kernels_do_not_run_on_fails()
     {
-        var (outcome, _, check) = Doctor(new() { [Simulator] = RequireSimulator(), ["CUDASIM_COMPUTE_CAPABILITY"] = "6.1" });
+        (CommandOutcome outcome, _, Func<string, JsonElement> check) =
+            Doctor(new() { [Simulator] = RequireSimulator(), ["CUDASIM_COMPUTE_CAPABILITY"] = "6.1" });
         outcome.ExitCode.ShouldBe(1);
         Status(check("kernels of cuda:0")).ShouldBe("fail");
         Found(check("kernels of cuda:0"))
@@ -109,7 +112,7 @@ public sealed class CudaDoctorTests : IDisposable
     [Fact]
     public void GPUs_that_do_not_reach_each_other_are_shown_so()
     {
-        var (_, _, check) = Doctor(new() { [Simulator] = RequireSimulator(), ["CUDASIM_PEER"] = "off" });
+        (_, _, Func<string, JsonElement> check) = Doctor(new() { [Simulator] = RequireSimulator(), ["CUDASIM_PEER"] = "off" });
         Found(check("GPU to GPU")).ShouldBe("0->1 by way of the host, 1->0 by way of the host");
     }
 
@@ -117,7 +120,8 @@ public sealed class CudaDoctorTests : IDisposable
     public void The_simulator_is_refused_unless_its_own_variable_names_it()
     {
         RequireSimulator();
-        var (_, cuda, check) = Doctor(new() { ["CUDATRAINER_LIBCUDA"] = Path.Combine(Libraries, "libcuda.so.1") });
+        (_, JsonElement cuda, Func<string, JsonElement> check) =
+            Doctor(new() { ["CUDATRAINER_LIBCUDA"] = Path.Combine(Libraries, "libcuda.so.1") });
         Status(check("CUDA")).ShouldBe("warn");
         Found(check("CUDA")).ShouldContain("it is the simulator, which only CUDATRAINER_CUDA_SIMULATOR may choose");
         cuda.GetProperty("available").GetBoolean().ShouldBeFalse();
@@ -127,7 +131,8 @@ public sealed class CudaDoctorTests : IDisposable
     [Fact]
     public void An_old_driver_is_told_with_what_is_needed()
     {
-        var (_, cuda, check) = Doctor(new() { [Simulator] = RequireSimulator(), ["CUDASIM_DRIVER_VERSION"] = "11020" });
+        (_, JsonElement cuda, Func<string, JsonElement> check) =
+            Doctor(new() { [Simulator] = RequireSimulator(), ["CUDASIM_DRIVER_VERSION"] = "11020" });
         Status(check("CUDA")).ShouldBe("warn");
         Found(check("CUDA")).ShouldContain("11.2; 11.4 or newer is needed: install a newer NVIDIA driver");
         cuda.GetProperty("available").GetBoolean().ShouldBeFalse();
@@ -136,7 +141,8 @@ public sealed class CudaDoctorTests : IDisposable
     [Fact]
     public void A_driver_older_than_the_libraries_is_told_too()
     {
-        var (_, cuda, check) = Doctor(new() { [Simulator] = RequireSimulator(), ["CUDASIM_DRIVER_VERSION"] = "11080" });
+        (_, JsonElement cuda, Func<string, JsonElement> check) =
+            Doctor(new() { [Simulator] = RequireSimulator(), ["CUDASIM_DRIVER_VERSION"] = "11080" });
         Status(check("cuBLAS")).ShouldBe("warn");
         Found(check("cuBLAS")).ShouldContain("it is of CUDA 12, and the driver supports only CUDA 11");
         cuda.GetProperty("reason").GetString()!.ShouldContain("cuBLAS was not found");
@@ -148,7 +154,8 @@ public sealed class CudaDoctorTests : IDisposable
     [InlineData("libnccl.so.2", "NCCL", true)]
     public void A_missing_library_is_named_with_the_file_that_was_tried(string file, string name, bool available)
     {
-        var (outcome, cuda, check) = Doctor(new() { [Simulator] = SimulatorWithout(file) });
+        (CommandOutcome outcome, JsonElement cuda, Func<string, JsonElement> check) =
+            Doctor(new() { [Simulator] = SimulatorWithout(file) });
         outcome.ExitCode.ShouldBe(0);
         Status(check(name)).ShouldBe("warn");
         Found(check(name)).ShouldStartWith($"{name} was not found (tried {_folder.Path}/lib{name.ToLowerInvariant()}.so");
@@ -159,7 +166,8 @@ public sealed class CudaDoctorTests : IDisposable
     [Fact]
     public void NCCL_is_not_missed_where_there_is_one_GPU()
     {
-        var (_, _, check) = Doctor(new() { [Simulator] = SimulatorWithout("libnccl.so.2"), ["CUDASIM_DEVICES"] = "1" });
+        (_, _, Func<string, JsonElement> check) =
+            Doctor(new() { [Simulator] = SimulatorWithout("libnccl.so.2"), ["CUDASIM_DEVICES"] = "1" });
         Status(check("NCCL")).ShouldBe("ok");
         Found(check("NCCL")).ShouldStartWith("not needed for one GPU: NCCL was not found (tried ");
     }
@@ -197,8 +205,8 @@ public sealed class CudaDoctorTests : IDisposable
 
     private (CommandOutcome Outcome, JsonElement Cuda, Func<string, JsonElement> Check) Doctor(Dictionary<string, string?> environment)
     {
-        var outcome = CommandRunner.RunIn(_folder.Path, Without(environment), "doctor", "--json");
-        var root = JsonSerializer.Deserialize<JsonElement>(outcome.Output);
+        CommandOutcome outcome = CommandRunner.RunIn(_folder.Path, Without(environment), "doctor", "--json");
+        JsonElement root = JsonSerializer.Deserialize<JsonElement>(outcome.Output);
         var checks = root.GetProperty("checks").EnumerateArray().ToDictionary(check => check.GetProperty("name").GetString()!);
         return (outcome, root.GetProperty("cuda"), name => checks[name]);
     }

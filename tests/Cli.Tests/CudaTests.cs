@@ -17,7 +17,7 @@ public class CudaTests
     {
         using TemporaryFolder folder = new();
         FeatureFolder.Write(folder.File("features"));
-        var outcome = CommandRunner.RunIn(folder.Path, Without, "train", "--features-dir", "features", "--checkpoint-dir", "run",
+        CommandOutcome outcome = CommandRunner.RunIn(folder.Path, Without, "train", "--features-dir", "features", "--checkpoint-dir", "run",
             "--device", "cuda");
 
         outcome.ExitCode.ShouldBe(1);
@@ -32,7 +32,7 @@ public class CudaTests
     {
         using TemporaryFolder folder = new();
         FeatureFolder.Write(folder.File("features"));
-        var outcome = CommandRunner.RunIn(folder.Path, Without, "train", "--features-dir", "features", "--checkpoint-dir", "run",
+        CommandOutcome outcome = CommandRunner.RunIn(folder.Path, Without, "train", "--features-dir", "features", "--checkpoint-dir", "run",
             "--epochs", "1");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
@@ -49,7 +49,7 @@ public class CudaTests
         using TemporaryFolder folder = new();
         FeatureFolder.Write(folder.File("features"));
         string[] train = ["train", "--features-dir", "features", "--checkpoint-dir", "run", "--device", "cuda:0", "--epochs", "2"];
-        var outcome = CommandRunner.RunIn(folder.Path, Simulated, train);
+        CommandOutcome outcome = CommandRunner.RunIn(folder.Path, Simulated, train);
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Error.ShouldContain("cuda:0 (asked for): SIMULATED");
@@ -58,11 +58,11 @@ public class CudaTests
         results.RootElement.GetProperty("device").GetString()!.ShouldContain("SIMULATED");
         results.RootElement.GetProperty("precision").GetString()!.ShouldContain("fp16");
 
-        var evaluated = CommandRunner.RunIn(folder.Path, Without, "evaluate", "--checkpoint", "run/best_model.safetensors",
+        CommandOutcome evaluated = CommandRunner.RunIn(folder.Path, Without, "evaluate", "--checkpoint", "run/best_model.safetensors",
             "--features-dir", "features");
         evaluated.ExitCode.ShouldBe(0, evaluated.Error);
 
-        var checks = CommandRunner.RunIn(folder.Path, Simulated, "gradcheck", "--device", "cuda:0");
+        CommandOutcome checks = CommandRunner.RunIn(folder.Path, Simulated, "gradcheck", "--device", "cuda:0");
         checks.ExitCode.ShouldBe(0, checks.Output);
         checks.Output.ShouldContain("cuda:0 fp16");
         checks.Output.ShouldContain("checks passed");
@@ -76,7 +76,7 @@ public class CudaTests
         Assert.SkipUnless(Directory.Exists(Simulator), "the simulator has not been built");
         using TemporaryFolder folder = new();
         CommandRunner.RunIn(folder.Path, [], "demo", "--clips-only", "--clips", "12", "--output", "demo").ExitCode.ShouldBe(0);
-        var trained = CommandRunner.RunIn(
+        CommandOutcome trained = CommandRunner.RunIn(
             folder.Path, Simulated, "train", "--dataset-path", "demo/dataset", "--device", "cuda:0", "--max-corrupt", "0.5", "--frames",
                 "1", "--epochs", "2", "--batch-size", "4", "--checkpoint-dir", "run");
         trained.ExitCode.ShouldBe(0, trained.Error);
@@ -103,7 +103,8 @@ public class CudaTests
         Assert.SkipUnless(Directory.Exists(Simulator), "the simulator has not been built");
         using TemporaryFolder folder = new();
         FeatureFolder.Write(folder.File("features"));
-        var outcome = CommandRunner.RunIn(folder.Path, Simulated, "train", "--features-dir", "features", "--checkpoint-dir", "run",
+        CommandOutcome outcome =
+            CommandRunner.RunIn(folder.Path, Simulated, "train", "--features-dir", "features", "--checkpoint-dir", "run",
             "--epochs", "1");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);

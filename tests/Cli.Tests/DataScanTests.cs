@@ -27,11 +27,11 @@ public sealed class DataScanTests : IDisposable
         TemporaryFolder.MakeFifo(_folder.File("clips/train/Fight/fifo.mp4"));
         string[] before = Directory.GetFileSystemEntries(_folder.Path, "*", SearchOption.AllDirectories);
 
-        var outcome = Scan("--json");
+        CommandOutcome outcome = Scan("--json");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         using var json = JsonDocument.Parse(outcome.Output);
-        var found = json.RootElement.EnumerateArray().Select(file => (
+        IEnumerable<(string?, string?, string?, int)> found = json.RootElement.EnumerateArray().Select(file => (
             file.GetProperty("path").GetString(), file.GetProperty("class").GetString(), file.GetProperty("verdict").GetString(),
                 file.GetProperty("frames").GetInt32()));
         found.ShouldBe(
@@ -64,7 +64,7 @@ public sealed class DataScanTests : IDisposable
     [Fact]
     public void A_folder_that_is_not_there_is_an_error()
     {
-        var outcome = CommandRunner.RunInside("data", "scan", _folder.File("nowhere"));
+        CommandOutcome outcome = CommandRunner.RunInside("data", "scan", _folder.File("nowhere"));
 
         outcome.ExitCode.ShouldBe(1);
         outcome.ErrorLines[0].ShouldContain("does not exist");

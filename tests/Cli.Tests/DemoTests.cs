@@ -10,7 +10,7 @@ public class DemoTests
         using TemporaryFolder folder = new();
         string mine = folder.File("mine.txt", "precious");
 
-        var outcome = CommandRunner.RunInside("demo", "--output", folder.Path);
+        CommandOutcome outcome = CommandRunner.RunInside("demo", "--output", folder.Path);
 
         outcome.ExitCode.ShouldBe(1);
         outcome.ErrorLines[0].ShouldBe($"error: '{folder.Path}' holds something that is not a demo.");
@@ -22,7 +22,7 @@ public class DemoTests
     [Fact]
     public void Bad_options_of_the_demo_are_reported_at_once()
     {
-        var outcome = CommandRunner.RunInside("demo", "--clips", "3", "--epochs", "0", "--frames", "0");
+        CommandOutcome outcome = CommandRunner.RunInside("demo", "--clips", "3", "--epochs", "0", "--frames", "0");
 
         outcome.ExitCode.ShouldBe(2);
         string[] expected =

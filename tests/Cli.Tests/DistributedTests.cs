@@ -9,7 +9,7 @@ public sealed class DistributedTests : IDisposable
 {
     private const string Simulator = "CUDATRAINER_CUDA_SIMULATOR";
 
-    private static readonly string _simulatorFolder = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../../cudasim"));
+    private static readonly string SimulatorFolder = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../../cudasim"));
 
     private readonly TemporaryFolder _folder = new();
 
@@ -22,9 +22,9 @@ public sealed class DistributedTests : IDisposable
         FeatureFolder.Write(_folder.File("features"));
         string[] train = ["--epochs", "2", "--batch-size", $"{batch}", "--sync-batchnorm", "--log-every-steps", "1", "--check-replicas",
             "1", "--ema", "0.8", "--swa-start", "1"];
-        var alone = Train("alone", train);
+        CommandOutcome alone = Train("alone", train);
         alone.ExitCode.ShouldBe(0, alone.Error);
-        var together = Mpirun(ranks, [], [.. Arguments("together"), .. train, "--distributed", "mpi"]);
+        CommandOutcome together = Mpirun(ranks, [], [.. Arguments("together"), .. train, "--distributed", "mpi"]);
         together.ExitCode.ShouldBe(0, together.Output + together.Error);
 
         // Sums in another order, through two epochs of steps that normalise few samples.
@@ -46,7 +46,7 @@ public sealed class DistributedTests : IDisposable
         FeatureFolder.Write(_folder.File("features"));
         string[] train = ["--epochs", "2", "--batch-size", "8", "--log-every-steps", "1"];
         Train("alone", [.. train, "--device", "cpu:2"]).ExitCode.ShouldBe(0);
-        var together = Mpirun(2, [], [.. Arguments("together"), .. train, "--distributed", "mpi"]);
+        CommandOutcome together = Mpirun(2, [], [.. Arguments("together"), .. train, "--distributed", "mpi"]);
         together.ExitCode.ShouldBe(0, together.Error);
 
         // Two addends have one sum, whoever adds: the same bits.
@@ -63,7 +63,7 @@ public sealed class DistributedTests : IDisposable
         int victim = Ranks(process).Single(rank => rank.Rank == 1).Pid;
         long began = Stopwatch.GetTimestamp();
         Process.GetProcessById(victim).Kill();
-        var outcome = ChildProcess.Finish(process);
+        CommandOutcome outcome = ChildProcess.Finish(process);
 
         Stopwatch.GetElapsedTime(began).ShouldBeLessThan(TimeSpan.FromSeconds(20));
         outcome.ExitCode.ShouldNotBe(0);
@@ -73,7 +73,8 @@ public sealed class DistributedTests : IDisposable
         foreach (int ranks in (int[])[1, 3])
         {
             string[] more = [.. Arguments("run"), .. train, "--epochs", $"{++epochs + 1}", "--resume", "auto"];
-            var resumed = ranks == 1 ? CommandRunner.RunIn(_folder.Path, [], more) : Mpirun(ranks, [], [.. more, "--distributed", "mpi"]);
+            CommandOutcome resumed =
+                ranks == 1 ? CommandRunner.RunIn(_folder.Path, [], more) : Mpirun(ranks, [], [.. more, "--distributed", "mpi"]);
             resumed.ExitCode.ShouldBe(0, resumed.Error);
             (resumed.Output + resumed.Error).ShouldContain("resumed from");
         }
@@ -85,7 +86,7 @@ public sealed class DistributedTests : IDisposable
         FeatureFolder.Write(_folder.File("features"));
         FeatureFolder.Write(_folder.File("others"), train: 30);
         string program = $"dotnet {CommandRunner.ProgramFile} train --distributed mpi --epochs 1 --checkpoint-dir run --features-dir";
-        var outcome = Mpirun(2, [],
+        CommandOutcome outcome = Mpirun(2, [],
             ["bash", "-c", $"if [ $OMPI_COMM_WORLD_RANK = 0 ]; then {program} features; else {program} others; fi"], wrap: false);
         outcome.ExitCode.ShouldNotBe(0);
         outcome.Error.ShouldContain("Rank 1 has other features than rank 0");
@@ -101,7 +102,7 @@ public sealed class DistributedTests : IDisposable
         Dictionary<string, string?> environment = launched == "none"
             ? []
             : new() { ["OMPI_COMM_WORLD_SIZE"] = launched, ["OMPI_ALLOW_RUN_AS_ROOT"] = "1", ["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1" };
-        var outcome = CommandRunner.RunIn(_folder.Path, environment, [.. Arguments("run"), "--distributed", "mpi"]);
+        CommandOutcome outcome = CommandRunner.RunIn(_folder.Path, environment, [.. Arguments("run"), "--distributed", "mpi"]);
         outcome.ExitCode.ShouldBe(1);
         outcome.ErrorLines[0].ShouldStartWith(message);
         outcome.ErrorLines[1].ShouldStartWith("hint: ");
@@ -111,7 +112,7 @@ public sealed class DistributedTests : IDisposable
     public void A_rank_has_one_device()
     {
         FeatureFolder.Write(_folder.File("features"));
-        var outcome = Mpirun(2, [], [.. Arguments("run"), "--distributed", "mpi", "--device", "cpu:2"]);
+        CommandOutcome outcome = Mpirun(2, [], [.. Arguments("run"), "--distributed", "mpi", "--device", "cpu:2"]);
         outcome.ExitCode.ShouldNotBe(0);
         outcome.Error.ShouldContain("--device cpu:2 does not go together with --distributed");
     }
@@ -124,18 +125,18 @@ public sealed class DistributedTests : IDisposable
     {
         RequireSimulator();
         FeatureFolder.Write(_folder.File("features"));
-        var outcome = Mpirun(
-            2, new() { [Simulator] = _simulatorFolder },
+        CommandOutcome outcome = Mpirun(
+            2, new() { [Simulator] = SimulatorFolder },
                 [.. Arguments("run"), "--epochs", "2", "--device", "cuda", "--distributed", "mpi", "--check-replicas", "1",
                 "--allreduce-dtype", type]);
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Error.ShouldContain("by NCCL SIMULATED");
 
-        var tooMany = Mpirun(3, new() { [Simulator] = _simulatorFolder },
+        CommandOutcome tooMany = Mpirun(3, new() { [Simulator] = SimulatorFolder },
             [.. Arguments("other"), "--device", "cuda", "--distributed", "mpi"]);
         tooMany.Error.ShouldContain("--device cuda: this machine has 2 GPUs for 3 processes.");
         string without = Directory.CreateDirectory(_folder.File("without")).FullName;
-        foreach (string library in Directory.EnumerateFiles(_simulatorFolder, "*.so*")
+        foreach (string library in Directory.EnumerateFiles(SimulatorFolder, "*.so*")
             .Where(path => !path.Contains("nccl", StringComparison.Ordinal)))
         {
             File.CreateSymbolicLink(Path.Combine(without, Path.GetFileName(library)), library);
@@ -157,10 +158,10 @@ public sealed class DistributedTests : IDisposable
             ["off"] = "gradients by way of the host's memory: cuda:0 has no peer access to cuda:1",
             ["lying"] = "gradients by way of the host's memory: the driver says that cuda:0 can read the memory of cuda:1, but copies",
         };
-        foreach (var (peer, message) in ways)
+        foreach ((string peer, string message) in ways)
         {
-            var outcome = CommandRunner.RunIn(
-                _folder.Path, new() { [Simulator] = _simulatorFolder, ["CUDASIM_PEER"] = peer },
+            CommandOutcome outcome = CommandRunner.RunIn(
+                _folder.Path, new() { [Simulator] = SimulatorFolder, ["CUDASIM_PEER"] = peer },
                     [.. Arguments(peer), "--epochs", "2", "--device", "cuda", "--check-replicas", "1"]);
             outcome.ExitCode.ShouldBe(0, outcome.Error);
             outcome.Error.ShouldContain(message);
@@ -176,7 +177,7 @@ public sealed class DistributedTests : IDisposable
         CommandRunner.RunIn(_folder.Path, [], "demo", "--clips-only", "--clips", "12", "--output", "demo").ExitCode.ShouldBe(0);
         string[] extract = ["extract", "--dataset-path", "demo/dataset", "--frames", "2", "--max-corrupt", "0.5", "--cache-dir"];
         CommandRunner.RunIn(_folder.Path, [], [.. extract, "alone"]).ExitCode.ShouldBe(0);
-        var together = Mpirun(2, [], [.. extract, "together", "--distributed", "mpi"]);
+        CommandOutcome together = Mpirun(2, [], [.. extract, "together", "--distributed", "mpi"]);
         together.ExitCode.ShouldBe(0, together.Error);
         ShouldBeTheSameCache("together", "alone");
 
@@ -186,7 +187,7 @@ public sealed class DistributedTests : IDisposable
             SearchOption.AllDirectories).Any(), TimeSpan.FromMinutes(1)).ShouldBeTrue();
         Process.GetProcessById(Ranks(process).Single(rank => rank.Rank == 1).Pid).Kill();
         ChildProcess.Finish(process).ExitCode.ShouldNotBe(0);
-        var again = Mpirun(3, [], [.. extract, "killed", "--distributed", "mpi"]);
+        CommandOutcome again = Mpirun(3, [], [.. extract, "killed", "--distributed", "mpi"]);
         again.ExitCode.ShouldBe(0, again.Error);
         ShouldBeTheSameCache("killed", "alone");
         Directory.EnumerateDirectories(_folder.File("killed")).ShouldBeEmpty();
@@ -194,7 +195,7 @@ public sealed class DistributedTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private static void RequireSimulator() => Assert.SkipUnless(Directory.Exists(_simulatorFolder), "the simulator has not been built");
+    private static void RequireSimulator() => Assert.SkipUnless(Directory.Exists(SimulatorFolder), "the simulator has not been built");
 
     private static string[] Arguments(string run) =>
         ["train", "--features-dir", "features", "--checkpoint-dir", run, "--model", "simple-lstm", "--warmup-epochs", "0"];

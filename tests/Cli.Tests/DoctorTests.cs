@@ -8,7 +8,7 @@ public class DoctorTests
     public void Json_lists_every_check_with_its_status()
     {
         using TemporaryFolder folder = new();
-        var outcome = CommandRunner.RunIn(folder.Path, [], "doctor", "--json");
+        CommandOutcome outcome = CommandRunner.RunIn(folder.Path, [], "doctor", "--json");
 
         using var json = JsonDocument.Parse(outcome.Output);
         var checks = json.RootElement.GetProperty("checks").EnumerateArray().ToDictionary(check => check.GetProperty("name").GetString()!);
@@ -28,7 +28,7 @@ public class DoctorTests
     [Fact]
     public void A_level_this_machine_lacks_fails_with_the_remedy()
     {
-        var outcome = CommandRunner.RunIn(Environment.CurrentDirectory, new() { ["CUDATRAINER_SIMD"] = "v9999" }, "doctor");
+        CommandOutcome outcome = CommandRunner.RunIn(Environment.CurrentDirectory, new() { ["CUDATRAINER_SIMD"] = "v9999" }, "doctor");
 
         outcome.ExitCode.ShouldBe(1);
         outcome.Output.ShouldContain("FAIL  SIMD");
@@ -41,7 +41,8 @@ public class DoctorTests
         using TemporaryFolder folder = new();
         string file = folder.File("file", "");
 
-        var outcome = CommandRunner.Run("doctor", "--cache-dir", "/proc/none/cache", "--checkpoint-dir", Path.Combine(file, "run"));
+        CommandOutcome outcome =
+            CommandRunner.Run("doctor", "--cache-dir", "/proc/none/cache", "--checkpoint-dir", Path.Combine(file, "run"));
 
         outcome.ExitCode.ShouldBe(1);
         outcome.Output.ShouldContain("FAIL  feature cache");

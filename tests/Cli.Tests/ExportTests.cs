@@ -18,7 +18,7 @@ public sealed class ExportTests : IDisposable
     [Fact]
     public void A_file_says_what_it_is()
     {
-        var outcome = Export("--onnx", "model.onnx", "--no-check");
+        CommandOutcome outcome = Export("--onnx", "model.onnx", "--no-check");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Output.ShouldContain("Not run in ONNX Runtime (--no-check); read back instead");
@@ -40,7 +40,7 @@ public sealed class ExportTests : IDisposable
     {
         File.WriteAllText(_folder.File("model.onnx"), "the old one");
 
-        var refused = Export("--onnx", "model.onnx");
+        CommandOutcome refused = Export("--onnx", "model.onnx");
 
         refused.ExitCode.ShouldBe(1);
         refused.ErrorLines.ShouldBe(["error: 'model.onnx' is there already.", "hint: Choose another name, or give --overwrite."]);
@@ -67,9 +67,9 @@ public sealed class ExportTests : IDisposable
             (["--onnx", "model.onnx", "--model", "empty"], 1, "'empty' is a folder without best_model.safetensors."),
             (["--onnx", "model.onnx", "--whole"], 1, "takes 16 features a frame, and VGG19 gives 4096"),
         ];
-        foreach (var (line, code, message) in mistakes)
+        foreach ((string[] line, int code, string message) in mistakes)
         {
-            var outcome = Export(line);
+            CommandOutcome outcome = Export(line);
 
             outcome.ExitCode.ShouldBe(code, message);
             outcome.Output.ShouldBeEmpty();
@@ -84,7 +84,7 @@ public sealed class ExportTests : IDisposable
     [Fact]
     public void A_disk_that_fills_up_leaves_nothing_behind()
     {
-        var outcome = CommandRunner.RunLimited(_folder.Path, kilobytes: 300, "export", "--onnx", "model.onnx", "--model", "run",
+        CommandOutcome outcome = CommandRunner.RunLimited(_folder.Path, kilobytes: 300, "export", "--onnx", "model.onnx", "--model", "run",
             "--no-check");
 
         outcome.ExitCode.ShouldBe(1);
@@ -100,7 +100,7 @@ public sealed class ExportTests : IDisposable
         foreach (string name in Classifiers.Names)
         {
             Train(name);
-            var outcome = CommandRunner.RunIn(_folder.Path, [], "export", "--onnx", name + ".onnx", "--model", "run", "--json");
+            CommandOutcome outcome = CommandRunner.RunIn(_folder.Path, [], "export", "--onnx", name + ".onnx", "--model", "run", "--json");
 
             outcome.ExitCode.ShouldBe(0, outcome.Error);
             using var json = JsonDocument.Parse(outcome.Output);
@@ -116,7 +116,7 @@ public sealed class ExportTests : IDisposable
 
     private void Train(string model)
     {
-        var outcome = CommandRunner.RunInside(
+        CommandOutcome outcome = CommandRunner.RunInside(
             "train", "--features-dir", _folder.File("features"), "--checkpoint-dir", _folder.File("run"), "--model", model, "--epochs",
                 "1", "--overwrite", "--no-tensorboard");
         outcome.ExitCode.ShouldBe(0, outcome.Error);

@@ -9,7 +9,7 @@ public class HelpTests
     [Fact]
     public void Without_arguments_a_short_help_with_three_examples_is_shown()
     {
-        var outcome = CommandRunner.Run();
+        CommandOutcome outcome = CommandRunner.Run();
 
         outcome.ExitCode.ShouldBe(0);
         outcome.Error.ShouldBeEmpty();
@@ -21,7 +21,7 @@ public class HelpTests
     [Fact]
     public void Version_is_one_line()
     {
-        var outcome = CommandRunner.Run("--version");
+        CommandOutcome outcome = CommandRunner.Run("--version");
 
         outcome.ExitCode.ShouldBe(0);
         outcome.Output.ShouldMatch(@"^cudatrainer \d+\.\d+\.\d+(\+[0-9a-f]+)?\n$");
@@ -31,12 +31,12 @@ public class HelpTests
     [MemberData(nameof(CommandNames))]
     public void Help_of_a_command_lists_each_of_its_options(string name)
     {
-        var outcome = CommandRunner.RunInside([.. name.Split(' '), "--help"]);
+        CommandOutcome outcome = CommandRunner.RunInside([.. name.Split(' '), "--help"]);
 
         outcome.ExitCode.ShouldBe(0);
-        var command = Program.Commands.Single(command => command.Name == name);
+        CliCommand command = Program.Commands.Single(command => command.Name == name);
         outcome.Output.ShouldContain(command.Summary[..30]);
-        foreach (var option in command.Options)
+        foreach (OptionDefinition option in command.Options)
         {
             outcome.Output.ShouldContain($"  {HelpText.Form(option)}");
         }
@@ -57,7 +57,7 @@ public class HelpTests
     [Fact]
     public void Help_fits_the_width_it_is_given()
     {
-        foreach (var command in Program.Commands)
+        foreach (CliCommand command in Program.Commands)
         {
             string help = HelpText.Of(command, width: 80);
             help.Split('\n').Where(line => line.StartsWith("      ", StringComparison.Ordinal)).ShouldAllBe(line => line.Length <= 80);

@@ -13,12 +13,12 @@ public sealed class InspectTests : IDisposable
         NpyFile.Write<float>(_folder.File("a.npy"), [1, float.NaN, -3, 4, float.PositiveInfinity, 2], 2, 3);
         NpyFile.Write<long>(_folder.File("b.npy"), [5, -7], 2);
 
-        var json = Json("a.npy", "--stats");
-        var tensor = json.GetProperty("tensors").EnumerateArray().ShouldHaveSingleItem();
+        JsonElement json = Json("a.npy", "--stats");
+        JsonElement tensor = json.GetProperty("tensors").EnumerateArray().ShouldHaveSingleItem();
         tensor.GetProperty("type").GetString().ShouldBe("F32");
         tensor.GetProperty("shape").EnumerateArray().Select(length => length.GetInt32()).ShouldBe([2, 3]);
         tensor.GetProperty("bytes").GetInt32().ShouldBe(24);
-        var statistics = tensor.GetProperty("statistics");
+        JsonElement statistics = tensor.GetProperty("statistics");
         (statistics.GetProperty("min").GetDouble(), statistics.GetProperty("mean").GetDouble(), statistics.GetProperty("max").GetDouble(),
             statistics.GetProperty("non_finite").GetInt32())
             .ShouldBe((-3, 1, 4, 2));
@@ -36,13 +36,13 @@ public sealed class InspectTests : IDisposable
         CommandRunner.RunIn(_folder.Path, [], "train", "--features-dir", "features", "--checkpoint-dir", "run", "--epochs", "1")
             .ExitCode.ShouldBe(0);
 
-        var model = Json("run/best_model.safetensors", "--stats");
+        JsonElement model = Json("run/best_model.safetensors", "--stats");
         model.GetProperty("model").GetProperty("inputs").GetInt32().ShouldBe(FeatureFolder.Dimension);
         model.GetProperty("tensors").EnumerateArray().Select(tensor => tensor.GetProperty("name").GetString())
             .ShouldContain("lstm_1.weight_ih");
         model.GetProperty("tensors").EnumerateArray().Sum(tensor => tensor.GetProperty("statistics").GetProperty("non_finite").GetInt32())
             .ShouldBe(0);
-        var text = Run("run/last.ckpt");
+        CommandOutcome text = Run("run/last.ckpt");
         text.ExitCode.ShouldBe(0, text.Error);
         text.Output.ShouldContain("model lstm-attention of epoch 1: 4 frames of 16 features");
         text.Output.ShouldContain("optimizer.first_moments");
@@ -75,7 +75,7 @@ public sealed class InspectTests : IDisposable
         File.WriteAllBytes(_folder.File("empty.npy"), []);
         Directory.CreateDirectory(_folder.File("folder"));
 
-        var outcome = Run(name, "--stats");
+        CommandOutcome outcome = Run(name, "--stats");
 
         outcome.ExitCode.ShouldBe(1);
         outcome.Output.ShouldBeEmpty();
@@ -91,18 +91,18 @@ public sealed class InspectTests : IDisposable
     {
         Assert.SkipUnless(Hdf5Library.IsAvailable, Hdf5Library.Detail);
 
-        var outcome = CommandRunner.Run("inspect", Golden("keras_3.h5"), "--stats", "--json");
+        CommandOutcome outcome = CommandRunner.Run("inspect", Golden("keras_3.h5"), "--stats", "--json");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
-        var json = JsonDocument.Parse(outcome.Output).RootElement;
+        JsonElement json = JsonDocument.Parse(outcome.Output).RootElement;
         json.GetProperty("format").GetString().ShouldBe("Keras HDF5");
-        var tensors = json.GetProperty("tensors").EnumerateArray().ToArray();
+        JsonElement[] tensors = json.GetProperty("tensors").EnumerateArray().ToArray();
         tensors.Select(tensor => tensor.GetProperty("name").GetString()).ShouldBe(
             ["lstm_1/lstm_1/lstm_cell/kernel", "lstm_1/lstm_1/lstm_cell/recurrent_kernel", "lstm_1/lstm_1/lstm_cell/bias"]);
         tensors[0].GetProperty("shape").EnumerateArray().Select(length => length.GetInt32()).ShouldBe([3, 8]);
 
         // Quarters with alternating signs, 0 to 23 of them.
-        var statistics = tensors[0].GetProperty("statistics");
+        JsonElement statistics = tensors[0].GetProperty("statistics");
         (statistics.GetProperty("min").GetDouble(), statistics.GetProperty("mean").GetDouble(), statistics.GetProperty("max").GetDouble())
             .ShouldBe((-5.75, -0.125, 5.5));
     }
@@ -112,7 +112,7 @@ public sealed class InspectTests : IDisposable
     {
         Assert.SkipUnless(Hdf5Library.IsAvailable, Hdf5Library.Detail);
 
-        var outcome = CommandRunner.Run("inspect", Golden("keras_crash.h5"));
+        CommandOutcome outcome = CommandRunner.Run("inspect", Golden("keras_crash.h5"));
 
         outcome.ExitCode.ShouldBe(1);
         outcome.Output.ShouldBeEmpty();
@@ -128,7 +128,7 @@ public sealed class InspectTests : IDisposable
 
     private JsonElement Json(params string[] arguments)
     {
-        var outcome = Run([.. arguments, "--json"]);
+        CommandOutcome outcome = Run([.. arguments, "--json"]);
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         return JsonDocument.Parse(outcome.Output).RootElement;
     }

@@ -12,7 +12,7 @@ public sealed class JsonOutputTests : IDisposable
     [Fact]
     public void A_run_prints_what_its_results_file_holds()
     {
-        var outcome = Train("--epochs", "2", "--json");
+        CommandOutcome outcome = Train("--epochs", "2", "--json");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Error.ShouldContain("2/2 ");
@@ -34,7 +34,7 @@ public sealed class JsonOutputTests : IDisposable
     [Fact]
     public void A_plan_is_printed_too()
     {
-        var outcome = Train("--dry-run", "--json", "--batch-size", "5");
+        CommandOutcome outcome = Train("--dry-run", "--json", "--batch-size", "5");
 
         using var plan = JsonDocument.Parse(outcome.Output);
         plan.RootElement.GetProperty("steps_per_epoch").GetInt32().ShouldBe(5);
@@ -44,7 +44,7 @@ public sealed class JsonOutputTests : IDisposable
     [Fact]
     public void Quiet_leaves_nothing_but_the_object()
     {
-        var outcome = Train("--epochs", "1", "--json", "--quiet");
+        CommandOutcome outcome = Train("--epochs", "1", "--json", "--quiet");
 
         outcome.Error.ShouldBeEmpty();
         using var printed = JsonDocument.Parse(outcome.Output);
@@ -59,7 +59,8 @@ public sealed class JsonOutputTests : IDisposable
             File.WriteAllText(_folder.File($"clips/{name}/clip.mp4"), name);
         }
 
-        var outcome = CommandRunner.RunIn(_folder.Path, [], "extract", "--dataset-path", "clips", "--on-corrupt", "zeros", "--max-corrupt",
+        CommandOutcome outcome =
+            CommandRunner.RunIn(_folder.Path, [], "extract", "--dataset-path", "clips", "--on-corrupt", "zeros", "--max-corrupt",
             "1", "--frames", "2", "--json");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using CudaTrainer.Formats;
 
 namespace CudaTrainer.Cli.Tests;
@@ -14,7 +15,7 @@ public sealed class KerasTests : IDisposable
     {
         Assert.SkipUnless(Hdf5Library.IsAvailable, Hdf5Library.Detail);
         FeatureFolder.Write(_folder.File("features"));
-        var train = Run("train", "--features-dir", "features", "--checkpoint-dir", "run", "--epochs", "2");
+        CommandOutcome train = Run("train", "--features-dir", "features", "--checkpoint-dir", "run", "--epochs", "2");
         train.ExitCode.ShouldBe(0, train.Error);
         train.Output.ShouldContain("best_model.h5");
         train.Error.ShouldNotContain("best_model.h5");
@@ -24,7 +25,7 @@ public sealed class KerasTests : IDisposable
 
         string Evaluate(string file)
         {
-            var outcome = Run("evaluate", "--checkpoint", file, "--features-dir", "features");
+            CommandOutcome outcome = Run("evaluate", "--checkpoint", file, "--features-dir", "features");
             outcome.ExitCode.ShouldBe(0, outcome.Error);
             outcome.Output.ShouldContain("confusion");
             return outcome.Output.Replace(file, "FILE", StringComparison.Ordinal);
@@ -33,7 +34,8 @@ public sealed class KerasTests : IDisposable
         byte[] TrainOn(string file)
         {
             string run = "from-" + Path.GetExtension(file);
-            var outcome = Run("train", "--features-dir", "features", "--checkpoint-dir", run, "--epochs", "1", "--initial-weights", file);
+            CommandOutcome outcome =
+                Run("train", "--features-dir", "features", "--checkpoint-dir", run, "--epochs", "1", "--initial-weights", file);
             outcome.ExitCode.ShouldBe(0, outcome.Error);
             return File.ReadAllBytes(_folder.File(run + "/best_model.h5"));
         }
@@ -49,7 +51,7 @@ public sealed class KerasTests : IDisposable
         long bytes = new FileInfo(_folder.File("whole/best_model.safetensors")).Length +
             new FileInfo(_folder.File("whole/best_model.h5")).Length;
 
-        var outcome = CommandRunner.RunLimited(_folder.Path, (int)(bytes / 2048), [.. line, "run"]);
+        CommandOutcome outcome = CommandRunner.RunLimited(_folder.Path, (int)(bytes / 2048), [.. line, "run"]);
 
         outcome.ExitCode.ShouldBe(1);
         outcome.ErrorLines.ShouldContain(text => text.StartsWith("error: ", StringComparison.Ordinal)
@@ -63,7 +65,7 @@ public sealed class KerasTests : IDisposable
         FeatureFolder.Write(_folder.File("features"));
         string program = ProgramWithoutLibrary();
 
-        var train = RunProgram(program, "train", "--features-dir", "features", "--checkpoint-dir", "run", "--epochs", "1");
+        CommandOutcome train = RunProgram(program, "train", "--features-dir", "features", "--checkpoint-dir", "run", "--epochs", "1");
 
         train.ExitCode.ShouldBe(0, train.Error);
         File.Exists(_folder.File("run/best_model.safetensors")).ShouldBeTrue();
@@ -73,7 +75,7 @@ public sealed class KerasTests : IDisposable
         string doctor = RunProgram(program, "doctor").Output;
         doctor.ShouldContain("WARN  hdf5");
         doctor.ShouldContain("-> without it no Keras .h5 files are read; everything else works");
-        var inspect = RunProgram(program, "inspect", "run/best_model.h5");
+        CommandOutcome inspect = RunProgram(program, "inspect", "run/best_model.h5");
         inspect.ExitCode.ShouldBe(1);
         string error = inspect.ErrorLines.ShouldHaveSingleItem();
         error.ShouldContain("this is an HDF5 (Keras) file, and the native HDF5 library does not load; ");
@@ -87,7 +89,7 @@ public sealed class KerasTests : IDisposable
 
     private CommandOutcome RunProgram(string program, params string[] arguments)
     {
-        using var process = CommandRunner.StartProgram(program, _folder.Path, [], arguments);
+        using Process process = CommandRunner.StartProgram(program, _folder.Path, [], arguments);
         return ChildProcess.Finish(process);
     }
 

@@ -14,7 +14,7 @@ public sealed class LrFindTests : IDisposable
     {
         string[] before = Directory.GetFileSystemEntries(_folder.Path, "*", SearchOption.AllDirectories);
 
-        var outcome = Run("lr-find", "--csv", "--from", "1e-5", "--to", "0.01");
+        CommandOutcome outcome = Run("lr-find", "--csv", "--from", "1e-5", "--to", "0.01");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         Directory.GetFileSystemEntries(_folder.Path, "*", SearchOption.AllDirectories).ShouldBe(before, ignoreOrder: true);
@@ -37,7 +37,7 @@ public sealed class LrFindTests : IDisposable
     [Fact]
     public void A_suggestion_comes_in_one_sentence_from_where_the_loss_falls()
     {
-        var text = Run("lr-find");
+        CommandOutcome text = Run("lr-find");
         using var json = JsonDocument.Parse(Run("lr-find", "--json").Output);
 
         text.ExitCode.ShouldBe(0, text.Error);
@@ -45,7 +45,7 @@ public sealed class LrFindTests : IDisposable
         text.Output.TrimEnd()
             .Split('\n')[^1].ShouldStartWith(
             $"Try --learning-rate {suggestion.ToString("G2", CultureInfo.InvariantCulture)}, where the loss falls fastest.");
-        var steps = json.RootElement.GetProperty("steps").EnumerateArray().ToArray();
+        JsonElement[] steps = json.RootElement.GetProperty("steps").EnumerateArray().ToArray();
         int at = Array.FindIndex(steps, step => step.GetProperty("learning_rate").GetDouble() == suggestion);
         double fall = steps[at - 1].GetProperty("smoothed").GetDouble() - steps[at + 1].GetProperty("smoothed").GetDouble();
         fall.ShouldBeGreaterThan(0);
@@ -59,7 +59,7 @@ public sealed class LrFindTests : IDisposable
     [Fact]
     public void Mistakes_are_named()
     {
-        var few = Run("lr-find", "--batch-size", "60");
+        CommandOutcome few = Run("lr-find", "--batch-size", "60");
         few.ExitCode.ShouldBe(1);
         few.Error.ShouldContain("The sweep would have 2 steps");
         CommandRunner.RunInside("lr-find", "--features-dir", "x", "--from", "1", "--to", "0.1")

@@ -25,7 +25,7 @@ public sealed class MotionTests : IDisposable
     [Fact]
     public void Motion_alone_is_trained_on_predicted_and_evaluated_without_a_backbone()
     {
-        var trained = Run(["train", "--stream", "motion", "--checkpoint-dir", "run", .. Model]);
+        CommandOutcome trained = Run(["train", "--stream", "motion", "--checkpoint-dir", "run", .. Model]);
         trained.ExitCode.ShouldBe(0, trained.Error);
         (trained.Output + trained.Error).ShouldNotContain("VGG19");
         Directory.EnumerateFiles(_folder.File("feature_cache"), "*.npy").ShouldBeEmpty();
@@ -35,7 +35,7 @@ public sealed class MotionTests : IDisposable
         }
 
         string model = "run/best_model.safetensors";
-        using (var archive = TensorArchive.Open(_folder.File(model)))
+        using (ITensorArchive archive = TensorArchive.Open(_folder.File(model)))
         {
             using var info = JsonDocument.Parse(archive.Metadata["model"]);
             info.RootElement.EnumerateObject().Single(field => field.Name.Equals("stream", StringComparison.OrdinalIgnoreCase))
@@ -47,12 +47,12 @@ public sealed class MotionTests : IDisposable
         Violent(Run("predict", "clips/train/violent/a.mp4", "--checkpoint", model, "--json", "--window", "5")).ShouldBe(whole, 0.02);
         Violent(Run("predict", "clips/val/nonviolent/d.mp4", "--checkpoint", model, "--json")).ShouldNotBe(whole);
 
-        var evaluated = Run("evaluate", "--checkpoint", model, "--dataset-path", "clips", "--cache-dir", "other");
+        CommandOutcome evaluated = Run("evaluate", "--checkpoint", model, "--dataset-path", "clips", "--cache-dir", "other");
         evaluated.ExitCode.ShouldBe(0, evaluated.Error);
         File.Exists(_folder.File("other/motion/val_features.npy")).ShouldBeTrue();
 
         Run("export", "--model", "run", "--onnx", "model.onnx").ExitCode.ShouldBe(0);
-        var export = Run("export", "--model", "run", "--onnx", "whole.onnx", "--whole");
+        CommandOutcome export = Run("export", "--model", "run", "--onnx", "whole.onnx", "--whole");
         export.ExitCode.ShouldBe(1);
         export.Error.ShouldContain("Export it without --whole");
     }
@@ -62,7 +62,7 @@ public sealed class MotionTests : IDisposable
     {
         Run(["extract", "--stream", "rgb", "--cache-dir", "apart", "--frames", "2", "--dataset-path", "clips"]).ExitCode.ShouldBe(0);
         Run(["extract", "--stream", "motion", "--cache-dir", "apart", "--frames", "2", "--dataset-path", "clips"]).ExitCode.ShouldBe(0);
-        var trained = Run(["train", "--stream", "both", "--cache-dir", "together", "--checkpoint-dir", "run", .. Model]);
+        CommandOutcome trained = Run(["train", "--stream", "both", "--cache-dir", "together", "--checkpoint-dir", "run", .. Model]);
         trained.ExitCode.ShouldBe(0, trained.Error);
         (trained.Output + trained.Error).ShouldContain("4 to extract");
         foreach (string file in new[] { "train_features.npy", "train_rows.json", "val_features.npy", "motion/train_features.npy", "motion/val_rows.json" })
@@ -70,7 +70,7 @@ public sealed class MotionTests : IDisposable
             File.ReadAllBytes(_folder.File($"together/{file}")).ShouldBe(File.ReadAllBytes(_folder.File($"apart/{file}")), file);
         }
 
-        var joined = Run(["train", "--stream", "both", "--cache-dir", "apart", "--checkpoint-dir", "run2", .. Model]);
+        CommandOutcome joined = Run(["train", "--stream", "both", "--cache-dir", "apart", "--checkpoint-dir", "run2", .. Model]);
         joined.ExitCode.ShouldBe(0, joined.Error);
         (joined.Output + joined.Error).ShouldContain("0 to extract");
         File.ReadAllBytes(_folder.File("apart/both/val_features.npy"))
@@ -102,8 +102,8 @@ public sealed class MotionTests : IDisposable
             .ExitCode.ShouldBe(0);
         Run([.. line, "--checkpoint-dir", "twice", "--epochs", "4", "--lr-schedule", "constant", "--resume",
             "once/checkpoint_epoch_002.ckpt"]).ExitCode.ShouldBe(0);
-        using var once = TensorArchive.Open(_folder.File("once/last.ckpt"));
-        using var twice = TensorArchive.Open(_folder.File("twice/last.ckpt"));
+        using ITensorArchive once = TensorArchive.Open(_folder.File("once/last.ckpt"));
+        using ITensorArchive twice = TensorArchive.Open(_folder.File("twice/last.ckpt"));
         foreach (string name in new[] { "dense_1.weight", "input.whitening" })
         {
             float[] a = new float[once.Entries[name].ElementCount], b = new float[a.Length];
@@ -116,7 +116,7 @@ public sealed class MotionTests : IDisposable
     [Fact]
     public void Weights_of_a_backbone_make_no_sense_with_motion_alone()
     {
-        var outcome = Run("train", "--stream", "motion", "--weights", "vgg19.pth", "--dataset-path", "clips");
+        CommandOutcome outcome = Run("train", "--stream", "motion", "--weights", "vgg19.pth", "--dataset-path", "clips");
         outcome.ExitCode.ShouldBe(2);
         outcome.Error.ShouldContain("--weights");
     }

@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Reflection.Emit;
 using System.Runtime.CompilerServices;
 using System.Text.Json.Serialization;
+using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Cli.Tests;
@@ -49,7 +50,7 @@ public class OptionAuditTests
     private static HashSet<Type> OptionRecords()
     {
         var types = new HashSet<Type>();
-        foreach (var command in Program.Commands)
+        foreach (CliCommand command in Program.Commands)
         {
             for (Type? type = command.GetType(); type is not null; type = type.BaseType)
             {

@@ -141,7 +141,7 @@ public class OptionTableTests
         {
             Presets.Meaning.ShouldContain($"{preset}: ");
             TrainOptions options = new();
-            foreach (var (setting, value) in Presets.Of(preset))
+            foreach ((string setting, string value) in Presets.Of(preset))
             {
                 OfTrain.Single(option => option.Name == $"--{setting}").Set(options, value);
             }
@@ -153,7 +153,7 @@ public class OptionTableTests
     [Fact]
     public void Every_option_is_named_once_and_described()
     {
-        foreach (var command in Program.Commands)
+        foreach (CliCommand command in Program.Commands)
         {
             command.Options.Select(option => option.Name).ShouldBeUnique();
             command.Options.ShouldAllBe(option => option.Description.Length > 10 && !option.Description.EndsWith('.'));

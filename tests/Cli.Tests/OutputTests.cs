@@ -11,7 +11,7 @@ public class OutputTests
     [InlineData("train --features-dir does-not-exist")]
     public void Pipes_get_no_control_codes(string line)
     {
-        var outcome = CommandRunner.RunIn(Environment.CurrentDirectory, new() { ["TERM"] = "xterm-256color" }, line.Split(' '));
+        CommandOutcome outcome = CommandRunner.RunIn(Environment.CurrentDirectory, new() { ["TERM"] = "xterm-256color" }, line.Split(' '));
 
         (outcome.Output + outcome.Error).ShouldAllBe(letter => !char.IsControl(letter) || letter == '\n');
     }
@@ -21,8 +21,8 @@ public class OutputTests
     {
         string[] line = ["train", "--features-dir", "does-not-exist"];
 
-        var plain = CommandRunner.Run(line);
-        var debug = CommandRunner.Run([.. line, "--debug"]);
+        CommandOutcome plain = CommandRunner.Run(line);
+        CommandOutcome debug = CommandRunner.Run([.. line, "--debug"]);
 
         plain.ExitCode.ShouldBe(1);
         plain.ErrorLines.Count(error => error.StartsWith("error: ")).ShouldBe(1);

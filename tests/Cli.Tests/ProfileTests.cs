@@ -11,7 +11,7 @@ public class ProfileTests
         using TemporaryFolder folder = new();
         CommandRunner.RunIn(folder.Path, [], "demo", "--clips-only", "--clips", "12", "--output", "demo").ExitCode.ShouldBe(0);
 
-        var outcome = CommandRunner.RunIn(
+        CommandOutcome outcome = CommandRunner.RunIn(
             folder.Path, [], "train", "--dataset-path", "demo/dataset", "--max-corrupt", "0.5", "--frames", "1", "--epochs", "3",
                 "--batch-size", "4", "--checkpoint-dir", "run", "--profile", "2,4");
 
@@ -44,7 +44,7 @@ public class ProfileTests
     {
         using TemporaryFolder folder = new();
 
-        var outcome = CommandRunner.RunIn(folder.Path, [], "train", "--features-dir", "features", "--profile", steps);
+        CommandOutcome outcome = CommandRunner.RunIn(folder.Path, [], "train", "--features-dir", "features", "--profile", steps);
 
         outcome.ExitCode.ShouldBe(2);
         outcome.ErrorLines[0].ShouldStartWith($"error: --profile: \"{steps}\" is not valid; expected FIRST,LAST");

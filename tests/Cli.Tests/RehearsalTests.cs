@@ -16,7 +16,7 @@ public sealed class RehearsalTests : IDisposable
     [InlineData("simple-lstm", "Lstm")]
     public void A_dry_run_prints_the_plan_and_writes_nothing(string model, string kind)
     {
-        var outcome = Train("--model", model, "--dry-run", "--batch-size", "5");
+        CommandOutcome outcome = Train("--model", model, "--dry-run", "--batch-size", "5");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Error.ShouldContain("nonviolent");
@@ -30,13 +30,13 @@ public sealed class RehearsalTests : IDisposable
         Directory.Exists(_folder.File("run")).ShouldBeFalse();
 
         // The same number that a model file holds.
-        var trained = Train("--model", model, "--epochs", "2");
+        CommandOutcome trained = Train("--model", model, "--epochs", "2");
         trained.ExitCode.ShouldBe(0);
         trained.Error.ShouldContain("--warmup-epochs 5 with --epochs 2: the learning rate still rises when training ends, at 4e-4 of 1e-3");
         using var file = JsonDocument.Parse(CommandRunner.RunInside("inspect", _folder.File("run/best_model.safetensors"), "--json")
             .Output);
         file.RootElement.GetProperty("elements").GetInt64().ShouldBe(total);
-        var again = Train("--model", model, "--dry-run");
+        CommandOutcome again = Train("--model", model, "--dry-run");
         again.ExitCode.ShouldBe(1);
         again.Error.ShouldContain("already holds a run");
     }
@@ -50,7 +50,8 @@ public sealed class RehearsalTests : IDisposable
             File.WriteAllText(_folder.File($"clips/{name}/clip.mp4"), name);
         }
 
-        var outcome = CommandRunner.RunIn(_folder.Path, [], "train", "--dataset-path", "clips", "--checkpoint-dir", "run", "--cache-dir",
+        CommandOutcome outcome =
+            CommandRunner.RunIn(_folder.Path, [], "train", "--dataset-path", "clips", "--checkpoint-dir", "run", "--cache-dir",
             "cache", "--dry-run");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
@@ -64,7 +65,7 @@ public sealed class RehearsalTests : IDisposable
     public void A_dry_run_finds_what_a_run_would_find()
     {
         File.Delete(_folder.File("features/val_labels.npy"));
-        var outcome = Train("--dry-run");
+        CommandOutcome outcome = Train("--dry-run");
 
         outcome.ExitCode.ShouldBe(1);
         outcome.Error.ShouldContain("val_labels.npy");
@@ -74,7 +75,7 @@ public sealed class RehearsalTests : IDisposable
     public void A_fast_development_run_leaves_no_files()
     {
         string[] before = Directory.GetFileSystemEntries(_folder.Path, "*", SearchOption.AllDirectories);
-        var outcome = Train("--fast-dev-run", "2", "--batch-size", "3", "--epochs", "50");
+        CommandOutcome outcome = Train("--fast-dev-run", "2", "--batch-size", "3", "--epochs", "50");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Error.ShouldContain("2 an epoch, 1 epochs, batch 3");
@@ -87,7 +88,7 @@ public sealed class RehearsalTests : IDisposable
     [Fact]
     public void Overfitting_validates_with_the_clips_it_trains_on()
     {
-        var outcome = Train("--overfit-batches", "2", "--batch-size", "4", "--epochs", "2", "--dropout", "0");
+        CommandOutcome outcome = Train("--overfit-batches", "2", "--batch-size", "4", "--epochs", "2", "--dropout", "0");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Error.ShouldContain("2 an epoch, 2 epochs");

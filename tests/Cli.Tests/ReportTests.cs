@@ -49,7 +49,7 @@ public sealed class ReportTests : IDisposable
         Train("other", "--learning-rate", "0.01").ExitCode.ShouldBe(0);
         CommandRunner.RunIn(_folder.Path, [], "report", "run", "other").ExitCode.ShouldBe(0);
 
-        foreach (var (file, charts) in new[] { ("run/report.html", 8), ("comparison.html", 2) })
+        foreach ((string file, int charts) in new[] { ("run/report.html", 8), ("comparison.html", 2) })
         {
             foreach (int width in new[] { 1200, 500 })
             {
@@ -94,7 +94,7 @@ public sealed class ReportTests : IDisposable
         Train("one").ExitCode.ShouldBe(0);
         Train("two", "--model", "gru-attention").ExitCode.ShouldBe(0);
 
-        var outcome = CommandRunner.RunIn(_folder.Path, [], "report", "one", "two", "--output", "both.html");
+        CommandOutcome outcome = CommandRunner.RunIn(_folder.Path, [], "report", "one", "two", "--output", "both.html");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Output.ShouldContain("both.html");
@@ -110,9 +110,9 @@ public sealed class ReportTests : IDisposable
         string results = _folder.File("run/training_results.json");
         File.WriteAllText(results, File.ReadAllText(results)[..100]);
 
-        var damaged = CommandRunner.RunIn(_folder.Path, [], "report", "run");
-        var none = CommandRunner.RunIn(_folder.Path, [], "report", "features");
-        var nothing = CommandRunner.RunIn(_folder.Path, [], "report");
+        CommandOutcome damaged = CommandRunner.RunIn(_folder.Path, [], "report", "run");
+        CommandOutcome none = CommandRunner.RunIn(_folder.Path, [], "report", "features");
+        CommandOutcome nothing = CommandRunner.RunIn(_folder.Path, [], "report");
 
         (damaged.ExitCode, none.ExitCode, nothing.ExitCode).ShouldBe((1, 1, 2));
         damaged.Error.ShouldContain("training_results.json");

@@ -14,7 +14,7 @@ public class RunPresenterTests
     [Fact]
     public void On_a_terminal_progress_is_one_line_redrawn_in_place()
     {
-        var presenter = Presenter(LiveTerminal);
+        RunPresenter presenter = Presenter(LiveTerminal);
 
         for (int done = 0; done <= 100; done++)
         {
@@ -33,7 +33,7 @@ public class RunPresenterTests
     [Fact]
     public void In_a_file_there_is_a_plain_line_every_ten_seconds_at_most()
     {
-        var presenter = Presenter(TerminalSettings.Pipes);
+        RunPresenter presenter = Presenter(TerminalSettings.Pipes);
 
         for (int done = 0; done <= 100; done++)
         {
@@ -50,9 +50,9 @@ public class RunPresenterTests
     [Fact]
     public void Progress_that_is_not_shown_allocates_nothing()
     {
-        foreach (var settings in new[] { LiveTerminal, TerminalSettings.Pipes })
+        foreach (TerminalSettings settings in new[] { LiveTerminal, TerminalSettings.Pipes })
         {
-            var presenter = Presenter(settings);
+            RunPresenter presenter = Presenter(settings);
             presenter.Progress(Extracting(1));
             presenter.Progress(Extracting(2));
 
@@ -81,7 +81,7 @@ public class RunPresenterTests
     [Fact]
     public void Each_epoch_is_a_line_under_the_same_columns_and_the_best_is_marked()
     {
-        var presenter = Presenter(TerminalSettings.Pipes);
+        RunPresenter presenter = Presenter(TerminalSettings.Pipes);
 
         presenter.Epoch(Epoch(1, isBest: true));
         presenter.Epoch(Epoch(2, isBest: false));
@@ -103,7 +103,7 @@ public class RunPresenterTests
     [InlineData(60, 7)]
     public void A_narrow_terminal_gets_fewer_columns(int width, int columns)
     {
-        var presenter = Presenter(LiveTerminal with { Width = width, Colour = false });
+        RunPresenter presenter = Presenter(LiveTerminal with { Width = width, Colour = false });
 
         presenter.Epoch(Epoch(1, isBest: true));
 
@@ -115,7 +115,7 @@ public class RunPresenterTests
     [Fact]
     public void An_epoch_line_replaces_the_live_line()
     {
-        var presenter = Presenter(LiveTerminal with { Colour = false });
+        RunPresenter presenter = Presenter(LiveTerminal with { Colour = false });
 
         presenter.Progress(Extracting(1));
         presenter.Epoch(Epoch(1, isBest: false));
@@ -132,7 +132,7 @@ public class RunPresenterTests
         foreach (bool colour in new[] { true, false })
         {
             _error.GetStringBuilder().Clear();
-            var presenter = Presenter(LiveTerminal with { Colour = colour, Width = 200 });
+            RunPresenter presenter = Presenter(LiveTerminal with { Colour = colour, Width = 200 });
 
             presenter.Epoch(Epoch(1, isBest: true));
             presenter.Message(Severity.Warning, "careful");

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using CudaTrainer.Cli.CommandLine;
 
 namespace CudaTrainer.Cli.Tests;
 
@@ -35,7 +36,7 @@ public partial class SettingNameTests
     [Fact]
     public void Help_names_settings_as_they_are_typed()
     {
-        foreach (var option in Program.Commands.SelectMany(command => command.Options))
+        foreach (OptionDefinition option in Program.Commands.SelectMany(command => command.Options))
         {
             PlaceholderPattern().IsMatch(option.Description + option.Default).ShouldBeFalse($"{option.Name}: {option.Description}");
         }

@@ -28,7 +28,7 @@ public sealed class TwoRuns : IDisposable
 
     internal static void Train(TemporaryFolder folder, string run, params string[] options)
     {
-        var trained = CommandRunner.RunIn(
+        CommandOutcome trained = CommandRunner.RunIn(
             folder.Path, [], ["train", "--dataset-path", "clips", "--cache-dir", "cache", "--checkpoint-dir", run, "--frames", "2",
                 "--epochs", "2", "--no-report", "--no-tensorboard", .. options]);
         trained.ExitCode.ShouldBe(0, trained.Error);
@@ -64,7 +64,8 @@ public sealed class SeveralAnswersTests : IClassFixture<TwoRuns>, IDisposable
     [Fact]
     public void An_ensemble_of_two_runs_answers_wherever_a_model_does()
     {
-        var made = Run("ensemble", "one", "two", "--dataset-path", "clips", "--cache-dir", "cache", "--output", "both/ensemble.json",
+        CommandOutcome made =
+            Run("ensemble", "one", "two", "--dataset-path", "clips", "--cache-dir", "cache", "--output", "both/ensemble.json",
             "--strategy", "mean");
         made.ExitCode.ShouldBe(0, made.Error);
         made.Output.ShouldContain("mean (chosen)");
@@ -79,14 +80,15 @@ public sealed class SeveralAnswersTests : IClassFixture<TwoRuns>, IDisposable
         one.ShouldNotBe(two);
         both.ShouldBe([.. one.Zip(two, (a, b) => (a + b) / 2)], 1e-12);
 
-        var evaluated = Run("evaluate", "--checkpoint", "both/ensemble.json", "--dataset-path", "clips", "--cache-dir", "cache", "--json");
+        CommandOutcome evaluated =
+            Run("evaluate", "--checkpoint", "both/ensemble.json", "--dataset-path", "clips", "--cache-dir", "cache", "--json");
         evaluated.ExitCode.ShouldBe(0, evaluated.Error);
         using var metrics = JsonDocument.Parse(evaluated.Output);
         metrics.RootElement.GetProperty("test").GetProperty("loss").GetDouble()
             .ShouldBe(file.RootElement.GetProperty("test").GetProperty("loss").GetDouble());
 
         File.Delete(_folder.File("two/best_model.safetensors"));
-        var missing = Run("predict", "clips/test", "--checkpoint", "both/ensemble.json");
+        CommandOutcome missing = Run("predict", "clips/test", "--checkpoint", "both/ensemble.json");
         missing.ExitCode.ShouldBe(1);
         missing.Error.ShouldContain(Path.Combine("two", "best_model.safetensors"));
         Run("ensemble", "one", "--features-dir", "cache").ExitCode.ShouldBe(2);
@@ -98,7 +100,8 @@ public sealed class SeveralAnswersTests : IClassFixture<TwoRuns>, IDisposable
         Train("moves", "--stream", "motion", "--model", "frame-mlp");
         Train("all", "--stream", "both", "--model", "frame-mlp");
         string[] members = ["one", "moves", "all"];
-        var made = Run(["ensemble", .. members, "--dataset-path", "clips", "--cache-dir", "cache", "--output", "late.json", "--strategy",
+        CommandOutcome made =
+            Run(["ensemble", .. members, "--dataset-path", "clips", "--cache-dir", "cache", "--output", "late.json", "--strategy",
             "mean"]);
         made.ExitCode.ShouldBe(0, made.Error);
         made.Error.ShouldNotContain("was trained on other clips");
@@ -106,17 +109,18 @@ public sealed class SeveralAnswersTests : IClassFixture<TwoRuns>, IDisposable
         // A member that looks at its part of the features adds the zeros of the rest in another order: the last bit may differ.
         double[][] alone = [.. members.Select(member => Predicted(member))];
         Predicted("late.json").ShouldBe([.. Enumerable.Range(0, 4).Select(clip => alone.Average(answers => answers[clip]))], 1e-6);
-        var windows = Run("predict", "clips/test/violent/a.mp4", "--checkpoint", "late.json", "--window", "1");
+        CommandOutcome windows = Run("predict", "clips/test/violent/a.mp4", "--checkpoint", "late.json", "--window", "1");
         windows.ExitCode.ShouldBe(0, windows.Error);
 
-        var evaluated = Run("evaluate", "--checkpoint", "late.json", "--dataset-path", "clips", "--cache-dir", "cache", "--json");
+        CommandOutcome evaluated =
+            Run("evaluate", "--checkpoint", "late.json", "--dataset-path", "clips", "--cache-dir", "cache", "--json");
         evaluated.ExitCode.ShouldBe(0, evaluated.Error);
         using var metrics = JsonDocument.Parse(evaluated.Output);
         using var file = JsonDocument.Parse(File.ReadAllText(_folder.File("late.json")));
         metrics.RootElement.GetProperty("test").GetProperty("loss").GetDouble()
             .ShouldBe(file.RootElement.GetProperty("test").GetProperty("loss").GetDouble());
 
-        var pictures = Run("ensemble", "one", "moves", "--features-dir", "cache");
+        CommandOutcome pictures = Run("ensemble", "one", "moves", "--features-dir", "cache");
         pictures.ExitCode.ShouldBe(1);
         pictures.Error.ShouldContain("has 4096 features a frame; the classifier in 'one/best_model.safetensors' takes 4444");
     }
@@ -133,7 +137,8 @@ public sealed class SeveralAnswersTests : IClassFixture<TwoRuns>, IDisposable
 
         double[] Study(string stream, params string[] options)
         {
-            var outcome = Run(["cv", "--dataset-path", "clips", "--cache-dir", "cache", "--output", $"cv-{stream}", "--stream", stream,
+            CommandOutcome outcome =
+                Run(["cv", "--dataset-path", "clips", "--cache-dir", "cache", "--output", $"cv-{stream}", "--stream", stream,
                 "--frames", "2", "--epochs", "2", "--model", "frame-mlp", "--folds", "2", "--seeds", "1", "--val-share", "0.3",
                 .. options]);
             outcome.ExitCode.ShouldBe(0, outcome.Error);
@@ -152,7 +157,7 @@ public sealed class SeveralAnswersTests : IClassFixture<TwoRuns>, IDisposable
     public void Dropout_says_how_sure_a_model_is()
     {
         string[] line = ["predict", "clips/test", "--checkpoint", "one", "--mc-dropout", "20"];
-        var first = Run([.. line, "--json"]);
+        CommandOutcome first = Run([.. line, "--json"]);
         first.ExitCode.ShouldBe(0, first.Error);
         Run([.. line, "--json"]).Output.ShouldBe(first.Output);
         Run([.. line, "--json", "--seed", "7"]).Output.ShouldNotBe(first.Output);
@@ -172,7 +177,7 @@ public sealed class SeveralAnswersTests : IClassFixture<TwoRuns>, IDisposable
         Run(line).Output.ShouldContain(" ± ");
         Run([.. line, "--window", "1"]).ExitCode.ShouldBe(2);
         Train("sure", "--dropout", "0");
-        var sure = Run("predict", "clips/test", "--checkpoint", "sure", "--mc-dropout", "5");
+        CommandOutcome sure = Run("predict", "clips/test", "--checkpoint", "sure", "--mc-dropout", "5");
         sure.ExitCode.ShouldBe(1);
         sure.Error.ShouldContain("was trained without dropout");
     }
@@ -180,7 +185,8 @@ public sealed class SeveralAnswersTests : IClassFixture<TwoRuns>, IDisposable
     [Fact]
     public void Views_are_cached_trained_on_and_averaged()
     {
-        var trained = Run("train", "--dataset-path", "clips", "--cache-dir", "cache", "--checkpoint-dir", "views", "--frames", "2",
+        CommandOutcome trained =
+            Run("train", "--dataset-path", "clips", "--cache-dir", "cache", "--checkpoint-dir", "views", "--frames", "2",
             "--epochs", "2", "--views", "3", "--model", "attention-mil");
         trained.ExitCode.ShouldBe(0, trained.Error);
         trained.Error.ShouldContain("features of view 2 (brightness 1.2): 0 of 12 clips are cached, 12 to extract");
@@ -191,7 +197,7 @@ public sealed class SeveralAnswersTests : IClassFixture<TwoRuns>, IDisposable
         features.Distinct(new SameBytes()).Count().ShouldBe(3);
 
         double[] plain = Predicted("one");
-        var predicted = Run("predict", "clips/test", "--checkpoint", "one", "--tta", "--json");
+        CommandOutcome predicted = Run("predict", "clips/test", "--checkpoint", "one", "--tta", "--json");
         predicted.ExitCode.ShouldBe(0, predicted.Error);
         using var answers = JsonDocument.Parse(predicted.Output);
         double[][] views = [.. answers.RootElement.EnumerateArray()
@@ -201,7 +207,7 @@ public sealed class SeveralAnswersTests : IClassFixture<TwoRuns>, IDisposable
         answers.RootElement.EnumerateArray().Select(answer => answer.GetProperty("violent").GetDouble())
             .ShouldBe(views.Select(view => view.Average()));
 
-        var evaluated = Run("evaluate", "--checkpoint", "one", "--dataset-path", "clips", "--cache-dir", "cache", "--tta");
+        CommandOutcome evaluated = Run("evaluate", "--checkpoint", "one", "--dataset-path", "clips", "--cache-dir", "cache", "--tta");
         evaluated.ExitCode.ShouldBe(0, evaluated.Error);
         evaluated.Error.ShouldContain("features of view 2 (brightness 1.2): 12 of 12 clips are cached, 0 to extract");
         evaluated.Output.ShouldContain("test_tta");
@@ -227,7 +233,7 @@ public sealed class SeveralAnswersTests : IClassFixture<TwoRuns>, IDisposable
     /// <summary>p(violent) of each test clip.</summary>
     private double[] Predicted(string checkpoint, params string[] options)
     {
-        var predicted = Run(["predict", "clips/test", "--checkpoint", checkpoint, "--json", .. options]);
+        CommandOutcome predicted = Run(["predict", "clips/test", "--checkpoint", checkpoint, "--json", .. options]);
         predicted.ExitCode.ShouldBe(0, predicted.Error);
         using var answers = JsonDocument.Parse(predicted.Output);
         return [.. answers.RootElement.EnumerateArray().Select(answer => answer.GetProperty("violent").GetDouble())];

@@ -15,7 +15,7 @@ public sealed class StudyTests : IDisposable
     [Fact]
     public void Cross_validation_prints_each_fold_and_all_together()
     {
-        var outcome = Run(["cv", .. Quick]);
+        CommandOutcome outcome = Run(["cv", .. Quick]);
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Error.ShouldContain("no two clips are known to come from one source");
@@ -30,7 +30,7 @@ public sealed class StudyTests : IDisposable
     [Fact]
     public void Sources_of_the_list_of_videos_stay_together()
     {
-        foreach (var (split, clips) in new[] { ("train", 24), ("val", 12), ("test", 12) })
+        foreach ((string split, int clips) in new[] { ("train", 24), ("val", 12), ("test", 12) })
         {
             File.WriteAllLines(_folder.File($"features/{split}_videos.csv"),
                 ["path,class,source,status",
@@ -38,14 +38,15 @@ public sealed class StudyTests : IDisposable
                 .Select(i => $"{split}/{i}.mp4,{(i % 3 == 0 ? "violent" : "nonviolent")},camera {i % 12 / 3},ok")]);
         }
 
-        var outcome = Run(["cv", .. Quick, "--folds", "2"]);
+        CommandOutcome outcome = Run(["cv", .. Quick, "--folds", "2"]);
 
         // Given twice: which of the two is meant, nobody knows.
         outcome.ExitCode.ShouldBe(2);
         outcome = Run(["cv", .. Quick.Where(word => word != "--folds" && word != "3"), "--folds", "2"]);
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Error.ShouldContain("from 4 sources");
-        var foldsOfSource = File.ReadAllLines(_folder.File("cv/predictions.csv")).Skip(1).Select(line => line.Split(','))
+        IEnumerable<IGrouping<string, string>> foldsOfSource =
+            File.ReadAllLines(_folder.File("cv/predictions.csv")).Skip(1).Select(line => line.Split(','))
             .GroupBy(row => row[2], row => row[3]);
         foldsOfSource.Count().ShouldBe(4);
         foldsOfSource.ShouldAllBe(folds => folds.Distinct().Count() == 1);
@@ -54,7 +55,7 @@ public sealed class StudyTests : IDisposable
     [Fact]
     public void An_ablation_prints_its_rows_and_leaves_its_tables()
     {
-        var outcome = Run(["ablate", .. Quick, "--no-leave-one-out"]);
+        CommandOutcome outcome = Run(["ablate", .. Quick, "--no-leave-one-out"]);
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Output.ShouldContain("+ multi-GPU: not run: needs two GPUs, this machine has none");
@@ -85,7 +86,7 @@ public sealed class StudyTests : IDisposable
         File.ReadAllText(alone).ShouldBe(before);
 
         File.WriteAllText(_folder.File("ablation/ablation.json"), "{\"rows\": 3}");
-        var damaged = Run(["report", "run", "ablation"]);
+        CommandOutcome damaged = Run(["report", "run", "ablation"]);
         damaged.ExitCode.ShouldBe(1);
         damaged.Error.ShouldContain("ablation/ablation.json");
     }
@@ -97,7 +98,7 @@ public sealed class StudyTests : IDisposable
     [InlineData("--preset", "quick", "--preset: \"quick\" is unknown; expected one of baseline, optimized, max-accuracy, fast, debug")]
     public void Wrong_options_are_named(string option, string value, string expected)
     {
-        var outcome = CommandRunner.RunInside("cv", "--features-dir", "features", option, value);
+        CommandOutcome outcome = CommandRunner.RunInside("cv", "--features-dir", "features", option, value);
 
         outcome.ExitCode.ShouldBe(2);
         outcome.Error.ShouldContain(expected);
@@ -125,7 +126,8 @@ public sealed class StudyTests : IDisposable
     [InlineData("optimized", "focal (alpha 0.25, gamma 2), label smoothing 0.1, class weights")]
     public void Training_by_a_preset_says_so(string preset, string loss)
     {
-        var outcome = Run(["train", "--features-dir", "features", "--preset", preset, "--epochs", "1", "--model", "simple-lstm"]);
+        CommandOutcome outcome =
+            Run(["train", "--features-dir", "features", "--preset", preset, "--epochs", "1", "--model", "simple-lstm"]);
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Error.ShouldContain($"preset     {preset}");

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using CudaTrainer.Engine.Tests.TensorBoard;
@@ -11,7 +12,7 @@ public class TrainTests
     public void A_run_ends_with_its_results_and_files()
     {
         using TemporaryFolder folder = new();
-        var outcome = Train(folder, "--epochs", "3");
+        CommandOutcome outcome = Train(folder, "--epochs", "3");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Output.ShouldContain("accuracy");
@@ -32,13 +33,13 @@ public class TrainTests
         using TemporaryFolder folder = new();
         string[] options = ["--batch-size", "8", "--min-learning-rate", "0.001", "--warmup-epochs", "0", "--log-every-steps", "2",
             "--tensorboard-histograms", "3"];
-        var outcome = Train(folder, [.. options, "--epochs", "2"]);
+        CommandOutcome outcome = Train(folder, [.. options, "--epochs", "2"]);
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Output.ShouldContain("for tensorboard --logdir");
         Train(folder, [.. options, "--epochs", "4", "--resume", "auto"]).ExitCode.ShouldBe(0);
 
         string[][] history = [.. File.ReadAllLines(folder.File("run/training_history.csv")).Select(line => line.Split(','))];
-        foreach (var (run, column) in new[] { ("train", "loss"), ("validation", "val_loss") })
+        foreach ((string run, string column) in new[] { ("train", "loss"), ("validation", "val_loss") })
         {
             EventFileReader[] files = EventFileReader.ReadRun(folder.File("run/tensorboard/" + run));
             files.Select(file => file.Starts.Count).ShouldBe([0, 1]);
@@ -60,7 +61,7 @@ public class TrainTests
     public void Tensorboard_can_be_left_out()
     {
         using TemporaryFolder folder = new();
-        var outcome = Train(folder, "--epochs", "1", "--no-tensorboard");
+        CommandOutcome outcome = Train(folder, "--epochs", "1", "--no-tensorboard");
         outcome.ExitCode.ShouldBe(0, outcome.Error);
 
         outcome.Output.ShouldNotContain("--logdir");
@@ -71,7 +72,7 @@ public class TrainTests
     public void Averages_of_the_weights_are_models_of_their_own()
     {
         using TemporaryFolder folder = new();
-        var outcome = Train(folder, "--epochs", "3", "--batch-size", "8", "--ema", "0.8", "--swa-start", "2");
+        CommandOutcome outcome = Train(folder, "--epochs", "3", "--batch-size", "8", "--ema", "0.8", "--swa-start", "2");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Output.ShouldContain("9 steps");
@@ -80,7 +81,8 @@ public class TrainTests
         foreach (JsonElement average in results.RootElement.GetProperty("averages").EnumerateArray())
         {
             string file = folder.File("run/" + average.GetProperty("file").GetString());
-            var evaluated = CommandRunner.Run("evaluate", "--checkpoint", file, "--features-dir", folder.File("features"), "--device",
+            CommandOutcome evaluated =
+                CommandRunner.Run("evaluate", "--checkpoint", file, "--features-dir", folder.File("features"), "--device",
                 "cpu", "--threads", "1", "--output", folder.File("evaluated"));
             evaluated.ExitCode.ShouldBe(0, evaluated.Error);
             using var again = JsonDocument.Parse(File.ReadAllText(folder.File("evaluated/evaluation_results.json")));
@@ -99,7 +101,7 @@ public class TrainTests
     public void Quiet_leaves_only_results()
     {
         using TemporaryFolder folder = new();
-        var outcome = Train(folder, "--epochs", "1", "--quiet");
+        CommandOutcome outcome = Train(folder, "--epochs", "1", "--quiet");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.ErrorLines.ShouldAllBe(line => line.StartsWith("warning: ", StringComparison.Ordinal));
@@ -113,7 +115,7 @@ public class TrainTests
         Train(folder, "--epochs", "1").ExitCode.ShouldBe(0);
         byte[] model = File.ReadAllBytes(folder.File("run/best_model.safetensors"));
 
-        var again = Train(folder, "--epochs", "2", "--seed", "7");
+        CommandOutcome again = Train(folder, "--epochs", "2", "--seed", "7");
         again.ExitCode.ShouldBe(1);
         again.ErrorLines.ShouldContain(
             line => line.StartsWith("error: ", StringComparison.Ordinal) && line.Contains("already holds a run"));
@@ -132,10 +134,10 @@ public class TrainTests
         using TemporaryFolder folder = new();
         FeatureFolder.Write(folder.File("features"));
         string[] line = ["train", "--features-dir", "features", "--early-stopping-patience", "0", "--checkpoint-dir", "run"];
-        using var process = CommandRunner.Start(folder.Path, [], [.. line, "--epochs", "1000000"]);
+        using Process process = CommandRunner.Start(folder.Path, [], [.. line, "--epochs", "1000000"]);
         string before = ReadUntil(process.StandardError, text => text.Contains("\n2/1000000 "));
         process.Signal(signal[3..]);
-        var stopped = ChildProcess.Finish(process);
+        CommandOutcome stopped = ChildProcess.Finish(process);
 
         stopped.ExitCode.ShouldBe(130, before + stopped.Error);
         stopped.Output.ShouldBeEmpty();
@@ -144,7 +146,7 @@ public class TrainTests
 
         int epochs = File.ReadAllLines(folder.File("run/training_history.csv")).Length - 1;
         epochs.ShouldBeGreaterThanOrEqualTo(2);
-        var resumed = CommandRunner.RunIn(folder.Path, [], [.. line, "--resume", "auto", "--epochs", $"{epochs + 1}"]);
+        CommandOutcome resumed = CommandRunner.RunIn(folder.Path, [], [.. line, "--resume", "auto", "--epochs", $"{epochs + 1}"]);
         resumed.ExitCode.ShouldBe(0, resumed.Error);
         resumed.Error.ShouldContain("resumed from");
         File.ReadAllLines(folder.File("run/training_history.csv")).Length.ShouldBe(epochs + 2);
@@ -158,7 +160,8 @@ public class TrainTests
         Train(folder, "--epochs", "2", "--batch-size", "5", "--clip-mode", "per-parameter", "--no-use-focal-loss", "--focal-alpha",
             "0.3,0.6").ExitCode.ShouldBe(0);
 
-        var again = CommandRunner.RunIn(folder.Path, [], "train", "--config", "run/training_config.json", "--checkpoint-dir", "again");
+        CommandOutcome again =
+            CommandRunner.RunIn(folder.Path, [], "train", "--config", "run/training_config.json", "--checkpoint-dir", "again");
 
         again.ExitCode.ShouldBe(0, again.Error);
         File.ReadAllBytes(folder.File("again/best_model.safetensors"))
@@ -175,7 +178,7 @@ public class TrainTests
     {
         using TemporaryFolder folder = new();
         FeatureFolder.Write(folder.File("features"));
-        var outcome = CommandRunner.RunIn(
+        CommandOutcome outcome = CommandRunner.RunIn(
             folder.Path, new() { ["CUDATRAINER_LIBCUDA"] = "/nowhere/libcuda.so.1", ["CUDATRAINER_CUDA_SIMULATOR"] = null },
             "train", "--features-dir", "features", "--checkpoint-dir", "run", "--device", device);
 
@@ -193,7 +196,7 @@ public class TrainTests
         using TemporaryFolder folder = new();
         Train(folder, "--epochs", "3").ExitCode.ShouldBe(0);
 
-        var outcome = CommandRunner.RunIn(
+        CommandOutcome outcome = CommandRunner.RunIn(
             folder.Path, [], "evaluate", "--checkpoint", "run/best_model.safetensors", "--features-dir", "features", "--json");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
@@ -208,14 +211,15 @@ public class TrainTests
         using var written = JsonDocument.Parse(File.ReadAllText(folder.File("run/evaluation_results.json")));
         foreach (string metric in new[] { "accuracy", "balanced_accuracy", "auc", "f1" })
         {
-            var interval = written.RootElement.GetProperty("test").GetProperty("intervals").GetProperty(metric);
+            JsonElement interval = written.RootElement.GetProperty("test").GetProperty("intervals").GetProperty(metric);
             double value = written.RootElement.GetProperty("test").GetProperty(metric).GetDouble();
             interval.GetProperty("low").GetDouble().ShouldBeLessThanOrEqualTo(value);
             interval.GetProperty("high").GetDouble().ShouldBeGreaterThanOrEqualTo(value);
         }
 
         trained.RootElement.GetProperty("test").TryGetProperty("intervals", out _).ShouldBeFalse();
-        var text = CommandRunner.RunIn(folder.Path, [], "evaluate", "--checkpoint", "run/best_model.safetensors", "--features-dir",
+        CommandOutcome text =
+            CommandRunner.RunIn(folder.Path, [], "evaluate", "--checkpoint", "run/best_model.safetensors", "--features-dir",
             "features");
         text.Output.ShouldContain("95% confidence intervals by bootstrap (2,000 resamples");
     }

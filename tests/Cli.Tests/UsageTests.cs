@@ -13,7 +13,7 @@ public class UsageTests
     [InlineData("zzzzzz", "unknown command \"zzzzzz\"")]
     public void Unknown_commands_suggest_the_nearest(string line, string expected)
     {
-        var outcome = CommandRunner.RunInside(line.Split(' '));
+        CommandOutcome outcome = CommandRunner.RunInside(line.Split(' '));
 
         outcome.ExitCode.ShouldBe(2);
         outcome.Output.ShouldBeEmpty();
@@ -47,7 +47,7 @@ public class UsageTests
     [InlineData("--resume auto --overwrite", "--resume: contradicts --overwrite; give one of them")]
     public void Each_mistake_is_named(string line, string expected)
     {
-        var outcome = CommandRunner.RunInside(["train", "--features-dir", "features", .. line.Split(' ')]);
+        CommandOutcome outcome = CommandRunner.RunInside(["train", "--features-dir", "features", .. line.Split(' ')]);
 
         outcome.ExitCode.ShouldBe(2);
         outcome.Output.ShouldBeEmpty();
@@ -63,7 +63,7 @@ public class UsageTests
     [InlineData("--window 5 --smooth -1", "--smooth: -1 is out of range; expected 0 or more")]
     public void Each_mistake_about_windows_is_named(string line, string expected)
     {
-        var outcome = CommandRunner.RunInside(["predict", "clip.mp4", "--checkpoint", "model", .. line.Split(' ')]);
+        CommandOutcome outcome = CommandRunner.RunInside(["predict", "clip.mp4", "--checkpoint", "model", .. line.Split(' ')]);
 
         outcome.ExitCode.ShouldBe(2);
         outcome.ErrorLines.ShouldBe([$"error: {expected}", "Run \"cudatrainer predict --help\" for help."]);
@@ -72,7 +72,7 @@ public class UsageTests
     [Fact]
     public void All_mistakes_are_reported_at_once()
     {
-        var outcome = CommandRunner.Run(
+        CommandOutcome outcome = CommandRunner.Run(
             "train", "--batchsize", "3", "--epochs", "0", "--dropout", "1", "--label-smoothing", "-0.1", "--seed", "x", "--model", "lstm",
                 "extra");
 
@@ -96,8 +96,8 @@ public class UsageTests
     [Fact]
     public void A_video_whose_name_starts_with_a_dash_follows_two_dashes()
     {
-        var withDashes = CommandRunner.RunInside("predict", "--", "-clip.mp4");
-        var without = CommandRunner.RunInside("predict", "-clip.mp4");
+        CommandOutcome withDashes = CommandRunner.RunInside("predict", "--", "-clip.mp4");
+        CommandOutcome without = CommandRunner.RunInside("predict", "-clip.mp4");
 
         withDashes.Error.ShouldNotContain("unknown option");
         without.Error.ShouldContain("unknown option -clip.mp4");
@@ -106,7 +106,7 @@ public class UsageTests
     [Fact]
     public void At_signs_are_not_special_where_no_such_file_is()
     {
-        var outcome = CommandRunner.RunInside("predict", "@clip.mp4");
+        CommandOutcome outcome = CommandRunner.RunInside("predict", "@clip.mp4");
 
         outcome.ErrorLines.ShouldBe(
             ["error: --checkpoint: is required: the trained model", "Run \"cudatrainer predict --help\" for help."]);
@@ -134,7 +134,7 @@ public class UsageTests
     [InlineData("train --model ", "lstm-attention frame-mlp")]
     public void A_shell_that_asks_how_a_line_goes_on_is_told(string line, string expected)
     {
-        var outcome = CommandRunner.RunInside($"[suggest:{line.Length}]", line);
+        CommandOutcome outcome = CommandRunner.RunInside($"[suggest:{line.Length}]", line);
 
         outcome.ExitCode.ShouldBe(0);
         outcome.Error.ShouldBeEmpty();

@@ -15,7 +15,7 @@ internal sealed class FormulaWeights : IVgg19WeightSource
 
     public void Read(string name, Span<float> destination)
     {
-        var (seed, scale) = Tensors[name];
+        (int seed, double scale) = Tensors[name];
         for (int i = 0; i < destination.Length; i++)
         {
             destination[i] = FormulaNoise.At(i, seed, scale);

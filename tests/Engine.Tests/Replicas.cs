@@ -7,7 +7,7 @@ namespace CudaTrainer.Engine.Tests;
 internal sealed class Replicas : IDisposable
 {
     /// <summary>Longer than any test takes; a replica that fails must not make the others wait for ever.</summary>
-    private static readonly TimeSpan _patience = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
 
     private readonly Barrier _barrier;
     private readonly double[][] _parts;
@@ -33,7 +33,7 @@ internal sealed class Replicas : IDisposable
 
     private void Meet()
     {
-        if (!_barrier.SignalAndWait(_patience))
+        if (!_barrier.SignalAndWait(Patience))
         {
             throw new TimeoutException("A replica did not come to the exchange.");
         }

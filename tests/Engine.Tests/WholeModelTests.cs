@@ -156,7 +156,7 @@ public class WholeModelTests
     private static void Fill(ParameterSet parameters)
     {
         parameters.Initialize(0);
-        foreach (var (index, parameter) in parameters.Parameters.Index())
+        foreach ((int index, Parameter parameter) in parameters.Parameters.Index())
         {
             int count = (int)parameter.Shape.Count;
             float[] values = parameter.Name.StartsWith("bn_", StringComparison.Ordinal)
@@ -180,7 +180,7 @@ public class WholeModelTests
         actual.Select((value, i) => value * Math.Cos(i * 0.3)).Sum()
             .ShouldBe(expected.GetProperty("pattern").GetDouble(), tolerance, $"pattern of {name}");
         int stride = Math.Max(1, actual.Length / 8);
-        foreach (var (i, sample) in expected.GetProperty("samples").EnumerateArray().Index())
+        foreach ((int i, JsonElement sample) in expected.GetProperty("samples").EnumerateArray().Index())
         {
             actual[i * stride].ShouldBe(sample.GetDouble(), tolerance, $"{name}[{i * stride}]");
         }

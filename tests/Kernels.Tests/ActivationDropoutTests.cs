@@ -6,7 +6,7 @@ namespace CudaTrainer.Kernels.Tests;
 
 public sealed unsafe class ActivationDropoutTests
 {
-    private static readonly Dropout _half = new(0.5f, 42, 7);
+    private static readonly Dropout Half = new(0.5f, 42, 7);
 
     public static TheoryData<SimdLevel> Levels => TestTeams.Levels;
 
@@ -17,7 +17,7 @@ public sealed unsafe class ActivationDropoutTests
         using var team = new ThreadTeam(1, level);
         for (int length = 0; length <= 257; length++)
         {
-            Check(team, length, relu: length % 2 == 0, length % 3 == 0 ? default : _half, length % 5 == 0 ? Edge.Before : Edge.Behind);
+            Check(team, length, relu: length % 2 == 0, length % 3 == 0 ? default : Half, length % 5 == 0 ? Edge.Before : Edge.Behind);
         }
     }
 
@@ -57,10 +57,10 @@ public sealed unsafe class ActivationDropoutTests
         float[] dy = Numbers.Random(5_000, 2);
         GuardedBuffer<float> values = buffers.Of(x);
         GuardedBuffer<float> gradients = buffers.Of(dy);
-        ActivationDropout.Forward(team, values.Length, values, values, relu: true, _half);
-        ActivationDropout.Backward(team, values.Length, values, gradients, gradients, relu: true, _half);
-        values.Read().ShouldBe(x.Select((v, i) => MathF.Max(0, v) * _half.Factor(i)));
-        gradients.Read().ShouldBe(x.Select((v, i) => v > 0 ? dy[i] * _half.Factor(i) : 0));
+        ActivationDropout.Forward(team, values.Length, values, values, relu: true, Half);
+        ActivationDropout.Backward(team, values.Length, values, gradients, gradients, relu: true, Half);
+        values.Read().ShouldBe(x.Select((v, i) => MathF.Max(0, v) * Half.Factor(i)));
+        gradients.Read().ShouldBe(x.Select((v, i) => v > 0 ? dy[i] * Half.Factor(i) : 0));
     }
 
     [Theory]

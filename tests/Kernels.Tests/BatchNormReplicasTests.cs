@@ -7,7 +7,7 @@ namespace CudaTrainer.Kernels.Tests;
 /// <summary>Several replicas' passes, one after another, with what they exchange put together by hand.</summary>
 public sealed unsafe class BatchNormReplicasTests
 {
-    private static readonly Dropout _dropout = new(0.5f, 11, 3);
+    private static readonly Dropout Dropout = new(0.5f, 11, 3);
 
     public static TheoryData<SimdLevel, int[], int, bool, bool> Cases
     {
@@ -38,7 +38,7 @@ public sealed unsafe class BatchNormReplicasTests
     public void Parts_agree_with_plain_loops_over_all_rows(SimdLevel level, int[] parts, int channels, bool relu, bool drop)
     {
         int rows = parts.Sum(), length = BatchNorm.PartLength(channels);
-        Dropout dropout = drop ? _dropout : default;
+        Dropout dropout = drop ? Dropout : default;
         float[] x = [.. Numbers.Random(rows * channels, 1, 2).Select((v, i) => v + 3 + (i / channels * 0.05f))],
             dy = Numbers.Random(rows * channels, 4);
         float[] gamma = [.. Numbers.Random(channels, 2).Select(v => v + 1.5f)], beta = Numbers.Random(channels, 3),
@@ -110,7 +110,7 @@ public sealed unsafe class BatchNormReplicasTests
                 outputs[5].ShouldAgreeWith(gradients[0], Agreement.Backward, "dx");
                 outputs[6].ShouldAgreeWith([.. before.Select((r, c) => r + gradients[1][c])], Agreement.Backward, "dγ");
                 outputs[7].ShouldAgreeWith([.. before.Select((r, c) => r + gradients[2][c])], Agreement.Backward, "dβ");
-                foreach (var (i, part) in Split(x, parts, channels).Index())
+                foreach ((int i, float[] part) in Split(x, parts, channels).Index())
                 {
                     BatchNormReference.Pass own = new BatchNormReference(parts[i], channels, false, default)
                         .Forward(part.Widen(), gamma.Widen(), beta.Widen());
@@ -166,21 +166,21 @@ public sealed unsafe class BatchNormReplicasTests
             {
                 BatchNorm.Moments(team, Rows, Channels, x, part);
                 BatchNorm.Combine(1, Channels, part, running, spread, mean, inverse);
-                BatchNorm.Normalize(team, Rows, Channels, x, gamma, beta, mean, inverse, y, relu: true, _dropout);
+                BatchNorm.Normalize(team, Rows, Channels, x, gamma, beta, mean, inverse, y, relu: true, Dropout);
                 BatchNorm.GradientSums(team, Rows, Channels, x, gamma, beta, mean, inverse, dy, dx, part, dGamma, dBeta, relu: true,
-                    _dropout);
-                BatchNorm.InputGradient(team, 1, Rows, Channels, x, gamma, mean, inverse, part, dy, dx, relu: true, _dropout);
+                    Dropout);
+                BatchNorm.InputGradient(team, 1, Rows, Channels, x, gamma, mean, inverse, part, dy, dx, relu: true, Dropout);
             }
             else
             {
-                BatchNorm.ForwardTraining(team, Rows, Channels, x, gamma, beta, running, spread, y, mean, inverse, relu: true, _dropout);
-                BatchNorm.Backward(team, Rows, Channels, x, gamma, beta, mean, inverse, dy, dx, dGamma, dBeta, relu: true, _dropout);
+                BatchNorm.ForwardTraining(team, Rows, Channels, x, gamma, beta, running, spread, y, mean, inverse, relu: true, Dropout);
+                BatchNorm.Backward(team, Rows, Channels, x, gamma, beta, mean, inverse, dy, dx, dGamma, dBeta, relu: true, Dropout);
             }
 
             return [y.Read(), dx.Read(), dGamma.Read(), dBeta.Read(), running.Read(), spread.Read()];
         }
 
-        foreach (var (i, (actual, expected)) in Run(true).Zip(Run(false)).Index())
+        foreach ((int i, (float[] actual, float[] expected)) in Run(true).Zip(Run(false)).Index())
         {
             actual.ShouldAgreeWith(expected.Widen(), 1e-6, $"output {i}");
         }

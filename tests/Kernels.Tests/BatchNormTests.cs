@@ -6,7 +6,7 @@ namespace CudaTrainer.Kernels.Tests;
 
 public sealed unsafe class BatchNormTests
 {
-    private static readonly Dropout _dropout = new(0.5f, 11, 3);
+    private static readonly Dropout Dropout = new(0.5f, 11, 3);
 
     public static TheoryData<SimdLevel, int, int, bool, bool> Cases
     {
@@ -36,7 +36,7 @@ public sealed unsafe class BatchNormTests
     [MemberData(nameof(Cases))]
     public void Training_agrees_with_plain_loops(SimdLevel level, int rows, int channels, bool relu, bool drop)
     {
-        Dropout dropout = drop ? _dropout : default;
+        Dropout dropout = drop ? Dropout : default;
         float[] x = [.. Numbers.Random(rows * channels, 1, 2).Select(v => v + 3)];
         float[] gamma = [.. Numbers.Random(channels, 2).Select(v => v + 1.5f)];
         float[] beta = Numbers.Random(channels, 3);
@@ -149,9 +149,9 @@ public sealed unsafe class BatchNormTests
             team, Rows, Channels, x, buffers.Of(Numbers.Filled(Channels, 1)), buffers.Of(new float[Channels]),
             buffers.Of(new float[Channels]),
             buffers.Of(new float[Channels]), y, buffers.Output(Channels), buffers.Output(Channels), relu: true, dropout);
-        Forward(fused, _dropout);
+        Forward(fused, Dropout);
         Forward(separate, default);
-        ActivationDropout.Forward(team, x.Length, separate, separate, relu: false, _dropout);
+        ActivationDropout.Forward(team, x.Length, separate, separate, relu: false, Dropout);
         fused.Read().ShouldBeTheSameBitsAs(separate.Read(), "y");
     }
 
@@ -162,7 +162,7 @@ public sealed unsafe class BatchNormTests
         const int Channels = 4;
         foreach (bool relu in (bool[])[false, true])
         {
-            var reference = new BatchNormReference(Rows, Channels, relu, relu ? _dropout : default);
+            var reference = new BatchNormReference(Rows, Channels, relu, relu ? Dropout : default);
             double[] x = Numbers.Random(Rows * Channels, 1).Widen();
             double[] gamma = Numbers.Random(Channels, 2).Widen();
             double[] beta = Numbers.Random(Channels, 3).Widen();

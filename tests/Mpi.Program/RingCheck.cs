@@ -6,13 +6,13 @@ namespace CudaTrainer.Mpi.Program;
 /// <summary>The ring all-reduce against sums made from every rank's values in the documented order.</summary>
 internal static class RingCheck
 {
-    private static readonly int[] s_counts = [1, 3, 15, 16, 17, 63, 64, 65, 1_000, 4_099, 300_001];
+    private static readonly int[] Counts = [1, 3, 15, 16, 17, 63, 64, 65, 1_000, 4_099, 300_001];
 
     public static void Run(MpiWorld world, Checker check)
     {
         using var team = new ThreadTeam(2);
         using var ring = new MpiRing(world, team);
-        foreach (int count in s_counts)
+        foreach (int count in Counts)
         {
             foreach (bool half in new[] { false, true })
             {
@@ -31,7 +31,7 @@ internal static class RingCheck
         CountTraffic(world, ring, check);
 
         // All sizes have been summed, so that the buffers are as large as they become.
-        float[] again = Values(world.Rank, s_counts[^1]);
+        float[] again = Values(world.Rank, Counts[^1]);
         long allocated = GC.GetAllocatedBytesForCurrentThread();
         ring.AllReduceSum(again, halfOnWire: false);
         ring.AllReduceSum(again, halfOnWire: true);

@@ -30,7 +30,7 @@ internal static class ChildProcess
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        foreach (var (name, value) in environment ?? [])
+        foreach ((string? name, string? value) in environment ?? [])
         {
             start.Environment[name] = value;
         }

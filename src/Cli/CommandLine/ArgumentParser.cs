@@ -35,13 +35,13 @@ internal sealed class ArgumentParser
         _root.Options.Clear();
         _root.Directives.Clear();
         _root.Directives.Add(_suggest);
-        foreach (var option in new[] { _help, _version, _quiet, _debug })
+        foreach (Option<bool> option in new[] { _help, _version, _quiet, _debug })
         {
             option.Recursive = true;
             _root.Options.Add(option);
         }
 
-        foreach (var command in commands)
+        foreach (CliCommand command in commands)
         {
             AddCommand(command);
         }
@@ -71,8 +71,8 @@ internal sealed class ArgumentParser
     public CommandLineRequest Parse(IReadOnlyList<string> arguments)
     {
         List<string> problems = [];
-        var parse = Parse(arguments, problems);
-        var command = _commandOf.GetValueOrDefault(parse.CommandResult.Command);
+        ParseResult parse = Parse(arguments, problems);
+        CliCommand? command = _commandOf.GetValueOrDefault(parse.CommandResult.Command);
         bool help = IsGiven(parse, _help), version = IsGiven(parse, _version), quiet = IsGiven(parse, _quiet),
             debug = IsGiven(parse, _debug);
         if (command is null)
@@ -91,8 +91,8 @@ internal sealed class ArgumentParser
             return new(null, help, version, new([], [], null, quiet, debug, problems));
         }
 
-        var given = GivenOptions(parse, command, problems);
-        var positional = Positional(parse, command, problems);
+        List<GivenOption> given = GivenOptions(parse, command, problems);
+        List<string> positional = Positional(parse, command, problems);
         string? config = SingleValue(parse.GetResult(_config), ConfigOption, "a JSON file", problems);
         return new(command, help, version, new(given, positional, config, quiet, debug, problems));
     }
@@ -126,7 +126,7 @@ internal sealed class ArgumentParser
         Command parent = _root;
         foreach (string group in names[..^1])
         {
-            var existing = parent.Subcommands.FirstOrDefault(sub => sub.Name == group);
+            Command? existing = parent.Subcommands.FirstOrDefault(sub => sub.Name == group);
             if (existing is null)
             {
                 existing = new Command(group);
@@ -137,7 +137,7 @@ internal sealed class ArgumentParser
         }
 
         var symbol = new Command(names[^1]);
-        foreach (var option in command.Options)
+        foreach (OptionDefinition option in command.Options)
         {
             if (option.IsSwitch)
             {
@@ -175,9 +175,9 @@ internal sealed class ArgumentParser
         List<GivenOption> given = [];
         var results = parse.CommandResult.Children.OfType<OptionResult>().Where(result => !result.Implicit)
             .ToDictionary(result => result.Option.Name);
-        foreach (var option in command.Options)
+        foreach (OptionDefinition option in command.Options)
         {
-            results.TryGetValue(option.Name, out var result);
+            results.TryGetValue(option.Name, out OptionResult? result);
             if (!option.IsSwitch)
             {
                 if (SingleValue(result, option.Name, $"a value ({option.Range ?? option.Kind})", problems) is { } text)
@@ -241,7 +241,7 @@ internal sealed class ArgumentParser
         ];
         HashSet<string> takeValue = [.. command.Options.Where(option => !option.IsSwitch).Select(option => option.Name), ConfigOption];
         bool onlyArguments = false, afterOption = false, afterUnknown = false;
-        foreach (var token in parse.Tokens)
+        foreach (Token token in parse.Tokens)
         {
             if (token.Type == TokenType.DoubleDash)
             {
@@ -277,10 +277,10 @@ internal sealed class ArgumentParser
 
     private string UnknownCommand(ParseResult parse, string[] unknown)
     {
-        var parent = parse.CommandResult.Command;
+        Command parent = parse.CommandResult.Command;
         string prefix = parent == _root ? "" : parent.Name + " ";
         string typed = unknown.FirstOrDefault(token => !token.StartsWith('-')) ?? unknown[0];
-        var names = parent == _root
+        IEnumerable<string> names = parent == _root
             ? _commands.Select(command => command.Name.Split(' ')[0]).Distinct()
             : parent.Subcommands.Select(sub => prefix + sub.Name);
         return typed.StartsWith('-')

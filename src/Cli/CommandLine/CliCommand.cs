@@ -92,7 +92,7 @@ internal abstract class CliCommand<TOptions> : CliCommand
         Dictionary<string, OptionDefinition> byName = Options.ToDictionary(option => option.Name);
         TOptions options = new();
         misread = [];
-        foreach (var (name, text, _) in given)
+        foreach ((string name, string text, _) in given)
         {
             try
             {

@@ -42,9 +42,9 @@ internal static class ConfigFile
         var byKey = options.ToDictionary(option => Suggestion.Key(option.Name));
         List<GivenOption> given = [];
         HashSet<string> seen = [];
-        foreach (var property in json.EnumerateObject())
+        foreach (JsonProperty property in json.EnumerateObject())
         {
-            if (!byKey.TryGetValue(Suggestion.Key(property.Name), out var option))
+            if (!byKey.TryGetValue(Suggestion.Key(property.Name), out OptionDefinition? option))
             {
                 string suggestion = Suggestion.DidYouMean(property.Name, options.Select(candidate => candidate.Name[2..]));
                 problems.Add($"--config: {path} has the unknown option \"{property.Name}\"{suggestion}");

@@ -55,10 +55,11 @@ internal static class HelpText
             AppendWrapped(text, note, 0, width);
         }
 
-        foreach (var group in command.Options.GroupBy(option => option.Group).OrderBy(group => group.Key))
+        foreach (IGrouping<SettingGroup, OptionDefinition> group
+            in command.Options.GroupBy(option => option.Group).OrderBy(group => group.Key))
         {
             text.AppendLine().AppendLine($"{Title(group.Key)}:");
-            foreach (var option in group)
+            foreach (OptionDefinition option in group)
             {
                 AppendRow(text, Form(option), Describe(option), width);
             }
@@ -70,7 +71,7 @@ internal static class HelpText
             AppendRow(text, $"{ArgumentParser.ConfigOption} FILE.json", ConfigDescription, width);
         }
 
-        foreach (var (name, description) in Common)
+        foreach ((string name, string description) in Common)
         {
             AppendRow(text, name, description, width);
         }

@@ -44,7 +44,7 @@ internal static class Reference
             | option | meaning |
             |---|---|
             """);
-        foreach (var (name, description) in HelpText.Common)
+        foreach ((string name, string description) in HelpText.Common)
         {
             text.AppendLine($"| `{name}` | {description} |");
         }
@@ -60,10 +60,10 @@ internal static class Reference
             AppendCommand(text, command, commands);
         }
 
-        foreach (var (title, options) in Shared)
+        foreach ((string title, IReadOnlyList<OptionDefinition> options) in Shared)
         {
             text.AppendLine().AppendLine($"## {title}");
-            foreach (var group in options.GroupBy(option => option.Group).OrderBy(group => group.Key))
+            foreach (IGrouping<SettingGroup, OptionDefinition> group in options.GroupBy(option => option.Group).OrderBy(group => group.Key))
             {
                 text.AppendLine().AppendLine($"### {HelpText.Title(group.Key)}").AppendLine();
                 AppendTable(text, group);
@@ -111,7 +111,7 @@ internal static class Reference
 
         HashSet<string> described = [];
         text.AppendLine();
-        foreach (var (title, options) in Shared)
+        foreach ((string title, IReadOnlyList<OptionDefinition> options) in Shared)
         {
             if (command.Options.Any(own => options.Any(option => option.Property == own.Property)))
             {

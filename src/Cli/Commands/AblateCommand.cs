@@ -43,7 +43,7 @@ internal sealed class AblateCommand : CliCommand<AblateOptions>
     protected override int Run(AblateOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
-            var result = Ablation.Execute(options.Study, options.LeaveOneOut, observer, stop);
+            AblationResult result = Ablation.Execute(options.Study, options.LeaveOneOut, observer, stop);
             observer.CloseLine();
             if (options.Json)
             {

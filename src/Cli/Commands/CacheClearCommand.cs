@@ -1,6 +1,7 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Data.Cache;
+using CudaTrainer.Data.Dataset;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Cli.Commands;
@@ -25,9 +26,9 @@ internal sealed class CacheClearCommand : CliCommand<CacheClearOptions>
 
     protected override int Run(CacheClearOptions options, IReadOnlyList<string> arguments, Terminal terminal)
     {
-        var clearing = CacheMaintenance.Clear(options.CacheDir, options.Stale);
+        CacheClearing clearing = CacheMaintenance.Clear(options.CacheDir, options.Stale);
         terminal.Output.WriteLine($"{clearing.Removed.Count} files removed, {MetricText.Size(clearing.Bytes)} freed.");
-        foreach (var kept in clearing.Kept)
+        foreach (IgnoredFile kept in clearing.Kept)
         {
             terminal.WriteWarning($"{kept.RelativePath} was left alone: {kept.Reason}");
         }

@@ -27,7 +27,7 @@ internal sealed class CacheInfoCommand : CliCommand<CacheInfoOptions>
 
     protected override int Run(CacheInfoOptions options, IReadOnlyList<string> arguments, Terminal terminal)
     {
-        var info = CacheInspector.Info(options.CacheDir);
+        CacheInfo info = CacheInspector.Info(options.CacheDir);
         if (options.Json)
         {
             terminal.WriteJson(info);
@@ -42,12 +42,12 @@ internal sealed class CacheInfoCommand : CliCommand<CacheInfoOptions>
 
     private static void Write(CacheInfo info, Terminal terminal)
     {
-        var output = terminal.Output;
+        TextWriter output = terminal.Output;
         output.WriteLine($"{info.Directory}: {MetricText.Size(info.Bytes)}");
         if (info.Splits.Count > 0)
         {
             TextTable table = new("split", ">clips", ">of them zeros", ">failed", ">size");
-            foreach (var split in info.Splits)
+            foreach (CachedSplitInfo split in info.Splits)
             {
                 table.Row(
                     split.Split.Name(),
@@ -60,13 +60,13 @@ internal sealed class CacheInfoCommand : CliCommand<CacheInfoOptions>
             output.WriteLine();
             table.Write(terminal.Results);
             output.WriteLine();
-            foreach (var (name, value) in info.Splits[0].Key)
+            foreach ((string name, string value) in info.Splits[0].Key)
             {
                 output.WriteLine($"{name,-14} {value}");
             }
         }
 
-        foreach (var partial in info.Partial)
+        foreach (PartialExtractionInfo partial in info.Partial)
         {
             output.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,

@@ -33,7 +33,7 @@ internal sealed class CacheVerifyCommand : CliCommand<CacheVerifyOptions>
     protected override int Run(CacheVerifyOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (presenter, stop) =>
         {
-            var verification = CacheInspector.Verify(
+            CacheVerification verification = CacheInspector.Verify(
                 options.CacheDir,
                 (done, total) => presenter.Progress(new StageProgress("verify", done, total, "clips")),
                 stop);

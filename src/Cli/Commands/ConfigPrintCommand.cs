@@ -25,7 +25,7 @@ internal sealed class ConfigPrintCommand : CliCommand
     public override int Execute(ParsedArguments arguments, Terminal terminal)
     {
         List<string> problems = [.. arguments.Problems];
-        var given = _train.Given(arguments, problems);
+        IReadOnlyList<GivenOption> given = _train.Given(arguments, problems);
         TrainOptions options = _train.Bind(given, problems, out _);
         if (problems.Count > 0)
         {
@@ -59,9 +59,10 @@ internal sealed class ConfigPrintCommand : CliCommand
         }
 
         TextTable table = new("option", "value", "from");
-        foreach (var group in _train.Options.GroupBy(option => option.Group).OrderBy(group => group.Key))
+        foreach (IGrouping<SettingGroup, OptionDefinition> group
+            in _train.Options.GroupBy(option => option.Group).OrderBy(group => group.Key))
         {
-            foreach (var option in group)
+            foreach (OptionDefinition option in group)
             {
                 string value = option.Format(options);
                 table.Row(option.Name, value.Length > 0 ? value : option.Default, origins.GetValueOrDefault(option.Name, "default"));

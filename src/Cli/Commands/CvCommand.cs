@@ -38,7 +38,7 @@ internal sealed class CvCommand : CliCommand<CvOptions>
     protected override int Run(CvOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
-            var result = CrossValidation.Execute(options.Study, observer, stop);
+            CrossValidationResult result = CrossValidation.Execute(options.Study, observer, stop);
             observer.CloseLine();
             if (options.Json)
             {
@@ -69,7 +69,8 @@ internal sealed class CvCommand : CliCommand<CvOptions>
         TextTable table = result.MeanOfSeeds is null
             ? new("all folds", ">value", ">95% interval")
             : new("all folds", ">value", ">95% interval", ">mean of the seeds' answers", ">95% interval");
-        foreach (var (name, of, format) in new (string, Func<StudyMetrics, Estimate>, Func<double, string>)[]
+        foreach ((string name, Func<StudyMetrics, Estimate> of, Func<double, string> format)
+            in new (string, Func<StudyMetrics, Estimate>, Func<double, string>)[]
         {
             ("balanced accuracy", all => all.BalancedAccuracy, MetricText.Percent), ("accuracy", all => all.Accuracy, MetricText.Percent),
             ("nonviolent called right", all => all.Class0Accuracy, MetricText.Percent),

@@ -49,7 +49,7 @@ internal sealed class DataScanCommand : CliCommand<ScanOptions>
     protected override int Run(ScanOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
-            var files = DataScan.Run(options.Run with { Folder = arguments[0] }, observer, stop);
+            IReadOnlyList<ScannedFile> files = DataScan.Run(options.Run with { Folder = arguments[0] }, observer, stop);
             observer.CloseLine();
             if (options.Json)
             {

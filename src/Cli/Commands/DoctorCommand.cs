@@ -59,7 +59,7 @@ internal sealed class DoctorCommand : CliCommand<DoctorOptions>
     private static void Write(Check[] checks, Terminal terminal)
     {
         int width = checks.Max(check => check.Name.Length);
-        foreach (var check in checks)
+        foreach (Check check in checks)
         {
             string colour = check.Status switch { CheckStatus.Ok => "green", CheckStatus.Warn => "yellow", _ => "red" };
             string status = check.Status.ToString().ToUpperInvariant();

@@ -45,7 +45,7 @@ internal sealed class EnsembleCommand : CliCommand<EnsembleCommandOptions>
     protected override int Run(EnsembleCommandOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
-            var ensemble = EnsembleRun.Execute(options.Run with { Members = arguments }, observer, stop);
+            Ensemble ensemble = EnsembleRun.Execute(options.Run with { Members = arguments }, observer, stop);
             observer.CloseLine();
             if (options.Json)
             {
@@ -67,7 +67,7 @@ internal sealed class EnsembleCommand : CliCommand<EnsembleCommandOptions>
             Row(member.File, member.Weight.ToString("0.000", CultureInfo.InvariantCulture), member.Val);
         }
 
-        foreach (var (strategy, metrics) in ensemble.Strategies)
+        foreach ((string strategy, ClassificationMetrics metrics) in ensemble.Strategies)
         {
             Row(strategy.Equals(ensemble.Strategy.ToString(), StringComparison.OrdinalIgnoreCase) ? $"{strategy} (chosen)" : strategy, "",
                 metrics);

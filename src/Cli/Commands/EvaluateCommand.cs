@@ -39,7 +39,7 @@ internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
     protected override int Run(EvaluateOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
-            var result = EvaluationRun.Execute(options.Run, observer, stop);
+            EvaluationResult result = EvaluationRun.Execute(options.Run, observer, stop);
             observer.CloseLine();
             if (options.Json)
             {

@@ -64,7 +64,7 @@ internal sealed class ExportCommand : CliCommand<ExportCommandOptions>
     protected override int Run(ExportCommandOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
-            var result = ExportRun.Execute(options.Run, options.Check ? new OnnxRuntimeRunner() : null, observer, stop);
+            ExportResult result = ExportRun.Execute(options.Run, options.Check ? new OnnxRuntimeRunner() : null, observer, stop);
             observer.CloseLine();
             if (options.Json)
             {
@@ -80,14 +80,14 @@ internal sealed class ExportCommand : CliCommand<ExportCommandOptions>
 
     private static void Write(ExportResult result, Terminal terminal)
     {
-        var output = terminal.Output;
+        TextWriter output = terminal.Output;
         output.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"{result.Path}: {result.Model}{(result.Whole ? $" behind {result.Backbone}" : "")}, {MetricText.Size(result.Bytes)}, {result.Operations} operations of opset {result.Opset}, {result.Weights} weights"));
         TextTable table = new("", "name", "type", "shape");
-        foreach (var (role, values) in new[] { ("input", result.Inputs), ("output", result.Outputs) })
+        foreach ((string role, IReadOnlyList<ExportedValue> values) in new[] { ("input", result.Inputs), ("output", result.Outputs) })
         {
-            foreach (var value in values)
+            foreach (ExportedValue value in values)
             {
                 table.Row(role, value.Name, value.Type, $"[{string.Join(", ", value.Shape)}]");
             }

@@ -38,7 +38,7 @@ internal sealed class ExtractCommand : CliCommand<ExtractOptions>
         RunHost.Run(terminal, (observer, stop) =>
         {
             observer.ShowsDataset = false;
-            var result = ExtractionRun.Execute(options.Run, observer, stop);
+            ExtractionResult result = ExtractionRun.Execute(options.Run, observer, stop);
             observer.CloseLine();
             bool interrupted = result.Outcome == RunOutcome.Interrupted;
             if (interrupted)

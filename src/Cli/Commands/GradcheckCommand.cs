@@ -54,7 +54,7 @@ internal sealed class GradcheckCommand : CliCommand<GradcheckOptions>
     private static void Write(GradientCheckRow[] rows, Terminal terminal)
     {
         TextTable table = new("op", "checked", ">forward error", ">gradient error", "");
-        foreach (var row in rows)
+        foreach (GradientCheckRow row in rows)
         {
             table.Row(
                 row.Op,

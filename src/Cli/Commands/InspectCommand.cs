@@ -38,7 +38,7 @@ internal sealed class InspectCommand : CliCommand<InspectOptions>
     protected override int Run(InspectOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (_, stop) =>
         {
-            var file = FileInspection.Inspect(arguments[0], options.Stats, stop);
+            InspectedFile file = FileInspection.Inspect(arguments[0], options.Stats, stop);
             if (options.Json)
             {
                 terminal.WriteJson(file);
@@ -53,7 +53,7 @@ internal sealed class InspectCommand : CliCommand<InspectOptions>
 
     private static void Write(InspectedFile file, bool stats, Terminal terminal)
     {
-        var output = terminal.Output;
+        TextWriter output = terminal.Output;
         output.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
                 $"{file.Path}: {file.Format}, {MetricText.Size(file.Bytes)}, {file.Tensors.Count} " +
@@ -69,7 +69,7 @@ internal sealed class InspectCommand : CliCommand<InspectOptions>
         output.WriteLine();
         string[] titles = ["tensor", "type", "shape", ">size", .. stats ? (string[])[">min", ">mean", ">max", ">not finite"] : []];
         TextTable table = new(titles);
-        foreach (var tensor in file.Tensors)
+        foreach (InspectedTensor tensor in file.Tensors)
         {
             Cell[] numbers = tensor.Statistics is { } measured
                 ? [Number(measured.Min), Number(measured.Mean), Number(measured.Max), MetricText.Count(measured.NonFinite)]
@@ -82,7 +82,7 @@ internal sealed class InspectCommand : CliCommand<InspectOptions>
         if (file.Metadata.Count > 0)
         {
             TextTable metadata = new("metadata", "");
-            foreach (var (key, value) in file.Metadata)
+            foreach ((string key, string value) in file.Metadata)
             {
                 metadata.Row(key, value.Length > MetadataShown ? $"{value[..MetadataShown]}… ({value.Length} characters; --json has all)" : value);
             }

@@ -62,7 +62,7 @@ internal sealed class LrFindCommand : CliCommand<LrFindOptions>
     protected override int Run(LrFindOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
-            var sweep = TrainingRun.Sweep(options.Run, options.Range, observer, stop);
+            LearningRateSweep sweep = TrainingRun.Sweep(options.Run, options.Range, observer, stop);
             observer.CloseLine();
             if (options.Json)
             {
@@ -71,7 +71,7 @@ internal sealed class LrFindCommand : CliCommand<LrFindOptions>
             else if (options.Csv)
             {
                 terminal.Output.WriteLine("step,lr,loss,smoothed_loss");
-                foreach (var step in sweep.Steps)
+                foreach (SweepStep step in sweep.Steps)
                 {
                     terminal.Output.WriteLine(
                         string.Create(CultureInfo.InvariantCulture, $"{step.Step},{step.LearningRate:R},{step.Loss:R},{step.Smoothed:R}"));
@@ -89,7 +89,7 @@ internal sealed class LrFindCommand : CliCommand<LrFindOptions>
     {
         TextTable table = new(">step", ">learning rate", ">loss", ">smoothed");
         int every = (sweep.Steps.Count + RowsShown - 1) / RowsShown;
-        foreach (var step in sweep.Steps.Where((step, i) => i % every == 0 || i == sweep.Steps.Count - 1))
+        foreach (SweepStep step in sweep.Steps.Where((step, i) => i % every == 0 || i == sweep.Steps.Count - 1))
         {
             table.Row(MetricText.Count(step.Step), Rounded(step.LearningRate), MetricText.Loss(step.Loss), MetricText.Loss(step.Smoothed));
         }

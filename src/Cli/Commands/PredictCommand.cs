@@ -60,7 +60,7 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
     protected override int Run(PredictOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
-            var predictions = PredictionRun.Execute(options.Run with { Paths = arguments }, observer, stop);
+            IReadOnlyList<Prediction> predictions = PredictionRun.Execute(options.Run with { Paths = arguments }, observer, stop);
             observer.CloseLine();
             if (options.Json)
             {

@@ -46,7 +46,7 @@ internal sealed class TrainCommand : CliCommand<TrainOptions>
                 return ExitCode.Ok;
             }
 
-            var result = TrainingRun.Execute(options.Run, observer, stop);
+            TrainingResult result = TrainingRun.Execute(options.Run, observer, stop);
             observer.CloseLine();
             if (result.Rank == 0)
             {

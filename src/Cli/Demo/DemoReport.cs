@@ -13,9 +13,9 @@ internal static class DemoReport
         var truth = clips.Unseen.ToDictionary(clip => Path.GetFullPath(clip.Path));
         TextTable table = new("unseen clip", "shows", ">p(violent)", "called", "");
         int right = 0;
-        foreach (var prediction in predictions)
+        foreach (Prediction prediction in predictions)
         {
-            var clip = truth[Path.GetFullPath(prediction.Path)];
+            DemoClip clip = truth[Path.GetFullPath(prediction.Path)];
             bool isRight = prediction.Violent is { } violent && violent >= prediction.Threshold == clip.IsViolent;
             right += isRight ? 1 : 0;
             table.Row(
@@ -26,7 +26,7 @@ internal static class DemoReport
                 isRight ? new Cell("right", new Style(Color.Green)) : new Cell("wrong", new Style(Color.Red)));
         }
 
-        var output = terminal.Output;
+        TextWriter output = terminal.Output;
         output.WriteLine();
         table.Write(terminal.Results);
         output.WriteLine();

@@ -5,6 +5,7 @@ using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Fitting;
 using CudaTrainer.Training.Inference;
 using CudaTrainer.Training.Options;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Cli.Demo;
 
@@ -45,15 +46,15 @@ internal sealed class DemoRun(DemoOptions options, Terminal terminal, RunPresent
     public int Run(CancellationToken stop)
     {
         long start = Stopwatch.GetTimestamp();
-        var clips = Render(stop);
+        DemoClipSet clips = Render(stop);
         if (options.ClipsOnly)
         {
             terminal.Output.WriteLine($"The clips are in {_folder.Dataset} and {_folder.Unseen}.");
             return ExitCode.Ok;
         }
 
-        var training = Training(options);
-        var result = TrainingRun.Execute(training, presenter, stop);
+        TrainingOptions training = Training(options);
+        TrainingResult result = TrainingRun.Execute(training, presenter, stop);
         presenter.CloseLine();
         if (result.Outcome == RunOutcome.Interrupted)
         {
@@ -62,7 +63,7 @@ internal sealed class DemoRun(DemoOptions options, Terminal terminal, RunPresent
         }
 
         TrainingReport.Write(terminal, result, training);
-        var predictions = PredictionRun.Execute(
+        IReadOnlyList<Prediction> predictions = PredictionRun.Execute(
             new PredictionOptions
             {
                 Checkpoint = Path.Combine(result.CheckpointDir, TrainingReport.BestModel),
@@ -78,7 +79,7 @@ internal sealed class DemoRun(DemoOptions options, Terminal terminal, RunPresent
     {
         _folder.Prepare();
         long start = Stopwatch.GetTimestamp();
-        var clips = DemoClips.Render(
+        DemoClipSet clips = DemoClips.Render(
             new DemoClipOptions { Directory = _folder.Path, Count = options.Clips, Seed = options.Seed },
             progress => presenter.Progress(new StageProgress("draw", progress.Done, progress.Total, "clips")),
             stop);

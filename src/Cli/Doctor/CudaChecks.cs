@@ -134,7 +134,7 @@ internal static class CudaChecks
     /// <summary>As the driver says. Whether the bytes arrive is for whoever uses it to try.</summary>
     private static string Peers(List<CudaContext> contexts)
     {
-        var pairs = contexts.SelectMany(from => contexts.Where(to => to != from)
+        IEnumerable<string> pairs = contexts.SelectMany(from => contexts.Where(to => to != from)
             .Select(to => $"{from.Ordinal}->{to.Ordinal} {(from.CanAccessPeer(to) ? "direct" : "by way of the host")}"));
         return string.Join(", ", pairs);
     }

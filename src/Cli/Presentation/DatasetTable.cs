@@ -9,7 +9,7 @@ internal static class DatasetTable
     public static TextTable Of(IReadOnlyList<SplitRow> splits)
     {
         TextTable table = new("split", ">clips", ">nonviolent (0)", ">violent (1)", ">sources", ">left out");
-        foreach (var split in splits)
+        foreach (SplitRow split in splits)
         {
             AddRow(table, split);
         }

@@ -9,7 +9,7 @@ internal static class ExtractionReport
     public static void Write(Terminal terminal, ExtractionResult result)
     {
         DatasetTable.Of(result.Splits).Write(terminal.Results);
-        var output = terminal.Output;
+        TextWriter output = terminal.Output;
         output.WriteLine();
         string speed = result.FramesPerSecond > 0
             ? string.Create(CultureInfo.InvariantCulture, $" ({result.FramesPerSecond:0.0} frames/s)")

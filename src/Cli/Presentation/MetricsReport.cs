@@ -26,7 +26,7 @@ internal static class MetricsReport
     public static void Write(IAnsiConsole console, IReadOnlyList<KeyValuePair<string, ClassificationMetrics>> splits)
     {
         TextTable table = new(["", .. splits.Select(split => ">" + split.Key)]);
-        foreach (var (title, value) in Rows)
+        foreach ((string title, Func<ClassificationMetrics, string> value) in Rows)
         {
             table.Row([title, .. splits.Select(split => new Cell(value(split.Value)))]);
         }
@@ -41,9 +41,9 @@ internal static class MetricsReport
 
         console.WriteLine();
         TextTable confusion = new("confusion", ">called nonviolent", ">called violent");
-        foreach (var (name, metrics) in splits)
+        foreach ((string name, ClassificationMetrics metrics) in splits)
         {
-            foreach (var (label, counts) in new[] { "nonviolent", "violent" }.Zip(metrics.ConfusionMatrix))
+            foreach ((string label, int[] counts) in new[] { "nonviolent", "violent" }.Zip(metrics.ConfusionMatrix))
             {
                 confusion.Row($"{name}: {label} clips", MetricText.Count(counts[0]), MetricText.Count(counts[1]));
             }

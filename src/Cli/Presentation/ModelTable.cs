@@ -9,7 +9,7 @@ internal static class ModelTable
     public static void Write(Terminal terminal, ModelSummary model)
     {
         TextTable table = new("layer", "type", "output shape", ">parameters");
-        foreach (var layer in model.Layers)
+        foreach (LayerSummary layer in model.Layers)
         {
             table.Row(layer.Name, layer.Kind, $"[batch, {string.Join(", ", layer.Shape)}]", Number(layer.Parameters + layer.Buffers));
         }

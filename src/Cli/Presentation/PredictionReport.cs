@@ -19,7 +19,7 @@ internal static class PredictionReport
         TextTable table = new(
             [">p(violent)", .. hasViews ? new[] { ">as it is" } : [],
             .. hasUncertainty ? new[] { ">with dropout", ">mutual information" } : [], "label", "video"]);
-        foreach (var prediction in predictions)
+        foreach (Prediction prediction in predictions)
         {
             table.Row(
             [
@@ -57,7 +57,7 @@ internal static class PredictionReport
     {
         bool hasUncertainty = predictions.Any(prediction => prediction.Uncertainty is not null);
         output.WriteLine(events ? EventHeader : hasUncertainty ? $"{Header},{UncertaintyHeader}" : Header);
-        foreach (var prediction in predictions)
+        foreach (Prediction prediction in predictions)
         {
             string path = CsvFile.Quote(prediction.Path), error = CsvFile.Quote(prediction.Error ?? ""),
                 threshold = Number(prediction.Threshold);
@@ -74,7 +74,7 @@ internal static class PredictionReport
                 output.WriteLine($"{path},,,,,{rest}");
             }
 
-            foreach (var (start, end, peak, peakTime) in prediction.Events)
+            foreach ((double start, double end, double peak, double peakTime) in prediction.Events)
             {
                 output.WriteLine(string.Join(',', path, Number(start), Number(end), Number(peak), Number(peakTime), rest));
             }
@@ -84,9 +84,9 @@ internal static class PredictionReport
     private static void WriteEvents(Terminal terminal, IReadOnlyList<Prediction> predictions)
     {
         TextTable table = new(">from", ">to", ">peak", ">at", "video");
-        foreach (var prediction in predictions)
+        foreach (Prediction prediction in predictions)
         {
-            foreach (var (start, end, peak, peakTime) in prediction.Events ?? [])
+            foreach ((double start, double end, double peak, double peakTime) in prediction.Events ?? [])
             {
                 table.Row(Time(start), Time(end), MetricText.Fraction(peak), Time(peakTime), prediction.Path);
             }

@@ -47,7 +47,7 @@ internal sealed class RunPresenter(Terminal terminal, TimeProvider? time = null)
 
         CloseLine();
         int width = lines.Max(line => line.Label.Length);
-        foreach (var (label, text) in lines)
+        foreach ((string label, string text) in lines)
         {
             terminal.Log.MarkupLineInterpolated(CultureInfo.InvariantCulture, $"[bold]{label.PadRight(width)}[/]  {text}");
         }
@@ -82,7 +82,7 @@ internal sealed class RunPresenter(Terminal terminal, TimeProvider? time = null)
             _lastProgress = _time.GetTimestamp();
         }
 
-        var elapsed = _time.GetElapsedTime(_lastProgress);
+        TimeSpan elapsed = _time.GetElapsedTime(_lastProgress);
         if (terminal.IsLive)
         {
             if (isNew || isDone || elapsed >= RedrawInterval)

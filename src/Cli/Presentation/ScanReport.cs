@@ -14,7 +14,7 @@ internal static class ScanReport
     public static void WriteTable(Terminal terminal, IReadOnlyList<ScannedFile> files)
     {
         TextTable totals = new("verdict", ">violent", ">nonviolent", ">other", ">all");
-        foreach (var verdict in files.GroupBy(file => file.Verdict).OrderBy(group => group.Key != DataScan.Ok)
+        foreach (IGrouping<string, ScannedFile> verdict in files.GroupBy(file => file.Verdict).OrderBy(group => group.Key != DataScan.Ok)
             .ThenBy(group => group.Key, StringComparer.Ordinal))
         {
             Total(verdict.Key, [.. verdict]);
@@ -26,7 +26,7 @@ internal static class ScanReport
         if (findings.Length > 0)
         {
             TextTable table = new("verdict", "file");
-            foreach (var file in findings)
+            foreach (ScannedFile file in findings)
             {
                 table.Row(new Cell(file.Verdict, new Style(Color.Yellow)), $"{file.Path}: {file.Detail}");
             }
@@ -44,7 +44,7 @@ internal static class ScanReport
     public static void WriteCsv(TextWriter output, IReadOnlyList<ScannedFile> files)
     {
         output.WriteLine("path,class,verdict,detail,duplicate_of,frames,width,height,frame_rate,seconds,codec,bytes");
-        foreach (var file in files)
+        foreach (ScannedFile file in files)
         {
             string numbers = string.Create(CultureInfo.InvariantCulture,
                 $"{file.Frames},{file.Width},{file.Height},{file.FrameRate:R},{file.Seconds:R},{file.Codec},{file.Bytes}");

@@ -72,7 +72,7 @@ internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSett
 
     private static IAnsiConsole Create(TextWriter writer, bool isTerminal, TerminalSettings settings)
     {
-        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings
         {
             Out = new AnsiConsoleOutput(writer),
             Ansi = isTerminal ? AnsiSupport.Yes : AnsiSupport.No,

@@ -39,12 +39,12 @@ internal sealed class TextTable(params IReadOnlyList<string> titles)
     public void Write(IAnsiConsole console)
     {
         int[] widths = [.. titles.Select((_, column) => _rows.Max(row => row[column].Text.Length))];
-        foreach (var row in _rows)
+        foreach (Cell[] row in _rows)
         {
             int last = Array.FindLastIndex(row, cell => cell.Text.Length > 0);
             for (int column = 0; column <= last; column++)
             {
-                var (text, style) = row[column];
+                (string? text, Style? style) = row[column];
                 string padding = new(' ', widths[column] - text.Length);
                 bool right = titles[column].StartsWith('>');
                 console.Write(new Text((column > 0 ? Gap : "") + (right ? padding : "")));

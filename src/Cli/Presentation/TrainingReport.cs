@@ -1,8 +1,8 @@
 using System.Globalization;
 using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training.RunFiles;
 using CudaTrainer.Training.Reporting;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Cli.Presentation;
 
@@ -30,7 +30,7 @@ internal static class TrainingReport
 
     public static void Write(Terminal terminal, TrainingResult result, TrainingOptions options)
     {
-        var output = terminal.Output;
+        TextWriter output = terminal.Output;
         string epochs = result.StoppedEarly ? $"epoch {result.BestEpoch}, training stopped early" : $"epoch {result.BestEpoch}";
         output.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
@@ -76,7 +76,7 @@ internal static class TrainingReport
         }
 
         output.WriteLine($"files      {result.CheckpointDir}");
-        foreach (var (name, description) in Files)
+        foreach ((string name, string description) in Files)
         {
             if (Path.Exists(Path.Combine(result.CheckpointDir, name)))
             {

@@ -1,4 +1,5 @@
 using CudaTrainer.Formats;
+using Microsoft.Win32.SafeHandles;
 
 namespace CudaTrainer.Data.Cache;
 
@@ -124,7 +125,7 @@ internal sealed class CommittedSplit
         long expected = _head.Length + ((long)count * RowBytes), length = 0;
         if (File.Exists(Files.Features))
         {
-            using var features = InputFile.Open(Files.Features);
+            using SafeFileHandle features = InputFile.Open(Files.Features);
             length = RandomAccess.GetLength(features);
             byte[] head = new byte[Math.Min(length, _head.Length)];
             InputFile.ReadExactly(features, Files.Features, 0, head);

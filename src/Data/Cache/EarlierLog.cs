@@ -1,5 +1,6 @@
 using System.IO.Enumeration;
 using CudaTrainer.Formats;
+using Microsoft.Win32.SafeHandles;
 
 namespace CudaTrainer.Data.Cache;
 
@@ -17,7 +18,7 @@ internal static class EarlierLog
 
     private static bool IsOurs(string path)
     {
-        using var file = InputFile.Open(path);
+        using SafeFileHandle file = InputFile.Open(path);
         byte[] start = new byte[8];
         return RandomAccess.Read(file, start, 0) == start.Length && start.AsSpan().SequenceEqual("CTROWS\0\x01"u8);
     }

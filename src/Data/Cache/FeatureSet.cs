@@ -80,7 +80,7 @@ public sealed unsafe class FeatureSet : IDisposable
                     $"'train' to finish it.");
         }
 
-        foreach (var required in (ReadOnlySpan<string>)[files.Features, files.Labels])
+        foreach (string required in (ReadOnlySpan<string>)[files.Features, files.Labels])
         {
             if (!File.Exists(required))
             {
@@ -90,17 +90,17 @@ public sealed unsafe class FeatureSet : IDisposable
             }
         }
 
-        var features = NpyFile.OpenMapped(files.Features);
+        MappedNpy features = NpyFile.OpenMapped(files.Features);
         try
         {
             CheckFeatures(features);
-            var description = File.Exists(files.Rows) ? RowsFile.Read(files.Rows) : null;
+            RowsFile? description = File.Exists(files.Rows) ? RowsFile.Read(files.Rows) : null;
             if (description is not null)
             {
                 CheckBelongsTogether(files, features, description);
             }
 
-            var count = (int)features.RowCount;
+            int count = (int)features.RowCount;
             return new FeatureSet(split, features, LabelFile.Read(files.Labels, files.Features, count), files, description);
         }
         catch
@@ -125,15 +125,15 @@ public sealed unsafe class FeatureSet : IDisposable
     /// <returns>The first that is not finite; null when all are.</returns>
     public NonFiniteFeature? FindNonFinite(CancellationToken cancellation = default)
     {
-        for (var row = 0; row < Count; row++)
+        for (int row = 0; row < Count; row++)
         {
             cancellation.ThrowIfCancellationRequested();
-            var index = ElementType == ElementType.F32
+            int index = ElementType == ElementType.F32
                 ? FiniteCheck.IndexOfNonFinite(_features.Row<float>(row))
                 : FiniteCheck.IndexOfNonFinite(_features.Row<Half>(row));
             if (index >= 0)
             {
-                var value = ElementType == ElementType.F32 ? _features.Row<float>(row)[index] : (float)_features.Row<Half>(row)[index];
+                float value = ElementType == ElementType.F32 ? _features.Row<float>(row)[index] : (float)_features.Row<Half>(row)[index];
                 return new NonFiniteFeature(row, index / Dimension, index % Dimension, value);
             }
         }
@@ -180,8 +180,8 @@ public sealed unsafe class FeatureSet : IDisposable
             throw Foreign(files.Labels, "its checksum differs");
         }
 
-        var last = description.Rows.Count - 1;
-        foreach (var row in (ReadOnlySpan<int>)[0, last / 2, last])
+        int last = description.Rows.Count - 1;
+        foreach (int row in (ReadOnlySpan<int>)[0, last / 2, last])
         {
             if (Crc32C.Of(features.Row(row)) != description.Rows[row].Checksum)
             {
@@ -200,8 +200,8 @@ public sealed unsafe class FeatureSet : IDisposable
     {
         try
         {
-            var records = File.Exists(files.Videos) ? CsvFile.Read(files.Videos) : [];
-            var column = records.Count > count ? records[0].Fields.ToList().IndexOf(name) : -1;
+            IReadOnlyList<CsvRecord> records = File.Exists(files.Videos) ? CsvFile.Read(files.Videos) : [];
+            int column = records.Count > count ? records[0].Fields.ToList().IndexOf(name) : -1;
             if (column >= 0)
             {
                 return [.. records.Skip(1).Take(count).Select(record => record.Fields[column])];

@@ -28,7 +28,7 @@ public sealed class FeatureSplits : IDisposable
         var opened = new List<FeatureSet>();
         try
         {
-            foreach (var split in DatasetSplits.All)
+            foreach (DatasetSplit split in DatasetSplits.All)
             {
                 if (split != DatasetSplit.Test || FeatureSet.Exists(directory, split))
                 {
@@ -52,10 +52,10 @@ public sealed class FeatureSplits : IDisposable
     /// <exception cref="FileFormatException">A number is not finite; the message says where.</exception>
     public static FeatureSplits OpenFinite(string directory, CancellationToken cancellation = default)
     {
-        var splits = Open(directory);
+        FeatureSplits splits = Open(directory);
         try
         {
-            foreach (var set in splits.All)
+            foreach (FeatureSet set in splits.All)
             {
                 if (set.FindNonFinite(cancellation) is { } found)
                 {
@@ -78,7 +78,7 @@ public sealed class FeatureSplits : IDisposable
 
     public void Dispose()
     {
-        foreach (var set in All)
+        foreach (FeatureSet set in All)
         {
             set.Dispose();
         }

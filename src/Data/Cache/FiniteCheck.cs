@@ -21,7 +21,7 @@ internal static class FiniteCheck
         where T : unmanaged, IBinaryInteger<T>
     {
         var mask = new Vector<T>(exponent);
-        var i = 0;
+        int i = 0;
         while (i <= bits.Length - Vector<T>.Count && !Vector.EqualsAny(new Vector<T>(bits[i..]) & mask, mask))
         {
             i += Vector<T>.Count;

@@ -16,8 +16,8 @@ internal static class LabelFile
     /// <exception cref="FileFormatException">Another shape, another number of rows, or other values; the message names the row.</exception>
     public static int[] Read(string path, string featuresPath, int rows)
     {
-        var (type, shape) = NpyFile.ReadHeader(path);
-        var columns = shape switch
+        (ElementType type, long[] shape) = NpyFile.ReadHeader(path);
+        int columns = shape switch
         {
             [_] or [_, 1] => 1,
             [_, ClassLabel.Count] => ClassLabel.Count,
@@ -30,11 +30,11 @@ internal static class LabelFile
                     "Both files must come from the same extraction.");
         }
 
-        var values = type.IsFloating()
+        double[] values = type.IsFloating()
             ? Array.ConvertAll(NpyFile.ReadSingle(path).Data, value => (double)value)
             : Array.ConvertAll(NpyFile.ReadInt64(path).Data, value => (double)value);
-        var labels = new int[rows];
-        for (var row = 0; row < rows; row++)
+        int[] labels = new int[rows];
+        for (int row = 0; row < rows; row++)
         {
             labels[row] = columns == 1 ? Single(path, row, values[row]) : OneHot(path, row, values[2 * row], values[(2 * row) + 1]);
         }

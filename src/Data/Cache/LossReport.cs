@@ -54,7 +54,7 @@ internal sealed class LossReport
 
         Splits = [.. _splits.Where(split => split.Value.Count > 0).OrderBy(split => split.Key)
             .Select(split => Summarise(split.Key, split.Value, policy))];
-        foreach (var split in Splits)
+        foreach (CachedSplit split in Splits)
         {
             CheckClasses(split, policy);
         }
@@ -76,7 +76,7 @@ internal sealed class LossReport
             return;
         }
 
-        var losses = policy == CorruptPolicy.Skip && split.Failed.Total > 0
+        string losses = policy == CorruptPolicy.Skip && split.Failed.Total > 0
             ? $" after leaving out {split.Failed.Total} that cannot be decoded ({split.Failed})"
             : "";
         throw new CacheException(
@@ -86,9 +86,9 @@ internal sealed class LossReport
 
     private CacheException TooMany(double maxCorrupt, int clips)
     {
-        var rest = Failed.Count > ShownFailures ? $"{Environment.NewLine}  and {Failed.Count - ShownFailures} more" : "";
-        var lines = string.Concat(Failed.Take(ShownFailures).Select(failed => $"{Environment.NewLine}  {failed}"));
-        var limit = maxCorrupt.ToString("0.###", CultureInfo.InvariantCulture);
+        string rest = Failed.Count > ShownFailures ? $"{Environment.NewLine}  and {Failed.Count - ShownFailures} more" : "";
+        string lines = string.Concat(Failed.Take(ShownFailures).Select(failed => $"{Environment.NewLine}  {failed}"));
+        string limit = maxCorrupt.ToString("0.###", CultureInfo.InvariantCulture);
         return new CacheException(
             $"{Failed.Count} of {clips} videos cannot be used, more than the share of {limit} that {SettingName.Of("MaxCorrupt")} allows. "
             + $"Repair or remove them, or raise {SettingName.Of("MaxCorrupt")}.{lines}{rest}");
@@ -103,9 +103,9 @@ internal sealed class LossReport
 
         var all = ClassCounts.Of(_splits.Values.SelectMany(split => split).Select(clip => clip.Clip.Label));
         var failed = ClassCounts.Of(Failed.Select(clip => clip.Clip.Label));
-        var nonviolent = (double)failed.Nonviolent / all.Nonviolent;
-        var violent = (double)failed.Violent / all.Violent;
-        var (low, high) = (Math.Min(nonviolent, violent), Math.Max(nonviolent, violent));
+        double nonviolent = (double)failed.Nonviolent / all.Nonviolent;
+        double violent = (double)failed.Violent / all.Violent;
+        (double low, double high) = (Math.Min(nonviolent, violent), Math.Max(nonviolent, violent));
         return high - low < UnevenDifference || high < UnevenRatio * low
             ? null
             : string.Create(

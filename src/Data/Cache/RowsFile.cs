@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using CudaTrainer.Formats;
+using Microsoft.Win32.SafeHandles;
 
 namespace CudaTrainer.Data.Cache;
 
@@ -36,9 +37,9 @@ internal sealed record RowsFile(
     {
         try
         {
-            using var handle = InputFile.Open(path);
-            var start = new byte[64];
-            var read = RandomAccess.Read(handle, start, 0);
+            using SafeFileHandle handle = InputFile.Open(path);
+            byte[] start = new byte[64];
+            int read = RandomAccess.Read(handle, start, 0);
             return Encoding.UTF8.GetString(start, 0, read).Contains(FormatName, StringComparison.Ordinal);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FileFormatException)
@@ -50,9 +51,9 @@ internal sealed record RowsFile(
     /// <exception cref="FileFormatException">Not such a file, damaged, or of a newer version.</exception>
     public static RowsFile Read(string path)
     {
-        var bytes = File.ReadAllBytes(path);
-        var text = Encoding.UTF8.GetString(bytes);
-        var checksum = text.LastIndexOf(ChecksumStart, StringComparison.Ordinal);
+        byte[] bytes = File.ReadAllBytes(path);
+        string text = Encoding.UTF8.GetString(bytes);
+        int checksum = text.LastIndexOf(ChecksumStart, StringComparison.Ordinal);
         if (!text.Contains(FormatName, StringComparison.Ordinal))
         {
             throw new FileFormatException(path, "expected a list of feature rows written by this program, found something else");
@@ -69,8 +70,8 @@ internal sealed record RowsFile(
         try
         {
             using var document = JsonDocument.Parse(bytes);
-            var root = document.RootElement;
-            var version = root.GetProperty("version").GetInt32();
+            JsonElement root = document.RootElement;
+            int version = root.GetProperty("version").GetInt32();
             return version == Version
                 ? Parse(root)
                 : throw new FileFormatException(path, $"expected version {Version}, found {version}",
@@ -97,7 +98,7 @@ internal sealed record RowsFile(
             $"\n[\"{failure.Key}\", \"{JsonEncodedText.Encode(failure.Value.Status)}\", " +
                 $"\"{JsonEncodedText.Encode(failure.Value.Message)}\"]"));
         text.Append("],\n");
-        var body = text.ToString();
+        string body = text.ToString();
         return Encoding.UTF8.GetBytes($"{body}{ChecksumStart}{Hexadecimal(Crc32C.Of(Encoding.UTF8.GetBytes(body)))}\"\n}}\n");
     }
 

@@ -26,7 +26,7 @@ public static class ClassLabel
     /// <summary>Recognises a class folder's name in any case; hyphens, underscores and spaces do not count.</summary>
     public static bool TryParse(string folderName, out int label)
     {
-        var letters = string.Concat(folderName.Where(c => c is not ('-' or '_' or ' '))).ToLowerInvariant();
+        string letters = string.Concat(folderName.Where(c => c is not ('-' or '_' or ' '))).ToLowerInvariant();
         int? found = letters switch
         {
             "violent" or "violence" or "fight" or "fights" => Violent,

@@ -15,9 +15,9 @@ public readonly record struct ClassCounts(int Nonviolent, int Violent)
     /// <summary>Counts labels of 0 and 1.</summary>
     public static ClassCounts Of(IEnumerable<int> labels)
     {
-        var total = 0;
-        var violent = 0;
-        foreach (var label in labels)
+        int total = 0;
+        int violent = 0;
+        foreach (int label in labels)
         {
             total++;
             violent += label;

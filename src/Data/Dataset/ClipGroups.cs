@@ -10,10 +10,10 @@ internal static class ClipGroups
     public static int[] Find(IReadOnlyList<Clip> clips, out ClassCounts[] counts)
     {
         // Union-find; the smaller index is always the root, so that numbering follows the clips' order.
-        var parent = Enumerable.Range(0, clips.Count).ToArray();
+        int[] parent = Enumerable.Range(0, clips.Count).ToArray();
         var firstOfSource = new Dictionary<string, int>(StringComparer.Ordinal);
         var firstOfContent = new Dictionary<string, int>(StringComparer.Ordinal);
-        for (var i = 0; i < clips.Count; i++)
+        for (int i = 0; i < clips.Count; i++)
         {
             Join(firstOfSource, clips[i].Source, i);
             if (clips[i].HasContent)
@@ -22,11 +22,11 @@ internal static class ClipGroups
             }
         }
 
-        var groupOf = new int[clips.Count];
+        int[] groupOf = new int[clips.Count];
         var groups = new List<ClassCounts>();
-        for (var i = 0; i < clips.Count; i++)
+        for (int i = 0; i < clips.Count; i++)
         {
-            var root = Root(i);
+            int root = Root(i);
             if (root == i)
             {
                 groupOf[i] = groups.Count;
@@ -44,7 +44,7 @@ internal static class ClipGroups
         {
             if (!first.TryAdd(key, clip))
             {
-                var (a, b) = (Root(first[key]), Root(clip));
+                (int a, int b) = (Root(first[key]), Root(clip));
                 parent[Math.Max(a, b)] = Math.Min(a, b);
             }
         }

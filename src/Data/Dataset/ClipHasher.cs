@@ -7,7 +7,7 @@ namespace CudaTrainer.Data.Dataset;
 internal sealed class ClipHasher(ContentHashIndex index, DatasetOptions options, CancellationToken cancellation)
 {
     // Hashing hundreds of gigabytes takes hours; an interruption should cost seconds.
-    private static readonly TimeSpan s_saveInterval = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan SaveInterval = TimeSpan.FromSeconds(5);
 
     private readonly Lock _lock = new();
     private readonly Stopwatch _sinceSave = Stopwatch.StartNew();
@@ -23,7 +23,7 @@ internal sealed class ClipHasher(ContentHashIndex index, DatasetOptions options,
     public void Hash(Clip[] clips, IReadOnlyList<FileFacts> facts)
     {
         var unknown = new List<int>();
-        for (var i = 0; i < clips.Length; i++)
+        for (int i = 0; i < clips.Length; i++)
         {
             if (FaultOf(facts[i].Kind) is { } fault)
             {
@@ -73,9 +73,9 @@ internal sealed class ClipHasher(ContentHashIndex index, DatasetOptions options,
     {
         try
         {
-            var readAt = (DateTime.UtcNow - DateTime.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick;
+            long readAt = (DateTime.UtcNow - DateTime.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick;
             var before = FileFacts.Of(clip.Path);
-            var hash = FileHash.Sha256(clip.Path, cancellation);
+            string hash = FileHash.Sha256(clip.Path, cancellation);
             var after = FileFacts.Of(clip.Path);
             if (before == after)
             {
@@ -96,7 +96,7 @@ internal sealed class ClipHasher(ContentHashIndex index, DatasetOptions options,
         {
             _done++;
             options.HashProgress?.Invoke(_done, _total);
-            if (_sinceSave.Elapsed > s_saveInterval)
+            if (_sinceSave.Elapsed > SaveInterval)
             {
                 index.Save();
                 _sinceSave.Restart();

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text;
 using CudaTrainer.Formats;
+using Microsoft.Win32.SafeHandles;
 
 namespace CudaTrainer.Data.Dataset;
 
@@ -59,7 +60,7 @@ internal sealed class ContentHashIndex
 
     /// <summary>The hash of a file, if it is known and the file has not changed.</summary>
     public string? Find(string path, FileFacts facts) =>
-        _entries.TryGetValue(path, out var entry) && entry.Bytes == facts.Bytes && entry.ModifiedNanoseconds == facts.ModifiedNanoseconds
+        _entries.TryGetValue(path, out Entry? entry) && entry.Bytes == facts.Bytes && entry.ModifiedNanoseconds == facts.ModifiedNanoseconds
             ? entry.Hash
             : null;
 
@@ -80,8 +81,8 @@ internal sealed class ContentHashIndex
     /// <summary>Forgets the files below a folder that are not in it any more.</summary>
     public void Prune(string folder, IReadOnlySet<string> present)
     {
-        var prefix = folder.EndsWith(Path.DirectorySeparatorChar) ? folder : folder + Path.DirectorySeparatorChar;
-        foreach (var path in _entries.Keys.Where(path => path.StartsWith(prefix, StringComparison.Ordinal) && !present.Contains(path)))
+        string prefix = folder.EndsWith(Path.DirectorySeparatorChar) ? folder : folder + Path.DirectorySeparatorChar;
+        foreach (string path in _entries.Keys.Where(path => path.StartsWith(prefix, StringComparison.Ordinal) && !present.Contains(path)))
         {
             _changed |= _entries.TryRemove(path, out _);
         }
@@ -96,13 +97,13 @@ internal sealed class ContentHashIndex
         }
 
         _changed = false;
-        var text = new StringBuilder(Title).Append('\n');
-        foreach (var (path, entry) in _entries.OrderBy(entry => entry.Key, StringComparer.Ordinal))
+        StringBuilder text = new StringBuilder(Title).Append('\n');
+        foreach ((string path, Entry entry) in _entries.OrderBy(entry => entry.Key, StringComparer.Ordinal))
         {
             text.Append(CultureInfo.InvariantCulture, $"{entry.Hash} {entry.Bytes} {entry.ModifiedNanoseconds} {path}\n");
         }
 
-        var body = text.ToString();
+        string body = text.ToString();
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(_path)!);
@@ -116,10 +117,10 @@ internal sealed class ContentHashIndex
 
     private void Load()
     {
-        using var handle = InputFile.Open(_path!);
+        using SafeFileHandle handle = InputFile.Open(_path!);
         using var reader = new StreamReader(new FileStream(handle, FileAccess.Read), Encoding.UTF8);
-        var text = reader.ReadToEnd();
-        var end = text.LastIndexOf(ChecksumPrefix, StringComparison.Ordinal);
+        string text = reader.ReadToEnd();
+        int end = text.LastIndexOf(ChecksumPrefix, StringComparison.Ordinal);
         if (!text.StartsWith(Title + "\n", StringComparison.Ordinal)
             || end < 0
             || text[(end + ChecksumPrefix.Length)..].TrimEnd() != FileHash.OfText(text[..end]))
@@ -127,9 +128,9 @@ internal sealed class ContentHashIndex
             throw new FileFormatException(_path!, "its content does not match its checksum");
         }
 
-        foreach (var line in text[(Title.Length + 1)..end].Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        foreach (string line in text[(Title.Length + 1)..end].Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
-            var parts = line.Split(' ', 4);
+            string[] parts = line.Split(' ', 4);
             _entries[parts[3]] = new Entry(
                 parts[0], long.Parse(parts[1], CultureInfo.InvariantCulture), long.Parse(parts[2], CultureInfo.InvariantCulture));
         }

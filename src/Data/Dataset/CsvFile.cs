@@ -1,5 +1,6 @@
 using System.Text;
 using CudaTrainer.Formats;
+using Microsoft.Win32.SafeHandles;
 
 namespace CudaTrainer.Data.Dataset;
 
@@ -19,7 +20,7 @@ public static class CsvFile
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static IReadOnlyList<CsvRecord> Read(string path)
     {
-        using var handle = InputFile.Open(path);
+        using SafeFileHandle handle = InputFile.Open(path);
         using var reader = new StreamReader(new FileStream(handle, FileAccess.Read), Encoding.UTF8, detectEncodingFromByteOrderMarks: true);
         return Parse(path, reader.ReadToEnd());
     }
@@ -33,16 +34,16 @@ public static class CsvFile
             throw new FileFormatException(path, "expected a table as text, found binary data", "Save it as CSV in UTF-8.");
         }
 
-        var separator = FindSeparator(text);
+        char separator = FindSeparator(text);
         var records = new List<CsvRecord>();
         var fields = new List<string>();
         var field = new StringBuilder();
-        var line = 1;
-        var position = 0;
+        int line = 1;
+        int position = 0;
         while (position < text.Length)
         {
             fields.Clear();
-            var (firstLine, start) = (line, position);
+            (int firstLine, int start) = (line, position);
             bool more;
             do
             {
@@ -75,8 +76,8 @@ public static class CsvFile
 
     private static char FindSeparator(string text)
     {
-        var lineEnd = text.AsSpan().IndexOfAny('\r', '\n');
-        var header = lineEnd < 0 ? text : text[..lineEnd];
+        int lineEnd = text.AsSpan().IndexOfAny('\r', '\n');
+        string header = lineEnd < 0 ? text : text[..lineEnd];
         return header.Contains(',') ? ',' : header.Contains(';') ? ';' : header.Contains('\t') ? '\t' : ',';
     }
 
@@ -89,17 +90,17 @@ public static class CsvFile
 
         if (position == text.Length || text[position] != '"')
         {
-            var length = text.AsSpan(position).IndexOfAny(separator, '\r', '\n');
-            var end = length < 0 ? text.Length : position + length;
+            int length = text.AsSpan(position).IndexOfAny(separator, '\r', '\n');
+            int end = length < 0 ? text.Length : position + length;
             field.Append(text.AsSpan(position, end - position).Trim());
             position = end;
             return;
         }
 
-        var openingLine = line;
+        int openingLine = line;
         for (position++; position < text.Length; position++)
         {
-            var character = text[position];
+            char character = text[position];
             if (character == '"')
             {
                 if (position + 1 < text.Length && text[position + 1] == '"')

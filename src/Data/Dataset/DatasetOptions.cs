@@ -42,8 +42,8 @@ public readonly record struct SplitFractions(double Train, double Validation, do
     /// <exception cref="FormatException">Not two or three numbers, out of range, or a sum other than one.</exception>
     public static SplitFractions Parse(string text)
     {
-        var parts = text.Split(',', StringSplitOptions.TrimEntries);
-        var values = new double[3];
+        string[] parts = text.Split(',', StringSplitOptions.TrimEntries);
+        double[] values = new double[3];
         if (parts.Length is not (2 or 3)
             || !parts.Select((part, i) => double.TryParse(part, NumberStyles.Float, CultureInfo.InvariantCulture, out values[i]))
                 .All(ok => ok))

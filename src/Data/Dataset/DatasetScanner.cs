@@ -60,8 +60,9 @@ public static class DatasetScanner
             var split = new SplitPlan(_root, layout, _options.Split);
             split.CheckClasses([.. found.Select(video => (video.Split, video.Label))]);
 
-            var sources = ReadSources(found.ToDictionary(video => video.Entry.RelativePath, video => video.Label, StringComparer.Ordinal));
-            var clips = found.Select(video => new Clip(
+            SourceTable? sources =
+                ReadSources(found.ToDictionary(video => video.Entry.RelativePath, video => video.Label, StringComparer.Ordinal));
+            Clip[] clips = found.Select(video => new Clip(
                 _walker.AbsolutePath(video.Entry.RelativePath),
                 video.Entry.RelativePath,
                 video.Label,
@@ -70,7 +71,7 @@ public static class DatasetScanner
             { Bytes = video.Entry.Facts.Bytes }).ToArray();
             Hash(clips, [.. found.Select(video => video.Entry.Facts)]);
 
-            var divided = split.Divide(clips, [.. found.Select(video => video.Split)], _options.Seed, _notes);
+            IReadOnlyList<Clip>[] divided = split.Divide(clips, [.. found.Select(video => video.Split)], _options.Seed, _notes);
             var dataset = new VideoDataset(_root, divided[0], divided[1], divided[2]);
             _warnings.AddRange(SplitAudit.Warnings(dataset, clip => sources?[clip.RelativePath] is not null));
             _ignored.Sort((a, b) => string.CompareOrdinal(a.RelativePath, b.RelativePath));
@@ -79,8 +80,8 @@ public static class DatasetScanner
 
         private SourceTable? ReadSources(Dictionary<string, int> labels)
         {
-            var inFolder = Path.Combine(_root, SourceTable.DefaultName);
-            var file = _options.GroupsFile ?? (File.Exists(inFolder) ? inFolder : null);
+            string inFolder = Path.Combine(_root, SourceTable.DefaultName);
+            string? file = _options.GroupsFile ?? (File.Exists(inFolder) ? inFolder : null);
             if (file is null)
             {
                 return null;
@@ -111,12 +112,12 @@ public static class DatasetScanner
 
         private void NoteMergedFolders(FolderLayout layout)
         {
-            foreach (var folders in layout.SplitFolders.Where(folders => folders.Count() > 1))
+            foreach (IGrouping<DatasetSplit, FolderEntry> folders in layout.SplitFolders.Where(folders => folders.Count() > 1))
             {
                 _notes.Add($"The split {folders.Key.Name()} is made of {Names(folders)}.");
             }
 
-            foreach (var folders in layout.ClassFolders
+            foreach (IGrouping<(DatasetSplit? Split, int Label), FolderEntry> folders in layout.ClassFolders
                 .GroupBy(folder => (folder.Split, folder.Label), folder => folder.Folder).Where(folders => folders.Count() > 1))
             {
                 _notes.Add($"The class {ClassLabel.Name(folders.Key.Label)} is made of {Names(folders)}.");

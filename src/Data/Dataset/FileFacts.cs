@@ -36,13 +36,13 @@ internal readonly partial record struct FileFacts(FileKind Kind, ulong Device, u
     // on every processor (linux/stat.h).
     private static FileFacts OfLinux(string path)
     {
-        if (statx(CurrentFolder, path, 0, BasicStatistics, out var status) != 0)
+        if (statx(CurrentFolder, path, 0, BasicStatistics, out StatusBuffer status) != 0)
         {
             // Containers with an old system-call filter refuse statx, whatever the file.
             return Marshal.GetLastPInvokeError() is NotPermitted or NotImplemented ? OfAny(path) : default;
         }
 
-        var kind = (status.Mode & TypeMask) switch
+        FileKind kind = (status.Mode & TypeMask) switch
         {
             RegularType => FileKind.Regular,
             FolderType => FileKind.Folder,

@@ -20,8 +20,9 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
     /// <exception cref="DatasetException">The folder has neither layout, or both.</exception>
     public static FolderLayout Detect(string root, FolderWalker walker)
     {
-        var folders = walker.ListFolders("");
-        var splitFolders = folders.Where(folder => DatasetSplits.TryParse(folder.Name, out _)).ToLookup(ParseSplit);
+        IReadOnlyList<FolderEntry> folders = walker.ListFolders("");
+        ILookup<DatasetSplit, FolderEntry> splitFolders =
+            folders.Where(folder => DatasetSplits.TryParse(folder.Name, out _)).ToLookup(ParseSplit);
         var classFolders = SelectClasses(null, folders).ToList();
         if (splitFolders.Count > 0 && classFolders.Count > 0)
         {
@@ -35,17 +36,17 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
             throw NotADataset(root, walker, folders);
         }
 
-        foreach (var folder in folders.Where(folder =>
+        foreach (FolderEntry folder in folders.Where(folder =>
             !DatasetSplits.TryParse(folder.Name, out _) && !ClassLabel.TryParse(folder.Name, out _)))
         {
             walker.Ignore(folder, splitFolders.Count > 0 ? "not a split folder" : "not a class folder");
         }
 
-        foreach (var splitFolder in splitFolders.SelectMany(group => group))
+        foreach (FolderEntry splitFolder in splitFolders.SelectMany(group => group))
         {
-            var inner = walker.ListFolders(splitFolder.RelativePath);
+            IReadOnlyList<FolderEntry> inner = walker.ListFolders(splitFolder.RelativePath);
             classFolders.AddRange(SelectClasses(ParseSplit(splitFolder), inner));
-            foreach (var folder in inner.Where(folder => !ClassLabel.TryParse(folder.Name, out _)))
+            foreach (FolderEntry folder in inner.Where(folder => !ClassLabel.TryParse(folder.Name, out _)))
             {
                 walker.Ignore(folder, "not a class folder");
             }
@@ -56,9 +57,9 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
 
     private static IEnumerable<ClassFolder> SelectClasses(DatasetSplit? split, IEnumerable<FolderEntry> folders)
     {
-        foreach (var folder in folders)
+        foreach (FolderEntry folder in folders)
         {
-            if (ClassLabel.TryParse(folder.Name, out var label))
+            if (ClassLabel.TryParse(folder.Name, out int label))
             {
                 yield return new ClassFolder(split, label, folder);
             }
@@ -66,12 +67,12 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
     }
 
     private static DatasetSplit ParseSplit(FolderEntry folder) =>
-        DatasetSplits.TryParse(folder.Name, out var split) ? split : throw new ArgumentException(folder.Name, nameof(folder));
+        DatasetSplits.TryParse(folder.Name, out DatasetSplit split) ? split : throw new ArgumentException(folder.Name, nameof(folder));
 
     private static DatasetException NotADataset(string root, FolderWalker walker, IReadOnlyList<FolderEntry> folders)
     {
-        var rootName = System.IO.Path.GetFileName(root);
-        if (ClassLabel.TryParse(rootName, out var label))
+        string rootName = System.IO.Path.GetFileName(root);
+        if (ClassLabel.TryParse(rootName, out int label))
         {
             return new DatasetException(
                 $"'{root}' is the folder of one class ({ClassLabel.Name(label)}). Give the folder above it, which holds both classes.");
@@ -82,7 +83,7 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
             return new DatasetException($"'{root}' is an empty split folder: {Expected}.");
         }
 
-        var nested = folders.FirstOrDefault(folder => walker.List(folder.RelativePath).Any(entry =>
+        FolderEntry? nested = folders.FirstOrDefault(folder => walker.List(folder.RelativePath).Any(entry =>
             entry.Facts.Kind == FileKind.Folder
             && (ClassLabel.TryParse(entry.Name, out _) || DatasetSplits.TryParse(entry.Name, out _))));
         if (nested is not null)
@@ -92,7 +93,7 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
                     $"'{walker.AbsolutePath(nested.RelativePath)}' instead.");
         }
 
-        var found = folders.Count == 0 ? "found no folders at all" : $"found {Names(folders)}";
+        string found = folders.Count == 0 ? "found no folders at all" : $"found {Names(folders)}";
         return new DatasetException($"'{root}' is not a dataset: {Expected}; {found}.");
     }
 
@@ -100,7 +101,7 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
     {
         const int shown = 8;
         var names = folders.Select(folder => $"'{folder.Name}'").ToList();
-        var rest = names.Count > shown ? $" and {names.Count - shown} more" : "";
+        string rest = names.Count > shown ? $" and {names.Count - shown} more" : "";
         return string.Join(", ", names.Take(shown)) + rest;
     }
 }

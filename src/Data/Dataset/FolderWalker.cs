@@ -27,10 +27,10 @@ internal sealed class FolderWalker(string root, List<IgnoredFile> ignored, List<
     /// <exception cref="DatasetException">The folder cannot be listed.</exception>
     public IReadOnlyList<FolderEntry> List(string relativePath)
     {
-        var path = AbsolutePath(relativePath);
+        string path = AbsolutePath(relativePath);
         try
         {
-            var names = Directory.EnumerateFileSystemEntries(path).Select(entry => System.IO.Path.GetFileName(entry)).ToArray();
+            string[] names = Directory.EnumerateFileSystemEntries(path).Select(entry => System.IO.Path.GetFileName(entry)).ToArray();
             Array.Sort(names, StringComparer.Ordinal);
             return [.. names.Select(name => new FolderEntry(
                 name,
@@ -53,7 +53,7 @@ internal sealed class FolderWalker(string root, List<IgnoredFile> ignored, List<
     public IReadOnlyList<FolderEntry> ListFolders(string relativePath)
     {
         var folders = new List<FolderEntry>();
-        foreach (var entry in List(relativePath))
+        foreach (FolderEntry entry in List(relativePath))
         {
             if (entry.Facts.Kind == FileKind.Folder && !entry.IsHidden)
             {
@@ -78,7 +78,7 @@ internal sealed class FolderWalker(string root, List<IgnoredFile> ignored, List<
         var videos = new List<FolderEntry>();
         var visited = new HashSet<(ulong Device, ulong Inode)>();
         var links = new Queue<FolderEntry>([classFolder]);
-        while (links.TryDequeue(out var folder))
+        while (links.TryDequeue(out FolderEntry? folder))
         {
             FindVideos(folder, label, visited, links, videos);
         }
@@ -95,9 +95,9 @@ internal sealed class FolderWalker(string root, List<IgnoredFile> ignored, List<
             return;
         }
 
-        foreach (var entry in List(folder.RelativePath))
+        foreach (FolderEntry entry in List(folder.RelativePath))
         {
-            var isFolder = entry.Facts.Kind == FileKind.Folder;
+            bool isFolder = entry.Facts.Kind == FileKind.Folder;
             if (entry.IsHidden || (!isFolder && !IsVideoName(entry.Name)))
             {
                 Ignore(entry, null);
@@ -123,7 +123,7 @@ internal sealed class FolderWalker(string root, List<IgnoredFile> ignored, List<
     /// <param name="reason">Why; null to derive it from the entry.</param>
     public void Ignore(FolderEntry entry, string? reason)
     {
-        var isFolder = entry.Facts.Kind == FileKind.Folder;
+        bool isFolder = entry.Facts.Kind == FileKind.Folder;
         reason = entry switch
         {
             { IsHidden: true } => HiddenReason,
@@ -138,7 +138,7 @@ internal sealed class FolderWalker(string root, List<IgnoredFile> ignored, List<
 
     private void WarnAboutName(FolderEntry folder, int label)
     {
-        if (ClassLabel.TryParse(folder.Name, out var inner) && inner != label)
+        if (ClassLabel.TryParse(folder.Name, out int inner) && inner != label)
         {
             warnings.Add($"'{folder.RelativePath}' is named like the class {ClassLabel.Name(inner)} but lies in a folder of the class "
                 + $"{ClassLabel.Name(label)}: its clips count as {ClassLabel.Name(label)}.");

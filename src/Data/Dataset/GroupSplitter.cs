@@ -33,9 +33,9 @@ internal sealed class GroupSplitter
         _members = [.. kinds.Select(kind => kind.Select(group => group.index).ToArray())];
         _splits = fractions.Length;
         _random = new SplitMix64(seed);
-        var total = groups.Aggregate(default(ClassCounts), (sum, group) => sum + group);
+        ClassCounts total = groups.Aggregate(default(ClassCounts), (sum, group) => sum + group);
         _shares = new double[_splits, ClassLabel.Count + 1];
-        for (var split = 0; split < _splits; split++)
+        for (int split = 0; split < _splits; split++)
         {
             _shares[split, ClassLabel.Nonviolent] = fractions[split] * total.Nonviolent;
             _shares[split, ClassLabel.Violent] = fractions[split] * total.Violent;
@@ -47,9 +47,9 @@ internal sealed class GroupSplitter
     /// <remarks>A split needs one group with both classes, or one of each class alone.</remarks>
     public static int MaximumSplits(IReadOnlyList<ClassCounts> groups)
     {
-        var both = groups.Count(group => group.Nonviolent > 0 && group.Violent > 0);
-        var nonviolentOnly = groups.Count(group => group.Nonviolent > 0 && group.Violent == 0);
-        var violentOnly = groups.Count(group => group.Nonviolent == 0 && group.Violent > 0);
+        int both = groups.Count(group => group.Nonviolent > 0 && group.Violent > 0);
+        int nonviolentOnly = groups.Count(group => group.Nonviolent > 0 && group.Violent == 0);
+        int violentOnly = groups.Count(group => group.Nonviolent == 0 && group.Violent > 0);
         return both + Math.Min(nonviolentOnly, violentOnly);
     }
 
@@ -74,7 +74,7 @@ internal sealed class GroupSplitter
     {
         var splitter = new GroupSplitter(groups, fractions, 0);
         var loads = new Load[fractions.Length];
-        for (var group = 0; group < groups.Count; group++)
+        for (int group = 0; group < groups.Count; group++)
         {
             loads[assignment[group]] = loads[assignment[group]].Plus(groups[group]);
         }
@@ -84,24 +84,24 @@ internal sealed class GroupSplitter
 
     private int[] Assign(int groupCount)
     {
-        var best = Descend(out var bestCost);
-        for (var start = 1; start < Starts && _evaluations < EvaluationBudget && bestCost > MinimumGain; start++)
+        int[,] best = Descend(out double bestCost);
+        for (int start = 1; start < Starts && _evaluations < EvaluationBudget && bestCost > MinimumGain; start++)
         {
-            var numbers = Descend(out var cost);
+            int[,] numbers = Descend(out double cost);
             if (cost < bestCost - MinimumGain)
             {
                 (best, bestCost) = (numbers, cost);
             }
         }
 
-        var assignment = new int[groupCount];
-        for (var kind = 0; kind < _kinds.Length; kind++)
+        int[] assignment = new int[groupCount];
+        for (int kind = 0; kind < _kinds.Length; kind++)
         {
             _random.Shuffle(_members[kind]);
-            var next = 0;
-            for (var split = 0; split < _splits; split++)
+            int next = 0;
+            for (int split = 0; split < _splits; split++)
             {
-                foreach (var group in _members[kind].AsSpan(next, best[kind, split]))
+                foreach (int group in _members[kind].AsSpan(next, best[kind, split]))
                 {
                     assignment[group] = split;
                 }
@@ -116,11 +116,11 @@ internal sealed class GroupSplitter
     /// <returns>How many groups of each kind go to each split.</returns>
     private int[,] Descend(out double cost)
     {
-        var numbers = Start();
+        int[,] numbers = Start();
         var loads = new Load[_splits];
-        for (var kind = 0; kind < _kinds.Length; kind++)
+        for (int kind = 0; kind < _kinds.Length; kind++)
         {
-            for (var split = 0; split < _splits; split++)
+            for (int split = 0; split < _splits; split++)
             {
                 loads[split] = loads[split].Plus(_kinds[kind], numbers[kind, split]);
             }
@@ -137,30 +137,30 @@ internal sealed class GroupSplitter
     /// <summary>A random assignment in which every split has both classes.</summary>
     private int[,] Start()
     {
-        var numbers = new int[_kinds.Length, _splits];
+        int[,] numbers = new int[_kinds.Length, _splits];
         var remaining = new List<int>();
-        for (var kind = 0; kind < _kinds.Length; kind++)
+        for (int kind = 0; kind < _kinds.Length; kind++)
         {
             remaining.AddRange(Enumerable.Repeat(kind, _members[kind].Length));
         }
 
         _random.Shuffle(CollectionsMarshal.AsSpan(remaining));
-        for (var split = 0; split < _splits; split++)
+        for (int split = 0; split < _splits; split++)
         {
             // Pairs of one-class groups first: they are only of use together, a mixed group serves any split alone.
-            var nonviolent = remaining.FindIndex(kind => _kinds[kind] is { Nonviolent: > 0, Violent: 0 });
-            var violent = remaining.FindIndex(kind => _kinds[kind] is { Nonviolent: 0, Violent: > 0 });
+            int nonviolent = remaining.FindIndex(kind => _kinds[kind] is { Nonviolent: > 0, Violent: 0 });
+            int violent = remaining.FindIndex(kind => _kinds[kind] is { Nonviolent: 0, Violent: > 0 });
             int[] chosen = nonviolent >= 0 && violent >= 0
                 ? [Math.Max(nonviolent, violent), Math.Min(nonviolent, violent)]
                 : [remaining.FindIndex(kind => _kinds[kind] is { Nonviolent: > 0, Violent: > 0 })];
-            foreach (var index in chosen)
+            foreach (int index in chosen)
             {
                 numbers[remaining[index], split]++;
                 remaining.RemoveAt(index);
             }
         }
 
-        foreach (var kind in remaining)
+        foreach (int kind in remaining)
         {
             numbers[kind, RandomSplit()]++;
         }
@@ -170,14 +170,14 @@ internal sealed class GroupSplitter
 
     private int RandomSplit()
     {
-        var groupTotal = 0.0;
-        for (var split = 0; split < _splits; split++)
+        double groupTotal = 0.0;
+        for (int split = 0; split < _splits; split++)
         {
             groupTotal += _shares[split, ClassLabel.Count];
         }
 
-        var point = _random.NextDouble() * groupTotal;
-        for (var split = 0; split < _splits - 1; split++)
+        double point = _random.NextDouble() * groupTotal;
+        for (int split = 0; split < _splits - 1; split++)
         {
             point -= _shares[split, ClassLabel.Count];
             if (point < 0)
@@ -192,12 +192,12 @@ internal sealed class GroupSplitter
     /// <summary>Applies every improving move and exchange met in one pass.</summary>
     private bool TryImprove(int[,] numbers, Load[] loads)
     {
-        var improved = false;
-        for (var kind = 0; kind < _kinds.Length; kind++)
+        bool improved = false;
+        for (int kind = 0; kind < _kinds.Length; kind++)
         {
-            for (var from = 0; from < _splits; from++)
+            for (int from = 0; from < _splits; from++)
             {
-                for (var to = 0; to < _splits; to++)
+                for (int to = 0; to < _splits; to++)
                 {
                     improved |= from != to && TryMove(kind, from, to, numbers, loads);
                 }
@@ -209,7 +209,7 @@ internal sealed class GroupSplitter
 
     private bool TryMove(int kind, int from, int to, int[,] numbers, Load[] loads)
     {
-        var improved = false;
+        bool improved = false;
         while (numbers[kind, from] > 0 && TryExchange(kind, null, from, to, loads))
         {
             numbers[kind, from]--;
@@ -217,7 +217,7 @@ internal sealed class GroupSplitter
             improved = true;
         }
 
-        for (var other = kind + 1; other < _kinds.Length; other++)
+        for (int other = kind + 1; other < _kinds.Length; other++)
         {
             while (numbers[kind, from] > 0 && numbers[other, to] > 0 && TryExchange(kind, other, from, to, loads))
             {
@@ -236,13 +236,13 @@ internal sealed class GroupSplitter
     private bool TryExchange(int kind, int? other, int from, int to, Load[] loads)
     {
         _evaluations++;
-        var (newFrom, newTo) = (loads[from].Plus(_kinds[kind], -1), loads[to].Plus(_kinds[kind]));
+        (Load newFrom, Load newTo) = (loads[from].Plus(_kinds[kind], -1), loads[to].Plus(_kinds[kind]));
         if (other is { } back)
         {
             (newFrom, newTo) = (newFrom.Plus(_kinds[back]), newTo.Plus(_kinds[back], -1));
         }
 
-        var gain = Cost(from, loads[from]) + Cost(to, loads[to]) - Cost(from, newFrom) - Cost(to, newTo);
+        double gain = Cost(from, loads[from]) + Cost(to, loads[to]) - Cost(from, newFrom) - Cost(to, newTo);
         if (gain <= MinimumGain)
         {
             return false;
@@ -254,8 +254,8 @@ internal sealed class GroupSplitter
 
     private double Cost(ReadOnlySpan<Load> loads)
     {
-        var cost = 0.0;
-        for (var split = 0; split < loads.Length; split++)
+        double cost = 0.0;
+        for (int split = 0; split < loads.Length; split++)
         {
             cost += Cost(split, loads[split]);
         }
@@ -265,7 +265,7 @@ internal sealed class GroupSplitter
 
     private double Cost(int split, Load load)
     {
-        var cost = Distance(load.Nonviolent, _shares[split, ClassLabel.Nonviolent])
+        double cost = Distance(load.Nonviolent, _shares[split, ClassLabel.Nonviolent])
             + Distance(load.Violent, _shares[split, ClassLabel.Violent])
             + (GroupWeight * Distance(load.Groups, _shares[split, ClassLabel.Count]));
         return load.Nonviolent == 0 || load.Violent == 0 ? cost + Forbidden : cost;

@@ -36,7 +36,7 @@ internal sealed class SourceTable
     public static SourceTable Read(string path, string root, IReadOnlyDictionary<string, int> labels)
     {
         path = System.IO.Path.GetFullPath(path);
-        var records = CsvFile.Read(path);
+        IReadOnlyList<CsvRecord> records = CsvFile.Read(path);
         if (records.Count == 0)
         {
             throw new FileFormatException(path, "the file is empty", Hint);
@@ -73,8 +73,8 @@ internal sealed class SourceTable
 
         public SourceTable Read(IEnumerable<CsvRecord> records)
         {
-            var count = 0;
-            foreach (var record in records)
+            int count = 0;
+            foreach (CsvRecord record in records)
             {
                 count++;
                 Add(record);
@@ -118,9 +118,9 @@ internal sealed class SourceTable
                 yield return $"'{_path}' has no column 'class', so it was not compared with the folders.";
             }
 
-            foreach (var (lines, message) in findings.Where(finding => finding.Lines.Count > 0))
+            foreach ((List<string> lines, string message) in findings.Where(finding => finding.Lines.Count > 0))
             {
-                var what = ReferenceEquals(lines, without) ? "clips" : "rows";
+                string what = ReferenceEquals(lines, without) ? "clips" : "rows";
                 yield return $"'{_path}': {lines.Count} {what} {message}: {Lines(lines)}.";
             }
         }
@@ -132,15 +132,15 @@ internal sealed class SourceTable
                 throw new FileFormatException(_path, $"line {record.Line} has {record.Fields.Count} fields, expected {_columns}", Hint);
             }
 
-            var written = record.Fields[_pathColumn];
+            string written = record.Fields[_pathColumn];
             if (Resolve(written) is not { } clip)
             {
                 _notFound.Add($"line {record.Line} '{written}'");
                 return;
             }
 
-            var source = record.Fields[_sourceColumn];
-            if (_rows.TryGetValue(clip, out var earlier))
+            string source = record.Fields[_sourceColumn];
+            if (_rows.TryGetValue(clip, out (string Source, int Line) earlier))
             {
                 if (earlier.Source != source)
                 {
@@ -170,8 +170,8 @@ internal sealed class SourceTable
                 return;
             }
 
-            var written = record.Fields[_classColumn];
-            if (!ClassLabel.TryParse(written, out var label))
+            string written = record.Fields[_classColumn];
+            if (!ClassLabel.TryParse(written, out int label))
             {
                 _unknownClass.Add($"line {record.Line} '{written}'");
             }
@@ -188,16 +188,16 @@ internal sealed class SourceTable
                 return null;
             }
 
-            var relative = written.Replace('\\', '/');
+            string relative = written.Replace('\\', '/');
             if (_labels.ContainsKey(relative))
             {
                 return relative;
             }
 
-            foreach (var origin in (ReadOnlySpan<string>)[_root, System.IO.Path.GetDirectoryName(_path)!])
+            foreach (string origin in (ReadOnlySpan<string>)[_root, System.IO.Path.GetDirectoryName(_path)!])
             {
-                var absolute = System.IO.Path.GetFullPath(relative, origin);
-                var candidate = System.IO.Path.GetRelativePath(_root, absolute).Replace('\\', '/');
+                string absolute = System.IO.Path.GetFullPath(relative, origin);
+                string candidate = System.IO.Path.GetRelativePath(_root, absolute).Replace('\\', '/');
                 if (_labels.ContainsKey(candidate))
                 {
                     return candidate;
@@ -223,7 +223,7 @@ internal sealed class SourceTable
 
         private static string Lines(List<string> lines)
         {
-            var rest = lines.Count > ExamplesShown ? $" and {lines.Count - ExamplesShown} more" : "";
+            string rest = lines.Count > ExamplesShown ? $" and {lines.Count - ExamplesShown} more" : "";
             return string.Join("; ", lines.Take(ExamplesShown)) + rest;
         }
     }

@@ -59,7 +59,7 @@ internal static class SplitAudit
     private static string Examples(IEnumerable<string> items)
     {
         var list = items.ToList();
-        var rest = list.Count > ExamplesShown ? $"; and {list.Count - ExamplesShown} more" : "";
+        string rest = list.Count > ExamplesShown ? $"; and {list.Count - ExamplesShown} more" : "";
         return string.Join("; ", list.Take(ExamplesShown)) + rest;
     }
 }

@@ -10,7 +10,7 @@ internal sealed class SplitMix64(ulong seed)
     public static ulong Next(ref ulong state)
     {
         state += 0x9e3779b97f4a7c15;
-        var bits = state;
+        ulong bits = state;
         bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9;
         bits = (bits ^ (bits >> 27)) * 0x94d049bb133111eb;
         return bits ^ (bits >> 31);
@@ -27,9 +27,9 @@ internal sealed class SplitMix64(ulong seed)
     /// <summary>A uniformly random permutation, in place (Fisher–Yates).</summary>
     public void Shuffle<T>(Span<T> items)
     {
-        for (var i = items.Length - 1; i > 0; i--)
+        for (int i = items.Length - 1; i > 0; i--)
         {
-            var j = Next(i + 1);
+            int j = Next(i + 1);
             (items[i], items[j]) = (items[j], items[i]);
         }
     }

@@ -33,9 +33,9 @@ internal sealed class SplitPlan
             return;
         }
 
-        foreach (var folders in _layout.SplitFolders.OrderBy(group => group.Key))
+        foreach (IGrouping<DatasetSplit, FolderEntry> folders in _layout.SplitFolders.OrderBy(group => group.Key))
         {
-            var folder = Path.Combine(_root, folders.First().Name);
+            string folder = Path.Combine(_root, folders.First().Name);
             CheckClasses(folder, folders.Key, ClassCounts.Of(clips.Where(clip => clip.Split == folders.Key).Select(clip => clip.Label)));
         }
     }
@@ -61,12 +61,12 @@ internal sealed class SplitPlan
                 notes);
         }
 
-        var splits = DatasetSplits.All
+        IReadOnlyList<Clip>[] splits = DatasetSplits.All
             .Select(split => (IReadOnlyList<Clip>)[.. clips.Where((_, i) => folders[i] == split)]).ToArray();
         if (!_layout.SplitFolders.Contains(DatasetSplit.Validation))
         {
-            var both = _fractions.Train + _fractions.Validation;
-            var divided = DivideByGroups(
+            double both = _fractions.Train + _fractions.Validation;
+            IReadOnlyList<Clip>[] divided = DivideByGroups(
                 splits[(int)DatasetSplit.Train], [_fractions.Train / both, _fractions.Validation / both], seed, "clips of 'train'", notes);
             (splits[(int)DatasetSplit.Train], splits[(int)DatasetSplit.Validation]) = (divided[0], divided[1]);
             notes.Add("There is no folder 'val': val is taken from 'train'.");
@@ -87,7 +87,7 @@ internal sealed class SplitPlan
             return;
         }
 
-        var remedy = split is DatasetSplit.Validation or DatasetSplit.Test
+        string remedy = split is DatasetSplit.Validation or DatasetSplit.Test
             ? $"Add clips, or remove the folder to {(split == DatasetSplit.Validation ? "take val from train" : "do without a test")}."
             : "Training needs clips of both classes.";
         throw new DatasetException(counts.Total == 0
@@ -99,15 +99,15 @@ internal sealed class SplitPlan
 
     private IReadOnlyList<Clip>[] DivideByGroups(IReadOnlyList<Clip> clips, double[] fractions, int seed, string what, List<string> notes)
     {
-        var groupOf = ClipGroups.Find(clips, out var groups);
+        int[] groupOf = ClipGroups.Find(clips, out ClassCounts[] groups);
         if (GroupSplitter.MaximumSplits(groups) < fractions.Length)
         {
             throw CannotDivide(groups, fractions.Length);
         }
 
-        var assignment = GroupSplitter.Assign(groups, fractions, (ulong)seed);
-        var shares = string.Join(" : ", fractions.Select(fraction => fraction.ToString("0.###", CultureInfo.InvariantCulture)));
-        var by = groups.Length == clips.Count
+        int[] assignment = GroupSplitter.Assign(groups, fractions, (ulong)seed);
+        string shares = string.Join(" : ", fractions.Select(fraction => fraction.ToString("0.###", CultureInfo.InvariantCulture)));
+        string by = groups.Length == clips.Count
             ? "clip by clip"
             : $"in {groups.Length} groups that stay together (one source or equal content)";
         notes.Add($"{clips.Count} {what} divided {shares} {by}, seed {seed}.");
@@ -117,10 +117,11 @@ internal sealed class SplitPlan
 
     private DatasetException CannotDivide(ClassCounts[] groups, int splits)
     {
-        var both = groups.Count(group => group.Nonviolent > 0 && group.Violent > 0);
-        var nonviolent = groups.Count(group => group.Violent == 0);
-        var violent = groups.Count(group => group.Nonviolent == 0);
-        var remedy = splits > 2 ? $"Add clips of more sources, or ask for two splits ({SettingName.Of("Split")} 0.8,0.2)." : "Add clips " +
+        int both = groups.Count(group => group.Nonviolent > 0 && group.Violent > 0);
+        int nonviolent = groups.Count(group => group.Violent == 0);
+        int violent = groups.Count(group => group.Nonviolent == 0);
+        string remedy =
+            splits > 2 ? $"Add clips of more sources, or ask for two splits ({SettingName.Of("Split")} 0.8,0.2)." : "Add clips " +
             "of more sources.";
         return new DatasetException(
             $"'{_root}' cannot be divided into {splits} splits that each have both classes, because clips of one source stay together: "

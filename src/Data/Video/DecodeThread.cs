@@ -17,10 +17,10 @@ internal sealed unsafe class DecodeThread
     private const int Finished = 1;
     private const int GivenUp = 2;
 
-    private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(2);
-    private static readonly Lock s_lock = new();
-    private static readonly Stack<DecodeThread> s_idle = new();
-    private static int s_abandoned;
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(2);
+    private static readonly Lock Lock = new();
+    private static readonly Stack<DecodeThread> Idle = new();
+    private static int _abandoned;
 
     private readonly SemaphoreSlim _start = new(0);
     private readonly SemaphoreSlim _done = new(0);
@@ -40,19 +40,19 @@ internal sealed unsafe class DecodeThread
         new Thread(Run) { IsBackground = true, Name = "video decoder" }.Start();
     }
 
-    public static int Abandoned => Volatile.Read(ref s_abandoned);
+    public static int Abandoned => Volatile.Read(ref _abandoned);
 
     public static VideoReadResult Read(
         NativeVideo native, string path, int frameCount, Span<byte> rgb, Span<float> motion, VideoReadOptions options,
         CancellationToken cancellation)
     {
-        var thread = Rent();
-        var result = thread.Serve(native, path, frameCount, rgb, motion, options, cancellation, out var lost);
+        DecodeThread thread = Rent();
+        VideoReadResult result = thread.Serve(native, path, frameCount, rgb, motion, options, cancellation, out bool lost);
         if (!lost)
         {
-            lock (s_lock)
+            lock (Lock)
             {
-                s_idle.Push(thread);
+                Idle.Push(thread);
             }
         }
 
@@ -81,7 +81,7 @@ internal sealed unsafe class DecodeThread
             return Result(rgb, motion);
         }
 
-        Interlocked.Increment(ref s_abandoned);
+        Interlocked.Increment(ref _abandoned);
         return cancellation.IsCancellationRequested
             ? new VideoReadResult(VideoFault.Cancelled, "", default)
             : new VideoReadResult(
@@ -92,9 +92,9 @@ internal sealed unsafe class DecodeThread
 
     private static DecodeThread Rent()
     {
-        lock (s_lock)
+        lock (Lock)
         {
-            if (s_idle.TryPop(out var idle))
+            if (Idle.TryPop(out DecodeThread? idle))
             {
                 return idle;
             }
@@ -106,9 +106,9 @@ internal sealed unsafe class DecodeThread
     private void Prepare(NativeVideo native, string path, int frameCount, int rgbBytes, bool hasMotion, VideoReadOptions options)
     {
         _native = native;
-        var pathBytes = (nuint)Encoding.UTF8.GetMaxByteCount(path.Length) + 1;
+        nuint pathBytes = (nuint)Encoding.UTF8.GetMaxByteCount(path.Length) + 1;
         Reserve(ref _path, ref _pathBytes, pathBytes);
-        var written = Encoding.UTF8.GetBytes(path, new Span<byte>(_path, (int)pathBytes));
+        int written = Encoding.UTF8.GetBytes(path, new Span<byte>(_path, (int)pathBytes));
         _path[written] = 0;
         Reserve(ref _rgb, ref _rgbBytes, (nuint)rgbBytes);
         if (hasMotion)
@@ -140,19 +140,19 @@ internal sealed unsafe class DecodeThread
     /// <returns><c>false</c> if the native call did not come back; this thread is then lost.</returns>
     private bool Execute(TimeSpan limit, CancellationToken cancellation)
     {
-        using var stopWhenCancelled = cancellation.UnsafeRegister(
+        using CancellationTokenRegistration stopWhenCancelled = cancellation.UnsafeRegister(
             static thread => Volatile.Write(ref ((DecodeThread)thread!)._job->Stop, 1), this);
         _start.Release();
         try
         {
-            if (_done.Wait(limit == TimeSpan.Zero ? Timeout.InfiniteTimeSpan : limit + s_grace, cancellation))
+            if (_done.Wait(limit == TimeSpan.Zero ? Timeout.InfiniteTimeSpan : limit + Grace, cancellation))
             {
                 return true;
             }
         }
         catch (OperationCanceledException)
         {
-            if (_done.Wait(s_grace, CancellationToken.None))
+            if (_done.Wait(Grace, CancellationToken.None))
             {
                 return true;
             }

@@ -8,7 +8,7 @@ public readonly ref struct FramePainter(Span<byte> rgb, int width, int height)
     public const int DigitWidth = 3, DigitHeight = 5;
 
     /// <summary>Rows of each sign, 3 bits each, the left pixel highest.</summary>
-    private static readonly Dictionary<char, byte[]> s_signs = new()
+    private static readonly Dictionary<char, byte[]> Signs = new()
     {
         ['0'] = [7, 5, 5, 5, 7],
         ['1'] = [2, 6, 2, 2, 7],
@@ -57,7 +57,7 @@ public readonly ref struct FramePainter(Span<byte> rgb, int width, int height)
     {
         foreach (char sign in text)
         {
-            byte[] rows = s_signs[sign];
+            byte[] rows = Signs[sign];
             for (int row = 0; row < DigitHeight; row++)
             {
                 for (int column = 0; column < DigitWidth; column++)

@@ -45,7 +45,7 @@ public static class FrameSampler
     /// <summary>All indices of a video at once; there are as many samples as <paramref name="indices"/> has elements.</summary>
     public static void FrameIndices(long totalFrames, Span<long> indices)
     {
-        for (var i = 0; i < indices.Length; i++)
+        for (int i = 0; i < indices.Length; i++)
         {
             indices[i] = FrameIndex(totalFrames, indices.Length, i);
         }

@@ -15,7 +15,7 @@ internal sealed unsafe class NativeVideo
 
     private const int Abi = 4;
 
-    private static readonly List<string> s_names = [];
+    private static readonly List<string> Names = [];
 
     private readonly delegate* unmanaged[Cdecl]<byte*, int, void> _version;
 
@@ -62,9 +62,9 @@ internal sealed unsafe class NativeVideo
     /// <exception cref="EntryPointNotFoundException">Another library, or one built from another version.</exception>
     public static NativeVideo Load(string path)
     {
-        var library = NativeLibrary.Load(path);
+        nint library = NativeLibrary.Load(path);
         var abi = (delegate* unmanaged[Cdecl]<int>)NativeLibrary.GetExport(library, "ctv_abi");
-        var found = abi();
+        int found = abi();
         return found == Abi
             ? new NativeVideo(library)
             : throw new EntryPointNotFoundException($"interface version {found}, expected {Abi}: rebuild it");
@@ -80,7 +80,7 @@ internal sealed unsafe class NativeVideo
 
     public string ReadVersion()
     {
-        var text = stackalloc byte[256];
+        byte* text = stackalloc byte[256];
         _version(text, 256);
         return Text(text, 256);
     }
@@ -91,9 +91,9 @@ internal sealed unsafe class NativeVideo
     /// <summary>The same for the name of a codec or container: there are few, so each becomes a string only once.</summary>
     public static string Name(byte* text, int bytes)
     {
-        lock (s_names)
+        lock (Names)
         {
-            foreach (var known in s_names)
+            foreach (string known in Names)
             {
                 if (Ascii.Equals(Bytes(text, bytes), known))
                 {
@@ -101,15 +101,15 @@ internal sealed unsafe class NativeVideo
                 }
             }
 
-            var name = Text(text, bytes);
-            s_names.Add(name);
+            string name = Text(text, bytes);
+            Names.Add(name);
             return name;
         }
     }
 
     public static VideoInfo InfoOf(Info* info)
     {
-        var seconds = info->Duration is > 0 and < 1e9 ? info->Duration : 0;
+        double seconds = info->Duration is > 0 and < 1e9 ? info->Duration : 0;
         return new VideoInfo(
             info->DecodedFrames,
             info->Width,
@@ -126,7 +126,7 @@ internal sealed unsafe class NativeVideo
     private static ReadOnlySpan<byte> Bytes(byte* text, int bytes)
     {
         var span = new ReadOnlySpan<byte>(text, bytes);
-        var end = span.IndexOf((byte)0);
+        int end = span.IndexOf((byte)0);
         return end < 0 ? span : span[..end];
     }
 

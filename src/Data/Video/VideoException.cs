@@ -14,7 +14,7 @@ public sealed class VideoException(VideoFault fault, string path, string reason)
 
     private static string Describe(VideoFault fault, string path, string reason)
     {
-        var hint = Hint(fault);
+        string hint = Hint(fault);
         return $"'{path}': {Name(fault)}: {reason}.{(hint.Length == 0 ? "" : " " + hint)}";
     }
 

@@ -46,7 +46,7 @@ public sealed record VideoFrameOptions
 /// </remarks>
 public sealed unsafe class VideoFrameReader : IDisposable
 {
-    private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(2);
 
     private readonly VideoFrameOptions _options;
     private readonly CancellationToken _cancellation;
@@ -82,7 +82,7 @@ public sealed unsafe class VideoFrameReader : IDisposable
             return null;
         }
 
-        TimeSpan limit = _options.TimeLimit == TimeSpan.Zero ? Timeout.InfiniteTimeSpan : _options.TimeLimit + s_grace;
+        TimeSpan limit = _options.TimeLimit == TimeSpan.Zero ? Timeout.InfiniteTimeSpan : _options.TimeLimit + Grace;
         if (!_worker.Ready.Wait(limit, _cancellation))
         {
             _ended = _lost = true;
@@ -107,7 +107,7 @@ public sealed unsafe class VideoFrameReader : IDisposable
     public void Dispose()
     {
         _worker.Stop();
-        if (!_lost && !_worker.Thread.Join(_options.TimeLimit == TimeSpan.Zero ? Timeout.InfiniteTimeSpan : _options.TimeLimit + s_grace))
+        if (!_lost && !_worker.Thread.Join(_options.TimeLimit == TimeSpan.Zero ? Timeout.InfiniteTimeSpan : _options.TimeLimit + Grace))
         {
             _lost = true;
         }

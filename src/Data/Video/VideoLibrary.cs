@@ -11,7 +11,7 @@ public static class VideoLibrary
     private const string FileName = "libcudatrainer_video.so";
 
     private static readonly Lazy<(NativeVideo? Native,
-        string Detail)> s_loaded = new(() => Load(NativeShim.Candidates(FileName, PathVariable)));
+        string Detail)> Loaded = new(() => Load(NativeShim.Candidates(FileName, PathVariable)));
 
     public static bool IsAvailable => Native is not null;
 
@@ -19,9 +19,9 @@ public static class VideoLibrary
     public static string? Version => Native?.ReadVersion();
 
     /// <summary>Where the library was loaded from, or why there is none: every path tried and what to do.</summary>
-    public static string Detail => s_loaded.Value.Detail;
+    public static string Detail => Loaded.Value.Detail;
 
-    internal static NativeVideo? Native => s_loaded.Value.Native;
+    internal static NativeVideo? Native => Loaded.Value.Native;
 
     internal static NativeVideo Require(string path) =>
         Native ?? throw new VideoException(VideoFault.LibraryMissing, path, Detail);
@@ -30,7 +30,7 @@ public static class VideoLibrary
     /// <returns>The library and its path, or <c>null</c> and the account of what was tried.</returns>
     internal static (NativeVideo? Native, string Detail) Load(IEnumerable<string> candidates)
     {
-        var (native, detail) = NativeShim.Load(candidates, NativeVideo.Load);
+        (NativeVideo? native, string? detail) = NativeShim.Load(candidates, NativeVideo.Load);
         return native is not null
             ? (native, detail)
             : (null, $"the native video library does not load; tried {detail}. Run 'make setup' "

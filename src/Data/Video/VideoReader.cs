@@ -31,7 +31,7 @@ public static class VideoReader
     public static VideoInfo Read(
         string path, int frameCount, Span<byte> rgb, VideoReadOptions? options = null, CancellationToken cancellationToken = default)
     {
-        var result = TryRead(path, frameCount, rgb, options, cancellationToken);
+        VideoReadResult result = TryRead(path, frameCount, rgb, options, cancellationToken);
         return result.Succeeded ? result.Info : throw new VideoException(result.Fault, path, result.Reason);
     }
 
@@ -61,8 +61,8 @@ public static class VideoReader
         options ??= VideoReadOptions.Default;
         Check(path, frameCount, rgb.Length, motion.Length, options);
         cancellationToken.ThrowIfCancellationRequested();
-        var native = VideoLibrary.Require(path);
-        var result = DecodeThread.Read(native, path, frameCount, rgb, motion, options, cancellationToken);
+        NativeVideo native = VideoLibrary.Require(path);
+        VideoReadResult result = DecodeThread.Read(native, path, frameCount, rgb, motion, options, cancellationToken);
         if (result.Fault == VideoFault.Cancelled)
         {
             throw new OperationCanceledException(cancellationToken);
@@ -88,7 +88,7 @@ public static class VideoReader
         ArgumentOutOfRangeException.ThrowIfNegative(options.KeepBytes, nameof(options));
         ArgumentOutOfRangeException.ThrowIfLessThan(options.TimeLimit, TimeSpan.Zero, nameof(options));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.TimeLimit, TimeSpan.FromDays(1), nameof(options));
-        var expected = (long)frameCount * options.Width * options.Height * 3;
+        long expected = (long)frameCount * options.Width * options.Height * 3;
         if (bytes != expected && (bytes > 0 || motion == 0))
         {
             throw new ArgumentException(

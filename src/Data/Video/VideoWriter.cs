@@ -10,7 +10,7 @@ namespace CudaTrainer.Data.Video;
 /// </remarks>
 public sealed unsafe class VideoWriter : IDisposable
 {
-    private static int s_counter;
+    private static int _counter;
 
     private readonly NativeVideo _native;
     private readonly WriterHandle _writer;
@@ -29,10 +29,10 @@ public sealed unsafe class VideoWriter : IDisposable
         _native = VideoLibrary.Require(path);
         _path = path;
         Options = options;
-        var full = Path.GetFullPath(path);
+        string full = Path.GetFullPath(path);
         _temporaryPath = Path.Combine(
             Path.GetDirectoryName(full)!,
-            $".{Path.GetFileName(full)}.{Environment.ProcessId}-{Interlocked.Increment(ref s_counter)}.partial");
+            $".{Path.GetFileName(full)}.{Environment.ProcessId}-{Interlocked.Increment(ref _counter)}.partial");
         _writer = Open();
     }
 
@@ -62,10 +62,10 @@ public sealed unsafe class VideoWriter : IDisposable
                 $"The frame has {rgb.Length} bytes; [{Options.Height}, {Options.Width}, 3] needs {FrameBytes}.", nameof(rgb));
         }
 
-        var message = stackalloc byte[NativeVideo.MessageBytes];
+        byte* message = stackalloc byte[NativeVideo.MessageBytes];
         fixed (byte* pixels = rgb)
         {
-            var fault = _native.WriterAdd(
+            int fault = _native.WriterAdd(
                 _writer.DangerousGetHandle(), pixels, rgb.Length, message, NativeVideo.MessageBytes);
             ThrowIfFailed(fault, message);
         }
@@ -79,13 +79,13 @@ public sealed unsafe class VideoWriter : IDisposable
     {
         ObjectDisposedException.ThrowIf(_closed, this);
         _closed = true;
-        var message = stackalloc byte[NativeVideo.MessageBytes];
-        var fault = _native.WriterFinish(_writer.DangerousGetHandle(), message, NativeVideo.MessageBytes);
+        byte* message = stackalloc byte[NativeVideo.MessageBytes];
+        int fault = _native.WriterFinish(_writer.DangerousGetHandle(), message, NativeVideo.MessageBytes);
         _writer.Dispose();
         try
         {
             ThrowIfFailed(fault, message);
-            using (var file = File.OpenHandle(_temporaryPath, FileMode.Open, FileAccess.ReadWrite))
+            using (SafeFileHandle file = File.OpenHandle(_temporaryPath, FileMode.Open, FileAccess.ReadWrite))
             {
                 RandomAccess.FlushToDisk(file);
             }
@@ -125,8 +125,8 @@ public sealed unsafe class VideoWriter : IDisposable
             Rotation = Options.RotationDegrees,
             FastStart = Options.FastStart ? 1 : 0,
         };
-        var container = Path.GetExtension(_path).TrimStart('.').ToLowerInvariant();
-        var message = stackalloc byte[NativeVideo.MessageBytes];
+        string container = Path.GetExtension(_path).TrimStart('.').ToLowerInvariant();
+        byte* message = stackalloc byte[NativeVideo.MessageBytes];
         nint handle = 0;
         int fault;
         fixed (byte* path = Utf8(_temporaryPath), extension = Utf8(container), codec = Utf8(Options.Codec.Name()))
@@ -165,7 +165,7 @@ public sealed unsafe class VideoWriter : IDisposable
 
     private static byte[] Utf8(string text)
     {
-        var bytes = new byte[Encoding.UTF8.GetByteCount(text) + 1];
+        byte[] bytes = new byte[Encoding.UTF8.GetByteCount(text) + 1];
         Encoding.UTF8.GetBytes(text, bytes);
         return bytes;
     }

@@ -58,7 +58,7 @@ public static class GradientCheck
         OpResult analytic = Run(op, device, DType.Float64);
         double worst = 0;
         string worstInput = string.Empty;
-        foreach (var (index, input) in op.Inputs.Index())
+        foreach ((int index, OpInput input) in op.Inputs.Index())
         {
             if (!input.Differentiable)
             {
@@ -90,7 +90,7 @@ public static class GradientCheck
         OpCase rounded = half ? op with { Inputs = [.. op.Inputs.Select(InHalf)] } : op;
         OpResult expected = Run(rounded, reference, DType.Float64), actual = Run(rounded, device, type);
         double forward = RelativeError(actual.Output, expected.Output);
-        var (worstInput, backward) = expected.Gradients
+        (string worstInput, double backward) = expected.Gradients
             .Select(pair => (pair.Key, Error: RelativeError(actual.Gradients[pair.Key], pair.Value)))
             .MaxBy(pair => double.IsNaN(pair.Error) ? double.PositiveInfinity : pair.Error);
         bool passed = forward <= (half ? HalfTolerance : ForwardTolerance) && backward <= (half ? HalfTolerance : BackwardTolerance);

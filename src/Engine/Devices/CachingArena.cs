@@ -131,7 +131,7 @@ internal sealed class CachingArena(string deviceName, IMemorySource source)
 
     private DeviceOutOfMemoryException OutOfMemory(long bytes, string? purpose)
     {
-        var (free, total) = source.Capacity();
+        (long free, long total) = source.Capacity();
         IEnumerable<DeviceBuffer> used = _blocks.Where(block => block.Purpose is not null);
         string[] largest =
             [.. used.OrderByDescending(block => block.Bytes).Take(LargestNamed).Select(block => $"{block.Purpose} {block.Bytes:N0}")];

@@ -81,7 +81,7 @@ public sealed class AttentionClassifier : Classifier
             x = _norms[i].Forward(tape, _recurrent[i].Forward(tape, x), relu: false, DropoutAt(tape, i));
         }
 
-        var (pooled, attention) = _attention.Forward(tape, x);
+        (Tensor pooled, Tensor attention) = _attention.Forward(tape, x);
         x = _norm4.Forward(tape, _dense1.Forward(tape, pooled), relu: true, DropoutAt(tape, 3));
         x = _norm5.Forward(tape, _dense2.Forward(tape, x), relu: true, DropoutAt(tape, 4));
         x = ActivationDropoutFunction.Apply(tape, _dense3.Forward(tape, x), relu: true, DropoutAt(tape, 5));
@@ -90,12 +90,12 @@ public sealed class AttentionClassifier : Classifier
 
     private protected override (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x)
     {
-        foreach (var (recurrent, norm) in _recurrent.Zip(_norms))
+        foreach ((SequenceLayer recurrent, BatchNorm norm) in _recurrent.Zip(_norms))
         {
             x = norm.Export(graph, recurrent.Export(graph, x));
         }
 
-        var (pooled, attention) = _attention.Export(graph, x);
+        (string? pooled, string? attention) = _attention.Export(graph, x);
         x = graph.Add("Relu", "dense_1/relu", [_norm4.Export(graph, _dense1.Export(graph, pooled))]);
         x = graph.Add("Relu", "dense_2/relu", [_norm5.Export(graph, _dense2.Export(graph, x))]);
         x = graph.Add("Relu", "dense_3/relu", [_dense3.Export(graph, x)]);

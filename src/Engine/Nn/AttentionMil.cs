@@ -48,7 +48,7 @@ public sealed class AttentionMil : Classifier
     public override ClassifierOutput Forward(Tape tape, Tensor features)
     {
         Tensor x = ActivationDropoutFunction.Apply(tape, _dense1.Forward(tape, Computable(tape, features)), relu: true, DropoutAt(tape, 0));
-        var (pooled, attention) = _pool.Forward(tape, x);
+        (Tensor pooled, Tensor attention) = _pool.Forward(tape, x);
         return new ClassifierOutput(_output.Forward(tape, pooled), HasAttention ? attention : null);
     }
 
@@ -70,7 +70,7 @@ public sealed class AttentionMil : Classifier
     private protected override (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x)
     {
         x = graph.Add("Relu", "dense_1/relu", [_dense1.ExportEach(graph, x)]);
-        var (pooled, attention) = _pool.Export(graph, x);
+        (string? pooled, string? attention) = _pool.Export(graph, x);
         return (_output.Export(graph, pooled), attention);
     }
 }

@@ -43,7 +43,7 @@ public abstract class Classifier(ClassifierOptions options) : Module
     /// <param name="batch">What the graph calls the number of clips.</param>
     public void Export(OnnxGraph graph, string features, int frames, string batch)
     {
-        var (logits, attention) = ExportLayers(graph,
+        (string? logits, string? attention) = ExportLayers(graph,
             graph.Add("Transpose", "features/by_time", [features], OnnxAttribute.Of("perm", [1, 0, 2])));
         graph.Output(graph.Add("Softmax", "probabilities", [logits], OnnxAttribute.Of("axis", 1)), ElementType.F32, batch, Classes);
         if (attention is not null)

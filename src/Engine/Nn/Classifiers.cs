@@ -23,7 +23,8 @@ public static class Classifiers
     public static IReadOnlyCollection<string> Names => Builders.Keys;
 
     /// <exception cref="ArgumentException">There is no such model.</exception>
-    public static Classifier Create(string name, ClassifierOptions options) => Builders.TryGetValue(name, out var build)
+    public static Classifier Create(string name, ClassifierOptions options) => Builders.TryGetValue(name,
+        out Func<ClassifierOptions, Classifier>? build)
         ? build(options)
         : throw new ArgumentException($"There is no model '{name}'; the models are {string.Join(", ", Names)}.", nameof(name));
 

@@ -84,7 +84,7 @@ public static class Initializers
     /// <summary>A standard normal number by Box and Muller.</summary>
     internal static double Normal(ulong seed, ulong index)
     {
-        var (x0, x1, _, _) = Philox.Block(index, 1, seed);
+        (uint x0, uint x1, _, _) = Philox.Block(index, 1, seed);
         return Math.Sqrt(-2 * Math.Log((x0 + 1.0) / 4294967296.0)) * Math.Cos(2 * Math.PI * x1 / 4294967296.0);
     }
 

@@ -9,7 +9,7 @@ public static class KerasVgg19
     private const string Hint = "Accepted is Keras's VGG19 with its fully connected layers, vgg19_weights_tf_dim_ordering_tf_kernels.h5.";
 
     /// <summary>Convolutions of each block.</summary>
-    private static readonly int[] s_blocks = [2, 2, 4, 4, 4];
+    private static readonly int[] Blocks = [2, 2, 4, 4, 4];
 
     /// <summary>Height × width of the last convolutions' output.</summary>
     private const int LastPositions = 7 * 7;
@@ -26,8 +26,8 @@ public static class KerasVgg19
             throw new FileFormatException(archive.Path, "its convolutions are stored as Theano has them, turned by 180°", Hint);
         }
 
-        var weighted = archive.Layers.Count(layer => layer.Weights.Count > 0);
-        if (weighted == s_blocks.Sum() && archive.Layers.Any(layer => layer.Name == "block5_conv4"))
+        int weighted = archive.Layers.Count(layer => layer.Weights.Count > 0);
+        if (weighted == Blocks.Sum() && archive.Layers.Any(layer => layer.Name == "block5_conv4"))
         {
             throw new FileFormatException(archive.Path,
                 "it has no fully connected layers (a '_notop' file), and the features are those of fc2", Hint);
@@ -38,16 +38,16 @@ public static class KerasVgg19
 
     private static IEnumerable<KerasLayer> MakeLayers()
     {
-        var names = s_blocks.SelectMany((count, block) => Enumerable.Range(1, count).Select(i => $"block{block + 1}_conv{i}"))
+        IEnumerable<string> names = Blocks.SelectMany((count, block) => Enumerable.Range(1, count).Select(i => $"block{block + 1}_conv{i}"))
             .Concat(["fc1", "fc2"]);
         return names.Zip(Vgg19Names.Tensors.Chunk(2), (name, tensors) => Layer(name, tensors[0], tensors[1]));
     }
 
     private static KerasLayer Layer(string name, (string Name, long[] Shape) weight, (string Name, long[] Shape) bias)
     {
-        var outputs = (int)weight.Shape[0];
-        var rows = (int)weight.Shape.Skip(1).Aggregate(1L, (product, length) => product * length);
-        var (shape, positions) = weight.Shape is [_, var inputs, var height, var width]
+        int outputs = (int)weight.Shape[0];
+        int rows = (int)weight.Shape.Skip(1).Aggregate(1L, (product, length) => product * length);
+        (long[] shape, int positions) = weight.Shape is [_, var inputs, var height, var width]
             ? ((long[])[height, width, inputs, outputs], (int)(height * width))
             : ([rows, outputs], name == "fc1" ? LastPositions : 1);
         return new KerasLayer(

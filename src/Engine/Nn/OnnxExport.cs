@@ -39,7 +39,7 @@ internal static class OnnxExport
     public static string Recurrent(this OnnxGraph graph, string operation, string layer, string x, string direction,
         RecurrentWeights weights, params OnnxAttribute[] attributes)
     {
-        var (directions, gates, inputs, hidden) = (weights.Directions, weights.GateCount, weights.Inputs, weights.HiddenUnits);
+        (int directions, int gates, int inputs, int hidden) = (weights.Directions, weights.GateCount, weights.Inputs, weights.HiddenUnits);
         string y = graph.Add(
             operation,
             layer + "/states",

@@ -22,7 +22,7 @@ public sealed class RandomVgg19(int seed = RandomVgg19.DefaultSeed) : IVgg19Weig
 
     public void Read(string name, Span<float> destination)
     {
-        var (index, fanIn) = Tensors[name];
+        (int index, long fanIn) = Tensors[name];
         if (fanIn == 0)
         {
             destination.Clear();
@@ -56,7 +56,7 @@ public sealed class RandomVgg19(int seed = RandomVgg19.DefaultSeed) : IVgg19Weig
             Span<double> four = stackalloc double[4];
             for (int i = chunk * Chunk; i < end; i += 4)
             {
-                var (x0, x1, x2, x3) = Kernels.Philox.Block((ulong)(i >> 2), 0, key);
+                (uint x0, uint x1, uint x2, uint x3) = Kernels.Philox.Block((ulong)(i >> 2), 0, key);
                 (four[0], four[1]) = BoxMuller(x0, x1);
                 (four[2], four[3]) = BoxMuller(x2, x3);
                 for (int lane = 0; lane < Math.Min(4, end - i); lane++)
@@ -70,7 +70,7 @@ public sealed class RandomVgg19(int seed = RandomVgg19.DefaultSeed) : IVgg19Weig
     private static (double, double) BoxMuller(uint a, uint b)
     {
         double radius = Math.Sqrt(-2 * Math.Log((a + 1.0) / 4294967296.0));
-        var (sin, cos) = Math.SinCos(2 * Math.PI * b / 4294967296.0);
+        (double sin, double cos) = Math.SinCos(2 * Math.PI * b / 4294967296.0);
         return (radius * cos, radius * sin);
     }
 }

@@ -41,7 +41,7 @@ public sealed class Vgg19Weights : IVgg19WeightSource, IDisposable
     /// <exception cref="FileFormatException">Lists every missing, unexpected and mis-shaped tensor.</exception>
     public static Vgg19Weights Open(string path)
     {
-        var archive = TensorArchive.Open(path);
+        ITensorArchive archive = TensorArchive.Open(path);
         try
         {
             return From(archive);
@@ -63,14 +63,14 @@ public sealed class Vgg19Weights : IVgg19WeightSource, IDisposable
                 KerasSource);
         }
 
-        var isTimm = archive.Entries.Keys.Any(name => name.StartsWith("pre_logits.", StringComparison.Ordinal));
+        bool isTimm = archive.Entries.Keys.Any(name => name.StartsWith("pre_logits.", StringComparison.Ordinal));
         var nameInFile = new Dictionary<string, string>(StringComparer.Ordinal);
         var problems = new List<string>();
-        foreach (var (canonical, canonicalShape) in Vgg19Names.Tensors)
+        foreach ((string canonical, long[] canonicalShape) in Vgg19Names.Tensors)
         {
-            var (name, shape) = isTimm ? TimmSpelling(canonical, canonicalShape) : (canonical, canonicalShape);
+            (string name, long[] shape) = isTimm ? TimmSpelling(canonical, canonicalShape) : (canonical, canonicalShape);
             nameInFile.Add(canonical, name);
-            if (!archive.Entries.TryGetValue(name, out var entry))
+            if (!archive.Entries.TryGetValue(name, out TensorEntry? entry))
             {
                 problems.Add($"missing {name} {ElementTypes.Format(shape)}");
             }
@@ -95,7 +95,7 @@ public sealed class Vgg19Weights : IVgg19WeightSource, IDisposable
     /// <exception cref="FileFormatException">An element is NaN or infinite; names tensor and index.</exception>
     public void Read(string canonicalName, Span<float> destination)
     {
-        if (!_nameInFile.TryGetValue(canonicalName, out var name))
+        if (!_nameInFile.TryGetValue(canonicalName, out string? name))
         {
             throw new ArgumentException($"'{canonicalName}' is no tensor of VGG19.", nameof(canonicalName));
         }
@@ -103,7 +103,7 @@ public sealed class Vgg19Weights : IVgg19WeightSource, IDisposable
         _archive.Read(name, destination);
         if (IndexOfNonFinite(destination) is >= 0 and var flat)
         {
-            var index = Unravel(flat, _archive.Entries[name].Shape);
+            long[] index = Unravel(flat, _archive.Entries[name].Shape);
             throw new FileFormatException(
                 Path, $"tensor '{name}': element {ElementTypes.Format(index)} is {destination[flat]}",
                     "The file is damaged: download it again.");
@@ -114,7 +114,7 @@ public sealed class Vgg19Weights : IVgg19WeightSource, IDisposable
 
     private static (string Name, long[] Shape) TimmSpelling(string canonical, long[] canonicalShape)
     {
-        foreach (var (name, timm, shape) in Vgg19Names.TimmSpellings)
+        foreach ((string name, string timm, long[] shape) in Vgg19Names.TimmSpellings)
         {
             if (name == canonical)
             {
@@ -127,7 +127,7 @@ public sealed class Vgg19Weights : IVgg19WeightSource, IDisposable
 
     private static string Describe(List<string> problems)
     {
-        var rest = problems.Count > ListedProblems ? $"; and {problems.Count - ListedProblems} more" : "";
+        string rest = problems.Count > ListedProblems ? $"; and {problems.Count - ListedProblems} more" : "";
         return $"these are not the weights of a VGG19: {string.Join("; ", problems.Take(ListedProblems))}{rest}";
     }
 
@@ -139,8 +139,8 @@ public sealed class Vgg19Weights : IVgg19WeightSource, IDisposable
     /// <summary>A float is finite when its exponent is not all ones.</summary>
     private static int IndexOfNonFinite(ReadOnlySpan<float> values)
     {
-        var bits = MemoryMarshal.Cast<float, int>(values);
-        var i = 0;
+        ReadOnlySpan<int> bits = MemoryMarshal.Cast<float, int>(values);
+        int i = 0;
         var magnitude = Vector256.Create(int.MaxValue);
         var largest = Vector256.Create(BitConverter.SingleToInt32Bits(float.MaxValue));
         for (; i <= bits.Length - Vector256<int>.Count; i += Vector256<int>.Count)
@@ -164,8 +164,8 @@ public sealed class Vgg19Weights : IVgg19WeightSource, IDisposable
 
     private static long[] Unravel(long flat, long[] shape)
     {
-        var index = new long[shape.Length];
-        for (var d = shape.Length - 1; d >= 0; d--)
+        long[] index = new long[shape.Length];
+        for (int d = shape.Length - 1; d >= 0; d--)
         {
             (flat, index[d]) = Math.DivRem(flat, shape[d]);
         }

@@ -374,7 +374,7 @@ public sealed partial class ReferenceOps
         Tensor dy, Tensor x, Tensor scale, Tensor shift, Tensor savedMean, Tensor savedInverseStd, Tensor dx, Tensor dScale, Tensor dShift,
         in BatchNormOptions options)
     {
-        var (gradient, normalized) = BatchNormGradient(dy, x, scale, shift, savedMean, savedInverseStd, options);
+        (double[] gradient, double[] normalized) = BatchNormGradient(dy, x, scale, shift, savedMean, savedInverseStd, options);
         Store(dx, InputGradient(GradientSums(gradient, normalized, dScale, dShift), gradient, normalized, scale, savedInverseStd));
     }
 
@@ -383,7 +383,7 @@ public sealed partial class ReferenceOps
     public void BatchNormCombine(
         Tensor gathered, Tensor runningMean, Tensor runningVariance, Tensor savedMean, Tensor savedInverseStd, in BatchNormOptions options)
     {
-        var (mean, inverse) = CombineMoments(Load(gathered), gathered.Shape[0], runningMean, runningVariance, options);
+        (double[] mean, double[] inverse) = CombineMoments(Load(gathered), gathered.Shape[0], runningMean, runningVariance, options);
         Store(savedMean, mean);
         Store(savedInverseStd, inverse);
     }
@@ -396,7 +396,7 @@ public sealed partial class ReferenceOps
         Tensor dy, Tensor x, Tensor scale, Tensor shift, Tensor savedMean, Tensor savedInverseStd, Tensor dx, Tensor sums, Tensor dScale,
         Tensor dShift, in BatchNormOptions options)
     {
-        var (gradient, normalized) = BatchNormGradient(dy, x, scale, shift, savedMean, savedInverseStd, options);
+        (double[] gradient, double[] normalized) = BatchNormGradient(dy, x, scale, shift, savedMean, savedInverseStd, options);
         Store(sums, GradientSums(gradient, normalized, dScale, dShift));
     }
 
@@ -404,7 +404,7 @@ public sealed partial class ReferenceOps
         Tensor dy, Tensor x, Tensor scale, Tensor shift, Tensor savedMean, Tensor savedInverseStd, Tensor gathered, Tensor dx,
         in BatchNormOptions options)
     {
-        var (gradient, normalized) = BatchNormGradient(dy, x, scale, shift, savedMean, savedInverseStd, options);
+        (double[] gradient, double[] normalized) = BatchNormGradient(dy, x, scale, shift, savedMean, savedInverseStd, options);
         Store(dx, InputGradient(Load(gathered), gradient, normalized, scale, savedInverseStd));
     }
 

@@ -99,7 +99,7 @@ public sealed partial class CudaOps
 
     private CudnnPooling PoolingOf(int images, int channels, int height, int width)
     {
-        var key = (images, channels, height);
+        (int images, int channels, int height) key = (images, channels, height);
         if (!_poolings.TryGetValue(key, out CudnnPooling? pooling))
         {
             _poolings[key] = pooling = new CudnnPooling(Cudnn("VGG19"), images, channels, height, width, ConvType);

@@ -299,7 +299,7 @@ public sealed partial class CudaOps
 
     private CudnnLstm CudnnLstmOf(Tensor x, Tensor y)
     {
-        var key = (x.Shape[0], x.Shape[1], x.Shape[2], y.Shape[2], TypeOf(y));
+        (int, int, int, int, CudaType) key = (x.Shape[0], x.Shape[1], x.Shape[2], y.Shape[2], TypeOf(y));
         if (!_cudnnLstms.TryGetValue(key, out CudnnLstm? layer))
         {
             _cudnnLstms[key] = layer = new CudnnLstm(Cudnn("The LSTM of cuDNN"), key.Item1, key.Item2, key.Item3, key.Item4, key.Item5);

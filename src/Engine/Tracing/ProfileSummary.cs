@@ -23,10 +23,12 @@ public sealed record ProfileSummary(IReadOnlyList<ProfileRow> Rows, IReadOnlyLis
     {
         List<ProfileRow> rows = [];
         List<string> sentences = [];
-        foreach (var stage in trace.Sums.GroupBy(sum => sum.Stage))
+        foreach (IGrouping<string, (string Stage, string Name, SpanKind Kind, double Seconds, int Count)> stage
+            in trace.Sums.GroupBy(sum => sum.Stage))
         {
             double whole = stage.Where(sum => sum.Kind == SpanKind.Whole).Sum(sum => sum.Seconds);
-            var parts = stage.Where(sum => sum.Kind is not (SpanKind.Whole or SpanKind.Beside)).ToArray();
+            (string Stage, string Name, SpanKind Kind, double Seconds, int Count)[] parts =
+                stage.Where(sum => sum.Kind is not (SpanKind.Whole or SpanKind.Beside)).ToArray();
             rows.AddRange(parts.OrderByDescending(sum => sum.Seconds)
                 .Select(sum => new ProfileRow(stage.Key, sum.Name, sum.Seconds, whole > 0 ? sum.Seconds / whole : null, sum.Count)));
             double rest = whole - parts.Sum(sum => sum.Seconds);
@@ -50,12 +52,12 @@ public sealed record ProfileSummary(IReadOnlyList<ProfileRow> Rows, IReadOnlyLis
     /// <summary>A layer counts with its backward pass; the largest of all is named, and what helps against its kind.</summary>
     private static string Bottleneck(string stage, double whole, IReadOnlyList<(string Name, SpanKind Kind, double Seconds)> parts)
     {
-        var (kind, seconds) = parts.GroupBy(part => part.Kind).Select(group => (group.Key, group.Sum(part => part.Seconds)))
+        (SpanKind kind, double seconds) = parts.GroupBy(part => part.Kind).Select(group => (group.Key, group.Sum(part => part.Seconds)))
             .MaxBy(group => group.Item2);
         string share = Percent(seconds / whole);
         if (kind == SpanKind.Compute)
         {
-            var (layer, longest) = parts.Where(part => part.Kind == SpanKind.Compute)
+            (string layer, double longest) = parts.Where(part => part.Kind == SpanKind.Compute)
                 .GroupBy(part => part.Name.EndsWith(Backward, StringComparison.Ordinal) ? part.Name[..^Backward.Length] : part.Name)
                 .Select(group => (group.Key, group.Sum(part => part.Seconds))).MaxBy(group => group.Item2);
             string advice = stage == "extract"

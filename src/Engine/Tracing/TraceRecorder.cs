@@ -136,7 +136,7 @@ public sealed class TraceRecorder
         {
             if (track.Counts)
             {
-                var (ticks, count) = _sums.GetValueOrDefault((track.Stage, name, kind));
+                (long ticks, int count) = _sums.GetValueOrDefault((track.Stage, name, kind));
                 _sums[(track.Stage, name, kind)] = (ticks + end - begin, count + 1);
             }
 

@@ -73,16 +73,16 @@ internal enum OnnxAttributeType
 /// <summary>TensorProto.DataType.</summary>
 internal static class OnnxDataType
 {
-    private static readonly Dictionary<ElementType, int> _codes =
+    private static readonly Dictionary<ElementType, int> Codes =
         new() { [ElementType.F32] = 1, [ElementType.U8] = 2, [ElementType.I64] = 7 };
 
     /// <exception cref="ArgumentException">No export uses this type.</exception>
-    public static int Of(ElementType type) => _codes.TryGetValue(type, out int code)
+    public static int Of(ElementType type) => Codes.TryGetValue(type, out int code)
         ? code
         : throw new ArgumentException($"{type} is no type of a tensor in ONNX files of ours.", nameof(type));
 
     /// <summary>The type of a code; null for types that no export uses.</summary>
-    public static ElementType? From(long code) => _codes.FirstOrDefault(pair => pair.Value == code) is { Value: > 0 } found
+    public static ElementType? From(long code) => Codes.FirstOrDefault(pair => pair.Value == code) is { Value: > 0 } found
         ? found.Key
         : null;
 }

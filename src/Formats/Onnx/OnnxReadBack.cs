@@ -59,7 +59,7 @@ internal sealed class OnnxReadBack
         Require(_hasGraph && _opset == OnnxGraph.Opset, $"no graph in operations of version {OnnxGraph.Opset}");
         Require(_expected.Count == 0, $"weights are missing: {string.Join(", ", _expected.Keys)}");
         Require(_nodes.Count == _graph.Nodes.Count, $"{_nodes.Count} operations, {_graph.Nodes.Count} were written");
-        foreach (var ((operation, inputs, outputs), node) in _nodes.Zip(_graph.Nodes))
+        foreach (((string operation, string[] inputs, string[] outputs), OnnxNode node) in _nodes.Zip(_graph.Nodes))
         {
             string? unknown = inputs.FirstOrDefault(input => !_known.Contains(input));
             Require(unknown is null, $"'{node.Output}' uses '{unknown}' before it is there");

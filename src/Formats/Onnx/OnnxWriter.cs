@@ -57,7 +57,7 @@ public static class OnnxWriter
         int opset = model.Begin(ModelFields.OpsetImport);
         model.Integer(ModelFields.OpsetVersion, OnnxGraph.Opset);
         model.End(opset);
-        foreach (var (key, value) in metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+        foreach ((string key, string value) in metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal))
         {
             int entry = model.Begin(ModelFields.Metadata);
             model.Text(ModelFields.Key, key);

@@ -61,7 +61,7 @@ internal static class SummaryValues
         int tensor = BeginTensor(summary, TensorType.Float, [PrCurve.Rows, thresholds]);
         summary.Packed(TensorFields.Content, curve);
         summary.End(tensor);
-        var (metadata, plugin, content) = BeginPlugin(summary, "pr_curves");
+        (int metadata, int plugin, int content) = BeginPlugin(summary, "pr_curves");
         summary.Integer(PrCurve.ThresholdsField, thresholds);
         EndPlugin(summary, begin, metadata, plugin, content);
     }
@@ -71,7 +71,7 @@ internal static class SummaryValues
     public static void SessionStart(this ProtoWriter summary, IEnumerable<JsonProperty> parameters, double seconds)
     {
         int begin = BeginHParams(summary, SessionStartTag);
-        var (metadata, plugin, content) = BeginPlugin(summary, "hparams");
+        (int metadata, int plugin, int content) = BeginPlugin(summary, "hparams");
         int session = summary.Begin(HParamsFields.SessionStart);
         foreach (JsonProperty parameter in parameters.Where(parameter => parameter.Value.ValueKind != JsonValueKind.Null))
         {
@@ -93,7 +93,7 @@ internal static class SummaryValues
     public static void SessionEnd(this ProtoWriter summary, double seconds)
     {
         int begin = BeginHParams(summary, SessionEndTag);
-        var (metadata, plugin, content) = BeginPlugin(summary, "hparams");
+        (int metadata, int plugin, int content) = BeginPlugin(summary, "hparams");
         int session = summary.Begin(HParamsFields.SessionEnd);
         summary.Integer(HParamsFields.Status, HParamsFields.Success);
         summary.Double(HParamsFields.EndSeconds, seconds);

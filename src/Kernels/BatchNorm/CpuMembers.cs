@@ -19,7 +19,7 @@ public static unsafe partial class BatchNorm
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
-            var scale = (float*)member.Scratch(sizeof(float) * (nuint)(x.Channels + DropoutMask.BufferLength(end - begin)));
+            float* scale = (float*)member.Scratch(sizeof(float) * (nuint)(x.Channels + DropoutMask.BufferLength(end - begin)));
             for (int channel = begin; channel < end; channel += TSimd.Width)
             {
                 int lanes = Math.Min(TSimd.Width, end - channel);
@@ -158,7 +158,7 @@ public static unsafe partial class BatchNorm
             float* gradient = OutputGradient;
             if (Relu || Dropout.IsActive)
             {
-                var mask = (float*)member.Scratch(sizeof(float) * (nuint)DropoutMask.BufferLength(end - begin));
+                float* mask = (float*)member.Scratch(sizeof(float) * (nuint)DropoutMask.BufferLength(end - begin));
                 BatchNormPasses.UndoReluAndDropout<TSimd, TVec>(
                     Shape, begin, end, Gamma, Beta, Mean, InverseDeviation, OutputGradient, InputGradient, Relu, Dropout, mask);
                 gradient = InputGradient;
@@ -218,7 +218,7 @@ public static unsafe partial class BatchNorm
                 return;
             }
 
-            var meanGradient = (float*)member.Scratch(sizeof(float) * 2 * (nuint)(end - begin));
+            float* meanGradient = (float*)member.Scratch(sizeof(float) * 2 * (nuint)(end - begin));
             float* slope = meanGradient + (end - begin);
             double rows = Total(2 * Shape.Channels);
             for (int channel = begin; channel < end; channel++)

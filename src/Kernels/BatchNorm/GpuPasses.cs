@@ -156,7 +156,8 @@ internal unsafe struct GradientTerms<TElement, TGroup>
     public readonly GradientPair<TGroup> Sum(
         ColumnBlock<TGroup> block, BatchNormArguments a, ArrayView<Four> shiftParts, ArrayView<Four> scaleParts)
     {
-        var sums = ColumnBlock<TGroup>.SumRows<GradientTerms<TElement, TGroup>, GradientPair<TGroup>, GradientPair<TGroup>>(
+        GradientPair<TGroup> sums =
+            ColumnBlock<TGroup>.SumRows<GradientTerms<TElement, TGroup>, GradientPair<TGroup>, GradientPair<TGroup>>(
             block, a.Rows, a.Aligned, this);
         TGroup shift = ColumnBlock<TGroup>.Sum(block, sums.Gradient, shiftParts);
         return GradientPair<TGroup>.Of(shift, ColumnBlock<TGroup>.Sum(block, sums.Other, scaleParts));

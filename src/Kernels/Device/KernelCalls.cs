@@ -9,7 +9,7 @@ namespace CudaTrainer.Kernels.Device;
 /// </summary>
 internal static class KernelCalls
 {
-    private static readonly Dictionary<short, OpCode> _opCodes = typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static)
+    private static readonly Dictionary<short, OpCode> KnownOpCodes = typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static)
         .Select(field => (OpCode)field.GetValue(null)!).ToDictionary(code => code.Value);
 
     /// <exception cref="KernelRefusedException">A native integer, or a method that calls itself: ILGPU overflows the stack on
@@ -69,7 +69,7 @@ internal static class KernelCalls
         Type? constrained = null;
         for (int at = 0; at < il.Length;)
         {
-            OpCode code = _opCodes[il[at] == 0xFE ? (short)(0xFE00 | il[at + 1]) : il[at]];
+            OpCode code = KnownOpCodes[il[at] == 0xFE ? (short)(0xFE00 | il[at + 1]) : il[at]];
             at += code.Size;
             int operand = OperandBytes(code, il, at);
             if (code == OpCodes.Constrained)

@@ -18,7 +18,7 @@ internal static class PtxCompiler
     /// <summary>The newest target: newer GPUs compile its PTX for themselves.</summary>
     public const int NewestTarget = 80;
 
-    private static readonly Lock _lock = new();
+    private static readonly Lock Lock = new();
     private static Context? _context;
 
     /// <summary>Part of the cache's key: another compiler may write other PTX.</summary>
@@ -29,7 +29,7 @@ internal static class PtxCompiler
     /// <exception cref="KernelRefusedException">The method does what GPUs cannot.</exception>
     public static string Compile(KernelSource kernel, int target)
     {
-        lock (_lock)
+        lock (Lock)
         {
             KernelCalls.Check(kernel.Method);
             try

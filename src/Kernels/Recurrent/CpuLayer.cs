@@ -43,7 +43,7 @@ internal static unsafe class RecurrentLayer<TCell>
         nint sumsLength = shape.HalfReserve ? (nint)shape.Rows * columns : 0;
         nint carryLength = TCell.CarriesOutput ? 0 : (nint)shape.Batch * shape.Hidden;
         nint length = sumsLength + carryLength + RecurrentProduct.PackedLength(shape.Hidden);
-        var workspace = (float*)team.Workspace((nuint)length * sizeof(float));
+        float* workspace = (float*)team.Workspace((nuint)length * sizeof(float));
         float* sums = shape.HalfReserve ? workspace : (float*)reserve;
         InputProduct.Forward<T, TSource>(team, shape, columns, x, inputWeights, inputBias, sums, sumsStride);
         var forward = new ForwardMemory(sums, sumsStride, workspace + sumsLength, workspace + sumsLength + carryLength);
@@ -90,7 +90,7 @@ internal static unsafe class RecurrentLayer<TCell>
         nint previousLength = (nint)shape.Rows * hidden;
         nint carryLength = (nint)shape.Batch * hidden;
         nint length = gatesLength + previousLength + carryLength + RecurrentProduct.PackedLength(hidden);
-        var gates = (float*)team.Workspace((nuint)length * sizeof(float));
+        float* gates = (float*)team.Workspace((nuint)length * sizeof(float));
         float* previous = gates + gatesLength;
         var backward = new BackwardMemory(gates, previous, previous + previousLength, previous + previousLength + carryLength);
         if (shape.HalfReserve)

@@ -249,7 +249,7 @@ public sealed class ExportRun
     private ExportCheck Compare(OnnxAnswer answer, Dictionary<string, double[]> own, int clips)
     {
         Dictionary<string, double> differences = [];
-        foreach (var (name, expected) in own)
+        foreach ((string name, double[] expected) in own)
         {
             double[] actual = answer.Outputs.GetValueOrDefault(name) ?? [];
             if (actual.Length != expected.Length)
@@ -260,7 +260,7 @@ public sealed class ExportRun
             differences[name] = actual.Zip(expected, (a, b) => double.IsFinite(a) ? Math.Abs(a - b) : double.PositiveInfinity).Max();
         }
 
-        var (worst, largest) = differences.MaxBy(pair => pair.Value);
+        (string worst, double largest) = differences.MaxBy(pair => pair.Value);
         return largest <= Tolerance
             ? new ExportCheck(answer.Version, null, clips, differences)
             : throw Failed(string.Create(CultureInfo.InvariantCulture,

@@ -40,7 +40,7 @@ public static class DataScan
 {
     public const string Ok = "ok", Short = "short", Duplicate = "duplicate";
 
-    private static readonly TimeSpan s_progressInterval = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(200);
 
     /// <returns>One entry per file with a video's extension, sorted by path.</returns>
     /// <exception cref="DatasetException">The folder, or one in it, cannot be listed.</exception>
@@ -81,7 +81,7 @@ public static class DataScan
                     Interlocked.Increment(ref done);
                 }),
                 CancellationToken.None);
-            while (Task.WaitAny([task], s_progressInterval) != 0)
+            while (Task.WaitAny([task], ProgressInterval) != 0)
             {
                 observer.Progress(new StageProgress(stage, Volatile.Read(ref done), count, "files", Failures: Volatile.Read(ref failures)));
             }
@@ -111,7 +111,7 @@ public static class DataScan
                     hashes[toHash[i]] = hash;
                 }
             });
-            foreach (var equal in toHash.Where(hashes.ContainsKey).GroupBy(i => hashes[i]))
+            foreach (IGrouping<string, int> equal in toHash.Where(hashes.ContainsKey).GroupBy(i => hashes[i]))
             {
                 ScannedFile first = files[equal.Min()];
                 foreach (int i in equal.Where(i => files[i] != first))

@@ -7,7 +7,7 @@ namespace CudaTrainer.Training.Extraction;
 /// <param name="extractors">One or more.</param>
 public sealed class MultiDeviceExtractor(IReadOnlyList<FeatureExtractor> extractors)
 {
-    private static readonly TimeSpan _reportInterval = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan ReportInterval = TimeSpan.FromMilliseconds(200);
 
     /// <inheritdoc cref="FeatureExtractor.Run"/>
     /// <param name="deliver">Called once per clip, in no particular order, from several threads.</param>
@@ -32,7 +32,7 @@ public sealed class MultiDeviceExtractor(IReadOnlyList<FeatureExtractor> extract
 
         foreach (Thread thread in threads)
         {
-            while (!thread.Join(_reportInterval))
+            while (!thread.Join(ReportInterval))
             {
                 Report();
             }

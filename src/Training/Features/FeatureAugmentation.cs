@@ -62,7 +62,7 @@ internal sealed class FeatureAugmentation(AugmentationOptions options, int seed,
 {
     private const int QuantileBits = 12;
 
-    private static readonly float[] s_quantiles = Quantiles();
+    private static readonly float[] Quantiles = MakeQuantiles();
 
     private float[] _copy = [];
 
@@ -80,7 +80,7 @@ internal sealed class FeatureAugmentation(AugmentationOptions options, int seed,
             return (row, 0, false);
         }
 
-        var random = RandomOf(epoch, row, purpose: 1);
+        SplitMix64 random = RandomOf(epoch, row, purpose: 1);
         int partner = random.Next(count);
         double a = Gamma(random, options.Mixup), b = Gamma(random, options.Mixup);
         double share = a + b > 0 ? a / (a + b) : 0.5;
@@ -92,7 +92,7 @@ internal sealed class FeatureAugmentation(AugmentationOptions options, int seed,
     /// <param name="partner">[frames, D]; empty without mixup.</param>
     public void Apply(Span<float> clip, int frames, ReadOnlySpan<float> partner, float share, int epoch, int row)
     {
-        var random = RandomOf(epoch, row, purpose: 0);
+        SplitMix64 random = RandomOf(epoch, row, purpose: 0);
         Move(clip, frames, random);
         if (!partner.IsEmpty)
         {
@@ -153,7 +153,7 @@ internal sealed class FeatureAugmentation(AugmentationOptions options, int seed,
                 bits = random.Next();
             }
 
-            clip[i] += size * s_quantiles[(int)(bits & ((1 << QuantileBits) - 1))];
+            clip[i] += size * Quantiles[(int)(bits & ((1 << QuantileBits) - 1))];
             bits >>= QuantileBits;
         }
     }
@@ -199,7 +199,7 @@ internal sealed class FeatureAugmentation(AugmentationOptions options, int seed,
     /// <summary>
     /// Midpoints of 4096 equally likely slices of the standard normal distribution, by bisection of its distribution function.
     /// </summary>
-    private static float[] Quantiles()
+    private static float[] MakeQuantiles()
     {
         float[] quantiles = new float[1 << QuantileBits];
         for (int i = 0; i < quantiles.Length; i++)

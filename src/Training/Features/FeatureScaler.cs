@@ -136,7 +136,7 @@ public sealed class FeatureScaler
     /// <summary>Makes a model that was trained on standardised features take raw ones.</summary>
     internal void FoldInto(Classifier model)
     {
-        foreach (var (weight, bias) in model.InputProjections)
+        foreach ((Parameter weight, Parameter bias) in model.InputProjections)
         {
             float[] w = weight.Value.Read<float>(), b = bias.Value.Read<float>();
             for (int j = 0; j < b.Length; j++)

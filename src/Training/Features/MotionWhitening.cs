@@ -63,7 +63,7 @@ internal sealed class MotionWhitening
             }
         }
 
-        var (variances, vectors) = SymmetricEigen.Decompose(covariance);
+        (double[] variances, double[][] vectors) = SymmetricEigen.Decompose(covariance);
         int components = Math.Clamp(rows.Count - 1, 1, MostComponents);
         double floor = Math.Max(SmallestVariance * variances[0], 1e-12);
         float[] matrix = new float[width * components];

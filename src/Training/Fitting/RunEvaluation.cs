@@ -68,7 +68,7 @@ internal sealed class RunEvaluation(
         using Checkpoint model = Checkpoint.Open(file);
         model.LoadModel(replicas);
         var all = new Dictionary<string, ClassificationMetrics>();
-        foreach (var (name, rows) in splits)
+        foreach ((string name, IFeatureRows rows) in splits)
         {
             using var evaluator = new Evaluator(replicas, rows, options.BatchSize);
             Evaluation evaluation = evaluator.Run(withAttention: true);

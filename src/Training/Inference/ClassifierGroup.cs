@@ -52,7 +52,7 @@ internal sealed class ClassifierGroup : IDisposable
         Ensemble ensemble = Ensemble.Read(path);
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         string[] files = [.. ensemble.Members.Select(member => Path.GetFullPath(member.File, folder))];
-        foreach (var (member, file) in ensemble.Members.Zip(files))
+        foreach ((EnsembleMember member, string file) in ensemble.Members.Zip(files))
         {
             if (Ensemble.HashOf(file) != member.Sha256)
             {
@@ -185,7 +185,7 @@ internal sealed class ClassifierGroup : IDisposable
     /// <exception cref="RunException">A member was trained without dropout, or does not say with how much.</exception>
     public void RequireDropout()
     {
-        foreach (var (member, file) in Members.Zip(_files))
+        foreach ((TrainedClassifier member, string file) in Members.Zip(_files))
         {
             if (member.Info.Dropout is not > 0)
             {
@@ -202,7 +202,7 @@ internal sealed class ClassifierGroup : IDisposable
     /// <exception cref="RunException">A member was trained on features of another kind than these.</exception>
     public void RequireFits(FeatureSet set)
     {
-        foreach (var (member, file) in Members.Zip(_files))
+        foreach ((TrainedClassifier member, string file) in Members.Zip(_files))
         {
             member.RequireFits(set, file);
         }

@@ -90,7 +90,7 @@ public static class EnsembleRun
         int[] labels = val[0].Labels;
         double[][] scores = [.. val.Select(member => member.Scores)];
         double[] weights = EnsembleWeights.Fit(labels, scores), thresholds = [.. group.Members.Select(member => member.Info.Threshold)];
-        var strategies = Enum.GetValues<EnsembleStrategy>()
+        Dictionary<EnsembleStrategy, ClassificationMetrics> strategies = Enum.GetValues<EnsembleStrategy>()
             .ToDictionary(strategy => strategy, strategy => Measure(labels, Ensemble.Combine(strategy, scores, weights, thresholds), null));
         EnsembleStrategy chosen = options.Strategy == StrategyChoice.Auto
             ? Best(strategies)

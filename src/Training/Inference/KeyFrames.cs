@@ -41,7 +41,7 @@ public static class KeyFrames
         for (int i = 0; i < chosen.Count; i++)
         {
             int share = (most / chosen.Count) + (i < most % chosen.Count ? 1 : 0);
-            foreach (var (frame, attention) in Heaviest(video.Samples[chosen[i]], share))
+            foreach ((long frame, double? attention) in Heaviest(video.Samples[chosen[i]], share))
             {
                 frames.TryAdd(frame, (frame, chosen[i], attention));
             }
@@ -57,7 +57,7 @@ public static class KeyFrames
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     public static IReadOnlyList<KeyFrame> Read(WindowedPrediction video, int most, TimeSpan timeLimit, CancellationToken stop)
     {
-        var chosen = Choose(video, most);
+        IReadOnlyList<(long Frame, int Window, double? Attention)> chosen = Choose(video, most);
         if (chosen.Count == 0 || video.Video.Width == 0)
         {
             return [];
@@ -71,7 +71,7 @@ public static class KeyFrames
             new VideoFrameOptions { Width = width, Height = height, TimeLimit = timeLimit }, stop);
         while (frames.Count < chosen.Count && stream.Next() is { } frame)
         {
-            var (number, window, attention) = chosen[frames.Count];
+            (long number, int window, double? attention) = chosen[frames.Count];
             if (frame.Index == number)
             {
                 double time = (double)number * stream.Rate.Denominator / stream.Rate.Numerator;
@@ -92,7 +92,7 @@ public static class KeyFrames
             return byProbability.Take(1);
         }
 
-        var peaks = events.OrderByDescending(happening => happening.Peak)
+        IEnumerable<int> peaks = events.OrderByDescending(happening => happening.Peak)
             .Select(happening => Array.Find(byProbability, i => windows[i].Centre == happening.PeakTime));
         return peaks.Concat(
             byProbability.Where(i => events.Any(happening => windows[i].Centre >= happening.Start && windows[i].Centre < happening.End)))

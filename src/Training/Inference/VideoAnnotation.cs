@@ -11,8 +11,8 @@ namespace CudaTrainer.Training.Inference;
 /// </summary>
 internal static class VideoAnnotation
 {
-    private static readonly (byte R, byte G, byte B) s_red = (220, 40, 40), s_green = (60, 170, 80), s_dark = (24, 24, 24),
-        s_white = (255, 255, 255);
+    private static readonly (byte R, byte G, byte B) Red = (220, 40, 40), Green = (60, 170, 80), Dark = (24, 24, 24),
+        White = (255, 255, 255);
 
     /// <summary>Writes <paramref name="target"/> with the source's frames, rate and size; without its sound.</summary>
     /// <param name="prediction">With windows and events; at least one window.</param>
@@ -61,18 +61,18 @@ internal static class VideoAnnotation
     {
         if (isEvent)
         {
-            painter.Border(Math.Max(2, size.Height / 90), s_red);
+            painter.Border(Math.Max(2, size.Height / 90), Red);
         }
 
         int bar = Math.Max(6, size.Height / 20), top = size.Height - bar;
-        painter.Fill(0, top, size.Width, bar, s_dark);
-        painter.Fill(0, top, (int)Math.Round(probability * size.Width), bar, isEvent ? s_red : s_green);
-        painter.Fill((int)Math.Round(threshold * size.Width) - 1, top, 2, bar, s_white);
+        painter.Fill(0, top, size.Width, bar, Dark);
+        painter.Fill(0, top, (int)Math.Round(probability * size.Width), bar, isEvent ? Red : Green);
+        painter.Fill((int)Math.Round(threshold * size.Width) - 1, top, 2, bar, White);
         string text = probability.ToString("0.00", CultureInfo.InvariantCulture);
         int scale = Math.Max(1, size.Height / 90), margin = 2 * scale, edge = Math.Max(2, size.Height / 90);
         painter.Fill(edge, edge, FramePainter.TextWidth(text, scale) + (2 * margin), (FramePainter.DigitHeight * scale) + (2 * margin),
-            s_dark);
-        painter.Text(edge + margin, edge + margin, text, scale, s_white);
+            Dark);
+        painter.Text(edge + margin, edge + margin, text, scale, White);
     }
 
     /// <summary>H.264 has no pictures of odd size.</summary>

@@ -212,7 +212,7 @@ public sealed class Learner : IDisposable
         {
             (Tensor features, Tensor labels) = _inputs.TensorsOf(_tape, block, batch);
             ClassifierOutput output = Model.Forward(_tape, features);
-            var (loss, probabilities) = Loss(_tape, output.Logits, labels, batch.Count);
+            (Tensor loss, Tensor probabilities) = Loss(_tape, output.Logits, labels, batch.Count);
             _inputs.Release(block);
             loss.Download(losses);
             ReadOnlySpan<float> p = ToHost(probabilities);

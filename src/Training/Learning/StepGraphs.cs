@@ -15,7 +15,7 @@ internal sealed class StepGraphs(IDevice device, Func<Tape> newTape, int phases)
 
     public void Run(int phase, int block, HostBatch batch, Learner learner)
     {
-        var key = (block, batch.First, batch.Count, batch.Total, batch.Capacity);
+        (int block, int First, int Count, int Total, int Capacity) key = (block, batch.First, batch.Count, batch.Total, batch.Capacity);
         if (!_plans.TryGetValue(key, out Plan? plan))
         {
             plan = new Plan(newTape(), phases);

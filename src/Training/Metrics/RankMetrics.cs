@@ -8,7 +8,7 @@ public static class RankMetrics
     /// </summary>
     public static double RocAuc(ReadOnlySpan<int> labels, ReadOnlySpan<double> scores)
     {
-        var (groups, positives, negatives) = Tied(labels, scores);
+        (List<(double Score, int Positives, int Negatives)> groups, int positives, int negatives) = Tied(labels, scores);
         if (positives == 0 || negatives == 0)
         {
             return double.NaN;
@@ -16,7 +16,7 @@ public static class RankMetrics
 
         double area = 0;
         long negativesAbove = 0;
-        foreach (var group in groups)
+        foreach ((double Score, int Positives, int Negatives) group in groups)
         {
             area += group.Positives * (negatives - negativesAbove - group.Negatives + (0.5 * group.Negatives));
             negativesAbove += group.Negatives;
@@ -30,10 +30,10 @@ public static class RankMetrics
     /// </summary>
     public static double AveragePrecision(ReadOnlySpan<int> labels, ReadOnlySpan<double> scores)
     {
-        var (groups, positives, _) = Tied(labels, scores);
+        (List<(double Score, int Positives, int Negatives)> groups, int positives, _) = Tied(labels, scores);
         double area = 0;
         long truePositives = 0, called = 0;
-        foreach (var group in groups)
+        foreach ((double Score, int Positives, int Negatives) group in groups)
         {
             truePositives += group.Positives;
             called += group.Positives + group.Negatives;
@@ -49,7 +49,7 @@ public static class RankMetrics
     /// </summary>
     public static double BestThreshold(ReadOnlySpan<int> labels, ReadOnlySpan<double> scores)
     {
-        var (groups, positives, negatives) = Tied(labels, scores);
+        (List<(double Score, int Positives, int Negatives)> groups, int positives, int negatives) = Tied(labels, scores);
         if (positives == 0 || negatives == 0)
         {
             return 0.5;

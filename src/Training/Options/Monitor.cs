@@ -20,7 +20,7 @@ public sealed class Monitor
     /// <exception cref="ArgumentException">There is no such quantity.</exception>
     public Monitor(string name)
     {
-        if (!Quantities.TryGetValue(name, out var quantity))
+        if (!Quantities.TryGetValue(name, out (Func<EpochRecord, double> Value, bool SmallerIsBetter) quantity))
         {
             throw new ArgumentException($"There is no quantity '{name}' to monitor; there are {string.Join(", ", Names)}.", nameof(name));
         }

@@ -1,8 +1,8 @@
 using System.Globalization;
-using CudaTrainer.Engine.Ops;
-using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Devices;
+using CudaTrainer.Engine.Ops;
+using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Formats;
 using CudaTrainer.Kernels.Interop;
 using CudaTrainer.Training.Options;

@@ -60,7 +60,7 @@ internal sealed class GradientBuckets
 
         nint begin = _parameters.Gradients.AddressOf(_begins[index], 0);
         int first = int.MaxValue;
-        foreach (var (parameter, function) in tape.Uses)
+        foreach ((Tensor parameter, int function) in tape.Uses)
         {
             first = parameter.Gradient!.Data >= begin ? Math.Min(first, function) : first;
         }

@@ -96,8 +96,8 @@ public sealed unsafe class MpiRing : IDisposable
         float* received = (float*)_first;
         for (int step = 0; step < RingSchedule.Steps(_world.Size); step++)
         {
-            var (sendBegin, sendCount) = Bounds(count, RingSchedule.ReduceSends(_world.Rank, _world.Size, step));
-            var (begin, length) = Bounds(count, RingSchedule.ReduceReceives(_world.Rank, _world.Size, step));
+            (long sendBegin, long sendCount) = Bounds(count, RingSchedule.ReduceSends(_world.Rank, _world.Size, step));
+            (long begin, long length) = Bounds(count, RingSchedule.ReduceReceives(_world.Rank, _world.Size, step));
             Exchange(values + sendBegin, sendCount * sizeof(float), received, length * sizeof(float), ReduceTag);
             Elementwise.Run(_team, ElementwiseOperation.Add, length, received, values + begin, values + begin);
         }
@@ -107,8 +107,8 @@ public sealed unsafe class MpiRing : IDisposable
     {
         for (int step = 0; step < RingSchedule.Steps(_world.Size); step++)
         {
-            var (sendBegin, sendCount) = Bounds(count, RingSchedule.GatherSends(_world.Rank, _world.Size, step));
-            var (begin, length) = Bounds(count, RingSchedule.GatherReceives(_world.Rank, _world.Size, step));
+            (long sendBegin, long sendCount) = Bounds(count, RingSchedule.GatherSends(_world.Rank, _world.Size, step));
+            (long begin, long length) = Bounds(count, RingSchedule.GatherReceives(_world.Rank, _world.Size, step));
             Exchange(values + sendBegin, sendCount * sizeof(float), values + begin, length * sizeof(float), GatherTag);
         }
     }
@@ -118,8 +118,8 @@ public sealed unsafe class MpiRing : IDisposable
         Half* sent = (Half*)_first, received = (Half*)_second;
         for (int step = 0; step < RingSchedule.Steps(_world.Size); step++)
         {
-            var (sendBegin, sendCount) = Bounds(count, RingSchedule.ReduceSends(_world.Rank, _world.Size, step));
-            var (begin, length) = Bounds(count, RingSchedule.ReduceReceives(_world.Rank, _world.Size, step));
+            (long sendBegin, long sendCount) = Bounds(count, RingSchedule.ReduceSends(_world.Rank, _world.Size, step));
+            (long begin, long length) = Bounds(count, RingSchedule.ReduceReceives(_world.Rank, _world.Size, step));
             Cast.ToHalf(_team, sendCount, values + sendBegin, sent);
             Exchange(sent, sendCount * sizeof(Half), received, length * sizeof(Half), ReduceTag);
             Elementwise.AddHalf(_team, length, received, values + begin);
@@ -129,13 +129,13 @@ public sealed unsafe class MpiRing : IDisposable
     private void GatherHalf(float* values, long count)
     {
         Half* sent = (Half*)_first, received = (Half*)_second;
-        var (ownedBegin, ownedCount) = Bounds(count, RingSchedule.Owned(_world.Rank, _world.Size));
+        (long ownedBegin, long ownedCount) = Bounds(count, RingSchedule.Owned(_world.Rank, _world.Size));
         Cast.ToHalf(_team, ownedCount, values + ownedBegin, sent);
         Cast.ToSingle(_team, ownedCount, sent, values + ownedBegin);
         for (int step = 0; step < RingSchedule.Steps(_world.Size); step++)
         {
             long sendCount = Bounds(count, RingSchedule.GatherSends(_world.Rank, _world.Size, step)).Count;
-            var (begin, length) = Bounds(count, RingSchedule.GatherReceives(_world.Rank, _world.Size, step));
+            (long begin, long length) = Bounds(count, RingSchedule.GatherReceives(_world.Rank, _world.Size, step));
             Exchange(sent, sendCount * sizeof(Half), received, length * sizeof(Half), GatherTag);
             Cast.ToSingle(_team, length, received, values + begin);
 

@@ -45,14 +45,14 @@ public sealed unsafe class MpiWorld : IDisposable
     private const int NoRequest = -1;
 
     /// <summary>Set by mpirun or its kin: OpenMPI, PMIx (OpenMPI 5, Slurm), PMI (MPICH, Intel MPI), MVAPICH.</summary>
-    private static readonly string[] s_launchVariables = ["OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_SIZE", "PMI_RANK",
+    private static readonly string[] LaunchVariables = ["OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_SIZE", "PMI_RANK",
         "MV2_COMM_WORLD_SIZE"];
 
-    private static readonly string[] s_sizeVariables = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"];
+    private static readonly string[] SizeVariables = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"];
 
-    private static readonly Lazy<(MpiApi? Api, string Detail)> s_loaded = new(() => Load(NativeShim.Candidates(FileName, PathVariable)));
+    private static readonly Lazy<(MpiApi? Api, string Detail)> Loaded = new(() => Load(NativeShim.Candidates(FileName, PathVariable)));
 
-    private static int s_opened;
+    private static int _opened;
 
     private readonly MpiApi _api;
     private readonly int _thread = Environment.CurrentManagedThreadId;
@@ -79,20 +79,20 @@ public sealed unsafe class MpiWorld : IDisposable
     }
 
     /// <summary>Whether this process was started by mpirun, or by another launcher that MPI knows.</summary>
-    public static bool IsLaunched => s_launchVariables.Any(name => Environment.GetEnvironmentVariable(name) is { Length: > 0 });
+    public static bool IsLaunched => LaunchVariables.Any(name => Environment.GetEnvironmentVariable(name) is { Length: > 0 });
 
     /// <summary>How many processes the launcher says it has started; null where it does not say.</summary>
-    public static int? LaunchedSize => s_sizeVariables.Select(Environment.GetEnvironmentVariable)
+    public static int? LaunchedSize => SizeVariables.Select(Environment.GetEnvironmentVariable)
         .Select(text => int.TryParse(text, out int size) ? size : (int?)null).FirstOrDefault(size => size is not null);
 
     /// <summary>Whether the native library and an MPI are there.</summary>
-    public static bool IsAvailable => s_loaded.Value.Api is not null;
+    public static bool IsAvailable => Loaded.Value.Api is not null;
 
     /// <summary>Where the native library was loaded from, or why there is none: every path tried and what to do.</summary>
-    public static string Detail => s_loaded.Value.Detail;
+    public static string Detail => Loaded.Value.Detail;
 
     /// <summary>The MPI that is installed, such as <c>Open MPI v4.1.4</c>, without joining anything; null when there is none.</summary>
-    public static string? InstalledVersion => s_loaded.Value.Api is { } api ? NameOf(api.LibraryVersion()) : null;
+    public static string? InstalledVersion => Loaded.Value.Api is { } api ? NameOf(api.LibraryVersion()) : null;
 
     /// <summary>This process's number, from 0.</summary>
     public int Rank { get; }
@@ -123,8 +123,8 @@ public sealed unsafe class MpiWorld : IDisposable
     /// <exception cref="InvalidOperationException">This process has opened it before: MPI starts once in a process.</exception>
     public static MpiWorld Open()
     {
-        MpiApi api = s_loaded.Value.Api ?? throw new MpiException(Detail);
-        if (Interlocked.Exchange(ref s_opened, 1) != 0)
+        MpiApi api = Loaded.Value.Api ?? throw new MpiException(Detail);
+        if (Interlocked.Exchange(ref _opened, 1) != 0)
         {
             throw new InvalidOperationException("This process has opened its MPI world before; MPI starts only once.");
         }

@@ -13,7 +13,7 @@ namespace CudaTrainer.Training.Parallel;
 /// </summary>
 internal static class PeerProbe
 {
-    private static readonly int[] _sizes = [64, 4 << 10, (1 << 20) + 64, 8 << 20];
+    private static readonly int[] Sizes = [64, 4 << 10, (1 << 20) + 64, 8 << 20];
 
     /// <summary>Enables and tests that <paramref name="reader"/> reads the memory of <paramref name="owner"/>.</summary>
     /// <returns>Null if it can; else why not, as a clause.</returns>
@@ -26,10 +26,10 @@ internal static class PeerProbe
 
         reader.Context.EnablePeerAccess(owner.Context);
         var elementwise = new Elementwise(reader.Library);
-        DeviceBuffer theirs = owner.Allocate(_sizes[^1], "peer probe"), ours = reader.Allocate(_sizes[^1], "peer probe");
+        DeviceBuffer theirs = owner.Allocate(Sizes[^1], "peer probe"), ours = reader.Allocate(Sizes[^1], "peer probe");
         try
         {
-            foreach (int size in _sizes)
+            foreach (int size in Sizes)
             {
                 for (int round = 0; round < 2; round++)
                 {

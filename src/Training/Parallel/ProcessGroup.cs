@@ -1,8 +1,8 @@
 using System.Buffers.Binary;
 using System.Text;
-using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Devices;
+using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Options;
 

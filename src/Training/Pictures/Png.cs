@@ -6,7 +6,7 @@ namespace CudaTrainer.Training.Pictures;
 internal static class Png
 {
     /// <summary>Half the time of the best compression, for files that are a few per cent larger.</summary>
-    private static readonly SKPngEncoderOptions _options = new(SKPngEncoderFilterFlags.AllFilters, zLibLevel: 4);
+    private static readonly SKPngEncoderOptions Options = new(SKPngEncoderFilterFlags.AllFilters, zLibLevel: 4);
 
     /// <param name="rgb">[height, width, 3], rows from the top.</param>
     public static byte[] Encode(ReadOnlySpan<byte> rgb, int width, int height)
@@ -25,7 +25,7 @@ internal static class Png
     public static byte[] Encode(SKBitmap picture)
     {
         using SKPixmap pixels = picture.PeekPixels();
-        using SKData file = pixels.Encode(_options)!;
+        using SKData file = pixels.Encode(Options)!;
         return file.ToArray();
     }
 }

@@ -18,14 +18,14 @@ internal static class ChartPicture
 
     private const int Scale = 2, Margin = 14, CaptionBaseline = 25, DrawingTop = 36, LegendTop = 314;
 
-    private static readonly SKTypeface _letters = ReadLetters();
+    private static readonly SKTypeface Letters = ReadLetters();
 
     /// <summary>Colours of the page, by name.</summary>
-    private static readonly Dictionary<string, string> _colours = Regex.Matches(Page.Style, @"(--\w+): light-dark\((#\w+),")
+    private static readonly Dictionary<string, string> Colours = Regex.Matches(Page.Style, @"(--\w+): light-dark\((#\w+),")
         .ToDictionary(colour => colour.Groups[1].Value, colour => colour.Groups[2].Value);
 
     /// <summary>Rules of the style sheet in its order: the elements and classes one must have or be in, and what then holds.</summary>
-    private static readonly (string[] Selector, (string Name, string Value)[] Properties)[] _rules =
+    private static readonly (string[] Selector, (string Name, string Value)[] Properties)[] Rules =
     [
         .. Regex.Matches(Page.Style, @"^([\w.][\w. -]*) \{ (.*) \}$", RegexOptions.Multiline).Select(rule => (
             Regex.Matches(rule.Groups[1].Value, @"\.?[\w-]+").Select(part => part.Value).ToArray(),
@@ -39,7 +39,7 @@ internal static class ChartPicture
         var figure = XElement.Parse(chart.Text);
         using var picture = new SKBitmap(Width, Height, SKColorType.Rgb888x, SKAlphaType.Opaque);
         using var canvas = new SKCanvas(picture);
-        canvas.Clear(SKColor.Parse(_colours["--card"]));
+        canvas.Clear(SKColor.Parse(Colours["--card"]));
         canvas.Scale(Scale);
         XElement caption = figure.Element("figcaption")!;
         DrawText(canvas, caption.Value, Margin, CaptionBaseline, SKTextAlign.Left, StyleOf(caption), "color");
@@ -104,7 +104,7 @@ internal static class ChartPicture
     private static float DrawText(SKCanvas canvas, string text, float x, float y, SKTextAlign align, Dictionary<string, string> style,
         string ink)
     {
-        using var font = new SKFont(_letters, Number(style.GetValueOrDefault("font-size", "16px")))
+        using var font = new SKFont(Letters, Number(style.GetValueOrDefault("font-size", "16px")))
         {
             Subpixel = true,
             Hinting = SKFontHinting.None,
@@ -192,8 +192,8 @@ internal static class ChartPicture
             places.UnionWith(Of(place, "class").Split(' ').Select(name => "." + name));
         }
 
-        var style = new Dictionary<string, string>(_colours);
-        foreach ((string name, string value) in _rules.Where(rule => rule.Selector.All(places.Contains))
+        var style = new Dictionary<string, string>(Colours);
+        foreach ((string name, string value) in Rules.Where(rule => rule.Selector.All(places.Contains))
             .SelectMany(rule => rule.Properties))
         {
             style[name] = value;

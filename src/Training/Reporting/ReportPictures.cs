@@ -23,7 +23,7 @@ internal sealed record ReportPictures(IReadOnlyDictionary<string, Picture> Still
     /// <summary>Of data URIs together, so that a page stays below 5 MB.</summary>
     private const int MostCharacters = 3_500_000;
 
-    private static readonly TimeSpan _mostTime = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan MostTime = TimeSpan.FromSeconds(20);
 
     public static ReportPictures None { get; } = new(new Dictionary<string, Picture>(), new Dictionary<string, Picture>(),
         new Dictionary<string, ClipTraits>(), null);
@@ -53,9 +53,10 @@ internal sealed record ReportPictures(IReadOnlyDictionary<string, Picture> Still
             foreach ((string path, bool isFilm) in films.Select(path => (path, true)).Concat(stills.Select(path => (path, false)))
                 .Distinct())
             {
-                bool enough = characters > MostCharacters || Stopwatch.GetElapsedTime(began) > _mostTime;
+                bool enough = characters > MostCharacters || Stopwatch.GetElapsedTime(began) > MostTime;
                 string file = Path.Combine(dataset, path);
-                var shown = enough ? null : isFilm ? Film(file, Math.Min(options.Frames, MostFilmFrames), stop) : Still(file, stop);
+                (Picture Picture, ClipTraits Traits)? shown =
+                    enough ? null : isFilm ? Film(file, Math.Min(options.Frames, MostFilmFrames), stop) : Still(file, stop);
                 if (shown is not var (picture, traits))
                 {
                     missing++;

@@ -289,8 +289,8 @@ internal sealed record Verdict(string Class, string Text)
     /// </summary>
     internal static (double Low, double High) Interval(ClassificationMetrics metrics)
     {
-        var nonviolent = ScoreCurves.Wilson(metrics.Class0Accuracy, metrics.ConfusionMatrix[0].Sum());
-        var violent = ScoreCurves.Wilson(metrics.Class1Accuracy, metrics.ConfusionMatrix[1].Sum());
+        (double Low, double High) nonviolent = ScoreCurves.Wilson(metrics.Class0Accuracy, metrics.ConfusionMatrix[0].Sum());
+        (double Low, double High) violent = ScoreCurves.Wilson(metrics.Class1Accuracy, metrics.ConfusionMatrix[1].Sum());
         double below = double.Hypot(metrics.Class0Accuracy - nonviolent.Low, metrics.Class1Accuracy - violent.Low);
         double above = double.Hypot(nonviolent.High - metrics.Class0Accuracy, violent.High - metrics.Class1Accuracy);
         return (metrics.BalancedAccuracy - (below / 2), metrics.BalancedAccuracy + (above / 2));

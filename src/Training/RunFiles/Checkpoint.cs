@@ -196,7 +196,8 @@ public sealed class Checkpoint : IDisposable
     public void LoadOptimizer(Learner learner)
     {
         TrainingState state = RequireState();
-        foreach (var (name, tensor) in new[] { (FirstMoments, learner.Optimizer.FirstMoments), (SecondMoments, learner.Optimizer.SecondMoments) })
+        foreach ((string name, Tensor tensor)
+            in new[] { (FirstMoments, learner.Optimizer.FirstMoments), (SecondMoments, learner.Optimizer.SecondMoments) })
         {
             if (!_archive.Entries.TryGetValue(name, out TensorEntry? entry) || entry.ElementCount != tensor.Count)
             {

@@ -2,6 +2,7 @@ using System.Text.Json;
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Options;
+using Microsoft.Win32.SafeHandles;
 
 namespace CudaTrainer.Training.RunFiles;
 
@@ -82,7 +83,7 @@ public static class FileInspection
 
     private static bool IsNpy(string path)
     {
-        using var handle = InputFile.Open(path);
+        using SafeFileHandle handle = InputFile.Open(path);
         Span<byte> magic = stackalloc byte[6];
         return RandomAccess.Read(handle, magic, 0) == magic.Length && magic[0] == 0x93 && magic[1..].SequenceEqual("NUMPY"u8);
     }

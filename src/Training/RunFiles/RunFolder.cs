@@ -144,7 +144,7 @@ public sealed class RunFolder : IDisposable
     /// <summary>Writes the whole history, so that it always matches the checkpoint beside it.</summary>
     public void WriteHistory(IReadOnlyList<EpochRecord> history)
     {
-        var text = new StringBuilder(HistoryHeader).Append('\n');
+        StringBuilder text = new StringBuilder(HistoryHeader).Append('\n');
         foreach (EpochRecord e in history)
         {
             text.Append(CultureInfo.InvariantCulture,

@@ -1,7 +1,7 @@
 using CudaTrainer.Data.Cache;
-using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Formats;
 using CudaTrainer.Kernels;
 using CudaTrainer.Training.Extraction;
@@ -61,7 +61,7 @@ public sealed class TrainedClassifier : IDisposable
         Learner wide = NewLearner(device, info);
         try
         {
-            foreach (var (from, to) in Learner.Parameters.Parameters.Concat(Learner.Parameters.Buffers)
+            foreach ((Parameter from, Parameter to) in Learner.Parameters.Parameters.Concat(Learner.Parameters.Buffers)
                 .Zip(wide.Parameters.Parameters.Concat(wide.Parameters.Buffers)))
             {
                 float[] values = from.Value.Read<float>();

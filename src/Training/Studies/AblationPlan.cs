@@ -42,7 +42,7 @@ public static class AblationPlan
         List<AblationStep> rows = [new("baseline", new HashSet<Ingredient>(), -1, null)];
         HashSet<Ingredient> with = [];
         int before = 0;
-        foreach (var (ingredient, name) in Order)
+        foreach ((Ingredient ingredient, string name) in Order)
         {
             string? missing = Missing(ingredient);
             if (missing is null)
@@ -56,7 +56,7 @@ public static class AblationPlan
 
         if (leaveOneOut)
         {
-            foreach (var (ingredient, name) in Order)
+            foreach ((Ingredient ingredient, string name) in Order)
             {
                 if (with.Contains(ingredient))
                 {

@@ -21,7 +21,7 @@ internal static class AblationTable
     public static string Csv(AblationResult result)
     {
         var text = new StringBuilder("row,not_run_because");
-        foreach (var (name, _) in Metrics)
+        foreach ((string name, _) in Metrics)
         {
             text.Append(CultureInfo.InvariantCulture, $",{name},{name}_low,{name}_high");
         }
@@ -30,7 +30,7 @@ internal static class AblationTable
         foreach (AblationRow row in result.Rows)
         {
             text.Append(row.Name).Append(',').Append(row.Missing is null ? "" : $"\"{row.Missing}\"");
-            foreach (var (_, of) in Metrics)
+            foreach ((_, Func<StudyMetrics, Estimate> of) in Metrics)
             {
                 Append(row.Metrics is null ? null : of(row.Metrics));
             }

@@ -23,7 +23,7 @@ internal sealed class StudyLog : IDisposable
         }
 
         _writer = new StreamWriter(path, append: false);
-        foreach (var (key, run) in _runs)
+        foreach ((string key, FoldRun run) in _runs)
         {
             Write(key, run);
         }

@@ -17,33 +17,34 @@ public sealed class ServeApiTests(ServeFixture fixture)
     [Fact]
     public void The_numbers_are_those_of_predict()
     {
-        var predicted = CommandRunner.RunIn(fixture.Folder, [],
+        CommandOutcome predicted = CommandRunner.RunIn(fixture.Folder, [],
             ["predict", fixture.Clip, "--checkpoint", fixture.Model, .. ServeFixture.Windows, "--json"]);
         predicted.ExitCode.ShouldBe(0, predicted.Error);
         using var json = JsonDocument.Parse(predicted.Output);
-        var expected = json.RootElement[0];
+        JsonElement expected = json.RootElement[0];
 
-        var answer = _server.WaitFor(_server.Upload(fixture.Clip), "done", "failed");
+        JsonElement answer = _server.WaitFor(_server.Upload(fixture.Clip), "done", "failed");
 
         (answer.GetProperty("name").GetString(), answer.GetProperty("bytes").GetInt64())
             .ShouldBe(("clip.mp4", new FileInfo(fixture.Clip).Length));
-        var result = answer.GetProperty("result");
+        JsonElement result = answer.GetProperty("result");
         foreach (string key in (string[])["violent", "label", "threshold", "release", "status", "error"])
         {
             result.GetProperty(key).GetRawText().ShouldBe(expected.GetProperty(key).GetRawText(), key);
         }
 
         // 24 frames in windows of 12 every 4.
-        var windows = result.GetProperty("windows").EnumerateArray().ToArray();
+        JsonElement[] windows = result.GetProperty("windows").EnumerateArray().ToArray();
         windows.Length.ShouldBe(4);
         foreach (string list in (string[])["windows", "events"])
         {
-            var pairs = result.GetProperty(list).EnumerateArray().Zip(expected.GetProperty(list).EnumerateArray()).ToArray();
+            (JsonElement First, JsonElement Second)[] pairs =
+                result.GetProperty(list).EnumerateArray().Zip(expected.GetProperty(list).EnumerateArray()).ToArray();
             pairs.Length.ShouldBe(expected.GetProperty(list).GetArrayLength());
             pairs.Length.ShouldBeGreaterThan(0);
-            foreach (var (ours, theirs) in pairs)
+            foreach ((JsonElement ours, JsonElement theirs) in pairs)
             {
-                foreach (var property in theirs.EnumerateObject())
+                foreach (JsonProperty property in theirs.EnumerateObject())
                 {
                     ours.GetProperty(property.Name).GetRawText().ShouldBe(property.Value.GetRawText(), property.Name);
                 }
@@ -51,13 +52,13 @@ public sealed class ServeApiTests(ServeFixture fixture)
         }
 
         windows.ShouldAllBe(window => Math.Abs(Attention(window).Sum() - 1) < 1e-5 && Attention(window).Length == 4);
-        var frames = result.GetProperty("frames").EnumerateArray().ToArray();
+        JsonElement[] frames = result.GetProperty("frames").EnumerateArray().ToArray();
         frames.Length.ShouldBeInRange(4, 8);
         frames.Select(frame => frame.GetProperty("time").GetDouble()).ShouldBeInOrder();
         for (int number = 0; number < frames.Length; number++)
         {
-            var frame = frames[number];
-            var window = windows[frame.GetProperty("window").GetInt32()];
+            JsonElement frame = frames[number];
+            JsonElement window = windows[frame.GetProperty("window").GetInt32()];
             double time = frame.GetProperty("time").GetDouble();
             time.ShouldBeInRange(window.GetProperty("start").GetDouble(), window.GetProperty("end").GetDouble());
             frame.GetProperty("violent").GetRawText().ShouldBe(window.GetProperty("violent").GetRawText());
@@ -69,9 +70,9 @@ public sealed class ServeApiTests(ServeFixture fixture)
         // The body itself is the video, its name in the address.
         ByteArrayContent raw = new(File.ReadAllBytes(fixture.Clip));
         raw.Headers.ContentType = new MediaTypeHeaderValue("application/x-www-form-urlencoded");
-        var (status, second) = _server.Post(raw, "?name=a%20clip.mp4");
+        (HttpStatusCode status, JsonElement second) = _server.Post(raw, "?name=a%20clip.mp4");
         status.ShouldBe(HttpStatusCode.Accepted);
-        var again = _server.WaitFor(second.GetProperty("id").GetString()!, "done", "failed");
+        JsonElement again = _server.WaitFor(second.GetProperty("id").GetString()!, "done", "failed");
         again.GetProperty("name").GetString().ShouldBe("a clip.mp4");
         again.GetProperty("result").GetProperty("windows").GetRawText().ShouldBe(result.GetProperty("windows").GetRawText());
         Uploads().ShouldBeEmpty();
@@ -87,7 +88,7 @@ public sealed class ServeApiTests(ServeFixture fixture)
         foreach (string path in (string[])[$"/api/videos/{id}", $"/api/videos/{id}/frames/0.png", $"/api/videos/{new string('0', 32)}",
             "/api/videos/x", "/api/videos/", "/api", "/page.js", "/etc/passwd"])
         {
-            var (status, answer) = _server.Get(path);
+            (HttpStatusCode status, JsonElement answer) = _server.Get(path);
             (status, answer.GetProperty("error").GetProperty("message").GetString()).Item1.ShouldBe(HttpStatusCode.NotFound, path);
         }
 
@@ -107,7 +108,7 @@ public sealed class ServeApiTests(ServeFixture fixture)
     [Fact]
     public void Health_says_what_answers()
     {
-        var (status, health) = _server.Get("/api/health");
+        (HttpStatusCode status, JsonElement health) = _server.Get("/api/health");
 
         status.ShouldBe(HttpStatusCode.OK);
         health.GetProperty("status").GetString().ShouldBe("ok");
@@ -168,9 +169,9 @@ public sealed class ServeApiTests(ServeFixture fixture)
         }
 
         byte[] bytes = File.ReadAllBytes(whole);
-        var answer = _server.WaitFor(_server.Upload(FormOf(bytes[..(bytes.Length * 2 / 3)])), "done", "failed");
+        JsonElement answer = _server.WaitFor(_server.Upload(FormOf(bytes[..(bytes.Length * 2 / 3)])), "done", "failed");
 
-        var result = answer.GetProperty("result");
+        JsonElement result = answer.GetProperty("result");
         result.GetProperty("status").GetString().ShouldBe("truncated");
         result.GetProperty("error").GetString()!.ShouldNotBeEmpty();
         result.GetProperty("windows")[0].GetProperty("start").GetDouble().ShouldBe(0);
@@ -187,7 +188,7 @@ public sealed class ServeApiTests(ServeFixture fixture)
     [InlineData("\u0001", "video")]
     public void Names_of_uploads_are_shown_and_nothing_more(string name, string shown)
     {
-        var (status, answer) = _server.Post(new StringContent("no video"), $"?name={Uri.EscapeDataString(name)}");
+        (HttpStatusCode status, JsonElement answer) = _server.Post(new StringContent("no video"), $"?name={Uri.EscapeDataString(name)}");
 
         status.ShouldBe(HttpStatusCode.Accepted);
         string id = answer.GetProperty("id").GetString()!;
@@ -203,7 +204,7 @@ public sealed class ServeApiTests(ServeFixture fixture)
     [Fact]
     public void Very_long_names_are_cut()
     {
-        var (_, answer) = _server.Post(new StringContent("no video"), $"?name={new string('n', 3000)}.mp4");
+        (_, JsonElement answer) = _server.Post(new StringContent("no video"), $"?name={new string('n', 3000)}.mp4");
 
         answer.GetProperty("name").GetString().ShouldBe(new string('n', 200) + "…");
     }
@@ -299,7 +300,7 @@ public sealed class ServeApiTests(ServeFixture fixture)
         _server.Raw("POST /api/videos HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nonly this", breaksOff: true);
         _server.WaitFor(_server.Upload(new StringContent("no video")), "failed");
         Uploads().ShouldBeEmpty();
-        var queue = _server.Get("/api/health").Answer.GetProperty("queue");
+        JsonElement queue = _server.Get("/api/health").Answer.GetProperty("queue");
         (queue.GetProperty("running").GetInt32(), queue.GetProperty("waiting").GetInt32()).ShouldBe((0, 0));
     }
 
@@ -320,14 +321,14 @@ public sealed class ServeApiTests(ServeFixture fixture)
 
     private (HttpStatusCode Status, string? Code) Error(HttpContent content)
     {
-        var (status, answer) = _server.Post(content);
+        (HttpStatusCode status, JsonElement answer) = _server.Post(content);
         answer.GetProperty("error").GetProperty("message").GetString()!.ShouldNotBeEmpty();
         return (status, answer.GetProperty("error").GetProperty("code").GetString());
     }
 
     private string Failure(byte[] video)
     {
-        var error = _server.WaitFor(_server.Upload(FormOf(video)), "done", "failed").GetProperty("error");
+        JsonElement error = _server.WaitFor(_server.Upload(FormOf(video)), "done", "failed").GetProperty("error");
         return $"{error.GetProperty("code").GetString()}: {error.GetProperty("message").GetString()}";
     }
 }

@@ -12,10 +12,10 @@ public sealed class ServeFixture : IDisposable
 
     public ServeFixture()
     {
-        var clips = DemoClips.Render(
+        DemoClipSet clips = DemoClips.Render(
             new DemoClipOptions { Directory = _folder.Path, Count = 4, UnseenCount = 2, ViolentShare = 0.5, ClipsPerSource = 1, IncludeBroken = false });
         int number = 0;
-        foreach (var clip in clips.Labelled.OrderBy(clip => clip.IsViolent))
+        foreach (DemoClip clip in clips.Labelled.OrderBy(clip => clip.IsViolent))
         {
             string target = _folder.File(
                 $"clips/{(number++ % 2 == 0 ? "train" : "val")}/{(clip.IsViolent ? "violent" : "nonviolent")}/{Path.GetFileName(clip.Path)}");
@@ -23,7 +23,8 @@ public sealed class ServeFixture : IDisposable
             File.Copy(clip.Path, target);
         }
 
-        var trained = CommandRunner.RunIn(_folder.Path, [], "train", "--dataset-path", "clips", "--cache-dir", "cache", "--checkpoint-dir",
+        CommandOutcome trained =
+            CommandRunner.RunIn(_folder.Path, [], "train", "--dataset-path", "clips", "--cache-dir", "cache", "--checkpoint-dir",
             "run", "--frames", "4", "--epochs", "2", "--quiet");
         trained.ExitCode.ShouldBe(0, trained.Error);
         Clip = Join("clip.mp4", clips.Unseen, frames: 24);

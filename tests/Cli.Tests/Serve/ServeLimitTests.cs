@@ -18,7 +18,7 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
     public void Too_large_an_upload_is_refused_and_leaves_nothing()
     {
         long size = new FileInfo(fixture.Clip).Length;
-        var server = Start("--max-upload-mb", (size / 1e6).ToString(System.Globalization.CultureInfo.InvariantCulture));
+        ServerProcess server = Start("--max-upload-mb", (size / 1e6).ToString(System.Globalization.CultureInfo.InvariantCulture));
         string larger = Path.Combine(_temporary.Path, "larger.mp4");
         File.WriteAllBytes(larger, [.. File.ReadAllBytes(fixture.Clip), 0]);
 
@@ -33,7 +33,7 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
 
         void Refused(HttpContent content)
         {
-            var (status, answer) = server.Post(content);
+            (HttpStatusCode status, JsonElement answer) = server.Post(content);
             status.ShouldBe(HttpStatusCode.RequestEntityTooLarge);
             answer.GetProperty("error").GetProperty("code").GetString().ShouldBe("too_large");
             answer.GetProperty("error").GetProperty("message").GetString()!.ShouldContain(" MB");
@@ -44,7 +44,7 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
     [Fact]
     public void A_gigabyte_is_refused_before_it_is_sent()
     {
-        var server = Start();
+        ServerProcess server = Start();
 
         string answer = server.Raw(
             "POST /api/videos HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\nConnection: close\r\n\r\n");
@@ -56,7 +56,7 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
     [Fact]
     public void The_queue_has_a_length_and_every_video_a_place_in_it()
     {
-        var server = Start(["--queue", "2", .. ServeFixture.ShortWindows]);
+        ServerProcess server = Start(["--queue", "2", .. ServeFixture.ShortWindows]);
         string first = server.Upload(fixture.Long);
         server.WaitFor(first, "running").GetProperty("position").ValueKind.ShouldBe(JsonValueKind.Null);
         string second = server.Upload(fixture.Clip), third = server.Upload(fixture.Clip);
@@ -64,7 +64,7 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
         Position(third).ShouldBe(2);
         Uploads().Length.ShouldBe(3);
 
-        using var busy = server.Send(HttpMethod.Post, "/api/videos", ServerProcess.Form(fixture.Clip));
+        using HttpResponseMessage busy = server.Send(HttpMethod.Post, "/api/videos", ServerProcess.Form(fixture.Clip));
         busy.StatusCode.ShouldBe(HttpStatusCode.ServiceUnavailable);
         busy.Headers.RetryAfter!.Delta!.Value.TotalSeconds.ShouldBeGreaterThanOrEqualTo(1);
         new StreamReader(busy.Content.ReadAsStream()).ReadToEnd().ShouldContain("\"code\": \"busy\"");
@@ -91,12 +91,12 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
     [Fact]
     public void Work_on_a_video_ends_with_its_time_and_so_does_the_decoder()
     {
-        var server = Start(["--timeout", "6", .. ServeFixture.ShortWindows]);
+        ServerProcess server = Start(["--timeout", "6", .. ServeFixture.ShortWindows]);
         string id = server.Upload(fixture.Long);
         server.WaitFor(id, "running");
         WaitUntil(() => Decoders() == 1);
 
-        var error = server.WaitFor(id, "failed", "done").GetProperty("error");
+        JsonElement error = server.WaitFor(id, "failed", "done").GetProperty("error");
 
         error.GetProperty("code").GetString().ShouldBe("timeout");
         error.GetProperty("message").GetString()!.ShouldContain("6 s");
@@ -113,7 +113,7 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
     [Fact]
     public void Results_expire()
     {
-        var server = Start("--keep", "0.02");
+        ServerProcess server = Start("--keep", "0.02");
         string id = server.Upload(fixture.Clip);
 
         WaitUntil(() => server.Get($"/api/videos/{id}") is { Status: HttpStatusCode.NotFound, Answer: var answer } && answer.GetProperty(
@@ -125,7 +125,7 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
     [InlineData("TERM")]
     public void Signals_end_it_in_order(string signal)
     {
-        var server = Start(ServeFixture.ShortWindows);
+        ServerProcess server = Start(ServeFixture.ShortWindows);
         string first = server.Upload(fixture.Long);
         server.Upload(fixture.Clip);
         server.WaitFor(first, "running");
@@ -141,10 +141,10 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
     [Fact]
     public void After_a_crash_the_next_start_removes_what_was_left_and_only_that()
     {
-        var alive = Start(ServeFixture.ShortWindows);
+        ServerProcess alive = Start(ServeFixture.ShortWindows);
         string work = alive.Upload(fixture.Long);
         string[] living = Directory.GetDirectories(_temporary.Path);
-        var crashed = Start(ServeFixture.ShortWindows);
+        ServerProcess crashed = Start(ServeFixture.ShortWindows);
         crashed.WaitFor(crashed.Upload(fixture.Long), "running");
         string left = Directory.GetDirectories(_temporary.Path).Except(living).ShouldHaveSingleItem();
         crashed.Signal("KILL");
@@ -161,7 +161,7 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
         File.SetUnixFileMode(open, File.GetUnixFileMode(open) | UnixFileMode.OtherWrite);
         Directory.CreateSymbolicLink(link, foreign);
 
-        var next = Start();
+        ServerProcess next = Start();
 
         Directory.Exists(left).ShouldBeFalse();
         Directory.GetFiles(foreign).ShouldHaveSingleItem();
@@ -189,14 +189,16 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
         taken.Start();
         string port = $"{((IPEndPoint)taken.LocalEndpoint).Port}";
 
-        var busy = CommandRunner.RunIn(fixture.Folder, new() { ["TMPDIR"] = _temporary.Path }, "serve", "--checkpoint", fixture.Model,
+        CommandOutcome busy =
+            CommandRunner.RunIn(fixture.Folder, new() { ["TMPDIR"] = _temporary.Path }, "serve", "--checkpoint", fixture.Model,
             "--port", port);
         busy.ExitCode.ShouldBe(1);
         busy.Error.ShouldContain($"error: Port {port} of 127.0.0.1 cannot be had: ");
         busy.ErrorLines[^1].ShouldStartWith("hint: Choose another with --port");
         Directory.EnumerateFileSystemEntries(_temporary.Path).ShouldBeEmpty();
 
-        var wrong = CommandRunner.RunInside("serve", "--host", "example.org", "--port", "70000", "--queue", "-1", "--timeout", "0",
+        CommandOutcome wrong =
+            CommandRunner.RunInside("serve", "--host", "example.org", "--port", "70000", "--queue", "-1", "--timeout", "0",
             "--max-upload-mb", "0", "--keep", "-1", "--stride", "3");
         wrong.ExitCode.ShouldBe(2);
         string[] expected =
@@ -218,7 +220,7 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
     [Fact]
     public void Beyond_this_machine_it_warns_and_takes_any_name_but_no_other_page()
     {
-        var server = Start("--host", "0.0.0.0");
+        ServerProcess server = Start("--host", "0.0.0.0");
 
         server.WaitForError("warning: other machines can reach this server");
         server.Raw("GET / HTTP/1.1\r\nHost: camera.local\r\nConnection: close\r\n\r\n").ShouldStartWith("HTTP/1.1 200 ");
@@ -234,7 +236,7 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
             "cuda:0");
         _servers.Add(server);
 
-        var health = server.Get("/api/health").Answer;
+        JsonElement health = server.Get("/api/health").Answer;
 
         health.GetProperty("simulated").GetBoolean().ShouldBeTrue();
         health.GetProperty("device").GetString()!.ShouldContain("SIMULATED");
@@ -243,7 +245,7 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
 
     public void Dispose()
     {
-        foreach (var server in _servers)
+        foreach (ServerProcess server in _servers)
         {
             server.Dispose();
         }

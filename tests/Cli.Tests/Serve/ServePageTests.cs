@@ -100,7 +100,7 @@ public sealed class ServePageTests(ServeFixture fixture) : IDisposable
     public void The_page_is_one_document_that_needs_nothing_else()
     {
         using var server = ServerProcess.Start(fixture, _temporary.Path);
-        using var response = server.Send(HttpMethod.Get, "/");
+        using HttpResponseMessage response = server.Send(HttpMethod.Get, "/");
         string html = server.Text("/");
 
         response.Content.Headers.ContentType!.ToString().ShouldBe("text/html; charset=utf-8");

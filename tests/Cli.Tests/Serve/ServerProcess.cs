@@ -84,20 +84,20 @@ internal sealed class ServerProcess : IDisposable
 
     public string Upload(HttpContent content)
     {
-        var (status, answer) = Post(content);
+        (HttpStatusCode status, JsonElement answer) = Post(content);
         status.ShouldBe(HttpStatusCode.Accepted, answer.ToString());
         return answer.GetProperty("id").GetString()!;
     }
 
     public (HttpStatusCode Status, JsonElement Answer) Post(HttpContent content, string query = "")
     {
-        using var response = _client.PostAsync($"/api/videos{query}", content).Result;
+        using HttpResponseMessage response = _client.PostAsync($"/api/videos{query}", content).Result;
         return (response.StatusCode, Json(response));
     }
 
     public (HttpStatusCode Status, JsonElement Answer) Get(string path)
     {
-        using var response = _client.GetAsync(path).Result;
+        using HttpResponseMessage response = _client.GetAsync(path).Result;
         return (response.StatusCode, Json(response));
     }
 
@@ -106,7 +106,7 @@ internal sealed class ServerProcess : IDisposable
 
     public byte[] Bytes(string path)
     {
-        using var response = Send(HttpMethod.Get, path);
+        using HttpResponseMessage response = Send(HttpMethod.Get, path);
         response.StatusCode.ShouldBe(HttpStatusCode.OK, path);
         using MemoryStream bytes = new();
         response.Content.ReadAsStream().CopyTo(bytes);
@@ -117,7 +117,7 @@ internal sealed class ServerProcess : IDisposable
 
     public HttpStatusCode Delete(string id)
     {
-        using var response = _client.DeleteAsync($"/api/videos/{id}").Result;
+        using HttpResponseMessage response = _client.DeleteAsync($"/api/videos/{id}").Result;
         return response.StatusCode;
     }
 
@@ -127,7 +127,7 @@ internal sealed class ServerProcess : IDisposable
         long began = Stopwatch.GetTimestamp();
         while (true)
         {
-            var (status, answer) = Get($"/api/videos/{id}");
+            (HttpStatusCode status, JsonElement answer) = Get($"/api/videos/{id}");
             status.ShouldBe(HttpStatusCode.OK, answer.ToString());
             if (states.Contains(answer.GetProperty("state").GetString()))
             {

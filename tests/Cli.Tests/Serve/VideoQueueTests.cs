@@ -26,7 +26,7 @@ public class VideoQueueTests
     public void Videos_have_their_turn_in_the_order_they_arrived()
     {
         VideoQueue queue = new(3, TimeSpan.FromHours(1), _clock);
-        var jobs = Enumerable.Range(0, 3).Select(_ => Add(queue)).ToArray();
+        VideoJob[] jobs = Enumerable.Range(0, 3).Select(_ => Add(queue)).ToArray();
 
         queue.Take(CancellationToken.None).ShouldBe(jobs[0]);
         queue.StatusOf(jobs[0].Id)!.State.ShouldBe(JobState.Running);
@@ -65,7 +65,7 @@ public class VideoQueueTests
     {
         VideoQueue queue = new(0, TimeSpan.FromHours(1), _clock);
         Add(queue);
-        var job = queue.Take(CancellationToken.None);
+        VideoJob job = queue.Take(CancellationToken.None);
         _clock.Now += TimeSpan.FromSeconds(41.5);
         queue.Finish(job, null, new JobError("timeout", ""));
         Add(queue);
@@ -98,7 +98,7 @@ public class VideoQueueTests
     private static string Answer(VideoQueue queue)
     {
         Add(queue);
-        var job = queue.Take(CancellationToken.None);
+        VideoJob job = queue.Take(CancellationToken.None);
         queue.Finish(job, null, new JobError("not_a_video", ""));
         return job.Id;
     }

@@ -8,7 +8,7 @@ namespace CudaTrainer.Engine.Tests.Cache;
 /// <summary>Sessions that end at every possible moment, and the next one that picks up what is left.</summary>
 public sealed class CacheCrashTests : IDisposable
 {
-    private static readonly Dictionary<string, string> s_failures = new() { ["003.mp4"] = "zero frames" };
+    private static readonly Dictionary<string, string> Failures = new() { ["003.mp4"] = "zero frames" };
 
     private readonly CacheFixture _fixture = new();
 
@@ -18,11 +18,11 @@ public sealed class CacheCrashTests : IDisposable
     [InlineData(1)]
     public void A_first_extraction_killed_at_any_change_to_the_disk_continues(double torn)
     {
-        var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3, 4), test: CacheFixture.Clips(5, 6));
-        var expected = CacheFixture.Undisturbed(dataset, s_failures);
-        for (var killAt = 0; Kill(dataset, killAt, torn, out var stored); killAt++)
+        VideoDataset dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3, 4), test: CacheFixture.Clips(5, 6));
+        SortedDictionary<string, string> expected = CacheFixture.Undisturbed(dataset, Failures);
+        for (int killAt = 0; Kill(dataset, killAt, torn, out int stored); killAt++)
         {
-            var (planned, _) = _fixture.Run(dataset, s_failures);
+            (int planned, _) = _fixture.Run(dataset, Failures);
 
             // A write of which everything reached the disk has happened, even if nobody was told.
             planned.ShouldBeInRange(8 - stored - (torn == 1 ? 1 : 0), 8 - stored, $"killed at change {killAt}");
@@ -36,14 +36,14 @@ public sealed class CacheCrashTests : IDisposable
     [InlineData(0.5)]
     public void An_update_killed_at_any_change_to_the_disk_continues(double torn)
     {
-        var before = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3, 4), test: CacheFixture.Clips(5, 6));
-        var after = CacheFixture.Dataset(CacheFixture.Clips(6, 4, 1, 7), CacheFixture.Clips(101, 100, 8));
-        _fixture.Run(before, s_failures);
-        var start = _fixture.Save();
-        var expected = CacheFixture.Undisturbed(after);
-        for (var killAt = 0; Kill(after, killAt, torn, out var stored); killAt++)
+        VideoDataset before = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3, 4), test: CacheFixture.Clips(5, 6));
+        VideoDataset after = CacheFixture.Dataset(CacheFixture.Clips(6, 4, 1, 7), CacheFixture.Clips(101, 100, 8));
+        _fixture.Run(before, Failures);
+        SortedDictionary<string, byte[]> start = _fixture.Save();
+        SortedDictionary<string, string> expected = CacheFixture.Undisturbed(after);
+        for (int killAt = 0; Kill(after, killAt, torn, out int stored); killAt++)
         {
-            var (planned, _) = _fixture.Run(after);
+            (int planned, _) = _fixture.Run(after);
 
             planned.ShouldBe(2 - stored, $"killed at change {killAt}");
             _fixture.Snapshot().ShouldBe(expected, $"killed at change {killAt}");
@@ -54,14 +54,14 @@ public sealed class CacheCrashTests : IDisposable
     [Fact]
     public void A_session_killed_while_it_finishes_an_interrupted_commit_leaves_it_to_the_next()
     {
-        var before = CacheFixture.Dataset(CacheFixture.Clips(1, 2), test: CacheFixture.Clips(5, 6));
-        var after = CacheFixture.Dataset(CacheFixture.Clips(6, 1, 7));
+        VideoDataset before = CacheFixture.Dataset(CacheFixture.Clips(1, 2), test: CacheFixture.Clips(5, 6));
+        VideoDataset after = CacheFixture.Dataset(CacheFixture.Clips(6, 1, 7));
         _fixture.Run(before);
-        var start = _fixture.Save();
-        var expected = CacheFixture.Undisturbed(after);
-        for (var first = 0; Kill(after, first, 0, out _); first++)
+        SortedDictionary<string, byte[]> start = _fixture.Save();
+        SortedDictionary<string, string> expected = CacheFixture.Undisturbed(after);
+        for (int first = 0; Kill(after, first, 0, out _); first++)
         {
-            for (var second = 0; Kill(after, second, 0, out _); second += 2)
+            for (int second = 0; Kill(after, second, 0, out _); second += 2)
             {
             }
 
@@ -73,12 +73,12 @@ public sealed class CacheCrashTests : IDisposable
     [Fact]
     public void Going_back_after_an_interrupted_update_loses_no_features()
     {
-        var before = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3, 4));
-        var after = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 7));
+        VideoDataset before = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3, 4));
+        VideoDataset after = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 7));
         _fixture.Run(before);
-        var start = _fixture.Save();
+        SortedDictionary<string, byte[]> start = _fixture.Save();
         var planned = new List<int>();
-        for (var killAt = 0; Kill(after, killAt, 0.5, out _); killAt++)
+        for (int killAt = 0; Kill(after, killAt, 0.5, out _); killAt++)
         {
             planned.Add(_fixture.Run(before).Planned);
             _fixture.Restore(start);
@@ -92,9 +92,9 @@ public sealed class CacheCrashTests : IDisposable
     [Fact]
     public void An_interrupted_commit_is_refused_to_readers()
     {
-        var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2));
-        var refused = 0;
-        for (var killAt = 0; Kill(dataset, killAt, 0, out _); killAt++)
+        VideoDataset dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2));
+        int refused = 0;
+        for (int killAt = 0; Kill(dataset, killAt, 0, out _); killAt++)
         {
             if (CacheCommit.IsPending(_fixture.Directory))
             {
@@ -113,20 +113,20 @@ public sealed class CacheCrashTests : IDisposable
     [Fact]
     public void A_clips_file_cut_or_damaged_at_any_byte_is_made_again_and_no_other()
     {
-        var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3));
-        using (var cache = _fixture.Open())
+        VideoDataset dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3));
+        using (FeatureCache cache = _fixture.Open())
         {
-            CacheFixture.Extract(cache, dataset, s_failures);
+            CacheFixture.Extract(cache, dataset, Failures);
         }
 
-        var start = _fixture.Save();
-        var expected = CacheFixture.Undisturbed(dataset, s_failures);
+        SortedDictionary<string, byte[]> start = _fixture.Save();
+        SortedDictionary<string, string> expected = CacheFixture.Undisturbed(dataset, Failures);
         string[] clips = [.. start.Keys.Where(name => name.EndsWith(".clip"))];
         clips.Length.ShouldBe(5);
-        foreach (var name in new[] { 1, 3 }.Select(content => clips.Single(
+        foreach (string name in new[] { 1, 3 }.Select(content => clips.Single(
             clip => clip.EndsWith($"{CacheFixture.Clips(content)[0].ContentHash}.clip"))))
         {
-            for (var at = 0; at < start[name].Length; at++)
+            for (int at = 0; at < start[name].Length; at++)
             {
                 File.WriteAllBytes(_fixture.File(name), start[name][..at]);
                 ShouldBeMadeAgain($"cut at {at}");
@@ -140,12 +140,12 @@ public sealed class CacheCrashTests : IDisposable
         void ShouldBeMadeAgain(string what)
         {
             CacheInspector.Verify(_fixture.Directory).Problems.ShouldHaveSingleItem(what).ShouldContain(".clip' is damaged");
-            using (var cache = _fixture.Open())
+            using (FeatureCache cache = _fixture.Open())
             {
                 cache.Notes.ShouldContain(note => note.StartsWith("1 files in"), what);
             }
 
-            _fixture.Run(dataset, s_failures).Planned.ShouldBe(1, what);
+            _fixture.Run(dataset, Failures).Planned.ShouldBe(1, what);
             _fixture.Snapshot().ShouldBe(expected, what);
         }
     }
@@ -153,8 +153,8 @@ public sealed class CacheCrashTests : IDisposable
     [Fact]
     public void A_key_file_that_is_damaged_or_missing_loses_nothing()
     {
-        var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2));
-        using (var cache = _fixture.Open())
+        VideoDataset dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2));
+        using (FeatureCache cache = _fixture.Open())
         {
             CacheFixture.Extract(cache, dataset);
         }
@@ -171,8 +171,8 @@ public sealed class CacheCrashTests : IDisposable
     [Fact]
     public void Whatever_happened_before_the_files_are_those_of_the_dataset()
     {
-        var contents = Gen.Choose(0, 20).ArrayOf(6);
-        var session = from train in contents
+        Gen<int[]> contents = Gen.Choose(0, 20).ArrayOf(6);
+        Gen<(int[] Train, int[] Test, int KillAt)> session = from train in contents
                       from test in contents
                       from killAt in Gen.Choose(0, 60)
                       select (Train: train, Test: test, KillAt: killAt);
@@ -180,15 +180,15 @@ public sealed class CacheCrashTests : IDisposable
         {
             _fixture.Reset();
             VideoDataset? dataset = null;
-            foreach (var (train, test, killAt) in sessions)
+            foreach ((int[] train, int[] test, int killAt) in sessions)
             {
                 // One of each class is always there.
                 dataset = CacheFixture.Dataset(CacheFixture.Clips([.. train, 50, 51]), test: CacheFixture.Clips([.. test, 52, 53]));
                 Kill(dataset, killAt, 0.5, out _);
             }
 
-            _fixture.Run(dataset!, s_failures);
-            _fixture.Snapshot().ShouldBe(CacheFixture.Undisturbed(dataset!, s_failures));
+            _fixture.Run(dataset!, Failures);
+            _fixture.Snapshot().ShouldBe(CacheFixture.Undisturbed(dataset!, Failures));
         }).Check(Config.QuickThrowOnFailure.WithMaxTest(30));
     }
 
@@ -205,10 +205,10 @@ public sealed class CacheCrashTests : IDisposable
         stored = 0;
         try
         {
-            using var cache = _fixture.Open(disk: new FaultyDisk { KillAt = killAt, Torn = torn });
-            foreach (var clip in cache.Plan(dataset).Missing)
+            using FeatureCache cache = _fixture.Open(disk: new FaultyDisk { KillAt = killAt, Torn = torn });
+            foreach (Clip clip in cache.Plan(dataset).Missing)
             {
-                if (s_failures.TryGetValue(clip.RelativePath, out var status))
+                if (Failures.TryGetValue(clip.RelativePath, out string? status))
                 {
                     cache.AppendFailure(clip.ContentHash, status, $"details of {clip.RelativePath}");
                 }

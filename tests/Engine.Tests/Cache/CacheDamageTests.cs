@@ -20,7 +20,7 @@ public sealed class CacheDamageTests : IDisposable
         _fixture.Run(_dataset);
         _fixture.Corrupt("train_features.npy", _fixture.RowOffset("train_features.npy", row) + 7);
 
-        using (var cache = _fixture.Open())
+        using (FeatureCache cache = _fixture.Open())
         {
             cache.Notes.ShouldHaveSingleItem().ShouldContain($"has lost 1 of its 8 rows, of which row {row} is the first");
         }
@@ -50,7 +50,7 @@ public sealed class CacheDamageTests : IDisposable
     {
         _fixture.Run(_dataset);
         _fixture.Corrupt("train_features.npy", _fixture.RowOffset("train_features.npy", 2));
-        var changed = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3, 4, 5, 6, 7, 9));
+        VideoDataset changed = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3, 4, 5, 6, 7, 9));
 
         Should.Throw<CacheException>(() => _fixture.Run(changed)).Message.ShouldContain("The features of '003.mp4' in");
 
@@ -63,13 +63,13 @@ public sealed class CacheDamageTests : IDisposable
     public void A_truncated_file_is_completed()
     {
         _fixture.Run(_dataset);
-        var path = _fixture.File("train_features.npy");
-        var whole = File.ReadAllBytes(path);
-        for (var length = 0; length < whole.Length; length += 13)
+        string path = _fixture.File("train_features.npy");
+        byte[] whole = File.ReadAllBytes(path);
+        for (int length = 0; length < whole.Length; length += 13)
         {
             File.WriteAllBytes(path, whole[..length]);
-            var lost = 8 - (Math.Max(0, length - 128) / CacheFixture.Key.RowBytes);
-            using (var cache = _fixture.Open())
+            int lost = 8 - (Math.Max(0, length - 128) / CacheFixture.Key.RowBytes);
+            using (FeatureCache cache = _fixture.Open())
             {
                 cache.Notes.ShouldHaveSingleItem().ShouldContain($"has lost {lost} of its 8 rows");
             }
@@ -133,11 +133,11 @@ public sealed class CacheDamageTests : IDisposable
     public void A_file_that_took_the_place_of_ours_is_refused_and_kept(string what, long[] shape)
     {
         _fixture.Run(_dataset);
-        var path = _fixture.File("train_features.npy");
+        string path = _fixture.File("train_features.npy");
         NpyFile.Write<float>(path, new float[shape.Aggregate((a, b) => a * b)], shape);
-        var foreign = File.ReadAllBytes(path);
+        byte[] foreign = File.ReadAllBytes(path);
 
-        var message = Should.Throw<CacheException>(() => _fixture.Run(_dataset), what).Message;
+        string message = Should.Throw<CacheException>(() => _fixture.Run(_dataset), what).Message;
 
         message.ShouldStartWith($"'{path}' is not the file that 'train_rows.json' describes");
         CacheInspector.Info(_fixture.Directory).Problems.ShouldContain(message);
@@ -149,12 +149,12 @@ public sealed class CacheDamageTests : IDisposable
     public void A_description_damaged_at_any_byte_is_never_believed()
     {
         _fixture.Run(_dataset);
-        var path = _fixture.File("val_rows.json");
-        var whole = File.ReadAllBytes(path);
-        var body = Encoding.UTF8.GetString(whole).LastIndexOf("\"crc32c\"", StringComparison.Ordinal);
-        for (var offset = 0; offset < body; offset++)
+        string path = _fixture.File("val_rows.json");
+        byte[] whole = File.ReadAllBytes(path);
+        int body = Encoding.UTF8.GetString(whole).LastIndexOf("\"crc32c\"", StringComparison.Ordinal);
+        for (int offset = 0; offset < body; offset++)
         {
-            var damaged = (byte[])whole.Clone();
+            byte[] damaged = (byte[])whole.Clone();
             damaged[offset] ^= 2;
             File.WriteAllBytes(path, damaged);
 
@@ -181,7 +181,7 @@ public sealed class CacheDamageTests : IDisposable
     public void A_commit_list_from_elsewhere_is_refused()
     {
         _fixture.Run(_dataset);
-        foreach (var text in (string[])["", "{}", "[1]",
+        foreach (string text in (string[])["", "{}", "[1]",
             """{"format":["cudatrainer cache commit 1"],"replace":[],"delete":["../precious"]}"""])
         {
             File.WriteAllText(_fixture.File(CacheCommit.FileName), text);
@@ -194,11 +194,11 @@ public sealed class CacheDamageTests : IDisposable
     public void An_unfinished_extraction_of_an_earlier_version_is_named_and_kept_until_it_is_cleared()
     {
         _fixture.Run(_dataset);
-        var log = _fixture.File("rows-0123456789ab.partial");
+        string log = _fixture.File("rows-0123456789ab.partial");
         File.WriteAllBytes(log, [.. "CTROWS\0\x01"u8, 1, 2, 3]);
         File.WriteAllText(_fixture.File("rows-mine.partial"), "precious");
 
-        using (var cache = _fixture.Open())
+        using (FeatureCache cache = _fixture.Open())
         {
             cache.Notes.ShouldHaveSingleItem().ShouldStartWith($"'{log}' is an unfinished extraction of an earlier version");
         }
@@ -212,7 +212,7 @@ public sealed class CacheDamageTests : IDisposable
     public void A_commit_that_an_earlier_version_did_not_finish_is_finished()
     {
         _fixture.Run(_dataset);
-        var before = _fixture.Snapshot();
+        SortedDictionary<string, string> before = _fixture.Snapshot();
         File.Move(_fixture.File("train_labels.npy"), _fixture.File("train_labels.npy.new"));
         File.WriteAllBytes(_fixture.File("rows-0123456789ab.partial"), [.. "CTROWS\0\x01"u8]);
         File.WriteAllText(_fixture.File(CacheCommit.FileName), """
@@ -228,9 +228,9 @@ public sealed class CacheDamageTests : IDisposable
     public void A_full_disk_is_noticed_before_the_work_begins()
     {
         var disk = new FaultyDisk { ClaimedFree = 500 };
-        using var cache = _fixture.Open(disk: disk);
+        using FeatureCache cache = _fixture.Open(disk: disk);
 
-        var full = Should.Throw<CacheFullException>(() => cache.Plan(_dataset));
+        CacheFullException full = Should.Throw<CacheFullException>(() => cache.Plan(_dataset));
 
         full.BytesFree.ShouldBe(500);
         full.BytesNeeded.ShouldBe((10 * ClipFolder.FileBytes(CacheFixture.Key.RowBytes)) + (10 * CacheFixture.Key.RowBytes));
@@ -241,17 +241,17 @@ public sealed class CacheDamageTests : IDisposable
     [Fact]
     public void A_disk_that_fills_up_anywhere_costs_nothing_that_was_stored()
     {
-        var expected = CacheFixture.Undisturbed(_dataset);
-        var filled = 0;
-        for (var room = 0; ; room += 97)
+        SortedDictionary<string, string> expected = CacheFixture.Undisturbed(_dataset);
+        int filled = 0;
+        for (int room = 0; ; room += 97)
         {
             _fixture.Reset();
             var disk = new FaultyDisk { Room = room };
-            var stored = 0;
+            int stored = 0;
             try
             {
-                using var cache = _fixture.Open(disk: disk);
-                foreach (var clip in cache.Plan(_dataset).Missing)
+                using FeatureCache cache = _fixture.Open(disk: disk);
+                foreach (Clip clip in cache.Plan(_dataset).Missing)
                 {
                     cache.Append(clip.ContentHash, CacheFixture.Features(clip.ContentHash));
                     stored++;
@@ -277,9 +277,9 @@ public sealed class CacheDamageTests : IDisposable
     public void A_session_goes_on_when_there_is_room_again()
     {
         var disk = new FaultyDisk { Room = 300 };
-        using (var cache = _fixture.Open(disk: disk))
+        using (FeatureCache cache = _fixture.Open(disk: disk))
         {
-            foreach (var clip in cache.Plan(_dataset).Missing)
+            foreach (Clip clip in cache.Plan(_dataset).Missing)
             {
                 try
                 {

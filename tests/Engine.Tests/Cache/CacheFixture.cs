@@ -46,8 +46,8 @@ internal sealed class CacheFixture : IDisposable
     /// <returns>How many clips were planned.</returns>
     public static int Extract(FeatureCache cache, VideoDataset dataset, IReadOnlyDictionary<string, string>? failures = null)
     {
-        var plan = cache.Plan(dataset);
-        foreach (var clip in plan.Missing)
+        CachePlan plan = cache.Plan(dataset);
+        foreach (Clip clip in plan.Missing)
         {
             if (failures?.GetValueOrDefault(clip.RelativePath) is { } status)
             {
@@ -72,8 +72,8 @@ internal sealed class CacheFixture : IDisposable
         CacheDisk? disk = null,
         FeatureKey? key = null)
     {
-        using var cache = Open(key, disk);
-        var planned = Extract(cache, dataset, failures);
+        using FeatureCache cache = Open(key, disk);
+        int planned = Extract(cache, dataset, failures);
         return (planned, cache.Commit(dataset, policy, maxCorrupt));
     }
 
@@ -84,7 +84,7 @@ internal sealed class CacheFixture : IDisposable
     /// <summary>Every file that matters and its content.</summary>
     public SortedDictionary<string, byte[]> Save()
     {
-        var files = System.IO.Directory.EnumerateFiles(Directory, "*", SearchOption.AllDirectories)
+        IEnumerable<string> files = System.IO.Directory.EnumerateFiles(Directory, "*", SearchOption.AllDirectories)
             .Where(path => Path.GetFileName(path) != CacheLock.FileName);
         return new SortedDictionary<string, byte[]>(
             files.ToDictionary(path => Path.GetRelativePath(Directory, path), System.IO.File.ReadAllBytes), StringComparer.Ordinal);
@@ -100,7 +100,7 @@ internal sealed class CacheFixture : IDisposable
 
     public void Corrupt(string name, long offset)
     {
-        var bytes = System.IO.File.ReadAllBytes(File(name));
+        byte[] bytes = System.IO.File.ReadAllBytes(File(name));
         bytes[offset] ^= 0x40;
         System.IO.File.WriteAllBytes(File(name), bytes);
     }
@@ -108,7 +108,7 @@ internal sealed class CacheFixture : IDisposable
     /// <summary>Offset of a row in a features file.</summary>
     public long RowOffset(string name, int row, FeatureKey? key = null)
     {
-        var (_, shape) = NpyFile.ReadHeader(File(name));
+        (_, long[] shape) = NpyFile.ReadHeader(File(name));
         return new FileInfo(File(name)).Length - ((shape[0] - row) * (key ?? Key).RowBytes);
     }
 
@@ -125,7 +125,7 @@ internal sealed class CacheFixture : IDisposable
     {
         Reset();
         System.IO.Directory.CreateDirectory(Directory);
-        foreach (var (name, content) in files)
+        foreach ((string name, byte[] content) in files)
         {
             System.IO.Directory.CreateDirectory(Path.GetDirectoryName(File(name))!);
             System.IO.File.WriteAllBytes(File(name), content);

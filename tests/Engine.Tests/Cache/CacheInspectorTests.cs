@@ -13,7 +13,7 @@ public sealed class CacheInspectorTests : IDisposable
     {
         _fixture.Run(_dataset, new Dictionary<string, string> { ["003.mp4"] = "zero frames" });
 
-        var info = CacheInspector.Info(_fixture.Directory, CacheFixture.Key with { Frames = 20 });
+        CacheInfo info = CacheInspector.Info(_fixture.Directory, CacheFixture.Key with { Frames = 20 });
 
         info.Splits.Select(split => (split.Split, split.Rows, split.Failures))
             .ShouldBe([(DatasetSplit.Train, 3, 1), (DatasetSplit.Validation, 2, 0)]);
@@ -28,12 +28,12 @@ public sealed class CacheInspectorTests : IDisposable
     [Fact]
     public void Info_shows_an_unfinished_extraction_and_its_writer()
     {
-        using var cache = _fixture.Open();
+        using FeatureCache cache = _fixture.Open();
         CacheFixture.Extract(cache, _dataset, new Dictionary<string, string> { ["003.mp4"] = "zero frames" });
 
-        var info = CacheInspector.Info(_fixture.Directory);
+        CacheInfo info = CacheInspector.Info(_fixture.Directory);
 
-        var partial = info.Partial.ShouldHaveSingleItem();
+        PartialExtractionInfo partial = info.Partial.ShouldHaveSingleItem();
         (partial.Rows, partial.Failures).ShouldBe((5, 1));
         partial.Key.ShouldBe(CacheFixture.Key.Fields);
         info.Writer.ShouldBe(Environment.ProcessId);
@@ -46,7 +46,7 @@ public sealed class CacheInspectorTests : IDisposable
         _fixture.Run(_dataset);
         var calls = new List<(int, int)>();
 
-        var verification = CacheInspector.Verify(_fixture.Directory, (done, total) => calls.Add((done, total)));
+        CacheVerification verification = CacheInspector.Verify(_fixture.Directory, (done, total) => calls.Add((done, total)));
 
         verification.Rows.ShouldBe(6);
         verification.Problems.ShouldBeEmpty();
@@ -57,13 +57,13 @@ public sealed class CacheInspectorTests : IDisposable
     public void Verify_finds_a_flipped_bit_in_any_file()
     {
         _fixture.Run(_dataset);
-        using (var cache = _fixture.Open())
+        using (FeatureCache cache = _fixture.Open())
         {
             CacheFixture.Extract(cache, CacheFixture.Dataset(CacheFixture.Clips(1, 2, 9)));
         }
 
-        var files = _fixture.Save();
-        foreach (var (name, content) in files)
+        SortedDictionary<string, byte[]> files = _fixture.Save();
+        foreach ((string name, byte[] content) in files)
         {
             _fixture.Corrupt(name, content.Length / 2);
 
@@ -80,12 +80,12 @@ public sealed class CacheInspectorTests : IDisposable
     {
         _fixture.Run(_dataset);
         File.WriteAllText(_fixture.File("notes.txt"), "mine");
-        using (var cache = _fixture.Open(CacheFixture.Key with { Frames = 3 }))
+        using (FeatureCache cache = _fixture.Open(CacheFixture.Key with { Frames = 3 }))
         {
             CacheFixture.Extract(cache, _dataset);
         }
 
-        var clearing = CacheMaintenance.Clear(_fixture.Directory, staleOnly: false);
+        CacheClearing clearing = CacheMaintenance.Clear(_fixture.Directory, staleOnly: false);
 
         clearing.Kept.ShouldBeEmpty();
         clearing.Bytes.ShouldBeGreaterThan(0);
@@ -96,13 +96,13 @@ public sealed class CacheInspectorTests : IDisposable
     public void Clear_stale_keeps_what_is_in_use()
     {
         _fixture.Run(_dataset);
-        using (var cache = _fixture.Open())
+        using (FeatureCache cache = _fixture.Open())
         {
             CacheFixture.Extract(cache, CacheFixture.Dataset(CacheFixture.Clips(1, 2, 9)));
         }
 
-        var before = _fixture.Snapshot();
-        using (var cache = _fixture.Open(CacheFixture.Key with { Frames = 3 }))
+        SortedDictionary<string, string> before = _fixture.Snapshot();
+        using (FeatureCache cache = _fixture.Open(CacheFixture.Key with { Frames = 3 }))
         {
             CacheFixture.Extract(cache, _dataset);
         }
@@ -117,7 +117,7 @@ public sealed class CacheInspectorTests : IDisposable
     [Fact]
     public void An_unfinished_first_extraction_is_not_stale()
     {
-        using (var cache = _fixture.Open())
+        using (FeatureCache cache = _fixture.Open())
         {
             CacheFixture.Extract(cache, _dataset);
         }
@@ -130,7 +130,7 @@ public sealed class CacheInspectorTests : IDisposable
     [Fact]
     public void Nothing_is_cleared_under_a_writer()
     {
-        using var cache = _fixture.Open();
+        using FeatureCache cache = _fixture.Open();
 
         Should.Throw<CacheLockedException>(() => CacheMaintenance.Clear(_fixture.Directory, staleOnly: false));
     }

@@ -14,14 +14,14 @@ public sealed class CachePolicyTests : IDisposable
     [Fact]
     public void Skipped_clips_leave_their_split_and_are_listed()
     {
-        var (_, summary) = _fixture.Run(_dataset, _failures);
+        (_, CacheSummary summary) = _fixture.Run(_dataset, _failures);
 
         summary.Splits[0].ShouldBe(new CachedSplit(DatasetSplit.Train, new ClassCounts(9, 9), new ClassCounts(1, 1)));
         summary.Failed.Select(failed => failed.ToString()).ShouldBe(
             ["'003.mp4': zero frames (details of 003.mp4)", "'008.mp4': no video stream (details of 008.mp4)"]);
         summary.Warnings.ShouldBeEmpty();
         NpyFile.ReadHeader(_fixture.File("train_features.npy")).Shape.ShouldBe([18, 2, 3]);
-        var lines = File.ReadAllLines(_fixture.File("train_videos.csv"));
+        string[] lines = File.ReadAllLines(_fixture.File("train_videos.csv"));
         lines.Length.ShouldBe(21);
         lines[4].ShouldBe("004.mp4,nonviolent,source of 004.mp4,ok");
         lines[19..].ShouldBe(["003.mp4,violent,source of 003.mp4,zero frames", "008.mp4,nonviolent,source of 008.mp4,no video stream"]);
@@ -30,7 +30,7 @@ public sealed class CachePolicyTests : IDisposable
     [Fact]
     public void Zeros_keep_a_row_that_says_so()
     {
-        var (_, summary) = _fixture.Run(_dataset, _failures, CorruptPolicy.Zeros);
+        (_, CacheSummary summary) = _fixture.Run(_dataset, _failures, CorruptPolicy.Zeros);
 
         summary.Splits[0].Rows.ShouldBe(new ClassCounts(10, 10));
         summary.Failed.Count.ShouldBe(2);
@@ -51,8 +51,8 @@ public sealed class CachePolicyTests : IDisposable
     [Fact]
     public void Fail_does_not_wait_for_the_rest()
     {
-        using var cache = _fixture.Open();
-        var clip = cache.Plan(_dataset).Missing[5];
+        using FeatureCache cache = _fixture.Open();
+        Clip clip = cache.Plan(_dataset).Missing[5];
         cache.AppendFailure(clip.ContentHash, "zero frames", "");
 
         Should.Throw<CacheException>(() => cache.Commit(_dataset, CorruptPolicy.Fail))
@@ -64,7 +64,7 @@ public sealed class CachePolicyTests : IDisposable
     {
         var failures = Enumerable.Range(0, 12).ToDictionary(i => $"{i:000}.mp4", _ => "zero frames");
 
-        var message = Should.Throw<CacheException>(() => _fixture.Run(_dataset, failures, maxCorrupt: 0.2)).Message;
+        string message = Should.Throw<CacheException>(() => _fixture.Run(_dataset, failures, maxCorrupt: 0.2)).Message;
 
         message.ShouldStartWith("12 of 22 videos cannot be used, more than the share of 0.2 that MaxCorrupt allows.");
         message.Split('\n').Length.ShouldBe(12);
@@ -97,7 +97,7 @@ public sealed class CachePolicyTests : IDisposable
 
         Clip[] repaired = [.. _dataset[DatasetSplit.Train].Select(
             clip => clip.RelativePath == "003.mp4" ? CacheFixture.Clip("003.mp4", 1, "repaired") : clip)];
-        var (planned, summary) = _fixture.Run(CacheFixture.Dataset(repaired));
+        (int planned, CacheSummary summary) = _fixture.Run(CacheFixture.Dataset(repaired));
 
         planned.ShouldBe(1);
         summary.Failed.ShouldHaveSingleItem().Clip.RelativePath.ShouldBe("008.mp4");
@@ -121,7 +121,7 @@ public sealed class CachePolicyTests : IDisposable
     {
         Clip[] clips = [.. CacheFixture.Clips(1, 2, 3, 4), CacheFixture.Clip("pipe.mp4", 1, "", ClipFault.NotRegularFile)];
 
-        var (planned, summary) = _fixture.Run(CacheFixture.Dataset(clips));
+        (int planned, CacheSummary summary) = _fixture.Run(CacheFixture.Dataset(clips));
 
         planned.ShouldBe(6);
         summary.Failed.ShouldHaveSingleItem().ToString().ShouldBe("'pipe.mp4': not a regular file");
@@ -142,7 +142,7 @@ public sealed class CachePolicyTests : IDisposable
     [Fact]
     public void Losses_in_one_class_are_warned_about()
     {
-        var failures = new[] { 1, 3, 5 }.ToDictionary(i => $"{i:000}.mp4", _ => "zero frames");
+        Dictionary<string, string> failures = new[] { 1, 3, 5 }.ToDictionary(i => $"{i:000}.mp4", _ => "zero frames");
 
         _fixture.Run(_dataset, failures).Summary.Warnings.ShouldHaveSingleItem()
             .ShouldStartWith("Videos that cannot be used are spread unevenly: 0 of 11 nonviolent and 3 of 11 violent ones.");
@@ -151,7 +151,7 @@ public sealed class CachePolicyTests : IDisposable
     [Fact]
     public void A_success_takes_precedence_over_a_failure()
     {
-        using (var cache = _fixture.Open())
+        using (FeatureCache cache = _fixture.Open())
         {
             CacheFixture.Extract(cache, _dataset);
             cache.AppendFailure(_dataset[DatasetSplit.Train][0].ContentHash, "zero frames", "");

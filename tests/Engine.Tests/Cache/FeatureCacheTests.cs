@@ -11,9 +11,9 @@ public sealed class FeatureCacheTests : IDisposable
     [Fact]
     public void A_dataset_becomes_arrays_in_its_order()
     {
-        var dataset = CacheFixture.Dataset(CacheFixture.Clips(5, 2, 9, 4), test: CacheFixture.Clips(7, 8));
+        VideoDataset dataset = CacheFixture.Dataset(CacheFixture.Clips(5, 2, 9, 4), test: CacheFixture.Clips(7, 8));
 
-        var (planned, summary) = _fixture.Run(dataset);
+        (int planned, CacheSummary summary) = _fixture.Run(dataset);
 
         planned.ShouldBe(8);
         summary.Changed.ShouldBeTrue();
@@ -23,10 +23,10 @@ public sealed class FeatureCacheTests : IDisposable
             (DatasetSplit.Train, new ClassCounts(2, 2)), (DatasetSplit.Validation, new ClassCounts(1, 1)),
             (DatasetSplit.Test, new ClassCounts(1, 1)),
         ]);
-        var features = NpyFile.Read<float>(_fixture.File("train_features.npy"));
+        NpyArray<float> features = NpyFile.Read<float>(_fixture.File("train_features.npy"));
         features.Shape.ShouldBe([4, 2, 3]);
         features.Data.ShouldBe(dataset[DatasetSplit.Train].SelectMany(clip => CacheFixture.Features(clip.ContentHash)));
-        var labels = NpyFile.Read<long>(_fixture.File("train_labels.npy"));
+        NpyArray<long> labels = NpyFile.Read<long>(_fixture.File("train_labels.npy"));
         labels.Shape.ShouldBe([4]);
         labels.Data.ShouldBe([1, 0, 1, 0]);
         File.ReadAllLines(_fixture.File("train_videos.csv")).ShouldBe(
@@ -42,7 +42,7 @@ public sealed class FeatureCacheTests : IDisposable
     [Fact]
     public void Float16_features_are_rounded()
     {
-        var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2));
+        VideoDataset dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2));
         _fixture.Run(dataset, key: CacheFixture.Key with { ElementType = ElementType.F16 });
 
         NpyFile.Read<Half>(_fixture.File("train_features.npy")).Data
@@ -52,13 +52,13 @@ public sealed class FeatureCacheTests : IDisposable
     [Fact]
     public void A_second_session_writes_nothing()
     {
-        var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3, 4));
+        VideoDataset dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3, 4));
         _fixture.Run(dataset);
         var before = Directory.EnumerateFiles(_fixture.Directory).Where(path => !path.Contains("writer"))
             .ToDictionary(path => path, File.GetLastWriteTimeUtc);
 
         var disk = new FaultyDisk { KillAt = 0 };
-        var (planned, summary) = _fixture.Run(dataset, disk: disk);
+        (int planned, CacheSummary summary) = _fixture.Run(dataset, disk: disk);
 
         planned.ShouldBe(0);
         summary.Changed.ShouldBeFalse();
@@ -84,7 +84,7 @@ public sealed class FeatureCacheTests : IDisposable
     public void Only_what_changed_is_extracted_again(string change, int[] train, int[] test, int extracted)
     {
         _fixture.Run(CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3, 4)));
-        var dataset = CacheFixture.Dataset(CacheFixture.Clips(train), test: CacheFixture.Clips(test));
+        VideoDataset dataset = CacheFixture.Dataset(CacheFixture.Clips(train), test: CacheFixture.Clips(test));
 
         _fixture.Run(dataset).Planned.ShouldBe(extracted, change);
 
@@ -114,8 +114,8 @@ public sealed class FeatureCacheTests : IDisposable
     [Fact]
     public void The_order_of_extraction_leaves_no_trace()
     {
-        var dataset = CacheFixture.Dataset(CacheFixture.Clips(Enumerable.Range(0, 60)));
-        using (var cache = _fixture.Open())
+        VideoDataset dataset = CacheFixture.Dataset(CacheFixture.Clips(Enumerable.Range(0, 60)));
+        using (FeatureCache cache = _fixture.Open())
         {
             System.Threading.Tasks.Parallel.ForEach(cache.Plan(dataset).Missing.Reverse(),
                 new ParallelOptions { MaxDegreeOfParallelism = 4 }, clip =>
@@ -133,9 +133,9 @@ public sealed class FeatureCacheTests : IDisposable
     [Fact]
     public void One_session_can_commit_twice()
     {
-        var first = CacheFixture.Dataset(CacheFixture.Clips(1, 2));
-        var second = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3));
-        using (var cache = _fixture.Open())
+        VideoDataset first = CacheFixture.Dataset(CacheFixture.Clips(1, 2));
+        VideoDataset second = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3));
+        using (FeatureCache cache = _fixture.Open())
         {
             CacheFixture.Extract(cache, first);
             cache.Commit(first);
@@ -149,11 +149,11 @@ public sealed class FeatureCacheTests : IDisposable
     [Fact]
     public void Another_key_is_named_field_by_field_and_extracted_anew()
     {
-        var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2));
+        VideoDataset dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2));
         _fixture.Run(dataset);
-        var other = CacheFixture.Key with { Frames = 3, Backbone = "test 2" };
+        FeatureKey other = CacheFixture.Key with { Frames = 3, Backbone = "test 2" };
 
-        using (var cache = _fixture.Open(other))
+        using (FeatureCache cache = _fixture.Open(other))
         {
             cache.Differences.ShouldBe([new KeyDifference("frames", "2", "3"), new KeyDifference("backbone", "test 1", "test 2")]);
             cache.Notes.ShouldContain(note => note.Contains("frames: cached 2, wanted 3"));
@@ -169,16 +169,16 @@ public sealed class FeatureCacheTests : IDisposable
     [Fact]
     public void A_commit_before_everything_is_extracted_is_refused_and_loses_nothing()
     {
-        var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3));
-        using (var cache = _fixture.Open())
+        VideoDataset dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3));
+        using (FeatureCache cache = _fixture.Open())
         {
-            var clip = cache.Plan(dataset).Missing[0];
+            Clip clip = cache.Plan(dataset).Missing[0];
             cache.Append(clip.ContentHash, CacheFixture.Features(clip.ContentHash));
             Should.Throw<CacheException>(() => cache.Commit(dataset)).Message.ShouldStartWith(
                 "4 of 5 videos have not been extracted (the first is '002.mp4'). Run the same command again to continue.");
         }
 
-        using var again = _fixture.Open();
+        using FeatureCache again = _fixture.Open();
         again.Notes.ShouldHaveSingleItem().ShouldContain("interrupted after 1 videos");
         again.Plan(dataset).Missing.Count.ShouldBe(4);
     }
@@ -188,7 +188,7 @@ public sealed class FeatureCacheTests : IDisposable
     {
         _fixture.Run(CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3)));
 
-        using var cache = _fixture.Open();
+        using FeatureCache cache = _fixture.Open();
 
         cache.Plan(CacheFixture.Dataset(CacheFixture.Clips(1, 2))).Notes.ShouldHaveSingleItem()
             .ShouldStartWith("1 cached videos are not in this dataset");
@@ -199,17 +199,17 @@ public sealed class FeatureCacheTests : IDisposable
     [Fact]
     public void Helpers_leave_no_trace()
     {
-        var dataset = CacheFixture.Dataset(CacheFixture.Clips(Enumerable.Range(0, 9)));
+        VideoDataset dataset = CacheFixture.Dataset(CacheFixture.Clips(Enumerable.Range(0, 9)));
         var failures = new Dictionary<string, string> { ["004.mp4"] = "zero frames" };
-        using (var cache = _fixture.Open())
+        using (FeatureCache cache = _fixture.Open())
         {
-            var missing = cache.Plan(dataset).Missing;
-            for (var rank = 0; rank < 3; rank++)
+            IReadOnlyList<Clip> missing = cache.Plan(dataset).Missing;
+            for (int rank = 0; rank < 3; rank++)
             {
                 using var helper = FeatureCache.Help(_fixture.Directory, CacheFixture.Key);
-                foreach (var clip in missing.Where((_, i) => i % 3 == rank))
+                foreach (Clip clip in missing.Where((_, i) => i % 3 == rank))
                 {
-                    if (failures.TryGetValue(clip.RelativePath, out var status))
+                    if (failures.TryGetValue(clip.RelativePath, out string? status))
                     {
                         helper.AppendFailure(clip.ContentHash, status, $"details of {clip.RelativePath}");
                     }
@@ -232,7 +232,7 @@ public sealed class FeatureCacheTests : IDisposable
     {
         using (_fixture.Open())
         {
-            var refusal = Should.Throw<CacheLockedException>(() => _fixture.Open());
+            CacheLockedException refusal = Should.Throw<CacheLockedException>(() => _fixture.Open());
             refusal.Holder.ShouldBe(Environment.ProcessId);
             refusal.Message.ShouldBe(
                 $"The cache '{_fixture.Directory}' is being written by process {Environment.ProcessId}. Wait until it has finished, " +
@@ -245,16 +245,16 @@ public sealed class FeatureCacheTests : IDisposable
     [Fact]
     public void Readers_are_not_shut_out()
     {
-        var dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3, 4));
+        VideoDataset dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3, 4));
         _fixture.Run(dataset);
-        using var cache = _fixture.Open();
+        using FeatureCache cache = _fixture.Open();
         using var reader = FeatureSplits.Open(_fixture.Directory);
-        var other = CacheFixture.Dataset(CacheFixture.Clips(5, 6));
+        VideoDataset other = CacheFixture.Dataset(CacheFixture.Clips(5, 6));
         CacheFixture.Extract(cache, other);
         cache.Commit(other);
 
         // The mapping keeps the features it was opened with.
-        var row = new float[6];
+        float[] row = new float[6];
         reader.Train.ReadRow(3, row);
         row.ShouldBe(CacheFixture.Features(dataset[DatasetSplit.Train][3].ContentHash));
     }
@@ -274,11 +274,11 @@ public sealed class FeatureCacheTests : IDisposable
     [InlineData(70_000f, ElementType.F16, "use FeatureDtype float32")]
     public void Features_that_are_not_finite_never_enter(float value, ElementType type, string hint)
     {
-        using var cache = _fixture.Open(CacheFixture.Key with { ElementType = type });
-        var row = new float[6];
+        using FeatureCache cache = _fixture.Open(CacheFixture.Key with { ElementType = type });
+        float[] row = new float[6];
         row[4] = value;
 
-        var message = Should.Throw<CacheException>(() => cache.Append(new string('0', 64), row)).Message;
+        string message = Should.Throw<CacheException>(() => cache.Append(new string('0', 64), row)).Message;
 
         message.ShouldStartWith("The feature at frame 1, element 1 is ");
         message.ShouldEndWith(hint + ".");
@@ -287,7 +287,7 @@ public sealed class FeatureCacheTests : IDisposable
     [Fact]
     public void A_row_of_another_length_is_refused()
     {
-        using var cache = _fixture.Open();
+        using FeatureCache cache = _fixture.Open();
 
         Should.Throw<ArgumentException>(() => cache.Append(new string('0', 64), new float[5]))
             .Message.ShouldContain("1 × 2 × 3 = 6 elements, not 5");

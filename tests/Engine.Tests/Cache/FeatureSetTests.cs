@@ -13,7 +13,7 @@ public sealed class FeatureSetTests : IDisposable
     public void Committed_features_are_read_with_their_names()
     {
         using var fixture = new CacheFixture();
-        var dataset = CacheFixture.Dataset(CacheFixture.Clips(4, 3, 9), test: CacheFixture.Clips(5, 6));
+        VideoDataset dataset = CacheFixture.Dataset(CacheFixture.Clips(4, 3, 9), test: CacheFixture.Clips(5, 6));
         fixture.Run(dataset);
 
         using var features = FeatureSplits.Open(fixture.Directory);
@@ -24,7 +24,7 @@ public sealed class FeatureSetTests : IDisposable
         features.Train.Names.ShouldBe(["004.mp4", "003.mp4", "009.mp4"]);
         features.Train.Key.ShouldBe(CacheFixture.Key.Fields);
         features.Train.Classes.ShouldBe(new ClassCounts(1, 2));
-        var row = new float[6];
+        float[] row = new float[6];
         features.Train.ReadRow(2, row);
         row.ShouldBe(CacheFixture.Features(dataset[DatasetSplit.Train][2].ContentHash));
     }
@@ -101,7 +101,7 @@ public sealed class FeatureSetTests : IDisposable
         SaveFeatures("train", 3);
         Save("train_labels.npy", labels, shape);
 
-        var message = Should.Throw<FileFormatException>(() => FeatureSet.Open(_folder.Path, DatasetSplit.Train)).Message;
+        string message = Should.Throw<FileFormatException>(() => FeatureSet.Open(_folder.Path, DatasetSplit.Train)).Message;
 
         message.ShouldStartWith($"'{_folder.File("train_labels.npy")}'");
         message.ShouldContain(expected);
@@ -163,12 +163,12 @@ public sealed class FeatureSetTests : IDisposable
     {
         const int elements = 3 * 2 * 37;
         Save("train_labels.npy", new long[] { 0, 1, 0 }, 3);
-        for (var index = 0; index < elements; index += 5)
+        for (int index = 0; index < elements; index += 5)
         {
-            var singles = new float[elements];
+            float[] singles = new float[elements];
             singles[index] = value;
             singles[^1] = float.NaN;
-            var expected = (index / 74, index % 74 / 37, index % 37);
+            (int, int, int) expected = (index / 74, index % 74 / 37, index % 37);
             Save("train_features.npy", singles, 3, 2, 37);
             Find().ShouldBe(expected);
             Save("train_features.npy", Array.ConvertAll(singles, single => (Half)single), 3, 2, 37);

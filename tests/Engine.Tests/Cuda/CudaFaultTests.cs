@@ -89,12 +89,12 @@ public sealed class CudaFaultTests : IDisposable
         learner.Train(batch, 1e-3);
         CudaSimulator.Configure("FAIL_LAUNCH", "Lstm_Backward_f32");
 
-        var failure = Should.Throw<CudaException>(() => learner.Train(batch, 1e-3));
+        CudaException failure = Should.Throw<CudaException>(() => learner.Train(batch, 1e-3));
         failure.Message.ShouldContain("LAUNCH_FAILED");
         failure.Message.ShouldContain(device.Name);
         failure.IsSticky.ShouldBeTrue();
 
-        var later = Should.Throw<CudaException>(() => learner.Train(batch, 1e-3));
+        CudaException later = Should.Throw<CudaException>(() => learner.Train(batch, 1e-3));
         later.Message.ShouldContain("LAUNCH_FAILED");
     }
 

@@ -66,7 +66,7 @@ public sealed class CudaStepTests : IDisposable
 
         const int Steps = 10;
         CudaCounters counters = device.Counters;
-        var before = (counters.GraphLaunches, counters.KernelLaunches, counters.LibraryCalls, counters.Copies, counters.Fills,
+        (long GraphLaunches, long KernelLaunches, long LibraryCalls, long Copies, long Fills, long DeviceAllocations, long HostWaits) before = (counters.GraphLaunches, counters.KernelLaunches, counters.LibraryCalls, counters.Copies, counters.Fills,
             counters.DeviceAllocations, counters.HostWaits);
         for (int step = 0; step < Steps; step++)
         {

@@ -23,8 +23,8 @@ public sealed class LossScalingTests
     public void A_model_whose_half_gradients_underflow_learns_with_scaling(string name)
     {
         using IDevice device = name == "cuda" ? CudaSimulator.Open() : new ReferenceDevice();
-        var (scaledLosses, scaledZeros) = Train(device, 32768);
-        var (plainLosses, plainZeros) = Train(device, 1);
+        (double[] scaledLosses, double scaledZeros) = Train(device, 32768);
+        (double[] plainLosses, double plainZeros) = Train(device, 1);
 
         scaledLosses[0].ShouldBe(plainLosses[0], 1e-3 * plainLosses[0]);
         plainZeros.ShouldBeGreaterThan(0.5);
@@ -44,7 +44,7 @@ public sealed class LossScalingTests
                 mixedPrecision: true) with
             { Adam = new AdamOptions { ClipMode = ClipMode.Off, Epsilon = 1e-14f } });
         learner.Parameters.Initialize(42);
-        var state = learner.State.Read();
+        StepState state = learner.State.Read();
         state.LossScale = scale;
         learner.State.Write(state);
         using HostBatch batch = rows.Batch(device, true, [.. Enumerable.Range(0, rows.Count)]);

@@ -9,7 +9,7 @@ public sealed class ContentHashIndexTests : IDisposable
     public ContentHashIndexTests()
     {
         _folder.AddClips("fight", 5).AddClips("normal", 5);
-        foreach (var file in Directory.EnumerateFiles(_folder.Path, "*.mp4", SearchOption.AllDirectories))
+        foreach (string file in Directory.EnumerateFiles(_folder.Path, "*.mp4", SearchOption.AllDirectories))
         {
             File.SetLastWriteTimeUtc(file, new DateTime(2020, 1, 1, 0, 0, 0, DateTimeKind.Utc));
         }
@@ -36,7 +36,7 @@ public sealed class ContentHashIndexTests : IDisposable
     [Fact]
     public void The_remembered_hashes_are_the_right_ones()
     {
-        var first = Scan(out _);
+        VideoDataset first = Scan(out _);
 
         Scan(out _).Clips.ShouldBe(first.Clips);
         _folder.Scan().Clips.ShouldBe(first.Clips);
@@ -77,14 +77,14 @@ public sealed class ContentHashIndexTests : IDisposable
     public void A_damaged_index_is_replaced_with_a_warning()
     {
         FilesRead();
-        var bytes = File.ReadAllBytes(IndexFile);
-        for (var i = 0; i < bytes.Length; i += 101)
+        byte[] bytes = File.ReadAllBytes(IndexFile);
+        for (int i = 0; i < bytes.Length; i += 101)
         {
-            var damaged = (byte[])bytes.Clone();
+            byte[] damaged = (byte[])bytes.Clone();
             damaged[i] ^= 1;
             File.WriteAllBytes(IndexFile, damaged);
 
-            Scan(out var read).Warnings.ShouldHaveSingleItem().ShouldContain("every video is read again");
+            Scan(out int read).Warnings.ShouldHaveSingleItem().ShouldContain("every video is read again");
             read.ShouldBe(10);
             File.ReadAllBytes(IndexFile).ShouldBe(bytes);
         }
@@ -123,14 +123,14 @@ public sealed class ContentHashIndexTests : IDisposable
 
     private int FilesRead()
     {
-        Scan(out var read);
+        Scan(out int read);
         return read;
     }
 
     private VideoDataset Scan(out int filesRead)
     {
-        var total = 0;
-        var dataset = _folder.Scan(
+        int total = 0;
+        VideoDataset dataset = _folder.Scan(
             new DatasetOptions { IndexDirectory = _folder.Beside("cache"), HashProgress = (_, toRead) => total = toRead });
         filesRead = total;
         return dataset;

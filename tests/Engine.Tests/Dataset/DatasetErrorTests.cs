@@ -8,7 +8,7 @@ public sealed class DatasetErrorTests
     public void A_missing_folder_is_named()
     {
         using var folder = new DatasetFolder();
-        var path = folder.File("nowhere");
+        string path = folder.File("nowhere");
 
         Should.Throw<DatasetException>(() => DatasetScanner.Scan(path)).Message.ShouldBe(
             $"The dataset folder '{path}' does not exist. Check DatasetPath.");
@@ -29,7 +29,7 @@ public sealed class DatasetErrorTests
     {
         using var folder = new DatasetFolder();
 
-        var message = folder.Refusal<DatasetException>();
+        string message = folder.Refusal<DatasetException>();
 
         message.ShouldContain($"'{folder.Path}' is not a dataset");
         message.ShouldContain("found no folders at all");
@@ -95,7 +95,7 @@ public sealed class DatasetErrorTests
         using var folder = new DatasetFolder();
         folder.AddClips("train/fight", 4).AddClips("train/normal", 4).AddClips($"{split}/normal", 3);
 
-        var message = folder.Refusal<DatasetException>();
+        string message = folder.Refusal<DatasetException>();
 
         message.ShouldStartWith($"'{folder.File(split)}' has clips of one class only: 3 nonviolent, 0 violent.");
         message.ShouldContain(remedy);

@@ -20,7 +20,7 @@ internal sealed class DatasetFolder : IDisposable
     /// <summary>Adds a file; its content is its own path unless given.</summary>
     public DatasetFolder Add(string relativePath, string? content = null)
     {
-        var path = File(relativePath);
+        string path = File(relativePath);
         Directory.CreateDirectory(System.IO.Path.GetDirectoryName(path)!);
         System.IO.File.WriteAllText(path, content ?? relativePath, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
         return this;
@@ -29,7 +29,7 @@ internal sealed class DatasetFolder : IDisposable
     /// <summary>Adds <paramref name="count"/> clips named 00.mp4, 01.mp4… to a folder.</summary>
     public DatasetFolder AddClips(string folder, int count)
     {
-        for (var i = 0; i < count; i++)
+        for (int i = 0; i < count; i++)
         {
             Add($"{folder}/{i:00}.mp4");
         }

@@ -14,7 +14,7 @@ public sealed class DatasetScannerTests
     [InlineData("TESTING", DatasetSplit.Test)]
     public void Split_folder_names_are_recognised_in_any_case(string name, DatasetSplit expected)
     {
-        DatasetSplits.TryParse(name, out var split).ShouldBeTrue();
+        DatasetSplits.TryParse(name, out DatasetSplit split).ShouldBeTrue();
         split.ShouldBe(expected);
     }
 
@@ -32,7 +32,7 @@ public sealed class DatasetScannerTests
     [InlineData("Normal", 0)]
     public void Class_folder_names_are_recognised_in_any_case(string name, int expected)
     {
-        ClassLabel.TryParse(name, out var label).ShouldBeTrue();
+        ClassLabel.TryParse(name, out int label).ShouldBeTrue();
         label.ShouldBe(expected);
     }
 
@@ -54,7 +54,7 @@ public sealed class DatasetScannerTests
         folder.AddClips("Train/Fight", 3).AddClips("Train/NonFight", 2).AddClips("valid/Fight", 1).AddClips("valid/NonFight", 1)
             .AddClips("test/Fight", 1).AddClips("test/NonFight", 2);
 
-        var dataset = folder.Scan();
+        VideoDataset dataset = folder.Scan();
 
         dataset.Table.Rows.Select(row => (row.Split, row.Clips)).ShouldBe(
         [
@@ -74,7 +74,7 @@ public sealed class DatasetScannerTests
         using var folder = new DatasetFolder();
         folder.AddClips("fight", 5).AddClips("normal", 5).Add("fight/00.mp4", "abc");
 
-        var clip = folder.Scan().Clips.Single(clip => clip.RelativePath == "fight/00.mp4");
+        Clip clip = folder.Scan().Clips.Single(clip => clip.RelativePath == "fight/00.mp4");
 
         clip.Path.ShouldBe(folder.File("fight/00.mp4"));
         clip.Label.ShouldBe(ClassLabel.Violent);
@@ -89,7 +89,7 @@ public sealed class DatasetScannerTests
     {
         using var folder = new DatasetFolder();
         string[] names = ["a.MP4", "b.avi", "c.Mov", "d.mkv", "e.webm", "f.FLV", "g.wmv", "h.m4v", "i.mpg", "deep/er/j.mpeg"];
-        foreach (var name in names)
+        foreach (string name in names)
         {
             folder.Add("violent/" + name).Add("nonviolent/" + name);
         }
@@ -130,7 +130,7 @@ public sealed class DatasetScannerTests
         Directory.CreateSymbolicLink(folder.File("fight/Alias"), folder.File("fight/a"));
         Directory.CreateSymbolicLink(folder.File("fight/self"), folder.File("fight/self"));
 
-        var dataset = folder.Scan();
+        VideoDataset dataset = folder.Scan();
 
         dataset.Clips.Where(clip => clip.Label == 1).Select(clip => clip.RelativePath).Order(StringComparer.Ordinal).ShouldBe(
             ["fight/a/00.mp4", "fight/a/01.mp4", "fight/a/02.mp4", "fight/a/03.mp4", "fight/a/04.mp4", "fight/b/linked.mp4"]);
@@ -171,7 +171,7 @@ public sealed class DatasetScannerTests
         using var folder = new DatasetFolder();
         folder.AddClips("fight", 4).AddClips("violence", 4).AddClips("normal", 8);
 
-        var dataset = folder.Scan();
+        VideoDataset dataset = folder.Scan();
 
         dataset.Table.Total.ShouldBe(new ClassCounts(8, 8));
         dataset.Notes.ShouldContain("The class violent is made of 'fight' and 'violence'.");
@@ -183,7 +183,7 @@ public sealed class DatasetScannerTests
         using var folder = new DatasetFolder();
         folder.AddClips("fight", 5).AddClips("fight/normal", 2).AddClips("normal/train", 5);
 
-        var warnings = folder.Scan().Warnings;
+        IReadOnlyList<string> warnings = folder.Scan().Warnings;
 
         warnings.ShouldContain(warning => warning.Contains("'fight/normal' is named like the class nonviolent"));
         warnings.ShouldContain(warning => warning.Contains("'normal/train' is named like a split"));
@@ -195,7 +195,7 @@ public sealed class DatasetScannerTests
         using var folder = new DatasetFolder();
         folder.AddClips("train/fight", 20).AddClips("train/normal", 40);
 
-        var dataset = folder.Scan(new DatasetOptions { Split = new SplitFractions(0.6, 0.2, 0.2) });
+        VideoDataset dataset = folder.Scan(new DatasetOptions { Split = new SplitFractions(0.6, 0.2, 0.2) });
 
         dataset.Table.Rows.Select(row => row.Clips).ShouldBe([new ClassCounts(30, 15), new ClassCounts(10, 5)]);
         dataset[DatasetSplit.Test].ShouldBeEmpty();
@@ -251,12 +251,12 @@ public sealed class DatasetScannerTests
     {
         using var folder = new DatasetFolder();
         folder.AddClips("fight", 20).AddClips("normal", 20);
-        for (var i = 0; i < 10; i++)
+        for (int i = 0; i < 10; i++)
         {
             folder.Add($"fight/copy{i}.mp4", $"pair {i / 2}");
         }
 
-        var dataset = folder.Scan();
+        VideoDataset dataset = folder.Scan();
 
         dataset.Clips.Count().ShouldBe(50);
         dataset.Warnings.ShouldHaveSingleItem().ShouldStartWith("5 videos are more than once in the same split");
@@ -267,13 +267,13 @@ public sealed class DatasetScannerTests
     {
         using var forward = new DatasetFolder();
         using var backward = new DatasetFolder();
-        for (var i = 0; i < 30; i++)
+        for (int i = 0; i < 30; i++)
         {
             forward.Add($"fight/{i}.mp4").Add($"normal/{i}.mp4");
             backward.Add($"normal/{29 - i}.mp4").Add($"fight/{29 - i}.mp4");
         }
 
-        foreach (var split in DatasetSplits.All)
+        foreach (DatasetSplit split in DatasetSplits.All)
         {
             backward.Scan()[split].Select(clip => clip.RelativePath).ShouldBe(forward.Scan()[split].Select(clip => clip.RelativePath));
         }
@@ -285,8 +285,8 @@ public sealed class DatasetScannerTests
         using var folder = new DatasetFolder();
         folder.AddClips("fight", 20).AddClips("normal", 20);
 
-        var first = folder.Scan(new DatasetOptions { Seed = 1 })[DatasetSplit.Train].Select(clip => clip.RelativePath);
-        var second = folder.Scan(new DatasetOptions { Seed = 2 })[DatasetSplit.Train].Select(clip => clip.RelativePath);
+        IEnumerable<string> first = folder.Scan(new DatasetOptions { Seed = 1 })[DatasetSplit.Train].Select(clip => clip.RelativePath);
+        IEnumerable<string> second = folder.Scan(new DatasetOptions { Seed = 2 })[DatasetSplit.Train].Select(clip => clip.RelativePath);
 
         second.ShouldNotBe(first);
     }

@@ -6,11 +6,11 @@ namespace CudaTrainer.Engine.Tests.Dataset;
 
 public sealed class GroupSplitterTests
 {
-    private static readonly double[] s_fractions = [0.7, 0.15, 0.15];
+    private static readonly double[] Fractions = [0.7, 0.15, 0.15];
 
-    private static readonly Config s_fewer = Config.QuickThrowOnFailure.WithMaxTest(30);
+    private static readonly Config Fewer = Config.QuickThrowOnFailure.WithMaxTest(30);
 
-    private static readonly Gen<ClassCounts> s_group =
+    private static readonly Gen<ClassCounts> Group =
         from nonviolent in Gen.Choose(0, 12)
         from violent in Gen.Choose(nonviolent == 0 ? 1 : 0, 12)
         select new ClassCounts(nonviolent, violent);
@@ -21,26 +21,26 @@ public sealed class GroupSplitterTests
         {
             if (GroupSplitter.MaximumSplits(groups) < 3)
             {
-                Should.Throw<ArgumentException>(() => GroupSplitter.Assign(groups, s_fractions, (ulong)seed));
+                Should.Throw<ArgumentException>(() => GroupSplitter.Assign(groups, Fractions, (ulong)seed));
                 return;
             }
 
-            var assignment = GroupSplitter.Assign(groups, s_fractions, (ulong)seed);
+            int[] assignment = GroupSplitter.Assign(groups, Fractions, (ulong)seed);
 
             assignment.Length.ShouldBe(groups.Length);
-            foreach (var counts in Totals(groups, assignment))
+            foreach (ClassCounts counts in Totals(groups, assignment))
             {
                 counts.Nonviolent.ShouldBeGreaterThan(0);
                 counts.Violent.ShouldBeGreaterThan(0);
             }
-        }).Check(s_fewer);
+        }).Check(Fewer);
 
     [Fact]
     public void Equal_seeds_give_equal_assignments() =>
         Prop.ForAll(Groups(8, 40), Arb.From(Gen.Choose(0, int.MaxValue)), (groups, seed) =>
             GroupSplitter.MaximumSplits(groups) < 3
-            || GroupSplitter.Assign(groups, s_fractions, (ulong)seed).SequenceEqual(GroupSplitter.Assign(groups, s_fractions, (ulong)seed)))
-        .Check(s_fewer);
+            || GroupSplitter.Assign(groups, Fractions, (ulong)seed).SequenceEqual(GroupSplitter.Assign(groups, Fractions, (ulong)seed)))
+        .Check(Fewer);
 
     [Fact]
     public void Single_clips_are_divided_to_within_one_clip() =>
@@ -49,27 +49,27 @@ public sealed class GroupSplitterTests
             ClassCounts[] groups = [.. Enumerable.Repeat(new ClassCounts(1, 0), nonviolent),
                 .. Enumerable.Repeat(new ClassCounts(0, 1), violent)];
 
-            var totals = Totals(groups, GroupSplitter.Assign(groups, s_fractions, 42));
+            ClassCounts[] totals = Totals(groups, GroupSplitter.Assign(groups, Fractions, 42));
 
-            for (var split = 0; split < s_fractions.Length; split++)
+            for (int split = 0; split < Fractions.Length; split++)
             {
-                Math.Abs(totals[split].Nonviolent - (s_fractions[split] * nonviolent)).ShouldBeLessThanOrEqualTo(1);
-                Math.Abs(totals[split].Violent - (s_fractions[split] * violent)).ShouldBeLessThanOrEqualTo(1);
+                Math.Abs(totals[split].Nonviolent - (Fractions[split] * nonviolent)).ShouldBeLessThanOrEqualTo(1);
+                Math.Abs(totals[split].Violent - (Fractions[split] * violent)).ShouldBeLessThanOrEqualTo(1);
             }
-        }).Check(s_fewer);
+        }).Check(Fewer);
 
     /// <summary>Exhaustive search over all 3⁷ assignments knows the optimum.</summary>
     [Fact]
     public void Few_groups_are_divided_as_well_as_possible()
     {
         var random = new SplitMix64(7);
-        for (var trial = 0; trial < 12; trial++)
+        for (int trial = 0; trial < 12; trial++)
         {
-            var groups = Enumerable.Range(0, 7).Select(_ => new ClassCounts(1 + random.Next(12), 1 + random.Next(12))).ToArray();
+            ClassCounts[] groups = Enumerable.Range(0, 7).Select(_ => new ClassCounts(1 + random.Next(12), 1 + random.Next(12))).ToArray();
 
-            var found = GroupSplitter.Cost(groups, s_fractions, GroupSplitter.Assign(groups, s_fractions, (ulong)trial));
+            double found = GroupSplitter.Cost(groups, Fractions, GroupSplitter.Assign(groups, Fractions, (ulong)trial));
 
-            found.ShouldBe(AllAssignments(groups.Length).Min(assignment => GroupSplitter.Cost(groups, s_fractions, assignment)), 1e-9);
+            found.ShouldBe(AllAssignments(groups.Length).Min(assignment => GroupSplitter.Cost(groups, Fractions, assignment)), 1e-9);
         }
     }
 
@@ -84,10 +84,10 @@ public sealed class GroupSplitterTests
             (2, 3), (2, 3), (2, 3), (0, 4), (2, 2), (2, 2), (1, 3), (2, 2), (1, 2), (2, 1), (1, 2), (2, 1), (1, 2), (1, 2), (1, 2), (1, 1),
             (1, 1), (2, 0),
         ];
-        var groups = sources.Select(source => new ClassCounts(source.Item1, source.Item2)).ToArray();
+        ClassCounts[] groups = sources.Select(source => new ClassCounts(source.Item1, source.Item2)).ToArray();
         for (ulong seed = 0; seed < 10; seed++)
         {
-            var totals = Totals(groups, GroupSplitter.Assign(groups, s_fractions, seed));
+            ClassCounts[] totals = Totals(groups, GroupSplitter.Assign(groups, Fractions, seed));
 
             totals.ShouldBe([new ClassCounts(84, 84), new ClassCounts(18, 18), new ClassCounts(18, 18)]);
         }
@@ -102,12 +102,12 @@ public sealed class GroupSplitterTests
         GroupSplitter.MaximumSplits([.. nonviolent.Zip(violent, (a, b) => new ClassCounts(a, b))]).ShouldBe(expected);
 
     private static Arbitrary<ClassCounts[]> Groups(int least, int most) =>
-        Arb.From(from count in Gen.Choose(least, most) from groups in s_group.ArrayOf(count) select groups);
+        Arb.From(from count in Gen.Choose(least, most) from groups in Group.ArrayOf(count) select groups);
 
     private static ClassCounts[] Totals(ClassCounts[] groups, int[] assignment)
     {
-        var totals = new ClassCounts[s_fractions.Length];
-        for (var group = 0; group < groups.Length; group++)
+        var totals = new ClassCounts[Fractions.Length];
+        for (int group = 0; group < groups.Length; group++)
         {
             totals[assignment[group]] += groups[group];
         }
@@ -117,11 +117,11 @@ public sealed class GroupSplitterTests
 
     private static IEnumerable<int[]> AllAssignments(int groups)
     {
-        for (var code = 0; code < Math.Pow(3, groups); code++)
+        for (int code = 0; code < Math.Pow(3, groups); code++)
         {
-            var rest = code;
-            var assignment = new int[groups];
-            for (var group = 0; group < groups; group++)
+            int rest = code;
+            int[] assignment = new int[groups];
+            for (int group = 0; group < groups; group++)
             {
                 (rest, assignment[group]) = Math.DivRem(rest, 3);
             }

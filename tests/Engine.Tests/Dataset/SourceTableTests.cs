@@ -15,7 +15,7 @@ public sealed class SourceTableTests
     [InlineData("path\tclass\tsource\nfight/00.mp4\tfight\ts1\nnormal/../normal/00.mp4\tnormal\ts1\n")]
     public void Sources_are_read_from_any_dialect(string table)
     {
-        using var folder = Folder(table);
+        using DatasetFolder folder = Folder(table);
 
         var clips = folder.Scan().Clips.ToDictionary(clip => clip.RelativePath, clip => clip.Source);
 
@@ -27,8 +27,8 @@ public sealed class SourceTableTests
     [Fact]
     public void A_given_file_wins_over_the_one_in_the_folder_and_may_use_absolute_paths()
     {
-        using var folder = Folder(Header + "fight/00.mp4,fight,inside\n");
-        var groups = folder.Beside("groups.csv");
+        using DatasetFolder folder = Folder(Header + "fight/00.mp4,fight,inside\n");
+        string groups = folder.Beside("groups.csv");
         File.WriteAllText(groups, Header + $"{folder.File("fight/00.mp4")},fight,given\n");
 
         folder.Scan(new DatasetOptions { GroupsFile = groups }).Clips.Single(clip => clip.RelativePath == "fight/00.mp4")
@@ -38,7 +38,7 @@ public sealed class SourceTableTests
     [Fact]
     public void Paths_may_be_relative_to_the_table()
     {
-        using var folder = Folder(Header + "00.mp4,fight,s1\n");
+        using DatasetFolder folder = Folder(Header + "00.mp4,fight,s1\n");
         File.Move(folder.File("sources.csv"), folder.File("fight/groups.csv"));
 
         folder.Scan(new DatasetOptions { GroupsFile = folder.File("fight/groups.csv") })
@@ -48,7 +48,7 @@ public sealed class SourceTableTests
     [Fact]
     public void The_table_in_use_is_not_listed_as_ignored()
     {
-        using var folder = Folder(Header + "fight/00.mp4,fight,s1\n");
+        using DatasetFolder folder = Folder(Header + "fight/00.mp4,fight,s1\n");
 
         folder.Scan().Ignored.ShouldBeEmpty();
     }
@@ -68,9 +68,9 @@ public sealed class SourceTableTests
     [InlineData("path\0", "found binary data")]
     public void An_unusable_table_is_refused_by_name_and_line(string table, string expected)
     {
-        using var folder = Folder(table);
+        using DatasetFolder folder = Folder(table);
 
-        var message = folder.Refusal<FileFormatException>();
+        string message = folder.Refusal<FileFormatException>();
 
         message.ShouldStartWith($"'{folder.File("sources.csv")}'");
         message.ShouldContain(expected);
@@ -87,7 +87,7 @@ public sealed class SourceTableTests
         "19 clips have no row, so each counts as its own source: 'fight/01.mp4'; 'fight/02.mp4';")]
     public void A_doubtful_table_is_used_with_a_warning(string table, string expected)
     {
-        using var folder = Folder(table);
+        using DatasetFolder folder = Folder(table);
 
         folder.Scan().Warnings.ShouldContain(warning => warning.Contains(expected));
     }
@@ -95,7 +95,7 @@ public sealed class SourceTableTests
     [Fact]
     public void A_missing_table_is_an_error_when_it_was_asked_for()
     {
-        using var folder = Folder(null);
+        using DatasetFolder folder = Folder(null);
 
         folder.Refusal<DatasetException>(new DatasetOptions { GroupsFile = folder.File("nowhere.csv") })
             .ShouldContain("does not exist. Check Groups.");
@@ -115,7 +115,7 @@ public sealed class SourceTableTests
 
     private static DatasetFolder Folder(string? table)
     {
-        var folder = new DatasetFolder().AddClips("fight", 10).AddClips("normal", 10);
+        DatasetFolder folder = new DatasetFolder().AddClips("fight", 10).AddClips("normal", 10);
         return table is null ? folder : folder.Add("sources.csv", table);
     }
 }

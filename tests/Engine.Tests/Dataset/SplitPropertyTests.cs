@@ -10,7 +10,7 @@ public sealed class SplitPropertyTests
     /// <summary>A clip by numbers: label, source (negative: unknown) and content.</summary>
     private sealed record ClipSketch(int Label, int Source, int Content);
 
-    private static readonly Gen<ClipSketch> s_clip =
+    private static readonly Gen<ClipSketch> Clip =
         from label in Gen.Choose(0, 1)
         from source in Gen.Choose(-10, 12)
         from content in Gen.Choose(0, 400)
@@ -19,7 +19,7 @@ public sealed class SplitPropertyTests
     [Fact]
     public void Each_clip_is_in_one_split_and_no_source_or_content_in_two()
     {
-        var clips = from count in Gen.Choose(30, 120) from sketches in s_clip.ArrayOf(count) select sketches;
+        Gen<ClipSketch[]> clips = from count in Gen.Choose(30, 120) from sketches in Clip.ArrayOf(count) select sketches;
         Prop.ForAll(Arb.From(clips), Arb.From(Gen.Choose(0, 1000)), (sketches, seed) =>
         {
             var all = sketches.Select(MakeClip).ToList();
@@ -53,7 +53,7 @@ public sealed class SplitPropertyTests
 
     private static Clip MakeClip(ClipSketch sketch, int index)
     {
-        var path = $"{index:000}.mp4";
+        string path = $"{index:000}.mp4";
         return new Clip("/data/" + path, path, sketch.Label, sketch.Source < 0 ? path : $"source {sketch.Source}",
             $"content {sketch.Content}")
         { Bytes = 1 };

@@ -12,7 +12,7 @@ public sealed class AtomicFileTests : IDisposable
     [Fact]
     public void Written_content_replaces_the_old_and_leaves_nothing_else()
     {
-        var path = _folder.File("state.json", "old content, which is longer"u8);
+        string path = _folder.File("state.json", "old content, which is longer"u8);
 
         AtomicFile.WriteAllText(path, "näu");
 
@@ -23,7 +23,7 @@ public sealed class AtomicFileTests : IDisposable
     [Fact]
     public void Old_content_stays_visible_until_the_commit()
     {
-        var path = _folder.File("state", "old"u8);
+        string path = _folder.File("state", "old"u8);
 
         AtomicFile.Write(path, stream =>
         {
@@ -38,7 +38,7 @@ public sealed class AtomicFileTests : IDisposable
     [Fact]
     public void A_failing_writer_leaves_the_old_file_and_passes_its_exception_on()
     {
-        var path = _folder.File("state", "old"u8);
+        string path = _folder.File("state", "old"u8);
 
         Should.Throw<InvalidOperationException>(() => AtomicFile.Write(path, stream =>
         {
@@ -53,7 +53,7 @@ public sealed class AtomicFileTests : IDisposable
     [Fact]
     public void A_writer_that_closes_the_stream_is_fine()
     {
-        var path = _folder.File("table.csv");
+        string path = _folder.File("table.csv");
 
         AtomicFile.Write(path, stream =>
         {
@@ -67,7 +67,7 @@ public sealed class AtomicFileTests : IDisposable
     [Fact]
     public void Dispose_without_commit_discards()
     {
-        var path = _folder.File("state", "old"u8);
+        string path = _folder.File("state", "old"u8);
 
         using (var file = AtomicFile.Create(path))
         {
@@ -81,9 +81,9 @@ public sealed class AtomicFileTests : IDisposable
     [Fact]
     public void A_full_disk_is_named_as_such()
     {
-        var path = _folder.File("features.npy", "old"u8);
+        string path = _folder.File("features.npy", "old"u8);
 
-        var error = Should.Throw<IOException>(() => AtomicFile.Write(path, _ =>
+        IOException error = Should.Throw<IOException>(() => AtomicFile.Write(path, _ =>
         {
             using var full = new FileStream("/dev/full", FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
             full.Write(new byte[16]);
@@ -97,7 +97,7 @@ public sealed class AtomicFileTests : IDisposable
     [Fact]
     public void A_missing_folder_is_named()
     {
-        var path = _folder.File("absent/state");
+        string path = _folder.File("absent/state");
 
         Should.Throw<IOException>(() => AtomicFile.WriteAllBytes(path, [1])).Message
             .ShouldBe($"Cannot write '{path}': the folder '{_folder.File("absent")}' does not exist.");
@@ -106,7 +106,7 @@ public sealed class AtomicFileTests : IDisposable
     [Fact]
     public void A_folder_in_the_way_is_named()
     {
-        var path = Directory.CreateDirectory(_folder.File("state")).FullName;
+        string path = Directory.CreateDirectory(_folder.File("state")).FullName;
 
         Should.Throw<IOException>(() => AtomicFile.WriteAllBytes(path, [1])).Message
             .ShouldBe($"Cannot write '{path}': a folder of that name exists.");
@@ -115,8 +115,8 @@ public sealed class AtomicFileTests : IDisposable
     [Fact]
     public void Threads_writing_one_path_leave_one_whole_file()
     {
-        var path = _folder.File("state");
-        var contents = Enumerable.Range(0, 8).Select(i => new string((char)('a' + i), 10_000)).ToArray();
+        string path = _folder.File("state");
+        string[] contents = Enumerable.Range(0, 8).Select(i => new string((char)('a' + i), 10_000)).ToArray();
 
         System.Threading.Tasks.Parallel.ForEach(contents, content => AtomicFile.WriteAllText(path, content));
 
@@ -127,8 +127,8 @@ public sealed class AtomicFileTests : IDisposable
     [Fact]
     public void Stale_temporary_files_are_deleted_and_live_ones_are_not()
     {
-        var stale = _folder.File(".state.4242-7.tmp", "half"u8);
-        var foreign = _folder.File(".notes.tmp", "mine"u8);
+        string stale = _folder.File(".state.4242-7.tmp", "half"u8);
+        string foreign = _folder.File(".notes.tmp", "mine"u8);
         using var live = AtomicFile.Create(_folder.File("state"));
 
         AtomicFile.DeleteStale(_folder.Path).ShouldBe([stale]);

@@ -11,8 +11,8 @@ public sealed class ElementConversionTests
     [Fact]
     public void Every_half_converts_as_the_runtime_converts_it()
     {
-        var halves = Enumerable.Range(0, Patterns).Select(i => BitConverter.UInt16BitsToHalf((ushort)i)).ToArray();
-        var floats = new float[Patterns];
+        Half[] halves = Enumerable.Range(0, Patterns).Select(i => BitConverter.UInt16BitsToHalf((ushort)i)).ToArray();
+        float[] floats = new float[Patterns];
 
         ElementConversion.ToSingle(ElementType.F16, MemoryMarshal.AsBytes<Half>(halves), floats);
 
@@ -25,8 +25,8 @@ public sealed class ElementConversionTests
     [Fact]
     public void Every_bfloat16_is_the_upper_half_of_its_float()
     {
-        var bits = Enumerable.Range(0, Patterns).Select(i => (ushort)i).ToArray();
-        var floats = new float[Patterns];
+        ushort[] bits = Enumerable.Range(0, Patterns).Select(i => (ushort)i).ToArray();
+        float[] floats = new float[Patterns];
 
         ElementConversion.ToSingle(ElementType.BF16, MemoryMarshal.AsBytes<ushort>(bits), floats);
 
@@ -37,7 +37,7 @@ public sealed class ElementConversionTests
     public void Doubles_round_to_nearest_and_overflow_to_infinity()
     {
         double[] doubles = [0.1, -1e300, double.NaN, 16777217];
-        var floats = new float[4];
+        float[] floats = new float[4];
 
         ElementConversion.ToSingle(ElementType.F64, MemoryMarshal.AsBytes<double>(doubles), floats);
 

@@ -37,7 +37,7 @@ public sealed class H5ArchiveTests : IDisposable
         archive.Layers.Select(layer => layer.Name).ShouldBe(["video_input", "lstm_1"]);
         archive.Layers[1].Weights.ShouldBe(
             ["lstm_1/lstm_1/lstm_cell/kernel", "lstm_1/lstm_1/lstm_cell/recurrent_kernel", "lstm_1/lstm_1/lstm_cell/bias"]);
-        foreach (var (name, entry) in archive.Entries)
+        foreach ((string name, TensorEntry entry) in archive.Entries)
         {
             Read(archive, name).ShouldBe(Numbered((int)entry.ElementCount));
         }
@@ -57,7 +57,7 @@ public sealed class H5ArchiveTests : IDisposable
         archive.KerasBackend.ShouldBeNull();
         archive.Entries["block1_conv1/block1_conv1_W_1:0"].ToString().ShouldBe("F16 [3, 3, 2, 4]");
         archive.Entries["block1_conv1/block1_conv1_b_1:0"].ToString().ShouldBe("F64 [4]");
-        foreach (var (name, entry) in archive.Entries)
+        foreach ((string name, TensorEntry entry) in archive.Entries)
         {
             Read(archive, name).ShouldBe(Numbered((int)entry.ElementCount), name);
         }
@@ -77,10 +77,10 @@ public sealed class H5ArchiveTests : IDisposable
     [Fact]
     public void A_truncated_file_is_an_error_wherever_it_ends()
     {
-        var whole = File.ReadAllBytes(GoldenFiles.Path("keras_2.h5"));
-        for (var i = 0; i < 50; i++)
+        byte[] whole = File.ReadAllBytes(GoldenFiles.Path("keras_2.h5"));
+        for (int i = 0; i < 50; i++)
         {
-            var path = _folder.File("cut.h5", whole.AsSpan(0, whole.Length * i / 50));
+            string path = _folder.File("cut.h5", whole.AsSpan(0, whole.Length * i / 50));
             Should.Throw<FileFormatException>(() => TensorArchive.Open(path)).Message.ShouldContain(path);
         }
     }
@@ -95,10 +95,10 @@ public sealed class H5ArchiveTests : IDisposable
     [Fact]
     public void Without_the_library_the_error_says_what_to_install()
     {
-        var loaded = Hdf5Library.Load([_folder.File("absent.so")]);
+        (NativeHdf5? Native, string Detail) loaded = Hdf5Library.Load([_folder.File("absent.so")]);
 
         loaded.Native.ShouldBeNull();
-        var message = Should.Throw<FileFormatException>(() => Hdf5Library.Require("model.h5", loaded)).Message;
+        string message = Should.Throw<FileFormatException>(() => Hdf5Library.Require("model.h5", loaded)).Message;
         message.ShouldContain("'model.h5': this is an HDF5 (Keras) file, and the native HDF5 library does not load; tried ");
         message.ShouldContain(
             "absent.so (cannot open shared object file: No such file or directory). Install the Debian package libhdf5-dev and run " +
@@ -109,7 +109,7 @@ public sealed class H5ArchiveTests : IDisposable
 
     private static float[] Read(ITensorArchive archive, string name)
     {
-        var values = new float[archive.Entries[name].ElementCount];
+        float[] values = new float[archive.Entries[name].ElementCount];
         archive.Read(name, values);
         return values;
     }
@@ -126,7 +126,7 @@ public sealed class H5ArchiveTests : IDisposable
             try
             {
                 using ITensorArchive archive = TensorArchive.Open(path);
-                foreach (var (name, entry) in archive.Entries)
+                foreach ((string name, TensorEntry entry) in archive.Entries)
                 {
                     // A shape may have become anything; only what fits is asked for, as everywhere.
                     if (entry.ElementCount < 10_000)

@@ -78,7 +78,7 @@ public sealed class HostilePickleTests : IDisposable
     [Fact]
     public void Extension_registry()
     {
-        foreach (var opcode in "\x82\x83\x84")
+        foreach (char opcode in "\x82\x83\x84")
         {
             Refuse(PickleBuilder.Empty.Op(opcode, 1, 0, 0, 0).Op('.')).ShouldContain("nothing was executed");
         }
@@ -137,7 +137,7 @@ public sealed class HostilePickleTests : IDisposable
     public void Copying_one_list_again_and_again_runs_out_of_budget()
     {
         // 1,000 pairs copied by each of 10,000 calls.
-        var pickle = PickleBuilder.Empty.Op(']').Op('(').Repeat(1000, item => item.Op(')').Op(')').Op('\x86')).Op('e').Op('q', 0)
+        PickleBuilder pickle = PickleBuilder.Empty.Op(']').Op('(').Repeat(1000, item => item.Op(')').Op(')').Op('\x86')).Op('e').Op('q', 0)
             .Op('(').Repeat(10_000, call => call.Global("collections", "OrderedDict").Op('h', 0).Op('\x85').Op('R'));
 
         Refuse(pickle).ShouldContain("takes more than 4000000 steps");
@@ -149,7 +149,7 @@ public sealed class HostilePickleTests : IDisposable
     public void Doubling_dicts_are_not_unfolded(int levels, string expected)
     {
         // Each dict holds the one before four times: 4^levels values from a few hundred bytes.
-        var pickle = PickleBuilder.Empty.Op('}').Op('q', 0).Op('0');
+        PickleBuilder pickle = PickleBuilder.Empty.Op('}').Op('q', 0).Op('0');
         pickle.Repeat(levels, level => level.Op('}').Repeat(4, item => item.Text("a").Op('h', 0).Op('s')).Op('q', 0).Op('0'));
 
         Refuse(pickle.Op('h', 0).Op('.')).ShouldContain(expected);
@@ -167,7 +167,7 @@ public sealed class HostilePickleTests : IDisposable
     [Fact]
     public void One_long_key_for_many_tensors_is_refused()
     {
-        var pickle = PickleBuilder.Empty.Op('}').Text(new string('x', 1_000_000)).Op('q', 0)
+        PickleBuilder pickle = PickleBuilder.Empty.Op('}').Text(new string('x', 1_000_000)).Op('q', 0)
             .Global("torch._utils", "_rebuild_tensor_v2").Op('(').Storage("FloatStorage", "0", 1).Integer(0).Op(')').Op(')').Op('t').Op('R')
                 .Op('q', 1).Op('s')
             .Repeat(100_000, item => item.Op('h', 0).Op('h', 1).Op('s')).Op('.');
@@ -178,7 +178,7 @@ public sealed class HostilePickleTests : IDisposable
     [Fact]
     public void A_tensor_of_a_thousand_dimensions_is_refused()
     {
-        var ones = Enumerable.Repeat(1L, 1000).ToArray();
+        long[] ones = Enumerable.Repeat(1L, 1000).ToArray();
         Refuse(PickleBuilder.StateDictionary(shape: ones, strides: ones)).ShouldContain("more than 64 dimensions");
     }
 
@@ -186,11 +186,11 @@ public sealed class HostilePickleTests : IDisposable
     public void Every_instruction_in_every_place_ends_in_a_typed_error_or_a_result()
     {
         var random = new Random(11);
-        var valid = PickleBuilder.StateDictionary().ToArray();
-        for (var run = 0; run < 20_000; run++)
+        byte[] valid = PickleBuilder.StateDictionary().ToArray();
+        for (int run = 0; run < 20_000; run++)
         {
-            var code = valid.ToArray();
-            for (var change = random.Next(1, 4); change > 0; change--)
+            byte[] code = valid.ToArray();
+            for (int change = random.Next(1, 4); change > 0; change--)
             {
                 code[random.Next(code.Length)] = (byte)random.Next(256);
             }
@@ -209,7 +209,7 @@ public sealed class HostilePickleTests : IDisposable
 
     private string Refuse(PickleBuilder pickle)
     {
-        var legacy = Should.Throw<FileFormatException>(() => TensorArchive.Open(pickle.ToLegacy(_folder)).Dispose()).Message;
+        string legacy = Should.Throw<FileFormatException>(() => TensorArchive.Open(pickle.ToLegacy(_folder)).Dispose()).Message;
         Should.Throw<FileFormatException>(() => TensorArchive.Open(pickle.ToZip(_folder)).Dispose());
         File.Exists(Marker).ShouldBeFalse();
         return legacy;

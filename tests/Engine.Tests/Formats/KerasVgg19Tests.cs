@@ -43,20 +43,20 @@ public sealed class KerasVgg19Tests : IDisposable
             new("fc1", [new("fc1/kernel:0", [image * image * inputs, units], [new("f", [units, inputs * image * image], new(image * image * inputs, units, image * image))])]),
             new("gru", [new("gru/kernel:0", [inputs, 3 * units], [new("g", [3 * units, inputs], new(inputs, 3 * units, SwappedGate: units))])]),
         ];
-        var path = _folder.File("small.h5");
+        string path = _folder.File("small.h5");
         KerasWriter.Write(path, [layers[0], new("flatten", []), .. layers[1..]], name => name == "c" ? conv : name == "f" ? fc1 : gru,
             new Dictionary<string, string>());
 
         using var archive = H5Archive.Open(path);
         using var view = KerasNames.Of(archive, layers, ignoreRest: false, "");
-        var keras = Read(archive, "conv/conv/kernel:0");
-        for (var o = 0; o < outputs; o++)
+        float[] keras = Read(archive, "conv/conv/kernel:0");
+        for (int o = 0; o < outputs; o++)
         {
-            for (var i = 0; i < inputs; i++)
+            for (int i = 0; i < inputs; i++)
             {
-                for (var h = 0; h < side; h++)
+                for (int h = 0; h < side; h++)
                 {
-                    for (var w = 0; w < side; w++)
+                    for (int w = 0; w < side; w++)
                     {
                         keras[(((((h * side) + w) * inputs) + i) * outputs) + o].ShouldBe(
                             conv[(((((o * inputs) + i) * side) + h) * side) + w]);
@@ -66,11 +66,11 @@ public sealed class KerasVgg19Tests : IDisposable
         }
 
         keras = Read(archive, "fc1/fc1/kernel:0");
-        for (var u = 0; u < units; u++)
+        for (int u = 0; u < units; u++)
         {
-            for (var c = 0; c < inputs; c++)
+            for (int c = 0; c < inputs; c++)
             {
-                for (var position = 0; position < image * image; position++)
+                for (int position = 0; position < image * image; position++)
                 {
                     keras[(((position * inputs) + c) * units) + u].ShouldBe(
                         fc1[(u * inputs * image * image) + (c * image * image) + position]);
@@ -80,11 +80,11 @@ public sealed class KerasVgg19Tests : IDisposable
 
         keras = Read(archive, "gru/gru/kernel:0");
         int[] ourBlock = [1, 0, 2];
-        for (var gate = 0; gate < 3; gate++)
+        for (int gate = 0; gate < 3; gate++)
         {
-            for (var u = 0; u < units; u++)
+            for (int u = 0; u < units; u++)
             {
-                for (var i = 0; i < inputs; i++)
+                for (int i = 0; i < inputs; i++)
                 {
                     keras[(i * 3 * units) + (gate * units) + u].ShouldBe(gru[(((ourBlock[gate] * units) + u) * inputs) + i]);
                 }
@@ -99,9 +99,9 @@ public sealed class KerasVgg19Tests : IDisposable
     [Fact]
     public void A_file_without_the_fully_connected_layers_says_so()
     {
-        var small = KerasVgg19.Layers.Take(16)
+        KerasLayer[] small = KerasVgg19.Layers.Take(16)
             .Select(layer => layer with { Weights = [new KerasWeight(layer.Name + "/bias:0", [2], [new("b", [2], new(1, 2))])] }).ToArray();
-        var path = _folder.File("notop.h5");
+        string path = _folder.File("notop.h5");
         KerasWriter.Write(path, small, _ => [1, 2], new Dictionary<string, string>());
 
         Should.Throw<FileFormatException>(() => Vgg19Weights.Open(path))
@@ -119,7 +119,7 @@ public sealed class KerasVgg19Tests : IDisposable
     public void Features_are_those_of_the_same_weights_from_safetensors()
     {
         var values = new Dictionary<string, float[]>();
-        foreach (var (name, _) in Vgg19Names.Tensors)
+        foreach ((string name, _) in Vgg19Names.Tensors)
         {
             values[name] = Random(name);
         }
@@ -134,9 +134,9 @@ public sealed class KerasVgg19Tests : IDisposable
         using var fromKeras = Vgg19Weights.Open(keras);
         fromKeras.Preprocess.ShouldBe("caffe");
         fromKeras.Identity.ShouldBe($"vgg19-sha256-{FileHash.Sha256(keras)}");
-        foreach (var (name, expected) in values)
+        foreach ((string name, float[] expected) in values)
         {
-            var read = new float[expected.Length];
+            float[] read = new float[expected.Length];
             fromKeras.Read(name, read);
             read.AsSpan().SequenceEqual(expected).ShouldBeTrue(name);
         }
@@ -154,14 +154,14 @@ public sealed class KerasVgg19Tests : IDisposable
         using Tensor features = Tensor.Allocate(device, [1, Vgg19.Features]);
         device.Upload(FormulaWeights.Pixels(1), rgb.Data);
         network.Forward(rgb, features);
-        var result = features.Read<float>();
+        float[] result = features.Read<float>();
         result.ShouldContain(value => value > 0);
         return result;
     }
 
     private static float[] Random(string name)
     {
-        var values = new float[Vgg19Names.Tensors.Single(tensor => tensor.Name == name)
+        float[] values = new float[Vgg19Names.Tensors.Single(tensor => tensor.Name == name)
             .Shape.Aggregate(1L, (product, length) => product * length)];
         new RandomVgg19().Read(name, values);
         return values;
@@ -175,7 +175,7 @@ public sealed class KerasVgg19Tests : IDisposable
 
     private static float[] Read(ITensorArchive archive, string name)
     {
-        var values = new float[archive.Entries[name].ElementCount];
+        float[] values = new float[archive.Entries[name].ElementCount];
         archive.Read(name, values);
         return values;
     }

@@ -15,16 +15,17 @@ public sealed class NpyTests : IDisposable
     [Fact]
     public void Any_shape_of_any_type_round_trips()
     {
-        var shapes = Gen.Choose(0, 4).ListOf().Where(shape => shape.Count <= 5).Select(shape => shape.Select(d => (long)d).ToArray());
-        var types = Gen.Elements(Enum.GetValues<ElementType>().Where(type => type != ElementType.BF16));
+        Gen<long[]> shapes =
+            Gen.Choose(0, 4).ListOf().Where(shape => shape.Count <= 5).Select(shape => shape.Select(d => (long)d).ToArray());
+        Gen<ElementType> types = Gen.Elements(Enum.GetValues<ElementType>().Where(type => type != ElementType.BF16));
 
         Prop.ForAll(shapes.Zip(types).ToArbitrary(), item =>
         {
-            var (shape, type) = item;
-            ElementTypes.TryCountBytes(shape, type, out _, out var byteCount).ShouldBeTrue();
-            var bytes = new byte[byteCount];
+            (long[] shape, ElementType type) = item;
+            ElementTypes.TryCountBytes(shape, type, out _, out long byteCount).ShouldBeTrue();
+            byte[] bytes = new byte[byteCount];
             new System.Random(shape.Length).NextBytes(bytes);
-            var path = _folder.File("array.npy");
+            string path = _folder.File("array.npy");
 
             using (var writer = NpyWriter.Create(path, type, shape))
             {
@@ -32,12 +33,12 @@ public sealed class NpyTests : IDisposable
                 writer.Complete();
             }
 
-            using var mapped = NpyFile.OpenMapped(path);
+            using MappedNpy mapped = NpyFile.OpenMapped(path);
             mapped.Shape.ShouldBe(shape);
             mapped.ElementType.ShouldBe(type);
             (new FileInfo(path).Length - bytes.Length)
                 .ShouldSatisfyAllConditions(head => (head % 64).ShouldBe(0), head => head.ShouldBeLessThanOrEqualTo(192));
-            var rows = Enumerable.Range(0, (int)mapped.RowCount).SelectMany(row => mapped.Row(row).ToArray());
+            IEnumerable<byte> rows = Enumerable.Range(0, (int)mapped.RowCount).SelectMany(row => mapped.Row(row).ToArray());
             rows.ShouldBe(bytes);
         }).Check(Config.QuickThrowOnFailure.WithQuietOnSuccess(true));
     }
@@ -45,11 +46,11 @@ public sealed class NpyTests : IDisposable
     [Fact]
     public void Header_is_byte_for_byte_what_numpy_writes()
     {
-        var path = _folder.File("array.npy");
+        string path = _folder.File("array.npy");
 
         NpyFile.Write<float>(path, [1, 2, 3], 3);
 
-        var head = File.ReadAllBytes(path)[..^12];
+        byte[] head = File.ReadAllBytes(path)[..^12];
         head.ShouldBe([0x93, .. "NUMPY\x01\0v\0{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }"u8,
             .. Enumerable.Repeat((byte)' ', 60), (byte)'\n']);
     }
@@ -58,9 +59,9 @@ public sealed class NpyTests : IDisposable
     public void Files_saved_by_numpy_are_read()
     {
         float[] numbered = [0, -0.25f, 0.5f, -0.75f, 1, -1.25f];
-        foreach (var name in (string[])["float16", "version2", "version3"])
+        foreach (string name in (string[])["float16", "version2", "version3"])
         {
-            var array = NpyFile.ReadSingle(GoldenFiles.Path($"formats_{name}.npy"));
+            NpyArray<float> array = NpyFile.ReadSingle(GoldenFiles.Path($"formats_{name}.npy"));
             array.Shape.ShouldBe([2, 3], name);
             array.Data.ShouldBe(numbered, name);
         }
@@ -75,14 +76,14 @@ public sealed class NpyTests : IDisposable
     [Fact]
     public void Rows_are_checked_and_typed()
     {
-        var path = _folder.File("array.npy");
+        string path = _folder.File("array.npy");
         NpyFile.Write<Half>(path, [(Half)1, (Half)2, (Half)3, (Half)4, (Half)5, (Half)6], 3, 1, 2);
 
-        using var mapped = NpyFile.OpenMapped(path);
+        using MappedNpy mapped = NpyFile.OpenMapped(path);
         mapped.RowCount.ShouldBe(3);
         mapped.RowLength.ShouldBe(2);
         mapped.Row<Half>(1).ToArray().ShouldBe([(Half)3, (Half)4]);
-        var row = new float[2];
+        float[] row = new float[2];
         mapped.ReadRow(2, row);
         row.ShouldBe([5, 6]);
         mapped.WillNeed(0, 3);
@@ -99,14 +100,14 @@ public sealed class NpyTests : IDisposable
     [Fact]
     public void Heap_readers_convert_widths_but_never_kinds()
     {
-        var doubles = _folder.File("doubles.npy");
-        var bytes = _folder.File("bytes.npy");
+        string doubles = _folder.File("doubles.npy");
+        string bytes = _folder.File("bytes.npy");
         NpyFile.Write<double>(doubles, [0.5, -2], 2);
         NpyFile.Write<byte>(bytes, [0, 255, 1, 0], 2, 2);
 
         NpyFile.ReadSingle(doubles).Data.ShouldBe([0.5f, -2]);
         NpyFile.Read<double>(doubles).Data.ShouldBe([0.5, -2]);
-        var labels = NpyFile.ReadInt64(bytes);
+        NpyArray<long> labels = NpyFile.ReadInt64(bytes);
         labels.Shape.ShouldBe([2, 2]);
         labels.Data.ShouldBe([0, 255, 1, 0]);
         Should.Throw<FileFormatException>(() => NpyFile.ReadSingle(bytes))
@@ -120,7 +121,7 @@ public sealed class NpyTests : IDisposable
     [Fact]
     public void Unsigned_integers_beyond_long_are_refused()
     {
-        var path = _folder.File("array.npy");
+        string path = _folder.File("array.npy");
         NpyFile.Write<ulong>(path, [ulong.MaxValue], 1);
 
         Should.Throw<FileFormatException>(() => NpyFile.ReadInt64(path)).Message.ShouldContain("an element exceeds 9223372036854775807");
@@ -129,7 +130,7 @@ public sealed class NpyTests : IDisposable
     [Fact]
     public void An_incomplete_writer_leaves_no_file()
     {
-        var path = _folder.File("array.npy");
+        string path = _folder.File("array.npy");
 
         using (var writer = NpyWriter.Create(path, ElementType.F32, 2, 2))
         {
@@ -148,7 +149,7 @@ public sealed class NpyTests : IDisposable
     [InlineData(1, "{'shape': (1,2,), 'descr': '<i4', 'fortran_order': False, }\n", new long[] { 1, 2 })]
     public void Other_versions_and_spellings_are_read(byte version, string header, long[] shape)
     {
-        var read = NpyFile.ReadInt64(Raw(version, header, 8));
+        NpyArray<long> read = NpyFile.ReadInt64(Raw(version, header, 8));
 
         read.Shape.ShouldBe(shape);
         read.Data.ShouldBe([0, 0]);
@@ -180,9 +181,9 @@ public sealed class NpyTests : IDisposable
     [InlineData("", "expected '{'")]
     public void A_bad_header_is_explained(string header, string expected)
     {
-        var path = Raw(1, header, 8);
+        string path = Raw(1, header, 8);
 
-        var error = Should.Throw<FileFormatException>(() => NpyFile.OpenMapped(path).Dispose());
+        FileFormatException error = Should.Throw<FileFormatException>(() => NpyFile.OpenMapped(path).Dispose());
 
         error.Message.ShouldStartWith($"'{path}': ");
         error.Message.ShouldContain(expected);
@@ -191,13 +192,13 @@ public sealed class NpyTests : IDisposable
     [Fact]
     public void Header_bombs_are_refused_before_anything_is_allocated()
     {
-        var beyond = _folder.File("beyond.npy", [0x93, .. "NUMPY\x02\0"u8, 0xff, 0xff, 0xff, 0xff, (byte)'{']);
-        var huge = Raw(2, new string(' ', 1 << 20), 0);
+        string beyond = _folder.File("beyond.npy", [0x93, .. "NUMPY\x02\0"u8, 0xff, 0xff, 0xff, 0xff, (byte)'{']);
+        string huge = Raw(2, new string(' ', 1 << 20), 0);
 
         Should.Throw<FileFormatException>(() => NpyFile.OpenMapped(beyond))
             .Message.ShouldContain("declares 4294967295 bytes, only 1 follow");
         Should.Throw<FileFormatException>(() => NpyFile.OpenMapped(huge)).Message.ShouldContain("a valid one has at most 65536");
-        var deep = Raw(1, $"{{'descr': '<f4', 'fortran_order': False, 'shape': ({string.Concat(Enumerable.Repeat("1,", 65))}), }}", 4);
+        string deep = Raw(1, $"{{'descr': '<f4', 'fortran_order': False, 'shape': ({string.Concat(Enumerable.Repeat("1,", 65))}), }}", 4);
         Should.Throw<FileFormatException>(() => NpyFile.OpenMapped(deep)).Message.ShouldContain("more than 64 dimensions");
     }
 
@@ -205,11 +206,11 @@ public sealed class NpyTests : IDisposable
     public void Every_truncation_is_refused()
     {
         NpyFile.Write<long>(_folder.File("whole.npy"), [1, 2, 3], 3);
-        var whole = File.ReadAllBytes(_folder.File("whole.npy"));
+        byte[] whole = File.ReadAllBytes(_folder.File("whole.npy"));
 
-        for (var length = 0; length < whole.Length; length++)
+        for (int length = 0; length < whole.Length; length++)
         {
-            var path = _folder.File("cut.npy", whole.AsSpan(0, length));
+            string path = _folder.File("cut.npy", whole.AsSpan(0, length));
             Should.Throw<FileFormatException>(() => NpyFile.ReadInt64(path), $"{length} bytes");
         }
     }
@@ -227,7 +228,7 @@ public sealed class NpyTests : IDisposable
     [Fact]
     public void A_fifo_is_refused_without_waiting_for_its_writer()
     {
-        var path = _folder.File("pipe.npy");
+        string path = _folder.File("pipe.npy");
         TemporaryFolder.MakeFifo(path);
 
         Should.Throw<FileFormatException>(() => NpyFile.OpenMapped(path)).Message
@@ -236,7 +237,7 @@ public sealed class NpyTests : IDisposable
 
     private string Raw(byte version, string header, int dataBytes)
     {
-        var length = new byte[version == 1 ? 2 : 4];
+        byte[] length = new byte[version == 1 ? 2 : 4];
         if (version == 1)
         {
             BinaryPrimitives.WriteUInt16LittleEndian(length, (ushort)header.Length);

@@ -33,7 +33,7 @@ internal sealed class PickleBuilder
 
     public PickleBuilder Text(string text)
     {
-        var bytes = Encoding.UTF8.GetBytes(text);
+        byte[] bytes = Encoding.UTF8.GetBytes(text);
         return Op('X', [.. BitConverter.GetBytes(bytes.Length), .. bytes]);
     }
 
@@ -42,7 +42,7 @@ internal sealed class PickleBuilder
     public PickleBuilder Integers(long[] values)
     {
         Op('(');
-        foreach (var value in values)
+        foreach (long value in values)
         {
             Integer(value);
         }
@@ -57,7 +57,7 @@ internal sealed class PickleBuilder
 
     public PickleBuilder Repeat(int count, Action<PickleBuilder> write)
     {
-        for (var i = 0; i < count; i++)
+        for (int i = 0; i < count; i++)
         {
             write(this);
         }
@@ -71,12 +71,12 @@ internal sealed class PickleBuilder
     public string ToZip(TemporaryFolder folder, CompressionLevel compression = CompressionLevel.NoCompression,
         params (string Name, byte[] Content)[] members)
     {
-        var path = folder.File("model.pth");
-        using var stream = File.Create(path);
+        string path = folder.File("model.pth");
+        using FileStream stream = File.Create(path);
         using var zip = new ZipArchive(stream, ZipArchiveMode.Create);
-        foreach (var (name, content) in members.Prepend(("data.pkl", ToArray())))
+        foreach ((string name, byte[] content) in members.Prepend(("data.pkl", ToArray())))
         {
-            using var entry = zip.CreateEntry($"archive/{name}", compression).Open();
+            using Stream entry = zip.CreateEntry($"archive/{name}", compression).Open();
             entry.Write(content);
         }
 
@@ -86,9 +86,9 @@ internal sealed class PickleBuilder
     /// <summary>A file in the legacy format; each storage is its key and what follows the list of keys for it.</summary>
     public string ToLegacy(TemporaryFolder folder, params (string Key, byte[] Content)[] storages)
     {
-        var system = Empty.Op('}').Text("little_endian").Op('\x88').Op('s').Op('.');
-        var keys = Empty.Op(']').Op('(');
-        foreach (var (key, _) in storages)
+        PickleBuilder system = Empty.Op('}').Text("little_endian").Op('\x88').Op('s').Op('.');
+        PickleBuilder keys = Empty.Op(']').Op('(');
+        foreach ((string key, _) in storages)
         {
             keys.Text(key);
         }
@@ -105,7 +105,7 @@ internal sealed class PickleBuilder
     /// <summary>0, 1, 2… as a legacy file stores them: their number, then the floats.</summary>
     public static byte[] LegacyFloats(int count, long? declared = null)
     {
-        var bytes = new byte[8];
+        byte[] bytes = new byte[8];
         BinaryPrimitives.WriteInt64LittleEndian(bytes, declared ?? count);
         return [.. bytes, .. Floats(count)];
     }

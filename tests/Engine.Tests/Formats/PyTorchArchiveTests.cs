@@ -28,9 +28,9 @@ public sealed class PyTorchArchiveTests : IDisposable
     [MemberData(nameof(GoldenTensors))]
     public void Tensors_saved_by_PyTorch_are_read(string name, ElementType type, long[] shape)
     {
-        foreach (var file in (string[])["zip", "legacy", "protocol4"])
+        foreach (string file in (string[])["zip", "legacy", "protocol4"])
         {
-            using var archive = TensorArchive.Open(GoldenFiles.Path($"formats_{file}.pth"));
+            using ITensorArchive archive = TensorArchive.Open(GoldenFiles.Path($"formats_{file}.pth"));
 
             archive.Entries[name].Type.ShouldBe(type, file);
             archive.Entries[name].Shape.ShouldBe(shape, file);
@@ -41,9 +41,9 @@ public sealed class PyTorchArchiveTests : IDisposable
     [Fact]
     public void Views_saved_by_PyTorch_share_their_storage()
     {
-        foreach (var file in (string[])["zip", "legacy", "protocol4"])
+        foreach (string file in (string[])["zip", "legacy", "protocol4"])
         {
-            using var archive = TensorArchive.Open(GoldenFiles.Path($"formats_{file}.pth"));
+            using ITensorArchive archive = TensorArchive.Open(GoldenFiles.Path($"formats_{file}.pth"));
 
             SafetensorsTests.Read(archive, "shared_tail").ShouldBe(Numbered(20)[14..], file);
             SafetensorsTests.Read(archive, "every_second").ShouldBe(Numbered(20).Where((_, i) => i % 2 == 0), file);
@@ -61,7 +61,7 @@ public sealed class PyTorchArchiveTests : IDisposable
     [InlineData("checkpoint_legacy")]
     public void A_training_checkpoint_gives_its_model_without_the_parallel_prefix(string file)
     {
-        using var archive = TensorArchive.Open(GoldenFiles.Path($"formats_{file}.pth"));
+        using ITensorArchive archive = TensorArchive.Open(GoldenFiles.Path($"formats_{file}.pth"));
 
         archive.Entries.Keys.ShouldBe(
             ["0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var", "1.num_batches_tracked"]);
@@ -71,7 +71,7 @@ public sealed class PyTorchArchiveTests : IDisposable
     [Fact]
     public void Nested_dicts_give_dotted_names()
     {
-        using var archive = TensorArchive.Open(GoldenFiles.Path("formats_nested.pth"));
+        using ITensorArchive archive = TensorArchive.Open(GoldenFiles.Path("formats_nested.pth"));
 
         archive.Entries.Keys.ShouldBe(["encoder.a", "decoder.0.b"]);
         SafetensorsTests.Read(archive, "decoder.0.b").ShouldBe(Numbered(3));
@@ -89,14 +89,14 @@ public sealed class PyTorchArchiveTests : IDisposable
     [Fact]
     public void Files_of_Python_2_are_read()
     {
-        var pickle = PickleBuilder.Empty.Global("collections", "OrderedDict").Op(']').Op(']').Op('(').Op('U', 1, (byte)'w')
+        PickleBuilder pickle = PickleBuilder.Empty.Global("collections", "OrderedDict").Op(']').Op(']').Op('(').Op('U', 1, (byte)'w')
             .Global("torch._utils", "_rebuild_tensor").Op('(')
             .Op('(').Op('U', [7, .. "storage"u8]).Global("torch", "FloatStorage").Op('U', 1, (byte)'0').Op('T', [3, 0, 0, 0, .. "cpu"u8])
                 .Op('K', 6).Op('N').Op('t').Op('Q')
             .Op('K', 2).Op('M', 3, 0).Op('\x85').Op('J', 1, 0, 0, 0).Op('\x85')
             .Op('t').Op('R').Op('e').Op('a').Op('\x85').Op('R').Op('.');
 
-        using var archive = TensorArchive.Open(pickle.ToLegacy(_folder, ("0", PickleBuilder.LegacyFloats(6))));
+        using ITensorArchive archive = TensorArchive.Open(pickle.ToLegacy(_folder, ("0", PickleBuilder.LegacyFloats(6))));
 
         SafetensorsTests.Read(archive, "w").ShouldBe([2, 3, 4]);
     }
@@ -104,10 +104,10 @@ public sealed class PyTorchArchiveTests : IDisposable
     [Fact]
     public void Compressed_members_are_inflated()
     {
-        var path = PickleBuilder.StateDictionary(strides: [1, 2]).ToZip(
+        string path = PickleBuilder.StateDictionary(strides: [1, 2]).ToZip(
             _folder, CompressionLevel.SmallestSize, ("data/0", PickleBuilder.Floats(6)), ("byteorder", "little"u8.ToArray()));
 
-        using var archive = TensorArchive.Open(path);
+        using ITensorArchive archive = TensorArchive.Open(path);
 
         SafetensorsTests.Read(archive, "w").ShouldBe([0, 2, 4, 1, 3, 5]);
         archive.Dispose();
@@ -117,21 +117,21 @@ public sealed class PyTorchArchiveTests : IDisposable
     [Fact]
     public void Every_view_within_its_storage_is_read_and_no_other()
     {
-        for (var offset = -1; offset <= 6; offset++)
+        for (int offset = -1; offset <= 6; offset++)
         {
-            for (var outer = -1; outer <= 6; outer++)
+            for (int outer = -1; outer <= 6; outer++)
             {
-                for (var inner = -1; inner <= 6; inner++)
+                for (int inner = -1; inner <= 6; inner++)
                 {
-                    var path = PickleBuilder.StateDictionary(offset, [2, 3], [outer, inner])
+                    string path = PickleBuilder.StateDictionary(offset, [2, 3], [outer, inner])
                         .ToLegacy(_folder, ("0", PickleBuilder.LegacyFloats(6)));
-                    var indices = from i in Enumerable.Range(0, 2)
+                    IEnumerable<int> indices = from i in Enumerable.Range(0, 2)
                                   from j in Enumerable.Range(0, 3)
                                   select offset + (i * outer)
                         + (j * inner);
                     if (offset >= 0 && outer >= 0 && inner >= 0 && indices.All(index => index < 6))
                     {
-                        using var archive = TensorArchive.Open(path);
+                        using ITensorArchive archive = TensorArchive.Open(path);
                         SafetensorsTests.Read(archive, "w").ShouldBe(indices.Select(index => (float)index));
                     }
                     else
@@ -151,7 +151,7 @@ public sealed class PyTorchArchiveTests : IDisposable
     [InlineData(6, new long[] { }, new long[] { }, "reaches to element 6")]
     public void Extreme_views_do_not_overflow(long offset, long[] shape, long[] strides, string expected)
     {
-        var path = PickleBuilder.StateDictionary(offset, shape, strides).ToLegacy(_folder, ("0", PickleBuilder.LegacyFloats(6)));
+        string path = PickleBuilder.StateDictionary(offset, shape, strides).ToLegacy(_folder, ("0", PickleBuilder.LegacyFloats(6)));
 
         Should.Throw<FileFormatException>(() => TensorArchive.Open(path)).Message.ShouldContain(expected);
     }
@@ -159,7 +159,7 @@ public sealed class PyTorchArchiveTests : IDisposable
     [Fact]
     public void An_empty_view_may_have_any_offset()
     {
-        using var archive = TensorArchive.Open(
+        using ITensorArchive archive = TensorArchive.Open(
             PickleBuilder.StateDictionary(6, [0, 3], [3, 1]).ToLegacy(_folder, ("0", PickleBuilder.LegacyFloats(6))));
 
         SafetensorsTests.Read(archive, "w").ShouldBeEmpty();
@@ -194,8 +194,8 @@ public sealed class PyTorchArchiveTests : IDisposable
         Open(pickle.ToZip(_folder, members: ("constants.pkl", []))).ShouldContain("found a TorchScript model, expected a state_dict");
         Open(pickle.ToZip(_folder, members: ("sub/data.pkl", []))).ShouldContain("with 2 members named data.pkl");
 
-        var path = _folder.File("arrays.npz");
-        using (var zip = ZipFile.Open(path, ZipArchiveMode.Create))
+        string path = _folder.File("arrays.npz");
+        using (ZipArchive zip = ZipFile.Open(path, ZipArchiveMode.Create))
         {
             zip.CreateEntry("a.npy");
         }
@@ -206,12 +206,12 @@ public sealed class PyTorchArchiveTests : IDisposable
     [Fact]
     public void Every_truncation_is_refused()
     {
-        foreach (var name in (string[])["formats_nested.pth", "formats_legacy.pth"])
+        foreach (string name in (string[])["formats_nested.pth", "formats_legacy.pth"])
         {
-            var whole = File.ReadAllBytes(GoldenFiles.Path(name));
-            for (var length = 0; length < whole.Length; length += length % 3 + 1)
+            byte[] whole = File.ReadAllBytes(GoldenFiles.Path(name));
+            for (int length = 0; length < whole.Length; length += length % 3 + 1)
             {
-                var path = _folder.File("cut.pth", whole.AsSpan(0, length));
+                string path = _folder.File("cut.pth", whole.AsSpan(0, length));
                 Should.Throw<FileFormatException>(() => TensorArchive.Open(path).Dispose(), $"{name}, {length} bytes");
             }
         }
@@ -222,18 +222,18 @@ public sealed class PyTorchArchiveTests : IDisposable
     public void Any_flipped_byte_gives_tensors_or_a_typed_error()
     {
         var random = new Random(7);
-        foreach (var name in (string[])["formats_zip.pth", "formats_legacy.pth", "formats_protocol4.pth"])
+        foreach (string name in (string[])["formats_zip.pth", "formats_legacy.pth", "formats_protocol4.pth"])
         {
-            var whole = File.ReadAllBytes(GoldenFiles.Path(name));
-            for (var position = random.Next(5); position < whole.Length; position += random.Next(1, 5))
+            byte[] whole = File.ReadAllBytes(GoldenFiles.Path(name));
+            for (int position = random.Next(5); position < whole.Length; position += random.Next(1, 5))
             {
-                var damaged = whole.ToArray();
+                byte[] damaged = whole.ToArray();
                 damaged[position] ^= (byte)(1 + random.Next(255));
-                var path = _folder.File("damaged.pth", damaged);
+                string path = _folder.File("damaged.pth", damaged);
                 try
                 {
                     using var archive = PyTorchArchive.Open(path);
-                    foreach (var (tensor, entry) in archive.Entries)
+                    foreach ((string tensor, TensorEntry entry) in archive.Entries)
                     {
                         if (entry.Type.IsFloating() && entry.ElementCount < 1000)
                         {

@@ -28,15 +28,15 @@ public sealed class SafetensorsTests : IDisposable
             ],
             new Dictionary<string, string> { ["z"] = "1", ["format"] = "pt" });
 
-        var header = """
+        string header = """
             {"__metadata__":{"format":"pt","z":"1"},
             "a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},
             "b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]},
             "ä":{"dtype":"F32","shape":[1,1],"data_offsets":[12,16]},
             "flags":{"dtype":"U8","shape":[],"data_offsets":[16,17]}}
             """.ReplaceLineEndings("");
-        var text = Encoding.UTF8.GetBytes(header);
-        var padded = (text.Length + 7) / 8 * 8;
+        byte[] text = Encoding.UTF8.GetBytes(header);
+        int padded = (text.Length + 7) / 8 * 8;
         stream.ToArray().ShouldBe(
         [
             .. BitConverter.GetBytes((ulong)padded), .. text, .. Enumerable.Repeat((byte)' ', padded - text.Length),
@@ -47,26 +47,27 @@ public sealed class SafetensorsTests : IDisposable
     [Fact]
     public void Any_tensors_under_any_names_round_trip()
     {
-        var names = ArbMap.Default.GeneratorFor<NonNull<string>>().Select(name => name.Get)
+        Gen<string> names = ArbMap.Default.GeneratorFor<NonNull<string>>().Select(name => name.Get)
             .Where(name => name != "__metadata__" && Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(name)) == name);
-        var shapes = Gen.Choose(0, 3).ListOf().Where(shape => shape.Count <= 5).Select(shape => shape.Select(d => (long)d).ToArray());
-        var tensors = names.Zip(shapes).Zip(Gen.Elements(Enum.GetValues<ElementType>()))
+        Gen<long[]> shapes =
+            Gen.Choose(0, 3).ListOf().Where(shape => shape.Count <= 5).Select(shape => shape.Select(d => (long)d).ToArray());
+        Gen<((string, long[]), ElementType)[]> tensors = names.Zip(shapes).Zip(Gen.Elements(Enum.GetValues<ElementType>()))
             .ListOf().Select(list => list.DistinctBy(item => item.Item1.Item1).ToArray());
 
         Prop.ForAll(tensors.Zip(names).ToArbitrary(), sample =>
         {
-            var (items, text) = sample;
+            (((string, long[]), ElementType)[] items, string text) = sample;
             var random = new System.Random(items.Length);
             var expected = new Dictionary<string, (TensorEntry Entry, byte[] Bytes)>();
-            foreach (var ((name, shape), type) in items)
+            foreach (((string name, long[] shape), ElementType type) in items)
             {
                 var entry = new TensorEntry(type, shape);
-                var bytes = new byte[entry.ElementCount * type.Size()];
+                byte[] bytes = new byte[entry.ElementCount * type.Size()];
                 random.NextBytes(bytes);
                 expected.Add(name, (entry, bytes));
             }
 
-            var path = _folder.File("random.safetensors");
+            string path = _folder.File("random.safetensors");
             SafetensorsWriter.Write(
                 path,
                 expected.Select(pair => new NamedTensor(pair.Key, pair.Value.Entry.Type, pair.Value.Entry.Shape, () => pair.Value.Bytes)),
@@ -75,7 +76,7 @@ public sealed class SafetensorsTests : IDisposable
             using var file = Safetensors.Open(path);
             file.Metadata.ShouldBe([KeyValuePair.Create(text, text)]);
             file.Entries.Count.ShouldBe(expected.Count);
-            foreach (var (name, (entry, bytes)) in expected)
+            foreach ((string name, (TensorEntry entry, byte[] bytes)) in expected)
             {
                 file.Entries[name].Type.ShouldBe(entry.Type);
                 file.Entries[name].Shape.ShouldBe(entry.Shape);
@@ -87,7 +88,7 @@ public sealed class SafetensorsTests : IDisposable
     [Fact]
     public void Floating_types_are_read_as_float_and_others_are_refused()
     {
-        var path = _folder.File("types.safetensors");
+        string path = _folder.File("types.safetensors");
         SafetensorsWriter.Write(path,
         [
             NamedTensor.Of<float>("single", new float[] { 0.1f, -2 }, 2),
@@ -97,7 +98,7 @@ public sealed class SafetensorsTests : IDisposable
             NamedTensor.Of<long>("long", new long[] { 1, 2 }, 2),
         ]);
 
-        using var file = TensorArchive.Open(path);
+        using ITensorArchive file = TensorArchive.Open(path);
 
         Read(file, "single").ShouldBe([0.1f, -2]);
         Read(file, "double").ShouldBe([0.1f, -2]);
@@ -116,7 +117,7 @@ public sealed class SafetensorsTests : IDisposable
     public unsafe void Native_memory_is_written_in_place()
     {
         float[] values = [1, 2, 3];
-        var path = _folder.File("native.safetensors");
+        string path = _folder.File("native.safetensors");
 
         fixed (float* pointer = values)
         {
@@ -131,7 +132,7 @@ public sealed class SafetensorsTests : IDisposable
     [Fact]
     public void The_writer_refuses_what_could_not_be_read_back()
     {
-        var path = _folder.File("bad.safetensors");
+        string path = _folder.File("bad.safetensors");
         var one = NamedTensor.Of<float>("a", new float[1], 1);
 
         Write(one, one).ShouldContain("Two tensors are named 'a'");
@@ -183,9 +184,9 @@ public sealed class SafetensorsTests : IDisposable
     [InlineData("", 0, "not valid JSON")]
     public void A_malformed_header_is_explained(string header, int dataBytes, string expected)
     {
-        var path = Raw((ulong)Encoding.UTF8.GetByteCount(header), header, dataBytes);
+        string path = Raw((ulong)Encoding.UTF8.GetByteCount(header), header, dataBytes);
 
-        var error = Should.Throw<FileFormatException>(() => Safetensors.Open(path).Dispose());
+        FileFormatException error = Should.Throw<FileFormatException>(() => Safetensors.Open(path).Dispose());
 
         error.Message.ShouldStartWith($"'{path}': ");
         error.Message.ShouldContain(expected);
@@ -220,9 +221,9 @@ public sealed class SafetensorsTests : IDisposable
         using var stream = new MemoryStream();
         SafetensorsWriter.WriteTo(stream, [NamedTensor.Of<float>("a", new float[] { 1, 2 }, 2)]);
 
-        for (var length = 0; length < stream.Length; length++)
+        for (int length = 0; length < stream.Length; length++)
         {
-            var path = _folder.File("cut.safetensors", stream.ToArray().AsSpan(0, length));
+            string path = _folder.File("cut.safetensors", stream.ToArray().AsSpan(0, length));
             Should.Throw<FileFormatException>(() => TensorArchive.Open(path), $"{length} bytes");
         }
     }
@@ -230,7 +231,7 @@ public sealed class SafetensorsTests : IDisposable
     [Fact]
     public void A_replaced_file_can_still_be_read_through_the_old_mapping()
     {
-        var path = _folder.File("best.safetensors");
+        string path = _folder.File("best.safetensors");
         SafetensorsWriter.Write(path, [NamedTensor.Of<float>("a", new float[] { 1 }, 1)]);
         using var old = Safetensors.Open(path);
 
@@ -243,14 +244,14 @@ public sealed class SafetensorsTests : IDisposable
 
     internal static float[] Read(ITensorArchive archive, string name)
     {
-        var values = new float[archive.Entries[name].ElementCount];
+        float[] values = new float[archive.Entries[name].ElementCount];
         archive.Read(name, values);
         return values;
     }
 
     private string Raw(ulong declared, string header, int dataBytes)
     {
-        var length = new byte[8];
+        byte[] length = new byte[8];
         BinaryPrimitives.WriteUInt64LittleEndian(length, declared);
         return _folder.File("raw.safetensors", [.. length, .. Encoding.UTF8.GetBytes(header), .. new byte[dataBytes]]);
     }

@@ -21,7 +21,7 @@ public sealed class TensorArchiveTests : IDisposable
     [InlineData("\x02\0\0\0\0\0\0\0", "found unknown content starting with bytes 0200000000000000")]
     public void Unknown_content_is_described(string content, string expected)
     {
-        var path = _folder.File("weights.pth", Encoding.Latin1.GetBytes(content));
+        string path = _folder.File("weights.pth", Encoding.Latin1.GetBytes(content));
 
         Should.Throw<FileFormatException>(() => TensorArchive.Open(path)).Message.ShouldContain(expected);
     }
@@ -35,10 +35,10 @@ public sealed class TensorArchiveTests : IDisposable
     [Fact]
     public void The_extension_does_not_matter()
     {
-        var path = _folder.File("weights.h5");
+        string path = _folder.File("weights.h5");
         SafetensorsWriter.Write(path, [NamedTensor.Of<float>("a", new float[] { 5 })]);
 
-        using var archive = TensorArchive.Open(path);
+        using ITensorArchive archive = TensorArchive.Open(path);
 
         archive.ShouldBeOfType<Safetensors>();
         SafetensorsTests.Read(archive, "a").ShouldBe([5]);

@@ -26,7 +26,7 @@ public sealed class Vgg19WeightsTests : IDisposable
         using var weights = Vgg19Weights.From(archive);
 
         weights.Source.ShouldBe("torchvision");
-        var bias = new float[64];
+        float[] bias = new float[64];
         weights.Read("features.2.bias", bias);
         bias.ShouldAllBe(value => value == 2.5f);
         Should.Throw<ArgumentException>(() => weights.Read("features.1.bias", bias))
@@ -41,7 +41,7 @@ public sealed class Vgg19WeightsTests : IDisposable
         using var weights = Vgg19Weights.From(archive);
 
         weights.Source.ShouldBe("timm");
-        var bias = new float[4096];
+        float[] bias = new float[4096];
         weights.Read("classifier.3.bias", bias);
         bias.ShouldAllBe(value => value == 2.5f);
         weights.Read("classifier.3.weight", new float[4096 * 4096]);
@@ -50,7 +50,7 @@ public sealed class Vgg19WeightsTests : IDisposable
     [Fact]
     public void All_problems_are_listed_at_once()
     {
-        var entries = Torchvision();
+        Dictionary<string, TensorEntry> entries = Torchvision();
         entries.Remove("features.5.weight");
         entries["features.0.bias"] = new TensorEntry(ElementType.F32, [65]);
         entries["features.7.bias"] = new TensorEntry(ElementType.I64, [128]);
@@ -65,7 +65,7 @@ public sealed class Vgg19WeightsTests : IDisposable
     [Fact]
     public void Batch_normalised_VGG19_is_recognised()
     {
-        var entries = Torchvision();
+        Dictionary<string, TensorEntry> entries = Torchvision();
         entries["features.1.running_mean"] = new TensorEntry(ElementType.F32, [64]);
 
         Should.Throw<FileFormatException>(() => Vgg19Weights.From(new FakeArchive(entries)))
@@ -85,7 +85,7 @@ public sealed class Vgg19WeightsTests : IDisposable
     public void A_non_finite_element_is_named(float value)
     {
         // Every position of a vector, and the remainder.
-        for (var flat = 0; flat < 27; flat += 5)
+        for (int flat = 0; flat < 27; flat += 5)
         {
             var archive = new FakeArchive(Torchvision());
             archive.Spoil = values => values[flat] = value;
@@ -111,12 +111,12 @@ public sealed class Vgg19WeightsTests : IDisposable
     public void A_real_file_is_read()
     {
         // Half precision and all zeros but one: a sparse file of 279 MB that takes no room and little time.
-        var path = _folder.File("vgg19.safetensors");
+        string path = _folder.File("vgg19.safetensors");
         WriteSparse(path);
 
         using var weights = Vgg19Weights.Open(path);
 
-        var fc2 = new float[4096];
+        float[] fc2 = new float[4096];
         weights.Read("classifier.3.bias", fc2);
         fc2.ShouldAllBe(value => value == 0);
         weights.Path.ShouldBe(path);
@@ -133,16 +133,16 @@ public sealed class Vgg19WeightsTests : IDisposable
 
     private static void WriteSparse(string path)
     {
-        var offset = 0L;
-        var tensors = Vgg19Names.Tensors.Select(tensor =>
+        long offset = 0L;
+        IEnumerable<string> tensors = Vgg19Names.Tensors.Select(tensor =>
         {
-            var bytes = 2 * tensor.Shape.Aggregate(1L, (product, d) => product * d);
-            var text = $"\"{tensor.Name}\":{{\"dtype\":\"F16\",\"shape\":{ElementTypes.Format(tensor.Shape)},\"data_offsets\":[{offset},{offset + bytes}]}}";
+            long bytes = 2 * tensor.Shape.Aggregate(1L, (product, d) => product * d);
+            string text = $"\"{tensor.Name}\":{{\"dtype\":\"F16\",\"shape\":{ElementTypes.Format(tensor.Shape)},\"data_offsets\":[{offset},{offset + bytes}]}}";
             offset += bytes;
             return text;
         });
-        var header = System.Text.Encoding.UTF8.GetBytes($"{{{string.Join(",", tensors)}}}");
-        using var stream = File.Create(path);
+        byte[] header = System.Text.Encoding.UTF8.GetBytes($"{{{string.Join(",", tensors)}}}");
+        using FileStream stream = File.Create(path);
         stream.Write(BitConverter.GetBytes((ulong)header.Length));
         stream.Write(header);
         stream.SetLength(stream.Position + offset);

@@ -48,9 +48,10 @@ internal sealed class WireMessage
     /// <param name="fields">Number, wire type, and whether it is repeated.</param>
     public WireMessage With(params (int Number, int Type, bool Repeated)[] fields)
     {
-        foreach (var group in _fields.GroupBy(field => field.Field))
+        foreach (IGrouping<int, (int Field, int Type, ulong Number, ReadOnlyMemory<byte> Bytes)> group
+            in _fields.GroupBy(field => field.Field))
         {
-            var known = fields.SingleOrDefault(field => field.Number == group.Key);
+            (int Number, int Type, bool Repeated) known = fields.SingleOrDefault(field => field.Number == group.Key);
             known.Number.ShouldBe(group.Key, "a field that the message does not have");
             group.ShouldAllBe(field => field.Type == known.Type);
             (known.Repeated || group.Count() == 1).ShouldBeTrue($"field {group.Key} is there {group.Count()} times");

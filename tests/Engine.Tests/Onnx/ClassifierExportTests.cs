@@ -24,7 +24,7 @@ public sealed class ClassifierExportTests : IDisposable
         foreach (int clips in (int[])[4, 1])
         {
             float[] features = [.. Enumerable.Range(0, clips * Frames * Inputs).Select(i => FormulaNoise.At(i, 500 + clips, 1.5))];
-            var (probabilities, attention) = ExportedModel.Evaluate(learner, _device, features, clips, Frames);
+            (double[] probabilities, double[] attention) = ExportedModel.Evaluate(learner, _device, features, clips, Frames);
 
             Dictionary<string, OnnxTensor> outputs = evaluator.Run(new OnnxTensor([clips, Frames, Inputs], features));
 

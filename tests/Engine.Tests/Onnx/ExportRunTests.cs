@@ -47,7 +47,7 @@ public sealed class ExportRunTests : IDisposable
     {
         File.WriteAllText(_folder.File("model.onnx"), "the old one");
 
-        var failure = Should.Throw<RunException>(() => Export(Answer(0.50012, 0.25)));
+        RunException failure = Should.Throw<RunException>(() => Export(Answer(0.50012, 0.25)));
 
         failure.Message.ShouldStartWith("ONNX Runtime 9.9.9 does not answer as this engine does: probabilities differs by up to ");
         failure.Hint.ShouldBe($"The file is kept as '{_folder.File("model.onnx.unchecked")}'.");
@@ -61,7 +61,7 @@ public sealed class ExportRunTests : IDisposable
     [InlineData("a refusal", "refuses the model: Unsupported opset")]
     public void No_answer_is_no_success(string kind, string message)
     {
-        var failure = Should.Throw<RunException>(() => Export(() => kind switch
+        RunException failure = Should.Throw<RunException>(() => Export(() => kind switch
         {
             "nothing" => new OnnxAnswer("9.9.9", new Dictionary<string, double[]>()),
             "no numbers" => Answer(double.NaN, 0.25)(),

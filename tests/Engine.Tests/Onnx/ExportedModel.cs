@@ -16,10 +16,10 @@ internal static class ExportedModel
         var learner = new Learner(
             device, Classifiers.Create(name, new ClassifierOptions(inputs, Dropout: 0.5f)),
             new LearnerOptions(LossInfo.Plain, new AdamOptions(), MixedPrecision: false, Seed: 1));
-        foreach (var (seed, parameter) in learner.Parameters.State.Index())
+        foreach ((int seed, Parameter parameter) in learner.Parameters.State.Index())
         {
             // Variances are above 0, and no two numbers of a layer play the same part.
-            var (scale, offset) = parameter.Name[(parameter.Name.LastIndexOf('.') + 1)..] switch
+            (double scale, double offset) = parameter.Name[(parameter.Name.LastIndexOf('.') + 1)..] switch
             {
                 "running_var" => (0.4, 0.5),
                 "weight" when parameter.Shape.Rank == 1 => (0.5, 1.0),

@@ -263,7 +263,7 @@ internal sealed class OnnxEvaluator(OnnxFile file)
     /// <summary>X [T, N, I], W [D, G·H, I], R [D, G·H, H], B [D, 2·G·H] to Y [T, D, N, H].</summary>
     private static OnnxTensor Recurrent(OnnxTensor[] x, FileNode node, int gates, Cell cell)
     {
-        var (time, batch, inputs) = ((int)x[0].Shape[0], (int)x[0].Shape[1], (int)x[0].Shape[2]);
+        (int time, int batch, int inputs) = ((int)x[0].Shape[0], (int)x[0].Shape[1], (int)x[0].Shape[2]);
         int hidden = (int)node.Integers["hidden_size"].ShouldHaveSingleItem(),
             directions = node.Texts["direction"] switch { "forward" => 1, "bidirectional" => 2, _ => throw new NotSupportedException() };
         x[1].Shape.ShouldBe([directions, gates * hidden, inputs]);

@@ -24,7 +24,7 @@ internal sealed class OnnxFile
 {
     public const int Float = 1, UInt8 = 2, Int64 = 7;
 
-    private static readonly Dictionary<int, int> _sizes = new() { [Float] = 4, [UInt8] = 1, [Int64] = 8 };
+    private static readonly Dictionary<int, int> Sizes = new() { [Float] = 4, [UInt8] = 1, [Int64] = 8 };
 
     public OnnxFile(ReadOnlyMemory<byte> bytes)
     {
@@ -89,7 +89,7 @@ internal sealed class OnnxFile
     {
         tensor.With((1, 0, true), (2, 0, false), (8, 2, false), (9, 2, false));
         var read = new FileTensor(tensor.Text(8), (int)tensor.Integer(2), [.. tensor.Integers(1)], tensor.Memory(9));
-        read.Data.Length.ShouldBe((int)read.Shape.Aggregate(1L, (product, length) => product * length) * _sizes[read.Type], read.Name);
+        read.Data.Length.ShouldBe((int)read.Shape.Aggregate(1L, (product, length) => product * length) * Sizes[read.Type], read.Name);
         return read;
     }
 

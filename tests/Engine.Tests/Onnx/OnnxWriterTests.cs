@@ -5,7 +5,7 @@ namespace CudaTrainer.Engine.Tests.Onnx;
 
 public sealed class OnnxWriterTests : IDisposable
 {
-    private static readonly Dictionary<string, string> _none = [];
+    private static readonly Dictionary<string, string> None = [];
 
     private readonly TemporaryFolder _folder = new();
 
@@ -56,7 +56,7 @@ public sealed class OnnxWriterTests : IDisposable
         graph.Constant(new NamedTensor("huge", ElementType.F32, [1 << 15, 1 << 14], () => throw new InvalidOperationException("read")));
         using var stream = new MemoryStream();
 
-        Should.Throw<IOException>(() => OnnxWriter.Write(stream, graph, "1", _none, CancellationToken.None))
+        Should.Throw<IOException>(() => OnnxWriter.Write(stream, graph, "1", None, CancellationToken.None))
             .Message.ShouldContain("2,147,483,647");
 
         stream.Length.ShouldBe(0);
@@ -83,7 +83,7 @@ public sealed class OnnxWriterTests : IDisposable
         }));
         graph.Constant(new NamedTensor("second", ElementType.F32, [1], () => throw new InvalidOperationException("read")));
 
-        Should.Throw<OperationCanceledException>(() => OnnxWriter.Write(Stream.Null, graph, "1", _none, stop.Token));
+        Should.Throw<OperationCanceledException>(() => OnnxWriter.Write(Stream.Null, graph, "1", None, stop.Token));
     }
 
     [Fact]
@@ -138,7 +138,7 @@ public sealed class OnnxWriterTests : IDisposable
     private static byte[] Bytes(OnnxGraph graph)
     {
         using var stream = new MemoryStream();
-        OnnxWriter.Write(stream, graph, "1", _none, CancellationToken.None);
+        OnnxWriter.Write(stream, graph, "1", None, CancellationToken.None);
         return stream.ToArray();
     }
 

@@ -50,7 +50,7 @@ public class WholeNetworkExportTests
         input.Shape.ShouldBe([-1, Frames, 224, 224, 3]);
         file.Tensors.Values.Where(tensor => tensor.Name.StartsWith("vgg19.", StringComparison.Ordinal))
             .Sum(tensor => tensor.Data.Length / 4L).ShouldBe(139_570_240, "VGG19 without its last layer");
-        foreach (var (key, value) in (KeyValuePair<string, string>[])[
+        foreach ((string key, string value) in (KeyValuePair<string, string>[])[
             new("model", "gru-attention"), new("classes", "nonviolent,violent"), new("threshold", "0.375"), new("frames", "2"),
             new("features", "4096"), new("epoch", "7"),
             new("preprocessing", "torch"), new("backbone", backbone.Identity), new("cudatrainer_version", info.EngineVersion)])
@@ -61,7 +61,8 @@ public class WholeNetworkExportTests
         // Stripes of other widths and directions: noise alone looks the same in every frame.
         byte[] pixels = [.. Enumerable.Range(0, Clips * Frames * 224 * 224 * 3)
             .Select(i => Pixel(i / (224 * 224 * 3), i / (224 * 3) % 224, i / 3 % 224, i % 3))];
-        var (probabilities, attention) = ExportedModel.Evaluate(learner, device, Features(device, backbone, pixels), Clips, Frames);
+        (double[] probabilities, double[] attention) =
+            ExportedModel.Evaluate(learner, device, Features(device, backbone, pixels), Clips, Frames);
         (probabilities.Max() - probabilities.Min()).ShouldBeGreaterThan(0.05, "answers that are all alike compare nothing");
 
         Dictionary<string, OnnxTensor> outputs = new OnnxEvaluator(file)

@@ -8,16 +8,16 @@ namespace CudaTrainer.Engine.Tests.Parallel;
 public sealed class HeartbeatTests
 {
     /// <summary>Only ends a test that would hang.</summary>
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     /// <summary>Nobody is too silent within a test.</summary>
-    private static readonly HeartbeatOptions s_patient = new() { Silence = s_limit };
+    private static readonly HeartbeatOptions Patient = new() { Silence = Limit };
 
     [Fact]
     public void Ranks_that_finish_are_not_missed()
     {
-        var ranks = Run(3);
-        foreach (var rank in ranks)
+        Heartbeat[] ranks = Run(3);
+        foreach (Heartbeat rank in ranks)
         {
             rank.Finish();
         }
@@ -33,9 +33,9 @@ public sealed class HeartbeatTests
     [Fact]
     public void Others_may_finish_before_rank_0()
     {
-        using var hub = Heartbeat.Listen(Name(0), 3, s_patient);
-        using var first = Heartbeat.Join(hub.Invitation, Name(1), s_patient);
-        using var second = Connect(hub, 2, out _);
+        using var hub = Heartbeat.Listen(Name(0), 3, Patient);
+        using var first = Heartbeat.Join(hub.Invitation, Name(1), Patient);
+        using HeartbeatConnection second = Connect(hub, 2, out _);
         hub.AwaitAll();
         first.Finish();
         first.Dispose();
@@ -50,15 +50,15 @@ public sealed class HeartbeatTests
     [InlineData(3)]
     public void A_connection_that_closes_is_reported_to_all(int lost)
     {
-        using var hub = Heartbeat.Listen(Name(0), 4, s_patient);
-        using var dead = Connect(hub, lost, out _);
+        using var hub = Heartbeat.Listen(Name(0), 4, Patient);
+        using HeartbeatConnection dead = Connect(hub, lost, out _);
         Heartbeat[] others = [.. Enumerable.Range(1, 3).Where(rank => rank != lost)
-            .Select(rank => Heartbeat.Join(hub.Invitation, Name(rank), s_patient))];
+            .Select(rank => Heartbeat.Join(hub.Invitation, Name(rank), Patient))];
         hub.AwaitAll();
         dead.Dispose();
         string expected = $"rank {lost} (host fake{lost}, pid {1_000 + lost}) was lost: its connection closed";
         AwaitLoss(hub).ShouldBe(expected);
-        foreach (var other in others)
+        foreach (Heartbeat other in others)
         {
             AwaitLoss(other).ShouldBe(expected);
             Should.Throw<RankLostException>(other.ThrowIfLost).Message.ShouldBe(expected);
@@ -73,8 +73,8 @@ public sealed class HeartbeatTests
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         listener.Listen();
         var invitation = HeartbeatInvitation.Create(Name(0), ["127.0.0.1"], ((IPEndPoint)listener.LocalEndPoint!).Port);
-        var accepted = Task.Run(() => Welcome(listener, invitation));
-        using var rank = Heartbeat.Join(invitation, Name(1), s_patient);
+        Task<HeartbeatConnection> accepted = Task.Run(() => Welcome(listener, invitation));
+        using var rank = Heartbeat.Join(invitation, Name(1), Patient);
         (await accepted).Dispose();
         AwaitLoss(rank).ShouldBe("rank 0 (host fake0, pid 1000) was lost: its connection closed");
     }
@@ -84,9 +84,9 @@ public sealed class HeartbeatTests
     {
         foreach (int failing in new[] { 0, 1, 2 })
         {
-            var ranks = Run(3);
+            Heartbeat[] ranks = Run(3);
             ranks[failing].Fail("no space left – 0 bytes free");
-            foreach (var other in ranks.Where(rank => rank != ranks[failing]))
+            foreach (Heartbeat other in ranks.Where(rank => rank != ranks[failing]))
             {
                 AwaitLoss(other).ShouldBe(
                     $"rank {failing} (host fake{failing}, pid {1_000 + failing}) failed: no space left – 0 bytes free");
@@ -101,7 +101,7 @@ public sealed class HeartbeatTests
     [Fact]
     public void Leaving_without_a_word_is_a_failure()
     {
-        var ranks = Run(3);
+        Heartbeat[] ranks = Run(3);
         ranks[1].Dispose();
         AwaitLoss(ranks[0]).ShouldBe("rank 1 (host fake1, pid 1001) failed: it left before the work was done");
         AwaitLoss(ranks[2]).ShouldBe(ranks[0].LostReason);
@@ -111,7 +111,7 @@ public sealed class HeartbeatTests
     [Fact]
     public void The_first_loss_counts()
     {
-        var ranks = Run(3);
+        Heartbeat[] ranks = Run(3);
         ranks[1].Fail("first");
         AwaitLoss(ranks[2]);
         ranks[2].Fail("second");
@@ -129,7 +129,7 @@ public sealed class HeartbeatTests
         var hasty = new HeartbeatOptions { Heartbeat = TimeSpan.FromMilliseconds(50), Silence = TimeSpan.FromSeconds(3) };
         using var hub = Heartbeat.Listen(Name(0), 3, hasty);
         using var lively = Heartbeat.Join(hub.Invitation, Name(1), hasty);
-        using var silent = Connect(hub, 2, out _);
+        using HeartbeatConnection silent = Connect(hub, 2, out _);
         hub.AwaitAll();
         string reason = AwaitLoss(hub);
         reason.ShouldBe("rank 2 (host fake2, pid 1002) has not answered for 3 s");
@@ -143,7 +143,7 @@ public sealed class HeartbeatTests
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         listener.Listen();
         var invitation = HeartbeatInvitation.Create(Name(0), ["127.0.0.1"], ((IPEndPoint)listener.LocalEndPoint!).Port);
-        var accepted = Task.Run(() => Welcome(listener, invitation));
+        Task<HeartbeatConnection> accepted = Task.Run(() => Welcome(listener, invitation));
         using var rank = Heartbeat.Join(invitation, Name(1),
             new() { Heartbeat = TimeSpan.FromMilliseconds(50), Silence = TimeSpan.FromSeconds(1.5) });
         AwaitLoss(rank).ShouldBe("rank 0 (host fake0, pid 1000) has not answered for 1.5 s");
@@ -153,8 +153,8 @@ public sealed class HeartbeatTests
     [Fact]
     public void Strangers_are_ignored()
     {
-        using var hub = Heartbeat.Listen(Name(0), 2, s_patient);
-        var wrong = hub.Invitation with { Token = new byte[hub.Invitation.Token.Length] };
+        using var hub = Heartbeat.Listen(Name(0), 2, Patient);
+        HeartbeatInvitation wrong = hub.Invitation with { Token = new byte[hub.Invitation.Token.Length] };
         Socket[] strangers = [Raw(hub), Raw(hub), Raw(hub), Raw(hub)];
 
         // One says nothing, one something else, one has no token, one leaves at once.
@@ -164,7 +164,7 @@ public sealed class HeartbeatTests
         liar.TryReceive(out _, out _).ShouldBeFalse();
         strangers[3].Dispose();
 
-        using var rank = Heartbeat.Join(hub.Invitation, Name(1), s_patient);
+        using var rank = Heartbeat.Join(hub.Invitation, Name(1), Patient);
         hub.AwaitAll();
         hub.LostReason.ShouldBeNull();
         rank.LostReason.ShouldBeNull();
@@ -184,21 +184,21 @@ public sealed class HeartbeatTests
     [InlineData(1)]
     public void A_rank_that_cannot_be_is_refused(int claimed)
     {
-        using var hub = Heartbeat.Listen(Name(0), 3, s_patient);
-        using var first = Connect(hub, 1, out bool welcome);
+        using var hub = Heartbeat.Listen(Name(0), 3, Patient);
+        using HeartbeatConnection first = Connect(hub, 1, out bool welcome);
         welcome.ShouldBeTrue();
-        using var second = Connect(hub, claimed, out welcome);
+        using HeartbeatConnection second = Connect(hub, claimed, out welcome);
         welcome.ShouldBeFalse();
     }
 
     [Fact]
     public void What_answers_without_the_token_is_not_rank_0()
     {
-        using var other = Heartbeat.Listen(Name(0), 2, s_patient);
-        using var hub = Heartbeat.Listen(Name(0), 2, s_patient);
-        var wrong = hub.Invitation with { Port = other.Invitation.Port, Addresses = ["127.0.0.1"] };
-        var exception = Should.Throw<RunException>(
-            () => Heartbeat.Join(wrong, Name(1), s_patient with { Connect = TimeSpan.FromMilliseconds(1) }));
+        using var other = Heartbeat.Listen(Name(0), 2, Patient);
+        using var hub = Heartbeat.Listen(Name(0), 2, Patient);
+        HeartbeatInvitation wrong = hub.Invitation with { Port = other.Invitation.Port, Addresses = ["127.0.0.1"] };
+        RunException exception = Should.Throw<RunException>(
+            () => Heartbeat.Join(wrong, Name(1), Patient with { Connect = TimeSpan.FromMilliseconds(1) }));
         exception.Message.ShouldContain($"port {wrong.Port}");
         exception.Message.ShouldContain("127.0.0.1: what answers there is not rank 0");
         exception.Hint!.ShouldContain(HeartbeatInvitation.AddressVariable);
@@ -207,9 +207,9 @@ public sealed class HeartbeatTests
     [Fact]
     public void Addresses_are_tried_in_turn()
     {
-        using var hub = Heartbeat.Listen(Name(0), 2, s_patient);
-        var invitation = hub.Invitation with { Addresses = ["host.invalid", "127.0.0.1"] };
-        using var rank = Heartbeat.Join(invitation, Name(1), s_patient);
+        using var hub = Heartbeat.Listen(Name(0), 2, Patient);
+        HeartbeatInvitation invitation = hub.Invitation with { Addresses = ["host.invalid", "127.0.0.1"] };
+        using var rank = Heartbeat.Join(invitation, Name(1), Patient);
         hub.AwaitAll();
         rank.Fail("here");
         AwaitLoss(hub).ShouldEndWith("failed: here");
@@ -218,9 +218,9 @@ public sealed class HeartbeatTests
     [Fact]
     public void Ranks_that_do_not_come_are_named()
     {
-        using var hub = Heartbeat.Listen(Name(0), 4, s_patient with { Connect = TimeSpan.FromMilliseconds(200) });
-        using var present = Heartbeat.Join(hub.Invitation, Name(2), s_patient);
-        var exception = Should.Throw<RunException>(hub.AwaitAll);
+        using var hub = Heartbeat.Listen(Name(0), 4, Patient with { Connect = TimeSpan.FromMilliseconds(200) });
+        using var present = Heartbeat.Join(hub.Invitation, Name(2), Patient);
+        RunException exception = Should.Throw<RunException>(hub.AwaitAll);
         exception.Message.ShouldStartWith("Rank 1, 3 did not connect to rank 0 within 0.2 s");
         exception.Message.ShouldContain($"port {hub.Invitation.Port}");
         exception.Hint!.ShouldContain(HeartbeatInvitation.AddressVariable);
@@ -231,16 +231,16 @@ public sealed class HeartbeatTests
     public void The_given_address_is_the_one_announced()
     {
         int port;
-        using (var probe = Heartbeat.Listen(Name(0), 2, s_patient))
+        using (var probe = Heartbeat.Listen(Name(0), 2, Patient))
         {
             port = probe.Invitation.Port;
             probe.Finish();
         }
 
-        using var hub = Heartbeat.Listen(Name(0), 2, s_patient, $"localhost:{port}");
+        using var hub = Heartbeat.Listen(Name(0), 2, Patient, $"localhost:{port}");
         hub.Invitation.Addresses.ShouldBe(["localhost"]);
         hub.Invitation.Port.ShouldBe(port);
-        using var rank = Heartbeat.Join(hub.Invitation, Name(1), s_patient);
+        using var rank = Heartbeat.Join(hub.Invitation, Name(1), Patient);
         hub.AwaitAll();
         rank.Fail("here");
         AwaitLoss(hub).ShouldEndWith("failed: here");
@@ -284,7 +284,7 @@ public sealed class HeartbeatTests
     [Fact]
     public void A_reason_too_long_is_cut_at_a_letter()
     {
-        var ranks = Run(2);
+        Heartbeat[] ranks = Run(2);
         ranks[1].Fail(new string('ü', 10_000));
         AwaitLoss(ranks[0]).ShouldBe($"rank 1 (host fake1, pid 1001) failed: {new string('ü', HeartbeatConnection.MaxPayloadBytes / 2)}");
         Dispose(ranks);
@@ -294,8 +294,8 @@ public sealed class HeartbeatTests
 
     private static Heartbeat[] Run(int size)
     {
-        var hub = Heartbeat.Listen(Name(0), size, s_patient);
-        Heartbeat[] ranks = [hub, .. Enumerable.Range(1, size - 1).Select(rank => Heartbeat.Join(hub.Invitation, Name(rank), s_patient))];
+        var hub = Heartbeat.Listen(Name(0), size, Patient);
+        Heartbeat[] ranks = [hub, .. Enumerable.Range(1, size - 1).Select(rank => Heartbeat.Join(hub.Invitation, Name(rank), Patient))];
         hub.AwaitAll();
         return ranks;
     }
@@ -310,7 +310,7 @@ public sealed class HeartbeatTests
 
     private static string AwaitLoss(Heartbeat heartbeat)
     {
-        heartbeat.Lost.WaitHandle.WaitOne(s_limit).ShouldBeTrue("nobody was lost");
+        heartbeat.Lost.WaitHandle.WaitOne(Limit).ShouldBeTrue("nobody was lost");
         return heartbeat.LostReason!;
     }
 

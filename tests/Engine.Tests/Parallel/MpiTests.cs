@@ -12,7 +12,7 @@ public sealed partial class MpiTests
     [InlineData(4)]
     public void World_and_ring_do_what_they_promise(int ranks)
     {
-        var outcome = Mpirun.Run(ranks, [], "check");
+        CommandOutcome outcome = Mpirun.Run(ranks, [], "check");
         outcome.ExitCode.ShouldBe(0, outcome.Output);
         string[] tallies = outcome.Lines("rank ");
         tallies.Length.ShouldBe(ranks, outcome.Output);
@@ -29,7 +29,7 @@ public sealed partial class MpiTests
     [Fact]
     public void A_run_without_losses_comes_to_its_end()
     {
-        var outcome = Mpirun.Run(3, [], "loss", "none", "0");
+        CommandOutcome outcome = Mpirun.Run(3, [], "loss", "none", "0");
         outcome.ExitCode.ShouldBe(0, outcome.Output);
         outcome.Lines("rank ").ShouldBe(["rank 0 came to the end", "rank 1 came to the end", "rank 2 came to the end"]);
     }
@@ -42,7 +42,7 @@ public sealed partial class MpiTests
     public void The_others_end_by_themselves_and_name_the_lost_rank(string how, int who, string what)
     {
         Mpirun.RequireOpenMpi();
-        var outcome = Mpirun.Run(3, ["--enable-recovery"], "loss", how, $"{who}");
+        CommandOutcome outcome = Mpirun.Run(3, ["--enable-recovery"], "loss", how, $"{who}");
         string start = $"rank {who} is pid ", pid = outcome.Lines(start).ShouldHaveSingleItem(outcome.Output)[start.Length..];
         string expected = $"ends: rank {who} (host {Environment.MachineName}, pid {pid}) {what}";
         outcome.Lines("rank ").Where(line => line.Contains(" ends", StringComparison.Ordinal))
@@ -52,7 +52,7 @@ public sealed partial class MpiTests
     [Fact]
     public void Mpirun_reports_a_killed_rank()
     {
-        var outcome = Mpirun.Run(2, [], "loss", "kill", "1");
+        CommandOutcome outcome = Mpirun.Run(2, [], "loss", "kill", "1");
         outcome.ExitCode.ShouldNotBe(0, outcome.Output);
         outcome.Output.ShouldContain("rank 1 is pid ");
         outcome.Output.ShouldNotContain("came to the end");

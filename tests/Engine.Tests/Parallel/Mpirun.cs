@@ -6,7 +6,7 @@ namespace CudaTrainer.Engine.Tests.Parallel;
 /// <summary>Runs tests/Mpi.Program under the system's mpirun.</summary>
 internal static class Mpirun
 {
-    private static readonly string s_program = BesideOwnFolder();
+    private static readonly string Program = BesideOwnFolder();
 
     /// <summary>
     /// Whether survivors of a lost rank can be told to live on: otherwise mpirun may kill them before they have said anything.
@@ -18,10 +18,10 @@ internal static class Mpirun
     public static CommandOutcome Run(int ranks, IReadOnlyList<string> options, params string[] arguments)
     {
         Assert.SkipUnless(MpiWorld.IsAvailable, MpiWorld.Detail);
-        Assert.SkipUnless(File.Exists(s_program), $"{s_program} has not been built");
+        Assert.SkipUnless(File.Exists(Program), $"{Program} has not been built");
         bool openMpi = MpiWorld.InstalledVersion!.StartsWith("Open MPI", StringComparison.Ordinal);
         using Process process = ChildProcess.StartMpirun(
-            ranks, [s_program, .. arguments], options: [.. openMpi ? ["--oversubscribe"] : Array.Empty<string>(), .. options]);
+            ranks, [Program, .. arguments], options: [.. openMpi ? ["--oversubscribe"] : Array.Empty<string>(), .. options]);
         return ChildProcess.Finish(process);
     }
 

@@ -129,7 +129,7 @@ public abstract class ReplicaTests
     protected void Shards_give_the_gradients_of_the_shards_one_after_another(int replicas, int samples)
     {
         float[] gradients = Gradients(replicas, samples, Options(), out StepOutcome outcome, out float[] buffers);
-        var expected = OneAfterAnother(replicas, samples);
+        (float[] Gradients, double Loss, float[] Buffers) expected = OneAfterAnother(replicas, samples);
         Error(gradients, expected.Gradients).ShouldBeLessThan(1e-6);
         Error(buffers, expected.Buffers).ShouldBeLessThan(1e-6);
         outcome.Loss.ShouldBe(expected.Loss, 1e-6);

@@ -7,7 +7,7 @@ public sealed class RingCostTests
 {
     private const double Alpha = 3e-6, Beta = 2e-10;
 
-    private static readonly double[] s_sizes = [4, 1 << 10, 1 << 17, 1 << 22, 1 << 26];
+    private static readonly double[] Sizes = [4, 1 << 10, 1 << 17, 1 << 22, 1 << 26];
 
     /// <summary>What the model counts is what the engine's schedule sends.</summary>
     [Theory]
@@ -36,7 +36,7 @@ public sealed class RingCostTests
     public void FindsTheConstantsOfExactTimes(int ranks)
     {
         var truth = new RingCost(Alpha, Beta);
-        RingCost fitted = RingCost.Fit(s_sizes.Select(bytes => (ranks, bytes, truth.AllReduce(ranks, bytes))));
+        RingCost fitted = RingCost.Fit(Sizes.Select(bytes => (ranks, bytes, truth.AllReduce(ranks, bytes))));
         Assert.Equal(1, fitted.Alpha / Alpha, 1e-6);
         Assert.Equal(1, fitted.Beta / Beta, 1e-6);
     }
@@ -46,7 +46,7 @@ public sealed class RingCostTests
     public void LargeTimesDoNotDecideAlone()
     {
         var truth = new RingCost(Alpha, Beta);
-        RingCost fitted = RingCost.Fit(s_sizes.Select(bytes => (2, bytes, truth.AllReduce(2, bytes) * (bytes > 1e6 ? 1.01 : 1))));
+        RingCost fitted = RingCost.Fit(Sizes.Select(bytes => (2, bytes, truth.AllReduce(2, bytes) * (bytes > 1e6 ? 1.01 : 1))));
         Assert.InRange(fitted.Alpha / Alpha, 0.98, 1.02);
         Assert.InRange(fitted.Beta / Beta, 0.98, 1.02);
     }

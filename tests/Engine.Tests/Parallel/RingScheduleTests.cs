@@ -5,7 +5,7 @@ namespace CudaTrainer.Engine.Tests.Parallel;
 /// <summary>The schedule played through by as many ranks as there are, in turns: what it says is what is sent.</summary>
 public sealed class RingScheduleTests
 {
-    private static readonly long[] s_counts = [0, 1, 2, 8, 15, 16, 17, 31, 33, 100, 143, 144, 145, 1_000, 4_099];
+    private static readonly long[] Counts = [0, 1, 2, 8, 15, 16, 17, 31, 33, 100, 143, 144, 145, 1_000, 4_099];
 
     public static TheoryData<int> Sizes => [.. Enumerable.Range(1, 9)];
 
@@ -13,7 +13,7 @@ public sealed class RingScheduleTests
     [MemberData(nameof(Sizes))]
     public void Chunks_cover_everything_once_and_differ_by_a_line(int size)
     {
-        foreach (long count in s_counts.Append(3_000_000_007))
+        foreach (long count in Counts.Append(3_000_000_007))
         {
             long end = 0;
             List<long> lengths = [];
@@ -56,7 +56,7 @@ public sealed class RingScheduleTests
     [MemberData(nameof(Sizes))]
     public void Every_rank_ends_with_the_sums_in_the_documented_order(int size)
     {
-        foreach (long count in s_counts)
+        foreach (long count in Counts)
         {
             float[][] ranks = [.. Enumerable.Range(0, size).Select(rank => Values(rank, count))];
             float[] expected = Sums(ranks, count);
@@ -91,7 +91,7 @@ public sealed class RingScheduleTests
         for (int step = 0; step < RingSchedule.Steps(size); step++)
         {
             int at = step;
-            var messages = Enumerable.Range(0, size).Select(rank =>
+            (int To, int Begin, float[] Values)[] messages = Enumerable.Range(0, size).Select(rank =>
             {
                 (long begin, long length) = RingSchedule.Bounds(count, size, sends(rank, size, at));
                 return (To: RingSchedule.Next(rank, size), Begin: (int)begin,

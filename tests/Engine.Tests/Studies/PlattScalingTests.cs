@@ -34,7 +34,7 @@ public class PlattScalingTests
         PlattScaling fitted = PlattScaling.Fit(labels, scores);
 
         double best = Loss(fitted.Slope, fitted.Offset);
-        foreach (var (a, b) in new[] { (0.01, 0.0), (-0.01, 0), (0, 0.01), (0, -0.01) })
+        foreach ((double a, double b) in new[] { (0.01, 0.0), (-0.01, 0), (0, 0.01), (0, -0.01) })
         {
             Loss(fitted.Slope + a, fitted.Offset + b).ShouldBeGreaterThan(best);
         }

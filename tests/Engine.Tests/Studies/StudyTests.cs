@@ -113,7 +113,8 @@ public sealed class StudyTests : IDisposable
             Options("last") with { Run = options.Run with { SwaStart = options.Run.Epochs } }, new SilentObserver(),
             CancellationToken.None);
         last.Folds.ShouldAllBe(fold => fold.BestEpoch == options.Run.Epochs);
-        foreach (var (fold, same) in plain.Folds.Zip(last.Folds).Where(pair => pair.First.BestEpoch == options.Run.Epochs))
+        foreach ((FoldSummary fold, FoldSummary same)
+            in plain.Folds.Zip(last.Folds).Where(pair => pair.First.BestEpoch == options.Run.Epochs))
         {
             same.ShouldBe(fold);
         }

@@ -17,7 +17,7 @@ internal sealed record BoardValue(long Step, string Tag, string Kind, byte[] Con
 /// </summary>
 internal sealed class EventFileReader
 {
-    private static readonly Dictionary<string, int> _classes =
+    private static readonly Dictionary<string, int> Classes =
         new() { ["scalars"] = 0, ["histograms"] = 2, ["images"] = 3, ["text"] = 2, ["pr_curves"] = 2, ["hparams"] = 2 };
 
     public EventFileReader(string path)
@@ -85,7 +85,7 @@ internal sealed class EventFileReader
         WireMessage metadata = value.Message(9).With((1, 2, false), (4, 0, false));
         WireMessage plugin = metadata.Message(1).With((1, 2, false), (2, 2, false));
         string kind = plugin.Text(1);
-        metadata.Integer(4).ShouldBe(_classes[kind]);
+        metadata.Integer(4).ShouldBe(Classes[kind]);
         WireMessage tensor = value.Message(8).With((1, 0, false), (2, 2, false), (4, 2, false), (5, 2, false), (8, 2, true));
         int[] shape = [.. tensor.Message(2).With((2, 2, true)).All(2)
             .Select(dimension => (int)new WireMessage(dimension).With((1, 0, false)).Integer(1))];

@@ -13,10 +13,10 @@ namespace CudaTrainer.Engine.Tests.TensorBoard;
 /// <summary>Whole runs, read back from their event files.</summary>
 public sealed class TensorBoardRunTests : IDisposable
 {
-    private static readonly string[] _batchTags = ["batch_loss", "batch_learning_rate", "optim/batch_grad_norm", "optim/batch_loss_scale",
+    private static readonly string[] BatchTags = ["batch_loss", "batch_learning_rate", "optim/batch_grad_norm", "optim/batch_loss_scale",
         "throughput/batch_clips_per_s"];
 
-    private static readonly Dictionary<string, string> _trainColumns = new()
+    private static readonly Dictionary<string, string> TrainColumns = new()
     {
         ["epoch_loss"] = "loss",
         ["epoch_accuracy"] = "accuracy",
@@ -26,7 +26,7 @@ public sealed class TensorBoardRunTests : IDisposable
         ["optim/skipped_steps"] = "skipped_steps",
     };
 
-    private static readonly Dictionary<string, string> _validationColumns = new()
+    private static readonly Dictionary<string, string> ValidationColumns = new()
     {
         ["epoch_loss"] = "val_loss",
         ["epoch_accuracy"] = "val_accuracy",
@@ -44,14 +44,14 @@ public sealed class TensorBoardRunTests : IDisposable
     {
         TrainingFixture.Run(_fixture.Options("run"));
 
-        var train = Read("run", "train");
-        var validation = Read("run", "validation");
+        List<BoardValue> train = Read("run", "train");
+        List<BoardValue> validation = Read("run", "validation");
         Scalars(train).Keys.Order()
-            .ShouldBe(_trainColumns.Keys.Concat(_batchTags).Concat(["throughput/clips_per_s", "throughput/stall_fraction"]).Order());
-        Scalars(validation).Keys.Order().ShouldBe(_validationColumns.Keys.Append("epoch_pr_auc").Order());
+            .ShouldBe(TrainColumns.Keys.Concat(BatchTags).Concat(["throughput/clips_per_s", "throughput/stall_fraction"]).Order());
+        Scalars(validation).Keys.Order().ShouldBe(ValidationColumns.Keys.Append("epoch_pr_auc").Order());
         string[][] history = Csv("training_history.csv");
-        MatchesColumns(Scalars(train), _trainColumns, history);
-        MatchesColumns(Scalars(validation), _validationColumns, history);
+        MatchesColumns(Scalars(train), TrainColumns, history);
+        MatchesColumns(Scalars(validation), ValidationColumns, history);
         MatchesColumns(
             Scalars(train), new()
             {
@@ -108,7 +108,7 @@ public sealed class TensorBoardRunTests : IDisposable
     {
         TrainingFixture.Run(_fixture.Options("run") with { MixedPrecision = true, Epochs = 1 });
 
-        var train = Read("run", "train");
+        List<BoardValue> train = Read("run", "train");
         double norm = Scalars(train)["optim/batch_grad_norm"][^1].Value;
         double largest = train.Where(value => value.Tag.EndsWith("/gradient_histogram", StringComparison.Ordinal))
             .Max(value => Math.Max(-value.Numbers[0], value.Numbers[^2]));
@@ -121,7 +121,7 @@ public sealed class TensorBoardRunTests : IDisposable
     {
         TrainingFixture.Run(_fixture.Options("run"));
 
-        var validation = Read("run", "validation");
+        List<BoardValue> validation = Read("run", "validation");
         foreach (string tag in new[] { "confusion_matrix", "roc" })
         {
             BoardValue[] pictures = [.. validation.Where(value => value.Tag == tag)];
@@ -153,7 +153,7 @@ public sealed class TensorBoardRunTests : IDisposable
     {
         TrainingFixture.Run(_fixture.Options("run") with { FocalAlpha = [0.25, 0.75] });
 
-        var settings = Read("run", "");
+        List<BoardValue> settings = Read("run", "");
         string text = Encoding.UTF8.GetString(settings[0].Strings.ShouldHaveSingleItem());
         text.ShouldStartWith("| | |\n|---|---|\n| version | `");
         text.ShouldContain("| batch_size | `8` |\n");
@@ -194,10 +194,10 @@ public sealed class TensorBoardRunTests : IDisposable
 
         foreach (string run in new[] { "train", "validation" })
         {
-            var parts = Read("parts", run);
+            List<BoardValue> parts = Read("parts", run);
             StepsIncrease(parts);
             Scalars(parts).Keys.Order().ShouldBe(Scalars(Read("run", run)).Keys.Order());
-            foreach (var (tag, curve) in Scalars(Read("run", run))
+            foreach ((string tag, List<(long Step, double Value)> curve) in Scalars(Read("run", run))
                 .Where(curve => !curve.Key.StartsWith("throughput/", StringComparison.Ordinal)))
             {
                 Scalars(parts)[tag].ShouldBe(curve, tag);
@@ -325,7 +325,7 @@ public sealed class TensorBoardRunTests : IDisposable
 
     private static void StepsIncrease(IEnumerable<BoardValue> values)
     {
-        foreach (var tag in values.GroupBy(value => value.Tag))
+        foreach (IGrouping<string, BoardValue> tag in values.GroupBy(value => value.Tag))
         {
             long[] steps = [.. tag.Select(value => value.Step)];
             steps.Zip(steps.Skip(1)).ShouldAllBe(pair => pair.Second > pair.First, tag.Key);
@@ -337,7 +337,7 @@ public sealed class TensorBoardRunTests : IDisposable
     private static void MatchesColumns(Dictionary<string, List<(long Step, double Value)>> curves, Dictionary<string, string> columns,
         string[][] table)
     {
-        foreach (var (tag, column) in columns)
+        foreach ((string tag, string column) in columns)
         {
             int index = Array.IndexOf(table[0], column);
             index.ShouldBeGreaterThan(0);

@@ -47,10 +47,11 @@ public sealed class ProfileTests : IDisposable
 
         // Times are rounded to a nanosecond; those of a simulated GPU's events are milliseconds in single precision.
         double slack = device.StartsWith("cuda", StringComparison.Ordinal) ? 50 : 0.01;
-        foreach (var track in spans.Where(span => span.Kind is "compute" or "update" or "exchange" or "copy").GroupBy(span => span.Track))
+        foreach (IGrouping<int, Span> track
+            in spans.Where(span => span.Kind is "compute" or "update" or "exchange" or "copy").GroupBy(span => span.Track))
         {
             Span[] laps = [.. track.OrderBy(span => span.Begin)];
-            foreach (var (before, after) in laps.Zip(laps.Skip(1)))
+            foreach ((Span before, Span after) in laps.Zip(laps.Skip(1)))
             {
                 after.Begin.ShouldBeGreaterThanOrEqualTo(before.End - slack, $"{after.Name} behind {before.Name}");
             }

@@ -21,7 +21,8 @@ public sealed class BadBatchTests : IDisposable
     [Fact]
     public void One_bad_clip_costs_its_batch_and_no_more()
     {
-        var (state, observer) = Train(new MemoryRows(24, change: values => values[5 * RowLength] = float.NaN), new MemoryRows(9));
+        (TrainingState state, RecordingObserver observer) =
+            Train(new MemoryRows(24, change: values => values[5 * RowLength] = float.NaN), new MemoryRows(9));
 
         state.Epoch.ShouldBe(3);
         state.LearningRateFactor.ShouldBe(1);
@@ -97,7 +98,7 @@ public sealed class BadBatchTests : IDisposable
     private void AllFinite(string file)
     {
         using ITensorArchive archive = TensorArchive.Open(_folder.File(file));
-        foreach (var (name, entry) in archive.Entries)
+        foreach ((string name, TensorEntry entry) in archive.Entries)
         {
             float[] values = new float[entry.ElementCount];
             archive.Read(name, values);

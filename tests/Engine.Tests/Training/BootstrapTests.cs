@@ -11,10 +11,10 @@ public class BootstrapTests
         int[] labels = [.. Enumerable.Range(0, 400).Select(i => i % 2)];
         double[] scores = [.. Enumerable.Range(0, 400).Select(i => (i / 2 % 4 == 0) == (i % 2 == 0) ? 0.9 : 0.1)];
 
-        var intervals = Bootstrap.Intervals(labels, scores, 0.5);
+        MetricIntervals intervals = Bootstrap.Intervals(labels, scores, 0.5);
 
         double reach = 1.96 * Math.Sqrt(0.75 * 0.25 / 400);
-        foreach (var interval in new[] { intervals.Accuracy, intervals.BalancedAccuracy, intervals.Auc })
+        foreach (Interval interval in new[] { intervals.Accuracy, intervals.BalancedAccuracy, intervals.Auc })
         {
             interval.Low.ShouldBe(0.75 - reach, 0.006);
             interval.High.ShouldBe(0.75 + reach, 0.006);
@@ -32,7 +32,7 @@ public class BootstrapTests
         int[] labels = [0, 0, 0, 0, 0, 0, 1, 1];
         double[] scores = [0.1, 0.1, 0.2, 0.3, 0.1, 0.2, 0.4, 0.45];
 
-        var intervals = Bootstrap.Intervals(labels, scores, 0.5);
+        MetricIntervals intervals = Bootstrap.Intervals(labels, scores, 0.5);
 
         intervals.Accuracy.ShouldBe(new Interval(0.75, 0.75));
         intervals.BalancedAccuracy.ShouldBe(new Interval(0.5, 0.5));
@@ -43,7 +43,7 @@ public class BootstrapTests
     [Fact]
     public void Order_of_the_clips_does_not_matter_to_the_bounds_of_a_perfect_or_single_class()
     {
-        var single = Bootstrap.Intervals([0, 0, 0], [0.2, 0.9, 0.1], 0.5);
+        MetricIntervals single = Bootstrap.Intervals([0, 0, 0], [0.2, 0.9, 0.1], 0.5);
 
         single.Auc.Low.ShouldBe(double.NaN);
         single.BalancedAccuracy.High.ShouldBe(double.NaN);

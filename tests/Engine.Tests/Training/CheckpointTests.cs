@@ -60,7 +60,7 @@ public sealed class CheckpointTests : IDisposable
     [Fact]
     public void Missing_unexpected_and_misshapen_tensors_are_all_named_and_nothing_is_loaded()
     {
-        var tensors = Tensors();
+        Dictionary<string, (long[] Shape, float[] Values)> tensors = Tensors();
         tensors.Remove("output.bias");
         tensors["dense_1.weight"] = ([64, 256], new float[64 * 256]);
         tensors["dense_9.weight"] = ([2], [1, 2]);
@@ -80,7 +80,7 @@ public sealed class CheckpointTests : IDisposable
     [InlineData(float.NegativeInfinity)]
     public void A_number_that_is_not_finite_is_named(float value)
     {
-        var tensors = Tensors();
+        Dictionary<string, (long[] Shape, float[] Values)> tensors = Tensors();
         tensors["dense_1.bias"].Values[17] = value;
 
         Should.Throw<RunException>(() => Load(tensors)).Message.ShouldContain($"dense_1.bias has {value} at element 17");

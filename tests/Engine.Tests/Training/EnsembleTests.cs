@@ -23,7 +23,7 @@ public sealed class EnsembleTests : IDisposable
     [InlineData(3)]
     public void Fitted_weights_satisfy_the_conditions_of_the_optimum(int seed)
     {
-        var (labels, scores) = Answers(seed, clips: 40, noise: [0.8, 1.5, 3, 0.8]);
+        (int[] labels, double[][] scores) = Answers(seed, clips: 40, noise: [0.8, 1.5, 3, 0.8]);
         double[] weights = EnsembleWeights.Fit(labels, scores);
 
         weights.Sum().ShouldBe(1, 1e-12);
@@ -51,7 +51,7 @@ public sealed class EnsembleTests : IDisposable
     [Fact]
     public void A_member_that_answers_at_random_gets_no_weight()
     {
-        var (labels, scores) = Answers(4, clips: 200, noise: [0.5, 0.5]);
+        (int[] labels, double[][] scores) = Answers(4, clips: 200, noise: [0.5, 0.5]);
         Random random = new(9);
         double[] weights = EnsembleWeights.Fit(labels, [.. scores, [.. labels.Select(_ => random.NextDouble())]]);
 

@@ -75,7 +75,8 @@ public class FeatureAugmentationTests
     public void Shares_of_mixup_are_of_the_beta_distribution_and_labels_follow_them(double alpha)
     {
         var augmentation = new FeatureAugmentation(new AugmentationOptions(0, 0, 0, alpha), seed: 1);
-        var draws = Enumerable.Range(0, 20000).Select(row => augmentation.Mix(epoch: 1, row, count: 50)).ToArray();
+        (int Partner, float Share, bool TakesPartnersLabel)[] draws =
+            Enumerable.Range(0, 20000).Select(row => augmentation.Mix(epoch: 1, row, count: 50)).ToArray();
 
         // Beta(α, α): mean ½, variance 1/(4(2α + 1)).
         draws.Average(draw => (double)draw.Share).ShouldBe(0.5, 0.01);
@@ -83,9 +84,10 @@ public class FeatureAugmentationTests
         draws.Select(draw => draw.Partner).Distinct().Order().ShouldBe(Enumerable.Range(0, 50));
 
         // The expected label is that of the mixed target.
-        foreach (var (low, high) in new[] { (0.0, 0.3), (0.3, 0.7), (0.7, 1.0) })
+        foreach ((double low, double high) in new[] { (0.0, 0.3), (0.3, 0.7), (0.7, 1.0) })
         {
-            var some = draws.Where(draw => draw.Share >= low && draw.Share <= high).ToArray();
+            (int Partner, float Share, bool TakesPartnersLabel)[] some =
+                draws.Where(draw => draw.Share >= low && draw.Share <= high).ToArray();
             ((double)some.Count(draw => draw.TakesPartnersLabel) / some.Length).ShouldBe(some.Average(draw => (double)draw.Share), 0.03);
         }
     }

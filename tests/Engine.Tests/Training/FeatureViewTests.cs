@@ -124,7 +124,7 @@ public sealed class FeatureViewTests : IDisposable
         for (int view = 1; view < count; view++)
         {
             Directory.CreateDirectory(Path.Combine(_fixture.Features, $"view-{view}"));
-            foreach (var (split, clips, seed) in new[] { ("train", 22, 1), ("val", 9, 2), ("test", 9, 3) })
+            foreach ((string split, int clips, int seed) in new[] { ("train", 22, 1), ("val", 9, 2), ("test", 9, 3) })
             {
                 _fixture.Write(Path.Combine($"view-{view}", split), new MemoryRows(clips, seed: seed + (10 * view)));
             }

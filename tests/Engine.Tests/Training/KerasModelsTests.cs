@@ -122,7 +122,7 @@ public sealed class KerasModelsTests : IDisposable
         using Learner learner = NewLearner(model, 1);
         Save(learner, model, "a");
 
-        var (code, output) = Python("keras_read.py", _folder.File("a.h5"));
+        (int code, string output) = Python("keras_read.py", _folder.File("a.h5"));
 
         code.ShouldBe(0);
         using JsonDocument read = JsonDocument.Parse(output);
@@ -134,7 +134,7 @@ public sealed class KerasModelsTests : IDisposable
             H5Layer expected = archive.Layers.Single(candidate => candidate.Name == layer[0].GetString());
             JsonElement[] arrays = [.. layer[1].EnumerateArray()];
             arrays.Select(array => $"{expected.Name}/{array[0].GetString()}").ShouldBe(expected.Weights);
-            foreach (var (array, name) in arrays.Zip(expected.Weights))
+            foreach ((JsonElement array, string name) in arrays.Zip(expected.Weights))
             {
                 float[] values = new float[archive.Entries[name].ElementCount];
                 archive.Read(name, values);
@@ -157,7 +157,7 @@ public sealed class KerasModelsTests : IDisposable
         float[] features = [.. Enumerable.Range(0, clips * frames * inputs).Select(_ => (2 * random.NextSingle()) - 1)];
         NpyFile.Write<float>(_folder.File("x.npy"), features, clips, frames, inputs);
 
-        var (code, output) = Python("keras_forward.py", _folder.File("a.h5"), model, _folder.File("x.npy"));
+        (int code, string output) = Python("keras_forward.py", _folder.File("a.h5"), model, _folder.File("x.npy"));
 
         code.ShouldBe(0);
         double[] expected = [.. JsonSerializer.Deserialize<double[][]>(output)!.SelectMany(row => row)];
@@ -165,7 +165,7 @@ public sealed class KerasModelsTests : IDisposable
         using Tensor x = Tensor.From(_device, [clips, frames, inputs], features);
         float[] logits = learner.Model.Forward(tape, x).Logits.Read<float>();
         logits.Length.ShouldBe(expected.Length);
-        foreach (var (logit, wanted) in logits.Zip(expected))
+        foreach ((float logit, double wanted) in logits.Zip(expected))
         {
             ((double)logit).ShouldBe(wanted, 1e-5 * expected.Max(Math.Abs));
         }

@@ -6,13 +6,13 @@ namespace CudaTrainer.Engine.Tests.Training;
 /// <summary>Windows of 4 s, one a second, four frames each, at one frame a second: window i has the frames i to i + 3.</summary>
 public class KeyFramesTests
 {
-    private static readonly double[] s_attention = [0.1, 0.4, 0.3, 0.2];
+    private static readonly double[] Attention = [0.1, 0.4, 0.3, 0.2];
 
     [Fact]
     public void Peaks_of_events_come_first_and_share_the_frames()
     {
         // Events around the windows 2 and 8; the windows beside them overlap them.
-        var video = Video(s_attention, 0.1, 0.6, 0.9, 0.7, 0.1, 0.1, 0.1, 0.1, 0.8, 0.1);
+        WindowedPrediction video = Video(Attention, 0.1, 0.6, 0.9, 0.7, 0.1, 0.1, 0.1, 0.1, 0.8, 0.1);
 
         KeyFrames.Choose(video, 4).ShouldBe([(3, 2, 0.4), (4, 2, 0.3), (9, 8, 0.4), (10, 8, 0.3)]);
         KeyFrames.Choose(video, 3).ShouldBe([(3, 2, 0.4), (4, 2, 0.3), (9, 8, 0.4)]);
@@ -22,7 +22,7 @@ public class KeyFramesTests
     [Fact]
     public void A_long_event_is_shown_along_its_length()
     {
-        var video = Video(s_attention, 0.7, 0.7, 0.7, 0.7, 0.7, 0.9, 0.7, 0.7, 0.7, 0.7);
+        WindowedPrediction video = Video(Attention, 0.7, 0.7, 0.7, 0.7, 0.7, 0.9, 0.7, 0.7, 0.7, 0.7);
 
         // The peak is window 5; of the others, 0, 1 and 9 do not overlap it, and 0 comes first.
         KeyFrames.Choose(video, 3).ShouldBe([(1, 0, 0.4), (6, 5, 0.4), (10, 9, 0.4)]);
@@ -31,8 +31,8 @@ public class KeyFramesTests
     [Fact]
     public void Without_events_the_highest_window_is_shown()
     {
-        KeyFrames.Choose(Video(s_attention, 0.1, 0.3, 0.2), 2).ShouldBe([(2, 1, 0.4), (3, 1, 0.3)]);
-        KeyFrames.Choose(Video(s_attention), 2).ShouldBeEmpty();
+        KeyFrames.Choose(Video(Attention, 0.1, 0.3, 0.2), 2).ShouldBe([(2, 1, 0.4), (3, 1, 0.3)]);
+        KeyFrames.Choose(Video(Attention), 2).ShouldBeEmpty();
     }
 
     [Fact]
@@ -42,9 +42,9 @@ public class KeyFramesTests
     [Fact]
     public void A_frame_that_stands_several_times_in_a_window_has_the_sum_of_its_weights()
     {
-        var video = Video(s_attention, 0.3) with { Samples = [new WindowSample([0, 1, 0, 1], s_attention)] };
+        WindowedPrediction video = Video(Attention, 0.3) with { Samples = [new WindowSample([0, 1, 0, 1], Attention)] };
 
-        var frames = KeyFrames.Choose(video, 4);
+        IReadOnlyList<(long Frame, int Window, double? Attention)> frames = KeyFrames.Choose(video, 4);
 
         frames.Select(frame => frame.Frame).ShouldBe([0, 1]);
         frames[0].Attention!.Value.ShouldBe(0.4, 1e-12);

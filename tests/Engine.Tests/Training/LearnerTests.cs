@@ -1,5 +1,6 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Kernels;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
 
@@ -16,9 +17,9 @@ public sealed class LearnerTests : IDisposable
     public void A_class_weight_multiplies_the_gradients_of_its_class()
     {
         MemoryRows rows = new(12);
-        var (plain, plainGradients) = OneStep(rows, [1, 1], 0, 3, 6, 9);
-        var (weighted, weightedGradients) = OneStep(rows, [1, 2], 0, 3, 6, 9);
-        var (other, otherGradients) = OneStep(rows, [2, 1], 0, 3, 6, 9);
+        (StepOutcome plain, float[] plainGradients) = OneStep(rows, [1, 1], 0, 3, 6, 9);
+        (StepOutcome weighted, float[] weightedGradients) = OneStep(rows, [1, 2], 0, 3, 6, 9);
+        (StepOutcome other, float[] otherGradients) = OneStep(rows, [2, 1], 0, 3, 6, 9);
 
         weighted.Loss.ShouldBe(2 * plain.Loss);
         weightedGradients.ShouldBe([.. plainGradients.Select(value => 2 * value)]);
@@ -57,7 +58,7 @@ public sealed class LearnerTests : IDisposable
         MemoryRows rows = new(12);
         using Learner learner = Create(rows, mixedPrecision: true, classWeights: [1e4f, 1e4f]);
         using HostBatch batch = rows.Batch(_device, true, 0, 1, 2, 3);
-        var state = learner.State.Read();
+        StepState state = learner.State.Read();
         state.LossScale = float.MaxValue;
         learner.State.Write(state);
         float[] before = learner.Parameters.Values.Read<float>();

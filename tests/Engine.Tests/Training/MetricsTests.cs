@@ -7,7 +7,7 @@ namespace CudaTrainer.Engine.Tests.Training;
 public class MetricsTests
 {
     /// <summary>Labels with scores of few values, so that ties are common; both classes occur.</summary>
-    private static readonly Gen<(int[] Labels, double[] Scores)> s_answers =
+    private static readonly Gen<(int[] Labels, double[] Scores)> Answers =
         from count in Gen.Choose(2, 40)
         from labels in Gen.Choose(0, 1).ArrayOf(count)
         from scores in Gen.Choose(0, 8).ArrayOf(count)
@@ -102,5 +102,5 @@ public class MetricsTests
     private static IEnumerable<double> Of(int label, int[] labels, double[] scores) => scores.Where((_, i) => labels[i] == label);
 
     private static void ForAll(Action<int[], double[]> check) =>
-        Prop.ForAll(Arb.From(s_answers), answers => check(answers.Labels, answers.Scores)).QuickCheckThrowOnFailure();
+        Prop.ForAll(Arb.From(Answers), answers => check(answers.Labels, answers.Scores)).QuickCheckThrowOnFailure();
 }

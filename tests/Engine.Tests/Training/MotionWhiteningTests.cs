@@ -28,7 +28,7 @@ public sealed class MotionWhiteningTests
             }
         }
 
-        var (values, vectors) = SymmetricEigen.Decompose([.. matrix.Select(row => row.ToArray())]);
+        (double[] values, double[][] vectors) = SymmetricEigen.Decompose([.. matrix.Select(row => row.ToArray())]);
         values.ShouldBeInOrder(SortDirection.Descending);
         for (int i = 0; i < n; i++)
         {
@@ -43,7 +43,7 @@ public sealed class MotionWhiteningTests
     [Fact]
     public void Equal_eigenvalues_and_zeros_are_found()
     {
-        var (values, _) = SymmetricEigen.Decompose([[2, 0, 0, 0], [0, 0, 0, 0], [0, 0, 2, 0], [0, 0, 0, -1]]);
+        (double[] values, double[][] _) = SymmetricEigen.Decompose([[2, 0, 0, 0], [0, 0, 0, 0], [0, 0, 2, 0], [0, 0, 0, -1]]);
         values.ShouldBe([2, 2, 0, -1]);
     }
 

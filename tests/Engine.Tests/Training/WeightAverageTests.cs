@@ -173,7 +173,7 @@ public sealed class WeightAverageTests : IDisposable
         inputs.Layers.Count.ShouldBe(5);
         for (int layer = 0; layer < inputs.Layers.Count; layer++)
         {
-            var (x, channels) = inputs.Layers[layer];
+            (float[] x, int channels) = inputs.Layers[layer];
             float[] mean = learner.Parameters.Buffers[2 * layer].Value.Read<float>(),
                 variance = learner.Parameters.Buffers[(2 * layer) + 1].Value.Read<float>();
             for (int c = 0; c < channels; c++)

@@ -27,7 +27,7 @@ public sealed class WindowScorerTests : IDisposable
     [InlineData(24, 1, 1)]
     public void Each_window_is_sampled_like_a_clip_of_its_length(int frames, double length, double stride)
     {
-        var video = Score(Grey("clip.mkv", frames), length, stride);
+        ScoredVideo video = Score(Grey("clip.mkv", frames), length, stride);
 
         video.Fault.ShouldBe(VideoFault.None, video.Reason);
         _windows.ShouldBe(Expected(frames, (int)Math.Round(length * 25), (int)Math.Round(stride * 25))
@@ -50,7 +50,7 @@ public sealed class WindowScorerTests : IDisposable
     {
         string whole = _clips.Textured("whole.mkv", 100, VideoCodec.Mpeg4);
 
-        var video = Score(_clips.Cut(whole, 0.6), 0.4, 0.4);
+        ScoredVideo video = Score(_clips.Cut(whole, 0.6), 0.4, 0.4);
 
         video.Fault.ShouldBe(VideoFault.Truncated);
         video.Reason.ShouldNotBeEmpty();
@@ -60,7 +60,7 @@ public sealed class WindowScorerTests : IDisposable
     [Fact]
     public void A_window_of_more_frames_than_are_held_is_refused()
     {
-        var video = Score(Grey("clip.mkv", 2), 1000, 1000);
+        ScoredVideo video = Score(Grey("clip.mkv", 2), 1000, 1000);
 
         video.Fault.ShouldBe(VideoFault.InvalidArgument);
         video.Reason.ShouldContain("25000 frames");

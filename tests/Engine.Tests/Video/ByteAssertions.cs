@@ -6,7 +6,7 @@ internal static class ByteAssertions
     public static void ShouldEqual(this ReadOnlySpan<byte> actual, ReadOnlySpan<byte> expected, string? about = null)
     {
         actual.Length.ShouldBe(expected.Length, about);
-        var common = actual.CommonPrefixLength(expected);
+        int common = actual.CommonPrefixLength(expected);
         (common == actual.Length).ShouldBeTrue(
             common == actual.Length ? about : $"{about} byte {common} is {actual[common]}, expected {expected[common]}");
     }

@@ -25,10 +25,10 @@ public sealed class Clips : IDisposable
 
     public string Write(string name, int frames, VideoWriterOptions options, Action<int, Span<byte>> draw)
     {
-        var path = PathOf(name);
+        string path = PathOf(name);
         using var writer = new VideoWriter(path, options);
-        var rgb = new byte[writer.FrameBytes];
-        for (var frame = 0; frame < frames; frame++)
+        byte[] rgb = new byte[writer.FrameBytes];
+        for (int frame = 0; frame < frames; frame++)
         {
             draw(frame, rgb);
             writer.AddFrame(rgb);
@@ -40,7 +40,7 @@ public sealed class Clips : IDisposable
 
     public string Bytes(string name, ReadOnlySpan<byte> content)
     {
-        var path = PathOf(name);
+        string path = PathOf(name);
         File.WriteAllBytes(path, content);
         return path;
     }
@@ -48,7 +48,7 @@ public sealed class Clips : IDisposable
     /// <summary>The first part of a file, as an interrupted copy leaves it.</summary>
     public string Cut(string path, double fraction)
     {
-        var content = File.ReadAllBytes(path);
+        byte[] content = File.ReadAllBytes(path);
         return Bytes($"cut-{fraction:0.00}-{Path.GetFileName(path)}", content.AsSpan(0, (int)(content.Length * fraction)));
     }
 
@@ -56,7 +56,7 @@ public sealed class Clips : IDisposable
     public static byte[] Wav()
     {
         const int rate = 8000;
-        var wav = new byte[44 + (2 * rate)];
+        byte[] wav = new byte[44 + (2 * rate)];
         "RIFF"u8.CopyTo(wav);
         BinaryPrimitives.WriteInt32LittleEndian(wav.AsSpan(4), wav.Length - 8);
         "WAVEfmt "u8.CopyTo(wav.AsSpan(8));
@@ -69,7 +69,7 @@ public sealed class Clips : IDisposable
         BinaryPrimitives.WriteInt16LittleEndian(wav.AsSpan(34), 16);
         "data"u8.CopyTo(wav.AsSpan(36));
         BinaryPrimitives.WriteInt32LittleEndian(wav.AsSpan(40), 2 * rate);
-        for (var i = 0; i < rate; i++)
+        for (int i = 0; i < rate; i++)
         {
             BinaryPrimitives.WriteInt16LittleEndian(wav.AsSpan(44 + (2 * i)), (short)(8000 * Math.Sin(i * 0.3)));
         }
@@ -82,8 +82,8 @@ public sealed class Clips : IDisposable
 
     public static void Fill(int frame, Span<byte> rgb)
     {
-        var (r, g, b) = ColourOf(frame);
-        for (var i = 0; i < rgb.Length; i += 3)
+        (byte r, byte g, byte b) = ColourOf(frame);
+        for (int i = 0; i < rgb.Length; i += 3)
         {
             rgb[i] = r;
             rgb[i + 1] = g;
@@ -93,10 +93,10 @@ public sealed class Clips : IDisposable
 
     public static void Texture(int frame, int width, Span<byte> rgb)
     {
-        for (var i = 0; i < rgb.Length / 3; i++)
+        for (int i = 0; i < rgb.Length / 3; i++)
         {
-            var x = (i % width) + (3 * frame);
-            var y = i / width;
+            int x = (i % width) + (3 * frame);
+            int y = i / width;
             rgb[3 * i] = (byte)(128 + (100 * Math.Sin(0.2 * x)));
             rgb[(3 * i) + 1] = (byte)(128 + (100 * Math.Sin(0.13 * y)));
             rgb[(3 * i) + 2] = (byte)((x * y) + (frame * 11));

@@ -13,7 +13,7 @@ public sealed class DemoClipsTests : IDisposable
     public void Every_file_is_what_the_list_says()
     {
         var calls = new List<DemoProgress>();
-        var set = DemoClips.Render(Options(9), calls.Add);
+        DemoClipSet set = DemoClips.Render(Options(9), calls.Add);
 
         set.Labelled.Count.ShouldBe(9);
         set.Labelled.Count(clip => clip.IsViolent).ShouldBe(7);
@@ -21,8 +21,8 @@ public sealed class DemoClipsTests : IDisposable
         set.Unseen.Count(clip => clip.IsViolent).ShouldBe(1);
         calls.ShouldBe(Enumerable.Range(1, 11).Select(done => new DemoProgress(done, 11)));
 
-        var rgb = new byte[20 * 224 * 224 * 3];
-        foreach (var clip in set.Labelled.Concat(set.Unseen))
+        byte[] rgb = new byte[20 * 224 * 224 * 3];
+        foreach (DemoClip clip in set.Labelled.Concat(set.Unseen))
         {
             VideoReader.Read(clip.Path, 20, rgb).DecodedFrames.ShouldBe(clip.Frames, clip.Path);
         }
@@ -30,12 +30,12 @@ public sealed class DemoClipsTests : IDisposable
         set.Labelled.Count(clip => clip.Frames == 1).ShouldBe(1);
         set.Broken.Select(clip => clip.Fault).ShouldBe(
             [VideoFault.Empty, VideoFault.Truncated, VideoFault.NotAVideo, VideoFault.NoVideoStream], ignoreOrder: true);
-        foreach (var clip in set.Broken)
+        foreach (BrokenClip clip in set.Broken)
         {
             VideoReader.TryRead(clip.Path, 20, rgb).Fault.ShouldBe(clip.Fault, clip.Path);
         }
 
-        var files = Directory.GetFiles(set.DatasetDirectory, "*", SearchOption.AllDirectories).ToHashSet();
+        HashSet<string> files = Directory.GetFiles(set.DatasetDirectory, "*", SearchOption.AllDirectories).ToHashSet();
         files.Remove(Path.Combine(set.DatasetDirectory, "sources.csv")).ShouldBeTrue();
         files.ShouldBe(set.Labelled.Select(clip => clip.Path).Concat(set.Broken.Select(clip => clip.Path)), ignoreOrder: true);
     }
@@ -43,14 +43,14 @@ public sealed class DemoClipsTests : IDisposable
     [Fact]
     public void Sources_list_every_labelled_file_once_with_its_class_and_place()
     {
-        var set = DemoClips.Render(Options(6) with { UnseenCount = 2, ClipsPerSource = 2 });
-        var lines = File.ReadAllLines(Path.Combine(set.DatasetDirectory, "sources.csv"));
+        DemoClipSet set = DemoClips.Render(Options(6) with { UnseenCount = 2, ClipsPerSource = 2 });
+        string[] lines = File.ReadAllLines(Path.Combine(set.DatasetDirectory, "sources.csv"));
         lines[0].ShouldBe("path,class,source");
         var rows = lines.Skip(1).Select(line => line.Split(',')).ToDictionary(row => row[0], row => (Class: row[1], Source: row[2]));
         rows.Count.ShouldBe(6 + set.Broken.Count);
-        foreach (var clip in set.Labelled)
+        foreach (DemoClip clip in set.Labelled)
         {
-            var row = rows[Path.GetRelativePath(set.DatasetDirectory, clip.Path)];
+            (string Class, string Source) row = rows[Path.GetRelativePath(set.DatasetDirectory, clip.Path)];
             row.ShouldBe((clip.IsViolent ? "violent" : "nonviolent", clip.Source));
         }
 
@@ -61,11 +61,11 @@ public sealed class DemoClipsTests : IDisposable
     [Fact]
     public void A_seed_fixes_every_pixel_whatever_the_number_of_workers()
     {
-        var first = DemoClips.Render(Options(3, "a") with { UnseenCount = 0, Workers = 1 });
-        var second = DemoClips.Render(Options(3, "b") with { UnseenCount = 0, Workers = 3 });
-        var other = DemoClips.Render(Options(2, "c") with { UnseenCount = 0, Seed = 8 });
+        DemoClipSet first = DemoClips.Render(Options(3, "a") with { UnseenCount = 0, Workers = 1 });
+        DemoClipSet second = DemoClips.Render(Options(3, "b") with { UnseenCount = 0, Workers = 3 });
+        DemoClipSet other = DemoClips.Render(Options(2, "c") with { UnseenCount = 0, Seed = 8 });
         byte[][] Contents(DemoClipSet set) => [.. set.Labelled.Select(clip => File.ReadAllBytes(clip.Path))];
-        foreach (var (expected, actual) in Contents(first).Zip(Contents(second)))
+        foreach ((byte[] expected, byte[] actual) in Contents(first).Zip(Contents(second)))
         {
             actual.ShouldEqual(expected);
         }
@@ -80,13 +80,13 @@ public sealed class DemoClipsTests : IDisposable
         var video = new VideoWriterOptions { Width = 160, Height = 120 };
         var random = Draws.Of(1, 1);
         var fight = new ClipPlan(0, new Scene(7, 1), Activity.Choose(true, 0, 2, ref random), 3, video, 5);
-        var hug = fight with { Activity = Activity.Choose(false, 3, 2, ref random) };
+        ClipPlan hug = fight with { Activity = Activity.Choose(false, 3, 2, ref random) };
         var pairs = ClipRenderer.Pictures(fight).Select(picture => (byte[])picture.Pixels.Clone())
             .Zip(ClipRenderer.Pictures(hug).Select(picture => (byte[])picture.Pixels.Clone())).ToList();
         pairs.Count.ShouldBe(3);
-        foreach (var (violent, peaceful) in pairs)
+        foreach ((byte[] violent, byte[] peaceful) in pairs)
         {
-            for (var row = 0; row < 120; row++)
+            for (int row = 0; row < 120; row++)
             {
                 // Beside them.
                 violent.AsSpan(row * 160 * 3, 8 * 3).SequenceEqual(peaceful.AsSpan(row * 160 * 3, 8 * 3)).ShouldBeTrue();

@@ -7,7 +7,7 @@ namespace CudaTrainer.Engine.Tests.Video;
 
 public class FrameSamplerTests
 {
-    private static readonly Arbitrary<(int Total, int Count)> s_cases = Arb.From(
+    private static readonly Arbitrary<(int Total, int Count)> Cases = Arb.From(
         from total in Gen.OneOf(Gen.Choose(1, 60), Gen.Choose(1, 5000), Gen.Choose(int.MaxValue - 1000, int.MaxValue))
         from count in Gen.Choose(1, 64)
         select (total, count));
@@ -23,26 +23,26 @@ public class FrameSamplerTests
     [InlineData(100, 2, new long[] { 0, 99 })]
     public void Known_cases(long total, int count, long[] expected)
     {
-        var indices = new long[count];
+        long[] indices = new long[count];
         FrameSampler.FrameIndices(total, indices);
         indices.ShouldBe(expected);
     }
 
     [Fact]
     public void Long_enough_videos_are_sampled_evenly_from_first_to_last_frame() =>
-        Prop.ForAll(s_cases, x =>
+        Prop.ForAll(Cases, x =>
         {
-            var indices = new long[x.Count];
+            long[] indices = new long[x.Count];
             FrameSampler.FrameIndices(x.Total, indices);
             if (x.Total < x.Count)
             {
                 return Enumerable.Range(0, x.Count).All(i => indices[i] == i % x.Total);
             }
 
-            var exact = Enumerable.Range(0, x.Count).All(i =>
+            bool exact = Enumerable.Range(0, x.Count).All(i =>
                 indices[i] == (x.Count == 1 ? 0 : (long)(new BigInteger(i) * (x.Total - 1) / (x.Count - 1))));
-            var ascending = indices.Zip(indices.Skip(1)).All(pair => pair.First < pair.Second);
-            var complete = indices[0] == 0 && (x.Count == 1 || indices[^1] == x.Total - 1);
+            bool ascending = indices.Zip(indices.Skip(1)).All(pair => pair.First < pair.Second);
+            bool complete = indices[0] == 0 && (x.Count == 1 || indices[^1] == x.Total - 1);
             var gaps = indices.Zip(indices.Skip(1), (a, b) => b - a).DefaultIfEmpty(0).ToList();
             return exact && ascending && complete && gaps.Max() - gaps.Min() <= 1;
         }).QuickCheckThrowOnFailure();

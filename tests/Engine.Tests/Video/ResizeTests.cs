@@ -26,8 +26,8 @@ public unsafe class ResizeTests
     public void Equals_the_fixed_point_formula_bit_for_bit(int width, int height, int targetWidth, int targetHeight)
     {
         const int padding = 5;
-        var stride = (width * 3) + padding;
-        var source = new byte[stride * height];
+        int stride = (width * 3) + padding;
+        byte[] source = new byte[stride * height];
         new Random(width + height).NextBytes(source);
         Resize(source, width, height, stride, targetWidth, targetHeight)
             .ShouldEqual(FixedPoint(source, width, height, stride, targetWidth, targetHeight));
@@ -37,21 +37,21 @@ public unsafe class ResizeTests
     [MemberData(nameof(Sizes))]
     public void Is_within_one_level_of_real_valued_interpolation(int width, int height, int targetWidth, int targetHeight)
     {
-        var source = new byte[width * height * 3];
+        byte[] source = new byte[width * height * 3];
         new Random(width).NextBytes(source);
-        var actual = Resize(source, width, height, width * 3, targetWidth, targetHeight);
-        for (var y = 0; y < targetHeight; y++)
+        byte[] actual = Resize(source, width, height, width * 3, targetWidth, targetHeight);
+        for (int y = 0; y < targetHeight; y++)
         {
-            for (var x = 0; x < targetWidth; x++)
+            for (int x = 0; x < targetWidth; x++)
             {
-                var (x0, x1, fx) = Clamped(x, width, targetWidth);
-                var (y0, y1, fy) = Clamped(y, height, targetHeight);
-                for (var c = 0; c < 3; c++)
+                (int x0, int x1, double fx) = Clamped(x, width, targetWidth);
+                (int y0, int y1, double fy) = Clamped(y, height, targetHeight);
+                for (int c = 0; c < 3; c++)
                 {
                     double At(int column, int row) => source[(((row * width) + column) * 3) + c];
-                    var upper = (At(x0, y0) * (1 - fx)) + (At(x1, y0) * fx);
-                    var lower = (At(x0, y1) * (1 - fx)) + (At(x1, y1) * fx);
-                    var expected = (upper * (1 - fy)) + (lower * fy);
+                    double upper = (At(x0, y0) * (1 - fx)) + (At(x1, y0) * fx);
+                    double lower = (At(x0, y1) * (1 - fx)) + (At(x1, y1) * fx);
+                    double expected = (upper * (1 - fy)) + (lower * fy);
                     Math.Abs(actual[(((y * targetWidth) + x) * 3) + c] - expected).ShouldBeLessThanOrEqualTo(1.0);
                 }
             }
@@ -61,7 +61,7 @@ public unsafe class ResizeTests
     [Fact]
     public void Refuses_impossible_sizes()
     {
-        var pixel = stackalloc byte[3];
+        byte* pixel = stackalloc byte[3];
         VideoLibrary.Native!.Resize(pixel, 0, 1, 3, pixel, 1, 1).ShouldBe((int)VideoFault.InvalidArgument);
         VideoLibrary.Native!.Resize(pixel, 2, 1, 3, pixel, 1, 1).ShouldBe((int)VideoFault.InvalidArgument);
         VideoLibrary.Native!.Resize(pixel, 1, 1, 3, pixel, 1, -1).ShouldBe((int)VideoFault.InvalidArgument);
@@ -70,7 +70,7 @@ public unsafe class ResizeTests
     private static byte[] Resize(byte[] source, int width, int height, int stride, int targetWidth, int targetHeight)
     {
         const int guard = 64;
-        var target = new byte[(targetWidth * targetHeight * 3) + guard];
+        byte[] target = new byte[(targetWidth * targetHeight * 3) + guard];
         target.AsSpan().Fill(0xA5);
         fixed (byte* from = source, to = target)
         {
@@ -83,22 +83,22 @@ public unsafe class ResizeTests
 
     private static (int First, int Second, double Fraction) Clamped(int target, int sourceSize, int targetSize)
     {
-        var centre = Math.Clamp(((target + 0.5) * sourceSize / targetSize) - 0.5, 0, sourceSize - 1);
-        var first = (int)centre;
+        double centre = Math.Clamp(((target + 0.5) * sourceSize / targetSize) - 0.5, 0, sourceSize - 1);
+        int first = (int)centre;
         return (first, Math.Min(first + 1, sourceSize - 1), centre - first);
     }
 
     private static byte[] FixedPoint(byte[] source, int width, int height, int stride, int targetWidth, int targetHeight)
     {
-        var target = new byte[targetWidth * targetHeight * 3];
-        for (var y = 0; y < targetHeight; y++)
+        byte[] target = new byte[targetWidth * targetHeight * 3];
+        for (int y = 0; y < targetHeight; y++)
         {
-            var (rowIndex, rowWeight0, rowWeight1) = Tap(y, height, targetHeight);
-            var row0 = Math.Clamp(rowIndex, 0, height - 1);
-            var row1 = Math.Clamp(rowIndex + 1, 0, height - 1);
-            for (var x = 0; x < targetWidth; x++)
+            (int rowIndex, int rowWeight0, int rowWeight1) = Tap(y, height, targetHeight);
+            int row0 = Math.Clamp(rowIndex, 0, height - 1);
+            int row1 = Math.Clamp(rowIndex + 1, 0, height - 1);
+            for (int x = 0; x < targetWidth; x++)
             {
-                var (column, weight0, weight1) = Tap(x, width, targetWidth);
+                (int column, int weight0, int weight1) = Tap(x, width, targetWidth);
                 if (column < 0)
                 {
                     (column, weight0, weight1) = (0, 2048, 0);
@@ -108,12 +108,12 @@ public unsafe class ResizeTests
                     (column, weight0, weight1) = (width - 1, 2048, 0);
                 }
 
-                var right = Math.Min(column + 1, width - 1);
-                for (var c = 0; c < 3; c++)
+                int right = Math.Min(column + 1, width - 1);
+                for (int c = 0; c < 3; c++)
                 {
                     int Blend(int row) =>
                         (source[(row * stride) + (column * 3) + c] * weight0) + (source[(row * stride) + (right * 3) + c] * weight1);
-                    var sum = ((rowWeight0 * (Blend(row0) >> 4)) >> 16) + ((rowWeight1 * (Blend(row1) >> 4)) >> 16);
+                    int sum = ((rowWeight0 * (Blend(row0) >> 4)) >> 16) + ((rowWeight1 * (Blend(row1) >> 4)) >> 16);
                     target[(((y * targetWidth) + x) * 3) + c] = (byte)((sum + 2) >> 2);
                 }
             }
@@ -124,10 +124,10 @@ public unsafe class ResizeTests
 
     private static (int Index, int Weight0, int Weight1) Tap(int target, int sourceSize, int targetSize)
     {
-        var scale = 1.0 / ((double)targetSize / sourceSize);
-        var centre = (float)(((target + 0.5) * scale) - 0.5);
-        var index = (int)MathF.Floor(centre);
-        var fraction = centre - index;
+        double scale = 1.0 / ((double)targetSize / sourceSize);
+        float centre = (float)(((target + 0.5) * scale) - 0.5);
+        int index = (int)MathF.Floor(centre);
+        float fraction = centre - index;
         return (index, (int)MathF.Round((1 - fraction) * 2048), (int)MathF.Round(fraction * 2048));
     }
 }

@@ -6,7 +6,7 @@ namespace CudaTrainer.Engine.Tests.Video;
 
 public sealed partial class VideoFaultTests : IDisposable
 {
-    private static readonly VideoReadOptions s_small = new() { Width = 8, Height = 8 };
+    private static readonly VideoReadOptions Small = new() { Width = 8, Height = 8 };
 
     private readonly Clips _clips = new();
 
@@ -16,9 +16,9 @@ public sealed partial class VideoFaultTests : IDisposable
     public void Missing_file()
     {
         Fail(_clips.PathOf("absent.mp4")).Fault.ShouldBe(VideoFault.NotFound);
-        var file = _clips.Bytes("file", "x"u8);
+        string file = _clips.Bytes("file", "x"u8);
         Fail(Path.Combine(file, "below-a-file.mp4")).Fault.ShouldBe(VideoFault.NotFound);
-        var dangling = _clips.PathOf("dangling.mp4");
+        string dangling = _clips.PathOf("dangling.mp4");
         File.CreateSymbolicLink(dangling, _clips.PathOf("absent.mp4"));
         Fail(dangling).Fault.ShouldBe(VideoFault.NotFound);
     }
@@ -30,13 +30,13 @@ public sealed partial class VideoFaultTests : IDisposable
         Fail("/dev/zero").Reason.ShouldContain("a device");
 
         // Opening a FIFO without a writer would block until the test run is killed.
-        var fifo = _clips.PathOf("pipe.mp4");
+        string fifo = _clips.PathOf("pipe.mp4");
         MakeFifo(fifo, 0x1A4).ShouldBe(0);
-        var pipe = Fail(fifo);
+        VideoReadResult pipe = Fail(fifo);
         pipe.Fault.ShouldBe(VideoFault.NotARegularFile);
         pipe.Reason.ShouldContain("FIFO");
 
-        var socketPath = _clips.PathOf("s.mp4");
+        string socketPath = _clips.PathOf("s.mp4");
         using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         socket.Bind(new UnixDomainSocketEndPoint(socketPath));
         Fail(socketPath).Reason.ShouldContain("a socket");
@@ -46,7 +46,7 @@ public sealed partial class VideoFaultTests : IDisposable
     [Fact]
     public void File_without_permission()
     {
-        var path = _clips.Coloured("secret.mkv", 2);
+        string path = _clips.Coloured("secret.mkv", 2);
         ChangeMode(path, 0x80).ShouldBe(0);
         var result = default(VideoReadResult);
         var reader = new Thread(() =>
@@ -54,7 +54,7 @@ public sealed partial class VideoFaultTests : IDisposable
             // Of this thread only, and inherited by the decoder thread it starts: Linux keeps credentials per thread.
             const int nobody = 65534;
             _ = SetFileSystemUser(nobody);
-            result = DecodeThread.ReadOnNewThread(VideoLibrary.Native!, path, 1, new byte[8 * 8 * 3], s_small);
+            result = DecodeThread.ReadOnNewThread(VideoLibrary.Native!, path, 1, new byte[8 * 8 * 3], Small);
         });
         reader.Start();
         reader.Join();
@@ -73,7 +73,7 @@ public sealed partial class VideoFaultTests : IDisposable
     public void Text_is_no_video_whatever_its_extension(string name)
     {
         Fail(_clips.Bytes(name, "The quick brown fox jumps over the lazy dog.\n"u8)).Fault.ShouldBe(VideoFault.NotAVideo);
-        var lines = string.Concat(Enumerable.Range(0, 5000).Select(i => $"{i}\tline of a log\n"));
+        string lines = string.Concat(Enumerable.Range(0, 5000).Select(i => $"{i}\tline of a log\n"));
         Fail(_clips.Bytes(name, System.Text.Encoding.UTF8.GetBytes(lines))).Fault.ShouldBe(VideoFault.NotAVideo);
     }
 
@@ -86,9 +86,9 @@ public sealed partial class VideoFaultTests : IDisposable
     public void Noise_and_zeros_are_no_video(int bytes)
     {
         Fail(_clips.Bytes("zeros.mp4", new byte[bytes])).Fault.ShouldBe(VideoFault.NotAVideo);
-        for (var seed = 0; seed < 10; seed++)
+        for (int seed = 0; seed < 10; seed++)
         {
-            var noise = new byte[bytes];
+            byte[] noise = new byte[bytes];
             new Random(seed).NextBytes(noise);
             Fail(_clips.Bytes("noise.avi", noise)).Fault.ShouldBe(VideoFault.NotAVideo, $"seed {seed}");
         }
@@ -98,10 +98,10 @@ public sealed partial class VideoFaultTests : IDisposable
     public void Still_image_is_no_video()
     {
         // One frame of Motion JPEG is a JPEG file.
-        var avi = File.ReadAllBytes(_clips.Textured("one.avi", 1, VideoCodec.Mjpeg));
-        var start = avi.AsSpan().IndexOf(new byte[] { 0xFF, 0xD8, 0xFF });
-        var end = avi.AsSpan().LastIndexOf(new byte[] { 0xFF, 0xD9 }) + 2;
-        var result = Fail(_clips.Bytes("photo.mp4", avi.AsSpan(start, end - start)));
+        byte[] avi = File.ReadAllBytes(_clips.Textured("one.avi", 1, VideoCodec.Mjpeg));
+        int start = avi.AsSpan().IndexOf(new byte[] { 0xFF, 0xD8, 0xFF });
+        int end = avi.AsSpan().LastIndexOf(new byte[] { 0xFF, 0xD9 }) + 2;
+        VideoReadResult result = Fail(_clips.Bytes("photo.mp4", avi.AsSpan(start, end - start)));
         result.Fault.ShouldBe(VideoFault.NotAVideo);
         result.Reason.ShouldContain("still image");
     }
@@ -109,10 +109,10 @@ public sealed partial class VideoFaultTests : IDisposable
     [Fact]
     public void Playlist_opens_no_other_file()
     {
-        var target = _clips.Coloured("real.mkv", 5);
-        var playlist = $"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{target}\n#EXT-X-ENDLIST\n";
+        string target = _clips.Coloured("real.mkv", 5);
+        string playlist = $"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{target}\n#EXT-X-ENDLIST\n";
         Fail(_clips.Bytes("list.mp4", System.Text.Encoding.UTF8.GetBytes(playlist))).Fault.ShouldBe(VideoFault.NotAVideo);
-        var concat = $"ffconcat version 1.0\nfile '{target}'\n";
+        string concat = $"ffconcat version 1.0\nfile '{target}'\n";
         Fail(_clips.Bytes("concat.mp4", System.Text.Encoding.UTF8.GetBytes(concat))).Fault.ShouldBe(VideoFault.NotAVideo);
     }
 
@@ -121,7 +121,7 @@ public sealed partial class VideoFaultTests : IDisposable
     [InlineData("sound.mp4")]
     public void Sound_only(string name)
     {
-        var result = Fail(_clips.Bytes(name, Clips.Wav()));
+        VideoReadResult result = Fail(_clips.Bytes(name, Clips.Wav()));
         result.Fault.ShouldBe(VideoFault.NoVideoStream);
         result.Reason.ShouldContain("wav");
     }
@@ -129,8 +129,8 @@ public sealed partial class VideoFaultTests : IDisposable
     [Fact]
     public void Video_stream_without_frames()
     {
-        var path = _clips.Textured("none.avi", 0);
-        var result = Fail(path);
+        string path = _clips.Textured("none.avi", 0);
+        VideoReadResult result = Fail(path);
         result.Fault.ShouldBe(VideoFault.ZeroFrames);
         result.Info.DecodedFrames.ShouldBe(0);
     }
@@ -146,9 +146,9 @@ public sealed partial class VideoFaultTests : IDisposable
     [InlineData("a.wmv", VideoCodec.Wmv2, false)]
     public void Truncated_file(string name, VideoCodec codec, bool fastStart)
     {
-        var whole = _clips.Textured(name, 60, codec, fastStart: fastStart);
-        VideoReader.TryRead(whole, 5, new byte[5 * 8 * 8 * 3], s_small).Fault.ShouldBe(VideoFault.None);
-        foreach (var fraction in new[] { 0.1, 0.3, 0.5, 0.75, 0.9, 0.97 })
+        string whole = _clips.Textured(name, 60, codec, fastStart: fastStart);
+        VideoReader.TryRead(whole, 5, new byte[5 * 8 * 8 * 3], Small).Fault.ShouldBe(VideoFault.None);
+        foreach (double fraction in new[] { 0.1, 0.3, 0.5, 0.75, 0.9, 0.97 })
         {
             Fail(_clips.Cut(whole, fraction)).Fault.ShouldBe(VideoFault.Truncated, $"{name} cut to {fraction:P0}");
         }
@@ -157,9 +157,9 @@ public sealed partial class VideoFaultTests : IDisposable
     [Fact]
     public void Truncated_file_gives_what_it_has_when_damage_is_tolerated()
     {
-        var whole = _clips.Textured("front.mp4", 60, fastStart: true);
-        var result = VideoReader.TryRead(
-            _clips.Cut(whole, 0.6), 5, new byte[5 * 8 * 8 * 3], s_small with { TolerateDamage = true });
+        string whole = _clips.Textured("front.mp4", 60, fastStart: true);
+        VideoReadResult result = VideoReader.TryRead(
+            _clips.Cut(whole, 0.6), 5, new byte[5 * 8 * 8 * 3], Small with { TolerateDamage = true });
         result.Fault.ShouldBe(VideoFault.None);
         result.Info.DecodedFrames.ShouldBeInRange(10, 59);
         result.Info.DecodeErrors.ShouldBeGreaterThan(0);
@@ -171,16 +171,16 @@ public sealed partial class VideoFaultTests : IDisposable
     [InlineData("damaged.mkv", VideoCodec.Ffv1)]
     public void Damaged_packets_fail_unless_tolerated(string name, VideoCodec codec)
     {
-        var bytes = File.ReadAllBytes(_clips.Textured(name, 60, codec, fastStart: true));
+        byte[] bytes = File.ReadAllBytes(_clips.Textured(name, 60, codec, fastStart: true));
         new Random(5).NextBytes(bytes.AsSpan(bytes.Length / 2, bytes.Length / 20));
-        var path = _clips.Bytes(name, bytes);
+        string path = _clips.Bytes(name, bytes);
 
-        var result = Fail(path);
+        VideoReadResult result = Fail(path);
         result.Fault.ShouldBe(VideoFault.DecodeError);
         result.Info.DecodeErrors.ShouldBeGreaterThan(0);
         result.Reason.ShouldContain("after frame");
 
-        var tolerant = VideoReader.TryRead(path, 5, new byte[5 * 8 * 8 * 3], s_small with { TolerateDamage = true });
+        VideoReadResult tolerant = VideoReader.TryRead(path, 5, new byte[5 * 8 * 8 * 3], Small with { TolerateDamage = true });
         tolerant.Fault.ShouldBe(VideoFault.None);
         tolerant.Info.DecodeErrors.ShouldBe(result.Info.DecodeErrors);
         tolerant.Info.DecodedFrames.ShouldBeInRange(30, 60);
@@ -196,21 +196,21 @@ public sealed partial class VideoFaultTests : IDisposable
     [InlineData("a.mpg", VideoCodec.Mpeg2)]
     public void Random_damage_anywhere_never_crashes(string name, VideoCodec codec)
     {
-        var whole = File.ReadAllBytes(_clips.Textured(name, 12, codec, 64, 48));
+        byte[] whole = File.ReadAllBytes(_clips.Textured(name, 12, codec, 64, 48));
         var random = new Random(99);
-        var rgb = new byte[3 * 8 * 8 * 3];
-        var failed = 0;
-        for (var round = 0; round < 60; round++)
+        byte[] rgb = new byte[3 * 8 * 8 * 3];
+        int failed = 0;
+        for (int round = 0; round < 60; round++)
         {
-            var bytes = (byte[])whole.Clone();
-            var header = round % 2 == 0 ? Math.Min(bytes.Length, 400) : bytes.Length;
-            for (var hit = random.Next(1, 12); hit > 0; hit--)
+            byte[] bytes = (byte[])whole.Clone();
+            int header = round % 2 == 0 ? Math.Min(bytes.Length, 400) : bytes.Length;
+            for (int hit = random.Next(1, 12); hit > 0; hit--)
             {
                 bytes[random.Next(header)] = (byte)random.Next(256);
             }
 
-            var path = _clips.Bytes("hit-" + name, bytes.AsSpan(0, round % 3 == 0 ? random.Next(1, bytes.Length) : bytes.Length));
-            var result = VideoReader.TryRead(path, 3, rgb, s_small with { TolerateDamage = round % 5 == 0 });
+            string path = _clips.Bytes("hit-" + name, bytes.AsSpan(0, round % 3 == 0 ? random.Next(1, bytes.Length) : bytes.Length));
+            VideoReadResult result = VideoReader.TryRead(path, 3, rgb, Small with { TolerateDamage = round % 5 == 0 });
             Enum.IsDefined(result.Fault).ShouldBeTrue();
             (result.Reason.Length > 0).ShouldBe(!result.Succeeded);
             failed += result.Succeeded ? 0 : 1;
@@ -223,31 +223,31 @@ public sealed partial class VideoFaultTests : IDisposable
     public void Time_limit_ends_a_long_read()
     {
         // Tens of milliseconds of work at the very least, against a limit of one.
-        var path = _clips.Coloured("long.avi", 200, 320, 240, VideoCodec.Mpeg4);
-        var result = VideoReader.TryRead(
-            path, 20, new byte[20 * 8 * 8 * 3], s_small with { TimeLimit = TimeSpan.FromMilliseconds(1) });
+        string path = _clips.Coloured("long.avi", 200, 320, 240, VideoCodec.Mpeg4);
+        VideoReadResult result = VideoReader.TryRead(
+            path, 20, new byte[20 * 8 * 8 * 3], Small with { TimeLimit = TimeSpan.FromMilliseconds(1) });
         result.Fault.ShouldBe(VideoFault.TimedOut);
         result.Reason.ShouldContain("0.001 s");
         result.Info.DecodedFrames.ShouldBeLessThan(200);
-        VideoReader.TryRead(path, 20, new byte[20 * 8 * 8 * 3], s_small with { TimeLimit = TimeSpan.Zero })
+        VideoReader.TryRead(path, 20, new byte[20 * 8 * 8 * 3], Small with { TimeLimit = TimeSpan.Zero })
             .Info.DecodedFrames.ShouldBe(200);
     }
 
     [Fact]
     public void Cancellation_ends_a_read()
     {
-        var path = _clips.Coloured("long.avi", 200, 320, 240, VideoCodec.Mpeg4);
+        string path = _clips.Coloured("long.avi", 200, 320, 240, VideoCodec.Mpeg4);
         using var cancelled = new CancellationTokenSource();
         cancelled.Cancel();
         Should.Throw<OperationCanceledException>(() =>
-            VideoReader.TryRead(path, 1, new byte[8 * 8 * 3], s_small, cancelled.Token));
+            VideoReader.TryRead(path, 1, new byte[8 * 8 * 3], Small, cancelled.Token));
 
         using var later = new CancellationTokenSource(TimeSpan.FromMilliseconds(5));
         Should.Throw<OperationCanceledException>(() =>
         {
             for (; ; )
             {
-                VideoReader.TryRead(path, 1, new byte[8 * 8 * 3], s_small, later.Token);
+                VideoReader.TryRead(path, 1, new byte[8 * 8 * 3], Small, later.Token);
             }
         });
     }
@@ -255,8 +255,8 @@ public sealed partial class VideoFaultTests : IDisposable
     [Fact]
     public void The_exception_names_file_reason_and_remedy()
     {
-        var path = _clips.Cut(_clips.Textured("x.avi", 30), 0.5);
-        var exception = Should.Throw<VideoException>(() => VideoReader.Read(path, 1, new byte[8 * 8 * 3], s_small));
+        string path = _clips.Cut(_clips.Textured("x.avi", 30), 0.5);
+        VideoException exception = Should.Throw<VideoException>(() => VideoReader.Read(path, 1, new byte[8 * 8 * 3], Small));
         exception.Fault.ShouldBe(VideoFault.Truncated);
         exception.Path.ShouldBe(path);
         exception.Message.ShouldBe($"'{path}': truncated: {exception.Reason}. Copy or download it again.");
@@ -265,7 +265,7 @@ public sealed partial class VideoFaultTests : IDisposable
 
     private static VideoReadResult Fail(string path)
     {
-        var result = VideoReader.TryRead(path, 5, new byte[5 * 8 * 8 * 3], s_small);
+        VideoReadResult result = VideoReader.TryRead(path, 5, new byte[5 * 8 * 8 * 3], Small);
         result.Succeeded.ShouldBeFalse(path);
         result.Reason.ShouldNotBeEmpty();
         return result;

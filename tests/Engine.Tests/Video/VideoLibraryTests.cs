@@ -6,7 +6,7 @@ namespace CudaTrainer.Engine.Tests.Video;
 
 public sealed unsafe class VideoLibraryTests : IDisposable
 {
-    private static readonly ManualResetEventSlim s_release = new();
+    private static readonly ManualResetEventSlim Release = new();
 
     private readonly Clips _clips = new();
 
@@ -23,9 +23,9 @@ public sealed unsafe class VideoLibraryTests : IDisposable
     [Fact]
     public void A_library_that_does_not_load_is_explained_path_by_path()
     {
-        var absent = _clips.PathOf("absent.so");
-        var text = _clips.Bytes("text.so", "not a library"u8);
-        var (native, detail) = VideoLibrary.Load([absent, text, "libc.so.6"]);
+        string absent = _clips.PathOf("absent.so");
+        string text = _clips.Bytes("text.so", "not a library"u8);
+        (NativeVideo? native, string? detail) = VideoLibrary.Load([absent, text, "libc.so.6"]);
         native.ShouldBeNull();
         detail.ShouldContain($"{absent} (");
         detail.ShouldContain($"{text} (");
@@ -39,7 +39,7 @@ public sealed unsafe class VideoLibraryTests : IDisposable
     [Fact]
     public void The_first_library_that_loads_is_taken()
     {
-        var (native, detail) = VideoLibrary.Load([_clips.PathOf("absent.so"), VideoLibrary.Detail]);
+        (NativeVideo? native, string? detail) = VideoLibrary.Load([_clips.PathOf("absent.so"), VideoLibrary.Detail]);
         native.ShouldNotBeNull();
         detail.ShouldBe(VideoLibrary.Detail);
     }
@@ -47,17 +47,17 @@ public sealed unsafe class VideoLibraryTests : IDisposable
     [Fact]
     public void A_step_that_never_returns_does_not_hold_the_caller()
     {
-        var stuck = VideoLibrary.Native!.WithRead(&NeverReturns);
-        var before = VideoReader.AbandonedReads;
-        var rgb = new byte[8 * 8 * 3];
-        var result = DecodeThread.Read(
+        NativeVideo stuck = VideoLibrary.Native!.WithRead(&NeverReturns);
+        int before = VideoReader.AbandonedReads;
+        byte[] rgb = new byte[8 * 8 * 3];
+        VideoReadResult result = DecodeThread.Read(
             stuck, "x.mp4", 1, rgb, [], new VideoReadOptions { TimeLimit = TimeSpan.FromMilliseconds(1) }, CancellationToken.None);
         result.Fault.ShouldBe(VideoFault.TimedOut);
         result.Reason.ShouldContain("does not return");
         VideoReader.AbandonedReads.ShouldBe(before + 1);
 
         // The thread left behind neither serves later reads nor touches the caller's memory when it comes back.
-        s_release.Set();
+        Release.Set();
         VideoReader.Read(_clips.Coloured("fine.mkv", 1), 1, rgb, new VideoReadOptions { Width = 8, Height = 8 });
         (rgb[0], rgb[1], rgb[2]).ShouldBe(Clips.ColourOf(0));
     }
@@ -66,7 +66,7 @@ public sealed unsafe class VideoLibraryTests : IDisposable
     private static int NeverReturns(
         byte* path, NativeVideo.ReadOptions* options, byte* rgb, long bytes, NativeVideo.Info* info, byte* message, int messageBytes)
     {
-        s_release.Wait();
+        Release.Wait();
         new Span<byte>(rgb, (int)bytes).Fill(0xEE);
         return 0;
     }

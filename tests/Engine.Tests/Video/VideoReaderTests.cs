@@ -4,7 +4,7 @@ namespace CudaTrainer.Engine.Tests.Video;
 
 public sealed class VideoReaderTests : IDisposable
 {
-    private static readonly VideoReadOptions s_small = new() { Width = 8, Height = 8 };
+    private static readonly VideoReadOptions Small = new() { Width = 8, Height = 8 };
 
     private readonly Clips _clips = new();
 
@@ -21,15 +21,15 @@ public sealed class VideoReaderTests : IDisposable
     [InlineData(90, 3)]
     public void Delivers_exactly_the_sampled_frames(int total, int count)
     {
-        var path = _clips.Coloured("clip.mkv", total);
-        var rgb = Read(path, count, s_small, out var info);
+        string path = _clips.Coloured("clip.mkv", total);
+        byte[] rgb = Read(path, count, Small, out VideoInfo info);
 
         info.DecodedFrames.ShouldBe(total);
-        for (var i = 0; i < count; i++)
+        for (int i = 0; i < count; i++)
         {
-            var (r, g, b) = Clips.ColourOf((int)FrameSampler.FrameIndex(total, count, i));
-            var frame = rgb.AsSpan(i * 8 * 8 * 3, 8 * 8 * 3);
-            for (var p = 0; p < frame.Length; p += 3)
+            (byte r, byte g, byte b) = Clips.ColourOf((int)FrameSampler.FrameIndex(total, count, i));
+            Span<byte> frame = rgb.AsSpan(i * 8 * 8 * 3, 8 * 8 * 3);
+            for (int p = 0; p < frame.Length; p += 3)
             {
                 (frame[p], frame[p + 1], frame[p + 2]).ShouldBe((r, g, b), $"sample {i}");
             }
@@ -39,12 +39,12 @@ public sealed class VideoReaderTests : IDisposable
     [Fact]
     public void Says_what_the_file_is()
     {
-        var path = _clips.Write(
+        string path = _clips.Write(
             "clip.avi",
             30,
             new VideoWriterOptions { Width = 98, Height = 66, Codec = VideoCodec.Mpeg4, FrameRate = new(15) },
             (frame, rgb) => Clips.Texture(frame, 98, rgb));
-        Read(path, 4, s_small, out var info);
+        Read(path, 4, Small, out VideoInfo info);
 
         info.ShouldBe(new VideoInfo(30, 98, 66, 15, TimeSpan.FromSeconds(2), "mpeg4", "avi", 0, 1, 0, info.ResizeTime));
         info.ResizeTime.ShouldBeGreaterThan(TimeSpan.Zero);
@@ -86,8 +86,8 @@ public sealed class VideoReaderTests : IDisposable
     [InlineData(227, 3)]
     public void Reads_odd_sizes(int width, int height)
     {
-        var path = _clips.Coloured("odd.mkv", 5, width, height);
-        var rgb = Read(path, 5, s_small, out var info);
+        string path = _clips.Coloured("odd.mkv", 5, width, height);
+        byte[] rgb = Read(path, 5, Small, out VideoInfo info);
         (info.Width, info.Height).ShouldBe((width, height));
         (rgb[^3], rgb[^2], rgb[^1]).ShouldBe(Clips.ColourOf(4));
     }
@@ -100,13 +100,13 @@ public sealed class VideoReaderTests : IDisposable
     [InlineData(270, "GW/RB", 32, 48)]
     public void Honours_rotation_metadata(int degrees, string expected, int width, int height)
     {
-        var path = _clips.Write(
+        string path = _clips.Write(
             "turned.mov",
             3,
             new VideoWriterOptions { Width = 48, Height = 32, Codec = VideoCodec.Mpeg4, RotationDegrees = degrees, Quality = 100 },
             (_, rgb) => Quarters(48, 32, rgb));
         var options = new VideoReadOptions { Width = 40, Height = 40 };
-        var rgb = Read(path, 1, options, out var info);
+        byte[] rgb = Read(path, 1, options, out VideoInfo info);
 
         char At(int x, int y) => NameOf(rgb.AsSpan(((y * 40) + x) * 3, 3));
         $"{At(10, 10)}{At(30, 10)}/{At(10, 30)}{At(30, 30)}".ShouldBe(expected);
@@ -119,12 +119,12 @@ public sealed class VideoReaderTests : IDisposable
     public void Honours_colour_range(VideoCodec codec, string extension)
     {
         // Limited range stores black and white as 16 and 235, full range (Motion JPEG) as 0 and 255; both are 0 and 255 here.
-        var path = _clips.Write(
+        string path = _clips.Write(
             "range." + extension,
             2,
             new VideoWriterOptions { Width = 32, Height = 32, Codec = codec, Quality = 100 },
             (frame, rgb) => rgb.Fill(frame == 0 ? (byte)0 : (byte)255));
-        var rgb = Read(path, 2, s_small, out _);
+        byte[] rgb = Read(path, 2, Small, out _);
         rgb.AsSpan(0, 8 * 8 * 3).ToArray().Max().ShouldBeLessThanOrEqualTo((byte)3);
         rgb.AsSpan(8 * 8 * 3).ToArray().Min().ShouldBeGreaterThanOrEqualTo((byte)252);
     }
@@ -132,10 +132,10 @@ public sealed class VideoReaderTests : IDisposable
     [Fact]
     public void The_content_decides_not_the_extension()
     {
-        var path = _clips.Textured("really.mp4", 12);
-        var renamed = _clips.PathOf("claims to be.avi");
+        string path = _clips.Textured("really.mp4", 12);
+        string renamed = _clips.PathOf("claims to be.avi");
         File.Move(path, renamed);
-        Read(renamed, 4, s_small, out var info);
+        Read(renamed, 4, Small, out VideoInfo info);
         info.Container.ShouldContain("mp4");
         info.DecodedFrames.ShouldBe(12);
     }
@@ -146,8 +146,8 @@ public sealed class VideoReaderTests : IDisposable
     [InlineData("-i clip*.mkv")]
     public void Any_file_name_will_do(string name)
     {
-        var path = _clips.Coloured(name, 3);
-        Read(path, 3, s_small, out var info);
+        string path = _clips.Coloured(name, 3);
+        Read(path, 3, Small, out VideoInfo info);
         info.DecodedFrames.ShouldBe(3);
     }
 
@@ -158,16 +158,16 @@ public sealed class VideoReaderTests : IDisposable
     [InlineData(1_000_000)]
     public void A_lying_frame_count_changes_nothing(int claimed)
     {
-        var path = _clips.Textured("honest.avi", 15);
-        var honest = Read(path, 6, s_small, out _);
-        var bytes = File.ReadAllBytes(path);
+        string path = _clips.Textured("honest.avi", 15);
+        byte[] honest = Read(path, 6, Small, out _);
+        byte[] bytes = File.ReadAllBytes(path);
         PatchAviFrameCount(bytes, claimed).ShouldBe(15);
-        var liar = _clips.Bytes("liar.avi", bytes);
+        string liar = _clips.Bytes("liar.avi", bytes);
 
         // With a budget for a few frames only, the claim decides what is kept, and being wrong must cost a second pass.
-        foreach (var keep in new[] { 64L << 20, 200_000L, 0L })
+        foreach (long keep in new[] { 64L << 20, 200_000L, 0L })
         {
-            Read(liar, 6, s_small with { KeepBytes = keep }, out var info).ShouldEqual(honest);
+            Read(liar, 6, Small with { KeepBytes = keep }, out VideoInfo info).ShouldEqual(honest);
             info.DecodedFrames.ShouldBe(15);
         }
     }
@@ -178,16 +178,16 @@ public sealed class VideoReaderTests : IDisposable
     [InlineData(64L << 20, 1)]
     public void A_second_pass_gives_the_same_bits(long keepBytes, int passes)
     {
-        var path = _clips.Textured("long.mp4", 50);
-        var expected = Read(path, 5, s_small, out _);
-        Read(path, 5, s_small with { KeepBytes = keepBytes }, out var info).ShouldEqual(expected);
+        string path = _clips.Textured("long.mp4", 50);
+        byte[] expected = Read(path, 5, Small, out _);
+        Read(path, 5, Small with { KeepBytes = keepBytes }, out VideoInfo info).ShouldEqual(expected);
         info.Passes.ShouldBe(passes);
     }
 
     [Fact]
     public void Eight_readers_at_once_get_the_same_bits_as_one()
     {
-        var paths = new[]
+        string[] paths = new[]
         {
             _clips.Textured("a.mp4", 40), _clips.Textured("b.avi", 25, VideoCodec.Mjpeg), _clips.Coloured("c.mkv", 30),
             _clips.Textured("d.wmv", 18, VideoCodec.Wmv2), _clips.Bytes("e.mp4", "no video"u8),
@@ -199,22 +199,22 @@ public sealed class VideoReaderTests : IDisposable
 
         static byte[]? ReadOrNothing(string path)
         {
-            var rgb = new byte[20 * 8 * 8 * 3];
-            return VideoReader.TryRead(path, 20, rgb, s_small).Succeeded ? rgb : null;
+            byte[] rgb = new byte[20 * 8 * 8 * 3];
+            return VideoReader.TryRead(path, 20, rgb, Small).Succeeded ? rgb : null;
         }
     }
 
     [Fact]
     public void A_read_allocates_little_and_nothing_per_frame()
     {
-        var few = _clips.Coloured("few.mkv", 2);
-        var many = _clips.Coloured("many.mkv", 300);
-        var rgb = new byte[20 * 8 * 8 * 3];
+        string few = _clips.Coloured("few.mkv", 2);
+        string many = _clips.Coloured("many.mkv", 300);
+        byte[] rgb = new byte[20 * 8 * 8 * 3];
         long Allocated(string path)
         {
-            VideoReader.TryRead(path, 20, rgb, s_small);
-            var before = GC.GetAllocatedBytesForCurrentThread();
-            VideoReader.TryRead(path, 20, rgb, s_small);
+            VideoReader.TryRead(path, 20, rgb, Small);
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            VideoReader.TryRead(path, 20, rgb, Small);
             return GC.GetAllocatedBytesForCurrentThread() - before;
         }
 
@@ -225,7 +225,7 @@ public sealed class VideoReaderTests : IDisposable
     [Fact]
     public void Arguments_are_checked_before_anything_is_opened()
     {
-        var rgb = new byte[100];
+        byte[] rgb = new byte[100];
         Should.Throw<ArgumentException>(() => VideoReader.Read("x.mp4", 2, rgb)).Message
             .ShouldContain("100 bytes; [2, 224, 224, 3] needs 301056");
         Should.Throw<ArgumentOutOfRangeException>(() => VideoReader.Read("x.mp4", 0, rgb));
@@ -237,7 +237,7 @@ public sealed class VideoReaderTests : IDisposable
 
     private static byte[] Read(string path, int count, VideoReadOptions options, out VideoInfo info)
     {
-        var rgb = new byte[count * options.Width * options.Height * 3];
+        byte[] rgb = new byte[count * options.Width * options.Height * 3];
         info = VideoReader.Read(path, count, rgb, options);
         return rgb;
     }
@@ -245,32 +245,32 @@ public sealed class VideoReaderTests : IDisposable
     private void RoundTrip(VideoCodec codec, string extension)
     {
         const int width = 64, height = 48, frames = 10;
-        var path = _clips.Write(
+        string path = _clips.Write(
             $"{codec}.{extension}",
             frames,
             new VideoWriterOptions { Width = width, Height = height, Codec = codec, Quality = 95 },
             (frame, rgb) => SoftGradient(frame, width, height, rgb));
         var options = new VideoReadOptions { Width = width, Height = height };
-        var actual = Read(path, frames, options, out var info);
+        byte[] actual = Read(path, frames, options, out VideoInfo info);
         info.DecodedFrames.ShouldBe(frames);
         info.Codec.ShouldBe(codec.Name());
 
-        var expected = new byte[width * height * 3];
-        for (var frame = 0; frame < frames; frame++)
+        byte[] expected = new byte[width * height * 3];
+        for (int frame = 0; frame < frames; frame++)
         {
             SoftGradient(frame, width, height, expected);
-            var error = expected.Zip(actual.Skip(frame * expected.Length), (a, b) => Math.Abs(a - b)).Average();
+            double error = expected.Zip(actual.Skip(frame * expected.Length), (a, b) => Math.Abs(a - b)).Average();
             error.ShouldBeLessThan(6, $"{codec} in {extension}, frame {frame}");
         }
     }
 
     private static void SoftGradient(int frame, int width, int height, Span<byte> rgb)
     {
-        for (var y = 0; y < height; y++)
+        for (int y = 0; y < height; y++)
         {
-            for (var x = 0; x < width; x++)
+            for (int x = 0; x < width; x++)
             {
-                var pixel = rgb.Slice(((y * width) + x) * 3, 3);
+                Span<byte> pixel = rgb.Slice(((y * width) + x) * 3, 3);
                 pixel[0] = (byte)(60 + (2 * x));
                 pixel[1] = (byte)(40 + (4 * y));
                 pixel[2] = (byte)(30 + (20 * frame));
@@ -280,12 +280,12 @@ public sealed class VideoReaderTests : IDisposable
 
     private static void Quarters(int width, int height, Span<byte> rgb)
     {
-        for (var y = 0; y < height; y++)
+        for (int y = 0; y < height; y++)
         {
-            for (var x = 0; x < width; x++)
+            for (int x = 0; x < width; x++)
             {
-                var (left, top) = (x < width / 2, y < height / 2);
-                var pixel = rgb.Slice(((y * width) + x) * 3, 3);
+                (bool left, bool top) = (x < width / 2, y < height / 2);
+                Span<byte> pixel = rgb.Slice(((y * width) + x) * 3, 3);
                 pixel[0] = top == left ? (byte)255 : (byte)0;
                 pixel[1] = left ? (byte)0 : (byte)255;
                 pixel[2] = top ? (byte)0 : (byte)255;
@@ -306,9 +306,9 @@ public sealed class VideoReaderTests : IDisposable
     private static int PatchAviFrameCount(Span<byte> avi, int count)
     {
         const int avihFrames = 8 + 16, strhLength = 8 + 32;
-        var main = avi.IndexOf("avih"u8) + avihFrames;
-        var stream = avi.IndexOf("strh"u8) + strhLength;
-        var before = BitConverter.ToInt32(avi[main..]);
+        int main = avi.IndexOf("avih"u8) + avihFrames;
+        int stream = avi.IndexOf("strh"u8) + strhLength;
+        int before = BitConverter.ToInt32(avi[main..]);
         BitConverter.TryWriteBytes(avi[main..], count);
         BitConverter.TryWriteBytes(avi[stream..], count);
         return before;

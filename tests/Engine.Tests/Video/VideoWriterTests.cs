@@ -1,4 +1,5 @@
 using CudaTrainer.Data.Video;
+using Microsoft.Win32.SafeHandles;
 
 namespace CudaTrainer.Engine.Tests.Video;
 
@@ -15,15 +16,15 @@ public sealed class VideoWriterTests : IDisposable
     [InlineData("a.wmv", VideoCodec.Wmv2)]
     public void The_same_frames_give_the_same_file(string name, VideoCodec codec)
     {
-        var first = File.ReadAllBytes(_clips.Textured("1" + name, 10, codec));
-        var second = File.ReadAllBytes(_clips.Textured("2" + name, 10, codec));
+        byte[] first = File.ReadAllBytes(_clips.Textured("1" + name, 10, codec));
+        byte[] second = File.ReadAllBytes(_clips.Textured("2" + name, 10, codec));
         second.ShouldEqual(first);
     }
 
     [Fact]
     public void The_file_appears_when_it_is_complete()
     {
-        var path = _clips.PathOf("late.avi");
+        string path = _clips.PathOf("late.avi");
         using (var writer = new VideoWriter(path, Small(VideoCodec.Mpeg4)))
         {
             writer.AddFrame(new byte[writer.FrameBytes]);
@@ -39,7 +40,7 @@ public sealed class VideoWriterTests : IDisposable
     [Fact]
     public void A_writer_that_is_not_closed_leaves_nothing()
     {
-        var path = _clips.Bytes("old.avi", "old"u8);
+        string path = _clips.Bytes("old.avi", "old"u8);
         using (var writer = new VideoWriter(path, Small(VideoCodec.Mpeg4)))
         {
             writer.AddFrame(new byte[writer.FrameBytes]);
@@ -66,16 +67,16 @@ public sealed class VideoWriterTests : IDisposable
     public void A_full_disk_is_an_error_not_a_short_file()
     {
         // /dev/full takes every open and refuses every byte.
-        var path = _clips.PathOf("full.avi");
+        string path = _clips.PathOf("full.avi");
         using var writer = new VideoWriter(path, Small(VideoCodec.Mjpeg) with { Width = 256, Height = 256 });
-        var temporary = Directory.GetFiles(_clips.Folder).ShouldHaveSingleItem();
-        using var full = File.OpenHandle("/dev/full", FileMode.Open, FileAccess.Write);
+        string temporary = Directory.GetFiles(_clips.Folder).ShouldHaveSingleItem();
+        using SafeFileHandle full = File.OpenHandle("/dev/full", FileMode.Open, FileAccess.Write);
         RedirectOpenFile(temporary, full.DangerousGetHandle());
-        var exception = Should.Throw<VideoException>(() =>
+        VideoException exception = Should.Throw<VideoException>(() =>
         {
-            var noise = new byte[writer.FrameBytes];
+            byte[] noise = new byte[writer.FrameBytes];
             new Random(1).NextBytes(noise);
-            for (var i = 0; i < 10; i++)
+            for (int i = 0; i < 10; i++)
             {
                 writer.AddFrame(noise);
             }
@@ -101,7 +102,7 @@ public sealed class VideoWriterTests : IDisposable
     /// <summary>Makes this process's descriptor of <paramref name="path"/> one of another file.</summary>
     private static void RedirectOpenFile(string path, nint other)
     {
-        var link = Directory.GetFiles("/proc/self/fd").Single(entry => new FileInfo(entry).LinkTarget == path);
+        string link = Directory.GetFiles("/proc/self/fd").Single(entry => new FileInfo(entry).LinkTarget == path);
         DuplicateTo((int)other, int.Parse(Path.GetFileName(link))).ShouldBeGreaterThan(0);
     }
 

@@ -139,7 +139,7 @@ public sealed unsafe class CudaBatchNormReplicasTests(CudaFixture fixture)
             return [y.Read(), dx.Read(), dScale.Read(), dShift.Read(), running.Read(), spread.Read()];
         }
 
-        foreach (var (i, (actual, expected)) in Run(true).Zip(Run(false)).Index())
+        foreach ((int i, (float[] actual, float[] expected)) in Run(true).Zip(Run(false)).Index())
         {
             // Activations may be rounded to neighbouring halves.
             actual.ShouldAgreeWith(expected.Widen(), type == CudaType.Float16 && i < 2 ? type.Forward() : 1e-6, $"output {i}");

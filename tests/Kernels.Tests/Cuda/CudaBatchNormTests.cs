@@ -12,7 +12,7 @@ public sealed unsafe class CudaBatchNormTests(CudaFixture fixture)
     private const float Momentum = 0.99f;
     private const float Epsilon = 1e-3f;
 
-    private static readonly (int Rows, int Channels)[] _shapes = [(1, 3), (2, 1), (3, 8), (31, 16), (33, 17), (65, 48), (127, 33),
+    private static readonly (int Rows, int Channels)[] Shapes = [(1, 3), (2, 1), (3, 8), (31, 16), (33, 17), (65, 48), (127, 33),
         (200, 31), (130, 128), (1_280, 24), (7, 257), (3_000, 9)];
 
     public static TheoryData<CudaType, bool> Types => CudaTolerance.Types;
@@ -23,7 +23,7 @@ public sealed unsafe class CudaBatchNormTests(CudaFixture fixture)
     {
         var op = new Cuda.BatchNorm(fixture.Library);
         using var team = new ThreadTeam(1, SimdSelection.Current);
-        foreach ((int rows, int channels) in _shapes)
+        foreach ((int rows, int channels) in Shapes)
         {
             foreach ((bool relu, float probability) in ((bool, float)[])[(false, 0), (true, 0.5f), (true, 0), (false, 0.3f)])
             {
@@ -85,7 +85,7 @@ public sealed unsafe class CudaBatchNormTests(CudaFixture fixture)
     public void Inference_uses_the_running_statistics(CudaType type, bool misaligned)
     {
         var op = new Cuda.BatchNorm(fixture.Library);
-        foreach ((int rows, int channels) in _shapes)
+        foreach ((int rows, int channels) in Shapes)
         {
             foreach (bool relu in (bool[])[false, true])
             {

@@ -10,7 +10,7 @@ namespace CudaTrainer.Kernels.Tests;
 public sealed unsafe class CudaOptimizerTests(CudaFixture fixture)
 {
     /// <summary>Boundaries in the middle of vectors and stretches, empty parameters, one longer than several stretches.</summary>
-    private static readonly long[][] _segmentations =
+    private static readonly long[][] Segmentations =
     [
         [0, 1], [0, 3], [0, 0, 5, 5, 9], [0, 2_048], [0, 2_047, 2_048, 2_049], [0, 7, 4_096, 4_100],
         [0, 10_001, 10_003, 10_064, 10_064, 10_192], [0, 0], [0, 31, 32, 33, 127, 128, 129, 257, 3_000],
@@ -39,7 +39,7 @@ public sealed unsafe class CudaOptimizerTests(CudaFixture fixture)
         var adam = new Cuda.Adam(fixture.Library);
         using var team = new ThreadTeam(1, SimdSelection.Current);
         var options = new AdamOptions { ClipMode = mode, ClipNorm = 0.7f };
-        foreach (long[] segments in _segmentations)
+        foreach (long[] segments in Segmentations)
         {
             int count = (int)segments[^1], parameters = segments.Length - 1;
             using var buffers = new Buffers();

@@ -48,7 +48,7 @@ public sealed partial class PtxCompilerTests
     [MemberData(nameof(Refused))]
     public void What_cannot_be_a_kernel_is_refused_with_method_construct_and_rule(string method, string construct, string rule)
     {
-        var refused = Should.Throw<KernelRefusedException>(
+        KernelRefusedException refused = Should.Throw<KernelRefusedException>(
             () => PtxCompiler.Compile(new KernelSource(typeof(RefusedKernels).GetMethod(method)!), 80));
         refused.Method.Name.ShouldBe(method);
         refused.Construct.ShouldContain(construct);

@@ -21,7 +21,7 @@ public sealed class PtxTextTests
     [Fact]
     public void An_argument_structure_of_another_size_is_refused()
     {
-        var refused = Should.Throw<KernelRefusedException>(
+        KernelRefusedException refused = Should.Throw<KernelRefusedException>(
             () => PtxText.Finish(Kernel, Whole(string.Empty).Replace("[16]", "[24]", StringComparison.Ordinal)));
         refused.Construct.ShouldBe("its argument structure OneArray, which has 16 bytes here and 24 on the GPU");
     }

@@ -96,7 +96,7 @@ public sealed unsafe class CudaContextTests : InteropTest
         using var stream = new CudaStream(context);
         nint device = context.TryAllocate(64);
         using PinnedMemory host = context.AllocatePinned(128);
-        var failure = Should.Throw<CudaException>(() => stream.CopyToDevice(host.Pointer, device, 65));
+        CudaException failure = Should.Throw<CudaException>(() => stream.CopyToDevice(host.Pointer, device, 65));
         (failure.Call, failure.CodeName, failure.Code, failure.IsSticky)
             .ShouldBe(("cuMemcpyHtoDAsync", "CUDA_ERROR_INVALID_VALUE", 1, false));
         failure.Message.ShouldContain($"cuMemcpyHtoDAsync failed on cuda:{context.Ordinal}");
@@ -137,12 +137,12 @@ public sealed unsafe class CudaContextTests : InteropTest
     {
         CudaContext context = OpenSimulated();
         var stream = new CudaStream(context);
-        var pinned = context.AllocatePinned(64);
+        PinnedMemory pinned = context.AllocatePinned(64);
         using var place = new CudaEvent(context);
         var library = new KernelLibrary(context);
         CudaKernel kernel = Load<TestKernels.OneArray>(library, TestKernels.Bounded);
         Configure("FAIL_LAUNCH", kernel.Name);
-        var first = Should.Throw<CudaException>(() =>
+        CudaException first = Should.Throw<CudaException>(() =>
         {
             Launch(kernel, stream, context.TryAllocate(256));
             stream.Synchronize();
@@ -159,7 +159,7 @@ public sealed unsafe class CudaContextTests : InteropTest
             () => context.AllocatePinned(8), () => stream.CopyToHost(0, pinned.Pointer, 8), () => _ = place.HasPassed,
         })
         {
-            var failure = Should.Throw<CudaException>(later);
+            CudaException failure = Should.Throw<CudaException>(later);
             failure.Message.ShouldContain(first.Message);
             failure.Message.ShouldContain($"cuda:{context.Ordinal} cannot be used any more");
             (failure.Call, failure.Code, failure.IsSticky).ShouldBe((first.Call, first.Code, true));
@@ -183,7 +183,7 @@ public sealed unsafe class CudaContextTests : InteropTest
         using var stream = new CudaStream(context);
         nint device = context.TryAllocate(256);
         Configure("LOSE_DEVICE", "1");
-        var failure = Should.Throw<CudaException>(() =>
+        CudaException failure = Should.Throw<CudaException>(() =>
         {
             stream.Fill(device, 0, 256);
             stream.Synchronize();
@@ -200,7 +200,7 @@ public sealed unsafe class CudaContextTests : InteropTest
         using var cublas = new CublasHandle(context, stream, 1 << 20);
         nint a = Upload(stream, new float[16]), c = Upload(stream, new float[16]);
         Configure("LOSE_DEVICE", "1");
-        var failure = Should.Throw<CudaException>(() =>
+        CudaException failure = Should.Throw<CudaException>(() =>
         {
             for (int i = 0; i < 100; i++)
             {

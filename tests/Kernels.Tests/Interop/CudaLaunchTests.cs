@@ -93,7 +93,7 @@ public sealed unsafe class CudaLaunchTests : InteropTest
         kernel.MaxThreads.ShouldBe(TestKernels.FewThreads);
         kernel.BlocksPerMultiprocessor(TestKernels.FewThreads, 0).ShouldBeGreaterThan(0);
         nint numbers = Upload(stream, new int[128]);
-        var failure = Should.Throw<CudaException>(
+        CudaException failure = Should.Throw<CudaException>(
             () => kernel.Launch(stream, new Grid(1), new Grid(128), 0, new TestKernels.OneArray { Numbers = new(numbers, 128) }));
         (failure.Kernel, failure.IsSticky).ShouldBe(("TestKernels_Bounded", false));
         Read<int>(stream, numbers, 128).ShouldAllBe(number => number == 0);
@@ -136,7 +136,7 @@ public sealed unsafe class CudaLaunchTests : InteropTest
 
         stream.BeginCapture();
         stream.Fill(numbers, 0, 8);
-        var failure = Should.Throw<CudaException>(stream.Synchronize);
+        CudaException failure = Should.Throw<CudaException>(stream.Synchronize);
         (failure.Code, failure.IsSticky).ShouldBe((900, false));
         Should.Throw<CudaException>(() => stream.EndCapture()).Code.ShouldBe(901);
         Read<int>(stream, numbers, 2).ShouldBe([1, 2]);
@@ -264,7 +264,7 @@ public sealed unsafe class CudaLaunchTests : InteropTest
         using var stream = new CudaStream(context);
         using var library = new KernelLibrary(context);
         nint numbers = context.TryAllocate(1 << 10);
-        var failure = Should.Throw<CudaException>(() =>
+        CudaException failure = Should.Throw<CudaException>(() =>
         {
             Add(Load<TestKernels.AddArguments>(library, TestKernels.Add), stream, numbers + (1 << 10) - 16, 1, 1024);
             stream.Synchronize();

@@ -13,8 +13,8 @@ public sealed class CudaLibrariesTests : InteropTest
     public static TheoryData<bool, bool, CudaType, CudaType, bool> Products()
     {
         var cases = new TheoryData<bool, bool, CudaType, CudaType, bool>();
-        foreach (var (operands,
-            result) in new[] { (CudaType.Float32, CudaType.Float32), (CudaType.Float16, CudaType.Float32), (CudaType.Float16,
+        foreach ((CudaType operands,
+            CudaType result) in new[] { (CudaType.Float32, CudaType.Float32), (CudaType.Float16, CudaType.Float32), (CudaType.Float16,
             CudaType.Float16) })
         {
             for (int bits = 0; bits < 8; bits++)
@@ -83,7 +83,7 @@ public sealed class CudaLibrariesTests : InteropTest
         using var cublas = new CublasHandle(context, stream, 1 << 20);
         nint x = Upload(stream, new float[16]), y = Upload(stream, new float[16]);
         cublas.Gemm(false, false, 4, 4, 4, 1, x, CudaType.Float32, 4, x, CudaType.Float32, 4, 0, y, CudaType.Float32, 4);
-        var failure = Should.Throw<CudaException>(
+        CudaException failure = Should.Throw<CudaException>(
             () => cublas.Gemm(false, false, 4, 4, 4, 1, x, CudaType.Float32, 3, x, CudaType.Float32, 4, 0, y, CudaType.Float32, 4));
         (failure.Call, failure.IsSticky).ShouldBe(("cublasGemmEx", false));
         failure.Message.ShouldContain("cuBLAS");
@@ -187,7 +187,7 @@ public sealed class CudaLibrariesTests : InteropTest
         var matrices = new (LstmWeights What, float[] Values,
             int Length)[] { (LstmWeights.Input, wi, Hidden * Inputs), (LstmWeights.Hidden, wh, Hidden * Hidden), (LstmWeights.Bias, bias,
             Hidden) };
-        foreach (var (what, values, length) in matrices)
+        foreach ((LstmWeights what, float[] values, int length) in matrices)
         {
             for (int gate = 0; gate < 4; gate++)
             {
@@ -209,7 +209,7 @@ public sealed class CudaLibrariesTests : InteropTest
         RecurrentGradients expected = reference.LstmGradients(x.Widen(), wi.Widen(), wh.Widen(), bias.Widen(), dy.Widen());
         Agree(ReadAs(stream, dx, x.Length, type), expected.X, type);
         float[] sums = ReadAs(stream, gradients, space.Length, type);
-        foreach (var (what, values, length) in matrices)
+        foreach ((LstmWeights what, float[] values, int length) in matrices)
         {
             double[] wanted = what switch { LstmWeights.Input => expected.InputWeights, LstmWeights.Hidden => expected.HiddenWeights, _ => expected.Bias };
             for (int gate = 0; gate < 4; gate++)

@@ -30,7 +30,7 @@ public sealed class CudaModuleTests : InteropTest
     public void Text_that_is_wrong_is_told_in_the_words_of_the_drivers_compiler()
     {
         using CudaContext context = Open();
-        var failure = Should.Throw<CudaException>(() => new CudaModule(context, With("ret;", "frob %r1;"), "wrong"));
+        CudaException failure = Should.Throw<CudaException>(() => new CudaModule(context, With("ret;", "frob %r1;"), "wrong"));
         (failure.Call, failure.Code, failure.CodeName, failure.Kernel, failure.IsSticky).ShouldBe(
             ("cuModuleLoadDataEx", 218, "CUDA_ERROR_INVALID_PTX", "wrong", false));
         failure.Message.ShouldStartWith($"cuModuleLoadDataEx(wrong) failed on cuda:{context.Ordinal}: CUDA_ERROR_INVALID_PTX (218): ");
@@ -56,7 +56,7 @@ public sealed class CudaModuleTests : InteropTest
     {
         using CudaContext context = Open();
         string name = new('x', 50_000);
-        var failure = Should.Throw<CudaException>(() => new CudaModule(context, With("ret;", $"mov.b32 {name}, 0;"), "long"));
+        CudaException failure = Should.Throw<CudaException>(() => new CudaModule(context, With("ret;", $"mov.b32 {name}, 0;"), "long"));
         failure.Message.ShouldContain("xxx");
         failure.Message.Length.ShouldBeLessThan(20_000);
     }
@@ -67,7 +67,7 @@ public sealed class CudaModuleTests : InteropTest
         using CudaContext context = OpenSimulated();
         using var library = new KernelLibrary(context);
         Configure("DRIVER_VERSION", "10020");
-        var failure = Should.Throw<CudaException>(() => Load<TestKernels.OneArray>(library, TestKernels.Bounded));
+        CudaException failure = Should.Throw<CudaException>(() => Load<TestKernels.OneArray>(library, TestKernels.Bounded));
         (failure.Code, failure.CodeName, failure.Kernel, failure.IsSticky).ShouldBe(
             (222, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION", "TestKernels_Bounded", false));
         failure.Message.ShouldContain(
@@ -82,7 +82,7 @@ public sealed class CudaModuleTests : InteropTest
     {
         using CudaContext context = OpenSimulated();
         Configure("DRIVER_VERSION", "11020");
-        var failure = Should.Throw<CudaException>(() => new CudaModule(context, With("7.0", "8.4"), "newer"));
+        CudaException failure = Should.Throw<CudaException>(() => new CudaModule(context, With("7.0", "8.4"), "newer"));
         failure.Code.ShouldBe(222);
         failure.Message.ShouldContain("PTX 8.4 is newer than 7.2");
         failure.Message.ShouldContain("this one supports CUDA 11.2");
@@ -93,7 +93,7 @@ public sealed class CudaModuleTests : InteropTest
     {
         using CudaContext context = OpenSimulated();
         Configure("COMPUTE_CAPABILITY", "7.0");
-        var failure = Should.Throw<CudaException>(() => new CudaModule(context, With("sm_70", "sm_75"), "above"));
+        CudaException failure = Should.Throw<CudaException>(() => new CudaModule(context, With("sm_70", "sm_75"), "above"));
         (failure.Code, failure.IsSticky).ShouldBe((209, false));
         failure.Message.ShouldContain("compute capability 7.0 (Volta) and newer");
     }

@@ -48,7 +48,7 @@ public sealed class NcclProcessTests : NcclTest, IDisposable
             stream.Synchronize();
 
             // Not that it waited too long: that would be another error.
-            var failure = Should.Throw<NcclException>(communicator.ThrowIfFailed);
+            NcclException failure = Should.Throw<NcclException>(communicator.ThrowIfFailed);
             (failure.Rank, failure.Code).ShouldBe((0, 6));
             failure.Message.ShouldContain("rank 1 is gone");
         }

@@ -188,7 +188,7 @@ public sealed unsafe class NcclTests : NcclTest
         RequireDevices(1);
         using CudaContext context = Open();
         long live = Interop.Cuda.IsSimulated ? Counted("live_communicators") : 0;
-        var failure = Should.Throw<NcclException>(() => new NcclCommunicator(context, NcclCommunicator.NewUniqueId(), 2, 2));
+        NcclException failure = Should.Throw<NcclException>(() => new NcclCommunicator(context, NcclCommunicator.NewUniqueId(), 2, 2));
         (failure.Call, failure.Code, failure.CodeName, failure.Rank, failure.Device, failure.IsSticky)
             .ShouldBe(("ncclCommInitRank", InvalidArgument, "NCCL", 2, context.Ordinal, false));
         failure.Message.ShouldStartWith($"ncclCommInitRank failed on cuda:{context.Ordinal}: NCCL (4): rank 2 of 2: invalid argument");
@@ -308,7 +308,7 @@ public sealed unsafe class NcclTests : NcclTest
             freed.Set();
             foreach (Action later in new Action[] { rank.Communicator.ThrowIfFailed, () => rank.Communicator.AllGather(rank.Stream, values, values, 4) })
             {
-                var failure = Should.Throw<NcclException>(later);
+                NcclException failure = Should.Throw<NcclException>(later);
                 failure.Rank.ShouldBe(0);
                 failure.Message.ShouldContain("the communicator was aborted");
             }

@@ -13,18 +13,18 @@ internal sealed unsafe partial class FaultHandlers : IDisposable
     private const int ActionBytes = 256;
 
     /// <summary>SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE and SIGSEGV, as Linux numbers them.</summary>
-    private static readonly int[] s_signals = [4, 5, 6, 7, 8, 11];
+    private static readonly int[] Signals = [4, 5, 6, 7, 8, 11];
 
-    private readonly byte[] _saved = new byte[s_signals.Length * ActionBytes];
-    private readonly bool[] _isSaved = new bool[s_signals.Length];
+    private readonly byte[] _saved = new byte[Signals.Length * ActionBytes];
+    private readonly bool[] _isSaved = new bool[Signals.Length];
 
     public FaultHandlers()
     {
         fixed (byte* saved = _saved)
         {
-            for (int i = 0; i < s_signals.Length && OperatingSystem.IsLinux(); i++)
+            for (int i = 0; i < Signals.Length && OperatingSystem.IsLinux(); i++)
             {
-                _isSaved[i] = sigaction(s_signals[i], null, saved + (i * ActionBytes)) == 0;
+                _isSaved[i] = sigaction(Signals[i], null, saved + (i * ActionBytes)) == 0;
             }
         }
     }
@@ -33,11 +33,11 @@ internal sealed unsafe partial class FaultHandlers : IDisposable
     {
         fixed (byte* saved = _saved)
         {
-            for (int i = 0; i < s_signals.Length; i++)
+            for (int i = 0; i < Signals.Length; i++)
             {
                 if (_isSaved[i])
                 {
-                    _ = sigaction(s_signals[i], saved + (i * ActionBytes), null);
+                    _ = sigaction(Signals[i], saved + (i * ActionBytes), null);
                 }
             }
         }

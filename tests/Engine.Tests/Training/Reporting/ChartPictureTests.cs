@@ -7,7 +7,7 @@ namespace CudaTrainer.Engine.Tests.Training.Reporting;
 /// <summary>Places are in the units of the drawing, whose upper left corner lies at (14, 36) of a picture of 448 × 338.</summary>
 public sealed class ChartPictureTests
 {
-    private static readonly SKColor _card = SKColors.White, _blue = SKColor.Parse("#1a5fc0"), _red = SKColor.Parse("#c2410c");
+    private static readonly SKColor Card = SKColors.White, Blue = SKColor.Parse("#1a5fc0"), Red = SKColor.Parse("#c2410c");
 
     /// <summary>3 of 4 nonviolent clips right, 1 of 4 violent ones: a right cell is blue, a wrong one red, by its share.</summary>
     [Fact]
@@ -20,7 +20,7 @@ public sealed class ChartPictureTests
 
         foreach ((int x, int y, SKColor colour, int percent) in new[]
         {
-            (102, 34, _blue, 28), (262, 34, _red, 12), (102, 150, _red, 28), (262, 150, _blue, 12),
+            (102, 34, Blue, 28), (262, 34, Red, 12), (102, 150, Red, 28), (262, 150, Blue, 12),
         })
         {
             SKColor cell = Between(colour, percent / 100.0);
@@ -47,10 +47,10 @@ public sealed class ChartPictureTests
 
         foreach ((double x, double y) in curve.Zip(curve.Skip(1), (from, to) => ((from.X + to.X) / 2, (from.Y + to.Y) / 2)))
         {
-            Near(At(picture, 54 + (352 * x), 224 - (210 * y)), _blue).ShouldBeTrue($"({x}, {y})");
+            Near(At(picture, 54 + (352 * x), 224 - (210 * y)), Blue).ShouldBeTrue($"({x}, {y})");
         }
 
-        Near(At(picture, 54 + (352 * 0.7), 224 - (210 * 0.3)), _card).ShouldBeTrue("below the curve and the diagonal");
+        Near(At(picture, 54 + (352 * 0.7), 224 - (210 * 0.3)), Card).ShouldBeTrue("below the curve and the diagonal");
     }
 
     /// <summary>Without clips of one class there is no curve; its name has a swatch all the same.</summary>
@@ -59,8 +59,8 @@ public sealed class ChartPictureTests
     {
         using SKBitmap picture = Draw(ScoreCharts.Roc("ROC curve", [new Series("val", 0, [], SeriesKind.Curve)]));
 
-        Places(picture, 0, 0, 420, 268).ShouldNotContain(pixel => Near(pixel, _blue));
-        Places(picture, 0, 278, 28, 290).ShouldContain(pixel => Near(pixel, _blue));
+        Places(picture, 0, 0, 420, 268).ShouldNotContain(pixel => Near(pixel, Blue));
+        Places(picture, 0, 278, 28, 290).ShouldContain(pixel => Near(pixel, Blue));
         Near(At(picture, 200, 224), SKColor.Parse("#536171")).ShouldBeTrue("the axis");
     }
 
@@ -86,10 +86,10 @@ public sealed class ChartPictureTests
         using SKBitmap picture = Draw(chart.ToMarkup());
 
         // 88 units each to the right, 49.5 up.
-        Near(At(picture, 54 + 44, 224 - 49.5), Between(_blue, 0.34)).ShouldBeTrue("inside the bar");
-        Near(At(picture, 54, 224 - 49.5), _blue).ShouldBeTrue("the bar's edge");
-        Near(At(picture, 54 + 88, 224 - 49.5), _card).ShouldBeTrue("inside a mark");
-        Places(picture, 54 + 92, 224 - 152, 54 + 260, 224 - 145).Count(pixel => Near(pixel, _red))
+        Near(At(picture, 54 + 44, 224 - 49.5), Between(Blue, 0.34)).ShouldBeTrue("inside the bar");
+        Near(At(picture, 54, 224 - 49.5), Blue).ShouldBeTrue("the bar's edge");
+        Near(At(picture, 54 + 88, 224 - 49.5), Card).ShouldBeTrue("inside a mark");
+        Places(picture, 54 + 92, 224 - 152, 54 + 260, 224 - 145).Count(pixel => Near(pixel, Red))
             .ShouldBeGreaterThan(100, "the dashed line");
         Places(picture, 54 + 175, 26, 54 + 178, 224).ShouldContain(pixel => Near(pixel, SKColor.Parse("#17202b"), 60), "the mark's line");
         InkShare(picture, 54 + 160, 8, 54 + 192, 19).ShouldBeInRange(0.05, 0.5, "the mark's name");

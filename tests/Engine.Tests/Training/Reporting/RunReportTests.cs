@@ -5,8 +5,8 @@ using System.Text.RegularExpressions;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.Options;
-using CudaTrainer.Training.RunFiles;
 using CudaTrainer.Training.Reporting;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Engine.Tests.Training.Reporting;
 
@@ -23,7 +23,7 @@ public sealed class RunReportTests : IDisposable
         TrainingResult result = TrainingFixture.Run(_fixture.Options("run") with { Epochs = 5 });
         string page = File.ReadAllText(_fixture.File("run/report.html"));
 
-        foreach (var (name, metrics) in new[] { ("val", result.Val!), ("test", result.Test!) })
+        foreach ((string name, ClassificationMetrics metrics) in new[] { ("val", result.Val!), ("test", result.Test!) })
         {
             int column = name == "val" ? 0 : 1;
             Row(page, "accuracy")[column].ShouldBe(Numbers.Percent(metrics.Accuracy));
@@ -48,9 +48,9 @@ public sealed class RunReportTests : IDisposable
     {
         TrainingResult result = TrainingFixture.Run(_fixture.Options("run"));
 
-        foreach (var (split, metrics) in new[] { ("val", result.Val!), ("test", result.Test!) })
+        foreach ((string split, ClassificationMetrics metrics) in new[] { ("val", result.Val!), ("test", result.Test!) })
         {
-            var clips = PredictionFile.Read(_fixture.File($"run/predictions_{split}.csv"));
+            IReadOnlyList<ClipPrediction> clips = PredictionFile.Read(_fixture.File($"run/predictions_{split}.csv"));
             clips.Count.ShouldBe(9);
             ClassificationMetrics again = ClassificationMetrics.Compute(
                 [.. clips.Select(clip => clip.Label)], [.. clips.Select(clip => clip.Violent)], metrics.Threshold,
@@ -72,10 +72,10 @@ public sealed class RunReportTests : IDisposable
         TrainingFixture.Run(options with { Device = "cpu" });
         TrainingFixture.Run(options with { Device = "cpu:3", CheckpointDir = _fixture.File("three") });
 
-        var one = PredictionFile.Read(_fixture.File("one/predictions_test.csv"));
-        var three = PredictionFile.Read(_fixture.File("three/predictions_test.csv"));
+        IReadOnlyList<ClipPrediction> one = PredictionFile.Read(_fixture.File("one/predictions_test.csv"));
+        IReadOnlyList<ClipPrediction> three = PredictionFile.Read(_fixture.File("three/predictions_test.csv"));
         one.Select(clip => clip.Attention).Distinct().Count().ShouldBe(9);
-        foreach (var (single, split) in one.Zip(three))
+        foreach ((ClipPrediction single, ClipPrediction split) in one.Zip(three))
         {
             split.Path.ShouldBe(single.Path);
             for (int frame = 0; frame < 4; frame++)
@@ -185,7 +185,7 @@ public sealed class RunReportTests : IDisposable
     [Fact]
     public void A_folder_without_a_run_is_an_error_with_advice()
     {
-        var error = Should.Throw<RunException>(() => RunReport.Write([_fixture.Features], [], null, CancellationToken.None));
+        RunException error = Should.Throw<RunException>(() => RunReport.Write([_fixture.Features], [], null, CancellationToken.None));
 
         error.Message.ShouldContain("holds no training run");
         error.Hint.ShouldNotBeNull();

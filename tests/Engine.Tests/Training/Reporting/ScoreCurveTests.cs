@@ -1,6 +1,6 @@
 using CudaTrainer.Training.Metrics;
-using CudaTrainer.Training.RunFiles;
 using CudaTrainer.Training.Reporting;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Engine.Tests.Training.Reporting;
 
@@ -18,13 +18,13 @@ public class ScoreCurveTests
         int[] labels = [.. clips.Select(clip => clip.Label)];
         double[] scores = [.. clips.Select(clip => clip.Violent)];
 
-        var roc = ScoreCurves.Roc(clips);
+        IReadOnlyList<(double X, double Y)> roc = ScoreCurves.Roc(clips);
         roc[0].ShouldBe((0, 0));
         roc[^1].ShouldBe((1, 1));
         roc.Zip(roc.Skip(1)).Sum(pair => (pair.Second.X - pair.First.X) * (pair.First.Y + pair.Second.Y) / 2)
             .ShouldBe(RankMetrics.RocAuc(labels, scores), 1e-12);
 
-        var curve = ScoreCurves.PrecisionRecall(clips);
+        IReadOnlyList<(double X, double Y)> curve = ScoreCurves.PrecisionRecall(clips);
         curve.Zip(curve.Skip(1)).Sum(pair => (pair.Second.X - pair.First.X) * pair.Second.Y)
             .ShouldBe(RankMetrics.AveragePrecision(labels, scores), 1e-12);
     }
@@ -60,7 +60,7 @@ public class ScoreCurveTests
     [InlineData(10, 10, 0.722, 1.0)]
     public void The_interval_of_a_share_is_that_of_Wilson(int right, int count, double low, double high)
     {
-        var interval = ScoreCurves.Wilson((double)right / count, count);
+        (double Low, double High) interval = ScoreCurves.Wilson((double)right / count, count);
 
         interval.Low.ShouldBe(low, 5e-4);
         interval.High.ShouldBe(high, 5e-4);
