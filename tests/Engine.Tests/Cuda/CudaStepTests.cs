@@ -66,20 +66,19 @@ public sealed class CudaStepTests : IDisposable
 
         const int Steps = 10;
         CudaCounters counters = device.Counters;
-        (long GraphLaunches, long KernelLaunches, long LibraryCalls, long Copies, long Fills, long DeviceAllocations, long HostWaits) before = (counters.GraphLaunches, counters.KernelLaunches, counters.LibraryCalls, counters.Copies, counters.Fills,
-            counters.DeviceAllocations, counters.HostWaits);
+        long[] before = Counts();
         for (int step = 0; step < Steps; step++)
         {
             Step(step);
         }
 
-        (counters.GraphLaunches - before.GraphLaunches).ShouldBe(Steps);
-        (counters.KernelLaunches - before.KernelLaunches).ShouldBe(0);
-        (counters.LibraryCalls - before.LibraryCalls).ShouldBe(0);
-        (counters.Copies - before.Copies).ShouldBe(2 * Steps);
-        (counters.Fills - before.Fills).ShouldBe(0);
-        (counters.DeviceAllocations - before.DeviceAllocations).ShouldBe(0);
-        (counters.HostWaits - before.HostWaits).ShouldBe(Steps);
+        Counts().Zip(before, (after, earlier) => after - earlier).ShouldBe([Steps, 0, 0, 2 * Steps, 0, 0, Steps]);
+
+        long[] Counts() =>
+        [
+            counters.GraphLaunches, counters.KernelLaunches, counters.LibraryCalls, counters.Copies, counters.Fills,
+            counters.DeviceAllocations, counters.HostWaits,
+        ];
 
         void Step(int step)
         {

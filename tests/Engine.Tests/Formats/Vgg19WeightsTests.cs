@@ -137,7 +137,8 @@ public sealed class Vgg19WeightsTests : IDisposable
         IEnumerable<string> tensors = Vgg19Names.Tensors.Select(tensor =>
         {
             long bytes = 2 * tensor.Shape.Aggregate(1L, (product, d) => product * d);
-            string text = $"\"{tensor.Name}\":{{\"dtype\":\"F16\",\"shape\":{ElementTypes.Format(tensor.Shape)},\"data_offsets\":[{offset},{offset + bytes}]}}";
+            string text = $"\"{tensor.Name}\":{{\"dtype\":\"F16\",\"shape\":{ElementTypes.Format(tensor.Shape)}," +
+                $"\"data_offsets\":[{offset},{offset + bytes}]}}";
             offset += bytes;
             return text;
         });
