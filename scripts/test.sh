@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds and runs every test project. The last line is "N passed, N failed"; the exit code is 0 only if nothing failed.
-#   --all   also once per SIMD level this machine has, with the slow tests, NVIDIA's assembler and headers if `make ptxas` got them, two hosts (network namespaces), the example in docs/custom-ops.md and the format check
+#   --all   also the slow tests, the kernels and the engine at every SIMD level that this machine has, NVIDIA's assembler and headers if `make ptxas` got them, two hosts (network namespaces), the example in docs/custom-ops.md and the format check
 source "$(dirname "$0")/common.sh"
 
 all=false
@@ -86,7 +86,7 @@ progress() {
 # slowest LABEL: the twenty slowest tests of a run, in seconds.
 slowest() {
     cat "$results/"*"-$1.xml" | grep -o '<test [^>]*' | sed -E 's/.* name="([^"]*)".* time="([0-9.]*)" time-rtf.*/\2 \1/' |
-        sort -rn | head -20 >"$results/slowest-$1.txt"
+        sort -rn | sed -n 1,20p >"$results/slowest-$1.txt"
 }
 
 run() {
@@ -94,24 +94,24 @@ run() {
     tally "$1" "$2"
 }
 
-# run_all LABEL [runner options…]: every project. Simulated GPUs keep one core busy, so that these projects run beside each other; the
-# command line's tests start programs that want every core.
+# run_all LABEL [runner options…]: every project. Simulated GPUs keep one core busy and programs that are started wait now and then, so
+# that the engine's tests, the longest, run beside the others'.
 run_all() {
     local label=$1 project reporting
     shift
     rm -f "$results/"*"-$label".{xml,log,code}
     progress "$label" &
     reporting=$!
+    execute "$label" Engine.Tests "$@" &
     for project in "${projects[@]}"; do
-        [ "$project" = Cli.Tests ] || execute "$label" "$project" "$@" &
+        [ "$project" = Engine.Tests ] || execute "$label" "$project" "$@"
     done
 
-    wait $(jobs -p | grep -vx "$reporting")
+    wait $!
     for project in "${projects[@]}"; do
-        [ "$project" = Cli.Tests ] || tally "$label" "$project"
+        tally "$label" "$project"
     done
 
-    run "$label" Cli.Tests "$@"
     kill "$reporting"
     slowest "$label"
 }
@@ -153,15 +153,21 @@ run_all default -trait- Category=Slow
 if $all; then
     run_all slow -trait Category=Slow
 
+    # What computes with vectors, once more at the widths that the default run has not used.
     for level in v128 v256 v512; do
         # What else doctor may find wrong does not matter here.
+        used=$(dotnet artifacts/bin/Cli/release/cudatrainer.dll doctor --json || true)
         report=$(CUDATRAINER_SIMD=$level dotnet artifacts/bin/Cli/release/cudatrainer.dll doctor --json || true)
-        if ! grep -q "in force: $level" <<<"$report"; then
+        if grep -q "in force: $level" <<<"$used"; then
+            continue
+        elif ! grep -q "in force: $level" <<<"$report"; then
             say "this machine has no $level"
             continue
         fi
 
-        CUDATRAINER_SIMD=$level run_all "$level" -trait- Category=Slow
+        for project in Kernels.Tests Engine.Tests; do
+            CUDATRAINER_SIMD=$level run "$level" "$project" -trait- Category=Slow -class- '*.Cuda*'
+        done
     done
 
     # Blocks, or threads between barriers, that touch the same bytes are found only where they are looked for.

@@ -20,7 +20,7 @@ public sealed class PredictTests : IDisposable
         Draw(_folder.File("long.mp4"), 50, 7);
         Draw(_folder.File("long2.mp4"), 20, 3);
         CommandOutcome trained = Run("train", "--dataset-path", "clips", "--cache-dir", "cache", "--checkpoint-dir", "run", "--frames", "2",
-            "--epochs", "1");
+            "--epochs", "1", "--stream", "motion");
         trained.ExitCode.ShouldBe(0, trained.Error);
     }
 

@@ -86,7 +86,7 @@ public sealed class H5ArchiveTests : IDisposable
     }
 
     [Fact]
-    public void Damaged_files_give_an_error_or_numbers() => Damage(300);
+    public void Damaged_files_give_an_error_or_numbers() => Damage(100);
 
     [Fact]
     [Trait("Category", "Slow")]
