@@ -65,14 +65,8 @@ internal sealed unsafe class DecodeThread
         new DecodeThread().Serve(native, path, frameCount, rgb, [], options, CancellationToken.None, out _);
 
     private VideoReadResult Serve(
-        NativeVideo native,
-        string path,
-        int frameCount,
-        Span<byte> rgb,
-        Span<float> motion,
-        VideoReadOptions options,
-        CancellationToken cancellation,
-        out bool lost)
+        NativeVideo native, string path, int frameCount, Span<byte> rgb, Span<float> motion, VideoReadOptions options,
+        CancellationToken cancellation, out bool lost)
     {
         Prepare(native, path, frameCount, rgb.Length, !motion.IsEmpty, options);
         lost = !Execute(options.TimeLimit, cancellation);

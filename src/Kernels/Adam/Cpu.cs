@@ -25,17 +25,8 @@ public static unsafe class Adam
     /// <param name="state">Learning rate, global norm, finite flag and step count.</param>
     /// <param name="options">Constants and clipping.</param>
     public static void Step(
-        ThreadTeam team,
-        int parameters,
-        long* offsets,
-        float* weights,
-        float* gradients,
-        float* firstMoments,
-        float* secondMoments,
-        Half* halfWeights,
-        float* norms,
-        StepState* state,
-        in AdamOptions options)
+        ThreadTeam team, int parameters, long* offsets, float* weights, float* gradients, float* firstMoments, float* secondMoments,
+        Half* halfWeights, float* norms, StepState* state, in AdamOptions options)
     {
         if (state->FoundNonFinite != 0)
         {

@@ -40,8 +40,7 @@ public sealed unsafe class Adam(KernelLibrary library)
     /// <param name="options">Constants and clipping.</param>
     public void Step(
         CudaStream stream, int parameters, long count, nint weights, nint gradients, nint firstMoments, nint secondMoments,
-        nint segments, nint norms, nint halfWeights,
-        nint state, nint workspace, in AdamOptions options)
+        nint segments, nint norms, nint halfWeights, nint state, nint workspace, in AdamOptions options)
     {
         _prepare.Launch(stream, new Grid(1), new PrepareArguments
         {

@@ -30,16 +30,8 @@ public static unsafe class AttentionPool
     /// <param name="inputGradient">∂L/∂x [B, T, H], overwritten.</param>
     /// <param name="wGradient">∂L/∂w [H], added to.</param>
     public static void Backward(
-        ThreadTeam team,
-        int batch,
-        int time,
-        int features,
-        float* x,
-        float* w,
-        float* attention,
-        float* outputGradient,
-        float* inputGradient,
-        float* wGradient)
+        ThreadTeam team, int batch, int time, int features, float* x, float* w, float* attention, float* outputGradient,
+        float* inputGradient, float* wGradient)
     {
         var kernel = new BackwardKernel
         {

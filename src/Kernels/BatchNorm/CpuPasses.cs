@@ -103,8 +103,7 @@ internal static unsafe class BatchNormPasses
     /// <param name="mask">Working memory of <see cref="DropoutMask.BufferLength"/> floats.</param>
     public static void UndoReluAndDropout<TSimd, TVec>(
         in Matrix x, int begin, int end, float* gamma, float* beta, float* mean, float* inverseDeviation, float* outputGradient,
-        float* gradient,
-        bool relu, in Dropout dropout, float* mask)
+        float* gradient, bool relu, in Dropout dropout, float* mask)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
     {

@@ -56,8 +56,7 @@ public sealed unsafe class BatchNorm(KernelLibrary library)
     /// <param name="type">Type of x and y.</param>
     public void ForwardTraining(
         CudaStream stream, int rows, int channels, nint x, nint gamma, nint beta, nint runningMean, nint runningVariance, nint y, nint mean,
-        nint inverseDeviation,
-        bool relu, in GpuDropout dropout, float momentum, float epsilon, CudaType type)
+        nint inverseDeviation, bool relu, in GpuDropout dropout, float momentum, float epsilon, CudaType type)
     {
         if (rows == 0 || channels == 0)
         {
@@ -111,8 +110,7 @@ public sealed unsafe class BatchNorm(KernelLibrary library)
     /// <param name="type">Type of x, dx and dy.</param>
     public void Backward(
         CudaStream stream, int rows, int channels, nint dy, nint x, nint gamma, nint beta, nint mean, nint inverseDeviation, nint dx,
-        nint dScale, nint dShift,
-        bool relu, in GpuDropout dropout, CudaType type)
+        nint dScale, nint dShift, bool relu, in GpuDropout dropout, CudaType type)
     {
         if (rows == 0 || channels == 0)
         {
@@ -203,8 +201,7 @@ public sealed unsafe class BatchNorm(KernelLibrary library)
     /// <param name="type">Type of x and dy.</param>
     public void GradientSums(
         CudaStream stream, int rows, int channels, nint dy, nint x, nint gamma, nint beta, nint mean, nint inverseDeviation, nint sums,
-        nint dScale, nint dShift,
-        bool relu, in GpuDropout dropout, CudaType type)
+        nint dScale, nint dShift, bool relu, in GpuDropout dropout, CudaType type)
     {
         BatchNormArguments arguments = BatchNormArguments.Of(rows, channels, ColumnBlock.Aligned(channels, type, x, dy), x, output: 0);
         arguments.SetAffine(gamma, beta, mean, inverseDeviation);
@@ -227,8 +224,7 @@ public sealed unsafe class BatchNorm(KernelLibrary library)
     /// <param name="type">Type of x, dx and dy.</param>
     public void InputGradient(
         CudaStream stream, int parts, int rows, int channels, nint dy, nint x, nint gamma, nint beta, nint mean, nint inverseDeviation,
-        nint gathered, nint dx,
-        bool relu, in GpuDropout dropout, CudaType type)
+        nint gathered, nint dx, bool relu, in GpuDropout dropout, CudaType type)
     {
         BatchNormArguments arguments = BatchNormArguments.Of(rows, channels, ColumnBlock.Aligned(channels, type, x, dy, dx), x, dx);
         arguments.SetAffine(gamma, beta, mean, inverseDeviation);

@@ -17,13 +17,7 @@ public static unsafe class Copy2D
     /// <param name="destinationStride">Elements from one row of it to the next.</param>
     /// <param name="accumulate">Whether to add to what is there instead of replacing it.</param>
     public static void Run(
-        ThreadTeam team,
-        int rows,
-        int columns,
-        float* source,
-        long sourceStride,
-        float* destination,
-        long destinationStride,
+        ThreadTeam team, int rows, int columns, float* source, long sourceStride, float* destination, long destinationStride,
         bool accumulate = false)
     {
         var kernel = new Kernel

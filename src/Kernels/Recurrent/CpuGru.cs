@@ -48,18 +48,8 @@ public static unsafe class Gru
     /// <param name="inputBiasGradient">∂L/∂b_ih [3H], added to.</param>
     /// <param name="hiddenBiasGradient">∂L/∂b_hh [3H], added to.</param>
     public static void Backward(
-        ThreadTeam team,
-        in RecurrentShape shape,
-        float* x,
-        float* inputWeights,
-        float* hiddenWeights,
-        float* y,
-        void* reserve,
-        float* outputGradient,
-        float* inputGradient,
-        float* inputWeightsGradient,
-        float* hiddenWeightsGradient,
-        float* inputBiasGradient,
+        ThreadTeam team, in RecurrentShape shape, float* x, float* inputWeights, float* hiddenWeights, float* y, void* reserve,
+        float* outputGradient, float* inputGradient, float* inputWeightsGradient, float* hiddenWeightsGradient, float* inputBiasGradient,
         float* hiddenBiasGradient)
         => RecurrentLayer<GruCell>.Backward<float, SingleSource>(
             team, shape, x, inputWeights, hiddenWeights, y, reserve, outputGradient, inputGradient, inputWeightsGradient,
@@ -68,18 +58,8 @@ public static unsafe class Gru
     /// <summary>The backward pass of an input in half precision; the gradients are single precision.</summary>
     /// <inheritdoc cref="Backward(ThreadTeam, in RecurrentShape, float*, float*, float*, float*, void*, float*, float*, float*, float*, float*, float*)"/>
     public static void Backward(
-        ThreadTeam team,
-        in RecurrentShape shape,
-        Half* x,
-        float* inputWeights,
-        float* hiddenWeights,
-        float* y,
-        void* reserve,
-        float* outputGradient,
-        float* inputGradient,
-        float* inputWeightsGradient,
-        float* hiddenWeightsGradient,
-        float* inputBiasGradient,
+        ThreadTeam team, in RecurrentShape shape, Half* x, float* inputWeights, float* hiddenWeights, float* y, void* reserve,
+        float* outputGradient, float* inputGradient, float* inputWeightsGradient, float* hiddenWeightsGradient, float* inputBiasGradient,
         float* hiddenBiasGradient)
         => RecurrentLayer<GruCell>.Backward<Half, HalfSource>(
             team, shape, x, inputWeights, hiddenWeights, y, reserve, outputGradient, inputGradient, inputWeightsGradient,

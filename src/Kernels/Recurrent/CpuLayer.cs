@@ -69,18 +69,8 @@ internal static unsafe class RecurrentLayer<TCell>
     /// <param name="inputBiasGradient">That of the parts from the input, added to.</param>
     /// <param name="hiddenBiasGradient">That of the parts from the state, added to; null where the gates have one bias.</param>
     public static void Backward<T, TSource>(
-        ThreadTeam team,
-        in RecurrentShape shape,
-        T* x,
-        float* inputWeights,
-        float* hiddenWeights,
-        float* y,
-        void* reserve,
-        float* outputGradient,
-        float* inputGradient,
-        float* inputWeightsGradient,
-        float* hiddenWeightsGradient,
-        float* inputBiasGradient,
+        ThreadTeam team, in RecurrentShape shape, T* x, float* inputWeights, float* hiddenWeights, float* y, void* reserve,
+        float* outputGradient, float* inputGradient, float* inputWeightsGradient, float* hiddenWeightsGradient, float* inputBiasGradient,
         float* hiddenBiasGradient)
         where T : unmanaged, IEquatable<T>
         where TSource : struct, IPackSource<T>

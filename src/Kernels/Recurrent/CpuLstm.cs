@@ -45,18 +45,8 @@ public static unsafe class Lstm
     /// <param name="hiddenWeightsGradient">∂L/∂W_hh [4H, H], added to.</param>
     /// <param name="biasGradient">∂L/∂bias [4H], added to.</param>
     public static void Backward(
-        ThreadTeam team,
-        in RecurrentShape shape,
-        float* x,
-        float* inputWeights,
-        float* hiddenWeights,
-        float* y,
-        void* reserve,
-        float* outputGradient,
-        float* inputGradient,
-        float* inputWeightsGradient,
-        float* hiddenWeightsGradient,
-        float* biasGradient)
+        ThreadTeam team, in RecurrentShape shape, float* x, float* inputWeights, float* hiddenWeights, float* y, void* reserve,
+        float* outputGradient, float* inputGradient, float* inputWeightsGradient, float* hiddenWeightsGradient, float* biasGradient)
         => RecurrentLayer<LstmCell>.Backward<float, SingleSource>(
             team, shape, x, inputWeights, hiddenWeights, y, reserve, outputGradient, inputGradient, inputWeightsGradient,
             hiddenWeightsGradient, biasGradient, null);
@@ -64,18 +54,8 @@ public static unsafe class Lstm
     /// <summary>The backward pass of an input in half precision; the gradients are single precision.</summary>
     /// <inheritdoc cref="Backward(ThreadTeam, in RecurrentShape, float*, float*, float*, float*, void*, float*, float*, float*, float*, float*)"/>
     public static void Backward(
-        ThreadTeam team,
-        in RecurrentShape shape,
-        Half* x,
-        float* inputWeights,
-        float* hiddenWeights,
-        float* y,
-        void* reserve,
-        float* outputGradient,
-        float* inputGradient,
-        float* inputWeightsGradient,
-        float* hiddenWeightsGradient,
-        float* biasGradient)
+        ThreadTeam team, in RecurrentShape shape, Half* x, float* inputWeights, float* hiddenWeights, float* y, void* reserve,
+        float* outputGradient, float* inputGradient, float* inputWeightsGradient, float* hiddenWeightsGradient, float* biasGradient)
         => RecurrentLayer<LstmCell>.Backward<Half, HalfSource>(
             team, shape, x, inputWeights, hiddenWeights, y, reserve, outputGradient, inputGradient, inputWeightsGradient,
             hiddenWeightsGradient, biasGradient, null);

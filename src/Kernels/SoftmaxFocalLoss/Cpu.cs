@@ -28,19 +28,8 @@ public static unsafe class SoftmaxFocalLoss
     /// <param name="scale">1 / size of the global batch.</param>
     /// <param name="options">Form of the loss.</param>
     public static void Run(
-        ThreadTeam team,
-        int batch,
-        int classes,
-        float* logits,
-        int* labels,
-        float* classWeights,
-        float* alpha,
-        float* losses,
-        float* probabilities,
-        float* logitsGradient,
-        StepState* state,
-        float scale,
-        LossOptions options)
+        ThreadTeam team, int batch, int classes, float* logits, int* labels, float* classWeights, float* alpha, float* losses,
+        float* probabilities, float* logitsGradient, StepState* state, float scale, LossOptions options)
     {
         var kernel = new Kernel
         {

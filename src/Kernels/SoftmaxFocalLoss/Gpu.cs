@@ -43,8 +43,7 @@ public sealed unsafe class SoftmaxFocalLoss(KernelLibrary library)
     /// <param name="type">Type of the logits and their gradient.</param>
     public void Run(
         CudaStream stream, int batch, int classes, nint logits, nint labels, nint classWeights, nint alpha, nint losses,
-        nint probabilities, nint dLogits, nint state,
-        float scale, in LossOptions options, CudaType type)
+        nint probabilities, nint dLogits, nint state, float scale, in LossOptions options, CudaType type)
     {
         if (batch == 0)
         {

@@ -15,10 +15,7 @@ public static unsafe class LossScale
     /// <param name="maximum">Largest scale.</param>
     /// <param name="enabled">Without scaling the steps are counted, and the scale stays what it is.</param>
     public static void Update(
-        StepState* state,
-        int growthInterval = DefaultGrowthInterval,
-        float minimum = DefaultMinimum,
-        float maximum = DefaultMaximum,
+        StepState* state, int growthInterval = DefaultGrowthInterval, float minimum = DefaultMinimum, float maximum = DefaultMaximum,
         bool enabled = true)
     {
         state->StepLossScale = state->LossScale;

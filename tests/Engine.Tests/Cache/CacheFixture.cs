@@ -65,12 +65,8 @@ internal sealed class CacheFixture : IDisposable
     /// <summary>A whole session.</summary>
     /// <returns>How many clips were extracted, and the summary.</returns>
     public (int Planned, CacheSummary Summary) Run(
-        VideoDataset dataset,
-        IReadOnlyDictionary<string, string>? failures = null,
-        CorruptPolicy policy = CorruptPolicy.Skip,
-        double maxCorrupt = 1,
-        CacheDisk? disk = null,
-        FeatureKey? key = null)
+        VideoDataset dataset, IReadOnlyDictionary<string, string>? failures = null, CorruptPolicy policy = CorruptPolicy.Skip,
+        double maxCorrupt = 1, CacheDisk? disk = null, FeatureKey? key = null)
     {
         using FeatureCache cache = Open(key, disk);
         int planned = Extract(cache, dataset, failures);

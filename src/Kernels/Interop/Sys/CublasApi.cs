@@ -48,8 +48,7 @@ internal static unsafe partial class CublasApi
     [LibraryImport(Library)]
     public static partial int cublasGemmEx(
         nint handle, int transposeA, int transposeB, int m, int n, int k, void* alpha, nint a, int typeA, int lda, nint b, int typeB,
-        int ldb, void* beta, nint c, int typeC, int ldc,
-        int computeType, int algorithm);
+        int ldb, void* beta, nint c, int typeC, int ldc, int computeType, int algorithm);
 
     [LibraryImport(Library)]
     public static partial byte* cublasGetStatusString(int status);

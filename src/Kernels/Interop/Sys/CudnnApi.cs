@@ -138,8 +138,7 @@ internal static unsafe partial class CudnnApi
     [LibraryImport(Library)]
     public static partial int cudnnSetRNNDescriptor_v8(
         nint descriptor, int algorithm, int cellMode, int biasMode, int directionMode, int inputMode, int dataType, int mathPrecision,
-        int mathType, int inputSize, int hiddenSize,
-        int projectionSize, int layers, nint dropout, uint flags);
+        int mathType, int inputSize, int hiddenSize, int projectionSize, int layers, nint dropout, uint flags);
 
     [LibraryImport(Library)]
     public static partial int cudnnDestroyRNNDescriptor(nint descriptor);
@@ -181,8 +180,7 @@ internal static unsafe partial class CudnnApi
     [LibraryImport(Library)]
     public static partial int cudnnRNNBackwardWeights_v8(
         nint handle, nint rnn, int addGradient, nint deviceLengths, nint xDescriptor, nint x, nint hDescriptor, nint hx, nint yDescriptor,
-        nint y, nuint weightSpaceBytes, nint dWeightSpace,
-        nuint workspaceBytes, nint workspace, nuint reserveBytes, nint reserve);
+        nint y, nuint weightSpaceBytes, nint dWeightSpace, nuint workspaceBytes, nint workspace, nuint reserveBytes, nint reserve);
 }
 
 /// <summary>cudnnConvolutionFwdAlgoPerf_t: 48 bytes, the reserved integers included.</summary>
