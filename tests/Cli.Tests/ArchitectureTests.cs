@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Xml.Linq;
 
 namespace CudaTrainer.Cli.Tests;
 
@@ -29,6 +30,16 @@ public sealed class ArchitectureTests
             .Select(reference => reference.Name!)
             .Where(name => name.StartsWith("CudaTrainer.", StringComparison.Ordinal))
             .Select(name => name["CudaTrainer.".Length..])
+            .Except(Below[project])
+            .Select(other => $"{project} → {other}")
+            .ShouldBeEmpty("edges that are not allowed");
+
+    /// <summary>A constant of another project leaves no trace in the assembly, but in the project.</summary>
+    [Theory]
+    [MemberData(nameof(Projects))]
+    public void A_project_names_only_those_below_it(string project) =>
+        XDocument.Load(Path.Combine(Repository.Root, "src", project, $"{project}.csproj")).Descendants("ProjectReference")
+            .Select(reference => Path.GetFileNameWithoutExtension((string)reference.Attribute("Include")!))
             .Except(Below[project])
             .Select(other => $"{project} → {other}")
             .ShouldBeEmpty("edges that are not allowed");

@@ -125,6 +125,39 @@ public class UsageTests
         request.Arguments.Problems.ShouldBe(["unknown option --batchsize; did you mean --batch-size?"]);
     }
 
+    [Fact]
+    public void A_response_file_names_no_other_and_is_text()
+    {
+        using TemporaryFolder folder = new();
+        string loop = folder.File("loop.rsp", string.Empty), binary = folder.File("binary.rsp", [77, 0, 1]);
+        File.WriteAllText(loop, $"--epochs 2\n@{loop}\n");
+
+        CommandOutcome outcome = CommandRunner.RunInside("train", $"@{loop}", $"@{binary}");
+
+        outcome.ExitCode.ShouldBe(2);
+        outcome.ErrorLines.ShouldContain($"error: @{loop}: the line \"@{loop}\" begins with @; a file of words cannot name another, give both "
+            + "on the command line");
+        outcome.ErrorLines.ShouldContain($"error: @{binary}: is no text; to give it as an argument, write \"--\" before it");
+    }
+
+    [Theory]
+    [InlineData("[suggest:-1]")]
+    [InlineData("[suggest:x]")]
+    [InlineData("[suggest:99999999999999]")]
+    [InlineData("\e[31mred")]
+    public void What_does_not_belong_there_is_named_without_its_control_codes(string word)
+    {
+        CommandOutcome outcome = CommandRunner.RunInside(word, "train");
+
+        outcome.ExitCode.ShouldBe(2);
+        outcome.Error.ShouldNotContain('\e');
+        outcome.ErrorLines[0].ShouldBe($"error: unexpected argument \"{word.Replace('\e', '\uFFFD')}\"");
+    }
+
+    [Fact]
+    public void An_unknown_command_of_a_group_names_those_that_there_are() => CommandRunner.RunInside("cache", "bogus").ErrorLines[0]
+        .ShouldBe("error: unknown command \"cache bogus\"; cache needs one of: info, verify, clear");
+
     [Theory]
     [InlineData("train --", "--epochs --batch-size --no-shuffle --config --quiet")]
     [InlineData("train --ep", "--epochs")]

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Completions;
 using System.CommandLine.Parsing;
+using System.Text.RegularExpressions;
 
 namespace CudaTrainer.Cli.CommandLine;
 
@@ -12,7 +13,7 @@ internal sealed record CommandLineRequest(CliCommand? Command, bool Help, bool V
 /// Takes a command line apart with System.CommandLine. Values stay text and every mistake is collected, so that all of them can be
 /// reported together, in the program's own words.
 /// </summary>
-internal sealed class ArgumentParser
+internal sealed partial class ArgumentParser
 {
     // Room for repeated options, which are then reported by name.
     private static readonly ArgumentArity AnyNumber = new(0, 1000);
@@ -53,7 +54,8 @@ internal sealed class ArgumentParser
     /// <returns>False if nobody asked.</returns>
     public bool Complete(IReadOnlyList<string> arguments, TextWriter output)
     {
-        if (arguments is not [['[', ..], ..])
+        // The directive itself ends in an exception where the cursor is no place in a line.
+        if (arguments is not [string first, ..] || !SuggestForm().IsMatch(first))
         {
             return false;
         }
@@ -71,6 +73,11 @@ internal sealed class ArgumentParser
     public CommandLineRequest Parse(IReadOnlyList<string> arguments)
     {
         List<string> problems = [];
+        if (arguments is [['[', ..] directive, ..])
+        {
+            problems.Add($"unexpected argument \"{directive}\"");
+        }
+
         ParseResult parse = Parse(arguments, problems);
         CliCommand? command = _commandOf.GetValueOrDefault(parse.CommandResult.Command);
         bool help = IsGiven(parse, _help), version = IsGiven(parse, _version), quiet = IsGiven(parse, _quiet),
@@ -84,8 +91,7 @@ internal sealed class ArgumentParser
             }
             else if (parse.CommandResult.Command != _root)
             {
-                string group = parse.CommandResult.Command.Name;
-                problems.Add($"{group} needs one of: {string.Join(", ", parse.CommandResult.Command.Subcommands.Select(sub => sub.Name))}");
+                problems.Add(Needs(parse.CommandResult.Command));
             }
 
             return new(null, help, version, new([], [], null, quiet, debug, problems));
@@ -105,16 +111,44 @@ internal sealed class ArgumentParser
         configuration.ResponseFileTokenReplacer = (string file, out IReadOnlyList<string>? words, out string? error) =>
         {
             (words, error) = (null, null);
-            if (!File.Exists(file) || read(file, out words, out error))
+            if (!File.Exists(file))
+            {
+                return false;
+            }
+
+            string? problem = ResponseFileProblem(file);
+            if (problem is null && read(file, out words, out error))
             {
                 return words is not null;
             }
 
-            problems.Add($"@{file}: {error}");
+            problems.Add($"@{file}: {problem ?? error}");
             return false;
         };
         return _root.Parse(arguments, configuration);
     }
+
+    /// <summary>What cannot be read as words; files that name others could name themselves, on which System.CommandLine never ends.</summary>
+    private static string? ResponseFileProblem(string file)
+    {
+        foreach (string line in File.ReadLines(file))
+        {
+            if (line.Contains('\0'))
+            {
+                return "is no text; to give it as an argument, write \"--\" before it";
+            }
+
+            if (line.TrimStart().StartsWith('@'))
+            {
+                return $"the line \"{line.Trim()}\" begins with @; a file of words cannot name another, give both on the command line";
+            }
+        }
+
+        return null;
+    }
+
+    [GeneratedRegex(@"^\[suggest(:\d{1,6})?\]$")]
+    private static partial Regex SuggestForm();
 
     private static Option<bool> Flag(string name, params string[] aliases) => new(name, aliases) { Arity = ArgumentArity.Zero };
 
@@ -283,8 +317,15 @@ internal sealed class ArgumentParser
         IEnumerable<string> names = parent == _root
             ? _commands.Select(command => command.Name.Split(' ')[0]).Distinct()
             : parent.Subcommands.Select(sub => prefix + sub.Name);
-        return typed.StartsWith('-')
-            ? $"unknown option {typed}{Suggestion.DidYouMean(typed, _root.Options.Select(option => option.Name))}"
-            : $"unknown command \"{prefix}{typed}\"{Suggestion.DidYouMean(prefix + typed, names)}";
+        if (typed.StartsWith('-'))
+        {
+            return $"unknown option {typed}{Suggestion.DidYouMean(typed, _root.Options.Select(option => option.Name))}";
+        }
+
+        string meant = Suggestion.DidYouMean(prefix + typed, names);
+        return $"unknown command \"{prefix}{typed}\"{(meant.Length == 0 && parent != _root ? "; " + Needs(parent) : meant)}";
     }
+
+    private static string Needs(Command group) =>
+        $"{group.Name} needs one of: {string.Join(", ", group.Subcommands.Select(sub => sub.Name))}";
 }

@@ -28,7 +28,7 @@ internal static class Reference
             `cudatrainer COMMAND [options]`. Results go to standard output, progress and logs to standard error. Switches have a
             negative form: `--shuffle`, `--no-shuffle`. What is wrong with a command line is reported all at once.
 
-            `@FILE` stands for what FILE holds, a line for each word or option with its value; lines with `#` are comments.
+            `@FILE` stands for what FILE holds, a line for each word or option with its value; lines that begin with `#` are comments.
             `cudatrainer "[suggest]" "train --model "` lists how a command line can go on, which is what shells need to complete words
             (with [dotnet-suggest](https://learn.microsoft.com/dotnet/standard/commandline/how-to-enable-tab-completion), for instance).
 

@@ -37,7 +37,7 @@ internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSett
     {
         foreach (string problem in problems)
         {
-            WriteLabelled("error", "31", problem);
+            WriteLabelled("error", "31", TextTable.Printable(problem));
         }
 
         error.WriteLine($"Run \"cudatrainer{(command is null ? "" : $" {command}")} --help\" for help.");

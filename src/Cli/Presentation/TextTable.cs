@@ -57,6 +57,6 @@ internal sealed class TextTable(params IReadOnlyList<string> titles)
     }
 
     /// <summary>File names may hold anything, a terminal's control codes included.</summary>
-    private static string Printable(string text) =>
+    internal static string Printable(string text) =>
         text.Any(char.IsControl) ? string.Concat(text.Select(letter => char.IsControl(letter) ? '\uFFFD' : letter)) : text;
 }

@@ -52,21 +52,6 @@ public sealed class AttentionMil : Classifier
         return new ClassifierOutput(_output.Forward(tape, pooled), HasAttention ? attention : null);
     }
 
-    /// <summary>
-    /// Features that were stored in half precision only, in the precision that the device computes in. They have no gradient.
-    /// </summary>
-    private static Tensor Computable(Tape tape, Tensor features)
-    {
-        if (features.DType != DType.Float16 || tape.Device.ComputesInHalf)
-        {
-            return features;
-        }
-
-        Tensor single = tape.Allocate(features.Shape, DType.Float32, "features in single precision");
-        tape.Ops.Cast(features, single);
-        return single;
-    }
-
     private protected override (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x)
     {
         x = graph.Add("Relu", "dense_1/relu", [_dense1.ExportEach(graph, x)]);

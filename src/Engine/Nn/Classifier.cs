@@ -57,6 +57,21 @@ public abstract class Classifier(ClassifierOptions options) : Module
     /// <returns>The names of the logits [batch, 2] and of the attention [batch, time], null from models without.</returns>
     private protected abstract (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x);
 
+    /// <summary>
+    /// Features that were stored in half precision only, in the precision that the device computes in. They have no gradient.
+    /// </summary>
+    protected static Tensor Computable(Tape tape, Tensor features)
+    {
+        if (features.DType != DType.Float16 || tape.Device.ComputesInHalf)
+        {
+            return features;
+        }
+
+        Tensor single = tape.Allocate(features.Shape, DType.Float32, "features in single precision");
+        tape.Ops.Cast(features, single);
+        return single;
+    }
+
     /// <summary>A layer by the name that its parameters bear.</summary>
     protected static LayerOutput Layer(Module layer, params IReadOnlyList<int> shape) =>
         new(layer.Parameters[0].Layer, layer.GetType().Name, shape);
