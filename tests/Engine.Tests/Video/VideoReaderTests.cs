@@ -210,16 +210,17 @@ public sealed class VideoReaderTests : IDisposable
         string few = _clips.Coloured("few.mkv", 2);
         string many = _clips.Coloured("many.mkv", 300);
         byte[] rgb = new byte[20 * 8 * 8 * 3];
-        long Allocated(string path)
+        Allocated(few).ShouldBeLessThan(1024);
+        Allocated(many).ShouldBeLessThan(1024);
+
+        // Other tests may hold all decoding threads at the time, so that a read makes one more.
+        long Allocated(string path) => Enumerable.Range(0, 5).Min(_ =>
         {
             VideoReader.TryRead(path, 20, rgb, Small);
             long before = GC.GetAllocatedBytesForCurrentThread();
             VideoReader.TryRead(path, 20, rgb, Small);
             return GC.GetAllocatedBytesForCurrentThread() - before;
-        }
-
-        Allocated(few).ShouldBeLessThan(1024);
-        Allocated(many).ShouldBeLessThan(1024);
+        });
     }
 
     [Fact]
