@@ -67,7 +67,7 @@ tally() {
 }
 
 # What a log holds besides the beginning and end of each test.
-said() { grep -vE '^ *$|\[(STARTING|FINISHED)\]' "$1"; }
+said() { grep -vE '^ *$|\[(STARTING|FINISHED)\]' "$1" || true; }
 
 # progress LABEL: says now and then how many tests each project has behind it.
 progress() {
@@ -77,7 +77,7 @@ progress() {
         for project in "${projects[@]}"; do
             log=$(report_of "$1" "$project")
             log=${log%.xml}.log
-            [ ! -e "$log" ] || line+="  $project $(grep -c '\[FINISHED\]' "$log")"
+            [ ! -e "$log" ] || line+="  $project $(grep -c '\[FINISHED\]' "$log" || true)"
         done
         say "$line tests done"
     done
@@ -112,7 +112,7 @@ run_all() {
         tally "$label" "$project"
     done
 
-    kill "$reporting"
+    kill "$reporting" 2>/dev/null || true
     slowest "$label"
 }
 
