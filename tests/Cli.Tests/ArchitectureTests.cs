@@ -54,7 +54,8 @@ public sealed class ArchitectureTests
     [MemberData(nameof(Projects))]
     public void No_folders_of_a_project_form_a_circle(string project)
     {
-        IReadOnlyList<FolderGraph.Use> uses = FolderGraph.Uses(AssemblyOf(project), Path.Combine(Repository.Root, "src", project), References());
+        string folder = Path.Combine(Repository.Root, "src", project);
+        IReadOnlyList<FolderGraph.Use> uses = FolderGraph.Uses(AssemblyOf(project), folder, References());
         FolderGraph.Cycle(uses).Select(use => $"{use.From} → {use.To}: {use.Place}").ShouldBeEmpty($"a circle in src/{project}");
     }
 

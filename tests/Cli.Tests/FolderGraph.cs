@@ -31,7 +31,8 @@ internal static class FolderGraph
         ];
         var compilation = CSharpCompilation.Create(
             assembly, trees,
-            references.Where(path => Path.GetFileNameWithoutExtension(path) != assembly).Select(path => MetadataReference.CreateFromFile(path)),
+            references.Where(path => Path.GetFileNameWithoutExtension(path) != assembly)
+                .Select(path => MetadataReference.CreateFromFile(path)),
             new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, allowUnsafe: true));
         return [.. trees.Take(trees.Count - 1).SelectMany(tree => Uses(compilation.GetSemanticModel(tree), tree, folder)).Distinct()];
     }
@@ -71,7 +72,8 @@ internal static class FolderGraph
         string from = Folder(tree, root);
         foreach (SimpleNameSyntax name in tree.GetRoot().DescendantNodes().OfType<SimpleNameSyntax>())
         {
-            ISymbol? symbol = model.GetSymbolInfo(name).Symbol ?? model.GetSymbolInfo(name).CandidateSymbols.FirstOrDefault();
+            SymbolInfo info = model.GetSymbolInfo(name);
+            ISymbol? symbol = info.Symbol ?? info.CandidateSymbols.FirstOrDefault();
             if (symbol is null or INamespaceSymbol or ILocalSymbol or IParameterSymbol or ITypeParameterSymbol
                 || symbol.OriginalDefinition.DeclaringSyntaxReferences is not [SyntaxReference declaration, ..] declarations
                 || declarations.Any(place => Folder(place.SyntaxTree, root) == from))

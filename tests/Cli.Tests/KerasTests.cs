@@ -41,7 +41,7 @@ public sealed class KerasTests : IDisposable
         }
     }
 
-    /// <summary>A limit between the sizes of the two files of the best model, of which the Keras file is the larger and the second.</summary>
+    /// <summary>A limit between the sizes of the best model's two files: the Keras file is the larger and the second.</summary>
     [Fact]
     public void A_disk_that_fills_up_is_an_error_that_names_the_file()
     {

@@ -8,8 +8,8 @@ public partial class SettingNameTests
 {
     private static readonly string[] Sources =
     [
-        .. new[] { "Engine", "Data", "Formats", "Training", "Serve", "Kernels", "Synthetic" }.SelectMany(project => Directory.EnumerateFiles(
-            Path.Combine(Repository.Root, "src", project), "*.cs", SearchOption.AllDirectories)),
+        .. new[] { "Engine", "Data", "Formats", "Training", "Serve", "Kernels", "Synthetic" }.SelectMany(project =>
+            Directory.EnumerateFiles(Path.Combine(Repository.Root, "src", project), "*.cs", SearchOption.AllDirectories)),
     ];
 
     [Fact]
@@ -27,7 +27,8 @@ public partial class SettingNameTests
     public void Every_setting_that_a_text_names_is_one()
     {
         HashSet<string> properties = [.. Program.Commands.SelectMany(command => command.Options).Select(option => option.Property.Name)];
-        string[] named = [.. Sources.SelectMany(file => NamePattern().Matches(File.ReadAllText(file))).Select(match => match.Groups["name"].Value)];
+        string[] named = [.. Sources.SelectMany(file => NamePattern().Matches(File.ReadAllText(file)))
+            .Select(match => match.Groups["name"].Value)];
 
         named.Length.ShouldBeGreaterThan(50);
         named.Except(properties).ShouldBeEmpty();

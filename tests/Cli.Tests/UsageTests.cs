@@ -135,8 +135,8 @@ public class UsageTests
         CommandOutcome outcome = CommandRunner.RunInside("train", $"@{loop}", $"@{binary}");
 
         outcome.ExitCode.ShouldBe(2);
-        outcome.ErrorLines.ShouldContain($"error: @{loop}: the line \"@{loop}\" begins with @; a file of words cannot name another, give both "
-            + "on the command line");
+        outcome.ErrorLines.ShouldContain($"error: @{loop}: the line \"@{loop}\" begins with @; a file of words cannot name another, " +
+            "give both on the command line");
         outcome.ErrorLines.ShouldContain($"error: @{binary}: is no text; to give it as an argument, write \"--\" before it");
     }
 

@@ -19,22 +19,7 @@ public sealed unsafe class OpticalFlowTests
 
     public static TheoryData<SimdLevel> Levels => TestTeams.Levels;
 
-    public static TheoryData<SimdLevel, Kind> Kinds
-    {
-        get
-        {
-            var data = new TheoryData<SimdLevel, Kind>();
-            foreach (SimdLevel level in SimdSelection.Available)
-            {
-                foreach (Kind kind in Enum.GetValues<Kind>())
-                {
-                    data.Add(level, kind);
-                }
-            }
-
-            return data;
-        }
-    }
+    public static TheoryData<SimdLevel, Kind> Kinds => TestTeams.LevelsAnd<Kind>();
 
     [Theory]
     [MemberData(nameof(Levels))]

@@ -23,6 +23,11 @@ internal static class TestTeams
         }
     }
 
+    /// <summary>Every level with every value of an enumeration.</summary>
+    public static TheoryData<SimdLevel, TEnum> LevelsAnd<TEnum>()
+        where TEnum : struct, Enum =>
+        [.. SimdSelection.Available.SelectMany(level => Enum.GetValues<TEnum>().Select(value => (level, value)))];
+
     public static TheoryData<SimdLevel> Levels => [.. SimdSelection.Available];
 
     /// <summary>Runs <paramref name="check"/> for teams of 1, 2 and 3.</summary>

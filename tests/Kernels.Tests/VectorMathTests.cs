@@ -14,22 +14,7 @@ public sealed unsafe class VectorMathTests
         Tanh,
     }
 
-    public static TheoryData<SimdLevel, Function> Cases
-    {
-        get
-        {
-            var data = new TheoryData<SimdLevel, Function>();
-            foreach (SimdLevel level in SimdSelection.Available)
-            {
-                foreach (Function function in Enum.GetValues<Function>())
-                {
-                    data.Add(level, function);
-                }
-            }
-
-            return data;
-        }
-    }
+    public static TheoryData<SimdLevel, Function> Cases => TestTeams.LevelsAnd<Function>();
 
     [Theory]
     [MemberData(nameof(Cases))]

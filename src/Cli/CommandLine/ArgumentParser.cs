@@ -128,16 +128,23 @@ internal sealed partial class ArgumentParser
         return _root.Parse(arguments, configuration);
     }
 
-    /// <summary>What cannot be read as words; files that name others could name themselves, on which System.CommandLine never ends.</summary>
+    /// <summary>
+    /// Why a file cannot be read as words; null if it can. One that names another could name itself, which System.CommandLine follows
+    /// without end.
+    /// </summary>
     private static string? ResponseFileProblem(string file)
     {
-        foreach (string line in File.ReadLines(file))
+        byte[] head = new byte[4096];
+        using (FileStream stream = File.OpenRead(file))
         {
-            if (line.Contains('\0'))
+            if (head.AsSpan(0, stream.ReadAtLeast(head, head.Length, throwOnEndOfStream: false)).Contains((byte)0))
             {
                 return "is no text; to give it as an argument, write \"--\" before it";
             }
+        }
 
+        foreach (string line in File.ReadLines(file))
+        {
             if (line.TrimStart().StartsWith('@'))
             {
                 return $"the line \"{line.Trim()}\" begins with @; a file of words cannot name another, give both on the command line";

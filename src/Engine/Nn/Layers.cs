@@ -91,7 +91,11 @@ public sealed class Lstm : SequenceLayer
     internal override string Export(OnnxGraph graph, string x) => Export(graph, x, "forward", this);
 
     internal KerasWeight[] KerasWeights(string cell) =>
-        [_weightInput.KerasMatrix(cell + "/kernel"), _weightHidden.KerasMatrix(cell + "/recurrent_kernel"), _bias.KerasVector(cell + "/bias")];
+    [
+        _weightInput.KerasMatrix(cell + "/kernel"),
+        _weightHidden.KerasMatrix(cell + "/recurrent_kernel"),
+        _bias.KerasVector(cell + "/bias"),
+    ];
 
     /// <summary>
     /// One or two LSTM layers as one operation, their channels joined. ONNX's gate order is i, o, f, c, ours is i, f, c, o; it adds two
@@ -263,7 +267,8 @@ public sealed class AttentionPool : Module
     }
 
     /// <summary>The scores come from a dense layer of its own without bias.</summary>
-    public override IReadOnlyList<KerasLayer> KerasLayers => [new(_name, _weight is null ? [] : [_weight.KerasMatrix(_name + "/dense/kernel")])];
+    public override IReadOnlyList<KerasLayer> KerasLayers =>
+        [new(_name, _weight is null ? [] : [_weight.KerasMatrix(_name + "/dense/kernel")])];
 
     /// <param name="tape">The recording.</param>
     /// <param name="x">[batch, time, channels].</param>

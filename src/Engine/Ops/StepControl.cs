@@ -8,8 +8,8 @@ namespace CudaTrainer.Engine.Ops;
 public partial interface IOps
 {
     /// <summary>
-    /// Prepares a step: StepState.LearningRate and StepState.StopRequests = <paramref name="controls"/>, StepState.Loss and StepState.Correct
-    /// = 0.
+    /// Prepares a step: StepState.LearningRate and StepState.StopRequests = <paramref name="controls"/>, StepState.Loss and
+    /// StepState.Correct = 0.
     /// </summary>
     /// <param name="controls">[2]: learning rate, and 1 where this replica was asked to stop, else 0.</param>
     void BeginStep(Tensor state, Tensor controls);

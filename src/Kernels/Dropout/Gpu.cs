@@ -1,8 +1,8 @@
 namespace CudaTrainer.Kernels.Device;
 
 /// <summary>
-/// A <see cref="Dropout"/> as kernels get it: they work out the subsequence by themselves, (step ≪ 8) | layer with <see cref="StepState.Step"/>
-/// from device memory, so that a captured step draws fresh masks at every replay. The default value drops nothing.
+/// A <see cref="Dropout"/> as kernels get it: they work out the subsequence by themselves, (step ≪ 8) | layer with
+/// <see cref="StepState.Step"/> from device memory, so that a captured step draws fresh masks at every replay. The default value drops nothing.
 /// </summary>
 /// <param name="probability">p, the fraction dropped, 0 ≤ p &lt; 1.</param>
 /// <param name="seed">Philox key.</param>

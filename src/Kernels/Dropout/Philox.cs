@@ -5,8 +5,8 @@ namespace CudaTrainer.Kernels;
 /// element of any subsequence is computed on its own, so that every device, thread count and tile size sees the same numbers.
 /// </summary>
 /// <remarks>
-/// Contract shared by all devices: element e of subsequence s under seed k is lane e mod 4 of the block with counter (⌊e/4⌋ low, ⌊e/4⌋ high, s
-/// low, s high) and key (k low, k high); its uniform number is (x ≫ 8)·2⁻²⁴, in [0, 1).
+/// Contract shared by all devices: element e of subsequence s under seed k is lane e mod 4 of the block with counter (⌊e/4⌋ low, ⌊e/4⌋ high,
+/// s low, s high) and key (k low, k high); its uniform number is (x ≫ 8)·2⁻²⁴, in [0, 1).
 /// </remarks>
 public static class Philox
 {

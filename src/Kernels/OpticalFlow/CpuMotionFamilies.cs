@@ -20,8 +20,8 @@ internal sealed unsafe partial class MotionDescriptor<TSimd, TVec>
     }
 
     /// <summary>Divergence, curl, shear and the size of all four derivatives, in 1/s.</summary>
-    /// <param name="u">May be the first plane of the working memory.</param>
-    /// <param name="v">May be the second.</param>
+    /// <param name="u">Horizontal speeds; they may lie in the first plane of the working memory.</param>
+    /// <param name="v">Vertical speeds; they may lie in its second plane.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void PutDerivatives(ref FeatureWriter output, float* u, float* v)
     {

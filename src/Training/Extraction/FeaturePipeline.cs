@@ -51,8 +51,8 @@ public sealed record ExtractionResult
 
 /// <summary>
 /// From a folder of videos to features in the cache, view by view: scan, split, hash, extract what is missing, commit. Of several
-/// processes, rank 0 does so and tells the others what is missing; each adds its share to the cache, which rank 0 commits. What a process that
-/// died has added, the next run uses.
+/// processes, rank 0 does so and tells the others what is missing; each adds its share to the cache, which rank 0 commits. What a process
+/// that died has added, the next run uses.
 /// </summary>
 /// <param name="devices">Of this process; each runs the backbone on a share of the clips.</param>
 /// <param name="processes">Null for one process.</param>

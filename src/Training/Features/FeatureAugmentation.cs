@@ -69,7 +69,9 @@ internal sealed class FeatureAugmentation(AugmentationOptions options, int seed,
     /// <summary>The view in which a clip is shown in an epoch.</summary>
     /// <param name="plain">The clips as they are, view 0.</param>
     public IFeatureRows Shown(int epoch, int row, IFeatureRows plain) =>
-        views is not { Count: > 0 } ? plain : RandomOf(epoch, row, purpose: 1UL << 40).Next(views.Count + 1) is var view and > 0 ? views[view - 1] : plain;
+        views is { Count: > 0 } && RandomOf(epoch, row, purpose: 1UL << 40).Next(views.Count + 1) is int view and > 0
+            ? views[view - 1]
+            : plain;
 
     /// <summary>The clip to mix <paramref name="row"/> with, and its share; the row itself without mixup.</summary>
     /// <param name="count">Clips of the split.</param>

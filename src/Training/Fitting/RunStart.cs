@@ -79,7 +79,8 @@ internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunF
         {
             string patience = stopped ? $" and a larger {SettingName.Of(nameof(TrainingOptions.EarlyStoppingPatience))}" : string.Empty;
             observer.Message(Severity.Info,
-                $"the run has finished {state.Epoch} epochs; pass {SettingName.Of(nameof(TrainingOptions.Epochs))} N{patience} to extend it");
+                $"the run has finished {state.Epoch} epochs; pass {SettingName.Of(nameof(TrainingOptions.Epochs))} N{patience} to extend " +
+                    "it");
         }
 
         return (state with { StoppedEarly = stopped }, checkpoint.ReadScaler());

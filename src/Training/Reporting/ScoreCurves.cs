@@ -12,8 +12,8 @@ internal readonly record struct ThresholdPoint(double Threshold, double Accuracy
 internal readonly record struct CalibrationBin(double From, double To, int Count, double Mean, double Violent);
 
 /// <summary>
-/// Curves over scores and labels: those that <see cref="Metrics.RankMetrics"/> measures the areas of, and how far the scores can be taken as
-/// probabilities.
+/// Curves over scores and labels: those that <see cref="Metrics.RankMetrics"/> measures the areas of, and how far the scores can be
+/// taken as probabilities.
 /// </summary>
 internal static class ScoreCurves
 {

@@ -15,8 +15,8 @@ namespace CudaTrainer.Training.RunFiles;
 /// <summary>
 /// Checkpoints are safetensors files. A model file (<c>best_model.safetensors</c>) holds parameters and buffers under their names; a full
 /// checkpoint (<c>.ckpt</c>) also the optimiser's moments and the averages of the weights that the run keeps, flat like these. Beside the
-/// former stands <c>best_model.h5</c>, the same for Keras (<see cref="Engine.Nn.Module.KerasLayers"/>), which is read as well. What is not a tensor stands
-/// as JSON in the metadata: <c>model</c> (<see cref="ModelInfo"/>) and <c>state</c> (<see cref="TrainingState"/>).
+/// former stands <c>best_model.h5</c>, the same for Keras (<see cref="Engine.Nn.Module.KerasLayers"/>), which is read as well. What is
+/// not a tensor stands as JSON in the metadata: <c>model</c> (<see cref="ModelInfo"/>) and <c>state</c> (<see cref="TrainingState"/>).
 /// </summary>
 public sealed class Checkpoint : IDisposable
 {
@@ -137,7 +137,9 @@ public sealed class Checkpoint : IDisposable
     /// <exception cref="FileFormatException">The same for a Keras file.</exception>
     public void LoadModel(ParameterSet parameters)
     {
-        ITensorArchive tensors = _archive is H5Archive keras ? KerasNames.Of(keras, parameters.Module.KerasLayers, ignoreRest: false, KerasHint) : _archive;
+        ITensorArchive tensors = _archive is H5Archive keras
+            ? KerasNames.Of(keras, parameters.Module.KerasLayers, ignoreRest: false, KerasHint)
+            : _archive;
         List<string> faults = [];
         foreach (Parameter parameter in parameters.State)
         {

@@ -24,7 +24,8 @@ internal static class RunFingerprint
             .ToDictionary(setting => $"--{setting.Name}", setting => setting.TextIn(effective));
         fingerprint["augmentation"] = AugmentationOptions.Of(options).Text;
         fingerprint["shuffling"] = $"{options.Shuffle}";
-        fingerprint["features"] = $"[{train.Count}, {train.Frames}, {train.Dimension}] {string.Join(" ", train.Key.Select(field => field.Value))}".TrimEnd();
+        string key = string.Join(" ", train.Key.Select(field => field.Value));
+        fingerprint["features"] = $"[{train.Count}, {train.Frames}, {train.Dimension}] {key}".TrimEnd();
         fingerprint[TrainingClips] = IdentityOf(train);
         return fingerprint;
     }

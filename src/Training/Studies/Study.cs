@@ -60,7 +60,8 @@ public sealed record StudyOptions
         if (Run.Ema > 0 && Run.SwaStart > 0)
         {
             problems.Add(new(nameof(Run.SwaStart),
-                $"a study is of one kind of model: give either {SettingName.Of(nameof(Run.Ema))} or {SettingName.Of(nameof(Run.SwaStart))}"));
+                $"a study is of one kind of model: give either {SettingName.Of(nameof(Run.Ema))} or " +
+                    $"{SettingName.Of(nameof(Run.SwaStart))}"));
         }
 
         OptionValidation.CheckText(nameof(Output), Output, problems);

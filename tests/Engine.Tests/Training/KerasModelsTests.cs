@@ -78,7 +78,8 @@ public sealed class KerasModelsTests : IDisposable
     public void Weights_by_another_program_fit_by_position_and_start_a_classifier_but_are_none()
     {
         using Learner learner = NewLearner("gru-attention", 1), other = NewLearner("gru-attention", 2);
-        KerasLayer[] renamed = [.. learner.Model.KerasLayers.Where(layer => layer.Weights.Count > 0).Select((layer, i) => layer with { Name = $"layer_{100 - i}" })];
+        KerasLayer[] renamed = [.. learner.Model.KerasLayers.Where(layer => layer.Weights.Count > 0)
+            .Select((layer, i) => layer with { Name = $"layer_{100 - i}" })];
         Dictionary<string, Parameter> parameters = learner.Parameters.State.ToDictionary(parameter => parameter.Name);
         string path = _folder.File("renamed.h5");
         KerasWriter.Write(path, renamed, name => parameters[name].Value.Read<float>(),
