@@ -66,9 +66,10 @@ internal sealed class CvCommand : CliCommand<CvOptions>
         folds.Write(terminal.Results);
         terminal.Output.WriteLine();
         StudyMetrics metrics = result.Metrics;
-        TextTable table = result.MeanOfSeeds is null
-            ? new("all folds", ">value", ">95% interval")
-            : new("all folds", ">value", ">95% interval", ">mean of the seeds' answers", ">95% interval");
+        (string Name, StudyMetrics? Metrics)[] columns =
+            [(result.Model, metrics), ("mean of the seeds' answers", result.MeanOfSeeds), ("linear model", result.Linear)];
+        columns = [.. columns.Where(column => column.Metrics is not null)];
+        TextTable table = new(["all folds", .. columns.SelectMany(column => new[] { $">{column.Name}", ">95% interval" })]);
         foreach ((string name, Func<StudyMetrics, Estimate> of, Func<double, string> format)
             in new (string, Func<StudyMetrics, Estimate>, Func<double, string>)[]
         {
@@ -80,13 +81,21 @@ internal sealed class CvCommand : CliCommand<CvOptions>
         })
         {
             Cell[] cells = [name,
-                .. new[] { metrics, result.MeanOfSeeds }.OfType<StudyMetrics>().Select(of)
+                .. columns.Select(column => of(column.Metrics!))
                 .SelectMany(estimate => new Cell[] { format(estimate.Value), $"{format(estimate.Interval.Low)} to {format(estimate.Interval.High)}" })];
             table.Row(cells);
         }
 
         table.Write(terminal.Results);
         terminal.Output.WriteLine();
+        if (result.GainOverLinear is { } gain)
+        {
+            terminal.Output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{result.Model} is {Math.Abs(100 * gain.Value):0.0} points {(gain.Value < 0 ? "behind" : "ahead of")} the linear model in " +
+                    $"balanced accuracy (95% interval {100 * gain.Interval.Low:+0.0;-0.0} to {100 * gain.Interval.High:+0.0;-0.0})" +
+                    (gain.Interval.Low > 0 ? "." : ": it does not surely beat it.")));
+        }
+
         terminal.Output.WriteLine($"written to {options.Study.Output}");
     }
 

@@ -62,7 +62,7 @@ internal sealed class DemoRun(DemoOptions options, Terminal terminal, RunPresent
             return ExitCode.Interrupted;
         }
 
-        TrainingReport.Write(terminal, result, training);
+        TrainingReport.Write(terminal, result);
         IReadOnlyList<Prediction> predictions = PredictionRun.Execute(
             new PredictionOptions
             {

@@ -28,5 +28,9 @@ public static class Classifiers
         ? build(options)
         : throw new ArgumentException($"There is no model '{name}'; the models are {string.Join(", ", Names)}.", nameof(name));
 
+    /// <summary>Whether a solver fits the weights of the model at once: <see cref="Classifier.IsFitted"/>.</summary>
+    /// <exception cref="ArgumentException">There is no such model.</exception>
+    public static bool IsFitted(string name) => Create(name, new ClassifierOptions(1)).IsFitted;
+
     private static RecurrentOptions Recurrent(ClassifierOptions options) => new(HalfReserve: options.HalfReserve);
 }

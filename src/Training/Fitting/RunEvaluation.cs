@@ -55,7 +55,7 @@ internal sealed class RunEvaluation(
             using ReplicaGroup alone = ReplicaGroup.Of(lead);
             using var evaluator = new Evaluator(alone, val, options.BatchSize, scaler);
             Checkpoint.SaveModel(file, lead,
-                info with { Epoch = state.Epoch, Threshold = evaluator.Run().BestThreshold(), Average = average.Text }, scaler);
+                info with { Epoch = state.Epoch, Threshold = options.Threshold == ThresholdRule.Half ? 0.5 : evaluator.Run().BestThreshold(), Average = average.Text }, scaler);
         }
     }
 

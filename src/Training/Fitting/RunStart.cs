@@ -17,7 +17,7 @@ internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunF
     public (TrainingState State, FeatureScaler? Scaler) Begin(ReplicaGroup replicas, FeatureSet train, ModelInfo info)
     {
         replicas.Initialize((uint)options.Seed);
-        bool standardize = options.StandardizeFeatures ?? (options.InitialWeights is null && FeatureScaler.IsUsual(options, info.Backbone));
+        bool standardize = !replicas.Lead.Model.IsFitted && (options.StandardizeFeatures ?? (options.InitialWeights is null && FeatureScaler.IsUsual(options, info.Backbone)));
         IReadOnlyDictionary<string, string> fingerprint = RunFingerprint.Of(options, setup.MixedPrecision, train, standardize);
         string? resume = options.Resume == "auto" ? (File.Exists(folder.LastCheckpoint) ? folder.LastCheckpoint : null) : options.Resume;
         if (resume is not null)

@@ -11,8 +11,9 @@ using CudaTrainer.Training.RunFiles;
 namespace CudaTrainer.Training.Fitting;
 
 /// <summary>What a training run would do.</summary>
-/// <param name="StepsPerEpoch">Batches of the train split.</param>
-public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch)
+/// <param name="StepsPerEpoch">Batches of the train split; 0 for a model that a solver fits.</param>
+/// <param name="Options">With what was chosen for the data.</param>
+public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch, TrainingOptions Options)
 {
     /// <summary>
     /// Checks what a run checks before it trains: options, device, weights, checkpoint folder, checkpoints and data. Videos are scanned and
@@ -22,6 +23,8 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch)
     public static TrainingPlan Make(TrainingOptions options, IRunObserver observer, CancellationToken stop)
     {
         OptionValidation.Require(options);
+        Recipe recipe = RecipeChoice.Make(options, stop);
+        options = recipe.Options;
         using DeviceChoice device = DeviceChoice.Open(options.Device, options.Threads, options.MixedPrecision);
         using BackboneChoice? backbone = options.FeaturesDir is null ? BackboneChoice.Open(options) : null;
         RunFolder.RequireFree(options.CheckpointDir, options.Resume is not null, options.Overwrite);
@@ -29,6 +32,7 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch)
         [
             new HeaderLine("device", device.Text),
             new HeaderLine("backbone", backbone?.Description ?? "features from files"),
+            .. RecipeChoice.Lines(recipe),
             new HeaderLine("output", options.CheckpointDir),
             new HeaderLine("seed", $"{options.Seed}"),
         ]);
@@ -52,7 +56,7 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch)
         }
 
         Classifier model = Classifiers.Create(options.Model, new ClassifierOptions(inputs, (float)options.Dropout));
-        return new TrainingPlan(ModelSummary.Of(model, frames), (clips + options.BatchSize - 1) / options.BatchSize);
+        return new TrainingPlan(ModelSummary.Of(model, frames), model.IsFitted ? 0 : (clips + options.BatchSize - 1) / options.BatchSize, options);
     }
 
     private static (int Clips, int Frames, int Inputs) Features(string directory, IRunObserver observer, CancellationToken stop)
@@ -64,15 +68,7 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch)
 
     private static (int Clips, int Frames, int Inputs) Videos(TrainingOptions options, IRunObserver observer, CancellationToken stop)
     {
-        VideoDataset dataset = DatasetScanner.Scan(
-            options.DatasetPath!,
-            new DatasetOptions
-            {
-                Split = new SplitFractions(options.Split[0], options.Split[1], options.Split[2]),
-                GroupsFile = options.Groups,
-                Seed = options.Seed,
-            },
-            stop);
+        VideoDataset dataset = FeaturePipeline.Scan(options, index: null, progress: null, stop);
         foreach (string warning in dataset.Warnings)
         {
             observer.Message(Severity.Warning, warning);

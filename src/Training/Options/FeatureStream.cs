@@ -24,6 +24,15 @@ public static class FeatureStreams
 
     public static bool HasMotion(this FeatureStream stream) => stream != FeatureStream.Rgb;
 
+    /// <summary>What features are of that were made so (<see cref="Data.Cache.FeatureKey.Fields"/>); rgb where nothing records it.</summary>
+    public static FeatureStream Of(IReadOnlyList<KeyValuePair<string, string>> key)
+    {
+        string backbone = key.FirstOrDefault(field => field.Key == "backbone").Value ?? string.Empty;
+        return backbone == MotionFeatures.Identity ? FeatureStream.Motion
+            : backbone.EndsWith(MotionFeatures.Identity, StringComparison.Ordinal) ? FeatureStream.Both
+            : FeatureStream.Rgb;
+    }
+
     /// <summary>Features per frame.</summary>
     public static int Dimension(this FeatureStream stream) => (stream.HasRgb() ? Vgg19.Features : 0)
         + (stream.HasMotion() ? MotionFeatures.PerStep : 0);

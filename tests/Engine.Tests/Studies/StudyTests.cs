@@ -34,7 +34,7 @@ public sealed class StudyTests : IDisposable
     public void The_threshold_of_one_half_and_the_mean_of_the_seeds_are_those_of_the_predictions()
     {
         CrossValidationResult fitted = CrossValidation.Execute(Options("cv"), new SilentObserver(), CancellationToken.None);
-        CrossValidationResult half = CrossValidation.Execute(Options("cv") with { Threshold = ThresholdRule.Half }, new SilentObserver(),
+        CrossValidationResult half = CrossValidation.Execute(Options("cv") with { Run = Options("cv").Run with { Threshold = ThresholdRule.Half } }, new SilentObserver(),
             CancellationToken.None);
 
         // The same trainings: nothing was repeated.

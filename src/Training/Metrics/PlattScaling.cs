@@ -1,4 +1,4 @@
-namespace CudaTrainer.Training.Studies;
+namespace CudaTrainer.Training.Metrics;
 
 /// <summary>
 /// p' = σ(a·logit(p) + b): turns a classifier's answers into probabilities that fit held-out clips (Platt 1999, "Probabilistic outputs for

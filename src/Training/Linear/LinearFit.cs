@@ -1,0 +1,233 @@
+using CudaTrainer.Data.Dataset;
+using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Metrics;
+
+namespace CudaTrainer.Training.Linear;
+
+/// <summary>Numbers among <see cref="ClipStatistics"/> that have principal components of their own.</summary>
+/// <param name="First">Place of the first among the 3·D.</param>
+/// <param name="Count">How many.</param>
+/// <param name="Components">At most.</param>
+internal readonly record struct StatisticsBlock(int First, int Count, int Components);
+
+/// <summary>
+/// Fits the classifier <c>linear</c>: logistic regression with L2 on whitened principal components of standardised
+/// <see cref="ClipStatistics"/>, block by block, since what varies little tells as much as what varies most. How strong the penalty is, and
+/// which set of blocks is looked at, is chosen by cross-validation over sources among the clips that it is given, by the mean log loss of
+/// clips held out; the answers of that cross-validation calibrate the result. The numbers of components are fixed: chosen the same way they
+/// cost a point (docs/ablation.md).
+/// </summary>
+internal sealed class LinearFit
+{
+    /// <summary>More clips than these change a linear model little; of more, evenly spread ones are taken.</summary>
+    private const int MostClips = 2000;
+
+    /// <summary>Clips that principal components are found from, evenly spread.</summary>
+    private const int MostForComponents = 300;
+
+    private const int InnerFolds = 5;
+
+    /// <summary>Divisions into folds: with few sources one alone is a matter of luck.</summary>
+    private const int Divisions = 3;
+
+    /// <summary>Clips up to which there are that many.</summary>
+    private const int MostForDivisions = 600;
+
+    /// <summary>λ where there is nothing to choose by.</summary>
+    private const double DefaultPenalty = 0.05;
+
+    /// <summary>λ tried, of weights that add up to 1, from strong to weak.</summary>
+    private static readonly double[] Penalties = [.. Enumerable.Range(0, 9).Select(i => 3 * Math.Pow(10, -i / 3.0))];
+
+    /// <summary>[3·D]: what to multiply <see cref="ClipStatistics"/> of raw features with.</summary>
+    public required float[] Weights { get; init; }
+
+    /// <summary>What to add for the log odds of <c>violent</c>.</summary>
+    public required float Bias { get; init; }
+
+    /// <summary>λ.</summary>
+    public required double Penalty { get; init; }
+
+    /// <summary>What counts.</summary>
+    public required IReadOnlyList<StatisticsBlock> Blocks { get; init; }
+
+    /// <summary>The clips used.</summary>
+    public required int[] Clips { get; init; }
+
+    /// <summary>
+    /// p(violent) of each of these clips, calibrated, by fits that have not seen its source; empty where too few sources have both
+    /// classes: then nothing was chosen or calibrated.
+    /// </summary>
+    public required double[] HeldOut { get; init; }
+
+    /// <param name="rows">The clips to learn from, raw features.</param>
+    /// <param name="candidates">Sets of blocks to choose from, the likeliest first.</param>
+    /// <param name="balance">Whether both classes count the same, whatever their sizes.</param>
+    /// <param name="seed">Of the divisions into folds.</param>
+    /// <exception cref="OperationCanceledException">Stopped.</exception>
+    public static LinearFit Of(IFeatureRows rows, IReadOnlyList<IReadOnlyList<StatisticsBlock>> candidates, bool balance, int seed,
+        CancellationToken stop)
+    {
+        int[] clips = EvenlySpread(rows.Count, MostClips);
+        if (clips.Length < rows.Count)
+        {
+            rows = new SelectedRows(rows, clips);
+        }
+
+        var statistics = ClipStatistics.Of(rows);
+        (double[] mean, double[] scale) = statistics.Standardize();
+        var problem = new Problem(statistics, rows.Labels.ToArray(), [.. Enumerable.Range(0, rows.Count).Select(rows.SourceOf)], balance,
+            candidates, stop);
+        Choice choice = problem.Choose(seed);
+        (double[] direction, double offset) = problem.Solve(choice);
+        float[] weights = new float[statistics.Width];
+        for (int d = 0; d < direction.Length; d++)
+        {
+            // From standardised numbers to raw ones.
+            weights[d] = (float)(direction[d] * scale[d]);
+            offset -= (double)weights[d] * mean[d];
+        }
+
+        return new LinearFit
+        {
+            Weights = weights,
+            Bias = (float)offset,
+            Penalty = choice.Penalty,
+            Blocks = choice.Blocks,
+            Clips = clips,
+            HeldOut = choice.HeldOut,
+        };
+    }
+
+    /// <returns>p(violent) of each clip.</returns>
+    public double[] Answer(IFeatureRows rows)
+    {
+        double[] answers = new double[rows.Count];
+        System.Threading.Tasks.Parallel.For(0, rows.Count, clip =>
+        {
+            float[] statistics = new float[Weights.Length];
+            ClipStatistics.Measure(rows, clip, statistics);
+            double score = Bias;
+            for (int d = 0; d < statistics.Length; d++)
+            {
+                score += (double)Weights[d] * statistics[d];
+            }
+
+            answers[clip] = LogisticRegression.Probability(score);
+        });
+        return answers;
+    }
+
+    /// <summary>Every <c>count/most</c>-th where there are more than <paramref name="most"/>.</summary>
+    private static int[] EvenlySpread(int count, int most) => count <= most
+        ? [.. Enumerable.Range(0, count)]
+        : [.. Enumerable.Range(0, most).Select(i => (int)((long)i * count / most))];
+
+    private sealed record Choice(IReadOnlyList<StatisticsBlock> Blocks, double Penalty, PlattScaling Calibration, double[] HeldOut);
+
+    /// <summary>Clips in the principal components of some of them, [clip][k] block after block.</summary>
+    private sealed record Space(IReadOnlyList<PrincipalComponents> Blocks, double[][] Rows);
+
+    private sealed class Problem(ClipStatistics statistics, int[] labels, string[] sources, bool balance,
+        IReadOnlyList<IReadOnlyList<StatisticsBlock>> candidates, CancellationToken stop)
+    {
+        private readonly int[] _all = [.. Enumerable.Range(0, labels.Length)];
+
+        /// <summary>The clips' scalar products by each block.</summary>
+        private readonly Dictionary<StatisticsBlock, double[][]> _products = candidates.SelectMany(blocks => blocks).Distinct()
+            .ToDictionary(block => block, block => PrincipalComponents.Products(statistics, block.First, block.Count));
+
+        public Choice Choose(int seed)
+        {
+            int parts = Math.Min(InnerFolds, SourceFolds.Most(labels, sources, _all));
+            if (parts < 2)
+            {
+                return new Choice(candidates[0], DefaultPenalty, PlattScaling.Identity, []);
+            }
+
+            double[] shares = [.. Enumerable.Repeat(1.0 / parts, parts)];
+            int divisions = labels.Length <= MostForDivisions ? Divisions : 1;
+            int[][] partOf = [.. Enumerable.Range(0, divisions).Select(i => SourceFolds.Assign(labels, sources, _all, shares, seed + i))];
+
+            // [candidate][penalty][division][clip]: log odds by the fit that has not seen the clip's source.
+            double[][][][] odds = [.. candidates.Select(_ => Penalties.Select(_ => partOf.Select(_ => new double[labels.Length]).ToArray())
+                .ToArray())];
+            var parallel = new ParallelOptions { CancellationToken = stop };
+            System.Threading.Tasks.Parallel.For(0, divisions * parts * candidates.Count, parallel, job =>
+            {
+                int candidate = job % candidates.Count, part = job / candidates.Count % parts, division = job / candidates.Count / parts;
+                int[] fitted = [.. _all.Where(clip => partOf[division][clip] != part)],
+                    heldOut = [.. _all.Where(clip => partOf[division][clip] == part)];
+                Space space = SpaceOf(candidates[candidate], fitted);
+                double[]? beta = null;
+                for (int penalty = 0; penalty < Penalties.Length; penalty++)
+                {
+                    beta = Regress(space, fitted, Penalties[penalty], beta);
+                    foreach (int clip in heldOut)
+                    {
+                        odds[candidate][penalty][division][clip] = LogisticRegression.Score(space.Rows[clip], beta);
+                    }
+                }
+            });
+
+            double[] weights = WeightsOf(_all);
+            (int chosen, int strength) = Enumerable.Range(0, candidates.Count)
+                .SelectMany(candidate => Enumerable.Range(0, Penalties.Length).Select(penalty => (candidate, penalty)))
+                .MinBy(setting => odds[setting.candidate][setting.penalty].Sum(division => LogLoss(division, weights)));
+            double[][] answers = odds[chosen][strength];
+            var calibration = PlattScaling.Fit([.. answers.SelectMany(_ => labels)],
+                [.. answers.SelectMany(answer => answer.Select(LogisticRegression.Probability))]);
+            return new Choice(candidates[chosen], Penalties[strength], calibration,
+                [.. _all.Select(clip => calibration.Apply(LogisticRegression.Probability(answers.Average(answer => answer[clip]))))]);
+        }
+
+        /// <summary>Of all clips.</summary>
+        /// <returns>The calibrated log odds as a function of the standardised statistics [3·D].</returns>
+        public (double[] Direction, double Offset) Solve(Choice choice)
+        {
+            Space space = SpaceOf(choice.Blocks, _all);
+            double[] beta = [.. Regress(space, _all, choice.Penalty, null).Select(value => value * choice.Calibration.Slope)];
+            double[] direction = new double[statistics.Width];
+            double offset = beta[^1] + choice.Calibration.Offset;
+            int first = 0;
+            foreach ((StatisticsBlock block, PrincipalComponents components) in choice.Blocks.Zip(space.Blocks))
+            {
+                offset += components.Unfold(statistics, beta.AsSpan(first, components.Count), block.First,
+                    direction.AsSpan(block.First, block.Count));
+                first += components.Count;
+            }
+
+            return (direction, offset);
+        }
+
+        private Space SpaceOf(IReadOnlyList<StatisticsBlock> blocks, int[] clips)
+        {
+            stop.ThrowIfCancellationRequested();
+            int[] basis = [.. EvenlySpread(clips.Length, MostForComponents).Select(i => clips[i])];
+            PrincipalComponents[] components =
+                [.. blocks.Select(block => PrincipalComponents.Fit(_products[block], basis, block.Components))];
+            return new Space(components, [.. _all.Select(clip => components.SelectMany(block => block.Whitened[clip]).ToArray())]);
+        }
+
+        private double[] Regress(Space space, int[] clips, double penalty, double[]? start) => LogisticRegression.Fit(
+            [.. clips.Select(clip => space.Rows[clip])], [.. clips.Select(clip => labels[clip])], WeightsOf(clips), penalty, start);
+
+        private double[] WeightsOf(int[] clips)
+        {
+            var counts = ClassCounts.Of([.. clips.Select(clip => labels[clip])]);
+            return [.. clips.Select(clip => balance ? 0.5 / (labels[clip] == ClassLabel.Violent ? counts.Violent : counts.Nonviolent)
+                : 1.0 / clips.Length)];
+        }
+
+        private double LogLoss(double[] odds, double[] weights)
+        {
+            double sum = 0;
+            for (int i = 0; i < odds.Length; i++)
+            {
+                sum += weights[i] * LogisticRegression.Loss(odds[i], labels[i]);
+            }
+
+            return sum;
+        }
+    }
+}
