@@ -36,7 +36,7 @@ internal sealed record ScoredVideo(IReadOnlyList<WindowScore> Windows, IReadOnly
 /// a window is one window.
 /// </remarks>
 /// <param name="backbone">From frames [n, 224, 224, 3] UInt8 to features [n, 4096]; null for motion alone.</param>
-/// <param name="answer">From the streams' features [frames, 4096] and [frames, 348]; empty where they are not wanted.</param>
+/// <param name="answer">From the streams' features [frames, 4096] and [frames, 231]; empty where they are not wanted.</param>
 /// <param name="frames">Sampled per window.</param>
 /// <param name="kind">What becomes features.</param>
 internal sealed class WindowScorer(

@@ -42,7 +42,9 @@ internal static class LinearTraining
     private static IReadOnlyList<IReadOnlyList<StatisticsBlock>> Candidates(int dimension, FeatureStream stream)
     {
         int motion = stream.HasMotion() && dimension == stream.Dimension() ? MotionFeatures.PerStep : 0, other = dimension - motion;
-        StatisticsBlock[] ofMotion = motion == 0 ? [] : [new StatisticsBlock(other, MotionFeatures.PerPair, MeanComponents)];
+        StatisticsBlock[] ofMotion = motion == 0
+            ? []
+            : [.. MotionFamily.All.Select(family => new StatisticsBlock(other + family.First, family.Count, family.Components))];
         if (other == 0)
         {
             return [ofMotion];

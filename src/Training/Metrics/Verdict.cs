@@ -14,8 +14,7 @@ public sealed record Verdict(bool Learned, string Text)
     {
         (double low, double high) = Interval(metrics);
         string measured = string.Create(CultureInfo.InvariantCulture,
-            $"Counting both classes alike it is right for {100 * metrics.BalancedAccuracy:0.0} % (95 % interval {100 * low:0}–{100 * high:0} %, " +
-                "guessing gives 50 %)");
+            $"Counting both classes alike it is right for {100 * metrics.BalancedAccuracy:0.0} % (95 % interval {100 * low:0}–{100 * high:0} %, guessing gives 50 %)");
         string but = metrics.Accuracy < metrics.MajorityBaseline
             ? ", though naming the larger class without looking would be right more often"
             : string.Empty;

@@ -39,7 +39,7 @@ public static class FeatureStreams
 
     /// <summary>Puts the streams of a clip side by side, frame by frame, as models take them.</summary>
     /// <param name="rgb">[frames, 4096]; empty without.</param>
-    /// <param name="motion">[frames, 348]; empty without.</param>
+    /// <param name="motion">[frames, 231]; empty without.</param>
     /// <param name="row">[frames, D] of the streams that are there.</param>
     public static void Join(ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion, Span<float> row)
     {

@@ -104,7 +104,7 @@ public sealed class Checkpoint : IDisposable
                 NamedTensor.Of<float>(InputScale, scaler.Scale, scaler.Scale.Length)];
         if (scaler?.Whitening is { } whitening)
         {
-            input = input.Append(NamedTensor.Of<float>(InputWhitening, whitening.Matrix, MotionFeatures.PerPair, whitening.Components));
+            input = input.Append(NamedTensor.Of<float>(InputWhitening, whitening.Matrix, MotionFeatures.PerStep, whitening.Components));
         }
 
         IEnumerable<NamedTensor> averaged = averages is null

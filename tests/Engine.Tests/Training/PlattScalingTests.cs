@@ -1,6 +1,6 @@
-using CudaTrainer.Training.Studies;
+using CudaTrainer.Training.Metrics;
 
-namespace CudaTrainer.Engine.Tests.Studies;
+namespace CudaTrainer.Engine.Tests.Training;
 
 public class PlattScalingTests
 {
