@@ -49,6 +49,16 @@ public sealed class LinearClassifierTests : IDisposable
     }
 
     [Fact]
+    public void Clips_without_frames_are_refused()
+    {
+        using Learner learner = NewLearner();
+        using Tape tape = new(_device);
+        using Tensor x = Tensor.Zeros(_device, [2, 0, Inputs]);
+
+        Should.Throw<TensorMismatchException>(() => learner.Model.Forward(tape, x)).Message.ShouldContain("at least one step");
+    }
+
+    [Fact]
     public void It_is_one_layer_of_parameters_behind_a_layer_without()
     {
         Classifier model = Classifiers.Create("linear", new ClassifierOptions(Inputs));
