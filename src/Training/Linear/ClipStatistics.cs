@@ -1,3 +1,5 @@
+using CudaTrainer.Kernels.Cpu;
+using CudaTrainer.Kernels.Cpu.Threading;
 using CudaTrainer.Training.Features;
 
 namespace CudaTrainer.Training.Linear;
@@ -26,52 +28,31 @@ internal sealed class ClipStatistics
     public static ClipStatistics Of(IFeatureRows rows)
     {
         var statistics = new ClipStatistics(rows.Count, PerFeature * rows.Dimension);
-        System.Threading.Tasks.Parallel.For(0, rows.Count, clip => Measure(rows, clip, statistics[clip]));
+        using var team = new ThreadTeam(1);
+        for (int clip = 0; clip < rows.Count; clip++)
+        {
+            Measure(team, rows, clip, statistics[clip]);
+        }
+
         return statistics;
     }
 
     public Span<float> this[int clip] => _values.AsSpan(clip * Width, Width);
 
-    /// <summary>Mean, deviation and difference of every feature of a clip.</summary>
-    /// <param name="statistics">[3·D].</param>
-    public static unsafe void Measure(IFeatureRows rows, int clip, Span<float> statistics)
+    /// <summary>Of one clip, as the classifier sees it.</summary>
+    /// <param name="statistics">[3·D], overwritten.</param>
+    public static unsafe void Measure(ThreadTeam team, IFeatureRows rows, int clip, Span<float> statistics)
     {
-        int frames = rows.Frames, dimension = rows.Dimension;
-        float[] features = new float[frames * dimension];
-        if (rows.IsHalf)
+        fixed (float* output = statistics)
         {
-            var halves = new ReadOnlySpan<Half>((void*)rows.Row(clip), features.Length);
-            for (int i = 0; i < features.Length; i++)
+            if (rows.IsHalf)
             {
-                features[i] = (float)halves[i];
+                TimeStatistics.Forward(team, 1, rows.Frames, rows.Dimension, (Half*)rows.Row(clip), output);
             }
-        }
-        else
-        {
-            new ReadOnlySpan<float>((void*)rows.Row(clip), features.Length).CopyTo(features);
-        }
-
-        Span<float> means = statistics[..dimension], deviations = statistics.Slice(dimension, dimension),
-            differences = statistics[(2 * dimension)..];
-        for (int d = 0; d < dimension; d++)
-        {
-            double sum = 0, squares = 0, changes = 0;
-            for (int t = 0; t < frames; t++)
+            else
             {
-                sum += features[(t * dimension) + d];
+                TimeStatistics.Forward(team, 1, rows.Frames, rows.Dimension, (float*)rows.Row(clip), output);
             }
-
-            double mean = sum / frames;
-            for (int t = 0; t < frames; t++)
-            {
-                double off = features[(t * dimension) + d] - mean;
-                squares += off * off;
-                changes += t == 0 ? 0 : Math.Abs((double)features[(t * dimension) + d] - features[((t - 1) * dimension) + d]);
-            }
-
-            means[d] = (float)mean;
-            deviations[d] = (float)Math.Sqrt(squares / frames);
-            differences[d] = frames > 1 ? (float)(changes / (frames - 1)) : 0;
         }
     }
 

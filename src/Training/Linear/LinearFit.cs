@@ -1,4 +1,5 @@
 using CudaTrainer.Data.Dataset;
+using CudaTrainer.Kernels.Cpu.Threading;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Metrics;
 
@@ -103,10 +104,11 @@ internal sealed class LinearFit
     public double[] Answer(IFeatureRows rows)
     {
         double[] answers = new double[rows.Count];
-        System.Threading.Tasks.Parallel.For(0, rows.Count, clip =>
+        float[] statistics = new float[Weights.Length];
+        using var team = new ThreadTeam(1);
+        for (int clip = 0; clip < answers.Length; clip++)
         {
-            float[] statistics = new float[Weights.Length];
-            ClipStatistics.Measure(rows, clip, statistics);
+            ClipStatistics.Measure(team, rows, clip, statistics);
             double score = Bias;
             for (int d = 0; d < statistics.Length; d++)
             {
@@ -114,7 +116,8 @@ internal sealed class LinearFit
             }
 
             answers[clip] = LogisticRegression.Probability(score);
-        });
+        }
+
         return answers;
     }
 
