@@ -11,6 +11,10 @@ internal sealed record CvOptions
     [Settings]
     public StudyOptions Study { get; init; } = new() { Output = "./cv" };
 
+    [Setting(SettingGroup.Output, "Also fit the linear model to all clips and write it, with what the cross-validation says of it",
+        Placeholder = "FILE", Kind = ".safetensors file")]
+    public string? ModelOutput { get; init; }
+
     [Setting(SettingGroup.Output, "One JSON object on standard output, as cv_results.json has it")]
     public bool Json { get; init; }
 }
@@ -38,7 +42,7 @@ internal sealed class CvCommand : CliCommand<CvOptions>
     protected override int Run(CvOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
-            CrossValidationResult result = CrossValidation.Execute(options.Study, observer, stop);
+            CrossValidationResult result = CrossValidation.Execute(options.Study, observer, stop, options.ModelOutput);
             observer.CloseLine();
             if (options.Json)
             {

@@ -34,12 +34,17 @@ internal static class PredictionReport
                         prediction.Uncertainty is { } entropy ? MetricText.Loss(entropy.MutualInformation) : "-",
                     }
                     : [],
-                new Cell(prediction.Label ?? prediction.Status, Style(prediction)),
+                new Cell((prediction.Label ?? prediction.Status) + (prediction.Unfamiliar == true ? ", unfamiliar" : ""), Style(prediction)),
                 prediction.Error is null ? prediction.Path : $"{prediction.Path}: {prediction.Error}",
             ]);
         }
 
         table.Write(terminal.Results);
+        if (predictions.Any(prediction => prediction.Unfamiliar == true))
+        {
+            terminal.Output.WriteLine("unfamiliar: unlike the clips that the model learned from, so that its answer is a guess");
+        }
+
         if (hasViews)
         {
             terminal.Output.WriteLine(AugmentationText.Cost);

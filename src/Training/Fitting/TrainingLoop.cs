@@ -75,6 +75,9 @@ internal sealed class TrainingLoop : IDisposable
     /// <summary>Steps of this process.</summary>
     public long Steps { get; private set; }
 
+    /// <summary>What models that are saved say of the clips that they learned from.</summary>
+    public Familiarity? Familiarity { get; init; }
+
     /// <summary>Called when an epoch's model is the best so far, before it is saved.</summary>
     public Action? OnBest { get; init; }
 
@@ -379,7 +382,7 @@ internal sealed class TrainingLoop : IDisposable
         {
             Checkpoint.SaveModel(
                 _folder.BestModel, _replicas.Lead, _info with { Epoch = epoch, Threshold = ThresholdOf(val) }, _scaler,
-                _folder.BestKerasModel);
+                _folder.BestKerasModel, Familiarity);
         }
 
         if (_options.CheckpointEvery > 0 && epoch % _options.CheckpointEvery == 0)

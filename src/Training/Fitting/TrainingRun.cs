@@ -169,11 +169,13 @@ public sealed class TrainingRun : IDisposable
             _observer.Message(Severity.Info, "features are standardised by the training clips; saved models take raw features");
         }
 
+        Familiarity? familiarity = _folder.Writes ? LinearTraining.Familiarity(trainRows, _options, stop) : null;
         _folder.Begin();
         _folder.WriteConfig(_options);
         using TensorBoardLog? board = TensorBoardLog.Open(_folder, _options, info, _observer);
         using (var loop = new TrainingLoop(_options, replicas, info, trainRows, valRows, _folder, _observer, state, scaler, board,
-            _folder.Writes ? _averages : null, viewRows))
+            _folder.Writes ? _averages : null, viewRows)
+        { Familiarity = familiarity })
         {
             if (_trace is not null && StepRange.TryParse(_options.Profile!, out StepRange range))
             {
@@ -201,7 +203,7 @@ public sealed class TrainingRun : IDisposable
         var evaluation = new RunEvaluation(_options, _folder, _observer, _averages, _processes, replicas, held);
         TrainingResult result = _clock.Time("evaluate", () => WithMetrics(Result(RunOutcome.Completed, state), evaluation.Best()) with
         {
-            Averages = evaluation.Averages(trainRows, valRows, info, state, scaler, stop),
+            Averages = evaluation.Averages(trainRows, valRows, info, state, scaler, familiarity, stop),
             Data = [.. splits.All.Select(SplitSummary.Of)],
             Yardstick = replicas.Lead.Model.IsFitted ? null : Yardstick(trainRows, held, stop),
         });

@@ -16,9 +16,9 @@ namespace CudaTrainer.Training.Inference;
 
 public sealed record EvaluationOptions
 {
-    [Setting(SettingGroup.Model, "The trained model, a run's folder for its best one, or the ensemble.json of several",
+    [Setting(SettingGroup.Model, "The trained model, a run's folder for its best one, the ensemble.json of several, or bundled, which comes with the program",
         Placeholder = "FILE|DIR", Kind = ".safetensors or .h5 file, checkpoint, ensemble or folder of a run")]
-    public string Checkpoint { get; init; } = string.Empty;
+    public string Checkpoint { get; init; } = BundledModel.Name;
 
     /// <summary>The videos, unless <see cref="FeaturesDir"/> is given.</summary>
     [Settings(Except = SettingRole.OfTraining, Without = nameof(FeatureOptions.Stream))]
@@ -75,7 +75,7 @@ public static class EvaluationRun
         foreach (FeatureSet set in splits.All)
         {
             classifier.RequireFits(set);
-            Add(set.Split.Name(), classifier.Evaluate(new SplitRows(set), BatchSize, stop));
+            Add(set.Split.Name(), classifier.Evaluate(new SplitRows(set), BatchSize, stop), classifier.UnfamiliarShare(new SplitRows(set)));
             if (options.Tta)
             {
                 using FeatureViews others = FeatureViews.Open(options.FeaturesDir ?? options.Features.CacheDir, views, set);
@@ -84,16 +84,21 @@ public static class EvaluationRun
             }
         }
 
-        string directory = options.Output ?? Path.GetDirectoryName(Path.GetFullPath(RunFolder.ModelAt(options.Checkpoint)))!;
+        string directory = options.Output ?? (options.Checkpoint == BundledModel.Name
+            ? "."
+            : Path.GetDirectoryName(Path.GetFullPath(RunFolder.ModelAt(options.Checkpoint)))!);
         Directory.CreateDirectory(directory);
         string file = Path.Combine(directory, "evaluation_results.json");
         AtomicFile.WriteAllText(file, JsonSerializer.Serialize(metrics, RunJson.Default.DictionaryStringClassificationMetrics) + "\n");
         return new EvaluationResult(metrics, file);
 
-        void Add(string name, Evaluation evaluation) =>
+        void Add(string name, Evaluation evaluation, double? unfamiliar = null) =>
             metrics[name] = evaluation.MetricsAt(
                 info.Threshold) with
-            { Intervals = Bootstrap.Intervals(evaluation.Labels, evaluation.Scores, info.Threshold) };
+            {
+                Intervals = Bootstrap.Intervals(evaluation.Labels, evaluation.Scores, info.Threshold),
+                UnfamiliarShare = unfamiliar,
+            };
     }
 
     /// <summary>

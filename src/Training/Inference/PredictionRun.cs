@@ -3,6 +3,7 @@ using CudaTrainer.Engine;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Options;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Training.Inference;
 
@@ -10,9 +11,10 @@ namespace CudaTrainer.Training.Inference;
 public sealed record PredictionOptions : VideoOptions
 {
     [Setting(SettingGroup.Model,
-        "The trained model, or a run's folder for its best one; it also says how frames are sampled and normalised",
+        "The trained model, or a run's folder for its best one, which also says how frames are sampled and normalised; bundled is the " +
+        "one that comes with the program",
         Placeholder = "FILE|DIR", Kind = ".safetensors or .h5 file, checkpoint, ensemble or folder of a run")]
-    public string Checkpoint { get; init; } = string.Empty;
+    public string Checkpoint { get; init; } = BundledModel.Name;
 
     /// <summary>Video files, folders that are searched for videos, and patterns: <see cref="VideoPaths.Expand"/>.</summary>
     public IReadOnlyList<string> Paths { get; init; } = [];
@@ -104,6 +106,17 @@ public sealed record PredictionOptions : VideoOptions
 public sealed record Prediction(string Path, double? Violent, string? Label, double Threshold, string Status, string? Error,
     double[]? Attention)
 {
+    /// <summary>
+    /// From the clips that the model learned from, in limits (<see cref="Features.Familiarity"/>), with windows the median of theirs; null
+    /// if the model does not say, or the video could not be read.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? Distance { get; init; }
+
+    /// <summary>Whether the video is unlike what the model learned from, so that its answer is a guess; null if that is unknown.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public bool? Unfamiliar => Distance is { } distance ? distance > 1 : null;
+
     /// <summary>
     /// p(violent) of each view, the video as it is first, of which <see cref="Violent"/> is the mean; null without test-time augmentation.
     /// </summary>

@@ -64,6 +64,7 @@ public sealed class Predictor : IDisposable
     [
         new HeaderLine("device", _device.Text),
         new HeaderLine("model", $"{_classifier.Text} from {_options.Checkpoint}"),
+        .. Info.Card is { } card ? new[] { new HeaderLine("card", card) } : [],
         new HeaderLine("backbone", Backbone),
     ];
 
@@ -131,6 +132,7 @@ public sealed class Predictor : IDisposable
             {
                 return new Prediction(path, answer.Violent, LabelOf(answer.Violent), Threshold, "ok", null, answer.Attention)
                 {
+                    Distance = answer.Distance,
                     Views = _options.Tta ? [answer.Violent] : null,
                     Uncertainty = _options.McDropout > 0 ? _classifier.AnswerWithDropout(_batch, _options.McDropout, _options.Seed) : null,
                 };
@@ -157,6 +159,9 @@ public sealed class Predictor : IDisposable
             path, violent, violent is { } p ? LabelOf(p) : null, Threshold, isWhole ? "ok" : VideoFaults.StatusOf(video.Fault), isWhole ? null : video.Reason, null)
         {
             Windows = windows,
+            Distance = windows.Count > 0 && windows[0].Distance is not null
+                ? windows.Select(window => window.Distance!.Value).Order().ElementAt(windows.Count / 2)
+                : null,
             Events = Timeline.Events(windows, Threshold, Release),
             Release = Release,
         };

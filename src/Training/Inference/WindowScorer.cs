@@ -17,7 +17,9 @@ public sealed record WindowSample(IReadOnlyList<long> Frames, IReadOnlyList<doub
 
 /// <param name="Violent">p(violent).</param>
 /// <param name="Attention">Weight of each sampled frame; null for models without attention.</param>
-internal readonly record struct ClipAnswer(double Violent, double[]? Attention);
+/// <param name="Distance">From the clips that the model learned from, in limits: above 1 it is unfamiliar; null if the model does not
+/// say.</param>
+internal readonly record struct ClipAnswer(double Violent, double[]? Attention, double? Distance);
 
 /// <summary>The windows of one video and how reading it ended.</summary>
 /// <param name="Windows">By time; those before a fault stay valid.</param>
@@ -141,7 +143,10 @@ internal sealed class WindowScorer(
             }
 
             ClipAnswer clipAnswer = answer(rgb, motion);
-            windows.Add(new WindowScore(start / rate, (start + total) / rate, clipAnswer.Violent, double.NaN));
+            windows.Add(new WindowScore(start / rate, (start + total) / rate, clipAnswer.Violent, double.NaN)
+            {
+                Distance = clipAnswer.Distance,
+            });
             samples.Add(new WindowSample(indices, clipAnswer.Attention));
             lastEnd = start + total;
             progress(lastEnd / rate);

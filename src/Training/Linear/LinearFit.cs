@@ -70,11 +70,7 @@ internal sealed class LinearFit
         CancellationToken stop)
     {
         int[] clips = EvenlySpread(rows.Count, MostClips);
-        if (clips.Length < rows.Count)
-        {
-            rows = new SelectedRows(rows, clips);
-        }
-
+        rows = Sample(rows);
         var statistics = ClipStatistics.Of(rows);
         (double[] mean, double[] scale) = statistics.Standardize();
         var problem = new Problem(statistics, rows.Labels.ToArray(), [.. Enumerable.Range(0, rows.Count).Select(rows.SourceOf)], balance,
@@ -120,6 +116,13 @@ internal sealed class LinearFit
 
         return answers;
     }
+
+    /// <summary>As many clips as say all there is to say.</summary>
+    internal static IFeatureRows Sample(IFeatureRows rows) =>
+        rows.Count <= MostClips ? rows : new SelectedRows(rows, EvenlySpread(rows.Count, MostClips));
+
+    /// <summary>Those of some clips that principal components are found from.</summary>
+    internal static int[] Basis(int[] clips) => [.. EvenlySpread(clips.Length, MostForComponents).Select(i => clips[i])];
 
     /// <summary>Every <c>count/most</c>-th where there are more than <paramref name="most"/>.</summary>
     private static int[] EvenlySpread(int count, int most) => count <= most
@@ -206,7 +209,7 @@ internal sealed class LinearFit
         private Space SpaceOf(IReadOnlyList<StatisticsBlock> blocks, int[] clips)
         {
             stop.ThrowIfCancellationRequested();
-            int[] basis = [.. EvenlySpread(clips.Length, MostForComponents).Select(i => clips[i])];
+            int[] basis = Basis(clips);
             PrincipalComponents[] components =
                 [.. blocks.Select(block => PrincipalComponents.Fit(_products[block], basis, block.Components))];
             return new Space(components, [.. _all.Select(clip => components.SelectMany(block => block.Whitened[clip]).ToArray())]);

@@ -16,6 +16,10 @@ internal static class LinearTraining
     public static LinearFit Fit(IFeatureRows rows, TrainingOptions options, CancellationToken stop) =>
         LinearFit.Of(rows, Candidates(rows.Dimension, options.Stream), options.UseClassWeights, options.Seed, stop);
 
+    /// <summary>What tells clips that are unlike these; null where too few sources have both classes.</summary>
+    public static Familiarity? Familiarity(IFeatureRows rows, TrainingOptions options, CancellationToken stop) =>
+        FamiliarityFit.Of(rows, Candidates(rows.Dimension, options.Stream)[0], options.Seed, stop);
+
     /// <summary>Gives every replica the weights.</summary>
     public static void Write(LinearFit fit, ReplicaGroup replicas)
     {

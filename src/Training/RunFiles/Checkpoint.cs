@@ -30,6 +30,10 @@ public sealed class Checkpoint : IDisposable
     private const string InputMean = "input.mean";
     private const string InputScale = "input.scale";
     private const string InputWhitening = "input.whitening";
+    private const string FamiliarityPrefix = "familiarity.";
+    private const string FamiliarityComponents = FamiliarityPrefix + "components";
+    private const string FamiliarityOffsets = FamiliarityPrefix + "offsets";
+    private const string FamiliarityLimit = FamiliarityPrefix + "limit";
 
     private readonly ITensorArchive _archive;
 
@@ -70,7 +74,9 @@ public sealed class Checkpoint : IDisposable
     /// <param name="info">What the model is.</param>
     /// <param name="scaler">The standardisation that it was trained with; null if none.</param>
     /// <param name="kerasPath">Where to write the same weights for Keras; null for nowhere.</param>
-    public static void SaveModel(string path, Learner learner, ModelInfo info, FeatureScaler? scaler, string? kerasPath = null)
+    /// <param name="familiarity">What tells clips that are unlike those it learned from; null if unknown.</param>
+    public static void SaveModel(string path, Learner learner, ModelInfo info, FeatureScaler? scaler, string? kerasPath = null,
+        Familiarity? familiarity = null)
     {
         var metadata = new Dictionary<string, string> { [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo) };
         Tensor values = learner.Parameters.Values;
@@ -78,7 +84,7 @@ public sealed class Checkpoint : IDisposable
         scaler?.FoldInto(learner.Model);
         try
         {
-            SafetensorsWriter.Write(path, [.. ModelTensors(learner.Parameters)], metadata);
+            SafetensorsWriter.Write(path, [.. ModelTensors(learner.Parameters), .. FamiliarityTensors(familiarity)], metadata);
             if (kerasPath is not null)
             {
                 Dictionary<string, Parameter> byName = learner.Parameters.State.ToDictionary(parameter => parameter.Name);
@@ -156,7 +162,8 @@ public sealed class Checkpoint : IDisposable
         var known = parameters.State.Select(parameter => parameter.Name)
             .Concat([FirstMoments, SecondMoments, InputMean, InputScale, InputWhitening]).ToHashSet();
         faults.AddRange(tensors.Entries.Keys.Where(
-            name => !known.Contains(name) && !name.StartsWith(AveragePrefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal)
+            name => !known.Contains(name) && !name.StartsWith(AveragePrefix, StringComparison.Ordinal)
+                && !name.StartsWith(FamiliarityPrefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal)
             .Select(name => $"{name} is not part of the model"));
         if (faults.Count > 0)
         {
@@ -171,6 +178,28 @@ public sealed class Checkpoint : IDisposable
         {
             parameter.Value.Write((ReadOnlySpan<float>)ReadFinite(tensors, parameter.Name, parameter.Shape));
         }
+    }
+
+    /// <summary>What tells clips that are unlike those the model learned from; null if the file does not say.</summary>
+    /// <exception cref="RunException">What it says does not fit the model.</exception>
+    public Familiarity? ReadFamiliarity()
+    {
+        if (Info is null || !_archive.Entries.TryGetValue(FamiliarityOffsets, out TensorEntry? offsets))
+        {
+            return null;
+        }
+
+        int count = checked((int)offsets.ElementCount);
+        if (count == 0 || !_archive.Entries.TryGetValue(FamiliarityComponents, out TensorEntry? components)
+            || components.ElementCount != (long)count * Info.Inputs
+            || _archive.Entries.GetValueOrDefault(FamiliarityLimit)?.ElementCount != 1)
+        {
+            throw new RunException($"'{Path}': what it says of the clips that it learned from does not fit {Info.Inputs} features a frame.",
+                "The file is damaged; use another one.");
+        }
+
+        return new Familiarity(ReadFinite(_archive, FamiliarityComponents, [count * Info.Inputs]),
+            ReadFinite(_archive, FamiliarityOffsets, [count]), ReadFinite(_archive, FamiliarityLimit, [1])[0]);
     }
 
     /// <summary>The standardisation that a full checkpoint was trained with; null if none.</summary>
@@ -259,6 +288,16 @@ public sealed class Checkpoint : IDisposable
 
     private static IEnumerable<NamedTensor> ModelTensors(ParameterSet parameters) =>
         parameters.State.Select(parameter => Named(parameter.Name, parameter.Value));
+
+    private static NamedTensor[] FamiliarityTensors(Familiarity? familiarity) => familiarity is null
+        ? []
+        :
+        [
+            NamedTensor.Of<float>(FamiliarityComponents, familiarity.Components, familiarity.Offsets.Length,
+                familiarity.Components.Length / familiarity.Offsets.Length),
+            NamedTensor.Of<float>(FamiliarityOffsets, familiarity.Offsets, familiarity.Offsets.Length),
+            NamedTensor.Of<float>(FamiliarityLimit, new[] { (float)familiarity.Limit }, 1),
+        ];
 
     private static unsafe NamedTensor Named(string name, Tensor tensor) => tensor.Device.SharesHostMemory
         ? NamedTensor.Of(name, ElementType.F32, (void*)tensor.Data, tensor.Shape.ToLengths())

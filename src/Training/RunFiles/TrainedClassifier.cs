@@ -5,6 +5,7 @@ using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Formats;
 using CudaTrainer.Kernels;
 using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
 using CudaTrainer.Training.Options;
 
@@ -22,6 +23,9 @@ public sealed class TrainedClassifier : IDisposable
     public Learner Learner { get; }
 
     public ModelInfo Info { get; }
+
+    /// <summary>What tells clips that are unlike those it learned from; null if unknown.</summary>
+    public Familiarity? Familiarity { get; private init; }
 
     /// <exception cref="RunException">The file is no classifier of ours, or its tensors do not fit the model it names.</exception>
     public static TrainedClassifier Load(IDevice device, string path)
@@ -44,7 +48,7 @@ public sealed class TrainedClassifier : IDisposable
         {
             checkpoint.LoadModel(learner.Parameters);
             checkpoint.ReadScaler()?.FoldInto(learner.Model);
-            return new TrainedClassifier(learner, info);
+            return new TrainedClassifier(learner, info) { Familiarity = checkpoint.ReadFamiliarity() };
         }
         catch
         {

@@ -50,6 +50,10 @@ public sealed record ModelInfo
 
     public string EngineVersion { get; init; } = ThisAssembly.Version;
 
+    /// <summary>What it learned from and how good it is, for a person; null if nobody says.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Card { get; init; }
+
     /// <summary>The classes by index.</summary>
     public IReadOnlyList<string> Classes { get; init; } = ["nonviolent", "violent"];
 }

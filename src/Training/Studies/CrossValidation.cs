@@ -37,11 +37,19 @@ public sealed record FoldSummary(int Seed, int Fold, int TrainClips, int ValClip
 /// </summary>
 public static class CrossValidation
 {
+    /// <param name="modelOutput">Where to write a model of all clips; null for none.</param>
     /// <exception cref="RunException">Something the user can act on is wrong.</exception>
-    public static CrossValidationResult Execute(StudyOptions options, IRunObserver observer, CancellationToken stop)
+    public static CrossValidationResult Execute(StudyOptions options, IRunObserver observer, CancellationToken stop,
+        string? modelOutput = null)
     {
         OptionValidation.Require(options.Run);
         using var study = new Study(options, observer, stop);
+        if (modelOutput is not null && !(Classifiers.IsFitted(study.Options.Model) && options.Fusion == StreamFusion.Concatenation))
+        {
+            throw new RunException("A model of all clips can be written of the linear model alone: a network needs clips to choose its epoch on.",
+                $"Give {SettingName.Of(nameof(TrainingOptions.Model))} linear, or use train.");
+        }
+
         study.Expect(Classifiers.IsFitted(study.Options.Model) ? 1 : 2);
         StudyRow row = study.Run(study.Options, "cross-validate", stop);
         StudyRow? yardstick = study.Yardstick(stop);
@@ -55,7 +63,19 @@ public static class CrossValidation
         AtomicFile.WriteAllText(Path.Combine(options.Output, "cv_results.json"),
             JsonSerializer.Serialize(result, CrossValidationJson.Default.CrossValidationResult) + "\n");
         AtomicFile.WriteAllText(Path.Combine(options.Output, "predictions.csv"), Predictions(study, row));
+        if (modelOutput is not null)
+        {
+            study.WriteModel(modelOutput, CardOf(result), stop);
+        }
+
         return result;
+    }
+
+    private static string CardOf(CrossValidationResult result)
+    {
+        Estimate balanced = result.Metrics.BalancedAccuracy;
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{result.Clips} clips from {result.Sources} sources; balanced accuracy {100 * balanced.Value:0.0} % ({100 * balanced.Interval.Low:0}–{100 * balanced.Interval.High:0} %) on sources not seen, AUC {result.Metrics.Auc.Value:0.000}");
     }
 
     private static FoldSummary Summary(Study study, FoldRun run)

@@ -9,6 +9,8 @@ using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Fitting;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Linear;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Parallel;
 using CudaTrainer.Training.RunFiles;
@@ -231,6 +233,35 @@ internal sealed class Study : IDisposable
     public StudyRow? Yardstick(CancellationToken stop) => Classifiers.IsFitted(Options.Model)
         ? null
         : Run(Options with { Model = "linear" }, "linear model", stop);
+
+    /// <summary>Fits the linear model to all clips and writes it.</summary>
+    /// <param name="card">What it learned from and how good it is.</param>
+    public void WriteModel(string path, string card, CancellationToken stop)
+    {
+        StudyStream stream = _streams[0];
+        IFeatureRows clips = stream.Part([.. Enumerable.Range(0, Clips.Count)]);
+        Dictionary<string, string> key = Clips.Key.ToDictionary(field => field.Key, field => field.Value);
+        using var device = DeviceChoice.Open(Options.Device, Options.Threads, Options.MixedPrecision);
+        var setup = new LearnerSetup(Options, device.Device, device.IsCuda);
+        var loss = setup.Loss(ClassCounts.Of(clips.Labels.ToArray()));
+        using var replicas = new ReplicaGroup([device.Device], () => setup.NewModel(clips.Dimension), setup.Learner(loss));
+        LinearTraining.Write(LinearTraining.Fit(clips, Options, stop), replicas);
+        var info = new ModelInfo
+        {
+            Model = Options.Model,
+            Inputs = clips.Dimension,
+            Frames = clips.Frames,
+            Backbone = key.GetValueOrDefault("backbone", "unknown"),
+            BackboneDescription = key.GetValueOrDefault("backbone", "features from files"),
+            Stream = Options.Stream,
+            Preprocess = key.GetValueOrDefault("preprocessing", "unknown"),
+            Threshold = 0.5,
+            Epoch = 1,
+            Loss = loss,
+            Card = card,
+        };
+        Checkpoint.SaveModel(path, replicas.Lead, info, null, null, LinearTraining.Familiarity(clips, Options, stop));
+    }
 
     /// <summary>From which p(violent) on a training's answers count as violent.</summary>
     public double ThresholdOf(FoldRun run) => _options.Run.Threshold == ThresholdRule.Half ? 0.5 : run.Threshold;
