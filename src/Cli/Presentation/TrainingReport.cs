@@ -1,4 +1,5 @@
 using System.Globalization;
+using CudaTrainer.Engine.Nn;
 using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Reporting;
@@ -32,10 +33,11 @@ internal static class TrainingReport
     {
         TrainingOptions options = result.Options!;
         TextWriter output = terminal.Output;
-        string epochs = result.StoppedEarly ? $"epoch {result.BestEpoch}, training stopped early" : $"epoch {result.BestEpoch}";
-        output.WriteLine(string.Create(
-            CultureInfo.InvariantCulture,
-                $"Results of the best checkpoint ({epochs}; {result.Monitor} {result.BestValue:0.0000}), loaded from its file"));
+        string epoch = result.StoppedEarly ? $"epoch {result.BestEpoch}, training stopped early" : $"epoch {result.BestEpoch}";
+        output.WriteLine(Classifiers.IsFitted(options.Model)
+            ? $"Results of the fitted {options.Model} model, loaded from its file"
+            : string.Create(CultureInfo.InvariantCulture,
+                $"Results of the best checkpoint ({epoch}; {result.Monitor} {result.BestValue:0.0000}), loaded from its file"));
         output.WriteLine();
         List<KeyValuePair<string, ClassificationMetrics>> splits = [];
         if (result.Val is not null)

@@ -5,7 +5,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// 4 × 4 pixels over all places, at <see cref="Offsets"/>. People who walk move as one and go on; in a fight limbs next to each other move
 /// apart and turn round within a fraction of a second. Left and right count alike where time has passed, and so do up and down.
 /// </summary>
-/// <remarks>Scalar, in double, in one order: the same bits everywhere. A pair takes 0.04 of what its flow does.</remarks>
+/// <remarks>Scalar, in double, in one order: the same bits everywhere.</remarks>
 internal sealed class FlowCorrelations
 {
     /// <summary>Numbers of an offset: <see cref="Put"/>.</summary>

@@ -38,7 +38,7 @@ internal static class RecipeChoice
             return new Recipe(options, []);
         }
 
-        return Recipe.For(options, Facts(options, stop), network, fixedToo);
+        return Recipe.For(options, Facts(options, stop) with { Start = StartOf(options) }, network, fixedToo);
     }
 
     /// <summary>For the header of a run.</summary>
@@ -64,6 +64,17 @@ internal static class RecipeChoice
             // Another version's; the fingerprint says what does not fit.
             return null;
         }
+    }
+
+    private static (string Model, FeatureStream Stream)? StartOf(TrainingOptions options)
+    {
+        if (options.InitialWeights is not { } file)
+        {
+            return null;
+        }
+
+        using var checkpoint = Checkpoint.Open(BundledModel.Resolve(file));
+        return checkpoint.Info is { } info ? (info.Model, info.Stream) : null;
     }
 
     private static DataFacts Facts(TrainingOptions options, CancellationToken stop)

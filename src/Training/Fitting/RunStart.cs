@@ -32,7 +32,7 @@ internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunF
 
         if (options.InitialWeights is { } file)
         {
-            using Checkpoint checkpoint = Checkpoint.Open(file);
+            using Checkpoint checkpoint = Checkpoint.Open(BundledModel.Resolve(file));
             checkpoint.LoadModel(replicas);
             observer.Message(Severity.Info, $"classifier weights from {file}");
         }

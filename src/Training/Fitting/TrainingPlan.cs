@@ -52,7 +52,7 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch, Trainin
 
         if (options.InitialWeights is { } weights)
         {
-            using var checkpoint = Checkpoint.Open(weights);
+            using var checkpoint = Checkpoint.Open(BundledModel.Resolve(weights));
         }
 
         Classifier model = Classifiers.Create(options.Model, new ClassifierOptions(inputs, (float)options.Dropout));

@@ -11,6 +11,22 @@ namespace CudaTrainer.Training.Linear;
 /// <param name="Components">At most.</param>
 internal readonly record struct StatisticsBlock(int First, int Count, int Components);
 
+/// <summary>Log odds of <c>violent</c> as a linear function of raw <see cref="ClipStatistics"/>.</summary>
+/// <param name="Weights">[3·D].</param>
+internal sealed record LogOdds(float[] Weights, float Bias)
+{
+    public double Of(ReadOnlySpan<float> statistics)
+    {
+        double score = Bias;
+        for (int d = 0; d < statistics.Length; d++)
+        {
+            score += (double)Weights[d] * statistics[d];
+        }
+
+        return score;
+    }
+}
+
 /// <summary>
 /// Fits the classifier <c>linear</c>: logistic regression with L2 on whitened principal components of standardised
 /// <see cref="ClipStatistics"/>, block by block, since what varies little tells as much as what varies most. How strong the penalty is, and
@@ -40,11 +56,8 @@ internal sealed class LinearFit
     /// <summary>λ tried, of weights that add up to 1, from strong to weak.</summary>
     private static readonly double[] Penalties = [.. Enumerable.Range(0, 9).Select(i => 3 * Math.Pow(10, -i / 3.0))];
 
-    /// <summary>[3·D]: what to multiply <see cref="ClipStatistics"/> of raw features with.</summary>
-    public required float[] Weights { get; init; }
-
-    /// <summary>What to add for the log odds of <c>violent</c>.</summary>
-    public required float Bias { get; init; }
+    /// <summary>The model.</summary>
+    public required LogOdds Odds { get; init; }
 
     /// <summary>λ.</summary>
     public required double Penalty { get; init; }
@@ -65,30 +78,33 @@ internal sealed class LinearFit
     /// <param name="candidates">Sets of blocks to choose from, the likeliest first.</param>
     /// <param name="balance">Whether both classes count the same, whatever their sizes.</param>
     /// <param name="seed">Of the divisions into folds.</param>
+    /// <param name="start">A model whose answer is one more number to go by; null for none.</param>
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     public static LinearFit Of(IFeatureRows rows, IReadOnlyList<IReadOnlyList<StatisticsBlock>> candidates, bool balance, int seed,
-        CancellationToken stop)
+        CancellationToken stop, LogOdds? start = null)
     {
         int[] clips = EvenlySpread(rows.Count, MostClips);
         rows = Sample(rows);
         var statistics = ClipStatistics.Of(rows);
+        double[] started = start is null ? [] : [.. Enumerable.Range(0, rows.Count).Select(clip => start.Of(statistics[clip]))];
+        double unit = 1 / Math.Max(1e-6, Math.Sqrt(started.Select(odds => odds * odds).DefaultIfEmpty(1).Average()));
         (double[] mean, double[] scale) = statistics.Standardize();
-        var problem = new Problem(statistics, rows.Labels.ToArray(), [.. Enumerable.Range(0, rows.Count).Select(rows.SourceOf)], balance,
+        var problem = new Problem(statistics, [.. started.Select(odds => odds * unit)], rows.Labels.ToArray(), [.. Enumerable.Range(0, rows.Count).Select(rows.SourceOf)], balance,
             candidates, stop);
         Choice choice = problem.Choose(seed);
-        (double[] direction, double offset) = problem.Solve(choice);
+        (double[] direction, double offset, double trust) = problem.Solve(choice);
         float[] weights = new float[statistics.Width];
         for (int d = 0; d < direction.Length; d++)
         {
             // From standardised numbers to raw ones.
             weights[d] = (float)(direction[d] * scale[d]);
             offset -= (double)weights[d] * mean[d];
+            weights[d] += (float)(trust * unit * (start?.Weights[d] ?? 0));
         }
 
         return new LinearFit
         {
-            Weights = weights,
-            Bias = (float)offset,
+            Odds = new LogOdds(weights, (float)(offset + (trust * unit * (start?.Bias ?? 0)))),
             Penalty = choice.Penalty,
             Blocks = choice.Blocks,
             Clips = clips,
@@ -100,18 +116,12 @@ internal sealed class LinearFit
     public double[] Answer(IFeatureRows rows)
     {
         double[] answers = new double[rows.Count];
-        float[] statistics = new float[Weights.Length];
+        float[] statistics = new float[Odds.Weights.Length];
         using var team = new ThreadTeam(1);
         for (int clip = 0; clip < answers.Length; clip++)
         {
             ClipStatistics.Measure(team, rows, clip, statistics);
-            double score = Bias;
-            for (int d = 0; d < statistics.Length; d++)
-            {
-                score += (double)Weights[d] * statistics[d];
-            }
-
-            answers[clip] = LogisticRegression.Probability(score);
+            answers[clip] = LogisticRegression.Probability(Odds.Of(statistics));
         }
 
         return answers;
@@ -134,7 +144,8 @@ internal sealed class LinearFit
     /// <summary>Clips in the principal components of some of them, [clip][k] block after block.</summary>
     private sealed record Space(IReadOnlyList<PrincipalComponents> Blocks, double[][] Rows);
 
-    private sealed class Problem(ClipStatistics statistics, int[] labels, string[] sources, bool balance,
+    /// <param name="started">What a model to start from says of each clip; empty without one.</param>
+    private sealed class Problem(ClipStatistics statistics, double[] started, int[] labels, string[] sources, bool balance,
         IReadOnlyList<IReadOnlyList<StatisticsBlock>> candidates, CancellationToken stop)
     {
         private readonly int[] _all = [.. Enumerable.Range(0, labels.Length)];
@@ -188,8 +199,10 @@ internal sealed class LinearFit
         }
 
         /// <summary>Of all clips.</summary>
-        /// <returns>The calibrated log odds as a function of the standardised statistics [3·D].</returns>
-        public (double[] Direction, double Offset) Solve(Choice choice)
+        /// <returns>
+        /// The calibrated log odds as a function of the standardised statistics [3·D], and the factor of the model to start from.
+        /// </returns>
+        public (double[] Direction, double Offset, double Trust) Solve(Choice choice)
         {
             Space space = SpaceOf(choice.Blocks, _all);
             double[] beta = [.. Regress(space, _all, choice.Penalty, null).Select(value => value * choice.Calibration.Slope)];
@@ -203,7 +216,7 @@ internal sealed class LinearFit
                 first += components.Count;
             }
 
-            return (direction, offset);
+            return (direction, offset, started.Length > 0 ? beta[first] : 0);
         }
 
         private Space SpaceOf(IReadOnlyList<StatisticsBlock> blocks, int[] clips)
@@ -212,7 +225,8 @@ internal sealed class LinearFit
             int[] basis = Basis(clips);
             PrincipalComponents[] components =
                 [.. blocks.Select(block => PrincipalComponents.Fit(_products[block], basis, block.Components))];
-            return new Space(components, [.. _all.Select(clip => components.SelectMany(block => block.Whitened[clip]).ToArray())]);
+            return new Space(components, 
+                [.. _all.Select(clip => components.SelectMany(block => block.Whitened[clip]).Concat(started.Skip(clip).Take(1)).ToArray())]);
         }
 
         private double[] Regress(Space space, int[] clips, double penalty, double[]? start) => LogisticRegression.Fit(

@@ -13,8 +13,10 @@ internal static class LinearTraining
     private const int MeanComponents = 30, OtherComponents = 20;
 
     /// <summary>Fits the model to clips.</summary>
-    public static LinearFit Fit(IFeatureRows rows, TrainingOptions options, CancellationToken stop) =>
-        LinearFit.Of(rows, Candidates(rows.Dimension, options.Stream), options.UseClassWeights, options.Seed, stop);
+    /// <param name="start">A linear model whose answer is one more number to go by; null for none.</param>
+    public static LinearFit Fit(IFeatureRows rows, TrainingOptions options, CancellationToken stop, Learner? start = null) =>
+        LinearFit.Of(rows, Candidates(rows.Dimension, options.Stream), options.UseClassWeights, options.Seed, stop,
+            start is null ? null : LogOdds(start.Model));
 
     /// <summary>What tells clips that are unlike these; null where too few sources have both classes.</summary>
     public static Familiarity? Familiarity(IFeatureRows rows, TrainingOptions options, CancellationToken stop) =>
@@ -24,8 +26,8 @@ internal static class LinearTraining
     public static void Write(LinearFit fit, ReplicaGroup replicas)
     {
         // Two logits of opposite sign, whose difference is the log odds.
-        float[] weights = [.. fit.Weights.Select(weight => -weight / 2), .. fit.Weights.Select(weight => weight / 2)];
-        float[] biases = [-fit.Bias / 2, fit.Bias / 2];
+        float[] weights = [.. fit.Odds.Weights.Select(weight => -weight / 2), .. fit.Odds.Weights.Select(weight => weight / 2)];
+        float[] biases = [-fit.Odds.Bias / 2, fit.Odds.Bias / 2];
         foreach (Learner learner in replicas.Replicas)
         {
             foreach (Parameter parameter in learner.Model.Parameters)
@@ -33,6 +35,14 @@ internal static class LinearTraining
                 parameter.Value.Write((ReadOnlySpan<float>)(parameter.Shape.Count == biases.Length ? biases : weights));
             }
         }
+    }
+
+    /// <summary>What a model multiplies the statistics with for its log odds, and then adds.</summary>
+    private static LogOdds LogOdds(Classifier model)
+    {
+        float[] weights = model.Parameters[0].Value.Read<float>(), biases = model.Parameters[1].Value.Read<float>();
+        int width = weights.Length / Classifier.Classes;
+        return new LogOdds([.. Enumerable.Range(0, width).Select(d => weights[width + d] - weights[d])], biases[1] - biases[0]);
     }
 
     /// <summary>For the header of a run.</summary>

@@ -7,7 +7,11 @@ namespace CudaTrainer.Training.Options;
 /// <param name="Clips">To train on.</param>
 /// <param name="Sources">That they were cut from; as many as clips where that is not known.</param>
 /// <param name="Stream">What the features are of, where they are there already; null for videos.</param>
-public sealed record DataFacts(ClassCounts Clips, int Sources, FeatureStream? Stream);
+public sealed record DataFacts(ClassCounts Clips, int Sources, FeatureStream? Stream)
+{
+    /// <summary>What the initial weights are of; null without any, or where their file does not say.</summary>
+    public (string Model, FeatureStream Stream)? Start { get; init; }
+}
 
 /// <summary>Options that fit the data.</summary>
 /// <param name="Options">What to run on.</param>
@@ -43,6 +47,17 @@ public sealed record Recipe(TrainingOptions Options, IReadOnlyList<string> Reaso
         bool few = data.Clips.Total < ClipsForNetwork;
         List<string> reasons = [];
         TrainingOptions best = options;
+        if (data.Start is { } start && (open.ContainsKey(nameof(options.Stream)) || open.ContainsKey(nameof(options.Model))))
+        {
+            best = best with
+            {
+                Stream = open.Remove(nameof(options.Stream)) ? start.Stream : best.Stream,
+                Model = open.Remove(nameof(options.Model)) ? start.Model : best.Model,
+            };
+            reasons.Add($"{Name(nameof(options.Model))} {best.Model}, {Name(nameof(options.Stream))} {best.Stream.ToString().ToLowerInvariant()}: " +
+                "what the initial weights are of");
+        }
+
         if (open.ContainsKey(nameof(options.Stream)) && data.Stream is { } there)
         {
             best = best with { Stream = there };

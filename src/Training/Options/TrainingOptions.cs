@@ -243,7 +243,7 @@ public sealed record TrainingOptions : FeatureOptions
         Role = SettingRole.Learned | SettingRole.Recipe | SettingRole.OfSteps, AtLeast = 0, Below = 1)]
     public double Dropout { get; init; } = 0.5;
 
-    [Setting(SettingGroup.Model, "Start the classifier from these weights",
+    [Setting(SettingGroup.Model, "Start the classifier from these weights; bundled are those that come with the program",
         Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.OfSteps,
         Placeholder = "FILE", Kind = ".safetensors or .h5 file, or checkpoint")]
     public string? InitialWeights { get; init; }

@@ -63,8 +63,8 @@ public class LinearFitTests
     {
         LinearFit first = Fit(new MemoryRows(90)), second = Fit(new MemoryRows(90));
 
-        second.Weights.ShouldBe(first.Weights);
-        second.Bias.ShouldBe(first.Bias);
+        second.Odds.Weights.ShouldBe(first.Odds.Weights);
+        second.Odds.Bias.ShouldBe(first.Odds.Bias);
     }
 
     [Fact]
@@ -78,9 +78,25 @@ public class LinearFitTests
             }
         }));
 
-        fit.Weights[7].ShouldBe(0);
-        fit.Weights[0].ShouldNotBe(0);
-        float.IsFinite(fit.Bias).ShouldBeTrue();
+        fit.Odds.Weights[7].ShouldBe(0);
+        fit.Odds.Weights[0].ShouldNotBe(0);
+        float.IsFinite(fit.Odds.Bias).ShouldBeTrue();
+    }
+
+    /// <summary>A few clips and a model of many answer better than the few alone, and the model of nothing is not believed.</summary>
+    [Fact]
+    public void A_model_to_start_from_is_trusted_as_far_as_it_is_right()
+    {
+        MemoryRows few = new(18, seed: 5), others = new(300, seed: 6);
+        LogOdds good = Fit(new MemoryRows(300, seed: 7)).Odds, nothing = good with { Weights = new float[good.Weights.Length] };
+
+        double alone = Auc(null), started = Auc(good);
+
+        started.ShouldBeGreaterThan(alone);
+        Auc(nothing).ShouldBe(alone, 0.02);
+
+        double Auc(LogOdds? start) => RankMetrics.RocAuc(others.Labels,
+            LinearFit.Of(few, OfSixteen, balance: true, seed: 3, CancellationToken.None, start).Answer(others));
     }
 
     private static LinearFit Fit(MemoryRows rows) => LinearFit.Of(rows, OfSixteen, balance: true, seed: 3, CancellationToken.None);
