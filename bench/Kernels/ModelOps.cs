@@ -46,7 +46,7 @@ internal sealed class ModelOps(int batch, int time, int inputs)
         double size = type.Size(), sequence = size * Rows * Hidden, pooled = size * batch * Hidden, dense = size * batch * 256;
         long[] bounds = ParameterBounds();
         bool half = type == DType.Float16;
-        double parameters = 4.0 * bounds[^1], features = Rows * (double)inputs;
+        double parameters = 4.0 * bounds[^1], features = Rows * (double)inputs, statistics = 3 * 4.0 * batch * inputs;
         return
         [
             BatchNorm(Rows, Hidden, relu: false, sequence, backward: false),
@@ -57,6 +57,9 @@ internal sealed class ModelOps(int batch, int time, int inputs)
             Op($"activation dropout backward {Rows}x{Hidden}", 2 * sequence, sequence, t => ActivationDropout(t, type, backward: true)),
             Op($"attention forward {batch}x{time}x{Hidden}", sequence, pooled, t => Attention(t, type, backward: false)),
             Op($"attention backward {batch}x{time}x{Hidden}", sequence + pooled, sequence, t => Attention(t, type, backward: true)),
+            Op($"time statistics forward {batch}x{time}x{inputs}", size * features, statistics, t => TimeStatistics(t, type, backward: false)),
+            Op($"time statistics backward {batch}x{time}x{inputs}", (size * features) + (5.0 / 3 * statistics), size * features,
+                t => TimeStatistics(t, type, backward: true)),
             Op($"softmax focal loss {batch}x{Classifier.Classes}", batch * (4 + (2 * size)), batch * (12 + (2 * size)), t => Loss(t, type)),
             Op($"column sum {Rows}x{4 * Hidden}", 4 * sequence, 0, t => ColumnSum(t, type)),
             Op($"accumulate {Rows}x{Hidden}", 2 * sequence, sequence, t => Accumulate(t, type)),
@@ -156,6 +159,21 @@ internal sealed class ModelOps(int batch, int time, int inputs)
                 ("gradient of the weight", dWeight));
 
         void Forward() => tensors.Ops.AttentionPoolForward(x, weight, y, attention);
+    }
+
+    private Op TimeStatistics(OpTensors tensors, DType type, bool backward)
+    {
+        Tensor x = tensors.Random([batch, time, inputs], 1, type), y = tensors.Zeros([batch, 3 * inputs]);
+        if (!backward)
+        {
+            return new Op(Forward, ("y", y));
+        }
+
+        Forward();
+        Tensor dy = tensors.Random(y.Shape), dx = tensors.Zeros(x.Shape, type);
+        return new Op(() => tensors.Ops.TimeStatisticsBackward(dy, x, y, dx), ("gradient of x", dx));
+
+        void Forward() => tensors.Ops.TimeStatisticsForward(x, y);
     }
 
     private Op Loss(OpTensors tensors, DType type)
