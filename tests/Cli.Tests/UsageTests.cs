@@ -87,7 +87,7 @@ public class UsageTests
             "error: --dropout: 1 is out of range; expected 0 or more, less than 1",
             "error: --dataset-path: nothing to train on: give --dataset-path DIR (videos) or --features-dir DIR (features)",
             "error: --model: \"lstm\" is unknown; expected one of lstm-attention, bilstm-attention, gru-attention, simple-lstm, " +
-                "attention-mil, frame-mlp",
+                "attention-mil, frame-mlp, linear",
             "Run \"cudatrainer train --help\" for help.",
         ];
         outcome.ErrorLines.ShouldBe(expected);

@@ -78,6 +78,8 @@ if model == "simple-lstm":
 elif model in ("attention-mil", "frame-mlp"):
     x = relu(dense(x, "dense_1"))
     x = attention(x, *layers["attention"]) if model == "attention-mil" else x.mean(axis=1)
+elif model == "linear":
+    x = np.concatenate([x.mean(axis=1), x.std(axis=1), np.abs(np.diff(x, axis=1)).mean(axis=1)], axis=1)
 else:
     recurrent, prefix = {"lstm-attention": (lstm, "lstm"), "bilstm-attention": (bidirectional, "bidirectional"), "gru-attention": (gru, "gru")}[model]
     for i in (1, 2, 3):

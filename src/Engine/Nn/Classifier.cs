@@ -25,7 +25,12 @@ public abstract class Classifier(ClassifierOptions options) : Module
     /// <summary>Whether <see cref="Forward"/> tells how much each frame counted.</summary>
     public abstract bool HasAttention { get; }
 
-    /// <summary>The parameters that meet the features first.</summary>
+    /// <summary>
+    /// Whether a solver finds the weights at once and steps do not; it standardises by itself, so features are not standardised for it.
+    /// </summary>
+    public virtual bool IsFitted => false;
+
+    /// <summary>The parameters that meet the features first; none where <see cref="IsFitted"/>.</summary>
     public abstract IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections { get; }
 
     /// <summary>Layer by layer, for clips of so many frames.</summary>
@@ -44,7 +49,7 @@ public abstract class Classifier(ClassifierOptions options) : Module
     public void Export(OnnxGraph graph, string features, int frames, string batch)
     {
         (string? logits, string? attention) = ExportLayers(graph,
-            graph.Add("Transpose", "features/by_time", [features], OnnxAttribute.Of("perm", [1, 0, 2])));
+            graph.Add("Transpose", "features/by_time", [features], OnnxAttribute.Of("perm", [1, 0, 2])), frames);
         graph.Output(graph.Add("Softmax", "probabilities", [logits], OnnxAttribute.Of("axis", 1)), ElementType.F32, batch, Classes);
         if (attention is not null)
         {
@@ -54,8 +59,9 @@ public abstract class Classifier(ClassifierOptions options) : Module
 
     /// <param name="graph">Where the layers are added.</param>
     /// <param name="x">The name of the features, [time, batch, inputs].</param>
+    /// <param name="frames">Per clip.</param>
     /// <returns>The names of the logits [batch, 2] and of the attention [batch, time], null from models without.</returns>
-    private protected abstract (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x);
+    private protected abstract (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x, int frames);
 
     /// <summary>
     /// Features that were stored in half precision only, in the precision that the device computes in. They have no gradient.

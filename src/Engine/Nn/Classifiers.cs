@@ -18,6 +18,7 @@ public static class Classifiers
         ["simple-lstm"] = options => new SimpleLstm(options, Hidden, Recurrent(options)),
         ["attention-mil"] = options => new AttentionMil(options),
         ["frame-mlp"] = options => new AttentionMil(options, attends: false),
+        ["linear"] = options => new LinearClassifier(options),
     };
 
     public static IReadOnlyCollection<string> Names => Builders.Keys;

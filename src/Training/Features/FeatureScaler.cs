@@ -134,8 +134,14 @@ public sealed class FeatureScaler
     }
 
     /// <summary>Makes a model that was trained on standardised features take raw ones.</summary>
+    /// <exception cref="InvalidOperationException">The model takes raw features and standardises by itself.</exception>
     internal void FoldInto(Classifier model)
     {
+        if (model.IsFitted)
+        {
+            throw new InvalidOperationException($"{model.GetType().Name} takes raw features: there is no standardisation to fold into it.");
+        }
+
         foreach ((Parameter weight, Parameter bias) in model.InputProjections)
         {
             float[] w = weight.Value.Read<float>(), b = bias.Value.Read<float>();

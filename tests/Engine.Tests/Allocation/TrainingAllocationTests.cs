@@ -38,7 +38,7 @@ public sealed class TrainingAllocationTests : IDisposable
             {
                 Model = model,
                 MixedPrecision = mixedPrecision,
-                StandardizeFeatures = true,
+                StandardizeFeatures = !ModelCases.IsFitted(model),
                 BatchSize = BatchSize,
                 Epochs = 1,
                 Threads = 2,

@@ -44,6 +44,23 @@ public sealed class ClassifierExportTests : IDisposable
         }
     }
 
+    /// <summary>A single frame has no successor to differ from, and nothing but its own values may come of it.</summary>
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void A_clip_of_one_frame_is_answered_too(string name)
+    {
+        const int clips = 3;
+        using Learner learner = ExportedModel.Create(_device, name, Inputs);
+        float[] features = [.. Enumerable.Range(0, clips * Inputs).Select(i => FormulaNoise.At(i, 700, 1.5))];
+        (double[] probabilities, _) = ExportedModel.Evaluate(learner, _device, features, clips, 1);
+
+        Dictionary<string, OnnxTensor> outputs =
+            new OnnxEvaluator(Export(learner, name, frames: 1)).Run(new OnnxTensor([clips, 1, Inputs], features));
+
+        Close(outputs["probabilities"], [clips, 2], probabilities);
+        probabilities.Distinct().Count().ShouldBe(2 * clips);
+    }
+
     [Theory]
     [MemberData(nameof(Names))]
     public void The_file_is_well_formed(string name)
@@ -141,10 +158,10 @@ public sealed class ClassifierExportTests : IDisposable
         actual.Data.Zip(expected).Max(pair => Math.Abs(pair.First - pair.Second)).ShouldBeLessThan(2e-6);
     }
 
-    private static OnnxFile Export(Learner learner, string name)
+    private static OnnxFile Export(Learner learner, string name, int frames = Frames)
     {
         var graph = new OnnxGraph(name);
-        learner.Model.Export(graph, graph.Input("features", ElementType.F32, "batch", Frames, Inputs), Frames, "batch");
+        learner.Model.Export(graph, graph.Input("features", ElementType.F32, "batch", frames, Inputs), frames, "batch");
         using var stream = new MemoryStream();
         OnnxWriter.Write(stream, graph, "1.2.3", new Dictionary<string, string> { ["b"] = "zweite – 二", ["a"] = "first" },
             CancellationToken.None);

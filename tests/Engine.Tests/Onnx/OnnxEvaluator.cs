@@ -70,10 +70,15 @@ internal sealed class OnnxEvaluator(OnnxFile file)
             "Sub" => Broadcast(x[0], x[1], (a, b) => a - b),
             "Mul" => Broadcast(x[0], x[1], (a, b) => a * b),
             "Relu" => x[0] with { Data = Array.ConvertAll(x[0].Data, value => Math.Max(0, value)) },
+            "Abs" => x[0] with { Data = Array.ConvertAll(x[0].Data, Math.Abs) },
+            "Sqrt" => x[0] with { Data = Array.ConvertAll(x[0].Data, MathF.Sqrt) },
+            "Slice" => SliceFirst(x[0], x[1], x[2], x[3]),
+            "Concat" => ConcatRows(x, Attribute("axis")),
             "MatMul" => MatMul(x[0], x[1]),
             "Gemm" => Gemm(x[0], x[1], x[2], Attribute("transB")),
             "Softmax" => Softmax(x[0], (int)Attribute("axis")),
             "ReduceSum" => ReduceFirst(x[0], x[1], Attribute("keepdims")),
+            "ReduceMean" => MeanOfFirst(x[0], Attribute("axes"), Attribute("keepdims")),
             "Conv" => Conv(x[0], x[1], x[2], node),
             "MaxPool" => MaxPool(x[0], node),
             "LSTM" => Recurrent(x, node, gates: 4, Lstm),
@@ -207,6 +212,37 @@ internal sealed class OnnxEvaluator(OnnxFile file)
         return new OnnxTensor(x.Shape[1..],
             [.. Enumerable.Range(0, inner)
             .Select(i => (float)Enumerable.Range(0, (int)x.Shape[0]).Sum(t => (double)x.Data[(t * inner) + i]))]);
+    }
+
+    private static OnnxTensor MeanOfFirst(OnnxTensor x, long axis, long keeps)
+    {
+        axis.ShouldBe(0);
+        x.Shape[0].ShouldBePositive();
+        int inner = x.Data.Length / (int)x.Shape[0];
+        return new OnnxTensor(keeps == 1 ? [1, .. x.Shape[1..]] : x.Shape[1..],
+            [.. Enumerable.Range(0, inner)
+            .Select(i => (float)Enumerable.Range(0, (int)x.Shape[0]).Average(t => (double)x.Data[(t * inner) + i]))]);
+    }
+
+    /// <summary>Entries of the first dimension, from a start until before an end.</summary>
+    private static OnnxTensor SliceFirst(OnnxTensor x, OnnxTensor starts, OnnxTensor ends, OnnxTensor axes)
+    {
+        axes.Data.ShouldHaveSingleItem().ShouldBe(0);
+        int start = (int)starts.Data.ShouldHaveSingleItem(), end = (int)ends.Data.ShouldHaveSingleItem(),
+            inner = x.Data.Length / (int)x.Shape[0];
+        start.ShouldBeInRange(0, end);
+        end.ShouldBeLessThanOrEqualTo((int)x.Shape[0]);
+        return new OnnxTensor([end - start, .. x.Shape[1..]], x.Data[(start * inner)..(end * inner)]);
+    }
+
+    /// <summary>Matrices side by side.</summary>
+    private static OnnxTensor ConcatRows(OnnxTensor[] x, long axis)
+    {
+        axis.ShouldBe(1);
+        x.ShouldAllBe(matrix => matrix.Shape.Length == 2 && matrix.Shape[0] == x[0].Shape[0]);
+        return new OnnxTensor([x[0].Shape[0], x.Sum(matrix => matrix.Shape[1])],
+            [.. Enumerable.Range(0, (int)x[0].Shape[0]).SelectMany(row => x.SelectMany(
+                matrix => matrix.Data.Skip(row * (int)matrix.Shape[1]).Take((int)matrix.Shape[1])))]);
     }
 
     /// <summary>3×3, stride 1, padding 1.</summary>

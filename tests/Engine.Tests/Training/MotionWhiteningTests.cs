@@ -9,7 +9,7 @@ namespace CudaTrainer.Engine.Tests.Training;
 
 public sealed class MotionWhiteningTests
 {
-    public static TheoryData<string> Models => [.. Classifiers.Names];
+    public static TheoryData<string> Models => ModelCases.Standardised;
 
     [Theory]
     [InlineData(1)]
