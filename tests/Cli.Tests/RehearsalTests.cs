@@ -72,6 +72,23 @@ public sealed class RehearsalTests : IDisposable
     }
 
     [Fact]
+    public void A_dry_run_finds_initial_weights_that_cannot_be_read_or_do_not_fit()
+    {
+        CommandOutcome missing = Train("--dry-run", "--initial-weights", "nowhere.safetensors");
+        missing.ExitCode.ShouldBe(1);
+        missing.Error.ShouldContain("nowhere.safetensors");
+
+        Train("--model", "frame-mlp", "--epochs", "1").ExitCode.ShouldBe(0);
+        string[] others = ["--dry-run", "--checkpoint-dir", "other", "--initial-weights", "run/best_model.safetensors"];
+        CommandOutcome fits = Run(["--model", "frame-mlp", .. others]);
+        fits.ExitCode.ShouldBe(0, fits.Error);
+        CommandOutcome unfit = Run(["--model", "simple-lstm", .. others]);
+        unfit.ExitCode.ShouldBe(1);
+        unfit.Error.ShouldContain("does not fit the model");
+        Directory.Exists(_folder.File("other")).ShouldBeFalse();
+    }
+
+    [Fact]
     public void A_fast_development_run_leaves_no_files()
     {
         string[] before = Directory.GetFileSystemEntries(_folder.Path, "*", SearchOption.AllDirectories);
@@ -99,6 +116,8 @@ public sealed class RehearsalTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private CommandOutcome Train(params string[] options) =>
-        CommandRunner.RunIn(_folder.Path, [], ["train", "--features-dir", "features", "--checkpoint-dir", "run", .. options]);
+    private CommandOutcome Train(params string[] options) => Run(["--checkpoint-dir", "run", .. options]);
+
+    private CommandOutcome Run(string[] options) =>
+        CommandRunner.RunIn(_folder.Path, [], ["train", "--features-dir", "features", .. options]);
 }

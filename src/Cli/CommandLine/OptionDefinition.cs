@@ -93,7 +93,9 @@ internal sealed class OptionDefinition
     /// <summary>Sets the option in a record that nobody else has seen yet.</summary>
     /// <exception cref="FormatException">The text is not of the option's kind; the message says what was found and expected.</exception>
     public void Set(object options, string text) => _setting.Property.SetValue(
-        Part(options), _type.Parse(text) ?? throw new FormatException($"\"{text}\" is not {_type.Expectation}"));
+        Part(options), _type.Parse(text) ?? throw new FormatException(_type.IsTooLarge(text)
+            ? $"{text} is out of range; expected {_setting.WholeNumbers}"
+            : $"\"{text}\" is not {_type.Expectation}"));
 
     /// <summary>The option's value in <paramref name="options"/>, as it would be typed.</summary>
     public string Format(object options) => _setting.Shown(Part(options));

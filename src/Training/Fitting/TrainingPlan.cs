@@ -1,6 +1,7 @@
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Extraction;
@@ -50,13 +51,17 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch, Trainin
             checkpoint.RequireState();
         }
 
+        Classifier model = Classifiers.Create(options.Model, new ClassifierOptions(inputs, (float)options.Dropout));
         if (options.InitialWeights is { } weights)
         {
             using var checkpoint = Checkpoint.Open(BundledModel.Resolve(weights));
+            using var host = new CpuDevice(1);
+            using var parameters = new ParameterSet(host, model);
+            checkpoint.LoadModel(parameters);
         }
 
-        Classifier model = Classifiers.Create(options.Model, new ClassifierOptions(inputs, (float)options.Dropout));
-        return new TrainingPlan(ModelSummary.Of(model, frames), model.IsFitted ? 0 : (clips + options.BatchSize - 1) / options.BatchSize, options);
+        int steps = model.IsFitted ? 0 : (clips + options.BatchSize - 1) / options.BatchSize;
+        return new TrainingPlan(ModelSummary.Of(model, frames), steps, options);
     }
 
     private static (int Clips, int Frames, int Inputs) Features(string directory, IRunObserver observer, CancellationToken stop)

@@ -344,8 +344,10 @@ internal sealed class Study : IDisposable
     /// <summary>Of what decides the result of a training.</summary>
     private string KeyOf(TrainingOptions options, Fold fold)
     {
+        bool fitted = Classifiers.IsFitted(options.Model);
         string deciding = string.Join(' ', Setting.Of(typeof(TrainingOptions))
-            .Where(setting => !setting.Role.HasFlag(SettingRole.Place) && !Undecisive.Contains(setting.Property.Name))
+            .Where(setting => !setting.Role.HasFlag(SettingRole.Place) && !Undecisive.Contains(setting.Property.Name)
+                && !(fitted && setting.Role.HasFlag(SettingRole.OfSteps)))
             .Select(setting => $"{setting.Name} {setting.TextIn(options)}"));
         string streams = string.Join(' ', _streams.Select(stream => $"{stream.Standardize}"));
         string text = $"{ThisAssembly.Version} {_dataIdentity} {fold.Number} {streams} {IsCuda} {deciding}";
