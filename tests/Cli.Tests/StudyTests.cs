@@ -95,7 +95,7 @@ public sealed class StudyTests : IDisposable
     [InlineData("--folds", "1", "--folds: 1 is out of range")]
     [InlineData("--val-share", "0.9", "--val-share: 0.9 is out of range")]
     [InlineData("--jobs", "0", "--jobs: 0 is out of range")]
-    [InlineData("--preset", "quick", "--preset: \"quick\" is unknown; expected one of baseline, optimized, max-accuracy, fast, debug")]
+    [InlineData("--preset", "quick", "--preset: \"quick\" is unknown; expected one of original, baseline, optimized, max-accuracy, fast, debug")]
     public void Wrong_options_are_named(string option, string value, string expected)
     {
         CommandOutcome outcome = CommandRunner.RunInside("cv", "--features-dir", "features", option, value);

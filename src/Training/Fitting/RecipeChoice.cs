@@ -29,13 +29,7 @@ internal static class RecipeChoice
 
         if (Earlier(options) is { } earlier)
         {
-            foreach (Setting setting in Setting.Of(typeof(TrainingOptions))
-                .Where(setting => setting.Role.HasFlag(SettingRole.Recipe) && !options.Given.Contains(setting.Name)))
-            {
-                setting.Property.SetValue(options = options with { }, setting.Property.GetValue(earlier));
-            }
-
-            return new Recipe(options, []);
+            return new Recipe(Recipe.Take(options, earlier), []);
         }
 
         return Recipe.For(options, Facts(options, stop) with { Start = StartOf(options) }, network, fixedToo);

@@ -106,7 +106,9 @@ public sealed class TrainingRun : IDisposable
             return recipe;
         }
 
-        return new Recipe(JsonSerializer.Deserialize(processes.Broadcast(null), RunJson.Default.TrainingOptions)!, []);
+        // Folders may be others on other machines.
+        return new Recipe(
+            Recipe.Take(options, JsonSerializer.Deserialize(processes.Broadcast(null), RunJson.Default.TrainingOptions)!), []);
     }
 
     private static TrainingResult Execute(Recipe recipe, IRunObserver observer, ProcessGroup? processes, CancellationToken stop)

@@ -111,5 +111,17 @@ public sealed record Recipe(TrainingOptions Options, IReadOnlyList<string> Reaso
         return new Recipe(best, reasons);
     }
 
+    /// <summary>The options with what was chosen in <paramref name="chosen"/> for those that nobody gave.</summary>
+    public static TrainingOptions Take(TrainingOptions options, TrainingOptions chosen)
+    {
+        foreach (Setting setting in Setting.Of(typeof(TrainingOptions)).Where(setting => setting.Role.HasFlag(SettingRole.Recipe)
+            && options.Given?.Contains(setting.Name) == false))
+        {
+            setting.Property.SetValue(options = options with { }, setting.Property.GetValue(chosen));
+        }
+
+        return options;
+    }
+
     private static string Name(string property) => SettingName.Of(property);
 }
