@@ -223,9 +223,13 @@ public sealed class TrainingRun : IDisposable
             return null;
         }
 
-        var fit = LinearTraining.Fit(train, _options, stop);
+        LinearFit fit = LinearTraining.Fit(train, _options, stop);
         Dictionary<string, ClassificationMetrics> metrics = held.ToDictionary(split => split.Name, split =>
-            ClassificationMetrics.Compute(split.Rows.Labels, fit.Answer(split.Rows), 0.5, double.NaN));
+        {
+            int[] labels = split.Rows.Labels.ToArray();
+            double[] answers = fit.Answer(split.Rows);
+            return ClassificationMetrics.Compute(labels, answers, 0.5, labels.Zip(answers, LossInfo.Plain.Of).Average());
+        });
         return new YardstickResult(metrics["val"], metrics.GetValueOrDefault("test"));
     }
 

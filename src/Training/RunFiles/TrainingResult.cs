@@ -85,7 +85,9 @@ public sealed record TrainingResult
     public IReadOnlyList<SplitSummary> Data { get; init; } = [];
 }
 
-/// <summary>Metrics of a linear model that was fitted to the same training clips, at the threshold 0.5.</summary>
+/// <summary>
+/// Metrics of a linear model that was fitted to the same training clips, at the threshold 0.5; its loss is cross-entropy.
+/// </summary>
 /// <param name="Test">Null where there is no such split.</param>
 public sealed record YardstickResult(ClassificationMetrics Val, ClassificationMetrics? Test)
 {

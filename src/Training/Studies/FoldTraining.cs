@@ -126,7 +126,7 @@ internal static class FoldTraining
     {
         long began = Stopwatch.GetTimestamp();
         IFeatureRows train = stream.Part([.. fold.Train.Concat(fold.Validation).Order()]), test = stream.Part(fold.Test);
-        var fit = LinearTraining.Fit(train, options, stop);
+        LinearFit fit = LinearTraining.Fit(train, options, stop);
         double seconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
         IFeatureRows judged = new SelectedRows(train, fit.Clips);
         double[] heldOut = fit.HeldOut.Length > 0 ? fit.HeldOut : fit.Answer(judged);
