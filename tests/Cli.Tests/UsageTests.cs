@@ -77,6 +77,21 @@ public class UsageTests
         outcome.ErrorLines.ShouldBe([$"error: {expected}", "Run \"cudatrainer predict --help\" for help."]);
     }
 
+    [Theory]
+    [InlineData("--dataset-path clips --stride 0.5", "--stride: needs --nonviolent-videos")]
+    [InlineData("--dataset-path clips --window 5", "--window: needs --nonviolent-videos")]
+    [InlineData("--nonviolent-videos calm --tta", "--tta: is for clips: give --dataset-path or --features-dir as well")]
+    [InlineData("--nonviolent-videos calm --stride 3", "--stride: is above --window; parts of the video would be in no window")]
+    [InlineData("--nonviolent-videos calm --window 0", "--window: 0 is out of range; expected more than 0")]
+    [InlineData("--threshold 0.5", "--dataset-path: is required: a folder of videos")]
+    public void Each_mistake_about_what_is_evaluated_is_named(string line, string expected)
+    {
+        CommandOutcome outcome = CommandRunner.RunInside(["evaluate", "--checkpoint", "model", .. line.Split(' ')]);
+
+        outcome.ExitCode.ShouldBe(2);
+        outcome.ErrorLines.ShouldBe([$"error: {expected}", "Run \"cudatrainer evaluate --help\" for help."]);
+    }
+
     [Fact]
     public void All_mistakes_are_reported_at_once()
     {

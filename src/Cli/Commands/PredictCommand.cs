@@ -68,7 +68,7 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
             }
             else if (options.Csv)
             {
-                PredictionReport.WriteCsv(terminal.Output, predictions, events: options.Run.Window is not null);
+                PredictionReport.WriteCsv(terminal.Output, predictions, events: options.Run.Windows.Window is not null);
             }
             else
             {

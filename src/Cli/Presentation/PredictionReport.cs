@@ -93,19 +93,12 @@ internal static class PredictionReport
         {
             foreach ((double start, double end, double peak, double peakTime) in prediction.Events ?? [])
             {
-                table.Row(Time(start), Time(end), MetricText.Fraction(peak), Time(peakTime), prediction.Path);
+                table.Row(MetricText.Time(start), MetricText.Time(end), MetricText.Fraction(peak), MetricText.Time(peakTime),
+                    prediction.Path);
             }
         }
 
         table.Write(terminal.Results);
-    }
-
-    /// <summary>For example <c>1:02:03.5</c>.</summary>
-    private static string Time(double seconds)
-    {
-        var time = TimeSpan.FromSeconds(Math.Round(seconds, 1));
-        return string.Create(CultureInfo.InvariantCulture,
-            $"{(int)time.TotalHours}:{time.Minutes:00}:{time.Seconds:00}.{time.Milliseconds / 100}");
     }
 
     private static string Uncertainty(Prediction prediction) => prediction.Uncertainty is { } answers

@@ -30,14 +30,14 @@ public sealed class Predictor : IDisposable
     private Predictor(PredictionOptions options, DeviceChoice device, ClassifierGroup classifier, BackboneChoice backbone)
     {
         (_options, _device, _classifier, _backbone) = (options, device, classifier, backbone);
-        Threshold = options.Threshold ?? Info.Threshold;
-        Release = options.Release ?? Threshold;
+        Threshold = options.Windows.Threshold ?? Info.Threshold;
+        Release = options.Windows.Release ?? Threshold;
         if (Release > Threshold)
         {
-            throw new RunException($"{SettingName.Of(nameof(PredictionOptions.Release))} {options.Release} is above the threshold " +
+            throw new RunException($"{SettingName.Of(nameof(WindowOptions.Release))} {options.Windows.Release} is above the threshold " +
                 $"{Threshold:F3} of the model.",
-                $"Give a smaller {SettingName.Of(nameof(PredictionOptions.Release))}, or " +
-                    $"{SettingName.Of(nameof(PredictionOptions.Threshold))} as well.");
+                $"Give a smaller {SettingName.Of(nameof(WindowOptions.Release))}, or " +
+                    $"{SettingName.Of(nameof(WindowOptions.Threshold))} as well.");
         }
 
         _network = backbone.Load(device.Device);
@@ -152,7 +152,7 @@ public sealed class Predictor : IDisposable
         var scorer = new WindowScorer(_device.Device, _network is null ? null : _network.Forward, Answer, Info.Frames,
             TimeSpan.FromSeconds(_options.DecodeTimeout), Info.Stream);
         ScoredVideo video = scorer.Run(path, plan, progress, stop);
-        IReadOnlyList<WindowScore> windows = Timeline.Smooth(video.Windows, _options.Smooth);
+        IReadOnlyList<WindowScore> windows = Timeline.Smooth(video.Windows, _options.Windows.Smooth);
         double? violent = windows.Count > 0 ? windows.Max(window => window.Smoothed) : null;
         bool isWhole = video.Fault == VideoFault.None;
         var prediction = new Prediction(

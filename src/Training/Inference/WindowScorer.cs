@@ -8,7 +8,12 @@ namespace CudaTrainer.Training.Inference;
 /// <summary>How a long video is cut into windows. Seconds.</summary>
 /// <param name="Length">Of each window.</param>
 /// <param name="Stride">From the start of one to the start of the next.</param>
-public readonly record struct WindowPlan(double Length, double Stride);
+public readonly record struct WindowPlan(double Length, double Stride)
+{
+    /// <summary>Null where the options ask for no windows.</summary>
+    public static WindowPlan? Of(WindowOptions options) =>
+        options.Window is { } length ? new WindowPlan(length, options.Stride ?? (length / 2)) : null;
+}
 
 /// <summary>The frames that stand for a window.</summary>
 /// <param name="Frames">Their numbers in the video; the same one several times where a window is shorter than the sample.</param>

@@ -150,9 +150,11 @@ public static class OptionValidation
         }
     }
 
-    internal static void CheckSource(FeatureOptions videos, string? featuresDir, List<OptionProblem> problems)
+    /// <param name="isNeeded">Whether there must be one.</param>
+    internal static void CheckSource(FeatureOptions videos, string? featuresDir, List<OptionProblem> problems, bool isNeeded = true)
     {
-        problems.AddRange(Validate(videos).Where(problem => problem.Setting != nameof(videos.DatasetPath) || featuresDir is null));
+        problems.AddRange(Validate(videos)
+            .Where(problem => problem.Setting != nameof(videos.DatasetPath) || (featuresDir is null && isNeeded)));
         if (featuresDir is not null && videos.DatasetPath is not null)
         {
             problems.Add(new(nameof(videos.DatasetPath), $"give either {Name(nameof(videos.DatasetPath))} or " +

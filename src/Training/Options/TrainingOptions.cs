@@ -206,7 +206,7 @@ public sealed record TrainingOptions : FeatureOptions
 
     [Setting(SettingGroup.Model, "Where the model decides: at the threshold that is best on val, or at one half, which few clips of val " +
         "cannot better",
-        Role = SettingRole.LearnedIfSet | SettingRole.Recipe)]
+        Role = SettingRole.LearnedIfSet | SettingRole.Recipe | SettingRole.Course)]
     [JsonConverter(typeof(JsonStringEnumConverter<ThresholdRule>))]
     public ThresholdRule Threshold { get; init; }
 
