@@ -49,9 +49,7 @@ for network in "${networks[@]}"; do
     divisions "$network" --dataset-path "$dataset" --model "$network"
 done
 divisions averaged --dataset-path "$dataset" --model frame-mlp --ema 0.98
-for preset in original max-accuracy; do
-    divisions "$preset" --dataset-path "$dataset" --preset "$preset" --stream motion
-done
+divisions original --dataset-path "$dataset" --preset original --stream motion
 
 subset half 60 60
 subset quarter 30 30
@@ -69,7 +67,7 @@ divisions drawn-frame-mlp --dataset-path "$output/drawn/dataset" --max-corrupt 0
 study ablate ablation --dataset-path "$dataset" --seed 7
 
 say "== balanced accuracy and area under the ROC curve, means of ${#seeds[@]} divisions"
-for name in default "${networks[@]}" averaged original max-accuracy {half,quarter,imbalanced}-{default,frame-mlp,original} drawn-{default,frame-mlp}; do
+for name in default "${networks[@]}" averaged original {half,quarter,imbalanced}-{default,frame-mlp,original} drawn-{default,frame-mlp}; do
     cat "$output/$name-"*.txt | awk -v name="$name" '
         /^balanced accuracy/ { sum += $3; n++ }
         /^ROC-AUC/ { auc += $2 }

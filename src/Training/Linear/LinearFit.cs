@@ -193,7 +193,7 @@ internal sealed class LinearFit
                 .MinBy(setting => odds[setting.candidate][setting.penalty].Sum(division => LogLoss(division, weights)));
             double[][] answers = odds[chosen][strength];
             var calibration = PlattScaling.Fit([.. answers.SelectMany(_ => labels)],
-                [.. answers.SelectMany(answer => answer.Select(LogisticRegression.Probability))]);
+                [.. answers.SelectMany(answer => answer.Select(LogisticRegression.Probability))], balance);
             return new Choice(candidates[chosen], Penalties[strength], calibration,
                 [.. _all.Select(clip => calibration.Apply(LogisticRegression.Probability(answers.Average(answer => answer[clip]))))]);
         }

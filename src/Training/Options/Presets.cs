@@ -5,7 +5,7 @@ public static class Presets
 {
     /// <summary>For help.</summary>
     public const string Meaning = "original: lstm-attention on VGG19 features, whatever the data; baseline: that without " +
-        "its optimisations; optimized: with all of them; max-accuracy: longer and gentler; fast: for experiments; debug: short, in single precision, op by op";
+        "its optimisations; optimized: with all of them; fast: for experiments; debug: short, in single precision, op by op";
 
     private static readonly Dictionary<string, string> All = new()
     {
@@ -13,8 +13,6 @@ public static class Presets
         ["baseline"] = "mixed-precision false xla false use-focal-loss false use-class-weights false label-smoothing 0 warmup-epochs 0 " +
             "lr-schedule constant",
         ["optimized"] = "epochs 100 batch-size 64 learning-rate 0.001 warmup-epochs 5 label-smoothing 0.1 use-focal-loss true " +
-            "use-class-weights true lr-schedule cosine",
-        ["max-accuracy"] = "epochs 150 batch-size 64 learning-rate 0.0005 warmup-epochs 10 label-smoothing 0.15 use-focal-loss true " +
             "use-class-weights true lr-schedule cosine",
         ["fast"] = "epochs 30 batch-size 96 warmup-epochs 3",
         ["debug"] = "epochs 10 batch-size 32 warmup-epochs 2 mixed-precision false xla false",

@@ -24,6 +24,10 @@ public sealed record Recipe(TrainingOptions Options, IReadOnlyList<string> Reaso
     /// </summary>
     private const int ClipsForNetwork = 1000;
 
+    /// <summary>Settings that only pictures have.</summary>
+    private static readonly string[] OfPictures =
+        [nameof(TrainingOptions.Weights), nameof(TrainingOptions.Views), nameof(TrainingOptions.Preprocess)];
+
     /// <summary>The model that solver and yardstick fit.</summary>
     private const string Linear = "linear";
 
@@ -41,9 +45,15 @@ public sealed record Recipe(TrainingOptions Options, IReadOnlyList<string> Reaso
         }
 
         IReadOnlyList<Setting> all = Setting.Of(typeof(TrainingOptions));
-        Dictionary<string, Setting> open = all.Where(setting => setting.Role.HasFlag(SettingRole.Recipe) && !given.Contains(setting.Name)
-            && !fixedToo.Contains(setting.Property.Name)).ToDictionary(setting => setting.Property.Name);
+        Dictionary<string, Setting> open = Open(options).Where(setting => !fixedToo.Contains(setting.Property.Name))
+            .ToDictionary(setting => setting.Property.Name);
         Setting? ofSteps = all.FirstOrDefault(setting => setting.Role.HasFlag(SettingRole.OfSteps) && given.Contains(setting.Name));
+        if (!network && ((data.Stream is not null && ofSteps is not null) || (options.InitialWeights is not null && data.Start is null)))
+        {
+            // Whoever brings features, or weights of another program, and says how to step, has a training of their own in mind.
+            return new Recipe(options, []);
+        }
+
         bool few = data.Clips.Total < ClipsForNetwork;
         List<string> reasons = [];
         TrainingOptions best = options;
@@ -64,11 +74,11 @@ public sealed record Recipe(TrainingOptions Options, IReadOnlyList<string> Reaso
         }
         else if (open.ContainsKey(nameof(options.Stream)))
         {
-            bool motion = options.Weights is null;
-            best = best with { Stream = motion ? FeatureStream.Motion : FeatureStream.Rgb };
-            reasons.Add(motion
+            Setting? ofPictures = all.FirstOrDefault(setting => OfPictures.Contains(setting.Property.Name) && given.Contains(setting.Name));
+            best = best with { Stream = ofPictures is null ? FeatureStream.Motion : FeatureStream.Rgb };
+            reasons.Add(ofPictures is null
                 ? $"{Name(nameof(options.Stream))} motion: pictures say nothing through a backbone without trained weights"
-                : $"{Name(nameof(options.Stream))} rgb: the backbone has trained weights");
+                : $"{Name(nameof(options.Stream))} rgb: {Name(ofPictures.Property.Name)} is of pictures");
         }
 
         if (open.ContainsKey(nameof(options.Model)))
@@ -111,11 +121,15 @@ public sealed record Recipe(TrainingOptions Options, IReadOnlyList<string> Reaso
         return new Recipe(best, reasons);
     }
 
+    /// <summary>The settings that follow the data: part of the recipe, and given by nobody.</summary>
+    public static IEnumerable<Setting> Open(TrainingOptions options) => options.Given is { } given
+        ? Setting.Of(typeof(TrainingOptions)).Where(setting => setting.Role.HasFlag(SettingRole.Recipe) && !given.Contains(setting.Name))
+        : [];
+
     /// <summary>The options with what was chosen in <paramref name="chosen"/> for those that nobody gave.</summary>
     public static TrainingOptions Take(TrainingOptions options, TrainingOptions chosen)
     {
-        foreach (Setting setting in Setting.Of(typeof(TrainingOptions)).Where(setting => setting.Role.HasFlag(SettingRole.Recipe)
-            && options.Given?.Contains(setting.Name) == false))
+        foreach (Setting setting in Open(options))
         {
             setting.Property.SetValue(options = options with { }, setting.Property.GetValue(chosen));
         }

@@ -48,6 +48,19 @@ public class RecipeTests
         recipe.Options.Monitor.ShouldBe("val_loss");
     }
 
+    [Theory]
+    [InlineData("epochs", null)]
+    [InlineData("initial-weights", "lstm.safetensors")]
+    public void A_training_of_ones_own_on_features_or_from_foreign_weights_is_left_alone(string option, string? weights)
+    {
+        TrainingOptions options = Asked(option) with { InitialWeights = weights };
+
+        Recipe recipe = Recipe.For(options, FewVideos with { Stream = FeatureStream.Rgb });
+
+        recipe.Options.ShouldBeSameAs(options);
+        Recipe.For(options, FewVideos with { Stream = FeatureStream.Rgb }, network: true).Options.Model.ShouldBe("frame-mlp");
+    }
+
     [Fact]
     public void Options_that_nobody_left_open_are_as_they_are()
     {
