@@ -230,13 +230,15 @@ internal sealed class ModelOps(int batch, int time, int inputs)
         Shape shape = [(int)bounds[^1]];
         Tensor parameters = tensors.Random(shape, 0.1f), gradients = tensors.Random(shape, 0.01f), first = tensors.Zeros(shape),
             second = tensors.Zeros(shape);
-        Tensor segments = tensors.From(bounds), norms = tensors.Zeros([bounds.Length - 1]);
+        Tensor segments = tensors.From(bounds), norms = tensors.Zeros([bounds.Length - 1]),
+            decays = tensors.Zeros([bounds.Length - 1]);
         Tensor? halves = withHalves ? tensors.Zeros(shape, DType.Float16) : null;
         StepStateTensor state = tensors.State();
         state.Write(new StepState { LearningRate = 1e-3f, LossScale = 1, GradientNorm = 3 });
         (string, Tensor)[] outputs = [("parameters", parameters), ("first moments", first), ("second moments", second)];
         return new Op(
-            () => tensors.Ops.AdamStep(parameters, gradients, first, second, segments, norms, halves, state.Tensor, new AdamOptions()),
+            () => tensors.Ops.AdamStep(parameters, gradients, first, second, segments, norms, decays, halves, state.Tensor,
+                new AdamOptions()),
             halves is null ? outputs : [.. outputs, ("half copies", halves)]);
     }
 

@@ -32,7 +32,12 @@ internal sealed class LearnerSetup(TrainingOptions options, IDevice device, bool
 
     public LearnerOptions Learner(LossInfo loss) => new(
         loss,
-        new AdamOptions { ClipMode = options.ClipMode, ClipNorm = (float)options.GradientClipNorm },
+        new AdamOptions
+        {
+            ClipMode = options.ClipMode,
+            ClipNorm = (float)options.GradientClipNorm,
+            WeightDecay = options.WeightDecay,
+        },
         MixedPrecision,
         (uint)options.Seed,
         FuseStep,

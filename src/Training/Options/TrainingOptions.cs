@@ -186,6 +186,11 @@ public sealed record TrainingOptions : FeatureOptions
     [JsonConverter(typeof(JsonStringEnumConverter<ClipMode>))]
     public ClipMode ClipMode { get; init; } = ClipMode.Global;
 
+    [Setting(SettingGroup.Optimiser, "Share of itself, times the learning rate, that every weight loses in a step (AdamW); biases and " +
+        "scales lose nothing",
+        Role = SettingRole.LearnedIfSet | SettingRole.OfSteps, AtLeast = 0, AtMost = 100)]
+    public double WeightDecay { get; init; }
+
     [Setting(SettingGroup.Optimiser, "Epochs without a better {Monitor} before training stops; 0 = never",
         Role = SettingRole.Course | SettingRole.Recipe | SettingRole.OfSteps, AtLeast = 0)]
     public int EarlyStoppingPatience { get; init; } = 15;

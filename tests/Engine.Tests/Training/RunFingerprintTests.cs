@@ -61,6 +61,7 @@ public sealed class RunFingerprintTests : IDisposable
         --overfit-batches: 2
         --ema: 0.9
         --swa-start: 2
+        --weight-decay: 0.01
         """;
 
     private readonly TrainingFixture _fixture = new();
@@ -100,6 +101,7 @@ public sealed class RunFingerprintTests : IDisposable
             OverfitBatches = 2,
             Ema = 0.9,
             SwaStart = 2,
+            WeightDecay = 0.01,
         };
 
         Fingerprint(options, half: true, standardize: true).ShouldBe(Sorted(Other));
