@@ -240,6 +240,11 @@ public sealed record TrainingOptions : FeatureOptions
         Role = SettingRole.Learned | SettingRole.OfSteps, Default = "on for a new classifier on a random backbone")]
     public bool? StandardizeFeatures { get; init; }
 
+    [Setting(SettingGroup.Model, "Replace standardised features by so many principal components over the training clips, each of variance " +
+        "1; 0 = none. Features of motion have numbers of their own",
+        Role = SettingRole.LearnedIfSet | SettingRole.OfSteps, AtLeast = 0, AtMost = 512)]
+    public int Whiten { get; init; }
+
     [Setting(SettingGroup.Model, "Classifier over the features of a clip",
         Role = SettingRole.Learned | SettingRole.Recipe, NamesOf = typeof(Classifiers))]
     public string Model { get; init; } = "lstm-attention";
