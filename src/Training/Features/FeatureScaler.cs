@@ -13,7 +13,8 @@ namespace CudaTrainer.Training.Features;
 /// </summary>
 /// <remarks>
 /// The classifier that is saved takes raw features: the affine map is folded into the first layer's weights and biases, W·((x − m)·s) + b =
-/// (W·s)·x + (b − (W·s)·m), with W·P for W where a whitening P follows.
+/// (W·s)·x + (b − (W·s)·m), with W·P for W where a whitening P follows. Weights of differences of features are folded the same way but shift
+/// nothing: the mean is in both frames.
 /// </remarks>
 public sealed class FeatureScaler
 {
@@ -158,23 +159,34 @@ public sealed class FeatureScaler
         foreach ((Parameter weight, Parameter bias) in model.InputProjections)
         {
             float[] w = weight.Value.Read<float>(), b = bias.Value.Read<float>();
+            int width = w.Length / b.Length;
             for (int j = 0; j < b.Length; j++)
             {
-                Whitening?.FoldInto(w.AsSpan(j * Mean.Length, Mean.Length));
-                MotionWhitening?.FoldInto(w.AsSpan(j * Mean.Length, Mean.Length));
-                double shift = 0;
-                for (int d = 0; d < Mean.Length; d++)
+                b[j] = (float)(b[j] - FoldInto(w.AsSpan(j * width, Mean.Length)));
+                if (model.Options.Differences)
                 {
-                    ref float entry = ref w[(j * Mean.Length) + d];
-                    entry *= Scale[d];
-                    shift += (double)entry * Mean[d];
+                    FoldInto(w.AsSpan((j * width) + Mean.Length, Mean.Length));
                 }
-
-                b[j] = (float)(b[j] - shift);
             }
 
             weight.Value.Write((ReadOnlySpan<float>)w);
             bias.Value.Write((ReadOnlySpan<float>)b);
         }
+    }
+
+    /// <param name="weights">[D], of one unit.</param>
+    /// <returns>What they make of the mean.</returns>
+    private double FoldInto(Span<float> weights)
+    {
+        Whitening?.FoldInto(weights);
+        MotionWhitening?.FoldInto(weights);
+        double shift = 0;
+        for (int d = 0; d < weights.Length; d++)
+        {
+            weights[d] *= Scale[d];
+            shift += (double)weights[d] * Mean[d];
+        }
+
+        return shift;
     }
 }

@@ -46,5 +46,5 @@ internal sealed class LearnerSetup(TrainingOptions options, IDevice device, bool
 
     /// <param name="inputs">Features per frame.</param>
     public Classifier NewModel(int inputs) =>
-        Classifiers.Create(options.Model, new ClassifierOptions(inputs, (float)options.Dropout, MixedPrecision));
+        Classifiers.Create(options.Model, new ClassifierOptions(inputs, (float)options.Dropout, MixedPrecision, options.Differences));
 }

@@ -390,6 +390,7 @@ public sealed class TrainingRun : IDisposable
         return new ModelInfo
         {
             Model = _options.Model,
+            Differences = _options.Differences,
             Inputs = train.Dimension,
             Frames = train.Frames,
             Backbone = key.GetValueOrDefault("backbone", "unknown"),

@@ -1,5 +1,6 @@
 using System.Globalization;
 using CudaTrainer.Engine;
+using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Formats;
 
@@ -108,6 +109,12 @@ public static class OptionValidation
         {
             problems.Add(new(nameof(options.Whiten),
                 $"needs features that are standardised; leave out {Name(nameof(options.StandardizeFeatures))} false"));
+        }
+
+        if (options.Differences && Classifiers.Names.Contains(options.Model) && Classifiers.IsFitted(options.Model))
+        {
+            problems.Add(new(nameof(options.Differences),
+                $"is not for {Name(nameof(options.Model))} {options.Model}, which looks at differences between frames itself"));
         }
 
         if (options.MinLearningRate > options.LearningRate)

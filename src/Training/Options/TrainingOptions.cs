@@ -249,6 +249,10 @@ public sealed record TrainingOptions : FeatureOptions
         Role = SettingRole.Learned | SettingRole.Recipe, NamesOf = typeof(Classifiers))]
     public string Model { get; init; } = "lstm-attention";
 
+    [Setting(SettingGroup.Model, "Give the classifier beside each frame's features their differences to the frame before",
+        Role = SettingRole.LearnedIfSet | SettingRole.OfSteps)]
+    public bool Differences { get; init; }
+
     [Setting(SettingGroup.Model, "Share of activations that dropout sets to zero",
         Role = SettingRole.Learned | SettingRole.Recipe | SettingRole.OfSteps, AtLeast = 0, Below = 1)]
     public double Dropout { get; init; } = 0.5;

@@ -145,6 +145,7 @@ internal static class FoldTraining
         var info = new ModelInfo
         {
             Model = options.Model,
+            Differences = options.Differences,
             Inputs = clips.Dimension,
             Frames = clips.Frames,
             Backbone = "unknown",

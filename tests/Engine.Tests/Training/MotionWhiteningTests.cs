@@ -94,7 +94,7 @@ public sealed class MotionWhiteningTests
         MemoryRows rows = Rows(60, FeatureStream.Motion);
         FeatureScaler scaler = FeatureScaler.Fit(rows, FeatureStream.Motion);
         using CpuDevice device = new(threads: 1);
-        using Learner learner = new(device, Classifiers.Create(name, new ClassifierOptions(rows.Dimension)), TrainingFixture.Learner());
+        using Learner learner = new(device, ModelCases.New(name, new ClassifierOptions(rows.Dimension)), TrainingFixture.Learner());
         learner.Parameters.Initialize(7);
         double[] whitened = Scores(scaler), raw = Scores(null);
         scaler.FoldInto(learner.Model);

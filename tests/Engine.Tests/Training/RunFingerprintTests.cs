@@ -62,6 +62,8 @@ public sealed class RunFingerprintTests : IDisposable
         --ema: 0.9
         --swa-start: 2
         --weight-decay: 0.01
+        --whiten: 7
+        --differences: True
         """;
 
     private readonly TrainingFixture _fixture = new();
@@ -102,6 +104,8 @@ public sealed class RunFingerprintTests : IDisposable
             Ema = 0.9,
             SwaStart = 2,
             WeightDecay = 0.01,
+            Whiten = 7,
+            Differences = true,
         };
 
         Fingerprint(options, half: true, standardize: true).ShouldBe(Sorted(Other));

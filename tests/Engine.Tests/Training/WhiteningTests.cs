@@ -133,7 +133,7 @@ public sealed class WhiteningTests : IDisposable
         MemoryRows rows = Rows(30, 600);
         FeatureScaler scaler = FeatureScaler.Fit(rows, components: 12);
         using CpuDevice device = new(threads: 1);
-        using Learner learner = new(device, Classifiers.Create(name, new ClassifierOptions(rows.Dimension)), TrainingFixture.Learner());
+        using Learner learner = new(device, ModelCases.New(name, new ClassifierOptions(rows.Dimension)), TrainingFixture.Learner());
         learner.Parameters.Initialize(7);
         double[] whitened = Scores(scaler), raw = Scores(null);
         scaler.FoldInto(learner.Model);
@@ -157,6 +157,7 @@ public sealed class WhiteningTests : IDisposable
         FeatureScaler scaler = FeatureScaler.Fit(rows, FeatureStream.Both, components: 6);
         using CpuDevice device = new(threads: 1);
         using Learner learner = new(device, Classifiers.Create("frame-mlp", new ClassifierOptions(rows.Dimension)), TrainingFixture.Learner());
+        learner.Parameters.Initialize(7);
         string file = _fixture.File("c.ckpt");
         Checkpoint.SaveFull(file, learner, Info(rows), new TrainingState(), scaler);
         using var checkpoint = Checkpoint.Open(file);
