@@ -60,6 +60,10 @@ internal sealed class ModelOps(int batch, int time, int inputs)
             Op($"time statistics forward {batch}x{time}x{inputs}", size * features, statistics, t => TimeStatistics(t, type, backward: false)),
             Op($"time statistics backward {batch}x{time}x{inputs}", (size * features) + (5.0 / 3 * statistics), size * features,
                 t => TimeStatistics(t, type, backward: true)),
+            Op($"time differences forward {batch}x{time}x{inputs}", size * features, 2 * size * features,
+                t => TimeDifferences(t, type, backward: false)),
+            Op($"time differences backward {batch}x{time}x{inputs}", 2 * size * features, size * features,
+                t => TimeDifferences(t, type, backward: true)),
             Op($"softmax focal loss {batch}x{Classifier.Classes}", batch * (4 + (2 * size)), batch * (12 + (2 * size)), t => Loss(t, type)),
             Op($"column sum {Rows}x{4 * Hidden}", 4 * sequence, 0, t => ColumnSum(t, type)),
             Op($"accumulate {Rows}x{Hidden}", 2 * sequence, sequence, t => Accumulate(t, type)),
@@ -176,6 +180,14 @@ internal sealed class ModelOps(int batch, int time, int inputs)
         void Forward() => tensors.Ops.TimeStatisticsForward(x, y);
     }
 
+    private Op TimeDifferences(OpTensors tensors, DType type, bool backward)
+    {
+        Tensor x = tensors.Random([batch, time, inputs], 1, type), y = tensors.Random([batch, time, 2 * inputs], 1, type);
+        return backward
+            ? new Op(() => tensors.Ops.TimeDifferencesBackward(y, x), ("gradient of x", x))
+            : new Op(() => tensors.Ops.TimeDifferencesForward(x, y), ("y", y));
+    }
+
     private Op Loss(OpTensors tensors, DType type)
     {
         Shape shape = [batch, Classifier.Classes];
@@ -230,13 +242,15 @@ internal sealed class ModelOps(int batch, int time, int inputs)
         Shape shape = [(int)bounds[^1]];
         Tensor parameters = tensors.Random(shape, 0.1f), gradients = tensors.Random(shape, 0.01f), first = tensors.Zeros(shape),
             second = tensors.Zeros(shape);
-        Tensor segments = tensors.From(bounds), norms = tensors.Zeros([bounds.Length - 1]);
+        Tensor segments = tensors.From(bounds), norms = tensors.Zeros([bounds.Length - 1]),
+            decays = tensors.Zeros([bounds.Length - 1]);
         Tensor? halves = withHalves ? tensors.Zeros(shape, DType.Float16) : null;
         StepStateTensor state = tensors.State();
         state.Write(new StepState { LearningRate = 1e-3f, LossScale = 1, GradientNorm = 3 });
         (string, Tensor)[] outputs = [("parameters", parameters), ("first moments", first), ("second moments", second)];
         return new Op(
-            () => tensors.Ops.AdamStep(parameters, gradients, first, second, segments, norms, halves, state.Tensor, new AdamOptions()),
+            () => tensors.Ops.AdamStep(parameters, gradients, first, second, segments, norms, decays, halves, state.Tensor,
+                new AdamOptions()),
             halves is null ? outputs : [.. outputs, ("half copies", halves)]);
     }
 

@@ -72,6 +72,9 @@ def dense(x, layer):
 
 
 x = np.load(features).astype("f8")
+if model.endswith("+differences"):
+    model = model.removesuffix("+differences")
+    x = np.concatenate([x, np.diff(x, axis=1, prepend=x[:, :1])], axis=2)
 if model == "simple-lstm":
     x = lstm(lstm(x, *layers["lstm_1"]), *layers["lstm_2"])[:, -1]
     x = relu(dense(x, "dense_1"))

@@ -24,6 +24,7 @@ public static class OpCases
         yield return LastStepFunction.Cases(draw);
         yield return SoftmaxFocalLossFunction.Cases(draw);
         yield return TimeStatisticsFunction.Cases(draw);
+        yield return TimeDifferencesFunction.Cases(draw);
         yield return UsedTwice(draw);
     }
 

@@ -23,11 +23,13 @@ public static class Classifiers
 
     public static IReadOnlyCollection<string> Names => Builders.Keys;
 
-    /// <exception cref="ArgumentException">There is no such model.</exception>
-    public static Classifier Create(string name, ClassifierOptions options) => Builders.TryGetValue(name,
+    /// <exception cref="ArgumentException">There is no such model, or it looks at differences itself.</exception>
+    public static Classifier Create(string name, ClassifierOptions options) => !Builders.TryGetValue(name,
         out Func<ClassifierOptions, Classifier>? build)
-        ? build(options)
-        : throw new ArgumentException($"There is no model '{name}'; the models are {string.Join(", ", Names)}.", nameof(name));
+        ? throw new ArgumentException($"There is no model '{name}'; the models are {string.Join(", ", Names)}.", nameof(name))
+        : options.Differences
+            ? new DifferencesClassifier(options, build(options with { Inputs = 2 * options.Inputs, Differences = false }))
+            : build(options);
 
     /// <summary>Whether a solver fits the weights of the model at once: <see cref="Classifier.IsFitted"/>.</summary>
     /// <exception cref="ArgumentException">There is no such model.</exception>

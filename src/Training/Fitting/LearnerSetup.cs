@@ -32,7 +32,12 @@ internal sealed class LearnerSetup(TrainingOptions options, IDevice device, bool
 
     public LearnerOptions Learner(LossInfo loss) => new(
         loss,
-        new AdamOptions { ClipMode = options.ClipMode, ClipNorm = (float)options.GradientClipNorm },
+        new AdamOptions
+        {
+            ClipMode = options.ClipMode,
+            ClipNorm = (float)options.GradientClipNorm,
+            WeightDecay = options.WeightDecay,
+        },
         MixedPrecision,
         (uint)options.Seed,
         FuseStep,
@@ -41,5 +46,5 @@ internal sealed class LearnerSetup(TrainingOptions options, IDevice device, bool
 
     /// <param name="inputs">Features per frame.</param>
     public Classifier NewModel(int inputs) =>
-        Classifiers.Create(options.Model, new ClassifierOptions(inputs, (float)options.Dropout, MixedPrecision));
+        Classifiers.Create(options.Model, new ClassifierOptions(inputs, (float)options.Dropout, MixedPrecision, options.Differences));
 }

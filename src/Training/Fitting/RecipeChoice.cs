@@ -29,7 +29,10 @@ internal static class RecipeChoice
 
         if (Earlier(options) is { } earlier)
         {
-            return new Recipe(Recipe.Take(options, earlier), []);
+            // What is given now may not go with what the run began with.
+            TrainingOptions resumed = Recipe.Take(options, earlier);
+            OptionValidation.Require(resumed);
+            return new Recipe(resumed, []);
         }
 
         return Recipe.For(options, Facts(options, stop) with { Start = StartOf(options) }, network, fixedToo);

@@ -17,7 +17,8 @@ internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunF
     public (TrainingState State, FeatureScaler? Scaler) Begin(ReplicaGroup replicas, FeatureSet train, ModelInfo info)
     {
         replicas.Initialize((uint)options.Seed);
-        bool standardize = !replicas.Lead.Model.IsFitted && (options.StandardizeFeatures ?? (options.InitialWeights is null && FeatureScaler.IsUsual(options, info.Backbone)));
+        bool standardize = !replicas.Lead.Model.IsFitted && (options.StandardizeFeatures
+            ?? ((options.Whiten > 0 || options.InitialWeights is null) && FeatureScaler.IsUsual(options, info.Backbone)));
         IReadOnlyDictionary<string, string> fingerprint = RunFingerprint.Of(options, setup.MixedPrecision, train, standardize);
         string? resume = options.Resume == "auto" ? (File.Exists(folder.LastCheckpoint) ? folder.LastCheckpoint : null) : options.Resume;
         if (resume is not null)
@@ -37,7 +38,7 @@ internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunF
             observer.Message(Severity.Info, $"classifier weights from {file}");
         }
 
-        FeatureScaler? scaler = standardize ? FeatureScaler.Fit(new SplitRows(train), options.Stream) : null;
+        FeatureScaler? scaler = standardize ? FeatureScaler.Fit(new SplitRows(train), options.Stream, options.Whiten) : null;
         return (new TrainingState { Fingerprint = fingerprint }.With(replicas.Lead.State.Read()), scaler);
     }
 

@@ -51,7 +51,8 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch, Trainin
             checkpoint.RequireState();
         }
 
-        Classifier model = Classifiers.Create(options.Model, new ClassifierOptions(inputs, (float)options.Dropout));
+        Classifier model = Classifiers.Create(options.Model,
+            new ClassifierOptions(inputs, (float)options.Dropout, Differences: options.Differences));
         if (options.InitialWeights is { } weights)
         {
             using var checkpoint = Checkpoint.Open(BundledModel.Resolve(weights));

@@ -168,7 +168,9 @@ public sealed class TrainingRun : IDisposable
         (TrainingState state, FeatureScaler? scaler) = Start.Begin(replicas, train, info);
         if (scaler is not null)
         {
-            _observer.Message(Severity.Info, "features are standardised by the training clips; saved models take raw features");
+            string components = scaler.Whitening is { } whitening ? $" and replaced by {whitening.Components} principal components" : "";
+            _observer.Message(Severity.Info,
+                $"features are standardised by the training clips{components}; saved models take raw features");
         }
 
         Familiarity? familiarity = _folder.Writes ? LinearTraining.Familiarity(trainRows, _options, stop) : null;
@@ -388,6 +390,7 @@ public sealed class TrainingRun : IDisposable
         return new ModelInfo
         {
             Model = _options.Model,
+            Differences = _options.Differences,
             Inputs = train.Dimension,
             Frames = train.Frames,
             Backbone = key.GetValueOrDefault("backbone", "unknown"),

@@ -37,6 +37,9 @@ internal sealed class ClipStatistics
         return statistics;
     }
 
+    /// <summary>The numbers of a block, by clip.</summary>
+    public Func<int, ReadOnlySpan<float>> Of(StatisticsBlock block) => clip => this[clip].Slice(block.First, block.Count);
+
     public Span<float> this[int clip] => _values.AsSpan(clip * Width, Width);
 
     /// <summary>Of one clip, as the classifier sees it.</summary>

@@ -25,7 +25,7 @@ internal static class FamiliarityFit
 
         var statistics = ClipStatistics.Of(rows);
         (double[] mean, double[] scale) = statistics.Standardize();
-        double[][][] products = [.. blocks.Select(block => PrincipalComponents.Products(statistics, block.First, block.Count))];
+        double[][][] products = [.. blocks.Select(block => PrincipalComponents.Products(statistics.Count, statistics.Of(block)))];
         int[] partOf = SourceFolds.Assign(labels, sources, all, [.. Enumerable.Repeat(1.0 / parts, parts)], seed);
         double[] distances = new double[rows.Count];
         for (int part = 0; part < parts; part++)
@@ -49,7 +49,7 @@ internal static class FamiliarityFit
             {
                 double[] only = new double[space.Count];
                 only[c] = 1;
-                double offset = space.Unfold(statistics, only, block.First, direction);
+                double offset = space.Unfold(statistics.Of(block), only, direction);
                 for (int d = 0; d < direction.Length; d++)
                 {
                     // From standardised numbers to raw ones.

@@ -152,7 +152,7 @@ internal sealed class LinearFit
 
         /// <summary>The clips' scalar products by each block.</summary>
         private readonly Dictionary<StatisticsBlock, double[][]> _products = candidates.SelectMany(blocks => blocks).Distinct()
-            .ToDictionary(block => block, block => PrincipalComponents.Products(statistics, block.First, block.Count));
+            .ToDictionary(block => block, block => PrincipalComponents.Products(statistics.Count, statistics.Of(block)));
 
         public Choice Choose(int seed)
         {
@@ -211,7 +211,7 @@ internal sealed class LinearFit
             int first = 0;
             foreach ((StatisticsBlock block, PrincipalComponents components) in choice.Blocks.Zip(space.Blocks))
             {
-                offset += components.Unfold(statistics, beta.AsSpan(first, components.Count), block.First,
+                offset += components.Unfold(statistics.Of(block), beta.AsSpan(first, components.Count),
                     direction.AsSpan(block.First, block.Count));
                 first += components.Count;
             }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using CudaTrainer.Engine;
+using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Formats;
 
@@ -21,6 +22,11 @@ public static class OptionValidation
     /// <summary>What will run, but hardly as it was meant; for people.</summary>
     public static IEnumerable<string> Doubts(TrainingOptions options)
     {
+        if (options.Whiten > 0 && options.Stream == FeatureStream.Motion)
+        {
+            yield return $"{Name(nameof(options.Whiten))} {options.Whiten} changes nothing: features of motion have numbers of their own";
+        }
+
         if (options.WarmupEpochs >= options.Epochs)
         {
             double reached = options.LearningRate * options.Epochs / options.WarmupEpochs;
@@ -97,6 +103,18 @@ public static class OptionValidation
             problems.Add(new(nameof(options.Profile),
                 $"\"{profile}\" is not valid; expected {StepRange.Form}, two step numbers from 0 on, the first not above the last, or " +
                     $"one"));
+        }
+
+        if (options.Whiten > 0 && options.StandardizeFeatures == false)
+        {
+            problems.Add(new(nameof(options.Whiten),
+                $"needs features that are standardised; leave out {Name(nameof(options.StandardizeFeatures))} false"));
+        }
+
+        if (options.Differences && Classifiers.Names.Contains(options.Model) && Classifiers.IsFitted(options.Model))
+        {
+            problems.Add(new(nameof(options.Differences),
+                $"is not for {Name(nameof(options.Model))} {options.Model}, which looks at differences between frames itself"));
         }
 
         if (options.MinLearningRate > options.LearningRate)

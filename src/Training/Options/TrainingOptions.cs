@@ -186,6 +186,11 @@ public sealed record TrainingOptions : FeatureOptions
     [JsonConverter(typeof(JsonStringEnumConverter<ClipMode>))]
     public ClipMode ClipMode { get; init; } = ClipMode.Global;
 
+    [Setting(SettingGroup.Optimiser, "Share of itself, times the learning rate, that every weight loses in a step (AdamW); biases and " +
+        "scales lose nothing",
+        Role = SettingRole.LearnedIfSet | SettingRole.OfSteps, AtLeast = 0, AtMost = 100)]
+    public double WeightDecay { get; init; }
+
     [Setting(SettingGroup.Optimiser, "Epochs without a better {Monitor} before training stops; 0 = never",
         Role = SettingRole.Course | SettingRole.Recipe | SettingRole.OfSteps, AtLeast = 0)]
     public int EarlyStoppingPatience { get; init; } = 15;
@@ -235,9 +240,18 @@ public sealed record TrainingOptions : FeatureOptions
         Role = SettingRole.Learned | SettingRole.OfSteps, Default = "on for a new classifier on a random backbone")]
     public bool? StandardizeFeatures { get; init; }
 
+    [Setting(SettingGroup.Model, "Replace standardised features by so many principal components over the training clips, each of variance " +
+        "1; 0 = none. Features of motion have numbers of their own",
+        Role = SettingRole.LearnedIfSet | SettingRole.OfSteps, AtLeast = 0, AtMost = 512)]
+    public int Whiten { get; init; }
+
     [Setting(SettingGroup.Model, "Classifier over the features of a clip",
         Role = SettingRole.Learned | SettingRole.Recipe, NamesOf = typeof(Classifiers))]
     public string Model { get; init; } = "lstm-attention";
+
+    [Setting(SettingGroup.Model, "Give the classifier beside each frame's features their differences to the frame before",
+        Role = SettingRole.LearnedIfSet | SettingRole.OfSteps)]
+    public bool Differences { get; init; }
 
     [Setting(SettingGroup.Model, "Share of activations that dropout sets to zero",
         Role = SettingRole.Learned | SettingRole.Recipe | SettingRole.OfSteps, AtLeast = 0, Below = 1)]

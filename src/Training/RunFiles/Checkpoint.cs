@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
-using CudaTrainer.Data.Video;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Optim;
@@ -29,7 +28,8 @@ public sealed class Checkpoint : IDisposable
     private const string AveragePrefix = "average.";
     private const string InputMean = "input.mean";
     private const string InputScale = "input.scale";
-    private const string InputWhitening = "input.whitening";
+    private const string InputMotionWhitening = "input.whitening";
+    private const string InputWhitening = "input.whitening_features";
     private const string FamiliarityPrefix = "familiarity.";
     private const string FamiliarityComponents = FamiliarityPrefix + "components";
     private const string FamiliarityOffsets = FamiliarityPrefix + "offsets";
@@ -108,9 +108,13 @@ public sealed class Checkpoint : IDisposable
             ? []
             : [NamedTensor.Of<float>(InputMean, scaler.Mean, scaler.Mean.Length),
                 NamedTensor.Of<float>(InputScale, scaler.Scale, scaler.Scale.Length)];
-        if (scaler?.Whitening is { } whitening)
+        foreach ((string name, Whitening? whitening)
+            in new[] { (InputWhitening, scaler?.Whitening), (InputMotionWhitening, scaler?.MotionWhitening) })
         {
-            input = input.Append(NamedTensor.Of<float>(InputWhitening, whitening.Matrix, MotionFeatures.PerStep, whitening.Components));
+            if (whitening is not null)
+            {
+                input = input.Append(NamedTensor.Of<float>(name, whitening.Matrix, whitening.Width, whitening.Components));
+            }
         }
 
         IEnumerable<NamedTensor> averaged = averages is null
@@ -160,7 +164,7 @@ public sealed class Checkpoint : IDisposable
         }
 
         var known = parameters.State.Select(parameter => parameter.Name)
-            .Concat([FirstMoments, SecondMoments, InputMean, InputScale, InputWhitening]).ToHashSet();
+            .Concat([FirstMoments, SecondMoments, InputMean, InputScale, InputMotionWhitening, InputWhitening]).ToHashSet();
         faults.AddRange(tensors.Entries.Keys.Where(
             name => !known.Contains(name) && !name.StartsWith(AveragePrefix, StringComparison.Ordinal)
                 && !name.StartsWith(FamiliarityPrefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal)
@@ -211,10 +215,27 @@ public sealed class Checkpoint : IDisposable
         }
 
         Shape shape = [checked((int)entry.ElementCount)];
-        MotionWhitening? whitening = _archive.Entries.TryGetValue(InputWhitening, out TensorEntry? matrix)
-            ? MotionWhitening.From(ReadFinite(_archive, InputWhitening, [checked((int)matrix.ElementCount)]))
-            : null;
-        return FeatureScaler.From(ReadFinite(_archive, InputMean, shape), ReadFinite(_archive, InputScale, shape), whitening);
+        return FeatureScaler.From(ReadFinite(_archive, InputMean, shape), ReadFinite(_archive, InputScale, shape),
+            ReadWhitening(InputWhitening, shape[0], isLast: false), ReadWhitening(InputMotionWhitening, shape[0], isLast: true));
+    }
+
+    /// <param name="dimension">Features of a frame.</param>
+    /// <param name="isLast">Whether it is of the last features of a frame; otherwise of the first.</param>
+    private Whitening? ReadWhitening(string name, int dimension, bool isLast)
+    {
+        if (!_archive.Entries.TryGetValue(name, out TensorEntry? entry))
+        {
+            return null;
+        }
+
+        int width = entry.Shape is [> 0 and <= int.MaxValue, >= 0] ? (int)entry.Shape[0] : 0;
+        if (width == 0 || width > dimension || entry.Shape[1] > width)
+        {
+            throw new RunException($"'{Path}': {name} is {entry}, which is no map of {dimension} features a frame.",
+                "The file is damaged; use another checkpoint.");
+        }
+
+        return Whitening.From(isLast ? dimension - width : 0, ReadFinite(_archive, name, [checked((int)entry.ElementCount)]), width);
     }
 
     /// <summary>Where the run stood.</summary>

@@ -82,6 +82,7 @@ public sealed class TrainedClassifier : IDisposable
 
         float[] Spread(float[] weights)
         {
+            // With differences beside the features, a row of a unit is two of these.
             int rows = weights.Length / Info.Inputs;
             float[] spread = new float[rows * info.Inputs];
             for (int row = 0; row < rows; row++)
@@ -137,7 +138,7 @@ public sealed class TrainedClassifier : IDisposable
 
     private static Learner NewLearner(IDevice device, ModelInfo info)
     {
-        Classifier model = Classifiers.Create(info.Model, new ClassifierOptions(info.Inputs, (float)(info.Dropout ?? 0)));
+        Classifier model = Classifiers.Create(info.Model, new ClassifierOptions(info.Inputs, (float)(info.Dropout ?? 0), Differences: info.Differences));
         return new Learner(device, model,
             new LearnerOptions(info.Loss ?? LossInfo.Plain, new AdamOptions { ClipMode = ClipMode.Off }, MixedPrecision: false, Seed: 0));
     }

@@ -16,6 +16,11 @@ public sealed record ModelInfo
     /// <summary>Features per frame.</summary>
     public required int Inputs { get; init; }
 
+    /// <summary>Whether the model puts beside the features their differences to the frame before. Files that do not say do
+    /// not.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Differences { get; init; }
+
     /// <summary>Frames per clip.</summary>
     public required int Frames { get; init; }
 

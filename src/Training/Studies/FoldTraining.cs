@@ -145,6 +145,7 @@ internal static class FoldTraining
         var info = new ModelInfo
         {
             Model = options.Model,
+            Differences = options.Differences,
             Inputs = clips.Dimension,
             Frames = clips.Frames,
             Backbone = "unknown",
@@ -154,7 +155,7 @@ internal static class FoldTraining
         };
         using var replicas = new ReplicaGroup(devices.Devices, NewModel, setup.Learner(loss));
         replicas.Initialize((uint)options.Seed);
-        FeatureScaler? scaler = stream.Standardize ? FeatureScaler.Fit(train, options.Stream) : null;
+        FeatureScaler? scaler = stream.Standardize ? FeatureScaler.Fit(train, options.Stream, options.Whiten) : null;
         using RunFolder nowhere = RunFolder.Follow(options.CheckpointDir);
         var best = new WeightSnapshot();
         TrainingState state = new TrainingState().With(replicas.Lead.State.Read());

@@ -73,7 +73,7 @@ internal sealed class OnnxEvaluator(OnnxFile file)
             "Abs" => x[0] with { Data = Array.ConvertAll(x[0].Data, Math.Abs) },
             "Sqrt" => x[0] with { Data = Array.ConvertAll(x[0].Data, MathF.Sqrt) },
             "Slice" => SliceFirst(x[0], x[1], x[2], x[3]),
-            "Concat" => ConcatRows(x, Attribute("axis")),
+            "Concat" => Concat(x, Attribute("axis")),
             "MatMul" => MatMul(x[0], x[1]),
             "Gemm" => Gemm(x[0], x[1], x[2], Attribute("transB")),
             "Softmax" => Softmax(x[0], (int)Attribute("axis")),
@@ -235,14 +235,20 @@ internal sealed class OnnxEvaluator(OnnxFile file)
         return new OnnxTensor([end - start, .. x.Shape[1..]], x.Data[(start * inner)..(end * inner)]);
     }
 
-    /// <summary>Matrices side by side.</summary>
-    private static OnnxTensor ConcatRows(OnnxTensor[] x, long axis)
+    /// <summary>Tensors that have all lengths but one in common, behind each other along that one.</summary>
+    private static OnnxTensor Concat(OnnxTensor[] x, long axis)
     {
-        axis.ShouldBe(1);
-        x.ShouldAllBe(matrix => matrix.Shape.Length == 2 && matrix.Shape[0] == x[0].Shape[0]);
-        return new OnnxTensor([x[0].Shape[0], x.Sum(matrix => matrix.Shape[1])],
-            [.. Enumerable.Range(0, (int)x[0].Shape[0]).SelectMany(row => x.SelectMany(
-                matrix => matrix.Data.Skip(row * (int)matrix.Shape[1]).Take((int)matrix.Shape[1])))]);
+        int at = (int)axis;
+        long[] shape = [.. x[0].Shape];
+        foreach (OnnxTensor part in x)
+        {
+            part.Shape.Where((_, d) => d != at).ShouldBe(shape.Where((_, d) => d != at));
+        }
+
+        shape[at] = x.Sum(part => part.Shape[at]);
+        int outer = (int)shape[..at].Aggregate(1L, (product, length) => product * length);
+        return new OnnxTensor(shape, [.. Enumerable.Range(0, outer).SelectMany(row => x.SelectMany(
+            part => part.Data.Skip(row * (part.Data.Length / outer)).Take(part.Data.Length / outer)))]);
     }
 
     /// <summary>3×3, stride 1, padding 1.</summary>

@@ -58,7 +58,7 @@ public sealed class FeatureScalerTests : IDisposable
     {
         MemoryRows rows = new(12);
         FeatureScaler scaler = FeatureScaler.Fit(rows);
-        using Learner learner = new(_device, Classifiers.Create(name, new ClassifierOptions(rows.Dimension)), TrainingFixture.Learner());
+        using Learner learner = new(_device, ModelCases.New(name, new ClassifierOptions(rows.Dimension)), TrainingFixture.Learner());
         learner.Parameters.Initialize(7);
         double[] standardised = Scores(learner, rows, scaler), raw = Scores(learner, rows, null);
 

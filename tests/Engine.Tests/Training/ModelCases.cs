@@ -5,12 +5,27 @@ namespace CudaTrainer.Engine.Tests.Training;
 /// <summary>The classifiers as cases of theories.</summary>
 internal static class ModelCases
 {
+    private const string Differences = "+differences";
+
+    /// <summary>All, and those that can once more with differences of features: <see cref="New"/> makes them.</summary>
+    public static TheoryData<string> All =>
+        [.. Classifiers.Names, .. Classifiers.Names.Where(name => !IsFitted(name)).Select(name => name + Differences)];
+
     /// <summary>For what is said of models that are trained on standardised features.</summary>
-    public static TheoryData<string> Standardised => [.. Classifiers.Names.Select(name => new TheoryDataRow<string>(name)
+    public static TheoryData<string> Standardised => [.. All.Select(row => new TheoryDataRow<string>(row.Data)
     {
-        Skip = IsFitted(name) ? "takes raw features and standardises by itself" : null,
+        Skip = IsFitted(row.Data) ? "takes raw features and standardises by itself" : null,
     })];
 
+    /// <summary>A model of <see cref="All"/>.</summary>
+    public static Classifier New(string model, ClassifierOptions options) => Classifiers.Create(NameOf(model),
+        options with { Differences = HasDifferences(model) });
+
+    /// <summary>What <see cref="Classifiers"/> calls it.</summary>
+    public static string NameOf(string model) => model.Replace(Differences, string.Empty, StringComparison.Ordinal);
+
+    public static bool HasDifferences(string model) => model.EndsWith(Differences, StringComparison.Ordinal);
+
     /// <summary>Whether a solver finds the weights, of features that nobody standardised.</summary>
-    public static bool IsFitted(string name) => Classifiers.Create(name, new ClassifierOptions(1)).IsFitted;
+    public static bool IsFitted(string name) => New(name, new ClassifierOptions(1)).IsFitted;
 }

@@ -57,7 +57,7 @@ public sealed class MotionWhiteningTests
         MemoryRows rows = Rows(90, stream, half);
         FeatureScaler scaler = FeatureScaler.Fit(rows, stream);
         double[][] clips = [.. Enumerable.Range(0, rows.Count).Select(i => MeanOf(Applied(scaler, rows, i), rows.Dimension))];
-        int first = rows.Dimension - MotionFeatures.PerStep, components = scaler.Whitening!.Components;
+        int first = rows.Dimension - MotionFeatures.PerStep, components = scaler.MotionWhitening!.Components;
 
         components.ShouldBe(50);
         for (int i = 0; i < components; i++)
@@ -78,9 +78,9 @@ public sealed class MotionWhiteningTests
     [Fact]
     public void Few_clips_have_fewer_components()
     {
-        FeatureScaler.Fit(Rows(4, FeatureStream.Motion), FeatureStream.Motion).Whitening!.Components.ShouldBe(2 * 3);
+        FeatureScaler.Fit(Rows(4, FeatureStream.Motion), FeatureStream.Motion).MotionWhitening!.Components.ShouldBe(2 * 3);
         FeatureScaler.Fit(Rows(1, FeatureStream.Motion), FeatureStream.Motion)
-            .Whitening!.Matrix.ShouldAllBe(weight => float.IsFinite(weight));
+            .MotionWhitening!.Matrix.ShouldAllBe(weight => float.IsFinite(weight));
     }
 
     [Fact]
@@ -94,7 +94,7 @@ public sealed class MotionWhiteningTests
         MemoryRows rows = Rows(60, FeatureStream.Motion);
         FeatureScaler scaler = FeatureScaler.Fit(rows, FeatureStream.Motion);
         using CpuDevice device = new(threads: 1);
-        using Learner learner = new(device, Classifiers.Create(name, new ClassifierOptions(rows.Dimension)), TrainingFixture.Learner());
+        using Learner learner = new(device, ModelCases.New(name, new ClassifierOptions(rows.Dimension)), TrainingFixture.Learner());
         learner.Parameters.Initialize(7);
         double[] whitened = Scores(scaler), raw = Scores(null);
         scaler.FoldInto(learner.Model);

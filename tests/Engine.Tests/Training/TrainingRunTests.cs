@@ -42,6 +42,7 @@ public sealed class TrainingRunTests : IDisposable
                 { "--mixed-precision was False, is True", options with { MixedPrecision = true } },
                 { "--focal-alpha was 0.25, is 0.25,0.75", options with { FocalAlpha = [0.25, 0.75] } },
                 { "--monitor was val_accuracy, is val_loss", options with { Monitor = "val_loss" } },
+                { "--weight-decay was not recorded, is 0.01", options with { WeightDecay = 0.01 } },
                 { "shuffling was True, is False", options with { Shuffle = false } },
             };
         }
@@ -53,7 +54,12 @@ public sealed class TrainingRunTests : IDisposable
     {
         TrainingOptions options = _fixture.Options(
             "whole") with
-        { Model = model, MixedPrecision = mixedPrecision, StandardizeFeatures = !ModelCases.IsFitted(model) };
+        {
+            Model = model,
+            MixedPrecision = mixedPrecision,
+            StandardizeFeatures = !ModelCases.IsFitted(model),
+            WeightDecay = mixedPrecision ? 0.05 : 0,
+        };
         TrainingFixture.Run(options).Outcome.ShouldBe(RunOutcome.Completed);
 
         TrainingOptions parts = options with { CheckpointDir = _fixture.File("parts") };

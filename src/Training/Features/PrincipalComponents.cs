@@ -1,7 +1,6 @@
 using System.Runtime.Intrinsics;
-using CudaTrainer.Training.Features;
 
-namespace CudaTrainer.Training.Linear;
+namespace CudaTrainer.Training.Features;
 
 /// <summary>
 /// Principal components from scalar products alone, so that the number of features does not matter: with centred rows X = U·S·Vᵀ the
@@ -16,9 +15,9 @@ internal sealed class PrincipalComponents
     /// <summary>Variances below this share of the first are rounding.</summary>
     private const double SmallestVariance = 1e-10;
 
-    private PrincipalComponents(int[] basis, double[][] vectors, double[][] whitened)
+    private PrincipalComponents(int[] basis, double[][] vectors, double[] variances, double[][] whitened)
     {
-        (_basis, _vectors, Whitened) = (basis, vectors, whitened);
+        (_basis, _vectors, Variances, Whitened) = (basis, vectors, variances, whitened);
     }
 
     /// <summary>
@@ -27,25 +26,26 @@ internal sealed class PrincipalComponents
     /// </summary>
     public double[][] Whitened { get; }
 
+    /// <summary>Of the basis rows along each component before whitening [k], falling.</summary>
+    public double[] Variances { get; }
+
     /// <summary>Components found.</summary>
     public int Count => _vectors.Length;
 
     /// <summary>The scalar products of all rows with each other.</summary>
-    /// <param name="first">The first number of a row that counts.</param>
-    /// <param name="width">How many count.</param>
+    /// <param name="count">Rows n.</param>
+    /// <param name="row">Their numbers, the same from several threads at once.</param>
     /// <returns>[n][i + 1], the lower triangle.</returns>
-    public static double[][] Products(ClipStatistics rows, int first, int width)
+    public static double[][] Products(int count, Func<int, ReadOnlySpan<float>> row)
     {
-        double[][] products = new double[rows.Count][];
-        System.Threading.Tasks.Parallel.For(0, rows.Count, i =>
+        double[][] products = new double[count][];
+        System.Threading.Tasks.Parallel.For(0, count, i =>
         {
-            double[] row = new double[i + 1];
+            double[] withEarlier = products[i] = new double[i + 1];
             for (int j = 0; j <= i; j++)
             {
-                row[j] = Dot(rows[i].Slice(first, width), rows[j].Slice(first, width));
+                withEarlier[j] = Dot(row(i), row(j));
             }
-
-            products[i] = row;
         });
         return products;
     }
@@ -114,7 +114,7 @@ internal sealed class PrincipalComponents
             }
         }
 
-        return new PrincipalComponents(basis, vectors[..k], whitened);
+        return new PrincipalComponents(basis, vectors[..k], [.. values[..k].Select(value => value / n)], whitened);
 
         double At(int i, int j) => i >= j ? products[i][j] : products[j][i];
 
@@ -122,12 +122,11 @@ internal sealed class PrincipalComponents
     }
 
     /// <summary>A linear function of whitened rows as one of the rows themselves: Σ_c weights[c]·whitened_c = direction·x + offset.</summary>
-    /// <param name="rows">Those that <see cref="Products"/> saw.</param>
+    /// <param name="row">The rows that <see cref="Products"/> saw.</param>
     /// <param name="weights">[k].</param>
-    /// <param name="first">The first number of a row that counts.</param>
-    /// <param name="direction">One for each that counts; written.</param>
+    /// <param name="direction">One for each number of a row; written.</param>
     /// <returns>The offset.</returns>
-    public double Unfold(ClipStatistics rows, ReadOnlySpan<double> weights, int first, Span<double> direction)
+    public double Unfold(Func<int, ReadOnlySpan<float>> row, ReadOnlySpan<double> weights, Span<double> direction)
     {
         double[] mean = new double[direction.Length];
         double total = 0;
@@ -141,11 +140,11 @@ internal sealed class PrincipalComponents
             }
 
             total += share;
-            ReadOnlySpan<float> row = rows[_basis[j]].Slice(first, direction.Length);
-            for (int d = 0; d < row.Length; d++)
+            ReadOnlySpan<float> numbers = row(_basis[j]);
+            for (int d = 0; d < numbers.Length; d++)
             {
-                direction[d] += share * row[d];
-                mean[d] += (double)row[d] / _basis.Length;
+                direction[d] += share * numbers[d];
+                mean[d] += (double)numbers[d] / _basis.Length;
             }
         }
 
