@@ -1,5 +1,4 @@
 using System.Reflection;
-using CudaTrainer.Formats;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Cli.CommandLine;

@@ -8,7 +8,7 @@ namespace CudaTrainer.Training.Linear;
 /// <summary>Numbers among <see cref="ClipStatistics"/> that have principal components of their own.</summary>
 /// <param name="First">Place of the first among the 3·D.</param>
 /// <param name="Count">How many.</param>
-/// <param name="Components">At most.</param>
+/// <param name="Components">As many as clips in the hundreds can say something about.</param>
 internal readonly record struct StatisticsBlock(int First, int Count, int Components);
 
 /// <summary>Log odds of <c>violent</c> as a linear function of raw <see cref="ClipStatistics"/>.</summary>
@@ -31,8 +31,8 @@ internal sealed record LogOdds(float[] Weights, float Bias)
 /// Fits the classifier <c>linear</c>: logistic regression with L2 on whitened principal components of standardised
 /// <see cref="ClipStatistics"/>, block by block, since what varies little tells as much as what varies most. How strong the penalty is, and
 /// which set of blocks is looked at, is chosen by cross-validation over sources among the clips that it is given, by the mean log loss of
-/// clips held out; the answers of that cross-validation calibrate the result. The numbers of components are fixed: chosen the same way they
-/// cost a point (docs/ablation.md).
+/// clips held out; the answers of that cross-validation calibrate the result. The numbers of components are not chosen, which would
+/// cost a point (docs/ablation.md): the model is the mean of several, with fewer and with more of them.
 /// </summary>
 internal sealed class LinearFit
 {
@@ -54,7 +54,10 @@ internal sealed class LinearFit
     private const double DefaultPenalty = 0.05;
 
     /// <summary>λ tried, of weights that add up to 1, from strong to weak.</summary>
-    private static readonly double[] Penalties = [.. Enumerable.Range(0, 9).Select(i => 3 * Math.Pow(10, -i / 3.0))];
+    private static readonly double[] Penalties = [0.5, 0.2, 0.1, 0.05, 0.02];
+
+    /// <summary>The models that are averaged have so many times each block's number of components.</summary>
+    private static readonly double[] Shares = [2 / 3.0, 5 / 6.0, 1, 7 / 6.0, 4 / 3.0];
 
     /// <summary>The model.</summary>
     public required LogOdds Odds { get; init; }
@@ -141,8 +144,10 @@ internal sealed class LinearFit
 
     private sealed record Choice(IReadOnlyList<StatisticsBlock> Blocks, double Penalty, PlattScaling Calibration, double[] HeldOut);
 
-    /// <summary>Clips in the principal components of some of them, [clip][k] block after block.</summary>
-    private sealed record Space(IReadOnlyList<PrincipalComponents> Blocks, double[][] Rows);
+    /// <summary>Clips in the principal components of some of them.</summary>
+    /// <param name="Rows">[clip][k], block after block.</param>
+    /// <param name="Views">For each of <see cref="Shares"/> the places in a row that count.</param>
+    private sealed record Space(IReadOnlyList<PrincipalComponents> Blocks, double[][] Rows, int[][] Views);
 
     /// <param name="started">What a model to start from says of each clip; empty without one.</param>
     private sealed class Problem(ClipStatistics statistics, double[] started, int[] labels, string[] sources, bool balance,
@@ -176,10 +181,10 @@ internal sealed class LinearFit
                 int[] fitted = [.. _all.Where(clip => partOf[division][clip] != part)],
                     heldOut = [.. _all.Where(clip => partOf[division][clip] == part)];
                 Space space = SpaceOf(candidates[candidate], fitted);
-                double[]? beta = null;
+                double[]?[] starts = new double[Shares.Length][];
                 for (int penalty = 0; penalty < Penalties.Length; penalty++)
                 {
-                    beta = Regress(space, fitted, Penalties[penalty], beta);
+                    double[] beta = Regress(space, fitted, Penalties[penalty], starts);
                     foreach (int clip in heldOut)
                     {
                         odds[candidate][penalty][division][clip] = LogisticRegression.Score(space.Rows[clip], beta);
@@ -205,7 +210,8 @@ internal sealed class LinearFit
         public (double[] Direction, double Offset, double Trust) Solve(Choice choice)
         {
             Space space = SpaceOf(choice.Blocks, _all);
-            double[] beta = [.. Regress(space, _all, choice.Penalty, null).Select(value => value * choice.Calibration.Slope)];
+            double[] beta = [.. Regress(space, _all, choice.Penalty, new double[Shares.Length][])
+                .Select(value => value * choice.Calibration.Slope)];
             double[] direction = new double[statistics.Width];
             double offset = beta[^1] + choice.Calibration.Offset;
             int first = 0;
@@ -224,13 +230,49 @@ internal sealed class LinearFit
             stop.ThrowIfCancellationRequested();
             int[] basis = Basis(clips);
             PrincipalComponents[] components =
-                [.. blocks.Select(block => PrincipalComponents.Fit(_products[block], basis, block.Components))];
-            return new Space(components, 
-                [.. _all.Select(clip => components.SelectMany(block => block.Whitened[clip]).Concat(started.Skip(clip).Take(1)).ToArray())]);
+                [.. blocks.Select(block => PrincipalComponents.Fit(_products[block], basis, (int)Math.Round(Shares[^1] * block.Components)))];
+            double[][] rows = [.. _all.Select(clip =>
+                components.SelectMany(block => block.Whitened[clip]).Concat(started.Skip(clip).Take(1)).ToArray())];
+            return new Space(components, rows, [.. Shares.Select(share => Columns(blocks, components, share, rows[0].Length))]);
         }
 
-        private double[] Regress(Space space, int[] clips, double penalty, double[]? start) => LogisticRegression.Fit(
-            [.. clips.Select(clip => space.Rows[clip])], [.. clips.Select(clip => labels[clip])], WeightsOf(clips), penalty, start);
+        /// <summary>The first components of each block, and what stands behind all of them.</summary>
+        private static int[] Columns(IReadOnlyList<StatisticsBlock> blocks, PrincipalComponents[] found, double share, int width)
+        {
+            List<int> columns = [];
+            int first = 0;
+            foreach ((StatisticsBlock block, PrincipalComponents components) in blocks.Zip(found))
+            {
+                columns.AddRange(Enumerable.Range(first, Math.Min(components.Count, (int)Math.Round(share * block.Components))));
+                first += components.Count;
+            }
+
+            return [.. columns, .. Enumerable.Range(first, width - first)];
+        }
+
+        /// <summary>The mean of the models with different shares of the components.</summary>
+        /// <param name="starts">Where each begins, and where it has ended.</param>
+        /// <returns>[k + 1], the bias last.</returns>
+        private double[] Regress(Space space, int[] clips, double penalty, double[]?[] starts)
+        {
+            double[] mean = new double[space.Rows[0].Length + 1], weights = WeightsOf(clips);
+            int[] targets = [.. clips.Select(clip => labels[clip])];
+            for (int view = 0; view < Shares.Length; view++)
+            {
+                int[] columns = space.Views[view];
+                double[] beta = starts[view] = LogisticRegression.Fit(
+                    [.. clips.Select(clip => columns.Select(column => space.Rows[clip][column]).ToArray())], targets, weights, penalty,
+                    starts[view]);
+                for (int i = 0; i < columns.Length; i++)
+                {
+                    mean[columns[i]] += beta[i] / Shares.Length;
+                }
+
+                mean[^1] += beta[^1] / Shares.Length;
+            }
+
+            return mean;
+        }
 
         private double[] WeightsOf(int[] clips)
         {

@@ -48,7 +48,7 @@ public sealed record Recipe(TrainingOptions Options, IReadOnlyList<string> Reaso
         Dictionary<string, Setting> open = Open(options).Where(setting => !fixedToo.Contains(setting.Property.Name))
             .ToDictionary(setting => setting.Property.Name);
         Setting? ofSteps = all.FirstOrDefault(setting => setting.Role.HasFlag(SettingRole.OfSteps) && given.Contains(setting.Name));
-        if (!network && ((data.Stream is not null && ofSteps is not null) || (options.InitialWeights is not null && data.Start is null)))
+        if ((data.Stream is not null && (network || ofSteps is not null)) || (options.InitialWeights is not null && data.Start is null))
         {
             // Whoever brings features, or weights of another program, and says how to step, has a training of their own in mind.
             return new Recipe(options, []);

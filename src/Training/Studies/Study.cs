@@ -243,7 +243,7 @@ internal sealed class Study : IDisposable
         Dictionary<string, string> key = Clips.Key.ToDictionary(field => field.Key, field => field.Value);
         using var device = DeviceChoice.Open(Options.Device, Options.Threads, Options.MixedPrecision);
         var setup = new LearnerSetup(Options, device.Device, device.IsCuda);
-        var loss = setup.Loss(ClassCounts.Of(clips.Labels.ToArray()));
+        LossInfo loss = setup.Loss(ClassCounts.Of(clips.Labels.ToArray()));
         using var replicas = new ReplicaGroup([device.Device], () => setup.NewModel(clips.Dimension), setup.Learner(loss));
         LinearTraining.Write(LinearTraining.Fit(clips, Options, stop), replicas);
         var info = new ModelInfo

@@ -87,13 +87,22 @@ public class LinearFitTests
     [Fact]
     public void A_model_to_start_from_is_trusted_as_far_as_it_is_right()
     {
-        MemoryRows few = new(18, seed: 5), others = new(300, seed: 6);
-        LogOdds good = Fit(new MemoryRows(300, seed: 7)).Odds, nothing = good with { Weights = new float[good.Weights.Length] };
+        MemoryRows few = Hard(24, 5), others = Hard(300, 6);
+        LogOdds good = Fit(Hard(600, 7)).Odds, nothing = good with { Weights = new float[good.Weights.Length] };
 
         double alone = Auc(null), started = Auc(good);
 
         started.ShouldBeGreaterThan(alone);
         Auc(nothing).ShouldBe(alone, 0.02);
+
+        static MemoryRows Hard(int count, int seed) => new(count, seed: seed, change: features =>
+        {
+            Random random = new(seed);
+            for (int i = 0; i < features.Length; i++)
+            {
+                features[i] = random.NextSingle() + (i / 64 % 3 == 0 && i % 16 < 4 ? 0.15f : 0);
+            }
+        });
 
         double Auc(LogOdds? start) => RankMetrics.RocAuc(others.Labels,
             LinearFit.Of(few, OfSixteen, balance: true, seed: 3, CancellationToken.None, start).Answer(others));

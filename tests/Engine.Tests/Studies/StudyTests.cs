@@ -155,7 +155,7 @@ public sealed class StudyTests : IDisposable
         // Rows really train differently.
         result.Rows.Where(row => row.Missing is null).Select(row => row.Metrics!.Brier.Value).Distinct().Count().ShouldBeGreaterThan(5);
         string[] csv = File.ReadAllLines(_fixture.File("ablation/ablation.csv"));
-        csv.Length.ShouldBe(14);
+        csv.Length.ShouldBe(15);
         csv.Select(line => line.Split(',').Length).Distinct().Order().ShouldBe([csv[0].Split(',').Length, csv[0].Split(',').Length + 1]);
         string page = File.ReadAllText(_fixture.File("ablation/ablation.html"));
         Regex.Count(page, "<circle class=\"p\"").ShouldBe(result.Rows.Count(row => row.Missing is null));

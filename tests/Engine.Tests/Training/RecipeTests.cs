@@ -58,7 +58,7 @@ public class RecipeTests
         Recipe recipe = Recipe.For(options, FewVideos with { Stream = FeatureStream.Rgb });
 
         recipe.Options.ShouldBeSameAs(options);
-        Recipe.For(options, FewVideos with { Stream = FeatureStream.Rgb }, network: true).Options.Model.ShouldBe("frame-mlp");
+        Recipe.For(options, FewVideos, network: weights is null).Options.Model.ShouldBe(weights is null ? "frame-mlp" : "lstm-attention");
     }
 
     [Fact]

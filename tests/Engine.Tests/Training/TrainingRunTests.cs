@@ -17,7 +17,8 @@ public sealed class TrainingRunTests : IDisposable
         get
         {
             TheoryData<string, bool, int> data = [];
-            foreach (string model in Classifiers.Names)
+            // What a solver fits has no middle.
+            foreach (string model in Classifiers.Names.Where(name => !ModelCases.IsFitted(name)))
             {
                 data.Add(model, false, 6); // the end of an epoch
                 data.Add(model, true, 7);  // the middle
