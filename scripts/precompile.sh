@@ -14,7 +14,8 @@ packages=${NUGET_PACKAGES:-$HOME/.nuget/packages}/microsoft.netcore.app.crossgen
 newest() { find "$packages" -path '*/tools/crossgen2' -type f 2>/dev/null | sort -V | tail -1; }
 compiler=$(newest)
 if [ -z "$compiler" ]; then
-    dotnet restore src/Cli -r "linux-$architecture" -p:PublishReadyToRun=true -p:ArtifactsPath="$root/artifacts/precompiled/restore" >artifacts/precompile.log 2>&1 || true
+    dotnet restore src/Cli -r "linux-$architecture" -p:PublishReadyToRun=true \
+        -p:ArtifactsPath="$root/artifacts/precompiled/restore" >artifacts/precompile.log 2>&1 || true
     compiler=$(newest)
 fi
 
@@ -31,7 +32,8 @@ target_of() { printf '%s/%s.dll' "$compiled" "$(sha256sum "$1" | cut -c1-64)"; }
 compile() {
     local target=$2
     "$compiler" "$1" -o "$target.$$" -O --targetos linux --targetarch "$architecture" -r "$(dirname "$1")/*.dll" \
-        -r "$shared/Microsoft.NETCore.App/$framework/*.dll" -r "$shared/Microsoft.AspNetCore.App/$framework/*.dll" >"$target.log" 2>&1 || return 0
+        -r "$shared/Microsoft.NETCore.App/$framework/*.dll" -r "$shared/Microsoft.AspNetCore.App/$framework/*.dll" \
+        >"$target.log" 2>&1 || return 0
     mv "$target.$$" "$target"
     rm -f "$target.log"
 }

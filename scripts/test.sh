@@ -129,10 +129,12 @@ timeout 300 artifacts/cudasim/selftest >"$report" 2>&1 &
 selftest=$!
 
 say "compiling the tests ahead of time"
-scripts/precompile.sh artifacts/bin/{Cli,Engine,Kernels}.Tests/release artifacts/bin/Mpi.Program/release || fail "compiling the tests ahead of time"
+scripts/precompile.sh artifacts/bin/{Cli,Engine,Kernels}.Tests/release artifacts/bin/Mpi.Program/release \
+    || fail "compiling the tests ahead of time"
 
 say "checking the layout of the code"
-quietly artifacts/layout.log dotnet format whitespace . --folder --verify-no-changes --include src tests bench || fail "the layout of the code (make format mends it)"
+quietly artifacts/layout.log dotnet format whitespace . --folder --verify-no-changes --include src tests bench \
+    || fail "the layout of the code (make format mends it)"
 
 code=0
 wait "$selftest" || code=$?

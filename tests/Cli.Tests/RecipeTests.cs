@@ -34,19 +34,22 @@ public sealed class RecipeTests : IDisposable
     [Fact]
     public void A_network_is_measured_by_the_linear_model()
     {
-        CommandOutcome outcome = Run("train", "--features-dir", "features", "--model", "frame-mlp", "--epochs", "2", "--checkpoint-dir", "run");
+        CommandOutcome outcome = Run("train", "--features-dir", "features", "--model", "frame-mlp", "--epochs", "2",
+            "--checkpoint-dir", "run");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Output.ShouldContain("A linear model of the same clips comes to ");
         using JsonDocument results = Json("run/training_results.json");
-        results.RootElement.GetProperty("yardstick").GetProperty("test").GetProperty("balanced_accuracy").GetDouble().ShouldBeGreaterThan(0.9);
+        results.RootElement.GetProperty("yardstick").GetProperty("test")
+            .GetProperty("balanced_accuracy").GetDouble().ShouldBeGreaterThan(0.9);
         File.ReadAllText(_folder.File("run/report.html")).ShouldContain("A linear model of the same clips comes to ");
     }
 
     [Fact]
     public void Cross_validation_writes_a_model_of_all_clips_that_says_how_good_it_is_and_what_it_knows()
     {
-        CommandOutcome outcome = Run("cv", "--features-dir", "features", "--folds", "3", "--seeds", "1", "--model-output", "all.safetensors");
+        CommandOutcome outcome = Run("cv", "--features-dir", "features", "--folds", "3", "--seeds", "1",
+            "--model-output", "all.safetensors");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         Run("inspect", "all.safetensors").Output.ShouldContain("familiarity.components");
@@ -66,20 +69,22 @@ public sealed class RecipeTests : IDisposable
     [Fact]
     public void Cross_validation_of_a_network_says_whether_it_beats_the_linear_model()
     {
-        CommandOutcome outcome = Run("cv", "--features-dir", "features", "--folds", "2", "--seeds", "1", "--model", "frame-mlp", "--epochs", "1",
-            "--batch-size", "16");
+        CommandOutcome outcome = Run("cv", "--features-dir", "features", "--folds", "2", "--seeds", "1", "--model", "frame-mlp",
+            "--epochs", "1", "--batch-size", "16");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Output.ShouldContain("the linear model in balanced accuracy (95% interval ");
         using JsonDocument results = Json("cv/cv_results.json");
-        results.RootElement.GetProperty("linear").GetProperty("balanced_accuracy").GetProperty("value").GetDouble().ShouldBeGreaterThan(0.9);
+        results.RootElement.GetProperty("linear").GetProperty("balanced_accuracy")
+            .GetProperty("value").GetDouble().ShouldBeGreaterThan(0.9);
         results.RootElement.GetProperty("gain_over_linear").GetProperty("value").GetDouble().ShouldBeLessThanOrEqualTo(0);
     }
 
     [Fact]
     public void What_is_left_open_is_shown_so_and_stays_so_in_a_file()
     {
-        string line = Run("config", "print", "--batch-size", "8").Output.Split('\n').Single(row => row.StartsWith("--model ", StringComparison.Ordinal));
+        string line = Run("config", "print", "--batch-size", "8").Output.Split('\n')
+            .Single(row => row.StartsWith("--model ", StringComparison.Ordinal));
         line.ShouldContain("as the data asks");
         using var config = JsonDocument.Parse(Run("config", "print", "--batch-size", "8", "--json").Output);
         config.RootElement.GetProperty("batch_size").GetInt32().ShouldBe(8);
@@ -125,7 +130,8 @@ public sealed class RecipeTests : IDisposable
         else if (kind == "sources")
         {
             File.WriteAllLines(Path.Combine(folder, "train_videos.csv"),
-                ["path,class,source,status", .. Enumerable.Range(0, 24).Select(i => $"clip{i}.mp4,{(i % 3 == 0 ? "violent" : "nonviolent")},{i % 3 == 0},ok")]);
+                ["path,class,source,status",
+                    .. Enumerable.Range(0, 24).Select(i => $"clip{i}.mp4,{(i % 3 == 0 ? "violent" : "nonviolent")},{i % 3 == 0},ok")]);
         }
 
         CommandOutcome outcome = Run("train", "--features-dir", kind, "--checkpoint-dir", $"run-{kind}");

@@ -132,7 +132,8 @@ public sealed unsafe class AdamTests
         w.Read().ShouldBe([1.9f, 2f]);
         half.Span.ToArray().ShouldBe([(Half)1.9f, (Half)2f]);
 
-        // t = 2: m = 0.1, v = 0.001, lr·√(1−0.998001)/(1−0.81) · 0.1/√0.001 = 0.0744128; the first loses 0.1 · 0.5 · 1.9 = 0.095 more.
+        // t = 2: m = 0.1, v = 0.001, lr·√(1−0.998001)/(1−0.81) · 0.1/√0.001 = 0.0744128;
+        // the first loses 0.1 · 0.5 · 1.9 = 0.095 more.
         Adam.Step(team, 2, buffers.Of(0L, 1L, 2L), w, buffers.Of(1f, 1f), m, v, half, null, decays, &state, options);
         w.Read().ShouldAgreeWith([1.7305872, 1.9255872], 1e-6, "w after two steps");
     }

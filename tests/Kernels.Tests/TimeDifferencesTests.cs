@@ -61,7 +61,8 @@ public sealed unsafe class TimeDifferencesTests
     {
         using var team = new ThreadTeam(2, level);
         using var buffers = new Buffers();
-        GuardedBuffer<float> x = buffers.Of(1f, 2f, 4f, 1f, 4f, 8f, 5f, 0f, 6f, 0f, 4f, 1f), y = buffers.Output(24), dx = buffers.Output(12);
+        GuardedBuffer<float> x = buffers.Of(1f, 2f, 4f, 1f, 4f, 8f, 5f, 0f, 6f, 0f, 4f, 1f),
+            y = buffers.Output(24), dx = buffers.Output(12);
         TimeDifferences.Forward(team, 2, 3, 2, x.Pointer, y.Pointer);
         y.Read().ShouldBe(
             [1, 2, 0, 0, 4, 1, 3, -1, 4, 8, 0, 7,
@@ -79,7 +80,8 @@ public sealed unsafe class TimeDifferencesTests
     public void Halves_are_the_floats_that_they_are(SimdLevel level, int batch, int time, int features)
     {
         int count = batch * time * features;
-        Half[] half = [.. Numbers.Random(count, 1).Select(value => (Half)value)], upstream = [.. Numbers.Random(2 * count, 2).Select(value => (Half)value)];
+        Half[] half = [.. Numbers.Random(count, 1).Select(value => (Half)value)],
+            upstream = [.. Numbers.Random(2 * count, 2).Select(value => (Half)value)];
         using var team = new ThreadTeam(1, level);
         using var buffers = new Buffers();
         using GuardedBuffer<Half> input = new(half), dy = new(upstream), y = new(2 * count), dx = new(count);

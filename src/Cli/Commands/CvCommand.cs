@@ -95,8 +95,10 @@ internal sealed class CvCommand : CliCommand<CvOptions>
         if (result.GainOverLinear is { } gain)
         {
             string surely = gain.Interval.Low > 0 ? "." : ": it does not surely beat it.";
-            string range = string.Create(CultureInfo.InvariantCulture, $"{100 * gain.Interval.Low:+0.0;-0.0} to {100 * gain.Interval.High:+0.0;-0.0}");
-            string points = string.Create(CultureInfo.InvariantCulture, $"{Math.Abs(100 * gain.Value):0.0} points {(gain.Value < 0 ? "behind" : "ahead of")}");
+            string range = string.Create(CultureInfo.InvariantCulture,
+                $"{100 * gain.Interval.Low:+0.0;-0.0} to {100 * gain.Interval.High:+0.0;-0.0}");
+            string points = string.Create(CultureInfo.InvariantCulture,
+                $"{Math.Abs(100 * gain.Value):0.0} points {(gain.Value < 0 ? "behind" : "ahead of")}");
             terminal.Output.WriteLine($"{result.Model} is {points} the linear model in balanced accuracy (95% interval {range}){surely}");
         }
 

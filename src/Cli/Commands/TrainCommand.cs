@@ -68,7 +68,8 @@ internal sealed class TrainCommand : CliCommand<TrainOptions>
         terminal.Output.WriteLine();
         terminal.Output.WriteLine(plan.StepsPerEpoch == 0
             ? "a solver finds the weights at once; nothing was written"
-            : $"{plan.StepsPerEpoch} steps an epoch, {plan.Options.Epochs} epochs at most, batch {plan.Options.BatchSize}; nothing was written");
+            : $"{plan.StepsPerEpoch} steps an epoch, {plan.Options.Epochs} epochs at most, batch {plan.Options.BatchSize}; " +
+                "nothing was written");
     }
 
     private static void Write(TrainingResult result, TrainOptions options, Terminal terminal)

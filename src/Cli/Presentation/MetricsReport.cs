@@ -33,7 +33,8 @@ internal static class MetricsReport
 
         if (splits.Any(split => split.Value.UnfamiliarShare is not null))
         {
-            table.Row(["unfamiliar clips", .. splits.Select(split => new Cell(MetricText.Percent(split.Value.UnfamiliarShare ?? double.NaN)))]);
+            table.Row(["unfamiliar clips",
+                .. splits.Select(split => new Cell(MetricText.Percent(split.Value.UnfamiliarShare ?? double.NaN)))]);
         }
 
         table.Write(console);

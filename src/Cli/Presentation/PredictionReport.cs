@@ -34,7 +34,8 @@ internal static class PredictionReport
                         prediction.Uncertainty is { } entropy ? MetricText.Loss(entropy.MutualInformation) : "-",
                     }
                     : [],
-                new Cell((prediction.Label ?? prediction.Status) + (prediction.Unfamiliar == true ? ", unfamiliar" : ""), Style(prediction)),
+                new Cell((prediction.Label ?? prediction.Status) + (prediction.Unfamiliar == true ? ", unfamiliar" : ""),
+                    Style(prediction)),
                 prediction.Error is null ? prediction.Path : $"{prediction.Path}: {prediction.Error}",
             ]);
         }

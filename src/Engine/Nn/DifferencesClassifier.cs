@@ -7,8 +7,8 @@ using CudaTrainer.Formats.Onnx;
 namespace CudaTrainer.Engine.Nn;
 
 /// <summary>
-/// Another classifier that sees of each frame its features and their differences to the frame before: what changes is there to be found by a
-/// model that looks at every frame by itself.
+/// Another classifier that sees of each frame its features and their differences to the frame before: what changes is there to be found by
+/// a model that looks at every frame by itself.
 /// </summary>
 public sealed class DifferencesClassifier : Classifier
 {

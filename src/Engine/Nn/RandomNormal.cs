@@ -16,8 +16,8 @@ internal static class RandomNormal
 {
     private const double WordStep = 1 / 4294967296.0;
 
-    // Vectors are off by an ulp or two of what they compute, 2⁻⁵² of it. At a zero of sine and cosine that can be much more of the result,
-    // which is why the second margin is one of the deviation.
+    // Vectors are off by an ulp or two of what they compute, 2⁻⁵² of it. At a zero of sine and cosine that can be much more of the
+    // result, which is why the second margin is one of the deviation.
     private const double RelativeMargin = 1.0 / (1L << 44);
     private const double AbsoluteMargin = 1.0 / (1L << 44);
 

@@ -8,10 +8,10 @@ namespace CudaTrainer.Engine.Ops;
 public partial interface IOps
 {
     /// <summary>
-    /// One Adam step on all parameters in Keras's form, p ← p − lr·λ·p − lr·√(1−β₂ᵗ)/(1−β₁ᵗ) · m/(√v + ε), after clipping the gradients;
-    /// nothing but the step count of skipped steps changes if StepState.FoundNonFinite is set. Kingma and Ba 2015, arXiv:1412.6980,
-    /// section 2 (last paragraph); the decay by λ, <see cref="AdamOptions.WeightDecay"/>, as in Loshchilov and Hutter 2019,
-    /// arXiv:1711.05101.
+    /// One Adam step on all parameters in Keras's form, p ← p − lr·λ·p − lr·√(1−β₂ᵗ)/(1−β₁ᵗ) · m/(√v + ε),
+    /// after clipping the gradients; nothing but the step count of skipped steps changes if StepState.FoundNonFinite is set. Kingma and Ba
+    /// 2015, arXiv:1412.6980, section 2 (last paragraph); the decay by λ, <see cref="AdamOptions.WeightDecay"/>, as in Loshchilov and
+    /// Hutter 2019, arXiv:1711.05101.
     /// </summary>
     /// <param name="decays">1 for each parameter that decays, 0 for those that do not [P]; without effect where λ is 0.</param>
     /// <param name="halfParameters">Where the updated parameters are also written, in half precision; or null.</param>

@@ -5,8 +5,8 @@ namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>Clipping and Adam over all parameters at once.</summary>
 /// <remarks>
-/// <para>Cost: 16 bytes read and 12 (with half-precision copies 14) written, 13 FLOPs a parameter (with weight decay 15): bound by memory. 2.5 M parameters: 75
-/// MB.</para>
+/// <para>Cost: 16 bytes read and 12 (with half-precision copies 14) written, 13 FLOPs a parameter (with weight decay 15): bound by memory.
+/// 2.5 M parameters: 75 MB.</para>
 /// <para>Access: 16 bytes of each array a thread where all are aligned, else element by element.</para>
 /// <para>Which parameter an element belongs to is looked up, once for four neighbours, only where parameters are clipped on their own or
 /// some decay.</para>
@@ -83,7 +83,9 @@ public sealed unsafe class Adam(KernelLibrary library)
         });
     }
 
-    /// <summary>t ← t + 1; step = lr·√(1−β₂ᵗ)/(1−β₁ᵗ); clip = min(1, bound/norm of all gradients); decay = lr·λ.</summary>
+    /// <summary>
+    /// t ← t + 1; step = lr·√(1−β₂ᵗ)/(1−β₁ᵗ); clip = min(1, bound/norm of all gradients); decay = lr·λ.
+    /// </summary>
     [GpuKernel(1)]
     private static void Prepare(PrepareArguments a)
     {
@@ -102,8 +104,10 @@ public sealed unsafe class Adam(KernelLibrary library)
         coefficients->Clip = a.ClipsGlobally != 0 ? ClipFactor(a.Bound, state->GradientNorm) : 1;
     }
 
-    /// <summary>g' = g·clip; m ← m + (1−β₁)(g' − m); v ← v + (1−β₂)(g'² − v); p ← p − decay·p where it decays, then p ← p − step·m/(√v +
-    /// ε); a half copy of p where there is one.</summary>
+    /// <summary>
+    /// g' = g·clip; m ← m + (1−β₁)(g' − m); v ← v + (1−β₂)(g'² − v); p ← p − decay·p where it decays, then
+    /// p ← p − step·m/(√v + ε); a half copy of p where there is one.
+    /// </summary>
     [GpuKernel(Threads)]
     private static void Update(StepArguments a)
     {

@@ -77,8 +77,8 @@ internal sealed class FlowCorrelations
 
     /// <summary>
     /// Of the pair added last, for each offset, with f and g the flow at both places and means over all places: f·g and its part across,
-    /// both over √(f·f × g·g); the correlation of the speeds; f·g over |f||g|. After those within the pair, the share of the motion that
-    /// goes across. A lag longer than the scene so far is the scene's.
+    /// both over √(f·f × g·g); the correlation of the speeds; f·g over |f||g|. After those within the pair, the share of the motion
+    /// that goes across. A lag longer than the scene so far is the scene's.
     /// </summary>
     public void Put(ref FeatureWriter output)
     {

@@ -3,7 +3,9 @@ using CudaTrainer.Kernels.Cpu.Threading;
 
 namespace CudaTrainer.Kernels.Cpu;
 
-/// <summary>Features of each frame with the difference to the frame before beside them, by the formulas of docs/kernels-layers.md.</summary>
+/// <summary>
+/// Features of each frame with the difference to the frame before beside them, by the formulas of docs/kernels-layers.md.
+/// </summary>
 /// <remarks>Clips are dealt out to members; every output is one subtraction, or two in the backward pass.</remarks>
 public static unsafe class TimeDifferences
 {

@@ -3,7 +3,9 @@ using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Kernels.Cuda;
 
-/// <summary>Features of each frame with the difference to the frame before beside them, by the formulas of docs/kernels-layers.md.</summary>
+/// <summary>
+/// Features of each frame with the difference to the frame before beside them, by the formulas of docs/kernels-layers.md.
+/// </summary>
 /// <remarks>
 /// <para>Cost: forward reads x twice (the second time from the L2 cache) and writes twice its size; backward reads 3·B·T·D and writes a
 /// third of that; a FLOP or two an element. 10 MB to read and 21 MB to write for 64×20×4096 halves. Bound by memory.</para>

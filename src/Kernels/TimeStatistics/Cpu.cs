@@ -89,8 +89,8 @@ public static unsafe class TimeStatistics
             new Span<float>(deviation, count).Clear();
             new Span<float>(step, count).Clear();
 
-            // All is counted from the first frame until the end: what does not change has exactly no deviation then, and what hardly changes
-            // loses no digits to its size.
+            // All is counted from the first frame until the end: what does not change has exactly no deviation then, and what hardly
+            // changes loses no digits to its size.
             for (int t = 1; t < Time; t++)
             {
                 TStored* frame = x + ((long)t * Features);

@@ -5,8 +5,8 @@ namespace CudaTrainer.Kernels.Cuda;
 
 /// <summary>Mean, deviation and mean step of each feature over time, by the formulas of docs/kernels-layers.md.</summary>
 /// <remarks>
-/// <para>Cost: forward reads x twice (the second time from the L2 cache, where the batch fits there) and does 8·B·T·D FLOPs; backward reads
-/// it once, writes dx and does 9·B·T·D. From DRAM once each: 10 MB an array for 64×20×4096 halves. Bound by memory.</para>
+/// <para>Cost: forward reads x twice (the second time from the L2 cache, where the batch fits there) and does 8·B·T·D FLOPs; backward
+/// reads it once, writes dx and does 9·B·T·D. From DRAM once each: 10 MB an array for 64×20×4096 halves. Bound by memory.</para>
 /// <para>Access: a thread for each group of 16 bytes of features of a clip, which it follows through time; neighbours have neighbouring
 /// groups.</para>
 /// <para>Order: each sum is one thread's, in the order of the frames; no atomics.</para>
@@ -69,8 +69,8 @@ public sealed unsafe class TimeStatistics(KernelLibrary library)
             int feature = (int)(index - (clip * groups)) * TGroup.Lanes, available = a.Features - feature;
             long start = (clip * a.Time * a.Features) + feature;
 
-            // All is counted from the first frame until the end: what does not change has exactly no deviation then, and what hardly changes
-            // loses no digits to its size.
+            // All is counted from the first frame until the end: what does not change has exactly no deviation then, and what hardly
+            // changes loses no digits to its size.
             TGroup first = TElement.ReadGroup(a.X.Start, start, available, a.Aligned), before = first;
             TGroup rise = TGroup.Splat(0), change = TGroup.Splat(0), squares = TGroup.Splat(0);
             for (int t = 1; t < a.Time; t++)

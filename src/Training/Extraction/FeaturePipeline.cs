@@ -195,8 +195,8 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     internal static VideoDataset Scan(FeatureOptions options, string? index, Action<int, int>? progress, CancellationToken stop) =>
         DatasetScanner.Scan(
             options.DatasetPath ?? throw new RunException("There is no dataset to read.",
-                $"Give {SettingName.Of(nameof(TrainingOptions.DatasetPath))} DIR, or {SettingName.Of(nameof(TrainingOptions.FeaturesDir))} " +
-                    "DIR for features that exist already."),
+                $"Give {SettingName.Of(nameof(TrainingOptions.DatasetPath))} DIR, or " +
+                    $"{SettingName.Of(nameof(TrainingOptions.FeaturesDir))} DIR for features that exist already."),
             new DatasetOptions
             {
                 Split = new SplitFractions(options.Split[0], options.Split[1], options.Split.Count > 2 ? options.Split[2] : 0),

@@ -6,7 +6,9 @@ namespace CudaTrainer.Training.Features;
 /// unlike anything it has seen guesses, however sure the probability looks.
 /// </summary>
 /// <param name="Components">[k, D].</param>
-/// <param name="Offsets">[k]: component c is Components[c]·(mean of the frames) + Offsets[c], with variance 1 over the training clips.</param>
+/// <param name="Offsets">
+/// [k]: component c is Components[c]·(mean of the frames) + Offsets[c], with variance 1 over the training clips.
+/// </param>
 /// <param name="Limit">
 /// The distance that one in twenty clips of sources that were held out exceeds; a clip beyond it is unfamiliar.
 /// </param>

@@ -13,8 +13,8 @@ namespace CudaTrainer.Training.Features;
 /// </summary>
 /// <remarks>
 /// The classifier that is saved takes raw features: the affine map is folded into the first layer's weights and biases, W·((x − m)·s) + b =
-/// (W·s)·x + (b − (W·s)·m), with W·P for W where a whitening P follows. Weights of differences of features are folded the same way but shift
-/// nothing: the mean is in both frames.
+/// (W·s)·x + (b − (W·s)·m), with W·P for W where a whitening P follows. Weights of differences of features are folded the same way
+/// but shift nothing: the mean is in both frames.
 /// </remarks>
 public sealed class FeatureScaler
 {

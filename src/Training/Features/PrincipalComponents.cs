@@ -4,8 +4,8 @@ namespace CudaTrainer.Training.Features;
 
 /// <summary>
 /// Principal components from scalar products alone, so that the number of features does not matter: with centred rows X = U·S·Vᵀ the
-/// products X·Xᵀ = U·S²·Uᵀ have what is needed (Schölkopf, Smola &amp; Müller 1998, "Nonlinear component analysis as a kernel eigenvalue
-/// problem", with a linear kernel).
+/// products X·Xᵀ = U·S²·Uᵀ have what is needed (Schölkopf, Smola &amp; Müller 1998, "Nonlinear component analysis as a kernel
+/// eigenvalue problem", with a linear kernel).
 /// </summary>
 internal sealed class PrincipalComponents
 {
@@ -121,7 +121,9 @@ internal sealed class PrincipalComponents
         double Centred(int i, int j) => At(i, j) - withMean[i] - withMean[j] + meanSquare;
     }
 
-    /// <summary>A linear function of whitened rows as one of the rows themselves: Σ_c weights[c]·whitened_c = direction·x + offset.</summary>
+    /// <summary>
+    /// A linear function of whitened rows as one of the rows themselves: Σ_c weights[c]·whitened_c = direction·x + offset.
+    /// </summary>
     /// <param name="row">The rows that <see cref="Products"/> saw.</param>
     /// <param name="weights">[k].</param>
     /// <param name="direction">One for each number of a row; written.</param>

@@ -20,7 +20,9 @@ internal sealed class LearnerSetup(TrainingOptions options, IDevice device, bool
         : device.ComputesInHalf ? "fp16 maths, fp32 sums and master weights, dynamic loss scaling"
         : "fp16 features and saved activations, fp32 maths, dynamic loss scaling";
 
-    /// <summary>With class weights w_y = N / (2·N_y), if they are wanted; of a model that a solver fits, cross-entropy with them.</summary>
+    /// <summary>
+    /// With class weights w_y = N / (2·N_y), if they are wanted; of a model that a solver fits, cross-entropy with them.
+    /// </summary>
     public LossInfo Loss(ClassCounts train) => new(
         options.UseFocalLoss && !Classifiers.IsFitted(options.Model),
         (float)options.FocalGamma,

@@ -54,8 +54,9 @@ internal sealed class RunEvaluation(
             BatchNormStatistics.Estimate(lead, train, options.BatchSize, scaler, stop);
             using ReplicaGroup alone = ReplicaGroup.Of(lead);
             using var evaluator = new Evaluator(alone, val, options.BatchSize, scaler);
+            double threshold = options.Threshold == ThresholdRule.Half ? 0.5 : evaluator.Run().BestThreshold();
             Checkpoint.SaveModel(file, lead,
-                info with { Epoch = state.Epoch, Threshold = options.Threshold == ThresholdRule.Half ? 0.5 : evaluator.Run().BestThreshold(), Average = average.Text }, scaler, familiarity: familiarity);
+                info with { Epoch = state.Epoch, Threshold = threshold, Average = average.Text }, scaler, familiarity: familiarity);
         }
     }
 

@@ -154,7 +154,8 @@ internal sealed class TrainingLoop : IDisposable
     private bool Fit(CancellationToken stop)
     {
         long began = Stopwatch.GetTimestamp();
-        LinearTraining.Write(LinearTraining.Fit(_train, _options, stop, _options.InitialWeights is null ? null : _replicas.Lead), _replicas);
+        LinearTraining.Write(
+            LinearTraining.Fit(_train, _options, stop, _options.InitialWeights is null ? null : _replicas.Lead), _replicas);
         using var evaluator = new Evaluator(_replicas, _train, _options.BatchSize);
         Evaluation fitted = evaluator.Run();
         EndEpoch(epoch: 1, learningRate: 0, _state with

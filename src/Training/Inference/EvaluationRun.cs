@@ -16,7 +16,8 @@ namespace CudaTrainer.Training.Inference;
 
 public sealed record EvaluationOptions
 {
-    [Setting(SettingGroup.Model, "The trained model, a run's folder for its best one, the ensemble.json of several, or bundled, which comes with the program",
+    [Setting(SettingGroup.Model, "The trained model, a run's folder for its best one, the ensemble.json of several, or bundled, which " +
+        "comes with the program",
         Placeholder = "FILE|DIR", Kind = ".safetensors or .h5 file, checkpoint, ensemble or folder of a run")]
     public string Checkpoint { get; init; } = BundledModel.Name;
 

@@ -92,8 +92,8 @@ internal sealed class LinearFit
         double[] started = start is null ? [] : [.. Enumerable.Range(0, rows.Count).Select(clip => start.Of(statistics[clip]))];
         double unit = 1 / Math.Max(1e-6, Math.Sqrt(started.Select(odds => odds * odds).DefaultIfEmpty(1).Average()));
         (double[] mean, double[] scale) = statistics.Standardize();
-        var problem = new Problem(statistics, [.. started.Select(odds => odds * unit)], rows.Labels.ToArray(), [.. Enumerable.Range(0, rows.Count).Select(rows.SourceOf)], balance,
-            candidates, stop);
+        var problem = new Problem(statistics, [.. started.Select(odds => odds * unit)], rows.Labels.ToArray(),
+            [.. Enumerable.Range(0, rows.Count).Select(rows.SourceOf)], balance, candidates, stop);
         Choice choice = problem.Choose(seed);
         (double[] direction, double offset, double trust) = problem.Solve(choice);
         float[] weights = new float[statistics.Width];
@@ -230,7 +230,8 @@ internal sealed class LinearFit
             stop.ThrowIfCancellationRequested();
             int[] basis = Basis(clips);
             PrincipalComponents[] components =
-                [.. blocks.Select(block => PrincipalComponents.Fit(_products[block], basis, (int)Math.Round(Shares[^1] * block.Components)))];
+                [.. blocks.Select(block =>
+                    PrincipalComponents.Fit(_products[block], basis, (int)Math.Round(Shares[^1] * block.Components)))];
             double[][] rows = [.. _all.Select(clip =>
                 components.SelectMany(block => block.Whitened[clip]).Concat(started.Skip(clip).Take(1)).ToArray())];
             return new Space(components, rows, [.. Shares.Select(share => Columns(blocks, components, share, rows[0].Length))]);

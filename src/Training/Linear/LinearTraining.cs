@@ -46,8 +46,8 @@ internal static class LinearTraining
     }
 
     /// <summary>For the header of a run.</summary>
-    public static string LossText(TrainingOptions options) => "logistic, with a penalty on squared weights that is chosen on sources held " +
-        $"out{(options.UseClassWeights ? "; both classes count the same" : string.Empty)}";
+    public static string LossText(TrainingOptions options) => "logistic, with a penalty on squared weights that is chosen on sources " +
+        $"held out{(options.UseClassWeights ? "; both classes count the same" : string.Empty)}";
 
     /// <summary>
     /// What is looked at: of motion the means alone, each family by itself (docs/motion.md); of other features the means, or their

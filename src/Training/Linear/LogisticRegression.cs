@@ -1,9 +1,9 @@
 namespace CudaTrainer.Training.Linear;
 
 /// <summary>
-/// L2-regularised logistic regression: the minimum over β and b of Σ wᵢ·log(1 + e^(−yᵢ(xᵢ·β + b))) + λ/2·‖β‖² with Σ wᵢ = 1 and y = ±1,
-/// by Newton's method with step halving (iteratively reweighted least squares; Hastie, Tibshirani &amp; Friedman, "The Elements of
-/// Statistical Learning", 4.4). The bias is not penalised. In double, in one order: the same bits everywhere.
+/// L2-regularised logistic regression: the minimum over β and b of Σ wᵢ·log(1 + e^(−yᵢ(xᵢ·β + b))) + λ/2·‖β‖² with
+/// Σ wᵢ = 1 and y = ±1, by Newton's method with step halving (iteratively reweighted least squares; Hastie, Tibshirani &amp; Friedman,
+/// "The Elements of Statistical Learning", 4.4). The bias is not penalised. In double, in one order: the same bits everywhere.
 /// </summary>
 internal static class LogisticRegression
 {

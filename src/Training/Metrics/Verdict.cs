@@ -13,8 +13,10 @@ public sealed record Verdict(bool Learned, string Text)
     public static Verdict Of(ClassificationMetrics metrics)
     {
         (double low, double high) = Interval(metrics);
+        string interval = string.Create(CultureInfo.InvariantCulture, $"{100 * low:0}–{100 * high:0} %");
+        double right = 100 * metrics.BalancedAccuracy;
         string measured = string.Create(CultureInfo.InvariantCulture,
-            $"Counting both classes alike it is right for {100 * metrics.BalancedAccuracy:0.0} % (95 % interval {100 * low:0}–{100 * high:0} %, guessing gives 50 %)");
+            $"Counting both classes alike it is right for {right:0.0} % (95 % interval {interval}, guessing gives 50 %)");
         string but = metrics.Accuracy < metrics.MajorityBaseline
             ? ", though naming the larger class without looking would be right more often"
             : string.Empty;

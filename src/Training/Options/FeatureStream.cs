@@ -24,7 +24,9 @@ public static class FeatureStreams
 
     public static bool HasMotion(this FeatureStream stream) => stream != FeatureStream.Rgb;
 
-    /// <summary>What features are of that were made so (<see cref="Data.Cache.FeatureKey.Fields"/>); rgb where nothing records it.</summary>
+    /// <summary>
+    /// What features are of that were made so (<see cref="Data.Cache.FeatureKey.Fields"/>); rgb where nothing records it.
+    /// </summary>
     public static FeatureStream Of(IReadOnlyList<KeyValuePair<string, string>> key)
     {
         string backbone = key.FirstOrDefault(field => field.Key == "backbone").Value ?? string.Empty;

@@ -22,5 +22,7 @@ public static class Presets
 
     /// <returns>The names of settings with their values as people type them; none for an unknown preset.</returns>
     public static IEnumerable<(string Setting, string Value)> Of(string name) =>
-        All.TryGetValue(name, out string? text) ? text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Chunk(2).Select(pair => (pair[0], pair[1])) : [];
+        All.TryGetValue(name, out string? text)
+            ? text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Chunk(2).Select(pair => (pair[0], pair[1]))
+            : [];
 }

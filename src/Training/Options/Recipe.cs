@@ -64,8 +64,8 @@ public sealed record Recipe(TrainingOptions Options, IReadOnlyList<string> Reaso
                 Stream = open.Remove(nameof(options.Stream)) ? start.Stream : best.Stream,
                 Model = open.Remove(nameof(options.Model)) ? start.Model : best.Model,
             };
-            reasons.Add($"{Name(nameof(options.Model))} {best.Model}, {Name(nameof(options.Stream))} {best.Stream.ToString().ToLowerInvariant()}: " +
-                "what the initial weights are of");
+            reasons.Add($"{Name(nameof(options.Model))} {best.Model}, " +
+                $"{Name(nameof(options.Stream))} {best.Stream.ToString().ToLowerInvariant()}: what the initial weights are of");
         }
 
         if (open.ContainsKey(nameof(options.Stream)) && data.Stream is { } there)

@@ -240,8 +240,8 @@ public sealed record TrainingOptions : FeatureOptions
         Role = SettingRole.Learned | SettingRole.OfSteps, Default = "on for a new classifier on a random backbone")]
     public bool? StandardizeFeatures { get; init; }
 
-    [Setting(SettingGroup.Model, "Replace standardised features by so many principal components over the training clips, each of variance " +
-        "1; 0 = none. Features of motion have numbers of their own",
+    [Setting(SettingGroup.Model, "Replace standardised features by so many principal components over the training clips, each of " +
+        "variance 1; 0 = none. Features of motion have numbers of their own",
         Role = SettingRole.LearnedIfSet | SettingRole.OfSteps, AtLeast = 0, AtMost = 512)]
     public int Whiten { get; init; }
 

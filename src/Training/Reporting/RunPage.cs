@@ -70,7 +70,10 @@ internal static class RunPage
         bool tested = result.Test is not null;
         ClassificationMetrics metrics = result.Test ?? val;
         Verdict verdict = Verdict.Of(metrics);
-        html.Add($"<div class=\"verdict {(verdict.Learned ? "good" : "bad")}\"><p>{Sentence(result, metrics, tested)} {verdict.Text} {result.Yardstick?.Compare(val, result.Test)}</p>{Caveats(run, result, tested)}</div>");
+        string kind = verdict.Learned ? "good" : "bad";
+        Markup sentence = Sentence(result, metrics, tested), caveats = Caveats(run, result, tested);
+        string? comparison = result.Yardstick?.Compare(val, result.Test);
+        html.Add($"<div class=\"verdict {kind}\"><p>{sentence} {verdict.Text} {comparison}</p>{caveats}</div>");
         string split = tested ? "test" : "val";
         html.Add($"<dl class=\"tiles\">");
         Tile($"Accuracy ({split})", Numbers.Percent(metrics.Accuracy), $"larger class: {Numbers.Percent(metrics.MajorityBaseline)}");

@@ -138,7 +138,8 @@ public sealed class TrainedClassifier : IDisposable
 
     private static Learner NewLearner(IDevice device, ModelInfo info)
     {
-        Classifier model = Classifiers.Create(info.Model, new ClassifierOptions(info.Inputs, (float)(info.Dropout ?? 0), Differences: info.Differences));
+        Classifier model = Classifiers.Create(info.Model,
+            new ClassifierOptions(info.Inputs, (float)(info.Dropout ?? 0), Differences: info.Differences));
         return new Learner(device, model,
             new LearnerOptions(info.Loss ?? LossInfo.Plain, new AdamOptions { ClipMode = ClipMode.Off }, MixedPrecision: false, Seed: 0));
     }

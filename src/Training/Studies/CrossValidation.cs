@@ -46,7 +46,8 @@ public static class CrossValidation
         using var study = new Study(options, observer, stop);
         if (modelOutput is not null && !(Classifiers.IsFitted(study.Options.Model) && options.Fusion == StreamFusion.Concatenation))
         {
-            throw new RunException("A model of all clips can be written of the linear model alone: a network needs clips to choose its epoch on.",
+            throw new RunException("A model of all clips can be written of the linear model alone: " +
+                "a network needs clips to choose its epoch on.",
                 $"Give {SettingName.Of(nameof(TrainingOptions.Model))} linear, or use train.");
         }
 
@@ -56,7 +57,8 @@ public static class CrossValidation
         var result = new CrossValidationResult(
             study.DeviceKind, study.Clips.Count, study.Clips.Sources.Distinct(StringComparer.Ordinal).Count(), row.Metrics,
                 options.Seeds > 1 ? study.MetricsOfMean(row.Runs) : null, yardstick?.Metrics,
-            yardstick is null ? null : study.Bootstrap.Gain(row.Answers, yardstick.Answers), [.. row.Runs.Select(run => Summary(study, run))])
+            yardstick is null ? null : study.Bootstrap.Gain(row.Answers, yardstick.Answers),
+            [.. row.Runs.Select(run => Summary(study, run))])
         {
             Model = study.Options.Model,
         };
@@ -74,8 +76,11 @@ public static class CrossValidation
     private static string CardOf(CrossValidationResult result)
     {
         Estimate balanced = result.Metrics.BalancedAccuracy;
+        string range = string.Create(CultureInfo.InvariantCulture,
+            $"{100 * balanced.Interval.Low:0}–{100 * balanced.Interval.High:0} %");
+        string accuracy = string.Create(CultureInfo.InvariantCulture, $"balanced accuracy {100 * balanced.Value:0.0} % ({range})");
         return string.Create(CultureInfo.InvariantCulture,
-            $"{result.Clips} clips from {result.Sources} sources; balanced accuracy {100 * balanced.Value:0.0} % ({100 * balanced.Interval.Low:0}–{100 * balanced.Interval.High:0} %) on sources not seen, AUC {result.Metrics.Auc.Value:0.000}");
+            $"{result.Clips} clips from {result.Sources} sources; {accuracy} on sources not seen, AUC {result.Metrics.Auc.Value:0.000}");
     }
 
     private static FoldSummary Summary(Study study, FoldRun run)

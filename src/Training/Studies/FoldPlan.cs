@@ -49,8 +49,8 @@ public static class FoldPlan
         return most >= shares.Length
             ? SourceFolds.Assign(labels, sources, clips, shares, seed)
             : throw new RunException(
-                $"The clips come from {clips.Select(clip => sources[clip]).Distinct(StringComparer.Ordinal).Count()} sources, which is too " +
-                    $"few for {what}: at most {most} parts can have both classes without sharing a source.",
+                $"The clips come from {clips.Select(clip => sources[clip]).Distinct(StringComparer.Ordinal).Count()} sources, which is " +
+                    $"too few for {what}: at most {most} parts can have both classes without sharing a source.",
                 $"Use fewer {SettingName.Of(nameof(StudyOptions.Folds))}, or add clips of other sources.");
     }
 }

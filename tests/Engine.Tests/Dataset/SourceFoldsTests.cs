@@ -9,7 +9,8 @@ public class SourceFoldsTests
     public void The_order_of_the_clips_does_not_matter()
     {
         string[] sources = [.. Enumerable.Range(0, 60).Select(i => $"source {i % 12}")];
-        int[] labels = [.. Enumerable.Range(0, 60).Select(i => i % 12 < 5 ? i % 2 : i % 3 == 0 ? 1 : 0)], order = [.. Enumerable.Range(0, 60)];
+        int[] labels = [.. Enumerable.Range(0, 60).Select(i => i % 12 < 5 ? i % 2 : i % 3 == 0 ? 1 : 0)],
+            order = [.. Enumerable.Range(0, 60)];
         new Random(5).Shuffle(order);
 
         Dictionary<string, int> straight = PartOfSource([.. Enumerable.Range(0, 60)]), shuffled = PartOfSource(order);

@@ -63,7 +63,7 @@ public class LogisticRegressionTests
     {
         Random random = new(4);
         int[] labels = [.. Enumerable.Range(0, count).Select(i => i % 2)];
-        return ([.. labels.Select(label => Enumerable.Range(0, width).Select(c => random.NextDouble() + (c == 0 ? label * 0.5 : 0)).ToArray())],
-            labels);
+        return ([.. labels.Select(label =>
+            Enumerable.Range(0, width).Select(c => random.NextDouble() + (c == 0 ? label * 0.5 : 0)).ToArray())], labels);
     }
 }

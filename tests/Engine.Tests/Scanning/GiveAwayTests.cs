@@ -20,8 +20,8 @@ public sealed class GiveAwayTests
 
         finding.Kind.ShouldBe("give_away_picture");
         finding.Text.ShouldBe("The height of the picture alone tells the classes apart in 98 % of clips held out (violent: 720 rows in " +
-            "40 of 40; nonviolent: 360 rows in 38 of 40): a model may learn that instead of what happens. Bring all clips to one size, or " +
-                "add clips that break the link. So does the shape of the picture (98 %).");
+            "40 of 40; nonviolent: 360 rows in 38 of 40): a model may learn that instead of what happens. Bring all clips to one size, " +
+                "or add clips that break the link. So does the shape of the picture (98 %).");
     }
 
     [Fact]

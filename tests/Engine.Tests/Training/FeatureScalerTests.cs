@@ -74,7 +74,8 @@ public sealed class FeatureScalerTests : IDisposable
     public void A_fitted_model_has_nothing_to_fold_into()
     {
         MemoryRows rows = new(12);
-        using Learner learner = new(_device, Classifiers.Create("linear", new ClassifierOptions(rows.Dimension)), TrainingFixture.Learner());
+        using Learner learner = new(_device, Classifiers.Create("linear", new ClassifierOptions(rows.Dimension)),
+            TrainingFixture.Learner());
         learner.Parameters.Initialize(7);
         float[] before = learner.Parameters.Values.Read<float>();
 

@@ -203,7 +203,18 @@ public sealed class KerasModelsTests : IDisposable
 
     private void Save(Learner learner, string model, string name)
     {
-        ModelInfo info = new() { Model = ModelCases.NameOf(model), Differences = ModelCases.HasDifferences(model), Inputs = 16, Frames = 4, Backbone = "b", BackboneDescription = "a backbone", Preprocess = "torch", Threshold = 0.25, Epoch = 3 };
+        ModelInfo info = new()
+        {
+            Model = ModelCases.NameOf(model),
+            Differences = ModelCases.HasDifferences(model),
+            Inputs = 16,
+            Frames = 4,
+            Backbone = "b",
+            BackboneDescription = "a backbone",
+            Preprocess = "torch",
+            Threshold = 0.25,
+            Epoch = 3,
+        };
         Checkpoint.SaveModel(_folder.File(name + ".safetensors"), learner, info, scaler: null, _folder.File(name + ".h5"));
     }
 }

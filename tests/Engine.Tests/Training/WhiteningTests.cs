@@ -39,7 +39,9 @@ public sealed class WhiteningTests : IDisposable
         clips.ShouldAllBe(clip => clip.Skip(found).All(value => value == 0));
     }
 
-    /// <summary>The features of a block of 512 by their covariance, and the same with a constant one by the products of the clips.</summary>
+    /// <summary>
+    /// The features of a block of 512 by their covariance, and the same with a constant one by the products of the clips.
+    /// </summary>
     [Fact]
     public void Both_ways_find_the_same_components()
     {
@@ -156,7 +158,8 @@ public sealed class WhiteningTests : IDisposable
         MemoryRows rows = Rows(20, FeatureStream.Both.Dimension());
         FeatureScaler scaler = FeatureScaler.Fit(rows, FeatureStream.Both, components: 6);
         using CpuDevice device = new(threads: 1);
-        using Learner learner = new(device, Classifiers.Create("frame-mlp", new ClassifierOptions(rows.Dimension)), TrainingFixture.Learner());
+        using Learner learner = new(device, Classifiers.Create("frame-mlp", new ClassifierOptions(rows.Dimension)),
+            TrainingFixture.Learner());
         learner.Parameters.Initialize(7);
         string file = _fixture.File("c.ckpt");
         Checkpoint.SaveFull(file, learner, Info(rows), new TrainingState(), scaler);

@@ -17,7 +17,8 @@ public sealed unsafe class CudaTimeDifferencesTests(CudaFixture fixture)
         var op = new Cuda.TimeDifferences(fixture.Library);
         using var team = new ThreadTeam(1, SimdSelection.Current);
         foreach ((int batch, int time, int features) in
-            ((int, int, int)[])[(0, 3, 4), (1, 1, 1), (3, 20, 128), (2, 7, 15), (5, 17, 33), (4, 1, 16), (2, 2, 257), (9, 2, 64), (17, 9, 8)])
+            ((int, int, int)[])[(0, 3, 4), (1, 1, 1), (3, 20, 128), (2, 7, 15), (5, 17, 33), (4, 1, 16), (2, 2, 257),
+                (9, 2, 64), (17, 9, 8)])
         {
             using var buffers = new Buffers();
             using var arrays = new DeviceArrays(fixture, type, misaligned);
