@@ -23,8 +23,8 @@ internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
 
     public override IReadOnlyList<string> Usages =>
     [
-        "--checkpoint FILE --dataset-path DIR [options]", "--checkpoint FILE --features-dir DIR [options]",
-        "--checkpoint FILE --nonviolent-videos DIR [options]",
+        "[--checkpoint FILE] --dataset-path DIR [options]", "[--checkpoint FILE] --features-dir DIR [options]",
+        "--nonviolent-videos DIR [options]",
     ];
 
     public override IReadOnlyList<string> Notes =>

@@ -26,6 +26,14 @@ internal static class FamiliarityFit
         var statistics = ClipStatistics.Of(rows);
         (double[] mean, double[] scale) = statistics.Standardize();
         double[][][] products = [.. blocks.Select(block => PrincipalComponents.Products(statistics.Count, statistics.Of(block)))];
+        PrincipalComponents[] spaces = Spaces(all);
+        int count = spaces.Sum(space => space.Count);
+        if (count == 0)
+        {
+            // All clips are alike.
+            return null;
+        }
+
         int[] partOf = SourceFolds.Assign(labels, sources, all, [.. Enumerable.Repeat(1.0 / parts, parts)], seed);
         double[] distances = new double[rows.Count];
         for (int part = 0; part < parts; part++)
@@ -35,12 +43,11 @@ internal static class FamiliarityFit
             foreach (int clip in all.Where(clip => partOf[clip] == part))
             {
                 double[] along = [.. seen.SelectMany(space => space.Whitened[clip])];
-                distances[clip] = Math.Sqrt(along.Average(value => value * value));
+                distances[clip] = Math.Sqrt(along.Sum(value => value * value) / Math.Max(1, along.Length));
             }
         }
 
-        PrincipalComponents[] spaces = Spaces(all);
-        int count = spaces.Sum(space => space.Count), place = 0;
+        int place = 0;
         float[] components = new float[count * rows.Dimension], offsets = new float[count];
         foreach ((StatisticsBlock block, PrincipalComponents space) in blocks.Zip(spaces))
         {

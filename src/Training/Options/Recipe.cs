@@ -48,12 +48,6 @@ public sealed record Recipe(TrainingOptions Options, IReadOnlyList<string> Reaso
         Dictionary<string, Setting> open = Open(options).Where(setting => !fixedToo.Contains(setting.Property.Name))
             .ToDictionary(setting => setting.Property.Name);
         Setting? ofSteps = all.FirstOrDefault(setting => setting.Role.HasFlag(SettingRole.OfSteps) && given.Contains(setting.Name));
-        if ((data.Stream is not null && (network || ofSteps is not null)) || (options.InitialWeights is not null && data.Start is null))
-        {
-            // Whoever brings features, or weights of another program, and says how to step, has a training of their own in mind.
-            return new Recipe(options, []);
-        }
-
         bool few = data.Clips.Total < ClipsForNetwork;
         List<string> reasons = [];
         TrainingOptions best = options;
@@ -66,6 +60,12 @@ public sealed record Recipe(TrainingOptions Options, IReadOnlyList<string> Reaso
             };
             reasons.Add($"{Name(nameof(options.Model))} {best.Model}, " +
                 $"{Name(nameof(options.Stream))} {best.Stream.ToString().ToLowerInvariant()}: what the initial weights are of");
+        }
+
+        if ((data.Stream is not null && (network || ofSteps is not null)) || (options.InitialWeights is not null && data.Start is null))
+        {
+            // Whoever brings features, or weights of another program, and says how to step, has a training of their own in mind.
+            return new Recipe(best, reasons);
         }
 
         if (open.ContainsKey(nameof(options.Stream)) && data.Stream is { } there)

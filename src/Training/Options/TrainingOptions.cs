@@ -258,7 +258,7 @@ public sealed record TrainingOptions : FeatureOptions
     public double Dropout { get; init; } = 0.5;
 
     [Setting(SettingGroup.Model, "Start the classifier from these weights; bundled are those that come with the program",
-        Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.OfSteps,
+        Role = SettingRole.Place | SettingRole.SingleRun,
         Placeholder = "FILE", Kind = ".safetensors or .h5 file, or checkpoint")]
     public string? InitialWeights { get; init; }
 
