@@ -144,7 +144,7 @@ public class UsageTests
         CommandOutcome outcome = CommandRunner.RunInside("predict", "@clip.mp4");
 
         outcome.ExitCode.ShouldBe(1);
-        outcome.Error.ShouldContain("@clip.mp4");
+        (outcome.Output + outcome.Error).ShouldContain("@clip.mp4");
     }
 
     [Fact]
