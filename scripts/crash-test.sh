@@ -36,7 +36,7 @@ extract() { # CACHE [options]: becomes the program
 train() { # RUN [options]: becomes the program. Extraction is done by then, so the time goes into training.
     local run=$1
     shift
-    exec env --default-signal=INT ./cudatrainer train --dataset-path "$work/clips/dataset" --frames 12 --max-corrupt 0.5 \
+    exec env --default-signal=INT ./cudatrainer train --dataset-path "$work/clips/dataset" --preset original --frames 12 --max-corrupt 0.5 \
         --cache-dir "$work/cache-a" --checkpoint-dir "$run" --batch-size 2 --epochs 16 --warmup-epochs 2 \
         --early-stopping-patience 0 --checkpoint-every 3 --keep-checkpoints 2 --log-every-steps 1 "$@"
 }

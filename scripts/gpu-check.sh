@@ -181,7 +181,8 @@ if [ -z "$quick" ]; then
     train fp32 "fp32" "--features-dir features" --no-mixed-precision
     train eager "op by op" "--features-dir features" --no-xla
     if "$app/cudatrainer" demo --clips-only --clips 12 --output demo >"$work/demo.log" 2>&1; then
-        train clips "from clips" "--dataset-path demo/dataset --max-corrupt 0.5 --frames 1 --batch-size 4 --cache-dir cache"
+        train clips "from clips" \
+            "--dataset-path demo/dataset --preset original --max-corrupt 0.5 --frames 1 --batch-size 4 --cache-dir cache"
     else
         note "training, from clips: not run, since FFmpeg of the release that the kit was built with is not here"
     fi

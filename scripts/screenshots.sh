@@ -25,7 +25,8 @@ say "recording a training"
 cat >"$work/session.sh" <<SESSION
 stty cols 112 rows 33
 cd "$work/demo"
-"$root/cudatrainer" train --dataset-path dataset --cache-dir feature_cache --checkpoint-dir run --frames 3 --epochs 30 --batch-size 16 --no-use-focal-loss --dropout 0.2
+"$root/cudatrainer" train --dataset-path dataset --stream rgb --model simple-lstm --cache-dir feature_cache \
+    --checkpoint-dir run --frames 3 --epochs 30 --batch-size 16 --no-use-focal-loss --dropout 0.2
 SESSION
 TERM=xterm-256color script -q --log-out "$work/session.out" --log-timing "$work/session.time" -c "sh $work/session.sh" >/dev/null
 /usr/bin/python3 scripts/terminal_picture.py "$work/session.out" "$work/session.time" 112 33 'epoch [12][0-9]/30 loss' >"$work/terminal.html"

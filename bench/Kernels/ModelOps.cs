@@ -46,7 +46,7 @@ internal sealed class ModelOps(int batch, int time, int inputs)
         double size = type.Size(), sequence = size * Rows * Hidden, pooled = size * batch * Hidden, dense = size * batch * 256;
         long[] bounds = ParameterBounds();
         bool half = type == DType.Float16;
-        double parameters = 4.0 * bounds[^1], features = Rows * (double)inputs;
+        double parameters = 4.0 * bounds[^1], features = Rows * (double)inputs, statistics = 3 * 4.0 * batch * inputs;
         return
         [
             BatchNorm(Rows, Hidden, relu: false, sequence, backward: false),
@@ -57,6 +57,14 @@ internal sealed class ModelOps(int batch, int time, int inputs)
             Op($"activation dropout backward {Rows}x{Hidden}", 2 * sequence, sequence, t => ActivationDropout(t, type, backward: true)),
             Op($"attention forward {batch}x{time}x{Hidden}", sequence, pooled, t => Attention(t, type, backward: false)),
             Op($"attention backward {batch}x{time}x{Hidden}", sequence + pooled, sequence, t => Attention(t, type, backward: true)),
+            Op($"time statistics forward {batch}x{time}x{inputs}", size * features, statistics,
+                t => TimeStatistics(t, type, backward: false)),
+            Op($"time statistics backward {batch}x{time}x{inputs}", (size * features) + (5.0 / 3 * statistics), size * features,
+                t => TimeStatistics(t, type, backward: true)),
+            Op($"time differences forward {batch}x{time}x{inputs}", size * features, 2 * size * features,
+                t => TimeDifferences(t, type, backward: false)),
+            Op($"time differences backward {batch}x{time}x{inputs}", 2 * size * features, size * features,
+                t => TimeDifferences(t, type, backward: true)),
             Op($"softmax focal loss {batch}x{Classifier.Classes}", batch * (4 + (2 * size)), batch * (12 + (2 * size)), t => Loss(t, type)),
             Op($"column sum {Rows}x{4 * Hidden}", 4 * sequence, 0, t => ColumnSum(t, type)),
             Op($"accumulate {Rows}x{Hidden}", 2 * sequence, sequence, t => Accumulate(t, type)),
@@ -158,6 +166,29 @@ internal sealed class ModelOps(int batch, int time, int inputs)
         void Forward() => tensors.Ops.AttentionPoolForward(x, weight, y, attention);
     }
 
+    private Op TimeStatistics(OpTensors tensors, DType type, bool backward)
+    {
+        Tensor x = tensors.Random([batch, time, inputs], 1, type), y = tensors.Zeros([batch, 3 * inputs]);
+        if (!backward)
+        {
+            return new Op(Forward, ("y", y));
+        }
+
+        Forward();
+        Tensor dy = tensors.Random(y.Shape), dx = tensors.Zeros(x.Shape, type);
+        return new Op(() => tensors.Ops.TimeStatisticsBackward(dy, x, y, dx), ("gradient of x", dx));
+
+        void Forward() => tensors.Ops.TimeStatisticsForward(x, y);
+    }
+
+    private Op TimeDifferences(OpTensors tensors, DType type, bool backward)
+    {
+        Tensor x = tensors.Random([batch, time, inputs], 1, type), y = tensors.Random([batch, time, 2 * inputs], 1, type);
+        return backward
+            ? new Op(() => tensors.Ops.TimeDifferencesBackward(y, x), ("gradient of x", x))
+            : new Op(() => tensors.Ops.TimeDifferencesForward(x, y), ("y", y));
+    }
+
     private Op Loss(OpTensors tensors, DType type)
     {
         Shape shape = [batch, Classifier.Classes];
@@ -212,13 +243,15 @@ internal sealed class ModelOps(int batch, int time, int inputs)
         Shape shape = [(int)bounds[^1]];
         Tensor parameters = tensors.Random(shape, 0.1f), gradients = tensors.Random(shape, 0.01f), first = tensors.Zeros(shape),
             second = tensors.Zeros(shape);
-        Tensor segments = tensors.From(bounds), norms = tensors.Zeros([bounds.Length - 1]);
+        Tensor segments = tensors.From(bounds), norms = tensors.Zeros([bounds.Length - 1]),
+            decays = tensors.Zeros([bounds.Length - 1]);
         Tensor? halves = withHalves ? tensors.Zeros(shape, DType.Float16) : null;
         StepStateTensor state = tensors.State();
         state.Write(new StepState { LearningRate = 1e-3f, LossScale = 1, GradientNorm = 3 });
         (string, Tensor)[] outputs = [("parameters", parameters), ("first moments", first), ("second moments", second)];
         return new Op(
-            () => tensors.Ops.AdamStep(parameters, gradients, first, second, segments, norms, halves, state.Tensor, new AdamOptions()),
+            () => tensors.Ops.AdamStep(parameters, gradients, first, second, segments, norms, decays, halves, state.Tensor,
+                new AdamOptions()),
             halves is null ? outputs : [.. outputs, ("half copies", halves)]);
     }
 

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using CudaTrainer.Training.Inference;
 
 namespace CudaTrainer.Serve;
@@ -23,6 +24,10 @@ internal sealed record VideoResult(
     IReadOnlyList<WindowAnswer> Windows, IReadOnlyList<ViolenceEvent> Events, IReadOnlyList<FrameAnswer> Frames, VideoFacts Video,
     double Seconds)
 {
+    /// <summary>Whether the video is unlike what the model learned from; null if the model does not say.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public bool? Unfamiliar { get; init; }
+
     /// <summary>The pictures behind <see cref="Frames"/>, as PNG files.</summary>
     internal IReadOnlyList<byte[]> Pictures { get; init; } = [];
 }

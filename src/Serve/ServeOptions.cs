@@ -8,10 +8,10 @@ namespace CudaTrainer.Serve;
 public sealed record ServeOptions
 {
     /// <summary>
-    /// The model and how it answers. Paths are those of the uploads; <see cref="PredictionOptions.Window"/> is always set.
+    /// The model and how it answers. Paths are those of the uploads; <see cref="WindowOptions.Window"/> is always set.
     /// </summary>
     [Settings(Except = SettingRole.Offline)]
-    public PredictionOptions Prediction { get; init; } = new() { Window = 2 };
+    public PredictionOptions Prediction { get; init; } = new() { Windows = new() { Window = 2 } };
 
     // The longest time that a timer takes is 49 days.
     [Setting(SettingGroup.Data, "Seconds after which work on one video is given up", Above = 0, AtMost = 1e6)]
@@ -36,7 +36,7 @@ public sealed record ServeOptions
     public long MaxUploadBytes => (long)(MaxUploadMb * 1e6);
 
     /// <summary>Windows of each video.</summary>
-    public WindowPlan Plan => new(Prediction.Window!.Value, Prediction.Stride ?? (Prediction.Window.Value / 2));
+    public WindowPlan Plan => WindowPlan.Of(Prediction.Windows)!.Value;
 
     /// <summary>The address that <see cref="Host"/> stands for; null if it is none.</summary>
     public IPAddress? Address => Host == "localhost" ? IPAddress.Loopback : IPAddress.TryParse(Host, out IPAddress? address) ? address : null;

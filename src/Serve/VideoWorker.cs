@@ -84,6 +84,7 @@ internal sealed class VideoWorker(Predictor predictor, ServeOptions options, Vid
                 windows[^1].End, video.Codec, video.Container),
             Math.Round(Stopwatch.GetElapsedTime(began).TotalSeconds, 3))
         {
+            Unfamiliar = prediction.Unfamiliar,
             Pictures = [.. frames.Select(frame => frame.Png)],
         }, null);
     }

@@ -71,6 +71,16 @@ public class ConfigFileTests
     }
 
     [Fact]
+    public void A_folder_is_no_file()
+    {
+        using TemporaryFolder folder = new();
+        CommandOutcome outcome = CommandRunner.RunInside("train", "--features-dir", "features", "--config", folder.Path);
+
+        outcome.ExitCode.ShouldBe(2);
+        outcome.ErrorLines[0].ShouldBe($"error: --config: {folder.Path} is a folder; expected a JSON file");
+    }
+
+    [Fact]
     public void A_missing_file_is_named()
     {
         CommandOutcome outcome = CommandRunner.RunInside("extract", "--dataset-path", "videos", "--config", "no-such-file.json");

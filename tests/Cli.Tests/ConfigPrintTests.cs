@@ -19,7 +19,8 @@ public class ConfigPrintTests
         rows["--batch-size"].ShouldBe($"16 | {config}");
         rows["--features-dir"].ShouldBe($"features | {config}");
         rows["--shuffle"].ShouldBe($"off | {config}");
-        rows["--dropout"].ShouldBe("0.5 | default");
+        rows["--dropout"].ShouldBe("as the data asks | recipe");
+        rows["--gradient-clip-norm"].ShouldBe("1 | default");
         rows["--mixed-precision"].ShouldBe("on for cuda, off for cpu | default");
         rows.Count.ShouldBe(new Commands.TrainCommand().Options.Count);
     }

@@ -51,7 +51,7 @@ public sealed class CudaDoctorTests : IDisposable
                 ["CUDASIM_FAIL_LAUNCH"] = "SoftmaxFocalLoss_Run_f16",
                 ["CUDATRAINER_SYNC"] = wait
             },
-            "train", "--features-dir", features, "--device", "cuda:0", "--epochs", "1");
+            "train", "--features-dir", features, "--device", "cuda:0", "--epochs", "1", "--model", "frame-mlp");
         outcome.ExitCode.ShouldBe(1);
         outcome.Error.ShouldContain(message);
     }
@@ -70,7 +70,7 @@ public sealed class CudaDoctorTests : IDisposable
                 ["CUDASIM_COMPUTE_CAPABILITY"] = capability,
                 ["CUDATRAINER_KERNEL_CACHE"] = _folder.File("kernels")
             },
-            "train", "--features-dir", features, "--device", "cuda:0", "--epochs", "1");
+            "train", "--features-dir", features, "--device", "cuda:0", "--epochs", "1", "--model", "frame-mlp");
         outcome.ExitCode.ShouldBe(exitCode, outcome.Error);
         outcome.Error.ShouldContain(message);
         Directory.Exists(_folder.File("kernels")).ShouldBe(exitCode == 0);
@@ -196,10 +196,13 @@ public sealed class CudaDoctorTests : IDisposable
 
     private static string Status(JsonElement check) => check.GetProperty("status").GetString()!;
 
-    /// <summary>The environment without what this process may have been told of CUDA.</summary>
+    /// <summary>
+    /// The environment without what this process may have been told of CUDA. What the simulator has compiled is shared by its copies.
+    /// </summary>
     private static Dictionary<string, string?> Without(Dictionary<string, string?> environment)
     {
         environment.TryAdd(Simulator, null);
+        environment.TryAdd("CUDASIM_PTX_CACHE", Path.Combine(Libraries, "ptx-cache"));
         return environment;
     }
 

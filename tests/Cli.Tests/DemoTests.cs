@@ -22,14 +22,13 @@ public class DemoTests
     [Fact]
     public void Bad_options_of_the_demo_are_reported_at_once()
     {
-        CommandOutcome outcome = CommandRunner.RunInside("demo", "--clips", "3", "--epochs", "0", "--frames", "0");
+        CommandOutcome outcome = CommandRunner.RunInside("demo", "--clips", "3", "--threads", "-1");
 
         outcome.ExitCode.ShouldBe(2);
         string[] expected =
         [
             "error: --clips: 3 is out of range; expected 12 to 2000",
-            "error: --frames: 0 is out of range; expected 1 to 4096",
-            "error: --epochs: 0 is out of range; expected 1 or more",
+            "error: --threads: -1 is out of range; expected 0 to 1024",
             "Run \"cudatrainer demo --help\" for help.",
         ];
         outcome.ErrorLines.ShouldBe(expected);

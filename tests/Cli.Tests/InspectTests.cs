@@ -33,7 +33,8 @@ public sealed class InspectTests : IDisposable
     public void A_model_and_a_checkpoint_say_what_they_are_and_a_folder_lists_its_arrays()
     {
         FeatureFolder.Write(_folder.File("features"));
-        CommandRunner.RunIn(_folder.Path, [], "train", "--features-dir", "features", "--checkpoint-dir", "run", "--epochs", "1")
+        CommandRunner.RunIn(_folder.Path, [], "train", "--features-dir", "features", "--checkpoint-dir", "run", "--epochs", "1",
+            "--model", "lstm-attention")
             .ExitCode.ShouldBe(0);
 
         JsonElement model = Json("run/best_model.safetensors", "--stats");

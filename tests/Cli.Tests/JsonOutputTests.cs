@@ -34,7 +34,7 @@ public sealed class JsonOutputTests : IDisposable
     [Fact]
     public void A_plan_is_printed_too()
     {
-        CommandOutcome outcome = Train("--dry-run", "--json", "--batch-size", "5");
+        CommandOutcome outcome = Train("--dry-run", "--json", "--batch-size", "5", "--model", "lstm-attention");
 
         using var plan = JsonDocument.Parse(outcome.Output);
         plan.RootElement.GetProperty("steps_per_epoch").GetInt32().ShouldBe(5);

@@ -28,7 +28,10 @@ public sealed class KerasTests : IDisposable
             CommandOutcome outcome = Run("evaluate", "--checkpoint", file, "--features-dir", "features");
             outcome.ExitCode.ShouldBe(0, outcome.Error);
             outcome.Output.ShouldContain("confusion");
-            return outcome.Output.Replace(file, "FILE", StringComparison.Ordinal);
+
+            // Keras's files do not say what the training clips look like.
+            string[] lines = [.. outcome.Output.Split('\n').Where(line => !line.StartsWith("unfamiliar clips", StringComparison.Ordinal))];
+            return string.Join('\n', lines).Replace(file, "FILE", StringComparison.Ordinal);
         }
 
         byte[] TrainOn(string file)

@@ -2,6 +2,7 @@ using System.Text.Json;
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Data.Video;
+using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
 
 namespace CudaTrainer.Cli.Tests;
@@ -84,8 +85,9 @@ public sealed class MotionTests : IDisposable
             set.ReadRow(1, row);
             return row;
         })];
-        rows[2][4444..(4444 + 4096)].ShouldBe(rows[0][4096..]);
-        rows[2][(4444 + 4096)..].ShouldBe(rows[1][MotionFeatures.PerStep..]);
+        int second = Vgg19.Features + MotionFeatures.PerStep;
+        rows[2][second..(second + Vgg19.Features)].ShouldBe(rows[0][Vgg19.Features..]);
+        rows[2][(second + Vgg19.Features)..].ShouldBe(rows[1][MotionFeatures.PerStep..]);
 
         double violent = Violent(Run("predict", "clips/train/violent/a.mp4", "--checkpoint", "run/best_model.safetensors", "--json"));
         violent.ShouldBe(Violent(Run("predict", "clips/train/violent/a.mp4", "--checkpoint", "run2/best_model.safetensors", "--json")));

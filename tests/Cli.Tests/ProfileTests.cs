@@ -12,8 +12,8 @@ public class ProfileTests
         CommandRunner.RunIn(folder.Path, [], "demo", "--clips-only", "--clips", "12", "--output", "demo").ExitCode.ShouldBe(0);
 
         CommandOutcome outcome = CommandRunner.RunIn(
-            folder.Path, [], "train", "--dataset-path", "demo/dataset", "--max-corrupt", "0.5", "--frames", "1", "--epochs", "3",
-                "--batch-size", "4", "--checkpoint-dir", "run", "--profile", "2,4");
+            folder.Path, [], "train", "--dataset-path", "demo/dataset", "--preset", "original", "--max-corrupt", "0.5", "--frames", "1",
+                "--epochs", "3", "--batch-size", "4", "--checkpoint-dir", "run", "--profile", "2,4");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         string[] lines = outcome.Output.Split('\n');

@@ -35,7 +35,10 @@ public sealed class RehearsalTests : IDisposable
         trained.Error.ShouldContain("--warmup-epochs 5 with --epochs 2: the learning rate still rises when training ends, at 4e-4 of 1e-3");
         using var file = JsonDocument.Parse(CommandRunner.RunInside("inspect", _folder.File("run/best_model.safetensors"), "--json")
             .Output);
-        file.RootElement.GetProperty("elements").GetInt64().ShouldBe(total);
+        file.RootElement.GetProperty("tensors").EnumerateArray()
+            .Where(tensor => !tensor.GetProperty("name").GetString()!.StartsWith("familiarity.", StringComparison.Ordinal))
+            .Sum(tensor => tensor.GetProperty("shape").EnumerateArray().Aggregate(1L, (count, length) => count * length.GetInt64()))
+            .ShouldBe(total);
         CommandOutcome again = Train("--model", model, "--dry-run");
         again.ExitCode.ShouldBe(1);
         again.Error.ShouldContain("already holds a run");
@@ -52,7 +55,7 @@ public sealed class RehearsalTests : IDisposable
 
         CommandOutcome outcome =
             CommandRunner.RunIn(_folder.Path, [], "train", "--dataset-path", "clips", "--checkpoint-dir", "run", "--cache-dir",
-            "cache", "--dry-run");
+            "cache", "--dry-run", "--preset", "original");
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Output.ShouldContain("total 2,503,874, trainable 2,502,338, not trainable 1,536");
@@ -69,6 +72,23 @@ public sealed class RehearsalTests : IDisposable
 
         outcome.ExitCode.ShouldBe(1);
         outcome.Error.ShouldContain("val_labels.npy");
+    }
+
+    [Fact]
+    public void A_dry_run_finds_initial_weights_that_cannot_be_read_or_do_not_fit()
+    {
+        CommandOutcome missing = Train("--dry-run", "--initial-weights", "nowhere.safetensors");
+        missing.ExitCode.ShouldBe(1);
+        missing.Error.ShouldContain("nowhere.safetensors");
+
+        Train("--model", "frame-mlp", "--epochs", "1").ExitCode.ShouldBe(0);
+        string[] others = ["--dry-run", "--checkpoint-dir", "other", "--initial-weights", "run/best_model.safetensors"];
+        CommandOutcome fits = Run(["--model", "frame-mlp", .. others]);
+        fits.ExitCode.ShouldBe(0, fits.Error);
+        CommandOutcome unfit = Run(["--model", "simple-lstm", .. others]);
+        unfit.ExitCode.ShouldBe(1);
+        unfit.Error.ShouldContain("does not fit the model");
+        Directory.Exists(_folder.File("other")).ShouldBeFalse();
     }
 
     [Fact]
@@ -99,6 +119,8 @@ public sealed class RehearsalTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private CommandOutcome Train(params string[] options) =>
-        CommandRunner.RunIn(_folder.Path, [], ["train", "--features-dir", "features", "--checkpoint-dir", "run", .. options]);
+    private CommandOutcome Train(params string[] options) => Run(["--checkpoint-dir", "run", .. options]);
+
+    private CommandOutcome Run(string[] options) =>
+        CommandRunner.RunIn(_folder.Path, [], ["train", "--features-dir", "features", .. options]);
 }

@@ -95,7 +95,7 @@ public sealed class StudyTests : IDisposable
     [InlineData("--folds", "1", "--folds: 1 is out of range")]
     [InlineData("--val-share", "0.9", "--val-share: 0.9 is out of range")]
     [InlineData("--jobs", "0", "--jobs: 0 is out of range")]
-    [InlineData("--preset", "quick", "--preset: \"quick\" is unknown; expected one of baseline, optimized, max-accuracy, fast, debug")]
+    [InlineData("--preset", "quick", "--preset: \"quick\" is unknown; expected one of original, baseline, optimized, fast, debug")]
     public void Wrong_options_are_named(string option, string value, string expected)
     {
         CommandOutcome outcome = CommandRunner.RunInside("cv", "--features-dir", "features", option, value);
@@ -107,14 +107,14 @@ public sealed class StudyTests : IDisposable
     [Fact]
     public void Everything_given_wins_over_a_preset()
     {
-        string config = _folder.File("run.json", """{ "preset": "max-accuracy", "label-smoothing": 0.2 }""");
+        string config = _folder.File("run.json", """{ "preset": "fast", "label-smoothing": 0.2 }""");
 
         string[] lines = CommandRunner.RunInside("config", "print", "--config", config, "--epochs", "7").Output.Split('\n');
 
         Row("--epochs").ShouldBe(["--epochs", "7", "command line"]);
         Row("--label-smoothing").ShouldBe(["--label-smoothing", "0.2", config]);
-        Row("--learning-rate").ShouldBe(["--learning-rate", "0.0005", "preset max-accuracy"]);
-        Row("--warmup-epochs").ShouldBe(["--warmup-epochs", "10", "preset max-accuracy"]);
+        Row("--batch-size").ShouldBe(["--batch-size", "96", "preset fast"]);
+        Row("--warmup-epochs").ShouldBe(["--warmup-epochs", "3", "preset fast"]);
         Row("--dropout").ShouldBe(["--dropout", "0.5", "default"]);
 
         string[] Row(string option) => lines.Single(line => line.StartsWith(option + " ", StringComparison.Ordinal))

@@ -34,7 +34,15 @@ public class UsageTests
     [InlineData("--shuffle --no-shuffle", "--shuffle and --no-shuffle contradict each other")]
     [InlineData("stray", "unexpected argument \"stray\"")]
     [InlineData("--epochs 3x", "--epochs: \"3x\" is not a whole number")]
-    [InlineData("--epochs 99999999999", "--epochs: \"99999999999\" is not a whole number")]
+    [InlineData("--epochs 99999999999", "--epochs: 99999999999 is out of range; expected 1 to 2147483647")]
+    [InlineData("--seed -2147483649", "--seed: -2147483649 is out of range; expected 0 to 2147483647")]
+    [InlineData("--epochs 9999999999x", "--epochs: \"9999999999x\" is not a whole number")]
+    [InlineData("--shuffle false", "--shuffle takes no value; use --no-shuffle")]
+    [InlineData("--shuffle=False", "--shuffle takes no value; use --no-shuffle")]
+    [InlineData("--no-shuffle off", "--no-shuffle takes no value; use --shuffle")]
+    [InlineData("--shuffle 1", "--shuffle takes no value; use --shuffle alone")]
+    [InlineData("--quiet no", "--quiet takes no value; leave it out")]
+    [InlineData("--shuffle maybe", "unexpected argument \"maybe\"")]
     [InlineData("--learning-rate 0,001", "--learning-rate: \"0,001\" is not a number")]
     [InlineData("--learning-rate nan", "--learning-rate: NaN is out of range; expected more than 0, up to 10")]
     [InlineData("--clip-mode sometimes", "--clip-mode: \"sometimes\" is not one of off, global, per-parameter")]
@@ -69,6 +77,21 @@ public class UsageTests
         outcome.ErrorLines.ShouldBe([$"error: {expected}", "Run \"cudatrainer predict --help\" for help."]);
     }
 
+    [Theory]
+    [InlineData("--dataset-path clips --stride 0.5", "--stride: needs --nonviolent-videos")]
+    [InlineData("--dataset-path clips --window 5", "--window: needs --nonviolent-videos")]
+    [InlineData("--nonviolent-videos calm --tta", "--tta: is for clips: give --dataset-path or --features-dir as well")]
+    [InlineData("--nonviolent-videos calm --stride 3", "--stride: is above --window; parts of the video would be in no window")]
+    [InlineData("--nonviolent-videos calm --window 0", "--window: 0 is out of range; expected more than 0")]
+    [InlineData("--threshold 0.5", "--dataset-path: is required: a folder of videos")]
+    public void Each_mistake_about_what_is_evaluated_is_named(string line, string expected)
+    {
+        CommandOutcome outcome = CommandRunner.RunInside(["evaluate", "--checkpoint", "model", .. line.Split(' ')]);
+
+        outcome.ExitCode.ShouldBe(2);
+        outcome.ErrorLines.ShouldBe([$"error: {expected}", "Run \"cudatrainer evaluate --help\" for help."]);
+    }
+
     [Fact]
     public void All_mistakes_are_reported_at_once()
     {
@@ -87,10 +110,22 @@ public class UsageTests
             "error: --dropout: 1 is out of range; expected 0 or more, less than 1",
             "error: --dataset-path: nothing to train on: give --dataset-path DIR (videos) or --features-dir DIR (features)",
             "error: --model: \"lstm\" is unknown; expected one of lstm-attention, bilstm-attention, gru-attention, simple-lstm, " +
-                "attention-mil, frame-mlp",
+                "attention-mil, frame-mlp, linear",
             "Run \"cudatrainer train --help\" for help.",
         ];
         outcome.ErrorLines.ShouldBe(expected);
+    }
+
+    [Fact]
+    public void A_word_after_a_switch_is_an_argument_where_it_names_a_file()
+    {
+        using TemporaryFolder folder = new();
+        folder.File("on", string.Empty);
+
+        CommandOutcome there = CommandRunner.RunIn(folder.Path, [], "predict", "--json", "on");
+        there.Error.ShouldNotContain("takes no value");
+        CommandOutcome missing = CommandRunner.RunIn(folder.Path, [], "predict", "--json", "off");
+        missing.Error.ShouldContain("--json takes no value; use --no-json");
     }
 
     [Fact]
@@ -108,8 +143,8 @@ public class UsageTests
     {
         CommandOutcome outcome = CommandRunner.RunInside("predict", "@clip.mp4");
 
-        outcome.ErrorLines.ShouldBe(
-            ["error: --checkpoint: is required: the trained model", "Run \"cudatrainer predict --help\" for help."]);
+        outcome.ExitCode.ShouldBe(1);
+        (outcome.Output + outcome.Error).ShouldContain("@clip.mp4");
     }
 
     [Fact]
@@ -174,5 +209,17 @@ public class UsageTests
         string[] words = outcome.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         words.ShouldBeSubsetOf([.. words.Where(word => word.Contains(line.Split(' ')[^1], StringComparison.OrdinalIgnoreCase))]);
         expected.Split(' ').ShouldBeSubsetOf(words);
+    }
+
+    [Theory]
+    [InlineData("[suggest:5]", "train --")]
+    [InlineData("[suggest:15]", "train --epochs ")]
+    public void Where_nothing_can_follow_a_shell_is_told_no_word(string directive, string line)
+    {
+        CommandOutcome outcome = CommandRunner.RunInside(directive, line);
+
+        outcome.ExitCode.ShouldBe(0);
+        (outcome.Output + outcome.Error).Split('\n').ShouldAllBe(word => word == "train" || word.Length == 0);
+        outcome.Output.ShouldNotStartWith("\n");
     }
 }

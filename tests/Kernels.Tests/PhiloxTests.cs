@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+
 namespace CudaTrainer.Kernels.Tests;
 
 public sealed class PhiloxTests
@@ -9,6 +11,21 @@ public sealed class PhiloxTests
     [InlineData(0x85a308d3_243f6a88UL, 0x03707344_13198a2eUL, 0x299f31d0_a4093822UL, 0xd16cfe09u, 0x94fdccebu, 0x5001e420u, 0x24126ea1u)]
     public void Block_gives_the_published_numbers(ulong counterLow, ulong counterHigh, ulong key, uint x0, uint x1, uint x2, uint x3) =>
         Philox.Block(counterLow, counterHigh, key).ShouldBe((x0, x1, x2, x3));
+
+    [Theory]
+    [InlineData(0UL)]
+    [InlineData(uint.MaxValue - 3UL)]
+    [InlineData(ulong.MaxValue - 7)]
+    public void Eight_blocks_are_those_of_eight_counters(ulong counter)
+    {
+        const ulong Seed = 0xf123_4567_89ab_cdef;
+        (Vector512<ulong> x0, Vector512<ulong> x1, Vector512<ulong> x2, Vector512<ulong> x3) = Philox.EightBlocks(counter, Seed);
+        for (int i = 0; i < 8; i++)
+        {
+            (uint, uint, uint, uint) block = Philox.Block(counter + (ulong)i, 0, Seed);
+            (x0[i], x1[i], x2[i], x3[i]).ShouldBe(((ulong)block.Item1, (ulong)block.Item2, (ulong)block.Item3, (ulong)block.Item4));
+        }
+    }
 
     [Fact]
     public void Elements_are_the_lanes_of_consecutive_blocks()

@@ -72,12 +72,17 @@ def dense(x, layer):
 
 
 x = np.load(features).astype("f8")
+if model.endswith("+differences"):
+    model = model.removesuffix("+differences")
+    x = np.concatenate([x, np.diff(x, axis=1, prepend=x[:, :1])], axis=2)
 if model == "simple-lstm":
     x = lstm(lstm(x, *layers["lstm_1"]), *layers["lstm_2"])[:, -1]
     x = relu(dense(x, "dense_1"))
 elif model in ("attention-mil", "frame-mlp"):
     x = relu(dense(x, "dense_1"))
     x = attention(x, *layers["attention"]) if model == "attention-mil" else x.mean(axis=1)
+elif model == "linear":
+    x = np.concatenate([x.mean(axis=1), x.std(axis=1), np.abs(np.diff(x, axis=1)).mean(axis=1)], axis=1)
 else:
     recurrent, prefix = {"lstm-attention": (lstm, "lstm"), "bilstm-attention": (bidirectional, "bidirectional"), "gru-attention": (gru, "gru")}[model]
     for i in (1, 2, 3):

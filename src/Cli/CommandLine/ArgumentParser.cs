@@ -66,7 +66,14 @@ internal sealed partial class ArgumentParser
             return false;
         }
 
-        parse.Invoke(new InvocationConfiguration { Output = output });
+        // Where nothing can follow, the directive would write an empty line, which a shell would offer as a word.
+        StringWriter words = new();
+        parse.Invoke(new InvocationConfiguration { Output = words });
+        if (!string.IsNullOrWhiteSpace(words.ToString()))
+        {
+            output.Write(words);
+        }
+
         return true;
     }
 
@@ -282,8 +289,11 @@ internal sealed partial class ArgumentParser
         ];
         HashSet<string> takeValue = [.. command.Options.Where(option => !option.IsSwitch).Select(option => option.Name), ConfigOption];
         bool onlyArguments = false, afterOption = false, afterUnknown = false;
+        string? afterSwitch = null;
         foreach (Token token in parse.Tokens)
         {
+            string? before = afterSwitch;
+            afterSwitch = null;
             if (token.Type == TokenType.DoubleDash)
             {
                 onlyArguments = true;
@@ -291,7 +301,12 @@ internal sealed partial class ArgumentParser
             else if (token.Type != TokenType.Argument || afterOption)
             {
                 afterOption = token.Type == TokenType.Option && takeValue.Contains(token.Value);
+                afterSwitch = token.Type == TokenType.Option && !afterOption ? token.Value : null;
                 afterUnknown = false;
+            }
+            else if (!onlyArguments && before is not null && SwitchValue(token.Value) is { } on && !Path.Exists(token.Value))
+            {
+                problems.Add($"{before} takes no value; {InsteadOf(command, before, on)}");
             }
             else if (!onlyArguments && token.Value.Length > 1 && token.Value[0] == '-')
             {
@@ -314,6 +329,27 @@ internal sealed partial class ArgumentParser
         }
 
         return positional;
+    }
+
+    /// <summary>What people write as the value of a switch; null for any other word.</summary>
+    private static bool? SwitchValue(string text) => text.ToLowerInvariant() switch
+    {
+        "true" or "on" or "yes" or "1" => true,
+        "false" or "off" or "no" or "0" => false,
+        _ => null,
+    };
+
+    /// <summary>How to say what was meant by giving a switch a value.</summary>
+    private static string InsteadOf(CliCommand command, string name, bool on)
+    {
+        if (on)
+        {
+            return $"use {name} alone";
+        }
+
+        OptionDefinition? option = command.Options
+            .FirstOrDefault(option => option.IsSwitch && (option.Name == name || option.Negative == name));
+        return option is null ? "leave it out" : $"use {(option.Name == name ? option.Negative : option.Name)}";
     }
 
     private string UnknownCommand(ParseResult parse, string[] unknown)

@@ -34,6 +34,8 @@ internal abstract class CliCommand
 internal abstract class CliCommand<TOptions> : CliCommand
     where TOptions : class, new()
 {
+    private const string PresetOption = "--preset";
+
     private IReadOnlyList<OptionDefinition>? _options;
 
     public override IReadOnlyList<OptionDefinition> Options => _options ??= OptionDefinition.Of<TOptions>();
@@ -64,7 +66,6 @@ internal abstract class CliCommand<TOptions> : CliCommand
     /// <summary>The options of the preset, then of the configuration file, then of the command line: later ones win.</summary>
     internal IReadOnlyList<GivenOption> Given(ParsedArguments arguments, List<string> problems)
     {
-        const string PresetOption = "--preset";
         List<GivenOption> given = [.. arguments.ConfigFile is { } config ? ConfigFile.Read(config, Options, problems) : [],
             .. arguments.Options];
         if (given.LastOrDefault(option => option.Name == PresetOption).Text is not { } preset)
@@ -92,6 +93,17 @@ internal abstract class CliCommand<TOptions> : CliCommand
         Dictionary<string, OptionDefinition> byName = Options.ToDictionary(option => option.Name);
         TOptions options = new();
         misread = [];
+        given = [.. given];
+        if (given.All(option => option.Name != PresetOption))
+        {
+            // Without a preset the recipe may follow the data where nobody said otherwise.
+            HashSet<string> names = [.. given.Select(option => byName[option.Name].SettingName)];
+            foreach (OptionDefinition option in Options)
+            {
+                option.TellGiven(options, names);
+            }
+        }
+
         foreach ((string name, string text, _) in given)
         {
             try

@@ -14,6 +14,12 @@ internal static class ConfigFile
     /// <param name="problems">Receives a line for each thing wrong; nothing is thrown for a bad file.</param>
     public static IReadOnlyList<GivenOption> Read(string path, IReadOnlyList<OptionDefinition> options, List<string> problems)
     {
+        if (Directory.Exists(path))
+        {
+            problems.Add($"--config: {path} is a folder; expected a JSON file");
+            return [];
+        }
+
         try
         {
             using var document = JsonDocument.Parse(File.ReadAllBytes(path), JsonOptions);

@@ -1,5 +1,4 @@
 using System.Reflection;
-using CudaTrainer.Formats;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Cli.CommandLine;
@@ -78,17 +77,31 @@ internal sealed class OptionDefinition
         }
     }
 
+    /// <summary>Without dashes.</summary>
+    public string SettingName => _setting.Name;
+
+    /// <summary>Tells a record of training options, if this is an option of one, which settings somebody asked for.</summary>
+    public void TellGiven(object options, IReadOnlySet<string> given)
+    {
+        if (Part(options) is TrainingOptions)
+        {
+            typeof(TrainingOptions).GetProperty(nameof(TrainingOptions.Given))!.SetValue(Part(options), given);
+        }
+    }
+
     /// <summary>Sets the option in a record that nobody else has seen yet.</summary>
     /// <exception cref="FormatException">The text is not of the option's kind; the message says what was found and expected.</exception>
     public void Set(object options, string text) => _setting.Property.SetValue(
-        Part(options), _type.Parse(text) ?? throw new FormatException($"\"{text}\" is not {_type.Expectation}"));
+        Part(options), _type.Parse(text) ?? throw new FormatException(_type.IsTooLarge(text)
+            ? $"{text} is out of range; expected {_setting.WholeNumbers}"
+            : $"\"{text}\" is not {_type.Expectation}"));
 
     /// <summary>The option's value in <paramref name="options"/>, as it would be typed.</summary>
     public string Format(object options) => _setting.Shown(Part(options));
 
     /// <summary>With the settings that stand in braces as they are typed; other words in braces stay.</summary>
     private static string Expanded(string text) => string.Concat(text.Split('{', '}').Select((part, i) =>
-        i % 2 == 0 ? part : char.IsUpper(part[0]) ? SettingName.Of(part) : $"{{{part}}}"));
+        i % 2 == 0 ? part : char.IsUpper(part[0]) ? Formats.SettingName.Of(part) : $"{{{part}}}"));
 
     private object Part(object options) => _path.Aggregate(options, (record, property) => property.GetValue(record)!);
 }

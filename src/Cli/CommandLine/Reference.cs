@@ -14,6 +14,7 @@ internal static class Reference
         Part<FeatureOptions>("Options about clips and features"),
         Part<TrainingOptions>("Options about training"),
         Part<StudyOptions>("Options about repeated trainings"),
+        Part<WindowOptions>("Options about windows"),
         Part<PredictionOptions>("Options about prediction"),
     ];
 

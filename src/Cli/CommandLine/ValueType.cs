@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Cli.CommandLine;
@@ -22,6 +23,10 @@ internal sealed record ValueType(string Placeholder, string Kind, string Expecta
 
     /// <summary>All values, where they can be listed.</summary>
     public IReadOnlyList<string> Choices { get; private init; } = [];
+
+    /// <summary>Whether a text is a whole number where one is expected, but none that 32 bits hold.</summary>
+    public bool IsTooLarge(string text) => this == Integer && Integer.Parse(text) is null
+        && BigInteger.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _);
 
     public static ValueType Of(Setting setting)
     {

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Training.Options;
@@ -34,7 +36,14 @@ internal sealed class ConfigPrintCommand : CliCommand
 
         if (options.Json)
         {
-            terminal.WriteJson(options.Run);
+            // What is left open stays so in a file for --config.
+            JsonObject all = JsonSerializer.SerializeToNode(options.Run, JsonFormat.Options)!.AsObject();
+            foreach (Setting setting in Recipe.Open(options.Run))
+            {
+                all.Remove(setting.Name.Replace('-', '_'));
+            }
+
+            terminal.WriteJson(all);
         }
         else
         {
@@ -58,6 +67,7 @@ internal sealed class ConfigPrintCommand : CliCommand
             origins[option.Name] = option.Origin;
         }
 
+        HashSet<string> open = [.. Recipe.Open(options.Run).Select(setting => "--" + setting.Name)];
         TextTable table = new("option", "value", "from");
         foreach (IGrouping<SettingGroup, OptionDefinition> group
             in _train.Options.GroupBy(option => option.Group).OrderBy(group => group.Key))
@@ -65,6 +75,12 @@ internal sealed class ConfigPrintCommand : CliCommand
             foreach (OptionDefinition option in group)
             {
                 string value = option.Format(options);
+                if (open.Contains(option.Name))
+                {
+                    table.Row(option.Name, "as the data asks", "recipe");
+                    continue;
+                }
+
                 table.Row(option.Name, value.Length > 0 ? value : option.Default, origins.GetValueOrDefault(option.Name, "default"));
             }
         }

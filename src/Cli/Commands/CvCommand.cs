@@ -11,6 +11,10 @@ internal sealed record CvOptions
     [Settings]
     public StudyOptions Study { get; init; } = new() { Output = "./cv" };
 
+    [Setting(SettingGroup.Output, "Also fit the linear model to all clips and write it, with what the cross-validation says of it",
+        Placeholder = "FILE", Kind = ".safetensors file")]
+    public string? ModelOutput { get; init; }
+
     [Setting(SettingGroup.Output, "One JSON object on standard output, as cv_results.json has it")]
     public bool Json { get; init; }
 }
@@ -38,7 +42,7 @@ internal sealed class CvCommand : CliCommand<CvOptions>
     protected override int Run(CvOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
-            CrossValidationResult result = CrossValidation.Execute(options.Study, observer, stop);
+            CrossValidationResult result = CrossValidation.Execute(options.Study, observer, stop, options.ModelOutput);
             observer.CloseLine();
             if (options.Json)
             {
@@ -66,9 +70,10 @@ internal sealed class CvCommand : CliCommand<CvOptions>
         folds.Write(terminal.Results);
         terminal.Output.WriteLine();
         StudyMetrics metrics = result.Metrics;
-        TextTable table = result.MeanOfSeeds is null
-            ? new("all folds", ">value", ">95% interval")
-            : new("all folds", ">value", ">95% interval", ">mean of the seeds' answers", ">95% interval");
+        (string Name, StudyMetrics? Metrics)[] columns =
+            [(result.Model, metrics), ("mean of the seeds' answers", result.MeanOfSeeds), ("linear model", result.Linear)];
+        columns = [.. columns.Where(column => column.Metrics is not null)];
+        TextTable table = new(["all folds", .. columns.SelectMany(column => new[] { $">{column.Name}", ">95% interval" })]);
         foreach ((string name, Func<StudyMetrics, Estimate> of, Func<double, string> format)
             in new (string, Func<StudyMetrics, Estimate>, Func<double, string>)[]
         {
@@ -80,13 +85,23 @@ internal sealed class CvCommand : CliCommand<CvOptions>
         })
         {
             Cell[] cells = [name,
-                .. new[] { metrics, result.MeanOfSeeds }.OfType<StudyMetrics>().Select(of)
+                .. columns.Select(column => of(column.Metrics!))
                 .SelectMany(estimate => new Cell[] { format(estimate.Value), $"{format(estimate.Interval.Low)} to {format(estimate.Interval.High)}" })];
             table.Row(cells);
         }
 
         table.Write(terminal.Results);
         terminal.Output.WriteLine();
+        if (result.GainOverLinear is { } gain)
+        {
+            string surely = gain.Interval.Low > 0 ? "." : ": it does not surely beat it.";
+            string range = string.Create(CultureInfo.InvariantCulture,
+                $"{100 * gain.Interval.Low:+0.0;-0.0} to {100 * gain.Interval.High:+0.0;-0.0}");
+            string points = string.Create(CultureInfo.InvariantCulture,
+                $"{Math.Abs(100 * gain.Value):0.0} points {(gain.Value < 0 ? "behind" : "ahead of")}");
+            terminal.Output.WriteLine($"{result.Model} is {points} the linear model in balanced accuracy (95% interval {range}){surely}");
+        }
+
         terminal.Output.WriteLine($"written to {options.Study.Output}");
     }
 

@@ -1,6 +1,6 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
-using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Scanning;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Cli.Commands;
@@ -10,24 +10,30 @@ internal sealed record ScanOptions
     [Settings]
     public DataScanOptions Run { get; init; } = new();
 
-    [Setting(SettingGroup.Output, "A JSON list of all files on standard output")]
+    [Setting(SettingGroup.Output, "One JSON object with all files and findings on standard output")]
     public bool Json { get; init; }
 
     [Setting(SettingGroup.Output, "CSV of all files on standard output")]
     public bool Csv { get; init; }
 }
 
-/// <summary>What is wrong with which video of a folder.</summary>
+/// <summary>What is wrong with which video of a folder, and what would limit a model trained on them.</summary>
 internal sealed class DataScanCommand : CliCommand<ScanOptions>
 {
     public override string Name => "data scan";
 
-    public override string Summary => "Decodes every video of a folder and says what is wrong with which.";
+    public override string Summary =>
+        "Decodes every video of a folder and says what is wrong with which, and what would limit a model trained on them.";
 
     public override IReadOnlyList<string> Usages => ["DIR [options]"];
 
     public override IReadOnlyList<string> Notes =>
-        ["Nothing is moved or deleted. Findings are no failure: the exit code is 1 only if the folder itself cannot be read."];
+    [
+        "Nothing is moved or deleted. Findings are no failure: the exit code is 1 only if the folder itself, or a table of sources, " +
+            "cannot be read.",
+        "Also said is whether the classes can be told apart by what the files say without their pictures (size, length, frame rate, bit " +
+            "rate, codec), which a model may learn instead of what happens.",
+    ];
 
     public override string ArgumentPlaceholder => "DIR";
 
@@ -53,7 +59,8 @@ internal sealed class DataScanCommand : CliCommand<ScanOptions>
             observer.CloseLine();
             if (options.Json)
             {
-                terminal.WriteJson(files);
+                DatasetAssessment assessment = DatasetAssessment.Of(files, stop);
+                terminal.WriteJson(new { files, assessment.Findings, assessment.GiveAways });
             }
             else if (options.Csv)
             {
@@ -62,6 +69,7 @@ internal sealed class DataScanCommand : CliCommand<ScanOptions>
             else
             {
                 ScanReport.WriteTable(terminal, files);
+                ScanReport.WriteFindings(terminal, DatasetAssessment.Of(files, stop));
             }
 
             return ExitCode.Ok;

@@ -1,7 +1,9 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Doctor;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Options;
+using CudaTrainer.Training.Scanning;
 using Spectre.Console;
 
 namespace CudaTrainer.Cli.Commands;
@@ -25,9 +27,17 @@ internal sealed class DoctorCommand : CliCommand<DoctorOptions>
 
     public override string Summary => "Checks the machine, the libraries and the folders, and says what to do about anything wrong.";
 
-    public override IReadOnlyList<string> Usages => ["[--json]"];
+    public override IReadOnlyList<string> Usages => ["[--json]", "DATASET [--json]"];
 
-    public override IReadOnlyList<string> Notes => ["Exits with 1 if anything is marked FAIL. No CUDA is a normal state."];
+    public override IReadOnlyList<string> Notes =>
+    [
+        "Exits with 1 if anything is marked FAIL. No CUDA is a normal state.",
+        "With a folder of videos it decodes them all, too, and says what would limit a model trained on them, as data scan does.",
+    ];
+
+    public override string ArgumentPlaceholder => "DATASET";
+
+    protected override string? ArgumentProblem(int count) => count <= 1 ? null : "name one folder";
 
     protected override int Run(DoctorOptions options, IReadOnlyList<string> arguments, Terminal terminal)
     {
@@ -44,16 +54,32 @@ internal sealed class DoctorCommand : CliCommand<DoctorOptions>
             FolderChecks.RunWithSpeed("checkpoints", options.CheckpointDir),
         ];
         bool healthy = checks.All(check => check.Status != CheckStatus.Fail);
-        if (options.Json)
-        {
-            terminal.WriteJson(new { healthy, checks, cuda = CudaChecks.Facts() });
-        }
-        else
+        if (!options.Json)
         {
             Write(checks, terminal);
         }
 
-        return healthy ? ExitCode.Ok : ExitCode.Failed;
+        return arguments.Count == 0 ? Finish(null) : RunHost.Run(terminal, (observer, stop) =>
+        {
+            IReadOnlyList<ScannedFile> files = DataScan.Run(new DataScanOptions { Folder = arguments[0] }, observer, stop);
+            observer.CloseLine();
+            return Finish(DatasetAssessment.Of(files, stop));
+        });
+
+        int Finish(DatasetAssessment? dataset)
+        {
+            healthy &= dataset?.Findings.All(finding => finding.Severity != Severity.Error) ?? true;
+            if (options.Json)
+            {
+                terminal.WriteJson(new { healthy, checks, cuda = CudaChecks.Facts(), dataset });
+            }
+            else if (dataset is not null)
+            {
+                ScanReport.WriteFindings(terminal, dataset);
+            }
+
+            return healthy ? ExitCode.Ok : ExitCode.Failed;
+        }
     }
 
     private static void Write(Check[] checks, Terminal terminal)

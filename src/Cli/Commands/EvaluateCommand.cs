@@ -19,10 +19,13 @@ internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
 {
     public override string Name => "evaluate";
 
-    public override string Summary => "Measures a trained model on a dataset or on features, split by split.";
+    public override string Summary => "Measures a trained model on a dataset or on features, split by split, and counts its false alarms.";
 
     public override IReadOnlyList<string> Usages =>
-        ["--checkpoint FILE --dataset-path DIR [options]", "--checkpoint FILE --features-dir DIR [options]"];
+    [
+        "[--checkpoint FILE] --dataset-path DIR [options]", "[--checkpoint FILE] --features-dir DIR [options]",
+        "--nonviolent-videos DIR [options]",
+    ];
 
     public override IReadOnlyList<string> Notes =>
     [
@@ -30,6 +33,9 @@ internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
             "to evaluation_results.json.",
         "Accuracy, balanced accuracy, F1 and ROC-AUC have 95% confidence intervals: 2,000 resamples of the clips within each class, " +
             "with a fixed seed. They take clips as independent; where several come from one source, they are too narrow.",
+        "--nonviolent-videos are long videos in which nothing violent happens. They are watched by windows, as predict --window does, " +
+            "best with the --window of clips in training; what could be read of them counts as hours. The result also goes to " +
+            "false_alarms.json; the exit code is 1 if none could be read.",
     ];
 
     public override bool TakesConfig => true;
@@ -43,20 +49,44 @@ internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
             observer.CloseLine();
             if (options.Json)
             {
-                terminal.WriteJson(result.Splits);
+                Dictionary<string, object> all = result.Splits.ToDictionary(split => split.Key, split => (object)split.Value);
+                if (result.FalseAlarms is not null)
+                {
+                    all["false_alarms"] = result.FalseAlarms;
+                }
+
+                terminal.WriteJson(all);
             }
             else
             {
-                MetricsReport.Write(terminal.Results, [.. result.Splits]);
-                terminal.Output.WriteLine();
-                if (options.Run.Tta)
-                {
-                    terminal.Output.WriteLine(AugmentationText.Cost);
-                }
-
-                terminal.Output.WriteLine($"written to {result.File}");
+                Write(options, result, terminal);
             }
 
-            return ExitCode.Ok;
+            return result.FalseAlarms is { Videos: 0 } ? ExitCode.Failed : ExitCode.Ok;
         });
+
+    private static void Write(EvaluateOptions options, EvaluationResult result, Terminal terminal)
+    {
+        if (result.Splits.Count > 0)
+        {
+            MetricsReport.Write(terminal.Results, [.. result.Splits]);
+            terminal.Output.WriteLine();
+        }
+
+        if (options.Run.Tta)
+        {
+            terminal.Output.WriteLine(AugmentationText.Cost);
+        }
+
+        if (result.FalseAlarms is not null)
+        {
+            FalseAlarmReport.Write(terminal, result.FalseAlarms);
+            terminal.Output.WriteLine();
+        }
+
+        foreach (string file in result.Files)
+        {
+            terminal.Output.WriteLine($"written to {file}");
+        }
+    }
 }

@@ -28,7 +28,7 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
     public override string Summary => "Prints the probability of violence for each video, or when it happens in long ones.";
 
     public override IReadOnlyList<string> Usages =>
-        ["FILE|DIR… --checkpoint FILE [options]", "FILE --checkpoint FILE --window SECONDS [options]"];
+        ["FILE|DIR… [--checkpoint FILE] [options]", "FILE [--checkpoint FILE] --window SECONDS [options]"];
 
     public override IReadOnlyList<string> Notes =>
     [
@@ -68,7 +68,7 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
             }
             else if (options.Csv)
             {
-                PredictionReport.WriteCsv(terminal.Output, predictions, events: options.Run.Window is not null);
+                PredictionReport.WriteCsv(terminal.Output, predictions, events: options.Run.Windows.Window is not null);
             }
             else
             {

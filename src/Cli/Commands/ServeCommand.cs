@@ -13,7 +13,7 @@ internal sealed class ServeCommand : CliCommand<ServeOptions>
     public override string Summary =>
         "Serves a web page that shows how violent a dropped video is, moment by moment, and a JSON interface to the same.";
 
-    public override IReadOnlyList<string> Usages => ["--checkpoint FILE|DIR [options]"];
+    public override IReadOnlyList<string> Usages => ["[--checkpoint FILE|DIR] [options]"];
 
     public override IReadOnlyList<string> Notes =>
     [

@@ -42,7 +42,7 @@ internal sealed class TrainCommand : CliCommand<TrainOptions>
             {
                 var plan = TrainingPlan.Make(options.Run, observer, stop);
                 observer.CloseLine();
-                Write(plan, options, terminal);
+                Write(plan, options.Json, terminal);
                 return ExitCode.Ok;
             }
 
@@ -56,9 +56,9 @@ internal sealed class TrainCommand : CliCommand<TrainOptions>
             return result.Outcome == RunOutcome.Interrupted ? ExitCode.Interrupted : ExitCode.Ok;
         });
 
-    private static void Write(TrainingPlan plan, TrainOptions options, Terminal terminal)
+    private static void Write(TrainingPlan plan, bool json, Terminal terminal)
     {
-        if (options.Json)
+        if (json)
         {
             terminal.WriteJson(plan);
             return;
@@ -66,9 +66,10 @@ internal sealed class TrainCommand : CliCommand<TrainOptions>
 
         ModelTable.Write(terminal, plan.Model);
         terminal.Output.WriteLine();
-        terminal.Output.WriteLine(
-            $"{plan.StepsPerEpoch} steps an epoch, {options.Run.Epochs} epochs at most, batch {options.Run.BatchSize}; nothing was " +
-                $"written");
+        terminal.Output.WriteLine(plan.StepsPerEpoch == 0
+            ? "a solver finds the weights at once; nothing was written"
+            : $"{plan.StepsPerEpoch} steps an epoch, {plan.Options.Epochs} epochs at most, batch {plan.Options.BatchSize}; " +
+                "nothing was written");
     }
 
     private static void Write(TrainingResult result, TrainOptions options, Terminal terminal)
@@ -89,7 +90,7 @@ internal sealed class TrainCommand : CliCommand<TrainOptions>
         }
         else if (result.Outcome == RunOutcome.Completed)
         {
-            TrainingReport.Write(terminal, result, options.Run);
+            TrainingReport.Write(terminal, result);
         }
     }
 }

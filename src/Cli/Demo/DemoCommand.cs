@@ -13,12 +13,6 @@ internal sealed record DemoOptions
     [Setting(SettingGroup.Data, "Labelled clips", AtLeast = 12, AtMost = 2000)]
     public int Clips { get; init; } = 200;
 
-    [Setting(SettingGroup.Data, "Frames sampled from each clip", AtLeast = 1, AtMost = 4096)]
-    public int Frames { get; init; } = 3;
-
-    [Setting(SettingGroup.Optimiser, "Passes over the training clips", AtLeast = 1)]
-    public int Epochs { get; init; } = 30;
-
     [Setting(SettingGroup.Precision, "Compute threads, 0 = one per core", AtLeast = 0, AtMost = 1024)]
     public int Threads { get; init; }
 
@@ -42,7 +36,7 @@ internal sealed class DemoCommand : CliCommand<DemoOptions>
     public override IReadOnlyList<string> Notes =>
     [
         "Two drawn figures fight, or walk, hug and dance, in videos of many sizes, frame rates and codecs; some files are broken on " +
-            "purpose. It takes a minute or two on two cores and needs no data and no network.",
+            "purpose. It takes a minute on two cores and needs no data and no network.",
     ];
 
     protected override int Run(DemoOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>

@@ -30,7 +30,8 @@ internal static class DemoReport
         output.WriteLine();
         table.Write(terminal.Results);
         output.WriteLine();
-        output.WriteLine($"{right} of {predictions.Count} unseen clips are called right. The backbone is random: real use wants --weights (see README).");
+        output.WriteLine($"{right} of {predictions.Count} unseen clips are called right. They are drawn: " +
+            "of real ones a model knows nothing that has learned from these.");
         output.WriteLine($"The demo took {ProgressText.Duration(time)}. Everything is in {folder.Path}: dataset, unseen, feature_cache, checkpoints.");
     }
 }

@@ -14,29 +14,17 @@ internal sealed class DemoRun(DemoOptions options, Terminal terminal, RunPresent
 {
     private readonly DemoFolder _folder = DemoFolder.At(options.Output);
 
-    /// <summary>
-    /// What the demo trains with: a backbone that needs no download, and for a few dozen clips the small model without BatchNorm, whose
-    /// running statistics need some hundred steps to settle, little dropout and small batches.
-    /// </summary>
+    /// <summary>What the demo trains with: what <c>train</c> would choose for these clips.</summary>
     public static TrainingOptions Training(DemoOptions options)
     {
         var folder = DemoFolder.At(options.Output);
         return new TrainingOptions
         {
+            Given = new HashSet<string>(),
             DatasetPath = folder.Dataset,
             CacheDir = folder.Cache,
             CheckpointDir = folder.Checkpoints,
             Overwrite = true,
-            Frames = options.Frames,
-            Epochs = options.Epochs,
-            WarmupEpochs = 2,
-            BatchSize = 16,
-            Model = "simple-lstm",
-            Dropout = 0.2,
-            UseFocalLoss = false,
-            EarlyStoppingPatience = 0,
-            Monitor = "val_loss",
-            CheckpointEvery = 0,
             Threads = options.Threads,
             Seed = options.Seed,
         };
@@ -62,7 +50,7 @@ internal sealed class DemoRun(DemoOptions options, Terminal terminal, RunPresent
             return ExitCode.Interrupted;
         }
 
-        TrainingReport.Write(terminal, result, training);
+        TrainingReport.Write(terminal, result);
         IReadOnlyList<Prediction> predictions = PredictionRun.Execute(
             new PredictionOptions
             {

@@ -14,6 +14,19 @@ internal static class MetricText
 
     public static string Count(long value) => value.ToString(CultureInfo.InvariantCulture);
 
+    /// <summary>For example <c>1:02:03.5</c>.</summary>
+    public static string Time(double seconds)
+    {
+        if (double.IsNaN(seconds))
+        {
+            return "-";
+        }
+
+        var time = TimeSpan.FromSeconds(Math.Round(seconds, 1));
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{(int)time.TotalHours}:{time.Minutes:00}:{time.Seconds:00}.{time.Milliseconds / 100}");
+    }
+
     public static string Size(long bytes) => bytes switch
     {
         < 1L << 10 => $"{bytes} B",

@@ -31,6 +31,12 @@ internal static class MetricsReport
             table.Row([title, .. splits.Select(split => new Cell(value(split.Value)))]);
         }
 
+        if (splits.Any(split => split.Value.UnfamiliarShare is not null))
+        {
+            table.Row(["unfamiliar clips",
+                .. splits.Select(split => new Cell(MetricText.Percent(split.Value.UnfamiliarShare ?? double.NaN)))]);
+        }
+
         table.Write(console);
         if (splits.Any(split => split.Value.Intervals is not null))
         {

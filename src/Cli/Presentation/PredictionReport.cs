@@ -34,12 +34,18 @@ internal static class PredictionReport
                         prediction.Uncertainty is { } entropy ? MetricText.Loss(entropy.MutualInformation) : "-",
                     }
                     : [],
-                new Cell(prediction.Label ?? prediction.Status, Style(prediction)),
+                new Cell((prediction.Label ?? prediction.Status) + (prediction.Unfamiliar == true ? ", unfamiliar" : ""),
+                    Style(prediction)),
                 prediction.Error is null ? prediction.Path : $"{prediction.Path}: {prediction.Error}",
             ]);
         }
 
         table.Write(terminal.Results);
+        if (predictions.Any(prediction => prediction.Unfamiliar == true))
+        {
+            terminal.Output.WriteLine("unfamiliar: unlike the clips that the model learned from, so that its answer is a guess");
+        }
+
         if (hasViews)
         {
             terminal.Output.WriteLine(AugmentationText.Cost);
@@ -88,19 +94,12 @@ internal static class PredictionReport
         {
             foreach ((double start, double end, double peak, double peakTime) in prediction.Events ?? [])
             {
-                table.Row(Time(start), Time(end), MetricText.Fraction(peak), Time(peakTime), prediction.Path);
+                table.Row(MetricText.Time(start), MetricText.Time(end), MetricText.Fraction(peak), MetricText.Time(peakTime),
+                    prediction.Path);
             }
         }
 
         table.Write(terminal.Results);
-    }
-
-    /// <summary>For example <c>1:02:03.5</c>.</summary>
-    private static string Time(double seconds)
-    {
-        var time = TimeSpan.FromSeconds(Math.Round(seconds, 1));
-        return string.Create(CultureInfo.InvariantCulture,
-            $"{(int)time.TotalHours}:{time.Minutes:00}:{time.Seconds:00}.{time.Milliseconds / 100}");
     }
 
     private static string Uncertainty(Prediction prediction) => prediction.Uncertainty is { } answers

@@ -1,6 +1,7 @@
 using System.Globalization;
 using CudaTrainer.Data.Dataset;
-using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Scanning;
 using Spectre.Console;
 
 namespace CudaTrainer.Cli.Presentation;
@@ -41,15 +42,34 @@ internal static class ScanReport
             MetricText.Count(of.Count(file => file.Class is null)), MetricText.Count(of.Count));
     }
 
+    /// <summary>What would limit a model, a paragraph for each.</summary>
+    public static void WriteFindings(Terminal terminal, DatasetAssessment assessment)
+    {
+        terminal.Output.WriteLine();
+        if (assessment.Findings.Count == 0)
+        {
+            terminal.Output.WriteLine("Nothing was found that would limit a model.");
+            return;
+        }
+
+        terminal.Output.WriteLine("What would limit a model:");
+        foreach (Finding finding in assessment.Findings)
+        {
+            (string word, string colour) = finding.Severity == Severity.Error ? ("FAIL", "red") : ("WARN", "yellow");
+            terminal.Results.Markup($"[{colour}]{word}[/]  ");
+            terminal.Output.WriteLine(TextTable.Printable(finding.Text));
+        }
+    }
+
     public static void WriteCsv(TextWriter output, IReadOnlyList<ScannedFile> files)
     {
-        output.WriteLine("path,class,verdict,detail,duplicate_of,frames,width,height,frame_rate,seconds,codec,bytes");
+        output.WriteLine("path,class,verdict,detail,duplicate_of,frames,width,height,frame_rate,seconds,codec,bytes,container,source");
         foreach (ScannedFile file in files)
         {
             string numbers = string.Create(CultureInfo.InvariantCulture,
                 $"{file.Frames},{file.Width},{file.Height},{file.FrameRate:R},{file.Seconds:R},{file.Codec},{file.Bytes}");
             output.WriteLine(string.Join(',', CsvFile.Quote(file.Path), file.Class, file.Verdict, CsvFile.Quote(file.Detail),
-                CsvFile.Quote(file.DuplicateOf ?? ""), numbers));
+                CsvFile.Quote(file.DuplicateOf ?? ""), numbers, CsvFile.Quote(file.Container), CsvFile.Quote(file.Source ?? "")));
         }
     }
 }

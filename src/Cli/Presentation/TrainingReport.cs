@@ -1,4 +1,5 @@
 using System.Globalization;
+using CudaTrainer.Engine.Nn;
 using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Reporting;
@@ -28,13 +29,15 @@ internal static class TrainingReport
         ("tensorboard", "for tensorboard --logdir"),
     ];
 
-    public static void Write(Terminal terminal, TrainingResult result, TrainingOptions options)
+    public static void Write(Terminal terminal, TrainingResult result)
     {
+        TrainingOptions options = result.Options!;
         TextWriter output = terminal.Output;
-        string epochs = result.StoppedEarly ? $"epoch {result.BestEpoch}, training stopped early" : $"epoch {result.BestEpoch}";
-        output.WriteLine(string.Create(
-            CultureInfo.InvariantCulture,
-                $"Results of the best checkpoint ({epochs}; {result.Monitor} {result.BestValue:0.0000}), loaded from its file"));
+        string epoch = result.StoppedEarly ? $"epoch {result.BestEpoch}, training stopped early" : $"epoch {result.BestEpoch}";
+        output.WriteLine(Classifiers.IsFitted(options.Model)
+            ? $"Results of the fitted {options.Model} model, loaded from its file"
+            : string.Create(CultureInfo.InvariantCulture,
+                $"Results of the best checkpoint ({epoch}; {result.Monitor} {result.BestValue:0.0000}), loaded from its file"));
         output.WriteLine();
         List<KeyValuePair<string, ClassificationMetrics>> splits = [];
         if (result.Val is not null)
@@ -55,6 +58,8 @@ internal static class TrainingReport
         }
 
         WriteAverages(terminal, result);
+        output.WriteLine();
+        WriteVerdict(output, result);
         output.WriteLine();
         output.WriteLine($"backbone   {result.Backbone}");
         output.WriteLine($"device     {result.Device}; {result.Precision}");
@@ -89,6 +94,35 @@ internal static class TrainingReport
         {
             output.WriteLine("Predict    " + PredictCommandLine(result, options));
         }
+    }
+
+    /// <summary>Whether anything was learned, and what to try next.</summary>
+    private static void WriteVerdict(TextWriter output, TrainingResult result)
+    {
+        var verdict = Verdict.Of(result.Test ?? result.Val!);
+        output.WriteLine(verdict.Text);
+        bool beaten = false;
+        if (result.Yardstick is { } yardstick)
+        {
+            output.WriteLine(yardstick.Compare(result.Val!, result.Test));
+            beaten = (yardstick.Test ?? yardstick.Val).BalancedAccuracy >= (result.Test ?? result.Val!).BalancedAccuracy;
+        }
+
+        TrainingOptions options = result.Options!;
+        string data = options.DatasetPath is { } videos
+            ? $"--dataset-path {ShellWord.Quote(videos)}"
+            : $"--features-dir {ShellWord.Quote(options.FeaturesDir!)}";
+        (string command, string what) = (verdict.Learned, beaten) switch
+        {
+            (_, true) => ($"train {data} --model linear --checkpoint-dir {ShellWord.Quote(options.CheckpointDir + "-linear")}",
+                "the linear model as a run of its own"),
+            (false, _) when options.DatasetPath is { } scanned =>
+                ($"data scan {ShellWord.Quote(scanned)}", "what would limit a model on these clips"),
+            (true, _) => ($"cv {data}", "how good this recipe is on sources that it has not seen, with an interval"),
+            _ => ($"cv {data} --model linear", "whether a linear model learns anything from these features"),
+        };
+        output.WriteLine($"Next       {Shell.Program} {command}");
+        output.WriteLine($"             {what}");
     }
 
     /// <summary>The averages of the weights beside the best epoch: val to choose by, test to know.</summary>

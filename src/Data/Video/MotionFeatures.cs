@@ -8,11 +8,11 @@ public static class MotionFeatures
     /// <summary>How many numbers describe a pair of successive pictures.</summary>
     public const int PerPair = MotionDescriptor.Features;
 
-    /// <summary>How many numbers describe an interval of time: the means over its pairs, then the standard deviations.</summary>
-    public const int PerStep = 2 * PerPair;
+    /// <summary>How many numbers describe an interval of time: the means over its pairs.</summary>
+    public const int PerStep = PerPair;
 
     /// <summary>Changes whenever the same video gives other numbers.</summary>
-    public const string Identity = "motion-flow 1";
+    public const string Identity = "motion-flow 2";
 
     /// <summary>How time is divided; part of the cache's key.</summary>
     internal const string Sampling = "equal intervals of 15 pairs a second";
@@ -24,7 +24,7 @@ public static class MotionFeatures
     public const string Description = "motion (optical flow and differences, 15 pictures a second)";
 
     /// <summary>
-    /// Means and standard deviations of the pairs in equal intervals of time, weighted by the time that a pair shares with an interval;
+    /// Means of the pairs in equal intervals of time, weighted by the time that a pair shares with an interval;
     /// intervals without a pair repeat the nearest.
     /// </summary>
     /// <param name="starts">When each pair begins, in seconds.</param>
@@ -70,21 +70,13 @@ public static class MotionFeatures
             Span<float> numbers = Step(steps, step);
             for (int i = 0; i < PerPair; i++)
             {
-                double sum = 0, squares = 0;
+                double sum = 0;
                 for (int pair = first; pair < last; pair++)
                 {
                     sum += (Math.Min(ends[pair], end) - Math.Max(starts[pair], begin)) * Feature(pairs, pair, i);
                 }
 
-                double middle = sum / weight;
-                for (int pair = first; pair < last; pair++)
-                {
-                    double apart = Feature(pairs, pair, i) - middle;
-                    squares += (Math.Min(ends[pair], end) - Math.Max(starts[pair], begin)) * apart * apart;
-                }
-
-                numbers[i] = (float)middle;
-                numbers[PerPair + i] = (float)Math.Sqrt(squares / weight);
+                numbers[i] = (float)(sum / weight);
             }
 
             // Steps without a pair take the nearest that has one; of two as near the earlier.
@@ -105,7 +97,7 @@ public static class MotionFeatures
 
     private static Span<float> Step(Span<float> steps, int step) => steps.Slice(step * PerStep, PerStep);
 
-    /// <summary>The first pair of a scene has no acceleration: that of the pair after it stands in, or none.</summary>
+    /// <summary>What the first pair of a scene lacks is that of the pair after it, or 0.</summary>
     private static double Feature(ReadOnlySpan<float> pairs, int pair, int i)
     {
         int place = (pair * PerPair) + i;

@@ -16,8 +16,6 @@ internal sealed unsafe class MotionMeter : IDisposable
     /// <summary>Pairs; the memory of a longer video is not kept for the next.</summary>
     private const int MostKept = 4096;
 
-    private const int FirstAcceleration = MotionFeatures.PerPair - MotionDescriptor.AccelerationFeatures;
-
     private GCHandle _self;
     private (int Width, int Height) _size;
     private MotionDescriptor? _descriptor;
@@ -157,15 +155,9 @@ internal sealed unsafe class MotionMeter : IDisposable
         }
 
         Span<float> features = _features.AsSpan(Pairs * MotionFeatures.PerPair, MotionFeatures.PerPair);
-        PicturePair kind = _descriptor!.Next(_picture, Clock - before, features);
-        if (kind == PicturePair.Cut)
+        if (_descriptor!.Next(_picture, Clock - before, features) == PicturePair.Cut)
         {
             return;
-        }
-
-        if (kind == PicturePair.First)
-        {
-            features[FirstAcceleration..].Fill(float.NaN);
         }
 
         (_starts[Pairs], _ends[Pairs]) = (before, Clock);

@@ -23,6 +23,8 @@ public static class OpCases
         yield return ConcatFunction.Cases(draw);
         yield return LastStepFunction.Cases(draw);
         yield return SoftmaxFocalLossFunction.Cases(draw);
+        yield return TimeStatisticsFunction.Cases(draw);
+        yield return TimeDifferencesFunction.Cases(draw);
         yield return UsedTwice(draw);
     }
 

@@ -9,7 +9,8 @@ namespace CudaTrainer.Engine.Nn;
 /// <param name="Inputs">Features per frame.</param>
 /// <param name="Dropout">Probability of every dropout.</param>
 /// <param name="HalfReserve">Keeps saved activations in half precision (mixed precision on the CPU).</param>
-public sealed record ClassifierOptions(int Inputs, float Dropout = 0.5f, bool HalfReserve = false);
+/// <param name="Differences">Whether the model sees beside each frame's features their differences to the frame before.</param>
+public sealed record ClassifierOptions(int Inputs, float Dropout = 0.5f, bool HalfReserve = false, bool Differences = false);
 
 /// <param name="Logits">[batch, 2]; class 0 = nonviolent, 1 = violent.</param>
 /// <param name="Attention">[batch, time], or null for models without attention.</param>
@@ -25,7 +26,15 @@ public abstract class Classifier(ClassifierOptions options) : Module
     /// <summary>Whether <see cref="Forward"/> tells how much each frame counted.</summary>
     public abstract bool HasAttention { get; }
 
-    /// <summary>The parameters that meet the features first.</summary>
+    /// <summary>
+    /// Whether a solver finds the weights at once and steps do not; it standardises by itself, so features are not standardised for it.
+    /// </summary>
+    public virtual bool IsFitted => false;
+
+    /// <summary>
+    /// The parameters that meet the features first; none where <see cref="IsFitted"/>. Weights are [units, inputs], or [units, 2·inputs]
+    /// with <see cref="ClassifierOptions.Differences"/>: those of the differences come last.
+    /// </summary>
     public abstract IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections { get; }
 
     /// <summary>Layer by layer, for clips of so many frames.</summary>
@@ -44,7 +53,7 @@ public abstract class Classifier(ClassifierOptions options) : Module
     public void Export(OnnxGraph graph, string features, int frames, string batch)
     {
         (string? logits, string? attention) = ExportLayers(graph,
-            graph.Add("Transpose", "features/by_time", [features], OnnxAttribute.Of("perm", [1, 0, 2])));
+            graph.Add("Transpose", "features/by_time", [features], OnnxAttribute.Of("perm", [1, 0, 2])), frames);
         graph.Output(graph.Add("Softmax", "probabilities", [logits], OnnxAttribute.Of("axis", 1)), ElementType.F32, batch, Classes);
         if (attention is not null)
         {
@@ -54,8 +63,9 @@ public abstract class Classifier(ClassifierOptions options) : Module
 
     /// <param name="graph">Where the layers are added.</param>
     /// <param name="x">The name of the features, [time, batch, inputs].</param>
+    /// <param name="frames">Per clip.</param>
     /// <returns>The names of the logits [batch, 2] and of the attention [batch, time], null from models without.</returns>
-    private protected abstract (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x);
+    internal abstract (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x, int frames);
 
     /// <summary>
     /// Features that were stored in half precision only, in the precision that the device computes in. They have no gradient.

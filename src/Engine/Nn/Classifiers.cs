@@ -18,15 +18,22 @@ public static class Classifiers
         ["simple-lstm"] = options => new SimpleLstm(options, Hidden, Recurrent(options)),
         ["attention-mil"] = options => new AttentionMil(options),
         ["frame-mlp"] = options => new AttentionMil(options, attends: false),
+        ["linear"] = options => new LinearClassifier(options),
     };
 
     public static IReadOnlyCollection<string> Names => Builders.Keys;
 
-    /// <exception cref="ArgumentException">There is no such model.</exception>
-    public static Classifier Create(string name, ClassifierOptions options) => Builders.TryGetValue(name,
+    /// <exception cref="ArgumentException">There is no such model, or it looks at differences itself.</exception>
+    public static Classifier Create(string name, ClassifierOptions options) => !Builders.TryGetValue(name,
         out Func<ClassifierOptions, Classifier>? build)
-        ? build(options)
-        : throw new ArgumentException($"There is no model '{name}'; the models are {string.Join(", ", Names)}.", nameof(name));
+        ? throw new ArgumentException($"There is no model '{name}'; the models are {string.Join(", ", Names)}.", nameof(name))
+        : options.Differences
+            ? new DifferencesClassifier(options, build(options with { Inputs = 2 * options.Inputs, Differences = false }))
+            : build(options);
+
+    /// <summary>Whether a solver fits the weights of the model at once: <see cref="Classifier.IsFitted"/>.</summary>
+    /// <exception cref="ArgumentException">There is no such model.</exception>
+    public static bool IsFitted(string name) => Create(name, new ClassifierOptions(1)).IsFitted;
 
     private static RecurrentOptions Recurrent(ClassifierOptions options) => new(HalfReserve: options.HalfReserve);
 }

@@ -304,3 +304,49 @@ public sealed class AttentionPool : Module
         return weight;
     }
 }
+
+/// <summary>Mean, deviation and mean absolute difference of each channel over time; no parameters.</summary>
+public sealed class TimeStatistics(string name, int channels) : Module
+{
+    public override IReadOnlyList<KerasLayer> KerasLayers => [KerasExport.Plain(name)];
+
+    internal LayerOutput Summary => new(name, nameof(TimeStatistics), [TimeStatisticsFunction.Statistics * channels]);
+
+    /// <inheritdoc cref="TimeStatisticsFunction.Apply"/>
+    public Tensor Forward(Tape tape, Tensor x) => TimeStatisticsFunction.Apply(tape, x);
+
+    /// <summary>The same in an ONNX graph. As in the kernels, means are counted from the first frame.</summary>
+    /// <param name="graph">Where it is added.</param>
+    /// <param name="x">The input's name, [time, batch, channels].</param>
+    /// <param name="frames">Steps of time, ≥ 1.</param>
+    /// <returns>The output's name, [batch, 3·channels].</returns>
+    internal string Export(OnnxGraph graph, string x, int frames)
+    {
+        // Number 0 is the axis of time as well as the first frame.
+        string zero = graph.Constant<long>(name + "/zero", [0], 1), one = graph.Constant<long>(name + "/one", [1], 1);
+        string first = graph.Add("Slice", name + "/first", [x, zero, one, zero]);
+        string rise = graph.Add("Sub", name + "/rise", [x, first]);
+        string meanRise = graph.Add("ReduceMean", name + "/mean_rise", [rise], OverTime(keeps: 1));
+        string mean = graph.Add("Squeeze", name + "/mean", [graph.Add("Add", name + "/first_and_rise", [first, meanRise]), zero]);
+
+        string off = graph.Add("Sub", name + "/off", [rise, meanRise]);
+        string variance = graph.Add("ReduceMean", name + "/variance", [graph.Add("Mul", name + "/squares", [off, off])],
+            OverTime(keeps: 0));
+        string deviation = graph.Add("Sqrt", name + "/deviation", [variance]);
+
+        // A single frame is compared with itself: of no difference at all there is no mean.
+        string later = x, earlier = x;
+        if (frames > 1)
+        {
+            string last = graph.Constant<long>(name + "/last", [frames - 1], 1), end = graph.Constant<long>(name + "/end", [frames], 1);
+            later = graph.Add("Slice", name + "/later", [x, one, end, zero]);
+            earlier = graph.Add("Slice", name + "/earlier", [x, zero, last, zero]);
+        }
+
+        string sizes = graph.Add("Abs", name + "/sizes", [graph.Add("Sub", name + "/changes", [later, earlier])]);
+        string difference = graph.Add("ReduceMean", name + "/difference", [sizes], OverTime(keeps: 0));
+        return graph.Add("Concat", name, [mean, deviation, difference], OnnxAttribute.Of("axis", 1));
+
+        static OnnxAttribute[] OverTime(long keeps) => [OnnxAttribute.Of("axes", [0]), OnnxAttribute.Of("keepdims", keeps)];
+    }
+}

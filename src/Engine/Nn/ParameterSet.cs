@@ -37,6 +37,8 @@ public sealed class ParameterSet : IDisposable
         Gradients = Shared.Block(0, [checked((int)bounds[^1])], "gradients");
         SharedTail = Shared.Block(bounds[^1], [checked((int)(Shared.Count - bounds[^1]))], "what replicas share besides gradients");
         Segments = Tensor.From(device, [bounds.Length], bounds, "segments");
+        Decays = Tensor.Allocate(device, [Parameters.Count], type, "which parameters decay");
+        Decays.Write((ReadOnlySpan<float>)[.. Parameters.Select(parameter => parameter.Shape.Rank > 1 ? 1f : 0f)]);
         Values.HalfCopy = halfCopies ? Tensor.Allocate(device, Values.Shape, DType.Float16, "half parameters") : null;
         for (int i = 0; i < Parameters.Count; i++)
         {
@@ -81,6 +83,12 @@ public sealed class ParameterSet : IDisposable
     /// <summary>Where each of the P parameters begins in the flat blocks, and n: [P + 1] Int64.</summary>
     public Tensor Segments { get; }
 
+    /// <summary>
+    /// 1 for parameters that weight decay makes smaller, 0 for those that it leaves alone [P]: matrices decay, biases and the scales of
+    /// batch normalisation, which are vectors, do not.
+    /// </summary>
+    public Tensor Decays { get; }
+
     /// <summary>Parameters and buffers: everything a checkpoint of the model holds.</summary>
     public IEnumerable<Parameter> State => Parameters.Concat(Buffers);
 
@@ -107,5 +115,6 @@ public sealed class ParameterSet : IDisposable
         Shared.Dispose();
         BufferValues.Dispose();
         Segments.Dispose();
+        Decays.Dispose();
     }
 }

@@ -51,26 +51,8 @@ public sealed class RandomVgg19(int seed = RandomVgg19.DefaultSeed) : IVgg19Weig
         int chunks = (count + Chunk - 1) / Chunk;
         System.Threading.Tasks.Parallel.For(0, chunks, chunk =>
         {
-            float* output = (float*)target;
-            int end = (int)Math.Min(count, (chunk + 1L) * Chunk);
-            Span<double> four = stackalloc double[4];
-            for (int i = chunk * Chunk; i < end; i += 4)
-            {
-                (uint x0, uint x1, uint x2, uint x3) = Kernels.Philox.Block((ulong)(i >> 2), 0, key);
-                (four[0], four[1]) = BoxMuller(x0, x1);
-                (four[2], four[3]) = BoxMuller(x2, x3);
-                for (int lane = 0; lane < Math.Min(4, end - i); lane++)
-                {
-                    output[i + lane] = (float)(deviation * four[lane]);
-                }
-            }
+            int start = chunk * Chunk;
+            RandomNormal.Fill(new((float*)target + start, Math.Min(Chunk, count - start)), (ulong)start / 4, key, deviation);
         });
-    }
-
-    private static (double, double) BoxMuller(uint a, uint b)
-    {
-        double radius = Math.Sqrt(-2 * Math.Log((a + 1.0) / 4294967296.0));
-        (double sin, double cos) = Math.SinCos(2 * Math.PI * b / 4294967296.0);
-        return (radius * cos, radius * sin);
     }
 }

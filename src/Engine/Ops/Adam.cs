@@ -8,24 +8,27 @@ namespace CudaTrainer.Engine.Ops;
 public partial interface IOps
 {
     /// <summary>
-    /// One Adam step on all parameters in Keras's form, p ← p − lr·√(1−β₂ᵗ)/(1−β₁ᵗ) · m/(√v + ε), after clipping the gradients; nothing but
-    /// the step count of skipped steps changes if StepState.FoundNonFinite is set. Kingma and Ba 2015, arXiv:1412.6980, section 2 (last
-    /// paragraph).
+    /// One Adam step on all parameters in Keras's form, p ← p − lr·λ·p − lr·√(1−β₂ᵗ)/(1−β₁ᵗ) · m/(√v + ε),
+    /// after clipping the gradients; nothing but the step count of skipped steps changes if StepState.FoundNonFinite is set. Kingma and Ba
+    /// 2015, arXiv:1412.6980, section 2 (last paragraph); the decay by λ, <see cref="AdamOptions.WeightDecay"/>, as in Loshchilov and
+    /// Hutter 2019, arXiv:1711.05101.
     /// </summary>
+    /// <param name="decays">1 for each parameter that decays, 0 for those that do not [P]; without effect where λ is 0.</param>
     /// <param name="halfParameters">Where the updated parameters are also written, in half precision; or null.</param>
     void AdamStep(
         Tensor parameters, Tensor gradients, Tensor firstMoments, Tensor secondMoments, Tensor segments, Tensor norms,
-        Tensor? halfParameters, Tensor state, in AdamOptions options);
+        Tensor decays, Tensor? halfParameters, Tensor state, in AdamOptions options);
 }
 
 public sealed unsafe partial class CpuOps
 {
     public void AdamStep(
         Tensor parameters, Tensor gradients, Tensor firstMoments, Tensor secondMoments, Tensor segments, Tensor norms,
-        Tensor? halfParameters, Tensor state, in AdamOptions options) =>
+        Tensor decays, Tensor? halfParameters, Tensor state, in AdamOptions options) =>
         Cpu.Adam.Step(
             team, (int)norms.Count, (long*)segments.Data, Floats(parameters), Floats(gradients), Floats(firstMoments),
-            Floats(secondMoments), halfParameters is null ? null : (Half*)halfParameters.Data, Floats(norms), State(state), options);
+            Floats(secondMoments), halfParameters is null ? null : (Half*)halfParameters.Data, Floats(norms), Floats(decays),
+            State(state), options);
 }
 
 public sealed partial class CudaOps
@@ -34,12 +37,12 @@ public sealed partial class CudaOps
 
     public void AdamStep(
         Tensor parameters, Tensor gradients, Tensor firstMoments, Tensor secondMoments, Tensor segments, Tensor norms,
-        Tensor? halfParameters, Tensor state, in AdamOptions options)
+        Tensor decays, Tensor? halfParameters, Tensor state, in AdamOptions options)
     {
         nint factors = _workspace.Take(CudaWorkspace.Use.Sums, Gpu.Adam.WorkspaceBytes);
         AdamKernels.Step(
             _stream, (int)norms.Count, parameters.Count, parameters.Data, gradients.Data, firstMoments.Data, secondMoments.Data,
-            segments.Data, norms.Data, halfParameters?.Data ?? 0, state.Data, factors, options);
+            segments.Data, norms.Data, decays.Data, halfParameters?.Data ?? 0, state.Data, factors, options);
     }
 }
 
@@ -47,14 +50,15 @@ public sealed partial class ReferenceOps
 {
     public void AdamStep(
         Tensor parameters, Tensor gradients, Tensor firstMoments, Tensor secondMoments, Tensor segments, Tensor norms,
-        Tensor? halfParameters, Tensor state, in AdamOptions options)
+        Tensor decays, Tensor? halfParameters, Tensor state, in AdamOptions options)
     {
         if (State(state).FoundNonFinite != 0)
         {
             return;
         }
 
-        double[] p = Load(parameters), g = Load(gradients), m = Load(firstMoments), v = Load(secondMoments), segmentNorms = Load(norms);
+        double[] p = Load(parameters), g = Load(gradients), m = Load(firstMoments), v = Load(secondMoments), segmentNorms = Load(norms),
+            decaying = Load(decays);
         long[] bounds = segments.Read<long>();
         int t = ++State(state).AdamSteps;
         double rate = State(state).LearningRate * Math.Sqrt(1 - Math.Pow(options.Beta2, t)) / (1 - Math.Pow(options.Beta1, t));
@@ -67,7 +71,8 @@ public sealed partial class ReferenceOps
                 double gradient = g[i] * factor;
                 m[i] = (options.Beta1 * m[i]) + ((1 - (double)options.Beta1) * gradient);
                 v[i] = (options.Beta2 * v[i]) + ((1 - (double)options.Beta2) * gradient * gradient);
-                p[i] -= rate * m[i] / (Math.Sqrt(v[i]) + options.Epsilon);
+                p[i] -= (State(state).LearningRate * options.WeightDecay * decaying[s] * p[i])
+                    + (rate * m[i] / (Math.Sqrt(v[i]) + options.Epsilon));
             }
         }
 

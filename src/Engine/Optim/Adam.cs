@@ -19,7 +19,7 @@ public sealed class Adam : IDisposable
 
     /// <param name="parameters">What is trained.</param>
     /// <param name="state">The step state that the loss also uses.</param>
-    /// <param name="options">Moments and clipping.</param>
+    /// <param name="options">Moments, clipping and weight decay.</param>
     /// <param name="dynamicLossScale">Whether the loss scale grows and shrinks; otherwise it stays as it is.</param>
     public Adam(ParameterSet parameters, StepStateTensor state, AdamOptions options, bool dynamicLossScale)
     {
@@ -44,7 +44,7 @@ public sealed class Adam : IDisposable
         IOps ops = _parameters.Device.Ops;
         ops.UnscaleAndCheckFinite(_parameters.Gradients, _parameters.Segments, _norms, _state.Tensor);
         ops.AdamStep(_parameters.Values, _parameters.Gradients, FirstMoments, SecondMoments, _parameters.Segments, _norms,
-            _parameters.Values.HalfCopy, _state.Tensor, _options);
+            _parameters.Decays, _parameters.Values.HalfCopy, _state.Tensor, _options);
         ops.UpdateLossScale(_state.Tensor, _dynamicLossScale);
     }
 

@@ -33,4 +33,10 @@ public readonly record struct AdamOptions
 
     /// <summary>Gradients are multiplied by min(1, ClipNorm/norm); &gt; 0.</summary>
     public float ClipNorm { get; init; } = 1;
+
+    /// <summary>
+    /// λ ≥ 0: parameters that decay lose the share learning rate · λ of themselves in a step, beside what Adam does (Loshchilov and
+    /// Hutter 2019, arXiv:1711.05101).
+    /// </summary>
+    public double WeightDecay { get; init; }
 }

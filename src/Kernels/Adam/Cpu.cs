@@ -22,11 +22,12 @@ public static unsafe class Adam
     /// <param name="secondMoments">v [n], updated.</param>
     /// <param name="halfWeights">Output: the updated parameters in half precision [n]; null when there is no such copy.</param>
     /// <param name="norms">Norm of each parameter's gradient [P]; read only with <see cref="ClipMode.PerParameter"/>.</param>
+    /// <param name="decays">1 for each parameter that decays, 0 for the others [P]; read only with a weight decay.</param>
     /// <param name="state">Learning rate, global norm, finite flag and step count.</param>
     /// <param name="options">Constants and clipping.</param>
     public static void Step(
         ThreadTeam team, int parameters, long* offsets, float* weights, float* gradients, float* firstMoments, float* secondMoments,
-        Half* halfWeights, float* norms, StepState* state, in AdamOptions options)
+        Half* halfWeights, float* norms, float* decays, StepState* state, in AdamOptions options)
     {
         if (state->FoundNonFinite != 0)
         {
@@ -45,8 +46,10 @@ public static unsafe class Adam
             SecondMoments = secondMoments,
             HalfWeights = halfWeights,
             Norms = norms,
+            Decays = decays,
             GlobalNorm = state->GradientNorm,
             StepSize = (float)(state->LearningRate * correction),
+            Decay = (float)(state->LearningRate * options.WeightDecay),
             Options = options,
         };
         team.Run(ref kernel);
@@ -62,8 +65,10 @@ public static unsafe class Adam
         public float* SecondMoments;
         public Half* HalfWeights;
         public float* Norms;
+        public float* Decays;
         public float GlobalNorm;
         public float StepSize;
+        public float Decay;
         public AdamOptions Options;
 
         public readonly void Run<TSimd, TVec>(Member member)
@@ -71,22 +76,25 @@ public static unsafe class Adam
             where TVec : unmanaged
         {
             (long begin, long end) = member.Share(Offsets[Parameters], ElementsPerLine);
-            if (Options.ClipMode != ClipMode.PerParameter)
+            bool clipsEach = Options.ClipMode == ClipMode.PerParameter, decays = Options.WeightDecay > 0;
+            float clip = Options.ClipMode == ClipMode.Global ? ClipFactor(GlobalNorm) : 1;
+            if (!clipsEach && !decays)
             {
-                Update<TSimd, TVec>(begin, end, Options.ClipMode == ClipMode.Global ? ClipFactor(GlobalNorm) : 1);
+                Update<TSimd, TVec>(begin, end, clip, 0);
                 return;
             }
 
             for (int parameter = 0; parameter < Parameters; parameter++)
             {
                 Update<TSimd, TVec>(
-                    Math.Max(begin, Offsets[parameter]), Math.Min(end, Offsets[parameter + 1]), ClipFactor(Norms[parameter]));
+                    Math.Max(begin, Offsets[parameter]), Math.Min(end, Offsets[parameter + 1]),
+                    clipsEach ? ClipFactor(Norms[parameter]) : clip, decays ? Decay * Decays[parameter] : 0);
             }
         }
 
         private readonly float ClipFactor(float norm) => MathF.Min(1, Options.ClipNorm / norm);
 
-        private readonly void Update<TSimd, TVec>(long begin, long end, float clipFactor)
+        private readonly void Update<TSimd, TVec>(long begin, long end, float clipFactor, float decay)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
@@ -104,7 +112,13 @@ public static unsafe class Adam
                 first = TSimd.MultiplyAdd(TSimd.Subtract(gradient, first), newFirst, first);
                 second = TSimd.MultiplyAdd(TSimd.Subtract(TSimd.Multiply(gradient, gradient), second), newSecond, second);
                 TVec direction = TSimd.Divide(first, TSimd.Add(TSimd.Sqrt(second), epsilon));
-                TVec weight = TSimd.NegativeMultiplyAdd(stepSize, direction, Lanes.Load<TSimd, TVec>(Weights + i, lanes));
+                TVec weight = Lanes.Load<TSimd, TVec>(Weights + i, lanes);
+                if (decay != 0)
+                {
+                    weight = TSimd.NegativeMultiplyAdd(TSimd.Set(decay), weight, weight);
+                }
+
+                weight = TSimd.NegativeMultiplyAdd(stepSize, direction, weight);
                 Lanes.Store<TSimd, TVec>(FirstMoments + i, first, lanes);
                 Lanes.Store<TSimd, TVec>(SecondMoments + i, second, lanes);
                 Lanes.Store<TSimd, TVec>(Weights + i, weight, lanes);

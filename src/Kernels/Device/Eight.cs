@@ -23,11 +23,17 @@ internal unsafe struct Eight : IGroup<Eight>
 
     public static Eight operator *(Eight left, Eight right) => Of(left.Low * right.Low, left.High * right.High);
 
+    public static Eight operator /(Eight left, Eight right) => Of(left.Low / right.Low, left.High / right.High);
+
     public static Eight Splat(float value) => Of(Four.Splat(value), Four.Splat(value));
 
     public static Eight Fma(Eight a, Eight b, Eight c) => Of(Four.Fma(a.Low, b.Low, c.Low), Four.Fma(a.High, b.High, c.High));
 
+    public static Eight Abs(Eight x) => Of(Four.Abs(x.Low), Four.Abs(x.High));
+
     public static Eight Relu(Eight x) => Of(Four.Relu(x.Low), Four.Relu(x.High));
+
+    public static Eight Sqrt(Eight x) => Of(Four.Sqrt(x.Low), Four.Sqrt(x.High));
 
     public static Eight ReciprocalSqrt(Eight x) => Of(Four.ReciprocalSqrt(x.Low), Four.ReciprocalSqrt(x.High));
 

@@ -26,12 +26,18 @@ internal unsafe struct Four : IGroup<Four>
 
     public static Four operator *(Four left, Four right) => Of(left.A * right.A, left.B * right.B, left.C * right.C, left.D * right.D);
 
+    public static Four operator /(Four left, Four right) => Of(left.A / right.A, left.B / right.B, left.C / right.C, left.D / right.D);
+
     public static Four Splat(float value) => Of(value, value, value, value);
 
     public static Four Fma(Four a, Four b, Four c) =>
         Of(GpuMath.Fma(a.A, b.A, c.A), GpuMath.Fma(a.B, b.B, c.B), GpuMath.Fma(a.C, b.C, c.C), GpuMath.Fma(a.D, b.D, c.D));
 
+    public static Four Abs(Four x) => Of(GpuMath.Abs(x.A), GpuMath.Abs(x.B), GpuMath.Abs(x.C), GpuMath.Abs(x.D));
+
     public static Four Relu(Four x) => Of(GpuMath.Relu(x.A), GpuMath.Relu(x.B), GpuMath.Relu(x.C), GpuMath.Relu(x.D));
+
+    public static Four Sqrt(Four x) => Of(GpuMath.Sqrt(x.A), GpuMath.Sqrt(x.B), GpuMath.Sqrt(x.C), GpuMath.Sqrt(x.D));
 
     public static Four ReciprocalSqrt(Four x) =>
         Of(GpuMath.ReciprocalSqrt(x.A), GpuMath.ReciprocalSqrt(x.B), GpuMath.ReciprocalSqrt(x.C), GpuMath.ReciprocalSqrt(x.D));

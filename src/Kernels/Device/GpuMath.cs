@@ -23,6 +23,8 @@ internal static class GpuMath
     /// <summary>The smaller; of a number and a NaN the number.</summary>
     public static float Min(float a, float b) => XMath.Min(a, b);
 
+    public static float Abs(float x) => XMath.Abs(x);
+
     /// <summary>max(x, 0); NaN stays NaN.</summary>
     public static float Relu(float x) => x <= 0 ? 0 : x;
 

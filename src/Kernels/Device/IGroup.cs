@@ -17,13 +17,20 @@ internal unsafe interface IGroup<TSelf>
 
     static abstract TSelf operator *(TSelf left, TSelf right);
 
+    static abstract TSelf operator /(TSelf left, TSelf right);
+
     static abstract TSelf Splat(float value);
 
     /// <summary>a·b + c, rounded once.</summary>
     static abstract TSelf Fma(TSelf a, TSelf b, TSelf c);
 
+    static abstract TSelf Abs(TSelf x);
+
     /// <summary>max(x, 0); NaN stays NaN.</summary>
     static abstract TSelf Relu(TSelf x);
+
+    /// <summary>√x, rounded to nearest.</summary>
+    static abstract TSelf Sqrt(TSelf x);
 
     /// <summary>1/√x, by a square root and a division that round to nearest.</summary>
     static abstract TSelf ReciprocalSqrt(TSelf x);

@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+
 namespace CudaTrainer.Kernels;
 
 /// <summary>
@@ -36,6 +38,30 @@ public static class Philox
             x1 = (uint)product1;
             x2 = (uint)(product0 >> 32) ^ x3 ^ key1;
             x3 = (uint)product0;
+            key0 += Weyl0;
+            key1 += Weyl1;
+        }
+
+        return (x0, x1, x2, x3);
+    }
+
+    /// <summary>The blocks of eight consecutive counters, <paramref name="counter"/> first, side by side: a word in each lane.</summary>
+    /// <param name="counter">The lower half of the first counter; the upper halves are 0.</param>
+    public static (Vector512<ulong> X0, Vector512<ulong> X1, Vector512<ulong> X2, Vector512<ulong> X3) EightBlocks(ulong counter, ulong key)
+    {
+        var low = Vector512.Create<ulong>(uint.MaxValue);
+        Vector512<ulong> counters = Vector512.Create(counter) + Vector512<ulong>.Indices;
+        Vector512<ulong> x0 = counters & low, x1 = counters >> 32, x2 = Vector512<ulong>.Zero, x3 = x2;
+        uint key0 = (uint)key;
+        uint key1 = (uint)(key >> 32);
+        for (int round = 0; round < Rounds; round++)
+        {
+            Vector512<ulong> product0 = x0 * Vector512.Create<ulong>(Multiplier0);
+            Vector512<ulong> product1 = x2 * Vector512.Create<ulong>(Multiplier1);
+            x0 = (product1 >> 32) ^ x1 ^ Vector512.Create<ulong>(key0);
+            x1 = product1 & low;
+            x2 = (product0 >> 32) ^ x3 ^ Vector512.Create<ulong>(key1);
+            x3 = product0 & low;
             key0 += Weyl0;
             key1 += Weyl1;
         }

@@ -16,6 +16,7 @@ internal sealed unsafe partial class MotionDescriptor<TSimd, TVec> : MotionDescr
     private readonly int _columns;
     private readonly int _count;
     private readonly Flow<TSimd, TVec> _flow;
+    private readonly FlowCorrelations _correlations;
     private readonly PlaneSet _fields;
     private readonly PlaneSet _work;
     private Pyramid _from;
@@ -31,6 +32,7 @@ internal sealed unsafe partial class MotionDescriptor<TSimd, TVec> : MotionDescr
         _count = _columns * FieldRows;
         _flow = new Flow<TSimd, TVec>(_columns, FieldRows);
         (_from, _to) = (new Pyramid(_columns, FieldRows), new Pyramid(_columns, FieldRows));
+        _correlations = new FlowCorrelations(_columns, FieldRows);
         _fields = new PlaneSet(14, _columns, FieldRows);
         _work = new PlaneSet(8, _columns, FieldRows);
         _now = new Motion(_fields[0], _fields[1], _fields[2]);
@@ -44,7 +46,7 @@ internal sealed unsafe partial class MotionDescriptor<TSimd, TVec> : MotionDescr
     public override void Begin(ReadOnlySpan<byte> picture)
     {
         _to.Fill(picture);
-        _hasBefore = false;
+        Forget();
     }
 
     public override PicturePair Next(ReadOnlySpan<byte> picture, double seconds, Span<float> features)
@@ -59,7 +61,7 @@ internal sealed unsafe partial class MotionDescriptor<TSimd, TVec> : MotionDescr
         Planes<TSimd, TVec>.Distances(_to[0], _from[0], difference, _count);
         if (IsCut(residual))
         {
-            _hasBefore = false;
+            Forget();
             return PicturePair.Cut;
         }
 
@@ -96,12 +98,22 @@ internal sealed unsafe partial class MotionDescriptor<TSimd, TVec> : MotionDescr
         _hasBefore = true;
         if (!isWhole)
         {
-            output.PutZeros(AccelerationFeatures);
-            return PicturePair.First;
+            output.PutUnknown(AccelerationFeatures);
+        }
+        else
+        {
+            PutAcceleration(ref output, (float)seconds);
         }
 
-        PutAcceleration(ref output, (float)seconds);
-        return PicturePair.Whole;
+        _correlations.Add(_now.U, _now.V);
+        _correlations.Put(ref output);
+        return isWhole ? PicturePair.Whole : PicturePair.First;
+    }
+
+    private void Forget()
+    {
+        _hasBefore = false;
+        _correlations.Forget();
     }
 
     /// <summary>Two scenes have nothing in common: the warped picture is as far off as any other would be.</summary>

@@ -1,6 +1,6 @@
 namespace CudaTrainer.Kernels.Cpu;
 
-/// <summary>Writes the numbers of a pair one after the other, each x ≥ 0 as log(1 + 20 x).</summary>
+/// <summary>Writes the numbers of a pair one after the other, each x ≥ 0 as log(1 + 20 x), correlations as they are.</summary>
 internal ref struct FeatureWriter(Span<float> features)
 {
     private readonly Span<float> _features = features;
@@ -29,6 +29,15 @@ internal ref struct FeatureWriter(Span<float> features)
     public void PutZeros(int count)
     {
         _features.Slice(Written, count).Clear();
+        Written += count;
+    }
+
+    public void PutAsIs(float x) => _features[Written++] = x;
+
+    /// <summary>Numbers that the pair does not have.</summary>
+    public void PutUnknown(int count)
+    {
+        _features.Slice(Written, count).Fill(float.NaN);
         Written += count;
     }
 

@@ -8,7 +8,7 @@ public enum PicturePair
 {
     Whole,
 
-    /// <summary>Of its scene: no flow goes before, and the numbers of acceleration are 0.</summary>
+    /// <summary>Of its scene: no flow goes before, and the numbers that compare with it are NaN.</summary>
     First,
 
     /// <summary>Two different scenes: nothing was written.</summary>
@@ -23,11 +23,16 @@ public enum PicturePair
 /// <remarks>The same bits at every SIMD level. Memory is taken once; one thread at a time.</remarks>
 public abstract class MotionDescriptor
 {
-    /// <summary>Of a pair.</summary>
-    public const int Features = 174;
+    /// <summary>Of a pair: <see cref="FlowFeatures"/>, then <see cref="CorrelationFeatures"/>.</summary>
+    public const int Features = FlowFeatures + CorrelationFeatures;
 
-    /// <summary>Of these, the last ones, which tell how the flow itself changed since the pair before.</summary>
-    public const int AccelerationFeatures = 17;
+    /// <summary>What moves how fast, and what changes; the last of them how the flow itself changed since the pair before.</summary>
+    public const int FlowFeatures = 174;
+
+    /// <summary>How alike the flow is at different places and times.</summary>
+    public const int CorrelationFeatures = 57;
+
+    private protected const int AccelerationFeatures = 17;
 
     /// <summary>Of a picture; its columns follow the aspect ratio.</summary>
     public const int Rows = 112;

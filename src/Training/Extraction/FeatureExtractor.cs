@@ -25,7 +25,7 @@ public readonly record struct ExtractionProgress(int Videos, int Total, int Fail
 
 /// <summary>A clip's features, or why there are none.</summary>
 /// <param name="rgb">[frames, 4096]; empty if they are not wanted, or after a failure. Valid during the call only.</param>
-/// <param name="motion">[frames, 348]; likewise.</param>
+/// <param name="motion">[frames, 231]; likewise.</param>
 /// <param name="reason">Of a failure; without one what is worth knowing, empty if nothing is.</param>
 public delegate void ClipFeatures(Clip clip, ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion, VideoFault fault, string reason);
 

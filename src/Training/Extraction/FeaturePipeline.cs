@@ -87,7 +87,8 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
                 return null;
             }
 
-            VideoDataset dataset = clock.Time("scan", () => Scan(stop));
+            VideoDataset dataset = clock.Time("scan", () => Scan(options, options.CacheDir,
+                (done, total) => observer.Progress(new StageProgress("hash", done, total, "files")), stop));
             List(Severity.Info, dataset.Notes);
             List(Severity.Warning, dataset.Warnings);
             List(Severity.Info, [.. dataset.Ignored.Select(file => $"ignored: {file.RelativePath} ({file.Reason})")]);
@@ -188,19 +189,23 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     private MissingStream[] ShareOf(IReadOnlyList<MissingStream> missing) =>
         processes is null ? [.. missing] : [.. missing.Where((_, i) => i % processes.Size == processes.Rank)];
 
-    private VideoDataset Scan(CancellationToken stop) => DatasetScanner.Scan(
-        options.DatasetPath ?? throw new RunException("There is no dataset to read.",
-            $"Give {SettingName.Of(nameof(TrainingOptions.DatasetPath))} DIR, or {SettingName.Of(nameof(TrainingOptions.FeaturesDir))} " +
-                "DIR for features that exist already."),
-        new DatasetOptions
-        {
-            Split = new SplitFractions(options.Split[0], options.Split[1], options.Split.Count > 2 ? options.Split[2] : 0),
-            GroupsFile = options.Groups,
-            Seed = options.Seed,
-            IndexDirectory = options.CacheDir,
-            HashProgress = (done, total) => observer.Progress(new StageProgress("hash", done, total, "files")),
-        },
-        stop);
+    /// <summary>The clips of the folder that the options name, and their splits. Files are hashed, not decoded.</summary>
+    /// <param name="index">Folder where hashes are remembered; null for nowhere.</param>
+    /// <param name="progress">Told of files hashed and to hash.</param>
+    internal static VideoDataset Scan(FeatureOptions options, string? index, Action<int, int>? progress, CancellationToken stop) =>
+        DatasetScanner.Scan(
+            options.DatasetPath ?? throw new RunException("There is no dataset to read.",
+                $"Give {SettingName.Of(nameof(TrainingOptions.DatasetPath))} DIR, or " +
+                    $"{SettingName.Of(nameof(TrainingOptions.FeaturesDir))} DIR for features that exist already."),
+            new DatasetOptions
+            {
+                Split = new SplitFractions(options.Split[0], options.Split[1], options.Split.Count > 2 ? options.Split[2] : 0),
+                GroupsFile = options.Groups,
+                Seed = options.Seed,
+                IndexDirectory = index,
+                HashProgress = progress,
+            },
+            stop);
 
     private int Extract(StreamCaches caches, int view, IReadOnlyList<MissingStream> missing, CancellationToken stop)
     {

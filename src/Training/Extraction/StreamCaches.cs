@@ -64,7 +64,7 @@ internal sealed class StreamCaches : IDisposable
 
     /// <summary>Stores the features of a clip. Thread-safe.</summary>
     /// <param name="rgb">[frames, 4096]; empty if they are not missing.</param>
-    /// <param name="motion">[frames, 348]; empty if they are not missing.</param>
+    /// <param name="motion">[frames, 231]; empty if they are not missing.</param>
     public void Append(string contentHash, ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion)
     {
         if (!rgb.IsEmpty)

@@ -9,11 +9,12 @@ namespace CudaTrainer.Training.Features;
 /// <summary>
 /// Standardises features, x → (x − mean)·scale, by the training clips. Features of a random backbone are almost constant from frame to
 /// frame: without this, the common part saturates the gates of the first layer and drowns what differs. Motion features are whitened
-/// besides: <see cref="MotionWhitening"/>.
+/// besides, others where that is asked for: <see cref="Features.Whitening"/>.
 /// </summary>
 /// <remarks>
 /// The classifier that is saved takes raw features: the affine map is folded into the first layer's weights and biases, W·((x − m)·s) + b =
-/// (W·s)·x + (b − (W·s)·m), with W·P for W where a whitening P follows.
+/// (W·s)·x + (b − (W·s)·m), with W·P for W where a whitening P follows. Weights of differences of features are folded the same way
+/// but shift nothing: the mean is in both frames.
 /// </remarks>
 public sealed class FeatureScaler
 {
@@ -23,11 +24,12 @@ public sealed class FeatureScaler
     /// <summary>The same for motion features, whose deviations are alike.</summary>
     private const double SmallestMotionDeviation = 0.05;
 
-    private FeatureScaler(float[] mean, float[] scale, MotionWhitening? whitening)
+    private FeatureScaler(float[] mean, float[] scale, Whitening? whitening, Whitening? motionWhitening)
     {
         Mean = mean;
         Scale = scale;
         Whitening = whitening;
+        MotionWhitening = motionWhitening;
     }
 
     /// <summary>[D].</summary>
@@ -36,21 +38,25 @@ public sealed class FeatureScaler
     /// <summary>[D].</summary>
     public float[] Scale { get; }
 
+    /// <summary>Of the features that are not of motion, which come first in a frame; null without.</summary>
+    internal Whitening? Whitening { get; }
+
     /// <summary>Of the motion, which are the last features of a frame; null without.</summary>
-    internal MotionWhitening? Whitening { get; }
+    internal Whitening? MotionWhitening { get; }
 
     /// <summary>Whether features are standardised unless the options say.</summary>
     /// <param name="backbone">Its identity.</param>
     internal static bool IsUsual(TrainingOptions options, string backbone) =>
-        options.Stream.HasMotion()
+        options.Whiten > 0 || options.Stream.HasMotion()
             || (backbone.StartsWith(RandomVgg19.IdentityPrefix, StringComparison.Ordinal) && options.FeaturesDir is null);
 
     /// <summary>
-    /// Mean and standard deviation of each feature over all frames of all clips, in a fixed order, and the whitening of motion.
+    /// Mean and standard deviation of each feature over all frames of all clips, in a fixed order, and the whitening.
     /// </summary>
     /// <param name="stream">What the features are of.</param>
+    /// <param name="components">Principal components, at most, that replace the features that are not of motion; 0 = none.</param>
     /// <exception cref="RunException">They are something else.</exception>
-    internal static unsafe FeatureScaler Fit(IFeatureRows rows, FeatureStream stream = FeatureStream.Rgb)
+    internal static unsafe FeatureScaler Fit(IFeatureRows rows, FeatureStream stream = FeatureStream.Rgb, int components = 0)
     {
         int dimension = rows.Dimension;
         if (stream.HasMotion() && dimension != stream.Dimension())
@@ -78,27 +84,34 @@ public sealed class FeatureScaler
 
         double count = (double)rows.Count * rows.Frames;
         double[] variance = [.. sum.Zip(squares, (s, q) => Math.Max(0, (q / count) - (s / count * (s / count))))];
-        int motion = stream.HasMotion() ? MotionFeatures.PerStep : 0;
+        int motion = stream.HasMotion() ? MotionFeatures.PerStep : 0, others = dimension - motion;
         float[] mean = [.. sum.Select(s => (float)(s / count))];
-        float[] scale = [.. Scales(variance.AsSpan(0, dimension - motion), SmallestDeviation),
-            .. Scales(variance.AsSpan(dimension - motion), SmallestMotionDeviation)];
+        float[] scale = [.. Scales(variance.AsSpan(0, others), SmallestDeviation),
+            .. Scales(variance.AsSpan(others), SmallestMotionDeviation)];
+        Whitening? whitening = components > 0 && others > 0
+            ? Whitening.Fit(rows, mean, scale, new WhiteningBlock(0, others, components))
+            : null;
         if (motion == 0)
         {
-            return new FeatureScaler(mean, scale, null);
+            return new FeatureScaler(mean, scale, whitening, null);
         }
+
+        var ofMotion = Whitening.Fit(rows, mean, scale,
+            [.. MotionFamily.All.Select(family => new WhiteningBlock(others + family.First, family.Count, family.Components))]);
 
         // Appearance has many more features. Adam moves every weight by about the same, so what a part can do in a step is the sum of its
         // features' sizes: that is what is made equal.
-        MotionWhitening whitening = MotionWhitening.Fit(rows, mean, scale);
-        for (int d = 0; d < dimension - motion; d++)
+        whitening?.Scale((float)ofMotion.Components / whitening.Components);
+        for (int d = 0; whitening is null && d < others; d++)
         {
-            scale[d] *= (float)whitening.Components / (dimension - motion);
+            scale[d] *= (float)ofMotion.Components / others;
         }
 
-        return new FeatureScaler(mean, scale, whitening);
+        return new FeatureScaler(mean, scale, whitening, ofMotion);
     }
 
-    internal static FeatureScaler From(float[] mean, float[] scale, MotionWhitening? whitening = null) => new(mean, scale, whitening);
+    internal static FeatureScaler From(float[] mean, float[] scale, Whitening? whitening = null, Whitening? motionWhitening = null) =>
+        new(mean, scale, whitening, motionWhitening);
 
     private static float[] Scales(ReadOnlySpan<double> variance, double smallest)
     {
@@ -129,32 +142,51 @@ public sealed class FeatureScaler
                 frame[d] = (frame[d] - Mean[d]) * Scale[d];
             }
 
-            Whitening?.Apply(frame[^MotionFeatures.PerStep..]);
+            Whitening?.Apply(frame);
+            MotionWhitening?.Apply(frame);
         }
     }
 
     /// <summary>Makes a model that was trained on standardised features take raw ones.</summary>
+    /// <exception cref="InvalidOperationException">The model takes raw features and standardises by itself.</exception>
     internal void FoldInto(Classifier model)
     {
+        if (model.IsFitted)
+        {
+            throw new InvalidOperationException($"{model.GetType().Name} takes raw features: there is no standardisation to fold into it.");
+        }
+
         foreach ((Parameter weight, Parameter bias) in model.InputProjections)
         {
             float[] w = weight.Value.Read<float>(), b = bias.Value.Read<float>();
+            int width = w.Length / b.Length;
             for (int j = 0; j < b.Length; j++)
             {
-                Whitening?.FoldInto(w.AsSpan((j * Mean.Length) + Mean.Length - MotionFeatures.PerStep, MotionFeatures.PerStep));
-                double shift = 0;
-                for (int d = 0; d < Mean.Length; d++)
+                b[j] = (float)(b[j] - FoldInto(w.AsSpan(j * width, Mean.Length)));
+                if (model.Options.Differences)
                 {
-                    ref float entry = ref w[(j * Mean.Length) + d];
-                    entry *= Scale[d];
-                    shift += (double)entry * Mean[d];
+                    FoldInto(w.AsSpan((j * width) + Mean.Length, Mean.Length));
                 }
-
-                b[j] = (float)(b[j] - shift);
             }
 
             weight.Value.Write((ReadOnlySpan<float>)w);
             bias.Value.Write((ReadOnlySpan<float>)b);
         }
+    }
+
+    /// <param name="weights">[D], of one unit.</param>
+    /// <returns>What they make of the mean.</returns>
+    private double FoldInto(Span<float> weights)
+    {
+        Whitening?.FoldInto(weights);
+        MotionWhitening?.FoldInto(weights);
+        double shift = 0;
+        for (int d = 0; d < weights.Length; d++)
+        {
+            weights[d] *= Scale[d];
+            shift += (double)weights[d] * Mean[d];
+        }
+
+        return shift;
     }
 }

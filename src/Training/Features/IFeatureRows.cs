@@ -23,4 +23,7 @@ public interface IFeatureRows
 
     /// <summary>What error messages call a clip: its path, or its row number.</summary>
     string NameOf(int index);
+
+    /// <summary>What a clip was cut from; its name where that is not known.</summary>
+    string SourceOf(int index);
 }

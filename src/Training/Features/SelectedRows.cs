@@ -35,4 +35,6 @@ internal sealed class SelectedRows : IFeatureRows
     public nint Row(int index) => _all.Row(_rows[index]);
 
     public string NameOf(int index) => _all.NameOf(_rows[index]);
+
+    public string SourceOf(int index) => _all.SourceOf(_rows[index]);
 }

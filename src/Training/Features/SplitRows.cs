@@ -19,4 +19,6 @@ internal sealed class SplitRows(FeatureSet set) : IFeatureRows
     public unsafe nint Row(int index) => (nint)set.RowPointer(index);
 
     public string NameOf(int index) => set.Names[index];
+
+    public string SourceOf(int index) => set.Sources[index];
 }

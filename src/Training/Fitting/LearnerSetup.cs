@@ -20,11 +20,13 @@ internal sealed class LearnerSetup(TrainingOptions options, IDevice device, bool
         : device.ComputesInHalf ? "fp16 maths, fp32 sums and master weights, dynamic loss scaling"
         : "fp16 features and saved activations, fp32 maths, dynamic loss scaling";
 
-    /// <summary>With class weights w_y = N / (2·N_y), if they are wanted.</summary>
+    /// <summary>
+    /// With class weights w_y = N / (2·N_y), if they are wanted; of a model that a solver fits, cross-entropy with them.
+    /// </summary>
     public LossInfo Loss(ClassCounts train) => new(
-        options.UseFocalLoss,
+        options.UseFocalLoss && !Classifiers.IsFitted(options.Model),
         (float)options.FocalGamma,
-        (float)options.LabelSmoothing,
+        Classifiers.IsFitted(options.Model) ? 0 : (float)options.LabelSmoothing,
         options.UseClassWeights ? [train.Total / (2f * train.Nonviolent), train.Total / (2f * train.Violent)] : [1, 1],
         options.FocalAlpha.Count == 1
             ? [(float)options.FocalAlpha[0], (float)options.FocalAlpha[0]]
@@ -32,7 +34,12 @@ internal sealed class LearnerSetup(TrainingOptions options, IDevice device, bool
 
     public LearnerOptions Learner(LossInfo loss) => new(
         loss,
-        new AdamOptions { ClipMode = options.ClipMode, ClipNorm = (float)options.GradientClipNorm },
+        new AdamOptions
+        {
+            ClipMode = options.ClipMode,
+            ClipNorm = (float)options.GradientClipNorm,
+            WeightDecay = options.WeightDecay,
+        },
         MixedPrecision,
         (uint)options.Seed,
         FuseStep,
@@ -41,5 +48,5 @@ internal sealed class LearnerSetup(TrainingOptions options, IDevice device, bool
 
     /// <param name="inputs">Features per frame.</param>
     public Classifier NewModel(int inputs) =>
-        Classifiers.Create(options.Model, new ClassifierOptions(inputs, (float)options.Dropout, MixedPrecision));
+        Classifiers.Create(options.Model, new ClassifierOptions(inputs, (float)options.Dropout, MixedPrecision, options.Differences));
 }

@@ -17,7 +17,8 @@ internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunF
     public (TrainingState State, FeatureScaler? Scaler) Begin(ReplicaGroup replicas, FeatureSet train, ModelInfo info)
     {
         replicas.Initialize((uint)options.Seed);
-        bool standardize = options.StandardizeFeatures ?? (options.InitialWeights is null && FeatureScaler.IsUsual(options, info.Backbone));
+        bool standardize = !replicas.Lead.Model.IsFitted && (options.StandardizeFeatures
+            ?? ((options.Whiten > 0 || options.InitialWeights is null) && FeatureScaler.IsUsual(options, info.Backbone)));
         IReadOnlyDictionary<string, string> fingerprint = RunFingerprint.Of(options, setup.MixedPrecision, train, standardize);
         string? resume = options.Resume == "auto" ? (File.Exists(folder.LastCheckpoint) ? folder.LastCheckpoint : null) : options.Resume;
         if (resume is not null)
@@ -32,12 +33,12 @@ internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunF
 
         if (options.InitialWeights is { } file)
         {
-            using Checkpoint checkpoint = Checkpoint.Open(file);
+            using Checkpoint checkpoint = Checkpoint.Open(BundledModel.Resolve(file));
             checkpoint.LoadModel(replicas);
             observer.Message(Severity.Info, $"classifier weights from {file}");
         }
 
-        FeatureScaler? scaler = standardize ? FeatureScaler.Fit(new SplitRows(train), options.Stream) : null;
+        FeatureScaler? scaler = standardize ? FeatureScaler.Fit(new SplitRows(train), options.Stream, options.Whiten) : null;
         return (new TrainingState { Fingerprint = fingerprint }.With(replicas.Lead.State.Read()), scaler);
     }
 

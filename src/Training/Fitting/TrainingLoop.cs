@@ -6,6 +6,7 @@ using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Linear;
 using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Parallel;
@@ -74,6 +75,9 @@ internal sealed class TrainingLoop : IDisposable
     /// <summary>Steps of this process.</summary>
     public long Steps { get; private set; }
 
+    /// <summary>What models that are saved say of the clips that they learned from.</summary>
+    public Familiarity? Familiarity { get; init; }
+
     /// <summary>Called when an epoch's model is the best so far, before it is saved.</summary>
     public Action? OnBest { get; init; }
 
@@ -123,7 +127,7 @@ internal sealed class TrainingLoop : IDisposable
     {
         try
         {
-            return RunEpoch(_state.Epoch + 1, stop);
+            return _replicas.Lead.Model.IsFitted ? Fit(stop) : RunEpoch(_state.Epoch + 1, stop);
         }
         catch (RankLostException) when (_replicas.Lead.TryTakeBack())
         {
@@ -144,6 +148,24 @@ internal sealed class TrainingLoop : IDisposable
             Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info, _state, _scaler, _averages);
             _board?.Commit();
         }
+    }
+
+    /// <summary>The only epoch of a model that a solver fits.</summary>
+    private bool Fit(CancellationToken stop)
+    {
+        long began = Stopwatch.GetTimestamp();
+        LinearTraining.Write(
+            LinearTraining.Fit(_train, _options, stop, _options.InitialWeights is null ? null : _replicas.Lead), _replicas);
+        using var evaluator = new Evaluator(_replicas, _train, _options.BatchSize);
+        Evaluation fitted = evaluator.Run();
+        EndEpoch(epoch: 1, learningRate: 0, _state with
+        {
+            EpochSeconds = Stopwatch.GetElapsedTime(began).TotalSeconds,
+            EpochLossSum = fitted.Loss * _train.Count,
+            EpochSeen = _train.Count,
+            EpochCorrect = (int)Math.Round(fitted.MetricsAt(0.5).Accuracy * _train.Count),
+        });
+        return true;
     }
 
     /// <returns>False when stopped in its middle, with the state of that moment in <see cref="State"/>.</returns>
@@ -360,8 +382,8 @@ internal sealed class TrainingLoop : IDisposable
         if (best)
         {
             Checkpoint.SaveModel(
-                _folder.BestModel, _replicas.Lead, _info with { Epoch = epoch, Threshold = val.BestThreshold() }, _scaler,
-                _folder.BestKerasModel);
+                _folder.BestModel, _replicas.Lead, _info with { Epoch = epoch, Threshold = ThresholdOf(val) }, _scaler,
+                _folder.BestKerasModel, Familiarity);
         }
 
         if (_options.CheckpointEvery > 0 && epoch % _options.CheckpointEvery == 0)
@@ -376,6 +398,8 @@ internal sealed class TrainingLoop : IDisposable
         Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler, _averages);
         _board?.Commit();
     }
+
+    private double ThresholdOf(Evaluation val) => _options.Threshold == ThresholdRule.Half ? 0.5 : val.BestThreshold();
 
     private void Say(Severity severity, string text) => _observer.Message(severity, text);
 }

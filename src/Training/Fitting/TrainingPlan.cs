@@ -1,6 +1,7 @@
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Extraction;
@@ -11,8 +12,9 @@ using CudaTrainer.Training.RunFiles;
 namespace CudaTrainer.Training.Fitting;
 
 /// <summary>What a training run would do.</summary>
-/// <param name="StepsPerEpoch">Batches of the train split.</param>
-public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch)
+/// <param name="StepsPerEpoch">Batches of the train split; 0 for a model that a solver fits.</param>
+/// <param name="Options">With what was chosen for the data.</param>
+public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch, TrainingOptions Options)
 {
     /// <summary>
     /// Checks what a run checks before it trains: options, device, weights, checkpoint folder, checkpoints and data. Videos are scanned and
@@ -22,6 +24,8 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch)
     public static TrainingPlan Make(TrainingOptions options, IRunObserver observer, CancellationToken stop)
     {
         OptionValidation.Require(options);
+        Recipe recipe = RecipeChoice.Make(options, stop);
+        options = recipe.Options;
         using DeviceChoice device = DeviceChoice.Open(options.Device, options.Threads, options.MixedPrecision);
         using BackboneChoice? backbone = options.FeaturesDir is null ? BackboneChoice.Open(options) : null;
         RunFolder.RequireFree(options.CheckpointDir, options.Resume is not null, options.Overwrite);
@@ -29,6 +33,7 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch)
         [
             new HeaderLine("device", device.Text),
             new HeaderLine("backbone", backbone?.Description ?? "features from files"),
+            .. RecipeChoice.Lines(recipe),
             new HeaderLine("output", options.CheckpointDir),
             new HeaderLine("seed", $"{options.Seed}"),
         ]);
@@ -46,13 +51,18 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch)
             checkpoint.RequireState();
         }
 
+        Classifier model = Classifiers.Create(options.Model,
+            new ClassifierOptions(inputs, (float)options.Dropout, Differences: options.Differences));
         if (options.InitialWeights is { } weights)
         {
-            using var checkpoint = Checkpoint.Open(weights);
+            using var checkpoint = Checkpoint.Open(BundledModel.Resolve(weights));
+            using var host = new CpuDevice(1);
+            using var parameters = new ParameterSet(host, model);
+            checkpoint.LoadModel(parameters);
         }
 
-        Classifier model = Classifiers.Create(options.Model, new ClassifierOptions(inputs, (float)options.Dropout));
-        return new TrainingPlan(ModelSummary.Of(model, frames), (clips + options.BatchSize - 1) / options.BatchSize);
+        int steps = model.IsFitted ? 0 : (clips + options.BatchSize - 1) / options.BatchSize;
+        return new TrainingPlan(ModelSummary.Of(model, frames), steps, options);
     }
 
     private static (int Clips, int Frames, int Inputs) Features(string directory, IRunObserver observer, CancellationToken stop)
@@ -64,15 +74,7 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch)
 
     private static (int Clips, int Frames, int Inputs) Videos(TrainingOptions options, IRunObserver observer, CancellationToken stop)
     {
-        VideoDataset dataset = DatasetScanner.Scan(
-            options.DatasetPath!,
-            new DatasetOptions
-            {
-                Split = new SplitFractions(options.Split[0], options.Split[1], options.Split[2]),
-                GroupsFile = options.Groups,
-                Seed = options.Seed,
-            },
-            stop);
+        VideoDataset dataset = FeaturePipeline.Scan(options, index: null, progress: null, stop);
         foreach (string warning in dataset.Warnings)
         {
             observer.Message(Severity.Warning, warning);

@@ -13,6 +13,7 @@ using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Linear;
 using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Parallel;
@@ -29,6 +30,7 @@ public sealed class TrainingRun : IDisposable
 {
     private readonly TrainingOptions _options;
     private readonly IRunObserver _observer;
+    private readonly Recipe _recipe;
     private readonly StageClock _clock = new();
     private readonly RunFolder _folder;
     private readonly DeviceChoice _device;
@@ -41,9 +43,13 @@ public sealed class TrainingRun : IDisposable
     private ProfileSummary? _profile;
 
     /// <param name="writes">Whether the run leaves files.</param>
-    private TrainingRun(TrainingOptions options, IRunObserver observer, ProcessGroup? processes, bool writes)
+    private TrainingRun(Recipe recipe, IRunObserver observer, ProcessGroup? processes, bool writes)
     {
-        _options = options.FastDevRun > 0 ? options with { Epochs = 1, WarmupEpochs = 0, EarlyStoppingPatience = 0 } : options;
+        TrainingOptions options = recipe.Options;
+        _recipe = recipe;
+        _options = options.FastDevRun > 0 || Classifiers.IsFitted(options.Model)
+            ? options with { Epochs = 1, WarmupEpochs = 0, EarlyStoppingPatience = 0 }
+            : options;
         _processes = processes;
         _trace = options.Profile is not null && IsLead ? new TraceRecorder() : null;
         _device = processes is null
@@ -72,11 +78,11 @@ public sealed class TrainingRun : IDisposable
         OptionValidation.Require(options);
         if (options.Distributed == DistributedMode.None)
         {
-            return Execute(options, observer, null, stop);
+            return Execute(RecipeChoice.Make(options, stop), observer, null, stop);
         }
 
         using ProcessGroup processes = ProcessGroup.Open();
-        return processes.Run(() => Execute(options, observer, processes, stop));
+        return processes.Run(() => Execute(Shared(options, processes, stop), observer, processes, stop));
     }
 
     /// <summary>Sweeps the learning rate with the set-up of a run, which it leaves no files of.</summary>
@@ -85,13 +91,29 @@ public sealed class TrainingRun : IDisposable
     public static LearningRateSweep Sweep(TrainingOptions options, SweepRange range, IRunObserver observer, CancellationToken stop)
     {
         OptionValidation.Require(options);
-        using var run = new TrainingRun(options with { Resume = null }, observer, null, writes: false);
+        Recipe recipe = RecipeChoice.Make(options with { Resume = null }, stop, network: true);
+        using var run = new TrainingRun(recipe, observer, null, writes: false);
         return run.Sweep(range, stop);
     }
 
-    private static TrainingResult Execute(TrainingOptions options, IRunObserver observer, ProcessGroup? processes, CancellationToken stop)
+    /// <summary>Rank 0 looks at the data for all.</summary>
+    private static Recipe Shared(TrainingOptions options, ProcessGroup processes, CancellationToken stop)
     {
-        using var run = new TrainingRun(options, observer, processes, writes: options.FastDevRun == 0);
+        if (processes.IsLead)
+        {
+            Recipe recipe = RecipeChoice.Make(options, stop);
+            processes.Broadcast(JsonSerializer.Serialize(recipe.Options, RunJson.Default.TrainingOptions));
+            return recipe;
+        }
+
+        // Folders may be others on other machines.
+        return new Recipe(
+            Recipe.Take(options, JsonSerializer.Deserialize(processes.Broadcast(null), RunJson.Default.TrainingOptions)!), []);
+    }
+
+    private static TrainingResult Execute(Recipe recipe, IRunObserver observer, ProcessGroup? processes, CancellationToken stop)
+    {
+        using var run = new TrainingRun(recipe, observer, processes, writes: recipe.Options.FastDevRun == 0);
         try
         {
             return run.Run(stop);
@@ -128,12 +150,13 @@ public sealed class TrainingRun : IDisposable
         [
             new HeaderLine("model",
                 $"{_options.Model}, {parameters.Values.Count:N0} parameters ({parameters.BufferValues.Count:N0} running statistics)"),
-            new HeaderLine("loss", LossText(info.Loss!)),
+            new HeaderLine("loss", replicas.Lead.Model.IsFitted ? LinearTraining.LossText(_options) : LossText(info.Loss!)),
             .. AugmentationOptions.Of(_options) is { IsActive: true } augmentation
                 ? new[] { new HeaderLine("augmentation", augmentation.Text) }
                 : [],
-            new HeaderLine("steps",
-                $"{(trainRows.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch " +
+            new HeaderLine("steps", replicas.Lead.Model.IsFitted
+                ? "none: a solver finds the weights at once"
+                : $"{(trainRows.Count + _options.BatchSize - 1) / _options.BatchSize} an epoch, {_options.Epochs} epochs, batch " +
                     $"{_options.BatchSize}{(_setup.FuseStep ? ", each one CUDA graph" : string.Empty)}"),
             .. ReplicaLines(replicas),
         ]);
@@ -145,14 +168,18 @@ public sealed class TrainingRun : IDisposable
         (TrainingState state, FeatureScaler? scaler) = Start.Begin(replicas, train, info);
         if (scaler is not null)
         {
-            _observer.Message(Severity.Info, "features are standardised by the training clips; saved models take raw features");
+            string components = scaler.Whitening is { } whitening ? $" and replaced by {whitening.Components} principal components" : "";
+            _observer.Message(Severity.Info,
+                $"features are standardised by the training clips{components}; saved models take raw features");
         }
 
+        Familiarity? familiarity = _folder.Writes ? LinearTraining.Familiarity(trainRows, _options, stop) : null;
         _folder.Begin();
         _folder.WriteConfig(_options);
         using TensorBoardLog? board = TensorBoardLog.Open(_folder, _options, info, _observer);
         using (var loop = new TrainingLoop(_options, replicas, info, trainRows, valRows, _folder, _observer, state, scaler, board,
-            _folder.Writes ? _averages : null, viewRows))
+            _folder.Writes ? _averages : null, viewRows)
+        { Familiarity = familiarity })
         {
             if (_trace is not null && StepRange.TryParse(_options.Profile!, out StepRange range))
             {
@@ -180,13 +207,32 @@ public sealed class TrainingRun : IDisposable
         var evaluation = new RunEvaluation(_options, _folder, _observer, _averages, _processes, replicas, held);
         TrainingResult result = _clock.Time("evaluate", () => WithMetrics(Result(RunOutcome.Completed, state), evaluation.Best()) with
         {
-            Averages = evaluation.Averages(trainRows, valRows, info, state, scaler, stop),
+            Averages = evaluation.Averages(trainRows, valRows, info, state, scaler, familiarity, stop),
             Data = [.. splits.All.Select(SplitSummary.Of)],
+            Yardstick = replicas.Lead.Model.IsFitted ? null : Yardstick(trainRows, held, stop),
         });
         _folder.WriteResults(JsonSerializer.Serialize(result, RunJson.Default.TrainingResult));
         board?.Complete();
         WriteReport(stop);
         return result;
+    }
+
+    /// <summary>What the linear model comes to on the same clips; null on ranks that only helped.</summary>
+    private YardstickResult? Yardstick(IFeatureRows train, (string Name, IFeatureRows Rows)[] held, CancellationToken stop)
+    {
+        if (!IsLead)
+        {
+            return null;
+        }
+
+        LinearFit fit = LinearTraining.Fit(train, _options, stop);
+        Dictionary<string, ClassificationMetrics> metrics = held.ToDictionary(split => split.Name, split =>
+        {
+            int[] labels = split.Rows.Labels.ToArray();
+            double[] answers = fit.Answer(split.Rows);
+            return ClassificationMetrics.Compute(labels, answers, 0.5, labels.Zip(answers, LossInfo.Plain.Of).Average());
+        });
+        return new YardstickResult(metrics["val"], metrics.GetValueOrDefault("test"));
     }
 
     private ProfileSummary? WriteProfile()
@@ -314,6 +360,7 @@ public sealed class TrainingRun : IDisposable
                 _options.FeaturesDir is { } features
                 ? $"features in {features}"
                 : $"videos in {_options.DatasetPath}, cache in {_options.CacheDir}"),
+            .. RecipeChoice.Lines(_recipe),
             .. _folder.Writes ? new[] { new HeaderLine("output", _options.CheckpointDir) } : [],
             .. _options.Preset is { } preset ? new[] { new HeaderLine("preset", preset) } : [],
             new HeaderLine("seed", $"{_options.Seed}"),
@@ -343,6 +390,7 @@ public sealed class TrainingRun : IDisposable
         return new ModelInfo
         {
             Model = _options.Model,
+            Differences = _options.Differences,
             Inputs = train.Dimension,
             Frames = train.Frames,
             Backbone = key.GetValueOrDefault("backbone", "unknown"),
@@ -385,6 +433,8 @@ public sealed class TrainingRun : IDisposable
         Epochs = state?.Epoch ?? 0,
         StoppedEarly = state?.StoppedEarly ?? false,
         CheckpointDir = _options.CheckpointDir,
+        Options = _options,
+        Recipe = _recipe.Reasons,
         Stages = _clock.Seconds,
         Device = _device.Description,
         Precision = _setup.Precision,

@@ -28,6 +28,9 @@ internal sealed class ClassifierGroup : IDisposable
 
     public IReadOnlyList<TrainedClassifier> Members { get; }
 
+    /// <summary>What tells clips that are unlike those it learned from; null if unknown, and for an ensemble.</summary>
+    private Familiarity? Familiarity => _ensemble is null && Members.Count == 1 ? Members[0].Familiarity : null;
+
     /// <summary>Of the first member, with the threshold of the whole.</summary>
     public ModelInfo Info { get; }
 
@@ -157,8 +160,34 @@ internal sealed class ClassifierGroup : IDisposable
             _ensemble is null ? scores[0][0] : _ensemble.Combine(scores)[0],
             attention.Count == 0
                 ? null
-                : [.. Enumerable.Range(0, Info.Frames).Select(frame => attention.Average(weights => (double)weights[frame]))]);
+                : [.. Enumerable.Range(0, Info.Frames).Select(frame => attention.Average(weights => (double)weights[frame]))],
+            Distance(clip.Features.AsSpan<float>(0, Info.Frames * Info.Inputs)));
     }
+
+    /// <summary>How many of the clips are unfamiliar, as a share; null if the model does not say.</summary>
+    public unsafe double? UnfamiliarShare(IFeatureRows rows)
+    {
+        if (Familiarity is null)
+        {
+            return null;
+        }
+
+        int unfamiliar = 0;
+        float[] features = new float[rows.Frames * rows.Dimension];
+        for (int i = 0; i < rows.Count; i++)
+        {
+            for (int d = 0; d < features.Length; d++)
+            {
+                features[d] = rows.IsHalf ? (float)((Half*)rows.Row(i))[d] : ((float*)rows.Row(i))[d];
+            }
+
+            unfamiliar += Distance(features) > 1 ? 1 : 0;
+        }
+
+        return (double)unfamiliar / rows.Count;
+    }
+
+    private double? Distance(ReadOnlySpan<float> features) => Familiarity?.DistanceOf(features) / Familiarity?.Limit;
 
     /// <summary>Answers for one clip with dropout on. The masks of a pass are the same for every clip.</summary>
     /// <param name="passes">How many.</param>

@@ -16,9 +16,10 @@ namespace CudaTrainer.Training.Inference;
 
 public sealed record EvaluationOptions
 {
-    [Setting(SettingGroup.Model, "The trained model, a run's folder for its best one, or the ensemble.json of several",
+    [Setting(SettingGroup.Model, "The trained model, a run's folder for its best one, the ensemble.json of several, or bundled, which " +
+        "comes with the program",
         Placeholder = "FILE|DIR", Kind = ".safetensors or .h5 file, checkpoint, ensemble or folder of a run")]
-    public string Checkpoint { get; init; } = string.Empty;
+    public string Checkpoint { get; init; } = BundledModel.Name;
 
     /// <summary>The videos, unless <see cref="FeaturesDir"/> is given.</summary>
     [Settings(Except = SettingRole.OfTraining, Without = nameof(FeatureOptions.Stream))]
@@ -32,26 +33,59 @@ public sealed record EvaluationOptions
         "or stand in view-N of {FeaturesDir}")]
     public bool Tta { get; init; }
 
-    [Setting(SettingGroup.Output, "Where evaluation_results.json is written",
+    [Setting(SettingGroup.Data, "Also, or only, watch these videos, in which nothing violent happens, as predict does with {Window}: " +
+        "every event in them is a false alarm",
+        Placeholder = "FILE|DIR", Kind = "video, folder of videos or pattern")]
+    public string? NonviolentVideos { get; init; }
+
+    /// <summary>How <see cref="NonviolentVideos"/> are watched; the threshold is for clips, too.</summary>
+    [Settings]
+    public WindowOptions Windows { get; init; } = new() { Window = 2 };
+
+    [Setting(SettingGroup.Output, "Where evaluation_results.json and false_alarms.json are written",
         Placeholder = "DIR", Kind = "folder", Default = "the checkpoint's folder")]
     public string? Output { get; init; }
+
+    /// <summary>Whether clips are measured.</summary>
+    internal bool HasClips => FeaturesDir is not null || Features.DatasetPath is not null;
 
     /// <summary>What is wrong with the values, all at once.</summary>
     public IReadOnlyList<OptionProblem> Validate()
     {
         List<OptionProblem> problems = [];
         OptionValidation.CheckModel(Checkpoint, problems);
-        OptionValidation.CheckSource(Features, FeaturesDir, problems);
+        OptionValidation.CheckSource(Features, FeaturesDir, problems, isNeeded: NonviolentVideos is null);
+        problems.AddRange(Windows.Validate());
+        if (NonviolentVideos is null)
+        {
+            WindowOptions unset = new EvaluationOptions().Windows;
+            problems.AddRange(
+                from setting in Setting.Of(typeof(WindowOptions))
+                where setting.Property.Name != nameof(Windows.Threshold) && setting.Shown(Windows) != setting.Shown(unset)
+                select new OptionProblem(setting.Property.Name, $"needs {SettingName.Of(nameof(NonviolentVideos))}"));
+        }
+        else
+        {
+            OptionValidation.CheckText(nameof(NonviolentVideos), NonviolentVideos, problems);
+            if (Tta && !HasClips)
+            {
+                problems.Add(new(nameof(Tta), $"is for clips: give {SettingName.Of(nameof(Features.DatasetPath))} or " +
+                    $"{SettingName.Of(nameof(FeaturesDir))} as well"));
+            }
+        }
+
         return problems;
     }
 }
 
 /// <param name="Splits">Metrics by split, at the classifier's own threshold; those of test-time augmentation under the split's name and
-/// <c>_tta</c>.</param>
-/// <param name="File">The evaluation_results.json that was written.</param>
-public sealed record EvaluationResult(IReadOnlyDictionary<string, ClassificationMetrics> Splits, string File);
+/// <c>_tta</c>; empty where there were no clips.</param>
+/// <param name="FalseAlarms">Null where there were no nonviolent videos.</param>
+/// <param name="Files">What was written.</param>
+public sealed record EvaluationResult(
+    IReadOnlyDictionary<string, ClassificationMetrics> Splits, FalseAlarms? FalseAlarms, IReadOnlyList<string> Files);
 
-/// <summary>Measures a classifier on every split of a dataset or of features.</summary>
+/// <summary>Measures a classifier on every split of a dataset or of features, and on videos in which nothing violent happens.</summary>
 public static class EvaluationRun
 {
     private const int BatchSize = 64;
@@ -59,14 +93,57 @@ public static class EvaluationRun
     /// <exception cref="RunException">Something the user can act on is wrong.</exception>
     public static EvaluationResult Execute(EvaluationOptions options, IRunObserver observer, CancellationToken stop)
     {
+        // Before any work, so that a wrong name costs no time.
+        IReadOnlyList<string>? nonviolent = options.NonviolentVideos is { } path ? FalseAlarmRun.VideosAt(path) : null;
+        string directory = options.Output ?? (options.Checkpoint == BundledModel.Name
+            ? "."
+            : Path.GetDirectoryName(Path.GetFullPath(RunFolder.ModelAt(options.Checkpoint)))!);
+        Dictionary<string, ClassificationMetrics> splits = [];
+        FalseAlarms? alarms = null;
+        List<string> files = [];
+        if (options.HasClips)
+        {
+            splits = Measure(options, observer, stop);
+            Write("evaluation_results.json", JsonSerializer.Serialize(splits, RunJson.Default.DictionaryStringClassificationMetrics));
+        }
+
+        if (nonviolent is not null)
+        {
+            PredictionOptions watching = new()
+            {
+                Checkpoint = options.Checkpoint,
+                Windows = options.Windows,
+                Weights = options.Features.Weights,
+                Device = options.Features.Device,
+                Threads = options.Features.Threads,
+                DecodeTimeout = options.Features.DecodeTimeout,
+            };
+            alarms = FalseAlarmRun.Execute(watching, nonviolent, showsHeader: !options.HasClips, observer, stop);
+            Write("false_alarms.json", JsonSerializer.Serialize(alarms, FalseAlarmJson.Default.FalseAlarms));
+        }
+
+        return new EvaluationResult(splits, alarms, files);
+
+        void Write(string name, string json)
+        {
+            Directory.CreateDirectory(directory);
+            string file = Path.Combine(directory, name);
+            AtomicFile.WriteAllText(file, json + "\n");
+            files.Add(file);
+        }
+    }
+
+    private static Dictionary<string, ClassificationMetrics> Measure(EvaluationOptions options, IRunObserver observer,
+        CancellationToken stop)
+    {
         using DeviceChoice device = DeviceChoice.OpenOne(options.Features.Device, options.Features.Threads);
         using ClassifierGroup classifier = ClassifierGroup.Open(device.Device, options.Checkpoint);
-        ModelInfo info = classifier.Info;
+        double threshold = options.Windows.Threshold ?? classifier.Info.Threshold;
         observer.Header(
         [
             new HeaderLine("device", device.Text),
-            new HeaderLine("model", $"{classifier.Text} from {options.Checkpoint}, threshold {info.Threshold:F3}"),
-            new HeaderLine("backbone", info.BackboneDescription),
+            new HeaderLine("model", $"{classifier.Text} from {options.Checkpoint}, threshold {threshold:F3}"),
+            new HeaderLine("backbone", classifier.Info.BackboneDescription),
         ]);
         int views = options.Tta ? ClipView.ForPrediction : 1;
         using FeatureSplits splits = OpenFeatures(options.FeaturesDir, options.Features with { Views = views }, device,
@@ -75,7 +152,7 @@ public static class EvaluationRun
         foreach (FeatureSet set in splits.All)
         {
             classifier.RequireFits(set);
-            Add(set.Split.Name(), classifier.Evaluate(new SplitRows(set), BatchSize, stop));
+            Add(set.Split.Name(), classifier.Evaluate(new SplitRows(set), BatchSize, stop), classifier.UnfamiliarShare(new SplitRows(set)));
             if (options.Tta)
             {
                 using FeatureViews others = FeatureViews.Open(options.FeaturesDir ?? options.Features.CacheDir, views, set);
@@ -84,16 +161,14 @@ public static class EvaluationRun
             }
         }
 
-        string directory = options.Output ?? Path.GetDirectoryName(Path.GetFullPath(RunFolder.ModelAt(options.Checkpoint)))!;
-        Directory.CreateDirectory(directory);
-        string file = Path.Combine(directory, "evaluation_results.json");
-        AtomicFile.WriteAllText(file, JsonSerializer.Serialize(metrics, RunJson.Default.DictionaryStringClassificationMetrics) + "\n");
-        return new EvaluationResult(metrics, file);
+        return metrics;
 
-        void Add(string name, Evaluation evaluation) =>
-            metrics[name] = evaluation.MetricsAt(
-                info.Threshold) with
-            { Intervals = Bootstrap.Intervals(evaluation.Labels, evaluation.Scores, info.Threshold) };
+        void Add(string name, Evaluation evaluation, double? unfamiliar = null) =>
+            metrics[name] = evaluation.MetricsAt(threshold) with
+            {
+                Intervals = Bootstrap.Intervals(evaluation.Labels, evaluation.Scores, threshold),
+                UnfamiliarShare = unfamiliar,
+            };
     }
 
     /// <summary>

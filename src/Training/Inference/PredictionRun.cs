@@ -3,6 +3,7 @@ using CudaTrainer.Engine;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Options;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Training.Inference;
 
@@ -10,33 +11,16 @@ namespace CudaTrainer.Training.Inference;
 public sealed record PredictionOptions : VideoOptions
 {
     [Setting(SettingGroup.Model,
-        "The trained model, or a run's folder for its best one; it also says how frames are sampled and normalised",
+        "The trained model, or a run's folder for its best one, which also says how frames are sampled and normalised; bundled is the " +
+        "one that comes with the program",
         Placeholder = "FILE|DIR", Kind = ".safetensors or .h5 file, checkpoint, ensemble or folder of a run")]
-    public string Checkpoint { get; init; } = string.Empty;
+    public string Checkpoint { get; init; } = BundledModel.Name;
 
     /// <summary>Video files, folders that are searched for videos, and patterns: <see cref="VideoPaths.Expand"/>.</summary>
     public IReadOnlyList<string> Paths { get; init; } = [];
 
-    [Setting(SettingGroup.Model, "Probability from which a video is called violent",
-        AtLeast = 0, AtMost = 1, Default = "chosen on val when training")]
-    public double? Threshold { get; init; }
-
-    [Setting(SettingGroup.Data, "Seconds of each window of a long video, best those of the clips in training; predict gives each video " +
-        "one answer without it",
-        Above = 0)]
-    public double? Window { get; init; }
-
-    [Setting(SettingGroup.Data, "Seconds from the start of one window to the start of the next, at most {Window}",
-        Above = 0, Default = "half of {Window}")]
-    public double? Stride { get; init; }
-
-    [Setting(SettingGroup.Data, "Seconds of the centred moving average over the windows' probabilities; 0 = none",
-        Role = SettingRole.Offline, AtLeast = 0)]
-    public double Smooth { get; init; }
-
-    [Setting(SettingGroup.Model, "Probability below which an event ends, at most {Threshold}",
-        Role = SettingRole.Offline, AtLeast = 0, AtMost = 1, Default = "the threshold")]
-    public double? Release { get; init; }
+    [Settings]
+    public WindowOptions Windows { get; init; } = new();
 
     [Setting(SettingGroup.Output,
         "Write a copy of the one video, without sound, with the probability and the events drawn in; needs {Window}",
@@ -62,34 +46,20 @@ public sealed record PredictionOptions : VideoOptions
         List<OptionProblem> problems = [];
         OptionValidation.CheckModel(Checkpoint, problems);
         problems.AddRange(OptionValidation.Validate((VideoOptions)this));
-        if (Release > Threshold)
+        problems.AddRange(Windows.Validate());
+        if (Windows.Window is null && Annotate is not null)
         {
-            problems.Add(new(nameof(Release),
-                $"is above {SettingName.Of(nameof(Threshold))}; an event would end before it begins"));
+            problems.Add(new(nameof(Annotate), $"needs {SettingName.Of(nameof(Windows.Window))}"));
         }
 
-        if (Stride > Window)
+        if (Windows.Window is not null && Tta)
         {
-            problems.Add(new(nameof(Stride),
-                $"is above {SettingName.Of(nameof(Window))}; parts of the video would be in no window"));
+            problems.Add(new(nameof(Tta), $"contradicts {SettingName.Of(nameof(Windows.Window))}: views are of whole videos"));
         }
 
-        if (Window is null)
+        if (Windows.Window is not null && McDropout > 0)
         {
-            (string Setting, bool IsGiven)[] ofWindows = [(nameof(Stride), Stride is not null),
-                (nameof(Smooth), Smooth > 0), (nameof(Release), Release is not null),
-                (nameof(Annotate), Annotate is not null)];
-            problems.AddRange(ofWindows.Where(setting => setting.IsGiven)
-                .Select(setting => new OptionProblem(setting.Setting, $"needs {SettingName.Of(nameof(Window))}")));
-        }
-        else if (Tta)
-        {
-            problems.Add(new(nameof(Tta), $"contradicts {SettingName.Of(nameof(Window))}: views are of whole videos"));
-        }
-
-        if (Window is not null && McDropout > 0)
-        {
-            problems.Add(new(nameof(McDropout), $"contradicts {SettingName.Of(nameof(Window))}: it is for whole videos"));
+            problems.Add(new(nameof(McDropout), $"contradicts {SettingName.Of(nameof(Windows.Window))}: it is for whole videos"));
         }
 
         return problems;
@@ -104,6 +74,17 @@ public sealed record PredictionOptions : VideoOptions
 public sealed record Prediction(string Path, double? Violent, string? Label, double Threshold, string Status, string? Error,
     double[]? Attention)
 {
+    /// <summary>
+    /// From the clips that the model learned from, in limits (<see cref="Features.Familiarity"/>), with windows the median of theirs; null
+    /// if the model does not say, or the video could not be read.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? Distance { get; init; }
+
+    /// <summary>Whether the video is unlike what the model learned from, so that its answer is a guess; null if that is unknown.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public bool? Unfamiliar => Distance is { } distance ? distance > 1 : null;
+
     /// <summary>
     /// p(violent) of each view, the video as it is first, of which <see cref="Violent"/> is the mean; null without test-time augmentation.
     /// </summary>
@@ -139,8 +120,8 @@ public static class PredictionRun
         using Predictor predictor = Predictor.Open(options);
         observer.Header(predictor.Header);
         string[] distinct = [.. paths.Distinct()];
-        IReadOnlyDictionary<string, Prediction> answers = options.Window is { } window
-            ? ByWindow(new WindowPlan(window, options.Stride ?? (window / 2)))
+        IReadOnlyDictionary<string, Prediction> answers = WindowPlan.Of(options.Windows) is { } plan
+            ? ByWindow(predictor, distinct, plan, observer, stop)
             : Whole();
         if (options.Annotate is { } target && answers[paths[0]] is { Violent: not null } annotated)
         {
@@ -155,20 +136,25 @@ public static class PredictionRun
         IReadOnlyDictionary<string, Prediction> Whole() => predictor.Whole(
             distinct, p => observer.Progress(
                 new StageProgress("predict", p.Videos, p.Total, "videos", p.FramesPerSecond, "frames/s", p.Remaining, p.Failures)), stop);
+    }
 
-        Dictionary<string, Prediction> ByWindow(WindowPlan plan)
+    /// <summary>One answer for each window of each video, one video after the other.</summary>
+    /// <param name="paths">Distinct.</param>
+    /// <returns>By path.</returns>
+    /// <exception cref="OperationCanceledException">Stopped.</exception>
+    internal static IReadOnlyDictionary<string, Prediction> ByWindow(Predictor predictor, IReadOnlyList<string> paths, WindowPlan plan,
+        IRunObserver observer, CancellationToken stop)
+    {
+        Dictionary<string, Prediction> predictions = [];
+        foreach (string path in paths)
         {
-            Dictionary<string, Prediction> predictions = [];
-            foreach (string path in distinct)
-            {
-                void Progress(double end) =>
-                    observer.Progress(new StageProgress($"predict {predictions.Count + 1}/{distinct.Length}", (int)end, 0, "s of video",
-                        Failures: predictions.Values.Count(p => p.Violent is null)));
-                predictions[path] = predictor.ByWindow(path, plan, Progress, stop).Prediction;
-            }
-
-            return predictions;
+            void Progress(double end) =>
+                observer.Progress(new StageProgress($"predict {predictions.Count + 1}/{paths.Count}", (int)end, 0, "s of video",
+                    Failures: predictions.Values.Count(p => p.Violent is null)));
+            predictions[path] = predictor.ByWindow(path, plan, Progress, stop).Prediction;
         }
+
+        return predictions;
     }
 
     private static void RequireOneToAnnotate(PredictionOptions options, IReadOnlyList<string> paths)

@@ -30,14 +30,14 @@ public sealed class Predictor : IDisposable
     private Predictor(PredictionOptions options, DeviceChoice device, ClassifierGroup classifier, BackboneChoice backbone)
     {
         (_options, _device, _classifier, _backbone) = (options, device, classifier, backbone);
-        Threshold = options.Threshold ?? Info.Threshold;
-        Release = options.Release ?? Threshold;
+        Threshold = options.Windows.Threshold ?? Info.Threshold;
+        Release = options.Windows.Release ?? Threshold;
         if (Release > Threshold)
         {
-            throw new RunException($"{SettingName.Of(nameof(PredictionOptions.Release))} {options.Release} is above the threshold " +
+            throw new RunException($"{SettingName.Of(nameof(WindowOptions.Release))} {options.Windows.Release} is above the threshold " +
                 $"{Threshold:F3} of the model.",
-                $"Give a smaller {SettingName.Of(nameof(PredictionOptions.Release))}, or " +
-                    $"{SettingName.Of(nameof(PredictionOptions.Threshold))} as well.");
+                $"Give a smaller {SettingName.Of(nameof(WindowOptions.Release))}, or " +
+                    $"{SettingName.Of(nameof(WindowOptions.Threshold))} as well.");
         }
 
         _network = backbone.Load(device.Device);
@@ -64,6 +64,7 @@ public sealed class Predictor : IDisposable
     [
         new HeaderLine("device", _device.Text),
         new HeaderLine("model", $"{_classifier.Text} from {_options.Checkpoint}"),
+        .. Info.Card is { } card ? new[] { new HeaderLine("card", card) } : [],
         new HeaderLine("backbone", Backbone),
     ];
 
@@ -131,6 +132,7 @@ public sealed class Predictor : IDisposable
             {
                 return new Prediction(path, answer.Violent, LabelOf(answer.Violent), Threshold, "ok", null, answer.Attention)
                 {
+                    Distance = answer.Distance,
                     Views = _options.Tta ? [answer.Violent] : null,
                     Uncertainty = _options.McDropout > 0 ? _classifier.AnswerWithDropout(_batch, _options.McDropout, _options.Seed) : null,
                 };
@@ -150,13 +152,16 @@ public sealed class Predictor : IDisposable
         var scorer = new WindowScorer(_device.Device, _network is null ? null : _network.Forward, Answer, Info.Frames,
             TimeSpan.FromSeconds(_options.DecodeTimeout), Info.Stream);
         ScoredVideo video = scorer.Run(path, plan, progress, stop);
-        IReadOnlyList<WindowScore> windows = Timeline.Smooth(video.Windows, _options.Smooth);
+        IReadOnlyList<WindowScore> windows = Timeline.Smooth(video.Windows, _options.Windows.Smooth);
         double? violent = windows.Count > 0 ? windows.Max(window => window.Smoothed) : null;
         bool isWhole = video.Fault == VideoFault.None;
         var prediction = new Prediction(
             path, violent, violent is { } p ? LabelOf(p) : null, Threshold, isWhole ? "ok" : VideoFaults.StatusOf(video.Fault), isWhole ? null : video.Reason, null)
         {
             Windows = windows,
+            Distance = windows.Count > 0 && windows[0].Distance is not null
+                ? windows.Select(window => window.Distance!.Value).Order().ElementAt(windows.Count / 2)
+                : null,
             Events = Timeline.Events(windows, Threshold, Release),
             Release = Release,
         };

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace CudaTrainer.Training.Inference;
 
 /// <summary>The answer for one window of a video. Times in seconds from its beginning.</summary>
@@ -5,6 +7,10 @@ namespace CudaTrainer.Training.Inference;
 /// <param name="Smoothed">The mean of the windows around it, which events follow from.</param>
 public sealed record WindowScore(double Start, double End, double Violent, double Smoothed)
 {
+    /// <summary>From the clips that the model learned from, in limits: above 1 it is unfamiliar; null if the model does not say.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? Distance { get; init; }
+
     /// <summary>The time that the window speaks for.</summary>
     internal double Centre => (Start + End) / 2;
 }

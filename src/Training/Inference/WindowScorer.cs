@@ -8,7 +8,12 @@ namespace CudaTrainer.Training.Inference;
 /// <summary>How a long video is cut into windows. Seconds.</summary>
 /// <param name="Length">Of each window.</param>
 /// <param name="Stride">From the start of one to the start of the next.</param>
-public readonly record struct WindowPlan(double Length, double Stride);
+public readonly record struct WindowPlan(double Length, double Stride)
+{
+    /// <summary>Null where the options ask for no windows.</summary>
+    public static WindowPlan? Of(WindowOptions options) =>
+        options.Window is { } length ? new WindowPlan(length, options.Stride ?? (length / 2)) : null;
+}
 
 /// <summary>The frames that stand for a window.</summary>
 /// <param name="Frames">Their numbers in the video; the same one several times where a window is shorter than the sample.</param>
@@ -17,7 +22,9 @@ public sealed record WindowSample(IReadOnlyList<long> Frames, IReadOnlyList<doub
 
 /// <param name="Violent">p(violent).</param>
 /// <param name="Attention">Weight of each sampled frame; null for models without attention.</param>
-internal readonly record struct ClipAnswer(double Violent, double[]? Attention);
+/// <param name="Distance">From the clips that the model learned from, in limits: above 1 it is unfamiliar; null if the model does not
+/// say.</param>
+internal readonly record struct ClipAnswer(double Violent, double[]? Attention, double? Distance);
 
 /// <summary>The windows of one video and how reading it ended.</summary>
 /// <param name="Windows">By time; those before a fault stay valid.</param>
@@ -36,7 +43,7 @@ internal sealed record ScoredVideo(IReadOnlyList<WindowScore> Windows, IReadOnly
 /// a window is one window.
 /// </remarks>
 /// <param name="backbone">From frames [n, 224, 224, 3] UInt8 to features [n, 4096]; null for motion alone.</param>
-/// <param name="answer">From the streams' features [frames, 4096] and [frames, 348]; empty where they are not wanted.</param>
+/// <param name="answer">From the streams' features [frames, 4096] and [frames, 231]; empty where they are not wanted.</param>
 /// <param name="frames">Sampled per window.</param>
 /// <param name="kind">What becomes features.</param>
 internal sealed class WindowScorer(
@@ -141,7 +148,10 @@ internal sealed class WindowScorer(
             }
 
             ClipAnswer clipAnswer = answer(rgb, motion);
-            windows.Add(new WindowScore(start / rate, (start + total) / rate, clipAnswer.Violent, double.NaN));
+            windows.Add(new WindowScore(start / rate, (start + total) / rate, clipAnswer.Violent, double.NaN)
+            {
+                Distance = clipAnswer.Distance,
+            });
             samples.Add(new WindowSample(indices, clipAnswer.Attention));
             lastEnd = start + total;
             progress(lastEnd / rate);

@@ -3,7 +3,19 @@ using CudaTrainer.Data.Dataset;
 namespace CudaTrainer.Training.Metrics;
 
 /// <summary>Where a metric would lie in 95 % of equally large samples; NaN where the metric itself has no value.</summary>
-public sealed record Interval(double Low, double High);
+public sealed record Interval(double Low, double High)
+{
+    /// <summary>
+    /// The 95 % interval of a share (Wilson, J. Am. Stat. Assoc. 22, 1927): right also for few clips and shares near 0 and 1.
+    /// </summary>
+    public static Interval OfShare(double share, int count)
+    {
+        const double Z = 1.959964;
+        double square = Z * Z, centre = share
+            + (square / (2 * count)), room = Z * Math.Sqrt((share * (1 - share) / count) + (square / (4.0 * count * count)));
+        return new Interval((centre - room) / (1 + (square / count)), (centre + room) / (1 + (square / count)));
+    }
+}
 
 /// <summary>95 % confidence intervals of a split's metrics.</summary>
 /// <param name="F1">Of <c>violent</c>.</param>

@@ -48,6 +48,10 @@ public sealed record ClassificationMetrics
     /// <summary>p(violent) from which a clip is called violent.</summary>
     public required double Threshold { get; init; }
 
+    /// <summary>Share of the clips that are unlike those the classifier learned from; null where it does not say.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? UnfamiliarShare { get; init; }
+
     /// <summary>By <see cref="Bootstrap"/>; null where nobody asked for them.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public MetricIntervals? Intervals { get; init; }

@@ -24,13 +24,24 @@ public static class FeatureStreams
 
     public static bool HasMotion(this FeatureStream stream) => stream != FeatureStream.Rgb;
 
+    /// <summary>
+    /// What features are of that were made so (<see cref="Data.Cache.FeatureKey.Fields"/>); rgb where nothing records it.
+    /// </summary>
+    public static FeatureStream Of(IReadOnlyList<KeyValuePair<string, string>> key)
+    {
+        string backbone = key.FirstOrDefault(field => field.Key == "backbone").Value ?? string.Empty;
+        return backbone == MotionFeatures.Identity ? FeatureStream.Motion
+            : backbone.EndsWith(MotionFeatures.Identity, StringComparison.Ordinal) ? FeatureStream.Both
+            : FeatureStream.Rgb;
+    }
+
     /// <summary>Features per frame.</summary>
     public static int Dimension(this FeatureStream stream) => (stream.HasRgb() ? Vgg19.Features : 0)
         + (stream.HasMotion() ? MotionFeatures.PerStep : 0);
 
     /// <summary>Puts the streams of a clip side by side, frame by frame, as models take them.</summary>
     /// <param name="rgb">[frames, 4096]; empty without.</param>
-    /// <param name="motion">[frames, 348]; empty without.</param>
+    /// <param name="motion">[frames, 231]; empty without.</param>
     /// <param name="row">[frames, D] of the streams that are there.</param>
     public static void Join(ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion, Span<float> row)
     {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using CudaTrainer.Engine;
+using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Formats;
 
@@ -21,6 +22,11 @@ public static class OptionValidation
     /// <summary>What will run, but hardly as it was meant; for people.</summary>
     public static IEnumerable<string> Doubts(TrainingOptions options)
     {
+        if (options.Whiten > 0 && options.Stream == FeatureStream.Motion)
+        {
+            yield return $"{Name(nameof(options.Whiten))} {options.Whiten} changes nothing: features of motion have numbers of their own";
+        }
+
         if (options.WarmupEpochs >= options.Epochs)
         {
             double reached = options.LearningRate * options.Epochs / options.WarmupEpochs;
@@ -99,6 +105,18 @@ public static class OptionValidation
                     $"one"));
         }
 
+        if (options.Whiten > 0 && options.StandardizeFeatures == false)
+        {
+            problems.Add(new(nameof(options.Whiten),
+                $"needs features that are standardised; leave out {Name(nameof(options.StandardizeFeatures))} false"));
+        }
+
+        if (options.Differences && Classifiers.Names.Contains(options.Model) && Classifiers.IsFitted(options.Model))
+        {
+            problems.Add(new(nameof(options.Differences),
+                $"is not for {Name(nameof(options.Model))} {options.Model}, which looks at differences between frames itself"));
+        }
+
         if (options.MinLearningRate > options.LearningRate)
         {
             problems.Add(new(nameof(options.MinLearningRate), string.Create(CultureInfo.InvariantCulture,
@@ -150,9 +168,11 @@ public static class OptionValidation
         }
     }
 
-    internal static void CheckSource(FeatureOptions videos, string? featuresDir, List<OptionProblem> problems)
+    /// <param name="isNeeded">Whether there must be one.</param>
+    internal static void CheckSource(FeatureOptions videos, string? featuresDir, List<OptionProblem> problems, bool isNeeded = true)
     {
-        problems.AddRange(Validate(videos).Where(problem => problem.Setting != nameof(videos.DatasetPath) || featuresDir is null));
+        problems.AddRange(Validate(videos)
+            .Where(problem => problem.Setting != nameof(videos.DatasetPath) || (featuresDir is null && isNeeded)));
         if (featuresDir is not null && videos.DatasetPath is not null)
         {
             problems.Add(new(nameof(videos.DatasetPath), $"give either {Name(nameof(videos.DatasetPath))} or " +

@@ -4,16 +4,15 @@ namespace CudaTrainer.Training.Options;
 public static class Presets
 {
     /// <summary>For help.</summary>
-    public const string Meaning = "baseline: none of the optimisations; optimized: all of them, which is the default; " +
-        "max-accuracy: longer and gentler; fast: for experiments; debug: short, in single precision, op by op";
+    public const string Meaning = "original: lstm-attention on VGG19 features, whatever the data; baseline: that without " +
+        "its optimisations; optimized: with all of them; fast: for experiments; debug: short, in single precision, op by op";
 
     private static readonly Dictionary<string, string> All = new()
     {
+        ["original"] = "",
         ["baseline"] = "mixed-precision false xla false use-focal-loss false use-class-weights false label-smoothing 0 warmup-epochs 0 " +
             "lr-schedule constant",
         ["optimized"] = "epochs 100 batch-size 64 learning-rate 0.001 warmup-epochs 5 label-smoothing 0.1 use-focal-loss true " +
-            "use-class-weights true lr-schedule cosine",
-        ["max-accuracy"] = "epochs 150 batch-size 64 learning-rate 0.0005 warmup-epochs 10 label-smoothing 0.15 use-focal-loss true " +
             "use-class-weights true lr-schedule cosine",
         ["fast"] = "epochs 30 batch-size 96 warmup-epochs 3",
         ["debug"] = "epochs 10 batch-size 32 warmup-epochs 2 mixed-precision false xla false",
@@ -23,5 +22,7 @@ public static class Presets
 
     /// <returns>The names of settings with their values as people type them; none for an unknown preset.</returns>
     public static IEnumerable<(string Setting, string Value)> Of(string name) =>
-        All.TryGetValue(name, out string? text) ? text.Split(' ').Chunk(2).Select(pair => (pair[0], pair[1])) : [];
+        All.TryGetValue(name, out string? text)
+            ? text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Chunk(2).Select(pair => (pair[0], pair[1]))
+            : [];
 }

@@ -44,6 +44,18 @@ public sealed class Setting
     /// <summary>Values accepted, for a person; null for any.</summary>
     public string? Range => _declaration.Accepts ?? (_names is null ? Numbers : string.Join(", ", _names));
 
+    /// <summary>Whole numbers accepted, both ends given; only for a setting that is one.</summary>
+    public string WholeNumbers
+    {
+        get
+        {
+            double least = double.IsNaN(_declaration.AtLeast) ? _declaration.Above + 1 : _declaration.AtLeast;
+            double most = double.IsNaN(_declaration.AtMost) ? _declaration.Below - 1 : _declaration.AtMost;
+            return string.Create(CultureInfo.InvariantCulture,
+                $"{(double.IsNaN(least) ? int.MinValue : least)} to {(double.IsNaN(most) ? int.MaxValue : most)}");
+        }
+    }
+
     private string? Numbers => (
         Text(_declaration.AtLeast), Text(_declaration.Above), Text(_declaration.AtMost), Text(_declaration.Below)) switch
     {

@@ -44,6 +44,12 @@ public enum SettingRole
 
     /// <summary>About files on this machine, or more than one answer for each: nothing for a server.</summary>
     Offline = 128,
+
+    /// <summary>Part of the recipe, which follows the data unless it is given: <see cref="Options.Recipe"/>.</summary>
+    Recipe = 256,
+
+    /// <summary>About training step by step: nothing for models that a solver fits.</summary>
+    OfSteps = 512,
 }
 
 /// <summary>

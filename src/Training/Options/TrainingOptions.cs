@@ -56,7 +56,7 @@ public record FeatureOptions : VideoOptions
     public int Frames { get; init; } = 20;
 
     [Setting(SettingGroup.Data, "Features of a clip: its frames by VGG19, its motion (seconds for hundreds of clips, no backbone), or " +
-        "both side by side")]
+        "both side by side", Role = SettingRole.Recipe)]
     public FeatureStream Stream { get; init; }
 
     [Setting(SettingGroup.Data, "Views of each clip to extract: as it is, mirrored, brighter, darker, ... (docs/averages.md); train " +
@@ -97,6 +97,13 @@ public record FeatureOptions : VideoOptions
 /// </summary>
 public sealed record TrainingOptions : FeatureOptions
 {
+    /// <summary>
+    /// The names of the settings that somebody asked for, where the rest of the recipe may follow the data (<see cref="Recipe"/>); null
+    /// where every setting is meant as it stands.
+    /// </summary>
+    [JsonIgnore]
+    public IReadOnlySet<string>? Given { get; init; }
+
     /// <summary>For the record: the options themselves count.</summary>
     [Setting(SettingGroup.Model, $"Options to begin with; whatever is given besides wins. {Presets.Meaning}",
         Role = SettingRole.Ablated, NamesOf = typeof(Presets))]
@@ -107,121 +114,152 @@ public sealed record TrainingOptions : FeatureOptions
     public string? FeaturesDir { get; init; }
 
     // The fingerprint has this one under a name of its own.
-    [Setting(SettingGroup.Data, "Visit the clips in a new order every epoch")]
+    [Setting(SettingGroup.Data, "Visit the clips in a new order every epoch", Role = SettingRole.OfSteps)]
     public bool Shuffle { get; init; } = true;
 
     // The fingerprint has these four together, as "augmentation".
-    [Setting(SettingGroup.Data, "Augmentation: largest shift of a training clip in time, in sampled frames", AtLeast = 0, AtMost = 4096)]
+    [Setting(SettingGroup.Data, "Augmentation: largest shift of a training clip in time, in sampled frames",
+        Role = SettingRole.OfSteps, AtLeast = 0, AtMost = 4096)]
     public int TemporalJitter { get; init; }
 
-    [Setting(SettingGroup.Data, "Augmentation: probability with which a frame repeats the one before it", AtLeast = 0, Below = 1)]
+    [Setting(SettingGroup.Data, "Augmentation: probability with which a frame repeats the one before it",
+        Role = SettingRole.OfSteps, AtLeast = 0, Below = 1)]
     public double FrameDrop { get; init; }
 
     [Setting(SettingGroup.Data, "Augmentation: Gaussian noise on features, in standard deviations of the clip's own",
-        AtLeast = 0, AtMost = 10)]
+        AtLeast = 0, Role = SettingRole.OfSteps, AtMost = 10)]
     public double FeatureNoise { get; init; }
 
-    [Setting(SettingGroup.Data, "Augmentation: mixes each clip with another by shares from Beta(X, X); 0 = none", AtLeast = 0, AtMost = 10)]
+    [Setting(SettingGroup.Data, "Augmentation: mixes each clip with another by shares from Beta(X, X); 0 = none",
+        Role = SettingRole.OfSteps, AtLeast = 0, AtMost = 10)]
     public double Mixup { get; init; }
 
-    [Setting(SettingGroup.Optimiser, "Passes over the training clips", Role = SettingRole.Course, AtLeast = 1)]
+    [Setting(SettingGroup.Optimiser, "Passes over the training clips",
+        Role = SettingRole.Course | SettingRole.Recipe | SettingRole.OfSteps, AtLeast = 1)]
     public int Epochs { get; init; } = 100;
 
-    [Setting(SettingGroup.Optimiser, "Clips per step, over all devices together", Role = SettingRole.Learned, AtLeast = 1)]
+    [Setting(SettingGroup.Optimiser, "Clips per step, over all devices together",
+        Role = SettingRole.Learned | SettingRole.Recipe | SettingRole.OfSteps, AtLeast = 1)]
     public int BatchSize { get; init; } = 64;
 
     [Setting(SettingGroup.Optimiser, "Learning rate of Adam after warm-up",
-        Role = SettingRole.Learned | SettingRole.Course, Above = 0, AtMost = 10)]
+        Role = SettingRole.Learned | SettingRole.Course | SettingRole.OfSteps, Above = 0, AtMost = 10)]
     public double LearningRate { get; init; } = 0.001;
 
     [Setting(SettingGroup.Optimiser, "Where the cosine schedule ends",
-        Role = SettingRole.Learned | SettingRole.Course, AtLeast = 0, AtMost = 10)]
+        Role = SettingRole.Learned | SettingRole.Course | SettingRole.OfSteps, AtLeast = 0, AtMost = 10)]
     public double MinLearningRate { get; init; } = 1e-7;
 
     [Setting(SettingGroup.Optimiser, "Epochs over which the learning rate rises",
-        Role = SettingRole.Learned | SettingRole.Course, AtLeast = 0)]
+        Role = SettingRole.Learned | SettingRole.Course | SettingRole.OfSteps, AtLeast = 0)]
     public int WarmupEpochs { get; init; } = 5;
 
     [Setting(SettingGroup.Optimiser, "After the warm-up: a cosine down to {MinLearningRate}, or no change",
-        Role = SettingRole.Learned | SettingRole.Course | SettingRole.Ablated)]
+        Role = SettingRole.Learned | SettingRole.Course | SettingRole.Ablated | SettingRole.OfSteps)]
     public LearningRateSchedule LrSchedule { get; init; } = LearningRateSchedule.Cosine;
 
     [Setting(SettingGroup.Loss, "Probability shared between the classes instead of given to the label",
-        Role = SettingRole.Learned, AtLeast = 0, Below = 1)]
+        Role = SettingRole.Learned | SettingRole.Recipe | SettingRole.OfSteps, AtLeast = 0, Below = 1)]
     public double LabelSmoothing { get; init; } = 0.1;
 
-    [Setting(SettingGroup.Loss, "Focal loss; cross-entropy without", Role = SettingRole.Learned | SettingRole.Ablated)]
+    [Setting(SettingGroup.Loss, "Focal loss; cross-entropy without",
+        Role = SettingRole.Learned | SettingRole.Ablated | SettingRole.Recipe | SettingRole.OfSteps)]
     public bool UseFocalLoss { get; init; } = true;
 
     [Setting(SettingGroup.Loss, "α of the focal loss: one number for both classes, or one each for nonviolent,violent",
-        Role = SettingRole.Learned, AtLeast = 0, AtMost = 1)]
+        Role = SettingRole.Learned | SettingRole.OfSteps, AtLeast = 0, AtMost = 1)]
     public IReadOnlyList<double> FocalAlpha { get; init; } = [0.25];
 
     [Setting(SettingGroup.Loss, "γ of the focal loss: how much clips that are already right count less",
-        Role = SettingRole.Learned, AtLeast = 0, AtMost = 20)]
+        Role = SettingRole.Learned | SettingRole.OfSteps, AtLeast = 0, AtMost = 20)]
     public double FocalGamma { get; init; } = 2;
 
     [Setting(SettingGroup.Loss, "Weigh each clip by N/(2·N of its class), so that both classes count the same",
         Role = SettingRole.Learned | SettingRole.Ablated)]
     public bool UseClassWeights { get; init; } = true;
 
-    [Setting(SettingGroup.Optimiser, "Largest norm of the gradient", Role = SettingRole.Learned, Above = 0)]
+    [Setting(SettingGroup.Optimiser, "Largest norm of the gradient", Role = SettingRole.Learned | SettingRole.OfSteps, Above = 0)]
     public double GradientClipNorm { get; init; } = 1;
 
-    [Setting(SettingGroup.Optimiser, "Norm over all parameters together, each by itself, or no clipping", Role = SettingRole.Learned)]
+    [Setting(SettingGroup.Optimiser, "Norm over all parameters together, each by itself, or no clipping",
+        Role = SettingRole.Learned | SettingRole.OfSteps)]
     [JsonConverter(typeof(JsonStringEnumConverter<ClipMode>))]
     public ClipMode ClipMode { get; init; } = ClipMode.Global;
 
+    [Setting(SettingGroup.Optimiser, "Share of itself, times the learning rate, that every weight loses in a step (AdamW); biases and " +
+        "scales lose nothing",
+        Role = SettingRole.LearnedIfSet | SettingRole.OfSteps, AtLeast = 0, AtMost = 100)]
+    public double WeightDecay { get; init; }
+
     [Setting(SettingGroup.Optimiser, "Epochs without a better {Monitor} before training stops; 0 = never",
-        Role = SettingRole.Course, AtLeast = 0)]
+        Role = SettingRole.Course | SettingRole.Recipe | SettingRole.OfSteps, AtLeast = 0)]
     public int EarlyStoppingPatience { get; init; } = 15;
 
     [Setting(SettingGroup.Optimiser, "Also keep an exponential moving average of the weights over steps with this decay, as " +
         "ema_model.safetensors; 0 = none",
-        Role = SettingRole.LearnedIfSet | SettingRole.Course, AtLeast = 0, Below = 1)]
+        Role = SettingRole.LearnedIfSet | SettingRole.Course | SettingRole.Recipe | SettingRole.OfSteps, AtLeast = 0, Below = 1)]
     public double Ema { get; init; }
 
     [Setting(SettingGroup.Optimiser, "Also keep the mean of the weights at the ends of epochs from this one on (SWA), as " +
         "swa_model.safetensors; 0 = none",
-        Role = SettingRole.LearnedIfSet | SettingRole.Course, AtLeast = 0)]
+        Role = SettingRole.LearnedIfSet | SettingRole.Course | SettingRole.OfSteps, AtLeast = 0)]
     public int SwaStart { get; init; }
 
     [Setting(SettingGroup.Optimiser, "The one quantity that decides the best checkpoint and early stopping",
-        Role = SettingRole.Learned | SettingRole.Course, NamesOf = typeof(Monitor))]
+        Role = SettingRole.Learned | SettingRole.Course | SettingRole.Recipe | SettingRole.OfSteps, NamesOf = typeof(Monitor))]
     public string Monitor { get; init; } = "val_accuracy";
 
+    [Setting(SettingGroup.Model, "Where the model decides: at the threshold that is best on val, or at one half, which few clips of val " +
+        "cannot better",
+        Role = SettingRole.LearnedIfSet | SettingRole.Recipe | SettingRole.Course)]
+    [JsonConverter(typeof(JsonStringEnumConverter<ThresholdRule>))]
+    public ThresholdRule Threshold { get; init; }
+
     [Setting(SettingGroup.Precision, "Half precision where it is safe; on cpu for features and saved activations only",
-        Role = SettingRole.Learned | SettingRole.Ablated, Default = "on for cuda, off for cpu")]
+        Role = SettingRole.Learned | SettingRole.Ablated | SettingRole.OfSteps, Default = "on for cuda, off for cpu")]
     public bool? MixedPrecision { get; init; }
 
     [Setting(SettingGroup.Precision, "Run the step as one CUDA graph; without effect on cpu",
-        Role = SettingRole.Ablated, Default = "on for cuda")]
+        Role = SettingRole.Ablated | SettingRole.OfSteps, Default = "on for cuda")]
     public bool? Xla { get; init; }
 
     [Setting(SettingGroup.Precision, "Batch normalisation over the clips of all devices; otherwise each device has its own statistics",
-        Name = "sync-batchnorm", Role = SettingRole.Learned)]
+        Name = "sync-batchnorm", Role = SettingRole.Learned | SettingRole.OfSteps)]
     public bool SyncBatchNorm { get; init; }
 
-    [Setting(SettingGroup.Precision, "How gradients travel between devices; float16 halves the traffic", Role = SettingRole.Learned)]
+    [Setting(SettingGroup.Precision, "How gradients travel between devices; float16 halves the traffic",
+        Role = SettingRole.Learned | SettingRole.OfSteps)]
     [JsonConverter(typeof(JsonStringEnumConverter<FeatureType>))]
     public FeatureType AllreduceDtype { get; init; } = FeatureType.Float32;
 
     [Setting(SettingGroup.Precision, "Steps between bit-by-bit comparisons of the devices' weights; 0 = never",
-        Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.Course, AtLeast = 0)]
+        Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.Course | SettingRole.OfSteps, AtLeast = 0)]
     public int CheckReplicas { get; init; }
 
     [Setting(SettingGroup.Model, "Standardise features by the training clips; folded into the saved model, which takes raw features",
-        Role = SettingRole.Learned, Default = "on for a new classifier on a random backbone")]
+        Role = SettingRole.Learned | SettingRole.OfSteps, Default = "on for a new classifier on a random backbone")]
     public bool? StandardizeFeatures { get; init; }
 
-    [Setting(SettingGroup.Model, "Classifier over the features of a clip", Role = SettingRole.Learned, NamesOf = typeof(Classifiers))]
+    [Setting(SettingGroup.Model, "Replace standardised features by so many principal components over the training clips, each of " +
+        "variance 1; 0 = none. Features of motion have numbers of their own",
+        Role = SettingRole.LearnedIfSet | SettingRole.OfSteps, AtLeast = 0, AtMost = 512)]
+    public int Whiten { get; init; }
+
+    [Setting(SettingGroup.Model, "Classifier over the features of a clip",
+        Role = SettingRole.Learned | SettingRole.Recipe, NamesOf = typeof(Classifiers))]
     public string Model { get; init; } = "lstm-attention";
 
-    [Setting(SettingGroup.Model, "Share of activations that dropout sets to zero", Role = SettingRole.Learned, AtLeast = 0, Below = 1)]
+    [Setting(SettingGroup.Model, "Give the classifier beside each frame's features their differences to the frame before",
+        Role = SettingRole.LearnedIfSet | SettingRole.OfSteps)]
+    public bool Differences { get; init; }
+
+    [Setting(SettingGroup.Model, "Share of activations that dropout sets to zero",
+        Role = SettingRole.Learned | SettingRole.Recipe | SettingRole.OfSteps, AtLeast = 0, Below = 1)]
     public double Dropout { get; init; } = 0.5;
 
-    [Setting(SettingGroup.Model, "Start the classifier from these weights",
-        Role = SettingRole.Place | SettingRole.SingleRun, Placeholder = "FILE", Kind = ".safetensors or .h5 file, or checkpoint")]
+    [Setting(SettingGroup.Model, "Start the classifier from these weights; bundled are those that come with the program",
+        Role = SettingRole.Place | SettingRole.SingleRun,
+        Placeholder = "FILE", Kind = ".safetensors or .h5 file, or checkpoint")]
     public string? InitialWeights { get; init; }
 
     [Setting(SettingGroup.Output, "Where everything a run leaves is written; a folder that holds a run is refused without {Resume} or " +
@@ -230,7 +268,8 @@ public sealed record TrainingOptions : FeatureOptions
     public string CheckpointDir { get; init; } = "./checkpoints";
 
     [Setting(SettingGroup.Output, "Continue bit for bit: auto from last.ckpt of the checkpoint folder if there is one, or from FILE",
-        Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.Course, Placeholder = "auto|FILE", Kind = "auto or checkpoint file")]
+        Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.Course,
+        Placeholder = "auto|FILE", Kind = "auto or checkpoint file")]
     public string? Resume { get; init; }
 
     [Setting(SettingGroup.Output, "Replace the run in the checkpoint folder",
@@ -238,21 +277,21 @@ public sealed record TrainingOptions : FeatureOptions
     public bool Overwrite { get; init; }
 
     [Setting(SettingGroup.Output, "Epochs between numbered checkpoints; 0 = none",
-        Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.Course, AtLeast = 0)]
+        Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.Course | SettingRole.OfSteps, AtLeast = 0)]
     public int CheckpointEvery { get; init; } = 5;
 
     [Setting(SettingGroup.Output, "Numbered checkpoints kept, newest first",
-        Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.Course, AtLeast = 1)]
+        Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.Course | SettingRole.OfSteps, AtLeast = 1)]
     public int KeepCheckpoints { get; init; } = 5;
 
     [Setting(SettingGroup.Output, "Steps between rows of training_steps.csv and points of TensorBoard's batch curves; 0 = neither",
-        Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.Course, AtLeast = 0)]
+        Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.Course | SettingRole.OfSteps, AtLeast = 0)]
     public int LogEverySteps { get; init; }
 
     /// <summary>See <see cref="StepRange"/>.</summary>
     [Setting(SettingGroup.Output, "Time the layers of these training steps, counted from 0, and of an extraction in the same run; ends " +
         "with a table, and profile_trace.json for Perfetto",
-        Role = SettingRole.SingleRun, Placeholder = StepRange.Form, Kind = "step number, or two with a comma")]
+        Role = SettingRole.SingleRun | SettingRole.OfSteps, Placeholder = StepRange.Form, Kind = "step number, or two with a comma")]
     public string? Profile { get; init; }
 
     [Setting(SettingGroup.Output, "End with report.html: the run as one page with curves, confusion matrices and the worst mistakes",
@@ -264,7 +303,7 @@ public sealed record TrainingOptions : FeatureOptions
     public bool Tensorboard { get; init; } = true;
 
     [Setting(SettingGroup.Output, "Epochs from one histogram of weights and gradients to the next; 0 = none",
-        Role = SettingRole.Place | SettingRole.SingleRun, AtLeast = 0)]
+        Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.OfSteps, AtLeast = 0)]
     public int TensorboardHistograms { get; init; } = 5;
 
     /// <summary>Makes <see cref="Fitting.TrainingPlan"/> only; for whoever starts runs, which do not look at it.</summary>
@@ -278,8 +317,21 @@ public sealed record TrainingOptions : FeatureOptions
     public int FastDevRun { get; init; }
 
     [Setting(SettingGroup.Debug, "Train on so many batches and validate with the same ones, which a sound model learns by heart; 0 = off",
-        Role = SettingRole.LearnedIfSet | SettingRole.SingleRun | SettingRole.Course, AtLeast = 0)]
+        Role = SettingRole.LearnedIfSet | SettingRole.SingleRun | SettingRole.Course | SettingRole.OfSteps, AtLeast = 0)]
     public int OverfitBatches { get; init; }
+}
+
+/// <summary>From which p(violent) on a clip counts as violent.</summary>
+public enum ThresholdRule
+{
+    /// <summary>
+    /// The one with the best balanced accuracy on the validation part. With a few dozen clips there, its own error costs more than it
+    /// gains.
+    /// </summary>
+    Val,
+
+    /// <summary>0.5: what balanced classes, or a loss with class weights, train for.</summary>
+    Half,
 }
 
 [JsonConverter(typeof(JsonStringEnumConverter<LearningRateSchedule>))]

@@ -51,7 +51,7 @@ internal static class ComparisonPage
         (RunRecord Run, string Name, ClassificationMetrics Metrics)[] ranked =
             finished.OrderByDescending(run => run.Metrics.BalancedAccuracy).ToArray();
         (RunRecord Run, string Name, ClassificationMetrics Metrics) best = ranked[0], next = ranked[1];
-        (double low, _) = ScoreCurves.Wilson(best.Metrics.Accuracy, best.Metrics.Count);
+        (double low, _) = Interval.OfShare(best.Metrics.Accuracy, best.Metrics.Count);
         bool sameClips = finished.All(
             run => run.Metrics.Count == best.Metrics.Count && run.Run.Result?.Test is null == best.Run.Result?.Test is null);
         string chance = !sameClips ? "The runs were measured on different numbers of clips, so their figures do not compare as they stand."

@@ -70,7 +70,10 @@ internal static class RunPage
         bool tested = result.Test is not null;
         ClassificationMetrics metrics = result.Test ?? val;
         Verdict verdict = Verdict.Of(metrics);
-        html.Add($"<div class=\"verdict {verdict.Class}\"><p>{Sentence(result, metrics, tested)} {verdict.Text}</p>{Caveats(run, result, tested)}</div>");
+        string kind = verdict.Learned ? "good" : "bad";
+        Markup sentence = Sentence(result, metrics, tested), caveats = Caveats(run, result, tested);
+        string? comparison = result.Yardstick?.Compare(val, result.Test);
+        html.Add($"<div class=\"verdict {kind}\"><p>{sentence} {verdict.Text} {comparison}</p>{caveats}</div>");
         string split = tested ? "test" : "val";
         html.Add($"<dl class=\"tiles\">");
         Tile($"Accuracy ({split})", Numbers.Percent(metrics.Accuracy), $"larger class: {Numbers.Percent(metrics.MajorityBaseline)}");
@@ -92,7 +95,7 @@ internal static class RunPage
 
     private static Markup Sentence(TrainingResult result, ClassificationMetrics metrics, bool tested)
     {
-        (double low, double high) = ScoreCurves.Wilson(metrics.Accuracy, metrics.Count);
+        (double low, double high) = Interval.OfShare(metrics.Accuracy, metrics.Count);
         string clips = tested
             ? $"{metrics.Count:#,0} test clips, which it never saw in training,"
             : $"{metrics.Count:#,0} validation clips";
@@ -261,38 +264,5 @@ internal static class RunPage
         html.Add(Page.Table("Environment", ["", ""],
             facts.Select(fact => (IReadOnlyList<Markup>)[HtmlBuilder.Piece($"<span class=\"wide\">{fact.Item1}</span>"),
             Page.Text(fact.Item2)])));
-    }
-}
-
-/// <summary>
-/// Whether a classifier does better than guessing, as far as so many clips can tell. Both classes count alike, so that naming the larger
-/// one is no achievement.
-/// </summary>
-internal sealed record Verdict(string Class, string Text)
-{
-    public static Verdict Of(ClassificationMetrics metrics)
-    {
-        (double low, double high) = Interval(metrics);
-        string measured = $"Counting both classes alike it is right for {Numbers.Percent(metrics.BalancedAccuracy)} (95 % interval {Numbers.Whole(low)}–{Numbers.Whole(high)} %, guessing gives 50 %)";
-        string but = metrics.Accuracy < metrics.MajorityBaseline
-            ? ", though naming the larger class without looking would be right more often"
-            : string.Empty;
-        return low > 0.5 ? new Verdict("good", $"{measured}: it has learned something that carries over to new clips{but}.")
-            : high < 0.5 ? new Verdict("bad", $"{measured}: it does worse than guessing.")
-            : new Verdict("bad",
-                $"{measured}: with so few clips, or so small a difference, that may be chance, and this run does not show that it has " +
-                    $"learned anything that carries over.");
-    }
-
-    /// <summary>
-    /// The 95 % interval of the balanced accuracy: Wilson intervals of both classes, combined as Newcombe does (Stat. Med. 17, 1998).
-    /// </summary>
-    internal static (double Low, double High) Interval(ClassificationMetrics metrics)
-    {
-        (double Low, double High) nonviolent = ScoreCurves.Wilson(metrics.Class0Accuracy, metrics.ConfusionMatrix[0].Sum());
-        (double Low, double High) violent = ScoreCurves.Wilson(metrics.Class1Accuracy, metrics.ConfusionMatrix[1].Sum());
-        double below = double.Hypot(metrics.Class0Accuracy - nonviolent.Low, metrics.Class1Accuracy - violent.Low);
-        double above = double.Hypot(nonviolent.High - metrics.Class0Accuracy, violent.High - metrics.Class1Accuracy);
-        return (metrics.BalancedAccuracy - (below / 2), metrics.BalancedAccuracy + (above / 2));
     }
 }

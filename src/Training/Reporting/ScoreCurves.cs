@@ -97,17 +97,6 @@ internal static class ScoreCurves
     /// <summary>Mean of (p(violent) − label)².</summary>
     public static double Brier(IReadOnlyList<ClipPrediction> clips) => clips.Average(clip => Math.Pow(clip.Violent - clip.Label, 2));
 
-    /// <summary>
-    /// The 95 % interval of a share (Wilson, J. Am. Stat. Assoc. 22, 1927): right also for few clips and shares near 0 and 1.
-    /// </summary>
-    public static (double Low, double High) Wilson(double share, int count)
-    {
-        const double Z = 1.959964;
-        double square = Z * Z, centre = share
-            + (square / (2 * count)), room = Z * Math.Sqrt((share * (1 - share) / count) + (square / (4.0 * count * count)));
-        return ((centre - room) / (1 + (square / count)), (centre + room) / (1 + (square / count)));
-    }
-
     private static ThresholdPoint Sweep(int[] labels, double[] scores, double threshold)
     {
         int[] calls = new int[4];

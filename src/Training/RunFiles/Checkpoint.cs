@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
-using CudaTrainer.Data.Video;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Optim;
@@ -29,7 +28,12 @@ public sealed class Checkpoint : IDisposable
     private const string AveragePrefix = "average.";
     private const string InputMean = "input.mean";
     private const string InputScale = "input.scale";
-    private const string InputWhitening = "input.whitening";
+    private const string InputMotionWhitening = "input.whitening";
+    private const string InputWhitening = "input.whitening_features";
+    private const string FamiliarityPrefix = "familiarity.";
+    private const string FamiliarityComponents = FamiliarityPrefix + "components";
+    private const string FamiliarityOffsets = FamiliarityPrefix + "offsets";
+    private const string FamiliarityLimit = FamiliarityPrefix + "limit";
 
     private readonly ITensorArchive _archive;
 
@@ -70,7 +74,9 @@ public sealed class Checkpoint : IDisposable
     /// <param name="info">What the model is.</param>
     /// <param name="scaler">The standardisation that it was trained with; null if none.</param>
     /// <param name="kerasPath">Where to write the same weights for Keras; null for nowhere.</param>
-    public static void SaveModel(string path, Learner learner, ModelInfo info, FeatureScaler? scaler, string? kerasPath = null)
+    /// <param name="familiarity">What tells clips that are unlike those it learned from; null if unknown.</param>
+    public static void SaveModel(string path, Learner learner, ModelInfo info, FeatureScaler? scaler, string? kerasPath = null,
+        Familiarity? familiarity = null)
     {
         var metadata = new Dictionary<string, string> { [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo) };
         Tensor values = learner.Parameters.Values;
@@ -78,7 +84,7 @@ public sealed class Checkpoint : IDisposable
         scaler?.FoldInto(learner.Model);
         try
         {
-            SafetensorsWriter.Write(path, [.. ModelTensors(learner.Parameters)], metadata);
+            SafetensorsWriter.Write(path, [.. ModelTensors(learner.Parameters), .. FamiliarityTensors(familiarity)], metadata);
             if (kerasPath is not null)
             {
                 Dictionary<string, Parameter> byName = learner.Parameters.State.ToDictionary(parameter => parameter.Name);
@@ -102,9 +108,13 @@ public sealed class Checkpoint : IDisposable
             ? []
             : [NamedTensor.Of<float>(InputMean, scaler.Mean, scaler.Mean.Length),
                 NamedTensor.Of<float>(InputScale, scaler.Scale, scaler.Scale.Length)];
-        if (scaler?.Whitening is { } whitening)
+        foreach ((string name, Whitening? whitening)
+            in new[] { (InputWhitening, scaler?.Whitening), (InputMotionWhitening, scaler?.MotionWhitening) })
         {
-            input = input.Append(NamedTensor.Of<float>(InputWhitening, whitening.Matrix, MotionFeatures.PerPair, whitening.Components));
+            if (whitening is not null)
+            {
+                input = input.Append(NamedTensor.Of<float>(name, whitening.Matrix, whitening.Width, whitening.Components));
+            }
         }
 
         IEnumerable<NamedTensor> averaged = averages is null
@@ -154,9 +164,10 @@ public sealed class Checkpoint : IDisposable
         }
 
         var known = parameters.State.Select(parameter => parameter.Name)
-            .Concat([FirstMoments, SecondMoments, InputMean, InputScale, InputWhitening]).ToHashSet();
+            .Concat([FirstMoments, SecondMoments, InputMean, InputScale, InputMotionWhitening, InputWhitening]).ToHashSet();
         faults.AddRange(tensors.Entries.Keys.Where(
-            name => !known.Contains(name) && !name.StartsWith(AveragePrefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal)
+            name => !known.Contains(name) && !name.StartsWith(AveragePrefix, StringComparison.Ordinal)
+                && !name.StartsWith(FamiliarityPrefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal)
             .Select(name => $"{name} is not part of the model"));
         if (faults.Count > 0)
         {
@@ -173,6 +184,28 @@ public sealed class Checkpoint : IDisposable
         }
     }
 
+    /// <summary>What tells clips that are unlike those the model learned from; null if the file does not say.</summary>
+    /// <exception cref="RunException">What it says does not fit the model.</exception>
+    public Familiarity? ReadFamiliarity()
+    {
+        if (Info is null || !_archive.Entries.TryGetValue(FamiliarityOffsets, out TensorEntry? offsets))
+        {
+            return null;
+        }
+
+        int count = checked((int)offsets.ElementCount);
+        if (count == 0 || !_archive.Entries.TryGetValue(FamiliarityComponents, out TensorEntry? components)
+            || components.ElementCount != (long)count * Info.Inputs
+            || _archive.Entries.GetValueOrDefault(FamiliarityLimit)?.ElementCount != 1)
+        {
+            throw new RunException($"'{Path}': what it says of the clips that it learned from does not fit {Info.Inputs} features a frame.",
+                "The file is damaged; use another one.");
+        }
+
+        return new Familiarity(ReadFinite(_archive, FamiliarityComponents, [count * Info.Inputs]),
+            ReadFinite(_archive, FamiliarityOffsets, [count]), ReadFinite(_archive, FamiliarityLimit, [1])[0]);
+    }
+
     /// <summary>The standardisation that a full checkpoint was trained with; null if none.</summary>
     public FeatureScaler? ReadScaler()
     {
@@ -182,10 +215,27 @@ public sealed class Checkpoint : IDisposable
         }
 
         Shape shape = [checked((int)entry.ElementCount)];
-        MotionWhitening? whitening = _archive.Entries.TryGetValue(InputWhitening, out TensorEntry? matrix)
-            ? MotionWhitening.From(ReadFinite(_archive, InputWhitening, [checked((int)matrix.ElementCount)]))
-            : null;
-        return FeatureScaler.From(ReadFinite(_archive, InputMean, shape), ReadFinite(_archive, InputScale, shape), whitening);
+        return FeatureScaler.From(ReadFinite(_archive, InputMean, shape), ReadFinite(_archive, InputScale, shape),
+            ReadWhitening(InputWhitening, shape[0], isLast: false), ReadWhitening(InputMotionWhitening, shape[0], isLast: true));
+    }
+
+    /// <param name="dimension">Features of a frame.</param>
+    /// <param name="isLast">Whether it is of the last features of a frame; otherwise of the first.</param>
+    private Whitening? ReadWhitening(string name, int dimension, bool isLast)
+    {
+        if (!_archive.Entries.TryGetValue(name, out TensorEntry? entry))
+        {
+            return null;
+        }
+
+        int width = entry.Shape is [> 0 and <= int.MaxValue, >= 0] ? (int)entry.Shape[0] : 0;
+        if (width == 0 || width > dimension || entry.Shape[1] > width)
+        {
+            throw new RunException($"'{Path}': {name} is {entry}, which is no map of {dimension} features a frame.",
+                "The file is damaged; use another checkpoint.");
+        }
+
+        return Whitening.From(isLast ? dimension - width : 0, ReadFinite(_archive, name, [checked((int)entry.ElementCount)]), width);
     }
 
     /// <summary>Where the run stood.</summary>
@@ -259,6 +309,16 @@ public sealed class Checkpoint : IDisposable
 
     private static IEnumerable<NamedTensor> ModelTensors(ParameterSet parameters) =>
         parameters.State.Select(parameter => Named(parameter.Name, parameter.Value));
+
+    private static NamedTensor[] FamiliarityTensors(Familiarity? familiarity) => familiarity is null
+        ? []
+        :
+        [
+            NamedTensor.Of<float>(FamiliarityComponents, familiarity.Components, familiarity.Offsets.Length,
+                familiarity.Components.Length / familiarity.Offsets.Length),
+            NamedTensor.Of<float>(FamiliarityOffsets, familiarity.Offsets, familiarity.Offsets.Length),
+            NamedTensor.Of<float>(FamiliarityLimit, new[] { (float)familiarity.Limit }, 1),
+        ];
 
     private static unsafe NamedTensor Named(string name, Tensor tensor) => tensor.Device.SharesHostMemory
         ? NamedTensor.Of(name, ElementType.F32, (void*)tensor.Data, tensor.Shape.ToLengths())

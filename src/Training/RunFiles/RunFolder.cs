@@ -64,7 +64,10 @@ public sealed class RunFolder : IDisposable
     public string TensorBoard => File(TensorBoardName);
 
     /// <summary>The model file that <paramref name="path"/> stands for: itself, or the best model of a run's folder.</summary>
-    public static string ModelAt(string path) => Directory.Exists(path) ? System.IO.Path.Combine(path, BestModelName) : path;
+    public static string ModelAt(string path) =>
+        path != BundledModel.Name && Directory.Exists(path)
+            ? System.IO.Path.Combine(path, BestModelName)
+            : BundledModel.Resolve(path);
 
     /// <summary>Opens the folder for a run. The files of a run to be replaced stay until <see cref="Begin"/>.</summary>
     /// <exception cref="RunException">It already holds a run and neither resuming nor overwriting was asked for.</exception>

@@ -5,6 +5,7 @@ using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Formats;
 using CudaTrainer.Kernels;
 using CudaTrainer.Training.Extraction;
+using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
 using CudaTrainer.Training.Options;
 
@@ -22,6 +23,9 @@ public sealed class TrainedClassifier : IDisposable
     public Learner Learner { get; }
 
     public ModelInfo Info { get; }
+
+    /// <summary>What tells clips that are unlike those it learned from; null if unknown.</summary>
+    public Familiarity? Familiarity { get; private init; }
 
     /// <exception cref="RunException">The file is no classifier of ours, or its tensors do not fit the model it names.</exception>
     public static TrainedClassifier Load(IDevice device, string path)
@@ -44,7 +48,7 @@ public sealed class TrainedClassifier : IDisposable
         {
             checkpoint.LoadModel(learner.Parameters);
             checkpoint.ReadScaler()?.FoldInto(learner.Model);
-            return new TrainedClassifier(learner, info);
+            return new TrainedClassifier(learner, info) { Familiarity = checkpoint.ReadFamiliarity() };
         }
         catch
         {
@@ -78,6 +82,7 @@ public sealed class TrainedClassifier : IDisposable
 
         float[] Spread(float[] weights)
         {
+            // With differences beside the features, a row of a unit is two of these.
             int rows = weights.Length / Info.Inputs;
             float[] spread = new float[rows * info.Inputs];
             for (int row = 0; row < rows; row++)
@@ -133,7 +138,8 @@ public sealed class TrainedClassifier : IDisposable
 
     private static Learner NewLearner(IDevice device, ModelInfo info)
     {
-        Classifier model = Classifiers.Create(info.Model, new ClassifierOptions(info.Inputs, (float)(info.Dropout ?? 0)));
+        Classifier model = Classifiers.Create(info.Model,
+            new ClassifierOptions(info.Inputs, (float)(info.Dropout ?? 0), Differences: info.Differences));
         return new Learner(device, model,
             new LearnerOptions(info.Loss ?? LossInfo.Plain, new AdamOptions { ClipMode = ClipMode.Off }, MixedPrecision: false, Seed: 0));
     }

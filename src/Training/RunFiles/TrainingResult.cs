@@ -1,8 +1,10 @@
+using System.Globalization;
 using System.Text.Json.Serialization;
 using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Learning;
 using CudaTrainer.Training.Metrics;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Parallel;
 
 namespace CudaTrainer.Training.RunFiles;
@@ -33,6 +35,9 @@ public sealed record TrainingResult
     /// <summary>Test with the plain threshold 0.5.</summary>
     public ClassificationMetrics? TestAtHalf { get; init; }
 
+    /// <summary>What the linear model comes to on the same clips; null where it is the model itself, and when interrupted.</summary>
+    public YardstickResult? Yardstick { get; init; }
+
     /// <summary>Where the time of the profiled steps went; null where nobody asked.</summary>
     public ProfileSummary? Profile { get; init; }
 
@@ -55,6 +60,13 @@ public sealed record TrainingResult
 
     public required string CheckpointDir { get; init; }
 
+    /// <summary>What the run ran on; null in files, where training_config.json has it.</summary>
+    [JsonIgnore]
+    public TrainingOptions? Options { get; init; }
+
+    /// <summary>What was chosen for the data and why; empty where every setting was given.</summary>
+    public IReadOnlyList<string> Recipe { get; init; } = [];
+
     /// <summary>Wall time of each stage in seconds.</summary>
     public required IReadOnlyDictionary<string, double> Stages { get; init; }
 
@@ -71,6 +83,25 @@ public sealed record TrainingResult
 
     /// <summary>The clips of each split; empty in files of versions that did not say, and when interrupted.</summary>
     public IReadOnlyList<SplitSummary> Data { get; init; } = [];
+}
+
+/// <summary>
+/// Metrics of a linear model that was fitted to the same training clips, at the threshold 0.5; its loss is cross-entropy.
+/// </summary>
+/// <param name="Test">Null where there is no such split.</param>
+public sealed record YardstickResult(ClassificationMetrics Val, ClassificationMetrics? Test)
+{
+    /// <summary>A sentence on how a network compares with it, by balanced accuracy.</summary>
+    /// <param name="val">The network's, on the same clips.</param>
+    /// <param name="test">The same; null where there is no such split.</param>
+    public string Compare(ClassificationMetrics val, ClassificationMetrics? test)
+    {
+        double linear = (Test ?? Val).BalancedAccuracy, network = (test ?? val).BalancedAccuracy;
+        string reached = string.Create(CultureInfo.InvariantCulture, $"A linear model of the same clips comes to {100 * linear:0.0} %");
+        return network > linear
+            ? string.Create(CultureInfo.InvariantCulture, $"{reached}; the network is {100 * (network - linear):0.0} points ahead of it.")
+            : $"{reached}: the network does not beat it.";
+    }
 }
 
 /// <summary>Metrics of an average of the weights, loaded from its file. The threshold is chosen on val; test is for reporting.</summary>

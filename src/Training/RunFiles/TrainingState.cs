@@ -16,6 +16,11 @@ public sealed record ModelInfo
     /// <summary>Features per frame.</summary>
     public required int Inputs { get; init; }
 
+    /// <summary>Whether the model puts beside the features their differences to the frame before. Files that do not say do
+    /// not.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Differences { get; init; }
+
     /// <summary>Frames per clip.</summary>
     public required int Frames { get; init; }
 
@@ -49,6 +54,10 @@ public sealed record ModelInfo
     public LossInfo? Loss { get; init; }
 
     public string EngineVersion { get; init; } = ThisAssembly.Version;
+
+    /// <summary>What it learned from and how good it is, for a person; null if nobody says.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Card { get; init; }
 
     /// <summary>The classes by index.</summary>
     public IReadOnlyList<string> Classes { get; init; } = ["nonviolent", "violent"];

@@ -29,19 +29,22 @@ public static class Ablation
     internal const string ResultName = "ablation.json";
     internal const string PageName = "ablation.html";
 
+    /// <summary>The strengths that the rows switch on are not the data's to choose.</summary>
+    private static readonly string[] OfRows = [nameof(TrainingOptions.LabelSmoothing), nameof(TrainingOptions.UseFocalLoss)];
+
     /// <exception cref="RunException">Something the user can act on is wrong.</exception>
     public static AblationResult Execute(StudyOptions options, bool leaveOneOut, IRunObserver observer, CancellationToken stop)
     {
         OptionValidation.Require(options.Run);
-        using var study = new Study(options, observer, stop);
+        using var study = new Study(options, observer, stop, network: true, OfRows);
         IReadOnlyList<AblationStep> plan = AblationPlan.Make(study.IsCuda, study.IsCuda ? study.Devices : 0, leaveOneOut);
-        study.Expect(plan.Count(step => step.Missing is null));
+        study.Expect(plan.Count(step => step.Missing is null) + 1);
         var trained = new StudyRow?[plan.Count];
         var rows = new List<AblationRow>();
         for (int i = 0; i < plan.Count; i++)
         {
             AblationStep step = plan[i];
-            trained[i] = step.Missing is null ? study.Run(AblationPlan.Apply(options.Run, step.With), step.Name, stop) : null;
+            trained[i] = step.Missing is null ? study.Run(AblationPlan.Apply(study.Options, step.With), step.Name, stop) : null;
             rows.Add(trained[i] is not { } row
                 ? new AblationRow(step.Name, step.Missing, null, null, double.NaN, double.NaN, 0, double.NaN)
                 : new AblationRow(
@@ -49,6 +52,12 @@ public static class Ablation
                     step.Before < 0 ? null : study.Bootstrap.Gain(row.Answers, trained[step.Before]!.Answers), row.SecondsPerEpoch,
                     row.SecondsToBest,
                         row.PeakBytes, row.StallFraction));
+        }
+
+        if (study.Yardstick(stop) is { } yardstick)
+        {
+            rows.Add(new AblationRow("linear model", null, yardstick.Metrics, null, yardstick.SecondsPerEpoch, yardstick.SecondsToBest,
+                yardstick.PeakBytes, yardstick.StallFraction));
         }
 
         var result = new AblationResult(

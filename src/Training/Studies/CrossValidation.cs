@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
+using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Metrics;
@@ -13,9 +14,16 @@ namespace CudaTrainer.Training.Studies;
 
 /// <param name="Metrics">Mean over the seeds.</param>
 /// <param name="MeanOfSeeds">Of the mean of the seeds' answers to each clip; null with one seed.</param>
+/// <param name="Linear">The linear model on the same folds; null where it is the model itself.</param>
+/// <param name="GainOverLinear">In balanced accuracy, paired by clips.</param>
 /// <param name="Folds">One for each fold and repetition.</param>
 public sealed record CrossValidationResult(string Device, int Clips, int Sources, StudyMetrics Metrics, StudyMetrics? MeanOfSeeds,
-    IReadOnlyList<FoldSummary> Folds);
+    StudyMetrics? Linear, Estimate? GainOverLinear, IReadOnlyList<FoldSummary> Folds)
+{
+    /// <summary>What was cross-validated.</summary>
+    public required string Model { get; init; }
+}
+
 
 /// <summary>One training.</summary>
 /// <param name="BalancedAccuracy">Of the test part, at the threshold that the study decides by.</param>
@@ -29,20 +37,50 @@ public sealed record FoldSummary(int Seed, int Fold, int TrainClips, int ValClip
 /// </summary>
 public static class CrossValidation
 {
+    /// <param name="modelOutput">Where to write a model of all clips; null for none.</param>
     /// <exception cref="RunException">Something the user can act on is wrong.</exception>
-    public static CrossValidationResult Execute(StudyOptions options, IRunObserver observer, CancellationToken stop)
+    public static CrossValidationResult Execute(StudyOptions options, IRunObserver observer, CancellationToken stop,
+        string? modelOutput = null)
     {
         OptionValidation.Require(options.Run);
         using var study = new Study(options, observer, stop);
-        study.Expect(1);
-        StudyRow row = study.Run(options.Run, "cross-validate", stop);
+        if (modelOutput is not null && !(Classifiers.IsFitted(study.Options.Model) && options.Fusion == StreamFusion.Concatenation))
+        {
+            throw new RunException("A model of all clips can be written of the linear model alone: " +
+                "a network needs clips to choose its epoch on.",
+                $"Give {SettingName.Of(nameof(TrainingOptions.Model))} linear, or use train.");
+        }
+
+        study.Expect(Classifiers.IsFitted(study.Options.Model) ? 1 : 2);
+        StudyRow row = study.Run(study.Options, "cross-validate", stop);
+        StudyRow? yardstick = study.Yardstick(stop);
         var result = new CrossValidationResult(
             study.DeviceKind, study.Clips.Count, study.Clips.Sources.Distinct(StringComparer.Ordinal).Count(), row.Metrics,
-                options.Seeds > 1 ? study.MetricsOfMean(row.Runs) : null, [.. row.Runs.Select(run => Summary(study, run))]);
+                options.Seeds > 1 ? study.MetricsOfMean(row.Runs) : null, yardstick?.Metrics,
+            yardstick is null ? null : study.Bootstrap.Gain(row.Answers, yardstick.Answers),
+            [.. row.Runs.Select(run => Summary(study, run))])
+        {
+            Model = study.Options.Model,
+        };
         AtomicFile.WriteAllText(Path.Combine(options.Output, "cv_results.json"),
             JsonSerializer.Serialize(result, CrossValidationJson.Default.CrossValidationResult) + "\n");
         AtomicFile.WriteAllText(Path.Combine(options.Output, "predictions.csv"), Predictions(study, row));
+        if (modelOutput is not null)
+        {
+            study.WriteModel(modelOutput, CardOf(result), stop);
+        }
+
         return result;
+    }
+
+    private static string CardOf(CrossValidationResult result)
+    {
+        Estimate balanced = result.Metrics.BalancedAccuracy;
+        string range = string.Create(CultureInfo.InvariantCulture,
+            $"{100 * balanced.Interval.Low:0}–{100 * balanced.Interval.High:0} %");
+        string accuracy = string.Create(CultureInfo.InvariantCulture, $"balanced accuracy {100 * balanced.Value:0.0} % ({range})");
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{result.Clips} clips from {result.Sources} sources; {accuracy} on sources not seen, AUC {result.Metrics.Auc.Value:0.000}");
     }
 
     private static FoldSummary Summary(Study study, FoldRun run)

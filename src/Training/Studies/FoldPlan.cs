@@ -27,12 +27,12 @@ public static class FoldPlan
     {
         int[] all = [.. Enumerable.Range(0, labels.Length)];
         double[] equal = [.. Enumerable.Repeat(1.0 / folds, folds)];
-        int[] partOf = Assign(labels, sources, all, equal, (ulong)(uint)seed, $"{folds} folds");
+        int[] partOf = Assign(labels, sources, all, equal, seed, $"{folds} folds");
         var result = new Fold[folds];
         for (int number = 0; number < folds; number++)
         {
             int[] rest = [.. all.Where(clip => partOf[clip] != number)];
-            int[] validation = Assign(labels, sources, rest, [1 - validationShare, validationShare], (ulong)(uint)seed,
+            int[] validation = Assign(labels, sources, rest, [1 - validationShare, validationShare], seed,
                 $"training and validation parts of fold {number + 1}");
             result[number] = new Fold(number, [.. rest.Where((_, i) => validation[i] == 0)], [.. rest.Where((_, i) => validation[i] == 1)],
                 [.. all.Where(clip => partOf[clip] == number)]);
@@ -42,35 +42,15 @@ public static class FoldPlan
     }
 
     /// <returns>The part of each of <paramref name="clips"/>.</returns>
-    private static int[] Assign(ReadOnlySpan<int> labels, IReadOnlyList<string> sources, int[] clips, double[] shares, ulong seed,
+    private static int[] Assign(ReadOnlySpan<int> labels, IReadOnlyList<string> sources, int[] clips, double[] shares, int seed,
         string what)
     {
-        var groupOfSource = new Dictionary<string, int>(StringComparer.Ordinal);
-        var counts = new List<ClassCounts>();
-        int[] groupOf = new int[clips.Length];
-        for (int i = 0; i < clips.Length; i++)
-        {
-            if (!groupOfSource.TryGetValue(sources[clips[i]], out int group))
-            {
-                group = counts.Count;
-                groupOfSource[sources[clips[i]]] = group;
-                counts.Add(default);
-            }
-
-            groupOf[i] = group;
-            counts[group] += ClassCounts.Of([labels[clips[i]]]);
-        }
-
-        int most = GroupSplitter.MaximumSplits(counts);
-        if (most < shares.Length)
-        {
-            throw new RunException(
-                $"The clips come from {counts.Count} sources, which is too few for {what}: at most {most} parts can have both classes " +
-                    $"without sharing a source.",
+        int most = SourceFolds.Most(labels, sources, clips);
+        return most >= shares.Length
+            ? SourceFolds.Assign(labels, sources, clips, shares, seed)
+            : throw new RunException(
+                $"The clips come from {clips.Select(clip => sources[clip]).Distinct(StringComparer.Ordinal).Count()} sources, which is " +
+                    $"too few for {what}: at most {most} parts can have both classes without sharing a source.",
                 $"Use fewer {SettingName.Of(nameof(StudyOptions.Folds))}, or add clips of other sources.");
-        }
-
-        int[] partOfGroup = GroupSplitter.Assign(counts, shares, seed);
-        return [.. groupOf.Select(group => partOfGroup[group])];
     }
 }

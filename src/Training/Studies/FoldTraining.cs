@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json.Serialization;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
@@ -8,6 +9,7 @@ using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Fitting;
 using CudaTrainer.Training.Inference;
 using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Linear;
 using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Parallel;
@@ -66,7 +68,11 @@ public sealed record FoldRun
 /// <summary>Features that a model of a study is trained on.</summary>
 /// <param name="Rows">The row in <paramref name="Clips"/> of each clip of the study.</param>
 /// <param name="Standardize">Whether features are standardised by the training part.</param>
-internal sealed record StudyStream(FeatureStream Stream, StudyClips Clips, IReadOnlyList<int> Rows, bool Standardize);
+internal sealed record StudyStream(FeatureStream Stream, StudyClips Clips, IReadOnlyList<int> Rows, bool Standardize)
+{
+    /// <param name="part">Clips of the study.</param>
+    public SelectedRows Part(int[] part) => new(Clips, [.. part.Select(clip => Rows[clip])]);
+}
 
 /// <summary>Trains on one fold with the very loop of <c>train</c>, in memory.</summary>
 internal static class FoldTraining
@@ -81,7 +87,10 @@ internal static class FoldTraining
     public static FoldRun Run(TrainingOptions options, DeviceChoice devices, IReadOnlyList<StudyStream> streams, Fold fold,
         CancellationToken stop)
     {
-        Outcome[] models = [.. streams.Select(stream => Train(options with { Stream = stream.Stream }, devices, stream, fold, stop))];
+        bool fitted = Classifiers.IsFitted(options.Model);
+        Outcome[] models = [.. streams.Select(stream => fitted
+            ? Fit(options with { Stream = stream.Stream }, stream, fold, stop)
+            : Train(options with { Stream = stream.Stream }, devices, stream, fold, stop))];
         int[] labels = models[0].Validation.Labels;
         double[][] validation = [.. models.Select(model => model.Validation.Scores)];
         double[] weights = EnsembleWeights.Fit(labels, validation);
@@ -109,15 +118,34 @@ internal static class FoldTraining
             : Ensemble.Combine(EnsembleStrategy.Weighted, scores, weights, []);
     }
 
+    /// <summary>
+    /// Nothing is chosen on the validation part here, so that it is learnt from, too. Threshold, calibration and fusion go by the answers
+    /// to clips of the whole training part that the solver's own cross-validation has held out.
+    /// </summary>
+    private static Outcome Fit(TrainingOptions options, StudyStream stream, Fold fold, CancellationToken stop)
+    {
+        long began = Stopwatch.GetTimestamp();
+        IFeatureRows train = stream.Part([.. fold.Train.Concat(fold.Validation).Order()]), test = stream.Part(fold.Test);
+        LinearFit fit = LinearTraining.Fit(train, options, stop);
+        double seconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
+        IFeatureRows judged = new SelectedRows(train, fit.Clips);
+        double[] heldOut = fit.HeldOut.Length > 0 ? fit.HeldOut : fit.Answer(judged);
+        return new Outcome(Answers(judged, heldOut), Answers(test, fit.Answer(test)), Epochs: 1, BestEpoch: 1, seconds, seconds, seconds,
+            StallSeconds: 0);
+
+        static Evaluation Answers(IFeatureRows rows, double[] scores) => new(rows.Labels.ToArray(), scores, double.NaN, [], []);
+    }
+
     private static Outcome Train(TrainingOptions options, DeviceChoice devices, StudyStream stream, Fold fold, CancellationToken stop)
     {
         StudyClips clips = stream.Clips;
         var setup = new LearnerSetup(options, devices.Device, devices.IsCuda);
-        IFeatureRows train = Rows(fold.Train), validation = Rows(fold.Validation), test = Rows(fold.Test);
+        IFeatureRows train = stream.Part(fold.Train), validation = stream.Part(fold.Validation), test = stream.Part(fold.Test);
         LossInfo loss = setup.Loss(ClassCounts.Of(train.Labels.ToArray()));
         var info = new ModelInfo
         {
             Model = options.Model,
+            Differences = options.Differences,
             Inputs = clips.Dimension,
             Frames = clips.Frames,
             Backbone = "unknown",
@@ -127,7 +155,7 @@ internal static class FoldTraining
         };
         using var replicas = new ReplicaGroup(devices.Devices, NewModel, setup.Learner(loss));
         replicas.Initialize((uint)options.Seed);
-        FeatureScaler? scaler = stream.Standardize ? FeatureScaler.Fit(train, options.Stream) : null;
+        FeatureScaler? scaler = stream.Standardize ? FeatureScaler.Fit(train, options.Stream, options.Whiten) : null;
         using RunFolder nowhere = RunFolder.Follow(options.CheckpointDir);
         var best = new WeightSnapshot();
         TrainingState state = new TrainingState().With(replicas.Lead.State.Read());
@@ -174,8 +202,6 @@ internal static class FoldTraining
             Evaluate(validation), Evaluate(test), state.Epoch, chosenEpoch, seconds[seconds.Length / 2],
             state.History.Take(chosenEpoch).Sum(epoch => epoch.Seconds), seconds.Sum(),
             state.History.Sum(epoch => epoch.StallSeconds));
-
-        SelectedRows Rows(int[] part) => new(clips, [.. part.Select(clip => stream.Rows[clip])]);
 
         Classifier NewModel() => setup.NewModel(clips.Dimension);
 

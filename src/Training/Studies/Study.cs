@@ -3,10 +3,14 @@ using System.Security.Cryptography;
 using System.Text;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine.Devices;
+using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Fitting;
+using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Linear;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Parallel;
 using CudaTrainer.Training.RunFiles;
@@ -30,10 +34,6 @@ public sealed record StudyOptions
 
     [Setting(SettingGroup.Data, "Share of each training part that chooses epoch, threshold and calibration", AtLeast = 0.05, AtMost = 0.5)]
     public double ValShare { get; init; } = 0.15;
-
-    [Setting(SettingGroup.Data, "Where trainings decide: at the threshold that is best on the validation part, or at one half, which " +
-        "small validation parts cannot better")]
-    public ThresholdRule Threshold { get; init; }
 
     [Setting(SettingGroup.Model, "How {Stream} both becomes one answer: one model of features side by side, or a model of each stream " +
         "and the mean of their probabilities, with weights fitted where epoch and threshold are chosen")]
@@ -80,19 +80,6 @@ public enum StreamFusion
     Late,
 }
 
-/// <summary>From which p(violent) on a clip counts as violent.</summary>
-public enum ThresholdRule
-{
-    /// <summary>
-    /// The one with the best balanced accuracy on the validation part. With a few dozen clips there, its own error costs more than it
-    /// gains.
-    /// </summary>
-    Val,
-
-    /// <summary>0.5: what balanced classes, or a loss with class weights, train for.</summary>
-    Half,
-}
-
 /// <summary>All trainings of one set of options.</summary>
 /// <param name="Answers">One for each repetition.</param>
 public sealed record StudyRow(IReadOnlyList<FoldRun> Runs, IReadOnlyList<Answers> Answers, StudyMetrics Metrics)
@@ -119,8 +106,11 @@ public sealed record StudyRow(IReadOnlyList<FoldRun> Runs, IReadOnlyList<Answers
 /// <summary>The clips and folds of a study, and the trainings on them.</summary>
 internal sealed class Study : IDisposable
 {
-    /// <summary>Settings about broken clips: the data's identity says which clips are left.</summary>
-    private static readonly string[] OfData = [nameof(FeatureOptions.OnCorrupt), nameof(FeatureOptions.MaxCorrupt)];
+    /// <summary>
+    /// Settings that decide no training: of broken clips the data's identity says which are left, and thresholds are chosen afterwards.
+    /// </summary>
+    private static readonly string[] Undecisive =
+        [nameof(FeatureOptions.OnCorrupt), nameof(FeatureOptions.MaxCorrupt), nameof(TrainingOptions.Threshold)];
 
     private readonly StudyOptions _options;
     private readonly IRunObserver _observer;
@@ -131,11 +121,16 @@ internal sealed class Study : IDisposable
     private int _total;
     private long _began;
 
-    public Study(StudyOptions options, IRunObserver observer, CancellationToken stop)
+    /// <param name="network">Whether only a network will do.</param>
+    /// <param name="fixedToo">Names of properties that do not follow the data.</param>
+    public Study(StudyOptions options, IRunObserver observer, CancellationToken stop, bool network = false,
+        params IReadOnlyList<string> fixedToo)
     {
+        Recipe recipe = RecipeChoice.Make(options.Run, stop, network, fixedToo);
+        TrainingOptions run = recipe.Options;
+        options = options with { Run = run };
         _options = options;
         _observer = observer;
-        TrainingOptions run = options.Run;
         using (DeviceChoice device = DeviceChoice.Open(run.Device, run.Threads, run.MixedPrecision))
         {
             DeviceKind = device.Text;
@@ -158,6 +153,7 @@ internal sealed class Study : IDisposable
         observer.Header(
         [
             new HeaderLine("device", DeviceKind),
+            .. RecipeChoice.Lines(recipe),
             new HeaderLine("data",
                 $"{Clips.Count} clips ({counts}) from {Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, " +
                     $"[{Clips.Frames}, {Clips.Dimension}] " +
@@ -178,6 +174,9 @@ internal sealed class Study : IDisposable
                     $"and results are too good. Name sources in sources.csv ({SettingName.Of(nameof(TrainingOptions.Groups))})");
         }
     }
+
+    /// <summary>What each training runs on, with what was chosen for the data.</summary>
+    public TrainingOptions Options => _options.Run;
 
     public StudyClips Clips { get; }
 
@@ -228,8 +227,44 @@ internal sealed class Study : IDisposable
         return new StudyRow(runs, answers, Bootstrap.Metrics(answers));
     }
 
+    /// <summary>
+    /// The linear model on every fold, by which networks are measured; null where it is itself what the study is of.
+    /// </summary>
+    public StudyRow? Yardstick(CancellationToken stop) => Classifiers.IsFitted(Options.Model)
+        ? null
+        : Run(Options with { Model = "linear" }, "linear model", stop);
+
+    /// <summary>Fits the linear model to all clips and writes it.</summary>
+    /// <param name="card">What it learned from and how good it is.</param>
+    public void WriteModel(string path, string card, CancellationToken stop)
+    {
+        StudyStream stream = _streams[0];
+        IFeatureRows clips = stream.Part([.. Enumerable.Range(0, Clips.Count)]);
+        Dictionary<string, string> key = Clips.Key.ToDictionary(field => field.Key, field => field.Value);
+        using var device = DeviceChoice.Open(Options.Device, Options.Threads, Options.MixedPrecision);
+        var setup = new LearnerSetup(Options, device.Device, device.IsCuda);
+        LossInfo loss = setup.Loss(ClassCounts.Of(clips.Labels.ToArray()));
+        using var replicas = new ReplicaGroup([device.Device], () => setup.NewModel(clips.Dimension), setup.Learner(loss));
+        LinearTraining.Write(LinearTraining.Fit(clips, Options, stop), replicas);
+        var info = new ModelInfo
+        {
+            Model = Options.Model,
+            Inputs = clips.Dimension,
+            Frames = clips.Frames,
+            Backbone = key.GetValueOrDefault("backbone", "unknown"),
+            BackboneDescription = key.GetValueOrDefault("backbone", "features from files"),
+            Stream = Options.Stream,
+            Preprocess = key.GetValueOrDefault("preprocessing", "unknown"),
+            Threshold = 0.5,
+            Epoch = 1,
+            Loss = loss,
+            Card = card,
+        };
+        Checkpoint.SaveModel(path, replicas.Lead, info, null, null, LinearTraining.Familiarity(clips, Options, stop));
+    }
+
     /// <summary>From which p(violent) on a training's answers count as violent.</summary>
-    public double ThresholdOf(FoldRun run) => _options.Threshold == ThresholdRule.Half ? 0.5 : run.Threshold;
+    public double ThresholdOf(FoldRun run) => _options.Run.Threshold == ThresholdRule.Half ? 0.5 : run.Threshold;
 
     /// <summary>Each clip's answer as the mean over the seeds: an ensemble of as many models as there are seeds.</summary>
     public StudyMetrics MetricsOfMean(IReadOnlyList<FoldRun> runs)
@@ -309,8 +344,10 @@ internal sealed class Study : IDisposable
     /// <summary>Of what decides the result of a training.</summary>
     private string KeyOf(TrainingOptions options, Fold fold)
     {
+        bool fitted = Classifiers.IsFitted(options.Model);
         string deciding = string.Join(' ', Setting.Of(typeof(TrainingOptions))
-            .Where(setting => !setting.Role.HasFlag(SettingRole.Place) && !OfData.Contains(setting.Property.Name))
+            .Where(setting => !setting.Role.HasFlag(SettingRole.Place) && !Undecisive.Contains(setting.Property.Name)
+                && !(fitted && setting.Role.HasFlag(SettingRole.OfSteps)))
             .Select(setting => $"{setting.Name} {setting.TextIn(options)}"));
         string streams = string.Join(' ', _streams.Select(stream => $"{stream.Standardize}"));
         string text = $"{ThisAssembly.Version} {_dataIdentity} {fold.Number} {streams} {IsCuda} {deciding}";

@@ -67,5 +67,7 @@ public sealed class StudyClips : IFeatureRows, IDisposable
 
     public string NameOf(int index) => _clips[index].Rows.NameOf(_clips[index].Row);
 
+    public string SourceOf(int index) => Sources[index];
+
     public void Dispose() => _splits.Dispose();
 }

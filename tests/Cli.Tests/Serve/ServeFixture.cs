@@ -25,7 +25,7 @@ public sealed class ServeFixture : IDisposable
 
         CommandOutcome trained =
             CommandRunner.RunIn(_folder.Path, [], "train", "--dataset-path", "clips", "--cache-dir", "cache", "--checkpoint-dir",
-            "run", "--frames", "4", "--epochs", "2", "--quiet");
+            "run", "--preset", "original", "--frames", "4", "--epochs", "2", "--quiet");
         trained.ExitCode.ShouldBe(0, trained.Error);
         Clip = Join("clip.mp4", clips.Unseen, frames: 24);
         Long = Join("long.mp4", clips.Unseen, frames: 4000);

@@ -209,7 +209,6 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
             "error: --queue: -1 is out of range; expected 0 to 1000",
             "error: --keep: -1 is out of range; expected more than 0, up to 10000",
             "error: --host: \"example.org\" is not an IP address or localhost",
-            "error: --checkpoint: is required: the trained model",
             "error: --stride: is above --window; parts of the video would be in no window",
             "Run \"cudatrainer serve --help\" for help.",
         ];

@@ -16,7 +16,8 @@ public sealed class TrainingAllocationTests : IDisposable
         get
         {
             TheoryData<string, bool> data = [];
-            foreach (string model in Classifiers.Names)
+            // What a solver fits has no steps.
+            foreach (string model in Classifiers.Names.Where(name => !ModelCases.IsFitted(name)))
             {
                 data.Add(model, false);
                 data.Add(model, true);

@@ -1,5 +1,6 @@
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Engine.Tests.Training;
 using CudaTrainer.Kernels;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
@@ -14,7 +15,7 @@ internal static class ExportedModel
     public static Learner Create(IDevice device, string name, int inputs)
     {
         var learner = new Learner(
-            device, Classifiers.Create(name, new ClassifierOptions(inputs, Dropout: 0.5f)),
+            device, ModelCases.New(name, new ClassifierOptions(inputs, Dropout: 0.5f)),
             new LearnerOptions(LossInfo.Plain, new AdamOptions(), MixedPrecision: false, Seed: 1));
         foreach ((int seed, Parameter parameter) in learner.Parameters.State.Index())
         {

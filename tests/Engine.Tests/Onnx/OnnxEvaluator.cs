@@ -70,10 +70,15 @@ internal sealed class OnnxEvaluator(OnnxFile file)
             "Sub" => Broadcast(x[0], x[1], (a, b) => a - b),
             "Mul" => Broadcast(x[0], x[1], (a, b) => a * b),
             "Relu" => x[0] with { Data = Array.ConvertAll(x[0].Data, value => Math.Max(0, value)) },
+            "Abs" => x[0] with { Data = Array.ConvertAll(x[0].Data, Math.Abs) },
+            "Sqrt" => x[0] with { Data = Array.ConvertAll(x[0].Data, MathF.Sqrt) },
+            "Slice" => SliceFirst(x[0], x[1], x[2], x[3]),
+            "Concat" => Concat(x, Attribute("axis")),
             "MatMul" => MatMul(x[0], x[1]),
             "Gemm" => Gemm(x[0], x[1], x[2], Attribute("transB")),
             "Softmax" => Softmax(x[0], (int)Attribute("axis")),
             "ReduceSum" => ReduceFirst(x[0], x[1], Attribute("keepdims")),
+            "ReduceMean" => MeanOfFirst(x[0], Attribute("axes"), Attribute("keepdims")),
             "Conv" => Conv(x[0], x[1], x[2], node),
             "MaxPool" => MaxPool(x[0], node),
             "LSTM" => Recurrent(x, node, gates: 4, Lstm),
@@ -207,6 +212,43 @@ internal sealed class OnnxEvaluator(OnnxFile file)
         return new OnnxTensor(x.Shape[1..],
             [.. Enumerable.Range(0, inner)
             .Select(i => (float)Enumerable.Range(0, (int)x.Shape[0]).Sum(t => (double)x.Data[(t * inner) + i]))]);
+    }
+
+    private static OnnxTensor MeanOfFirst(OnnxTensor x, long axis, long keeps)
+    {
+        axis.ShouldBe(0);
+        x.Shape[0].ShouldBePositive();
+        int inner = x.Data.Length / (int)x.Shape[0];
+        return new OnnxTensor(keeps == 1 ? [1, .. x.Shape[1..]] : x.Shape[1..],
+            [.. Enumerable.Range(0, inner)
+            .Select(i => (float)Enumerable.Range(0, (int)x.Shape[0]).Average(t => (double)x.Data[(t * inner) + i]))]);
+    }
+
+    /// <summary>Entries of the first dimension, from a start until before an end.</summary>
+    private static OnnxTensor SliceFirst(OnnxTensor x, OnnxTensor starts, OnnxTensor ends, OnnxTensor axes)
+    {
+        axes.Data.ShouldHaveSingleItem().ShouldBe(0);
+        int start = (int)starts.Data.ShouldHaveSingleItem(), end = (int)ends.Data.ShouldHaveSingleItem(),
+            inner = x.Data.Length / (int)x.Shape[0];
+        start.ShouldBeInRange(0, end);
+        end.ShouldBeLessThanOrEqualTo((int)x.Shape[0]);
+        return new OnnxTensor([end - start, .. x.Shape[1..]], x.Data[(start * inner)..(end * inner)]);
+    }
+
+    /// <summary>Tensors that have all lengths but one in common, behind each other along that one.</summary>
+    private static OnnxTensor Concat(OnnxTensor[] x, long axis)
+    {
+        int at = (int)axis;
+        long[] shape = [.. x[0].Shape];
+        foreach (OnnxTensor part in x)
+        {
+            part.Shape.Where((_, d) => d != at).ShouldBe(shape.Where((_, d) => d != at));
+        }
+
+        shape[at] = x.Sum(part => part.Shape[at]);
+        int outer = (int)shape[..at].Aggregate(1L, (product, length) => product * length);
+        return new OnnxTensor(shape, [.. Enumerable.Range(0, outer).SelectMany(row => x.SelectMany(
+            part => part.Data.Skip(row * (part.Data.Length / outer)).Take(part.Data.Length / outer)))]);
     }
 
     /// <summary>3×3, stride 1, padding 1.</summary>

@@ -1,3 +1,4 @@
+using CudaTrainer.Training.Options;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
@@ -34,11 +35,13 @@ public sealed class StudyTests : IDisposable
     public void The_threshold_of_one_half_and_the_mean_of_the_seeds_are_those_of_the_predictions()
     {
         CrossValidationResult fitted = CrossValidation.Execute(Options("cv"), new SilentObserver(), CancellationToken.None);
-        CrossValidationResult half = CrossValidation.Execute(Options("cv") with { Threshold = ThresholdRule.Half }, new SilentObserver(),
-            CancellationToken.None);
+        StudyOptions options = Options("cv");
+        CrossValidationResult half = CrossValidation.Execute(
+            options with { Run = options.Run with { Threshold = ThresholdRule.Half } }, new SilentObserver(), CancellationToken.None);
 
-        // The same trainings: nothing was repeated.
-        File.ReadAllLines(_fixture.File("cv/runs.jsonl")).Length.ShouldBe(6);
+        // The same trainings, of the network and of the linear model: nothing was repeated.
+        File.ReadAllLines(_fixture.File("cv/runs.jsonl")).Length.ShouldBe(12);
+        half.Linear!.BalancedAccuracy.Value.ShouldBeInRange(0.5, 1);
         half.Folds.ShouldAllBe(fold => fold.Threshold == 0.5);
         fitted.Folds.Select(fold => fold.Threshold).Distinct().Count().ShouldBeGreaterThan(1);
         (string Path, bool IsViolent,
@@ -72,7 +75,7 @@ public sealed class StudyTests : IDisposable
         again.Metrics.ShouldBe(whole.Metrics);
         again.Folds.ShouldBe(whole.Folds);
         string[] after = File.ReadAllLines(log);
-        after.Length.ShouldBe(6);
+        after.Length.ShouldBe(12);
         after[0].ShouldBe(kept[0]);
     }
 
@@ -83,7 +86,8 @@ public sealed class StudyTests : IDisposable
         StudyOptions other = Options("cv");
         CrossValidation.Execute(other with { Run = other.Run with { LearningRate = 0.002 } }, new SilentObserver(), CancellationToken.None);
 
-        File.ReadAllLines(_fixture.File("cv/runs.jsonl")).Length.ShouldBe(12);
+        // Six networks each, and the linear model once: it knows no learning rate.
+        File.ReadAllLines(_fixture.File("cv/runs.jsonl")).Length.ShouldBe(18);
     }
 
     [Fact]
@@ -97,7 +101,7 @@ public sealed class StudyTests : IDisposable
 
         // Times are of trainings that had the machine to themselves: one of a row, if several run at a time.
         File.ReadAllLines(_fixture.File("one/runs.jsonl")).ShouldAllBe(line => !line.Contains("\"shared\":true"));
-        File.ReadAllLines(_fixture.File("two/runs.jsonl")).Count(line => !line.Contains("\"shared\":true")).ShouldBe(1);
+        File.ReadAllLines(_fixture.File("two/runs.jsonl")).Count(line => !line.Contains("\"shared\":true")).ShouldBe(2);
     }
 
     [Fact]
@@ -134,10 +138,11 @@ public sealed class StudyTests : IDisposable
         AblationResult result = Ablation.Execute(Options("ablation") with { Seeds = 1 }, leaveOneOut: true, new SilentObserver(),
             CancellationToken.None);
 
-        result.Rows.Count.ShouldBe(13);
+        result.Rows.Count.ShouldBe(14);
+        result.Rows[^1].Name.ShouldBe("linear model");
         result.Rows.Where(row => row.Missing is not null).Select(row => row.Name).ShouldBe(["+ multi-GPU", "+ XLA"]);
         result.Rows[0].Gain.ShouldBeNull();
-        foreach (AblationRow row in result.Rows.Skip(1).Where(row => row.Missing is null))
+        foreach (AblationRow row in result.Rows.Skip(1).SkipLast(1).Where(row => row.Missing is null))
         {
             AblationRow before = row.Name.StartsWith("all but ")
                 ? result.Rows[7]
@@ -150,7 +155,7 @@ public sealed class StudyTests : IDisposable
         // Rows really train differently.
         result.Rows.Where(row => row.Missing is null).Select(row => row.Metrics!.Brier.Value).Distinct().Count().ShouldBeGreaterThan(5);
         string[] csv = File.ReadAllLines(_fixture.File("ablation/ablation.csv"));
-        csv.Length.ShouldBe(14);
+        csv.Length.ShouldBe(15);
         csv.Select(line => line.Split(',').Length).Distinct().Order().ShouldBe([csv[0].Split(',').Length, csv[0].Split(',').Length + 1]);
         string page = File.ReadAllText(_fixture.File("ablation/ablation.html"));
         Regex.Count(page, "<circle class=\"p\"").ShouldBe(result.Rows.Count(row => row.Missing is null));

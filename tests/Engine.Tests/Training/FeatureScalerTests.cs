@@ -9,7 +9,7 @@ public sealed class FeatureScalerTests : IDisposable
 {
     private readonly CpuDevice _device = new(threads: 1);
 
-    public static TheoryData<string> Models => [.. Classifiers.Names];
+    public static TheoryData<string> Models => ModelCases.Standardised;
 
     [Fact]
     public void Standardised_features_have_mean_0_and_deviation_1()
@@ -58,7 +58,7 @@ public sealed class FeatureScalerTests : IDisposable
     {
         MemoryRows rows = new(12);
         FeatureScaler scaler = FeatureScaler.Fit(rows);
-        using Learner learner = new(_device, Classifiers.Create(name, new ClassifierOptions(rows.Dimension)), TrainingFixture.Learner());
+        using Learner learner = new(_device, ModelCases.New(name, new ClassifierOptions(rows.Dimension)), TrainingFixture.Learner());
         learner.Parameters.Initialize(7);
         double[] standardised = Scores(learner, rows, scaler), raw = Scores(learner, rows, null);
 
@@ -67,6 +67,22 @@ public sealed class FeatureScalerTests : IDisposable
 
         folded.Zip(standardised).ShouldAllBe(pair => Math.Abs(pair.First - pair.Second) < 1e-5);
         raw.Zip(standardised).ShouldContain(pair => Math.Abs(pair.First - pair.Second) > 1e-3);
+    }
+
+    /// <summary>What takes raw features would answer wrongly behind a map that nobody folded in, so that it is refused.</summary>
+    [Fact]
+    public void A_fitted_model_has_nothing_to_fold_into()
+    {
+        MemoryRows rows = new(12);
+        using Learner learner = new(_device, Classifiers.Create("linear", new ClassifierOptions(rows.Dimension)),
+            TrainingFixture.Learner());
+        learner.Parameters.Initialize(7);
+        float[] before = learner.Parameters.Values.Read<float>();
+
+        Should.Throw<InvalidOperationException>(() => FeatureScaler.Fit(rows).FoldInto(learner.Model))
+            .Message.ShouldContain("LinearClassifier takes raw features");
+        learner.Parameters.Values.Read<float>().ShouldBe(before);
+        Classifiers.Names.Where(ModelCases.IsFitted).ShouldBe(["linear"]);
     }
 
     public void Dispose() => _device.Dispose();

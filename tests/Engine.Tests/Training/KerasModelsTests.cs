@@ -21,7 +21,7 @@ public sealed class KerasModelsTests : IDisposable
 
     public KerasModelsTests() => Assert.SkipUnless(Hdf5Library.IsAvailable, Hdf5Library.Detail);
 
-    public static TheoryData<string> Models => [.. Classifiers.Names];
+    public static TheoryData<string> Models => ModelCases.All;
 
     public void Dispose()
     {
@@ -41,7 +41,7 @@ public sealed class KerasModelsTests : IDisposable
         using Learner other = NewLearner(model, 2);
         using Checkpoint checkpoint = Checkpoint.Open(_folder.File("a.h5"));
         checkpoint.Info.ShouldNotBeNull();
-        (checkpoint.Info.Model, checkpoint.Info.Inputs, checkpoint.Info.Threshold).ShouldBe((model, 16, 0.25));
+        (checkpoint.Info.Model, checkpoint.Info.Inputs, checkpoint.Info.Threshold).ShouldBe((ModelCases.NameOf(model), 16, 0.25));
         checkpoint.LoadModel(other.Parameters);
 
         other.Parameters.Values.Read<float>().ShouldBe(learner.Parameters.Values.Read<float>());
@@ -187,7 +187,7 @@ public sealed class KerasModelsTests : IDisposable
 
     private Learner NewLearner(string model, ulong seed, int inputs = 16)
     {
-        Learner learner = new(_device, Classifiers.Create(model, new ClassifierOptions(inputs)), TrainingFixture.Learner());
+        Learner learner = new(_device, ModelCases.New(model, new ClassifierOptions(inputs)), TrainingFixture.Learner());
         learner.Parameters.Initialize(seed);
 
         // Initial biases and statistics are all alike, so that one taken for another would not show.
@@ -203,7 +203,18 @@ public sealed class KerasModelsTests : IDisposable
 
     private void Save(Learner learner, string model, string name)
     {
-        ModelInfo info = new() { Model = model, Inputs = 16, Frames = 4, Backbone = "b", BackboneDescription = "a backbone", Preprocess = "torch", Threshold = 0.25, Epoch = 3 };
+        ModelInfo info = new()
+        {
+            Model = ModelCases.NameOf(model),
+            Differences = ModelCases.HasDifferences(model),
+            Inputs = 16,
+            Frames = 4,
+            Backbone = "b",
+            BackboneDescription = "a backbone",
+            Preprocess = "torch",
+            Threshold = 0.25,
+            Epoch = 3,
+        };
         Checkpoint.SaveModel(_folder.File(name + ".safetensors"), learner, info, scaler: null, _folder.File(name + ".h5"));
     }
 }

@@ -80,6 +80,45 @@ public sealed class LearnerTests : IDisposable
         learner.State.Read().LossScale.ShouldBe(scale);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Weight_decay_takes_its_share_of_matrices_and_leaves_vectors_alone(bool reference)
+    {
+        using HostDevice device = reference ? new ReferenceDevice() : new CpuDevice(threads: 2);
+        const double Rate = 0.01, Decay = 0.5;
+        MemoryRows rows = new(12);
+        LearnerOptions options = TrainingFixture.Learner();
+        using Learner plain = Create(rows, options, device),
+            decaying = Create(rows, options with { Adam = options.Adam with { WeightDecay = Decay } }, device);
+        using HostBatch batch = rows.Batch(device, false, 0, 1, 2, 3);
+        plain.Train(batch, Rate);
+        decaying.Train(batch, Rate);
+
+        int matrices = 0, vectors = 0;
+        foreach ((Parameter expected, Parameter actual, float[] initial) in plain.Parameters.Parameters
+            .Zip(decaying.Parameters.Parameters, Initial(rows)))
+        {
+            float[] left = expected.Value.Read<float>(), decayed = actual.Value.Read<float>();
+            if (expected.Shape.Rank == 1)
+            {
+                vectors++;
+                decayed.ShouldBe(left, expected.Name);
+                continue;
+            }
+
+            matrices++;
+            for (int i = 0; i < left.Length; i++)
+            {
+                ((double)decayed[i]).ShouldBe(left[i] - (Rate * Decay * initial[i]), 1e-7, $"{expected.Name} {i}");
+            }
+
+            decayed.ShouldNotBe(left, expected.Name);
+        }
+
+        (matrices, vectors).ShouldBe((11, 17));
+    }
+
     [Fact]
     public void Mixed_precision_trains_like_single_precision()
     {
@@ -92,14 +131,24 @@ public sealed class LearnerTests : IDisposable
 
     public void Dispose() => _device.Dispose();
 
-    private Learner Create(MemoryRows rows, bool mixedPrecision, float[]? classWeights = null)
+    private Learner Create(MemoryRows rows, bool mixedPrecision, float[]? classWeights = null) =>
+        Create(rows, TrainingFixture.Learner(classWeights, mixedPrecision));
+
+    private Learner Create(MemoryRows rows, LearnerOptions options, HostDevice? device = null)
     {
         Learner learner = new(
-            _device,
-            Classifiers.Create("lstm-attention", new ClassifierOptions(rows.Dimension, Dropout: 0, HalfReserve: mixedPrecision)),
-            TrainingFixture.Learner(classWeights, mixedPrecision));
+            device ?? _device,
+            Classifiers.Create("lstm-attention", new ClassifierOptions(rows.Dimension, Dropout: 0, HalfReserve: options.MixedPrecision)),
+            options);
         learner.Parameters.Initialize(42);
         return learner;
+    }
+
+    /// <summary>What each parameter begins with.</summary>
+    private float[][] Initial(MemoryRows rows)
+    {
+        using Learner learner = Create(rows, mixedPrecision: false);
+        return [.. learner.Parameters.Parameters.Select(parameter => parameter.Value.Read<float>())];
     }
 
     private (StepOutcome Outcome, float[] Gradients) OneStep(MemoryRows rows, float[] classWeights, params int[] batch)

@@ -61,6 +61,9 @@ public sealed class RunFingerprintTests : IDisposable
         --overfit-batches: 2
         --ema: 0.9
         --swa-start: 2
+        --weight-decay: 0.01
+        --whiten: 7
+        --differences: True
         """;
 
     private readonly TrainingFixture _fixture = new();
@@ -100,6 +103,9 @@ public sealed class RunFingerprintTests : IDisposable
             OverfitBatches = 2,
             Ema = 0.9,
             SwaStart = 2,
+            WeightDecay = 0.01,
+            Whiten = 7,
+            Differences = true,
         };
 
         Fingerprint(options, half: true, standardize: true).ShouldBe(Sorted(Other));

@@ -17,7 +17,8 @@ public sealed class TrainingRunTests : IDisposable
         get
         {
             TheoryData<string, bool, int> data = [];
-            foreach (string model in Classifiers.Names)
+            // What a solver fits has no middle.
+            foreach (string model in Classifiers.Names.Where(name => !ModelCases.IsFitted(name)))
             {
                 data.Add(model, false, 6); // the end of an epoch
                 data.Add(model, true, 7);  // the middle
@@ -42,6 +43,7 @@ public sealed class TrainingRunTests : IDisposable
                 { "--mixed-precision was False, is True", options with { MixedPrecision = true } },
                 { "--focal-alpha was 0.25, is 0.25,0.75", options with { FocalAlpha = [0.25, 0.75] } },
                 { "--monitor was val_accuracy, is val_loss", options with { Monitor = "val_loss" } },
+                { "--weight-decay was not recorded, is 0.01", options with { WeightDecay = 0.01 } },
                 { "shuffling was True, is False", options with { Shuffle = false } },
             };
         }
@@ -53,7 +55,12 @@ public sealed class TrainingRunTests : IDisposable
     {
         TrainingOptions options = _fixture.Options(
             "whole") with
-        { Model = model, MixedPrecision = mixedPrecision, StandardizeFeatures = true };
+        {
+            Model = model,
+            MixedPrecision = mixedPrecision,
+            StandardizeFeatures = !ModelCases.IsFitted(model),
+            WeightDecay = mixedPrecision ? 0.05 : 0,
+        };
         TrainingFixture.Run(options).Outcome.ShouldBe(RunOutcome.Completed);
 
         TrainingOptions parts = options with { CheckpointDir = _fixture.File("parts") };

@@ -123,6 +123,6 @@ public sealed class WindowScorerTests : IDisposable
         }
 
         _windows.Add(frames);
-        return new ClipAnswer(0.5, null);
+        return new ClipAnswer(0.5, null, Distance: null);
     }
 }

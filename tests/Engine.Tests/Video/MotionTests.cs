@@ -173,7 +173,7 @@ public sealed class MotionTests : IDisposable
     }
 
     [Fact]
-    public void Steps_are_weighted_means_and_deviations()
+    public void Steps_are_weighted_means()
     {
         Random random = new(3);
         const int Count = 9, Intervals = 5;
@@ -188,10 +188,7 @@ public sealed class MotionTests : IDisposable
             for (int d = 0; d < MotionFeatures.PerPair; d++)
             {
                 double mean = Enumerable.Range(0, Count).Sum(i => weights[i] * features[(i * MotionFeatures.PerPair) + d]) / weights.Sum();
-                double variance = Enumerable.Range(0, Count)
-                    .Sum(i => weights[i] * Math.Pow(features[(i * MotionFeatures.PerPair) + d] - mean, 2)) / weights.Sum();
                 steps[(step * MotionFeatures.PerStep) + d].ShouldBe((float)mean, 1e-5f);
-                steps[(step * MotionFeatures.PerStep) + MotionFeatures.PerPair + d].ShouldBe((float)Math.Sqrt(variance), 1e-4f);
             }
         }
     }

@@ -32,7 +32,7 @@ public sealed class CudaKernelLibraryTests(CudaFixture fixture)
             norm.ForwardTraining(fixture.Stream, Rows, Hidden, x, values, values, running, spread, y, mean, inverse, relu: true, dropout,
                 0.99f, 1e-3f, CudaType.Float16);
             unscale.Run(fixture.Stream, 1, 64, slopes, segments, norms, state, workspace);
-            adam.Step(fixture.Stream, 1, 64, values, slopes, first, second, segments, norms, 0, state, workspace, new AdamOptions());
+            adam.Step(fixture.Stream, 1, 64, values, slopes, first, second, segments, norms, 0, 0, state, workspace, new AdamOptions());
             control.UpdateLossScale(fixture.Stream, state, enabled: true);
         }
 

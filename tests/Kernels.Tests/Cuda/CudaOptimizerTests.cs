@@ -16,15 +16,17 @@ public sealed unsafe class CudaOptimizerTests(CudaFixture fixture)
         [0, 10_001, 10_003, 10_064, 10_064, 10_192], [0, 0], [0, 31, 32, 33, 127, 128, 129, 257, 3_000],
     ];
 
-    public static TheoryData<ClipMode, bool> Modes
+    public static TheoryData<ClipMode, bool, double> Modes
     {
         get
         {
-            var data = new TheoryData<ClipMode, bool>();
+            var data = new TheoryData<ClipMode, bool, double>();
             foreach (ClipMode mode in Enum.GetValues<ClipMode>())
             {
-                data.Add(mode, false);
-                data.Add(mode, true);
+                data.Add(mode, false, 0);
+                data.Add(mode, true, 0);
+                data.Add(mode, false, 3);
+                data.Add(mode, true, 3);
             }
 
             return data;
@@ -33,12 +35,12 @@ public sealed unsafe class CudaOptimizerTests(CudaFixture fixture)
 
     [Theory]
     [MemberData(nameof(Modes))]
-    public void Three_steps_agree_with_the_cpu(ClipMode mode, bool misaligned)
+    public void Three_steps_agree_with_the_cpu(ClipMode mode, bool misaligned, double weightDecay)
     {
         var unscale = new Cuda.GradientUnscale(fixture.Library);
         var adam = new Cuda.Adam(fixture.Library);
         using var team = new ThreadTeam(1, SimdSelection.Current);
-        var options = new AdamOptions { ClipMode = mode, ClipNorm = 0.7f };
+        var options = new AdamOptions { ClipMode = mode, ClipNorm = 0.7f, WeightDecay = weightDecay };
         foreach (long[] segments in Segmentations)
         {
             int count = (int)segments[^1], parameters = segments.Length - 1;
@@ -50,9 +52,11 @@ public sealed unsafe class CudaOptimizerTests(CudaFixture fixture)
             GuardedBuffer<float> weights = buffers.Of(Numbers.Random(count, 100)), first = buffers.Of(new float[count]),
                 second = buffers.Of(new float[count]), norms = buffers.Output(parameters);
             GuardedBuffer<Half> half = buffers.Uninitialised<Half>(count);
+            float[] decaying = [.. Enumerable.Range(0, parameters).Select(parameter => parameter % 2 == 0 ? 1f : 0f)];
+            GuardedBuffer<float> decays = buffers.Of(decaying);
 
             DeviceArray deviceState = arrays.UpdatedRaw(state), deviceSegments = arrays.Raw(segments),
-                deviceNorms = arrays.OutputFloats(parameters);
+                deviceNorms = arrays.OutputFloats(parameters), deviceDecays = arrays.Floats(decaying);
             DeviceArray deviceWeights = arrays.Updated(Numbers.Random(count, 100)), deviceFirst = arrays.Updated(new float[count]),
                 deviceSecond = arrays.Updated(new float[count]);
             DeviceArray deviceHalf = halves.Output(count);
@@ -61,7 +65,7 @@ public sealed unsafe class CudaOptimizerTests(CudaFixture fixture)
                 float[] gradients = [.. Numbers.Random(count, step, 512).Select((g, i) => i < 3_000 ? g : g * 0.001f)];
                 GuardedBuffer<float> scaled = buffers.Of(gradients);
                 Cpu.GradientUnscale.Run(team, parameters, offsets, scaled, norms, &state);
-                Cpu.Adam.Step(team, parameters, offsets, weights, scaled, first, second, half, norms, &state, options);
+                Cpu.Adam.Step(team, parameters, offsets, weights, scaled, first, second, half, norms, decays, &state, options);
 
                 DeviceArray deviceGradients = arrays.Updated(gradients);
                 unscale.Run(
@@ -70,7 +74,7 @@ public sealed unsafe class CudaOptimizerTests(CudaFixture fixture)
                 deviceGradients.Read().ShouldBeTheSameBitsAs(scaled.Read(), "gradients");
                 adam.Step(
                     fixture.Stream, parameters, count, deviceWeights, deviceGradients, deviceFirst, deviceSecond, deviceSegments,
-                    deviceNorms, step == 2 ? 0 : deviceHalf, deviceState,
+                    deviceNorms, weightDecay > 0 ? deviceDecays : 0, step == 2 ? 0 : deviceHalf, deviceState,
                     arrays.Workspace(Cuda.Adam.WorkspaceBytes), options);
                 deviceGradients.Read().ShouldBeTheSameBitsAs(scaled.Read(), "gradients after the step");
             }
@@ -114,7 +118,7 @@ public sealed unsafe class CudaOptimizerTests(CudaFixture fixture)
         // What must not change is given as inputs.
         adam.Step(
             fixture.Stream, 2, Count, arrays.Floats(weights), deviceGradients, arrays.Floats(first), arrays.Floats(second), segments,
-            norms, halves, state,
+            norms, 0, halves, state,
             arrays.Workspace(Cuda.Adam.WorkspaceBytes), new AdamOptions());
         StepState after = state.Read<StepState>()[0];
         after.FoundNonFinite.ShouldBe(1);

@@ -207,7 +207,7 @@ public sealed class RunReportTests : IDisposable
             .. Enumerable.Range(0, violent).Select(i => i < rightViolent ? 0.9 : 0.1),
         ];
 
-        Verdict.Of(ClassificationMetrics.Compute(labels, scores, 0.5, 0)).Class.ShouldBe(expected);
+        Verdict.Of(ClassificationMetrics.Compute(labels, scores, 0.5, 0)).Learned.ShouldBe(expected == "good");
     }
 
     public void Dispose() => _fixture.Dispose();

@@ -60,7 +60,7 @@ public class ScoreCurveTests
     [InlineData(10, 10, 0.722, 1.0)]
     public void The_interval_of_a_share_is_that_of_Wilson(int right, int count, double low, double high)
     {
-        (double Low, double High) interval = ScoreCurves.Wilson((double)right / count, count);
+        var interval = Interval.OfShare((double)right / count, count);
 
         interval.Low.ShouldBe(low, 5e-4);
         interval.High.ShouldBe(high, 5e-4);

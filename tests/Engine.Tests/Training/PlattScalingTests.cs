@@ -1,6 +1,6 @@
-using CudaTrainer.Training.Studies;
+using CudaTrainer.Training.Metrics;
 
-namespace CudaTrainer.Engine.Tests.Studies;
+namespace CudaTrainer.Engine.Tests.Training;
 
 public class PlattScalingTests
 {
@@ -23,6 +23,24 @@ public class PlattScalingTests
         fitted.Slope.ShouldBe(1 / 3.0, 0.02);
         fitted.Offset.ShouldBe(-1 / 3.0, 0.05);
         fitted.Apply(Sigmoid(1)).ShouldBe(0.5, 0.02);
+    }
+
+    /// <summary>The answers are those for footage where both classes are equally frequent, though one is rare among the clips.</summary>
+    [Fact]
+    public void Balanced_scaling_takes_the_frequency_of_the_classes_out()
+    {
+        var random = new Random(2);
+        int[] labels = [.. Enumerable.Range(0, 20000).Select(i => i % 10 == 0 ? 1 : 0)];
+        double[] scores = [.. labels.Select(label => Sigmoid((label == 1 ? 1 : -1) + (2 * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble()))
+            * Math.Cos(2 * Math.PI * random.NextDouble()))))];
+
+        PlattScaling plain = PlattScaling.Fit(labels, scores), balanced = PlattScaling.Fit(labels, scores, balance: true);
+
+        // Normal distributions about ±1 with variance 4: the odds are e^(x/2), times the odds of the classes.
+        balanced.Slope.ShouldBe(0.5, 0.03);
+        balanced.Offset.ShouldBe(0, 0.05);
+        plain.Slope.ShouldBe(0.5, 0.03);
+        plain.Offset.ShouldBe(Math.Log(1 / 9.0), 0.08);
     }
 
     [Fact]

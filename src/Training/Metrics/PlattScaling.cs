@@ -1,4 +1,4 @@
-namespace CudaTrainer.Training.Studies;
+namespace CudaTrainer.Training.Metrics;
 
 /// <summary>
 /// p' = σ(a·logit(p) + b): turns a classifier's answers into probabilities that fit held-out clips (Platt 1999, "Probabilistic outputs for
@@ -22,7 +22,11 @@ public sealed record PlattScaling(double Slope, double Offset)
     /// </summary>
     /// <param name="labels">0 or 1.</param>
     /// <param name="scores">p(violent).</param>
-    public static PlattScaling Fit(ReadOnlySpan<int> labels, ReadOnlySpan<double> scores)
+    /// <param name="balance">
+    /// Whether both classes weigh the same, so that p' are those of footage where both are equally frequent; otherwise they are as frequent
+    /// as here.
+    /// </param>
+    public static PlattScaling Fit(ReadOnlySpan<int> labels, ReadOnlySpan<double> scores, bool balance = false)
     {
         int positives = 0;
         foreach (int label in labels)
@@ -44,13 +48,16 @@ public sealed record PlattScaling(double Slope, double Offset)
             target[i] = labels[i] == 1 ? high : low;
         }
 
-        double a = 0, b = Math.Log((positives + 1.0) / (negatives + 1.0)), loss = Loss(a, b);
+        double ofPositives = balance ? labels.Length / (2.0 * positives) : 1, ofNegatives = balance ? labels.Length / (2.0 * negatives) : 1;
+        double[] weight = [.. target.Select(value => value == high ? ofPositives : ofNegatives)];
+        double prior = balance ? 0 : Math.Log((positives + 1.0) / (negatives + 1.0));
+        double a = 0, b = prior, loss = Loss(a, b);
         for (int iteration = 0; iteration < Iterations; iteration++)
         {
             double haa = Ridge, hab = 0, hbb = Ridge, ga = 0, gb = 0;
             for (int i = 0; i < x.Length; i++)
             {
-                double p = Sigmoid((a * x[i]) + b), w = p * (1 - p), d = p - target[i];
+                double p = Sigmoid((a * x[i]) + b), w = weight[i] * p * (1 - p), d = weight[i] * (p - target[i]);
                 haa += x[i] * x[i] * w;
                 hab += x[i] * w;
                 hbb += w;
@@ -76,7 +83,7 @@ public sealed record PlattScaling(double Slope, double Offset)
             (a, b, loss) = (a - (size * stepA), b - (size * stepB), next);
         }
 
-        return a > 0 ? new PlattScaling(a, b) : new PlattScaling(0, Math.Log((positives + 1.0) / (negatives + 1.0)));
+        return a > 0 ? new PlattScaling(a, b) : new PlattScaling(0, prior);
 
         double Loss(double slope, double offset)
         {
@@ -86,7 +93,7 @@ public sealed record PlattScaling(double Slope, double Offset)
                 double z = (slope * x[i]) + offset;
 
                 // log(1 + e^z) − t·z without overflow.
-                sum += Math.Max(z, 0) + Math.Log(1 + Math.Exp(-Math.Abs(z))) - (target[i] * z);
+                sum += weight[i] * (Math.Max(z, 0) + Math.Log(1 + Math.Exp(-Math.Abs(z))) - (target[i] * z));
             }
 
             return sum;

@@ -4,13 +4,19 @@ using CudaTrainer.Data.Dataset;
 using CudaTrainer.Data.Video;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Options;
 
-namespace CudaTrainer.Training.Extraction;
+namespace CudaTrainer.Training.Scanning;
 
 public sealed record DataScanOptions
 {
     public string Folder { get; init; } = string.Empty;
+
+    [Setting(SettingGroup.Data, "CSV with columns path,class,source that says which clips come from one source; sources.csv in the " +
+        "dataset is found by itself",
+        Placeholder = "FILE", Kind = "CSV file")]
+    public string? Groups { get; init; }
 
     [Setting(SettingGroup.Data, "A video of fewer frames is short: training would repeat them", AtLeast = 1, AtMost = 4096)]
     public int Frames { get; init; } = new FeatureOptions().Frames;
@@ -30,10 +36,17 @@ public sealed record DataScanOptions
 /// <param name="Detail">What was found; empty when all is well.</param>
 /// <param name="DuplicateOf">The first file of the same content.</param>
 /// <param name="Frames">That decode.</param>
+/// <param name="FrameRate">Frames per second as the container says; 0 when it does not.</param>
 /// <param name="Seconds">Frames by frame rate; 0 when it is unknown.</param>
+/// <param name="Container">FFmpeg's name, such as <c>matroska,webm</c>.</param>
+/// <param name="Source">What it was cut from; null when no table says so.</param>
 public sealed record ScannedFile(
     string Path, string? Class, string Verdict, string Detail, string? DuplicateOf, long Frames, int Width, int Height, double FrameRate,
-        double Seconds, string Codec, long Bytes);
+        double Seconds, string Codec, long Bytes, string Container, string? Source)
+{
+    /// <summary>Whether it decodes to its end.</summary>
+    internal bool IsUsable => Verdict is DataScan.Ok or DataScan.Short or DataScan.Duplicate;
+}
 
 /// <summary>Decodes every video of a folder to its end and says what is wrong with it. Changes nothing.</summary>
 public static class DataScan
@@ -43,7 +56,8 @@ public static class DataScan
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(200);
 
     /// <returns>One entry per file with a video's extension, sorted by path.</returns>
-    /// <exception cref="DatasetException">The folder, or one in it, cannot be listed.</exception>
+    /// <exception cref="DatasetException">The folder, or one in it, cannot be listed, or the table of sources is missing.</exception>
+    /// <exception cref="FileFormatException">The table of sources is unusable.</exception>
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     public static IReadOnlyList<ScannedFile> Run(DataScanOptions options, IRunObserver observer, CancellationToken stop)
     {
@@ -57,11 +71,13 @@ public static class DataScan
         FolderEntry[] entries = [
             .. walker.FindVideos(new FolderEntry(Path.GetFileName(root), string.Empty, FileFacts.Of(root)), ClassLabel.Nonviolent)
             .OrderBy(entry => entry.RelativePath, StringComparer.Ordinal)];
+        SourceTable? sources = ReadSources(root, entries, options, observer);
         var files = new ScannedFile[entries.Length];
         int done = 0, failures = 0;
         InParallel(entries.Length, "scan", i =>
         {
-            files[i] = Decode(entries[i], walker.AbsolutePath(entries[i].RelativePath), options, stop);
+            string path = entries[i].RelativePath;
+            files[i] = Decode(entries[i], walker.AbsolutePath(path), options, stop) with { Source = sources?[path] };
             if (files[i].Verdict is not (Ok or Short))
             {
                 Interlocked.Increment(ref failures);
@@ -149,7 +165,41 @@ public static class DataScan
         return new ScannedFile(
             entry.RelativePath, ClassOf(entry.RelativePath), verdict, detail, null, info.DecodedFrames, info.Width, info.Height,
             info.FrameRate,
-            info.FrameRate > 0 ? info.DecodedFrames / info.FrameRate : 0, info.Codec ?? string.Empty, entry.Facts.Bytes);
+            info.FrameRate > 0 ? info.DecodedFrames / info.FrameRate : 0, info.Codec ?? string.Empty, entry.Facts.Bytes,
+            info.Container ?? string.Empty, null);
+    }
+
+    /// <summary>Before anything is decoded, so that a slip in the table costs no time.</summary>
+    private static SourceTable? ReadSources(string root, FolderEntry[] entries, DataScanOptions options, IRunObserver observer)
+    {
+        string inFolder = Path.Combine(root, SourceTable.DefaultName);
+        string? file = options.Groups ?? (File.Exists(inFolder) ? inFolder : null);
+        if (file is null)
+        {
+            return null;
+        }
+
+        if (!File.Exists(file))
+        {
+            throw new DatasetException($"The table of sources '{file}' does not exist. Check {SettingName.Of(nameof(options.Groups))}.");
+        }
+
+        var labels = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach (FolderEntry entry in entries)
+        {
+            if (ClassOf(entry.RelativePath) is { } name && ClassLabel.TryParse(name, out int label))
+            {
+                labels[entry.RelativePath] = label;
+            }
+        }
+
+        var table = SourceTable.Read(file, root, labels);
+        foreach (string warning in table.Warnings)
+        {
+            observer.Message(Severity.Warning, warning);
+        }
+
+        return table;
     }
 
     /// <summary>By the outermost folder that is named like a class, as datasets are read.</summary>
