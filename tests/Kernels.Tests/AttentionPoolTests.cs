@@ -7,23 +7,8 @@ namespace CudaTrainer.Kernels.Tests;
 
 public sealed unsafe class AttentionPoolTests
 {
-    public static TheoryData<SimdLevel, int, int, int> Cases
-    {
-        get
-        {
-            var data = new TheoryData<SimdLevel, int, int, int>();
-            foreach (SimdLevel level in SimdSelection.Available)
-            {
-                foreach ((int batch, int time, int features) in
-                    ((int, int, int)[])[(1, 1, 1), (3, 20, 128), (2, 7, 15), (5, 17, 33), (4, 33, 257), (1, 100, 16), (9, 2, 64)])
-                {
-                    data.Add(level, batch, time, features);
-                }
-            }
-
-            return data;
-        }
-    }
+    public static TheoryData<SimdLevel, int, int, int> Cases =>
+        TestTeams.LevelsAnd((1, 1, 1), (3, 20, 128), (2, 7, 15), (5, 17, 33), (4, 33, 257), (1, 100, 16), (9, 2, 64));
 
     public static TheoryData<SimdLevel> Levels => TestTeams.Levels;
 

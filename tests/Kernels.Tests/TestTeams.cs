@@ -28,6 +28,10 @@ internal static class TestTeams
         where TEnum : struct, Enum =>
         [.. SimdSelection.Available.SelectMany(level => Enum.GetValues<TEnum>().Select(value => (level, value)))];
 
+    /// <summary>Every level with every size [batch, time, features].</summary>
+    public static TheoryData<SimdLevel, int, int, int> LevelsAnd(params (int Batch, int Time, int Features)[] sizes) =>
+        [.. SimdSelection.Available.SelectMany(level => sizes.Select(size => (level, size.Batch, size.Time, size.Features)))];
+
     public static TheoryData<SimdLevel> Levels => [.. SimdSelection.Available];
 
     /// <summary>Runs <paramref name="check"/> for teams of 1, 2 and 3.</summary>

@@ -36,7 +36,7 @@ internal sealed class DemoCommand : CliCommand<DemoOptions>
     public override IReadOnlyList<string> Notes =>
     [
         "Two drawn figures fight, or walk, hug and dance, in videos of many sizes, frame rates and codecs; some files are broken on " +
-            "purpose. It takes a minute on two cores and needs no data and no network.",
+            "purpose. It takes half a minute on two cores and needs no data and no network.",
     ];
 
     protected override int Run(DemoOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>

@@ -5,6 +5,9 @@ namespace CudaTrainer.Engine.Nn;
 /// <summary>The classifiers by their command-line names.</summary>
 public static class Classifiers
 {
+    /// <summary>The model that networks are measured by.</summary>
+    public const string Linear = "linear";
+
     private const int Hidden = 128;
 
     private static readonly Dictionary<string, Func<ClassifierOptions, Classifier>> Builders = new()
@@ -18,7 +21,7 @@ public static class Classifiers
         ["simple-lstm"] = options => new SimpleLstm(options, Hidden, Recurrent(options)),
         ["attention-mil"] = options => new AttentionMil(options),
         ["frame-mlp"] = options => new AttentionMil(options, attends: false),
-        ["linear"] = options => new LinearClassifier(options),
+        [Linear] = options => new LinearClassifier(options),
     };
 
     public static IReadOnlyCollection<string> Names => Builders.Keys;

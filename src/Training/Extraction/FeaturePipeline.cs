@@ -73,7 +73,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
 
     /// <returns>Of the clips as they are, with what was reused and extracted of all views; null on ranks that only helped.</returns>
     /// <exception cref="OperationCanceledException">Stopped; every finished row is kept for the next run.</exception>
-    public CacheSummary? Run(CancellationToken stop)
+    public CacheSummary? Run(CancellationToken stop, VideoDataset? found = null)
     {
         try
         {
@@ -87,8 +87,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
                 return null;
             }
 
-            VideoDataset dataset = clock.Time("scan", () => Scan(options, options.CacheDir,
-                (done, total) => observer.Progress(new StageProgress("hash", done, total, "files")), stop));
+            VideoDataset dataset = found ?? clock.Time("scan", () => Scan(options, options.CacheDir, observer, stop));
             List(Severity.Info, dataset.Notes);
             List(Severity.Warning, dataset.Warnings);
             List(Severity.Info, [.. dataset.Ignored.Select(file => $"ignored: {file.RelativePath} ({file.Reason})")]);
@@ -191,8 +190,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
 
     /// <summary>The clips of the folder that the options name, and their splits. Files are hashed, not decoded.</summary>
     /// <param name="index">Folder where hashes are remembered; null for nowhere.</param>
-    /// <param name="progress">Told of files hashed and to hash.</param>
-    internal static VideoDataset Scan(FeatureOptions options, string? index, Action<int, int>? progress, CancellationToken stop) =>
+    internal static VideoDataset Scan(FeatureOptions options, string? index, IRunObserver observer, CancellationToken stop) =>
         DatasetScanner.Scan(
             options.DatasetPath ?? throw new RunException("There is no dataset to read.",
                 $"Give {SettingName.Of(nameof(TrainingOptions.DatasetPath))} DIR, or " +
@@ -203,7 +201,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
                 GroupsFile = options.Groups,
                 Seed = options.Seed,
                 IndexDirectory = index,
-                HashProgress = progress,
+                HashProgress = (done, total) => observer.Progress(new StageProgress("hash", done, total, "files")),
             },
             stop);
 

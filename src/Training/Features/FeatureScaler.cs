@@ -89,15 +89,14 @@ public sealed class FeatureScaler
         float[] scale = [.. Scales(variance.AsSpan(0, others), SmallestDeviation),
             .. Scales(variance.AsSpan(others), SmallestMotionDeviation)];
         Whitening? whitening = components > 0 && others > 0
-            ? Whitening.Fit(rows, mean, scale, new WhiteningBlock(0, others, components))
+            ? Whitening.Fit(rows, mean, scale, new FeatureBlock(0, others, components))
             : null;
         if (motion == 0)
         {
             return new FeatureScaler(mean, scale, whitening, null);
         }
 
-        var ofMotion = Whitening.Fit(rows, mean, scale,
-            [.. MotionFamily.All.Select(family => new WhiteningBlock(others + family.First, family.Count, family.Components))]);
+        var ofMotion = Whitening.Fit(rows, mean, scale, FeatureBlock.OfMotion(others));
 
         // Appearance has many more features. Adam moves every weight by about the same, so what a part can do in a step is the sum of its
         // features' sizes: that is what is made equal.

@@ -2,12 +2,6 @@ using System.Numerics;
 
 namespace CudaTrainer.Training.Features;
 
-/// <summary>Neighbouring features of a frame that are reduced to principal components by themselves.</summary>
-/// <param name="First">Place of the first in a frame.</param>
-/// <param name="Count">How many.</param>
-/// <param name="Components">At most.</param>
-internal readonly record struct WhiteningBlock(int First, int Count, int Components);
-
 /// <summary>
 /// Turns standardised features into principal components, each of variance 1 over the clips, block by block. What tells clips apart are
 /// contrasts between features that rise and fall together: directions of little variance, which a network that takes the features as they
@@ -53,7 +47,7 @@ internal sealed class Whitening
     /// <param name="mean">[D], of each feature.</param>
     /// <param name="scale">[D], one over its standard deviation.</param>
     /// <param name="blocks">Neighbours without gaps, which are replaced together.</param>
-    public static Whitening Fit(IFeatureRows rows, float[] mean, float[] scale, params IReadOnlyList<WhiteningBlock> blocks)
+    public static Whitening Fit(IFeatureRows rows, float[] mean, float[] scale, params IReadOnlyList<FeatureBlock> blocks)
     {
         int first = blocks[0].First, width = blocks.Sum(block => block.Count);
         double[][][] spaces = [.. blocks.Select(block => block.Count > MostByCovariance
@@ -61,7 +55,7 @@ internal sealed class Whitening
             : ByCovariance(rows, mean, scale, block))];
         int components = spaces.Sum(space => space.Length), place = 0;
         float[] matrix = new float[width * components];
-        foreach ((WhiteningBlock block, double[][] space) in blocks.Zip(spaces))
+        foreach ((FeatureBlock block, double[][] space) in blocks.Zip(spaces))
         {
             foreach (double[] component in space)
             {
@@ -131,7 +125,7 @@ internal sealed class Whitening
     }
 
     /// <returns>[components][features of the block].</returns>
-    private static double[][] ByCovariance(IFeatureRows rows, float[] mean, float[] scale, WhiteningBlock block)
+    private static double[][] ByCovariance(IFeatureRows rows, float[] mean, float[] scale, FeatureBlock block)
     {
         double[][] covariance = [.. Enumerable.Range(0, block.Count).Select(_ => new double[block.Count])];
         double[] clip = new double[block.Count];
@@ -164,7 +158,7 @@ internal sealed class Whitening
 
     /// <summary>For blocks of many features: as many products as there are pairs of clips instead of pairs of features.</summary>
     /// <inheritdoc cref="ByCovariance"/>
-    private static double[][] ByProducts(IFeatureRows rows, float[] mean, float[] scale, WhiteningBlock block)
+    private static double[][] ByProducts(IFeatureRows rows, float[] mean, float[] scale, FeatureBlock block)
     {
         int clips = Math.Min(rows.Count, MostClips);
         float[][] means = new float[clips][];
@@ -192,7 +186,7 @@ internal sealed class Whitening
 
     /// <summary>The mean of a clip's standardised features over time.</summary>
     private static unsafe void MeanOf(
-        IFeatureRows rows, int clip, float[] mean, float[] scale, WhiteningBlock block, Span<double> result)
+        IFeatureRows rows, int clip, float[] mean, float[] scale, FeatureBlock block, Span<double> result)
     {
         result.Clear();
         for (int t = 0; t < rows.Frames; t++)

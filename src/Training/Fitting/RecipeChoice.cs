@@ -19,7 +19,7 @@ internal static class RecipeChoice
     /// <param name="network">Whether it has to be a network.</param>
     /// <param name="fixedToo">Names of properties that stay as they are besides those given.</param>
     /// <exception cref="RunException">The data cannot be used.</exception>
-    public static Recipe Make(TrainingOptions options, CancellationToken stop, bool network = false,
+    public static Recipe Make(TrainingOptions options, IRunObserver observer, CancellationToken stop, bool network = false,
         params IReadOnlyList<string> fixedToo)
     {
         if (options.Given is null)
@@ -35,7 +35,8 @@ internal static class RecipeChoice
             return new Recipe(resumed, []);
         }
 
-        return Recipe.For(options, Facts(options, stop) with { Start = StartOf(options) }, network, fixedToo);
+        (DataFacts facts, VideoDataset? dataset) = Facts(options, observer, stop);
+        return Recipe.For(options, facts with { Start = StartOf(options) }, network, fixedToo) with { Dataset = dataset };
     }
 
     /// <summary>For the header of a run.</summary>
@@ -74,17 +75,17 @@ internal static class RecipeChoice
         return checkpoint.Info is { } info ? (info.Model, info.Stream) : null;
     }
 
-    private static DataFacts Facts(TrainingOptions options, CancellationToken stop)
+    private static (DataFacts Facts, VideoDataset? Dataset) Facts(TrainingOptions options, IRunObserver observer, CancellationToken stop)
     {
         if (options.FeaturesDir is { } directory)
         {
             using FeatureSplits splits = FeatureSplits.Open(directory);
-            return new DataFacts(splits.Train.Classes, splits.Train.Sources.Distinct(StringComparer.Ordinal).Count(),
-                FeatureStreams.Of(splits.Train.Key));
+            return (new DataFacts(splits.Train.Classes, splits.Train.Sources.Distinct(StringComparer.Ordinal).Count(),
+                FeatureStreams.Of(splits.Train.Key)), null);
         }
 
-        VideoDataset dataset = FeaturePipeline.Scan(options, options.DryRun ? null : options.CacheDir, progress: null, stop);
+        VideoDataset dataset = FeaturePipeline.Scan(options, options.DryRun ? null : options.CacheDir, observer, stop);
         ClassTableRow train = dataset.Table.Rows.First(row => row.Split == DatasetSplit.Train);
-        return new DataFacts(train.Clips, train.Sources, Stream: null);
+        return (new DataFacts(train.Clips, train.Sources, Stream: null), dataset);
     }
 }

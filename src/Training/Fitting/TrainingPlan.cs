@@ -24,7 +24,7 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch, Trainin
     public static TrainingPlan Make(TrainingOptions options, IRunObserver observer, CancellationToken stop)
     {
         OptionValidation.Require(options);
-        Recipe recipe = RecipeChoice.Make(options, stop);
+        Recipe recipe = RecipeChoice.Make(options, observer, stop);
         options = recipe.Options;
         using DeviceChoice device = DeviceChoice.Open(options.Device, options.Threads, options.MixedPrecision);
         using BackboneChoice? backbone = options.FeaturesDir is null ? BackboneChoice.Open(options) : null;
@@ -39,7 +39,7 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch, Trainin
         ]);
         (int clips, int frames, int inputs) = options.FeaturesDir is { } directory
             ? Features(directory, observer, stop)
-            : Videos(options, observer, stop);
+            : Videos(options, recipe.Dataset, observer, stop);
         foreach (string doubt in OptionValidation.Doubts(options))
         {
             observer.Message(Severity.Info, doubt);
@@ -72,9 +72,10 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch, Trainin
         return (splits.Train.Count, splits.Train.Frames, splits.Train.Dimension);
     }
 
-    private static (int Clips, int Frames, int Inputs) Videos(TrainingOptions options, IRunObserver observer, CancellationToken stop)
+    private static (int Clips, int Frames, int Inputs) Videos(TrainingOptions options, VideoDataset? found, IRunObserver observer,
+        CancellationToken stop)
     {
-        VideoDataset dataset = FeaturePipeline.Scan(options, index: null, progress: null, stop);
+        VideoDataset dataset = found ?? FeaturePipeline.Scan(options, index: null, observer, stop);
         foreach (string warning in dataset.Warnings)
         {
             observer.Message(Severity.Warning, warning);

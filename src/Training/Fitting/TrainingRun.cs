@@ -78,11 +78,11 @@ public sealed class TrainingRun : IDisposable
         OptionValidation.Require(options);
         if (options.Distributed == DistributedMode.None)
         {
-            return Execute(RecipeChoice.Make(options, stop), observer, null, stop);
+            return Execute(RecipeChoice.Make(options, observer, stop), observer, null, stop);
         }
 
         using ProcessGroup processes = ProcessGroup.Open();
-        return processes.Run(() => Execute(Shared(options, processes, stop), observer, processes, stop));
+        return processes.Run(() => Execute(Shared(options, processes, observer, stop), observer, processes, stop));
     }
 
     /// <summary>Sweeps the learning rate with the set-up of a run, which it leaves no files of.</summary>
@@ -91,17 +91,17 @@ public sealed class TrainingRun : IDisposable
     public static LearningRateSweep Sweep(TrainingOptions options, SweepRange range, IRunObserver observer, CancellationToken stop)
     {
         OptionValidation.Require(options);
-        Recipe recipe = RecipeChoice.Make(options with { Resume = null }, stop, network: true);
+        Recipe recipe = RecipeChoice.Make(options with { Resume = null }, observer, stop, network: true);
         using var run = new TrainingRun(recipe, observer, null, writes: false);
         return run.Sweep(range, stop);
     }
 
     /// <summary>Rank 0 looks at the data for all.</summary>
-    private static Recipe Shared(TrainingOptions options, ProcessGroup processes, CancellationToken stop)
+    private static Recipe Shared(TrainingOptions options, ProcessGroup processes, IRunObserver observer, CancellationToken stop)
     {
         if (processes.IsLead)
         {
-            Recipe recipe = RecipeChoice.Make(options, stop);
+            Recipe recipe = RecipeChoice.Make(options, observer, stop);
             processes.Broadcast(JsonSerializer.Serialize(recipe.Options, RunJson.Default.TrainingOptions));
             return recipe;
         }
@@ -343,7 +343,7 @@ public sealed class TrainingRun : IDisposable
         // Virtual devices share the threads that one could have for itself.
         using CpuDevice? whole = _device.Devices.Count > 1 && _device.Device is CpuDevice ? new CpuDevice(_options.Threads) : null;
         new FeaturePipeline(_options, whole is null ? _device.Devices : [whole], _backbone!, _observer, _clock, _processes, _trace)
-            .Run(stop);
+            .Run(stop, _recipe.Dataset);
     }
 
     private void Header()

@@ -38,7 +38,7 @@ internal sealed class ClipStatistics
     }
 
     /// <summary>The numbers of a block, by clip.</summary>
-    public Func<int, ReadOnlySpan<float>> Of(StatisticsBlock block) => clip => this[clip].Slice(block.First, block.Count);
+    public Func<int, ReadOnlySpan<float>> Of(FeatureBlock block) => clip => this[clip].Slice(block.First, block.Count);
 
     public Span<float> this[int clip] => _values.AsSpan(clip * Width, Width);
 

@@ -12,7 +12,7 @@ internal static class FamiliarityFit
     /// <param name="blocks">Means that have principal components of their own.</param>
     /// <param name="seed">Of the division into folds.</param>
     /// <returns>Null where too few sources have both classes to hold any out.</returns>
-    public static Familiarity? Of(IFeatureRows rows, IReadOnlyList<StatisticsBlock> blocks, int seed, CancellationToken stop)
+    public static Familiarity? Of(IFeatureRows rows, IReadOnlyList<FeatureBlock> blocks, int seed, CancellationToken stop)
     {
         rows = LinearFit.Sample(rows);
         int[] labels = rows.Labels.ToArray(), all = [.. Enumerable.Range(0, rows.Count)];
@@ -49,7 +49,7 @@ internal static class FamiliarityFit
 
         int place = 0;
         float[] components = new float[count * rows.Dimension], offsets = new float[count];
-        foreach ((StatisticsBlock block, PrincipalComponents space) in blocks.Zip(spaces))
+        foreach ((FeatureBlock block, PrincipalComponents space) in blocks.Zip(spaces))
         {
             double[] direction = new double[block.Count];
             for (int c = 0; c < space.Count; c++, place++)

@@ -5,12 +5,6 @@ using CudaTrainer.Training.Metrics;
 
 namespace CudaTrainer.Training.Linear;
 
-/// <summary>Numbers among <see cref="ClipStatistics"/> that have principal components of their own.</summary>
-/// <param name="First">Place of the first among the 3·D.</param>
-/// <param name="Count">How many.</param>
-/// <param name="Components">As many as clips in the hundreds can say something about.</param>
-internal readonly record struct StatisticsBlock(int First, int Count, int Components);
-
 /// <summary>Log odds of <c>violent</c> as a linear function of raw <see cref="ClipStatistics"/>.</summary>
 /// <param name="Weights">[3·D].</param>
 internal sealed record LogOdds(float[] Weights, float Bias)
@@ -66,7 +60,7 @@ internal sealed class LinearFit
     public required double Penalty { get; init; }
 
     /// <summary>What counts.</summary>
-    public required IReadOnlyList<StatisticsBlock> Blocks { get; init; }
+    public required IReadOnlyList<FeatureBlock> Blocks { get; init; }
 
     /// <summary>The clips used.</summary>
     public required int[] Clips { get; init; }
@@ -83,7 +77,7 @@ internal sealed class LinearFit
     /// <param name="seed">Of the divisions into folds.</param>
     /// <param name="start">A model whose answer is one more number to go by; null for none.</param>
     /// <exception cref="OperationCanceledException">Stopped.</exception>
-    public static LinearFit Of(IFeatureRows rows, IReadOnlyList<IReadOnlyList<StatisticsBlock>> candidates, bool balance, int seed,
+    public static LinearFit Of(IFeatureRows rows, IReadOnlyList<IReadOnlyList<FeatureBlock>> candidates, bool balance, int seed,
         CancellationToken stop, LogOdds? start = null)
     {
         int[] clips = EvenlySpread(rows.Count, MostClips);
@@ -142,7 +136,7 @@ internal sealed class LinearFit
         ? [.. Enumerable.Range(0, count)]
         : [.. Enumerable.Range(0, most).Select(i => (int)((long)i * count / most))];
 
-    private sealed record Choice(IReadOnlyList<StatisticsBlock> Blocks, double Penalty, PlattScaling Calibration, double[] HeldOut);
+    private sealed record Choice(IReadOnlyList<FeatureBlock> Blocks, double Penalty, PlattScaling Calibration, double[] HeldOut);
 
     /// <summary>Clips in the principal components of some of them.</summary>
     /// <param name="Rows">[clip][k], block after block.</param>
@@ -151,12 +145,12 @@ internal sealed class LinearFit
 
     /// <param name="started">What a model to start from says of each clip; empty without one.</param>
     private sealed class Problem(ClipStatistics statistics, double[] started, int[] labels, string[] sources, bool balance,
-        IReadOnlyList<IReadOnlyList<StatisticsBlock>> candidates, CancellationToken stop)
+        IReadOnlyList<IReadOnlyList<FeatureBlock>> candidates, CancellationToken stop)
     {
         private readonly int[] _all = [.. Enumerable.Range(0, labels.Length)];
 
         /// <summary>The clips' scalar products by each block.</summary>
-        private readonly Dictionary<StatisticsBlock, double[][]> _products = candidates.SelectMany(blocks => blocks).Distinct()
+        private readonly Dictionary<FeatureBlock, double[][]> _products = candidates.SelectMany(blocks => blocks).Distinct()
             .ToDictionary(block => block, block => PrincipalComponents.Products(statistics.Count, statistics.Of(block)));
 
         public Choice Choose(int seed)
@@ -215,7 +209,7 @@ internal sealed class LinearFit
             double[] direction = new double[statistics.Width];
             double offset = beta[^1] + choice.Calibration.Offset;
             int first = 0;
-            foreach ((StatisticsBlock block, PrincipalComponents components) in choice.Blocks.Zip(space.Blocks))
+            foreach ((FeatureBlock block, PrincipalComponents components) in choice.Blocks.Zip(space.Blocks))
             {
                 offset += components.Unfold(statistics.Of(block), beta.AsSpan(first, components.Count),
                     direction.AsSpan(block.First, block.Count));
@@ -225,7 +219,7 @@ internal sealed class LinearFit
             return (direction, offset, started.Length > 0 ? beta[first] : 0);
         }
 
-        private Space SpaceOf(IReadOnlyList<StatisticsBlock> blocks, int[] clips)
+        private Space SpaceOf(IReadOnlyList<FeatureBlock> blocks, int[] clips)
         {
             stop.ThrowIfCancellationRequested();
             int[] basis = Basis(clips);
@@ -238,11 +232,11 @@ internal sealed class LinearFit
         }
 
         /// <summary>The first components of each block, and what stands behind all of them.</summary>
-        private static int[] Columns(IReadOnlyList<StatisticsBlock> blocks, PrincipalComponents[] found, double share, int width)
+        private static int[] Columns(IReadOnlyList<FeatureBlock> blocks, PrincipalComponents[] found, double share, int width)
         {
             List<int> columns = [];
             int first = 0;
-            foreach ((StatisticsBlock block, PrincipalComponents components) in blocks.Zip(found))
+            foreach ((FeatureBlock block, PrincipalComponents components) in blocks.Zip(found))
             {
                 columns.AddRange(Enumerable.Range(first, Math.Min(components.Count, (int)Math.Round(share * block.Components))));
                 first += components.Count;

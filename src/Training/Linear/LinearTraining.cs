@@ -53,22 +53,20 @@ internal static class LinearTraining
     /// What is looked at: of motion the means alone, each family by itself (docs/motion.md); of other features the means, or their
     /// deviations and differences over time as well.
     /// </summary>
-    private static IReadOnlyList<IReadOnlyList<StatisticsBlock>> Candidates(int dimension, FeatureStream stream)
+    private static IReadOnlyList<IReadOnlyList<FeatureBlock>> Candidates(int dimension, FeatureStream stream)
     {
         int motion = stream.HasMotion() && dimension == stream.Dimension() ? MotionFeatures.PerStep : 0, other = dimension - motion;
-        StatisticsBlock[] ofMotion = motion == 0
-            ? []
-            : [.. MotionFamily.All.Select(family => new StatisticsBlock(other + family.First, family.Count, family.Components))];
+        FeatureBlock[] ofMotion = motion == 0 ? [] : FeatureBlock.OfMotion(other);
         if (other == 0)
         {
             return [ofMotion];
         }
 
-        var means = new StatisticsBlock(0, other, MeanComponents);
+        var means = new FeatureBlock(0, other, MeanComponents);
         return
         [
             [means, .. ofMotion],
-            [means, new StatisticsBlock(dimension, other, OtherComponents), new StatisticsBlock(2 * dimension, other, OtherComponents),
+            [means, new FeatureBlock(dimension, other, OtherComponents), new FeatureBlock(2 * dimension, other, OtherComponents),
                 .. ofMotion],
         ];
     }

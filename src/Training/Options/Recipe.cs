@@ -1,4 +1,5 @@
 using CudaTrainer.Data.Dataset;
+using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
 
 namespace CudaTrainer.Training.Options;
@@ -18,6 +19,9 @@ public sealed record DataFacts(ClassCounts Clips, int Sources, FeatureStream? St
 /// <param name="Reasons">What was chosen and why, a line each; none where nothing was.</param>
 public sealed record Recipe(TrainingOptions Options, IReadOnlyList<string> Reasons)
 {
+    /// <summary>The clips as they were found when the recipe was chosen; null where nobody looked.</summary>
+    public VideoDataset? Dataset { get; init; }
+
     /// <summary>
     /// Training clips from which a network is trained. Up to the 240 clips of the study the linear model is ahead of every network
     /// (docs/ablation.md); beyond that nothing was measured.
@@ -27,9 +31,6 @@ public sealed record Recipe(TrainingOptions Options, IReadOnlyList<string> Reaso
     /// <summary>Settings that only pictures have.</summary>
     private static readonly string[] OfPictures =
         [nameof(TrainingOptions.Weights), nameof(TrainingOptions.Views), nameof(TrainingOptions.Preprocess)];
-
-    /// <summary>The model that solver and yardstick fit.</summary>
-    private const string Linear = "linear";
 
     /// <summary>The network that was best on few clips.</summary>
     private const string SmallNetwork = "frame-mlp";
@@ -83,9 +84,9 @@ public sealed record Recipe(TrainingOptions Options, IReadOnlyList<string> Reaso
 
         if (open.ContainsKey(nameof(options.Model)))
         {
-            best = best with { Model = few && !network && ofSteps is null ? Linear : SmallNetwork };
+            best = best with { Model = few && !network && ofSteps is null ? Classifiers.Linear : SmallNetwork };
             string size = $"{data.Clips.Total} clips to train on, from {data.Sources} sources, are ";
-            reasons.Add($"{Name(nameof(options.Model))} {best.Model}: " + (best.Model == Linear
+            reasons.Add($"{Name(nameof(options.Model))} {best.Model}: " + (best.Model == Classifiers.Linear
                 ? size + "few for a network"
                 : !few ? size + "enough for a network"
                 : network ? "the network that does best with few clips"
@@ -106,7 +107,7 @@ public sealed record Recipe(TrainingOptions Options, IReadOnlyList<string> Reaso
             }
             : best with { Monitor = "val_loss" };
         Setting[] changed = [.. open.Values.Where(setting => setting.TextIn(values) != setting.TextIn(best)
-            && (best.Model != Linear || !setting.Role.HasFlag(SettingRole.OfSteps)))];
+            && (best.Model != Classifiers.Linear || !setting.Role.HasFlag(SettingRole.OfSteps)))];
         foreach (Setting setting in changed)
         {
             setting.Property.SetValue(best = best with { }, setting.Property.GetValue(values));

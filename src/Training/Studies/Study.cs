@@ -126,7 +126,7 @@ internal sealed class Study : IDisposable
     public Study(StudyOptions options, IRunObserver observer, CancellationToken stop, bool network = false,
         params IReadOnlyList<string> fixedToo)
     {
-        Recipe recipe = RecipeChoice.Make(options.Run, stop, network, fixedToo);
+        Recipe recipe = RecipeChoice.Make(options.Run, observer, stop, network, fixedToo);
         TrainingOptions run = recipe.Options;
         options = options with { Run = run };
         _options = options;
@@ -138,7 +138,7 @@ internal sealed class Study : IDisposable
             Devices = device.Devices.Count;
             if (run.FeaturesDir is null)
             {
-                Extract(run, device, observer, stop);
+                Extract(recipe, device, observer, stop);
             }
         }
 
@@ -232,7 +232,7 @@ internal sealed class Study : IDisposable
     /// </summary>
     public StudyRow? Yardstick(CancellationToken stop) => Classifiers.IsFitted(Options.Model)
         ? null
-        : Run(Options with { Model = "linear" }, "linear model", stop);
+        : Run(Options with { Model = Classifiers.Linear }, "linear model", stop);
 
     /// <summary>Fits the linear model to all clips and writes it.</summary>
     /// <param name="card">What it learned from and how good it is.</param>
@@ -310,13 +310,14 @@ internal sealed class Study : IDisposable
         run.StandardizeFeatures
             ?? FeatureScaler.IsUsual(run, clips.Key.FirstOrDefault(entry => entry.Key == "backbone").Value ?? "unknown");
 
-    private static void Extract(TrainingOptions run, DeviceChoice device, IRunObserver observer, CancellationToken stop)
+    private static void Extract(Recipe recipe, DeviceChoice device, IRunObserver observer, CancellationToken stop)
     {
+        TrainingOptions run = recipe.Options;
         using BackboneChoice backbone = BackboneChoice.Open(run);
 
         // Virtual devices share the threads that one could have for itself.
         using CpuDevice? whole = device.Devices.Count > 1 && device.Device is CpuDevice ? new CpuDevice(run.Threads) : null;
-        new FeaturePipeline(run, whole is null ? device.Devices : [whole], backbone, observer, new StageClock()).Run(stop);
+        new FeaturePipeline(run, whole is null ? device.Devices : [whole], backbone, observer, new StageClock()).Run(stop, recipe.Dataset);
     }
 
     private FoldRun Train(TrainingOptions options, Fold fold, string name, int jobs, CancellationToken stop)

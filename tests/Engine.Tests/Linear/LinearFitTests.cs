@@ -1,4 +1,5 @@
 using CudaTrainer.Engine.Tests.Training;
+using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Linear;
 using CudaTrainer.Training.Metrics;
 
@@ -6,7 +7,7 @@ namespace CudaTrainer.Engine.Tests.Linear;
 
 public class LinearFitTests
 {
-    private static readonly StatisticsBlock[][] OfSixteen = [[new(0, 16, 10)], [new(0, 16, 10), new(16, 16, 8), new(32, 16, 8)]];
+    private static readonly FeatureBlock[][] OfSixteen = [[new(0, 16, 10)], [new(0, 16, 10), new(16, 16, 8), new(32, 16, 8)]];
 
     [Fact]
     public void It_tells_classes_apart_on_clips_that_it_has_not_seen()
@@ -59,7 +60,7 @@ public class LinearFitTests
     }
 
     [Fact]
-    public void The_same_bits_come_every_time_and_on_any_number_of_threads()
+    public void The_same_bits_come_every_time()
     {
         LinearFit first = Fit(new MemoryRows(90)), second = Fit(new MemoryRows(90));
 

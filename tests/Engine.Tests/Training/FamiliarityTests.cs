@@ -21,7 +21,7 @@ public sealed class FamiliarityTests : IDisposable
             }
         });
 
-        Familiarity familiarity = FamiliarityFit.Of(known, [new StatisticsBlock(0, 16, 8)], seed: 1, CancellationToken.None)!;
+        Familiarity familiarity = FamiliarityFit.Of(known, [new FeatureBlock(0, 16, 8)], seed: 1, CancellationToken.None)!;
 
         double[] distances = Distances(known);
         Math.Sqrt(distances.Average(distance => distance * distance)).ShouldBe(1, 0.01);
@@ -35,7 +35,7 @@ public sealed class FamiliarityTests : IDisposable
 
     [Fact]
     public void Clips_that_are_all_alike_have_no_neighbourhood() =>
-        FamiliarityFit.Of(new MemoryRows(30, change: Array.Clear), [new StatisticsBlock(0, 16, 8)], seed: 1, CancellationToken.None)
+        FamiliarityFit.Of(new MemoryRows(30, change: Array.Clear), [new FeatureBlock(0, 16, 8)], seed: 1, CancellationToken.None)
             .ShouldBeNull();
 
     [Fact]

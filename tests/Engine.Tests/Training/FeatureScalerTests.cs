@@ -57,16 +57,7 @@ public sealed class FeatureScalerTests : IDisposable
     public void The_folded_model_answers_raw_features_as_the_original_answers_standardised_ones(string name)
     {
         MemoryRows rows = new(12);
-        FeatureScaler scaler = FeatureScaler.Fit(rows);
-        using Learner learner = new(_device, ModelCases.New(name, new ClassifierOptions(rows.Dimension)), TrainingFixture.Learner());
-        learner.Parameters.Initialize(7);
-        double[] standardised = Scores(learner, rows, scaler), raw = Scores(learner, rows, null);
-
-        scaler.FoldInto(learner.Model);
-        double[] folded = Scores(learner, rows, null);
-
-        folded.Zip(standardised).ShouldAllBe(pair => Math.Abs(pair.First - pair.Second) < 1e-5);
-        raw.Zip(standardised).ShouldContain(pair => Math.Abs(pair.First - pair.Second) > 1e-3);
+        ModelCases.ShouldFold(name, rows, FeatureScaler.Fit(rows), tolerance: 1e-5);
     }
 
     /// <summary>What takes raw features would answer wrongly behind a map that nobody folded in, so that it is refused.</summary>
@@ -86,11 +77,4 @@ public sealed class FeatureScalerTests : IDisposable
     }
 
     public void Dispose() => _device.Dispose();
-
-    private double[] Scores(Learner learner, MemoryRows rows, FeatureScaler? scaler)
-    {
-        using ReplicaGroup replicas = ReplicaGroup.Of(learner);
-        using Evaluator evaluator = new(replicas, rows, 5, scaler);
-        return evaluator.Run().Scores;
-    }
 }

@@ -1,8 +1,5 @@
 using CudaTrainer.Data.Video;
-using CudaTrainer.Engine.Devices;
-using CudaTrainer.Engine.Nn;
 using CudaTrainer.Training.Features;
-using CudaTrainer.Training.Learning;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Engine.Tests.Training;
@@ -65,7 +62,8 @@ public sealed class MotionWhiteningTests
             for (int j = 0; j <= i; j++)
             {
                 // Families are whitened each by itself.
-                if (i < MotionFamily.All[0].Components == j < MotionFamily.All[0].Components)
+                int ofFirst = FeatureBlock.OfMotion(0)[0].Components;
+                if (i < ofFirst == j < ofFirst)
                 {
                     clips.Average(clip => clip[first + i] * clip[first + j]).ShouldBe(i == j ? 1 : 0, 0.01, $"{i}, {j}");
                 }
@@ -92,23 +90,7 @@ public sealed class MotionWhiteningTests
     public void The_folded_model_answers_raw_motion_as_the_original_answers_components(string name)
     {
         MemoryRows rows = Rows(60, FeatureStream.Motion);
-        FeatureScaler scaler = FeatureScaler.Fit(rows, FeatureStream.Motion);
-        using CpuDevice device = new(threads: 1);
-        using Learner learner = new(device, ModelCases.New(name, new ClassifierOptions(rows.Dimension)), TrainingFixture.Learner());
-        learner.Parameters.Initialize(7);
-        double[] whitened = Scores(scaler), raw = Scores(null);
-        scaler.FoldInto(learner.Model);
-        double[] folded = Scores(null);
-
-        folded.Zip(whitened).ShouldAllBe(pair => Math.Abs(pair.First - pair.Second) < 2e-4);
-        raw.Zip(whitened).ShouldContain(pair => Math.Abs(pair.First - pair.Second) > 1e-3);
-
-        double[] Scores(FeatureScaler? applied)
-        {
-            using ReplicaGroup replicas = ReplicaGroup.Of(learner);
-            using Evaluator evaluator = new(replicas, rows, 5, applied);
-            return evaluator.Run().Scores;
-        }
+        ModelCases.ShouldFold(name, rows, FeatureScaler.Fit(rows, FeatureStream.Motion), tolerance: 2e-4);
     }
 
     /// <summary>90 factors, the first of which moves everything.</summary>

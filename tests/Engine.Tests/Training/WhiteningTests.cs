@@ -133,23 +133,7 @@ public sealed class WhiteningTests : IDisposable
     public void The_folded_model_answers_raw_features_as_the_original_answers_components(string name)
     {
         MemoryRows rows = Rows(30, 600);
-        FeatureScaler scaler = FeatureScaler.Fit(rows, components: 12);
-        using CpuDevice device = new(threads: 1);
-        using Learner learner = new(device, ModelCases.New(name, new ClassifierOptions(rows.Dimension)), TrainingFixture.Learner());
-        learner.Parameters.Initialize(7);
-        double[] whitened = Scores(scaler), raw = Scores(null);
-        scaler.FoldInto(learner.Model);
-        double[] folded = Scores(null);
-
-        folded.Zip(whitened).ShouldAllBe(pair => Math.Abs(pair.First - pair.Second) < 1e-4);
-        raw.Zip(whitened).ShouldContain(pair => Math.Abs(pair.First - pair.Second) > 1e-3);
-
-        double[] Scores(FeatureScaler? applied)
-        {
-            using ReplicaGroup replicas = ReplicaGroup.Of(learner);
-            using Evaluator evaluator = new(replicas, rows, 5, applied);
-            return evaluator.Run().Scores;
-        }
+        ModelCases.ShouldFold(name, rows, FeatureScaler.Fit(rows, components: 12), tolerance: 1e-4);
     }
 
     [Fact]
