@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define CTV_API __attribute__((visibility("default")))
-#define CTV_ABI 4
+#define CTV_ABI 5
 
 // Why a file could not be read or written. The numbers are part of the interface.
 enum ctv_fault
@@ -35,8 +35,8 @@ enum ctv_fault
 // A decoded frame, offered as a small grey picture.
 typedef struct ctv_glimpse
 {
-    double seconds;        // its time stamp as the container says
-    double frame_seconds;  // from one frame to the next where the stamps do not say
+    double seconds;        // when it is shown, from the first frame on; see timeline.c
+    double step;           // since the frame before; 0 for the first
     int32_t width, height; // as displayed
     int32_t columns, rows; // of the picture; to be filled in, like `pixels`
     uint8_t *pixels;       // where it goes: luma, 0 to 255, averaged down, row by row
@@ -69,9 +69,9 @@ typedef struct ctv_info
 {
     int64_t decoded_frames; // frames that really decode
     int64_t decode_errors;  // damaged packets and frames
-    double frame_rate;      // frames per second, 0 when unknown
-    double duration;        // seconds as the container says, 0 when unknown
-    int32_t width, height;  // as displayed, before resizing
+    double frame_rate;      // frames per second: the mean by the time stamps, as the container says where that agrees; 0 when unknown
+    double duration;        // seconds to the end of the last frame by the time stamps; before the first as the container says, or 0
+    int32_t width, height;  // as displayed (shape of the pixels, rotation), before resizing
     int32_t passes;         // 1, or 2 when the kept frames did not include all samples
     char codec[32];
     char container[64];
@@ -82,9 +82,10 @@ typedef struct ctv_info
 typedef struct ctv_frame
 {
     int64_t index;              // from 0
+    double seconds;             // when it is shown, from the first frame on
     const uint8_t *rgb;         // RGB24, height * width * 3
     int32_t width, height;
-    int32_t rate_num, rate_den; // frames per second, 0/1 when unknown
+    int32_t rate_num, rate_den; // frames per second as the container claims, 0/1 when unknown; not for telling the time
 } ctv_frame;
 
 // Gets every frame of a walk in order, on the reading thread. Anything but 0 ends the walk as CTV_CANCELLED.
@@ -105,7 +106,7 @@ typedef struct ctv_write_options
     int32_t quality;    // 1 (small) to 100 (good)
     int32_t rotation;   // clockwise degrees a player must turn the pictures: 0, 90, 180, 270
     int32_t fast_start; // mp4, mov: index at the front
-    int32_t reserved;
+    int32_t has_times;  // non-zero: each frame has a time of its own, and the rate is that of a container that knows only one
 } ctv_write_options;
 
 typedef struct ctv_writer ctv_writer;
@@ -138,8 +139,9 @@ CTV_API int32_t ctv_can_encode(const char *codec);
 // `container` is the usual file extension, without a dot; the file at `path` is created or overwritten.
 CTV_API int32_t ctv_writer_open(const char *path, const char *container, const char *codec, const ctv_write_options *options,
                                 ctv_writer **writer, char *message, int32_t message_bytes);
-// One RGB24 picture of width * height * 3 bytes.
-CTV_API int32_t ctv_writer_add(ctv_writer *writer, const uint8_t *rgb, int64_t rgb_bytes, char *message,
+// One RGB24 picture of width * height * 3 bytes, shown at `seconds` if the writer has times. One that would take the place of
+// the picture before it is left out.
+CTV_API int32_t ctv_writer_add(ctv_writer *writer, const uint8_t *rgb, int64_t rgb_bytes, double seconds, char *message,
                                int32_t message_bytes);
 // Writes what is still buffered and the trailer. The writer remains to be freed.
 CTV_API int32_t ctv_writer_finish(ctv_writer *writer, char *message, int32_t message_bytes);

@@ -48,12 +48,9 @@ static int32_t shrink(struct ctv_grey *grey, const AVFrame *frame, int width, in
 int32_t ctv_grey_show(struct ctv_grey *grey, const ctv_watcher *watcher, const struct ctv_stream *stream, const AVFrame *frame,
                       const struct ctv_error *error)
 {
-    AVRational rate = av_guess_frame_rate(stream->format, stream->video, NULL);
     struct ctv_orientation orientation = ctv_orientation_of(stream->video, frame);
-    ctv_glimpse glimpse = {.seconds = stream->seconds,
-                           .frame_seconds = rate.num > 0 && rate.den > 0 ? (double)rate.den / rate.num : 1.0 / 25,
-                           .width = orientation.transpose ? frame->height : frame->width,
-                           .height = orientation.transpose ? frame->width : frame->height};
+    ctv_glimpse glimpse = {.seconds = stream->timeline.seconds, .step = stream->timeline.latest_step};
+    ctv_displayed_size(stream->format, stream->video, frame, &glimpse.width, &glimpse.height);
     int32_t answer = watcher->wants(watcher->state, &glimpse);
     if (answer == 0)
         return CTV_OK;

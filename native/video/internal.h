@@ -44,6 +44,11 @@ const char *ctv_averror(int code);
 void ctv_log_begin(void);
 // The last message since ctv_log_begin, or the text of `code` if there was none.
 const char *ctv_log_last(int code);
+// How many pictures this thread's decoders have made up so far because the file lacks them.
+int64_t ctv_log_inventions(void);
+// How often the numbering of a transport stream has broken so far on this thread, in other elementary streams than the watched.
+int64_t ctv_log_breaks(void);
+void ctv_log_watch(int pid);
 
 // ---- clock.c ----
 
@@ -109,6 +114,8 @@ struct ctv_orientation
 
 struct ctv_orientation ctv_orientation_of(const AVStream *stream, const AVFrame *frame);
 void ctv_orient(struct ctv_picture *picture, struct ctv_orientation orientation);
+// How large a decoded picture is shown: pixels that are no squares make it wider or narrower, then it is turned.
+void ctv_displayed_size(AVFormatContext *format, AVStream *stream, const AVFrame *frame, int *width, int *height);
 // Marks a stream so that players turn it clockwise by 0, 90, 180 or 270 degrees.
 int ctv_orientation_mark(AVStream *stream, int clockwise_degrees);
 
@@ -116,6 +123,26 @@ int ctv_orientation_mark(AVStream *stream, int clockwise_degrees);
 
 // To packed RGB24.
 int32_t ctv_resize_picture(const struct ctv_picture *picture, uint8_t *target, int width, int height);
+
+// ---- timeline.c ----
+
+struct ctv_timeline
+{
+    int64_t frames;
+    double seconds;       // of the latest frame, from the first
+    double latest_step;   // since the frame before; 0 for the first
+    double end;           // when the latest frame goes
+    double step;          // that is usual between two stamps
+    double last_duration; // of the latest frame, as it says; 0 when it does not
+    bool has_stamp;
+    double stamp, stamp_seconds; // the latest stamp that was believed, and when its frame is shown
+    bool doubted;                // the latest frame had one that was not
+    double doubted_stamp, doubted_seconds;
+};
+
+void ctv_timeline_add(struct ctv_timeline *timeline, AVFormatContext *format, AVStream *video, const AVFrame *frame);
+// Frames per second: the mean, or what the container claims where that agrees.
+double ctv_timeline_rate(const struct ctv_timeline *timeline, AVRational claimed);
 
 // ---- stream.c ----
 
@@ -131,9 +158,17 @@ struct ctv_stream
     AVPacket *packet;
     AVFrame *frame;
     int64_t decoded;      // frames out of the decoder so far
-    double seconds;       // time stamp of the latest of them
+    struct ctv_timeline timeline;
     int64_t errors;       // damaged packets and frames
     bool truncated;       // a packet, or the index, reaches beyond the end of the file
+    int interrupted;      // packets since the one marked at a broadcast's break, from 1; 0 without one
+    bool is_joined;       // at that break the whole broadcast begins anew
+    int64_t breaks;       // of its other elementary streams before it
+    bool was_key;         // the latest packet
+    int64_t was_at;       // its decoding time stamp
+    bool has_head;        // a keyframe has been there
+    int64_t headless;     // packets before it
+    int64_t inventions;   // of this thread's decoders at the latest frame
     int64_t first_error_frame;
     double first_error_seconds;
     char first_error[256];
@@ -149,6 +184,8 @@ int32_t ctv_stream_decode(struct ctv_stream *stream, ctv_frame_sink *sink, void 
 void ctv_stream_close(struct ctv_stream *stream);
 // What the stream says of itself; before the first frame, since a frame knows its size better.
 void ctv_stream_describe(const struct ctv_stream *stream, ctv_info *info);
+// What decoding showed.
+void ctv_stream_measure(const struct ctv_stream *stream, ctv_info *info);
 // After decoding: CTV_OK for a sound stream, or if some frames decoded and damage is tolerated.
 int32_t ctv_stream_judge(const struct ctv_stream *stream, bool tolerate_damage);
 

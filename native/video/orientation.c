@@ -1,8 +1,10 @@
 // Phones store pictures as the sensor sees them and a 3x3 matrix that says how to hold them. Of that matrix only the eight
-// right-angled cases matter; any other angle is left as stored, as most players do.
+// right-angled cases matter; any other angle is left as stored, as most players do. Broadcasts and discs store pixels that are
+// not square.
 #include "internal.h"
 
 #include <libavutil/display.h>
+#include <math.h>
 #include <stdlib.h>
 
 static const int32_t *stream_matrix(const AVStream *stream)
@@ -64,6 +66,19 @@ void ctv_orient(struct ctv_picture *picture, struct ctv_orientation orientation)
             picture->planes[channel] += (picture->height - 1) * picture->step_y;
         picture->step_y = -picture->step_y;
     }
+}
+
+void ctv_displayed_size(AVFormatContext *format, AVStream *stream, const AVFrame *frame, int *width, int *height)
+{
+    const double most_side = 16384, widest = 32;
+    AVRational pixel = av_guess_sample_aspect_ratio(format, stream, (AVFrame *)frame);
+    double shape = pixel.num > 0 && pixel.den > 0 ? av_q2d(pixel) : 1;
+    if (shape > widest || shape < 1 / widest)
+        shape = 1;
+    *width = (int)FFMIN(most_side, FFMAX(1, round(frame->width * shape)));
+    *height = frame->height;
+    if (ctv_orientation_of(stream, frame).transpose)
+        FFSWAP(int, *width, *height);
 }
 
 int ctv_orientation_mark(AVStream *stream, int clockwise_degrees)

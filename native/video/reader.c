@@ -87,11 +87,7 @@ static int32_t keep_frame(void *state, const AVFrame *frame, int64_t index)
 {
     struct reader *reader = state;
     if (index == 0)
-    {
-        bool turned = ctv_orientation_of(reader->stream.video, frame).transpose;
-        reader->info->width = turned ? frame->height : frame->width;
-        reader->info->height = turned ? frame->width : frame->height;
-    }
+        ctv_displayed_size(reader->stream.format, reader->stream.video, frame, &reader->info->width, &reader->info->height);
     if (reader->options->watcher)
     {
         int32_t fault = ctv_grey_show(&reader->grey, reader->options->watcher, &reader->stream, frame, &reader->error);
@@ -222,8 +218,7 @@ static int32_t first_pass(struct reader *reader)
     reader->expected_total = FFMAX(0, FFMIN(reader->stream.video->nb_frames, INT32_MAX));
     reader->keeping = reader->keeping_all = reader->rgb != NULL;
     fault = ctv_stream_decode(&reader->stream, keep_frame, reader);
-    reader->info->decoded_frames = reader->stream.decoded;
-    reader->info->decode_errors = reader->stream.errors;
+    ctv_stream_measure(&reader->stream, reader->info);
     reader->info->passes = 1;
     if (fault == CTV_OK)
         fault = ctv_stream_judge(&reader->stream, reader->options->tolerate_damage != 0);

@@ -135,7 +135,7 @@ static void note_damage(struct ctv_stream *stream, int code)
     if (stream->errors++ > 0)
         return;
     stream->first_error_frame = stream->decoded;
-    stream->first_error_seconds = stream->seconds;
+    stream->first_error_seconds = stream->timeline.seconds;
     av_strlcpy(stream->first_error, ctv_log_last(code), sizeof stream->first_error);
 }
 
@@ -161,11 +161,10 @@ static int32_t receive_frames(struct ctv_stream *stream, ctv_frame_sink *sink, v
             continue;
         }
         failures = 0;
-        if (stream->frame->decode_error_flags != 0 || stream->frame->flags & AV_FRAME_FLAG_CORRUPT)
+        if (ctv_log_inventions() > stream->inventions || stream->frame->decode_error_flags != 0 || stream->frame->flags & AV_FRAME_FLAG_CORRUPT)
             note_damage(stream, AVERROR_INVALIDDATA);
-        int64_t time = stream->frame->best_effort_timestamp;
-        if (time != AV_NOPTS_VALUE)
-            stream->seconds = (double)time * av_q2d(stream->video->time_base);
+        stream->inventions = ctv_log_inventions();
+        ctv_timeline_add(&stream->timeline, stream->format, stream->video, stream->frame);
         int32_t verdict = sink(state, stream->frame, stream->decoded);
         stream->decoded++;
         av_frame_unref(stream->frame);
@@ -186,9 +185,74 @@ static int32_t decode_packet(struct ctv_stream *stream, const AVPacket *packet, 
     return receive_frames(stream, sink, state);
 }
 
+// What comes before the first keyframe refers to pictures that the file does not have; some decoders would take grey for them.
+static bool is_headless(struct ctv_stream *stream, bool is_key)
+{
+    const AVCodecDescriptor *codec = avcodec_descriptor_get(stream->video->codecpar->codec_id);
+    if (stream->has_head || is_key || (codec && codec->props & AV_CODEC_PROP_INTRA_ONLY))
+    {
+        stream->has_head = true;
+        return false;
+    }
+    stream->headless++;
+    return true;
+}
+
+// Another recording begins with this packet, after the break whose mark lies two packets back: all its elementary streams are
+// numbered anew, and it begins with a keyframe. Of keyframes alone a loss looks the same, but for its time stamps.
+static bool begins_anew(const struct ctv_stream *stream)
+{
+    const AVPacket *packet = stream->packet;
+    bool is_key = packet->flags & AV_PKT_FLAG_KEY;
+    double step = (double)(packet->dts - stream->was_at) * av_q2d(stream->video->time_base);
+    return stream->is_joined && is_key && (!stream->was_key || step < 0 || step > 1);
+}
+
+// A demuxer that parses frames apart marks the one before the frame in or behind which a broadcast's numbering breaks. Either
+// packets were lost there, or two sound recordings were joined behind it; then the decoder begins anew, so that nothing refers
+// across.
+static int32_t take_packet(struct ctv_stream *stream, ctv_frame_sink *sink, void *state)
+{
+    AVPacket *packet = stream->packet;
+    bool is_key = packet->flags & AV_PKT_FLAG_KEY, is_corrupt = packet->flags & AV_PKT_FLAG_CORRUPT;
+    if (is_headless(stream, is_key))
+        return CTV_OK;
+    if (stream->interrupted > 0 && stream->interrupted++ == 2)
+    {
+        stream->interrupted = 0;
+        if (begins_anew(stream))
+        {
+            int32_t verdict = decode_packet(stream, NULL, sink, state);
+            avcodec_flush_buffers(stream->codec);
+            if (verdict != CTV_OK)
+                return verdict;
+        }
+        else
+            note_damage(stream, AVERROR_INVALIDDATA);
+    }
+    if (is_corrupt && stream->format->iformat->flags & AVFMT_TS_DISCONT)
+    {
+        stream->interrupted = 1;
+        stream->is_joined = ctv_log_breaks() > stream->breaks;
+        packet->flags &= ~AV_PKT_FLAG_CORRUPT; // decoders hand it on to their frames
+    }
+    else if (is_corrupt)
+    {
+        stream->truncated |= data_ended(stream);
+        note_damage(stream, AVERROR_INVALIDDATA);
+    }
+    else if (stream->interrupted == 0)
+        stream->breaks = ctv_log_breaks();
+    stream->was_key = is_key;
+    stream->was_at = packet->dts;
+    return decode_packet(stream, packet, sink, state);
+}
+
 int32_t ctv_stream_decode(struct ctv_stream *stream, ctv_frame_sink *sink, void *state)
 {
     ctv_log_begin();
+    stream->inventions = ctv_log_inventions();
+    ctv_log_watch(stream->video->id);
     int32_t verdict = CTV_OK;
     while (verdict == CTV_OK)
     {
@@ -210,18 +274,18 @@ int32_t ctv_stream_decode(struct ctv_stream *stream, ctv_frame_sink *sink, void 
             break;
         }
         if (stream->packet->stream_index == stream->video->index)
-        {
-            if (stream->packet->flags & AV_PKT_FLAG_CORRUPT)
-            {
-                stream->truncated |= data_ended(stream);
-                note_damage(stream, AVERROR_INVALIDDATA);
-            }
-            verdict = decode_packet(stream, stream->packet, sink, state);
-        }
+            verdict = take_packet(stream, sink, state);
         av_packet_unref(stream->packet);
     }
     if (verdict == CTV_OK)
+    {
+        if (stream->interrupted > 0)
+        {
+            stream->truncated |= data_ended(stream);
+            note_damage(stream, AVERROR_INVALIDDATA);
+        }
         verdict = decode_packet(stream, NULL, sink, state);
+    }
     return verdict == CTV_ENOUGH ? CTV_OK : verdict;
 }
 
@@ -239,9 +303,23 @@ void ctv_stream_describe(const struct ctv_stream *stream, ctv_info *info)
     info->height = stream->video->codecpar->height;
 }
 
+void ctv_stream_measure(const struct ctv_stream *stream, ctv_info *info)
+{
+    info->decoded_frames = stream->decoded;
+    info->decode_errors = stream->errors;
+    if (stream->decoded == 0)
+        return;
+    info->duration = stream->timeline.end;
+    info->frame_rate = ctv_timeline_rate(&stream->timeline, av_guess_frame_rate(stream->format, stream->video, NULL));
+}
+
 int32_t ctv_stream_judge(const struct ctv_stream *stream, bool tolerate_damage)
 {
     const char *codec = avcodec_get_name(stream->video->codecpar->codec_id);
+    if (stream->decoded == 0 && stream->errors == 0 && stream->headless > 0)
+        return ctv_fail(stream->error, CTV_ZERO_FRAMES,
+                        "none of its %" PRId64 " %s packets is a keyframe, which the others refer to: the beginning is missing",
+                        stream->headless, codec);
     if (stream->decoded == 0 && stream->errors == 0)
         return ctv_fail(stream->error, CTV_ZERO_FRAMES, "its %s stream holds no frame", codec);
     if (stream->decoded == 0)

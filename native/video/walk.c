@@ -22,12 +22,11 @@ struct walk
 };
 
 // The first frame decides: the size may change within a stream, but not for whoever receives the pictures.
-static int32_t choose_size(struct walk *walk, const struct ctv_picture *picture)
+static int32_t choose_size(struct walk *walk, const AVFrame *frame)
 {
-    walk->info->width = picture->width;
-    walk->info->height = picture->height;
-    walk->width = walk->options->width > 0 ? walk->options->width : picture->width;
-    walk->height = walk->options->height > 0 ? walk->options->height : picture->height;
+    ctv_displayed_size(walk->stream.format, walk->stream.video, frame, &walk->info->width, &walk->info->height);
+    walk->width = walk->options->width > 0 ? walk->options->width : walk->info->width;
+    walk->height = walk->options->height > 0 ? walk->options->height : walk->info->height;
     walk->rgb = av_malloc((size_t)walk->width * walk->height * 3);
     return walk->rgb ? CTV_OK
                      : ctv_fail(&walk->error, CTV_OUT_OF_MEMORY, "no memory for a %dx%d picture", walk->width, walk->height);
@@ -42,13 +41,13 @@ static int32_t hand_on(void *state, const AVFrame *frame, int64_t index)
         return fault;
     ctv_orient(&picture, ctv_orientation_of(walk->stream.video, frame));
     if (!walk->rgb)
-        fault = choose_size(walk, &picture);
+        fault = choose_size(walk, frame);
     if (fault == CTV_OK)
         fault = ctv_resize_picture(&picture, walk->rgb, walk->width, walk->height);
     if (fault != CTV_OK)
         return fault;
-    ctv_frame delivered = {.index = index, .rgb = walk->rgb, .width = walk->width, .height = walk->height,
-                           .rate_num = walk->rate.num, .rate_den = walk->rate.den};
+    ctv_frame delivered = {.index = index, .seconds = walk->stream.timeline.seconds, .rgb = walk->rgb, .width = walk->width,
+                           .height = walk->height, .rate_num = walk->rate.num, .rate_den = walk->rate.den};
     if (walk->options->watcher)
         fault = ctv_grey_show(&walk->grey, walk->options->watcher, &walk->stream, frame, &walk->error);
     if (fault != CTV_OK)
@@ -69,8 +68,7 @@ static int32_t walk_through(struct walk *walk)
     if (walk->rate.num <= 0 || walk->rate.den <= 0)
         walk->rate = (AVRational){0, 1};
     fault = ctv_stream_decode(&walk->stream, hand_on, walk);
-    walk->info->decoded_frames = walk->stream.decoded;
-    walk->info->decode_errors = walk->stream.errors;
+    ctv_stream_measure(&walk->stream, walk->info);
     walk->info->passes = 1;
     if (fault == CTV_OK)
         fault = ctv_stream_judge(&walk->stream, false);

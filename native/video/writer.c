@@ -4,6 +4,7 @@
 
 #include <libavutil/imgutils.h>
 #include <libavutil/opt.h>
+#include <math.h>
 #include <string.h>
 
 enum quality_kind
@@ -48,6 +49,9 @@ struct ctv_writer
     AVFrame *frame;
     AVPacket *packet;
     int64_t count;
+    bool has_times;
+    int64_t last_time;  // of the latest frame, in the codec's time base
+    int64_t frame_time; // how long a frame of the rate is shown
     bool finished;
 };
 
@@ -146,6 +150,11 @@ static int32_t open_encoder(ctv_writer *writer, const char *name, const ctv_writ
     codec->colorspace = is_rgb ? AVCOL_SPC_UNSPECIFIED : AVCOL_SPC_SMPTE170M;
     codec->framerate = (AVRational){options->frame_rate_num, options->frame_rate_den};
     codec->time_base = av_inv_q(codec->framerate);
+    // MPEG-4 counts at most 65535 ticks a second; 60000 have all usual rates.
+    if (options->has_times && writer->format->oformat->flags & AVFMT_VARIABLE_FPS)
+        codec->time_base = (AVRational){1, 60000};
+    writer->has_times = options->has_times != 0;
+    writer->frame_time = FFMAX(1, av_rescale_q(1, av_inv_q(codec->framerate), codec->time_base));
     codec->thread_count = 1;
     codec->flags |= AV_CODEC_FLAG_BITEXACT;
     if (writer->format->oformat->flags & AVFMT_GLOBALHEADER)
@@ -252,27 +261,33 @@ static int32_t encode(ctv_writer *writer, const AVFrame *frame, const struct ctv
             break;
         writer->packet->stream_index = writer->stream->index;
         if (writer->packet->duration == 0)
-            writer->packet->duration = 1;
+            writer->packet->duration = writer->frame_time;
         av_packet_rescale_ts(writer->packet, writer->codec->time_base, writer->stream->time_base);
         code = av_interleaved_write_frame(writer->format, writer->packet);
     }
     return ctv_fail(error, CTV_WRITE_FAILED, "frame %lld: %s", (long long)writer->count, ctv_log_last(code));
 }
 
-int32_t ctv_writer_add(ctv_writer *writer, const uint8_t *rgb, int64_t rgb_bytes, char *message, int32_t message_bytes)
+int32_t ctv_writer_add(ctv_writer *writer, const uint8_t *rgb, int64_t rgb_bytes, double seconds, char *message,
+                       int32_t message_bytes)
 {
     const struct ctv_error error = {message, message_bytes};
     ctv_fail(&error, CTV_OK, "%s", "");
-    if (!writer || writer->finished || !rgb || rgb_bytes != (int64_t)writer->width * writer->height * 3)
+    if (!writer || writer->finished || !rgb || rgb_bytes != (int64_t)writer->width * writer->height * 3 ||
+        (writer->has_times && !(seconds >= 0 && seconds < 1e9)))
         return ctv_fail(&error, CTV_INVALID_ARGUMENT, "the writer is closed or the picture has the wrong size");
     ctv_log_begin();
+    int64_t time = writer->has_times ? llrint(seconds / av_q2d(writer->codec->time_base)) : writer->count;
+    if (writer->count > 0 && time <= writer->last_time)
+        return CTV_OK;
+    writer->last_time = time;
     if (av_frame_make_writable(writer->frame) < 0)
         return ctv_fail(&error, CTV_OUT_OF_MEMORY, "no memory for a picture");
     av_image_copy_plane(writer->rgb->data[0], writer->rgb->linesize[0], rgb, writer->width * 3, writer->width * 3,
                         writer->height);
     sws_scale(writer->sws, (const uint8_t *const *)writer->rgb->data, writer->rgb->linesize, 0, writer->height,
               writer->frame->data, writer->frame->linesize);
-    writer->frame->pts = writer->count;
+    writer->frame->pts = time;
     writer->frame->quality = writer->codec->global_quality;
     int32_t fault = encode(writer, writer->frame, &error);
     writer->count++;

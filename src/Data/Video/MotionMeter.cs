@@ -10,9 +10,6 @@ internal sealed unsafe class MotionMeter : IDisposable
 {
     private const double PairsASecond = 15;
 
-    /// <summary>Seconds; time stamps further apart than that have jumped.</summary>
-    private const double LongestStep = 10;
-
     /// <summary>Pairs; the memory of a longer video is not kept for the next.</summary>
     private const int MostKept = 4096;
 
@@ -25,7 +22,7 @@ internal sealed unsafe class MotionMeter : IDisposable
     private float[] _features = [];
     private long _frames;
     private long _pictures;
-    private double _stamp;
+    private double _clock;
     private double _taken;
 
     public MotionMeter() => _self = GCHandle.Alloc(this);
@@ -35,9 +32,6 @@ internal sealed unsafe class MotionMeter : IDisposable
 
     /// <summary>What went wrong while native code called; it then ended the reading.</summary>
     public Exception? Failure { get; private set; }
-
-    /// <summary>Seconds of the latest frame from the first, without jumps of the time stamps.</summary>
-    public double Clock { get; private set; }
 
     /// <summary>Pairs that motion was measured between and nobody has taken.</summary>
     public int Pairs { get; private set; }
@@ -108,17 +102,10 @@ internal sealed unsafe class MotionMeter : IDisposable
     private bool Wants(NativeVideo.Glimpse* glimpse)
     {
         bool isFirst = _frames++ == 0;
-        double step = isFirst ? glimpse->FrameSeconds : glimpse->Seconds - _stamp;
-        if (!(step > 0 && step < LongestStep))
-        {
-            step = glimpse->FrameSeconds;
-        }
-
-        _stamp = glimpse->Seconds;
-        Clock = isFirst ? 0 : Clock + step;
+        _clock = glimpse->Seconds;
 
         // The nearest to the wished for distance: every round(rate / 15)-th frame of a constant rate.
-        if (!isFirst && Clock - _taken + (0.5 * step) < 1 / PairsASecond)
+        if (!isFirst && _clock - _taken + (0.5 * glimpse->Step) < 1 / PairsASecond)
         {
             return false;
         }
@@ -139,7 +126,7 @@ internal sealed unsafe class MotionMeter : IDisposable
     private void Take()
     {
         double before = _taken;
-        _taken = Clock;
+        _taken = _clock;
         if (_pictures++ == 0)
         {
             _descriptor!.Begin(_picture);
@@ -155,12 +142,12 @@ internal sealed unsafe class MotionMeter : IDisposable
         }
 
         Span<float> features = _features.AsSpan(Pairs * MotionFeatures.PerPair, MotionFeatures.PerPair);
-        if (_descriptor!.Next(_picture, Clock - before, features) == PicturePair.Cut)
+        if (_descriptor!.Next(_picture, _clock - before, features) == PicturePair.Cut)
         {
             return;
         }
 
-        (_starts[Pairs], _ends[Pairs]) = (before, Clock);
+        (_starts[Pairs], _ends[Pairs]) = (before, _clock);
         Pairs++;
     }
 }

@@ -13,7 +13,7 @@ internal sealed unsafe class NativeVideo
 {
     internal const int MessageBytes = 1024;
 
-    private const int Abi = 4;
+    private const int Abi = 5;
 
     private static readonly List<string> Names = [];
 
@@ -32,7 +32,7 @@ internal sealed unsafe class NativeVideo
         CanEncode = (delegate* unmanaged[Cdecl]<byte*, int>)NativeLibrary.GetExport(library, "ctv_can_encode");
         WriterOpen = (delegate* unmanaged[Cdecl]<byte*, byte*, byte*, WriteOptions*, nint*, byte*, int, int>)
             NativeLibrary.GetExport(library, "ctv_writer_open");
-        WriterAdd = (delegate* unmanaged[Cdecl]<nint, byte*, long, byte*, int, int>)
+        WriterAdd = (delegate* unmanaged[Cdecl]<nint, byte*, long, double, byte*, int, int>)
             NativeLibrary.GetExport(library, "ctv_writer_add");
         WriterFinish = (delegate* unmanaged[Cdecl]<nint, byte*, int, int>)
             NativeLibrary.GetExport(library, "ctv_writer_finish");
@@ -51,7 +51,7 @@ internal sealed unsafe class NativeVideo
 
     public delegate* unmanaged[Cdecl]<byte*, byte*, byte*, WriteOptions*, nint*, byte*, int, int> WriterOpen { get; }
 
-    public delegate* unmanaged[Cdecl]<nint, byte*, long, byte*, int, int> WriterAdd { get; }
+    public delegate* unmanaged[Cdecl]<nint, byte*, long, double, byte*, int, int> WriterAdd { get; }
 
     public delegate* unmanaged[Cdecl]<nint, byte*, int, int> WriterFinish { get; }
 
@@ -134,7 +134,7 @@ internal sealed unsafe class NativeVideo
     internal struct Glimpse
     {
         public double Seconds;
-        public double FrameSeconds;
+        public double Step;
         public int Width;
         public int Height;
         public int Columns;
@@ -206,6 +206,7 @@ internal sealed unsafe class NativeVideo
     internal struct Frame
     {
         public long Index;
+        public double Seconds;
         public byte* Rgb;
         public int Width;
         public int Height;
@@ -223,6 +224,6 @@ internal sealed unsafe class NativeVideo
         public int Quality;
         public int Rotation;
         public int FastStart;
-        public int Reserved;
+        public int HasTimes;
     }
 }

@@ -7,7 +7,7 @@ namespace CudaTrainer.Data.Video;
 /// <summary>One frame of a <see cref="VideoFrameReader"/>.</summary>
 /// <param name="Index">From 0.</param>
 /// <param name="Rgb">[height, width, 3].</param>
-/// <param name="Seconds">From the first frame; 0 without motion.</param>
+/// <param name="Seconds">When it is shown, from the first frame on, by the time stamps.</param>
 /// <param name="Motion">Between this frame and an earlier one; null where none was measured.</param>
 public sealed record VideoFrame(long Index, byte[] Rgb, double Seconds = 0, MotionPair? Motion = null);
 
@@ -67,7 +67,7 @@ public sealed unsafe class VideoFrameReader : IDisposable
     /// <summary>How reading ended, once <see cref="Next"/> has returned null. A fault does not take back the frames before it.</summary>
     public VideoReadResult Result { get; private set; }
 
-    /// <summary>The frame rate that the container states, once there is a frame; (0, 1) when it states none.</summary>
+    /// <summary>The frame rate that the container claims, once there is a frame; (0, 1) when it claims none. It does not tell the time.</summary>
     public FrameRate Rate => _worker.Rate;
 
     /// <summary>The size of each frame, once there is one.</summary>
@@ -207,7 +207,7 @@ public sealed unsafe class VideoFrameReader : IDisposable
                 Size = (frame->Width, frame->Height);
                 lock (_lock)
                 {
-                    _frames.Enqueue(new VideoFrame(frame->Index, rgb, _meter?.Clock ?? 0, _meter?.TakePair()));
+                    _frames.Enqueue(new VideoFrame(frame->Index, rgb, frame->Seconds, _meter?.TakePair()));
                 }
 
                 Ready.Release();

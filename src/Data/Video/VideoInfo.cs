@@ -2,10 +2,12 @@ namespace CudaTrainer.Data.Video;
 
 /// <summary>What decoding a video showed, as opposed to what its container claims.</summary>
 /// <param name="DecodedFrames">Frames that really decode.</param>
-/// <param name="Width">Pixels across, as displayed (after rotation metadata), before resizing.</param>
+/// <param name="Width">Pixels across, as displayed (with the shape of the pixels and the rotation that the metadata say), before resizing.</param>
 /// <param name="Height">Pixels down, likewise.</param>
-/// <param name="FrameRate">Frames per second; 0 when unknown.</param>
-/// <param name="Duration">As the container says; zero when it does not.</param>
+/// <param name="FrameRate">
+/// Frames per second: the mean by the time stamps, or what the container says where that is within half a percent; 0 when unknown.
+/// </param>
+/// <param name="Duration">From the first frame to the end of the last, by the time stamps.</param>
 /// <param name="Codec">FFmpeg's name, such as <c>h264</c>.</param>
 /// <param name="Container">FFmpeg's name, such as <c>matroska,webm</c>.</param>
 /// <param name="DecodeErrors">Damaged packets and frames; not zero in a successful read only with

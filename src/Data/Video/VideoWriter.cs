@@ -52,8 +52,12 @@ public sealed unsafe class VideoWriter : IDisposable
 
     /// <summary>Appends one frame.</summary>
     /// <param name="rgb">[height, width, 3].</param>
+    /// <param name="seconds">
+    /// When it is shown, with <see cref="VideoWriterOptions.HasTimes"/>. A frame that would take the place of the one before it, because the
+    /// container knows one rate only, is left out.
+    /// </param>
     /// <exception cref="VideoException">Encoding or writing failed.</exception>
-    public void AddFrame(ReadOnlySpan<byte> rgb)
+    public void AddFrame(ReadOnlySpan<byte> rgb, double seconds = 0)
     {
         ObjectDisposedException.ThrowIf(_closed, this);
         if (rgb.Length != FrameBytes)
@@ -66,7 +70,7 @@ public sealed unsafe class VideoWriter : IDisposable
         fixed (byte* pixels = rgb)
         {
             int fault = _native.WriterAdd(
-                _writer.DangerousGetHandle(), pixels, rgb.Length, message, NativeVideo.MessageBytes);
+                _writer.DangerousGetHandle(), pixels, rgb.Length, seconds, message, NativeVideo.MessageBytes);
             ThrowIfFailed(fault, message);
         }
 
@@ -124,6 +128,7 @@ public sealed unsafe class VideoWriter : IDisposable
             Quality = Options.Quality,
             Rotation = Options.RotationDegrees,
             FastStart = Options.FastStart ? 1 : 0,
+            HasTimes = Options.HasTimes ? 1 : 0,
         };
         string container = Path.GetExtension(_path).TrimStart('.').ToLowerInvariant();
         byte* message = stackalloc byte[NativeVideo.MessageBytes];

@@ -12,7 +12,11 @@ public sealed record VideoWriterOptions
     /// <summary>Pixels down, 1 to 16384.</summary>
     public required int Height { get; init; }
 
+    /// <summary>Of the frames; with <see cref="HasTimes"/> only of a container that knows nothing else (avi).</summary>
     public FrameRate FrameRate { get; init; } = new(25);
+
+    /// <summary>Whether each frame comes with the time when it is shown.</summary>
+    public bool HasTimes { get; init; }
 
     public VideoCodec Codec { get; init; } = VideoCodec.H264;
 

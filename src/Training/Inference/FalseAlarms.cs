@@ -64,10 +64,14 @@ public sealed record FalseAlarms(int Videos, int Unreadable, double Hours, int E
         IReadOnlyList<WindowScore> windows = prediction.Windows!;
         WindowScore? highest = windows.MaxBy(window => window.Smoothed);
         return new WatchedVideo(
-            prediction.Path, windows.Count == 0 ? 0 : windows[^1].End, highest?.Smoothed ?? double.NaN, highest?.Centre ?? double.NaN,
+            prediction.Path, Covered(windows), highest?.Smoothed ?? double.NaN, highest?.Centre ?? double.NaN,
             windows.Count, windows.Count(window => window.Smoothed >= threshold), prediction.Events!, prediction.Status,
             prediction.Error);
     }
+
+    /// <summary>Seconds that lie in at least one window: a gap of the recording was not watched.</summary>
+    private static double Covered(IReadOnlyList<WindowScore> windows) =>
+        windows.Select((window, i) => window.End - Math.Max(window.Start, i == 0 ? 0 : windows[i - 1].End)).Sum();
 }
 
 /// <summary>JSON of <c>false_alarms.json</c>, in the form of the other files of a run.</summary>

@@ -74,8 +74,7 @@ public static class KeyFrames
             (long number, int window, double? attention) = chosen[frames.Count];
             if (frame.Index == number)
             {
-                double time = (double)number * stream.Rate.Denominator / stream.Rate.Numerator;
-                frames.Add(new KeyFrame(number, time, window, attention, width, height, Png.Encode(frame.Rgb, width, height)));
+                frames.Add(new KeyFrame(number, frame.Seconds, window, attention, width, height, Png.Encode(frame.Rgb, width, height)));
             }
 
             stream.Return(frame);

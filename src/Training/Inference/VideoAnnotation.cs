@@ -11,10 +11,13 @@ namespace CudaTrainer.Training.Inference;
 /// </summary>
 internal static class VideoAnnotation
 {
+    /// <summary>Seconds: a frame at the border of two windows belongs to the later.</summary>
+    private const double RoundingOfTimes = 1e-3;
+
     private static readonly (byte R, byte G, byte B) Red = (220, 40, 40), Green = (60, 170, 80), Dark = (24, 24, 24),
         White = (255, 255, 255);
 
-    /// <summary>Writes <paramref name="target"/> with the source's frames, rate and size; without its sound.</summary>
+    /// <summary>Writes <paramref name="target"/> with the source's frames, their times and its size as displayed; without its sound.</summary>
     /// <param name="prediction">With windows and events; at least one window.</param>
     /// <exception cref="RunException">The video cannot be written so.</exception>
     public static void Write(Prediction prediction, string target, TimeSpan timeLimit, Action<double> progress, CancellationToken stop)
@@ -28,8 +31,15 @@ internal static class VideoAnnotation
             {
                 stop.ThrowIfCancellationRequested();
                 writer ??= new VideoWriter(target,
-                    new VideoWriterOptions { Width = stream.Size.Width, Height = stream.Size.Height, FrameRate = stream.Rate, Codec = CodecFor(target, stream.Size) });
-                double time = (frame.Index + 0.5) * stream.Rate.Denominator / stream.Rate.Numerator;
+                    new VideoWriterOptions
+                    {
+                        Width = stream.Size.Width,
+                        Height = stream.Size.Height,
+                        FrameRate = RateFor(stream.Rate),
+                        HasTimes = true,
+                        Codec = CodecFor(target, stream.Size),
+                    });
+                double time = frame.Seconds + RoundingOfTimes;
                 while (window + 1 < prediction.Windows!.Count && time >= Timeline.Boundary(prediction.Windows, window + 1))
                 {
                     window++;
@@ -38,7 +48,7 @@ internal static class VideoAnnotation
                 bool isEvent = prediction.Events!.Any(happening => time >= happening.Start && time < happening.End);
                 Draw(new FramePainter(frame.Rgb, stream.Size.Width, stream.Size.Height), stream.Size, prediction.Windows[window].Smoothed,
                     prediction.Threshold, isEvent);
-                writer.AddFrame(frame.Rgb);
+                writer.AddFrame(frame.Rgb, frame.Seconds);
                 stream.Return(frame);
                 progress(time);
             }
@@ -74,6 +84,10 @@ internal static class VideoAnnotation
             Dark);
         painter.Text(edge + margin, edge + margin, text, scale, White);
     }
+
+    /// <summary>What a container claims may be the resolution of its clock.</summary>
+    private static FrameRate RateFor(FrameRate claimed) =>
+        claimed.Numerator > 0 && (double)claimed.Numerator / claimed.Denominator is >= 1 and <= 120 ? claimed : new FrameRate(30);
 
     /// <summary>H.264 has no pictures of odd size.</summary>
     private static VideoCodec CodecFor(string target, (int Width, int Height) size) => Path.GetExtension(target).ToLowerInvariant() switch

@@ -38,9 +38,9 @@ internal sealed record ScoredVideo(IReadOnlyList<WindowScore> Windows, IReadOnly
 /// once, and only the frames of one window are held.
 /// </summary>
 /// <remarks>
-/// A window is sampled like a clip of its length (<see cref="FrameSampler"/>). Windows begin every stride, counted in frames at the rate
-/// that the container states; where the last does not end with the video, one more does, which overlaps its neighbour. A video shorter than
-/// a window is one window.
+/// A window is sampled like a clip of its length (<see cref="FrameSampler"/>): its frames are those that the time stamps place in it.
+/// Windows begin every stride; where the last does not end with the video, one more does, which overlaps its neighbour. One without any
+/// frame, in a gap of the recording, is left out. A video shorter than a window is one window.
 /// </remarks>
 /// <param name="backbone">From frames [n, 224, 224, 3] UInt8 to features [n, 4096]; null for motion alone.</param>
 /// <param name="answer">From the streams' features [frames, 4096] and [frames, 231]; empty where they are not wanted.</param>
@@ -52,6 +52,9 @@ internal sealed class WindowScorer(
 {
     /// <summary>Frames of a window that are held: 616 MB, over two minutes at 30 frames a second.</summary>
     internal const int MostFrames = 4096;
+
+    /// <summary>Seconds by which time stamps are rounded in the coarsest of the usual containers.</summary>
+    private const double Slack = 1e-3;
 
     /// <summary>Frames the backbone takes at a time.</summary>
     private const int BatchFrames = 60;
@@ -68,79 +71,97 @@ internal sealed class WindowScorer(
         List<MotionPair> pairs = [];
         List<WindowScore> windows = [];
         List<WindowSample> samples = [];
-        VideoFrame?[] ring = [];
-        long count = 0, nextStart = 0, lastEnd = 0;
-        int length = 0, stride = 0;
-        double rate = 0;
+        var ring = new VideoFrame?[MostFrames];
+        long oldest = 0, count = 0, window = 0;
+        double latest = 0, covered = 0;
         float[] rgb = new float[kind.HasRgb() ? frames * Vgg19.Features : 0],
             motion = new float[kind.HasMotion() ? frames * MotionFeatures.PerStep : 0];
         while (stream.Next() is { } frame)
         {
-            if (count == 0)
+            if (frame.Index - oldest == MostFrames)
             {
-                if (stream.Rate.Numerator == 0)
-                {
-                    return Refused(VideoFault.NotAVideo, "its frame rate is unknown, so that it cannot be cut into windows of seconds");
-                }
-
-                rate = (double)stream.Rate.Numerator / stream.Rate.Denominator;
-                double lengthFrames = Math.Max(1, Math.Round(plan.Length * rate));
-                if (lengthFrames > MostFrames)
-                {
-                    return Refused(VideoFault.InvalidArgument,
-                        $"a window would have {lengthFrames:0} frames; at most {MostFrames} fit, {MostFrames / rate:0.#} s");
-                }
-
-                length = (int)lengthFrames;
-                stride = (int)Math.Max(1, Math.Round(plan.Stride * rate));
-                ring = new VideoFrame?[length];
+                return new ScoredVideo([], [], VideoFault.InvalidArgument,
+                    $"a window of {plan.Length:0.###} s has more than {MostFrames} frames; at most {latest - At(oldest).Seconds:0.#} s fit",
+                    default);
             }
 
-            ref VideoFrame? place = ref ring[(int)(frame.Index % length)];
-            if (place is not null)
-            {
-                stream.Return(place);
-            }
-
-            place = frame;
+            ring[frame.Index % MostFrames] = frame;
             if (frame.Motion is { } pair)
             {
                 pairs.Add(pair);
             }
 
-            count++;
-            if (count == nextStart + length)
+            (count, latest) = (frame.Index + 1, frame.Seconds);
+            while (latest >= (window * plan.Stride) + plan.Length - Slack)
             {
-                Score(nextStart, length);
-                nextStart += stride;
+                double start = window * plan.Stride;
+                Score(start, start + plan.Length);
+                SkipEmpty();
+            }
+
+            for (; At(oldest).Seconds < latest - plan.Length - Slack; oldest++)
+            {
+                stream.Return(At(oldest));
+                ring[oldest % MostFrames] = null;
             }
         }
 
-        if (lastEnd < count)
+        double meanStep = latest / Math.Max(1, count - 1),
+            end = Math.Max(stream.Result.Info.Duration.TotalSeconds, latest + (stream.Result.Info.Duration > TimeSpan.Zero ? 0 : meanStep));
+        while (count > 0 && covered < end && (windows.Count == 0 || latest >= covered - Slack))
         {
-            int last = (int)Math.Min(length, count);
-            Score(count - last, last);
+            double start = window * plan.Stride, planned = start + plan.Length;
+            bool fits = planned <= end + Math.Max(Slack, meanStep / 2);
+            Score(fits ? start : Math.Max(0, end - plan.Length), fits && planned < end + Slack ? planned : end);
+            SkipEmpty();
         }
 
         return new ScoredVideo(windows, samples, stream.Result.Fault, stream.Result.Reason, stream.Result.Info);
 
-        static ScoredVideo Refused(VideoFault fault, string reason) => new([], [], fault, reason, default);
+        VideoFrame At(long index) => ring[index % MostFrames]!;
 
-        void Score(long start, int total)
+        // After a window: the next that the latest frame or an earlier one is in.
+        void SkipEmpty()
+        {
+            window++;
+            bool hasFrames = Enumerable.Range(0, (int)(count - oldest)).Any(i => At(oldest + i).Seconds is var time &&
+                time >= (window * plan.Stride) - Slack && time < (window * plan.Stride) + plan.Length - Slack);
+            if (!hasFrames)
+            {
+                window = Math.Max(window, (long)Math.Floor((latest - plan.Length + Slack) / plan.Stride) + 1);
+            }
+        }
+
+        void Score(double start, double windowEnd)
         {
             stop.ThrowIfCancellationRequested();
-            features?.Forget(start);
-            long[] indices = new long[frames];
-            FrameSampler.FrameIndices(total, indices);
-            for (int i = 0; i < frames; i++)
+            long first = oldest, past;
+            for (; first < count && At(first).Seconds < start - Slack; first++)
             {
-                indices[i] += start;
             }
 
-            features?.Fill(indices, index => ring[(int)(index % length)]!.Rgb, rgb);
+            for (past = first; past < count && At(past).Seconds < windowEnd - Slack; past++)
+            {
+            }
+
+            covered = windowEnd;
+            if (past == first)
+            {
+                return;
+            }
+
+            features?.Forget(first);
+            long[] indices = new long[frames];
+            FrameSampler.FrameIndices(past - first, indices);
+            for (int i = 0; i < frames; i++)
+            {
+                indices[i] += first;
+            }
+
+            features?.Fill(indices, index => At(index).Rgb, rgb);
             if (kind.HasMotion())
             {
-                double from = ring[(int)(start % length)]!.Seconds, to = ring[(int)((start + total - 1) % length)]!.Seconds;
+                double from = At(first).Seconds, to = At(past - 1).Seconds;
                 pairs.RemoveAll(pair => pair.End <= from);
                 MotionFeatures.Steps(
                     [.. pairs.Select(pair => pair.Start)], [.. pairs.Select(pair => pair.End)],
@@ -148,13 +169,12 @@ internal sealed class WindowScorer(
             }
 
             ClipAnswer clipAnswer = answer(rgb, motion);
-            windows.Add(new WindowScore(start / rate, (start + total) / rate, clipAnswer.Violent, double.NaN)
+            windows.Add(new WindowScore(Math.Round(start, 6), Math.Round(windowEnd, 6), clipAnswer.Violent, double.NaN)
             {
                 Distance = clipAnswer.Distance,
             });
             samples.Add(new WindowSample(indices, clipAnswer.Attention));
-            lastEnd = start + total;
-            progress(lastEnd / rate);
+            progress(windowEnd);
         }
     }
 

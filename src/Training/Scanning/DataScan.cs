@@ -36,8 +36,8 @@ public sealed record DataScanOptions
 /// <param name="Detail">What was found; empty when all is well.</param>
 /// <param name="DuplicateOf">The first file of the same content.</param>
 /// <param name="Frames">That decode.</param>
-/// <param name="FrameRate">Frames per second as the container says; 0 when it does not.</param>
-/// <param name="Seconds">Frames by frame rate; 0 when it is unknown.</param>
+/// <param name="FrameRate">Frames per second; 0 when unknown.</param>
+/// <param name="Seconds">From the first frame to the end of the last, by the time stamps.</param>
 /// <param name="Container">FFmpeg's name, such as <c>matroska,webm</c>.</param>
 /// <param name="Source">What it was cut from; null when no table says so.</param>
 public sealed record ScannedFile(
@@ -164,8 +164,7 @@ public static class DataScan
             : (Ok, string.Empty);
         return new ScannedFile(
             entry.RelativePath, ClassOf(entry.RelativePath), verdict, detail, null, info.DecodedFrames, info.Width, info.Height,
-            info.FrameRate,
-            info.FrameRate > 0 ? info.DecodedFrames / info.FrameRate : 0, info.Codec ?? string.Empty, entry.Facts.Bytes,
+            info.FrameRate, info.Duration.TotalSeconds, info.Codec ?? string.Empty, entry.Facts.Bytes,
             info.Container ?? string.Empty, null);
     }
 
