@@ -36,9 +36,9 @@ static void trust(struct ctv_timeline *timeline, double stamp, double seconds)
 {
     bool follows = timeline->stamp_seconds == timeline->seconds && !timeline->doubted;
     timeline->latest_step = follows ? stamp - timeline->stamp : fmax(0, seconds - timeline->seconds);
-    // Stamps of cameras jitter: the mean of about the latest eight.
+    // Stamps of cameras jitter: the mean of about the latest four.
     if (timeline->latest_step > 0)
-        timeline->step += timeline->step > 0 ? (timeline->latest_step - timeline->step) / 8 : timeline->latest_step;
+        timeline->step += timeline->step > 0 ? (timeline->latest_step - timeline->step) / 4 : timeline->latest_step;
     timeline->stamp = stamp;
     timeline->stamp_seconds = timeline->seconds = fmax(timeline->seconds, seconds);
     timeline->doubted = false;

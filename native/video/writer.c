@@ -51,7 +51,7 @@ struct ctv_writer
     int64_t count;
     bool has_times;
     int64_t last_time;  // of the latest frame, in the codec's time base
-    int64_t frame_time; // how long a frame of the rate is shown
+    int64_t frame_time; // how long a frame is shown of which nothing else is known
     bool finished;
 };
 
@@ -150,8 +150,8 @@ static int32_t open_encoder(ctv_writer *writer, const char *name, const ctv_writ
     codec->colorspace = is_rgb ? AVCOL_SPC_UNSPECIFIED : AVCOL_SPC_SMPTE170M;
     codec->framerate = (AVRational){options->frame_rate_num, options->frame_rate_den};
     codec->time_base = av_inv_q(codec->framerate);
-    // MPEG-4 counts at most 65535 ticks a second; 60000 have all usual rates.
-    if (options->has_times && writer->format->oformat->flags & AVFMT_VARIABLE_FPS)
+    // MPEG-4 counts at most 65535 ticks a second; 60000 have all usual rates. AVI knows one rate only.
+    if (options->has_times && strcmp(writer->format->oformat->name, "avi") != 0)
         codec->time_base = (AVRational){1, 60000};
     writer->has_times = options->has_times != 0;
     writer->frame_time = FFMAX(1, av_rescale_q(1, av_inv_q(codec->framerate), codec->time_base));
@@ -168,7 +168,9 @@ static int32_t open_encoder(ctv_writer *writer, const char *name, const ctv_writ
                         encoder->name, options->width, options->height, options->frame_rate_num,
                         options->frame_rate_den, ctv_log_last(code));
     writer->stream->time_base = codec->time_base;
-    writer->stream->avg_frame_rate = codec->framerate;
+    // A rate beside times of the frames' own would be a claim that is not true.
+    if (!options->has_times)
+        writer->stream->avg_frame_rate = codec->framerate;
 
     writer->sws = sws_getContext(codec->width, codec->height, AV_PIX_FMT_RGB24, codec->width, codec->height, plain,
                                  SWS_BICUBIC | SWS_ACCURATE_RND | SWS_BITEXACT, NULL, NULL, NULL);
@@ -280,6 +282,9 @@ int32_t ctv_writer_add(ctv_writer *writer, const uint8_t *rgb, int64_t rgb_bytes
     int64_t time = writer->has_times ? llrint(seconds / av_q2d(writer->codec->time_base)) : writer->count;
     if (writer->count > 0 && time <= writer->last_time)
         return CTV_OK;
+    // The last frame is shown as long as the one before it.
+    if (writer->has_times && writer->count > 0)
+        writer->frame_time = time - writer->last_time;
     writer->last_time = time;
     if (av_frame_make_writable(writer->frame) < 0)
         return ctv_fail(&error, CTV_OUT_OF_MEMORY, "no memory for a picture");

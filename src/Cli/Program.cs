@@ -33,11 +33,12 @@ internal static class Program
         new CacheInfoCommand(),
         new CacheVerifyCommand(),
         new CacheClearCommand(),
+        new CachePruneCommand(),
         new DoctorCommand(),
         new DemoCommand(),
     ];
 
-    public static int Main(string[] arguments) => Run(arguments, Console.Out, Console.Error, TerminalSettings.Detect());
+    public static int Main(string[] arguments) => Run(arguments, Console.Out, new SteadyWriter(Console.Error), TerminalSettings.Detect());
 
     /// <returns>The exit code.</returns>
     public static int Run(IReadOnlyList<string> arguments, TextWriter output, TextWriter error, TerminalSettings settings)
@@ -59,7 +60,9 @@ internal static class Program
         Terminal terminal = new(output, error, settings, request.Arguments.Quiet, request.Arguments.Debug);
         try
         {
-            return Run(request, terminal);
+            int code = Run(request, terminal);
+            output.Flush();
+            return code;
         }
         catch (Exception exception)
         {

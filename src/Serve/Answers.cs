@@ -28,6 +28,10 @@ internal sealed record VideoResult(
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public bool? Unfamiliar { get; init; }
 
+    /// <summary>What makes the answer worth less although the video is whole; null if nothing does.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Note { get; init; }
+
     /// <summary>The pictures behind <see cref="Frames"/>, as PNG files.</summary>
     internal IReadOnlyList<byte[]> Pictures { get; init; } = [];
 }

@@ -2,7 +2,7 @@ namespace CudaTrainer.Serve;
 
 /// <summary>
 /// A folder that only this user can look into, with one file for each upload. It is gone when the program ends; after a crash the next
-/// start removes it.
+/// start removes it. One that a cleaner of temporary files removes is made anew.
 /// </summary>
 /// <remarks>
 /// The lock file in it is held as long as its program lives, whatever ends it: a folder whose lock can be had belongs to nobody any more.
@@ -14,12 +14,12 @@ internal sealed class UploadFolder : IDisposable
     private const string Extension = ".upload";
 
     private readonly string _path;
-    private readonly FileStream _lock;
+    private FileStream _lock;
 
     private UploadFolder(string path)
     {
         _path = path;
-        _lock = new FileStream(Path.Combine(path, LockName), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None);
+        _lock = Hold(path);
     }
 
     /// <summary>Makes the folder among the temporary ones, and removes those of programs that crashed.</summary>
@@ -33,13 +33,51 @@ internal sealed class UploadFolder : IDisposable
     public string FileFor(string id) => Path.Combine(_path, id + Extension);
 
     /// <summary>A new file to write an upload to.</summary>
-    public static FileStream Open(string file) => new(file, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0);
+    /// <exception cref="IOException">There is no room for it.</exception>
+    public FileStream Open(string file)
+    {
+        lock (_path)
+        {
+            if (!File.Exists(Path.Combine(_path, LockName)))
+            {
+                Directory.CreateDirectory(_path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+                _lock.Dispose();
+                _lock = Hold(_path);
+            }
+        }
+
+        return new FileStream(file, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0);
+    }
+
+    /// <summary>Removes an upload, unless somebody else has.</summary>
+    public static void Delete(string file)
+    {
+        try
+        {
+            File.Delete(file);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // Its folder has gone, or is no longer ours: there is nothing to remove.
+        }
+    }
 
     public void Dispose()
     {
-        Clear(_path);
+        try
+        {
+            Clear(_path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // Somebody has removed it, or keeps files of his own in it.
+        }
+
         _lock.Dispose();
     }
+
+    private static FileStream Hold(string path) =>
+        new(Path.Combine(path, LockName), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None);
 
     private static void DeleteStale(string parent)
     {

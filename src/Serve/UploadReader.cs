@@ -8,7 +8,8 @@ namespace CudaTrainer.Serve;
 
 /// <summary>Takes the video out of a request, in pieces, to a file: the first file of a form, or the whole body.</summary>
 /// <param name="limit">Bytes of the largest video taken.</param>
-internal sealed class UploadReader(long limit)
+/// <param name="folder">Where uploads are written.</param>
+internal sealed class UploadReader(long limit, UploadFolder folder)
 {
     /// <summary>What a form may have around its file.</summary>
     private const int FormBytes = 1 << 20;
@@ -105,7 +106,7 @@ internal sealed class UploadReader(long limit)
         byte[] piece = ArrayPool<byte>.Shared.Rent(PieceBytes);
         try
         {
-            await using FileStream file = UploadFolder.Open(path);
+            await using FileStream file = Create(path);
             long bytes = 0;
             while (await body.ReadAsync(piece, stop) is > 0 and int read)
             {
@@ -126,6 +127,21 @@ internal sealed class UploadReader(long limit)
         }
     }
 
+    private FileStream Create(string path)
+    {
+        try
+        {
+            return folder.Open(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw NoRoom();
+        }
+    }
+
+    private static ApiException NoRoom() =>
+        new(StatusCodes.Status507InsufficientStorage, "no_room", "The server has no room for the upload.");
+
     private static async Task Write(FileStream file, ReadOnlyMemory<byte> piece, CancellationToken stop)
     {
         try
@@ -134,7 +150,7 @@ internal sealed class UploadReader(long limit)
         }
         catch (IOException)
         {
-            throw new ApiException(StatusCodes.Status507InsufficientStorage, "no_room", "The server has no room for the upload.");
+            throw NoRoom();
         }
     }
 

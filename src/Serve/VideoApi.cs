@@ -121,8 +121,8 @@ internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queu
         {
             if (!isQueued)
             {
-                File.Delete(file);
                 queue.Abandon();
+                UploadFolder.Delete(file);
             }
         }
 
@@ -139,7 +139,7 @@ internal sealed class VideoApi(WebPage page, RequestGuard guard, VideoQueue queu
 
         if (isIdle)
         {
-            File.Delete(job.File);
+            UploadFolder.Delete(job.File);
         }
 
         context.Response.StatusCode = StatusCodes.Status204NoContent;

@@ -19,7 +19,7 @@ internal sealed class VideoWorker(Predictor predictor, ServeOptions options, Vid
         {
             VideoJob job = queue.Take(stop);
             (VideoResult? result, JobError? error) = Answer(job, stop);
-            File.Delete(job.File);
+            UploadFolder.Delete(job.File);
             queue.Finish(job, result, error);
             observer.Message(Severity.Info,
                 result is null
@@ -85,6 +85,7 @@ internal sealed class VideoWorker(Predictor predictor, ServeOptions options, Vid
             Math.Round(Stopwatch.GetElapsedTime(began).TotalSeconds, 3))
         {
             Unfamiliar = prediction.Unfamiliar,
+            Note = prediction.Note,
             Pictures = [.. frames.Select(frame => frame.Png)],
         }, null);
     }

@@ -80,12 +80,12 @@ internal sealed class OptionDefinition
     /// <summary>Without dashes.</summary>
     public string SettingName => _setting.Name;
 
-    /// <summary>Tells a record of training options, if this is an option of one, which settings somebody asked for.</summary>
+    /// <summary>Tells a record of options of features or of training, if this is an option of one, which settings somebody asked for.</summary>
     public void TellGiven(object options, IReadOnlySet<string> given)
     {
-        if (Part(options) is TrainingOptions)
+        if (Part(options) is FeatureOptions)
         {
-            typeof(TrainingOptions).GetProperty(nameof(TrainingOptions.Given))!.SetValue(Part(options), given);
+            typeof(FeatureOptions).GetProperty(nameof(FeatureOptions.Given))!.SetValue(Part(options), given);
         }
     }
 

@@ -43,21 +43,26 @@ internal sealed class AblateCommand : CliCommand<AblateOptions>
     protected override int Run(AblateOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
-            AblationResult result = Ablation.Execute(options.Study, options.LeaveOneOut, observer, stop);
-            observer.CloseLine();
-            if (options.Json)
+            RunHost.Show(terminal, observer, () => Ablation.Execute(options.Study, options.LeaveOneOut, observer, stop), result =>
             {
-                terminal.WriteJson(result);
-            }
-            else
+                if (options.Json)
+                {
+                    terminal.WriteJson(result);
+                }
+                else
+                {
+                    Write(result, terminal);
+                }
+            });
+            if (!options.Json)
             {
-                Write(result, options, terminal);
+                terminal.Output.WriteLine($"written to {options.Study.Output}");
             }
 
             return ExitCode.Ok;
         });
 
-    private static void Write(AblationResult result, AblateOptions options, Terminal terminal)
+    private static void Write(AblationResult result, Terminal terminal)
     {
         TextTable table = new("", ">balanced", ">95% interval", ">gain", ">95% interval", ">nonviolent", ">violent", ">AUC", ">s/epoch");
         foreach (AblationRow row in result.Rows)
@@ -87,8 +92,6 @@ internal sealed class AblateCommand : CliCommand<AblateOptions>
         {
             terminal.Output.WriteLine($"{row.Name}: not run: {row.Missing}");
         }
-
-        terminal.Output.WriteLine($"written to {options.Study.Output}");
     }
 
     private static string Points(double value) => (100 * value).ToString("+0.0;-0.0;0.0", CultureInfo.InvariantCulture);

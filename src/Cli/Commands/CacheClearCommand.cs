@@ -11,7 +11,7 @@ internal sealed record CacheClearOptions
     [Setting(SettingGroup.Data, "The feature cache", Placeholder = "DIR", Kind = "folder")]
     public string CacheDir { get; init; } = new FeatureOptions().CacheDir;
 
-    [Setting(SettingGroup.Data, "Only what the stored splits do not need: leftovers, and unfinished extractions of other features")]
+    [Setting(SettingGroup.Data, "Only what the stored splits do not need: leftovers, and features of other kinds that were put aside or not finished")]
     public bool Stale { get; init; }
 }
 

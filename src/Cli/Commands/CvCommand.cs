@@ -42,21 +42,26 @@ internal sealed class CvCommand : CliCommand<CvOptions>
     protected override int Run(CvOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
-            CrossValidationResult result = CrossValidation.Execute(options.Study, observer, stop, options.ModelOutput);
-            observer.CloseLine();
-            if (options.Json)
+            RunHost.Show(terminal, observer, () => CrossValidation.Execute(options.Study, observer, stop, options.ModelOutput), result =>
             {
-                terminal.WriteJson(result);
-            }
-            else
+                if (options.Json)
+                {
+                    terminal.WriteJson(result);
+                }
+                else
+                {
+                    Write(result, terminal);
+                }
+            });
+            if (!options.Json)
             {
-                Write(result, options, terminal);
+                terminal.Output.WriteLine($"written to {options.Study.Output}");
             }
 
             return ExitCode.Ok;
         });
 
-    private static void Write(CrossValidationResult result, CvOptions options, Terminal terminal)
+    private static void Write(CrossValidationResult result, Terminal terminal)
     {
         TextTable folds = new(">seed", ">fold", ">train", ">val", ">test", ">balanced", ">AUC", ">threshold", ">best epoch");
         foreach (FoldSummary fold in result.Folds)
@@ -101,8 +106,6 @@ internal sealed class CvCommand : CliCommand<CvOptions>
                 $"{Math.Abs(100 * gain.Value):0.0} points {(gain.Value < 0 ? "behind" : "ahead of")}");
             terminal.Output.WriteLine($"{result.Model} is {points} the linear model in balanced accuracy (95% interval {range}){surely}");
         }
-
-        terminal.Output.WriteLine($"written to {options.Study.Output}");
     }
 
     private static string Whole(int value) => value.ToString(CultureInfo.InvariantCulture);

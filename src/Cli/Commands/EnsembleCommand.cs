@@ -45,21 +45,26 @@ internal sealed class EnsembleCommand : CliCommand<EnsembleCommandOptions>
     protected override int Run(EnsembleCommandOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
-            Ensemble ensemble = EnsembleRun.Execute(options.Run with { Members = arguments }, observer, stop);
-            observer.CloseLine();
-            if (options.Json)
+            RunHost.Show(terminal, observer, () => EnsembleRun.Execute(options.Run with { Members = arguments }, observer, stop), ensemble =>
             {
-                terminal.WriteJson(ensemble);
-            }
-            else
+                if (options.Json)
+                {
+                    terminal.WriteJson(ensemble);
+                }
+                else
+                {
+                    Write(ensemble, terminal);
+                }
+            });
+            if (!options.Json)
             {
-                Write(ensemble, options.Run.Output, terminal);
+                terminal.Output.WriteLine($"written to {options.Run.Output}");
             }
 
             return ExitCode.Ok;
         });
 
-    private static void Write(Ensemble ensemble, string file, Terminal terminal)
+    private static void Write(Ensemble ensemble, Terminal terminal)
     {
         TextTable table = new("on val", ">weight", ">NLL", ">balanced", ">ROC-AUC", ">threshold");
         foreach (EnsembleMember member in ensemble.Members)
@@ -83,7 +88,6 @@ internal sealed class EnsembleCommand : CliCommand<EnsembleCommandOptions>
 
         MetricsReport.Write(terminal.Results, splits);
         terminal.Output.WriteLine();
-        terminal.Output.WriteLine($"written to {file}");
 
         void Row(string name, string weight, ClassificationMetrics metrics) => table.Row(
             name, weight, MetricText.Loss(metrics.Loss), MetricText.Percent(metrics.BalancedAccuracy), MetricText.Fraction(metrics.Auc),

@@ -45,23 +45,22 @@ internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
     protected override int Run(EvaluateOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
-            EvaluationResult result = EvaluationRun.Execute(options.Run, observer, stop);
-            observer.CloseLine();
-            if (options.Json)
+            EvaluationResult result = RunHost.Show(terminal, observer, () => EvaluationRun.Execute(options.Run, observer, stop), found =>
             {
-                Dictionary<string, object> all = result.Splits.ToDictionary(split => split.Key, split => (object)split.Value);
-                if (result.FalseAlarms is not null)
+                if (!options.Json)
                 {
-                    all["false_alarms"] = result.FalseAlarms;
+                    Write(options, found, terminal);
+                    return;
+                }
+
+                Dictionary<string, object> all = found.Splits.ToDictionary(split => split.Key, split => (object)split.Value);
+                if (found.FalseAlarms is not null)
+                {
+                    all["false_alarms"] = found.FalseAlarms;
                 }
 
                 terminal.WriteJson(all);
-            }
-            else
-            {
-                Write(options, result, terminal);
-            }
-
+            });
             return result.FalseAlarms is { Videos: 0 } ? ExitCode.Failed : ExitCode.Ok;
         });
 

@@ -60,21 +60,22 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
     protected override int Run(PredictOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
-            IReadOnlyList<Prediction> predictions = PredictionRun.Execute(options.Run with { Paths = arguments }, observer, stop);
-            observer.CloseLine();
-            if (options.Json)
+            IReadOnlyList<Prediction> predictions = RunHost.Show(terminal, observer,
+                () => PredictionRun.Execute(options.Run with { Paths = arguments }, observer, stop), found =>
             {
-                terminal.WriteJson(predictions);
-            }
-            else if (options.Csv)
-            {
-                PredictionReport.WriteCsv(terminal.Output, predictions, events: options.Run.Windows.Window is not null);
-            }
-            else
-            {
-                PredictionReport.WriteTable(terminal, predictions);
-            }
-
+                if (options.Json)
+                {
+                    terminal.WriteJson(found);
+                }
+                else if (options.Csv)
+                {
+                    PredictionReport.WriteCsv(terminal.Output, found, events: options.Run.Windows.Window is not null);
+                }
+                else
+                {
+                    PredictionReport.WriteTable(terminal, found);
+                }
+            });
             bool none = predictions.All(prediction => prediction.Violent is null),
                 some = predictions.Any(prediction => prediction.Error is not null);
             return none || (options.Strict && some) ? ExitCode.Failed : ExitCode.Ok;

@@ -46,13 +46,13 @@ internal sealed class TrainCommand : CliCommand<TrainOptions>
                 return ExitCode.Ok;
             }
 
-            TrainingResult result = TrainingRun.Execute(options.Run, observer, stop);
-            observer.CloseLine();
-            if (result.Rank == 0)
+            TrainingResult result = RunHost.Show(terminal, observer, () => TrainingRun.Execute(options.Run, observer, stop), found =>
             {
-                Write(result, options, terminal);
-            }
-
+                if (found.Rank == 0)
+                {
+                    Write(found, options, terminal);
+                }
+            });
             return result.Outcome == RunOutcome.Interrupted ? ExitCode.Interrupted : ExitCode.Ok;
         });
 

@@ -36,7 +36,7 @@ internal static class PredictionReport
                     : [],
                 new Cell((prediction.Label ?? prediction.Status) + (prediction.Unfamiliar == true ? ", unfamiliar" : ""),
                     Style(prediction)),
-                prediction.Error is null ? prediction.Path : $"{prediction.Path}: {prediction.Error}",
+                (prediction.Error ?? prediction.Note) is { } said ? $"{prediction.Path}: {said}" : prediction.Path,
             ]);
         }
 
@@ -65,7 +65,7 @@ internal static class PredictionReport
         output.WriteLine(events ? EventHeader : hasUncertainty ? $"{Header},{UncertaintyHeader}" : Header);
         foreach (Prediction prediction in predictions)
         {
-            string path = CsvFile.Quote(prediction.Path), error = CsvFile.Quote(prediction.Error ?? ""),
+            string path = CsvFile.Quote(prediction.Path), error = CsvFile.Quote(prediction.Error ?? prediction.Note ?? ""),
                 threshold = Number(prediction.Threshold);
             if (!events)
             {

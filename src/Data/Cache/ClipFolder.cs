@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using CudaTrainer.Formats;
+using Microsoft.Win32.SafeHandles;
 
 namespace CudaTrainer.Data.Cache;
 
@@ -9,7 +10,10 @@ namespace CudaTrainer.Data.Cache;
 /// <param name="Message">The details.</param>
 public sealed record ClipFailure(string Status, string Message);
 
-/// <summary>What was extracted since the last commit: <c>clips-KEY</c> with one file for each video, named by its content.</summary>
+/// <summary>
+/// What the split files do not hold: <c>clips-KEY</c> with one file for each video, named by its content. Either it was extracted since the
+/// last commit, or it was put aside by one, because the dataset does not have the video, or wants features of another kind.
+/// </summary>
 /// <remarks>
 /// A file appears whole or not at all, so several processes may write at once, and what is there when they are killed counts. It ends
 /// with a word and the CRC-32C (u32, little-endian) of all before the word: after <c>row </c> come features as they are stored, after
@@ -29,6 +33,7 @@ internal sealed class ClipFolder
     private readonly Dictionary<string, ClipFailure> _failures = new(StringComparer.Ordinal);
     private readonly HashSet<string> _lost = new(StringComparer.Ordinal);
     private readonly List<string> _unusable = [];
+    private readonly DateTime _committed;
     private bool _hasKey;
 
     /// <summary>A folder to add to, which may not be there yet; nothing is read.</summary>
@@ -36,6 +41,8 @@ internal sealed class ClipFolder
     {
         (_disk, Path, Key) = (disk, PathIn(directory, key), key);
         _hasKey = File.Exists(KeyPath);
+        _committed = SplitFiles.AllIn(directory).Select(files => files.Rows).Where(File.Exists).Select(File.GetLastWriteTimeUtc)
+            .DefaultIfEmpty(DateTime.MinValue).Max();
     }
 
     private static ReadOnlySpan<byte> RowWord => "row "u8;
@@ -58,6 +65,9 @@ internal sealed class ClipFolder
     /// <summary>Contents of which a row in the split files is not to be used: extracted again, or damaged.</summary>
     public IEnumerable<string> Replaced => [.. _rows.Keys, .. _failures.Keys, .. _lost];
 
+    /// <summary>Videos that were extracted since the last commit.</summary>
+    public int Recent { get; private set; }
+
     /// <summary>Files that are damaged.</summary>
     public IReadOnlyList<string> Unusable => _unusable;
 
@@ -76,6 +86,9 @@ internal sealed class ClipFolder
         : [.. Directory.EnumerateFiles(path).Where(file => file.EndsWith(Extension, StringComparison.Ordinal)
             || System.IO.Path.GetFileName(file) == KeyName).Order(StringComparer.Ordinal)];
 
+    /// <summary>Those of <see cref="FilesOf"/> that hold what was made of a video.</summary>
+    public static IEnumerable<string> ClipsOf(string path) => FilesOf(path).Where(file => System.IO.Path.GetFileName(file) != KeyName);
+
     /// <summary>Bytes that a row takes.</summary>
     public static int FileBytes(int rowBytes) => rowBytes + EndBytes;
 
@@ -88,7 +101,10 @@ internal sealed class ClipFolder
         {
             try
             {
-                if (!folder.Read(path, File.ReadAllBytes(path), rowBytes))
+                // What a commit put aside is on the disk, and is checked when it is used; reading all of it would take as long as that.
+                bool isRecent = File.GetLastWriteTimeUtc(path) > folder._committed;
+                folder.Recent += isRecent ? 1 : 0;
+                if (!(isRecent ? folder.Read(path, File.ReadAllBytes(path), rowBytes) : folder.ReadEnd(path, rowBytes)))
                 {
                     folder._unusable.Add(path);
                 }
@@ -121,6 +137,16 @@ internal sealed class ClipFolder
         return _rows[contentHash] = new RowLocation(PathOf(contentHash), 0, checksum);
     }
 
+    /// <summary>Puts aside a row that the split files are about to lose.</summary>
+    /// <param name="row">With room for the end of the file: <see cref="FileBytes"/> in all.</param>
+    public void Keep(string contentHash, byte[] row)
+    {
+        if (!File.Exists(PathOf(contentHash)))
+        {
+            Write(contentHash, row, RowWord, isDurable: true);
+        }
+    }
+
     public void AddFailure(string contentHash, ClipFailure failure)
     {
         Write(contentHash, [.. Encoding.UTF8.GetBytes($"{failure.Status}\n{failure.Message}"), .. new byte[EndBytes]], FailureWord);
@@ -145,9 +171,10 @@ internal sealed class ClipFolder
         }
     }
 
-    /// <summary>Deletes what is ours and, if nothing else is there, the folder.</summary>
-    /// <returns>Whether there was a folder.</returns>
-    public bool Delete()
+    /// <summary>Deletes what the split files have now, and the folder if nothing is left in it.</summary>
+    /// <param name="isCommitted">Whether they have a content, or know that it failed.</param>
+    /// <returns>Whether anything was deleted.</returns>
+    public bool Delete(Predicate<string> isCommitted)
     {
         if (!Directory.Exists(Path))
         {
@@ -155,17 +182,23 @@ internal sealed class ClipFolder
         }
 
         Tidy();
-        foreach (string file in Files)
+        string[] files = [.. Files.Where(file => file != KeyPath)];
+        string[] committed = [.. files.Where(file => isCommitted(System.IO.Path.GetFileNameWithoutExtension(file)))];
+        foreach (string file in committed)
         {
             _disk.Delete(file);
         }
 
-        if (!Directory.EnumerateFileSystemEntries(Path).Any())
+        if (committed.Length == files.Length)
         {
-            Directory.Delete(Path);
+            _disk.Delete(KeyPath);
+            if (!Directory.EnumerateFileSystemEntries(Path).Any())
+            {
+                Directory.Delete(Path);
+            }
         }
 
-        return true;
+        return committed.Length > 0 || files.Length == 0;
     }
 
     private string PathOf(string contentHash) => System.IO.Path.Combine(Path, contentHash + Extension);
@@ -201,7 +234,28 @@ internal sealed class ClipFolder
         return word.SequenceEqual(LostWord) && _lost.Add(hash);
     }
 
-    private uint Write(string contentHash, byte[] file, ReadOnlySpan<byte> word)
+    /// <summary>A row by its size and its last bytes; anything else, which is short, as a whole.</summary>
+    private bool ReadEnd(string path, int rowBytes)
+    {
+        if (new FileInfo(path).Length != FileBytes(rowBytes))
+        {
+            return Read(path, File.ReadAllBytes(path), rowBytes);
+        }
+
+        using SafeFileHandle file = InputFile.Open(path);
+        byte[] end = new byte[EndBytes];
+        InputFile.ReadExactly(file, path, rowBytes, end);
+        if (!end.AsSpan(0, EndBytes - sizeof(uint)).SequenceEqual(RowWord))
+        {
+            return Read(path, File.ReadAllBytes(path), rowBytes);
+        }
+
+        uint checksum = BinaryPrimitives.ReadUInt32LittleEndian(end.AsSpan(EndBytes - sizeof(uint)));
+        _rows.Add(System.IO.Path.GetFileNameWithoutExtension(path), new RowLocation(path, 0, checksum));
+        return true;
+    }
+
+    private uint Write(string contentHash, byte[] file, ReadOnlySpan<byte> word, bool isDurable = false)
     {
         if (!_hasKey)
         {
@@ -213,7 +267,7 @@ internal sealed class ClipFolder
         uint checksum = Crc32C.Of(file.AsSpan(0, file.Length - EndBytes));
         word.CopyTo(file.AsSpan(file.Length - EndBytes));
         BinaryPrimitives.WriteUInt32LittleEndian(file.AsSpan(file.Length - sizeof(uint)), checksum);
-        _disk.Write(PathOf(contentHash), [file], isDurable: false);
+        _disk.Write(PathOf(contentHash), [file], isDurable);
         return checksum;
     }
 }

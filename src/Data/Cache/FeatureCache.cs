@@ -14,7 +14,7 @@ namespace CudaTrainer.Data.Cache;
 public sealed class FeatureCache : IDisposable
 {
     private readonly CacheDisk _disk;
-    private readonly CacheLock? _writerLock;
+    private readonly FolderLock? _writerLock;
     private readonly Lock _lock = new();
     private readonly Dictionary<string, RowLocation> _rows = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ClipFailure> _failures = new(StringComparer.Ordinal);
@@ -25,7 +25,7 @@ public sealed class FeatureCache : IDisposable
     private VideoDataset? _dataset;
     private HashSet<string> _planned = [];
 
-    private FeatureCache(string directory, FeatureKey key, CacheDisk disk, CacheLock? writerLock)
+    private FeatureCache(string directory, FeatureKey key, CacheDisk disk, FolderLock? writerLock)
     {
         (Directory, Key, _disk, _writerLock) = (directory, key, disk, writerLock);
         _clips = new ClipFolder(disk, directory, key.Fields);
@@ -227,7 +227,7 @@ public sealed class FeatureCache : IDisposable
             var losses = new LossReport(resolved);
             losses.Check(policy, maxCorrupt);
             bool changed = Write([.. dataset.Splits.Select(split =>
-                new SplitImage(new SplitFiles(Directory, split), Key, resolved[split], policy == CorruptPolicy.Zeros))]);
+                new SplitImage(new SplitFiles(Directory, split), Key, resolved[split], policy == CorruptPolicy.Zeros))], ContentsOf(dataset));
             List<ResolvedClip> rows = [.. resolved.Values.SelectMany(split => split).Where(clip => clip.Row is not null)];
             int extracted = rows.Count(row => _planned.Contains(row.Clip.ContentHash));
             if (changed)
@@ -282,9 +282,9 @@ public sealed class FeatureCache : IDisposable
             _failures.Remove(hash);
         }
 
-        if (_clips.Rows.Count + _clips.Failures.Count > 0)
+        if (_clips.Recent > 0)
         {
-            _notes.Add($"An extraction was interrupted after {_clips.Rows.Count} videos: it continues from there.");
+            _notes.Add($"An extraction was interrupted after {_clips.Recent} videos: it continues from there.");
         }
 
         if (_clips.Unusable.Count > 0)
@@ -302,8 +302,7 @@ public sealed class FeatureCache : IDisposable
             Differences = [.. Differences.Union(differences)];
             _notes.Add(
                 $"'{split.Files.Features}' holds other features ({string.Join("; ", differences)}): its {split.Content.Rows.Count} rows "
-                + $"cannot be used and are replaced when the extraction is complete. Choose another {SettingName.Of("CacheDir")} to " +
-                    "keep them.");
+                + "cannot be used now and are put aside when the extraction is complete.");
             return;
         }
 
@@ -356,27 +355,68 @@ public sealed class FeatureCache : IDisposable
             files += unchanged ? 0 : (long)dataset[split].Count * Key.RowBytes;
         }
 
-        return (MissingOf(dataset).Count * (long)_file.Length) + files;
+        HashSet<string> wanted = ContentsOf(dataset);
+        return (MissingOf(dataset).Count * (long)_file.Length) + files
+            + _committed.Values.Sum(split => RowsToKeep(split, wanted).Count() * (long)ClipFolder.FileBytes(split.RowBytes));
+    }
+
+    private static HashSet<string> ContentsOf(VideoDataset dataset) =>
+        [.. dataset.Clips.Where(clip => clip.Fault is null).Select(clip => clip.ContentHash)];
+
+    /// <summary>Rows that a commit of these contents takes out of a split's files.</summary>
+    private IEnumerable<(string ContentHash, RowLocation Row)> RowsToKeep(CommittedSplit split, HashSet<string> wanted)
+    {
+        bool isOther = Key.DifferencesFrom(split.Content.Key).Count > 0;
+        for (int row = 0; row < split.Content.Rows.Count; row++)
+        {
+            string content = split.Content.Rows[row].ContentHash;
+            if ((isOther || !wanted.Contains(content)) && split.Locate(row) is { } location)
+            {
+                yield return (content, location);
+            }
+        }
+    }
+
+    /// <summary>Puts aside what other datasets, or features of another kind, may want again.</summary>
+    private void Keep(HashSet<string> wanted)
+    {
+        foreach (CommittedSplit split in _committed.Values)
+        {
+            ClipFolder? aside = null;
+            byte[] file = new byte[ClipFolder.FileBytes(split.RowBytes)];
+            foreach ((string content, RowLocation row) in RowsToKeep(split, wanted))
+            {
+                // A damaged row is of no use to anybody.
+                if (row.TryRead(file.AsSpan(0, split.RowBytes)))
+                {
+                    aside ??= new ClipFolder(_disk, Directory, split.Content.Key);
+                    aside.Keep(content, file);
+                }
+            }
+        }
     }
 
     private IEnumerable<string> PlanNotes(VideoDataset dataset)
     {
-        HashSet<string> wanted = [.. dataset.Clips.Select(clip => clip.ContentHash)];
+        HashSet<string> wanted = ContentsOf(dataset);
         int unused = _rows.Keys.Count(hash => !wanted.Contains(hash));
         if (unused > 0)
         {
-            yield return unused == _rows.Count
-                ? $"The cache '{Directory}' holds the features of {unused} videos, none of which is in this dataset. They are replaced "
-                    + $"when the extraction is complete. Choose another {SettingName.Of("CacheDir")} to keep them."
-                : $"{unused} cached videos are not in this dataset any more: their features are dropped.";
+            yield return $"The cache '{Directory}' also holds the features of {unused} videos that are not in this dataset. They are kept; " +
+                "'cudatrainer cache prune' removes such.";
         }
     }
 
-    private bool Write(IReadOnlyList<SplitImage> images)
+    /// <param name="wanted">What the images hold, or know to have failed.</param>
+    private bool Write(IReadOnlyList<SplitImage> images, HashSet<string> wanted)
     {
         try
         {
-            return OnDisk(() => CacheCommit.Write(_disk, Directory, images, _committed) | _clips.Delete());
+            return OnDisk(() =>
+            {
+                Keep(wanted);
+                return CacheCommit.Write(_disk, Directory, images, _committed) | _clips.Delete(wanted.Contains);
+            });
         }
         catch (DamagedRowException exception)
         {

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Formats;
 
@@ -16,6 +17,7 @@ public sealed unsafe class FeatureSet : IDisposable
 {
     private readonly MappedNpy _features;
     private readonly int[] _labels;
+    private readonly RowsFile? _description;
 
     private FeatureSet(DatasetSplit split, MappedNpy features, int[] labels, SplitFiles files, RowsFile? description)
     {
@@ -23,6 +25,7 @@ public sealed unsafe class FeatureSet : IDisposable
         Path = features.Path;
         _features = features;
         _labels = labels;
+        _description = description;
         Names = ReadColumn(files, "path", Count)
             ?? [.. Enumerable.Range(0, Count).Select(row => $"row {row} of {System.IO.Path.GetFileName(files.Features)}")];
         Sources = ReadColumn(files, "source", Count) ?? Names;
@@ -117,6 +120,19 @@ public sealed unsafe class FeatureSet : IDisposable
     /// <param name="row">Its index.</param>
     /// <param name="destination">T·D floats.</param>
     public void ReadRow(int row, Span<float> destination) => _features.ReadRow(row, destination);
+
+    /// <summary>
+    /// What a clip is, whatever it is called: of the cache the SHA-256 of the video, of other files that of the clip's numbers, which
+    /// reads them.
+    /// </summary>
+    public string ContentOf(int row) => _description is { } description
+        ? description.Rows[row].ContentHash
+        : Convert.ToHexStringLower(SHA256.HashData(new ReadOnlySpan<byte>(_features.RowPointer(row), (int)RowBytes)));
+
+    /// <summary>What a row holds: <see cref="ContentOf"/>, and of the cache the checksum of the numbers that were made of it.</summary>
+    public string FeaturesOf(int row) => _description is { } description
+        ? $"{ContentOf(row)} {description.Rows[row].Checksum:x8}"
+        : ContentOf(row);
 
     /// <summary>Asks for rows to be read from the disk ahead of their use; returns at once.</summary>
     public void WillNeed(int firstRow, int rowCount) => _features.WillNeed(firstRow, rowCount);

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Data.Video;
 using CudaTrainer.Engine.Tracing;
+using CudaTrainer.Formats;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Training.Extraction;
@@ -23,6 +24,7 @@ internal sealed class ClipDecoder : IDisposable
     private readonly int _frames;
     private readonly VideoReadOptions _options;
     private readonly ClipView _view;
+    private readonly bool _verifiesContent;
     private readonly CancellationTokenSource _stop;
     private readonly Lock _lock = new();
     private readonly Queue<DecodedClip> _decoded;
@@ -44,10 +46,12 @@ internal sealed class ClipDecoder : IDisposable
     /// <param name="stop">Ends decoding early.</param>
     /// <param name="stream">Whether pictures, motion or both are wanted.</param>
     /// <param name="trace">Where decoding is recorded, if given.</param>
+    /// <param name="verifiesContent">Whether a clip whose file has another content than it was found with counts as unreadable.</param>
     public ClipDecoder(
         IReadOnlyList<Clip> clips, int frames, int workers, int ahead, TimeSpan timeLimit, ClipView view, CancellationToken stop,
-        FeatureStream stream = FeatureStream.Rgb, TraceRecorder? trace = null)
+        FeatureStream stream = FeatureStream.Rgb, TraceRecorder? trace = null, bool verifiesContent = false)
     {
+        _verifiesContent = verifiesContent;
         _clips = clips;
         _frames = frames;
         _view = view;
@@ -137,6 +141,11 @@ internal sealed class ClipDecoder : IDisposable
                     Record(track, began, result.Info.ResizeTime);
                 }
 
+                if (_verifiesContent && !IsAsFound(_clips[index]))
+                {
+                    result = new VideoReadResult(VideoFault.Unreadable, "the file was replaced or written to while it was read", result.Info);
+                }
+
                 if (result.Succeeded && _view.ChangesPictures)
                 {
                     _view.Apply(buffer.Frames, _options.Width, _options.Height);
@@ -163,6 +172,18 @@ internal sealed class ClipDecoder : IDisposable
         if (Interlocked.Decrement(ref _running) == 0)
         {
             _decodedSignal.Release();
+        }
+    }
+
+    private bool IsAsFound(Clip clip)
+    {
+        try
+        {
+            return FileHash.Sha256(clip.Path, _stop.Token) == clip.ContentHash;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FileFormatException)
+        {
+            return false;
         }
     }
 

@@ -18,6 +18,9 @@ public sealed record ExtractorOptions(int Frames, int Workers, TimeSpan TimeLimi
 {
     /// <summary>How clips are looked at.</summary>
     public ClipView View { get; init; } = ClipView.All[0];
+
+    /// <summary>Whether a clip whose file has another content than it was found with counts as unreadable.</summary>
+    public bool VerifiesContent { get; init; }
 }
 
 /// <param name="Videos">Done so far, failures included.</param>
@@ -38,7 +41,7 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
 {
     private const string Stage = "extract";
 
-    private const string NoMotion = "has no two successive frames of one scene: its motion is zeros";
+    internal const string NoMotion = "has no two successive frames of one scene: its motion is zeros";
 
     /// <summary>Frames in a batch: enough that reading fc1's and fc2's weights is shared by many, few enough for little memory.</summary>
     private const int FramesPerBatch = 60;
@@ -59,7 +62,7 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
         bool hasMotion = options.Stream.HasMotion();
         long frameBytes = (long)Vgg19.ImageSize * Vgg19.ImageSize * 3;
         using var decoder = new ClipDecoder(clips, options.Frames, options.Workers, clipsPerBatch + options.Workers, options.TimeLimit,
-            options.View, stop, options.Stream, options.Trace);
+            options.View, stop, options.Stream, options.Trace, options.VerifiesContent);
         using Tensor rgb = Tensor.Allocate(device, [clipsPerBatch * options.Frames, Vgg19.ImageSize, Vgg19.ImageSize, 3], DType.UInt8,
             "frames");
         using Tensor features = Tensor.Allocate(device, [clipsPerBatch * options.Frames, Vgg19.Features], name: "features");
@@ -138,7 +141,7 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
         CancellationToken stop)
     {
         using var decoder = new ClipDecoder(clips, options.Frames, options.Workers, options.Workers, options.TimeLimit, options.View, stop,
-            FeatureStream.Motion, options.Trace);
+            FeatureStream.Motion, options.Trace, options.VerifiesContent);
         int done = 0, failures = 0;
         long began = Stopwatch.GetTimestamp();
         while (decoder.Next() is { } decoded)

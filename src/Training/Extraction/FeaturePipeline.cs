@@ -162,7 +162,9 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     }
 
     /// <summary>Threads that decode in one process: as many as asked for, else its share of the cores.</summary>
-    internal static int DecodeThreads(int asked, int cores, int processesHere) => asked > 0 ? asked : Math.Max(1, cores / processesHere);
+    internal static int DecodeThreads(int asked, int cores, int processesHere) => asked > 0
+        ? DeviceChoice.MostThreads(asked)
+        : Math.Max(1, cores / processesHere);
 
     /// <summary>What a rank other than 0 does.</summary>
     private void Help(int view, CancellationToken stop)
@@ -263,7 +265,10 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
                 stream.HasRgb() ? _networks[extractors.Count].Forward : null,
                 new ExtractorOptions(options.Frames, workers, TimeSpan.FromSeconds(options.DecodeTimeout), stream,
                     trace)
-                { View = ClipView.All[view] }));
+                {
+                    View = ClipView.All[view],
+                    VerifiesContent = true,
+                }));
         }
 
         new MultiDeviceExtractor(extractors).Run(missing, Deliver, Report, ends);

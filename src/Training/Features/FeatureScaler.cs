@@ -24,6 +24,9 @@ public sealed class FeatureScaler
     /// <summary>The same for motion features, whose deviations are alike.</summary>
     private const double SmallestMotionDeviation = 0.05;
 
+    /// <summary>A deviation below this share of a feature's own size is rounding.</summary>
+    private const double RoundingShare = 1e-5;
+
     private FeatureScaler(float[] mean, float[] scale, Whitening? whitening, Whitening? motionWhitening)
     {
         Mean = mean;
@@ -86,8 +89,9 @@ public sealed class FeatureScaler
         double[] variance = [.. sum.Zip(squares, (s, q) => Math.Max(0, (q / count) - (s / count * (s / count))))];
         int motion = stream.HasMotion() ? MotionFeatures.PerStep : 0, others = dimension - motion;
         float[] mean = [.. sum.Select(s => (float)(s / count))];
-        float[] scale = [.. Scales(variance.AsSpan(0, others), SmallestDeviation),
-            .. Scales(variance.AsSpan(others), SmallestMotionDeviation)];
+        double[] size = [.. squares.Select(q => Math.Sqrt(q / count))];
+        float[] scale = [.. Scales(variance.AsSpan(0, others), size.AsSpan(0, others), SmallestDeviation),
+            .. Scales(variance.AsSpan(others), size.AsSpan(others), SmallestMotionDeviation)];
         Whitening? whitening = components > 0 && others > 0
             ? Whitening.Fit(rows, mean, scale, new FeatureBlock(0, others, components))
             : null;
@@ -112,7 +116,9 @@ public sealed class FeatureScaler
     internal static FeatureScaler From(float[] mean, float[] scale, Whitening? whitening = null, Whitening? motionWhitening = null) =>
         new(mean, scale, whitening, motionWhitening);
 
-    private static float[] Scales(ReadOnlySpan<double> variance, double smallest)
+    /// <param name="variance">Of each feature.</param>
+    /// <param name="size">Quadratic mean of each.</param>
+    private static float[] Scales(ReadOnlySpan<double> variance, ReadOnlySpan<double> size, double smallest)
     {
         double sum = 0;
         foreach (double v in variance)
@@ -120,11 +126,14 @@ public sealed class FeatureScaler
             sum += v;
         }
 
-        double floor = Math.Max(smallest * Math.Sqrt(sum / Math.Max(1, variance.Length)), 1e-12);
+        double floor = smallest * Math.Sqrt(sum / Math.Max(1, variance.Length));
         float[] scales = new float[variance.Length];
         for (int d = 0; d < scales.Length; d++)
         {
-            scales[d] = (float)(1 / Math.Max(Math.Sqrt(variance[d]), floor));
+            // What is constant but for rounding says nothing in training, and must not say everything of a clip where it is not.
+            double deviation = Math.Sqrt(variance[d]), least = deviation < RoundingShare * size[d] ? Math.Max(floor, size[d]) : floor;
+            double divisor = Math.Max(deviation, least);
+            scales[d] = divisor > 0 ? (float)(1 / divisor) : 1;
         }
 
         return scales;

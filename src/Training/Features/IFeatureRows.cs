@@ -26,4 +26,7 @@ public interface IFeatureRows
 
     /// <summary>What a clip was cut from; its name where that is not known.</summary>
     string SourceOf(int index);
+
+    /// <summary>What tells the clip from any other, whatever it is called.</summary>
+    string ContentOf(int index);
 }

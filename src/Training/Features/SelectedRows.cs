@@ -37,4 +37,6 @@ internal sealed class SelectedRows : IFeatureRows
     public string NameOf(int index) => _all.NameOf(_rows[index]);
 
     public string SourceOf(int index) => _all.SourceOf(_rows[index]);
+
+    public string ContentOf(int index) => _all.ContentOf(_rows[index]);
 }

@@ -21,4 +21,6 @@ internal sealed class SplitRows(FeatureSet set) : IFeatureRows
     public string NameOf(int index) => set.Names[index];
 
     public string SourceOf(int index) => set.Sources[index];
+
+    public string ContentOf(int index) => set.ContentOf(index);
 }

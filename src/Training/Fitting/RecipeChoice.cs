@@ -52,16 +52,9 @@ internal static class RecipeChoice
         }
 
         string folder = resume == "auto" ? options.CheckpointDir : Path.GetDirectoryName(Path.GetFullPath(resume))!;
-        string file = Path.Combine(folder, RunFolder.ConfigName);
-        try
-        {
-            return File.Exists(file) ? JsonSerializer.Deserialize(File.ReadAllText(file), RunJson.Default.TrainingOptions) : null;
-        }
-        catch (JsonException)
-        {
-            // Another version's; the fingerprint says what does not fit.
-            return null;
-        }
+
+        // The fingerprint says what does not fit.
+        return RunFolder.OptionsAt(folder);
     }
 
     private static (string Model, FeatureStream Stream)? StartOf(TrainingOptions options)

@@ -19,7 +19,7 @@ internal sealed class RunEvaluation(
 
     /// <summary>Makes models of the averages, with batch statistics and a threshold of their own, and measures them.</summary>
     public List<AverageResult> Averages(IFeatureRows train, IFeatureRows val, ModelInfo info, TrainingState state, FeatureScaler? scaler,
-        Familiarity? familiarity, CancellationToken stop)
+        Familiarity? familiarity, ClipContents? clips, CancellationToken stop)
     {
         List<AverageResult> results = [];
         foreach (WeightAverage average in averages.All)
@@ -56,7 +56,8 @@ internal sealed class RunEvaluation(
             using var evaluator = new Evaluator(alone, val, options.BatchSize, scaler);
             double threshold = options.Threshold == ThresholdRule.Half ? 0.5 : evaluator.Run().BestThreshold();
             Checkpoint.SaveModel(file, lead,
-                info with { Epoch = state.Epoch, Threshold = threshold, Average = average.Text }, scaler, familiarity: familiarity);
+                info with { Epoch = state.Epoch, Threshold = threshold, Average = average.Text }, scaler, familiarity: familiarity,
+                clips: clips);
         }
     }
 

@@ -14,12 +14,13 @@ internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunF
     IRunObserver observer)
 {
     /// <summary>Fresh weights, weights from a file, or the state of an earlier run.</summary>
-    public (TrainingState State, FeatureScaler? Scaler) Begin(ReplicaGroup replicas, FeatureSet train, ModelInfo info)
+    public (TrainingState State, FeatureScaler? Scaler) Begin(ReplicaGroup replicas, FeatureSplits splits, ModelInfo info)
     {
+        FeatureSet train = splits.Train;
         replicas.Initialize((uint)options.Seed);
         bool standardize = !replicas.Lead.Model.IsFitted && (options.StandardizeFeatures
             ?? ((options.Whiten > 0 || options.InitialWeights is null) && FeatureScaler.IsUsual(options, info.Backbone)));
-        IReadOnlyDictionary<string, string> fingerprint = RunFingerprint.Of(options, setup.MixedPrecision, train, standardize);
+        IReadOnlyDictionary<string, string> fingerprint = RunFingerprint.Of(options, setup.MixedPrecision, splits, standardize);
         string? resume = options.Resume == "auto" ? (File.Exists(folder.LastCheckpoint) ? folder.LastCheckpoint : null) : options.Resume;
         if (resume is not null)
         {
@@ -47,17 +48,7 @@ internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunF
     {
         using Checkpoint checkpoint = Checkpoint.Open(path);
         TrainingState state = checkpoint.RequireState();
-        string[] changed = [.. fingerprint.Keys.Union(state.Fingerprint.Keys)
-            .Where(name => state.Fingerprint.GetValueOrDefault(name) != fingerprint.GetValueOrDefault(name))
-            .Select(name => $"{name} was {state.Fingerprint.GetValueOrDefault(name, "not recorded")}, is " +
-                $"{fingerprint.GetValueOrDefault(name, "not given")}")];
-        if (changed.Length > 0)
-        {
-            throw new RunException(
-                $"'{path}' belongs to another run: {string.Join("; ", changed)}.",
-                "Resume with the same options and data (epochs, patience, threads, workers, logging may change), or start anew with " +
-                    $"{SettingName.Of(nameof(TrainingOptions.InitialWeights))}.");
-        }
+        RequireSameRun(path, state.Fingerprint, fingerprint);
 
         checkpoint.LoadModel(replicas);
         foreach (Learner learner in replicas.Replicas)
@@ -84,7 +75,38 @@ internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunF
                     "it");
         }
 
-        return (state with { StoppedEarly = stopped }, checkpoint.ReadScaler());
+        if (folder.Writes && !stopped && state.Epoch < options.Epochs)
+        {
+            folder.ForgetResults();
+        }
+
+        return (state with { StoppedEarly = stopped, Fingerprint = fingerprint }, checkpoint.ReadScaler());
+    }
+
+    private void RequireSameRun(string path, IReadOnlyDictionary<string, string> before, IReadOnlyDictionary<string, string> now)
+    {
+        // Checkpoints of earlier versions say less of their data.
+        ILookup<bool, string> changed = now.Keys.Union(before.Keys)
+            .Where(name => before.GetValueOrDefault(name) != now.GetValueOrDefault(name)
+                && (before.ContainsKey(name) || !RunFingerprint.IsOfData(name)))
+            .ToLookup(RunFingerprint.IsOfData, name =>
+                $"{name} was {before.GetValueOrDefault(name, "not recorded")}, is {now.GetValueOrDefault(name, "not given")}");
+        string accept = SettingName.Of(nameof(TrainingOptions.AcceptChangedData));
+        if (changed[false].Any() || (changed[true].Any() && !options.AcceptChangedData))
+        {
+            throw new RunException(
+                $"'{path}' belongs to another run: {string.Join("; ", changed[false].Concat(changed[true]))}.",
+                changed[false].Any()
+                    ? "Resume with the same options and data (epochs, patience, threads, workers, logging may change), or start anew with " +
+                        $"{SettingName.Of(nameof(TrainingOptions.InitialWeights))}."
+                    : $"Restore the data, start anew with {SettingName.Of(nameof(TrainingOptions.InitialWeights))}, or go on all the same " +
+                        $"with {accept}.");
+        }
+
+        if (changed[true].Any())
+        {
+            observer.Message(Severity.Warning, $"the run goes on with other data ({accept}): {string.Join("; ", changed[true])}");
+        }
     }
 
     /// <summary>

@@ -34,6 +34,7 @@ internal sealed class TrainingLoop : IDisposable
     private readonly BatchLoader _loader;
     private readonly Evaluator _validation;
     private readonly WarmupCosine _schedule;
+    private readonly int _clips;
     private readonly int _stepsPerEpoch;
     private readonly FeatureScaler? _scaler;
     private readonly TensorBoardLog? _board;
@@ -64,7 +65,8 @@ internal sealed class TrainingLoop : IDisposable
         _loader = replicas.NewLoader(train, options.BatchSize, scaler,
             augmentation.IsActive ? new FeatureAugmentation(augmentation, options.Seed, views) : null);
         _validation = new Evaluator(replicas, val, options.BatchSize, scaler);
-        _stepsPerEpoch = (train.Count + options.BatchSize - 1) / options.BatchSize;
+        _clips = ClipsAnEpoch();
+        _stepsPerEpoch = (_clips + options.BatchSize - 1) / options.BatchSize;
         _schedule = new WarmupCosine(
             options.LearningRate, options.LrSchedule == LearningRateSchedule.Constant ? options.LearningRate : options.MinLearningRate,
                 (long)options.WarmupEpochs * _stepsPerEpoch, (long)options.Epochs * _stepsPerEpoch);
@@ -77,6 +79,9 @@ internal sealed class TrainingLoop : IDisposable
 
     /// <summary>What models that are saved say of the clips that they learned from.</summary>
     public Familiarity? Familiarity { get; init; }
+
+    /// <summary>The same clips by what they hold.</summary>
+    public ClipContents? Clips { get; init; }
 
     /// <summary>Called when an epoch's model is the best so far, before it is saved.</summary>
     public Action? OnBest { get; init; }
@@ -145,7 +150,7 @@ internal sealed class TrainingLoop : IDisposable
         if (_folder.Writes)
         {
             _folder.FlushSteps();
-            Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info, _state, _scaler, _averages);
+            Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info, _state, _scaler, _averages, Clips);
             _board?.Commit();
         }
     }
@@ -221,7 +226,7 @@ internal sealed class TrainingLoop : IDisposable
     {
         if (_loadedEpoch != epoch)
         {
-            _loader.Start(EpochOrder.Of(_train.Count, _options.Seed, epoch, _options.Shuffle), firstBatch, epoch);
+            _loader.Start(EpochOrder.Of(_train.Count, _options.Seed, epoch, _options.Shuffle)[.._clips], firstBatch, epoch);
             _loadedEpoch = epoch;
         }
     }
@@ -383,23 +388,56 @@ internal sealed class TrainingLoop : IDisposable
         {
             Checkpoint.SaveModel(
                 _folder.BestModel, _replicas.Lead, _info with { Epoch = epoch, Threshold = ThresholdOf(val) }, _scaler,
-                _folder.BestKerasModel, Familiarity);
+                _folder.BestKerasModel, Familiarity, Clips);
         }
 
         if (_options.CheckpointEvery > 0 && epoch % _options.CheckpointEvery == 0)
         {
             Checkpoint.SaveFull(_folder.NumberedCheckpoint(epoch), _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler,
-                _averages);
+                _averages, Clips);
             _folder.PruneCheckpoints(_options.KeepCheckpoints);
         }
 
         _folder.FlushSteps();
         _folder.WriteHistory(_state.History);
-        Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler, _averages);
+        Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler, _averages,
+            Clips);
         _board?.Commit();
     }
 
     private double ThresholdOf(Evaluation val) => _options.Threshold == ThresholdRule.Half ? 0.5 : val.BestThreshold();
+
+    /// <summary>
+    /// Batch normalisation takes mean and deviation over the clips of a batch: one clip is its own mean, and nothing is left. A last batch
+    /// of one clip is therefore left out, another one each epoch.
+    /// </summary>
+    /// <exception cref="RunException">Every batch would be of one clip.</exception>
+    private int ClipsAnEpoch()
+    {
+        int batch = _options.BatchSize, parts = _options.SyncBatchNorm ? 1 : _replicas.Size;
+        if (_replicas.Lead.Parameters.Buffers.Count == 0)
+        {
+            return _train.Count;
+        }
+
+        if (batch / parts < 2)
+        {
+            throw new RunException(
+                $"{SettingName.Of(nameof(TrainingOptions.BatchSize))} {batch}{(parts > 1 ? $" on {parts} replicas" : "")} is one clip at a " +
+                    $"time, and '{_options.Model}' normalises over the clips of a batch: it would learn nothing.",
+                $"Give {SettingName.Of(nameof(TrainingOptions.BatchSize))} {2 * parts} or more, or a " +
+                    $"{SettingName.Of(nameof(TrainingOptions.Model))} without batch normalisation, such as linear.");
+        }
+
+        if (_train.Count > batch && _train.Count % batch == 1)
+        {
+            Say(Severity.Info, $"{_train.Count} clips in batches of {batch} leave one over, which batch normalisation cannot take alone: " +
+                "each epoch leaves out one clip");
+            return _train.Count - 1;
+        }
+
+        return _train.Count;
+    }
 
     private void Say(Severity severity, string text) => _observer.Message(severity, text);
 }

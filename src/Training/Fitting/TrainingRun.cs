@@ -165,7 +165,7 @@ public sealed class TrainingRun : IDisposable
             _observer.Message(Severity.Info, doubt);
         }
 
-        (TrainingState state, FeatureScaler? scaler) = Start.Begin(replicas, train, info);
+        (TrainingState state, FeatureScaler? scaler) = Start.Begin(replicas, splits, info);
         if (scaler is not null)
         {
             string components = scaler.Whitening is { } whitening ? $" and replaced by {whitening.Components} principal components" : "";
@@ -174,12 +174,13 @@ public sealed class TrainingRun : IDisposable
         }
 
         Familiarity? familiarity = _folder.Writes ? LinearTraining.Familiarity(trainRows, _options, stop) : null;
+        ClipContents? clips = _folder.Writes ? ClipContents.Of(trainRows) : null;
         _folder.Begin();
         _folder.WriteConfig(_options);
         using TensorBoardLog? board = TensorBoardLog.Open(_folder, _options, info, _observer);
         using (var loop = new TrainingLoop(_options, replicas, info, trainRows, valRows, _folder, _observer, state, scaler, board,
             _folder.Writes ? _averages : null, viewRows)
-        { Familiarity = familiarity })
+        { Familiarity = familiarity, Clips = clips })
         {
             if (_trace is not null && StepRange.TryParse(_options.Profile!, out StepRange range))
             {
@@ -207,12 +208,15 @@ public sealed class TrainingRun : IDisposable
         var evaluation = new RunEvaluation(_options, _folder, _observer, _averages, _processes, replicas, held);
         TrainingResult result = _clock.Time("evaluate", () => WithMetrics(Result(RunOutcome.Completed, state), evaluation.Best()) with
         {
-            Averages = evaluation.Averages(trainRows, valRows, info, state, scaler, familiarity, stop),
+            Averages = evaluation.Averages(trainRows, valRows, info, state, scaler, familiarity, clips, stop),
             Data = [.. splits.All.Select(SplitSummary.Of)],
             Yardstick = replicas.Lead.Model.IsFitted ? null : Yardstick(trainRows, held, stop),
         });
-        _folder.WriteResults(JsonSerializer.Serialize(result, RunJson.Default.TrainingResult));
-        board?.Complete();
+        UnwrittenResultException.Guard(result, () =>
+        {
+            _folder.WriteResults(JsonSerializer.Serialize(result, RunJson.Default.TrainingResult));
+            board?.Complete();
+        });
         WriteReport(stop);
         return result;
     }
@@ -281,7 +285,7 @@ public sealed class TrainingRun : IDisposable
         using FeatureSplits splits = OpenFeatures(stop);
         ModelInfo info = Describe(splits.Train);
         using ReplicaGroup replicas = NewReplicas(splits.Train, info);
-        (_, FeatureScaler? scaler) = Start.Begin(replicas, splits.Train, info);
+        (_, FeatureScaler? scaler) = Start.Begin(replicas, splits, info);
         return LearningRateSweep.Run(replicas, new SplitRows(splits.Train), scaler, _options, range, _observer, stop);
     }
 
@@ -308,18 +312,9 @@ public sealed class TrainingRun : IDisposable
             return;
         }
 
-        var data = new StringBuilder();
-        foreach (FeatureSet set in splits.All)
-        {
-            data.Append(CultureInfo.InvariantCulture,
-                $"{set.Split} [{set.Count}, {set.Frames}, {set.Dimension}] {string.Join(" ", set.Key.Select(field => field.Value))}\n");
-            for (int i = 0; i < set.Count; i++)
-            {
-                data.Append(set.Names[i]).Append('\n').Append(set.Labels[i]).Append('\n');
-            }
-        }
-
-        if (_processes.FirstThatDiffers(SHA256.HashData(Encoding.UTF8.GetBytes(data.ToString()))) is { } rank)
+        string data = string.Join('\n', RunFingerprint.DataOf(splits).Select(part => $"{part.Name} {part.Identity}"))
+            + $"\n{string.Join(" ", splits.Train.Key.Select(field => field.Value))} [{splits.Train.Frames}, {splits.Train.Dimension}]";
+        if (_processes.FirstThatDiffers(SHA256.HashData(Encoding.UTF8.GetBytes(data))) is { } rank)
         {
             throw new RunException(
                 $"Rank {rank} has other features than rank 0 in '{_options.FeaturesDir ?? _options.CacheDir}'.",
@@ -341,7 +336,7 @@ public sealed class TrainingRun : IDisposable
     private void ExtractFeatures(CancellationToken stop)
     {
         // Virtual devices share the threads that one could have for itself.
-        using CpuDevice? whole = _device.Devices.Count > 1 && _device.Device is CpuDevice ? new CpuDevice(_options.Threads) : null;
+        using CpuDevice? whole = _device.Devices.Count > 1 && _device.Device is CpuDevice ? new CpuDevice(DeviceChoice.MostThreads(_options.Threads)) : null;
         new FeaturePipeline(_options, whole is null ? _device.Devices : [whole], _backbone!, _observer, _clock, _processes, _trace)
             .Run(stop, _recipe.Dataset);
     }

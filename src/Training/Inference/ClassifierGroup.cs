@@ -1,7 +1,9 @@
 using CudaTrainer.Data.Cache;
+using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
 using CudaTrainer.Training.Options;
@@ -185,6 +187,23 @@ internal sealed class ClassifierGroup : IDisposable
         }
 
         return (double)unfamiliar / rows.Count;
+    }
+
+    /// <summary>How many clips of a split some member learned from, and a warning where that makes a measure worthless.</summary>
+    public int SeenOf(FeatureSet set, IRunObserver observer)
+    {
+        int[] seen = [.. Members.Select(member => member.Clips?.CountOf(new SplitRows(set)) ?? 0)];
+        for (int m = 0; m < seen.Length; m++)
+        {
+            if (seen[m] > 0 && set.Split != DatasetSplit.Train)
+            {
+                observer.Message(Severity.Warning,
+                    $"{seen[m]} of the {set.Count} clips of {set.Split.Name()} are clips that '{_files[m]}' was trained on, whatever they " +
+                        "are called: the figures are too good. Measure on clips that it has not seen");
+            }
+        }
+
+        return seen.Max();
     }
 
     private double? Distance(ReadOnlySpan<float> features) => Familiarity?.DistanceOf(features) / Familiarity?.Limit;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Data.Dataset;
@@ -104,7 +105,6 @@ public static class EvaluationRun
         if (options.HasClips)
         {
             splits = Measure(options, observer, stop);
-            Write("evaluation_results.json", JsonSerializer.Serialize(splits, RunJson.Default.DictionaryStringClassificationMetrics));
         }
 
         if (nonviolent is not null)
@@ -119,10 +119,22 @@ public static class EvaluationRun
                 DecodeTimeout = options.Features.DecodeTimeout,
             };
             alarms = FalseAlarmRun.Execute(watching, nonviolent, showsHeader: !options.HasClips, observer, stop);
-            Write("false_alarms.json", JsonSerializer.Serialize(alarms, FalseAlarmJson.Default.FalseAlarms));
         }
 
-        return new EvaluationResult(splits, alarms, files);
+        EvaluationResult result = new(splits, alarms, files);
+        UnwrittenResultException.Guard(result, () =>
+        {
+            if (options.HasClips)
+            {
+                Write("evaluation_results.json", JsonSerializer.Serialize(splits, RunJson.Default.DictionaryStringClassificationMetrics));
+            }
+
+            if (alarms is not null)
+            {
+                Write("false_alarms.json", JsonSerializer.Serialize(alarms, FalseAlarmJson.Default.FalseAlarms));
+            }
+        });
+        return result;
 
         void Write(string name, string json)
         {
@@ -146,13 +158,15 @@ public static class EvaluationRun
             new HeaderLine("backbone", classifier.Info.BackboneDescription),
         ]);
         int views = options.Tta ? ClipView.ForPrediction : 1;
-        using FeatureSplits splits = OpenFeatures(options.FeaturesDir, options.Features with { Views = views }, device,
+        using FeatureSplits splits = OpenFeatures(options.FeaturesDir, SplitAsTrained(options, observer) with { Views = views }, device,
             classifier.Members[0], observer, stop);
         var metrics = new Dictionary<string, ClassificationMetrics>();
         foreach (FeatureSet set in splits.All)
         {
             classifier.RequireFits(set);
+            int seen = classifier.SeenOf(set, observer);
             Add(set.Split.Name(), classifier.Evaluate(new SplitRows(set), BatchSize, stop), classifier.UnfamiliarShare(new SplitRows(set)));
+            metrics[set.Split.Name()] = metrics[set.Split.Name()] with { TrainedOn = seen };
             if (options.Tta)
             {
                 using FeatureViews others = FeatureViews.Open(options.FeaturesDir ?? options.Features.CacheDir, views, set);
@@ -169,6 +183,37 @@ public static class EvaluationRun
                 Intervals = Bootstrap.Intervals(evaluation.Labels, evaluation.Scores, threshold),
                 UnfamiliarShare = unfamiliar,
             };
+    }
+
+    /// <summary>Split, seed and groups of the model's run, unless somebody asked for others: its train clips are no test.</summary>
+    private static FeatureOptions SplitAsTrained(EvaluationOptions options, IRunObserver observer)
+    {
+        FeatureOptions asked = options.Features;
+        if (asked.DatasetPath is not { } dataset || options.Checkpoint == BundledModel.Name
+            || Path.GetDirectoryName(Path.GetFullPath(RunFolder.ModelAt(options.Checkpoint))) is not { } folder
+            || RunFolder.OptionsAt(folder) is not { DatasetPath: { } trained } run
+            || Path.GetFullPath(trained) != Path.GetFullPath(dataset))
+        {
+            return asked;
+        }
+
+        FeatureOptions split = asked with
+        {
+            Split = IsOpen(nameof(FeatureOptions.Split)) ? run.Split : asked.Split,
+            Seed = IsOpen(nameof(FeatureOptions.Seed)) ? run.Seed : asked.Seed,
+            Groups = IsOpen(nameof(FeatureOptions.Groups)) ? run.Groups : asked.Groups,
+        };
+        if (!split.Split.SequenceEqual(asked.Split) || split.Seed != asked.Seed || split.Groups != asked.Groups)
+        {
+            observer.Message(Severity.Info, $"split as in training: {SettingName.Of(nameof(FeatureOptions.Split))} " +
+                $"{string.Join(" ", split.Split.Select(share => share.ToString(CultureInfo.InvariantCulture)))}, " +
+                $"{SettingName.Of(nameof(FeatureOptions.Seed))} {split.Seed}" +
+                (split.Groups is { } groups ? $", {SettingName.Of(nameof(FeatureOptions.Groups))} {groups}" : ""));
+        }
+
+        return split;
+
+        bool IsOpen(string name) => asked.Given is { } given && !given.Contains(name);
     }
 
     /// <summary>

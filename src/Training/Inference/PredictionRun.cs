@@ -85,6 +85,10 @@ public sealed record Prediction(string Path, double? Violent, string? Label, dou
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public bool? Unfamiliar => Distance is { } distance ? distance > 1 : null;
 
+    /// <summary>What makes the answer worth less although the video is whole; null if nothing does.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Note { get; init; }
+
     /// <summary>
     /// p(violent) of each view, the video as it is first, of which <see cref="Violent"/> is the mean; null without test-time augmentation.
     /// </summary>
@@ -123,15 +127,16 @@ public static class PredictionRun
         IReadOnlyDictionary<string, Prediction> answers = WindowPlan.Of(options.Windows) is { } plan
             ? ByWindow(predictor, distinct, plan, observer, stop)
             : Whole();
+        IReadOnlyList<Prediction> predictions = [.. paths.Select(path => answers[path])];
         if (options.Annotate is { } target && answers[paths[0]] is { Violent: not null } annotated)
         {
-            VideoAnnotation.Write(
+            UnwrittenResultException.Guard(predictions, () => VideoAnnotation.Write(
                 annotated, target, TimeSpan.FromSeconds(options.DecodeTimeout), time =>
-                    observer.Progress(new StageProgress("annotate", (int)time, 0, "s of video")), stop);
+                    observer.Progress(new StageProgress("annotate", (int)time, 0, "s of video")), stop));
             observer.Message(Severity.Info, $"written to {target}");
         }
 
-        return [.. paths.Select(path => answers[path])];
+        return predictions;
 
         IReadOnlyDictionary<string, Prediction> Whole() => predictor.Whole(
             distinct, p => observer.Progress(

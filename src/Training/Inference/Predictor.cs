@@ -102,7 +102,7 @@ public sealed class Predictor : IDisposable
     public IReadOnlyDictionary<string, Prediction> Whole(IReadOnlyList<string> paths, Action<ExtractionProgress> progress,
         CancellationToken stop)
     {
-        int views = _options.Tta ? ClipView.ForPrediction : 1, workers = _options.Workers > 0 ? _options.Workers : Environment.ProcessorCount;
+        int views = _options.Tta ? ClipView.ForPrediction : 1, workers = _options.Workers > 0 ? DeviceChoice.MostThreads(_options.Workers) : Environment.ProcessorCount;
         Clip[] clips = [.. paths.Select(path => new Clip(path, path, 0, path, path))];
         Dictionary<string, Prediction> predictions = [];
         for (int view = 0; view < views; view++)
@@ -117,7 +117,7 @@ public sealed class Predictor : IDisposable
             extractor.Run(
                 clips,
                 (clip, rgb, motion, fault, reason) => predictions[clip.Path] = fault == VideoFault.None
-                    ? With(predictions.GetValueOrDefault(clip.Path), clip.Path, Answer(rgb, motion))
+                    ? With(predictions.GetValueOrDefault(clip.Path), clip.Path, Answer(rgb, motion), reason)
                     : new Prediction(clip.Path, null, null, Threshold, VideoFaults.StatusOf(fault), reason, null),
                 p => progress(p with { Videos = before + p.Videos, Total = views * paths.Count }),
                 stop);
@@ -126,13 +126,14 @@ public sealed class Predictor : IDisposable
 
         return predictions;
 
-        Prediction With(Prediction? views, string path, ClipAnswer answer)
+        Prediction With(Prediction? views, string path, ClipAnswer answer, string note)
         {
             if (views is null)
             {
                 return new Prediction(path, answer.Violent, LabelOf(answer.Violent), Threshold, "ok", null, answer.Attention)
                 {
                     Distance = answer.Distance,
+                    Note = note.Length > 0 ? note : null,
                     Views = _options.Tta ? [answer.Violent] : null,
                     Uncertainty = _options.McDropout > 0 ? _classifier.AnswerWithDropout(_batch, _options.McDropout, _options.Seed) : null,
                 };
@@ -159,6 +160,7 @@ public sealed class Predictor : IDisposable
             path, violent, violent is { } p ? LabelOf(p) : null, Threshold, isWhole ? "ok" : VideoFaults.StatusOf(video.Fault), isWhole ? null : video.Reason, null)
         {
             Windows = windows,
+            Note = windows.Count > 0 && !video.HasMotion ? FeatureExtractor.NoMotion : null,
             Distance = windows.Count > 0 && windows[0].Distance is not null
                 ? windows.Select(window => window.Distance!.Value).Order().ElementAt(windows.Count / 2)
                 : null,

@@ -30,8 +30,9 @@ internal readonly record struct ClipAnswer(double Violent, double[]? Attention, 
 /// <param name="Windows">By time; those before a fault stay valid.</param>
 /// <param name="Samples">The frames of each window.</param>
 /// <param name="Info">Filled as far as reading got.</param>
+/// <param name="HasMotion">Whether motion was measured anywhere, or nobody asked for it.</param>
 internal sealed record ScoredVideo(IReadOnlyList<WindowScore> Windows, IReadOnlyList<WindowSample> Samples, VideoFault Fault,
-    string Reason, VideoInfo Info);
+    string Reason, VideoInfo Info, bool HasMotion);
 
 /// <summary>
 /// Answers for overlapping windows of a video of any length in one pass: each frame is decoded once, goes through the backbone at most
@@ -51,7 +52,7 @@ internal sealed class WindowScorer(
     TimeSpan timeLimit, FeatureStream kind = FeatureStream.Rgb)
 {
     /// <summary>Frames of a window that are held: 616 MB, over two minutes at 30 frames a second.</summary>
-    internal const int MostFrames = 4096;
+    public int MostFrames { get; init; } = 4096;
 
     /// <summary>Seconds by which time stamps are rounded in the coarsest of the usual containers.</summary>
     private const double Slack = 1e-3;
@@ -74,6 +75,7 @@ internal sealed class WindowScorer(
         var ring = new VideoFrame?[MostFrames];
         long oldest = 0, count = 0, window = 0;
         double latest = 0, covered = 0;
+        bool hasMotion = !kind.HasMotion();
         float[] rgb = new float[kind.HasRgb() ? frames * Vgg19.Features : 0],
             motion = new float[kind.HasMotion() ? frames * MotionFeatures.PerStep : 0];
         while (stream.Next() is { } frame)
@@ -82,13 +84,14 @@ internal sealed class WindowScorer(
             {
                 return new ScoredVideo([], [], VideoFault.InvalidArgument,
                     $"a window of {plan.Length:0.###} s has more than {MostFrames} frames; at most {latest - At(oldest).Seconds:0.#} s fit",
-                    default);
+                    default, HasMotion: true);
             }
 
             ring[frame.Index % MostFrames] = frame;
             if (frame.Motion is { } pair)
             {
                 pairs.Add(pair);
+                hasMotion = true;
             }
 
             (count, latest) = (frame.Index + 1, frame.Seconds);
@@ -116,7 +119,7 @@ internal sealed class WindowScorer(
             SkipEmpty();
         }
 
-        return new ScoredVideo(windows, samples, stream.Result.Fault, stream.Result.Reason, stream.Result.Info);
+        return new ScoredVideo(windows, samples, stream.Result.Fault, stream.Result.Reason, stream.Result.Info, hasMotion);
 
         VideoFrame At(long index) => ring[index % MostFrames]!;
 

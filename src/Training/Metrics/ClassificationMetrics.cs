@@ -52,6 +52,10 @@ public sealed record ClassificationMetrics
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? UnfamiliarShare { get; init; }
 
+    /// <summary>How many of the clips the classifier learned from; null where nobody looked.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? TrainedOn { get; init; }
+
     /// <summary>By <see cref="Bootstrap"/>; null where nobody asked for them.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public MetricIntervals? Intervals { get; init; }

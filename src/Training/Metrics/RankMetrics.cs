@@ -3,6 +3,9 @@ namespace CudaTrainer.Training.Metrics;
 /// <summary>Metrics that depend only on how scores order the clips.</summary>
 public static class RankMetrics
 {
+    /// <summary>Scores of single precision that differ by less say the same.</summary>
+    private const double SmallestDifference = 1e-5;
+
     /// <summary>
     /// P(score of a random positive &gt; score of a random negative) + ½ P(equal): the Mann-Whitney statistic. NaN with one class.
     /// </summary>
@@ -45,12 +48,12 @@ public static class RankMetrics
 
     /// <summary>
     /// The threshold with the best balanced accuracy: halfway between two neighbouring scores; of equally good ones the closest to 0.5. 0.5
-    /// when there is only one class.
+    /// when there is only one class, and when the scores differ by rounding alone.
     /// </summary>
     public static double BestThreshold(ReadOnlySpan<int> labels, ReadOnlySpan<double> scores)
     {
         (List<(double Score, int Positives, int Negatives)> groups, int positives, int negatives) = Tied(labels, scores);
-        if (positives == 0 || negatives == 0)
+        if (positives == 0 || negatives == 0 || !(groups[0].Score - groups[^1].Score > SmallestDifference))
         {
             return 0.5;
         }

@@ -129,6 +129,11 @@ public static class OptionValidation
             problems.Add(new(nameof(options.Resume), $"contradicts {Name(nameof(options.Overwrite))}; give one of them"));
         }
 
+        if (options.AcceptChangedData && options.Resume is null)
+        {
+            problems.Add(new(nameof(options.AcceptChangedData), $"needs {Name(nameof(options.Resume))}"));
+        }
+
         if (options.Resume is not null && options.InitialWeights is not null)
         {
             problems.Add(new(nameof(options.Resume),

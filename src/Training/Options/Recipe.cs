@@ -35,7 +35,7 @@ public sealed record Recipe(TrainingOptions Options, IReadOnlyList<string> Reaso
     /// <summary>The network that was best on few clips.</summary>
     private const string SmallNetwork = "frame-mlp";
 
-    /// <summary>Fills in what <see cref="TrainingOptions.Given"/> leaves open; nothing without it.</summary>
+    /// <summary>Fills in what <see cref="FeatureOptions.Given"/> leaves open; nothing without it.</summary>
     /// <param name="network">Whether it has to be a network.</param>
     /// <param name="fixedToo">Names of properties that stay as they are besides those given.</param>
     public static Recipe For(TrainingOptions options, DataFacts data, bool network = false, params IReadOnlyList<string> fixedToo)

@@ -38,6 +38,13 @@ public record VideoOptions
 /// <summary>Where clips come from and how they become features.</summary>
 public record FeatureOptions : VideoOptions
 {
+    /// <summary>
+    /// The names of the settings that somebody asked for, where the rest may follow the data (<see cref="Recipe"/>) or an earlier
+    /// run; null where every setting is meant as it stands.
+    /// </summary>
+    [JsonIgnore]
+    public IReadOnlySet<string>? Given { get; init; }
+
     [Setting(SettingGroup.Data, "Folder of videos: train/val/test folders with violent and nonviolent folders inside, or just the two " +
         "class folders",
         Role = SettingRole.Place, Placeholder = "DIR", Kind = "folder")]
@@ -97,13 +104,6 @@ public record FeatureOptions : VideoOptions
 /// </summary>
 public sealed record TrainingOptions : FeatureOptions
 {
-    /// <summary>
-    /// The names of the settings that somebody asked for, where the rest of the recipe may follow the data (<see cref="Recipe"/>); null
-    /// where every setting is meant as it stands.
-    /// </summary>
-    [JsonIgnore]
-    public IReadOnlySet<string>? Given { get; init; }
-
     /// <summary>For the record: the options themselves count.</summary>
     [Setting(SettingGroup.Model, $"Options to begin with; whatever is given besides wins. {Presets.Meaning}",
         Role = SettingRole.Ablated, NamesOf = typeof(Presets))]
@@ -271,6 +271,10 @@ public sealed record TrainingOptions : FeatureOptions
         Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.Course,
         Placeholder = "auto|FILE", Kind = "auto or checkpoint file")]
     public string? Resume { get; init; }
+
+    [Setting(SettingGroup.Output, "Let {Resume} go on although clips, labels, groups or features have changed since; what has is named",
+        Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.Course)]
+    public bool AcceptChangedData { get; init; }
 
     [Setting(SettingGroup.Output, "Replace the run in the checkpoint folder",
         Role = SettingRole.Place | SettingRole.SingleRun | SettingRole.Course)]

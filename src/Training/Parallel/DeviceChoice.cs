@@ -13,6 +13,8 @@ namespace CudaTrainer.Training.Parallel;
 /// <param name="Devices">One or more of one kind.</param>
 public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason) : IDisposable
 {
+    private const int ThreadsPerProcessor = 4;
+
     /// <summary>The first device, for what runs on one.</summary>
     public IDevice Device => Devices[0];
 
@@ -28,6 +30,23 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
     /// <param name="mixedPrecision">Whether a GPU computes features in half precision; null = yes.</param>
     /// <exception cref="RunException">There is no such device here.</exception>
     public static DeviceChoice Open(string name, int threads, bool? mixedPrecision = null)
+    {
+        int useful = MostThreads(threads);
+        return useful == threads
+            ? OpenNamed(name, threads, mixedPrecision)
+            : OpenNamed(name, useful, mixedPrecision) is var choice && choice.IsCuda ? choice : choice with
+            {
+                Reason = $"{choice.Reason}; {useful} threads instead of {threads}, {ThreadsPerProcessor} for each processor of this machine",
+            };
+    }
+
+    /// <summary>
+    /// As many threads as are asked for, or as the machine can still use: many more than processors do not compute faster, but take memory
+    /// and stop the machine from doing anything else.
+    /// </summary>
+    public static int MostThreads(int asked) => Math.Min(asked, ThreadsPerProcessor * Environment.ProcessorCount);
+
+    private static DeviceChoice OpenNamed(string name, int threads, bool? mixedPrecision)
     {
         switch (name)
         {
@@ -71,7 +90,7 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
         }
 
         return name is "auto"
-            ? Auto(threads, mixedPrecision, [0])
+            ? Auto(MostThreads(threads), mixedPrecision, [0])
             : Open(name is "cuda" ? "cuda:0" : name.Split(',')[0], threads, mixedPrecision);
     }
 
@@ -98,7 +117,7 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
 
         if (name is "auto" or "cpu")
         {
-            return new DeviceChoice([new CpuDevice(threads > 0 ? threads : Math.Max(1, Environment.ProcessorCount / processes.LocalSize))],
+            return new DeviceChoice([new CpuDevice(threads > 0 ? MostThreads(threads) : Math.Max(1, Environment.ProcessorCount / processes.LocalSize))],
                 reason);
         }
 

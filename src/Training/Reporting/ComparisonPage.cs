@@ -1,3 +1,4 @@
+using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.Options;
@@ -51,16 +52,43 @@ internal static class ComparisonPage
         (RunRecord Run, string Name, ClassificationMetrics Metrics)[] ranked =
             finished.OrderByDescending(run => run.Metrics.BalancedAccuracy).ToArray();
         (RunRecord Run, string Name, ClassificationMetrics Metrics) best = ranked[0], next = ranked[1];
+        if (WhyNotRanked(finished.Select(run => run.Run).ToArray()) is { } reason)
+        {
+            html.Add($"<div class=\"verdict\"><p>These runs are not ranked: {reason}.</p></div>");
+            return html.ToMarkup();
+        }
+
         (double low, _) = Interval.OfShare(best.Metrics.Accuracy, best.Metrics.Count);
-        bool sameClips = finished.All(
-            run => run.Metrics.Count == best.Metrics.Count && run.Run.Result?.Test is null == best.Run.Result?.Test is null);
-        string chance = !sameClips ? "The runs were measured on different numbers of clips, so their figures do not compare as they stand."
-            : low > next.Metrics.Accuracy ? "The lead over the next one is larger than the 95 % interval of its accuracy."
+        string chance = low > next.Metrics.Accuracy ? "The lead over the next one is larger than the 95 % interval of its accuracy."
             : "The lead is smaller than the 95 % interval of its accuracy: with so many clips, that may be chance.";
-        string isBest = sameClips ? "has the highest balanced accuracy" : "shows the highest balanced accuracy";
-        html.Add($"<div class=\"verdict\"><p><strong>{best.Name}</strong> {isBest}: {Numbers.Percent(best.Metrics.BalancedAccuracy)} of {Numbers.Plural(best.Metrics.Count, best.Run.Result?.Test is null ? "validation clip" : "test clip")}; {next.Name} follows with {Numbers.Percent(next.Metrics.BalancedAccuracy)}. {chance}</p><p>Whoever chooses the best of several runs by their test figures uses the test clips up: the figure of the winner flatters it.</p></div>");
+        html.Add($"<div class=\"verdict\"><p><strong>{best.Name}</strong> has the highest balanced accuracy: {Numbers.Percent(best.Metrics.BalancedAccuracy)} of {Numbers.Plural(best.Metrics.Count, best.Run.Result?.Test is null ? "validation clip" : "test clip")}; {next.Name} follows with {Numbers.Percent(next.Metrics.BalancedAccuracy)}. {chance}</p><p>Whoever chooses the best of several runs by their test figures uses the test clips up: the figure of the winner flatters it.</p></div>");
         return html.ToMarkup();
     }
+
+    /// <summary>Why the finished runs among these cannot be ranked; null if they can.</summary>
+    private static string? WhyNotRanked(IReadOnlyList<RunRecord> runs)
+    {
+        RunRecord[] finished = [.. runs.Where(run => Reported(run) is not null)];
+        if (finished.Select(run => run.Result!.Test is null).Distinct().Count() > 1)
+        {
+            return "some were measured on test clips, others on the validation clips that chose their epoch";
+        }
+
+        string split = finished[0].Result!.Test is null ? "val" : "test";
+        HashSet<(string, int)>[] clips = [.. finished.Select(run => run.Predictions.FirstOrDefault(pair => pair.Key == split).Value ?? [])
+            .Select(predictions => predictions.Select(clip => (clip.Path, clip.Label)).ToHashSet())];
+        int common = clips.Aggregate((IEnumerable<(string, int)>)clips[0], (all, some) => all.Intersect(some)).Count();
+        return clips.All(some => some.Count == common) && finished.All(run => Reported(run)!.Count == Reported(finished[0])!.Count)
+            ? null
+            : $"they were measured on other {split} clips ({string.Join(", ", clips.Select(some => some.Count))}, of which {common} are in " +
+                $"all of them). Train them with the same {SettingName.Of(nameof(TrainingOptions.Seed))}, " +
+                $"{SettingName.Of(nameof(TrainingOptions.Split))} and {SettingName.Of(nameof(TrainingOptions.Groups))}";
+    }
+
+    /// <summary>Losses compare only where they are the same function.</summary>
+    private static bool HaveOneLoss(IReadOnlyList<RunRecord> runs) => runs.Select(run =>
+        $"{run.Options.UseFocalLoss} {string.Join(' ', run.Options.FocalAlpha)} {run.Options.FocalGamma} {run.Options.LabelSmoothing} " +
+        $"{run.Options.UseClassWeights} {Classifiers.IsFitted(run.Options.Model)}").Distinct().Count() == 1;
 
     private static Markup Options(IReadOnlyList<RunRecord> runs, string[] names)
     {
@@ -76,6 +104,7 @@ internal static class ComparisonPage
     private static Markup Metrics(IReadOnlyList<RunRecord> runs, string[] names)
     {
         var html = new HtmlBuilder();
+        bool ranks = runs.Any(run => Reported(run) is not null) && WhyNotRanked(runs) is null;
         foreach (string split in new[] { "test", "val" })
         {
             ClassificationMetrics?[] metrics = [.. runs.Select(run => run.MetricsOf(split))];
@@ -88,7 +117,7 @@ internal static class ComparisonPage
                 ResultSections.Rows.Select(row =>
             {
                 double[] values = [.. metrics.Select(run => run is null ? double.NaN : row.Value(run))];
-                double best = row.Best == 0
+                double best = row.Best == 0 || !ranks || (row.Name == ResultSections.Loss && !HaveOneLoss(runs))
                     ? double.NaN
                     : row.Best * values.Select(value => row.Best * value).Where(double.IsFinite).DefaultIfEmpty(double.NaN).Max();
                 return (IReadOnlyList<Markup>)[Page.Text(row.Name),

@@ -7,6 +7,9 @@ namespace CudaTrainer.Training.Reporting;
 /// <summary>What the best checkpoint does on the clips it was not trained on.</summary>
 internal static class ResultSections
 {
+    /// <summary>The name of the row that only says something among runs of one loss.</summary>
+    public const string Loss = "loss";
+
     /// <summary>Rows of a table of metrics. Best says which direction is better: 1 up, −1 down, 0 neither.</summary>
     public static IReadOnlyList<(string Name, Func<ClassificationMetrics, double> Value, Func<double, string> Format, int Best)> Rows { get; } =
     [
@@ -20,7 +23,7 @@ internal static class ResultSections
         ("F1 of violent", metrics => metrics.F1, Numbers.Percent, 1),
         ("ROC-AUC", metrics => metrics.Auc, Numbers.Fraction, 1),
         ("PR-AUC", metrics => metrics.PrAuc, Numbers.Fraction, 1),
-        ("loss", metrics => metrics.Loss, Numbers.Loss, -1),
+        (Loss, metrics => metrics.Loss, Numbers.Loss, -1),
         ("threshold", metrics => metrics.Threshold, Numbers.Fraction, 0),
     ];
 

@@ -23,6 +23,7 @@ public sealed class Checkpoint : IDisposable
         "another file.";
     private const string ModelKey = "model";
     private const string StateKey = "state";
+    private const string ClipsKey = "training_clips";
     private const string FirstMoments = "optimizer.first_moments";
     private const string SecondMoments = "optimizer.second_moments";
     private const string AveragePrefix = "average.";
@@ -75,16 +76,19 @@ public sealed class Checkpoint : IDisposable
     /// <param name="scaler">The standardisation that it was trained with; null if none.</param>
     /// <param name="kerasPath">Where to write the same weights for Keras; null for nowhere.</param>
     /// <param name="familiarity">What tells clips that are unlike those it learned from; null if unknown.</param>
+    /// <param name="clips">What it learned from; null if unknown.</param>
     public static void SaveModel(string path, Learner learner, ModelInfo info, FeatureScaler? scaler, string? kerasPath = null,
-        Familiarity? familiarity = null)
+        Familiarity? familiarity = null, ClipContents? clips = null)
     {
         var metadata = new Dictionary<string, string> { [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo) };
+        Dictionary<string, string> ofClips = clips is null ? [] : new() { [ClipsKey] = clips.ToText() };
         Tensor values = learner.Parameters.Values;
         float[] trained = scaler is null ? [] : values.Read<float>();
         scaler?.FoldInto(learner.Model);
         try
         {
-            SafetensorsWriter.Write(path, [.. ModelTensors(learner.Parameters), .. FamiliarityTensors(familiarity)], metadata);
+            SafetensorsWriter.Write(path, [.. ModelTensors(learner.Parameters), .. FamiliarityTensors(familiarity)],
+                new Dictionary<string, string>(metadata.Concat(ofClips)));
             if (kerasPath is not null)
             {
                 Dictionary<string, Parameter> byName = learner.Parameters.State.ToDictionary(parameter => parameter.Name);
@@ -102,8 +106,9 @@ public sealed class Checkpoint : IDisposable
 
     /// <summary>Writes everything that training needs to go on.</summary>
     internal static void SaveFull(string path, Learner learner, ModelInfo info, TrainingState state, FeatureScaler? scaler = null,
-        WeightAverages? averages = null)
+        WeightAverages? averages = null, ClipContents? clips = null)
     {
+        Dictionary<string, string> ofClips = clips is null ? [] : new() { [ClipsKey] = clips.ToText() };
         IEnumerable<NamedTensor> input = scaler is null
             ? []
             : [NamedTensor.Of<float>(InputMean, scaler.Mean, scaler.Mean.Length),
@@ -126,7 +131,7 @@ public sealed class Checkpoint : IDisposable
             path,
             [.. ModelTensors(learner.Parameters), Named(FirstMoments, optimizer.FirstMoments),
                 Named(SecondMoments, optimizer.SecondMoments), .. input, .. averaged],
-            new Dictionary<string, string>
+            new Dictionary<string, string>(ofClips)
             {
                 [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo),
                 [StateKey] = JsonSerializer.Serialize(state, RunJson.Default.TrainingState),
@@ -205,6 +210,9 @@ public sealed class Checkpoint : IDisposable
         return new Familiarity(ReadFinite(_archive, FamiliarityComponents, [count * Info.Inputs]),
             ReadFinite(_archive, FamiliarityOffsets, [count]), ReadFinite(_archive, FamiliarityLimit, [1])[0]);
     }
+
+    /// <summary>What the model learned from; null if the file does not say.</summary>
+    public ClipContents? ReadClips() => _archive.Metadata.TryGetValue(ClipsKey, out string? text) ? ClipContents.Parse(text) : null;
 
     /// <summary>The standardisation that a full checkpoint was trained with; null if none.</summary>
     public FeatureScaler? ReadScaler()

@@ -1,21 +1,26 @@
 using System.Security.Cryptography;
 using System.Text;
 using CudaTrainer.Data.Cache;
+using CudaTrainer.Data.Dataset;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Training.RunFiles;
 
-/// <summary>What makes a run that run and no other.</summary>
+/// <summary>What makes a run that run and no other: what decides the training, and the clips that it learns from and is judged by.</summary>
 internal static class RunFingerprint
 {
     /// <summary>What a fingerprint calls <see cref="IdentityOf"/> of the train split.</summary>
     public const string TrainingClips = "training clips";
 
+    /// <summary>Ends the names of what is said of the data, which <c>--accept-changed-data</c> lets change.</summary>
+    private static readonly string[] OfData = ["names", "labels", "groups", "features"];
+
     private static readonly TrainingOptions Defaults = new();
 
     /// <summary>What must stay the same for a resumed run to be the same run.</summary>
-    public static IReadOnlyDictionary<string, string> Of(TrainingOptions options, bool mixedPrecision, FeatureSet train, bool standardize)
+    public static IReadOnlyDictionary<string, string> Of(TrainingOptions options, bool mixedPrecision, FeatureSplits splits,
+        bool standardize)
     {
         TrainingOptions effective = options with { MixedPrecision = mixedPrecision, StandardizeFeatures = standardize };
         var fingerprint = Setting.Of(typeof(TrainingOptions))
@@ -24,19 +29,44 @@ internal static class RunFingerprint
             .ToDictionary(setting => $"--{setting.Name}", setting => setting.TextIn(effective));
         fingerprint["augmentation"] = AugmentationOptions.Of(options).Text;
         fingerprint["shuffling"] = $"{options.Shuffle}";
+        FeatureSet train = splits.Train;
         string key = string.Join(" ", train.Key.Select(field => field.Value));
         fingerprint["features"] = $"[{train.Count}, {train.Frames}, {train.Dimension}] {key}".TrimEnd();
         fingerprint[TrainingClips] = IdentityOf(train);
+        foreach ((string name, string identity) in DataOf(splits))
+        {
+            fingerprint[name] = identity;
+        }
+
         return fingerprint;
     }
 
+    /// <summary>Of each split its clips' names, labels, groups and features, in their order.</summary>
+    public static IEnumerable<(string Name, string Identity)> DataOf(FeatureSplits splits) =>
+        from set in splits.All
+        from part in OfData
+        select ($"{set.Split.Name()} {part}", Hash(Enumerable.Range(0, set.Count).Select(row => part switch
+        {
+            "names" => set.Names[row],
+            "labels" => $"{set.Labels[row]}",
+            "groups" => set.Sources[row],
+            _ => set.FeaturesOf(row),
+        })));
+
+    /// <summary>Whether an entry is one of <see cref="DataOf"/>, or follows from them.</summary>
+    public static bool IsOfData(string name) =>
+        name is TrainingClips or "features" || OfData.Any(part => name.EndsWith($" {part}", StringComparison.Ordinal));
+
     /// <summary>Of the clips of a split and their labels, in their order.</summary>
-    public static string IdentityOf(FeatureSet set)
+    public static string IdentityOf(FeatureSet set) =>
+        Hash(Enumerable.Range(0, set.Count).SelectMany(row => (string[])[set.Names[row], $"{set.Labels[row]}"]));
+
+    private static string Hash(IEnumerable<string> lines)
     {
         var data = new StringBuilder();
-        for (int i = 0; i < set.Count; i++)
+        foreach (string line in lines)
         {
-            data.Append(set.Names[i]).Append('\n').Append(set.Labels[i]).Append('\n');
+            data.Append(line).Append('\n');
         }
 
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(data.ToString())))[..16];

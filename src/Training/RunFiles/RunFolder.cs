@@ -27,17 +27,21 @@ public sealed class RunFolder : IDisposable
 
     private const string BestModelName = "best_model.safetensors";
 
+    private const string LockName = ".run.lock";
+
     private const string TensorBoardName = "tensorboard";
 
+    private readonly FolderLock? _lock;
     private readonly StreamWriter? _log;
     private readonly string[] _replaced;
     private StreamWriter? _steps;
 
-    private RunFolder(string path, string[] replaced, bool writes)
+    private RunFolder(string path, string[] replaced, FolderLock? held)
     {
         Path = path;
         _replaced = replaced;
-        _log = writes ? new StreamWriter(System.IO.Path.Combine(path, "train.log"), append: true) { AutoFlush = true } : null;
+        _lock = held;
+        _log = held is null ? null : new StreamWriter(System.IO.Path.Combine(path, "train.log"), append: true) { AutoFlush = true };
     }
 
     public string Path { get; }
@@ -69,19 +73,37 @@ public sealed class RunFolder : IDisposable
             ? System.IO.Path.Combine(path, BestModelName)
             : BundledModel.Resolve(path);
 
-    /// <summary>Opens the folder for a run. The files of a run to be replaced stay until <see cref="Begin"/>.</summary>
-    /// <exception cref="RunException">It already holds a run and neither resuming nor overwriting was asked for.</exception>
+    /// <summary>
+    /// Opens the folder for a run, which until the end is the only one that writes to it. The files of a run to be replaced stay until
+    /// <see cref="Begin"/>.
+    /// </summary>
+    /// <exception cref="RunException">
+    /// Another process writes to it, or it already holds a run and neither resuming nor overwriting was asked for.
+    /// </exception>
     public static RunFolder Open(string path, bool resume, bool overwrite)
     {
+        FolderLock? held = null;
         try
         {
             Directory.CreateDirectory(path);
+            held = FolderLock.Take(path, LockName);
             string[] old = RequireFree(path, resume, overwrite);
             AtomicFile.DeleteStale(path);
-            return new RunFolder(path, resume ? [] : old, writes: true);
+            return new RunFolder(path, resume ? [] : old, held);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (FolderLockedException exception)
         {
+            throw new RunException($"{exception.Message}: a run of its own.",
+                $"Wait until it has ended, stop it, or choose another {SettingName.Of(nameof(TrainingOptions.CheckpointDir))}.");
+        }
+        catch (Exception exception)
+        {
+            held?.Dispose();
+            if (exception is not (IOException or UnauthorizedAccessException))
+            {
+                throw;
+            }
+
             throw new RunException($"'{path}' cannot be used for checkpoints: {exception.Message}",
                 $"Choose another {SettingName.Of(nameof(TrainingOptions.CheckpointDir))}.");
         }
@@ -104,8 +126,24 @@ public sealed class RunFolder : IDisposable
                         $"{SettingName.Of(nameof(TrainingOptions.CheckpointDir))}.");
     }
 
+    /// <summary>What the run in a folder ran on; null where there is none, or one of another version.</summary>
+    public static TrainingOptions? OptionsAt(string folder)
+    {
+        string file = System.IO.Path.Combine(folder, ConfigName);
+        try
+        {
+            return System.IO.File.Exists(file)
+                ? JsonSerializer.Deserialize(System.IO.File.ReadAllText(file), RunJson.Default.TrainingOptions)
+                : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>The folder of a run that another process writes, or of one that leaves no files.</summary>
-    public static RunFolder Follow(string path) => new(path, [], writes: false);
+    public static RunFolder Follow(string path) => new(path, [], held: null);
 
     /// <summary>
     /// The run is about to write: removes the one it replaces. Before this, bad options or data may still end it and nothing is lost.
@@ -127,6 +165,15 @@ public sealed class RunFolder : IDisposable
         }
     }
 
+    /// <summary>Training goes on: what was said of the run at its earlier end is no longer true of it.</summary>
+    public void ForgetResults()
+    {
+        foreach (string name in (string[])[ResultsName, ReportName, PredictionFile.NameOf("val"), PredictionFile.NameOf("test")])
+        {
+            System.IO.File.Delete(File(name));
+        }
+    }
+
     public string NumberedCheckpoint(int epoch) => File($"checkpoint_epoch_{epoch:D3}.ckpt");
 
     /// <summary>Deletes all but the newest <paramref name="keep"/> numbered checkpoints.</summary>
@@ -138,8 +185,17 @@ public sealed class RunFolder : IDisposable
         }
     }
 
-    public void Log(string text) =>
-        _log?.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:yyyy-MM-ddTHH:mm:ssZ} {text}"));
+    public void Log(string text)
+    {
+        try
+        {
+            _log?.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:yyyy-MM-ddTHH:mm:ssZ} {text}"));
+        }
+        catch (IOException)
+        {
+            // On a full disk the log is what can be missed; what must be written says so itself.
+        }
+    }
 
     public void WriteConfig(TrainingOptions effective) =>
         Write(File(ConfigName), JsonSerializer.Serialize(effective, RunJson.Default.TrainingOptions) + "\n");
@@ -198,8 +254,17 @@ public sealed class RunFolder : IDisposable
 
     public void Dispose()
     {
-        _steps?.Dispose();
-        _log?.Dispose();
+        foreach (IDisposable? file in (IDisposable?[])[_steps, _log, _lock])
+        {
+            try
+            {
+                file?.Dispose();
+            }
+            catch (IOException)
+            {
+                // Buffered lines that a full disk refuses; how the run ended matters more, and the rest is to be closed, too.
+            }
+        }
     }
 
     /// <summary>Names need not sort by epoch: they have three digits or more.</summary>

@@ -27,6 +27,9 @@ public sealed class TrainedClassifier : IDisposable
     /// <summary>What tells clips that are unlike those it learned from; null if unknown.</summary>
     public Familiarity? Familiarity { get; private init; }
 
+    /// <summary>What it learned from; null if unknown.</summary>
+    public ClipContents? Clips { get; private init; }
+
     /// <exception cref="RunException">The file is no classifier of ours, or its tensors do not fit the model it names.</exception>
     public static TrainedClassifier Load(IDevice device, string path)
     {
@@ -48,7 +51,7 @@ public sealed class TrainedClassifier : IDisposable
         {
             checkpoint.LoadModel(learner.Parameters);
             checkpoint.ReadScaler()?.FoldInto(learner.Model);
-            return new TrainedClassifier(learner, info) { Familiarity = checkpoint.ReadFamiliarity() };
+            return new TrainedClassifier(learner, info) { Familiarity = checkpoint.ReadFamiliarity(), Clips = checkpoint.ReadClips() };
         }
         catch
         {
@@ -72,7 +75,7 @@ public sealed class TrainedClassifier : IDisposable
                 to.Value.Write((ReadOnlySpan<float>)(from.Shape == to.Shape ? values : Spread(values)));
             }
 
-            return new TrainedClassifier(wide, info);
+            return new TrainedClassifier(wide, info) { Clips = Clips };
         }
         catch
         {

@@ -63,11 +63,14 @@ public static class Ablation
         var result = new AblationResult(
             study.DeviceKind, study.Clips.Count, study.Clips.Sources.Distinct(StringComparer.Ordinal).Count(), options.Folds,
                 options.Seeds, options.Jobs, rows);
-        AtomicFile.WriteAllText(Path.Combine(options.Output, ResultName),
-            JsonSerializer.Serialize(result, AblationJson.Default.AblationResult) + "\n");
-        AtomicFile.WriteAllText(Path.Combine(options.Output, "ablation.csv"), AblationTable.Csv(result));
-        AtomicFile.WriteAllText(Path.Combine(options.Output, "ablation.md"), AblationTable.Markdown(result));
-        AtomicFile.WriteAllText(Path.Combine(options.Output, PageName), AblationPage.Render(result));
+        UnwrittenResultException.Guard(result, () =>
+        {
+            AtomicFile.WriteAllText(Path.Combine(options.Output, ResultName),
+                JsonSerializer.Serialize(result, AblationJson.Default.AblationResult) + "\n");
+            AtomicFile.WriteAllText(Path.Combine(options.Output, "ablation.csv"), AblationTable.Csv(result));
+            AtomicFile.WriteAllText(Path.Combine(options.Output, "ablation.md"), AblationTable.Markdown(result));
+            AtomicFile.WriteAllText(Path.Combine(options.Output, PageName), AblationPage.Render(result));
+        });
         return result;
     }
 }

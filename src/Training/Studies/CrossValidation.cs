@@ -62,14 +62,16 @@ public static class CrossValidation
         {
             Model = study.Options.Model,
         };
-        AtomicFile.WriteAllText(Path.Combine(options.Output, "cv_results.json"),
-            JsonSerializer.Serialize(result, CrossValidationJson.Default.CrossValidationResult) + "\n");
-        AtomicFile.WriteAllText(Path.Combine(options.Output, "predictions.csv"), Predictions(study, row));
-        if (modelOutput is not null)
+        UnwrittenResultException.Guard(result, () =>
         {
-            study.WriteModel(modelOutput, CardOf(result), stop);
-        }
-
+            AtomicFile.WriteAllText(Path.Combine(options.Output, "cv_results.json"),
+                JsonSerializer.Serialize(result, CrossValidationJson.Default.CrossValidationResult) + "\n");
+            AtomicFile.WriteAllText(Path.Combine(options.Output, "predictions.csv"), Predictions(study, row));
+            if (modelOutput is not null)
+            {
+                study.WriteModel(modelOutput, CardOf(result), stop);
+            }
+        });
         return result;
     }
 

@@ -260,7 +260,8 @@ internal sealed class Study : IDisposable
             Loss = loss,
             Card = card,
         };
-        Checkpoint.SaveModel(path, replicas.Lead, info, null, null, LinearTraining.Familiarity(clips, Options, stop));
+        Checkpoint.SaveModel(path, replicas.Lead, info, null, null, LinearTraining.Familiarity(clips, Options, stop),
+            ClipContents.Of(clips));
     }
 
     /// <summary>From which p(violent) on a training's answers count as violent.</summary>
@@ -316,7 +317,7 @@ internal sealed class Study : IDisposable
         using BackboneChoice backbone = BackboneChoice.Open(run);
 
         // Virtual devices share the threads that one could have for itself.
-        using CpuDevice? whole = device.Devices.Count > 1 && device.Device is CpuDevice ? new CpuDevice(run.Threads) : null;
+        using CpuDevice? whole = device.Devices.Count > 1 && device.Device is CpuDevice ? new CpuDevice(DeviceChoice.MostThreads(run.Threads)) : null;
         new FeaturePipeline(run, whole is null ? device.Devices : [whole], backbone, observer, new StageClock()).Run(stop, recipe.Dataset);
     }
 

@@ -41,7 +41,7 @@ public sealed class StudyClips : IFeatureRows, IDisposable
     /// <summary>How the features were made.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Key => _splits.Train.Key;
 
-    /// <summary>A hash of the clips' names, labels and sources and of how their features were made.</summary>
+    /// <summary>A hash of the clips' names, labels, sources and features and of how those were made.</summary>
     public string Identity
     {
         get
@@ -50,6 +50,11 @@ public sealed class StudyClips : IFeatureRows, IDisposable
             for (int i = 0; i < Count; i++)
             {
                 text.Append(NameOf(i)).Append('\n').Append(_labels[i]).Append('\n').Append(Sources[i]).Append('\n');
+            }
+
+            foreach (FeatureSet set in _splits.All)
+            {
+                text.AppendJoin('\n', Enumerable.Range(0, set.Count).Select(set.FeaturesOf));
             }
 
             return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())))[..16];
@@ -68,6 +73,8 @@ public sealed class StudyClips : IFeatureRows, IDisposable
     public string NameOf(int index) => _clips[index].Rows.NameOf(_clips[index].Row);
 
     public string SourceOf(int index) => Sources[index];
+
+    public string ContentOf(int index) => _clips[index].Rows.ContentOf(_clips[index].Row);
 
     public void Dispose() => _splits.Dispose();
 }

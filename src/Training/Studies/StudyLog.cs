@@ -12,11 +12,13 @@ namespace CudaTrainer.Training.Studies;
 internal sealed class StudyLog : IDisposable
 {
     private readonly Dictionary<string, FoldRun> _runs = new(StringComparer.Ordinal);
+    private readonly FolderLock _held;
     private readonly StreamWriter _writer;
     private readonly Lock _lock = new();
 
-    private StudyLog(string path)
+    private StudyLog(string path, FolderLock held)
     {
+        _held = held;
         if (File.Exists(path))
         {
             Read(path);
@@ -32,14 +34,14 @@ internal sealed class StudyLog : IDisposable
     /// <summary>Trainings that earlier runs of the study have left.</summary>
     public int Count => _runs.Count;
 
-    /// <exception cref="RunException">The folder cannot be written to.</exception>
+    /// <exception cref="RunException">The folder cannot be written to, or another study is writing to it.</exception>
     public static StudyLog Open(string folder)
     {
         try
         {
             Directory.CreateDirectory(folder);
             AtomicFile.DeleteStale(folder);
-            return new StudyLog(Path.Combine(folder, "runs.jsonl"));
+            return new StudyLog(Path.Combine(folder, "runs.jsonl"), FolderLock.Take(folder, ".study.lock"));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -58,7 +60,11 @@ internal sealed class StudyLog : IDisposable
         }
     }
 
-    public void Dispose() => _writer.Dispose();
+    public void Dispose()
+    {
+        _writer.Dispose();
+        _held.Dispose();
+    }
 
     private void Write(string key, FoldRun run)
     {

@@ -56,7 +56,7 @@ public sealed class CacheDamageTests : IDisposable
 
         // The row that was extracted for the new clip is kept, the damaged one is made again.
         _fixture.Run(changed).Planned.ShouldBe(1);
-        _fixture.Snapshot().ShouldBe(CacheFixture.Undisturbed(changed));
+        _fixture.SnapshotOfDataset().ShouldBe(CacheFixture.Undisturbed(changed));
     }
 
     [Fact]

@@ -77,6 +77,13 @@ internal sealed class CacheFixture : IDisposable
     public SortedDictionary<string, string> Snapshot() => new(
         Save().ToDictionary(file => file.Key, file => Convert.ToHexStringLower(SHA256.HashData(file.Value))), StringComparer.Ordinal);
 
+    /// <summary>The same after what was put aside for other datasets is removed.</summary>
+    public SortedDictionary<string, string> SnapshotOfDataset()
+    {
+        CacheMaintenance.Prune(Directory, before: null, mostBytes: null, contents: null);
+        return Snapshot();
+    }
+
     /// <summary>Every file that matters and its content.</summary>
     public SortedDictionary<string, byte[]> Save()
     {

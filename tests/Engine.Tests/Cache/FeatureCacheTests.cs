@@ -88,7 +88,7 @@ public sealed class FeatureCacheTests : IDisposable
 
         _fixture.Run(dataset).Planned.ShouldBe(extracted, change);
 
-        _fixture.Snapshot().ShouldBe(CacheFixture.Undisturbed(dataset));
+        _fixture.SnapshotOfDataset().ShouldBe(CacheFixture.Undisturbed(dataset));
     }
 
     [Fact]
@@ -184,16 +184,106 @@ public sealed class FeatureCacheTests : IDisposable
     }
 
     [Fact]
-    public void Another_datasets_features_are_not_dropped_unsaid()
+    public void Another_datasets_features_are_kept()
     {
         _fixture.Run(CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3)));
 
-        using FeatureCache cache = _fixture.Open();
+        using (FeatureCache cache = _fixture.Open())
+        {
+            cache.Plan(CacheFixture.Dataset(CacheFixture.Clips(1, 2))).Notes.ShouldHaveSingleItem()
+                .ShouldContain("also holds the features of 1 videos that are not in this dataset");
+        }
 
-        cache.Plan(CacheFixture.Dataset(CacheFixture.Clips(1, 2))).Notes.ShouldHaveSingleItem()
-            .ShouldStartWith("1 cached videos are not in this dataset");
-        cache.Plan(CacheFixture.Dataset(CacheFixture.Clips(11, 12), CacheFixture.Clips(13, 14))).Notes.ShouldHaveSingleItem()
-            .ShouldContain("holds the features of 5 videos, none of which is in this dataset");
+        VideoDataset first = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3)),
+            second = CacheFixture.Dataset(CacheFixture.Clips(3, 11, 12), CacheFixture.Clips(13, 14));
+        _fixture.Run(second).Planned.ShouldBe(4);
+        _fixture.Run(second).Summary.Changed.ShouldBeFalse();
+        _fixture.Run(first).Planned.ShouldBe(0);
+        _fixture.Run(second).Planned.ShouldBe(0);
+        _fixture.Run(first).Planned.ShouldBe(0);
+
+        CacheMaintenance.Prune(_fixture.Directory, null, null, null);
+        _fixture.Snapshot().ShouldBe(CacheFixture.Undisturbed(first));
+    }
+
+    [Fact]
+    public void Features_of_another_kind_are_kept()
+    {
+        VideoDataset dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3));
+        FeatureKey other = CacheFixture.Key with { Frames = 3 };
+        _fixture.Run(dataset);
+
+        _fixture.Run(dataset, key: other).Planned.ShouldBe(5);
+        _fixture.Run(dataset).Planned.ShouldBe(0);
+        _fixture.Run(dataset, key: other).Planned.ShouldBe(0);
+    }
+
+    [Fact]
+    public void A_row_put_aside_that_was_damaged_is_extracted_again()
+    {
+        _fixture.Run(CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3)));
+        VideoDataset without = CacheFixture.Dataset(CacheFixture.Clips(1, 2));
+        _fixture.Run(without);
+        string aside = Directory.EnumerateFiles(_fixture.Directory, "*.clip", SearchOption.AllDirectories).ShouldHaveSingleItem();
+        _fixture.Corrupt(Path.GetRelativePath(_fixture.Directory, aside), 5);
+        File.SetLastWriteTimeUtc(aside, DateTime.UtcNow.AddDays(-1));
+
+        Should.Throw<CacheException>(() => _fixture.Run(CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3))))
+            .Message.ShouldContain("Run the same command again");
+        _fixture.Run(CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3))).Planned.ShouldBe(1);
+        _fixture.Snapshot().ShouldBe(CacheFixture.Undisturbed(CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3))));
+    }
+
+    [Fact]
+    public void What_was_put_aside_is_removed_by_age_size_and_content()
+    {
+        VideoDataset first = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3)), second = CacheFixture.Dataset(CacheFixture.Clips(11, 12));
+        _fixture.Run(first);
+        _fixture.Run(second);
+        string[] aside = [.. Directory.EnumerateFiles(_fixture.Directory, "*.clip", SearchOption.AllDirectories)];
+        aside.Length.ShouldBe(3);
+        long size = new FileInfo(aside[0]).Length;
+        File.SetLastWriteTimeUtc(aside[1], DateTime.UtcNow.AddDays(-3));
+
+        Pruned(before: DateTime.UtcNow.AddDays(-4)).ShouldBe(0);
+        Pruned(before: DateTime.UtcNow.AddDays(-2)).ShouldBe(1);
+        File.Exists(aside[1]).ShouldBeFalse();
+        Pruned(contents: new HashSet<string> { "another" }).ShouldBe(0);
+        Pruned(mostBytes: size).ShouldBe(1);
+        Pruned().ShouldBe(2, "the last one, and the key of its folder");
+        _fixture.Snapshot().ShouldBe(CacheFixture.Undisturbed(second));
+
+        int Pruned(DateTime? before = null, long? mostBytes = null, IReadOnlySet<string>? contents = null) =>
+            CacheMaintenance.Prune(_fixture.Directory, before, mostBytes, contents).Removed.Count;
+    }
+
+    [Fact]
+    public void Clearing_leaves_nothing_behind()
+    {
+        VideoDataset dataset = CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3));
+        _fixture.Run(dataset);
+        string motion = _fixture.File("motion");
+        using (FeatureCache cache = FeatureCache.Open(motion, CacheFixture.Key))
+        {
+            CacheFixture.Extract(cache, dataset);
+        }
+
+        CacheMaintenance.Clear(_fixture.Directory, staleOnly: false);
+
+        Directory.Exists(_fixture.Directory).ShouldBeFalse();
+    }
+
+    [Fact]
+    public void Clearing_touches_nothing_that_is_no_cache()
+    {
+        _fixture.Run(CacheFixture.Dataset(CacheFixture.Clips(1, 2, 3)));
+        Directory.CreateDirectory(_fixture.File("holidays"));
+        File.WriteAllText(_fixture.File("holidays/train_features.npy"), "mine");
+
+        CacheMaintenance.Clear(_fixture.Directory, staleOnly: false);
+
+        Directory.EnumerateFileSystemEntries(_fixture.Directory, "*", SearchOption.AllDirectories)
+            .Select(path => Path.GetRelativePath(_fixture.Directory, path)).Order().ShouldBe(["holidays", "holidays/train_features.npy"]);
     }
 
     [Fact]
@@ -234,9 +324,8 @@ public sealed class FeatureCacheTests : IDisposable
         {
             CacheLockedException refusal = Should.Throw<CacheLockedException>(() => _fixture.Open());
             refusal.Holder.ShouldBe(Environment.ProcessId);
-            refusal.Message.ShouldBe(
-                $"The cache '{_fixture.Directory}' is being written by process {Environment.ProcessId}. Wait until it has finished, " +
-                    $"stop it, or choose another CacheDir.");
+            refusal.Message.ShouldStartWith($"The cache '{_fixture.Directory}' is being written by process {Environment.ProcessId}, since ");
+            refusal.Message.ShouldEndWith(" UTC. Wait until it has finished, stop it, or choose another CacheDir.");
         }
 
         _fixture.Open().Dispose();

@@ -146,13 +146,17 @@ public sealed class EnsembleTests : IDisposable
     public void A_member_of_another_split_is_warned_of()
     {
         string[] runs = Runs("attention-mil", "simple-lstm");
-        _fixture.Write("train", new MemoryRows(25));
+
+        // What was trained on becomes val, under other names.
+        _fixture.Write("val", new MemoryRows(22, seed: 1));
+        _fixture.Write("train", new MemoryRows(25, seed: 9));
         RecordingObserver observer = new();
         TrainingFixture.Run(_fixture.Options("same") with { Epochs = 1 });
         EnsembleRun.Execute(Options(runs[0], "same"), observer, CancellationToken.None);
 
-        observer.Messages.Where(message => message.Severity == Severity.Warning).ShouldHaveSingleItem()
-            .Text.ShouldContain($"{runs[0]}/best_model.safetensors' was trained on other clips");
+        observer.Messages.Count(message => message.Severity == Severity.Warning).ShouldBe(1, string.Join('\n', observer.Messages));
+        observer.Messages.First(message => message.Severity == Severity.Warning)
+            .Text.ShouldContain($"22 of the 22 clips of val are clips that '{_fixture.File(runs[0])}/best_model.safetensors' was trained on");
     }
 
     public void Dispose() => _fixture.Dispose();

@@ -52,6 +52,26 @@ public sealed class FeatureScalerTests : IDisposable
         scaler.Scale.ShouldAllBe(value => float.IsFinite(value));
     }
 
+    /// <summary>Where all is constant but for rounding, a clip that is not must not get numbers of thousands.</summary>
+    [Theory]
+    [InlineData(0f)]
+    [InlineData(1e-6f)]
+    public void Where_nothing_differs_nothing_is_blown_up(float rounding)
+    {
+        MemoryRows rows = new(20, change: values =>
+        {
+            for (int i = 0; i < values.Length; i++)
+            {
+                values[i] = 3 + (i % 3 * rounding);
+            }
+        });
+        FeatureScaler scaler = FeatureScaler.Fit(rows);
+        float[] other = [.. Enumerable.Repeat(4f, rows.Frames * rows.Dimension)];
+        scaler.Apply(other);
+
+        other.ShouldAllBe(value => Math.Abs(value) <= 1);
+    }
+
     [Theory]
     [MemberData(nameof(Models))]
     public void The_folded_model_answers_raw_features_as_the_original_answers_standardised_ones(string name)

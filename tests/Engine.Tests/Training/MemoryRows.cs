@@ -62,6 +62,8 @@ internal sealed unsafe class MemoryRows : IFeatureRows
 
     public string SourceOf(int index) => NameOf(index);
 
+    public string ContentOf(int index) => NameOf(index);
+
     /// <summary>A batch of the given rows, as a loader delivers it.</summary>
     public HostBatch Batch(Engine.Tensors.IDevice device, bool half, params ReadOnlySpan<int> rows)
     {

@@ -61,6 +61,13 @@ public class MetricsTests
         RankMetrics.BestThreshold([0, 0, 1, 1], [0.1, 0.2, 0.6, 0.9]).ShouldBe(0.4, 1e-12);
 
     [Fact]
+    public void Scores_that_cannot_be_told_apart_choose_no_threshold()
+    {
+        RankMetrics.BestThreshold([0, 1, 0, 0], [0.4, 0.4, 0.4, 0.4]).ShouldBe(0.5);
+        RankMetrics.BestThreshold([0, 1, 0, 0], [0.4, 0.4000001, 0.4, 0.3999999]).ShouldBe(0.5);
+    }
+
+    [Fact]
     public void One_class_only_has_no_rank_metrics_and_the_plain_threshold()
     {
         RankMetrics.RocAuc([1, 1], [0.2, 0.7]).ShouldBe(double.NaN);

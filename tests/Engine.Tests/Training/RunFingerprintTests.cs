@@ -117,7 +117,8 @@ public sealed class RunFingerprintTests : IDisposable
         .Where(setting => setting.Role.HasFlag(SettingRole.Place)).Select(setting => setting.Name).Order(StringComparer.Ordinal)
         .ShouldBe(
         [
-            "cache-dir", "check-replicas", "checkpoint-dir", "checkpoint-every", "dataset-path", "decode-timeout", "features-dir", "groups",
+            "accept-changed-data", "cache-dir", "check-replicas", "checkpoint-dir", "checkpoint-every", "dataset-path", "decode-timeout",
+            "features-dir", "groups",
             "initial-weights", "keep-checkpoints", "log-every-steps", "overwrite", "resume", "tensorboard", "tensorboard-histograms",
             "threads", "weights", "workers",
         ]);
@@ -127,9 +128,11 @@ public sealed class RunFingerprintTests : IDisposable
     private string[] Fingerprint(TrainingOptions options, bool half, bool standardize)
     {
         using FeatureSplits splits = FeatureSplits.OpenFinite(_fixture.Features, CancellationToken.None);
-        IReadOnlyDictionary<string, string> fingerprint = RunFingerprint.Of(options, half, splits.Train, standardize);
+        IReadOnlyDictionary<string, string> fingerprint = RunFingerprint.Of(options, half, splits, standardize);
         fingerprint[RunFingerprint.TrainingClips].Length.ShouldBe(16);
-        return Sorted(string.Join('\n', fingerprint.Where(entry => entry.Key != RunFingerprint.TrainingClips)
+        string[] ofData = [.. fingerprint.Keys.Where(RunFingerprint.IsOfData)];
+        ofData.Length.ShouldBe(2 + (4 * splits.All.Count()));
+        return Sorted(string.Join('\n', fingerprint.Where(entry => entry.Key == "features" || !ofData.Contains(entry.Key))
             .Select(entry => $"{entry.Key}: {entry.Value}")));
     }
 

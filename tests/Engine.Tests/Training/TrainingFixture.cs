@@ -40,7 +40,8 @@ internal sealed class TrainingFixture : IDisposable
 
     public string File(string name) => _folder.File(name);
 
-    public void Write(string split, MemoryRows rows)
+    /// <param name="flip">Whether the labels are the other way round.</param>
+    public void Write(string split, MemoryRows rows, bool flip = false)
     {
         using var features = NpyWriter.Create(Path.Combine(Features, $"{split}_features.npy"), ElementType.F32, rows.Count, rows.Frames,
             rows.Dimension);
@@ -48,7 +49,7 @@ internal sealed class TrainingFixture : IDisposable
         for (int i = 0; i < rows.Count; i++)
         {
             features.Append(rows.Values(i));
-            labels.Append<long>([rows.Labels[i]]);
+            labels.Append<long>([flip ? 1 - rows.Labels[i] : rows.Labels[i]]);
         }
 
         features.Complete();

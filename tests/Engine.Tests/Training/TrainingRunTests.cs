@@ -131,6 +131,79 @@ public sealed class TrainingRunTests : IDisposable
         File.ReadAllBytes(_fixture.File("run/last.ckpt")).ShouldBe(before);
     }
 
+    [Theory]
+    [InlineData("train", "features")]
+    [InlineData("val", "features")]
+    [InlineData("test", "features")]
+    [InlineData("val", "labels")]
+    public void Data_that_changed_make_another_run_unless_that_is_accepted(string split, string what)
+    {
+        TrainingFixture.Run(_fixture.Options("run") with { Epochs = 1 });
+        int seed = split switch { "train" => 1, "val" => 2, _ => 3 };
+        bool other = what == "features";
+        _fixture.Write(split, new MemoryRows(split == "train" ? 22 : 9, seed: seed, change: values => values[5] += other ? 1 : 0),
+            flip: !other);
+
+        TrainingOptions on = _fixture.Options("run") with { Resume = "auto" };
+        RunException refused = Should.Throw<RunException>(() => TrainingFixture.Run(on));
+        refused.Message.ShouldContain($"belongs to another run: ");
+        refused.Message.ShouldContain($"{split} {what} was ");
+
+        RecordingObserver observer = new();
+        TrainingFixture.Run(on with { AcceptChangedData = true }, observer).Epochs.ShouldBe(4);
+        observer.Messages.ShouldContain(message => message.Severity == Severity.Warning && message.Text.Contains($"{split} {what} was "));
+
+        // What it went on with is its data now.
+        TrainingFixture.Run(on).Epochs.ShouldBe(4);
+    }
+
+    [Fact]
+    public void One_run_writes_to_a_folder()
+    {
+        using (RunFolder.Open(_fixture.File("run"), resume: false, overwrite: false))
+        {
+            foreach (TrainingOptions options in (TrainingOptions[])[_fixture.Options("run"), _fixture.Options("run") with { Resume = "auto" },
+                _fixture.Options("run") with { Overwrite = true }])
+            {
+                Should.Throw<RunException>(() => TrainingFixture.Run(options))
+                    .Message.ShouldContain($"is being written by process {Environment.ProcessId}");
+            }
+        }
+
+        TrainingFixture.Run(_fixture.Options("run")).Epochs.ShouldBe(4);
+    }
+
+    [Fact]
+    public void A_run_that_goes_on_forgets_what_was_said_at_its_earlier_end()
+    {
+        TrainingFixture.Run(_fixture.Options("run") with { Epochs = 1 });
+        File.Exists(_fixture.File("run/training_results.json")).ShouldBeTrue();
+
+        TrainingFixture.RunUntil(_fixture.Options("run") with { Resume = "auto" }, steps: 1);
+
+        File.Exists(_fixture.File("run/training_results.json")).ShouldBeFalse();
+        File.Exists(_fixture.File("run/predictions_test.csv")).ShouldBeFalse();
+    }
+
+    [Fact]
+    public void One_clip_a_batch_is_refused_where_clips_are_normalised()
+    {
+        RunException refused = Should.Throw<RunException>(() => TrainingFixture.Run(_fixture.Options("run") with { BatchSize = 1 }));
+
+        refused.Message.ShouldContain("it would learn nothing");
+        refused.Hint.ShouldNotBeNull().ShouldContain("2 or more");
+    }
+
+    [Fact]
+    public void A_last_batch_of_one_clip_is_left_out()
+    {
+        RecordingObserver observer = new() { OnStep = _ => { } };
+        TrainingFixture.Run(_fixture.Options("run") with { BatchSize = 7 }, observer);
+
+        observer.Messages.ShouldContain(message => message.Text.StartsWith("22 clips in batches of 7 leave one over"));
+        observer.Steps.ShouldBe(4 * 3);
+    }
+
     [Fact]
     public void Other_training_clips_are_another_run()
     {

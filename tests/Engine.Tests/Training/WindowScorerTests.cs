@@ -20,7 +20,7 @@ public sealed class WindowScorerTests : IDisposable
     [Theory]
     [InlineData(10, 0.4, 0.2)]
     [InlineData(11, 0.4, 0.2)]
-    [InlineData(41, 0.5, 0.5)]
+    [InlineData(41, 0.48, 0.48)]
     [InlineData(40, 0.2, 0.04)]
     [InlineData(3, 1, 0.5)]
     [InlineData(1, 0.04, 0.04)]
@@ -60,11 +60,42 @@ public sealed class WindowScorerTests : IDisposable
     [Fact]
     public void A_window_of_more_frames_than_are_held_is_refused()
     {
-        ScoredVideo video = Score(Grey("clip.mkv", 2), 1000, 1000);
+        ScoredVideo video = Score(Grey("clip.mkv", 30), 1, 1, mostFrames: 20);
 
         video.Fault.ShouldBe(VideoFault.InvalidArgument);
-        video.Reason.ShouldContain("25000 frames");
+        video.Reason.ShouldContain("more than 20 frames");
+        video.Reason.ShouldContain("at most 0.8 s");
         video.Windows.ShouldBeEmpty();
+    }
+
+    [Theory]
+    [InlineData("mp4")]
+    [InlineData("mkv")]
+    public void Windows_follow_the_time_stamps(string container)
+    {
+        // Two seconds of 25 frames a second, then three of 5.
+        double[] times = [.. Enumerable.Range(0, 50).Select(i => i / 25.0), .. Enumerable.Range(0, 15).Select(i => 2 + (i / 5.0))];
+        string path = Timed($"variable.{container}", times);
+
+        ScoredVideo video = Score(path, 1, 0.5);
+
+        video.Windows.Select(window => window.Start).ShouldBe([.. Enumerable.Range(0, 9).Select(i => i / 2.0)], 1e-9);
+        video.Windows.Select(window => window.End).ShouldBe([.. Enumerable.Range(0, 9).Select(i => 1 + (i / 2.0))], 5e-3);
+        for (int i = 0; i < video.Windows.Count; i++)
+        {
+            video.Samples[i].Frames.ShouldAllBe(frame => times[frame] >= (i / 2.0) - 1e-3 && times[frame] < 1 + (i / 2.0) - 1e-3);
+        }
+    }
+
+    [Fact]
+    public void A_gap_of_the_recording_has_no_windows()
+    {
+        double[] times = [.. Enumerable.Range(0, 25).Select(i => i / 25.0), .. Enumerable.Range(0, 25).Select(i => 1000 + (i / 25.0))];
+
+        ScoredVideo video = Score(Timed("gap.mkv", times), 1, 1);
+
+        video.Windows.Select(window => (window.Start, window.End)).ShouldBe([(0, 1), (1000, 1001)]);
+        _windows.ShouldBe([Sampled(0, 25), Sampled(25, 25)]);
     }
 
     public void Dispose()
@@ -95,8 +126,12 @@ public sealed class WindowScorerTests : IDisposable
         _clips.Write(name, frames, new VideoWriterOptions { Width = 32, Height = 24, Codec = VideoCodec.Ffv1 },
             (frame, rgb) => rgb.Fill((byte)(4 * frame)));
 
-    private ScoredVideo Score(string path, double length, double stride) =>
-        new WindowScorer(_device, Backbone, Answer, Samples, TimeSpan.FromSeconds(60))
+    private string Timed(string name, double[] times) => _clips.Write(name, times.Length,
+        new VideoWriterOptions { Width = 32, Height = 24, Codec = VideoCodec.Mpeg4, HasTimes = true, Quality = 100 },
+        (frame, rgb) => rgb.Fill((byte)(4 * (frame % 60))), frame => times[frame]);
+
+    private ScoredVideo Score(string path, double length, double stride, int mostFrames = 4096) =>
+        new WindowScorer(_device, Backbone, Answer, Samples, TimeSpan.FromSeconds(60)) { MostFrames = mostFrames }
             .Run(path, new WindowPlan(length, stride), _ => { }, CancellationToken.None);
 
     /// <summary>The first feature of a frame is its number.</summary>

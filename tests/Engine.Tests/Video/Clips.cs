@@ -23,7 +23,8 @@ public sealed class Clips : IDisposable
             new VideoWriterOptions { Width = width, Height = height, Codec = codec, FastStart = fastStart },
             (frame, rgb) => Texture(frame, width, rgb));
 
-    public string Write(string name, int frames, VideoWriterOptions options, Action<int, Span<byte>> draw)
+    /// <param name="timeOf">When a frame is shown, with <see cref="VideoWriterOptions.HasTimes"/>.</param>
+    public string Write(string name, int frames, VideoWriterOptions options, Action<int, Span<byte>> draw, Func<int, double>? timeOf = null)
     {
         string path = PathOf(name);
         using var writer = new VideoWriter(path, options);
@@ -31,7 +32,7 @@ public sealed class Clips : IDisposable
         for (int frame = 0; frame < frames; frame++)
         {
             draw(frame, rgb);
-            writer.AddFrame(rgb);
+            writer.AddFrame(rgb, timeOf?.Invoke(frame) ?? 0);
         }
 
         writer.Close();

@@ -1,0 +1,36 @@
+using System.Text;
+
+namespace CudaTrainer.Cli.Presentation;
+
+/// <summary>
+/// Standard error for a program that must not end because nobody can read it: a terminal that has gone away, a closed pipe, a log on a full
+/// disk. What cannot be written is dropped.
+/// </summary>
+internal sealed class SteadyWriter(TextWriter inner) : TextWriter
+{
+    public override Encoding Encoding => inner.Encoding;
+
+    public override void Write(char value) => Try(() => inner.Write(value));
+
+    public override void Write(string? value) => Try(() => inner.Write(value));
+
+    public override void Write(char[] buffer, int index, int count) => Try(() => inner.Write(buffer, index, count));
+
+    public override void WriteLine() => Try(inner.WriteLine);
+
+    public override void WriteLine(string? value) => Try(() => inner.WriteLine(value));
+
+    public override void Flush() => Try(inner.Flush);
+
+    private static void Try(Action write)
+    {
+        try
+        {
+            write();
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ObjectDisposedException)
+        {
+            // There is nobody to tell.
+        }
+    }
+}
