@@ -38,7 +38,8 @@ internal static class Program
         new DemoCommand(),
     ];
 
-    public static int Main(string[] arguments) => Run(arguments, Console.Out, new SteadyWriter(Console.Error), TerminalSettings.Detect());
+    public static int Main(string[] arguments) =>
+        Run(arguments, new SteadyWriter(Console.Out, "Standard output"), new SteadyWriter(Console.Error), TerminalSettings.Detect());
 
     /// <returns>The exit code.</returns>
     public static int Run(IReadOnlyList<string> arguments, TextWriter output, TextWriter error, TerminalSettings settings)

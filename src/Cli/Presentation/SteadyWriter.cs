@@ -4,9 +4,10 @@ namespace CudaTrainer.Cli.Presentation;
 
 /// <summary>
 /// Standard error for a program that must not end because nobody can read it: a terminal that has gone away, a closed pipe, a log on a full
-/// disk. What cannot be written is dropped.
+/// disk. What cannot be written is dropped. Or standard output, which carries results: there it is an error that says so.
 /// </summary>
-internal sealed class SteadyWriter(TextWriter inner) : TextWriter
+/// <param name="required">What to call it in an error; null for dropping.</param>
+internal sealed class SteadyWriter(TextWriter inner, string? required = null) : TextWriter
 {
     public override Encoding Encoding => inner.Encoding;
 
@@ -22,7 +23,7 @@ internal sealed class SteadyWriter(TextWriter inner) : TextWriter
 
     public override void Flush() => Try(inner.Flush);
 
-    private static void Try(Action write)
+    private void Try(Action write)
     {
         try
         {
@@ -30,7 +31,11 @@ internal sealed class SteadyWriter(TextWriter inner) : TextWriter
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ObjectDisposedException)
         {
-            // There is nobody to tell.
+            // Of what is dropped there is nobody to tell.
+            if (required is not null)
+            {
+                throw new IOException($"{required} cannot be written: {exception.Message.TrimEnd('.')}.", exception);
+            }
         }
     }
 }

@@ -213,7 +213,7 @@ public static class EvaluationRun
 
         return split;
 
-        bool IsOpen(string name) => asked.Given is { } given && !given.Contains(name);
+        bool IsOpen(string property) => asked.Given is { } given && !given.Contains(Setting.NameOf(property));
     }
 
     /// <summary>
