@@ -40,5 +40,5 @@ internal static class CommandRunner
     public static Process StartProgram(string program, string folder, Dictionary<string, string?> environment, params string[] arguments) =>
 
         // A test run in the background of a shell inherits an ignored SIGINT, which the program would rightly go on ignoring.
-        ChildProcess.Start("env", ["--default-signal=INT", "dotnet", program, .. arguments], folder, environment);
+        ChildProcess.Start("env", ["--default-signal=INT,HUP", "dotnet", program, .. arguments], folder, environment);
 }

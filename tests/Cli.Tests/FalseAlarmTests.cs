@@ -154,6 +154,22 @@ public sealed class FalseAlarmTests : IClassFixture<WatchedOnce>, IDisposable
         text.Output.ShouldContain("calm/text.mp4: ");
     }
 
+    [Fact]
+    public void A_video_of_one_frame_carries_its_warning()
+    {
+        using (VideoWriter writer = new(_folder.File("one.mp4"), new VideoWriterOptions { Width = 96, Height = 64, Codec = VideoCodec.Mpeg4 }))
+        {
+            writer.AddFrame(new byte[writer.FrameBytes]);
+            writer.Close();
+        }
+
+        foreach (string[] windows in (string[][])[[], ["--window", "1"]])
+        {
+            Run(["predict", "one.mp4", "--checkpoint", Checkpoint, "--json", .. windows]).Output
+                .ShouldContain("\"note\": \"has no two successive frames of one scene: its motion is zeros\"");
+        }
+    }
+
     public void Dispose() => _folder.Dispose();
 
     private JsonElement[] Predicted(string[] options)

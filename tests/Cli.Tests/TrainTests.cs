@@ -129,6 +129,7 @@ public class TrainTests
     [Theory]
     [InlineData("SIGINT")]
     [InlineData("SIGTERM")]
+    [InlineData("SIGHUP")]
     public void A_signal_saves_the_state_and_the_run_goes_on_from_there(string signal)
     {
         using TemporaryFolder folder = new();

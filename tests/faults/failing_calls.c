@@ -1,5 +1,6 @@
 // Preloaded, makes one call to the file system fail: the FAIL_AT-th of those that touch anything under the folder FAIL_UNDER, with the
-// error FAIL_ERRNO (5, input/output error). With FAIL_AT 0 none fails; their number then stands in the file FAIL_COUNT.
+// error FAIL_ERRNO (5, input/output error). With FAIL_AT 0 none fails; their number then stands in the file FAIL_COUNT. With FULL_AFTER every
+// write behind so many bytes fails.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -13,8 +14,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static atomic_long calls;
-static long fail_at;
+static atomic_long calls, written;
+static long fail_at, full_after = -1;
 static int error_number = EIO;
 static const char *under, *count_file;
 static pid_t owner;
@@ -26,6 +27,8 @@ __attribute__((constructor)) static void begin(void)
     fail_at = getenv("FAIL_AT") ? atol(getenv("FAIL_AT")) : 0;
     if (getenv("FAIL_ERRNO"))
         error_number = atoi(getenv("FAIL_ERRNO"));
+    if (getenv("FULL_AFTER"))
+        full_after = atol(getenv("FULL_AFTER"));
     owner = getpid();
 }
 
@@ -57,6 +60,26 @@ static int fails(int fd)
     return fails_path(path);
 }
 
+static int fails_write(int fd, size_t count)
+{
+    if (full_after < 0)
+        return fails(fd);
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length <= 0 || !under || strncmp(path, under, strlen(under)) != 0 || getpid() != owner)
+        return 0;
+    return atomic_fetch_add(&written, (long)count) + (long)count > full_after;
+}
+
+static size_t total(const struct iovec *parts, int count)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < count; i++)
+        bytes += parts[i].iov_len;
+    return bytes;
+}
+
 #define REAL(name) ((typeof(&name))dlsym(RTLD_NEXT, #name))
 #define FAIL return errno = error_number, -1
 
@@ -74,6 +97,19 @@ static int fails(int fd)
 OPEN(open)
 OPEN(open64)
 
+#define ON_WRITE(type, name, parameters, arguments, bytes) \
+    type name parameters                                   \
+    {                                                      \
+        if (fails_write(fd, bytes))                        \
+            FAIL;                                          \
+        return REAL(name) arguments;                       \
+    }
+ON_WRITE(ssize_t, write, (int fd, const void *data, size_t count), (fd, data, count), count)
+ON_WRITE(ssize_t, pwrite, (int fd, const void *data, size_t count, off_t at), (fd, data, count, at), count)
+ON_WRITE(ssize_t, pwrite64, (int fd, const void *data, size_t count, off64_t at), (fd, data, count, at), count)
+ON_WRITE(ssize_t, pwritev, (int fd, const struct iovec *parts, int count, off_t at), (fd, parts, count, at), total(parts, count))
+ON_WRITE(ssize_t, pwritev64, (int fd, const struct iovec *parts, int count, off64_t at), (fd, parts, count, at), total(parts, count))
+
 #define ON_FILE(type, name, parameters, arguments) \
     type name parameters                           \
     {                                              \
@@ -81,14 +117,9 @@ OPEN(open64)
             FAIL;                                  \
         return REAL(name) arguments;               \
     }
-ON_FILE(ssize_t, write, (int fd, const void *bytes, size_t count), (fd, bytes, count))
 ON_FILE(ssize_t, read, (int fd, void *bytes, size_t count), (fd, bytes, count))
-ON_FILE(ssize_t, pwrite, (int fd, const void *bytes, size_t count, off_t at), (fd, bytes, count, at))
 ON_FILE(ssize_t, pread, (int fd, void *bytes, size_t count, off_t at), (fd, bytes, count, at))
-ON_FILE(ssize_t, pwrite64, (int fd, const void *bytes, size_t count, off64_t at), (fd, bytes, count, at))
 ON_FILE(ssize_t, pread64, (int fd, void *bytes, size_t count, off64_t at), (fd, bytes, count, at))
-ON_FILE(ssize_t, pwritev, (int fd, const struct iovec *parts, int count, off_t at), (fd, parts, count, at))
-ON_FILE(ssize_t, pwritev64, (int fd, const struct iovec *parts, int count, off64_t at), (fd, parts, count, at))
 ON_FILE(int, fsync, (int fd), (fd))
 ON_FILE(int, ftruncate, (int fd, off_t length), (fd, length))
 ON_FILE(int, ftruncate64, (int fd, off64_t length), (fd, length))
