@@ -98,7 +98,9 @@ internal sealed class ContentHashIndex
 
         _changed = false;
         StringBuilder text = new StringBuilder(Title).Append('\n');
-        foreach ((string path, Entry entry) in _entries.OrderBy(entry => entry.Key, StringComparer.Ordinal))
+
+        // Others go on adding: only the dictionary's own copy is of one moment.
+        foreach ((string path, Entry entry) in _entries.ToArray().OrderBy(entry => entry.Key, StringComparer.Ordinal))
         {
             text.Append(CultureInfo.InvariantCulture, $"{entry.Hash} {entry.Bytes} {entry.ModifiedNanoseconds} {path}\n");
         }

@@ -34,6 +34,28 @@ public sealed class ContentHashIndexTests : IDisposable
     }
 
     [Fact]
+    public void Hashes_are_stored_while_others_are_added()
+    {
+        var index = ContentHashIndex.Open(_folder.Beside("busy"));
+        var facts = FileFacts.Of(Directory.EnumerateFiles(_folder.Path, "*.mp4", SearchOption.AllDirectories).First());
+        using var adding = new Task(() =>
+        {
+            for (int i = 0; i < 200_000; i++)
+            {
+                index.Remember($"/clips/{i}.mp4", facts, "00", long.MaxValue);
+            }
+        });
+        adding.Start();
+        while (!adding.IsCompleted)
+        {
+            index.Save();
+        }
+
+        index.Save();
+        ContentHashIndex.Open(_folder.Beside("busy")).Count.ShouldBe(200_000);
+    }
+
+    [Fact]
     public void The_remembered_hashes_are_the_right_ones()
     {
         VideoDataset first = Scan(out _);
