@@ -76,11 +76,7 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch, Trainin
         CancellationToken stop)
     {
         VideoDataset dataset = found ?? FeaturePipeline.Scan(options, index: null, observer, stop);
-        foreach (string warning in dataset.Warnings)
-        {
-            observer.Message(Severity.Warning, warning);
-        }
-
+        observer.Tell(dataset);
         observer.Dataset([.. dataset.Table.Rows.Select(row => new SplitRow(row.Split.Name(), row.Clips.Nonviolent, row.Clips.Violent, row.Sources, 0))]);
         return (dataset[DatasetSplit.Train].Count, options.Frames, options.Stream.Dimension());
     }

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
@@ -16,7 +17,7 @@ public sealed record PredictionOptions : VideoOptions
         Placeholder = "FILE|DIR", Kind = ".safetensors or .h5 file, checkpoint, ensemble or folder of a run")]
     public string Checkpoint { get; init; } = BundledModel.Name;
 
-    /// <summary>Video files, folders that are searched for videos, and patterns: <see cref="VideoPaths.Expand"/>.</summary>
+    /// <summary>Video files, folders that are searched for videos, and patterns: <see cref="VideoPaths.Find"/>.</summary>
     public IReadOnlyList<string> Paths { get; init; } = [];
 
     [Settings]
@@ -111,11 +112,12 @@ public sealed record Prediction(string Path, double? Violent, string? Label, dou
 /// <summary>Answers for single videos, with the sampling and preprocessing that the classifier was trained with.</summary>
 public static class PredictionRun
 {
-    /// <returns>One prediction per video, in the order of the paths; folders sorted.</returns>
+    /// <returns>One prediction per video, in the order of the paths; folders sorted; then one for each folder that could not be read.</returns>
     /// <exception cref="RunException">Something the user can act on is wrong.</exception>
     public static IReadOnlyList<Prediction> Execute(PredictionOptions options, IRunObserver observer, CancellationToken stop)
     {
-        IReadOnlyList<string> paths = [.. options.Paths.SelectMany(VideoPaths.Expand)];
+        FoundVideos found = VideoPaths.Find(options.Paths, observer, stop);
+        IReadOnlyList<string> paths = found.Videos;
         RequireOneToAnnotate(options, paths);
         using Predictor predictor = Predictor.Open(options);
         observer.Header(predictor.Header);
@@ -131,7 +133,13 @@ public static class PredictionRun
             observer.Message(Severity.Info, $"written to {target}");
         }
 
-        return [.. paths.Select(path => answers[path])];
+        return [.. paths.Select(path => answers[path]), .. found.Unreadable.Select(Unanswered)];
+
+        Prediction Unanswered(IgnoredFile file)
+        {
+            Prediction prediction = new(file.RelativePath, null, null, predictor.Threshold, ClipFault.Unreadable, file.Reason, null);
+            return options.Windows.Window is null ? prediction : prediction with { Windows = [], Events = [], Release = predictor.Release };
+        }
 
         IReadOnlyDictionary<string, Prediction> Whole() => predictor.Whole(
             distinct, p => observer.Progress(
