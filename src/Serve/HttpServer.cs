@@ -1,4 +1,5 @@
 using System.Net;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
@@ -15,6 +16,8 @@ internal sealed class HttpServer : IDisposable
 {
     private const int MostConnections = 64;
 
+    private const int LargestHead = 512 << 10, MostHeaders = 10_000;
+
     /// <summary>Bytes a second below which an upload is given up.</summary>
     private const double SlowestUpload = 1024;
 
@@ -30,7 +33,16 @@ internal sealed class HttpServer : IDisposable
         options.Limits.MaxRequestBodySize = null;
         options.Limits.MaxConcurrentConnections = MostConnections;
         options.Limits.MinRequestBodyDataRate = new MinDataRate(SlowestUpload, UploadGrace);
-        options.Listen(address, port, listen => listen.Protocols = HttpProtocols.Http1);
+
+        // RequestGuard has smaller ones: what is refused here is refused in the middle, and the sender may lose the answer.
+        options.Limits.MaxRequestLineSize = LargestHead;
+        options.Limits.MaxRequestHeadersTotalSize = LargestHead;
+        options.Limits.MaxRequestHeaderCount = MostHeaders;
+        options.Listen(address, port, listen =>
+        {
+            listen.Protocols = HttpProtocols.Http1;
+            listen.Use(RefusalWriter.Wrap);
+        });
         _server = new KestrelServer(Options.Create(options),
             new SocketTransportFactory(Options.Create(new SocketTransportOptions()), NullLoggerFactory.Instance),
             NullLoggerFactory.Instance);
