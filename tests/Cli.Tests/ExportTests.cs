@@ -43,7 +43,8 @@ public sealed class ExportTests : IDisposable
         CommandOutcome refused = Export("--onnx", "model.onnx");
 
         refused.ExitCode.ShouldBe(1);
-        refused.ErrorLines.ShouldBe(["error: 'model.onnx' is there already.", "hint: Choose another name, or give --overwrite."]);
+        refused.ErrorLines.ShouldBe(["error: 'model.onnx' is there already.",
+            "hint: Choose another name for --onnx, or give --overwrite to replace it."]);
         File.ReadAllText(_folder.File("model.onnx")).ShouldBe("the old one");
         Export("--onnx", "model.onnx", "--overwrite").ExitCode.ShouldBe(0);
         new OnnxFile(File.ReadAllBytes(_folder.File("model.onnx"))).Opset.ShouldBe(15);

@@ -29,6 +29,27 @@ public sealed class ReportTests : IDisposable
     }
 
     [Fact]
+    public void A_page_replaces_a_page_and_nothing_else()
+    {
+        Train("run").ExitCode.ShouldBe(0);
+        byte[] model = File.ReadAllBytes(_folder.File("run/best_model.safetensors"));
+
+        CommandOutcome refused = CommandRunner.RunIn(_folder.Path, [], "report", "run", "--output", "run/best_model.safetensors");
+
+        refused.ExitCode.ShouldBe(1);
+        refused.ErrorLines.ShouldBe(
+        [
+            "error: 'run/best_model.safetensors' is there already, and it is no HTML page.",
+            "hint: Choose another name for --output, or give --overwrite to replace it.",
+        ]);
+        File.ReadAllBytes(_folder.File("run/best_model.safetensors")).ShouldBe(model);
+        CommandOutcome again = CommandRunner.RunIn(_folder.Path, [], "report", "run", "--json");
+        again.ExitCode.ShouldBe(0, again.Error);
+        again.Output.ShouldContain("\"report\": \"run/report.html\"");
+        CommandRunner.RunIn(_folder.Path, [], "report", "run", "--output", "run/train.log", "--overwrite").ExitCode.ShouldBe(0);
+    }
+
+    [Fact]
     public void The_command_on_the_page_gives_the_same_model_again()
     {
         Train("run").ExitCode.ShouldBe(0);

@@ -199,7 +199,8 @@ internal sealed class FolderWalker(string root, CancellationToken stop = default
         try
         {
             // Names that are no UTF-8 may come out alike.
-            string[] names = [.. Directory.EnumerateFileSystemEntries(Listed(path)).Select(entry => System.IO.Path.GetFileName(entry)).Distinct()];
+            string[] names = [.. Directory.EnumerateFileSystemEntries(Listed(path))
+                .Select(entry => System.IO.Path.GetFileName(entry)).Distinct()];
             Array.Sort(names, StringComparer.Ordinal);
             return [.. names.Select(name => new FolderEntry(
                 name,

@@ -250,7 +250,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         {
             if (stream.HasRgb() && _networks.Count == extractors.Count)
             {
-                _networks.Add(backbone.Load(device)!);
+                _networks.Add(backbone.Load(device, ends)!);
                 _networks[^1].Laps = trace is null ? null : LapClock.For(device, trace.Track("extract", device.Name));
             }
 

@@ -45,22 +45,9 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch, Trainin
             observer.Message(Severity.Info, doubt);
         }
 
-        if (options.Resume is { } resume && resume != "auto")
-        {
-            using var checkpoint = Checkpoint.Open(resume);
-            checkpoint.RequireState();
-        }
-
+        StartFiles.Require(options, inputs);
         Classifier model = Classifiers.Create(options.Model,
             new ClassifierOptions(inputs, (float)options.Dropout, Differences: options.Differences));
-        if (options.InitialWeights is { } weights)
-        {
-            using var checkpoint = Checkpoint.Open(BundledModel.Resolve(weights));
-            using var host = new CpuDevice(1);
-            using var parameters = new ParameterSet(host, model);
-            checkpoint.LoadModel(parameters);
-        }
-
         int steps = model.IsFitted ? 0 : (clips + options.BatchSize - 1) / options.BatchSize;
         return new TrainingPlan(ModelSummary.Of(model, frames), steps, options);
     }

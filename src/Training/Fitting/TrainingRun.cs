@@ -136,6 +136,12 @@ public sealed class TrainingRun : IDisposable
     private TrainingResult Run(CancellationToken stop)
     {
         Header();
+        if (_options.FeaturesDir is null)
+        {
+            // With features as they are nothing long comes before the start itself, which looks at the files, too.
+            StartFiles.Require(_options, _options.Stream.Dimension());
+        }
+
         using FeatureSplits splits = OpenFeatures(stop);
         FeatureSet train = splits.Train;
         RequireSameData(splits);
@@ -266,7 +272,7 @@ public sealed class TrainingRun : IDisposable
 
         try
         {
-            RunReport.Write([_options.CheckpointDir], more: [], output: null, stop);
+            RunReport.Write([_options.CheckpointDir], more: [], output: null, overwrite: true, stop);
         }
         catch (Exception exception)
         {

@@ -28,6 +28,9 @@ public sealed record PredictionOptions : VideoOptions
         Role = SettingRole.Offline, Placeholder = "FILE", Kind = "video file")]
     public string? Annotate { get; init; }
 
+    [Setting(SettingGroup.Output, "Replace the file of {Annotate} whatever it is, not only an older video", Role = SettingRole.Offline)]
+    public bool Overwrite { get; init; }
+
     [Setting(SettingGroup.Model,
         "Test-time augmentation: the mean over 8 views of each video, at so many times the cost; not with {Window}",
         Role = SettingRole.Offline)]
@@ -112,14 +115,16 @@ public sealed record Prediction(string Path, double? Violent, string? Label, dou
 /// <summary>Answers for single videos, with the sampling and preprocessing that the classifier was trained with.</summary>
 public static class PredictionRun
 {
-    /// <returns>One prediction per video, in the order of the paths; folders sorted; then one for each folder that could not be read.</returns>
+    /// <returns>
+    /// One prediction per video, in the order of the paths; folders sorted; then one for each folder that could not be read.
+    /// </returns>
     /// <exception cref="RunException">Something the user can act on is wrong.</exception>
     public static IReadOnlyList<Prediction> Execute(PredictionOptions options, IRunObserver observer, CancellationToken stop)
     {
         FoundVideos found = VideoPaths.Find(options.Paths, observer, stop);
         IReadOnlyList<string> paths = found.Videos;
         RequireOneToAnnotate(options, paths);
-        using Predictor predictor = Predictor.Open(options);
+        using Predictor predictor = Predictor.Open(options, stop);
         observer.Header(predictor.Header);
         string[] distinct = [.. paths.Distinct()];
         IReadOnlyDictionary<string, Prediction> answers = WindowPlan.Of(options.Windows) is { } plan
@@ -184,10 +189,6 @@ public static class PredictionRun
                 "Choose another name.");
         }
 
-        if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(target))))
-        {
-            throw new RunException($"The folder of '{target}' does not exist.",
-                $"Make it, or choose another name for {SettingName.Of(nameof(PredictionOptions.Annotate))}.");
-        }
+        OutputFile.Require(target, OutputKind.Video, options.Overwrite, nameof(PredictionOptions.Annotate));
     }
 }

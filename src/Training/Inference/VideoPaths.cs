@@ -43,7 +43,7 @@ public static class VideoPaths
 
             if (videos.Count == before)
             {
-                string what = IsPattern(path) && !Directory.Exists(path) ? $"No video matches '{path}'" : $"There are no videos in '{path}'";
+                string what = Directory.Exists(path) ? $"There are no videos in '{path}'" : $"No video matches '{path}'";
                 empty.Add(unreadable.Count > unreadableBefore ? $"{what} that can be read." : $"{what}.");
             }
         }
