@@ -55,6 +55,21 @@ public sealed class StartFileTests : IDisposable
         Features().ShouldBeEmpty();
     }
 
+    [Theory]
+    [InlineData("--resume", "text.ckpt")]
+    [InlineData("--initial-weights", "none.safetensors")]
+    [InlineData("--weights", "none.pth")]
+    [InlineData("--weights", "text.ckpt")]
+    public void Where_the_recipe_follows_the_data_videos_are_not_even_hashed_before(string option, string file)
+    {
+        CommandOutcome outcome = CommandRunner.RunIn(_folder.Path, [], "train", "--dataset-path", "clips",
+            "--cache-dir", "cache", option, file);
+
+        outcome.ExitCode.ShouldBe(1);
+        outcome.Error.ShouldContain($"'{file}'");
+        Directory.Exists(_folder.File("cache")).ShouldBeFalse();
+    }
+
     public void Dispose() => _folder.Dispose();
 
     private string[] Features() => Directory.GetFiles(_folder.Path, "*_features.npy", SearchOption.AllDirectories);

@@ -1,19 +1,22 @@
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Formats;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Training.Fitting;
 
 /// <summary>
-/// Looks at the files that a run is to start from before hours of work are spent on features that nothing could be done with.
+/// Looks at the files that a run is to start from before hours of work are spent on videos that nothing could be done with.
 /// </summary>
 internal static class StartFiles
 {
-    /// <param name="inputs">Features of a frame.</param>
-    /// <exception cref="RunException">A file is missing, holds something else or does not fit the model.</exception>
-    public static void Require(TrainingOptions options, int inputs)
+    /// <summary>Before videos are hashed: whether the files are there and of the kind that is needed.</summary>
+    /// <exception cref="RunException">A checkpoint is a model alone.</exception>
+    /// <exception cref="FileFormatException">A file holds something else.</exception>
+    /// <exception cref="IOException">A file is missing, or cannot be read.</exception>
+    public static void RequireReadable(TrainingOptions options)
     {
         string? resume = options.Resume == "auto" ? LastIn(options.CheckpointDir) : options.Resume;
         if (resume is not null)
@@ -22,6 +25,24 @@ internal static class StartFiles
             checkpoint.RequireState();
         }
 
+        if (options.InitialWeights is { } initial)
+        {
+            Checkpoint.Open(BundledModel.Resolve(initial)).Dispose();
+        }
+
+        // The stream may still follow the data, and then be one of pictures.
+        bool mayUseWeights = options.Stream.HasRgb() || options.Given?.Contains(Setting.NameOf(nameof(options.Stream))) == false;
+        if (options is { Weights: { } backbone, FeaturesDir: null } && mayUseWeights)
+        {
+            Vgg19Weights.Open(backbone).Dispose();
+        }
+    }
+
+    /// <summary>Before features are extracted: whether the classifier's weights fit it.</summary>
+    /// <param name="inputs">Features of a frame.</param>
+    /// <exception cref="RunException">They do not.</exception>
+    public static void RequireFit(TrainingOptions options, int inputs)
+    {
         if (options.InitialWeights is { } weights)
         {
             using var checkpoint = Checkpoint.Open(BundledModel.Resolve(weights));

@@ -45,7 +45,7 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch, Trainin
             observer.Message(Severity.Info, doubt);
         }
 
-        StartFiles.Require(options, inputs);
+        StartFiles.RequireFit(options, inputs);
         Classifier model = Classifiers.Create(options.Model,
             new ClassifierOptions(inputs, (float)options.Dropout, Differences: options.Differences));
         int steps = model.IsFitted ? 0 : (clips + options.BatchSize - 1) / options.BatchSize;

@@ -136,12 +136,6 @@ public sealed class TrainingRun : IDisposable
     private TrainingResult Run(CancellationToken stop)
     {
         Header();
-        if (_options.FeaturesDir is null)
-        {
-            // With features as they are nothing long comes before the start itself, which looks at the files, too.
-            StartFiles.Require(_options, _options.Stream.Dimension());
-        }
-
         using FeatureSplits splits = OpenFeatures(stop);
         FeatureSet train = splits.Train;
         RequireSameData(splits);
@@ -346,6 +340,8 @@ public sealed class TrainingRun : IDisposable
 
     private void ExtractFeatures(CancellationToken stop)
     {
+        StartFiles.RequireFit(_options, _options.Stream.Dimension());
+
         // Virtual devices share the threads that one could have for itself.
         using CpuDevice? whole = _device.Devices.Count > 1 && _device.Device is CpuDevice ? new CpuDevice(_options.Threads) : null;
         new FeaturePipeline(_options, whole is null ? _device.Devices : [whole], _backbone!, _observer, _clock, _processes, _trace)
