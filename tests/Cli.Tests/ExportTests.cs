@@ -51,6 +51,17 @@ public sealed class ExportTests : IDisposable
     }
 
     [Fact]
+    public void Of_a_model_that_takes_motion_what_can_be_is_written_and_what_it_takes_is_said()
+    {
+        CommandOutcome outcome = Export("--onnx", "motion.onnx", "--model", "bundled", "--whole");
+
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        outcome.Error.ShouldContain("warning: motion is measured, not computed by a network, and has no form in ONNX: the file takes " +
+            "features [batch, ");
+        new OnnxFile(File.ReadAllBytes(_folder.File("motion.onnx"))).Inputs.ShouldHaveSingleItem().Name.ShouldBe("features");
+    }
+
+    [Fact]
     public void Mistakes_are_named_before_anything_is_written()
     {
         File.WriteAllText(_folder.File("text.safetensors"), "These are my notes.");

@@ -49,6 +49,23 @@ public sealed class ReportTests : IDisposable
         CommandRunner.RunIn(_folder.Path, [], "report", "run", "--output", "run/train.log", "--overwrite").ExitCode.ShouldBe(0);
     }
 
+    [Theory]
+    [InlineData("note.safetensors", "cv --features-dir features --model linear --folds 2 --model-output note.safetensors")]
+    [InlineData("note.json", "ensemble a b --features-dir features --output note.json")]
+    [InlineData("note.mp4", "predict clip.mp4 --window 1 --annotate note.mp4")]
+    [InlineData("note.html", "report features --output note.html")]
+    public void No_command_replaces_a_file_of_another_kind(string file, string line)
+    {
+        _folder.File(file, "hours of work");
+
+        CommandOutcome outcome = CommandRunner.RunIn(_folder.Path, [], line.Split(' '));
+
+        outcome.ExitCode.ShouldBe(1);
+        outcome.Error.ShouldContain($"'{file}' is there already");
+        outcome.Error.ShouldContain("or give --overwrite to replace it.");
+        File.ReadAllText(_folder.File(file)).ShouldBe("hours of work");
+    }
+
     [Fact]
     public void The_command_on_the_page_gives_the_same_model_again()
     {

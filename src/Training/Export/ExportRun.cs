@@ -18,7 +18,8 @@ namespace CudaTrainer.Training.Export;
 
 public sealed record ExportOptions
 {
-    [Setting(SettingGroup.Model, "The trained model; of a {CheckpointDir} its best_model.safetensors",
+    [Setting(SettingGroup.Model, "The trained model; of a {CheckpointDir} its best_model.safetensors; bundled is the one that " +
+        "comes with the program",
         Placeholder = "DIR|FILE", Kind = "checkpoint folder, .safetensors file or checkpoint")]
     public string Model { get; init; } = string.Empty;
 
@@ -124,7 +125,7 @@ public sealed class ExportRun
     {
         if (!Directory.Exists(path))
         {
-            return path;
+            return BundledModel.Resolve(path);
         }
 
         string best = Path.Combine(path, "best_model.safetensors");

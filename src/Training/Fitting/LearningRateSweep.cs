@@ -16,7 +16,7 @@ public sealed record SweepRange
     [Setting(SettingGroup.Optimiser, "Largest learning rate", Above = 0, AtMost = 10)]
     public double To { get; init; } = 1;
 
-    [Setting(SettingGroup.Optimiser, "Batches", AtLeast = 10)]
+    [Setting(SettingGroup.Optimiser, "Batches that the sweep takes", AtLeast = 10)]
     public int Steps { get; init; } = 100;
 }
 

@@ -22,9 +22,9 @@ internal static class RunReport
     public static string Write(IReadOnlyList<string> folders, IReadOnlyList<(string Id, string Heading, Markup Content)> more,
         string? output, bool overwrite, CancellationToken stop)
     {
-        IReadOnlyList<RunRecord> runs = [.. folders.Select(RunRecord.Load)];
-        output ??= runs.Count == 1 ? Path.Combine(folders[0], RunFolder.ReportName) : ComparisonName;
+        output ??= folders.Count == 1 ? Path.Combine(folders[0], RunFolder.ReportName) : ComparisonName;
         OutputFile.Require(output, OutputKind.Page, overwrite, nameof(output));
+        IReadOnlyList<RunRecord> runs = [.. folders.Select(RunRecord.Load)];
         AtomicFile.WriteAllText(output,
             runs.Count == 1
             ? RunPage.Render(runs[0], Pictures(runs[0], stop), Between(output, folders[0]), more)
