@@ -39,7 +39,8 @@ internal static class OutputFile
             throw new RunException($"'{path}' is a folder.", $"Name a file for {SettingName.Of(setting)}.");
         }
 
-        if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path))))
+        // The folder of an ensemble is made, as that of a run is.
+        if (kind != OutputKind.Ensemble && !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path))))
         {
             throw new RunException($"The folder of '{path}' does not exist.", $"Make it, or c{choose[1..]}.");
         }

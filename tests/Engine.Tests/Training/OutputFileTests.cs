@@ -28,6 +28,7 @@ public sealed class OutputFileTests : IDisposable
     [InlineData("empty", OutputKind.Model)]
     [InlineData("new.safetensors", OutputKind.Model)]
     [InlineData("new.json", OutputKind.Ensemble)]
+    [InlineData("new/new.json", OutputKind.Ensemble)]
     [InlineData("clip.mp4", OutputKind.Video)]
     [InlineData("clip.avi", OutputKind.Video)]
     internal void What_is_of_the_same_kind_makes_room(string name, OutputKind kind) =>
