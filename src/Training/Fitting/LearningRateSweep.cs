@@ -1,5 +1,3 @@
-using CudaTrainer.Engine;
-using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
