@@ -1,8 +1,10 @@
+using System.Runtime.Versioning;
 using CudaTrainer.Data.Video;
 
 namespace CudaTrainer.Cli.Tests;
 
 /// <summary>Folders with everything in them that is no clip, as every command that reads folders meets them.</summary>
+[SupportedOSPlatform("linux")]
 public sealed class FolderTests : IDisposable
 {
     private const UnixFileMode Listable = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
