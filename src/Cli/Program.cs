@@ -58,7 +58,7 @@ internal static class Program
         }
 
         CommandLineRequest request = parser.Parse(arguments);
-        Terminal terminal = new(output, error, settings, request.Arguments.Quiet, request.Arguments.Debug);
+        Terminal terminal = new(output, error, settings, request.Arguments.Quiet, request.Arguments.Debug, request.Json);
         try
         {
             int code = Run(request, terminal);
@@ -90,12 +90,14 @@ internal static class Program
             return ExitCode.Ok;
         }
 
-        if (request.Arguments.Problems.Count > 0 && !request.Help)
+        if (request.Arguments.Problems.Count > 0)
         {
             return terminal.UsageErrors(null, request.Arguments.Problems);
         }
 
-        terminal.Output.Write(HelpText.Overview(Commands));
+        terminal.Output.Write(request.Group is { } group
+            ? HelpText.OfGroup(group, Commands, terminal.Settings.Width)
+            : HelpText.Overview(Commands, terminal.Settings.Width));
         return ExitCode.Ok;
     }
 }

@@ -25,7 +25,8 @@ public sealed class H5Archive : ITensorArchive
     internal const string Backend = "backend";
     internal const string WeightsGroup = "model_weights";
 
-    private const string SaveHint =
+    /// <summary>What to do about Keras's other layouts.</summary>
+    internal const string SaveHint =
         "Save the weights with Keras as model.save_weights('NAME.h5') or model.save('NAME.h5'), not as '.weights.h5' or '.keras'.";
 
     private readonly NativeHdf5 _native;

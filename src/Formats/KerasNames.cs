@@ -2,8 +2,9 @@ namespace CudaTrainer.Formats;
 
 /// <summary>A Keras file seen under our names and in our layouts. Disposing it closes the file.</summary>
 /// <remarks>
-/// Layers are found by name if the file has all of them, else by position among the layers with weights, as Keras does; the weights of a
-/// layer by the last part of their names if those are known, else by position. So every spelling of names that Keras ever had is accepted.
+/// Layers are found by name if the file, or a model that is one of its layers, has all of them, else by position among the layers with
+/// weights, as Keras does; the weights of a layer by the last part of their names if those are known, else by position. So every spelling of
+/// names that Keras ever had is accepted.
 /// </remarks>
 public sealed class KerasNames : ITensorArchive
 {
@@ -73,10 +74,13 @@ public sealed class KerasNames : ITensorArchive
     private static List<H5Layer> FindLayers(H5Archive archive, IReadOnlyList<KerasLayer> layers, bool ignoreRest, string hint)
     {
         var weighted = archive.Layers.Where(layer => layer.Weights.Count > 0).ToList();
-        var byName = weighted.ToDictionary(layer => layer.Name, StringComparer.Ordinal);
-        if (layers.All(layer => byName.ContainsKey(layer.Name)) && (ignoreRest || weighted.Count == layers.Count))
+        foreach (List<H5Layer> candidates in weighted.Select(Inner).Prepend(weighted))
         {
-            return [.. layers.Select(layer => byName[layer.Name])];
+            var byName = candidates.ToDictionary(layer => layer.Name, StringComparer.Ordinal);
+            if (layers.All(layer => byName.ContainsKey(layer.Name)) && (ignoreRest || candidates.Count == layers.Count))
+            {
+                return [.. layers.Select(layer => byName[layer.Name])];
+            }
         }
 
         return weighted.Count == layers.Count || (ignoreRest && weighted.Count > layers.Count)
@@ -87,6 +91,11 @@ public sealed class KerasNames : ITensorArchive
                     $"expected {layers.Count} ({string.Join(", ", layers.Select(layer => layer.Name))})",
                 hint);
     }
+
+    /// <summary>The layers of a model that was used as a layer of another one, which lists all their weights together.</summary>
+    private static List<H5Layer> Inner(H5Layer outer) => [.. outer.Weights
+        .GroupBy(weight => weight[(outer.Name.Length + 1)..].Split('/')[0])
+        .Select(weights => new H5Layer(weights.Key, [.. weights]))];
 
     private void AddLayer(KerasLayer expected, H5Layer found, List<string> problems)
     {

@@ -27,6 +27,11 @@ internal sealed record NpyHeader(ElementType Type, long[] Shape, long DataOffset
         Span<byte> prefix = stackalloc byte[PrefixBytes];
         prefix = prefix[..(int)Math.Min(PrefixBytes, fileBytes)];
         InputFile.ReadExactly(file, path, 0, prefix);
+        if (prefix.StartsWith("PK\x03\x04"u8))
+        {
+            throw Malformed(path, "it is an archive of several arrays (.npz)", "numpy.load('NAME.npz')['KEY']");
+        }
+
         if (!prefix.StartsWith(Magic) || prefix.Length < 10)
         {
             throw Malformed(path, fileBytes == 0 ? "the file is empty" : "it does not start with the NumPy signature");
@@ -106,8 +111,13 @@ internal sealed record NpyHeader(ElementType Type, long[] Shape, long DataOffset
         _ => throw new NotSupportedException($"NumPy has no element type {type}."),
     };
 
-    private static FileFormatException Malformed(string path, string message) =>
-        new(path, $"not a usable .npy file: {message}", "Write it with numpy.save(name, numpy.ascontiguousarray(array)).");
+    private static FileFormatException Malformed(string path, string message, string array = "array") =>
+        new(path, $"not a usable .npy file: {message}", $"Write it with numpy.save(name, {array}).");
+
+    /// <summary>What makes elements of another kind ones that can be read, keeping whole numbers whole.</summary>
+    private static string Converted(string descriptor) => descriptor.AsSpan().TrimStart("<>|=") is ['i' or 'u', ..]
+        ? "array.astype('<i8')"
+        : "array.astype('<f4')";
 
     /// <summary>Parses the dict literal that numpy writes, and nothing more of Python.</summary>
     private ref struct Parser(string path, string text)
@@ -161,7 +171,7 @@ internal sealed record NpyHeader(ElementType Type, long[] Shape, long DataOffset
 
             return !fortranOrder.Value
                 ? (type.Value, shape)
-                : throw Malformed(path, "the array is in Fortran (column-major) order, expected C order");
+                : throw Malformed(path, "the array is in Fortran (column-major) order, expected C order", "numpy.ascontiguousarray(array)");
         }
 
         private ElementType TakeType()
@@ -169,13 +179,13 @@ internal sealed record NpyHeader(ElementType Type, long[] Shape, long DataOffset
             SkipSpaces();
             if (_position < _text.Length && _text[_position] == '[')
             {
-                throw Malformed(path, "the array has structured elements, expected plain numbers");
+                throw Malformed(path, "the array has structured elements, expected plain numbers", "array['FIELD'].astype('<f4')");
             }
 
             string descriptor = TakeString();
             if (descriptor.StartsWith('>'))
             {
-                throw Malformed(path, $"the elements '{descriptor}' are big-endian, expected little-endian");
+                throw Malformed(path, $"the elements '{descriptor}' are big-endian, expected little-endian", Converted(descriptor));
             }
 
             if (descriptor is ['<' or '|' or '=', .. var code])
@@ -189,7 +199,8 @@ internal sealed record NpyHeader(ElementType Type, long[] Shape, long DataOffset
                 }
             }
 
-            throw Malformed(path, $"the element type '{descriptor}' is not one of <f8 <f4 <f2 <i8 <i4 <i2 |i1 <u8 <u4 <u2 |u1 |b1");
+            throw Malformed(path, $"the element type '{descriptor}' is not one of <f8 <f4 <f2 <i8 <i4 <i2 |i1 <u8 <u4 <u2 |u1 |b1",
+                Converted(descriptor));
         }
 
         private bool TakeBoolean()

@@ -18,6 +18,7 @@ internal static unsafe partial class Posix
     private const int OpenNonBlocking = 0x800;
     private const int OpenCloseOnExec = 0x80000;
     private const int AdviceWillNeed = 3;
+    private const int FileLimit = 7; // RLIMIT_NOFILE
 
     /// <summary>Opens for reading without ever blocking: a plain open of a FIFO waits for its writer.</summary>
     /// <returns>The handle, invalid on failure (then <see cref="Marshal.GetLastPInvokeError"/> tells why).</returns>
@@ -55,6 +56,28 @@ internal static unsafe partial class Posix
         _ = madvise((void*)aligned, (nuint)((nint)start - aligned + (nint)length), AdviceWillNeed);
     }
 
+    /// <summary>Raises the soft limit of open files to the hard one if it is below <paramref name="needed"/>.</summary>
+    /// <returns>The soft limit then.</returns>
+    public static long RaiseFileLimit(int needed)
+    {
+        ResourceLimit limit = default;
+        if (getrlimit(FileLimit, &limit) != 0)
+        {
+            return long.MaxValue;
+        }
+
+        if (limit.Soft < (nuint)needed && limit.Hard > limit.Soft)
+        {
+            ResourceLimit raised = new() { Soft = limit.Hard, Hard = limit.Hard };
+            if (setrlimit(FileLimit, &raised) == 0)
+            {
+                limit = raised;
+            }
+        }
+
+        return limit.Soft > long.MaxValue ? long.MaxValue : (long)limit.Soft;
+    }
+
     private static IOException LastError()
     {
         int error = Marshal.GetLastPInvokeError();
@@ -65,8 +88,20 @@ internal static unsafe partial class Posix
     private static partial int open(string path, int flags, int mode);
 
     [LibraryImport("libc", SetLastError = true)]
+    private static partial int getrlimit(int resource, ResourceLimit* limit);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int setrlimit(int resource, ResourceLimit* limit);
+
+    [LibraryImport("libc", SetLastError = true)]
     private static partial int fsync(int descriptor);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int madvise(void* address, nuint length, int advice);
+
+    private struct ResourceLimit
+    {
+        public nuint Soft;
+        public nuint Hard;
+    }
 }

@@ -7,8 +7,7 @@ namespace CudaTrainer.Formats;
 /// <remarks>
 /// ZIP: <c>NAME/data.pkl</c> describes the tensors, <c>NAME/data/KEY</c> hold the storages. Legacy: four pickles (magic number,
 /// protocol, system, the object), a pickled list of storage keys, then for each key its int64 element count and its elements
-/// (torch/serialization.py). Tensors of nested dicts get dotted names; a dict under 'state_dict', 'model_state_dict' or 'model'
-/// stands for the whole file, and a 'module.' that starts every name (DataParallel) is dropped.
+/// (torch/serialization.py). Tensors of nested dicts get dotted names, which <see cref="WrappedModel"/> finds a network in.
 /// </remarks>
 public sealed class PyTorchArchive : ITensorArchive
 {
@@ -79,8 +78,7 @@ public sealed class PyTorchArchive : ITensorArchive
         string[] pickles = zip.Members.Keys.Where(name => name.EndsWith("/data.pkl", StringComparison.Ordinal)).ToArray();
         if (pickles is not [var pickleName])
         {
-            throw new FileFormatException(
-                file.Path, $"found a ZIP archive with {pickles.Length} members named data.pkl, expected exactly one", SaveStateDictionary);
+            throw OtherZip(file.Path, zip, pickles.Length);
         }
 
         string prefix = pickleName[..^"data.pkl".Length];
@@ -108,6 +106,22 @@ public sealed class PyTorchArchive : ITensorArchive
             .Where(pair => pair.Key.StartsWith(dataPrefix, StringComparison.Ordinal))
             .ToDictionary(pair => pair.Key[dataPrefix.Length..], pair => new StorageContent(file, zip, pair.Key, pair.Value));
         return (root, storages);
+    }
+
+    private static FileFormatException OtherZip(string path, MappedZip zip, int pickles)
+    {
+        string[] names = [.. zip.Members.Keys];
+        string first = names.Length > 0 ? $", the first '{names[0]}'" : "";
+        return pickles > 1
+            ? new FileFormatException(path, $"found a ZIP archive with {pickles} members named data.pkl, expected exactly one",
+                SaveStateDictionary)
+            : names.Any(name => name.EndsWith(".weights.h5", StringComparison.Ordinal))
+            ? new FileFormatException(path, "found a '.keras' file of Keras 3, whose layout is another one", H5Archive.SaveHint)
+            : names.Length > 0 && names.All(name => name.EndsWith(".npy", StringComparison.Ordinal))
+            ? new FileFormatException(path, "found a NumPy archive (.npz), which is no weight file",
+                "Save its arrays with safetensors.numpy.save_file(dict(numpy.load('NAME.npz')), 'NAME.safetensors').")
+            : new FileFormatException(path, $"found a ZIP archive that torch.save did not write ({names.Length} files{first})",
+                $"If the weights lie in it, unpack it first. {SaveStateDictionary}");
     }
 
     private static (object? Root, Dictionary<string, StorageContent> Storages) ReadLegacy(MappedFile file)

@@ -6,9 +6,6 @@ internal static class StateDictionary
     private const int MaxDepth = 16;
     private const int MaxVisits = 1_000_000;
     private const int MaxNameLength = 1024;
-    private const string DataParallelPrefix = "module.";
-
-    private static readonly string[] Wrappers = ["state_dict", "model_state_dict", "model"];
 
     /// <summary>Tensors by dotted name, in order.</summary>
     /// <exception cref="FileFormatException">No dict, no tensors, or two of one name.</exception>
@@ -22,19 +19,16 @@ internal static class StateDictionary
 
         var named = new List<(string Name, PickleTensor Tensor)>();
         int visits = 0;
-        Collect(Unwrap(dictionary), "", 0);
+        Collect(dictionary, "", 0);
         if (named.Count == 0)
         {
             throw new FileFormatException(path, "there are no tensors in it", PyTorchArchive.SaveStateDictionary);
         }
 
-        int prefix = named.TrueForAll(item => item.Name.StartsWith(DataParallelPrefix, StringComparison.Ordinal))
-            ? DataParallelPrefix.Length
-            : 0;
         var tensors = new Dictionary<string, PickleTensor>(named.Count, StringComparer.Ordinal);
         foreach ((string name, PickleTensor tensor) in named)
         {
-            if (!tensors.TryAdd(name[prefix..], tensor))
+            if (!tensors.TryAdd(name, tensor))
             {
                 throw new FileFormatException(path, $"two tensors are named '{name}'", PyTorchArchive.SaveStateDictionary);
             }
@@ -79,21 +73,5 @@ internal static class StateDictionary
                 }
             }
         }
-    }
-
-    private static PickleDictionary Unwrap(PickleDictionary dictionary)
-    {
-        foreach (string wrapper in Wrappers)
-        {
-            foreach ((object? key, object? value) in dictionary.Items)
-            {
-                if (wrapper.Equals(key) && value is PickleDictionary wrapped)
-                {
-                    return wrapped;
-                }
-            }
-        }
-
-        return dictionary;
     }
 }

@@ -15,6 +15,8 @@ internal sealed class HttpServer : IDisposable
 {
     private const int MostConnections = 64;
 
+    private const int LargestHead = 512 << 10, MostHeaders = 10_000;
+
     /// <summary>Bytes a second below which an upload is given up.</summary>
     private const double SlowestUpload = 1024;
 
@@ -30,7 +32,16 @@ internal sealed class HttpServer : IDisposable
         options.Limits.MaxRequestBodySize = null;
         options.Limits.MaxConcurrentConnections = MostConnections;
         options.Limits.MinRequestBodyDataRate = new MinDataRate(SlowestUpload, UploadGrace);
-        options.Listen(address, port, listen => listen.Protocols = HttpProtocols.Http1);
+
+        // RequestGuard has smaller ones: what is refused here is refused in the middle, and the sender may lose the answer.
+        options.Limits.MaxRequestLineSize = LargestHead;
+        options.Limits.MaxRequestHeadersTotalSize = LargestHead;
+        options.Limits.MaxRequestHeaderCount = MostHeaders;
+        options.Listen(address, port, listen =>
+        {
+            listen.Protocols = HttpProtocols.Http1;
+            listen.Use(RefusalWriter.Wrap);
+        });
         _server = new KestrelServer(Options.Create(options),
             new SocketTransportFactory(Options.Create(new SocketTransportOptions()), NullLoggerFactory.Instance),
             NullLoggerFactory.Instance);

@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace CudaTrainer.Serve;
 
@@ -8,9 +9,24 @@ namespace CudaTrainer.Serve;
 /// <param name="contentSecurityPolicy">Of every answer.</param>
 internal sealed class RequestGuard(IPAddress address, string contentSecurityPolicy)
 {
-    /// <exception cref="ApiException">The request does not come from here.</exception>
+    private const int LongestTarget = 8 << 10, LargestHeaders = 32 << 10;
+
+    /// <exception cref="ApiException">The request does not come from here, or its head is larger than any of this page's.</exception>
     public void Check(HttpRequest request)
     {
+        if (request.HttpContext.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget.Length > LongestTarget)
+        {
+            throw new ApiException(StatusCodes.Status414UriTooLong, RefusalWriter.CodeOf(StatusCodes.Status414UriTooLong),
+                $"The address is longer than {LongestTarget} characters.");
+        }
+
+        if (request.Headers.Sum(header => header.Key.Length + header.Value.Sum(value => value?.Length ?? 0)) > LargestHeaders)
+        {
+            throw new ApiException(StatusCodes.Status431RequestHeaderFieldsTooLarge,
+                RefusalWriter.CodeOf(StatusCodes.Status431RequestHeaderFieldsTooLarge),
+                $"The headers are larger than {LargestHeaders} characters.");
+        }
+
         // A name of somebody's that points to 127.0.0.1 makes a browser take this server for theirs (DNS rebinding): then the name shows
         // here.
         if (IPAddress.IsLoopback(address) && !IsLoopback(request.Host.Host))

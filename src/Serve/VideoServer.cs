@@ -22,7 +22,7 @@ public static class VideoServer
         IPAddress address = options.Address
             ?? throw new RunException($"{SettingName.Of(nameof(ServeOptions.Host))} {options.Host} is no address.",
                 "Give an IP address of this machine, or localhost.");
-        using Predictor predictor = Predictor.Open(options.Prediction);
+        using Predictor predictor = Predictor.Open(options.Prediction, stop);
         observer.Header(predictor.Header);
         using UploadFolder folder = UploadFolder.Create();
         VideoQueue queue = new(options.Queue, TimeSpan.FromMinutes(options.Keep), TimeProvider.System);

@@ -56,6 +56,20 @@ public class ConfigFileTests
     }
 
     [Theory]
+    [InlineData("utf-8")]
+    [InlineData("utf-16")]
+    public void A_mark_in_front_of_the_text_does_not_count(string name)
+    {
+        using TemporaryFolder folder = new();
+        var encoding = System.Text.Encoding.GetEncoding(name);
+        string config = folder.File("run.json", [.. encoding.GetPreamble(), .. encoding.GetBytes("""{ "epochs": 7 }""")]);
+        List<string> problems = [];
+
+        ConfigFile.Read(config, new TrainCommand().Options, problems).ShouldBe([new("--epochs", "7", config)]);
+        problems.ShouldBeEmpty();
+    }
+
+    [Theory]
     [InlineData("[1, 2]", "holds a JSON array; expected an object of options")]
     [InlineData("{ \"epochs\": 3", "is not valid JSON")]
     [InlineData("", "is not valid JSON")]

@@ -43,10 +43,22 @@ public sealed class ExportTests : IDisposable
         CommandOutcome refused = Export("--onnx", "model.onnx");
 
         refused.ExitCode.ShouldBe(1);
-        refused.ErrorLines.ShouldBe(["error: 'model.onnx' is there already.", "hint: Choose another name, or give --overwrite."]);
+        refused.ErrorLines.ShouldBe(["error: 'model.onnx' is there already.",
+            "hint: Choose another name for --onnx, or give --overwrite to replace it."]);
         File.ReadAllText(_folder.File("model.onnx")).ShouldBe("the old one");
         Export("--onnx", "model.onnx", "--overwrite").ExitCode.ShouldBe(0);
         new OnnxFile(File.ReadAllBytes(_folder.File("model.onnx"))).Opset.ShouldBe(15);
+    }
+
+    [Fact]
+    public void Of_a_model_that_takes_motion_what_can_be_is_written_and_what_it_takes_is_said()
+    {
+        CommandOutcome outcome = Export("--onnx", "motion.onnx", "--model", "bundled", "--whole");
+
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        outcome.Error.ShouldContain("warning: motion is measured, not computed by a network, and has no form in ONNX: the file takes " +
+            "features [batch, ");
+        new OnnxFile(File.ReadAllBytes(_folder.File("motion.onnx"))).Inputs.ShouldHaveSingleItem().Name.ShouldBe("features");
     }
 
     [Fact]

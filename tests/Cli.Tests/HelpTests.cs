@@ -7,15 +7,48 @@ public class HelpTests
     public static TheoryData<string> CommandNames => [.. Program.Commands.Select(command => command.Name)];
 
     [Fact]
-    public void Without_arguments_a_short_help_with_three_examples_is_shown()
+    public void Without_arguments_a_short_help_with_three_examples_and_every_command_is_shown()
     {
         CommandOutcome outcome = CommandRunner.Run();
 
         outcome.ExitCode.ShouldBe(0);
         outcome.Error.ShouldBeEmpty();
         string[] lines = outcome.Output.TrimEnd('\n').Split('\n');
-        lines.Length.ShouldBeLessThanOrEqualTo(10);
+        lines.Length.ShouldBeLessThanOrEqualTo(50);
         lines.Count(line => line.StartsWith("  cudatrainer ", StringComparison.Ordinal)).ShouldBe(3);
+        foreach (CliCommand command in Program.Commands)
+        {
+            lines.ShouldContain(line => line.StartsWith($"  {command.Name} ", StringComparison.Ordinal));
+        }
+    }
+
+    [Theory]
+    [InlineData("cache", "info verify clear")]
+    [InlineData("data", "scan")]
+    [InlineData("config", "print")]
+    public void A_group_of_commands_has_help_of_its_own(string group, string names)
+    {
+        CommandOutcome outcome = CommandRunner.RunInside(group, "--help");
+
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        outcome.Output.ShouldStartWith($"Usage: cudatrainer {group} COMMAND [options]\n");
+        foreach (string name in names.Split(' '))
+        {
+            outcome.Output.ShouldContain($"  {group} {name} ");
+        }
+
+        outcome.Output.ShouldNotContain("  train ");
+        CommandRunner.RunInside("help", group).ShouldBe(outcome);
+    }
+
+    [Fact]
+    public void Help_of_a_command_can_be_asked_for_in_front()
+    {
+        CommandRunner.RunInside("help", "cache", "info").ShouldBe(CommandRunner.RunInside("cache", "info", "--help"));
+        CommandRunner.RunInside("help").ShouldBe(CommandRunner.RunInside("--help"));
+        CommandOutcome unknown = CommandRunner.RunInside("help", "trian");
+        unknown.ExitCode.ShouldBe(2);
+        unknown.ErrorLines[0].ShouldBe("error: unknown command \"trian\"; did you mean train?");
     }
 
     [Fact]
@@ -57,10 +90,13 @@ public class HelpTests
     [Fact]
     public void Help_fits_the_width_it_is_given()
     {
-        foreach (CliCommand command in Program.Commands)
+        foreach (int width in new[] { 60, 80, 120 })
         {
-            string help = HelpText.Of(command, width: 80);
-            help.Split('\n').Where(line => line.StartsWith("      ", StringComparison.Ordinal)).ShouldAllBe(line => line.Length <= 80);
+            string[] pages = [HelpText.Overview(Program.Commands, width), HelpText.OfGroup("cache", Program.Commands, width),
+                .. Program.Commands.Select(command => HelpText.Of(command, width))];
+
+            // What cannot be broken is a single word, such as an option with its placeholder.
+            pages.SelectMany(page => page.Split('\n')).ShouldAllBe(line => line.Length <= width || !line.Trim().Contains(' '));
         }
     }
 

@@ -31,6 +31,24 @@ public sealed class JsonOutputTests : IDisposable
             .Select(property => property.Name));
     }
 
+    [Theory]
+    [InlineData(1, "train --features-dir nowhere --json", "nowhere/train_features.npy' does not exist")]
+    [InlineData(1, "inspect none.npy --json", "'none.npy' does not exist")]
+    [InlineData(1, "predict clip.mp4 --checkpoint none.safetensors --json", "'none.safetensors' does not exist")]
+    [InlineData(1, "report nowhere --json", "nowhere")]
+    [InlineData(2, "train --features-dir features --epochs 0 --json", "--epochs: 0 is out of range")]
+    [InlineData(2, "trian --json", "unknown command \"trian\"")]
+    public void A_failure_is_an_object_too(int code, string line, string expected)
+    {
+        CommandOutcome outcome = CommandRunner.RunIn(_folder.Path, [], line.Split(' '));
+
+        outcome.ExitCode.ShouldBe(code);
+        using var json = JsonDocument.Parse(outcome.Output);
+        json.RootElement.GetProperty("error").GetString()!.ShouldContain(expected);
+        json.RootElement.EnumerateObject().Select(property => property.Name).ShouldBe(["error", "hint"]);
+        outcome.ErrorLines[0].ShouldStartWith("error: ");
+    }
+
     [Fact]
     public void A_plan_is_printed_too()
     {

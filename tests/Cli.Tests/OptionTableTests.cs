@@ -112,7 +112,7 @@ public class OptionTableTests
 
     /// <summary>Who takes which options is a contract; roles only say it in one place.</summary>
     [Theory]
-    [InlineData("cv", "--split --views --distributed --check-replicas --initial-weights --checkpoint-dir --resume --overwrite " +
+    [InlineData("cv", "--split --views --distributed --check-replicas --initial-weights --checkpoint-dir --resume " +
         "--checkpoint-every --keep-checkpoints --log-every-steps --profile --report --tensorboard --tensorboard-histograms --dry-run " +
         "--fast-dev-run --overfit-batches")]
     [InlineData("ablate", "--split --views --distributed --preset --lr-schedule --use-focal-loss --use-class-weights --mixed-precision " +

@@ -29,6 +29,44 @@ public sealed class ReportTests : IDisposable
     }
 
     [Fact]
+    public void A_page_replaces_a_page_and_nothing_else()
+    {
+        Train("run").ExitCode.ShouldBe(0);
+        byte[] model = File.ReadAllBytes(_folder.File("run/best_model.safetensors"));
+
+        CommandOutcome refused = CommandRunner.RunIn(_folder.Path, [], "report", "run", "--output", "run/best_model.safetensors");
+
+        refused.ExitCode.ShouldBe(1);
+        refused.ErrorLines.ShouldBe(
+        [
+            "error: 'run/best_model.safetensors' is there already, and it is no HTML page.",
+            "hint: Choose another name for --output, or give --overwrite to replace it.",
+        ]);
+        File.ReadAllBytes(_folder.File("run/best_model.safetensors")).ShouldBe(model);
+        CommandOutcome again = CommandRunner.RunIn(_folder.Path, [], "report", "run", "--json");
+        again.ExitCode.ShouldBe(0, again.Error);
+        again.Output.ShouldContain("\"report\": \"run/report.html\"");
+        CommandRunner.RunIn(_folder.Path, [], "report", "run", "--output", "run/train.log", "--overwrite").ExitCode.ShouldBe(0);
+    }
+
+    [Theory]
+    [InlineData("note.safetensors", "cv --features-dir features --model linear --folds 2 --model-output note.safetensors")]
+    [InlineData("note.json", "ensemble a b --features-dir features --output note.json")]
+    [InlineData("note.mp4", "predict clip.mp4 --window 1 --annotate note.mp4")]
+    [InlineData("note.html", "report features --output note.html")]
+    public void No_command_replaces_a_file_of_another_kind(string file, string line)
+    {
+        _folder.File(file, "hours of work");
+
+        CommandOutcome outcome = CommandRunner.RunIn(_folder.Path, [], line.Split(' '));
+
+        outcome.ExitCode.ShouldBe(1);
+        outcome.Error.ShouldContain($"'{file}' is there already");
+        outcome.Error.ShouldContain("or give --overwrite to replace it.");
+        File.ReadAllText(_folder.File(file)).ShouldBe("hours of work");
+    }
+
+    [Fact]
     public void The_command_on_the_page_gives_the_same_model_again()
     {
         Train("run").ExitCode.ShouldBe(0);

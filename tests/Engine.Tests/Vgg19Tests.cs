@@ -54,6 +54,36 @@ public class Vgg19Tests
         together.AsSpan(12 * Vgg19.Features, Vgg19.Features).SequenceEqual(alone).ShouldBeTrue();
     }
 
+    [Fact]
+    public void Loading_stops_at_the_next_layer_and_gives_its_memory_back()
+    {
+        using CancellationTokenSource stop = new();
+        var source = new StoppingSource(stop, readsBefore: 3);
+        using var device = new CpuDevice(1);
+
+        Should.Throw<OperationCanceledException>(() => new Vgg19(device, source, ImageNormalization.Torch, stop.Token));
+
+        source.Reads.ShouldBe(4);
+    }
+
+    /// <summary>Zeros, and somebody who loses patience.</summary>
+    private sealed class StoppingSource(CancellationTokenSource stop, int readsBefore) : IVgg19WeightSource
+    {
+        public int Reads { get; private set; }
+
+        public string Identity => "zeros";
+
+        public string Description => "zeros";
+
+        public void Read(string name, Span<float> destination)
+        {
+            if (Reads++ == readsBefore)
+            {
+                stop.Cancel();
+            }
+        }
+    }
+
     private static float[] Run(CpuDevice device, Vgg19 network, byte[] pixels)
     {
         int frames = pixels.Length / (Vgg19.ImageSize * Vgg19.ImageSize * 3);

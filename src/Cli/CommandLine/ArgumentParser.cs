@@ -7,7 +7,10 @@ namespace CudaTrainer.Cli.CommandLine;
 
 /// <summary>Which command a command line names, if any, and its parts.</summary>
 /// <param name="Command">Null when no command, or an unknown one, was named.</param>
-internal sealed record CommandLineRequest(CliCommand? Command, bool Help, bool Version, ParsedArguments Arguments);
+/// <param name="Group">The group of commands that was named alone, such as <c>cache</c>; null where none was.</param>
+/// <param name="Json">Whether results are wanted as JSON.</param>
+internal sealed record CommandLineRequest(CliCommand? Command, bool Help, bool Version, ParsedArguments Arguments, string? Group = null,
+    bool Json = false);
 
 /// <summary>
 /// Takes a command line apart with System.CommandLine. Values stay text and every mistake is collected, so that all of them can be
@@ -29,6 +32,8 @@ internal sealed partial class ArgumentParser
     private readonly SuggestDirective _suggest = new();
 
     public const string ConfigOption = "--config";
+
+    private const string JsonOption = "--json", HelpWord = "help";
 
     public ArgumentParser(IReadOnlyList<CliCommand> commands)
     {
@@ -77,9 +82,15 @@ internal sealed partial class ArgumentParser
         return true;
     }
 
+    /// <param name="arguments"><c>help COMMAND</c> is <c>COMMAND --help</c>.</param>
     public CommandLineRequest Parse(IReadOnlyList<string> arguments)
     {
         List<string> problems = [];
+        if (arguments is [HelpWord, ..])
+        {
+            arguments = [.. arguments.Skip(1), _help.Name];
+        }
+
         if (arguments is [['[', ..] directive, ..])
         {
             problems.Add($"unexpected argument \"{directive}\"");
@@ -92,22 +103,24 @@ internal sealed partial class ArgumentParser
         if (command is null)
         {
             string[] unknown = [.. parse.UnmatchedTokens];
+            string? group = parse.CommandResult.Command == _root ? null : parse.CommandResult.Command.Name;
             if (unknown.Length > 0)
             {
                 problems.Add(UnknownCommand(parse, unknown));
             }
-            else if (parse.CommandResult.Command != _root)
+            else if (group is not null && !help)
             {
                 problems.Add(Needs(parse.CommandResult.Command));
             }
 
-            return new(null, help, version, new([], [], null, quiet, debug, problems));
+            return new(null, help, version, new([], [], null, quiet, debug, problems), group, arguments.Contains(JsonOption));
         }
 
         List<GivenOption> given = GivenOptions(parse, command, problems);
         List<string> positional = Positional(parse, command, problems);
         string? config = SingleValue(parse.GetResult(_config), ConfigOption, "a JSON file", problems);
-        return new(command, help, version, new(given, positional, config, quiet, debug, problems));
+        return new(command, help, version, new(given, positional, config, quiet, debug, problems),
+            Json: given.Any(option => option is { Name: JsonOption, Text: "true" }));
     }
 
     /// <summary>Words <c>@FILE</c> give way to what the file holds; where there is no such file, they are words like others.</summary>

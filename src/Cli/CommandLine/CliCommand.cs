@@ -1,4 +1,6 @@
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Engine;
+using CudaTrainer.Formats;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Cli.CommandLine;
@@ -51,8 +53,21 @@ internal abstract class CliCommand<TOptions> : CliCommand
 
         problems.AddRange(OptionValidation.OfSettings(options).Concat(Validate(options))
             .Where(problem => !misread.Contains(problem.Setting)).Select(problem => problem.ToString()));
-        return problems.Count > 0 ? terminal.UsageErrors(Name, problems) : Run(options, arguments.Arguments, terminal);
+        if (problems.Count > 0)
+        {
+            return terminal.UsageErrors(Name, problems);
+        }
+
+        if (OpensFiles)
+        {
+            RequireOpenFiles();
+        }
+
+        return Run(options, arguments.Arguments, terminal);
     }
+
+    /// <summary>Whether it works with files, of which a process may be allowed too few.</summary>
+    protected virtual bool OpensFiles => true;
 
     /// <summary>What is wrong with so many arguments that are not options; null if nothing is.</summary>
     protected virtual string? ArgumentProblem(int count) => null;
@@ -62,6 +77,16 @@ internal abstract class CliCommand<TOptions> : CliCommand
 
     /// <returns>The exit code.</returns>
     protected abstract int Run(TOptions options, IReadOnlyList<string> arguments, Terminal terminal);
+
+    /// <summary>Too few would be noticed in the middle of the work, as a library that is missing or a file that cannot be opened.</summary>
+    private static void RequireOpenFiles()
+    {
+        if (OpenFiles.Raise() is var limit and < OpenFiles.Needed)
+        {
+            throw new RunException($"This process may have only {limit} files open at a time; it needs {OpenFiles.Needed}.",
+                "Raise the limit in the shell that starts it: ulimit -n 1024.");
+        }
+    }
 
     /// <summary>The options of the preset, then of the configuration file, then of the command line: later ones win.</summary>
     internal IReadOnlyList<GivenOption> Given(ParsedArguments arguments, List<string> problems)

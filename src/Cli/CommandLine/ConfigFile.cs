@@ -1,4 +1,5 @@
 using System.Text.Json;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Cli.CommandLine;
 
@@ -22,7 +23,7 @@ internal static class ConfigFile
 
         try
         {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path), JsonOptions);
+            using var document = JsonDocument.Parse(TextFile.Decode(path, File.ReadAllBytes(path)), JsonOptions);
             if (document.RootElement.ValueKind != JsonValueKind.Object)
             {
                 problems.Add($"--config: {path} holds a JSON {document.RootElement.ValueKind.ToString().ToLowerInvariant()}; expected an object of options");
@@ -35,7 +36,8 @@ internal static class ConfigFile
         {
             problems.Add($"--config: {path} is not valid JSON: {exception.Message}");
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
+        catch (Exception exception)
+            when (exception is IOException or UnauthorizedAccessException or ArgumentException or FileFormatException)
         {
             problems.Add($"--config: cannot read {path}: {exception.Message}");
         }

@@ -6,7 +6,11 @@ namespace CudaTrainer.Cli.CommandLine;
 /// <summary>Help, written from the option tables.</summary>
 internal static class HelpText
 {
-    private const int NameColumn = 30;
+    /// <summary>Where descriptions begin beside names of options and of commands, and below them on narrow terminals.</summary>
+    private const int NameColumn = 30, CommandColumn = 16, NarrowColumn = 6;
+
+    /// <summary>Columns below which descriptions have no room beside names.</summary>
+    private const int Narrow = 80;
 
     /// <summary>Options that every command takes.</summary>
     public static IReadOnlyList<(string Name, string Description)> Common { get; } =
@@ -20,22 +24,45 @@ internal static class HelpText
 
     public const string ExitCodes = "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted with everything saved.";
 
+    private static readonly (string Command, string Description)[] Examples =
+    [
+        ("demo", "a small labelled data set, trained and judged in minutes"),
+        ("train --dataset-path videos --epochs 30", "folders of clips in, a tested classifier out"),
+        ("predict clip.mp4 --checkpoint checkpoints", "how violent a clip is"),
+    ];
+
     /// <summary>What <c>cudatrainer</c> alone prints.</summary>
-    public static string Overview(IReadOnlyList<CliCommand> commands)
+    /// <param name="width">Columns to wrap at.</param>
+    public static string Overview(IReadOnlyList<CliCommand> commands, int width)
     {
-        string names = string.Join(", ", commands.Select(command => command.Name.Split(' ')[0]).Distinct());
-        return $"""
-            cudatrainer trains classifiers that tell violent from nonviolent videos.
+        StringBuilder text = new();
+        AppendWrapped(text, "cudatrainer trains classifiers that tell violent from nonviolent videos.", 0, width);
+        text.AppendLine();
+        int column = 2 + Examples.Max(example => $"cudatrainer {example.Command}".Length) + 2;
+        foreach ((string command, string description) in Examples)
+        {
+            AppendRow(text, $"cudatrainer {command}", description, column, width);
+        }
 
-              cudatrainer demo                                             a small labelled data set, trained and judged in minutes
-              cudatrainer train --dataset-path videos --epochs 30          folders of clips in, a tested classifier out
-              cudatrainer predict clip.mp4 --checkpoint checkpoints/best_model.safetensors
+        text.AppendLine().AppendLine("Commands:");
+        AppendSummaries(text, commands, width);
+        text.AppendLine();
+        AppendWrapped(text, "cudatrainer COMMAND --help lists the options of a command; cudatrainer --version prints the version.", 0,
+            width);
+        AppendWrapped(text, ExitCodes, 0, width);
+        return text.ToString();
+    }
 
-            Commands: {names}
-            cudatrainer COMMAND --help lists the options of a command; cudatrainer --version prints the version.
-            {ExitCodes}
-
-            """;
+    /// <summary>What the name of a group of commands prints, such as <c>cache</c>.</summary>
+    /// <param name="width">Columns to wrap at.</param>
+    public static string OfGroup(string group, IReadOnlyList<CliCommand> commands, int width)
+    {
+        StringBuilder text = new();
+        text.AppendLine($"Usage: cudatrainer {group} COMMAND [options]").AppendLine().AppendLine("Commands:");
+        AppendSummaries(text, commands.Where(command => command.Name.StartsWith($"{group} ", StringComparison.Ordinal)), width);
+        text.AppendLine();
+        AppendWrapped(text, $"cudatrainer {group} COMMAND --help lists the options of a command.", 0, width);
+        return text.ToString();
     }
 
     /// <param name="width">Columns to wrap at.</param>
@@ -46,7 +73,8 @@ internal static class HelpText
         text.AppendLine();
         for (int i = 0; i < command.Usages.Count; i++)
         {
-            text.Append(i == 0 ? "Usage: " : "       ").AppendLine($"cudatrainer {command.Name} {command.Usages[i]}".TrimEnd());
+            text.Append(i == 0 ? "Usage: " : "       ");
+            AppendWrapped(text, $"cudatrainer {command.Name} {command.Usages[i]}".TrimEnd(), "Usage: ".Length, width);
         }
 
         foreach (string note in command.Notes)
@@ -61,19 +89,19 @@ internal static class HelpText
             text.AppendLine().AppendLine($"{Title(group.Key)}:");
             foreach (OptionDefinition option in group)
             {
-                AppendRow(text, Form(option), Describe(option), width);
+                AppendRow(text, Form(option), Describe(option), NameColumn, width);
             }
         }
 
         text.AppendLine().AppendLine("General:");
         if (command.TakesConfig)
         {
-            AppendRow(text, $"{ArgumentParser.ConfigOption} FILE.json", ConfigDescription, width);
+            AppendRow(text, $"{ArgumentParser.ConfigOption} FILE.json", ConfigDescription, NameColumn, width);
         }
 
         foreach ((string name, string description) in Common)
         {
-            AppendRow(text, name, description, width);
+            AppendRow(text, name, description, NameColumn, width);
         }
 
         text.AppendLine();
@@ -103,19 +131,29 @@ internal static class HelpText
         return facts.Count == 0 ? option.Description : $"{option.Description} [{string.Join("; ", facts)}]";
     }
 
-    private static void AppendRow(StringBuilder text, string name, string description, int width)
+    private static void AppendSummaries(StringBuilder text, IEnumerable<CliCommand> commands, int width)
+    {
+        foreach (CliCommand command in commands)
+        {
+            AppendRow(text, command.Name, command.Summary, CommandColumn, width);
+        }
+    }
+
+    /// <param name="column">Where the description begins.</param>
+    private static void AppendRow(StringBuilder text, string name, string description, int column, int width)
     {
         text.Append("  ").Append(name);
-        if (name.Length + 4 > NameColumn)
+        column = width < Narrow ? NarrowColumn : column;
+        if (name.Length + 4 > column)
         {
-            text.AppendLine().Append(' ', NameColumn);
+            text.AppendLine().Append(' ', column);
         }
         else
         {
-            text.Append(' ', NameColumn - 2 - name.Length);
+            text.Append(' ', column - 2 - name.Length);
         }
 
-        AppendWrapped(text, description, NameColumn, width);
+        AppendWrapped(text, description, column, width);
     }
 
     /// <summary>

@@ -110,16 +110,17 @@ internal static class Reference
             return;
         }
 
-        HashSet<string> described = [];
+        HashSet<OptionDefinition> described = [];
         text.AppendLine();
         foreach ((string title, IReadOnlyList<OptionDefinition> options) in Shared)
         {
-            if (command.Options.Any(own => options.Any(option => option.Property == own.Property)))
+            if (command.Options.Any(own => options.Any(option => IsSame(own, option))))
             {
                 string without = string.Join(", ",
-                    options.Select(option => option.Name).Where(name => !names.Contains(name)).Select(name => $"`{name}`"));
+                    options.Where(option => !command.Options.Any(own => IsSame(own, option))).Select(option => $"`{option.Name}`"));
                 text.AppendLine($"- {Link(title)}{(without.Length > 0 ? $", without {without}" : "")}");
-                described.UnionWith(options.Select(option => $"{option.Name} {option.Default}"));
+                described.UnionWith(command.Options.Where(own =>
+                    options.Any(option => IsSame(own, option) && own.Default == option.Default)));
             }
         }
 
@@ -128,9 +129,12 @@ internal static class Reference
             text.AppendLine();
         }
 
-        AppendTable(text, command.Options.Where(option => !described.Contains($"{option.Name} {option.Default}"))
-            .OrderBy(option => option.Group));
+        AppendTable(text, command.Options.Where(option => !described.Contains(option)).OrderBy(option => option.Group));
     }
+
+    /// <summary>Two commands may have options of one name that mean something else.</summary>
+    private static bool IsSame(OptionDefinition one, OptionDefinition other) =>
+        one.Property.Name == other.Property.Name && one.Property.DeclaringType == other.Property.DeclaringType;
 
     private static void AppendTable(StringBuilder text, IEnumerable<OptionDefinition> options)
     {

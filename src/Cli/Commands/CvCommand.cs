@@ -15,6 +15,9 @@ internal sealed record CvOptions
         Placeholder = "FILE", Kind = ".safetensors file")]
     public string? ModelOutput { get; init; }
 
+    [Setting(SettingGroup.Output, "Replace the file of {ModelOutput}")]
+    public bool Overwrite { get; init; }
+
     [Setting(SettingGroup.Output, "One JSON object on standard output, as cv_results.json has it")]
     public bool Json { get; init; }
 }
@@ -42,7 +45,8 @@ internal sealed class CvCommand : CliCommand<CvOptions>
     protected override int Run(CvOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
-            RunHost.Show(terminal, observer, () => CrossValidation.Execute(options.Study, observer, stop, options.ModelOutput), result =>
+            RunHost.Show(terminal, observer,
+                () => CrossValidation.Execute(options.Study, observer, stop, options.ModelOutput, options.Overwrite), result =>
             {
                 if (options.Json)
                 {

@@ -39,6 +39,8 @@ internal sealed class DoctorCommand : CliCommand<DoctorOptions>
 
     protected override string? ArgumentProblem(int count) => count <= 1 ? null : "name one folder";
 
+    protected override bool OpensFiles => false;
+
     protected override int Run(DoctorOptions options, IReadOnlyList<string> arguments, Terminal terminal)
     {
         Check[] checks =

@@ -56,14 +56,14 @@ internal sealed class InspectCommand : CliCommand<InspectOptions>
         TextWriter output = terminal.Output;
         output.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-                $"{file.Path}: {file.Format}, {MetricText.Size(file.Bytes)}, {file.Tensors.Count} " +
+                $"{TextTable.Printable(file.Path)}: {file.Format}, {MetricText.Size(file.Bytes)}, {file.Tensors.Count} " +
                     $"tensor{(file.Tensors.Count == 1 ? "" : "s")}, {file.Elements:N0} elements"));
         if (file.Model is { } model)
         {
             output.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                    $"model {model.Model} of epoch {model.Epoch}: {model.Frames} frames of {model.Inputs} features, threshold " +
-                        $"{model.Threshold:0.000}, {model.BackboneDescription}"));
+                    $"model {TextTable.Printable(model.Model)} of epoch {model.Epoch}: {model.Frames} frames of " +
+                        $"{model.Inputs} features, threshold {model.Threshold:0.000}, {TextTable.Printable(model.BackboneDescription)}"));
         }
 
         output.WriteLine();

@@ -29,12 +29,15 @@ internal sealed class LrFindCommand : CliCommand<LrFindOptions>
 
     public override string Name => "lr-find";
 
-    public override string Summary => "Suggests a learning rate: one sweep of it, from small to large, over an epoch at most.";
+    public override string Summary => "Suggests a learning rate: one sweep of it, from small to large, over a hundred batches.";
 
     public override IReadOnlyList<string> Usages => ["--features-dir DIR [options]", "--dataset-path DIR [options]"];
 
     public override IReadOnlyList<string> Notes =>
-        ["The rate grows by the same factor from batch to batch, and the loss is smoothed over about ten batches. Nothing is written but features of videos, which go to the cache as in train."];
+    [
+        "The rate grows by the same factor from batch to batch, and the loss is smoothed over about ten batches; where the clips make " +
+            "fewer, they come again. Nothing is written but features of videos, which go to the cache as in train.",
+    ];
 
     protected override IEnumerable<OptionProblem> Validate(LrFindOptions options)
     {

@@ -10,6 +10,12 @@ internal sealed record ReportOptions
     [Setting(SettingGroup.Output, "The page to write",
         Placeholder = "FILE", Kind = ".html file", Default = "RUN/report.html, or comparison.html here for several runs")]
     public string? Output { get; init; }
+
+    [Setting(SettingGroup.Output, "Replace the file of {Output} whatever it is, not only an older page")]
+    public bool Overwrite { get; init; }
+
+    [Setting(SettingGroup.Output, "One JSON object on standard output: the file and what it is made of")]
+    public bool Json { get; init; }
 }
 
 /// <summary>The page of a run, or of several beside each other.</summary>
@@ -36,7 +42,16 @@ internal sealed class ReportCommand : CliCommand<ReportOptions>
     protected override int Run(ReportOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (_, stop) =>
         {
-            terminal.Output.WriteLine($"written to {StudyReport.Write(arguments, options.Output, stop)}");
+            string file = StudyReport.Write(arguments, options.Output, options.Overwrite, stop);
+            if (options.Json)
+            {
+                terminal.WriteJson(new { Report = file, Bytes = new FileInfo(file).Length, Folders = arguments });
+            }
+            else
+            {
+                terminal.Output.WriteLine($"written to {file}");
+            }
+
             return ExitCode.Ok;
         });
 }

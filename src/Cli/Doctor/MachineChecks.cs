@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Formats;
 using CudaTrainer.Kernels.Cpu.Simd;
 using CudaTrainer.Training.RunFiles;
 
@@ -18,6 +19,7 @@ internal static class MachineChecks
         yield return Check.Ok(".NET", RuntimeInformation.FrameworkDescription);
         yield return Check.Ok("processor", $"{Machine.ProcessorName}, {Environment.ProcessorCount} cores for this process");
         yield return Memory();
+        yield return Files();
         yield return Simd();
         yield return Check.Ok("terminal", terminal.ErrorIsTerminal
             ? string.Create(CultureInfo.InvariantCulture,
@@ -33,6 +35,15 @@ internal static class MachineChecks
         return total < LeastMemory
             ? Check.Warn("memory", found, "extracting features needs about 2 GiB; training on features needs less")
             : Check.Ok("memory", found);
+    }
+
+    private static Check Files()
+    {
+        long limit = OpenFiles.Raise();
+        string found = limit > int.MaxValue ? "no limit" : $"{limit} at a time";
+        return limit < OpenFiles.Needed
+            ? Check.Fail("open files", found, $"raise the limit to {OpenFiles.Needed} at least: ulimit -n 1024")
+            : Check.Ok("open files", found);
     }
 
     private static Check Simd()

@@ -11,25 +11,26 @@ internal static class Failure
         {
             case OperationCanceledException:
                 terminal.WriteLog("stopped");
+                terminal.WriteJsonError("stopped", null);
                 return ExitCode.Interrupted;
             case RunException run:
-                terminal.WriteError(run.Message, run.Hint);
+                terminal.WriteFailure(run.Message, run.Hint);
                 break;
             case OutOfMemoryException:
-                terminal.WriteError("out of memory", "try a smaller --batch-size, or fewer --workers");
+                terminal.WriteFailure("out of memory", "try a smaller --batch-size, or fewer --workers");
                 break;
             case IOException or UnauthorizedAccessException or InvalidDataException:
-                terminal.WriteError(exception.Message);
+                terminal.WriteFailure(exception.Message);
                 break;
             default:
                 // The engine's own exceptions are written for users; anything else is a mistake in the program.
                 if (exception.GetType().Namespace?.StartsWith(nameof(CudaTrainer), StringComparison.Ordinal) == true)
                 {
-                    terminal.WriteError(exception.Message);
+                    terminal.WriteFailure(exception.Message);
                 }
                 else
                 {
-                    terminal.WriteError(
+                    terminal.WriteFailure(
                         $"internal error: {exception.GetType().Name}: {exception.Message}",
                         terminal.Debug ? null : "this is a mistake in the program; --debug shows where");
                 }

@@ -8,7 +8,9 @@ namespace CudaTrainer.Cli.Presentation;
 /// </summary>
 /// <param name="quiet">Whether progress and logs are left out.</param>
 /// <param name="debug">Whether errors come with their stack trace.</param>
-internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSettings settings, bool quiet = false, bool debug = false)
+/// <param name="json">Whether a program reads the results, which then wants to read of a failure, too.</param>
+internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSettings settings, bool quiet = false, bool debug = false,
+    bool json = false)
 {
     private readonly Lazy<IAnsiConsole> _results = new(() => Create(output, settings.OutputIsTerminal, settings));
     private readonly Lazy<IAnsiConsole> _log = new(() => Create(error, settings.ErrorIsTerminal, settings));
@@ -40,7 +42,9 @@ internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSett
             WriteLabelled("error", "31", TextTable.Printable(problem));
         }
 
-        error.WriteLine($"Run \"cudatrainer{(command is null ? "" : $" {command}")} --help\" for help.");
+        string hint = $"Run \"cudatrainer{(command is null ? "" : $" {command}")} --help\" for help.";
+        error.WriteLine(hint);
+        WriteJsonError(string.Join("; ", problems), hint);
         return ExitCode.Usage;
     }
 
@@ -50,6 +54,22 @@ internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSett
         if (hint is not null)
         {
             WriteLabelled("hint", "36", hint);
+        }
+    }
+
+    /// <summary>What ended the command: <see cref="WriteError"/>, and the same as the one JSON object that was asked for.</summary>
+    public void WriteFailure(string message, string? hint = null)
+    {
+        WriteError(message, hint);
+        WriteJsonError(message, hint);
+    }
+
+    /// <summary>What ended the command as JSON, if its results would have been.</summary>
+    public void WriteJsonError(string message, string? hint)
+    {
+        if (json)
+        {
+            WriteJson(new { Error = message, Hint = hint });
         }
     }
 
@@ -79,8 +99,7 @@ internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSett
             ColorSystem = isTerminal && settings.Colour ? ColorSystemSupport.Standard : ColorSystemSupport.NoColors,
             Interactive = InteractionSupport.No,
         });
-        // Terminals wrap long lines by themselves, and then the lines stay whole when they are copied.
         console.Profile.Width = TerminalSettings.Unlimited;
-        return console;
+        return new SizedConsole(console, isTerminal ? settings.Width : TerminalSettings.Unlimited);
     }
 }

@@ -1,6 +1,5 @@
 using System.Text;
 using CudaTrainer.Formats;
-using Microsoft.Win32.SafeHandles;
 
 namespace CudaTrainer.Data.Dataset;
 
@@ -18,12 +17,7 @@ public static class CsvFile
     /// <summary>Reads every record, blank lines excepted. The separator is the one that the first line uses.</summary>
     /// <exception cref="FileFormatException">A quote without end, text after a closing quote, or no text at all.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static IReadOnlyList<CsvRecord> Read(string path)
-    {
-        using SafeFileHandle handle = InputFile.Open(path);
-        using var reader = new StreamReader(new FileStream(handle, FileAccess.Read), Encoding.UTF8, detectEncodingFromByteOrderMarks: true);
-        return Parse(path, reader.ReadToEnd());
-    }
+    public static IReadOnlyList<CsvRecord> Read(string path) => Parse(path, TextFile.Read(path));
 
     /// <inheritdoc cref="Read"/>
     /// <summary>Parses the text of a CSV file.</summary>

@@ -32,14 +32,13 @@ public static class DatasetScanner
         private readonly DatasetOptions _options;
         private readonly CancellationToken _cancellation;
         private readonly FolderWalker _walker;
-        private readonly List<IgnoredFile> _ignored = [];
         private readonly List<string> _notes = [];
         private readonly List<string> _warnings = [];
 
         public Scanner(string root, DatasetOptions options, CancellationToken cancellation)
         {
             (_root, _options, _cancellation) = (root, options, cancellation);
-            _walker = new FolderWalker(root, _ignored, _warnings);
+            _walker = new FolderWalker(root, cancellation);
         }
 
         public VideoDataset Scan()
@@ -74,8 +73,12 @@ public static class DatasetScanner
             IReadOnlyList<Clip>[] divided = split.Divide(clips, [.. found.Select(video => video.Split)], _options.Seed, _notes);
             var dataset = new VideoDataset(_root, divided[0], divided[1], divided[2]);
             _warnings.AddRange(SplitAudit.Warnings(dataset, clip => sources?[clip.RelativePath] is not null));
-            _ignored.Sort((a, b) => string.CompareOrdinal(a.RelativePath, b.RelativePath));
-            return new VideoDataset(_root, divided[0], divided[1], divided[2]) { Ignored = _ignored, Notes = _notes, Warnings = _warnings };
+            return new VideoDataset(_root, divided[0], divided[1], divided[2])
+            {
+                Ignored = [.. _walker.Ignored.OrderBy(file => file.RelativePath, StringComparer.Ordinal)],
+                Notes = _notes,
+                Warnings = [.. _walker.Warnings, .. _warnings],
+            };
         }
 
         private SourceTable? ReadSources(Dictionary<string, int> labels)
@@ -93,7 +96,7 @@ public static class DatasetScanner
             }
 
             var table = SourceTable.Read(file, _root, labels);
-            _ignored.RemoveAll(ignored => Path.GetFullPath(_walker.AbsolutePath(ignored.RelativePath)) == table.Path);
+            _walker.Ignored.RemoveAll(ignored => Path.GetFullPath(_walker.AbsolutePath(ignored.RelativePath)) == table.Path);
             _warnings.AddRange(table.Warnings);
             _notes.Add($"Sources of the clips: '{table.Path}'.");
             return table;

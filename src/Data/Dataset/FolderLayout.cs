@@ -83,9 +83,8 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
             return new DatasetException($"'{root}' is an empty split folder: {Expected}.");
         }
 
-        FolderEntry? nested = folders.FirstOrDefault(folder => walker.List(folder.RelativePath).Any(entry =>
-            entry.Facts.Kind == FileKind.Folder
-            && (ClassLabel.TryParse(entry.Name, out _) || DatasetSplits.TryParse(entry.Name, out _))));
+        FolderEntry? nested = folders.FirstOrDefault(folder => walker.HasFolder(folder.RelativePath, name =>
+            ClassLabel.TryParse(name, out _) || DatasetSplits.TryParse(name, out _)));
         if (nested is not null)
         {
             return new DatasetException(

@@ -61,20 +61,34 @@ public sealed class Vgg19 : IDisposable
     private readonly Tensor _even;
     private readonly Tensor _odd;
 
-    public Vgg19(IDevice device, IVgg19WeightSource source, ImageNormalization normalization)
+    /// <param name="stop">Looked at before each layer: reading and preparing them all takes seconds.</param>
+    /// <exception cref="OperationCanceledException">Stopped.</exception>
+    public Vgg19(IDevice device, IVgg19WeightSource source, ImageNormalization normalization, CancellationToken stop = default)
     {
         _device = device;
         _tape = new Tape(device);
         _normalization = normalization;
-        foreach (Convolution convolution in Convolutions)
+        try
         {
-            using Tensor weight = Load(source, convolution.Name + ".weight", [convolution.Outputs, convolution.Inputs, 3, 3]);
-            using Tensor bias = Load(source, convolution.Name + ".bias", [convolution.Outputs]);
-            _convolutions.Add(device.Ops.PrepareConv3x3(weight, bias));
-        }
+            foreach (Convolution convolution in Convolutions)
+            {
+                stop.ThrowIfCancellationRequested();
+                using Tensor weight = Load(source, convolution.Name + ".weight", [convolution.Outputs, convolution.Inputs, 3, 3]);
+                using Tensor bias = Load(source, convolution.Name + ".bias", [convolution.Outputs]);
+                _convolutions.Add(device.Ops.PrepareConv3x3(weight, bias));
+            }
 
-        _fc1 = PrepareLinear(source, "classifier.0", Convolutions[^1].OutputCount);
-        _fc2 = PrepareLinear(source, "classifier.3", Features);
+            stop.ThrowIfCancellationRequested();
+            _fc1 = PrepareLinear(source, "classifier.0", Convolutions[^1].OutputCount, stop);
+            _fc2 = PrepareLinear(source, "classifier.3", Features, stop);
+        }
+        catch
+        {
+            _fc1?.Dispose();
+            _convolutions.ForEach(weights => weights.Dispose());
+            _tape.Dispose();
+            throw;
+        }
 
         // The weights as read, half a gigabyte, are not needed again.
         device.TrimMemory();
@@ -182,9 +196,10 @@ public sealed class Vgg19 : IDisposable
     /// </summary>
     private static int FeatureIndex(int entry) => entry + Configuration.Take(entry).Count(channels => channels != 0);
 
-    private PreparedWeights PrepareLinear(IVgg19WeightSource source, string name, int inputs)
+    private PreparedWeights PrepareLinear(IVgg19WeightSource source, string name, int inputs, CancellationToken stop)
     {
         using Tensor weight = Load(source, name + ".weight", [Features, inputs]);
+        stop.ThrowIfCancellationRequested();
         using Tensor bias = Load(source, name + ".bias", [Features]);
         return _device.Ops.PrepareLinear(weight, bias);
     }

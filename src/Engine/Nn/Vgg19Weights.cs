@@ -35,7 +35,7 @@ public sealed class Vgg19Weights : IVgg19WeightSource, IDisposable
 
     public string Identity => $"vgg19-sha256-{Sha256}";
 
-    public string Description => $"VGG19 weights from '{Path}' ({Source} names)";
+    public string Description => $"VGG19 weights from '{Path}' ({Source} names{WrappedModel.PlaceOf(_archive)})";
 
     /// <summary>Opens a weight file of any accepted format (<see cref="TensorArchive.Open"/>) and checks names, types and shapes.</summary>
     /// <exception cref="FileFormatException">Lists every missing, unexpected and mis-shaped tensor.</exception>
@@ -63,7 +63,9 @@ public sealed class Vgg19Weights : IVgg19WeightSource, IDisposable
                 KerasSource);
         }
 
-        bool isTimm = archive.Entries.Keys.Any(name => name.StartsWith("pre_logits.", StringComparison.Ordinal));
+        bool isTimm = archive.Entries.Keys.Any(name => name.Split('.').Contains("pre_logits"));
+        archive = WrappedModel.Unwrap(archive, Vgg19Names.Tensors
+            .Select(tensor => isTimm ? TimmSpelling(tensor.Name, tensor.Shape).Name : tensor.Name).ToHashSet(StringComparer.Ordinal));
         var nameInFile = new Dictionary<string, string>(StringComparer.Ordinal);
         var problems = new List<string>();
         foreach ((string canonical, long[] canonicalShape) in Vgg19Names.Tensors)
@@ -86,7 +88,7 @@ public sealed class Vgg19Weights : IVgg19WeightSource, IDisposable
             .Select(pair => $"unexpected {pair.Key} {ElementTypes.Format(pair.Value.Shape)}"));
         return problems.Count == 0
             ? new Vgg19Weights(archive, nameInFile, isTimm ? "timm" : "torchvision")
-            : throw new FileFormatException(archive.Path, Describe(problems), Hint(archive));
+            : throw new FileFormatException(archive.Path, Describe(problems, archive), Hint(archive));
     }
 
     /// <summary>Reads a tensor and makes sure that every element is finite.</summary>
@@ -125,10 +127,11 @@ public sealed class Vgg19Weights : IVgg19WeightSource, IDisposable
         return (canonical, canonicalShape);
     }
 
-    private static string Describe(List<string> problems)
+    private static string Describe(List<string> problems, ITensorArchive archive)
     {
         string rest = problems.Count > ListedProblems ? $"; and {problems.Count - ListedProblems} more" : "";
-        return $"these are not the weights of a VGG19: {string.Join("; ", problems.Take(ListedProblems))}{rest}";
+        string listed = string.Join("; ", problems.Take(ListedProblems));
+        return $"these are not the weights of a VGG19{WrappedModel.PlaceOf(archive)}: {listed}{rest}";
     }
 
     private static string Hint(ITensorArchive archive) =>

@@ -18,7 +18,8 @@ namespace CudaTrainer.Training.Export;
 
 public sealed record ExportOptions
 {
-    [Setting(SettingGroup.Model, "The trained model; of a {CheckpointDir} its best_model.safetensors",
+    [Setting(SettingGroup.Model, "The trained model; of a {CheckpointDir} its best_model.safetensors; bundled is the one that " +
+        "comes with the program",
         Placeholder = "DIR|FILE", Kind = "checkpoint folder, .safetensors file or checkpoint")]
     public string Model { get; init; } = string.Empty;
 
@@ -104,38 +105,27 @@ public sealed class ExportRun
     /// <exception cref="OperationCanceledException">Stopped; nothing is left.</exception>
     public static ExportResult Execute(ExportOptions options, IOnnxRunner? runner, IRunObserver observer, CancellationToken stop)
     {
-        RequireFree(options);
+        OutputFile.Require(options.Onnx, OutputKind.Model, options.Overwrite, nameof(ExportOptions.Onnx));
         using DeviceChoice device = DeviceChoice.OpenOne("cpu", threads: 0);
         using TrainedClassifier classifier = TrainedClassifier.Load(device.Device, ModelFile(options.Model));
+        if (options.Whole && classifier.Info.Stream.HasMotion())
+        {
+            observer.Message(Severity.Warning,
+                $"motion is measured, not computed by a network, and has no form in ONNX: the file takes features " +
+                $"[batch, {classifier.Info.Frames}, {classifier.Info.Inputs}], which 'cudatrainer extract' writes and docs/motion.md " +
+                "defines");
+            options = options with { Whole = false };
+        }
+
         using BackboneChoice? backbone = options.Whole ? OpenBackbone(classifier, options.Weights) : null;
         return new ExportRun(options, runner, observer, stop, device.Device, classifier, backbone).Run();
-    }
-
-    private static void RequireFree(ExportOptions options)
-    {
-        if (Directory.Exists(options.Onnx))
-        {
-            throw new RunException($"'{options.Onnx}' is a folder.", $"Name a file for {SettingName.Of(nameof(ExportOptions.Onnx))}.");
-        }
-
-        if (File.Exists(options.Onnx) && !options.Overwrite)
-        {
-            throw new RunException($"'{options.Onnx}' is there already.",
-                $"Choose another name, or give {SettingName.Of(nameof(TrainingOptions.Overwrite))}.");
-        }
-
-        if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(options.Onnx))))
-        {
-            throw new RunException($"The folder of '{options.Onnx}' does not exist.",
-                $"Make it, or choose another name for {SettingName.Of(nameof(ExportOptions.Onnx))}.");
-        }
     }
 
     private static string ModelFile(string path)
     {
         if (!Directory.Exists(path))
         {
-            return path;
+            return BundledModel.Resolve(path);
         }
 
         string best = Path.Combine(path, "best_model.safetensors");
@@ -147,9 +137,6 @@ public sealed class ExportRun
 
     private static BackboneChoice OpenBackbone(TrainedClassifier classifier, string? weights) => classifier.Info switch
     {
-        { Stream: not FeatureStream.Rgb } => throw new RunException(
-            "The classifier takes motion, which is no network and has no form in ONNX.",
-                $"Export it without {SettingName.Of(nameof(ExportOptions.Whole))}."),
         { Inputs: not Vgg19.Features } => throw new RunException(
             $"The classifier takes {classifier.Info.Inputs} features a frame, and VGG19 gives {Vgg19.Features}.",
             $"Export it without {SettingName.Of(nameof(ExportOptions.Whole))}."),
@@ -296,7 +283,7 @@ public sealed class ExportRun
     private float[] Features(ReadOnlySpan<byte> frames, int clips)
     {
         _stop.ThrowIfCancellationRequested();
-        using Vgg19 network = _backbone!.Load(_device)!;
+        using Vgg19 network = _backbone!.Load(_device, _stop)!;
         _stop.ThrowIfCancellationRequested();
         using Tensor rgb = Tensor.Allocate(_device, [clips * Info.Frames, Vgg19.ImageSize, Vgg19.ImageSize, 3], DType.UInt8);
         using Tensor features = Tensor.Allocate(_device, [clips * Info.Frames, Vgg19.Features]);

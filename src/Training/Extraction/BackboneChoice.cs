@@ -86,7 +86,9 @@ public sealed class BackboneChoice : IDisposable
     }
 
     /// <summary>Loads the weights onto a device; takes seconds. Null for motion alone.</summary>
-    public Vgg19? Load(IDevice device) => Source is null ? null : new Vgg19(device, Source, Normalization);
+    /// <exception cref="OperationCanceledException">Stopped.</exception>
+    public Vgg19? Load(IDevice device, CancellationToken stop) =>
+        Source is null ? null : new Vgg19(device, Source, Normalization, stop);
 
     public void Dispose() => (Source as IDisposable)?.Dispose();
 

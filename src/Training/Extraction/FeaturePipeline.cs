@@ -60,8 +60,6 @@ public sealed record ExtractionResult
 internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDevice> devices, BackboneChoice backbone,
     IRunObserver observer, StageClock clock, ProcessGroup? processes = null, TraceRecorder? trace = null)
 {
-    private const int MessagesShown = 10;
-
     /// <summary>Of the first devices, from the first view that needs them to the end of the run.</summary>
     private readonly List<Vgg19> _networks = [];
 
@@ -88,12 +86,10 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
             }
 
             VideoDataset dataset = found ?? clock.Time("scan", () => Scan(options, options.CacheDir, observer, stop));
-            List(Severity.Info, dataset.Notes);
-            List(Severity.Warning, dataset.Warnings);
-            List(Severity.Info, [.. dataset.Ignored.Select(file => $"ignored: {file.RelativePath} ({file.Reason})")]);
+            observer.Tell(dataset);
             CacheSummary plain = Run(dataset, 0, stop);
-            List(Severity.Warning, [.. plain.Failed.Select(failed => $"left out: {failed}")]);
-            List(Severity.Warning, plain.Warnings);
+            observer.List(Severity.Warning, [.. plain.Failed.Select(failed => $"left out: {failed}")]);
+            observer.List(Severity.Warning, plain.Warnings);
             Splits = [.. dataset.Table.Rows.Select(row =>
             {
                 CachedSplit stored = plain.Splits.First(split => split.Split == row.Split);
@@ -125,11 +121,11 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         using var caches = new StreamCaches(options, backbone, view);
         foreach (FeatureCache cache in caches.All)
         {
-            List(Severity.Info, cache.Notes);
+            observer.List(Severity.Info, cache.Notes);
         }
 
         IReadOnlyList<MissingStream> missing = caches.Plan(dataset, out IReadOnlyList<CachePlan> plans);
-        List(Severity.Info, [.. plans.SelectMany(plan => plan.Notes)]);
+        observer.List(Severity.Info, [.. plans.SelectMany(plan => plan.Notes)]);
         int broken = plans.Max(plan => plan.KnownFailures);
         string which = view == 0 ? "features" : $"features of view {view} ({ClipView.All[view].Name})";
         observer.Message(
@@ -256,7 +252,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         {
             if (stream.HasRgb() && _networks.Count == extractors.Count)
             {
-                _networks.Add(backbone.Load(device)!);
+                _networks.Add(backbone.Load(device, ends)!);
                 _networks[^1].Laps = trace is null ? null : LapClock.For(device, trace.Track("extract", device.Name));
             }
 
@@ -272,7 +268,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         }
 
         new MultiDeviceExtractor(extractors).Run(missing, Deliver, Report, ends);
-        List(Severity.Warning, remarks);
+        observer.List(Severity.Warning, remarks);
 
         void Deliver(Clip clip, ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion, VideoFault fault, string reason)
         {
@@ -303,19 +299,6 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
             FramesPerSecond = p.FramesPerSecond;
             observer.Progress(new StageProgress("extract", finished + p.Videos, total, "videos", p.FramesPerSecond, "frames/s",
                 p.Remaining, p.Failures));
-        }
-    }
-
-    private void List(Severity severity, IReadOnlyList<string> lines)
-    {
-        foreach (string line in lines.Take(MessagesShown))
-        {
-            observer.Message(severity, line);
-        }
-
-        if (lines.Count > MessagesShown)
-        {
-            observer.Message(severity, $"… and {lines.Count - MessagesShown} more like that (all are in the log)");
         }
     }
 }

@@ -1,5 +1,3 @@
-using CudaTrainer.Engine;
-using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
@@ -16,7 +14,7 @@ public sealed record SweepRange
     [Setting(SettingGroup.Optimiser, "Largest learning rate", Above = 0, AtMost = 10)]
     public double To { get; init; } = 1;
 
-    [Setting(SettingGroup.Optimiser, "Batches at most; an epoch may have fewer", AtLeast = 10)]
+    [Setting(SettingGroup.Optimiser, "Batches that the sweep takes", AtLeast = 10)]
     public int Steps { get; init; } = 100;
 }
 
@@ -33,34 +31,28 @@ public sealed record SweepStep(int Step, double LearningRate, double Loss, doubl
 public sealed record LearningRateSweep(IReadOnlyList<SweepStep> Steps, double? Suggestion, bool Diverged)
 {
     private const double Smoothing = 0.9;
-    private const int FewestSteps = 10;
-
     /// <summary>A smoothed loss of this many times the smallest ends the sweep.</summary>
     private const double Divergence = 4;
 
-    /// <summary>Trains the replicas for an epoch at most; they are of no use afterwards.</summary>
-    /// <exception cref="RunException">An epoch has too few steps to see anything.</exception>
+    /// <summary>Trains the replicas for as many epochs as the steps take; they are of no use afterwards.</summary>
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     internal static LearningRateSweep Run(ReplicaGroup replicas, IFeatureRows rows, FeatureScaler? scaler, TrainingOptions options,
         SweepRange range, IRunObserver observer, CancellationToken stop)
     {
-        int count = Math.Min(range.Steps, (rows.Count + options.BatchSize - 1) / options.BatchSize);
-        if (count < FewestSteps)
-        {
-            throw new RunException(
-                $"The sweep would have {count} steps; fewer than {FewestSteps} show nothing.",
-                    $"Give a smaller {SettingName.Of(nameof(TrainingOptions.BatchSize))} ({rows.Count} clips are there) or more " +
-                        $"{SettingName.Of(nameof(SweepRange.Steps))}.");
-        }
-
+        int count = range.Steps, perEpoch = (rows.Count + options.BatchSize - 1) / options.BatchSize;
         using BatchLoader loader = replicas.NewLoader(rows, options.BatchSize, scaler);
-        loader.Start(EpochOrder.Of(rows.Count, options.Seed, epoch: 1, options.Shuffle));
         List<SweepStep> steps = [];
         double average = 0, best = double.PositiveInfinity;
         bool diverged = false;
         for (int i = 0; i < count && !diverged; i++)
         {
             stop.ThrowIfCancellationRequested();
+            if (i % perEpoch == 0)
+            {
+                int epoch = (i / perEpoch) + 1;
+                loader.Start(EpochOrder.Of(rows.Count, options.Seed, epoch, options.Shuffle), 0, epoch);
+            }
+
             double rate = range.From * Math.Pow(range.To / range.From, (double)i / (count - 1));
             SplitBatch batch = loader.Next();
             replicas.Start(batch, rate);

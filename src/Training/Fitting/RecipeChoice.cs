@@ -18,10 +18,11 @@ internal static class RecipeChoice
     /// </summary>
     /// <param name="network">Whether it has to be a network.</param>
     /// <param name="fixedToo">Names of properties that stay as they are besides those given.</param>
-    /// <exception cref="RunException">The data cannot be used.</exception>
+    /// <exception cref="RunException">The data, or a file to start from, cannot be used.</exception>
     public static Recipe Make(TrainingOptions options, IRunObserver observer, CancellationToken stop, bool network = false,
         params IReadOnlyList<string> fixedToo)
     {
+        StartFiles.RequireReadable(options);
         if (options.Given is null)
         {
             return new Recipe(options, []);

@@ -1,7 +1,6 @@
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
-using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Extraction;
@@ -45,22 +44,9 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch, Trainin
             observer.Message(Severity.Info, doubt);
         }
 
-        if (options.Resume is { } resume && resume != "auto")
-        {
-            using var checkpoint = Checkpoint.Open(resume);
-            checkpoint.RequireState();
-        }
-
+        StartFiles.RequireFit(options, inputs);
         Classifier model = Classifiers.Create(options.Model,
             new ClassifierOptions(inputs, (float)options.Dropout, Differences: options.Differences));
-        if (options.InitialWeights is { } weights)
-        {
-            using var checkpoint = Checkpoint.Open(BundledModel.Resolve(weights));
-            using var host = new CpuDevice(1);
-            using var parameters = new ParameterSet(host, model);
-            checkpoint.LoadModel(parameters);
-        }
-
         int steps = model.IsFitted ? 0 : (clips + options.BatchSize - 1) / options.BatchSize;
         return new TrainingPlan(ModelSummary.Of(model, frames), steps, options);
     }
@@ -76,11 +62,7 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch, Trainin
         CancellationToken stop)
     {
         VideoDataset dataset = found ?? FeaturePipeline.Scan(options, index: null, observer, stop);
-        foreach (string warning in dataset.Warnings)
-        {
-            observer.Message(Severity.Warning, warning);
-        }
-
+        observer.Tell(dataset);
         observer.Dataset([.. dataset.Table.Rows.Select(row => new SplitRow(row.Split.Name(), row.Clips.Nonviolent, row.Clips.Violent, row.Sources, 0))]);
         return (dataset[DatasetSplit.Train].Count, options.Frames, options.Stream.Dimension());
     }

@@ -270,7 +270,7 @@ public sealed class TrainingRun : IDisposable
 
         try
         {
-            RunReport.Write([_options.CheckpointDir], more: [], output: null, stop);
+            RunReport.Write([_options.CheckpointDir], more: [], output: null, overwrite: true, stop);
         }
         catch (Exception exception)
         {
@@ -335,6 +335,8 @@ public sealed class TrainingRun : IDisposable
 
     private void ExtractFeatures(CancellationToken stop)
     {
+        StartFiles.RequireFit(_options, _options.Stream.Dimension());
+
         // Virtual devices share the threads that one could have for itself.
         using CpuDevice? whole = _device.Devices.Count > 1 && _device.Device is CpuDevice ? new CpuDevice(DeviceChoice.MostThreads(_options.Threads)) : null;
         new FeaturePipeline(_options, whole is null ? _device.Devices : [whole], _backbone!, _observer, _clock, _processes, _trace)

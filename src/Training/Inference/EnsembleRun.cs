@@ -41,6 +41,9 @@ public sealed record EnsembleOptions
     [Setting(SettingGroup.Output, "The ensemble to write", Placeholder = "FILE", Kind = ".json file")]
     public string Output { get; init; } = "./ensemble.json";
 
+    [Setting(SettingGroup.Output, "Replace the file of {Output} whatever it is, not only an older ensemble")]
+    public bool Overwrite { get; init; }
+
     /// <summary>What is wrong with the values, all at once.</summary>
     public IReadOnlyList<OptionProblem> Validate()
     {
@@ -65,6 +68,7 @@ public static class EnsembleRun
     /// <exception cref="RunException">Something the user can act on is wrong.</exception>
     public static Ensemble Execute(EnsembleOptions options, IRunObserver observer, CancellationToken stop)
     {
+        OutputFile.Require(options.Output, OutputKind.Ensemble, options.Overwrite, nameof(EnsembleOptions.Output));
         string[] files = [.. options.Members.Select(RunFolder.ModelAt)];
         if (files.GroupBy(Path.GetFullPath).FirstOrDefault(group => group.Count() > 1) is { } twice)
         {

@@ -95,7 +95,7 @@ public static class EvaluationRun
     public static EvaluationResult Execute(EvaluationOptions options, IRunObserver observer, CancellationToken stop)
     {
         // Before any work, so that a wrong name costs no time.
-        IReadOnlyList<string>? nonviolent = options.NonviolentVideos is { } path ? FalseAlarmRun.VideosAt(path) : null;
+        IReadOnlyList<string>? nonviolent = options.NonviolentVideos is { } path ? FalseAlarmRun.VideosAt(path, observer, stop) : null;
         string directory = options.Output ?? (options.Checkpoint == BundledModel.Name
             ? "."
             : Path.GetDirectoryName(Path.GetFullPath(RunFolder.ModelAt(options.Checkpoint)))!);

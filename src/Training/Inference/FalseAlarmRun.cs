@@ -6,14 +6,15 @@ namespace CudaTrainer.Training.Inference;
 /// <summary>Watches videos in which nothing violent happens.</summary>
 internal static class FalseAlarmRun
 {
-    /// <summary>The videos that <paramref name="path"/> stands for: <see cref="VideoPaths.Expand"/>.</summary>
+    /// <summary>The videos that <paramref name="path"/> stands for: <see cref="VideoPaths.Find"/>.</summary>
     /// <exception cref="RunException">There is nothing of that name, or no video in it.</exception>
-    public static IReadOnlyList<string> VideosAt(string path)
+    /// <exception cref="OperationCanceledException">Stopped.</exception>
+    public static IReadOnlyList<string> VideosAt(string path, IRunObserver observer, CancellationToken stop)
     {
-        IReadOnlyList<string> videos = VideoPaths.Expand(path);
-        return videos.All(Path.Exists)
-            ? videos
-            : throw new RunException($"'{path}' does not exist.", "Name a folder of videos in which nothing violent happens.");
+        IReadOnlyList<string> videos = VideoPaths.Find([path], observer, stop).Videos;
+        return videos is [string only] && only == path && !Path.Exists(path)
+            ? throw new RunException($"'{path}' does not exist.", "Name a folder of videos in which nothing violent happens.")
+            : videos;
     }
 
     /// <param name="options">Those of predict, with windows.</param>
@@ -23,7 +24,7 @@ internal static class FalseAlarmRun
     public static FalseAlarms Execute(PredictionOptions options, IReadOnlyList<string> videos, bool showsHeader, IRunObserver observer,
         CancellationToken stop)
     {
-        using Predictor predictor = Predictor.Open(options);
+        using Predictor predictor = Predictor.Open(options, stop);
         if (showsHeader)
         {
             observer.Header(predictor.Header);

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
@@ -16,7 +17,7 @@ public sealed record PredictionOptions : VideoOptions
         Placeholder = "FILE|DIR", Kind = ".safetensors or .h5 file, checkpoint, ensemble or folder of a run")]
     public string Checkpoint { get; init; } = BundledModel.Name;
 
-    /// <summary>Video files, folders that are searched for videos, and patterns: <see cref="VideoPaths.Expand"/>.</summary>
+    /// <summary>Video files, folders that are searched for videos, and patterns: <see cref="VideoPaths.Find"/>.</summary>
     public IReadOnlyList<string> Paths { get; init; } = [];
 
     [Settings]
@@ -26,6 +27,9 @@ public sealed record PredictionOptions : VideoOptions
         "Write a copy of the one video, without sound, with the probability and the events drawn in; needs {Window}",
         Role = SettingRole.Offline, Placeholder = "FILE", Kind = "video file")]
     public string? Annotate { get; init; }
+
+    [Setting(SettingGroup.Output, "Replace the file of {Annotate} whatever it is, not only an older video", Role = SettingRole.Offline)]
+    public bool Overwrite { get; init; }
 
     [Setting(SettingGroup.Model,
         "Test-time augmentation: the mean over 8 views of each video, at so many times the cost; not with {Window}",
@@ -115,19 +119,22 @@ public sealed record Prediction(string Path, double? Violent, string? Label, dou
 /// <summary>Answers for single videos, with the sampling and preprocessing that the classifier was trained with.</summary>
 public static class PredictionRun
 {
-    /// <returns>One prediction per video, in the order of the paths; folders sorted.</returns>
+    /// <returns>
+    /// One prediction per video, in the order of the paths; folders sorted; then one for each folder that could not be read.
+    /// </returns>
     /// <exception cref="RunException">Something the user can act on is wrong.</exception>
     public static IReadOnlyList<Prediction> Execute(PredictionOptions options, IRunObserver observer, CancellationToken stop)
     {
-        IReadOnlyList<string> paths = [.. options.Paths.SelectMany(VideoPaths.Expand)];
+        FoundVideos found = VideoPaths.Find(options.Paths, observer, stop);
+        IReadOnlyList<string> paths = found.Videos;
         RequireOneToAnnotate(options, paths);
-        using Predictor predictor = Predictor.Open(options);
+        using Predictor predictor = Predictor.Open(options, stop);
         observer.Header(predictor.Header);
         string[] distinct = [.. paths.Distinct()];
         IReadOnlyDictionary<string, Prediction> answers = WindowPlan.Of(options.Windows) is { } plan
             ? ByWindow(predictor, distinct, plan, observer, stop)
             : Whole();
-        IReadOnlyList<Prediction> predictions = [.. paths.Select(path => answers[path])];
+        IReadOnlyList<Prediction> predictions = [.. paths.Select(path => answers[path]), .. found.Unreadable.Select(Unanswered)];
         if (options.Annotate is { } target && answers[paths[0]] is { Violent: not null } annotated)
         {
             UnwrittenResultException.Guard(predictions, () => VideoAnnotation.Write(
@@ -137,6 +144,12 @@ public static class PredictionRun
         }
 
         return predictions;
+
+        Prediction Unanswered(IgnoredFile file)
+        {
+            Prediction prediction = new(file.RelativePath, null, null, predictor.Threshold, ClipFault.Unreadable, file.Reason, null);
+            return options.Windows.Window is null ? prediction : prediction with { Windows = [], Events = [], Release = predictor.Release };
+        }
 
         IReadOnlyDictionary<string, Prediction> Whole() => predictor.Whole(
             distinct, p => observer.Progress(
@@ -181,10 +194,6 @@ public static class PredictionRun
                 "Choose another name.");
         }
 
-        if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(target))))
-        {
-            throw new RunException($"The folder of '{target}' does not exist.",
-                $"Make it, or choose another name for {SettingName.Of(nameof(PredictionOptions.Annotate))}.");
-        }
+        OutputFile.Require(target, OutputKind.Video, options.Overwrite, nameof(PredictionOptions.Annotate));
     }
 }

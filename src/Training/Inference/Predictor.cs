@@ -27,7 +27,8 @@ public sealed class Predictor : IDisposable
     private readonly Vgg19? _network;
     private readonly HostBatch _batch;
 
-    private Predictor(PredictionOptions options, DeviceChoice device, ClassifierGroup classifier, BackboneChoice backbone)
+    private Predictor(PredictionOptions options, DeviceChoice device, ClassifierGroup classifier, BackboneChoice backbone,
+        CancellationToken stop)
     {
         (_options, _device, _classifier, _backbone) = (options, device, classifier, backbone);
         Threshold = options.Windows.Threshold ?? Info.Threshold;
@@ -40,7 +41,7 @@ public sealed class Predictor : IDisposable
                     $"{SettingName.Of(nameof(WindowOptions.Threshold))} as well.");
         }
 
-        _network = backbone.Load(device.Device);
+        _network = backbone.Load(device.Device, stop);
         _batch = new HostBatch(device.Device, 1, (long)Info.Frames * Info.Inputs * sizeof(float)) { Count = 1 };
     }
 
@@ -69,7 +70,8 @@ public sealed class Predictor : IDisposable
     ];
 
     /// <exception cref="RunException">There is no such device or model, or the weights are of another backbone.</exception>
-    public static Predictor Open(PredictionOptions options)
+    /// <exception cref="OperationCanceledException">Stopped while the backbone was loaded.</exception>
+    public static Predictor Open(PredictionOptions options, CancellationToken stop)
     {
         DeviceChoice? device = null;
         ClassifierGroup? classifier = null;
@@ -84,7 +86,7 @@ public sealed class Predictor : IDisposable
             }
 
             backbone = classifier.Members[0].OpenBackbone(options.Weights);
-            return new Predictor(options, device, classifier, backbone);
+            return new Predictor(options, device, classifier, backbone, stop);
         }
         catch
         {

@@ -13,16 +13,18 @@ internal static class RunReport
     /// <param name="folders">Checkpoint folders.</param>
     /// <param name="more">Sections besides those of the runs.</param>
     /// <param name="output">The file to write; report.html in the run's folder if null, or comparison.html in the current one.</param>
+    /// <param name="overwrite">Whether a file is replaced that is no page.</param>
     /// <param name="stop">Leaves out the pictures that are not decoded yet.</param>
     /// <returns>The file written.</returns>
     /// <exception cref="RunException">A folder holds no run.</exception>
     /// <exception cref="FileFormatException">A file of a run is damaged.</exception>
     /// <exception cref="IOException">The page cannot be written.</exception>
     public static string Write(IReadOnlyList<string> folders, IReadOnlyList<(string Id, string Heading, Markup Content)> more,
-        string? output, CancellationToken stop)
+        string? output, bool overwrite, CancellationToken stop)
     {
+        output ??= folders.Count == 1 ? Path.Combine(folders[0], RunFolder.ReportName) : ComparisonName;
+        OutputFile.Require(output, OutputKind.Page, overwrite, nameof(output));
         IReadOnlyList<RunRecord> runs = [.. folders.Select(RunRecord.Load)];
-        output ??= runs.Count == 1 ? Path.Combine(folders[0], RunFolder.ReportName) : ComparisonName;
         AtomicFile.WriteAllText(output,
             runs.Count == 1
             ? RunPage.Render(runs[0], Pictures(runs[0], stop), Between(output, folders[0]), more)

@@ -154,7 +154,7 @@ public sealed class Checkpoint : IDisposable
     {
         ITensorArchive tensors = _archive is H5Archive keras
             ? KerasNames.Of(keras, parameters.Module.KerasLayers, ignoreRest: false, KerasHint)
-            : _archive;
+            : WrappedModel.Unwrap(_archive, parameters.State.Select(parameter => parameter.Name).ToHashSet(StringComparer.Ordinal));
         List<string> faults = [];
         foreach (Parameter parameter in parameters.State)
         {
@@ -178,7 +178,7 @@ public sealed class Checkpoint : IDisposable
         {
             string model = Info is null ? string.Empty : $" It says it is a '{Info.Model}' with {Info.Inputs} features a frame.";
             throw new RunException(
-                $"'{Path}' does not fit the model: " +
+                $"'{Path}' does not fit the model{WrappedModel.PlaceOf(tensors)}: " +
                     $"{string.Join("; ", faults.Take(12))}{(faults.Count > 12 ? $"; and {faults.Count - 12} more" : string.Empty)}.{model}",
                 $"Give the {SettingName.Of(nameof(TrainingOptions.Model))} that the file was trained as, or another file.");
         }

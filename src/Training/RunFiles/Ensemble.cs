@@ -62,7 +62,7 @@ public sealed record Ensemble
         string? why;
         try
         {
-            Ensemble? ensemble = JsonSerializer.Deserialize(File.ReadAllBytes(path), RunJson.Default.Ensemble);
+            Ensemble? ensemble = JsonSerializer.Deserialize(TextFile.Decode(path, File.ReadAllBytes(path)), RunJson.Default.Ensemble);
             if (ensemble is { Members.Count: > 0 })
             {
                 return ensemble;
@@ -74,7 +74,7 @@ public sealed record Ensemble
         {
             why = exception.Message;
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FileFormatException)
         {
             why = exception.Message;
         }

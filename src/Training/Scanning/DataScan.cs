@@ -67,11 +67,12 @@ public static class DataScan
             throw new DatasetException($"The folder '{options.Folder}' does not exist.");
         }
 
-        var walker = new FolderWalker(root, [], []);
-        FolderEntry[] entries = [
-            .. walker.FindVideos(new FolderEntry(Path.GetFileName(root), string.Empty, FileFacts.Of(root)), ClassLabel.Nonviolent)
-            .OrderBy(entry => entry.RelativePath, StringComparer.Ordinal)];
+        var walker = new FolderWalker(root, stop);
+        FolderEntry[] entries = [.. walker.FindVideos(walker.Root, null).OrderBy(entry => entry.RelativePath, StringComparer.Ordinal)];
         SourceTable? sources = ReadSources(root, entries, options, observer);
+        walker.Ignored.RemoveAll(file => sources?.Path == walker.AbsolutePath(file.RelativePath));
+        walker.Ignored.AddRange(OutsideClasses(entries));
+        observer.Tell(walker);
         var files = new ScannedFile[entries.Length];
         int done = 0, failures = 0;
         InParallel(entries.Length, "scan", i =>
@@ -167,6 +168,14 @@ public static class DataScan
             info.FrameRate, info.Duration.TotalSeconds, info.Codec ?? string.Empty, entry.Facts.Bytes,
             info.Container ?? string.Empty, null);
     }
+
+    /// <summary>Folders, or videos, that are looked at here and that a training would ignore.</summary>
+    private static IEnumerable<IgnoredFile> OutsideClasses(FolderEntry[] entries) =>
+        entries.All(entry => ClassOf(entry.RelativePath) is null) ? [] : entries.Where(entry => ClassOf(entry.RelativePath) is null)
+            .Select(entry => entry.RelativePath.LastIndexOf('/') is > 0 and int end
+                ? new IgnoredFile(entry.RelativePath[..(end + 1)], "not a class folder: a training leaves its videos out")
+                : new IgnoredFile(entry.RelativePath, "outside the class folders: a training leaves it out"))
+            .Distinct();
 
     /// <summary>Before anything is decoded, so that a slip in the table costs no time.</summary>
     private static SourceTable? ReadSources(string root, FolderEntry[] entries, DataScanOptions options, IRunObserver observer)

@@ -9,6 +9,7 @@ using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.Options;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Training.Studies;
 
@@ -38,11 +39,17 @@ public sealed record FoldSummary(int Seed, int Fold, int TrainClips, int ValClip
 public static class CrossValidation
 {
     /// <param name="modelOutput">Where to write a model of all clips; null for none.</param>
+    /// <param name="overwrite">Whether it may replace a file of that name.</param>
     /// <exception cref="RunException">Something the user can act on is wrong.</exception>
     public static CrossValidationResult Execute(StudyOptions options, IRunObserver observer, CancellationToken stop,
-        string? modelOutput = null)
+        string? modelOutput = null, bool overwrite = false)
     {
         OptionValidation.Require(options.Run);
+        if (modelOutput is not null)
+        {
+            OutputFile.Require(modelOutput, OutputKind.Model, overwrite, nameof(modelOutput));
+        }
+
         using var study = new Study(options, observer, stop);
         if (modelOutput is not null && !(Classifiers.IsFitted(study.Options.Model) && options.Fusion == StreamFusion.Concatenation))
         {

@@ -2,6 +2,7 @@ using System.Text.Json;
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Reporting;
+using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Training.Studies;
 
@@ -12,12 +13,13 @@ public static class StudyReport
     /// <param name="folders">Checkpoint folders, and output folders of <c>ablate</c>, each of which becomes a section.</param>
     /// <param name="output">The file to write; the usual one in the first folder if null, or comparison.html in the current one for several
     /// runs.</param>
+    /// <param name="overwrite">Whether a file is replaced that is no page.</param>
     /// <param name="stop">Leaves out the pictures that are not decoded yet.</param>
     /// <returns>The file written.</returns>
     /// <exception cref="RunException">A folder holds neither a run nor an ablation.</exception>
     /// <exception cref="FileFormatException">A file of a run or an ablation is damaged.</exception>
     /// <exception cref="IOException">The page cannot be written.</exception>
-    public static string Write(IReadOnlyList<string> folders, string? output, CancellationToken stop)
+    public static string Write(IReadOnlyList<string> folders, string? output, bool overwrite, CancellationToken stop)
     {
         ILookup<bool, string> isAblation = folders.ToLookup(folder => File.Exists(Path.Combine(folder, Ablation.ResultName)));
         (string Folder, AblationResult Result)[] ablations = [
@@ -26,6 +28,7 @@ public static class StudyReport
         if (runs.Length == 0)
         {
             output ??= Path.Combine(ablations[0].Folder, Ablation.PageName);
+            OutputFile.Require(output, OutputKind.Page, overwrite, nameof(output));
             AtomicFile.WriteAllText(output,
                 ablations.Length == 1
                 ? AblationPage.Render(ablations[0].Result)
@@ -33,7 +36,7 @@ public static class StudyReport
             return output;
         }
 
-        return RunReport.Write(runs, Sections(), output, stop);
+        return RunReport.Write(runs, Sections(), output, overwrite, stop);
 
         (string Id, string Heading, Markup Content)[] Sections() =>
             [.. ablations.Select(

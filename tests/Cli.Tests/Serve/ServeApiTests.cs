@@ -285,6 +285,31 @@ public sealed class ServeApiTests(ServeFixture fixture)
         _server.Get("/api/health").Status.ShouldBe(HttpStatusCode.OK);
     }
 
+    [Theory]
+    [InlineData("/", "40000", "431", "headers_too_large")]
+    [InlineData("/", "700000", "431", "headers_too_large")]
+    [InlineData("/?name=", "10", "414", "too_long")]
+    public void A_head_that_is_too_large_is_refused_as_everything_else_is(string path, string bytes, string status, string code)
+    {
+        string header = new('h', int.Parse(bytes, System.Globalization.CultureInfo.InvariantCulture));
+        string name = path.EndsWith('=') ? new string('n', 20_000) : "";
+
+        string answer = _server.Raw($"GET {path}{name} HTTP/1.1\r\nHost: localhost\r\nX-Long: {header}\r\nConnection: close\r\n\r\n");
+
+        answer.ShouldStartWith($"HTTP/1.1 {status} ");
+        Refusal(answer).ShouldBe(code);
+    }
+
+    /// <summary>The code of a refusal, which is JSON of the length that its head says.</summary>
+    private static string? Refusal(string answer)
+    {
+        string[] parts = answer.Split("\r\n\r\n", 2);
+        parts[0].ShouldContain("Content-Type: application/json");
+        parts[0].ShouldContain($"Content-Length: {parts[1].Length}");
+        using var json = JsonDocument.Parse(parts[1]);
+        return json.RootElement.GetProperty("error").GetProperty("code").GetString();
+    }
+
     [Fact]
     public void Requests_that_are_no_HTTP_change_nothing()
     {
@@ -293,7 +318,9 @@ public sealed class ServeApiTests(ServeFixture fixture)
             "POST /api/videos HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
             "POST /api/videos HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"])
         {
-            _server.Raw(request).ShouldMatch("^HTTP/1.1 (4..|505) ");
+            string answer = _server.Raw(request);
+            answer.ShouldMatch("^HTTP/1.1 (4..|505) ");
+            Refusal(answer).ShouldBeOneOf("bad_request", "bad_host", "too_long");
         }
 
         // An upload that breaks off leaves nothing.

@@ -132,9 +132,30 @@ public sealed class DatasetErrorTests
     }
 
     [Fact]
+    public void A_folder_that_goes_away_in_the_middle_is_noted_and_leaves_the_rest()
+    {
+        using var folder = new DatasetFolder();
+        folder.AddClips("fight/a", 2).AddClips("fight/b", 2);
+        var walker = new FolderWalker(folder.Path);
+        List<string> walked = [];
+
+        foreach ((FolderEntry visited, _) in walker.Walk(walker.Root))
+        {
+            walked.Add(visited.RelativePath);
+            if (visited.RelativePath == "fight")
+            {
+                Directory.Delete(folder.File("fight/a"), recursive: true);
+            }
+        }
+
+        walked.ShouldBe(["", "fight", "fight/b", "fight/a"]);
+        walker.Warnings.ShouldHaveSingleItem().ShouldBe($"left out: '{folder.File("fight/a/")}': cannot be read: it is no longer there");
+    }
+
+    [Fact]
     public void A_folder_that_cannot_be_listed_is_named()
     {
-        var walker = new FolderWalker("/", [], []);
+        var walker = new FolderWalker("/");
 
         // Listing it fails for every user, the administrator included.
         Should.Throw<DatasetException>(() => walker.List("dev/null")).Message.ShouldStartWith("The folder '/dev/null' cannot be read");

@@ -70,8 +70,29 @@ public sealed class NpyTests : IDisposable
         NpyFile.ReadSingle(GoldenFiles.Path("formats_scalar.npy")).ShouldSatisfyAllConditions(
             scalar => scalar.Shape.ShouldBeEmpty(), scalar => scalar.Data.ShouldBe([0.25f]));
         Should.Throw<FileFormatException>(() => NpyFile.OpenMapped(GoldenFiles.Path("formats_fortran.npy")))
-            .Message.ShouldContain("Fortran");
+            .Message.ShouldEndWith("expected C order. Write it with numpy.save(name, numpy.ascontiguousarray(array)).");
     }
+
+    [Theory]
+    [InlineData(">f4", "big-endian, expected little-endian. Write it with numpy.save(name, array.astype('<f4')).")]
+    [InlineData(">i8", "big-endian, expected little-endian. Write it with numpy.save(name, array.astype('<i8')).")]
+    [InlineData("<U7", "Write it with numpy.save(name, array.astype('<f4')).")]
+    [InlineData("|S7", "Write it with numpy.save(name, array.astype('<f4')).")]
+    [InlineData("|O", "Write it with numpy.save(name, array.astype('<f4')).")]
+    [InlineData("<c8", "Write it with numpy.save(name, array.astype('<f4')).")]
+    public void Advice_for_other_elements_is_what_makes_them_readable(string descriptor, string expected)
+    {
+        string head = $"{{'descr': '{descriptor}', 'fortran_order': False, 'shape': (0,), }}\n";
+        byte[] text = System.Text.Encoding.ASCII.GetBytes(head);
+        string path = _folder.File("other.npy", [0x93, .. "NUMPY\x01\0"u8, (byte)head.Length, 0, .. text]);
+
+        Should.Throw<FileFormatException>(() => NpyFile.OpenMapped(path)).Message.ShouldEndWith(expected);
+    }
+
+    [Fact]
+    public void Advice_for_an_archive_of_arrays_takes_one_out() =>
+        Should.Throw<FileFormatException>(() => NpyFile.OpenMapped(_folder.File("a.npy", "PK\x03\x04 and so on"u8))).Message
+            .ShouldEndWith("Write it with numpy.save(name, numpy.load('NAME.npz')['KEY']).");
 
     [Fact]
     public void Rows_are_checked_and_typed()

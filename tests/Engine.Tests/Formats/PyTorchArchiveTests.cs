@@ -61,10 +61,11 @@ public sealed class PyTorchArchiveTests : IDisposable
     [InlineData("checkpoint_legacy")]
     public void A_training_checkpoint_gives_its_model_without_the_parallel_prefix(string file)
     {
-        using ITensorArchive archive = TensorArchive.Open(GoldenFiles.Path($"formats_{file}.pth"));
+        string[] expected = ["0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var", "1.num_batches_tracked"];
+        using ITensorArchive archive = WrappedModel.Unwrap(
+            TensorArchive.Open(GoldenFiles.Path($"formats_{file}.pth")), expected.ToHashSet());
 
-        archive.Entries.Keys.ShouldBe(
-            ["0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var", "1.num_batches_tracked"]);
+        archive.Entries.Keys.ShouldBe(expected);
         SafetensorsTests.Read(archive, "0.weight").ShouldBe(Numbered(6));
     }
 
@@ -200,7 +201,7 @@ public sealed class PyTorchArchiveTests : IDisposable
             zip.CreateEntry("a.npy");
         }
 
-        Open(path).ShouldContain("with 0 members named data.pkl");
+        Open(path).ShouldContain("found a NumPy archive (.npz)");
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Text;
 using CudaTrainer.Formats;
 
@@ -22,6 +23,26 @@ public sealed class TensorArchiveTests : IDisposable
     public void Unknown_content_is_described(string content, string expected)
     {
         string path = _folder.File("weights.pth", Encoding.Latin1.GetBytes(content));
+
+        Should.Throw<FileFormatException>(() => TensorArchive.Open(path)).Message.ShouldContain(expected);
+    }
+
+    [Theory]
+    [InlineData("model.weights.h5 config.json metadata.json",
+        "found a '.keras' file of Keras 3, whose layout is another one. Save the weights with Keras as model.save_weights('NAME.h5')")]
+    [InlineData("a.npy b.npy", "found a NumPy archive (.npz), which is no weight file. Save its arrays with safetensors.numpy.save_file(")]
+    [InlineData("weights.pth",
+        "found a ZIP archive that torch.save did not write (1 files, the first 'weights.pth'). If the weights lie in it, unpack it")]
+    public void Other_archives_are_told_apart(string members, string expected)
+    {
+        string path = _folder.File("weights.zip");
+        using (ZipArchive zip = ZipFile.Open(path, ZipArchiveMode.Create))
+        {
+            foreach (string member in members.Split(' '))
+            {
+                zip.CreateEntry(member).Open().Dispose();
+            }
+        }
 
         Should.Throw<FileFormatException>(() => TensorArchive.Open(path)).Message.ShouldContain(expected);
     }

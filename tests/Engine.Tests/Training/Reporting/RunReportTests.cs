@@ -152,7 +152,7 @@ public sealed class RunReportTests : IDisposable
     {
         TrainingFixture.RunUntil(_fixture.Options("run"), 7).Outcome.ShouldBe(RunOutcome.Interrupted);
 
-        string page = File.ReadAllText(RunReport.Write([_fixture.File("run")], [], null, CancellationToken.None));
+        string page = File.ReadAllText(RunReport.Write([_fixture.File("run")], [], null, overwrite: false, CancellationToken.None));
 
         page.ShouldContain("This run has not finished: 2 epochs of 4");
         page.ShouldContain("id=\"learning\"");
@@ -168,7 +168,8 @@ public sealed class RunReportTests : IDisposable
             TrainingFixture.Run(_fixture.Options("b") with { Epochs = 6, Model = "simple-lstm", Seed = 3 }),
         ];
         string page = File.ReadAllText(
-            RunReport.Write([_fixture.File("a"), _fixture.File("b")], [], _fixture.File("both.html"), CancellationToken.None));
+            RunReport.Write([_fixture.File("a"), _fixture.File("b")], [], _fixture.File("both.html"), overwrite: false,
+            CancellationToken.None));
 
         Row(page, "<code class=\"path wide\">Seed</code>").ShouldBe(["42", "3"]);
         Row(page, "<code class=\"path wide\">Model</code>").ShouldBe(["lstm-attention", "simple-lstm"]);
@@ -185,7 +186,8 @@ public sealed class RunReportTests : IDisposable
     [Fact]
     public void A_folder_without_a_run_is_an_error_with_advice()
     {
-        RunException error = Should.Throw<RunException>(() => RunReport.Write([_fixture.Features], [], null, CancellationToken.None));
+        RunException error = Should.Throw<RunException>(() =>
+            RunReport.Write([_fixture.Features], [], null, overwrite: false, CancellationToken.None));
 
         error.Message.ShouldContain("holds no training run");
         error.Hint.ShouldNotBeNull();
