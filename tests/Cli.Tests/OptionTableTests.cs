@@ -60,6 +60,7 @@ public class OptionTableTests
         ["--xla"] = "true",
         ["--checkpoint-dir"] = "runs",
         ["--resume"] = "auto",
+        ["--accept-changed-data"] = "true",
         ["--overwrite"] = "true",
         ["--checkpoint-every"] = "2",
         ["--keep-checkpoints"] = "1",
@@ -112,14 +113,16 @@ public class OptionTableTests
 
     /// <summary>Who takes which options is a contract; roles only say it in one place.</summary>
     [Theory]
-    [InlineData("cv", "--split --views --distributed --check-replicas --initial-weights --checkpoint-dir --resume " +
+    [InlineData("cv", "--split --views --distributed --check-replicas --initial-weights --checkpoint-dir --resume --accept-changed-data " +
         "--checkpoint-every --keep-checkpoints --log-every-steps --profile --report --tensorboard --tensorboard-histograms --dry-run " +
         "--fast-dev-run --overfit-batches")]
     [InlineData("ablate", "--split --views --distributed --preset --lr-schedule --use-focal-loss --use-class-weights --mixed-precision " +
-        "--xla --check-replicas --initial-weights --checkpoint-dir --resume --overwrite --checkpoint-every --keep-checkpoints " +
+        "--xla --check-replicas --initial-weights --checkpoint-dir --resume --accept-changed-data --overwrite " +
+        "--checkpoint-every --keep-checkpoints " +
         "--log-every-steps --profile --report --tensorboard --tensorboard-histograms --dry-run --fast-dev-run --overfit-batches")]
     [InlineData("lr-find", "--views --distributed --epochs --learning-rate --min-learning-rate --warmup-epochs --lr-schedule " +
-        "--early-stopping-patience --ema --swa-start --monitor --threshold --check-replicas --checkpoint-dir --resume --overwrite " +
+        "--early-stopping-patience --ema --swa-start --monitor --threshold --check-replicas --checkpoint-dir --resume " +
+        "--accept-changed-data --overwrite " +
         "--checkpoint-every --keep-checkpoints --log-every-steps --dry-run --fast-dev-run --overfit-batches")]
     public void A_command_leaves_out_the_options_of_train_that_make_no_sense_there(string command, string expected)
     {

@@ -61,20 +61,22 @@ internal static class PredictionReport
     /// <param name="events">One row per event, and one without times for a video that has none; otherwise one row per video.</param>
     public static void WriteCsv(TextWriter output, IReadOnlyList<Prediction> predictions, bool events)
     {
-        bool hasUncertainty = predictions.Any(prediction => prediction.Uncertainty is not null);
-        output.WriteLine(events ? EventHeader : hasUncertainty ? $"{Header},{UncertaintyHeader}" : Header);
+        bool hasUncertainty = predictions.Any(prediction => prediction.Uncertainty is not null),
+            hasNotes = predictions.Any(prediction => prediction.Note is not null);
+        output.WriteLine((events ? EventHeader : hasUncertainty ? $"{Header},{UncertaintyHeader}" : Header) + (hasNotes ? ",note" : ""));
         foreach (Prediction prediction in predictions)
         {
-            string path = CsvFile.Quote(prediction.Path), error = CsvFile.Quote(prediction.Error ?? prediction.Note ?? ""),
+            string note = hasNotes ? $",{CsvFile.Quote(prediction.Note ?? "")}" : "";
+            string path = CsvFile.Quote(prediction.Path), error = CsvFile.Quote(prediction.Error ?? ""),
                 threshold = Number(prediction.Threshold);
             if (!events)
             {
                 output.WriteLine(string.Join(',', path, prediction.Violent is { } violent ? Number(violent) : "", prediction.Label,
-                    threshold, prediction.Status, error) + (hasUncertainty ? Uncertainty(prediction) : ""));
+                    threshold, prediction.Status, error) + (hasUncertainty ? Uncertainty(prediction) : "") + note);
                 continue;
             }
 
-            string rest = string.Join(',', threshold, Number(prediction.Release!.Value), prediction.Status, error);
+            string rest = string.Join(',', threshold, Number(prediction.Release!.Value), prediction.Status, error) + note;
             if (prediction.Events!.Count == 0)
             {
                 output.WriteLine($"{path},,,,,{rest}");
