@@ -2,6 +2,7 @@ using System.Text.Json;
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
+using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Options;
@@ -55,7 +56,7 @@ internal static class RecipeChoice
         string file = Path.Combine(folder, RunFolder.ConfigName);
         try
         {
-            return File.Exists(file) ? JsonSerializer.Deserialize(File.ReadAllText(file), RunJson.Default.TrainingOptions) : null;
+            return File.Exists(file) ? StrictJson.Deserialize(File.ReadAllText(file), RunJson.Default.TrainingOptions) : null;
         }
         catch (JsonException)
         {

@@ -171,7 +171,7 @@ public static class FileInspection
     {
         try
         {
-            return metadata.TryGetValue(ModelKey, out string? json) ? JsonSerializer.Deserialize(json, RunJson.Default.ModelInfo) : null;
+            return metadata.TryGetValue(ModelKey, out string? json) ? StrictJson.Deserialize(json, RunJson.Default.ModelInfo) : null;
         }
         catch (JsonException)
         {
