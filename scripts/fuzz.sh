@@ -93,7 +93,7 @@ hunt_video() {
         # Every seed stays in play: what is not counted, FFmpeg, is what they differ in.
         ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 $output/video-fuzzer -max_total_time=$((end - SECONDS)) -seed=$((seed + round)) \
             -runs=$((executions - tried)) -keep_seed=1 -max_len=60000 -timeout=30 -rss_limit_mb=2048 -malloc_limit_mb=1024 -print_final_stats=1 \
-            -artifact_prefix="$folder/" $output/corpus/video $output/video-seeds >"$log" 2>&1 || {
+            -artifact_prefix="$folder/" $output/corpus/video $output/video-seeds tests/fuzz/video >"$log" 2>&1 || {
             found=$((found + 1))
             grep -E "SUMMARY|ERROR|broke its contract" "$log" | sed 's/^/video: /' >&2
             sed -n 's/^.*Test unit written to \(.*\)$/video: \1/p' "$log" >&2

@@ -1,3 +1,4 @@
+using CudaTrainer.Data.Video;
 using CudaTrainer.Formats;
 using CudaTrainer.Fuzz;
 
@@ -6,6 +7,9 @@ namespace CudaTrainer.Cli.Tests;
 /// <summary>What hunts with changed inputs have found, kept in tests/fuzz: `make fuzz` goes on hunting.</summary>
 public sealed class FuzzCorpusTests : IDisposable
 {
+    /// <summary>The native shim has its own hunt, and a folder like the others.</summary>
+    private const string Video = "video";
+
     private readonly TemporaryFolder _folder = new();
 
     public static TheoryData<string> Names => [.. Targets.Names];
@@ -19,6 +23,27 @@ public sealed class FuzzCorpusTests : IDisposable
         foreach (string file in Inputs(name))
         {
             Verdict.Of(target, File.ReadAllBytes(file), _folder.Path)?.Details.ShouldBeNull(file);
+        }
+    }
+
+    /// <summary>scripts/fuzz.sh reads the same under sanitizers.</summary>
+    [Fact]
+    public void Videos_that_once_showed_a_fault_are_read_or_refused()
+    {
+        Assert.SkipUnless(VideoLibrary.IsAvailable, VideoLibrary.Detail);
+        const int frames = 4, side = 24;
+        byte[] rgb = new byte[frames * side * side * 3];
+        float[] motion = new float[frames * MotionFeatures.PerStep];
+        foreach (string file in Inputs(Video))
+        {
+            foreach (bool tolerates in (bool[])[false, true])
+            {
+                VideoReadResult result = VideoReader.TryRead(
+                    file, frames, rgb, motion, new VideoReadOptions { Width = side, Height = side, TolerateDamage = tolerates, KeepBytes = 0 });
+
+                result.Fault.ShouldNotBe(VideoFault.Internal, file);
+                (result.Succeeded || result.Reason.Length > 0).ShouldBeTrue(file);
+            }
         }
     }
 
@@ -41,7 +66,7 @@ public sealed class FuzzCorpusTests : IDisposable
     {
         string[] files = [.. Directory.EnumerateFiles(Places.Corpus, "*", SearchOption.AllDirectories)];
 
-        files.Select(file => Path.GetFileName(Path.GetDirectoryName(file))!).Except(Targets.Names).ShouldBeEmpty();
+        files.Select(file => Path.GetFileName(Path.GetDirectoryName(file))!).Except([.. Targets.Names, Video]).ShouldBeEmpty();
         files.Sum(file => new FileInfo(file).Length).ShouldBeLessThan(300_000);
     }
 

@@ -12,6 +12,7 @@ internal static class Targets
         ["pickle"] = () => new PickleTarget(),
         ["pytorch"] = () => new PyTorchTarget(),
         ["hdf5"] = () => new Hdf5Target(),
+        ["hdf5-index"] = () => new Hdf5IndexTarget(),
         ["inspect"] = () => new InspectTarget(),
         ["checkpoint"] = () => new CheckpointTarget(),
         ["features"] = () => new FeaturesTarget(),

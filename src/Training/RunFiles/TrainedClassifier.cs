@@ -43,7 +43,10 @@ public sealed class TrainedClassifier : IDisposable
                 $"It knows {string.Join(", ", Classifiers.Names)}.");
         }
 
-        Classifier model = NewModel(info);
+        Classifier model = info.Differences && Classifiers.IsFitted(info.Model)
+            ? throw new RunException($"'{path}' puts differences before a model '{info.Model}', which looks at them itself.",
+                "The file is damaged; use another one.")
+            : NewModel(info);
         checkpoint.RequireFit(model);
         FeatureScaler? scaler = checkpoint.ReadScaler();
         if (scaler is not null && model.IsFitted)

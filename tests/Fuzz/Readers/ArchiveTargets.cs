@@ -260,3 +260,57 @@ internal sealed class Hdf5Target() : FuzzTarget("hdf5")
         }
     }
 }
+
+/// <summary>
+/// What the child process that reads a Keras file tells of it: whatever a hostile file makes of libhdf5, it must not get at the program.
+/// </summary>
+internal sealed class Hdf5IndexTarget() : FuzzTarget("hdf5-index")
+{
+    private const int FileBytes = 256;
+
+    public override IReadOnlyList<byte[]> Words { get; } = WordsOf("G\x02\0\0\0/a", "A\x01\0\0\0/\x0b\0\0\0layer_names\x01\0\0\0", "D\x04\0\0\0/a/k",
+        "layer_names0", "model_weights", "weight_names", "cudatrainer_model", "\x02\x01\x04\0\0\0\0\0\0\0", "\xff\xff\xff\xff\xff\xff\xff\xff");
+
+    public override IEnumerable<byte[]> Seeds()
+    {
+        byte[] layers = Attribute("/", H5Archive.LayerNames, "a", "b"), weights = Attribute("/a", H5Archive.WeightNames, "k", "c/b");
+        byte[] plain = [.. Record('G', "/"), .. layers, .. Record('G', "/a"), .. weights, .. Dataset("/a/k", 2, 16, 2, 3), .. Dataset("/a/c/b", 3, 64, 4),
+            .. Record('G', "/b"), .. Attribute("/b", H5Archive.WeightNames), .. Record('L', "/c"), .. Attribute("/", "cudatrainer_model", "{}")];
+        yield return plain;
+        yield return [.. Record('G', "/"), .. Record('G', "/model_weights"), .. Attribute("/model_weights", H5Archive.LayerNames + "0", "a"),
+            .. Attribute("/model_weights", H5Archive.LayerNames + "1"), .. Record('G', "/model_weights/a"), .. Dataset("/model_weights/a/k", 1, 0, 128)];
+    }
+
+    public override void Read(byte[] input, string folder)
+    {
+        using var stream = new MemoryStream(input);
+        var index = Hdf5Index.Parse("input", stream.Read);
+        string path = Path.Combine(folder, "file");
+        if (!File.Exists(path))
+        {
+            File.WriteAllBytes(path, new byte[FileBytes]);
+        }
+
+        using var file = MappedFile.Open(path);
+        using var archive = new H5Archive(Hdf5Library.Native!, file, index);
+        foreach ((string name, TensorEntry entry) in archive.Entries)
+        {
+            if (archive.IsInPlace(name))
+            {
+                archive.Read(name, new float[entry.ElementCount]);
+            }
+        }
+    }
+
+    private static byte[] Text(string text) => [.. Number(text.Length), .. Encoding.Latin1.GetBytes(text)];
+
+    private static byte[] Number(int number) => BitConverter.GetBytes(number);
+
+    private static byte[] Record(char kind, string path) => [(byte)kind, .. Text(path)];
+
+    private static byte[] Attribute(string path, string name, params string[] texts) =>
+        [.. Record('A', path), .. Text(name), .. Number(texts.Length), .. texts.SelectMany(Text)];
+
+    private static byte[] Dataset(string path, byte type, long offset, params long[] shape) =>
+        [.. Record('D', path), type, (byte)shape.Length, .. shape.SelectMany(BitConverter.GetBytes), .. BitConverter.GetBytes(offset)];
+}
