@@ -30,7 +30,8 @@ gpu-check: gpu-kit ## The whole check on this machine's GPU: tests, gradients, b
 crash-test: build ## Kill extraction and training at 20 random moments each; results must be identical
 	@scripts/crash-test.sh 20
 
-fuzz: setup ## Change the inputs of every reader at random for MINUTES=10 and look for crashes; 1 if there are any
+fuzz:      ## Change the inputs of every reader at random for MINUTES=10 and look for crashes; 1 if there are any
+	@scripts/setup.sh --fuzz
 	@scripts/fuzz.sh
 
 bench: build ## Time every kernel and compare with other engines (half an hour); tables in bench/results

@@ -73,7 +73,7 @@ LIST
 }
 
 prepare_video() {
-    command -v clang >/dev/null || die "clang is missing (Debian: clang libclang-rt-14-dev), which hunts in the shim around FFmpeg"
+    command -v clang >/dev/null || die "clang is missing (Debian: clang libclang-rt-dev), which hunts in the shim around FFmpeg"
     local flags
     flags=$(pkg-config --cflags --libs libavformat libavcodec libswscale libavutil)
     # FFmpeg itself is the system's: only the shim is guarded and counted.
@@ -115,10 +115,10 @@ prepare_managed
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
     mapfile -t targets < <(dotnet $output/bin/CudaTrainer.Fuzz.dll list)
-    if command -v clang >/dev/null; then
+    if command -v clang >/dev/null && command -v ffmpeg >/dev/null; then
         targets+=(video)
     else
-        say "no clang (Debian: clang libclang-rt-14-dev): the shim around FFmpeg is left out"
+        say "no clang or no ffmpeg (Debian: clang libclang-rt-dev ffmpeg): the shim around FFmpeg is left out"
     fi
 fi
 

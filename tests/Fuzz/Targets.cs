@@ -21,6 +21,7 @@ internal static class Targets
         ["csv"] = () => new CsvTarget(),
         ["sources"] = () => new SourcesTarget(),
         ["run"] = () => new RunTarget(),
+        ["report"] = () => new ReportTarget(),
         ["ensemble"] = () => new EnsembleTarget(),
         ["study"] = () => new StudyTarget(),
         ["config"] = () => new ConfigTarget(),

@@ -226,6 +226,24 @@ internal sealed class RunTarget() : FuzzTarget("run")
         RunJson.Default.TrainingResult);
 }
 
+/// <summary>The same folder down to the page that <c>report</c> makes of it.</summary>
+internal sealed class ReportTarget() : FuzzTarget("report")
+{
+    private readonly RunTarget _run = new();
+
+    public override IReadOnlyList<byte[]> Words => _run.Words;
+
+    public override IEnumerable<byte[]> Seeds() => _run.Seeds();
+
+    public override void Read(byte[] input, string folder)
+    {
+        _run.Read(input, folder);
+        _ = StudyReport.Write([folder], Path.Combine(folder, "page.html"), CancellationToken.None);
+    }
+
+    public override bool IsDocumented(Exception exception) => _run.IsDocumented(exception);
+}
+
 internal sealed class EnsembleTarget() : FuzzTarget("ensemble")
 {
     public override IReadOnlyList<byte[]> Words { get; } =

@@ -1,6 +1,5 @@
 // libFuzzer's entry to the shim around FFmpeg: every input is a video file. Both ways of reading are tried, with the samples
 // and pictures that the product asks for, only smaller.
-#define _GNU_SOURCE
 #include "cudatrainer_video.h"
 
 #include <stdint.h>
