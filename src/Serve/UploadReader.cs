@@ -74,7 +74,7 @@ internal sealed class UploadReader(long limit)
                     throw BadForm($"it has more than {MostParts} parts");
                 }
 
-                if (part.GetContentDispositionHeader()?.IsFileDisposition() != true)
+                if (FileNameOf(part) is not { } name)
                 {
                     continue;
                 }
@@ -84,8 +84,7 @@ internal sealed class UploadReader(long limit)
                     throw BadForm("it has more than one file; upload one video at a time");
                 }
 
-                FileMultipartSection section = new(part);
-                video = (section.FileName, await Copy(part.Body, file, stop));
+                video = (name, await Copy(part.Body, file, stop));
             }
         }
         catch (InvalidDataException exception)
@@ -98,6 +97,21 @@ internal sealed class UploadReader(long limit)
         }
 
         return video ?? throw BadForm("it has no file");
+    }
+
+    /// <returns>Null for a part that is no file.</returns>
+    private static string? FileNameOf(MultipartSection part)
+    {
+        try
+        {
+            return part.GetContentDispositionHeader() is { } header && header.IsFileDisposition()
+                ? new FileMultipartSection(part, header).FileName
+                : null;
+        }
+        catch (Exception exception) when (exception is ArgumentException or NotSupportedException)
+        {
+            throw BadForm("the name of its file is in no character set that is known here");
+        }
     }
 
     private async Task<long> Copy(Stream body, string path, CancellationToken stop)

@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json;
-using CudaTrainer.Data.Cache;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
