@@ -138,7 +138,7 @@ internal sealed class Hdf5Index
             }
 
             long offset = ReadInt64();
-            return type is { } known && offset >= Hdf5Dataset.ReadByLibrary && ElementTypes.TryCountBytes(shape, known, out _, out _)
+            return type is { } known && offset >= Hdf5Dataset.NotReadable && ElementTypes.TryCountBytes(shape, known, out _, out _)
                 ? new Hdf5Dataset(new TensorEntry(known, shape), offset)
                 : new Hdf5Dataset(null, Hdf5Dataset.NotReadable);
         }
