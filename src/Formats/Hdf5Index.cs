@@ -114,7 +114,8 @@ internal sealed class Hdf5Index
             return true;
         }
 
-        public int ReadCount(int most) => BinaryPrimitives.ReadUInt32LittleEndian(ReadBytes(stackalloc byte[4])) is var count && count <= most
+        public int ReadCount(int most) =>
+            BinaryPrimitives.ReadUInt32LittleEndian(ReadBytes(stackalloc byte[4])) is var count && count <= most
             ? (int)count
             : throw Nonsense(path, $"a length of {count}");
 

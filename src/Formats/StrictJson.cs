@@ -12,8 +12,8 @@ namespace CudaTrainer.Formats;
 internal static class StrictJson
 {
     /// <summary>
-    /// The same options with properties set one by one: generated code sets all of an object's properties when it makes it, to zero and null
-    /// where the file says nothing.
+    /// The same options with properties set one by one: generated code sets all of an object's properties when it makes it, to zero and
+    /// null where the file says nothing.
     /// </summary>
     private static readonly ConcurrentDictionary<JsonSerializerOptions, JsonSerializerOptions> OneByOne = new();
 

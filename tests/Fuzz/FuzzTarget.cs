@@ -37,5 +37,6 @@ internal abstract class FuzzTarget(string name)
 
     /// <summary>Files of <c>tests/golden</c> by pattern.</summary>
     protected static IEnumerable<byte[]> Golden(string pattern) =>
-        Directory.EnumerateFiles(Path.Combine(Places.Root, "tests", "golden"), pattern).Order(StringComparer.Ordinal).Select(File.ReadAllBytes);
+        Directory.EnumerateFiles(Path.Combine(Places.Root, "tests", "golden"), pattern).Order(StringComparer.Ordinal)
+            .Select(File.ReadAllBytes);
 }

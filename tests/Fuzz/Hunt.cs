@@ -41,7 +41,8 @@ internal static class Hunt
         while (clock.Elapsed + TimeSpan.FromSeconds(2) < time && executions < limit);
 
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{target,-14} {executions,10} executions {newInputs,6} new inputs {branches,6} branches {found,4} findings {clock.Elapsed.TotalSeconds,7:F0} s"));
+            $"{target,-14} {executions,10} executions {newInputs,6} new inputs {branches,6} branches {found,4} findings ")
+            + string.Create(CultureInfo.InvariantCulture, $"{clock.Elapsed.TotalSeconds,7:F0} s"));
         return found == 0;
     }
 

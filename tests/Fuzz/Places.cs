@@ -11,5 +11,6 @@ internal static class Places
 
     private static string Find(string folder) => File.Exists(Path.Combine(folder, "CudaTrainer.sln"))
         ? folder
-        : Find(Path.GetDirectoryName(folder.TrimEnd('/')) ?? throw new DirectoryNotFoundException("This program runs inside its repository."));
+        : Find(Path.GetDirectoryName(folder.TrimEnd('/'))
+            ?? throw new DirectoryNotFoundException("This program runs inside its repository."));
 }

@@ -54,7 +54,8 @@ static int Try(string name, string file)
 
 static void Instrument(string folder)
 {
-    foreach (string assembly in new[] { "CudaTrainer.Formats.dll", "CudaTrainer.Data.dll", "CudaTrainer.Training.dll", "CudaTrainer.Serve.dll", "cudatrainer.dll" })
+    foreach (string assembly in new[] { "CudaTrainer.Formats.dll", "CudaTrainer.Data.dll", "CudaTrainer.Training.dll",
+        "CudaTrainer.Serve.dll", "cudatrainer.dll" })
     {
         int types = Fuzzer.Instrument(Path.Combine(folder, assembly), _ => true, Options.Value).Count();
         Console.WriteLine($"{assembly}: {types} types");

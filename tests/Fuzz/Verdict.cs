@@ -39,7 +39,8 @@ internal sealed record Verdict(string Fault, string Details)
     {
         foreach (StackFrame frame in new StackTrace(exception).GetFrames())
         {
-            if (frame.GetMethod() is { DeclaringType: { FullName: { } type } } method && type.StartsWith(OurNames, StringComparison.Ordinal))
+            if (frame.GetMethod() is { DeclaringType: { FullName: { } type } } method
+                && type.StartsWith(OurNames, StringComparison.Ordinal))
             {
                 string name = $"{type[OurNames.Length..]}.{method.Name}";
                 return string.Concat(name.Select(letter => char.IsAsciiLetterOrDigit(letter) || letter == '.' ? letter : '_'));

@@ -64,7 +64,8 @@ internal static class KeyFields
         Int128 bytes = ElementTypeOf([.. fields]).Size();
         foreach (string name in (ReadOnlySpan<string>)["frames", "views", "dimension"])
         {
-            if (!int.TryParse(fields.GetValueOrDefault(name), NumberStyles.None, CultureInfo.InvariantCulture, out int number) || number == 0)
+            if (!int.TryParse(fields.GetValueOrDefault(name), NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+                || number == 0)
             {
                 return false;
             }

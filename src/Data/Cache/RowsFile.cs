@@ -125,7 +125,8 @@ internal sealed record RowsFile(
         static string Item(JsonElement list, int index) =>
             index < list.GetArrayLength() ? Text(list[index]) : throw new FormatException($"a list has {list.GetArrayLength()} items");
 
-        static uint Checksum(string text) => uint.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint value)
+        static uint Checksum(string text) =>
+            uint.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint value)
             ? value
             : throw new FormatException($"\"{text}\" is no checksum");
     }

@@ -61,7 +61,8 @@ public sealed record ClassificationMetrics : IJsonOnDeserialized
     /// <exception cref="JsonException">The file is damaged.</exception>
     void IJsonOnDeserialized.OnDeserialized()
     {
-        if (ConfusionMatrix is not [[>= 0, >= 0], [>= 0, >= 0]] || ConfusionMatrix.SelectMany(row => row).Sum(count => (long)count) > int.MaxValue)
+        if (ConfusionMatrix is not [[>= 0, >= 0], [>= 0, >= 0]]
+            || ConfusionMatrix.SelectMany(row => row).Sum(count => (long)count) > int.MaxValue)
         {
             throw new JsonException("the confusion matrix does not count the clips of two classes");
         }

@@ -326,7 +326,8 @@ public sealed class Checkpoint : IDisposable
     }
 
     private static RunException Unreadable(ITensorArchive archive, string key, string problem) => new(
-        $"'{archive.Path}' has unreadable metadata '{key}': {problem}", "The file is damaged or from a newer version; use another checkpoint.");
+        $"'{archive.Path}' has unreadable metadata '{key}': {problem}",
+            "The file is damaged or from a newer version; use another checkpoint.");
 
     private static IEnumerable<NamedTensor> ModelTensors(ParameterSet parameters) =>
         parameters.State.Select(parameter => Named(parameter.Name, parameter.Value));
@@ -349,7 +350,8 @@ public sealed class Checkpoint : IDisposable
     {
         if (archive.Entries.TryGetValue(name, out TensorEntry? entry) && (entry.ElementCount != count || count > Array.MaxLength))
         {
-            throw new RunException($"'{archive.Path}': {name} is {entry}, expected {count} numbers.", "The file is damaged; use another one.");
+            throw new RunException($"'{archive.Path}': {name} is {entry}, expected {count} numbers.",
+                "The file is damaged; use another one.");
         }
 
         float[] values = new float[entry is null ? 0 : count];

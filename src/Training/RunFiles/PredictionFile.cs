@@ -69,7 +69,8 @@ internal static class PredictionFile
 
         double violent = Number(fields[Violent]);
         return violent is < 0 or > 1
-            ? throw new FileFormatException(path, $"line {record.Line}: {fields[Violent]} is no probability", "Train again, or remove the file.")
+            ? throw new FileFormatException(path, $"line {record.Line}: {fields[Violent]} is no probability",
+                "Train again, or remove the file.")
             : new ClipPrediction(fields[Path], label, violent, Number(fields[Loss]), [.. fields.Skip(FirstWeight).Select(Number)]);
 
         // Scores are single precision; reading them as such gives exactly the number that the metrics were computed from.

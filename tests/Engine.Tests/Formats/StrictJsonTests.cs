@@ -28,18 +28,22 @@ public class StrictJsonTests
     [InlineData(""" "classes": ["a", null] """, "$.classes[1] is null")]
     [InlineData(""" "backbone": null """, "$.backbone is null")]
     [InlineData(""" "loss": { "focal": false, "gamma": 0, "smoothing": 0, "class_weights": [1, 1] } """, "$.loss.alpha is missing")]
-    [InlineData(""" "loss": { "focal": false, "gamma": 0, "smoothing": 0, "class_weights": null, "alpha": [1, 1] } """, "$.loss.class_weights is null")]
+    [InlineData(""" "loss": { "focal": false, "gamma": 0, "smoothing": 0, "class_weights": null, "alpha": [1, 1] } """,
+        "$.loss.class_weights is null")]
     [InlineData(""" "average": "\ud800" """, "")]
     public void Null_where_a_value_belongs_is_named(string wrong, string message) =>
-        Should.Throw<JsonException>(() => StrictJson.Deserialize($"{{ {Needed}, {wrong} }}", RunJson.Default.ModelInfo)).Message.ShouldContain(message);
+        Should.Throw<JsonException>(() => StrictJson.Deserialize($"{{ {Needed}, {wrong} }}", RunJson.Default.ModelInfo))
+            .Message.ShouldContain(message);
 
     [Fact]
     public void Null_is_read_where_it_is_declared()
     {
-        ModelInfo info = StrictJson.Deserialize($$"""{ {{Needed}}, "loss": null, "dropout": null, "card": null }""", RunJson.Default.ModelInfo)!;
+        ModelInfo info = StrictJson.Deserialize($$"""{ {{Needed}}, "loss": null, "dropout": null, "card": null }""",
+            RunJson.Default.ModelInfo)!;
 
         (info.Loss, info.Dropout, info.Card).ShouldBe((null, null, null));
         StrictJson.Deserialize("null", RunJson.Default.ModelInfo).ShouldBeNull();
-        Should.Throw<JsonException>(() => StrictJson.Deserialize<Dictionary<string, string>>("""{ "a": null }"""u8)).Message.ShouldContain("$.a is null");
+        Should.Throw<JsonException>(() => StrictJson.Deserialize<Dictionary<string, string>>("""{ "a": null }"""u8))
+            .Message.ShouldContain("$.a is null");
     }
 }

@@ -110,7 +110,8 @@ internal sealed class NpyTarget() : FuzzTarget("npy")
 
     public override IEnumerable<byte[]> Seeds() =>
     [
-        .. Golden("formats_float16.npy"), .. Golden("formats_labels.npy"), .. Golden("formats_scalar.npy"), .. Golden("formats_version*.npy"),
+        .. Golden("formats_float16.npy"), .. Golden("formats_labels.npy"), .. Golden("formats_scalar.npy"),
+            .. Golden("formats_version*.npy"),
         [.. NpyHeader.Build(ElementType.F32, [2, 3]), .. new byte[24]], [.. NpyHeader.Build(ElementType.Bool, [0, 7])],
     ];
 
@@ -153,8 +154,10 @@ internal sealed class NpyTarget() : FuzzTarget("npy")
 internal sealed class PickleTarget() : FuzzTarget("pickle")
 {
     public override IReadOnlyList<byte[]> Words { get; } = WordsOf("ccollections\nOrderedDict\n", "ctorch._utils\n_rebuild_tensor_v2\n",
-        "ctorch._utils\n_rebuild_parameter\n", "ctorch\nFloatStorage\n", "ctorch\nSize\n", "(", ")", "R", "Q", "}", "u", "s", "t", "\x85", "\x86",
-        "\x87", "X\x01\0\0\0a", "K\x01", "\x8a\x01\x01", "q\x01", "h\x01", "\x94", "2", "0", "1", "e", "a", "]", "l", "d", "b", ".", "J\xff\xff\xff\x7f");
+        "ctorch._utils\n_rebuild_parameter\n", "ctorch\nFloatStorage\n", "ctorch\nSize\n", "(", ")", "R", "Q", "}", "u", "s", "t",
+            "\x85", "\x86",
+        "\x87", "X\x01\0\0\0a", "K\x01", "\x8a\x01\x01", "q\x01", "h\x01", "\x94", "2", "0", "1", "e", "a", "]", "l", "d", "b", ".",
+            "J\xff\xff\xff\x7f");
 
     /// <summary>Of the golden files: those in archives, and those at the beginnings of legacy files.</summary>
     public override IEnumerable<byte[]> Seeds()
@@ -182,7 +185,8 @@ internal sealed class PickleTarget() : FuzzTarget("pickle")
 internal sealed class PyTorchTarget() : FuzzTarget("pytorch")
 {
     public override IReadOnlyList<byte[]> Words { get; } = WordsOf("PK\x01\x02", "PK\x03\x04", "PK\x05\x06", "PK\x06\x06", "PK\x06\x07",
-        "\xff\xff\xff\xff", "/data.pkl", "/data/0", "/byteorder", "little", "/constants.pkl", "\x08\0", "K\x01", "\x8a\x01\x01", "ctorch\nHalfStorage\n");
+        "\xff\xff\xff\xff", "/data.pkl", "/data/0", "/byteorder", "little", "/constants.pkl", "\x08\0", "K\x01", "\x8a\x01\x01",
+            "ctorch\nHalfStorage\n");
 
     public static IEnumerable<byte[]> Good() =>
     [
@@ -207,7 +211,8 @@ internal sealed class PyTorchTarget() : FuzzTarget("pytorch")
         {
             foreach (ZipArchiveEntry entry in from.Entries)
             {
-                using Stream source = entry.Open(), destination = to.CreateEntry(prefix + entry.FullName[entry.FullName.IndexOf('/')..], level).Open();
+                using Stream source = entry.Open(),
+                    destination = to.CreateEntry(prefix + entry.FullName[entry.FullName.IndexOf('/')..], level).Open();
                 source.CopyTo(destination);
             }
         }
@@ -216,12 +221,14 @@ internal sealed class PyTorchTarget() : FuzzTarget("pytorch")
     }
 }
 
-/// <summary>Keras's files. Each input takes a child process, in which libhdf5 may crash: then the reader says so, which is no finding.</summary>
+/// <summary>Keras's files. Each input takes a child process, in which libhdf5 may crash: then the reader says so, which is no
+/// finding.</summary>
 internal sealed class Hdf5Target() : FuzzTarget("hdf5")
 {
     private static readonly IReadOnlyList<KerasLayer> Layers = Classifiers.Create("frame-mlp", new ClassifierOptions(2)).KerasLayers;
 
-    public override IReadOnlyList<byte[]> Words { get; } = WordsOf("layer_names", "weight_names", "model_weights", "cudatrainer_model", "TREE", "SNOD",
+    public override IReadOnlyList<byte[]> Words { get; } = WordsOf("layer_names", "weight_names", "model_weights", "cudatrainer_model",
+        "TREE", "SNOD",
         "HEAP", "OHDR", "OCHK", "GCOL", "FRHP", "BTHD", "\xff\xff\xff\xff\xff\xff\xff\xff");
 
     public override IEnumerable<byte[]> Seeds() => [.. new[] { "keras_1.h5", "keras_2.h5", "keras_3.h5" }.SelectMany(Golden), Written()];
@@ -250,7 +257,8 @@ internal sealed class Hdf5Target() : FuzzTarget("hdf5")
         try
         {
             KerasWriter.Write(path, Layers, tensor => new float[Layers.SelectMany(layer => layer.Weights)
-                .SelectMany(weight => weight.Tensors).Single(found => found.Name == tensor).Shape.Aggregate(1L, (size, length) => size * length)],
+                .SelectMany(weight => weight.Tensors).Single(found => found.Name == tensor).Shape
+                    .Aggregate(1L, (size, length) => size * length)],
                 new Dictionary<string, string> { ["model"] = Encoding.ASCII.GetString("{}"u8) });
             return File.ReadAllBytes(path);
         }
@@ -268,17 +276,23 @@ internal sealed class Hdf5IndexTarget() : FuzzTarget("hdf5-index")
 {
     private const int FileBytes = 256;
 
-    public override IReadOnlyList<byte[]> Words { get; } = WordsOf("G\x02\0\0\0/a", "A\x01\0\0\0/\x0b\0\0\0layer_names\x01\0\0\0", "D\x04\0\0\0/a/k",
-        "layer_names0", "model_weights", "weight_names", "cudatrainer_model", "\x02\x01\x04\0\0\0\0\0\0\0", "\xff\xff\xff\xff\xff\xff\xff\xff");
+    public override IReadOnlyList<byte[]> Words { get; } = WordsOf("G\x02\0\0\0/a", "A\x01\0\0\0/\x0b\0\0\0layer_names\x01\0\0\0",
+        "D\x04\0\0\0/a/k",
+        "layer_names0", "model_weights", "weight_names", "cudatrainer_model", "\x02\x01\x04\0\0\0\0\0\0\0",
+            "\xff\xff\xff\xff\xff\xff\xff\xff");
 
     public override IEnumerable<byte[]> Seeds()
     {
         byte[] layers = Attribute("/", H5Archive.LayerNames, "a", "b"), weights = Attribute("/a", H5Archive.WeightNames, "k", "c/b");
-        byte[] plain = [.. Record('G', "/"), .. layers, .. Record('G', "/a"), .. weights, .. Dataset("/a/k", 2, 16, 2, 3), .. Dataset("/a/c/b", 3, 64, 4),
-            .. Record('G', "/b"), .. Attribute("/b", H5Archive.WeightNames), .. Record('L', "/c"), .. Attribute("/", "cudatrainer_model", "{}")];
+        byte[] plain = [.. Record('G', "/"), .. layers, .. Record('G', "/a"), .. weights, .. Dataset("/a/k", 2, 16, 2, 3),
+            .. Dataset("/a/c/b", 3, 64, 4),
+            .. Record('G', "/b"), .. Attribute("/b", H5Archive.WeightNames), .. Record('L', "/c"), .. Attribute("/", "cudatrainer_model",
+                "{}")];
         yield return plain;
-        yield return [.. Record('G', "/"), .. Record('G', "/model_weights"), .. Attribute("/model_weights", H5Archive.LayerNames + "0", "a"),
-            .. Attribute("/model_weights", H5Archive.LayerNames + "1"), .. Record('G', "/model_weights/a"), .. Dataset("/model_weights/a/k", 1, 0, 128)];
+        yield return [.. Record('G', "/"), .. Record('G', "/model_weights"), .. Attribute("/model_weights", H5Archive.LayerNames + "0",
+            "a"),
+            .. Attribute("/model_weights", H5Archive.LayerNames + "1"), .. Record('G', "/model_weights/a"),
+                .. Dataset("/model_weights/a/k", 1, 0, 128)];
     }
 
     public override void Read(byte[] input, string folder)

@@ -69,7 +69,8 @@ internal static class CacheFiles
         }
     }
 
-    private static string NameOf(string path) => path.StartsWith("clips-", StringComparison.Ordinal) ? $"clips/{Path.GetFileName(path)}" : path;
+    private static string NameOf(string path) =>
+        path.StartsWith("clips-", StringComparison.Ordinal) ? $"clips/{Path.GetFileName(path)}" : path;
 
     private static byte[] Checksummed(byte[] content, string start, uint? checksum)
     {
@@ -89,7 +90,8 @@ internal static class CacheFiles
         content = [.. content];
         if (content.Length >= ClipEndBytes)
         {
-            BitConverter.TryWriteBytes(content.AsSpan(content.Length - sizeof(uint)), Crc32C.Of(content.AsSpan(0, content.Length - ClipEndBytes)));
+            uint checksum = Crc32C.Of(content.AsSpan(0, content.Length - ClipEndBytes));
+            BitConverter.TryWriteBytes(content.AsSpan(content.Length - sizeof(uint)), checksum);
         }
 
         return content;
@@ -122,7 +124,8 @@ internal sealed class FeaturesTarget() : FuzzTarget("features")
     public override IReadOnlyList<byte[]> Words { get; } =
     [
         .. Names.Select(name => Encoding.ASCII.GetBytes($"\n=== {name}\n")),
-        .. WordsOf("\"frames\":\"", "\"dimension\":\"", "\"dtype\":\"float16\"", "\"views\":\"", "\"rows\": [", "\"zeros\"", "null", "[]", "'shape': (",
+        .. WordsOf("\"frames\":\"", "\"dimension\":\"", "\"dtype\":\"float16\"", "\"views\":\"", "\"rows\": [", "\"zeros\"", "null",
+            "[]", "'shape': (",
             "'<f2'", "path,class,source,status\n", ","),
     ];
 
@@ -148,7 +151,8 @@ internal sealed class FeaturesTarget() : FuzzTarget("features")
     private static object RunSurroundings(FeatureSet set) => SplitSummary.Of(set);
 }
 
-/// <summary>Everything that a cache may leave in its folder, as <c>cache info</c>, <c>cache verify</c> and the next extraction read it.</summary>
+/// <summary>Everything that a cache may leave in its folder, as <c>cache info</c>, <c>cache verify</c> and the next extraction read
+/// it.</summary>
 internal sealed class CacheTarget() : FuzzTarget("cache")
 {
     private static readonly string[] Names =
@@ -163,7 +167,8 @@ internal sealed class CacheTarget() : FuzzTarget("cache")
     public override IReadOnlyList<byte[]> Words { get; } =
     [
         .. Names.Select(name => Encoding.ASCII.GetBytes($"\n=== {name}\n")),
-        .. WordsOf("\"frames\":\"", "\"dimension\":\"", "\"views\":\"", "\"dtype\":\"float16\"", "\"rows\": [", "null", "[]", "[null]", "\"replace\":", "\"delete\":",
+        .. WordsOf("\"frames\":\"", "\"dimension\":\"", "\"views\":\"", "\"dtype\":\"float16\"", "\"rows\": [", "null", "[]", "[null]",
+            "\"replace\":", "\"delete\":",
             "row \0\0\0\0", "fail\0\0\0\0", "lost\0\0\0\0", "CTROWS\0\x01", "\\ud800"),
     ];
 
@@ -174,7 +179,8 @@ internal sealed class CacheTarget() : FuzzTarget("cache")
         yield return Bundle.Of(files.Where(file => Names.Contains(file.Name)));
         yield return Bundle.Of([
             .. files.Where(file => file.Name == "clips/key.json"),
-            .. files.Where(file => file.Name.EndsWith(".clip", StringComparison.Ordinal)).Take(2).Select(file => ($"clips/{"ab"[clip++]}.clip", file.Content)),
+            .. files.Where(file => file.Name.EndsWith(".clip", StringComparison.Ordinal)).Take(2).Select(file =>
+                ($"clips/{"ab"[clip++]}.clip", file.Content)),
             ("commit.json", Encoding.ASCII.GetBytes(Commit))]);
     }
 
@@ -202,11 +208,13 @@ internal sealed class CacheTarget() : FuzzTarget("cache")
 /// <summary>The list of known files: a damaged one is read as empty, so nothing is ever thrown.</summary>
 internal sealed class HashesTarget() : FuzzTarget("hashes")
 {
-    public override IReadOnlyList<byte[]> Words { get; } = WordsOf("cudatrainer content hashes 1\n", "sha256 ", " ", "\n", "\r", "0", "-", "9223372036854775808");
+    public override IReadOnlyList<byte[]> Words { get; } = WordsOf("cudatrainer content hashes 1\n", "sha256 ", " ", "\n", "\r", "0",
+        "-", "9223372036854775808");
 
     public override IEnumerable<byte[]> Seeds() =>
     [
-        CacheFiles.Hashed(Encoding.ASCII.GetBytes($"cudatrainer content hashes 1\n{new string('a', 64)} 10 1700000000000000000 /data/a b.mp4\nsha256 ")),
+        CacheFiles.Hashed(Encoding.ASCII.GetBytes(
+            $"cudatrainer content hashes 1\n{new string('a', 64)} 10 1700000000000000000 /data/a b.mp4\nsha256 ")),
     ];
 
     public override byte[] Mend(byte[] input) => CacheFiles.Hashed(input);
@@ -224,11 +232,13 @@ internal sealed class HashesTarget() : FuzzTarget("hashes")
 internal sealed class CsvTarget() : FuzzTarget("csv")
 {
     public override IReadOnlyList<byte[]> Words { get; } =
-        WordsOf("path,label,p_violent,loss\n", "\"", "\"\"", ";", "\t", ",", "\r", "\r\n", "\xef\xbb\xbf", "\xff\xfe", "\0\0\xfe\xff", "violent", "NaN", " ");
+        WordsOf("path,label,p_violent,loss\n", "\"", "\"\"", ";", "\t", ",", "\r", "\r\n", "\xef\xbb\xbf", "\xff\xfe", "\0\0\xfe\xff",
+            "violent", "NaN", " ");
 
     public override IEnumerable<byte[]> Seeds() =>
     [
-        "path,label,p_violent,loss\n\"a, \"\"b\"\".mp4\",violent,0.5,1\r\nc.mp4,nonviolent,1e-3,NaN\n"u8.ToArray(), "a;b\r1;2\r"u8.ToArray(),
+        "path,label,p_violent,loss\n\"a, \"\"b\"\".mp4\",violent,0.5,1\r\nc.mp4,nonviolent,1e-3,NaN\n"u8.ToArray(),
+            "a;b\r1;2\r"u8.ToArray(),
         [.. Encoding.Unicode.Preamble, .. Encoding.Unicode.GetBytes("a\tb\n1\t2\n")],
     ];
 
@@ -245,10 +255,12 @@ internal sealed class CsvTarget() : FuzzTarget("csv")
 
 internal sealed class SourcesTarget() : FuzzTarget("sources")
 {
-    private static readonly Dictionary<string, int> Labels = new() { ["violence/a.mp4"] = 1, ["violence/b.mp4"] = 1, ["nonviolence/c.mp4"] = 0 };
+    private static readonly Dictionary<string, int> Labels = new() { ["violence/a.mp4"] = 1, ["violence/b.mp4"] = 1,
+        ["nonviolence/c.mp4"] = 0 };
 
     public override IReadOnlyList<byte[]> Words { get; } =
-        WordsOf("path,class,source\n", "violence/a.mp4", "\\", "../", "./", "/", "\"", ",", ";", "\n", "violent", "nonviolent", "\xef\xbf\xbd", "//", "~");
+        WordsOf("path,class,source\n", "violence/a.mp4", "\\", "../", "./", "/", "\"", ",", ";", "\n", "violent", "nonviolent",
+            "\xef\xbf\xbd", "//", "~");
 
     public override IEnumerable<byte[]> Seeds() =>
     [
@@ -256,5 +268,6 @@ internal sealed class SourcesTarget() : FuzzTarget("sources")
         "Source;PATH\nf;./violence/../violence/a.mp4\n"u8.ToArray(),
     ];
 
-    public override void Read(byte[] input, string folder) => _ = SourceTable.Read(FileOf(input, folder, "sources.csv"), folder, Labels).Warnings.Count;
+    public override void Read(byte[] input, string folder) =>
+        _ = SourceTable.Read(FileOf(input, folder, "sources.csv"), folder, Labels).Warnings.Count;
 }

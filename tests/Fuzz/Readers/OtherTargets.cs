@@ -15,12 +15,16 @@ internal sealed class ConfigTarget() : FuzzTarget("config")
     private readonly TrainCommand _command = new();
 
     public override IReadOnlyList<byte[]> Words { get; } =
-        WordsOf("\"epochs\":", "\"split\":[", "\"learning-rate\":", "\"model\":", "\"focal-alpha\":", "\"preset\":\"original\"", "\\ud800", "\\u0000", "/*", "*/", "//", "null",
+        WordsOf("\"epochs\":", "\"split\":[", "\"learning-rate\":", "\"model\":", "\"focal-alpha\":", "\"preset\":\"original\"",
+            "\\ud800", "\\u0000", "/*", "*/", "//", "null",
             "1e400", "{", "[", "]", "}", ",", "\xff");
 
     public override IEnumerable<byte[]> Seeds() =>
     [
-        """{ "epochs": 7, "batch_size": 16, "LearningRate": 1e-2, "shuffle": false, "split": [0.6, 0.2, 0.2], "weights": null, "device": "cpu", }"""u8.ToArray(),
+        """
+        { "epochs": 7, "batch_size": 16, "LearningRate": 1e-2, "shuffle": false,
+          "split": [0.6, 0.2, 0.2], "weights": null, "device": "cpu", }
+        """u8.ToArray(),
     ];
 
     public override void Read(byte[] input, string folder)
@@ -40,7 +44,8 @@ internal sealed class OnnxTarget() : FuzzTarget("onnx")
     private static readonly OnnxGraph Graph = Make();
 
     public override IReadOnlyList<byte[]> Words { get; } =
-        WordsOf("\x0a\x01x", "\x3a", "\x42", "\x1a", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "\x80\x80\x80\x80\x08", "Add", "Transpose", "\x80");
+        WordsOf("\x0a\x01x", "\x3a", "\x42", "\x1a", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "\x80\x80\x80\x80\x08", "Add",
+            "Transpose", "\x80");
 
     public override IEnumerable<byte[]> Seeds()
     {
@@ -67,15 +72,18 @@ internal sealed class UploadTarget() : FuzzTarget("upload")
     private readonly UploadReader _reader = new(limit: 4096);
 
     public override IReadOnlyList<byte[]> Words { get; } =
-        WordsOf("multipart/form-data; boundary=b", "--b", "--b--", "\r\n", "Content-Disposition: form-data; name=\"f\"; filename=\"v.mp4\"\r\n", "filename*=UTF-8''%e4",
-            "\r\n\r\n", "boundary=\"", ";", "\"", "%00", "%ff", "\xe2\x80\xae", "Content-Type: video/mp4\r\n", "a/b\\c", ":", "=?utf-8?B?/w==?=");
+        WordsOf("multipart/form-data; boundary=b", "--b", "--b--", "\r\n",
+            "Content-Disposition: form-data; name=\"f\"; filename=\"v.mp4\"\r\n", "filename*=UTF-8''%e4",
+            "\r\n\r\n", "boundary=\"", ";", "\"", "%00", "%ff", "\xe2\x80\xae", "Content-Type: video/mp4\r\n", "a/b\\c", ":",
+                "=?utf-8?B?/w==?=");
 
     public override IEnumerable<byte[]> Seeds() =>
     [
         "video/mp4\nclip.mp4\nbytes of a video"u8.ToArray(),
-        Encoding.ASCII.GetBytes("multipart/form-data; boundary=\"b\"\n\n--b\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\ntext\r\n"
-            + "--b\r\nContent-Disposition: form-data; name=\"video\"; filename=\"v.mp4\"; filename*=UTF-8''v%20.mp4\r\nContent-Type: video/mp4\r\n\r\n"
-            + "bytes\r\n--b--\r\n"),
+        Encoding.ASCII.GetBytes("multipart/form-data; boundary=\"b\"\n\n"
+            + "--b\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\ntext\r\n"
+            + "--b\r\nContent-Disposition: form-data; name=\"video\"; filename=\"v.mp4\"; filename*=UTF-8''v%20.mp4\r\n"
+            + "Content-Type: video/mp4\r\n\r\nbytes\r\n--b--\r\n"),
     ];
 
     public override void Read(byte[] input, string folder)

@@ -19,14 +19,16 @@ namespace CudaTrainer.Fuzz.Readers;
 /// <summary>Any file that <c>inspect</c> takes, with every number read.</summary>
 internal sealed class InspectTarget() : FuzzTarget("inspect")
 {
-    public override IReadOnlyList<byte[]> Words { get; } = [.. new SafetensorsTarget().Words, .. new NpyTarget().Words, .. new PickleTarget().Words];
+    public override IReadOnlyList<byte[]> Words { get; } = [.. new SafetensorsTarget().Words, .. new NpyTarget().Words,
+        .. new PickleTarget().Words];
 
     public override IEnumerable<byte[]> Seeds() =>
         [.. Archives.SafetensorsSeeds(), .. new NpyTarget().Seeds(), .. PyTorchTarget.Good(), .. new CheckpointTarget().Files()];
 
     public override byte[] Mend(byte[] input) => new SafetensorsTarget().Mend(input);
 
-    public override void Read(byte[] input, string folder) => _ = FileInspection.Inspect(FileOf(input, folder), statistics: true, CancellationToken.None);
+    public override void Read(byte[] input, string folder) => _ = FileInspection.Inspect(FileOf(input, folder), statistics: true,
+        CancellationToken.None);
 }
 
 /// <summary>
@@ -44,11 +46,16 @@ internal sealed class CheckpointTarget() : FuzzTarget("checkpoint")
     private const string TensorList = "tensors";
     private const int MostElements = 1 << 16;
 
-    public override IReadOnlyList<byte[]> Words { get; } = WordsOf("\\\"model\\\":", "\\\"inputs\\\":", "null", "\\\"linear\\\"", "\\\"loss\\\":",
-        "\\\"class_weights\\\":[", "\\\"classes\\\":", "\\\"stream\\\":", "\\\"dropout\\\":", "\\\"differences\\\":true,", "\\\"history\\\":[", "\\\"fingerprint\\\":{",
-        "\\\"NaN\\\"", "\\\"Infinity\\\"", "\"input.mean\":", "\"input.whitening\":", "\"familiarity.offsets\":", "\"average.ema\":", "\\\\ud800",
-        "\"shape\":[", "\"data_offsets\":[", "\"inputs\":", "\"model\":\"linear\",", "\"model\":\"attention-mil\",", "\"differences\":true,", "\"dropout\":", "\"loss\":null,",
-        "\"class_weights\":[", "\"history\":[", "\"average\":", "\"NaN\"", "\ninput.mean 2\n", "\ninput.scale 2\n", "\ninput.whitening 2,2\n",
+    public override IReadOnlyList<byte[]> Words { get; } = WordsOf("\\\"model\\\":", "\\\"inputs\\\":", "null", "\\\"linear\\\"",
+        "\\\"loss\\\":",
+        "\\\"class_weights\\\":[", "\\\"classes\\\":", "\\\"stream\\\":", "\\\"dropout\\\":", "\\\"differences\\\":true,",
+            "\\\"history\\\":[", "\\\"fingerprint\\\":{",
+        "\\\"NaN\\\"", "\\\"Infinity\\\"", "\"input.mean\":", "\"input.whitening\":", "\"familiarity.offsets\":", "\"average.ema\":",
+            "\\\\ud800",
+        "\"shape\":[", "\"data_offsets\":[", "\"inputs\":", "\"model\":\"linear\",", "\"model\":\"attention-mil\",",
+            "\"differences\":true,", "\"dropout\":", "\"loss\":null,",
+        "\"class_weights\":[", "\"history\":[", "\"average\":", "\"NaN\"", "\ninput.mean 2\n", "\ninput.scale 2\n",
+            "\ninput.whitening 2,2\n",
         "\ninput.whitening_features 2,1\n", "\nfamiliarity.offsets 1\n", "\nfamiliarity.components 1,2\n", "\nfamiliarity.limit 1\n",
         "\noptimizer.first_moments 1\n", "\ndense_1.weight 64,2\n");
 
@@ -73,7 +80,8 @@ internal sealed class CheckpointTarget() : FuzzTarget("checkpoint")
         return
         [
             Written(path => Checkpoint.SaveModel(path, Known, Info, null, null, new Familiarity([1, 0, 0, 1], [0, 0], 2))),
-            Written(path => Checkpoint.SaveFull(path, Known, Info, State, FeatureScaler.From([1, 2], [1, 1], Whitening.From(0, [1, 0, 0, 1], 2)))),
+            Written(path => Checkpoint.SaveFull(path, Known, Info, State,
+                FeatureScaler.From([1, 2], [1, 1], Whitening.From(0, [1, 0, 0, 1], 2)))),
             Written(path => Checkpoint.SaveModel(path, linear, Info with { Model = Classifiers.Linear, Loss = null }, null)),
         ];
     }
@@ -107,7 +115,8 @@ internal sealed class CheckpointTarget() : FuzzTarget("checkpoint")
             using var archive = Safetensors.Open(path);
             return Bundle.Of([
                 .. archive.Metadata.Select(pair => (pair.Key, Encoding.UTF8.GetBytes(pair.Value))),
-                (TensorList, Encoding.UTF8.GetBytes(string.Concat(archive.Entries.Select(entry => $"{entry.Key} {string.Join(',', entry.Value.Shape)}\n"))))]);
+                (TensorList, Encoding.UTF8.GetBytes(string.Concat(archive.Entries.Select(
+                    entry => $"{entry.Key} {string.Join(',', entry.Value.Shape)}\n"))))]);
         }
         finally
         {
@@ -127,7 +136,8 @@ internal sealed class CheckpointTarget() : FuzzTarget("checkpoint")
                 continue;
             }
 
-            foreach (string[] words in Encoding.Latin1.GetString(content).Split('\n').Select(line => line.Split(' ')).Where(words => words.Length == 2))
+            foreach (string[] words in Encoding.Latin1.GetString(content).Split('\n').Select(line => line.Split(' '))
+                .Where(words => words.Length == 2))
             {
                 long[] shape = [.. words[1].Split(',').Select(text => long.TryParse(text, out long length) ? length : -1)];
                 if (ElementTypes.TryCountBytes(shape, ElementType.F32, out long elements, out _) && elements <= MostElements)
@@ -149,7 +159,8 @@ internal sealed class CheckpointTarget() : FuzzTarget("checkpoint")
         [
             new EpochRecord
             {
-                Epoch = 1, Epochs = 2, Seconds = 1, StallSeconds = 0, LearningRate = 0.1, Loss = 1, Accuracy = 0.5, ValLoss = 1, ValAccuracy = 0.5,
+                Epoch = 1, Epochs = 2, Seconds = 1, StallSeconds = 0, LearningRate = 0.1, Loss = 1, Accuracy = 0.5, ValLoss = 1,
+                    ValAccuracy = 0.5,
                 ValBalancedAccuracy = 0.5, ValAuc = double.NaN, ValPrecision = 0, ValRecall = 0, ValF1 = 0, GradientNorm = 1, LossScale = 1,
                 SkippedSteps = 0, IsBest = true,
             },
@@ -182,12 +193,14 @@ internal sealed class CheckpointTarget() : FuzzTarget("checkpoint")
 /// <summary>The folder of a run, as <c>report</c> reads it.</summary>
 internal sealed class RunTarget() : FuzzTarget("run")
 {
-    private static readonly string[] Names = ["training_config.json", "training_results.json", "training_history.csv", "predictions_val.csv"];
+    private static readonly string[] Names = ["training_config.json", "training_results.json", "training_history.csv",
+        "predictions_val.csv"];
 
     public override IReadOnlyList<byte[]> Words { get; } =
     [
         .. Names.Select(name => Encoding.ASCII.GetBytes($"\n=== {name}\n")),
-        .. WordsOf("null", "\"val\":", "\"averages\":[", "\"stages\":{", "\"data\":[", "\"split\":[", "\"focal_alpha\":[", "\"NaN\"", "\\ud800", ",",
+        .. WordsOf("null", "\"val\":", "\"averages\":[", "\"stages\":{", "\"data\":[", "\"split\":[", "\"focal_alpha\":[", "\"NaN\"",
+            "\\ud800", ",",
             "violent", "nonviolent", "\"", "epoch", "1e400"),
     ];
 
@@ -195,7 +208,12 @@ internal sealed class RunTarget() : FuzzTarget("run")
     {
         byte[] config = JsonSerializer.SerializeToUtf8Bytes(new TrainingOptions { DatasetPath = "clips" }, RunJson.Default.TrainingOptions);
         byte[] history = "epoch,seconds,loss,accuracy\n1,0.5,0.7,0.5\n2,0.5,NaN,1\n"u8.ToArray();
-        byte[] predictions = "path,label,p_violent,loss,attention_1\n\"a,b.mp4\",violent,0.75,0.2,1\nc.mp4,nonviolent,1E-05,0,1\n"u8.ToArray();
+        byte[] predictions = """
+            path,label,p_violent,loss,attention_1
+            "a,b.mp4",violent,0.75,0.2,1
+            c.mp4,nonviolent,1E-05,0,1
+
+            """u8.ToArray();
         yield return Bundle.Of((Names[0], config));
         yield return Bundle.Of((Names[0], config), (Names[1], Results()), (Names[2], history), (Names[3], predictions));
     }
@@ -211,14 +229,16 @@ internal sealed class RunTarget() : FuzzTarget("run")
 
     internal static ClassificationMetrics Metrics => new()
     {
-        Count = 2, Loss = 1, Accuracy = 0.5, MajorityBaseline = 0.5, BalancedAccuracy = 0.5, Auc = 0.5, PrAuc = 0.5, Precision = 0.5, Recall = 0.5,
+        Count = 2, Loss = 1, Accuracy = 0.5, MajorityBaseline = 0.5, BalancedAccuracy = 0.5, Auc = 0.5, PrAuc = 0.5, Precision = 0.5,
+            Recall = 0.5,
         F1 = 0.5, Class0Accuracy = 0.5, Class1Accuracy = double.NaN, ConfusionMatrix = [[1, 0], [0, 1]], Threshold = 0.5,
     };
 
     private static byte[] Results() => JsonSerializer.SerializeToUtf8Bytes(
         new TrainingResult
         {
-            Outcome = RunOutcome.Completed, Monitor = "val_loss", CheckpointDir = "run", Stages = new Dictionary<string, double> { ["train"] = 1 },
+            Outcome = RunOutcome.Completed, Monitor = "val_loss", CheckpointDir = "run",
+            Stages = new Dictionary<string, double> { ["train"] = 1 },
             Device = "cpu", Precision = "fp32", Backbone = "b", Val = Metrics, ValAtHalf = Metrics,
             Averages = [new AverageResult("ema", "d", "ema_model.safetensors", 3, Metrics, null, Metrics, null)],
         },
@@ -246,7 +266,8 @@ internal sealed class ReportTarget() : FuzzTarget("report")
 internal sealed class EnsembleTarget() : FuzzTarget("ensemble")
 {
     public override IReadOnlyList<byte[]> Words { get; } =
-        WordsOf("null", "\"members\":[", "\"strategy\":", "\"Vote\"", "\"threshold\":", "\"strategies\":{", "\"val\":", "\"NaN\"", "\\ud800", "{", "}", "[", "]");
+        WordsOf("null", "\"members\":[", "\"strategy\":", "\"Vote\"", "\"threshold\":", "\"strategies\":{", "\"val\":", "\"NaN\"",
+            "\\ud800", "{", "}", "[", "]");
 
     public override IEnumerable<byte[]> Seeds() =>
     [
@@ -282,7 +303,8 @@ internal sealed class StudyTarget() : FuzzTarget("study")
     {
         var run = new FoldRun
         {
-            Seed = 1, Fold = 0, Scores = [0.5], Calibrated = [0.5], Threshold = 0.5, Calibration = new PlattScaling(1, 0), Epochs = 2, BestEpoch = 1,
+            Seed = 1, Fold = 0, Scores = [0.5], Calibrated = [0.5], Threshold = 0.5, Calibration = new PlattScaling(1, 0), Epochs = 2,
+                BestEpoch = 1,
             SecondsPerEpoch = 1, SecondsToBest = 1, StallFraction = 0, PeakBytes = 10,
         };
         string line = JsonSerializer.Serialize(new StudyLine("key", run), StudyLineJson.Default.StudyLine);
