@@ -111,6 +111,9 @@ hunt_video() {
 }
 
 mkdir -p $output
+# What an earlier hunt found is kept once more; what is still there will be found again.
+rm -rf $output/findings-before
+[ ! -e $output/findings ] || mv $output/findings $output/findings-before
 prepare_managed
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
