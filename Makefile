@@ -1,6 +1,6 @@
 # Everything a fresh machine needs: `make demo` and `make test` set up, build and run by themselves.
 .DEFAULT_GOAL := build
-.PHONY: help setup build demo test test-all crash-test gpu-kit gpu-check bench study ptxas format clean
+.PHONY: help setup build demo test test-all crash-test fuzz gpu-kit gpu-check bench study ptxas format clean
 
 help:      ## What each target does
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -29,6 +29,10 @@ gpu-check: gpu-kit ## The whole check on this machine's GPU: tests, gradients, b
 
 crash-test: build ## Kill extraction and training at 20 random moments each; results must be identical
 	@scripts/crash-test.sh 20
+
+fuzz:      ## Change the inputs of every reader at random for MINUTES=10 and look for crashes; 1 if there are any
+	@scripts/setup.sh --fuzz
+	@scripts/fuzz.sh
 
 bench: build ## Time every kernel and compare with other engines (half an hour); tables in bench/results
 	@scripts/bench.sh

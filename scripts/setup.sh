@@ -2,6 +2,7 @@
 # Makes sure that what the build needs is there: the .NET 10 SDK, a C compiler, CMake, pkg-config and FFmpeg's libraries; and, for
 # training across processes, an MPI, and for reading Keras files HDF5, without which the rest is built all the same.
 #   --tests   also Chromium, for the tests of the pages
+#   --fuzz    also clang and the ffmpeg program, to hunt in the shim around FFmpeg
 # Installs Debian packages as root or with sudo; otherwise names them. Does nothing when nothing is missing.
 source "$(dirname "$0")/common.sh"
 
@@ -23,11 +24,15 @@ optional=()
 command -v mpicc >/dev/null && command -v mpirun >/dev/null || optional=(openmpi-bin libopenmpi-dev)
 pkg-config --exists hdf5-serial 2>/dev/null || pkg-config --exists hdf5 2>/dev/null || optional+=(libhdf5-dev)
 [ "${1:-}" != --tests ] || command -v chromium >/dev/null || optional+=(chromium)
+if [ "${1:-}" = --fuzz ]; then
+    command -v clang >/dev/null || optional+=(clang libclang-rt-dev)
+    command -v ffmpeg >/dev/null || optional+=(ffmpeg)
+fi
 
 # Packages that nothing else needs are no reason to stop.
 stop() {
     [ ${#missing[@]} -gt 0 ] && die "$1"
-    say "without training across processes, reading Keras files or tests of the pages: $1"
+    say "without training across processes, reading Keras files, tests of the pages or the hunt in the shim: $1"
     exit 0
 }
 

@@ -201,7 +201,8 @@ static int32_t choose_samples(struct reader *reader, int64_t total)
 
 static bool kept_has(const struct reader *reader, int64_t index)
 {
-    return bsearch(&index, reader->kept, reader->kept_count, sizeof *reader->kept, compare_indices) != NULL;
+    // With nothing kept there is no array either, which bsearch does not take.
+    return reader->kept_count > 0 && bsearch(&index, reader->kept, reader->kept_count, sizeof *reader->kept, compare_indices) != NULL;
 }
 
 static int32_t first_pass(struct reader *reader)

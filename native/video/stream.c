@@ -204,7 +204,8 @@ static bool begins_anew(const struct ctv_stream *stream)
 {
     const AVPacket *packet = stream->packet;
     bool is_key = packet->flags & AV_PKT_FLAG_KEY;
-    double step = (double)(packet->dts - stream->was_at) * av_q2d(stream->video->time_base);
+    // Apart before the difference is taken: a packet without a time stamp has the least number that there is.
+    double step = ((double)packet->dts - (double)stream->was_at) * av_q2d(stream->video->time_base);
     return stream->is_joined && is_key && (!stream->was_key || step < 0 || step > 1);
 }
 

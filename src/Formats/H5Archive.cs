@@ -37,7 +37,7 @@ public sealed class H5Archive : ITensorArchive
     private readonly Dictionary<string, string> _metadata = new(StringComparer.Ordinal);
     private readonly List<H5Layer> _layers = [];
 
-    private H5Archive(NativeHdf5 native, MappedFile file, Hdf5Index index)
+    internal H5Archive(NativeHdf5 native, MappedFile file, Hdf5Index index)
     {
         _native = native;
         _file = file;
@@ -103,6 +103,9 @@ public sealed class H5Archive : ITensorArchive
         elements.Read(destination);
     }
 
+    /// <summary>Whether the elements of a tensor lie in the file as they are, so that no child process reads them.</summary>
+    internal bool IsInPlace(string name) => _offsets[name] != Hdf5Dataset.ReadByLibrary;
+
     /// <summary>The elements of a tensor in row-major order, to be read piece by piece.</summary>
     internal H5Elements OpenElements(string name)
     {
@@ -111,10 +114,9 @@ public sealed class H5Archive : ITensorArchive
             throw new FileFormatException(Path, $"there is no tensor '{name}'");
         }
 
-        long offset = _offsets[name];
-        return offset == Hdf5Dataset.ReadByLibrary
-            ? new H5Elements(Hdf5Stream.OpenData(_native, Path, Group(name)))
-            : new H5Elements(_file, offset, entry);
+        return IsInPlace(name)
+            ? new H5Elements(_file, _offsets[name], entry)
+            : new H5Elements(Hdf5Stream.OpenData(_native, Path, Group(name)));
     }
 
     public void Dispose() => _file.Dispose();

@@ -12,9 +12,15 @@ internal sealed record Hdf5Dataset(TensorEntry? Entry, long Offset)
     public const long NotReadable = -2;
 }
 
+/// <summary>Fills the destination as far as there are bytes, and returns how many.</summary>
+internal delegate int ByteSource(Span<byte> destination);
+
 /// <summary>Everything in an HDF5 file but its numbers. Paths begin with a slash.</summary>
 internal sealed class Hdf5Index
 {
+    /// <summary>As in <c>native/hdf5/internal.h</c>.</summary>
+    private const int MaxTextBytes = 64 << 20, MaxTexts = 65536, MaxRank = 8;
+
     private readonly Dictionary<(string Path, string Name), string[]> _attributes = [];
     private readonly Dictionary<string, Hdf5Dataset> _datasets = new(StringComparer.Ordinal);
     private readonly HashSet<string> _groups = new(StringComparer.Ordinal);
@@ -43,7 +49,17 @@ internal sealed class Hdf5Index
     public static Hdf5Index Read(NativeHdf5 native, string path)
     {
         using var stream = Hdf5Stream.OpenIndex(native, path);
-        var reader = new Reader(stream);
+        return Parse(path, stream.Read);
+    }
+
+    /// <summary>
+    /// Reads what the child process sends, and believes none of it: whatever a hostile file makes of libhdf5, it shall not get at this
+    /// process.
+    /// </summary>
+    /// <exception cref="FileFormatException">It is no index.</exception>
+    internal static Hdf5Index Parse(string path, ByteSource source)
+    {
+        var reader = new Reader(path, source);
         var index = new Hdf5Index();
         while (reader.TryReadByte(out byte kind))
         {
@@ -58,7 +74,7 @@ internal sealed class Hdf5Index
                     break;
                 case 'A':
                     string attribute = reader.ReadText();
-                    string[] texts = new string[reader.ReadUInt32()];
+                    string[] texts = new string[reader.ReadCount(MaxTexts)];
                     for (int i = 0; i < texts.Length; i++)
                     {
                         texts[i] = reader.ReadText();
@@ -70,14 +86,17 @@ internal sealed class Hdf5Index
                     index._datasets[name] = reader.ReadDataset();
                     break;
                 default:
-                    throw new InvalidOperationException($"The HDF5 library sent a record of kind {kind}.");
+                    throw Nonsense(path, $"a record of kind {kind}");
             }
         }
 
         return index;
     }
 
-    private sealed class Reader(Hdf5Stream stream)
+    private static FileFormatException Nonsense(string path, string what) =>
+        new(path, $"HDF5: the library sent {what}", "The file is damaged: copy or download it again.");
+
+    private sealed class Reader(string path, ByteSource source)
     {
         private readonly byte[] _buffer = new byte[64 << 10];
         private int _next;
@@ -85,7 +104,7 @@ internal sealed class Hdf5Index
 
         public bool TryReadByte(out byte value)
         {
-            if (_next == _end && (_end = stream.Read(_buffer)) == (_next = 0))
+            if (_next == _end && (_end = source(_buffer)) == (_next = 0))
             {
                 value = 0;
                 return false;
@@ -95,10 +114,13 @@ internal sealed class Hdf5Index
             return true;
         }
 
-        public uint ReadUInt32() => BinaryPrimitives.ReadUInt32LittleEndian(ReadBytes(stackalloc byte[4]));
+        public int ReadCount(int most) =>
+            BinaryPrimitives.ReadUInt32LittleEndian(ReadBytes(stackalloc byte[4])) is var count && count <= most
+            ? (int)count
+            : throw Nonsense(path, $"a length of {count}");
 
         /// <summary>Texts that are not valid UTF-8 keep their length, with replacement characters.</summary>
-        public string ReadText() => Encoding.UTF8.GetString(ReadBytes(new byte[ReadUInt32()]));
+        public string ReadText() => Encoding.UTF8.GetString(ReadBytes(new byte[ReadCount(MaxTextBytes)]));
 
         public Hdf5Dataset ReadDataset()
         {
@@ -109,14 +131,15 @@ internal sealed class Hdf5Index
                 3 => ElementType.F64,
                 _ => null,
             };
-            long[] shape = new long[ReadByte()];
+            byte rank = ReadByte();
+            long[] shape = rank <= MaxRank ? new long[rank] : throw Nonsense(path, $"an array of {rank} dimensions");
             for (int i = 0; i < shape.Length; i++)
             {
                 shape[i] = ReadInt64();
             }
 
             long offset = ReadInt64();
-            return type is { } known && ElementTypes.TryCountBytes(shape, known, out _, out _)
+            return type is { } known && offset >= Hdf5Dataset.NotReadable && ElementTypes.TryCountBytes(shape, known, out _, out _)
                 ? new Hdf5Dataset(new TensorEntry(known, shape), offset)
                 : new Hdf5Dataset(null, Hdf5Dataset.NotReadable);
         }
@@ -125,7 +148,7 @@ internal sealed class Hdf5Index
 
         private byte ReadByte() => TryReadByte(out byte value)
             ? value
-            : throw new InvalidOperationException("The HDF5 library ended within a record.");
+            : throw Nonsense(path, "the beginning of a record");
 
         private ReadOnlySpan<byte> ReadBytes(Span<byte> destination)
         {

@@ -18,6 +18,9 @@ public sealed class PyTorchArchive : ITensorArchive
     /// <summary>PyTorch never compresses; a file that was zipped anew is inflated in memory up to here.</summary>
     private const long MaxInflatedBytes = 1L << 30;
 
+    /// <summary>Elements of a tensor that repeats those of a smaller storage: a few bytes could stand for more than memory has.</summary>
+    private const long MostRepeated = 1 << 24;
+
     private readonly MappedFile _file;
     private readonly Dictionary<string, StorageContent> _storages;
     private readonly Dictionary<string, PickleTensor> _tensors;
@@ -210,9 +213,14 @@ public sealed class PyTorchArchive : ITensorArchive
             last += ((Int128)tensor.Shape[d] - 1) * tensor.Strides[d];
         }
 
-        return elements == 0 || last < storage.ElementCount
+        if (elements > 0 && last >= storage.ElementCount)
+        {
+            throw Broken(name, $"it reaches to element {last} of its storage, which has {storage.ElementCount}");
+        }
+
+        return elements <= Math.Max(storage.ElementCount, MostRepeated)
             ? new TensorEntry(storage.Type, tensor.Shape)
-            : throw Broken(name, $"it reaches to element {last} of its storage, which has {storage.ElementCount}");
+            : throw Broken(name, $"it makes {elements} elements of the {storage.ElementCount} of its storage");
     }
 
     private FileFormatException Broken(string name, string message) =>

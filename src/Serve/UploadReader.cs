@@ -75,7 +75,7 @@ internal sealed class UploadReader(long limit, UploadFolder folder)
                     throw BadForm($"it has more than {MostParts} parts");
                 }
 
-                if (part.GetContentDispositionHeader()?.IsFileDisposition() != true)
+                if (FileNameOf(part) is not { } name)
                 {
                     continue;
                 }
@@ -85,8 +85,7 @@ internal sealed class UploadReader(long limit, UploadFolder folder)
                     throw BadForm("it has more than one file; upload one video at a time");
                 }
 
-                FileMultipartSection section = new(part);
-                video = (section.FileName, await Copy(part.Body, file, stop));
+                video = (name, await Copy(part.Body, file, stop));
             }
         }
         catch (InvalidDataException exception)
@@ -99,6 +98,21 @@ internal sealed class UploadReader(long limit, UploadFolder folder)
         }
 
         return video ?? throw BadForm("it has no file");
+    }
+
+    /// <returns>Null for a part that is no file.</returns>
+    private static string? FileNameOf(MultipartSection part)
+    {
+        try
+        {
+            return part.GetContentDispositionHeader() is { } header && header.IsFileDisposition()
+                ? new FileMultipartSection(part, header).FileName
+                : null;
+        }
+        catch (Exception exception) when (exception is ArgumentException or NotSupportedException)
+        {
+            throw BadForm("the name of its file is in no character set that is known here");
+        }
     }
 
     private async Task<long> Copy(Stream body, string path, CancellationToken stop)

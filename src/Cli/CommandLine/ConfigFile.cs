@@ -32,8 +32,9 @@ internal static class ConfigFile
 
             return Read(path, document.RootElement, options, problems);
         }
-        catch (JsonException exception)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
+            // InvalidOperationException: text that is not valid UTF-8 or holds half a surrogate pair.
             problems.Add($"--config: {path} is not valid JSON: {exception.Message}");
         }
         catch (Exception exception)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using CudaTrainer.Data.Dataset;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Data.Cache;
 
@@ -115,7 +116,7 @@ internal static class CacheCommit
     {
         try
         {
-            Dictionary<string, string[]>? list = JsonSerializer.Deserialize<Dictionary<string, string[]>>(File.ReadAllBytes(path));
+            Dictionary<string, string[]>? list = StrictJson.Deserialize<Dictionary<string, string[]>>(File.ReadAllBytes(path));
             HashSet<string> names = [.. SplitFiles.AllIn("").SelectMany(files => files.All)];
             if (list is not null && list["format"] is [FormatName] && list["replace"].All(names.Contains)
                 && list["delete"].All(name => names.Contains(name) || EarlierLog.IsName(name)))

@@ -99,12 +99,13 @@ internal sealed class CommittedSplit
     /// <param name="cancellation">Stops reading.</param>
     public IReadOnlyList<int> FindDamagedRows(Action? rowDone = null, CancellationToken cancellation = default)
     {
-        byte[] buffer = new byte[RowBytes];
+        long length = CacheInspector.Size(Files.Features);
+        byte[]? buffer = null;
         List<int> damaged = [];
         for (int row = 0; row < Content.Rows.Count; row++)
         {
             cancellation.ThrowIfCancellationRequested();
-            if (!LocationOf(row).TryRead(buffer))
+            if (!IsWholeRow(row, length, ref buffer))
             {
                 damaged.Add(row);
             }
@@ -114,6 +115,11 @@ internal sealed class CommittedSplit
 
         return damaged;
     }
+
+    /// <param name="length">Of the features file: a description may claim rows larger than it, for which there is no memory.</param>
+    /// <param name="buffer">Made for the first row that can be there.</param>
+    private bool IsWholeRow(int row, long length, ref byte[]? buffer) =>
+        _head.Length + ((row + 1L) * RowBytes) <= length && LocationOf(row).TryRead(buffer ??= new byte[RowBytes]);
 
     private RowLocation LocationOf(int row) =>
         new(Files.Features, _head.Length + ((long)row * RowBytes), Content.Rows[row].Checksum);
@@ -135,9 +141,9 @@ internal sealed class CommittedSplit
             }
         }
 
-        byte[] buffer = new byte[RowBytes];
+        byte[]? buffer = null;
         int[] sample = count == 0 ? [] : [0, count / 2, count - 1];
-        if (length == expected && sample.All(row => LocationOf(row).TryRead(buffer)))
+        if (length == expected && sample.All(row => IsWholeRow(row, length, ref buffer)))
         {
             return;
         }

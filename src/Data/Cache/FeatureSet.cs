@@ -218,12 +218,13 @@ public sealed unsafe class FeatureSet : IDisposable
         {
             IReadOnlyList<CsvRecord> records = File.Exists(files.Videos) ? CsvFile.Read(files.Videos) : [];
             int column = records.Count > count ? records[0].Fields.ToList().IndexOf(name) : -1;
-            if (column >= 0)
+            CsvRecord[] rows = [.. records.Skip(1).Take(count)];
+            if (column >= 0 && rows.All(record => record.Fields.Count > column))
             {
-                return [.. records.Skip(1).Take(count).Select(record => record.Fields[column])];
+                return [.. rows.Select(record => record.Fields[column])];
             }
         }
-        catch (Exception exception) when (exception is FileFormatException or ArgumentOutOfRangeException or IOException)
+        catch (Exception exception) when (exception is FileFormatException or IOException)
         {
             // The list only describes rows; someone else's may look different.
         }

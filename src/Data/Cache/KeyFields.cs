@@ -40,17 +40,40 @@ internal static class KeyFields
     public static byte[] ToJson(IReadOnlyList<KeyValuePair<string, string>> fields) =>
         JsonSerializer.SerializeToUtf8Bytes(fields.ToDictionary());
 
-    /// <returns>The fields; null when the bytes are something else.</returns>
+    /// <returns>The fields; null when the bytes are something else, or do not say how many bytes a row has.</returns>
     public static IReadOnlyList<KeyValuePair<string, string>>? FromJson(ReadOnlySpan<byte> json)
     {
         try
         {
-            return JsonSerializer.Deserialize<Dictionary<string, string>>(json)?.ToList();
+            Dictionary<string, string>? fields = StrictJson.Deserialize<Dictionary<string, string>>(json);
+            return fields is not null && DescribesRows(fields) ? fields.ToList() : null;
         }
         catch (JsonException)
         {
             return null;
         }
+    }
+
+    private static bool DescribesRows(Dictionary<string, string> fields)
+    {
+        if (!fields.ContainsKey("dtype"))
+        {
+            return false;
+        }
+
+        Int128 bytes = ElementTypeOf([.. fields]).Size();
+        foreach (string name in (ReadOnlySpan<string>)["frames", "views", "dimension"])
+        {
+            if (!int.TryParse(fields.GetValueOrDefault(name), NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+                || number == 0)
+            {
+                return false;
+            }
+
+            bytes *= number;
+        }
+
+        return bytes <= Array.MaxLength;
     }
 
     private static string Value(IReadOnlyList<KeyValuePair<string, string>> fields, string name) =>

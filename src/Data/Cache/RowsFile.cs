@@ -105,18 +105,30 @@ internal sealed record RowsFile(
     private static RowsFile Parse(JsonElement root)
     {
         var rows = root.GetProperty("rows").EnumerateArray()
-            .Select(row => new RowEntry(Text(row[0]), Checksum(row[1]), row.GetArrayLength() > 2)).ToList();
-        var failures = root.GetProperty("failures").EnumerateArray()
-            .ToDictionary(failure => Text(failure[0]), failure => new ClipFailure(Text(failure[1]), Text(failure[2])),
-                StringComparer.Ordinal);
+            .Select(row => new RowEntry(Item(row, 0), Checksum(Item(row, 1)), row.GetArrayLength() > 2)).ToList();
+        var failures = new Dictionary<string, ClipFailure>(StringComparer.Ordinal);
+        foreach (JsonElement failure in root.GetProperty("failures").EnumerateArray())
+        {
+            if (!failures.TryAdd(Item(failure, 0), new ClipFailure(Item(failure, 1), Item(failure, 2))))
+            {
+                throw new FormatException($"two failures of '{Item(failure, 0)}'");
+            }
+        }
+
         IReadOnlyList<KeyValuePair<string, string>> key = KeyFields.FromJson(Encoding.UTF8.GetBytes(root.GetProperty("key").GetRawText()))
-            ?? throw new FormatException("the key is not an object of texts");
-        _ = KeyFields.RowBytes(key);
-        return new RowsFile(key, rows, failures, Checksum(root.GetProperty("labels_crc32c")), Checksum(root.GetProperty("videos_crc32c")));
+            ?? throw new FormatException("the key does not describe rows");
+        return new RowsFile(key, rows, failures, Checksum(Text(root.GetProperty("labels_crc32c"))),
+            Checksum(Text(root.GetProperty("videos_crc32c"))));
 
         static string Text(JsonElement element) => element.GetString() ?? throw new FormatException("a text is null");
 
-        static uint Checksum(JsonElement element) => uint.Parse(Text(element), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+        static string Item(JsonElement list, int index) =>
+            index < list.GetArrayLength() ? Text(list[index]) : throw new FormatException($"a list has {list.GetArrayLength()} items");
+
+        static uint Checksum(string text) =>
+            uint.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint value)
+            ? value
+            : throw new FormatException($"\"{text}\" is no checksum");
     }
 
     private static string Hexadecimal(uint value) => value.ToString("x8", CultureInfo.InvariantCulture);

@@ -132,9 +132,14 @@ internal sealed class ContentHashIndex
 
         foreach (string line in text[(Title.Length + 1)..end].Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
-            string[] parts = line.Split(' ', 4);
-            _entries[parts[3]] = new Entry(
-                parts[0], long.Parse(parts[1], CultureInfo.InvariantCulture), long.Parse(parts[2], CultureInfo.InvariantCulture));
+            if (line.Split(' ', 4) is not [var hash, var size, var time, var path]
+                || !long.TryParse(size, CultureInfo.InvariantCulture, out long bytes)
+                || !long.TryParse(time, CultureInfo.InvariantCulture, out long modified))
+            {
+                throw new FileFormatException(_path!, $"expected HASH BYTES MODIFIED_NS PATH, found '{line}'");
+            }
+
+            _entries[path] = new Entry(hash, bytes, modified);
         }
     }
 

@@ -14,10 +14,15 @@ public static class CsvFile
     // A path, a class and a source fit many times; a file without line ends is not a table.
     private const int MaxRecordCharacters = 1 << 20;
 
+    // Millions of clips. A film given by mistake would fill the memory before its first line was looked at.
+    private const long MaxFileBytes = 1 << 28;
+
     /// <summary>Reads every record, blank lines excepted. The separator is the one that the first line uses.</summary>
-    /// <exception cref="FileFormatException">A quote without end, text after a closing quote, or no text at all.</exception>
+    /// <exception cref="FileFormatException">A quote without end, text after a closing quote, no text at all, or too much.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static IReadOnlyList<CsvRecord> Read(string path) => Parse(path, TextFile.Read(path));
+    public static IReadOnlyList<CsvRecord> Read(string path) => new FileInfo(path) is { Exists: true, Length: > MaxFileBytes and var bytes }
+        ? throw new FileFormatException(path, $"it has {bytes} bytes; a table of clips has at most {MaxFileBytes}", "Is it a CSV file?")
+        : Parse(path, TextFile.Read(path));
 
     /// <inheritdoc cref="Read"/>
     /// <summary>Parses the text of a CSV file.</summary>

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace CudaTrainer.Training.Metrics;
@@ -6,7 +7,7 @@ namespace CudaTrainer.Training.Metrics;
 /// Metrics of a two-class classifier with class 1 = violent as the positive class. Fractions in [0, 1]; NaN where a ratio has no
 /// denominator (for example precision when nothing was called violent).
 /// </summary>
-public sealed record ClassificationMetrics
+public sealed record ClassificationMetrics : IJsonOnDeserialized
 {
     public required int Count { get; init; }
 
@@ -59,6 +60,17 @@ public sealed record ClassificationMetrics
     /// <summary>By <see cref="Bootstrap"/>; null where nobody asked for them.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public MetricIntervals? Intervals { get; init; }
+
+    /// <summary>Pages and tables count on both classes being there, and on sums of clips that fit their type.</summary>
+    /// <exception cref="JsonException">The file is damaged.</exception>
+    void IJsonOnDeserialized.OnDeserialized()
+    {
+        if (ConfusionMatrix is not [[>= 0, >= 0], [>= 0, >= 0]]
+            || ConfusionMatrix.SelectMany(row => row).Sum(count => (long)count) > int.MaxValue)
+        {
+            throw new JsonException("the confusion matrix does not count the clips of two classes");
+        }
+    }
 
     /// <summary>Metrics for labels and scores.</summary>
     /// <param name="labels">0 or 1.</param>

@@ -5,7 +5,7 @@ namespace CudaTrainer.Training.Reporting;
 /// <summary>One axis of a chart: its range, widened to whole ticks, and the ticks.</summary>
 internal sealed record Axis(string Label, double From, double To, IReadOnlyList<double> Ticks, double Step)
 {
-    /// <summary>An axis that shows every one of these numbers.</summary>
+    /// <summary>An axis that shows every one of these numbers, or its end for one beyond.</summary>
     /// <param name="values">Those that are not finite are not shown.</param>
     /// <param name="ticks">About so many steps.</param>
     /// <param name="whole">Ticks at whole numbers only.</param>
@@ -15,7 +15,7 @@ internal sealed record Axis(string Label, double From, double To, IReadOnlyList<
         double least = double.NegativeInfinity, double most = double.PositiveInfinity)
     {
         double low = double.PositiveInfinity, high = double.NegativeInfinity;
-        foreach (double value in values.Where(double.IsFinite))
+        foreach (double value in values.Where(double.IsFinite).Select(value => Math.Clamp(value, least, most)))
         {
             low = Math.Min(low, value);
             high = Math.Max(high, value);
@@ -32,7 +32,7 @@ internal sealed record Axis(string Label, double From, double To, IReadOnlyList<
             (low, high) = (low - room, high + room);
         }
 
-        double step = NiceStep((high - low) / ticks, whole);
+        double step = NiceStep((high / ticks) - (low / ticks), whole);
         double from = Math.Max(Math.Floor((low / step) + 1e-9) * step, least),
             to = Math.Min(Math.Ceiling((high / step) - 1e-9) * step, most);
         return Between(label, from, to, step);

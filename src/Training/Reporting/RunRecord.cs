@@ -76,7 +76,7 @@ internal sealed record RunRecord
     {
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllText(path), type)
+            return StrictJson.Deserialize(File.ReadAllText(path), type)
                 ?? throw new FileFormatException(path, "expected a JSON object, found null");
         }
         catch (JsonException exception)
@@ -94,11 +94,13 @@ internal sealed record RunRecord
         }
 
         IReadOnlyList<string> columns = records[0].Fields;
-        return [.. records.Skip(1).Select(record => new HistoryRow(columns
-            .Zip(record.Fields)
-            .ToDictionary(pair => pair.First,
-                pair => double.TryParse(pair.Second, CultureInfo.InvariantCulture, out double value)
-                ? value
-                : double.NaN, StringComparer.Ordinal)))];
+        return columns.Distinct(StringComparer.Ordinal).Count() < columns.Count
+            ? throw new FileFormatException(path, "a column occurs twice", "Train again, or remove the file.")
+            : [.. records.Skip(1).Select(record => new HistoryRow(columns
+                .Zip(record.Fields)
+                .ToDictionary(pair => pair.First,
+                    pair => double.TryParse(pair.Second, CultureInfo.InvariantCulture, out double value)
+                    ? value
+                    : double.NaN, StringComparer.Ordinal)))];
     }
 }

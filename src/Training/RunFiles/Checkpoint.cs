@@ -59,8 +59,10 @@ public sealed class Checkpoint : IDisposable
         ITensorArchive archive = TensorArchive.Open(path);
         try
         {
-            return new Checkpoint(archive, Parse(archive, ModelKey, RunJson.Default.ModelInfo),
-                Parse(archive, StateKey, RunJson.Default.TrainingState));
+            ModelInfo? info = Parse(archive, ModelKey, RunJson.Default.ModelInfo);
+            return info?.Problem is { } problem
+                ? throw Unreadable(archive, ModelKey, problem)
+                : new Checkpoint(archive, info, Parse(archive, StateKey, RunJson.Default.TrainingState));
         }
         catch
         {
@@ -152,11 +154,27 @@ public sealed class Checkpoint : IDisposable
     /// <exception cref="FileFormatException">The same for a Keras file.</exception>
     public void LoadModel(ParameterSet parameters)
     {
-        ITensorArchive tensors = _archive is H5Archive keras
-            ? KerasNames.Of(keras, parameters.Module.KerasLayers, ignoreRest: false, KerasHint)
-            : WrappedModel.Unwrap(_archive, parameters.State.Select(parameter => parameter.Name).ToHashSet(StringComparer.Ordinal));
-        List<string> faults = [];
+        ITensorArchive tensors = RequireFit(parameters.Module);
         foreach (Parameter parameter in parameters.State)
+        {
+            parameter.Value.Write((ReadOnlySpan<float>)ReadFinite(tensors, parameter.Name, parameter.Shape.Count));
+        }
+    }
+
+    /// <summary>
+    /// Compares names and shapes with a model that has no memory yet: a damaged or hostile file may name one that is larger than memory.
+    /// </summary>
+    /// <returns>The tensors under the model's names.</returns>
+    /// <inheritdoc cref="LoadModel(ParameterSet)"/>
+    internal ITensorArchive RequireFit(Module module)
+    {
+        ITensorArchive tensors = _archive is H5Archive keras
+            ? KerasNames.Of(keras, module.KerasLayers, ignoreRest: false, KerasHint)
+            : WrappedModel.Unwrap(_archive,
+                module.Parameters.Concat(module.Buffers).Select(parameter => parameter.Name).ToHashSet(StringComparer.Ordinal));
+        List<string> faults = [];
+        Parameter[] parameters = [.. module.Parameters, .. module.Buffers];
+        foreach (Parameter parameter in parameters)
         {
             if (!tensors.Entries.TryGetValue(parameter.Name, out TensorEntry? entry))
             {
@@ -168,7 +186,7 @@ public sealed class Checkpoint : IDisposable
             }
         }
 
-        var known = parameters.State.Select(parameter => parameter.Name)
+        var known = parameters.Select(parameter => parameter.Name)
             .Concat([FirstMoments, SecondMoments, InputMean, InputScale, InputMotionWhitening, InputWhitening]).ToHashSet();
         faults.AddRange(tensors.Entries.Keys.Where(
             name => !known.Contains(name) && !name.StartsWith(AveragePrefix, StringComparison.Ordinal)
@@ -183,10 +201,7 @@ public sealed class Checkpoint : IDisposable
                 $"Give the {SettingName.Of(nameof(TrainingOptions.Model))} that the file was trained as, or another file.");
         }
 
-        foreach (Parameter parameter in parameters.State)
-        {
-            parameter.Value.Write((ReadOnlySpan<float>)ReadFinite(tensors, parameter.Name, parameter.Shape));
-        }
+        return tensors;
     }
 
     /// <summary>What tells clips that are unlike those the model learned from; null if the file does not say.</summary>
@@ -198,17 +213,17 @@ public sealed class Checkpoint : IDisposable
             return null;
         }
 
-        int count = checked((int)offsets.ElementCount);
-        if (count == 0 || !_archive.Entries.TryGetValue(FamiliarityComponents, out TensorEntry? components)
-            || components.ElementCount != (long)count * Info.Inputs
+        long count = offsets.ElementCount;
+        if (count is 0 or > int.MaxValue || !_archive.Entries.TryGetValue(FamiliarityComponents, out TensorEntry? components)
+            || components.ElementCount != count * Info.Inputs
             || _archive.Entries.GetValueOrDefault(FamiliarityLimit)?.ElementCount != 1)
         {
             throw new RunException($"'{Path}': what it says of the clips that it learned from does not fit {Info.Inputs} features a frame.",
                 "The file is damaged; use another one.");
         }
 
-        return new Familiarity(ReadFinite(_archive, FamiliarityComponents, [count * Info.Inputs]),
-            ReadFinite(_archive, FamiliarityOffsets, [count]), ReadFinite(_archive, FamiliarityLimit, [1])[0]);
+        return new Familiarity(ReadFinite(_archive, FamiliarityComponents, count * Info.Inputs),
+            ReadFinite(_archive, FamiliarityOffsets, count), ReadFinite(_archive, FamiliarityLimit, 1)[0]);
     }
 
     /// <summary>What the model learned from; null if the file does not say.</summary>
@@ -222,9 +237,14 @@ public sealed class Checkpoint : IDisposable
             return null;
         }
 
-        Shape shape = [checked((int)entry.ElementCount)];
-        return FeatureScaler.From(ReadFinite(_archive, InputMean, shape), ReadFinite(_archive, InputScale, shape),
-            ReadWhitening(InputWhitening, shape[0], isLast: false), ReadWhitening(InputMotionWhitening, shape[0], isLast: true));
+        if (Info is null || entry.ElementCount != Info.Inputs)
+        {
+            throw new RunException($"'{Path}': {InputMean} is {entry}, which does not fit {Info?.Inputs} features a frame.",
+                "The file is damaged; use another checkpoint.");
+        }
+
+        return FeatureScaler.From(ReadFinite(_archive, InputMean, Info.Inputs), ReadFinite(_archive, InputScale, Info.Inputs),
+            ReadWhitening(InputWhitening, Info.Inputs, isLast: false), ReadWhitening(InputMotionWhitening, Info.Inputs, isLast: true));
     }
 
     /// <param name="dimension">Features of a frame.</param>
@@ -243,7 +263,7 @@ public sealed class Checkpoint : IDisposable
                 "The file is damaged; use another checkpoint.");
         }
 
-        return Whitening.From(isLast ? dimension - width : 0, ReadFinite(_archive, name, [checked((int)entry.ElementCount)]), width);
+        return Whitening.From(isLast ? dimension - width : 0, ReadFinite(_archive, name, entry.ElementCount), width);
     }
 
     /// <summary>Where the run stood.</summary>
@@ -265,7 +285,7 @@ public sealed class Checkpoint : IDisposable
                     "The file is damaged or from another program; use another checkpoint.");
             }
 
-            tensor.Write((ReadOnlySpan<float>)ReadFinite(_archive, name, tensor.Shape));
+            tensor.Write((ReadOnlySpan<float>)ReadFinite(_archive, name, tensor.Count));
         }
 
         learner.State.Write(state.ToStepState());
@@ -290,7 +310,7 @@ public sealed class Checkpoint : IDisposable
                     "The file is damaged or from a run without averages; use another checkpoint.");
             }
 
-            average.Restore(ReadFinite(_archive, name, parameters.Values.Shape), updates);
+            average.Restore(ReadFinite(_archive, name, parameters.Values.Count), updates);
         }
     }
 
@@ -306,14 +326,17 @@ public sealed class Checkpoint : IDisposable
 
         try
         {
-            return JsonSerializer.Deserialize(json, type);
+            return StrictJson.Deserialize(json, type);
         }
         catch (JsonException exception)
         {
-            throw new RunException($"'{archive.Path}' has unreadable metadata '{key}': {exception.Message}",
-                "The file is damaged or from a newer version; use another checkpoint.");
+            throw Unreadable(archive, key, exception.Message);
         }
     }
+
+    private static RunException Unreadable(ITensorArchive archive, string key, string problem) => new(
+        $"'{archive.Path}' has unreadable metadata '{key}': {problem}",
+            "The file is damaged or from a newer version; use another checkpoint.");
 
     private static IEnumerable<NamedTensor> ModelTensors(ParameterSet parameters) =>
         parameters.State.Select(parameter => Named(parameter.Name, parameter.Value));
@@ -332,9 +355,15 @@ public sealed class Checkpoint : IDisposable
         ? NamedTensor.Of(name, ElementType.F32, (void*)tensor.Data, tensor.Shape.ToLengths())
         : NamedTensor.Of<float>(name, tensor.Read<float>(), tensor.Shape.ToLengths());
 
-    private static float[] ReadFinite(ITensorArchive archive, string name, Shape shape)
+    private static float[] ReadFinite(ITensorArchive archive, string name, long count)
     {
-        float[] values = new float[shape.Count];
+        if (archive.Entries.TryGetValue(name, out TensorEntry? entry) && (entry.ElementCount != count || count > Array.MaxLength))
+        {
+            throw new RunException($"'{archive.Path}': {name} is {entry}, expected {count} numbers.",
+                "The file is damaged; use another one.");
+        }
+
+        float[] values = new float[entry is null ? 0 : count];
         archive.Read(name, values);
         int bad = Array.FindIndex(values, value => !float.IsFinite(value));
         return bad < 0

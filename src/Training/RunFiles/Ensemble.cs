@@ -62,7 +62,7 @@ public sealed record Ensemble
         string? why;
         try
         {
-            Ensemble? ensemble = JsonSerializer.Deserialize(TextFile.Decode(path, File.ReadAllBytes(path)), RunJson.Default.Ensemble);
+            Ensemble? ensemble = StrictJson.Deserialize(TextFile.Decode(path, File.ReadAllBytes(path)), RunJson.Default.Ensemble);
             if (ensemble is { Members.Count: > 0 })
             {
                 return ensemble;

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Formats;
@@ -110,6 +111,10 @@ public static class FileInspection
                 ElementConversion.ToSingle(array.ElementType, bytes, block.AsSpan(0, length));
                 sums.Add(block.AsSpan(0, length));
             }
+            else if (array.ElementType == ElementType.U64)
+            {
+                sums.Add(MemoryMarshal.Cast<byte, ulong>(bytes));
+            }
             else
             {
                 ElementConversion.ToInt64(array.ElementType, bytes, integers.AsSpan(0, length));
@@ -171,7 +176,7 @@ public static class FileInspection
     {
         try
         {
-            return metadata.TryGetValue(ModelKey, out string? json) ? JsonSerializer.Deserialize(json, RunJson.Default.ModelInfo) : null;
+            return metadata.TryGetValue(ModelKey, out string? json) ? StrictJson.Deserialize(json, RunJson.Default.ModelInfo) : null;
         }
         catch (JsonException)
         {
@@ -197,6 +202,15 @@ public static class FileInspection
             foreach (float value in values)
             {
                 Add(value);
+            }
+        }
+
+        /// <summary>Numbers of which half exceed every <see cref="long"/>.</summary>
+        public void Add(ReadOnlySpan<ulong> values)
+        {
+            foreach (ulong value in values)
+            {
+                Add((double)value);
             }
         }
 

@@ -67,8 +67,11 @@ internal static class PredictionFile
             throw new FileFormatException(path, $"line {record.Line}: expected {Header}", "Train again, or remove the file.");
         }
 
-        return new ClipPrediction(fields[Path], label, Number(fields[Violent]), Number(fields[Loss]),
-            [.. fields.Skip(FirstWeight).Select(Number)]);
+        double violent = Number(fields[Violent]);
+        return violent is < 0 or > 1
+            ? throw new FileFormatException(path, $"line {record.Line}: {fields[Violent]} is no probability",
+                "Train again, or remove the file.")
+            : new ClipPrediction(fields[Path], label, violent, Number(fields[Loss]), [.. fields.Skip(FirstWeight).Select(Number)]);
 
         // Scores are single precision; reading them as such gives exactly the number that the metrics were computed from.
         double Number(string field) => float.TryParse(field, CultureInfo.InvariantCulture, out float value)

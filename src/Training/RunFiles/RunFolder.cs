@@ -133,7 +133,7 @@ public sealed class RunFolder : IDisposable
         try
         {
             return System.IO.File.Exists(file)
-                ? JsonSerializer.Deserialize(System.IO.File.ReadAllText(file), RunJson.Default.TrainingOptions)
+                ? StrictJson.Deserialize(System.IO.File.ReadAllText(file), RunJson.Default.TrainingOptions)
                 : null;
         }
         catch (JsonException)

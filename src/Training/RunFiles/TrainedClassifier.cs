@@ -46,11 +46,23 @@ public sealed class TrainedClassifier : IDisposable
                 $"It knows {string.Join(", ", Classifiers.Names)}.");
         }
 
-        Learner learner = NewLearner(device, info);
+        Classifier model = info.Differences && Classifiers.IsFitted(info.Model)
+            ? throw new RunException($"'{path}' puts differences before a model '{info.Model}', which looks at them itself.",
+                "The file is damaged; use another one.")
+            : NewModel(info);
+        checkpoint.RequireFit(model);
+        FeatureScaler? scaler = checkpoint.ReadScaler();
+        if (scaler is not null && model.IsFitted)
+        {
+            throw new RunException($"'{path}' standardises the features of a model '{info.Model}', which takes them as they are.",
+                "The file is damaged; use another one.");
+        }
+
+        Learner learner = NewLearner(device, model, info);
         try
         {
             checkpoint.LoadModel(learner.Parameters);
-            checkpoint.ReadScaler()?.FoldInto(learner.Model);
+            scaler?.FoldInto(learner.Model);
             return new TrainedClassifier(learner, info) { Familiarity = checkpoint.ReadFamiliarity(), Clips = checkpoint.ReadClips() };
         }
         catch
@@ -65,7 +77,7 @@ public sealed class TrainedClassifier : IDisposable
     /// <param name="first">Where its own features begin in a frame.</param>
     internal TrainedClassifier Widen(IDevice device, ModelInfo info, int first)
     {
-        Learner wide = NewLearner(device, info);
+        Learner wide = NewLearner(device, NewModel(info), info);
         try
         {
             foreach ((Parameter from, Parameter to) in Learner.Parameters.Parameters.Concat(Learner.Parameters.Buffers)
@@ -139,11 +151,9 @@ public sealed class TrainedClassifier : IDisposable
 
     public void Dispose() => Learner.Dispose();
 
-    private static Learner NewLearner(IDevice device, ModelInfo info)
-    {
-        Classifier model = Classifiers.Create(info.Model,
-            new ClassifierOptions(info.Inputs, (float)(info.Dropout ?? 0), Differences: info.Differences));
-        return new Learner(device, model,
-            new LearnerOptions(info.Loss ?? LossInfo.Plain, new AdamOptions { ClipMode = ClipMode.Off }, MixedPrecision: false, Seed: 0));
-    }
+    private static Classifier NewModel(ModelInfo info) => Classifiers.Create(info.Model,
+        new ClassifierOptions(info.Inputs, (float)(info.Dropout ?? 0), Differences: info.Differences));
+
+    private static Learner NewLearner(IDevice device, Classifier model, ModelInfo info) => new(device, model,
+        new LearnerOptions(info.Loss ?? LossInfo.Plain, new AdamOptions { ClipMode = ClipMode.Off }, MixedPrecision: false, Seed: 0));
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using CudaTrainer.Engine.Nn;
 using CudaTrainer.Kernels;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Learning;
@@ -10,6 +11,9 @@ namespace CudaTrainer.Training.RunFiles;
 /// <summary>What a classifier file says about itself, so that nobody feeds it features of another kind.</summary>
 public sealed record ModelInfo
 {
+    /// <summary>Far more features than a frame has, and few enough to count a model's weights.</summary>
+    private const int MostInputs = 1 << 24;
+
     /// <summary>For example <c>lstm-attention</c>.</summary>
     public required string Model { get; init; }
 
@@ -61,6 +65,17 @@ public sealed record ModelInfo
 
     /// <summary>The classes by index.</summary>
     public IReadOnlyList<string> Classes { get; init; } = ["nonviolent", "violent"];
+
+    /// <summary>What no model has, as a damaged or hostile file may say it; null if there is nothing of the kind.</summary>
+    internal string? Problem =>
+        Inputs is < 1 or > MostInputs ? $"{Inputs} features a frame"
+        : Frames < 1 ? $"{Frames} frames a clip"
+        : Dropout is not (null or >= 0 and < 1) ? $"a dropout of {Dropout}"
+        : double.IsNaN(Threshold) ? "no threshold"
+        : !Enum.IsDefined(Stream) ? $"an unknown stream {Stream}"
+        : Classes.Count != Classifier.Classes ? $"{Classes.Count} classes"
+        : Loss is not (null or { ClassWeights.Count: Classifier.Classes, Alpha.Count: Classifier.Classes }) ? "a loss of other classes"
+        : null;
 }
 
 /// <summary>

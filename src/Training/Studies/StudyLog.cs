@@ -79,7 +79,7 @@ internal sealed class StudyLog : IDisposable
         {
             try
             {
-                if (JsonSerializer.Deserialize(line, StudyLineJson.Default.StudyLine) is { } entry)
+                if (StrictJson.Deserialize(line, StudyLineJson.Default.StudyLine) is { } entry)
                 {
                     _runs[entry.Key] = entry.Run;
                 }

@@ -49,7 +49,7 @@ public static class StudyReport
     {
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllText(path), AblationJson.Default.AblationResult) is { Rows: not null } result
+            return StrictJson.Deserialize(File.ReadAllText(path), AblationJson.Default.AblationResult) is { Rows: not null } result
                 ? result
                 : throw new FileFormatException(path, "there are no rows");
         }

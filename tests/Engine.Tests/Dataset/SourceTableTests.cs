@@ -113,6 +113,20 @@ public sealed class SourceTableTests
         CsvFile.Parse("x.csv", $"{CsvFile.Quote(value)},z\n").ShouldHaveSingleItem().Fields.ShouldBe([value, "z"]);
     }
 
+    /// <summary>The file has holes, so it takes no room on the disk.</summary>
+    [Fact]
+    public void A_file_of_the_size_of_a_film_is_refused_before_it_is_read()
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder.File("film.csv");
+        using (FileStream file = File.Create(path))
+        {
+            file.SetLength((1L << 28) + 1);
+        }
+
+        Should.Throw<FileFormatException>(() => CsvFile.Read(path)).Message.ShouldContain("it has 268435457 bytes");
+    }
+
     private static DatasetFolder Folder(string? table)
     {
         DatasetFolder folder = new DatasetFolder().AddClips("fight", 10).AddClips("normal", 10);
