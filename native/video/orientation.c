@@ -70,10 +70,10 @@ void ctv_orient(struct ctv_picture *picture, struct ctv_orientation orientation)
 
 void ctv_displayed_size(AVFormatContext *format, AVStream *stream, const AVFrame *frame, int *width, int *height)
 {
-    const double most_side = 16384, widest = 32;
+    const double most_side = 16384, widest = 32, most_pixels = 64 * 1024 * 1024;
     AVRational pixel = av_guess_sample_aspect_ratio(format, stream, (AVFrame *)frame);
     double shape = pixel.num > 0 && pixel.den > 0 ? av_q2d(pixel) : 1;
-    if (shape > widest || shape < 1 / widest)
+    if (shape > widest || shape < 1 / widest || frame->width * shape * frame->height > most_pixels)
         shape = 1;
     *width = (int)FFMIN(most_side, FFMAX(1, round(frame->width * shape)));
     *height = frame->height;

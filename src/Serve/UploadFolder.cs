@@ -40,7 +40,7 @@ internal sealed class UploadFolder : IDisposable
         {
             if (!File.Exists(Path.Combine(_path, LockName)))
             {
-                Directory.CreateDirectory(_path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+                Make(_path);
                 _lock.Dispose();
                 _lock = Hold(_path);
             }
@@ -74,6 +74,18 @@ internal sealed class UploadFolder : IDisposable
         }
 
         _lock.Dispose();
+    }
+
+    private static void Make(string path)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            Directory.CreateDirectory(path);
+        }
+        else
+        {
+            Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
     }
 
     private static FileStream Hold(string path) =>

@@ -39,8 +39,13 @@ public sealed class FuzzCorpusTests : IDisposable
             foreach (bool tolerates in (bool[])[false, true])
             {
                 VideoReadResult result = VideoReader.TryRead(
-                    file, frames, rgb, motion, new VideoReadOptions { Width = side, Height = side, TolerateDamage = tolerates,
-                        KeepBytes = 0 });
+                    file, frames, rgb, motion, new VideoReadOptions
+                    {
+                        Width = side,
+                        Height = side,
+                        TolerateDamage = tolerates,
+                        KeepBytes = 0
+                    });
 
                 result.Fault.ShouldNotBe(VideoFault.Internal, file);
                 (result.Succeeded || result.Reason.Length > 0).ShouldBeTrue(file);

@@ -1,7 +1,7 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
-using CudaTrainer.Training.Scanning;
 using CudaTrainer.Training.Options;
+using CudaTrainer.Training.Scanning;
 
 namespace CudaTrainer.Cli.Commands;
 

@@ -1,8 +1,6 @@
-using System.Text.Json;
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
-using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Options;

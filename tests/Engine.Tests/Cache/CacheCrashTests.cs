@@ -172,9 +172,9 @@ public sealed class CacheCrashTests : IDisposable
     {
         Gen<int[]> contents = Gen.Choose(0, 20).ArrayOf(6);
         Gen<(int[] Train, int[] Test, int KillAt)> session = from train in contents
-                      from test in contents
-                      from killAt in Gen.Choose(0, 60)
-                      select (Train: train, Test: test, KillAt: killAt);
+                                                             from test in contents
+                                                             from killAt in Gen.Choose(0, 60)
+                                                             select (Train: train, Test: test, KillAt: killAt);
         Prop.ForAll(Arb.From(session.NonEmptyListOf().Resize(6)), sessions =>
         {
             _fixture.Reset();

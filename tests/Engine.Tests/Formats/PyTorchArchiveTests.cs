@@ -127,9 +127,9 @@ public sealed class PyTorchArchiveTests : IDisposable
                     string path = PickleBuilder.StateDictionary(offset, [2, 3], [outer, inner])
                         .ToLegacy(_folder, ("0", PickleBuilder.LegacyFloats(6)));
                     IEnumerable<int> indices = from i in Enumerable.Range(0, 2)
-                                  from j in Enumerable.Range(0, 3)
-                                  select offset + (i * outer)
-                        + (j * inner);
+                                               from j in Enumerable.Range(0, 3)
+                                               select offset + (i * outer)
+                                     + (j * inner);
                     if (offset >= 0 && outer >= 0 && inner >= 0 && indices.All(index => index < 6))
                     {
                         using ITensorArchive archive = TensorArchive.Open(path);

@@ -1,9 +1,9 @@
-using CudaTrainer.Training.Options;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using CudaTrainer.Engine.Tests.Training;
 using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Reporting;
 using CudaTrainer.Training.Studies;
 

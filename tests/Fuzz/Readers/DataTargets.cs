@@ -255,8 +255,12 @@ internal sealed class CsvTarget() : FuzzTarget("csv")
 
 internal sealed class SourcesTarget() : FuzzTarget("sources")
 {
-    private static readonly Dictionary<string, int> Labels = new() { ["violence/a.mp4"] = 1, ["violence/b.mp4"] = 1,
-        ["nonviolence/c.mp4"] = 0 };
+    private static readonly Dictionary<string, int> Labels = new()
+    {
+        ["violence/a.mp4"] = 1,
+        ["violence/b.mp4"] = 1,
+        ["nonviolence/c.mp4"] = 0
+    };
 
     public override IReadOnlyList<byte[]> Words { get; } =
         WordsOf("path,class,source\n", "violence/a.mp4", "\\", "../", "./", "/", "\"", ",", ";", "\n", "violent", "nonviolent",

@@ -69,7 +69,7 @@ internal sealed class OnnxTarget() : FuzzTarget("onnx")
 /// <summary>An upload: a line with the type of its content, one with the name in the address, and the body.</summary>
 internal sealed class UploadTarget() : FuzzTarget("upload")
 {
-    private readonly UploadReader _reader = new(limit: 4096);
+    private readonly UploadReader _reader = new(limit: 4096, UploadFolder.Create());
 
     public override IReadOnlyList<byte[]> Words { get; } =
         WordsOf("multipart/form-data; boundary=b", "--b", "--b--", "\r\n",

@@ -3,8 +3,8 @@ using System.Text.Json;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
-using CudaTrainer.Kernels;
 using CudaTrainer.Formats;
+using CudaTrainer.Kernels;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
@@ -61,7 +61,13 @@ internal sealed class CheckpointTarget() : FuzzTarget("checkpoint")
 
     private static ModelInfo Info => new()
     {
-        Model = Model, Inputs = Inputs, Frames = 3, Backbone = "b", BackboneDescription = "a backbone", Preprocess = "torch", Dropout = 0.5,
+        Model = Model,
+        Inputs = Inputs,
+        Frames = 3,
+        Backbone = "b",
+        BackboneDescription = "a backbone",
+        Preprocess = "torch",
+        Dropout = 0.5,
         Loss = LossInfo.Plain,
     };
 
@@ -229,17 +235,34 @@ internal sealed class RunTarget() : FuzzTarget("run")
 
     internal static ClassificationMetrics Metrics => new()
     {
-        Count = 2, Loss = 1, Accuracy = 0.5, MajorityBaseline = 0.5, BalancedAccuracy = 0.5, Auc = 0.5, PrAuc = 0.5, Precision = 0.5,
-            Recall = 0.5,
-        F1 = 0.5, Class0Accuracy = 0.5, Class1Accuracy = double.NaN, ConfusionMatrix = [[1, 0], [0, 1]], Threshold = 0.5,
+        Count = 2,
+        Loss = 1,
+        Accuracy = 0.5,
+        MajorityBaseline = 0.5,
+        BalancedAccuracy = 0.5,
+        Auc = 0.5,
+        PrAuc = 0.5,
+        Precision = 0.5,
+        Recall = 0.5,
+        F1 = 0.5,
+        Class0Accuracy = 0.5,
+        Class1Accuracy = double.NaN,
+        ConfusionMatrix = [[1, 0], [0, 1]],
+        Threshold = 0.5,
     };
 
     private static byte[] Results() => JsonSerializer.SerializeToUtf8Bytes(
         new TrainingResult
         {
-            Outcome = RunOutcome.Completed, Monitor = "val_loss", CheckpointDir = "run",
+            Outcome = RunOutcome.Completed,
+            Monitor = "val_loss",
+            CheckpointDir = "run",
             Stages = new Dictionary<string, double> { ["train"] = 1 },
-            Device = "cpu", Precision = "fp32", Backbone = "b", Val = Metrics, ValAtHalf = Metrics,
+            Device = "cpu",
+            Precision = "fp32",
+            Backbone = "b",
+            Val = Metrics,
+            ValAtHalf = Metrics,
             Averages = [new AverageResult("ema", "d", "ema_model.safetensors", 3, Metrics, null, Metrics, null)],
         },
         RunJson.Default.TrainingResult);
@@ -257,7 +280,7 @@ internal sealed class ReportTarget() : FuzzTarget("report")
     public override void Read(byte[] input, string folder)
     {
         _run.Read(input, folder);
-        _ = StudyReport.Write([folder], Path.Combine(folder, "page.html"), CancellationToken.None);
+        _ = StudyReport.Write([folder], Path.Combine(folder, "page.html"), overwrite: true, CancellationToken.None);
     }
 
     public override bool IsDocumented(Exception exception) => _run.IsDocumented(exception);
@@ -303,9 +326,18 @@ internal sealed class StudyTarget() : FuzzTarget("study")
     {
         var run = new FoldRun
         {
-            Seed = 1, Fold = 0, Scores = [0.5], Calibrated = [0.5], Threshold = 0.5, Calibration = new PlattScaling(1, 0), Epochs = 2,
-                BestEpoch = 1,
-            SecondsPerEpoch = 1, SecondsToBest = 1, StallFraction = 0, PeakBytes = 10,
+            Seed = 1,
+            Fold = 0,
+            Scores = [0.5],
+            Calibrated = [0.5],
+            Threshold = 0.5,
+            Calibration = new PlattScaling(1, 0),
+            Epochs = 2,
+            BestEpoch = 1,
+            SecondsPerEpoch = 1,
+            SecondsToBest = 1,
+            StallFraction = 0,
+            PeakBytes = 10,
         };
         string line = JsonSerializer.Serialize(new StudyLine("key", run), StudyLineJson.Default.StudyLine);
         yield return Encoding.UTF8.GetBytes($"{line}\n{line.Replace("key", "other", StringComparison.Ordinal)}\n");
