@@ -30,6 +30,14 @@ clips() { # FOLDER: a few drawn clips
     ./cudatrainer demo --clips-only --clips 12 --output "$work/clips" >"$work/clips.log" 2>&1 || die "$(cat "$work/clips.log")"
 }
 
+many() { # N: so many small files, each another; what they hold is made up by tests/faults/fake_video.c
+    mkdir -p "$work/many-$1"
+    awk -v n="$1" -v to="$work/many-$1" 'BEGIN { for (i = 0; i < n; i++) {
+        folder = to "/" (i % 2 ? "violent" : "nonviolent") "/" int(i / 1000)
+        if (i % 1000 < 2) system("mkdir -p " folder)
+        file = folder "/" i ".mp4"; printf "%s%x clip %d", i % 2 ? "v" : "n", (i * 2654435761) % 4294967296, i > file; close(file) } }'
+}
+
 # The steps that are disturbed, each after what the one before has left in $1.
 extract_step() { ./cudatrainer extract --dataset-path "$work/clips/dataset" --stream motion --frames 8 --max-corrupt 0.5 --cache-dir "$1/cache"; }
 train_step() {
@@ -125,15 +133,21 @@ case $kind in
         count=${2:-100000}
         library=$(tool fake_video)
         for n in $((count / 10)) "$count"; do
-            mkdir -p "$work/many-$n"
-            awk -v n="$n" -v to="$work/many-$n" 'BEGIN { for (i = 0; i < n; i++) {
-                folder = to "/" (i % 2 ? "violent" : "nonviolent") "/" int(i / 1000)
-                if (i % 1000 < 2) system("mkdir -p " folder)
-                file = folder "/" i ".mp4"; printf "%s%x clip %d", i % 2 ? "v" : "n", (i * 2654435761) % 4294967296, i > file; close(file) } }'
+            many "$n"
             say "$n clips:"
-            CUDATRAINER_VIDEO_LIB=$library /usr/bin/time -f '%M kB at most, %e s' ./cudatrainer train --dataset-path "$work/many-$n" \
-                --cache-dir "$work/cache-$n" --checkpoint-dir "$work/run-$n" --stream motion --model linear --no-report 2>&1 |
-                grep -E '^time|at most|^error|balanced acc'
+            CUDATRAINER_VIDEO_LIB=$library ./cudatrainer train --dataset-path "$work/many-$n" --cache-dir "$work/cache-$n" \
+                --checkpoint-dir "$work/run-$n" --stream motion --model linear --no-report >"$work/many.log" 2>&1 &
+            started+=($!)
+            most=0
+            while kill -0 $! 2>/dev/null; do
+                process=$(pgrep -P $! dotnet || echo $!)
+                now=$(awk '/RssAnon/ { print $2 }' "/proc/$process/status" 2>/dev/null || echo 0)
+                [ "${now:-0}" -le "$most" ] || most=$now
+                sleep 0.5
+            done
+            wait $! || die "$(tail -5 "$work/many.log")"
+            say "$(grep '^time' "$work/many.log")"
+            say "$most kB of memory of its own at most (what is mapped from files comes and goes)"
         done
         ;;
     serve)
@@ -159,16 +173,18 @@ case $kind in
         say "${2:-20} runs of the tests of what threads hand over, each held up elsewhere: all passed"
         ;;
     soak)
-        clips
-        ./cudatrainer train --dataset-path "$work/clips/dataset" --stream motion --frames 8 --max-corrupt 0.5 --cache-dir "$work/cache" \
-            --model frame-mlp --epochs 100000000 --early-stopping-patience 0 --batch-size 4 --no-report --quiet --checkpoint-dir "$work/run" \
-            >"$work/soak.log" 2>&1 &
+        many 1000
+        CUDATRAINER_VIDEO_LIB=$(tool fake_video) ./cudatrainer train --dataset-path "$work/many-1000" --cache-dir "$work/cache" --stream motion \
+            --model lstm-attention --epochs 1000000 --early-stopping-patience 0 --batch-size 16 --threads 1 --no-report --quiet \
+            --checkpoint-dir "$work/run" >"$work/soak.log" 2>&1 &
         started+=($!)
-        say "minute, resident kB, open files, threads, epochs"
-        for ((i = 0; i <= ${2:-120}; i++)); do
+        soaked=$!
+        say "minute, anonymous kB, open files, threads, epochs"
+        for ((i = 1; i <= ${2:-120}; i++)); do
             sleep 60
-            process=$(pgrep -P $! || echo $!)
-            say "$i, $(awk '/VmRSS/ { print $2 }' "/proc/$process/status"), $(ls "/proc/$process/fd" | wc -l), $(ls "/proc/$process/task" | wc -l), $(($(wc -l <"$work/run/training_history.csv") - 1))"
+            process=$(pgrep -P "$soaked" dotnet || echo "$soaked")
+            epochs=$(wc -l <"$work/run/training_history.csv" 2>/dev/null || echo 1)
+            say "$i, $(awk '/RssAnon/ { print $2 }' "/proc/$process/status"), $(ls "/proc/$process/fd" | wc -l), $(ls "/proc/$process/task" | wc -l), $((epochs - 1))"
         done
         ;;
     *) die "$(sed -n 's/^#   //p' "$0")" ;;

@@ -1,5 +1,4 @@
 using System.Runtime.Versioning;
-using CudaTrainer.Data.Video;
 
 namespace CudaTrainer.Cli.Tests;
 
@@ -18,7 +17,7 @@ public sealed class FolderTests : IDisposable
         foreach (string name in new[] { "Violence/a", "Violence/b", "Violence/deep/c", "Normal/d", "Normal/e", "Normal/f", "Weaponized/g" })
         {
             Directory.CreateDirectory(Path.GetDirectoryName(_folder.File($"clips/{name}"))!);
-            Draw(_folder.File($"clips/{name}.mp4"), name[^1]);
+            StripedClip.Write(_folder.File($"clips/{name}.mp4"), name[^1], frames: 8);
         }
 
         Directory.CreateSymbolicLink(_folder.File("clips/Violence/deep/up"), "..");
@@ -86,22 +85,5 @@ public sealed class FolderTests : IDisposable
         string[] asUser = Environment.IsPrivilegedProcess ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : [];
         return ChildProcess.Run("env", ["--", .. asUser, "dotnet", CommandRunner.ProgramFile, .. arguments], _folder.Path,
             [new("HOME", _folder.Path)]);
-    }
-
-    private static void Draw(string path, int stripe)
-    {
-        using VideoWriter writer = new(path, new VideoWriterOptions { Width = 96, Height = 64, Codec = VideoCodec.Mpeg4 });
-        byte[] rgb = new byte[writer.FrameBytes];
-        for (int frame = 0; frame < 8; frame++)
-        {
-            for (int i = 0; i < rgb.Length; i++)
-            {
-                rgb[i] = (byte)(((i / 3 % 96) + (3 * frame)) * stripe);
-            }
-
-            writer.AddFrame(rgb);
-        }
-
-        writer.Close();
     }
 }

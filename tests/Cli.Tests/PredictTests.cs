@@ -14,11 +14,11 @@ public sealed class PredictTests : IDisposable
         foreach (string name in new[] { "train/violent/a", "train/nonviolent/b", "val/violent/c", "val/nonviolent/d" })
         {
             Directory.CreateDirectory(Path.GetDirectoryName(_folder.File($"clips/{name}"))!);
-            Draw(_folder.File($"clips/{name}.mp4"), 6, name[^1]);
+            StripedClip.Write(_folder.File($"clips/{name}.mp4"), name[^1], 6);
         }
 
-        Draw(_folder.File("long.mp4"), 50, 7);
-        Draw(_folder.File("long2.mp4"), 20, 3);
+        StripedClip.Write(_folder.File("long.mp4"), 7, 50);
+        StripedClip.Write(_folder.File("long2.mp4"), 3, 20);
         CommandOutcome trained = Run("train", "--dataset-path", "clips", "--cache-dir", "cache", "--checkpoint-dir", "run", "--frames", "2",
             "--epochs", "1", "--stream", "motion");
         trained.ExitCode.ShouldBe(0, trained.Error);
@@ -95,21 +95,4 @@ public sealed class PredictTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     private CommandOutcome Run(params string[] arguments) => CommandRunner.RunIn(_folder.Path, [], arguments);
-
-    private static void Draw(string path, int frames, int stripe)
-    {
-        using VideoWriter writer = new(path, new VideoWriterOptions { Width = 96, Height = 64, Codec = VideoCodec.Mpeg4 });
-        byte[] rgb = new byte[writer.FrameBytes];
-        for (int frame = 0; frame < frames; frame++)
-        {
-            for (int i = 0; i < rgb.Length; i++)
-            {
-                rgb[i] = (byte)(((i / 3 % 96) + (3 * frame)) * stripe);
-            }
-
-            writer.AddFrame(rgb);
-        }
-
-        writer.Close();
-    }
 }

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using CudaTrainer.Data.Video;
 
 namespace CudaTrainer.Cli.Tests;
 
@@ -18,7 +17,7 @@ public sealed class TrainedOnce : IDisposable
             {
                 string path = Folder.File($"clips/{split}/{name}.mp4");
                 Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-                Draw(path, 3 + (2 * clips++));
+                StripedClip.Write(path, 3 + (2 * clips++));
             }
         }
 
@@ -34,23 +33,6 @@ public sealed class TrainedOnce : IDisposable
     }
 
     public void Dispose() => Folder.Dispose();
-
-    private static void Draw(string path, int stripe)
-    {
-        using VideoWriter writer = new(path, new VideoWriterOptions { Width = 96, Height = 64, Codec = VideoCodec.Mpeg4 });
-        byte[] rgb = new byte[writer.FrameBytes];
-        for (int frame = 0; frame < 6; frame++)
-        {
-            for (int i = 0; i < rgb.Length; i++)
-            {
-                rgb[i] = (byte)(((i / 3 % 96) + (3 * frame)) * stripe);
-            }
-
-            writer.AddFrame(rgb);
-        }
-
-        writer.Close();
-    }
 }
 
 /// <summary>Several answers taken together by the built program.</summary>

@@ -1,4 +1,3 @@
-using CudaTrainer.Data.Video;
 using CudaTrainer.Formats;
 
 namespace CudaTrainer.Cli.Tests;
@@ -15,7 +14,7 @@ public sealed class StartFileTests : IDisposable
             foreach (string name in new[] { "violent", "nonviolent" })
             {
                 Directory.CreateDirectory(_folder.File($"clips/{name}"));
-                Draw(_folder.File($"clips/{name}/{i}.mp4"), (2 * i) + name.Length);
+                StripedClip.Write(_folder.File($"clips/{name}/{i}.mp4"), (2 * i) + name.Length);
             }
         }
 
@@ -76,21 +75,4 @@ public sealed class StartFileTests : IDisposable
 
     private CommandOutcome Train(params string[] options) => CommandRunner.RunIn(_folder.Path, [],
         ["train", "--dataset-path", "clips", "--cache-dir", "cache", "--frames", "2", "--preset", "original", .. options]);
-
-    private static void Draw(string path, int stripe)
-    {
-        using VideoWriter writer = new(path, new VideoWriterOptions { Width = 96, Height = 64, Codec = VideoCodec.Mpeg4 });
-        byte[] rgb = new byte[writer.FrameBytes];
-        for (int frame = 0; frame < 6; frame++)
-        {
-            for (int i = 0; i < rgb.Length; i++)
-            {
-                rgb[i] = (byte)(((i / 3 % 96) + (3 * frame)) * stripe);
-            }
-
-            writer.AddFrame(rgb);
-        }
-
-        writer.Close();
-    }
 }

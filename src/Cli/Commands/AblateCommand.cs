@@ -43,22 +43,9 @@ internal sealed class AblateCommand : CliCommand<AblateOptions>
     protected override int Run(AblateOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
-            RunHost.Show(terminal, observer, () => Ablation.Execute(options.Study, options.LeaveOneOut, observer, stop), result =>
-            {
-                if (options.Json)
-                {
-                    terminal.WriteJson(result);
-                }
-                else
-                {
-                    Write(result, terminal);
-                }
-            });
-            if (!options.Json)
-            {
-                terminal.Output.WriteLine($"written to {options.Study.Output}");
-            }
-
+            RunHost.ShowWritten(terminal, observer,
+                () => Ablation.Execute(options.Study, options.LeaveOneOut, observer, stop), options.Json,
+                result => Write(result, terminal), options.Study.Output);
             return ExitCode.Ok;
         });
 

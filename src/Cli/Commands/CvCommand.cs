@@ -45,23 +45,9 @@ internal sealed class CvCommand : CliCommand<CvOptions>
     protected override int Run(CvOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
-            RunHost.Show(terminal, observer,
-                () => CrossValidation.Execute(options.Study, observer, stop, options.ModelOutput, options.Overwrite), result =>
-            {
-                if (options.Json)
-                {
-                    terminal.WriteJson(result);
-                }
-                else
-                {
-                    Write(result, terminal);
-                }
-            });
-            if (!options.Json)
-            {
-                terminal.Output.WriteLine($"written to {options.Study.Output}");
-            }
-
+            RunHost.ShowWritten(terminal, observer,
+                () => CrossValidation.Execute(options.Study, observer, stop, options.ModelOutput, options.Overwrite), options.Json,
+                result => Write(result, terminal), options.Study.Output);
             return ExitCode.Ok;
         });
 

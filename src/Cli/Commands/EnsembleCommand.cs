@@ -45,22 +45,9 @@ internal sealed class EnsembleCommand : CliCommand<EnsembleCommandOptions>
     protected override int Run(EnsembleCommandOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
-            RunHost.Show(terminal, observer, () => EnsembleRun.Execute(options.Run with { Members = arguments }, observer, stop), ensemble =>
-            {
-                if (options.Json)
-                {
-                    terminal.WriteJson(ensemble);
-                }
-                else
-                {
-                    Write(ensemble, terminal);
-                }
-            });
-            if (!options.Json)
-            {
-                terminal.Output.WriteLine($"written to {options.Run.Output}");
-            }
-
+            RunHost.ShowWritten(terminal, observer,
+                () => EnsembleRun.Execute(options.Run with { Members = arguments }, observer, stop), options.Json,
+                result => Write(result, terminal), options.Run.Output);
             return ExitCode.Ok;
         });
 

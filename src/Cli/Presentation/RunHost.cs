@@ -21,6 +21,19 @@ internal static class RunHost
         }
     }
 
+    /// <summary>As <see cref="Show"/>: as JSON, or for people with the place where it was written.</summary>
+    /// <param name="show">For people.</param>
+    /// <param name="place">Where <paramref name="find"/> has written it.</param>
+    public static void ShowWritten<TResult>(Terminal terminal, RunPresenter presenter, Func<TResult> find, bool json, Action<TResult> show,
+        string place)
+    {
+        Show(terminal, presenter, find, json ? terminal.WriteJson : show);
+        if (!json)
+        {
+            terminal.Output.WriteLine($"written to {place}");
+        }
+    }
+
     /// <summary>Shows what a command has found, also where its files could not be written.</summary>
     /// <param name="find">Finds it and writes its files.</param>
     /// <param name="show">On standard output.</param>
