@@ -1,6 +1,6 @@
 # Everything a fresh machine needs: `make demo` and `make test` set up, build and run by themselves.
 .DEFAULT_GOAL := build
-.PHONY: help setup build demo test test-all crash-test fuzz gpu-kit gpu-check bench study ptxas format clean
+.PHONY: help setup build demo test test-all crash-test fuzz hunt gpu-kit gpu-check bench study ptxas format clean
 
 help:      ## What each target does
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -20,6 +20,9 @@ test:      ## Build and run every test; ends with "N passed, N failed"
 test-all: build ## test, the slow tests, every SIMD level, a few kills, the GPU kit and the format check
 	@scripts/crash-test.sh 2
 	@scripts/test.sh --all
+
+hunt: build ## One of the other hunts of docs/reliability.md: KIND="faults", "kills 60", "serve 30", "soak 120" …
+	@scripts/hunt.sh $(KIND)
 
 gpu-kit: setup ## Make artifacts/cudatrainer-gpu-kit.tar.xz, which checks a machine with an NVIDIA GPU without network or SDK
 	@scripts/gpu-kit.sh

@@ -8,4 +8,4 @@ dataset=$(realpath "${1:?give the folder of clips}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 ./cudatrainer cv --dataset-path "$dataset" --stream motion --model linear --threshold half --seeds 1 \
-    --output "$work/cv" --cache-dir "$work/cache" --model-output src/Training/Bundled/motion.safetensors
+    --output "$work/cv" --cache-dir "$work/cache" --model-output src/Training/Bundled/motion.safetensors --overwrite
