@@ -158,7 +158,7 @@ public sealed class SeveralAnswersTests : IClassFixture<TrainedOnce>, IDisposabl
         }
 
         Run([.. line, "--csv"])
-            .Output.Split('\n')[0].ShouldEndWith(",error,dropout_mean,dropout_standard_deviation,entropy,mutual_information");
+            .Output.Split('\n')[0].ShouldContain(",error,dropout_mean,dropout_standard_deviation,entropy,mutual_information");
         Run(line).Output.ShouldContain(" ± ");
         Run([.. line, "--window", "1"]).ExitCode.ShouldBe(2);
         Train("sure", "--stream", "motion", "--dropout", "0");

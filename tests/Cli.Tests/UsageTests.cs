@@ -8,7 +8,7 @@ public class UsageTests
     [InlineData("trian", "unknown command \"trian\"; did you mean train?")]
     [InlineData("evalute --checkpoint x", "unknown command \"evalute\"; did you mean evaluate?")]
     [InlineData("cache inof", "unknown command \"cache inof\"; did you mean cache info?")]
-    [InlineData("cache", "cache needs one of: info, verify, clear")]
+    [InlineData("cache", "cache needs one of: info, verify, clear, prune")]
     [InlineData("--quite", "unknown option --quite; did you mean --quiet?")]
     [InlineData("zzzzzz", "unknown command \"zzzzzz\"")]
     public void Unknown_commands_suggest_the_nearest(string line, string expected)
@@ -191,7 +191,7 @@ public class UsageTests
 
     [Fact]
     public void An_unknown_command_of_a_group_names_those_that_there_are() => CommandRunner.RunInside("cache", "bogus").ErrorLines[0]
-        .ShouldBe("error: unknown command \"cache bogus\"; cache needs one of: info, verify, clear");
+        .ShouldBe("error: unknown command \"cache bogus\"; cache needs one of: info, verify, clear, prune");
 
     [Theory]
     [InlineData("train --", "--epochs --batch-size --no-shuffle --config --quiet")]

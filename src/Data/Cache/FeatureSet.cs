@@ -224,9 +224,10 @@ public sealed unsafe class FeatureSet : IDisposable
                 return [.. rows.Select(record => record.Fields[column])];
             }
         }
-        catch (Exception exception) when (exception is FileFormatException or IOException)
+        catch (FileFormatException)
         {
-            // The list only describes rows; someone else's may look different.
+            // The list only describes rows; someone else's may look different. One that cannot be read is an error: without it clips would
+            // silently have other groups.
         }
 
         return null;

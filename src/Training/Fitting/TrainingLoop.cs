@@ -34,7 +34,6 @@ internal sealed class TrainingLoop : IDisposable
     private readonly BatchLoader _loader;
     private readonly Evaluator _validation;
     private readonly WarmupCosine _schedule;
-    private readonly int _clips;
     private readonly int _stepsPerEpoch;
     private readonly FeatureScaler? _scaler;
     private readonly TensorBoardLog? _board;
@@ -65,8 +64,8 @@ internal sealed class TrainingLoop : IDisposable
         _loader = replicas.NewLoader(train, options.BatchSize, scaler,
             augmentation.IsActive ? new FeatureAugmentation(augmentation, options.Seed, views) : null);
         _validation = new Evaluator(replicas, val, options.BatchSize, scaler);
-        _clips = ClipsAnEpoch();
-        _stepsPerEpoch = (_clips + options.BatchSize - 1) / options.BatchSize;
+        RequireClipsToNormalise();
+        _stepsPerEpoch = (train.Count + options.BatchSize - 1) / options.BatchSize;
         _schedule = new WarmupCosine(
             options.LearningRate, options.LrSchedule == LearningRateSchedule.Constant ? options.LearningRate : options.MinLearningRate,
                 (long)options.WarmupEpochs * _stepsPerEpoch, (long)options.Epochs * _stepsPerEpoch);
@@ -226,7 +225,7 @@ internal sealed class TrainingLoop : IDisposable
     {
         if (_loadedEpoch != epoch)
         {
-            _loader.Start(EpochOrder.Of(_train.Count, _options.Seed, epoch, _options.Shuffle)[.._clips], firstBatch, epoch);
+            _loader.Start(EpochOrder.Of(_train.Count, _options.Seed, epoch, _options.Shuffle), firstBatch, epoch);
             _loadedEpoch = epoch;
         }
     }
@@ -408,16 +407,15 @@ internal sealed class TrainingLoop : IDisposable
     private double ThresholdOf(Evaluation val) => _options.Threshold == ThresholdRule.Half ? 0.5 : val.BestThreshold();
 
     /// <summary>
-    /// Batch normalisation takes mean and deviation over the clips of a batch: one clip is its own mean, and nothing is left. A last batch
-    /// of one clip is therefore left out, another one each epoch.
+    /// Batch normalisation takes mean and deviation over the clips of a batch: one clip is its own mean, and nothing is left.
     /// </summary>
     /// <exception cref="RunException">Every batch would be of one clip.</exception>
-    private int ClipsAnEpoch()
+    private void RequireClipsToNormalise()
     {
         int batch = _options.BatchSize, parts = _options.SyncBatchNorm ? 1 : _replicas.Size;
         if (_replicas.Lead.Parameters.Buffers.Count == 0)
         {
-            return _train.Count;
+            return;
         }
 
         if (batch / parts < 2)
@@ -431,12 +429,9 @@ internal sealed class TrainingLoop : IDisposable
 
         if (_train.Count > batch && _train.Count % batch == 1)
         {
-            Say(Severity.Info, $"{_train.Count} clips in batches of {batch} leave one over, which batch normalisation cannot take alone: " +
-                "each epoch leaves out one clip");
-            return _train.Count - 1;
+            Say(Severity.Info, $"{_train.Count} clips in batches of {batch} leave one over, from which a model with batch normalisation " +
+                $"learns nothing; another {SettingName.Of(nameof(TrainingOptions.BatchSize))} would not");
         }
-
-        return _train.Count;
     }
 
     private void Say(Severity severity, string text) => _observer.Message(severity, text);

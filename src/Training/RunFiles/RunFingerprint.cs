@@ -13,7 +13,7 @@ internal static class RunFingerprint
     /// <summary>What a fingerprint calls <see cref="IdentityOf"/> of the train split.</summary>
     public const string TrainingClips = "training clips";
 
-    /// <summary>Ends the names of what is said of the data, which <c>--accept-changed-data</c> lets change.</summary>
+    /// <summary>Ends the names of what is said of the data, which <see cref="TrainingOptions.AcceptChangedData"/> lets change.</summary>
     private static readonly string[] OfData = ["names", "labels", "groups", "features"];
 
     private static readonly TrainingOptions Defaults = new();
