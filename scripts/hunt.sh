@@ -2,7 +2,7 @@
 # Looks for what goes wrong without a word: docs/reliability.md. Needs the built ./cudatrainer; not part of make test.
 #   scripts/hunt.sh faults [STEP]     every STEP-th call to the file system fails once, in extraction, training and export
 #   scripts/hunt.sh full [STEP]       the disk is full from every STEP-th byte of a run or a cache on
-#   scripts/hunt.sh kills [N]         kill -9, N times each in extraction and training, and in export
+#   scripts/hunt.sh kills [N [M]]     kill -9, N times each in extraction and training, M times in export
 #   scripts/hunt.sh clips [N]         a data set of N small clips, features made up: time and peak memory
 #   scripts/hunt.sh serve [MINUTES]   64 clients, slow, broken and hostile ones among them: memory and answers
 #   scripts/hunt.sh order [N]         threads held up at their hand-overs: loader, team, replicas and cache, N times
@@ -111,10 +111,10 @@ case $kind in
         done
         ;;
     kills)
-        scripts/crash-test.sh "${2:-60}"
+        [ "${2:-60}" -eq 0 ] || scripts/crash-test.sh "${2:-60}"
         undisturbed
         missing=0
-        for ((i = 1; i <= ${2:-60}; i++)); do
+        for ((i = 1; i <= ${3:-${2:-60}}; i++)); do
             rm -f "$work/expected/model.onnx"
             export_step "$work/expected" >"$work/export.log" 2>&1 &
             started+=($!)
@@ -124,10 +124,11 @@ case $kind in
             wait $! 2>/dev/null || true
             [ -e "$work/expected/model.onnx" ] || missing=$((missing + 1))
             cp "$work/expected/model.onnx" "$work/killed.onnx" 2>/dev/null || cp /dev/null "$work/killed.onnx"
+            rm -f "$work/expected/model.onnx"
             export_step "$work/expected" >"$work/export.log" 2>&1 || die "export $i does not go on"
             [ ! -s "$work/killed.onnx" ] || cmp "$work/killed.onnx" "$work/expected/model.onnx" >&2 || die "export $i: half a file"
         done
-        say "export: ${2:-60} kills, $missing before the file was there; never half a file"
+        say "export: ${3:-${2:-60}} kills, $missing before the file was there; never half a file"
         ;;
     clips)
         count=${2:-100000}
