@@ -161,7 +161,8 @@ static int32_t receive_frames(struct ctv_stream *stream, ctv_frame_sink *sink, v
             continue;
         }
         failures = 0;
-        if (ctv_log_inventions() > stream->inventions || stream->frame->decode_error_flags != 0 || stream->frame->flags & AV_FRAME_FLAG_CORRUPT)
+        if (ctv_log_inventions() > stream->inventions || stream->frame->decode_error_flags != 0 ||
+            stream->frame->flags & AV_FRAME_FLAG_CORRUPT)
             note_damage(stream, AVERROR_INVALIDDATA);
         stream->inventions = ctv_log_inventions();
         ctv_timeline_add(&stream->timeline, stream->format, stream->video, stream->frame);
