@@ -3,8 +3,8 @@ namespace CudaTrainer.Formats;
 /// <summary>A Keras file seen under our names and in our layouts. Disposing it closes the file.</summary>
 /// <remarks>
 /// Layers are found by name if the file, or a model that is one of its layers, has all of them, else by position among the layers with
-/// weights, as Keras does; the weights of a layer by the last part of their names if those are known, else by position. So every spelling of
-/// names that Keras ever had is accepted.
+/// weights, as Keras does; the weights of a layer by the last part of their names if those are known, else by position. So every spelling
+/// of names that Keras ever had is accepted.
 /// </remarks>
 public sealed class KerasNames : ITensorArchive
 {

@@ -28,8 +28,8 @@ public static class VideoServer
         VideoQueue queue = new(options.Queue, TimeSpan.FromMinutes(options.Keep), TimeProvider.System);
         WebPage page = WebPage.Load();
         VideoApi api = new(
-            page, new RequestGuard(address, page.ContentSecurityPolicy), queue, folder, new UploadReader(options.MaxUploadBytes, folder), () =>
-                HealthOf(predictor, options, version, queue), stop);
+            page, new RequestGuard(address, page.ContentSecurityPolicy), queue, folder,
+            new UploadReader(options.MaxUploadBytes, folder), () => HealthOf(predictor, options, version, queue), stop);
         using HttpServer server = new(address, options.Port);
         string url = Start(server, api, options);
         if (!IPAddress.IsLoopback(address))

@@ -1,5 +1,3 @@
-using CudaTrainer.Data.Video;
-
 namespace CudaTrainer.Cli.Tests;
 
 /// <summary>
@@ -67,38 +65,20 @@ public class BadClipTests
             Directory.CreateDirectory(folder.File($"clips/{name}"));
         }
 
-        Draw(folder.File($"{Train}/good.mp4"), 12, 1);
-        Draw(folder.File("clips/train/nonviolent/a.mp4"), 12, 2);
-        Draw(folder.File("clips/val/violent/b.mp4"), 12, 3);
-        Draw(folder.File("clips/val/nonviolent/c.mp4"), 12, 4);
-        Draw(folder.File($"{Train}/one-frame.mp4"), 1, 5);
-        Draw(folder.File("other.mkv"), 12, 6);
+        StripedClip.Write(folder.File($"{Train}/good.mp4"), stripe: 1, frames: 12);
+        StripedClip.Write(folder.File("clips/train/nonviolent/a.mp4"), stripe: 2, frames: 12);
+        StripedClip.Write(folder.File("clips/val/violent/b.mp4"), stripe: 3, frames: 12);
+        StripedClip.Write(folder.File("clips/val/nonviolent/c.mp4"), stripe: 4, frames: 12);
+        StripedClip.Write(folder.File($"{Train}/one-frame.mp4"), stripe: 5, frames: 1);
+        StripedClip.Write(folder.File("other.mkv"), stripe: 6, frames: 12);
         File.Move(folder.File("other.mkv"), folder.File($"{Train}/matroska.avi"));
-        Draw(folder.File("long.mp4"), 40, 7);
+        StripedClip.Write(folder.File("long.mp4"), stripe: 7, frames: 40);
         byte[] content = File.ReadAllBytes(folder.File("long.mp4"));
         File.WriteAllBytes(folder.File($"{Train}/truncated.mp4"), content[..(content.Length * 3 / 5)]);
         File.WriteAllBytes(folder.File($"{Train}/empty.mp4"), []);
         File.WriteAllText(folder.File($"{Train}/text.mp4"), "404 Not Found\n");
         File.WriteAllBytes(folder.File($"{Train}/sound.mp4"), Silence());
         TemporaryFolder.MakeFifo(folder.File($"{Train}/fifo.mp4"));
-    }
-
-    /// <summary>A clip of moving stripes.</summary>
-    private static void Draw(string path, int frames, int stripe)
-    {
-        using VideoWriter writer = new(path, new VideoWriterOptions { Width = 96, Height = 64, Codec = VideoCodec.Mpeg4 });
-        byte[] rgb = new byte[writer.FrameBytes];
-        for (int frame = 0; frame < frames; frame++)
-        {
-            for (int i = 0; i < rgb.Length; i++)
-            {
-                rgb[i] = (byte)(((i / 3 % 96) + (3 * frame)) * stripe);
-            }
-
-            writer.AddFrame(rgb);
-        }
-
-        writer.Close();
     }
 
     /// <summary>A tenth of a second of silence: a WAV file.</summary>

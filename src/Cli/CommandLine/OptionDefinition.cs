@@ -80,7 +80,9 @@ internal sealed class OptionDefinition
     /// <summary>Without dashes.</summary>
     public string SettingName => _setting.Name;
 
-    /// <summary>Tells a record of options of features or of training, if this is an option of one, which settings somebody asked for.</summary>
+    /// <summary>
+    /// Tells a record of options of features or of training, if this is an option of one, which settings somebody asked for.
+    /// </summary>
     public void TellGiven(object options, IReadOnlySet<string> given)
     {
         if (Part(options) is FeatureOptions)

@@ -11,7 +11,8 @@ internal sealed record CacheClearOptions
     [Setting(SettingGroup.Data, "The feature cache", Placeholder = "DIR", Kind = "folder")]
     public string CacheDir { get; init; } = new FeatureOptions().CacheDir;
 
-    [Setting(SettingGroup.Data, "Only what the stored splits do not need: leftovers, and features of other kinds that were put aside or not finished")]
+    [Setting(SettingGroup.Data,
+        "Only what the stored splits do not need: leftovers, and features of other kinds that were put aside or not finished")]
     public bool Stale { get; init; }
 }
 

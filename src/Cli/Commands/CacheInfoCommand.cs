@@ -70,8 +70,8 @@ internal sealed class CacheInfoCommand : CliCommand<CacheInfoOptions>
         {
             output.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                    $"Put aside or not finished: {partial.Rows} clips in {partial.Path} ({MetricText.Size(partial.Bytes)}); an extract or " +
-                        $"train that wants them takes them from there."));
+                    $"Put aside or not finished: {partial.Rows} clips in {partial.Path} ({MetricText.Size(partial.Bytes)}); an extract " +
+                        $"or train that wants them takes them from there."));
         }
 
         if (info.Writer is { } process)

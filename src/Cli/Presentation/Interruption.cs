@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace CudaTrainer.Cli.Presentation;
 
 /// <summary>
-/// Ctrl-C, SIGTERM and, where it is not ignored as under nohup, SIGHUP: the first asks the run to stop in order, the second ends the process
-/// at once, and so does the time when stopping in order takes too long.
+/// Ctrl-C, SIGTERM and, where it is not ignored as under nohup, SIGHUP: the first asks the run to stop in order, the second ends the
+/// process at once, and so does the time when stopping in order takes too long.
 /// </summary>
 internal sealed partial class Interruption : IDisposable
 {
@@ -74,7 +74,8 @@ internal sealed partial class Interruption : IDisposable
 
     private void Overdue()
     {
-        _terminal.Error.WriteLine($"what is at work does not stop within {Patience.TotalSeconds:0} s: ended at once; what was saved before stays");
+        _terminal.Error.WriteLine(
+            $"what is at work does not stop within {Patience.TotalSeconds:0} s: ended at once; what was saved before stays");
         End();
     }
 

@@ -103,10 +103,13 @@ internal sealed class ClipFolder
             {
                 // What a commit put aside is on the disk, and is checked when it is used; reading all of it would take as long as that.
                 bool isRecent = File.GetLastWriteTimeUtc(path) > folder._committed;
-                folder.Recent += isRecent ? 1 : 0;
                 if (!(isRecent ? folder.Read(path, File.ReadAllBytes(path), rowBytes) : folder.ReadEnd(path, rowBytes)))
                 {
                     folder._unusable.Add(path);
+                }
+                else if (isRecent && !folder._lost.Contains(System.IO.Path.GetFileNameWithoutExtension(path)))
+                {
+                    folder.Recent++;
                 }
             }
             catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)

@@ -227,7 +227,8 @@ public sealed class FeatureCache : IDisposable
             var losses = new LossReport(resolved);
             losses.Check(policy, maxCorrupt);
             bool changed = Write([.. dataset.Splits.Select(split =>
-                new SplitImage(new SplitFiles(Directory, split), Key, resolved[split], policy == CorruptPolicy.Zeros))], ContentsOf(dataset));
+                new SplitImage(new SplitFiles(Directory, split), Key, resolved[split], policy == CorruptPolicy.Zeros))],
+            ContentsOf(dataset));
             List<ResolvedClip> rows = [.. resolved.Values.SelectMany(split => split).Where(clip => clip.Row is not null)];
             int extracted = rows.Count(row => _planned.Contains(row.Clip.ContentHash));
             if (changed)
@@ -402,8 +403,8 @@ public sealed class FeatureCache : IDisposable
         int unused = _rows.Keys.Count(hash => !wanted.Contains(hash));
         if (unused > 0)
         {
-            yield return $"The cache '{Directory}' also holds the features of {unused} videos that are not in this dataset. They are kept; " +
-                "'cudatrainer cache prune' removes such.";
+            yield return $"The cache '{Directory}' also holds the features of {unused} videos that are not in this dataset. They are " +
+                "kept; 'cudatrainer cache prune' removes such.";
         }
     }
 

@@ -18,6 +18,7 @@ public sealed unsafe class FeatureSet : IDisposable
     private readonly MappedNpy _features;
     private readonly int[] _labels;
     private readonly RowsFile? _description;
+    private readonly Lazy<string[]> _contents;
 
     private FeatureSet(DatasetSplit split, MappedNpy features, int[] labels, SplitFiles files, RowsFile? description)
     {
@@ -30,6 +31,9 @@ public sealed unsafe class FeatureSet : IDisposable
             ?? [.. Enumerable.Range(0, Count).Select(row => $"row {row} of {System.IO.Path.GetFileName(files.Features)}")];
         Sources = ReadColumn(files, "source", Count) ?? Names;
         Key = description?.Key ?? [];
+        _contents = new(() => [.. Enumerable.Range(0, Count).Select(row => description is null
+            ? Convert.ToHexStringLower(SHA256.HashData(new ReadOnlySpan<byte>(_features.RowPointer(row), (int)RowBytes)))
+            : description.Rows[row].ContentHash)]);
     }
 
     public DatasetSplit Split { get; }
@@ -123,11 +127,9 @@ public sealed unsafe class FeatureSet : IDisposable
 
     /// <summary>
     /// What a clip is, whatever it is called: of the cache the SHA-256 of the video, of other files that of the clip's numbers, which
-    /// reads them.
+    /// the first call reads.
     /// </summary>
-    public string ContentOf(int row) => _description is { } description
-        ? description.Rows[row].ContentHash
-        : Convert.ToHexStringLower(SHA256.HashData(new ReadOnlySpan<byte>(_features.RowPointer(row), (int)RowBytes)));
+    public string ContentOf(int row) => _contents.Value[row];
 
     /// <summary>What a row holds: <see cref="ContentOf"/>, and of the cache the checksum of the numbers that were made of it.</summary>
     public string FeaturesOf(int row) => _description is { } description

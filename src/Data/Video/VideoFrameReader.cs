@@ -67,7 +67,9 @@ public sealed unsafe class VideoFrameReader : IDisposable
     /// <summary>How reading ended, once <see cref="Next"/> has returned null. A fault does not take back the frames before it.</summary>
     public VideoReadResult Result { get; private set; }
 
-    /// <summary>The frame rate that the container claims, once there is a frame; (0, 1) when it claims none. It does not tell the time.</summary>
+    /// <summary>
+    /// The frame rate that the container claims, once there is a frame; (0, 1) when it claims none. It does not tell the time.
+    /// </summary>
     public FrameRate Rate => _worker.Rate;
 
     /// <summary>The size of each frame, once there is one.</summary>

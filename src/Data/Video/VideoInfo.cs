@@ -2,7 +2,9 @@ namespace CudaTrainer.Data.Video;
 
 /// <summary>What decoding a video showed, as opposed to what its container claims.</summary>
 /// <param name="DecodedFrames">Frames that really decode.</param>
-/// <param name="Width">Pixels across, as displayed (with the shape of the pixels and the rotation that the metadata say), before resizing.</param>
+/// <param name="Width">
+/// Pixels across, as displayed (with the shape of the pixels and the rotation that the metadata say), before resizing.
+/// </param>
 /// <param name="Height">Pixels down, likewise.</param>
 /// <param name="FrameRate">
 /// Frames per second: the mean by the time stamps, or what the container says where that is within half a percent; 0 when unknown.

@@ -53,8 +53,8 @@ public sealed unsafe class VideoWriter : IDisposable
     /// <summary>Appends one frame.</summary>
     /// <param name="rgb">[height, width, 3].</param>
     /// <param name="seconds">
-    /// When it is shown, with <see cref="VideoWriterOptions.HasTimes"/>. A frame that would take the place of the one before it, because the
-    /// container knows one rate only, is left out.
+    /// When it is shown, with <see cref="VideoWriterOptions.HasTimes"/>. A frame that would take the place of the one before it, because
+    /// the container knows one rate only, is left out.
     /// </param>
     /// <exception cref="VideoException">Encoding or writing failed.</exception>
     public void AddFrame(ReadOnlySpan<byte> rgb, double seconds = 0)

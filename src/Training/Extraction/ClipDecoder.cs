@@ -143,7 +143,8 @@ internal sealed class ClipDecoder : IDisposable
 
                 if (_verifiesContent && !IsAsFound(_clips[index]))
                 {
-                    result = new VideoReadResult(VideoFault.Unreadable, "the file was replaced or written to while it was read", result.Info);
+                    result = new VideoReadResult(
+                        VideoFault.Unreadable, "the file was replaced or written to while it was read", result.Info);
                 }
 
                 if (result.Succeeded && _view.ChangesPictures)

@@ -2,7 +2,9 @@ using CudaTrainer.Kernels.Cpu;
 
 namespace CudaTrainer.Training.Features;
 
-/// <summary>Neighbouring numbers that are reduced to principal components by themselves: of a frame's features or of a clip's statistics.</summary>
+/// <summary>
+/// Neighbouring numbers that are reduced to principal components by themselves: of a frame's features or of a clip's statistics.
+/// </summary>
 /// <param name="First">Place of the first.</param>
 /// <param name="Count">How many.</param>
 /// <param name="Components">As many as clips in the hundreds can say something about, or as many as are wanted.</param>

@@ -31,6 +31,7 @@ public sealed record SweepStep(int Step, double LearningRate, double Loss, doubl
 public sealed record LearningRateSweep(IReadOnlyList<SweepStep> Steps, double? Suggestion, bool Diverged)
 {
     private const double Smoothing = 0.9;
+
     /// <summary>A smoothed loss of this many times the smallest ends the sweep.</summary>
     private const double Divergence = 4;
 

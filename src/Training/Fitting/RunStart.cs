@@ -97,10 +97,10 @@ internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunF
             throw new RunException(
                 $"'{path}' belongs to another run: {string.Join("; ", changed[false].Concat(changed[true]))}.",
                 changed[false].Any()
-                    ? "Resume with the same options and data (epochs, patience, threads, workers, logging may change), or start anew with " +
-                        $"{SettingName.Of(nameof(TrainingOptions.InitialWeights))}."
-                    : $"Restore the data, start anew with {SettingName.Of(nameof(TrainingOptions.InitialWeights))}, or go on all the same " +
-                        $"with {accept}.");
+                    ? "Resume with the same options and data (epochs, patience, threads, workers, logging may change), or start anew " +
+                        $"with {SettingName.Of(nameof(TrainingOptions.InitialWeights))}."
+                    : $"Restore the data, start anew with {SettingName.Of(nameof(TrainingOptions.InitialWeights))}, or go on all the " +
+                        $"same with {accept}.");
         }
 
         if (changed[true].Any())

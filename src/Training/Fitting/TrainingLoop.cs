@@ -421,8 +421,8 @@ internal sealed class TrainingLoop : IDisposable
         if (batch / parts < 2)
         {
             throw new RunException(
-                $"{SettingName.Of(nameof(TrainingOptions.BatchSize))} {batch}{(parts > 1 ? $" on {parts} replicas" : "")} is one clip at a " +
-                    $"time, and '{_options.Model}' normalises over the clips of a batch: it would learn nothing.",
+                $"{SettingName.Of(nameof(TrainingOptions.BatchSize))} {batch}{(parts > 1 ? $" on {parts} replicas" : "")} is one clip at " +
+                    $"a time, and '{_options.Model}' normalises over the clips of a batch: it would learn nothing.",
                 $"Give {SettingName.Of(nameof(TrainingOptions.BatchSize))} {2 * parts} or more, or a " +
                     $"{SettingName.Of(nameof(TrainingOptions.Model))} without batch normalisation, such as linear.");
         }

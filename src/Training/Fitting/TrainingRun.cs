@@ -336,8 +336,7 @@ public sealed class TrainingRun : IDisposable
     {
         StartFiles.RequireFit(_options, _options.Stream.Dimension());
 
-        // Virtual devices share the threads that one could have for itself.
-        using CpuDevice? whole = _device.Devices.Count > 1 && _device.Device is CpuDevice ? new CpuDevice(DeviceChoice.MostThreads(_options.Threads)) : null;
+        using CpuDevice? whole = _device.WholeCpu(_options.Threads);
         new FeaturePipeline(_options, whole is null ? _device.Devices : [whole], _backbone!, _observer, _clock, _processes, _trace)
             .Run(stop, _recipe.Dataset);
     }

@@ -198,8 +198,8 @@ internal sealed class ClassifierGroup : IDisposable
             if (seen[m] > 0 && set.Split != DatasetSplit.Train)
             {
                 observer.Message(Severity.Warning,
-                    $"{seen[m]} of the {set.Count} clips of {set.Split.Name()} are clips that '{_files[m]}' was trained on, whatever they " +
-                        "are called: the figures are too good. Measure on clips that it has not seen");
+                    $"{seen[m]} of the {set.Count} clips of {set.Split.Name()} are clips that '{_files[m]}' was trained on, whatever " +
+                        "they are called: the figures are too good. Measure on clips that it has not seen");
             }
         }
 

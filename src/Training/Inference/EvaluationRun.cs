@@ -165,8 +165,8 @@ public static class EvaluationRun
         {
             classifier.RequireFits(set);
             int seen = classifier.SeenOf(set, observer);
-            Add(set.Split.Name(), classifier.Evaluate(new SplitRows(set), BatchSize, stop), classifier.UnfamiliarShare(new SplitRows(set)));
-            metrics[set.Split.Name()] = metrics[set.Split.Name()] with { TrainedOn = seen };
+            Add(set.Split.Name(), classifier.Evaluate(new SplitRows(set), BatchSize, stop), classifier.UnfamiliarShare(new SplitRows(set)),
+                seen);
             if (options.Tta)
             {
                 using FeatureViews others = FeatureViews.Open(options.FeaturesDir ?? options.Features.CacheDir, views, set);
@@ -177,11 +177,12 @@ public static class EvaluationRun
 
         return metrics;
 
-        void Add(string name, Evaluation evaluation, double? unfamiliar = null) =>
+        void Add(string name, Evaluation evaluation, double? unfamiliar = null, int? seen = null) =>
             metrics[name] = evaluation.MetricsAt(threshold) with
             {
                 Intervals = Bootstrap.Intervals(evaluation.Labels, evaluation.Scores, threshold),
                 UnfamiliarShare = unfamiliar,
+                TrainedOn = seen,
             };
     }
 

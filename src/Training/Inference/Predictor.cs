@@ -104,7 +104,8 @@ public sealed class Predictor : IDisposable
     public IReadOnlyDictionary<string, Prediction> Whole(IReadOnlyList<string> paths, Action<ExtractionProgress> progress,
         CancellationToken stop)
     {
-        int views = _options.Tta ? ClipView.ForPrediction : 1, workers = _options.Workers > 0 ? DeviceChoice.MostThreads(_options.Workers) : Environment.ProcessorCount;
+        int views = _options.Tta ? ClipView.ForPrediction : 1;
+        int workers = _options.Workers > 0 ? DeviceChoice.MostThreads(_options.Workers) : Environment.ProcessorCount;
         Clip[] clips = [.. paths.Select(path => new Clip(path, path, 0, path, path))];
         Dictionary<string, Prediction> predictions = [];
         for (int view = 0; view < views; view++)

@@ -17,7 +17,9 @@ internal static class VideoAnnotation
     private static readonly (byte R, byte G, byte B) Red = (220, 40, 40), Green = (60, 170, 80), Dark = (24, 24, 24),
         White = (255, 255, 255);
 
-    /// <summary>Writes <paramref name="target"/> with the source's frames, their times and its size as displayed; without its sound.</summary>
+    /// <summary>
+    /// Writes <paramref name="target"/> with the source's frames, their times and its size as displayed; without its sound.
+    /// </summary>
     /// <param name="prediction">With windows and events; at least one window.</param>
     /// <exception cref="RunException">The video cannot be written so.</exception>
     public static void Write(Prediction prediction, string target, TimeSpan timeLimit, Action<double> progress, CancellationToken stop)

@@ -36,7 +36,8 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
             ? OpenNamed(name, threads, mixedPrecision)
             : OpenNamed(name, useful, mixedPrecision) is var choice && choice.IsCuda ? choice : choice with
             {
-                Reason = $"{choice.Reason}; {useful} threads instead of {threads}, {ThreadsPerProcessor} for each processor of this machine",
+                Reason = $"{choice.Reason}; {useful} threads instead of {threads}, {ThreadsPerProcessor} for each processor of this " +
+                    "machine",
             };
     }
 
@@ -45,6 +46,14 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
     /// and stop the machine from doing anything else.
     /// </summary>
     public static int MostThreads(int asked) => Math.Min(asked, ThreadsPerProcessor * Environment.ProcessorCount);
+
+    /// <summary>
+    /// One CPU device for work that is not shared out among devices, since virtual devices split the threads that one could have for
+    /// itself.
+    /// </summary>
+    /// <param name="threads">As in <see cref="Open"/>.</param>
+    /// <returns>Null when the first device is as good: there is one only, or it is not a CPU.</returns>
+    internal CpuDevice? WholeCpu(int threads) => Devices.Count > 1 && Device is CpuDevice ? new CpuDevice(MostThreads(threads)) : null;
 
     private static DeviceChoice OpenNamed(string name, int threads, bool? mixedPrecision)
     {
@@ -117,8 +126,8 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
 
         if (name is "auto" or "cpu")
         {
-            return new DeviceChoice([new CpuDevice(threads > 0 ? MostThreads(threads) : Math.Max(1, Environment.ProcessorCount / processes.LocalSize))],
-                reason);
+            int share = Math.Max(1, Environment.ProcessorCount / processes.LocalSize);
+            return new DeviceChoice([new CpuDevice(threads > 0 ? MostThreads(threads) : share)], reason);
         }
 
         throw new RunException($"{SettingName.Of(nameof(TrainingOptions.Device))} {name} does not go together with " +

@@ -49,19 +49,22 @@ internal static class ComparisonPage
             return html.ToMarkup();
         }
 
-        (RunRecord Run, string Name, ClassificationMetrics Metrics)[] ranked =
-            finished.OrderByDescending(run => run.Metrics.BalancedAccuracy).ToArray();
-        (RunRecord Run, string Name, ClassificationMetrics Metrics) best = ranked[0], next = ranked[1];
         if (WhyNotRanked(finished.Select(run => run.Run).ToArray()) is { } reason)
         {
             html.Add($"<div class=\"verdict\"><p>These runs are not ranked: {reason}.</p></div>");
             return html.ToMarkup();
         }
 
+        (RunRecord Run, string Name, ClassificationMetrics Metrics)[] ranked =
+            finished.OrderByDescending(run => run.Metrics.BalancedAccuracy).ToArray();
+        (RunRecord Run, string Name, ClassificationMetrics Metrics) best = ranked[0], next = ranked[1];
         (double low, _) = Interval.OfShare(best.Metrics.Accuracy, best.Metrics.Count);
         string chance = low > next.Metrics.Accuracy ? "The lead over the next one is larger than the 95 % interval of its accuracy."
             : "The lead is smaller than the 95 % interval of its accuracy: with so many clips, that may be chance.";
-        html.Add($"<div class=\"verdict\"><p><strong>{best.Name}</strong> has the highest balanced accuracy: {Numbers.Percent(best.Metrics.BalancedAccuracy)} of {Numbers.Plural(best.Metrics.Count, best.Run.Result?.Test is null ? "validation clip" : "test clip")}; {next.Name} follows with {Numbers.Percent(next.Metrics.BalancedAccuracy)}. {chance}</p><p>Whoever chooses the best of several runs by their test figures uses the test clips up: the figure of the winner flatters it.</p></div>");
+        string clips = Numbers.Plural(best.Metrics.Count, best.Run.Result?.Test is null ? "validation clip" : "test clip");
+        html.Add($"<div class=\"verdict\"><p><strong>{best.Name}</strong> has the highest balanced accuracy: ");
+        html.Add($"{Numbers.Percent(best.Metrics.BalancedAccuracy)} of {clips}; {next.Name} follows with ");
+        html.Add($"{Numbers.Percent(next.Metrics.BalancedAccuracy)}. {chance}</p><p>Whoever chooses the best of several runs by their test figures uses the test clips up: the figure of the winner flatters it.</p></div>");
         return html.ToMarkup();
     }
 
@@ -80,8 +83,8 @@ internal static class ComparisonPage
         int common = clips.Aggregate((IEnumerable<(string, int)>)clips[0], (all, some) => all.Intersect(some)).Count();
         return clips.All(some => some.Count == common) && finished.All(run => Reported(run)!.Count == Reported(finished[0])!.Count)
             ? null
-            : $"they were measured on other {split} clips ({string.Join(", ", clips.Select(some => some.Count))}, of which {common} are in " +
-                $"all of them). Train them with the same {SettingName.Of(nameof(TrainingOptions.Seed))}, " +
+            : $"they were measured on other {split} clips ({string.Join(", ", clips.Select(some => some.Count))}, of which {common} are " +
+                $"in all of them). Train them with the same {SettingName.Of(nameof(TrainingOptions.Seed))}, " +
                 $"{SettingName.Of(nameof(TrainingOptions.Split))} and {SettingName.Of(nameof(TrainingOptions.Groups))}";
     }
 

@@ -82,15 +82,14 @@ public sealed class Checkpoint : IDisposable
     public static void SaveModel(string path, Learner learner, ModelInfo info, FeatureScaler? scaler, string? kerasPath = null,
         Familiarity? familiarity = null, ClipContents? clips = null)
     {
-        var metadata = new Dictionary<string, string> { [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo) };
-        Dictionary<string, string> ofClips = clips is null ? [] : new() { [ClipsKey] = clips.ToText() };
+        Dictionary<string, string> metadata = new() { [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo) };
         Tensor values = learner.Parameters.Values;
         float[] trained = scaler is null ? [] : values.Read<float>();
         scaler?.FoldInto(learner.Model);
         try
         {
             SafetensorsWriter.Write(path, [.. ModelTensors(learner.Parameters), .. FamiliarityTensors(familiarity)],
-                new Dictionary<string, string>(metadata.Concat(ofClips)));
+                new Dictionary<string, string>(metadata.Concat(OfClips(clips))));
             if (kerasPath is not null)
             {
                 Dictionary<string, Parameter> byName = learner.Parameters.State.ToDictionary(parameter => parameter.Name);
@@ -110,7 +109,6 @@ public sealed class Checkpoint : IDisposable
     internal static void SaveFull(string path, Learner learner, ModelInfo info, TrainingState state, FeatureScaler? scaler = null,
         WeightAverages? averages = null, ClipContents? clips = null)
     {
-        Dictionary<string, string> ofClips = clips is null ? [] : new() { [ClipsKey] = clips.ToText() };
         IEnumerable<NamedTensor> input = scaler is null
             ? []
             : [NamedTensor.Of<float>(InputMean, scaler.Mean, scaler.Mean.Length),
@@ -133,12 +131,14 @@ public sealed class Checkpoint : IDisposable
             path,
             [.. ModelTensors(learner.Parameters), Named(FirstMoments, optimizer.FirstMoments),
                 Named(SecondMoments, optimizer.SecondMoments), .. input, .. averaged],
-            new Dictionary<string, string>(ofClips)
+            new Dictionary<string, string>(OfClips(clips))
             {
                 [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo),
                 [StateKey] = JsonSerializer.Serialize(state, RunJson.Default.TrainingState),
             });
     }
+
+    private static Dictionary<string, string> OfClips(ClipContents? clips) => clips is null ? [] : new() { [ClipsKey] = clips.ToText() };
 
     /// <summary>Gives every replica the model: <see cref="LoadModel(ParameterSet)"/>.</summary>
     internal void LoadModel(ReplicaGroup replicas)

@@ -53,5 +53,6 @@ public sealed class ClipContents
         return new ClipContents(sorted);
     }
 
-    private static ulong Digest(string content) => BinaryPrimitives.ReadUInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(content)));
+    private static ulong Digest(string content) =>
+        BinaryPrimitives.ReadUInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(content)));
 }

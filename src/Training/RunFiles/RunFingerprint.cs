@@ -7,7 +7,9 @@ using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Training.RunFiles;
 
-/// <summary>What makes a run that run and no other: what decides the training, and the clips that it learns from and is judged by.</summary>
+/// <summary>
+/// What makes a run that run and no other: what decides the training, and the clips that it learns from and is judged by.
+/// </summary>
 internal static class RunFingerprint
 {
     /// <summary>What a fingerprint calls <see cref="IdentityOf"/> of the train split.</summary>

@@ -316,8 +316,7 @@ internal sealed class Study : IDisposable
         TrainingOptions run = recipe.Options;
         using BackboneChoice backbone = BackboneChoice.Open(run);
 
-        // Virtual devices share the threads that one could have for itself.
-        using CpuDevice? whole = device.Devices.Count > 1 && device.Device is CpuDevice ? new CpuDevice(DeviceChoice.MostThreads(run.Threads)) : null;
+        using CpuDevice? whole = device.WholeCpu(run.Threads);
         new FeaturePipeline(run, whole is null ? device.Devices : [whole], backbone, observer, new StageClock()).Run(stop, recipe.Dataset);
     }
 
