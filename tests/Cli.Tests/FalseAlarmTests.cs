@@ -157,7 +157,8 @@ public sealed class FalseAlarmTests : IClassFixture<WatchedOnce>, IDisposable
     [Fact]
     public void A_video_of_one_frame_carries_its_warning()
     {
-        using (VideoWriter writer = new(_folder.File("one.mp4"), new VideoWriterOptions { Width = 96, Height = 64, Codec = VideoCodec.Mpeg4 }))
+        using (VideoWriter writer = new(
+            _folder.File("one.mp4"), new VideoWriterOptions { Width = 96, Height = 64, Codec = VideoCodec.Mpeg4 }))
         {
             writer.AddFrame(new byte[writer.FrameBytes]);
             writer.Close();

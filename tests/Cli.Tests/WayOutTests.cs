@@ -65,7 +65,8 @@ public sealed class WayOutTests : IDisposable
     {
         foreach (string log in (string[])["/dev/full", "&-"])
         {
-            CommandOutcome trained = Shell($"train --features-dir features --checkpoint-dir unread --overwrite --model frame-mlp --epochs 3 2>{log}");
+            CommandOutcome trained = Shell(
+                $"train --features-dir features --checkpoint-dir unread --overwrite --model frame-mlp --epochs 3 2>{log}");
 
             trained.ExitCode.ShouldBe(0, log);
             trained.Output.ShouldContain("Results of the best checkpoint");

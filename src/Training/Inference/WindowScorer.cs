@@ -123,13 +123,30 @@ internal sealed class WindowScorer(
 
         VideoFrame At(long index) => ring[index % MostFrames]!;
 
+        // The held frames of a window, from the first to past the last.
+        (long First, long Past) Within(double from, double to)
+        {
+            long first = oldest;
+            while (first < count && At(first).Seconds < from - Slack)
+            {
+                first++;
+            }
+
+            long past = first;
+            while (past < count && At(past).Seconds < to - Slack)
+            {
+                past++;
+            }
+
+            return (first, past);
+        }
+
         // After a window: the next that the latest frame or an earlier one is in.
         void SkipEmpty()
         {
             window++;
-            bool hasFrames = Enumerable.Range(0, (int)(count - oldest)).Any(i => At(oldest + i).Seconds is var time &&
-                time >= (window * plan.Stride) - Slack && time < (window * plan.Stride) + plan.Length - Slack);
-            if (!hasFrames)
+            (long first, long past) = Within(window * plan.Stride, (window * plan.Stride) + plan.Length);
+            if (past == first)
             {
                 window = Math.Max(window, (long)Math.Floor((latest - plan.Length + Slack) / plan.Stride) + 1);
             }
@@ -138,15 +155,7 @@ internal sealed class WindowScorer(
         void Score(double start, double windowEnd)
         {
             stop.ThrowIfCancellationRequested();
-            long first = oldest, past;
-            for (; first < count && At(first).Seconds < start - Slack; first++)
-            {
-            }
-
-            for (past = first; past < count && At(past).Seconds < windowEnd - Slack; past++)
-            {
-            }
-
+            (long first, long past) = Within(start, windowEnd);
             covered = windowEnd;
             if (past == first)
             {

@@ -64,7 +64,8 @@ internal static class ComparisonPage
         string clips = Numbers.Plural(best.Metrics.Count, best.Run.Result?.Test is null ? "validation clip" : "test clip");
         html.Add($"<div class=\"verdict\"><p><strong>{best.Name}</strong> has the highest balanced accuracy: ");
         html.Add($"{Numbers.Percent(best.Metrics.BalancedAccuracy)} of {clips}; {next.Name} follows with ");
-        html.Add($"{Numbers.Percent(next.Metrics.BalancedAccuracy)}. {chance}</p><p>Whoever chooses the best of several runs by their test figures uses the test clips up: the figure of the winner flatters it.</p></div>");
+        html.Add($"{Numbers.Percent(next.Metrics.BalancedAccuracy)}. {chance}</p><p>Whoever chooses the best of several runs by their ");
+        html.Add($"test figures uses the test clips up: the figure of the winner flatters it.</p></div>");
         return html.ToMarkup();
     }
 

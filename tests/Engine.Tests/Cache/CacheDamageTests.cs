@@ -40,6 +40,11 @@ public sealed class CacheDamageTests : IDisposable
             [$"'{_fixture.File("train_features.npy")}', row 2", $"'{_fixture.File("train_features.npy")}', row 3"]);
         CacheMaintenance.MarkDamaged(_fixture.Directory).ShouldBe(2);
 
+        using (FeatureCache cache = _fixture.Open())
+        {
+            cache.Notes.ShouldNotContain(note => note.Contains("interrupted"), "rows that were lost are no videos that were extracted");
+        }
+
         _fixture.Run(_dataset).Planned.ShouldBe(2);
         _fixture.Snapshot().ShouldBe(CacheFixture.Undisturbed(_dataset));
         CacheInspector.Verify(_fixture.Directory).Problems.ShouldBeEmpty();

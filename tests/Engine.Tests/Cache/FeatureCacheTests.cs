@@ -324,7 +324,8 @@ public sealed class FeatureCacheTests : IDisposable
         {
             CacheLockedException refusal = Should.Throw<CacheLockedException>(() => _fixture.Open());
             refusal.Holder.ShouldBe(Environment.ProcessId);
-            refusal.Message.ShouldStartWith($"The cache '{_fixture.Directory}' is being written by process {Environment.ProcessId}, since ");
+            refusal.Message.ShouldStartWith(
+                $"The cache '{_fixture.Directory}' is being written by process {Environment.ProcessId}, since ");
             refusal.Message.ShouldEndWith(" UTC. Wait until it has finished, stop it, or choose another CacheDir.");
         }
 

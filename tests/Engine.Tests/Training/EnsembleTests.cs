@@ -156,7 +156,8 @@ public sealed class EnsembleTests : IDisposable
 
         observer.Messages.Count(message => message.Severity == Severity.Warning).ShouldBe(1, string.Join('\n', observer.Messages));
         observer.Messages.First(message => message.Severity == Severity.Warning)
-            .Text.ShouldContain($"22 of the 22 clips of val are clips that '{_fixture.File(runs[0])}/best_model.safetensors' was trained on");
+            .Text.ShouldContain(
+                $"22 of the 22 clips of val are clips that '{_fixture.File(runs[0])}/best_model.safetensors' was trained on");
     }
 
     public void Dispose() => _fixture.Dispose();

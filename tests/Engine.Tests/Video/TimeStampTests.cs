@@ -18,7 +18,11 @@ public sealed class TimeStampTests : IDisposable
         Assert.SkipUnless(VideoWriter.CanEncode(codec), $"this FFmpeg cannot encode {codec}");
 
         // As a camera in the dark: 30 frames a second, then 5, with jitter.
-        double[] times = [.. Enumerable.Range(0, 30).Select(i => i / 30.0), .. Enumerable.Range(0, 10).Select(i => 1 + (i / 5.0) + (i % 3 * 0.011))];
+        double[] times =
+        [
+            .. Enumerable.Range(0, 30).Select(i => i / 30.0),
+            .. Enumerable.Range(0, 10).Select(i => 1 + (i / 5.0) + (i % 3 * 0.011)),
+        ];
         string path = Write($"clip.{container}", codec, times);
 
         (double[] seconds, VideoInfo info) = Read(path);
@@ -119,7 +123,8 @@ public sealed class TimeStampTests : IDisposable
 
     public void Dispose() => _clips.Dispose();
 
-    private static VideoReadResult One(string path) => VideoReader.TryRead(path, 1, new byte[3], new VideoReadOptions { Width = 1, Height = 1 });
+    private static VideoReadResult One(string path) =>
+        VideoReader.TryRead(path, 1, new byte[3], new VideoReadOptions { Width = 1, Height = 1 });
 
     private string Broadcast(string name, int frames, VideoCodec codec = VideoCodec.Mpeg2) => _clips.Write(name, frames,
         new VideoWriterOptions { Width = 96, Height = 64, Codec = codec, Quality = 100 }, (frame, rgb) => rgb.Fill((byte)(4 * frame)));
