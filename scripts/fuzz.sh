@@ -17,11 +17,11 @@ output=artifacts/fuzz
 prepare_managed() {
     scripts/native.sh
     say "building the readers with counters of their branches"
-    quietly artifacts/fuzz-build.log dotnet build tests/Fuzz -c Release -p:RunAnalyzers=false -v quiet
+    quietly artifacts/fuzz-build.log dotnet build tests/Fuzzer -c Release -p:RunAnalyzers=false -v quiet
     rm -rf $output/bin
     mkdir -p $output
-    cp -r artifacts/bin/Fuzz/release $output/bin
-    quietly artifacts/fuzz-instrument.log dotnet $output/bin/CudaTrainer.Fuzz.dll instrument $output/bin
+    cp -r artifacts/bin/Fuzzer/release $output/bin
+    quietly artifacts/fuzz-instrument.log dotnet $output/bin/CudaTrainer.Fuzzer.dll instrument $output/bin
 }
 
 # A few frames of every codec in every usual container: small, so that many inputs are tried.
@@ -80,7 +80,7 @@ prepare_video() {
     # shellcheck disable=SC2086
     quietly artifacts/fuzz-video.log clang -g -O1 -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
         -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Inative/video \
-        tests/Fuzz/video/video_fuzzer.c $(ls native/video/*.c) $flags -lm -o $output/video-fuzzer
+        tests/Fuzzer/video/video_fuzzer.c $(ls native/video/*.c) $flags -lm -o $output/video-fuzzer
     make_videos $output/video-seeds
 }
 
@@ -117,7 +117,7 @@ rm -rf $output/findings-before
 prepare_managed
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
-    mapfile -t targets < <(dotnet $output/bin/CudaTrainer.Fuzz.dll list)
+    mapfile -t targets < <(dotnet $output/bin/CudaTrainer.Fuzzer.dll list)
     if command -v clang >/dev/null && command -v ffmpeg >/dev/null; then
         targets+=(video)
     else
@@ -138,7 +138,7 @@ for target in "${targets[@]}"; do
         prepare_video
         hunt_video $video_share || clean=false
     else
-        dotnet $output/bin/CudaTrainer.Fuzz.dll hunt "$target" $output $share "$executions" "$seed" || clean=false
+        dotnet $output/bin/CudaTrainer.Fuzzer.dll hunt "$target" $output $share "$executions" "$seed" || clean=false
     fi
 done
 

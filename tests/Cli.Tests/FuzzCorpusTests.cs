@@ -1,6 +1,6 @@
 using CudaTrainer.Data.Video;
 using CudaTrainer.Formats;
-using CudaTrainer.Fuzz;
+using CudaTrainer.Fuzzer;
 
 namespace CudaTrainer.Cli.Tests;
 

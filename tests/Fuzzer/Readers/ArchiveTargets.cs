@@ -3,7 +3,7 @@ using System.Text;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
 
-namespace CudaTrainer.Fuzz.Readers;
+namespace CudaTrainer.Fuzzer.Readers;
 
 /// <summary>What targets of tensor archives share.</summary>
 internal static class Archives

@@ -1,6 +1,6 @@
-using CudaTrainer.Fuzz.Readers;
+using CudaTrainer.Fuzzer.Readers;
 
-namespace CudaTrainer.Fuzz;
+namespace CudaTrainer.Fuzzer;
 
 /// <summary>Every reader that is hunted in.</summary>
 internal static class Targets

@@ -1,6 +1,6 @@
 using System.IO.MemoryMappedFiles;
 
-namespace CudaTrainer.Fuzz;
+namespace CudaTrainer.Fuzzer;
 
 /// <summary>
 /// What a worker leaves in a file that outlives it, whatever ends it: how far it came, and the input that it is at. Writing there takes

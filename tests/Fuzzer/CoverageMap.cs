@@ -2,7 +2,7 @@ using System.Numerics;
 using System.Runtime.InteropServices;
 using SharpFuzz.Common;
 
-namespace CudaTrainer.Fuzz;
+namespace CudaTrainer.Fuzzer;
 
 /// <summary>
 /// Which branches an input takes, and about how often, by the counters that SharpFuzz puts into the assemblies. Without these (in tests)

@@ -1,4 +1,4 @@
-namespace CudaTrainer.Fuzz;
+namespace CudaTrainer.Fuzzer;
 
 /// <summary>The folder of the inputs that showed a fault, one for each fault.</summary>
 internal sealed class Findings(string folder)

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
-using CudaTrainer.Fuzz;
+using CudaTrainer.Fuzzer;
 using SharpFuzz;
 
 switch (args)

@@ -14,7 +14,7 @@ using CudaTrainer.Training.Reporting;
 using CudaTrainer.Training.RunFiles;
 using CudaTrainer.Training.Studies;
 
-namespace CudaTrainer.Fuzz.Readers;
+namespace CudaTrainer.Fuzzer.Readers;
 
 /// <summary>Any file that <c>inspect</c> takes, with every number read.</summary>
 internal sealed class InspectTarget() : FuzzTarget("inspect")

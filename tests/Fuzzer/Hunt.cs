@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 
-namespace CudaTrainer.Fuzz;
+namespace CudaTrainer.Fuzzer;
 
 /// <summary>
 /// Starts workers for a target one after another until the time is over: a reader may end its whole process. This process itself runs no

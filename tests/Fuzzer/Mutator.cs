@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 
-namespace CudaTrainer.Fuzz;
+namespace CudaTrainer.Fuzzer;
 
 /// <summary>Changes inputs at random; the same seed gives the same changes.</summary>
 internal sealed class Mutator(ulong seed, IReadOnlyList<byte[]> words)

@@ -1,7 +1,7 @@
 using System.Text;
 using CudaTrainer.Formats;
 
-namespace CudaTrainer.Fuzz;
+namespace CudaTrainer.Fuzzer;
 
 /// <summary>A reader of the product and what it takes to feed it.</summary>
 /// <param name="name">As the script and the folders of inputs call it.</param>

@@ -1,4 +1,4 @@
-namespace CudaTrainer.Fuzz;
+namespace CudaTrainer.Fuzzer;
 
 /// <summary>Where things lie.</summary>
 internal static class Places

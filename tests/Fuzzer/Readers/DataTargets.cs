@@ -4,7 +4,7 @@ using CudaTrainer.Data.Dataset;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.RunFiles;
 
-namespace CudaTrainer.Fuzz.Readers;
+namespace CudaTrainer.Fuzzer.Readers;
 
 /// <summary>The files of a feature cache, with checksums that fit.</summary>
 internal static class CacheFiles

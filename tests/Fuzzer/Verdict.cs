@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace CudaTrainer.Fuzz;
+namespace CudaTrainer.Fuzzer;
 
 /// <summary>What one input made of a reader.</summary>
 /// <param name="Fault">Tells faults apart: the kind, and the method of ours that it came from.</param>

@@ -7,7 +7,7 @@ using CudaTrainer.Serve;
 using CudaTrainer.Training.Options;
 using Microsoft.AspNetCore.Http;
 
-namespace CudaTrainer.Fuzz.Readers;
+namespace CudaTrainer.Fuzzer.Readers;
 
 /// <summary>A file of options: whatever it holds, the reader lists what is wrong and throws nothing.</summary>
 internal sealed class ConfigTarget() : FuzzTarget("config")

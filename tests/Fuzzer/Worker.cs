@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
 
-namespace CudaTrainer.Fuzz;
+namespace CudaTrainer.Fuzzer;
 
 /// <summary>
 /// Feeds one reader with changed inputs until the time is over. An input that takes a branch of the reader for the first time is kept and

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace CudaTrainer.Fuzz;
+namespace CudaTrainer.Fuzzer;
 
 /// <summary>
 /// Several files in one input: before each stands a line <c>=== NAME</c>. Whatever a mutation makes of these lines, the result is a
