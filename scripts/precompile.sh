@@ -11,7 +11,7 @@ case $(uname -m) in
 esac
 
 packages=${NUGET_PACKAGES:-$HOME/.nuget/packages}/microsoft.netcore.app.crossgen2.linux-$architecture
-newest() { find "$packages" -path '*/tools/crossgen2' -type f 2>/dev/null | sort -V | tail -1; }
+newest() { { find "$packages" -path '*/tools/crossgen2' -type f 2>/dev/null || true; } | sort -V | tail -1; }
 compiler=$(newest)
 if [ -z "$compiler" ]; then
     dotnet restore src/Cli -r "linux-$architecture" -p:PublishReadyToRun=true \

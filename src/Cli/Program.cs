@@ -58,7 +58,10 @@ internal static class Program
         }
 
         CommandLineRequest request = parser.Parse(arguments);
-        Terminal terminal = new(output, error, settings, request.Arguments.Quiet, request.Arguments.Debug, request.Json);
+        Terminal terminal = new(output, error, settings, request.Arguments.Quiet, request.Arguments.Debug)
+        {
+            Json = request.Json,
+        };
         try
         {
             int code = Run(request, terminal);

@@ -37,9 +37,11 @@ public sealed class JsonOutputTests : IDisposable
     [InlineData(1, "predict clip.mp4 --checkpoint none.safetensors --json", "'none.safetensors' does not exist")]
     [InlineData(1, "report nowhere --json", "nowhere")]
     [InlineData(2, "train --features-dir features --epochs 0 --json", "--epochs: 0 is out of range")]
+    [InlineData(1, "train --features-dir nowhere --config json.json", "nowhere/train_features.npy' does not exist")]
     [InlineData(2, "trian --json", "unknown command \"trian\"")]
     public void A_failure_is_an_object_too(int code, string line, string expected)
     {
+        File.WriteAllText(_folder.File("json.json"), """{"json": true}""");
         CommandOutcome outcome = CommandRunner.RunIn(_folder.Path, [], line.Split(' '));
 
         outcome.ExitCode.ShouldBe(code);

@@ -60,6 +60,11 @@ public sealed class SeveralAnswersTests : IClassFixture<TrainedOnce>, IDisposabl
         file.RootElement.GetProperty("test").GetProperty("intervals").GetProperty("auc").GetProperty("low")
             .ValueKind.ShouldBe(JsonValueKind.Number);
 
+        CommandOutcome views = Run("predict", "clips/test", "--checkpoint", "first", "--tta");
+        views.ExitCode.ShouldBe(1);
+        views.Error.ShouldContain("The model looks at motion alone");
+        views.Error.ShouldContain("Leave --tta out");
+
         double[] first = Predicted("first"), second = Predicted("second"), both = Predicted("both/ensemble.json");
         first.ShouldNotBe(second);
         both.ShouldBe([.. first.Zip(second, (a, b) => (a + b) / 2)], 1e-12);

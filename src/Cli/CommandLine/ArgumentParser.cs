@@ -33,7 +33,7 @@ internal sealed partial class ArgumentParser
 
     public const string ConfigOption = "--config";
 
-    private const string JsonOption = "--json", HelpWord = "help";
+    private const string HelpWord = "help";
 
     public ArgumentParser(IReadOnlyList<CliCommand> commands)
     {
@@ -113,14 +113,15 @@ internal sealed partial class ArgumentParser
                 problems.Add(Needs(parse.CommandResult.Command));
             }
 
-            return new(null, help, version, new([], [], null, quiet, debug, problems), group, arguments.Contains(JsonOption));
+            return new(null, help, version, new([], [], null, quiet, debug, problems), group,
+                arguments.Contains(CliCommand.JsonOption));
         }
 
         List<GivenOption> given = GivenOptions(parse, command, problems);
         List<string> positional = Positional(parse, command, problems);
         string? config = SingleValue(parse.GetResult(_config), ConfigOption, "a JSON file", problems);
         return new(command, help, version, new(given, positional, config, quiet, debug, problems),
-            Json: given.Any(option => option is { Name: JsonOption, Text: "true" }));
+            Json: CliCommand.AsksForJson(given));
     }
 
     /// <summary>Words <c>@FILE</c> give way to what the file holds; where there is no such file, they are words like others.</summary>

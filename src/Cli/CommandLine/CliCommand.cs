@@ -8,6 +8,8 @@ namespace CudaTrainer.Cli.CommandLine;
 /// <summary>A command, as the parser, help and the reference see it.</summary>
 internal abstract class CliCommand
 {
+    internal const string JsonOption = "--json";
+
     /// <summary>For example <c>train</c>, or <c>cache info</c>.</summary>
     public abstract string Name { get; }
 
@@ -28,6 +30,10 @@ internal abstract class CliCommand
 
     public abstract IReadOnlyList<OptionDefinition> Options { get; }
 
+    /// <summary>Whether results are wanted as JSON; of several values the last holds.</summary>
+    internal static bool AsksForJson(IReadOnlyList<GivenOption> given) =>
+        given.LastOrDefault(option => option.Name == JsonOption).Text == "true";
+
     /// <returns>The exit code.</returns>
     public abstract int Execute(ParsedArguments arguments, Terminal terminal);
 }
@@ -45,7 +51,9 @@ internal abstract class CliCommand<TOptions> : CliCommand
     public sealed override int Execute(ParsedArguments arguments, Terminal terminal)
     {
         List<string> problems = [.. arguments.Problems];
-        TOptions options = Bind(Given(arguments, problems), problems, out HashSet<string> misread);
+        IReadOnlyList<GivenOption> given = Given(arguments, problems);
+        terminal.Json = AsksForJson(given);
+        TOptions options = Bind(given, problems, out HashSet<string> misread);
         if (ArgumentProblem(arguments.Arguments.Count) is { } problem)
         {
             problems.Add($"{ArgumentPlaceholder}: {problem}");

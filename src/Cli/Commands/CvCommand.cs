@@ -1,6 +1,7 @@
 using System.Globalization;
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Engine.Nn;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Studies;
 
@@ -59,7 +60,7 @@ internal sealed class CvCommand : CliCommand<CvOptions>
             folds.Row(
                 Whole(fold.Seed), Whole(fold.Fold), Whole(fold.TrainClips), Whole(fold.ValClips), Whole(fold.TestClips),
                 MetricText.Percent(fold.BalancedAccuracy), Number(fold.Auc), Number(fold.Threshold),
-                $"{fold.BestEpoch} of {fold.Epochs}");
+                Classifiers.IsFitted(result.Model) ? "–" : $"{fold.BestEpoch} of {fold.Epochs}");
         }
 
         folds.Write(terminal.Results);

@@ -8,9 +8,7 @@ namespace CudaTrainer.Cli.Presentation;
 /// </summary>
 /// <param name="quiet">Whether progress and logs are left out.</param>
 /// <param name="debug">Whether errors come with their stack trace.</param>
-/// <param name="json">Whether a program reads the results, which then wants to read of a failure, too.</param>
-internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSettings settings, bool quiet = false, bool debug = false,
-    bool json = false)
+internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSettings settings, bool quiet = false, bool debug = false)
 {
     private readonly Lazy<IAnsiConsole> _results = new(() => Create(output, settings.OutputIsTerminal, settings));
     private readonly Lazy<IAnsiConsole> _log = new(() => Create(error, settings.ErrorIsTerminal, settings));
@@ -30,6 +28,9 @@ internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSett
     public bool Quiet => quiet;
 
     public bool Debug => debug;
+
+    /// <summary>Whether a program reads the results, which then wants to read of a failure, too.</summary>
+    public bool Json { get; set; }
 
     /// <summary>Whether a line may be redrawn in place on standard error.</summary>
     public bool IsLive => settings.ErrorIsTerminal && !quiet;
@@ -67,7 +68,7 @@ internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSett
     /// <summary>What ended the command as JSON, if its results would have been.</summary>
     public void WriteJsonError(string message, string? hint)
     {
-        if (json)
+        if (Json)
         {
             WriteJson(new { Error = message, Hint = hint });
         }

@@ -14,13 +14,15 @@ internal sealed class RunStart(TrainingOptions options, LearnerSetup setup, RunF
     IRunObserver observer)
 {
     /// <summary>Fresh weights, weights from a file, or the state of an earlier run.</summary>
-    public (TrainingState State, FeatureScaler? Scaler) Begin(ReplicaGroup replicas, FeatureSplits splits, ModelInfo info)
+    public (TrainingState State, FeatureScaler? Scaler) Begin(ReplicaGroup replicas, FeatureSplits splits,
+        FeatureViews views, ModelInfo info)
     {
         FeatureSet train = splits.Train;
         replicas.Initialize((uint)options.Seed);
         bool standardize = !replicas.Lead.Model.IsFitted && (options.StandardizeFeatures
             ?? ((options.Whiten > 0 || options.InitialWeights is null) && FeatureScaler.IsUsual(options, info.Backbone)));
-        IReadOnlyDictionary<string, string> fingerprint = RunFingerprint.Of(options, setup.MixedPrecision, splits, standardize);
+        IReadOnlyDictionary<string, string> fingerprint = RunFingerprint.Of(options, setup.MixedPrecision, splits, views,
+            standardize);
         string? resume = options.Resume == "auto" ? (File.Exists(folder.LastCheckpoint) ? folder.LastCheckpoint : null) : options.Resume;
         if (resume is not null)
         {

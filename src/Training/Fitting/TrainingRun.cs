@@ -137,10 +137,10 @@ public sealed class TrainingRun : IDisposable
         Header();
         using FeatureSplits splits = OpenFeatures(stop);
         FeatureSet train = splits.Train;
-        RequireSameData(splits);
+        using FeatureViews views = FeatureViews.Open(_options.FeaturesDir ?? _options.CacheDir, _options.Views, train);
+        RequireSameData(splits, views);
         IFeatureRows trainRows = Limited(train, Math.Max(_options.OverfitBatches, _options.FastDevRun));
         IFeatureRows valRows = _options.OverfitBatches > 0 ? trainRows : Limited(splits.Validation, _options.FastDevRun);
-        using FeatureViews views = FeatureViews.Open(_options.FeaturesDir ?? _options.CacheDir, _options.Views, train);
         IFeatureRows[] viewRows = [.. views.Others.Select(set => Limited(set, Math.Max(_options.OverfitBatches, _options.FastDevRun)))];
         ModelInfo info = Describe(train);
         using ReplicaGroup replicas = NewReplicas(train, info);
@@ -164,7 +164,7 @@ public sealed class TrainingRun : IDisposable
             _observer.Message(Severity.Info, doubt);
         }
 
-        (TrainingState state, FeatureScaler? scaler) = Start.Begin(replicas, splits, info);
+        (TrainingState state, FeatureScaler? scaler) = Start.Begin(replicas, splits, views, info);
         if (scaler is not null)
         {
             string components = scaler.Whitening is { } whitening ? $" and replaced by {whitening.Components} principal components" : "";
@@ -284,7 +284,8 @@ public sealed class TrainingRun : IDisposable
         using FeatureSplits splits = OpenFeatures(stop);
         ModelInfo info = Describe(splits.Train);
         using ReplicaGroup replicas = NewReplicas(splits.Train, info);
-        (_, FeatureScaler? scaler) = Start.Begin(replicas, splits, info);
+        using FeatureViews views = FeatureViews.Open(_options.FeaturesDir ?? _options.CacheDir, _options.Views, splits.Train);
+        (_, FeatureScaler? scaler) = Start.Begin(replicas, splits, views, info);
         return LearningRateSweep.Run(replicas, new SplitRows(splits.Train), scaler, _options, range, _observer, stop);
     }
 
@@ -304,14 +305,14 @@ public sealed class TrainingRun : IDisposable
             : SelectedRows.Draw(new SplitRows(set), (int)Math.Min(set.Count, (long)batches * _options.BatchSize), _options.Seed);
 
     /// <summary>Every process reads the features itself: they have to be the same, in the same order.</summary>
-    private void RequireSameData(FeatureSplits splits)
+    private void RequireSameData(FeatureSplits splits, FeatureViews views)
     {
         if (_processes is null)
         {
             return;
         }
 
-        string data = string.Join('\n', RunFingerprint.DataOf(splits).Select(part => $"{part.Name} {part.Identity}"))
+        string data = string.Join('\n', RunFingerprint.DataOf(splits, views).Select(part => $"{part.Name} {part.Identity}"))
             + $"\n{string.Join(" ", splits.Train.Key.Select(field => field.Value))} [{splits.Train.Frames}, {splits.Train.Dimension}]";
         if (_processes.FirstThatDiffers(SHA256.HashData(Encoding.UTF8.GetBytes(data))) is { } rank)
         {

@@ -247,6 +247,16 @@ internal sealed class ClassifierGroup : IDisposable
         }
     }
 
+    /// <exception cref="RunException">It sees no picture, of which there could be views.</exception>
+    public void RequireViews()
+    {
+        if (Info.Stream == FeatureStream.Motion)
+        {
+            throw new RunException("The model looks at motion alone, which is the same in every view of a picture.",
+                $"Leave {SettingName.Of(nameof(PredictionOptions.Tta))} out.");
+        }
+    }
+
     /// <exception cref="RunException">A member was trained on features of another kind than these.</exception>
     public void RequireFits(FeatureSet set)
     {

@@ -150,6 +150,11 @@ public static class EvaluationRun
     {
         using DeviceChoice device = DeviceChoice.OpenOne(options.Features.Device, options.Features.Threads);
         using ClassifierGroup classifier = ClassifierGroup.Open(device.Device, options.Checkpoint);
+        if (options.Tta)
+        {
+            classifier.RequireViews();
+        }
+
         double threshold = options.Windows.Threshold ?? classifier.Info.Threshold;
         observer.Header(
         [

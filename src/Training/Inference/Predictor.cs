@@ -85,6 +85,11 @@ public sealed class Predictor : IDisposable
                 classifier.RequireDropout();
             }
 
+            if (options.Tta)
+            {
+                classifier.RequireViews();
+            }
+
             backbone = classifier.Members[0].OpenBackbone(options.Weights);
             return new Predictor(options, device, classifier, backbone, stop);
         }

@@ -90,9 +90,12 @@ internal static class ComparisonPage
     }
 
     /// <summary>Losses compare only where they are the same function.</summary>
-    private static bool HaveOneLoss(IReadOnlyList<RunRecord> runs) => runs.Select(run =>
-        $"{run.Options.UseFocalLoss} {string.Join(' ', run.Options.FocalAlpha)} {run.Options.FocalGamma} {run.Options.LabelSmoothing} " +
-        $"{run.Options.UseClassWeights} {Classifiers.IsFitted(run.Options.Model)}").Distinct().Count() == 1;
+    private static bool HaveOneLoss(IReadOnlyList<RunRecord> runs)
+    {
+        Setting[] settings = [.. Setting.Of(typeof(TrainingOptions)).Where(setting => setting.Group == SettingGroup.Loss)];
+        return runs.Select(run => $"{string.Join(' ', settings.Select(setting => setting.TextIn(run.Options)))} " +
+            Classifiers.IsFitted(run.Options.Model)).Distinct().Count() == 1;
+    }
 
     private static Markup Options(IReadOnlyList<RunRecord> runs, string[] names)
     {
@@ -134,8 +137,8 @@ internal static class ComparisonPage
         html.Add(Page.Table("Cost", ["", .. names.Select(name => ">" + name)],
         [
             [Page.Text("best epoch"),
-                .. runs.Select(run => Page.Text(
-                run.Result is { } result ? $"{result.BestEpoch} of {result.Epochs}" : $"unfinished, {run.History.Count} so far"))],
+                .. runs.Select(run => Page.Text(run.Result is not { } result ? $"unfinished, {run.History.Count} so far"
+                    : Classifiers.IsFitted(run.Options.Model) ? "–" : $"{result.BestEpoch} of {result.Epochs}"))],
             [Page.Text("training time"),
                 .. runs.Select(run => Page.Text(
                 Numbers.Duration(run.Result?.Stages.GetValueOrDefault("train", double.NaN) ?? run.History.Sum(row => row["seconds"]))))],

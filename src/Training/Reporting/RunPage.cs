@@ -1,3 +1,4 @@
+using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.Options;
@@ -18,7 +19,7 @@ internal static class RunPage
     {
         ChosenClips? clips = ChosenClips.Of(run);
         List<(string, string, Markup)> sections = [("summary", "Summary", Summary(run)), ("data", "Data", Data(run, clips, pictures))];
-        if (run.History.Count > 0)
+        if (run.History.Count > 0 && !Classifiers.IsFitted(run.Options.Model))
         {
             sections.Add(("learning", "Learning", LearningSection.Render(run)));
         }
@@ -71,7 +72,7 @@ internal static class RunPage
         ClassificationMetrics metrics = result.Test ?? val;
         Verdict verdict = Verdict.Of(metrics);
         string kind = verdict.Learned ? "good" : "bad";
-        Markup sentence = Sentence(result, metrics, tested), caveats = Caveats(run, result, tested);
+        Markup sentence = Sentence(run, result, metrics, tested), caveats = Caveats(run, result, tested);
         string? comparison = result.Yardstick?.Compare(val, result.Test);
         html.Add($"<div class=\"verdict {kind}\"><p>{sentence} {verdict.Text} {comparison}</p>{caveats}</div>");
         string split = tested ? "test" : "val";
@@ -83,9 +84,13 @@ internal static class RunPage
             $"{metrics.ConfusionMatrix[1][1]} of {metrics.ConfusionMatrix[1].Sum()} (recall)");
         Tile("Alarms that were right", Numbers.Percent(metrics.Precision),
             $"{metrics.ConfusionMatrix[1][1]} of {metrics.ConfusionMatrix[0][1] + metrics.ConfusionMatrix[1][1]} (precision)");
-        Tile("Best epoch", $"{result.BestEpoch}",
-            $"of {result.Epochs}{(result.StoppedEarly ? ", stopped early" : string.Empty)}; {result.Monitor} " +
-                $"{Numbers.General(result.BestValue)}");
+        if (!Classifiers.IsFitted(run.Options.Model))
+        {
+            Tile("Best epoch", $"{result.BestEpoch}",
+                $"of {result.Epochs}{(result.StoppedEarly ? ", stopped early" : string.Empty)}; {result.Monitor} " +
+                    $"{Numbers.General(result.BestValue)}");
+        }
+
         html.Add($"</dl>");
         return html.ToMarkup();
 
@@ -93,14 +98,15 @@ internal static class RunPage
             html.Add($"<div><dt>{name}</dt><dd><span class=\"value\">{value}</span><br><span class=\"aside\">{aside}</span></dd></div>");
     }
 
-    private static Markup Sentence(TrainingResult result, ClassificationMetrics metrics, bool tested)
+    private static Markup Sentence(RunRecord run, TrainingResult result, ClassificationMetrics metrics, bool tested)
     {
         (double low, double high) = Interval.OfShare(metrics.Accuracy, metrics.Count);
         string clips = tested
             ? $"{metrics.Count:#,0} test clips, which it never saw in training,"
             : $"{metrics.Count:#,0} validation clips";
+        string model = Classifiers.IsFitted(run.Options.Model) ? "fitted model" : $"best checkpoint (epoch {result.BestEpoch})";
         return HtmlBuilder.Piece(
-            $"On the {clips} the best checkpoint (epoch {result.BestEpoch}) names " +
+            $"On the {clips} the {model} names " +
                 $"<strong>{Numbers.Percent(metrics.Accuracy)}</strong> rightly (95 % interval {Numbers.Whole(low)}–{Numbers.Whole(high)} " +
                 $"%); always naming the larger class would be right for <strong>{Numbers.Percent(metrics.MajorityBaseline)}</strong>.");
     }
@@ -122,7 +128,8 @@ internal static class RunPage
 
         if (run.History.FirstOrDefault(row => row.Epoch == result.BestEpoch) is { } best && best["accuracy"] - best["val_accuracy"] > 0.1)
         {
-            caveats.Add($"At that epoch it named {Numbers.Percent(best["accuracy"])} of its training clips rightly but {Numbers.Percent(best["val_accuracy"])} of the validation clips: part of what it learned is by heart.");
+            caveats.Add($"It named {Numbers.Percent(best["accuracy"])} of its training clips rightly but " +
+                $"{Numbers.Percent(best["val_accuracy"])} of the validation clips: part of what it learned is by heart.");
         }
 
         return caveats.Count == 0 ? new Markup(string.Empty) : HtmlBuilder.Piece($"<p>{string.Join(" ", caveats)}</p>");

@@ -22,7 +22,7 @@ internal static class RunFingerprint
 
     /// <summary>What must stay the same for a resumed run to be the same run.</summary>
     public static IReadOnlyDictionary<string, string> Of(TrainingOptions options, bool mixedPrecision, FeatureSplits splits,
-        bool standardize)
+        FeatureViews views, bool standardize)
     {
         TrainingOptions effective = options with { MixedPrecision = mixedPrecision, StandardizeFeatures = standardize };
         var fingerprint = Setting.Of(typeof(TrainingOptions))
@@ -35,7 +35,7 @@ internal static class RunFingerprint
         string key = string.Join(" ", train.Key.Select(field => field.Value));
         fingerprint["features"] = $"[{train.Count}, {train.Frames}, {train.Dimension}] {key}".TrimEnd();
         fingerprint[TrainingClips] = IdentityOf(train);
-        foreach ((string name, string identity) in DataOf(splits))
+        foreach ((string name, string identity) in DataOf(splits, views))
         {
             fingerprint[name] = identity;
         }
@@ -43,17 +43,19 @@ internal static class RunFingerprint
         return fingerprint;
     }
 
-    /// <summary>Of each split its clips' names, labels, groups and features, in their order.</summary>
-    public static IEnumerable<(string Name, string Identity)> DataOf(FeatureSplits splits) =>
-        from set in splits.All
-        from part in OfData
-        select ($"{set.Split.Name()} {part}", Hash(Enumerable.Range(0, set.Count).Select(row => part switch
-        {
-            "names" => set.Names[row],
-            "labels" => $"{set.Labels[row]}",
-            "groups" => set.Sources[row],
-            _ => set.FeaturesOf(row),
-        })));
+    /// <summary>Of each split its clips' names, labels, groups and features, in their order, and the features of the other views.</summary>
+    public static IEnumerable<(string Name, string Identity)> DataOf(FeatureSplits splits, FeatureViews views) =>
+        (from set in splits.All
+         from part in OfData
+         select ($"{set.Split.Name()} {part}", Hash(Enumerable.Range(0, set.Count).Select(row => part switch
+         {
+             "names" => set.Names[row],
+             "labels" => $"{set.Labels[row]}",
+             "groups" => set.Sources[row],
+             _ => set.FeaturesOf(row),
+         }))))
+        .Concat(views.Others.Select((set, index) =>
+            ($"view {index + 1} features", Hash(Enumerable.Range(0, set.Count).Select(set.FeaturesOf)))));
 
     /// <summary>Whether an entry is one of <see cref="DataOf"/>, or follows from them.</summary>
     public static bool IsOfData(string name) =>

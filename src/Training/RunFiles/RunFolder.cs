@@ -93,7 +93,7 @@ public sealed class RunFolder : IDisposable
         }
         catch (FolderLockedException exception)
         {
-            throw new RunException($"{exception.Message}: a run of its own.",
+            throw new RunException($"{exception.Message}, for another run.",
                 $"Wait until it has ended, stop it, or choose another {SettingName.Of(nameof(TrainingOptions.CheckpointDir))}.");
         }
         catch (Exception exception)

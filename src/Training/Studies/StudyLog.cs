@@ -11,6 +11,9 @@ namespace CudaTrainer.Training.Studies;
 /// </summary>
 internal sealed class StudyLog : IDisposable
 {
+    internal const string FileName = "runs.jsonl";
+    internal const string LockName = ".study.lock";
+
     private readonly Dictionary<string, FoldRun> _runs = new(StringComparer.Ordinal);
     private readonly FolderLock _held;
     private readonly StreamWriter _writer;
@@ -22,13 +25,10 @@ internal sealed class StudyLog : IDisposable
         if (File.Exists(path))
         {
             Read(path);
+            AtomicFile.WriteAllText(path, string.Concat(_runs.Select(run => Line(run.Key, run.Value) + "\n")));
         }
 
-        _writer = new StreamWriter(path, append: false);
-        foreach ((string key, FoldRun run) in _runs)
-        {
-            Write(key, run);
-        }
+        _writer = new StreamWriter(path, append: true) { NewLine = "\n" };
     }
 
     /// <summary>Trainings that earlier runs of the study have left.</summary>
@@ -37,14 +37,17 @@ internal sealed class StudyLog : IDisposable
     /// <exception cref="RunException">The folder cannot be written to, or another study is writing to it.</exception>
     public static StudyLog Open(string folder)
     {
+        FolderLock? held = null;
         try
         {
             Directory.CreateDirectory(folder);
+            held = FolderLock.Take(folder, LockName);
             AtomicFile.DeleteStale(folder);
-            return new StudyLog(Path.Combine(folder, "runs.jsonl"), FolderLock.Take(folder, ".study.lock"));
+            return new StudyLog(Path.Combine(folder, FileName), held);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
+            held?.Dispose();
             throw new RunException($"'{folder}' cannot be used for a study: {exception.Message}",
                 $"Choose another {SettingName.Of(nameof(StudyOptions.Output))}.");
         }
@@ -68,9 +71,11 @@ internal sealed class StudyLog : IDisposable
 
     private void Write(string key, FoldRun run)
     {
-        _writer.WriteLine(JsonSerializer.Serialize(new StudyLine(key, run), StudyLineJson.Default.StudyLine));
+        _writer.WriteLine(Line(key, run));
         _writer.Flush();
     }
+
+    private static string Line(string key, FoldRun run) => JsonSerializer.Serialize(new StudyLine(key, run), StudyLineJson.Default.StudyLine);
 
     /// <summary>A line that a kill has cut off, or that is of another version, counts as not there.</summary>
     private void Read(string path)

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using CudaTrainer.Engine.Tests.Training;
+using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Reporting;
@@ -77,6 +78,16 @@ public sealed class StudyTests : IDisposable
         string[] after = File.ReadAllLines(log);
         after.Length.ShouldBe(12);
         after[0].ShouldBe(kept[0]);
+    }
+
+    [Fact]
+    public void A_log_that_cannot_be_opened_lets_go_of_its_folder()
+    {
+        string folder = _fixture.File("blocked");
+        Directory.CreateDirectory(Path.Combine(folder, StudyLog.FileName));
+
+        Should.Throw<RunException>(() => StudyLog.Open(folder)).Message.ShouldContain("cannot be used for a study");
+        FolderLock.Take(folder, StudyLog.LockName).Dispose();
     }
 
     [Fact]

@@ -67,6 +67,19 @@ public sealed class FeatureViewTests : IDisposable
     }
 
     [Fact]
+    public void Views_that_changed_make_another_run()
+    {
+        WriteViews(3);
+        TrainingOptions options = _fixture.Options("run") with { Views = 3, Epochs = 1 };
+        TrainingFixture.Run(options);
+        _fixture.Write(Path.Combine("view-2", "train"), new MemoryRows(22, seed: 21, change: values => values[5] += 1));
+
+        TrainingOptions on = options with { Epochs = 2, Resume = "auto" };
+        Should.Throw<RunException>(() => TrainingFixture.Run(on)).Message.ShouldContain("belongs to another run: view 2 features was ");
+        TrainingFixture.Run(on with { AcceptChangedData = true }).Epochs.ShouldBe(2);
+    }
+
+    [Fact]
     public void Missing_or_foreign_views_are_named()
     {
         WriteViews(2);

@@ -1,5 +1,6 @@
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Kernels;
+using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.RunFiles;
 
@@ -128,7 +129,8 @@ public sealed class RunFingerprintTests : IDisposable
     private string[] Fingerprint(TrainingOptions options, bool half, bool standardize)
     {
         using FeatureSplits splits = FeatureSplits.OpenFinite(_fixture.Features, CancellationToken.None);
-        IReadOnlyDictionary<string, string> fingerprint = RunFingerprint.Of(options, half, splits, standardize);
+        using FeatureViews views = FeatureViews.Open(_fixture.Features, views: 1, splits.Train);
+        IReadOnlyDictionary<string, string> fingerprint = RunFingerprint.Of(options, half, splits, views, standardize);
         fingerprint[RunFingerprint.TrainingClips].Length.ShouldBe(16);
         string[] ofData = [.. fingerprint.Keys.Where(RunFingerprint.IsOfData)];
         ofData.Length.ShouldBe(2 + (4 * splits.All.Count()));
