@@ -14,8 +14,10 @@ public sealed class CudaReplicaTests : ReplicaTests, IDisposable
     public static TheoryData<int, int, string> Shardings { get; } = new()
     {
         { 2, 8, "on" }, { 2, 7, "off" }, { 2, 1, "lying" }, { 3, 8, "on" }, { 4, 9, "on" }, { 4, 3, "off" }, { 4, 6, "lying" },
-        { 2, 64, "on" }, { 4, 64, "off" }, { 8, 64, "on" }, { 8, 2, "off" },
+        { 8, 2, "off" },
     };
+
+    public static TheoryData<int, int, string> ShardingsOfWholeBatches { get; } = new() { { 2, 64, "on" }, { 4, 64, "off" }, { 8, 64, "on" } };
 
     [Theory]
     [MemberData(nameof(Shardings))]
@@ -32,6 +34,17 @@ public sealed class CudaReplicaTests : ReplicaTests, IDisposable
         Set("PEER", peer);
         Synchronised_replicas_give_the_gradients_of_one_device(replicas, samples);
     }
+
+    [Theory]
+    [Trait("Category", "Slow")]
+    [MemberData(nameof(ShardingsOfWholeBatches))]
+    public void Shards_of_whole_batches_add_up(int replicas, int samples, string peer) => Shards_add_up(replicas, samples, peer);
+
+    [Theory]
+    [Trait("Category", "Slow")]
+    [MemberData(nameof(ShardingsOfWholeBatches))]
+    public void Synchronised_statistics_of_whole_batches(int replicas, int samples, string peer) =>
+        Synchronised_statistics(replicas, samples, peer);
 
     [Theory]
     [InlineData(2)]
@@ -135,7 +148,7 @@ public sealed class CudaReplicaTests : ReplicaTests, IDisposable
     }
 
     [Theory]
-    [InlineData(2, 30)]
+    [InlineData(2, 15)]
     public void Replicas_stay_identical_under_adversarial_orders(int seeds, int steps) => CompareOrders(seeds, steps);
 
     [Theory]
