@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Kills extraction and training at random moments, resumes them and compares the results bit for bit with undisturbed runs;
 # also 1 and 2 threads, SIGINT and SIGTERM. Needs the built ./cudatrainer.
-#   scripts/crash-test.sh [N]   N kills of each kind that hit a running program, 20 by default
+#   scripts/crash-test.sh [N [M]]   N kills of extraction (20) and M of training (N) that hit a running program
 # The random moments follow from CRASH_SEED, which is printed.
 source "$(dirname "$0")/common.sh"
 
 rounds=${1:-20}
-[[ $rounds =~ ^[1-9][0-9]*$ ]] || die "expected the number of kills, found \"$rounds\""
+training_rounds=${2:-$rounds}
+[[ $rounds =~ ^[1-9][0-9]*$ && $training_rounds =~ ^[1-9][0-9]*$ ]] || die "expected numbers of kills, found \"$*\""
 [ -x cudatrainer ] || die "./cudatrainer is missing; run make build"
 
 seed=${CRASH_SEED:-$RANDOM}
@@ -112,7 +113,7 @@ say "extraction with 1 thread: identical"
 undisturbed "$work/train.log" train "$work/run-a" --threads 2
 say "training, undisturbed: $took ms"
 limit=$took hit=0 kills=0
-for ((i = 1; hit < rounds; i++)); do
+for ((i = 1; hit < training_rounds; i++)); do
     run="$work/run-b" log="$work/train-$i.log"
     rm -rf "$run"
     # Killed once or twice, then resumed to the end.

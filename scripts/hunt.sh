@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Looks for what goes wrong without a word: docs/reliability.md. Needs the built ./cudatrainer; not part of make test.
-#   scripts/hunt.sh faults [STEP]     every STEP-th call to the file system fails once, in extraction, training and export
+#   scripts/hunt.sh faults [STEP [COMMAND]]   every STEP-th call to the file system fails once, in extraction, training and export
 #   scripts/hunt.sh full [STEP]       the disk is full from every STEP-th byte of a run or a cache on
-#   scripts/hunt.sh kills [N [M]]     kill -9, N times each in extraction and training, M times in export
+#   scripts/hunt.sh kills [N [M [K]]] kill -9, N times in extraction, M (N) in training, K (M) in export
 #   scripts/hunt.sh clips [N]         a data set of N small clips, features made up: time and peak memory
 #   scripts/hunt.sh serve [MINUTES]   64 clients, slow, broken and hostile ones among them: memory and answers
 #   scripts/hunt.sh order [N]         threads held up at their hand-overs: loader, team, replicas and cache, N times
@@ -44,7 +44,7 @@ train_step() {
     ./cudatrainer train --dataset-path "$work/clips/dataset" --stream motion --frames 8 --max-corrupt 0.5 --cache-dir "$1/cache" \
         --model frame-mlp --epochs 2 --batch-size 4 --no-report --checkpoint-dir "$1/run" --resume auto
 }
-export_step() { ./cudatrainer export --model "$1/run" --onnx "$1/model.onnx"; }
+export_step() { ./cudatrainer export --model "$1/run" --onnx "$1/model.onnx" --overwrite; }
 
 payload() { tail -c "+$((9 + $(od -An -tu8 -N8 "$1")))" "$1"; }
 
@@ -86,7 +86,7 @@ case $kind in
         every=${2:-1}
         library=$(tool failing_calls)
         undisturbed
-        for step in extract train export; do
+        for step in ${3:-extract train export}; do
             rm -rf "$work/count" && cp -r "$work/before-$step" "$work/count"
             (export LD_PRELOAD="$library" FAIL_UNDER="$work/count" FAIL_COUNT="$work/calls"; "${step}_step" "$work/count") >"$work/fault.log" 2>&1
             calls=$(cat "$work/calls") failed=0 tried=0
@@ -111,10 +111,11 @@ case $kind in
         done
         ;;
     kills)
-        [ "${2:-60}" -eq 0 ] || scripts/crash-test.sh "${2:-60}"
+        extracting=${2:-60} training=${3:-${2:-60}} exporting=${4:-${3:-${2:-60}}}
+        [ "$extracting" -eq 0 ] || scripts/crash-test.sh "$extracting" "$training"
         undisturbed
         missing=0
-        for ((i = 1; i <= ${3:-${2:-60}}; i++)); do
+        for ((i = 1; i <= exporting; i++)); do
             rm -f "$work/expected/model.onnx"
             export_step "$work/expected" >"$work/export.log" 2>&1 &
             started+=($!)
@@ -128,7 +129,7 @@ case $kind in
             export_step "$work/expected" >"$work/export.log" 2>&1 || die "export $i does not go on"
             [ ! -s "$work/killed.onnx" ] || cmp "$work/killed.onnx" "$work/expected/model.onnx" >&2 || die "export $i: half a file"
         done
-        say "export: ${3:-${2:-60}} kills, $missing before the file was there; never half a file"
+        say "export: $exporting kills, $missing before the file was there; never half a file"
         ;;
     clips)
         count=${2:-100000}
