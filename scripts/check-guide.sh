@@ -1,9 +1,31 @@
 #!/usr/bin/env bash
-# Does what docs/custom-ops.md says in a copy of the sources: the example must compile, and its gradients must be right on every device, CUDA by the simulator where that has been built.
+# Does what docs/custom-ops.md says, and in a copy of the sources what docs/custom-kernels.md says: the examples must
+# compile, and their gradients must be right on every device, CUDA by the simulator where that has been built.
 # A wrong kernel must be found, and the benchmark must give the same results by both ways that it compares.
 source "$(dirname "$0")/common.sh"
 
-guide=docs/custom-ops.md
+# The formula, in a project outside of this repository, on the processor and on the simulator.
+formula=$(mktemp -d "${TMPDIR:-/tmp}/cudatrainer-formula.XXXXXX")
+trap 'rm -rf "$formula"' EXIT
+mkdir -p "$formula/MyOps"
+awk -v root="$formula/" '
+    /^`MyOps\/[^`]*`$/ { split($0, parts, "`"); path = root parts[2]; next }
+    /^```(csharp|xml)$/ { inside = path != ""; next }
+    /^```$/ { inside = 0; path = ""; next }
+    inside { print > path }
+' docs/custom-ops.md
+quietly artifacts/guide-formula.log dotnet build "$formula/MyOps" -c Release -v quiet -p:CudaTrainer="$root/artifacts/bin/Cli/release" ||
+    die "the formula in docs/custom-ops.md does not compile"
+check_formula() { dotnet artifacts/bin/Cli/release/cudatrainer.dll gradcheck --ops "$formula/MyOps/bin/Release/net10.0/MyOps.dll" "$@"; }
+quietly artifacts/guide-formula.log check_formula --device cpu || die "gradcheck does not take the formula in docs/custom-ops.md"
+grep -qE '^SoftScale per channel +cpu .* ok$' artifacts/guide-formula.log || die "gradcheck did not check the formula in docs/custom-ops.md"
+if [ -d artifacts/cudasim ]; then
+    CUDATRAINER_CUDA_SIMULATOR=$PWD/artifacts/cudasim quietly artifacts/guide-formula.log check_formula --device cuda ||
+        die "gradcheck does not take the formula in docs/custom-ops.md on CUDA"
+    grep -qE '^SoftScale per row +cuda:0 fp16 .* ok$' artifacts/guide-formula.log || die "gradcheck did not check the formula in docs/custom-ops.md on CUDA"
+fi
+
+guide=docs/custom-kernels.md
 copy=artifacts/guide
 rm -rf "$copy"
 mkdir -p "$copy/src/Kernels/ScaleShiftRelu"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds and runs every test project. The last line is "N passed, N failed"; the exit code is 0 only if nothing failed.
-#   --all   also the slow tests, the kernels and the engine at every SIMD level that this machine has, NVIDIA's assembler and headers if `make ptxas` got them, two hosts (network namespaces), the example in docs/custom-ops.md and the format check
+#   --all   also the slow tests, the kernels and the engine at every SIMD level that this machine has, NVIDIA's assembler and headers if `make ptxas` got them, two hosts (network namespaces), the examples in docs/custom-ops.md and docs/custom-kernels.md and the format check
 source "$(dirname "$0")/common.sh"
 
 all=false
@@ -211,7 +211,7 @@ if $all; then
     scripts/two-hosts.sh || fail "ranks on two hosts"
 
     say "checking the guide to custom ops"
-    scripts/check-guide.sh || fail "the example in docs/custom-ops.md"
+    scripts/check-guide.sh || fail "the examples of ops of one's own"
 
     say "checking the format"
     quietly artifacts/format.log dotnet format CudaTrainer.sln --verify-no-changes || fail "dotnet format (make format mends it)"

@@ -28,6 +28,7 @@ internal static class Program
         new CvCommand(),
         new AblateCommand(),
         new GradcheckCommand(),
+        new BenchOpCommand(),
         new ConfigPrintCommand(),
         new DataScanCommand(),
         new CacheInfoCommand(),

@@ -7,7 +7,7 @@ public class CudaTests
 {
     private static readonly string Simulator = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../../cudasim"));
 
-    private static readonly Dictionary<string, string?> Simulated = new() { ["CUDATRAINER_CUDA_SIMULATOR"] = Simulator };
+    internal static readonly Dictionary<string, string?> Simulated = new() { ["CUDATRAINER_CUDA_SIMULATOR"] = Simulator };
 
     private static readonly Dictionary<string, string?> Without =
         new() { ["CUDATRAINER_CUDA_SIMULATOR"] = null, ["CUDATRAINER_LIBCUDA"] = "/nowhere/libcuda.so.1" };

@@ -1,6 +1,7 @@
 using CudaTrainer.Kernels.Cpu;
 using CudaTrainer.Kernels.Cpu.Simd;
 using CudaTrainer.Kernels.Cpu.Threading;
+using CudaTrainer.Kernels.Formulas;
 
 namespace CudaTrainer.Kernels.Tests;
 
@@ -12,6 +13,8 @@ public sealed unsafe class VectorMathTests
         Log,
         Sigmoid,
         Tanh,
+        Log1p,
+        Erf,
     }
 
     public static TheoryData<SimdLevel, Function> Cases => TestTeams.LevelsAnd<Function>();
@@ -55,11 +58,18 @@ public sealed unsafe class VectorMathTests
             Function.Exp => [(0, 1), (-0f, 1), (infinity, infinity), (-infinity, 0), (1e30f, infinity), (-1e30f, 0), (88.8f, infinity)],
             Function.Log => [(1, 0), (0, -infinity), (-0f, -infinity), (infinity, infinity)],
             Function.Sigmoid => [(0, 0.5f), (infinity, 1), (-infinity, 0), (100, 1), (-1e30f, 0)],
+            Function.Log1p => [(0, 0), (-1, -infinity), (infinity, infinity), (1e-30f, 1e-30f)],
+            Function.Erf => [(0, 0), (infinity, 1), (-infinity, -1), (6, 1), (-6, -1), (1e30f, 1)],
             _ => [(0, 0), (infinity, 1), (-infinity, -1), (50, 1), (-50, -1), (1e30f, 1), (1e-30f, 1e-30f)],
         };
         Apply(level, function, [.. points.Select(p => p.X)]).ShouldBe(points.Select(p => p.Y));
 
-        float[] withoutValue = function == Function.Log ? [float.NaN, -1, -infinity, -float.Epsilon] : [float.NaN];
+        float[] withoutValue = function switch
+        {
+            Function.Log => [float.NaN, -1, -infinity, -float.Epsilon],
+            Function.Log1p => [float.NaN, -1.5f, -infinity],
+            _ => [float.NaN],
+        };
         Apply(level, function, withoutValue).ShouldAllBe(y => float.IsNaN(y));
     }
 
@@ -80,6 +90,8 @@ public sealed unsafe class VectorMathTests
         Function.Exp => Math.Exp(x),
         Function.Log => Math.Log(x),
         Function.Sigmoid => x > 0 ? 1 / (1 + Math.Exp(-x)) : Math.Exp(x) / (1 + Math.Exp(x)),
+        Function.Log1p => DoubleMath.Log1p(x),
+        Function.Erf => DoubleMath.Erf(x),
         _ => Math.Tanh(x),
     };
 
@@ -114,6 +126,8 @@ public sealed unsafe class VectorMathTests
                     Function.Exp => VectorMath.Exp<TSimd, TVec>(x),
                     Function.Log => VectorMath.Log<TSimd, TVec>(x),
                     Function.Sigmoid => VectorMath.Sigmoid<TSimd, TVec>(x),
+                    Function.Log1p => VectorMath.Log1p<TSimd, TVec>(x),
+                    Function.Erf => VectorMath.Erf<TSimd, TVec>(x),
                     _ => VectorMath.Tanh<TSimd, TVec>(x),
                 };
                 Lanes.Store<TSimd, TVec>(Y + i, y, lanes);

@@ -21,6 +21,9 @@ internal sealed class InputDrawer(Random random)
         return (float)(value + (0.1 * Math.Sign(value)));
     }));
 
+    public OpInput Between(string name, Shape shape, double least, double most) =>
+        new(name, shape, Fill(shape, () => (float)(least + ((most - least) * random.NextDouble()))));
+
     public OpInput Labels(string name, int batch, int classes) =>
         new(name, [batch], Fill([batch], () => random.Next(classes)), Differentiable: false, DType.Int32);
 

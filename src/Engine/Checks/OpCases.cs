@@ -1,6 +1,8 @@
+using System.Reflection;
 using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Kernels.Fused;
 
 namespace CudaTrainer.Engine.Checks;
 
@@ -10,6 +12,9 @@ namespace CudaTrainer.Engine.Checks;
 public static class OpCases
 {
     public static IEnumerable<OpCase> All() => ByOp().SelectMany(cases => cases);
+
+    /// <summary>Cases for the formulas of an assembly.</summary>
+    public static IEnumerable<OpCase> Of(Assembly assembly) => FormulaCases.In(assembly, new InputDrawer(new Random(12345)));
 
     private static IEnumerable<IEnumerable<OpCase>> ByOp()
     {
@@ -25,6 +30,8 @@ public static class OpCases
         yield return SoftmaxFocalLossFunction.Cases(draw);
         yield return TimeStatisticsFunction.Cases(draw);
         yield return TimeDifferencesFunction.Cases(draw);
+        yield return FormulaCases.Of(typeof(Gelu), draw);
+        yield return FormulaCases.Of(typeof(ScaleShiftRelu), draw);
         yield return UsedTwice(draw);
     }
 

@@ -17,6 +17,7 @@ internal sealed class CudaWorkspace(IDevice device) : IDisposable
         OperandB,
         States,
         Sums,
+        RowSums,
         ConvOutput,
         ConvScratch,
         RecurrentWeights,

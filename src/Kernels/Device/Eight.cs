@@ -1,3 +1,4 @@
+using CudaTrainer.Kernels.Formulas;
 using ILGPU;
 
 namespace CudaTrainer.Kernels.Device;
@@ -48,6 +49,22 @@ internal unsafe struct Eight : IGroup<Eight>
     public static Eight ShuffleXor(Eight values, int mask) => Of(Four.ShuffleXor(values.Low, mask), Four.ShuffleXor(values.High, mask));
 
     public static float Sum(Eight values) => Four.Sum(values.Low) + Four.Sum(values.High);
+
+    public static Eight ReadOther(byte* array, long index, long available, int aligned) =>
+        ReadFloats((float*)array + index, available, aligned);
+
+    public static void WriteOther(byte* array, long index, long available, int aligned, Eight values) =>
+        WriteFloats((float*)array + index, available, aligned, values);
+
+    public static Eight First(Eight values, long count) => Of(Four.First(values.Low, count), Four.First(values.High, count - 4));
+
+    public static Operands<Eight> Map<TMap>(TMap map, Operands<Eight> x, Eight gradient)
+        where TMap : unmanaged, ILaneMap<TMap>
+    {
+        Operands<Four> low = Four.Map(map, Operands<Four>.Of(x.A.Low, x.B.Low, x.C.Low, x.D.Low), gradient.Low);
+        Operands<Four> high = Four.Map(map, Operands<Four>.Of(x.A.High, x.B.High, x.C.High, x.D.High), gradient.High);
+        return Operands<Eight>.Of(Of(low.A, high.A), Of(low.B, high.B), Of(low.C, high.C), Of(low.D, high.D));
+    }
 
     public static Eight ReadFloats(float* from, long available, int aligned) => aligned != 0 && available >= 8
         ? Of(*(Four*)from, *(Four*)(from + 4))

@@ -1,3 +1,4 @@
+using CudaTrainer.Kernels.Formulas;
 using ILGPU;
 
 namespace CudaTrainer.Kernels.Device;
@@ -73,6 +74,26 @@ internal unsafe struct Four : IGroup<Four>
         {
             WriteLanes(to, LanesOf(available, Lanes), values);
         }
+    }
+
+    public static Four ReadOther(byte* array, long index, long available, int aligned) =>
+        Float16.ReadFour(array, index, available, aligned);
+
+    public static void WriteOther(byte* array, long index, long available, int aligned, Four values) =>
+        Float16.WriteFour((ushort*)array + index, available, aligned, values);
+
+    public static Four First(Four values, long count) =>
+        Of(count > 0 ? values.A : 0, count > 1 ? values.B : 0, count > 2 ? values.C : 0, count > 3 ? values.D : 0);
+
+    public static Operands<Four> Map<TMap>(TMap map, Operands<Four> x, Four gradient)
+        where TMap : unmanaged, ILaneMap<TMap>
+    {
+        Operands<float> a = TMap.Map(map, Operands<float>.Of(x.A.A, x.B.A, x.C.A, x.D.A), gradient.A);
+        Operands<float> b = TMap.Map(map, Operands<float>.Of(x.A.B, x.B.B, x.C.B, x.D.B), gradient.B);
+        Operands<float> c = TMap.Map(map, Operands<float>.Of(x.A.C, x.B.C, x.C.C, x.D.C), gradient.C);
+        Operands<float> d = TMap.Map(map, Operands<float>.Of(x.A.D, x.B.D, x.C.D, x.D.D), gradient.D);
+        return Operands<Four>.Of(
+            Of(a.A, b.A, c.A, d.A), Of(a.B, b.B, c.B, d.B), Of(a.C, b.C, c.C, d.C), Of(a.D, b.D, c.D, d.D));
     }
 
     public static void WriteShared(ArrayView<Four> to, int group, Four values) => to[group] = values;

@@ -41,26 +41,11 @@ internal static class GpuMath
 
     public static float Log(float x) => VectorMath.Log<GpuLane, float>(x);
 
-    /// <summary>log(1 + x) for x ≥ 0, without losing the digits of a small x.</summary>
-    public static float Log1P(float x)
-    {
-        float sum = 1 + x;
-        return Log(sum) - (((sum - 1) - x) / sum);
-    }
+    /// <summary>log(1 + x) without losing the digits of a small x.</summary>
+    public static float Log1P(float x) => VectorMath.Log1p<GpuLane, float>(x);
 
-    /// <summary>xʸ for x ≥ 0 and y ≥ 0; 0⁰ is 1.</summary>
-    public static float Power(float x, float y)
-    {
-        if (x <= 0)
-        {
-            return y == 0 ? 1 : 0;
-        }
-
-        // What rounding takes from the exponent is put back behind the exponential.
-        float logarithm = Log(x), exponent = y * logarithm;
-        float power = Exp(exponent);
-        return Fma(power, Fma(y, logarithm, -exponent), power);
-    }
+    /// <summary>xʸ for x ≥ 0; 0⁰ is 1.</summary>
+    public static float Power(float x, float y) => VectorMath.Pow<GpuLane, float>(x, y);
 
     /// <summary>index / divisor for index ≥ 0; 64-bit division takes several times as long and is rarely needed.</summary>
     public static long Quotient(long index, int divisor) => index >> 32 == 0 ? (uint)index / (uint)divisor : index / divisor;
@@ -88,6 +73,8 @@ internal readonly struct GpuLane : IArithmetic<float>
     public static float MultiplyAdd(float a, float b, float c) => GpuMath.Fma(a, b, c);
 
     public static float NegativeMultiplyAdd(float a, float b, float c) => GpuMath.Fma(-a, b, c);
+
+    public static float Sqrt(float a) => GpuMath.Sqrt(a);
 
     /// <summary>Adding 1.5·2²³ leaves no bits behind the point; right for magnitudes below 2²².</summary>
     public static float Round(float a) => (a + 12582912f) - 12582912f;

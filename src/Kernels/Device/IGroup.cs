@@ -1,3 +1,4 @@
+using CudaTrainer.Kernels.Formulas;
 using ILGPU;
 
 namespace CudaTrainer.Kernels.Device;
@@ -59,9 +60,31 @@ internal unsafe interface IGroup<TSelf>
     /// <summary>Writes the lanes before <paramref name="available"/> as floats.</summary>
     static abstract void WriteFloats(float* to, long available, int aligned, TSelf values);
 
+    /// <summary>Elements of the other type, halves where a group has floats: as <see cref="IElement{TGroup}.ReadGroup"/>.</summary>
+    static abstract TSelf ReadOther(byte* array, long index, long available, int aligned);
+
+    /// <inheritdoc cref="IElement{TGroup}.WriteGroup"/>
+    /// <remarks>Elements of the other type.</remarks>
+    static abstract void WriteOther(byte* array, long index, long available, int aligned, TSelf values);
+
+    /// <summary>The first lanes, and 0 in the others.</summary>
+    static abstract TSelf First(TSelf values, long count);
+
+    /// <summary>What becomes of each lane.</summary>
+    static abstract Operands<TSelf> Map<TMap>(TMap map, Operands<TSelf> x, TSelf gradient)
+        where TMap : unmanaged, ILaneMap<TMap>;
+
     /// <summary>Writes all lanes as floats to shared memory.</summary>
     /// <param name="group">Where, counted in groups.</param>
     static abstract void WriteShared(ArrayView<Four> to, int group, TSelf values);
+}
+
+/// <summary>Something that is done to each lane of groups.</summary>
+/// <typeparam name="TSelf">The structure that implements it.</typeparam>
+internal interface ILaneMap<TSelf>
+    where TSelf : unmanaged, ILaneMap<TSelf>
+{
+    static abstract Operands<float> Map(TSelf map, Operands<float> x, float gradient);
 }
 
 /// <summary>How elements lie in memory: <see cref="Float32"/> or <see cref="Float16"/>.</summary>

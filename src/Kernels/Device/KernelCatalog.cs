@@ -1,4 +1,5 @@
 using System.Reflection;
+using CudaTrainer.Kernels.Formulas;
 
 namespace CudaTrainer.Kernels.Device;
 
@@ -9,6 +10,7 @@ internal static class KernelCatalog
     public static IReadOnlyList<KernelSource> Of(Assembly assembly) =>
     [
         .. assembly.GetTypes()
+            .SelectMany(type => Closed(type, assembly))
             .SelectMany(type => type.GetMethods(
                 BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly))
             .Where(method => method.IsDefined(typeof(GpuKernelAttribute)))
@@ -16,6 +18,14 @@ internal static class KernelCatalog
             .Select(method => new KernelSource(method))
             .OrderBy(kernel => kernel.Name, StringComparer.Ordinal),
     ];
+
+    /// <summary>Kernels of any formula are shown by one of the assembly's: that with the most operands.</summary>
+    private static IEnumerable<Type> Closed(Type type, Assembly assembly) => type.IsGenericTypeDefinition
+        ? type.GetGenericArguments() is [var argument] && argument.GetGenericParameterConstraints().Contains(typeof(IFusion))
+            && FormulaTypes.In(assembly).MaxBy(FormulaTypes.CountOf) is { } formula
+            ? [type.MakeGenericType(FormulaTypes.FusionOf(formula))]
+            : []
+        : [type];
 
     private static IEnumerable<MethodInfo> Versions(MethodInfo method) => method.IsGenericMethodDefinition
         ? [method.MakeGenericMethod(typeof(Float32), typeof(Four)), method.MakeGenericMethod(typeof(Float16), typeof(Eight))]

@@ -14,9 +14,10 @@ internal sealed class KernelSource
         Method = method;
         _attribute = method.GetCustomAttribute<GpuKernelAttribute>() ??
             throw new KernelRefusedException(method, "it has no [GpuKernel]", "The attribute names the threads of a block.");
+        Type[] declaring = method.DeclaringType!.GetGenericArguments();
         Element = method.IsGenericMethod ? method.GetGenericArguments()[0] : _attribute.Element;
         string suffix = Element is null ? string.Empty : Element == typeof(Float16) ? "_f16" : "_f32";
-        Name = $"{method.DeclaringType!.Name}_{method.Name}{suffix}";
+        Name = $"{(declaring is [var subject] ? NameOf(subject) : method.DeclaringType.Name)}_{method.Name}{suffix}";
         if (!method.IsStatic || method.ReturnType != typeof(void) || method.GetParameters().Length != 1)
         {
             throw new KernelRefusedException(method, "its signature",
@@ -57,8 +58,14 @@ internal sealed class KernelSource
 
     private static IEnumerable<Guid> ModulesOf(MethodInfo method) =>
         [typeof(KernelSource).Module.ModuleVersionId, method.Module.ModuleVersionId, .. method.IsGenericMethod
-            ? method.GetGenericArguments().Select(type => type.Module.ModuleVersionId)
-            : []];
+            ? method.GetGenericArguments().SelectMany(ModulesOf)
+            : [], .. ModulesOf(method.DeclaringType!)];
+
+    private static IEnumerable<Guid> ModulesOf(Type type) =>
+        [type.Module.ModuleVersionId, .. type.GetGenericArguments().SelectMany(ModulesOf)];
+
+    /// <summary>What a generic kernel is for: its innermost type argument, for example the formula.</summary>
+    private static string NameOf(Type type) => type.GetGenericArguments() is [var inner, ..] ? NameOf(inner) : type.Name;
 }
 
 /// <summary>Where the fields of a kernel's argument structure lie.</summary>
@@ -120,7 +127,8 @@ internal sealed record ArgumentLayout(int Bytes, IReadOnlyList<(int Offset, int 
             widest = Math.Max(widest, alignment);
         }
 
-        return (RoundUp(offset, widest), widest);
+        // A structure without fields takes a byte, for the runtime as for the compiler.
+        return (Math.Max(1, RoundUp(offset, widest)), widest);
     }
 
     private static int ElementBytes(KernelSource kernel) => kernel.Element is { } element

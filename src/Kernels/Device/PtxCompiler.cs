@@ -55,7 +55,8 @@ internal static class PtxCompiler
                 Exception innermost = exception.GetBaseException();
                 throw new KernelRefusedException(
                     kernel.Method, $"«{innermost.Message}» in {PlaceOf(exception)}",
-                    "Kernels may not throw, allocate, use static arrays, strings, delegates, System.Half or most of the class library (docs/custom-ops.md).", exception);
+                    "Kernels may not throw, allocate, use static arrays, strings, delegates, System.Half or most of the class library " +
+                        "(docs/custom-kernels.md).", exception);
             }
         }
     }

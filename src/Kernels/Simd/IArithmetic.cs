@@ -30,6 +30,9 @@ public interface IArithmetic<TVec>
     /// <summary>c − a·b.</summary>
     static abstract TVec NegativeMultiplyAdd(TVec a, TVec b, TVec c);
 
+    /// <summary>√a, rounded to nearest.</summary>
+    static abstract TVec Sqrt(TVec a);
+
     /// <summary>Rounds to the nearest integer, ties to even.</summary>
     static abstract TVec Round(TVec a);
 

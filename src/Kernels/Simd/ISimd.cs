@@ -40,8 +40,6 @@ public unsafe interface ISimd<TVec> : IArithmetic<TVec>
     /// <summary>Rounds to half precision (nearest even, overflow to infinity) and stores <see cref="Width"/> numbers.</summary>
     static abstract void StoreHalf(Half* destination, TVec value);
 
-    static abstract TVec Sqrt(TVec a);
-
     /// <summary>Sum of all lanes, always added in the same tree.</summary>
     static abstract float Sum(TVec a);
 

@@ -75,7 +75,8 @@ internal sealed class StudyLog : IDisposable
         _writer.Flush();
     }
 
-    private static string Line(string key, FoldRun run) => JsonSerializer.Serialize(new StudyLine(key, run), StudyLineJson.Default.StudyLine);
+    private static string Line(string key, FoldRun run) =>
+        JsonSerializer.Serialize(new StudyLine(key, run), StudyLineJson.Default.StudyLine);
 
     /// <summary>A line that a kill has cut off, or that is of another version, counts as not there.</summary>
     private void Read(string path)

@@ -17,7 +17,10 @@ public sealed class CudaReplicaTests : ReplicaTests, IDisposable
         { 8, 2, "off" },
     };
 
-    public static TheoryData<int, int, string> ShardingsOfWholeBatches { get; } = new() { { 2, 64, "on" }, { 4, 64, "off" }, { 8, 64, "on" } };
+    public static TheoryData<int, int, string> ShardingsOfWholeBatches { get; } = new()
+    {
+        { 2, 64, "on" }, { 4, 64, "off" }, { 8, 64, "on" },
+    };
 
     [Theory]
     [MemberData(nameof(Shardings))]

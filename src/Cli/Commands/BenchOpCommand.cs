@@ -1,0 +1,84 @@
+using System.Globalization;
+using CudaTrainer.Cli.CommandLine;
+using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Engine;
+using CudaTrainer.Engine.Checks;
+using CudaTrainer.Kernels.Formulas;
+using CudaTrainer.Training.Options;
+using CudaTrainer.Training.Parallel;
+
+namespace CudaTrainer.Cli.Commands;
+
+internal sealed record BenchOpOptions
+{
+    [Setting(SettingGroup.Data, "Time the formulas of this assembly instead of those of the program (docs/custom-ops.md)", Placeholder = "FILE",
+        Kind = ".NET assembly")]
+    public string? Ops { get; init; }
+
+    [Setting(SettingGroup.Data, "Megabytes of an array in single precision", AtLeast = 1, AtMost = 2048)]
+    public int Megabytes { get; init; } = 64;
+
+    [Setting(SettingGroup.Precision, "The device to measure", Kind = "device", Accepts = VideoOptions.DeviceForms)]
+    public string Device { get; init; } = "auto";
+
+    [Setting(SettingGroup.Precision, "Compute threads, 0 = one per core", AtLeast = 0, AtMost = 1024)]
+    public int Threads { get; init; }
+
+    [Setting(SettingGroup.Output, "A JSON list on standard output")]
+    public bool Json { get; init; }
+}
+
+/// <summary>What fusing formulas is worth on this machine.</summary>
+internal sealed class BenchOpCommand : CliCommand<BenchOpOptions>
+{
+    public override string Name => "bench-op";
+
+    public override string Summary => "Times fused ops against a copy of as many bytes, and against their operations one by one.";
+
+    public override IReadOnlyList<string> Usages => ["[--ops MyOps.dll] [--megabytes N] [--device NAME]"];
+
+    public override IReadOnlyList<string> Notes =>
+    [
+        "Results are compared first. Medians of seven rounds in which the ways take turns. A formula of one or two operands has whole arrays; of " +
+            "three and four the first is whole and the others have a number for each of 1,024 channels.",
+    ];
+
+    protected override IEnumerable<OptionProblem> Validate(BenchOpOptions options) =>
+        OptionValidation.Validate(new VideoOptions { Device = options.Device });
+
+    protected override int Run(BenchOpOptions options, IReadOnlyList<string> arguments, Terminal terminal)
+    {
+        IReadOnlyList<Type> formulas = FormulaTypes.In(options.Ops is { } file ? FormulaAssembly.Load(file) : typeof(IFusion).Assembly);
+        using DeviceChoice device = DeviceChoice.OpenOne(options.Device, options.Threads);
+        FormulaTiming[] timings;
+        try
+        {
+            timings = [.. FormulaBenchmark.Run(formulas, device.Device, [options.Megabytes])];
+        }
+        catch (WrongFormulaException exception)
+        {
+            throw new RunException(exception.Message, "gradcheck --ops says whether the formula's gradient is right at all.");
+        }
+
+        if (options.Json)
+        {
+            terminal.WriteJson(timings);
+            return ExitCode.Ok;
+        }
+
+        TextTable table = new("formula", "pass", ">ms", ">of a copy's speed", ">times as fast as unfused");
+        foreach (FormulaTiming timing in timings)
+        {
+            table.Row(timing.Formula, timing.Pass, Number(1000 * timing.Seconds), MetricText.Percent(timing.OfCopy),
+                timing.TimesUnfused is { } times ? Number(times) : "–");
+        }
+
+        table.Write(terminal.Results);
+        terminal.Output.WriteLine();
+        terminal.Output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{device.Text}; arrays of {options.Megabytes} MB; a copy moves {timings[0].CopyBytesPerSecond / 1e9:0.0} GB/s, reading and writing."));
+        return ExitCode.Ok;
+    }
+
+    private static string Number(double value) => value.ToString("0.00", CultureInfo.InvariantCulture);
+}

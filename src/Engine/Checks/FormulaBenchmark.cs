@@ -1,0 +1,197 @@
+using System.Diagnostics;
+using System.Reflection;
+using CudaTrainer.Engine.Autograd;
+using CudaTrainer.Engine.Ops;
+using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Kernels.Formulas;
+
+namespace CudaTrainer.Engine.Checks;
+
+/// <param name="Megabytes">Of an array of the output's size, in single precision.</param>
+/// <param name="Pass"><c>forward</c>, or <c>forward and backward</c> with the gradients of all operands.</param>
+/// <param name="Seconds">Median of the rounds.</param>
+/// <param name="OfCopy">The operands and results that must move at least, by the time; as a share of the rate of a copy in the same
+/// rounds.</param>
+/// <param name="TimesUnfused">The time of the same with an op for each operation; null where its operands do not spread.</param>
+public sealed record FormulaTiming(
+    string Formula, int Megabytes, string Pass, double Seconds, double OfCopy, double? TimesUnfused, double CopyBytesPerSecond);
+
+/// <summary>What fusing is worth: formulas against a copy of as many bytes, and against themselves taken apart.</summary>
+public static class FormulaBenchmark
+{
+    private const int Rounds = 7;
+
+    /// <summary>Rounds that do not count: the runtime still compiles what it has found to be busy.</summary>
+    private const int WarmUp = 3;
+    private const int Columns = 1024;
+    private const double SecondsOfRound = 0.02;
+
+    /// <summary>Results are compared before anything is timed.</summary>
+    /// <param name="formulas">As <see cref="FormulaTypes.In"/> has them. Of two operands both are whole; of more the first, others go by
+    /// channel.</param>
+    /// <exception cref="WrongFormulaException">The fused op and the formula taken apart differ.</exception>
+    public static IEnumerable<FormulaTiming> Run(IEnumerable<Type> formulas, IDevice device, IReadOnlyList<int> megabytes) =>
+        from formula in formulas
+        from size in megabytes
+        from timing in Measure(formula, device, size)
+        select timing;
+
+    private static IReadOnlyList<FormulaTiming> Measure(Type formula, IDevice device, int megabytes)
+    {
+        MethodInfo measure = typeof(FormulaBenchmark).GetMethod(nameof(MeasureFusion), BindingFlags.NonPublic | BindingFlags.Static)!
+            .MakeGenericMethod(FormulaTypes.FusionOf(formula));
+        object fusion = FormulaTypes.NewFusion(formula);
+        return (IReadOnlyList<FormulaTiming>)measure.Invoke(
+            null, BindingFlags.DoNotWrapExceptions, null, [fusion, formula, device, megabytes], null)!;
+    }
+
+    private static IReadOnlyList<FormulaTiming> MeasureFusion<TFusion>(TFusion fusion, Type formula, IDevice device, int megabytes)
+        where TFusion : unmanaged, IFusion
+    {
+        int rows = checked((int)((long)megabytes * (1 << 20) / sizeof(float) / Columns)), count = TFusion.Count;
+        using var tensors = new OwnedTensors();
+        Shape whole = [rows, Columns], channels = [Columns];
+        Tensor[] operands = [.. Enumerable.Range(0, count).Select(operand =>
+            tensors.Own(Draw(device, formula, operand, operand == 0 || count < 3 ? whole : channels)))];
+        Tensor copied = tensors.Own(Tensor.Zeros(device, whole)), seed = tensors.Own(Tensor.From(device, whole, Ones(rows * Columns)));
+        using var unfused = UnfusedFormula.Of(fusion, count, device);
+        using var tape = new Tape(device);
+        Func<Tensor> fused = () => Fused.Apply(tape, fusion, operands), apart = () => unfused.Apply(tape, operands);
+        bool spreads = Compare(formula.Name, tape, fused, apart);
+
+        int wholes = operands.Count(operand => operand.Shape == whole);
+        double bytes = (double)sizeof(float) * rows * Columns;
+        List<double> copy = [], forward = [], both = [], forwardApart = [], bothApart = [];
+        for (int round = -WarmUp; round < Rounds; round++)
+        {
+            if (round == 0)
+            {
+                copy.Clear();
+                forward.Clear();
+                both.Clear();
+                forwardApart.Clear();
+                bothApart.Clear();
+            }
+
+            copy.Add(Time(device, () => device.Ops.CopyRows(operands[0], 0, Columns, copied, 0, Columns, rows, Columns)));
+            forward.Add(Time(device, () => Pass(fused, backward: false)));
+            both.Add(Time(device, () => Pass(fused, backward: true)));
+            if (spreads)
+            {
+                forwardApart.Add(Time(device, () => Pass(apart, backward: false)));
+                bothApart.Add(Time(device, () => Pass(apart, backward: true)));
+            }
+        }
+
+        double rate = 2 * bytes / Median(copy);
+        return
+        [
+            Timing("forward", forward, forwardApart, wholes + 1),
+            Timing("forward and backward", both, bothApart, wholes + 1 + (2 * wholes) + 1),
+        ];
+
+        FormulaTiming Timing(string pass, List<double> seconds, List<double> apart, int arrays) => new(
+            formula.Name, megabytes, pass, Median(seconds), arrays * bytes / Median(seconds) / rate,
+            spreads ? Median(apart) / Median(seconds) : null, rate);
+
+        void Pass(Func<Tensor> apply, bool backward)
+        {
+            tape.Training = backward;
+            foreach (Tensor operand in operands)
+            {
+                operand.RequiresGradient = backward;
+            }
+
+            Tensor y = apply();
+            if (backward)
+            {
+                y.Gradient = seed;
+                tape.Backward();
+                foreach (Tensor operand in operands)
+                {
+                    operand.Gradient = null;
+                }
+            }
+
+            tape.Reset();
+        }
+    }
+
+    /// <returns>Whether the formula can be taken apart: operands may meet in it that do not spread over each other.</returns>
+    private static bool Compare(string name, Tape tape, Func<Tensor> fused, Func<Tensor> apart)
+    {
+        double[] expected;
+        try
+        {
+            expected = apart().ToDoubles();
+        }
+        catch (TensorMismatchException)
+        {
+            tape.Reset();
+            return false;
+        }
+
+        double error = GradientCheck.RelativeError(fused().ToDoubles(), expected);
+        tape.Reset();
+        return error <= GradientCheck.ForwardTolerance ? true : throw new WrongFormulaException(
+            $"{name}: the fused op differs from its operations one by one by {error:0.0e+0}.");
+    }
+
+    private static Tensor Draw(IDevice device, Type formula, int operand, Shape shape)
+    {
+        Random random = new(operand + 1);
+        BetweenAttribute range = FormulaTypes.RangeOf(formula, operand) ?? new BetweenAttribute(-1, 1);
+        float[] values = new float[shape.Count];
+        for (int i = 0; i < values.Length; i++)
+        {
+            values[i] = range.Least + ((range.Most - range.Least) * random.NextSingle());
+        }
+
+        return Tensor.From(device, shape, (ReadOnlySpan<float>)values);
+    }
+
+    private static float[] Ones(int count)
+    {
+        float[] ones = new float[count];
+        Array.Fill(ones, 1);
+        return ones;
+    }
+
+    /// <summary>Seconds of one call, of as many as take a while.</summary>
+    private static double Time(IDevice device, Action action)
+    {
+        double once = Time(device, action, 1);
+        int calls = (int)Math.Clamp(SecondsOfRound / once, 1, 1000);
+        return Time(device, action, calls) / calls;
+    }
+
+    private static double Time(IDevice device, Action action, int calls)
+    {
+        long start = Stopwatch.GetTimestamp();
+        for (int call = 0; call < calls; call++)
+        {
+            action();
+        }
+
+        device.Synchronize();
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
+
+    private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
+
+    private sealed class OwnedTensors : IDisposable
+    {
+        private readonly List<Tensor> _tensors = [];
+
+        public Tensor Own(Tensor tensor)
+        {
+            _tensors.Add(tensor);
+            return tensor;
+        }
+
+        public void Dispose() => _tensors.ForEach(tensor => tensor.Dispose());
+    }
+}
+
+/// <summary>Two ways to compute a formula differ.</summary>
+public sealed class WrongFormulaException(string message) : Exception(message);

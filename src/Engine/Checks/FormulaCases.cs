@@ -1,0 +1,52 @@
+using System.Reflection;
+using CudaTrainer.Engine.Autograd;
+using CudaTrainer.Engine.Ops;
+using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Kernels.Formulas;
+
+namespace CudaTrainer.Engine.Checks;
+
+/// <summary>Cases for formulas: operands that spread in every way, and sizes that take kernels through their tails.</summary>
+internal static class FormulaCases
+{
+    private static readonly Shape Matrix = [7, 37], Tall = [70, 5], Cube = [3, 5, 19];
+
+    /// <summary>Of every formula of an assembly.</summary>
+    public static IEnumerable<OpCase> In(Assembly assembly, InputDrawer draw) =>
+        FormulaTypes.In(assembly).SelectMany(formula => Of(formula, draw));
+
+    public static IEnumerable<OpCase> Of(Type formula, InputDrawer draw)
+    {
+        int count = FormulaTypes.CountOf(formula);
+        object fusion = FormulaTypes.NewFusion(formula);
+        MethodInfo apply = typeof(FormulaCases).GetMethod(nameof(Apply), BindingFlags.NonPublic | BindingFlags.Static)!
+            .MakeGenericMethod(fusion.GetType());
+        yield return Case("", Matrix, Matrix);
+        if (count > 1)
+        {
+            yield return Case(" per channel", Matrix, [Matrix[-1]]);
+            yield return Case(" per channel, tall", Tall, [Tall[-1]]);
+            yield return Case(" per row", Matrix, [Matrix[0], 1]);
+            yield return Case(" with a scalar", Cube, [1]);
+        }
+
+        OpCase Case(string name, Shape first, Shape others) => new(
+            formula.Name + name,
+            [.. Enumerable.Range(0, count).Select(operand =>
+                Input(operand, operand == 0 ? first : others, operand > 0 && others != first))],
+            (tape, t) => (Tensor)apply.Invoke(null, BindingFlags.DoNotWrapExceptions, null, [tape, fusion, t.ToArray()], null)!);
+
+        OpInput Input(int operand, Shape shape, bool isParameter)
+        {
+            string name = $"{(char)('a' + operand)}";
+            OpInput input = FormulaTypes.RangeOf(formula, operand) is { } range ? draw.Between(name, shape, range.Least, range.Most)
+                : operand == 0 ? draw.AwayFromZero(name, shape)
+                : draw.Normal(name, shape);
+            return input with { IsParameter = isParameter };
+        }
+    }
+
+    private static Tensor Apply<TFusion>(Tape tape, TFusion fusion, Tensor[] operands)
+        where TFusion : unmanaged, IFusion
+        => Fused.Apply(tape, fusion, operands);
+}

@@ -1,0 +1,492 @@
+using CudaTrainer.Kernels.Device;
+using CudaTrainer.Kernels.Formulas;
+using CudaTrainer.Kernels.Fused;
+using CudaTrainer.Kernels.Interop;
+using ILGPU;
+
+namespace CudaTrainer.Kernels.Cuda;
+
+/// <summary>A formula over all elements, and its gradient.</summary>
+/// <remarks>
+/// <para>Access: 16 bytes a thread where rows begin on 16 bytes, else element by element.</para>
+/// <para>Order: sums over rows as in <see cref="ColumnBlock"/>; sums along a row by one block, whose threads have fixed columns; the sum
+/// over everything is that of the rows, in order. No atomics.</para>
+/// <para>Launches: one forward; one backward, one more for operands that repeat along rows where others repeat along columns, and one
+/// more for scalars.</para>
+/// </remarks>
+public sealed unsafe class FusedKernels<TFusion>(KernelLibrary library)
+    where TFusion : unmanaged, IFusion
+{
+    private const int Warps = LaunchSize.Threads / GpuThread.WarpSize;
+
+    private readonly TypedKernel<Arguments> _forward = new(library, Forward<Float32, Four>, Forward<Float16, Eight>);
+    private readonly TypedKernel<Arguments> _columns = new(library, Columns<Float32, Four>, Columns<Float16, Eight>);
+    private readonly TypedKernel<Arguments> _rows = new(library, Rows<Float32, Four>, Rows<Float16, Eight>);
+    private readonly GpuKernel<SumArguments> _sum = new(library, FusedSum.Rows);
+
+    /// <summary>y = f(operands).</summary>
+    public void Forward(CudaStream stream, TFusion fusion, FusedShape shape, Operands<FusedOperand> operands, FusedOperand y)
+    {
+        if (shape.Count == 0)
+        {
+            return;
+        }
+
+        CudaType type = TypeOf(y);
+        Arguments arguments = ArgumentsOf(fusion, shape, operands, default, y, type);
+        long groups = shape.Rows * LaunchSize.DivideUp(shape.Columns, LaunchSize.Lanes(type));
+        _forward[type].Launch(stream, LaunchSize.Strided(groups), arguments);
+    }
+
+    /// <summary>The gradients of the operands that have somewhere to go.</summary>
+    /// <param name="dy">∂L/∂y, as y.</param>
+    /// <param name="rowSums">Memory for a float for each row and operand, if a gradient of a scalar is wanted.</param>
+    public void Backward(CudaStream stream, TFusion fusion, FusedShape shape, FusedOperand dy, Operands<FusedOperand> operands,
+        Operands<FusedOperand> gradients, nint rowSums)
+    {
+        CudaType type = TypeOf(dy);
+        bool columns = Has(gradients, OperandSpread.Column), scalars = Has(gradients, OperandSpread.Scalar);
+
+        // Of no rows the sums are 0.
+        if (columns && shape.Columns > 0)
+        {
+            Arguments arguments = ArgumentsOf(fusion, shape, operands, gradients, dy, type);
+            _columns[type].Launch(stream, ColumnBlock.Owning(shape.Columns), arguments);
+        }
+
+        if (shape.Rows > 0 && (!columns || scalars || Has(gradients, OperandSpread.Row)))
+        {
+            // What the columns' kernel has written is not wanted again; scalars leave a sum for each row.
+            Operands<FusedOperand> rows = Operands<FusedOperand>.Of(
+                ForRows(gradients.A, 0), ForRows(gradients.B, 1), ForRows(gradients.C, 2), ForRows(gradients.D, 3));
+            Arguments arguments = ArgumentsOf(fusion, shape, operands, rows, dy, type);
+            _rows[type].Launch(stream, LaunchSize.Strided(shape.Rows, itemsPerBlock: 1), arguments);
+        }
+
+        AddRows(gradients.A, 0);
+        AddRows(gradients.B, 1);
+        AddRows(gradients.C, 2);
+        AddRows(gradients.D, 3);
+
+        FusedOperand ForRows(FusedOperand gradient, int operand) => gradient.Spread switch
+        {
+            OperandSpread.Scalar when gradient.Data != 0 => new FusedOperand(SumsOf(operand), OperandSpread.Row, IsHalf: false),
+            OperandSpread.Whole when columns => gradient with { Data = 0 },
+            _ => gradient,
+        };
+
+        void AddRows(FusedOperand gradient, int operand)
+        {
+            if (gradient is { Data: not 0, Spread: OperandSpread.Scalar })
+            {
+                _sum.Launch(stream, LaunchSize.Strided(1), new SumArguments
+                {
+                    Rows = new(SumsOf(operand), shape.Rows),
+                    To = GpuOperand.Of(gradient, shape, type),
+                    Count = shape.Rows,
+                });
+            }
+        }
+
+        nint SumsOf(int operand) => rowSums + ((nint)operand * shape.Rows * sizeof(float));
+    }
+
+    /// <summary>Whether a gradient is wanted of an operand that spreads so.</summary>
+    public static bool Has(Operands<FusedOperand> gradients, OperandSpread spread) =>
+        Is(gradients.A, spread) || Is(gradients.B, spread) || Is(gradients.C, spread) || Is(gradients.D, spread);
+
+    private static bool Is(FusedOperand gradient, OperandSpread spread) => gradient.Data != 0 && gradient.Spread == spread;
+
+    private static CudaType TypeOf(FusedOperand y) => y.IsHalf ? CudaType.Float16 : CudaType.Float32;
+
+    private static Arguments ArgumentsOf(TFusion fusion, FusedShape shape, Operands<FusedOperand> operands,
+        Operands<FusedOperand> gradients, FusedOperand y, CudaType type)
+    {
+        nint places = y.Data | PlaceOf(operands.A) | PlaceOf(operands.B) | PlaceOf(operands.C) | PlaceOf(operands.D)
+            | PlaceOf(gradients.A) | PlaceOf(gradients.B) | PlaceOf(gradients.C) | PlaceOf(gradients.D);
+        return new Arguments
+        {
+            A = GpuOperand.Of(operands.A, shape, type),
+            B = GpuOperand.Of(operands.B, shape, type),
+            C = GpuOperand.Of(operands.C, shape, type),
+            D = GpuOperand.Of(operands.D, shape, type),
+            Da = GpuOperand.Of(gradients.A, shape, type),
+            Db = GpuOperand.Of(gradients.B, shape, type),
+            Dc = GpuOperand.Of(gradients.C, shape, type),
+            Dd = GpuOperand.Of(gradients.D, shape, type),
+            Y = new(y.Data, shape.Count),
+            Fusion = fusion,
+            Count = shape.Count,
+            Rows = shape.Rows,
+            Columns = shape.Columns,
+            Aligned = ColumnBlock.Aligned(shape.Columns, type, places),
+        };
+    }
+
+    /// <summary>The address of what is read in groups.</summary>
+    private static nint PlaceOf(FusedOperand operand) =>
+        operand.Spread is OperandSpread.Whole or OperandSpread.Column ? operand.Data : 0;
+
+    [GpuKernel(LaunchSize.Threads)]
+    private static void Forward<TElement, TGroup>(Arguments a)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+    {
+        int groups = (a.Columns + TGroup.Lanes - 1) / TGroup.Lanes;
+        for (long index = GpuThread.FirstItem; index < (long)a.Rows * groups; index += GpuThread.ItemStride)
+        {
+            long row = GpuMath.Quotient(index, groups);
+            int column = (int)(index - (row * groups)) * TGroup.Lanes;
+            long place = (row * a.Columns) + column, available = AvailableOf(a, place, column);
+            Operands<TGroup> x = Read<TElement, TGroup>(a, row, column, place, available);
+            ForwardLanes<TFusion> map = default;
+            map.Fusion = a.Fusion;
+            TElement.WriteGroup(a.Y.Start, place, available, a.Aligned, TGroup.Map(map, x, TGroup.Splat(0)).A);
+        }
+    }
+
+    /// <summary>Gradients of operands that are whole, and of those that repeat along columns: a block owns its columns.</summary>
+    [GpuKernel(ColumnBlock.Threads)]
+    private static void Columns<TElement, TGroup>(Arguments a)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+    {
+        ArrayView<Four> parts = SharedMemory.Allocate<Four>(ColumnBlock.SharedFours);
+        var block = ColumnBlock<TGroup>.Of(a.Columns);
+        Operands<TGroup> sums = default;
+        for (int row = block.Row; row < a.Rows && block.Available > 0; row += ColumnBlock<TGroup>.RowsApart)
+        {
+            long place = ((long)row * a.Columns) + block.Column;
+            Operands<TGroup> gradients = Gradients<TElement, TGroup>(a, row, block.Column, place, block.Available);
+            sums = Add(sums, gradients);
+        }
+
+        // Every thread of the block takes part in the sums, those without columns or rows too.
+        SumColumns<TElement, TGroup>(a.Da, block, sums.A, parts, a.Aligned);
+        if (TFusion.Count > 1)
+        {
+            SumColumns<TElement, TGroup>(a.Db, block, sums.B, parts, a.Aligned);
+        }
+
+        if (TFusion.Count > 2)
+        {
+            SumColumns<TElement, TGroup>(a.Dc, block, sums.C, parts, a.Aligned);
+        }
+
+        if (TFusion.Count > 3)
+        {
+            SumColumns<TElement, TGroup>(a.Dd, block, sums.D, parts, a.Aligned);
+        }
+
+    }
+
+    /// <summary>Gradients of operands that are whole, of those that repeat along rows, and of scalars the sum of each row: a block takes a
+    /// row at a time.</summary>
+    [GpuKernel(LaunchSize.Threads)]
+    private static void Rows<TElement, TGroup>(Arguments a)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+    {
+        ArrayView<double> parts = SharedMemory.Allocate<double>(Warps);
+        for (int row = GpuThread.Block; row < a.Rows; row += GpuThread.Blocks)
+        {
+            Operands<TGroup> sums = default;
+            for (int column = GpuThread.Index * TGroup.Lanes; column < a.Columns; column += LaunchSize.Threads * TGroup.Lanes)
+            {
+                long place = ((long)row * a.Columns) + column;
+                sums = Add(sums, Gradients<TElement, TGroup>(a, row, column, place, AvailableOf(a, place, column)));
+            }
+
+            SumRow(a.Da, row, TGroup.Sum(sums.A), parts);
+            if (TFusion.Count > 1)
+            {
+                SumRow(a.Db, row, TGroup.Sum(sums.B), parts);
+            }
+
+            if (TFusion.Count > 2)
+            {
+                SumRow(a.Dc, row, TGroup.Sum(sums.C), parts);
+            }
+
+            if (TFusion.Count > 3)
+            {
+                SumRow(a.Dd, row, TGroup.Sum(sums.D), parts);
+            }
+
+        }
+    }
+
+    /// <summary>The gradients at a place, of which those of whole operands are written; in lanes without elements 0.</summary>
+    private static Operands<TGroup> Gradients<TElement, TGroup>(Arguments a, long row, int column, long place, long available)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+    {
+        Operands<TGroup> x = Read<TElement, TGroup>(a, row, column, place, available);
+        GradientLanes<TFusion> map = default;
+        map.Fusion = a.Fusion;
+        TGroup dy = available > 0 ? TElement.ReadGroup(a.Y.Start, place, available, a.Aligned) : TGroup.Splat(0);
+        Operands<TGroup> gradients = TGroup.Map(map, x, dy);
+        Write<TElement, TGroup>(a.Da, place, available, a.Aligned, gradients.A);
+        if (TFusion.Count > 1)
+        {
+            Write<TElement, TGroup>(a.Db, place, available, a.Aligned, gradients.B);
+        }
+
+        if (TFusion.Count > 2)
+        {
+            Write<TElement, TGroup>(a.Dc, place, available, a.Aligned, gradients.C);
+        }
+
+        if (TFusion.Count > 3)
+        {
+            Write<TElement, TGroup>(a.Dd, place, available, a.Aligned, gradients.D);
+        }
+
+        return Operands<TGroup>.Of(
+            TGroup.First(gradients.A, available),
+            TFusion.Count > 1 ? TGroup.First(gradients.B, available) : gradients.B,
+            TFusion.Count > 2 ? TGroup.First(gradients.C, available) : gradients.C,
+            TFusion.Count > 3 ? TGroup.First(gradients.D, available) : gradients.D);
+    }
+
+    private static Operands<TGroup> Add<TGroup>(Operands<TGroup> sums, Operands<TGroup> gradients)
+        where TGroup : unmanaged, IGroup<TGroup>
+        => Operands<TGroup>.Of(
+            sums.A + gradients.A,
+            TFusion.Count > 1 ? sums.B + gradients.B : sums.B,
+            TFusion.Count > 2 ? sums.C + gradients.C : sums.C,
+            TFusion.Count > 3 ? sums.D + gradients.D : sums.D);
+
+    private static void Write<TElement, TGroup>(GpuOperand to, long place, long available, int aligned, TGroup values)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+    {
+        if (to.Spread == (int)OperandSpread.Whole && to.IsWanted != 0)
+        {
+            GpuOperand.Write<TElement, TGroup>(to, place, available, aligned, values);
+        }
+    }
+
+    private static void SumColumns<TElement, TGroup>(GpuOperand to, ColumnBlock<TGroup> block, TGroup values, ArrayView<Four> parts,
+        int aligned)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+    {
+        if (to.Spread != (int)OperandSpread.Column || to.IsWanted == 0)
+        {
+            return;
+        }
+
+        TGroup sum = ColumnBlock<TGroup>.Sum(block, values, parts);
+        if (block.Row == 0 && block.Available > 0)
+        {
+            GpuOperand.Write<TElement, TGroup>(to, block.Column, block.Available, aligned, sum);
+        }
+
+        GpuThread.Barrier();
+    }
+
+    private static void SumRow(GpuOperand to, int row, float value, ArrayView<double> parts)
+    {
+        if (to.Spread < (int)OperandSpread.Row || to.IsWanted == 0)
+        {
+            return;
+        }
+
+        double sum = Reduce.BlockSum(value, parts, Warps);
+        if (GpuThread.Index == 0)
+        {
+            GpuOperand.WriteOne(to, row, (float)sum);
+        }
+
+        GpuThread.Barrier();
+    }
+
+    /// <summary>Elements from a place on to the end of its row.</summary>
+    private static long AvailableOf(Arguments a, long place, int column)
+    {
+        long left = a.Count - place;
+        return left < a.Columns - column ? left : a.Columns - column;
+    }
+
+    private static Operands<TGroup> Read<TElement, TGroup>(Arguments a, long row, int column, long place, long available)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+        => Operands<TGroup>.Of(
+            GpuOperand.Read<TElement, TGroup>(a.A, row, column, place, available, a.Aligned),
+            TFusion.Count > 1 ? GpuOperand.Read<TElement, TGroup>(a.B, row, column, place, available, a.Aligned) : TGroup.Splat(0),
+            TFusion.Count > 2 ? GpuOperand.Read<TElement, TGroup>(a.C, row, column, place, available, a.Aligned) : TGroup.Splat(0),
+            TFusion.Count > 3 ? GpuOperand.Read<TElement, TGroup>(a.D, row, column, place, available, a.Aligned) : TGroup.Splat(0));
+
+    private struct Arguments
+    {
+        public GpuOperand A;
+        public GpuOperand B;
+        public GpuOperand C;
+        public GpuOperand D;
+        public GpuOperand Da;
+        public GpuOperand Db;
+        public GpuOperand Dc;
+        public GpuOperand Dd;
+
+        /// <summary>The output, or its gradient.</summary>
+        public GpuArray Y;
+        public TFusion Fusion;
+        public long Count;
+        public int Rows;
+        public int Columns;
+        public int Aligned;
+    }
+}
+
+/// <summary>An operand in a GPU's memory, of the kernel's type or of the other.</summary>
+internal unsafe struct GpuOperand
+{
+    public GpuArray<byte> Data;
+
+    /// <summary>As <see cref="OperandSpread"/>.</summary>
+    public int Spread;
+
+    /// <summary>Whether it is in half precision in a kernel for single precision, or the other way round.</summary>
+    public int IsOther;
+
+    public int IsHalf;
+
+    /// <summary>Of a gradient: whether it is.</summary>
+    public int IsWanted;
+
+    /// <summary>Of a gradient: whether it is added to what is there.</summary>
+    public int Adds;
+
+    public static GpuOperand Of(FusedOperand operand, FusedShape shape, CudaType type)
+    {
+        long count = operand.Spread switch
+        {
+            OperandSpread.Whole => shape.Count,
+            OperandSpread.Column => shape.Columns,
+            OperandSpread.Row => shape.Rows,
+            _ => 1,
+        };
+        GpuOperand result = default;
+        result.Data = new(operand.Data, operand.Data == 0 ? 0 : count * (operand.IsHalf ? 2 : 4));
+        result.Spread = (int)operand.Spread;
+        result.IsHalf = operand.IsHalf ? 1 : 0;
+        result.IsWanted = operand.Data == 0 ? 0 : 1;
+        result.Adds = operand.Adds ? 1 : 0;
+        result.IsOther = operand.IsHalf == (type == CudaType.Float16) ? 0 : 1;
+        return result;
+    }
+
+    public static TGroup Read<TElement, TGroup>(GpuOperand operand, long row, int column, long place, long available, int aligned)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+    {
+        if (operand.Spread >= (int)OperandSpread.Row)
+        {
+            long index = operand.Spread == (int)OperandSpread.Row ? row : 0;
+            return TGroup.Splat(operand.IsHalf != 0 ? Float16.Read(operand.Data.Start, index) : Float32.Read(operand.Data.Start, index));
+        }
+
+        long at = operand.Spread == (int)OperandSpread.Whole ? place : column;
+        return operand.IsOther != 0
+            ? TGroup.ReadOther(operand.Data.Start, at, available, aligned)
+            : TElement.ReadGroup(operand.Data.Start, at, available, aligned);
+    }
+
+    /// <summary>A group of a gradient, which is added where it is to be.</summary>
+    public static void Write<TElement, TGroup>(GpuOperand to, long at, long available, int aligned, TGroup values)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+    {
+        if (to.Adds != 0)
+        {
+            values += to.IsOther != 0
+                ? TGroup.ReadOther(to.Data.Start, at, available, aligned)
+                : TElement.ReadGroup(to.Data.Start, at, available, aligned);
+        }
+
+        if (to.IsOther != 0)
+        {
+            TGroup.WriteOther(to.Data.Start, at, available, aligned, values);
+        }
+        else
+        {
+            TElement.WriteGroup(to.Data.Start, at, available, aligned, values);
+        }
+    }
+
+    /// <summary>One number of a gradient.</summary>
+    public static void WriteOne(GpuOperand to, long at, float value)
+    {
+        if (to.IsHalf != 0)
+        {
+            Float16.Write(to.Data.Start, at, to.Adds != 0 ? value + Float16.Read(to.Data.Start, at) : value);
+        }
+        else
+        {
+            Float32.Write(to.Data.Start, at, to.Adds != 0 ? value + Float32.Read(to.Data.Start, at) : value);
+        }
+    }
+}
+
+/// <summary>Adds up what rows have left for a scalar.</summary>
+internal static unsafe class FusedSum
+{
+    private const int Warps = LaunchSize.Threads / GpuThread.WarpSize;
+
+    /// <summary>In one block.</summary>
+    [GpuKernel(LaunchSize.Threads)]
+    public static void Rows(SumArguments a)
+    {
+        ArrayView<double> parts = SharedMemory.Allocate<double>(Warps);
+        double sum = 0;
+        for (int row = GpuThread.Index; row < a.Count; row += LaunchSize.Threads)
+        {
+            sum += a.Rows.Start[row];
+        }
+
+        sum = Reduce.BlockSum(sum, parts, Warps);
+        if (GpuThread.Index == 0)
+        {
+            GpuOperand.WriteOne(a.To, 0, (float)sum);
+        }
+    }
+}
+
+internal struct SumArguments
+{
+    public GpuArray<float> Rows;
+    public GpuOperand To;
+    public int Count;
+}
+
+/// <summary>A formula for one lane of a group.</summary>
+internal struct ForwardLanes<TFusion> : ILaneMap<ForwardLanes<TFusion>>
+    where TFusion : unmanaged, IFusion
+{
+    public TFusion Fusion;
+
+    public static Operands<float> Map(ForwardLanes<TFusion> map, Operands<float> x, float gradient) =>
+        Operands<float>.Of(
+            map.Fusion.Forward<Real<SingleMath<GpuLane, float>, float>>(new(x.A), new(x.B), new(x.C), new(x.D)).Value, 0, 0, 0);
+}
+
+/// <summary>The gradients of a formula's operands for one lane of a group.</summary>
+internal struct GradientLanes<TFusion> : ILaneMap<GradientLanes<TFusion>>
+    where TFusion : unmanaged, IFusion
+{
+    public TFusion Fusion;
+
+    public static Operands<float> Map(GradientLanes<TFusion> map, Operands<float> x, float gradient)
+    {
+        TFusion fusion = map.Fusion;
+        return Operands<float>.Of(
+            gradient * Along(fusion, x, 0),
+            TFusion.Count > 1 ? gradient * Along(fusion, x, 1) : 0,
+            TFusion.Count > 2 ? gradient * Along(fusion, x, 2) : 0,
+            TFusion.Count > 3 ? gradient * Along(fusion, x, 3) : 0);
+    }
+
+    private static float Along(TFusion fusion, Operands<float> x, int operand) =>
+        fusion.Slope<SingleMath<GpuLane, float>, float>(x.A, x.B, x.C, x.D, operand);
+}

@@ -1,0 +1,156 @@
+using System.Text.Json;
+using CudaTrainer.Kernels.Formulas;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+
+namespace CudaTrainer.Cli.Tests;
+
+/// <summary>Formulas of somebody's own assembly, checked and timed by the built program.</summary>
+public sealed class OwnFormulaTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    [Fact]
+    public void Formulas_of_an_assembly_are_checked_with_their_options_and_ranges()
+    {
+        Compile("""
+            public readonly record struct Root(float Power) : IFormula1, IFormulaExample<Root>
+            {
+                public static Root Example => new(0.25f);
+                public T Forward<T>([Between(0.5f, 3)] T x) where T : unmanaged, IReal<T> => T.Pow(x, Power) * T.Log(x);
+            }
+
+            public readonly struct Product : IFormula2
+            {
+                public T Forward<T>(T a, T b) where T : unmanaged, IReal<T> => a * T.Tanh(b);
+            }
+            """);
+        CommandOutcome checks = Check();
+
+        checks.ExitCode.ShouldBe(0, checks.Output + checks.Error);
+        checks.Output.ShouldMatch(@"Root +cpu .* ok");
+        checks.Output.ShouldMatch(@"Product per row +cpu .* ok");
+        checks.Output.ShouldNotContain("Linear");
+    }
+
+    [Theory]
+    [InlineData("Operands<T>.Of(2f * a * b, a * a, b, b)", 0, "Square +cpu .* ok")]
+    [InlineData("Operands<T>.Of(2f * a * b, a, b, b)", 1, "Square +finite differences .* OFF in b")]
+    [InlineData("Operands<T>.Of(a, a * a, b, b)", 1, "Square +finite differences .* OFF in a")]
+    public void Slopes_written_by_hand_are_used_and_wrong_ones_found(string slopes, int code, string expected)
+    {
+        Compile($$"""
+            public readonly struct Square : IFormula2, IFormulaSlopes
+            {
+                public T Forward<T>(T a, T b) where T : unmanaged, IReal<T> => a * a * b;
+                public Operands<T> Slopes<T>(T a, T b, T c, T d) where T : unmanaged, IReal<T> => {{slopes}};
+            }
+            """);
+        CommandOutcome checks = Check();
+
+        checks.ExitCode.ShouldBe(code, checks.Output + checks.Error);
+        checks.Output.ShouldMatch(expected);
+    }
+
+    /// <summary>The slope of |x| where x is 0 is neither of its two.</summary>
+    [Fact]
+    public void Kinks_are_left_out_and_said()
+    {
+        Compile("""
+            public readonly struct Kink : IFormula1
+            {
+                public T Forward<T>([Between(0, 0)] T x) where T : unmanaged, IReal<T> => T.Abs(x);
+            }
+            """);
+        CommandOutcome checks = Check();
+
+        checks.Output.ShouldMatch(@"Kink +finite differences .* ok but for \d+ kinks");
+    }
+
+    [Theory]
+    [InlineData("public struct Named : IFormula1 { public string Name; " + Forward + " }", "has the field Named.Name of type String")]
+    [InlineData("public class Heavy : IFormula1 { " + Forward + " }", "Heavy in 'ops.dll' is a class")]
+    [InlineData("public struct Wrapped<TMine> : IFormula1 { " + Forward + " }", "has type parameters of its own")]
+    [InlineData("public struct Angry : IFormula1, IFormulaExample<Angry> { "
+        + "public static Angry Example => throw new System.Exception(\"no\"); " + Forward + " }", "throws when it is made: no")]
+    [InlineData("public class Nothing { }", "has no formulas")]
+    public void What_cannot_be_an_op_is_refused_with_the_rule(string source, string expected)
+    {
+        Compile(source);
+        CommandOutcome checks = Check();
+
+        checks.ExitCode.ShouldBe(1);
+        checks.Error.ShouldContain(expected);
+        checks.Error.ShouldContain("hint: ");
+    }
+
+    [Theory]
+    [InlineData("cpu")]
+    [InlineData("cuda")]
+    public void A_formula_is_timed_against_a_copy_and_against_its_operations(string device)
+    {
+        Compile("""
+            public readonly record struct Everything(float Half) : IFormula3, IFormulaExample<Everything>
+            {
+                public static Everything Example => new(0.5f);
+                public T Forward<T>(T a, T b, T c) where T : unmanaged, IReal<T> =>
+                    T.SelectGreater(a, 0f, T.Sqrt(a * a + 1f) / (2f + T.Exp(b)), -T.Log1p(T.Abs(a))) + T.Pow(T.Abs(a) + Half, T.Sigmoid(c))
+                        + T.Max(T.Tanh(a), T.Min(b, T.Erf(a))) - T.Relu(a - b) * T.ReciprocalSqrt(1f + a * a) + T.Log(2f + T.Abs(a));
+            }
+            """);
+        CommandOutcome timed = CommandRunner.RunIn(
+            _folder.Path, device == "cuda" ? CudaTests.Simulated : [],
+            "bench-op", "--ops", "ops.dll", "--device", device, "--megabytes", "1", "--json");
+
+        timed.ExitCode.ShouldBe(0, timed.Error);
+        using var timings = JsonDocument.Parse(timed.Output);
+        timings.RootElement.EnumerateArray().Select(timing => timing.GetProperty("pass").GetString())
+            .ShouldBe(["forward", "forward and backward"]);
+        foreach (JsonElement timing in timings.RootElement.EnumerateArray())
+        {
+            timing.GetProperty("formula").GetString().ShouldBe("Everything");
+            timing.GetProperty("of_copy").GetDouble().ShouldBeGreaterThan(0);
+            timing.GetProperty("times_unfused").GetDouble().ShouldBeGreaterThan(0);
+        }
+    }
+
+    [Fact]
+    public void Formulas_that_come_with_the_program_are_timed_too()
+    {
+        CommandOutcome timed = CommandRunner.RunIn(_folder.Path, [], "bench-op", "--megabytes", "1", "--device", "cpu");
+
+        timed.ExitCode.ShouldBe(0, timed.Error);
+        foreach (string formula in new[] { "Gelu", "Huber", "ScaleShiftRelu", "Silu", "SwiGlu" })
+        {
+            timed.Output.ShouldMatch($@"{formula} +forward +[\d.]+ +[\d.]+% +[\d.]+");
+        }
+    }
+
+    [Fact]
+    public void What_is_no_assembly_is_refused()
+    {
+        File.WriteAllText(_folder.File("ops.dll"), "no assembly");
+        Check().Error.ShouldContain("'ops.dll' is no .NET assembly");
+        File.Delete(_folder.File("ops.dll"));
+        Check().Error.ShouldContain("'ops.dll' does not exist");
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private const string Forward = "public T Forward<T>(T x) where T : unmanaged, IReal<T> => x;";
+
+    private CommandOutcome Check() => CommandRunner.RunIn(_folder.Path, [], "gradcheck", "--ops", "ops.dll", "--device", "cpu");
+
+    private void Compile(string source)
+    {
+        string framework = Path.GetDirectoryName(typeof(object).Assembly.Location)!;
+        var compilation = CSharpCompilation.Create("ops", [CSharpSyntaxTree.ParseText($"using CudaTrainer.Kernels.Formulas;\n{source}")],
+            [
+                MetadataReference.CreateFromFile(typeof(object).Assembly.Location),
+                MetadataReference.CreateFromFile(Path.Combine(framework, "System.Runtime.dll")),
+                MetadataReference.CreateFromFile(typeof(IFusion).Assembly.Location),
+            ],
+            new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary));
+        compilation.Emit(_folder.File("ops.dll")).Diagnostics.Where(message => message.Severity == DiagnosticSeverity.Error).ShouldBeEmpty();
+    }
+}
