@@ -84,35 +84,12 @@ public sealed class OwnFormulaTests : IDisposable
         checks.Error.ShouldContain("hint: ");
     }
 
-    [Theory]
-    [InlineData("cpu")]
-    [InlineData("cuda")]
-    public void A_formula_is_timed_against_a_copy_and_against_its_operations(string device)
-    {
-        Compile("""
-            public readonly record struct Everything(float Half) : IFormula3, IFormulaExample<Everything>
-            {
-                public static Everything Example => new(0.5f);
-                public T Forward<T>(T a, T b, T c) where T : unmanaged, IReal<T> =>
-                    T.SelectGreater(a, 0f, T.Sqrt(a * a + 1f) / (2f + T.Exp(b)), -T.Log1p(T.Abs(a))) + T.Pow(T.Abs(a) + Half, T.Sigmoid(c))
-                        + T.Max(T.Tanh(a), T.Min(b, T.Erf(a))) - T.Relu(a - b) * T.ReciprocalSqrt(1f + a * a) + T.Log(2f + T.Abs(a));
-            }
-            """);
-        CommandOutcome timed = CommandRunner.RunIn(
-            _folder.Path, device == "cuda" ? CudaTests.Simulated : [],
-            "bench-op", "--ops", "ops.dll", "--device", device, "--megabytes", "1", "--json");
+    [Fact]
+    public void A_formula_is_timed_against_a_copy_and_against_its_operations() => CheckTimes("cpu");
 
-        timed.ExitCode.ShouldBe(0, timed.Error);
-        using var timings = JsonDocument.Parse(timed.Output);
-        timings.RootElement.EnumerateArray().Select(timing => timing.GetProperty("pass").GetString())
-            .ShouldBe(["forward", "forward and backward"]);
-        foreach (JsonElement timing in timings.RootElement.EnumerateArray())
-        {
-            timing.GetProperty("formula").GetString().ShouldBe("Everything");
-            timing.GetProperty("of_copy").GetDouble().ShouldBeGreaterThan(0);
-            timing.GetProperty("times_unfused").GetDouble().ShouldBeGreaterThan(0);
-        }
-    }
+    [Fact]
+    [Trait("Category", "Slow")]
+    public void A_formula_is_timed_on_GPUs_as_well() => CheckTimes("cuda");
 
     [Fact]
     public void Formulas_that_come_with_the_program_are_timed_too()
@@ -138,6 +115,33 @@ public sealed class OwnFormulaTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     private const string Forward = "public T Forward<T>(T x) where T : unmanaged, IReal<T> => x;";
+
+    private void CheckTimes(string device)
+    {
+        Compile("""
+            public readonly record struct Everything(float Half) : IFormula3, IFormulaExample<Everything>
+            {
+                public static Everything Example => new(0.5f);
+                public T Forward<T>(T a, T b, T c) where T : unmanaged, IReal<T> =>
+                    T.SelectGreater(a, 0f, T.Sqrt(a * a + 1f) / (2f + T.Exp(b)), -T.Log1p(T.Abs(a))) + T.Pow(T.Abs(a) + Half, T.Sigmoid(c))
+                        + T.Max(T.Tanh(a), T.Min(b, T.Erf(a))) - T.Relu(a - b) * T.ReciprocalSqrt(1f + a * a) + T.Log(2f + T.Abs(a));
+            }
+            """);
+        CommandOutcome timed = CommandRunner.RunIn(
+            _folder.Path, device == "cuda" ? CudaTests.Simulated : [],
+            "bench-op", "--ops", "ops.dll", "--device", device, "--megabytes", "1", "--json");
+
+        timed.ExitCode.ShouldBe(0, timed.Error);
+        using var timings = JsonDocument.Parse(timed.Output);
+        timings.RootElement.EnumerateArray().Select(timing => timing.GetProperty("pass").GetString())
+            .ShouldBe(["forward", "forward and backward"]);
+        foreach (JsonElement timing in timings.RootElement.EnumerateArray())
+        {
+            timing.GetProperty("formula").GetString().ShouldBe("Everything");
+            timing.GetProperty("of_copy").GetDouble().ShouldBeGreaterThan(0);
+            timing.GetProperty("times_unfused").GetDouble().ShouldBeGreaterThan(0);
+        }
+    }
 
     private CommandOutcome Check() => CommandRunner.RunIn(_folder.Path, [], "gradcheck", "--ops", "ops.dll", "--device", "cpu");
 
