@@ -11,8 +11,8 @@ namespace CudaTrainer.Cli.Commands;
 
 internal sealed record BenchOpOptions
 {
-    [Setting(SettingGroup.Data, "Time the formulas of this assembly instead of those of the program (docs/custom-ops.md)", Placeholder = "FILE",
-        Kind = ".NET assembly")]
+    [Setting(SettingGroup.Data, "Time the formulas of this assembly instead of those of the program (docs/custom-ops.md)",
+        Placeholder = "FILE", Kind = ".NET assembly")]
     public string? Ops { get; init; }
 
     [Setting(SettingGroup.Data, "Megabytes of an array in single precision", AtLeast = 1, AtMost = 2048)]
@@ -39,8 +39,8 @@ internal sealed class BenchOpCommand : CliCommand<BenchOpOptions>
 
     public override IReadOnlyList<string> Notes =>
     [
-        "Results are compared first. Medians of seven rounds in which the ways take turns. A formula of one or two operands has whole arrays; of " +
-            "three and four the first is whole and the others have a number for each of 1,024 channels.",
+        "Results are compared first. Medians of seven rounds in which the ways take turns. A formula of one or two operands has " +
+            "whole arrays; of three and four the first is whole and the others have a number for each of 1,024 channels.",
     ];
 
     protected override IEnumerable<OptionProblem> Validate(BenchOpOptions options) =>
@@ -53,7 +53,7 @@ internal sealed class BenchOpCommand : CliCommand<BenchOpOptions>
         FormulaTiming[] timings;
         try
         {
-            timings = [.. FormulaBenchmark.Run(formulas, device.Device, [options.Megabytes])];
+            timings = [.. FormulaBenchmark.Run(formulas, device.Device, options.Megabytes)];
         }
         catch (WrongFormulaException exception)
         {
@@ -75,8 +75,8 @@ internal sealed class BenchOpCommand : CliCommand<BenchOpOptions>
 
         table.Write(terminal.Results);
         terminal.Output.WriteLine();
-        terminal.Output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{device.Text}; arrays of {options.Megabytes} MB; a copy moves {timings[0].CopyBytesPerSecond / 1e9:0.0} GB/s, reading and writing."));
+        string rate = (timings[0].CopyBytesPerSecond / 1e9).ToString("0.0", CultureInfo.InvariantCulture);
+        terminal.Output.WriteLine($"{device.Text}; arrays of {options.Megabytes} MB; a copy moves {rate} GB/s, reading and writing.");
         return ExitCode.Ok;
     }
 

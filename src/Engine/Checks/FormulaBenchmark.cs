@@ -30,11 +30,8 @@ public static class FormulaBenchmark
     /// <param name="formulas">As <see cref="FormulaTypes.In"/> has them. Of two operands both are whole; of more the first, others go by
     /// channel.</param>
     /// <exception cref="WrongFormulaException">The fused op and the formula taken apart differ.</exception>
-    public static IEnumerable<FormulaTiming> Run(IEnumerable<Type> formulas, IDevice device, IReadOnlyList<int> megabytes) =>
-        from formula in formulas
-        from size in megabytes
-        from timing in Measure(formula, device, size)
-        select timing;
+    public static IEnumerable<FormulaTiming> Run(IEnumerable<Type> formulas, IDevice device, int megabytes) =>
+        formulas.SelectMany(formula => Measure(formula, device, megabytes));
 
     private static IReadOnlyList<FormulaTiming> Measure(Type formula, IDevice device, int megabytes)
     {
@@ -53,7 +50,8 @@ public static class FormulaBenchmark
         Shape whole = [rows, Columns], channels = [Columns];
         Tensor[] operands = [.. Enumerable.Range(0, count).Select(operand =>
             tensors.Own(Draw(device, formula, operand, operand == 0 || count < 3 ? whole : channels)))];
-        Tensor copied = tensors.Own(Tensor.Zeros(device, whole)), seed = tensors.Own(Tensor.From(device, whole, Ones(rows * Columns)));
+        float[] ones = [.. Enumerable.Repeat(1f, rows * Columns)];
+        Tensor copied = tensors.Own(Tensor.Zeros(device, whole)), seed = tensors.Own(Tensor.From(device, whole, (ReadOnlySpan<float>)ones));
         using var unfused = UnfusedFormula.Of(fusion, count, device);
         using var tape = new Tape(device);
         Func<Tensor> fused = () => Fused.Apply(tape, fusion, operands), apart = () => unfused.Apply(tape, operands);
@@ -148,13 +146,6 @@ public static class FormulaBenchmark
         }
 
         return Tensor.From(device, shape, (ReadOnlySpan<float>)values);
-    }
-
-    private static float[] Ones(int count)
-    {
-        float[] ones = new float[count];
-        Array.Fill(ones, 1);
-        return ones;
     }
 
     /// <summary>Seconds of one call, of as many as take a while.</summary>

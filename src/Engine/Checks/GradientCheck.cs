@@ -76,10 +76,12 @@ public static class GradientCheck
                 numeric[i] = (above - below) / (2 * step);
                 if (Math.Abs(own[i] - numeric[i]) > 1e-4 * (1 + Math.Abs(numeric[i])))
                 {
-                    // Where both sides have a slope of their own, no derivative can be right.
+                    // At a kink any slope between those of its two sides is one.
                     middle = double.IsNaN(middle) ? Objective(op, device, index, i, 0) : middle;
                     double right = (above - middle) / step, left = (middle - below) / step;
-                    if (Math.Abs(right - left) > 1e-2 * (1e-2 + Math.Abs(right) + Math.Abs(left)))
+                    double least = Math.Min(left, right), most = Math.Max(left, right), margin = 1e-4 * (1 + most - least);
+                    bool isKink = most - least > 1e-2 * (1e-2 + Math.Abs(right) + Math.Abs(left));
+                    if (isKink && own[i] >= least - margin && own[i] <= most + margin)
                     {
                         kinks++;
                         own[i] = numeric[i];

@@ -47,8 +47,8 @@ public readonly struct DoubleMath : IRealMath<double>
     }
 
     /// <summary>
-    /// Below 3 the series e^(−x²)·Σ 2ⁿx²ⁿ⁺¹/(2n+1)!!, whose terms have one sign; beyond it the continued fraction of erfc (Abramowitz and
-    /// Stegun, Handbook of Mathematical Functions, 7.1.6 and 7.1.14).
+    /// Below 3 the series e^(−x²)·Σ 2ⁿx²ⁿ⁺¹/(2n+1)!!, whose terms have one sign; beyond it the continued fraction of erfc
+    /// (Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.6 and 7.1.14).
     /// </summary>
     public static double Erf(double x)
     {

@@ -132,17 +132,14 @@ public static unsafe partial class FusedKernels
 
         /// <summary>
         /// For each operand a vector of what repeats or of the end of a row, and two tiles, one for its gradient; a vector and a tile for
-        /// the output or its gradient; a vector for the end of a gradient.
+        /// the output or its gradient.
         /// </summary>
-        public static nuint Bytes => sizeof(float) * ((Operands<Cursor>.Most * (Vector + (2 * Tile))) + (2 * Vector) + Tile);
+        public static nuint Bytes => sizeof(float) * ((Operands<Cursor>.Most * (Vector + (2 * Tile))) + Vector + Tile);
 
         /// <summary>Where the end of a row of the output, or of its gradient, is whole.</summary>
         public float* RestOfOutput => (float*)memory + (Operands<Cursor>.Most * Vector);
 
-        /// <summary>Where the end of a row of an operand's gradient is whole.</summary>
-        public float* RestOfGradient => RestOfOutput + Vector;
-
-        private float* Tiles => RestOfGradient + Vector;
+        private float* Tiles => RestOfOutput + Vector;
 
         /// <summary>Where a tile of the output is computed that is to be stored in half precision.</summary>
         public float* Output => Tiles + (2 * Operands<Cursor>.Most * Tile);
