@@ -1,6 +1,9 @@
+using System.Runtime.CompilerServices;
 using ILGPU;
+using ILGPU.Backends;
 using ILGPU.Backends.EntryPoints;
 using ILGPU.Backends.PTX;
+using ILGPU.IR;
 using ILGPU.Runtime;
 using ILGPU.Runtime.Cuda;
 
@@ -44,7 +47,7 @@ internal static class PtxCompiler
                 var specialization = new KernelSpecialization(kernel.Threads,
                     kernel.BlocksPerMultiprocessor > 0 ? kernel.BlocksPerMultiprocessor : null);
                 var compiled = (PTXCompiledKernel)backend.Compile(EntryPointDescription.FromExplicitlyGroupedKernel(kernel.Method),
-                    specialization);
+                    specialization, new LateInlining());
                 return PtxText.Finish(kernel, compiled.PTXAssembly);
             }
             catch (Exception exception) when (exception is not KernelRefusedException)
@@ -58,6 +61,32 @@ internal static class PtxCompiler
                     "Kernels may not throw, allocate, use static arrays, strings, delegates, System.Half or most of the class library " +
                         "(docs/custom-kernels.md).", exception);
             }
+        }
+    }
+
+    /// <summary>
+    /// Inlines at last what is marked <see cref="MethodImplOptions.NoInlining"/>. A method that a kernel calls often is so optimised once
+    /// rather than at every call, whereas inlined first it makes the compiler's passes, which are slower than linear, several times slower.
+    /// </summary>
+    private readonly struct LateInlining : IBackendHook
+    {
+        public void FinishedCodeGeneration(IRContext context, Method entryPoint)
+        {
+        }
+
+        public void InitializedKernelContext(IRContext kernelContext, Method kernelMethod)
+        {
+            foreach (Method method in kernelContext.Methods)
+            {
+                if (method.HasImplementation && method != kernelMethod)
+                {
+                    method.AddFlags(MethodFlags.Inline);
+                }
+            }
+        }
+
+        public void OptimizedKernelContext(IRContext kernelContext, Method kernelMethod)
+        {
         }
     }
 

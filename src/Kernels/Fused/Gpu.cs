@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using CudaTrainer.Kernels.Device;
 using CudaTrainer.Kernels.Formulas;
 using CudaTrainer.Kernels.Fused;
@@ -217,6 +218,7 @@ public sealed unsafe class FusedKernels<TFusion>(KernelLibrary library)
     }
 
     /// <summary>The gradients at a place, of which those of whole operands are written; in lanes without elements 0.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static Operands<TGroup> Gradients<TElement, TGroup>(Arguments a, long row, int column, long place, long available)
         where TElement : struct, IElement<TGroup>
         where TGroup : unmanaged, IGroup<TGroup>
@@ -267,6 +269,7 @@ public sealed unsafe class FusedKernels<TFusion>(KernelLibrary library)
         }
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static void SumColumns<TElement, TGroup>(GpuOperand to, ColumnBlock<TGroup> block, TGroup values, ArrayView<Four> parts,
         int aligned)
         where TElement : struct, IElement<TGroup>
@@ -377,6 +380,7 @@ internal unsafe struct GpuOperand
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static TGroup Read<TElement, TGroup>(GpuOperand operand, long row, int column, long place, long available, int aligned)
         where TElement : struct, IElement<TGroup>
         where TGroup : unmanaged, IGroup<TGroup>
@@ -394,6 +398,7 @@ internal unsafe struct GpuOperand
     }
 
     /// <summary>A group of a gradient, which is added where it is to be.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static void Write<TElement, TGroup>(GpuOperand to, long at, long available, int aligned, TGroup values)
         where TElement : struct, IElement<TGroup>
         where TGroup : unmanaged, IGroup<TGroup>
@@ -416,6 +421,7 @@ internal unsafe struct GpuOperand
     }
 
     /// <summary>One number of a gradient.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static void WriteOne(GpuOperand to, long at, float value)
     {
         if (to.IsHalf != 0)
@@ -466,6 +472,7 @@ internal struct ForwardLanes<TFusion> : ILaneMap<ForwardLanes<TFusion>>
 {
     public TFusion Fusion;
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static Operands<float> Map(ForwardLanes<TFusion> map, Operands<float> x, float gradient) =>
         Operands<float>.Of(
             map.Fusion.Forward<Real<SingleMath<GpuLane, float>, float>>(new(x.A), new(x.B), new(x.C), new(x.D)).Value, 0, 0, 0);
@@ -477,6 +484,7 @@ internal struct GradientLanes<TFusion> : ILaneMap<GradientLanes<TFusion>>
 {
     public TFusion Fusion;
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static Operands<float> Map(GradientLanes<TFusion> map, Operands<float> x, float gradient)
     {
         TFusion fusion = map.Fusion;
