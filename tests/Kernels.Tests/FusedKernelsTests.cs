@@ -62,7 +62,7 @@ public sealed unsafe class FusedKernelsTests
                     continue;
                 }
 
-                double slope = fusion.Slope<DoubleMath, double>(x[0], x[1], x[2], 0, operand);
+                double slope = fusion.Slope<DoubleMath, double>(IFusion.Output, x[0], x[1], x[2], 0, default, operand);
                 slope.ShouldBe((left + right) / 2, 1e-6 * (1 + Math.Abs(left)), $"{fusion} along {operand}");
                 compared++;
             }
@@ -106,7 +106,8 @@ public sealed unsafe class FusedKernelsTests
     {
         double[] moved = [.. x];
         moved[operand] += step;
-        return fusion.Forward<Real<DoubleMath, double>>(new(moved[0]), new(moved[1]), new(moved[2]), default).Value;
+        return fusion.Value<Real<DoubleMath, double>>(
+            IFusion.Output, new(moved[0]), new(moved[1]), new(moved[2]), default, default).Value;
     }
 
     /// <summary>The second operand repeats along columns, the third along rows.</summary>

@@ -45,13 +45,14 @@ internal sealed record FusedResult(float[] Y, float[] A, float[] B, float[] C)
         for (int i = 0; i < a.Length; i++)
         {
             int row = i / b.Length, column = i % b.Length;
-            y[i] = fusion.Forward<Real<DoubleMath, double>>(new(a[i]), new(b[column]), new(c[row]), default).Value;
+            y[i] = fusion.Value<Real<DoubleMath, double>>(
+                IFusion.Output, new(a[i]), new(b[column]), new(c[row]), default, default).Value;
             dx[i] = dy[i] * Slope(0);
             ds[column] += dy[i] * Slope(1);
             dt[row] += dy[i] * Slope(2);
 
             double Slope(int operand) =>
-                fusion.Slope<DoubleMath, double>(a[i], b[column], c[row], 0, operand);
+                fusion.Slope<DoubleMath, double>(IFusion.Output, a[i], b[column], c[row], 0, default, operand);
         }
 
         return new FusedResult(Single(y), Single(dx), Single(ds), Single(dt));

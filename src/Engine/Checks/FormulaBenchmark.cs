@@ -50,14 +50,15 @@ public static class FormulaBenchmark
         Shape whole = [rows, Columns], channels = [Columns];
         Tensor[] operands = [.. Enumerable.Range(0, count).Select(operand =>
             tensors.Own(Draw(device, formula, operand, operand == 0 || count < 3 ? whole : channels)))];
-        float[] ones = [.. Enumerable.Repeat(1f, rows * Columns)];
-        Tensor copied = tensors.Own(Tensor.Zeros(device, whole)), seed = tensors.Own(Tensor.From(device, whole, (ReadOnlySpan<float>)ones));
-        using var unfused = UnfusedFormula.Of(fusion, count, device);
+        Shape outputs = TFusion.IsPerRow ? [rows, 1] : whole;
+        float[] ones = [.. Enumerable.Repeat(1f, (int)outputs.Count)];
+        Tensor copied = tensors.Own(Tensor.Zeros(device, whole)), seed = tensors.Own(Tensor.From(device, outputs, (ReadOnlySpan<float>)ones));
+        using var unfused = UnfusedFormula.Of(fusion, device, Columns);
         using var tape = new Tape(device);
         Func<Tensor> fused = () => Fused.Apply(tape, fusion, operands), apart = () => unfused.Apply(tape, operands);
         bool spreads = Compare(formula.Name, tape, fused, apart);
 
-        int wholes = operands.Count(operand => operand.Shape == whole);
+        int wholes = operands.Count(operand => operand.Shape == whole), written = TFusion.IsPerRow ? 0 : 1;
         double bytes = (double)sizeof(float) * rows * Columns;
         List<double> copy = [], forward = [], both = [], forwardApart = [], bothApart = [];
         for (int round = -WarmUp; round < Rounds; round++)
@@ -84,8 +85,8 @@ public static class FormulaBenchmark
         double rate = 2 * bytes / Median(copy);
         return
         [
-            Timing("forward", forward, forwardApart, wholes + 1),
-            Timing("forward and backward", both, bothApart, wholes + 1 + (2 * wholes) + 1),
+            Timing("forward", forward, forwardApart, wholes + written),
+            Timing("forward and backward", both, bothApart, wholes + written + (2 * wholes) + written),
         ];
 
         FormulaTiming Timing(string pass, List<double> seconds, List<double> apart, int arrays) => new(

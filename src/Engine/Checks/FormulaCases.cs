@@ -9,7 +9,7 @@ namespace CudaTrainer.Engine.Checks;
 /// <summary>Cases for formulas: operands that spread in every way, and sizes that take kernels through their tails.</summary>
 internal static class FormulaCases
 {
-    private static readonly Shape Matrix = [7, 37], Tall = [70, 5], Cube = [3, 5, 19];
+    private static readonly Shape Matrix = [7, 37], Tall = [70, 5], Cube = [3, 5, 19], Wide = [2, 1043];
 
     /// <summary>Of every formula of an assembly.</summary>
     public static IEnumerable<OpCase> In(Assembly assembly, InputDrawer draw) =>
@@ -22,6 +22,11 @@ internal static class FormulaCases
         MethodInfo apply = typeof(FormulaCases).GetMethod(nameof(Apply), BindingFlags.NonPublic | BindingFlags.Static)!
             .MakeGenericMethod(fusion.GetType());
         yield return Case("", Matrix, Matrix);
+        if (FormulaTypes.IsOfRows(formula))
+        {
+            yield return Case(", long rows", Wide, Wide);
+        }
+
         if (count > 1)
         {
             yield return Case(" per channel", Matrix, [Matrix[-1]]);

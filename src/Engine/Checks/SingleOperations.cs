@@ -136,3 +136,43 @@ internal readonly struct ErrorFunction : IFormula1
         where T : unmanaged, IReal<T>
         => T.Erf(x);
 }
+
+/// <summary>Σ x over the row.</summary>
+internal readonly struct RowSum : IRowFormula
+{
+    public static int Operands => 1;
+
+    public static int Sums => 1;
+
+    public static bool NeedsMaximum => false;
+
+    public static bool IsPerRow => true;
+
+    public T Term<T>(int sum, Operands<T> x, Row<T> row)
+        where T : unmanaged, IReal<T>
+        => x.A;
+
+    public T Forward<T>(Operands<T> x, Row<T> row)
+        where T : unmanaged, IReal<T>
+        => row.First;
+}
+
+/// <summary>The largest of the row, a constant.</summary>
+internal readonly struct RowMaximum : IRowFormula
+{
+    public static int Operands => 1;
+
+    public static int Sums => 1;
+
+    public static bool NeedsMaximum => true;
+
+    public static bool IsPerRow => true;
+
+    public T Term<T>(int sum, Operands<T> x, Row<T> row)
+        where T : unmanaged, IReal<T>
+        => 0;
+
+    public T Forward<T>(Operands<T> x, Row<T> row)
+        where T : unmanaged, IReal<T>
+        => row.Maximum;
+}

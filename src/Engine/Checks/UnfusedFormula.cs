@@ -22,19 +22,31 @@ internal sealed class UnfusedFormula : IDisposable
         _constants = [.. steps.Select(step => step.Constant is { } value ? Tensor.From(device, [1], [value], name: "constant") : null)];
     }
 
-    /// <param name="operands">How many the formula has.</param>
-    public static UnfusedFormula Of<TFusion>(TFusion fusion, int operands, IDevice device)
+    /// <param name="columns">Elements of a row.</param>
+    public static UnfusedFormula Of<TFusion>(TFusion fusion, IDevice device, int columns)
         where TFusion : unmanaged, IFusion
     {
         Traced.Steps = [];
         try
         {
             Traced[] x = [.. Enumerable.Range(0, Operands<float>.Most).Select(_ => Traced.Add(new Step(null, null)))];
-            Traced last = fusion.Forward(x[0], x[1], x[2], x[3]);
+            Row<Traced> row = default;
+            if (TFusion.Sums > 0)
+            {
+                row.Count = columns;
+                row.Maximum = TFusion.NeedsMaximum ? Traced.OfRow<RowMaximum>(x[0]) : 0;
+                row.First = Traced.OfRow<RowSum>(Part(1));
+                row.Second = TFusion.Sums > 1 ? Traced.OfRow<RowSum>(Part(2)) : 0;
+                row.Third = TFusion.Sums > 2 ? Traced.OfRow<RowSum>(Part(3)) : 0;
+            }
+
+            Traced last = Part(IFusion.Output);
 
             // A formula may give back an operand or an earlier result.
             _ = Traced.Add(new Step((tape, t) => t[last.Index], null));
-            return new UnfusedFormula(Traced.Steps, operands, device);
+            return new UnfusedFormula(Traced.Steps, TFusion.Count, device);
+
+            Traced Part(int part) => fusion.Value(part, x[0], x[1], x[2], x[3], row);
         }
         finally
         {
@@ -130,6 +142,10 @@ internal sealed class UnfusedFormula : IDisposable
         public static Traced Sigmoid(Traced x) => One<Logistic>(x);
 
         public static Traced Erf(Traced x) => One<ErrorFunction>(x);
+
+        public static Traced OfRow<TFormula>(Traced x)
+            where TFormula : unmanaged, IRowFormula
+            => Add(new Step((tape, t) => Fused.ApplyRows<TFormula>(tape, default, t[x.Index]), null));
 
         private static Traced One<TFormula>(Traced x)
             where TFormula : unmanaged, IFormula1

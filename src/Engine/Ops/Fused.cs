@@ -32,8 +32,10 @@ public readonly struct FusedOperands
         : Spreads.C == OperandSpread.Whole ? C!
         : D!;
 
-    /// <exception cref="TensorMismatchException">An operand fits none of the four ways to spread, or lies on another device.</exception>
-    public static FusedOperands Of(string op, Tensor a, Tensor? b, Tensor? c, Tensor? d)
+    /// <param name="ofRows">Whether the rows matter to the formula itself.</param>
+    /// <exception cref="TensorMismatchException">An operand fits none of the four ways to spread, or lies on another device; a formula of
+    /// rows has none.</exception>
+    public static FusedOperands Of(string op, bool ofRows, Tensor a, Tensor? b, Tensor? c, Tensor? d)
     {
         Tensor whole = Larger(Larger(Larger(a, b), c), d);
         Operands<OperandSpread> spreads = default;
@@ -41,7 +43,12 @@ public readonly struct FusedOperands
         spreads.B = SpreadOf(op, 1, b, whole);
         spreads.C = SpreadOf(op, 2, c, whole);
         spreads.D = SpreadOf(op, 3, d, whole);
-        int columns = IsMatrix(spreads.A) || IsMatrix(spreads.B) || IsMatrix(spreads.C) || IsMatrix(spreads.D)
+        if (ofRows && (whole.Shape.Rank == 0 || whole.Shape[-1] == 0))
+        {
+            throw new TensorMismatchException(op, NameOf(whole, 0), $"has shape {whole.Shape}; its last axis must have elements to sum over.");
+        }
+
+        int columns = ofRows || IsMatrix(spreads.A) || IsMatrix(spreads.B) || IsMatrix(spreads.C) || IsMatrix(spreads.D)
             ? whole.Shape[-1]
             : FusedShape.FlatColumns;
         return new FusedOperands(new FusedShape(whole.Count, columns), a, b, c, d, spreads);
@@ -95,7 +102,7 @@ public readonly struct FusedOperands
 public partial interface IOps
 {
     /// <summary>y = f(operands), element by element.</summary>
-    /// <param name="y">The shape of <see cref="FusedOperands.Whole"/>.</param>
+    /// <param name="y">The shape of <see cref="FusedOperands.Whole"/>; one number a row where the formula gives that.</param>
     void FusedForward<TFusion>(TFusion fusion, in FusedOperands operands, Tensor y)
         where TFusion : unmanaged, IFusion;
 
@@ -203,6 +210,15 @@ public static class Fused
         where TFormula : unmanaged, IFormula4
         => Apply(tape, new Fusion4<TFormula>(formula), formula, a, b, c, d);
 
+    /// <summary>y = f(operands, sums of their row), where rows are along the last axis and operands spread as the others'.</summary>
+    /// <param name="operands">As many as the formula has.</param>
+    /// <returns>Of the shape and type of the first operand that is whole; if the formula gives one number a row, the last axis is
+    /// 1.</returns>
+    /// <exception cref="TensorMismatchException">The operands do not fit together, or the last axis is empty.</exception>
+    public static Tensor ApplyRows<TFormula>(Tape tape, TFormula formula, params ReadOnlySpan<Tensor> operands)
+        where TFormula : unmanaged, IRowFormula
+        => Apply(tape, new RowFusion<TFormula>(formula), operands);
+
     /// <summary>As the others, of as many operands as the formula has.</summary>
     public static Tensor Apply<TFusion>(Tape tape, TFusion fusion, ReadOnlySpan<Tensor> operands)
         where TFusion : unmanaged, IFusion
@@ -228,8 +244,9 @@ public static class Fused
     private static Tensor Record<TFusion>(Tape tape, TFusion fusion, Tensor a, Tensor? b, Tensor? c, Tensor? d)
         where TFusion : unmanaged, IFusion
     {
-        FusedOperands operands = FusedOperands.Of(TFusion.Formula.Name, a, b, c, d);
-        Tensor y = tape.Allocate(operands.Whole.Shape, operands.Whole.DType);
+        FusedOperands operands = FusedOperands.Of(TFusion.Formula.Name, TFusion.Sums > 0, a, b, c, d);
+        Shape shape = operands.Whole.Shape;
+        Tensor y = tape.Allocate(TFusion.IsPerRow ? shape.With(-1, 1) : shape, operands.Whole.DType);
         tape.Ops.FusedForward(fusion, operands, y);
         if (tape.Records(a, b, c, d))
         {
@@ -275,11 +292,12 @@ public sealed unsafe partial class CpuOps
 {
     public void FusedForward<TFusion>(TFusion fusion, in FusedOperands operands, Tensor y)
         where TFusion : unmanaged, IFusion
-        => Cpu.FusedKernels.Forward(team, fusion, operands.Shape, FusedKernelOperands.Of(operands), FusedKernelOperands.Of(y));
+        => Cpu.FusedKernels.Forward(team, fusion, operands.Shape, FusedKernelOperands.Of(operands),
+            FusedKernelOperands.OfOutput<TFusion>(y));
 
     public void FusedBackward<TFusion>(TFusion fusion, Tensor dy, in FusedOperands operands, in FusedGradients gradients)
         where TFusion : unmanaged, IFusion
-        => Cpu.FusedKernels.Backward(team, fusion, operands.Shape, FusedKernelOperands.Of(dy), FusedKernelOperands.Of(operands),
+        => Cpu.FusedKernels.Backward(team, fusion, operands.Shape, FusedKernelOperands.OfOutput<TFusion>(dy), FusedKernelOperands.Of(operands),
             FusedKernelOperands.Of(gradients, operands.Spreads));
 }
 
@@ -290,10 +308,13 @@ public sealed unsafe partial class ReferenceOps
     {
         var source = new ReferenceOperands(operands);
         double[] values = new double[y.Count];
-        for (int i = 0; i < values.Length; i++)
+        for (int row = 0; row < operands.Shape.Rows; row++)
         {
-            Operands<double> x = source.At(i);
-            values[i] = fusion.Forward<Real<DoubleMath, double>>(new(x.A), new(x.B), new(x.C), new(x.D)).Value;
+            Row<double> sums = SumsOf(fusion, source, row);
+            foreach (int i in source.PlacesOf(row, TFusion.IsPerRow))
+            {
+                values[i] = ValueOf(fusion, IFusion.Output, TFusion.IsPerRow ? default : source.At(i), sums);
+            }
         }
 
         Store(y, values);
@@ -304,28 +325,87 @@ public sealed unsafe partial class ReferenceOps
     {
         var source = new ReferenceOperands(operands);
         double[] gradient = Load(dy);
-        Differentiate(0, gradients.A, gradients.AddsA, operands.Spreads.A);
-        Differentiate(1, gradients.B, gradients.AddsB, operands.Spreads.B);
-        Differentiate(2, gradients.C, gradients.AddsC, operands.Spreads.C);
-        Differentiate(3, gradients.D, gradients.AddsD, operands.Spreads.D);
-
-        void Differentiate(int operand, Tensor? to, bool adds, OperandSpread spread)
+        double[][] to = [Begin(gradients.A, gradients.AddsA), Begin(gradients.B, gradients.AddsB), Begin(gradients.C, gradients.AddsC),
+            Begin(gradients.D, gradients.AddsD)];
+        OperandSpread[] spreads = [operands.Spreads.A, operands.Spreads.B, operands.Spreads.C, operands.Spreads.D];
+        for (int row = 0; row < operands.Shape.Rows; row++)
         {
-            if (to is null)
-            {
-                return;
-            }
+            Row<double> sums = SumsOf(fusion, source, row);
 
-            double[] sum = adds ? Load(to) : new double[to.Count];
-            for (int i = 0; i < gradient.Length; i++)
+            // Number 0 is the output, the others are the sums.
+            double[] ofParts = [0, 0, 0, 0];
+            for (int part = 0; part <= TFusion.Sums; part++)
             {
-                Operands<double> x = source.At(i);
-                sum[source.IndexOf(spread, i)] += gradient[i] * fusion.Slope<DoubleMath, double>(x.A, x.B, x.C, x.D, operand);
-            }
+                int from = part == 0 ? 0 : TFusion.Sums + 1 - part;
+                foreach (int i in source.PlacesOf(row, TFusion.IsPerRow && from == 0))
+                {
+                    Operands<double> x = TFusion.IsPerRow && from == 0 ? default : source.At(i);
+                    double upstream = from == 0 ? gradient[i] : ofParts[from];
+                    for (int sum = 1; sum <= (from == 0 ? TFusion.Sums : from - 1); sum++)
+                    {
+                        ofParts[sum] += upstream * SlopeOf(fusion, from, x, sums, Operands<double>.Most + sum - 1);
+                    }
 
-            Store(to, sum);
+                    for (int operand = 0; operand < TFusion.Count && !(TFusion.IsPerRow && from == 0); operand++)
+                    {
+                        if (to[operand].Length > 0)
+                        {
+                            to[operand][source.IndexOf(spreads[operand], i)] += upstream * SlopeOf(fusion, from, x, sums, operand);
+                        }
+                    }
+                }
+            }
+        }
+
+        End(gradients.A, to[0]);
+        End(gradients.B, to[1]);
+        End(gradients.C, to[2]);
+        End(gradients.D, to[3]);
+
+        static double[] Begin(Tensor? tensor, bool adds) => tensor is null ? [] : adds ? Load(tensor) : new double[tensor.Count];
+
+        static void End(Tensor? tensor, double[] values)
+        {
+            if (tensor is not null)
+            {
+                Store(tensor, values);
+            }
         }
     }
+
+    private static Row<double> SumsOf<TFusion>(TFusion fusion, ReferenceOperands source, int row)
+        where TFusion : unmanaged, IFusion
+    {
+        Row<double> sums = default;
+        if (TFusion.Sums == 0)
+        {
+            return sums;
+        }
+
+        IEnumerable<int> places = source.PlacesOf(row, isOne: false);
+        sums.Count = places.Count();
+        sums.Maximum = TFusion.NeedsMaximum ? places.Max(i => source.At(i).A) : 0;
+        sums.First = places.Sum(i => ValueOf(fusion, 1, source.At(i), sums));
+        sums.Second = TFusion.Sums > 1 ? places.Sum(i => ValueOf(fusion, 2, source.At(i), sums)) : 0;
+        sums.Third = TFusion.Sums > 2 ? places.Sum(i => ValueOf(fusion, 3, source.At(i), sums)) : 0;
+        return sums;
+    }
+
+    private static double ValueOf<TFusion>(TFusion fusion, int part, Operands<double> x, Row<double> row)
+        where TFusion : unmanaged, IFusion
+    {
+        Row<Real<DoubleMath, double>> sums = default;
+        sums.Maximum = new(row.Maximum);
+        sums.First = new(row.First);
+        sums.Second = new(row.Second);
+        sums.Third = new(row.Third);
+        sums.Count = new(row.Count);
+        return fusion.Value<Real<DoubleMath, double>>(part, new(x.A), new(x.B), new(x.C), new(x.D), sums).Value;
+    }
+
+    private static double SlopeOf<TFusion>(TFusion fusion, int part, Operands<double> x, Row<double> row, int along)
+        where TFusion : unmanaged, IFusion
+        => fusion.Slope<DoubleMath, double>(part, x.A, x.B, x.C, x.D, row, along);
 
     /// <summary>The operands in double precision.</summary>
     private sealed class ReferenceOperands(FusedOperands operands)
@@ -337,6 +417,10 @@ public sealed unsafe partial class ReferenceOps
 
         public Operands<double> At(int i) => Operands<double>.Of(
             _a[IndexOf(_spreads.A, i)], _b[IndexOf(_spreads.B, i)], _c[IndexOf(_spreads.C, i)], _d[IndexOf(_spreads.D, i)]);
+
+        /// <summary>The elements of a row, or the one output for it.</summary>
+        public IEnumerable<int> PlacesOf(int row, bool isOne) =>
+            isOne ? [row] : Enumerable.Range(row * _columns, operands.Shape.ColumnsOf(row));
 
         public int IndexOf(OperandSpread spread, int i) => spread switch
         {
@@ -353,7 +437,9 @@ public sealed unsafe partial class ReferenceOps
 /// <summary>Tensors as kernels see them.</summary>
 file static class FusedKernelOperands
 {
-    public static FusedOperand Of(Tensor tensor) => Of(tensor, OperandSpread.Whole);
+    public static FusedOperand OfOutput<TFusion>(Tensor tensor)
+        where TFusion : unmanaged, IFusion
+        => Of(tensor, TFusion.IsPerRow ? OperandSpread.Row : OperandSpread.Whole);
 
     public static Operands<FusedOperand> Of(in FusedOperands operands) => Operands<FusedOperand>.Of(
         Of(operands.A, operands.Spreads.A), Of(operands.B, operands.Spreads.B), Of(operands.C, operands.Spreads.C),
@@ -381,17 +467,16 @@ public sealed partial class CudaOps
     public void FusedForward<TFusion>(TFusion fusion, in FusedOperands operands, Tensor y)
         where TFusion : unmanaged, IFusion
         => FusedKernels<TFusion>().Forward(
-            _stream, fusion, operands.Shape, FusedKernelOperands.Of(operands), FusedKernelOperands.Of(y));
+            _stream, fusion, operands.Shape, FusedKernelOperands.Of(operands), FusedKernelOperands.OfOutput<TFusion>(y));
 
     public void FusedBackward<TFusion>(TFusion fusion, Tensor dy, in FusedOperands operands, in FusedGradients gradients)
         where TFusion : unmanaged, IFusion
     {
         Operands<FusedOperand> wanted = FusedKernelOperands.Of(gradients, operands.Spreads);
-        nint rowSums = Gpu.FusedKernels<TFusion>.Has(wanted, OperandSpread.Scalar)
-            ? _workspace.Take(CudaWorkspace.Use.RowSums, (long)operands.Shape.Rows * Operands<float>.Most * sizeof(float))
-            : 0;
-        FusedKernels<TFusion>().Backward(_stream, fusion, operands.Shape, FusedKernelOperands.Of(dy), FusedKernelOperands.Of(operands),
-            wanted, rowSums);
+        long floats = Gpu.FusedKernels<TFusion>.MemoryOf(operands.Shape, wanted);
+        nint memory = floats > 0 ? _workspace.Take(CudaWorkspace.Use.RowSums, floats * sizeof(float)) : 0;
+        FusedKernels<TFusion>().Backward(_stream, fusion, operands.Shape, FusedKernelOperands.OfOutput<TFusion>(dy),
+            FusedKernelOperands.Of(operands), wanted, memory);
     }
 
     private Gpu.FusedKernels<TFusion> FusedKernels<TFusion>()

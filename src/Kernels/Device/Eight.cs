@@ -1,5 +1,6 @@
 using CudaTrainer.Kernels.Formulas;
 using ILGPU;
+using ILGPU.Algorithms;
 
 namespace CudaTrainer.Kernels.Device;
 
@@ -34,6 +35,8 @@ internal unsafe struct Eight : IGroup<Eight>
 
     public static Eight Relu(Eight x) => Of(Four.Relu(x.Low), Four.Relu(x.High));
 
+    public static Eight Max(Eight left, Eight right) => Of(Four.Max(left.Low, right.Low), Four.Max(left.High, right.High));
+
     public static Eight Sqrt(Eight x) => Of(Four.Sqrt(x.Low), Four.Sqrt(x.High));
 
     public static Eight ReciprocalSqrt(Eight x) => Of(Four.ReciprocalSqrt(x.Low), Four.ReciprocalSqrt(x.High));
@@ -49,6 +52,8 @@ internal unsafe struct Eight : IGroup<Eight>
     public static Eight ShuffleXor(Eight values, int mask) => Of(Four.ShuffleXor(values.Low, mask), Four.ShuffleXor(values.High, mask));
 
     public static float Sum(Eight values) => Four.Sum(values.Low) + Four.Sum(values.High);
+
+    public static float Largest(Eight values) => XMath.Max(Four.Largest(values.Low), Four.Largest(values.High));
 
     public static Eight ReadOther(byte* array, long index, long available, int aligned) =>
         ReadFloats((float*)array + index, available, aligned);

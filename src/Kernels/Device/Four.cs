@@ -1,5 +1,6 @@
 using CudaTrainer.Kernels.Formulas;
 using ILGPU;
+using ILGPU.Algorithms;
 
 namespace CudaTrainer.Kernels.Device;
 
@@ -38,6 +39,9 @@ internal unsafe struct Four : IGroup<Four>
 
     public static Four Relu(Four x) => Of(GpuMath.Relu(x.A), GpuMath.Relu(x.B), GpuMath.Relu(x.C), GpuMath.Relu(x.D));
 
+    public static Four Max(Four left, Four right) => Of(
+        XMath.Max(left.A, right.A), XMath.Max(left.B, right.B), XMath.Max(left.C, right.C), XMath.Max(left.D, right.D));
+
     public static Four Sqrt(Four x) => Of(GpuMath.Sqrt(x.A), GpuMath.Sqrt(x.B), GpuMath.Sqrt(x.C), GpuMath.Sqrt(x.D));
 
     public static Four ReciprocalSqrt(Four x) =>
@@ -60,6 +64,8 @@ internal unsafe struct Four : IGroup<Four>
             Warp.ShuffleXor(values.C, mask), Warp.ShuffleXor(values.D, mask));
 
     public static float Sum(Four values) => (values.A + values.B) + (values.C + values.D);
+
+    public static float Largest(Four values) => XMath.Max(XMath.Max(values.A, values.B), XMath.Max(values.C, values.D));
 
     public static Four ReadFloats(float* from, long available, int aligned) =>
         aligned != 0 && available >= 4 ? *(Four*)from : ReadLanes(from, LanesOf(available, Lanes));

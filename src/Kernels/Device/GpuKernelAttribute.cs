@@ -18,6 +18,9 @@ public sealed class GpuKernelAttribute(int threads) : Attribute
 
     /// <summary>The only element type of a kernel that is not generic over it and has arrays of it.</summary>
     public Type? Element { get; init; }
+
+    /// <summary>Of a kernel of any formula: whether only formulas of rows need it.</summary>
+    public bool IsForRows { get; init; }
 }
 
 /// <summary>A method with <see cref="GpuKernelAttribute"/>.</summary>

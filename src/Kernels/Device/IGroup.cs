@@ -30,6 +30,8 @@ internal unsafe interface IGroup<TSelf>
     /// <summary>max(x, 0); NaN stays NaN.</summary>
     static abstract TSelf Relu(TSelf x);
 
+    static abstract TSelf Max(TSelf left, TSelf right);
+
     /// <summary>√x, rounded to nearest.</summary>
     static abstract TSelf Sqrt(TSelf x);
 
@@ -50,6 +52,9 @@ internal unsafe interface IGroup<TSelf>
 
     /// <summary>Sum of the lanes in a fixed order.</summary>
     static abstract float Sum(TSelf values);
+
+    /// <summary>The largest lane.</summary>
+    static abstract float Largest(TSelf values);
 
     /// <summary>
     /// Floats that belong to the lanes whatever the type of the elements is, for example a bias: in 16-byte accesses where they are whole

@@ -13,19 +13,30 @@ internal static class KernelCatalog
             .SelectMany(type => Closed(type, assembly))
             .SelectMany(type => type.GetMethods(
                 BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly))
-            .Where(method => method.IsDefined(typeof(GpuKernelAttribute)))
+            .Where(IsNeeded)
             .SelectMany(Versions)
             .Select(method => new KernelSource(method))
             .OrderBy(kernel => kernel.Name, StringComparer.Ordinal),
     ];
 
-    /// <summary>Kernels of any formula are shown by one of the assembly's: that with the most operands.</summary>
-    private static IEnumerable<Type> Closed(Type type, Assembly assembly) => type.IsGenericTypeDefinition
-        ? type.GetGenericArguments() is [var argument] && argument.GetGenericParameterConstraints().Contains(typeof(IFusion))
-            && FormulaTypes.In(assembly).MaxBy(FormulaTypes.CountOf) is { } formula
-            ? [type.MakeGenericType(FormulaTypes.FusionOf(formula))]
-            : []
-        : [type];
+    /// <summary>Kernels of any formula are shown by two of the assembly's, of elements and of rows: those with the most operands.</summary>
+    private static IEnumerable<Type> Closed(Type type, Assembly assembly)
+    {
+        if (!type.IsGenericTypeDefinition)
+        {
+            return [type];
+        }
+
+        return type.GetGenericArguments() is [var argument] && argument.GetGenericParameterConstraints().Contains(typeof(IFusion))
+            ? FormulaTypes.In(assembly)
+                .GroupBy(FormulaTypes.IsOfRows, (_, formulas) => formulas.MaxBy(FormulaTypes.CountOf)!)
+                .Select(formula => type.MakeGenericType(FormulaTypes.FusionOf(formula)))
+            : [];
+    }
+
+    private static bool IsNeeded(MethodInfo method) => method.GetCustomAttribute<GpuKernelAttribute>() is { } kernel
+        && (!kernel.IsForRows || method.DeclaringType!.GetGenericArguments() is [{ } fusion]
+            && (int)fusion.GetProperty(nameof(IFusion.Sums))!.GetValue(null)! > 0);
 
     private static IEnumerable<MethodInfo> Versions(MethodInfo method) => method.IsGenericMethodDefinition
         ? [method.MakeGenericMethod(typeof(Float32), typeof(Four)), method.MakeGenericMethod(typeof(Float16), typeof(Eight))]

@@ -82,4 +82,24 @@ internal static class Reduce
 
         return sum;
     }
+
+    /// <summary>The largest over a block, as <see cref="BlockSum(double, ArrayView{double}, int)"/>; of a number and a NaN the
+    /// number.</summary>
+    public static float BlockMax(float value, ArrayView<double> parts, int warps)
+    {
+        value = WarpMax(value);
+        if (GpuThread.Lane == 0)
+        {
+            parts[GpuThread.Warp] = value;
+        }
+
+        GpuThread.Barrier();
+        double largest = parts[0];
+        for (int warp = 1; warp < warps; warp++)
+        {
+            largest = parts[warp] > largest ? parts[warp] : largest;
+        }
+
+        return (float)largest;
+    }
 }

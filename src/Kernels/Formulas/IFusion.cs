@@ -25,21 +25,36 @@ public struct Operands<T>
     }
 }
 
-/// <summary>A formula of any number of operands, as kernels see it.</summary>
+/// <summary>A formula of any number of operands, of elements or of rows, as kernels see it.</summary>
 public interface IFusion
 {
+    /// <summary>The part of a fusion that is its output; part number k is what an element adds to the k-th sum of its row.</summary>
+    const int Output = 0;
+
     /// <summary>How many operands it has.</summary>
     static abstract int Count { get; }
+
+    /// <summary>As <see cref="IRowFormula.Sums"/>; none for formulas of elements.</summary>
+    static abstract int Sums { get; }
+
+    /// <inheritdoc cref="IRowFormula.NeedsMaximum"/>
+    static abstract bool NeedsMaximum { get; }
+
+    /// <inheritdoc cref="IRowFormula.IsPerRow"/>
+    static abstract bool IsPerRow { get; }
 
     /// <summary>The structure that the author wrote.</summary>
     static abstract Type Formula { get; }
 
-    /// <summary>Operands that the formula has not are ignored.</summary>
-    T Forward<T>(T a, T b, T c, T d)
+    /// <summary>Operands that the formula has not are ignored, and so is the row by a formula of elements.</summary>
+    /// <param name="part"><see cref="Output"/> or the number of a sum; a constant wherever this is called.</param>
+    T Value<T>(int part, T a, T b, T c, T d, Row<T> row)
         where T : unmanaged, IReal<T>;
 
-    /// <summary>∂f along operand number <paramref name="operand"/>, which is a constant wherever this is called.</summary>
-    TValue Slope<TMath, TValue>(TValue a, TValue b, TValue c, TValue d, int operand)
+    /// <summary>∂<see cref="Value"/> along an operand or a sum.</summary>
+    /// <param name="part">As in <see cref="Value"/>.</param>
+    /// <param name="along">The number of an operand, or <see cref="Operands{T}.Most"/> and more for the sums; a constant, too.</param>
+    TValue Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
         where TMath : struct, IRealMath<TValue>
         where TValue : unmanaged;
 }
@@ -49,18 +64,32 @@ internal static class Derivative
 {
     /// <inheritdoc cref="IFusion.Slope"/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TValue Of<TFusion, TMath, TValue>(TFusion fusion, TValue a, TValue b, TValue c, TValue d, int operand)
+    public static TValue Of<TFusion, TMath, TValue>(
+        TFusion fusion, int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
         where TFusion : unmanaged, IFusion
         where TMath : struct, IRealMath<TValue>
         where TValue : unmanaged
     {
-        Dual<TMath, TValue> y = fusion.Forward<Dual<TMath, TValue>>(
-            operand == 0 ? new(a, TMath.Set(1)) : new(a),
-            operand == 1 ? new(b, TMath.Set(1)) : new(b),
-            operand == 2 ? new(c, TMath.Set(1)) : new(c),
-            operand == 3 ? new(d, TMath.Set(1)) : new(d));
+        Row<Dual<TMath, TValue>> sums = default;
+        if (TFusion.Sums > 0)
+        {
+            sums.Maximum = new(row.Maximum);
+            sums.First = Seed<TMath, TValue>(row.First, along == Operands<TValue>.Most);
+            sums.Second = Seed<TMath, TValue>(row.Second, along == Operands<TValue>.Most + 1);
+            sums.Third = Seed<TMath, TValue>(row.Third, along == Operands<TValue>.Most + 2);
+            sums.Count = new(row.Count);
+        }
+
+        Dual<TMath, TValue> y = fusion.Value(part, Seed<TMath, TValue>(a, along == 0), Seed<TMath, TValue>(b, along == 1),
+            Seed<TMath, TValue>(c, along == 2), Seed<TMath, TValue>(d, along == 3), sums);
         return y.Varies ? y.Slope : TMath.Set(0);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Dual<TMath, TValue> Seed<TMath, TValue>(TValue value, bool varies)
+        where TMath : struct, IRealMath<TValue>
+        where TValue : unmanaged
+        => varies ? new(value, TMath.Set(1)) : new(value);
 }
 
 /// <summary>A formula of one operand.</summary>
@@ -69,18 +98,24 @@ public readonly struct Fusion1<TFormula>(TFormula formula) : IFusion
 {
     public static int Count => 1;
 
+    public static int Sums => 0;
+
+    public static bool NeedsMaximum => false;
+
+    public static bool IsPerRow => false;
+
     public static Type Formula => typeof(TFormula);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public T Forward<T>(T a, T b, T c, T d)
+    public T Value<T>(int part, T a, T b, T c, T d, Row<T> row)
         where T : unmanaged, IReal<T>
         => formula.Forward(a);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TValue Slope<TMath, TValue>(TValue a, TValue b, TValue c, TValue d, int operand)
+    public TValue Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
         where TMath : struct, IRealMath<TValue>
         where TValue : unmanaged
-        => Derivative.Of<Fusion1<TFormula>, TMath, TValue>(this, a, b, c, d, operand);
+        => Derivative.Of<Fusion1<TFormula>, TMath, TValue>(this, part, a, b, c, d, row, along);
 }
 
 /// <summary>A formula of two operands.</summary>
@@ -89,18 +124,24 @@ public readonly struct Fusion2<TFormula>(TFormula formula) : IFusion
 {
     public static int Count => 2;
 
+    public static int Sums => 0;
+
+    public static bool NeedsMaximum => false;
+
+    public static bool IsPerRow => false;
+
     public static Type Formula => typeof(TFormula);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public T Forward<T>(T a, T b, T c, T d)
+    public T Value<T>(int part, T a, T b, T c, T d, Row<T> row)
         where T : unmanaged, IReal<T>
         => formula.Forward(a, b);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TValue Slope<TMath, TValue>(TValue a, TValue b, TValue c, TValue d, int operand)
+    public TValue Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
         where TMath : struct, IRealMath<TValue>
         where TValue : unmanaged
-        => Derivative.Of<Fusion2<TFormula>, TMath, TValue>(this, a, b, c, d, operand);
+        => Derivative.Of<Fusion2<TFormula>, TMath, TValue>(this, part, a, b, c, d, row, along);
 }
 
 /// <summary>A formula of three operands.</summary>
@@ -109,18 +150,24 @@ public readonly struct Fusion3<TFormula>(TFormula formula) : IFusion
 {
     public static int Count => 3;
 
+    public static int Sums => 0;
+
+    public static bool NeedsMaximum => false;
+
+    public static bool IsPerRow => false;
+
     public static Type Formula => typeof(TFormula);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public T Forward<T>(T a, T b, T c, T d)
+    public T Value<T>(int part, T a, T b, T c, T d, Row<T> row)
         where T : unmanaged, IReal<T>
         => formula.Forward(a, b, c);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TValue Slope<TMath, TValue>(TValue a, TValue b, TValue c, TValue d, int operand)
+    public TValue Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
         where TMath : struct, IRealMath<TValue>
         where TValue : unmanaged
-        => Derivative.Of<Fusion3<TFormula>, TMath, TValue>(this, a, b, c, d, operand);
+        => Derivative.Of<Fusion3<TFormula>, TMath, TValue>(this, part, a, b, c, d, row, along);
 }
 
 /// <summary>A formula of four operands.</summary>
@@ -129,18 +176,24 @@ public readonly struct Fusion4<TFormula>(TFormula formula) : IFusion
 {
     public static int Count => 4;
 
+    public static int Sums => 0;
+
+    public static bool NeedsMaximum => false;
+
+    public static bool IsPerRow => false;
+
     public static Type Formula => typeof(TFormula);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public T Forward<T>(T a, T b, T c, T d)
+    public T Value<T>(int part, T a, T b, T c, T d, Row<T> row)
         where T : unmanaged, IReal<T>
         => formula.Forward(a, b, c, d);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TValue Slope<TMath, TValue>(TValue a, TValue b, TValue c, TValue d, int operand)
+    public TValue Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
         where TMath : struct, IRealMath<TValue>
         where TValue : unmanaged
-        => Derivative.Of<Fusion4<TFormula>, TMath, TValue>(this, a, b, c, d, operand);
+        => Derivative.Of<Fusion4<TFormula>, TMath, TValue>(this, part, a, b, c, d, row, along);
 }
 
 /// <summary>A formula with the slopes that its author wrote.</summary>
@@ -150,19 +203,54 @@ public readonly struct ByHand<TFusion, TFormula>(TFusion fusion, TFormula formul
 {
     public static int Count => TFusion.Count;
 
+    public static int Sums => 0;
+
+    public static bool NeedsMaximum => false;
+
+    public static bool IsPerRow => false;
+
     public static Type Formula => typeof(TFormula);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public T Forward<T>(T a, T b, T c, T d)
+    public T Value<T>(int part, T a, T b, T c, T d, Row<T> row)
         where T : unmanaged, IReal<T>
-        => fusion.Forward(a, b, c, d);
+        => fusion.Value(part, a, b, c, d, row);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TValue Slope<TMath, TValue>(TValue a, TValue b, TValue c, TValue d, int operand)
+    public TValue Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
         where TMath : struct, IRealMath<TValue>
         where TValue : unmanaged
     {
         Operands<Real<TMath, TValue>> slopes = formula.Slopes<Real<TMath, TValue>>(new(a), new(b), new(c), new(d));
-        return operand == 0 ? slopes.A.Value : operand == 1 ? slopes.B.Value : operand == 2 ? slopes.C.Value : slopes.D.Value;
+        return along == 0 ? slopes.A.Value : along == 1 ? slopes.B.Value : along == 2 ? slopes.C.Value : slopes.D.Value;
     }
+}
+
+/// <summary>A formula of rows.</summary>
+public readonly struct RowFusion<TFormula>(TFormula formula) : IFusion
+    where TFormula : unmanaged, IRowFormula
+{
+    public static int Count => TFormula.Operands;
+
+    public static int Sums => TFormula.Sums;
+
+    public static bool NeedsMaximum => TFormula.NeedsMaximum;
+
+    public static bool IsPerRow => TFormula.IsPerRow;
+
+    public static Type Formula => typeof(TFormula);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public T Value<T>(int part, T a, T b, T c, T d, Row<T> row)
+        where T : unmanaged, IReal<T>
+    {
+        Operands<T> x = Operands<T>.Of(a, b, c, d);
+        return part == IFusion.Output ? formula.Forward(x, row) : formula.Term(part - 1, x, row);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TValue Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
+        where TMath : struct, IRealMath<TValue>
+        where TValue : unmanaged
+        => Derivative.Of<RowFusion<TFormula>, TMath, TValue>(this, part, a, b, c, d, row, along);
 }

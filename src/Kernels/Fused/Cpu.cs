@@ -9,7 +9,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// <summary>A formula over all elements, and its gradient.</summary>
 /// <remarks>
 /// Operands that repeat along a row stand in a vector of their own, which every step of the row reads again, so that the loop over a row
-/// has no branches. Sums over rows run over chunks of rows that the shape fixes, each into columns of its own, which are then added in
+/// has no branches. Formulas of rows compute the sums of a row before they pass over it again, while a cache has it. Sums over rows run over chunks of rows that the shape fixes, each into columns of its own, which are then added in
 /// their order: the bits do not depend on the number of threads.
 /// </remarks>
 public static unsafe partial class FusedKernels
@@ -58,6 +58,16 @@ public static unsafe partial class FusedKernels
             var reader = new OperandReader<TSimd, TVec>(member.Scratch(OperandReader<TSimd, TVec>.Bytes));
             for (int row = begin; row < end; row++)
             {
+                Row<TVec> sums = TFusion.Sums > 0
+                    ? new RowReader<TFusion, TSimd, TVec>(Fusion, reader, Operands, Shape, row).Sums()
+                    : default;
+                if (TFusion.IsPerRow)
+                {
+                    Values<TSimd, TVec>(Fusion, reader.Nothing(), sums, reader.RestOfOutput, TSimd.Width);
+                    Put(Y, row, *reader.RestOfOutput);
+                    continue;
+                }
+
                 int columns = Shape.ColumnsOf(row);
                 for (int column = 0; column < columns; column += Tile)
                 {
@@ -66,10 +76,10 @@ public static unsafe partial class FusedKernels
                     Operands<Cursor> x = reader.Read<TFusion>(Operands, row, column, place, count);
                     float* y = Y.IsHalf ? reader.Output : (float*)Y.Data + place;
                     int whole = count - (count % TSimd.Width), rest = count - whole;
-                    Values<TSimd, TVec>(Fusion, x, y, whole);
+                    Values<TSimd, TVec>(Fusion, x, sums, y, whole);
                     if (rest > 0)
                     {
-                        Values<TSimd, TVec>(Fusion, reader.Rest(x, whole, rest), reader.RestOfOutput, TSimd.Width);
+                        Values<TSimd, TVec>(Fusion, reader.Rest(x, whole, rest), sums, reader.RestOfOutput, TSimd.Width);
                         TSimd.StorePartial(y + whole, TSimd.Load(reader.RestOfOutput), rest);
                     }
 
@@ -83,19 +93,36 @@ public static unsafe partial class FusedKernels
 
         /// <summary>Whole vectors. By itself, so that the compiler's patience is the formula's alone.</summary>
         [MethodImpl(MethodImplOptions.NoInlining)]
-        private static void Values<TSimd, TVec>(TFusion fusion, Operands<Cursor> x, float* y, int count)
+        private static void Values<TSimd, TVec>(TFusion fusion, Operands<Cursor> x, in Row<TVec> sums, float* y, int count)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
-            Cursor a = x.A, b = x.B, c = x.C, d = x.D;
+            Row<Real<SingleMath<TSimd, TVec>, TVec>> row = default;
+            if (TFusion.Sums > 0)
+            {
+                row.Maximum = new(sums.Maximum);
+                row.First = new(sums.First);
+                row.Second = new(sums.Second);
+                row.Third = new(sums.Third);
+                row.Count = new(sums.Count);
+            }
+
             for (nint i = 0; i < count; i += TSimd.Width)
             {
-                TSimd.Store(y + i, fusion.Forward<Real<SingleMath<TSimd, TVec>, TVec>>(
-                    new(a.Load<TSimd, TVec>(i)),
-                    TFusion.Count > 1 ? new(b.Load<TSimd, TVec>(i)) : default,
-                    TFusion.Count > 2 ? new(c.Load<TSimd, TVec>(i)) : default,
-                    TFusion.Count > 3 ? new(d.Load<TSimd, TVec>(i)) : default).Value);
+                TSimd.Store(y + i, Value<TFusion, TSimd, TVec>(fusion, IFusion.Output, x, i, row));
             }
+        }
+    }
+
+    private static void Put(FusedOperand to, int index, float value)
+    {
+        if (to.IsHalf)
+        {
+            ((Half*)to.Data)[index] = (Half)value;
+        }
+        else
+        {
+            ((float*)to.Data)[index] = value;
         }
     }
 }

@@ -64,6 +64,14 @@ public static unsafe partial class FusedKernels
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
+            RowNumbers<TVec> numbers = default;
+            if (TFusion.Sums > 0)
+            {
+                var all = new RowReader<TFusion, TSimd, TVec>(Fusion, reader, Operands, Shape, row);
+                numbers.Row = all.Sums();
+                numbers.Gradients = all.GradientsOfSums(numbers.Row, Dy);
+            }
+
             int columns = Shape.ColumnsOf(row);
             TVec* rowSums = stackalloc TVec[Operands<TVec>.Most];
             new Span<TVec>(rowSums, Operands<TVec>.Most).Clear();
@@ -72,14 +80,14 @@ public static unsafe partial class FusedKernels
                 int count = Math.Min(Tile, columns - column);
                 long place = ((long)row * Shape.Columns) + column;
                 Operands<Cursor> x = reader.Read<TFusion>(Operands, row, column, place, count);
-                float* dy = reader.ReadGradient(Dy, place, count);
+                float* dy = reader.ReadGradient(Dy, row, place, count);
                 float* next = sums + column;
                 Operands<Sink> to = Operands<Sink>.Of(
                     reader.SinkOf(0, Gradients.A, place, ref next, Shape.Columns),
                     reader.SinkOf(1, Gradients.B, place, ref next, Shape.Columns),
                     reader.SinkOf(2, Gradients.C, place, ref next, Shape.Columns),
                     reader.SinkOf(3, Gradients.D, place, ref next, Shape.Columns));
-                TakeTile<TSimd, TVec>(reader, x, dy, to, count, rowSums);
+                TakeTile<TSimd, TVec>(reader, x, dy, numbers, to, count, rowSums);
                 NarrowWhole<TSimd, TVec>(Gradients.A, to.A, place, count);
                 NarrowWhole<TSimd, TVec>(Gradients.B, to.B, place, count);
                 NarrowWhole<TSimd, TVec>(Gradients.C, to.C, place, count);
@@ -227,13 +235,14 @@ public static unsafe partial class FusedKernels
 
         /// <summary>The gradients over a tile, taken where they go.</summary>
         private readonly void TakeTile<TSimd, TVec>(
-            OperandReader<TSimd, TVec> reader, Operands<Cursor> x, float* dy, Operands<Sink> to, int count, TVec* sums)
+            OperandReader<TSimd, TVec> reader, Operands<Cursor> x, float* dy, in RowNumbers<TVec> numbers, Operands<Sink> to, int count,
+            TVec* sums)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
             int whole = count - (count % TSimd.Width), rest = count - whole;
-            delegate*<TFusion, Operands<Cursor>, float*, Operands<Sink>, int, TVec*, void> slopes = Loops<TSimd, TVec>.Of(to);
-            slopes(Fusion, x, dy, to, whole, sums);
+            delegate*<TFusion, Operands<Cursor>, float*, in RowNumbers<TVec>, Operands<Sink>, int, TVec*, void> slopes = Loops<TSimd, TVec>.Of(to);
+            slopes(Fusion, x, dy, numbers, to, whole, sums);
             if (rest == 0)
             {
                 return;
@@ -249,7 +258,7 @@ public static unsafe partial class FusedKernels
                 Begin<TSimd, TVec>(to.B, last + TSimd.Width, whole, rest),
                 Begin<TSimd, TVec>(to.C, last + (2 * TSimd.Width), whole, rest),
                 Begin<TSimd, TVec>(to.D, last + (3 * TSimd.Width), whole, rest));
-            slopes(Fusion, reader.Rest(x, whole, rest), gradient, lasts, TSimd.Width, ends);
+            slopes(Fusion, reader.Rest(x, whole, rest), gradient, numbers, lasts, TSimd.Width, ends);
             End<TSimd, TVec>(to.A, last, whole, rest, sums, ends);
             End<TSimd, TVec>(to.B, last + TSimd.Width, whole, rest, sums + 1, ends + 1);
             End<TSimd, TVec>(to.C, last + (2 * TSimd.Width), whole, rest, sums + 2, ends + 2);
@@ -288,7 +297,7 @@ public static unsafe partial class FusedKernels
         /// <summary>Whole vectors. By itself, so that the compiler's patience is the formula's alone.</summary>
         [MethodImpl(MethodImplOptions.NoInlining)]
         private static void Slopes<TSimd, TVec, TA, TB, TC, TD>(
-            TFusion fusion, Operands<Cursor> x, float* dy, Operands<Sink> to, int count, TVec* sums)
+            TFusion fusion, Operands<Cursor> x, float* dy, in RowNumbers<TVec> numbers, Operands<Sink> to, int count, TVec* sums)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
             where TA : struct, ISink
@@ -299,6 +308,7 @@ public static unsafe partial class FusedKernels
             Cursor atA = x.A, atB = x.B, atC = x.C, atD = x.D;
             float* toA = to.A.At, toB = to.B.At, toC = to.C.At, toD = to.D.At;
             TVec sumA = sums[0], sumB = sums[1], sumC = sums[2], sumD = sums[3];
+            Row<TVec> row = TFusion.Sums > 0 ? numbers.Row : default, ofSums = TFusion.Sums > 0 ? numbers.Gradients : default;
             for (nint i = 0; i < count; i += TSimd.Width)
             {
                 TVec gradient = TSimd.Load(dy + i);
@@ -308,26 +318,22 @@ public static unsafe partial class FusedKernels
                     d = TFusion.Count > 3 ? atD.Load<TSimd, TVec>(i) : default;
                 if (TA.IsWanted)
                 {
-                    TVec slope = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(a, b, c, d, 0);
-                    sumA = TA.Put<TSimd, TVec>(toA + i, TSimd.Multiply(gradient, slope), sumA);
+                    sumA = TA.Put<TSimd, TVec>(toA + i, Gradient<TSimd, TVec>(fusion, a, b, c, d, gradient, row, ofSums, 0), sumA);
                 }
 
                 if (TFusion.Count > 1 && TB.IsWanted)
                 {
-                    TVec slope = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(a, b, c, d, 1);
-                    sumB = TB.Put<TSimd, TVec>(toB + i, TSimd.Multiply(gradient, slope), sumB);
+                    sumB = TB.Put<TSimd, TVec>(toB + i, Gradient<TSimd, TVec>(fusion, a, b, c, d, gradient, row, ofSums, 1), sumB);
                 }
 
                 if (TFusion.Count > 2 && TC.IsWanted)
                 {
-                    TVec slope = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(a, b, c, d, 2);
-                    sumC = TC.Put<TSimd, TVec>(toC + i, TSimd.Multiply(gradient, slope), sumC);
+                    sumC = TC.Put<TSimd, TVec>(toC + i, Gradient<TSimd, TVec>(fusion, a, b, c, d, gradient, row, ofSums, 2), sumC);
                 }
 
                 if (TFusion.Count > 3 && TD.IsWanted)
                 {
-                    TVec slope = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(a, b, c, d, 3);
-                    sumD = TD.Put<TSimd, TVec>(toD + i, TSimd.Multiply(gradient, slope), sumD);
+                    sumD = TD.Put<TSimd, TVec>(toD + i, Gradient<TSimd, TVec>(fusion, a, b, c, d, gradient, row, ofSums, 3), sumD);
                 }
             }
 
@@ -335,6 +341,37 @@ public static unsafe partial class FusedKernels
             sums[1] = sumB;
             sums[2] = sumC;
             sums[3] = sumD;
+        }
+
+        /// <summary>∂L along an operand of one element: by the output, and by the sums of its row.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static TVec Gradient<TSimd, TVec>(
+            TFusion fusion, TVec a, TVec b, TVec c, TVec d, TVec dy, Row<TVec> row, Row<TVec> ofSums, int operand)
+            where TSimd : struct, ISimd<TVec>
+            where TVec : unmanaged
+        {
+            TVec gradient = TFusion.IsPerRow
+                ? TSimd.Zero
+                : TSimd.Multiply(dy, fusion.Slope<SingleMath<TSimd, TVec>, TVec>(IFusion.Output, a, b, c, d, row, operand));
+            if (TFusion.Sums > 0)
+            {
+                TVec slope = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(1, a, b, c, d, row, operand);
+                gradient = TSimd.MultiplyAdd(ofSums.First, slope, gradient);
+            }
+
+            if (TFusion.Sums > 1)
+            {
+                TVec slope = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(2, a, b, c, d, row, operand);
+                gradient = TSimd.MultiplyAdd(ofSums.Second, slope, gradient);
+            }
+
+            if (TFusion.Sums > 2)
+            {
+                TVec slope = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(3, a, b, c, d, row, operand);
+                gradient = TSimd.MultiplyAdd(ofSums.Third, slope, gradient);
+            }
+
+            return gradient;
         }
 
         /// <summary>
@@ -347,7 +384,7 @@ public static unsafe partial class FusedKernels
             private static readonly Type[] Sinks = [typeof(NoSink), typeof(WriteSink), typeof(AddSink), typeof(SumSink)];
             private static readonly nint[] Compiled = new nint[256];
 
-            public static delegate*<TFusion, Operands<Cursor>, float*, Operands<Sink>, int, TVec*, void> Of(Operands<Sink> to)
+            public static delegate*<TFusion, Operands<Cursor>, float*, in RowNumbers<TVec>, Operands<Sink>, int, TVec*, void> Of(Operands<Sink> to)
             {
                 int index = (int)to.A.Kind + (4 * (int)to.B.Kind) + (16 * (int)to.C.Kind) + (64 * (int)to.D.Kind);
                 nint loop = Volatile.Read(ref Compiled[index]);
@@ -357,7 +394,7 @@ public static unsafe partial class FusedKernels
                     Volatile.Write(ref Compiled[index], loop);
                 }
 
-                return (delegate*<TFusion, Operands<Cursor>, float*, Operands<Sink>, int, TVec*, void>)loop;
+                return (delegate*<TFusion, Operands<Cursor>, float*, in RowNumbers<TVec>, Operands<Sink>, int, TVec*, void>)loop;
             }
 
             private static nint Compile(Operands<Sink> to) => typeof(BackwardKernel<TFusion>)

@@ -168,8 +168,25 @@ public static unsafe partial class FusedKernels
             return x;
         }
 
-        public float* ReadGradient(FusedOperand dy, long place, int count) =>
-            dy.IsHalf ? Widen<TSimd, TVec>((Half*)dy.Data + place, Output, count) : (float*)dy.Data + place;
+        /// <summary>All operands 0.</summary>
+        public Operands<Cursor> Nothing()
+        {
+            Cursor zero = default;
+            zero.At = (float*)memory;
+            TSimd.Store(zero.At, TSimd.Zero);
+            return Operands<Cursor>.Of(zero, zero, zero, zero);
+        }
+
+        public float* ReadGradient(FusedOperand dy, int row, long place, int count)
+        {
+            if (dy.Spread == OperandSpread.Row)
+            {
+                new Span<float>(Output, count).Fill(dy.IsHalf ? (float)((Half*)dy.Data)[row] : ((float*)dy.Data)[row]);
+                return Output;
+            }
+
+            return dy.IsHalf ? Widen<TSimd, TVec>((Half*)dy.Data + place, Output, count) : (float*)dy.Data + place;
+        }
 
         /// <param name="sums">The chunk's sums of the next operand by columns, from the tile's column on.</param>
         public Sink SinkOf(int operand, FusedOperand gradient, long place, ref float* sums, int columns)

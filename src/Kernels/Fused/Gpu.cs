@@ -13,16 +13,20 @@ namespace CudaTrainer.Kernels.Cuda;
 /// <para>Order: sums over rows as in <see cref="ColumnBlock"/>; sums along a row by one block, whose threads have fixed columns; the sum
 /// over everything is that of the rows, in order. No atomics.</para>
 /// <para>Launches: one forward; one backward, one more for operands that repeat along rows where others repeat along columns, and one
-/// more for scalars.</para>
+/// more for scalars. Formulas of rows keep the numbers of their rows for the launch that sums along columns.</para>
 /// </remarks>
 public sealed unsafe class FusedKernels<TFusion>(KernelLibrary library)
     where TFusion : unmanaged, IFusion
 {
     private const int Warps = LaunchSize.Threads / GpuThread.WarpSize;
 
-    private readonly TypedKernel<Arguments> _forward = new(library, Forward<Float32, Four>, Forward<Float16, Eight>);
+    private readonly TypedKernel<Arguments> _forward = TFusion.Sums > 0
+        ? new(library, ForwardOfRows<Float32, Four>, ForwardOfRows<Float16, Eight>)
+        : new(library, Forward<Float32, Four>, Forward<Float16, Eight>);
     private readonly TypedKernel<Arguments> _columns = new(library, Columns<Float32, Four>, Columns<Float16, Eight>);
-    private readonly TypedKernel<Arguments> _rows = new(library, Rows<Float32, Four>, Rows<Float16, Eight>);
+    private readonly TypedKernel<Arguments> _rows = TFusion.Sums > 0
+        ? new(library, RowsWithSums<Float32, Four>, RowsWithSums<Float16, Eight>)
+        : new(library, Rows<Float32, Four>, Rows<Float16, Eight>);
     private readonly GpuKernel<SumArguments> _sum = new(library, FusedSum.Rows);
 
     /// <summary>y = f(operands).</summary>
@@ -34,34 +38,41 @@ public sealed unsafe class FusedKernels<TFusion>(KernelLibrary library)
         }
 
         CudaType type = TypeOf(y);
-        Arguments arguments = ArgumentsOf(fusion, shape, operands, default, y, type);
+        Arguments arguments = ArgumentsOf(fusion, shape, operands, default, y, type, numbers: 0);
         long groups = shape.Rows * LaunchSize.DivideUp(shape.Columns, LaunchSize.Lanes(type));
-        _forward[type].Launch(stream, LaunchSize.Strided(groups), arguments);
+        Interop.Grid grid = TFusion.Sums > 0 ? LaunchSize.Strided(shape.Rows, itemsPerBlock: 1) : LaunchSize.Strided(groups);
+        _forward[type].Launch(stream, grid, arguments);
     }
 
     /// <summary>The gradients of the operands that have somewhere to go.</summary>
     /// <param name="dy">∂L/∂y, as y.</param>
-    /// <param name="rowSums">Memory for a float for each row and operand, if a gradient of a scalar is wanted.</param>
+    /// <param name="memory">As many floats as <see cref="MemoryOf"/> says.</param>
     public void Backward(CudaStream stream, TFusion fusion, FusedShape shape, FusedOperand dy, Operands<FusedOperand> operands,
-        Operands<FusedOperand> gradients, nint rowSums)
+        Operands<FusedOperand> gradients, nint memory)
     {
         CudaType type = TypeOf(dy);
         bool columns = Has(gradients, OperandSpread.Column), scalars = Has(gradients, OperandSpread.Scalar);
+        bool keepsNumbers = TFusion.Sums > 0 && columns;
+        nint numbers = keepsNumbers ? memory : 0;
+        nint rowSums = memory + (keepsNumbers ? (nint)shape.Rows * RowNumbers.Floats * sizeof(float) : 0);
+        Operands<FusedOperand> ofRows = Operands<FusedOperand>.Of(
+            ForRows(gradients.A, 0), ForRows(gradients.B, 1), ForRows(gradients.C, 2), ForRows(gradients.D, 3));
+
+        // The numbers of rows come first; else what the columns' kernel has written is not wanted again.
+        if (shape.Rows > 0 && (!columns || scalars || Has(gradients, OperandSpread.Row) || TFusion.Sums > 0))
+        {
+            Arguments arguments = ArgumentsOf(fusion, shape, operands, ofRows, dy, type, numbers);
+            _rows[type].Launch(stream, LaunchSize.Strided(shape.Rows, itemsPerBlock: 1), arguments);
+        }
 
         // Of no rows the sums are 0.
         if (columns && shape.Columns > 0)
         {
-            Arguments arguments = ArgumentsOf(fusion, shape, operands, gradients, dy, type);
+            Operands<FusedOperand> ofColumns = TFusion.Sums > 0
+                ? Operands<FusedOperand>.Of(ForColumns(gradients.A), ForColumns(gradients.B), ForColumns(gradients.C), ForColumns(gradients.D))
+                : gradients;
+            Arguments arguments = ArgumentsOf(fusion, shape, operands, ofColumns, dy, type, numbers);
             _columns[type].Launch(stream, ColumnBlock.Owning(shape.Columns), arguments);
-        }
-
-        if (shape.Rows > 0 && (!columns || scalars || Has(gradients, OperandSpread.Row)))
-        {
-            // What the columns' kernel has written is not wanted again; scalars leave a sum for each row.
-            Operands<FusedOperand> rows = Operands<FusedOperand>.Of(
-                ForRows(gradients.A, 0), ForRows(gradients.B, 1), ForRows(gradients.C, 2), ForRows(gradients.D, 3));
-            Arguments arguments = ArgumentsOf(fusion, shape, operands, rows, dy, type);
-            _rows[type].Launch(stream, LaunchSize.Strided(shape.Rows, itemsPerBlock: 1), arguments);
         }
 
         AddRows(gradients.A, 0);
@@ -72,9 +83,12 @@ public sealed unsafe class FusedKernels<TFusion>(KernelLibrary library)
         FusedOperand ForRows(FusedOperand gradient, int operand) => gradient.Spread switch
         {
             OperandSpread.Scalar when gradient.Data != 0 => new FusedOperand(SumsOf(operand), OperandSpread.Row, IsHalf: false),
-            OperandSpread.Whole when columns => gradient with { Data = 0 },
+            OperandSpread.Whole when columns && TFusion.Sums == 0 => gradient with { Data = 0 },
             _ => gradient,
         };
+
+        static FusedOperand ForColumns(FusedOperand gradient) =>
+            gradient.Spread == OperandSpread.Column ? gradient : gradient with { Data = 0 };
 
         void AddRows(FusedOperand gradient, int operand)
         {
@@ -92,8 +106,13 @@ public sealed unsafe class FusedKernels<TFusion>(KernelLibrary library)
         nint SumsOf(int operand) => rowSums + ((nint)operand * shape.Rows * sizeof(float));
     }
 
+    /// <summary>Floats of memory that a backward pass needs.</summary>
+    public static long MemoryOf(FusedShape shape, Operands<FusedOperand> gradients) => (long)shape.Rows
+        * ((Has(gradients, OperandSpread.Scalar) ? Operands<float>.Most : 0)
+            + (TFusion.Sums > 0 && Has(gradients, OperandSpread.Column) ? RowNumbers.Floats : 0));
+
     /// <summary>Whether a gradient is wanted of an operand that spreads so.</summary>
-    public static bool Has(Operands<FusedOperand> gradients, OperandSpread spread) =>
+    private static bool Has(Operands<FusedOperand> gradients, OperandSpread spread) =>
         Is(gradients.A, spread) || Is(gradients.B, spread) || Is(gradients.C, spread) || Is(gradients.D, spread);
 
     private static bool Is(FusedOperand gradient, OperandSpread spread) => gradient.Data != 0 && gradient.Spread == spread;
@@ -101,9 +120,9 @@ public sealed unsafe class FusedKernels<TFusion>(KernelLibrary library)
     private static CudaType TypeOf(FusedOperand y) => y.IsHalf ? CudaType.Float16 : CudaType.Float32;
 
     private static Arguments ArgumentsOf(TFusion fusion, FusedShape shape, Operands<FusedOperand> operands,
-        Operands<FusedOperand> gradients, FusedOperand y, CudaType type)
+        Operands<FusedOperand> gradients, FusedOperand y, CudaType type, nint numbers)
     {
-        nint places = y.Data | PlaceOf(operands.A) | PlaceOf(operands.B) | PlaceOf(operands.C) | PlaceOf(operands.D)
+        nint places = (TFusion.IsPerRow ? 0 : y.Data) | PlaceOf(operands.A) | PlaceOf(operands.B) | PlaceOf(operands.C) | PlaceOf(operands.D)
             | PlaceOf(gradients.A) | PlaceOf(gradients.B) | PlaceOf(gradients.C) | PlaceOf(gradients.D);
         return new Arguments
         {
@@ -115,7 +134,8 @@ public sealed unsafe class FusedKernels<TFusion>(KernelLibrary library)
             Db = GpuOperand.Of(gradients.B, shape, type),
             Dc = GpuOperand.Of(gradients.C, shape, type),
             Dd = GpuOperand.Of(gradients.D, shape, type),
-            Y = new(y.Data, shape.Count),
+            Y = new(y.Data, TFusion.IsPerRow ? shape.Rows : shape.Count),
+            Numbers = new(numbers, numbers == 0 ? 0 : (long)shape.Rows * RowNumbers.Floats),
             Fusion = fusion,
             Count = shape.Count,
             Rows = shape.Rows,
@@ -137,13 +157,47 @@ public sealed unsafe class FusedKernels<TFusion>(KernelLibrary library)
         for (long index = GpuThread.FirstItem; index < (long)a.Rows * groups; index += GpuThread.ItemStride)
         {
             long row = GpuMath.Quotient(index, groups);
-            int column = (int)(index - (row * groups)) * TGroup.Lanes;
-            long place = (row * a.Columns) + column, available = AvailableOf(a, place, column);
-            Operands<TGroup> x = Read<TElement, TGroup>(a, row, column, place, available);
-            ForwardLanes<TFusion> map = default;
-            map.Fusion = a.Fusion;
-            TElement.WriteGroup(a.Y.Start, place, available, a.Aligned, TGroup.Map(map, x, TGroup.Splat(0)).A);
+            WriteOutput<TElement, TGroup>(a, row, (int)(index - (row * groups)) * TGroup.Lanes, default);
         }
+    }
+
+    /// <summary>A formula of rows: a block takes a row at a time.</summary>
+    [GpuKernel(LaunchSize.Threads, IsForRows = true)]
+    private static void ForwardOfRows<TElement, TGroup>(Arguments a)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+    {
+        ArrayView<double> parts = SharedMemory.Allocate<double>(Warps);
+        for (int row = GpuThread.Block; row < a.Rows; row += GpuThread.Blocks)
+        {
+            Row<float> sums = Sums<TElement, TGroup>(a, row, parts);
+            if (TFusion.IsPerRow)
+            {
+                if (GpuThread.Index == 0)
+                {
+                    ForwardLanes<TFusion> map = ForwardLanes<TFusion>.Of(a.Fusion, sums);
+                    TElement.Write(a.Y.Start, row, ForwardLanes<TFusion>.Map(map, default, 0).A);
+                }
+            }
+            else
+            {
+                for (int column = GpuThread.Index * TGroup.Lanes; column < a.Columns; column += LaunchSize.Threads * TGroup.Lanes)
+                {
+                    WriteOutput<TElement, TGroup>(a, row, column, sums);
+                }
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void WriteOutput<TElement, TGroup>(Arguments a, long row, int column, Row<float> sums)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+    {
+        long place = (row * a.Columns) + column, available = AvailableOf(a, place, column);
+        Operands<TGroup> x = Read<TElement, TGroup>(a, row, column, place, available);
+        TGroup y = TGroup.Map(ForwardLanes<TFusion>.Of(a.Fusion, sums), x, TGroup.Splat(0)).A;
+        TElement.WriteGroup(a.Y.Start, place, available, a.Aligned, y);
     }
 
     /// <summary>Gradients of operands that are whole, and of those that repeat along columns: a block owns its columns.</summary>
@@ -158,8 +212,8 @@ public sealed unsafe class FusedKernels<TFusion>(KernelLibrary library)
         for (int row = block.Row; row < a.Rows && block.Available > 0; row += ColumnBlock<TGroup>.RowsApart)
         {
             long place = ((long)row * a.Columns) + block.Column;
-            Operands<TGroup> gradients = Gradients<TElement, TGroup>(a, row, block.Column, place, block.Available);
-            sums = Add(sums, gradients);
+            RowNumbers numbers = TFusion.Sums > 0 ? RowNumbers.Read(a.Numbers, row) : default;
+            sums = Add(sums, Gradients<TElement, TGroup>(a, numbers, row, block.Column, place, block.Available));
         }
 
         // Every thread of the block takes part in the sums, those without columns or rows too.
@@ -191,43 +245,71 @@ public sealed unsafe class FusedKernels<TFusion>(KernelLibrary library)
         ArrayView<double> parts = SharedMemory.Allocate<double>(Warps);
         for (int row = GpuThread.Block; row < a.Rows; row += GpuThread.Blocks)
         {
-            Operands<TGroup> sums = default;
-            for (int column = GpuThread.Index * TGroup.Lanes; column < a.Columns; column += LaunchSize.Threads * TGroup.Lanes)
+            GradientsOfRow<TElement, TGroup>(a, default, row, parts);
+        }
+    }
+
+    /// <summary>As <see cref="Rows"/>, of a formula of rows; leaves the numbers of the rows if they are wanted.</summary>
+    [GpuKernel(LaunchSize.Threads, IsForRows = true)]
+    private static void RowsWithSums<TElement, TGroup>(Arguments a)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+    {
+        ArrayView<double> parts = SharedMemory.Allocate<double>(Warps);
+        for (int row = GpuThread.Block; row < a.Rows; row += GpuThread.Blocks)
+        {
+            RowNumbers numbers = default;
+            numbers.Row = Sums<TElement, TGroup>(a, row, parts);
+            numbers.Gradients = GradientsOfSums<TElement, TGroup>(a, row, numbers.Row, parts);
+            if (GpuThread.Index == 0 && a.Numbers.Length > 0)
             {
-                long place = ((long)row * a.Columns) + column;
-                sums = Add(sums, Gradients<TElement, TGroup>(a, row, column, place, AvailableOf(a, place, column)));
+                RowNumbers.Write(a.Numbers, row, numbers);
             }
 
-            SumRow(a.Da, row, TGroup.Sum(sums.A), parts);
-            if (TFusion.Count > 1)
-            {
-                SumRow(a.Db, row, TGroup.Sum(sums.B), parts);
-            }
+            GradientsOfRow<TElement, TGroup>(a, numbers, row, parts);
+        }
+    }
 
-            if (TFusion.Count > 2)
-            {
-                SumRow(a.Dc, row, TGroup.Sum(sums.C), parts);
-            }
+    private static void GradientsOfRow<TElement, TGroup>(Arguments a, RowNumbers numbers, int row, ArrayView<double> parts)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+    {
+        Operands<TGroup> sums = default;
+        for (int column = GpuThread.Index * TGroup.Lanes; column < a.Columns; column += LaunchSize.Threads * TGroup.Lanes)
+        {
+            long place = ((long)row * a.Columns) + column;
+            sums = Add(sums, Gradients<TElement, TGroup>(a, numbers, row, column, place, AvailableOf(a, place, column)));
+        }
 
-            if (TFusion.Count > 3)
-            {
-                SumRow(a.Dd, row, TGroup.Sum(sums.D), parts);
-            }
+        SumRow(a.Da, row, TGroup.Sum(sums.A), parts);
+        if (TFusion.Count > 1)
+        {
+            SumRow(a.Db, row, TGroup.Sum(sums.B), parts);
+        }
 
+        if (TFusion.Count > 2)
+        {
+            SumRow(a.Dc, row, TGroup.Sum(sums.C), parts);
+        }
+
+        if (TFusion.Count > 3)
+        {
+            SumRow(a.Dd, row, TGroup.Sum(sums.D), parts);
         }
     }
 
     /// <summary>The gradients at a place, of which those of whole operands are written; in lanes without elements 0.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static Operands<TGroup> Gradients<TElement, TGroup>(Arguments a, long row, int column, long place, long available)
+    private static Operands<TGroup> Gradients<TElement, TGroup>(
+        Arguments a, RowNumbers numbers, int row, int column, long place, long available)
         where TElement : struct, IElement<TGroup>
         where TGroup : unmanaged, IGroup<TGroup>
     {
         Operands<TGroup> x = Read<TElement, TGroup>(a, row, column, place, available);
         GradientLanes<TFusion> map = default;
         map.Fusion = a.Fusion;
-        TGroup dy = available > 0 ? TElement.ReadGroup(a.Y.Start, place, available, a.Aligned) : TGroup.Splat(0);
-        Operands<TGroup> gradients = TGroup.Map(map, x, dy);
+        map.Numbers = numbers;
+        Operands<TGroup> gradients = TGroup.Map(map, x, ReadGradient<TElement, TGroup>(a, row, place, available));
         Write<TElement, TGroup>(a.Da, place, available, a.Aligned, gradients.A);
         if (TFusion.Count > 1)
         {
@@ -249,6 +331,141 @@ public sealed unsafe class FusedKernels<TFusion>(KernelLibrary library)
             TFusion.Count > 1 ? TGroup.First(gradients.B, available) : gradients.B,
             TFusion.Count > 2 ? TGroup.First(gradients.C, available) : gradients.C,
             TFusion.Count > 3 ? TGroup.First(gradients.D, available) : gradients.D);
+    }
+
+    private static TGroup ReadGradient<TElement, TGroup>(Arguments a, int row, long place, long available)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+        => TFusion.IsPerRow ? TGroup.Splat(TElement.Read(a.Y.Start, row))
+            : available > 0 ? TElement.ReadGroup(a.Y.Start, place, available, a.Aligned)
+            : TGroup.Splat(0);
+
+    /// <summary>The sums of a row, for every thread of the block.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Row<float> Sums<TElement, TGroup>(Arguments a, int row, ArrayView<double> parts)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+    {
+        Row<float> sums = default;
+        sums.Count = a.Columns;
+        if (TFusion.NeedsMaximum)
+        {
+            sums.Maximum = MaximumOf<TElement, TGroup>(a, row, parts);
+        }
+
+        sums.First = SumOf<TElement, TGroup, TermLanes<TFusion, FirstSum>>(
+            a, row, parts, TermLanes<TFusion, FirstSum>.Of(a.Fusion, sums)).A;
+        if (TFusion.Sums > 1)
+        {
+            sums.Second = SumOf<TElement, TGroup, TermLanes<TFusion, SecondSum>>(
+                a, row, parts, TermLanes<TFusion, SecondSum>.Of(a.Fusion, sums)).A;
+        }
+
+        if (TFusion.Sums > 2)
+        {
+            sums.Third = SumOf<TElement, TGroup, TermLanes<TFusion, ThirdSum>>(
+                a, row, parts, TermLanes<TFusion, ThirdSum>.Of(a.Fusion, sums)).A;
+        }
+
+        return sums;
+    }
+
+    /// <summary>∂L along the sums: what the output passes back, and then each sum to those before it.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Row<float> GradientsOfSums<TElement, TGroup>(Arguments a, int row, Row<float> sums, ArrayView<double> parts)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+    {
+        SlopeLanes<TFusion, OutputPart> ofOutput = SlopeLanes<TFusion, OutputPart>.Of(a.Fusion, sums);
+        Operands<float> slopes = TFusion.IsPerRow
+            ? SlopeLanes<TFusion, OutputPart>.Map(ofOutput, default, TElement.Read(a.Y.Start, row))
+            : SumOf<TElement, TGroup, SlopeLanes<TFusion, OutputPart>>(a, row, parts, ofOutput);
+        Row<float> gradients = default;
+        gradients.First = slopes.A;
+        gradients.Second = slopes.B;
+        gradients.Third = slopes.C;
+        if (TFusion.Sums > 2)
+        {
+            Operands<float> third = SumOf<TElement, TGroup, SlopeLanes<TFusion, ThirdSum>>(
+                a, row, parts, SlopeLanes<TFusion, ThirdSum>.Of(a.Fusion, sums));
+            gradients.First += gradients.Third * third.A;
+            gradients.Second += gradients.Third * third.B;
+        }
+
+        if (TFusion.Sums > 1)
+        {
+            Operands<float> second = SumOf<TElement, TGroup, SlopeLanes<TFusion, SecondSum>>(
+                a, row, parts, SlopeLanes<TFusion, SecondSum>.Of(a.Fusion, sums));
+            gradients.First += gradients.Second * second.A;
+        }
+
+        return gradients;
+    }
+
+    /// <summary>What a map makes of the elements of a row, added up by the block.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Operands<float> SumOf<TElement, TGroup, TMap>(Arguments a, int row, ArrayView<double> parts, TMap map)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+        where TMap : unmanaged, ISumMap<TMap>
+    {
+        TGroup first = TGroup.Splat(0), second = TGroup.Splat(0), third = TGroup.Splat(0);
+        for (int column = GpuThread.Index * TGroup.Lanes; column < a.Columns; column += LaunchSize.Threads * TGroup.Lanes)
+        {
+            long place = ((long)row * a.Columns) + column, available = AvailableOf(a, place, column);
+            Operands<TGroup> x = Read<TElement, TGroup>(a, row, column, place, available);
+            TGroup dy = TMap.NeedsGradient ? ReadGradient<TElement, TGroup>(a, row, place, available) : TGroup.Splat(1);
+            Operands<TGroup> terms = TGroup.Map(map, x, dy);
+            first += TGroup.First(terms.A, available);
+            if (TMap.Sums > 1)
+            {
+                second += TGroup.First(terms.B, available);
+            }
+
+            if (TMap.Sums > 2)
+            {
+                third += TGroup.First(terms.C, available);
+            }
+        }
+
+        Operands<float> sums = default;
+        sums.A = BlockSum(TGroup.Sum(first), parts);
+        if (TMap.Sums > 1)
+        {
+            sums.B = BlockSum(TGroup.Sum(second), parts);
+        }
+
+        if (TMap.Sums > 2)
+        {
+            sums.C = BlockSum(TGroup.Sum(third), parts);
+        }
+
+        return sums;
+    }
+
+    private static float BlockSum(float value, ArrayView<double> parts)
+    {
+        float sum = (float)Reduce.BlockSum(value, parts, Warps);
+        GpuThread.Barrier();
+        return sum;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static float MaximumOf<TElement, TGroup>(Arguments a, int row, ArrayView<double> parts)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+    {
+        TGroup lowest = TGroup.Splat(float.NegativeInfinity), largest = lowest, one = TGroup.Splat(1);
+        for (int column = GpuThread.Index * TGroup.Lanes; column < a.Columns; column += LaunchSize.Threads * TGroup.Lanes)
+        {
+            long place = ((long)row * a.Columns) + column, available = AvailableOf(a, place, column);
+            TGroup x = GpuOperand.Read<TElement, TGroup>(a.A, row, column, place, available, a.Aligned);
+            largest = TGroup.Max(largest, x + TGroup.WherePositive(one - TGroup.First(one, available), lowest));
+        }
+
+        float maximum = Reduce.BlockMax(TGroup.Largest(largest), parts, Warps);
+        GpuThread.Barrier();
+        return maximum;
     }
 
     private static Operands<TGroup> Add<TGroup>(Operands<TGroup> sums, Operands<TGroup> gradients)
@@ -312,6 +529,7 @@ public sealed unsafe class FusedKernels<TFusion>(KernelLibrary library)
         return left < a.Columns - column ? left : a.Columns - column;
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static Operands<TGroup> Read<TElement, TGroup>(Arguments a, long row, int column, long place, long available)
         where TElement : struct, IElement<TGroup>
         where TGroup : unmanaged, IGroup<TGroup>
@@ -334,6 +552,9 @@ public sealed unsafe class FusedKernels<TFusion>(KernelLibrary library)
 
         /// <summary>The output, or its gradient.</summary>
         public GpuArray Y;
+
+        /// <summary>Of formulas of rows: what the kernel for rows leaves for that for columns, if anything.</summary>
+        public GpuArray<float> Numbers;
         public TFusion Fusion;
         public long Count;
         public int Rows;
@@ -466,16 +687,114 @@ internal struct SumArguments
     public int Count;
 }
 
+/// <summary>What the elements of a row have in common.</summary>
+internal unsafe struct RowNumbers
+{
+    /// <summary>Of a row in memory: two accesses of 16 bytes.</summary>
+    public const int Floats = 8;
+
+    public Row<float> Row;
+
+    /// <summary>∂L along the sums.</summary>
+    public Row<float> Gradients;
+
+    public static RowNumbers Read(GpuArray<float> from, int row)
+    {
+        Four sums = Four.ReadFloats(from.Start + ((long)row * Floats), Four.Lanes, aligned: 1);
+        Four gradients = Four.ReadFloats(from.Start + ((long)row * Floats) + Four.Lanes, Four.Lanes, aligned: 1);
+        RowNumbers numbers = default;
+        numbers.Row.Maximum = sums.A;
+        numbers.Row.First = sums.B;
+        numbers.Row.Second = sums.C;
+        numbers.Row.Third = sums.D;
+        numbers.Gradients.First = gradients.A;
+        numbers.Gradients.Second = gradients.B;
+        numbers.Gradients.Third = gradients.C;
+        numbers.Row.Count = gradients.D;
+        return numbers;
+    }
+
+    public static void Write(GpuArray<float> to, int row, RowNumbers numbers)
+    {
+        Four.WriteFloats(to.Start + ((long)row * Floats), Four.Lanes, aligned: 1,
+            Four.Of(numbers.Row.Maximum, numbers.Row.First, numbers.Row.Second, numbers.Row.Third));
+        Four.WriteFloats(to.Start + ((long)row * Floats) + Four.Lanes, Four.Lanes, aligned: 1,
+            Four.Of(numbers.Gradients.First, numbers.Gradients.Second, numbers.Gradients.Third, numbers.Row.Count));
+    }
+}
+
 /// <summary>A formula for one lane of a group.</summary>
 internal struct ForwardLanes<TFusion> : ILaneMap<ForwardLanes<TFusion>>
     where TFusion : unmanaged, IFusion
 {
-    public TFusion Fusion;
+    private TFusion _fusion;
+    private Row<float> _row;
+
+    public static ForwardLanes<TFusion> Of(TFusion fusion, Row<float> row)
+    {
+        ForwardLanes<TFusion> map = default;
+        map._fusion = fusion;
+        map._row = row;
+        return map;
+    }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static Operands<float> Map(ForwardLanes<TFusion> map, Operands<float> x, float gradient) =>
-        Operands<float>.Of(
-            map.Fusion.Forward<Real<SingleMath<GpuLane, float>, float>>(new(x.A), new(x.B), new(x.C), new(x.D)).Value, 0, 0, 0);
+        LaneValue.Of(map._fusion, IFusion.Output, x, map._row);
+}
+
+/// <summary>The terms of a sum.</summary>
+internal struct TermLanes<TFusion, TPart> : ISumMap<TermLanes<TFusion, TPart>>
+    where TFusion : unmanaged, IFusion
+    where TPart : struct, IPart
+{
+    private TFusion _fusion;
+    private Row<float> _row;
+
+    public static int Sums => 1;
+
+    public static bool NeedsGradient => false;
+
+    public static TermLanes<TFusion, TPart> Of(TFusion fusion, Row<float> row)
+    {
+        TermLanes<TFusion, TPart> map = default;
+        map._fusion = fusion;
+        map._row = row;
+        return map;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public static Operands<float> Map(TermLanes<TFusion, TPart> map, Operands<float> x, float gradient) =>
+        LaneValue.Of(map._fusion, TPart.Number, x, map._row);
+}
+
+/// <summary>The slopes of a part along the sums before it, times a gradient.</summary>
+internal struct SlopeLanes<TFusion, TPart> : ISumMap<SlopeLanes<TFusion, TPart>>
+    where TFusion : unmanaged, IFusion
+    where TPart : struct, IPart
+{
+    private TFusion _fusion;
+    private Row<float> _row;
+
+    public static int Sums => TPart.Number == IFusion.Output ? TFusion.Sums : TPart.Number - 1;
+
+    public static bool NeedsGradient => TPart.Number == IFusion.Output;
+
+    public static SlopeLanes<TFusion, TPart> Of(TFusion fusion, Row<float> row)
+    {
+        SlopeLanes<TFusion, TPart> map = default;
+        map._fusion = fusion;
+        map._row = row;
+        return map;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public static Operands<float> Map(SlopeLanes<TFusion, TPart> map, Operands<float> x, float gradient) => Operands<float>.Of(
+        gradient * Along(map, x, 0), Sums > 1 ? gradient * Along(map, x, 1) : 0, Sums > 2 ? gradient * Along(map, x, 2) : 0, 0);
+
+    private static float Along(SlopeLanes<TFusion, TPart> map, Operands<float> x, int sum) =>
+        map._fusion.Slope<SingleMath<GpuLane, float>, float>(
+            TPart.Number, x.A, x.B, x.C, x.D, map._row, Operands<float>.Most + sum);
 }
 
 /// <summary>The gradients of a formula's operands for one lane of a group.</summary>
@@ -483,18 +802,71 @@ internal struct GradientLanes<TFusion> : ILaneMap<GradientLanes<TFusion>>
     where TFusion : unmanaged, IFusion
 {
     public TFusion Fusion;
+    public RowNumbers Numbers;
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public static Operands<float> Map(GradientLanes<TFusion> map, Operands<float> x, float gradient)
+    public static Operands<float> Map(GradientLanes<TFusion> map, Operands<float> x, float gradient) => Operands<float>.Of(
+        Along(map, x, gradient, 0),
+        TFusion.Count > 1 ? Along(map, x, gradient, 1) : 0,
+        TFusion.Count > 2 ? Along(map, x, gradient, 2) : 0,
+        TFusion.Count > 3 ? Along(map, x, gradient, 3) : 0);
+
+    /// <summary>By the output, and by the sums of the row.</summary>
+    private static float Along(GradientLanes<TFusion> map, Operands<float> x, float dy, int operand)
     {
-        TFusion fusion = map.Fusion;
-        return Operands<float>.Of(
-            gradient * Along(fusion, x, 0),
-            TFusion.Count > 1 ? gradient * Along(fusion, x, 1) : 0,
-            TFusion.Count > 2 ? gradient * Along(fusion, x, 2) : 0,
-            TFusion.Count > 3 ? gradient * Along(fusion, x, 3) : 0);
+        float gradient = TFusion.IsPerRow ? 0 : dy * Slope(map, IFusion.Output, x, operand);
+        if (TFusion.Sums > 0)
+        {
+            gradient += map.Numbers.Gradients.First * Slope(map, 1, x, operand);
+        }
+
+        if (TFusion.Sums > 1)
+        {
+            gradient += map.Numbers.Gradients.Second * Slope(map, 2, x, operand);
+        }
+
+        if (TFusion.Sums > 2)
+        {
+            gradient += map.Numbers.Gradients.Third * Slope(map, 3, x, operand);
+        }
+
+        return gradient;
     }
 
-    private static float Along(TFusion fusion, Operands<float> x, int operand) =>
-        fusion.Slope<SingleMath<GpuLane, float>, float>(x.A, x.B, x.C, x.D, operand);
+    private static float Slope(GradientLanes<TFusion> map, int part, Operands<float> x, int operand) =>
+        map.Fusion.Slope<SingleMath<GpuLane, float>, float>(part, x.A, x.B, x.C, x.D, map.Numbers.Row, operand);
+}
+
+/// <summary>Something that is added up over the lanes of groups.</summary>
+internal interface ISumMap<TSelf> : ILaneMap<TSelf>
+    where TSelf : unmanaged, ISumMap<TSelf>
+{
+    /// <summary>How many of the results are added up.</summary>
+    static abstract int Sums { get; }
+
+    /// <summary>Whether it needs the gradient of the output.</summary>
+    static abstract bool NeedsGradient { get; }
+}
+
+/// <summary>A part of a fusion for one lane.</summary>
+internal static class LaneValue
+{
+    public static Operands<float> Of<TFusion>(TFusion fusion, int part, Operands<float> x, Row<float> row)
+        where TFusion : unmanaged, IFusion
+    {
+        Row<Real<SingleMath<GpuLane, float>, float>> sums = default;
+        if (TFusion.Sums > 0)
+        {
+            sums.Maximum = new(row.Maximum);
+            sums.First = new(row.First);
+            sums.Second = new(row.Second);
+            sums.Third = new(row.Third);
+            sums.Count = new(row.Count);
+        }
+
+        Operands<float> value = default;
+        value.A = fusion.Value<Real<SingleMath<GpuLane, float>, float>>(
+            part, new(x.A), new(x.B), new(x.C), new(x.D), sums).Value;
+        return value;
+    }
 }
