@@ -27,8 +27,8 @@ public static class GradientCheck
     public const double BackwardTolerance = 1e-4;
     public const double HalfTolerance = 2e-3;
 
-    /// <summary>Root mean square below which numbers are what rounding left of zero.</summary>
-    private const double Nothing = 1e-12;
+    /// <summary>Root mean square below which numbers are what rounding, divided by a step where they are differences, left of zero.</summary>
+    private const double Nothing = 1e-9;
 
     /// <summary>Runs an op forward and backward on a device. The output's gradient is a fixed pattern (the op's own for a loss).</summary>
     /// <param name="type">Of everything, or with Float16 of the activations, while parameters are in single precision.</param>
@@ -117,7 +117,7 @@ public static class GradientCheck
         return new GradientCheckRow(op.Name, half ? $"{device.Name} fp16" : device.Name, forward, backward, worstInput, passed);
     }
 
-    /// <summary>‖a−b‖ / ‖b‖, or ‖a−b‖ where b is zero but for the rounding of double precision; NaN if either holds NaN.</summary>
+    /// <summary>‖a−b‖ / ‖b‖, or ‖a−b‖ where b is zero but for rounding; NaN if either holds NaN.</summary>
     public static double RelativeError(ReadOnlySpan<double> actual, ReadOnlySpan<double> expected)
     {
         double difference = 0, norm = 0;

@@ -152,6 +152,10 @@ internal readonly struct RowSum : IRowFormula
         where T : unmanaged, IReal<T>
         => x.A;
 
+    public T Finish<T>(int sum, T total, T count)
+        where T : unmanaged, IReal<T>
+        => total;
+
     public T Forward<T>(Operands<T> x, Row<T> row)
         where T : unmanaged, IReal<T>
         => row.First;
@@ -171,6 +175,10 @@ internal readonly struct RowMaximum : IRowFormula
     public T Term<T>(int sum, Operands<T> x, Row<T> row)
         where T : unmanaged, IReal<T>
         => 0;
+
+    public T Finish<T>(int sum, T total, T count)
+        where T : unmanaged, IReal<T>
+        => total;
 
     public T Forward<T>(Operands<T> x, Row<T> row)
         where T : unmanaged, IReal<T>

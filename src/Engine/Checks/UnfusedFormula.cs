@@ -35,9 +35,9 @@ internal sealed class UnfusedFormula : IDisposable
             {
                 row.Count = columns;
                 row.Maximum = TFusion.NeedsMaximum ? Traced.OfRow<RowMaximum>(x[0]) : 0;
-                row.First = Traced.OfRow<RowSum>(Part(1));
-                row.Second = TFusion.Sums > 1 ? Traced.OfRow<RowSum>(Part(2)) : 0;
-                row.Third = TFusion.Sums > 2 ? Traced.OfRow<RowSum>(Part(3)) : 0;
+                row.First = Sum(1);
+                row.Second = TFusion.Sums > 1 ? Sum(2) : 0;
+                row.Third = TFusion.Sums > 2 ? Sum(3) : 0;
             }
 
             Traced last = Part(IFusion.Output);
@@ -45,6 +45,9 @@ internal sealed class UnfusedFormula : IDisposable
             // A formula may give back an operand or an earlier result.
             _ = Traced.Add(new Step((tape, t) => t[last.Index], null));
             return new UnfusedFormula(Traced.Steps, TFusion.Count, device);
+
+            Traced Sum(int part) =>
+                fusion.Value(IFusion.Finished + part, Traced.OfRow<RowSum>(Part(part)), x[1], x[2], x[3], row);
 
             Traced Part(int part) => fusion.Value(part, x[0], x[1], x[2], x[3], row);
         }

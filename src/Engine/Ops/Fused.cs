@@ -310,7 +310,7 @@ public sealed unsafe partial class ReferenceOps
         double[] values = new double[y.Count];
         for (int row = 0; row < operands.Shape.Rows; row++)
         {
-            Row<double> sums = SumsOf(fusion, source, row);
+            Row<double> sums = SumsOf(fusion, source, row, out _);
             foreach (int i in source.PlacesOf(row, TFusion.IsPerRow))
             {
                 values[i] = ValueOf(fusion, IFusion.Output, TFusion.IsPerRow ? default : source.At(i), sums);
@@ -330,7 +330,8 @@ public sealed unsafe partial class ReferenceOps
         OperandSpread[] spreads = [operands.Spreads.A, operands.Spreads.B, operands.Spreads.C, operands.Spreads.D];
         for (int row = 0; row < operands.Shape.Rows; row++)
         {
-            Row<double> sums = SumsOf(fusion, source, row);
+            Row<double> sums = SumsOf(fusion, source, row, out Row<double> finished);
+            double[] slopes = [0, finished.First, finished.Second, finished.Third];
 
             // Number 0 is the output, the others are the sums.
             double[] ofParts = [0, 0, 0, 0];
@@ -340,7 +341,7 @@ public sealed unsafe partial class ReferenceOps
                 foreach (int i in source.PlacesOf(row, TFusion.IsPerRow && from == 0))
                 {
                     Operands<double> x = TFusion.IsPerRow && from == 0 ? default : source.At(i);
-                    double upstream = from == 0 ? gradient[i] : ofParts[from];
+                    double upstream = from == 0 ? gradient[i] : ofParts[from] * slopes[from];
                     for (int sum = 1; sum <= (from == 0 ? TFusion.Sums : from - 1); sum++)
                     {
                         ofParts[sum] += upstream * SlopeOf(fusion, from, x, sums, Operands<double>.Most + sum - 1);
@@ -373,10 +374,12 @@ public sealed unsafe partial class ReferenceOps
         }
     }
 
-    private static Row<double> SumsOf<TFusion>(TFusion fusion, ReferenceOperands source, int row)
+    /// <param name="slopes">Of what has become of each sum along itself.</param>
+    private static Row<double> SumsOf<TFusion>(TFusion fusion, ReferenceOperands source, int row, out Row<double> slopes)
         where TFusion : unmanaged, IFusion
     {
         Row<double> sums = default;
+        slopes = default;
         if (TFusion.Sums == 0)
         {
             return sums;
@@ -385,10 +388,18 @@ public sealed unsafe partial class ReferenceOps
         IEnumerable<int> places = source.PlacesOf(row, isOne: false);
         sums.Count = places.Count();
         sums.Maximum = TFusion.NeedsMaximum ? places.Max(i => source.At(i).A) : 0;
-        sums.First = places.Sum(i => ValueOf(fusion, 1, source.At(i), sums));
-        sums.Second = TFusion.Sums > 1 ? places.Sum(i => ValueOf(fusion, 2, source.At(i), sums)) : 0;
-        sums.Third = TFusion.Sums > 2 ? places.Sum(i => ValueOf(fusion, 3, source.At(i), sums)) : 0;
+        sums.First = Finished(1, out slopes.First);
+        sums.Second = TFusion.Sums > 1 ? Finished(2, out slopes.Second) : 0;
+        sums.Third = TFusion.Sums > 2 ? Finished(3, out slopes.Third) : 0;
         return sums;
+
+        double Finished(int part, out double slope)
+        {
+            Operands<double> total = default;
+            total.A = places.Sum(i => ValueOf(fusion, part, source.At(i), sums));
+            slope = SlopeOf(fusion, IFusion.Finished + part, total, sums, 0);
+            return ValueOf(fusion, IFusion.Finished + part, total, sums);
+        }
     }
 
     private static double ValueOf<TFusion>(TFusion fusion, int part, Operands<double> x, Row<double> row)

@@ -31,6 +31,9 @@ public interface IFusion
     /// <summary>The part of a fusion that is its output; part number k is what an element adds to the k-th sum of its row.</summary>
     const int Output = 0;
 
+    /// <summary>Part <see cref="Finished"/> + k is what becomes of the k-th sum, which stands in place of the first operand.</summary>
+    const int Finished = Row<float>.MostSums;
+
     /// <summary>How many operands it has.</summary>
     static abstract int Count { get; }
 
@@ -47,7 +50,8 @@ public interface IFusion
     static abstract Type Formula { get; }
 
     /// <summary>Operands that the formula has not are ignored, and so is the row by a formula of elements.</summary>
-    /// <param name="part"><see cref="Output"/> or the number of a sum; a constant wherever this is called.</param>
+    /// <param name="part"><see cref="Output"/>, the number of a sum, or that and <see cref="Finished"/>; a constant wherever this is
+    /// called.</param>
     T Value<T>(int part, T a, T b, T c, T d, Row<T> row)
         where T : unmanaged, IReal<T>;
 
@@ -62,34 +66,65 @@ public interface IFusion
 /// <summary>The derivatives that formulas compute of themselves.</summary>
 internal static class Derivative
 {
+    /// <summary>Of a formula of elements.</summary>
     /// <inheritdoc cref="IFusion.Slope"/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TValue Of<TFusion, TMath, TValue>(
+    public static TValue Of<TFusion, TMath, TValue>(TFusion fusion, TValue a, TValue b, TValue c, TValue d, int along)
+        where TFusion : unmanaged, IFusion
+        where TMath : struct, IRealMath<TValue>
+        where TValue : unmanaged
+    {
+        Dual<TMath, TValue> y = fusion.Value<Dual<TMath, TValue>>(
+            IFusion.Output,
+            along == 0 ? new(a, TMath.Set(1)) : new(a),
+            along == 1 ? new(b, TMath.Set(1)) : new(b),
+            along == 2 ? new(c, TMath.Set(1)) : new(c),
+            along == 3 ? new(d, TMath.Set(1)) : new(d),
+            default);
+        return y.Varies ? y.Slope : TMath.Set(0);
+    }
+
+    /// <summary>Of a formula of rows.</summary>
+    /// <inheritdoc cref="IFusion.Slope"/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Dual<TMath, TValue> Of<TFusion, TMath, TValue>(
         TFusion fusion, int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
         where TFusion : unmanaged, IFusion
         where TMath : struct, IRealMath<TValue>
         where TValue : unmanaged
     {
         Row<Dual<TMath, TValue>> sums = default;
-        if (TFusion.Sums > 0)
-        {
-            sums.Maximum = new(row.Maximum);
-            sums.First = Seed<TMath, TValue>(row.First, along == Operands<TValue>.Most);
-            sums.Second = Seed<TMath, TValue>(row.Second, along == Operands<TValue>.Most + 1);
-            sums.Third = Seed<TMath, TValue>(row.Third, along == Operands<TValue>.Most + 2);
-            sums.Count = new(row.Count);
-        }
-
-        Dual<TMath, TValue> y = fusion.Value(part, Seed<TMath, TValue>(a, along == 0), Seed<TMath, TValue>(b, along == 1),
-            Seed<TMath, TValue>(c, along == 2), Seed<TMath, TValue>(d, along == 3), sums);
-        return y.Varies ? y.Slope : TMath.Set(0);
+        sums.Maximum = new(row.Maximum);
+        sums.First = along == Operands<TValue>.Most ? new(row.First, TMath.Set(1)) : new(row.First);
+        sums.Second = along == Operands<TValue>.Most + 1 ? new(row.Second, TMath.Set(1)) : new(row.Second);
+        sums.Third = along == Operands<TValue>.Most + 2 ? new(row.Third, TMath.Set(1)) : new(row.Third);
+        sums.Count = new(row.Count);
+        return fusion.Value<Dual<TMath, TValue>>(
+            part,
+            along == 0 ? new(a, TMath.Set(1)) : new(a),
+            along == 1 ? new(b, TMath.Set(1)) : new(b),
+            along == 2 ? new(c, TMath.Set(1)) : new(c),
+            along == 3 ? new(d, TMath.Set(1)) : new(d),
+            sums);
     }
+}
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Dual<TMath, TValue> Seed<TMath, TValue>(TValue value, bool varies)
-        where TMath : struct, IRealMath<TValue>
-        where TValue : unmanaged
-        => varies ? new(value, TMath.Set(1)) : new(value);
+/// <summary>Which parts of a formula of rows depend on what: their slopes along the rest are 0, and need no pass.</summary>
+internal static class Dependence<TFusion>
+    where TFusion : unmanaged, IFusion
+{
+    private const int Alongs = Operands<float>.Most + Row<float>.MostSums;
+
+    private static readonly bool[] Varies =
+    [
+        .. Enumerable.Range(0, (1 + TFusion.Sums) * Alongs).Select(index => Derivative.Of<TFusion, DoubleMath, double>(
+            default, index / Alongs, 1, 1, 1, 1, Ones, index % Alongs).Varies),
+    ];
+
+    private static Row<double> Ones => new() { Maximum = 1, First = 1, Second = 1, Third = 1, Count = 1 };
+
+    /// <inheritdoc cref="IFusion.Slope"/>
+    public static bool On(int part, int along) => Varies[(part * Alongs) + along];
 }
 
 /// <summary>A formula of one operand.</summary>
@@ -115,7 +150,7 @@ public readonly struct Fusion1<TFormula>(TFormula formula) : IFusion
     public TValue Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
         where TMath : struct, IRealMath<TValue>
         where TValue : unmanaged
-        => Derivative.Of<Fusion1<TFormula>, TMath, TValue>(this, part, a, b, c, d, row, along);
+        => Derivative.Of<Fusion1<TFormula>, TMath, TValue>(this, a, b, c, d, along);
 }
 
 /// <summary>A formula of two operands.</summary>
@@ -141,7 +176,7 @@ public readonly struct Fusion2<TFormula>(TFormula formula) : IFusion
     public TValue Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
         where TMath : struct, IRealMath<TValue>
         where TValue : unmanaged
-        => Derivative.Of<Fusion2<TFormula>, TMath, TValue>(this, part, a, b, c, d, row, along);
+        => Derivative.Of<Fusion2<TFormula>, TMath, TValue>(this, a, b, c, d, along);
 }
 
 /// <summary>A formula of three operands.</summary>
@@ -167,7 +202,7 @@ public readonly struct Fusion3<TFormula>(TFormula formula) : IFusion
     public TValue Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
         where TMath : struct, IRealMath<TValue>
         where TValue : unmanaged
-        => Derivative.Of<Fusion3<TFormula>, TMath, TValue>(this, part, a, b, c, d, row, along);
+        => Derivative.Of<Fusion3<TFormula>, TMath, TValue>(this, a, b, c, d, along);
 }
 
 /// <summary>A formula of four operands.</summary>
@@ -193,7 +228,7 @@ public readonly struct Fusion4<TFormula>(TFormula formula) : IFusion
     public TValue Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
         where TMath : struct, IRealMath<TValue>
         where TValue : unmanaged
-        => Derivative.Of<Fusion4<TFormula>, TMath, TValue>(this, part, a, b, c, d, row, along);
+        => Derivative.Of<Fusion4<TFormula>, TMath, TValue>(this, a, b, c, d, along);
 }
 
 /// <summary>A formula with the slopes that its author wrote.</summary>
@@ -245,12 +280,17 @@ public readonly struct RowFusion<TFormula>(TFormula formula) : IFusion
         where T : unmanaged, IReal<T>
     {
         Operands<T> x = Operands<T>.Of(a, b, c, d);
-        return part == IFusion.Output ? formula.Forward(x, row) : formula.Term(part - 1, x, row);
+        return part == IFusion.Output ? formula.Forward(x, row)
+            : part <= IFusion.Finished ? formula.Term(part - 1, x, row)
+            : formula.Finish(part - IFusion.Finished - 1, a, row.Count);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public TValue Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
         where TMath : struct, IRealMath<TValue>
         where TValue : unmanaged
-        => Derivative.Of<RowFusion<TFormula>, TMath, TValue>(this, part, a, b, c, d, row, along);
+    {
+        Dual<TMath, TValue> y = Derivative.Of<RowFusion<TFormula>, TMath, TValue>(this, part, a, b, c, d, row, along);
+        return y.Varies ? y.Slope : TMath.Set(0);
+    }
 }

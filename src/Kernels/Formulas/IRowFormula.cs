@@ -10,7 +10,7 @@ public struct Row<T>
     /// <summary>The largest number of the first operand; 0 for formulas that do not ask for it.</summary>
     public T Maximum;
 
-    /// <summary>The sums, each over the terms of its number: a term may use those before it.</summary>
+    /// <summary>What has become of the sums, each over the terms of its number: a term may use those before it.</summary>
     public T First;
 
     /// <inheritdoc cref="First"/>
@@ -47,6 +47,12 @@ public interface IRowFormula
     /// <summary>What an element adds to a sum.</summary>
     /// <param name="sum">0 for <see cref="Row{T}.First"/>, 1 and 2 for the others; a constant wherever this is called.</param>
     T Term<T>(int sum, Operands<T> x, Row<T> row)
+        where T : unmanaged, IReal<T>;
+
+    /// <summary>What becomes of a sum, once for each row: a mean, the reciprocal of a deviation, or the sum itself.</summary>
+    /// <param name="sum">As in <see cref="Term"/>.</param>
+    /// <param name="count">Elements of the row.</param>
+    T Finish<T>(int sum, T total, T count)
         where T : unmanaged, IReal<T>;
 
     /// <summary>y; for one number a row of the row alone, since <paramref name="x"/> is then 0.</summary>

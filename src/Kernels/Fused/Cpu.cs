@@ -59,7 +59,7 @@ public static unsafe partial class FusedKernels
             for (int row = begin; row < end; row++)
             {
                 Row<TVec> sums = TFusion.Sums > 0
-                    ? new RowReader<TFusion, TSimd, TVec>(Fusion, reader, Operands, Shape, row).Sums()
+                    ? new RowReader<TFusion, TSimd, TVec>(Fusion, reader, Operands, Shape, row).Sums(out _)
                     : default;
                 if (TFusion.IsPerRow)
                 {
@@ -97,19 +97,17 @@ public static unsafe partial class FusedKernels
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
-            Row<Real<SingleMath<TSimd, TVec>, TVec>> row = default;
-            if (TFusion.Sums > 0)
-            {
-                row.Maximum = new(sums.Maximum);
-                row.First = new(sums.First);
-                row.Second = new(sums.Second);
-                row.Third = new(sums.Third);
-                row.Count = new(sums.Count);
-            }
-
+            Row<Real<SingleMath<TSimd, TVec>, TVec>> row = TFusion.Sums > 0 ? RealOf<TSimd, TVec>(sums) : default;
+            Cursor a = x.A, b = x.B, c = x.C, d = x.D;
             for (nint i = 0; i < count; i += TSimd.Width)
             {
-                TSimd.Store(y + i, Value<TFusion, TSimd, TVec>(fusion, IFusion.Output, x, i, row));
+                TSimd.Store(y + i, fusion.Value<Real<SingleMath<TSimd, TVec>, TVec>>(
+                    IFusion.Output,
+                    new(a.Load<TSimd, TVec>(i)),
+                    TFusion.Count > 1 ? new(b.Load<TSimd, TVec>(i)) : default,
+                    TFusion.Count > 2 ? new(c.Load<TSimd, TVec>(i)) : default,
+                    TFusion.Count > 3 ? new(d.Load<TSimd, TVec>(i)) : default,
+                    row).Value);
             }
         }
     }

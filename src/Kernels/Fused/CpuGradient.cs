@@ -68,8 +68,8 @@ public static unsafe partial class FusedKernels
             if (TFusion.Sums > 0)
             {
                 var all = new RowReader<TFusion, TSimd, TVec>(Fusion, reader, Operands, Shape, row);
-                numbers.Row = all.Sums();
-                numbers.Gradients = all.GradientsOfSums(numbers.Row, Dy);
+                numbers.Row = all.Sums(out Row<TVec> slopes);
+                numbers.Gradients = all.GradientsOfSums(numbers.Row, slopes, Dy);
             }
 
             int columns = Shape.ColumnsOf(row);
@@ -308,7 +308,6 @@ public static unsafe partial class FusedKernels
             Cursor atA = x.A, atB = x.B, atC = x.C, atD = x.D;
             float* toA = to.A.At, toB = to.B.At, toC = to.C.At, toD = to.D.At;
             TVec sumA = sums[0], sumB = sums[1], sumC = sums[2], sumD = sums[3];
-            Row<TVec> row = TFusion.Sums > 0 ? numbers.Row : default, ofSums = TFusion.Sums > 0 ? numbers.Gradients : default;
             for (nint i = 0; i < count; i += TSimd.Width)
             {
                 TVec gradient = TSimd.Load(dy + i);
@@ -318,22 +317,26 @@ public static unsafe partial class FusedKernels
                     d = TFusion.Count > 3 ? atD.Load<TSimd, TVec>(i) : default;
                 if (TA.IsWanted)
                 {
-                    sumA = TA.Put<TSimd, TVec>(toA + i, Gradient<TSimd, TVec>(fusion, a, b, c, d, gradient, row, ofSums, 0), sumA);
+                    TVec slope = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(IFusion.Output, a, b, c, d, default, 0);
+                    sumA = TA.Put<TSimd, TVec>(toA + i, TSimd.Multiply(gradient, slope), sumA);
                 }
 
                 if (TFusion.Count > 1 && TB.IsWanted)
                 {
-                    sumB = TB.Put<TSimd, TVec>(toB + i, Gradient<TSimd, TVec>(fusion, a, b, c, d, gradient, row, ofSums, 1), sumB);
+                    TVec slope = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(IFusion.Output, a, b, c, d, default, 1);
+                    sumB = TB.Put<TSimd, TVec>(toB + i, TSimd.Multiply(gradient, slope), sumB);
                 }
 
                 if (TFusion.Count > 2 && TC.IsWanted)
                 {
-                    sumC = TC.Put<TSimd, TVec>(toC + i, Gradient<TSimd, TVec>(fusion, a, b, c, d, gradient, row, ofSums, 2), sumC);
+                    TVec slope = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(IFusion.Output, a, b, c, d, default, 2);
+                    sumC = TC.Put<TSimd, TVec>(toC + i, TSimd.Multiply(gradient, slope), sumC);
                 }
 
                 if (TFusion.Count > 3 && TD.IsWanted)
                 {
-                    sumD = TD.Put<TSimd, TVec>(toD + i, Gradient<TSimd, TVec>(fusion, a, b, c, d, gradient, row, ofSums, 3), sumD);
+                    TVec slope = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(IFusion.Output, a, b, c, d, default, 3);
+                    sumD = TD.Put<TSimd, TVec>(toD + i, TSimd.Multiply(gradient, slope), sumD);
                 }
             }
 
@@ -343,35 +346,37 @@ public static unsafe partial class FusedKernels
             sums[3] = sumD;
         }
 
-        /// <summary>∂L along an operand of one element: by the output, and by the sums of its row.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static TVec Gradient<TSimd, TVec>(
-            TFusion fusion, TVec a, TVec b, TVec c, TVec d, TVec dy, Row<TVec> row, Row<TVec> ofSums, int operand)
+        /// <summary>As <see cref="Slopes"/>, in a pass for each part of a formula of rows that depends on the operand: the compiler would
+        /// not inline all at once.</summary>
+        private static void SlopesOfRow<TSimd, TVec>(
+            TFusion fusion, Operands<Cursor> x, float* dy, in RowNumbers<TVec> numbers, Operands<Sink> to, int count, TVec* sums)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
-            TVec gradient = TFusion.IsPerRow
-                ? TSimd.Zero
-                : TSimd.Multiply(dy, fusion.Slope<SingleMath<TSimd, TVec>, TVec>(IFusion.Output, a, b, c, d, row, operand));
-            if (TFusion.Sums > 0)
+            TVec* ofSums = stackalloc TVec[1 + Row<TVec>.MostSums];
+            ofSums[1] = numbers.Gradients.First;
+            ofSums[2] = numbers.Gradients.Second;
+            ofSums[3] = numbers.Gradients.Third;
+            ReadOnlySpan<Sink> sinks = [to.A, to.B, to.C, to.D];
+            for (int operand = 0; operand < TFusion.Count; operand++)
             {
-                TVec slope = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(1, a, b, c, d, row, operand);
-                gradient = TSimd.MultiplyAdd(ofSums.First, slope, gradient);
-            }
+                Sink sink = sinks[operand];
+                for (int part = 0; part <= TFusion.Sums && sink.Kind != SinkKind.None; part++)
+                {
+                    if (Dependence<TFusion>.On(part, operand))
+                    {
+                        Cursor weight = part == IFusion.Output ? Cursor.Moving(dy) : Cursor.Fixed((float*)(ofSums + part));
+                        SlopeLoops<TFusion, TSimd, TVec>.Of(part, operand, sink.Kind)(
+                            fusion, x, weight, numbers.Row, sink.At, count, sums + operand);
+                        sink.Kind = sink.Kind == SinkKind.Write ? SinkKind.Add : sink.Kind;
+                    }
+                }
 
-            if (TFusion.Sums > 1)
-            {
-                TVec slope = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(2, a, b, c, d, row, operand);
-                gradient = TSimd.MultiplyAdd(ofSums.Second, slope, gradient);
+                if (sink.Kind == SinkKind.Write)
+                {
+                    new Span<float>(sink.At, count).Clear();
+                }
             }
-
-            if (TFusion.Sums > 2)
-            {
-                TVec slope = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(3, a, b, c, d, row, operand);
-                gradient = TSimd.MultiplyAdd(ofSums.Third, slope, gradient);
-            }
-
-            return gradient;
         }
 
         /// <summary>
@@ -381,7 +386,6 @@ public static unsafe partial class FusedKernels
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
-            private static readonly Type[] Sinks = [typeof(NoSink), typeof(WriteSink), typeof(AddSink), typeof(SumSink)];
             private static readonly nint[] Compiled = new nint[256];
 
             public static delegate*<TFusion, Operands<Cursor>, float*, in RowNumbers<TVec>, Operands<Sink>, int, TVec*, void> Of(Operands<Sink> to)
@@ -390,7 +394,10 @@ public static unsafe partial class FusedKernels
                 nint loop = Volatile.Read(ref Compiled[index]);
                 if (loop == 0)
                 {
-                    loop = Compile(to);
+                    loop = TFusion.Sums > 0
+                        ? (nint)(delegate*<TFusion, Operands<Cursor>, float*, in RowNumbers<TVec>, Operands<Sink>, int, TVec*, void>)
+                            &SlopesOfRow<TSimd, TVec>
+                        : Compile(to);
                     Volatile.Write(ref Compiled[index], loop);
                 }
 
@@ -399,8 +406,8 @@ public static unsafe partial class FusedKernels
 
             private static nint Compile(Operands<Sink> to) => typeof(BackwardKernel<TFusion>)
                 .GetMethod(nameof(Slopes), BindingFlags.NonPublic | BindingFlags.Static)!
-                .MakeGenericMethod(typeof(TSimd), typeof(TVec), Sinks[(int)to.A.Kind], Sinks[(int)to.B.Kind], Sinks[(int)to.C.Kind],
-                    Sinks[(int)to.D.Kind])
+                .MakeGenericMethod(typeof(TSimd), typeof(TVec), SinkTypes[(int)to.A.Kind], SinkTypes[(int)to.B.Kind], SinkTypes[(int)to.C.Kind],
+                    SinkTypes[(int)to.D.Kind])
                 .MethodHandle.GetFunctionPointer();
         }
     }

@@ -39,6 +39,10 @@ public static unsafe partial class FusedKernels
         /// <summary>All ones, or 0 where the operand repeats.</summary>
         public nint Moves;
 
+        public static Cursor Moving(float* at) => new() { At = at, Moves = -1 };
+
+        public static Cursor Fixed(float* at) => new() { At = at };
+
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public readonly TVec Load<TSimd, TVec>(nint i)
             where TSimd : struct, ISimd<TVec>
@@ -115,6 +119,9 @@ public static unsafe partial class FusedKernels
         Sum,
     }
 
+    /// <summary>By <see cref="SinkKind"/>.</summary>
+    private static readonly Type[] SinkTypes = [typeof(NoSink), typeof(WriteSink), typeof(AddSink), typeof(SumSink)];
+
     /// <summary>Where the vectors of a gradient go.</summary>
     private struct Sink
     {
@@ -171,8 +178,7 @@ public static unsafe partial class FusedKernels
         /// <summary>All operands 0.</summary>
         public Operands<Cursor> Nothing()
         {
-            Cursor zero = default;
-            zero.At = (float*)memory;
+            Cursor zero = Cursor.Fixed((float*)memory);
             TSimd.Store(zero.At, TSimd.Zero);
             return Operands<Cursor>.Of(zero, zero, zero, zero);
         }

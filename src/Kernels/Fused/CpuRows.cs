@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Runtime.CompilerServices;
 using CudaTrainer.Kernels.Cpu.Simd;
 using CudaTrainer.Kernels.Formulas;
@@ -13,105 +14,62 @@ public static unsafe partial class FusedKernels
     {
         public Row<TVec> Row;
 
-        /// <summary>∂L along the sums.</summary>
+        /// <summary>∂L along the sums before they were finished.</summary>
         public Row<TVec> Gradients;
     }
 
-    /// <summary>Something that is added up over the vectors of a row.</summary>
-    private interface IRowLoop<TFusion>
-        where TFusion : unmanaged, IFusion
-    {
-        /// <summary>Whole vectors.</summary>
-        /// <param name="dy">Null where the loop does not need it.</param>
-        /// <param name="sums">As many as a row has at most.</param>
-        static abstract void Run<TSimd, TVec>(
-            TFusion fusion, Operands<Cursor> x, float* dy, in Row<TVec> row, int count, TVec* sums)
-            where TSimd : struct, ISimd<TVec>
-            where TVec : unmanaged;
-    }
-
-    /// <summary>The terms of a sum.</summary>
-    private readonly struct Terms<TFusion, TPart> : IRowLoop<TFusion>
-        where TFusion : unmanaged, IFusion
-        where TPart : struct, IPart
-    {
-        [MethodImpl(MethodImplOptions.NoInlining)]
-        public static void Run<TSimd, TVec>(TFusion fusion, Operands<Cursor> x, float* dy, in Row<TVec> row, int count, TVec* sums)
-            where TSimd : struct, ISimd<TVec>
-            where TVec : unmanaged
-        {
-            Row<Real<SingleMath<TSimd, TVec>, TVec>> numbers = default;
-            numbers.Maximum = new(row.Maximum);
-            numbers.First = new(row.First);
-            numbers.Second = new(row.Second);
-            numbers.Count = new(row.Count);
-            TVec sum = sums[0];
-            for (nint i = 0; i < count; i += TSimd.Width)
-            {
-                sum = TSimd.Add(sum, Value<TFusion, TSimd, TVec>(fusion, TPart.Number, x, i, numbers));
-            }
-
-            sums[0] = sum;
-        }
-    }
-
-    /// <summary>The slopes of a term, or of the output times its gradient, along the sums before it.</summary>
-    private readonly struct SlopesAlongSums<TFusion, TPart> : IRowLoop<TFusion>
-        where TFusion : unmanaged, IFusion
-        where TPart : struct, IPart
-    {
-        private const int FirstOfSums = Operands<float>.Most;
-
-        private static int Sums => TPart.Number == IFusion.Output ? TFusion.Sums : TPart.Number - 1;
-
-        [MethodImpl(MethodImplOptions.NoInlining)]
-        public static void Run<TSimd, TVec>(TFusion fusion, Operands<Cursor> x, float* dy, in Row<TVec> row, int count, TVec* sums)
-            where TSimd : struct, ISimd<TVec>
-            where TVec : unmanaged
-        {
-            Row<TVec> numbers = row;
-            TVec first = sums[0], second = sums[1], third = sums[2];
-            for (nint i = 0; i < count; i += TSimd.Width)
-            {
-                TVec a = x.A.Load<TSimd, TVec>(i),
-                    b = TFusion.Count > 1 ? x.B.Load<TSimd, TVec>(i) : default,
-                    c = TFusion.Count > 2 ? x.C.Load<TSimd, TVec>(i) : default,
-                    d = TFusion.Count > 3 ? x.D.Load<TSimd, TVec>(i) : default;
-                TVec weight = TPart.Number == IFusion.Output ? TSimd.Load(dy + i) : TSimd.Set(1);
-                first = TSimd.MultiplyAdd(
-                    weight, fusion.Slope<SingleMath<TSimd, TVec>, TVec>(TPart.Number, a, b, c, d, numbers, FirstOfSums), first);
-                if (Sums > 1)
-                {
-                    second = TSimd.MultiplyAdd(
-                        weight, fusion.Slope<SingleMath<TSimd, TVec>, TVec>(TPart.Number, a, b, c, d, numbers, FirstOfSums + 1), second);
-                }
-
-                if (Sums > 2)
-                {
-                    third = TSimd.MultiplyAdd(
-                        weight, fusion.Slope<SingleMath<TSimd, TVec>, TVec>(TPart.Number, a, b, c, d, numbers, FirstOfSums + 2), third);
-                }
-            }
-
-            sums[0] = first;
-            sums[1] = second;
-            sums[2] = third;
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TVec Value<TFusion, TSimd, TVec>(
-        TFusion fusion, int part, Operands<Cursor> x, nint i, Row<Real<SingleMath<TSimd, TVec>, TVec>> row)
+    /// <summary>The loops over whole vectors that the rows of a formula take, compiled when they are first needed.</summary>
+    private static class SlopeLoops<TFusion, TSimd, TVec>
         where TFusion : unmanaged, IFusion
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
-        => fusion.Value<Real<SingleMath<TSimd, TVec>, TVec>>(
-            part,
-            new(x.A.Load<TSimd, TVec>(i)),
-            TFusion.Count > 1 ? new(x.B.Load<TSimd, TVec>(i)) : default,
-            TFusion.Count > 2 ? new(x.C.Load<TSimd, TVec>(i)) : default,
-            TFusion.Count > 3 ? new(x.D.Load<TSimd, TVec>(i)) : default,
-            row).Value;
+    {
+        private static readonly nint[] Compiled = new nint[4 * 8 * 4];
+
+        /// <param name="part">As in <see cref="IFusion.Slope"/>.</param>
+        /// <param name="along">As in <see cref="IFusion.Slope"/>.</param>
+        public static delegate*<TFusion, Operands<Cursor>, Cursor, in Row<TVec>, float*, int, TVec*, void> Of(
+            int part, int along, SinkKind kind)
+        {
+            int index = (((part * 8) + along) * 4) + (int)kind;
+            nint loop = Volatile.Read(ref Compiled[index]);
+            if (loop == 0)
+            {
+                loop = typeof(SlopeLoops<TFusion, TSimd, TVec>).GetMethod(nameof(Slopes), BindingFlags.NonPublic | BindingFlags.Static)!
+                    .MakeGenericMethod(Constants.Types[part], Constants.Types[along], SinkTypes[(int)kind])
+                    .MethodHandle.GetFunctionPointer();
+                Volatile.Write(ref Compiled[index], loop);
+            }
+
+            return (delegate*<TFusion, Operands<Cursor>, Cursor, in Row<TVec>, float*, int, TVec*, void>)loop;
+        }
+
+        /// <summary>The slopes of a part times a weight.</summary>
+        /// <param name="sum">What the sink adds up.</param>
+        private static void Slopes<TPart, TAlong, TSink>(
+            TFusion fusion, Operands<Cursor> x, Cursor weight, in Row<TVec> row, float* to, int count, TVec* sum)
+            where TPart : struct, IConstant
+            where TAlong : struct, IConstant
+            where TSink : struct, ISink
+        {
+            Row<TVec> numbers = row;
+            TVec total = *sum;
+            for (nint i = 0; i < count; i += TSimd.Width)
+            {
+                TVec slope = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(
+                    TPart.Value,
+                    x.A.Load<TSimd, TVec>(i),
+                    TFusion.Count > 1 ? x.B.Load<TSimd, TVec>(i) : default,
+                    TFusion.Count > 2 ? x.C.Load<TSimd, TVec>(i) : default,
+                    TFusion.Count > 3 ? x.D.Load<TSimd, TVec>(i) : default,
+                    numbers,
+                    TAlong.Value);
+                total = TSink.Put<TSimd, TVec>(to + i, TSimd.Multiply(weight.Load<TSimd, TVec>(i), slope), total);
+            }
+
+            *sum = total;
+        }
+    }
 
     /// <summary>A row, and how its numbers are found.</summary>
     private readonly struct RowReader<TFusion, TSimd, TVec>(
@@ -121,101 +79,179 @@ public static unsafe partial class FusedKernels
         where TVec : unmanaged
     {
         /// <summary>The sums of the row.</summary>
-        public Row<TVec> Sums()
+        /// <param name="slopes">Of what has become of each along itself.</param>
+        public Row<TVec> Sums(out Row<TVec> slopes)
         {
             Row<TVec> numbers = default;
+            slopes = default;
             numbers.Count = TSimd.Set(shape.Columns);
             if (TFusion.NeedsMaximum)
             {
                 numbers.Maximum = TSimd.Set(Maximum());
             }
 
-            numbers.First = Total<Terms<TFusion, FirstSum>>(numbers, default).First;
+            (numbers.First, slopes.First) = Sum<Constants.One>(numbers);
             if (TFusion.Sums > 1)
             {
-                numbers.Second = Total<Terms<TFusion, SecondSum>>(numbers, default).First;
+                (numbers.Second, slopes.Second) = Sum<Constants.Two>(numbers);
             }
 
             if (TFusion.Sums > 2)
             {
-                numbers.Third = Total<Terms<TFusion, ThirdSum>>(numbers, default).First;
+                (numbers.Third, slopes.Third) = Sum<Constants.Three>(numbers);
             }
 
             return numbers;
         }
 
         /// <summary>∂L along the sums: what the output passes back, and then each sum to those before it.</summary>
-        public Row<TVec> GradientsOfSums(Row<TVec> sums, FusedOperand dy)
+        /// <param name="slopes">As <see cref="Sums"/> has left them.</param>
+        public Row<TVec> GradientsOfSums(in Row<TVec> sums, in Row<TVec> slopes, FusedOperand dy)
         {
-            Row<TVec> gradients = TFusion.IsPerRow ? GradientsOfOne(sums, dy) : Total<SlopesAlongSums<TFusion, OutputPart>>(sums, dy);
-            if (TFusion.Sums > 2)
+            TVec* gradients = stackalloc TVec[1 + Row<TVec>.MostSums];
+            TVec* finished = stackalloc TVec[1 + Row<TVec>.MostSums];
+            (finished[1], finished[2], finished[3]) = (slopes.First, slopes.Second, slopes.Third);
+            for (int sum = TFusion.Sums; sum > 0; sum--)
             {
-                Row<TVec> third = Total<SlopesAlongSums<TFusion, ThirdSum>>(sums, default);
-                gradients.First = TSimd.MultiplyAdd(gradients.Third, third.First, gradients.First);
-                gradients.Second = TSimd.MultiplyAdd(gradients.Third, third.Second, gradients.Second);
+                TVec gradient = SumOfSlopes(IFusion.Output, sum, sums, dy);
+                for (int part = sum + 1; part <= TFusion.Sums; part++)
+                {
+                    gradient = TSimd.MultiplyAdd(gradients[part], SumOfSlopes(part, sum, sums, default), gradient);
+                }
+
+                gradients[sum] = TSimd.Multiply(gradient, finished[sum]);
             }
 
-            if (TFusion.Sums > 1)
-            {
-                Row<TVec> second = Total<SlopesAlongSums<TFusion, SecondSum>>(sums, default);
-                gradients.First = TSimd.MultiplyAdd(gradients.Second, second.First, gradients.First);
-            }
-
-            return gradients;
+            Row<TVec> row = default;
+            (row.First, row.Second, row.Third) = (gradients[1], gradients[2], gradients[3]);
+            return row;
         }
 
-        /// <summary>What one output for the whole row passes back.</summary>
-        private Row<TVec> GradientsOfOne(in Row<TVec> sums, FusedOperand dy)
+        private (TVec Finished, TVec Slope) Sum<TPart>(in Row<TVec> numbers)
+            where TPart : struct, IConstant
         {
-            TVec* slopes = stackalloc TVec[Row<TVec>.MostSums];
-            new Span<TVec>(slopes, Row<TVec>.MostSums).Clear();
-            TSimd.Store(reader.RestOfOutput, TSimd.Set(*reader.ReadGradient(dy, row, 0, 1)));
-            SlopesAlongSums<TFusion, OutputPart>.Run<TSimd, TVec>(fusion, reader.Nothing(), reader.RestOfOutput, sums, TSimd.Width, slopes);
-            Row<TVec> gradients = default;
-            gradients.First = slopes[0];
-            gradients.Second = slopes[1];
-            gradients.Third = slopes[2];
-            return gradients;
-        }
-
-        /// <summary>What a loop adds up over the row, in all lanes.</summary>
-        /// <param name="dy">Nothing for loops that do not need it.</param>
-        private Row<TVec> Total<TLoop>(in Row<TVec> numbers, FusedOperand dy)
-            where TLoop : struct, IRowLoop<TFusion>
-        {
-            TVec* sums = stackalloc TVec[Row<TVec>.MostSums];
-            TVec* ends = stackalloc TVec[Row<TVec>.MostSums];
-            new Span<TVec>(sums, Row<TVec>.MostSums).Clear();
-            new Span<TVec>(ends, Row<TVec>.MostSums).Clear();
+            TVec sum = TSimd.Zero;
             for (int column = 0; column < shape.Columns; column += Tile)
             {
-                int count = Math.Min(Tile, shape.Columns - column);
-                long place = ((long)row * shape.Columns) + column;
-                Operands<Cursor> x = reader.Read<TFusion>(operands, row, column, place, count);
-                float* gradient = dy.Data == 0 ? null : reader.ReadGradient(dy, row, place, count);
-                int whole = count - (count % TSimd.Width), rest = count - whole;
-                TLoop.Run<TSimd, TVec>(fusion, x, gradient, numbers, whole, sums);
+                int count = Math.Min(Tile, shape.Columns - column), rest = count % TSimd.Width;
+                Operands<Cursor> x = Read(column, count);
+                Terms<TPart>(fusion, x, numbers, count - rest, &sum);
                 if (rest > 0)
                 {
-                    if (gradient != null)
-                    {
-                        TSimd.Store(reader.RestOfOutput, TSimd.LoadPartial(gradient + whole, rest));
-                    }
-
-                    TLoop.Run<TSimd, TVec>(fusion, reader.Rest(x, whole, rest), reader.RestOfOutput, numbers, TSimd.Width, ends);
-                    for (int sum = 0; sum < Row<TVec>.MostSums; sum++)
-                    {
-                        sums[sum] = TSimd.Add(sums[sum], First(ends[sum], rest));
-                    }
+                    TVec end = TSimd.Zero;
+                    Terms<TPart>(fusion, reader.Rest(x, count - rest, rest), numbers, TSimd.Width, &end);
+                    sum = TSimd.Add(sum, First(end, rest));
                 }
             }
 
-            Row<TVec> total = default;
-            total.First = TSimd.Set(TSimd.Sum(sums[0]));
-            total.Second = TSimd.Set(TSimd.Sum(sums[1]));
-            total.Third = TSimd.Set(TSimd.Sum(sums[2]));
-            return total;
+            return Finish<TPart>(fusion, TSimd.Set(TSimd.Sum(sum)), numbers);
         }
+
+        private static (TVec Finished, TVec Slope) Finish<TPart>(TFusion fusion, TVec total, Row<TVec> row)
+            where TPart : struct, IConstant
+        {
+            Dual<SingleMath<TSimd, TVec>, TVec> finished = Derivative.Of<TFusion, SingleMath<TSimd, TVec>, TVec>(
+                fusion, IFusion.Finished + TPart.Value, total, default, default, default, row, along: 0);
+            return (finished.Value, finished.Varies ? finished.Slope : TSimd.Zero);
+        }
+
+        /// <summary>Whole vectors. By itself, so that the compiler's patience is the formula's alone.</summary>
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static void Terms<TPart>(TFusion fusion, Operands<Cursor> x, in Row<TVec> row, int count, TVec* sum)
+            where TPart : struct, IConstant
+        {
+            Row<Real<SingleMath<TSimd, TVec>, TVec>> numbers = RealOf<TSimd, TVec>(row);
+            TVec total = *sum;
+            for (nint i = 0; i < count; i += TSimd.Width)
+            {
+                total = TSimd.Add(total, fusion.Value<Real<SingleMath<TSimd, TVec>, TVec>>(
+                    TPart.Value,
+                    new(x.A.Load<TSimd, TVec>(i)),
+                    TFusion.Count > 1 ? new(x.B.Load<TSimd, TVec>(i)) : default,
+                    TFusion.Count > 2 ? new(x.C.Load<TSimd, TVec>(i)) : default,
+                    TFusion.Count > 3 ? new(x.D.Load<TSimd, TVec>(i)) : default,
+                    numbers).Value);
+            }
+
+            *sum = total;
+        }
+
+        /// <summary>Σ of the slopes of a part along a sum, times the gradient of the output where that is the part.</summary>
+        private TVec SumOfSlopes(int part, int sum, in Row<TVec> numbers, FusedOperand dy)
+        {
+            int along = Operands<TVec>.Most + sum - 1;
+            if (!Dependence<TFusion>.On(part, along))
+            {
+                return TSimd.Zero;
+            }
+
+            delegate*<TFusion, Operands<Cursor>, Cursor, in Row<TVec>, float*, int, TVec*, void> slopes =
+                SlopeLoops<TFusion, TSimd, TVec>.Of(part, along, SinkKind.Sum);
+            TVec total = TSimd.Zero, one = TSimd.Set(1);
+            if (TFusion.IsPerRow && part == IFusion.Output)
+            {
+                // There is one output, whose gradient stands in every lane.
+                TSimd.Store(reader.RestOfOutput, TSimd.Set(*reader.ReadGradient(dy, row, 0, 1)));
+                slopes(fusion, reader.Nothing(), Cursor.Fixed(reader.RestOfOutput), numbers, null, TSimd.Width, &total);
+                return total;
+            }
+
+            for (int column = 0; column < shape.Columns; column += Tile)
+            {
+                int count = Math.Min(Tile, shape.Columns - column), rest = count % TSimd.Width;
+                Operands<Cursor> x = Read(column, count);
+                Cursor weight = part == IFusion.Output
+                    ? Cursor.Moving(reader.ReadGradient(dy, row, PlaceOf(column), count))
+                    : Cursor.Fixed((float*)&one);
+                slopes(fusion, x, weight, numbers, null, count - rest, &total);
+                if (rest > 0)
+                {
+                    if (weight.Moves != 0)
+                    {
+                        TSimd.Store(reader.RestOfOutput, TSimd.LoadPartial(weight.At + count - rest, rest));
+                        weight.At = reader.RestOfOutput;
+                    }
+
+                    TVec end = TSimd.Zero;
+                    slopes(fusion, reader.Rest(x, count - rest, rest), weight, numbers, null, TSimd.Width, &end);
+                    total = TSimd.Add(total, First(end, rest));
+                }
+            }
+
+            return TSimd.Set(TSimd.Sum(total));
+        }
+
+        private float Maximum()
+        {
+            float maximum = float.NegativeInfinity;
+            for (int column = 0; column < shape.Columns; column += Tile)
+            {
+                int count = Math.Min(Tile, shape.Columns - column), rest = count % TSimd.Width;
+                Cursor a = Read(column, count).A;
+                if (a.Moves == 0)
+                {
+                    return *a.At;
+                }
+
+                TVec largest = TSimd.Set(maximum);
+                for (int i = 0; i < count - rest; i += TSimd.Width)
+                {
+                    largest = TSimd.Max(largest, TSimd.Load(a.At + i));
+                }
+
+                maximum = TSimd.HorizontalMax(largest);
+                for (int i = count - rest; i < count; i++)
+                {
+                    maximum = Math.Max(maximum, a.At[i]);
+                }
+            }
+
+            return maximum;
+        }
+
+        private Operands<Cursor> Read(int column, int count) => reader.Read<TFusion>(operands, row, column, PlaceOf(column), count);
+
+        private long PlaceOf(int column) => ((long)row * shape.Columns) + column;
 
         /// <summary>In the lanes without elements a formula may have made anything.</summary>
         private static TVec First(TVec value, int lanes)
@@ -224,34 +260,18 @@ public static unsafe partial class FusedKernels
             TSimd.Store(all, value);
             return TSimd.LoadPartial(all, lanes);
         }
+    }
 
-        private float Maximum()
-        {
-            float maximum = float.NegativeInfinity;
-            for (int column = 0; column < shape.Columns; column += Tile)
-            {
-                int count = Math.Min(Tile, shape.Columns - column);
-                Cursor a = reader.Read<TFusion>(operands, row, column, ((long)row * shape.Columns) + column, count).A;
-                if (a.Moves == 0)
-                {
-                    return *a.At;
-                }
-
-                int whole = count - (count % TSimd.Width);
-                TVec largest = TSimd.Set(maximum);
-                for (int i = 0; i < whole; i += TSimd.Width)
-                {
-                    largest = TSimd.Max(largest, TSimd.Load(a.At + i));
-                }
-
-                maximum = TSimd.HorizontalMax(largest);
-                for (int i = whole; i < count; i++)
-                {
-                    maximum = Math.Max(maximum, a.At[i]);
-                }
-            }
-
-            return maximum;
-        }
+    private static Row<Real<SingleMath<TSimd, TVec>, TVec>> RealOf<TSimd, TVec>(in Row<TVec> row)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+    {
+        Row<Real<SingleMath<TSimd, TVec>, TVec>> numbers = default;
+        numbers.Maximum = new(row.Maximum);
+        numbers.First = new(row.First);
+        numbers.Second = new(row.Second);
+        numbers.Third = new(row.Third);
+        numbers.Count = new(row.Count);
+        return numbers;
     }
 }

@@ -170,7 +170,7 @@ public sealed unsafe class FusedKernels<TFusion>(KernelLibrary library)
         ArrayView<double> parts = SharedMemory.Allocate<double>(Warps);
         for (int row = GpuThread.Block; row < a.Rows; row += GpuThread.Blocks)
         {
-            Row<float> sums = Sums<TElement, TGroup>(a, row, parts);
+            Row<float> sums = Sums<TElement, TGroup>(a, row, parts).Row;
             if (TFusion.IsPerRow)
             {
                 if (GpuThread.Index == 0)
@@ -258,9 +258,7 @@ public sealed unsafe class FusedKernels<TFusion>(KernelLibrary library)
         ArrayView<double> parts = SharedMemory.Allocate<double>(Warps);
         for (int row = GpuThread.Block; row < a.Rows; row += GpuThread.Blocks)
         {
-            RowNumbers numbers = default;
-            numbers.Row = Sums<TElement, TGroup>(a, row, parts);
-            numbers.Gradients = GradientsOfSums<TElement, TGroup>(a, row, numbers.Row, parts);
+            RowNumbers numbers = GradientsOfSums<TElement, TGroup>(a, row, Sums<TElement, TGroup>(a, row, parts), parts);
             if (GpuThread.Index == 0 && a.Numbers.Length > 0)
             {
                 RowNumbers.Write(a.Numbers, row, numbers);
@@ -340,66 +338,85 @@ public sealed unsafe class FusedKernels<TFusion>(KernelLibrary library)
             : available > 0 ? TElement.ReadGroup(a.Y.Start, place, available, a.Aligned)
             : TGroup.Splat(0);
 
-    /// <summary>The sums of a row, for every thread of the block.</summary>
+    /// <summary>The sums of a row, for every thread of the block, and in place of gradients the slope of what became of each along
+    /// itself.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static Row<float> Sums<TElement, TGroup>(Arguments a, int row, ArrayView<double> parts)
+    private static RowNumbers Sums<TElement, TGroup>(Arguments a, int row, ArrayView<double> parts)
         where TElement : struct, IElement<TGroup>
         where TGroup : unmanaged, IGroup<TGroup>
     {
-        Row<float> sums = default;
-        sums.Count = a.Columns;
+        RowNumbers numbers = default;
+        numbers.Row.Count = a.Columns;
         if (TFusion.NeedsMaximum)
         {
-            sums.Maximum = MaximumOf<TElement, TGroup>(a, row, parts);
+            numbers.Row.Maximum = MaximumOf<TElement, TGroup>(a, row, parts);
         }
 
-        sums.First = SumOf<TElement, TGroup, TermLanes<TFusion, FirstSum>>(
-            a, row, parts, TermLanes<TFusion, FirstSum>.Of(a.Fusion, sums)).A;
+        Operands<float> first = Sum<TElement, TGroup, Constants.One>(a, row, numbers.Row, parts);
+        numbers.Row.First = first.A;
+        numbers.Gradients.First = first.B;
         if (TFusion.Sums > 1)
         {
-            sums.Second = SumOf<TElement, TGroup, TermLanes<TFusion, SecondSum>>(
-                a, row, parts, TermLanes<TFusion, SecondSum>.Of(a.Fusion, sums)).A;
+            Operands<float> second = Sum<TElement, TGroup, Constants.Two>(a, row, numbers.Row, parts);
+            numbers.Row.Second = second.A;
+            numbers.Gradients.Second = second.B;
         }
 
         if (TFusion.Sums > 2)
         {
-            sums.Third = SumOf<TElement, TGroup, TermLanes<TFusion, ThirdSum>>(
-                a, row, parts, TermLanes<TFusion, ThirdSum>.Of(a.Fusion, sums)).A;
+            Operands<float> third = Sum<TElement, TGroup, Constants.Three>(a, row, numbers.Row, parts);
+            numbers.Row.Third = third.A;
+            numbers.Gradients.Third = third.B;
         }
 
-        return sums;
+        return numbers;
+    }
+
+    /// <summary>What has become of a sum, and its slope along the sum.</summary>
+    private static Operands<float> Sum<TElement, TGroup, TPart>(Arguments a, int row, Row<float> numbers, ArrayView<double> parts)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+        where TPart : struct, IConstant
+    {
+        TermLanes<TFusion, TPart> terms = TermLanes<TFusion, TPart>.Of(a.Fusion, numbers);
+        float total = SumOf<TElement, TGroup, TermLanes<TFusion, TPart>>(a, row, parts, terms).A;
+        Dual<SingleMath<GpuLane, float>, float> finished = Derivative.Of<TFusion, SingleMath<GpuLane, float>, float>(
+            a.Fusion, IFusion.Finished + TPart.Value, total, 0, 0, 0, numbers, 0);
+        return Operands<float>.Of(finished.Value, finished.Varies ? finished.Slope : 0, 0, 0);
     }
 
     /// <summary>∂L along the sums: what the output passes back, and then each sum to those before it.</summary>
+    /// <param name="numbers">As <see cref="Sums"/> has left them.</param>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static Row<float> GradientsOfSums<TElement, TGroup>(Arguments a, int row, Row<float> sums, ArrayView<double> parts)
+    private static RowNumbers GradientsOfSums<TElement, TGroup>(Arguments a, int row, RowNumbers numbers, ArrayView<double> parts)
         where TElement : struct, IElement<TGroup>
         where TGroup : unmanaged, IGroup<TGroup>
     {
-        SlopeLanes<TFusion, OutputPart> ofOutput = SlopeLanes<TFusion, OutputPart>.Of(a.Fusion, sums);
-        Operands<float> slopes = TFusion.IsPerRow
-            ? SlopeLanes<TFusion, OutputPart>.Map(ofOutput, default, TElement.Read(a.Y.Start, row))
-            : SumOf<TElement, TGroup, SlopeLanes<TFusion, OutputPart>>(a, row, parts, ofOutput);
-        Row<float> gradients = default;
-        gradients.First = slopes.A;
-        gradients.Second = slopes.B;
-        gradients.Third = slopes.C;
+        SlopeLanes<TFusion, Constants.Zero> ofOutput = SlopeLanes<TFusion, Constants.Zero>.Of(a.Fusion, numbers.Row);
+        Operands<float> gradients = TFusion.IsPerRow
+            ? SlopeLanes<TFusion, Constants.Zero>.Map(ofOutput, default, TElement.Read(a.Y.Start, row))
+            : SumOf<TElement, TGroup, SlopeLanes<TFusion, Constants.Zero>>(a, row, parts, ofOutput);
         if (TFusion.Sums > 2)
         {
-            Operands<float> third = SumOf<TElement, TGroup, SlopeLanes<TFusion, ThirdSum>>(
-                a, row, parts, SlopeLanes<TFusion, ThirdSum>.Of(a.Fusion, sums));
-            gradients.First += gradients.Third * third.A;
-            gradients.Second += gradients.Third * third.B;
+            gradients.C *= numbers.Gradients.Third;
+            Operands<float> third = SumOf<TElement, TGroup, SlopeLanes<TFusion, Constants.Three>>(
+                a, row, parts, SlopeLanes<TFusion, Constants.Three>.Of(a.Fusion, numbers.Row));
+            gradients.A += gradients.C * third.A;
+            gradients.B += gradients.C * third.B;
         }
 
         if (TFusion.Sums > 1)
         {
-            Operands<float> second = SumOf<TElement, TGroup, SlopeLanes<TFusion, SecondSum>>(
-                a, row, parts, SlopeLanes<TFusion, SecondSum>.Of(a.Fusion, sums));
-            gradients.First += gradients.Second * second.A;
+            gradients.B *= numbers.Gradients.Second;
+            Operands<float> second = SumOf<TElement, TGroup, SlopeLanes<TFusion, Constants.Two>>(
+                a, row, parts, SlopeLanes<TFusion, Constants.Two>.Of(a.Fusion, numbers.Row));
+            gradients.A += gradients.B * second.A;
         }
 
-        return gradients;
+        numbers.Gradients.First *= gradients.A;
+        numbers.Gradients.Second = gradients.B;
+        numbers.Gradients.Third = gradients.C;
+        return numbers;
     }
 
     /// <summary>What a map makes of the elements of a row, added up by the block.</summary>
@@ -695,7 +712,7 @@ internal unsafe struct RowNumbers
 
     public Row<float> Row;
 
-    /// <summary>∂L along the sums.</summary>
+    /// <summary>∂L along the sums before they were finished.</summary>
     public Row<float> Gradients;
 
     public static RowNumbers Read(GpuArray<float> from, int row)
@@ -746,7 +763,7 @@ internal struct ForwardLanes<TFusion> : ILaneMap<ForwardLanes<TFusion>>
 /// <summary>The terms of a sum.</summary>
 internal struct TermLanes<TFusion, TPart> : ISumMap<TermLanes<TFusion, TPart>>
     where TFusion : unmanaged, IFusion
-    where TPart : struct, IPart
+    where TPart : struct, IConstant
 {
     private TFusion _fusion;
     private Row<float> _row;
@@ -765,20 +782,20 @@ internal struct TermLanes<TFusion, TPart> : ISumMap<TermLanes<TFusion, TPart>>
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static Operands<float> Map(TermLanes<TFusion, TPart> map, Operands<float> x, float gradient) =>
-        LaneValue.Of(map._fusion, TPart.Number, x, map._row);
+        LaneValue.Of(map._fusion, TPart.Value, x, map._row);
 }
 
 /// <summary>The slopes of a part along the sums before it, times a gradient.</summary>
 internal struct SlopeLanes<TFusion, TPart> : ISumMap<SlopeLanes<TFusion, TPart>>
     where TFusion : unmanaged, IFusion
-    where TPart : struct, IPart
+    where TPart : struct, IConstant
 {
     private TFusion _fusion;
     private Row<float> _row;
 
-    public static int Sums => TPart.Number == IFusion.Output ? TFusion.Sums : TPart.Number - 1;
+    public static int Sums => TPart.Value == IFusion.Output ? TFusion.Sums : TPart.Value - 1;
 
-    public static bool NeedsGradient => TPart.Number == IFusion.Output;
+    public static bool NeedsGradient => TPart.Value == IFusion.Output;
 
     public static SlopeLanes<TFusion, TPart> Of(TFusion fusion, Row<float> row)
     {
@@ -794,7 +811,7 @@ internal struct SlopeLanes<TFusion, TPart> : ISumMap<SlopeLanes<TFusion, TPart>>
 
     private static float Along(SlopeLanes<TFusion, TPart> map, Operands<float> x, int sum) =>
         map._fusion.Slope<SingleMath<GpuLane, float>, float>(
-            TPart.Number, x.A, x.B, x.C, x.D, map._row, Operands<float>.Most + sum);
+            TPart.Value, x.A, x.B, x.C, x.D, map._row, Operands<float>.Most + sum);
 }
 
 /// <summary>The gradients of a formula's operands for one lane of a group.</summary>

@@ -22,15 +22,15 @@ public readonly record struct LayerNorm(float Epsilon) : IRowFormula, IFormulaEx
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public T Term<T>(int sum, Operands<T> x, Row<T> row)
         where T : unmanaged, IReal<T>
-        => sum == 0 ? x.A : Centred(x.A, row) * Centred(x.A, row);
+        => sum == 0 ? x.A : (x.A - row.First) * (x.A - row.First);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public T Finish<T>(int sum, T total, T count)
+        where T : unmanaged, IReal<T>
+        => sum == 0 ? total / count : T.ReciprocalSqrt((total / count) + Epsilon);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public T Forward<T>(Operands<T> x, Row<T> row)
         where T : unmanaged, IReal<T>
-        => (Centred(x.A, row) * T.ReciprocalSqrt((row.Second / row.Count) + Epsilon) * x.B) + x.C;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static T Centred<T>(T x, Row<T> row)
-        where T : unmanaged, IReal<T>
-        => x - (row.First / row.Count);
+        => ((x.A - row.First) * row.Second * x.B) + x.C;
 }

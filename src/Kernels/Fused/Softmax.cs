@@ -20,7 +20,12 @@ public readonly struct Softmax : IRowFormula
         => T.Exp(x.A - row.Maximum);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public T Finish<T>(int sum, T total, T count)
+        where T : unmanaged, IReal<T>
+        => 1f / total;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public T Forward<T>(Operands<T> x, Row<T> row)
         where T : unmanaged, IReal<T>
-        => T.Exp(x.A - row.Maximum) / row.First;
+        => T.Exp(x.A - row.Maximum) * row.First;
 }

@@ -22,6 +22,11 @@ public readonly struct SoftmaxCrossEntropy : IRowFormula
             : x.B;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public T Finish<T>(int sum, T total, T count)
+        where T : unmanaged, IReal<T>
+        => total;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public T Forward<T>(Operands<T> x, Row<T> row)
         where T : unmanaged, IReal<T>
         => (row.Third * T.Log(row.First)) - row.Second;

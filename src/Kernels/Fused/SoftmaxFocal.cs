@@ -29,6 +29,11 @@ public readonly record struct SoftmaxFocal(float Gamma) : IRowFormula, IFormulaE
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public T Finish<T>(int sum, T total, T count)
+        where T : unmanaged, IReal<T>
+        => total;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public T Forward<T>(Operands<T> x, Row<T> row)
         where T : unmanaged, IReal<T>
     {
