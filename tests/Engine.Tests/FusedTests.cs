@@ -160,6 +160,7 @@ public sealed class FusedTests
         using IDevice device = Open(name);
         GradientCheckRow[] rows = [.. GradientCheckSuite.Run(OpCases.Of(typeof(IFusion).Assembly), device)];
         rows.Select(row => row.Op).ShouldContain("Huber per row");
+        rows.Select(row => row.Op).ShouldContain("LayerNorm per channel, tall");
         rows.ShouldAllBe(row => row.Passed);
     }
 

@@ -109,24 +109,6 @@ internal static class Derivative
     }
 }
 
-/// <summary>Which parts of a formula of rows depend on what: their slopes along the rest are 0, and need no pass.</summary>
-internal static class Dependence<TFusion>
-    where TFusion : unmanaged, IFusion
-{
-    private const int Alongs = Operands<float>.Most + Row<float>.MostSums;
-
-    private static readonly bool[] Varies =
-    [
-        .. Enumerable.Range(0, (1 + TFusion.Sums) * Alongs).Select(index => Derivative.Of<TFusion, DoubleMath, double>(
-            default, index / Alongs, 1, 1, 1, 1, Ones, index % Alongs).Varies),
-    ];
-
-    private static Row<double> Ones => new() { Maximum = 1, First = 1, Second = 1, Third = 1, Count = 1 };
-
-    /// <inheritdoc cref="IFusion.Slope"/>
-    public static bool On(int part, int along) => Varies[(part * Alongs) + along];
-}
-
 /// <summary>A formula of one operand.</summary>
 public readonly struct Fusion1<TFormula>(TFormula formula) : IFusion
     where TFormula : unmanaged, IFormula1

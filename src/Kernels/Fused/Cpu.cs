@@ -38,7 +38,15 @@ public static unsafe partial class FusedKernels
         Operands<FusedOperand> operands, Operands<FusedOperand> gradients)
         where TFusion : unmanaged, IFusion
     {
-        var kernel = new BackwardKernel<TFusion> { Fusion = fusion, Shape = shape, Dy = dy, Operands = operands, Gradients = gradients };
+        var kernel = new BackwardKernel<TFusion>
+        {
+            Fusion = fusion,
+            Shape = shape,
+            Dy = dy,
+            Operands = operands,
+            Gradients = gradients,
+            Dependence = TFusion.Sums > 0 ? Dependence.Of(fusion) : default,
+        };
         team.Run(ref kernel);
     }
 

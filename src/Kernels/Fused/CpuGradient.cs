@@ -18,6 +18,9 @@ public static unsafe partial class FusedKernels
         public Operands<FusedOperand> Operands;
         public Operands<FusedOperand> Gradients;
 
+        /// <summary>Of formulas of rows.</summary>
+        public Dependence Dependence;
+
         /// <summary>Sums over columns that a chunk keeps, in floats.</summary>
         private readonly int SumsLength => Sums(Gradients.A) + Sums(Gradients.B) + Sums(Gradients.C) + Sums(Gradients.D);
 
@@ -69,7 +72,8 @@ public static unsafe partial class FusedKernels
             {
                 var all = new RowReader<TFusion, TSimd, TVec>(Fusion, reader, Operands, Shape, row);
                 numbers.Row = all.Sums(out Row<TVec> slopes);
-                numbers.Gradients = all.GradientsOfSums(numbers.Row, slopes, Dy);
+                numbers.Gradients = all.GradientsOfSums(numbers.Row, slopes, Dependence, Dy);
+                numbers.Dependence = Dependence;
             }
 
             int columns = Shape.ColumnsOf(row);
@@ -363,7 +367,7 @@ public static unsafe partial class FusedKernels
                 Sink sink = sinks[operand];
                 for (int part = 0; part <= TFusion.Sums && sink.Kind != SinkKind.None; part++)
                 {
-                    if (Dependence<TFusion>.On(part, operand))
+                    if (numbers.Dependence.On(part, operand))
                     {
                         Cursor weight = part == IFusion.Output ? Cursor.Moving(dy) : Cursor.Fixed((float*)(ofSums + part));
                         SlopeLoops<TFusion, TSimd, TVec>.Of(part, operand, sink.Kind)(

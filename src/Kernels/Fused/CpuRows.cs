@@ -16,6 +16,8 @@ public static unsafe partial class FusedKernels
 
         /// <summary>∂L along the sums before they were finished.</summary>
         public Row<TVec> Gradients;
+
+        public Dependence Dependence;
     }
 
     /// <summary>The loops over whole vectors that the rows of a formula take, compiled when they are first needed.</summary>
@@ -106,17 +108,21 @@ public static unsafe partial class FusedKernels
 
         /// <summary>∂L along the sums: what the output passes back, and then each sum to those before it.</summary>
         /// <param name="slopes">As <see cref="Sums"/> has left them.</param>
-        public Row<TVec> GradientsOfSums(in Row<TVec> sums, in Row<TVec> slopes, FusedOperand dy)
+        public Row<TVec> GradientsOfSums(in Row<TVec> sums, in Row<TVec> slopes, Dependence dependence, FusedOperand dy)
         {
             TVec* gradients = stackalloc TVec[1 + Row<TVec>.MostSums];
             TVec* finished = stackalloc TVec[1 + Row<TVec>.MostSums];
             (finished[1], finished[2], finished[3]) = (slopes.First, slopes.Second, slopes.Third);
             for (int sum = TFusion.Sums; sum > 0; sum--)
             {
-                TVec gradient = SumOfSlopes(IFusion.Output, sum, sums, dy);
+                int along = Operands<TVec>.Most + sum - 1;
+                TVec gradient = dependence.On(IFusion.Output, along) ? SumOfSlopes(IFusion.Output, along, sums, dy) : TSimd.Zero;
                 for (int part = sum + 1; part <= TFusion.Sums; part++)
                 {
-                    gradient = TSimd.MultiplyAdd(gradients[part], SumOfSlopes(part, sum, sums, default), gradient);
+                    if (dependence.On(part, along))
+                    {
+                        gradient = TSimd.MultiplyAdd(gradients[part], SumOfSlopes(part, along, sums, default), gradient);
+                    }
                 }
 
                 gradients[sum] = TSimd.Multiply(gradient, finished[sum]);
@@ -177,14 +183,8 @@ public static unsafe partial class FusedKernels
         }
 
         /// <summary>Σ of the slopes of a part along a sum, times the gradient of the output where that is the part.</summary>
-        private TVec SumOfSlopes(int part, int sum, in Row<TVec> numbers, FusedOperand dy)
+        private TVec SumOfSlopes(int part, int along, in Row<TVec> numbers, FusedOperand dy)
         {
-            int along = Operands<TVec>.Most + sum - 1;
-            if (!Dependence<TFusion>.On(part, along))
-            {
-                return TSimd.Zero;
-            }
-
             delegate*<TFusion, Operands<Cursor>, Cursor, in Row<TVec>, float*, int, TVec*, void> slopes =
                 SlopeLoops<TFusion, TSimd, TVec>.Of(part, along, SinkKind.Sum);
             TVec total = TSimd.Zero, one = TSimd.Set(1);

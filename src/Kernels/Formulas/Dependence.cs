@@ -1,0 +1,30 @@
+namespace CudaTrainer.Kernels.Formulas;
+
+/// <summary>Which parts of a formula of rows depend on what: their slopes along the rest are 0, and need no pass.</summary>
+internal readonly struct Dependence
+{
+    private const int Alongs = Operands<float>.Most + Row<float>.MostSums;
+
+    private readonly uint _bits;
+
+    private Dependence(uint bits) => _bits = bits;
+
+    /// <summary>That follows from the formula and its options, not from numbers.</summary>
+    public static Dependence Of<TFusion>(TFusion fusion)
+        where TFusion : unmanaged, IFusion
+    {
+        Row<double> ones = new() { Maximum = 1, First = 1, Second = 1, Third = 1, Count = 1 };
+        uint bits = 0;
+        for (int index = 0; index < (1 + TFusion.Sums) * Alongs; index++)
+        {
+            bool varies = Derivative.Of<TFusion, DoubleMath, double>(
+                fusion, index / Alongs, 1, 1, 1, 1, ones, index % Alongs).Varies;
+            bits |= varies ? 1u << index : 0;
+        }
+
+        return new Dependence(bits);
+    }
+
+    /// <inheritdoc cref="IFusion.Slope"/>
+    public bool On(int part, int along) => (_bits >> ((part * Alongs) + along) & 1) != 0;
+}
