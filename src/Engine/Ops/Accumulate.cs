@@ -1,13 +1,11 @@
 using CudaTrainer.Engine.Tensors;
-using CudaTrainer.Kernels;
 using Cpu = CudaTrainer.Kernels.Cpu;
 
 namespace CudaTrainer.Engine.Ops;
 
 public sealed unsafe partial class CpuOps
 {
-    public void Accumulate(Tensor x, Tensor y) =>
-        Cpu.Elementwise.Run(team, ElementwiseOperation.Add, x.Count, Floats(x), Floats(y), Floats(y));
+    public void Accumulate(Tensor x, Tensor y) => Cpu.Elementwise.Accumulate(team, x.Count, Floats(x), Floats(y));
 }
 
 public sealed partial class CudaOps

@@ -99,7 +99,7 @@ public sealed unsafe class MpiRing : IDisposable
             (long sendBegin, long sendCount) = Bounds(count, RingSchedule.ReduceSends(_world.Rank, _world.Size, step));
             (long begin, long length) = Bounds(count, RingSchedule.ReduceReceives(_world.Rank, _world.Size, step));
             Exchange(values + sendBegin, sendCount * sizeof(float), received, length * sizeof(float), ReduceTag);
-            Elementwise.Run(_team, ElementwiseOperation.Add, length, received, values + begin, values + begin);
+            Elementwise.Accumulate(_team, length, received, values + begin);
         }
     }
 
@@ -122,7 +122,7 @@ public sealed unsafe class MpiRing : IDisposable
             (long begin, long length) = Bounds(count, RingSchedule.ReduceReceives(_world.Rank, _world.Size, step));
             Cast.ToHalf(_team, sendCount, values + sendBegin, sent);
             Exchange(sent, sendCount * sizeof(Half), received, length * sizeof(Half), ReduceTag);
-            Elementwise.AddHalf(_team, length, received, values + begin);
+            Elementwise.Accumulate(_team, length, received, values + begin);
         }
     }
 
