@@ -13,6 +13,7 @@ internal static class Comparison
         ["gemm"] = (report, settings) => GemmComparison.Run(report, settings.Rounds),
         ["vgg"] = (report, settings) => VggComparison.Run(report, settings.Folder("vgg"), settings.Rounds),
         ["step"] = (report, settings) => StepComparison.Run(report, settings.Folder("step"), settings.Rounds),
+        ["fused"] = (report, settings) => FusedComparison.Run(report, settings.Folder("fused")),
         ["training"] = (report, settings) => TrainingRuns.Run(report, settings.Folder("training"), settings.Rounds),
         ["pipeline"] = (report, settings) => PipelineComparison.Run(report, settings.Folder("pipeline"), settings.Dataset, settings.Clips),
         ["curves"] = (report, settings) =>

@@ -13,8 +13,21 @@ namespace CudaTrainer.Engine.Checks;
 /// <param name="OfCopy">The operands and results that must move at least, by the time; as a share of the rate of a copy in the same
 /// rounds.</param>
 /// <param name="TimesUnfused">The time of the same with an op for each operation; null where its operands do not spread.</param>
-public sealed record FormulaTiming(
-    string Formula, int Megabytes, string Pass, double Seconds, double OfCopy, double? TimesUnfused, double CopyBytesPerSecond);
+/// <param name="TimesPeer">The time of the same in another engine; null where there is none.</param>
+public sealed record FormulaTiming(string Formula, int Megabytes, string Pass, double Seconds, double OfCopy, double? TimesUnfused,
+    double CopyBytesPerSecond, double? TimesPeer = null);
+
+/// <summary>Another engine that knows some of the formulas.</summary>
+internal interface IFormulaPeer
+{
+    /// <summary>Takes the operands of a formula.</summary>
+    /// <param name="gradient">∂L along the output.</param>
+    /// <returns>The norms of its output and of the operands' gradients; null if it does not know the formula.</returns>
+    double[]? Load(string formula, IReadOnlyList<Tensor> operands, Tensor gradient);
+
+    /// <summary>Seconds of one pass over what was loaded last.</summary>
+    double Seconds(bool backward, int calls);
+}
 
 /// <summary>What fusing is worth: formulas against a copy of as many bytes, and against themselves taken apart.</summary>
 public static class FormulaBenchmark
@@ -31,45 +44,53 @@ public static class FormulaBenchmark
     /// channel.</param>
     /// <exception cref="WrongFormulaException">The fused op and the formula taken apart differ.</exception>
     public static IEnumerable<FormulaTiming> Run(IEnumerable<Type> formulas, IDevice device, int megabytes) =>
-        formulas.SelectMany(formula => Measure(formula, device, megabytes));
+        Run(formulas, device, megabytes, peer: null);
 
-    private static IReadOnlyList<FormulaTiming> Measure(Type formula, IDevice device, int megabytes)
+    /// <exception cref="WrongFormulaException">The peer's results differ, too.</exception>
+    /// <inheritdoc cref="Run(IEnumerable{Type}, IDevice, int)"/>
+    internal static IEnumerable<FormulaTiming> Run(IEnumerable<Type> formulas, IDevice device, int megabytes, IFormulaPeer? peer) =>
+        formulas.SelectMany(formula => Measure(formula, device, megabytes, peer));
+
+    private static IReadOnlyList<FormulaTiming> Measure(Type formula, IDevice device, int megabytes, IFormulaPeer? peer)
     {
         MethodInfo measure = typeof(FormulaBenchmark).GetMethod(nameof(MeasureFusion), BindingFlags.NonPublic | BindingFlags.Static)!
             .MakeGenericMethod(FormulaTypes.FusionOf(formula));
         object fusion = FormulaTypes.NewFusion(formula);
         return (IReadOnlyList<FormulaTiming>)measure.Invoke(
-            null, BindingFlags.DoNotWrapExceptions, null, [fusion, formula, device, megabytes], null)!;
+            null, BindingFlags.DoNotWrapExceptions, null, [fusion, formula, device, megabytes, peer], null)!;
     }
 
-    private static IReadOnlyList<FormulaTiming> MeasureFusion<TFusion>(TFusion fusion, Type formula, IDevice device, int megabytes)
+    private static IReadOnlyList<FormulaTiming> MeasureFusion<TFusion>(
+        TFusion fusion, Type formula, IDevice device, int megabytes, IFormulaPeer? peer)
         where TFusion : unmanaged, IFusion
     {
         int rows = checked((int)((long)megabytes * (1 << 20) / sizeof(float) / Columns)), count = TFusion.Count;
         using var tensors = new OwnedTensors();
         Shape whole = [rows, Columns], channels = [Columns];
         Tensor[] operands = [.. Enumerable.Range(0, count).Select(operand =>
-            tensors.Own(Draw(device, formula, operand, operand == 0 || count < 3 ? whole : channels)))];
+            tensors.Own(Draw(device, operand == 0 || count < 3 ? whole : channels,
+                FormulaTypes.RangeOf(formula, operand) ?? new BetweenAttribute(-1, 1), operand)))];
         Shape outputs = TFusion.IsPerRow ? [rows, 1] : whole;
-        float[] ones = [.. Enumerable.Repeat(1f, (int)outputs.Count)];
-        Tensor copied = tensors.Own(Tensor.Zeros(device, whole)), seed = tensors.Own(Tensor.From(device, outputs, (ReadOnlySpan<float>)ones));
+        Tensor copied = tensors.Own(Tensor.Zeros(device, whole));
+        Tensor seed = tensors.Own(Draw(device, outputs, new BetweenAttribute(-1, 1), Operands<float>.Most));
         using var unfused = UnfusedFormula.Of(fusion, device, Columns);
         using var tape = new Tape(device);
         Func<Tensor> fused = () => Fused.Apply(tape, fusion, operands), apart = () => unfused.Apply(tape, operands);
-        bool spreads = Compare(formula.Name, tape, fused, apart);
+        bool spreads = Compare(formula.Name, tape, fused, apart), hasPeer = false;
+        if (peer?.Load(formula.Name, operands, seed) is { } norms)
+        {
+            hasPeer = true;
+            RequireSame(formula.Name, norms, NormsOf());
+        }
 
         int wholes = operands.Count(operand => operand.Shape == whole), written = TFusion.IsPerRow ? 0 : 1;
         double bytes = (double)sizeof(float) * rows * Columns;
-        List<double> copy = [], forward = [], both = [], forwardApart = [], bothApart = [];
+        List<double> copy = [], forward = [], both = [], forwardApart = [], bothApart = [], forwardPeer = [], bothPeer = [];
         for (int round = -WarmUp; round < Rounds; round++)
         {
             if (round == 0)
             {
-                copy.Clear();
-                forward.Clear();
-                both.Clear();
-                forwardApart.Clear();
-                bothApart.Clear();
+                new List<List<double>> { copy, forward, both, forwardApart, bothApart, forwardPeer, bothPeer }.ForEach(times => times.Clear());
             }
 
             copy.Add(Time(device, () => device.Ops.CopyRows(operands[0], 0, Columns, copied, 0, Columns, rows, Columns)));
@@ -80,20 +101,33 @@ public static class FormulaBenchmark
                 forwardApart.Add(Time(device, () => Pass(apart, backward: false)));
                 bothApart.Add(Time(device, () => Pass(apart, backward: true)));
             }
+
+            if (hasPeer)
+            {
+                forwardPeer.Add(peer!.Seconds(backward: false, Calls(forward[^1])));
+                bothPeer.Add(peer.Seconds(backward: true, Calls(both[^1])));
+            }
         }
 
         double rate = 2 * bytes / Median(copy);
         return
         [
-            Timing("forward", forward, forwardApart, wholes + written),
-            Timing("forward and backward", both, bothApart, wholes + written + (2 * wholes) + written),
+            Timing("forward", forward, forwardApart, forwardPeer, wholes + written),
+            Timing("forward and backward", both, bothApart, bothPeer, wholes + written + (2 * wholes) + written),
         ];
 
-        FormulaTiming Timing(string pass, List<double> seconds, List<double> apart, int arrays) => new(
+        FormulaTiming Timing(string pass, List<double> seconds, List<double> apart, List<double> peers, int arrays) => new(
             formula.Name, megabytes, pass, Median(seconds), arrays * bytes / Median(seconds) / rate,
-            spreads ? Median(apart) / Median(seconds) : null, rate);
+            spreads ? Median(apart) / Median(seconds) : null, rate, hasPeer ? Median(peers) / Median(seconds) : null);
 
-        void Pass(Func<Tensor> apply, bool backward)
+        double[] NormsOf()
+        {
+            double[] norms = [];
+            Pass(fused, backward: true, y => norms = [Norm(y), .. operands.Select(operand => Norm(operand.Gradient!))]);
+            return norms;
+        }
+
+        void Pass(Func<Tensor> apply, bool backward, Action<Tensor>? look = null)
         {
             tape.Training = backward;
             foreach (Tensor operand in operands)
@@ -106,6 +140,7 @@ public static class FormulaBenchmark
             {
                 y.Gradient = seed;
                 tape.Backward();
+                look?.Invoke(y);
                 foreach (Tensor operand in operands)
                 {
                     operand.Gradient = null;
@@ -136,10 +171,9 @@ public static class FormulaBenchmark
             $"{name}: the fused op differs from its operations one by one by {error:0.0e+0}.");
     }
 
-    private static Tensor Draw(IDevice device, Type formula, int operand, Shape shape)
+    private static Tensor Draw(IDevice device, Shape shape, BetweenAttribute range, int number)
     {
-        Random random = new(operand + 1);
-        BetweenAttribute range = FormulaTypes.RangeOf(formula, operand) ?? new BetweenAttribute(-1, 1);
+        Random random = new(number + 1);
         float[] values = new float[shape.Count];
         for (int i = 0; i < values.Length; i++)
         {
@@ -153,8 +187,21 @@ public static class FormulaBenchmark
     private static double Time(IDevice device, Action action)
     {
         double once = Time(device, action, 1);
-        int calls = (int)Math.Clamp(SecondsOfRound / once, 1, 1000);
+        int calls = Calls(once);
         return Time(device, action, calls) / calls;
+    }
+
+    private static int Calls(double once) => (int)Math.Clamp(SecondsOfRound / once, 1, 1000);
+
+    private static double Norm(Tensor tensor) => Math.Sqrt(tensor.ToDoubles().Sum(value => value * value));
+
+    private static void RequireSame(string name, double[] theirs, double[] ours)
+    {
+        double error = theirs.Zip(ours, (a, b) => Math.Abs(a - b) / Math.Max(Math.Abs(a), 1e-3)).Max();
+        if (!(error <= GradientCheck.BackwardTolerance))
+        {
+            throw new WrongFormulaException($"{name}: the norms of output and gradients differ from the other engine's by {error:0.0e+0}.");
+        }
     }
 
     private static double Time(IDevice device, Action action, int calls)
