@@ -1,7 +1,8 @@
 """Sends 64 clients to a server for some minutes: sound uploads, slow ones, broken ones and hostile ones.
 
 serve_clients.py HOST:PORT PROCESS MINUTES CLIP...: prints the server's memory and open files, minute by minute, and what it answered; ends
-with 1 if an answer was no JSON, the server died, or its memory grew by more than a tenth and 20 MB after the first fifth of the time.
+with 1 if an answer was no JSON, the server died, or its memory (the median of a third of the time) grew by more than a twentieth and 10 MB
+from the middle third to the last.
 """
 import collections
 import json
@@ -130,8 +131,9 @@ while time.time() < end:
     memory.append(resident)
     print(f"{resident} kB resident, {len(os.listdir(f'/proc/{process}/fd'))} open files, {sum(answers.values())} answers", flush=True)
 print(dict(answers))
-early = max(memory[:max(1, len(memory) // 5)])
-if memory[-1] > 1.1 * early + 20000:
-    sys.exit(f"its memory grew from {early} to {memory[-1]} kB")
+third = max(1, len(memory) // 3)
+middle, late = (sorted(part)[len(part) // 2] for part in (memory[third:2 * third] or memory, memory[-third:]))
+if late > 1.05 * middle + 10000:
+    sys.exit(f"its memory grew from {middle} kB in the middle third to {late} kB in the last")
 if faults:
     sys.exit("\n".join(sorted(set(faults))[:10]))
