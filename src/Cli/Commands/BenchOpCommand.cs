@@ -11,8 +11,8 @@ namespace CudaTrainer.Cli.Commands;
 
 internal sealed record BenchOpOptions
 {
-    [Setting(SettingGroup.Data, "Time the formulas of this assembly instead of those of the program (docs/custom-ops.md)",
-        Placeholder = "FILE", Kind = ".NET assembly")]
+    [Setting(SettingGroup.Data, "Time the formulas of this assembly, or folder of .cs files, instead of the program's (docs/custom-ops.md)",
+        Placeholder = "FILE", Kind = ".NET assembly or folder")]
     public string? Ops { get; init; }
 
     [Setting(SettingGroup.Data, "Megabytes of an array in single precision", AtLeast = 1, AtMost = 2048)]

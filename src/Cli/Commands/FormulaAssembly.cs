@@ -4,13 +4,24 @@ using CudaTrainer.Kernels.Formulas;
 
 namespace CudaTrainer.Cli.Commands;
 
-/// <summary>An assembly of formulas that somebody gives.</summary>
+/// <summary>Formulas that somebody gives: an assembly, or a folder of sources.</summary>
 internal static class FormulaAssembly
 {
-    private const string Rule = "A formula is a structure that implements IFormula1, 2, 3 or 4 (docs/custom-ops.md).";
+    private const string Rule = "A formula is a structure that implements IFormula1, 2, 3 or 4, or IRowFormula (docs/custom-ops.md).";
 
     /// <exception cref="RunException">It is no assembly for this program, or has no formula, or one that cannot be compiled.</exception>
-    public static Assembly Load(string file)
+    public static Assembly Load(string path)
+    {
+        if (!Directory.Exists(path))
+        {
+            return LoadFile(path);
+        }
+
+        using FormulaSources sources = new(path);
+        return LoadFile(sources.Build());
+    }
+
+    private static Assembly LoadFile(string file)
     {
         if (!File.Exists(file))
         {

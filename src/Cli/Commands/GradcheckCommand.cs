@@ -16,8 +16,8 @@ internal sealed record GradcheckOptions
     [Setting(SettingGroup.Precision, "Compute threads, 0 = one per core", AtLeast = 0, AtMost = 1024)]
     public int Threads { get; init; }
 
-    [Setting(SettingGroup.Data, "Check the formulas of this assembly instead (docs/custom-ops.md)", Placeholder = "FILE",
-        Kind = ".NET assembly")]
+    [Setting(SettingGroup.Data, "Check the formulas of this assembly, or folder of .cs files, instead (docs/custom-ops.md)",
+        Placeholder = "FILE", Kind = ".NET assembly or folder")]
     public string? Ops { get; init; }
 
     [Setting(SettingGroup.Output, "A JSON list on standard output")]
