@@ -91,6 +91,10 @@ public sealed class OwnFormulaTests : IDisposable
     [InlineData("public struct Angry : IFormula1, IFormulaExample<Angry> { "
         + "public static Angry Example => throw new System.Exception(\"no\"); " + Forward + " }", "throws when it is made: no")]
     [InlineData("public class Nothing { }", "has no formulas")]
+    [InlineData("public struct Many : IRowFormula { public static int Operands => 1; public static int Sums => 4; " + Rows + " }",
+        "has 4 sums; it can have 1 to 3")]
+    [InlineData("public struct Wide : IRowFormula { public static int Operands => 5; public static int Sums => 1; " + Rows + " }",
+        "has 5 operands; it can have 1 to 4")]
     public void What_cannot_be_an_op_is_refused_with_the_rule(string source, string expected)
     {
         Compile(source);
@@ -114,10 +118,30 @@ public sealed class OwnFormulaTests : IDisposable
         CommandOutcome timed = CommandRunner.RunIn(_folder.Path, [], "bench-op", "--megabytes", "1", "--device", "cpu");
 
         timed.ExitCode.ShouldBe(0, timed.Error);
-        foreach (string formula in new[] { "Gelu", "Huber", "ScaleShiftRelu", "Silu", "SwiGlu" })
+        foreach (string formula in new[] { "Add", "Gelu", "Huber", "LayerNorm", "ScaleShiftRelu", "Silu", "SoftmaxCrossEntropy", "SwiGlu" })
         {
             timed.Output.ShouldMatch($@"{formula} +forward +[\d.]+ +[\d.]+% +[\d.]+");
         }
+    }
+
+    [Fact]
+    public void A_folder_of_sources_is_compiled_and_says_where_it_does_not()
+    {
+        string folder = Directory.CreateDirectory(_folder.File("sources")).FullName;
+        CommandOutcome none = CommandRunner.RunIn(_folder.Path, [], "gradcheck", "--ops", "sources", "--device", "cpu");
+        none.ExitCode.ShouldBe(1);
+        none.Error.ShouldContain("'sources' has no .cs files");
+
+        File.WriteAllText(Path.Combine(folder, "Mean.cs"), "using CudaTrainer.Kernels.Formulas;\n"
+            + $"public readonly struct Mean : IRowFormula {{ public static int Operands => 1; public static int Sums => 1; {Rows} }}");
+        CommandOutcome checks = CommandRunner.RunIn(_folder.Path, [], "gradcheck", "--ops", "sources", "--device", "cpu");
+        checks.ExitCode.ShouldBe(0, checks.Error);
+        checks.Output.ShouldMatch("Mean, long rows +cpu .* ok");
+
+        File.WriteAllText(Path.Combine(folder, "Wrong.cs"), "public struct Wrong { int Two() => 2 }");
+        CommandOutcome wrong = CommandRunner.RunIn(_folder.Path, [], "gradcheck", "--ops", "sources", "--device", "cpu");
+        wrong.ExitCode.ShouldBe(1);
+        wrong.Error.ShouldContain("'sources' does not compile: Wrong.cs(1,37): error CS1002: ; expected");
     }
 
     [Fact]
@@ -130,6 +154,11 @@ public sealed class OwnFormulaTests : IDisposable
     }
 
     public void Dispose() => _folder.Dispose();
+
+    private const string Rows = "public static bool NeedsMaximum => false; public static bool IsPerRow => true; "
+        + "public T Term<T>(int sum, Operands<T> x, Row<T> row) where T : unmanaged, IReal<T> => x.A; "
+        + "public T Finish<T>(int sum, T total, T count) where T : unmanaged, IReal<T> => total / count; "
+        + "public T Forward<T>(Operands<T> x, Row<T> row) where T : unmanaged, IReal<T> => row.First;";
 
     private const string Forward = "public T Forward<T>(T x) where T : unmanaged, IReal<T> => x;";
 
