@@ -141,7 +141,7 @@ public sealed class OwnFormulaTests : IDisposable
         File.WriteAllText(Path.Combine(folder, "Wrong.cs"), "public struct Wrong { int Two() => 2 }");
         CommandOutcome wrong = CommandRunner.RunIn(_folder.Path, [], "gradcheck", "--ops", "sources", "--device", "cpu");
         wrong.ExitCode.ShouldBe(1);
-        wrong.Error.ShouldContain("'sources' does not compile: Wrong.cs(1,37): error CS1002: ; expected");
+        wrong.Error.ShouldContain("'sources' does not compile: Wrong.cs(1,38): error CS1002: ; expected");
     }
 
     [Fact]
