@@ -17,8 +17,9 @@ demo: build ## Make a small data set, train on it and predict unseen clips
 test:      ## Build and run every test; ends with "N passed, N failed"
 	@scripts/test.sh
 
-test-all: build ## test, the slow tests, every SIMD level, a few kills, the GPU kit and the format check
+test-all: build ## test, the slow tests, every SIMD level, a few kills and full disks, the GPU kit and the format check
 	@scripts/crash-test.sh 2
+	@scripts/hunt.sh full 150000
 	@scripts/test.sh --all
 
 hunt: build ## One of the other hunts of docs/reliability.md: KIND="faults", "kills 60", "serve 30", "soak 120" …
@@ -31,7 +32,8 @@ gpu-check: gpu-kit ## The whole check on this machine's GPU: tests, gradients, b
 	@artifacts/gpu-kit/gpu-check.sh
 
 crash-test: build ## Kill extraction and training at 20 random moments each; results must be identical
-	@scripts/crash-test.sh 20
+	@scripts/crash-test.sh 2
+	@scripts/hunt.sh full 1500000
 
 fuzz:      ## Change the inputs of every reader at random for MINUTES=10 and look for crashes; 1 if there are any
 	@scripts/setup.sh --fuzz

@@ -70,7 +70,8 @@ public sealed class FolderLock : IDisposable
         FileStream stream;
         try
         {
-            stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            // Without a buffer: what a full disk did not take would be tried again, and fail, with every later use of the stream.
+            stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0);
         }
         catch (IOException exception) when (exception.HResult is WouldBlock or SharingViolation)
         {
@@ -141,7 +142,7 @@ public sealed class FolderLock : IDisposable
             stream.Write(Encoding.UTF8.GetBytes(FolderWriter.Current().ToLine()));
             stream.Flush();
         }
-        catch (IOException)
+        catch (Exception exception) when (exception is IOException || Posix.IsFileTooLarge(exception))
         {
             // On a full disk only a message would be poorer; the lock itself is held.
         }
