@@ -8,7 +8,9 @@ using CudaTrainer.Kernels.Formulas;
 
 namespace CudaTrainer.Bench.Compare;
 
-/// <summary>The fused ops that come with the engine against a copy of as many bytes, against themselves taken apart, and against PyTorch.</summary>
+/// <summary>
+/// The fused ops that come with the engine against a copy of as many bytes, against themselves taken apart, and against PyTorch.
+/// </summary>
 internal static class FusedComparison
 {
     private static readonly int[] Megabytes = [1, 16, 256];
@@ -19,9 +21,10 @@ internal static class FusedComparison
         using Peer? torch = Peers.StartPython("fused_torch.py", out string reason, work,
             Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture));
         report.Paragraph(
-            $"Medians of 7 rounds in turns, {Environment.ProcessorCount} threads, arrays of that many MB in single precision, rows of 1,024. Bytes that must move at least, as a " +
-            "share of a copy's rate in the same rounds; and how many times as long the same takes as an op for each operation of this engine, and in " +
-            $"{torch?.Version ?? $"PyTorch (skipped: {reason})"}, by its own op where it has one. Results are compared first.");
+            $"Medians of 7 rounds in turns, {Environment.ProcessorCount} threads, arrays of that many MB in single precision, rows of " +
+            "1,024. Bytes that must move at least, as a share of a copy's rate in the same rounds; and how many times as long the same " +
+            $"takes with an op for each operation, and in {torch?.Version ?? $"PyTorch (skipped: {reason})"} by its own op where it has " +
+            "one. Results are compared first.");
         using TorchFormulas? peer = torch is null ? null : new TorchFormulas(torch, work);
         IReadOnlyList<Type> formulas = FormulaTypes.In(typeof(IFusion).Assembly);
         var rows = new List<IReadOnlyList<string>>();

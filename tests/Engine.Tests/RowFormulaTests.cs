@@ -55,7 +55,8 @@ public sealed class RowFormulaTests
         using IDevice device = name == "cpu" ? new CpuDevice(2) : CudaSimulator.Open();
         foreach (int columns in (int[])[1, 2, 7, 16, 17, 1024, 1025, 2100])
         {
-            OpCase norm = Case("norm", [[3, columns], [columns], [columns]], (tape, t) => Fused.ApplyRows(tape, new LayerNorm(0.1f), t[0], t[1], t[2]));
+            OpCase norm = Case("norm", [[3, columns], [columns], [columns]],
+                (tape, t) => Fused.ApplyRows(tape, new LayerNorm(0.1f), t[0], t[1], t[2]));
             GradientCheckRow row = GradientCheck.AgainstReference(norm, device);
             row.Passed.ShouldBeTrue($"{row}, {columns} columns");
             OpCase loss = Case("loss", [[2, 2, columns], [2, 2, columns]],

@@ -90,7 +90,8 @@ public static class FormulaBenchmark
         {
             if (round == 0)
             {
-                new List<List<double>> { copy, forward, both, forwardApart, bothApart, forwardPeer, bothPeer }.ForEach(times => times.Clear());
+                List<List<double>> all = [copy, forward, both, forwardApart, bothApart, forwardPeer, bothPeer];
+                all.ForEach(times => times.Clear());
             }
 
             copy.Add(Time(device, () => device.Ops.CopyRows(operands[0], 0, Columns, copied, 0, Columns, rows, Columns)));

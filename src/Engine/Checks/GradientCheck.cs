@@ -27,7 +27,7 @@ public static class GradientCheck
     public const double BackwardTolerance = 1e-4;
     public const double HalfTolerance = 2e-3;
 
-    /// <summary>Root mean square below which numbers are what rounding, divided by a step where they are differences, left of zero.</summary>
+    /// <summary>Root mean square below which numbers are what rounding left of zero, in differences divided by their step.</summary>
     private const double Nothing = 1e-9;
 
     /// <summary>Runs an op forward and backward on a device. The output's gradient is a fixed pattern (the op's own for a loss).</summary>

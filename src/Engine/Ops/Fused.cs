@@ -45,7 +45,8 @@ public readonly struct FusedOperands
         spreads.D = SpreadOf(op, 3, d, whole);
         if (ofRows && (whole.Shape.Rank == 0 || whole.Shape[-1] == 0))
         {
-            throw new TensorMismatchException(op, NameOf(whole, 0), $"has shape {whole.Shape}; its last axis must have elements to sum over.");
+            throw new TensorMismatchException(
+                op, NameOf(whole, 0), $"has shape {whole.Shape}; its last axis must have elements to sum over.");
         }
 
         int columns = ofRows || IsMatrix(spreads.A) || IsMatrix(spreads.B) || IsMatrix(spreads.C) || IsMatrix(spreads.D)
@@ -297,8 +298,8 @@ public sealed unsafe partial class CpuOps
 
     public void FusedBackward<TFusion>(TFusion fusion, Tensor dy, in FusedOperands operands, in FusedGradients gradients)
         where TFusion : unmanaged, IFusion
-        => Cpu.FusedKernels.Backward(team, fusion, operands.Shape, FusedKernelOperands.OfOutput<TFusion>(dy), FusedKernelOperands.Of(operands),
-            FusedKernelOperands.Of(gradients, operands.Spreads));
+        => Cpu.FusedKernels.Backward(team, fusion, operands.Shape, FusedKernelOperands.OfOutput<TFusion>(dy),
+            FusedKernelOperands.Of(operands), FusedKernelOperands.Of(gradients, operands.Spreads));
 }
 
 public sealed unsafe partial class ReferenceOps

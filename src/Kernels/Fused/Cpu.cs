@@ -9,8 +9,9 @@ namespace CudaTrainer.Kernels.Cpu;
 /// <summary>A formula over all elements, and its gradient.</summary>
 /// <remarks>
 /// Operands that repeat along a row stand in a vector of their own, which every step of the row reads again, so that the loop over a row
-/// has no branches. Formulas of rows compute the sums of a row before they pass over it again, while a cache has it. Sums over rows run over chunks of rows that the shape fixes, each into columns of its own, which are then added in
-/// their order: the bits do not depend on the number of threads.
+/// has no branches. Formulas of rows compute the sums of a row before they pass over it again, while a cache has it. Sums over rows run
+/// over chunks of rows that the shape fixes, each into columns of its own, which are then added in their order: the bits do not depend on
+/// the number of threads.
 /// </remarks>
 public static unsafe partial class FusedKernels
 {

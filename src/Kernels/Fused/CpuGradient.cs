@@ -245,7 +245,8 @@ public static unsafe partial class FusedKernels
             where TVec : unmanaged
         {
             int whole = count - (count % TSimd.Width), rest = count - whole;
-            delegate*<TFusion, Operands<Cursor>, float*, in RowNumbers<TVec>, Operands<Sink>, int, TVec*, void> slopes = Loops<TSimd, TVec>.Of(to);
+            delegate*<TFusion, Operands<Cursor>, float*, in RowNumbers<TVec>, Operands<Sink>, int, TVec*, void> slopes =
+                Loops<TSimd, TVec>.Of(to);
             slopes(Fusion, x, dy, numbers, to, whole, sums);
             if (rest == 0)
             {
@@ -392,7 +393,8 @@ public static unsafe partial class FusedKernels
         {
             private static readonly nint[] Compiled = new nint[256];
 
-            public static delegate*<TFusion, Operands<Cursor>, float*, in RowNumbers<TVec>, Operands<Sink>, int, TVec*, void> Of(Operands<Sink> to)
+            public static delegate*<TFusion, Operands<Cursor>, float*, in RowNumbers<TVec>, Operands<Sink>, int, TVec*, void> Of(
+                Operands<Sink> to)
             {
                 int index = (int)to.A.Kind + (4 * (int)to.B.Kind) + (16 * (int)to.C.Kind) + (64 * (int)to.D.Kind);
                 nint loop = Volatile.Read(ref Compiled[index]);
@@ -410,8 +412,8 @@ public static unsafe partial class FusedKernels
 
             private static nint Compile(Operands<Sink> to) => typeof(BackwardKernel<TFusion>)
                 .GetMethod(nameof(Slopes), BindingFlags.NonPublic | BindingFlags.Static)!
-                .MakeGenericMethod(typeof(TSimd), typeof(TVec), SinkTypes[(int)to.A.Kind], SinkTypes[(int)to.B.Kind], SinkTypes[(int)to.C.Kind],
-                    SinkTypes[(int)to.D.Kind])
+                .MakeGenericMethod(typeof(TSimd), typeof(TVec), SinkTypes[(int)to.A.Kind], SinkTypes[(int)to.B.Kind],
+                    SinkTypes[(int)to.C.Kind], SinkTypes[(int)to.D.Kind])
                 .MethodHandle.GetFunctionPointer();
         }
     }

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using CudaTrainer.Kernels;
 using CudaTrainer.Kernels.Cpu;
 using CudaTrainer.Kernels.Cpu.Threading;
 
