@@ -72,7 +72,7 @@ internal sealed class FormulaSources(string folder) : IDisposable
         start.Environment["DOTNET_CLI_UI_LANGUAGE"] = "en";
         try
         {
-            using var process = Process.Start(start)!;
+            using Process process = Process.Start(start)!;
             Task<string> errors = process.StandardError.ReadToEndAsync();
             string output = process.StandardOutput.ReadToEnd();
             process.WaitForExit();
