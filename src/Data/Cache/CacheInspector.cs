@@ -54,7 +54,8 @@ public static class CacheInspector
             foreach (int row in split.FindDamagedRows(() => progress?.Invoke(++done, total), cancellation))
             {
                 RowEntry entry = split.Content.Rows[row];
-                string content = entry.IsZeros ? "It should be zeros." : $"The video's content is {entry.ContentHash[..12]}….";
+                string hash = entry.ContentHash[..Math.Min(12, entry.ContentHash.Length)];
+                string content = entry.IsZeros ? "It should be zeros." : $"The video's content is {hash}….";
                 problems.Add($"'{split.Files.Features}', row {row}: the checksum differs. {content}");
             }
         }
