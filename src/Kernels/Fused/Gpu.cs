@@ -10,8 +10,8 @@ namespace CudaTrainer.Kernels.Cuda;
 /// <summary>A formula over all elements, and its gradient.</summary>
 /// <remarks>
 /// <para>Access: 16 bytes a thread where rows begin on 16 bytes, else element by element.</para>
-/// <para>Order: sums over rows as in <see cref="ColumnBlock"/>; sums along a row by one block, whose threads have fixed columns; the sum
-/// over everything is that of the rows, in order. No atomics.</para>
+/// <para>Order: sums over rows as in <see cref="ColumnBlock"/>; sums along a row by one block, or where rows are short one warp, whose
+/// threads have fixed columns; the sum over everything is that of the rows, in order. No atomics.</para>
 /// <para>Launches: one forward; one backward, one more for operands that repeat along rows where others repeat along columns, and one
 /// more for scalars. Formulas of rows keep the numbers of their rows for the launch that sums along columns.</para>
 /// </remarks>
@@ -40,7 +40,7 @@ public sealed unsafe partial class FusedKernels<TFusion>(KernelLibrary library)
         CudaType type = TypeOf(y);
         Arguments arguments = ArgumentsOf(fusion, shape, operands, default, y, type, numbers: 0);
         long groups = shape.Rows * LaunchSize.DivideUp(shape.Columns, LaunchSize.Lanes(type));
-        Interop.Grid grid = TFusion.Sums > 0 ? LaunchSize.Strided(shape.Rows, itemsPerBlock: 1) : LaunchSize.Strided(groups);
+        Interop.Grid grid = TFusion.Sums > 0 ? GridOfRows(shape, type) : LaunchSize.Strided(groups);
         _forward[type].Launch(stream, grid, arguments);
     }
 
@@ -62,7 +62,7 @@ public sealed unsafe partial class FusedKernels<TFusion>(KernelLibrary library)
         if (shape.Rows > 0 && (!columns || scalars || Has(gradients, OperandSpread.Row) || TFusion.Sums > 0))
         {
             Arguments arguments = ArgumentsOf(fusion, shape, operands, ofRows, dy, type, numbers);
-            _rows[type].Launch(stream, LaunchSize.Strided(shape.Rows, itemsPerBlock: 1), arguments);
+            _rows[type].Launch(stream, GridOfRows(shape, type), arguments);
         }
 
         // Of no rows the sums are 0.
@@ -120,6 +120,13 @@ public sealed unsafe partial class FusedKernels<TFusion>(KernelLibrary library)
 
     private static CudaType TypeOf(FusedOperand y) => y.IsHalf ? CudaType.Float16 : CudaType.Float32;
 
+    /// <summary>A warp does where it has no more than two groups a thread: a block would wait for its own reductions.</summary>
+    private static int ThreadsOf(FusedShape shape, CudaType type) =>
+        shape.Columns <= 2 * GpuThread.WarpSize * LaunchSize.Lanes(type) ? GpuThread.WarpSize : LaunchSize.Threads;
+
+    private static Interop.Grid GridOfRows(FusedShape shape, CudaType type) =>
+        LaunchSize.Strided(shape.Rows, itemsPerBlock: LaunchSize.Threads / ThreadsOf(shape, type));
+
     private static Arguments ArgumentsOf(TFusion fusion, FusedShape shape, Operands<FusedOperand> operands,
         Operands<FusedOperand> gradients, FusedOperand y, CudaType type, nint numbers)
     {
@@ -143,6 +150,7 @@ public sealed unsafe partial class FusedKernels<TFusion>(KernelLibrary library)
             Rows = shape.Rows,
             Columns = shape.Columns,
             Aligned = ColumnBlock.Aligned(shape.Columns, type, places),
+            ThreadsOfRow = ThreadsOf(shape, type),
         };
     }
 
@@ -217,7 +225,7 @@ public sealed unsafe partial class FusedKernels<TFusion>(KernelLibrary library)
         where TGroup : unmanaged, IGroup<TGroup>
     {
         ArrayView<double> parts = SharedMemory.Allocate<double>(Warps);
-        for (int row = GpuThread.Block; row < a.Rows; row += GpuThread.Blocks)
+        for (int row = FirstRow(a); row < a.Rows; row += RowStep(a))
         {
             GradientsOfRow<TElement, TGroup>(a, default, row, parts);
         }
@@ -228,26 +236,26 @@ public sealed unsafe partial class FusedKernels<TFusion>(KernelLibrary library)
         where TGroup : unmanaged, IGroup<TGroup>
     {
         Operands<TGroup> sums = default;
-        for (int column = GpuThread.Index * TGroup.Lanes; column < a.Columns; column += LaunchSize.Threads * TGroup.Lanes)
+        for (int column = ThreadOfRow(a) * TGroup.Lanes; column < a.Columns; column += a.ThreadsOfRow * TGroup.Lanes)
         {
             long place = ((long)row * a.Columns) + column;
             sums = Add(sums, Gradients<TElement, TGroup>(a, numbers, row, column, place, AvailableOf(a, place, column)));
         }
 
-        SumRow(a.Da, row, TGroup.Sum(sums.A), parts);
+        SumRow(a, a.Da, row, TGroup.Sum(sums.A), parts);
         if (TFusion.Count > 1)
         {
-            SumRow(a.Db, row, TGroup.Sum(sums.B), parts);
+            SumRow(a, a.Db, row, TGroup.Sum(sums.B), parts);
         }
 
         if (TFusion.Count > 2)
         {
-            SumRow(a.Dc, row, TGroup.Sum(sums.C), parts);
+            SumRow(a, a.Dc, row, TGroup.Sum(sums.C), parts);
         }
 
         if (TFusion.Count > 3)
         {
-            SumRow(a.Dd, row, TGroup.Sum(sums.D), parts);
+            SumRow(a, a.Dd, row, TGroup.Sum(sums.D), parts);
         }
     }
 
@@ -331,21 +339,38 @@ public sealed unsafe partial class FusedKernels<TFusion>(KernelLibrary library)
         GpuThread.Barrier();
     }
 
-    private static void SumRow(GpuOperand to, int row, float value, ArrayView<double> parts)
+    private static void SumRow(Arguments a, GpuOperand to, int row, float value, ArrayView<double> parts)
     {
         if (to.Spread < (int)OperandSpread.Row || to.IsWanted == 0)
         {
             return;
         }
 
-        double sum = Reduce.BlockSum(value, parts, Warps);
-        if (GpuThread.Index == 0)
+        float sum = SumOverRow(a, value, parts);
+        if (ThreadOfRow(a) == 0)
         {
-            GpuOperand.WriteOne(to, row, (float)sum);
+            GpuOperand.WriteOne(to, row, sum);
+        }
+    }
+
+    /// <summary>What the threads of a row add up to, for each of them.</summary>
+    private static float SumOverRow(Arguments a, float value, ArrayView<double> parts)
+    {
+        if (a.ThreadsOfRow == GpuThread.WarpSize)
+        {
+            return (float)Reduce.WarpSum((double)value);
         }
 
+        float sum = (float)Reduce.BlockSum(value, parts, Warps);
         GpuThread.Barrier();
+        return sum;
     }
+
+    private static int FirstRow(Arguments a) => ((GpuThread.Block * LaunchSize.Threads) + GpuThread.Index) / a.ThreadsOfRow;
+
+    private static int RowStep(Arguments a) => GpuThread.Blocks * (LaunchSize.Threads / a.ThreadsOfRow);
+
+    private static int ThreadOfRow(Arguments a) => GpuThread.Index & (a.ThreadsOfRow - 1);
 
     /// <summary>Elements from a place on to the end of its row.</summary>
     private static long AvailableOf(Arguments a, long place, int column)
@@ -385,6 +410,9 @@ public sealed unsafe partial class FusedKernels<TFusion>(KernelLibrary library)
         public int Rows;
         public int Columns;
         public int Aligned;
+
+        /// <summary>Those that take a row at a time, where rows are taken one by one: a warp or a block.</summary>
+        public int ThreadsOfRow;
     }
 }
 

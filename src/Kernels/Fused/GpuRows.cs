@@ -14,12 +14,12 @@ public sealed unsafe partial class FusedKernels<TFusion>
         where TGroup : unmanaged, IGroup<TGroup>
     {
         ArrayView<double> parts = SharedMemory.Allocate<double>(Warps);
-        for (int row = GpuThread.Block; row < a.Rows; row += GpuThread.Blocks)
+        for (int row = FirstRow(a); row < a.Rows; row += RowStep(a))
         {
             Row<float> sums = Sums<TElement, TGroup>(a, row, parts).Row;
             if (TFusion.IsPerRow)
             {
-                if (GpuThread.Index == 0)
+                if (ThreadOfRow(a) == 0)
                 {
                     ForwardLanes<TFusion> map = ForwardLanes<TFusion>.Of(a.Fusion, sums);
                     TElement.Write(a.Y.Start, row, ForwardLanes<TFusion>.Map(map, default, 0).A);
@@ -27,7 +27,7 @@ public sealed unsafe partial class FusedKernels<TFusion>
             }
             else
             {
-                for (int column = GpuThread.Index * TGroup.Lanes; column < a.Columns; column += LaunchSize.Threads * TGroup.Lanes)
+                for (int column = ThreadOfRow(a) * TGroup.Lanes; column < a.Columns; column += a.ThreadsOfRow * TGroup.Lanes)
                 {
                     WriteOutput<TElement, TGroup>(a, row, column, sums);
                 }
@@ -42,10 +42,10 @@ public sealed unsafe partial class FusedKernels<TFusion>
         where TGroup : unmanaged, IGroup<TGroup>
     {
         ArrayView<double> parts = SharedMemory.Allocate<double>(Warps);
-        for (int row = GpuThread.Block; row < a.Rows; row += GpuThread.Blocks)
+        for (int row = FirstRow(a); row < a.Rows; row += RowStep(a))
         {
             RowNumbers numbers = GradientsOfSums<TElement, TGroup>(a, row, Sums<TElement, TGroup>(a, row, parts), parts);
-            if (GpuThread.Index == 0 && a.Numbers.Length > 0)
+            if (ThreadOfRow(a) == 0 && a.Numbers.Length > 0)
             {
                 RowNumbers.Write(a.Numbers, row, numbers);
             }
@@ -143,7 +143,7 @@ public sealed unsafe partial class FusedKernels<TFusion>
         where TMap : unmanaged, ISumMap<TMap>
     {
         TGroup first = TGroup.Splat(0), second = TGroup.Splat(0), third = TGroup.Splat(0);
-        for (int column = GpuThread.Index * TGroup.Lanes; column < a.Columns; column += LaunchSize.Threads * TGroup.Lanes)
+        for (int column = ThreadOfRow(a) * TGroup.Lanes; column < a.Columns; column += a.ThreadsOfRow * TGroup.Lanes)
         {
             long place = ((long)row * a.Columns) + column, available = AvailableOf(a, place, column);
             Operands<TGroup> x = Read<TElement, TGroup>(a, row, column, place, available);
@@ -162,25 +162,18 @@ public sealed unsafe partial class FusedKernels<TFusion>
         }
 
         Operands<float> sums = default;
-        sums.A = BlockSum(TGroup.Sum(first), parts);
+        sums.A = SumOverRow(a, TGroup.Sum(first), parts);
         if (TMap.Sums > 1)
         {
-            sums.B = BlockSum(TGroup.Sum(second), parts);
+            sums.B = SumOverRow(a, TGroup.Sum(second), parts);
         }
 
         if (TMap.Sums > 2)
         {
-            sums.C = BlockSum(TGroup.Sum(third), parts);
+            sums.C = SumOverRow(a, TGroup.Sum(third), parts);
         }
 
         return sums;
-    }
-
-    private static float BlockSum(float value, ArrayView<double> parts)
-    {
-        float sum = (float)Reduce.BlockSum(value, parts, Warps);
-        GpuThread.Barrier();
-        return sum;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -189,11 +182,16 @@ public sealed unsafe partial class FusedKernels<TFusion>
         where TGroup : unmanaged, IGroup<TGroup>
     {
         TGroup lowest = TGroup.Splat(float.NegativeInfinity), largest = lowest, one = TGroup.Splat(1);
-        for (int column = GpuThread.Index * TGroup.Lanes; column < a.Columns; column += LaunchSize.Threads * TGroup.Lanes)
+        for (int column = ThreadOfRow(a) * TGroup.Lanes; column < a.Columns; column += a.ThreadsOfRow * TGroup.Lanes)
         {
             long place = ((long)row * a.Columns) + column, available = AvailableOf(a, place, column);
             TGroup x = GpuOperand.Read<TElement, TGroup>(a.A, row, column, place, available, a.Aligned);
             largest = TGroup.Max(largest, x + TGroup.WherePositive(one - TGroup.First(one, available), lowest));
+        }
+
+        if (a.ThreadsOfRow == GpuThread.WarpSize)
+        {
+            return Reduce.WarpMax(TGroup.Largest(largest));
         }
 
         float maximum = Reduce.BlockMax(TGroup.Largest(largest), parts, Warps);
