@@ -6,7 +6,7 @@ namespace CudaTrainer.Formats;
 /// <summary>
 /// How the native libraries that <c>native/</c> builds are found: beside the program, or where it keeps those of NuGet packages.
 /// </summary>
-public static class NativeShim
+internal static class NativeShim
 {
     /// <summary>
     /// The folders of native libraries that the program's .deps.json names, as the runtime's host sets them: of packages those below

@@ -62,4 +62,4 @@ public readonly record struct LinkFigures(long Calls, long Messages, long Bytes,
 }
 
 /// <summary>A replica has given up because another one failed; that one's own exception says why.</summary>
-public sealed class ReplicaAbortedException() : Exception("Another replica has failed.");
+internal sealed class ReplicaAbortedException() : Exception("Another replica has failed.");

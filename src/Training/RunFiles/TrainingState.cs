@@ -194,7 +194,7 @@ public sealed record TrainingState
 [JsonSerializable(typeof(ClassificationMetrics))]
 [JsonSerializable(typeof(Ensemble))]
 [JsonSerializable(typeof(Dictionary<string, ClassificationMetrics>))]
-public sealed partial class RunJson : JsonSerializerContext;
+internal sealed partial class RunJson : JsonSerializerContext;
 
 internal static class ThisAssembly
 {
