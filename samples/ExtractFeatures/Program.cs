@@ -55,3 +55,8 @@ catch (RunException exception)
     Console.Error.WriteLine($"{exception.Message} {exception.Hint}");
     return 1;
 }
+catch (VideoException exception)
+{
+    Console.Error.WriteLine(exception.Message);
+    return 1;
+}

@@ -1,4 +1,5 @@
 using System.Globalization;
+using CudaTrainer.Data.Video;
 using CudaTrainer.Engine;
 using CudaTrainer.Training.Inference;
 
@@ -34,7 +35,13 @@ try
 }
 catch (RunException exception)
 {
-    // What is wrong, and what to do about it.
+    // There is no such model, or no such device: what is wrong, and what to do about it.
     Console.Error.WriteLine($"{exception.Message} {exception.Hint}");
+    return 1;
+}
+catch (VideoException exception)
+{
+    // No video can be read here, because FFmpeg is missing; the message says what to install.
+    Console.Error.WriteLine(exception.Message);
     return 1;
 }

@@ -46,7 +46,9 @@ internal static class NativeShim
     /// </summary>
     /// <exception cref="DllNotFoundException">There is none, or one that it needs is missing.</exception>
     /// <exception cref="BadImageFormatException">Not a library of this architecture.</exception>
-    public static nint Open(string candidate) => NativeLibrary.Load(candidate, typeof(NativeShim).Assembly, searchPath: null);
+    public static nint Open(string candidate) => Path.IsPathRooted(candidate)
+        ? NativeLibrary.Load(candidate)
+        : NativeLibrary.Load(candidate, typeof(NativeShim).Assembly, searchPath: null);
 
     /// <summary>Loads the first library that loads and has the interface that this program was built for.</summary>
     /// <param name="candidates">Paths, or names for the system's loader.</param>
@@ -72,15 +74,15 @@ internal static class NativeShim
     }
 
     /// <summary>
-    /// The loader's own words, for example which dependency is missing: .NET has them behind general advice, and for a name without a
-    /// folder among those for every folder that it tried.
+    /// The loader's own words, for example which dependency is missing: .NET has them in the second line, behind general advice, and for a
+    /// name without a folder behind the folder that it tried first.
     /// </summary>
     private static string Reason(string candidate, string message)
     {
         string[] lines = message.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        string prefix = candidate + ": ";
-        return (lines.FirstOrDefault(line => line.StartsWith(prefix, StringComparison.Ordinal)) is { } own ? own[prefix.Length..]
-            : lines.Length > 1 ? lines[1]
-            : lines[0]).TrimEnd('.');
+        string line = (lines.Length > 1 ? lines[1] : lines[0]).TrimEnd('.');
+        string own = candidate + ": ";
+        int at = line.LastIndexOf(own, StringComparison.Ordinal);
+        return at < 0 ? line : line[(at + own.Length)..];
     }
 }

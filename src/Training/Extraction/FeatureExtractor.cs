@@ -49,6 +49,7 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
     /// <summary>Runs all clips through the backbone.</summary>
     /// <param name="deliver">Called once per clip, in no particular order.</param>
     /// <param name="progress">Called after each batch and failure.</param>
+    /// <exception cref="VideoException">No video at all can be read here: there is no FFmpeg.</exception>
     /// <exception cref="OperationCanceledException">Stopped; what was delivered stays delivered.</exception>
     public void Run(IReadOnlyList<Clip> clips, ClipFeatures deliver, Action<ExtractionProgress>? progress = null,
         CancellationToken stop = default)

@@ -105,12 +105,14 @@ public sealed class Predictor : IDisposable
     /// <summary>
     /// The answer for one whole video. For what cannot be read there is one too, with status and error instead of a probability.
     /// </summary>
+    /// <exception cref="VideoException">No video at all can be read here: there is no FFmpeg.</exception>
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     public Prediction Predict(string path, CancellationToken stop = default) => Whole([path], stop: stop)[path];
 
     /// <summary>One answer for each whole video.</summary>
     /// <param name="paths">Distinct.</param>
     /// <returns>By path.</returns>
+    /// <exception cref="VideoException">No video at all can be read here: there is no FFmpeg.</exception>
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     public IReadOnlyDictionary<string, Prediction> Whole(IReadOnlyList<string> paths, Action<ExtractionProgress>? progress = null,
         CancellationToken stop = default)
