@@ -12,7 +12,7 @@ rm -rf "$work"
 mkdir -p "$work" artifacts/packages
 scripts/pack.sh "$work/packages" "$version"
 
-# As anywhere else: copies that have neither this repository's settings above them nor what an earlier build left.
+# Copies, without what an earlier build left, and with the fresh folder as the source of packages.
 cp -r samples "$work/samples"
 rm -rf "$work"/samples/*/{bin,obj}
 sed -i "s|\.\./artifacts/packages|$work/packages|" "$work/samples/nuget.config"

@@ -11,7 +11,7 @@ namespace CudaTrainer.Training.Features;
 /// One replica's part of a batch in host memory, valid until it is given back. Labels and features lie in one block, so that one copy takes
 /// them to a device.
 /// </summary>
-public sealed class HostBatch : IDisposable
+internal sealed class HostBatch : IDisposable
 {
     /// <summary>Features begin at a multiple of this many bytes.</summary>
     private const int Alignment = 256;
