@@ -6,7 +6,7 @@ source "$(dirname "$0")/common.sh"
 work=$root/artifacts/samples
 version=$(sed -n 's/.*<Version>\(.*\)<\/Version>.*/\1/p' Directory.Build.props)-samples.$(date +%s)
 unpacked=${NUGET_PACKAGES:-$HOME/.nuget/packages}
-trap 'rm -rf "$unpacked"/cudatrainer*/"$version"' EXIT
+trap 'rm -rf "$unpacked"/cudatrainer*/"$version"; rmdir "$unpacked"/cudatrainer* 2>/dev/null || true' EXIT
 
 rm -rf "$work"
 mkdir -p "$work" artifacts/packages
