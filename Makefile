@@ -17,7 +17,7 @@ demo: build ## Make a small data set, train on it and predict unseen clips
 test:      ## Build and run every test; ends with "N passed, N failed"
 	@scripts/test.sh
 
-test-all: build ## test, the slow tests, every SIMD level, a few kills, the GPU kit and the format check
+test-all: build ## test, the slow tests, every SIMD level, a few kills, the GPU kit, the samples and the format check
 	@scripts/crash-test.sh 2
 	@scripts/test.sh --all
 
