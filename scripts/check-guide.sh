@@ -14,11 +14,12 @@ awk -v root="$formula/" '
     /^```$/ { inside = 0; path = ""; next }
     inside { print > path }
 ' docs/custom-ops.md
-quietly artifacts/guide-formula.log dotnet build "$formula/MyOps" -c Release -v quiet -p:CudaTrainer="$root/artifacts/bin/Cli/release" ||
+quietly artifacts/guide-pack.log scripts/pack.sh
+quietly artifacts/guide-formula.log dotnet build "$formula/MyOps" -c Release -v quiet -p:RestoreAdditionalProjectSources="$root/artifacts/packages" ||
     die "the formula in docs/custom-ops.md does not compile"
 check_formula() { dotnet artifacts/bin/Cli/release/cudatrainer.dll gradcheck --ops "$formula/MyOps/bin/Release/net10.0/MyOps.dll" "$@"; }
 quietly artifacts/guide-formula.log check_formula --device cpu || die "gradcheck does not take the formula in docs/custom-ops.md"
-grep -qE '^SoftScale per channel +cpu .* ok$' artifacts/guide-formula.log || die "gradcheck did not check the formula in docs/custom-ops.md"
+grep -qE '^SoftScale per channel +cpu .* ok$' artifacts/guide-formula.log && grep -qE '^CenteredScale per channel +cpu .* ok$' artifacts/guide-formula.log || die "gradcheck did not check the formula in docs/custom-ops.md"
 if [ -d artifacts/cudasim ]; then
     CUDATRAINER_CUDA_SIMULATOR=$PWD/artifacts/cudasim quietly artifacts/guide-formula.log check_formula --device cuda ||
         die "gradcheck does not take the formula in docs/custom-ops.md on CUDA"

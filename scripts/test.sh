@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds and runs every test project. The last line is "N passed, N failed"; the exit code is 0 only if nothing failed.
-#   --all   also the slow tests, the kernels and the engine at every SIMD level that this machine has, NVIDIA's assembler and headers if `make ptxas` got them, two hosts (network namespaces), the examples in docs/custom-ops.md and docs/custom-kernels.md and the format check
+#   --all   also the slow tests, the kernels and the engine at every SIMD level that this machine has, NVIDIA's assembler and headers if `make ptxas` got them, two hosts (network namespaces), the examples in docs/custom-ops.md and docs/custom-kernels.md, the packages with the samples, and the format check
 source "$(dirname "$0")/common.sh"
 
 all=false
@@ -133,7 +133,7 @@ scripts/precompile.sh artifacts/bin/{Cli,Engine,Kernels}.Tests/release artifacts
     || fail "compiling the tests ahead of time"
 
 say "checking the layout of the code"
-quietly artifacts/layout.log dotnet format whitespace . --folder --verify-no-changes --include src tests bench \
+quietly artifacts/layout.log dotnet format whitespace . --folder --verify-no-changes --include src tests bench samples \
     || fail "the layout of the code (make format mends it)"
 
 code=0
@@ -212,6 +212,9 @@ if $all; then
 
     say "checking the guide to custom ops"
     scripts/check-guide.sh || fail "the examples of ops of one's own"
+
+    say "the packages and the samples"
+    scripts/samples.sh || fail "the samples of docs/library.md"
 
     say "checking the format"
     quietly artifacts/format.log dotnet format CudaTrainer.sln --verify-no-changes || fail "dotnet format (make format mends it)"

@@ -9,7 +9,7 @@ namespace CudaTrainer.Formats;
 /// and flushes the folder. Until then the old file stands untouched, and a failure or a missing <see cref="Commit"/> leaves only the old
 /// file. A killed process may leave its temporary file behind: see <see cref="DeleteStale"/>.
 /// </remarks>
-public sealed class AtomicFile : IDisposable
+internal sealed class AtomicFile : IDisposable
 {
     private const string TemporarySuffix = ".tmp";
     private const int BufferSize = 64 << 10;

@@ -5,7 +5,7 @@ using System.Runtime.Intrinsics;
 namespace CudaTrainer.Formats;
 
 /// <summary>Widens or narrows stored elements to what the engine computes in.</summary>
-public static class ElementConversion
+internal static class ElementConversion
 {
     /// <summary>Converts floating-point elements to float; F64 rounds to nearest, the others are exact.</summary>
     /// <param name="type">A floating type (<see cref="ElementTypes.IsFloating"/>).</param>

@@ -5,7 +5,7 @@ using Microsoft.Win32.SafeHandles;
 namespace CudaTrainer.Formats;
 
 /// <summary>SHA-256 as 64 lower-case hexadecimal digits, as sha256sum prints it: the identity of what a file holds.</summary>
-public static class FileHash
+internal static class FileHash
 {
     private const int BlockBytes = 1 << 20;
 

@@ -41,7 +41,7 @@ public sealed class FolderLockedException(string directory, FolderWriter? writer
 /// therefore touches the file every <see cref="Beat"/>, and whoever finds the lock free but another machine's name in the file waits
 /// whether it is touched before taking that for what a killed process left.
 /// </remarks>
-public sealed class FolderLock : IDisposable
+internal sealed class FolderLock : IDisposable
 {
     private const int WouldBlock = 11; // EWOULDBLOCK of Linux
     private const int SharingViolation = unchecked((int)0x80070020); // of Windows

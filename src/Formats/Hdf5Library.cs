@@ -8,7 +8,8 @@ public static class Hdf5Library
     public const string PathVariable = "CUDATRAINER_HDF5_LIB";
 
     private const string FileName = "libcudatrainer_hdf5.so";
-    private const string Remedy = "Install the Debian package libhdf5-dev and run 'make build'";
+    private const string Remedy = "Install the Debian package libhdf5-dev and run 'make build' " +
+        "(beside NuGet packages libhdf5-103-1 is enough)";
 
     private static readonly Lazy<(NativeHdf5? Native,
         string Detail)> Loaded = new(() => Load(NativeShim.Candidates(FileName, PathVariable)));

@@ -37,7 +37,7 @@ internal sealed unsafe class NativeHdf5
     /// <exception cref="EntryPointNotFoundException">Another library, or one built from another version.</exception>
     public static NativeHdf5 Load(string path)
     {
-        nint library = NativeLibrary.Load(path);
+        nint library = NativeShim.Open(path);
         var abi = (delegate* unmanaged[Cdecl]<int>)NativeLibrary.GetExport(library, "cth_abi");
         int found = abi();
         return found == Abi

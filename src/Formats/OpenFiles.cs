@@ -1,7 +1,7 @@
 namespace CudaTrainer.Formats;
 
 /// <summary>How many files this process may have open at the same time.</summary>
-public static class OpenFiles
+internal static class OpenFiles
 {
     /// <summary>The program's own libraries, devices, a data set's features and a few decoders, with room to spare.</summary>
     public const int Needed = 256;

@@ -7,7 +7,7 @@ namespace CudaTrainer.Formats;
 /// Texts that people and other programs write: UTF-8 with or without the byte-order mark that editors of Windows put before it, or UTF-16
 /// or UTF-32 with one.
 /// </summary>
-public static class TextFile
+internal static class TextFile
 {
     private const string Hint = "Save it as UTF-8.";
 

@@ -4,7 +4,7 @@ namespace CudaTrainer.Formats;
 /// Finds a network in a file whose names say how it was wrapped when it was saved: <c>module.</c> (DataParallel), <c>_orig_mod.</c>
 /// (torch.compile), the name of a dict or of a module that held it, or several of these. One rule for all formats.
 /// </summary>
-public static class WrappedModel
+internal static class WrappedModel
 {
     private const int ListedPrefixes = 4;
 

@@ -12,6 +12,7 @@ public partial class DocsTests
         ["docs/architecture.md"] = ["--build", "--target"],
         ["docs/cuda.md"] = ["--gpus", "--quick"],
         ["docs/custom-kernels.md"] = ["--project"],
+        ["docs/library.md"] = ["--add-source", "--global", "--project"],
         ["docs/scaling.md"] = ["--bind-to", "--gpus-per-node", "--hostfile", "--map-by", "--ntasks-per-node", "--oversubscribe"],
         ["docs/serve.md"] = ["--data-binary"],
         ["docs/tensorboard.md"] = ["--logdir"],

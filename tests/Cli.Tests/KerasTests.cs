@@ -99,11 +99,13 @@ public sealed class KerasTests : IDisposable
     /// <summary>A copy of the built program as it is on a machine without libhdf5.</summary>
     private string ProgramWithoutLibrary()
     {
-        string folder = Directory.CreateDirectory(_folder.File("program")).FullName;
-        string from = Path.GetDirectoryName(CommandRunner.ProgramFile)!;
-        foreach (string file in Directory.GetFiles(from).Where(file => Path.GetFileName(file) != Library))
+        string folder = _folder.File("program"), from = Path.GetDirectoryName(CommandRunner.ProgramFile)!;
+        string[] packaged = Directory.GetFiles(Path.Combine(from, "runtimes"), "*", SearchOption.AllDirectories);
+        foreach (string file in Directory.GetFiles(from).Concat(packaged).Where(file => Path.GetFileName(file) != Library))
         {
-            File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+            string copy = Path.Combine(folder, Path.GetRelativePath(from, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+            File.Copy(file, copy);
         }
 
         return Path.Combine(folder, Path.GetFileName(CommandRunner.ProgramFile));

@@ -9,11 +9,11 @@ namespace CudaTrainer.Data.Cache;
 /// <param name="KnownFailures">Clips that failed before and are not tried again, because they would fail again.</param>
 /// <param name="BytesNeeded">Disk space that the missing features and the new files take.</param>
 /// <param name="Notes">What becomes of features that are stored but not used.</param>
-public sealed record CachePlan(
+internal sealed record CachePlan(
     IReadOnlyList<Clip> Missing, int Clips, int Reused, int KnownFailures, long BytesNeeded, IReadOnlyList<string> Notes);
 
 /// <summary>A clip without features.</summary>
-public sealed record FailedClip(Clip Clip, DatasetSplit Split, ClipFailure Failure)
+internal sealed record FailedClip(Clip Clip, DatasetSplit Split, ClipFailure Failure)
 {
     public override string ToString() =>
         $"'{Clip.RelativePath}': {Failure.Status}{(Failure.Message.Length > 0 ? $" ({Failure.Message})" : "")}";
@@ -23,10 +23,10 @@ public sealed record FailedClip(Clip Clip, DatasetSplit Split, ClipFailure Failu
 /// <param name="Split">The split.</param>
 /// <param name="Rows">Its rows of each class.</param>
 /// <param name="Failed">Its clips of each class that failed.</param>
-public sealed record CachedSplit(DatasetSplit Split, ClassCounts Rows, ClassCounts Failed);
+internal sealed record CachedSplit(DatasetSplit Split, ClassCounts Rows, ClassCounts Failed);
 
 /// <summary>What a commit stored.</summary>
-public sealed record CacheSummary
+internal sealed record CacheSummary
 {
     /// <summary>The splits that exist, in order.</summary>
     public required IReadOnlyList<CachedSplit> Splits { get; init; }

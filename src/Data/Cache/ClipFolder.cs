@@ -8,7 +8,7 @@ namespace CudaTrainer.Data.Cache;
 /// <summary>Why a video has no features.</summary>
 /// <param name="Status">A few words for a table, such as <c>zero frames</c>.</param>
 /// <param name="Message">The details.</param>
-public sealed record ClipFailure(string Status, string Message);
+internal sealed record ClipFailure(string Status, string Message);
 
 /// <summary>
 /// What the split files do not hold: <c>clips-KEY</c> with one file for each video, named by its content. Either it was extracted since the

@@ -1,7 +1,7 @@
 namespace CudaTrainer.Data.Cache;
 
 /// <summary>Failures of a video that say more about the moment than about the video.</summary>
-public static class FailureStatus
+internal static class FailureStatus
 {
     /// <summary>Decoding took longer than allowed.</summary>
     public const string TimedOut = "timed out";

@@ -11,7 +11,7 @@ namespace CudaTrainer.Data.Cache;
 /// session continues where this one stopped. Rows are found by the videos' content and the <see cref="FeatureKey"/>; labels and order come
 /// from the dataset at every commit. docs/feature-cache.md describes the files.
 /// </remarks>
-public sealed class FeatureCache : IDisposable
+internal sealed class FeatureCache : IDisposable
 {
     private readonly CacheDisk _disk;
     private readonly FolderLock? _writerLock;

@@ -10,6 +10,9 @@ namespace CudaTrainer.Data.Dataset;
 /// path.</param>
 public sealed record Clip(string Path, string RelativePath, int Label, string Source, string ContentHash)
 {
+    /// <summary>A video that belongs to no dataset and has no label: to predict it, or for its features.</summary>
+    public static Clip Of(string path) => new(path, path, 0, path, path);
+
     /// <summary>Why the file cannot even be read: one of <see cref="ClipFault"/>; null for a file worth decoding.</summary>
     public string? Fault { get; init; }
 

@@ -6,10 +6,10 @@ namespace CudaTrainer.Data.Dataset;
 /// <summary>One record of a CSV file.</summary>
 /// <param name="Line">Line on which it starts, from 1.</param>
 /// <param name="Fields">Its fields, unquoted.</param>
-public sealed record CsvRecord(int Line, IReadOnlyList<string> Fields);
+internal sealed record CsvRecord(int Line, IReadOnlyList<string> Fields);
 
 /// <summary>CSV as in RFC 4180, and what spreadsheets make of it: any line ending, a byte-order mark, semicolons or tabs.</summary>
-public static class CsvFile
+internal static class CsvFile
 {
     // A path, a class and a source fit many times; a file without line ends is not a table.
     private const int MaxRecordCharacters = 1 << 20;

@@ -4,7 +4,7 @@ namespace CudaTrainer.Data.Dataset;
 /// Divides clips so that all clips of a source stay together and each part has both classes in proportions as near to the whole's as the
 /// sources allow. What part a source goes to follows from sources, labels and seed, not from the order of the clips.
 /// </summary>
-public static class SourceFolds
+internal static class SourceFolds
 {
     /// <summary>The most parts that can have both classes without sharing a source.</summary>
     /// <param name="labels">0 or 1 for each clip of the data set.</param>

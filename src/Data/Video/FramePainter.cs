@@ -2,7 +2,7 @@ namespace CudaTrainer.Data.Video;
 
 /// <summary>Rectangles and numbers on an RGB picture. What reaches beyond its edges is cut off.</summary>
 /// <param name="rgb">[height, width, 3].</param>
-public readonly ref struct FramePainter(Span<byte> rgb, int width, int height)
+internal readonly ref struct FramePainter(Span<byte> rgb, int width, int height)
 {
     /// <summary>Pixels of a digit across and down, at scale 1.</summary>
     public const int DigitWidth = 3, DigitHeight = 5;

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
+using CudaTrainer.Formats;
 
 namespace CudaTrainer.Data.Video;
 
@@ -62,7 +63,7 @@ internal sealed unsafe class NativeVideo
     /// <exception cref="EntryPointNotFoundException">Another library, or one built from another version.</exception>
     public static NativeVideo Load(string path)
     {
-        nint library = NativeLibrary.Load(path);
+        nint library = NativeShim.Open(path);
         var abi = (delegate* unmanaged[Cdecl]<int>)NativeLibrary.GetExport(library, "ctv_abi");
         int found = abi();
         return found == Abi

@@ -17,7 +17,7 @@ public enum VideoCodec
 }
 
 /// <summary>What <see cref="VideoCodec"/> is called elsewhere.</summary>
-public static class VideoCodecs
+internal static class VideoCodecs
 {
     /// <summary>FFmpeg's name, the one <see cref="VideoInfo.Codec"/> shows.</summary>
     public static string Name(this VideoCodec codec) => codec switch

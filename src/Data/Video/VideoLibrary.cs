@@ -35,6 +35,6 @@ public static class VideoLibrary
             ? (native, detail)
             : (null, $"the native video library does not load; tried {detail}. Run 'make setup' "
                 + "(it needs the Debian packages cmake, pkg-config, libavformat-dev, libavcodec-dev, libswscale-dev and "
-                + $"libavutil-dev), or set {PathVariable} to its path");
+                + $"libavutil-dev), beside NuGet packages install FFmpeg 5.1 (Debian 12: ffmpeg), or set {PathVariable} to its path");
     }
 }

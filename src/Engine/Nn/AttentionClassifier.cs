@@ -88,7 +88,7 @@ public sealed class AttentionClassifier : Classifier
         return new ClassifierOutput(_output.Forward(tape, x), attention);
     }
 
-    internal override (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x, int frames)
+    protected internal override (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x, int frames)
     {
         foreach ((SequenceLayer recurrent, BatchNorm norm) in _recurrent.Zip(_norms))
         {

@@ -52,7 +52,7 @@ public sealed class AttentionMil : Classifier
         return new ClassifierOutput(_output.Forward(tape, pooled), HasAttention ? attention : null);
     }
 
-    internal override (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x, int frames)
+    protected internal override (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x, int frames)
     {
         x = graph.Add("Relu", "dense_1/relu", [_dense1.ExportEach(graph, x)]);
         (string? pooled, string? attention) = _pool.Export(graph, x);

@@ -65,7 +65,9 @@ public abstract class Classifier(ClassifierOptions options) : Module
     /// <param name="x">The name of the features, [time, batch, inputs].</param>
     /// <param name="frames">Per clip.</param>
     /// <returns>The names of the logits [batch, 2] and of the attention [batch, time], null from models without.</returns>
-    internal abstract (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x, int frames);
+    /// <exception cref="NotSupportedException">The classifier does not say.</exception>
+    protected internal virtual (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x, int frames) =>
+        throw new NotSupportedException($"{GetType().Name} has no form in ONNX: override {nameof(ExportLayers)}.");
 
     /// <summary>
     /// Features that were stored in half precision only, in the precision that the device computes in. They have no gradient.

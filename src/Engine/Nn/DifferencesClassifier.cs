@@ -41,7 +41,7 @@ public sealed class DifferencesClassifier : Classifier
     public override ClassifierOutput Forward(Tape tape, Tensor features) =>
         _model.Forward(tape, TimeDifferencesFunction.Apply(tape, features));
 
-    internal override (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x, int frames)
+    protected internal override (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x, int frames)
     {
         // Number 0 is the axis of time as well as the first frame.
         string zero = graph.Constant<long>(Name + "/zero", [0], 1), one = graph.Constant<long>(Name + "/one", [1], 1);

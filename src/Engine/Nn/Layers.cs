@@ -18,9 +18,11 @@ public sealed class Linear : Module
         _bias = AddParameter(name + ".bias", [outputs], Initializers.Zeros);
     }
 
-    internal Parameter Weight => _weight;
+    /// <summary>W [outputs, inputs].</summary>
+    public Parameter Weight => _weight;
 
-    internal Parameter Bias => _bias;
+    /// <summary>b [outputs].</summary>
+    public Parameter Bias => _bias;
 
     public override IReadOnlyList<KerasLayer> KerasLayers => [new(_weight.Layer,
         [_weight.KerasMatrix($"{_weight.Layer}/kernel"), _bias.KerasVector($"{_weight.Layer}/bias")])];
@@ -62,7 +64,9 @@ public abstract class SequenceLayer : Module
     /// <param name="graph">Where it is added.</param>
     /// <param name="x">The input's name, [time, batch, inputs].</param>
     /// <returns>The output's name, [time, batch, channels].</returns>
-    internal abstract string Export(OnnxGraph graph, string x);
+    /// <exception cref="NotSupportedException">The layer does not say.</exception>
+    protected internal virtual string Export(OnnxGraph graph, string x) =>
+        throw new NotSupportedException($"{GetType().Name} has no form in ONNX: override {nameof(Export)}.");
 }
 
 /// <summary>A whole-sequence LSTM layer with Keras's initial values.</summary>
@@ -88,7 +92,7 @@ public sealed class Lstm : SequenceLayer
     public override Tensor Forward(Tape tape, Tensor x) =>
         LstmFunction.Apply(tape, x, _weightInput.Value, _weightHidden.Value, _bias.Value, _options);
 
-    internal override string Export(OnnxGraph graph, string x) => Export(graph, x, "forward", this);
+    protected internal override string Export(OnnxGraph graph, string x) => Export(graph, x, "forward", this);
 
     internal KerasWeight[] KerasWeights(string cell) =>
     [
@@ -144,7 +148,7 @@ public sealed class BidirectionalLstm : SequenceLayer
 
     public override Tensor Forward(Tape tape, Tensor x) => ConcatFunction.Apply(tape, _forward.Forward(tape, x), _reverse.Forward(tape, x));
 
-    internal override string Export(OnnxGraph graph, string x) => Lstm.Export(graph, x, "bidirectional", _forward, _reverse);
+    protected internal override string Export(OnnxGraph graph, string x) => Lstm.Export(graph, x, "bidirectional", _forward, _reverse);
 }
 
 /// <summary>A whole-sequence GRU layer.</summary>
@@ -190,7 +194,7 @@ public sealed class Gru : SequenceLayer
     /// <summary>
     /// ONNX's gate order is z, r, h, ours is r, z, n; our reset gate meets the hidden product with its bias, not h itself.
     /// </summary>
-    internal override string Export(OnnxGraph graph, string x)
+    protected internal override string Export(OnnxGraph graph, string x)
     {
         int[] gates = [1, 0, 2];
         var weights = new RecurrentWeights(

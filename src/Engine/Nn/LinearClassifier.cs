@@ -41,6 +41,6 @@ public sealed class LinearClassifier : Classifier
     public override ClassifierOutput Forward(Tape tape, Tensor features) =>
         new(_output.Forward(tape, _statistics.Forward(tape, features)), null);
 
-    internal override (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x, int frames) =>
+    protected internal override (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x, int frames) =>
         (_output.Export(graph, _statistics.Export(graph, x, frames)), null);
 }

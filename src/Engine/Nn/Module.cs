@@ -41,8 +41,13 @@ public abstract class Module
     /// <summary>All buffers, in the order of the layers.</summary>
     public IReadOnlyList<Parameter> Buffers => _buffers;
 
-    /// <summary>The same as layers of Keras in topological order, those without weights too (docs/keras-files.md).</summary>
-    public abstract IReadOnlyList<KerasLayer> KerasLayers { get; }
+    /// <summary>
+    /// The same as layers of Keras in topological order, those without weights too (docs/keras-files.md), for modules that are written to
+    /// Keras's files.
+    /// </summary>
+    /// <exception cref="NotSupportedException">The module does not say.</exception>
+    public virtual IReadOnlyList<KerasLayer> KerasLayers => throw new NotSupportedException(
+        $"{GetType().Name} has no layers for Keras's files: override {nameof(KerasLayers)}, or keep its weights as safetensors.");
 
     protected Parameter AddParameter(string name, Shape shape, Initializer initializer)
     {

@@ -50,7 +50,7 @@ public sealed class SimpleLstm : Classifier
         return new ClassifierOutput(_output.Forward(tape, x), null);
     }
 
-    internal override (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x, int frames)
+    protected internal override (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x, int frames)
     {
         x = _lstm2.Export(graph, _lstm1.Export(graph, x));
         x = graph.Add("Gather", "last_step", [x, graph.Constant<long>("last_step/index", [-1])], OnnxAttribute.Of("axis", 0));

@@ -50,6 +50,20 @@ public static class SoftmaxFocalLossFunction
         return (losses, probabilities);
     }
 
+    /// <summary>The mean cross-entropy of the batch, every class and sample alike: no weights, no focus, no smoothing.</summary>
+    /// <param name="logits">[batch, classes].</param>
+    /// <param name="labels">[batch] Int32.</param>
+    /// <returns>As <see cref="Apply"/>.</returns>
+    public static (Tensor Losses, Tensor Probabilities) CrossEntropy(Tape tape, Tensor logits, Tensor labels)
+    {
+        Check.Rank("CrossEntropy", "logits", logits, 2);
+        float[] ones = new float[logits.Shape[1]];
+        Array.Fill(ones, 1);
+        Tensor alike = tape.Allocate([ones.Length], logits.DType == DType.Float16 ? DType.Float32 : logits.DType, "class weights");
+        alike.Write(ones);
+        return Apply(tape, logits, labels, alike, alike, 1f / Math.Max(1, logits.Shape[0]), new LossOptions(Focal: false, 0, 0));
+    }
+
     internal static IEnumerable<OpCase> Cases(InputDrawer draw) =>
     [
         Case(draw, "Focal loss", new LossOptions(true, 2, 0.1f), 6),

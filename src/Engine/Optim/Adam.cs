@@ -16,12 +16,13 @@ public sealed class Adam : IDisposable
     private readonly AdamOptions _options;
     private readonly bool _dynamicLossScale;
     private readonly Tensor _norms;
+    private Tensor? _controls;
 
     /// <param name="parameters">What is trained.</param>
     /// <param name="state">The step state that the loss also uses.</param>
     /// <param name="options">Moments, clipping and weight decay.</param>
     /// <param name="dynamicLossScale">Whether the loss scale grows and shrinks; otherwise it stays as it is.</param>
-    public Adam(ParameterSet parameters, StepStateTensor state, AdamOptions options, bool dynamicLossScale)
+    public Adam(ParameterSet parameters, StepStateTensor state, AdamOptions options, bool dynamicLossScale = false)
     {
         _parameters = parameters;
         _state = state;
@@ -38,6 +39,15 @@ public sealed class Adam : IDisposable
     /// <summary>v, laid out as the parameters.</summary>
     public Tensor SecondMoments { get; }
 
+    /// <summary>Begins a step: sets its learning rate, and gradients and loss to 0 for the forward and backward passes to add to.</summary>
+    public void BeginStep(double learningRate)
+    {
+        _controls ??= Tensor.Allocate(_parameters.Device, [2], name: "controls of a step");
+        _controls.Write([(float)learningRate, 0f]);
+        _parameters.Device.Ops.BeginStep(_state.Tensor, _controls);
+        _parameters.ClearGradients();
+    }
+
     /// <summary>Applies the gradients, or skips the step if one is not finite.</summary>
     public void Step()
     {
@@ -53,5 +63,6 @@ public sealed class Adam : IDisposable
         FirstMoments.Dispose();
         SecondMoments.Dispose();
         _norms.Dispose();
+        _controls?.Dispose();
     }
 }

@@ -1,7 +1,9 @@
 namespace CudaTrainer.Training.Events;
 
-/// <summary>For processes beside the one that speaks. Errors end the process and are told by its caller.</summary>
-internal sealed class SilentObserver : IRunObserver
+/// <summary>
+/// Nobody listens: for processes beside the one that speaks, and for programs that say nothing. Errors are exceptions all the same.
+/// </summary>
+public sealed class SilentObserver : IRunObserver
 {
     public void Message(Severity severity, string text)
     {

@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace CudaTrainer.Training.Events;
 
 /// <summary>Wall time of each stage of a run, in the order in which they first ran.</summary>
-public sealed class StageClock
+internal sealed class StageClock
 {
     private readonly Dictionary<string, double> _seconds = [];
 

@@ -4,7 +4,7 @@ using CudaTrainer.Data.Dataset;
 namespace CudaTrainer.Training.Extraction;
 
 /// <summary>What <c>cache prune</c> does.</summary>
-public static class CachePruning
+internal static class CachePruning
 {
     private const double Megabyte = 1e6;
 

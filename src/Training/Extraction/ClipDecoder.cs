@@ -12,7 +12,7 @@ namespace CudaTrainer.Training.Extraction;
 /// content after a failure.</param>
 /// <param name="Motion">[frames, 231], empty without motion; given back together with the frames.</param>
 /// <param name="MotionPairs">Pairs of frames that motion was measured between.</param>
-public readonly record struct DecodedClip(Clip Clip, byte[] Frames, float[] Motion, VideoFault Fault, string Reason, int MotionPairs);
+internal readonly record struct DecodedClip(Clip Clip, byte[] Frames, float[] Motion, VideoFault Fault, string Reason, int MotionPairs);
 
 /// <summary>
 /// Decodes clips on several threads, a few ahead of whoever computes with them. Clips come out in whatever order they are finished; nothing

@@ -49,8 +49,10 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
     /// <summary>Runs all clips through the backbone.</summary>
     /// <param name="deliver">Called once per clip, in no particular order.</param>
     /// <param name="progress">Called after each batch and failure.</param>
+    /// <exception cref="VideoException">No video at all can be read here: there is no FFmpeg.</exception>
     /// <exception cref="OperationCanceledException">Stopped; what was delivered stays delivered.</exception>
-    public void Run(IReadOnlyList<Clip> clips, ClipFeatures deliver, Action<ExtractionProgress> progress, CancellationToken stop)
+    public void Run(IReadOnlyList<Clip> clips, ClipFeatures deliver, Action<ExtractionProgress>? progress = null,
+        CancellationToken stop = default)
     {
         if (backbone is null)
         {
@@ -134,10 +136,10 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
             Report();
         }
 
-        void Report() => progress(ProgressOf(done, clips.Count, failures, computed, began));
+        void Report() => progress?.Invoke(ProgressOf(done, clips.Count, failures, computed, began));
     }
 
-    private void RunWithoutBackbone(IReadOnlyList<Clip> clips, ClipFeatures deliver, Action<ExtractionProgress> progress,
+    private void RunWithoutBackbone(IReadOnlyList<Clip> clips, ClipFeatures deliver, Action<ExtractionProgress>? progress,
         CancellationToken stop)
     {
         using var decoder = new ClipDecoder(clips, options.Frames, options.Workers, options.Workers, options.TimeLimit, options.View, stop,
@@ -153,7 +155,7 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
             decoder.Return(decoded);
             failures += isWhole ? 0 : 1;
             done++;
-            progress(ProgressOf(done, clips.Count, failures, (done - failures) * options.Frames, began));
+            progress?.Invoke(ProgressOf(done, clips.Count, failures, (done - failures) * options.Frames, began));
         }
     }
 

@@ -5,7 +5,7 @@ namespace CudaTrainer.Training.Extraction;
 
 /// <summary>Several extractors, each with a device of its own, on a thread each: every one has an equal share of the clips.</summary>
 /// <param name="extractors">One or more.</param>
-public sealed class MultiDeviceExtractor(IReadOnlyList<FeatureExtractor> extractors)
+internal sealed class MultiDeviceExtractor(IReadOnlyList<FeatureExtractor> extractors)
 {
     private static readonly TimeSpan ReportInterval = TimeSpan.FromMilliseconds(200);
 

@@ -5,7 +5,7 @@ using CudaTrainer.Data.Video;
 namespace CudaTrainer.Training.Extraction;
 
 /// <summary>Video faults as the short texts that tables, the cache and CSV files use.</summary>
-public static class VideoFaults
+internal static class VideoFaults
 {
     public static string StatusOf(VideoFault fault) => fault switch
     {

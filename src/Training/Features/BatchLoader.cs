@@ -11,7 +11,7 @@ namespace CudaTrainer.Training.Features;
 /// One replica's part of a batch in host memory, valid until it is given back. Labels and features lie in one block, so that one copy takes
 /// them to a device.
 /// </summary>
-public sealed class HostBatch : IDisposable
+internal sealed class HostBatch : IDisposable
 {
     /// <summary>Features begin at a multiple of this many bytes.</summary>
     private const int Alignment = 256;
@@ -68,7 +68,7 @@ public sealed class HostBatch : IDisposable
 }
 
 /// <summary>A batch as the replicas of this process have it.</summary>
-public sealed class SplitBatch : IDisposable
+internal sealed class SplitBatch : IDisposable
 {
     internal SplitBatch(HostBatch[] parts, int capacity)
     {
@@ -98,7 +98,7 @@ public sealed class SplitBatch : IDisposable
 /// Assembles batches ahead of the training step on a thread of its own, from rows in the order given, the last partial batch included.
 /// Touching the mapped file happens there, so that page faults never stall a step.
 /// </summary>
-public sealed class BatchLoader : IDisposable
+internal sealed class BatchLoader : IDisposable
 {
     private const int Ahead = 3;
 

@@ -6,7 +6,7 @@ namespace CudaTrainer.Training.Features;
 /// The order of the clips in an epoch: a full permutation (Fisher-Yates) that follows from the seed and the epoch alone, so that resuming
 /// needs no state.
 /// </summary>
-public static class EpochOrder
+internal static class EpochOrder
 {
     /// <summary>Keeps the shuffle's random stream apart from those of dropout.</summary>
     private const ulong SubsequenceTag = 1UL << 63;

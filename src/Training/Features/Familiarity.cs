@@ -12,7 +12,7 @@ namespace CudaTrainer.Training.Features;
 /// <param name="Limit">
 /// The distance that one in twenty clips of sources that were held out exceeds; a clip beyond it is unfamiliar.
 /// </param>
-public sealed record Familiarity(float[] Components, float[] Offsets, double Limit)
+internal sealed record Familiarity(float[] Components, float[] Offsets, double Limit)
 {
     /// <summary>Quantile of the held-out clips' distances that is the limit.</summary>
     internal const double Share = 0.95;

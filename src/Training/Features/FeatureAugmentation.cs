@@ -9,7 +9,7 @@ namespace CudaTrainer.Training.Features;
 /// <param name="FeatureNoise">Standard deviation of Gaussian noise, in standard deviations of the clip's own features.</param>
 /// <param name="Mixup">α of mixup; 0 = none.</param>
 /// <param name="Views">Cached views of which one is shown; 1 = the clip as it is.</param>
-public readonly record struct AugmentationOptions(int TemporalJitter, double FrameDrop, double FeatureNoise, double Mixup, int Views = 1)
+internal readonly record struct AugmentationOptions(int TemporalJitter, double FrameDrop, double FeatureNoise, double Mixup, int Views = 1)
 {
     public static AugmentationOptions Of(TrainingOptions options) =>
         new(options.TemporalJitter, options.FrameDrop, options.FeatureNoise, options.Mixup, options.Views);

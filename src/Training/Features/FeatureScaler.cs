@@ -16,7 +16,7 @@ namespace CudaTrainer.Training.Features;
 /// (W·s)·x + (b − (W·s)·m), with W·P for W where a whitening P follows. Weights of differences of features are folded the same way
 /// but shift nothing: the mean is in both frames.
 /// </remarks>
-public sealed class FeatureScaler
+internal sealed class FeatureScaler
 {
     /// <summary>Standard deviations below this share of their quadratic mean count as noise and are not blown up.</summary>
     private const double SmallestDeviation = 0.1;

@@ -1,7 +1,7 @@
 namespace CudaTrainer.Training.Features;
 
 /// <summary>The features of one split, one row per clip, in memory that stays put (usually a mapped file).</summary>
-public interface IFeatureRows
+internal interface IFeatureRows
 {
     /// <summary>Clips.</summary>
     int Count { get; }

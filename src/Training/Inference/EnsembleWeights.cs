@@ -6,7 +6,7 @@ namespace CudaTrainer.Training.Inference;
 /// expectation maximisation for the shares of a mixture (Dempster, Laird and Rubin 1977): it needs no step size, keeps to the
 /// constraints and never raises the loss.
 /// </summary>
-public static class EnsembleWeights
+internal static class EnsembleWeights
 {
     /// <summary>A probability below this counts as this: one sure and wrong answer would otherwise be infinitely bad.</summary>
     public const double Floor = 1e-7;

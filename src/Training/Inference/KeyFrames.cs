@@ -9,10 +9,10 @@ namespace CudaTrainer.Training.Inference;
 /// <param name="Window">The window that it was chosen for.</param>
 /// <param name="Attention">Its weight within the window; null for models without attention.</param>
 /// <param name="Png">The picture as a PNG file, as displayed, at most <see cref="KeyFrames.LongestSide"/> pixels long and high.</param>
-public sealed record KeyFrame(long Frame, double Time, int Window, double? Attention, int Width, int Height, byte[] Png);
+internal sealed record KeyFrame(long Frame, double Time, int Window, double? Attention, int Width, int Height, byte[] Png);
 
 /// <summary>The frames to look at first: those that the model attends to most, in the windows with the highest probabilities.</summary>
-public static class KeyFrames
+internal static class KeyFrames
 {
     /// <summary>Pixels of a picture's longer side.</summary>
     public const int LongestSide = 480;

@@ -71,7 +71,7 @@ public sealed class Predictor : IDisposable
 
     /// <exception cref="RunException">There is no such device or model, or the weights are of another backbone.</exception>
     /// <exception cref="OperationCanceledException">Stopped while the backbone was loaded.</exception>
-    public static Predictor Open(PredictionOptions options, CancellationToken stop)
+    public static Predictor Open(PredictionOptions options, CancellationToken stop = default)
     {
         DeviceChoice? device = null;
         ClassifierGroup? classifier = null;
@@ -102,16 +102,24 @@ public sealed class Predictor : IDisposable
         }
     }
 
+    /// <summary>
+    /// The answer for one whole video. For what cannot be read there is one too, with status and error instead of a probability.
+    /// </summary>
+    /// <exception cref="VideoException">No video at all can be read here: there is no FFmpeg.</exception>
+    /// <exception cref="OperationCanceledException">Stopped.</exception>
+    public Prediction Predict(string path, CancellationToken stop = default) => Whole([path], stop: stop)[path];
+
     /// <summary>One answer for each whole video.</summary>
     /// <param name="paths">Distinct.</param>
     /// <returns>By path.</returns>
+    /// <exception cref="VideoException">No video at all can be read here: there is no FFmpeg.</exception>
     /// <exception cref="OperationCanceledException">Stopped.</exception>
-    public IReadOnlyDictionary<string, Prediction> Whole(IReadOnlyList<string> paths, Action<ExtractionProgress> progress,
-        CancellationToken stop)
+    public IReadOnlyDictionary<string, Prediction> Whole(IReadOnlyList<string> paths, Action<ExtractionProgress>? progress = null,
+        CancellationToken stop = default)
     {
         int views = _options.Tta ? ClipView.ForPrediction : 1;
         int workers = _options.Workers > 0 ? DeviceChoice.MostThreads(_options.Workers) : Environment.ProcessorCount;
-        Clip[] clips = [.. paths.Select(path => new Clip(path, path, 0, path, path))];
+        Clip[] clips = [.. paths.Select(Clip.Of)];
         Dictionary<string, Prediction> predictions = [];
         for (int view = 0; view < views; view++)
         {
@@ -127,7 +135,7 @@ public sealed class Predictor : IDisposable
                 (clip, rgb, motion, fault, reason) => predictions[clip.Path] = fault == VideoFault.None
                     ? With(predictions.GetValueOrDefault(clip.Path), clip.Path, Answer(rgb, motion), reason)
                     : new Prediction(clip.Path, null, null, Threshold, VideoFaults.StatusOf(fault), reason, null),
-                p => progress(p with { Videos = before + p.Videos, Total = views * paths.Count }),
+                p => progress?.Invoke(p with { Videos = before + p.Videos, Total = views * paths.Count }),
                 stop);
             clips = [.. clips.Where(clip => predictions[clip.Path].Violent is not null)];
         }

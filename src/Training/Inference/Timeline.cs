@@ -21,7 +21,7 @@ public sealed record WindowScore(double Start, double End, double Violent, doubl
 public sealed record ViolenceEvent(double Start, double End, double Peak, double PeakTime);
 
 /// <summary>From the answers for windows to events.</summary>
-public static class Timeline
+internal static class Timeline
 {
     /// <summary>
     /// Replaces each smoothed probability by the mean over all windows whose centres lie within ± <paramref name="seconds"/>/2 of its own:

@@ -21,7 +21,7 @@ public static class VideoPaths
     /// <param name="observer">Told what is passed over, and of which folders nothing could be read.</param>
     /// <exception cref="RunException">There is no video at all.</exception>
     /// <exception cref="OperationCanceledException">Stopped.</exception>
-    public static FoundVideos Find(IReadOnlyList<string> paths, IRunObserver observer, CancellationToken stop)
+    public static FoundVideos Find(IReadOnlyList<string> paths, IRunObserver observer, CancellationToken stop = default)
     {
         List<string> videos = [], empty = [];
         List<IgnoredFile> unreadable = [];

@@ -16,12 +16,12 @@ namespace CudaTrainer.Training.Learning;
 /// <param name="FuseStep">Captures the step as graphs on devices that can.</param>
 /// <param name="HalfOnWire">Replicas exchange gradients in half precision.</param>
 /// <param name="SyncBatchNorm">Batch statistics are those of all replicas' samples.</param>
-public sealed record LearnerOptions(
+internal sealed record LearnerOptions(
     LossInfo Loss, AdamOptions Adam, bool MixedPrecision, ulong Seed, bool FuseStep = true, bool HalfOnWire = false,
     bool SyncBatchNorm = false);
 
 /// <param name="After">The device's step state when the step had ended.</param>
-public readonly record struct StepOutcome(StepState After)
+internal readonly record struct StepOutcome(StepState After)
 {
     /// <summary>Mean over the batch, before the update.</summary>
     public double Loss => After.Loss;
@@ -48,7 +48,7 @@ public readonly record struct StepOutcome(StepState After)
 /// backward down to where a piece of the gradients is complete, which then is added up beside the next phase, and so on; the last phase
 /// updates the parameters.
 /// </summary>
-public sealed class Learner : IDisposable
+internal sealed class Learner : IDisposable
 {
     private readonly IDevice _device;
     private readonly Tape _tape;

@@ -14,7 +14,7 @@ namespace CudaTrainer.Training.Learning;
 /// have a shard of every batch each, and add up their gradients, so that they stay bit-identical. Losses are means over the whole batch:
 /// the number of replicas changes nothing but the rounding and, unless batch statistics are synchronised, what batch normalisation sees.
 /// </summary>
-public sealed class ReplicaGroup : IDisposable
+internal sealed class ReplicaGroup : IDisposable
 {
     private readonly Learner[] _learners;
     private readonly IReplicaLink[] _links;

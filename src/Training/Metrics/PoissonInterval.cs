@@ -4,7 +4,7 @@ namespace CudaTrainer.Training.Metrics;
 /// The exact 95 % interval of the mean of a Poisson variable that was seen once (Garwood, Biometrika 28, 1936): the means under which what
 /// was seen, or anything further away, has a probability of 2.5 % or more on either side.
 /// </summary>
-public static class PoissonInterval
+internal static class PoissonInterval
 {
     private const double Tail = 0.025;
 

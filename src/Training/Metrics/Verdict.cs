@@ -8,7 +8,7 @@ namespace CudaTrainer.Training.Metrics;
 /// </summary>
 /// <param name="Learned">Whether it surely does.</param>
 /// <param name="Text">Sentences for people.</param>
-public sealed record Verdict(bool Learned, string Text)
+internal sealed record Verdict(bool Learned, string Text)
 {
     public static Verdict Of(ClassificationMetrics metrics)
     {

@@ -3,7 +3,7 @@ using CudaTrainer.Training.Events;
 namespace CudaTrainer.Training.Options;
 
 /// <summary>The one quantity that decides which checkpoint is best and when training stops.</summary>
-public sealed class Monitor
+internal sealed class Monitor
 {
     private static readonly Dictionary<string, (Func<EpochRecord, double> Value, bool SmallerIsBetter)> Quantities = new()
     {

@@ -17,7 +17,7 @@ public sealed record OptionProblem(string Setting, string Message)
 /// The values that options accept: those that their <see cref="SettingAttribute"/>s say, and what goes together. Everything wrong is found
 /// at once, before any work starts; what depends on files or on the machine is checked by the run itself.
 /// </summary>
-public static class OptionValidation
+internal static class OptionValidation
 {
     /// <summary>What will run, but hardly as it was meant; for people.</summary>
     public static IEnumerable<string> Doubts(TrainingOptions options)

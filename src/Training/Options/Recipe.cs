@@ -8,7 +8,7 @@ namespace CudaTrainer.Training.Options;
 /// <param name="Clips">To train on.</param>
 /// <param name="Sources">That they were cut from; as many as clips where that is not known.</param>
 /// <param name="Stream">What the features are of, where they are there already; null for videos.</param>
-public sealed record DataFacts(ClassCounts Clips, int Sources, FeatureStream? Stream)
+internal sealed record DataFacts(ClassCounts Clips, int Sources, FeatureStream? Stream)
 {
     /// <summary>What the initial weights are of; null without any, or where their file does not say.</summary>
     public (string Model, FeatureStream Stream)? Start { get; init; }
@@ -17,7 +17,7 @@ public sealed record DataFacts(ClassCounts Clips, int Sources, FeatureStream? St
 /// <summary>Options that fit the data.</summary>
 /// <param name="Options">What to run on.</param>
 /// <param name="Reasons">What was chosen and why, a line each; none where nothing was.</param>
-public sealed record Recipe(TrainingOptions Options, IReadOnlyList<string> Reasons)
+internal sealed record Recipe(TrainingOptions Options, IReadOnlyList<string> Reasons)
 {
     /// <summary>The clips as they were found when the recipe was chosen; null where nobody looked.</summary>
     public VideoDataset? Dataset { get; init; }

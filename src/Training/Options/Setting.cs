@@ -5,7 +5,7 @@ using System.Reflection;
 namespace CudaTrainer.Training.Options;
 
 /// <summary>A property of an options record with what its <see cref="SettingAttribute"/> says of it.</summary>
-public sealed class Setting
+internal sealed class Setting
 {
     private static readonly ConcurrentDictionary<Type, IReadOnlyList<Setting>> Known = new();
 

@@ -1,7 +1,7 @@
 namespace CudaTrainer.Training.Options;
 
 /// <summary>Headings under which settings are listed, in this order.</summary>
-public enum SettingGroup
+internal enum SettingGroup
 {
     Data,
     Model,
@@ -15,7 +15,7 @@ public enum SettingGroup
 
 /// <summary>What a setting is to those who take only some of all settings.</summary>
 [Flags]
-public enum SettingRole
+internal enum SettingRole
 {
     None = 0,
 
@@ -58,7 +58,7 @@ public enum SettingRole
 /// </summary>
 /// <param name="help">What it means, without a full stop; <c>{Property}</c> names another setting.</param>
 [AttributeUsage(AttributeTargets.Property)]
-public sealed class SettingAttribute(SettingGroup group, string help) : Attribute
+internal sealed class SettingAttribute(SettingGroup group, string help) : Attribute
 {
     public SettingGroup Group { get; } = group;
 
@@ -99,7 +99,7 @@ public sealed class SettingAttribute(SettingGroup group, string help) : Attribut
 
 /// <summary>Declares a property of an options record as a record whose settings belong to it.</summary>
 [AttributeUsage(AttributeTargets.Property)]
-public sealed class SettingsAttribute : Attribute
+internal sealed class SettingsAttribute : Attribute
 {
     /// <summary>Settings with one of these roles are left at their initial values.</summary>
     public SettingRole Except { get; init; }

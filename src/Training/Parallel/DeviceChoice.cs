@@ -106,7 +106,7 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
     /// <summary>
     /// As <see cref="Open"/>, for one of several processes: the GPU of its number on its machine, or its share of the processor.
     /// </summary>
-    public static DeviceChoice OpenShare(string name, int threads, bool? mixedPrecision, ProcessGroup processes)
+    internal static DeviceChoice OpenShare(string name, int threads, bool? mixedPrecision, ProcessGroup processes)
     {
         bool picksCuda = name is "cuda" || name.StartsWith("cuda:", StringComparison.Ordinal)
             || (name is "auto" && Cuda.IsAvailable && !Cuda.IsSimulated);

@@ -22,7 +22,7 @@ namespace CudaTrainer.Training.Parallel;
 /// </para>
 /// <para>Whoever connects without the random token that was sent through MPI is ignored. Nothing is encrypted.</para>
 /// </remarks>
-public sealed class Heartbeat : IDisposable
+internal sealed class Heartbeat : IDisposable
 {
     private readonly HeartbeatOptions _options;
     private readonly RankName _me;

@@ -1,7 +1,7 @@
 namespace CudaTrainer.Training.Parallel;
 
 /// <summary>How long a <see cref="Heartbeat"/> waits for what.</summary>
-public sealed record HeartbeatOptions
+internal sealed record HeartbeatOptions
 {
     /// <summary>Between two signs of life.</summary>
     public TimeSpan Heartbeat { get; init; } = TimeSpan.FromSeconds(1);

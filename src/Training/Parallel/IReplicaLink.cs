@@ -6,7 +6,7 @@ namespace CudaTrainer.Training.Parallel;
 /// One replica's connection with the others. Every replica makes the same calls in the same order. After an <see cref="AllReduce"/> all
 /// replicas have the same bits: each sum is worked out once, in an order that the sizes fix, and copied to the others.
 /// </summary>
-public interface IReplicaLink : IDisposable
+internal interface IReplicaLink : IDisposable
 {
     /// <summary>This replica's number, from 0.</summary>
     int Rank { get; }
@@ -52,7 +52,7 @@ public interface IReplicaLink : IDisposable
 /// <param name="Bytes">Received from other replicas.</param>
 /// <param name="Seconds">From the moments that numbers were ready to their sums.</param>
 /// <param name="ExposedSeconds">Of these, the time in which the replica computed nothing; the rest overlapped with computing.</param>
-public readonly record struct LinkFigures(long Calls, long Messages, long Bytes, double Seconds, double ExposedSeconds)
+internal readonly record struct LinkFigures(long Calls, long Messages, long Bytes, double Seconds, double ExposedSeconds)
 {
     public static LinkFigures operator +(LinkFigures a, LinkFigures b) =>
         new(a.Calls + b.Calls, a.Messages + b.Messages, a.Bytes + b.Bytes, a.Seconds + b.Seconds, a.ExposedSeconds + b.ExposedSeconds);
@@ -62,4 +62,4 @@ public readonly record struct LinkFigures(long Calls, long Messages, long Bytes,
 }
 
 /// <summary>A replica has given up because another one failed; that one's own exception says why.</summary>
-public sealed class ReplicaAbortedException() : Exception("Another replica has failed.");
+internal sealed class ReplicaAbortedException() : Exception("Another replica has failed.");

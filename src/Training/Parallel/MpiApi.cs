@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using CudaTrainer.Formats;
 using CudaTrainer.Kernels.Interop;
 
 namespace CudaTrainer.Training.Parallel;
@@ -49,7 +50,7 @@ internal sealed unsafe class MpiApi
     {
         // Some libraries below MPI take the signals as soon as they are loaded.
         using var handlers = new FaultHandlers();
-        nint library = NativeLibrary.Load(path);
+        nint library = NativeShim.Open(path);
         int found = ((delegate* unmanaged[Cdecl]<int>)NativeLibrary.GetExport(library, "ctm_abi"))();
         return found == Abi
             ? new MpiApi(library)

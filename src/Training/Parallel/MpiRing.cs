@@ -7,7 +7,7 @@ namespace CudaTrainer.Training.Parallel;
 /// <summary>
 /// Sums of arrays in host memory over all processes, by <see cref="RingSchedule"/>. Allocates nothing once its buffers have grown.
 /// </summary>
-public sealed unsafe class MpiRing : IDisposable
+internal sealed unsafe class MpiRing : IDisposable
 {
     private const int ReduceTag = 1;
     private const int GatherTag = 2;

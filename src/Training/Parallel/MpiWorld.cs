@@ -18,7 +18,7 @@ namespace CudaTrainer.Training.Parallel;
 /// as a request rather than as its end.
 /// </para>
 /// </remarks>
-public sealed unsafe class MpiWorld : IDisposable
+internal sealed unsafe class MpiWorld : IDisposable
 {
     /// <summary>Environment variable with the path of the native library; it comes before every other place.</summary>
     public const string PathVariable = "CUDATRAINER_MPI_LIB";
@@ -266,7 +266,7 @@ public sealed unsafe class MpiWorld : IDisposable
         (MpiApi? api, string detail) = NativeShim.Load(candidates, MpiApi.Load);
         return api is not null
             ? (api, detail)
-            : (null, $"the native MPI library does not load; tried {detail}. Install an MPI (Debian: openmpi-bin and libopenmpi-dev) and build again, or set {PathVariable} to its path");
+            : (null, $"the native MPI library does not load; tried {detail}. Install an MPI (Debian: openmpi-bin and libopenmpi-dev) and build again (beside NuGet packages openmpi-bin is enough), or set {PathVariable} to its path");
     }
 
     /// <summary>Without the lists of build options that follow.</summary>
@@ -412,7 +412,7 @@ public sealed unsafe class MpiWorld : IDisposable
 }
 
 /// <summary>MPI's levels of thread support, weakest first.</summary>
-public enum MpiThreadLevel
+internal enum MpiThreadLevel
 {
     Single,
     Funneled,
@@ -423,4 +423,4 @@ public enum MpiThreadLevel
 /// <param name="Messages">Sent.</param>
 /// <param name="Bytes">Sent.</param>
 /// <param name="Time">In calls that communicate, waiting included.</param>
-public readonly record struct MpiTraffic(long Messages, long Bytes, TimeSpan Time);
+internal readonly record struct MpiTraffic(long Messages, long Bytes, TimeSpan Time);

@@ -13,7 +13,7 @@ namespace CudaTrainer.Training.Parallel;
 /// tells who died. Each has one device.
 /// Rank 0 writes; folders are ones that all of them see.
 /// </summary>
-public sealed class ProcessGroup : IDisposable
+internal sealed class ProcessGroup : IDisposable
 {
     private readonly MpiWorld _world;
     private readonly Heartbeat _heartbeat;

@@ -20,7 +20,7 @@ namespace CudaTrainer.Training.Parallel;
 /// so the two messages may be under way together. A rank sends 2 (R − 1) / R · n elements in all.
 /// </para>
 /// </remarks>
-public static class RingSchedule
+internal static class RingSchedule
 {
     /// <summary>Chunks begin at multiples of 64 bytes, for elements of 4 bytes.</summary>
     public const int ElementsPerLine = 16;

@@ -3,7 +3,7 @@ namespace CudaTrainer.Training.Parallel;
 /// <summary>The consecutive samples of a batch that one replica has.</summary>
 /// <param name="First">The first one's place in the batch.</param>
 /// <param name="Count">How many; 0 for the last replicas where there are fewer samples than replicas.</param>
-public readonly record struct Shard(int First, int Count)
+internal readonly record struct Shard(int First, int Count)
 {
     /// <summary>
     /// The shard of replica <paramref name="rank"/>: sizes differ by at most one, the first replicas have the larger ones.

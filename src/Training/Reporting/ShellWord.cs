@@ -1,7 +1,7 @@
 namespace CudaTrainer.Training.Reporting;
 
 /// <summary>Text for a POSIX shell.</summary>
-public static class ShellWord
+internal static class ShellWord
 {
     /// <summary>The word, quoted if the shell would not take it as it is.</summary>
     public static string Quote(string word) =>

@@ -17,7 +17,7 @@ namespace CudaTrainer.Training.RunFiles;
 /// former stands <c>best_model.h5</c>, the same for Keras (<see cref="Engine.Nn.Module.KerasLayers"/>), which is read as well. What is
 /// not a tensor stands as JSON in the metadata: <c>model</c> (<see cref="ModelInfo"/>) and <c>state</c> (<see cref="TrainingState"/>).
 /// </summary>
-public sealed class Checkpoint : IDisposable
+internal sealed class Checkpoint : IDisposable
 {
     private static string KerasHint => $"Give the {SettingName.Of(nameof(TrainingOptions.Model))} that the file was trained as, or " +
         "another file.";

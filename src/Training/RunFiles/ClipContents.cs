@@ -9,7 +9,7 @@ namespace CudaTrainer.Training.RunFiles;
 /// What a model learned from, so that nobody measures it on that: the first 8 bytes of the SHA-256 of each clip's content
 /// (<see cref="IFeatureRows.ContentOf"/>), sorted. A clip is known by what it holds, whatever it is called.
 /// </summary>
-public sealed class ClipContents
+internal sealed class ClipContents
 {
     private readonly ulong[] _sorted;
 

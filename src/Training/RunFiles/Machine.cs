@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace CudaTrainer.Training.RunFiles;
 
 /// <summary>What the operating system says about the machine.</summary>
-public static class Machine
+internal static class Machine
 {
     /// <summary>As its maker calls it; the architecture where the system does not say.</summary>
     public static string ProcessorName => ProcValue("/proc/cpuinfo", "model name") ?? RuntimeInformation.ProcessArchitecture.ToString();

@@ -13,7 +13,7 @@ namespace CudaTrainer.Training.RunFiles;
 /// <summary>
 /// The files of a run in its checkpoint folder. Every file but the two logs and the event files is replaced as a whole, atomically.
 /// </summary>
-public sealed class RunFolder : IDisposable
+internal sealed class RunFolder : IDisposable
 {
     internal const string ConfigName = "training_config.json", ResultsName = "training_results.json", HistoryName = "training_history.csv",
         ReportName = "report.html", ProfileName = "profile_trace.json";

@@ -12,7 +12,7 @@ using CudaTrainer.Training.Options;
 namespace CudaTrainer.Training.RunFiles;
 
 /// <summary>A classifier from a file, ready to answer.</summary>
-public sealed class TrainedClassifier : IDisposable
+internal sealed class TrainedClassifier : IDisposable
 {
     private TrainedClassifier(Learner learner, ModelInfo info)
     {

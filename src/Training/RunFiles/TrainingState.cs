@@ -83,7 +83,7 @@ public sealed record ModelInfo
 /// need no state of their own.
 /// What each step changes is changed in place; <c>with</c> makes a copy of its own.
 /// </summary>
-public sealed record TrainingState
+internal sealed record TrainingState
 {
     /// <summary>Epochs finished.</summary>
     public int Epoch { get; init; }
@@ -194,7 +194,7 @@ public sealed record TrainingState
 [JsonSerializable(typeof(ClassificationMetrics))]
 [JsonSerializable(typeof(Ensemble))]
 [JsonSerializable(typeof(Dictionary<string, ClassificationMetrics>))]
-public sealed partial class RunJson : JsonSerializerContext;
+internal sealed partial class RunJson : JsonSerializerContext;
 
 internal static class ThisAssembly
 {

@@ -3,7 +3,7 @@ using CudaTrainer.Training.Options;
 namespace CudaTrainer.Training.Studies;
 
 /// <summary>One of the optimisations that are judged.</summary>
-public enum Ingredient
+internal enum Ingredient
 {
     MultiGpu,
     MixedPrecision,
@@ -19,13 +19,13 @@ public enum Ingredient
 /// <param name="With">What is switched on.</param>
 /// <param name="Before">The row that it is compared with, by its place; −1 = none.</param>
 /// <param name="Missing">Why it cannot be run here; null if it can.</param>
-public sealed record AblationStep(string Name, IReadOnlySet<Ingredient> With, int Before, string? Missing);
+internal sealed record AblationStep(string Name, IReadOnlySet<Ingredient> With, int Before, string? Missing);
 
 /// <summary>
 /// The rows of an ablation: the baseline, then each optimisation added to all before it, then everything but one. What this machine cannot
 /// do is a row without numbers, and is left out of the rows after it.
 /// </summary>
-public static class AblationPlan
+internal static class AblationPlan
 {
     private static readonly (Ingredient Ingredient, string Name)[] Order =
     [

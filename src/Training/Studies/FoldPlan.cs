@@ -7,14 +7,14 @@ namespace CudaTrainer.Training.Studies;
 /// <summary>
 /// One division of all clips: to train on, to choose epoch, threshold and calibration on, and to be judged on once. Rows in rising order.
 /// </summary>
-public sealed record Fold(int Number, int[] Train, int[] Validation, int[] Test);
+internal sealed record Fold(int Number, int[] Train, int[] Validation, int[] Test);
 
 /// <summary>
 /// Stratified, source-disjoint k-fold cross-validation: every clip is in the test part of exactly one fold, all clips of a source are in
 /// the same part, and each part has both classes in proportions as near to the whole's as the sources allow. The validation part is taken
 /// from the training part the same way.
 /// </summary>
-public static class FoldPlan
+internal static class FoldPlan
 {
     /// <param name="labels">0 or 1 for each clip.</param>
     /// <param name="sources">What each clip was cut from.</param>

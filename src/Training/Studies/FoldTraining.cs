@@ -21,7 +21,7 @@ namespace CudaTrainer.Training.Studies;
 /// One training of a study: the answers to the clips of a fold's test part by the best epoch of its validation part, or by an average of
 /// the weights, and what it took.
 /// </summary>
-public sealed record FoldRun
+internal sealed record FoldRun
 {
     /// <summary>Of initial weights, dropout and order.</summary>
     public required int Seed { get; init; }

@@ -6,7 +6,7 @@ namespace CudaTrainer.Training.Studies;
 /// <summary>What a classifier said about every clip, in one repetition of a cross-validation.</summary>
 /// <param name="Scores">Calibrated p(violent) for each clip.</param>
 /// <param name="Violent">Whether each clip was called violent, by the threshold of its fold.</param>
-public sealed record Answers(double[] Scores, bool[] Violent);
+internal sealed record Answers(double[] Scores, bool[] Violent);
 
 /// <summary>A metric's value and the 95 % interval of it.</summary>
 public sealed record Estimate(double Value, Interval Interval);
@@ -26,7 +26,7 @@ public sealed record StudyMetrics(Estimate Accuracy, Estimate BalancedAccuracy, 
 /// Draws without both classes are drawn again. Every call draws the same sources, so that two sets
 /// of answers to the same clips are compared draw by draw: the paired bootstrap.
 /// </summary>
-public sealed class GroupBootstrap
+internal sealed class GroupBootstrap
 {
     public const int Resamples = 2000;
 

@@ -82,7 +82,7 @@ public enum StreamFusion
 
 /// <summary>All trainings of one set of options.</summary>
 /// <param name="Answers">One for each repetition.</param>
-public sealed record StudyRow(IReadOnlyList<FoldRun> Runs, IReadOnlyList<Answers> Answers, StudyMetrics Metrics)
+internal sealed record StudyRow(IReadOnlyList<FoldRun> Runs, IReadOnlyList<Answers> Answers, StudyMetrics Metrics)
 {
     /// <summary>Median over the trainings that had the machine to themselves.</summary>
     public double SecondsPerEpoch => Median(run => run.SecondsPerEpoch);

@@ -7,7 +7,7 @@ using CudaTrainer.Training.Features;
 namespace CudaTrainer.Training.Studies;
 
 /// <summary>All clips of a folder of features, whatever split they stand in, with what they were cut from.</summary>
-public sealed class StudyClips : IFeatureRows, IDisposable
+internal sealed class StudyClips : IFeatureRows, IDisposable
 {
     private readonly FeatureSplits _splits;
     private readonly (SplitRows Rows, int Row)[] _clips;

@@ -7,7 +7,7 @@ using CudaTrainer.Training.RunFiles;
 namespace CudaTrainer.Training.Studies;
 
 /// <summary>Pages of runs, with the ablations that belong to them.</summary>
-public static class StudyReport
+internal static class StudyReport
 {
     /// <summary>Writes the page of one run, one page that compares several, or one of ablations alone.</summary>
     /// <param name="folders">Checkpoint folders, and output folders of <c>ablate</c>, each of which becomes a section.</param>

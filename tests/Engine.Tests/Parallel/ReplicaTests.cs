@@ -27,14 +27,14 @@ public abstract class ReplicaTests
     /// <summary>So many devices, each on a thread of its own.</summary>
     protected abstract IDevice[] Open(int count);
 
-    protected static LearnerOptions Options(bool sync = false, bool half = false, bool mixed = false, bool fuse = true) =>
+    private protected static LearnerOptions Options(bool sync = false, bool half = false, bool mixed = false, bool fuse = true) =>
         TrainingFixture.Learner(mixedPrecision: mixed) with { SyncBatchNorm = sync, HalfOnWire = half, FuseStep = fuse };
 
     protected static Classifier Model(string name = "lstm-attention", float dropout = 0.5f) =>
         Classifiers.Create(name, new ClassifierOptions(Inputs, dropout));
 
     /// <summary>Gradients of one step on a new group.</summary>
-    protected float[] Gradients(int replicas, int samples, LearnerOptions options, out StepOutcome outcome, out float[] buffers) =>
+    private protected float[] Gradients(int replicas, int samples, LearnerOptions options, out StepOutcome outcome, out float[] buffers) =>
         Gradients(Open(replicas), samples, options, out outcome, out buffers);
 
     private float[] Gradients(IDevice[] devices, int samples, LearnerOptions options, out StepOutcome outcome, out float[] buffers)
