@@ -13,9 +13,12 @@ namespace CudaTrainer.Engine.Checks;
 /// <param name="OfCopy">The operands and results that must move at least, by the time; as a share of the rate of a copy in the same
 /// rounds.</param>
 /// <param name="TimesUnfused">The time of the same with an op for each operation; null where its operands do not spread.</param>
-/// <param name="TimesPeer">The time of the same in another engine; null where there is none.</param>
-public sealed record FormulaTiming(string Formula, int Megabytes, string Pass, double Seconds, double OfCopy, double? TimesUnfused,
-    double CopyBytesPerSecond, double? TimesPeer = null);
+public sealed record FormulaTiming(
+    string Formula, int Megabytes, string Pass, double Seconds, double OfCopy, double? TimesUnfused, double CopyBytesPerSecond)
+{
+    /// <summary>The time of the same in another engine; null where there is none.</summary>
+    internal double? TimesPeer { get; init; }
+}
 
 /// <summary>Another engine that knows some of the formulas.</summary>
 internal interface IFormulaPeer
@@ -119,7 +122,10 @@ public static class FormulaBenchmark
 
         FormulaTiming Timing(string pass, List<double> seconds, List<double> apart, List<double> peers, int arrays) => new(
             formula.Name, megabytes, pass, Median(seconds), arrays * bytes / Median(seconds) / rate,
-            spreads ? Median(apart) / Median(seconds) : null, rate, hasPeer ? Median(peers) / Median(seconds) : null);
+            spreads ? Median(apart) / Median(seconds) : null, rate)
+        {
+            TimesPeer = hasPeer ? Median(peers) / Median(seconds) : null,
+        };
 
         double[] NormsOf()
         {
