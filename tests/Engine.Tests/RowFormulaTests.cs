@@ -12,6 +12,7 @@ using CudaTrainer.Kernels.Tests;
 namespace CudaTrainer.Engine.Tests;
 
 /// <summary>Formulas that sum over rows first.</summary>
+[Collection(CudaCollection.Name)]
 public sealed class RowFormulaTests
 {
     private const int Draws = 1000;
