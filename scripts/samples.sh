@@ -62,7 +62,7 @@ code=0
 [ "$code" -eq 1 ] && grep -q "absent.mp4: .*not" "$work/absent.err" || die "samples/PredictClip says of a missing file ($code): $(cat "$work/absent.err")"
 
 expect CustomOp '^loss [0-9.]+ before training, [0-9.]+ after'
-[ "$(grep -c '^gradients against .*, right$' "$work/CustomOp.txt")" -eq 2 ] || die "samples/CustomOp has not checked its gradients"
+[ "$(grep -c '^gradients against .*, right$' "$work/CustomOp.txt")" -ge 2 ] || die "samples/CustomOp has not checked its gradients"
 expect ExtractFeatures '^features \[[0-9]+, 20, 231\], [0-9]+ clips violent$' "$clips/dataset" "$work/features"
 expect OwnModel '^[0-9]+ of [0-9]+ clips that were kept back are called right$' "$work/features"
 say "the samples work"

@@ -1,5 +1,7 @@
 using CudaTrainer.Engine.Autograd;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Kernels.Cpu.Simd;
 
 namespace CudaTrainer.Engine.Checks;
 
@@ -10,18 +12,37 @@ public static class GradientCheckSuite
     /// Each op's reference gradient against finite differences, then the device against the reference, in half precision too where it
     /// computes in that.
     /// </summary>
-    public static IEnumerable<GradientCheckRow> Run(IDevice device) => Run(OpCases.All(), device);
+    public static IEnumerable<GradientCheckRow> Run(IDevice device) => OpCases.All()
+        .SelectMany(op => AgainstReference(op, device).Prepend(GradientCheck.AgainstFiniteDifferences(op)));
 
-    /// <inheritdoc cref="Run(IDevice)"/>
+    /// <summary>As <see cref="Run(IDevice)"/>, and where the device is the processor also at every other SIMD level that it has.</summary>
     public static IEnumerable<GradientCheckRow> Run(IEnumerable<OpCase> ops, IDevice device)
     {
-        foreach (OpCase op in ops)
+        CpuDevice[] levels = device is CpuDevice cpu
+            ? [.. SimdSelection.Available.Where(level => level != cpu.Level).Select(level => new CpuDevice(cpu.Threads, level: level))]
+            : [];
+        try
         {
-            yield return GradientCheck.AgainstFiniteDifferences(op);
-            foreach (GradientCheckRow row in AgainstReference(op, device))
+            foreach (OpCase op in ops)
             {
-                yield return row;
+                yield return GradientCheck.AgainstFiniteDifferences(op);
+                foreach (GradientCheckRow row in AgainstReference(op, device))
+                {
+                    yield return row;
+                }
+
+                foreach (CpuDevice other in levels)
+                {
+                    yield return GradientCheck.AgainstReference(op, other) with
+                    {
+                        Device = $"{other.Name} {CpuDevice.LevelName(other.Level)}",
+                    };
+                }
             }
+        }
+        finally
+        {
+            Array.ForEach(levels, other => other.Dispose());
         }
     }
 
