@@ -144,7 +144,7 @@ public sealed class FusedTests
         var meter = new AllocationMeter(warmUp: 100, window: 50);
         for (int step = 0; step < meter.MaxSteps && !meter.IsDone; step++)
         {
-            Tensor y = Fused.Apply<ScaleShiftRelu>(tape, x, s, t);
+            Tensor y = Fused.ApplyRows(tape, new LayerNorm(1e-5f), Fused.Apply<ScaleShiftRelu>(tape, x, s, t), s, s);
             y.Gradient = y;
             tape.Backward();
             (x.Gradient, s.Gradient, t.Gradient) = (null, null, null);
