@@ -178,7 +178,7 @@ public sealed unsafe partial class FusedKernels<TFusion>(KernelLibrary library)
     {
         long place = (row * a.Columns) + column, available = AvailableOf(a, place, column);
         Operands<TGroup> x = Read<TElement, TGroup>(a, row, column, place, available);
-        TGroup y = TGroup.Map(ForwardLanes<TFusion>.Of(a.Fusion, sums), x, TGroup.Splat(0)).A;
+        TGroup y = TGroup.Map(PartLanes<TFusion, Constants.Zero>.Of(a.Fusion, sums), x, TGroup.Splat(0)).A;
         TElement.WriteGroup(a.Y.Start, place, available, a.Aligned, y);
     }
 

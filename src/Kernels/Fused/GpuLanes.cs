@@ -4,28 +4,8 @@ using CudaTrainer.Kernels.Formulas;
 
 namespace CudaTrainer.Kernels.Cuda;
 
-/// <summary>A formula for one lane of a group.</summary>
-internal struct ForwardLanes<TFusion> : ILaneMap<ForwardLanes<TFusion>>
-    where TFusion : unmanaged, IFusion
-{
-    private TFusion _fusion;
-    private Row<float> _row;
-
-    public static ForwardLanes<TFusion> Of(TFusion fusion, Row<float> row)
-    {
-        ForwardLanes<TFusion> map = default;
-        map._fusion = fusion;
-        map._row = row;
-        return map;
-    }
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    public static Operands<float> Map(ForwardLanes<TFusion> map, Operands<float> x, float gradient) =>
-        LaneValue.Of(map._fusion, IFusion.Output, x, map._row);
-}
-
-/// <summary>The terms of a sum.</summary>
-internal struct TermLanes<TFusion, TPart> : ISumMap<TermLanes<TFusion, TPart>>
+/// <summary>A part of a formula, its output or the terms of a sum, for one lane of a group.</summary>
+internal struct PartLanes<TFusion, TPart> : ISumMap<PartLanes<TFusion, TPart>>
     where TFusion : unmanaged, IFusion
     where TPart : struct, IConstant
 {
@@ -36,16 +16,16 @@ internal struct TermLanes<TFusion, TPart> : ISumMap<TermLanes<TFusion, TPart>>
 
     public static bool NeedsGradient => false;
 
-    public static TermLanes<TFusion, TPart> Of(TFusion fusion, Row<float> row)
+    public static PartLanes<TFusion, TPart> Of(TFusion fusion, Row<float> row)
     {
-        TermLanes<TFusion, TPart> map = default;
+        PartLanes<TFusion, TPart> map = default;
         map._fusion = fusion;
         map._row = row;
         return map;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public static Operands<float> Map(TermLanes<TFusion, TPart> map, Operands<float> x, float gradient) =>
+    public static Operands<float> Map(PartLanes<TFusion, TPart> map, Operands<float> x, float gradient) =>
         LaneValue.Of(map._fusion, TPart.Value, x, map._row);
 }
 

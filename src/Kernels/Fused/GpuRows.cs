@@ -21,8 +21,8 @@ public sealed unsafe partial class FusedKernels<TFusion>
             {
                 if (ThreadOfRow(a) == 0)
                 {
-                    ForwardLanes<TFusion> map = ForwardLanes<TFusion>.Of(a.Fusion, sums);
-                    TElement.Write(a.Y.Start, row, ForwardLanes<TFusion>.Map(map, default, 0).A);
+                    PartLanes<TFusion, Constants.Zero> map = PartLanes<TFusion, Constants.Zero>.Of(a.Fusion, sums);
+                    TElement.Write(a.Y.Start, row, PartLanes<TFusion, Constants.Zero>.Map(map, default, 0).A);
                 }
             }
             else
@@ -94,8 +94,8 @@ public sealed unsafe partial class FusedKernels<TFusion>
         where TGroup : unmanaged, IGroup<TGroup>
         where TPart : struct, IConstant
     {
-        TermLanes<TFusion, TPart> terms = TermLanes<TFusion, TPart>.Of(a.Fusion, numbers);
-        float total = SumOf<TElement, TGroup, TermLanes<TFusion, TPart>>(a, row, parts, terms).A;
+        PartLanes<TFusion, TPart> terms = PartLanes<TFusion, TPart>.Of(a.Fusion, numbers);
+        float total = SumOf<TElement, TGroup, PartLanes<TFusion, TPart>>(a, row, parts, terms).A;
         Dual<SingleMath<GpuLane, float>, float> finished = Derivative.Of<TFusion, SingleMath<GpuLane, float>, float>(
             a.Fusion, IFusion.Finished + TPart.Value, total, 0, 0, 0, numbers, 0);
         return Operands<float>.Of(finished.Value, finished.Varies ? finished.Slope : 0, 0, 0);
