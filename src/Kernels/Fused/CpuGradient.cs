@@ -300,7 +300,7 @@ public static unsafe partial class FusedKernels
         }
 
         /// <summary>Whole vectors. By itself, so that the compiler's patience is the formula's alone.</summary>
-        [MethodImpl(MethodImplOptions.NoInlining)]
+        [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
         private static void Slopes<TSimd, TVec, TA, TB, TC, TD>(
             TFusion fusion, Operands<Cursor> x, float* dy, in RowNumbers<TVec> numbers, Operands<Sink> to, int count, TVec* sums)
             where TSimd : struct, ISimd<TVec>

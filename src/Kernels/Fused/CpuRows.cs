@@ -48,6 +48,7 @@ public static unsafe partial class FusedKernels
 
         /// <summary>The slopes of a part times a weight.</summary>
         /// <param name="sum">What the sink adds up.</param>
+        [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
         private static void Slopes<TPart, TAlong, TSink>(
             TFusion fusion, Operands<Cursor> x, Cursor weight, in Row<TVec> row, float* to, int count, TVec* sum)
             where TPart : struct, IConstant
@@ -162,7 +163,7 @@ public static unsafe partial class FusedKernels
         }
 
         /// <summary>Whole vectors. By itself, so that the compiler's patience is the formula's alone.</summary>
-        [MethodImpl(MethodImplOptions.NoInlining)]
+        [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
         private static void Terms<TPart>(TFusion fusion, Operands<Cursor> x, in Row<TVec> row, int count, TVec* sum)
             where TPart : struct, IConstant
         {
