@@ -89,7 +89,12 @@ public sealed class OwnFormulaTests : IDisposable
     [InlineData("public class Heavy : IFormula1 { " + Forward + " }", "Heavy in 'ops.dll' is a class")]
     [InlineData("public struct Wrapped<TMine> : IFormula1 { " + Forward + " }", "has type parameters of its own")]
     [InlineData("public struct Angry : IFormula1, IFormulaExample<Angry> { "
-        + "public static Angry Example => throw new System.Exception(\"no\"); " + Forward + " }", "throws when it is made: no")]
+        + "public static Angry Example => throw new System.Exception(\"no\"); " + Forward + " }", "throws when it is made or computed: no")]
+    [InlineData("public struct Flagged : IFormula1 { public bool Is; " + Forward + " }", "has the field Flagged.Is of type Boolean")]
+    [InlineData("public struct Two : IFormula1, IFormula2 { " + Forward
+        + " public T Forward<T>(T x, T y) where T : unmanaged, IReal<T> => x; }", "is more than one kind of formula")]
+    [InlineData("public struct Angry : IFormula1 { public T Forward<T>(T x) where T : unmanaged, IReal<T> => "
+        + "throw new System.Exception(\"no\"); }", "Angry in 'ops.dll' throws when it is made or computed: no")]
     [InlineData("public class Nothing { }", "has no formulas")]
     [InlineData("public struct Many : IRowFormula { public static int Operands => 1; public static int Sums => 4; " + Rows + " }",
         "has 4 sums; it can have 1 to 3")]

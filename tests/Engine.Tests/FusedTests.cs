@@ -121,6 +121,16 @@ public sealed class FusedTests
     }
 
     [Fact]
+    public void A_missing_operand_is_refused()
+    {
+        using var device = new CpuDevice(1);
+        using var tape = new Tape(device);
+        using Tensor x = Tensor.Zeros(device, [4]);
+        Should.Throw<ArgumentException>(() => Fused.Apply<SwiGlu>(tape, x, null!)).Message.ShouldContain("SwiGlu needs 2 operands");
+        Should.Throw<ArgumentException>(() => Fused.Apply<Gelu>(tape, null!)).Message.ShouldContain("Gelu needs 1 operands");
+    }
+
+    [Fact]
     public void Double_precision_is_for_the_reference()
     {
         using var device = new CpuDevice(1);

@@ -105,6 +105,43 @@ public sealed class RowFormulaTests
         refused.Message.ShouldContain("last axis must have elements");
     }
 
+    /// <summary>A class that is all but certain: its probability rounds to 1, or to 0.</summary>
+    [Theory]
+    [InlineData(0f)]
+    [InlineData(0.5f)]
+    [InlineData(2f)]
+    public void The_focal_loss_of_certain_answers_has_gradients(float gamma)
+    {
+        using var device = new CpuDevice(1);
+        using var tape = new Tape(device) { Training = true };
+        using Tensor x = Tensor.From(device, [3, 2], [18f, 0, 90, 0, 200, 0]), t = Tensor.From(device, [3, 2], [1f, 0, 0, 1, 0, 1]);
+        x.RequiresGradient = true;
+        Tensor losses = Fused.ApplyRows(tape, new SoftmaxFocal(gamma), x, t);
+        losses.Gradient = tape.Allocate(losses.Shape);
+        losses.Gradient.Write([1f, 1, 1]);
+        tape.Backward();
+
+        losses.Read<float>().ShouldBe([0, 90, 200], 1e-4);
+        x.Gradient!.Read<float>().ShouldBe([0, 0, 1, -1, 1, -1], 1e-4);
+    }
+
+    [Fact]
+    public void What_formulas_of_rows_must_not_do_is_refused_with_the_rule()
+    {
+        using var device = new CpuDevice(1);
+        using var tape = new Tape(device);
+        using Tensor x = Tensor.Zeros(device, [2, 3]);
+        Refused<Wrong<Sums4>>("has 4 sums; it can have 1 to 3");
+        Refused<Wrong<PerRowOperand>>("Forward must not use the operands");
+        Refused<Wrong<SecondOperand>>("uses operand 2 in Forward, and has 1");
+        Refused<Wrong<LateSum>>("uses sum 0 in Term of sum 0, where there is none yet");
+        Refused<Wrong<UnaskedMaximum>>("uses the maximum in Forward, and does not say NeedsMaximum");
+
+        void Refused<TFormula>(string expected)
+            where TFormula : unmanaged, IRowFormula
+            => Should.Throw<ArgumentException>(() => Fused.ApplyRows<TFormula>(tape, default, x)).Message.ShouldContain(expected);
+    }
+
     /// <summary>What the maximum being a constant asks of formulas, and what says so when they break it.</summary>
     [Fact]
     public void A_formula_that_depends_on_the_maximum_is_found()
@@ -169,6 +206,46 @@ public sealed class RowFormulaTests
         public T Forward<T>(Operands<T> x, Row<T> row)
             where T : unmanaged, IReal<T>
             => Output.Forward(x.A, row.First, row.Second) * x.B;
+    }
+
+    private interface IFault;
+
+    private readonly struct Sums4 : IFault;
+
+    private readonly struct PerRowOperand : IFault;
+
+    private readonly struct SecondOperand : IFault;
+
+    private readonly struct LateSum : IFault;
+
+    private readonly struct UnaskedMaximum : IFault;
+
+    /// <summary>The sum of the row, but for one fault.</summary>
+    private readonly struct Wrong<TFault> : IRowFormula
+        where TFault : struct, IFault
+    {
+        public static int Operands => 1;
+
+        public static int Sums => typeof(TFault) == typeof(Sums4) ? 4 : 1;
+
+        public static bool NeedsMaximum => false;
+
+        public static bool IsPerRow => typeof(TFault) == typeof(PerRowOperand);
+
+        public T Term<T>(int sum, Operands<T> x, Row<T> row)
+            where T : unmanaged, IReal<T>
+            => typeof(TFault) == typeof(LateSum) ? x.A * row.First : x.A;
+
+        public T Finish<T>(int sum, T total, T count)
+            where T : unmanaged, IReal<T>
+            => total;
+
+        public T Forward<T>(Operands<T> x, Row<T> row)
+            where T : unmanaged, IReal<T>
+            => typeof(TFault) == typeof(SecondOperand) ? x.B + row.First
+                : typeof(TFault) == typeof(UnaskedMaximum) ? row.Maximum + row.First
+                : typeof(TFault) == typeof(PerRowOperand) ? x.A + row.First
+                : row.First;
     }
 
     private readonly struct LargestPlus : IRowFormula

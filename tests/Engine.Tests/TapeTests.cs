@@ -2,6 +2,7 @@ using CudaTrainer.Engine.Autograd;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Kernels.Fused;
 
 namespace CudaTrainer.Engine.Tests;
 
@@ -113,4 +114,35 @@ public sealed class TapeTests : IDisposable
     }
 
     private static double[] Wave(int count) => [.. Enumerable.Range(0, count).Select(i => Math.Sin(1.0 + i))];
+
+    /// <summary>What nothing that was seeded depends on has the gradient 0.</summary>
+    [Fact]
+    public void An_output_that_the_loss_does_not_use_is_passed_over()
+    {
+        using var device = new CpuDevice(1);
+        using var tape = new Tape(device) { Training = true };
+        using Tensor x = Tensor.From(device, [2], [1f, 2]);
+        x.RequiresGradient = true;
+        Tensor used = Fused.Apply<Silu>(tape, x);
+        _ = Fused.Apply<Gelu>(tape, x);
+        used.Gradient = tape.Allocate(used.Shape);
+        used.Gradient.Write([1f, 1]);
+        tape.Backward();
+
+        x.Gradient!.Read<float>().ShouldBe([0.92767f, 1.09078f], 1e-4);
+    }
+
+    [Fact]
+    public void A_pass_that_nothing_seeds_or_that_is_seeded_wrongly_is_refused()
+    {
+        using var device = new CpuDevice(1);
+        using var tape = new Tape(device) { Training = true };
+        using Tensor x = Tensor.From(device, [2], [1f, 2]);
+        x.RequiresGradient = true;
+        Tensor y = Fused.Apply<Silu>(tape, x);
+        Should.Throw<InvalidOperationException>(tape.Backward).Message.ShouldContain("No output has a gradient");
+
+        y.Gradient = tape.Allocate([3]);
+        Should.Throw<TensorMismatchException>(tape.Backward).Message.ShouldContain("has shape [3]; the output has [2]");
+    }
 }

@@ -18,14 +18,16 @@ internal static class FormulaAssembly
         }
 
         using FormulaSources sources = new(path);
-        return LoadFile(sources.Build());
+        return LoadFile(sources.Build(), path);
     }
 
-    private static Assembly LoadFile(string file)
+    /// <param name="name">What messages call it, where that is not the file.</param>
+    private static Assembly LoadFile(string file, string? name = null)
     {
+        name ??= file;
         if (!File.Exists(file))
         {
-            throw new RunException($"'{file}' does not exist.", "Give the .dll that 'dotnet build' has left in bin/.");
+            throw new RunException($"'{name}' does not exist.", "Give the .dll that 'dotnet build' has left in bin/.");
         }
 
         try
@@ -34,38 +36,43 @@ internal static class FormulaAssembly
             IReadOnlyList<Type> formulas = FormulaTypes.In(assembly);
             if (formulas.Count == 0)
             {
-                throw new RunException($"'{file}' has no formulas.", Rule);
+                throw new RunException($"'{name}' has no formulas.", Rule);
             }
 
             foreach (Type formula in formulas)
             {
-                if (FormulaTypes.ProblemOf(formula) is { } problem)
+                if (ProblemOf(formula) is { } problem)
                 {
-                    throw new RunException($"{formula.Name} in '{file}' {problem}.", Rule);
+                    throw new RunException($"{formula.Name} in '{name}' {problem}.", Rule);
                 }
-
-                _ = FormulaTypes.ExampleOf(formula);
             }
 
             return assembly;
         }
         catch (BadImageFormatException)
         {
-            throw new RunException($"'{file}' is no .NET assembly.", "Give the .dll that 'dotnet build' has left in bin/.");
-        }
-        catch (TargetInvocationException exception)
-        {
-            throw new RunException($"A formula in '{file}' throws when it is made: {exception.InnerException?.Message}",
-                "Its constructor, and the property Example if it has one, must return.");
+            throw new RunException($"'{name}' is no .NET assembly.", "Give the .dll that 'dotnet build' has left in bin/.");
         }
         catch (ReflectionTypeLoadException exception)
         {
-            throw new RunException($"'{file}' does not fit this program: {exception.LoaderExceptions.FirstOrDefault()?.Message}",
+            throw new RunException($"'{name}' does not fit this program: {exception.LoaderExceptions.FirstOrDefault()?.Message}",
                 $"Build it for .NET {Environment.Version.Major} and against the CudaTrainer of this program.");
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new RunException($"'{file}' cannot be loaded: {exception.Message}", Rule);
+            throw new RunException($"'{name}' cannot be loaded: {exception.Message}", Rule);
+        }
+    }
+
+    private static string? ProblemOf(Type formula)
+    {
+        try
+        {
+            return FormulaTypes.ProblemOf(formula);
+        }
+        catch (TargetInvocationException exception)
+        {
+            return $"throws when it is made or computed: {exception.GetBaseException().Message.TrimEnd('.')}";
         }
     }
 }

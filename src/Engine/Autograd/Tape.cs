@@ -112,6 +112,7 @@ public sealed class Tape(IDevice device) : IDisposable
         }
 
         slot.Function = function;
+        slot.Output = output;
         if (Laps is not null)
         {
             slot.Label = LabelOf(typeof(TFunction));
@@ -157,11 +158,33 @@ public sealed class Tape(IDevice device) : IDisposable
         return records;
     }
 
-    /// <summary>Plays the recorded functions back. Outputs that seed the pass have their Gradient set before.</summary>
+    /// <summary>Plays the recorded functions back. Outputs that seed the pass have their Gradient set before; one that nothing that was
+    /// seeded depends on has none, and is passed over.</summary>
+    /// <exception cref="InvalidOperationException">No output has a gradient.</exception>
+    /// <exception cref="TensorMismatchException">A gradient is not of the size of its output.</exception>
     public void Backward()
     {
         BeginBackward();
+        if (_functionCount > 0 && !IsSeeded())
+        {
+            throw new InvalidOperationException(
+                "No output has a gradient: set the Gradient of what the pass begins with, such as a loss, before Backward.");
+        }
+
         ContinueBackward(0);
+    }
+
+    private bool IsSeeded()
+    {
+        for (int i = 0; i < _functionCount; i++)
+        {
+            if (_functions[i].Output!.Gradient is not null)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>Begins to play back from the last function recorded, for <see cref="ContinueBackward"/>.</summary>
@@ -175,6 +198,17 @@ public sealed class Tape(IDevice device) : IDisposable
         while (_left > until)
         {
             Slot slot = _functions[--_left];
+            if (slot.Output!.Gradient is not { } gradient)
+            {
+                continue;
+            }
+
+            if (gradient.Count != slot.Output.Count)
+            {
+                throw new TensorMismatchException("Backward", $"the gradient of {slot.Output.Name ?? "an output"}",
+                    $"has shape {gradient.Shape}; the output has {slot.Output.Shape}.");
+            }
+
             slot.Backward(this);
             Laps?.Lap(slot.Label + " backward");
         }
@@ -272,6 +306,8 @@ public sealed class Tape(IDevice device) : IDisposable
     {
         /// <summary>For <see cref="Laps"/>.</summary>
         public string Label { get; set; } = string.Empty;
+
+        public Tensor? Output { get; set; }
 
         public abstract void Backward(Tape tape);
     }

@@ -38,7 +38,7 @@ public static class FormulaBenchmark
     private const int Rounds = 7;
 
     /// <summary>Rounds that do not count: the runtime still compiles what it has found to be busy.</summary>
-    private const int WarmUp = 3;
+    private const int WarmUp = 10;
     private const int Columns = 1024;
     private const double SecondsOfRound = 0.02;
 

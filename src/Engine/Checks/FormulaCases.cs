@@ -11,9 +11,9 @@ internal static class FormulaCases
 {
     private static readonly Shape Matrix = [7, 37], Tall = [70, 5], Cube = [3, 5, 19], Wide = [2, 1043];
 
-    /// <summary>Of every formula of an assembly.</summary>
-    public static IEnumerable<OpCase> In(Assembly assembly, InputDrawer draw) =>
-        FormulaTypes.In(assembly).SelectMany(formula => Of(formula, draw));
+    /// <summary>Of every formula of an assembly: what is drawn for one does not depend on the others.</summary>
+    public static IEnumerable<OpCase> In(Assembly assembly) =>
+        FormulaTypes.In(assembly).SelectMany(formula => Of(formula, new InputDrawer(new Random(12345))));
 
     public static IEnumerable<OpCase> Of(Type formula, InputDrawer draw)
     {

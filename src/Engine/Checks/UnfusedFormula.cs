@@ -148,7 +148,12 @@ internal sealed class UnfusedFormula : IDisposable
 
         public static Traced OfRow<TFormula>(Traced x)
             where TFormula : unmanaged, IRowFormula
-            => Add(new Step((tape, t) => Fused.ApplyRows<TFormula>(tape, default, t[x.Index]), null));
+            => Add(new Step((tape, t) => Fused.ApplyRows<TFormula>(tape, default, Whole(t[x.Index])), null));
+
+        /// <exception cref="TensorMismatchException">What is the same for the whole row cannot be added up over it.</exception>
+        private static Tensor Whole(Tensor x) => x.Shape.Rank > 1 && x.Shape[-1] > 1
+            ? x
+            : throw new TensorMismatchException("RowSum", "a term", $"has shape {x.Shape}, which is no row.");
 
         private static Traced One<TFormula>(Traced x)
             where TFormula : unmanaged, IFormula1

@@ -223,8 +223,8 @@ public static class Fused
     /// <summary>As the others, of as many operands as the formula has.</summary>
     public static Tensor Apply<TFusion>(Tape tape, TFusion fusion, ReadOnlySpan<Tensor> operands)
         where TFusion : unmanaged, IFusion
-        => operands.Length == TFusion.Count
-            ? Record(tape, fusion, operands[0], At(operands, 1), At(operands, 2), At(operands, 3))
+        => operands.Length == TFusion.Count && TFusion.Count > 0
+            ? Record(tape, fusion, At(operands, 0)!, At(operands, 1), At(operands, 2), At(operands, 3))
             : throw new ArgumentException($"{TFusion.Formula.Name} has {TFusion.Count} operands, not {operands.Length}.", nameof(operands));
 
     private static Tensor? At(ReadOnlySpan<Tensor> operands, int index) => index < operands.Length ? operands[index] : null;
@@ -245,6 +245,8 @@ public static class Fused
     private static Tensor Record<TFusion>(Tape tape, TFusion fusion, Tensor a, Tensor? b, Tensor? c, Tensor? d)
         where TFusion : unmanaged, IFusion
     {
+        ArgumentNullException.ThrowIfNull(tape);
+        Rules<TFusion>.Require(fusion, a, b, c, d);
         FusedOperands operands = FusedOperands.Of(TFusion.Formula.Name, TFusion.Sums > 0, a, b, c, d);
         Shape shape = operands.Whole.Shape;
         Tensor y = tape.Allocate(TFusion.IsPerRow ? shape.With(-1, 1) : shape, operands.Whole.DType);
@@ -255,6 +257,29 @@ public static class Fused
         }
 
         return y;
+    }
+
+    /// <summary>What a formula must keep to, looked at once.</summary>
+    private static class Rules<TFusion>
+        where TFusion : unmanaged, IFusion
+    {
+        private static bool _areKept;
+
+        /// <exception cref="ArgumentException">An operand is missing, or the formula breaks a rule.</exception>
+        public static void Require(TFusion fusion, Tensor? a, Tensor? b, Tensor? c, Tensor? d)
+        {
+            if (!_areKept && FormulaTypes.ProblemOf(fusion) is { } problem)
+            {
+                throw new ArgumentException($"{TFusion.Formula.Name} {problem}.");
+            }
+
+            _areKept = true;
+            int given = d is not null ? 4 : c is not null ? 3 : b is not null ? 2 : a is not null ? 1 : 0;
+            if (given != TFusion.Count || a is null || (given > 1 && b is null) || (given > 2 && c is null))
+            {
+                throw new ArgumentException($"{TFusion.Formula.Name} needs {TFusion.Count} operands, and one of them is null.");
+            }
+        }
     }
 
     /// <summary>What takes the slopes of a formula's author: only its type says that there are any.</summary>

@@ -3,7 +3,10 @@ namespace CudaTrainer.Kernels.Formulas;
 /// <summary>Which parts of a formula of rows depend on what: their slopes along the rest are 0, and need no pass.</summary>
 internal readonly struct Dependence
 {
-    private const int Alongs = Operands<float>.Most + Row<float>.MostSums;
+    /// <summary>Where <see cref="On"/> asks about <see cref="Row{T}.Maximum"/>, behind operands and sums.</summary>
+    public const int Maximum = Operands<float>.Most + Row<float>.MostSums;
+
+    private const int Alongs = Maximum + 1;
 
     private readonly uint _bits;
 

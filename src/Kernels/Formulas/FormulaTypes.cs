@@ -27,6 +27,7 @@ public static class FormulaTypes
     public static bool IsOfRows(Type formula) => typeof(IRowFormula).IsAssignableFrom(formula);
 
     /// <summary>Why a type that says it is a formula cannot be compiled for every device; null if it can.</summary>
+    /// <exception cref="TargetInvocationException">The formula, or its example, throws.</exception>
     public static string? ProblemOf(Type formula)
     {
         if (!formula.IsValueType)
@@ -44,8 +45,69 @@ public static class FormulaTypes
             return $"has the field {field}, which GPUs cannot see; options of a formula are numbers";
         }
 
-        return Outside(formula, nameof(IFusion.Count), 1, Operands<float>.Most, "operands")
-            ?? (IsOfRows(formula) ? Outside(formula, nameof(IFusion.Sums), 1, Row<float>.MostSums, "sums") : null);
+        if (Kinds.Count(kind => kind.Interface.IsAssignableFrom(formula)) > 1)
+        {
+            return "is more than one kind of formula; give each a structure of its own";
+        }
+
+        MethodInfo problemOfFusion = typeof(FormulaTypes).GetMethods().Single(method => method.Name == nameof(ProblemOf) && method.IsGenericMethod);
+        return (string?)problemOfFusion.MakeGenericMethod(FusionOf(formula)).Invoke(null, [NewFusion(formula)]);
+    }
+
+    /// <summary>Why a fusion cannot be computed; null if it can.</summary>
+    /// <exception cref="Exception">Whatever the formula throws.</exception>
+    public static string? ProblemOf<TFusion>(TFusion fusion)
+        where TFusion : unmanaged, IFusion
+    {
+        if (Outside(TFusion.Count, 1, Operands<float>.Most, "operands") is { } operands)
+        {
+            return operands;
+        }
+
+        if (!IsOfRows(TFusion.Formula))
+        {
+            _ = fusion.Value<Real<DoubleMath, double>>(IFusion.Output, new(1), new(1), new(1), new(1), default);
+            return null;
+        }
+
+        return Outside(TFusion.Sums, 1, Row<float>.MostSums, "sums") ?? MisuseOf<TFusion>(Dependence.Of(fusion));
+    }
+
+    private static string? MisuseOf<TFusion>(Dependence dependence)
+        where TFusion : unmanaged, IFusion
+    {
+        for (int part = 0; part <= TFusion.Sums; part++)
+        {
+            string method = part == IFusion.Output ? "Forward" : $"Term of sum {part - 1}";
+            for (int operand = 0; operand < Operands<float>.Most; operand++)
+            {
+                bool isKnown = operand < TFusion.Count, isUsed = dependence.On(part, operand);
+                if (isUsed && !isKnown)
+                {
+                    return $"uses operand {operand + 1} in {method}, and has {TFusion.Count}";
+                }
+
+                if (isUsed && TFusion.IsPerRow && part == IFusion.Output)
+                {
+                    return "gives one number a row, so that Forward must not use the operands, only what became of their sums";
+                }
+            }
+
+            for (int sum = 0; sum < Row<float>.MostSums; sum++)
+            {
+                if (sum >= (part == IFusion.Output ? TFusion.Sums : part - 1) && dependence.On(part, Operands<float>.Most + sum))
+                {
+                    return $"uses sum {sum} in {method}, where there is none yet";
+                }
+            }
+
+            if (!TFusion.NeedsMaximum && dependence.On(part, Dependence.Maximum))
+            {
+                return $"uses the maximum in {method}, and does not say NeedsMaximum";
+            }
+        }
+
+        return null;
     }
 
     /// <summary>The formula with the options of its example, or with every field 0.</summary>
@@ -78,18 +140,15 @@ public static class FormulaTypes
     private static Type KindOf(Type formula) =>
         Kinds.First(kind => kind.Interface.IsAssignableFrom(formula)).Fusion.MakeGenericType(formula);
 
-    private static string? Outside(Type formula, string property, int least, int most, string what)
-    {
-        int count = (int)FusionOf(formula).GetProperty(property)!.GetValue(null)!;
-        return count >= least && count <= most ? null : $"has {count} {what}; it can have {least} to {most}";
-    }
+    private static string? Outside(int count, int least, int most, string what) =>
+        count >= least && count <= most ? null : $"has {count} {what}; it can have {least} to {most}";
 
     private static string? FieldWithReferences(Type type, string path)
     {
         foreach (FieldInfo field in type.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic))
         {
             string name = $"{path}.{field.Name}";
-            if (!field.FieldType.IsValueType)
+            if (!field.FieldType.IsValueType || field.FieldType == typeof(bool) || field.FieldType == typeof(char))
             {
                 return $"{name} of type {field.FieldType.Name}";
             }

@@ -94,7 +94,7 @@ internal static class Derivative
         where TValue : unmanaged
     {
         Row<Dual<TMath, TValue>> sums = default;
-        sums.Maximum = new(row.Maximum);
+        sums.Maximum = along == Dependence.Maximum ? new(row.Maximum, TMath.Set(1)) : new(row.Maximum);
         sums.First = along == Operands<TValue>.Most ? new(row.First, TMath.Set(1)) : new(row.First);
         sums.Second = along == Operands<TValue>.Most + 1 ? new(row.Second, TMath.Set(1)) : new(row.Second);
         sums.Third = along == Operands<TValue>.Most + 2 ? new(row.Third, TMath.Set(1)) : new(row.Third);
