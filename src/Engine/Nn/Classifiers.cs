@@ -34,9 +34,9 @@ public static class Classifiers
             ? new DifferencesClassifier(options, build(options with { Inputs = 2 * options.Inputs, Differences = false }))
             : build(options);
 
-    /// <summary>Whether a solver fits the weights of the model at once: <see cref="Classifier.IsFitted"/>.</summary>
-    /// <exception cref="ArgumentException">There is no such model.</exception>
-    public static bool IsFitted(string name) => Create(name, new ClassifierOptions(1)).IsFitted;
+    /// <summary>Whether a solver fits the weights of the model at once: <see cref="Classifier.IsFitted"/>. Of a model that is not known, as
+    /// in the settings of a run of another version, no.</summary>
+    public static bool IsFitted(string name) => Builders.ContainsKey(name) && Create(name, new ClassifierOptions(1)).IsFitted;
 
     private static RecurrentOptions Recurrent(ClassifierOptions options) => new(HalfReserve: options.HalfReserve);
 }
