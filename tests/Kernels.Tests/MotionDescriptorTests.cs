@@ -66,9 +66,17 @@ public sealed class MotionDescriptorTests
         byte[][] pictures = [.. Enumerable.Range(0, 5).Select(time => Picture(descriptor.Columns, time))];
         float[] once = new float[4 * MotionDescriptor.Features], again = new float[once.Length];
         Walk(once);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        Walk(again);
-        (GC.GetAllocatedBytesForCurrentThread() - before).ShouldBe(0);
+
+        // Now and then the runtime itself allocates, as it replaces code that has become busy.
+        long allocated = 1;
+        for (int walk = 0; walk < 20 && allocated > 0; walk++)
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            Walk(again);
+            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        }
+
+        allocated.ShouldBe(0);
         again.ShouldBe(once);
 
         void Walk(float[] features)

@@ -19,8 +19,8 @@ def rms_norm(x, scale):
 
 
 def focal(x, t):
-    p = (torch.softmax(x, -1) * t).sum(-1)
-    return -(1 - p) ** 2 * torch.log(p)
+    log_p = (torch.log_softmax(x, -1) * t).sum(-1)
+    return -(1 - log_p.exp()) ** 2 * log_p
 
 
 OPS = {

@@ -50,7 +50,8 @@ public static class FormulaTypes
             return "is more than one kind of formula; give each a structure of its own";
         }
 
-        MethodInfo problemOfFusion = typeof(FormulaTypes).GetMethods().Single(method => method.Name == nameof(ProblemOf) && method.IsGenericMethod);
+        MethodInfo problemOfFusion = typeof(FormulaTypes).GetMethods()
+            .Single(method => method.Name == nameof(ProblemOf) && method.IsGenericMethod);
         return (string?)problemOfFusion.MakeGenericMethod(FusionOf(formula)).Invoke(null, [NewFusion(formula)]);
     }
 

@@ -100,8 +100,10 @@ public static unsafe partial class FusedKernels
             }
         }
 
-        /// <summary>Whole vectors. By itself, so that the compiler's patience is the formula's alone, and compiled well at once: what it learns
-        /// from first calls makes these loops no faster.</summary>
+        /// <summary>
+        /// Whole vectors. By itself, so that the compiler's patience is the formula's alone, and compiled well at once: what it learns from
+        /// first calls makes these loops no faster.
+        /// </summary>
         [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
         private static void Values<TSimd, TVec>(TFusion fusion, Operands<Cursor> x, in Row<TVec> sums, float* y, int count)
             where TSimd : struct, ISimd<TVec>
