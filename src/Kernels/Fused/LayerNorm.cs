@@ -4,8 +4,8 @@ using CudaTrainer.Kernels.Formulas;
 namespace CudaTrainer.Kernels.Fused;
 
 /// <summary>
-/// (x − mean) / √(variance + ε) · scale + shift, with mean and variance of the row (Ba, Kiros and Hinton, 2016): operands x, scale and
-/// shift by channel.
+/// (x − mean) / √(variance + ε) · scale + shift, with mean and variance of the row (Ba, Kiros and Hinton, 2016): operands x, scale
+/// and shift by channel.
 /// </summary>
 public readonly record struct LayerNorm(float Epsilon) : IRowFormula, IFormulaExample<LayerNorm>
 {

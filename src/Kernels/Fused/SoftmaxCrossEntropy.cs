@@ -3,7 +3,9 @@ using CudaTrainer.Kernels.Formulas;
 
 namespace CudaTrainer.Kernels.Fused;
 
-/// <summary>−Σ t·log softmax(x) of each row: operands x, the logits, and the wanted probabilities t, of any number of classes.</summary>
+/// <summary>
+/// −Σ t·log softmax(x) of each row: operands x, the logits, and the wanted probabilities t, of any number of classes.
+/// </summary>
 public readonly struct SoftmaxCrossEntropy : IRowFormula
 {
     public static int Operands => 2;

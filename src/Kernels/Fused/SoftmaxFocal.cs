@@ -4,8 +4,8 @@ using CudaTrainer.Kernels.Formulas;
 namespace CudaTrainer.Kernels.Fused;
 
 /// <summary>
-/// −(1 − p)^γ · log p of each row, where log p = Σ t·log softmax(x), the probability of the class that the one-hot t names (Lin et al.,
-/// 2017): operands x, the logits, and t, of any number of classes.
+/// −(1 − p)^γ · log p of each row, where log p = Σ t·log softmax(x), the probability of the class that the one-hot t names (Lin et
+/// al., 2017): operands x, the logits, and t, of any number of classes.
 /// </summary>
 [Between(0.01f, 0.05f, Operand = 1)]
 public readonly record struct SoftmaxFocal(float Gamma) : IRowFormula, IFormulaExample<SoftmaxFocal>

@@ -266,7 +266,8 @@ internal sealed unsafe class MpiWorld : IDisposable
         (MpiApi? api, string detail) = NativeShim.Load(candidates, MpiApi.Load);
         return api is not null
             ? (api, detail)
-            : (null, $"the native MPI library does not load; tried {detail}. Install an MPI (Debian: openmpi-bin and libopenmpi-dev) and build again (beside NuGet packages openmpi-bin is enough), or set {PathVariable} to its path");
+            : (null, $"the native MPI library does not load; tried {detail}. Install an MPI (Debian: openmpi-bin and libopenmpi-dev) and " +
+                $"build again (beside NuGet packages openmpi-bin is enough), or set {PathVariable} to its path");
     }
 
     /// <summary>Without the lists of build options that follow.</summary>
