@@ -19,7 +19,8 @@ quietly artifacts/guide-formula.log dotnet build "$formula/MyOps" -c Release -v 
     die "the formula in docs/custom-ops.md does not compile"
 check_formula() { dotnet artifacts/bin/Cli/release/cudatrainer.dll gradcheck --ops "$formula/MyOps/bin/Release/net10.0/MyOps.dll" "$@"; }
 quietly artifacts/guide-formula.log check_formula --device cpu || die "gradcheck does not take the formula in docs/custom-ops.md"
-grep -qE '^SoftScale per channel +cpu .* ok$' artifacts/guide-formula.log && grep -qE '^CenteredScale per channel +cpu .* ok$' artifacts/guide-formula.log || die "gradcheck did not check the formula in docs/custom-ops.md"
+grep -qE '^SoftScale per channel +cpu .* ok$' artifacts/guide-formula.log && grep -qE '^CenteredScale per channel +cpu .* ok$' artifacts/guide-formula.log &&
+    grep -qE '^Ordered per channel +cpu .* ok$' artifacts/guide-formula.log || die "gradcheck did not check the formula in docs/custom-ops.md"
 if [ -d artifacts/cudasim ]; then
     CUDATRAINER_CUDA_SIMULATOR=$PWD/artifacts/cudasim quietly artifacts/guide-formula.log check_formula --device cuda ||
         die "gradcheck does not take the formula in docs/custom-ops.md on CUDA"

@@ -24,13 +24,58 @@ public sealed class OwnFormulaTests : IDisposable
             {
                 public T Forward<T>(T a, T b) where T : unmanaged, IReal<T> => a * T.Tanh(b);
             }
+
+            [Between(0.5f, 3, Operand = 1)]
+            public readonly struct Polar : IMultiOutputFormula
+            {
+                public static int Operands => 2;
+                public static int Outputs => 2;
+                public T Forward<T>(int output, Operands<T> x) where T : unmanaged, IReal<T> =>
+                    output == 0 ? T.Sqrt(x.A * x.A + x.B * x.B) : T.Log(x.B) * x.A;
+            }
             """);
         CommandOutcome checks = Check();
 
         checks.ExitCode.ShouldBe(0, checks.Output + checks.Error);
         checks.Output.ShouldMatch(@"Root +cpu .* ok");
         checks.Output.ShouldMatch(@"Product per row +cpu .* ok");
+        checks.Output.ShouldMatch(@"Polar per channel +cpu .* ok");
         checks.Output.ShouldNotContain("Linear");
+
+        CommandOutcome timed = CommandRunner.RunIn(_folder.Path, [], "bench-op", "--ops", "ops.dll", "--device", "cpu", "--megabytes", "1");
+        timed.ExitCode.ShouldBe(0, timed.Error);
+        timed.Output.ShouldMatch(@"Polar +forward and backward +[\d.]+ +[\d.]+% +[\d.]+");
+    }
+
+    [Fact]
+    public void What_is_not_a_number_says_what_to_do()
+    {
+        Compile("public struct Roots : IFormula1 { public T Forward<T>(T x) where T : unmanaged, IReal<T> => T.Sqrt(x); }");
+        CommandOutcome checks = Check();
+
+        checks.ExitCode.ShouldBe(1);
+        checks.Output.ShouldContain("OFF in a: not a number where operands were drawn; [Between] says where they lie");
+    }
+
+    /// <summary>One that is not the same at each call is neither timed nor in the way of the others.</summary>
+    [Fact]
+    public void One_wrong_formula_does_not_keep_the_others_from_being_timed()
+    {
+        Compile("""
+            public struct Doubled : IFormula1 { public T Forward<T>(T x) where T : unmanaged, IReal<T> => x + x; }
+
+            public struct Another : IFormula1
+            {
+                private static float _calls;
+                public T Forward<T>(T x) where T : unmanaged, IReal<T> => x * (_calls += 1);
+            }
+            """);
+        CommandOutcome timed = CommandRunner.RunIn(_folder.Path, [], "bench-op", "--ops", "ops.dll", "--device", "cpu", "--megabytes", "1");
+
+        timed.ExitCode.ShouldBe(1);
+        timed.Output.ShouldMatch(@"Doubled +forward +[\d.]+");
+        timed.Output.ShouldNotContain("Another");
+        timed.Error.ShouldContain("Another: the fused op differs from its operations one by one");
     }
 
     [Theory]
@@ -95,6 +140,8 @@ public sealed class OwnFormulaTests : IDisposable
         + " public T Forward<T>(T x, T y) where T : unmanaged, IReal<T> => x; }", "is more than one kind of formula")]
     [InlineData("public struct Angry : IFormula1 { public T Forward<T>(T x) where T : unmanaged, IReal<T> => "
         + "throw new System.Exception(\"no\"); }", "Angry in 'ops.dll' throws when it is made or computed: no")]
+    [InlineData("public struct Back : IFormula1 { public T Forward<T>([Between(2, 1)] T x) where T : unmanaged, IReal<T> => x; }",
+        "says that operand 1 lies between 2 and 1")]
     [InlineData("public class Nothing { }", "has no formulas")]
     [InlineData("public struct Many : IRowFormula { public static int Operands => 1; public static int Sums => 4; " + Rows + " }",
         "has 4 sums; it can have 1 to 3")]

@@ -62,7 +62,7 @@ public sealed unsafe class FusedKernelsTests
                     continue;
                 }
 
-                double slope = fusion.Slope<DoubleMath, double>(IFusion.Output, x[0], x[1], x[2], 0, default, operand);
+                double slope = fusion.Slope<DoubleMath, double>(IFusion.Output, x[0], x[1], x[2], 0, default, operand).PassBack(1);
                 slope.ShouldBe((left + right) / 2, 1e-6 * (1 + Math.Abs(left)), $"{fusion} along {operand}");
                 compared++;
             }
@@ -120,9 +120,10 @@ public sealed unsafe class FusedKernelsTests
         var shape = new FusedShape(a.Length, b.Length);
         var fusion = new Fusion3<TFormula>(formula);
         Operands<FusedOperand> operands = Of(x, s, t);
-        FusedKernels.Forward(team, fusion, shape, operands, new((nint)(float*)y, OperandSpread.Whole, IsHalf: false));
+        FusedKernels.Forward(team, fusion, shape, operands,
+            Operands<FusedOperand>.Of(new((nint)(float*)y, OperandSpread.Whole, IsHalf: false)));
         var ofGradient = new FusedOperand((nint)(float*)gradient, OperandSpread.Whole, IsHalf: false);
-        FusedKernels.Backward(team, fusion, shape, ofGradient, operands, Of(dx, ds, dt));
+        FusedKernels.Backward(team, fusion, shape, Operands<FusedOperand>.Of(ofGradient), operands, Of(dx, ds, dt));
         return new FusedResult(y.Read(), dx.Read(), ds.Read(), dt.Read());
     }
 

@@ -52,7 +52,7 @@ internal sealed record FusedResult(float[] Y, float[] A, float[] B, float[] C)
             dt[row] += dy[i] * Slope(2);
 
             double Slope(int operand) =>
-                fusion.Slope<DoubleMath, double>(IFusion.Output, a[i], b[column], c[row], 0, default, operand);
+                fusion.Slope<DoubleMath, double>(IFusion.Output, a[i], b[column], c[row], 0, default, operand).PassBack(1);
         }
 
         return new FusedResult(Single(y), Single(dx), Single(ds), Single(dt));

@@ -50,22 +50,35 @@ internal sealed class BenchOpCommand : CliCommand<BenchOpOptions>
     {
         IReadOnlyList<Type> formulas = FormulaTypes.In(options.Ops is { } file ? FormulaAssembly.Load(file) : typeof(IFusion).Assembly);
         using DeviceChoice device = DeviceChoice.OpenOne(options.Device, options.Threads);
-        FormulaTiming[] timings;
-        try
+        List<FormulaTiming> timings = [];
+        List<string> wrong = [];
+        foreach (Type formula in formulas)
         {
-            timings = [.. FormulaBenchmark.Run(formulas, device.Device, options.Megabytes)];
-        }
-        catch (WrongFormulaException exception)
-        {
-            throw new RunException(exception.Message, "gradcheck --ops says whether the formula's gradient is right at all.");
+            try
+            {
+                timings.AddRange(FormulaBenchmark.Run([formula], device.Device, options.Megabytes));
+            }
+            catch (WrongFormulaException exception)
+            {
+                wrong.Add(exception.Message);
+            }
         }
 
         if (options.Json)
         {
             terminal.WriteJson(timings);
-            return ExitCode.Ok;
+        }
+        else if (timings.Count > 0)
+        {
+            Write(timings, options, device, terminal);
         }
 
+        return wrong.Count == 0 ? ExitCode.Ok : throw new RunException(
+            string.Join(Environment.NewLine, wrong), "gradcheck --ops says whether the formula's gradient is right at all.");
+    }
+
+    private static void Write(List<FormulaTiming> timings, BenchOpOptions options, DeviceChoice device, Terminal terminal)
+    {
         TextTable table = new("formula", "pass", ">ms", ">of a copy's speed", ">times as fast as unfused");
         foreach (FormulaTiming timing in timings)
         {
@@ -77,7 +90,6 @@ internal sealed class BenchOpCommand : CliCommand<BenchOpOptions>
         terminal.Output.WriteLine();
         string rate = (timings[0].CopyBytesPerSecond / 1e9).ToString("0.0", CultureInfo.InvariantCulture);
         terminal.Output.WriteLine($"{device.Text}; arrays of {options.Megabytes} MB; a copy moves {rate} GB/s, reading and writing.");
-        return ExitCode.Ok;
     }
 
     private static string Number(double value) => value.ToString("0.00", CultureInfo.InvariantCulture);

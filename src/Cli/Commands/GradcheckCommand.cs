@@ -69,7 +69,7 @@ internal sealed class GradcheckCommand : CliCommand<GradcheckOptions>
                 Error(row.GradientError),
                 row.Passed
                     ? new Cell(row.Kinks == 0 ? "ok" : $"ok but for {row.Kinks} kinks", new Style(Color.Green))
-                    : new Cell($"OFF in {row.WorstInput}", new Style(Color.Red)));
+                    : new Cell(Fault(row), new Style(Color.Red)));
         }
 
         table.Write(terminal.Results);
@@ -77,6 +77,10 @@ internal sealed class GradcheckCommand : CliCommand<GradcheckOptions>
         terminal.Output.WriteLine();
         terminal.Output.WriteLine(failed == 0 ? $"All {rows.Length} checks passed." : $"{failed} of {rows.Length} checks failed.");
     }
+
+    private static string Fault(GradientCheckRow row) => !double.IsNaN(row.ForwardError + row.GradientError)
+        ? $"OFF in {row.WorstInput}"
+        : $"OFF in {row.WorstInput}: not a number where operands were drawn; [Between] says where they lie";
 
     private static string Error(double error) => error == 0 ? "0" : error.ToString("0.0e+0", CultureInfo.InvariantCulture);
 }

@@ -96,11 +96,11 @@ public sealed class Tape(IDevice device) : IDisposable
     public Tensor Slice(Tensor tensor, int start, int length) =>
         Assign(tensor.AddressOf(start, length), tensor.Shape.With(0, length), tensor.DType, owned: null, tensor.Name);
 
-    /// <summary>Remembers <paramref name="function"/> for the backward pass and marks its output as part of the graph.</summary>
-    public void Record<TFunction>(in TFunction function, Tensor output)
+    /// <summary>Remembers <paramref name="function"/> for the backward pass and marks its outputs as part of the graph.</summary>
+    /// <param name="outputs">One at least. Of several, those that nothing seeded depends on have no gradient in the backward pass.</param>
+    public void Record<TFunction>(in TFunction function, params ReadOnlySpan<Tensor> outputs)
         where TFunction : struct, IFunction
     {
-        output.RequiresGradient = true;
         if (_functionCount == _functions.Count)
         {
             _functions.Add(new Slot<TFunction>());
@@ -112,7 +112,13 @@ public sealed class Tape(IDevice device) : IDisposable
         }
 
         slot.Function = function;
-        slot.Output = output;
+        slot.Outputs.Clear();
+        foreach (Tensor output in outputs)
+        {
+            output.RequiresGradient = true;
+            slot.Outputs.Add(output);
+        }
+
         if (Laps is not null)
         {
             slot.Label = LabelOf(typeof(TFunction));
@@ -178,13 +184,31 @@ public sealed class Tape(IDevice device) : IDisposable
     {
         for (int i = 0; i < _functionCount; i++)
         {
-            if (_functions[i].Output!.Gradient is not null)
+            if (HasGradient(_functions[i]))
             {
                 return true;
             }
         }
 
         return false;
+    }
+
+    /// <summary>Whether any output has one.</summary>
+    private static bool HasGradient(Slot slot)
+    {
+        bool has = false;
+        foreach (Tensor output in slot.Outputs)
+        {
+            if (output.Gradient is { } gradient && gradient.Count != output.Count)
+            {
+                throw new TensorMismatchException("Backward", $"the gradient of {output.Name ?? "an output"}",
+                    $"has shape {gradient.Shape}; the output has {output.Shape}.");
+            }
+
+            has |= output.Gradient is not null;
+        }
+
+        return has;
     }
 
     /// <summary>Begins to play back from the last function recorded, for <see cref="ContinueBackward"/>.</summary>
@@ -198,19 +222,11 @@ public sealed class Tape(IDevice device) : IDisposable
         while (_left > until)
         {
             Slot slot = _functions[--_left];
-            if (slot.Output!.Gradient is not { } gradient)
+            if (HasGradient(slot))
             {
-                continue;
+                slot.Backward(this);
+                Laps?.Lap(slot.Label + " backward");
             }
-
-            if (gradient.Count != slot.Output.Count)
-            {
-                throw new TensorMismatchException("Backward", $"the gradient of {slot.Output.Name ?? "an output"}",
-                    $"has shape {gradient.Shape}; the output has {slot.Output.Shape}.");
-            }
-
-            slot.Backward(this);
-            Laps?.Lap(slot.Label + " backward");
         }
     }
 
@@ -307,7 +323,7 @@ public sealed class Tape(IDevice device) : IDisposable
         /// <summary>For <see cref="Laps"/>.</summary>
         public string Label { get; set; } = string.Empty;
 
-        public Tensor? Output { get; set; }
+        public List<Tensor> Outputs { get; } = [];
 
         public abstract void Backward(Tape tape);
     }

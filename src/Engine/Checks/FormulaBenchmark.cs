@@ -75,18 +75,19 @@ public static class FormulaBenchmark
                 FormulaTypes.RangeOf(formula, operand) ?? new BetweenAttribute(-1, 1), operand)))];
         Shape outputs = TFusion.IsPerRow ? [rows, 1] : whole;
         Tensor copied = tensors.Own(Tensor.Zeros(device, whole));
-        Tensor seed = tensors.Own(Draw(device, outputs, new BetweenAttribute(-1, 1), Operands<float>.Most));
+        Tensor[] seeds = [.. Enumerable.Range(Operands<float>.Most, TFusion.Outputs).Select(
+            number => tensors.Own(Draw(device, outputs, new BetweenAttribute(-1, 1), number)))];
         using var unfused = UnfusedFormula.Of(fusion, device, Columns);
         using var tape = new Tape(device);
-        Func<Tensor> fused = () => Fused.Apply(tape, fusion, operands), apart = () => unfused.Apply(tape, operands);
+        Func<Tensor[]> fused = () => OutputsOf(Fused.Apply(tape, fusion, operands)), apart = () => unfused.Apply(tape, operands);
         bool spreads = Compare(formula.Name, tape, fused, apart), hasPeer = false;
-        if (peer?.Load(formula.Name, operands, seed) is { } norms)
+        if (peer?.Load(formula.Name, operands, seeds[0]) is { } norms)
         {
             hasPeer = true;
             RequireSame(formula.Name, norms, NormsOf());
         }
 
-        int wholes = operands.Count(operand => operand.Shape == whole), written = TFusion.IsPerRow ? 0 : 1;
+        int wholes = operands.Count(operand => operand.Shape == whole), written = TFusion.IsPerRow ? 0 : TFusion.Outputs;
         double bytes = (double)sizeof(float) * rows * Columns;
         List<double> copy = [], forward = [], both = [], forwardApart = [], bothApart = [], forwardPeer = [], bothPeer = [];
         for (int round = -WarmUp; round < Rounds; round++)
@@ -130,11 +131,11 @@ public static class FormulaBenchmark
         double[] NormsOf()
         {
             double[] norms = [];
-            Pass(fused, backward: true, y => norms = [Norm(y), .. operands.Select(operand => Norm(operand.Gradient!))]);
+            Pass(fused, backward: true, y => norms = [Norm(y[0]), .. operands.Select(operand => Norm(operand.Gradient!))]);
             return norms;
         }
 
-        void Pass(Func<Tensor> apply, bool backward, Action<Tensor>? look = null)
+        void Pass(Func<Tensor[]> apply, bool backward, Action<Tensor[]>? look = null)
         {
             tape.Training = backward;
             foreach (Tensor operand in operands)
@@ -142,10 +143,14 @@ public static class FormulaBenchmark
                 operand.RequiresGradient = backward;
             }
 
-            Tensor y = apply();
+            Tensor[] y = apply();
             if (backward)
             {
-                y.Gradient = seed;
+                foreach ((Tensor output, Tensor seed) in y.Zip(seeds))
+                {
+                    output.Gradient = seed;
+                }
+
                 tape.Backward();
                 look?.Invoke(y);
                 foreach (Tensor operand in operands)
@@ -158,13 +163,17 @@ public static class FormulaBenchmark
         }
     }
 
+    private static Tensor[] OutputsOf(FusedOutputs outputs) => outputs.B is null
+        ? [outputs.A]
+        : [.. new[] { outputs.A, outputs.B, outputs.C, outputs.D }.OfType<Tensor>()];
+
     /// <returns>Whether the formula can be taken apart: operands may meet in it that do not spread over each other.</returns>
-    private static bool Compare(string name, Tape tape, Func<Tensor> fused, Func<Tensor> apart)
+    private static bool Compare(string name, Tape tape, Func<Tensor[]> fused, Func<Tensor[]> apart)
     {
         double[] expected;
         try
         {
-            expected = apart().ToDoubles();
+            expected = [.. apart().SelectMany(output => output.ToDoubles())];
         }
         catch (TensorMismatchException)
         {
@@ -172,7 +181,7 @@ public static class FormulaBenchmark
             return false;
         }
 
-        double error = GradientCheck.RelativeError(fused().ToDoubles(), expected);
+        double error = GradientCheck.RelativeError([.. fused().SelectMany(output => output.ToDoubles())], expected);
         tape.Reset();
         return error <= GradientCheck.ForwardTolerance ? true : throw new WrongFormulaException(
             $"{name}: the fused op differs from its operations one by one by {error:0.0e+0}.");

@@ -51,7 +51,17 @@ internal static class FormulaCases
         }
     }
 
+    /// <returns>Outputs side by side, if there are several.</returns>
     private static Tensor Apply<TFusion>(Tape tape, TFusion fusion, Tensor[] operands)
         where TFusion : unmanaged, IFusion
-        => Fused.Apply(tape, fusion, operands);
+    {
+        FusedOutputs outputs = Fused.Apply(tape, fusion, operands);
+        Tensor joined = outputs.A;
+        foreach (Tensor output in new[] { outputs.B, outputs.C, outputs.D }.OfType<Tensor>())
+        {
+            joined = ConcatFunction.Apply(tape, joined, output);
+        }
+
+        return joined;
+    }
 }

@@ -14,11 +14,11 @@ internal sealed class UnfusedFormula : IDisposable
     private readonly List<Step> _steps;
     private readonly Tensor?[] _constants;
     private readonly int _operands;
+    private readonly int _outputs;
 
-    private UnfusedFormula(List<Step> steps, int operands, IDevice device)
+    private UnfusedFormula(List<Step> steps, int operands, int outputs, IDevice device)
     {
-        _steps = steps;
-        _operands = operands;
+        (_steps, _operands, _outputs) = (steps, operands, outputs);
         _constants = [.. steps.Select(step => step.Constant is { } value ? Tensor.From(device, [1], [value], name: "constant") : null)];
     }
 
@@ -40,11 +40,15 @@ internal sealed class UnfusedFormula : IDisposable
                 row.Third = TFusion.Sums > 2 ? Sum(3) : 0;
             }
 
-            Traced last = Part(IFusion.Output);
+            Traced[] outputs = [.. Enumerable.Range(0, TFusion.Outputs).Select(Part)];
 
             // A formula may give back an operand or an earlier result.
-            _ = Traced.Add(new Step((tape, t) => t[last.Index], null));
-            return new UnfusedFormula(Traced.Steps, TFusion.Count, device);
+            foreach (Traced output in outputs)
+            {
+                _ = Traced.Add(new Step((tape, t) => t[output.Index], null));
+            }
+
+            return new UnfusedFormula(Traced.Steps, TFusion.Count, TFusion.Outputs, device);
 
             Traced Sum(int part) =>
                 fusion.Value(IFusion.Finished + part, Traced.OfRow<RowSum>(Part(part)), x[1], x[2], x[3], row);
@@ -57,8 +61,9 @@ internal sealed class UnfusedFormula : IDisposable
         }
     }
 
+    /// <returns>The outputs.</returns>
     /// <exception cref="TensorMismatchException">Operands meet that do not spread over each other.</exception>
-    public Tensor Apply(Tape tape, IReadOnlyList<Tensor> operands)
+    public Tensor[] Apply(Tape tape, IReadOnlyList<Tensor> operands)
     {
         Tensor[] results = new Tensor[_steps.Count];
         for (int i = 0; i < results.Length; i++)
@@ -68,7 +73,7 @@ internal sealed class UnfusedFormula : IDisposable
                 ?? operands[0];
         }
 
-        return results[^1];
+        return results[^_outputs..];
     }
 
     public void Dispose()

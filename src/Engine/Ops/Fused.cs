@@ -100,16 +100,39 @@ public readonly struct FusedOperands
     private static string NameOf(Tensor operand, int index) => operand.Name ?? $"operand {index + 1}";
 }
 
+/// <summary>The outputs of a fused op.</summary>
+public readonly struct FusedOutputs
+{
+    internal FusedOutputs(Tensor a, Tensor? b, Tensor? c, Tensor? d) => (A, B, C, D) = (a, b, c, d);
+
+    public Tensor A { get; }
+
+    /// <summary>Null where the formula has no second output.</summary>
+    public Tensor? B { get; }
+
+    public Tensor? C { get; }
+
+    public Tensor? D { get; }
+
+    public void Deconstruct(out Tensor a, out Tensor b) => (a, b) = (A, B!);
+
+    public void Deconstruct(out Tensor a, out Tensor b, out Tensor c) => (a, b, c) = (A, B!, C!);
+
+    public void Deconstruct(out Tensor a, out Tensor b, out Tensor c, out Tensor d) => (a, b, c, d) = (A, B!, C!, D!);
+}
+
 public partial interface IOps
 {
     /// <summary>y = f(operands), element by element.</summary>
-    /// <param name="y">The shape of <see cref="FusedOperands.Whole"/>; one number a row where the formula gives that.</param>
-    void FusedForward<TFusion>(TFusion fusion, in FusedOperands operands, Tensor y)
+    /// <param name="outputs">Of the shape of <see cref="FusedOperands.Whole"/>; one number a row where the formula gives that.</param>
+    void FusedForward<TFusion>(TFusion fusion, in FusedOperands operands, in FusedOutputs outputs)
         where TFusion : unmanaged, IFusion;
 
-    /// <summary>The gradients of the operands that have one.</summary>
+    /// <summary>The gradients of the operands that have one, by those of the outputs.</summary>
+    /// <param name="outputs">One of them has a gradient; those of the others are 0.</param>
     /// <param name="gradients">Of the operands' shapes.</param>
-    void FusedBackward<TFusion>(TFusion fusion, Tensor dy, in FusedOperands operands, in FusedGradients gradients)
+    void FusedBackward<TFusion>(
+        TFusion fusion, in FusedOutputs outputs, in FusedOperands operands, in FusedGradients gradients)
         where TFusion : unmanaged, IFusion;
 }
 
@@ -218,10 +241,18 @@ public static class Fused
     /// <exception cref="TensorMismatchException">The operands do not fit together, or the last axis is empty.</exception>
     public static Tensor ApplyRows<TFormula>(Tape tape, TFormula formula, params ReadOnlySpan<Tensor> operands)
         where TFormula : unmanaged, IRowFormula
-        => Apply(tape, new RowFusion<TFormula>(formula), operands);
+        => Apply(tape, new RowFusion<TFormula>(formula), operands).A;
+
+    /// <summary>y₀, y₁, … = f(operands), where operands spread as the others'.</summary>
+    /// <param name="operands">As many as the formula has.</param>
+    /// <returns>Each of the shape and type of the first operand that is whole.</returns>
+    /// <exception cref="TensorMismatchException">The operands do not fit together.</exception>
+    public static FusedOutputs ApplyMultiOutput<TFormula>(Tape tape, TFormula formula, params ReadOnlySpan<Tensor> operands)
+        where TFormula : unmanaged, IMultiOutputFormula
+        => Apply(tape, new MultiOutputFusion<TFormula>(formula), operands);
 
     /// <summary>As the others, of as many operands as the formula has.</summary>
-    public static Tensor Apply<TFusion>(Tape tape, TFusion fusion, ReadOnlySpan<Tensor> operands)
+    public static FusedOutputs Apply<TFusion>(Tape tape, TFusion fusion, ReadOnlySpan<Tensor> operands)
         where TFusion : unmanaged, IFusion
         => operands.Length == TFusion.Count && TFusion.Count > 0
             ? Record(tape, fusion, At(operands, 0)!, At(operands, 1), At(operands, 2), At(operands, 3))
@@ -234,29 +265,37 @@ public static class Fused
         Tape tape, TFusion fusion, TFormula formula, Tensor a, Tensor? b, Tensor? c, Tensor? d)
         where TFusion : unmanaged, IFusion
         where TFormula : unmanaged
-        => Slopes<TFusion, TFormula>.Apply is { } apply ? apply(tape, fusion, formula, a, b, c, d) : Record(tape, fusion, a, b, c, d);
+        => Slopes<TFusion, TFormula>.Apply is { } apply
+            ? apply(tape, fusion, formula, a, b, c, d)
+            : Record(tape, fusion, a, b, c, d).A;
 
     private static Tensor ApplyByHand<TFusion, TFormula>(
         Tape tape, TFusion fusion, TFormula formula, Tensor a, Tensor? b, Tensor? c, Tensor? d)
         where TFusion : unmanaged, IFusion
         where TFormula : unmanaged, IFormulaSlopes
-        => Record(tape, new ByHand<TFusion, TFormula>(fusion, formula), a, b, c, d);
+        => Record(tape, new ByHand<TFusion, TFormula>(fusion, formula), a, b, c, d).A;
 
-    private static Tensor Record<TFusion>(Tape tape, TFusion fusion, Tensor a, Tensor? b, Tensor? c, Tensor? d)
+    private static FusedOutputs Record<TFusion>(Tape tape, TFusion fusion, Tensor a, Tensor? b, Tensor? c, Tensor? d)
         where TFusion : unmanaged, IFusion
     {
         ArgumentNullException.ThrowIfNull(tape);
         Rules<TFusion>.Require(fusion, a, b, c, d);
         FusedOperands operands = FusedOperands.Of(TFusion.Formula.Name, TFusion.Sums > 0, a, b, c, d);
-        Shape shape = operands.Whole.Shape;
-        Tensor y = tape.Allocate(TFusion.IsPerRow ? shape.With(-1, 1) : shape, operands.Whole.DType);
-        tape.Ops.FusedForward(fusion, operands, y);
+        Shape shape = TFusion.IsPerRow ? operands.Whole.Shape.With(-1, 1) : operands.Whole.Shape;
+        var outputs = new FusedOutputs(
+            tape.Allocate(shape, operands.Whole.DType),
+            TFusion.Outputs > 1 ? tape.Allocate(shape, operands.Whole.DType) : null,
+            TFusion.Outputs > 2 ? tape.Allocate(shape, operands.Whole.DType) : null,
+            TFusion.Outputs > 3 ? tape.Allocate(shape, operands.Whole.DType) : null);
+        tape.Ops.FusedForward(fusion, operands, outputs);
         if (tape.Records(a, b, c, d))
         {
-            tape.Record(new FusedFunction<TFusion>(fusion, operands, y), y);
+            tape.Record(
+                new FusedFunction<TFusion>(fusion, operands, outputs),
+                ((ReadOnlySpan<Tensor>)[outputs.A, outputs.B!, outputs.C!, outputs.D!])[..TFusion.Outputs]);
         }
 
-        return y;
+        return outputs;
     }
 
     /// <summary>What a formula must keep to, looked at once.</summary>
@@ -302,85 +341,68 @@ public readonly struct FusedFunction<TFusion> : IFunction
 {
     private readonly TFusion _fusion;
     private readonly FusedOperands _operands;
-    private readonly Tensor _y;
+    private readonly FusedOutputs _outputs;
 
-    internal FusedFunction(TFusion fusion, in FusedOperands operands, Tensor y) => (_fusion, _operands, _y) = (fusion, operands, y);
+    internal FusedFunction(TFusion fusion, in FusedOperands operands, in FusedOutputs outputs) =>
+        (_fusion, _operands, _outputs) = (fusion, operands, outputs);
 
     public void Backward(Tape tape)
     {
         var gradients = new FusedGradients(tape, _operands);
-        tape.Ops.FusedBackward(_fusion, _y.Gradient!, _operands, gradients);
+        tape.Ops.FusedBackward(_fusion, _outputs, _operands, gradients);
         gradients.Complete(tape);
     }
 }
 
 public sealed unsafe partial class CpuOps
 {
-    public void FusedForward<TFusion>(TFusion fusion, in FusedOperands operands, Tensor y)
+    public void FusedForward<TFusion>(TFusion fusion, in FusedOperands operands, in FusedOutputs outputs)
         where TFusion : unmanaged, IFusion
         => Cpu.FusedKernels.Forward(team, fusion, operands.Shape, FusedKernelOperands.Of(operands),
-            FusedKernelOperands.OfOutput<TFusion>(y));
+            FusedKernelOperands.Of<TFusion>(outputs));
 
-    public void FusedBackward<TFusion>(TFusion fusion, Tensor dy, in FusedOperands operands, in FusedGradients gradients)
+    public void FusedBackward<TFusion>(
+        TFusion fusion, in FusedOutputs outputs, in FusedOperands operands, in FusedGradients gradients)
         where TFusion : unmanaged, IFusion
-        => Cpu.FusedKernels.Backward(team, fusion, operands.Shape, FusedKernelOperands.OfOutput<TFusion>(dy),
+        => Cpu.FusedKernels.Backward(team, fusion, operands.Shape, FusedKernelOperands.OfGradients<TFusion>(outputs),
             FusedKernelOperands.Of(operands), FusedKernelOperands.Of(gradients, operands.Spreads));
 }
 
 public sealed unsafe partial class ReferenceOps
 {
-    public void FusedForward<TFusion>(TFusion fusion, in FusedOperands operands, Tensor y)
+    public void FusedForward<TFusion>(TFusion fusion, in FusedOperands operands, in FusedOutputs outputs)
         where TFusion : unmanaged, IFusion
     {
         var source = new ReferenceOperands(operands);
-        double[] values = new double[y.Count];
-        for (int row = 0; row < operands.Shape.Rows; row++)
+        foreach ((int output, Tensor y) in new[] { outputs.A, outputs.B, outputs.C, outputs.D }.OfType<Tensor>().Index())
         {
-            Row<double> sums = SumsOf(fusion, source, row, out _);
-            foreach (int i in source.PlacesOf(row, TFusion.IsPerRow))
+            double[] values = new double[y.Count];
+            for (int row = 0; row < operands.Shape.Rows; row++)
             {
-                values[i] = ValueOf(fusion, IFusion.Output, TFusion.IsPerRow ? default : source.At(i), sums);
+                Row<double> sums = SumsOf(fusion, source, row, out _);
+                foreach (int i in source.PlacesOf(row, TFusion.IsPerRow))
+                {
+                    values[i] = ValueOf(fusion, output, TFusion.IsPerRow ? default : source.At(i), sums);
+                }
             }
-        }
 
-        Store(y, values);
+            Store(y, values);
+        }
     }
 
-    public void FusedBackward<TFusion>(TFusion fusion, Tensor dy, in FusedOperands operands, in FusedGradients gradients)
+    public void FusedBackward<TFusion>(
+        TFusion fusion, in FusedOutputs outputs, in FusedOperands operands, in FusedGradients gradients)
         where TFusion : unmanaged, IFusion
     {
         var source = new ReferenceOperands(operands);
-        double[] gradient = Load(dy);
         double[][] to = [Begin(gradients.A, gradients.AddsA), Begin(gradients.B, gradients.AddsB), Begin(gradients.C, gradients.AddsC),
             Begin(gradients.D, gradients.AddsD)];
         OperandSpread[] spreads = [operands.Spreads.A, operands.Spreads.B, operands.Spreads.C, operands.Spreads.D];
-        for (int row = 0; row < operands.Shape.Rows; row++)
+        foreach ((int output, Tensor y) in new[] { outputs.A, outputs.B, outputs.C, outputs.D }.OfType<Tensor>().Index())
         {
-            Row<double> sums = SumsOf(fusion, source, row, out Row<double> finished);
-            double[] slopes = [0, finished.First, finished.Second, finished.Third];
-
-            // Number 0 is the output, the others are the sums.
-            double[] ofParts = [0, 0, 0, 0];
-            for (int part = 0; part <= TFusion.Sums; part++)
+            if (y.Gradient is { } gradient)
             {
-                int from = part == 0 ? 0 : TFusion.Sums + 1 - part;
-                foreach (int i in source.PlacesOf(row, TFusion.IsPerRow && from == 0))
-                {
-                    Operands<double> x = TFusion.IsPerRow && from == 0 ? default : source.At(i);
-                    double upstream = from == 0 ? gradient[i] : ofParts[from] * slopes[from];
-                    for (int sum = 1; sum <= (from == 0 ? TFusion.Sums : from - 1); sum++)
-                    {
-                        ofParts[sum] += upstream * SlopeOf(fusion, from, x, sums, Operands<double>.Most + sum - 1);
-                    }
-
-                    for (int operand = 0; operand < TFusion.Count && !(TFusion.IsPerRow && from == 0); operand++)
-                    {
-                        if (to[operand].Length > 0)
-                        {
-                            to[operand][source.IndexOf(spreads[operand], i)] += upstream * SlopeOf(fusion, from, x, sums, operand);
-                        }
-                    }
-                }
+                AddGradients(fusion, output, Load(gradient), source, spreads, operands.Shape.Rows, to);
             }
         }
 
@@ -396,6 +418,42 @@ public sealed unsafe partial class ReferenceOps
             if (tensor is not null)
             {
                 Store(tensor, values);
+            }
+        }
+    }
+
+    /// <summary>What one output passes back, added to the operands' gradients.</summary>
+    private static void AddGradients<TFusion>(
+        TFusion fusion, int output, double[] gradient, ReferenceOperands source, OperandSpread[] spreads, int rows, double[][] to)
+        where TFusion : unmanaged, IFusion
+    {
+        for (int row = 0; row < rows; row++)
+        {
+            Row<double> sums = SumsOf(fusion, source, row, out Row<double> finished);
+            double[] slopes = [0, finished.First, finished.Second, finished.Third];
+
+            // Number 0 is the output, the others are the sums.
+            double[] ofSums = [0, 0, 0, 0];
+            for (int pass = 0; pass <= TFusion.Sums; pass++)
+            {
+                int from = pass == 0 ? 0 : TFusion.Sums + 1 - pass, part = from == 0 ? output : from;
+                foreach (int i in source.PlacesOf(row, TFusion.IsPerRow && from == 0))
+                {
+                    Operands<double> x = TFusion.IsPerRow && from == 0 ? default : source.At(i);
+                    double upstream = from == 0 ? gradient[i] : ofSums[from] * slopes[from];
+                    for (int sum = 1; sum <= (from == 0 ? TFusion.Sums : from - 1); sum++)
+                    {
+                        ofSums[sum] += SlopeOf(fusion, part, x, sums, Operands<double>.Most + sum - 1).PassBack(upstream);
+                    }
+
+                    for (int operand = 0; operand < TFusion.Count && !(TFusion.IsPerRow && from == 0); operand++)
+                    {
+                        if (to[operand].Length > 0)
+                        {
+                            to[operand][source.IndexOf(spreads[operand], i)] += SlopeOf(fusion, part, x, sums, operand).PassBack(upstream);
+                        }
+                    }
+                }
             }
         }
     }
@@ -423,7 +481,7 @@ public sealed unsafe partial class ReferenceOps
         {
             Operands<double> total = default;
             total.A = places.Sum(i => ValueOf(fusion, part, source.At(i), sums));
-            slope = SlopeOf(fusion, IFusion.Finished + part, total, sums, 0);
+            slope = SlopeOf(fusion, IFusion.Finished + part, total, sums, 0).PassBack(1);
             return ValueOf(fusion, IFusion.Finished + part, total, sums);
         }
     }
@@ -440,7 +498,7 @@ public sealed unsafe partial class ReferenceOps
         return fusion.Value<Real<DoubleMath, double>>(part, new(x.A), new(x.B), new(x.C), new(x.D), sums).Value;
     }
 
-    private static double SlopeOf<TFusion>(TFusion fusion, int part, Operands<double> x, Row<double> row, int along)
+    private static Dual<DoubleMath, double> SlopeOf<TFusion>(TFusion fusion, int part, Operands<double> x, Row<double> row, int along)
         where TFusion : unmanaged, IFusion
         => fusion.Slope<DoubleMath, double>(part, x.A, x.B, x.C, x.D, row, along);
 
@@ -474,9 +532,28 @@ public sealed unsafe partial class ReferenceOps
 /// <summary>Tensors as kernels see them.</summary>
 file static class FusedKernelOperands
 {
-    public static FusedOperand OfOutput<TFusion>(Tensor tensor)
+    public static Operands<FusedOperand> Of<TFusion>(in FusedOutputs outputs)
         where TFusion : unmanaged, IFusion
-        => Of(tensor, TFusion.IsPerRow ? OperandSpread.Row : OperandSpread.Whole);
+        => Operands<FusedOperand>.Of(
+            Of(outputs.A, SpreadOf<TFusion>()), Of(outputs.B, SpreadOf<TFusion>()), Of(outputs.C, SpreadOf<TFusion>()),
+            Of(outputs.D, SpreadOf<TFusion>()));
+
+    public static Operands<FusedOperand> OfGradients<TFusion>(in FusedOutputs outputs)
+        where TFusion : unmanaged, IFusion
+        => Operands<FusedOperand>.Of(
+            OfGradient<TFusion>(outputs.A), OfGradient<TFusion>(outputs.B), OfGradient<TFusion>(outputs.C),
+            OfGradient<TFusion>(outputs.D));
+
+    /// <summary>Of the output's type even where there is none.</summary>
+    private static FusedOperand OfGradient<TFusion>(Tensor? output)
+        where TFusion : unmanaged, IFusion
+        => output?.Gradient is { } gradient
+            ? Of(gradient, SpreadOf<TFusion>())
+            : new FusedOperand(0, SpreadOf<TFusion>(), output is not null && IsHalf(output));
+
+    private static OperandSpread SpreadOf<TFusion>()
+        where TFusion : unmanaged, IFusion
+        => TFusion.IsPerRow ? OperandSpread.Row : OperandSpread.Whole;
 
     public static Operands<FusedOperand> Of(in FusedOperands operands) => Operands<FusedOperand>.Of(
         Of(operands.A, operands.Spreads.A), Of(operands.B, operands.Spreads.B), Of(operands.C, operands.Spreads.C),
@@ -501,18 +578,19 @@ public sealed partial class CudaOps
 {
     private readonly Dictionary<Type, object> _fused = [];
 
-    public void FusedForward<TFusion>(TFusion fusion, in FusedOperands operands, Tensor y)
+    public void FusedForward<TFusion>(TFusion fusion, in FusedOperands operands, in FusedOutputs outputs)
         where TFusion : unmanaged, IFusion
         => FusedKernels<TFusion>().Forward(
-            _stream, fusion, operands.Shape, FusedKernelOperands.Of(operands), FusedKernelOperands.OfOutput<TFusion>(y));
+            _stream, fusion, operands.Shape, FusedKernelOperands.Of(operands), FusedKernelOperands.Of<TFusion>(outputs));
 
-    public void FusedBackward<TFusion>(TFusion fusion, Tensor dy, in FusedOperands operands, in FusedGradients gradients)
+    public void FusedBackward<TFusion>(
+        TFusion fusion, in FusedOutputs outputs, in FusedOperands operands, in FusedGradients gradients)
         where TFusion : unmanaged, IFusion
     {
         Operands<FusedOperand> wanted = FusedKernelOperands.Of(gradients, operands.Spreads);
         long floats = Gpu.FusedKernels<TFusion>.MemoryOf(operands.Shape, wanted);
         nint memory = floats > 0 ? _workspace.Take(CudaWorkspace.Use.RowSums, floats * sizeof(float)) : 0;
-        FusedKernels<TFusion>().Backward(_stream, fusion, operands.Shape, FusedKernelOperands.OfOutput<TFusion>(dy),
+        FusedKernels<TFusion>().Backward(_stream, fusion, operands.Shape, FusedKernelOperands.OfGradients<TFusion>(outputs),
             FusedKernelOperands.Of(operands), wanted, memory);
     }
 

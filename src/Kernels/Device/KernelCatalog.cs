@@ -19,7 +19,8 @@ internal static class KernelCatalog
             .OrderBy(kernel => kernel.Name, StringComparer.Ordinal),
     ];
 
-    /// <summary>Kernels of any formula are shown by two of the assembly's, of elements and of rows: those with the most operands.</summary>
+    /// <summary>Kernels of any formula are shown by one of each kind, elements, rows and several outputs: that with the most
+    /// operands.</summary>
     private static IEnumerable<Type> Closed(Type type, Assembly assembly)
     {
         if (!type.IsGenericTypeDefinition)
@@ -29,14 +30,16 @@ internal static class KernelCatalog
 
         return type.GetGenericArguments() is [var argument] && argument.GetGenericParameterConstraints().Contains(typeof(IFusion))
             ? FormulaTypes.In(assembly)
-                .GroupBy(FormulaTypes.IsOfRows, (_, formulas) => formulas.MaxBy(FormulaTypes.CountOf)!)
+                .GroupBy(
+                    formula => (FormulaTypes.IsOfRows(formula), FormulaTypes.HasSeveralOutputs(formula)),
+                    (_, formulas) => formulas.MaxBy(FormulaTypes.CountOf)!)
                 .Select(formula => type.MakeGenericType(FormulaTypes.FusionOf(formula)))
             : [];
     }
 
     private static bool IsNeeded(MethodInfo method) => method.GetCustomAttribute<GpuKernelAttribute>() is { } kernel
         && (!kernel.IsForRows || method.DeclaringType!.GetGenericArguments() is [{ } fusion]
-            && (int)fusion.GetProperty(nameof(IFusion.Sums))!.GetValue(null)! > 0);
+            && fusion.GetGenericTypeDefinition() == typeof(RowFusion<>));
 
     private static IEnumerable<MethodInfo> Versions(MethodInfo method) => method.IsGenericMethodDefinition
         ? [method.MakeGenericMethod(typeof(Float32), typeof(Four)), method.MakeGenericMethod(typeof(Float16), typeof(Eight))]

@@ -20,6 +20,6 @@ public static unsafe class Elementwise
     {
         var sum = new FusedOperand((nint)y, OperandSpread.Whole, IsHalf: false);
         FusedKernels.Forward(team, default(Fusion2<Add>), new FusedShape(count, FusedShape.FlatColumns),
-            Operands<FusedOperand>.Of(new(x, OperandSpread.Whole, isHalf), sum, default, default), sum);
+            Operands<FusedOperand>.Of(new(x, OperandSpread.Whole, isHalf), sum), Operands<FusedOperand>.Of(sum));
     }
 }

@@ -1,6 +1,6 @@
 namespace CudaTrainer.Kernels.Formulas;
 
-/// <summary>Which parts of a formula of rows depend on what: their slopes along the rest are 0, and need no pass.</summary>
+/// <summary>Which parts of a formula depend on what: their slopes along the rest are 0, and need no pass.</summary>
 internal readonly struct Dependence
 {
     /// <summary>Where <see cref="On"/> asks about <see cref="Row{T}.Maximum"/>, behind operands and sums.</summary>
@@ -18,7 +18,7 @@ internal readonly struct Dependence
     {
         Row<double> ones = new() { Maximum = 1, First = 1, Second = 1, Third = 1, Count = 1 };
         uint bits = 0;
-        for (int index = 0; index < (1 + TFusion.Sums) * Alongs; index++)
+        for (int index = 0; index < (TFusion.Outputs + TFusion.Sums) * Alongs; index++)
         {
             bool varies = Derivative.Of<TFusion, DoubleMath, double>(
                 fusion, index / Alongs, 1, 1, 1, 1, ones, index % Alongs).Varies;

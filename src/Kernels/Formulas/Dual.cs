@@ -40,6 +40,10 @@ public readonly struct Dual<TMath, TValue> : IReal<Dual<TMath, TValue>>
         Varies = false;
     }
 
+    /// <summary>What a gradient of this number passes back: nothing, even of an infinite one, to what it does not depend on.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TValue PassBack(TValue gradient) => Varies ? TMath.Multiply(gradient, Slope) : TMath.Set(0);
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static implicit operator Dual<TMath, TValue>(float constant) => new(TMath.Set(constant));
 

@@ -9,6 +9,7 @@ public static class FormulaTypes
     [
         (typeof(IFormula1), typeof(Fusion1<>)), (typeof(IFormula2), typeof(Fusion2<>)), (typeof(IFormula3), typeof(Fusion3<>)),
         (typeof(IFormula4), typeof(Fusion4<>)), (typeof(IRowFormula), typeof(RowFusion<>)),
+        (typeof(IMultiOutputFormula), typeof(MultiOutputFusion<>)),
     ];
 
     /// <summary>The formulas of an assembly, by name.</summary>
@@ -25,6 +26,9 @@ public static class FormulaTypes
 
     /// <summary>Whether it is a formula of rows.</summary>
     public static bool IsOfRows(Type formula) => typeof(IRowFormula).IsAssignableFrom(formula);
+
+    /// <summary>Whether it is a formula of several outputs.</summary>
+    public static bool HasSeveralOutputs(Type formula) => typeof(IMultiOutputFormula).IsAssignableFrom(formula);
 
     /// <summary>Why a type that says it is a formula cannot be compiled for every device; null if it can.</summary>
     /// <exception cref="TargetInvocationException">The formula, or its example, throws.</exception>
@@ -50,6 +54,19 @@ public static class FormulaTypes
             return "is more than one kind of formula; give each a structure of its own";
         }
 
+        if (typeof(IFormulaSlopes).IsAssignableFrom(formula) && (IsOfRows(formula) || HasSeveralOutputs(formula)))
+        {
+            return "gives slopes by hand, which only formulas of elements with one output can";
+        }
+
+        for (int operand = 0; operand < CountOf(formula); operand++)
+        {
+            if (RangeOf(formula, operand) is { } range && !(range.Least <= range.Most && float.IsFinite(range.Most - range.Least)))
+            {
+                return $"says that operand {operand + 1} lies between {range.Least} and {range.Most}";
+            }
+        }
+
         MethodInfo problemOfFusion = typeof(FormulaTypes).GetMethods()
             .Single(method => method.Name == nameof(ProblemOf) && method.IsGenericMethod);
         return (string?)problemOfFusion.MakeGenericMethod(FusionOf(formula)).Invoke(null, [NewFusion(formula)]);
@@ -65,6 +82,11 @@ public static class FormulaTypes
             return operands;
         }
 
+        if (HasSeveralOutputs(TFusion.Formula))
+        {
+            return Outside(TFusion.Outputs, 1, Operands<float>.Most, "outputs") ?? MisuseOf<TFusion>(Dependence.Of(fusion));
+        }
+
         if (!IsOfRows(TFusion.Formula))
         {
             _ = fusion.Value<Real<DoubleMath, double>>(IFusion.Output, new(1), new(1), new(1), new(1), default);
@@ -77,9 +99,11 @@ public static class FormulaTypes
     private static string? MisuseOf<TFusion>(Dependence dependence)
         where TFusion : unmanaged, IFusion
     {
-        for (int part = 0; part <= TFusion.Sums; part++)
+        for (int part = 0; part < TFusion.Outputs + TFusion.Sums; part++)
         {
-            string method = part == IFusion.Output ? "Forward" : $"Term of sum {part - 1}";
+            string method = TFusion.Outputs > 1 ? $"Forward of output {part}"
+                : part == IFusion.Output ? "Forward"
+                : $"Term of sum {part - 1}";
             for (int operand = 0; operand < Operands<float>.Most; operand++)
             {
                 bool isKnown = operand < TFusion.Count, isUsed = dependence.On(part, operand);
@@ -94,7 +118,7 @@ public static class FormulaTypes
                 }
             }
 
-            for (int sum = 0; sum < Row<float>.MostSums; sum++)
+            for (int sum = 0; sum < Row<float>.MostSums && TFusion.Sums > 0; sum++)
             {
                 if (sum >= (part == IFusion.Output ? TFusion.Sums : part - 1) && dependence.On(part, Operands<float>.Most + sum))
                 {
@@ -118,7 +142,7 @@ public static class FormulaTypes
         ?? Activator.CreateInstance(formula)!;
 
     /// <summary>Where an operand lies; null where nothing was said.</summary>
-    public static BetweenAttribute? RangeOf(Type formula, int operand) => IsOfRows(formula)
+    public static BetweenAttribute? RangeOf(Type formula, int operand) => IsOfRows(formula) || HasSeveralOutputs(formula)
         ? formula.GetCustomAttributes<BetweenAttribute>().FirstOrDefault(range => range.Operand == operand)
         : formula.GetMethod("Forward")?.GetParameters()[operand].GetCustomAttribute<BetweenAttribute>();
 

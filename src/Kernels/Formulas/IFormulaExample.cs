@@ -9,13 +9,13 @@ public interface IFormulaExample<TSelf>
 }
 
 /// <summary>
-/// Where an operand of a formula lies, on the parameter of its Forward, or on a formula of rows: operands are drawn from there where the
+/// Where an operand of a formula lies, on the parameter of its Forward, or on a formula of rows or several outputs: operands are drawn from there where the
 /// formula is checked or timed, elsewhere from the standard normal distribution.
 /// </summary>
 [AttributeUsage(AttributeTargets.Parameter | AttributeTargets.Struct, AllowMultiple = true)]
 public sealed class BetweenAttribute(float least, float most) : Attribute
 {
-    /// <summary>On a formula of rows: the number of the operand, from 0.</summary>
+    /// <summary>On a formula whose operands are no parameters: the number of the operand, from 0.</summary>
     public int Operand { get; init; }
 
     public float Least => least;

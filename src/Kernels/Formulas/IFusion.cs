@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace CudaTrainer.Kernels.Formulas;
 
-/// <summary>Something for each of the up to four operands of a formula.</summary>
+/// <summary>Something for each of the up to four operands, or outputs, of a formula.</summary>
 public struct Operands<T>
     where T : unmanaged
 {
@@ -14,7 +14,7 @@ public struct Operands<T>
     public T C;
     public T D;
 
-    public static Operands<T> Of(T a, T b, T c, T d)
+    public static Operands<T> Of(T a, T b = default, T c = default, T d = default)
     {
         Operands<T> operands = default;
         operands.A = a;
@@ -23,12 +23,22 @@ public struct Operands<T>
         operands.D = d;
         return operands;
     }
+
+    /// <param name="index">From 0.</param>
+    public readonly T At(int index) => index switch
+    {
+        0 => A,
+        1 => B,
+        2 => C,
+        _ => D,
+    };
 }
 
 /// <summary>A formula of any number of operands, of elements or of rows, as kernels see it.</summary>
 public interface IFusion
 {
-    /// <summary>The part of a fusion that is its output; part number k is what an element adds to the k-th sum of its row.</summary>
+    /// <summary>The part of a fusion that is its output, of several the first; part number k is of a formula of rows what an element adds to
+    /// the k-th sum of its row, of one of elements the output after so many others.</summary>
     const int Output = 0;
 
     /// <summary>Part <see cref="Finished"/> + k is what becomes of the k-th sum, which stands in place of the first operand.</summary>
@@ -37,28 +47,32 @@ public interface IFusion
     /// <summary>How many operands it has.</summary>
     static abstract int Count { get; }
 
+    /// <summary>How many outputs it has; a formula of rows has one.</summary>
+    static virtual int Outputs => 1;
+
     /// <summary>As <see cref="IRowFormula.Sums"/>; none for formulas of elements.</summary>
-    static abstract int Sums { get; }
+    static virtual int Sums => 0;
 
     /// <inheritdoc cref="IRowFormula.NeedsMaximum"/>
-    static abstract bool NeedsMaximum { get; }
+    static virtual bool NeedsMaximum => false;
 
     /// <inheritdoc cref="IRowFormula.IsPerRow"/>
-    static abstract bool IsPerRow { get; }
+    static virtual bool IsPerRow => false;
 
     /// <summary>The structure that the author wrote.</summary>
     static abstract Type Formula { get; }
 
     /// <summary>Operands that the formula has not are ignored, and so is the row by a formula of elements.</summary>
-    /// <param name="part"><see cref="Output"/>, the number of a sum, or that and <see cref="Finished"/>; a constant wherever this is
-    /// called.</param>
+    /// <param name="part"><see cref="Output"/>, the number of a sum or of another output, or that of a sum and <see cref="Finished"/>; a
+    /// constant wherever this is called.</param>
     T Value<T>(int part, T a, T b, T c, T d, Row<T> row)
         where T : unmanaged, IReal<T>;
 
     /// <summary>∂<see cref="Value"/> along an operand or a sum.</summary>
     /// <param name="part">As in <see cref="Value"/>.</param>
     /// <param name="along">The number of an operand, or <see cref="Operands{T}.Most"/> and more for the sums; a constant, too.</param>
-    TValue Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
+    /// <returns>With the slope; the value may be missing.</returns>
+    Dual<TMath, TValue> Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
         where TMath : struct, IRealMath<TValue>
         where TValue : unmanaged;
 }
@@ -69,19 +83,19 @@ internal static class Derivative
     /// <summary>Of a formula of elements.</summary>
     /// <inheritdoc cref="IFusion.Slope"/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TValue Of<TFusion, TMath, TValue>(TFusion fusion, TValue a, TValue b, TValue c, TValue d, int along)
+    public static Dual<TMath, TValue> Of<TFusion, TMath, TValue>(
+        TFusion fusion, int part, TValue a, TValue b, TValue c, TValue d, int along)
         where TFusion : unmanaged, IFusion
         where TMath : struct, IRealMath<TValue>
         where TValue : unmanaged
     {
-        Dual<TMath, TValue> y = fusion.Value<Dual<TMath, TValue>>(
-            IFusion.Output,
+        return fusion.Value<Dual<TMath, TValue>>(
+            part,
             along == 0 ? new(a, TMath.Set(1)) : new(a),
             along == 1 ? new(b, TMath.Set(1)) : new(b),
             along == 2 ? new(c, TMath.Set(1)) : new(c),
             along == 3 ? new(d, TMath.Set(1)) : new(d),
             default);
-        return y.Varies ? y.Slope : TMath.Set(0);
     }
 
     /// <summary>Of a formula of rows.</summary>
@@ -115,12 +129,6 @@ public readonly struct Fusion1<TFormula>(TFormula formula) : IFusion
 {
     public static int Count => 1;
 
-    public static int Sums => 0;
-
-    public static bool NeedsMaximum => false;
-
-    public static bool IsPerRow => false;
-
     public static Type Formula => typeof(TFormula);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -129,10 +137,10 @@ public readonly struct Fusion1<TFormula>(TFormula formula) : IFusion
         => formula.Forward(a);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TValue Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
+    public Dual<TMath, TValue> Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
         where TMath : struct, IRealMath<TValue>
         where TValue : unmanaged
-        => Derivative.Of<Fusion1<TFormula>, TMath, TValue>(this, a, b, c, d, along);
+        => Derivative.Of<Fusion1<TFormula>, TMath, TValue>(this, part, a, b, c, d, along);
 }
 
 /// <summary>A formula of two operands.</summary>
@@ -140,12 +148,6 @@ public readonly struct Fusion2<TFormula>(TFormula formula) : IFusion
     where TFormula : unmanaged, IFormula2
 {
     public static int Count => 2;
-
-    public static int Sums => 0;
-
-    public static bool NeedsMaximum => false;
-
-    public static bool IsPerRow => false;
 
     public static Type Formula => typeof(TFormula);
 
@@ -155,10 +157,10 @@ public readonly struct Fusion2<TFormula>(TFormula formula) : IFusion
         => formula.Forward(a, b);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TValue Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
+    public Dual<TMath, TValue> Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
         where TMath : struct, IRealMath<TValue>
         where TValue : unmanaged
-        => Derivative.Of<Fusion2<TFormula>, TMath, TValue>(this, a, b, c, d, along);
+        => Derivative.Of<Fusion2<TFormula>, TMath, TValue>(this, part, a, b, c, d, along);
 }
 
 /// <summary>A formula of three operands.</summary>
@@ -166,12 +168,6 @@ public readonly struct Fusion3<TFormula>(TFormula formula) : IFusion
     where TFormula : unmanaged, IFormula3
 {
     public static int Count => 3;
-
-    public static int Sums => 0;
-
-    public static bool NeedsMaximum => false;
-
-    public static bool IsPerRow => false;
 
     public static Type Formula => typeof(TFormula);
 
@@ -181,10 +177,10 @@ public readonly struct Fusion3<TFormula>(TFormula formula) : IFusion
         => formula.Forward(a, b, c);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TValue Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
+    public Dual<TMath, TValue> Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
         where TMath : struct, IRealMath<TValue>
         where TValue : unmanaged
-        => Derivative.Of<Fusion3<TFormula>, TMath, TValue>(this, a, b, c, d, along);
+        => Derivative.Of<Fusion3<TFormula>, TMath, TValue>(this, part, a, b, c, d, along);
 }
 
 /// <summary>A formula of four operands.</summary>
@@ -192,12 +188,6 @@ public readonly struct Fusion4<TFormula>(TFormula formula) : IFusion
     where TFormula : unmanaged, IFormula4
 {
     public static int Count => 4;
-
-    public static int Sums => 0;
-
-    public static bool NeedsMaximum => false;
-
-    public static bool IsPerRow => false;
 
     public static Type Formula => typeof(TFormula);
 
@@ -207,10 +197,32 @@ public readonly struct Fusion4<TFormula>(TFormula formula) : IFusion
         => formula.Forward(a, b, c, d);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TValue Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
+    public Dual<TMath, TValue> Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
         where TMath : struct, IRealMath<TValue>
         where TValue : unmanaged
-        => Derivative.Of<Fusion4<TFormula>, TMath, TValue>(this, a, b, c, d, along);
+        => Derivative.Of<Fusion4<TFormula>, TMath, TValue>(this, part, a, b, c, d, along);
+}
+
+/// <summary>A formula of several outputs.</summary>
+public readonly struct MultiOutputFusion<TFormula>(TFormula formula) : IFusion
+    where TFormula : unmanaged, IMultiOutputFormula
+{
+    public static int Count => TFormula.Operands;
+
+    public static int Outputs => TFormula.Outputs;
+
+    public static Type Formula => typeof(TFormula);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public T Value<T>(int part, T a, T b, T c, T d, Row<T> row)
+        where T : unmanaged, IReal<T>
+        => formula.Forward(part, Operands<T>.Of(a, b, c, d));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Dual<TMath, TValue> Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
+        where TMath : struct, IRealMath<TValue>
+        where TValue : unmanaged
+        => Derivative.Of<MultiOutputFusion<TFormula>, TMath, TValue>(this, part, a, b, c, d, along);
 }
 
 /// <summary>A formula with the slopes that its author wrote.</summary>
@@ -220,12 +232,6 @@ public readonly struct ByHand<TFusion, TFormula>(TFusion fusion, TFormula formul
 {
     public static int Count => TFusion.Count;
 
-    public static int Sums => 0;
-
-    public static bool NeedsMaximum => false;
-
-    public static bool IsPerRow => false;
-
     public static Type Formula => typeof(TFormula);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -234,12 +240,13 @@ public readonly struct ByHand<TFusion, TFormula>(TFusion fusion, TFormula formul
         => fusion.Value(part, a, b, c, d, row);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TValue Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
+    public Dual<TMath, TValue> Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
         where TMath : struct, IRealMath<TValue>
         where TValue : unmanaged
     {
         Operands<Real<TMath, TValue>> slopes = formula.Slopes<Real<TMath, TValue>>(new(a), new(b), new(c), new(d));
-        return along == 0 ? slopes.A.Value : along == 1 ? slopes.B.Value : along == 2 ? slopes.C.Value : slopes.D.Value;
+        return new(
+            default, along == 0 ? slopes.A.Value : along == 1 ? slopes.B.Value : along == 2 ? slopes.C.Value : slopes.D.Value);
     }
 }
 
@@ -268,11 +275,8 @@ public readonly struct RowFusion<TFormula>(TFormula formula) : IFusion
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TValue Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
+    public Dual<TMath, TValue> Slope<TMath, TValue>(int part, TValue a, TValue b, TValue c, TValue d, Row<TValue> row, int along)
         where TMath : struct, IRealMath<TValue>
         where TValue : unmanaged
-    {
-        Dual<TMath, TValue> y = Derivative.Of<RowFusion<TFormula>, TMath, TValue>(this, part, a, b, c, d, row, along);
-        return y.Varies ? y.Slope : TMath.Set(0);
-    }
+        => Derivative.Of<RowFusion<TFormula>, TMath, TValue>(this, part, a, b, c, d, row, along);
 }

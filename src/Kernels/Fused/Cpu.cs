@@ -25,17 +25,19 @@ public static unsafe partial class FusedKernels
     private const int LeastRows = 16;
 
     /// <summary>y = f(operands).</summary>
-    public static void Forward<TFusion>(ThreadTeam team, TFusion fusion, FusedShape shape, Operands<FusedOperand> operands, FusedOperand y)
+    /// <param name="outputs">As many as the formula has.</param>
+    public static void Forward<TFusion>(
+        ThreadTeam team, TFusion fusion, FusedShape shape, Operands<FusedOperand> operands, Operands<FusedOperand> outputs)
         where TFusion : unmanaged, IFusion
     {
-        var kernel = new ForwardKernel<TFusion> { Fusion = fusion, Shape = shape, Operands = operands, Y = y };
+        var kernel = new ForwardKernel<TFusion> { Fusion = fusion, Shape = shape, Operands = operands, Outputs = outputs };
         team.Run(ref kernel);
     }
 
     /// <summary>The gradients of the operands that have somewhere to go.</summary>
-    /// <param name="dy">∂L/∂y, as y.</param>
+    /// <param name="dy">∂L along the outputs; without data where it is 0.</param>
     /// <param name="gradients">As the operands.</param>
-    public static void Backward<TFusion>(ThreadTeam team, TFusion fusion, FusedShape shape, FusedOperand dy,
+    public static void Backward<TFusion>(ThreadTeam team, TFusion fusion, FusedShape shape, Operands<FusedOperand> dy,
         Operands<FusedOperand> operands, Operands<FusedOperand> gradients)
         where TFusion : unmanaged, IFusion
     {
@@ -57,7 +59,7 @@ public static unsafe partial class FusedKernels
         public TFusion Fusion;
         public FusedShape Shape;
         public Operands<FusedOperand> Operands;
-        public FusedOperand Y;
+        public Operands<FusedOperand> Outputs;
 
         public readonly void Run<TSimd, TVec>(Member member)
             where TSimd : struct, ISimd<TVec>
@@ -72,8 +74,8 @@ public static unsafe partial class FusedKernels
                     : default;
                 if (TFusion.IsPerRow)
                 {
-                    Values<TSimd, TVec>(Fusion, reader.Nothing(), sums, reader.RestOfOutput, TSimd.Width);
-                    Put(Y, row, *reader.RestOfOutput);
+                    Values<TSimd, TVec>(Fusion, reader.Nothing(), sums, reader.RestsOfOutputs, TSimd.Width);
+                    Put(Outputs.A, row, *reader.RestOfOutput);
                     continue;
                 }
 
@@ -83,18 +85,28 @@ public static unsafe partial class FusedKernels
                     int count = Math.Min(Tile, columns - column);
                     long place = ((long)row * Shape.Columns) + column;
                     Operands<Cursor> x = reader.Read<TFusion>(Operands, row, column, place, count);
-                    float* y = Y.IsHalf ? reader.Output : (float*)Y.Data + place;
+                    var y = Operands<nint>.Of(
+                        reader.PlaceOf(Outputs.A, 0, place), reader.PlaceOf(Outputs.B, 1, place), reader.PlaceOf(Outputs.C, 2, place),
+                        reader.PlaceOf(Outputs.D, 3, place));
                     int whole = count - (count % TSimd.Width), rest = count - whole;
                     Values<TSimd, TVec>(Fusion, x, sums, y, whole);
                     if (rest > 0)
                     {
-                        Values<TSimd, TVec>(Fusion, reader.Rest(x, whole, rest), sums, reader.RestOfOutput, TSimd.Width);
-                        TSimd.StorePartial(y + whole, TSimd.Load(reader.RestOfOutput), rest);
+                        Values<TSimd, TVec>(Fusion, reader.Rest(x, whole, rest), sums, reader.RestsOfOutputs, TSimd.Width);
                     }
 
-                    if (Y.IsHalf)
+                    for (int output = 0; output < TFusion.Outputs; output++)
                     {
-                        Narrow<TSimd, TVec>(y, (Half*)Y.Data + place, count);
+                        float* values = (float*)y.At(output);
+                        if (rest > 0)
+                        {
+                            TSimd.StorePartial(values + whole, TSimd.Load((float*)reader.RestsOfOutputs.At(output)), rest);
+                        }
+
+                        if (Outputs.At(output) is { IsHalf: true } half)
+                        {
+                            Narrow<TSimd, TVec>(values, (Half*)half.Data + place, count);
+                        }
                     }
                 }
             }
@@ -105,21 +117,34 @@ public static unsafe partial class FusedKernels
         /// first calls makes these loops no faster.
         /// </summary>
         [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-        private static void Values<TSimd, TVec>(TFusion fusion, Operands<Cursor> x, in Row<TVec> sums, float* y, int count)
+        private static void Values<TSimd, TVec>(TFusion fusion, Operands<Cursor> x, in Row<TVec> sums, Operands<nint> y, int count)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
             Row<Real<SingleMath<TSimd, TVec>, TVec>> row = TFusion.Sums > 0 ? RealOf<TSimd, TVec>(sums) : default;
             Cursor a = x.A, b = x.B, c = x.C, d = x.D;
+            float* y0 = (float*)y.A, y1 = (float*)y.B, y2 = (float*)y.C, y3 = (float*)y.D;
             for (nint i = 0; i < count; i += TSimd.Width)
             {
-                TSimd.Store(y + i, fusion.Value<Real<SingleMath<TSimd, TVec>, TVec>>(
-                    IFusion.Output,
-                    new(a.Load<TSimd, TVec>(i)),
-                    TFusion.Count > 1 ? new(b.Load<TSimd, TVec>(i)) : default,
-                    TFusion.Count > 2 ? new(c.Load<TSimd, TVec>(i)) : default,
-                    TFusion.Count > 3 ? new(d.Load<TSimd, TVec>(i)) : default,
-                    row).Value);
+                Real<SingleMath<TSimd, TVec>, TVec> xa = new(a.Load<TSimd, TVec>(i)),
+                    xb = TFusion.Count > 1 ? new(b.Load<TSimd, TVec>(i)) : default,
+                    xc = TFusion.Count > 2 ? new(c.Load<TSimd, TVec>(i)) : default,
+                    xd = TFusion.Count > 3 ? new(d.Load<TSimd, TVec>(i)) : default;
+                TSimd.Store(y0 + i, fusion.Value(IFusion.Output, xa, xb, xc, xd, row).Value);
+                if (TFusion.Outputs > 1)
+                {
+                    TSimd.Store(y1 + i, fusion.Value(1, xa, xb, xc, xd, row).Value);
+                }
+
+                if (TFusion.Outputs > 2)
+                {
+                    TSimd.Store(y2 + i, fusion.Value(2, xa, xb, xc, xd, row).Value);
+                }
+
+                if (TFusion.Outputs > 3)
+                {
+                    TSimd.Store(y3 + i, fusion.Value(3, xa, xb, xc, xd, row).Value);
+                }
             }
         }
     }

@@ -14,7 +14,7 @@ public static unsafe partial class FusedKernels
     {
         public TFusion Fusion;
         public FusedShape Shape;
-        public FusedOperand Dy;
+        public Operands<FusedOperand> Dy;
         public Operands<FusedOperand> Operands;
         public Operands<FusedOperand> Gradients;
 
@@ -72,7 +72,7 @@ public static unsafe partial class FusedKernels
             {
                 var all = new RowReader<TFusion, TSimd, TVec>(Fusion, reader, Operands, Shape, row);
                 numbers.Row = all.Sums(out Row<TVec> slopes);
-                numbers.Gradients = all.GradientsOfSums(numbers.Row, slopes, Dependence, Dy);
+                numbers.Gradients = all.GradientsOfSums(numbers.Row, slopes, Dependence, Dy.A);
                 numbers.Dependence = Dependence;
             }
 
@@ -84,14 +84,24 @@ public static unsafe partial class FusedKernels
                 int count = Math.Min(Tile, columns - column);
                 long place = ((long)row * Shape.Columns) + column;
                 Operands<Cursor> x = reader.Read<TFusion>(Operands, row, column, place, count);
-                float* dy = reader.ReadGradient(Dy, row, place, count);
                 float* next = sums + column;
                 Operands<Sink> to = Operands<Sink>.Of(
                     reader.SinkOf(0, Gradients.A, place, ref next, Shape.Columns),
                     reader.SinkOf(1, Gradients.B, place, ref next, Shape.Columns),
                     reader.SinkOf(2, Gradients.C, place, ref next, Shape.Columns),
                     reader.SinkOf(3, Gradients.D, place, ref next, Shape.Columns));
-                TakeTile<TSimd, TVec>(reader, x, dy, numbers, to, count, rowSums);
+                Operands<Sink> rest = to;
+                for (int output = 0; output < TFusion.Outputs; output++)
+                {
+                    FusedOperand dy = Dy.At(output);
+                    if (dy.Data != 0)
+                    {
+                        float* gradient = reader.ReadGradient(dy, row, place, count);
+                        TakeTile<TSimd, TVec>(reader, x, gradient, output, numbers, rest, count, rowSums);
+                        rest = Operands<Sink>.Of(rest.A.Adding(), rest.B.Adding(), rest.C.Adding(), rest.D.Adding());
+                    }
+                }
+
                 NarrowWhole<TSimd, TVec>(Gradients.A, to.A, place, count);
                 NarrowWhole<TSimd, TVec>(Gradients.B, to.B, place, count);
                 NarrowWhole<TSimd, TVec>(Gradients.C, to.C, place, count);
@@ -239,14 +249,14 @@ public static unsafe partial class FusedKernels
 
         /// <summary>The gradients over a tile, taken where they go.</summary>
         private readonly void TakeTile<TSimd, TVec>(
-            OperandReader<TSimd, TVec> reader, Operands<Cursor> x, float* dy, in RowNumbers<TVec> numbers, Operands<Sink> to, int count,
-            TVec* sums)
+            OperandReader<TSimd, TVec> reader, Operands<Cursor> x, float* dy, int output, in RowNumbers<TVec> numbers, Operands<Sink> to,
+            int count, TVec* sums)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
             int whole = count - (count % TSimd.Width), rest = count - whole;
             delegate*<TFusion, Operands<Cursor>, float*, in RowNumbers<TVec>, Operands<Sink>, int, TVec*, void> slopes =
-                Loops<TSimd, TVec>.Of(to);
+                Loops<TSimd, TVec>.Of(output, to);
             slopes(Fusion, x, dy, numbers, to, whole, sums);
             if (rest == 0)
             {
@@ -299,12 +309,13 @@ public static unsafe partial class FusedKernels
             }
         }
 
-        /// <summary>Whole vectors. By itself, so that the compiler's patience is the formula's alone.</summary>
+        /// <summary>Whole vectors, by one output. By itself, so that the compiler's patience is the formula's alone.</summary>
         [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-        private static void Slopes<TSimd, TVec, TA, TB, TC, TD>(
+        private static void Slopes<TSimd, TVec, TOutput, TA, TB, TC, TD>(
             TFusion fusion, Operands<Cursor> x, float* dy, in RowNumbers<TVec> numbers, Operands<Sink> to, int count, TVec* sums)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
+            where TOutput : struct, IConstant
             where TA : struct, ISink
             where TB : struct, ISink
             where TC : struct, ISink
@@ -322,26 +333,26 @@ public static unsafe partial class FusedKernels
                     d = TFusion.Count > 3 ? atD.Load<TSimd, TVec>(i) : default;
                 if (TA.IsWanted)
                 {
-                    TVec slope = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(IFusion.Output, a, b, c, d, default, 0);
-                    sumA = TA.Put<TSimd, TVec>(toA + i, TSimd.Multiply(gradient, slope), sumA);
+                    TVec passed = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(TOutput.Value, a, b, c, d, default, 0).PassBack(gradient);
+                    sumA = TA.Put<TSimd, TVec>(toA + i, passed, sumA);
                 }
 
                 if (TFusion.Count > 1 && TB.IsWanted)
                 {
-                    TVec slope = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(IFusion.Output, a, b, c, d, default, 1);
-                    sumB = TB.Put<TSimd, TVec>(toB + i, TSimd.Multiply(gradient, slope), sumB);
+                    TVec passed = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(TOutput.Value, a, b, c, d, default, 1).PassBack(gradient);
+                    sumB = TB.Put<TSimd, TVec>(toB + i, passed, sumB);
                 }
 
                 if (TFusion.Count > 2 && TC.IsWanted)
                 {
-                    TVec slope = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(IFusion.Output, a, b, c, d, default, 2);
-                    sumC = TC.Put<TSimd, TVec>(toC + i, TSimd.Multiply(gradient, slope), sumC);
+                    TVec passed = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(TOutput.Value, a, b, c, d, default, 2).PassBack(gradient);
+                    sumC = TC.Put<TSimd, TVec>(toC + i, passed, sumC);
                 }
 
                 if (TFusion.Count > 3 && TD.IsWanted)
                 {
-                    TVec slope = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(IFusion.Output, a, b, c, d, default, 3);
-                    sumD = TD.Put<TSimd, TVec>(toD + i, TSimd.Multiply(gradient, slope), sumD);
+                    TVec passed = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(TOutput.Value, a, b, c, d, default, 3).PassBack(gradient);
+                    sumD = TD.Put<TSimd, TVec>(toD + i, passed, sumD);
                 }
             }
 
@@ -373,7 +384,7 @@ public static unsafe partial class FusedKernels
                         Cursor weight = part == IFusion.Output ? Cursor.Moving(dy) : Cursor.Fixed((float*)(ofSums + part));
                         SlopeLoops<TFusion, TSimd, TVec>.Of(part, operand, sink.Kind)(
                             fusion, x, weight, numbers.Row, sink.At, count, sums + operand);
-                        sink.Kind = sink.Kind == SinkKind.Write ? SinkKind.Add : sink.Kind;
+                        sink = sink.Adding();
                     }
                 }
 
@@ -391,29 +402,29 @@ public static unsafe partial class FusedKernels
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
-            private static readonly nint[] Compiled = new nint[256];
+            private static readonly nint[] Compiled = new nint[256 * Operands<Sink>.Most];
 
             public static delegate*<TFusion, Operands<Cursor>, float*, in RowNumbers<TVec>, Operands<Sink>, int, TVec*, void> Of(
-                Operands<Sink> to)
+                int output, Operands<Sink> to)
             {
-                int index = (int)to.A.Kind + (4 * (int)to.B.Kind) + (16 * (int)to.C.Kind) + (64 * (int)to.D.Kind);
+                int index = (int)to.A.Kind + (4 * (int)to.B.Kind) + (16 * (int)to.C.Kind) + (64 * (int)to.D.Kind) + (256 * output);
                 nint loop = Volatile.Read(ref Compiled[index]);
                 if (loop == 0)
                 {
                     loop = TFusion.Sums > 0
                         ? (nint)(delegate*<TFusion, Operands<Cursor>, float*, in RowNumbers<TVec>, Operands<Sink>, int, TVec*, void>)
                             &SlopesOfRow<TSimd, TVec>
-                        : Compile(to);
+                        : Compile(output, to);
                     Volatile.Write(ref Compiled[index], loop);
                 }
 
                 return (delegate*<TFusion, Operands<Cursor>, float*, in RowNumbers<TVec>, Operands<Sink>, int, TVec*, void>)loop;
             }
 
-            private static nint Compile(Operands<Sink> to) => typeof(BackwardKernel<TFusion>)
+            private static nint Compile(int output, Operands<Sink> to) => typeof(BackwardKernel<TFusion>)
                 .GetMethod(nameof(Slopes), BindingFlags.NonPublic | BindingFlags.Static)!
-                .MakeGenericMethod(typeof(TSimd), typeof(TVec), SinkTypes[(int)to.A.Kind], SinkTypes[(int)to.B.Kind],
-                    SinkTypes[(int)to.C.Kind], SinkTypes[(int)to.D.Kind])
+                .MakeGenericMethod(typeof(TSimd), typeof(TVec), Constants.Types[output], SinkTypes[(int)to.A.Kind],
+                    SinkTypes[(int)to.B.Kind], SinkTypes[(int)to.C.Kind], SinkTypes[(int)to.D.Kind])
                 .MethodHandle.GetFunctionPointer();
         }
     }

@@ -127,6 +127,9 @@ public static unsafe partial class FusedKernels
     {
         public SinkKind Kind;
         public float* At;
+
+        /// <summary>For what comes to the same place after something was written there.</summary>
+        public readonly Sink Adding() => Kind == SinkKind.Write ? new Sink { Kind = SinkKind.Add, At = At } : this;
     }
 
     /// <summary>Finds the numbers of a tile as floats: in place, widened, or repeated.</summary>
@@ -138,18 +141,25 @@ public static unsafe partial class FusedKernels
         private const int Vector = 16;
 
         /// <summary>
-        /// For each operand a vector of what repeats or of the end of a row, and two tiles, one for its gradient; a vector and a tile for
-        /// the output or its gradient.
+        /// For each operand a vector of what repeats or of the end of a row, and two tiles, one for its gradient; for each output a vector
+        /// and a tile.
         /// </summary>
-        public static nuint Bytes => sizeof(float) * ((Operands<Cursor>.Most * (Vector + (2 * Tile))) + Vector + Tile);
+        public static nuint Bytes => sizeof(float) * Operands<Cursor>.Most * ((2 * Vector) + (3 * Tile));
 
-        /// <summary>Where the end of a row of the output, or of its gradient, is whole.</summary>
+        /// <summary>Where the end of a row of the first output, or of a gradient, is whole.</summary>
         public float* RestOfOutput => (float*)memory + (Operands<Cursor>.Most * Vector);
 
-        private float* Tiles => RestOfOutput + Vector;
+        public Operands<nint> RestsOfOutputs => Operands<nint>.Of(
+            (nint)RestOfOutput, (nint)(RestOfOutput + Vector), (nint)(RestOfOutput + (2 * Vector)), (nint)(RestOfOutput + (3 * Vector)));
 
-        /// <summary>Where a tile of the output is computed that is to be stored in half precision.</summary>
-        public float* Output => Tiles + (2 * Operands<Cursor>.Most * Tile);
+        private float* Tiles => RestOfOutput + (Operands<Cursor>.Most * Vector);
+
+        /// <summary>Tiles of outputs, or one of a gradient.</summary>
+        private float* Outputs => Tiles + (2 * Operands<Cursor>.Most * Tile);
+
+        /// <summary>Where a tile of an output is computed: in place, or beside it if it is to be stored in half precision.</summary>
+        public nint PlaceOf(FusedOperand output, int number, long place) =>
+            (nint)(output.IsHalf ? Outputs + (number * Tile) : (float*)output.Data + place);
 
         public Operands<Cursor> Read<TFusion>(Operands<FusedOperand> operands, int row, int column, long place, int count)
             where TFusion : unmanaged, IFusion
@@ -187,11 +197,11 @@ public static unsafe partial class FusedKernels
         {
             if (dy.Spread == OperandSpread.Row)
             {
-                new Span<float>(Output, count).Fill(dy.IsHalf ? (float)((Half*)dy.Data)[row] : ((float*)dy.Data)[row]);
-                return Output;
+                new Span<float>(Outputs, count).Fill(dy.IsHalf ? (float)((Half*)dy.Data)[row] : ((float*)dy.Data)[row]);
+                return Outputs;
             }
 
-            return dy.IsHalf ? Widen<TSimd, TVec>((Half*)dy.Data + place, Output, count) : (float*)dy.Data + place;
+            return dy.IsHalf ? Widen<TSimd, TVec>((Half*)dy.Data + place, Outputs, count) : (float*)dy.Data + place;
         }
 
         /// <param name="sums">The chunk's sums of the next operand by columns, from the tile's column on.</param>

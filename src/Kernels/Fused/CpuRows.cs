@@ -59,15 +59,15 @@ public static unsafe partial class FusedKernels
             TVec total = *sum;
             for (nint i = 0; i < count; i += TSimd.Width)
             {
-                TVec slope = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(
+                TVec gradient = fusion.Slope<SingleMath<TSimd, TVec>, TVec>(
                     TPart.Value,
                     x.A.Load<TSimd, TVec>(i),
                     TFusion.Count > 1 ? x.B.Load<TSimd, TVec>(i) : default,
                     TFusion.Count > 2 ? x.C.Load<TSimd, TVec>(i) : default,
                     TFusion.Count > 3 ? x.D.Load<TSimd, TVec>(i) : default,
                     numbers,
-                    TAlong.Value);
-                total = TSink.Put<TSimd, TVec>(to + i, TSimd.Multiply(weight.Load<TSimd, TVec>(i), slope), total);
+                    TAlong.Value).PassBack(weight.Load<TSimd, TVec>(i));
+                total = TSink.Put<TSimd, TVec>(to + i, gradient, total);
             }
 
             *sum = total;

@@ -30,27 +30,29 @@ public sealed unsafe partial class FusedKernels<TFusion>(KernelLibrary library)
     private readonly GpuKernel<SumArguments> _sum = new(library, FusedSum.Rows);
 
     /// <summary>y = f(operands).</summary>
-    public void Forward(CudaStream stream, TFusion fusion, FusedShape shape, Operands<FusedOperand> operands, FusedOperand y)
+    /// <param name="outputs">As many as the formula has, of one type.</param>
+    public void Forward(
+        CudaStream stream, TFusion fusion, FusedShape shape, Operands<FusedOperand> operands, Operands<FusedOperand> outputs)
     {
         if (shape.Count == 0)
         {
             return;
         }
 
-        CudaType type = TypeOf(y);
-        Arguments arguments = ArgumentsOf(fusion, shape, operands, default, y, type, numbers: 0);
+        CudaType type = TypeOf(outputs.A);
+        Arguments arguments = ArgumentsOf(fusion, shape, operands, default, outputs, type, numbers: 0);
         long groups = shape.Rows * LaunchSize.DivideUp(shape.Columns, LaunchSize.Lanes(type));
         Interop.Grid grid = TFusion.Sums > 0 ? GridOfRows(shape, type) : LaunchSize.Strided(groups);
         _forward[type].Launch(stream, grid, arguments);
     }
 
     /// <summary>The gradients of the operands that have somewhere to go.</summary>
-    /// <param name="dy">∂L/∂y, as y.</param>
+    /// <param name="dy">∂L along the outputs; without data where it is 0.</param>
     /// <param name="memory">As many floats as <see cref="MemoryOf"/> says.</param>
-    public void Backward(CudaStream stream, TFusion fusion, FusedShape shape, FusedOperand dy, Operands<FusedOperand> operands,
-        Operands<FusedOperand> gradients, nint memory)
+    public void Backward(CudaStream stream, TFusion fusion, FusedShape shape, Operands<FusedOperand> dy,
+        Operands<FusedOperand> operands, Operands<FusedOperand> gradients, nint memory)
     {
-        CudaType type = TypeOf(dy);
+        CudaType type = TypeOf(dy.A);
         bool columns = Has(gradients, OperandSpread.Column), scalars = Has(gradients, OperandSpread.Scalar);
         bool keepsNumbers = TFusion.Sums > 0 && columns;
         nint numbers = keepsNumbers ? memory : 0;
@@ -128,9 +130,9 @@ public sealed unsafe partial class FusedKernels<TFusion>(KernelLibrary library)
         LaunchSize.Strided(shape.Rows, itemsPerBlock: LaunchSize.Threads / ThreadsOf(shape, type));
 
     private static Arguments ArgumentsOf(TFusion fusion, FusedShape shape, Operands<FusedOperand> operands,
-        Operands<FusedOperand> gradients, FusedOperand y, CudaType type, nint numbers)
+        Operands<FusedOperand> gradients, Operands<FusedOperand> y, CudaType type, nint numbers)
     {
-        nint places = (TFusion.IsPerRow ? 0 : y.Data)
+        nint places = (TFusion.IsPerRow ? 0 : y.A.Data | y.B.Data | y.C.Data | y.D.Data)
             | PlaceOf(operands.A) | PlaceOf(operands.B) | PlaceOf(operands.C) | PlaceOf(operands.D)
             | PlaceOf(gradients.A) | PlaceOf(gradients.B) | PlaceOf(gradients.C) | PlaceOf(gradients.D);
         return new Arguments
@@ -143,7 +145,10 @@ public sealed unsafe partial class FusedKernels<TFusion>(KernelLibrary library)
             Db = GpuOperand.Of(gradients.B, shape, type),
             Dc = GpuOperand.Of(gradients.C, shape, type),
             Dd = GpuOperand.Of(gradients.D, shape, type),
-            Y = new(y.Data, TFusion.IsPerRow ? shape.Rows : shape.Count),
+            Y = ArrayOf(y.A, shape),
+            Y1 = ArrayOf(y.B, shape),
+            Y2 = ArrayOf(y.C, shape),
+            Y3 = ArrayOf(y.D, shape),
             Numbers = new(numbers, numbers == 0 ? 0 : (long)shape.Rows * RowNumbers.Floats),
             Fusion = fusion,
             Count = shape.Count,
@@ -153,6 +158,10 @@ public sealed unsafe partial class FusedKernels<TFusion>(KernelLibrary library)
             ThreadsOfRow = ThreadsOf(shape, type),
         };
     }
+
+    /// <summary>An output, or its gradient.</summary>
+    private static GpuArray ArrayOf(FusedOperand y, FusedShape shape) =>
+        new(y.Data, y.Data == 0 ? 0 : TFusion.IsPerRow ? shape.Rows : shape.Count);
 
     /// <summary>The address of what is read in groups.</summary>
     private static nint PlaceOf(FusedOperand operand) =>
@@ -167,19 +176,42 @@ public sealed unsafe partial class FusedKernels<TFusion>(KernelLibrary library)
         for (long index = GpuThread.FirstItem; index < (long)a.Rows * groups; index += GpuThread.ItemStride)
         {
             long row = GpuMath.Quotient(index, groups);
-            WriteOutput<TElement, TGroup>(a, row, (int)(index - (row * groups)) * TGroup.Lanes, default);
+            WriteOutputs<TElement, TGroup>(a, row, (int)(index - (row * groups)) * TGroup.Lanes, default);
         }
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void WriteOutput<TElement, TGroup>(Arguments a, long row, int column, Row<float> sums)
+    private static void WriteOutputs<TElement, TGroup>(Arguments a, long row, int column, Row<float> sums)
         where TElement : struct, IElement<TGroup>
         where TGroup : unmanaged, IGroup<TGroup>
     {
         long place = (row * a.Columns) + column, available = AvailableOf(a, place, column);
         Operands<TGroup> x = Read<TElement, TGroup>(a, row, column, place, available);
-        TGroup y = TGroup.Map(PartLanes<TFusion, Constants.Zero>.Of(a.Fusion, sums), x, TGroup.Splat(0)).A;
-        TElement.WriteGroup(a.Y.Start, place, available, a.Aligned, y);
+        WriteOutput<TElement, TGroup, Constants.Zero>(a, a.Y, x, sums, place, available);
+        if (TFusion.Outputs > 1)
+        {
+            WriteOutput<TElement, TGroup, Constants.One>(a, a.Y1, x, sums, place, available);
+        }
+
+        if (TFusion.Outputs > 2)
+        {
+            WriteOutput<TElement, TGroup, Constants.Two>(a, a.Y2, x, sums, place, available);
+        }
+
+        if (TFusion.Outputs > 3)
+        {
+            WriteOutput<TElement, TGroup, Constants.Three>(a, a.Y3, x, sums, place, available);
+        }
+    }
+
+    private static void WriteOutput<TElement, TGroup, TOutput>(
+        Arguments a, GpuArray to, Operands<TGroup> x, Row<float> sums, long place, long available)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+        where TOutput : struct, IConstant
+    {
+        TGroup y = TGroup.Map(PartLanes<TFusion, TOutput>.Of(a.Fusion, sums), x, TGroup.Splat(0)).A;
+        TElement.WriteGroup(to.Start, place, available, a.Aligned, y);
     }
 
     /// <summary>Gradients of operands that are whole, and of those that repeat along columns: a block owns its columns.</summary>
@@ -267,10 +299,27 @@ public sealed unsafe partial class FusedKernels<TFusion>(KernelLibrary library)
         where TGroup : unmanaged, IGroup<TGroup>
     {
         Operands<TGroup> x = Read<TElement, TGroup>(a, row, column, place, available);
-        GradientLanes<TFusion> map = default;
-        map.Fusion = a.Fusion;
-        map.Numbers = numbers;
-        Operands<TGroup> gradients = TGroup.Map(map, x, ReadGradient<TElement, TGroup>(a, row, place, available));
+        Operands<TGroup> gradients = default;
+        if (TFusion.Outputs == 1 || a.Y.Length > 0)
+        {
+            gradients = GradientsOf<TElement, TGroup, Constants.Zero>(a, a.Y, numbers, x, row, place, available);
+        }
+
+        if (TFusion.Outputs > 1 && a.Y1.Length > 0)
+        {
+            gradients = Add(gradients, GradientsOf<TElement, TGroup, Constants.One>(a, a.Y1, numbers, x, row, place, available));
+        }
+
+        if (TFusion.Outputs > 2 && a.Y2.Length > 0)
+        {
+            gradients = Add(gradients, GradientsOf<TElement, TGroup, Constants.Two>(a, a.Y2, numbers, x, row, place, available));
+        }
+
+        if (TFusion.Outputs > 3 && a.Y3.Length > 0)
+        {
+            gradients = Add(gradients, GradientsOf<TElement, TGroup, Constants.Three>(a, a.Y3, numbers, x, row, place, available));
+        }
+
         Write<TElement, TGroup>(a.Da, place, available, a.Aligned, gradients.A);
         if (TFusion.Count > 1)
         {
@@ -294,11 +343,24 @@ public sealed unsafe partial class FusedKernels<TFusion>(KernelLibrary library)
             TFusion.Count > 3 ? TGroup.First(gradients.D, available) : gradients.D);
     }
 
-    private static TGroup ReadGradient<TElement, TGroup>(Arguments a, int row, long place, long available)
+    /// <summary>By one output.</summary>
+    private static Operands<TGroup> GradientsOf<TElement, TGroup, TOutput>(
+        Arguments a, GpuArray dy, RowNumbers numbers, Operands<TGroup> x, int row, long place, long available)
         where TElement : struct, IElement<TGroup>
         where TGroup : unmanaged, IGroup<TGroup>
-        => TFusion.IsPerRow ? TGroup.Splat(TElement.Read(a.Y.Start, row))
-            : available > 0 ? TElement.ReadGroup(a.Y.Start, place, available, a.Aligned)
+        where TOutput : struct, IConstant
+    {
+        GradientLanes<TFusion, TOutput> map = default;
+        map.Fusion = a.Fusion;
+        map.Numbers = numbers;
+        return TGroup.Map(map, x, ReadGradient<TElement, TGroup>(a, dy, row, place, available));
+    }
+
+    private static TGroup ReadGradient<TElement, TGroup>(Arguments a, GpuArray dy, int row, long place, long available)
+        where TElement : struct, IElement<TGroup>
+        where TGroup : unmanaged, IGroup<TGroup>
+        => TFusion.IsPerRow ? TGroup.Splat(TElement.Read(dy.Start, row))
+            : available > 0 ? TElement.ReadGroup(dy.Start, place, available, a.Aligned)
             : TGroup.Splat(0);
 
     private static Operands<TGroup> Add<TGroup>(Operands<TGroup> sums, Operands<TGroup> gradients)
@@ -402,6 +464,11 @@ public sealed unsafe partial class FusedKernels<TFusion>(KernelLibrary library)
 
         /// <summary>The output, or its gradient.</summary>
         public GpuArray Y;
+
+        /// <summary>Further outputs, or their gradients; empty where these are 0.</summary>
+        public GpuArray Y1;
+        public GpuArray Y2;
+        public GpuArray Y3;
 
         /// <summary>Of formulas of rows: what the kernel for rows leaves for that for columns, if anything.</summary>
         public GpuArray<float> Numbers;

@@ -51,51 +51,52 @@ internal struct SlopeLanes<TFusion, TPart> : ISumMap<SlopeLanes<TFusion, TPart>>
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static Operands<float> Map(SlopeLanes<TFusion, TPart> map, Operands<float> x, float gradient) => Operands<float>.Of(
-        gradient * Along(map, x, 0), Sums > 1 ? gradient * Along(map, x, 1) : 0, Sums > 2 ? gradient * Along(map, x, 2) : 0, 0);
+        Along(map, x, gradient, 0), Sums > 1 ? Along(map, x, gradient, 1) : 0, Sums > 2 ? Along(map, x, gradient, 2) : 0);
 
-    private static float Along(SlopeLanes<TFusion, TPart> map, Operands<float> x, int sum) =>
+    private static float Along(SlopeLanes<TFusion, TPart> map, Operands<float> x, float gradient, int sum) =>
         map._fusion.Slope<SingleMath<GpuLane, float>, float>(
-            TPart.Value, x.A, x.B, x.C, x.D, map._row, Operands<float>.Most + sum);
+            TPart.Value, x.A, x.B, x.C, x.D, map._row, Operands<float>.Most + sum).PassBack(gradient);
 }
 
-/// <summary>The gradients of a formula's operands for one lane of a group.</summary>
-internal struct GradientLanes<TFusion> : ILaneMap<GradientLanes<TFusion>>
+/// <summary>The gradients of a formula's operands by one of its outputs, for one lane of a group.</summary>
+internal struct GradientLanes<TFusion, TOutput> : ILaneMap<GradientLanes<TFusion, TOutput>>
     where TFusion : unmanaged, IFusion
+    where TOutput : struct, IConstant
 {
     public TFusion Fusion;
     public RowNumbers Numbers;
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public static Operands<float> Map(GradientLanes<TFusion> map, Operands<float> x, float gradient) => Operands<float>.Of(
+    public static Operands<float> Map(GradientLanes<TFusion, TOutput> map, Operands<float> x, float gradient) => Operands<float>.Of(
         Along(map, x, gradient, 0),
         TFusion.Count > 1 ? Along(map, x, gradient, 1) : 0,
         TFusion.Count > 2 ? Along(map, x, gradient, 2) : 0,
         TFusion.Count > 3 ? Along(map, x, gradient, 3) : 0);
 
     /// <summary>By the output, and by the sums of the row.</summary>
-    private static float Along(GradientLanes<TFusion> map, Operands<float> x, float dy, int operand)
+    private static float Along(GradientLanes<TFusion, TOutput> map, Operands<float> x, float dy, int operand)
     {
-        float gradient = TFusion.IsPerRow ? 0 : dy * Slope(map, IFusion.Output, x, operand);
+        float gradient = TFusion.IsPerRow ? 0 : Part(map, TOutput.Value, x, dy, operand);
         if (TFusion.Sums > 0)
         {
-            gradient += map.Numbers.Gradients.First * Slope(map, 1, x, operand);
+            gradient += Part(map, 1, x, map.Numbers.Gradients.First, operand);
         }
 
         if (TFusion.Sums > 1)
         {
-            gradient += map.Numbers.Gradients.Second * Slope(map, 2, x, operand);
+            gradient += Part(map, 2, x, map.Numbers.Gradients.Second, operand);
         }
 
         if (TFusion.Sums > 2)
         {
-            gradient += map.Numbers.Gradients.Third * Slope(map, 3, x, operand);
+            gradient += Part(map, 3, x, map.Numbers.Gradients.Third, operand);
         }
 
         return gradient;
     }
 
-    private static float Slope(GradientLanes<TFusion> map, int part, Operands<float> x, int operand) =>
-        map.Fusion.Slope<SingleMath<GpuLane, float>, float>(part, x.A, x.B, x.C, x.D, map.Numbers.Row, operand);
+    private static float Part(GradientLanes<TFusion, TOutput> map, int part, Operands<float> x, float gradient, int operand) =>
+        map.Fusion.Slope<SingleMath<GpuLane, float>, float>(part, x.A, x.B, x.C, x.D, map.Numbers.Row, operand).PassBack(gradient);
 }
 
 /// <summary>Something that is added up over the lanes of groups.</summary>

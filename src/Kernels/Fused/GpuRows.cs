@@ -29,7 +29,7 @@ public sealed unsafe partial class FusedKernels<TFusion>
             {
                 for (int column = ThreadOfRow(a) * TGroup.Lanes; column < a.Columns; column += a.ThreadsOfRow * TGroup.Lanes)
                 {
-                    WriteOutput<TElement, TGroup>(a, row, column, sums);
+                    WriteOutputs<TElement, TGroup>(a, row, column, sums);
                 }
             }
         }
@@ -147,7 +147,7 @@ public sealed unsafe partial class FusedKernels<TFusion>
         {
             long place = ((long)row * a.Columns) + column, available = AvailableOf(a, place, column);
             Operands<TGroup> x = Read<TElement, TGroup>(a, row, column, place, available);
-            TGroup dy = TMap.NeedsGradient ? ReadGradient<TElement, TGroup>(a, row, place, available) : TGroup.Splat(1);
+            TGroup dy = TMap.NeedsGradient ? ReadGradient<TElement, TGroup>(a, a.Y, row, place, available) : TGroup.Splat(1);
             Operands<TGroup> terms = TGroup.Map(map, x, dy);
             first += TGroup.First(terms.A, available);
             if (TMap.Sums > 1)

@@ -65,8 +65,9 @@ public sealed class CudaFusedTests(CudaFixture fixture)
             dt = arrays.OutputFloats(c.Length);
         var shape = new FusedShape(a.Length, b.Length);
         Operands<FusedOperand> operands = Of(arrays.Floats(a), arrays.Floats(b), arrays.Floats(c));
-        kernels.Forward(fixture.Stream, fusion, shape, operands, Whole(y));
-        kernels.Backward(fixture.Stream, fusion, shape, Whole(arrays.Floats(dy)), operands, Of(dx, ds, dt), memory: 0);
+        kernels.Forward(fixture.Stream, fusion, shape, operands, Operands<FusedOperand>.Of(Whole(y)));
+        kernels.Backward(fixture.Stream, fusion, shape, Operands<FusedOperand>.Of(Whole(arrays.Floats(dy))), operands, Of(dx, ds, dt),
+            memory: 0);
         FusedResult result = new(y.Read(), dx.Read(), ds.Read(), dt.Read());
         arrays.Verify();
         return result;
