@@ -13,7 +13,7 @@ namespace CudaTrainer.Engine.Checks;
 /// <param name="OfCopy">The operands and results that must move at least, by the time; as a share of the rate of a copy in the same
 /// rounds.</param>
 /// <param name="TimesUnfused">The time of the same with an op for each operation; null where its operands do not spread.</param>
-public sealed record FormulaTiming(
+internal sealed record FormulaTiming(
     string Formula, int Megabytes, string Pass, double Seconds, double OfCopy, double? TimesUnfused, double CopyBytesPerSecond)
 {
     /// <summary>The time of the same in another engine; null where there is none.</summary>
@@ -33,7 +33,7 @@ internal interface IFormulaPeer
 }
 
 /// <summary>What fusing is worth: formulas against a copy of as many bytes, and against themselves taken apart.</summary>
-public static class FormulaBenchmark
+internal static class FormulaBenchmark
 {
     private const int Rounds = 7;
 
@@ -249,4 +249,4 @@ public static class FormulaBenchmark
 }
 
 /// <summary>Two ways to compute a formula differ.</summary>
-public sealed class WrongFormulaException(string message) : Exception(message);
+internal sealed class WrongFormulaException(string message) : Exception(message);

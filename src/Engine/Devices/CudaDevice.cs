@@ -66,7 +66,7 @@ public sealed unsafe class CudaDevice : IDevice
     internal Kernels.Device.KernelLibrary Library => _ops.Library;
 
     /// <summary>What has been asked of the GPU so far.</summary>
-    public CudaCounters Counters => _context.Counters;
+    internal CudaCounters Counters => _context.Counters;
 
     public DeviceBuffer Allocate(long bytes, string? purpose = null) => _arena.Allocate(bytes, purpose);
 

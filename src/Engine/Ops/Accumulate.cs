@@ -3,17 +3,17 @@ using Cpu = CudaTrainer.Kernels.Cpu;
 
 namespace CudaTrainer.Engine.Ops;
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public void Accumulate(Tensor x, Tensor y) => Cpu.Elementwise.Accumulate(team, x.Count, Floats(x), Floats(y));
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     public void Accumulate(Tensor x, Tensor y) => _elementwise.Accumulate(_stream, x.Count, x.Data, y.Data, TypeOf(x));
 }
 
-public sealed partial class ReferenceOps
+internal sealed partial class ReferenceOps
 {
     public void Accumulate(Tensor x, Tensor y) => Add(y, Load(x));
 }

@@ -5,7 +5,7 @@ using Gpu = CudaTrainer.Kernels.Cuda;
 
 namespace CudaTrainer.Engine.Ops;
 
-public partial interface IOps
+internal partial interface IOps
 {
     /// <summary>y = dropout(relu(x)), each where asked.</summary>
     void ActivationDropoutForward(Tensor x, Tensor y, bool relu, in LayerDropout dropout);
@@ -63,7 +63,7 @@ public readonly struct ActivationDropoutFunction : IFunction
     ];
 }
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public void ActivationDropoutForward(Tensor x, Tensor y, bool relu, in LayerDropout dropout) =>
         Cpu.ActivationDropout.Forward(team, x.Count, Floats(x), Floats(y), relu, Mask(dropout));
@@ -72,7 +72,7 @@ public sealed unsafe partial class CpuOps
         Cpu.ActivationDropout.Backward(team, x.Count, Floats(x), Floats(dy), Floats(dx), relu, Mask(dropout));
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     private Gpu.ActivationDropout ActivationDropoutKernels => field ??= new Gpu.ActivationDropout(_kernels);
 
@@ -83,7 +83,7 @@ public sealed partial class CudaOps
         ActivationDropoutKernels.Backward(_stream, x.Count, dy.Data, x.Data, dx.Data, relu, Mask(dropout), TypeOf(x));
 }
 
-public sealed partial class ReferenceOps
+internal sealed partial class ReferenceOps
 {
     public void ActivationDropoutForward(Tensor x, Tensor y, bool relu, in LayerDropout dropout)
     {

@@ -5,7 +5,7 @@ using Gpu = CudaTrainer.Kernels.Cuda;
 
 namespace CudaTrainer.Engine.Ops;
 
-public partial interface IOps
+internal partial interface IOps
 {
     /// <summary>
     /// One Adam step on all parameters in Keras's form, p ← p − lr·λ·p − lr·√(1−β₂ᵗ)/(1−β₁ᵗ) · m/(√v + ε),
@@ -20,7 +20,7 @@ public partial interface IOps
         Tensor decays, Tensor? halfParameters, Tensor state, in AdamOptions options);
 }
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public void AdamStep(
         Tensor parameters, Tensor gradients, Tensor firstMoments, Tensor secondMoments, Tensor segments, Tensor norms,
@@ -31,7 +31,7 @@ public sealed unsafe partial class CpuOps
             State(state), options);
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     private Gpu.Adam AdamKernels => field ??= new Gpu.Adam(_kernels);
 
@@ -46,7 +46,7 @@ public sealed partial class CudaOps
     }
 }
 
-public sealed partial class ReferenceOps
+internal sealed partial class ReferenceOps
 {
     public void AdamStep(
         Tensor parameters, Tensor gradients, Tensor firstMoments, Tensor secondMoments, Tensor segments, Tensor norms,

@@ -5,7 +5,7 @@ using Gpu = CudaTrainer.Kernels.Cuda;
 
 namespace CudaTrainer.Engine.Ops;
 
-public partial interface IOps
+internal partial interface IOps
 {
     /// <summary>Attention pooling over time: a = softmax_t(x_t·w), y = Σ_t a_t x_t.</summary>
     /// <param name="x">[batch, time, channels].</param>
@@ -71,7 +71,7 @@ public readonly struct AttentionPoolFunction : IFunction
     ];
 }
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public void AttentionPoolForward(Tensor x, Tensor weight, Tensor y, Tensor attention) =>
         Cpu.AttentionPool.Forward(team, x.Shape[0], x.Shape[1], x.Shape[2], Floats(x), Floats(weight), Floats(y), Floats(attention));
@@ -82,7 +82,7 @@ public sealed unsafe partial class CpuOps
             Floats(dWeight));
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     private Gpu.AttentionPool AttentionPoolKernels => field ??= new Gpu.AttentionPool(_kernels);
 
@@ -98,7 +98,7 @@ public sealed partial class CudaOps
     }
 }
 
-public sealed partial class ReferenceOps
+internal sealed partial class ReferenceOps
 {
     public void AttentionPoolForward(Tensor x, Tensor weight, Tensor y, Tensor attention)
     {

@@ -13,7 +13,7 @@ public abstract class PreparedWeights : IDisposable
     public abstract void Dispose();
 }
 
-public partial interface IOps
+internal partial interface IOps
 {
     /// <summary>The type of what <see cref="ConvFlatten"/> writes and <see cref="LinearPreparedRelu"/> reads.</summary>
     DType BackboneType { get; }
@@ -24,7 +24,7 @@ public partial interface IOps
     long ConvBytes(int images, int channels, int height, int width);
 }
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public DType BackboneType => DType.Float32;
 
@@ -32,7 +32,7 @@ public sealed unsafe partial class CpuOps
         sizeof(float) * (long)Cpu.ConvLayout.ElementCount(images, channels, height, width);
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     // Activations between convolutions are [images, height, width, channels], channels padded to a multiple of 8 with zeros, in half
     // precision unless the device was made for single.
@@ -56,7 +56,7 @@ public sealed partial class CudaOps
     }
 }
 
-public sealed partial class ReferenceOps
+internal sealed partial class ReferenceOps
 {
     public DType BackboneType => DType.Float32;
 

@@ -5,7 +5,7 @@ using Gpu = CudaTrainer.Kernels.Cuda;
 
 namespace CudaTrainer.Engine.Ops;
 
-public partial interface IOps
+internal partial interface IOps
 {
     /// <summary>
     /// y = dropout(relu(γ·(x−μ)/√(σ²+ε) + β)) over all but the last dimension (Ioffe and Szegedy 2015, arXiv:1502.03167), ReLU and dropout
@@ -231,7 +231,7 @@ public readonly struct BatchNormFunction : IFunction
     }
 }
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public void BatchNormForward(
         Tensor x, Tensor scale, Tensor shift, Tensor runningMean, Tensor runningVariance, Tensor y, Tensor savedMean,
@@ -290,7 +290,7 @@ public sealed unsafe partial class CpuOps
             Floats(gathered), Floats(dy), Floats(dx), options.Relu, Mask(options.Dropout));
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     private Gpu.BatchNorm BatchNormKernels => field ??= new Gpu.BatchNorm(_kernels);
 
@@ -351,7 +351,7 @@ public sealed partial class CudaOps
             savedInverseStd.Data, gathered.Data, dx.Data, options.Relu, Mask(options.Dropout), TypeOf(x));
 }
 
-public sealed partial class ReferenceOps
+internal sealed partial class ReferenceOps
 {
     /// <remarks>In training one part is all there is.</remarks>
     public void BatchNormForward(

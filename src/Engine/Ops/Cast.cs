@@ -3,7 +3,7 @@ using Cpu = CudaTrainer.Kernels.Cpu;
 
 namespace CudaTrainer.Engine.Ops;
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public void Cast(Tensor x, Tensor y)
     {
@@ -22,12 +22,12 @@ public sealed unsafe partial class CpuOps
     }
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     public void Cast(Tensor x, Tensor y) => _elementwise.Cast(_stream, x.Count, x.Data, TypeOf(x), y.Data, TypeOf(y));
 }
 
-public sealed partial class ReferenceOps
+internal sealed partial class ReferenceOps
 {
     public void Cast(Tensor x, Tensor y) => Store(y, Load(x));
 }

@@ -4,7 +4,7 @@ using Gpu = CudaTrainer.Kernels.Cuda;
 
 namespace CudaTrainer.Engine.Ops;
 
-public partial interface IOps
+internal partial interface IOps
 {
     /// <summary>sums[j] += Σ over rows of x[i, j].</summary>
     /// <param name="x">[rows, columns].</param>
@@ -12,13 +12,13 @@ public partial interface IOps
     void AddColumnSums(Tensor x, Tensor sums);
 }
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public void AddColumnSums(Tensor x, Tensor sums) =>
         Cpu.ColumnSum.Accumulate(team, x.Shape.Rows, x.Shape[-1], Floats(x), x.Shape[-1], Floats(sums));
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     private Gpu.ColumnSums ColumnSumKernels => field ??= new Gpu.ColumnSums(_kernels);
 
@@ -26,7 +26,7 @@ public sealed partial class CudaOps
         ColumnSumKernels.Run(_stream, x.Shape.Rows, x.Shape[-1], x.Data, sums.Data, TypeOf(x));
 }
 
-public sealed partial class ReferenceOps
+internal sealed partial class ReferenceOps
 {
     public void AddColumnSums(Tensor x, Tensor sums)
     {

@@ -6,7 +6,7 @@ using Gpu = CudaTrainer.Kernels.Cuda;
 
 namespace CudaTrainer.Engine.Ops;
 
-public partial interface IOps
+internal partial interface IOps
 {
     /// <summary>
     /// Weights for <see cref="Conv3x3BiasRelu"/>.
@@ -22,7 +22,7 @@ public partial interface IOps
     void Conv3x3BiasRelu(Tensor x, Tensor y, Shape shape, PreparedWeights weights, bool pool);
 }
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public PreparedWeights PrepareConv3x3(Tensor weight, Tensor bias)
     {
@@ -57,7 +57,7 @@ public sealed unsafe partial class CpuOps
     }
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     /// <summary>The most scratch memory that a convolution algorithm may ask for.</summary>
     private const long ConvScratchLimit = 256L << 20;
@@ -144,7 +144,7 @@ public sealed partial class CudaOps
     }
 }
 
-public sealed unsafe partial class ReferenceOps
+internal sealed unsafe partial class ReferenceOps
 {
     public PreparedWeights PrepareConv3x3(Tensor weight, Tensor bias) => new Weights(Load(weight), Load(bias), weight.Shape[1]);
 

@@ -4,7 +4,7 @@ using Gpu = CudaTrainer.Kernels.Cuda;
 
 namespace CudaTrainer.Engine.Ops;
 
-public partial interface IOps
+internal partial interface IOps
 {
     /// <summary>Reads an opaque activation out in the order channel, row, column.</summary>
     /// <param name="shape">[images, channels, height, width] of x.</param>
@@ -12,13 +12,13 @@ public partial interface IOps
     void ConvFlatten(Tensor x, Tensor y, Shape shape);
 }
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public void ConvFlatten(Tensor x, Tensor y, Shape shape) =>
         Cpu.ConvFlatten.Run(team, shape[0], shape[1], shape[2], shape[3], Floats(x), Floats(y));
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     private Gpu.ConvFlatten ConvFlattenKernels => field ??= new Gpu.ConvFlatten(_kernels);
 
@@ -26,7 +26,7 @@ public sealed partial class CudaOps
         ConvFlattenKernels.Run(_stream, shape[0], shape[1], shape[2], shape[3], x.Data, y.Data, ConvType);
 }
 
-public sealed unsafe partial class ReferenceOps
+internal sealed unsafe partial class ReferenceOps
 {
     public void ConvFlatten(Tensor x, Tensor y, Shape shape) => Buffer.MemoryCopy((void*)x.Data, (void*)y.Data, y.Bytes, y.Bytes);
 }

@@ -3,7 +3,7 @@ using Cpu = CudaTrainer.Kernels.Cpu;
 
 namespace CudaTrainer.Engine.Ops;
 
-public partial interface IOps
+internal partial interface IOps
 {
     /// <summary>Copies (or adds) a rectangle of rows between matrices with different row lengths.</summary>
     /// <param name="source">First element at <paramref name="sourceOffset"/>, rows <paramref name="sourceStride"/> elements apart.</param>
@@ -12,7 +12,7 @@ public partial interface IOps
         int columns, bool accumulate = false);
 }
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public void CopyRows(
         Tensor source, long sourceOffset, int sourceStride, Tensor destination, long destinationOffset, int destinationStride, int rows,
@@ -22,7 +22,7 @@ public sealed unsafe partial class CpuOps
             accumulate);
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     public void CopyRows(
         Tensor source, long sourceOffset, int sourceStride, Tensor destination, long destinationOffset, int destinationStride, int rows,
@@ -35,7 +35,7 @@ public sealed partial class CudaOps
     }
 }
 
-public sealed partial class ReferenceOps
+internal sealed partial class ReferenceOps
 {
     public void CopyRows(
         Tensor source, long sourceOffset, int sourceStride, Tensor destination, long destinationOffset, int destinationStride, int rows,

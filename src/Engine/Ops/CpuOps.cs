@@ -6,7 +6,7 @@ using CudaTrainer.Kernels.Cpu.Threading;
 namespace CudaTrainer.Engine.Ops;
 
 /// <summary>The ops of <see cref="CpuDevice"/>: each unpacks its tensors and calls the kernel of the same name.</summary>
-public sealed unsafe partial class CpuOps(ThreadTeam team) : IOps
+internal sealed unsafe partial class CpuOps(ThreadTeam team) : IOps
 {
     private static float* Floats(Tensor tensor) => (float*)tensor.Data;
 

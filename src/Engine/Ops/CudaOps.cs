@@ -12,7 +12,7 @@ namespace CudaTrainer.Engine.Ops;
 /// kernels, which each op makes at its first use. Activations are of type Float32 or Float16; parameters, statistics and their gradients
 /// are Float32, with copies in half precision where activations are.
 /// </summary>
-public sealed partial class CudaOps : IOps, IDisposable
+internal sealed partial class CudaOps : IOps, IDisposable
 {
     /// <summary>What cuBLAS may use; its documentation asks for 32 MiB on Hopper and 4 MiB before.</summary>
     private const long CublasWorkspaceBytes = 32L << 20;

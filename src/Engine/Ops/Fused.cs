@@ -9,7 +9,7 @@ using Gpu = CudaTrainer.Kernels.Cuda;
 namespace CudaTrainer.Engine.Ops;
 
 /// <summary>The operands of a fused op, and how each spreads over the output.</summary>
-public readonly struct FusedOperands
+internal readonly struct FusedOperands
 {
     private FusedOperands(FusedShape shape, Tensor a, Tensor? b, Tensor? c, Tensor? d, Operands<OperandSpread> spreads) =>
         (Shape, A, B, C, D, Spreads) = (shape, a, b, c, d, spreads);
@@ -121,7 +121,7 @@ public readonly struct FusedOutputs
     public void Deconstruct(out Tensor a, out Tensor b, out Tensor c, out Tensor d) => (a, b, c, d) = (A, B!, C!, D!);
 }
 
-public partial interface IOps
+internal partial interface IOps
 {
     /// <summary>y = f(operands), element by element.</summary>
     /// <param name="outputs">Of the shape of <see cref="FusedOperands.Whole"/>; one number a row where the formula gives that.</param>
@@ -137,7 +137,7 @@ public partial interface IOps
 }
 
 /// <summary>Where the gradients of a fused op's operands go.</summary>
-public readonly struct FusedGradients
+internal readonly struct FusedGradients
 {
     private readonly FusedOperands _operands;
 
@@ -252,7 +252,7 @@ public static class Fused
         => Apply(tape, new MultiOutputFusion<TFormula>(formula), operands);
 
     /// <summary>As the others, of as many operands as the formula has.</summary>
-    public static FusedOutputs Apply<TFusion>(Tape tape, TFusion fusion, ReadOnlySpan<Tensor> operands)
+    internal static FusedOutputs Apply<TFusion>(Tape tape, TFusion fusion, ReadOnlySpan<Tensor> operands)
         where TFusion : unmanaged, IFusion
         => operands.Length == TFusion.Count && TFusion.Count > 0
             ? Record(tape, fusion, At(operands, 0)!, At(operands, 1), At(operands, 2), At(operands, 3))
@@ -336,7 +336,7 @@ public static class Fused
 }
 
 /// <summary>A formula on the tape: keeps its operands and nothing else.</summary>
-public readonly struct FusedFunction<TFusion> : IFunction
+internal readonly struct FusedFunction<TFusion> : IFunction
     where TFusion : unmanaged, IFusion
 {
     private readonly TFusion _fusion;
@@ -354,7 +354,7 @@ public readonly struct FusedFunction<TFusion> : IFunction
     }
 }
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public void FusedForward<TFusion>(TFusion fusion, in FusedOperands operands, in FusedOutputs outputs)
         where TFusion : unmanaged, IFusion
@@ -368,7 +368,7 @@ public sealed unsafe partial class CpuOps
             FusedKernelOperands.Of(operands), FusedKernelOperands.Of(gradients, operands.Spreads));
 }
 
-public sealed unsafe partial class ReferenceOps
+internal sealed unsafe partial class ReferenceOps
 {
     public void FusedForward<TFusion>(TFusion fusion, in FusedOperands operands, in FusedOutputs outputs)
         where TFusion : unmanaged, IFusion
@@ -574,7 +574,7 @@ file static class FusedKernelOperands
     };
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     private readonly Dictionary<Type, object> _fused = [];
 

@@ -5,7 +5,7 @@ using Gpu = CudaTrainer.Kernels.Cuda;
 
 namespace CudaTrainer.Engine.Ops;
 
-public partial interface IOps
+internal partial interface IOps
 {
     /// <summary>C = op(A)·op(B) (+ C) with op the identity or the transpose.</summary>
     /// <param name="a">Seen as a matrix of its last dimension, [m, k] ([k, m] if transposed).</param>
@@ -15,7 +15,7 @@ public partial interface IOps
     void Gemm(Tensor a, bool transposeA, Tensor b, bool transposeB, Tensor c, Tensor? bias = null, bool accumulate = false);
 }
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public void Gemm(Tensor a, bool transposeA, Tensor b, bool transposeB, Tensor c, Tensor? bias, bool accumulate)
     {
@@ -26,7 +26,7 @@ public sealed unsafe partial class CpuOps
     }
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     private Gpu.BiasRelu BiasReluKernels => field ??= new Gpu.BiasRelu(_kernels);
 
@@ -49,7 +49,7 @@ public sealed partial class CudaOps
         _cublas.Gemm(transposeA, transposeB, m, n, k, 1, a, type, lda, b, type, ldb, accumulate ? 1 : 0, c, typeC, n);
 }
 
-public sealed partial class ReferenceOps
+internal sealed partial class ReferenceOps
 {
     public void Gemm(Tensor a, bool transposeA, Tensor b, bool transposeB, Tensor c, Tensor? bias, bool accumulate)
     {

@@ -6,7 +6,7 @@ using Gpu = CudaTrainer.Kernels.Cuda;
 
 namespace CudaTrainer.Engine.Ops;
 
-public partial interface IOps
+internal partial interface IOps
 {
     /// <summary>Bytes of the reserve that <see cref="GruForward"/> of x and y fills for <see cref="GruBackward"/>.</summary>
     long GruReserveBytes(Tensor x, Tensor y, in RecurrentOptions options);
@@ -111,7 +111,7 @@ public readonly struct GruFunction : IFunction
     ];
 }
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public long GruReserveBytes(Tensor x, Tensor y, in RecurrentOptions options) => Cpu.Gru.ReserveBytes(ShapeOf(x, y, options));
 
@@ -153,7 +153,7 @@ public sealed unsafe partial class CpuOps
     }
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     private const int GruGates = 3;
 
@@ -195,7 +195,7 @@ public sealed partial class CudaOps
     }
 }
 
-public sealed unsafe partial class ReferenceOps
+internal sealed unsafe partial class ReferenceOps
 {
     // The reserve holds, as doubles, r, z, n and the recurrent part of n, [batch, time, 4·hidden].
     public long GruReserveBytes(Tensor x, Tensor y, in RecurrentOptions options) => 8L * 4 * y.Count;

@@ -18,9 +18,9 @@ namespace CudaTrainer.Engine.Ops;
 /// whole step can be queued, and on CUDA captured as a graph, without waiting.
 /// </para>
 /// </remarks>
-public partial interface IOps : ITensorOps;
+internal partial interface IOps : ITensorOps;
 
-public static class OpsOfDevices
+internal static class OpsOfDevices
 {
     extension(IDevice device)
     {

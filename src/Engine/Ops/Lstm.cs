@@ -6,7 +6,7 @@ using Gpu = CudaTrainer.Kernels.Cuda;
 
 namespace CudaTrainer.Engine.Ops;
 
-public partial interface IOps
+internal partial interface IOps
 {
     /// <summary>Bytes of the reserve that <see cref="LstmForward"/> of x and y fills for <see cref="LstmBackward"/>.</summary>
     long LstmReserveBytes(Tensor x, Tensor y, in RecurrentOptions options);
@@ -105,7 +105,7 @@ public readonly struct LstmFunction : IFunction
     ];
 }
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public long LstmReserveBytes(Tensor x, Tensor y, in RecurrentOptions options) => Cpu.Lstm.ReserveBytes(ShapeOf(x, y, options));
 
@@ -146,7 +146,7 @@ public sealed unsafe partial class CpuOps
     }
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     private const int LstmGates = 4;
 
@@ -317,7 +317,7 @@ public sealed partial class CudaOps
     }
 }
 
-public sealed unsafe partial class ReferenceOps
+internal sealed unsafe partial class ReferenceOps
 {
     // The reserve holds, as doubles, the four activated gates [batch, time, 4·hidden] and the cells [batch, time, hidden].
     public long LstmReserveBytes(Tensor x, Tensor y, in RecurrentOptions options) => 8L * 5 * y.Count;

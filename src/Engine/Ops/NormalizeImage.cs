@@ -4,7 +4,7 @@ using Gpu = CudaTrainer.Kernels.Cuda;
 
 namespace CudaTrainer.Engine.Ops;
 
-public partial interface IOps
+internal partial interface IOps
 {
     /// <summary>y = (rgb − mean)·scale per channel, in the device's layout for convolutions.</summary>
     /// <param name="rgb">[images, height, width, 3] UInt8.</param>
@@ -25,7 +25,7 @@ public readonly record struct ImageNormalization(
     public static ImageNormalization Caffe { get; } = new(123.68f, 116.779f, 103.939f, 1, 1, 1, Bgr: true);
 }
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public void NormalizeImage(Tensor rgb, Tensor y, in ImageNormalization normalization)
     {
@@ -41,7 +41,7 @@ public sealed unsafe partial class CpuOps
     }
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     private Gpu.NormalizeImage NormalizeImageKernels => field ??= new Gpu.NormalizeImage(_kernels);
 
@@ -51,7 +51,7 @@ public sealed partial class CudaOps
         [normalization.ScaleRed, normalization.ScaleGreen, normalization.ScaleBlue], normalization.Bgr);
 }
 
-public sealed unsafe partial class ReferenceOps
+internal sealed unsafe partial class ReferenceOps
 {
     public void NormalizeImage(Tensor rgb, Tensor y, in ImageNormalization normalization)
     {

@@ -3,7 +3,7 @@ using Cpu = CudaTrainer.Kernels.Cpu;
 
 namespace CudaTrainer.Engine.Ops;
 
-public partial interface IOps
+internal partial interface IOps
 {
     /// <summary>Weights for <see cref="LinearPreparedRelu"/>.</summary>
     /// <param name="weight">[out, in].</param>
@@ -16,7 +16,7 @@ public partial interface IOps
     void LinearPreparedRelu(Tensor x, PreparedWeights weights, Tensor y);
 }
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public PreparedWeights PrepareLinear(Tensor weight, Tensor bias)
     {
@@ -46,7 +46,7 @@ public sealed unsafe partial class CpuOps
     }
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     public PreparedWeights PrepareLinear(Tensor weight, Tensor bias)
     {
@@ -86,7 +86,7 @@ public sealed partial class CudaOps
     }
 }
 
-public sealed partial class ReferenceOps
+internal sealed partial class ReferenceOps
 {
     public PreparedWeights PrepareLinear(Tensor weight, Tensor bias) => new Weights(Load(weight), Load(bias), weight.Shape[1]);
 

@@ -9,13 +9,13 @@ namespace CudaTrainer.Engine.Ops;
 /// <param name="HalfReserve">Keeps saved activations in half precision; the maths stays fp32.</param>
 public readonly record struct RecurrentOptions(bool Reverse = false, bool HalfReserve = false);
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     private static Cpu.RecurrentShape ShapeOf(Tensor x, Tensor y, in RecurrentOptions options) =>
         new(x.Shape[0], x.Shape[1], x.Shape[2], y.Shape[2], options.Reverse, options.HalfReserve);
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     private const int Alignment = 256;
 
@@ -53,7 +53,7 @@ public sealed partial class CudaOps
     }
 }
 
-public sealed partial class ReferenceOps
+internal sealed partial class ReferenceOps
 {
     private static double Sigmoid(double x) => 1 / (1 + Math.Exp(-x));
 

@@ -5,7 +5,7 @@ using CudaTrainer.Kernels;
 namespace CudaTrainer.Engine.Ops;
 
 /// <summary>The ops of <see cref="ReferenceDevice"/>, written to be read: each loads its inputs as doubles, loops, and stores.</summary>
-public sealed unsafe partial class ReferenceOps : IOps
+internal sealed unsafe partial class ReferenceOps : IOps
 {
     private static double[] Load(Tensor tensor) => tensor.ToDoubles();
 

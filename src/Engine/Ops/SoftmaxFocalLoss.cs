@@ -6,7 +6,7 @@ using Gpu = CudaTrainer.Kernels.Cuda;
 
 namespace CudaTrainer.Engine.Ops;
 
-public partial interface IOps
+internal partial interface IOps
 {
     /// <summary>
     /// Softmax, label smoothing y' = y(1−s) + s/C, focal loss ℓ = w_y · Σ_c α_c · y'_c · (1−p_c)^γ · (−log p_c) (Lin et al. 2017,
@@ -84,7 +84,7 @@ public static class SoftmaxFocalLossFunction
         SeedsItself: true);
 }
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public void SoftmaxFocalLoss(
         Tensor logits, Tensor labels, Tensor classWeights, Tensor alpha, Tensor losses, Tensor probabilities, Tensor? dLogits, Tensor state,
@@ -94,7 +94,7 @@ public sealed unsafe partial class CpuOps
             Floats(probabilities), dLogits is null ? null : Floats(dLogits), State(state), scale, options);
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     private Gpu.SoftmaxFocalLoss SoftmaxFocalLossKernels => field ??= new Gpu.SoftmaxFocalLoss(_kernels);
 
@@ -106,7 +106,7 @@ public sealed partial class CudaOps
             probabilities.Data, dLogits?.Data ?? 0, state.Data, scale, options, TypeOf(logits));
 }
 
-public sealed partial class ReferenceOps
+internal sealed partial class ReferenceOps
 {
     public void SoftmaxFocalLoss(
         Tensor logits, Tensor labels, Tensor classWeights, Tensor alpha, Tensor losses, Tensor probabilities, Tensor? dLogits, Tensor state,

@@ -5,7 +5,7 @@ using Gpu = CudaTrainer.Kernels.Cuda;
 
 namespace CudaTrainer.Engine.Ops;
 
-public partial interface IOps
+internal partial interface IOps
 {
     /// <summary>
     /// Prepares a step: StepState.LearningRate and StepState.StopRequests = <paramref name="controls"/>, StepState.Loss and
@@ -36,7 +36,7 @@ public partial interface IOps
     void UpdateLossScale(Tensor state, bool enabled);
 }
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public void BeginStep(Tensor state, Tensor controls)
     {
@@ -63,7 +63,7 @@ public sealed unsafe partial class CpuOps
     public void UpdateLossScale(Tensor state, bool enabled) => Cpu.LossScale.Update(State(state), enabled: enabled);
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     private Gpu.StepControl StepControlKernels => field ??= new Gpu.StepControl(_kernels);
 
@@ -82,7 +82,7 @@ public sealed partial class CudaOps
     public void UpdateLossScale(Tensor state, bool enabled) => StepControlKernels.UpdateLossScale(_stream, state.Data, enabled);
 }
 
-public sealed partial class ReferenceOps
+internal sealed partial class ReferenceOps
 {
     private const int LossScaleGrowthInterval = 2000;
     private const float MaxLossScale = 1 << 24;

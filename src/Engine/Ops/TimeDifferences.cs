@@ -5,7 +5,7 @@ using Gpu = CudaTrainer.Kernels.Cuda;
 
 namespace CudaTrainer.Engine.Ops;
 
-public partial interface IOps
+internal partial interface IOps
 {
     /// <summary>Features of each frame, and beside them the differences to the frame before; zeros for the first frame.</summary>
     /// <param name="x">[batch, time, channels].</param>
@@ -60,7 +60,7 @@ public readonly struct TimeDifferencesFunction : IFunction
     ];
 }
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public void TimeDifferencesForward(Tensor x, Tensor y)
     {
@@ -89,7 +89,7 @@ public sealed unsafe partial class CpuOps
     }
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     private Gpu.TimeDifferences TimeDifferencesKernels => field ??= new Gpu.TimeDifferences(_kernels);
 
@@ -100,7 +100,7 @@ public sealed partial class CudaOps
         TimeDifferencesKernels.Backward(_stream, dx.Shape[0], dx.Shape[1], dx.Shape[2], dy.Data, dx.Data, TypeOf(dx));
 }
 
-public sealed partial class ReferenceOps
+internal sealed partial class ReferenceOps
 {
     public void TimeDifferencesForward(Tensor x, Tensor y)
     {

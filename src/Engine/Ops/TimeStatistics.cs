@@ -5,7 +5,7 @@ using Gpu = CudaTrainer.Kernels.Cuda;
 
 namespace CudaTrainer.Engine.Ops;
 
-public partial interface IOps
+internal partial interface IOps
 {
     /// <summary>
     /// What each feature of a clip does over time: its mean, its population standard deviation, exactly 0 for one that does not change, and
@@ -79,7 +79,7 @@ public readonly struct TimeStatisticsFunction : IFunction
     ];
 }
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public void TimeStatisticsForward(Tensor x, Tensor y)
     {
@@ -108,7 +108,7 @@ public sealed unsafe partial class CpuOps
     }
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     private Gpu.TimeStatistics TimeStatisticsKernels => field ??= new Gpu.TimeStatistics(_kernels);
 
@@ -120,7 +120,7 @@ public sealed partial class CudaOps
             _stream, x.Shape[0], x.Shape[1], x.Shape[2], x.Data, y.Data, dy.Data, dx.Data, TypeOf(x));
 }
 
-public sealed partial class ReferenceOps
+internal sealed partial class ReferenceOps
 {
     public void TimeStatisticsForward(Tensor x, Tensor y)
     {

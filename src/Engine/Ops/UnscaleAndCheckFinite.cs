@@ -4,7 +4,7 @@ using Gpu = CudaTrainer.Kernels.Cuda;
 
 namespace CudaTrainer.Engine.Ops;
 
-public partial interface IOps
+internal partial interface IOps
 {
     /// <summary>
     /// Divides the flat gradients by StepState.LossScale, sets StepState.FoundNonFinite if any is NaN or infinite, and writes the norm of
@@ -16,13 +16,13 @@ public partial interface IOps
     void UnscaleAndCheckFinite(Tensor gradients, Tensor segments, Tensor norms, Tensor state);
 }
 
-public sealed unsafe partial class CpuOps
+internal sealed unsafe partial class CpuOps
 {
     public void UnscaleAndCheckFinite(Tensor gradients, Tensor segments, Tensor norms, Tensor state) =>
         Cpu.GradientUnscale.Run(team, (int)norms.Count, (long*)segments.Data, Floats(gradients), Floats(norms), State(state));
 }
 
-public sealed partial class CudaOps
+internal sealed partial class CudaOps
 {
     private Gpu.GradientUnscale GradientKernels => field ??= new Gpu.GradientUnscale(_kernels);
 
@@ -34,7 +34,7 @@ public sealed partial class CudaOps
     }
 }
 
-public sealed partial class ReferenceOps
+internal sealed partial class ReferenceOps
 {
     public void UnscaleAndCheckFinite(Tensor gradients, Tensor segments, Tensor norms, Tensor state)
     {

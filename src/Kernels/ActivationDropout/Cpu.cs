@@ -4,7 +4,7 @@ using CudaTrainer.Kernels.Cpu.Threading;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>y = dropout(relu(x)), either part optional, over any number of elements.</summary>
-public static unsafe class ActivationDropout
+internal static unsafe class ActivationDropout
 {
     /// <summary>Elements whose mask is made at a time; a multiple of the four that share a Philox block.</summary>
     private const int Tile = 2048;

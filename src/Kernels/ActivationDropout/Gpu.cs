@@ -12,7 +12,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// share Philox blocks.</para>
 /// <para>Order: every element is computed by one thread: no reduction. The mask depends on seed, step, layer and element alone.</para>
 /// </remarks>
-public sealed unsafe class ActivationDropout(KernelLibrary library)
+internal sealed unsafe class ActivationDropout(KernelLibrary library)
 {
     private readonly TypedKernel<Arguments> _forward = new(library, Forward<Float32, Four>, Forward<Float16, Eight>);
     private readonly TypedKernel<Arguments> _backward = new(library, Backward<Float32, Four>, Backward<Float16, Eight>);

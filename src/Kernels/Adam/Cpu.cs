@@ -6,7 +6,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// <summary>
 /// One Adam step on all parameters at once, gradient clipping included, by the formulas of docs/kernels-layers.md.
 /// </summary>
-public static unsafe class Adam
+internal static unsafe class Adam
 {
     private const int ElementsPerLine = 16;
 

@@ -13,7 +13,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// <para>Order: every element is computed by one thread; the coefficients are worked out once, by the one thread that also counts the
 /// step: no race and no atomics.</para>
 /// </remarks>
-public sealed unsafe class Adam(KernelLibrary library)
+internal sealed unsafe class Adam(KernelLibrary library)
 {
     private const int Threads = 256;
 

@@ -14,7 +14,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// once.</para>
 /// <para>Order: every element is computed by one thread from two numbers: no reduction, no atomics.</para>
 /// </remarks>
-public sealed unsafe class AllReduce(KernelLibrary library)
+internal sealed unsafe class AllReduce(KernelLibrary library)
 {
     private readonly GpuKernel<Arguments> _addHalf = new(library, AddHalf);
     private readonly GpuKernel<Arguments> _takeHalf = new(library, TakeHalf);

@@ -6,7 +6,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// <summary>Attention pooling over time, by the formulas of docs/kernels-layers.md.</summary>
 /// <remarks>Samples are dealt out to members; the gradient of w, a sum over all of them, is dealt out by features after a
 /// barrier.</remarks>
-public static unsafe class AttentionPool
+internal static unsafe class AttentionPool
 {
     private const int FeaturesPerLine = 16;
 

@@ -13,7 +13,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// lane has a group, a warp every eighth step, and the warps' sums meet in shared memory.</para>
 /// <para>Order: butterflies, warps in order, then sequences in order by a second kernel over their parts of dw: fixed; no atomics.</para>
 /// </remarks>
-public sealed unsafe class AttentionPool(KernelLibrary library)
+internal sealed unsafe class AttentionPool(KernelLibrary library)
 {
     private const int Threads = 256;
     private const int Warps = Threads / GpuThread.WarpSize;

@@ -15,7 +15,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// the dropout mask. A part is 2·channels + 1 floats: two numbers of each channel, then how many rows they are of, exact below 2²⁴. Parts
 /// are put together in their order and in double precision, hence to the same bits on every replica.
 /// </remarks>
-public static unsafe partial class BatchNorm
+internal static unsafe partial class BatchNorm
 {
     public const float DefaultMomentum = 0.99f;
     public const float DefaultEpsilon = 1e-3f;

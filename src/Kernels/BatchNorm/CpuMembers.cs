@@ -5,7 +5,7 @@ using Matrix = CudaTrainer.Kernels.Cpu.BatchNormPasses.Matrix;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <content>What each member of the team does for its channels.</content>
-public static unsafe partial class BatchNorm
+internal static unsafe partial class BatchNorm
 {
     /// <summary>y = dropout(relu(γ·(x − mean)·inverse deviation + β)).</summary>
     private readonly struct Normalization(

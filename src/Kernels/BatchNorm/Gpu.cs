@@ -23,7 +23,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// <para>Order: <see cref="ColumnBlock"/>: fixed by the shape; no atomics. What is squared is a distance from a mean, within a part and
 /// between them, so a large mean cancels nothing.</para>
 /// </remarks>
-public sealed unsafe class BatchNorm(KernelLibrary library)
+internal sealed unsafe class BatchNorm(KernelLibrary library)
 {
     /// <summary>Rows of a thread where rows need not meet: little work for each, since there are few.</summary>
     private const int RowsPerThread = 2;

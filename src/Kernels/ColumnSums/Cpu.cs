@@ -5,7 +5,7 @@ namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>Adds the rows of a matrix to a vector: the gradient of a bias.</summary>
 /// <remarks>A member owns whole columns. Sums run over chunks of <see cref="RowsPerChunk"/> rows and then over the chunks.</remarks>
-public static unsafe class ColumnSum
+internal static unsafe class ColumnSum
 {
     private const int RowsPerChunk = 64;
     private const int ColumnsPerLine = 16;

@@ -11,7 +11,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// <para>Access: <see cref="ColumnBlock"/>.</para>
 /// <para>Order: <see cref="ColumnBlock"/>: fixed by the shape; no atomics, every column belongs to one block.</para>
 /// </remarks>
-public sealed class ColumnSums(KernelLibrary library)
+internal sealed class ColumnSums(KernelLibrary library)
 {
     private readonly TypedKernel<Arguments> _kernel = new(library, Run<Float32, Four>, Run<Float16, Eight>);
 

@@ -11,7 +11,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// Images go through <see cref="Conv3x3Image"/>, everything else through <see cref="Conv3x3Winograd"/>. The result for an image depends
 /// neither on the other images of the batch nor on the number of threads.
 /// </remarks>
-public static unsafe class Conv3x3
+internal static unsafe class Conv3x3
 {
     /// <summary>Floats of prepared weights.</summary>
     public static nint WeightElementCount(SimdLevel level, int outChannels, int inChannels)

@@ -8,7 +8,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// Sixteen channels are one cache line and one AVX-512 vector, so every transform is a plain vector operation over channels at every
 /// SIMD level, and the layout does not depend on the level.
 /// </remarks>
-public static class ConvLayout
+internal static class ConvLayout
 {
     /// <summary>Channels that lie together.</summary>
     public const int ChannelBlock = 16;

@@ -10,7 +10,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// by 9; writes are whole lines.</para>
 /// <para>Order: moves elements only.</para>
 /// </remarks>
-public sealed unsafe class PackFilters(KernelLibrary library)
+internal sealed unsafe class PackFilters(KernelLibrary library)
 {
     private const int Taps = 9;
 

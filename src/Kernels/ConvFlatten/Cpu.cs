@@ -5,7 +5,7 @@ namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>The blocked layout of <see cref="ConvLayout"/> → row-major [n, c·h·w] in channel, row, column order, as a dense layer reads
 /// it.</summary>
-public static unsafe class ConvFlatten
+internal static unsafe class ConvFlatten
 {
     /// <param name="team">Divides the channels of all images.</param>
     /// <param name="channels">Channels, not 3.</param>

@@ -12,7 +12,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// warp has a row.</para>
 /// <para>Order: moves elements only.</para>
 /// </remarks>
-public sealed unsafe class ConvFlatten(KernelLibrary library)
+internal sealed unsafe class ConvFlatten(KernelLibrary library)
 {
     private const int Tile = 32;
     private const int TileStride = Tile + 1;

@@ -8,7 +8,7 @@ namespace CudaTrainer.Kernels.Device;
 /// <typeparam name="T">Type of an element.</typeparam>
 /// <param name="address">Device address; 0 for an array that is not there.</param>
 /// <param name="length">Elements.</param>
-public readonly unsafe struct GpuArray<T>(nint address, long length)
+internal readonly unsafe struct GpuArray<T>(nint address, long length)
     where T : unmanaged
 {
     public readonly T* Start = (T*)address;
@@ -21,7 +21,7 @@ public readonly unsafe struct GpuArray<T>(nint address, long length)
 /// </summary>
 /// <param name="address">Device address; 0 for an array that is not there.</param>
 /// <param name="length">Elements.</param>
-public readonly unsafe struct GpuArray(nint address, long length)
+internal readonly unsafe struct GpuArray(nint address, long length)
 {
     public readonly byte* Start = (byte*)address;
     public readonly long Length = length;

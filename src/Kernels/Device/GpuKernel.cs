@@ -7,7 +7,7 @@ namespace CudaTrainer.Kernels.Device;
 /// <param name="library">The device's kernels.</param>
 /// <param name="method">A static method with <see cref="GpuKernelAttribute"/>.</param>
 /// <typeparam name="TArguments">The structure that the method takes.</typeparam>
-public sealed class GpuKernel<TArguments>(KernelLibrary library, GpuKernelMethod<TArguments> method)
+internal sealed class GpuKernel<TArguments>(KernelLibrary library, GpuKernelMethod<TArguments> method)
     where TArguments : unmanaged
 {
     private readonly KernelSource _source = new(method.Method);

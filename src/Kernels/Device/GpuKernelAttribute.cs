@@ -7,7 +7,7 @@ namespace CudaTrainer.Kernels.Device;
 /// </summary>
 /// <param name="threads">Threads of a block, which is one-dimensional.</param>
 [AttributeUsage(AttributeTargets.Method)]
-public sealed class GpuKernelAttribute(int threads) : Attribute
+internal sealed class GpuKernelAttribute(int threads) : Attribute
 {
     public int Threads { get; } = threads;
 
@@ -25,5 +25,5 @@ public sealed class GpuKernelAttribute(int threads) : Attribute
 
 /// <summary>A method with <see cref="GpuKernelAttribute"/>.</summary>
 /// <typeparam name="TArguments">Plain values and arrays: the same bytes on host and device.</typeparam>
-public delegate void GpuKernelMethod<TArguments>(TArguments arguments)
+internal delegate void GpuKernelMethod<TArguments>(TArguments arguments)
     where TArguments : unmanaged;

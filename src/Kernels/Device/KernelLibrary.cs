@@ -9,7 +9,7 @@ namespace CudaTrainer.Kernels.Device;
 /// device is driven by one thread.
 /// </remarks>
 /// <param name="context">The device's context.</param>
-public sealed class KernelLibrary(CudaContext context) : IDisposable
+internal sealed class KernelLibrary(CudaContext context) : IDisposable
 {
     private const int NoBinaryForGpu = 209;
 

@@ -7,7 +7,7 @@ namespace CudaTrainer.Kernels.Device;
 /// <param name="construct">What in it cannot.</param>
 /// <param name="rule">What kernels may do instead.</param>
 /// <param name="cause">What the compiler said.</param>
-public sealed class KernelRefusedException(MethodInfo method, string construct, string rule, Exception? cause = null)
+internal sealed class KernelRefusedException(MethodInfo method, string construct, string rule, Exception? cause = null)
     : Exception($"{method.DeclaringType?.Name}.{method.Name} cannot be a GPU kernel because of {construct}. {rule}", cause)
 {
     public MethodInfo Method { get; } = method;

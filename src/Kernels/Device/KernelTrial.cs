@@ -8,7 +8,7 @@ namespace CudaTrainer.Kernels.Device;
 /// <param name="Target">Ten times the compute capability that the GPU's kernels are compiled for.</param>
 /// <param name="Compilation">C# to PTX, with the start of the compiler if this is the first kernel of the process.</param>
 /// <param name="Loading">PTX to machine code by the driver, which may have kept it from an earlier time.</param>
-public sealed record KernelTrial(string PtxVersion, int Target, TimeSpan Compilation, TimeSpan Loading)
+internal sealed record KernelTrial(string PtxVersion, int Target, TimeSpan Compilation, TimeSpan Loading)
 {
     private const int Count = 1000;
 

@@ -8,7 +8,7 @@ namespace CudaTrainer.Kernels.Device;
 /// everything that decides it. An entry that is truncated, damaged or foreign is compiled anew; a cache that cannot be written only costs
 /// time.
 /// </summary>
-public static class PtxCache
+internal static class PtxCache
 {
     public const string Variable = "CUDATRAINER_KERNEL_CACHE";
 

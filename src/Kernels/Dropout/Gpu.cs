@@ -9,7 +9,7 @@ namespace CudaTrainer.Kernels.Device;
 /// <param name="layer">Which dropout of the model, 0 to 255.</param>
 /// <param name="state">Device address of the <see cref="StepState"/>; 0 for step 0.</param>
 /// <param name="first">As in <see cref="Dropout"/>.</param>
-public readonly unsafe struct GpuDropout(float probability, ulong seed, int layer, nint state, long first = 0)
+internal readonly unsafe struct GpuDropout(float probability, ulong seed, int layer, nint state, long first = 0)
 {
     internal readonly GpuArray<StepState> State = new(state, state == 0 ? 0 : 1);
     internal readonly long First = first;

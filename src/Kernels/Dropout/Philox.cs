@@ -10,7 +10,7 @@ namespace CudaTrainer.Kernels;
 /// Contract shared by all devices: element e of subsequence s under seed k is lane e mod 4 of the block with counter (⌊e/4⌋ low, ⌊e/4⌋ high,
 /// s low, s high) and key (k low, k high); its uniform number is (x ≫ 8)·2⁻²⁴, in [0, 1).
 /// </remarks>
-public static class Philox
+internal static class Philox
 {
     internal const uint Multiplier0 = 0xD2511F53;
     internal const uint Multiplier1 = 0xCD9E8D57;

@@ -5,7 +5,7 @@ using CudaTrainer.Kernels.Fused;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>Sums that no other kernel has fused.</summary>
-public static unsafe class Elementwise
+internal static unsafe class Elementwise
 {
     /// <summary>y += x.</summary>
     /// <param name="x">[count].</param>

@@ -4,7 +4,7 @@ using CudaTrainer.Kernels.Cpu.Threading;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>Converts between single and half precision.</summary>
-public static unsafe class Cast
+internal static unsafe class Cast
 {
     private const int ElementsPerLine = 32;
 

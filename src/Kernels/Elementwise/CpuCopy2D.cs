@@ -6,7 +6,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// <summary>
 /// Copies a rectangle of a row-major matrix into another: concatenation and split along the last axis, or one time step of a sequence.
 /// </summary>
-public static unsafe class Copy2D
+internal static unsafe class Copy2D
 {
     /// <summary>Columns that a member copies at a time.</summary>
     private const int BlockColumns = 4_096;

@@ -11,7 +11,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// element.</para>
 /// <para>Order: every element is computed by one thread: no reduction.</para>
 /// </remarks>
-public sealed unsafe class Elementwise(KernelLibrary library)
+internal sealed unsafe class Elementwise(KernelLibrary library)
 {
     private readonly TypedKernel<Arguments> _accumulate = new(library, Accumulate<Float32, Four>, Accumulate<Float16, Eight>);
     private readonly GpuKernel<Arguments> _toHalf = new(library, ToHalf);

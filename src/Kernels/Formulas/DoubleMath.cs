@@ -1,7 +1,7 @@
 namespace CudaTrainer.Kernels.Formulas;
 
 /// <summary>Double precision by the class library: what the others are checked against.</summary>
-public readonly struct DoubleMath : IRealMath<double>
+internal readonly struct DoubleMath : IRealMath<double>
 {
     public static double Set(float value) => value;
 

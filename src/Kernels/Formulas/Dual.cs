@@ -11,7 +11,7 @@ namespace CudaTrainer.Kernels.Formulas;
 /// NaN that the true derivative has not. Which numbers vary follows from the formula alone, so that compilers leave the rest out. Fields
 /// and calls without detours: a compiler that has to look through too many stops inlining.
 /// </remarks>
-public readonly struct Dual<TMath, TValue> : IReal<Dual<TMath, TValue>>
+internal readonly struct Dual<TMath, TValue> : IReal<Dual<TMath, TValue>>
     where TMath : struct, IRealMath<TValue>
     where TValue : unmanaged
 {

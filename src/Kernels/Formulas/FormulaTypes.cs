@@ -3,7 +3,7 @@ using System.Reflection;
 namespace CudaTrainer.Kernels.Formulas;
 
 /// <summary>Formulas by reflection, for those who find them in an assembly.</summary>
-public static class FormulaTypes
+internal static class FormulaTypes
 {
     private static readonly (Type Interface, Type Fusion)[] Kinds =
     [

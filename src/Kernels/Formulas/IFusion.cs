@@ -35,7 +35,7 @@ public struct Operands<T>
 }
 
 /// <summary>A formula of any number of operands, of elements or of rows, as kernels see it.</summary>
-public interface IFusion
+internal interface IFusion
 {
     /// <summary>The part of a fusion that is its output, of several the first; part number k is of a formula of rows what an element adds to
     /// the k-th sum of its row, of one of elements the output after so many others.</summary>
@@ -124,7 +124,7 @@ internal static class Derivative
 }
 
 /// <summary>A formula of one operand.</summary>
-public readonly struct Fusion1<TFormula>(TFormula formula) : IFusion
+internal readonly struct Fusion1<TFormula>(TFormula formula) : IFusion
     where TFormula : unmanaged, IFormula1
 {
     public static int Count => 1;
@@ -144,7 +144,7 @@ public readonly struct Fusion1<TFormula>(TFormula formula) : IFusion
 }
 
 /// <summary>A formula of two operands.</summary>
-public readonly struct Fusion2<TFormula>(TFormula formula) : IFusion
+internal readonly struct Fusion2<TFormula>(TFormula formula) : IFusion
     where TFormula : unmanaged, IFormula2
 {
     public static int Count => 2;
@@ -164,7 +164,7 @@ public readonly struct Fusion2<TFormula>(TFormula formula) : IFusion
 }
 
 /// <summary>A formula of three operands.</summary>
-public readonly struct Fusion3<TFormula>(TFormula formula) : IFusion
+internal readonly struct Fusion3<TFormula>(TFormula formula) : IFusion
     where TFormula : unmanaged, IFormula3
 {
     public static int Count => 3;
@@ -184,7 +184,7 @@ public readonly struct Fusion3<TFormula>(TFormula formula) : IFusion
 }
 
 /// <summary>A formula of four operands.</summary>
-public readonly struct Fusion4<TFormula>(TFormula formula) : IFusion
+internal readonly struct Fusion4<TFormula>(TFormula formula) : IFusion
     where TFormula : unmanaged, IFormula4
 {
     public static int Count => 4;
@@ -204,7 +204,7 @@ public readonly struct Fusion4<TFormula>(TFormula formula) : IFusion
 }
 
 /// <summary>A formula of several outputs.</summary>
-public readonly struct MultiOutputFusion<TFormula>(TFormula formula) : IFusion
+internal readonly struct MultiOutputFusion<TFormula>(TFormula formula) : IFusion
     where TFormula : unmanaged, IMultiOutputFormula
 {
     public static int Count => TFormula.Operands;
@@ -226,7 +226,7 @@ public readonly struct MultiOutputFusion<TFormula>(TFormula formula) : IFusion
 }
 
 /// <summary>A formula with the slopes that its author wrote.</summary>
-public readonly struct ByHand<TFusion, TFormula>(TFusion fusion, TFormula formula) : IFusion
+internal readonly struct ByHand<TFusion, TFormula>(TFusion fusion, TFormula formula) : IFusion
     where TFusion : unmanaged, IFusion
     where TFormula : unmanaged, IFormulaSlopes
 {
@@ -251,7 +251,7 @@ public readonly struct ByHand<TFusion, TFormula>(TFusion fusion, TFormula formul
 }
 
 /// <summary>A formula of rows.</summary>
-public readonly struct RowFusion<TFormula>(TFormula formula) : IFusion
+internal readonly struct RowFusion<TFormula>(TFormula formula) : IFusion
     where TFormula : unmanaged, IRowFormula
 {
     public static int Count => TFormula.Operands;

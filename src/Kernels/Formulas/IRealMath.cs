@@ -1,7 +1,7 @@
 namespace CudaTrainer.Kernels.Formulas;
 
 /// <summary>What <see cref="IReal{TSelf}"/> promises, for numbers that lie in a <typeparamref name="TValue"/>.</summary>
-public interface IRealMath<TValue>
+internal interface IRealMath<TValue>
     where TValue : unmanaged
 {
     static abstract TValue Set(float value);

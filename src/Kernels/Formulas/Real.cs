@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace CudaTrainer.Kernels.Formulas;
 
 /// <summary>A number without its derivative.</summary>
-public readonly struct Real<TMath, TValue>(TValue value) : IReal<Real<TMath, TValue>>
+internal readonly struct Real<TMath, TValue>(TValue value) : IReal<Real<TMath, TValue>>
     where TMath : struct, IRealMath<TValue>
     where TValue : unmanaged
 {

@@ -7,7 +7,7 @@ namespace CudaTrainer.Kernels.Formulas;
 /// <summary>Single precision: a vector of the processor, or the number of a GPU thread.</summary>
 /// <typeparam name="TArithmetic">Its instructions.</typeparam>
 /// <typeparam name="TValue">The vector, or float.</typeparam>
-public readonly struct SingleMath<TArithmetic, TValue> : IRealMath<TValue>
+internal readonly struct SingleMath<TArithmetic, TValue> : IRealMath<TValue>
     where TArithmetic : struct, IArithmetic<TValue>
     where TValue : unmanaged
 {

@@ -13,7 +13,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// over chunks of rows that the shape fixes, each into columns of its own, which are then added in their order: the bits do not depend on
 /// the number of threads.
 /// </remarks>
-public static unsafe partial class FusedKernels
+internal static unsafe partial class FusedKernels
 {
     /// <summary>Columns whose halves are widened at a time.</summary>
     private const int Tile = 1024;

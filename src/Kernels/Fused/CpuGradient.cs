@@ -7,7 +7,7 @@ using CudaTrainer.Kernels.Fused;
 
 namespace CudaTrainer.Kernels.Cpu;
 
-public static unsafe partial class FusedKernels
+internal static unsafe partial class FusedKernels
 {
     private struct BackwardKernel<TFusion> : ITeamKernel
         where TFusion : unmanaged, IFusion

@@ -5,7 +5,7 @@ using CudaTrainer.Kernels.Fused;
 
 namespace CudaTrainer.Kernels.Cpu;
 
-public static unsafe partial class FusedKernels
+internal static unsafe partial class FusedKernels
 {
     private static void Narrow<TSimd, TVec>(float* from, Half* to, int count)
         where TSimd : struct, ISimd<TVec>

@@ -6,7 +6,7 @@ using CudaTrainer.Kernels.Fused;
 
 namespace CudaTrainer.Kernels.Cpu;
 
-public static unsafe partial class FusedKernels
+internal static unsafe partial class FusedKernels
 {
     /// <summary>What the elements of a row have in common, each in all lanes of a vector.</summary>
     private struct RowNumbers<TVec>

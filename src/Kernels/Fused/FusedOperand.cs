@@ -20,13 +20,13 @@ public enum OperandSpread
 /// <param name="Data">Null for a gradient that nobody wants.</param>
 /// <param name="IsHalf">Half precision, else single.</param>
 /// <param name="Adds">Of a gradient: whether it is added to what is there.</param>
-public readonly record struct FusedOperand(nint Data, OperandSpread Spread, bool IsHalf, bool Adds = false);
+internal readonly record struct FusedOperand(nint Data, OperandSpread Spread, bool IsHalf, bool Adds = false);
 
 /// <summary>
 /// The output as a matrix. Where no operand goes by columns or rows, its elements are rows of <see cref="FlatColumns"/>, the last of which
 /// may be shorter.
 /// </summary>
-public readonly record struct FusedShape(long Count, int Columns)
+internal readonly record struct FusedShape(long Count, int Columns)
 {
     /// <summary>Columns that the elements of an output without rows are taken for.</summary>
     public const int FlatColumns = 4096;

@@ -15,7 +15,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// <para>Launches: one forward; one backward, one more for operands that repeat along rows where others repeat along columns, and one
 /// more for scalars. Formulas of rows keep the numbers of their rows for the launch that sums along columns.</para>
 /// </remarks>
-public sealed unsafe partial class FusedKernels<TFusion>(KernelLibrary library)
+internal sealed unsafe partial class FusedKernels<TFusion>(KernelLibrary library)
     where TFusion : unmanaged, IFusion
 {
     private const int Warps = LaunchSize.Threads / GpuThread.WarpSize;

@@ -5,7 +5,7 @@ using ILGPU;
 
 namespace CudaTrainer.Kernels.Cuda;
 
-public sealed unsafe partial class FusedKernels<TFusion>
+internal sealed unsafe partial class FusedKernels<TFusion>
 {
     /// <summary>A formula of rows: a block takes a row at a time.</summary>
     [GpuKernel(LaunchSize.Threads, IsForRows = true)]

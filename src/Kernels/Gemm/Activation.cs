@@ -1,7 +1,7 @@
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>What a kernel applies to a finished sum before it stores it.</summary>
-public enum Activation
+internal enum Activation
 {
     None,
     Relu,

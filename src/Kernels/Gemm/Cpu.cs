@@ -22,7 +22,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// each packing its own, so that a member which the machine holds up does not hold up the others.
 /// </para>
 /// </remarks>
-public static unsafe class Gemm
+internal static unsafe class Gemm
 {
     /// <param name="team">The threads that compute it.</param>
     /// <param name="transA">Whether A is stored [k, m] instead of [m, k].</param>

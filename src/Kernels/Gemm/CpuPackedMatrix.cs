@@ -11,7 +11,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// Layout: for each block of <see cref="GemmBlocks.DepthBlock"/> values of k, for each panel of columns, [k][columns of the panel].
 /// The last panel is filled up with zeros.
 /// </remarks>
-public sealed unsafe class PackedMatrix : IDisposable
+internal sealed unsafe class PackedMatrix : IDisposable
 {
     private float* _data;
 

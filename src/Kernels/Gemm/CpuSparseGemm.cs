@@ -21,7 +21,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// would be NaN, is left out too.
 /// </para>
 /// </remarks>
-public static unsafe class SparseGemm
+internal static unsafe class SparseGemm
 {
     /// <summary>Vectors of columns that are summed at a time: fits 16 registers and hides the latency of multiply-add.</summary>
     private const int Vectors = 8;

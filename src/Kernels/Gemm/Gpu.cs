@@ -9,7 +9,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// <para>Access: 16 bytes a thread where rows begin on 16 bytes, else element by element.</para>
 /// <para>Order: every element is computed by one thread from one element: no reduction.</para>
 /// </remarks>
-public sealed unsafe class BiasRelu(KernelLibrary library)
+internal sealed unsafe class BiasRelu(KernelLibrary library)
 {
     private readonly TypedKernel<Arguments> _kernel = new(library, Run<Float32, Four>, Run<Float16, Eight>);
 

@@ -7,7 +7,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// Divides all gradients by the loss scale and looks at them once: is every one finite, what is the norm of each parameter's gradient, and
 /// of all.
 /// </summary>
-public static unsafe class GradientUnscale
+internal static unsafe class GradientUnscale
 {
     /// <param name="parameters">Parameters P.</param>
     /// <param name="offsets">Where each parameter begins in <paramref name="gradients"/>, and the total length [P + 1], not decreasing

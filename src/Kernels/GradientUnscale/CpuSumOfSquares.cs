@@ -8,7 +8,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// Σ x² in double: no finite float overflows it, so that the sum is finite exactly when every element is. The sum runs over chunks of
 /// fixed length and then over the chunks, in order, at every level and thread count.
 /// </summary>
-public static unsafe class SumOfSquares
+internal static unsafe class SumOfSquares
 {
     /// <summary>Elements of a chunk: 64 KiB, twice of which still fits a second-level cache.</summary>
     internal const int ChunkLength = 16_384;

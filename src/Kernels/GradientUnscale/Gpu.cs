@@ -13,7 +13,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// <para>Order: stretches of 2048 gradients, cut where a parameter ends, are fixed by the sizes; within one butterflies and warps in order,
 /// then stretches, then parameters in order. A sum of squares is finite exactly if every gradient in it is.</para>
 /// </remarks>
-public sealed unsafe class GradientUnscale(KernelLibrary library)
+internal sealed unsafe class GradientUnscale(KernelLibrary library)
 {
     /// <summary>Gradients that a block of the first pass sums; parts begin anew with each chunk and each parameter.</summary>
     private const int ChunkLength = 2048;

@@ -5,7 +5,7 @@ using CudaTrainer.Kernels.Cpu.Threading;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>2×2 maximum with stride 2 in the blocked layout of <see cref="ConvLayout"/>; an odd last row or column is dropped.</summary>
-public static unsafe class MaxPool2x2
+internal static unsafe class MaxPool2x2
 {
     /// <param name="team">Divides the output rows of all images and channel blocks.</param>
     /// <param name="channels">Channels, not 3.</param>

@@ -5,7 +5,7 @@ namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>8-bit RGB frames → the image layout of <see cref="ConvLayout"/>: x·scale + shift per channel, optionally as BGR, with a border
 /// of zeros.</summary>
-public static unsafe class NormalizeImage
+internal static unsafe class NormalizeImage
 {
     /// <param name="team">Divides the rows of all images.</param>
     /// <param name="height">Rows of an image.</param>

@@ -12,7 +12,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// into whole sectors.</para>
 /// <para>Order: every element is computed by one thread from one element: no reduction.</para>
 /// </remarks>
-public sealed unsafe class NormalizeImage(KernelLibrary library)
+internal sealed unsafe class NormalizeImage(KernelLibrary library)
 {
     /// <summary>Channels of the output: three and padding, so that a pixel is a multiple of 16 bytes.</summary>
     public const int Channels = 8;

@@ -4,7 +4,7 @@ using CudaTrainer.Kernels.Cpu.Simd;
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>What a pair of successive pictures turned out to be.</summary>
-public enum PicturePair
+internal enum PicturePair
 {
     Whole,
 
@@ -21,7 +21,7 @@ public enum PicturePair
 /// not given, left and right count alike.
 /// </summary>
 /// <remarks>The same bits at every SIMD level. Memory is taken once; one thread at a time.</remarks>
-public abstract class MotionDescriptor
+internal abstract class MotionDescriptor
 {
     /// <summary>Of a pair: <see cref="FlowFeatures"/>, then <see cref="CorrelationFeatures"/>.</summary>
     public const int Features = FlowFeatures + CorrelationFeatures;

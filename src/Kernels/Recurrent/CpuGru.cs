@@ -6,7 +6,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// A whole-sequence GRU layer from zero state (Cho et al. 2014, in PyTorch's form), by the formulas of docs/kernels-layers.md.
 /// </summary>
 /// <remarks>What it has in common with other recurrent layers stands in <see cref="RecurrentLayer{TCell}"/>.</remarks>
-public static unsafe class Gru
+internal static unsafe class Gru
 {
     /// <summary>
     /// Bytes of the reserve that the forward pass fills for the backward pass: r, z, n and n's recurrent part [B·T, 4H], as float or

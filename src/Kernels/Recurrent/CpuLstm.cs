@@ -7,7 +7,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// docs/kernels-layers.md.
 /// </summary>
 /// <remarks>What it has in common with other recurrent layers stands in <see cref="RecurrentLayer{TCell}"/>.</remarks>
-public static unsafe class Lstm
+internal static unsafe class Lstm
 {
     /// <summary>
     /// Bytes of the reserve that the forward pass fills for the backward pass: the activated gates [B·T, 4H] and the cells [B·T, H], as

@@ -14,7 +14,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// <para>Gate blocks are in the order r, z, n. h is float inside, whatever <c>type</c> is. Weights stay in registers as in
 /// <see cref="Lstm"/>.</para>
 /// </remarks>
-public sealed class Gru(KernelLibrary library)
+internal sealed class Gru(KernelLibrary library)
 {
     private readonly RecurrentKernel<RecurrentForward> _forward = new(
         library, ForwardInRegisters, Forward<Float32, Four>, Forward<Float16, Eight>);

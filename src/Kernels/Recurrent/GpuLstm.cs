@@ -14,7 +14,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// <para>In half precision and with up to <see cref="Recurrent.MaxRegisterHidden"/> hidden units W_hh stays in registers for the whole
 /// sequence; otherwise each step reads it from the L2 cache.</para>
 /// </remarks>
-public sealed class Lstm(KernelLibrary library)
+internal sealed class Lstm(KernelLibrary library)
 {
     private readonly RecurrentKernel<RecurrentForward> _forward = new(
         library, ForwardInRegisters, Forward<Float32, Four>, Forward<Float16, Eight>);

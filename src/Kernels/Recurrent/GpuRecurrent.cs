@@ -10,7 +10,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// <para>Access: 16 bytes a thread where rows begin on 16 bytes, else element by element.</para>
 /// <para>Order: moves elements only.</para>
 /// </remarks>
-public sealed unsafe class Recurrent(KernelLibrary library)
+internal sealed unsafe class Recurrent(KernelLibrary library)
 {
     /// <summary>
     /// Hidden units up to which W_hh in half precision fits the registers of one block: 4·128 rows of 128 halves are 128 KiB.

@@ -7,7 +7,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// <param name="Hidden">State size H.</param>
 /// <param name="Reverse">Runs from the last time step to the first; outputs keep the order of the inputs.</param>
 /// <param name="HalfReserve">Keeps what backward needs in half precision; the maths is single precision either way.</param>
-public readonly record struct RecurrentShape(int Batch, int Time, int Inputs, int Hidden, bool Reverse = false, bool HalfReserve = false)
+internal readonly record struct RecurrentShape(int Batch, int Time, int Inputs, int Hidden, bool Reverse = false, bool HalfReserve = false)
 {
     /// <summary>Rows of the sequences laid end to end.</summary>
     internal int Rows => checked(Batch * Time);

@@ -3,7 +3,7 @@ namespace CudaTrainer.Kernels.Cpu.Simd;
 /// <summary>Arithmetic over vectors of float: what elementary functions are written in, once for every SIMD level and for GPU
 /// threads.</summary>
 /// <typeparam name="TVec">A vector, or one float.</typeparam>
-public interface IArithmetic<TVec>
+internal interface IArithmetic<TVec>
     where TVec : unmanaged
 {
     static abstract TVec Zero { get; }

@@ -11,7 +11,7 @@ namespace CudaTrainer.Kernels.Cpu.Simd;
 /// hardware; the 128-bit level fuses where the machine can and otherwise rounds twice, so bits agree between thread counts, not between
 /// levels.
 /// </remarks>
-public unsafe interface ISimd<TVec> : IArithmetic<TVec>
+internal unsafe interface ISimd<TVec> : IArithmetic<TVec>
     where TVec : unmanaged
 {
     /// <summary>Floats per vector.</summary>

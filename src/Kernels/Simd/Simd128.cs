@@ -5,7 +5,7 @@ using System.Runtime.Intrinsics.X86;
 namespace CudaTrainer.Kernels.Cpu.Simd;
 
 /// <summary>The portable 128-bit level: SSE on x64, AdvSimd on Arm64; 4 floats a vector.</summary>
-public readonly unsafe struct Simd128 : ISimd<Vector128<float>>
+internal readonly unsafe struct Simd128 : ISimd<Vector128<float>>
 {
     public static int Width => 4;
 

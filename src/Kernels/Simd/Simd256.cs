@@ -5,7 +5,7 @@ using System.Runtime.Intrinsics.X86;
 namespace CudaTrainer.Kernels.Cpu.Simd;
 
 /// <summary>AVX2 + FMA: 8 floats a vector, 16 registers.</summary>
-public readonly unsafe struct Simd256 : ISimd<Vector256<float>>
+internal readonly unsafe struct Simd256 : ISimd<Vector256<float>>
 {
     public static int Width => 8;
 

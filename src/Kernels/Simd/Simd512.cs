@@ -10,7 +10,7 @@ namespace CudaTrainer.Kernels.Cpu.Simd;
 /// The <c>Avx512F</c> intrinsics are called directly because <c>Vector512.IsHardwareAccelerated</c> reports false on processors
 /// whose preferred width is 256 bits although the instructions are there and faster.
 /// </remarks>
-public readonly unsafe struct Simd512 : ISimd<Vector512<float>>
+internal readonly unsafe struct Simd512 : ISimd<Vector512<float>>
 {
     public static int Width => 16;
 

@@ -12,7 +12,7 @@ public enum SimdLevel
 }
 
 /// <summary>Chooses the level once a process: the best one the machine has, or the one that <c>CUDATRAINER_SIMD</c> names.</summary>
-public static class SimdSelection
+internal static class SimdSelection
 {
     public const string Variable = "CUDATRAINER_SIMD";
 

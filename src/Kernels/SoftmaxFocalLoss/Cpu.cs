@@ -11,7 +11,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// The class weight multiplies the sample's loss, so that it reaches the sample's gradient. Computed in double: a row has a handful of
 /// numbers and their differences decide everything late in training.
 /// </remarks>
-public static unsafe class SoftmaxFocalLoss
+internal static unsafe class SoftmaxFocalLoss
 {
     /// <param name="batch">Samples B.</param>
     /// <param name="classes">Classes C.</param>

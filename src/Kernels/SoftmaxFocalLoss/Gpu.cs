@@ -15,7 +15,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// <para>Order: samples belong to threads by number, then butterflies and warps in order: fixed for every batch. Sums are double,
 /// everything else float.</para>
 /// </remarks>
-public sealed unsafe class SoftmaxFocalLoss(KernelLibrary library)
+internal sealed unsafe class SoftmaxFocalLoss(KernelLibrary library)
 {
     /// <summary>One block, so that the sums over the batch have one order.</summary>
     private const int Threads = 256;

@@ -1,7 +1,7 @@
 namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>Dynamic loss scaling (Micikevicius et al. 2018): doubles after a run of good steps, halves after an overflow.</summary>
-public static unsafe class LossScale
+internal static unsafe class LossScale
 {
     public const float Initial = 32_768;
     public const int DefaultGrowthInterval = 2_000;

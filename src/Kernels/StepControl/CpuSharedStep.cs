@@ -2,7 +2,7 @@ namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>What the replicas of a model add up in a step besides the gradients: [loss, correct, stop requests, 0,
 /// buffers·share…].</summary>
-public static unsafe class SharedStep
+internal static unsafe class SharedStep
 {
     private const int Scalars = 4;
 

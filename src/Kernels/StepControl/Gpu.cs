@@ -9,7 +9,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// bytes an element after an overflow.</para>
 /// <para>Order: one thread, or one thread an element: no reduction.</para>
 /// </remarks>
-public sealed unsafe class StepControl(KernelLibrary library)
+internal sealed unsafe class StepControl(KernelLibrary library)
 {
     public const int DefaultGrowthInterval = 2_000;
     public const float DefaultMinimum = 1;

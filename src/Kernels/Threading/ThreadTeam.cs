@@ -6,7 +6,7 @@ using CudaTrainer.Kernels.Cpu.Simd;
 namespace CudaTrainer.Kernels.Cpu.Threading;
 
 /// <summary>A kernel that a whole team runs together: each member is called once with its place in the team.</summary>
-public interface ITeamKernel
+internal interface ITeamKernel
 {
     void Run<TSimd, TVec>(Member member)
         where TSimd : struct, ISimd<TVec>
@@ -20,7 +20,7 @@ public interface ITeamKernel
 /// size.
 /// </summary>
 /// <remarks>One kernel runs at a time; a team is owned by one device and is not re-entrant.</remarks>
-public sealed unsafe partial class ThreadTeam : IDisposable
+internal sealed unsafe partial class ThreadTeam : IDisposable
 {
     /// <summary>Iterations of <see cref="Thread.SpinWait"/> in a round of busy waiting, which then takes about 0.3 µs.</summary>
     private const int SpinIterations = 8;
@@ -311,7 +311,7 @@ public sealed unsafe partial class ThreadTeam : IDisposable
 }
 
 /// <summary>A thread's place in a running team.</summary>
-public readonly unsafe struct Member(ThreadTeam team, int index)
+internal readonly unsafe struct Member(ThreadTeam team, int index)
 {
     public int Index => index;
 

@@ -7,7 +7,7 @@ namespace CudaTrainer.Kernels.Cpu;
 /// Features of each frame with the difference to the frame before beside them, by the formulas of docs/kernels-layers.md.
 /// </summary>
 /// <remarks>Clips are dealt out to members; every output is one subtraction, or two in the backward pass.</remarks>
-public static unsafe class TimeDifferences
+internal static unsafe class TimeDifferences
 {
     /// <param name="batch">Clips B.</param>
     /// <param name="time">Frames T.</param>

@@ -12,7 +12,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// <para>Access: a thread for each group of 16 bytes of features of a frame; neighbours have neighbouring groups.</para>
 /// <para>Order: every element is one thread's; no sums over threads and no atomics.</para>
 /// </remarks>
-public sealed unsafe class TimeDifferences(KernelLibrary library)
+internal sealed unsafe class TimeDifferences(KernelLibrary library)
 {
     private readonly TypedKernel<Arguments> _forward = new(library, Forward<Float32, Four>, Forward<Float16, Eight>);
     private readonly TypedKernel<Arguments> _backward = new(library, Backward<Float32, Four>, Backward<Float16, Eight>);

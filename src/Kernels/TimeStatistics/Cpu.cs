@@ -5,7 +5,7 @@ namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>Mean, deviation and mean step of each feature over time, by the formulas of docs/kernels-layers.md.</summary>
 /// <remarks>Clips are dealt out to members, and each clip is summed in the order of its frames.</remarks>
-public static unsafe class TimeStatistics
+internal static unsafe class TimeStatistics
 {
     /// <summary>Features of a clip that are summed together: twenty frames of as many stay in the second-level cache for the second
     /// pass.</summary>

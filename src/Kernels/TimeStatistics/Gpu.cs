@@ -11,7 +11,7 @@ namespace CudaTrainer.Kernels.Cuda;
 /// groups.</para>
 /// <para>Order: each sum is one thread's, in the order of the frames; no atomics.</para>
 /// </remarks>
-public sealed unsafe class TimeStatistics(KernelLibrary library)
+internal sealed unsafe class TimeStatistics(KernelLibrary library)
 {
     private readonly TypedKernel<Arguments> _forward = new(library, Forward<Float32, Four>, Forward<Float16, Eight>);
     private readonly TypedKernel<Arguments> _backward = new(library, Backward<Float32, Four>, Backward<Float16, Eight>);

@@ -27,7 +27,7 @@ public sealed partial class CudaFixture : IDisposable
         }
     }
 
-    public CudaContext Context
+    internal CudaContext Context
     {
         get
         {
@@ -36,9 +36,9 @@ public sealed partial class CudaFixture : IDisposable
         }
     }
 
-    public CudaStream Stream => Context is null ? null! : _stream!;
+    internal CudaStream Stream => Context is null ? null! : _stream!;
 
-    public KernelLibrary Library => Context is null ? null! : _library!;
+    internal KernelLibrary Library => Context is null ? null! : _library!;
 
     [ModuleInitializer]
     internal static void SwitchOn()

@@ -17,14 +17,14 @@ public abstract unsafe class InteropTest : IDisposable
     private readonly int _undisposed = CudaContext.Undisposed;
 
     /// <summary>A new context, or the test is skipped.</summary>
-    protected static CudaContext Open()
+    private protected static CudaContext Open()
     {
         Assert.SkipUnless(Interop.Cuda.IsAvailable, $"no CUDA: {Interop.Cuda.UnavailableReason}");
         return new CudaContext(Interop.Cuda.Devices.Count > 1 ? 1 : 0);
     }
 
     /// <summary>The same, for tests that make the device fail.</summary>
-    protected static CudaContext OpenSimulated()
+    private protected static CudaContext OpenSimulated()
     {
         Assert.SkipUnless(Interop.Cuda.IsAvailable, $"no CUDA: {Interop.Cuda.UnavailableReason}");
         Assert.SkipUnless(Interop.Cuda.IsSimulated, "a real GPU cannot be made to fail on demand");
@@ -49,12 +49,12 @@ public abstract unsafe class InteropTest : IDisposable
     }
 
     /// <summary>A kernel by itself, for launches in sizes of their own; it ends with its library.</summary>
-    protected static CudaKernel Load<TArguments>(KernelLibrary library, GpuKernelMethod<TArguments> method)
+    private protected static CudaKernel Load<TArguments>(KernelLibrary library, GpuKernelMethod<TArguments> method)
         where TArguments : unmanaged
         => new GpuKernel<TArguments>(library, method).Loaded;
 
     /// <summary>Device memory with these numbers, read back by <see cref="Read"/>; it ends with the context.</summary>
-    protected static nint Upload<T>(CudaStream stream, params T[] values)
+    private protected static nint Upload<T>(CudaStream stream, params T[] values)
         where T : unmanaged
     {
         long bytes = (long)values.Length * sizeof(T);
@@ -67,7 +67,7 @@ public abstract unsafe class InteropTest : IDisposable
         return device;
     }
 
-    protected static T[] Read<T>(CudaStream stream, nint device, int count)
+    private protected static T[] Read<T>(CudaStream stream, nint device, int count)
         where T : unmanaged
     {
         long bytes = (long)count * sizeof(T);

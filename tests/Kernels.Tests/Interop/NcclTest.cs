@@ -8,7 +8,7 @@ namespace CudaTrainer.Kernels.Tests;
 /// </summary>
 public abstract class NcclTest : InteropTest
 {
-    protected sealed record Rank(int Number, CudaStream Stream, NcclCommunicator Communicator)
+    private protected sealed record Rank(int Number, CudaStream Stream, NcclCommunicator Communicator)
     {
         public CudaContext Context => Stream.Context;
     }
@@ -17,7 +17,7 @@ public abstract class NcclTest : InteropTest
     protected static TimeSpan Patience { get; } = TimeSpan.FromMinutes(1);
 
     /// <summary>Runs all ranks to their end, or skips the test. What the first of them throws is thrown.</summary>
-    protected static void OnRanks(int size, Action<Rank> body)
+    private protected static void OnRanks(int size, Action<Rank> body)
     {
         RequireDevices(size);
         byte[] id = NcclCommunicator.NewUniqueId();

@@ -10,7 +10,7 @@ public enum CudaType
 }
 
 /// <summary>cuBLAS on one stream.</summary>
-public sealed unsafe class CublasHandle : CudaOwned
+internal sealed unsafe class CublasHandle : CudaOwned
 {
     private nint _handle;
     private nint _workspace;

@@ -11,7 +11,7 @@ namespace CudaTrainer.Kernels.Interop;
 /// <param name="Multiprocessors">Streaming multiprocessors.</param>
 /// <param name="SharedBytesPerBlockOptin">The most shared memory that a block may be given.</param>
 /// <param name="WarpSize">Threads of a warp.</param>
-public sealed record CudaDeviceInfo(
+internal sealed record CudaDeviceInfo(
     int Ordinal, string Name, string Uuid, int ComputeMajor, int ComputeMinor, long MemoryBytes, int Multiprocessors,
         int SharedBytesPerBlockOptin, int WarpSize);
 
@@ -19,7 +19,7 @@ public sealed record CudaDeviceInfo(
 /// What this process can use of CUDA: looked up once, at first use. A machine without it is a normal state with a reason; nothing here
 /// throws.
 /// </summary>
-public static unsafe class Cuda
+internal static unsafe class Cuda
 {
     /// <summary>11.4: the first driver with all functions that are called.</summary>
     public const int MinimumDriver = 11040;

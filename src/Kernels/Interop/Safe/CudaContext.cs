@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace CudaTrainer.Kernels.Interop;
 
 /// <summary>What has been asked of a device.</summary>
-public sealed class CudaCounters
+internal sealed class CudaCounters
 {
     public long DeviceAllocations { get; internal set; }
 
@@ -32,7 +32,7 @@ public sealed class CudaCounters
 /// recover from, every use throws at once and names the call that failed first; disposing still works.
 /// </summary>
 /// <remarks>Used by one thread at a time. Nothing is released by finalizers: <see cref="Undisposed"/> counts what was forgotten.</remarks>
-public sealed unsafe class CudaContext : IDisposable
+internal sealed unsafe class CudaContext : IDisposable
 {
     private static readonly bool SynchronizesAlways = IsOn(Environment.GetEnvironmentVariable("CUDATRAINER_SYNC"));
     private static int _undisposed;
@@ -296,7 +296,7 @@ public sealed unsafe class CudaContext : IDisposable
 }
 
 /// <summary>Something that was made from a context and ends with it at the latest.</summary>
-public abstract class CudaOwned : IDisposable
+internal abstract class CudaOwned : IDisposable
 {
     private LinkedListNode<CudaOwned>? _place;
 
@@ -356,7 +356,7 @@ public abstract class CudaOwned : IDisposable
 /// Page-locked host memory, which every device copies from and to without waiting, and which kernels may read and write at the same
 /// address.
 /// </summary>
-public sealed unsafe class PinnedMemory : CudaOwned
+internal sealed unsafe class PinnedMemory : CudaOwned
 {
     internal PinnedMemory(CudaContext context, long bytes)
         : base(context)

@@ -5,7 +5,7 @@ using System.Runtime.InteropServices;
 namespace CudaTrainer.Kernels.Interop;
 
 /// <summary>A call of one of NVIDIA's libraries failed.</summary>
-public class CudaException : Exception
+internal class CudaException : Exception
 {
     internal CudaException(string call, int code, string codeName, string text, int device, string? kernel, bool isSticky, string hint = "")
         : base($"{call}{(kernel is null ? string.Empty : $"({kernel})")} failed{(device < 0 ? string.Empty : $" on cuda:{device}")}: {codeName} ({code}){(text.Length == 0 ? string.Empty : $": {text}")}{(hint.Length == 0 ? string.Empty : $". {hint}")}")

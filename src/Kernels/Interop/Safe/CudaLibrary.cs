@@ -7,10 +7,10 @@ namespace CudaTrainer.Kernels.Interop;
 /// <param name="Path">What was asked of the system's loader, or a folder without the file.</param>
 /// <param name="Reason">Why it was not taken; empty for the one that was.</param>
 /// <param name="IsFolder">A folder in which there was nothing to try.</param>
-public readonly record struct LookupAttempt(string Path, string Reason, bool IsFolder = false);
+internal readonly record struct LookupAttempt(string Path, string Reason, bool IsFolder = false);
 
 /// <summary>One of NVIDIA's libraries: where it was found, or everything that was tried.</summary>
-public sealed class CudaLibrary
+internal sealed class CudaLibrary
 {
     /// <summary>The environment variable that names the simulator's folder. It alone leads to the simulator.</summary>
     public const string SimulatorVariable = "CUDATRAINER_CUDA_SIMULATOR";

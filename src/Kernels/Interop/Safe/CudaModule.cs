@@ -3,10 +3,10 @@ using System.Text;
 namespace CudaTrainer.Kernels.Interop;
 
 /// <summary>Sizes of a grid or of a block.</summary>
-public readonly record struct Grid(int X, int Y = 1, int Z = 1);
+internal readonly record struct Grid(int X, int Y = 1, int Z = 1);
 
 /// <summary>Kernels that the driver has compiled from PTX and loaded on a device.</summary>
-public sealed unsafe class CudaModule : CudaOwned
+internal sealed unsafe class CudaModule : CudaOwned
 {
     /// <summary>The size of each of the driver's logs; the driver cuts what is longer.</summary>
     private const int LogBytes = 8 << 10;
@@ -69,7 +69,7 @@ public sealed unsafe class CudaModule : CudaOwned
 }
 
 /// <summary>A kernel on a device; it lives as long as its module.</summary>
-public sealed unsafe class CudaKernel
+internal sealed unsafe class CudaKernel
 {
     private readonly CudaContext _context;
     private readonly nint _function;

@@ -1,7 +1,7 @@
 namespace CudaTrainer.Kernels.Interop;
 
 /// <summary>A queue of a device. Everything but <see cref="Synchronize"/> returns before it is done.</summary>
-public sealed unsafe class CudaStream : CudaOwned
+internal sealed unsafe class CudaStream : CudaOwned
 {
     private bool _isCapturing;
 
@@ -142,7 +142,7 @@ public sealed unsafe class CudaStream : CudaOwned
 }
 
 /// <summary>A place in a stream.</summary>
-public sealed unsafe class CudaEvent : CudaOwned
+internal sealed unsafe class CudaEvent : CudaOwned
 {
     /// <param name="context">The context of the streams that record it.</param>
     /// <param name="timing">Whether <see cref="MillisecondsSince"/> works; without, it costs less.</param>
@@ -200,7 +200,7 @@ public sealed unsafe class CudaEvent : CudaOwned
 }
 
 /// <summary>Captured work, ready to be launched.</summary>
-public sealed unsafe class CudaGraph : CudaOwned
+internal sealed unsafe class CudaGraph : CudaOwned
 {
     private nint _executable;
 

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace CudaTrainer.Kernels.Interop;
 
 /// <summary>cuDNN on one stream.</summary>
-public sealed unsafe class CudnnHandle : CudaOwned
+internal sealed unsafe class CudnnHandle : CudaOwned
 {
     /// <exception cref="InvalidOperationException">There is no cuDNN.</exception>
     public CudnnHandle(CudaContext context, CudaStream stream)
@@ -70,7 +70,7 @@ public sealed unsafe class CudnnHandle : CudaOwned
 }
 
 /// <summary>3×3 convolution with padding 1, bias and ReLU on NHWC activations of one size.</summary>
-public sealed unsafe class CudnnConvolution : CudaOwned
+internal sealed unsafe class CudnnConvolution : CudaOwned
 {
     /// <summary>cuDNN 8 and 9 know no more algorithms than these.</summary>
     private const int MaxAlgorithms = 8;
@@ -207,7 +207,7 @@ public sealed unsafe class CudnnConvolution : CudaOwned
 }
 
 /// <summary>2×2 max pooling with stride 2 on NHWC activations of one size.</summary>
-public sealed unsafe class CudnnPooling : CudaOwned
+internal sealed unsafe class CudnnPooling : CudaOwned
 {
     private readonly CudnnHandle _cudnn;
     private nint _pooling;

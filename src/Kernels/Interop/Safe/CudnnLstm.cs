@@ -1,7 +1,7 @@
 namespace CudaTrainer.Kernels.Interop;
 
 /// <summary>Which numbers of a gate.</summary>
-public enum LstmWeights
+internal enum LstmWeights
 {
     /// <summary>[hidden, inputs].</summary>
     Input,
@@ -17,7 +17,7 @@ public enum LstmWeights
 /// One unidirectional LSTM layer of one size by cuDNN's v8 interface (in versions 8 and 9), from zero state, on [batch, time, ·] sequences
 /// of equal length. Weights lie in cuDNN's own weight space; <see cref="OffsetOf"/> tells where. Gates are i, f, g, o, in both.
 /// </summary>
-public sealed unsafe class CudnnLstm : CudaOwned
+internal sealed unsafe class CudnnLstm : CudaOwned
 {
     private const int Gates = 4;
 

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace CudaTrainer.Kernels.Interop;
 
 /// <summary>A call of NCCL failed, or what it had queued did.</summary>
-public sealed class NcclException : CudaException
+internal sealed class NcclException : CudaException
 {
     internal NcclException(string call, int status, string text, int device, int rank)
         : base(call, status, "NCCL", text, device, kernel: null, isSticky: false) => Rank = rank;
@@ -21,7 +21,7 @@ public sealed class NcclException : CudaException
 /// that die, not all and not those that merely stopped: whoever learns that a rank has failed must have every other rank
 /// <see cref="Abort"/>.
 /// </remarks>
-public sealed unsafe class NcclCommunicator : CudaOwned
+internal sealed unsafe class NcclCommunicator : CudaOwned
 {
     private nint _handle;
     private string _last = "ncclCommInitRank";
