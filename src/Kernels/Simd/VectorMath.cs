@@ -148,7 +148,12 @@ internal static class VectorMath
         q = TSimd.MultiplyAdd(q, t, TSimd.Set(6.376352310e-1f));
         q = TSimd.MultiplyAdd(q, t, TSimd.Set(1.127403259f));
         q = TSimd.MultiplyAdd(q, t, TSimd.Set(2.624957415e-4f));
-        TVec large = TSimd.Subtract(TSimd.Set(1), Exp<TSimd, TVec>(TSimd.Subtract(TSimd.Zero, q)));
+
+        // e⁻ᵠ is no smaller than 10⁻⁸, so that it needs neither bounds nor two factors for the power of two.
+        TVec exponent = TSimd.Subtract(TSimd.Zero, q);
+        TVec power = TSimd.Round(TSimd.Multiply(exponent, TSimd.Set(1.44269504f)));
+        TVec e = TSimd.ScaleByPowerOfTwo(ExpReduced<TSimd, TVec>(exponent, power), power);
+        TVec large = TSimd.Subtract(TSimd.Set(1), e);
         large = TSimd.SelectGreater(x, TSimd.Zero, large, TSimd.Subtract(TSimd.Zero, large));
         return TSimd.SelectGreater(magnitude, TSimd.Set(1), large, small);
     }
