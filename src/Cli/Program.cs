@@ -59,7 +59,7 @@ internal static class Program
         }
 
         CommandLineRequest request = parser.Parse(arguments);
-        Terminal terminal = new(output, error, settings, request.Arguments.Quiet, request.Arguments.Debug)
+        Terminal terminal = new(output, error, settings, request.Arguments.Quiet, request.Arguments.Debug, request.Arguments.Events)
         {
             Json = request.Json,
         };
@@ -67,11 +67,11 @@ internal static class Program
         {
             int code = Run(request, terminal);
             output.Flush();
-            return code;
+            return terminal.End(code);
         }
         catch (Exception exception)
         {
-            return Failure.Report(exception, terminal);
+            return terminal.End(Failure.Report(exception, terminal));
         }
     }
 

@@ -21,7 +21,7 @@ public partial class DocsTests
 
     private static readonly HashSet<string> Options =
     [
-        "--help", "--version", "--quiet", "--debug", ArgumentParser.ConfigOption,
+        "--help", "--version", "--quiet", "--debug", ArgumentParser.ConfigOption, ArgumentParser.ProgressOption,
         .. Program.Commands.SelectMany(command => command.Options).SelectMany(Forms),
     ];
 

@@ -31,6 +31,46 @@ public sealed class JsonOutputTests : IDisposable
             .Select(property => property.Name));
     }
 
+    [Fact]
+    public void Progress_for_programs_is_one_object_a_line()
+    {
+        CommandOutcome outcome = Train("--epochs", "2", "--progress", "json");
+
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        JsonElement[] lines = [.. outcome.ErrorLines.Select(line => JsonDocument.Parse(line).RootElement)];
+        string[] kinds = [.. lines.Select(line => line.GetProperty("event").GetString()!)];
+        new[] { "header", "progress", "epoch", "message", "end" }.ShouldBeSubsetOf(kinds);
+        lines.ShouldAllBe(line => line.GetProperty("time").GetDateTime().Kind == DateTimeKind.Utc);
+        JsonElement[] epochs = [.. lines.Where(line => line.GetProperty("event").GetString() == "epoch")];
+        epochs.Select(epoch => epoch.GetProperty("epoch").GetInt32()).ShouldBe([1, 2]);
+        epochs[1].GetProperty("val_loss").GetDouble().ShouldBeGreaterThan(0);
+        lines[^1].GetProperty("event").GetString().ShouldBe("end");
+        lines[^1].GetProperty("exit_code").GetInt32().ShouldBe(0);
+    }
+
+    [Theory]
+    [InlineData(1, "train --features-dir nowhere", "nowhere/train_features.npy' does not exist")]
+    [InlineData(2, "train --features-dir features --epochs 0", "--epochs: 0 is out of range")]
+    [InlineData(2, "trian", "unknown command \"trian\"")]
+    public void A_failure_is_a_line_for_programs_too(int code, string line, string expected)
+    {
+        CommandOutcome outcome = CommandRunner.RunIn(_folder.Path, [], [.. line.Split(' '), "--progress", "json", "--quiet"]);
+
+        outcome.ExitCode.ShouldBe(code);
+        JsonElement[] lines = [.. outcome.ErrorLines.Select(text => JsonDocument.Parse(text).RootElement)];
+        lines[0].GetProperty("severity").GetString().ShouldBe("error");
+        lines[0].GetProperty("text").GetString()!.ShouldContain(expected);
+        lines[^1].GetProperty("exit_code").GetInt32().ShouldBe(code);
+    }
+
+    [Fact]
+    public void Progress_is_text_or_json()
+    {
+        CommandOutcome outcome = CommandRunner.RunInside("train", "--features-dir", "features", "--progress", "xml");
+        outcome.ExitCode.ShouldBe(2);
+        outcome.ErrorLines[0].ShouldBe("error: --progress: \"xml\" is unknown; expected text or json");
+    }
+
     [Theory]
     [InlineData(1, "train --features-dir nowhere --json", "nowhere/train_features.npy' does not exist")]
     [InlineData(1, "inspect none.npy --json", "'none.npy' does not exist")]

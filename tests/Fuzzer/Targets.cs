@@ -24,7 +24,8 @@ internal static class Targets
         ["report"] = () => new ReportTarget(),
         ["ensemble"] = () => new EnsembleTarget(),
         ["study"] = () => new StudyTarget(),
-        ["config"] = () => new ConfigTarget(),
+        ["config"] = () => new ConfigTarget("config", "json"),
+        ["config-yaml"] = () => new ConfigTarget("config-yaml", "yaml"),
         ["onnx"] = () => new OnnxTarget(),
         ["upload"] = () => new UploadTarget(),
     };

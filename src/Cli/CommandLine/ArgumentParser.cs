@@ -21,6 +21,8 @@ internal sealed partial class ArgumentParser
     // Room for repeated options, which are then reported by name.
     private static readonly ArgumentArity AnyNumber = new(0, 1000);
 
+    private static readonly string[] ProgressForms = ["text", "json"];
+
     private readonly IReadOnlyList<CliCommand> _commands;
     private readonly RootCommand _root = new();
     private readonly Dictionary<Command, CliCommand> _commandOf = [];
@@ -29,9 +31,13 @@ internal sealed partial class ArgumentParser
     private readonly Option<bool> _quiet = Flag("--quiet", "-q");
     private readonly Option<bool> _debug = Flag("--debug");
     private readonly Option<string[]> _config = new(ConfigOption) { Arity = AnyNumber };
+    private readonly Option<string[]> _progress = new(ProgressOption) { Arity = AnyNumber, Recursive = true };
     private readonly SuggestDirective _suggest = new();
 
     public const string ConfigOption = "--config";
+
+    /// <summary>How every command shows what it is at: <c>text</c> or <c>json</c>.</summary>
+    public const string ProgressOption = "--progress";
 
     private const string HelpWord = "help";
 
@@ -47,6 +53,8 @@ internal sealed partial class ArgumentParser
             _root.Options.Add(option);
         }
 
+        _progress.CompletionSources.Add(ProgressForms);
+        _root.Options.Add(_progress);
         foreach (CliCommand command in commands)
         {
             AddCommand(command);
@@ -100,6 +108,13 @@ internal sealed partial class ArgumentParser
         CliCommand? command = _commandOf.GetValueOrDefault(parse.CommandResult.Command);
         bool help = IsGiven(parse, _help), version = IsGiven(parse, _version), quiet = IsGiven(parse, _quiet),
             debug = IsGiven(parse, _debug);
+        string? progress = SingleValue(parse.GetResult(_progress), ProgressOption, "text or json", problems);
+        if (progress is not null && !ProgressForms.Contains(progress))
+        {
+            problems.Add($"{ProgressOption}: \"{progress}\" is unknown; expected text or json");
+        }
+
+        bool events = progress == "json";
         if (command is null)
         {
             string[] unknown = [.. parse.UnmatchedTokens];
@@ -113,14 +128,14 @@ internal sealed partial class ArgumentParser
                 problems.Add(Needs(parse.CommandResult.Command));
             }
 
-            return new(null, help, version, new([], [], null, quiet, debug, problems), group,
+            return new(null, help, version, new([], [], null, quiet, debug, events, problems), group,
                 arguments.Contains(CliCommand.JsonOption));
         }
 
         List<GivenOption> given = GivenOptions(parse, command, problems);
         List<string> positional = Positional(parse, command, problems);
-        string? config = SingleValue(parse.GetResult(_config), ConfigOption, "a JSON file", problems);
-        return new(command, help, version, new(given, positional, config, quiet, debug, problems),
+        string? config = SingleValue(parse.GetResult(_config), ConfigOption, "a JSON or YAML file", problems);
+        return new(command, help, version, new(given, positional, config, quiet, debug, events, problems),
             Json: CliCommand.AsksForJson(given));
     }
 
@@ -301,7 +316,7 @@ internal sealed partial class ArgumentParser
             .. command.Options.Where(option => option.IsSwitch).Select(option => option.Negative),
             .. _root.Options.Select(option => option.Name), .. command.TakesConfig ? new[] { ConfigOption } : [],
         ];
-        HashSet<string> takeValue = [.. command.Options.Where(option => !option.IsSwitch).Select(option => option.Name), ConfigOption];
+        HashSet<string> takeValue = [.. command.Options.Where(option => !option.IsSwitch).Select(option => option.Name), ConfigOption, ProgressOption];
         bool onlyArguments = false, afterOption = false, afterUnknown = false;
         string? afterSwitch = null;
         foreach (Token token in parse.Tokens)

@@ -4,8 +4,9 @@ using CudaTrainer.Formats;
 namespace CudaTrainer.Cli.CommandLine;
 
 /// <summary>
-/// Options from a JSON object: keys are option names without dashes (<c>batch-size</c>, <c>batch_size</c> and <c>BatchSize</c> are the
-/// same), values are numbers, strings, true, false or lists of numbers; null leaves the default.
+/// Options from a JSON object, or from a YAML mapping if the file's name ends so: keys are option names without dashes
+/// (<c>batch-size</c>, <c>batch_size</c> and <c>BatchSize</c> are the same), values are numbers, strings, true, false or lists of numbers;
+/// null leaves the default.
 /// </summary>
 internal static class ConfigFile
 {
@@ -17,20 +18,30 @@ internal static class ConfigFile
     {
         if (Directory.Exists(path))
         {
-            problems.Add($"--config: {path} is a folder; expected a JSON file");
+            problems.Add($"--config: {path} is a folder; expected a JSON or YAML file");
             return [];
         }
 
         try
         {
-            using var document = JsonDocument.Parse(TextFile.Decode(path, File.ReadAllBytes(path)), JsonOptions);
+            string text = TextFile.Decode(path, File.ReadAllBytes(path));
+            if (Path.GetExtension(path).ToLowerInvariant() is ".yaml" or ".yml")
+            {
+                return Read(path, YamlConfig.Entries(text), options, problems);
+            }
+
+            using var document = JsonDocument.Parse(text, JsonOptions);
             if (document.RootElement.ValueKind != JsonValueKind.Object)
             {
                 problems.Add($"--config: {path} holds a JSON {document.RootElement.ValueKind.ToString().ToLowerInvariant()}; expected an object of options");
                 return [];
             }
 
-            return Read(path, document.RootElement, options, problems);
+            return Read(path, document.RootElement.EnumerateObject().Select(property => (property.Name, Text(property.Value))), options, problems);
+        }
+        catch (FormatException exception)
+        {
+            problems.Add($"--config: {path} is not a YAML file of options: {exception.Message}");
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
@@ -46,33 +57,36 @@ internal static class ConfigFile
         return [];
     }
 
-    private static List<GivenOption> Read(string path, JsonElement json, IReadOnlyList<OptionDefinition> options, List<string> problems)
+    /// <param name="entries">Names with the texts of their values; null for null.</param>
+    private static List<GivenOption> Read(
+        string path, IEnumerable<(string Name, string? Text)> entries, IReadOnlyList<OptionDefinition> options, List<string> problems)
     {
         var byKey = options.ToDictionary(option => Suggestion.Key(option.Name));
         List<GivenOption> given = [];
         HashSet<string> seen = [];
-        foreach (JsonProperty property in json.EnumerateObject())
+        foreach ((string name, string? text) in entries)
         {
-            if (!byKey.TryGetValue(Suggestion.Key(property.Name), out OptionDefinition? option))
+            if (!byKey.TryGetValue(Suggestion.Key(name), out OptionDefinition? option))
             {
-                string suggestion = Suggestion.DidYouMean(property.Name, options.Select(candidate => candidate.Name[2..]));
-                problems.Add($"--config: {path} has the unknown option \"{property.Name}\"{suggestion}");
+                string suggestion = Suggestion.DidYouMean(name, options.Select(candidate => candidate.Name[2..]));
+                problems.Add($"--config: {path} has the unknown option \"{name}\"{suggestion}");
             }
             else if (!seen.Add(option.Name))
             {
-                problems.Add($"--config: {path} gives \"{property.Name}\" twice");
+                problems.Add($"--config: {path} gives \"{name}\" twice");
             }
-            else if (property.Value.ValueKind != JsonValueKind.Null)
+            else if (text is not null)
             {
-                given.Add(new(option.Name, Text(property.Value), path));
+                given.Add(new(option.Name, text, path));
             }
         }
 
         return given;
     }
 
-    private static string Text(JsonElement value) => value.ValueKind switch
+    private static string? Text(JsonElement value) => value.ValueKind switch
     {
+        JsonValueKind.Null => null,
         JsonValueKind.String => value.GetString()!,
         JsonValueKind.Array => string.Join(',', value.EnumerateArray().Select(Text)),
         _ => value.GetRawText(),

@@ -16,11 +16,12 @@ internal static class HelpText
     public static IReadOnlyList<(string Name, string Description)> Common { get; } =
     [
         ("--quiet", "Results, warnings and errors only"),
+        ($"{ArgumentParser.ProgressOption} json", "Standard error as JSON, an object a line, for programs (docs/file-formats.md)"),
         ("--debug", "Stack traces with errors"),
         ("--help", "This help"),
     ];
 
-    public const string ConfigDescription = "Options from a JSON object, {\"batch-size\": 32, …}; the command line wins";
+    public const string ConfigDescription = "Options from a file, JSON {\"batch-size\": 32, …} or YAML; the command line wins";
 
     public const string ExitCodes = "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted with everything saved.";
 

@@ -12,7 +12,8 @@ internal readonly record struct GivenOption(string Name, string Text, string Ori
 /// <summary>A command line taken apart. Values are still text.</summary>
 /// <param name="Options">In the order given.</param>
 /// <param name="Arguments">What is not an option, such as the files of <c>predict</c>.</param>
+/// <param name="Events">Whether progress is wanted as JSON.</param>
 /// <param name="Problems">What could not be understood, each a line for the user.</param>
 internal sealed record ParsedArguments(
     IReadOnlyList<GivenOption> Options, IReadOnlyList<string> Arguments, string? ConfigFile, bool Quiet, bool Debug,
-        IReadOnlyList<string> Problems);
+        bool Events, IReadOnlyList<string> Problems);

@@ -40,7 +40,7 @@ internal static class Failure
 
         if (terminal.Debug)
         {
-            terminal.Error.WriteLine(exception);
+            terminal.WriteNotice(exception.ToString());
         }
 
         return ExitCode.Failed;

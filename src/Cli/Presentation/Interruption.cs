@@ -67,14 +67,14 @@ internal sealed partial class Interruption : IDisposable
         }
 
         // A fresh line: the terminal has just echoed ^C into the live one.
-        _terminal.Error.WriteLine(_terminal.IsLive ? $"\n{_notice}" : _notice);
+        _terminal.WriteNotice(_terminal.IsLive ? $"\n{_notice}" : _notice);
         _end = new Timer(_ => Overdue(), null, Patience, Timeout.InfiniteTimeSpan);
         _stop.Cancel();
     }
 
     private void Overdue()
     {
-        _terminal.Error.WriteLine(
+        _terminal.WriteNotice(
             $"what is at work does not stop within {Patience.TotalSeconds:0} s: ended at once; what was saved before stays");
         End();
     }

@@ -15,6 +15,18 @@ internal static class JsonFormat
         Converters = { new FiniteOrNull(), new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
     };
 
+    /// <summary>As <see cref="Options"/>, in one line and with times in seconds.</summary>
+    public static JsonSerializerOptions Line { get; } = new(Options) { WriteIndented = false, Converters = { new Seconds() } };
+
+    private sealed class Seconds : JsonConverter<TimeSpan>
+    {
+        public override TimeSpan Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            TimeSpan.FromSeconds(reader.GetDouble());
+
+        public override void Write(Utf8JsonWriter writer, TimeSpan value, JsonSerializerOptions options) =>
+            writer.WriteNumberValue(value.TotalSeconds);
+    }
+
     /// <summary>JSON has no NaN; a metric without a value is null.</summary>
     private sealed class FiniteOrNull : JsonConverter<double>
     {

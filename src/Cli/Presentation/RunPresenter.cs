@@ -6,11 +6,12 @@ namespace CudaTrainer.Cli.Presentation;
 
 /// <summary>
 /// Shows a run on standard error while it works. On a terminal the stage at work is one line redrawn in place; elsewhere it is a plain line
-/// every ten seconds at most.
+/// every ten seconds at most. For programs everything is a line of JSON, progress every second at most.
 /// </summary>
 internal sealed class RunPresenter(Terminal terminal, TimeProvider? time = null) : IRunObserver
 {
-    private static readonly TimeSpan RedrawInterval = TimeSpan.FromMilliseconds(100), HeartbeatInterval = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan RedrawInterval = TimeSpan.FromMilliseconds(100), HeartbeatInterval = TimeSpan.FromSeconds(10),
+        EventInterval = TimeSpan.FromSeconds(1);
 
     private readonly TimeProvider _time = time ?? TimeProvider.System;
     private readonly EpochTable _epochs = new(terminal.IsLive ? terminal.Settings.Width : TerminalSettings.Unlimited);
@@ -45,6 +46,12 @@ internal sealed class RunPresenter(Terminal terminal, TimeProvider? time = null)
             return;
         }
 
+        if (terminal.Events)
+        {
+            terminal.WriteEvent("header", new { Lines = lines.ToDictionary(line => line.Label, line => line.Text) });
+            return;
+        }
+
         CloseLine();
         int width = lines.Max(line => line.Label.Length);
         foreach ((string label, string text) in lines)
@@ -59,6 +66,12 @@ internal sealed class RunPresenter(Terminal terminal, TimeProvider? time = null)
     {
         if (terminal.Quiet || !ShowsDataset)
         {
+            return;
+        }
+
+        if (terminal.Events)
+        {
+            terminal.WriteEvent("dataset", new { Splits = splits });
             return;
         }
 
@@ -83,6 +96,17 @@ internal sealed class RunPresenter(Terminal terminal, TimeProvider? time = null)
         }
 
         TimeSpan elapsed = _time.GetElapsedTime(_lastProgress);
+        if (terminal.Events)
+        {
+            if (isNew || isDone || elapsed >= EventInterval)
+            {
+                terminal.WriteEvent("progress", progress);
+                _lastProgress = _time.GetTimestamp();
+            }
+
+            return;
+        }
+
         if (terminal.IsLive)
         {
             if (isNew || isDone || elapsed >= RedrawInterval)
@@ -105,6 +129,12 @@ internal sealed class RunPresenter(Terminal terminal, TimeProvider? time = null)
     {
         if (terminal.Quiet)
         {
+            return;
+        }
+
+        if (terminal.Events)
+        {
+            terminal.WriteEvent("epoch", epoch);
             return;
         }
 

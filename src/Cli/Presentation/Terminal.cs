@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Spectre.Console;
 
 namespace CudaTrainer.Cli.Presentation;
@@ -8,7 +10,9 @@ namespace CudaTrainer.Cli.Presentation;
 /// </summary>
 /// <param name="quiet">Whether progress and logs are left out.</param>
 /// <param name="debug">Whether errors come with their stack trace.</param>
-internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSettings settings, bool quiet = false, bool debug = false)
+/// <param name="events">Whether a program reads standard error: everything there is then a JSON object in a line of its own.</param>
+internal sealed class Terminal(
+    TextWriter output, TextWriter error, TerminalSettings settings, bool quiet = false, bool debug = false, bool events = false)
 {
     private readonly Lazy<IAnsiConsole> _results = new(() => Create(output, settings.OutputIsTerminal, settings));
     private readonly Lazy<IAnsiConsole> _log = new(() => Create(error, settings.ErrorIsTerminal, settings));
@@ -33,7 +37,9 @@ internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSett
     public bool Json { get; set; }
 
     /// <summary>Whether a line may be redrawn in place on standard error.</summary>
-    public bool IsLive => settings.ErrorIsTerminal && !quiet;
+    public bool IsLive => settings.ErrorIsTerminal && !quiet && !events;
+
+    public bool Events => events;
 
     /// <returns>The exit code of wrong usage.</returns>
     public int UsageErrors(string? command, IReadOnlyList<string> problems)
@@ -44,7 +50,7 @@ internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSett
         }
 
         string hint = $"Run \"cudatrainer{(command is null ? "" : $" {command}")} --help\" for help.";
-        error.WriteLine(hint);
+        WriteNotice(hint);
         WriteJsonError(string.Join("; ", problems), hint);
         return ExitCode.Usage;
     }
@@ -80,16 +86,63 @@ internal sealed class Terminal(TextWriter output, TextWriter error, TerminalSett
     {
         if (!quiet)
         {
+            WriteNotice(message);
+        }
+    }
+
+    /// <summary>On standard error whether or not that is to be quiet.</summary>
+    public void WriteNotice(string message)
+    {
+        if (!events)
+        {
             error.WriteLine(message);
         }
+        else if (message.Length > 0)
+        {
+            WriteEvent("message", new { Severity = "info", Text = message.Trim() });
+        }
+    }
+
+    /// <summary>Something that happened, as one line for a program.</summary>
+    /// <param name="kind">What it is; the other keys depend on that.</param>
+    public void WriteEvent<TValue>(string kind, TValue value)
+    {
+        JsonObject line = new() { ["event"] = kind, ["time"] = DateTime.UtcNow.ToString("o", CultureInfo.InvariantCulture) };
+        foreach ((string key, JsonNode? part) in JsonSerializer.SerializeToNode(value, JsonFormat.Line)!.AsObject())
+        {
+            line[key] = part?.DeepClone();
+        }
+
+        error.WriteLine(line.ToJsonString(JsonFormat.Line));
+    }
+
+    /// <summary>Tells a program how the command ended.</summary>
+    /// <returns>The exit code.</returns>
+    public int End(int code)
+    {
+        if (events)
+        {
+            WriteEvent("end", new { ExitCode = code });
+        }
+
+        return code;
     }
 
     /// <summary>One JSON value on standard output, with the keys of the result files.</summary>
     public void WriteJson<TValue>(TValue value) => output.WriteLine(JsonSerializer.Serialize(value, JsonFormat.Options));
 
     // Errors come out without the Spectre machinery: they must be quick, and must not fail themselves.
-    private void WriteLabelled(string label, string colour, string message) =>
-        error.WriteLine(settings.ErrorIsTerminal && settings.Colour ? $"\e[{colour}m{label}:\e[0m {message}" : $"{label}: {message}");
+    private void WriteLabelled(string label, string colour, string message)
+    {
+        if (events)
+        {
+            WriteEvent("message", new { Severity = label, Text = message });
+        }
+        else
+        {
+            error.WriteLine(settings.ErrorIsTerminal && settings.Colour ? $"\e[{colour}m{label}:\e[0m {message}" : $"{label}: {message}");
+        }
+    }
 
     private static IAnsiConsole Create(TextWriter writer, bool isTerminal, TerminalSettings settings)
     {

@@ -9,15 +9,15 @@ using Microsoft.AspNetCore.Http;
 
 namespace CudaTrainer.Fuzzer.Readers;
 
-/// <summary>A file of options: whatever it holds, the reader lists what is wrong and throws nothing.</summary>
-internal sealed class ConfigTarget() : FuzzTarget("config")
+/// <summary>A file of options, JSON or YAML: whatever it holds, the reader lists what is wrong and throws nothing.</summary>
+internal sealed class ConfigTarget(string name, string extension) : FuzzTarget(name)
 {
     private readonly TrainCommand _command = new();
 
     public override IReadOnlyList<byte[]> Words { get; } =
         WordsOf("\"epochs\":", "\"split\":[", "\"learning-rate\":", "\"model\":", "\"focal-alpha\":", "\"preset\":\"original\"",
             "\\ud800", "\\u0000", "/*", "*/", "//", "null",
-            "1e400", "{", "[", "]", "}", ",", "\xff");
+            "1e400", "{", "[", "]", "}", ",", "\xff", "epochs: ", "split:\n  - ", "&a ", "*a", "--- ", "|\n", "!!str ", "? ", "<<: ", "#");
 
     public override IEnumerable<byte[]> Seeds() =>
     [
@@ -25,12 +25,21 @@ internal sealed class ConfigTarget() : FuzzTarget("config")
         { "epochs": 7, "batch_size": 16, "LearningRate": 1e-2, "shuffle": false,
           "split": [0.6, 0.2, 0.2], "weights": null, "device": "cpu", }
         """u8.ToArray(),
+        """
+        epochs: 7  # A comment.
+        batch_size: "16"
+        split:
+        - 0.6
+        - 0.2
+        - 0.2
+        weights: ~
+        """u8.ToArray(),
     ];
 
     public override void Read(byte[] input, string folder)
     {
         List<string> problems = [];
-        IReadOnlyList<GivenOption> given = ConfigFile.Read(FileOf(input, folder), _command.Options, problems);
+        IReadOnlyList<GivenOption> given = ConfigFile.Read(FileOf(input, folder, $"input.{extension}"), _command.Options, problems);
         TrainOptions options = _command.Bind(given, problems, out _);
         _ = OptionValidation.OfSettings(options.Run).Count() + OptionValidation.Validate(options.Run).Count;
     }
