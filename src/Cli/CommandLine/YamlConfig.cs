@@ -46,7 +46,7 @@ internal static class YamlConfig
 
     private static string? Value(Parser parser)
     {
-        if (parser.TryConsume<Scalar>(out var scalar))
+        if (parser.TryConsume<Scalar>(out Scalar? scalar))
         {
             return scalar.IsPlainImplicit && Nulls.Contains(scalar.Value) ? null : scalar.Value;
         }
@@ -63,7 +63,7 @@ internal static class YamlConfig
 
     private static TEvent Take<TEvent>(Parser parser, string expected)
         where TEvent : ParsingEvent
-        => parser.TryConsume<TEvent>(out var found) ? found : throw Unexpected(parser.Current!, expected);
+        => parser.TryConsume<TEvent>(out TEvent? found) ? found : throw Unexpected(parser.Current!, expected);
 
     private static FormatException Unexpected(ParsingEvent found, string expected)
     {
