@@ -14,8 +14,9 @@ public partial class DocsTests
         ["docs/custom-kernels.md"] = ["--project"],
         ["docs/library.md"] = ["--add-source", "--global", "--project"],
         ["docs/scaling.md"] = ["--bind-to", "--gpus-per-node", "--hostfile", "--map-by", "--ntasks-per-node", "--oversubscribe"],
+        ["docs/cli.md"] = ["--backend-store-uri"],
+        ["docs/tensorboard.md"] = ["--backend-store-uri", "--logdir"],
         ["docs/serve.md"] = ["--data-binary"],
-        ["docs/tensorboard.md"] = ["--logdir"],
         ["docs/tutorial.md"] = ["--logdir"],
     };
 

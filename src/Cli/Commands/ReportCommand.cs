@@ -1,6 +1,7 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Training.Options;
+using CudaTrainer.Training.Reporting;
 using CudaTrainer.Training.Studies;
 
 namespace CudaTrainer.Cli.Commands;
@@ -13,6 +14,10 @@ internal sealed record ReportOptions
 
     [Setting(SettingGroup.Output, "Replace the file of {Output} whatever it is, not only an older page")]
     public bool Overwrite { get; init; }
+
+    [Setting(SettingGroup.Output, "Write the runs into this folder, too, as MLflow keeps them (mlflow ui --backend-store-uri DIR)",
+        Placeholder = "DIR", Kind = "folder", Default = "none")]
+    public string? Mlflow { get; init; }
 
     [Setting(SettingGroup.Output, "One JSON object on standard output: the file and what it is made of")]
     public bool Json { get; init; }
@@ -43,13 +48,17 @@ internal sealed class ReportCommand : CliCommand<ReportOptions>
         RunHost.Run(terminal, (_, stop) =>
         {
             string file = StudyReport.Write(arguments, options.Output, options.Overwrite, stop);
+            string[] runs = options.Mlflow is { } store ? [.. StudyReport.RunsOf(arguments).Select(run => MlflowStore.Write(store, run))] : [];
             if (options.Json)
             {
-                terminal.WriteJson(new { Report = file, Bytes = new FileInfo(file).Length, Folders = arguments });
+                terminal.WriteJson(new { Report = file, Bytes = new FileInfo(file).Length, Folders = arguments, Mlflow = runs });
             }
             else
             {
-                terminal.Output.WriteLine($"written to {file}");
+                foreach (string written in (string[])[file, .. runs])
+                {
+                    terminal.Output.WriteLine($"written to {written}");
+                }
             }
 
             return ExitCode.Ok;

@@ -21,7 +21,7 @@ internal static class StudyReport
     /// <exception cref="IOException">The page cannot be written.</exception>
     public static string Write(IReadOnlyList<string> folders, string? output, bool overwrite, CancellationToken stop)
     {
-        ILookup<bool, string> isAblation = folders.ToLookup(folder => File.Exists(Path.Combine(folder, Ablation.ResultName)));
+        ILookup<bool, string> isAblation = folders.ToLookup(IsAblation);
         (string Folder, AblationResult Result)[] ablations = [
             .. isAblation[true].Select(folder => (folder, Read(Path.Combine(folder, Ablation.ResultName))))];
         string[] runs = [.. isAblation[false]];
@@ -44,6 +44,13 @@ internal static class StudyReport
                 ablations.Length == 1 ? "What each piece is worth" : $"What each piece is worth: {ablation.Folder}",
                     AblationPage.Section(ablation.Result)))];
     }
+
+    /// <summary>The runs among such folders.</summary>
+    /// <inheritdoc cref="RunRecord.Load"/>
+    public static IEnumerable<RunRecord> RunsOf(IEnumerable<string> folders) =>
+        folders.Where(folder => !IsAblation(folder)).Select(RunRecord.Load);
+
+    private static bool IsAblation(string folder) => File.Exists(Path.Combine(folder, Ablation.ResultName));
 
     private static AblationResult Read(string path)
     {
