@@ -42,8 +42,9 @@ public sealed class MlflowTests : IDisposable
         Read(two, "params/learning_rate").ShouldBe("0.003");
         Read(two, "params/model").ShouldBe("frame-mlp");
         using var results = JsonDocument.Parse(File.ReadAllText(_folder.File("two/training_results.json")));
+        JsonElement result = results.RootElement;
         Metric(two, "best_test_accuracy").ShouldBe(
-            [(results.RootElement.GetProperty("best_epoch").GetInt32(), results.RootElement.GetProperty("test").GetProperty("accuracy").GetDouble())]);
+            [(result.GetProperty("best_epoch").GetInt32(), result.GetProperty("test").GetProperty("accuracy").GetDouble())]);
         string[] history = File.ReadAllLines(_folder.File("two/training_history.csv"));
         int column = Array.IndexOf(history[0].Split(','), "val_loss");
         Metric(two, "val_loss").ShouldBe(
@@ -64,7 +65,8 @@ public sealed class MlflowTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     private CommandOutcome Train(string run, params string[] options) => CommandRunner.RunIn(_folder.Path, [],
-        ["train", "--features-dir", "features", "--checkpoint-dir", run, "--model", "frame-mlp", "--epochs", "2", "--no-report", .. options]);
+        ["train", "--features-dir", "features", "--checkpoint-dir", run, "--model", "frame-mlp", "--epochs", "2", "--no-report",
+            .. options]);
 
     private static string Read(string run, string name) => File.ReadAllText(Path.Combine(run, name));
 
