@@ -9,6 +9,7 @@
 enum
 {
     most_pixels = 64 * 1024 * 1024,    // 8K is 33 million; more is a damaged or hostile header
+    most_memory = 1024 * 1024 * 1024,  // at a time: a picture of that size takes half of it; more is a damaged size
     weakest_probe = AVPROBE_SCORE_RETRY, // below it FFmpeg itself asks for more data before it believes in a format
 };
 
@@ -40,6 +41,7 @@ static bool data_ended(const struct ctv_stream *stream)
 static int32_t open_container(struct ctv_stream *stream)
 {
     ctv_log_begin();
+    av_max_alloc(most_memory);
     stream->io = ctv_source_io(stream->source);
     if (!stream->io)
         return ctv_fail(stream->error, CTV_OUT_OF_MEMORY, "no memory for a read buffer");
@@ -73,7 +75,8 @@ static int32_t open_container(struct ctv_stream *stream)
     if (fault != CTV_OK)
         return fault;
     if (code == AVERROR(ENOMEM))
-        return ctv_fail(stream->error, CTV_OUT_OF_MEMORY, "no memory to read the %s header", kind->name);
+        return ctv_fail(stream->error, CTV_OUT_OF_MEMORY, "its %s header takes more memory than there is, or than %d MiB",
+                        kind->name, most_memory >> 20);
     if (data_ended(stream))
         return ctv_fail(stream->error, CTV_TRUNCATED, "the file ends within the header of its container (%s): %s",
                         kind->name, ctv_log_last(code));
