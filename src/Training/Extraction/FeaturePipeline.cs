@@ -93,7 +93,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
             Splits = [.. dataset.Table.Rows.Select(row =>
             {
                 CachedSplit stored = plain.Splits.First(split => split.Split == row.Split);
-                return new SplitRow(row.Split.Name(), stored.Rows.Nonviolent, stored.Rows.Violent, row.Sources, stored.Failed.Total);
+                return SplitRow.Of(row.Split.Name(), dataset.Classes, stored.Rows, row.Sources, stored.Failed.Total);
             })];
             observer.Dataset(Splits);
             for (int view = 1; view < options.Views; view++)
@@ -197,6 +197,8 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
             {
                 Split = new SplitFractions(options.Split[0], options.Split[1], options.Split.Count > 2 ? options.Split[2] : 0),
                 GroupsFile = options.Groups,
+                Classes = options.Classes is { } classes ? ClassMerge.Parse(classes) : null,
+                LabelsFile = options.Labels,
                 Seed = options.Seed,
                 IndexDirectory = index,
                 HashProgress = (done, total) => observer.Progress(new StageProgress("hash", done, total, "files")),

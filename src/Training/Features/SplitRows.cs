@@ -1,4 +1,5 @@
 using CudaTrainer.Data.Cache;
+using CudaTrainer.Data.Dataset;
 using CudaTrainer.Formats;
 
 namespace CudaTrainer.Training.Features;
@@ -15,6 +16,8 @@ internal sealed class SplitRows(FeatureSet set) : IFeatureRows
     public bool IsHalf => set.ElementType == ElementType.F16;
 
     public ReadOnlySpan<int> Labels => set.Labels;
+
+    public ClassList Classes => set.ClassList;
 
     public unsafe nint Row(int index) => (nint)set.RowPointer(index);
 

@@ -25,6 +25,7 @@ internal static class FalseAlarmRun
         CancellationToken stop)
     {
         using Predictor predictor = Predictor.Open(options, stop);
+        predictor.RequireViolence(nameof(EvaluationOptions.NonviolentVideos));
         if (showsHeader)
         {
             observer.Header(predictor.Header);

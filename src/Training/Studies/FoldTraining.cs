@@ -126,7 +126,7 @@ internal static class FoldTraining
     {
         long began = Stopwatch.GetTimestamp();
         IFeatureRows train = stream.Part([.. fold.Train.Concat(fold.Validation).Order()]), test = stream.Part(fold.Test);
-        LinearFit fit = LinearTraining.Fit(train, options, stop);
+        LinearModel fit = LinearTraining.Fit(train, options, stop);
         double seconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
         IFeatureRows judged = new SelectedRows(train, fit.Clips);
         double[] heldOut = fit.HeldOut.Length > 0 ? fit.HeldOut : fit.Answer(judged);
@@ -141,7 +141,7 @@ internal static class FoldTraining
         StudyClips clips = stream.Clips;
         var setup = new LearnerSetup(options, devices.Device, devices.IsCuda);
         IFeatureRows train = stream.Part(fold.Train), validation = stream.Part(fold.Validation), test = stream.Part(fold.Test);
-        LossInfo loss = setup.Loss(ClassCounts.Of(train.Labels.ToArray()));
+        LossInfo loss = setup.Loss(ClassCounts.Of(train.Labels.ToArray()), train.Classes);
         var info = new ModelInfo
         {
             Model = options.Model,
@@ -203,7 +203,7 @@ internal static class FoldTraining
             state.History.Take(chosenEpoch).Sum(epoch => epoch.Seconds), seconds.Sum(),
             state.History.Sum(epoch => epoch.StallSeconds));
 
-        Classifier NewModel() => setup.NewModel(clips.Dimension);
+        Classifier NewModel() => setup.NewModel(clips.Dimension, clips.Classes);
 
         Evaluation Evaluate(IFeatureRows rows)
         {

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine.Devices;
+using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
@@ -144,6 +145,15 @@ internal sealed class Study : IDisposable
 
         Clips = StudyClips.Open(run.FeaturesDir ?? BackboneChoice.DirectoryOf(run.CacheDir, run.Stream),
             foreign: run.FeaturesDir is not null, stop);
+        if (!Clips.Classes.IsViolence)
+        {
+            string classes = Clips.Classes.ToString();
+            Clips.Dispose();
+            throw new RunException($"A study is of violent and nonviolent clips, and these are {classes}.",
+                $"Put the folders together as two classes ({SettingName.Of(nameof(FeatureOptions.Classes))} " +
+                    "violent=…;nonviolent=…), or use train, which tells any classes apart.");
+        }
+
         Folds = FoldPlan.Make(Clips.Labels, Clips.Sources, options.Folds, options.ValShare, run.Seed);
         Bootstrap = new GroupBootstrap(Clips.Labels, Clips.Sources);
         _dataIdentity = $"{Clips.Identity} {options.Folds} folds, val {options.ValShare:R}, seed {run.Seed}";
@@ -155,7 +165,7 @@ internal sealed class Study : IDisposable
             new HeaderLine("device", DeviceKind),
             .. RecipeChoice.Lines(recipe),
             new HeaderLine("data",
-                $"{Clips.Count} clips ({counts}) from {Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, " +
+                $"{Clips.Count} clips ({Clips.Classes.Describe(counts)}) from {Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, " +
                     $"[{Clips.Frames}, {Clips.Dimension}] " +
                         $"each{(_streams.Any(stream => stream.Standardize) ? ", standardised by each training part" : "")}"),
             new HeaderLine("plan",
@@ -243,8 +253,8 @@ internal sealed class Study : IDisposable
         Dictionary<string, string> key = Clips.Key.ToDictionary(field => field.Key, field => field.Value);
         using var device = DeviceChoice.Open(Options.Device, Options.Threads, Options.MixedPrecision);
         var setup = new LearnerSetup(Options, device.Device, device.IsCuda);
-        LossInfo loss = setup.Loss(ClassCounts.Of(clips.Labels.ToArray()));
-        using var replicas = new ReplicaGroup([device.Device], () => setup.NewModel(clips.Dimension), setup.Learner(loss));
+        LossInfo loss = setup.Loss(ClassCounts.Of(clips.Labels.ToArray()), clips.Classes);
+        using var replicas = new ReplicaGroup([device.Device], () => setup.NewModel(clips.Dimension, clips.Classes), setup.Learner(loss));
         LinearTraining.Write(LinearTraining.Fit(clips, Options, stop), replicas);
         var info = new ModelInfo
         {

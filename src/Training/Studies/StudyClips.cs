@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using CudaTrainer.Data.Cache;
+using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
 using CudaTrainer.Training.Features;
 
@@ -31,6 +32,8 @@ internal sealed class StudyClips : IFeatureRows, IDisposable
     public bool IsHalf => _clips[0].Rows.IsHalf;
 
     public ReadOnlySpan<int> Labels => _labels;
+
+    public ClassList Classes => _splits.Train.ClassList;
 
     /// <summary>What each clip was cut from; its own name where that is not known.</summary>
     public IReadOnlyList<string> Sources { get; }
