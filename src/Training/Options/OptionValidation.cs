@@ -59,12 +59,7 @@ internal static class OptionValidation
     {
         List<OptionProblem> problems = [.. Validate((VideoOptions)options)];
         CheckSplit(options.Split, problems);
-        ClassesIn(options.Classes, out string? fault);
-        if (fault is not null)
-        {
-            problems.Add(new(nameof(options.Classes), fault));
-        }
-
+        problems.AddRange(OfClasses(options.Classes));
         CheckText(nameof(options.CacheDir), options.CacheDir, problems);
         if (options.Views > 1 && options.Stream != FeatureStream.Rgb)
         {
@@ -192,6 +187,13 @@ internal static class OptionValidation
             problems.Add(new(nameof(videos.DatasetPath), $"give either {Name(nameof(videos.DatasetPath))} or " +
                 $"{Name(nameof(TrainingOptions.FeaturesDir))}, not both"));
         }
+    }
+
+    /// <summary>What is wrong with a list of classes and their folders.</summary>
+    public static IEnumerable<OptionProblem> OfClasses(string? text)
+    {
+        ClassesIn(text, out string? fault);
+        return fault is null ? [] : [new(nameof(FeatureOptions.Classes), fault)];
     }
 
     /// <summary>What the text asks for; null for no text, and for one with a fault.</summary>

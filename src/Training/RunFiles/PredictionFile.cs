@@ -111,9 +111,8 @@ internal static class PredictionFile
         }
 
         double[] scores = [.. fields.Skip(FirstScore).Take(classes.Scores).Select(Number)];
-        return scores.FirstOrDefault(score => score is < 0 or > 1, -1) is var bad and not -1
-            ? throw new FileFormatException(path, $"line {record.Line}: {bad.ToString(CultureInfo.InvariantCulture)} is no probability",
-                Remedy)
+        return Array.FindIndex(scores, score => score is < 0 or > 1) is >= 0 and int bad
+            ? throw new FileFormatException(path, $"line {record.Line}: {fields[FirstScore + bad]} is no probability", Remedy)
             : new ClipPrediction(fields[Path], label, classes.IsViolence ? scores[0] : double.NaN, Number(fields[loss]),
                 [.. fields.Skip(loss + 1).Select(Number)])
             {

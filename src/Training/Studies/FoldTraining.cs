@@ -28,13 +28,13 @@ internal sealed record FoldRun
 
     public required int Fold { get; init; }
 
-    /// <summary>p(violent) of the test part's clips, in the fold's order.</summary>
+    /// <summary>p(violent) of the test part's clips, in the fold's order; of other classes [clips, classes].</summary>
     public required double[] Scores { get; init; }
 
-    /// <summary>The same calibrated by the validation part.</summary>
+    /// <summary>The same calibrated by the validation part; of other classes as they are.</summary>
     public required double[] Calibrated { get; init; }
 
-    /// <summary>Score from which a clip is called violent, chosen on the validation part.</summary>
+    /// <summary>Score from which a clip is called violent, chosen on the validation part; NaN for other classes.</summary>
     public required double Threshold { get; init; }
 
     public required PlattScaling Calibration { get; init; }
@@ -93,16 +93,17 @@ internal static class FoldTraining
             : Train(options with { Stream = stream.Stream }, devices, stream, fold, stop))];
         int[] labels = models[0].Validation.Labels;
         double[][] validation = [.. models.Select(model => model.Validation.Scores)];
-        double[] weights = EnsembleWeights.Fit(labels, validation);
+        ClassList classes = models[0].Validation.Classes;
+        double[] weights = EnsembleWeights.Fit(labels, validation, classes);
         double[] chosen = Mix(validation), judged = Mix([.. models.Select(model => model.Test.Scores)]);
-        PlattScaling calibration = PlattScaling.Fit(labels, chosen);
+        PlattScaling calibration = classes.IsViolence ? PlattScaling.Fit(labels, chosen) : PlattScaling.Identity;
         return new FoldRun
         {
             Seed = options.Seed,
             Fold = fold.Number,
             Scores = judged,
-            Calibrated = [.. judged.Select(calibration.Apply)],
-            Threshold = RankMetrics.BestThreshold(labels, chosen),
+            Calibrated = classes.IsViolence ? [.. judged.Select(calibration.Apply)] : judged,
+            Threshold = classes.IsViolence ? RankMetrics.BestThreshold(labels, chosen) : double.NaN,
             Calibration = calibration,
             Weights = weights.Length > 1 ? weights : null,
             Epochs = models.Max(model => model.Epochs),
@@ -133,7 +134,8 @@ internal static class FoldTraining
         return new Outcome(Answers(judged, heldOut), Answers(test, fit.Answer(test)), Epochs: 1, BestEpoch: 1, seconds, seconds, seconds,
             StallSeconds: 0);
 
-        static Evaluation Answers(IFeatureRows rows, double[] scores) => new(rows.Labels.ToArray(), scores, double.NaN, [], []);
+        static Evaluation Answers(IFeatureRows rows, double[] scores) =>
+            new(rows.Labels.ToArray(), scores, double.NaN, [], []) { Classes = rows.Classes };
     }
 
     private static Outcome Train(TrainingOptions options, DeviceChoice devices, StudyStream stream, Fold fold, CancellationToken stop)
@@ -152,6 +154,7 @@ internal static class FoldTraining
             BackboneDescription = "features of a study",
             Preprocess = "unknown",
             Loss = loss,
+            Classes = train.Classes.Names,
         };
         using var replicas = new ReplicaGroup(devices.Devices, NewModel, setup.Learner(loss));
         replicas.Initialize((uint)options.Seed);

@@ -55,6 +55,11 @@ internal sealed class StudyClips : IFeatureRows, IDisposable
                 text.Append(NameOf(i)).Append('\n').Append(_labels[i]).Append('\n').Append(Sources[i]).Append('\n');
             }
 
+            if (!Classes.IsViolence)
+            {
+                text.Append(Classes).Append('\n');
+            }
+
             foreach (FeatureSet set in _splits.All)
             {
                 text.AppendJoin('\n', Enumerable.Range(0, set.Count).Select(set.FeaturesOf));
