@@ -85,6 +85,10 @@ public sealed class ClassList : IEquatable<ClassList>
     /// <summary>Names of the classes that have no clip.</summary>
     public IReadOnlyList<string> Missing(ClassCounts counts) => [.. Names.Where((_, label) => counts[label] == 0)];
 
+    /// <summary>Whether the same classes are meant, in whatever order and case.</summary>
+    internal bool HasSameNames(ClassList other) => IsViolence == other.IsViolence && Names.Count == other.Names.Count
+        && Names.All(name => other.Names.Contains(name, StringComparer.OrdinalIgnoreCase));
+
     public bool Equals(ClassList? other) => other is not null && Names.SequenceEqual(other.Names);
 
     public override bool Equals(object? obj) => Equals(obj as ClassList);

@@ -94,7 +94,7 @@ public static class EnsembleRun
             group.SeenOf(set, observer);
         }
 
-        Evaluation[] val = group.EvaluateMembers(new SplitRows(splits.Validation), BatchSize, stop);
+        Evaluation[] val = group.EvaluateMembers(new SplitRows(splits.Validation, group.Info.ClassList), BatchSize, stop);
         int[] labels = val[0].Labels;
         double[][] scores = [.. val.Select(member => member.Scores)];
         ClassList classes = group.Info.ClassList;
@@ -121,7 +121,7 @@ public static class EnsembleRun
         };
         if (splits.Test is { } test)
         {
-            Evaluation[] answers = group.EvaluateMembers(new SplitRows(test), BatchSize, stop);
+            Evaluation[] answers = group.EvaluateMembers(new SplitRows(test, group.Info.ClassList), BatchSize, stop);
             ensemble = ensemble with
             {
                 Test = WithIntervals(classes, answers[0].Labels,

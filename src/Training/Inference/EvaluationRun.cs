@@ -176,13 +176,14 @@ public static class EvaluationRun
         {
             classifier.RequireFits(set);
             int seen = classifier.SeenOf(set, observer);
-            Add(set.Split.Name(), classifier.Evaluate(new SplitRows(set), BatchSize, stop), classifier.UnfamiliarShare(new SplitRows(set)),
-                seen);
+            ClassList classes = classifier.Info.ClassList;
+            var rows = new SplitRows(set, classes);
+            Add(set.Split.Name(), classifier.Evaluate(rows, BatchSize, stop), classifier.UnfamiliarShare(rows), seen);
             if (options.Tta)
             {
                 using FeatureViews others = FeatureViews.Open(options.FeaturesDir ?? options.Features.CacheDir, views, set);
                 Add(set.Split.Name() + "_tta",
-                    classifier.Evaluate([new SplitRows(set), .. others.Others.Select(view => new SplitRows(view))], BatchSize, stop));
+                    classifier.Evaluate([rows, .. others.Others.Select(view => new SplitRows(view, classes))], BatchSize, stop));
             }
         }
 

@@ -72,7 +72,10 @@ public sealed class Predictor : IDisposable
 
     /// <exception cref="RunException">There is no such device or model, or the weights are of another backbone.</exception>
     /// <exception cref="OperationCanceledException">Stopped while the backbone was loaded.</exception>
-    public static Predictor Open(PredictionOptions options, CancellationToken stop = default)
+    public static Predictor Open(PredictionOptions options, CancellationToken stop = default) => Open(options, null, stop);
+
+    /// <param name="ofViolence">A setting that only a model of the known pair can have; null for none.</param>
+    internal static Predictor Open(PredictionOptions options, string? ofViolence, CancellationToken stop)
     {
         DeviceChoice? device = null;
         ClassifierGroup? classifier = null;
@@ -81,9 +84,9 @@ public sealed class Predictor : IDisposable
         {
             device = DeviceChoice.OpenOne(options.Device, options.Threads);
             classifier = ClassifierGroup.Open(device.Device, options.Checkpoint);
-            foreach (string ofViolence in OfViolence(options))
+            foreach (string setting in OfViolence(options).Concat(ofViolence is null ? [] : [ofViolence]))
             {
-                classifier.RequireViolence(ofViolence);
+                classifier.RequireViolence(setting);
             }
 
             if (options.McDropout > 0)
@@ -217,9 +220,6 @@ public sealed class Predictor : IDisposable
         _classifier.Dispose();
         _device.Dispose();
     }
-
-    /// <exception cref="RunException">The model tells other classes apart than the known pair.</exception>
-    internal void RequireViolence(string what) => _classifier.RequireViolence(what);
 
     /// <summary>What is told of violence alone.</summary>
     private static IEnumerable<string> OfViolence(PredictionOptions options)

@@ -140,7 +140,7 @@ internal sealed class TrainedClassifier : IDisposable
                     "Use the features it was trained on, or train a classifier on these.");
         }
 
-        if (!set.ClassList.Equals(Info.ClassList))
+        if (!set.ClassList.HasSameNames(Info.ClassList))
         {
             throw new RunException(
                 $"'{set.Path}' is of the classes {set.ClassList}; the classifier in '{file}' tells {Info.ClassList} apart.",

@@ -90,6 +90,28 @@ public sealed class ManyClassRunTests : IDisposable
     }
 
     [Fact]
+    public void A_model_is_measured_on_the_same_classes_in_another_order()
+    {
+        TrainingResult result = TrainingFixture.Run(_fixture.Options("run") with { Model = "linear" });
+        foreach (string split in new[] { "train", "val", "test" })
+        {
+            string file = _fixture.File($"features/{split}_labels.npy");
+            long[] turned = [.. NpyFile.ReadInt64(file).Data.Select(label => 4 - label)];
+            using var labels = NpyWriter.Create(file, ElementType.I64, turned.Length);
+            labels.Append<long>(turned);
+            labels.Complete();
+        }
+
+        File.WriteAllText(_fixture.File("features/classes.json"), "[\"walk\", \"Talk\", \"hug\", \"fight\", \"dance\"]");
+
+        EvaluationResult measured = EvaluationRun.Execute(
+            new EvaluationOptions { Checkpoint = _fixture.File("run"), FeaturesDir = _fixture.Features, Output = _fixture.File("measured") },
+            new RecordingObserver(), CancellationToken.None);
+
+        measured.Splits["test"].ConfusionMatrix.SelectMany(row => row).ShouldBe(result.Test!.ConfusionMatrix.SelectMany(row => row));
+    }
+
+    [Fact]
     public void A_study_of_them_measures_every_class()
     {
         var options = new CudaTrainer.Training.Studies.StudyOptions
