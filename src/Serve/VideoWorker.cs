@@ -79,8 +79,8 @@ internal sealed class VideoWorker(Predictor predictor, ServeOptions options, Vid
             [.. windows.Zip(answer.Samples, (window, sample) => WindowAnswer.Of(window, sample.Attention))],
             prediction.Events!,
             [.. frames.Select((frame, number) => new FrameAnswer(
-                number, frame.Time, frame.Window, isViolence ? windows[frame.Window].Violent : null, frame.Attention, frame.Width, frame.Height,
-                VideoApi.FrameUrl(job.Id, number)))],
+                number, frame.Time, frame.Window, isViolence ? windows[frame.Window].Violent : null, frame.Attention, frame.Width,
+                frame.Height, VideoApi.FrameUrl(job.Id, number)))],
             new VideoFacts(video.Width, video.Height, double.IsFinite(video.FrameRate) ? video.FrameRate : 0, video.DecodedFrames,
                 windows[^1].End, video.Codec, video.Container),
             Math.Round(Stopwatch.GetElapsedTime(began).TotalSeconds, 3))

@@ -100,7 +100,8 @@ public static class DemoClips
         labels.AsSpan(0, violentCount).Fill(true);
         random.Shuffle(labels.AsSpan());
         List<ClipPlan> plans = Plan(options.Seed, labels, firstScene: 0, options.ClipsPerSource, ref random, plan =>
-            Path.Combine(folder, options.ByActivity ? plan.Activity.Name : FolderOf(plan.Activity.IsViolent), $"{plan.Scene.Name}-{plan.Number:000}-{plan.Activity.Name}"));
+            Path.Combine(folder, options.ByActivity ? plan.Activity.Name : FolderOf(plan.Activity.IsViolent),
+                $"{plan.Scene.Name}-{plan.Number:000}-{plan.Activity.Name}"));
         if (options.IncludeBroken)
         {
             // A recording that stopped as soon as it began; it decodes.

@@ -6,7 +6,8 @@ namespace CudaTrainer.Cli.Tests;
 /// <summary>Drawn clips of three classes through every command that reads or writes classes, by the built program.</summary>
 public sealed class AnyClassesTests : IDisposable
 {
-    private const string Classes = "standing=fistfight,kicking,push,grapple;ground=beating,pounding;peace=walk,talk,handshake,hug,dance,greeting";
+    private const string Classes =
+        "standing=fistfight,kicking,push,grapple;ground=beating,pounding;peace=walk,talk,handshake,hug,dance,greeting";
 
     private static readonly string[] Names = ["standing", "ground", "peace"];
 
@@ -25,7 +26,8 @@ public sealed class AnyClassesTests : IDisposable
         JsonElement extracted = Json(["extract", .. data, "--stream", "motion", "--json"]);
         extracted.GetProperty("splits")[0].GetProperty("classes").EnumerateObject().Select(entry => entry.Name).ShouldBe(Names);
         extracted.GetProperty("splits")[0].TryGetProperty("violent", out _).ShouldBeFalse();
-        File.ReadAllText(_folder.File("feature_cache/motion/train_rows.json")).ShouldContain("\"classes\": [\"standing\", \"ground\", \"peace\"]");
+        File.ReadAllText(_folder.File("feature_cache/motion/train_rows.json"))
+            .ShouldContain("\"classes\": [\"standing\", \"ground\", \"peace\"]");
         File.ReadLines(_folder.File("feature_cache/motion/train_videos.csv")).Skip(1).Select(line => line.Split(',')[1]).Distinct().Order()
             .ShouldBe(Names.Order());
 

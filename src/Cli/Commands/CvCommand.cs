@@ -73,8 +73,9 @@ internal sealed class CvCommand : CliCommand<CvOptions>
         (string Name, Func<StudyMetrics, Estimate> Of, Func<double, string> Format)[] ofClasses = metrics.Recalls is { } recalls
             ?
             [
-                .. recalls.Keys.Select(name =>
-                    ($"{name} called right", (Func<StudyMetrics, Estimate>)(all => all.Recalls![name]), (Func<double, string>)MetricText.Percent)),
+                .. recalls.Keys.Select(name => (
+                    $"{name} called right", (Func<StudyMetrics, Estimate>)(all => all.Recalls![name]),
+                    (Func<double, string>)MetricText.Percent)),
                 ("macro precision", all => all.Precision, MetricText.Percent), ("macro F1", all => all.MacroF1!, MetricText.Percent),
                 ("macro ROC-AUC, one against the rest", all => all.Auc, Number),
             ]

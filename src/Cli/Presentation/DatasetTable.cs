@@ -3,7 +3,7 @@ using CudaTrainer.Training.Events;
 
 namespace CudaTrainer.Cli.Presentation;
 
-/// <summary>The dataset by split and class, with the labels in brackets. Of the known pair class 1, violent, is the positive class.</summary>
+/// <summary>The dataset by split and class, labels in brackets. Of the known pair class 1, violent, is the positive class.</summary>
 internal static class DatasetTable
 {
     public static TextTable Of(IReadOnlyList<SplitRow> splits)

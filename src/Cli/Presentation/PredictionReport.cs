@@ -132,7 +132,7 @@ internal static class PredictionReport
 
     private static string Number(double value) => value.ToString("R", CultureInfo.InvariantCulture);
 
-    /// <summary>The classes of a model that tells others apart than the known pair; none of one that tells these, or read nothing.</summary>
+    /// <summary>The classes of a model of others than the known pair; none of one of these, or where nothing was read.</summary>
     private static string[] ClassesOf(IReadOnlyList<Prediction> predictions) =>
         [.. predictions.Select(prediction => prediction.Probabilities).FirstOrDefault(each => each is not null)?.Keys ?? []];
 

@@ -69,8 +69,9 @@ internal static class ScanReport
         {
             string numbers = string.Create(CultureInfo.InvariantCulture,
                 $"{file.Frames},{file.Width},{file.Height},{file.FrameRate:R},{file.Seconds:R},{file.Codec},{file.Bytes}");
-            output.WriteLine(string.Join(',', CsvFile.Quote(file.Path), CsvFile.Quote(file.Class ?? ""), file.Verdict, CsvFile.Quote(file.Detail),
-                CsvFile.Quote(file.DuplicateOf ?? ""), numbers, CsvFile.Quote(file.Container), CsvFile.Quote(file.Source ?? "")));
+            output.WriteLine(string.Join(',', CsvFile.Quote(file.Path), CsvFile.Quote(file.Class ?? ""), file.Verdict,
+                CsvFile.Quote(file.Detail), CsvFile.Quote(file.DuplicateOf ?? ""), numbers, CsvFile.Quote(file.Container),
+                CsvFile.Quote(file.Source ?? "")));
         }
     }
 }

@@ -114,7 +114,8 @@ public sealed unsafe class FeatureSet : IDisposable
 
             int count = (int)features.RowCount;
             ClassList classes = description?.Classes ?? ClassFile.Read(files.Directory);
-            return new FeatureSet(split, features, LabelFile.Read(files.Labels, files.Features, count, classes), classes, files, description);
+            int[] labels = LabelFile.Read(files.Labels, files.Features, count, classes);
+            return new FeatureSet(split, features, labels, classes, files, description);
         }
         catch
         {

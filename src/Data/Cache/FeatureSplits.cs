@@ -106,7 +106,7 @@ public sealed class FeatureSplits : IDisposable
         {
             throw new FileFormatException(
                 new SplitFiles(Path.GetDirectoryName(set.Path)!, set.Split).Labels,
-                $"the split has {set.ClassList.Describe(set.Classes)} clips, expected {(set.ClassList.IsViolence ? "both classes" : "every class")}",
+                $"the split has {set.ClassList.Describe(set.Classes)} clips, expected {set.ClassList.All}",
                 set.ClassList.IsViolence
                     ? "Add clips of the missing class to this split."
                     : $"Add clips of {string.Join(", ", missing)} to this split, or leave these classes out.");

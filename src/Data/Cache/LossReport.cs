@@ -81,8 +81,8 @@ internal sealed class LossReport
             ? $" after leaving out {split.Failed.Total} that cannot be decoded ({_classes.Describe(split.Failed)})"
             : "";
         throw new CacheException(
-            $"The split '{split.Split.Name()}' has {_classes.Describe(split.Rows)} clips{losses}; it needs clips of {(_classes.IsViolence ? "both classes" : "every class")}. Repair or add videos, " +
-                $"or divide them otherwise ({SettingName.Of("Split")}).");
+            $"The split '{split.Split.Name()}' has {_classes.Describe(split.Rows)} clips{losses}; it needs clips of {_classes.All}. " +
+                $"Repair or add videos, or divide them otherwise ({SettingName.Of("Split")}).");
     }
 
     private CacheException TooMany(double maxCorrupt, int clips)
@@ -104,7 +104,8 @@ internal sealed class LossReport
 
         var all = ClassCounts.Of(_splits.Values.SelectMany(split => split).Select(clip => clip.Clip.Label));
         var failed = ClassCounts.Of(Failed.Select(clip => clip.Clip.Label));
-        var shares = Enumerable.Range(0, _classes.Count).Select(label => (Label: label, Share: (double)failed[label] / all[label])).ToList();
+        var shares = Enumerable.Range(0, _classes.Count)
+            .Select(label => (Label: label, Share: (double)failed[label] / all[label])).ToList();
         (int fewest, double low) = shares.MinBy(share => share.Share);
         (int most, double high) = shares.MaxBy(share => share.Share);
         (int first, int second) = _classes.IsViolence ? (ClassLabel.Nonviolent, ClassLabel.Violent) : (fewest, most);

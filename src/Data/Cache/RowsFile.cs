@@ -94,7 +94,8 @@ internal sealed record RowsFile(
         text.Append(CultureInfo.InvariantCulture, $"{{\n\"format\": \"{FormatName}\",\n\"version\": {Version},\n");
         if (!Classes.IsViolence)
         {
-            text.Append("\"classes\": [").AppendJoin(", ", Classes.Names.Select(name => $"\"{JsonEncodedText.Encode(name)}\"")).Append("],\n");
+            text.Append("\"classes\": [")
+                .AppendJoin(", ", Classes.Names.Select(name => $"\"{JsonEncodedText.Encode(name)}\"")).Append("],\n");
         }
 
         text.Append("\"key\": ").Append(Encoding.UTF8.GetString(KeyFields.ToJson(Key))).Append(",\n");

@@ -75,6 +75,9 @@ public sealed class ClassList : IEquatable<ClassList>
         return label < Count;
     }
 
+    /// <summary>What messages call all of them together.</summary>
+    internal string All => IsViolence ? "both classes" : "every class";
+
     /// <summary>Counts as people read them: <c>3 nonviolent, 4 violent</c>.</summary>
     public string Describe(ClassCounts counts) => string.Join(", ", Names.Select((name, label) => $"{counts[label]} {name}"));
 

@@ -18,7 +18,9 @@ internal static class ClipTable
             [var column] => column,
             [] when !required => -1,
             [] => throw new FileFormatException(
-                path, $"line {header.Line}: expected a column '{name}', found {string.Join(", ", header.Fields.Select(field => $"'{field}'"))}", hint),
+                path,
+                $"line {header.Line}: expected a column '{name}', found {string.Join(", ", header.Fields.Select(field => $"'{field}'"))}",
+                hint),
             _ => throw new FileFormatException(path, $"line {header.Line}: the column '{name}' occurs {columns.Count} times", hint),
         };
     }

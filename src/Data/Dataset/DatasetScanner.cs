@@ -50,14 +50,15 @@ public static class DatasetScanner
                     : $"The dataset folder '{_root}' does not exist. Check {SettingName.Of("DatasetPath")}.");
             }
 
-            (FolderLayout layout, var found) = _options.LabelsFile is { } labels ? ByTable(labels) : ByFolder();
+            (FolderLayout layout, List<(DatasetSplit? Split, int Label, FolderEntry Entry)> found) =
+                _options.LabelsFile is { } labels ? ByTable(labels) : ByFolder();
             _notes.AddRange(layout.Notes);
             NoteMergedFolders(layout);
             var split = new SplitPlan(_root, layout, _options.Split);
             split.CheckClasses([.. found.Select(video => (video.Split, video.Label))]);
 
-            SourceTable? sources =
-                ReadSources(found.ToDictionary(video => video.Entry.RelativePath, video => video.Label, StringComparer.Ordinal), layout.Classes);
+            SourceTable? sources = ReadSources(
+                found.ToDictionary(video => video.Entry.RelativePath, video => video.Label, StringComparer.Ordinal), layout.Classes);
             Clip[] clips = found.Select(video => new Clip(
                 _walker.AbsolutePath(video.Entry.RelativePath),
                 video.Entry.RelativePath,
@@ -106,8 +107,9 @@ public static class DatasetScanner
             _walker.Ignored.RemoveAll(ignored => Path.GetFullPath(_walker.AbsolutePath(ignored.RelativePath)) == table.Path);
             _walker.Ignored.AddRange(videos.Where(video => table[video.Entry.RelativePath] is null)
                 .Select(video => new IgnoredFile(video.Entry.RelativePath, "no label")));
+            string note = $"Labels of the clips: '{table.Path}', {table.Classes.Count} classes: {table.Classes}.";
             return (
-                layout with { Classes = table.Classes, Notes = [$"Labels of the clips: '{table.Path}', {table.Classes.Count} classes: {table.Classes}."] },
+                layout with { Classes = table.Classes, Notes = [note] },
                 [.. from video in videos
                     let label = table[video.Entry.RelativePath]
                     where label is not null

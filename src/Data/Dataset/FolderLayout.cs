@@ -36,7 +36,8 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
         IReadOnlyList<FolderEntry> folders = walker.ListFolders("");
         ILookup<DatasetSplit, FolderEntry> splitFolders = SplitFoldersOf(folders);
         FolderEntry[] others = [.. folders.Where(folder => !DatasetSplits.TryParse(folder.Name, out _))],
-            named = [.. others.Where(folder => merge is null ? ClassLabel.TryParse(folder.Name, out _) : merge.ClassOf(folder.Name) is not null)];
+            named = [.. others.Where(folder =>
+                merge is null ? ClassLabel.TryParse(folder.Name, out _) : merge.ClassOf(folder.Name) is not null)];
         if (splitFolders.Count > 0 && named.Length > 0)
         {
             throw new DatasetException(
@@ -129,7 +130,8 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
         {
             string found = there.Count == 0 ? "no class folders" : string.Join(", ", there.Select(name => $"'{name}'"));
             throw new DatasetException(
-                $"'{root}' has no folder '{missing}', which {SettingName.Of("Classes")} names; found {found}. Correct the name, or leave it out.");
+                $"'{root}' has no folder '{missing}', which {SettingName.Of("Classes")} names; found {found}. Correct the name, or leave " +
+                    "it out.");
         }
 
         return (merge.Classes, NamesOf(merge.Folders), []);

@@ -107,13 +107,16 @@ internal sealed class SplitPlan
         if (isPair)
         {
             throw new DatasetException(
-                $"'{folder}' has clips of one class only: {_classes.Describe(counts)}. {remedy} Class folders are named {ClassLabel.FolderNames}.");
+                $"'{folder}' has clips of one class only: {_classes.Describe(counts)}. {remedy} Class folders are named " +
+                    $"{ClassLabel.FolderNames}.");
         }
 
         string few = string.Join(", ", _classes.Names.Where((_, label) => counts[label] < parts).Select(name => $"'{name}'"));
         throw new DatasetException(counts.Total < _classes.Count
-            ? $"'{folder}' has {counts.Total} clips for {_classes.Count} classes ({_classes.Describe(counts)}): no clip stands for some of them. {remedy}"
-            : $"'{folder}' needs at least {parts} clips of each class, {(parts > 1 ? "one for each split" : "or its figures leave a class out")}; "
+            ? $"'{folder}' has {counts.Total} clips for {_classes.Count} classes ({_classes.Describe(counts)}): no clip stands for " +
+                $"some of them. {remedy}"
+            : $"'{folder}' needs at least {parts} clips of each class, "
+                + (parts > 1 ? "one for each split; " : "or its figures leave a class out; ")
                 + $"found {few} with fewer ({_classes.Describe(counts)}). {remedy}");
     }
 
@@ -149,7 +152,8 @@ internal sealed class SplitPlan
                 $"{groups.Count(group => group[label] > 0)} of {name}"));
             return new DatasetException(
                 $"'{_root}' cannot be divided into {splits} splits that each have every class, because clips of one source stay together: "
-                + $"there are {sources} sources. Add clips of more sources{(splits > 2 ? $", or ask for two splits ({SettingName.Of("Split")} 0.8,0.2)" : "")}.");
+                + $"there are {sources} sources. Add clips of more sources"
+                + (splits > 2 ? $", or ask for two splits ({SettingName.Of("Split")} 0.8,0.2)." : "."));
         }
 
         int both = groups.Count(group => group.Nonviolent > 0 && group.Violent > 0);

@@ -46,8 +46,8 @@ public abstract class Classifier(ClassifierOptions options) : Module
     public abstract ClassifierOutput Forward(Tape tape, Tensor features);
 
     /// <summary>
-    /// Adds the classifier as it is at inference to an ONNX graph, with the outputs <c>probabilities</c> [batch, classes] and, from models with
-    /// attention, <c>attention</c> [batch, frames].
+    /// Adds the classifier as it is at inference to an ONNX graph, with the outputs <c>probabilities</c> [batch, classes] and, from models
+    /// with attention, <c>attention</c> [batch, frames].
     /// </summary>
     /// <param name="graph">Where it is added.</param>
     /// <param name="features">The name of the features, [batch, frames, inputs].</param>

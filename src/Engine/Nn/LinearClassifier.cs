@@ -11,7 +11,8 @@ namespace CudaTrainer.Engine.Nn;
 /// dense layer. Its loss is convex in the weights, so that a solver finds the best ones.
 /// </summary>
 /// <remarks>
-/// The weights [classes, 3·D] are rows of D features each, [classes·3, D]: a classifier of more features has the same rows with zeros in between, as
+/// The weights [classes, 3·D] are rows of D features each, [classes·3, D]: a classifier of more features has the same rows with
+/// zeros in between, as
 /// late fusion wants it.
 /// </remarks>
 public sealed class LinearClassifier : Classifier

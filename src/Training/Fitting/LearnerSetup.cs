@@ -31,7 +31,8 @@ internal sealed class LearnerSetup(TrainingOptions options, IDevice device, bool
         if (options.FocalAlpha.Count != 1 && options.FocalAlpha.Count != classes.Count)
         {
             throw new RunException(
-                $"{SettingName.Of(nameof(options.FocalAlpha))} has {options.FocalAlpha.Count} numbers, and there are {classes.Count} classes: {classes}.",
+                $"{SettingName.Of(nameof(options.FocalAlpha))} has {options.FocalAlpha.Count} numbers, and there are {classes.Count} " +
+                    $"classes: {classes}.",
                 "Give one number for all classes, or one for each.");
         }
 

@@ -51,15 +51,16 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch, Trainin
         return new TrainingPlan(ModelSummary.Of(model, frames), steps, options);
     }
 
-    private static (int Clips, int Frames, int Inputs, int Classes) Features(string directory, IRunObserver observer, CancellationToken stop)
+    private static (int Clips, int Frames, int Inputs, int Classes) Features(string directory, IRunObserver observer,
+        CancellationToken stop)
     {
         using FeatureSplits splits = FeatureSplits.OpenFinite(directory, stop);
         observer.Dataset([.. splits.All.Select(set => SplitRow.Of(set.Split.Name(), set.ClassList, set.Classes, 0, 0))]);
         return (splits.Train.Count, splits.Train.Frames, splits.Train.Dimension, splits.Train.ClassList.Count);
     }
 
-    private static (int Clips, int Frames, int Inputs, int Classes) Videos(TrainingOptions options, VideoDataset? found, IRunObserver observer,
-        CancellationToken stop)
+    private static (int Clips, int Frames, int Inputs, int Classes) Videos(TrainingOptions options, VideoDataset? found,
+        IRunObserver observer, CancellationToken stop)
     {
         VideoDataset dataset = found ?? FeaturePipeline.Scan(options, index: null, observer, stop);
         observer.Tell(dataset);

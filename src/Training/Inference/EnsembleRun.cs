@@ -98,7 +98,8 @@ public static class EnsembleRun
         int[] labels = val[0].Labels;
         double[][] scores = [.. val.Select(member => member.Scores)];
         ClassList classes = group.Info.ClassList;
-        double[] weights = EnsembleWeights.Fit(labels, scores, classes), thresholds = [.. group.Members.Select(member => member.Info.Threshold)];
+        double[] weights = EnsembleWeights.Fit(labels, scores, classes),
+            thresholds = [.. group.Members.Select(member => member.Info.Threshold)];
         Dictionary<EnsembleStrategy, ClassificationMetrics> strategies = Enum.GetValues<EnsembleStrategy>()
             .ToDictionary(strategy => strategy,
                 strategy => Measure(classes, labels, Ensemble.Combine(strategy, scores, weights, thresholds, classes), null));

@@ -198,7 +198,8 @@ public sealed class Predictor : IDisposable
             : [.. Info.ClassList.Names.Select((_, label) => windows.Average(window => window.Scores![label]))];
         bool isWhole = video.Fault == VideoFault.None;
         var prediction = new Prediction(
-            path, scores is null ? null : ViolentOf(scores), scores is null ? null : LabelOf(scores), Threshold, isWhole ? "ok" : VideoFaults.StatusOf(video.Fault), isWhole ? null : video.Reason, null)
+            path, scores is null ? null : ViolentOf(scores), scores is null ? null : LabelOf(scores), Threshold,
+            isWhole ? "ok" : VideoFaults.StatusOf(video.Fault), isWhole ? null : video.Reason, null)
         {
             Probabilities = scores is null ? null : ProbabilitiesOf(scores),
             Windows = windows,

@@ -22,7 +22,8 @@ internal static class LinearTraining
         if (start is not null && rows.Classes.Count != 2)
         {
             throw new RunException(
-                $"{SettingName.Of(nameof(TrainingOptions.Model))} {Classifiers.Linear} can begin with another model of two classes only, and these are {rows.Classes}.",
+                $"{SettingName.Of(nameof(TrainingOptions.Model))} {Classifiers.Linear} can begin with another model of two classes only, " +
+                    $"and these are {rows.Classes}.",
                 $"Leave {SettingName.Of(nameof(TrainingOptions.InitialWeights))} out, or train another model.");
         }
 

@@ -73,7 +73,8 @@ public static class Bootstrap
         }
 
         int[] truth = labels.ToArray(), called = ClassScores.Called(scores, metrics.ClassList, metrics.Threshold);
-        int[][] members = [.. classes.Select((_, label) => Enumerable.Range(0, truth.Length).Where(clip => truth[clip] == label).ToArray())];
+        int[][] members = [.. classes.Select((_, label) =>
+            Enumerable.Range(0, truth.Length).Where(clip => truth[clip] == label).ToArray())];
 
         // By rising probability of each class, so that every resample is counts over an order that is sorted already.
         (double[] Sorted, int[] Clips)[] orders = new (double[], int[])[classes.Count];
@@ -87,7 +88,8 @@ public static class Bootstrap
 
         var random = new SplitMix64(Seed);
         int[] counts = new int[truth.Length];
-        double[] accuracy = new double[Resamples], balanced = new double[Resamples], auc = new double[Resamples], f1 = new double[Resamples];
+        double[] accuracy = new double[Resamples], balanced = new double[Resamples], auc = new double[Resamples],
+            f1 = new double[Resamples];
         double[][][] each = [.. classes.Select(_ => (double[][])[.. Enumerable.Range(0, 4).Select(_ => new double[Resamples])])];
         for (int i = 0; i < Resamples; i++)
         {

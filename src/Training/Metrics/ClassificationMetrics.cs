@@ -210,7 +210,8 @@ public sealed record ClassificationMetrics : IJsonOnDeserialized
     internal static ClassMetrics Of(string name, int[][] confusion, int label)
     {
         int count = confusion[label].Sum(), right = confusion[label][label], called = confusion.Sum(row => row[label]);
-        return new ClassMetrics(name, count, Ratio(right, called), Ratio(right, count), Ratio(2 * right, called + count), double.NaN, double.NaN);
+        return new ClassMetrics(name, count, Ratio(right, called), Ratio(right, count), Ratio(2 * right, called + count), double.NaN,
+            double.NaN);
     }
 
     /// <summary>Whether no class but the one that the clip is called is likelier than its own.</summary>

@@ -17,7 +17,8 @@ internal sealed record Verdict(bool Learned, string Text)
         double right = 100 * metrics.BalancedAccuracy;
         double chance = 1.0 / metrics.ConfusionMatrix.Length;
         string measured = string.Create(CultureInfo.InvariantCulture,
-            $"Counting {(metrics.Classes is null ? "both" : "all")} classes alike it is right for {right:0.0} % (95 % interval {interval}, guessing gives {100 * chance:0.#} %)");
+            $"Counting {(metrics.Classes is null ? "both" : "all")} classes alike it is right for {right:0.0} % (95 % interval " +
+                $"{interval}, guessing gives {100 * chance:0.#} %)");
         string but = metrics.Accuracy < metrics.MajorityBaseline
             ? ", though naming the larger class without looking would be right more often"
             : string.Empty;

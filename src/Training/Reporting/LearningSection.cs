@@ -16,7 +16,8 @@ internal static class LearningSection
             Of(run, "Loss", "loss", ("training", "loss"), ("validation", "val_loss")),
             Of(run, "Accuracy", "accuracy", ("training", "accuracy"), ("validation", "val_accuracy")),
             Of(run, "Balanced accuracy and ROC-AUC", "validation", ("balanced accuracy", "val_balanced_accuracy"), ("ROC-AUC", "val_auc")),
-            Of(run, run.Classes.IsViolence ? "Precision and recall of violent" : "Precision and recall, mean over the classes", "validation", ("precision", "val_precision"), ("recall", "val_recall")),
+            Of(run, run.Classes.IsViolence ? "Precision and recall of violent" : "Precision and recall, mean over the classes",
+                "validation", ("precision", "val_precision"), ("recall", "val_recall")),
             Of(run, "Learning rate", "at the epoch's end", ("learning rate", "lr")),
             Of(run, "Gradient norm", "mean, before clipping", ("gradient norm", "grad_norm"))));
         html.Add(Page.Details("All epochs as a table", Table(run, best)));

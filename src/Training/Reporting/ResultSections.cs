@@ -141,7 +141,8 @@ internal static class ResultSections
             new Chart
             {
                 Title = $"Precision and recall on {split}, one against the rest",
-                Description = $"Precision over recall as the threshold falls: {string.Join(", ", precision.Select(series => series.Name))}.",
+                Description =
+                    $"Precision over recall as the threshold falls: {string.Join(", ", precision.Select(series => series.Name))}.",
                 X = Axis.Unit("recall of the class"),
                 Y = Axis.Unit("precision"),
                 Series = precision,

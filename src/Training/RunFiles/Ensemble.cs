@@ -137,8 +137,8 @@ public sealed record Ensemble
     }
 
     /// <summary>
-    /// As <see cref="Combine(EnsembleStrategy, IReadOnlyList{double[]}, IReadOnlyList{double}, IReadOnlyList{double}, ClassList)"/>, as this
-    /// ensemble does it.
+    /// As <see cref="Combine(EnsembleStrategy, IReadOnlyList{double[]}, IReadOnlyList{double}, IReadOnlyList{double}, ClassList)"/>, as
+    /// this ensemble does it.
     /// </summary>
     internal double[] Combine(IReadOnlyList<double[]> scores, ClassList? classes = null) =>
         Combine(Strategy, scores, [.. Members.Select(member => member.Weight)], [.. Members.Select(member => member.Threshold)], classes);

@@ -144,7 +144,8 @@ internal sealed class TrainedClassifier : IDisposable
         {
             throw new RunException(
                 $"'{set.Path}' is of the classes {set.ClassList}; the classifier in '{file}' tells {Info.ClassList} apart.",
-                    $"Use clips of its classes ({SettingName.Of(nameof(FeatureOptions.Classes))} puts folders together), or train a classifier on these.");
+                    $"Use clips of its classes ({SettingName.Of(nameof(FeatureOptions.Classes))} puts folders together), or train a " +
+                        "classifier on these.");
         }
 
         string backbone = set.Key.FirstOrDefault(field => field.Key == "backbone").Value ?? "unknown";
@@ -162,5 +163,6 @@ internal sealed class TrainedClassifier : IDisposable
         new ClassifierOptions(info.Inputs, (float)(info.Dropout ?? 0), Differences: info.Differences, Classes: info.Classes.Count));
 
     private static Learner NewLearner(IDevice device, Classifier model, ModelInfo info) => new(device, model,
-        new LearnerOptions(info.Loss ?? LossInfo.PlainOf(info.Classes.Count), new AdamOptions { ClipMode = ClipMode.Off }, MixedPrecision: false, Seed: 0));
+        new LearnerOptions(info.Loss ?? LossInfo.PlainOf(info.Classes.Count), new AdamOptions { ClipMode = ClipMode.Off },
+            MixedPrecision: false, Seed: 0));
 }

@@ -41,7 +41,9 @@ public sealed record DatasetAssessment(IReadOnlyList<Finding> Findings, IReadOnl
             .Select(label => clips.Where((_, i) => labels[i] == label).ToArray())];
         bool everyClass = byClass.All(own => own.Length > 0);
         IReadOnlyList<Metadatum> metadata = Metadatum.Of(clips);
-        IReadOnlyList<GiveAway> giveAways = everyClass && classes.Count == 2 ? GiveAwaySearch.Run(metadata, labels, Groups(clips, labels), stop) : [];
+        IReadOnlyList<GiveAway> giveAways = everyClass && classes.Count == 2
+            ? GiveAwaySearch.Run(metadata, labels, Groups(clips, labels), stop)
+            : [];
         Finding[] told = [.. GiveAwayFindings(giveAways, metadata, labels, classes)];
         List<Finding> findings = [.. told, .. ClipCounts(byClass, classes), .. Contents(clips)];
         if (everyClass)
@@ -111,7 +113,8 @@ public sealed record DatasetAssessment(IReadOnlyList<Finding> Findings, IReadOnl
         if (contradictions.Length > 0)
         {
             yield return Error("copies_across_classes",
-                $"{Number(contradictions.Length, "video")} {(contradictions.Length == 1 ? "lies" : "lie")} in {(byName.Length > 2 ? "several" : "both")} classes " +
+                $"{Number(contradictions.Length, "video")} {(contradictions.Length == 1 ? "lies" : "lie")} in " +
+                    $"{(byName.Length > 2 ? "several" : "both")} classes " +
                     $"({Examples(contradictions.Select(Paths))}): " +
                     "delete the copies in the wrong one.");
         }
@@ -205,10 +208,13 @@ public sealed record DatasetAssessment(IReadOnlyList<Finding> Findings, IReadOnl
         if (medians.Max() >= OtherLength * medians.Min() && medians.Min() > 0)
         {
             (int longest, int shortest) = (Array.IndexOf(medians, medians.Max()), Array.IndexOf(medians, medians.Min()));
-            yield return Warning("unequal_lengths", FormattableString.Invariant(classes.IsViolence
-                ? $"Violent clips last {medians[ClassLabel.Violent]:0.0} s, nonviolent {medians[ClassLabel.Nonviolent]:0.0} s (medians), "
-                : (FormattableString)$"Clips of {classes[longest]} last {medians[longest]:0.0} s, of {classes[shortest]} {medians[shortest]:0.0} s (medians), ") +
-                    "so that the frames which are sampled lie further apart in one class: cut all clips to one length.");
+            string found = classes.IsViolence
+                ? string.Create(CultureInfo.InvariantCulture,
+                    $"Violent clips last {medians[ClassLabel.Violent]:0.0} s, nonviolent {medians[ClassLabel.Nonviolent]:0.0} s")
+                : string.Create(CultureInfo.InvariantCulture,
+                    $"Clips of {classes[longest]} last {medians[longest]:0.0} s, of {classes[shortest]} {medians[shortest]:0.0} s");
+            yield return Warning("unequal_lengths",
+                $"{found} (medians), so that the frames which are sampled lie further apart in one class: cut all clips to one length.");
         }
     }
 
@@ -250,8 +256,8 @@ public sealed record DatasetAssessment(IReadOnlyList<Finding> Findings, IReadOnl
                 .Select(other => $"the {byName[other.Metadatum].Phrase} ({Percent(other.BalancedAccuracy)})"));
             yield return Warning(KindOf(family.Key),
                 $"The {metadatum.Phrase} alone tells {TellApart(best)} " +
-                $"({Rule(metadatum, labels, classes)}): a model may learn that instead of what happens. {remedy}, or add clips that break " +
-                    "the link." + (others.Length > 0 ? $" So does {others}." : string.Empty));
+                $"({Rule(metadatum, labels, classes)}): a model may learn that instead of what happens. {remedy}, or add clips that " +
+                    "break the link." + (others.Length > 0 ? $" So does {others}." : string.Empty));
         }
     }
 

@@ -106,7 +106,7 @@ public static class CrossValidation
     private static string Predictions(Study study, StudyRow row)
     {
         ClassList classes = study.Clips.Classes;
-        var text = new StringBuilder("path,class,source,fold,seed,").Append(classes.IsViolence
+        StringBuilder text = new StringBuilder("path,class,source,fold,seed,").Append(classes.IsViolence
             ? "p_violent,p_violent_calibrated"
             : string.Join(',', classes.Names.Select(name => CsvFile.Quote($"probability_{name}")))).Append(",called\n");
         foreach (FoldRun run in row.Runs)

@@ -35,8 +35,8 @@ public sealed record StudyMetrics(Estimate Accuracy, Estimate BalancedAccuracy, 
 /// <summary>
 /// Bootstrap over sources: whole sources are drawn with replacement, as many as there are, since clips of one recording resemble each
 /// other; the 2.5th and 97.5th percentiles over the resamples are the interval (Davison &amp; Hinkley, Bootstrap Methods, 1997, §3.8).
-/// Draws without both classes of the known pair are drawn again; of others, means are over the classes that a draw has. Every call draws the same sources, so that two sets
-/// of answers to the same clips are compared draw by draw: the paired bootstrap.
+/// Draws without both classes of the known pair are drawn again; of others, means are over the classes that a draw has. Every call draws
+/// the same sources, so that two sets of answers to the same clips are compared draw by draw: the paired bootstrap.
 /// </summary>
 internal sealed class GroupBootstrap
 {

@@ -159,7 +159,8 @@ internal sealed class Study : IDisposable
             new HeaderLine("device", DeviceKind),
             .. RecipeChoice.Lines(recipe),
             new HeaderLine("data",
-                $"{Clips.Count} clips ({Clips.Classes.Describe(counts)}) from {Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, " +
+                $"{Clips.Count} clips ({Clips.Classes.Describe(counts)}) from " +
+                    $"{Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, " +
                     $"[{Clips.Frames}, {Clips.Dimension}] " +
                         $"each{(_streams.Any(stream => stream.Standardize) ? ", standardised by each training part" : "")}"),
             new HeaderLine("plan",

@@ -153,7 +153,8 @@ public sealed class AnyClassesTests
     public void A_table_of_the_known_pair_labels_as_its_folders_would()
     {
         using var folder = new DatasetFolder();
-        string table = "path,class\n" + string.Concat(Enumerable.Range(0, 8).Select(i => $"{i:00}.mp4,{(i % 2 == 0 ? "Fight" : "no-fight")}\n"));
+        string table = "path,class\n" +
+            string.Concat(Enumerable.Range(0, 8).Select(i => $"{i:00}.mp4,{(i % 2 == 0 ? "Fight" : "no-fight")}\n"));
 
         VideoDataset dataset = folder.AddClips(".", 8).Add("labels.csv", table)
             .Scan(new DatasetOptions { LabelsFile = folder.File("labels.csv") });

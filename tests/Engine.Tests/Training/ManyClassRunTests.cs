@@ -7,6 +7,7 @@ using CudaTrainer.Training.Inference;
 using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.RunFiles;
+using CudaTrainer.Training.Studies;
 
 namespace CudaTrainer.Engine.Tests.Training;
 
@@ -43,7 +44,7 @@ public sealed class ManyClassRunTests : IDisposable
         group.Info.Classes.ShouldBe(Five);
         group.Info.Threshold.ShouldBe(double.NaN);
         ManyClassRows test = new(25, 3, Five);
-        var measured = group.Evaluate(test, 64, CancellationToken.None).MetricsAt(double.NaN);
+        ClassificationMetrics measured = group.Evaluate(test, 64, CancellationToken.None).MetricsAt(double.NaN);
         measured.Loss.ShouldBe(result.Test.Loss, 1e-5);
         measured.PerClass.ShouldBe(result.Test.PerClass);
         IReadOnlyList<ClipPrediction> predictions = PredictionFile.Read(_fixture.File("run/predictions_test.csv"), out ClassList classes);
@@ -105,7 +106,12 @@ public sealed class ManyClassRunTests : IDisposable
         File.WriteAllText(_fixture.File("features/classes.json"), "[\"walk\", \"Talk\", \"hug\", \"fight\", \"dance\"]");
 
         EvaluationResult measured = EvaluationRun.Execute(
-            new EvaluationOptions { Checkpoint = _fixture.File("run"), FeaturesDir = _fixture.Features, Output = _fixture.File("measured") },
+            new EvaluationOptions
+            {
+                Checkpoint = _fixture.File("run"),
+                FeaturesDir = _fixture.Features,
+                Output = _fixture.File("measured"),
+            },
             new RecordingObserver(), CancellationToken.None);
 
         measured.Splits["test"].ConfusionMatrix.SelectMany(row => row).ShouldBe(result.Test!.ConfusionMatrix.SelectMany(row => row));
@@ -114,7 +120,7 @@ public sealed class ManyClassRunTests : IDisposable
     [Fact]
     public void A_study_of_them_measures_every_class()
     {
-        var options = new CudaTrainer.Training.Studies.StudyOptions
+        var options = new StudyOptions
         {
             Run = _fixture.Options("run") with { Model = "linear" },
             Folds = 3,
@@ -122,7 +128,7 @@ public sealed class ManyClassRunTests : IDisposable
             Output = _fixture.File("study"),
         };
 
-        var result = CudaTrainer.Training.Studies.CrossValidation.Execute(options, new RecordingObserver(), CancellationToken.None);
+        CrossValidationResult result = CrossValidation.Execute(options, new RecordingObserver(), CancellationToken.None);
 
         result.Metrics.Recalls!.Keys.ShouldBe(Five);
         result.Metrics.BalancedAccuracy.Value.ShouldBe(result.Metrics.Recalls!.Values.Average(recall => recall.Value), 1e-12);
