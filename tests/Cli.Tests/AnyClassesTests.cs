@@ -1,5 +1,7 @@
 using System.Text.Json;
 using CudaTrainer.Cli.Tests.Serve;
+using Microsoft.Playwright;
+using static Microsoft.Playwright.Assertions;
 
 namespace CudaTrainer.Cli.Tests;
 
@@ -84,6 +86,34 @@ public sealed class AnyClassesTests : IDisposable
         answer.GetProperty("probabilities").EnumerateObject().Select(entry => entry.Name).ShouldBe(Names);
         answer.TryGetProperty("violent", out _).ShouldBeFalse();
         answer.GetProperty("windows")[0].GetProperty("label").GetString().ShouldNotBeNull();
+    }
+
+    [Fact]
+    public async Task A_browser_shows_the_class_of_every_moment()
+    {
+        foreach (string name in new[] { "walk/a", "walk/b", "walk/c", "fight/d", "fight/e", "fight/f", "hug/g", "hug/h", "hug/i" })
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(_folder.File($"clips/{name}"))!);
+            StripedClip.Write(_folder.File($"clips/{name}.mp4"), name[^1], frames: 30);
+        }
+
+        await using Browser browser = await Browser.Start();
+        Succeed("train", "--dataset-path", "clips", "--model", "linear", "--stream", "motion", "--checkpoint-dir", "run");
+        using var server = ServerProcess.StartIn(_folder.Path, _folder.Path, [], "run", "--window", "0.5");
+        string id = server.Upload(_folder.File("clips/walk/a.mp4"));
+        JsonElement result = server.WaitFor(id, "done").GetProperty("result");
+
+        IPage page = await browser.Open($"{server.Url}?id={id}");
+
+        await Expect(page.Locator("#label")).ToHaveTextAsync(result.GetProperty("label").GetString()!);
+        await Expect(page.Locator("#chart-title")).ToHaveTextAsync("The likeliest class over time");
+        await Expect(page.Locator("#summary")).ToContainTextAsync("hug ");
+        await Expect(page.Locator("#chart .threshold")).ToHaveCountAsync(0);
+        await Expect(page.Locator("#events li")).ToHaveCountAsync(result.GetProperty("events").GetArrayLength());
+        await Expect(page.Locator("#windows tr").First).ToContainTextAsync(
+            result.GetProperty("windows")[0].GetProperty("label").GetString()!);
+        await Expect(page.Locator("#facts")).ToContainTextAsync("classes fight, hug, walk");
+        browser.Complaints.ShouldBeEmpty();
     }
 
     [Theory]

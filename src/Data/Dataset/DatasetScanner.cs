@@ -154,7 +154,7 @@ public static class DatasetScanner
                 throw new DatasetException($"The table of sources '{file}' does not exist. Check {SettingName.Of("Groups")}.");
             }
 
-            var table = SourceTable.Read(file, _root, labels, classes);
+            var table = SourceTable.Read(file, _root, labels, classes, _options.Classes);
             _walker.Ignored.RemoveAll(ignored => Path.GetFullPath(_walker.AbsolutePath(ignored.RelativePath)) == table.Path);
             _warnings.AddRange(table.Warnings);
             _notes.Add($"Sources of the clips: '{table.Path}'.");

@@ -31,8 +31,10 @@ internal sealed class SourceTable
     /// folder.</param>
     /// <param name="labels">Label of every clip by relative path.</param>
     /// <param name="classes">What the labels are of; the known pair if null.</param>
+    /// <param name="merge">Which classes of the table are put together; null for none.</param>
     /// <exception cref="FileFormatException">Unusable, or in contradiction with itself or with the folders.</exception>
-    public static SourceTable Read(string path, string root, IReadOnlyDictionary<string, int> labels, ClassList? classes = null)
+    public static SourceTable Read(string path, string root, IReadOnlyDictionary<string, int> labels, ClassList? classes = null,
+        ClassMerge? merge = null)
     {
         path = System.IO.Path.GetFullPath(path);
         IReadOnlyList<CsvRecord> records = CsvFile.Read(path);
@@ -41,7 +43,7 @@ internal sealed class SourceTable
             throw new FileFormatException(path, "the file is empty", Hint);
         }
 
-        return new Reader(path, root, labels, classes ?? ClassList.Violence, records[0]).Read(records.Skip(1));
+        return new Reader(path, root, labels, classes ?? ClassList.Violence, merge, records[0]).Read(records.Skip(1));
     }
 
     private sealed class Reader
@@ -50,6 +52,7 @@ internal sealed class SourceTable
         private readonly string _root;
         private readonly IReadOnlyDictionary<string, int> _labels;
         private readonly ClassList _classes;
+        private readonly ClassMerge? _merge;
         private readonly int _pathColumn;
         private readonly int _classColumn;
         private readonly int _sourceColumn;
@@ -62,9 +65,10 @@ internal sealed class SourceTable
         private readonly List<string> _unknownClass = [];
         private readonly List<string> _contradictions = [];
 
-        public Reader(string path, string root, IReadOnlyDictionary<string, int> labels, ClassList classes, CsvRecord header)
+        public Reader(string path, string root, IReadOnlyDictionary<string, int> labels, ClassList classes, ClassMerge? merge,
+            CsvRecord header)
         {
-            (_path, _root, _labels, _classes) = (path, root, labels, classes);
+            (_path, _root, _labels, _classes, _merge) = (path, root, labels, classes, merge);
             _columns = header.Fields.Count;
             _pathColumn = ClipTable.Column(path, header, "path", Hint);
             _sourceColumn = ClipTable.Column(path, header, "source", Hint);
@@ -171,7 +175,7 @@ internal sealed class SourceTable
             }
 
             string written = record.Fields[_classColumn];
-            if (!_classes.TryParse(written, out int label))
+            if (!_classes.TryParse(_merge?.ClassOf(written) ?? written, out int label))
             {
                 _unknownClass.Add($"line {record.Line} '{written}'");
             }

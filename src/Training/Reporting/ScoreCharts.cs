@@ -75,7 +75,7 @@ internal static class ScoreCharts
                 string verdict = $"{Numbers.Percent(share)} {(label == other ? "right" : "wrong")}";
                 string shade = $"{(label == other ? "r" : "w")}{(int)Math.Ceiling(4 * share)}";
                 cells.Add($"<rect class=\"{shade}\" x=\"{left}\" y=\"{top}\" width=\"{cell}\" height=\"{height}\"/>");
-                bool hasVerdict = height >= 3 * LineHeight && cell >= 80;
+                bool hasVerdict = height >= 3 * LineHeight && cell >= 100;
                 if (height >= LineHeight && cell >= 24)
                 {
                     int line = hasVerdict ? middle + 4 : middle + 6;

@@ -232,7 +232,7 @@ public static class DataScan
             }
         }
 
-        var table = SourceTable.Read(file, root, labels, classes);
+        var table = SourceTable.Read(file, root, labels, classes, OptionValidation.ClassesIn(options.Classes, out _));
         foreach (string warning in table.Warnings)
         {
             observer.Message(Severity.Warning, warning);

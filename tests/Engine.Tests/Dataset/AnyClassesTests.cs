@@ -71,6 +71,20 @@ public sealed class AnyClassesTests
         dataset.Notes.ShouldContain("The class violent is made of 'fight' and 'robbery'.");
     }
 
+    [Fact]
+    public void A_table_of_sources_may_name_the_folders_that_are_put_together()
+    {
+        using var folder = new DatasetFolder();
+        string[] folders = ["fight", "robbery", "walk"];
+        string rows = string.Concat(folders.SelectMany(name =>
+            Enumerable.Range(0, 4).Select(i => $"{name}/{i:00}.mp4,{name},{name}{i}\n")));
+
+        folder.AddClips("fight", 4).AddClips("robbery", 4).AddClips("walk", 4).Add("sources.csv", "path,class,source\n" + rows)
+            .Scan(Merged).Warnings.ShouldBeEmpty();
+        folder.Add("sources.csv", "path,class,source\n" + rows.Replace("walk/00.mp4,walk", "walk/00.mp4,fight"))
+            .Refusal<FileFormatException>(Merged).ShouldContain("says 'walk/00.mp4' is fight, its folder says nonviolent");
+    }
+
     [Theory]
     [InlineData("fight=fight", "two classes or more")]
     [InlineData("a=x;b=x", "the folder 'x' is named twice")]
