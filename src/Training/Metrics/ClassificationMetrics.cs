@@ -101,13 +101,13 @@ public sealed record ClassificationMetrics : IJsonOnDeserialized
         }
 
         int count = ClassList.Count;
-        if (ConfusionMatrix.Length != count || ConfusionMatrix.Any(row => row.Length != count || row.Any(clips => clips < 0))
+        if (ConfusionMatrix?.Length != count || ConfusionMatrix.Any(row => row?.Length != count || row.Any(clips => clips < 0))
             || ConfusionMatrix.SelectMany(row => row).Sum(clips => (long)clips) > int.MaxValue)
         {
             throw new JsonException($"the confusion matrix does not count the clips of {(count == 2 ? "two" : $"{count}")} classes");
         }
 
-        if (Classes is null != PerClass is null || (PerClass is { } each && each.Count != count))
+        if (Classes is null != PerClass is null || (PerClass is { } each && (each.Count != count || each.Contains(null!))))
         {
             throw new JsonException("the metrics are not of every class");
         }

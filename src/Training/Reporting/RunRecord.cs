@@ -31,7 +31,10 @@ internal sealed record RunRecord
 
     public IReadOnlyList<HistoryRow> History { get; init; } = [];
 
-    /// <summary>By split, in the order val, test; empty for runs of versions that did not write them.</summary>
+    /// <summary>
+    /// By split, in the order val, test; empty for runs of versions that did not write them, and of other classes than the known pair while
+    /// there are no results.
+    /// </summary>
     public IReadOnlyList<KeyValuePair<string, IReadOnlyList<ClipPrediction>>> Predictions { get; init; } = [];
 
     /// <summary>What the run tells apart; the known pair while it has no results.</summary>
@@ -58,6 +61,11 @@ internal sealed record RunRecord
 
         string results = Path.Combine(folder, RunFolder.ResultsName), history = Path.Combine(folder, RunFolder.HistoryName);
         TrainingResult? result = File.Exists(results) ? Json(results, RunJson.Default.TrainingResult) : null;
+        if (result is { Val: { } val, Test: { } test } && !val.ClassList.Equals(test.ClassList))
+        {
+            throw new FileFormatException(results, $"val is of the classes {val.ClassList}, test of {test.ClassList}");
+        }
+
         return new RunRecord
         {
             Folder = folder,
@@ -80,8 +88,8 @@ internal sealed record RunRecord
     private static IReadOnlyList<ClipPrediction> Predicted(string file, ClassList? classes)
     {
         IReadOnlyList<ClipPrediction> clips = PredictionFile.Read(file, out ClassList found);
-        return classes is null || classes.Equals(found)
-            ? clips
+        return classes is null ? found.IsViolence ? clips : []
+            : classes.Equals(found) ? clips
             : throw new FileFormatException(file, $"it is of the classes {found}, and the results are of {classes}",
                 "Train again, or remove the file.");
     }

@@ -49,18 +49,17 @@ internal static class AblationTable
                 $",{estimate.Value:R},{estimate.Interval.Low:R},{estimate.Interval.High:R}"));
     }
 
-    /// <summary>Of classes other than the known pair also macro F1 and the recall of each.</summary>
-    private static (string Name, Func<StudyMetrics, Estimate> Of)[] Columns(AblationResult result) =>
-    [
-        .. Metrics,
-        .. result.Classes is { } classes
-            ?
-            [
-                ("macro_f1", metrics => metrics.MacroF1!),
-                .. classes.Select(name => ($"recall_{name}", (Func<StudyMetrics, Estimate>)(metrics => metrics.Recalls![name]))),
-            ]
-            : Array.Empty<(string, Func<StudyMetrics, Estimate>)>(),
-    ];
+    /// <summary>
+    /// Of classes other than the known pair the recall is the mean over them, and macro F1 and the recall of each follow.
+    /// </summary>
+    private static (string Name, Func<StudyMetrics, Estimate> Of)[] Columns(AblationResult result) => result.Classes is not { } classes
+        ? Metrics
+        :
+        [
+            .. Metrics.Select(column => column.Name == "recall" ? (column.Name, metrics => metrics.BalancedAccuracy) : column),
+            ("macro_f1", metrics => metrics.MacroF1!),
+            .. classes.Select(name => ($"recall_{name}", (Func<StudyMetrics, Estimate>)(metrics => metrics.Recalls![name]))),
+        ];
 
     public static string Markdown(AblationResult result)
     {

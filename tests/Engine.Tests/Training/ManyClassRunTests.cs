@@ -1,3 +1,4 @@
+using System.Globalization;
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine.Devices;
@@ -137,6 +138,30 @@ public sealed class ManyClassRunTests : IDisposable
         lines[0].ShouldBe("path,class,source,fold,seed,probability_dance,probability_fight,probability_hug,probability_talk," +
             "probability_walk,called");
         lines.Length.ShouldBe(111);
+    }
+
+    [Fact]
+    public void An_ablation_of_them_has_their_recalls_and_means()
+    {
+        var options = new StudyOptions
+        {
+            Run = _fixture.Options("run") with { Model = "frame-mlp", Epochs = 2, LogEverySteps = 0 },
+            Folds = 2,
+            Seeds = 1,
+            Output = _fixture.File("ablation"),
+        };
+
+        AblationResult result = Ablation.Execute(options, leaveOneOut: false, new RecordingObserver(), CancellationToken.None);
+
+        result.Classes.ShouldBe(Five);
+        string[] lines = File.ReadAllLines(_fixture.File("ablation/ablation.csv"));
+        string[] columns = lines[0].Split(','), first = lines[1].Split(',');
+        string Of(string column) => first[Array.IndexOf(columns, column)];
+        Of("recall").ShouldBe(Of("balanced_accuracy"));
+        Five.Average(name => double.Parse(Of($"recall_{name}"), CultureInfo.InvariantCulture))
+            .ShouldBe(double.Parse(Of("recall"), CultureInfo.InvariantCulture), 1e-12);
+        File.ReadAllText(_fixture.File("ablation/ablation.md")).ShouldContain("| macro F1 | macro precision |");
+        File.ReadAllText(_fixture.File("ablation/ablation.html")).ShouldContain("macro precision");
     }
 
     public void Dispose() => _fixture.Dispose();
