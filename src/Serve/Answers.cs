@@ -16,14 +16,23 @@ internal sealed record VideoStatus(string Id, string Name, long Bytes, JobState 
     JobError? Error, VideoResult? Result);
 
 /// <summary>The answer for one video; where <c>predict</c> with windows says the same as JSON, by the same names and numbers.</summary>
+/// <param name="Violent">Null, as threshold and release, where the model tells other classes apart than the known pair.</param>
 /// <param name="Status"><c>ok</c>, or the kind of damage that ended the video early.</param>
 /// <param name="Error">What was wrong with the file.</param>
 /// <param name="Seconds">That the work took.</param>
 internal sealed record VideoResult(
-    double Violent, string Label, double Threshold, double Release, string Status, string? Error,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? Violent,
+    string Label,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? Threshold,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? Release,
+    string Status, string? Error,
     IReadOnlyList<WindowAnswer> Windows, IReadOnlyList<ViolenceEvent> Events, IReadOnlyList<FrameAnswer> Frames, VideoFacts Video,
     double Seconds)
 {
+    /// <summary>Mean over the windows of each class by its name; null for the known pair.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, double>? Probabilities { get; init; }
+
     /// <summary>Whether the video is unlike what the model learned from; null if the model does not say.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public bool? Unfamiliar { get; init; }
@@ -37,14 +46,29 @@ internal sealed record VideoResult(
 }
 
 /// <param name="Attention">Weight of each sampled frame, first to last, evenly over the window; null for models without attention.</param>
-internal sealed record WindowAnswer(double Start, double End, double Violent, double Smoothed, IReadOnlyList<double>? Attention);
+/// <param name="Violent">Null where the model tells other classes apart than the known pair.</param>
+/// <param name="Smoothed">p(violent), or the probability of <paramref name="Label"/>.</param>
+/// <param name="Label">Null for the known pair, as <paramref name="Probabilities"/>.</param>
+internal sealed record WindowAnswer(
+    double Start, double End,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? Violent,
+    double Smoothed, IReadOnlyList<double>? Attention,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Label,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyDictionary<string, double>? Probabilities)
+{
+    public static WindowAnswer Of(WindowScore window, IReadOnlyList<double>? attention) => new(
+        window.Start, window.End, window.Label is null ? window.Violent : null, window.Smoothed, attention, window.Label,
+        window.Probabilities);
+}
 
 /// <summary>A key frame.</summary>
 /// <param name="Window">Number of its window, from 0.</param>
-/// <param name="Violent">p(violent) of that window.</param>
+/// <param name="Violent">p(violent) of that window; null where the model tells other classes apart.</param>
 /// <param name="Attention">Its weight in that window; null for models without attention.</param>
-internal sealed record FrameAnswer(int Number, double Time, int Window, double Violent, double? Attention, int Width, int Height,
-    string Url);
+internal sealed record FrameAnswer(
+    int Number, double Time, int Window,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? Violent,
+    double? Attention, int Width, int Height, string Url);
 
 /// <summary>What decoding showed.</summary>
 internal sealed record VideoFacts(int Width, int Height, double FrameRate, long Frames, double Duration, string Codec, string Container);
@@ -52,8 +76,14 @@ internal sealed record VideoFacts(int Width, int Height, double FrameRate, long 
 /// <summary>What <c>GET /api/health</c> answers.</summary>
 /// <param name="Note">What whoever reads the numbers must know; null if there is nothing.</param>
 internal sealed record Health(
-    string Status, string Version, string Device, bool Simulated, string? Note, ModelFacts Model, double Threshold, double Window,
-        double Stride, Limits Limits, QueueFacts Queue);
+    string Status, string Version, string Device, bool Simulated, string? Note, ModelFacts Model,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? Threshold,
+    double Window, double Stride, Limits Limits, QueueFacts Queue)
+{
+    /// <summary>By label; null for the known pair.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<string>? Classes { get; init; }
+}
 
 internal sealed record ModelFacts(string Name, string File, int Epoch, int Frames, bool Attention, string Backbone);
 

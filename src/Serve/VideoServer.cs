@@ -65,8 +65,11 @@ public static class VideoServer
             isSimulated ? $"{SimulatedMark}: the GPU is a simulator for tests." : null,
             new ModelFacts(info.Model, Path.GetFileName(Path.TrimEndingDirectorySeparator(options.Prediction.Checkpoint)), info.Epoch,
                 info.Frames, predictor.HasAttention, predictor.Backbone),
-            predictor.Threshold, options.Plan.Length, options.Plan.Stride,
+            info.ClassList.IsViolence ? predictor.Threshold : null, options.Plan.Length, options.Plan.Stride,
             new Limits(options.MaxUploadBytes, options.Timeout, options.Queue, options.Keep),
-            queue.Facts);
+            queue.Facts)
+        {
+            Classes = info.ClassList.IsViolence ? null : info.Classes,
+        };
     }
 }

@@ -25,7 +25,7 @@ internal sealed class VideoWorker(Predictor predictor, ServeOptions options, Vid
                 result is null
                 ? $"{job.Name}: {error!.Message}"
                 : string.Create(CultureInfo.InvariantCulture,
-                $"{job.Name}: {result.Violent:0.000} {result.Label}, {result.Seconds:0.0} s"));
+                $"{job.Name}: {result.Violent ?? result.Probabilities![result.Label]:0.000} {result.Label}, {result.Seconds:0.0} s"));
         }
     }
 
@@ -57,7 +57,7 @@ internal sealed class VideoWorker(Predictor predictor, ServeOptions options, Vid
     {
         WindowedPrediction answer = predictor.ByWindow(job.File, options.Plan, seconds => queue.Report(job, seconds), stop);
         Prediction prediction = answer.Prediction;
-        if (prediction.Violent is not { } violent)
+        if (!prediction.IsAnswered)
         {
             return (null, new JobError(prediction.Status.Replace(' ', '_'),
                 $"The video cannot be read ({prediction.Status}): {prediction.Error ?? "it has no frames"}."));
@@ -72,18 +72,20 @@ internal sealed class VideoWorker(Predictor predictor, ServeOptions options, Vid
         IReadOnlyList<KeyFrame> frames = KeyFrames.Read(answer, KeyFrameCount, TimeSpan.FromSeconds(options.Prediction.DecodeTimeout),
             stop);
         VideoInfo video = answer.Video;
+        bool isViolence = prediction.Violent is not null;
         return (new VideoResult(
-            violent, prediction.Label!, prediction.Threshold, prediction.Release!.Value, prediction.Status, prediction.Error,
-            [.. windows.Zip(answer.Samples,
-                (window, sample) => new WindowAnswer(window.Start, window.End, window.Violent, window.Smoothed, sample.Attention))],
+            prediction.Violent, prediction.Label!, isViolence ? prediction.Threshold : null, isViolence ? prediction.Release : null,
+            prediction.Status, prediction.Error,
+            [.. windows.Zip(answer.Samples, (window, sample) => WindowAnswer.Of(window, sample.Attention))],
             prediction.Events!,
             [.. frames.Select((frame, number) => new FrameAnswer(
-                number, frame.Time, frame.Window, windows[frame.Window].Violent, frame.Attention, frame.Width, frame.Height,
-                VideoApi.FrameUrl(job.Id, number)))],
+                number, frame.Time, frame.Window, isViolence ? windows[frame.Window].Violent : null, frame.Attention, frame.Width,
+                frame.Height, VideoApi.FrameUrl(job.Id, number)))],
             new VideoFacts(video.Width, video.Height, double.IsFinite(video.FrameRate) ? video.FrameRate : 0, video.DecodedFrames,
                 windows[^1].End, video.Codec, video.Container),
             Math.Round(Stopwatch.GetElapsedTime(began).TotalSeconds, 3))
         {
+            Probabilities = prediction.Probabilities,
             Unfamiliar = prediction.Unfamiliar,
             Note = prediction.Note,
             Pictures = [.. frames.Select(frame => frame.Png)],

@@ -18,6 +18,9 @@ public sealed record DemoClipOptions
     /// <summary>Share of the labelled clips that is violent.</summary>
     public double ViolentShare { get; init; } = 0.78;
 
+    /// <summary>A folder for each activity, such as <c>kicking</c> and <c>hug</c>, instead of one for each of the two classes.</summary>
+    public bool ByActivity { get; init; }
+
     /// <summary>Labelled clips from one place.</summary>
     public int ClipsPerSource { get; init; } = 5;
 

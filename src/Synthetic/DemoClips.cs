@@ -41,10 +41,12 @@ public static class DemoClips
         VideoLibrary.Require(options.Directory);
         string dataset = NewFolder(Path.Combine(options.Directory, "dataset"));
         string unseen = NewFolder(Path.Combine(options.Directory, "unseen"));
-        Directory.CreateDirectory(Path.Combine(dataset, FolderOf(violent: true)));
-        Directory.CreateDirectory(Path.Combine(dataset, FolderOf(violent: false)));
-
         List<ClipPlan> labelled = Labelled(options, dataset);
+        foreach (string folder in labelled.Select(plan => Path.GetDirectoryName(plan.Path)!).Distinct())
+        {
+            Directory.CreateDirectory(folder);
+        }
+
         List<ClipPlan> forPrediction =
             Unseen(options, unseen, firstScene: (labelled.Count + options.ClipsPerSource - 1) / options.ClipsPerSource);
         var plans = labelled.Concat(forPrediction).ToList();
@@ -98,7 +100,8 @@ public static class DemoClips
         labels.AsSpan(0, violentCount).Fill(true);
         random.Shuffle(labels.AsSpan());
         List<ClipPlan> plans = Plan(options.Seed, labels, firstScene: 0, options.ClipsPerSource, ref random, plan =>
-            Path.Combine(folder, FolderOf(plan.Activity.IsViolent), $"{plan.Scene.Name}-{plan.Number:000}-{plan.Activity.Name}"));
+            Path.Combine(folder, options.ByActivity ? plan.Activity.Name : FolderOf(plan.Activity.IsViolent),
+                $"{plan.Scene.Name}-{plan.Number:000}-{plan.Activity.Name}"));
         if (options.IncludeBroken)
         {
             // A recording that stopped as soon as it began; it decodes.
@@ -158,11 +161,10 @@ public static class DemoClips
 
     private static void WriteSources(string folder, IEnumerable<DemoClip> clips, IEnumerable<BrokenClip> broken)
     {
-        IOrderedEnumerable<string> rows = clips.Select(clip => (clip.Path, clip.IsViolent, clip.Source))
-            .Concat(broken.Select(clip => (clip.Path, clip.IsViolent, clip.Source)))
-            .Select(row => string.Create(
-                CultureInfo.InvariantCulture,
-                $"{Path.GetRelativePath(folder, row.Path).Replace('\\', '/')},{FolderOf(row.IsViolent)},{row.Source}"))
+        IOrderedEnumerable<string> rows = clips.Select(clip => (clip.Path, clip.Source))
+            .Concat(broken.Select(clip => (clip.Path, clip.Source)))
+            .Select(row => (Path: Path.GetRelativePath(folder, row.Path).Replace('\\', '/'), row.Source))
+            .Select(row => string.Create(CultureInfo.InvariantCulture, $"{row.Path},{row.Path[..row.Path.IndexOf('/')]},{row.Source}"))
             .Order(StringComparer.Ordinal);
         var text = new StringBuilder("path,class,source\n");
         foreach (string row in rows)

@@ -36,6 +36,8 @@ public class OptionTableTests
         ["--label-smoothing"] = "0.05",
         ["--use-focal-loss"] = "false",
         ["--focal-alpha"] = "0.25,0.75",
+        ["--classes"] = "violent=fight;normal=walk",
+        ["--labels"] = "labels.csv",
         ["--focal-gamma"] = "1.5",
         ["--use-class-weights"] = "false",
         ["--epochs"] = "12",

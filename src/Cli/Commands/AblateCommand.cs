@@ -51,26 +51,30 @@ internal sealed class AblateCommand : CliCommand<AblateOptions>
 
     private static void Write(AblationResult result, Terminal terminal)
     {
-        TextTable table = new("", ">balanced", ">95% interval", ">gain", ">95% interval", ">nonviolent", ">violent", ">AUC", ">s/epoch");
+        TextTable table = new(["", ">balanced", ">95% interval", ">gain", ">95% interval",
+            .. result.Classes is null ? [">nonviolent", ">violent"] : new[] { ">macro F1" }, ">AUC", ">s/epoch"]);
         foreach (AblationRow row in result.Rows)
         {
             if (row.Metrics is not { } metrics)
             {
-                table.Row(row.Name, "–", "", "", "", "", "", "", "");
+                table.Row([row.Name, "–", .. Enumerable.Repeat<Cell>("", result.Classes is null ? 7 : 6)]);
                 continue;
             }
 
             table.Row(
+            [
                 row.Name,
                 MetricText.Percent(metrics.BalancedAccuracy.Value),
                 $"{MetricText.Percent(metrics.BalancedAccuracy.Interval.Low)} to " +
                     $"{MetricText.Percent(metrics.BalancedAccuracy.Interval.High)}",
                 row.Gain is { } gain ? Points(gain.Value) : "",
                 row.Gain is { } range ? $"{Points(range.Interval.Low)} to {Points(range.Interval.High)}" : "",
-                MetricText.Percent(metrics.Class0Accuracy.Value),
-                MetricText.Percent(metrics.Class1Accuracy.Value),
+                .. metrics.MacroF1 is { } macro
+                    ? new Cell[] { MetricText.Percent(macro.Value) }
+                    : [MetricText.Percent(metrics.Class0Accuracy.Value), MetricText.Percent(metrics.Class1Accuracy.Value)],
                 metrics.Auc.Value.ToString("0.000", CultureInfo.InvariantCulture),
-                row.SecondsPerEpoch.ToString("0.000", CultureInfo.InvariantCulture));
+                row.SecondsPerEpoch.ToString("0.000", CultureInfo.InvariantCulture),
+            ]);
         }
 
         table.Write(terminal.Results);

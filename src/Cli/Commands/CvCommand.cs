@@ -59,7 +59,7 @@ internal sealed class CvCommand : CliCommand<CvOptions>
         {
             folds.Row(
                 Whole(fold.Seed), Whole(fold.Fold), Whole(fold.TrainClips), Whole(fold.ValClips), Whole(fold.TestClips),
-                MetricText.Percent(fold.BalancedAccuracy), Number(fold.Auc), Number(fold.Threshold),
+                MetricText.Percent(fold.BalancedAccuracy), Number(fold.Auc), MetricText.Fraction(fold.Threshold),
                 Classifiers.IsFitted(result.Model) ? "–" : $"{fold.BestEpoch} of {fold.Epochs}");
         }
 
@@ -70,15 +70,28 @@ internal sealed class CvCommand : CliCommand<CvOptions>
             [(result.Model, metrics), ("mean of the seeds' answers", result.MeanOfSeeds), ("linear model", result.Linear)];
         columns = [.. columns.Where(column => column.Metrics is not null)];
         TextTable table = new(["all folds", .. columns.SelectMany(column => new[] { $">{column.Name}", ">95% interval" })]);
-        foreach ((string name, Func<StudyMetrics, Estimate> of, Func<double, string> format)
-            in new (string, Func<StudyMetrics, Estimate>, Func<double, string>)[]
-        {
+        (string Name, Func<StudyMetrics, Estimate> Of, Func<double, string> Format)[] ofClasses = metrics.Recalls is { } recalls
+            ?
+            [
+                .. recalls.Keys.Select(name => (
+                    $"{name} called right", (Func<StudyMetrics, Estimate>)(all => all.Recalls![name]),
+                    (Func<double, string>)MetricText.Percent)),
+                ("macro precision", all => all.Precision, MetricText.Percent), ("macro F1", all => all.MacroF1!, MetricText.Percent),
+                ("macro ROC-AUC, one against the rest", all => all.Auc, Number),
+            ]
+            :
+            [
+                ("nonviolent called right", all => all.Class0Accuracy, MetricText.Percent),
+                ("violent called right", all => all.Class1Accuracy, MetricText.Percent),
+                ("precision (violent)", all => all.Precision, MetricText.Percent), ("ROC-AUC", all => all.Auc, Number),
+            ];
+        (string Name, Func<StudyMetrics, Estimate> Of, Func<double, string> Format)[] rows =
+        [
             ("balanced accuracy", all => all.BalancedAccuracy, MetricText.Percent), ("accuracy", all => all.Accuracy, MetricText.Percent),
-            ("nonviolent called right", all => all.Class0Accuracy, MetricText.Percent),
-            ("violent called right", all => all.Class1Accuracy, MetricText.Percent),
-            ("precision (violent)", all => all.Precision, MetricText.Percent), ("ROC-AUC", all => all.Auc, Number),
+            .. ofClasses,
             ("Brier score", all => all.Brier, Number),
-        })
+        ];
+        foreach ((string name, Func<StudyMetrics, Estimate> of, Func<double, string> format) in rows)
         {
             Cell[] cells = [name,
                 .. columns.Select(column => of(column.Metrics!))

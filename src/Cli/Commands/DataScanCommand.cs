@@ -41,7 +41,7 @@ internal sealed class DataScanCommand : CliCommand<ScanOptions>
 
     protected override IEnumerable<OptionProblem> Validate(ScanOptions options)
     {
-        foreach (OptionProblem problem in OptionValidation.OfSettings(options.Run))
+        foreach (OptionProblem problem in options.Run.Validate())
         {
             yield return problem;
         }

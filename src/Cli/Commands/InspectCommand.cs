@@ -63,7 +63,7 @@ internal sealed class InspectCommand : CliCommand<InspectOptions>
             output.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
                     $"model {TextTable.Printable(model.Model)} of epoch {model.Epoch}: {model.Frames} frames of " +
-                        $"{model.Inputs} features, threshold {model.Threshold:0.000}, {TextTable.Printable(model.BackboneDescription)}"));
+                        $"{model.Inputs} features, {Decides(model)}, {TextTable.Printable(model.BackboneDescription)}"));
         }
 
         output.WriteLine();
@@ -93,4 +93,8 @@ internal sealed class InspectCommand : CliCommand<InspectOptions>
     }
 
     private static string Number(double value) => double.IsNaN(value) ? "-" : value.ToString("G5", CultureInfo.InvariantCulture);
+
+    private static string Decides(ModelInfo model) => double.IsNaN(model.Threshold)
+        ? $"classes {TextTable.Printable(string.Join(", ", model.Classes))}"
+        : string.Create(CultureInfo.InvariantCulture, $"threshold {model.Threshold:0.000}");
 }

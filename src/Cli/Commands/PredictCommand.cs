@@ -76,7 +76,7 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
                     PredictionReport.WriteTable(terminal, found);
                 }
             });
-            bool none = predictions.All(prediction => prediction.Violent is null),
+            bool none = predictions.All(prediction => !prediction.IsAnswered),
                 some = predictions.Any(prediction => prediction.Error is not null);
             return none || (options.Strict && some) ? ExitCode.Failed : ExitCode.Ok;
         });

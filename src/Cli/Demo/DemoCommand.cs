@@ -1,5 +1,6 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Formats;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Cli.Demo;
@@ -21,6 +22,9 @@ internal sealed record DemoOptions
 
     [Setting(SettingGroup.Output, "Draw the clips and stop")]
     public bool ClipsOnly { get; init; }
+
+    [Setting(SettingGroup.Data, "A folder for each activity, such as kicking and hug, so that there are twelve classes; needs {ClipsOnly}")]
+    public bool Activities { get; init; }
 }
 
 /// <summary>The whole way, without any data: clips are drawn, trained on and predicted.</summary>
@@ -38,6 +42,10 @@ internal sealed class DemoCommand : CliCommand<DemoOptions>
         "Two drawn figures fight, or walk, hug and dance, in videos of many sizes, frame rates and codecs; some files are broken on " +
             "purpose. It takes half a minute on two cores and needs no data and no network.",
     ];
+
+    protected override IEnumerable<OptionProblem> Validate(DemoOptions options) => options is { Activities: true, ClipsOnly: false }
+        ? [new(nameof(options.Activities), $"needs {SettingName.Of(nameof(options.ClipsOnly))}: the demo itself is of two classes")]
+        : [];
 
     protected override int Run(DemoOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (presenter, stop) => new DemoRun(options, terminal, presenter).Run(stop));

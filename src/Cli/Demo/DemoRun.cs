@@ -67,8 +67,9 @@ internal sealed class DemoRun(DemoOptions options, Terminal terminal, RunPresent
     {
         _folder.Prepare();
         long start = Stopwatch.GetTimestamp();
+        var drawn = new DemoClipOptions { Directory = _folder.Path, Count = options.Clips, Seed = options.Seed };
         DemoClipSet clips = DemoClips.Render(
-            new DemoClipOptions { Directory = _folder.Path, Count = options.Clips, Seed = options.Seed },
+            options.Activities ? drawn with { ByActivity = true, ViolentShare = 0.5, IncludeBroken = false } : drawn,
             progress => presenter.Progress(new StageProgress("draw", progress.Done, progress.Total, "clips")),
             stop);
         presenter.CloseLine();

@@ -3,36 +3,38 @@ using CudaTrainer.Training.Events;
 
 namespace CudaTrainer.Cli.Presentation;
 
-/// <summary>The dataset by split and class. Class 1, violent, is the positive class.</summary>
+/// <summary>The dataset by split and class, labels in brackets. Of the known pair class 1, violent, is the positive class.</summary>
 internal static class DatasetTable
 {
     public static TextTable Of(IReadOnlyList<SplitRow> splits)
     {
-        TextTable table = new("split", ">clips", ">nonviolent (0)", ">violent (1)", ">sources", ">left out");
+        string[] classes = [.. splits.Take(1).SelectMany(split => split.Clips.Keys)];
+        TextTable table = new(["split", ">clips", .. classes.Select((name, label) => $">{name} ({label})"), ">sources", ">left out"]);
         foreach (SplitRow split in splits)
         {
-            AddRow(table, split);
+            AddRow(table, split.Split, [.. classes.Select(name => split.Clips[name])], split.Sources, split.Failed);
         }
 
         if (splits.Count > 1)
         {
-            AddRow(table, new SplitRow(
-                "all", splits.Sum(s => s.Nonviolent), splits.Sum(s => s.Violent), splits.Sum(s => s.Sources), splits.Sum(s => s.Failed)));
+            AddRow(table, "all", [.. classes.Select(name => splits.Sum(split => split.Clips[name]))], splits.Sum(s => s.Sources),
+                splits.Sum(s => s.Failed));
         }
 
         return table;
     }
 
-    private static void AddRow(TextTable table, SplitRow split)
+    private static void AddRow(TextTable table, string split, int[] counts, int sources, int failed)
     {
-        int clips = split.Nonviolent + split.Violent;
+        int clips = counts.Sum();
         table.Row(
-            split.Split,
+        [
+            split,
             MetricText.Count(clips),
-            Share(split.Nonviolent, clips),
-            Share(split.Violent, clips),
-            split.Sources > 0 ? MetricText.Count(split.Sources) : "-",
-            MetricText.Count(split.Failed));
+            .. counts.Select(count => new Cell(Share(count, clips))),
+            sources > 0 ? MetricText.Count(sources) : "-",
+            MetricText.Count(failed),
+        ]);
     }
 
     private static string Share(int part, int whole) => string.Create(

@@ -1,6 +1,8 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+using CudaTrainer.Training.Inference;
 
 namespace CudaTrainer.Cli.Presentation;
 
@@ -13,6 +15,7 @@ internal static class JsonFormat
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
         Converters = { new FiniteOrNull(), new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
+        TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { LeaveOutViolence } },
     };
 
     /// <summary>As <see cref="Options"/>, in one line and with times in seconds.</summary>
@@ -25,6 +28,25 @@ internal static class JsonFormat
 
         public override void Write(Utf8JsonWriter writer, TimeSpan value, JsonSerializerOptions options) =>
             writer.WriteNumberValue(value.TotalSeconds);
+    }
+
+    /// <summary>Answers of other classes than the known pair have no p(violent), and no threshold to it.</summary>
+    private static void LeaveOutViolence(JsonTypeInfo type)
+    {
+        Func<object, bool>? isOfViolence = type.Type == typeof(Prediction) ? answer => !double.IsNaN(((Prediction)answer).Threshold)
+            : type.Type == typeof(WindowScore) ? answer => ((WindowScore)answer).Label is null
+            : null;
+        foreach (JsonPropertyInfo property in isOfViolence is null ? [] : type.Properties)
+        {
+            if (property.Name is "violent" or "threshold")
+            {
+                property.ShouldSerialize = (answer, _) => isOfViolence!(answer);
+            }
+            else if (property.Name == "release")
+            {
+                property.ShouldSerialize = (answer, value) => value is not null && isOfViolence!(answer);
+            }
+        }
     }
 
     /// <summary>JSON has no NaN; a metric without a value is null.</summary>

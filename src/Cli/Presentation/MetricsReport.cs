@@ -1,4 +1,5 @@
 using System.Globalization;
+using CudaTrainer.Data.Dataset;
 using CudaTrainer.Training.Metrics;
 using Spectre.Console;
 
@@ -23,10 +24,23 @@ internal static class MetricsReport
         ("threshold", metrics => MetricText.Fraction(metrics.Threshold)),
     ];
 
+    /// <summary>The same for classes other than the known pair; those of each class stand in a table of their own.</summary>
+    private static readonly (string Title, Func<ClassificationMetrics, string> Value)[] RowsOfClasses =
+    [
+        .. Rows[..4],
+        ("among the two likeliest", metrics => MetricText.Percent(metrics.Top2Accuracy ?? double.NaN)),
+        ("macro precision", metrics => MetricText.Percent(metrics.Precision)),
+        ("macro F1", metrics => With(metrics.F1, metrics.Intervals?.F1, MetricText.Percent)),
+        ("macro ROC-AUC, one against the rest", metrics => With(metrics.Auc, metrics.Intervals?.Auc, MetricText.Fraction)),
+        ("macro PR-AUC", metrics => MetricText.Fraction(metrics.PrAuc)),
+        ("loss", metrics => MetricText.Loss(metrics.Loss)),
+    ];
+
     public static void Write(IAnsiConsole console, IReadOnlyList<KeyValuePair<string, ClassificationMetrics>> splits)
     {
         TextTable table = new(["", .. splits.Select(split => ">" + split.Key)]);
-        foreach ((string title, Func<ClassificationMetrics, string> value) in Rows)
+        bool ofPair = splits.All(split => split.Value.Classes is null);
+        foreach ((string title, Func<ClassificationMetrics, string> value) in ofPair ? Rows : RowsOfClasses)
         {
             table.Row([title, .. splits.Select(split => new Cell(value(split.Value)))]);
         }
@@ -46,16 +60,43 @@ internal static class MetricsReport
         }
 
         console.WriteLine();
-        TextTable confusion = new("confusion", ">called nonviolent", ">called violent");
+        WriteClasses(console, splits);
+        IReadOnlyList<string> names = splits.Select(split => split.Value.Classes).FirstOrDefault() ?? ClassList.Violence.Names;
+        TextTable confusion = new(["confusion", .. names.Select(name => $">called {name}")]);
         foreach ((string name, ClassificationMetrics metrics) in splits)
         {
-            foreach ((string label, int[] counts) in new[] { "nonviolent", "violent" }.Zip(metrics.ConfusionMatrix))
+            foreach ((string label, int[] counts) in names.Zip(metrics.ConfusionMatrix))
             {
-                confusion.Row($"{name}: {label} clips", MetricText.Count(counts[0]), MetricText.Count(counts[1]));
+                confusion.Row([$"{name}: {label} clips", .. counts.Select(count => new Cell(MetricText.Count(count)))]);
             }
         }
 
         confusion.Write(console);
+    }
+
+    /// <summary>Each class against the rest, where the classes are others than the known pair.</summary>
+    private static void WriteClasses(IAnsiConsole console, IReadOnlyList<KeyValuePair<string, ClassificationMetrics>> splits)
+    {
+        if (splits.All(split => split.Value.PerClass is null))
+        {
+            return;
+        }
+
+        TextTable table = new("class", ">clips", ">precision", ">recall", ">F1", ">ROC-AUC", ">PR-AUC");
+        foreach ((string split, ClassificationMetrics metrics) in splits)
+        {
+            foreach (ClassMetrics one in metrics.PerClass ?? [])
+            {
+                table.Row(
+                    $"{split}: {one.Name}", MetricText.Count(one.Count),
+                    With(one.Precision, one.Intervals?.Precision, MetricText.Percent),
+                    With(one.Recall, one.Intervals?.Recall, MetricText.Percent), With(one.F1, one.Intervals?.F1, MetricText.Percent),
+                    With(one.Auc, one.Intervals?.Auc, MetricText.Fraction), MetricText.Fraction(one.PrAuc));
+            }
+        }
+
+        table.Write(console);
+        console.WriteLine();
     }
 
     private static string With(double value, Interval? interval, Func<double, string> format) =>

@@ -11,19 +11,21 @@ internal static class PredictionReport
     private const string Header = "path,violent,label,threshold,status,error";
     private const string UncertaintyHeader = "dropout_mean,dropout_standard_deviation,entropy,mutual_information";
     private const string EventHeader = "path,start,end,peak,peak_time,threshold,release,status,error";
+    private const string StretchHeader = "path,start,end,label,peak,peak_time,status,error";
 
     public static void WriteTable(Terminal terminal, IReadOnlyList<Prediction> predictions)
     {
+        string[] classes = ClassesOf(predictions);
         bool hasViews = predictions.Any(prediction => prediction.Views is not null),
             hasUncertainty = predictions.Any(prediction => prediction.Uncertainty is not null);
         TextTable table = new(
-            [">p(violent)", .. hasViews ? new[] { ">as it is" } : [],
+            [.. classes.Length == 0 ? [">p(violent)"] : classes.Select(name => $">p({name})"), .. hasViews ? new[] { ">as it is" } : [],
             .. hasUncertainty ? new[] { ">with dropout", ">mutual information" } : [], "label", "video"]);
         foreach (Prediction prediction in predictions)
         {
             table.Row(
             [
-                prediction.Violent is { } violent ? MetricText.Fraction(violent) : "-",
+                .. Scores(prediction, classes).Select(score => new Cell(score is { } p ? MetricText.Fraction(p) : "-")),
                 .. hasViews ? new Cell[] { prediction.Views is { } views ? MetricText.Fraction(views[0]) : "-" } : [],
                 .. hasUncertainty
                     ? new Cell[]
@@ -46,7 +48,7 @@ internal static class PredictionReport
             terminal.Output.WriteLine("unfamiliar: unlike the clips that the model learned from, so that its answer is a guess");
         }
 
-        if (hasViews)
+        if (hasViews || predictions.Any(prediction => prediction.ClassViews is not null))
         {
             terminal.Output.WriteLine(AugmentationText.Cost);
         }
@@ -63,7 +65,12 @@ internal static class PredictionReport
     {
         bool hasUncertainty = predictions.Any(prediction => prediction.Uncertainty is not null),
             hasNotes = predictions.Any(prediction => prediction.Note is not null);
-        output.WriteLine((events ? EventHeader : hasUncertainty ? $"{Header},{UncertaintyHeader}" : Header) + (hasNotes ? ",note" : ""));
+        string[] classes = ClassesOf(predictions);
+        string header = classes.Length == 0
+            ? Header
+            : $"path,{string.Join(',', classes.Select(name => CsvFile.Quote($"probability_{name}")))},label,status,error";
+        string eventHeader = classes.Length == 0 ? EventHeader : StretchHeader;
+        output.WriteLine((events ? eventHeader : hasUncertainty ? $"{header},{UncertaintyHeader}" : header) + (hasNotes ? ",note" : ""));
         foreach (Prediction prediction in predictions)
         {
             string note = hasNotes ? $",{CsvFile.Quote(prediction.Note ?? "")}" : "";
@@ -71,33 +78,47 @@ internal static class PredictionReport
                 threshold = Number(prediction.Threshold);
             if (!events)
             {
-                output.WriteLine(string.Join(',', path, prediction.Violent is { } violent ? Number(violent) : "", prediction.Label,
-                    threshold, prediction.Status, error) + (hasUncertainty ? Uncertainty(prediction) : "") + note);
+                string[] fields =
+                [
+                    path, .. Scores(prediction, classes).Select(score => score is { } p ? Number(p) : ""),
+                    classes.Length == 0 ? prediction.Label ?? "" : CsvFile.Quote(prediction.Label ?? ""),
+                    .. classes.Length == 0 ? [threshold] : Array.Empty<string>(), prediction.Status, error,
+                ];
+                output.WriteLine(string.Join(',', fields) + (hasUncertainty ? Uncertainty(prediction) : "") + note);
                 continue;
             }
 
-            string rest = string.Join(',', threshold, Number(prediction.Release!.Value), prediction.Status, error) + note;
+            string rest = (classes.Length == 0
+                ? string.Join(',', threshold, Number(prediction.Release!.Value), prediction.Status, error)
+                : $"{prediction.Status},{error}") + note;
             if (prediction.Events!.Count == 0)
             {
-                output.WriteLine($"{path},,,,,{rest}");
+                output.WriteLine($"{path},,,,,{(classes.Length == 0 ? "" : ",")}{rest}");
             }
 
-            foreach ((double start, double end, double peak, double peakTime) in prediction.Events)
+            foreach (ViolenceEvent happening in prediction.Events)
             {
-                output.WriteLine(string.Join(',', path, Number(start), Number(end), Number(peak), Number(peakTime), rest));
+                string[] label = classes.Length == 0 ? [] : [CsvFile.Quote(happening.Label!)];
+                output.WriteLine(string.Join(',', [path, Number(happening.Start), Number(happening.End), .. label, Number(happening.Peak),
+                    Number(happening.PeakTime), rest]));
             }
         }
     }
 
     private static void WriteEvents(Terminal terminal, IReadOnlyList<Prediction> predictions)
     {
-        TextTable table = new(">from", ">to", ">peak", ">at", "video");
+        bool ofClasses = predictions.Any(prediction => prediction.Probabilities is not null);
+        TextTable table = new([">from", ">to", .. ofClasses ? ["label"] : Array.Empty<string>(), ">peak", ">at", "video"]);
         foreach (Prediction prediction in predictions)
         {
-            foreach ((double start, double end, double peak, double peakTime) in prediction.Events ?? [])
+            foreach (ViolenceEvent happening in prediction.Events ?? [])
             {
-                table.Row(MetricText.Time(start), MetricText.Time(end), MetricText.Fraction(peak), MetricText.Time(peakTime),
-                    prediction.Path);
+                table.Row(
+                [
+                    MetricText.Time(happening.Start), MetricText.Time(happening.End),
+                    .. ofClasses ? [happening.Label ?? ""] : Array.Empty<Cell>(),
+                    MetricText.Fraction(happening.Peak), MetricText.Time(happening.PeakTime), prediction.Path,
+                ]);
             }
         }
 
@@ -111,7 +132,17 @@ internal static class PredictionReport
 
     private static string Number(double value) => value.ToString("R", CultureInfo.InvariantCulture);
 
-    private static Style Style(Prediction prediction) => prediction.Violent is null
+    /// <summary>The classes of a model of others than the known pair; none of one of these, or where nothing was read.</summary>
+    private static string[] ClassesOf(IReadOnlyList<Prediction> predictions) =>
+        [.. predictions.Select(prediction => prediction.Probabilities).FirstOrDefault(each => each is not null)?.Keys ?? []];
+
+    private static IEnumerable<double?> Scores(Prediction prediction, string[] classes) => classes.Length == 0
+        ? [prediction.Violent]
+        : classes.Select(name => prediction.Probabilities?[name]);
+
+    private static Style Style(Prediction prediction) => !prediction.IsAnswered
         ? new Style(Color.Yellow)
-        : new Style(prediction.Violent >= prediction.Threshold ? Color.Red : Color.Green);
+        : prediction.Violent is null
+            ? Spectre.Console.Style.Plain
+            : new Style(prediction.Violent >= prediction.Threshold ? Color.Red : Color.Green);
 }

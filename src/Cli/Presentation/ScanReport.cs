@@ -9,12 +9,12 @@ namespace CudaTrainer.Cli.Presentation;
 /// <summary>What a scan of a folder of videos found.</summary>
 internal static class ScanReport
 {
-    private static readonly string[] Classes = ["violent", "nonviolent"];
-
     /// <summary>Verdicts by class, then every file that is not ok.</summary>
     public static void WriteTable(Terminal terminal, IReadOnlyList<ScannedFile> files)
     {
-        TextTable totals = new("verdict", ">violent", ">nonviolent", ">other", ">all");
+        string[] found = [.. files.Select(file => file.Class).OfType<string>().Distinct().Order(StringComparer.Ordinal)],
+            classes = found.All(ClassList.Violence.Names.Contains) ? [.. ClassList.Violence.Names.Reverse()] : found;
+        TextTable totals = new(["verdict", .. classes.Select(name => ">" + name), ">other", ">all"]);
         foreach (IGrouping<string, ScannedFile> verdict in files.GroupBy(file => file.Verdict).OrderBy(group => group.Key != DataScan.Ok)
             .ThenBy(group => group.Key, StringComparer.Ordinal))
         {
@@ -37,9 +37,10 @@ internal static class ScanReport
         }
 
         void Total(string name, IReadOnlyList<ScannedFile> of) => totals.Row(
-            name, MetricText.Count(of.Count(file => file.Class == Classes[0])),
-            MetricText.Count(of.Count(file => file.Class == Classes[1])),
-            MetricText.Count(of.Count(file => file.Class is null)), MetricText.Count(of.Count));
+        [
+            name, .. classes.Select(own => new Cell(MetricText.Count(of.Count(file => file.Class == own)))),
+            MetricText.Count(of.Count(file => file.Class is null)), MetricText.Count(of.Count),
+        ]);
     }
 
     /// <summary>What would limit a model, a paragraph for each.</summary>
@@ -68,8 +69,9 @@ internal static class ScanReport
         {
             string numbers = string.Create(CultureInfo.InvariantCulture,
                 $"{file.Frames},{file.Width},{file.Height},{file.FrameRate:R},{file.Seconds:R},{file.Codec},{file.Bytes}");
-            output.WriteLine(string.Join(',', CsvFile.Quote(file.Path), file.Class, file.Verdict, CsvFile.Quote(file.Detail),
-                CsvFile.Quote(file.DuplicateOf ?? ""), numbers, CsvFile.Quote(file.Container), CsvFile.Quote(file.Source ?? "")));
+            output.WriteLine(string.Join(',', CsvFile.Quote(file.Path), CsvFile.Quote(file.Class ?? ""), file.Verdict,
+                CsvFile.Quote(file.Detail), CsvFile.Quote(file.DuplicateOf ?? ""), numbers, CsvFile.Quote(file.Container),
+                CsvFile.Quote(file.Source ?? "")));
         }
     }
 }

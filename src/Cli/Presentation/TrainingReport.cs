@@ -112,12 +112,14 @@ internal static class TrainingReport
         string data = options.DatasetPath is { } videos
             ? $"--dataset-path {ShellWord.Quote(videos)}"
             : $"--features-dir {ShellWord.Quote(options.FeaturesDir!)}";
+        string classes = options.Classes is { } merged ? $" --classes {ShellWord.Quote(merged)}" : "";
+        data += classes + (options.Labels is { } labels ? $" --labels {ShellWord.Quote(labels)}" : "");
         (string command, string what) = (verdict.Learned, beaten) switch
         {
             (_, true) => ($"train {data} --model linear --checkpoint-dir {ShellWord.Quote(options.CheckpointDir + "-linear")}",
                 "the linear model as a run of its own"),
             (false, _) when options.DatasetPath is { } scanned =>
-                ($"data scan {ShellWord.Quote(scanned)}", "what would limit a model on these clips"),
+                ($"data scan {ShellWord.Quote(scanned)}{classes}", "what would limit a model on these clips"),
             (true, _) => ($"cv {data}", "how good this recipe is on sources that it has not seen, with an interval"),
             _ => ($"cv {data} --model linear", "whether a linear model learns anything from these features"),
         };

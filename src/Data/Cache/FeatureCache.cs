@@ -224,10 +224,10 @@ internal sealed class FeatureCache : IDisposable
             _dataset = dataset;
             Dictionary<DatasetSplit, IReadOnlyList<ResolvedClip>> resolved = DatasetSplits.All.ToDictionary(
                 split => split, split => (IReadOnlyList<ResolvedClip>)[.. dataset[split].Select(Resolve)]);
-            var losses = new LossReport(resolved);
+            var losses = new LossReport(resolved, dataset.Classes);
             losses.Check(policy, maxCorrupt);
             bool changed = Write([.. dataset.Splits.Select(split =>
-                new SplitImage(new SplitFiles(Directory, split), Key, resolved[split], policy == CorruptPolicy.Zeros))],
+                new SplitImage(new SplitFiles(Directory, split), Key, resolved[split], dataset.Classes, policy == CorruptPolicy.Zeros))],
             ContentsOf(dataset));
             List<ResolvedClip> rows = [.. resolved.Values.SelectMany(split => split).Where(clip => clip.Row is not null)];
             int extracted = rows.Count(row => _planned.Contains(row.Clip.ContentHash));

@@ -20,8 +20,9 @@ public sealed unsafe class FeatureSet : IDisposable
     private readonly RowsFile? _description;
     private readonly Lazy<string[]> _contents;
 
-    private FeatureSet(DatasetSplit split, MappedNpy features, int[] labels, SplitFiles files, RowsFile? description)
+    private FeatureSet(DatasetSplit split, MappedNpy features, int[] labels, ClassList classes, SplitFiles files, RowsFile? description)
     {
+        ClassList = classes;
         Split = split;
         Path = features.Path;
         _features = features;
@@ -56,10 +57,14 @@ public sealed unsafe class FeatureSet : IDisposable
     /// <summary>Bytes from one video's features to the next.</summary>
     public long RowBytes => _features.RowBytes;
 
-    /// <summary>N labels of 0 or 1.</summary>
+    /// <summary>N labels, each an index into <see cref="ClassList"/>.</summary>
     public ReadOnlySpan<int> Labels => _labels;
 
+    /// <summary>Videos of each class.</summary>
     public ClassCounts Classes => ClassCounts.Of(_labels);
+
+    /// <summary>What the labels stand for.</summary>
+    public ClassList ClassList { get; }
 
     /// <summary>N names of videos, for messages: relative paths, or row numbers where paths are unknown.</summary>
     public IReadOnlyList<string> Names { get; }
@@ -108,7 +113,9 @@ public sealed unsafe class FeatureSet : IDisposable
             }
 
             int count = (int)features.RowCount;
-            return new FeatureSet(split, features, LabelFile.Read(files.Labels, files.Features, count), files, description);
+            ClassList classes = description?.Classes ?? ClassFile.Read(files.Directory);
+            int[] labels = LabelFile.Read(files.Labels, files.Features, count, classes);
+            return new FeatureSet(split, features, labels, classes, files, description);
         }
         catch
         {

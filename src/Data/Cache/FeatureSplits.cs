@@ -20,7 +20,7 @@ public sealed class FeatureSplits : IDisposable
     /// <summary>The splits that exist, in order.</summary>
     public IEnumerable<FeatureSet> All => Test is null ? [Train, Validation] : [Train, Validation, Test];
 
-    /// <summary>Opens every split and checks that they agree and have both classes.</summary>
+    /// <summary>Opens every split and checks that they agree and have every class.</summary>
     /// <exception cref="FileFormatException">A file is unusable, or a split differs from train in frames or features.</exception>
     /// <exception cref="CacheException">Features of train or val are missing.</exception>
     public static FeatureSplits Open(string directory)
@@ -95,12 +95,21 @@ public sealed class FeatureSplits : IDisposable
                 "All splits must come from the same extraction.");
         }
 
-        if (set.Classes is { Nonviolent: 0 } or { Violent: 0 })
+        if (!set.ClassList.Equals(train.ClassList))
+        {
+            throw new FileFormatException(
+                set.Path, $"expected the classes {train.ClassList} as in '{train.Path}', found {set.ClassList}",
+                "All splits must come from the same extraction.");
+        }
+
+        if (set.ClassList.Missing(set.Classes) is { Count: > 0 } missing)
         {
             throw new FileFormatException(
                 new SplitFiles(Path.GetDirectoryName(set.Path)!, set.Split).Labels,
-                $"the split has {set.Classes} clips, expected both classes",
-                "Add clips of the missing class to this split.");
+                $"the split has {set.ClassList.Describe(set.Classes)} clips, expected {set.ClassList.All}",
+                set.ClassList.IsViolence
+                    ? "Add clips of the missing class to this split."
+                    : $"Add clips of {string.Join(", ", missing)} to this split, or leave these classes out.");
         }
     }
 }

@@ -7,21 +7,24 @@ namespace CudaTrainer.Data.Cache;
 /// <summary>Reads labels that this program or NumPy wrote.</summary>
 internal static class LabelFile
 {
-    private const string Hint = "Labels are 0 (nonviolent) or 1 (violent), of any number type, shape [N]; or one-hot, shape [N, 2].";
-
-    /// <summary>Reads labels of 0 and 1.</summary>
+    /// <summary>Reads labels from 0 on.</summary>
     /// <param name="path">The <c>.npy</c> file.</param>
     /// <param name="featuresPath">The features they belong to, for messages.</param>
     /// <param name="rows">N: rows of the features.</param>
+    /// <param name="classes">What they are of.</param>
     /// <exception cref="FileFormatException">Another shape, another number of rows, or other values; the message names the row.</exception>
-    public static int[] Read(string path, string featuresPath, int rows)
+    public static int[] Read(string path, string featuresPath, int rows, ClassList classes)
     {
+        string hint = classes.IsViolence
+            ? "Labels are 0 (nonviolent) or 1 (violent), of any number type, shape [N]; or one-hot, shape [N, 2]. For other classes write "
+                + $"their names into {ClassFile.Name} beside the file."
+            : $"Labels are {Expected(classes)} ({classes}), of any number type, shape [N]; or one-hot, shape [N, {classes.Count}].";
         (ElementType type, long[] shape) = NpyFile.ReadHeader(path);
         int columns = shape switch
         {
             [_] or [_, 1] => 1,
-            [_, ClassLabel.Count] => ClassLabel.Count,
-            _ => throw new FileFormatException(path, $"expected labels of shape [{rows}], found {ElementTypes.Format(shape)}", Hint),
+            [_, var width] when width == classes.Count => classes.Count,
+            _ => throw new FileFormatException(path, $"expected labels of shape [{rows}], found {ElementTypes.Format(shape)}", hint),
         };
         if (shape[0] != rows)
         {
@@ -36,26 +39,27 @@ internal static class LabelFile
         int[] labels = new int[rows];
         for (int row = 0; row < rows; row++)
         {
-            labels[row] = columns == 1 ? Single(path, row, values[row]) : OneHot(path, row, values[2 * row], values[(2 * row) + 1]);
+            ReadOnlySpan<double> of = values.AsSpan(row * columns, columns);
+            int label = columns == 1 ? Single(of[0], classes.Count) : OneHot(of);
+            labels[row] = label >= 0 ? label : throw new FileFormatException(path, columns == 1
+                ? $"the label of row {row} is {Show(of[0])}, expected {Expected(classes)}"
+                : $"the label of row {row} is [{string.Join(", ", of.ToArray().Select(Show))}], expected {Columns(classes)}", hint);
         }
 
         return labels;
     }
 
-    private static int Single(string path, int row, double value) => value switch
-    {
-        0 => ClassLabel.Nonviolent,
-        1 => ClassLabel.Violent,
-        _ => throw new FileFormatException(path, $"the label of row {row} is {Show(value)}, expected 0 or 1", Hint),
-    };
+    /// <returns>-1 for what is no label.</returns>
+    private static int Single(double value, int classes) =>
+        value >= 0 && value < classes && value == Math.Floor(value) ? (int)value : -1;
 
-    private static int OneHot(string path, int row, double nonviolent, double violent) => (nonviolent, violent) switch
-    {
-        (1, 0) => ClassLabel.Nonviolent,
-        (0, 1) => ClassLabel.Violent,
-        _ => throw new FileFormatException(
-            path, $"the label of row {row} is [{Show(nonviolent)}, {Show(violent)}], expected [1, 0] or [0, 1]", Hint),
-    };
+    /// <returns>-1 for what is no label.</returns>
+    private static int OneHot(ReadOnlySpan<double> values) =>
+        values.Count(1) == 1 && values.Count(0) == values.Length - 1 ? values.IndexOf(1) : -1;
+
+    private static string Expected(ClassList classes) => classes.Count == 2 ? "0 or 1" : $"0 to {classes.Count - 1}";
+
+    private static string Columns(ClassList classes) => classes.Count == 2 ? "[1, 0] or [0, 1]" : "a single 1 among zeros";
 
     private static string Show(double value) => value.ToString("R", CultureInfo.InvariantCulture);
 }

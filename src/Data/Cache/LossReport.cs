@@ -13,10 +13,11 @@ internal sealed class LossReport
     private const double UnevenDifference = 0.05;
 
     private readonly IReadOnlyDictionary<DatasetSplit, IReadOnlyList<ResolvedClip>> _splits;
+    private readonly ClassList _classes;
 
-    public LossReport(IReadOnlyDictionary<DatasetSplit, IReadOnlyList<ResolvedClip>> splits)
+    public LossReport(IReadOnlyDictionary<DatasetSplit, IReadOnlyList<ResolvedClip>> splits, ClassList classes)
     {
-        _splits = splits;
+        (_splits, _classes) = (splits, classes);
         Failed = [.. splits.OrderBy(split => split.Key).SelectMany(split =>
             split.Value.Where(clip => clip.Failure is not null).Select(clip => new FailedClip(clip.Clip, split.Key, clip.Failure!)))];
     }
@@ -69,19 +70,19 @@ internal sealed class LossReport
         return new CachedSplit(split, policy == CorruptPolicy.Zeros ? all : all - failed, failed);
     }
 
-    private static void CheckClasses(CachedSplit split, CorruptPolicy policy)
+    private void CheckClasses(CachedSplit split, CorruptPolicy policy)
     {
-        if (split.Rows is { Nonviolent: > 0, Violent: > 0 })
+        if (_classes.Missing(split.Rows).Count == 0)
         {
             return;
         }
 
         string losses = policy == CorruptPolicy.Skip && split.Failed.Total > 0
-            ? $" after leaving out {split.Failed.Total} that cannot be decoded ({split.Failed})"
+            ? $" after leaving out {split.Failed.Total} that cannot be decoded ({_classes.Describe(split.Failed)})"
             : "";
         throw new CacheException(
-            $"The split '{split.Split.Name()}' has {split.Rows} clips{losses}; it needs clips of both classes. Repair or add videos, " +
-                $"or divide them otherwise ({SettingName.Of("Split")}).");
+            $"The split '{split.Split.Name()}' has {_classes.Describe(split.Rows)} clips{losses}; it needs clips of {_classes.All}. " +
+                $"Repair or add videos, or divide them otherwise ({SettingName.Of("Split")}).");
     }
 
     private CacheException TooMany(double maxCorrupt, int clips)
@@ -103,14 +104,16 @@ internal sealed class LossReport
 
         var all = ClassCounts.Of(_splits.Values.SelectMany(split => split).Select(clip => clip.Clip.Label));
         var failed = ClassCounts.Of(Failed.Select(clip => clip.Clip.Label));
-        double nonviolent = (double)failed.Nonviolent / all.Nonviolent;
-        double violent = (double)failed.Violent / all.Violent;
-        (double low, double high) = (Math.Min(nonviolent, violent), Math.Max(nonviolent, violent));
+        var shares = Enumerable.Range(0, _classes.Count)
+            .Select(label => (Label: label, Share: (double)failed[label] / all[label])).ToList();
+        (int fewest, double low) = shares.MinBy(share => share.Share);
+        (int most, double high) = shares.MaxBy(share => share.Share);
+        (int first, int second) = _classes.IsViolence ? (ClassLabel.Nonviolent, ClassLabel.Violent) : (fewest, most);
         return high - low < UnevenDifference || high < UnevenRatio * low
             ? null
             : string.Create(
                 CultureInfo.InvariantCulture,
-                $"Videos that cannot be used are spread unevenly: {failed.Nonviolent} of {all.Nonviolent} nonviolent and " +
-                    $"{failed.Violent} of {all.Violent} violent ones. The model may learn what made them fail.");
+                $"Videos that cannot be used are spread unevenly: {failed[first]} of {all[first]} {_classes[first]} and " +
+                    $"{failed[second]} of {all[second]} {_classes[second]} ones. The model may learn what made them fail.");
     }
 }

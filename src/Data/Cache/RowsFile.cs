@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using CudaTrainer.Data.Dataset;
 using CudaTrainer.Formats;
 using Microsoft.Win32.SafeHandles;
 
@@ -26,6 +27,9 @@ internal sealed record RowsFile(
     uint LabelsChecksum,
     uint VideosChecksum)
 {
+    /// <summary>What the labels stand for. Files that do not say are of the known pair.</summary>
+    public ClassList Classes { get; init; } = ClassList.Violence;
+
     private const string FormatName = "cudatrainer feature rows";
     private const int Version = 1;
     private const string ZerosMark = "zeros";
@@ -88,6 +92,12 @@ internal sealed record RowsFile(
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"{{\n\"format\": \"{FormatName}\",\n\"version\": {Version},\n");
+        if (!Classes.IsViolence)
+        {
+            text.Append("\"classes\": [")
+                .AppendJoin(", ", Classes.Names.Select(name => $"\"{JsonEncodedText.Encode(name)}\"")).Append("],\n");
+        }
+
         text.Append("\"key\": ").Append(Encoding.UTF8.GetString(KeyFields.ToJson(Key))).Append(",\n");
         text.Append(CultureInfo.InvariantCulture, $"\"labels_crc32c\": \"{Hexadecimal(LabelsChecksum)}\",\n");
         text.Append(CultureInfo.InvariantCulture, $"\"videos_crc32c\": \"{Hexadecimal(VideosChecksum)}\",\n\"rows\": [");
@@ -118,7 +128,10 @@ internal sealed record RowsFile(
         IReadOnlyList<KeyValuePair<string, string>> key = KeyFields.FromJson(Encoding.UTF8.GetBytes(root.GetProperty("key").GetRawText()))
             ?? throw new FormatException("the key does not describe rows");
         return new RowsFile(key, rows, failures, Checksum(Text(root.GetProperty("labels_crc32c"))),
-            Checksum(Text(root.GetProperty("videos_crc32c"))));
+            Checksum(Text(root.GetProperty("videos_crc32c"))))
+        {
+            Classes = root.TryGetProperty("classes", out JsonElement classes) ? ClassFile.Parse(classes) : ClassList.Violence,
+        };
 
         static string Text(JsonElement element) => element.GetString() ?? throw new FormatException("a text is null");
 

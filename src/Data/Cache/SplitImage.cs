@@ -24,15 +24,17 @@ internal sealed class SplitImage
 
     private readonly FeatureKey _key;
     private readonly IReadOnlyList<ResolvedClip> _rows;
+    private readonly ClassList _classes;
     private readonly RowsFile _content;
 
     /// <param name="files">Where.</param>
     /// <param name="key">What kind of features.</param>
     /// <param name="clips">Clips in the order of the dataset.</param>
+    /// <param name="classes">What their labels are of.</param>
     /// <param name="keepFailures">Whether failed clips get a row of zeros; otherwise they get none.</param>
-    public SplitImage(SplitFiles files, FeatureKey key, IReadOnlyList<ResolvedClip> clips, bool keepFailures)
+    public SplitImage(SplitFiles files, FeatureKey key, IReadOnlyList<ResolvedClip> clips, ClassList classes, bool keepFailures)
     {
-        (Files, _key) = (files, key);
+        (Files, _key, _classes) = (files, key, classes);
         uint zeros = Crc32C.Of(new byte[key.RowBytes]);
         _rows = [.. clips.Where(clip => clip.Failure is null || keepFailures)];
         byte[] labels = EncodeLabels(), videos = EncodeVideos([.. clips.Except(_rows)]);
@@ -42,7 +44,10 @@ internal sealed class SplitImage
             clips.Where(clip => clip is { Failure: not null, Clip.Fault: null }).DistinctBy(clip => clip.Clip.ContentHash)
                 .ToDictionary(clip => clip.Clip.ContentHash, clip => clip.Failure!, StringComparer.Ordinal),
             Crc32C.Of(labels),
-            Crc32C.Of(videos));
+            Crc32C.Of(videos))
+        {
+            Classes = classes,
+        };
         SmallFiles = [(files.Labels, labels), (files.Videos, videos), (files.Rows, _content.ToBytes())];
     }
 
@@ -91,7 +96,7 @@ internal sealed class SplitImage
         var text = new StringBuilder("path,class,source,status\n");
         foreach ((Clip clip, _, ClipFailure? failure) in _rows.Concat(leftOut))
         {
-            string[] fields = [clip.RelativePath, ClassLabel.Name(clip.Label), clip.Source, failure?.Status ?? StatusOfRows];
+            string[] fields = [clip.RelativePath, _classes[clip.Label], clip.Source, failure?.Status ?? StatusOfRows];
             text.AppendJoin(',', fields.Select(CsvFile.Quote)).Append('\n');
         }
 

@@ -1,6 +1,6 @@
 namespace CudaTrainer.Data.Dataset;
 
-/// <summary>The two classes and the folder names they go by.</summary>
+/// <summary>The known pair of classes and the folder names they go by; any others are a <see cref="ClassList"/>.</summary>
 public static class ClassLabel
 {
     public const int Nonviolent = 0;
@@ -8,7 +8,7 @@ public static class ClassLabel
     /// <summary>The positive class.</summary>
     public const int Violent = 1;
 
-    /// <summary>How many classes there are.</summary>
+    /// <summary>How many classes the pair has.</summary>
     public const int Count = 2;
 
     /// <summary>What a user may call a class folder, for messages.</summary>

@@ -3,7 +3,7 @@ namespace CudaTrainer.Data.Dataset;
 /// <summary>One video of a dataset.</summary>
 /// <param name="Path">Absolute path.</param>
 /// <param name="RelativePath">Path below the dataset's folder, with forward slashes; unique.</param>
-/// <param name="Label">0 = nonviolent, 1 = violent (<see cref="ClassLabel"/>).</param>
+/// <param name="Label">Index into the data set's <see cref="ClassList"/>.</param>
 /// <param name="Source">What it was cut from. Clips of one source never go to two splits of an automatic split. The relative path when
 /// unknown.</param>
 /// <param name="ContentHash">SHA-256 of the file's bytes, 64 lower-case hexadecimal digits. With a <see cref="Fault"/>, of its relative

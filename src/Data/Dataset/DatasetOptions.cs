@@ -13,6 +13,12 @@ public sealed record DatasetOptions
     /// </summary>
     public string? GroupsFile { get; init; }
 
+    /// <summary>Which folders are which class; null where each folder's name says it.</summary>
+    public ClassMerge? Classes { get; init; }
+
+    /// <summary>CSV file with the columns path and class that says what clips show, wherever they lie; null where folders say it.</summary>
+    public string? LabelsFile { get; init; }
+
     /// <summary>Decides an automatic split; equal seeds on equal folders give equal splits.</summary>
     public int Seed { get; init; } = 42;
 

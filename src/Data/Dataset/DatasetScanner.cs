@@ -50,17 +50,15 @@ public static class DatasetScanner
                     : $"The dataset folder '{_root}' does not exist. Check {SettingName.Of("DatasetPath")}.");
             }
 
-            var layout = FolderLayout.Detect(_root, _walker);
-            var found = layout.ClassFolders
-                .SelectMany(folder => _walker.FindVideos(folder.Folder, folder.Label)
-                    .Select(entry => (folder.Split, folder.Label, Entry: entry)))
-                .OrderBy(video => video.Entry.RelativePath, StringComparer.Ordinal).ToList();
+            (FolderLayout layout, List<(DatasetSplit? Split, int Label, FolderEntry Entry)> found) =
+                _options.LabelsFile is { } labels ? ByTable(labels) : ByFolder();
+            _notes.AddRange(layout.Notes);
             NoteMergedFolders(layout);
             var split = new SplitPlan(_root, layout, _options.Split);
             split.CheckClasses([.. found.Select(video => (video.Split, video.Label))]);
 
-            SourceTable? sources =
-                ReadSources(found.ToDictionary(video => video.Entry.RelativePath, video => video.Label, StringComparer.Ordinal));
+            SourceTable? sources = ReadSources(
+                found.ToDictionary(video => video.Entry.RelativePath, video => video.Label, StringComparer.Ordinal), layout.Classes);
             Clip[] clips = found.Select(video => new Clip(
                 _walker.AbsolutePath(video.Entry.RelativePath),
                 video.Entry.RelativePath,
@@ -71,17 +69,78 @@ public static class DatasetScanner
             Hash(clips, [.. found.Select(video => video.Entry.Facts)]);
 
             IReadOnlyList<Clip>[] divided = split.Divide(clips, [.. found.Select(video => video.Split)], _options.Seed, _notes);
-            var dataset = new VideoDataset(_root, divided[0], divided[1], divided[2]);
+            RequireDifferentFolders(layout, clips);
+            var dataset = new VideoDataset(_root, divided[0], divided[1], divided[2]) { Classes = layout.Classes };
             _warnings.AddRange(SplitAudit.Warnings(dataset, clip => sources?[clip.RelativePath] is not null));
             return new VideoDataset(_root, divided[0], divided[1], divided[2])
             {
+                Classes = layout.Classes,
                 Ignored = [.. _walker.Ignored.OrderBy(file => file.RelativePath, StringComparer.Ordinal)],
                 Notes = _notes,
                 Warnings = [.. _walker.Warnings, .. _warnings],
             };
         }
 
-        private SourceTable? ReadSources(Dictionary<string, int> labels)
+        private (FolderLayout Layout, List<(DatasetSplit? Split, int Label, FolderEntry Entry)> Found) ByFolder()
+        {
+            var layout = FolderLayout.Detect(_root, _walker, _options.Classes);
+            return (layout, [.. layout.ClassFolders
+                .SelectMany(folder => _walker.FindVideos(folder.Folder, folder.Label, layout.Classes)
+                    .Select(entry => (folder.Split, folder.Label, Entry: entry)))
+                .OrderBy(video => video.Entry.RelativePath, StringComparer.Ordinal)]);
+        }
+
+        private (FolderLayout Layout, List<(DatasetSplit? Split, int Label, FolderEntry Entry)> Found) ByTable(string file)
+        {
+            if (!File.Exists(file))
+            {
+                throw new DatasetException($"The table of labels '{file}' does not exist. Check {SettingName.Of("Labels")}.");
+            }
+
+            var layout = FolderLayout.WithoutClasses(_walker);
+            List<(DatasetSplit? Split, FolderEntry Entry)> videos = [.. layout.HasSplitFolders
+                ? layout.SplitFolders.SelectMany(group => group.SelectMany(folder => _walker.FindVideos(folder, null))
+                    .Select(entry => ((DatasetSplit?)group.Key, entry)))
+                : _walker.FindVideos(_walker.Root, null).Select(entry => ((DatasetSplit?)null, entry))];
+            var table = LabelTable.Read(file, _root, videos.Select(video => video.Entry.RelativePath).ToHashSet(StringComparer.Ordinal),
+                _options.Classes);
+            _walker.Ignored.RemoveAll(ignored => Path.GetFullPath(_walker.AbsolutePath(ignored.RelativePath)) == table.Path);
+            _walker.Ignored.AddRange(videos.Where(video => table[video.Entry.RelativePath] is null)
+                .Select(video => new IgnoredFile(video.Entry.RelativePath, "no label")));
+            string note = $"Labels of the clips: '{table.Path}', {table.Classes.Count} classes: {table.Classes}.";
+            return (
+                layout with { Classes = table.Classes, Notes = [note] },
+                [.. from video in videos
+                    let label = table[video.Entry.RelativePath]
+                    where label is not null
+                    orderby video.Entry.RelativePath
+                    select (video.Split, label.Value, video.Entry)]);
+        }
+
+        /// <summary>Folders that somebody puts together are different clips, or some would count twice.</summary>
+        /// <exception cref="DatasetException">Two folders of one class have a clip in common.</exception>
+        private void RequireDifferentFolders(FolderLayout layout, Clip[] clips)
+        {
+            if (_options.Classes is null)
+            {
+                return;
+            }
+
+            string FolderOf(Clip clip) => layout.ClassFolders.First(folder =>
+                clip.RelativePath.StartsWith(folder.Folder.RelativePath + "/", StringComparison.Ordinal)).Folder.Name;
+            foreach (IGrouping<(string, int), Clip> same in clips.Where(clip => clip.HasContent && layout.ClassFolders.Count > 0)
+                .GroupBy(clip => (clip.ContentHash, clip.Label)))
+            {
+                if (same.DistinctBy(FolderOf, StringComparer.OrdinalIgnoreCase).Take(2).ToArray() is [var first, var second])
+                {
+                    throw new DatasetException(
+                        $"'{first.RelativePath}' and '{second.RelativePath}' are the same video, and both folders are the class " +
+                            $"'{layout.Classes[first.Label]}': it would count twice. Remove one of them.");
+                }
+            }
+        }
+
+        private SourceTable? ReadSources(Dictionary<string, int> labels, ClassList classes)
         {
             string inFolder = Path.Combine(_root, SourceTable.DefaultName);
             string? file = _options.GroupsFile ?? (File.Exists(inFolder) ? inFolder : null);
@@ -95,7 +154,7 @@ public static class DatasetScanner
                 throw new DatasetException($"The table of sources '{file}' does not exist. Check {SettingName.Of("Groups")}.");
             }
 
-            var table = SourceTable.Read(file, _root, labels);
+            var table = SourceTable.Read(file, _root, labels, classes, _options.Classes);
             _walker.Ignored.RemoveAll(ignored => Path.GetFullPath(_walker.AbsolutePath(ignored.RelativePath)) == table.Path);
             _warnings.AddRange(table.Warnings);
             _notes.Add($"Sources of the clips: '{table.Path}'.");
@@ -123,7 +182,7 @@ public static class DatasetScanner
             foreach (IGrouping<(DatasetSplit? Split, int Label), FolderEntry> folders in layout.ClassFolders
                 .GroupBy(folder => (folder.Split, folder.Label), folder => folder.Folder).Where(folders => folders.Count() > 1))
             {
-                _notes.Add($"The class {ClassLabel.Name(folders.Key.Label)} is made of {Names(folders)}.");
+                _notes.Add($"The class {layout.Classes[folders.Key.Label]} is made of {Names(folders)}.");
             }
         }
 

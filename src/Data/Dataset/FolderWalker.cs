@@ -101,8 +101,9 @@ internal sealed class FolderWalker(string root, CancellationToken stop = default
 
     /// <summary>The videos in a folder and below, unsorted; everything else there is ignored.</summary>
     /// <param name="label">The class of the folder; null where classes do not matter.</param>
+    /// <param name="classes">What the label is one of; the known pair if null.</param>
     /// <exception cref="DatasetException">The folder itself cannot be listed.</exception>
-    public IReadOnlyList<FolderEntry> FindVideos(FolderEntry folder, int? label)
+    public IReadOnlyList<FolderEntry> FindVideos(FolderEntry folder, int? label, ClassList? classes = null)
     {
         var videos = new List<FolderEntry>();
         // Of the folder itself somebody expects videos; one below it may be anybody's.
@@ -111,7 +112,7 @@ internal sealed class FolderWalker(string root, CancellationToken stop = default
         {
             if (label is { } outer && walked != folder)
             {
-                WarnAboutName(walked, outer);
+                WarnAboutName(walked, outer, classes ?? ClassList.Violence);
             }
 
             foreach (FolderEntry entry in entries.Where(entry => !entry.IsFolder && !entry.IsHidden))
@@ -133,6 +134,10 @@ internal sealed class FolderWalker(string root, CancellationToken stop = default
 
         return videos;
     }
+
+    /// <summary>Videos in a folder and below, of which nothing is noted.</summary>
+    public int CountVideos(FolderEntry folder) => new FolderWalker(root, stop).Walk(folder)
+        .Sum(walked => walked.Entries.Count(entry => !entry.IsFolder && !entry.IsHidden && IsVideoName(entry.Name)));
 
     /// <summary>A folder and those below it, each with its entries; hidden ones are ignored, unreadable ones noted.</summary>
     /// <remarks>
@@ -227,12 +232,12 @@ internal sealed class FolderWalker(string root, CancellationToken stop = default
 
     private static string Listed(string path) => path.Length == 0 ? "." : path;
 
-    private void WarnAboutName(FolderEntry folder, int label)
+    private void WarnAboutName(FolderEntry folder, int label, ClassList classes)
     {
-        if (ClassLabel.TryParse(folder.Name, out int inner) && inner != label)
+        if (classes.TryParse(folder.Name, out int inner) && inner != label)
         {
-            _warnings.Add($"'{folder.RelativePath}' is named like the class {ClassLabel.Name(inner)} but lies in a folder of the class "
-                + $"{ClassLabel.Name(label)}: its clips count as {ClassLabel.Name(label)}.");
+            _warnings.Add($"'{folder.RelativePath}' is named like the class {classes[inner]} but lies in a folder of the class "
+                + $"{classes[label]}: its clips count as {classes[label]}.");
         }
         else if (DatasetSplits.TryParse(folder.Name, out _))
         {

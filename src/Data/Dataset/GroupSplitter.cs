@@ -8,7 +8,7 @@ namespace CudaTrainer.Data.Dataset;
 /// to another split, or exchange two, as long as that lowers Σ_split Σ_class (count − share)² / max(share, 1), plus a tenth of the same for
 /// the number of groups, so that no split consists of a few large ones. Groups with equal counts are interchangeable and are handled as one
 /// kind with a number, which keeps the search fast when every clip is its own group. The best of all starts wins. A split that lacks a
-/// class is forbidden, not just expensive.
+/// class is forbidden, not just expensive: of two classes it does not occur, of more only where no start found a way out.
 /// </remarks>
 internal sealed class GroupSplitter
 {
@@ -18,40 +18,47 @@ internal sealed class GroupSplitter
     private const double MinimumGain = 1e-9;
     private const double Forbidden = 1e12;
 
-    private readonly ClassCounts[] _kinds;
-    private readonly int[][] _members;
-    private readonly double[,] _shares;
+    private readonly int _classes;
     private readonly int _splits;
+
+    /// <summary>[kind][class] clips of a group, and last 1, for the group.</summary>
+    private readonly int[][] _kinds;
+    private readonly int[][] _members;
+
+    /// <summary>[split, class], and last of the groups: what the split would have if groups could be divided.</summary>
+    private readonly double[,] _shares;
     private readonly SplitMix64 _random;
     private long _evaluations;
 
     private GroupSplitter(IReadOnlyList<ClassCounts> groups, ReadOnlySpan<double> fractions, ulong seed)
     {
+        _classes = ClassesOf(groups);
         var kinds = groups.Select((counts, index) => (counts, index)).GroupBy(group => group.counts)
-            .OrderByDescending(kind => kind.Key.Total).ThenBy(kind => kind.Key.Violent).ToList();
-        _kinds = [.. kinds.Select(kind => kind.Key)];
+            .OrderByDescending(kind => kind.Key.Total).ThenBy(kind => kind.Key, Comparer<ClassCounts>.Create(FromTheLastClass)).ToList();
+        _kinds = [.. kinds.Select(kind => Enumerable.Range(0, _classes).Select(label => kind.Key[label]).Append(1).ToArray())];
         _members = [.. kinds.Select(kind => kind.Select(group => group.index).ToArray())];
         _splits = fractions.Length;
         _random = new SplitMix64(seed);
         ClassCounts total = groups.Aggregate(default(ClassCounts), (sum, group) => sum + group);
-        _shares = new double[_splits, ClassLabel.Count + 1];
+        _shares = new double[_splits, _classes + 1];
         for (int split = 0; split < _splits; split++)
         {
-            _shares[split, ClassLabel.Nonviolent] = fractions[split] * total.Nonviolent;
-            _shares[split, ClassLabel.Violent] = fractions[split] * total.Violent;
-            _shares[split, ClassLabel.Count] = fractions[split] * groups.Count;
+            for (int label = 0; label < _classes; label++)
+            {
+                _shares[split, label] = fractions[split] * total[label];
+            }
+
+            _shares[split, _classes] = fractions[split] * groups.Count;
         }
     }
 
-    /// <summary>The most splits that these groups can give both classes.</summary>
-    /// <remarks>A split needs one group with both classes, or one of each class alone.</remarks>
-    public static int MaximumSplits(IReadOnlyList<ClassCounts> groups)
-    {
-        int both = groups.Count(group => group.Nonviolent > 0 && group.Violent > 0);
-        int nonviolentOnly = groups.Count(group => group.Nonviolent > 0 && group.Violent == 0);
-        int violentOnly = groups.Count(group => group.Nonviolent == 0 && group.Violent > 0);
-        return both + Math.Min(nonviolentOnly, violentOnly);
-    }
+    /// <summary>The most splits that these groups can give every class.</summary>
+    /// <remarks>
+    /// A split needs a group of each class: of two classes one group with both, or one of each alone, so that the rarer class decides. Of
+    /// more classes this is a bound that groups which share classes may not reach.
+    /// </remarks>
+    public static int MaximumSplits(IReadOnlyList<ClassCounts> groups) =>
+        Enumerable.Range(0, ClassesOf(groups)).Min(label => groups.Count(group => group[label] > 0));
 
     /// <summary>Gives each group a split.</summary>
     /// <param name="groups">Clips of each class in each group.</param>
@@ -63,7 +70,7 @@ internal sealed class GroupSplitter
     {
         if (MaximumSplits(groups) < fractions.Length)
         {
-            throw new ArgumentException($"{groups.Count} groups cannot give {fractions.Length} splits both classes.", nameof(groups));
+            throw new ArgumentException($"{groups.Count} groups cannot give {fractions.Length} splits every class.", nameof(groups));
         }
 
         return new GroupSplitter(groups, fractions, seed).Assign(groups.Count);
@@ -73,13 +80,32 @@ internal sealed class GroupSplitter
     internal static double Cost(IReadOnlyList<ClassCounts> groups, ReadOnlySpan<double> fractions, ReadOnlySpan<int> assignment)
     {
         var splitter = new GroupSplitter(groups, fractions, 0);
-        var loads = new Load[fractions.Length];
-        for (int group = 0; group < groups.Count; group++)
+        int[,] loads = new int[fractions.Length, splitter._classes + 1];
+        for (int kind = 0; kind < splitter._kinds.Length; kind++)
         {
-            loads[assignment[group]] = loads[assignment[group]].Plus(groups[group]);
+            foreach (int group in splitter._members[kind])
+            {
+                splitter.Add(loads, assignment[group], kind, 1);
+            }
         }
 
         return splitter.Cost(loads);
+    }
+
+    private static int ClassesOf(IReadOnlyList<ClassCounts> groups) =>
+        groups.Select(group => group.Classes).Append(ClassList.Violence.Count).Max();
+
+    private static int FromTheLastClass(ClassCounts a, ClassCounts b)
+    {
+        for (int label = Math.Max(a.Classes, b.Classes) - 1; label >= 0; label--)
+        {
+            if (a[label] != b[label])
+            {
+                return a[label].CompareTo(b[label]);
+            }
+        }
+
+        return 0;
     }
 
     private int[] Assign(int groupCount)
@@ -117,12 +143,12 @@ internal sealed class GroupSplitter
     private int[,] Descend(out double cost)
     {
         int[,] numbers = Start();
-        var loads = new Load[_splits];
+        int[,] loads = new int[_splits, _classes + 1];
         for (int kind = 0; kind < _kinds.Length; kind++)
         {
             for (int split = 0; split < _splits; split++)
             {
-                loads[split] = loads[split].Plus(_kinds[kind], numbers[kind, split]);
+                Add(loads, split, kind, numbers[kind, split]);
             }
         }
 
@@ -134,7 +160,7 @@ internal sealed class GroupSplitter
         return numbers;
     }
 
-    /// <summary>A random assignment in which every split has both classes.</summary>
+    /// <summary>A random assignment in which every split has every class, as far as that is easy to find.</summary>
     private int[,] Start()
     {
         int[,] numbers = new int[_kinds.Length, _splits];
@@ -147,13 +173,7 @@ internal sealed class GroupSplitter
         _random.Shuffle(CollectionsMarshal.AsSpan(remaining));
         for (int split = 0; split < _splits; split++)
         {
-            // Pairs of one-class groups first: they are only of use together, a mixed group serves any split alone.
-            int nonviolent = remaining.FindIndex(kind => _kinds[kind] is { Nonviolent: > 0, Violent: 0 });
-            int violent = remaining.FindIndex(kind => _kinds[kind] is { Nonviolent: 0, Violent: > 0 });
-            int[] chosen = nonviolent >= 0 && violent >= 0
-                ? [Math.Max(nonviolent, violent), Math.Min(nonviolent, violent)]
-                : [remaining.FindIndex(kind => _kinds[kind] is { Nonviolent: > 0, Violent: > 0 })];
-            foreach (int index in chosen)
+            foreach (int index in Cover(remaining).OrderDescending())
             {
                 numbers[remaining[index], split]++;
                 remaining.RemoveAt(index);
@@ -168,18 +188,55 @@ internal sealed class GroupSplitter
         return numbers;
     }
 
+    /// <summary>Places of groups that together have every class.</summary>
+    private List<int> Cover(List<int> remaining)
+    {
+        // One-class groups first: they are only of use together, a mixed group may serve a split alone.
+        int[] single = [.. Enumerable.Range(0, _classes).Select(label =>
+            remaining.FindIndex(kind => IsOfOneClass(kind) && _kinds[kind][label] > 0))];
+        if (!single.Contains(-1))
+        {
+            return [.. single];
+        }
+
+        List<int> chosen = [];
+        bool[] covered = new bool[_classes];
+        while (covered.Contains(false))
+        {
+            int best = Enumerable.Range(0, remaining.Count).Except(chosen).DefaultIfEmpty(-1).MaxBy(Gained);
+            if (Gained(best) == 0)
+            {
+                break;
+            }
+
+            chosen.Add(best);
+            for (int label = 0; label < _classes; label++)
+            {
+                covered[label] |= _kinds[remaining[best]][label] > 0;
+            }
+        }
+
+        return chosen;
+
+        int Gained(int place) => place < 0
+            ? 0
+            : Enumerable.Range(0, _classes).Count(label => !covered[label] && _kinds[remaining[place]][label] > 0);
+    }
+
+    private bool IsOfOneClass(int kind) => _kinds[kind].AsSpan(0, _classes).Count(0) == _classes - 1;
+
     private int RandomSplit()
     {
         double groupTotal = 0.0;
         for (int split = 0; split < _splits; split++)
         {
-            groupTotal += _shares[split, ClassLabel.Count];
+            groupTotal += _shares[split, _classes];
         }
 
         double point = _random.NextDouble() * groupTotal;
         for (int split = 0; split < _splits - 1; split++)
         {
-            point -= _shares[split, ClassLabel.Count];
+            point -= _shares[split, _classes];
             if (point < 0)
             {
                 return split;
@@ -190,7 +247,7 @@ internal sealed class GroupSplitter
     }
 
     /// <summary>Applies every improving move and exchange met in one pass.</summary>
-    private bool TryImprove(int[,] numbers, Load[] loads)
+    private bool TryImprove(int[,] numbers, int[,] loads)
     {
         bool improved = false;
         for (int kind = 0; kind < _kinds.Length; kind++)
@@ -207,7 +264,7 @@ internal sealed class GroupSplitter
         return improved;
     }
 
-    private bool TryMove(int kind, int from, int to, int[,] numbers, Load[] loads)
+    private bool TryMove(int kind, int from, int to, int[,] numbers, int[,] loads)
     {
         bool improved = false;
         while (numbers[kind, from] > 0 && TryExchange(kind, null, from, to, loads))
@@ -233,50 +290,66 @@ internal sealed class GroupSplitter
     }
 
     /// <summary>Moves a group of one kind, and one of another kind the other way if given, when that lowers the cost.</summary>
-    private bool TryExchange(int kind, int? other, int from, int to, Load[] loads)
+    private bool TryExchange(int kind, int? other, int from, int to, int[,] loads)
     {
         _evaluations++;
-        (Load newFrom, Load newTo) = (loads[from].Plus(_kinds[kind], -1), loads[to].Plus(_kinds[kind]));
-        if (other is { } back)
-        {
-            (newFrom, newTo) = (newFrom.Plus(_kinds[back]), newTo.Plus(_kinds[back], -1));
-        }
-
-        double gain = Cost(from, loads[from]) + Cost(to, loads[to]) - Cost(from, newFrom) - Cost(to, newTo);
+        ReadOnlySpan<int> moved = _kinds[kind], back = other is { } second ? _kinds[second] : [];
+        double gain = Cost(loads, from) + Cost(loads, to) - Cost(loads, from, back, moved) - Cost(loads, to, moved, back);
         if (gain <= MinimumGain)
         {
             return false;
         }
 
-        (loads[from], loads[to]) = (newFrom, newTo);
+        Move(kind, from, to);
+        if (other is { } returned)
+        {
+            Move(returned, to, from);
+        }
+
         return true;
+
+        void Move(int group, int source, int target)
+        {
+            Add(loads, source, group, -1);
+            Add(loads, target, group, 1);
+        }
     }
 
-    private double Cost(ReadOnlySpan<Load> loads)
+    private void Add(int[,] loads, int split, int kind, int number)
+    {
+        for (int i = 0; i <= _classes; i++)
+        {
+            loads[split, i] += number * _kinds[kind][i];
+        }
+    }
+
+    private double Cost(int[,] loads)
     {
         double cost = 0.0;
-        for (int split = 0; split < loads.Length; split++)
+        for (int split = 0; split < _splits; split++)
         {
-            cost += Cost(split, loads[split]);
+            cost += Cost(loads, split);
         }
 
         return cost;
     }
 
-    private double Cost(int split, Load load)
+    /// <param name="plus">A group that comes; empty for none.</param>
+    /// <param name="minus">A group that goes; empty for none.</param>
+    private double Cost(int[,] loads, int split, ReadOnlySpan<int> plus = default, ReadOnlySpan<int> minus = default)
     {
-        double cost = Distance(load.Nonviolent, _shares[split, ClassLabel.Nonviolent])
-            + Distance(load.Violent, _shares[split, ClassLabel.Violent])
-            + (GroupWeight * Distance(load.Groups, _shares[split, ClassLabel.Count]));
-        return load.Nonviolent == 0 || load.Violent == 0 ? cost + Forbidden : cost;
+        double cost = 0.0;
+        int missing = 0;
+        for (int i = 0; i <= _classes; i++)
+        {
+            int load = loads[split, i] + (plus.IsEmpty ? 0 : plus[i]) - (minus.IsEmpty ? 0 : minus[i]);
+            double distance = Distance(load, _shares[split, i]);
+            cost += i < _classes ? distance : GroupWeight * distance;
+            missing += i < _classes && load == 0 ? 1 : 0;
+        }
+
+        return cost + (missing * Forbidden);
     }
 
     private static double Distance(int count, double share) => (count - share) * (count - share) / Math.Max(share, 1);
-
-    /// <summary>What a split holds.</summary>
-    private readonly record struct Load(int Nonviolent, int Violent, int Groups)
-    {
-        public Load Plus(ClassCounts group, int number = 1) =>
-            new(Nonviolent + (number * group.Nonviolent), Violent + (number * group.Violent), Groups + number);
-    }
 }

@@ -9,8 +9,6 @@ internal sealed class SourceTable
     public const string DefaultName = "sources.csv";
 
     private const string Hint = "The first line names the columns: path,class,source.";
-    private const int ExamplesShown = 5;
-
     private readonly Dictionary<string, string> _sources;
 
     private SourceTable(string path, Dictionary<string, string> sources, IReadOnlyList<string> warnings)
@@ -32,8 +30,11 @@ internal sealed class SourceTable
     /// <param name="root">The dataset's folder, to which the paths in the table are relative; if not found there, the table's own
     /// folder.</param>
     /// <param name="labels">Label of every clip by relative path.</param>
+    /// <param name="classes">What the labels are of; the known pair if null.</param>
+    /// <param name="merge">Which classes of the table are put together; null for none.</param>
     /// <exception cref="FileFormatException">Unusable, or in contradiction with itself or with the folders.</exception>
-    public static SourceTable Read(string path, string root, IReadOnlyDictionary<string, int> labels)
+    public static SourceTable Read(string path, string root, IReadOnlyDictionary<string, int> labels, ClassList? classes = null,
+        ClassMerge? merge = null)
     {
         path = System.IO.Path.GetFullPath(path);
         IReadOnlyList<CsvRecord> records = CsvFile.Read(path);
@@ -42,7 +43,7 @@ internal sealed class SourceTable
             throw new FileFormatException(path, "the file is empty", Hint);
         }
 
-        return new Reader(path, root, labels, records[0]).Read(records.Skip(1));
+        return new Reader(path, root, labels, classes ?? ClassList.Violence, merge, records[0]).Read(records.Skip(1));
     }
 
     private sealed class Reader
@@ -50,6 +51,8 @@ internal sealed class SourceTable
         private readonly string _path;
         private readonly string _root;
         private readonly IReadOnlyDictionary<string, int> _labels;
+        private readonly ClassList _classes;
+        private readonly ClassMerge? _merge;
         private readonly int _pathColumn;
         private readonly int _classColumn;
         private readonly int _sourceColumn;
@@ -62,13 +65,14 @@ internal sealed class SourceTable
         private readonly List<string> _unknownClass = [];
         private readonly List<string> _contradictions = [];
 
-        public Reader(string path, string root, IReadOnlyDictionary<string, int> labels, CsvRecord header)
+        public Reader(string path, string root, IReadOnlyDictionary<string, int> labels, ClassList classes, ClassMerge? merge,
+            CsvRecord header)
         {
-            (_path, _root, _labels) = (path, root, labels);
+            (_path, _root, _labels, _classes, _merge) = (path, root, labels, classes, merge);
             _columns = header.Fields.Count;
-            _pathColumn = Column(header, "path", required: true);
-            _sourceColumn = Column(header, "source", required: true);
-            _classColumn = Column(header, "class", required: false);
+            _pathColumn = ClipTable.Column(path, header, "path", Hint);
+            _sourceColumn = ClipTable.Column(path, header, "source", Hint);
+            _classColumn = ClipTable.Column(path, header, "class", Hint, required: false);
         }
 
         public SourceTable Read(IEnumerable<CsvRecord> records)
@@ -83,14 +87,14 @@ internal sealed class SourceTable
             if (_contradictions.Count > 0)
             {
                 throw new FileFormatException(
-                    _path, $"{Lines(_contradictions)}", "The folder decides the class: correct the table, or move the clips.");
+                    _path, $"{ClipTable.Lines(_contradictions)}", "The folder decides the class: correct the table, or move the clips.");
             }
 
             if (_rows.Count == 0 && count > 0 && _labels.Count > 0)
             {
                 throw new FileFormatException(
                     _path,
-                    $"none of its {count} rows names a clip of the dataset ({Lines(_notFound)})",
+                    $"none of its {count} rows names a clip of the dataset ({ClipTable.Lines(_notFound)})",
                     $"Paths are relative to '{_root}', such as '{_labels.Keys.Order(StringComparer.Ordinal).First()}'.");
             }
 
@@ -121,7 +125,7 @@ internal sealed class SourceTable
             foreach ((List<string> lines, string message) in findings.Where(finding => finding.Lines.Count > 0))
             {
                 string what = ReferenceEquals(lines, without) ? "clips" : "rows";
-                yield return $"'{_path}': {lines.Count} {what} {message}: {Lines(lines)}.";
+                yield return $"'{_path}': {lines.Count} {what} {message}: {ClipTable.Lines(lines)}.";
             }
         }
 
@@ -133,7 +137,7 @@ internal sealed class SourceTable
             }
 
             string written = record.Fields[_pathColumn];
-            if (Resolve(written) is not { } clip)
+            if (ClipTable.Resolve(written, _root, _path, _labels.ContainsKey) is not { } clip)
             {
                 _notFound.Add($"line {record.Line} '{written}'");
                 return;
@@ -171,60 +175,15 @@ internal sealed class SourceTable
             }
 
             string written = record.Fields[_classColumn];
-            if (!ClassLabel.TryParse(written, out int label))
+            if (!_classes.TryParse(_merge?.ClassOf(written) ?? written, out int label))
             {
                 _unknownClass.Add($"line {record.Line} '{written}'");
             }
             else if (label != _labels[clip])
             {
-                _contradictions.Add($"line {record.Line} says '{clip}' is {written}, its folder says {ClassLabel.Name(_labels[clip])}");
+                _contradictions.Add($"line {record.Line} says '{clip}' is {written}, its folder says {_classes[_labels[clip]]}");
             }
         }
 
-        private string? Resolve(string written)
-        {
-            if (written.Length == 0)
-            {
-                return null;
-            }
-
-            string relative = written.Replace('\\', '/');
-            if (_labels.ContainsKey(relative))
-            {
-                return relative;
-            }
-
-            foreach (string origin in (ReadOnlySpan<string>)[_root, System.IO.Path.GetDirectoryName(_path)!])
-            {
-                string absolute = System.IO.Path.GetFullPath(relative, origin);
-                string candidate = System.IO.Path.GetRelativePath(_root, absolute).Replace('\\', '/');
-                if (_labels.ContainsKey(candidate))
-                {
-                    return candidate;
-                }
-            }
-
-            return null;
-        }
-
-        private int Column(CsvRecord header, string name, bool required)
-        {
-            var columns = Enumerable.Range(0, _columns).Where(i => header.Fields[i].Equals(name, StringComparison.OrdinalIgnoreCase))
-                .ToList();
-            return columns switch
-            {
-                [var column] => column,
-                [] when !required => -1,
-                [] => throw new FileFormatException(
-                    _path, $"line {header.Line}: expected a column '{name}', found {string.Join(", ", header.Fields.Select(field => $"'{field}'"))}", Hint),
-                _ => throw new FileFormatException(_path, $"line {header.Line}: the column '{name}' occurs {columns.Count} times", Hint),
-            };
-        }
-
-        private static string Lines(List<string> lines)
-        {
-            string rest = lines.Count > ExamplesShown ? $" and {lines.Count - ExamplesShown} more" : "";
-            return string.Join("; ", lines.Take(ExamplesShown)) + rest;
-        }
     }
 }

@@ -35,7 +35,10 @@ internal static class SplitAudit
         var contradictory = copies.Where(group => group.Select(item => item.Clip.Label).Distinct().Count() > 1).ToList();
         if (contradictory.Count > 0)
         {
-            yield return $"{Number(contradictory.Count, "video is", "videos are")} both in a violent and in a nonviolent folder: "
+            string where = dataset.Classes.IsViolence
+                ? "both in a violent and in a nonviolent folder"
+                : "in folders of more than one class";
+            yield return $"{Number(contradictory.Count, "video is", "videos are")} {where}: "
                 + Examples(contradictory.Select(group => string.Join(" = ", group.Select(item => Quoted(item.Clip)))))
                     + ". Remove the wrong copy.";
         }

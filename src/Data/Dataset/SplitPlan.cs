@@ -9,10 +9,11 @@ internal sealed class SplitPlan
     private readonly string _root;
     private readonly FolderLayout _layout;
     private readonly SplitFractions _fractions;
+    private readonly ClassList _classes;
 
     public SplitPlan(string root, FolderLayout layout, SplitFractions fractions)
     {
-        (_root, _layout, _fractions) = (root, layout, fractions);
+        (_root, _layout, _fractions, _classes) = (root, layout, fractions, layout.Classes);
         if (layout.HasSplitFolders && !layout.SplitFolders.Contains(DatasetSplit.Train))
         {
             throw new DatasetException(
@@ -80,21 +81,43 @@ internal sealed class SplitPlan
         return splits;
     }
 
-    private static void CheckClasses(string folder, DatasetSplit? split, ClassCounts counts)
+    private void CheckClasses(string folder, DatasetSplit? split, ClassCounts counts)
     {
-        if (counts is { Nonviolent: > 0, Violent: > 0 })
+        // What is divided needs a clip of each class for every part.
+        int parts = split is null ? _fractions.Test > 0 ? 3 : 2
+            : split == DatasetSplit.Train && !_layout.SplitFolders.Contains(DatasetSplit.Validation) ? 2 : 1;
+        IReadOnlyList<string> missing = _classes.Missing(counts);
+        bool isPair = _classes.IsViolence;
+        if (missing.Count == 0 && (isPair || _classes.Names.Where((_, label) => counts[label] < parts).ToArray() is []))
         {
             return;
         }
 
         string remedy = split is DatasetSplit.Validation or DatasetSplit.Test
             ? $"Add clips, or remove the folder to {(split == DatasetSplit.Validation ? "take val from train" : "do without a test")}."
-            : "Training needs clips of both classes.";
-        throw new DatasetException(counts.Total == 0
-            ? $"'{folder}' has no video in its class folders. {remedy} Class folders are named {ClassLabel.FolderNames}; video files " +
-                $"end in "
-                + ".mp4 .avi .mov .mkv .webm .flv .wmv .m4v .mpg .mpeg."
-            : $"'{folder}' has clips of one class only: {counts}. {remedy} Class folders are named {ClassLabel.FolderNames}.");
+            : isPair ? "Training needs clips of both classes." : "Add clips, leave the class out, or put it together with another "
+                + $"({SettingName.Of("Classes")}).";
+        if (counts.Total == 0)
+        {
+            throw new DatasetException(
+                $"'{folder}' has no video in its class folders. {remedy} Class folders are named {ClassLabel.FolderNames}; video files "
+                + "end in .mp4 .avi .mov .mkv .webm .flv .wmv .m4v .mpg .mpeg.");
+        }
+
+        if (isPair)
+        {
+            throw new DatasetException(
+                $"'{folder}' has clips of one class only: {_classes.Describe(counts)}. {remedy} Class folders are named " +
+                    $"{ClassLabel.FolderNames}.");
+        }
+
+        string few = string.Join(", ", _classes.Names.Where((_, label) => counts[label] < parts).Select(name => $"'{name}'"));
+        throw new DatasetException(counts.Total < _classes.Count
+            ? $"'{folder}' has {counts.Total} clips for {_classes.Count} classes ({_classes.Describe(counts)}): no clip stands for " +
+                $"some of them. {remedy}"
+            : $"'{folder}' needs at least {parts} clips of each class, "
+                + (parts > 1 ? "one for each split; " : "or its figures leave a class out; ")
+                + $"found {few} with fewer ({_classes.Describe(counts)}). {remedy}");
     }
 
     private IReadOnlyList<Clip>[] DivideByGroups(IReadOnlyList<Clip> clips, double[] fractions, int seed, string what, List<string> notes)
@@ -106,6 +129,12 @@ internal sealed class SplitPlan
         }
 
         int[] assignment = GroupSplitter.Assign(groups, fractions, (ulong)seed);
+        if (Enumerable.Range(0, fractions.Length).Any(split => _classes.Missing(
+            groups.Where((_, group) => assignment[group] == split).Aggregate(default(ClassCounts), (sum, group) => sum + group)).Count > 0))
+        {
+            throw CannotDivide(groups, fractions.Length);
+        }
+
         string shares = string.Join(" : ", fractions.Select(fraction => fraction.ToString("0.###", CultureInfo.InvariantCulture)));
         string by = groups.Length == clips.Count
             ? "clip by clip"
@@ -117,6 +146,16 @@ internal sealed class SplitPlan
 
     private DatasetException CannotDivide(ClassCounts[] groups, int splits)
     {
+        if (!_classes.IsViolence)
+        {
+            string sources = string.Join(", ", _classes.Names.Select((name, label) =>
+                $"{groups.Count(group => group[label] > 0)} of {name}"));
+            return new DatasetException(
+                $"'{_root}' cannot be divided into {splits} splits that each have every class, because clips of one source stay together: "
+                + $"there are {sources} sources. Add clips of more sources"
+                + (splits > 2 ? $", or ask for two splits ({SettingName.Of("Split")} 0.8,0.2)." : "."));
+        }
+
         int both = groups.Count(group => group.Nonviolent > 0 && group.Violent > 0);
         int nonviolent = groups.Count(group => group.Violent == 0);
         int violent = groups.Count(group => group.Nonviolent == 0);

@@ -34,6 +34,9 @@ public sealed class VideoDataset
 
     public ClassTable Table { get; }
 
+    /// <summary>What the labels of the clips stand for.</summary>
+    public ClassList Classes { get; init; } = ClassList.Violence;
+
     /// <summary>What lies in the folder but is no clip.</summary>
     public IReadOnlyList<IgnoredFile> Ignored { get; init; } = [];
 

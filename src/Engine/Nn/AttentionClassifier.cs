@@ -42,7 +42,7 @@ public sealed class AttentionClassifier : Classifier
         _dense2 = Add(new Linear("dense_2", 256, 128));
         _norm5 = Add(new BatchNorm("bn_5", 128));
         _dense3 = Add(new Linear("dense_3", 128, 64));
-        _output = Add(new Linear("output", 64, Classes));
+        _output = Add(new Linear("output", 64, options.Classes));
     }
 
     public override bool HasAttention => true;
@@ -58,7 +58,7 @@ public sealed class AttentionClassifier : Classifier
         Layer(_dense2, 128),
         Layer(_norm5, 128),
         Layer(_dense3, 64),
-        Layer(_output, Classes),
+        Layer(_output, Options.Classes),
     ];
 
     public override IReadOnlyList<KerasLayer> KerasLayers =>

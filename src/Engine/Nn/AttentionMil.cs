@@ -27,7 +27,7 @@ public sealed class AttentionMil : Classifier
         HasAttention = attends;
         _dense1 = Add(new Linear("dense_1", options.Inputs, Width));
         _pool = Add(new AttentionPool(attends ? "attention" : "mean", Width, attends));
-        _output = Add(new Linear("output", Width, Classes));
+        _output = Add(new Linear("output", Width, options.Classes));
     }
 
     public override bool HasAttention { get; }
@@ -35,7 +35,7 @@ public sealed class AttentionMil : Classifier
     public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections => [(_dense1.Weight, _dense1.Bias)];
 
     public override IReadOnlyList<LayerOutput> Layers(int frames) => [Layer(_dense1, frames, Width),
-        HasAttention ? Layer(_pool, Width) : new LayerOutput("mean", nameof(AttentionPool), [Width]), Layer(_output, Classes)];
+        HasAttention ? Layer(_pool, Width) : new LayerOutput("mean", nameof(AttentionPool), [Width]), Layer(_output, Options.Classes)];
 
     public override IReadOnlyList<KerasLayer> KerasLayers =>
     [

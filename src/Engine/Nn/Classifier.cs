@@ -10,15 +10,18 @@ namespace CudaTrainer.Engine.Nn;
 /// <param name="Dropout">Probability of every dropout.</param>
 /// <param name="HalfReserve">Keeps saved activations in half precision (mixed precision on the CPU).</param>
 /// <param name="Differences">Whether the model sees beside each frame's features their differences to the frame before.</param>
-public sealed record ClassifierOptions(int Inputs, float Dropout = 0.5f, bool HalfReserve = false, bool Differences = false);
+/// <param name="Classes">How many classes it tells apart, two or more.</param>
+public sealed record ClassifierOptions(int Inputs, float Dropout = 0.5f, bool HalfReserve = false, bool Differences = false,
+    int Classes = Classifier.Classes);
 
-/// <param name="Logits">[batch, 2]; class 0 = nonviolent, 1 = violent.</param>
+/// <param name="Logits">[batch, classes]; of the known pair class 0 = nonviolent, 1 = violent.</param>
 /// <param name="Attention">[batch, time], or null for models without attention.</param>
 public readonly record struct ClassifierOutput(Tensor Logits, Tensor? Attention);
 
-/// <summary>A network from frame features [batch, time, inputs] to two classes. Layer names are the checkpoint keys.</summary>
+/// <summary>A network from frame features [batch, time, inputs] to classes. Layer names are the checkpoint keys.</summary>
 public abstract class Classifier(ClassifierOptions options) : Module
 {
+    /// <summary>Classes of a model that is not asked for others: nonviolent and violent.</summary>
     public const int Classes = 2;
 
     public ClassifierOptions Options { get; } = options;
@@ -43,8 +46,8 @@ public abstract class Classifier(ClassifierOptions options) : Module
     public abstract ClassifierOutput Forward(Tape tape, Tensor features);
 
     /// <summary>
-    /// Adds the classifier as it is at inference to an ONNX graph, with the outputs <c>probabilities</c> [batch, 2] and, from models with
-    /// attention, <c>attention</c> [batch, frames].
+    /// Adds the classifier as it is at inference to an ONNX graph, with the outputs <c>probabilities</c> [batch, classes] and, from models
+    /// with attention, <c>attention</c> [batch, frames].
     /// </summary>
     /// <param name="graph">Where it is added.</param>
     /// <param name="features">The name of the features, [batch, frames, inputs].</param>
@@ -54,7 +57,7 @@ public abstract class Classifier(ClassifierOptions options) : Module
     {
         (string? logits, string? attention) = ExportLayers(graph,
             graph.Add("Transpose", "features/by_time", [features], OnnxAttribute.Of("perm", [1, 0, 2])), frames);
-        graph.Output(graph.Add("Softmax", "probabilities", [logits], OnnxAttribute.Of("axis", 1)), ElementType.F32, batch, Classes);
+        graph.Output(graph.Add("Softmax", "probabilities", [logits], OnnxAttribute.Of("axis", 1)), ElementType.F32, batch, Options.Classes);
         if (attention is not null)
         {
             graph.Output(attention, ElementType.F32, batch, frames);
@@ -64,7 +67,7 @@ public abstract class Classifier(ClassifierOptions options) : Module
     /// <param name="graph">Where the layers are added.</param>
     /// <param name="x">The name of the features, [time, batch, inputs].</param>
     /// <param name="frames">Per clip.</param>
-    /// <returns>The names of the logits [batch, 2] and of the attention [batch, time], null from models without.</returns>
+    /// <returns>The names of the logits [batch, classes] and of the attention [batch, time], null from models without.</returns>
     /// <exception cref="NotSupportedException">The classifier does not say.</exception>
     protected internal virtual (string Logits, string? Attention) ExportLayers(OnnxGraph graph, string x, int frames) =>
         throw new NotSupportedException($"{GetType().Name} has no form in ONNX: override {nameof(ExportLayers)}.");

@@ -11,7 +11,8 @@ namespace CudaTrainer.Engine.Nn;
 /// dense layer. Its loss is convex in the weights, so that a solver finds the best ones.
 /// </summary>
 /// <remarks>
-/// The weights [2, 3·D] are rows of D features each, [2·3, D]: a classifier of more features has the same rows with zeros in between, as
+/// The weights [classes, 3·D] are rows of D features each, [classes·3, D]: a classifier of more features has the same rows with
+/// zeros in between, as
 /// late fusion wants it.
 /// </remarks>
 public sealed class LinearClassifier : Classifier
@@ -24,7 +25,7 @@ public sealed class LinearClassifier : Classifier
         : base(options)
     {
         _statistics = Add(new TimeStatistics("statistics", options.Inputs));
-        _output = Add(new Linear("output", TimeStatisticsFunction.Statistics * options.Inputs, Classes));
+        _output = Add(new Linear("output", TimeStatisticsFunction.Statistics * options.Inputs, options.Classes));
     }
 
     public override bool HasAttention => false;
@@ -33,7 +34,7 @@ public sealed class LinearClassifier : Classifier
 
     public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections => [];
 
-    public override IReadOnlyList<LayerOutput> Layers(int frames) => [_statistics.Summary, Layer(_output, Classes)];
+    public override IReadOnlyList<LayerOutput> Layers(int frames) => [_statistics.Summary, Layer(_output, Options.Classes)];
 
     public override IReadOnlyList<KerasLayer> KerasLayers =>
         [KerasExport.Plain("video_input"), .. _statistics.KerasLayers, .. _output.KerasLayers];

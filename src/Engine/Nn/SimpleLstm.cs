@@ -22,7 +22,7 @@ public sealed class SimpleLstm : Classifier
         _lstm1 = Add(new Lstm("lstm_1", options.Inputs, hidden, recurrent));
         _lstm2 = Add(new Lstm("lstm_2", hidden, hidden, recurrent));
         _dense1 = Add(new Linear("dense_1", hidden, 128));
-        _output = Add(new Linear("output", 128, Classes));
+        _output = Add(new Linear("output", 128, options.Classes));
     }
 
     public override bool HasAttention => false;
@@ -30,7 +30,7 @@ public sealed class SimpleLstm : Classifier
     public override IReadOnlyList<(Parameter Weight, Parameter Bias)> InputProjections => _lstm1.InputProjections;
 
     public override IReadOnlyList<LayerOutput> Layers(int frames) =>
-        [Layer(_lstm1, frames, _hidden), Layer(_lstm2, frames, _hidden), Layer(_dense1, 128), Layer(_output, Classes)];
+        [Layer(_lstm1, frames, _hidden), Layer(_lstm2, frames, _hidden), Layer(_dense1, 128), Layer(_output, Options.Classes)];
 
     public override IReadOnlyList<KerasLayer> KerasLayers =>
     [

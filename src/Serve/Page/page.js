@@ -57,8 +57,8 @@
     const busy = facts.queue.running + facts.queue.waiting;
     show('queue', busy ? plural(busy, 'video', 'videos') + ' at work' : '');
     $('limit').textContent = 'Up to ' + +(limits.upload_bytes / 1e6).toPrecision(3) + ' MB. It stays on this server and is deleted as soon as there is an answer.';
-    $('facts').textContent = 'Model ' + facts.model.name + ' (' + facts.model.file + ', epoch ' + facts.model.epoch + ') · windows of ' + facts.window + ' s every ' + facts.stride + ' s · threshold '
-      + facts.threshold.toFixed(3) + ' · backbone: ' + facts.model.backbone + ' · ' + facts.device + ' · version ' + facts.version;
+    $('facts').textContent = 'Model ' + facts.model.name + ' (' + facts.model.file + ', epoch ' + facts.model.epoch + ') · windows of ' + facts.window + ' s every ' + facts.stride + ' s · '
+      + (facts.classes ? 'classes ' + facts.classes.join(', ') : 'threshold ' + facts.threshold.toFixed(3)) + ' · backbone: ' + facts.model.backbone + ' · ' + facts.device + ' · version ' + facts.version;
   }
 
   function send(file) {
@@ -171,21 +171,28 @@
     result = job.result;
     document.body.classList.add('small');
     $('result').hidden = false;
-    const isViolent = result.violent >= result.threshold, windows = result.windows, length = result.video.duration;
+    // A model of other classes than violent and nonviolent has no threshold: each window is called by its likeliest class.
+    const classes = result.probabilities, score = classes ? classes[result.label] : result.violent;
+    const isViolent = !classes && result.violent >= result.threshold, windows = result.windows, length = result.video.duration;
     $('result').classList.toggle('violent', isViolent);
     $('name').textContent = job.name;
-    $('violent').textContent = percent(result.violent);
+    $('violent').textContent = percent(score);
     $('label').textContent = result.label;
-    document.title = percent(result.violent) + ' ' + result.label + ' – ' + job.name;
-    $('summary').textContent = 'The highest of ' + plural(windows.length, 'window', 'windows') + ' in ' + clock(length) + ' of video; called violent from ' + percent(result.threshold) + ' on.';
+    document.title = percent(score) + ' ' + result.label + ' – ' + job.name;
+    $('summary').textContent = classes
+      ? 'The mean of ' + plural(windows.length, 'window', 'windows') + ' in ' + clock(length) + ' of video: ' + Object.entries(classes).sort((a, b) => b[1] - a[1]).slice(0, 5).map(([name, p]) => name + ' ' + percent(p)).join(', ') + '.'
+      : 'The highest of ' + plural(windows.length, 'window', 'windows') + ' in ' + clock(length) + ' of video; called violent from ' + percent(result.threshold) + ' on.';
     show('damage', result.error ? 'The file is damaged (' + result.status + '): ' + result.error + '. The answer is for what could be read.' : '');
     $('json').href = '/api/videos/' + job.id;
     $('player').hidden = !local || $('player').error !== null;
 
+    $('chart-title').textContent = classes ? 'The likeliest class over time' : 'Probability of violence over time';
+    $('events-title').textContent = classes ? 'Stretches' : 'Events';
+    $('score-title').textContent = classes ? 'likeliest class' : 'p(violent)';
     $('no-events').hidden = result.events.length > 0;
     $('events').replaceChildren(...result.events.map(event => {
       const button = element('button', { type: 'button' },
-        element('strong', {}, clock(event.start) + ' – ' + clock(event.end)), element('span', {}, 'up to ' + percent(event.peak) + ' at ' + clock(event.peak_time)));
+        element('strong', {}, clock(event.start) + ' – ' + clock(event.end)), element('span', {}, (classes ? event.label + ' ' : '') + 'up to ' + percent(event.peak) + ' at ' + clock(event.peak_time)));
       button.onclick = () => go(event.start, windowAt(event.peak_time));
       return element('li', {}, button);
     }));
@@ -195,7 +202,7 @@
       ? 'What the model attends to most in the windows with the highest probability. The bar shows a frame’s share of its window’s attention.'
       : 'From the windows with the highest probability.';
     $('frames').replaceChildren(...result.frames.map(frame => {
-      const text = element('div', {}, element('p', { class: 'row' }, element('strong', {}, clock(frame.time)), element('span', {}, percent(frame.violent))));
+      const text = element('div', {}, element('p', { class: 'row' }, element('strong', {}, clock(frame.time)), element('span', {}, classes ? called(windows[frame.window]) : percent(frame.violent))));
       if (frame.attention !== null) {
         text.append(
           svg('svg', { class: 'meter', viewBox: '0 0 100 6', preserveAspectRatio: 'none', 'aria-hidden': 'true' },
@@ -210,22 +217,27 @@
 
     $('windows').replaceChildren(...windows.map(window => element('tr', {},
       element('td', {}, clock(window.start)), element('td', {}, clock(window.end)),
-      element('td', window.smoothed >= result.threshold ? { class: 'high' } : {}, percent(window.smoothed)))));
+      element('td', window.smoothed >= result.threshold ? { class: 'high' } : {}, called(window)))));
 
     $('chart').setAttribute('aria-valuemax', windows.length - 1);
     draw();
     point(-1);
     legend();
-    say(percent(result.violent) + ' ' + result.label);
+    say(percent(score) + ' ' + result.label);
+  }
+
+  /** What a window is called, where there are other classes than violent and nonviolent, and how surely. */
+  function called(window) {
+    return (window.label ? window.label + ' ' : '') + percent(window.smoothed);
   }
 
   function legend() {
     const item = (mark, text) => element('li', {}, svg('svg', { viewBox: '0 0 18 10', 'aria-hidden': 'true' }, mark), text);
-    const items = [
+    const items = result.probabilities ? [item(svg('path', { class: 'line', d: 'M0 5H18' }), 'probability of the likeliest class')] : [
       item(svg('path', { class: 'line', d: 'M0 5H18' }), 'p(violent), red from the threshold on'),
       item(svg('path', { class: 'threshold', d: 'M0 5H18' }), 'threshold ' + percent(result.threshold)),
     ];
-    if (result.events.length) items.push(item(svg('g', { class: 'above' }, svg('rect', { class: 'area', width: 18, height: 10 })), 'event'));
+    if (result.events.length && !result.probabilities) items.push(item(svg('g', { class: 'above' }, svg('rect', { class: 'area', width: 18, height: 10 })), 'event'));
     if (result.windows[0].attention) items.push(item(svg('rect', { class: 'attention', width: 18, height: 10, rx: 2, opacity: 0.7 }), 'attention: the darker, the more the model looks there'));
     $('legend').replaceChildren(...items);
   }
@@ -263,7 +275,7 @@
       root.append(svg('line', { class: 'grid', x1: left, x2: right, y1: round(y(p)), y2: round(y(p)) }), svg('text', { x: left - 8, y: round(y(p) + 4), 'text-anchor': 'end' }, 100 * p + ' %'));
     }
     for (const event of result.events) {
-      root.append(svg('rect', { class: 'event', x: round(x(event.start)), y: top, width: round(x(event.end) - x(event.start)), height: bottom - top }));
+      if (!result.probabilities) root.append(svg('rect', { class: 'event', x: round(x(event.start)), y: top, width: round(x(event.end) - x(event.start)), height: bottom - top }));
       for (const time of [event.start, event.end]) root.append(svg('line', { class: 'edge', x1: round(x(time)), x2: round(x(time)), y1: top, y2: bottom }));
     }
 
@@ -271,14 +283,14 @@
     windows.forEach((window, i) => {
       line += (i ? 'L' : 'M') + round(x(boundary(i))) + ' ' + round(y(window.smoothed)) + 'H' + round(x(boundary(i + 1)));
     });
-    const area = line + 'V' + bottom + 'H' + round(x(boundary(0))) + 'Z', limit = y(result.threshold);
+    const area = line + 'V' + bottom + 'H' + round(x(boundary(0))) + 'Z', limit = result.probabilities ? top : y(result.threshold);
     root.append(svg('defs', {},
       svg('clipPath', { id: 'clip-above' }, svg('rect', { x: 0, y: 0, width, height: round(limit + 0.5) })),
       svg('clipPath', { id: 'clip-below' }, svg('rect', { x: 0, y: round(limit + 0.5), width, height }))));
     for (const side of ['below', 'above']) {
       root.append(svg('g', { class: side, 'clip-path': 'url(#clip-' + side + ')' }, svg('path', { class: 'area', d: area }), svg('path', { class: 'line', d: line })));
     }
-    root.append(svg('line', { class: 'threshold', x1: left, x2: right, y1: round(limit), y2: round(limit) }));
+    if (!result.probabilities) root.append(svg('line', { class: 'threshold', x1: left, x2: right, y1: round(limit), y2: round(limit) }));
 
     const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600].find(s => (right - left) * s / end >= 64) || 7200;
     for (let i = 0; i * step <= end * 1.0001; i++) {
@@ -333,9 +345,9 @@
     $('cursor').setAttribute('x2', middle);
     $('dot').setAttribute('cx', middle);
     $('dot').setAttribute('cy', plot.y(window.smoothed).toFixed(1));
-    $('readout').textContent = clock(window.start) + ' – ' + clock(window.end) + '  ' + percent(window.smoothed);
+    $('readout').textContent = clock(window.start) + ' – ' + clock(window.end) + '  ' + called(window);
     chart.setAttribute('aria-valuenow', i);
-    chart.setAttribute('aria-valuetext', clock(window.start) + ' to ' + clock(window.end) + ', ' + percent(window.smoothed));
+    chart.setAttribute('aria-valuetext', clock(window.start) + ' to ' + clock(window.end) + ', ' + called(window));
   }
 
   function go(time, i) {

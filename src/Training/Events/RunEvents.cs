@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using CudaTrainer.Data.Dataset;
 
 namespace CudaTrainer.Training.Events;
 
@@ -36,8 +37,32 @@ public interface IRunObserver
 
 public readonly record struct HeaderLine(string Label, string Text);
 
+/// <param name="Nonviolent">Clips of that class of the known pair; 0, and not in JSON, where there are other classes.</param>
+/// <param name="Violent">The same.</param>
 /// <param name="Failed">Clips left out because they could not be decoded.</param>
-public sealed record SplitRow(string Split, int Nonviolent, int Violent, int Sources, int Failed);
+public sealed record SplitRow(
+    string Split,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] int Nonviolent,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] int Violent,
+    int Sources,
+    int Failed)
+{
+    /// <summary>Clips of each class by its name; null for the known pair.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, int>? Classes { get; init; }
+
+    /// <summary>Clips of each class, whatever the classes are.</summary>
+    [JsonIgnore]
+    public IReadOnlyDictionary<string, int> Clips => Classes ?? new Dictionary<string, int>
+    {
+        [ClassLabel.Name(ClassLabel.Nonviolent)] = Nonviolent,
+        [ClassLabel.Name(ClassLabel.Violent)] = Violent,
+    };
+
+    internal static SplitRow Of(string split, ClassList classes, ClassCounts clips, int sources, int failed) => classes.IsViolence
+        ? new SplitRow(split, clips.Nonviolent, clips.Violent, sources, failed)
+        : new SplitRow(split, 0, 0, sources, failed) { Classes = classes.CountsByName(clips) };
+}
 
 /// <param name="Stage">For example <c>hash</c>, <c>extract</c>, <c>train</c>, <c>evaluate</c>.</param>
 /// <param name="Done">Items done, in the stage's own unit.</param>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
@@ -195,18 +196,25 @@ public sealed class ExportRun
         return graph;
     }
 
-    private Dictionary<string, string> Metadata() => new()
+    private Dictionary<string, string> Metadata()
     {
-        ["cudatrainer_version"] = ThisAssembly.Version,
-        ["model"] = Info.Model,
-        ["epoch"] = Info.Epoch.ToString(CultureInfo.InvariantCulture),
-        ["classes"] = string.Join(',', Info.Classes),
-        ["threshold"] = Info.Threshold.ToString("R", CultureInfo.InvariantCulture),
-        ["frames"] = Info.Frames.ToString(CultureInfo.InvariantCulture),
-        ["features"] = Info.Inputs.ToString(CultureInfo.InvariantCulture),
-        ["preprocessing"] = _backbone?.Preprocess ?? Info.Preprocess,
-        ["backbone"] = _backbone?.Identity ?? Info.Backbone,
-    };
+        (string Key, string Value)[] threshold = Info.ClassList.IsViolence
+            ? [("threshold", Info.Threshold.ToString("R", CultureInfo.InvariantCulture))]
+            : [];
+        (string Key, string Value)[] all =
+        [
+            ("cudatrainer_version", ThisAssembly.Version),
+            ("model", Info.Model),
+            ("epoch", Info.Epoch.ToString(CultureInfo.InvariantCulture)),
+            ("classes", string.Join(',', Info.Classes)),
+            .. threshold,
+            ("frames", Info.Frames.ToString(CultureInfo.InvariantCulture)),
+            ("features", Info.Inputs.ToString(CultureInfo.InvariantCulture)),
+            ("preprocessing", _backbone?.Preprocess ?? Info.Preprocess),
+            ("backbone", _backbone?.Identity ?? Info.Backbone),
+        ];
+        return all.ToDictionary(pair => pair.Key, pair => pair.Value);
+    }
 
     private ExportCheck Check(string path, OnnxGraph graph)
     {
@@ -267,11 +275,15 @@ public sealed class ExportRun
         using var batch = new HostBatch(_device, clips, (long)Info.Frames * Info.Inputs * sizeof(float)) { Count = clips };
         features.CopyTo(batch.Features.AsSpan<float>(0, features.Length));
         Learner learner = _classifier.Learner;
-        float[] losses = new float[clips], violent = new float[clips], attention = learner.Model.HasAttention
+        ClassList classes = Info.ClassList;
+        float[] losses = new float[clips], scores = new float[clips * classes.Scores], attention = learner.Model.HasAttention
             ? new float[clips * Info.Frames]
             : [];
-        learner.Evaluate(batch, losses, violent, attention);
-        Dictionary<string, double[]> outputs = new() { ["probabilities"] = [.. violent.SelectMany(p => new[] { 1 - (double)p, p })] };
+        learner.Evaluate(batch, losses, scores, attention);
+        Dictionary<string, double[]> outputs = new()
+        {
+            ["probabilities"] = [.. scores.SelectMany(p => classes.IsViolence ? new[] { 1 - (double)p, p } : [p])],
+        };
         if (attention.Length > 0)
         {
             outputs["attention"] = [.. attention.Select(weight => (double)weight)];

@@ -93,7 +93,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
             Splits = [.. dataset.Table.Rows.Select(row =>
             {
                 CachedSplit stored = plain.Splits.First(split => split.Split == row.Split);
-                return new SplitRow(row.Split.Name(), stored.Rows.Nonviolent, stored.Rows.Violent, row.Sources, stored.Failed.Total);
+                return SplitRow.Of(row.Split.Name(), dataset.Classes, stored.Rows, row.Sources, stored.Failed.Total);
             })];
             observer.Dataset(Splits);
             for (int view = 1; view < options.Views; view++)
@@ -188,8 +188,15 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
 
     /// <summary>The clips of the folder that the options name, and their splits. Files are hashed, not decoded.</summary>
     /// <param name="index">Folder where hashes are remembered; null for nowhere.</param>
-    internal static VideoDataset Scan(FeatureOptions options, string? index, IRunObserver observer, CancellationToken stop) =>
-        DatasetScanner.Scan(
+    internal static VideoDataset Scan(FeatureOptions options, string? index, IRunObserver observer, CancellationToken stop)
+    {
+        ClassMerge? classes = OptionValidation.ClassesIn(options.Classes, out string? fault);
+        if (fault is not null)
+        {
+            throw new RunException(fault, $"Give {SettingName.Of(nameof(options.Classes))} that names classes and their folders.");
+        }
+
+        return DatasetScanner.Scan(
             options.DatasetPath ?? throw new RunException("There is no dataset to read.",
                 $"Give {SettingName.Of(nameof(TrainingOptions.DatasetPath))} DIR, or " +
                     $"{SettingName.Of(nameof(TrainingOptions.FeaturesDir))} DIR for features that exist already."),
@@ -197,11 +204,14 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
             {
                 Split = new SplitFractions(options.Split[0], options.Split[1], options.Split.Count > 2 ? options.Split[2] : 0),
                 GroupsFile = options.Groups,
+                Classes = classes,
+                LabelsFile = options.Labels,
                 Seed = options.Seed,
                 IndexDirectory = index,
                 HashProgress = (done, total) => observer.Progress(new StageProgress("hash", done, total, "files")),
             },
             stop);
+    }
 
     private int Extract(StreamCaches caches, int view, IReadOnlyList<MissingStream> missing, CancellationToken stop)
     {

@@ -1,3 +1,5 @@
+using CudaTrainer.Data.Dataset;
+
 namespace CudaTrainer.Training.Features;
 
 /// <summary>The features of one split, one row per clip, in memory that stays put (usually a mapped file).</summary>
@@ -15,8 +17,11 @@ internal interface IFeatureRows
     /// <summary>Whether rows are half precision; otherwise single.</summary>
     bool IsHalf { get; }
 
-    /// <summary>0 or 1 for each clip.</summary>
+    /// <summary>An index into <see cref="Classes"/> for each clip.</summary>
     ReadOnlySpan<int> Labels { get; }
+
+    /// <summary>What the labels stand for.</summary>
+    ClassList Classes => ClassList.Violence;
 
     /// <summary>Address of row <paramref name="index"/>: T·D numbers.</summary>
     nint Row(int index);

@@ -1,3 +1,5 @@
+using CudaTrainer.Data.Dataset;
+
 namespace CudaTrainer.Training.Features;
 
 /// <summary>Some rows of a split.</summary>
@@ -27,6 +29,8 @@ internal sealed class SelectedRows : IFeatureRows
     public bool IsHalf => _all.IsHalf;
 
     public ReadOnlySpan<int> Labels => _labels;
+
+    public ClassList Classes => _all.Classes;
 
     /// <summary>As many rows as <paramref name="count"/>, or all, drawn by the seed: files often hold one class after the other.</summary>
     public static IFeatureRows Draw(IFeatureRows all, int count, int seed) =>

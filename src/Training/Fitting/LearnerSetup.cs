@@ -1,6 +1,8 @@
 using CudaTrainer.Data.Dataset;
+using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Formats;
 using CudaTrainer.Kernels;
 using CudaTrainer.Training.Learning;
 using CudaTrainer.Training.Options;
@@ -21,16 +23,28 @@ internal sealed class LearnerSetup(TrainingOptions options, IDevice device, bool
         : "fp16 features and saved activations, fp32 maths, dynamic loss scaling";
 
     /// <summary>
-    /// With class weights w_y = N / (2·N_y), if they are wanted; of a model that a solver fits, cross-entropy with them.
+    /// With class weights w_y = N / (classes·N_y), if they are wanted; of a model that a solver fits, cross-entropy with them.
     /// </summary>
-    public LossInfo Loss(ClassCounts train) => new(
-        options.UseFocalLoss && !Classifiers.IsFitted(options.Model),
-        (float)options.FocalGamma,
-        Classifiers.IsFitted(options.Model) ? 0 : (float)options.LabelSmoothing,
-        options.UseClassWeights ? [train.Total / (2f * train.Nonviolent), train.Total / (2f * train.Violent)] : [1, 1],
-        options.FocalAlpha.Count == 1
-            ? [(float)options.FocalAlpha[0], (float)options.FocalAlpha[0]]
-            : [(float)options.FocalAlpha[0], (float)options.FocalAlpha[1]]);
+    /// <exception cref="RunException">α is of another number of classes.</exception>
+    public LossInfo Loss(ClassCounts train, ClassList classes)
+    {
+        if (options.FocalAlpha.Count != 1 && options.FocalAlpha.Count != classes.Count)
+        {
+            throw new RunException(
+                $"{SettingName.Of(nameof(options.FocalAlpha))} has {options.FocalAlpha.Count} numbers, and there are {classes.Count} " +
+                    $"classes: {classes}.",
+                "Give one number for all classes, or one for each.");
+        }
+
+        return new(
+            options.UseFocalLoss && !Classifiers.IsFitted(options.Model),
+            (float)options.FocalGamma,
+            Classifiers.IsFitted(options.Model) ? 0 : (float)options.LabelSmoothing,
+            [.. Enumerable.Range(0, classes.Count).Select(label =>
+                options.UseClassWeights ? train.Total / ((float)classes.Count * train[label]) : 1)],
+            [.. Enumerable.Range(0, classes.Count).Select(label =>
+                (float)options.FocalAlpha[options.FocalAlpha.Count == 1 ? 0 : label])]);
+    }
 
     public LearnerOptions Learner(LossInfo loss) => new(
         loss,
@@ -47,6 +61,6 @@ internal sealed class LearnerSetup(TrainingOptions options, IDevice device, bool
         SyncBatchNorm: options.SyncBatchNorm);
 
     /// <param name="inputs">Features per frame.</param>
-    public Classifier NewModel(int inputs) =>
-        Classifiers.Create(options.Model, new ClassifierOptions(inputs, (float)options.Dropout, MixedPrecision, options.Differences));
+    public Classifier NewModel(int inputs, ClassList classes) => Classifiers.Create(options.Model,
+        new ClassifierOptions(inputs, (float)options.Dropout, MixedPrecision, options.Differences, classes.Count));
 }

@@ -26,7 +26,7 @@ internal sealed class LoggingObserver(IRunObserver inner, RunFolder folder) : IR
     {
         foreach (SplitRow split in splits)
         {
-            folder.Log($"{split.Split}: {split.Nonviolent} nonviolent, {split.Violent} violent, {split.Failed} left out");
+            folder.Log($"{split.Split}: {string.Join(", ", split.Clips.Select(of => $"{of.Value} {of.Key}"))}, {split.Failed} left out");
         }
 
         inner.Dataset(splits);

@@ -14,7 +14,7 @@ internal sealed class RunEvaluation(
     ReplicaGroup replicas, IReadOnlyList<(string Name, IFeatureRows Rows)> splits)
 {
     /// <summary>The best epoch's, whose predictions are written.</summary>
-    /// <returns>By split, at the model's own threshold and, with <c>_at_half</c>, at 0.5.</returns>
+    /// <returns>By split, at the model's own threshold and, of the known pair, with <c>_at_half</c>, at 0.5.</returns>
     public Dictionary<string, ClassificationMetrics> Best() => Evaluate(folder.BestModel, folder.WritePredictions);
 
     /// <summary>Makes models of the averages, with batch statistics and a threshold of their own, and measures them.</summary>
@@ -40,8 +40,8 @@ internal sealed class RunEvaluation(
 
             Dictionary<string, ClassificationMetrics> all = Evaluate(file, (_, _) => { });
             results.Add(new AverageResult(
-                average.Name, average.Text, Path.GetFileName(file), updates, all["val"], all.GetValueOrDefault("test"), all["val_at_half"],
-                    all.GetValueOrDefault("test_at_half")));
+                average.Name, average.Text, Path.GetFileName(file), updates, all["val"], all.GetValueOrDefault("test"),
+                    all.GetValueOrDefault("val_at_half"), all.GetValueOrDefault("test_at_half")));
         }
 
         return results;
@@ -54,7 +54,7 @@ internal sealed class RunEvaluation(
             BatchNormStatistics.Estimate(lead, train, options.BatchSize, scaler, stop);
             using ReplicaGroup alone = ReplicaGroup.Of(lead);
             using var evaluator = new Evaluator(alone, val, options.BatchSize, scaler);
-            double threshold = options.Threshold == ThresholdRule.Half ? 0.5 : evaluator.Run().BestThreshold();
+            double threshold = options.Threshold == ThresholdRule.Half && val.Classes.IsViolence ? 0.5 : evaluator.Run().BestThreshold();
             Checkpoint.SaveModel(file, lead,
                 info with { Epoch = state.Epoch, Threshold = threshold, Average = average.Text }, scaler, familiarity: familiarity,
                 clips: clips);
@@ -80,7 +80,10 @@ internal sealed class RunEvaluation(
             }
 
             all[name] = evaluation.MetricsAt(model.Info!.Threshold);
-            all[name + "_at_half"] = evaluation.MetricsAt(0.5);
+            if (evaluation.Classes.IsViolence)
+            {
+                all[name + "_at_half"] = evaluation.MetricsAt(0.5);
+            }
         }
 
         return all;

@@ -40,15 +40,17 @@ internal static class StartFiles
 
     /// <summary>Before features are extracted: whether the classifier's weights fit it.</summary>
     /// <param name="inputs">Features of a frame.</param>
+    /// <param name="classes">How many; null where that is not known yet: those that the file says.</param>
     /// <exception cref="RunException">They do not.</exception>
-    public static void RequireFit(TrainingOptions options, int inputs)
+    public static void RequireFit(TrainingOptions options, int inputs, int? classes)
     {
         if (options.InitialWeights is { } weights)
         {
             using var checkpoint = Checkpoint.Open(BundledModel.Resolve(weights));
             using var host = new CpuDevice(1);
             using var parameters = new ParameterSet(host, Classifiers.Create(options.Model,
-                new ClassifierOptions(inputs, (float)options.Dropout, Differences: options.Differences)));
+                new ClassifierOptions(inputs, (float)options.Dropout, Differences: options.Differences,
+                    Classes: classes ?? checkpoint.Info?.Classes.Count ?? Classifier.Classes)));
             checkpoint.LoadModel(parameters);
         }
     }

@@ -182,12 +182,41 @@ internal sealed class TensorBoardLog : IDisposable
         summary.Scalar("epoch_precision", epoch.ValPrecision);
         summary.Scalar("epoch_recall", epoch.ValRecall);
         summary.Scalar("epoch_f1", epoch.ValF1);
-        summary.PrecisionRecall("pr_curve", PrCurve.Compute(val.Labels, val.Scores));
         string shown = $"val, epoch {epoch.Epoch}";
-        ClipPrediction[] clips = [.. val.Labels.Zip(val.Scores, (label, score) => new ClipPrediction(string.Empty, label, score, 0, []))];
+        ClipPrediction[] clips = [.. val.Labels.Select((label, clip) => val.Classes.IsViolence
+            ? new ClipPrediction(string.Empty, label, val.Scores[clip], 0, [])
+            : new ClipPrediction(string.Empty, label, double.NaN, 0, [])
+            {
+                Probabilities = [.. ClassScores.Of(val.Scores, clip, val.Classes)],
+            })];
+        if (metrics.PerClass is null)
+        {
+            summary.PrecisionRecall("pr_curve", PrCurve.Compute(val.Labels, val.Scores));
+        }
+
         Picture("confusion_matrix", ScoreCharts.Confusion(shown, metrics));
-        Picture("roc", ScoreCharts.Roc("ROC curve",
-            [new Series(ScoreCharts.WithAuc(shown, metrics.Auc), 0, ScoreCurves.Roc(clips), SeriesKind.Curve)]));
+        if (metrics.PerClass is { } classes)
+        {
+            summary.Scalar("epoch_top_2_accuracy", metrics.Top2Accuracy ?? double.NaN);
+            foreach ((ClassMetrics one, int label) in classes.Select((one, label) => (one, label)))
+            {
+                summary.Scalar($"class_precision/{one.Name}", one.Precision);
+                summary.Scalar($"class_recall/{one.Name}", one.Recall);
+                summary.Scalar($"class_f1/{one.Name}", one.F1);
+                summary.Scalar($"class_auc/{one.Name}", one.Auc);
+                summary.PrecisionRecall($"pr_curve/{one.Name}",
+                    PrCurve.Compute(ClassScores.Against(val.Labels, label), ClassScores.Column(val.Scores, val.Classes, label)));
+            }
+
+            Picture("roc", ScoreCharts.Roc("ROC curves, one against the rest",
+                ScoreCharts.OfClasses(metrics, clips, ScoreCurves.Roc, one => one.Auc), ofClasses: true));
+        }
+        else
+        {
+            Picture("roc", ScoreCharts.Roc("ROC curve",
+                [new Series(ScoreCharts.WithAuc(shown, metrics.Auc), 0, ScoreCurves.Roc(clips), SeriesKind.Curve)]));
+        }
+
         _validation.EndSummary();
 
         void Picture(string tag, Markup chart) => summary.Image(tag, ChartPicture.Width, ChartPicture.Height, ChartPicture.Draw(chart));

@@ -404,7 +404,8 @@ internal sealed class TrainingLoop : IDisposable
         _board?.Commit();
     }
 
-    private double ThresholdOf(Evaluation val) => _options.Threshold == ThresholdRule.Half ? 0.5 : val.BestThreshold();
+    private double ThresholdOf(Evaluation val) =>
+        _options.Threshold == ThresholdRule.Half && val.Classes.IsViolence ? 0.5 : val.BestThreshold();
 
     /// <summary>
     /// Batch normalisation takes mean and deviation over the clips of a batch: one clip is its own mean, and nothing is left.

@@ -36,7 +36,7 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch, Trainin
             new HeaderLine("output", options.CheckpointDir),
             new HeaderLine("seed", $"{options.Seed}"),
         ]);
-        (int clips, int frames, int inputs) = options.FeaturesDir is { } directory
+        (int clips, int frames, int inputs, int classes) = options.FeaturesDir is { } directory
             ? Features(directory, observer, stop)
             : Videos(options, recipe.Dataset, observer, stop);
         foreach (string doubt in OptionValidation.Doubts(options))
@@ -44,26 +44,27 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch, Trainin
             observer.Message(Severity.Info, doubt);
         }
 
-        StartFiles.RequireFit(options, inputs);
+        StartFiles.RequireFit(options, inputs, classes);
         Classifier model = Classifiers.Create(options.Model,
-            new ClassifierOptions(inputs, (float)options.Dropout, Differences: options.Differences));
+            new ClassifierOptions(inputs, (float)options.Dropout, Differences: options.Differences, Classes: classes));
         int steps = model.IsFitted ? 0 : (clips + options.BatchSize - 1) / options.BatchSize;
         return new TrainingPlan(ModelSummary.Of(model, frames), steps, options);
     }
 
-    private static (int Clips, int Frames, int Inputs) Features(string directory, IRunObserver observer, CancellationToken stop)
+    private static (int Clips, int Frames, int Inputs, int Classes) Features(string directory, IRunObserver observer,
+        CancellationToken stop)
     {
         using FeatureSplits splits = FeatureSplits.OpenFinite(directory, stop);
-        observer.Dataset([.. splits.All.Select(set => new SplitRow(set.Split.Name(), set.Classes.Nonviolent, set.Classes.Violent, 0, 0))]);
-        return (splits.Train.Count, splits.Train.Frames, splits.Train.Dimension);
+        observer.Dataset([.. splits.All.Select(set => SplitRow.Of(set.Split.Name(), set.ClassList, set.Classes, 0, 0))]);
+        return (splits.Train.Count, splits.Train.Frames, splits.Train.Dimension, splits.Train.ClassList.Count);
     }
 
-    private static (int Clips, int Frames, int Inputs) Videos(TrainingOptions options, VideoDataset? found, IRunObserver observer,
-        CancellationToken stop)
+    private static (int Clips, int Frames, int Inputs, int Classes) Videos(TrainingOptions options, VideoDataset? found,
+        IRunObserver observer, CancellationToken stop)
     {
         VideoDataset dataset = found ?? FeaturePipeline.Scan(options, index: null, observer, stop);
         observer.Tell(dataset);
-        observer.Dataset([.. dataset.Table.Rows.Select(row => new SplitRow(row.Split.Name(), row.Clips.Nonviolent, row.Clips.Violent, row.Sources, 0))]);
-        return (dataset[DatasetSplit.Train].Count, options.Frames, options.Stream.Dimension());
+        observer.Dataset([.. dataset.Table.Rows.Select(row => SplitRow.Of(row.Split.Name(), dataset.Classes, row.Clips, row.Sources, 0))]);
+        return (dataset[DatasetSplit.Train].Count, options.Frames, options.Stream.Dimension(), dataset.Classes.Count);
     }
 }

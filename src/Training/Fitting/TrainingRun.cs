@@ -149,7 +149,7 @@ public sealed class TrainingRun : IDisposable
         [
             new HeaderLine("model",
                 $"{_options.Model}, {parameters.Values.Count:N0} parameters ({parameters.BufferValues.Count:N0} running statistics)"),
-            new HeaderLine("loss", replicas.Lead.Model.IsFitted ? LinearTraining.LossText(_options) : LossText(info.Loss!)),
+            new HeaderLine("loss", replicas.Lead.Model.IsFitted ? LinearTraining.LossText(_options) : LossText(info)),
             .. AugmentationOptions.Of(_options) is { IsActive: true } augmentation
                 ? new[] { new HeaderLine("augmentation", augmentation.Text) }
                 : [],
@@ -228,12 +228,14 @@ public sealed class TrainingRun : IDisposable
             return null;
         }
 
-        LinearFit fit = LinearTraining.Fit(train, _options, stop);
+        LinearModel fit = LinearTraining.Fit(train, _options, stop);
         Dictionary<string, ClassificationMetrics> metrics = held.ToDictionary(split => split.Name, split =>
         {
             int[] labels = split.Rows.Labels.ToArray();
             double[] answers = fit.Answer(split.Rows);
-            return ClassificationMetrics.Compute(labels, answers, 0.5, labels.Zip(answers, LossInfo.Plain.Of).Average());
+            ClassList classes = split.Rows.Classes;
+            return ClassificationMetrics.Compute(classes, labels, answers, 0.5,
+                LossInfo.PlainOf(classes.Count).Mean(labels, answers, classes));
         });
         return new YardstickResult(metrics["val"], metrics.GetValueOrDefault("test"));
     }
@@ -296,7 +298,7 @@ public sealed class TrainingRun : IDisposable
             ? new ReplicaGroup(_device.Devices, NewModel, learning)
             : new ReplicaGroup(_device.Device, NewModel(), learning, _processes.Connect(_device.Device));
 
-        Classifier NewModel() => _setup.NewModel(train.Dimension);
+        Classifier NewModel() => _setup.NewModel(train.Dimension, train.ClassList);
     }
 
     private IFeatureRows Limited(FeatureSet set, int batches) =>
@@ -335,7 +337,7 @@ public sealed class TrainingRun : IDisposable
 
     private void ExtractFeatures(CancellationToken stop)
     {
-        StartFiles.RequireFit(_options, _options.Stream.Dimension());
+        StartFiles.RequireFit(_options, _options.Stream.Dimension(), _recipe.Dataset?.Classes.Count);
 
         using CpuDevice? whole = _device.WholeCpu(_options.Threads);
         new FeaturePipeline(_options, whole is null ? _device.Devices : [whole], _backbone!, _observer, _clock, _processes, _trace)
@@ -371,7 +373,7 @@ public sealed class TrainingRun : IDisposable
             return _clock.Time("open", () =>
             {
                 FeatureSplits splits = FeatureSplits.OpenFinite(directory, stop);
-                _observer.Dataset([.. splits.All.Select(set => new SplitRow(set.Split.Name(), set.Classes.Nonviolent, set.Classes.Violent, 0, 0))]);
+                _observer.Dataset([.. splits.All.Select(set => SplitRow.Of(set.Split.Name(), set.ClassList, set.Classes, 0, 0))]);
                 return splits;
             });
         }
@@ -394,17 +396,19 @@ public sealed class TrainingRun : IDisposable
             Stream = _options.Stream,
             Preprocess = key.GetValueOrDefault("preprocessing", "unknown"),
             Dropout = _options.Dropout,
-            Loss = _setup.Loss(train.Classes),
+            Loss = _setup.Loss(train.Classes, train.ClassList),
+            Classes = train.ClassList.Names,
+            Threshold = train.ClassList.IsViolence ? 0.5 : double.NaN,
         };
     }
 
-    private string LossText(LossInfo info)
+    private string LossText(ModelInfo info)
     {
         string loss = _options.UseFocalLoss
             ? $"focal (alpha {string.Join(", ", _options.FocalAlpha)}, gamma {_options.FocalGamma})"
             : "cross-entropy";
         string weights = _options.UseClassWeights
-            ? $"class weights {info.ClassWeights[0]:F3} nonviolent, {info.ClassWeights[1]:F3} violent"
+            ? $"class weights {string.Join(", ", info.Loss!.ClassWeights.Zip(info.Classes, (weight, name) => $"{weight:F3} {name}"))}"
             : "no class weights";
         return $"{loss}, label smoothing {_options.LabelSmoothing}, {weights}";
     }
@@ -412,7 +416,7 @@ public sealed class TrainingRun : IDisposable
     private static TrainingResult WithMetrics(TrainingResult result, Dictionary<string, ClassificationMetrics> all) => result with
     {
         Val = all["val"],
-        ValAtHalf = all["val_at_half"],
+        ValAtHalf = all.GetValueOrDefault("val_at_half"),
         Test = all.GetValueOrDefault("test"),
         TestAtHalf = all.GetValueOrDefault("test_at_half"),
     };

@@ -128,7 +128,7 @@ internal sealed class ClassifierGroup : IDisposable
             return members[0];
         }
 
-        return Evaluated(members[0].Labels, _ensemble.Combine([.. members.Select(member => member.Scores)]));
+        return Evaluated(members[0].Labels, _ensemble.Combine([.. members.Select(member => member.Scores)], Info.ClassList));
     }
 
     /// <summary>The answers for the same clips in several views: the mean of the probabilities.</summary>
@@ -145,25 +145,41 @@ internal sealed class ClassifierGroup : IDisposable
     {
         double[][] scores = new double[Members.Count][];
         List<float[]> attention = [];
-        Span<float> score = stackalloc float[1];
+        ClassList classes = Info.ClassList;
+        Span<float> score = new float[classes.Scores];
         Span<float> loss = stackalloc float[1];
         for (int m = 0; m < scores.Length; m++)
         {
             float[] weights = Members[m].Learner.Model.HasAttention ? new float[Info.Frames] : [];
             Members[m].Learner.Evaluate(clip, loss, score, weights);
-            scores[m] = [score[0]];
+            scores[m] = Doubles(score);
             if (weights.Length > 0)
             {
                 attention.Add(weights);
             }
         }
 
+        double[] answer = _ensemble is null ? scores[0] : _ensemble.Combine(scores, classes);
         return new ClipAnswer(
-            _ensemble is null ? scores[0][0] : _ensemble.Combine(scores)[0],
+            classes.IsViolence ? answer[0] : double.NaN,
             attention.Count == 0
                 ? null
                 : [.. Enumerable.Range(0, Info.Frames).Select(frame => attention.Average(weights => (double)weights[frame]))],
-            Distance(clip.Features.AsSpan<float>(0, Info.Frames * Info.Inputs)));
+            Distance(clip.Features.AsSpan<float>(0, Info.Frames * Info.Inputs)))
+        {
+            Probabilities = classes.IsViolence ? null : answer,
+        };
+    }
+
+    private static double[] Doubles(ReadOnlySpan<float> scores)
+    {
+        double[] doubles = new double[scores.Length];
+        for (int i = 0; i < doubles.Length; i++)
+        {
+            doubles[i] = scores[i];
+        }
+
+        return doubles;
     }
 
     /// <summary>How many of the clips are unfamiliar, as a share; null if the model does not say.</summary>
@@ -224,10 +240,23 @@ internal sealed class ClassifierGroup : IDisposable
                 scores[m] = [score[0]];
             }
 
-            answers[pass] = _ensemble is null ? scores[0][0] : _ensemble.Combine(scores)[0];
+            answers[pass] = _ensemble is null ? scores[0][0] : _ensemble.Combine(scores, Info.ClassList)[0];
         }
 
         return DropoutUncertainty.Of(answers);
+    }
+
+    /// <summary>For what is told of violence alone.</summary>
+    /// <param name="what">That somebody asks for, as a setting is called.</param>
+    /// <exception cref="RunException">The model tells other classes apart.</exception>
+    public void RequireViolence(string what)
+    {
+        if (!Info.ClassList.IsViolence)
+        {
+            throw new RunException($"{SettingName.Of(what)} is of p(violent), and the model in '{_files[0]}' tells {Info.ClassList} apart.",
+                $"Leave {SettingName.Of(what)} out, or use a model of violent and nonviolent clips " +
+                    $"({SettingName.Of(nameof(FeatureOptions.Classes))} makes one of other folders).");
+        }
     }
 
     /// <exception cref="RunException">A member was trained without dropout, or does not say with how much.</exception>
@@ -276,9 +305,10 @@ internal sealed class ClassifierGroup : IDisposable
 
     private Evaluation Evaluated(int[] labels, double[] scores)
     {
+        ClassList classes = Info.ClassList;
         double loss = _ensemble is null
-            ? labels.Zip(scores, (Info.Loss ?? LossInfo.Plain).Of).Average()
-            : EnsembleWeights.NegativeLogLikelihood(labels, scores);
-        return new Evaluation(labels, scores, loss, [], []);
+            ? (Info.Loss ?? LossInfo.PlainOf(classes.Count)).Mean(labels, scores, classes)
+            : EnsembleWeights.NegativeLogLikelihood(labels, scores, classes);
+        return new Evaluation(labels, scores, loss, [], []) { Classes = classes };
     }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using CudaTrainer.Data.Cache;
+using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Features;
@@ -93,12 +94,15 @@ public static class EnsembleRun
             group.SeenOf(set, observer);
         }
 
-        Evaluation[] val = group.EvaluateMembers(new SplitRows(splits.Validation), BatchSize, stop);
+        Evaluation[] val = group.EvaluateMembers(new SplitRows(splits.Validation, group.Info.ClassList), BatchSize, stop);
         int[] labels = val[0].Labels;
         double[][] scores = [.. val.Select(member => member.Scores)];
-        double[] weights = EnsembleWeights.Fit(labels, scores), thresholds = [.. group.Members.Select(member => member.Info.Threshold)];
+        ClassList classes = group.Info.ClassList;
+        double[] weights = EnsembleWeights.Fit(labels, scores, classes),
+            thresholds = [.. group.Members.Select(member => member.Info.Threshold)];
         Dictionary<EnsembleStrategy, ClassificationMetrics> strategies = Enum.GetValues<EnsembleStrategy>()
-            .ToDictionary(strategy => strategy, strategy => Measure(labels, Ensemble.Combine(strategy, scores, weights, thresholds), null));
+            .ToDictionary(strategy => strategy,
+                strategy => Measure(classes, labels, Ensemble.Combine(strategy, scores, weights, thresholds, classes), null));
         EnsembleStrategy chosen = options.Strategy == StrategyChoice.Auto
             ? Best(strategies)
             : Enum.Parse<EnsembleStrategy>(options.Strategy.ToString());
@@ -110,19 +114,19 @@ public static class EnsembleRun
             Members = [.. files.Select((file, m) => new EnsembleMember(
                 Path.GetRelativePath(folder, Path.GetFullPath(file)), hashes[m], weights[m], thresholds[m], group.Members[m].Info.Model,
                 group.Members[m].Info.Epoch,
-                Measure(labels, scores[m], thresholds[m])))],
+                Measure(classes, labels, scores[m], thresholds[m])))],
             Strategy = chosen,
             Threshold = threshold,
             Strategies = strategies.ToDictionary(entry => entry.Key.ToString().ToLowerInvariant(), entry => entry.Value),
-            Val = WithIntervals(labels, Ensemble.Combine(chosen, scores, weights, thresholds), threshold),
+            Val = WithIntervals(classes, labels, Ensemble.Combine(chosen, scores, weights, thresholds, classes), threshold),
         };
         if (splits.Test is { } test)
         {
-            Evaluation[] answers = group.EvaluateMembers(new SplitRows(test), BatchSize, stop);
+            Evaluation[] answers = group.EvaluateMembers(new SplitRows(test, group.Info.ClassList), BatchSize, stop);
             ensemble = ensemble with
             {
-                Test = WithIntervals(answers[0].Labels,
-                ensemble.Combine([.. answers.Select(member => member.Scores)]), threshold)
+                Test = WithIntervals(classes, answers[0].Labels,
+                    ensemble.Combine([.. answers.Select(member => member.Scores)], classes), threshold)
             };
         }
 
@@ -138,10 +142,12 @@ public static class EnsembleRun
     internal static EnsembleStrategy Best(IReadOnlyDictionary<EnsembleStrategy, ClassificationMetrics> strategies) =>
         strategies.OrderByDescending(entry => entry.Value.BalancedAccuracy).ThenBy(entry => entry.Key).First().Key;
 
-    /// <param name="threshold">The best of these clips if null.</param>
-    private static ClassificationMetrics Measure(int[] labels, double[] scores, double? threshold) => ClassificationMetrics.Compute(
-        labels, scores, threshold ?? RankMetrics.BestThreshold(labels, scores), EnsembleWeights.NegativeLogLikelihood(labels, scores));
+    /// <param name="threshold">Of the known pair; the best of these clips if null.</param>
+    private static ClassificationMetrics Measure(ClassList classes, int[] labels, double[] scores, double? threshold) =>
+        ClassificationMetrics.Compute(
+            classes, labels, scores, threshold ?? (classes.IsViolence ? RankMetrics.BestThreshold(labels, scores) : double.NaN),
+            EnsembleWeights.NegativeLogLikelihood(labels, scores, classes));
 
-    private static ClassificationMetrics WithIntervals(int[] labels, double[] scores, double threshold) =>
-        Measure(labels, scores, threshold) with { Intervals = Bootstrap.Intervals(labels, scores, threshold) };
+    private static ClassificationMetrics WithIntervals(ClassList classes, int[] labels, double[] scores, double threshold) =>
+        Bootstrap.WithIntervals(Measure(classes, labels, scores, threshold), labels, scores);
 }

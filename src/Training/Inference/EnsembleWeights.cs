@@ -1,3 +1,6 @@
+using CudaTrainer.Data.Dataset;
+using CudaTrainer.Training.Metrics;
+
 namespace CudaTrainer.Training.Inference;
 
 /// <summary>
@@ -16,10 +19,11 @@ internal static class EnsembleWeights
 
     private const int Iterations = 100_000;
 
-    /// <param name="labels">0 or 1.</param>
-    /// <param name="scores">[members][clips], p(violent).</param>
+    /// <param name="labels">From 0 on.</param>
+    /// <param name="scores">[members][clips, <see cref="ClassList.Scores"/>].</param>
+    /// <param name="classes">That they are of; the known pair if null.</param>
     /// <returns>[members].</returns>
-    public static double[] Fit(ReadOnlySpan<int> labels, IReadOnlyList<double[]> scores)
+    public static double[] Fit(ReadOnlySpan<int> labels, IReadOnlyList<double[]> scores, ClassList? classes = null)
     {
         int members = scores.Count, clips = labels.Length;
         double[][] likelihood = [.. scores.Select(score => new double[clips])];
@@ -27,7 +31,7 @@ internal static class EnsembleWeights
         {
             for (int m = 0; m < members; m++)
             {
-                likelihood[m][i] = OfLabel(labels[i], scores[m][i]);
+                likelihood[m][i] = OfLabel(labels[i], ClassScores.Of(scores[m], i, classes ?? ClassList.Violence));
             }
         }
 
@@ -73,18 +77,20 @@ internal static class EnsembleWeights
     }
 
     /// <summary>−mean log of the probability that was given to the label, in nats.</summary>
-    /// <param name="labels">0 or 1.</param>
-    /// <param name="scores">p(violent).</param>
-    public static double NegativeLogLikelihood(ReadOnlySpan<int> labels, ReadOnlySpan<double> scores)
+    /// <param name="labels">From 0 on.</param>
+    /// <param name="scores">[clips, <see cref="ClassList.Scores"/>].</param>
+    /// <param name="classes">That they are of; the known pair if null.</param>
+    public static double NegativeLogLikelihood(ReadOnlySpan<int> labels, ReadOnlySpan<double> scores, ClassList? classes = null)
     {
         double sum = 0;
         for (int i = 0; i < labels.Length; i++)
         {
-            sum -= Math.Log(OfLabel(labels[i], scores[i]));
+            sum -= Math.Log(OfLabel(labels[i], ClassScores.Of(scores, i, classes ?? ClassList.Violence)));
         }
 
         return sum / labels.Length;
     }
 
-    private static double OfLabel(int label, double score) => Math.Max(Floor, label == 1 ? score : 1 - score);
+    private static double OfLabel(int label, ReadOnlySpan<double> answer) =>
+        Math.Max(Floor, answer.Length > 1 ? answer[label] : label == ClassLabel.Violent ? answer[0] : 1 - answer[0]);
 }

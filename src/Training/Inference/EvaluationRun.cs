@@ -155,11 +155,17 @@ public static class EvaluationRun
             classifier.RequireViews();
         }
 
+        if (options.Windows.Threshold is not null)
+        {
+            classifier.RequireViolence(nameof(WindowOptions.Threshold));
+        }
+
         double threshold = options.Windows.Threshold ?? classifier.Info.Threshold;
+        string decides = classifier.Info.ClassList.IsViolence ? $"threshold {threshold:F3}" : $"classes {classifier.Info.ClassList}";
         observer.Header(
         [
             new HeaderLine("device", device.Text),
-            new HeaderLine("model", $"{classifier.Text} from {options.Checkpoint}, threshold {threshold:F3}"),
+            new HeaderLine("model", $"{classifier.Text} from {options.Checkpoint}, {decides}"),
             new HeaderLine("backbone", classifier.Info.BackboneDescription),
         ]);
         int views = options.Tta ? ClipView.ForPrediction : 1;
@@ -170,22 +176,22 @@ public static class EvaluationRun
         {
             classifier.RequireFits(set);
             int seen = classifier.SeenOf(set, observer);
-            Add(set.Split.Name(), classifier.Evaluate(new SplitRows(set), BatchSize, stop), classifier.UnfamiliarShare(new SplitRows(set)),
-                seen);
+            ClassList classes = classifier.Info.ClassList;
+            var rows = new SplitRows(set, classes);
+            Add(set.Split.Name(), classifier.Evaluate(rows, BatchSize, stop), classifier.UnfamiliarShare(rows), seen);
             if (options.Tta)
             {
                 using FeatureViews others = FeatureViews.Open(options.FeaturesDir ?? options.Features.CacheDir, views, set);
                 Add(set.Split.Name() + "_tta",
-                    classifier.Evaluate([new SplitRows(set), .. others.Others.Select(view => new SplitRows(view))], BatchSize, stop));
+                    classifier.Evaluate([rows, .. others.Others.Select(view => new SplitRows(view, classes))], BatchSize, stop));
             }
         }
 
         return metrics;
 
         void Add(string name, Evaluation evaluation, double? unfamiliar = null, int? seen = null) =>
-            metrics[name] = evaluation.MetricsAt(threshold) with
+            metrics[name] = Bootstrap.WithIntervals(evaluation.MetricsAt(threshold), evaluation.Labels, evaluation.Scores) with
             {
-                Intervals = Bootstrap.Intervals(evaluation.Labels, evaluation.Scores, threshold),
                 UnfamiliarShare = unfamiliar,
                 TrainedOn = seen,
             };
@@ -208,13 +214,18 @@ public static class EvaluationRun
             Split = IsOpen(nameof(FeatureOptions.Split)) ? run.Split : asked.Split,
             Seed = IsOpen(nameof(FeatureOptions.Seed)) ? run.Seed : asked.Seed,
             Groups = IsOpen(nameof(FeatureOptions.Groups)) ? run.Groups : asked.Groups,
+            Classes = IsOpen(nameof(FeatureOptions.Classes)) ? run.Classes : asked.Classes,
+            Labels = IsOpen(nameof(FeatureOptions.Labels)) ? run.Labels : asked.Labels,
         };
-        if (!split.Split.SequenceEqual(asked.Split) || split.Seed != asked.Seed || split.Groups != asked.Groups)
+        if (!split.Split.SequenceEqual(asked.Split) || split.Seed != asked.Seed || split.Groups != asked.Groups
+            || split.Classes != asked.Classes || split.Labels != asked.Labels)
         {
             observer.Message(Severity.Info, $"split as in training: {SettingName.Of(nameof(FeatureOptions.Split))} " +
                 $"{string.Join(" ", split.Split.Select(share => share.ToString(CultureInfo.InvariantCulture)))}, " +
                 $"{SettingName.Of(nameof(FeatureOptions.Seed))} {split.Seed}" +
-                (split.Groups is { } groups ? $", {SettingName.Of(nameof(FeatureOptions.Groups))} {groups}" : ""));
+                (split.Groups is { } groups ? $", {SettingName.Of(nameof(FeatureOptions.Groups))} {groups}" : "") +
+                (split.Classes is { } classes ? $", {SettingName.Of(nameof(FeatureOptions.Classes))} {classes}" : "") +
+                (split.Labels is { } labels ? $", {SettingName.Of(nameof(FeatureOptions.Labels))} {labels}" : ""));
         }
 
         return split;

@@ -70,14 +70,24 @@ public sealed record PredictionOptions : VideoOptions
     }
 }
 
-/// <param name="Violent">p(violent), with windows the highest of the smoothed ones; null when the video could not be read.</param>
-/// <param name="Label"><c>violent</c> or <c>nonviolent</c>.</param>
+/// <param name="Violent">p(violent), with windows the highest of the smoothed ones; null when the video could not be read, and where the
+/// classes are others than the known pair.</param>
+/// <param name="Label">The class that the video is called; null when it could not be read.</param>
+/// <param name="Threshold">Of the known pair; NaN for other classes, where the largest probability decides.</param>
 /// <param name="Status"><c>ok</c>, or the kind of failure.</param>
 /// <param name="Error">What was wrong with the file.</param>
 /// <param name="Attention">Weight of each sampled frame; null for models without attention.</param>
 public sealed record Prediction(string Path, double? Violent, string? Label, double Threshold, string Status, string? Error,
     double[]? Attention)
 {
+    /// <summary>Of each class by its name; null for the known pair, and when the video could not be read.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, double>? Probabilities { get; init; }
+
+    /// <summary>Whether the video could be read.</summary>
+    [JsonIgnore]
+    public bool IsAnswered => Label is not null;
+
     /// <summary>
     /// From the clips that the model learned from, in limits (<see cref="Features.Familiarity"/>), with windows the median of theirs; null
     /// if the model does not say, or the video could not be read.
@@ -99,6 +109,10 @@ public sealed record Prediction(string Path, double? Violent, string? Label, dou
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<double>? Views { get; init; }
 
+    /// <summary>The same for classes other than the known pair: the probabilities of each view.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<IReadOnlyDictionary<string, double>>? ClassViews { get; init; }
+
     /// <summary>From answers with dropout for the video as it is; null where nobody asked for them.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public DropoutUncertainty? Uncertainty { get; init; }
@@ -107,7 +121,7 @@ public sealed record Prediction(string Path, double? Violent, string? Label, dou
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<WindowScore>? Windows { get; init; }
 
-    /// <summary>By time; null without windows.</summary>
+    /// <summary>By time; of classes other than the known pair the stretches of each; null without windows.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<ViolenceEvent>? Events { get; init; }
 
@@ -135,7 +149,7 @@ public static class PredictionRun
             ? ByWindow(predictor, distinct, plan, observer, stop)
             : Whole();
         IReadOnlyList<Prediction> predictions = [.. paths.Select(path => answers[path]), .. found.Unreadable.Select(Unanswered)];
-        if (options.Annotate is { } target && answers[paths[0]] is { Violent: not null } annotated)
+        if (options.Annotate is { } target && answers[paths[0]] is { IsAnswered: true } annotated)
         {
             UnwrittenResultException.Guard(predictions, () => VideoAnnotation.Write(
                 annotated, target, TimeSpan.FromSeconds(options.DecodeTimeout), time =>
@@ -168,7 +182,7 @@ public static class PredictionRun
         {
             void Progress(double end) =>
                 observer.Progress(new StageProgress($"predict {predictions.Count + 1}/{paths.Count}", (int)end, 0, "s of video",
-                    Failures: predictions.Values.Count(p => p.Violent is null)));
+                    Failures: predictions.Values.Count(p => !p.IsAnswered)));
             predictions[path] = predictor.ByWindow(path, plan, Progress, stop).Prediction;
         }
 

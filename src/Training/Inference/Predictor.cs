@@ -6,6 +6,7 @@ using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Features;
+using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Parallel;
 using CudaTrainer.Training.RunFiles;
@@ -47,7 +48,7 @@ public sealed class Predictor : IDisposable
 
     public ModelInfo Info => _classifier.Info;
 
-    /// <summary>p(violent) from which a video is called violent.</summary>
+    /// <summary>p(violent) from which a video is called violent; NaN for classes other than the known pair.</summary>
     public double Threshold { get; }
 
     /// <summary>p(violent) below which an event ends.</summary>
@@ -71,7 +72,10 @@ public sealed class Predictor : IDisposable
 
     /// <exception cref="RunException">There is no such device or model, or the weights are of another backbone.</exception>
     /// <exception cref="OperationCanceledException">Stopped while the backbone was loaded.</exception>
-    public static Predictor Open(PredictionOptions options, CancellationToken stop = default)
+    public static Predictor Open(PredictionOptions options, CancellationToken stop = default) => Open(options, null, stop);
+
+    /// <param name="ofViolence">A setting that only a model of the known pair can have; null for none.</param>
+    internal static Predictor Open(PredictionOptions options, string? ofViolence, CancellationToken stop)
     {
         DeviceChoice? device = null;
         ClassifierGroup? classifier = null;
@@ -80,6 +84,11 @@ public sealed class Predictor : IDisposable
         {
             device = DeviceChoice.OpenOne(options.Device, options.Threads);
             classifier = ClassifierGroup.Open(device.Device, options.Checkpoint);
+            foreach (string setting in OfViolence(options).Concat(ofViolence is null ? [] : [ofViolence]))
+            {
+                classifier.RequireViolence(setting);
+            }
+
             if (options.McDropout > 0)
             {
                 classifier.RequireDropout();
@@ -137,7 +146,7 @@ public sealed class Predictor : IDisposable
                     : new Prediction(clip.Path, null, null, Threshold, VideoFaults.StatusOf(fault), reason, null),
                 p => progress?.Invoke(p with { Videos = before + p.Videos, Total = views * paths.Count }),
                 stop);
-            clips = [.. clips.Where(clip => predictions[clip.Path].Violent is not null)];
+            clips = [.. clips.Where(clip => predictions[clip.Path].IsAnswered)];
         }
 
         return predictions;
@@ -146,18 +155,27 @@ public sealed class Predictor : IDisposable
         {
             if (views is null)
             {
-                return new Prediction(path, answer.Violent, LabelOf(answer.Violent), Threshold, "ok", null, answer.Attention)
+                return new Prediction(path, ViolentOf(answer.Scores), LabelOf(answer.Scores), Threshold, "ok", null, answer.Attention)
                 {
+                    Probabilities = ProbabilitiesOf(answer.Scores),
                     Distance = answer.Distance,
                     Note = note.Length > 0 ? note : null,
-                    Views = _options.Tta ? [answer.Violent] : null,
+                    Views = _options.Tta && Info.ClassList.IsViolence ? [answer.Violent] : null,
+                    ClassViews = _options.Tta && !Info.ClassList.IsViolence ? [ProbabilitiesOf(answer.Scores)!] : null,
                     Uncertainty = _options.McDropout > 0 ? _classifier.AnswerWithDropout(_batch, _options.McDropout, _options.Seed) : null,
                 };
             }
 
+            if (views.ClassViews is { } earlier)
+            {
+                IReadOnlyDictionary<string, double>[] each = [.. earlier, ProbabilitiesOf(answer.Scores)!];
+                double[] means = [.. Info.Classes.Select(name => each.Average(view => view[name]))];
+                return views with { Probabilities = ProbabilitiesOf(means), Label = LabelOf(means), ClassViews = each };
+            }
+
             double[] all = [.. views.Views!, answer.Violent];
             double mean = all.Average();
-            return views with { Violent = mean, Label = LabelOf(mean), Views = all };
+            return views with { Violent = mean, Label = LabelOf([mean]), Views = all };
         }
     }
 
@@ -169,18 +187,27 @@ public sealed class Predictor : IDisposable
         var scorer = new WindowScorer(_device.Device, _network is null ? null : _network.Forward, Answer, Info.Frames,
             TimeSpan.FromSeconds(_options.DecodeTimeout), Info.Stream);
         ScoredVideo video = scorer.Run(path, plan, progress, stop);
-        IReadOnlyList<WindowScore> windows = Timeline.Smooth(video.Windows, _options.Windows.Smooth);
-        double? violent = windows.Count > 0 ? windows.Max(window => window.Smoothed) : null;
+        bool isViolence = Info.ClassList.IsViolence;
+        IReadOnlyList<WindowScore> windows = isViolence
+            ? Timeline.Smooth(video.Windows, _options.Windows.Smooth)
+            : Timeline.SmoothClasses(video.Windows, _options.Windows.Smooth, Info.ClassList);
+
+        // Of the known pair the worst moment counts; of other classes every moment.
+        double[]? scores = windows.Count == 0 ? null
+            : isViolence ? [windows.Max(window => window.Smoothed)]
+            : [.. Info.ClassList.Names.Select((_, label) => windows.Average(window => window.Scores![label]))];
         bool isWhole = video.Fault == VideoFault.None;
         var prediction = new Prediction(
-            path, violent, violent is { } p ? LabelOf(p) : null, Threshold, isWhole ? "ok" : VideoFaults.StatusOf(video.Fault), isWhole ? null : video.Reason, null)
+            path, scores is null ? null : ViolentOf(scores), scores is null ? null : LabelOf(scores), Threshold,
+            isWhole ? "ok" : VideoFaults.StatusOf(video.Fault), isWhole ? null : video.Reason, null)
         {
+            Probabilities = scores is null ? null : ProbabilitiesOf(scores),
             Windows = windows,
             Note = windows.Count > 0 && !video.HasMotion ? FeatureExtractor.NoMotion : null,
             Distance = windows.Count > 0 && windows[0].Distance is not null
                 ? windows.Select(window => window.Distance!.Value).Order().ElementAt(windows.Count / 2)
                 : null,
-            Events = Timeline.Events(windows, Threshold, Release),
+            Events = isViolence ? Timeline.Events(windows, Threshold, Release) : Timeline.Stretches(windows),
             Release = Release,
         };
         return new WindowedPrediction(prediction, video.Samples, video.Info);
@@ -195,7 +222,26 @@ public sealed class Predictor : IDisposable
         _device.Dispose();
     }
 
-    private string LabelOf(double violent) => Info.Classes[violent >= Threshold ? 1 : 0];
+    /// <summary>What is told of violence alone.</summary>
+    private static IEnumerable<string> OfViolence(PredictionOptions options)
+    {
+        (bool Asked, string Name)[] settings =
+        [
+            (options.Windows.Threshold is not null, nameof(WindowOptions.Threshold)),
+            (options.Windows.Release is not null, nameof(WindowOptions.Release)),
+            (options.Annotate is not null, nameof(PredictionOptions.Annotate)),
+            (options.McDropout > 0, nameof(PredictionOptions.McDropout)),
+        ];
+        return settings.Where(setting => setting.Asked).Select(setting => setting.Name);
+    }
+
+    private string LabelOf(double[] scores) => Info.Classes[ClassScores.Called(scores, Threshold)];
+
+    private double? ViolentOf(double[] scores) => Info.ClassList.IsViolence ? scores[0] : null;
+
+    private IReadOnlyDictionary<string, double>? ProbabilitiesOf(double[] scores) => Info.ClassList.IsViolence
+        ? null
+        : new OrderedDictionary<string, double>(Info.Classes.Zip(scores, KeyValuePair.Create));
 
     private ClipAnswer Answer(ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion)
     {

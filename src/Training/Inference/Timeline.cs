@@ -1,24 +1,44 @@
 using System.Text.Json.Serialization;
+using CudaTrainer.Data.Dataset;
+using CudaTrainer.Training.Metrics;
 
 namespace CudaTrainer.Training.Inference;
 
 /// <summary>The answer for one window of a video. Times in seconds from its beginning.</summary>
-/// <param name="Violent">p(violent).</param>
-/// <param name="Smoothed">The mean of the windows around it, which events follow from.</param>
+/// <param name="Violent">p(violent); of other classes than the known pair NaN.</param>
+/// <param name="Smoothed">The mean of the windows around it, which events follow from; of other classes for <see cref="Label"/>.</param>
 public sealed record WindowScore(double Start, double End, double Violent, double Smoothed)
 {
     /// <summary>From the clips that the model learned from, in limits: above 1 it is unfamiliar; null if the model does not say.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? Distance { get; init; }
 
+    /// <summary>The likeliest class, smoothed; null for the known pair.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Label { get; init; }
+
+    /// <summary>Of each class by its name, smoothed; null for the known pair.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, double>? Probabilities { get; init; }
+
+    /// <summary>Of each class by label, as the model gave them; null for the known pair.</summary>
+    internal double[]? Scores { get; init; }
+
     /// <summary>The time that the window speaks for.</summary>
     internal double Centre => (Start + End) / 2;
 }
 
-/// <summary>A stretch of a video that is called violent. Times in seconds from its beginning.</summary>
-/// <param name="Peak">The highest smoothed p(violent).</param>
+/// <summary>
+/// A stretch of a video that is called violent, or by one of other classes. Times in seconds from its beginning.
+/// </summary>
+/// <param name="Peak">The highest smoothed p(violent), or probability of the class.</param>
 /// <param name="PeakTime">The centre of the window that has it.</param>
-public sealed record ViolenceEvent(double Start, double End, double Peak, double PeakTime);
+public sealed record ViolenceEvent(double Start, double End, double Peak, double PeakTime)
+{
+    /// <summary>The class; null for the known pair, whose events are violent.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Label { get; init; }
+}
 
 /// <summary>From the answers for windows to events.</summary>
 internal static class Timeline
@@ -31,9 +51,48 @@ internal static class Timeline
     /// <param name="seconds">0 leaves the probabilities as they are.</param>
     public static IReadOnlyList<WindowScore> Smooth(IReadOnlyList<WindowScore> windows, double seconds)
     {
+        var smoothed = new WindowScore[windows.Count];
+        foreach ((int i, int first, int past) in Around(windows, seconds))
+        {
+            double sum = 0;
+            for (int j = first; j < past; j++)
+            {
+                sum += windows[j].Violent;
+            }
+
+            smoothed[i] = windows[i] with { Smoothed = sum / (past - first) };
+        }
+
+        return smoothed;
+    }
+
+    /// <summary>The same for classes other than the known pair.</summary>
+    /// <param name="windows">By time, with scores.</param>
+    /// <param name="classes">By label.</param>
+    public static IReadOnlyList<WindowScore> SmoothClasses(IReadOnlyList<WindowScore> windows, double seconds, ClassList classes)
+    {
+        var smoothed = new WindowScore[windows.Count];
+        foreach ((int i, int first, int past) in Around(windows, seconds))
+        {
+            double[] means = [.. Enumerable.Range(0, classes.Count).Select(label =>
+                Enumerable.Range(first, past - first).Average(j => windows[j].Scores![label]))];
+            int called = ClassScores.Called(means, double.NaN);
+            smoothed[i] = windows[i] with
+            {
+                Smoothed = means[called],
+                Label = classes[called],
+                Probabilities = new OrderedDictionary<string, double>(classes.Names.Zip(means, KeyValuePair.Create)),
+            };
+        }
+
+        return smoothed;
+    }
+
+    /// <summary>Each window with the first of those around it and the one behind them.</summary>
+    private static IEnumerable<(int Window, int First, int Past)> Around(IReadOnlyList<WindowScore> windows, double seconds)
+    {
         // Centres that are just as far away must not fall to either side by rounding.
         double reach = (seconds / 2) + 1e-9;
-        var smoothed = new WindowScore[windows.Count];
         int first = 0;
         for (int i = 0; i < windows.Count; i++)
         {
@@ -42,18 +101,36 @@ internal static class Timeline
                 first++;
             }
 
-            double sum = 0;
-            int count = 0;
-            for (int j = first; j < windows.Count && windows[j].Centre - windows[i].Centre <= reach; j++)
+            int past = i + 1;
+            while (past < windows.Count && windows[past].Centre - windows[i].Centre <= reach)
             {
-                sum += windows[j].Violent;
-                count++;
+                past++;
             }
 
-            smoothed[i] = windows[i] with { Smoothed = sum / count };
+            yield return (i, first, past);
+        }
+    }
+
+    /// <summary>Stretches of one class each, by what every window is called.</summary>
+    /// <param name="windows">By time, smoothed.</param>
+    public static IReadOnlyList<ViolenceEvent> Stretches(IReadOnlyList<WindowScore> windows)
+    {
+        List<ViolenceEvent> stretches = [];
+        for (int begin = 0, end; begin < windows.Count; begin = end)
+        {
+            int peak = begin;
+            for (end = begin + 1; end < windows.Count && windows[end].Label == windows[begin].Label; end++)
+            {
+                peak = windows[end].Smoothed > windows[peak].Smoothed ? end : peak;
+            }
+
+            stretches.Add(new ViolenceEvent(Boundary(windows, begin), Boundary(windows, end), windows[peak].Smoothed, windows[peak].Centre)
+            {
+                Label = windows[begin].Label,
+            });
         }
 
-        return smoothed;
+        return stretches;
     }
 
     /// <summary>

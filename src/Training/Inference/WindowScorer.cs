@@ -20,11 +20,18 @@ public readonly record struct WindowPlan(double Length, double Stride)
 /// <param name="Attention">Weight of each; null for models without attention.</param>
 public sealed record WindowSample(IReadOnlyList<long> Frames, IReadOnlyList<double>? Attention);
 
-/// <param name="Violent">p(violent).</param>
+/// <param name="Violent">p(violent); of other classes than the known pair NaN.</param>
 /// <param name="Attention">Weight of each sampled frame; null for models without attention.</param>
 /// <param name="Distance">From the clips that the model learned from, in limits: above 1 it is unfamiliar; null if the model does not
 /// say.</param>
-internal readonly record struct ClipAnswer(double Violent, double[]? Attention, double? Distance);
+internal readonly record struct ClipAnswer(double Violent, double[]? Attention, double? Distance)
+{
+    /// <summary>Of each class; null for the known pair.</summary>
+    public double[]? Probabilities { get; init; }
+
+    /// <summary>p(violent), or the probability of each class.</summary>
+    public double[] Scores => Probabilities ?? [Violent];
+}
 
 /// <summary>The windows of one video and how reading it ended.</summary>
 /// <param name="Windows">By time; those before a fault stay valid.</param>
@@ -184,6 +191,7 @@ internal sealed class WindowScorer(
             windows.Add(new WindowScore(Math.Round(start, 6), Math.Round(windowEnd, 6), clipAnswer.Violent, double.NaN)
             {
                 Distance = clipAnswer.Distance,
+                Scores = clipAnswer.Probabilities,
             });
             samples.Add(new WindowSample(indices, clipAnswer.Attention));
             progress(windowEnd);

@@ -1,3 +1,4 @@
+using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Metrics;
@@ -5,18 +6,26 @@ using CudaTrainer.Training.Metrics;
 namespace CudaTrainer.Training.Learning;
 
 /// <summary>A classifier's answers on a split, in the order of its rows.</summary>
-/// <param name="Labels">0 or 1.</param>
-/// <param name="Scores">p(violent).</param>
+/// <param name="Labels">From 0 on.</param>
+/// <param name="Scores">[clips, <see cref="ClassList.Scores"/>]: of the known pair p(violent), else the probability of each class.</param>
 /// <param name="Loss">Mean of the training loss, class weights included.</param>
 /// <param name="Losses">That of each clip.</param>
 /// <param name="Attention">[clips, T], how much each frame counted; empty for a model without attention, or where nobody asked for
 /// it.</param>
 public sealed record Evaluation(int[] Labels, double[] Scores, double Loss, float[] Losses, float[] Attention)
 {
-    public ClassificationMetrics MetricsAt(double threshold) => ClassificationMetrics.Compute(Labels, Scores, threshold, Loss);
+    /// <summary>What the labels stand for.</summary>
+    public ClassList Classes { get; init; } = ClassList.Violence;
 
-    /// <summary>The threshold with the best balanced accuracy on this split.</summary>
-    public double BestThreshold() => RankMetrics.BestThreshold(Labels, Scores);
+    /// <param name="threshold">Of the known pair; nothing to other classes.</param>
+    public ClassificationMetrics MetricsAt(double threshold) =>
+        ClassificationMetrics.Compute(Classes, Labels, Scores, threshold, Loss);
+
+    /// <summary>
+    /// The threshold with the best balanced accuracy on this split; NaN for other classes than the known pair, where the largest
+    /// probability decides.
+    /// </summary>
+    public double BestThreshold() => Classes.IsViolence ? RankMetrics.BestThreshold(Labels, Scores) : double.NaN;
 }
 
 /// <summary>Runs a learner over a whole split, batch by batch, without training it.</summary>
@@ -41,20 +50,21 @@ internal sealed class Evaluator : IDisposable
     public Evaluation Run(bool withAttention = false)
     {
         int frames = withAttention && _replicas.Lead.Model.HasAttention ? _rows.Frames : 0;
-        float[] answers = new float[checked((2 + frames) * _rows.Count)];
-        Span<float> scores = answers.AsSpan(0, _rows.Count), losses = answers.AsSpan(_rows.Count, _rows.Count),
-            attention = answers.AsSpan(2 * _rows.Count);
+        int width = _rows.Classes.Scores, numbers = width * _rows.Count;
+        float[] answers = new float[checked((1 + width + frames) * _rows.Count)];
+        Span<float> scores = answers.AsSpan(0, numbers), losses = answers.AsSpan(numbers, _rows.Count),
+            attention = answers.AsSpan(numbers + _rows.Count);
         _loader.Start(_order);
         for (int start = 0; start < _rows.Count; start += _batchSize)
         {
             SplitBatch batch = _loader.Next();
-            _replicas.Evaluate(batch, losses.Slice(start, batch.Count), scores.Slice(start, batch.Count),
+            _replicas.Evaluate(batch, losses.Slice(start, batch.Count), scores.Slice(start * width, batch.Count * width),
                 attention.Slice(start * frames, batch.Count * frames));
             _loader.Return(batch);
         }
 
         _replicas.AddUp(answers);
-        double[] probabilities = new double[_rows.Count];
+        double[] probabilities = new double[numbers];
         for (int i = 0; i < probabilities.Length; i++)
         {
             probabilities[i] = scores[i];
@@ -64,7 +74,7 @@ internal sealed class Evaluator : IDisposable
         if (bad >= 0)
         {
             throw new RunException(
-                $"The classifier's answer for '{_rows.NameOf(bad)}' is not a number.",
+                $"The classifier's answer for '{_rows.NameOf(bad / width)}' is not a number.",
                     "Its features are too large to compute with, or the classifier's weights are; check the features.");
         }
 
@@ -74,7 +84,10 @@ internal sealed class Evaluator : IDisposable
             sum += loss;
         }
 
-        return new Evaluation(_rows.Labels.ToArray(), probabilities, sum / _rows.Count, losses.ToArray(), attention.ToArray());
+        return new Evaluation(_rows.Labels.ToArray(), probabilities, sum / _rows.Count, losses.ToArray(), attention.ToArray())
+        {
+            Classes = _rows.Classes,
+        };
     }
 
     public void Dispose() => _loader.Dispose();

@@ -201,7 +201,7 @@ internal sealed class Learner : IDisposable
 
     /// <summary>Forward only, with running statistics and no dropout.</summary>
     /// <param name="losses">[Count], each clip's weighted loss.</param>
-    /// <param name="scores">[Count], p(violent).</param>
+    /// <param name="scores">[Count], the probability of class 1 of two; or [Count, classes], that of each.</param>
     /// <param name="attention">[Count, T] where the model has attention and the caller wants it, else empty.</param>
     public void Evaluate(HostBatch batch, Span<float> losses, Span<float> scores, Span<float> attention = default)
     {
@@ -216,9 +216,16 @@ internal sealed class Learner : IDisposable
             _inputs.Release(block);
             loss.Download(losses);
             ReadOnlySpan<float> p = ToHost(probabilities);
-            for (int i = 0; i < batch.Count; i++)
+            if (scores.Length == p.Length)
             {
-                scores[i] = p[(i * Classifier.Classes) + 1];
+                p.CopyTo(scores);
+            }
+            else
+            {
+                for (int i = 0; i < batch.Count; i++)
+                {
+                    scores[i] = p[(i * Classifier.Classes) + 1];
+                }
             }
 
             if (!attention.IsEmpty)

@@ -29,6 +29,7 @@ internal sealed class ReplicaGroup : IDisposable
     private double _learningRate;
     private bool _stop;
     private int _attentionFrames;
+    private int _scoreWidth;
 
     /// <summary>One replica on each of these devices and no others.</summary>
     /// <param name="newModel">Makes a model without memory.</param>
@@ -137,18 +138,19 @@ internal sealed class ReplicaGroup : IDisposable
     /// <see cref="AddUp"/>.
     /// </summary>
     /// <param name="losses">[Count], each clip's weighted loss.</param>
-    /// <param name="scores">[Count], p(violent).</param>
+    /// <param name="scores">As of <see cref="Learner.Evaluate"/>.</param>
     /// <param name="attention">[Count, T] where the model has attention and the caller wants it, else empty.</param>
     public void Evaluate(SplitBatch batch, Span<float> losses, Span<float> scores, Span<float> attention = default)
     {
         _batch = batch;
         _attentionFrames = attention.Length / batch.Count;
+        _scoreWidth = scores.Length / batch.Count;
         Run(_evaluate);
         for (int i = 0; i < _learners.Length; i++)
         {
             HostBatch part = batch.Parts[i];
             _losses[i].AsSpan(0, part.Count).CopyTo(losses[part.First..]);
-            _scores[i].AsSpan(0, part.Count).CopyTo(scores[part.First..]);
+            _scores[i].AsSpan(0, part.Count * _scoreWidth).CopyTo(scores[(part.First * _scoreWidth)..]);
             _attention[i].AsSpan(0, part.Count * _attentionFrames).CopyTo(attention[(part.First * _attentionFrames)..]);
         }
     }
@@ -249,7 +251,12 @@ internal sealed class ReplicaGroup : IDisposable
         if (_losses[index].Length < part.Capacity)
         {
             _losses[index] = new float[part.Capacity];
-            _scores[index] = new float[part.Capacity];
+        }
+
+        int numbers = part.Count * _scoreWidth;
+        if (_scores[index].Length < numbers)
+        {
+            _scores[index] = new float[part.Capacity * _scoreWidth];
         }
 
         int weights = part.Count * _attentionFrames;
@@ -258,7 +265,7 @@ internal sealed class ReplicaGroup : IDisposable
             _attention[index] = new float[part.Capacity * _attentionFrames];
         }
 
-        _learners[index].Evaluate(part, _losses[index].AsSpan(0, part.Count), _scores[index].AsSpan(0, part.Count),
+        _learners[index].Evaluate(part, _losses[index].AsSpan(0, part.Count), _scores[index].AsSpan(0, numbers),
             _attention[index].AsSpan(0, weights));
     }
 }

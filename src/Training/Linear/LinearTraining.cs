@@ -1,5 +1,7 @@
 using CudaTrainer.Data.Video;
+using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
+using CudaTrainer.Formats;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
 using CudaTrainer.Training.Options;
@@ -13,21 +15,30 @@ internal static class LinearTraining
     private const int MeanComponents = 30, OtherComponents = 20;
 
     /// <summary>Fits the model to clips.</summary>
-    /// <param name="start">A linear model whose answer is one more number to go by; null for none.</param>
-    public static LinearFit Fit(IFeatureRows rows, TrainingOptions options, CancellationToken stop, Learner? start = null) =>
-        LinearFit.Of(rows, Candidates(rows.Dimension, options.Stream), options.UseClassWeights, options.Seed, stop,
+    /// <param name="start">A linear model of the known pair whose answer is one more number to go by; null for none.</param>
+    /// <exception cref="RunException">There is a model to start from, and more than two classes.</exception>
+    public static LinearModel Fit(IFeatureRows rows, TrainingOptions options, CancellationToken stop, Learner? start = null)
+    {
+        if (start is not null && rows.Classes.Count != 2)
+        {
+            throw new RunException(
+                $"{SettingName.Of(nameof(TrainingOptions.Model))} {Classifiers.Linear} can begin with another model of two classes only, " +
+                    $"and these are {rows.Classes}.",
+                $"Leave {SettingName.Of(nameof(TrainingOptions.InitialWeights))} out, or train another model.");
+        }
+
+        return LinearModel.Of(rows, Candidates(rows.Dimension, options.Stream), options.UseClassWeights, options.Seed, stop,
             start is null ? null : LogOdds(start.Model));
+    }
 
     /// <summary>What tells clips that are unlike these; null where too few sources have both classes.</summary>
     public static Familiarity? Familiarity(IFeatureRows rows, TrainingOptions options, CancellationToken stop) =>
         FamiliarityFit.Of(rows, Candidates(rows.Dimension, options.Stream)[0], options.Seed, stop);
 
     /// <summary>Gives every replica the weights.</summary>
-    public static void Write(LinearFit fit, ReplicaGroup replicas)
+    public static void Write(LinearModel fit, ReplicaGroup replicas)
     {
-        // Two logits of opposite sign, whose difference is the log odds.
-        float[] weights = [.. fit.Odds.Weights.Select(weight => -weight / 2), .. fit.Odds.Weights.Select(weight => weight / 2)];
-        float[] biases = [-fit.Odds.Bias / 2, fit.Odds.Bias / 2];
+        float[] weights = [.. fit.Logits.SelectMany(logit => logit.Weights)], biases = [.. fit.Logits.Select(logit => logit.Bias)];
         foreach (Learner learner in replicas.Replicas)
         {
             foreach (Parameter parameter in learner.Model.Parameters)

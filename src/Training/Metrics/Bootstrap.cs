@@ -18,7 +18,8 @@ public sealed record Interval(double Low, double High)
 }
 
 /// <summary>95 % confidence intervals of a split's metrics.</summary>
-/// <param name="F1">Of <c>violent</c>.</param>
+/// <param name="Auc">Of classes other than the known pair the mean over them, one against the rest.</param>
+/// <param name="F1">Of <c>violent</c>; of other classes the mean over them.</param>
 public sealed record MetricIntervals(Interval Accuracy, Interval BalancedAccuracy, Interval Auc, Interval F1);
 
 /// <summary>
@@ -57,6 +58,94 @@ public static class Bootstrap
         return new MetricIntervals(Percentiles(accuracy), Percentiles(balanced), Percentiles(auc), Percentiles(f1));
 
         int[] Of(int label) => [.. Enumerable.Range(0, ordered.Length).Where(i => ordered[i] == label)];
+    }
+
+    /// <summary>Metrics of any classes with their intervals, those of each class too.</summary>
+    /// <param name="metrics">As <see cref="ClassificationMetrics.Compute(ClassList, ReadOnlySpan{int}, ReadOnlySpan{double}, double,
+    /// double)"/> makes them of the rest.</param>
+    /// <param name="labels">From 0 on.</param>
+    /// <param name="scores">[clips, <see cref="ClassList.Scores"/>].</param>
+    public static ClassificationMetrics WithIntervals(ClassificationMetrics metrics, ReadOnlySpan<int> labels, ReadOnlySpan<double> scores)
+    {
+        if (metrics.PerClass is not { } classes)
+        {
+            return metrics with { Intervals = Intervals(labels, scores, metrics.Threshold) };
+        }
+
+        int[] truth = labels.ToArray(), called = ClassScores.Called(scores, metrics.ClassList, metrics.Threshold);
+        int[][] members = [.. classes.Select((_, label) =>
+            Enumerable.Range(0, truth.Length).Where(clip => truth[clip] == label).ToArray())];
+
+        // By rising probability of each class, so that every resample is counts over an order that is sorted already.
+        (double[] Sorted, int[] Clips)[] orders = new (double[], int[])[classes.Count];
+        for (int label = 0; label < orders.Length; label++)
+        {
+            double[] sorted = ClassScores.Column(scores, metrics.ClassList, label);
+            int[] clips = [.. Enumerable.Range(0, truth.Length)];
+            Array.Sort(sorted, clips);
+            orders[label] = (sorted, clips);
+        }
+
+        var random = new SplitMix64(Seed);
+        int[] counts = new int[truth.Length];
+        double[] accuracy = new double[Resamples], balanced = new double[Resamples], auc = new double[Resamples],
+            f1 = new double[Resamples];
+        double[][][] each = [.. classes.Select(_ => (double[][])[.. Enumerable.Range(0, 4).Select(_ => new double[Resamples])])];
+        for (int i = 0; i < Resamples; i++)
+        {
+            Draw(members, counts, random);
+            int[][] confusion = [.. classes.Select(_ => new int[classes.Count])];
+            for (int clip = 0; clip < truth.Length; clip++)
+            {
+                confusion[truth[clip]][called[clip]] += counts[clip];
+            }
+
+            accuracy[i] = (double)confusion.Select((row, label) => row[label]).Sum() / truth.Length;
+            for (int label = 0; label < classes.Count; label++)
+            {
+                ClassMetrics one = ClassificationMetrics.Of(classes[label].Name, confusion, label);
+                double area = Area(orders[label].Sorted, orders[label].Clips, counts, truth, label);
+                (each[label][0][i], each[label][1][i], each[label][2][i], each[label][3][i]) = (one.Precision, one.Recall, one.F1, area);
+                balanced[i] += one.Recall / classes.Count;
+                f1[i] += one.F1 / classes.Count;
+                auc[i] += area / classes.Count;
+            }
+        }
+
+        return metrics with
+        {
+            Intervals = new MetricIntervals(Percentiles(accuracy), Percentiles(balanced), Percentiles(auc), Percentiles(f1)),
+            PerClass = [.. classes.Zip(each, (one, values) => one with
+            {
+                Intervals = new ClassIntervals(
+                    Percentiles(values[0]), Percentiles(values[1]), Percentiles(values[2]), Percentiles(values[3])),
+            })],
+        };
+    }
+
+    /// <summary>Area under the ROC curve of one class against the rest in a resample.</summary>
+    private static double Area(double[] sorted, int[] clips, int[] counts, int[] truth, int label)
+    {
+        long below = 0, positives = 0;
+        double area = 0;
+        for (int i = 0; i < sorted.Length;)
+        {
+            long positivesHere = 0, negativesHere = 0;
+            int start = i;
+            for (; i < sorted.Length && sorted[i] == sorted[start]; i++)
+            {
+                (positivesHere, negativesHere) = truth[clips[i]] == label
+                    ? (positivesHere + counts[clips[i]], negativesHere)
+                    : (positivesHere, negativesHere + counts[clips[i]]);
+            }
+
+            // Equal scores count half against each other, as in RankMetrics.RocAuc.
+            area += positivesHere * (below + (0.5 * negativesHere));
+            below += negativesHere;
+            positives += positivesHere;
+        }
+
+        return area / ((double)positives * below);
     }
 
     private static void Draw(int[][] members, int[] counts, SplitMix64 random)

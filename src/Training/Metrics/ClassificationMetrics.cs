@@ -1,11 +1,13 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using CudaTrainer.Data.Dataset;
 
 namespace CudaTrainer.Training.Metrics;
 
 /// <summary>
-/// Metrics of a two-class classifier with class 1 = violent as the positive class. Fractions in [0, 1]; NaN where a ratio has no
-/// denominator (for example precision when nothing was called violent).
+/// Metrics of a classifier: of the known pair with class 1 = violent as the positive class; of other classes precision, recall, F1 and the
+/// areas are the plain means of every class's against the rest (macro averages). Fractions in [0, 1]; NaN where a ratio has no denominator
+/// (for example precision when nothing was called violent).
 /// </summary>
 public sealed record ClassificationMetrics : IJsonOnDeserialized
 {
@@ -26,28 +28,53 @@ public sealed record ClassificationMetrics : IJsonOnDeserialized
     /// <summary>Area under the precision-recall curve (average precision, tied scores together).</summary>
     public required double PrAuc { get; init; }
 
-    /// <summary>Of <c>violent</c>.</summary>
+    /// <summary>Of <c>violent</c>; of other classes the mean over them.</summary>
     public required double Precision { get; init; }
 
-    /// <summary>Of <c>violent</c>.</summary>
+    /// <summary>Of <c>violent</c>; of other classes the mean over them.</summary>
     public required double Recall { get; init; }
 
-    /// <summary>Of <c>violent</c>.</summary>
+    /// <summary>Of <c>violent</c>; of other classes the mean over them.</summary>
     public required double F1 { get; init; }
 
-    /// <summary>Share of nonviolent clips that were called so.</summary>
+    /// <summary>Share of the clips of class 0, nonviolent, that were called so.</summary>
     [JsonPropertyName("class_0_accuracy")]
     public required double Class0Accuracy { get; init; }
 
-    /// <summary>Share of violent clips that were called so.</summary>
+    /// <summary>Share of the clips of class 1, violent, that were called so.</summary>
     [JsonPropertyName("class_1_accuracy")]
     public required double Class1Accuracy { get; init; }
 
     /// <summary>[true class][predicted class].</summary>
     public required int[][] ConfusionMatrix { get; init; }
 
-    /// <summary>p(violent) from which a clip is called violent.</summary>
+    /// <summary>p(violent) from which a clip is called violent; NaN for other classes, where the largest probability decides.</summary>
     public required double Threshold { get; init; }
+
+    /// <summary>The names of the classes by label; null for the known pair.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<string>? Classes { get; init; }
+
+    /// <summary>Every class against the rest, by label; null for the known pair.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<ClassMetrics>? PerClass { get; init; }
+
+    /// <summary>Share of the clips whose class is one of the two likeliest; null with two classes.</summary>
+    [JsonPropertyName("top_2_accuracy")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? Top2Accuracy { get; init; }
+
+    /// <summary>Mean over the classes; null for the known pair.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? MacroPrecision => PerClass is null ? null : Precision;
+
+    /// <summary>Mean over the classes; null for the known pair.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? MacroRecall => PerClass is null ? null : Recall;
+
+    /// <summary>Mean over the classes; null for the known pair.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? MacroF1 => PerClass is null ? null : F1;
 
     /// <summary>Share of the clips that are unlike those the classifier learned from; null where it does not say.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -61,14 +88,28 @@ public sealed record ClassificationMetrics : IJsonOnDeserialized
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public MetricIntervals? Intervals { get; init; }
 
-    /// <summary>Pages and tables count on both classes being there, and on sums of clips that fit their type.</summary>
+    /// <summary>What the classes are.</summary>
+    internal ClassList ClassList => Classes is null ? ClassList.Violence : ClassList.Of(Classes);
+
+    /// <summary>Pages and tables count on every class being there, and on sums of clips that fit their type.</summary>
     /// <exception cref="JsonException">The file is damaged.</exception>
     void IJsonOnDeserialized.OnDeserialized()
     {
-        if (ConfusionMatrix is not [[>= 0, >= 0], [>= 0, >= 0]]
-            || ConfusionMatrix.SelectMany(row => row).Sum(count => (long)count) > int.MaxValue)
+        if (Classes is { } names && ClassList.Problem(names) is { } problem)
         {
-            throw new JsonException("the confusion matrix does not count the clips of two classes");
+            throw new JsonException($"the metrics are of {problem}");
+        }
+
+        int count = ClassList.Count;
+        if (ConfusionMatrix?.Length != count || ConfusionMatrix.Any(row => row?.Length != count || row.Any(clips => clips < 0))
+            || ConfusionMatrix.SelectMany(row => row).Sum(clips => (long)clips) > int.MaxValue)
+        {
+            throw new JsonException($"the confusion matrix does not count the clips of {(count == 2 ? "two" : $"{count}")} classes");
+        }
+
+        if (Classes is null != PerClass is null || (PerClass is { } each && (each.Count != count || each.Contains(null!))))
+        {
+            throw new JsonException("the metrics are not of every class");
         }
     }
 
@@ -104,6 +145,85 @@ public sealed record ClassificationMetrics : IJsonOnDeserialized
             ConfusionMatrix = confusion,
             Threshold = threshold,
         };
+    }
+
+    /// <summary>Metrics for labels and scores of any classes.</summary>
+    /// <param name="labels">From 0 on.</param>
+    /// <param name="scores">[clips, <see cref="ClassList.Scores"/>].</param>
+    /// <param name="threshold">Of the known pair.</param>
+    /// <param name="loss">Mean loss, as training computes it.</param>
+    public static ClassificationMetrics Compute(ClassList classes, ReadOnlySpan<int> labels, ReadOnlySpan<double> scores, double threshold,
+        double loss)
+    {
+        if (classes.IsViolence)
+        {
+            return Compute(labels, scores, threshold, loss);
+        }
+
+        int[][] confusion = [.. classes.Names.Select(_ => new int[classes.Count])];
+        int[] called = ClassScores.Called(scores, classes, threshold);
+        int amongTwo = 0;
+        for (int clip = 0; clip < labels.Length; clip++)
+        {
+            confusion[labels[clip]][called[clip]]++;
+            amongTwo += IsAmongTwo(ClassScores.Of(scores, clip, classes), labels[clip], called[clip]) ? 1 : 0;
+        }
+
+        ClassMetrics[] each = new ClassMetrics[classes.Count];
+        for (int label = 0; label < each.Length; label++)
+        {
+            int[] against = ClassScores.Against(labels, label);
+            double[] probabilities = ClassScores.Column(scores, classes, label);
+            each[label] = Of(classes[label], confusion, label) with
+            {
+                Auc = RankMetrics.RocAuc(against, probabilities),
+                PrAuc = RankMetrics.AveragePrecision(against, probabilities),
+            };
+        }
+
+        double recall = each.Average(one => one.Recall);
+        return new ClassificationMetrics
+        {
+            Count = labels.Length,
+            Loss = loss,
+            Accuracy = Ratio(Enumerable.Range(0, each.Length).Sum(label => confusion[label][label]), labels.Length),
+            MajorityBaseline = Ratio(each.Max(one => one.Count), labels.Length),
+            BalancedAccuracy = recall,
+            Auc = each.Average(one => one.Auc),
+            PrAuc = each.Average(one => one.PrAuc),
+            // A class that nothing is called counts as 0 in the mean, where it would otherwise be no number.
+            Precision = each.Average(one => double.IsNaN(one.Precision) ? 0 : one.Precision),
+            Recall = recall,
+            F1 = each.Average(one => one.F1),
+            Class0Accuracy = each[0].Recall,
+            Class1Accuracy = each[1].Recall,
+            ConfusionMatrix = confusion,
+            Threshold = double.NaN,
+            Classes = classes.Names,
+            PerClass = each,
+            Top2Accuracy = classes.Count > 2 ? Ratio(amongTwo, labels.Length) : null,
+        };
+    }
+
+    /// <summary>What a confusion matrix says of one class; the areas are not known from it.</summary>
+    /// <param name="confusion">[true class][predicted class].</param>
+    internal static ClassMetrics Of(string name, int[][] confusion, int label)
+    {
+        int count = confusion[label].Sum(), right = confusion[label][label], called = confusion.Sum(row => row[label]);
+        return new ClassMetrics(name, count, Ratio(right, called), Ratio(right, count), Ratio(2 * right, called + count), double.NaN,
+            double.NaN);
+    }
+
+    /// <summary>Whether no class but the one that the clip is called is likelier than its own.</summary>
+    private static bool IsAmongTwo(ReadOnlySpan<double> answer, int label, int called)
+    {
+        int likelier = 0;
+        for (int other = 0; other < answer.Length; other++)
+        {
+            likelier += other != label && (answer[other] > answer[label] || (answer[other] == answer[label] && other > label)) ? 1 : 0;
+        }
+
+        return label == called || likelier < 2;
     }
 
     private static double Ratio(int part, int whole) => whole == 0 ? double.NaN : (double)part / whole;

@@ -15,27 +15,36 @@ internal sealed record Verdict(bool Learned, string Text)
         (double low, double high) = Interval(metrics);
         string interval = string.Create(CultureInfo.InvariantCulture, $"{100 * low:0}–{100 * high:0} %");
         double right = 100 * metrics.BalancedAccuracy;
+        double chance = 1.0 / metrics.ConfusionMatrix.Length;
         string measured = string.Create(CultureInfo.InvariantCulture,
-            $"Counting both classes alike it is right for {right:0.0} % (95 % interval {interval}, guessing gives 50 %)");
+            $"Counting {(metrics.Classes is null ? "both" : "all")} classes alike it is right for {right:0.0} % (95 % interval " +
+                $"{interval}, guessing gives {100 * chance:0.#} %)");
         string but = metrics.Accuracy < metrics.MajorityBaseline
             ? ", though naming the larger class without looking would be right more often"
             : string.Empty;
-        return low > 0.5 ? new Verdict(true, $"{measured}: it has learned something that carries over to new clips{but}.")
-            : high < 0.5 ? new Verdict(false, $"{measured}: it does worse than guessing.")
+        return low > chance ? new Verdict(true, $"{measured}: it has learned something that carries over to new clips{but}.")
+            : high < chance ? new Verdict(false, $"{measured}: it does worse than guessing.")
             : new Verdict(false,
                 $"{measured}: with so few clips, or so small a difference, that may be chance, and this run does not show that it has " +
                     $"learned anything that carries over.");
     }
 
     /// <summary>
-    /// The 95 % interval of the balanced accuracy: Wilson intervals of both classes, combined as Newcombe does (Stat. Med. 17, 1998).
+    /// The 95 % interval of the balanced accuracy: Wilson intervals of the classes, combined as Newcombe does (Stat. Med. 17, 1998).
     /// </summary>
     internal static (double Low, double High) Interval(ClassificationMetrics metrics)
     {
-        var nonviolent = Metrics.Interval.OfShare(metrics.Class0Accuracy, metrics.ConfusionMatrix[0].Sum());
-        var violent = Metrics.Interval.OfShare(metrics.Class1Accuracy, metrics.ConfusionMatrix[1].Sum());
-        double below = double.Hypot(metrics.Class0Accuracy - nonviolent.Low, metrics.Class1Accuracy - violent.Low);
-        double above = double.Hypot(nonviolent.High - metrics.Class0Accuracy, violent.High - metrics.Class1Accuracy);
-        return (metrics.BalancedAccuracy - (below / 2), metrics.BalancedAccuracy + (above / 2));
+        double below = 0, above = 0;
+        double[] recalls = metrics.PerClass is { } each
+            ? [.. each.Select(one => one.Recall)]
+            : [metrics.Class0Accuracy, metrics.Class1Accuracy];
+        for (int label = 0; label < recalls.Length; label++)
+        {
+            var interval = Metrics.Interval.OfShare(recalls[label], metrics.ConfusionMatrix[label].Sum());
+            below = double.Hypot(below, recalls[label] - interval.Low);
+            above = double.Hypot(above, interval.High - recalls[label]);
+        }
+
+        return (metrics.BalancedAccuracy - (below / recalls.Length), metrics.BalancedAccuracy + (above / recalls.Length));
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tracing;
@@ -58,6 +59,7 @@ internal static class OptionValidation
     {
         List<OptionProblem> problems = [.. Validate((VideoOptions)options)];
         CheckSplit(options.Split, problems);
+        problems.AddRange(OfClasses(options.Classes));
         CheckText(nameof(options.CacheDir), options.CacheDir, problems);
         if (options.Views > 1 && options.Stream != FeatureStream.Rgb)
         {
@@ -91,11 +93,13 @@ internal static class OptionValidation
         }
 
         Setting alpha = Setting.Of(typeof(TrainingOptions)).Single(setting => setting.Property.Name == nameof(options.FocalAlpha));
-        if (options.FocalAlpha.Count is < 1 or > 2 || !options.FocalAlpha.All(alpha.Accepts) || options.FocalAlpha.All(value => value == 0))
+        int classes = ClassesIn(options.Classes, out _)?.Classes.Count ?? ClassList.Violence.Count;
+        if ((options.FocalAlpha.Count != 1 && options.FocalAlpha.Count != classes) || !options.FocalAlpha.All(alpha.Accepts)
+            || options.FocalAlpha.All(value => value == 0))
         {
             problems.Add(new(nameof(options.FocalAlpha),
-                $"{List(options.FocalAlpha)} is not valid; expected one number, or two (nonviolent,violent), each {alpha.Range}, not " +
-                    $"all 0"));
+                $"{List(options.FocalAlpha)} is not valid; expected one number, or " +
+                    $"{(classes == 2 ? "two (nonviolent,violent)" : $"{classes}, one for each class")}, each {alpha.Range}, not all 0"));
         }
 
         if (options.Profile is { } profile && !StepRange.TryParse(profile, out _))
@@ -182,6 +186,28 @@ internal static class OptionValidation
         {
             problems.Add(new(nameof(videos.DatasetPath), $"give either {Name(nameof(videos.DatasetPath))} or " +
                 $"{Name(nameof(TrainingOptions.FeaturesDir))}, not both"));
+        }
+    }
+
+    /// <summary>What is wrong with a list of classes and their folders.</summary>
+    public static IEnumerable<OptionProblem> OfClasses(string? text)
+    {
+        ClassesIn(text, out string? fault);
+        return fault is null ? [] : [new(nameof(FeatureOptions.Classes), fault)];
+    }
+
+    /// <summary>What the text asks for; null for no text, and for one with a fault.</summary>
+    internal static ClassMerge? ClassesIn(string? text, out string? fault)
+    {
+        fault = null;
+        try
+        {
+            return text is null ? null : ClassMerge.Parse(text);
+        }
+        catch (FormatException exception)
+        {
+            fault = exception.Message;
+            return null;
         }
     }
 

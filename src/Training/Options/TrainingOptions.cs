@@ -38,6 +38,9 @@ public record VideoOptions
 /// <summary>Where clips come from and how they become features.</summary>
 public record FeatureOptions : VideoOptions
 {
+    /// <summary>How classes are put together.</summary>
+    public const string ClassForm = "CLASS=FOLDER,FOLDER;CLASS=FOLDER";
+
     /// <summary>
     /// The names of the settings that somebody asked for, where the rest may follow the data (<see cref="Recipe"/>) or an earlier
     /// run; null where every setting is meant as it stands.
@@ -46,9 +49,18 @@ public record FeatureOptions : VideoOptions
     public IReadOnlySet<string>? Given { get; init; }
 
     [Setting(SettingGroup.Data, "Folder of videos: train/val/test folders with violent and nonviolent folders inside, or just the two " +
-        "class folders",
+        "class folders; folders of other names are classes of their own",
         Role = SettingRole.Place, Placeholder = "DIR", Kind = "folder")]
     public string? DatasetPath { get; init; }
+
+    [Setting(SettingGroup.Data, "Classes put together from folders, or from the classes of {Labels}; folders that are not named are left " +
+        "out. Without it each folder is a class",
+        Role = SettingRole.LearnedIfSet, Kind = "list", Accepts = ClassForm)]
+    public string? Classes { get; init; }
+
+    [Setting(SettingGroup.Data, "CSV with columns path,class that says what clips show that do not lie in class folders",
+        Placeholder = "FILE", Kind = "CSV file")]
+    public string? Labels { get; init; }
 
     [Setting(SettingGroup.Data, "Shares of train, val and test when the dataset has no split folders; clips of one source stay together",
         Role = SettingRole.SingleRun, Accepts = "three shares that sum to 1")]
@@ -166,7 +178,7 @@ public sealed record TrainingOptions : FeatureOptions
         Role = SettingRole.Learned | SettingRole.Ablated | SettingRole.Recipe | SettingRole.OfSteps)]
     public bool UseFocalLoss { get; init; } = true;
 
-    [Setting(SettingGroup.Loss, "α of the focal loss: one number for both classes, or one each for nonviolent,violent",
+    [Setting(SettingGroup.Loss, "α of the focal loss: one number for all classes, or one each for nonviolent,violent, or for {Classes}",
         Role = SettingRole.Learned | SettingRole.OfSteps, AtLeast = 0, AtMost = 1)]
     public IReadOnlyList<double> FocalAlpha { get; init; } = [0.25];
 

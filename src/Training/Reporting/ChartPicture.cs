@@ -46,9 +46,16 @@ internal static class ChartPicture
         canvas.Translate(Margin, DrawingTop);
         Draw(canvas, figure.Element("svg")!);
         canvas.Translate(0, LegendTop - DrawingTop);
-        foreach (XElement entry in figure.Elements("ul").Elements())
+        const float TextLeft = 35, Baseline = 10.5f, Gap = 16, Room = (Width / Scale) - (2 * Margin);
+        XElement[] legend = [.. figure.Elements("ul").Elements()];
+        float needed = legend.Sum(entry => TextLeft + Gap + DrawText(null, entry.Value, 0, 0, SKTextAlign.Left, StyleOf(entry), "color"));
+        if (needed - Gap > Room)
         {
-            const float TextLeft = 35, Baseline = 10.5f, Gap = 16;
+            canvas.Scale(Room / (needed - Gap));
+        }
+
+        foreach (XElement entry in legend)
+        {
             Draw(canvas, entry.Element("svg")!);
             canvas.Translate(TextLeft, 0);
             canvas.Translate(DrawText(canvas, entry.Value, 0, Baseline, SKTextAlign.Left, StyleOf(entry), "color") + Gap, 0);
@@ -99,9 +106,10 @@ internal static class ChartPicture
     }
 
     /// <summary>Draws a line of text over its own outline, if it has one.</summary>
+    /// <param name="canvas">Null to measure it only.</param>
     /// <param name="ink">The property with its colour.</param>
     /// <returns>Its width.</returns>
-    private static float DrawText(SKCanvas canvas, string text, float x, float y, SKTextAlign align, Dictionary<string, string> style,
+    private static float DrawText(SKCanvas? canvas, string text, float x, float y, SKTextAlign align, Dictionary<string, string> style,
         string ink)
     {
         using var font = new SKFont(Letters, Number(style.GetValueOrDefault("font-size", "16px")))
@@ -115,7 +123,7 @@ internal static class ChartPicture
             using SKPaint? paint = Paint(style, property);
             if (paint is not null)
             {
-                canvas.DrawText(text, x, y, align, font, paint);
+                canvas?.DrawText(text, x, y, align, font, paint);
             }
         }
 

@@ -1,4 +1,3 @@
-using CudaTrainer.Data.Dataset;
 using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Training.Reporting;
@@ -9,8 +8,8 @@ namespace CudaTrainer.Training.Reporting;
 /// <param name="Split">Which.</param>
 /// <param name="Threshold">p(violent) from which a clip counts as called violent.</param>
 /// <param name="Mistakes">Called wrongly, the highest loss first.</param>
-/// <param name="Best">Called rightly with the most certainty, of both classes.</param>
-/// <param name="Uncertain">Closest to the threshold.</param>
+/// <param name="Best">Called rightly with the most certainty, of each class.</param>
+/// <param name="Uncertain">Closest to the threshold; where there is none, the closest likeliest classes.</param>
 /// <param name="Examples">Some of each class, for a look at the data.</param>
 internal sealed record ChosenClips(
     string Split, double Threshold, IReadOnlyList<ClipPrediction> Mistakes, IReadOnlyList<ClipPrediction> Best,
@@ -37,15 +36,20 @@ internal sealed record ChosenClips(
         (string split, IReadOnlyList<ClipPrediction> clips) = run.Predictions[^1];
         double threshold = run.MetricsOf(split)?.Threshold ?? 0.5;
         ClipPrediction[] right = [.. clips.Where(clip => clip.IsRightAt(threshold)).OrderByDescending(clip => clip.TrueProbability)];
-        int[] labels = [ClassLabel.Violent, ClassLabel.Nonviolent];
+        int[] labels = [.. Enumerable.Range(0, run.Classes.Count).Reverse()];
         return new ChosenClips(
             split,
             threshold,
             [.. clips.Where(clip => !clip.IsRightAt(threshold)).OrderByDescending(clip => clip.Loss)],
             [.. labels.SelectMany(label => right.Where(clip => clip.Label == label).Take(1))],
-            [.. clips.OrderBy(clip => Math.Abs(clip.Violent - threshold)).Take(2)],
+            [.. clips.OrderBy(clip => Doubt(clip, threshold)).Take(2)],
             [.. labels.SelectMany(label => Spread([.. clips.Where(clip => clip.Label == label)]))]);
     }
+
+    /// <summary>How far an answer is from being another.</summary>
+    private static double Doubt(ClipPrediction clip, double threshold) => clip.Probabilities is { } each
+        ? each.OrderDescending().Take(2).Aggregate((first, second) => first - second)
+        : Math.Abs(clip.Violent - threshold);
 
     private static IEnumerable<ClipPrediction> Spread(ClipPrediction[] clips)
     {

@@ -12,34 +12,35 @@ internal static class ClipSection
     private const int LeastFullWidth = 760;
 
     /// <param name="frames">Sampled from each clip.</param>
-    public static Markup Render(ChosenClips clips, ReportPictures pictures, int frames)
+    /// <param name="classes">That the run tells apart.</param>
+    public static Markup Render(ChosenClips clips, ReportPictures pictures, int frames, ClassList classes)
     {
         var html = new HtmlBuilder();
         bool hasAttention = clips.Filmed.Any(clip => clip.Attention.Length > 0);
         if (hasAttention || pictures.Films.Count > 0)
         {
             html.Add($"<p>{(hasAttention ? "Bars show how much each frame counted in the model's answer (attention); they add up to 1, and the dashed line is where all frames would count the same. Attention says where the model looked, not why it decided." : "The frames the model was given. This model has no attention that would say which of them counted.")}</p>");
-            AddFilms(html, "The worst mistakes", clips.Mistakes.Take(3), clips, pictures, frames);
-            AddFilms(html, "The most uncertain answers", clips.Uncertain, clips, pictures, frames);
-            AddFilms(html, "The most certain right answers", clips.Best, clips, pictures, frames);
+            AddFilms(html, "The worst mistakes", clips.Mistakes.Take(3), clips, pictures, frames, classes);
+            AddFilms(html, "The most uncertain answers", clips.Uncertain, clips, pictures, frames, classes);
+            AddFilms(html, "The most certain right answers", clips.Best, clips, pictures, frames, classes);
         }
 
         html.Add($"<h3>{(clips.Mistakes.Count > ChosenClips.ShownMistakes ? $"The {ChosenClips.ShownMistakes} worst of {clips.Mistakes.Count} mistakes" : "All mistakes")} on {clips.Split}</h3>");
         if (clips.Mistakes.Count == 0)
         {
-            html.Add($"<p>There are none: at threshold {Numbers.Fraction(clips.Threshold)} every clip of the split is called rightly.</p>");
+            html.Add($"<p>There are none: {(classes.IsViolence ? $"at threshold {Numbers.Fraction(clips.Threshold)} " : string.Empty)}every clip of the split is called rightly.</p>");
             return html.ToMarkup();
         }
 
         bool hasPictures = clips.Mistakes.Take(ChosenClips.ShownMistakes).Any(clip => pictures.Stills.ContainsKey(clip.Path));
-        string[] columns = ["clip", "it is", "it was called", ">p(violent)", ">loss"];
+        string[] columns = ["clip", "it is", "it was called", classes.IsViolence ? ">p(violent)" : ">p(what it is)", ">loss"];
         html.Add(Page.Table("Mistakes, the highest loss first", hasPictures ? [.. columns, "frame", "hard to see"] : columns,
             clips.Mistakes.Take(ChosenClips.ShownMistakes).Select(clip => (IReadOnlyList<Markup>)
         [
             Page.Path(clip.Path),
-            Tag(clip.Label),
-            Tag(1 - clip.Label),
-            Page.Text(Numbers.Fraction(clip.Violent)),
+            Tag(classes, clip.Label),
+            Tag(classes, clip.CalledAt(clips.Threshold)),
+            Page.Text(Numbers.Fraction(classes.IsViolence ? clip.Violent : clip.TrueProbability)),
             Page.Text(Numbers.Loss(clip.Loss)),
             .. hasPictures
                 ? [Still(clip, pictures), Page.Text(Reasons(clip, pictures, frames) is { Length: > 0 } reasons ? reasons : "–")]
@@ -54,8 +55,9 @@ internal static class ClipSection
         return html.ToMarkup();
     }
 
-    public static Markup Tag(int label) =>
-        HtmlBuilder.Piece($"<span class=\"tag {ClassLabel.Name(label)}\">{ClassLabel.Name(label)}</span>");
+    public static Markup Tag(ClassList classes, int label) => classes.IsViolence
+        ? HtmlBuilder.Piece($"<span class=\"tag {classes[label]}\">{classes[label]}</span>")
+        : HtmlBuilder.Piece($"<span class=\"tag\">{classes[label]}</span>");
 
     private static Markup Still(ClipPrediction clip, ReportPictures pictures) => pictures.Stills.TryGetValue(clip.Path, out Picture? still)
         ? HtmlBuilder.Piece(
@@ -66,7 +68,7 @@ internal static class ClipSection
         pictures.Traits.TryGetValue(clip.Path, out ClipTraits? traits) ? string.Join(", ", traits.Reasons(frames)) : string.Empty;
 
     private static void AddFilms(HtmlBuilder html, string heading, IEnumerable<ClipPrediction> clips, ChosenClips chosen,
-        ReportPictures pictures, int frames)
+        ReportPictures pictures, int frames, ClassList classes)
     {
         ClipPrediction[] shown = [.. clips.Where(clip => clip.Attention.Length > 0 || pictures.Films.ContainsKey(clip.Path))];
         if (shown.Length == 0)
@@ -79,7 +81,7 @@ internal static class ClipSection
         {
             bool right = clip.IsRightAt(chosen.Threshold);
             string reasons = Reasons(clip, pictures, frames);
-            html.Add($"<figure class=\"clip\"><figcaption>{Page.Path(clip.Path)}<span>{Tag(clip.Label)}</span><span><span class=\"tag {(right ? "right" : "wrong")}\">called {(right ? "rightly" : "wrongly")}</span></span><span class=\"soft\">p(violent) {Numbers.Fraction(clip.Violent)}, loss {Numbers.Loss(clip.Loss)}</span>{(reasons.Length > 0 ? HtmlBuilder.Piece($"<span class=\"soft\">{reasons}</span>") : Page.Text(string.Empty))}</figcaption>");
+            html.Add($"<figure class=\"clip\"><figcaption>{Page.Path(clip.Path)}<span>{Tag(classes, clip.Label)}</span><span><span class=\"tag {(right ? "right" : "wrong")}\">called {(right ? "rightly" : "wrongly")}</span></span><span class=\"soft\">{(classes.IsViolence ? $"p(violent) {Numbers.Fraction(clip.Violent)}" : $"p({classes[clip.Label]}) {Numbers.Fraction(clip.TrueProbability)}")}, loss {Numbers.Loss(clip.Loss)}</span>{(reasons.Length > 0 ? HtmlBuilder.Piece($"<span class=\"soft\">{reasons}</span>") : Page.Text(string.Empty))}</figcaption>");
             html.Add($"<div class=\"film\" role=\"region\" aria-label=\"Frames of {clip.Path}\" tabindex=\"0\">{Film(clip, pictures.Films.GetValueOrDefault(clip.Path))}</div></figure>");
         }
     }

@@ -1,3 +1,4 @@
+using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Metrics;
@@ -78,6 +79,11 @@ internal static class ComparisonPage
             return "some were measured on test clips, others on the validation clips that chose their epoch";
         }
 
+        if (finished.DistinctBy(run => run.Classes).Count() > 1)
+        {
+            return $"they tell other classes apart ({string.Join("; ", finished.Select(run => run.Classes).Distinct())})";
+        }
+
         string split = finished[0].Result!.Test is null ? "val" : "test";
         HashSet<(string, int)>[] clips = [.. finished.Select(run => run.Predictions.FirstOrDefault(pair => pair.Key == split).Value ?? [])
             .Select(predictions => predictions.Select(clip => (clip.Path, clip.Label)).ToHashSet())];
@@ -120,8 +126,16 @@ internal static class ComparisonPage
                 continue;
             }
 
-            html.Add(Page.Table($"{split}, each at the threshold chosen on its val", ["", .. names.Select(name => ">" + name)],
-                ResultSections.Rows.Select(row =>
+            ClassList[] classes = [.. metrics.OfType<ClassificationMetrics>().Select(run => run.ClassList).Distinct()];
+            if (classes.Length > 1)
+            {
+                html.Add($"<p>The runs tell other classes apart, so there is no common table of {split}.</p>");
+                continue;
+            }
+
+            html.Add(Page.Table(classes[0].IsViolence ? $"{split}, each at the threshold chosen on its val" : $"{split}",
+                ["", .. names.Select(name => ">" + name)],
+                ResultSections.RowsOf(classes[0]).Select(row =>
             {
                 double[] values = [.. metrics.Select(run => run is null ? double.NaN : row.Value(run))];
                 double best = row.Best == 0 || !ranks || (row.Name == ResultSections.Loss && !HaveOneLoss(runs))
@@ -160,7 +174,7 @@ internal static class ComparisonPage
             Overlay("Training loss", "loss"),
         ];
         string split = runs.Any(run => run.MetricsOf("test") is not null) ? "test" : "val";
-        Series[] curves = [.. runs.Select(
+        Series[] curves = runs.Any(run => !run.Classes.IsViolence) ? [] : [.. runs.Select(
             (run, i) => new Series(ScoreCharts.WithAuc(names[i], run.MetricsOf(split)?.Auc), i % Chart.Styles,
             ScoreCurves.Roc(run.Predictions.FirstOrDefault(pair => pair.Key == split).Value ?? []), SeriesKind.Curve))];
         if (curves.Any(curve => curve.Points.Count > 0))

@@ -27,6 +27,23 @@ internal static class ResultSections
         ("threshold", metrics => metrics.Threshold, Numbers.Fraction, 0),
     ];
 
+    /// <summary>The same for classes other than the known pair; those of each class stand in a table of their own.</summary>
+    private static IReadOnlyList<(string Name, Func<ClassificationMetrics, double> Value, Func<double, string> Format, int Best)>
+        RowsOfClasses { get; } =
+    [
+        .. Rows.Take(4),
+        ("among the two likeliest", metrics => metrics.Top2Accuracy ?? double.NaN, Numbers.Percent, 1),
+        ("macro precision", metrics => metrics.Precision, Numbers.Percent, 1),
+        ("macro F1", metrics => metrics.F1, Numbers.Percent, 1),
+        ("macro ROC-AUC, one against the rest", metrics => metrics.Auc, Numbers.Fraction, 1),
+        ("macro PR-AUC", metrics => metrics.PrAuc, Numbers.Fraction, 1),
+        (Loss, metrics => metrics.Loss, Numbers.Loss, -1),
+    ];
+
+    /// <summary>The rows that mean something for these classes.</summary>
+    public static IReadOnlyList<(string Name, Func<ClassificationMetrics, double> Value, Func<double, string> Format, int Best)> RowsOf(
+        ClassList classes) => classes.IsViolence ? Rows : RowsOfClasses;
+
     /// <summary>Metrics and confusion matrices.</summary>
     public static Markup Metrics(RunRecord run)
     {
@@ -37,7 +54,9 @@ internal static class ResultSections
         Add("val at 0.5", result.ValAtHalf);
         Add("test at 0.5", result.TestAtHalf);
         var html = new HtmlBuilder();
-        html.Add($"<p>All of the best checkpoint, loaded from its file. The threshold was chosen on val, by balanced accuracy; the plain threshold of 0.5 stands beside it.</p>");
+        html.Add(run.Classes.IsViolence
+            ? HtmlBuilder.Piece($"<p>All of the best checkpoint, loaded from its file. The threshold was chosen on val, by balanced accuracy; the plain threshold of 0.5 stands beside it.</p>")
+            : HtmlBuilder.Piece($"<p>All of the best checkpoint, loaded from its file. A clip is called by its largest probability. Macro figures are the plain means over the classes, each against the rest.</p>"));
         html.Add(Table("Metrics", splits));
         if (result.Averages.Count > 0)
         {
@@ -48,14 +67,25 @@ internal static class ResultSections
                 .Where(column => column.Item2 is not null)!]));
         }
 
+        foreach ((string name, ClassificationMetrics metrics) in splits.Where(split => split.Metrics.PerClass is not null))
+        {
+            html.Add(Page.Table($"Each class on {name}", ["class", ">clips", ">precision", ">recall", ">F1", ">ROC-AUC", ">PR-AUC"],
+                metrics.PerClass!.Select(one => (IReadOnlyList<Markup>)
+            [
+                Page.Text(one.Name), Page.Text(Numbers.Count(one.Count)), Page.Text(Numbers.Percent(one.Precision)),
+                Page.Text(Numbers.Percent(one.Recall)), Page.Text(Numbers.Percent(one.F1)), Page.Text(Numbers.Fraction(one.Auc)),
+                Page.Text(Numbers.Fraction(one.PrAuc)),
+            ])));
+        }
+
         html.Add($"<h3>Confusion matrices</h3>");
         html.Add(Page.Grid(splits.Where(split => !split.Name.Contains(' '))
             .Select(split => ScoreCharts.Confusion(split.Name, split.Metrics))));
         return html.ToMarkup();
 
-        static Markup Table(string caption, IReadOnlyList<(string Name, ClassificationMetrics Metrics)> columns) => Page.Table(
+        Markup Table(string caption, IReadOnlyList<(string Name, ClassificationMetrics Metrics)> columns) => Page.Table(
             caption, ["", .. columns.Select(column => ">" + column.Name)],
-            Rows.Select(row => (IReadOnlyList<Markup>)[Page.Text(row.Name),
+            RowsOf(run.Classes).Select(row => (IReadOnlyList<Markup>)[Page.Text(row.Name),
             .. columns.Select(column => Page.Text(row.Format(row.Value(column.Metrics))))]),
             hidesCaption: true);
 
@@ -72,6 +102,11 @@ internal static class ResultSections
     public static Markup Decisions(RunRecord run)
     {
         (string split, IReadOnlyList<ClipPrediction> clips) = run.Predictions[^1];
+        if (run.MetricsOf(split) is { PerClass: not null } ofClasses)
+        {
+            return Classes(split, clips, ofClasses);
+        }
+
         var html = new HtmlBuilder();
         string[] areas = [.. run.Predictions.Select(pair => ScoreCharts.WithAuc(pair.Key, run.MetricsOf(pair.Key)?.Auc))];
         string[] precisions = [.. run.Predictions.Select(pair => ScoreCharts.WithAuc(pair.Key, run.MetricsOf(pair.Key)?.PrAuc))];
@@ -92,6 +127,27 @@ internal static class ResultSections
             Histogram(split, clips, run.MetricsOf(split)?.Threshold)));
         html.Add($"<p>{CalibrationText(run)}</p>");
         html.Add(Page.Details("Thresholds as a table", SweepTable(run)));
+        return html.ToMarkup();
+    }
+
+    /// <summary>How well each class is told from the rest.</summary>
+    private static Markup Classes(string split, IReadOnlyList<ClipPrediction> clips, ClassificationMetrics metrics)
+    {
+        var html = new HtmlBuilder();
+        IReadOnlyList<Series> precision = ScoreCharts.OfClasses(metrics, clips, ScoreCurves.PrecisionRecall, one => one.PrAuc);
+        html.Add(Page.Grid(
+            ScoreCharts.Roc($"ROC curves on {split}, one against the rest",
+                ScoreCharts.OfClasses(metrics, clips, ScoreCurves.Roc, one => one.Auc), ofClasses: true),
+            new Chart
+            {
+                Title = $"Precision and recall on {split}, one against the rest",
+                Description =
+                    $"Precision over recall as the threshold falls: {string.Join(", ", precision.Select(series => series.Name))}.",
+                X = Axis.Unit("recall of the class"),
+                Y = Axis.Unit("precision"),
+                Series = precision,
+            }.ToMarkup()));
+        html.Add($"<p>{(metrics.PerClass!.Count > Chart.Styles ? $"Shown are the {Chart.Styles} of {metrics.PerClass.Count} classes that are told apart worst." : "A curve stands for the probability of one class against all others.")}</p>");
         return html.ToMarkup();
     }
 

@@ -36,7 +36,7 @@ internal static class RunPage
 
         if (clips is not null)
         {
-            sections.Add(("clips", "Clips", ClipSection.Render(clips, pictures, run.Options.Frames)));
+            sections.Add(("clips", "Clips", ClipSection.Render(clips, pictures, run.Options.Frames, run.Classes)));
         }
 
         sections.AddRange(more);
@@ -78,12 +78,23 @@ internal static class RunPage
         string split = tested ? "test" : "val";
         html.Add($"<dl class=\"tiles\">");
         Tile($"Accuracy ({split})", Numbers.Percent(metrics.Accuracy), $"larger class: {Numbers.Percent(metrics.MajorityBaseline)}");
-        Tile($"Balanced accuracy ({split})", Numbers.Percent(metrics.BalancedAccuracy), "guessing: 50.0 %");
+        Tile($"Balanced accuracy ({split})", Numbers.Percent(metrics.BalancedAccuracy),
+            $"guessing: {Numbers.Percent(1.0 / run.Classes.Count)}");
         Tile($"ROC-AUC ({split})", Numbers.Fraction(metrics.Auc), "guessing: 0.500");
-        Tile("Violent clips found", Numbers.Percent(metrics.Recall),
-            $"{metrics.ConfusionMatrix[1][1]} of {metrics.ConfusionMatrix[1].Sum()} (recall)");
-        Tile("Alarms that were right", Numbers.Percent(metrics.Precision),
-            $"{metrics.ConfusionMatrix[1][1]} of {metrics.ConfusionMatrix[0][1] + metrics.ConfusionMatrix[1][1]} (precision)");
+        if (metrics.PerClass is { } classes)
+        {
+            ClassMetrics weakest = classes.MinBy(one => one.F1)!;
+            Tile($"Macro F1 ({split})", Numbers.Percent(metrics.F1), $"mean over {classes.Count} classes");
+            Tile("Weakest class", weakest.Name, $"F1 {Numbers.Percent(weakest.F1)}");
+        }
+        else
+        {
+            Tile("Violent clips found", Numbers.Percent(metrics.Recall),
+                $"{metrics.ConfusionMatrix[1][1]} of {metrics.ConfusionMatrix[1].Sum()} (recall)");
+            Tile("Alarms that were right", Numbers.Percent(metrics.Precision),
+                $"{metrics.ConfusionMatrix[1][1]} of {metrics.ConfusionMatrix[0][1] + metrics.ConfusionMatrix[1][1]} (precision)");
+        }
+
         if (!Classifiers.IsFitted(run.Options.Model))
         {
             Tile("Best epoch", $"{result.BestEpoch}",
@@ -145,14 +156,16 @@ internal static class RunPage
         }
         else
         {
-            html.Add(Page.Table("Splits", ["split", ">clips", ">nonviolent", ">violent", ">violent share", ">sources", ">left out"],
+            string[] classes = [.. splits[0].Clips.Keys];
+            string[] share = run.Classes.IsViolence ? [">violent share"] : [];
+            html.Add(Page.Table("Splits",
+                ["split", ">clips", .. classes.Select(name => ">" + name), .. share, ">sources", ">left out"],
                 splits.Select(split => (IReadOnlyList<Markup>)
             [
                 Page.Text(split.Split),
-                Page.Text(Numbers.Count(split.Nonviolent + split.Violent)),
-                Page.Text(Numbers.Count(split.Nonviolent)),
-                Page.Text(Numbers.Count(split.Violent)),
-                Page.Text(Numbers.Percent((double)split.Violent / (split.Nonviolent + split.Violent))),
+                Page.Text(Numbers.Count(split.Clips.Values.Sum())),
+                .. classes.Select(name => Page.Text(Numbers.Count(split.Clips.GetValueOrDefault(name)))),
+                .. share.Select(_ => Page.Text(Numbers.Percent((double)split.Violent / (split.Nonviolent + split.Violent)))),
                 Page.Text(split.Sources is { } sources ? Numbers.Count(sources) : "unknown"),
                 Page.Text(Numbers.Count(split.LeftOut.Count)),
             ])));
@@ -165,7 +178,7 @@ internal static class RunPage
             foreach (ClipPrediction clip in clips.Examples.Where(clip => pictures.Stills.ContainsKey(clip.Path)))
             {
                 Picture still = pictures.Stills[clip.Path];
-                html.Add($"<li><img src=\"{still.Source}\" width=\"{still.Width}\" height=\"{still.Height}\" alt=\"A frame of {clip.Path}\">{ClipSection.Tag(clip.Label)} {Page.Path(clip.Path)}</li>");
+                html.Add($"<li><img src=\"{still.Source}\" width=\"{still.Width}\" height=\"{still.Height}\" alt=\"A frame of {clip.Path}\">{ClipSection.Tag(run.Classes, clip.Label)} {Page.Path(clip.Path)}</li>");
             }
 
             html.Add($"</ul>");

@@ -31,8 +31,14 @@ internal sealed record RunRecord
 
     public IReadOnlyList<HistoryRow> History { get; init; } = [];
 
-    /// <summary>By split, in the order val, test; empty for runs of versions that did not write them.</summary>
+    /// <summary>
+    /// By split, in the order val, test; empty for runs of versions that did not write them, and of other classes than the known pair while
+    /// there are no results.
+    /// </summary>
     public IReadOnlyList<KeyValuePair<string, IReadOnlyList<ClipPrediction>>> Predictions { get; init; } = [];
+
+    /// <summary>What the run tells apart; the known pair while it has no results.</summary>
+    public ClassList Classes => Result?.Val?.ClassList ?? ClassList.Violence;
 
     /// <summary>The folder's files without the page itself, by name.</summary>
     public IReadOnlyList<(string Name, long Bytes)> Files { get; init; } = [];
@@ -54,16 +60,22 @@ internal sealed record RunRecord
         }
 
         string results = Path.Combine(folder, RunFolder.ResultsName), history = Path.Combine(folder, RunFolder.HistoryName);
+        TrainingResult? result = File.Exists(results) ? Json(results, RunJson.Default.TrainingResult) : null;
+        if (result is { Val: { } val, Test: { } test } && !val.ClassList.Equals(test.ClassList))
+        {
+            throw new FileFormatException(results, $"val is of the classes {val.ClassList}, test of {test.ClassList}");
+        }
+
         return new RunRecord
         {
             Folder = folder,
             Options = Json(config, RunJson.Default.TrainingOptions),
-            Result = File.Exists(results) ? Json(results, RunJson.Default.TrainingResult) : null,
+            Result = result,
             History = File.Exists(history) ? ReadHistory(history) : [],
             Predictions = [.. new[] { "val", "test" }
                 .Select(split => (split, file: Path.Combine(folder, PredictionFile.NameOf(split))))
                 .Where(found => File.Exists(found.file))
-                .Select(found => KeyValuePair.Create(found.split, PredictionFile.Read(found.file)))
+                .Select(found => KeyValuePair.Create(found.split, Predicted(found.file, result?.Val?.ClassList)))
                 .Where(found => found.Value.Count > 0)],
             Files = [.. Directory.EnumerateFiles(folder).Where(file => Path.GetFileName(file) != RunFolder.ReportName)
                 .Order(StringComparer.Ordinal).Select(file => (Path.GetFileName(file), new FileInfo(file).Length))],
@@ -71,6 +83,16 @@ internal sealed record RunRecord
     }
 
     public ClassificationMetrics? MetricsOf(string split) => split == "test" ? Result?.Test : Result?.Val;
+
+    /// <param name="classes">Of the results; null where there are none, and the file alone says it.</param>
+    private static IReadOnlyList<ClipPrediction> Predicted(string file, ClassList? classes)
+    {
+        IReadOnlyList<ClipPrediction> clips = PredictionFile.Read(file, out ClassList found);
+        return classes is null ? found.IsViolence ? clips : []
+            : classes.Equals(found) ? clips
+            : throw new FileFormatException(file, $"it is of the classes {found}, and the results are of {classes}",
+                "Train again, or remove the file.");
+    }
 
     private static T Json<T>(string path, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type)
     {

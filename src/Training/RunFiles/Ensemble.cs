@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Metrics;
@@ -17,7 +18,7 @@ public enum EnsembleStrategy
     /// <summary>Their mean with the fitted weights.</summary>
     Weighted,
 
-    /// <summary>The share of members that call the clip violent, each by its own threshold.</summary>
+    /// <summary>The share of members that call the clip violent, each by its own threshold; of other classes the share for each.</summary>
     Vote,
 }
 
@@ -101,12 +102,19 @@ public sealed record Ensemble
     }
 
     /// <summary>One score for each clip out of those of the members.</summary>
-    /// <param name="scores">[members][clips], p(violent).</param>
+    /// <param name="scores">[members][clips, <see cref="ClassList.Scores"/>].</param>
     /// <param name="weights">[members], for <see cref="EnsembleStrategy.Weighted"/>.</param>
     /// <param name="thresholds">[members], for <see cref="EnsembleStrategy.Vote"/>.</param>
+    /// <param name="classes">That the scores are of; the known pair if null.</param>
     internal static double[] Combine(EnsembleStrategy strategy, IReadOnlyList<double[]> scores, IReadOnlyList<double> weights,
-        IReadOnlyList<double> thresholds)
+        IReadOnlyList<double> thresholds, ClassList? classes = null)
     {
+        if (strategy == EnsembleStrategy.Vote && classes is { IsViolence: false })
+        {
+            scores = [.. scores.Select(member => Votes(member, classes))];
+            strategy = EnsembleStrategy.Mean;
+        }
+
         double[] combined = new double[scores[0].Length];
         for (int i = 0; i < combined.Length; i++)
         {
@@ -129,9 +137,22 @@ public sealed record Ensemble
     }
 
     /// <summary>
-    /// As <see cref="Combine(EnsembleStrategy, IReadOnlyList{double[]}, IReadOnlyList{double}, IReadOnlyList{double})"/>, as this ensemble
-    /// does it.
+    /// As <see cref="Combine(EnsembleStrategy, IReadOnlyList{double[]}, IReadOnlyList{double}, IReadOnlyList{double}, ClassList)"/>, as
+    /// this ensemble does it.
     /// </summary>
-    internal double[] Combine(IReadOnlyList<double[]> scores) =>
-        Combine(Strategy, scores, [.. Members.Select(member => member.Weight)], [.. Members.Select(member => member.Threshold)]);
+    internal double[] Combine(IReadOnlyList<double[]> scores, ClassList? classes = null) =>
+        Combine(Strategy, scores, [.. Members.Select(member => member.Weight)], [.. Members.Select(member => member.Threshold)], classes);
+
+    /// <summary>1 for the class that each clip is called, 0 for the others.</summary>
+    private static double[] Votes(double[] scores, ClassList classes)
+    {
+        double[] votes = new double[scores.Length];
+        int[] called = ClassScores.Called(scores, classes, double.NaN);
+        for (int clip = 0; clip < called.Length; clip++)
+        {
+            votes[(clip * classes.Scores) + called[clip]] = 1;
+        }
+
+        return votes;
+    }
 }

@@ -35,6 +35,11 @@ internal static class RunFingerprint
         string key = string.Join(" ", train.Key.Select(field => field.Value));
         fingerprint["features"] = $"[{train.Count}, {train.Frames}, {train.Dimension}] {key}".TrimEnd();
         fingerprint[TrainingClips] = IdentityOf(train);
+        if (!train.ClassList.IsViolence)
+        {
+            fingerprint["classes"] = train.ClassList.ToString();
+        }
+
         foreach ((string name, string identity) in DataOf(splits, views))
         {
             fingerprint[name] = identity;

@@ -140,6 +140,14 @@ internal sealed class TrainedClassifier : IDisposable
                     "Use the features it was trained on, or train a classifier on these.");
         }
 
+        if (!set.ClassList.HasSameNames(Info.ClassList))
+        {
+            throw new RunException(
+                $"'{set.Path}' is of the classes {set.ClassList}; the classifier in '{file}' tells {Info.ClassList} apart.",
+                    $"Use clips of its classes ({SettingName.Of(nameof(FeatureOptions.Classes))} puts folders together), or train a " +
+                        "classifier on these.");
+        }
+
         string backbone = set.Key.FirstOrDefault(field => field.Key == "backbone").Value ?? "unknown";
         if (backbone != Info.Backbone && backbone != "unknown" && Info.Backbone != "unknown")
         {
@@ -152,8 +160,9 @@ internal sealed class TrainedClassifier : IDisposable
     public void Dispose() => Learner.Dispose();
 
     private static Classifier NewModel(ModelInfo info) => Classifiers.Create(info.Model,
-        new ClassifierOptions(info.Inputs, (float)(info.Dropout ?? 0), Differences: info.Differences));
+        new ClassifierOptions(info.Inputs, (float)(info.Dropout ?? 0), Differences: info.Differences, Classes: info.Classes.Count));
 
     private static Learner NewLearner(IDevice device, Classifier model, ModelInfo info) => new(device, model,
-        new LearnerOptions(info.Loss ?? LossInfo.Plain, new AdamOptions { ClipMode = ClipMode.Off }, MixedPrecision: false, Seed: 0));
+        new LearnerOptions(info.Loss ?? LossInfo.PlainOf(info.Classes.Count), new AdamOptions { ClipMode = ClipMode.Off },
+            MixedPrecision: false, Seed: 0));
 }

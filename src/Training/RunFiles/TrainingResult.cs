@@ -111,11 +111,11 @@ public sealed record YardstickResult(ClassificationMetrics Val, ClassificationMe
 /// <param name="Updates">Weights that went in: steps or epochs.</param>
 /// <param name="Val">At the threshold chosen on val.</param>
 /// <param name="Test">The same on test; null where there is none.</param>
-/// <param name="ValAtHalf">At the plain threshold 0.5.</param>
+/// <param name="ValAtHalf">At the plain threshold 0.5; null for classes other than the known pair.</param>
 /// <param name="TestAtHalf">The same on test.</param>
 public sealed record AverageResult(
     string Name, string Description, string File, int Updates, ClassificationMetrics Val, ClassificationMetrics? Test,
-        ClassificationMetrics ValAtHalf, ClassificationMetrics? TestAtHalf);
+        ClassificationMetrics? ValAtHalf, ClassificationMetrics? TestAtHalf);
 
 /// <summary>What adding up the replicas' gradients took in this process, on its first replica.</summary>
 /// <param name="Replicas">Of all processes.</param>

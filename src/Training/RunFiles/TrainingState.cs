@@ -1,5 +1,5 @@
 using System.Text.Json.Serialization;
-using CudaTrainer.Engine.Nn;
+using CudaTrainer.Data.Dataset;
 using CudaTrainer.Kernels;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Learning;
@@ -40,7 +40,9 @@ public sealed record ModelInfo
     /// <summary>torch or caffe; <c>unknown</c> for features from elsewhere.</summary>
     public required string Preprocess { get; init; }
 
-    /// <summary>p(violent) from which a clip is called violent, chosen on val.</summary>
+    /// <summary>
+    /// p(violent) from which a clip is called violent, chosen on val; NaN for other classes, where the largest probability decides.
+    /// </summary>
     public double Threshold { get; init; } = 0.5;
 
     /// <summary>Epoch that these weights are of.</summary>
@@ -66,15 +68,19 @@ public sealed record ModelInfo
     /// <summary>The classes by index.</summary>
     public IReadOnlyList<string> Classes { get; init; } = ["nonviolent", "violent"];
 
+    /// <summary>The same as a list.</summary>
+    internal ClassList ClassList => ClassList.Of(Classes);
+
     /// <summary>What no model has, as a damaged or hostile file may say it; null if there is nothing of the kind.</summary>
     internal string? Problem =>
         Inputs is < 1 or > MostInputs ? $"{Inputs} features a frame"
         : Frames < 1 ? $"{Frames} frames a clip"
         : Dropout is not (null or >= 0 and < 1) ? $"a dropout of {Dropout}"
-        : double.IsNaN(Threshold) ? "no threshold"
         : !Enum.IsDefined(Stream) ? $"an unknown stream {Stream}"
-        : Classes.Count != Classifier.Classes ? $"{Classes.Count} classes"
-        : Loss is not (null or { ClassWeights.Count: Classifier.Classes, Alpha.Count: Classifier.Classes }) ? "a loss of other classes"
+        : ClassList.Problem(Classes) is { } problem ? problem
+        : (long)Inputs * Classes.Count > 2L * MostInputs ? $"{Inputs} features a frame for {Classes.Count} classes"
+        : double.IsNaN(Threshold) && ClassList.IsViolence ? "no threshold"
+        : Loss is not null && (Loss.ClassWeights.Count != Classes.Count || Loss.Alpha.Count != Classes.Count) ? "a loss of other classes"
         : null;
 }
 

@@ -18,6 +18,9 @@ public sealed record DataScanOptions
         Placeholder = "FILE", Kind = "CSV file")]
     public string? Groups { get; init; }
 
+    [Setting(SettingGroup.Data, "Classes put together from folders, as in training", Kind = "list", Accepts = FeatureOptions.ClassForm)]
+    public string? Classes { get; init; }
+
     [Setting(SettingGroup.Data, "A video of fewer frames is short: training would repeat them", AtLeast = 1, AtMost = 4096)]
     public int Frames { get; init; } = new FeatureOptions().Frames;
 
@@ -26,6 +29,9 @@ public sealed record DataScanOptions
 
     [Setting(SettingGroup.Precision, "Files decoded at the same time, 0 = one per core", AtLeast = 0, AtMost = 1024)]
     public int Workers { get; init; }
+
+    /// <summary>What is wrong with the values, all at once.</summary>
+    public IReadOnlyList<OptionProblem> Validate() => [.. OptionValidation.OfSettings(this), .. OptionValidation.OfClasses(Classes)];
 }
 
 /// <summary>One file of a folder of videos.</summary>
@@ -69,16 +75,23 @@ public static class DataScan
 
         var walker = new FolderWalker(root, stop);
         FolderEntry[] entries = [.. walker.FindVideos(walker.Root, null).OrderBy(entry => entry.RelativePath, StringComparer.Ordinal)];
-        SourceTable? sources = ReadSources(root, entries, options, observer);
+        FolderLayout? layout = LayoutOf(root, options, stop);
+        Dictionary<string, string?> classes = entries.ToDictionary(entry => entry.RelativePath,
+            entry => layout is null ? ClassOf(entry.RelativePath) : ClassOf(entry.RelativePath, layout), StringComparer.Ordinal);
+        SourceTable? sources = ReadSources(root, classes, layout?.Classes ?? ClassList.Violence, options, observer);
         walker.Ignored.RemoveAll(file => sources?.Path == walker.AbsolutePath(file.RelativePath));
-        walker.Ignored.AddRange(OutsideClasses(entries));
+        walker.Ignored.AddRange(OutsideClasses(classes));
         observer.Tell(walker);
         var files = new ScannedFile[entries.Length];
         int done = 0, failures = 0;
         InParallel(entries.Length, "scan", i =>
         {
             string path = entries[i].RelativePath;
-            files[i] = Decode(entries[i], walker.AbsolutePath(path), options, stop) with { Source = sources?[path] };
+            files[i] = Decode(entries[i], walker.AbsolutePath(path), options, stop) with
+            {
+                Class = classes[path],
+                Source = sources?[path],
+            };
             if (files[i].Verdict is not (Ok or Short))
             {
                 Interlocked.Increment(ref failures);
@@ -164,21 +177,39 @@ public static class DataScan
             : info.DecodedFrames < options.Frames ? (Short, $"{info.DecodedFrames} frames, fewer than the {options.Frames} that are sampled")
             : (Ok, string.Empty);
         return new ScannedFile(
-            entry.RelativePath, ClassOf(entry.RelativePath), verdict, detail, null, info.DecodedFrames, info.Width, info.Height,
+            entry.RelativePath, null, verdict, detail, null, info.DecodedFrames, info.Width, info.Height,
             info.FrameRate, info.Duration.TotalSeconds, info.Codec ?? string.Empty, entry.Facts.Bytes,
             info.Container ?? string.Empty, null);
     }
 
     /// <summary>Folders, or videos, that are looked at here and that a training would ignore.</summary>
-    private static IEnumerable<IgnoredFile> OutsideClasses(FolderEntry[] entries) =>
-        entries.All(entry => ClassOf(entry.RelativePath) is null) ? [] : entries.Where(entry => ClassOf(entry.RelativePath) is null)
-            .Select(entry => entry.RelativePath.LastIndexOf('/') is > 0 and int end
-                ? new IgnoredFile(entry.RelativePath[..(end + 1)], "not a class folder: a training leaves its videos out")
-                : new IgnoredFile(entry.RelativePath, "outside the class folders: a training leaves it out"))
+    private static IEnumerable<IgnoredFile> OutsideClasses(Dictionary<string, string?> classes) =>
+        classes.Values.All(name => name is null) ? [] : classes.Where(entry => entry.Value is null)
+            .Select(entry => entry.Key.LastIndexOf('/') is > 0 and int end
+                ? new IgnoredFile(entry.Key[..(end + 1)], "not a class folder: a training leaves its videos out")
+                : new IgnoredFile(entry.Key, "outside the class folders: a training leaves it out"))
             .Distinct();
 
+    /// <summary>The class folders of a data set of other classes than the known pair; null for that, and for what is no data set.</summary>
+    /// <exception cref="DatasetException">Classes are asked for that the folder does not have.</exception>
+    private static FolderLayout? LayoutOf(string root, DataScanOptions options, CancellationToken stop)
+    {
+        ClassMerge? merge = options.Classes is { } text ? ClassMerge.Parse(text) : null;
+        try
+        {
+            var layout = FolderLayout.Detect(root, new FolderWalker(root, stop), merge);
+            return merge is null && layout.Classes.IsViolence ? null : layout;
+        }
+        catch (DatasetException) when (merge is null)
+        {
+            // Any folder may be scanned, whether it could be trained on or not.
+            return null;
+        }
+    }
+
     /// <summary>Before anything is decoded, so that a slip in the table costs no time.</summary>
-    private static SourceTable? ReadSources(string root, FolderEntry[] entries, DataScanOptions options, IRunObserver observer)
+    private static SourceTable? ReadSources(string root, Dictionary<string, string?> found, ClassList classes, DataScanOptions options,
+        IRunObserver observer)
     {
         string inFolder = Path.Combine(root, SourceTable.DefaultName);
         string? file = options.Groups ?? (File.Exists(inFolder) ? inFolder : null);
@@ -193,15 +224,15 @@ public static class DataScan
         }
 
         var labels = new Dictionary<string, int>(StringComparer.Ordinal);
-        foreach (FolderEntry entry in entries)
+        foreach ((string path, string? name) in found)
         {
-            if (ClassOf(entry.RelativePath) is { } name && ClassLabel.TryParse(name, out int label))
+            if (name is not null && classes.TryParse(name, out int label))
             {
-                labels[entry.RelativePath] = label;
+                labels[path] = label;
             }
         }
 
-        var table = SourceTable.Read(file, root, labels);
+        var table = SourceTable.Read(file, root, labels, classes, OptionValidation.ClassesIn(options.Classes, out _));
         foreach (string warning in table.Warnings)
         {
             observer.Message(Severity.Warning, warning);
@@ -209,6 +240,12 @@ public static class DataScan
 
         return table;
     }
+
+    /// <summary>By the class folder that it lies in.</summary>
+    private static string? ClassOf(string relativePath, FolderLayout layout) => layout.ClassFolders
+        .FirstOrDefault(folder => relativePath.StartsWith(folder.Folder.RelativePath + "/", StringComparison.Ordinal)) is { } found
+            ? layout.Classes[found.Label]
+            : null;
 
     /// <summary>By the outermost folder that is named like a class, as datasets are read.</summary>
     private static string? ClassOf(string relativePath)

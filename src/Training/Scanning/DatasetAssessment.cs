@@ -13,7 +13,7 @@ public sealed record Finding(Severity Severity, string Kind, string Text);
 /// <summary>What can be said of a data set before anything is learnt from it.</summary>
 /// <param name="Findings">By weight: errors first, then what tells the classes apart without their content, then the rest.</param>
 /// <param name="GiveAways">Everything that files say of clips and how well it tells the classes apart, found or not; empty where there is
-/// nothing to compare.</param>
+/// nothing to compare, and of more than two classes.</param>
 public sealed record DatasetAssessment(IReadOnlyList<Finding> Findings, IReadOnlyList<GiveAway> GiveAways)
 {
     private const int FewestClips = 2, EnoughClips = 20, EnoughSources = 10, ExamplesShown = 3;
@@ -35,21 +35,24 @@ public sealed record DatasetAssessment(IReadOnlyList<Finding> Findings, IReadOnl
                 $"into folders named {ClassLabel.Name(ClassLabel.Violent)} and {ClassLabel.Name(ClassLabel.Nonviolent)}.")], []);
         }
 
-        int[] labels = [.. clips.Select(LabelOf)];
-        ScannedFile[][] byClass = [.. Enumerable.Range(0, ClassLabel.Count)
+        ClassList classes = ClassList.Named(inClasses.Select(file => file.Class!)) ?? ClassList.Violence;
+        int[] labels = [.. clips.Select(clip => LabelOf(clip, classes))];
+        ScannedFile[][] byClass = [.. Enumerable.Range(0, classes.Count)
             .Select(label => clips.Where((_, i) => labels[i] == label).ToArray())];
-        bool bothClasses = byClass.All(own => own.Length > 0);
+        bool everyClass = byClass.All(own => own.Length > 0);
         IReadOnlyList<Metadatum> metadata = Metadatum.Of(clips);
-        IReadOnlyList<GiveAway> giveAways = bothClasses ? GiveAwaySearch.Run(metadata, labels, Groups(clips, labels), stop) : [];
-        Finding[] told = [.. GiveAwayFindings(giveAways, metadata, labels)];
-        List<Finding> findings = [.. told, .. ClipCounts(byClass), .. Contents(clips)];
-        if (bothClasses)
+        IReadOnlyList<GiveAway> giveAways = everyClass && classes.Count == 2
+            ? GiveAwaySearch.Run(metadata, labels, Groups(clips, labels), stop)
+            : [];
+        Finding[] told = [.. GiveAwayFindings(giveAways, metadata, labels, classes)];
+        List<Finding> findings = [.. told, .. ClipCounts(byClass, classes), .. Contents(clips)];
+        if (everyClass)
         {
-            findings.AddRange(Sources(clips, byClass));
-            findings.AddRange(Balance(byClass));
+            findings.AddRange(Sources(clips, byClass, classes));
+            findings.AddRange(Balance(byClass, classes));
             if (!told.Any(finding => finding.Kind == KindOf(MetadatumFamily.Length)))
             {
-                findings.AddRange(Lengths(byClass));
+                findings.AddRange(Lengths(byClass, classes));
             }
         }
 
@@ -64,8 +67,8 @@ public sealed record DatasetAssessment(IReadOnlyList<Finding> Findings, IReadOnl
         return new([.. findings.OrderByDescending(finding => finding.Severity)], giveAways);
     }
 
-    private static int LabelOf(ScannedFile clip) =>
-        ClassLabel.TryParse(clip.Class!, out int label) ? label : throw new ArgumentException($"'{clip.Class}' is no class.", nameof(clip));
+    private static int LabelOf(ScannedFile clip, ClassList classes) =>
+        classes.TryParse(clip.Class!, out int label) ? label : throw new ArgumentException($"'{clip.Class}' is no class.", nameof(clip));
 
     private static string KindOf(MetadatumFamily family) => $"give_away_{family.ToString().ToLowerInvariant()}";
 
@@ -75,14 +78,14 @@ public sealed record DatasetAssessment(IReadOnlyList<Finding> Findings, IReadOnl
 
     private static string Content(ScannedFile clip) => clip.DuplicateOf ?? clip.Path;
 
-    private static IEnumerable<Finding> ClipCounts(ScannedFile[][] byClass)
+    private static IEnumerable<Finding> ClipCounts(ScannedFile[][] byClass, ClassList classes)
     {
-        for (int label = ClassLabel.Count - 1; label >= 0; label--)
+        for (int label = classes.Count - 1; label >= 0; label--)
         {
             int count = byClass[label].Length;
             if (count < EnoughClips)
             {
-                string name = ClassLabel.Name(label);
+                string name = classes[label];
                 yield return count < FewestClips
                     ? Error("few_clips",
                         $"Only {Number(count, "clip")} of the class {name} can be used, and nothing can be " +
@@ -105,11 +108,13 @@ public sealed record DatasetAssessment(IReadOnlyList<Finding> Findings, IReadOnl
             yield break;
         }
 
+        string?[] byName = [.. clips.Select(clip => clip.Class).Distinct()];
         IGrouping<string, ScannedFile>[] contradictions = [.. contents.Where(copies => !OfOneClass(copies))];
         if (contradictions.Length > 0)
         {
             yield return Error("copies_across_classes",
-                $"{Number(contradictions.Length, "video")} {(contradictions.Length == 1 ? "lies" : "lie")} in both classes " +
+                $"{Number(contradictions.Length, "video")} {(contradictions.Length == 1 ? "lies" : "lie")} in " +
+                    $"{(byName.Length > 2 ? "several" : "both")} classes " +
                     $"({Examples(contradictions.Select(Paths))}): " +
                     "delete the copies in the wrong one.");
         }
@@ -127,7 +132,7 @@ public sealed record DatasetAssessment(IReadOnlyList<Finding> Findings, IReadOnl
     private static string Paths(IEnumerable<ScannedFile> copies) =>
         string.Join(" = ", copies.Take(ExamplesShown).Select(clip => clip.Path));
 
-    private static IEnumerable<Finding> Sources(ScannedFile[] clips, ScannedFile[][] byClass)
+    private static IEnumerable<Finding> Sources(ScannedFile[] clips, ScannedFile[][] byClass, ClassList classes)
     {
         if (clips.All(clip => clip.Source is null))
         {
@@ -147,9 +152,9 @@ public sealed record DatasetAssessment(IReadOnlyList<Finding> Findings, IReadOnl
             yield break;
         }
 
-        for (int label = ClassLabel.Count - 1; label >= 0; label--)
+        for (int label = classes.Count - 1; label >= 0; label--)
         {
-            string name = ClassLabel.Name(label);
+            string name = classes[label];
             ScannedFile[] own = byClass[label];
             IGrouping<string, ScannedFile>[] ownSources = [.. own.GroupBy(SourceOf, StringComparer.Ordinal)];
             if (ownSources.Length < EnoughSources && own.Length >= EnoughSources)
@@ -185,26 +190,31 @@ public sealed record DatasetAssessment(IReadOnlyList<Finding> Findings, IReadOnl
 
     private static string SourceOf(ScannedFile clip) => clip.Source ?? clip.Path;
 
-    private static IEnumerable<Finding> Balance(ScannedFile[][] byClass)
+    private static IEnumerable<Finding> Balance(ScannedFile[][] byClass, ClassList classes)
     {
         int all = byClass.Sum(own => own.Length), rare = byClass.Min(own => own.Length);
-        if (rare < RareClass * all)
+        if (rare < RareClass * 2 / classes.Count * all)
         {
-            string name = ClassLabel.Name(byClass[ClassLabel.Violent].Length == rare ? ClassLabel.Violent : ClassLabel.Nonviolent);
+            string name = classes[Array.FindLastIndex(byClass, own => own.Length == rare)];
             yield return Warning("unequal_classes",
                 $"Only {Share(rare, all)} of the clips are {name} ({rare} of {all}), so " +
                 $"that accuracy says little: add {name} clips, and choose and judge by balanced accuracy.");
         }
     }
 
-    private static IEnumerable<Finding> Lengths(ScannedFile[][] byClass)
+    private static IEnumerable<Finding> Lengths(ScannedFile[][] byClass, ClassList classes)
     {
         double[] medians = [.. byClass.Select(own => Median([.. own.Where(clip => clip.Seconds > 0).Select(clip => clip.Seconds)]))];
         if (medians.Max() >= OtherLength * medians.Min() && medians.Min() > 0)
         {
-            yield return Warning("unequal_lengths", string.Create(CultureInfo.InvariantCulture,
-                $"Violent clips last {medians[ClassLabel.Violent]:0.0} s, nonviolent {medians[ClassLabel.Nonviolent]:0.0} s (medians), ") +
-                    "so that the frames which are sampled lie further apart in one class: cut all clips to one length.");
+            (int longest, int shortest) = (Array.IndexOf(medians, medians.Max()), Array.IndexOf(medians, medians.Min()));
+            string found = classes.IsViolence
+                ? string.Create(CultureInfo.InvariantCulture,
+                    $"Violent clips last {medians[ClassLabel.Violent]:0.0} s, nonviolent {medians[ClassLabel.Nonviolent]:0.0} s")
+                : string.Create(CultureInfo.InvariantCulture,
+                    $"Clips of {classes[longest]} last {medians[longest]:0.0} s, of {classes[shortest]} {medians[shortest]:0.0} s");
+            yield return Warning("unequal_lengths",
+                $"{found} (medians), so that the frames which are sampled lie further apart in one class: cut all clips to one length.");
         }
     }
 
@@ -216,7 +226,7 @@ public sealed record DatasetAssessment(IReadOnlyList<Finding> Findings, IReadOnl
 
     /// <summary>One sentence for each family, named by its strongest member, and one for the vote where it is better than all.</summary>
     private static IEnumerable<Finding> GiveAwayFindings(
-        IReadOnlyList<GiveAway> giveAways, IReadOnlyList<Metadatum> metadata, int[] labels)
+        IReadOnlyList<GiveAway> giveAways, IReadOnlyList<Metadatum> metadata, int[] labels, ClassList classes)
     {
         var byName = metadata.ToDictionary(metadatum => metadatum.Name);
         GiveAway[] found = [.. giveAways.Where(giveAway => giveAway.Found)];
@@ -246,15 +256,15 @@ public sealed record DatasetAssessment(IReadOnlyList<Finding> Findings, IReadOnl
                 .Select(other => $"the {byName[other.Metadatum].Phrase} ({Percent(other.BalancedAccuracy)})"));
             yield return Warning(KindOf(family.Key),
                 $"The {metadatum.Phrase} alone tells {TellApart(best)} " +
-                $"({Rule(metadatum, labels)}): a model may learn that instead of what happens. {remedy}, or add clips that break " +
-                    "the link." + (others.Length > 0 ? $" So does {others}." : string.Empty));
+                $"({Rule(metadatum, labels, classes)}): a model may learn that instead of what happens. {remedy}, or add clips that " +
+                    "break the link." + (others.Length > 0 ? $" So does {others}." : string.Empty));
         }
     }
 
     private static string TellApart(GiveAway giveAway) => $"the classes apart in {Percent(giveAway.BalancedAccuracy)} of clips held out";
 
     /// <summary>What all clips say of the link.</summary>
-    private static string Rule(Metadatum metadatum, int[] labels)
+    private static string Rule(Metadatum metadatum, int[] labels, ClassList classes)
     {
         int[] counts = new int[ClassLabel.Count * metadatum.Levels];
         for (int clip = 0; clip < labels.Length; clip++)
@@ -266,7 +276,7 @@ public sealed record DatasetAssessment(IReadOnlyList<Finding> Findings, IReadOnl
         metadatum.Learn(counts, calls);
         return $"{Side(ClassLabel.Violent)}; {Side(ClassLabel.Nonviolent)}";
 
-        string Side(int label) => $"{ClassLabel.Name(label)}: {metadatum.Values(calls, label)} in " +
+        string Side(int label) => $"{classes[label]}: {metadatum.Values(calls, label)} in " +
             $"{Enumerable.Range(0, labels.Length).Count(clip => labels[clip] == label && calls[metadatum.LevelOf[clip]] == label)} of " +
                 $"{labels.Count(own => own == label)}";
     }

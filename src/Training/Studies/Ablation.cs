@@ -18,7 +18,22 @@ public sealed record AblationRow(
         double StallFraction);
 
 /// <param name="Sources">That clips come from.</param>
-public sealed record AblationResult(string Device, int Clips, int Sources, int Folds, int Seeds, int Jobs, IReadOnlyList<AblationRow> Rows);
+public sealed record AblationResult(string Device, int Clips, int Sources, int Folds, int Seeds, int Jobs, IReadOnlyList<AblationRow> Rows)
+{
+    /// <summary>The names of the classes; null for the known pair.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<string>? Classes =>
+        Rows.Select(row => row.Metrics?.Recalls).FirstOrDefault(recalls => recalls is not null)?.Keys.ToArray();
+
+    /// <summary>Which metrics tables show of single classes, or of their mean.</summary>
+    internal IReadOnlyList<(string Name, Func<StudyMetrics, Estimate> Of)> OfClasses => Classes is null
+        ?
+        [
+            ("nonviolent right", metrics => metrics.Class0Accuracy), ("violent right", metrics => metrics.Class1Accuracy),
+            ("precision", metrics => metrics.Precision),
+        ]
+        : [("macro F1", metrics => metrics.MacroF1!), ("macro precision", metrics => metrics.Precision)];
+}
 
 /// <summary>
 /// What each optimisation is worth on somebody's own clips: the same cross-validation for every row of <see cref="AblationPlan"/>. Leaves

@@ -23,25 +23,26 @@ internal static class AblationPage
         html.Add($"<figure class=\"clip\"><div class=\"film\" role=\"region\" aria-label=\"Balanced accuracy of every row\" tabindex=\"0\">{Plot(result)}</div></figure>");
         html.Add(Page.Table(
             "Gain: balanced accuracy in points over the row before; for \"all but\" rows over all together",
-            ["row", ">balanced accuracy", ">gain", ">accuracy", ">nonviolent right", ">violent right", ">precision", ">AUC",
+            ["row", ">balanced accuracy", ">gain", ">accuracy", .. result.OfClasses.Select(column => ">" + column.Name), ">AUC",
                 ">s per epoch", ">s to best", ">waiting for data"],
             result.Rows.Select(row => (IReadOnlyList<Markup>)(row.Metrics is { } metrics
                 ?
                 [
                     Name(row), Percent(metrics.BalancedAccuracy), Points(row.Gain), Percent(metrics.Accuracy),
-                    Percent(metrics.Class0Accuracy), Percent(metrics.Class1Accuracy), Percent(metrics.Precision),
+                    .. result.OfClasses.Select(column => Percent(column.Of(metrics))),
                     Page.Text($"{Numbers.Fraction(metrics.Auc.Value)} ({Numbers.Fraction(metrics.Auc.Interval.Low)} to {Numbers.Fraction(metrics.Auc.Interval.High)})"), Page.Text(Numbers.Fraction(row.SecondsPerEpoch)),
                     Page.Text(Numbers.Fraction(row.SecondsToBest)), Page.Text(Numbers.Percent(row.StallFraction)),
                 ]
-                : [Name(row), Page.Text($"not run: {row.Missing}"), .. Enumerable.Repeat(Page.Text("–"), 9)]))));
+                : [Name(row), Page.Text($"not run: {row.Missing}"), .. Enumerable.Repeat(Page.Text("–"), result.OfClasses.Count + 6)]))));
         return html.ToMarkup();
     }
 
     private static Markup Plot(AblationResult result)
     {
         AblationRow[] rows = [.. result.Rows.Where(row => row.Metrics is not null)];
+        double guessing = 1.0 / (result.Classes?.Count ?? 2);
         double low = Math.Floor(
-            10 * Math.Min(0.5, rows.Select(row => row.Metrics!.BalancedAccuracy.Interval.Low).DefaultIfEmpty(0.5).Min())) / 10,
+            10 * Math.Min(guessing, rows.Select(row => row.Metrics!.BalancedAccuracy.Interval.Low).DefaultIfEmpty(0.5).Min())) / 10,
             high = Math.Ceiling(10 * rows.Select(row => row.Metrics!.BalancedAccuracy.Interval.High).DefaultIfEmpty(1).Max()) / 10;
         double bottom = Top + (rows.Length * RowHeight), width = NameWidth + PlotWidth + 30;
         var html = new HtmlBuilder();
@@ -51,7 +52,7 @@ internal static class AblationPage
             html.Add($"<line class=\"grid\" x1=\"{X(tick):0.##}\" x2=\"{X(tick):0.##}\" y1=\"{Top}\" y2=\"{bottom}\"/><text text-anchor=\"middle\" x=\"{X(tick):0.##}\" y=\"{bottom + 18}\">{Numbers.Whole(tick)} %</text>");
         }
 
-        html.Add($"<line class=\"diagonal\" x1=\"{X(0.5):0.##}\" x2=\"{X(0.5):0.##}\" y1=\"{Top}\" y2=\"{bottom}\"><title>guessing</title></line>");
+        html.Add($"<line class=\"diagonal\" x1=\"{X(guessing):0.##}\" x2=\"{X(guessing):0.##}\" y1=\"{Top}\" y2=\"{bottom}\"><title>guessing</title></line>");
         for (int i = 0; i < rows.Length; i++)
         {
             Estimate estimate = rows[i].Metrics!.BalancedAccuracy;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using CudaTrainer.Data.Dataset;
 
 namespace CudaTrainer.Training.Studies;
 
@@ -21,16 +22,17 @@ internal static class AblationTable
     public static string Csv(AblationResult result)
     {
         var text = new StringBuilder("row,not_run_because");
-        foreach ((string name, _) in Metrics)
+        (string Name, Func<StudyMetrics, Estimate> Of)[] columns = Columns(result);
+        foreach ((string name, _) in columns)
         {
-            text.Append(CultureInfo.InvariantCulture, $",{name},{name}_low,{name}_high");
+            text.Append(',').AppendJoin(',', new[] { name, $"{name}_low", $"{name}_high" }.Select(CsvFile.Quote));
         }
 
         text.Append(",gain,gain_low,gain_high,seconds_per_epoch,seconds_to_best,peak_bytes,stall_fraction\n");
         foreach (AblationRow row in result.Rows)
         {
             text.Append(row.Name).Append(',').Append(row.Missing is null ? "" : $"\"{row.Missing}\"");
-            foreach ((_, Func<StudyMetrics, Estimate> of) in Metrics)
+            foreach ((_, Func<StudyMetrics, Estimate> of) in columns)
             {
                 Append(row.Metrics is null ? null : of(row.Metrics));
             }
@@ -47,6 +49,18 @@ internal static class AblationTable
                 $",{estimate.Value:R},{estimate.Interval.Low:R},{estimate.Interval.High:R}"));
     }
 
+    /// <summary>
+    /// Of classes other than the known pair the recall is the mean over them, and macro F1 and the recall of each follow.
+    /// </summary>
+    private static (string Name, Func<StudyMetrics, Estimate> Of)[] Columns(AblationResult result) => result.Classes is not { } classes
+        ? Metrics
+        :
+        [
+            .. Metrics.Select(column => column.Name == "recall" ? (column.Name, metrics => metrics.BalancedAccuracy) : column),
+            ("macro_f1", metrics => metrics.MacroF1!),
+            .. classes.Select(name => ($"recall_{name}", (Func<StudyMetrics, Estimate>)(metrics => metrics.Recalls![name]))),
+        ];
+
     public static string Markdown(AblationResult result)
     {
         var text = new StringBuilder();
@@ -56,21 +70,23 @@ internal static class AblationTable
             .Append(result.Jobs > 1 ? string.Create(CultureInfo.InvariantCulture,
                 $"; {result.Jobs} trainings at a time, times from one that ran alone") : "")
             .Append(".\nPercentages with 95 % intervals (bootstrap over sources). Gain: balanced accuracy in points over the row before, for \"all but\" rows over all together, paired.\n\n")
-            .Append("| | balanced accuracy | gain | accuracy | nonviolent right | violent right | precision | AUC | s/epoch | s to best | MiB | stall |\n")
-            .Append("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
+            .Append(CultureInfo.InvariantCulture,
+                $"| | balanced accuracy | gain | accuracy | {string.Join(" | ", result.OfClasses.Select(column => column.Name))} | AUC | ")
+            .Append("s/epoch | s to best | MiB | stall |\n|---|")
+            .Append(string.Concat(Enumerable.Repeat("---:|", result.OfClasses.Count + 8))).Append('\n');
         foreach (AblationRow row in result.Rows)
         {
             if (row.Metrics is not { } metrics)
             {
-                text.Append(CultureInfo.InvariantCulture, $"| {row.Name} | not run: {row.Missing} | | | | | | | | | | |\n");
+                text.Append(CultureInfo.InvariantCulture, $"| {row.Name} | not run: {row.Missing} |")
+                    .Append(string.Concat(Enumerable.Repeat(" |", result.OfClasses.Count + 7))).Append('\n');
                 continue;
             }
 
             text.Append(CultureInfo.InvariantCulture,
                 $"| {row.Name} | {Percent(metrics.BalancedAccuracy)} | {Points(row.Gain)} | {Percent(metrics.Accuracy)} | " +
-                    $"{Percent(metrics.Class0Accuracy)} | ")
-                .Append(CultureInfo.InvariantCulture,
-                    $"{Percent(metrics.Class1Accuracy)} | {Percent(metrics.Precision)} | {Plain(metrics.Auc)} | " +
+                    $"{string.Join(" | ", result.OfClasses.Select(column => Percent(column.Of(metrics))))} | ")
+                .Append(CultureInfo.InvariantCulture, $"{Plain(metrics.Auc)} | " +
                         $"{row.SecondsPerEpoch:0.000} | {row.SecondsToBest:0.0} | ")
                 .Append(CultureInfo.InvariantCulture, $"{row.PeakBytes / 1048576.0:0} | {100 * row.StallFraction:0.0} % |\n");
         }

@@ -96,7 +96,8 @@ public static class CrossValidation
     {
         Fold fold = study.Folds[run.Fold];
         int[] labels = [.. fold.Test.Select(clip => study.Clips.Labels[clip])];
-        ClassificationMetrics metrics = ClassificationMetrics.Compute(labels, run.Scores, study.ThresholdOf(run), double.NaN);
+        ClassificationMetrics metrics = ClassificationMetrics.Compute(
+            study.Clips.Classes, labels, run.Scores, study.ThresholdOf(run), double.NaN);
         return new FoldSummary(
             run.Seed, run.Fold + 1, fold.Train.Length, fold.Validation.Length, fold.Test.Length, metrics.BalancedAccuracy, metrics.Auc,
                 study.ThresholdOf(run), run.Calibration.Slope, run.BestEpoch, run.Epochs);
@@ -104,17 +105,30 @@ public static class CrossValidation
 
     private static string Predictions(Study study, StudyRow row)
     {
-        var text = new StringBuilder("path,class,source,fold,seed,p_violent,p_violent_calibrated,called\n");
+        ClassList classes = study.Clips.Classes;
+        StringBuilder text = new StringBuilder("path,class,source,fold,seed,").Append(classes.IsViolence
+            ? "p_violent,p_violent_calibrated"
+            : string.Join(',', classes.Names.Select(name => CsvFile.Quote($"probability_{name}")))).Append(",called\n");
         foreach (FoldRun run in row.Runs)
         {
-            int[] clips = study.Folds[run.Fold].Test;
+            int[] clips = study.Folds[run.Fold].Test, called = ClassScores.Called(run.Scores, classes, study.ThresholdOf(run));
             for (int i = 0; i < clips.Length; i++)
             {
                 text.Append(CsvFile.Quote(study.Clips.NameOf(clips[i]))).Append(',')
-                    .Append(ClassLabel.Name(study.Clips.Labels[clips[i]])).Append(',')
+                    .Append(CsvFile.Quote(classes[study.Clips.Labels[clips[i]]])).Append(',')
                     .Append(CsvFile.Quote(study.Clips.Sources[clips[i]]))
-                    .Append(CultureInfo.InvariantCulture,
-                        $",{run.Fold + 1},{run.Seed},{run.Scores[i]:R},{run.Calibrated[i]:R},{ClassLabel.Name(run.Scores[i] >= study.ThresholdOf(run) ? 1 : 0)}\n");
+                    .Append(CultureInfo.InvariantCulture, $",{run.Fold + 1},{run.Seed}");
+                foreach (double score in ClassScores.Of(run.Scores, i, classes))
+                {
+                    text.Append(CultureInfo.InvariantCulture, $",{score:R}");
+                }
+
+                if (classes.IsViolence)
+                {
+                    text.Append(CultureInfo.InvariantCulture, $",{run.Calibrated[i]:R}");
+                }
+
+                text.Append(',').Append(CsvFile.Quote(classes[called[i]])).Append('\n');
             }
         }
 

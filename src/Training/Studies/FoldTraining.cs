@@ -28,13 +28,13 @@ internal sealed record FoldRun
 
     public required int Fold { get; init; }
 
-    /// <summary>p(violent) of the test part's clips, in the fold's order.</summary>
+    /// <summary>p(violent) of the test part's clips, in the fold's order; of other classes [clips, classes].</summary>
     public required double[] Scores { get; init; }
 
-    /// <summary>The same calibrated by the validation part.</summary>
+    /// <summary>The same calibrated by the validation part; of other classes as they are.</summary>
     public required double[] Calibrated { get; init; }
 
-    /// <summary>Score from which a clip is called violent, chosen on the validation part.</summary>
+    /// <summary>Score from which a clip is called violent, chosen on the validation part; NaN for other classes.</summary>
     public required double Threshold { get; init; }
 
     public required PlattScaling Calibration { get; init; }
@@ -93,16 +93,17 @@ internal static class FoldTraining
             : Train(options with { Stream = stream.Stream }, devices, stream, fold, stop))];
         int[] labels = models[0].Validation.Labels;
         double[][] validation = [.. models.Select(model => model.Validation.Scores)];
-        double[] weights = EnsembleWeights.Fit(labels, validation);
+        ClassList classes = models[0].Validation.Classes;
+        double[] weights = EnsembleWeights.Fit(labels, validation, classes);
         double[] chosen = Mix(validation), judged = Mix([.. models.Select(model => model.Test.Scores)]);
-        PlattScaling calibration = PlattScaling.Fit(labels, chosen);
+        PlattScaling calibration = classes.IsViolence ? PlattScaling.Fit(labels, chosen) : PlattScaling.Identity;
         return new FoldRun
         {
             Seed = options.Seed,
             Fold = fold.Number,
             Scores = judged,
-            Calibrated = [.. judged.Select(calibration.Apply)],
-            Threshold = RankMetrics.BestThreshold(labels, chosen),
+            Calibrated = classes.IsViolence ? [.. judged.Select(calibration.Apply)] : judged,
+            Threshold = classes.IsViolence ? RankMetrics.BestThreshold(labels, chosen) : double.NaN,
             Calibration = calibration,
             Weights = weights.Length > 1 ? weights : null,
             Epochs = models.Max(model => model.Epochs),
@@ -126,14 +127,15 @@ internal static class FoldTraining
     {
         long began = Stopwatch.GetTimestamp();
         IFeatureRows train = stream.Part([.. fold.Train.Concat(fold.Validation).Order()]), test = stream.Part(fold.Test);
-        LinearFit fit = LinearTraining.Fit(train, options, stop);
+        LinearModel fit = LinearTraining.Fit(train, options, stop);
         double seconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
         IFeatureRows judged = new SelectedRows(train, fit.Clips);
         double[] heldOut = fit.HeldOut.Length > 0 ? fit.HeldOut : fit.Answer(judged);
         return new Outcome(Answers(judged, heldOut), Answers(test, fit.Answer(test)), Epochs: 1, BestEpoch: 1, seconds, seconds, seconds,
             StallSeconds: 0);
 
-        static Evaluation Answers(IFeatureRows rows, double[] scores) => new(rows.Labels.ToArray(), scores, double.NaN, [], []);
+        static Evaluation Answers(IFeatureRows rows, double[] scores) =>
+            new(rows.Labels.ToArray(), scores, double.NaN, [], []) { Classes = rows.Classes };
     }
 
     private static Outcome Train(TrainingOptions options, DeviceChoice devices, StudyStream stream, Fold fold, CancellationToken stop)
@@ -141,7 +143,7 @@ internal static class FoldTraining
         StudyClips clips = stream.Clips;
         var setup = new LearnerSetup(options, devices.Device, devices.IsCuda);
         IFeatureRows train = stream.Part(fold.Train), validation = stream.Part(fold.Validation), test = stream.Part(fold.Test);
-        LossInfo loss = setup.Loss(ClassCounts.Of(train.Labels.ToArray()));
+        LossInfo loss = setup.Loss(ClassCounts.Of(train.Labels.ToArray()), train.Classes);
         var info = new ModelInfo
         {
             Model = options.Model,
@@ -152,6 +154,7 @@ internal static class FoldTraining
             BackboneDescription = "features of a study",
             Preprocess = "unknown",
             Loss = loss,
+            Classes = train.Classes.Names,
         };
         using var replicas = new ReplicaGroup(devices.Devices, NewModel, setup.Learner(loss));
         replicas.Initialize((uint)options.Seed);
@@ -203,7 +206,7 @@ internal static class FoldTraining
             state.History.Take(chosenEpoch).Sum(epoch => epoch.Seconds), seconds.Sum(),
             state.History.Sum(epoch => epoch.StallSeconds));
 
-        Classifier NewModel() => setup.NewModel(clips.Dimension);
+        Classifier NewModel() => setup.NewModel(clips.Dimension, clips.Classes);
 
         Evaluation Evaluate(IFeatureRows rows)
         {

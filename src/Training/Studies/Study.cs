@@ -107,10 +107,14 @@ internal sealed record StudyRow(IReadOnlyList<FoldRun> Runs, IReadOnlyList<Answe
 internal sealed class Study : IDisposable
 {
     /// <summary>
-    /// Settings that decide no training: of broken clips the data's identity says which are left, and thresholds are chosen afterwards.
+    /// Settings that decide no training: the data's identity says which clips are left and what they show, and thresholds are chosen
+    /// afterwards.
     /// </summary>
     private static readonly string[] Undecisive =
-        [nameof(FeatureOptions.OnCorrupt), nameof(FeatureOptions.MaxCorrupt), nameof(TrainingOptions.Threshold)];
+    [
+        nameof(FeatureOptions.OnCorrupt), nameof(FeatureOptions.MaxCorrupt), nameof(FeatureOptions.Classes), nameof(FeatureOptions.Labels),
+        nameof(TrainingOptions.Threshold),
+    ];
 
     private readonly StudyOptions _options;
     private readonly IRunObserver _observer;
@@ -145,7 +149,7 @@ internal sealed class Study : IDisposable
         Clips = StudyClips.Open(run.FeaturesDir ?? BackboneChoice.DirectoryOf(run.CacheDir, run.Stream),
             foreign: run.FeaturesDir is not null, stop);
         Folds = FoldPlan.Make(Clips.Labels, Clips.Sources, options.Folds, options.ValShare, run.Seed);
-        Bootstrap = new GroupBootstrap(Clips.Labels, Clips.Sources);
+        Bootstrap = new GroupBootstrap(Clips.Labels, Clips.Sources, Clips.Classes);
         _dataIdentity = $"{Clips.Identity} {options.Folds} folds, val {options.ValShare:R}, seed {run.Seed}";
         _streams = options.Fusion == StreamFusion.Late ? [PartOf(FeatureStream.Rgb, stop), PartOf(FeatureStream.Motion, stop)] : [Whole()];
         _log = StudyLog.Open(options.Output);
@@ -155,7 +159,8 @@ internal sealed class Study : IDisposable
             new HeaderLine("device", DeviceKind),
             .. RecipeChoice.Lines(recipe),
             new HeaderLine("data",
-                $"{Clips.Count} clips ({counts}) from {Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, " +
+                $"{Clips.Count} clips ({Clips.Classes.Describe(counts)}) from " +
+                    $"{Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, " +
                     $"[{Clips.Frames}, {Clips.Dimension}] " +
                         $"each{(_streams.Any(stream => stream.Standardize) ? ", standardised by each training part" : "")}"),
             new HeaderLine("plan",
@@ -243,8 +248,8 @@ internal sealed class Study : IDisposable
         Dictionary<string, string> key = Clips.Key.ToDictionary(field => field.Key, field => field.Value);
         using var device = DeviceChoice.Open(Options.Device, Options.Threads, Options.MixedPrecision);
         var setup = new LearnerSetup(Options, device.Device, device.IsCuda);
-        LossInfo loss = setup.Loss(ClassCounts.Of(clips.Labels.ToArray()));
-        using var replicas = new ReplicaGroup([device.Device], () => setup.NewModel(clips.Dimension), setup.Learner(loss));
+        LossInfo loss = setup.Loss(ClassCounts.Of(clips.Labels.ToArray()), clips.Classes);
+        using var replicas = new ReplicaGroup([device.Device], () => setup.NewModel(clips.Dimension, clips.Classes), setup.Learner(loss));
         LinearTraining.Write(LinearTraining.Fit(clips, Options, stop), replicas);
         var info = new ModelInfo
         {
@@ -255,7 +260,8 @@ internal sealed class Study : IDisposable
             BackboneDescription = key.GetValueOrDefault("backbone", "features from files"),
             Stream = Options.Stream,
             Preprocess = key.GetValueOrDefault("preprocessing", "unknown"),
-            Threshold = 0.5,
+            Threshold = clips.Classes.IsViolence ? 0.5 : double.NaN,
+            Classes = clips.Classes.Names,
             Epoch = 1,
             Loss = loss,
             Card = card,
@@ -270,6 +276,17 @@ internal sealed class Study : IDisposable
     /// <summary>Each clip's answer as the mean over the seeds: an ensemble of as many models as there are seeds.</summary>
     public StudyMetrics MetricsOfMean(IReadOnlyList<FoldRun> runs)
     {
+        if (!Clips.Classes.IsViolence)
+        {
+            double[] mean = new double[Clips.Count * Clips.Classes.Scores];
+            foreach (FoldRun run in runs)
+            {
+                Place(run, (score, place) => mean[place] += score / _options.Seeds);
+            }
+
+            return Bootstrap.Metrics([new Answers(mean, [])]);
+        }
+
         double[] calibrated = new double[Clips.Count], margin = new double[Clips.Count];
         foreach (FoldRun run in runs)
         {
@@ -355,8 +372,29 @@ internal sealed class Study : IDisposable
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32];
     }
 
+    /// <summary>Where each number of a training's answers belongs among those for all clips.</summary>
+    private void Place(FoldRun run, Action<double, int> place)
+    {
+        int width = Clips.Classes.Scores;
+        for (int i = 0; i < run.Scores.Length; i++)
+        {
+            place(run.Calibrated[i], (Folds[run.Fold].Test[i / width] * width) + (i % width));
+        }
+    }
+
     private Answers AnswersOf(IEnumerable<FoldRun> runs)
     {
+        if (!Clips.Classes.IsViolence)
+        {
+            double[] answers = new double[Clips.Count * Clips.Classes.Scores];
+            foreach (FoldRun run in runs)
+            {
+                Place(run, (score, at) => answers[at] = score);
+            }
+
+            return new Answers(answers, []);
+        }
+
         double[] scores = new double[Clips.Count];
         bool[] violent = new bool[Clips.Count];
         foreach (FoldRun run in runs)

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using CudaTrainer.Data.Cache;
+using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
 using CudaTrainer.Training.Features;
 
@@ -32,6 +33,8 @@ internal sealed class StudyClips : IFeatureRows, IDisposable
 
     public ReadOnlySpan<int> Labels => _labels;
 
+    public ClassList Classes => _splits.Train.ClassList;
+
     /// <summary>What each clip was cut from; its own name where that is not known.</summary>
     public IReadOnlyList<string> Sources { get; }
 
@@ -50,6 +53,11 @@ internal sealed class StudyClips : IFeatureRows, IDisposable
             for (int i = 0; i < Count; i++)
             {
                 text.Append(NameOf(i)).Append('\n').Append(_labels[i]).Append('\n').Append(Sources[i]).Append('\n');
+            }
+
+            if (!Classes.IsViolence)
+            {
+                text.Append(Classes).Append('\n');
             }
 
             foreach (FeatureSet set in _splits.All)

@@ -67,9 +67,14 @@ internal sealed class ServerProcess : IDisposable
 
     public static ServerProcess StartIn(
         Dictionary<string, string?> environment, ServeFixture fixture, string temporary, params string[] options) =>
+        StartIn(fixture.Folder, temporary, environment, fixture.Model, options);
+
+    /// <param name="folder">Where the program runs.</param>
+    public static ServerProcess StartIn(
+        string folder, string temporary, Dictionary<string, string?> environment, string model, params string[] options) =>
         new(CommandRunner.Start(
-        fixture.Folder, new(environment) { ["TMPDIR"] = temporary, ["DOTNET_EnableDiagnostics"] = "0" },
-            ["serve", "--checkpoint", fixture.Model, "--port", "0", .. options]));
+            folder, new(environment) { ["TMPDIR"] = temporary, ["DOTNET_EnableDiagnostics"] = "0" },
+            ["serve", "--checkpoint", model, "--port", "0", .. options]));
 
     public static MultipartFormDataContent Form(string path, string? name = null)
     {
