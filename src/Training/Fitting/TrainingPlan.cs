@@ -38,7 +38,7 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch, Trainin
         ]);
         (int clips, int frames, int inputs) = options.FeaturesDir is { } directory
             ? Features(directory, observer, stop)
-            : Videos(options, recipe.Dataset, observer, stop);
+            : Videos(options, backbone!, recipe.Dataset, observer, stop);
         foreach (string doubt in OptionValidation.Doubts(options))
         {
             observer.Message(Severity.Info, doubt);
@@ -58,12 +58,12 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch, Trainin
         return (splits.Train.Count, splits.Train.Frames, splits.Train.Dimension);
     }
 
-    private static (int Clips, int Frames, int Inputs) Videos(TrainingOptions options, VideoDataset? found, IRunObserver observer,
-        CancellationToken stop)
+    private static (int Clips, int Frames, int Inputs) Videos(TrainingOptions options, BackboneChoice backbone, VideoDataset? found,
+        IRunObserver observer, CancellationToken stop)
     {
         VideoDataset dataset = found ?? FeaturePipeline.Scan(options, index: null, observer, stop);
         observer.Tell(dataset);
         observer.Dataset([.. dataset.Table.Rows.Select(row => new SplitRow(row.Split.Name(), row.Clips.Nonviolent, row.Clips.Violent, row.Sources, 0))]);
-        return (dataset[DatasetSplit.Train].Count, options.Frames, options.Stream.Dimension());
+        return (dataset[DatasetSplit.Train].Count, options.Frames, options.Stream.Dimension(backbone.Shape.Features));
     }
 }

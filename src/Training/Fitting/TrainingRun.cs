@@ -335,7 +335,7 @@ public sealed class TrainingRun : IDisposable
 
     private void ExtractFeatures(CancellationToken stop)
     {
-        StartFiles.RequireFit(_options, _options.Stream.Dimension());
+        StartFiles.RequireFit(_options, _options.Stream.Dimension(_backbone!.Shape.Features));
 
         using CpuDevice? whole = _device.WholeCpu(_options.Threads);
         new FeaturePipeline(_options, whole is null ? _device.Devices : [whole], _backbone!, _observer, _clock, _processes, _trace)

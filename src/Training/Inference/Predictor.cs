@@ -24,7 +24,7 @@ public sealed class Predictor : IDisposable
     private readonly DeviceChoice _device;
     private readonly ClassifierGroup _classifier;
     private readonly BackboneChoice _backbone;
-    private readonly Vgg19? _network;
+    private readonly IFrameNetwork? _network;
     private readonly HostBatch _batch;
 
     private Predictor(PredictionOptions options, DeviceChoice device, ClassifierGroup classifier, BackboneChoice backbone,
@@ -90,7 +90,7 @@ public sealed class Predictor : IDisposable
                 classifier.RequireViews();
             }
 
-            backbone = classifier.Members[0].OpenBackbone(options.Weights);
+            backbone = classifier.Members[0].OpenBackbone(options);
             return new Predictor(options, device, classifier, backbone, stop);
         }
         catch
@@ -129,6 +129,7 @@ public sealed class Predictor : IDisposable
                 new ExtractorOptions(Info.Frames, workers, TimeSpan.FromSeconds(_options.DecodeTimeout), Info.Stream)
                 {
                     View = ClipView.All[view],
+                    Shape = _backbone.Shape,
                 });
             extractor.Run(
                 clips,
@@ -167,7 +168,7 @@ public sealed class Predictor : IDisposable
     public WindowedPrediction ByWindow(string path, WindowPlan plan, Action<double> progress, CancellationToken stop)
     {
         var scorer = new WindowScorer(_device.Device, _network is null ? null : _network.Forward, Answer, Info.Frames,
-            TimeSpan.FromSeconds(_options.DecodeTimeout), Info.Stream);
+            TimeSpan.FromSeconds(_options.DecodeTimeout), Info.Stream, _backbone.Shape);
         ScoredVideo video = scorer.Run(path, plan, progress, stop);
         IReadOnlyList<WindowScore> windows = Timeline.Smooth(video.Windows, _options.Windows.Smooth);
         double? violent = windows.Count > 0 ? windows.Max(window => window.Smoothed) : null;

@@ -1,0 +1,15 @@
+using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Engine.Tracing;
+
+namespace CudaTrainer.Engine.Nn;
+
+/// <summary>A network that turns pictures into features, on one device. Features of a frame do not depend on the rest of its batch.</summary>
+public interface IFrameNetwork : IDisposable
+{
+    /// <summary>Times each layer; null where nobody asks.</summary>
+    LapClock? Laps { get; set; }
+
+    /// <param name="rgb">[n, height, width, 3] UInt8, of the size that the network takes.</param>
+    /// <param name="features">[n, D], overwritten.</param>
+    void Forward(Tensor rgb, Tensor features);
+}
