@@ -40,6 +40,14 @@ public static class FeatureStreams
     public static int Dimension(this FeatureStream stream, int appearance = Vgg19.Features) => (stream.HasRgb() ? appearance : 0)
         + (stream.HasMotion() ? MotionFeatures.PerStep : 0);
 
+    /// <summary>Whether so many features of a frame can be of the stream, whatever the backbone.</summary>
+    internal static bool Fits(this FeatureStream stream, int dimension) => stream switch
+    {
+        FeatureStream.Motion => dimension == MotionFeatures.PerStep,
+        FeatureStream.Both => dimension > MotionFeatures.PerStep,
+        _ => true,
+    };
+
     /// <summary>Puts the streams of a clip side by side, frame by frame, as models take them.</summary>
     /// <param name="rgb">[frames, D of the backbone]; empty without.</param>
     /// <param name="motion">[frames, 231]; empty without.</param>
