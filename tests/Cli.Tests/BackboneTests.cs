@@ -174,6 +174,35 @@ public sealed class BackboneTests : IDisposable
         }
     }
 
+    /// <summary>
+    /// Networks that were exported for one frame take several where that gives the same, and one where it does not: here the same means
+    /// of channels, once as they are, once written so that several frames do not fit, once mixing the frames of a batch.
+    /// </summary>
+    [Fact]
+    public void A_network_for_one_frame_gives_what_it_gives_for_one()
+    {
+        Features("n", (graph, x) => x).ShouldBe(Features("1", (graph, x) => x));
+        float[] expected = Features("1", (graph, x) => x);
+        Features("1", (graph, x) => graph.Add("Reshape", "flat", [x, graph.Constant<long>("shape", [1, 3], 2)])).ShouldBe(expected);
+        Features("1", (graph, x) => graph.Add("Mul", "same", [x, graph.Add("Sub", "nothing", [graph.Constant<float>("one", [1], 1),
+            graph.Add("Sub", "zero", [x, graph.Add("ReduceMean", "mixed", [x], OnnxAttribute.Of("axes", [0]))])])])).ShouldBe(expected);
+
+        float[] Features(string batch, Func<OnnxGraph, string, string> end)
+        {
+            var graph = new OnnxGraph("means");
+            string x = graph.Input("pixels", ElementType.F32, batch == "1" ? 1 : batch, 3, 32, 48);
+            x = graph.Add("ReduceMean", "means", [x], OnnxAttribute.Of("axes", [2, 3]), OnnxAttribute.Of("keepdims", 0));
+            graph.Output(end(graph, x), ElementType.F32);
+            ImageNetwork.Write(_folder.File("one.onnx"), graph);
+            CommandOutcome outcome = Extract("one.onnx", "--backbone-layer", graph.Outputs[0].Name);
+            outcome.ExitCode.ShouldBe(0, outcome.Error);
+            using FeatureSplits splits = FeatureSplits.Open(_folder.File("cache"));
+            float[] features = new float[Frames * 3];
+            splits.Train.ReadRow(1, features);
+            return features;
+        }
+    }
+
     public void Dispose() => _folder.Dispose();
 
     private static double Violent(CommandOutcome outcome)

@@ -24,6 +24,7 @@ internal static class GraphFields
     public const int Initializer = 5;
     public const int Input = 11;
     public const int Output = 12;
+    public const int ValueInfo = 13;
 
     public const int ValueName = 1;
     public const int ValueType = 2;

@@ -153,13 +153,22 @@ internal sealed class OnnxModel
 
     /// <summary>The model up to a value: that is its only output, and operations that it does not need are left out.</summary>
     /// <param name="layer">One that <see cref="Computes"/>.</param>
-    public byte[] CutAt(string layer)
+    /// <param name="widened">An input whose first length is left open; what the file says of shapes in between is left out then.</param>
+    public byte[] CutAt(string layer, OnnxModelInput? widened = null)
     {
         HashSet<OnnxOperation> needed = Needed(layer);
-        var output = new ProtoWriter();
-        int begin = output.Begin(GraphFields.Output);
-        output.Text(GraphFields.ValueName, layer);
-        output.End(begin);
+        HashSet<int> dropped = [GraphFields.Output];
+        var added = new ProtoWriter();
+        int begin = added.Begin(GraphFields.Output);
+        added.Text(GraphFields.ValueName, layer);
+        added.End(begin);
+        if (widened is { Type: { } type, Shape: { } shape })
+        {
+            dropped.UnionWith([GraphFields.Input, GraphFields.ValueInfo]);
+            OnnxWriter.Value(added, GraphFields.Input, new OnnxValue(widened.Name, type, [.. shape.Select((length, i) =>
+                i > 0 && length.Symbol is null ? length : (OnnxDimension)$"length {i}")]));
+        }
+
         List<Range> head = [], graph = [];
         int place = 0, number = 0;
         var model = new ProtoReader(_bytes);
@@ -177,7 +186,7 @@ internal sealed class OnnxModel
             var fields = new ProtoReader(model.Bytes);
             while (fields.Next())
             {
-                if (fields.Field != GraphFields.Output && (fields.Field != GraphFields.Node || needed.Contains(_operations[number++])))
+                if (!dropped.Contains(fields.Field) && (fields.Field != GraphFields.Node || needed.Contains(_operations[number++])))
                 {
                     graph.Add(inside..(inside + fields.Raw.Length));
                 }
@@ -187,12 +196,12 @@ internal sealed class OnnxModel
         }
 
         var announced = new ProtoWriter();
-        announced.Announce(ModelFields.Graph, graph.Sum(LengthOf) + output.Length);
+        announced.Announce(ModelFields.Graph, graph.Sum(LengthOf) + added.Length);
         using var cut = new MemoryStream();
         head.ForEach(range => cut.Write(_bytes.AsSpan(range)));
         cut.Write(announced.From(0));
         graph.ForEach(range => cut.Write(_bytes.AsSpan(range)));
-        cut.Write(output.From(0));
+        cut.Write(added.From(0));
         return cut.ToArray();
 
         static int LengthOf(Range range) => range.End.Value - range.Start.Value;

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
@@ -25,28 +26,23 @@ internal sealed partial class OnnxBackbone : IDisposable
 
     private const int UsualSize = 224;
 
+    /// <summary>Of the features of a frame by itself and among others, relative to the largest.</summary>
+    private const float Tolerance = 1e-4f;
+
     private readonly OnnxModel _model;
     private readonly IOnnxSession _session;
     private readonly string _inputName;
 
-    private OnnxBackbone(OnnxModel model, string name, string layer, OnnxModelInput input, FrameInput frame, IOnnxRunner runner, int threads)
+    /// <param name="batch">Frames that the session takes at once.</param>
+    private OnnxBackbone(OnnxModel model, string description, string layer, string inputName, FrameInput frame, int batch,
+        IOnnxSession session)
     {
-        (_model, _inputName, Layer, Input) = (model, input.Name, layer, frame);
-        Batch = input.Shape?[0] is { Symbol: null, Length: var fixedBatch } ? (int)Math.Min(fixedBatch, int.MaxValue) : UsualBatch;
-        Description = $"{name} (ONNX, layer '{layer}')";
+        (_model, Description, Layer, _inputName, Input, Batch, _session) = (model, description, layer, inputName, frame, batch, session);
         Shape = new BackboneShape(frame.Width, frame.Height, 0);
-        if (Batch * (long)Shape.FrameBytes * sizeof(float) > MostBatchBytes)
-        {
-            throw new FileFormatException(Path, $"it takes {Batch} frames of {frame.Width}x{frame.Height} pixels at once, which is too much",
-                "Export it for fewer.");
-        }
-
-        _session = runner.Load(Path, model.CutAt(layer), threads);
         try
         {
             // What a layer gives is known for sure only when it has been asked.
-            float[] grey = Run(new byte[Batch * Shape.FrameBytes * (frame.IsBytes ? 1 : sizeof(float))]);
-            Shape = Shape with { Features = grey.Length / Batch };
+            Shape = Shape with { Features = Run(new byte[BatchBytes]).Length / Batch };
         }
         catch
         {
@@ -66,6 +62,9 @@ internal sealed partial class OnnxBackbone : IDisposable
 
     /// <summary>Frames that go through together: always as many, so that bits do not depend on what else is computed.</summary>
     public int Batch { get; }
+
+    /// <summary>Of what <see cref="Run"/> takes.</summary>
+    public int BatchBytes => Batch * Shape.FrameBytes * (Input.IsBytes ? 1 : sizeof(float));
 
     public string Description { get; }
 
@@ -103,7 +102,46 @@ internal sealed partial class OnnxBackbone : IDisposable
         OnnxModelInput input = ImageInput(model);
         string layer = LayerOf(model, options.BackboneLayer);
         FrameInput frame = Fit(model, input, FrameOf(model, isNamed ? Resnet18.Input : string.Empty, options, preprocess));
-        return new OnnxBackbone(model, isNamed ? "ResNet-18 of ImageNet" : $"'{path}'", layer, input, frame, runner, options.Threads);
+        string description = $"{(isNamed ? "ResNet-18 of ImageNet" : $"'{path}'")} (ONNX, layer '{layer}')";
+        int batch = input.Shape?[0] is { Symbol: null, Length: var length } ? (int)Math.Min(length, int.MaxValue) : UsualBatch;
+        if (batch * (long)frame.Width * frame.Height * 3 * sizeof(float) > MostBatchBytes)
+        {
+            throw new FileFormatException(path, $"it takes {batch} frames of {frame.Width}x{frame.Height} pixels at once, which is too much",
+                "Export it for fewer.");
+        }
+
+        OnnxBackbone exported = Load(batch, model.CutAt(layer));
+        if (batch > 1 || Widened() is not { } wide)
+        {
+            return exported;
+        }
+
+        exported.Dispose();
+        return wide;
+
+        OnnxBackbone Load(int frames, byte[] cut) => new(model, description, layer, input.Name, frame, frames,
+            runner.Load(path, cut, options.Threads));
+
+        // A network that was exported for one frame may as well take several, which is faster.
+        OnnxBackbone? Widened()
+        {
+            try
+            {
+                OnnxBackbone several = Load(UsualBatch, model.CutAt(layer, input));
+                if (several.Agrees(exported))
+                {
+                    return several;
+                }
+
+                several.Dispose();
+            }
+            catch (FileFormatException)
+            {
+                // It works for one only.
+            }
+
+            return null;
+        }
     }
 
     /// <summary>The features of one batch. For several threads.</summary>
@@ -137,6 +175,31 @@ internal sealed partial class OnnxBackbone : IDisposable
     }
 
     public void Dispose() => _session.Dispose();
+
+    /// <summary>Whether the first and the last frame of a batch have the features that they have in the other, which takes one.</summary>
+    private bool Agrees(OnnxBackbone single)
+    {
+        byte[] numbers = new byte[BatchBytes];
+        Span<float> floats = MemoryMarshal.Cast<byte, float>(numbers.AsSpan());
+        for (int i = 0; i < floats.Length && !Input.IsBytes; i++)
+        {
+            floats[i] = MathF.Sin(i * 0.37f) + MathF.Sin(i * 1e-4f);
+        }
+
+        for (int i = 0; i < numbers.Length && Input.IsBytes; i++)
+        {
+            numbers[i] = (byte)(i * 37);
+        }
+
+        float[] together = Run(numbers);
+        int bytes = single.BatchBytes, width = single.Shape.Features;
+        return Shape.Features == width && new[] { 0, Batch - 1 }.All(frame =>
+        {
+            float[] alone = single.Run(numbers.AsSpan(frame * bytes, bytes).ToArray());
+            float largest = alone.Max(Math.Abs);
+            return alone.Zip(together.AsSpan(frame * width, width).ToArray(), (one, other) => Math.Abs(one - other)).Max() <= Tolerance * largest;
+        });
+    }
 
     [GeneratedRegex(@"^onnx-sha256-(?<hash>[0-9a-f]{64}) (?<layer>.+?)( \+ motion-flow \d+)?$", RegexOptions.CultureInvariant)]
     private static partial Regex IdentityPattern();

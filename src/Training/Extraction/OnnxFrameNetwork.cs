@@ -8,7 +8,7 @@ namespace CudaTrainer.Training.Extraction;
 /// <summary>An ONNX backbone for the frames of one device: they come to the host, and their features go back.</summary>
 internal sealed class OnnxFrameNetwork(OnnxBackbone backbone) : IFrameNetwork
 {
-    private readonly byte[] _numbers = new byte[backbone.Batch * backbone.Shape.FrameBytes * (backbone.Input.IsBytes ? 1 : sizeof(float))];
+    private readonly byte[] _numbers = new byte[backbone.BatchBytes];
 
     public LapClock? Laps { get; set; }
 
