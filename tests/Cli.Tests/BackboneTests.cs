@@ -45,6 +45,7 @@ public sealed class BackboneTests : IDisposable
 
         CommandOutcome trained = Train("run", "--backbone", "net.onnx");
         trained.Error.ShouldContain("4 of 4 clips are cached, 0 to extract");
+        trained.Output.ShouldContain("predict CLIP.mp4 --checkpoint run/best_model.safetensors --backbone net.onnx");
         File.ReadAllText(_folder.File("run/report.html")).ShouldContain("net.onnx");
         using (var results = JsonDocument.Parse(File.ReadAllText(_folder.File("run/training_results.json"))))
         {
@@ -59,6 +60,13 @@ public sealed class BackboneTests : IDisposable
         // One window over the whole video is the answer without windows.
         double whole = Violent(Predict("run", "--backbone", "net.onnx"));
         Violent(Predict("run", "--backbone", "net.onnx", "--window", "5")).ShouldBe(whole, 1e-6);
+
+        // Three frames of one clip and three of another are at other places of a batch than alone.
+        using (var both = JsonDocument.Parse(Run("predict", "clips/train/violent/a.mp4", "clips/val/violent/c.mp4", "--checkpoint", "run",
+            "--json", "--backbone", "net.onnx").Output))
+        {
+            both.RootElement[1].GetProperty("violent").GetDouble().ShouldBe(whole);
+        }
 
         using ServerProcess server = ServerProcess.StartAt(_folder.Path, "--checkpoint", "run", "--backbone", "net.onnx", "--window", "5");
         JsonElement answer = server.WaitFor(server.Upload(_folder.File("clips/val/violent/c.mp4")), "done", "failed");
@@ -111,6 +119,22 @@ public sealed class BackboneTests : IDisposable
         Violent(Predict("unknown", "--backbone", "net.onnx", "--backbone-input", "mean=0")).ShouldNotBe(answer);
         Refused(Predict("unknown"), "another backbone");
         Refused(Predict("unknown", "--backbone", "net.onnx", "--backbone-layer", "conv"), "takes 8 features a frame", "come 616");
+    }
+
+    [Theory]
+    [InlineData("cpu:2")]
+    [InlineData("reference")]
+    [InlineData("cuda")]
+    public void Every_device_gets_the_same_features(string device)
+    {
+        Assert.SkipUnless(device != "cuda" || CudaTests.HasSimulator, "the simulator has not been built");
+        Extract("net.onnx").ExitCode.ShouldBe(0);
+
+        CommandOutcome outcome = CommandRunner.RunIn(_folder.Path, device == "cuda" ? CudaTests.Simulated : [], "extract", "--dataset-path",
+            "clips", "--cache-dir", "other", "--frames", $"{Frames}", "--backbone", "net.onnx", "--device", device);
+
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        File.ReadAllBytes(_folder.File("other/train_features.npy")).ShouldBe(File.ReadAllBytes(_folder.File("cache/train_features.npy")));
     }
 
     [Fact]
