@@ -198,6 +198,33 @@ public sealed class BackboneTests : IDisposable
         }
     }
 
+    /// <summary>A weight may stand among the inputs, and lie in a file beside the model.</summary>
+    [Fact]
+    public void Weights_in_a_file_beside_the_model_are_used()
+    {
+        var graph = new OnnxGraph("external");
+        string x = graph.Add("GlobalAveragePool", "pooled", [graph.Input("pixels", ElementType.F32, "n", 3, 32, 48)]);
+        graph.Output(graph.Add("Mul", "scaled", [x, graph.Input("factor", ElementType.F32, 1)]), ElementType.F32);
+        ImageNetwork.Write(_folder.File("external.onnx"), graph);
+        ImageNetwork.AppendExternalWeight(_folder.File("external.onnx"), "factor", "factor.bin");
+
+        _folder.File("factor.bin", BitConverter.GetBytes(1f));
+        float[] once = Features();
+        _folder.File("factor.bin", BitConverter.GetBytes(2f));
+        Features().ShouldBe(once.Select(value => 2 * value));
+
+        float[] Features()
+        {
+            CommandOutcome outcome = Extract("external.onnx", "--backbone-layer", "scaled");
+            outcome.ExitCode.ShouldBe(0, outcome.Error);
+            outcome.Error.ShouldContain("4 to extract");
+            using FeatureSplits splits = FeatureSplits.Open(_folder.File("cache"));
+            float[] features = new float[Frames * 3];
+            splits.Train.ReadRow(0, features);
+            return features;
+        }
+    }
+
     /// <summary>
     /// Networks that were exported for one frame take several where that gives the same, and one where it does not: here the same means
     /// of channels, once as they are, once written so that several frames do not fit, once mixing the frames of a batch.

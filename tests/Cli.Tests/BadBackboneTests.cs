@@ -192,7 +192,7 @@ public sealed class BadBackboneTests : IDisposable
                 return;
             case "external" or "outside":
                 ImageNetwork.WriteClassifier(path);
-                AppendExternalWeight(path, kind == "external" ? "weights.bin" : "../weights.bin");
+                ImageNetwork.AppendExternalWeight(path, "extra", kind == "external" ? "weights.bin" : "../weights.bin");
                 return;
             case "no input":
                 graph.Output(graph.Add("GlobalAveragePool", "out", [graph.Constant<float>("x", new float[48], 1, 3, 4, 4)]), ElementType.F32);
@@ -234,25 +234,6 @@ public sealed class BadBackboneTests : IDisposable
         ImageNetwork.Write(path, graph);
 
         string Pixels(string name = "pixels") => graph.Input(name, ElementType.F32, "n", 3, 32, 48);
-    }
-
-    /// <summary>Messages in sequence are merged: a model's graph gets one more weight.</summary>
-    private static void AppendExternalWeight(string path, string file)
-    {
-        var model = new ProtoWriter();
-        int graph = model.Begin(ModelFields.Graph), weight = model.Begin(GraphFields.Initializer);
-        model.Integer(TensorFields.Dimensions, 1);
-        model.Integer(TensorFields.DataType, 1);
-        model.Text(TensorFields.Name, "extra");
-        int entry = model.Begin(TensorFields.ExternalData);
-        model.Text(ModelFields.Key, "location");
-        model.Text(ModelFields.Value, file);
-        model.End(entry);
-        model.Integer(TensorFields.DataLocation, 1);
-        model.End(weight);
-        model.End(graph);
-        using FileStream stream = File.Open(path, FileMode.Append);
-        stream.Write(model.From(0));
     }
 
     private CommandOutcome Extract(params string[] options) => CommandRunner.RunInside(

@@ -10,6 +10,8 @@ public partial class DocsTests
     private static readonly Dictionary<string, string[]> Foreign = new()
     {
         ["docs/architecture.md"] = ["--build", "--target"],
+        ["docs/backbones.md"] = ["--resnet18"],
+        ["docs/cli.md"] = ["--resnet18"],
         ["docs/cuda.md"] = ["--gpus", "--quick"],
         ["docs/custom-kernels.md"] = ["--project"],
         ["docs/library.md"] = ["--add-source", "--global", "--project"],

@@ -56,5 +56,24 @@ internal static class ImageNetwork
         OnnxWriter.Write(file, graph, "test", metadata ?? [], CancellationToken.None);
     }
 
+    /// <summary>Adds a weight of one float32 that lies in another file. Messages in sequence are merged.</summary>
+    public static void AppendExternalWeight(string path, string name, string file)
+    {
+        var model = new ProtoWriter();
+        int graph = model.Begin(ModelFields.Graph), weight = model.Begin(GraphFields.Initializer);
+        model.Integer(TensorFields.Dimensions, 1);
+        model.Integer(TensorFields.DataType, OnnxDataType.Of(ElementType.F32));
+        model.Text(TensorFields.Name, name);
+        int entry = model.Begin(TensorFields.ExternalData);
+        model.Text(ModelFields.Key, "location");
+        model.Text(ModelFields.Value, file);
+        model.End(entry);
+        model.Integer(TensorFields.DataLocation, 1);
+        model.End(weight);
+        model.End(graph);
+        using FileStream stream = File.Open(path, FileMode.Append);
+        stream.Write(model.From(0));
+    }
+
     private static float[] Wave(int count, double gain) => [.. Enumerable.Range(0, count).Select(i => (float)(gain * Math.Sin(1 + (i * 1.7))))];
 }

@@ -5,7 +5,7 @@ public interface IOnnxRunner
 {
     /// <summary>Loads a model to run it any number of times.</summary>
     /// <param name="path">The file, for messages; external data lie beside it.</param>
-    /// <param name="model">Its bytes, or those of a part of it (<see cref="OnnxModel.CutAt"/>).</param>
+    /// <param name="model">Its bytes, or those of a part of it.</param>
     /// <param name="threads">Threads that compute; 0 for as many as there are cores.</param>
     /// <exception cref="FileFormatException">It refuses the model.</exception>
     /// <exception cref="IOException">Nothing can be run here.</exception>
