@@ -180,7 +180,8 @@ public sealed class BackboneTests : IDisposable
         double[] numbers = [.. recorded.Replace("uint8", "scale=1 deviation=1,1,1").Split(' ').Where(part => !part.Contains("mean"))
             .Where(part => part.Contains('=')).Select(part => double.Parse(part.Split('=')[1].Split(',')[0],
                 CultureInfo.InvariantCulture))];
-        double[] means = [mean0, mean1, mean2], deviations = recorded.Contains("0.229") ? [0.229, 0.224, 0.225] : [numbers[1], numbers[1], numbers[1]];
+        double[] means = [mean0, mean1, mean2],
+            deviations = recorded.Contains("0.229") ? [0.229, 0.224, 0.225] : [numbers[1], numbers[1], numbers[1]];
         byte[] rgb = new byte[Frames * size[0] * size[1] * 3];
         for (int clip = 0; clip < 2; clip++)
         {

@@ -45,7 +45,8 @@ internal static class ImageNetwork
         var graph = new OnnxGraph("means");
         string x = graph.Input("pixels", type, shape);
         x = type == ElementType.F32 ? x : graph.Add("Cast", "floats", [x], OnnxAttribute.Of("to", 1));
-        x = graph.Add("ReduceMean", "means", [x], OnnxAttribute.Of("axes", channelsFirst ? [2, 3] : [1, 2]), OnnxAttribute.Of("keepdims", 0));
+        x = graph.Add("ReduceMean", "means", [x], OnnxAttribute.Of("axes", channelsFirst ? [2, 3] : [1, 2]),
+            OnnxAttribute.Of("keepdims", 0));
         graph.Output(x, ElementType.F32, shape[0], 3);
         Write(path, graph, metadata);
     }
@@ -75,5 +76,6 @@ internal static class ImageNetwork
         stream.Write(model.From(0));
     }
 
-    private static float[] Wave(int count, double gain) => [.. Enumerable.Range(0, count).Select(i => (float)(gain * Math.Sin(1 + (i * 1.7))))];
+    private static float[] Wave(int count, double gain) =>
+        [.. Enumerable.Range(0, count).Select(i => (float)(gain * Math.Sin(1 + (i * 1.7))))];
 }

@@ -150,7 +150,8 @@ internal static class TrainingReport
 
     /// <summary>The command that predicts new videos with this run's model.</summary>
     private static string PredictCommandLine(TrainingResult result, TrainingOptions options) =>
-        $"{Shell.Program} predict CLIP.mp4 --checkpoint {ShellWord.Quote(Path.Combine(result.CheckpointDir, BestModel))}{BackboneOf(options)}";
+        $"{Shell.Program} predict CLIP.mp4 --checkpoint {ShellWord.Quote(Path.Combine(result.CheckpointDir, BestModel))}" +
+            BackboneOf(options);
 
     /// <summary>The options that name the backbone, as they were given.</summary>
     private static string BackboneOf(TrainingOptions options) => string.Concat(

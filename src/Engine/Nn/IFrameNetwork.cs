@@ -3,7 +3,7 @@ using CudaTrainer.Engine.Tracing;
 
 namespace CudaTrainer.Engine.Nn;
 
-/// <summary>A network that turns pictures into features, on one device. Features of a frame do not depend on the rest of its batch.</summary>
+/// <summary>A network that turns pictures into features, on one device. Features do not depend on the rest of a batch.</summary>
 public interface IFrameNetwork : IDisposable
 {
     /// <summary>Times each layer; null where nobody asks.</summary>

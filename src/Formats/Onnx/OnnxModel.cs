@@ -349,7 +349,8 @@ internal sealed class OnnxModel
 
     private string HashOfExternal(string file)
     {
-        string folder = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(Path))!, other = System.IO.Path.GetFullPath(file, folder);
+        string folder = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(Path))!,
+            other = System.IO.Path.GetFullPath(file, folder);
         if (!other.StartsWith(folder.TrimEnd('/') + '/', StringComparison.Ordinal))
         {
             throw new FileFormatException(Path, $"its weights are said to lie in '{file}', which is outside of its folder",

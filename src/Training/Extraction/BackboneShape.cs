@@ -1,5 +1,3 @@
-using CudaTrainer.Engine.Nn;
-
 namespace CudaTrainer.Training.Extraction;
 
 /// <summary>What a backbone takes and gives.</summary>

@@ -8,8 +8,8 @@ using CudaTrainer.Training.Options;
 namespace CudaTrainer.Training.Extraction;
 
 /// <summary>A clip after decoding: its frames, or why there are none.</summary>
-/// <param name="Frames">[frames, height, width, 3], empty without pictures; to be given back with <see cref="ClipDecoder.Return"/>. Undefined
-/// content after a failure.</param>
+/// <param name="Frames">[frames, height, width, 3], empty without pictures; to be given back with <see cref="ClipDecoder.Return"/>.
+/// Undefined content after a failure.</param>
 /// <param name="Motion">[frames, 231], empty without motion; given back together with the frames.</param>
 /// <param name="MotionPairs">Pairs of frames that motion was measured between.</param>
 internal readonly record struct DecodedClip(Clip Clip, byte[] Frames, float[] Motion, VideoFault Fault, string Reason, int MotionPairs);

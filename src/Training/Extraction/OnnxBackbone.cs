@@ -106,8 +106,8 @@ internal sealed partial class OnnxBackbone : IDisposable
         int batch = input.Shape?[0] is { Symbol: null, Length: var length } ? (int)Math.Min(length, int.MaxValue) : UsualBatch;
         if (batch * (long)frame.Width * frame.Height * 3 * sizeof(float) > MostBatchBytes)
         {
-            throw new FileFormatException(path, $"it takes {batch} frames of {frame.Width}x{frame.Height} pixels at once, which is too much",
-                "Export it for fewer.");
+            throw new FileFormatException(path,
+                $"it takes {batch} frames of {frame.Width}x{frame.Height} pixels at once, which is too much", "Export it for fewer.");
         }
 
         OnnxBackbone exported = Load(batch, model.CutAt(layer));
@@ -161,7 +161,8 @@ internal sealed partial class OnnxBackbone : IDisposable
         int features = output.Values.Length / Batch;
         if (features > MostFeatures || (Shape.Features > 0 && features != Shape.Features))
         {
-            throw NotFeatures($"gives {features:N0} numbers for a frame; {(Shape.Features > 0 ? $"it gave {Shape.Features:N0} before" : $"at most {MostFeatures:N0} can be features")}");
+            string limit = Shape.Features > 0 ? $"it gave {Shape.Features:N0} before" : $"at most {MostFeatures:N0} can be features";
+            throw NotFeatures($"gives {features:N0} numbers for a frame; {limit}");
         }
 
         int bad = output.Values.AsSpan().IndexOfAnyExceptInRange(float.MinValue, float.MaxValue);
@@ -196,8 +197,8 @@ internal sealed partial class OnnxBackbone : IDisposable
         return Shape.Features == width && new[] { 0, Batch - 1 }.All(frame =>
         {
             float[] alone = single.Run(numbers.AsSpan(frame * bytes, bytes).ToArray());
-            float largest = alone.Max(Math.Abs);
-            return alone.Zip(together.AsSpan(frame * width, width).ToArray(), (one, other) => Math.Abs(one - other)).Max() <= Tolerance * largest;
+            float[] among = together[(frame * width)..((frame + 1) * width)];
+            return alone.Zip(among, (one, other) => Math.Abs(one - other)).Max() <= Tolerance * alone.Max(Math.Abs);
         });
     }
 
@@ -212,7 +213,8 @@ internal sealed partial class OnnxBackbone : IDisposable
             $"Name it with {name}; the last ones are {Last()}.");
         return model.Computes(layer)
             ? layer
-            : throw new FileFormatException(model.Path, $"it computes no value '{layer}'", $"Name another with {name}; the last ones are {Last()}.");
+            : throw new FileFormatException(model.Path, $"it computes no value '{layer}'",
+                $"Name another with {name}; the last ones are {Last()}.");
 
         string Last() => string.Join(", ", model.ComputedValues.Where(value => value.Length > 0).Take(5).Select(value => $"'{value}'"));
     }
@@ -230,8 +232,8 @@ internal sealed partial class OnnxBackbone : IDisposable
         return only.Type is ElementType.F32 or ElementType.U8 && only.Shape is null or { Count: 4 }
             ? only
             : throw new FileFormatException(model.Path,
-                $"its input '{only.Name}' is {only.Type?.ToString() ?? "of another type"} [{string.Join(", ", only.Shape ?? [])}]; that of an image " +
-                    "network is F32 or U8 [n, 3, height, width] or [n, height, width, 3]",
+                $"its input '{only.Name}' is {only.Type?.ToString() ?? "of another type"} [{string.Join(", ", only.Shape ?? [])}]; " +
+                    "that of an image network is F32 or U8 [n, 3, height, width] or [n, height, width, 3]",
                 "Export it for single pictures.");
     }
 
@@ -282,10 +284,12 @@ internal sealed partial class OnnxBackbone : IDisposable
         (OnnxDimension channels, OnnxDimension height, OnnxDimension width) = first
             ? (shape[1], shape[2], shape[3])
             : (shape[3], shape[1], shape[2]);
-        string name = SettingName.Of(nameof(VideoOptions.BackboneInput)), takes = $"its input '{input.Name}' is [{string.Join(", ", shape)}]";
+        string name = SettingName.Of(nameof(VideoOptions.BackboneInput)),
+            takes = $"its input '{input.Name}' is [{string.Join(", ", shape)}]";
         if (channels.Symbol is null && channels.Length != 3)
         {
-            throw new FileFormatException(model.Path, $"{takes}: as {(first ? "nchw" : "nhwc")} it has {channels.Length} channels, frames have 3",
+            throw new FileFormatException(model.Path,
+                $"{takes}: as {(first ? "nchw" : "nhwc")} it has {channels.Length} channels, frames have 3",
                 $"Say with {name} nchw or nhwc which of them is the channels, or use a network for colours.");
         }
 

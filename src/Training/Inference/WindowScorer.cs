@@ -71,7 +71,9 @@ internal sealed class WindowScorer(
         using var stream = new VideoFrameReader(path,
             new VideoFrameOptions { Width = _shape.Width, Height = _shape.Height, TimeLimit = timeLimit, Motion = kind.HasMotion() },
             stop);
-        using FrameFeatures? features = backbone is null ? null : new FrameFeatures(device, backbone, _shape, Math.Min(frames, BatchFrames));
+        using FrameFeatures? features = backbone is null
+            ? null
+            : new FrameFeatures(device, backbone, _shape, Math.Min(frames, BatchFrames));
         List<MotionPair> pairs = [];
         List<WindowScore> windows = [];
         List<WindowSample> samples = [];

@@ -1,5 +1,4 @@
 using System.Globalization;
-using CudaTrainer.Formats;
 
 namespace CudaTrainer.Training.Options;
 
@@ -11,8 +10,8 @@ namespace CudaTrainer.Training.Options;
 internal sealed record FrameInput
 {
     /// <summary>How the text may be written.</summary>
-    public const string Form = "parts such as 224x224 (width x height), nchw or nhwc, rgb or bgr, uint8, scale=255, mean=0.485,0.456,0.406 " +
-        "and deviation=0.229,0.224,0.225 (one number or three, in the network's order of channels), or torch or caffe for the usual ones";
+    public const string Form = "parts such as 224x224 (width x height), nchw or nhwc, rgb or bgr, uint8, scale=255, " +
+        "mean=0.485,0.456,0.406 and deviation=0.229,0.224,0.225 (one number or three, in the network's order of channels), or torch or caffe for the usual ones";
 
     private const int MostPixels = 4096;
     private const string Torch = "rgb scale=255 mean=0.485,0.456,0.406 deviation=0.229,0.224,0.225",

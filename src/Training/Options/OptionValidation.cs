@@ -205,7 +205,8 @@ internal static class OptionValidation
         CheckText(nameof(options.Backbone), options.Backbone ?? VideoOptions.Vgg19Name, problems);
         if (options.Weights is not null && options.Backbone is not (null or VideoOptions.Vgg19Name))
         {
-            problems.Add(new(nameof(options.Weights), $"is of {VideoOptions.Vgg19Name}; {Name(nameof(options.Backbone))} {options.Backbone} has its own"));
+            problems.Add(new(nameof(options.Weights),
+                $"is of {VideoOptions.Vgg19Name}; {Name(nameof(options.Backbone))} {options.Backbone} has its own"));
         }
 
         if (options.Backbone is null or VideoOptions.Vgg19Name && (options.BackboneLayer ?? options.BackboneInput) is not null)

@@ -84,8 +84,8 @@ public record FeatureOptions : VideoOptions
     [Setting(SettingGroup.Data, "Frames sampled from each clip", Role = SettingRole.OfTraining, AtLeast = 1, AtMost = 4096)]
     public int Frames { get; init; } = 20;
 
-    [Setting(SettingGroup.Data, "Features of a clip: its frames by a backbone, its motion (seconds for hundreds of clips, no backbone), or " +
-        "both side by side", Role = SettingRole.Recipe)]
+    [Setting(SettingGroup.Data, "Features of a clip: its frames by a backbone, its motion (seconds for hundreds of clips, no backbone), " +
+        "or both side by side", Role = SettingRole.Recipe)]
     public FeatureStream Stream { get; init; }
 
     [Setting(SettingGroup.Data, "Views of each clip to extract: as it is, mirrored, brighter, darker, ... (docs/averages.md); train " +

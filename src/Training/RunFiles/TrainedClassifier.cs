@@ -190,8 +190,9 @@ internal sealed class TrainedClassifier : IDisposable
         if (preprocess != Info.Preprocess && preprocess != "unknown" && Info.Preprocess != "unknown")
         {
             throw new RunException(
-                $"'{set.Path}' holds features of frames prepared as {preprocess}; the classifier in '{file}' was trained on {Info.Preprocess}.",
-                    "Extract features with the same preparation.");
+                $"'{set.Path}' holds features of frames prepared as {preprocess}; the classifier in '{file}' was trained on " +
+                    $"{Info.Preprocess}.",
+                "Extract features with the same preparation.");
         }
     }
 

@@ -8,7 +8,7 @@ public sealed class OnnxModelTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
-    /// <summary>Operations from the frames "x" on, each named by its place; a star makes of a Gemm, MatMul or Add one with a weight.</summary>
+    /// <summary>Operations from the frames "x" on, each named by its place; one with a star has a weight.</summary>
     [Theory]
     [InlineData("Conv Relu GlobalAveragePool Flatten Gemm* Softmax", "4")]
     [InlineData("Conv Relu GlobalAveragePool Flatten MatMul* Add* Softmax", "4")]
@@ -94,7 +94,8 @@ public sealed class OnnxModelTests : IDisposable
         int model = branch.Begin(ModelFields.Graph), node = branch.Begin(GraphFields.Node);
         branch.Text(NodeFields.Output, "choice");
         branch.Text(NodeFields.OpType, "If");
-        int attribute = branch.Begin(NodeFields.Attribute), inside = branch.Begin(NodeFields.Subgraph), inner = branch.Begin(GraphFields.Node);
+        int attribute = branch.Begin(NodeFields.Attribute), inside = branch.Begin(NodeFields.Subgraph),
+            inner = branch.Begin(GraphFields.Node);
         branch.Text(NodeFields.Input, "taken");
         branch.Text(NodeFields.Output, "inner");
         branch.Text(NodeFields.OpType, "Abs");
