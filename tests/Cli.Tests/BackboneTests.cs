@@ -199,6 +199,69 @@ public sealed class BackboneTests : IDisposable
         }
     }
 
+    /// <summary>
+    /// The means of each channel of each frame of a segment say which frames the network saw: of 3 sampled ones those of segments that
+    /// follow each other, of which the last ends with the clip, or all from the start again where a segment is longer.
+    /// </summary>
+    [Theory]
+    [InlineData(true, 2, "", "01 01 12")]
+    [InlineData(false, 2, "", "01 01 12")]
+    [InlineData(true, 3, "", "012 012 012")]
+    [InlineData(true, 5, "", "01201 01201 01201")]
+    [InlineData(true, 0, "", "012 012 012")]
+    [InlineData(true, 0, "48x32x1", "0 1 2")]
+    public void A_video_network_sees_segments_of_a_clip(bool channelsFirst, int length, string input, string seen)
+    {
+        ImageNetwork.WriteMeans(_folder.File("image.onnx"), ElementType.F32, true, "n", 3, 32, 48);
+        Extract("image.onnx").ExitCode.ShouldBe(0);
+        float[][] frames = [.. Features().Chunk(3)];
+        OnnxDimension time = length > 0 ? length : "t";
+        var graph = new OnnxGraph("video");
+        string x = channelsFirst
+            ? graph.Input("clip", ElementType.F32, "n", 3, time, 32, 48)
+            : graph.Add("Transpose", "planes", [graph.Input("clip", ElementType.F32, "n", time, 32, 48, 3)],
+                OnnxAttribute.Of("perm", [0, 4, 1, 2, 3]));
+        x = graph.Add("ReduceMean", "means", [x], OnnxAttribute.Of("axes", [3, 4]), OnnxAttribute.Of("keepdims", 0));
+        graph.Output(x, ElementType.F32);
+        ImageNetwork.Write(_folder.File("video.onnx"), graph);
+
+        CommandOutcome outcome = Extract("video.onnx", input.Length > 0 ? ["--backbone-input", input] : []);
+
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        string[] segments = seen.Split(' ');
+        float[][] expected = [.. segments.Select(segment =>
+            Enumerable.Range(0, 3).SelectMany(channel => segment.Select(frame => frames[frame - '0'][channel])).ToArray())];
+        float[] features = Features();
+        features.Length.ShouldBe(expected.Sum(row => row.Length));
+        foreach ((float actual, float mean) in features.Zip(expected.SelectMany(row => row)))
+        {
+            actual.ShouldBe(mean, 1e-4f);
+        }
+
+        float[] Features()
+        {
+            using FeatureSplits splits = FeatureSplits.Open(_folder.File("cache"));
+            float[] row = new float[splits.Train.Frames * splits.Train.Dimension];
+            splits.Train.ReadRow(1, row);
+            return row;
+        }
+    }
+
+    [Fact]
+    public void A_model_of_a_video_network_predicts_with_and_without_windows()
+    {
+        var graph = new OnnxGraph("video");
+        string x = graph.Input("clip", ElementType.F32, 1, 3, 2, 32, 48);
+        x = graph.Add("Abs", "sizes", [x]);
+        x = graph.Add("ReduceMean", "means", [x], OnnxAttribute.Of("axes", [3, 4]), OnnxAttribute.Of("keepdims", 0));
+        graph.Output(x, ElementType.F32);
+        ImageNetwork.Write(_folder.File("video.onnx"), graph);
+        Train("run", "--backbone", "video.onnx").Output.ShouldContain("2 frames at a time");
+
+        double whole = Violent(Predict("run", "--backbone", "video.onnx"));
+        Violent(Predict("run", "--backbone", "video.onnx", "--window", "5")).ShouldBe(whole);
+    }
+
     /// <summary>A weight may stand among the inputs, and lie in a file beside the model.</summary>
     [Fact]
     public void Weights_in_a_file_beside_the_model_are_used()

@@ -27,7 +27,8 @@ public sealed class BadBackboneTests : IDisposable
         { "two inputs", "it has 2 inputs ('left', 'right'); an image network has one", "only input" },
         { "no input", "it has 0 inputs", "" },
         { "gray", "[?, 1, 32, 48]: as nchw it has 1 channels, frames have 3", "--backbone-input" },
-        { "video", "[?, 3, 8, 32, 48]; that of an image network is", "Export it for single pictures" },
+        { "flat", "[?, 4608]; that of an image network is", "Export it for pictures" },
+        { "video of grays", "[?, 1, 8, 32, 48]: as nchw it has 1 channels", "--backbone-input" },
         { "integers", "its input 'pixels' is I64", "" },
         { "unknown operation", "ONNX Runtime refuses the model: ", "Nonsense" },
         { "wrong shapes", "ONNX Runtime refuses the model: ", "" },
@@ -62,6 +63,7 @@ public sealed class BadBackboneTests : IDisposable
     [Theory]
     [InlineData("--backbone-input 64x64", 1, "which does not fit frames of 64x64 pixels")]
     [InlineData("--backbone-input uint8", 1, "takes floats, not bytes")]
+    [InlineData("--backbone-input 48x32x16", 1, "which does not fit frames of 48x32 pixels and clips of 16")]
     [InlineData("--backbone-input nchw", 1, "as nchw it has 32 channels")]
     [InlineData("--backbone-layer nothing", 1, "it computes no value 'nothing'")]
     [InlineData("--backbone-layer pixels", 1, "it computes no value 'pixels'")]
@@ -204,8 +206,11 @@ public sealed class BadBackboneTests : IDisposable
             case "integers":
                 graph.Output(graph.Add("Abs", "out", [graph.Input("pixels", ElementType.I64, "n", 3, 32, 48)]), ElementType.F32);
                 break;
-            case "video":
-                graph.Output(graph.Add("Relu", "out", [graph.Input("pixels", ElementType.F32, "n", 3, 8, 32, 48)]), ElementType.F32);
+            case "flat":
+                graph.Output(graph.Add("Softmax", "out", [graph.Input("pixels", ElementType.F32, "n", 4608)]), ElementType.F32);
+                break;
+            case "video of grays":
+                graph.Output(graph.Add("MaxPool", "out", [graph.Input("pixels", ElementType.F32, "n", 1, 8, 32, 48)]), ElementType.F32);
                 break;
             case "unknown operation":
                 graph.Output(graph.Add("GlobalAveragePool", "out", [graph.Add("Nonsense", "odd", [Pixels()])]), ElementType.F32);

@@ -46,6 +46,9 @@ public sealed class BackboneChoice : IDisposable
     /// <summary>The same without motion; null for motion alone.</summary>
     internal string? FramesDescription => _onnx?.Description ?? Source?.Description;
 
+    /// <summary>Sampled; a video network takes them together.</summary>
+    private int FramesPerClip { get; init; }
+
     internal ImageNormalization Normalization => Preprocess == "caffe" ? ImageNormalization.Caffe : ImageNormalization.Torch;
 
     /// <exception cref="RunException">There is no such backbone, or an option does not fit it.</exception>
@@ -60,8 +63,8 @@ public sealed class BackboneChoice : IDisposable
 
         if (options.Backbone is not (null or VideoOptions.Vgg19Name))
         {
-            OnnxBackbone onnx = OnnxBackbone.Open(options, options.Preprocess);
-            return new BackboneChoice(options.Stream, null, onnx.Input.ToString(), onnx);
+            OnnxBackbone onnx = OnnxBackbone.Open(options);
+            return new BackboneChoice(options.Stream, null, onnx.Input.ToString(), onnx) { FramesPerClip = options.Frames };
         }
 
         IVgg19WeightSource source = options.Weights is { } file ? Vgg19Weights.Open(file) : new RandomVgg19();
@@ -109,7 +112,7 @@ public sealed class BackboneChoice : IDisposable
     /// <summary>The network for a device; loading VGG19's weights takes seconds. Null for motion alone.</summary>
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     public IFrameNetwork? Load(IDevice device, CancellationToken stop) =>
-        _onnx is not null ? new OnnxFrameNetwork(_onnx)
+        _onnx is not null ? new OnnxFrameNetwork(_onnx, FramesPerClip)
         : Source is not null ? new Vgg19(device, Source, Normalization, stop)
         : null;
 

@@ -8,12 +8,13 @@ using CudaTrainer.Training.Options;
 namespace CudaTrainer.Training.Extraction;
 
 /// <summary>
-/// An image network from an ONNX file, cut at the layer whose values are features. It computes on the processor, whatever the device.
+/// An image or video network from an ONNX file, cut at the layer whose values are features. It computes on the processor, whatever the
+/// device.
 /// </summary>
 internal sealed partial class OnnxBackbone : IDisposable
 {
-    /// <summary>Keys of the file's metadata: a text as <see cref="FrameInput"/> reads it, and the name of a value.</summary>
-    internal const string InputKey = "cudatrainer_input", LayerKey = "cudatrainer_layer";
+    /// <summary>Key of the file's metadata under which it names the layer.</summary>
+    private const string LayerKey = "cudatrainer_layer";
 
     /// <summary>Frames that go through together where the network leaves it open.</summary>
     private const int UsualBatch = 10;
@@ -24,8 +25,6 @@ internal sealed partial class OnnxBackbone : IDisposable
     /// <summary>Far more numbers for a frame than a pooled layer has.</summary>
     private const int MostFeatures = 1 << 16;
 
-    private const int UsualSize = 224;
-
     /// <summary>Of the features of a frame by itself and among others, relative to the largest.</summary>
     private const float Tolerance = 1e-4f;
 
@@ -33,12 +32,12 @@ internal sealed partial class OnnxBackbone : IDisposable
     private readonly IOnnxSession _session;
     private readonly string _inputName;
 
-    /// <param name="batch">Frames that the session takes at once.</param>
+    /// <param name="batch">Frames, or clips, that the session takes at once.</param>
     private OnnxBackbone(OnnxModel model, string description, string layer, string inputName, FrameInput frame, int batch,
         IOnnxSession session)
     {
         (_model, Description, Layer, _inputName, Input, Batch, _session) = (model, description, layer, inputName, frame, batch, session);
-        Shape = new BackboneShape(frame.Width, frame.Height, 0);
+        Shape = new BackboneShape(frame.Width, frame.Height, 0) { TakesClips = frame.Clip > 0 };
         try
         {
             // What a layer gives is known for sure only when it has been asked.
@@ -60,11 +59,11 @@ internal sealed partial class OnnxBackbone : IDisposable
 
     public BackboneShape Shape { get; }
 
-    /// <summary>Frames that go through together: always as many, so that bits do not depend on what else is computed.</summary>
+    /// <summary>Frames, or clips, that go through together: always as many, so that bits do not depend on what else is computed.</summary>
     public int Batch { get; }
 
     /// <summary>Of what <see cref="Run"/> takes.</summary>
-    public int BatchBytes => Batch * Shape.FrameBytes * (Input.IsBytes ? 1 : sizeof(float));
+    public int BatchBytes => Batch * Math.Max(1, Input.Clip) * Shape.FrameBytes * (Input.IsBytes ? 1 : sizeof(float));
 
     public string Description { get; }
 
@@ -78,10 +77,9 @@ internal sealed partial class OnnxBackbone : IDisposable
         : null;
 
     /// <param name="options">With <see cref="VideoOptions.Backbone"/> set.</param>
-    /// <param name="preprocess">How frames are prepared where neither the file nor the options say it.</param>
     /// <exception cref="RunException">There is no such backbone, or an option does not fit it.</exception>
     /// <exception cref="FileFormatException">The file is no image network that can be run.</exception>
-    public static OnnxBackbone Open(VideoOptions options, PreprocessChoice preprocess)
+    public static OnnxBackbone Open(FeatureOptions options)
     {
         bool isNamed = options.Backbone == Resnet18.Name;
         string path = isNamed ? Resnet18.Path : options.Backbone!;
@@ -99,19 +97,23 @@ internal sealed partial class OnnxBackbone : IDisposable
                 $"Delete it; '{Resnet18.Setup}' brings the right one.");
         }
 
-        OnnxModelInput input = ImageInput(model);
+        OnnxModelInput input = OnnxPictures.InputOf(model);
         string layer = LayerOf(model, options.BackboneLayer);
-        FrameInput frame = Fit(model, input, FrameOf(model, isNamed ? Resnet18.Input : string.Empty, options, preprocess));
-        string description = $"{(isNamed ? "ResNet-18 of ImageNet" : $"'{path}'")} (ONNX, layer '{layer}')";
-        int batch = input.Shape?[0] is { Symbol: null, Length: var length } ? (int)Math.Min(length, int.MaxValue) : UsualBatch;
-        if (batch * (long)frame.Width * frame.Height * 3 * sizeof(float) > MostBatchBytes)
+        FrameInput frame = OnnxPictures.FramesFor(model, input, isNamed ? Resnet18.Input : string.Empty, options);
+        string together = frame.Clip > 0 ? $", {frame.Clip} frames at a time" : string.Empty,
+            description = $"{(isNamed ? "ResNet-18 of ImageNet" : $"'{path}'")} (ONNX, layer '{layer}'{together})";
+        int batch = input.Shape?[0] is { Symbol: null, Length: var length } ? (int)Math.Min(length, int.MaxValue)
+            : frame.Clip > 0 ? 1
+            : UsualBatch;
+        long frames = batch * (long)Math.Max(1, frame.Clip);
+        if (frames * frame.Width * frame.Height * 3 * sizeof(float) > MostBatchBytes)
         {
             throw new FileFormatException(path,
-                $"it takes {batch} frames of {frame.Width}x{frame.Height} pixels at once, which is too much", "Export it for fewer.");
+                $"it takes {frames} frames of {frame.Width}x{frame.Height} pixels at once, which is too much", "Export it for fewer.");
         }
 
         OnnxBackbone exported = Load(batch, model.CutAt(layer));
-        if (batch > 1 || Widened() is not { } wide)
+        if (batch > 1 || frame.Clip > 0 || Widened() is not { } wide)
         {
             return exported;
         }
@@ -145,17 +147,19 @@ internal sealed partial class OnnxBackbone : IDisposable
     }
 
     /// <summary>The features of one batch. For several threads.</summary>
-    /// <param name="numbers">[<see cref="Batch"/>, ...] as <see cref="FrameInput.Fill(ReadOnlySpan{byte}, Span{float})"/> writes
+    /// <param name="numbers">[<see cref="Batch"/>, ...] as <see cref="FrameInput.Fill(ReadOnlySpan{byte}, Span{float}, int)"/> writes
     /// them.</param>
     /// <returns>[<see cref="Batch"/>, D].</returns>
     /// <exception cref="FileFormatException">The network fails, or gives something else than finite numbers for each frame.</exception>
     public float[] Run(byte[] numbers)
     {
-        long[] shape = Input.ChannelsFirst == false ? [Batch, Shape.Height, Shape.Width, 3] : [Batch, 3, Shape.Height, Shape.Width];
+        long[] picture = [.. Input.Clip > 0 ? [Input.Clip] : Array.Empty<long>(), Shape.Height, Shape.Width];
+        long[] shape = Input.ChannelsFirst == false ? [Batch, .. picture, 3] : [Batch, 3, .. picture];
         OnnxArray output = _session.Run(new OnnxInput(_inputName, Input.IsBytes ? ElementType.U8 : ElementType.F32, shape, numbers));
         if (output.Shape.Count == 0 || output.Shape[0] != Batch || output.Values.Length == 0)
         {
-            throw NotFeatures($"gives {ElementTypes.Format([.. output.Shape])} for {Batch} frames, not numbers for each");
+            string given = $"{Batch} {(Input.Clip > 0 ? "clips" : "frames")}";
+            throw NotFeatures($"gives {ElementTypes.Format([.. output.Shape])} for {given}, not numbers for each");
         }
 
         int features = output.Values.Length / Batch;
@@ -217,97 +221,5 @@ internal sealed partial class OnnxBackbone : IDisposable
                 $"Name another with {name}; the last ones are {Last()}.");
 
         string Last() => string.Join(", ", model.ComputedValues.Where(value => value.Length > 0).Take(5).Select(value => $"'{value}'"));
-    }
-
-    private static OnnxModelInput ImageInput(OnnxModel model)
-    {
-        if (model.Inputs.Count != 1)
-        {
-            string names = string.Join(", ", model.Inputs.Select(input => $"'{input.Name}'"));
-            throw new FileFormatException(model.Path, $"it has {model.Inputs.Count} inputs ({names}); an image network has one",
-                "Export it with the pictures as its only input.");
-        }
-
-        OnnxModelInput only = model.Inputs[0];
-        return only.Type is ElementType.F32 or ElementType.U8 && only.Shape is null or { Count: 4 }
-            ? only
-            : throw new FileFormatException(model.Path,
-                $"its input '{only.Name}' is {only.Type?.ToString() ?? "of another type"} [{string.Join(", ", only.Shape ?? [])}]; " +
-                    "that of an image network is F32 or U8 [n, 3, height, width] or [n, height, width, 3]",
-                "Export it for single pictures.");
-    }
-
-    /// <summary>What is known of a file's frames: by default, by the file, and by the options, which win.</summary>
-    private static FrameInput FrameOf(OnnxModel model, string known, VideoOptions options, PreprocessChoice preprocess)
-    {
-        FrameInput frame = FrameInput.Default.With(known);
-        try
-        {
-            frame = frame.With(Denoted(model)).With(model.Metadata.GetValueOrDefault(InputKey, string.Empty));
-        }
-        catch (FormatException exception)
-        {
-            throw new FileFormatException(model.Path, $"its metadata '{InputKey}': {exception.Message}",
-                "Correct it there.", exception);
-        }
-
-        try
-        {
-            return frame.With(preprocess switch { PreprocessChoice.Torch => "torch", PreprocessChoice.Caffe => "caffe", _ => string.Empty })
-                .With(options.BackboneInput ?? string.Empty);
-        }
-        catch (FormatException exception)
-        {
-            throw new RunException($"{SettingName.Of(nameof(VideoOptions.BackboneInput))}: {exception.Message}", innerException: exception);
-        }
-    }
-
-    /// <summary>What ONNX's own metadata for pictures say (onnx/docs/MetadataProps.md).</summary>
-    private static string Denoted(OnnxModel model)
-    {
-        string order = model.Metadata.GetValueOrDefault("Image.BitmapPixelFormat") switch { "Bgr8" => "bgr ", "Rgb8" => "rgb ", _ => "" };
-        return order + model.Metadata.GetValueOrDefault("Image.NominalPixelRange") switch
-        {
-            "NominalRange_0_255" => "scale=1 mean=0 deviation=1",
-            "Normalized_0_1" => "scale=255 mean=0 deviation=1",
-            "Normalized_1_1" => "scale=127.5 mean=1 deviation=1",
-            _ => string.Empty,
-        };
-    }
-
-    /// <summary>With the size, the layout and the type of the network's input.</summary>
-    private static FrameInput Fit(OnnxModel model, OnnxModelInput input, FrameInput frame)
-    {
-        OnnxDimension open = "?";
-        IReadOnlyList<OnnxDimension> shape = input.Shape ?? [open, open, open, open];
-        bool first = frame.ChannelsFirst ?? (shape[1] == 3 || shape[3] != 3);
-        (OnnxDimension channels, OnnxDimension height, OnnxDimension width) = first
-            ? (shape[1], shape[2], shape[3])
-            : (shape[3], shape[1], shape[2]);
-        string name = SettingName.Of(nameof(VideoOptions.BackboneInput)),
-            takes = $"its input '{input.Name}' is [{string.Join(", ", shape)}]";
-        if (channels.Symbol is null && channels.Length != 3)
-        {
-            throw new FileFormatException(model.Path,
-                $"{takes}: as {(first ? "nchw" : "nhwc")} it has {channels.Length} channels, frames have 3",
-                $"Say with {name} nchw or nhwc which of them is the channels, or use a network for colours.");
-        }
-
-        (int wide, int high) = (Length(width, frame.Width), Length(height, frame.Height));
-        if ((frame.Width > 0 && frame.Width != wide) || (frame.Height > 0 && frame.Height != high))
-        {
-            throw new FileFormatException(model.Path, $"{takes}, which does not fit frames of {frame.Width}x{frame.Height} pixels",
-                $"Leave the size out of {name}: the file says it.");
-        }
-
-        if (frame.IsBytes && input.Type != ElementType.U8)
-        {
-            throw new FileFormatException(model.Path, $"its input '{input.Name}' takes floats, not bytes", $"Leave uint8 out of {name}.");
-        }
-
-        return frame with { ChannelsFirst = first, Width = wide, Height = high, IsBytes = input.Type == ElementType.U8 };
-
-        static int Length(OnnxDimension given, int asked) =>
-            given.Symbol is null ? (int)Math.Min(given.Length, int.MaxValue) : asked > 0 ? asked : UsualSize;
     }
 }

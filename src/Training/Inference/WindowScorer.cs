@@ -73,7 +73,7 @@ internal sealed class WindowScorer(
             stop);
         using FrameFeatures? features = backbone is null
             ? null
-            : new FrameFeatures(device, backbone, _shape, Math.Min(frames, BatchFrames));
+            : new FrameFeatures(device, backbone, _shape, _shape.TakesClips ? frames : Math.Min(frames, BatchFrames));
         List<MotionPair> pairs = [];
         List<WindowScore> windows = [];
         List<WindowSample> samples = [];
@@ -214,9 +214,19 @@ internal sealed class WindowScorer(
         /// <param name="clip">[indices, D].</param>
         public void Fill(long[] indices, Func<long, byte[]> frameAt, Span<float> clip)
         {
+            if (shape.TakesClips)
+            {
+                Compute(indices, frameAt).CopyTo(clip);
+                return;
+            }
+
             foreach (long[] batch in indices.Distinct().Where(index => !_known.ContainsKey(index)).Chunk(capacity))
             {
-                Compute(batch, frameAt);
+                float[] computed = Compute(batch, frameAt);
+                for (int i = 0; i < batch.Length; i++)
+                {
+                    _known[batch[i]] = computed[(i * shape.Features)..((i + 1) * shape.Features)];
+                }
             }
 
             for (int i = 0; i < indices.Length; i++)
@@ -231,7 +241,8 @@ internal sealed class WindowScorer(
             _features.Dispose();
         }
 
-        private void Compute(long[] batch, Func<long, byte[]> frameAt)
+        /// <returns>[batch, D].</returns>
+        private float[] Compute(long[] batch, Func<long, byte[]> frameAt)
         {
             for (int i = 0; i < batch.Length; i++)
             {
@@ -243,10 +254,7 @@ internal sealed class WindowScorer(
             backbone(isFull ? _rgb : _rgb.Slice(0, batch.Length), output);
             float[] host = new float[batch.Length * shape.Features];
             output.Download(host.AsSpan());
-            for (int i = 0; i < batch.Length; i++)
-            {
-                _known[batch[i]] = host[(i * shape.Features)..((i + 1) * shape.Features)];
-            }
+            return host;
         }
     }
 }

@@ -10,8 +10,9 @@ namespace CudaTrainer.Training.Options;
 internal sealed record FrameInput
 {
     /// <summary>How the text may be written.</summary>
-    public const string Form = "parts such as 224x224 (width x height), nchw or nhwc, rgb or bgr, uint8, scale=255, " +
-        "mean=0.485,0.456,0.406 and deviation=0.229,0.224,0.225 (one number or three, in the network's order of channels), or torch or caffe for the usual ones";
+    public const string Form = "parts such as 224x224 (width x height; with a third length, frames of a clip), nchw or nhwc, rgb or bgr, " +
+        "uint8, scale=255, mean=0.485,0.456,0.406 and deviation=0.229,0.224,0.225 (one number or three, in the network's order of " +
+        "channels), or torch or caffe for the usual ones";
 
     private const int MostPixels = 4096;
     private const string Torch = "rgb scale=255 mean=0.485,0.456,0.406 deviation=0.229,0.224,0.225",
@@ -23,8 +24,11 @@ internal sealed record FrameInput
     /// <summary>0 where nothing says it.</summary>
     public int Height { get; init; }
 
-    /// <summary>Whether a channel's numbers lie together ([3, height, width]) or a pixel's ([height, width, 3]); null where nothing says
-    /// it.</summary>
+    /// <summary>Frames that a video network takes as one clip; 0 for networks of single frames, or where nothing says it.</summary>
+    public int Clip { get; init; }
+
+    /// <summary>Whether a channel's numbers lie together ([3, (frames,) height, width]) or a pixel's ([(frames,) height, width, 3]); null
+    /// where nothing says it.</summary>
     public bool? ChannelsFirst { get; init; }
 
     /// <summary>Whether blue is the first channel.</summary>
@@ -60,7 +64,14 @@ internal sealed record FrameInput
     /// <summary>The whole of it, as <see cref="With"/> reads it.</summary>
     public override string ToString()
     {
-        string order = $"{Width}x{Height} {(ChannelsFirst == false ? "nhwc" : "nchw")} {(IsBgr ? "bgr" : "rgb")}";
+        string layout = (ChannelsFirst == false, Clip > 0) switch
+        {
+            (false, false) => "nchw",
+            (true, false) => "nhwc",
+            (false, true) => "ncthw",
+            (true, true) => "nthwc",
+        };
+        string order = $"{Width}x{Height}{(Clip > 0 ? $"x{Clip}" : "")} {layout} {(IsBgr ? "bgr" : "rgb")}";
         return IsBytes
             ? $"{order} uint8"
             : string.Create(CultureInfo.InvariantCulture, $"{order} scale={Scale:R} mean={List(Mean)} deviation={List(Deviation)}");
@@ -71,8 +82,9 @@ internal sealed record FrameInput
 
     /// <summary>Writes the numbers of a frame.</summary>
     /// <param name="rgb">[height, width, 3].</param>
-    /// <param name="numbers">As many, in the network's order.</param>
-    public void Fill(ReadOnlySpan<byte> rgb, Span<float> numbers)
+    /// <param name="numbers">Of the frame, or of the clip that it is in, in the network's order.</param>
+    /// <param name="place">Of the frame in the clip.</param>
+    public void Fill(ReadOnlySpan<byte> rgb, Span<float> numbers, int place = 0)
     {
         Span<float> values = stackalloc float[256];
         for (int channel = 0; channel < 3; channel++)
@@ -82,7 +94,7 @@ internal sealed record FrameInput
                 values[pixel] = (float)(((pixel / Scale) - Mean[channel]) / Deviation[channel]);
             }
 
-            (int first, int step) = Places(channel, rgb.Length);
+            (int first, int step) = Places(channel, place, rgb.Length);
             int source = IsBgr ? 2 - channel : channel;
             for (int i = 0; i < rgb.Length / 3; i++)
             {
@@ -92,12 +104,12 @@ internal sealed record FrameInput
     }
 
     /// <summary>Writes the bytes of a frame, for a network with <see cref="IsBytes"/>.</summary>
-    /// <inheritdoc cref="Fill(ReadOnlySpan{byte}, Span{float})" path="/param"/>
-    public void Fill(ReadOnlySpan<byte> rgb, Span<byte> numbers)
+    /// <inheritdoc cref="Fill(ReadOnlySpan{byte}, Span{float}, int)" path="/param"/>
+    public void Fill(ReadOnlySpan<byte> rgb, Span<byte> numbers, int place = 0)
     {
         for (int channel = 0; channel < 3; channel++)
         {
-            (int first, int step) = Places(channel, rgb.Length);
+            (int first, int step) = Places(channel, place, rgb.Length);
             int source = IsBgr ? 2 - channel : channel;
             for (int i = 0; i < rgb.Length / 3; i++)
             {
@@ -106,8 +118,11 @@ internal sealed record FrameInput
         }
     }
 
-    /// <summary>Where a channel's numbers begin, and how far apart they are.</summary>
-    private (int First, int Step) Places(int channel, int numbers) => ChannelsFirst == false ? (channel, 3) : (channel * (numbers / 3), 1);
+    /// <summary>Where the numbers of a frame's channel begin, and how far apart they are.</summary>
+    /// <param name="numbers">Of a frame.</param>
+    private (int First, int Step) Places(int channel, int place, int numbers) => ChannelsFirst == false
+        ? ((place * numbers) + channel, 3)
+        : (((channel * Math.Max(1, Clip)) + place) * (numbers / 3), 1);
 
     private FrameInput WithPart(string part)
     {
@@ -127,13 +142,15 @@ internal sealed record FrameInput
         {
             "torch" => With(Torch),
             "caffe" => With(Caffe),
-            "nchw" => this with { ChannelsFirst = true },
-            "nhwc" => this with { ChannelsFirst = false },
+            "nchw" or "ncthw" => this with { ChannelsFirst = true },
+            "nhwc" or "nthwc" => this with { ChannelsFirst = false },
             "rgb" => this with { IsBgr = false },
             "bgr" => this with { IsBgr = true },
             "uint8" => this with { IsBytes = true },
             _ when part.Split('x') is [string width, string height] && Length(width) is { } w && Length(height) is { } h =>
                 this with { Width = w, Height = h },
+            _ when part.Split('x') is [string width, string height, string clip] && Length(width) is { } w && Length(height) is { } h
+                && Length(clip) is { } t => this with { Width = w, Height = h, Clip = t },
             _ => throw Unknown(part),
         };
 

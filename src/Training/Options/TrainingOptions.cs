@@ -21,7 +21,7 @@ public record VideoOptions
     public IOnnxRunner? OnnxRunner { get; init; }
 
     [Setting(SettingGroup.Model, $"What makes features of frames: vgg19, {Resnet18.Name} ({Resnet18.Setup} brings it), or an ONNX file " +
-        "of any image network (docs/backbones.md); with a trained model that of its training",
+        "of any image or video network (docs/backbones.md); with a trained model that of its training",
         Role = SettingRole.Place, Placeholder = "NAME|FILE", Kind = "name or .onnx file", Default = "vgg19, or the model's")]
     public string? Backbone { get; init; }
 

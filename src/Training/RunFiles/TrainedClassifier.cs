@@ -121,6 +121,7 @@ internal sealed class TrainedClassifier : IDisposable
         FeatureOptions asked = new()
         {
             Stream = Info.Stream,
+            Frames = Info.Frames,
             Weights = options.Weights,
             Threads = options.Threads,
             OnnxRunner = options.OnnxRunner,
