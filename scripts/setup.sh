@@ -3,11 +3,38 @@
 # training across processes, an MPI, and for reading Keras files HDF5, without which the rest is built all the same.
 #   --tests   also Chromium, for the tests of the pages
 #   --fuzz    also clang and the ffmpeg program, to hunt in the shim around FFmpeg
+#   --resnet18   nothing but the backbone resnet18: its NuGet package (64 MB), for --backbone resnet18
 # Installs Debian packages as root or with sudo; otherwise names them. Does nothing when nothing is missing.
 source "$(dirname "$0")/common.sh"
 
 command -v dotnet >/dev/null || die "the .NET 10 SDK is missing: https://dotnet.microsoft.com/download/dotnet/10.0"
 dotnet --version >/dev/null 2>&1 || die "the .NET SDK here is too old; .NET 10 is needed ($(dotnet --list-sdks | tr '\n' ' '))"
+
+if [ "${1:-}" = --resnet18 ]; then
+    package=Microsoft.ML.DnnImageFeaturizer.ResNet18 version=0.23.1
+    sum=e2552f19db2dfdb01b3669537b6a0f1b44da38d18279535492ed5dfc2ef1ff8f
+    folder="${CUDATRAINER_BACKBONES:-${XDG_CACHE_HOME:-$HOME/.cache}/cudatrainer/backbones}"
+    if echo "$sum  $folder/resnet18.onnx" | sha256sum --check --status 2>/dev/null; then
+        say "'$folder/resnet18.onnx' is there already"
+        exit 0
+    fi
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    cat >"$work/fetch.csproj" <<PROJECT
+<Project Sdk="Microsoft.NET.Sdk">
+  <PropertyGroup><TargetFramework>net10.0</TargetFramework><RestorePackagesPath>$work/packages</RestorePackagesPath></PropertyGroup>
+  <ItemGroup><PackageDownload Include="$package" Version="[$version]" /></ItemGroup>
+</Project>
+PROJECT
+    say "restoring $package $version"
+    dotnet restore "$work/fetch.csproj" -v q || die "the package cannot be restored; is the NuGet registry within reach?"
+    mkdir -p "$folder"
+    cp "$work/packages/${package,,}/$version/tools/DnnImageModels/ResNet18Onnx/ResNet18.onnx" "$folder/resnet18.onnx.new"
+    echo "$sum  $folder/resnet18.onnx.new" | sha256sum --check --status || die "'$folder/resnet18.onnx.new' is not the file expected"
+    mv "$folder/resnet18.onnx.new" "$folder/resnet18.onnx"
+    say "'$folder/resnet18.onnx' is there: --backbone resnet18 uses it"
+    exit 0
+fi
 
 missing=()
 command -v c++ >/dev/null && command -v cc >/dev/null || missing+=(g++)

@@ -18,6 +18,9 @@ internal ref struct ProtoReader(ReadOnlySpan<byte> message)
     /// <summary>The field's content where it is not a number, else empty.</summary>
     public ReadOnlySpan<byte> Bytes { get; private set; }
 
+    /// <summary>The field as it stands in the message, with its number and length.</summary>
+    public ReadOnlySpan<byte> Raw { get; private set; }
+
     /// <exception cref="InvalidDataException">It is not UTF-8.</exception>
     public readonly string Text
     {
@@ -43,6 +46,7 @@ internal ref struct ProtoReader(ReadOnlySpan<byte> message)
             return false;
         }
 
+        ReadOnlySpan<byte> from = _rest;
         ulong key = Varint();
         Field = (int)Math.Min(key >> 3, int.MaxValue);
         Integer = 0;
@@ -58,10 +62,14 @@ internal ref struct ProtoReader(ReadOnlySpan<byte> message)
             case ProtoType.LengthDelimited:
                 Bytes = Take(Varint());
                 break;
+            case ProtoType.Fixed32:
+                Bytes = Take(sizeof(uint));
+                break;
             default:
                 throw new InvalidDataException($"field {Field} has the wire type {key & 7}, which is none that is written here");
         }
 
+        Raw = from[..(from.Length - _rest.Length)];
         return true;
     }
 

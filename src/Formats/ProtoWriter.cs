@@ -11,6 +11,7 @@ internal enum ProtoType
     Varint = 0,
     Fixed64 = 1,
     LengthDelimited = 2,
+    Fixed32 = 5,
 }
 
 /// <summary>

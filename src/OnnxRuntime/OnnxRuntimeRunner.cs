@@ -8,41 +8,74 @@ namespace CudaTrainer.OnnxRuntime;
 /// <summary>ONNX Runtime on the processor. Its library of 29 MB is loaded when the first model runs.</summary>
 public sealed class OnnxRuntimeRunner : IOnnxRunner
 {
+    public IOnnxSession Load(string path, byte[] model, int threads) => Guarded(path, () =>
+    {
+        using SessionOptions options = Options(threads);
+
+        // A model in memory has no folder of its own.
+        options.AddSessionConfigEntry("session.model_external_initializers_file_folder_path",
+            Path.GetDirectoryName(Path.GetFullPath(path)));
+        return new OnnxRuntimeSession(path, new InferenceSession(model, options));
+    });
+
     public OnnxAnswer Run(string model, OnnxInput input, CancellationToken stop)
     {
         try
         {
-            string version = OrtEnv.Instance().GetVersionString();
-
-            // A number of threads of its own keeps it from binding them to cores, which containers may forbid.
-            using var options = new SessionOptions
+            return Guarded(model, () =>
             {
-                LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL,
-                IntraOpNumThreads = Environment.ProcessorCount,
-            };
-            using var session = new InferenceSession(model, options);
-            stop.ThrowIfCancellationRequested();
-            using var run = new RunOptions();
-            using CancellationTokenRegistration stopping = stop.Register(() => run.Terminate = true);
-            TensorElementType type = input.Type == ElementType.U8 ? TensorElementType.UInt8 : TensorElementType.Float;
-            using OrtValue value = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, type, input.Shape);
-            input.Data.Span.CopyTo(value.GetTensorMutableRawData());
-            using IDisposableReadOnlyCollection<OrtValue> outputs = session.Run(run, [input.Name], [value], session.OutputNames);
-            return new OnnxAnswer(version, session.OutputNames.Zip(outputs).ToDictionary(pair => pair.First, pair => Doubles(pair.Second)));
+                using SessionOptions options = Options(threads: 0);
+                using var session = new InferenceSession(model, options);
+                stop.ThrowIfCancellationRequested();
+                using var run = new RunOptions();
+                using CancellationTokenRegistration stopping = stop.Register(() => run.Terminate = true);
+                using OrtValue value = ValueOf(input);
+                using IDisposableReadOnlyCollection<OrtValue> outputs = session.Run(run, [input.Name], [value], session.OutputNames);
+                return new OnnxAnswer(OrtEnv.Instance().GetVersionString(),
+                    session.OutputNames.Zip(outputs).ToDictionary(pair => pair.First, pair => Doubles(pair.Second)));
+            });
+        }
+        catch (FileFormatException) when (stop.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(stop);
+        }
+    }
+
+    internal static OrtValue ValueOf(OnnxInput input)
+    {
+        TensorElementType type = input.Type == ElementType.U8 ? TensorElementType.UInt8 : TensorElementType.Float;
+        OrtValue value = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, type, input.Shape);
+        input.Data.Span.CopyTo(value.GetTensorMutableRawData());
+        return value;
+    }
+
+    internal static FileFormatException Refused(string path, OnnxRuntimeException exception) =>
+        new(path, $"ONNX Runtime refuses the model: {exception.Message}", inner: exception);
+
+    private static T Guarded<T>(string path, Func<T> act)
+    {
+        try
+        {
+            return act();
         }
         catch (Exception exception) when (exception.GetBaseException() is DllNotFoundException)
         {
             throw new IOException("ONNX Runtime's library, libonnxruntime.so beside the program, cannot be loaded.", exception);
         }
-        catch (OnnxRuntimeException) when (stop.IsCancellationRequested)
-        {
-            throw new OperationCanceledException(stop);
-        }
         catch (OnnxRuntimeException exception)
         {
-            throw new FileFormatException(model, $"ONNX Runtime refuses the model: {exception.Message}", inner: exception);
+            throw Refused(path, exception);
         }
     }
+
+    /// <param name="threads">0 for one per core.</param>
+    private static SessionOptions Options(int threads) => new()
+    {
+        LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL,
+
+        // A number of threads of its own keeps it from binding them to cores, which containers may forbid.
+        IntraOpNumThreads = threads > 0 ? threads : Environment.ProcessorCount,
+    };
 
     private static double[] Doubles(OrtValue value) => [.. value.GetTensorDataAsSpan<float>().ToArray().Select(number => (double)number)];
 }

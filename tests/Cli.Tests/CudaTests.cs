@@ -12,6 +12,8 @@ public class CudaTests
     private static readonly Dictionary<string, string?> Without =
         new() { ["CUDATRAINER_CUDA_SIMULATOR"] = null, ["CUDATRAINER_LIBCUDA"] = "/nowhere/libcuda.so.1" };
 
+    internal static bool HasSimulator => Directory.Exists(Simulator);
+
     [Fact]
     public void Without_CUDA_asking_for_it_is_an_error_that_lists_what_was_tried()
     {
@@ -45,7 +47,7 @@ public class CudaTests
     [Fact]
     public void Train_evaluate_and_gradcheck_run_on_the_simulator()
     {
-        Assert.SkipUnless(Directory.Exists(Simulator), "the simulator has not been built");
+        Assert.SkipUnless(HasSimulator, "the simulator has not been built");
         using TemporaryFolder folder = new();
         FeatureFolder.Write(folder.File("features"));
         string[] train = ["train", "--features-dir", "features", "--checkpoint-dir", "run", "--device", "cuda:0", "--epochs", "2"];
@@ -73,7 +75,7 @@ public class CudaTests
     [Trait("Category", "Slow")]
     public void Clips_become_a_trained_model_on_the_simulator()
     {
-        Assert.SkipUnless(Directory.Exists(Simulator), "the simulator has not been built");
+        Assert.SkipUnless(HasSimulator, "the simulator has not been built");
         using TemporaryFolder folder = new();
         CommandRunner.RunIn(folder.Path, [], "demo", "--clips-only", "--clips", "12", "--output", "demo").ExitCode.ShouldBe(0);
         CommandOutcome trained = CommandRunner.RunIn(
@@ -100,7 +102,7 @@ public class CudaTests
     [Fact]
     public void Auto_never_chooses_the_simulator()
     {
-        Assert.SkipUnless(Directory.Exists(Simulator), "the simulator has not been built");
+        Assert.SkipUnless(HasSimulator, "the simulator has not been built");
         using TemporaryFolder folder = new();
         FeatureFolder.Write(folder.File("features"));
         CommandOutcome outcome =

@@ -10,11 +10,12 @@ public partial class DocsTests
     private static readonly Dictionary<string, string[]> Foreign = new()
     {
         ["docs/architecture.md"] = ["--build", "--target"],
+        ["docs/backbones.md"] = ["--resnet18"],
         ["docs/cuda.md"] = ["--gpus", "--quick"],
         ["docs/custom-kernels.md"] = ["--project"],
         ["docs/library.md"] = ["--add-source", "--global", "--project"],
         ["docs/scaling.md"] = ["--bind-to", "--gpus-per-node", "--hostfile", "--map-by", "--ntasks-per-node", "--oversubscribe"],
-        ["docs/cli.md"] = ["--backend-store-uri"],
+        ["docs/cli.md"] = ["--backend-store-uri", "--resnet18"],
         ["docs/tensorboard.md"] = ["--backend-store-uri", "--logdir"],
         ["docs/serve.md"] = ["--data-binary"],
         ["docs/tutorial.md"] = ["--logdir"],

@@ -57,6 +57,8 @@ public sealed class StartFileTests : IDisposable
     [Theory]
     [InlineData("--resume", "text.ckpt")]
     [InlineData("--initial-weights", "none.safetensors")]
+    [InlineData("--backbone", "none.onnx")]
+    [InlineData("--backbone", "text.ckpt")]
     [InlineData("--weights", "none.pth")]
     [InlineData("--weights", "text.ckpt")]
     public void Where_the_recipe_follows_the_data_videos_are_not_even_hashed_before(string option, string file)

@@ -127,6 +127,11 @@ internal abstract class CliCommand<TOptions> : CliCommand
         TOptions options = new();
         misread = [];
         given = [.. given];
+        foreach (OptionDefinition option in Options)
+        {
+            option.TellRunner(options);
+        }
+
         if (given.All(option => option.Name != PresetOption))
         {
             // Without a preset the recipe may follow the data where nobody said otherwise.

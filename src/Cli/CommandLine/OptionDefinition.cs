@@ -1,4 +1,5 @@
 using System.Reflection;
+using CudaTrainer.OnnxRuntime;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Cli.CommandLine;
@@ -77,6 +78,9 @@ internal sealed class OptionDefinition
         }
     }
 
+    /// <summary>Loads nothing until a network is opened.</summary>
+    private static OnnxRuntimeRunner Runner { get; } = new();
+
     /// <summary>Without dashes.</summary>
     public string SettingName => _setting.Name;
 
@@ -88,6 +92,15 @@ internal sealed class OptionDefinition
         if (Part(options) is FeatureOptions)
         {
             typeof(FeatureOptions).GetProperty(nameof(FeatureOptions.Given))!.SetValue(Part(options), given);
+        }
+    }
+
+    /// <summary>Tells a record of options about videos, if this is an option of one, what runs backbones that are ONNX files.</summary>
+    public void TellRunner(object options)
+    {
+        if (Part(options) is VideoOptions videos)
+        {
+            typeof(VideoOptions).GetProperty(nameof(VideoOptions.OnnxRunner))!.SetValue(videos, Runner);
         }
     }
 

@@ -110,7 +110,7 @@ internal static class TrainingReport
 
         TrainingOptions options = result.Options!;
         string data = options.DatasetPath is { } videos
-            ? $"--dataset-path {ShellWord.Quote(videos)}"
+            ? $"--dataset-path {ShellWord.Quote(videos)}{BackboneOf(options)}"
             : $"--features-dir {ShellWord.Quote(options.FeaturesDir!)}";
         string classes = options.Classes is { } merged ? $" --classes {ShellWord.Quote(merged)}" : "";
         data += classes + (options.Labels is { } labels ? $" --labels {ShellWord.Quote(labels)}" : "");
@@ -151,11 +151,18 @@ internal static class TrainingReport
     }
 
     /// <summary>The command that predicts new videos with this run's model.</summary>
-    private static string PredictCommandLine(TrainingResult result, TrainingOptions options)
-    {
-        string weights = options.Weights is null ? "" : $" --weights {ShellWord.Quote(options.Weights)}";
-        return $"{Shell.Program} predict CLIP.mp4 --checkpoint {ShellWord.Quote(Path.Combine(result.CheckpointDir, BestModel))}{weights}";
-    }
+    private static string PredictCommandLine(TrainingResult result, TrainingOptions options) =>
+        $"{Shell.Program} predict CLIP.mp4 --checkpoint {ShellWord.Quote(Path.Combine(result.CheckpointDir, BestModel))}" +
+            BackboneOf(options);
+
+    /// <summary>The options that name the backbone, as they were given.</summary>
+    private static string BackboneOf(TrainingOptions options) => string.Concat(
+        from setting in Setting.Of(typeof(VideoOptions))
+        where setting.Property.Name is nameof(options.Weights) or nameof(options.Backbone) or nameof(options.BackboneLayer)
+            or nameof(options.BackboneInput)
+        let text = setting.Shown(options)
+        where text.Length > 0
+        select $" --{setting.Name} {ShellWord.Quote(text)}");
 
     public static string Stages(IReadOnlyDictionary<string, double> stages) =>
         string.Join(", ", stages.Select(stage => $"{stage.Key} {ProgressText.Duration(TimeSpan.FromSeconds(stage.Value))}"));

@@ -40,7 +40,7 @@ internal sealed record Convolution(string Name, string CommonName, int Inputs, i
 /// VGG19 up to fc2 after its ReLU (Simonyan and Zisserman 2015, arXiv:1409.1556, configuration E), inference only: frames [n, 224, 224, 3]
 /// become features [n, 4096]. Each frame's features have the same bits whatever the batch.
 /// </summary>
-public sealed class Vgg19 : IDisposable
+public sealed class Vgg19 : IFrameNetwork
 {
     public const int ImageSize = 224;
     public const int Features = 4096;

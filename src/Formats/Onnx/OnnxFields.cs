@@ -24,6 +24,7 @@ internal static class GraphFields
     public const int Initializer = 5;
     public const int Input = 11;
     public const int Output = 12;
+    public const int ValueInfo = 13;
 
     public const int ValueName = 1;
     public const int ValueType = 2;
@@ -41,7 +42,9 @@ internal static class NodeFields
     public const int AttributeName = 1;
     public const int Integer = 3;
     public const int Text = 4;
+    public const int Subgraph = 6;
     public const int Integers = 8;
+    public const int Subgraphs = 11;
     public const int AttributeType = 20;
 }
 
@@ -52,6 +55,8 @@ internal static class TensorFields
     public const int DataType = 2;
     public const int Name = 8;
     public const int RawData = 9;
+    public const int ExternalData = 13;
+    public const int DataLocation = 14;
 
     public const int TensorType = 1;
     public const int ElementType = 1;

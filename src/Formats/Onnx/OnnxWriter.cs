@@ -133,7 +133,8 @@ public static class OnnxWriter
         message.End(begin);
     }
 
-    private static void Value(ProtoWriter message, int field, OnnxValue value)
+    /// <summary>An input or output of a graph.</summary>
+    internal static void Value(ProtoWriter message, int field, OnnxValue value)
     {
         int begin = message.Begin(field);
         message.Text(GraphFields.ValueName, value.Name);

@@ -136,13 +136,21 @@ public sealed class ExportRun
             $"Name the {SettingName.Of(nameof(TrainingOptions.CheckpointDir))} of a run, or a model file.");
     }
 
-    private static BackboneChoice OpenBackbone(TrainedClassifier classifier, string? weights) => classifier.Info switch
+    private static BackboneChoice OpenBackbone(TrainedClassifier classifier, string? weights)
     {
-        { Inputs: not Vgg19.Features } => throw new RunException(
-            $"The classifier takes {classifier.Info.Inputs} features a frame, and VGG19 gives {Vgg19.Features}.",
-            $"Export it without {SettingName.Of(nameof(ExportOptions.Whole))}."),
-        _ => classifier.OpenBackbone(weights),
-    };
+        if (OnnxBackbone.Parse(classifier.Info.Backbone) is { } onnx)
+        {
+            throw new RunException($"The backbone of this classifier is an ONNX file itself: {classifier.Info.BackboneDescription}.",
+                $"Export without {SettingName.Of(nameof(ExportOptions.Whole))}, and run the file behind layer '{onnx.Layer}' of that one " +
+                    "(docs/backbones.md).");
+        }
+
+        return classifier.Info.Inputs == Vgg19.Features
+            ? classifier.OpenBackbone(new VideoOptions { Weights = weights })
+            : throw new RunException(
+                $"The classifier takes {classifier.Info.Inputs} features a frame, and VGG19 gives {Vgg19.Features}.",
+                $"Export it without {SettingName.Of(nameof(ExportOptions.Whole))}.");
+    }
 
     private ExportResult Run()
     {
@@ -295,7 +303,7 @@ public sealed class ExportRun
     private float[] Features(ReadOnlySpan<byte> frames, int clips)
     {
         _stop.ThrowIfCancellationRequested();
-        using Vgg19 network = _backbone!.Load(_device, _stop)!;
+        using IFrameNetwork network = _backbone!.Load(_device, _stop)!;
         _stop.ThrowIfCancellationRequested();
         using Tensor rgb = Tensor.Allocate(_device, [clips * Info.Frames, Vgg19.ImageSize, Vgg19.ImageSize, 3], DType.UInt8);
         using Tensor features = Tensor.Allocate(_device, [clips * Info.Frames, Vgg19.Features]);

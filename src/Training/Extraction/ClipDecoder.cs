@@ -8,8 +8,8 @@ using CudaTrainer.Training.Options;
 namespace CudaTrainer.Training.Extraction;
 
 /// <summary>A clip after decoding: its frames, or why there are none.</summary>
-/// <param name="Frames">[frames, 224, 224, 3], empty without pictures; to be given back with <see cref="ClipDecoder.Return"/>. Undefined
-/// content after a failure.</param>
+/// <param name="Frames">[frames, height, width, 3], empty without pictures; to be given back with <see cref="ClipDecoder.Return"/>.
+/// Undefined content after a failure.</param>
 /// <param name="Motion">[frames, 231], empty without motion; given back together with the frames.</param>
 /// <param name="MotionPairs">Pairs of frames that motion was measured between.</param>
 internal readonly record struct DecodedClip(Clip Clip, byte[] Frames, float[] Motion, VideoFault Fault, string Reason, int MotionPairs);
@@ -47,15 +47,18 @@ internal sealed class ClipDecoder : IDisposable
     /// <param name="stream">Whether pictures, motion or both are wanted.</param>
     /// <param name="trace">Where decoding is recorded, if given.</param>
     /// <param name="verifiesContent">Whether a clip whose file has another content than it was found with counts as unreadable.</param>
+    /// <param name="shape">Of the backbone that frames are for; VGG19's by default.</param>
     public ClipDecoder(
         IReadOnlyList<Clip> clips, int frames, int workers, int ahead, TimeSpan timeLimit, ClipView view, CancellationToken stop,
-        FeatureStream stream = FeatureStream.Rgb, TraceRecorder? trace = null, bool verifiesContent = false)
+        FeatureStream stream = FeatureStream.Rgb, TraceRecorder? trace = null, bool verifiesContent = false,
+        BackboneShape? shape = null)
     {
         _verifiesContent = verifiesContent;
         _clips = clips;
         _frames = frames;
         _view = view;
-        _options = new VideoReadOptions { TimeLimit = timeLimit, Timing = view.Timing };
+        BackboneShape size = shape ?? BackboneShape.Vgg19;
+        _options = new VideoReadOptions { Width = size.Width, Height = size.Height, TimeLimit = timeLimit, Timing = view.Timing };
         _stop = CancellationTokenSource.CreateLinkedTokenSource(stop);
         int buffers = workers + ahead;
         _decoded = new Queue<DecodedClip>(buffers);

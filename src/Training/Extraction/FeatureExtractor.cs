@@ -19,6 +19,9 @@ public sealed record ExtractorOptions(int Frames, int Workers, TimeSpan TimeLimi
     /// <summary>How clips are looked at.</summary>
     public ClipView View { get; init; } = ClipView.All[0];
 
+    /// <summary>What the backbone takes and gives.</summary>
+    public BackboneShape Shape { get; init; } = BackboneShape.Vgg19;
+
     /// <summary>Whether a clip whose file has another content than it was found with counts as unreadable.</summary>
     public bool VerifiesContent { get; init; }
 }
@@ -27,7 +30,7 @@ public sealed record ExtractorOptions(int Frames, int Workers, TimeSpan TimeLimi
 public readonly record struct ExtractionProgress(int Videos, int Total, int Failures, double FramesPerSecond, TimeSpan Remaining);
 
 /// <summary>A clip's features, or why there are none.</summary>
-/// <param name="rgb">[frames, 4096]; empty if they are not wanted, or after a failure. Valid during the call only.</param>
+/// <param name="rgb">[frames, D of the backbone]; empty if they are not wanted, or after a failure. Valid during the call only.</param>
 /// <param name="motion">[frames, 231]; likewise.</param>
 /// <param name="reason">Of a failure; without one what is worth knowing, empty if nothing is.</param>
 public delegate void ClipFeatures(Clip clip, ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion, VideoFault fault, string reason);
@@ -35,8 +38,8 @@ public delegate void ClipFeatures(Clip clip, ReadOnlySpan<float> rgb, ReadOnlySp
 /// <summary>
 /// Turns clips into features: several threads decode while the device runs the frames of several clips through the backbone as one batch.
 /// </summary>
-/// <param name="backbone">From frames [n, 224, 224, 3] UInt8 to features [n, 4096], which it overwrites: <see cref="Vgg19.Forward"/>. Null
-/// for motion alone, which the decoding threads compute.</param>
+/// <param name="backbone">From frames [n, height, width, 3] UInt8 to features [n, D] as <see cref="ExtractorOptions.Shape"/> says, which it
+/// overwrites: <see cref="IFrameNetwork.Forward"/>. Null for motion alone, which the decoding threads compute.</param>
 public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? backbone, ExtractorOptions options)
 {
     private const string Stage = "extract";
@@ -62,12 +65,11 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
 
         int clipsPerBatch = Math.Max(1, FramesPerBatch / options.Frames);
         bool hasMotion = options.Stream.HasMotion();
-        long frameBytes = (long)Vgg19.ImageSize * Vgg19.ImageSize * 3;
+        BackboneShape shape = options.Shape;
         using var decoder = new ClipDecoder(clips, options.Frames, options.Workers, clipsPerBatch + options.Workers, options.TimeLimit,
-            options.View, stop, options.Stream, options.Trace, options.VerifiesContent);
-        using Tensor rgb = Tensor.Allocate(device, [clipsPerBatch * options.Frames, Vgg19.ImageSize, Vgg19.ImageSize, 3], DType.UInt8,
-            "frames");
-        using Tensor features = Tensor.Allocate(device, [clipsPerBatch * options.Frames, Vgg19.Features], name: "features");
+            options.View, stop, options.Stream, options.Trace, options.VerifiesContent, shape);
+        using Tensor rgb = Tensor.Allocate(device, [clipsPerBatch * options.Frames, shape.Height, shape.Width, 3], DType.UInt8, "frames");
+        using Tensor features = Tensor.Allocate(device, [clipsPerBatch * options.Frames, shape.Features], name: "features");
         float[] host = new float[features.Count];
         List<Clip> batch = [];
         List<string> remarks = [];
@@ -89,7 +91,7 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
             else
             {
                 since = Stopwatch.GetTimestamp();
-                device.Upload(decoded.Frames, rgb.Data + (nint)(batch.Count * options.Frames * frameBytes));
+                device.Upload(decoded.Frames, rgb.Data + (nint)((long)batch.Count * options.Frames * shape.FrameBytes));
                 track?.Add("copy to the device", SpanKind.Copy, since);
                 decoded.Motion.CopyTo(motion, batch.Count * decoded.Motion.Length);
                 remarks.Add(hasMotion && decoded.MotionPairs == 0 ? NoMotion : string.Empty);
@@ -119,8 +121,8 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
             Tensor output = isFull ? features : features.Slice(0, frames);
             backbone(isFull ? rgb : rgb.Slice(0, frames), output);
             since = Stopwatch.GetTimestamp();
-            output.Download(host.AsSpan(0, frames * Vgg19.Features));
-            int rgbLength = options.Frames * Vgg19.Features, motionLength = hasMotion ? options.Frames * MotionFeatures.PerStep : 0;
+            output.Download(host.AsSpan(0, frames * shape.Features));
+            int rgbLength = options.Frames * shape.Features, motionLength = hasMotion ? options.Frames * MotionFeatures.PerStep : 0;
             for (int i = 0; i < batch.Count; i++)
             {
                 deliver(batch[i], host.AsSpan(i * rgbLength, rgbLength), motion.AsSpan(i * motionLength, motionLength), VideoFault.None,

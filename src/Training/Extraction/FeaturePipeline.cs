@@ -61,7 +61,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     IRunObserver observer, StageClock clock, ProcessGroup? processes = null, TraceRecorder? trace = null)
 {
     /// <summary>Of the first devices, from the first view that needs them to the end of the run.</summary>
-    private readonly List<Vgg19> _networks = [];
+    private readonly List<IFrameNetwork> _networks = [];
 
     /// <summary>Backbone throughput of this run; 0 when nothing had to be extracted.</summary>
     public double FramesPerSecond { get; private set; }
@@ -106,7 +106,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         }
         finally
         {
-            foreach (Vgg19 network in _networks)
+            foreach (IFrameNetwork network in _networks)
             {
                 network.Dispose();
             }
@@ -249,7 +249,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
     {
         if (stream.HasRgb() && _networks.Count == 0)
         {
-            observer.Message(Severity.Info, $"loading the backbone ({backbone.Source!.Description})");
+            observer.Message(Severity.Info, $"loading the backbone ({backbone.FramesDescription})");
         }
 
         // Motion needs no device.
@@ -273,6 +273,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
                     trace)
                 {
                     View = ClipView.All[view],
+                    Shape = backbone.Shape,
                     VerifiesContent = true,
                 }));
         }

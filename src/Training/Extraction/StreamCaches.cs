@@ -2,7 +2,6 @@ using CudaTrainer.Data.Cache;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Data.Video;
 using CudaTrainer.Engine;
-using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Options;
 
@@ -63,7 +62,7 @@ internal sealed class StreamCaches : IDisposable
     }
 
     /// <summary>Stores the features of a clip. Thread-safe.</summary>
-    /// <param name="rgb">[frames, 4096]; empty if they are not missing.</param>
+    /// <param name="rgb">[frames, D of the backbone]; empty if they are not missing.</param>
     /// <param name="motion">[frames, 231]; empty if they are not missing.</param>
     public void Append(string contentHash, ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion)
     {
@@ -126,8 +125,8 @@ internal sealed class StreamCaches : IDisposable
 
     private void Join(FeatureCache both, IReadOnlyList<Clip> clips)
     {
-        float[] rgb = new float[_options.Frames * Vgg19.Features], motion = new float[_options.Frames * MotionFeatures.PerStep],
-            row = new float[_options.Frames * FeatureStream.Both.Dimension()];
+        float[] rgb = new float[_options.Frames * _backbone.Shape.Features], motion = new float[_options.Frames * MotionFeatures.PerStep],
+            row = new float[_options.Frames * FeatureStream.Both.Dimension(_backbone.Shape.Features)];
         foreach (Clip clip in clips)
         {
             if (_rgb!.TryRead(clip.ContentHash, rgb) && _motion!.TryRead(clip.ContentHash, motion))

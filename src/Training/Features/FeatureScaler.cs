@@ -62,11 +62,11 @@ internal sealed class FeatureScaler
     internal static unsafe FeatureScaler Fit(IFeatureRows rows, FeatureStream stream = FeatureStream.Rgb, int components = 0)
     {
         int dimension = rows.Dimension;
-        if (stream.HasMotion() && dimension != stream.Dimension())
+        if (!stream.Fits(dimension))
         {
             throw new RunException(
                 $"There are {dimension} features a frame; {SettingName.Of(nameof(TrainingOptions.Stream))} " +
-                    $"{stream.ToString().ToLowerInvariant()} has {stream.Dimension()}.",
+                    $"{stream.ToString().ToLowerInvariant()} has {(stream.HasRgb() ? "more than " : "")}{MotionFeatures.PerStep}.",
                 $"Give the {SettingName.Of(nameof(TrainingOptions.Stream))} that the features are of.");
         }
 

@@ -2,6 +2,7 @@ using CudaTrainer.Engine;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.RunFiles;
 
@@ -32,9 +33,9 @@ internal static class StartFiles
 
         // The stream may still follow the data, and then be one of pictures.
         bool mayUseWeights = options.Stream.HasRgb() || options.Given?.Contains(Setting.NameOf(nameof(options.Stream))) == false;
-        if (options is { Weights: { } backbone, FeaturesDir: null } && mayUseWeights)
+        if (options is { FeaturesDir: null } and ({ Weights: not null } or { Backbone: not null }) && mayUseWeights)
         {
-            Vgg19Weights.Open(backbone).Dispose();
+            BackboneChoice.Open(options with { Stream = FeatureStream.Rgb }).Dispose();
         }
     }
 

@@ -38,7 +38,7 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch, Trainin
         ]);
         (int clips, int frames, int inputs, int classes) = options.FeaturesDir is { } directory
             ? Features(directory, observer, stop)
-            : Videos(options, recipe.Dataset, observer, stop);
+            : Videos(options, backbone!, recipe.Dataset, observer, stop);
         foreach (string doubt in OptionValidation.Doubts(options))
         {
             observer.Message(Severity.Info, doubt);
@@ -59,12 +59,13 @@ public sealed record TrainingPlan(ModelSummary Model, int StepsPerEpoch, Trainin
         return (splits.Train.Count, splits.Train.Frames, splits.Train.Dimension, splits.Train.ClassList.Count);
     }
 
-    private static (int Clips, int Frames, int Inputs, int Classes) Videos(TrainingOptions options, VideoDataset? found,
-        IRunObserver observer, CancellationToken stop)
+    private static (int Clips, int Frames, int Inputs, int Classes) Videos(TrainingOptions options, BackboneChoice backbone,
+        VideoDataset? found, IRunObserver observer, CancellationToken stop)
     {
         VideoDataset dataset = found ?? FeaturePipeline.Scan(options, index: null, observer, stop);
         observer.Tell(dataset);
         observer.Dataset([.. dataset.Table.Rows.Select(row => SplitRow.Of(row.Split.Name(), dataset.Classes, row.Clips, row.Sources, 0))]);
-        return (dataset[DatasetSplit.Train].Count, options.Frames, options.Stream.Dimension(), dataset.Classes.Count);
+        return (
+            dataset[DatasetSplit.Train].Count, options.Frames, options.Stream.Dimension(backbone.Shape.Features), dataset.Classes.Count);
     }
 }

@@ -337,7 +337,7 @@ public sealed class TrainingRun : IDisposable
 
     private void ExtractFeatures(CancellationToken stop)
     {
-        StartFiles.RequireFit(_options, _options.Stream.Dimension(), _recipe.Dataset?.Classes.Count);
+        StartFiles.RequireFit(_options, _options.Stream.Dimension(_backbone!.Shape.Features), _recipe.Dataset?.Classes.Count);
 
         using CpuDevice? whole = _device.WholeCpu(_options.Threads);
         new FeaturePipeline(_options, whole is null ? _device.Devices : [whole], _backbone!, _observer, _clock, _processes, _trace)

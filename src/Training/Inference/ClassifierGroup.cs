@@ -87,7 +87,7 @@ internal sealed class ClassifierGroup : IDisposable
                 TrainedClassifier member = members[m];
                 if (member.Info.Inputs != all.Inputs)
                 {
-                    members[m] = member.Widen(device, StreamUnion.Widened(member.Info, all), StreamUnion.FirstOf(member.Info));
+                    members[m] = member.Widen(device, StreamUnion.Widened(member.Info, all), StreamUnion.FirstOf(member.Info, all));
                     member.Dispose();
                 }
             }

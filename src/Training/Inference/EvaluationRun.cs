@@ -113,6 +113,10 @@ public static class EvaluationRun
             {
                 Checkpoint = options.Checkpoint,
                 Windows = options.Windows,
+                OnnxRunner = options.Features.OnnxRunner,
+                Backbone = options.Features.Backbone,
+                BackboneLayer = options.Features.BackboneLayer,
+                BackboneInput = options.Features.BackboneInput,
                 Weights = options.Features.Weights,
                 Device = options.Features.Device,
                 Threads = options.Features.Threads,
@@ -245,7 +249,7 @@ public static class EvaluationRun
             return FeatureSplits.OpenFinite(directory, stop);
         }
 
-        using BackboneChoice backbone = classifier.OpenBackbone(videos.Weights);
+        using BackboneChoice backbone = classifier.OpenBackbone(videos);
         FeatureOptions features = videos with { Frames = classifier.Info.Frames, Stream = classifier.Info.Stream };
         new FeaturePipeline(features, device.Devices, backbone, observer, new StageClock()).Run(stop);
         return FeatureSplits.Open(BackboneChoice.DirectoryOf(features.CacheDir, features.Stream));

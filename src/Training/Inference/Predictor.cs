@@ -25,7 +25,7 @@ public sealed class Predictor : IDisposable
     private readonly DeviceChoice _device;
     private readonly ClassifierGroup _classifier;
     private readonly BackboneChoice _backbone;
-    private readonly Vgg19? _network;
+    private readonly IFrameNetwork? _network;
     private readonly HostBatch _batch;
 
     private Predictor(PredictionOptions options, DeviceChoice device, ClassifierGroup classifier, BackboneChoice backbone,
@@ -99,7 +99,7 @@ public sealed class Predictor : IDisposable
                 classifier.RequireViews();
             }
 
-            backbone = classifier.Members[0].OpenBackbone(options.Weights);
+            backbone = classifier.Members[0].OpenBackbone(options);
             return new Predictor(options, device, classifier, backbone, stop);
         }
         catch
@@ -138,6 +138,7 @@ public sealed class Predictor : IDisposable
                 new ExtractorOptions(Info.Frames, workers, TimeSpan.FromSeconds(_options.DecodeTimeout), Info.Stream)
                 {
                     View = ClipView.All[view],
+                    Shape = _backbone.Shape,
                 });
             extractor.Run(
                 clips,
@@ -185,7 +186,7 @@ public sealed class Predictor : IDisposable
     public WindowedPrediction ByWindow(string path, WindowPlan plan, Action<double> progress, CancellationToken stop)
     {
         var scorer = new WindowScorer(_device.Device, _network is null ? null : _network.Forward, Answer, Info.Frames,
-            TimeSpan.FromSeconds(_options.DecodeTimeout), Info.Stream);
+            TimeSpan.FromSeconds(_options.DecodeTimeout), Info.Stream, _backbone.Shape);
         ScoredVideo video = scorer.Run(path, plan, progress, stop);
         bool isViolence = Info.ClassList.IsViolence;
         IReadOnlyList<WindowScore> windows = isViolence

@@ -1,6 +1,5 @@
 using CudaTrainer.Data.Video;
 using CudaTrainer.Engine;
-using CudaTrainer.Engine.Nn;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.RunFiles;
 
@@ -42,16 +41,10 @@ internal static class StreamUnion
 
         ModelInfo seen = AppearanceOf(members[rgb]);
         string moves = MotionOf(members[motion]);
-        if (seen.Inputs != Vgg19.Features)
-        {
-            throw new RunException(
-                $"'{files[rgb]}' takes {seen.Inputs} features a frame and cannot answer together with '{files[motion]}', which looks at motion.", $"Beside motion, pictures have {Vgg19.Features} features a frame.");
-        }
-
         return members[0] with
         {
             Stream = FeatureStream.Both,
-            Inputs = FeatureStream.Both.Dimension(),
+            Inputs = FeatureStream.Both.Dimension(seen.Inputs),
             Backbone = seen.Backbone == Unknown || moves == Unknown ? Unknown : seen.Backbone + And + moves,
             BackboneDescription = seen.BackboneDescription + And + MotionFeatures.Description,
             Preprocess = seen.Preprocess,
@@ -83,7 +76,7 @@ internal static class StreamUnion
     };
 
     /// <summary>Where a member's features begin in a frame of both streams.</summary>
-    public static int FirstOf(ModelInfo member) => member.Stream == FeatureStream.Motion ? Vgg19.Features : 0;
+    public static int FirstOf(ModelInfo member, ModelInfo all) => member.Stream == FeatureStream.Motion ? AppearanceOf(all).Inputs : 0;
 
     private static IReadOnlyList<(string What, string Is)> Common(ModelInfo info) =>
         [("frames a clip", $"{info.Frames}"), ("classes", string.Join(", ", info.Classes))];

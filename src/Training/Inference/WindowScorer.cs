@@ -1,6 +1,6 @@
 using CudaTrainer.Data.Video;
-using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
+using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Training.Inference;
@@ -50,15 +50,18 @@ internal sealed record ScoredVideo(IReadOnlyList<WindowScore> Windows, IReadOnly
 /// Windows begin every stride; where the last does not end with the video, one more does, which overlaps its neighbour. One without any
 /// frame, in a gap of the recording, is left out. A video shorter than a window is one window.
 /// </remarks>
-/// <param name="backbone">From frames [n, 224, 224, 3] UInt8 to features [n, 4096]; null for motion alone.</param>
-/// <param name="answer">From the streams' features [frames, 4096] and [frames, 231]; empty where they are not wanted.</param>
+/// <param name="backbone">From frames [n, height, width, 3] UInt8 to features [n, D]; null for motion alone.</param>
+/// <param name="answer">From the streams' features [frames, D] and [frames, 231]; empty where they are not wanted.</param>
 /// <param name="frames">Sampled per window.</param>
 /// <param name="kind">What becomes features.</param>
+/// <param name="shape">Of the backbone; VGG19's by default.</param>
 internal sealed class WindowScorer(
     IDevice device, Action<Tensor, Tensor>? backbone, Func<ReadOnlySpan<float>, ReadOnlySpan<float>, ClipAnswer> answer, int frames,
-    TimeSpan timeLimit, FeatureStream kind = FeatureStream.Rgb)
+    TimeSpan timeLimit, FeatureStream kind = FeatureStream.Rgb, BackboneShape? shape = null)
 {
-    /// <summary>Frames of a window that are held: 616 MB, over two minutes at 30 frames a second.</summary>
+    private readonly BackboneShape _shape = shape ?? BackboneShape.Vgg19;
+
+    /// <summary>Frames of a window that are held: 616 MB of those for VGG19, over two minutes at 30 frames a second.</summary>
     public int MostFrames { get; init; } = 4096;
 
     /// <summary>Seconds by which time stamps are rounded in the coarsest of the usual containers.</summary>
@@ -73,9 +76,11 @@ internal sealed class WindowScorer(
     public ScoredVideo Run(string path, WindowPlan plan, Action<double> progress, CancellationToken stop)
     {
         using var stream = new VideoFrameReader(path,
-            new VideoFrameOptions { Width = Vgg19.ImageSize, Height = Vgg19.ImageSize, TimeLimit = timeLimit, Motion = kind.HasMotion() },
+            new VideoFrameOptions { Width = _shape.Width, Height = _shape.Height, TimeLimit = timeLimit, Motion = kind.HasMotion() },
             stop);
-        using FrameFeatures? features = backbone is null ? null : new FrameFeatures(device, backbone, Math.Min(frames, BatchFrames));
+        using FrameFeatures? features = backbone is null
+            ? null
+            : new FrameFeatures(device, backbone, _shape, _shape.TakesClips ? frames : Math.Min(frames, BatchFrames));
         List<MotionPair> pairs = [];
         List<WindowScore> windows = [];
         List<WindowSample> samples = [];
@@ -83,7 +88,7 @@ internal sealed class WindowScorer(
         long oldest = 0, count = 0, window = 0;
         double latest = 0, covered = 0;
         bool hasMotion = !kind.HasMotion();
-        float[] rgb = new float[kind.HasRgb() ? frames * Vgg19.Features : 0],
+        float[] rgb = new float[kind.HasRgb() ? frames * _shape.Features : 0],
             motion = new float[kind.HasMotion() ? frames * MotionFeatures.PerStep : 0];
         while (stream.Next() is { } frame)
         {
@@ -199,12 +204,10 @@ internal sealed class WindowScorer(
     }
 
     /// <summary>Features of single frames, kept as long as a later window may want them.</summary>
-    private sealed class FrameFeatures(IDevice device, Action<Tensor, Tensor> backbone, int capacity) : IDisposable
+    private sealed class FrameFeatures(IDevice device, Action<Tensor, Tensor> backbone, BackboneShape shape, int capacity) : IDisposable
     {
-        private const int FrameBytes = Vgg19.ImageSize * Vgg19.ImageSize * 3;
-
-        private readonly Tensor _rgb = Tensor.Allocate(device, [capacity, Vgg19.ImageSize, Vgg19.ImageSize, 3], DType.UInt8, "frames");
-        private readonly Tensor _features = Tensor.Allocate(device, [capacity, Vgg19.Features], name: "features");
+        private readonly Tensor _rgb = Tensor.Allocate(device, [capacity, shape.Height, shape.Width, 3], DType.UInt8, "frames");
+        private readonly Tensor _features = Tensor.Allocate(device, [capacity, shape.Features], name: "features");
         private readonly Dictionary<long, float[]> _known = [];
 
         /// <summary>Drops frames that no window from <paramref name="start"/> on has.</summary>
@@ -216,17 +219,27 @@ internal sealed class WindowScorer(
             }
         }
 
-        /// <param name="clip">[indices, 4096].</param>
+        /// <param name="clip">[indices, D].</param>
         public void Fill(long[] indices, Func<long, byte[]> frameAt, Span<float> clip)
         {
+            if (shape.TakesClips)
+            {
+                Compute(indices, frameAt).CopyTo(clip);
+                return;
+            }
+
             foreach (long[] batch in indices.Distinct().Where(index => !_known.ContainsKey(index)).Chunk(capacity))
             {
-                Compute(batch, frameAt);
+                float[] computed = Compute(batch, frameAt);
+                for (int i = 0; i < batch.Length; i++)
+                {
+                    _known[batch[i]] = computed[(i * shape.Features)..((i + 1) * shape.Features)];
+                }
             }
 
             for (int i = 0; i < indices.Length; i++)
             {
-                _known[indices[i]].CopyTo(clip[(i * Vgg19.Features)..]);
+                _known[indices[i]].CopyTo(clip[(i * shape.Features)..]);
             }
         }
 
@@ -236,22 +249,20 @@ internal sealed class WindowScorer(
             _features.Dispose();
         }
 
-        private void Compute(long[] batch, Func<long, byte[]> frameAt)
+        /// <returns>[batch, D].</returns>
+        private float[] Compute(long[] batch, Func<long, byte[]> frameAt)
         {
             for (int i = 0; i < batch.Length; i++)
             {
-                device.Upload(frameAt(batch[i]), _rgb.Data + (nint)((long)i * FrameBytes));
+                device.Upload(frameAt(batch[i]), _rgb.Data + (nint)((long)i * shape.FrameBytes));
             }
 
             bool isFull = batch.Length == capacity;
             Tensor output = isFull ? _features : _features.Slice(0, batch.Length);
             backbone(isFull ? _rgb : _rgb.Slice(0, batch.Length), output);
-            float[] host = new float[batch.Length * Vgg19.Features];
+            float[] host = new float[batch.Length * shape.Features];
             output.Download(host.AsSpan());
-            for (int i = 0; i < batch.Length; i++)
-            {
-                _known[batch[i]] = host[(i * Vgg19.Features)..((i + 1) * Vgg19.Features)];
-            }
+            return host;
         }
     }
 }

@@ -66,7 +66,7 @@ internal static class LinearTraining
     /// </summary>
     private static IReadOnlyList<IReadOnlyList<FeatureBlock>> Candidates(int dimension, FeatureStream stream)
     {
-        int motion = stream.HasMotion() && dimension == stream.Dimension() ? MotionFeatures.PerStep : 0, other = dimension - motion;
+        int motion = stream.HasMotion() && stream.Fits(dimension) ? MotionFeatures.PerStep : 0, other = dimension - motion;
         FeatureBlock[] ofMotion = motion == 0 ? [] : FeatureBlock.OfMotion(other);
         if (other == 0)
         {

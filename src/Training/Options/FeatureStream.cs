@@ -8,7 +8,7 @@ namespace CudaTrainer.Training.Options;
 [JsonConverter(typeof(JsonStringEnumConverter<FeatureStream>))]
 public enum FeatureStream
 {
-    /// <summary>What is seen: VGG19's features of sampled frames.</summary>
+    /// <summary>What is seen: a backbone's features of sampled frames.</summary>
     Rgb,
 
     /// <summary>What moves: <see cref="MotionFeatures"/> of as many intervals of time. Needs no backbone.</summary>
@@ -36,17 +36,32 @@ public static class FeatureStreams
     }
 
     /// <summary>Features per frame.</summary>
-    public static int Dimension(this FeatureStream stream) => (stream.HasRgb() ? Vgg19.Features : 0)
+    /// <param name="appearance">Those of the backbone.</param>
+    public static int Dimension(this FeatureStream stream, int appearance = Vgg19.Features) => (stream.HasRgb() ? appearance : 0)
         + (stream.HasMotion() ? MotionFeatures.PerStep : 0);
 
+    /// <summary>Whether so many features of a frame can be of the stream, whatever the backbone.</summary>
+    internal static bool Fits(this FeatureStream stream, int dimension) => stream switch
+    {
+        FeatureStream.Motion => dimension == MotionFeatures.PerStep,
+        FeatureStream.Both => dimension > MotionFeatures.PerStep,
+        _ => true,
+    };
+
     /// <summary>Puts the streams of a clip side by side, frame by frame, as models take them.</summary>
-    /// <param name="rgb">[frames, 4096]; empty without.</param>
+    /// <param name="rgb">[frames, D of the backbone]; empty without.</param>
     /// <param name="motion">[frames, 231]; empty without.</param>
     /// <param name="row">[frames, D] of the streams that are there.</param>
     public static void Join(ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion, Span<float> row)
     {
-        int rgbWidth = rgb.IsEmpty ? 0 : Vgg19.Features, motionWidth = motion.IsEmpty ? 0 : MotionFeatures.PerStep;
-        int width = rgbWidth + motionWidth;
+        if (motion.IsEmpty)
+        {
+            rgb.CopyTo(row);
+            return;
+        }
+
+        const int motionWidth = MotionFeatures.PerStep;
+        int rgbWidth = rgb.Length / (motion.Length / motionWidth), width = rgbWidth + motionWidth;
         for (int t = 0; t * width < row.Length; t++)
         {
             Span<float> frame = row.Slice(t * width, width);

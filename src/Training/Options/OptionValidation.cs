@@ -52,6 +52,7 @@ internal static class OptionValidation
     {
         List<OptionProblem> problems = [.. OfSettings(options)];
         CheckDevice(options.Device, problems);
+        CheckBackbone(options, problems);
         return problems;
     }
 
@@ -66,10 +67,13 @@ internal static class OptionValidation
             problems.Add(new(nameof(options.Views), $"are of pictures; they need {Name(nameof(options.Stream))} rgb"));
         }
 
-        if (options.Stream == FeatureStream.Motion && options.Weights is not null)
+        string? backbone = options.Weights is not null ? nameof(options.Weights)
+            : options.Backbone is not null ? nameof(options.Backbone)
+            : null;
+        if (options.Stream == FeatureStream.Motion && backbone is not null)
         {
             string stream = Name(nameof(options.Stream));
-            problems.Add(new(nameof(options.Weights), $"no backbone is used with {stream} motion; leave it out, or use {stream} both"));
+            problems.Add(new(backbone, $"no backbone is used with {stream} motion; leave it out, or use {stream} both"));
         }
 
         if (options.DatasetPath is null && options is not TrainingOptions)
@@ -219,6 +223,31 @@ internal static class OptionValidation
         {
             problems.Add(new(nameof(FeatureOptions.Split),
                 $"{List(split)} is not valid; expected the shares of train, val and test, which sum to 1 (train and val above 0)"));
+        }
+    }
+
+    private static void CheckBackbone(VideoOptions options, List<OptionProblem> problems)
+    {
+        CheckText(nameof(options.Backbone), options.Backbone ?? VideoOptions.Vgg19Name, problems);
+        if (options.Weights is not null && options.Backbone is not (null or VideoOptions.Vgg19Name))
+        {
+            problems.Add(new(nameof(options.Weights),
+                $"is of {VideoOptions.Vgg19Name}; {Name(nameof(options.Backbone))} {options.Backbone} has its own"));
+        }
+
+        if (options.Backbone is null or VideoOptions.Vgg19Name && (options.BackboneLayer ?? options.BackboneInput) is not null)
+        {
+            problems.Add(new(options.BackboneLayer is null ? nameof(options.BackboneInput) : nameof(options.BackboneLayer),
+                $"needs {Name(nameof(options.Backbone))} FILE.onnx"));
+        }
+
+        try
+        {
+            FrameInput.Default.With(options.BackboneInput ?? string.Empty);
+        }
+        catch (FormatException exception)
+        {
+            problems.Add(new(nameof(options.BackboneInput), exception.Message));
         }
     }
 

@@ -30,7 +30,10 @@ internal sealed record Recipe(TrainingOptions Options, IReadOnlyList<string> Rea
 
     /// <summary>Settings that only pictures have.</summary>
     private static readonly string[] OfPictures =
-        [nameof(TrainingOptions.Weights), nameof(TrainingOptions.Views), nameof(TrainingOptions.Preprocess)];
+    [
+        nameof(TrainingOptions.Weights), nameof(TrainingOptions.Backbone), nameof(TrainingOptions.Views),
+        nameof(TrainingOptions.Preprocess),
+    ];
 
     /// <summary>The network that was best on few clips.</summary>
     private const string SmallNetwork = "frame-mlp";

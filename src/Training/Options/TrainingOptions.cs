@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tracing;
+using CudaTrainer.Formats.Onnx;
 using CudaTrainer.Kernels;
 
 namespace CudaTrainer.Training.Options;
@@ -9,8 +10,29 @@ namespace CudaTrainer.Training.Options;
 /// <summary>Where videos are decoded and networks computed; shared by everything that reads videos.</summary>
 public record VideoOptions
 {
+    /// <summary>The backbone on kernels of our own.</summary>
+    internal const string Vgg19Name = "vgg19";
+
     /// <summary>How a device may be written.</summary>
     public const string DeviceForms = "auto, cpu, cpu:N, reference, cuda or cuda:0,1";
+
+    /// <summary>Runs backbones that are ONNX files; null where none can be used.</summary>
+    [JsonIgnore]
+    public IOnnxRunner? OnnxRunner { get; init; }
+
+    [Setting(SettingGroup.Model, $"What makes features of frames: vgg19, {Resnet18.Name} ({Resnet18.Setup} brings it), or an ONNX file " +
+        "of any image or video network (docs/backbones.md); with a trained model that of its training",
+        Role = SettingRole.Place, Placeholder = "NAME|FILE", Kind = "name or .onnx file", Default = "vgg19, or the model's")]
+    public string? Backbone { get; init; }
+
+    [Setting(SettingGroup.Model, "The value of the ONNX {Backbone} whose numbers are the features",
+        Role = SettingRole.Place, Default = "what enters its final classifier, or the model's")]
+    public string? BackboneLayer { get; init; }
+
+    [Setting(SettingGroup.Model, "How frames enter the ONNX {Backbone}: size, layout, order of colours, scale, mean and deviation, as in " +
+        "\"128x128 nhwc bgr scale=1 mean=104,117,123 deviation=1\" (docs/backbones.md)",
+        Role = SettingRole.Place, Placeholder = "TEXT", Kind = "text", Default = "what the file says, else torch; or the model's")]
+    public string? BackboneInput { get; init; }
 
     [Setting(SettingGroup.Model, "VGG19 weights of the backbone, with a trained model those of its training; without them the backbone " +
         "is random from a fixed seed, and every output says so",
@@ -74,8 +96,8 @@ public record FeatureOptions : VideoOptions
     [Setting(SettingGroup.Data, "Frames sampled from each clip", Role = SettingRole.OfTraining, AtLeast = 1, AtMost = 4096)]
     public int Frames { get; init; } = 20;
 
-    [Setting(SettingGroup.Data, "Features of a clip: its frames by VGG19, its motion (seconds for hundreds of clips, no backbone), or " +
-        "both side by side", Role = SettingRole.Recipe)]
+    [Setting(SettingGroup.Data, "Features of a clip: its frames by a backbone, its motion (seconds for hundreds of clips, no backbone), " +
+        "or both side by side", Role = SettingRole.Recipe)]
     public FeatureStream Stream { get; init; }
 
     [Setting(SettingGroup.Data, "Views of each clip to extract: as it is, mirrored, brighter, darker, ... (docs/averages.md); train " +

@@ -109,25 +109,64 @@ internal sealed class TrainedClassifier : IDisposable
         }
     }
 
-    /// <summary>The backbone whose features this classifier was trained on, from <paramref name="weights"/> or the random one.</summary>
-    /// <exception cref="RunException">It is another backbone; its features would mean nothing to this classifier.</exception>
-    public BackboneChoice OpenBackbone(string? weights)
+    /// <summary>
+    /// The backbone whose features this classifier was trained on: what the options name, or what needs no name. Layer and preparation of
+    /// frames are those that the model records.
+    /// </summary>
+    /// <exception cref="RunException">It is another backbone, or frames would be prepared otherwise; the features would mean nothing to
+    /// this classifier.</exception>
+    public BackboneChoice OpenBackbone(VideoOptions options)
     {
-        PreprocessChoice preprocess = Info.Preprocess == "caffe" ? PreprocessChoice.Caffe : PreprocessChoice.Torch;
-        BackboneChoice backbone = BackboneChoice.Open(
-            new FeatureOptions { Stream = Info.Stream, Weights = weights, Preprocess = preprocess });
-        bool matches = backbone.Identity == Info.Backbone || (Info.Backbone == "unknown" && weights is not null);
-        if (matches)
+        (string Hash, string Layer)? onnx = OnnxBackbone.Parse(Info.Backbone);
+        FeatureOptions asked = new()
         {
-            return backbone;
+            Stream = Info.Stream,
+            Frames = Info.Frames,
+            Weights = options.Weights,
+            Threads = options.Threads,
+            OnnxRunner = options.OnnxRunner,
+            Backbone = options.Backbone ?? (onnx?.Hash == Resnet18.Sha256 ? Resnet18.Name : null),
+            BackboneLayer = options.BackboneLayer ?? onnx?.Layer,
+            BackboneInput = onnx is null ? options.BackboneInput : $"{Info.Preprocess} {options.BackboneInput}",
+            Preprocess = Info.Preprocess switch
+            {
+                "caffe" => PreprocessChoice.Caffe,
+                "torch" => PreprocessChoice.Torch,
+                _ => options.Backbone is null ? PreprocessChoice.Torch : PreprocessChoice.Auto,
+            },
+        };
+        if (onnx is not null && asked.Backbone is null)
+        {
+            throw OtherBackbone("none is given");
         }
 
-        string given = backbone.Description;
-        backbone.Dispose();
-        throw new RunException(
-            $"The classifier was trained on features of another backbone: {Info.BackboneDescription}; this would be {given}.",
-            weights is null ? $"Give the same weights with {SettingName.Of(nameof(TrainingOptions.Weights))} FILE." : "Give the weight " +
-                "file it was trained with.");
+        BackboneChoice backbone = BackboneChoice.Open(asked);
+        try
+        {
+            bool isUnknown = Info.Backbone == "unknown" && (options.Weights ?? options.Backbone) is not null;
+            if (!isUnknown && (backbone.Identity != Info.Backbone || (onnx is not null && backbone.Preprocess != Info.Preprocess)))
+            {
+                throw OtherBackbone($"this would be {backbone.Description}{(onnx is null ? "" : $", frames as {backbone.Preprocess}")}");
+            }
+
+            int features = Info.Stream.Dimension(backbone.Shape.Features);
+            return features == Info.Inputs
+                ? backbone
+                : throw new RunException($"The classifier takes {Info.Inputs} features a frame; of {backbone.Description} come {features}.",
+                    "Give the backbone that made the features it was trained on.");
+        }
+        catch
+        {
+            backbone.Dispose();
+            throw;
+        }
+
+        RunException OtherBackbone(string given) => new(
+            $"The classifier was trained on features of another backbone: {Info.BackboneDescription}" +
+                $"{(onnx is null ? "" : $" [{Info.Backbone}, frames as {Info.Preprocess}]")}; {given}.",
+            onnx is not null ? $"Give the file it was trained with: {SettingName.Of(nameof(VideoOptions.Backbone))} FILE."
+            : options.Weights is null ? $"Give the same weights with {SettingName.Of(nameof(TrainingOptions.Weights))} FILE."
+            : "Give the weight file it was trained with.");
     }
 
     /// <exception cref="RunException">The features are of another kind than those that it was trained on.</exception>
@@ -154,6 +193,15 @@ internal sealed class TrainedClassifier : IDisposable
             throw new RunException(
                 $"'{set.Path}' holds features of backbone {backbone}; the classifier in '{file}' was trained on {Info.Backbone}.",
                     "Extract features with the same weights.");
+        }
+
+        string preprocess = set.Key.FirstOrDefault(field => field.Key == "preprocessing").Value ?? "unknown";
+        if (preprocess != Info.Preprocess && preprocess != "unknown" && Info.Preprocess != "unknown")
+        {
+            throw new RunException(
+                $"'{set.Path}' holds features of frames prepared as {preprocess}; the classifier in '{file}' was trained on " +
+                    $"{Info.Preprocess}.",
+                "Extract features with the same preparation.");
         }
     }
 

@@ -76,6 +76,10 @@ internal sealed class ServerProcess : IDisposable
             folder, new(environment) { ["TMPDIR"] = temporary, ["DOTNET_EnableDiagnostics"] = "0" },
             ["serve", "--checkpoint", model, "--port", "0", .. options]));
 
+    /// <param name="options">Of serve, besides the port.</param>
+    public static ServerProcess StartAt(string folder, params string[] options) =>
+        new(CommandRunner.Start(folder, [], ["serve", "--port", "0", .. options]));
+
     public static MultipartFormDataContent Form(string path, string? name = null)
     {
         StreamContent file = new(File.OpenRead(path));

@@ -111,6 +111,8 @@ public sealed class ExportRunTests : IDisposable
 
     private sealed class WrittenAnswer(Func<OnnxAnswer> answer) : IOnnxRunner
     {
+        public IOnnxSession Load(string path, byte[] model, int threads) => throw new NotSupportedException();
+
         public OnnxAnswer Run(string model, OnnxInput input, CancellationToken stop)
         {
             File.Exists(model).ShouldBeTrue();

@@ -3,6 +3,7 @@ using CudaTrainer.Engine.Tests.Formats;
 
 namespace CudaTrainer.Engine.Tests.Onnx;
 
+/// <param name="Type">0 for a value without one.</param>
 /// <param name="Shape">Lengths; -1 for one that has a name instead.</param>
 internal sealed record FileValue(string Name, int Type, long[] Shape, string?[] Symbols);
 
@@ -95,7 +96,12 @@ internal sealed class OnnxFile
 
     private static FileValue Value(WireMessage value)
     {
-        WireMessage tensor = value.With((1, 2, false), (2, 2, false)).Message(2).With((1, 2, false)).Message(1)
+        if (!value.With((1, 2, false), (2, 2, false)).Has(2))
+        {
+            return new FileValue(value.Text(1), 0, [], []);
+        }
+
+        WireMessage tensor = value.Message(2).With((1, 2, false)).Message(1)
             .With((1, 0, false), (2, 2, false));
         WireMessage[] lengths = [.. tensor.Message(2).With((1, 2, true)).Messages(1)
             .Select(length => length.With((1, 0, false), (2, 2, false)))];
