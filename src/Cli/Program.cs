@@ -27,6 +27,7 @@ internal static class Program
         new LrFindCommand(),
         new CvCommand(),
         new AblateCommand(),
+        new TuneCommand(),
         new GradcheckCommand(),
         new BenchOpCommand(),
         new ConfigPrintCommand(),

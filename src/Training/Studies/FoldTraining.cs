@@ -39,6 +39,10 @@ internal sealed record FoldRun
 
     public required PlattScaling Calibration { get; init; }
 
+    /// <summary>Area under the ROC curve of the validation part's clips, of other classes the mean over them, one against the rest; NaN in
+    /// logs of versions that did not note it.</summary>
+    public double ValidationAuc { get; init; } = double.NaN;
+
     /// <summary>The shares of the models of each stream, fitted on the validation part; null for one model.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double[]? Weights { get; init; }
@@ -79,7 +83,11 @@ internal static class FoldTraining
 {
     /// <summary>What one model of a fold answers, and what its training took.</summary>
     private sealed record Outcome(Evaluation Validation, Evaluation Test, int Epochs, int BestEpoch, double SecondsPerEpoch,
-        double SecondsToBest, double Seconds, double StallSeconds);
+        double SecondsToBest, double Seconds, double StallSeconds)
+    {
+        /// <summary>Which of <see cref="Validation"/> are of the validation part; null for all.</summary>
+        public int[]? OfValidation { get; init; }
+    }
 
     /// <param name="devices">Whose memory figures are of this training alone.</param>
     /// <param name="streams">What to train on: a model each, whose answers are averaged with the weights that are best on the validation
@@ -105,6 +113,7 @@ internal static class FoldTraining
             Calibrated = classes.IsViolence ? [.. judged.Select(calibration.Apply)] : judged,
             Threshold = classes.IsViolence ? RankMetrics.BestThreshold(labels, chosen) : double.NaN,
             Calibration = calibration,
+            ValidationAuc = Auc(classes, labels, chosen, models[0].OfValidation),
             Weights = weights.Length > 1 ? weights : null,
             Epochs = models.Max(model => model.Epochs),
             BestEpoch = models.Max(model => model.BestEpoch),
@@ -113,6 +122,16 @@ internal static class FoldTraining
             StallFraction = models.Sum(model => model.StallSeconds) / models.Sum(model => model.Seconds),
             PeakBytes = devices.Device.Memory.Peak,
         };
+
+        static double Auc(ClassList classes, int[] labels, double[] scores, int[]? clips)
+        {
+            int[] those = clips ?? [.. Enumerable.Range(0, labels.Length)];
+            int[] ofThose = [.. those.Select(clip => labels[clip])];
+            return classes.IsViolence
+                ? RankMetrics.RocAuc(ofThose, [.. those.Select(clip => scores[clip])])
+                : Enumerable.Range(0, classes.Count).Average(label => RankMetrics.RocAuc(
+                    ClassScores.Against(ofThose, label), [.. those.Select(clip => ClassScores.Of(scores, clip, classes)[label])]));
+        }
 
         double[] Mix(double[][] scores) => scores.Length == 1
             ? scores[0]
@@ -126,13 +145,18 @@ internal static class FoldTraining
     private static Outcome Fit(TrainingOptions options, StudyStream stream, Fold fold, CancellationToken stop)
     {
         long began = Stopwatch.GetTimestamp();
-        IFeatureRows train = stream.Part([.. fold.Train.Concat(fold.Validation).Order()]), test = stream.Part(fold.Test);
+        int[] clips = [.. fold.Train.Concat(fold.Validation).Order()];
+        IFeatureRows train = stream.Part(clips), test = stream.Part(fold.Test);
+        HashSet<int> ofValidation = [.. fold.Validation];
         LinearModel fit = LinearTraining.Fit(train, options, stop);
         double seconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
         IFeatureRows judged = new SelectedRows(train, fit.Clips);
         double[] heldOut = fit.HeldOut.Length > 0 ? fit.HeldOut : fit.Answer(judged);
         return new Outcome(Answers(judged, heldOut), Answers(test, fit.Answer(test)), Epochs: 1, BestEpoch: 1, seconds, seconds, seconds,
-            StallSeconds: 0);
+            StallSeconds: 0)
+        {
+            OfValidation = [.. fit.Clips.Index().Where(pair => ofValidation.Contains(clips[pair.Item])).Select(pair => pair.Index)],
+        };
 
         static Evaluation Answers(IFeatureRows rows, double[] scores) =>
             new(rows.Labels.ToArray(), scores, double.NaN, [], []) { Classes = rows.Classes };

@@ -196,30 +196,55 @@ internal sealed class Study : IDisposable
     public int Devices { get; }
 
     /// <summary>Announces how many sets of options <see cref="Run"/> will be called with.</summary>
-    public void Expect(int rows)
+    public void Expect(int rows) => ExpectTrainings(rows * _options.Folds * _options.Seeds);
+
+    /// <summary>As <see cref="Expect"/>, of single trainings.</summary>
+    public void ExpectTrainings(int trainings)
     {
-        _total = rows * _options.Folds * _options.Seeds;
+        _total = trainings;
         _done = 0;
         _began = Stopwatch.GetTimestamp();
     }
 
     /// <summary>Trains on every fold with every seed, unless an earlier run of the study has.</summary>
-    public StudyRow Run(TrainingOptions options, string name, CancellationToken stop)
+    public StudyRow Run(TrainingOptions options, string name, CancellationToken stop) => Row(Train(
+        [
+            .. Enumerable.Range(0, _options.Seeds)
+                .SelectMany(seed => Folds.Select(fold => (options with { Seed = options.Seed + seed }, fold))),
+        ],
+        name, stop));
+
+    /// <summary>Trains on some folds with some options, each with every seed.</summary>
+    /// <returns>For each of them a training for each seed.</returns>
+    public FoldRun[][] RunAll(IReadOnlyList<(TrainingOptions Options, Fold Fold)> trainings, string name, CancellationToken stop) =>
+    [
+        .. Train(
+            [.. trainings.SelectMany(training => Enumerable.Range(0, _options.Seeds)
+                .Select(seed => (training.Options with { Seed = training.Options.Seed + seed }, training.Fold)))],
+            name, stop).Chunk(_options.Seeds),
+    ];
+
+    /// <summary>What trainings come to together, one for each fold and seed.</summary>
+    public StudyRow Row(FoldRun[] runs)
     {
-        (Fold Fold, int Seed)[] trainings = [.. Enumerable.Range(0, _options.Seeds)
-            .SelectMany(seed => Folds.Select(fold => (fold, options.Seed + seed)))];
+        Answers[] answers = [.. runs.GroupBy(run => run.Seed).Select(AnswersOf)];
+        return new StudyRow(runs, answers, Bootstrap.Metrics(answers));
+    }
+
+    private FoldRun[] Train((TrainingOptions Options, Fold Fold)[] trainings, string name, CancellationToken stop)
+    {
         var runs = new FoldRun[trainings.Length];
         int alone = _options.Jobs > 1 ? 1 : 0;
         if (alone > 0)
         {
-            runs[0] = Train(options with { Seed = trainings[0].Seed }, trainings[0].Fold, name, jobs: 1, stop);
+            runs[0] = Train(trainings[0].Options, trainings[0].Fold, name, jobs: 1, stop);
         }
 
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = _options.Jobs, CancellationToken = stop };
         try
         {
             System.Threading.Tasks.Parallel.For(alone, trainings.Length, parallel,
-                i => runs[i] = Train(options with { Seed = trainings[i].Seed }, trainings[i].Fold, name, _options.Jobs, stop));
+                i => runs[i] = Train(trainings[i].Options, trainings[i].Fold, name, _options.Jobs, stop));
         }
         catch (AggregateException exception)
         {
@@ -228,8 +253,7 @@ internal sealed class Study : IDisposable
                 ?? exception.InnerExceptions[0];
         }
 
-        Answers[] answers = [.. runs.GroupBy(run => run.Seed).Select(AnswersOf)];
-        return new StudyRow(runs, answers, Bootstrap.Metrics(answers));
+        return runs;
     }
 
     /// <summary>
@@ -340,7 +364,7 @@ internal sealed class Study : IDisposable
     private FoldRun Train(TrainingOptions options, Fold fold, string name, int jobs, CancellationToken stop)
     {
         string key = KeyOf(options, fold);
-        if (_log.Find(key) is not { } run)
+        if (_log.Find(key) is not { } run || double.IsNaN(run.ValidationAuc))
         {
             int threads = options.Threads > 0 ? options.Threads : Environment.ProcessorCount;
             using DeviceChoice device = DeviceChoice.Open(options.Device, Math.Max(1, threads / jobs), options.MixedPrecision);

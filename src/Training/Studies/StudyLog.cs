@@ -31,7 +31,7 @@ internal sealed class StudyLog : IDisposable
         _writer = new StreamWriter(path, append: true) { NewLine = "\n" };
     }
 
-    /// <summary>Trainings that earlier runs of the study have left.</summary>
+    /// <summary>Trainings that are known.</summary>
     public int Count => _runs.Count;
 
     /// <exception cref="RunException">The folder cannot be written to, or another study is writing to it.</exception>
@@ -53,13 +53,21 @@ internal sealed class StudyLog : IDisposable
         }
     }
 
-    public FoldRun? Find(string key) => _runs.GetValueOrDefault(key);
+    public FoldRun? Find(string key)
+    {
+        lock (_lock)
+        {
+            return _runs.GetValueOrDefault(key);
+        }
+    }
 
     public void Add(string key, FoldRun run)
     {
         lock (_lock)
         {
-            Write(key, run);
+            _runs[key] = run;
+            _writer.WriteLine(Line(key, run));
+            _writer.Flush();
         }
     }
 
@@ -67,12 +75,6 @@ internal sealed class StudyLog : IDisposable
     {
         _writer.Dispose();
         _held.Dispose();
-    }
-
-    private void Write(string key, FoldRun run)
-    {
-        _writer.WriteLine(Line(key, run));
-        _writer.Flush();
     }
 
     private static string Line(string key, FoldRun run) =>
