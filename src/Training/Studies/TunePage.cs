@@ -21,7 +21,7 @@ internal static class TunePage
     private static Markup Content(TuneResult result, IReadOnlyList<string> names)
     {
         var html = new HtmlBuilder();
-        html.Add($"<p>Options are chosen on the validation part of each fold and judged on its test part, which they have not seen: balanced accuracy {Percent(result.Metrics.BalancedAccuracy)} with what was found, {Percent(result.Given.BalancedAccuracy)} with what was given, gain {Points(result.Gain)} points.</p>");
+        html.Add($"<p>Options are chosen on the validation part of each fold and judged on its test part, which they have not seen: balanced accuracy {Percent(result.Metrics.BalancedAccuracy)} with what was found, {Percent(result.Given.BalancedAccuracy)} with what was given, gain {Points(result.Gain)} points. Dots are areas under the ROC curve on the validation parts: blue after whole trainings, orange where a trial went no further than a shorter one.</p>");
         html.Add($"<figure class=\"clip\"><div class=\"film\" role=\"region\" aria-label=\"Validation of every trial\" tabindex=\"0\">{Plot(result)}</div></figure>");
         html.Add(Page.Table(
             "Trials, the best first; validation: area under the ROC curve, mean over the folds in which the trial got so far",
