@@ -118,10 +118,9 @@ public sealed class RunFingerprintTests : IDisposable
         .Where(setting => setting.Role.HasFlag(SettingRole.Place)).Select(setting => setting.Name).Order(StringComparer.Ordinal)
         .ShouldBe(
         [
-            "accept-changed-data", "cache-dir", "check-replicas", "checkpoint-dir", "checkpoint-every", "dataset-path", "decode-timeout",
-            "features-dir", "groups",
-            "initial-weights", "keep-checkpoints", "log-every-steps", "overwrite", "resume", "tensorboard", "tensorboard-histograms",
-            "threads", "weights", "workers",
+            "accept-changed-data", "backbone", "backbone-input", "backbone-layer", "cache-dir", "check-replicas", "checkpoint-dir",
+            "checkpoint-every", "dataset-path", "decode-timeout", "features-dir", "groups", "initial-weights", "keep-checkpoints",
+            "log-every-steps", "overwrite", "resume", "tensorboard", "tensorboard-histograms", "threads", "weights", "workers",
         ]);
 
     public void Dispose() => _fixture.Dispose();
