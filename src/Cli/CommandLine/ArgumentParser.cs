@@ -257,10 +257,8 @@ internal sealed partial class ArgumentParser
             results.TryGetValue(option.Name, out OptionResult? result);
             if (!option.IsSwitch)
             {
-                if (SingleValue(result, option.Name, $"a value ({option.Range ?? option.Kind})", problems) is { } text)
-                {
-                    given.Add(new(option.Name, text));
-                }
+                given.AddRange(Values(result, option.Name, $"a value ({option.Range ?? option.Kind})", option.TakesSeveral, problems)
+                    .Select(text => new GivenOption(option.Name, text)));
 
                 continue;
             }
@@ -279,28 +277,38 @@ internal sealed partial class ArgumentParser
         return given;
     }
 
-    private static string? SingleValue(OptionResult? result, string name, string expected, List<string> problems)
+    private static string? SingleValue(OptionResult? result, string name, string expected, List<string> problems) =>
+        Values(result, name, expected, several: false, problems).FirstOrDefault();
+
+    /// <param name="several">Whether it may be given more than once.</param>
+    private static string[] Values(OptionResult? result, string name, string expected, bool several, List<string> problems)
     {
         if (result is null or { Implicit: true })
         {
-            return null;
+            return [];
         }
 
         // Tokens hold the values of all occurrences together.
-        if (result.IdentifierTokenCount > 1)
+        if (result.IdentifierTokenCount > 1 && !several)
         {
             problems.Add($"{name} is given {result.IdentifierTokenCount} times");
-            return null;
+            return [];
         }
 
-        string? value = result.Tokens.Count == 0 ? null : result.Tokens[0].Value;
-        if (value is null || value.StartsWith("--", StringComparison.Ordinal))
+        string[] values = [.. result.Tokens.Select(token => token.Value).Take(result.IdentifierTokenCount)];
+        if (values.FirstOrDefault(value => value.StartsWith("--", StringComparison.Ordinal)) is { } follows)
         {
-            problems.Add($"{name} needs {expected}{(value is null ? "" : $", but {value} follows")}");
-            return null;
+            problems.Add($"{name} needs {expected}, but {follows} follows");
+            return [];
         }
 
-        return value;
+        if (values.Length < result.IdentifierTokenCount)
+        {
+            problems.Add($"{name} needs {expected}");
+            return [];
+        }
+
+        return values;
     }
 
     /// <summary>

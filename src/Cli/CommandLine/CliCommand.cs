@@ -99,8 +99,11 @@ internal abstract class CliCommand<TOptions> : CliCommand
     /// <summary>The options of the preset, then of the configuration file, then of the command line: later ones win.</summary>
     internal IReadOnlyList<GivenOption> Given(ParsedArguments arguments, List<string> problems)
     {
-        List<GivenOption> given = [.. arguments.ConfigFile is { } config ? ConfigFile.Read(config, Options, problems) : [],
-            .. arguments.Options];
+        // Of an option that takes several values those of the file do not join those of the command line.
+        HashSet<string> again = [.. Options.Where(option => option.TakesSeveral).Select(option => option.Name)
+            .Intersect(arguments.Options.Select(option => option.Name))];
+        List<GivenOption> given = [.. (arguments.ConfigFile is { } config ? ConfigFile.Read(config, Options, problems) : [])
+            .Where(option => !again.Contains(option.Name)), .. arguments.Options];
         if (given.LastOrDefault(option => option.Name == PresetOption).Text is not { } preset)
         {
             return given;

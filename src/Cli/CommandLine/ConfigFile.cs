@@ -37,7 +37,8 @@ internal static class ConfigFile
                 return [];
             }
 
-            return Read(path, document.RootElement.EnumerateObject().Select(property => (property.Name, Text(property.Value))), options, problems);
+            return Read(path, document.RootElement.EnumerateObject().Select(property => (property.Name, (IReadOnlyList<string>)Texts(property.Value))),
+                options, problems);
         }
         catch (FormatException exception)
         {
@@ -57,14 +58,14 @@ internal static class ConfigFile
         return [];
     }
 
-    /// <param name="entries">Names with the texts of their values; null for null.</param>
+    /// <param name="entries">Names with the texts of their values, of a list each; none for null.</param>
     private static List<GivenOption> Read(
-        string path, IEnumerable<(string Name, string? Text)> entries, IReadOnlyList<OptionDefinition> options, List<string> problems)
+        string path, IEnumerable<(string Name, IReadOnlyList<string> Texts)> entries, IReadOnlyList<OptionDefinition> options, List<string> problems)
     {
         var byKey = options.ToDictionary(option => Suggestion.Key(option.Name));
         List<GivenOption> given = [];
         HashSet<string> seen = [];
-        foreach ((string name, string? text) in entries)
+        foreach ((string name, IReadOnlyList<string> texts) in entries)
         {
             if (!byKey.TryGetValue(Suggestion.Key(name), out OptionDefinition? option))
             {
@@ -75,18 +76,29 @@ internal static class ConfigFile
             {
                 problems.Add($"--config: {path} gives \"{name}\" twice");
             }
-            else if (text is not null)
+            else if (option.TakesSeveral)
             {
-                given.Add(new(option.Name, text, path));
+                given.AddRange(texts.Select(text => new GivenOption(option.Name, text, path)));
+            }
+            else if (texts.Count > 0)
+            {
+                given.Add(new(option.Name, string.Join(',', texts), path));
             }
         }
 
         return given;
     }
 
-    private static string? Text(JsonElement value) => value.ValueKind switch
+    private static string[] Texts(JsonElement value) => value.ValueKind switch
     {
-        JsonValueKind.Null => null,
+        JsonValueKind.Null => [],
+        JsonValueKind.Array => value.GetArrayLength() == 0 ? [""] : [.. value.EnumerateArray().Select(Text)],
+        _ => [Text(value)],
+    };
+
+    private static string Text(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Null => "",
         JsonValueKind.String => value.GetString()!,
         JsonValueKind.Array => string.Join(',', value.EnumerateArray().Select(Text)),
         _ => value.GetRawText(),

@@ -104,12 +104,28 @@ internal sealed class OptionDefinition
         }
     }
 
-    /// <summary>Sets the option in a record that nobody else has seen yet.</summary>
+    /// <summary>Whether it may be given several times, and all values count.</summary>
+    public bool TakesSeveral => _setting.Values is not null;
+
+    /// <summary>
+    /// Sets the option in a record that nobody else has seen yet; one that takes several values gets one more.
+    /// </summary>
     /// <exception cref="FormatException">The text is not of the option's kind; the message says what was found and expected.</exception>
-    public void Set(object options, string text) => _setting.Property.SetValue(
-        Part(options), _type.Parse(text) ?? throw new FormatException(_type.IsTooLarge(text)
-            ? $"{text} is out of range; expected {_setting.WholeNumbers}"
-            : $"\"{text}\" is not {_type.Expectation}"));
+    public void Set(object options, string text)
+    {
+        if (_setting.Values is { } values)
+        {
+            values.SetValue(Part(options), (string[])[.. (IEnumerable<string>)values.GetValue(Part(options))!, text]);
+        }
+        else
+        {
+            _setting.Property.SetValue(Part(options), Value(text));
+        }
+    }
+
+    private object Value(string text) => _type.Parse(text) ?? throw new FormatException(_type.IsTooLarge(text)
+        ? $"{text} is out of range; expected {_setting.WholeNumbers}"
+        : $"\"{text}\" is not {_type.Expectation}");
 
     /// <summary>The option's value in <paramref name="options"/>, as it would be typed.</summary>
     public string Format(object options) => _setting.Shown(Part(options));

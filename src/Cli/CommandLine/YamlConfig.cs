@@ -11,16 +11,16 @@ internal static class YamlConfig
 {
     private static readonly string[] Nulls = ["", "~", "null", "Null", "NULL"];
 
-    /// <returns>Keys with the texts of their values, of a list with commas between; null for null.</returns>
+    /// <returns>Keys with the texts of their values, of a list each; none for null.</returns>
     /// <exception cref="FormatException">The text is no such mapping; says where.</exception>
-    public static List<(string Key, string? Text)> Entries(string text)
+    public static List<(string Key, IReadOnlyList<string> Texts)> Entries(string text)
     {
         using StringReader reader = new(text);
         Parser parser = new(reader);
         try
         {
             parser.Consume<StreamStart>();
-            List<(string Key, string? Text)> entries = [];
+            List<(string Key, IReadOnlyList<string> Texts)> entries = [];
             if (parser.TryConsume<DocumentStart>(out _))
             {
                 if (!parser.TryConsume<MappingStart>(out _))
@@ -30,7 +30,7 @@ internal static class YamlConfig
 
                 while (!parser.TryConsume<MappingEnd>(out _))
                 {
-                    entries.Add((Take<Scalar>(parser, "the name of an option").Value, Value(parser)));
+                    entries.Add((Take<Scalar>(parser, "the name of an option").Value, Values(parser)));
                 }
 
                 parser.Consume<DocumentEnd>();
@@ -44,11 +44,11 @@ internal static class YamlConfig
         }
     }
 
-    private static string? Value(Parser parser)
+    private static IReadOnlyList<string> Values(Parser parser)
     {
         if (parser.TryConsume<Scalar>(out Scalar? scalar))
         {
-            return scalar.IsPlainImplicit && Nulls.Contains(scalar.Value) ? null : scalar.Value;
+            return scalar.IsPlainImplicit && Nulls.Contains(scalar.Value) ? [] : [scalar.Value];
         }
 
         Take<SequenceStart>(parser, "a value, or a list of values");
@@ -58,7 +58,7 @@ internal static class YamlConfig
             items.Add(Take<Scalar>(parser, "a value").Value);
         }
 
-        return string.Join(',', items);
+        return items.Count == 0 ? [""] : items;
     }
 
     private static TEvent Take<TEvent>(Parser parser, string expected)

@@ -34,6 +34,8 @@ internal sealed class CvCommand : CliCommand<CvOptions>
 
     public override IReadOnlyList<string> Notes =>
     [
+        "Several --dataset-path are several data sets, reported together and each by itself; with --leave-one-dataset-out each is " +
+            "judged by models that have seen the others alone.",
         "Splits of the dataset do not count. Epoch, threshold and calibration are chosen inside the training part of each fold. The " +
             "same command goes on after a stop.",
         "Intervals: 2,000 bootstrap draws of whole sources. Writes cv_results.json and predictions.csv.",
@@ -54,11 +56,13 @@ internal sealed class CvCommand : CliCommand<CvOptions>
 
     private static void Write(CrossValidationResult result, Terminal terminal)
     {
-        TextTable folds = new(">seed", ">fold", ">train", ">val", ">test", ">balanced", ">AUC", ">threshold", ">best epoch");
+        bool byDataset = result.Folds.Any(fold => fold.Dataset is not null);
+        TextTable folds = new([">seed", byDataset ? "left out" : ">fold", ">train", ">val", ">test", ">balanced", ">AUC", ">threshold",
+            ">best epoch"]);
         foreach (FoldSummary fold in result.Folds)
         {
             folds.Row(
-                Whole(fold.Seed), Whole(fold.Fold), Whole(fold.TrainClips), Whole(fold.ValClips), Whole(fold.TestClips),
+                Whole(fold.Seed), fold.Dataset ?? Whole(fold.Fold), Whole(fold.TrainClips), Whole(fold.ValClips), Whole(fold.TestClips),
                 MetricText.Percent(fold.BalancedAccuracy), Number(fold.Auc), MetricText.Fraction(fold.Threshold),
                 Classifiers.IsFitted(result.Model) ? "–" : $"{fold.BestEpoch} of {fold.Epochs}");
         }
@@ -95,12 +99,26 @@ internal sealed class CvCommand : CliCommand<CvOptions>
         {
             Cell[] cells = [name,
                 .. columns.Select(column => of(column.Metrics!))
-                .SelectMany(estimate => new Cell[] { format(estimate.Value), $"{format(estimate.Interval.Low)} to {format(estimate.Interval.High)}" })];
+                .SelectMany(estimate => new Cell[] { format(estimate.Value), Range(estimate, format) })];
             table.Row(cells);
         }
 
         table.Write(terminal.Results);
         terminal.Output.WriteLine();
+        if (result.Datasets is { } datasets)
+        {
+            TextTable each = new("data set", ">balanced accuracy", ">95% interval", ">accuracy", ">ROC-AUC", ">95% interval");
+            foreach ((string name, StudyMetrics its) in datasets)
+            {
+                each.Row(
+                    name, MetricText.Percent(its.BalancedAccuracy.Value), Range(its.BalancedAccuracy, MetricText.Percent),
+                    MetricText.Percent(its.Accuracy.Value), Number(its.Auc.Value), Range(its.Auc, Number));
+            }
+
+            each.Write(terminal.Results);
+            terminal.Output.WriteLine();
+        }
+
         if (result.GainOverLinear is { } gain)
         {
             string surely = gain.Interval.Low > 0 ? "." : ": it does not surely beat it.";
@@ -111,6 +129,9 @@ internal sealed class CvCommand : CliCommand<CvOptions>
             terminal.Output.WriteLine($"{result.Model} is {points} the linear model in balanced accuracy (95% interval {range}){surely}");
         }
     }
+
+    private static string Range(Estimate estimate, Func<double, string> format) =>
+        $"{format(estimate.Interval.Low)} to {format(estimate.Interval.High)}";
 
     private static string Whole(int value) => value.ToString(CultureInfo.InvariantCulture);
 

@@ -1,6 +1,7 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Training.Inference;
+using CudaTrainer.Training.Learning;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Cli.Commands;
@@ -29,6 +30,8 @@ internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
 
     public override IReadOnlyList<string> Notes =>
     [
+        "Folders of other names than the model's classes are mapped onto them: --classes \"violent=brawl,robbery;nonviolent=walk\". " +
+            "Several --dataset-path are measured together and each by itself; --all-clips puts the splits together.",
         "Frames are sampled and normalised as the model was trained; --weights must be those of its training. Every metric also goes " +
             "to evaluation_results.json.",
         "Accuracy, balanced accuracy, F1 and ROC-AUC have 95% confidence intervals: 2,000 resamples of the clips within each class, " +
@@ -68,7 +71,15 @@ internal sealed class EvaluateCommand : CliCommand<EvaluateOptions>
     {
         if (result.Splits.Count > 0)
         {
-            MetricsReport.Write(terminal.Results, [.. result.Splits]);
+            MetricsReport.Write(terminal.Results, [.. result.Splits.Where(split => Evaluations.Parts(split.Key).Dataset is null)]);
+            MetricsReport.WriteDatasets(terminal.Results,
+            [
+                .. from split in result.Splits
+                   let name = Evaluations.Parts(split.Key)
+                   where name.Dataset is not null
+                   orderby name.Dataset
+                   select (name.Dataset, name.Split, split.Value),
+            ]);
             terminal.Output.WriteLine();
         }
 

@@ -74,6 +74,29 @@ internal static class MetricsReport
         confusion.Write(console);
     }
 
+    /// <summary>What each of several data sets comes to by itself; nothing where there is one alone.</summary>
+    public static void WriteDatasets(IAnsiConsole console,
+        IReadOnlyList<(string Dataset, string Split, ClassificationMetrics Metrics)> datasets)
+    {
+        if (datasets.Count == 0)
+        {
+            return;
+        }
+
+        TextTable table = new("data set", "split", ">clips", ">accuracy", ">balanced accuracy", ">ROC-AUC");
+        foreach ((string dataset, string split, ClassificationMetrics metrics) in datasets)
+        {
+            table.Row(
+                dataset, split, MetricText.Count(metrics.Count),
+                With(metrics.Accuracy, metrics.Intervals?.Accuracy, MetricText.Percent),
+                With(metrics.BalancedAccuracy, metrics.Intervals?.BalancedAccuracy, MetricText.Percent),
+                With(metrics.Auc, metrics.Intervals?.Auc, MetricText.Fraction));
+        }
+
+        console.WriteLine();
+        table.Write(console);
+    }
+
     /// <summary>Each class against the rest, where the classes are others than the known pair.</summary>
     private static void WriteClasses(IAnsiConsole console, IReadOnlyList<KeyValuePair<string, ClassificationMetrics>> splits)
     {

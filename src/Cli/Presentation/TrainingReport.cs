@@ -51,6 +51,13 @@ internal static class TrainingReport
         }
 
         MetricsReport.Write(terminal.Results, splits);
+        MetricsReport.WriteDatasets(terminal.Results,
+        [
+            .. from dataset in result.Datasets ?? new Dictionary<string, DatasetResult>()
+               from split in new[] { ("val", dataset.Value.Val), ("test", dataset.Value.Test) }
+               where split.Item2 is not null
+               select (dataset.Key, split.Item1, split.Item2),
+        ]);
         if (result.TestAtHalf is { } atHalf)
         {
             output.WriteLine();
@@ -109,8 +116,8 @@ internal static class TrainingReport
         }
 
         TrainingOptions options = result.Options!;
-        string data = options.DatasetPath is { } videos
-            ? $"--dataset-path {ShellWord.Quote(videos)}{BackboneOf(options)}"
+        string data = options.DatasetPath is not null
+            ? $"{string.Join(' ', options.Datasets.Select(folder => $"--dataset-path {ShellWord.Quote(folder)}"))}{BackboneOf(options)}"
             : $"--features-dir {ShellWord.Quote(options.FeaturesDir!)}";
         string classes = options.Classes is { } merged ? $" --classes {ShellWord.Quote(merged)}" : "";
         data += classes + (options.Labels is { } labels ? $" --labels {ShellWord.Quote(labels)}" : "");
@@ -118,7 +125,7 @@ internal static class TrainingReport
         {
             (_, true) => ($"train {data} --model linear --checkpoint-dir {ShellWord.Quote(options.CheckpointDir + "-linear")}",
                 "the linear model as a run of its own"),
-            (false, _) when options.DatasetPath is { } scanned =>
+            (false, _) when options.Datasets is [var scanned] =>
                 ($"data scan {ShellWord.Quote(scanned)}{classes}", "what would limit a model on these clips"),
             (true, _) => ($"cv {data}", "how good this recipe is on sources that it has not seen, with an interval"),
             _ => ($"cv {data} --model linear", "whether a linear model learns anything from these features"),

@@ -31,6 +31,7 @@ public sealed unsafe class FeatureSet : IDisposable
         Names = ReadColumn(files, "path", Count)
             ?? [.. Enumerable.Range(0, Count).Select(row => $"row {row} of {System.IO.Path.GetFileName(files.Features)}")];
         Sources = ReadColumn(files, "source", Count) ?? Names;
+        Datasets = ReadColumn(files, "dataset", Count);
         Key = description?.Key ?? [];
         _contents = new(() => [.. Enumerable.Range(0, Count).Select(row => description is null
             ? Convert.ToHexStringLower(SHA256.HashData(new ReadOnlySpan<byte>(_features.RowPointer(row), (int)RowBytes)))
@@ -71,6 +72,9 @@ public sealed unsafe class FeatureSet : IDisposable
 
     /// <summary>What each of the N videos was cut from; its name where that is not known.</summary>
     public IReadOnlyList<string> Sources { get; }
+
+    /// <summary>The name of each of the N videos' data set; null where there is one alone.</summary>
+    public IReadOnlyList<string>? Datasets { get; }
 
     /// <summary>How the features were made (<see cref="FeatureKey.Fields"/>); empty when nothing records it.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Key { get; }

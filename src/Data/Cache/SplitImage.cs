@@ -93,10 +93,13 @@ internal sealed class SplitImage
 
     private byte[] EncodeVideos(IReadOnlyList<ResolvedClip> leftOut)
     {
-        var text = new StringBuilder("path,class,source,status\n");
+        // The column is there where it says something, so that the files of one data set stay as they always were.
+        bool several = _rows.Concat(leftOut).Any(row => row.Clip.Dataset is not null);
+        StringBuilder text = new StringBuilder("path,class,source,status").Append(several ? ",dataset\n" : "\n");
         foreach ((Clip clip, _, ClipFailure? failure) in _rows.Concat(leftOut))
         {
-            string[] fields = [clip.RelativePath, _classes[clip.Label], clip.Source, failure?.Status ?? StatusOfRows];
+            string[] fields = [clip.RelativePath, _classes[clip.Label], clip.Source, failure?.Status ?? StatusOfRows,
+                .. several ? new[] { clip.Dataset ?? "" } : []];
             text.AppendJoin(',', fields.Select(CsvFile.Quote)).Append('\n');
         }
 

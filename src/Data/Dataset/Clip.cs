@@ -13,6 +13,9 @@ public sealed record Clip(string Path, string RelativePath, int Label, string So
     /// <summary>A video that belongs to no dataset and has no label: to predict it, or for its features.</summary>
     public static Clip Of(string path) => new(path, path, 0, path, path);
 
+    /// <summary>The name of its data set; null where there is one alone.</summary>
+    public string? Dataset { get; init; }
+
     /// <summary>Why the file cannot even be read: one of <see cref="ClipFault"/>; null for a file worth decoding.</summary>
     public string? Fault { get; init; }
 

@@ -6,19 +6,26 @@ internal static class ClipGroups
     /// <summary>Joins clips into groups, numbered in the order of their first clip.</summary>
     /// <param name="clips">The clips.</param>
     /// <param name="counts">Clips of each class in each group.</param>
+    /// <param name="ties">What else keeps clips together; null for nothing.</param>
     /// <returns>The group of each clip.</returns>
-    public static int[] Find(IReadOnlyList<Clip> clips, out ClassCounts[] counts)
+    public static int[] Find(IReadOnlyList<Clip> clips, out ClassCounts[] counts, DatasetTies? ties = null)
     {
         // Union-find; the smaller index is always the root, so that numbering follows the clips' order.
         int[] parent = Enumerable.Range(0, clips.Count).ToArray();
         var firstOfSource = new Dictionary<string, int>(StringComparer.Ordinal);
         var firstOfContent = new Dictionary<string, int>(StringComparer.Ordinal);
+        var firstOfTie = new Dictionary<int, int>();
         for (int i = 0; i < clips.Count; i++)
         {
             Join(firstOfSource, clips[i].Source, i);
             if (clips[i].HasContent)
             {
                 Join(firstOfContent, clips[i].ContentHash, i);
+            }
+
+            if (ties is not null)
+            {
+                Join(firstOfTie, ties[clips[i]], i);
             }
         }
 
@@ -40,7 +47,8 @@ internal static class ClipGroups
         counts = [.. groups];
         return groupOf;
 
-        void Join(Dictionary<string, int> first, string key, int clip)
+        void Join<TKey>(Dictionary<TKey, int> first, TKey key, int clip)
+            where TKey : notnull
         {
             if (!first.TryAdd(key, clip))
             {

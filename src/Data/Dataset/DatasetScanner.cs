@@ -2,7 +2,7 @@ using CudaTrainer.Formats;
 
 namespace CudaTrainer.Data.Dataset;
 
-/// <summary>Finds the clips of a folder and divides them into train, val and test.</summary>
+/// <summary>Finds the clips of one folder, or of several, and divides them into train, val and test.</summary>
 /// <remarks>
 /// Two layouts: split folders with class folders in each, or just class folders. Videos are found at any depth below a class folder, links
 /// followed. The result depends only on names, contents and options, never on the file system's order.
@@ -15,7 +15,20 @@ public static class DatasetScanner
     /// <param name="cancellation">Stops the hashing of files; what was hashed is remembered.</param>
     /// <exception cref="DatasetException">The folder is missing, unreadable, not a dataset, or lacks clips of a class.</exception>
     /// <exception cref="Formats.FileFormatException">The table of sources is unusable.</exception>
-    public static VideoDataset Scan(string path, DatasetOptions? options = null, CancellationToken cancellation = default)
+    public static VideoDataset Scan(string path, DatasetOptions? options = null, CancellationToken cancellation = default) =>
+        Scan([path], options, cancellation);
+
+    /// <summary>
+    /// Scans folders that are data sets of their own. Of several, clips know theirs (<see cref="Clip.Dataset"/>) and paths and sources
+    /// begin with its name, so that no source belongs to two; each is divided as it would be by itself, but for videos that more than one
+    /// has.
+    /// </summary>
+    /// <param name="paths">One or more.</param>
+    /// <param name="options">How to divide each of them.</param>
+    /// <param name="cancellation">Stops the hashing of files; what was hashed is remembered.</param>
+    /// <exception cref="DatasetException">A folder cannot be used, or they do not go together.</exception>
+    /// <exception cref="Formats.FileFormatException">A table of sources is unusable.</exception>
+    public static VideoDataset Scan(IReadOnlyList<string> paths, DatasetOptions? options = null, CancellationToken cancellation = default)
     {
         options ??= new DatasetOptions();
         if (options.Split.Fault() is { } fault)
@@ -23,25 +36,58 @@ public static class DatasetScanner
             throw new ArgumentException(fault, nameof(options));
         }
 
-        return new Scanner(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)), options, cancellation).Scan();
+        if (DatasetFolders.Problem(paths) is { } problem)
+        {
+            throw new DatasetException($"{problem}.");
+        }
+
+        bool isOne = paths.Count == 1;
+        if (!isOne && (options.GroupsFile ?? options.LabelsFile) is { } table)
+        {
+            throw new DatasetException($"'{table}' is a table of one data set, but {paths.Count} are given. {ForEach}");
+        }
+
+        FoundClips[] found = [.. paths.Select(path =>
+            new Scanner(DatasetFolders.RootOf(path), options, isOne, cancellation).Find())];
+        return isOne ? Divide(found[0], options) : DatasetUnion.Of(found, options);
+    }
+
+    /// <summary>What to do where one table cannot be for all data sets.</summary>
+    internal const string ForEach = $"Put a {SourceTable.DefaultName} into each folder, and clips into class folders.";
+
+    private static VideoDataset Divide(FoundClips found, DatasetOptions options)
+    {
+        List<string> notes = [.. found.Notes];
+        IReadOnlyList<Clip>[] divided =
+            new SplitPlan(found.Root, found.Layout, options.Split).Divide(found.Clips, found.Splits, options.Seed, notes);
+        var dataset = new VideoDataset(found.Root, divided[0], divided[1], divided[2]) { Classes = found.Layout.Classes };
+        return new VideoDataset(found.Root, divided[0], divided[1], divided[2])
+        {
+            Classes = found.Layout.Classes,
+            Ignored = found.Ignored,
+            Notes = notes,
+            Warnings = [.. found.Warnings, .. SplitAudit.Warnings(dataset, clip => found.KnownSources.Contains(clip.RelativePath))],
+        };
     }
 
     private sealed class Scanner
     {
         private readonly string _root;
         private readonly DatasetOptions _options;
+        private readonly bool _isOne;
         private readonly CancellationToken _cancellation;
         private readonly FolderWalker _walker;
         private readonly List<string> _notes = [];
         private readonly List<string> _warnings = [];
 
-        public Scanner(string root, DatasetOptions options, CancellationToken cancellation)
+        /// <param name="isOne">Whether there is no other data set.</param>
+        public Scanner(string root, DatasetOptions options, bool isOne, CancellationToken cancellation)
         {
-            (_root, _options, _cancellation) = (root, options, cancellation);
+            (_root, _options, _isOne, _cancellation) = (root, options, isOne, cancellation);
             _walker = new FolderWalker(root, cancellation);
         }
 
-        public VideoDataset Scan()
+        public FoundClips Find()
         {
             if (!Directory.Exists(_root))
             {
@@ -54,8 +100,7 @@ public static class DatasetScanner
                 _options.LabelsFile is { } labels ? ByTable(labels) : ByFolder();
             _notes.AddRange(layout.Notes);
             NoteMergedFolders(layout);
-            var split = new SplitPlan(_root, layout, _options.Split);
-            split.CheckClasses([.. found.Select(video => (video.Split, video.Label))]);
+            new SplitPlan(_root, layout, _options.Split).CheckClasses([.. found.Select(video => (video.Split, video.Label))]);
 
             SourceTable? sources = ReadSources(
                 found.ToDictionary(video => video.Entry.RelativePath, video => video.Label, StringComparer.Ordinal), layout.Classes);
@@ -68,22 +113,17 @@ public static class DatasetScanner
             { Bytes = video.Entry.Facts.Bytes }).ToArray();
             Hash(clips, [.. found.Select(video => video.Entry.Facts)]);
 
-            IReadOnlyList<Clip>[] divided = split.Divide(clips, [.. found.Select(video => video.Split)], _options.Seed, _notes);
             RequireDifferentFolders(layout, clips);
-            var dataset = new VideoDataset(_root, divided[0], divided[1], divided[2]) { Classes = layout.Classes };
-            _warnings.AddRange(SplitAudit.Warnings(dataset, clip => sources?[clip.RelativePath] is not null));
-            return new VideoDataset(_root, divided[0], divided[1], divided[2])
-            {
-                Classes = layout.Classes,
-                Ignored = [.. _walker.Ignored.OrderBy(file => file.RelativePath, StringComparer.Ordinal)],
-                Notes = _notes,
-                Warnings = [.. _walker.Warnings, .. _warnings],
-            };
+            return new FoundClips(
+                _root, layout, clips, [.. found.Select(video => video.Split)],
+                clips.Select(clip => clip.RelativePath).Where(path => sources?[path] is not null).ToHashSet(StringComparer.Ordinal),
+                [.. _walker.Ignored.OrderBy(file => file.RelativePath, StringComparer.Ordinal)], _notes,
+                [.. _walker.Warnings, .. _warnings]);
         }
 
         private (FolderLayout Layout, List<(DatasetSplit? Split, int Label, FolderEntry Entry)> Found) ByFolder()
         {
-            var layout = FolderLayout.Detect(_root, _walker, _options.Classes);
+            var layout = FolderLayout.Detect(_root, _walker, _options.Classes, lacksSome: !_isOne);
             return (layout, [.. layout.ClassFolders
                 .SelectMany(folder => _walker.FindVideos(folder.Folder, folder.Label, layout.Classes)
                     .Select(entry => (folder.Split, folder.Label, Entry: entry)))

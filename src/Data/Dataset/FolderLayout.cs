@@ -30,8 +30,9 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
 
     /// <summary>Finds class folders.</summary>
     /// <param name="merge">Which folders are which class; null where each folder's name says it.</param>
+    /// <param name="lacksSome">Whether folders of <paramref name="merge"/> may be missing.</param>
     /// <exception cref="DatasetException">The folder has neither layout, or both, or lacks a folder that is to be merged.</exception>
-    public static FolderLayout Detect(string root, FolderWalker walker, ClassMerge? merge = null)
+    public static FolderLayout Detect(string root, FolderWalker walker, ClassMerge? merge = null, bool lacksSome = false)
     {
         IReadOnlyList<FolderEntry> folders = walker.ListFolders("");
         ILookup<DatasetSplit, FolderEntry> splitFolders = SplitFoldersOf(folders);
@@ -49,7 +50,7 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
         {
             return named.Length == 0 && NoDataset(root, walker, folders) is { } refusal
                 ? throw refusal
-                : Of(splitFolders, [.. others.Select(folder => ((DatasetSplit?)null, folder))], root, walker, merge)
+                : Of(splitFolders, [.. others.Select(folder => ((DatasetSplit?)null, folder))], root, walker, merge, lacksSome)
                     ?? throw NotADataset(root, folders);
         }
 
@@ -60,7 +61,7 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
 
         (DatasetSplit?, FolderEntry)[] inner = [.. splitFolders.SelectMany(group => group)
             .SelectMany(folder => walker.ListFolders(folder.RelativePath).Select(found => ((DatasetSplit?)ParseSplit(folder), found)))];
-        return Of(splitFolders, inner, root, walker, merge) ?? new FolderLayout(splitFolders, []);
+        return Of(splitFolders, inner, root, walker, merge, lacksSome) ?? new FolderLayout(splitFolders, []);
     }
 
     /// <summary>Split folders alone, of a dataset whose classes stand in a table; none where the clips lie otherwise.</summary>
@@ -80,11 +81,12 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
     /// <summary>Chooses the class folders among candidates; the others are ignored.</summary>
     /// <returns>Null where the candidates are no classes.</returns>
     private static FolderLayout? Of(ILookup<DatasetSplit, FolderEntry> splitFolders,
-        IReadOnlyList<(DatasetSplit? Split, FolderEntry Folder)> candidates, string root, FolderWalker walker, ClassMerge? merge)
+        IReadOnlyList<(DatasetSplit? Split, FolderEntry Folder)> candidates, string root, FolderWalker walker, ClassMerge? merge,
+        bool lacksSome)
     {
         (ClassList? classes, HashSet<string> names, string[] notes) = merge is null
             ? ByName(candidates, walker)
-            : Merged(candidates, root, merge);
+            : Merged(candidates, root, merge, lacksSome);
         foreach ((_, FolderEntry folder) in classes is null ? [] : candidates.Where(found => !names.Contains(found.Folder.Name)))
         {
             walker.Ignore(folder, "not a class folder");
@@ -123,10 +125,10 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
     }
 
     private static (ClassList? Classes, HashSet<string> Names, string[] Notes) Merged(
-        IReadOnlyList<(DatasetSplit? Split, FolderEntry Folder)> candidates, string root, ClassMerge merge)
+        IReadOnlyList<(DatasetSplit? Split, FolderEntry Folder)> candidates, string root, ClassMerge merge, bool lacksSome)
     {
         HashSet<string> there = NamesOf(candidates.Select(found => found.Folder.Name));
-        if (merge.Folders.FirstOrDefault(folder => !there.Contains(folder)) is { } missing)
+        if (!lacksSome && merge.Folders.FirstOrDefault(folder => !there.Contains(folder)) is { } missing)
         {
             string found = there.Count == 0 ? "no class folders" : string.Join(", ", there.Select(name => $"'{name}'"));
             throw new DatasetException(

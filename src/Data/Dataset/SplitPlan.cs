@@ -46,9 +46,11 @@ internal sealed class SplitPlan
     /// <param name="folders">The split folder that each clip lies in.</param>
     /// <param name="seed">Decides what folders do not.</param>
     /// <param name="notes">Receives how it was done.</param>
+    /// <param name="ties">To other data sets, of which some may be divided already; null for none.</param>
     /// <returns>Clips of train, val and test.</returns>
     /// <exception cref="DatasetException">The groups cannot give every split both classes.</exception>
-    public IReadOnlyList<Clip>[] Divide(IReadOnlyList<Clip> clips, IReadOnlyList<DatasetSplit?> folders, int seed, List<string> notes)
+    public IReadOnlyList<Clip>[] Divide(IReadOnlyList<Clip> clips, IReadOnlyList<DatasetSplit?> folders, int seed, List<string> notes,
+        DatasetTies? ties = null)
     {
         if (!_layout.HasSplitFolders)
         {
@@ -59,7 +61,8 @@ internal sealed class SplitPlan
                     : [_fractions.Train, _fractions.Validation],
                 seed,
                 "clips",
-                notes);
+                notes,
+                ties);
         }
 
         IReadOnlyList<Clip>[] splits = DatasetSplits.All
@@ -68,7 +71,7 @@ internal sealed class SplitPlan
         {
             double both = _fractions.Train + _fractions.Validation;
             IReadOnlyList<Clip>[] divided = DivideByGroups(
-                splits[(int)DatasetSplit.Train], [_fractions.Train / both, _fractions.Validation / both], seed, "clips of 'train'", notes);
+                splits[(int)DatasetSplit.Train], [_fractions.Train / both, _fractions.Validation / both], seed, "clips of 'train'", notes, ties);
             (splits[(int)DatasetSplit.Train], splits[(int)DatasetSplit.Validation]) = (divided[0], divided[1]);
             notes.Add("There is no folder 'val': val is taken from 'train'.");
         }
@@ -120,15 +123,16 @@ internal sealed class SplitPlan
                 + $"found {few} with fewer ({_classes.Describe(counts)}). {remedy}");
     }
 
-    private IReadOnlyList<Clip>[] DivideByGroups(IReadOnlyList<Clip> clips, double[] fractions, int seed, string what, List<string> notes)
+    private IReadOnlyList<Clip>[] DivideByGroups(IReadOnlyList<Clip> clips, double[] fractions, int seed, string what, List<string> notes,
+        DatasetTies? ties)
     {
-        int[] groupOf = ClipGroups.Find(clips, out ClassCounts[] groups);
+        int[] groupOf = ClipGroups.Find(clips, out ClassCounts[] groups, ties);
         if (GroupSplitter.MaximumSplits(groups) < fractions.Length)
         {
             throw CannotDivide(groups, fractions.Length);
         }
 
-        int[] assignment = GroupSplitter.Assign(groups, fractions, (ulong)seed);
+        int[] assignment = Assign(groups, fractions, seed, PlacesOf(clips, groupOf, groups.Length, fractions.Length, ties));
         if (Enumerable.Range(0, fractions.Length).Any(split => _classes.Missing(
             groups.Where((_, group) => assignment[group] == split).Aggregate(default(ClassCounts), (sum, group) => sum + group)).Count > 0))
         {
@@ -142,6 +146,39 @@ internal sealed class SplitPlan
         notes.Add($"{clips.Count} {what} divided {shares} {by}, seed {seed}.");
         return [.. DatasetSplits.All.Select(split =>
             (IReadOnlyList<Clip>)[.. clips.Where((_, i) => assignment[groupOf[i]] == (int)split)])];
+    }
+
+    /// <summary>The split that each group has to go to, because another data set has clips of it there; null where it is free.</summary>
+    private static int?[] PlacesOf(IReadOnlyList<Clip> clips, int[] groupOf, int groups, int splits, DatasetTies? ties)
+    {
+        int?[] places = new int?[groups];
+        for (int i = 0; i < clips.Count && ties is not null; i++)
+        {
+            if (ties.PlaceOf(clips[i]) is { } place && (int)place < splits)
+            {
+                places[groupOf[i]] = (int)place;
+            }
+        }
+
+        return places;
+    }
+
+    private static int[] Assign(ClassCounts[] groups, double[] fractions, int seed, int?[] places)
+    {
+        int[] free = [.. Enumerable.Range(0, groups.Length).Where(group => places[group] is null)];
+        ClassCounts[] counts = [.. free.Select(group => groups[group])];
+
+        // Too few to be divided further belong to train; whoever calls looks whether every split has every class.
+        int[] assigned = free.Length > 0 && GroupSplitter.MaximumSplits(counts) >= fractions.Length
+            ? GroupSplitter.Assign(counts, fractions, (ulong)seed)
+            : new int[free.Length];
+        int[] assignment = [.. places.Select(place => place ?? 0)];
+        foreach ((int group, int split) in free.Zip(assigned))
+        {
+            assignment[group] = split;
+        }
+
+        return assignment;
     }
 
     private DatasetException CannotDivide(ClassCounts[] groups, int splits)

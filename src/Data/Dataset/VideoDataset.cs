@@ -1,6 +1,11 @@
 namespace CudaTrainer.Data.Dataset;
 
-/// <summary>The clips of a folder, divided into splits. Made by <see cref="DatasetScanner"/>.</summary>
+/// <summary>A folder that is one of several data sets.</summary>
+/// <param name="Name">What it is called: the end of its path by which it differs from the others.</param>
+/// <param name="Root">Absolute path.</param>
+public sealed record DatasetFolder(string Name, string Root);
+
+/// <summary>The clips of one folder or of several, divided into splits. Made by <see cref="DatasetScanner"/>.</summary>
 public sealed class VideoDataset
 {
     private readonly IReadOnlyList<Clip>[] _splits;
@@ -20,8 +25,11 @@ public sealed class VideoDataset
                 this[split].Select(clip => clip.Source).Distinct(StringComparer.Ordinal).Count()))]);
     }
 
-    /// <summary>Absolute path of the folder.</summary>
+    /// <summary>Absolute path of the folder; of several that of the first.</summary>
     public string Root { get; }
+
+    /// <summary>The folders where there are several, in the order given; empty where there is one.</summary>
+    public IReadOnlyList<DatasetFolder> Folders { get; init; } = [];
 
     /// <summary>A split's clips, ordered by relative path; empty when the split does not exist.</summary>
     public IReadOnlyList<Clip> this[DatasetSplit split] => _splits[(int)split];

@@ -32,7 +32,7 @@ public static class ExtractionRun
         [
             new HeaderLine("device", device.Text),
             new HeaderLine("backbone", backbone.Description),
-            new HeaderLine("data", $"videos in {options.DatasetPath}, cache in {options.CacheDir}"),
+            new HeaderLine("data", $"videos in {options.DatasetText}, cache in {options.CacheDir}"),
         ]);
         var clock = new StageClock();
         var pipeline = new FeaturePipeline(options, device.Devices, backbone, observer, clock, processes);

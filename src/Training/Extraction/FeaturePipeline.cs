@@ -197,9 +197,11 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         }
 
         return DatasetScanner.Scan(
-            options.DatasetPath ?? throw new RunException("There is no dataset to read.",
-                $"Give {SettingName.Of(nameof(TrainingOptions.DatasetPath))} DIR, or " +
-                    $"{SettingName.Of(nameof(TrainingOptions.FeaturesDir))} DIR for features that exist already."),
+            options.Datasets.Count > 0
+                ? options.Datasets
+                : throw new RunException("There is no dataset to read.",
+                    $"Give {SettingName.Of(nameof(TrainingOptions.DatasetPath))} DIR, or " +
+                        $"{SettingName.Of(nameof(TrainingOptions.FeaturesDir))} DIR for features that exist already."),
             new DatasetOptions
             {
                 Split = new SplitFractions(options.Split[0], options.Split[1], options.Split.Count > 2 ? options.Split[2] : 0),

@@ -32,6 +32,9 @@ internal interface IFeatureRows
     /// <summary>What a clip was cut from; its name where that is not known.</summary>
     string SourceOf(int index);
 
+    /// <summary>The name of a clip's data set; null where there is one alone.</summary>
+    string? DatasetOf(int index) => null;
+
     /// <summary>What tells the clip from any other, whatever it is called.</summary>
     string ContentOf(int index);
 }

@@ -42,5 +42,7 @@ internal sealed class SelectedRows : IFeatureRows
 
     public string SourceOf(int index) => _all.SourceOf(_rows[index]);
 
+    public string? DatasetOf(int index) => _all.DatasetOf(_rows[index]);
+
     public string ContentOf(int index) => _all.ContentOf(_rows[index]);
 }

@@ -28,6 +28,8 @@ internal sealed class SplitRows(FeatureSet set, ClassList? order = null) : IFeat
 
     public string SourceOf(int index) => set.Sources[index];
 
+    public string? DatasetOf(int index) => set.Datasets?[index];
+
     public string ContentOf(int index) => set.ContentOf(index);
 
     private static int[] InOrder(FeatureSet set, ClassList order) =>

@@ -17,6 +17,18 @@ internal sealed class RunEvaluation(
     /// <returns>By split, at the model's own threshold and, of the known pair, with <c>_at_half</c>, at 0.5.</returns>
     public Dictionary<string, ClassificationMetrics> Best() => Evaluate(folder.BestModel, folder.WritePredictions);
 
+    /// <summary>What each data set comes to by itself.</summary>
+    /// <param name="all">As <see cref="Best"/> returns them.</param>
+    /// <returns>By name; null where there is one data set alone.</returns>
+    public IReadOnlyDictionary<string, DatasetResult>? Datasets(IReadOnlyDictionary<string, ClassificationMetrics> all)
+    {
+        string[] names = [.. splits.SelectMany(split => DatasetsOf(split.Rows)).OfType<string>().Distinct().Order(StringComparer.Ordinal)];
+        return names.Length == 0 ? null : new OrderedDictionary<string, DatasetResult>(names.Select(name =>
+            KeyValuePair.Create(name, new DatasetResult(Of("val", name), Of("test", name)))));
+
+        ClassificationMetrics? Of(string split, string dataset) => all.GetValueOrDefault(Evaluations.Key(split, dataset));
+    }
+
     /// <summary>Makes models of the averages, with batch statistics and a threshold of their own, and measures them.</summary>
     public List<AverageResult> Averages(IFeatureRows train, IFeatureRows val, ModelInfo info, TrainingState state, FeatureScaler? scaler,
         Familiarity? familiarity, ClipContents? clips, CancellationToken stop)
@@ -61,7 +73,10 @@ internal sealed class RunEvaluation(
         }
     }
 
-    /// <summary>Loads a model file and measures it on each split, at its own threshold and at 0.5 (<c>_at_half</c>).</summary>
+    private static string?[] DatasetsOf(IFeatureRows rows) => [.. Enumerable.Range(0, rows.Count).Select(rows.DatasetOf)];
+
+    /// <summary>Loads a model file and measures it on each split, at its own threshold and at 0.5 (<c>_at_half</c>), and on each data set's part
+    /// of a split where there are several (<see cref="Evaluations.Key"/>).</summary>
     /// <param name="writePredictions">Takes the name of a split and its predictions.</param>
     private Dictionary<string, ClassificationMetrics> Evaluate(string file, Action<string, string> writePredictions)
     {
@@ -79,7 +94,13 @@ internal sealed class RunEvaluation(
                 writePredictions(name, PredictionFile.Text(evaluation, rows));
             }
 
-            all[name] = evaluation.MetricsAt(model.Info!.Threshold);
+            double threshold = model.Info!.Threshold;
+            all[name] = evaluation.MetricsAt(threshold);
+            foreach ((string dataset, Evaluation part) in Evaluations.ByDataset(evaluation, DatasetsOf(rows)))
+            {
+                all[Evaluations.Key(name, dataset)] = Bootstrap.WithIntervals(part.MetricsAt(threshold), part.Labels, part.Scores);
+            }
+
             if (evaluation.Classes.IsViolence)
             {
                 all[name + "_at_half"] = evaluation.MetricsAt(0.5);

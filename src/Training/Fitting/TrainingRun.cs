@@ -205,7 +205,7 @@ public sealed class TrainingRun : IDisposable
             ? [(DatasetSplit.Validation.Name(), valRows)]
             : [.. splits.All.Where(set => set != train).Select(set => (set.Split.Name(), (IFeatureRows)new SplitRows(set)))];
         var evaluation = new RunEvaluation(_options, _folder, _observer, _averages, _processes, replicas, held);
-        TrainingResult result = _clock.Time("evaluate", () => WithMetrics(Result(RunOutcome.Completed, state), evaluation.Best()) with
+        TrainingResult result = _clock.Time("evaluate", () => WithMetrics(Result(RunOutcome.Completed, state), evaluation) with
         {
             Averages = evaluation.Averages(trainRows, valRows, info, state, scaler, familiarity, clips, stop),
             Data = [.. splits.All.Select(SplitSummary.Of)],
@@ -357,7 +357,7 @@ public sealed class TrainingRun : IDisposable
             new HeaderLine("data",
                 _options.FeaturesDir is { } features
                 ? $"features in {features}"
-                : $"videos in {_options.DatasetPath}, cache in {_options.CacheDir}"),
+                : $"videos in {_options.DatasetText}, cache in {_options.CacheDir}"),
             .. RecipeChoice.Lines(_recipe),
             .. _folder.Writes ? new[] { new HeaderLine("output", _options.CheckpointDir) } : [],
             .. _options.Preset is { } preset ? new[] { new HeaderLine("preset", preset) } : [],
@@ -413,13 +413,18 @@ public sealed class TrainingRun : IDisposable
         return $"{loss}, label smoothing {_options.LabelSmoothing}, {weights}";
     }
 
-    private static TrainingResult WithMetrics(TrainingResult result, Dictionary<string, ClassificationMetrics> all) => result with
+    private static TrainingResult WithMetrics(TrainingResult result, RunEvaluation evaluation)
     {
-        Val = all["val"],
-        ValAtHalf = all.GetValueOrDefault("val_at_half"),
-        Test = all.GetValueOrDefault("test"),
-        TestAtHalf = all.GetValueOrDefault("test_at_half"),
-    };
+        Dictionary<string, ClassificationMetrics> all = evaluation.Best();
+        return result with
+        {
+            Val = all["val"],
+            ValAtHalf = all.GetValueOrDefault("val_at_half"),
+            Test = all.GetValueOrDefault("test"),
+            TestAtHalf = all.GetValueOrDefault("test_at_half"),
+            Datasets = evaluation.Datasets(all),
+        };
+    }
 
     private TrainingResult Result(RunOutcome outcome, TrainingState? state) => new()
     {

@@ -30,6 +30,9 @@ public sealed record EvaluationOptions
         Placeholder = "DIR", Kind = "folder")]
     public string? FeaturesDir { get; init; }
 
+    [Setting(SettingGroup.Data, "Also measure all clips together, whatever split they are in: for data that the model was not trained on")]
+    public bool AllClips { get; init; }
+
     [Setting(SettingGroup.Model, "Test-time augmentation: also measure the mean over 8 views of each clip, whose features are extracted, " +
         "or stand in view-N of {FeaturesDir}")]
     public bool Tta { get; init; }
@@ -80,7 +83,8 @@ public sealed record EvaluationOptions
 }
 
 /// <param name="Splits">Metrics by split, at the classifier's own threshold; those of test-time augmentation under the split's name and
-/// <c>_tta</c>; empty where there were no clips.</param>
+/// <c>_tta</c>; of all clips together under <c>all</c>; those of one of several data sets under the split's name, a slash and the data
+/// set's; empty where there were no clips.</param>
 /// <param name="FalseAlarms">Null where there were no nonviolent videos.</param>
 /// <param name="Files">What was written.</param>
 public sealed record EvaluationResult(
@@ -90,6 +94,9 @@ public sealed record EvaluationResult(
 public static class EvaluationRun
 {
     private const int BatchSize = 64;
+
+    /// <summary>What the figures of all clips together are called.</summary>
+    private const string AllName = "all";
 
     /// <exception cref="RunException">Something the user can act on is wrong.</exception>
     public static EvaluationResult Execute(EvaluationOptions options, IRunObserver observer, CancellationToken stop)
@@ -176,13 +183,19 @@ public static class EvaluationRun
         using FeatureSplits splits = OpenFeatures(options.FeaturesDir, SplitAsTrained(options, observer) with { Views = views }, device,
             classifier.Members[0], observer, stop);
         var metrics = new Dictionary<string, ClassificationMetrics>();
+        List<Evaluation> parts = [];
+        List<string?> datasets = [];
         foreach (FeatureSet set in splits.All)
         {
             classifier.RequireFits(set);
             int seen = classifier.SeenOf(set, observer);
             ClassList classes = classifier.Info.ClassList;
             var rows = new SplitRows(set, classes);
-            Add(set.Split.Name(), classifier.Evaluate(rows, BatchSize, stop), classifier.UnfamiliarShare(rows), seen);
+            Evaluation evaluation = classifier.Evaluate(rows, BatchSize, stop);
+            parts.Add(evaluation);
+            datasets.AddRange(Enumerable.Range(0, rows.Count).Select(rows.DatasetOf));
+            Add(set.Split.Name(), evaluation, classifier.UnfamiliarShare(rows), seen);
+            AddDatasets(set.Split.Name(), evaluation, [.. datasets.TakeLast(rows.Count)]);
             if (options.Tta)
             {
                 using FeatureViews others = FeatureViews.Open(options.FeaturesDir ?? options.Features.CacheDir, views, set);
@@ -191,7 +204,22 @@ public static class EvaluationRun
             }
         }
 
+        if (options.AllClips)
+        {
+            Evaluation all = Evaluations.Join(parts);
+            Add(AllName, all);
+            AddDatasets(AllName, all, datasets);
+        }
+
         return metrics;
+
+        void AddDatasets(string name, Evaluation evaluation, IReadOnlyList<string?> names)
+        {
+            foreach ((string dataset, Evaluation part) in Evaluations.ByDataset(evaluation, names))
+            {
+                Add(Evaluations.Key(name, dataset), part);
+            }
+        }
 
         void Add(string name, Evaluation evaluation, double? unfamiliar = null, int? seen = null) =>
             metrics[name] = Bootstrap.WithIntervals(evaluation.MetricsAt(threshold), evaluation.Labels, evaluation.Scores) with
@@ -205,10 +233,10 @@ public static class EvaluationRun
     private static FeatureOptions SplitAsTrained(EvaluationOptions options, IRunObserver observer)
     {
         FeatureOptions asked = options.Features;
-        if (asked.DatasetPath is not { } dataset || options.Checkpoint == BundledModel.Name
+        if (asked.Datasets.Count == 0 || options.Checkpoint == BundledModel.Name
             || Path.GetDirectoryName(Path.GetFullPath(RunFolder.ModelAt(options.Checkpoint))) is not { } folder
-            || RunFolder.OptionsAt(folder) is not { DatasetPath: { } trained } run
-            || Path.GetFullPath(trained) != Path.GetFullPath(dataset))
+            || RunFolder.OptionsAt(folder) is not { Datasets.Count: > 0 } run
+            || !run.Datasets.Select(DatasetFolders.RootOf).SequenceEqual(asked.Datasets.Select(DatasetFolders.RootOf)))
         {
             return asked;
         }
@@ -237,6 +265,25 @@ public static class EvaluationRun
         bool IsOpen(string property) => asked.Given is { } given && !given.Contains(Setting.NameOf(property));
     }
 
+    private static void RequireClasses(ClassList found, FeatureOptions videos, ClassList known)
+    {
+        if (found.HasSameNames(known))
+        {
+            return;
+        }
+
+        string[] strange = [.. found.Names.Where(name => !known.TryParse(name, out _))],
+            missing = [.. known.Names.Where(name => !found.Names.Any(own => known.TryParse(own, out int label) && known[label] == name))];
+        string problem = strange.Length > 0
+            ? $"the model does not know {string.Join(", ", strange.Select(name => $"'{name}'"))}"
+            : $"there are no clips of {string.Join(", ", missing.Select(name => $"'{name}'"))}";
+        string example = string.Join(';', known.Names.Select(name => $"{name}=FOLDER"));
+        throw new RunException(
+            $"{videos.DatasetText} is of the classes {found}, and the model tells {known} apart: {problem}.",
+            $"Say which folders are which of its classes, {SettingName.Of(nameof(videos.Classes))} \"{example}\" " +
+                "(FOLDER,FOLDER joins folders; those that are not named are left out), or train a model on these classes.");
+    }
+
     /// <summary>
     /// The features of a folder, or those of videos with the backbone, the sampling and the preprocessing that a classifier was trained
     /// with.
@@ -251,7 +298,11 @@ public static class EvaluationRun
 
         using BackboneChoice backbone = classifier.OpenBackbone(videos);
         FeatureOptions features = videos with { Frames = classifier.Info.Frames, Stream = classifier.Info.Stream };
-        new FeaturePipeline(features, device.Devices, backbone, observer, new StageClock()).Run(stop);
+        VideoDataset dataset = FeaturePipeline.Scan(features, features.CacheDir, observer, stop);
+
+        // Before clips are decoded for nothing.
+        RequireClasses(dataset.Classes, features, classifier.Info.ClassList);
+        new FeaturePipeline(features, device.Devices, backbone, observer, new StageClock()).Run(stop, dataset);
         return FeatureSplits.Open(BackboneChoice.DirectoryOf(features.CacheDir, features.Stream));
     }
 }

@@ -28,6 +28,52 @@ public sealed record Evaluation(int[] Labels, double[] Scores, double Loss, floa
     public double BestThreshold() => Classes.IsViolence ? RankMetrics.BestThreshold(Labels, Scores) : double.NaN;
 }
 
+/// <summary>Answers to clips of several splits put together, and taken apart by data set.</summary>
+internal static class Evaluations
+{
+    /// <summary>What the figures of one data set in a split are called.</summary>
+    public static string Key(string split, string dataset) => $"{split}/{dataset}";
+
+    /// <summary>The split that a name means, and the data set if it is a <see cref="Key"/>.</summary>
+    public static (string Split, string? Dataset) Parts(string name) =>
+        name.Split('/', 2) is [var split, var dataset] ? (split, dataset) : (name, null);
+
+    /// <summary>The answers to all clips of several splits.</summary>
+    /// <param name="parts">One or more, of one classifier.</param>
+    public static Evaluation Join(IReadOnlyList<Evaluation> parts)
+    {
+        int[] labels = [.. parts.SelectMany(part => part.Labels)];
+        return new Evaluation(
+            labels, [.. parts.SelectMany(part => part.Scores)], parts.Sum(part => part.Loss * part.Labels.Length) / labels.Length,
+            [.. parts.SelectMany(part => part.Losses)], [])
+        {
+            Classes = parts[0].Classes,
+        };
+    }
+
+    /// <summary>The answers to the clips of each data set, in the order of their names; none where there is one alone.</summary>
+    /// <param name="datasets">Of each clip; nulls for one alone.</param>
+    public static IEnumerable<(string Dataset, Evaluation Evaluation)> ByDataset(Evaluation all, IReadOnlyList<string?> datasets) =>
+        from clip in Enumerable.Range(0, datasets.Count)
+        where datasets[clip] is not null
+        group clip by datasets[clip] into clips
+        orderby clips.Key
+        select (clips.Key, Part(all, [.. clips]));
+
+    private static Evaluation Part(Evaluation all, int[] clips)
+    {
+        int width = all.Classes.Scores;
+        float[] losses = all.Losses.Length == 0 ? [] : [.. clips.Select(clip => all.Losses[clip])];
+        return new Evaluation(
+            [.. clips.Select(clip => all.Labels[clip])],
+            [.. clips.SelectMany(clip => Enumerable.Range(clip * width, width).Select(place => all.Scores[place]))],
+            losses.Length == 0 ? double.NaN : losses.Average(loss => (double)loss), losses, [])
+        {
+            Classes = all.Classes,
+        };
+    }
+}
+
 /// <summary>Runs a learner over a whole split, batch by batch, without training it.</summary>
 internal sealed class Evaluator : IDisposable
 {

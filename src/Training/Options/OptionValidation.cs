@@ -76,6 +76,19 @@ internal static class OptionValidation
             problems.Add(new(backbone, $"no backbone is used with {stream} motion; leave it out, or use {stream} both"));
         }
 
+        if (DatasetFolders.Problem(options.Datasets) is { } folders)
+        {
+            problems.Add(new(nameof(options.DatasetPath), folders));
+        }
+
+        foreach ((string name, string? table) in new[] { (nameof(options.Groups), options.Groups), (nameof(options.Labels), options.Labels) })
+        {
+            if (table is not null && options.HasSeveralDatasets)
+            {
+                problems.Add(new(name, $"is a table of one data set, but {options.Datasets.Count} are given. {DatasetScanner.ForEach}"));
+            }
+        }
+
         if (options.DatasetPath is null && options is not TrainingOptions)
         {
             problems.Add(new(nameof(options.DatasetPath), "is required: a folder of videos"));

@@ -35,6 +35,9 @@ internal sealed class Setting
 
     public string Kind => _declaration.Kind;
 
+    /// <summary>The list of its values where it may be given several times; else null.</summary>
+    public PropertyInfo? Values => _declaration.Values is { } name ? Property.DeclaringType!.GetProperty(name) : null;
+
     /// <summary>What holds unless it is set, where the initial value does not say it.</summary>
     public string? Default => _declaration.Default;
 
@@ -92,19 +95,21 @@ internal sealed class Setting
         Of(typeof(TrainingOptions)).FirstOrDefault(setting => setting.Property.Name == property)?.Name ?? Hyphenated(property);
 
     /// <summary>The value in <paramref name="options"/> as people type it, such as <c>1e-7</c>; empty where it is not set.</summary>
-    public string Shown(object options) => Property.GetValue(options) switch
+    public string Shown(object options) => (Values ?? Property).GetValue(options) switch
     {
         null => string.Empty,
         bool value => value ? "on" : "off",
         double number => Typed(number),
         IEnumerable<double> numbers => string.Join(',', numbers.Select(Typed)),
+        IEnumerable<string> texts => string.Join(", ", texts),
         Enum value => Hyphenated($"{value}"),
         var value => $"{value}",
     };
 
     /// <summary>The value in <paramref name="options"/> exactly, for comparing.</summary>
-    internal string TextIn(object options) => Property.GetValue(options) switch
+    internal string TextIn(object options) => (Values ?? Property).GetValue(options) switch
     {
+        IEnumerable<string> texts => string.Join('\n', texts),
         double number => number.ToString("R", CultureInfo.InvariantCulture),
         IEnumerable<double> numbers => string.Join(',', numbers.Select(number => number.ToString("R", CultureInfo.InvariantCulture))),
         var value => $"{value}",

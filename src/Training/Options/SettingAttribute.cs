@@ -93,6 +93,12 @@ internal sealed class SettingAttribute(SettingGroup group, string help) : Attrib
     /// <summary>What a text is, for example <c>.json file</c>.</summary>
     public string Kind { get; init; } = "name";
 
+    /// <summary>
+    /// The property, a list of texts, that takes the values of a setting which may be given several times; null where it may be given
+    /// once.
+    /// </summary>
+    public string? Values { get; init; }
+
     /// <summary>What holds unless it is set, for a person, where the initial value does not say it.</summary>
     public string? Default { get; init; }
 }

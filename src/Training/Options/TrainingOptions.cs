@@ -70,10 +70,28 @@ public record FeatureOptions : VideoOptions
     [JsonIgnore]
     public IReadOnlySet<string>? Given { get; init; }
 
+    /// <summary>The first of <see cref="Datasets"/>; setting it sets them all.</summary>
     [Setting(SettingGroup.Data, "Folder of videos: train/val/test folders with violent and nonviolent folders inside, or just the two " +
-        "class folders; folders of other names are classes of their own",
-        Role = SettingRole.Place, Placeholder = "DIR", Kind = "folder")]
-    public string? DatasetPath { get; init; }
+        "class folders; folders of other names are classes of their own. Given several times: several data sets, which share no " +
+        "source and are reported each by itself, too",
+        Role = SettingRole.Place, Placeholder = "DIR", Kind = "folder", Values = nameof(Datasets))]
+    [JsonIgnore]
+    public string? DatasetPath
+    {
+        get => Datasets.Count == 0 ? null : Datasets[0];
+        init => Datasets = value is null ? [] : [value];
+    }
+
+    /// <summary>Folders of videos, each a data set of its own; empty for none.</summary>
+    [JsonPropertyName("dataset_path")]
+    [JsonConverter(typeof(DatasetsConverter))]
+    public IReadOnlyList<string> Datasets { get; init; } = [];
+
+    /// <summary>Whether clips come from more than one data set.</summary>
+    internal bool HasSeveralDatasets => Datasets.Count > 1;
+
+    /// <summary>What headers call the folders of videos.</summary>
+    internal string DatasetText => string.Join(" and ", Datasets);
 
     [Setting(SettingGroup.Data, "Classes put together from folders, or from the classes of {Labels}; folders that are not named are left " +
         "out. Without it each folder is a class",

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using CudaTrainer.Data.Dataset;
 using CudaTrainer.Data.Video;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.Pictures;
@@ -34,14 +35,14 @@ internal sealed record ReportPictures(IReadOnlyDictionary<string, Picture> Still
     public static ReportPictures Read(TrainingOptions options, IReadOnlyList<string> films, IReadOnlyList<string> stills,
         CancellationToken stop)
     {
-        if (options.DatasetPath is not { } dataset || options.FeaturesDir is not null)
+        if (options.Datasets.Count == 0 || options.FeaturesDir is not null)
         {
             return None with { Shortage = "The run was trained on features, so there are no pictures." };
         }
 
-        if (!Directory.Exists(dataset))
+        if (options.Datasets.FirstOrDefault(folder => !Directory.Exists(folder)) is { } gone)
         {
-            return None with { Shortage = $"The videos are no longer in '{dataset}', so there are no pictures." };
+            return None with { Shortage = $"The videos are no longer in '{gone}', so there are no pictures." };
         }
 
         var pictures = (Stills: new Dictionary<string, Picture>(), Films: new Dictionary<string, Picture>(),
@@ -54,7 +55,7 @@ internal sealed record ReportPictures(IReadOnlyDictionary<string, Picture> Still
                 .Distinct())
             {
                 bool enough = characters > MostCharacters || Stopwatch.GetElapsedTime(began) > MostTime;
-                string file = Path.Combine(dataset, path);
+                string file = DatasetFolders.FileOf(path, options.Datasets);
                 (Picture Picture, ClipTraits Traits)? shown =
                     enough ? null : isFilm ? Film(file, Math.Min(options.Frames, MostFilmFrames), stop) : Still(file, stop);
                 if (shown is not var (picture, traits))

@@ -67,6 +67,24 @@ internal static class ResultSections
                 .Where(column => column.Item2 is not null)!]));
         }
 
+        if (result.Datasets is { } datasets)
+        {
+            html.Add($"<h3>Each data set by itself</h3><p>In brackets: 95 % intervals by bootstrap over the clips.</p>");
+            html.Add(Page.Table("Each data set by itself", ["data set", "split", ">clips", ">accuracy", ">balanced accuracy", ">ROC-AUC"],
+                from dataset in datasets
+                from split in new[] { ("val", dataset.Value.Val), ("test", dataset.Value.Test) }
+                where split.Item2 is not null
+                let metrics = split.Item2
+                select (IReadOnlyList<Markup>)
+                [
+                    Page.Text(dataset.Key), Page.Text(split.Item1), Page.Text(Numbers.Count(metrics.Count)),
+                    Page.Text(Numbers.Percent(metrics.Accuracy)),
+                    Page.Text(With(metrics.BalancedAccuracy, metrics.Intervals?.BalancedAccuracy, Numbers.Percent)),
+                    Page.Text(With(metrics.Auc, metrics.Intervals?.Auc, Numbers.Fraction)),
+                ],
+                hidesCaption: true));
+        }
+
         foreach ((string name, ClassificationMetrics metrics) in splits.Where(split => split.Metrics.PerClass is not null))
         {
             html.Add(Page.Table($"Each class on {name}", ["class", ">clips", ">precision", ">recall", ">F1", ">ROC-AUC", ">PR-AUC"],
@@ -88,6 +106,9 @@ internal static class ResultSections
             RowsOf(run.Classes).Select(row => (IReadOnlyList<Markup>)[Page.Text(row.Name),
             .. columns.Select(column => Page.Text(row.Format(row.Value(column.Metrics))))]),
             hidesCaption: true);
+
+        static string With(double value, Interval? interval, Func<double, string> format) =>
+            interval is null ? format(value) : $"{format(value)} [{format(interval.Low)}, {format(interval.High)}]";
 
         void Add(string name, ClassificationMetrics? metrics)
         {

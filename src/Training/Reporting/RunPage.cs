@@ -43,7 +43,7 @@ internal static class RunPage
         sections.Add(("run", "The run", Run(run, filesAt)));
         string when = run.Result?.Environment is { } environment ? $" · {environment.Finished:yyyy-MM-dd HH:mm} UTC" : string.Empty;
         return Page.Render($"Training run {run.Name}",
-            HtmlBuilder.Piece($"{run.Options.Model} on {run.Options.FeaturesDir ?? run.Options.DatasetPath ?? "unknown data"}{when}"),
+            HtmlBuilder.Piece($"{run.Options.Model} on {run.Options.FeaturesDir ?? (run.Options.Datasets.Count > 0 ? run.Options.DatasetText : "unknown data")}{when}"),
             sections);
     }
 

@@ -35,6 +35,10 @@ public sealed record TrainingResult
     /// <summary>Test with the plain threshold 0.5.</summary>
     public ClassificationMetrics? TestAtHalf { get; init; }
 
+    /// <summary>What each data set comes to by itself, by name; null where there is one alone, and when interrupted.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, DatasetResult>? Datasets { get; init; }
+
     /// <summary>What the linear model comes to on the same clips; null where it is the model itself, and when interrupted.</summary>
     public YardstickResult? Yardstick { get; init; }
 
@@ -84,6 +88,13 @@ public sealed record TrainingResult
     /// <summary>The clips of each split; empty in files of versions that did not say, and when interrupted.</summary>
     public IReadOnlyList<SplitSummary> Data { get; init; } = [];
 }
+
+/// <summary>
+/// Metrics of the best checkpoint on the clips of one of several data sets, with intervals, at the threshold chosen on val of all.
+/// </summary>
+/// <param name="Val">Null where none of its clips is there.</param>
+/// <param name="Test">The same on test.</param>
+public sealed record DatasetResult(ClassificationMetrics? Val, ClassificationMetrics? Test);
 
 /// <summary>
 /// Metrics of a linear model that was fitted to the same training clips, at the threshold 0.5; its loss is cross-entropy.

@@ -76,7 +76,7 @@ public static class Ablation
         }
 
         var result = new AblationResult(
-            study.DeviceKind, study.Clips.Count, study.Clips.Sources.Distinct(StringComparer.Ordinal).Count(), options.Folds,
+            study.DeviceKind, study.Clips.Count, study.Clips.Sources.Distinct(StringComparer.Ordinal).Count(), study.Folds.Count,
                 options.Seeds, options.Jobs, rows);
         UnwrittenResultException.Guard(result, () =>
         {

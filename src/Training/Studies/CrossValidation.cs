@@ -23,16 +23,24 @@ public sealed record CrossValidationResult(string Device, int Clips, int Sources
 {
     /// <summary>What was cross-validated.</summary>
     public required string Model { get; init; }
-}
 
+    /// <summary>What each data set comes to by itself, by name; null where there is one alone.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, StudyMetrics>? Datasets { get; init; }
+}
 
 /// <summary>One training.</summary>
 /// <param name="BalancedAccuracy">Of the test part, at the threshold that the study decides by.</param>
 public sealed record FoldSummary(int Seed, int Fold, int TrainClips, int ValClips, int TestClips, double BalancedAccuracy, double Auc,
-    double Threshold, double CalibrationSlope, int BestEpoch, int Epochs);
+    double Threshold, double CalibrationSlope, int BestEpoch, int Epochs)
+{
+    /// <summary>The data set that is its test part, and none of which it was trained on; null where folds are no data sets.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Dataset { get; init; }
+}
 
 /// <summary>
-/// k-fold cross-validation, stratified and source-disjoint, repeated with several seeds. Epoch, threshold and calibration are chosen inside
+/// k-fold cross-validation, stratified and source-disjoint, or with a data set left out of each fold, repeated with several seeds. Epoch, threshold and calibration are chosen inside
 /// the training part of each fold; a test part is looked at once. Leaves cv_results.json and predictions.csv, the answers for every clip by
 /// models that have not seen its source.
 /// </summary>
@@ -68,6 +76,7 @@ public static class CrossValidation
             [.. row.Runs.Select(run => Summary(study, run))])
         {
             Model = study.Options.Model,
+            Datasets = study.MetricsByDataset(row),
         };
         UnwrittenResultException.Guard(result, () =>
         {
@@ -100,7 +109,10 @@ public static class CrossValidation
             study.Clips.Classes, labels, run.Scores, study.ThresholdOf(run), double.NaN);
         return new FoldSummary(
             run.Seed, run.Fold + 1, fold.Train.Length, fold.Validation.Length, fold.Test.Length, metrics.BalancedAccuracy, metrics.Auc,
-                study.ThresholdOf(run), run.Calibration.Slope, run.BestEpoch, run.Epochs);
+                study.ThresholdOf(run), run.Calibration.Slope, run.BestEpoch, run.Epochs)
+        {
+            Dataset = fold.Dataset,
+        };
     }
 
     private static string Predictions(Study study, StudyRow row)

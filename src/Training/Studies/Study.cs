@@ -28,6 +28,9 @@ public sealed record StudyOptions
         AtLeast = 2, AtMost = 100)]
     public int Folds { get; init; } = 5;
 
+    [Setting(SettingGroup.Data, "A fold for each data set in place of {Folds}: models are trained on all others and judged on it")]
+    public bool LeaveOneDatasetOut { get; init; }
+
     [Setting(SettingGroup.Data, "Repetitions with other initial weights, dropout and order, from {Seed} on, on the same folds",
         AtLeast = 1, AtMost = 100)]
     public int Seeds { get; init; } = 3;
@@ -62,6 +65,12 @@ public sealed record StudyOptions
             problems.Add(new(nameof(Run.SwaStart),
                 $"a study is of one kind of model: give either {SettingName.Of(nameof(Run.Ema))} or " +
                     $"{SettingName.Of(nameof(Run.SwaStart))}"));
+        }
+
+        if (LeaveOneDatasetOut && Run.FeaturesDir is null && !Run.HasSeveralDatasets)
+        {
+            problems.Add(new(nameof(LeaveOneDatasetOut),
+                $"needs two data sets or more: give {SettingName.Of(nameof(Run.DatasetPath))} for each of them"));
         }
 
         OptionValidation.CheckText(nameof(Output), Output, problems);
@@ -148,9 +157,12 @@ internal sealed class Study : IDisposable
 
         Clips = StudyClips.Open(run.FeaturesDir ?? BackboneChoice.DirectoryOf(run.CacheDir, run.Stream),
             foreign: run.FeaturesDir is not null, stop);
-        Folds = FoldPlan.Make(Clips.Labels, Clips.Sources, options.Folds, options.ValShare, run.Seed);
-        Bootstrap = new GroupBootstrap(Clips.Labels, Clips.Sources, Clips.Classes);
-        _dataIdentity = $"{Clips.Identity} {options.Folds} folds, val {options.ValShare:R}, seed {run.Seed}";
+        Folds = options.LeaveOneDatasetOut
+            ? FoldPlan.ByDataset(Clips.Labels, Clips.Groups, Clips.Datasets, options.ValShare, run.Seed)
+            : FoldPlan.Make(Clips.Labels, Clips.Groups, options.Folds, options.ValShare, run.Seed);
+        Bootstrap = new GroupBootstrap(Clips.Labels, Clips.Groups, Clips.Classes);
+        string division = options.LeaveOneDatasetOut ? "a data set out" : $"{options.Folds} folds";
+        _dataIdentity = $"{Clips.Identity} {division}, val {options.ValShare:R}, seed {run.Seed}";
         _streams = options.Fusion == StreamFusion.Late ? [PartOf(FeatureStream.Rgb, stop), PartOf(FeatureStream.Motion, stop)] : [Whole()];
         _log = StudyLog.Open(options.Output);
         var counts = ClassCounts.Of(Clips.Labels.ToArray());
@@ -163,8 +175,11 @@ internal sealed class Study : IDisposable
                     $"{Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, " +
                     $"[{Clips.Frames}, {Clips.Dimension}] " +
                         $"each{(_streams.Any(stream => stream.Standardize) ? ", standardised by each training part" : "")}"),
+            .. Clips.Datasets.GroupBy(name => name, StringComparer.Ordinal).OrderBy(set => set.Key, StringComparer.Ordinal)
+                .Select(set => new HeaderLine(string.Empty, $"{set.Count()} of them of the data set {set.Key}")),
             new HeaderLine("plan",
-                $"{options.Folds} source-disjoint folds, {options.Seeds} seeds from {run.Seed} on, {options.ValShare:P0} of each " +
+                $"{(options.LeaveOneDatasetOut ? $"{Folds.Count} folds, each without one data set" : $"{options.Folds} source-disjoint folds")}, " +
+                    $"{options.Seeds} seeds from {run.Seed} on, {options.ValShare:P0} of each " +
                     $"training part to choose epoch, threshold and calibration"),
             .. _streams.Count > 1
                 ? [new HeaderLine("fusion",
@@ -196,7 +211,7 @@ internal sealed class Study : IDisposable
     public int Devices { get; }
 
     /// <summary>Announces how many sets of options <see cref="Run"/> will be called with.</summary>
-    public void Expect(int rows) => ExpectTrainings(rows * _options.Folds * _options.Seeds);
+    public void Expect(int rows) => ExpectTrainings(rows * Folds.Count * _options.Seeds);
 
     /// <summary>As <see cref="Expect"/>, of single trainings.</summary>
     public void ExpectTrainings(int trainings)
@@ -292,6 +307,31 @@ internal sealed class Study : IDisposable
         };
         Checkpoint.SaveModel(path, replicas.Lead, info, null, null, LinearTraining.Familiarity(clips, Options, stop),
             ClipContents.Of(clips));
+    }
+
+    /// <summary>What each data set comes to by itself, by name; null where there is one alone.</summary>
+    public IReadOnlyDictionary<string, StudyMetrics>? MetricsByDataset(StudyRow row)
+    {
+        if (Clips.Datasets.Count == 0)
+        {
+            return null;
+        }
+
+        int width = Clips.Classes.Scores;
+        return new OrderedDictionary<string, StudyMetrics>(
+            from clip in Enumerable.Range(0, Clips.Count)
+            group clip by Clips.Datasets[clip] into clips
+            orderby clips.Key
+            select KeyValuePair.Create(clips.Key, Of([.. clips])));
+
+        StudyMetrics Of(int[] clips)
+        {
+            int[] labels = [.. clips.Select(clip => Clips.Labels[clip])];
+            var bootstrap = new GroupBootstrap(labels, [.. clips.Select(clip => Clips.Groups[clip])], Clips.Classes);
+            return bootstrap.Metrics([.. row.Answers.Select(answers => new Answers(
+                [.. clips.SelectMany(clip => Enumerable.Range(clip * width, width).Select(place => answers.Scores[place]))],
+                answers.Violent.Length == 0 ? [] : [.. clips.Select(clip => answers.Violent[clip])]))]);
+        }
     }
 
     /// <summary>From which p(violent) on a training's answers count as violent.</summary>

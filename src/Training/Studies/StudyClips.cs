@@ -21,6 +21,8 @@ internal sealed class StudyClips : IFeatureRows, IDisposable
             .SelectMany(rows => Enumerable.Range(0, rows.Count).Select(row => (rows, row)))];
         _labels = [.. splits.All.SelectMany(set => set.Labels.ToArray())];
         Sources = [.. splits.All.SelectMany(set => set.Sources)];
+        Datasets = splits.All.All(set => set.Datasets is not null) ? [.. splits.All.SelectMany(set => set.Datasets!)] : [];
+        Groups = Datasets.Count == 0 ? Sources : Tied();
     }
 
     public int Count => _clips.Length;
@@ -37,6 +39,15 @@ internal sealed class StudyClips : IFeatureRows, IDisposable
 
     /// <summary>What each clip was cut from; its own name where that is not known.</summary>
     public IReadOnlyList<string> Sources { get; }
+
+    /// <summary>The name of each clip's data set; empty where there is one alone.</summary>
+    public IReadOnlyList<string> Datasets { get; }
+
+    /// <summary>
+    /// What stays together in folds and in the bootstrap: the source of each clip, and of several data sets sources that have a video in
+    /// common under one name.
+    /// </summary>
+    public IReadOnlyList<string> Groups { get; }
 
     /// <summary>Whether any two clips are known to come from one source.</summary>
     public bool KnowsSources => Sources.Distinct(StringComparer.Ordinal).Count() < Count;
@@ -76,11 +87,22 @@ internal sealed class StudyClips : IFeatureRows, IDisposable
     public static StudyClips Open(string directory, bool foreign, CancellationToken stop) =>
         new(foreign ? FeatureSplits.OpenFinite(directory, stop) : FeatureSplits.Open(directory));
 
+    private string[] Tied()
+    {
+        int[] groups = ClipGroups.Find(
+            [.. Enumerable.Range(0, Count).Select(i => new Clip(NameOf(i), NameOf(i), _labels[i], Sources[i], ContentOf(i)) { Bytes = 1 })],
+            out _);
+        string[] names = [.. Enumerable.Range(0, groups.Max() + 1).Select(group => Sources[Array.IndexOf(groups, group)])];
+        return [.. groups.Select(group => names[group])];
+    }
+
     public nint Row(int index) => _clips[index].Rows.Row(_clips[index].Row);
 
     public string NameOf(int index) => _clips[index].Rows.NameOf(_clips[index].Row);
 
     public string SourceOf(int index) => Sources[index];
+
+    public string? DatasetOf(int index) => Datasets.Count == 0 ? null : Datasets[index];
 
     public string ContentOf(int index) => _clips[index].Rows.ContentOf(_clips[index].Row);
 
