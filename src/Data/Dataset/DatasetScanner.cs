@@ -47,8 +47,14 @@ public static class DatasetScanner
             throw new DatasetException($"'{table}' is a table of one data set, but {paths.Count} are given. {ForEach}");
         }
 
-        FoundClips[] found = [.. paths.Select(path =>
-            new Scanner(DatasetFolders.RootOf(path), options, isOne, cancellation).Find())];
+        Scanner[] scanners = [.. paths.Select(path => new Scanner(DatasetFolders.RootOf(path), options, isOne, cancellation))];
+        FolderLayout[] layouts = [.. scanners.Select(scanner => scanner.Locate())];
+        if (!isOne)
+        {
+            DatasetUnion.Require([.. paths.Select(DatasetFolders.RootOf)], layouts, options.Classes);
+        }
+
+        FoundClips[] found = [.. scanners.Select(scanner => scanner.Read())];
         return isOne ? Divide(found[0], options) : DatasetUnion.Of(found, options);
     }
 
@@ -79,6 +85,8 @@ public static class DatasetScanner
         private readonly FolderWalker _walker;
         private readonly List<string> _notes = [];
         private readonly List<string> _warnings = [];
+        private FolderLayout _layout = null!;
+        private List<(DatasetSplit? Split, int Label, FolderEntry Entry)> _found = [];
 
         /// <param name="isOne">Whether there is no other data set.</param>
         public Scanner(string root, DatasetOptions options, bool isOne, CancellationToken cancellation)
@@ -87,7 +95,8 @@ public static class DatasetScanner
             _walker = new FolderWalker(root, cancellation);
         }
 
-        public FoundClips Find()
+        /// <summary>Finds folders of splits and classes and the videos in them.</summary>
+        public FolderLayout Locate()
         {
             if (!Directory.Exists(_root))
             {
@@ -96,8 +105,14 @@ public static class DatasetScanner
                     : $"The dataset folder '{_root}' does not exist. Check {SettingName.Of("DatasetPath")}.");
             }
 
-            (FolderLayout layout, List<(DatasetSplit? Split, int Label, FolderEntry Entry)> found) =
-                _options.LabelsFile is { } labels ? ByTable(labels) : ByFolder();
+            (_layout, _found) = _options.LabelsFile is { } labels ? ByTable(labels) : ByFolder();
+            return _layout;
+        }
+
+        /// <summary>What was found, with sources and contents.</summary>
+        public FoundClips Read()
+        {
+            (FolderLayout layout, List<(DatasetSplit? Split, int Label, FolderEntry Entry)> found) = (_layout, _found);
             _notes.AddRange(layout.Notes);
             NoteMergedFolders(layout);
             new SplitPlan(_root, layout, _options.Split).CheckClasses([.. found.Select(video => (video.Split, video.Label))]);

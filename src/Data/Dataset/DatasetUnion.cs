@@ -43,13 +43,37 @@ internal static class DatasetUnion
 {
     private const int ExamplesShown = 5;
 
-    /// <exception cref="DatasetException">They have different classes, or one video under two labels.</exception>
+    /// <exception cref="DatasetException">
+    /// They have different classes, or none has a folder that <paramref name="merge"/> names.
+    /// </exception>
+    public static void Require(IReadOnlyList<string> roots, IReadOnlyList<FolderLayout> layouts, ClassMerge? merge)
+    {
+        HashSet<string> there = new(layouts.SelectMany(layout => layout.ClassFolders).Select(folder => folder.Folder.Name),
+            StringComparer.OrdinalIgnoreCase);
+        if (merge?.Folders.FirstOrDefault(folder => !there.Contains(folder)) is { } missing)
+        {
+            throw new DatasetException(
+                $"None of the data sets has a folder '{missing}', which {SettingName.Of("Classes")} names. Correct the name, or leave it out.");
+        }
+
+        foreach ((string root, FolderLayout layout) in roots.Zip(layouts))
+        {
+            if (!layout.Classes.HasSameNames(layouts[0].Classes))
+            {
+                throw new DatasetException(
+                    $"'{roots[0]}' has the classes {layouts[0].Classes}, and '{root}' has the classes {layout.Classes}. Say which folders " +
+                        $"of all data sets are which class, with {SettingName.Of("Classes")} CLASS=FOLDER,FOLDER;CLASS=FOLDER; folders " +
+                        "that it does not name are left out.");
+            }
+        }
+    }
+
+    /// <param name="found">Of the same classes.</param>
+    /// <exception cref="DatasetException">They have one video under two labels, or one cannot be divided.</exception>
     public static VideoDataset Of(IReadOnlyList<FoundClips> found, DatasetOptions options)
     {
         IReadOnlyList<DatasetFolder> folders = DatasetFolders.Named([.. found.Select(one => one.Root)]);
-        RequireFolders(found, options.Classes);
         ClassList classes = found[0].Layout.Classes;
-        RequireSameClasses(found, classes);
         FoundClips[] sets = [.. found.Zip(folders).Select(pair => pair.First.Named(pair.Second.Name, classes))];
         Clip[] all = [.. sets.SelectMany(set => set.Clips)];
         List<string> warnings = [.. sets.SelectMany(set => set.Warnings), .. Shared(all, classes)];
@@ -95,29 +119,6 @@ internal static class DatasetUnion
         int sources = clips.Select(clip => clip.Source).Distinct(StringComparer.Ordinal).Count();
         return $"{name}: {clips.Count} clips ({classes.Describe(ClassCounts.Of(clips.Select(clip => clip.Label)))}) from {sources} " +
             $"sources; {parts}.";
-    }
-
-    /// <summary>A folder that a list of classes names has to be in one of the data sets.</summary>
-    private static void RequireFolders(IReadOnlyList<FoundClips> found, ClassMerge? merge)
-    {
-        HashSet<string> there = new(found.SelectMany(one => one.Layout.ClassFolders).Select(folder => folder.Folder.Name),
-            StringComparer.OrdinalIgnoreCase);
-        if (merge?.Folders.FirstOrDefault(folder => !there.Contains(folder)) is { } missing)
-        {
-            throw new DatasetException(
-                $"None of the data sets has a folder '{missing}', which {SettingName.Of("Classes")} names. Correct the name, or leave it out.");
-        }
-    }
-
-    private static void RequireSameClasses(IReadOnlyList<FoundClips> found, ClassList classes)
-    {
-        if (found.FirstOrDefault(one => !one.Layout.Classes.HasSameNames(classes)) is { } other)
-        {
-            throw new DatasetException(
-                $"'{found[0].Root}' has the classes {classes}, and '{other.Root}' has the classes {other.Layout.Classes}. Say which folders " +
-                    $"of all data sets are which class, with {SettingName.Of("Classes")} CLASS=FOLDER,FOLDER;CLASS=FOLDER; folders that " +
-                    "it does not name are left out.");
-        }
     }
 
     /// <summary>What stands in more than one data set.</summary>

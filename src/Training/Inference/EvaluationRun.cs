@@ -185,10 +185,12 @@ public static class EvaluationRun
         var metrics = new Dictionary<string, ClassificationMetrics>();
         List<Evaluation> parts = [];
         List<string?> datasets = [];
+        int learned = 0;
         foreach (FeatureSet set in splits.All)
         {
             classifier.RequireFits(set);
             int seen = classifier.SeenOf(set, observer);
+            learned += seen;
             ClassList classes = classifier.Info.ClassList;
             var rows = new SplitRows(set, classes);
             Evaluation evaluation = classifier.Evaluate(rows, BatchSize, stop);
@@ -207,7 +209,14 @@ public static class EvaluationRun
         if (options.AllClips)
         {
             Evaluation all = Evaluations.Join(parts);
-            Add(AllName, all);
+            if (learned > 0)
+            {
+                observer.Message(Severity.Warning,
+                    $"{learned} of all {all.Labels.Length} clips are clips that the model was trained on: the figures of all clips together " +
+                        "are too good");
+            }
+
+            Add(AllName, all, seen: learned);
             AddDatasets(AllName, all, datasets);
         }
 
@@ -236,7 +245,7 @@ public static class EvaluationRun
         if (asked.Datasets.Count == 0 || options.Checkpoint == BundledModel.Name
             || Path.GetDirectoryName(Path.GetFullPath(RunFolder.ModelAt(options.Checkpoint))) is not { } folder
             || RunFolder.OptionsAt(folder) is not { Datasets.Count: > 0 } run
-            || !run.Datasets.Select(DatasetFolders.RootOf).SequenceEqual(asked.Datasets.Select(DatasetFolders.RootOf)))
+            || !run.Datasets.Select(DatasetFolders.RootOf).ToHashSet().SetEquals(asked.Datasets.Select(DatasetFolders.RootOf)))
         {
             return asked;
         }

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Json.Serialization;
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Engine.Nn;
@@ -85,7 +86,8 @@ public record FeatureOptions : VideoOptions
     /// <summary>Folders of videos, each a data set of its own; empty for none.</summary>
     [JsonPropertyName("dataset_path")]
     [JsonConverter(typeof(DatasetsConverter))]
-    public IReadOnlyList<string> Datasets { get; init; } = [];
+    [AllowNull]
+    public IReadOnlyList<string> Datasets { get; init => field = value ?? []; } = [];
 
     /// <summary>Whether clips come from more than one data set.</summary>
     internal bool HasSeveralDatasets => Datasets.Count > 1;
