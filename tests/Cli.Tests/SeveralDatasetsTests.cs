@@ -18,8 +18,8 @@ public sealed class SeveralDatasetsTests : IDisposable
         Parsed("train", "--dataset-path", "a", "--epochs", "3", "--epochs", "4").Problems.ShouldBe(["--epochs is given 2 times"]);
         Parsed("train", "--dataset-path", "a", "--dataset-path", "--epochs", "4").Problems
             .ShouldContain(problem => problem.StartsWith("--dataset-path needs a value (folder)"));
-        Program.Commands.SelectMany(command => command.Options).Where(option => option.TakesSeveral).Select(option => option.Name).Distinct()
-            .ShouldBe(["--dataset-path"]);
+        Program.Commands.SelectMany(command => command.Options).Where(option => option.TakesSeveral).Select(option => option.Name)
+            .Distinct().ShouldBe(["--dataset-path"]);
     }
 
     [Theory]
@@ -53,7 +53,8 @@ public sealed class SeveralDatasetsTests : IDisposable
     {
         Draw("indoor", "fight", "normal", seed: 1);
         Draw("outdoor", "brawl", "walk", seed: 40);
-        string[] data = ["--dataset-path", "indoor", "--dataset-path", "outdoor", "--classes", "violent=fight,brawl;nonviolent=normal,walk"];
+        string[] data =
+            ["--dataset-path", "indoor", "--dataset-path", "outdoor", "--classes", "violent=fight,brawl;nonviolent=normal,walk"];
 
         string trained = Succeed(["train", .. data, "--stream", "motion", "--model", "linear", "--checkpoint-dir", "run"]);
         string cv = Succeed(["cv", .. data, "--stream", "motion", "--model", "linear", "--leave-one-dataset-out", "--seeds", "1",

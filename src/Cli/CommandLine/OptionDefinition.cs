@@ -115,7 +115,7 @@ internal sealed class OptionDefinition
     {
         if (_setting.Values is { } values)
         {
-            values.SetValue(Part(options), (string[])[.. (IEnumerable<string>)values.GetValue(Part(options))!, text]);
+            values.SetValue(Part(options), (string[])[.. (IEnumerable<string>)values.GetValue(Part(options))!, (string)Value(text)]);
         }
         else
         {

@@ -1,5 +1,3 @@
-using CudaTrainer.Formats;
-
 namespace CudaTrainer.Data.Dataset;
 
 /// <summary>Folders of several data sets: what they are called, and what they must not be to each other.</summary>
@@ -8,6 +6,16 @@ internal static class DatasetFolders
     /// <summary>Why these cannot be data sets beside each other; null where they can.</summary>
     public static string? Problem(IReadOnlyList<string> paths)
     {
+        if (paths.Count < 2)
+        {
+            return null;
+        }
+
+        if (paths.Any(string.IsNullOrWhiteSpace))
+        {
+            return "one of the folders has no name";
+        }
+
         string[] places = [.. paths.Select(PlaceOf)];
         for (int i = 0; i < places.Length; i++)
         {

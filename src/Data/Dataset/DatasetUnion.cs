@@ -10,7 +10,7 @@ namespace CudaTrainer.Data.Dataset;
 internal sealed record FoundClips(string Root, FolderLayout Layout, IReadOnlyList<Clip> Clips, IReadOnlyList<DatasetSplit?> Splits,
     IReadOnlySet<string> KnownSources, IReadOnlyList<IgnoredFile> Ignored, IReadOnlyList<string> Notes, IReadOnlyList<string> Warnings)
 {
-    /// <summary>The same as one of several data sets: paths and sources begin with its name, labels are of all data sets' classes.</summary>
+    /// <summary>The same as one of several data sets: paths and sources begin with its name, labels are of the classes of all.</summary>
     public FoundClips Named(string name, ClassList classes)
     {
         int[] labels = [.. Layout.Classes.Names.Select(own => classes.TryParse(own, out int label)
@@ -53,7 +53,8 @@ internal static class DatasetUnion
         if (merge?.Folders.FirstOrDefault(folder => !there.Contains(folder)) is { } missing)
         {
             throw new DatasetException(
-                $"None of the data sets has a folder '{missing}', which {SettingName.Of("Classes")} names. Correct the name, or leave it out.");
+                $"None of the data sets has a folder '{missing}', which {SettingName.Of("Classes")} names. Correct the name, " +
+                    "or leave it out.");
         }
 
         foreach ((string root, FolderLayout layout) in roots.Zip(layouts))
@@ -61,8 +62,8 @@ internal static class DatasetUnion
             if (!layout.Classes.HasSameNames(layouts[0].Classes))
             {
                 throw new DatasetException(
-                    $"'{roots[0]}' has the classes {layouts[0].Classes}, and '{root}' has the classes {layout.Classes}. Say which folders " +
-                        $"of all data sets are which class, with {SettingName.Of("Classes")} CLASS=FOLDER,FOLDER;CLASS=FOLDER; folders " +
+                    $"'{roots[0]}' has the classes {layouts[0].Classes}, and '{root}' has the classes {layout.Classes}. Say which " +
+                        $"folders of all data sets are which class, with {SettingName.Of("Classes")} CLASS=FOLDER,FOLDER;CLASS=FOLDER; folders " +
                         "that it does not name are left out.");
             }
         }
@@ -138,8 +139,8 @@ internal static class DatasetUnion
         if (shared.Length > 0)
         {
             string rest = shared.Length > ExamplesShown ? $"; and {shared.Length - ExamplesShown} more" : "";
-            yield return $"{(shared.Length == 1 ? "1 video is" : $"{shared.Length} videos are")} in more than one data set, so each counts " +
-                "more than once, and clips of the same sources stay in one split: "
+            yield return $"{(shared.Length == 1 ? "1 video is" : $"{shared.Length} videos are")} in more than one data set, so each " +
+                "counts more than once, and clips of the same sources stay in one split: "
                 + string.Join("; ", shared.Take(ExamplesShown).Select(copies =>
                     string.Join(" = ", copies.Select(clip => $"'{clip.RelativePath}'")))) + rest + ".";
         }

@@ -71,7 +71,8 @@ internal sealed class SplitPlan
         {
             double both = _fractions.Train + _fractions.Validation;
             IReadOnlyList<Clip>[] divided = DivideByGroups(
-                splits[(int)DatasetSplit.Train], [_fractions.Train / both, _fractions.Validation / both], seed, "clips of 'train'", notes, ties);
+                splits[(int)DatasetSplit.Train], [_fractions.Train / both, _fractions.Validation / both], seed, "clips of 'train'", notes,
+                ties);
             (splits[(int)DatasetSplit.Train], splits[(int)DatasetSplit.Validation]) = (divided[0], divided[1]);
             notes.Add("There is no folder 'val': val is taken from 'train'.");
         }

@@ -75,8 +75,10 @@ internal sealed class RunEvaluation(
 
     private static string?[] DatasetsOf(IFeatureRows rows) => [.. Enumerable.Range(0, rows.Count).Select(rows.DatasetOf)];
 
-    /// <summary>Loads a model file and measures it on each split, at its own threshold and at 0.5 (<c>_at_half</c>), and on each data set's part
-    /// of a split where there are several (<see cref="Evaluations.Key"/>).</summary>
+    /// <summary>
+    /// Loads a model file and measures it on each split, at its own threshold and at 0.5 (<c>_at_half</c>), and on each data set's part of
+    /// a split where there are several (<see cref="Evaluations.Key"/>).
+    /// </summary>
     /// <param name="writePredictions">Takes the name of a split and its predictions.</param>
     private Dictionary<string, ClassificationMetrics> Evaluate(string file, Action<string, string> writePredictions)
     {

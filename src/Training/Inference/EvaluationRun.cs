@@ -212,8 +212,8 @@ public static class EvaluationRun
             if (learned > 0)
             {
                 observer.Message(Severity.Warning,
-                    $"{learned} of all {all.Labels.Length} clips are clips that the model was trained on: the figures of all clips together " +
-                        "are too good");
+                    $"{learned} of all {all.Labels.Length} clips are clips that the model was trained on: the figures of all clips " +
+                        "together are too good");
             }
 
             Add(AllName, all, seen: learned);

@@ -81,7 +81,8 @@ internal static class OptionValidation
             problems.Add(new(nameof(options.DatasetPath), folders));
         }
 
-        foreach ((string name, string? table) in new[] { (nameof(options.Groups), options.Groups), (nameof(options.Labels), options.Labels) })
+        (string, string?)[] tables = [(nameof(options.Groups), options.Groups), (nameof(options.Labels), options.Labels)];
+        foreach ((string name, string? table) in tables)
         {
             if (table is not null && options.HasSeveralDatasets)
             {

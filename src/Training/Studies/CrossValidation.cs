@@ -40,9 +40,9 @@ public sealed record FoldSummary(int Seed, int Fold, int TrainClips, int ValClip
 }
 
 /// <summary>
-/// k-fold cross-validation, stratified and source-disjoint, or with a data set left out of each fold, repeated with several seeds. Epoch, threshold and calibration are chosen inside
-/// the training part of each fold; a test part is looked at once. Leaves cv_results.json and predictions.csv, the answers for every clip by
-/// models that have not seen its source.
+/// k-fold cross-validation, stratified and source-disjoint, or with a data set left out of each fold, repeated with several seeds. Epoch,
+/// threshold and calibration are chosen inside the training part of each fold; a test part is looked at once. Leaves cv_results.json and
+/// predictions.csv, the answers for every clip by models that have not seen its source.
 /// </summary>
 public static class CrossValidation
 {

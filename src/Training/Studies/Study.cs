@@ -162,6 +162,9 @@ internal sealed class Study : IDisposable
             : FoldPlan.Make(Clips.Labels, Clips.Groups, options.Folds, options.ValShare, run.Seed);
         Bootstrap = new GroupBootstrap(Clips.Labels, Clips.Groups, Clips.Classes);
         string division = options.LeaveOneDatasetOut ? "a data set out" : $"{options.Folds} folds";
+        string plan = options.LeaveOneDatasetOut
+            ? $"{Folds.Count} folds, each without one data set"
+            : $"{options.Folds} source-disjoint folds";
         _dataIdentity = $"{Clips.Identity} {division}, val {options.ValShare:R}, seed {run.Seed}";
         _streams = options.Fusion == StreamFusion.Late ? [PartOf(FeatureStream.Rgb, stop), PartOf(FeatureStream.Motion, stop)] : [Whole()];
         _log = StudyLog.Open(options.Output);
@@ -178,8 +181,7 @@ internal sealed class Study : IDisposable
             .. Clips.Datasets.GroupBy(name => name, StringComparer.Ordinal).OrderBy(set => set.Key, StringComparer.Ordinal)
                 .Select(set => new HeaderLine(string.Empty, $"{set.Count()} of them of the data set {set.Key}")),
             new HeaderLine("plan",
-                $"{(options.LeaveOneDatasetOut ? $"{Folds.Count} folds, each without one data set" : $"{options.Folds} source-disjoint folds")}, " +
-                    $"{options.Seeds} seeds from {run.Seed} on, {options.ValShare:P0} of each " +
+                $"{plan}, {options.Seeds} seeds from {run.Seed} on, {options.ValShare:P0} of each " +
                     $"training part to choose epoch, threshold and calibration"),
             .. _streams.Count > 1
                 ? [new HeaderLine("fusion",

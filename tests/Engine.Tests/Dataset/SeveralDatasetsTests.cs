@@ -1,6 +1,5 @@
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Data.Dataset;
-using CudaTrainer.Formats;
 
 namespace CudaTrainer.Engine.Tests.Dataset;
 

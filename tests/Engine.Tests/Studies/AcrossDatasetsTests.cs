@@ -1,7 +1,5 @@
 using System.Text.Json;
-using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine.Tests.Training;
-using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.RunFiles;
