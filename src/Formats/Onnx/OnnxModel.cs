@@ -2,11 +2,6 @@ using System.Security.Cryptography;
 
 namespace CudaTrainer.Formats.Onnx;
 
-/// <summary>An operation of a model.</summary>
-/// <param name="Type">ONNX's name for it.</param>
-/// <param name="Inputs">Values, those that graphs inside of it use included; empty names for what is left out.</param>
-internal sealed record OnnxOperation(string Type, IReadOnlyList<string> Inputs, IReadOnlyList<string> Outputs);
-
 /// <summary>An input of a model that is no weight.</summary>
 /// <param name="Type">Null for types that no network takes pictures in.</param>
 /// <param name="Shape">Lengths, <c>?</c> for what the file leaves open; null where it says nothing.</param>
@@ -18,9 +13,6 @@ internal sealed record OnnxModelInput(string Name, ElementType? Type, IReadOnlyL
 /// </summary>
 internal sealed class OnnxModel
 {
-    /// <summary>Deeper than any exporter nests loops and branches.</summary>
-    private const int MostNesting = 32;
-
     /// <summary>What changes neither the number nor the meaning of what it gets, as far as a classifier's input is concerned.</summary>
     private static readonly HashSet<string> PassThrough = new(StringComparer.Ordinal)
     {
@@ -233,7 +225,7 @@ internal sealed class OnnxModel
             switch (graph.Field)
             {
                 case GraphFields.Node:
-                    AddOperation(Operation(graph.Bytes, depth: 0));
+                    AddOperation(OnnxOperation.Read(graph.Bytes));
                     break;
                 case GraphFields.Initializer:
                     ReadWeight(graph.Bytes);
@@ -257,64 +249,6 @@ internal sealed class OnnxModel
             if (operation.Type == "Constant")
             {
                 _constants.Add(output);
-            }
-        }
-    }
-
-    private static OnnxOperation Operation(ReadOnlySpan<byte> message, int depth)
-    {
-        if (depth > MostNesting)
-        {
-            throw new InvalidDataException($"graphs stand in graphs {depth} deep");
-        }
-
-        string type = string.Empty;
-        List<string> inputs = [], outputs = [];
-        var node = new ProtoReader(message);
-        while (node.Next())
-        {
-            switch (node.Field)
-            {
-                case NodeFields.OpType:
-                    type = node.Text;
-                    break;
-                case NodeFields.Input:
-                    inputs.Add(node.Text);
-                    break;
-                case NodeFields.Output:
-                    outputs.Add(node.Text);
-                    break;
-                case NodeFields.Attribute:
-                    AddInputsOfGraphs(node.Bytes, inputs, depth + 1);
-                    break;
-            }
-        }
-
-        return new OnnxOperation(type, inputs, outputs);
-    }
-
-    /// <summary>What the graphs of a loop or branch may take from outside; names of their own values do no harm.</summary>
-    private static void AddInputsOfGraphs(ReadOnlySpan<byte> message, List<string> inputs, int depth)
-    {
-        var attribute = new ProtoReader(message);
-        while (attribute.Next())
-        {
-            if (attribute.Field is not (NodeFields.Subgraph or NodeFields.Subgraphs))
-            {
-                continue;
-            }
-
-            var graph = new ProtoReader(attribute.Bytes);
-            while (graph.Next())
-            {
-                if (graph.Field == GraphFields.Node)
-                {
-                    inputs.AddRange(Operation(graph.Bytes, depth).Inputs);
-                }
-                else if (graph.Field == GraphFields.Output)
-                {
-                    inputs.Add(Input(graph.Bytes).Name);
-                }
             }
         }
     }
@@ -363,7 +297,7 @@ internal sealed class OnnxModel
                 "Put that file into the same folder.");
     }
 
-    private static OnnxModelInput Input(ReadOnlySpan<byte> message)
+    internal static OnnxModelInput Input(ReadOnlySpan<byte> message)
     {
         string name = string.Empty;
         ElementType? type = null;

@@ -6,7 +6,7 @@ internal sealed class OnnxReadBack
     private readonly OnnxGraph _graph;
     private readonly Dictionary<string, NamedTensor> _expected;
     private readonly HashSet<string> _known = new(StringComparer.Ordinal);
-    private readonly List<(string Operation, string[] Inputs, string[] Outputs)> _nodes = [];
+    private readonly List<OnnxOperation> _nodes = [];
     private readonly List<string> _outputs = [];
     private long _opset;
     private bool _hasGraph;
@@ -59,12 +59,13 @@ internal sealed class OnnxReadBack
         Require(_hasGraph && _opset == OnnxGraph.Opset, $"no graph in operations of version {OnnxGraph.Opset}");
         Require(_expected.Count == 0, $"weights are missing: {string.Join(", ", _expected.Keys)}");
         Require(_nodes.Count == _graph.Nodes.Count, $"{_nodes.Count} operations, {_graph.Nodes.Count} were written");
-        foreach (((string operation, string[] inputs, string[] outputs), OnnxNode node) in _nodes.Zip(_graph.Nodes))
+        foreach ((OnnxOperation read, OnnxNode node) in _nodes.Zip(_graph.Nodes))
         {
-            string? unknown = inputs.FirstOrDefault(input => !_known.Contains(input));
+            string? unknown = read.Inputs.FirstOrDefault(input => !_known.Contains(input));
             Require(unknown is null, $"'{node.Output}' uses '{unknown}' before it is there");
-            Require(outputs.All(_known.Add), $"'{node.Output}' is there twice");
-            Require(operation == node.Operation && inputs.SequenceEqual(node.Inputs) && outputs.SequenceEqual([node.Output]),
+            Require(read.Outputs.All(_known.Add), $"'{node.Output}' is there twice");
+            Require(
+                read.Type == node.Operation && read.Inputs.SequenceEqual(node.Inputs) && read.Outputs.SequenceEqual([node.Output]),
                 $"'{node.Output}' is another operation than was written");
         }
 
@@ -80,7 +81,7 @@ internal sealed class OnnxReadBack
             switch (graph.Field)
             {
                 case GraphFields.Node:
-                    _nodes.Add(Node(graph.Bytes));
+                    _nodes.Add(OnnxOperation.Read(graph.Bytes));
                     break;
                 case GraphFields.Initializer:
                     stop.ThrowIfCancellationRequested();
@@ -94,30 +95,6 @@ internal sealed class OnnxReadBack
                     break;
             }
         }
-    }
-
-    private static (string Operation, string[] Inputs, string[] Outputs) Node(ReadOnlySpan<byte> message)
-    {
-        string operation = string.Empty;
-        List<string> inputs = [], outputs = [];
-        var node = new ProtoReader(message);
-        while (node.Next())
-        {
-            switch (node.Field)
-            {
-                case NodeFields.OpType:
-                    operation = node.Text;
-                    break;
-                case NodeFields.Input:
-                    inputs.Add(node.Text);
-                    break;
-                case NodeFields.Output:
-                    outputs.Add(node.Text);
-                    break;
-            }
-        }
-
-        return (operation, [.. inputs], [.. outputs]);
     }
 
     private void Tensor(ReadOnlySpan<byte> message)
