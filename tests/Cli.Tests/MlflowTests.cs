@@ -20,10 +20,13 @@ public sealed class MlflowTests : IDisposable
         CommandOutcome outcome = CommandRunner.RunIn(_folder.Path, [], report);
         outcome.ExitCode.ShouldBe(0, outcome.Error);
 
-        // The same runs again are no further runs.
-        CommandRunner.RunIn(_folder.Path, [], report).ExitCode.ShouldBe(0);
-
         string experiment = Directory.EnumerateDirectories(_folder.File("mlruns")).ShouldHaveSingleItem();
+        string note = Path.Combine(Directory.GetDirectories(experiment)[0], "tags", "mlflow.note.content");
+        File.WriteAllText(note, "what somebody wrote in MLflow");
+
+        // The same runs again are no further runs, and notes stay.
+        CommandRunner.RunIn(_folder.Path, [], report).ExitCode.ShouldBe(0);
+        File.ReadAllText(note).ShouldBe("what somebody wrote in MLflow");
         Dictionary<string, object?> meta = Meta(experiment);
         meta["name"].ShouldBe("cudatrainer");
         meta["experiment_id"].ShouldBe(Path.GetFileName(experiment));

@@ -56,7 +56,8 @@ public sealed class MultiOutputFormulaTests
         {
             using var tape = new Tape(device) { Training = true };
             double[] numbers = [.. Enumerable.Range(0, 2 * 1500).Select(i => (double)(Half)Math.Sin(i))];
-            using Tensor x = Tensor.From(device, [2, 1500], numbers, type), y = Tensor.From(device, [2, 1500], [.. numbers.Reverse()], type),
+            using Tensor x = Tensor.From(device, [2, 1500], numbers, type),
+                y = Tensor.From(device, [2, 1500], [.. numbers.Reverse()], type),
                 cos = Tensor.From(device, [1], [0.6f]), sin = Tensor.From(device, [1], [0.8f]), back = Tensor.From(device, [1], [-0.8f]);
             (x.RequiresGradient, y.RequiresGradient) = (true, true);
             (Tensor u, Tensor v) = Fused.ApplyMultiOutput<Rotary>(tape, default, x, y, cos, sin);

@@ -324,7 +324,8 @@ internal sealed partial class ArgumentParser
             .. command.Options.Where(option => option.IsSwitch).Select(option => option.Negative),
             .. _root.Options.Select(option => option.Name), .. command.TakesConfig ? new[] { ConfigOption } : [],
         ];
-        HashSet<string> takeValue = [.. command.Options.Where(option => !option.IsSwitch).Select(option => option.Name), ConfigOption, ProgressOption];
+        HashSet<string> takeValue =
+            [.. command.Options.Where(option => !option.IsSwitch).Select(option => option.Name), ConfigOption, ProgressOption];
         bool onlyArguments = false, afterOption = false, afterUnknown = false;
         string? afterSwitch = null;
         foreach (Token token in parse.Tokens)

@@ -1,6 +1,7 @@
 using CudaTrainer.Cli.Presentation;
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
+using CudaTrainer.OnnxRuntime;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Cli.CommandLine;
@@ -9,6 +10,9 @@ namespace CudaTrainer.Cli.CommandLine;
 internal abstract class CliCommand
 {
     internal const string JsonOption = "--json";
+
+    /// <summary>What runs backbones that are ONNX files; loads nothing until a network is opened.</summary>
+    private protected static readonly OnnxRuntimeRunner Runner = new();
 
     /// <summary>For example <c>train</c>, or <c>cache info</c>.</summary>
     public abstract string Name { get; }
@@ -130,18 +134,18 @@ internal abstract class CliCommand<TOptions> : CliCommand
         TOptions options = new();
         misread = [];
         given = [.. given];
-        foreach (OptionDefinition option in Options)
+        HashSet<string> names = [.. given.Select(option => byName[option.Name].SettingName)];
+        foreach (object part in Options.Select(option => option.Part(options)).Distinct(ReferenceEqualityComparer.Instance).OfType<object>())
         {
-            option.TellRunner(options);
-        }
-
-        if (given.All(option => option.Name != PresetOption))
-        {
-            // Without a preset the recipe may follow the data where nobody said otherwise.
-            HashSet<string> names = [.. given.Select(option => byName[option.Name].SettingName)];
-            foreach (OptionDefinition option in Options)
+            if (part is VideoOptions)
             {
-                option.TellGiven(options, names);
+                Tell(part, nameof(VideoOptions.OnnxRunner), Runner);
+            }
+
+            // Without a preset the recipe may follow the data where nobody said otherwise.
+            if (part is FeatureOptions && given.All(option => option.Name != PresetOption))
+            {
+                Tell(part, nameof(FeatureOptions.Given), names);
             }
         }
 
@@ -160,4 +164,7 @@ internal abstract class CliCommand<TOptions> : CliCommand
 
         return options;
     }
+
+    /// <summary>Sets what is no option in a record that nobody else has seen yet.</summary>
+    private static void Tell(object part, string property, object value) => part.GetType().GetProperty(property)!.SetValue(part, value);
 }

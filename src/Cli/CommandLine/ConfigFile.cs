@@ -37,8 +37,8 @@ internal static class ConfigFile
                 return [];
             }
 
-            return Read(path, document.RootElement.EnumerateObject().Select(property => (property.Name, (IReadOnlyList<string>)Texts(property.Value))),
-                options, problems);
+            return Read(
+                path, document.RootElement.EnumerateObject().Select(property => (property.Name, Texts(property.Value))), options, problems);
         }
         catch (FormatException exception)
         {
@@ -59,8 +59,8 @@ internal static class ConfigFile
     }
 
     /// <param name="entries">Names with the texts of their values, of a list each; none for null.</param>
-    private static List<GivenOption> Read(
-        string path, IEnumerable<(string Name, IReadOnlyList<string> Texts)> entries, IReadOnlyList<OptionDefinition> options, List<string> problems)
+    private static List<GivenOption> Read(string path, IEnumerable<(string Name, IReadOnlyList<string> Texts)> entries,
+        IReadOnlyList<OptionDefinition> options, List<string> problems)
     {
         var byKey = options.ToDictionary(option => Suggestion.Key(option.Name));
         List<GivenOption> given = [];
@@ -89,7 +89,7 @@ internal static class ConfigFile
         return given;
     }
 
-    private static string[] Texts(JsonElement value) => value.ValueKind switch
+    private static IReadOnlyList<string> Texts(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.Null => [],
         JsonValueKind.Array => value.GetArrayLength() == 0 ? [""] : [.. value.EnumerateArray().Select(Text)],

@@ -1,5 +1,4 @@
 using System.Reflection;
-using CudaTrainer.OnnxRuntime;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Cli.CommandLine;
@@ -78,31 +77,8 @@ internal sealed class OptionDefinition
         }
     }
 
-    /// <summary>Loads nothing until a network is opened.</summary>
-    private static OnnxRuntimeRunner Runner { get; } = new();
-
     /// <summary>Without dashes.</summary>
     public string SettingName => _setting.Name;
-
-    /// <summary>
-    /// Tells a record of options of features or of training, if this is an option of one, which settings somebody asked for.
-    /// </summary>
-    public void TellGiven(object options, IReadOnlySet<string> given)
-    {
-        if (Part(options) is FeatureOptions)
-        {
-            typeof(FeatureOptions).GetProperty(nameof(FeatureOptions.Given))!.SetValue(Part(options), given);
-        }
-    }
-
-    /// <summary>Tells a record of options about videos, if this is an option of one, what runs backbones that are ONNX files.</summary>
-    public void TellRunner(object options)
-    {
-        if (Part(options) is VideoOptions videos)
-        {
-            typeof(VideoOptions).GetProperty(nameof(VideoOptions.OnnxRunner))!.SetValue(videos, Runner);
-        }
-    }
 
     /// <summary>Whether it may be given several times, and all values count.</summary>
     public bool TakesSeveral => _setting.Values is not null;
@@ -134,5 +110,7 @@ internal sealed class OptionDefinition
     private static string Expanded(string text) => string.Concat(text.Split('{', '}').Select((part, i) =>
         i % 2 == 0 ? part : char.IsUpper(part[0]) ? Formats.SettingName.Of(part) : $"{{{part}}}"));
 
-    private object Part(object options) => _path.Aggregate(options, (record, property) => property.GetValue(record)!);
+    /// <summary>The record that has the option.</summary>
+    /// <param name="options">What the command runs on.</param>
+    public object Part(object options) => _path.Aggregate(options, (record, property) => property.GetValue(record)!);
 }

@@ -48,7 +48,9 @@ internal sealed class ReportCommand : CliCommand<ReportOptions>
         RunHost.Run(terminal, (_, stop) =>
         {
             string file = StudyReport.Write(arguments, options.Output, options.Overwrite, stop);
-            string[] runs = options.Mlflow is { } store ? [.. StudyReport.RunsOf(arguments).Select(run => MlflowStore.Write(store, run))] : [];
+            string[] runs = options.Mlflow is { } store
+                ? [.. StudyReport.RunsOf(arguments).Select(run => MlflowStore.Write(store, run))]
+                : [];
             if (options.Json)
             {
                 terminal.WriteJson(new { Report = file, Bytes = new FileInfo(file).Length, Folders = arguments, Mlflow = runs });

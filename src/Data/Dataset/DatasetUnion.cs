@@ -63,8 +63,8 @@ internal static class DatasetUnion
             {
                 throw new DatasetException(
                     $"'{roots[0]}' has the classes {layouts[0].Classes}, and '{root}' has the classes {layout.Classes}. Say which " +
-                        $"folders of all data sets are which class, with {SettingName.Of("Classes")} CLASS=FOLDER,FOLDER;CLASS=FOLDER; folders " +
-                        "that it does not name are left out.");
+                        $"folders of all data sets are which class, with {SettingName.Of("Classes")} CLASS=FOLDER,FOLDER;CLASS=FOLDER; " +
+                        "folders that it does not name are left out.");
             }
         }
     }

@@ -119,8 +119,8 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
         ClassList? classes = ClassList.Named(all);
         string[] notes = classes is null
             ? []
-            : [$"The folders are {classes.Count} classes: {classes}. {SettingName.Of("Classes")} CLASS=FOLDER,…;… puts folders together " +
-                "and leaves others out."];
+            : [$"The folders are {classes.Count} classes: {classes}. {SettingName.Of("Classes")} CLASS=FOLDER,…;… puts folders " +
+                "together and leaves others out."];
         return (classes, all, notes);
     }
 

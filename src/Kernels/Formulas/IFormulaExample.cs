@@ -9,8 +9,8 @@ public interface IFormulaExample<TSelf>
 }
 
 /// <summary>
-/// Where an operand of a formula lies, on the parameter of its Forward, or on a formula of rows or several outputs: operands are drawn from there where the
-/// formula is checked or timed, elsewhere from the standard normal distribution.
+/// Where an operand of a formula lies, on the parameter of its Forward, or on a formula of rows or several outputs: operands are drawn
+/// from there where the formula is checked or timed, elsewhere from the standard normal distribution.
 /// </summary>
 [AttributeUsage(AttributeTargets.Parameter | AttributeTargets.Struct, AllowMultiple = true)]
 public sealed class BetweenAttribute(float least, float most) : Attribute

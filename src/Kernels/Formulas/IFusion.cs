@@ -37,8 +37,8 @@ public struct Operands<T>
 /// <summary>A formula of any number of operands, of elements or of rows, as kernels see it.</summary>
 internal interface IFusion
 {
-    /// <summary>The part of a fusion that is its output, of several the first; part number k is of a formula of rows what an element adds to
-    /// the k-th sum of its row, of one of elements the output after so many others.</summary>
+    /// <summary>The part of a fusion that is its output, of several the first. Part number k is, of a formula of rows, what an element
+    /// adds to the k-th sum of its row; of one of elements, output number k.</summary>
     const int Output = 0;
 
     /// <summary>Part <see cref="Finished"/> + k is what becomes of the k-th sum, which stands in place of the first operand.</summary>

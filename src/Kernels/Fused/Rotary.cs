@@ -4,8 +4,8 @@ using CudaTrainer.Kernels.Formulas;
 namespace CudaTrainer.Kernels.Fused;
 
 /// <summary>
-/// Pairs of numbers turned by angles: x·cos − y·sin and x·sin + y·cos, as positions are told to attention (Su et al., "RoFormer", 2021). The
-/// operands are x, y, cos and sin.
+/// Pairs of numbers turned by angles: x·cos − y·sin and x·sin + y·cos, as positions are told to attention (Su et al., "RoFormer", 2021).
+/// The operands are x, y, cos and sin.
 /// </summary>
 public readonly struct Rotary : IMultiOutputFormula
 {

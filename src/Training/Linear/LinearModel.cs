@@ -8,8 +8,9 @@ namespace CudaTrainer.Training.Linear;
 /// <summary>
 /// The classifier <c>linear</c> of any classes. Of two, one <see cref="LinearFit"/> tells the second from the first. Of more, each class
 /// has one that tells it from the rest, and the logits are their log odds divided by a temperature, which is chosen by the likelihood of
-/// clips that the fits have not seen: log odds against the rest are larger than differences of logits between classes. As in Platt's scaling
-/// a class counts as certain only as far as its clips are many, so that answers to few clips that are easily told apart stay finite.
+/// clips that the fits have not seen: log odds against the rest are larger than differences of logits between classes. As in Platt's
+/// scaling a class counts as certain only as far as its clips are many, so that answers to few clips that are easily told apart stay
+/// finite.
 /// </summary>
 internal sealed class LinearModel
 {

@@ -30,7 +30,7 @@ internal static class MlflowStore
     /// <summary>Writes a run anew: a folder is one run, however often it is written.</summary>
     /// <param name="root">The store; made if it is not there.</param>
     /// <returns>The run's folder in the store.</returns>
-    /// <exception cref="RunException">The store is a file, or holds another experiment of that number.</exception>
+    /// <exception cref="RunException">The store is a file.</exception>
     public static string Write(string root, RunRecord run)
     {
         if (File.Exists(root))
@@ -47,7 +47,9 @@ internal static class MlflowStore
         foreach (string part in (string[])["params", "metrics", "tags"])
         {
             string old = Path.Combine(to, part);
-            if (Directory.Exists(old))
+
+            // What people have noted in MLflow are tags, which stay.
+            if (part != "tags" && Directory.Exists(old))
             {
                 Directory.Delete(old, recursive: true);
             }
