@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define CTV_API __attribute__((visibility("default")))
-#define CTV_ABI 5
+#define CTV_ABI 6
 
 // Why a file could not be read or written. The numbers are part of the interface.
 enum ctv_fault
@@ -29,7 +29,10 @@ enum ctv_fault
     CTV_OUT_OF_MEMORY = 13,
     CTV_INVALID_ARGUMENT = 14,
     CTV_WRITE_FAILED = 15,
-    CTV_INTERNAL = 16
+    CTV_INTERNAL = 16,
+    // 17 is the caller's: no library.
+    CTV_REFUSED = 18,     // the other side wants a login, or another one
+    CTV_UNREACHABLE = 19  // no answer, no such host, or the other side broke off
 };
 
 // A decoded frame, offered as a small grey picture.
@@ -83,10 +86,26 @@ typedef struct ctv_frame
 {
     int64_t index;              // from 0
     double seconds;             // when it is shown, from the first frame on
-    const uint8_t *rgb;         // RGB24, height * width * 3
+    const uint8_t *rgb;         // RGB24, height * width * 3; NULL where no picture was asked for
     int32_t width, height;
     int32_t rate_num, rate_den; // frames per second as the container claims, 0/1 when unknown; not for telling the time
+    double late;                // seconds behind the least delayed frame of the last minute or two; of live video only
 } ctv_frame;
+
+// Keeps the latest encoded packets of what a walk reads, to be written to a file without being decoded.
+typedef struct ctv_tap ctv_tap;
+
+// How a walk reads what does not end, or is to be taken for that.
+typedef struct ctv_live
+{
+    int32_t is_address;     // an address, device or pipe that FFmpeg opens; otherwise a regular file
+    int32_t paced;          // no faster than the time stamps
+    double late;            // packets that come more than so many seconds late are passed over up to a keyframe; 0 = none
+    int32_t open_ms;        // wall clock for opening; 0 = no limit
+    volatile int32_t rests; // while it is not 0, frames have no pictures and the watcher is not asked; set by whoever takes frames
+    ctv_tap *tap;           // may be NULL
+    volatile int64_t passed_over; // packets so far; written by the walk
+} ctv_live;
 
 // Gets every frame of a walk in order, on the reading thread. Anything but 0 ends the walk as CTV_CANCELLED.
 typedef int32_t (*ctv_frame_callback)(void *state, const ctv_frame *frame);
@@ -97,6 +116,10 @@ typedef struct ctv_walk_options
     const ctv_watcher *watcher;   // sees a frame before the callback does; may be NULL
     int32_t width, height;        // of each picture; 0 and 0 = as the first frame is displayed
     int32_t limit_ms;             // wall clock between two frames, without the time spent in the callback; 0 = none
+    int32_t reserved;
+    double picture_every;         // seconds between two pictures; 0 = every frame has one
+    double crop[4];               // left, top, width, height of the part that is looked at, from 0 to 1; all 0 = the whole
+    ctv_live *live;               // may be NULL: a file
 } ctv_walk_options;
 
 typedef struct ctv_write_options
@@ -128,6 +151,14 @@ CTV_API int32_t ctv_read(const char *path, const ctv_read_options *options, uint
 // is the one ctv_read would have refused the file with.
 CTV_API int32_t ctv_walk(const char *path, const ctv_walk_options *options, ctv_frame_callback callback, void *state,
                          ctv_info *info, char *message, int32_t message_bytes);
+
+// Room for the packets of so many seconds, at most so many bytes; for one walk after another. NULL when there is no memory.
+CTV_API ctv_tap *ctv_tap_open(double seconds, int64_t bytes);
+// The extension of a container that takes the packets as they are, "mp4" or "mkv"; "" before the first packet.
+CTV_API void ctv_tap_container(ctv_tap *tap, char *text, int32_t text_bytes);
+// Writes the packets from the last keyframe not after `from` to `to`, both in seconds of the walk that is going on. On any thread.
+CTV_API int32_t ctv_tap_save(ctv_tap *tap, double from, double to, const char *path, char *message, int32_t message_bytes);
+CTV_API void ctv_tap_free(ctv_tap *tap);
 
 // Bilinear resize of RGB24 pictures, the function every sample goes through; see resize.c.
 CTV_API int32_t ctv_resize(const uint8_t *source, int32_t source_width, int32_t source_height, int64_t source_stride,

@@ -146,12 +146,24 @@ double ctv_timeline_rate(const struct ctv_timeline *timeline, AVRational claimed
 
 // ---- stream.c ----
 
+struct ctv_live_clock
+{
+    int64_t began;        // when the first packet came, monotonic nanoseconds
+    bool has_begun;
+    double first;         // its time stamp
+    double least[2];      // delay in the minute before this one, and in this one
+    double minute;        // when this minute began, in seconds since the first packet
+    bool passing;         // until the next keyframe
+};
+
 struct ctv_stream
 {
     struct ctv_source *source;
     struct ctv_clock *clock;
     const struct ctv_error *error;
-    AVIOContext *io;
+    ctv_live *live;       // NULL: a file
+    struct ctv_live_clock pace;
+    AVIOContext *io;      // of a file
     AVFormatContext *format;
     AVStream *video;
     AVCodecContext *codec;
@@ -180,6 +192,9 @@ struct ctv_stream
 typedef int32_t ctv_frame_sink(void *state, const AVFrame *frame, int64_t index);
 
 int32_t ctv_stream_open(struct ctv_stream *stream, struct ctv_source *source, const struct ctv_error *error);
+// The same for live video; an address takes the place of the source's file.
+int32_t ctv_stream_open_live(struct ctv_stream *stream, struct ctv_source *source, const char *address, ctv_live *live,
+                             const struct ctv_error *error);
 int32_t ctv_stream_decode(struct ctv_stream *stream, ctv_frame_sink *sink, void *state);
 void ctv_stream_close(struct ctv_stream *stream);
 // What the stream says of itself; before the first frame, since a frame knows its size better.
@@ -188,6 +203,21 @@ void ctv_stream_describe(const struct ctv_stream *stream, ctv_info *info);
 void ctv_stream_measure(const struct ctv_stream *stream, ctv_info *info);
 // After decoding: CTV_OK for a sound stream, or if some frames decoded and damage is tolerated.
 int32_t ctv_stream_judge(const struct ctv_stream *stream, bool tolerate_damage);
+
+// ---- live.c ----
+
+// Opens an address, device or pipe as stream->format.
+int32_t ctv_live_open(struct ctv_stream *stream, const char *address);
+// Waits until the packet is due, if live video is paced, and decides whether it is so late that it is passed over.
+bool ctv_live_takes(struct ctv_stream *stream, const AVPacket *packet);
+// Seconds that what comes now with this time stamp is late.
+double ctv_live_delay(struct ctv_stream *stream, double stamp);
+
+// ---- tap.c ----
+
+void ctv_tap_begin(ctv_tap *tap, const AVStream *video);
+// `offset` leads from the packet's stamp to seconds of the walk.
+void ctv_tap_add(ctv_tap *tap, const AVPacket *packet, double offset);
 
 // ---- convert.c ----
 

@@ -34,8 +34,8 @@ static int32_t fail_interrupted(struct ctv_stream *stream, const char *while_doi
 // True once reading has come to the last byte or was sent beyond it.
 static bool data_ended(const struct ctv_stream *stream)
 {
-    return stream->source->furthest > stream->source->size || avio_feof(stream->io) ||
-           avio_tell(stream->io) >= stream->source->size;
+    return stream->io && (stream->source->furthest > stream->source->size || avio_feof(stream->io) ||
+                          avio_tell(stream->io) >= stream->source->size);
 }
 
 static int32_t open_container(struct ctv_stream *stream)
@@ -131,6 +131,19 @@ int32_t ctv_stream_open(struct ctv_stream *stream, struct ctv_source *source, co
     *stream = (struct ctv_stream){.source = source, .clock = source->clock, .error = error};
     int32_t fault = open_container(stream);
     return fault == CTV_OK ? open_decoder(stream) : fault;
+}
+
+int32_t ctv_stream_open_live(struct ctv_stream *stream, struct ctv_source *source, const char *address, ctv_live *live,
+                             const struct ctv_error *error)
+{
+    *stream = (struct ctv_stream){.source = source, .clock = source->clock, .error = error, .live = live};
+    av_max_alloc(most_memory);
+    int32_t fault = live->is_address ? ctv_live_open(stream, address) : open_container(stream);
+    if (fault == CTV_OK)
+        fault = open_decoder(stream);
+    if (fault == CTV_OK && live->tap)
+        ctv_tap_begin(live->tap, stream->video);
+    return fault;
 }
 
 static void note_damage(struct ctv_stream *stream, int code)
@@ -271,6 +284,8 @@ int32_t ctv_stream_decode(struct ctv_stream *stream, ctv_frame_sink *sink, void 
             int32_t fault = fail_interrupted(stream, "reading packets");
             if (fault != CTV_OK)
                 return fault;
+            if (code != AVERROR_EOF && stream->live && stream->live->is_address)
+                return ctv_fail(stream->error, CTV_UNREACHABLE, "it broke off: %s", ctv_log_last(code));
             if (code != AVERROR_EOF)
             {
                 stream->truncated |= data_ended(stream);
@@ -278,7 +293,7 @@ int32_t ctv_stream_decode(struct ctv_stream *stream, ctv_frame_sink *sink, void 
             }
             break;
         }
-        if (stream->packet->stream_index == stream->video->index)
+        if (stream->packet->stream_index == stream->video->index && (!stream->live || ctv_live_takes(stream, stream->packet)))
             verdict = take_packet(stream, sink, state);
         av_packet_unref(stream->packet);
     }

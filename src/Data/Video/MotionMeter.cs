@@ -24,6 +24,7 @@ internal sealed unsafe class MotionMeter : IDisposable
     private long _pictures;
     private double _clock;
     private double _taken;
+    private volatile bool _hasRested;
 
     public MotionMeter() => _self = GCHandle.Alloc(this);
 
@@ -64,6 +65,9 @@ internal sealed unsafe class MotionMeter : IDisposable
         return new MotionPair(_starts[0], _ends[0], _features[..MotionFeatures.PerPair]);
     }
 
+    /// <summary>Frames are left out from here on: motion goes on from the next one, not across what was left out.</summary>
+    public void Rest() => _hasRested = true;
+
     public void Dispose() => _self.Free();
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
@@ -103,9 +107,14 @@ internal sealed unsafe class MotionMeter : IDisposable
     {
         bool isFirst = _frames++ == 0;
         _clock = glimpse->Seconds;
+        if (_hasRested)
+        {
+            _hasRested = false;
+            _pictures = 0;
+        }
 
         // The nearest to the wished for distance: every round(rate / 15)-th frame of a constant rate.
-        if (!isFirst && _clock - _taken + (0.5 * glimpse->Step) < 1 / PairsASecond)
+        if (_pictures > 0 && _clock - _taken + (0.5 * glimpse->Step) < 1 / PairsASecond)
         {
             return false;
         }

@@ -14,7 +14,7 @@ internal sealed unsafe class NativeVideo
 {
     internal const int MessageBytes = 1024;
 
-    private const int Abi = 5;
+    private const int Abi = 6;
 
     private static readonly List<string> Names = [];
 
@@ -28,6 +28,11 @@ internal sealed unsafe class NativeVideo
         Walk = (delegate* unmanaged[Cdecl]<byte*, WalkOptions*, delegate* unmanaged[Cdecl]<nint, Frame*, int>, nint, Info*, byte*, int,
             int>)
             NativeLibrary.GetExport(library, "ctv_walk");
+        TapOpen = (delegate* unmanaged[Cdecl]<double, long, nint>)NativeLibrary.GetExport(library, "ctv_tap_open");
+        TapContainer = (delegate* unmanaged[Cdecl]<nint, byte*, int, void>)NativeLibrary.GetExport(library, "ctv_tap_container");
+        TapSave = (delegate* unmanaged[Cdecl]<nint, double, double, byte*, byte*, int, int>)
+            NativeLibrary.GetExport(library, "ctv_tap_save");
+        TapFree = (delegate* unmanaged[Cdecl]<nint, void>)NativeLibrary.GetExport(library, "ctv_tap_free");
         Resize = (delegate* unmanaged[Cdecl]<byte*, int, int, long, byte*, int, int, int>)
             NativeLibrary.GetExport(library, "ctv_resize");
         CanEncode = (delegate* unmanaged[Cdecl]<byte*, int>)NativeLibrary.GetExport(library, "ctv_can_encode");
@@ -45,6 +50,14 @@ internal sealed unsafe class NativeVideo
     public delegate* unmanaged[Cdecl]<byte*, WalkOptions*, delegate* unmanaged[Cdecl]<nint, Frame*, int>, nint, Info*, byte*, int,
         int> Walk
     { get; }
+
+    public delegate* unmanaged[Cdecl]<double, long, nint> TapOpen { get; }
+
+    public delegate* unmanaged[Cdecl]<nint, byte*, int, void> TapContainer { get; }
+
+    public delegate* unmanaged[Cdecl]<nint, double, double, byte*, byte*, int, int> TapSave { get; }
+
+    public delegate* unmanaged[Cdecl]<nint, void> TapFree { get; }
 
     public delegate* unmanaged[Cdecl]<byte*, int, int, long, byte*, int, int, int> Resize { get; }
 
@@ -201,6 +214,25 @@ internal sealed unsafe class NativeVideo
         public int Width;
         public int Height;
         public int LimitMilliseconds;
+        public int Reserved;
+        public double PictureEvery;
+        public double Left;
+        public double Top;
+        public double ZoneWidth;
+        public double ZoneHeight;
+        public Live* Live;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct Live
+    {
+        public int IsAddress;
+        public int Paced;
+        public double Late;
+        public int OpenMilliseconds;
+        public int Rests;
+        public nint Tap;
+        public long PassedOver;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -213,6 +245,7 @@ internal sealed unsafe class NativeVideo
         public int Height;
         public int RateNumerator;
         public int RateDenominator;
+        public double Late;
     }
 
     [StructLayout(LayoutKind.Sequential)]

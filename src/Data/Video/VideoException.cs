@@ -35,6 +35,8 @@ public sealed class VideoException(VideoFault fault, string path, string reason)
         VideoFault.InvalidArgument => "invalid option",
         VideoFault.WriteFailed => "cannot write",
         VideoFault.LibraryMissing => "cannot decode",
+        VideoFault.Refused => "refused",
+        VideoFault.Unreachable => "unreachable",
         _ => "internal error",
     };
 

@@ -54,4 +54,10 @@ public enum VideoFault
 
     /// <summary>The native library is not there or does not load.</summary>
     LibraryMissing = 17,
+
+    /// <summary>A camera or server wants a login, or another one.</summary>
+    Refused = 18,
+
+    /// <summary>A camera or server does not answer, there is no such host, or the connection broke.</summary>
+    Unreachable = 19,
 }

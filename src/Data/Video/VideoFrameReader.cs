@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -6,10 +7,20 @@ namespace CudaTrainer.Data.Video;
 
 /// <summary>One frame of a <see cref="VideoFrameReader"/>.</summary>
 /// <param name="Index">From 0.</param>
-/// <param name="Rgb">[height, width, 3].</param>
+/// <param name="Rgb">[height, width, 3]; empty where no picture was asked for.</param>
 /// <param name="Seconds">When it is shown, from the first frame on, by the time stamps.</param>
 /// <param name="Motion">Between this frame and an earlier one; null where none was measured.</param>
-public sealed record VideoFrame(long Index, byte[] Rgb, double Seconds = 0, MotionPair? Motion = null);
+public sealed record VideoFrame(long Index, byte[] Rgb, double Seconds = 0, MotionPair? Motion = null)
+{
+    /// <summary>When it was decoded, by <see cref="Stopwatch"/>.</summary>
+    public long Decoded { get; init; }
+
+    /// <summary>Seconds that it came later than the least delayed of the last minute; of live video only.</summary>
+    public double Late { get; init; }
+
+    /// <summary>Whether nobody wanted it (<see cref="LiveReading.Wants"/>), so that it has neither picture nor motion.</summary>
+    public bool Rested { get; init; }
+}
 
 /// <summary>What moves between two frames.</summary>
 /// <param name="Start">Seconds of the earlier frame.</param>
@@ -25,6 +36,15 @@ public sealed record VideoFrameOptions
 
     /// <summary>Height of each frame in pixels.</summary>
     public int Height { get; init; }
+
+    /// <summary>Seconds from one frame with a picture to the next; 0 = every frame has one.</summary>
+    public double PictureEvery { get; init; }
+
+    /// <summary>The part of each picture that is looked at, for pictures and motion; null for the whole.</summary>
+    public PictureZone? Zone { get; init; }
+
+    /// <summary>How live video is read; null for a file.</summary>
+    public LiveReading? Live { get; init; }
 
     /// <summary>Whether motion is measured.</summary>
     public bool Motion { get; init; }
@@ -72,8 +92,14 @@ public sealed unsafe class VideoFrameReader : IDisposable
     /// </summary>
     public FrameRate Rate => _worker.Rate;
 
-    /// <summary>The size of each frame, once there is one.</summary>
+    /// <summary>The size of each picture, once there is one.</summary>
     public (int Width, int Height) Size => _worker.Size;
+
+    /// <summary>Frames of live video that were left out because nobody took them in time.</summary>
+    public long LeftOut => _worker.LeftOut;
+
+    /// <summary>Packets of live video that were passed over because they came late.</summary>
+    public long PassedOver => _worker.PassedOver;
 
     /// <summary>The next frame, which stays the caller's until it is given back; null after the last.</summary>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
@@ -84,7 +110,8 @@ public sealed unsafe class VideoFrameReader : IDisposable
             return null;
         }
 
-        TimeSpan limit = _options.TimeLimit == TimeSpan.Zero ? Timeout.InfiniteTimeSpan : _options.TimeLimit + Grace;
+        TimeSpan limit = _options.TimeLimit == TimeSpan.Zero ? Timeout.InfiniteTimeSpan
+            : _options.TimeLimit + Grace + (_options.Live?.OpenLimit ?? TimeSpan.Zero);
         if (!_worker.Ready.Wait(limit, _cancellation))
         {
             _ended = _lost = true;
@@ -104,7 +131,13 @@ public sealed unsafe class VideoFrameReader : IDisposable
     }
 
     /// <summary>Gives a frame back, whose memory then holds one to come.</summary>
-    public void Return(VideoFrame frame) => _worker.Return(frame.Rgb);
+    public void Return(VideoFrame frame)
+    {
+        if (frame.Rgb.Length > 0)
+        {
+            _worker.Return(frame.Rgb);
+        }
+    }
 
     public void Dispose()
     {
@@ -127,6 +160,12 @@ public sealed unsafe class VideoFrameReader : IDisposable
         private readonly Stack<byte[]> _free = new();
         private readonly SemaphoreSlim _room;
         private readonly CancellationTokenSource _stopping = new();
+        private readonly LiveReading? _live;
+        private readonly NativeVideo.Live* _liveState;
+        private long _passedOver;
+        private bool _rests;
+        private double _step;
+        private double _before;
         private int* _stop = (int*)NativeMemory.AllocZeroed(sizeof(int));
 
         public Worker(NativeVideo native, string path, VideoFrameOptions options)
@@ -134,6 +173,12 @@ public sealed unsafe class VideoFrameReader : IDisposable
             (_native, _path, _options) = (native, path, options);
             _room = new SemaphoreSlim(options.Ahead);
             _meter = options.Motion ? new MotionMeter() : null;
+            _live = options.Live;
+            if (_live is not null)
+            {
+                _liveState = (NativeVideo.Live*)NativeMemory.AllocZeroed((nuint)sizeof(NativeVideo.Live));
+            }
+
             Thread = new Thread(Run) { IsBackground = true, Name = "video stream" };
             Thread.Start();
         }
@@ -150,6 +195,10 @@ public sealed unsafe class VideoFrameReader : IDisposable
         public FrameRate Rate { get; private set; } = new(0);
 
         public (int Width, int Height) Size { get; private set; }
+
+        public long LeftOut { get; private set; }
+
+        public long PassedOver => Volatile.Read(ref _passedOver);
 
         public bool TryTake([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out VideoFrame? frame)
         {
@@ -195,21 +244,31 @@ public sealed unsafe class VideoFrameReader : IDisposable
             // An exception must not cross native code.
             try
             {
-                _room.Wait(_stopping.Token);
-                int bytes = checked(frame->Width * frame->Height * 3);
-                byte[]? rgb;
-                lock (_lock)
+                MotionPair? pair = _meter?.TakePair();
+                bool rested = _rests;
+                DecideRest(frame->Seconds);
+                if (_live is { KeepsUp: true } && !_room.Wait(0, _stopping.Token))
                 {
-                    _free.TryPop(out rgb);
+                    LeftOut++;
+                    return true;
                 }
 
-                rgb ??= new byte[bytes];
-                new ReadOnlySpan<byte>(frame->Rgb, bytes).CopyTo(rgb);
+                if (_live is not { KeepsUp: true })
+                {
+                    _room.Wait(_stopping.Token);
+                }
+
+                byte[] rgb = frame->Rgb is null ? [] : Copy(frame->Rgb, checked(frame->Width * frame->Height * 3));
                 Rate = new FrameRate(frame->RateNumerator, frame->RateDenominator);
                 Size = (frame->Width, frame->Height);
                 lock (_lock)
                 {
-                    _frames.Enqueue(new VideoFrame(frame->Index, rgb, frame->Seconds, _meter?.TakePair()));
+                    _frames.Enqueue(new VideoFrame(frame->Index, rgb, frame->Seconds, pair)
+                    {
+                        Decoded = Stopwatch.GetTimestamp(),
+                        Late = frame->Late,
+                        Rested = rested,
+                    });
                 }
 
                 Ready.Release();
@@ -224,6 +283,39 @@ public sealed unsafe class VideoFrameReader : IDisposable
                 Failure = exception;
                 return false;
             }
+        }
+
+        private byte[] Copy(byte* pixels, int bytes)
+        {
+            byte[]? rgb;
+            lock (_lock)
+            {
+                _free.TryPop(out rgb);
+            }
+
+            rgb ??= new byte[bytes];
+            new ReadOnlySpan<byte>(pixels, bytes).CopyTo(rgb);
+            return rgb;
+        }
+
+        /// <summary>Whether the next frame is wanted; a step ahead of it, as nobody knows its time yet.</summary>
+        private void DecideRest(double seconds)
+        {
+            if (_live is null)
+            {
+                return;
+            }
+
+            Volatile.Write(ref _passedOver, Volatile.Read(ref _liveState->PassedOver));
+            (_step, _before) = (Math.Max(0, seconds - _before), seconds);
+            bool rests = _live.Wants is { } wants && !wants(seconds + _step);
+            if (rests && !_rests)
+            {
+                _meter?.Rest();
+            }
+
+            _rests = rests;
+            _liveState->Rests = rests ? 1 : 0;
         }
 
         private void Run()
@@ -241,7 +333,26 @@ public sealed unsafe class VideoFrameReader : IDisposable
                     Width = _options.Width,
                     Height = _options.Height,
                     LimitMilliseconds = (int)Math.Ceiling(_options.TimeLimit.TotalMilliseconds),
+                    PictureEvery = _options.PictureEvery,
+                    Live = _liveState,
                 };
+                if (_options.Zone is { } zone)
+                {
+                    (options.Left, options.Top, options.ZoneWidth, options.ZoneHeight) = (zone.Left, zone.Top, zone.Width, zone.Height);
+                }
+
+                if (_live is not null)
+                {
+                    *_liveState = new NativeVideo.Live
+                    {
+                        IsAddress = _live.IsAddress ? 1 : 0,
+                        Paced = _live.Paced ? 1 : 0,
+                        Late = _live.KeepsUp ? _live.Late.TotalSeconds : 0,
+                        OpenMilliseconds = (int)Math.Ceiling(_live.OpenLimit.TotalMilliseconds),
+                        Tap = _live.Tap?.Handle ?? 0,
+                    };
+                }
+
                 byte[] path = [.. Encoding.UTF8.GetBytes(_path), 0];
                 fixed (byte* name = path)
                 {
@@ -263,6 +374,8 @@ public sealed unsafe class VideoFrameReader : IDisposable
                     NativeMemory.Free(_stop);
                     _stop = null;
                 }
+
+                NativeMemory.Free(_liveState);
 
                 self.Free();
                 _meter?.Dispose();

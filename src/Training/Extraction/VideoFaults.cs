@@ -21,6 +21,8 @@ internal static class VideoFaults
         VideoFault.DecodeError => "decode error",
         VideoFault.TimedOut => FailureStatus.TimedOut,
         VideoFault.InvalidArgument => "invalid option",
+        VideoFault.Refused => "refused",
+        VideoFault.Unreachable => "unreachable",
         _ => FailureStatus.ReadError,
     };
 }

@@ -27,6 +27,7 @@ public sealed class Predictor : IDisposable
     private readonly BackboneChoice _backbone;
     private readonly IFrameNetwork? _network;
     private readonly HostBatch _batch;
+    private WindowScorer? _scorer;
 
     private Predictor(PredictionOptions options, DeviceChoice device, ClassifierGroup classifier, BackboneChoice backbone,
         CancellationToken stop)
@@ -60,6 +61,10 @@ public sealed class Predictor : IDisposable
     public string Device => _device.Description;
 
     public string Backbone => _backbone.Description;
+
+    /// <summary>Answers for windows; of this predictor, and for its thread.</summary>
+    internal WindowScorer Scorer => _scorer ??= new WindowScorer(_device.Device, _network is null ? null : _network.Forward, Answer,
+        Info.Frames, TimeSpan.FromSeconds(_options.DecodeTimeout), Info.Stream, _backbone.Shape);
 
     /// <summary>What opens the output of a run.</summary>
     public IReadOnlyList<HeaderLine> Header =>
@@ -185,9 +190,7 @@ public sealed class Predictor : IDisposable
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     public WindowedPrediction ByWindow(string path, WindowPlan plan, Action<double> progress, CancellationToken stop)
     {
-        var scorer = new WindowScorer(_device.Device, _network is null ? null : _network.Forward, Answer, Info.Frames,
-            TimeSpan.FromSeconds(_options.DecodeTimeout), Info.Stream, _backbone.Shape);
-        ScoredVideo video = scorer.Run(path, plan, progress, stop);
+        ScoredVideo video = Scorer.Run(path, plan, progress, stop);
         bool isViolence = Info.ClassList.IsViolence;
         IReadOnlyList<WindowScore> windows = isViolence
             ? Timeline.Smooth(video.Windows, _options.Windows.Smooth)
@@ -216,6 +219,7 @@ public sealed class Predictor : IDisposable
 
     public void Dispose()
     {
+        _scorer?.Dispose();
         _batch.Dispose();
         _network?.Dispose();
         _backbone.Dispose();

@@ -26,6 +26,14 @@ public sealed record WindowScore(double Start, double End, double Violent, doubl
 
     /// <summary>The time that the window speaks for.</summary>
     internal double Centre => (Start + End) / 2;
+
+    /// <summary>Of a window as the model answered, not smoothed yet.</summary>
+    internal static WindowScore Of(double start, double end, ClipAnswer answer) =>
+        new(Math.Round(start, 6), Math.Round(end, 6), answer.Violent, double.NaN)
+        {
+            Distance = answer.Distance,
+            Scores = answer.Probabilities,
+        };
 }
 
 /// <summary>

@@ -42,14 +42,9 @@ internal sealed record ScoredVideo(IReadOnlyList<WindowScore> Windows, IReadOnly
     string Reason, VideoInfo Info, bool HasMotion);
 
 /// <summary>
-/// Answers for overlapping windows of a video of any length in one pass: each frame is decoded once, goes through the backbone at most
-/// once, and only the frames of one window are held.
+/// Answers for overlapping windows of videos of any length in one pass: each frame is decoded once, goes through the backbone at most
+/// once, and only the frames of one window are held (<see cref="RollingWindow"/>).
 /// </summary>
-/// <remarks>
-/// A window is sampled like a clip of its length (<see cref="FrameSampler"/>): its frames are those that the time stamps place in it.
-/// Windows begin every stride; where the last does not end with the video, one more does, which overlaps its neighbour. One without any
-/// frame, in a gap of the recording, is left out. A video shorter than a window is one window.
-/// </remarks>
 /// <param name="backbone">From frames [n, height, width, 3] UInt8 to features [n, D]; null for motion alone.</param>
 /// <param name="answer">From the streams' features [frames, D] and [frames, 231]; empty where they are not wanted.</param>
 /// <param name="frames">Sampled per window.</param>
@@ -57,18 +52,45 @@ internal sealed record ScoredVideo(IReadOnlyList<WindowScore> Windows, IReadOnly
 /// <param name="shape">Of the backbone; VGG19's by default.</param>
 internal sealed class WindowScorer(
     IDevice device, Action<Tensor, Tensor>? backbone, Func<ReadOnlySpan<float>, ReadOnlySpan<float>, ClipAnswer> answer, int frames,
-    TimeSpan timeLimit, FeatureStream kind = FeatureStream.Rgb, BackboneShape? shape = null)
+    TimeSpan timeLimit, FeatureStream kind = FeatureStream.Rgb, BackboneShape? shape = null) : IDisposable
 {
+    /// <summary>Frames the backbone takes at a time.</summary>
+    private const int BatchFrames = 60;
+
     private readonly BackboneShape _shape = shape ?? BackboneShape.Vgg19;
+    private readonly float[] _clip = new float[backbone is null ? 0 : frames * (shape ?? BackboneShape.Vgg19).Features];
+    private FrameFeatures? _features;
 
     /// <summary>Frames of a window that are held: 616 MB of those for VGG19, over two minutes at 30 frames a second.</summary>
     public int MostFrames { get; init; } = 4096;
 
-    /// <summary>Seconds by which time stamps are rounded in the coarsest of the usual containers.</summary>
-    private const double Slack = 1e-3;
+    /// <summary>Width and height of the pictures of frames.</summary>
+    public (int Width, int Height) PictureSize => (_shape.Width, _shape.Height);
 
-    /// <summary>Frames the backbone takes at a time.</summary>
-    private const int BatchFrames = 60;
+    /// <summary>What becomes features.</summary>
+    public FeatureStream Kind => kind;
+
+    /// <summary>Windows of one video.</summary>
+    public RollingWindow Open(WindowPlan plan) => new(plan, frames, kind, MostFrames);
+
+    /// <summary>The answers for windows, of one video or of several, whose frames share the batches of the backbone.</summary>
+    public ClipAnswer[] Answer(IReadOnlyList<DueWindow> windows)
+    {
+        if (backbone is not null)
+        {
+            _features ??= new FrameFeatures(device, backbone, _shape, _shape.TakesClips ? frames : Math.Min(frames, BatchFrames));
+            _features.Compute(windows);
+        }
+
+        var answers = new ClipAnswer[windows.Count];
+        for (int i = 0; i < answers.Length; i++)
+        {
+            _features?.Fill(windows[i], _clip);
+            answers[i] = answer(_clip, windows[i].Motion);
+        }
+
+        return answers;
+    }
 
     /// <summary>Scores all windows of a video.</summary>
     /// <param name="progress">Called after each window with its end, in seconds.</param>
@@ -78,168 +100,84 @@ internal sealed class WindowScorer(
         using var stream = new VideoFrameReader(path,
             new VideoFrameOptions { Width = _shape.Width, Height = _shape.Height, TimeLimit = timeLimit, Motion = kind.HasMotion() },
             stop);
-        using FrameFeatures? features = backbone is null
-            ? null
-            : new FrameFeatures(device, backbone, _shape, _shape.TakesClips ? frames : Math.Min(frames, BatchFrames));
-        List<MotionPair> pairs = [];
+        RollingWindow rolling = Open(plan);
         List<WindowScore> windows = [];
         List<WindowSample> samples = [];
-        var ring = new VideoFrame?[MostFrames];
-        long oldest = 0, count = 0, window = 0;
-        double latest = 0, covered = 0;
-        bool hasMotion = !kind.HasMotion();
-        float[] rgb = new float[kind.HasRgb() ? frames * _shape.Features : 0],
-            motion = new float[kind.HasMotion() ? frames * MotionFeatures.PerStep : 0];
         while (stream.Next() is { } frame)
         {
-            if (frame.Index - oldest == MostFrames)
+            if (!rolling.TryAdd(frame))
             {
-                return new ScoredVideo([], [], VideoFault.InvalidArgument,
-                    $"a window of {plan.Length:0.###} s has more than {MostFrames} frames; at most {latest - At(oldest).Seconds:0.#} s fit",
-                    default, HasMotion: true);
+                return new ScoredVideo([], [], VideoFault.InvalidArgument, rolling.Overflow, default, HasMotion: true);
             }
 
-            ring[frame.Index % MostFrames] = frame;
-            if (frame.Motion is { } pair)
+            while (rolling.TakeDue() is { } due)
             {
-                pairs.Add(pair);
-                hasMotion = true;
+                Score(due);
             }
 
-            (count, latest) = (frame.Index + 1, frame.Seconds);
-            while (latest >= (window * plan.Stride) + plan.Length - Slack)
+            foreach (VideoFrame gone in rolling.Release())
             {
-                double start = window * plan.Stride;
-                Score(start, start + plan.Length);
-                SkipEmpty();
-            }
-
-            for (; At(oldest).Seconds < latest - plan.Length - Slack; oldest++)
-            {
-                stream.Return(At(oldest));
-                ring[oldest % MostFrames] = null;
+                stream.Return(gone);
             }
         }
 
-        double meanStep = latest / Math.Max(1, count - 1),
-            end = Math.Max(stream.Result.Info.Duration.TotalSeconds, latest + (stream.Result.Info.Duration > TimeSpan.Zero ? 0 : meanStep));
-        while (count > 0 && covered < end && (windows.Count == 0 || latest >= covered - Slack))
+        while (rolling.TakeLast(stream.Result.Info.Duration.TotalSeconds) is { } due)
         {
-            double start = window * plan.Stride, planned = start + plan.Length;
-            bool fits = planned <= end + Math.Max(Slack, meanStep / 2);
-            Score(fits ? start : Math.Max(0, end - plan.Length), fits && planned < end + Slack ? planned : end);
-            SkipEmpty();
+            Score(due);
         }
 
-        return new ScoredVideo(windows, samples, stream.Result.Fault, stream.Result.Reason, stream.Result.Info, hasMotion);
+        return new ScoredVideo(windows, samples, stream.Result.Fault, stream.Result.Reason, stream.Result.Info, rolling.HasMotion);
 
-        VideoFrame At(long index) => ring[index % MostFrames]!;
-
-        // The held frames of a window, from the first to past the last.
-        (long First, long Past) Within(double from, double to)
-        {
-            long first = oldest;
-            while (first < count && At(first).Seconds < from - Slack)
-            {
-                first++;
-            }
-
-            long past = first;
-            while (past < count && At(past).Seconds < to - Slack)
-            {
-                past++;
-            }
-
-            return (first, past);
-        }
-
-        // After a window: the next that the latest frame or an earlier one is in.
-        void SkipEmpty()
-        {
-            window++;
-            (long first, long past) = Within(window * plan.Stride, (window * plan.Stride) + plan.Length);
-            if (past == first)
-            {
-                window = Math.Max(window, (long)Math.Floor((latest - plan.Length + Slack) / plan.Stride) + 1);
-            }
-        }
-
-        void Score(double start, double windowEnd)
+        void Score(DueWindow due)
         {
             stop.ThrowIfCancellationRequested();
-            (long first, long past) = Within(start, windowEnd);
-            covered = windowEnd;
-            if (past == first)
-            {
-                return;
-            }
-
-            features?.Forget(first);
-            long[] indices = new long[frames];
-            FrameSampler.FrameIndices(past - first, indices);
-            for (int i = 0; i < frames; i++)
-            {
-                indices[i] += first;
-            }
-
-            features?.Fill(indices, index => At(index).Rgb, rgb);
-            if (kind.HasMotion())
-            {
-                double from = At(first).Seconds, to = At(past - 1).Seconds;
-                pairs.RemoveAll(pair => pair.End <= from);
-                MotionFeatures.Steps(
-                    [.. pairs.Select(pair => pair.Start)], [.. pairs.Select(pair => pair.End)],
-                        [.. pairs.SelectMany(pair => pair.Features)], from, to, motion);
-            }
-
-            ClipAnswer clipAnswer = answer(rgb, motion);
-            windows.Add(new WindowScore(Math.Round(start, 6), Math.Round(windowEnd, 6), clipAnswer.Violent, double.NaN)
-            {
-                Distance = clipAnswer.Distance,
-                Scores = clipAnswer.Probabilities,
-            });
-            samples.Add(new WindowSample(indices, clipAnswer.Attention));
-            progress(windowEnd);
+            ClipAnswer clipAnswer = Answer([due])[0];
+            windows.Add(WindowScore.Of(due.Start, due.End, clipAnswer));
+            samples.Add(new WindowSample([.. due.Frames.Select(frame => frame.Index)], clipAnswer.Attention));
+            progress(due.End);
         }
     }
 
-    /// <summary>Features of single frames, kept as long as a later window may want them.</summary>
+    public void Dispose() => _features?.Dispose();
+
+    /// <summary>Features of single frames, kept as long as a later window of their video may want them.</summary>
     private sealed class FrameFeatures(IDevice device, Action<Tensor, Tensor> backbone, BackboneShape shape, int capacity) : IDisposable
     {
         private readonly Tensor _rgb = Tensor.Allocate(device, [capacity, shape.Height, shape.Width, 3], DType.UInt8, "frames");
         private readonly Tensor _features = Tensor.Allocate(device, [capacity, shape.Features], name: "features");
-        private readonly Dictionary<long, float[]> _known = [];
 
-        /// <summary>Drops frames that no window from <paramref name="start"/> on has.</summary>
-        public void Forget(long start)
-        {
-            foreach (long index in _known.Keys.Where(index => index < start).ToArray())
-            {
-                _known.Remove(index);
-            }
-        }
-
-        /// <param name="clip">[indices, D].</param>
-        public void Fill(long[] indices, Func<long, byte[]> frameAt, Span<float> clip)
+        /// <summary>Computes what is not known yet of the frames of windows.</summary>
+        public void Compute(IReadOnlyList<DueWindow> windows)
         {
             if (shape.TakesClips)
             {
-                Compute(indices, frameAt).CopyTo(clip);
                 return;
             }
 
-            foreach (long[] batch in indices.Distinct().Where(index => !_known.ContainsKey(index)).Chunk(capacity))
+            var missing = windows.SelectMany(window => window.Frames.Select(frame => (window.Known, Frame: frame)))
+                .DistinctBy(wanted => (wanted.Known, wanted.Frame.Index)).Where(wanted => !wanted.Known.ContainsKey(wanted.Frame.Index));
+            foreach (var batch in missing.Chunk(capacity))
             {
-                float[] computed = Compute(batch, frameAt);
+                float[] computed = Compute([.. batch.Select(wanted => wanted.Frame)]);
                 for (int i = 0; i < batch.Length; i++)
                 {
-                    _known[batch[i]] = computed[(i * shape.Features)..((i + 1) * shape.Features)];
+                    batch[i].Known[batch[i].Frame.Index] = computed[(i * shape.Features)..((i + 1) * shape.Features)];
                 }
             }
+        }
 
-            for (int i = 0; i < indices.Length; i++)
+        /// <param name="clip">[frames, D].</param>
+        public void Fill(DueWindow window, Span<float> clip)
+        {
+            if (shape.TakesClips)
             {
-                _known[indices[i]].CopyTo(clip[(i * shape.Features)..]);
+                Compute(window.Frames).CopyTo(clip);
+                return;
+            }
+
+            for (int i = 0; i < window.Frames.Count; i++)
+            {
+                window.Known[window.Frames[i].Index].CopyTo(clip[(i * shape.Features)..]);
             }
         }
 
@@ -250,17 +188,17 @@ internal sealed class WindowScorer(
         }
 
         /// <returns>[batch, D].</returns>
-        private float[] Compute(long[] batch, Func<long, byte[]> frameAt)
+        private float[] Compute(IReadOnlyList<VideoFrame> batch)
         {
-            for (int i = 0; i < batch.Length; i++)
+            for (int i = 0; i < batch.Count; i++)
             {
-                device.Upload(frameAt(batch[i]), _rgb.Data + (nint)((long)i * shape.FrameBytes));
+                device.Upload(batch[i].Rgb, _rgb.Data + (nint)((long)i * shape.FrameBytes));
             }
 
-            bool isFull = batch.Length == capacity;
-            Tensor output = isFull ? _features : _features.Slice(0, batch.Length);
-            backbone(isFull ? _rgb : _rgb.Slice(0, batch.Length), output);
-            float[] host = new float[batch.Length * shape.Features];
+            bool isFull = batch.Count == capacity;
+            Tensor output = isFull ? _features : _features.Slice(0, batch.Count);
+            backbone(isFull ? _rgb : _rgb.Slice(0, batch.Count), output);
+            float[] host = new float[batch.Count * shape.Features];
             output.Download(host.AsSpan());
             return host;
         }
