@@ -14,7 +14,7 @@ done
 rm -rf "$packages"
 mkdir -p "$packages"
 say "packing $version"
-for project in Kernels Formats Engine Data Training Serve Synthetic OnnxRuntime Cli; do
+for project in Kernels Formats Engine Data Training Live Serve Synthetic OnnxRuntime Cli; do
     quietly artifacts/pack.log dotnet pack "src/$project" -c Release -o "$packages" -p:PackageVersion="$version" -p:RunAnalyzers=false -v quiet
 done
 
@@ -30,7 +30,7 @@ require() {
     done
 }
 
-for library in Kernels Formats Engine Data Training Serve Synthetic OnnxRuntime; do
+for library in Kernels Formats Engine Data Training Live Serve Synthetic OnnxRuntime; do
     require "CudaTrainer.$library" "lib/net10.0/CudaTrainer.$library.dll" "lib/net10.0/CudaTrainer.$library.xml" README.md
 done
 natives=(libcudatrainer_hdf5.so libcudatrainer_mpi.so libcudatrainer_video.so)

@@ -15,8 +15,9 @@ public sealed class ArchitectureTests
         ["Synthetic"] = ["Data", "Kernels", "Formats"],
         ["Training"] = ["Engine", "Data", "Kernels", "Formats"],
         ["OnnxRuntime"] = ["Formats"],
-        ["Serve"] = ["Training", "Engine", "Data", "Formats"],
-        ["Cli"] = ["Serve", "OnnxRuntime", "Synthetic", "Training", "Engine", "Data", "Kernels", "Formats"],
+        ["Live"] = ["Training", "Engine", "Data", "Formats"],
+        ["Serve"] = ["Live", "Training", "Engine", "Data", "Formats"],
+        ["Cli"] = ["Serve", "Live", "OnnxRuntime", "Synthetic", "Training", "Engine", "Data", "Kernels", "Formats"],
     };
 
     public static TheoryData<string> Projects => [.. Below.Keys];

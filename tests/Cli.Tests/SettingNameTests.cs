@@ -8,7 +8,7 @@ public partial class SettingNameTests
 {
     private static readonly string[] Sources =
     [
-        .. new[] { "Engine", "Data", "Formats", "Training", "Serve", "Kernels", "Synthetic" }.SelectMany(project =>
+        .. new[] { "Engine", "Data", "Formats", "Training", "Live", "Serve", "Kernels", "Synthetic" }.SelectMany(project =>
             Directory.EnumerateFiles(Path.Combine(Repository.Root, "src", project), "*.cs", SearchOption.AllDirectories)),
     ];
 

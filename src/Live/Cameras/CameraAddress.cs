@@ -1,0 +1,89 @@
+using System.Text.RegularExpressions;
+
+namespace CudaTrainer.Live.Cameras;
+
+/// <summary>Where a camera is. What is printed of it has no user name and no password.</summary>
+public sealed partial class CameraAddress
+{
+    private static readonly string[] Schemes = ["rtsp", "rtsps", "http", "https", "udp", "tcp"];
+
+    private CameraAddress(string text, string target, CameraKind kind) => (Text, Target, Kind) = (text, target, kind);
+
+    public CameraKind Kind { get; }
+
+    /// <summary>As it may be shown: without credentials.</summary>
+    public string Text { get; }
+
+    /// <summary>As FFmpeg opens it.</summary>
+    internal string Target { get; }
+
+    /// <summary>Whether a connection that ends is made again.</summary>
+    public bool IsEndless => Kind is CameraKind.Network or CameraKind.Device;
+
+    /// <summary>An address with its scheme, a device below /dev, - for standard input, or a file.</summary>
+    /// <exception cref="FormatException">It is none, with what it should be.</exception>
+    public static CameraAddress Parse(string address)
+    {
+        if (address == "-")
+        {
+            return new CameraAddress("standard input", "pipe:0", CameraKind.Pipe);
+        }
+
+        if (address.StartsWith("/dev/", StringComparison.Ordinal))
+        {
+            return new CameraAddress(address, address, CameraKind.Device);
+        }
+
+        int colon = address.IndexOf("://", StringComparison.Ordinal);
+        if (colon < 0)
+        {
+            return address.Length > 0 && !address.Contains('\0')
+                ? new CameraAddress(address, address, CameraKind.File)
+                : throw new FormatException("an address is empty");
+        }
+
+        string scheme = address[..colon].ToLowerInvariant(), shown = Redact(address);
+        if (scheme == "file")
+        {
+            throw new FormatException($"'{shown}': give a file by its path, without file://");
+        }
+
+        if (!Schemes.Contains(scheme))
+        {
+            throw new FormatException($"'{shown}': cameras are reached by {string.Join(", ", Schemes)}, not by {scheme}");
+        }
+
+        string host = Host().Match(address[(colon + 3)..]).Groups["host"].Value;
+        if (host.Length == 0 && scheme != "udp")
+        {
+            throw new FormatException($"'{shown}' names no host");
+        }
+
+        return new CameraAddress(shown, scheme + address[colon..], CameraKind.Network);
+    }
+
+    /// <summary>A text without the user names and passwords of addresses in it, before a host or as parameters.</summary>
+    public static string Redact(string text) => Parameters().Replace(Credentials().Replace(text, "://"), "${name}=***");
+
+    public override string ToString() => Text;
+
+    // A password with a slash in it is no part of a valid address, and yet must not be shown.
+    [GeneratedRegex(@"://(?:[^/?#\s'""]*@|[^/?#\s'"":]*:(?!\d+(?:[/?#\s'""]|$))[^\s'""]*@)")]
+    private static partial Regex Credentials();
+
+    [GeneratedRegex(@"(?<name>[?&](?:user|usr|username|login|loginuse|pass|passwd|password|pwd|loginpas|token|auth|key|secret))=[^&#\s'""]*",
+        RegexOptions.IgnoreCase)]
+    private static partial Regex Parameters();
+
+    [GeneratedRegex(@"^([^/?#]*@)?(?<host>\[[0-9A-Fa-f:.]+\]|[^/?#:@]*)")]
+    private static partial Regex Host();
+}
+
+/// <summary>How a camera is read.</summary>
+public enum CameraKind
+{
+    Network,
+    Device,
+    File,
+    Pipe,
+}
