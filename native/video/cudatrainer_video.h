@@ -89,6 +89,7 @@ typedef struct ctv_frame
     const uint8_t *rgb;         // RGB24, height * width * 3; NULL where no picture was asked for
     int32_t width, height;
     int32_t rate_num, rate_den; // frames per second as the container claims, 0/1 when unknown; not for telling the time
+    int32_t shown_width, shown_height; // of the video, as displayed
     double late;                // seconds behind the least delayed frame of the last minute or two; of live video only
 } ctv_frame;
 

@@ -81,7 +81,8 @@ static int32_t hand_on_part(struct walk *walk, const AVFrame *frame, int64_t ind
     if (is_wanted)
         walk->next_picture = seconds + options->picture_every;
     ctv_frame delivered = {.index = index, .seconds = seconds, .rgb = is_wanted ? walk->rgb : NULL, .width = walk->width,
-                           .height = walk->height, .rate_num = walk->rate.num, .rate_den = walk->rate.den};
+                           .height = walk->height, .rate_num = walk->rate.num, .rate_den = walk->rate.den,
+                           .shown_width = walk->info->width, .shown_height = walk->info->height};
     if (options->live && walk->stream.timeline.has_stamp)
         delivered.late = ctv_live_delay(&walk->stream, walk->stream.timeline.stamp);
     if (options->watcher && !rests)

@@ -20,6 +20,7 @@ internal static class Program
         new EvaluateCommand(),
         new EnsembleCommand(),
         new PredictCommand(),
+        new WatchCommand(),
         new ServeCommand(),
         new ExportCommand(),
         new ReportCommand(),

@@ -24,6 +24,9 @@ public sealed record LiveReading
     /// <summary>Gets the packets; null for nobody.</summary>
     public PacketTap? Tap { get; init; }
 
+    /// <summary>Called on the reading thread when there is a frame to take, and when reading has ended; null for nobody.</summary>
+    public Action? Arrived { get; init; }
+
     /// <summary>
     /// Whether anybody wants the frames around a time, in seconds from the first; asked on the reading thread. Frames that nobody wants
     /// have neither picture nor motion. Null for all frames.

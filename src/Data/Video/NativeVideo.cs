@@ -245,6 +245,8 @@ internal sealed unsafe class NativeVideo
         public int Height;
         public int RateNumerator;
         public int RateDenominator;
+        public int ShownWidth;
+        public int ShownHeight;
         public double Late;
     }
 

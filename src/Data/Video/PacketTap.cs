@@ -73,16 +73,26 @@ public sealed unsafe class PacketTap : IDisposable
         }
     }
 
+    /// <summary>Frees the packets; whoever forgets it frees them with the object, which a reader at work keeps alive.</summary>
     public void Dispose()
     {
         lock (_lock)
         {
-            if (_tap != 0)
-            {
-                _native.TapFree(_tap);
-            }
-
-            _tap = 0;
+            Free();
         }
+
+        GC.SuppressFinalize(this);
+    }
+
+    ~PacketTap() => Free();
+
+    private void Free()
+    {
+        if (_tap != 0)
+        {
+            _native.TapFree(_tap);
+        }
+
+        _tap = 0;
     }
 }

@@ -95,6 +95,9 @@ public sealed unsafe class VideoFrameReader : IDisposable
     /// <summary>The size of each picture, once there is one.</summary>
     public (int Width, int Height) Size => _worker.Size;
 
+    /// <summary>The size of the video, or of its zone, as displayed, once there is a frame.</summary>
+    public (int Width, int Height) ShownSize => _worker.ShownSize;
+
     /// <summary>Frames of live video that were left out because nobody took them in time.</summary>
     public long LeftOut => _worker.LeftOut;
 
@@ -120,14 +123,20 @@ public sealed unsafe class VideoFrameReader : IDisposable
             return null;
         }
 
-        if (_worker.TryTake(out VideoFrame? frame))
-        {
-            return frame;
-        }
+        return Taken();
+    }
 
-        _ended = true;
-        Result = _worker.Failure is null ? _worker.Result : throw _worker.Failure;
-        return null;
+    /// <summary>The next frame if there is one now; null otherwise, and after the last, when <see cref="HasEnded"/> is set.</summary>
+    public VideoFrame? TryNext() => _worker.Ready.Wait(0, _cancellation) ? Taken() : null;
+
+    /// <summary>Whether there are no more frames; <see cref="Result"/> says why.</summary>
+    public bool HasEnded => _ended;
+
+    /// <summary>Leaves a reader alone whose native step does not return; its thread ends with that step.</summary>
+    public void Abandon()
+    {
+        _ended = _lost = true;
+        _worker.Stop();
     }
 
     /// <summary>Gives a frame back, whose memory then holds one to come.</summary>
@@ -146,6 +155,23 @@ public sealed unsafe class VideoFrameReader : IDisposable
         {
             _lost = true;
         }
+    }
+
+    private VideoFrame? Taken()
+    {
+        if (_ended)
+        {
+            return null;
+        }
+
+        if (_worker.TryTake(out VideoFrame? frame))
+        {
+            return frame;
+        }
+
+        _ended = true;
+        Result = _worker.Failure is null ? _worker.Result : throw _worker.Failure;
+        return null;
     }
 
     /// <summary>What the thread uses; it outlives the stream if the thread never returns.</summary>
@@ -195,6 +221,8 @@ public sealed unsafe class VideoFrameReader : IDisposable
         public FrameRate Rate { get; private set; } = new(0);
 
         public (int Width, int Height) Size { get; private set; }
+
+        public (int Width, int Height) ShownSize { get; private set; }
 
         public long LeftOut { get; private set; }
 
@@ -261,6 +289,7 @@ public sealed unsafe class VideoFrameReader : IDisposable
                 byte[] rgb = frame->Rgb is null ? [] : Copy(frame->Rgb, checked(frame->Width * frame->Height * 3));
                 Rate = new FrameRate(frame->RateNumerator, frame->RateDenominator);
                 Size = (frame->Width, frame->Height);
+                ShownSize = (frame->ShownWidth, frame->ShownHeight);
                 lock (_lock)
                 {
                     _frames.Enqueue(new VideoFrame(frame->Index, rgb, frame->Seconds, pair)
@@ -272,6 +301,7 @@ public sealed unsafe class VideoFrameReader : IDisposable
                 }
 
                 Ready.Release();
+                _live?.Arrived?.Invoke();
                 return true;
             }
             catch (OperationCanceledException)
@@ -380,6 +410,7 @@ public sealed unsafe class VideoFrameReader : IDisposable
                 self.Free();
                 _meter?.Dispose();
                 Ready.Release();
+                _live?.Arrived?.Invoke();
             }
         }
     }

@@ -240,11 +240,13 @@ public sealed class Predictor : IDisposable
         return settings.Where(setting => setting.Asked).Select(setting => setting.Name);
     }
 
-    private string LabelOf(double[] scores) => Info.Classes[ClassScores.Called(scores, Threshold)];
+    /// <summary>The class that scores are called by, at the threshold of this predictor unless another is given.</summary>
+    internal string LabelOf(double[] scores, double? threshold = null) => Info.Classes[ClassScores.Called(scores, threshold ?? Threshold)];
 
     private double? ViolentOf(double[] scores) => Info.ClassList.IsViolence ? scores[0] : null;
 
-    private IReadOnlyDictionary<string, double>? ProbabilitiesOf(double[] scores) => Info.ClassList.IsViolence
+    /// <summary>Of each class by its name; null for the known pair.</summary>
+    internal IReadOnlyDictionary<string, double>? ProbabilitiesOf(double[] scores) => Info.ClassList.IsViolence
         ? null
         : new OrderedDictionary<string, double>(Info.Classes.Zip(scores, KeyValuePair.Create));
 

@@ -1,0 +1,66 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using CudaTrainer.Live.Cameras;
+using CudaTrainer.Training.Events;
+
+namespace CudaTrainer.Cli.Presentation;
+
+/// <summary>What happens at cameras, as lines for people or as JSON Lines.</summary>
+internal sealed class LiveReport(Terminal terminal, RunPresenter presenter, bool json)
+{
+    /// <summary>For <see cref="LiveNews"/> in order, never from two threads at once.</summary>
+    public void Tell(LiveNews news)
+    {
+        if (json)
+        {
+            terminal.Output.WriteLine(Line(news).ToJsonString(JsonFormat.Line));
+            terminal.Output.Flush();
+        }
+
+        switch (news)
+        {
+            case CameraChanged { State: CameraState.Waiting } changed:
+                presenter.Message(Severity.Warning, $"{changed.Camera}: {changed.Reason}");
+                break;
+            case CameraChanged { State: CameraState.Ended, Reason: { } reason } changed:
+                presenter.Message(Severity.Warning, $"{changed.Camera}: over: {reason}");
+                break;
+            case CameraChanged changed:
+                presenter.Message(Severity.Info, $"{changed.Camera}: {changed.State.ToString().ToLowerInvariant()}");
+                break;
+            case LoadChanged { Of: 1 }:
+                presenter.Message(Severity.Info, "every window is computed again");
+                break;
+            case LoadChanged load:
+                presenter.Message(Severity.Warning, string.Create(CultureInfo.InvariantCulture,
+                    $"the machine does not keep up: all windows are {load.Load:0.0} times what it manages; one of {load.Of} is computed"));
+                break;
+            case LiveAnswer answer when !json:
+                terminal.Output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                    $"{answer.End.ToLocalTime():HH:mm:ss.f}  {answer.Camera}  {answer.Score:0.000}  {answer.Label}"));
+                break;
+        }
+    }
+
+    /// <summary>The object of a line: what happened first, by its name, then the rest.</summary>
+    private static JsonObject Line(LiveNews news)
+    {
+        string name = news.GetType().Name;
+        var line = new JsonObject
+        {
+            ["type"] = JsonNamingPolicy.SnakeCaseLower.ConvertName(name.StartsWith("Live", StringComparison.Ordinal) ? name[4..] : name),
+        };
+        JsonObject rest = JsonSerializer.SerializeToNode(news, news.GetType(), JsonFormat.Line)!.AsObject();
+        foreach ((string key, JsonNode? value) in rest.ToArray())
+        {
+            rest.Remove(key);
+            if (value is not null)
+            {
+                line[key] = value;
+            }
+        }
+
+        return line;
+    }
+}

@@ -1,0 +1,221 @@
+using System.Diagnostics;
+using CudaTrainer.Engine;
+using CudaTrainer.Formats;
+using CudaTrainer.Live.Cameras;
+using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Inference;
+
+namespace CudaTrainer.Live.Watching;
+
+/// <summary>
+/// Watches cameras: each is read by a thread of its own, and one thread, that of <see cref="Run"/>, answers for the windows of all, so that
+/// they share the batches of a backbone. No camera waits for another that is slow or away.
+/// </summary>
+/// <remarks>
+/// In each round every camera gives at most one window, which shares the machine fairly. When it does not keep up, all cameras are thinned
+/// alike (<see cref="LoadControl"/>), and those who watch are told.
+/// </remarks>
+public sealed class Wall : IDisposable
+{
+    private static readonly TimeSpan Look = TimeSpan.FromSeconds(5), Tick = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>Seconds that a frame may wait before the machine counts as behind.</summary>
+    private const double LongWait = 1;
+
+    private readonly Dictionary<string, Predictor> _predictors = [];
+    private readonly List<CameraFeed> _feeds = [];
+    private readonly AutoResetEvent _arrived = new(false);
+    private readonly WatchOptions _options;
+    private readonly Action<LiveNews> _tell;
+    private readonly Lock _telling = new();
+    private readonly LoadControl _load = new();
+    private readonly LiveMetrics _metrics;
+
+    private Wall(WatchOptions options, Action<LiveNews> tell)
+    {
+        (_options, _tell) = (options, tell);
+        _metrics = new LiveMetrics(() => Cameras, () => _load.Of);
+    }
+
+    /// <summary>The cameras at this moment; on any thread.</summary>
+    public IReadOnlyList<CameraStatus> Cameras => [.. _feeds.Select(feed => feed.Status)];
+
+    /// <summary>What opens the output.</summary>
+    public IReadOnlyList<HeaderLine> Header => [.. _predictors.Values.First().Header,
+        new HeaderLine("cameras", string.Join(", ", _feeds.Select(feed => feed.Camera.Name)))];
+
+    /// <summary>The latest picture of a camera, at most two a second; null before there is one. On any thread.</summary>
+    /// <param name="camera">Name.</param>
+    public CameraPicture? Picture(string camera) => _feeds.Find(feed => feed.Camera.Name == camera)?.Picture;
+
+    /// <summary>Loads the models; no camera is connected to yet.</summary>
+    /// <param name="addresses">Besides those of <see cref="WatchOptions.Cameras"/>.</param>
+    /// <param name="tell">Told what happens, never from two threads at once; must return quickly.</param>
+    /// <exception cref="RunException">There is no such model or device, or a camera is none.</exception>
+    /// <exception cref="OperationCanceledException">Stopped.</exception>
+    public static Wall Open(WatchOptions options, IReadOnlyList<string> addresses, Action<LiveNews> tell, CancellationToken stop)
+    {
+        IReadOnlyList<Camera> cameras = CamerasOf(options, addresses);
+        var wall = new Wall(options, tell);
+        try
+        {
+            foreach (Camera camera in cameras)
+            {
+                string checkpoint = camera.Checkpoint ?? options.Prediction.Checkpoint;
+                if (!wall._predictors.TryGetValue(checkpoint, out Predictor? predictor))
+                {
+                    predictor = Predictor.Open(options.Prediction with { Checkpoint = checkpoint }, stop);
+                    wall._predictors.Add(checkpoint, predictor);
+                }
+
+                var plan = new FeedPlan(options.Plan, options.Fast, TimeSpan.FromSeconds(options.Late),
+                    TimeSpan.FromSeconds(options.Stall), TapSeconds: 0, TapBytes: 0);
+                wall._feeds.Add(new CameraFeed(camera, predictor, plan, wall._feeds.Count, () => wall._arrived.Set(), wall.Tell, stop));
+            }
+
+            return wall;
+        }
+        catch
+        {
+            wall.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Watches until every camera is over, the time is up, or it is stopped.</summary>
+    /// <returns>Whether any camera delivered a frame.</returns>
+    /// <exception cref="OperationCanceledException">Stopped.</exception>
+    public bool Run(CancellationToken stop)
+    {
+        long began = Stopwatch.GetTimestamp(), looked = began;
+        TimeSpan used = Environment.CpuUsage.TotalTime;
+        long lost = 0;
+        double waited = 0;
+        while (!_feeds.TrueForAll(feed => feed.HasEnded)
+            && (_options.For == 0 || Stopwatch.GetElapsedTime(began).TotalSeconds < _options.For))
+        {
+            stop.ThrowIfCancellationRequested();
+            if (!Round())
+            {
+                _arrived.WaitOne(Tick);
+            }
+
+            waited = Math.Max(waited, _feeds.Max(feed => feed.Waited));
+            TimeSpan passed = Stopwatch.GetElapsedTime(looked);
+            if (passed < Look || _options.Fast)
+            {
+                continue;
+            }
+
+            TimeSpan now = Environment.CpuUsage.TotalTime;
+            long lostNow = _feeds.Sum(feed => feed.Lost);
+            double busy = (now - used) / (passed * Environment.ProcessorCount);
+            if (_load.Look(lostNow > lost || waited > LongWait, busy))
+            {
+                _feeds.ForEach(feed => feed.Thin(_load.Of));
+                Tell(new LoadChanged(DateTimeOffset.UtcNow, _load.Of, _load.Load));
+            }
+
+            (looked, used, lost, waited) = (Stopwatch.GetTimestamp(), now, lostNow, 0);
+        }
+
+        return _feeds.Exists(feed => feed.Status.Frames > 0);
+    }
+
+    public void Dispose()
+    {
+        foreach (CameraFeed feed in _feeds)
+        {
+            feed.Dispose();
+        }
+
+        foreach (Predictor predictor in _predictors.Values)
+        {
+            predictor.Dispose();
+        }
+
+        _metrics.Dispose();
+        _arrived.Dispose();
+    }
+
+    private static IReadOnlyList<Camera> CamerasOf(WatchOptions options, IReadOnlyList<string> addresses)
+    {
+        try
+        {
+            List<Camera> cameras = [.. options.Cameras is null ? [] : CameraList.Read(options.Cameras), .. CameraList.Of(addresses)];
+            if (cameras.Count == 0)
+            {
+                throw new RunException("There is no camera to watch.",
+                    $"Name addresses, or a table of them with {SettingName.Of(nameof(WatchOptions.Cameras))}.");
+            }
+
+            if (cameras.GroupBy(camera => camera.Name).FirstOrDefault(group => group.Count() > 1) is { } twice)
+            {
+                throw new RunException($"The camera '{twice.Key}' is there twice.", "Name each once.");
+            }
+
+            return options.Zone is null ? cameras
+                : [.. cameras.Select(camera => camera with { Zone = camera.Zone ?? CameraList.ZoneOf(options.Zone) })];
+        }
+        catch (FormatException exception)
+        {
+            throw new RunException($"{char.ToUpperInvariant(exception.Message[0])}{exception.Message[1..]}.",
+                "Give rtsp://host/path, http(s)://…, /dev/videoN, a file, or - for standard input.", exception);
+        }
+    }
+
+    /// <summary>At most one window of each camera.</summary>
+    /// <returns>Whether there was any.</returns>
+    private bool Round()
+    {
+        List<FeedWindow> due = [];
+        foreach (CameraFeed feed in _feeds)
+        {
+            if (feed.Poll(out _) is { } window)
+            {
+                due.Add(window);
+            }
+        }
+
+        foreach (IGrouping<Predictor, FeedWindow> group in due.GroupBy(window => window.Feed.Predictor))
+        {
+            FeedWindow[] windows = [.. group];
+            ClipAnswer[] answers = group.Key.Scorer.Answer([.. windows.Select(window => window.Window)]);
+            for (int i = 0; i < windows.Length; i++)
+            {
+                Answer(group.Key, windows[i], answers[i]);
+            }
+        }
+
+        return due.Count > 0;
+    }
+
+    private void Answer(Predictor predictor, FeedWindow window, ClipAnswer found)
+    {
+        DueWindow due = window.Window;
+        Camera camera = window.Feed.Camera;
+        bool isViolence = predictor.Info.ClassList.IsViolence;
+        var answer = new LiveAnswer(DateTimeOffset.UtcNow, camera.Name, window.End - TimeSpan.FromSeconds(due.End - due.Start), window.End,
+            isViolence ? found.Violent : null, predictor.LabelOf(found.Scores, camera.Threshold))
+        {
+            From = due.Start,
+            To = due.End,
+            Probabilities = predictor.ProbabilitiesOf(found.Scores),
+            Distance = found.Distance,
+            Attention = found.Attention,
+            FrameSeconds = [.. due.Frames.Select(frame => frame.Seconds)],
+            Latency = Stopwatch.GetElapsedTime(window.Completed).TotalSeconds + window.Late,
+        };
+        window.Feed.Answered(answer);
+        _metrics.Answered(answer);
+        Tell(answer);
+    }
+
+    private void Tell(LiveNews news)
+    {
+        lock (_telling)
+        {
+            _tell(news);
+        }
+    }
+}
