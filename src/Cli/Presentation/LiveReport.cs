@@ -9,6 +9,9 @@ namespace CudaTrainer.Cli.Presentation;
 /// <summary>What happens at cameras, as lines for people or as JSON Lines.</summary>
 internal sealed class LiveReport(Terminal terminal, RunPresenter presenter, bool json)
 {
+    /// <summary>What was said last of each camera; a camera that is away is tried often, and one line is enough.</summary>
+    private readonly Dictionary<string, string> _said = [];
+
     /// <summary>For <see cref="LiveNews"/> in order, never from two threads at once.</summary>
     public void Tell(LiveNews news)
     {
@@ -20,14 +23,8 @@ internal sealed class LiveReport(Terminal terminal, RunPresenter presenter, bool
 
         switch (news)
         {
-            case CameraChanged { State: CameraState.Waiting } changed:
-                presenter.Message(Severity.Warning, $"{changed.Camera}: {changed.Reason}");
-                break;
-            case CameraChanged { State: CameraState.Ended, Reason: { } reason } changed:
-                presenter.Message(Severity.Warning, $"{changed.Camera}: over: {reason}");
-                break;
             case CameraChanged changed:
-                presenter.Message(Severity.Info, $"{changed.Camera}: {changed.State.ToString().ToLowerInvariant()}");
+                Tell(changed);
                 break;
             case LoadChanged { Of: 1 }:
                 presenter.Message(Severity.Info, "every window is computed again");
@@ -40,6 +37,22 @@ internal sealed class LiveReport(Terminal terminal, RunPresenter presenter, bool
                 terminal.Output.WriteLine(string.Create(CultureInfo.InvariantCulture,
                     $"{answer.End.ToLocalTime():HH:mm:ss.f}  {answer.Camera}  {answer.Score:0.000}  {answer.Label}"));
                 break;
+        }
+    }
+
+    private void Tell(CameraChanged changed)
+    {
+        string text = changed switch
+        {
+            { State: CameraState.Connecting } => "",
+            { State: CameraState.Waiting } => $"{changed.Reason}; it is tried again until it answers",
+            { Reason: { } reason } => $"over: {reason}",
+            _ => changed.State == CameraState.Live ? "live" : "over",
+        };
+        if (text.Length > 0 && _said.GetValueOrDefault(changed.Camera) != text)
+        {
+            _said[changed.Camera] = text;
+            presenter.Message(changed.Reason is null ? Severity.Info : Severity.Warning, $"{changed.Camera}: {text}");
         }
     }
 

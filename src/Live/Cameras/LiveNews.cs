@@ -39,7 +39,12 @@ public sealed record LiveAnswer(DateTimeOffset At, string Camera, DateTimeOffset
 }
 
 /// <summary>A camera connected, broke off, or ended.</summary>
-public sealed record CameraChanged(DateTimeOffset At, string Camera, CameraState State, string? Reason) : LiveNews(At);
+/// <param name="Reason">Why it is not live, without credentials; null where nothing is wrong.</param>
+public sealed record CameraChanged(DateTimeOffset At, string Camera, CameraState State, string? Reason) : LiveNews(At)
+{
+    /// <summary>Seconds until it is connected to again; null where it is not.</summary>
+    public double? Pause { get; init; }
+}
 
 /// <summary>The machine does not keep up, or does again.</summary>
 /// <param name="Of">One window of so many is computed, of every camera; 1 = all.</param>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.RegularExpressions;
 using CudaTrainer.Data.Video;
 using CudaTrainer.Live.Cameras;
 using CudaTrainer.Training.Inference;
@@ -20,7 +21,7 @@ internal sealed record FeedWindow(CameraFeed Feed, CameraSession Session, DueWin
 /// One camera: connects, takes its frames into windows, and connects again with growing pauses. Belongs to the thread that polls it;
 /// <see cref="Status"/> and <see cref="Picture"/> are for any thread.
 /// </summary>
-internal sealed class CameraFeed : IDisposable
+internal sealed partial class CameraFeed : IDisposable
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1), LongestPause = TimeSpan.FromMinutes(1),
         PauseAfterRefusal = TimeSpan.FromSeconds(30), Steady = TimeSpan.FromSeconds(30);
@@ -319,21 +320,26 @@ internal sealed class CameraFeed : IDisposable
             TimeSpan pause = fault == VideoFault.Refused && _pause < PauseAfterRefusal ? PauseAfterRefusal : _pause;
             _next = Stopwatch.GetTimestamp() + (long)(pause.TotalSeconds * Stopwatch.Frequency);
             _pause = TimeSpan.FromTicks(Math.Min(2 * _pause.Ticks, LongestPause.Ticks));
-            Tell(CameraState.Waiting, $"{Describe(fault, reason)}; connecting again in {pause.TotalSeconds:0} s");
+            Tell(CameraState.Waiting, Describe(fault, reason), pause);
             return;
         }
 
         Tell(CameraState.Ended, fault == VideoFault.None ? null : Describe(fault, reason));
     }
 
-    private static string Describe(VideoFault fault, string reason) =>
-        CameraAddress.Redact(fault == VideoFault.None ? "the other side ended it" : reason);
+    /// <summary>Without credentials, and without the part of FFmpeg that says it.</summary>
+    private static string Describe(VideoFault fault, string reason) => fault == VideoFault.None
+        ? "the other side ended it"
+        : OfFfmpeg().Replace(CameraAddress.Redact(reason), "");
 
-    private void Tell(CameraState state, string? reason)
+    [GeneratedRegex(@"^\[[a-z0-9_,]+\] |\?timeout=0")]
+    private static partial Regex OfFfmpeg();
+
+    private void Tell(CameraState state, string? reason, TimeSpan? pause = null)
     {
         DateTimeOffset now = DateTimeOffset.UtcNow;
         Change(status => status with { State = state, Reason = reason, Since = now });
-        _tell(new CameraChanged(now, _camera.Name, state, reason));
+        _tell(new CameraChanged(now, _camera.Name, state, reason) { Pause = pause?.TotalSeconds });
     }
 
     private void Change(Func<CameraStatus, CameraStatus> change)

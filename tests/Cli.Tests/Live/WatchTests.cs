@@ -1,0 +1,196 @@
+using System.Diagnostics;
+using System.Text.Json;
+using CudaTrainer.Cli.Tests.Serve;
+using CudaTrainer.Data.Video;
+
+namespace CudaTrainer.Cli.Tests.Live;
+
+/// <summary>The built program against cameras on loopback.</summary>
+public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixture>, IDisposable
+{
+    private static readonly string[] Windows = ["--window", "1", "--stride", "0.5"];
+
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_stream_is_answered_as_predict_answers_for_the_recording(bool isRtsp)
+    {
+        string file = Write("cam.ts", seconds: 4);
+        using var server = new CameraServer(isRtsp, _ => new CameraScript(File.ReadAllBytes(file), 4));
+        double[] live = Answers(Watch(server.Address(), "--for", "9"), session: 1);
+        double[] recorded = Predict(file);
+
+        // The last of a recording ends with it; a connection that breaks leaves no such window.
+        live.Length.ShouldBeGreaterThan(3);
+        live.ShouldBe(recorded[..live.Length]);
+    }
+
+    [Fact]
+    public void Frames_that_go_through_a_backbone_are_answered_alike()
+    {
+        string file = Write("cam.ts", seconds: 3);
+        string[] model = ["--checkpoint", fixture.Model];
+        Answers(Watch([file, "--fast", .. model]), session: 1).ShouldBe(Predict(file, model));
+    }
+
+    [Fact]
+    public void A_file_and_a_pipe_are_answered_to_their_end()
+    {
+        string file = Write("cam.ts", seconds: 3);
+        double[] recorded = Predict(file);
+        Answers(Watch(file, "--fast"), session: 1).ShouldBe(recorded);
+
+        using Process process = CommandRunner.Start(_folder.Path, [], ["watch", "-", "--json", .. Windows]);
+        process.StandardInput.BaseStream.Write(File.ReadAllBytes(file));
+        CommandOutcome piped = ChildProcess.Finish(process);
+        piped.ExitCode.ShouldBe(0, piped.Error);
+        Answers(piped, session: 1).ShouldBe(recorded);
+    }
+
+    [Fact]
+    public void A_camera_that_refuses_breaks_off_or_sends_rubbish_harms_no_other()
+    {
+        byte[] stream = File.ReadAllBytes(Write("cam.ts", seconds: 6));
+        byte[] rubbish = new byte[100_000];
+        new Random(7).NextBytes(rubbish);
+        using var server = new CameraServer(isRtsp: false, path => path switch
+        {
+            "/rubbish" => new CameraScript(rubbish, 1),
+            "/short" => new CameraScript(stream[..(stream.Length / 3)], 2),
+            "/still" => new CameraScript(stream, 6) { Stall = 1.5 },
+            _ => new CameraScript(stream, 6) { Login = path == "/private" ? "guard:s3cret" : null },
+        });
+        CommandOutcome outcome = Watch(
+            server.Address("/good"), server.Address("/rubbish"), server.Address("/short"), server.Address("/still"),
+            server.Address("/private", "guard:wr0ng@"), "http://127.0.0.1:1/nobody", "--stall", "2", "--for", "10");
+        JsonElement[] lines = Lines(outcome);
+        string Host(string path) => $"127.0.0.1:{server.Port}{path}";
+        lines.Count(line => Is(line, "answer", Host("/good"))).ShouldBeGreaterThan(6, outcome.Error);
+        lines.Count(line => Is(line, "camera_changed", Host("/short"), "live")).ShouldBeGreaterThan(1, outcome.Error);
+        lines.Count(line => Is(line, "camera_changed", Host("/still"), "waiting")).ShouldBeGreaterThan(0, outcome.Error);
+        Reason(Host("/private")).ShouldContain("401");
+        Reason(Host("/rubbish")).ShouldNotBeEmpty();
+        Reason("127.0.0.1:1/nobody").ShouldContain("Connection refused");
+        (outcome.Output + outcome.Error).ShouldNotContain("wr0ng");
+        (outcome.Output + outcome.Error).ShouldNotContain("guard");
+
+        string Reason(string camera) => lines.First(line => Is(line, "camera_changed", camera, "waiting")).GetProperty("reason").GetString()!;
+    }
+
+    [Fact]
+    public void What_changes_its_size_jumps_in_time_or_is_very_slow_or_fast_goes_on()
+    {
+        byte[] small = File.ReadAllBytes(Write("small.ts", seconds: 2)), large = File.ReadAllBytes(Write("large.ts", seconds: 2, width: 160)),
+            slow = File.ReadAllBytes(Write("slow.ts", seconds: 6, rate: 1)), fast = File.ReadAllBytes(Write("fast.ts", seconds: 3, rate: 240));
+        using var server = new CameraServer(isRtsp: false, path => path switch
+        {
+            "/slow" => new CameraScript(slow, 6),
+            "/fast" => new CameraScript(fast, 3),
+            "/size" => new CameraScript([.. small, .. large], 4),
+            _ => new CameraScript([.. small, .. small, .. small], 6),
+        });
+        CommandOutcome outcome = Watch(server.Address("/slow"), server.Address("/fast"), server.Address("/size"), server.Address("/jump"),
+            "--for", "8", "--late", "60");
+        JsonElement[] lines = Lines(outcome);
+        int Count(string path) => lines.Count(line => Is(line, "answer", $"127.0.0.1:{server.Port}{path}"));
+        Count("/slow").ShouldBeGreaterThan(1, outcome.Error);
+        Count("/fast").ShouldBeGreaterThan(3, outcome.Error);
+        Count("/size").ShouldBeGreaterThan(4, outcome.Error);
+        Count("/jump").ShouldBeGreaterThan(6, outcome.Error);
+    }
+
+    [Theory]
+    [InlineData("ftp://host/x", "not by ftp")]
+    [InlineData("file:///etc/passwd", "without file://")]
+    [InlineData("rtsp:///x", "names no host")]
+    public void A_wrong_address_is_an_error(string address, string says)
+    {
+        CommandOutcome outcome = CommandRunner.RunInside("watch", address);
+        outcome.ExitCode.ShouldNotBe(0);
+        outcome.Error.ShouldContain(says);
+    }
+
+    [Fact]
+    public void A_table_names_cameras_thresholds_and_zones()
+    {
+        string file = Write("cam.ts", seconds: 3);
+        File.WriteAllText(_folder.File("cameras.csv"), $"name,address,threshold,zone\nhall,{file},0,\"0,0,1,1\"\nyard,{file},1,\"0.5,0,0.5,1\"\n");
+        JsonElement[] lines = Lines(Watch("--cameras", _folder.File("cameras.csv"), "--fast"));
+        JsonElement[] hall = [.. lines.Where(line => Is(line, "answer", "hall"))], yard = [.. lines.Where(line => Is(line, "answer", "yard"))];
+        hall.ShouldAllBe(line => line.GetProperty("label").GetString() == "violent");
+        yard.ShouldAllBe(line => line.GetProperty("label").GetString() == "nonviolent");
+        hall.Select(Score).ShouldBe(Predict(file));
+        yard.Select(Score).ShouldNotBe(hall.Select(Score));
+    }
+
+    [Theory]
+    [InlineData("name,address\n", "names no camera")]
+    [InlineData("name,address,colour\na,x.mp4,red\n", "'colour' is unknown")]
+    [InlineData("name,address\na,x.mp4\nA,y.mp4\n", "is there twice")]
+    [InlineData("name,address,threshold\na,x.mp4,2\n", "no number from 0 to 1")]
+    [InlineData("name,address,zone\na,x.mp4,\"0.5,0,0.6,1\"\n", "is no zone")]
+    [InlineData("name,address\na,gopher://guard:s3cret@host/x\n", "not by gopher")]
+    public void A_table_that_is_wrong_is_an_error_with_its_line(string table, string says)
+    {
+        File.WriteAllText(_folder.File("cameras.csv"), table);
+        CommandOutcome outcome = CommandRunner.RunInside("watch", "--cameras", _folder.File("cameras.csv"));
+        outcome.ExitCode.ShouldBe(1);
+        outcome.Error.ShouldContain(says);
+        outcome.Error.ShouldNotContain("s3cret");
+    }
+
+    /// <summary>Stripes that move, at a rate that changes, as a transport stream.</summary>
+    private string Write(string name, double seconds, int width = 96, int rate = 25)
+    {
+        string path = _folder.File(name);
+        using var writer = new VideoWriter(path,
+            new VideoWriterOptions { Width = width, Height = 64, FrameRate = new FrameRate(rate), Codec = VideoCodec.Mpeg2 });
+        byte[] rgb = new byte[writer.FrameBytes];
+        for (int frame = 0; frame < seconds * rate; frame++)
+        {
+            for (int i = 0; i < rgb.Length; i++)
+            {
+                int x = i / 3 % width, y = i / 3 / width;
+                rgb[i] = (byte)((x * 7) + (y * 3) + (frame * frame % 97 * 25 / rate));
+            }
+
+            writer.AddFrame(rgb);
+        }
+
+        writer.Close();
+        return path;
+    }
+
+    private CommandOutcome Watch(params string[] arguments)
+    {
+        CommandOutcome outcome = CommandRunner.RunIn(_folder.Path, [], ["watch", .. arguments, "--json", .. Windows]);
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        return outcome;
+    }
+
+    private double[] Predict(string file, params string[] model)
+    {
+        CommandOutcome outcome = CommandRunner.RunIn(_folder.Path, [], ["predict", file, "--json", .. Windows, .. model]);
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        using var json = JsonDocument.Parse(outcome.Output);
+        return [.. json.RootElement[0].GetProperty("windows").EnumerateArray().Select(window => window.GetProperty("violent").GetDouble())];
+    }
+
+    /// <summary>Up to where the first connection ends.</summary>
+    private static double[] Answers(CommandOutcome outcome, int session) => [.. Lines(outcome)
+        .SkipWhile(line => !Is(line, "camera_changed", null, "live")).Skip(session)
+        .TakeWhile(line => Is(line, "answer", null)).Select(Score)];
+
+    private static double Score(JsonElement line) => line.GetProperty("violent").GetDouble();
+
+    private static JsonElement[] Lines(CommandOutcome outcome) => [.. outcome.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+        .Select(line => JsonDocument.Parse(line).RootElement)];
+
+    private static bool Is(JsonElement line, string type, string? camera, string? state = null) =>
+        line.GetProperty("type").GetString() == type && (camera is null || line.GetProperty("camera").GetString() == camera)
+            && (state is null || line.GetProperty("state").GetString() == state);
+}
