@@ -2,6 +2,7 @@ using CudaTrainer.Bench;
 using CudaTrainer.Bench.Compare;
 using CudaTrainer.Bench.Gpu;
 using CudaTrainer.Bench.Kernels;
+using CudaTrainer.Bench.Live;
 using CudaTrainer.Bench.Scaling;
 
 switch (args.FirstOrDefault())
@@ -30,6 +31,8 @@ switch (args.FirstOrDefault())
         return ScalingCommand.RunRank(args.AsSpan(1));
     case "compare":
         return Comparison.Run(args.AsSpan(1));
+    case "live":
+        return LiveCommand.Run(args.ElementAtOrDefault(1) ?? "", args.ElementAtOrDefault(2) ?? "bundled");
     case "frames" when args.Length >= 3:
         FrameDump.Run(args[1], args[2], Number(3, 20));
         return 0;
@@ -46,6 +49,7 @@ switch (args.FirstOrDefault())
                    bench ptxas FOLDER [FILE]        registers, spills, shared memory and occupancy of every CUDA kernel by ptxas and nvdisasm in FOLDER
                    bench scaling [rounds [FILE]]    all-reduces, steps and frames by several processes, which it starts by mpirun; five minutes
                    bench compare [section]... [--rounds N] [--dataset DIR] [--clips N] [--output FILE]   against other engines
+                   bench live [CLIP [CHECKPOINT]]   what a camera costs, how many this machine carries, latency; CLIP runs like a camera, "" draws one
                    bench frames CLIP OUT.npy [frames]        what the network sees of a clip
             """);
         return 2;
