@@ -1,6 +1,5 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
-using CudaTrainer.Live.Cameras;
 using CudaTrainer.Live.Watching;
 using CudaTrainer.Training.Options;
 

@@ -71,7 +71,7 @@ internal static class CameraList
     {
         double[] numbers = [.. text.Split([',', ' '], StringSplitOptions.RemoveEmptyEntries)
             .Select(part => double.TryParse(part, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? number : double.NaN)];
-        var zone = numbers is [var left, var top, var width, var height] ? new PictureZone(left, top, width, height) : default;
+        PictureZone zone = numbers is [var left, var top, var width, var height] ? new PictureZone(left, top, width, height) : default;
         return zone.IsValid
             ? zone
             : throw new FormatException($"'{text}' is no zone: left,top,width,height in fractions of the picture, as in 0.25,0,0.5,1");

@@ -1,4 +1,3 @@
-using CudaTrainer.Formats;
 using CudaTrainer.Live.Cameras;
 using CudaTrainer.Training.Inference;
 using CudaTrainer.Training.Options;

@@ -25,6 +25,14 @@ public static class VideoPaths
     {
         List<string> videos = [], empty = [];
         List<IgnoredFile> unreadable = [];
+        if (paths.FirstOrDefault(path => path.Contains("://", StringComparison.Ordinal) && !File.Exists(path)) is { } address)
+        {
+            // The rest of an address may hold a password.
+            throw new RunException(
+                $"An address ({address[..(address.IndexOf("://", StringComparison.Ordinal) + 3)]}…) was given where a file is expected.",
+                "Cameras and streams are for the command watch.");
+        }
+
         foreach (string path in paths)
         {
             int before = videos.Count, unreadableBefore = unreadable.Count;

@@ -154,9 +154,10 @@ internal sealed class WindowScorer(
                 return;
             }
 
-            var missing = windows.SelectMany(window => window.Frames.Select(frame => (window.Known, Frame: frame)))
+            IEnumerable<(Dictionary<long, float[]> Known, VideoFrame Frame)> missing = windows
+                .SelectMany(window => window.Frames.Select(frame => (window.Known, Frame: frame)))
                 .DistinctBy(wanted => (wanted.Known, wanted.Frame.Index)).Where(wanted => !wanted.Known.ContainsKey(wanted.Frame.Index));
-            foreach (var batch in missing.Chunk(capacity))
+            foreach ((Dictionary<long, float[]> Known, VideoFrame Frame)[] batch in missing.Chunk(capacity))
             {
                 float[] computed = Compute([.. batch.Select(wanted => wanted.Frame)]);
                 for (int i = 0; i < batch.Length; i++)

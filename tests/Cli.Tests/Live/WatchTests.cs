@@ -115,6 +115,15 @@ public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixtur
     }
 
     [Fact]
+    public void Predict_says_what_is_for_cameras()
+    {
+        CommandOutcome outcome = CommandRunner.RunInside("predict", "rtsp://guard:s3cret@host/live");
+        outcome.ExitCode.ShouldBe(1);
+        outcome.Error.ShouldContain("the command watch");
+        outcome.Error.ShouldNotContain("s3cret");
+    }
+
+    [Fact]
     public void A_table_names_cameras_thresholds_and_zones()
     {
         string file = Write("cam.ts", seconds: 3);
