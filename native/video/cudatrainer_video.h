@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define CTV_API __attribute__((visibility("default")))
-#define CTV_ABI 6
+#define CTV_ABI 7
 
 // Why a file could not be read or written. The numbers are part of the interface.
 enum ctv_fault
@@ -96,6 +96,16 @@ typedef struct ctv_frame
 // Keeps the latest encoded packets of what a walk reads, to be written to a file without being decoded.
 typedef struct ctv_tap ctv_tap;
 
+// Packets taken out of a tap.
+typedef struct ctv_clip ctv_clip;
+
+typedef struct ctv_clip_info
+{
+    double start, end;  // of the first frame and the latest, in seconds of the walk
+    int64_t bytes;
+    char container[8];  // as ctv_tap_container
+} ctv_clip_info;
+
 // How a walk reads what does not end, or is to be taken for that.
 typedef struct ctv_live
 {
@@ -157,9 +167,13 @@ CTV_API int32_t ctv_walk(const char *path, const ctv_walk_options *options, ctv_
 CTV_API ctv_tap *ctv_tap_open(double seconds, int64_t bytes);
 // The extension of a container that takes the packets as they are, "mp4" or "mkv"; "" before the first packet.
 CTV_API void ctv_tap_container(ctv_tap *tap, char *text, int32_t text_bytes);
-// Writes the packets from the last keyframe not after `from` to `to`, both in seconds of the walk that is going on. On any thread.
-CTV_API int32_t ctv_tap_save(ctv_tap *tap, double from, double to, const char *path, char *message, int32_t message_bytes);
+// The packets from the last keyframe not after `from` (or the first that is kept) to `to`, both in seconds of the walk that is going
+// on; they outlive the tap. On any thread. NULL when nothing of that time is kept, or there is no memory.
+CTV_API ctv_clip *ctv_tap_take(ctv_tap *tap, double from, double to, ctv_clip_info *info);
 CTV_API void ctv_tap_free(ctv_tap *tap);
+// Creates or overwrites a file with the packets as they are; any number of times.
+CTV_API int32_t ctv_clip_save(const ctv_clip *clip, const char *path, char *message, int32_t message_bytes);
+CTV_API void ctv_clip_free(ctv_clip *clip);
 
 // Bilinear resize of RGB24 pictures, the function every sample goes through; see resize.c.
 CTV_API int32_t ctv_resize(const uint8_t *source, int32_t source_width, int32_t source_height, int64_t source_stride,

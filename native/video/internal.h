@@ -216,8 +216,8 @@ double ctv_live_delay(struct ctv_stream *stream, double stamp);
 // ---- tap.c ----
 
 void ctv_tap_begin(ctv_tap *tap, const AVStream *video);
-// `offset` leads from the packet's stamp to seconds of the walk.
-void ctv_tap_add(ctv_tap *tap, const AVPacket *packet, double offset);
+// `offset` leads from the packet's stamp to seconds of the walk; before the first frame it is a guess.
+void ctv_tap_add(ctv_tap *tap, const AVPacket *packet, double offset, bool is_known);
 
 // ---- convert.c ----
 

@@ -155,7 +155,8 @@ bool ctv_live_takes(struct ctv_stream *stream, const AVPacket *packet)
     }
     const struct ctv_timeline *timeline = &stream->timeline;
     if (live->tap)
-        ctv_tap_add(live->tap, packet, timeline->frames > 0 ? timeline->stamp_seconds - timeline->stamp : -pace->first);
+        ctv_tap_add(live->tap, packet, timeline->frames > 0 ? timeline->stamp_seconds - timeline->stamp : -pace->first,
+                    timeline->frames > 0);
     if (pace->passing)
         __atomic_add_fetch(&live->passed_over, 1, __ATOMIC_RELAXED);
     return !pace->passing;

@@ -14,7 +14,7 @@ internal sealed unsafe class NativeVideo
 {
     internal const int MessageBytes = 1024;
 
-    private const int Abi = 6;
+    private const int Abi = 7;
 
     private static readonly List<string> Names = [];
 
@@ -30,9 +30,10 @@ internal sealed unsafe class NativeVideo
             NativeLibrary.GetExport(library, "ctv_walk");
         TapOpen = (delegate* unmanaged[Cdecl]<double, long, nint>)NativeLibrary.GetExport(library, "ctv_tap_open");
         TapContainer = (delegate* unmanaged[Cdecl]<nint, byte*, int, void>)NativeLibrary.GetExport(library, "ctv_tap_container");
-        TapSave = (delegate* unmanaged[Cdecl]<nint, double, double, byte*, byte*, int, int>)
-            NativeLibrary.GetExport(library, "ctv_tap_save");
+        TapTake = (delegate* unmanaged[Cdecl]<nint, double, double, ClipInfo*, nint>)NativeLibrary.GetExport(library, "ctv_tap_take");
         TapFree = (delegate* unmanaged[Cdecl]<nint, void>)NativeLibrary.GetExport(library, "ctv_tap_free");
+        ClipSave = (delegate* unmanaged[Cdecl]<nint, byte*, byte*, int, int>)NativeLibrary.GetExport(library, "ctv_clip_save");
+        ClipFree = (delegate* unmanaged[Cdecl]<nint, void>)NativeLibrary.GetExport(library, "ctv_clip_free");
         Resize = (delegate* unmanaged[Cdecl]<byte*, int, int, long, byte*, int, int, int>)
             NativeLibrary.GetExport(library, "ctv_resize");
         CanEncode = (delegate* unmanaged[Cdecl]<byte*, int>)NativeLibrary.GetExport(library, "ctv_can_encode");
@@ -55,9 +56,13 @@ internal sealed unsafe class NativeVideo
 
     public delegate* unmanaged[Cdecl]<nint, byte*, int, void> TapContainer { get; }
 
-    public delegate* unmanaged[Cdecl]<nint, double, double, byte*, byte*, int, int> TapSave { get; }
+    public delegate* unmanaged[Cdecl]<nint, double, double, ClipInfo*, nint> TapTake { get; }
 
     public delegate* unmanaged[Cdecl]<nint, void> TapFree { get; }
+
+    public delegate* unmanaged[Cdecl]<nint, byte*, byte*, int, int> ClipSave { get; }
+
+    public delegate* unmanaged[Cdecl]<nint, void> ClipFree { get; }
 
     public delegate* unmanaged[Cdecl]<byte*, int, int, long, byte*, int, int, int> Resize { get; }
 
@@ -233,6 +238,21 @@ internal sealed unsafe class NativeVideo
         public int Rests;
         public nint Tap;
         public long PassedOver;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct ClipInfo
+    {
+        public double Start;
+        public double End;
+        public long Bytes;
+        public ContainerName Container;
+
+        [InlineArray(8)]
+        internal struct ContainerName
+        {
+            private byte _first;
+        }
     }
 
     [StructLayout(LayoutKind.Sequential)]

@@ -1,10 +1,8 @@
-using System.Text;
-
 namespace CudaTrainer.Data.Video;
 
 /// <summary>
-/// The latest packets of live video as they came, within limits of time and memory, and files made of them without encoding anything
-/// anew. All members may be used on any thread; one reader at a time fills it.
+/// The latest packets of live video as they came, within limits of time and memory. All members may be used on any thread; one reader at
+/// a time fills it.
 /// </summary>
 public sealed unsafe class PacketTap : IDisposable
 {
@@ -50,27 +48,29 @@ public sealed unsafe class PacketTap : IDisposable
         }
     }
 
-    /// <summary>Writes what is kept, from the last keyframe not after a time, to a new file.</summary>
+    /// <summary>Takes what is kept, from the last keyframe not after a time, or from the first that is kept.</summary>
     /// <param name="from">Seconds from the first frame of the reader that fills the tap.</param>
     /// <param name="to">Likewise.</param>
+    /// <returns>It outlives the tap; null when nothing of that time is kept.</returns>
+    public PacketClip? Take(double from, double to)
+    {
+        NativeVideo.ClipInfo info = default;
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_tap == 0, this);
+            nint clip = _native.TapTake(_tap, from, to, &info);
+            return clip == 0 ? null : new PacketClip(_native, clip, &info);
+        }
+    }
+
+    /// <summary>Writes what <see cref="Take"/> takes to a new file.</summary>
+    /// <inheritdoc cref="Take"/>
     /// <exception cref="VideoException">The file cannot be written, or nothing of that time is kept.</exception>
     public void Save(double from, double to, string path)
     {
-        byte* message = stackalloc byte[NativeVideo.MessageBytes];
-        fixed (byte* name = (byte[])[.. Encoding.UTF8.GetBytes(path), 0])
-        {
-            VideoFault fault;
-            lock (_lock)
-            {
-                ObjectDisposedException.ThrowIf(_tap == 0, this);
-                fault = (VideoFault)_native.TapSave(_tap, from, to, name, message, NativeVideo.MessageBytes);
-            }
-
-            if (fault != VideoFault.None)
-            {
-                throw new VideoException(fault, path, NativeVideo.Text(message, NativeVideo.MessageBytes));
-            }
-        }
+        using PacketClip clip = Take(from, to)
+            ?? throw new VideoException(VideoFault.ZeroFrames, path, "nothing is kept of that time any more");
+        clip.Save(path);
     }
 
     /// <summary>Frees the packets; whoever forgets it frees them with the object, which a reader at work keeps alive.</summary>
