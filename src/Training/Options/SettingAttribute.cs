@@ -9,6 +9,7 @@ internal enum SettingGroup
     Optimiser,
     Precision,
     Server,
+    Events,
     Output,
     Debug,
 }

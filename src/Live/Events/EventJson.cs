@@ -1,0 +1,32 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace CudaTrainer.Live.Events;
+
+/// <summary>Events as JSON: in files, webhooks and MQTT messages alike.</summary>
+internal static class EventJson
+{
+    /// <returns>One line of UTF-8, without its end.</returns>
+    public static byte[] Bytes(EventNews news) => news switch
+    {
+        EventBegan began => JsonSerializer.SerializeToUtf8Bytes(began, EventJsonContext.Default.EventBegan),
+        EventEnded ended => JsonSerializer.SerializeToUtf8Bytes(ended, EventJsonContext.Default.EventEnded),
+        _ => throw new ArgumentOutOfRangeException(nameof(news)),
+    };
+
+    /// <summary>For people: several lines, with an end.</summary>
+    public static byte[] Indented(EventEnded ended) =>
+        [.. JsonSerializer.SerializeToUtf8Bytes(ended, IndentedContext.EventEnded), (byte)'\n'];
+
+    private static EventJsonContext IndentedContext { get; } = new(new JsonSerializerOptions(EventJsonContext.Default.Options)
+    {
+        WriteIndented = true,
+    });
+}
+
+internal sealed class EndReasonConverter() : JsonStringEnumConverter<EndReason>(JsonNamingPolicy.SnakeCaseLower);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(EventBegan))]
+[JsonSerializable(typeof(EventEnded))]
+internal sealed partial class EventJsonContext : JsonSerializerContext;
