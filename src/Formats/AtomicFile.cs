@@ -30,6 +30,9 @@ internal sealed class AtomicFile : IDisposable
     /// <summary>The destination, absolute.</summary>
     public string Path { get; }
 
+    /// <summary>The unfinished file, for writers that open files themselves.</summary>
+    public string TemporaryPath => _temporaryPath;
+
     /// <summary>Where the content is written; seekable, so that a header can be completed at the end.</summary>
     public Stream Stream => _stream;
 

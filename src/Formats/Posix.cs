@@ -17,6 +17,7 @@ internal static unsafe partial class Posix
     private const int OpenReadOnly = 0;
     private const int OpenNonBlocking = 0x800;
     private const int OpenCloseOnExec = 0x80000;
+    private const uint MemoryCloseOnExec = 1;
     private const int AdviceWillNeed = 3;
     private const int FileLimit = 7; // RLIMIT_NOFILE
 
@@ -46,6 +47,14 @@ internal static unsafe partial class Posix
         {
             throw LastError();
         }
+    }
+
+    /// <summary>A file that is in memory only and has no name; it goes with its handle.</summary>
+    /// <exception cref="IOException">There is no memory, or no more files may be opened.</exception>
+    public static SafeFileHandle OpenInMemory(string label)
+    {
+        var handle = new SafeFileHandle(memfd_create(label, MemoryCloseOnExec), ownsHandle: true);
+        return handle.IsInvalid ? throw LastError() : handle;
     }
 
     /// <summary>Asks the kernel to read pages ahead. Advice only: failure changes nothing but speed.</summary>
@@ -86,6 +95,9 @@ internal static unsafe partial class Posix
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int open(string path, int flags, int mode);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int memfd_create(string name, uint flags);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int getrlimit(int resource, ResourceLimit* limit);

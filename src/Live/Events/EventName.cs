@@ -44,6 +44,11 @@ internal static partial class EventName
     public static bool IsUnfinished(string fileName) =>
         Unfinished().Match(fileName) is { Success: true } match && IdOf(match.Groups["name"].Value) is not null;
 
+    /// <summary>Whether an event with this name lies in this folder of a day, in that of a camera.</summary>
+    public static bool IsAt(string id, string camera, string day) =>
+        Folder(id, string.Empty).EndsWith($"/{day}", StringComparison.Ordinal)
+            && id[^8..] is var digest && (Digest(camera) == digest || camera.EndsWith($"-{digest}", StringComparison.Ordinal));
+
     public static bool IsDay(string folderName) =>
         DateOnly.TryParseExact(folderName, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out _);
 

@@ -13,9 +13,7 @@ namespace CudaTrainer.Live.Events;
 public sealed record EventRule(
     double Threshold, double Release, IReadOnlyList<string> Alarms, double Smooth, double MinLength, double Cooldown);
 
-/// <summary>
-/// From the answers of one camera, in order, to its events.
-/// </summary>
+/// <summary>From the answers of one camera, in order, to its events.</summary>
 /// <remarks>
 /// An answer counts as the mean over those whose windows ended in the last <see cref="EventRule.Smooth"/> seconds up to its own end, so
 /// nothing of the future. It speaks for the time that is nearer to the middle of its window than to any other's, as in the timeline of a
@@ -31,7 +29,7 @@ public sealed class EventTracker(EventRule rule, string camera)
     private readonly Queue<LiveAnswer> _latest = new();
     private LiveAnswer? _last;
     private bool _isUp;
-    private DateTimeOffset _lastStart = DateTimeOffset.MinValue;
+    private string? _lastId;
 
     /// <summary>Events that were too short to be told.</summary>
     public long TooShort { get; private set; }
@@ -95,7 +93,7 @@ public sealed class EventTracker(EventRule rule, string camera)
     private (double Score, string Label) Smoothed(LiveAnswer answer)
     {
         _latest.Enqueue(answer);
-        while (_latest.Peek() is { } oldest && oldest != answer && oldest.To < answer.To - rule.Smooth - Rounding)
+        while (_latest.Peek().To < answer.To - rule.Smooth - Rounding)
         {
             _latest.Dequeue();
         }
@@ -116,9 +114,11 @@ public sealed class EventTracker(EventRule rule, string camera)
         {
             DateTimeOffset start = Time(answer, boundary);
 
-            // Names have milliseconds, and clocks of machines are set back.
-            _lastStart = start > _lastStart ? start : _lastStart.AddMilliseconds(1);
-            Current = new TrackedEvent(EventName.Id(_lastStart, camera), boundary, start);
+            string id = EventName.Id(start, camera);
+
+            // Names have milliseconds, and a session may begin where the one before it ended.
+            _lastId = id == _lastId ? EventName.Id(start.AddMilliseconds(1), camera) : id;
+            Current = new TrackedEvent(_lastId, boundary, start);
         }
 
         Current.StretchFrom = Current.QuietSince is null && _isUp ? Current.StretchFrom : boundary;
