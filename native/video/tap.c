@@ -160,13 +160,22 @@ static const struct kept *keyframe_at(const ctv_tap *tap, double from)
 }
 
 // Pictures that are shown later than `to` may be decoded before others that are shown earlier and refer to them; a second covers
-// any reordering. NULL when all of it is later.
+// any reordering. Then those between belong to it as well. NULL when all of it is later.
 static const struct kept *last_until(const struct kept *first, double to)
 {
     const struct kept *found = NULL;
+    double latest = first->seconds, latest_found = latest;
     for (const struct kept *kept = first; kept && kept->seconds <= to + 1; kept = kept->next)
+    {
+        latest = FFMAX(latest, kept->seconds);
         if (kept->seconds <= to)
+        {
             found = kept;
+            latest_found = latest;
+        }
+    }
+    while (found && found->next && found->next->seconds < latest_found)
+        found = found->next;
     return found;
 }
 
