@@ -90,7 +90,7 @@ public sealed class SavedEventTests : IDisposable
         foreach (string clip in ended.Clips)
         {
             List<(double Seconds, byte[] Rgb)> frames = Staged.Decode(Path.Combine(Output, clip)).Frames;
-            int first = original.FindIndex(rgb => rgb.AsSpan().SequenceEqual(frames[0].Rgb));
+            int first = original.FindIndex(seen - 12, rgb => rgb.AsSpan().SequenceEqual(frames[0].Rgb));
             first.ShouldBeInRange(seen - 12, seen, "each part begins where the last ended, or at the keyframe before");
             seen = first + frames.Count;
         }

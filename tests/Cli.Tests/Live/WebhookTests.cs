@@ -96,9 +96,11 @@ public sealed class WebhookTests : IDisposable
         using LiveEvents events = Staged.Events(options, _log, Quick with { Waiting = 3, Attempt = TimeSpan.FromMinutes(10) });
 
         // Many more events than may wait, while the first request hangs.
+        int next = 0;
         NewsLog.WaitUntil(() =>
         {
-            Add(events, 0.9, 0.1);
+            events.Add(Staged.Session(null), Staged.Answer(next++, 0.9));
+            events.Add(Staged.Session(null), Staged.Answer(next++, 0.1));
             return sound.Requests.Count > 20;
         });
 
