@@ -56,6 +56,9 @@ public enum EndReason
     /// <summary>The connection to the camera ended.</summary>
     Disconnected,
 
+    /// <summary>The file or the pipe was over.</summary>
+    Ended,
+
     /// <summary>The program was stopped.</summary>
     Stopped,
 }

@@ -92,7 +92,7 @@ public sealed class LiveEvents : IDisposable
         {
             if (_cameras.TryGetValue(session.Camera.Name, out Watched? watched) && watched.Session.Number == session.Number)
             {
-                End(watched, EndReason.Disconnected);
+                End(watched, session.Camera.Address.IsEndless ? EndReason.Disconnected : EndReason.Ended);
             }
         }
     }
