@@ -1,4 +1,3 @@
-using CudaTrainer.Data.Video;
 using CudaTrainer.Engine;
 using CudaTrainer.Live.Cameras;
 

@@ -1,8 +1,6 @@
-using System.Text;
 using CudaTrainer.Live.Cameras;
 using MQTTnet;
 using MQTTnet.Exceptions;
-using MQTTnet.Packets;
 using MQTTnet.Protocol;
 
 namespace CudaTrainer.Live.Events;
@@ -43,7 +41,8 @@ internal sealed class MqttAddress
     public static string? Problem(string text)
     {
         string shown = CameraAddress.Redact(text);
-        if (!Uri.TryCreate(text, UriKind.Absolute, out Uri? address) || address.Scheme is not ("mqtt" or "mqtts") || address.Host.Length == 0)
+        if (!Uri.TryCreate(text, UriKind.Absolute, out Uri? address) || address.Scheme is not ("mqtt" or "mqtts")
+            || address.Host.Length == 0)
         {
             return $"'{shown}' is no address that begins with mqtt:// or mqtts:// and names a host";
         }
@@ -60,8 +59,8 @@ internal sealed class MqttAddress
 }
 
 /// <summary>
-/// Publishes events: each at TOPIC/CAMERA/event, whether there is one at TOPIC/CAMERA/alarm (on, off; retained), and whether this program is
-/// there at TOPIC/status (online, offline; retained, the latter by the broker where the connection breaks).
+/// Publishes events: each at TOPIC/CAMERA/event, whether there is one at TOPIC/CAMERA/alarm (on, off; retained), and whether this program
+/// is there at TOPIC/status (online, offline; retained, the latter by the broker where the connection breaks).
 /// </summary>
 /// <param name="limit">Of one attempt.</param>
 internal sealed class MqttPublisher(MqttAddress address, string? password, TimeSpan limit) : INoticeTarget

@@ -33,7 +33,9 @@ internal interface INoticeTarget : IAsyncDisposable
 /// <param name="IsFinal">Whether trying again would not help.</param>
 internal sealed record NoticeFailure(string Reason, bool IsFinal);
 
-/// <summary>Tells one address of events, in order, one at a time, and again where it fails. Whoever adds an event waits for nothing.</summary>
+/// <summary>
+/// Tells one address of events, in order, one at a time, and again where it fails. Whoever adds an event waits for nothing.
+/// </summary>
 internal sealed class NoticeQueue : IDisposable
 {
     private static readonly TimeSpan Tending = TimeSpan.FromSeconds(5), Grace = TimeSpan.FromSeconds(1);

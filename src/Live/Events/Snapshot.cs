@@ -5,7 +5,9 @@ using CudaTrainer.Training.Pictures;
 
 namespace CudaTrainer.Live.Events;
 
-/// <summary>A strip of frames of the window with the highest probability: those with the most attention, or evenly apart without it.</summary>
+/// <summary>
+/// A strip of frames of the window with the highest probability: those with the most attention, or evenly apart without it.
+/// </summary>
 internal static class Snapshot
 {
     /// <summary>Frames of a strip at most.</summary>

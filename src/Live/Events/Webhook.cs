@@ -63,7 +63,8 @@ internal sealed class Webhook(WebhookAddress address, string? secret, TimeSpan l
         {
             using HttpRequestMessage request = Request(news);
             using HttpResponseMessage answer = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
-            return answer.IsSuccessStatusCode ? null : new NoticeFailure($"it answered {(int)answer.StatusCode}", IsFinal(answer.StatusCode));
+            return answer.IsSuccessStatusCode ? null
+                : new NoticeFailure($"it answered {(int)answer.StatusCode}", IsFinal(answer.StatusCode));
         }
         catch (HttpRequestException exception)
         {

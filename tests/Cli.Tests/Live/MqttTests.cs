@@ -57,7 +57,7 @@ public sealed class MqttTests : IDisposable
     public void A_broker_that_comes_later_gets_what_happened_before()
     {
         using LiveEvents events = Staged.Events(new EventOptions { Mqtt = $"mqtt://127.0.0.1:{_port}" }, _log,
-            Quick with { Attempts = int.MaxValue, FirstPause = TimeSpan.FromMilliseconds(50), LongestPause = TimeSpan.FromMilliseconds(50) });
+            Quick with { Attempts = int.MaxValue, LongestPause = TimeSpan.FromMilliseconds(50) });
         events.Add(Staged.Session(null, "door/+1"), Staged.Answer(0, 0.9, "door/+1"));
         _broker = new Broker(_port);
 

@@ -12,7 +12,9 @@ public sealed class RetentionTests : IDisposable
     [Fact]
     public void Old_events_go_with_all_their_files()
     {
-        string old = Put("gate", Now.AddDays(-8), 100, parts: 3), young = Put("gate", Now.AddDays(-6), 100), other = Put("door", Now.AddDays(-30), 100);
+        string young = Put("gate", Now.AddDays(-6), 100);
+        Put("gate", Now.AddDays(-8), 100, parts: 3);
+        Put("door", Now.AddDays(-30), 100);
         using (EventFolder folder = Open(new() { KeepDays = 7 }))
         {
             folder.DeleteOld(Now, _ => false);
@@ -20,7 +22,6 @@ public sealed class RetentionTests : IDisposable
 
         Left().ShouldBe([young]);
         Directory.Exists(_folder.File("events/gate/2026-07-12")).ShouldBeFalse("an empty day goes, too");
-        old.ShouldNotBe(other);
     }
 
     [Fact]
@@ -48,9 +49,9 @@ public sealed class RetentionTests : IDisposable
     [Fact]
     public void Nothing_else_is_ever_deleted()
     {
-        DateTimeOffset long_ago = Now.AddDays(-100);
-        string id = EventName.Id(long_ago, "gate"), day = $"{long_ago:yyyy-MM-dd}", elsewhere = _folder.File("elsewhere");
-        Put("gate", long_ago, 10);
+        DateTimeOffset longAgo = Now.AddDays(-100);
+        string id = EventName.Id(longAgo, "gate"), day = $"{longAgo:yyyy-MM-dd}", elsewhere = _folder.File("elsewhere");
+        Put("gate", longAgo, 10);
         string[] kept =
         [
             $"gate/{day}/holiday.mp4",
@@ -75,13 +76,14 @@ public sealed class RetentionTests : IDisposable
         }
 
         // The same events behind links: a camera, a day, a file.
-        Write(Path.Combine(elsewhere, day, $"{EventName.Id(long_ago, "linked")}.mp4"), 10);
+        Write(Path.Combine(elsewhere, day, $"{EventName.Id(longAgo, "linked")}.mp4"), 10);
         Directory.CreateSymbolicLink(Path.Combine(Output, "linked"), elsewhere);
-        string otherDay = _folder.File("otherday"), before = $"{long_ago.AddDays(-1):yyyy-MM-dd}", beforeId = EventName.Id(long_ago.AddDays(-1), "gate");
+        string otherDay = _folder.File("otherday"), before = $"{longAgo.AddDays(-1):yyyy-MM-dd}",
+            beforeId = EventName.Id(longAgo.AddDays(-1), "gate");
         Write(Path.Combine(otherDay, $"{beforeId}.mp4"), 10);
         Directory.CreateSymbolicLink(Path.Combine(Output, "gate", before), otherDay);
         Directory.CreateDirectory(Path.Combine(Output, "door", day));
-        string doorId = EventName.Id(long_ago, "door"), target = Path.Combine(elsewhere, "target.mp4");
+        string doorId = EventName.Id(longAgo, "door"), target = Path.Combine(elsewhere, "target.mp4");
         Write(target, 10);
         File.CreateSymbolicLink(Path.Combine(Output, "door", day, $"{doorId}.mp4"), target);
 
@@ -142,8 +144,8 @@ public sealed class RetentionTests : IDisposable
     /// <summary>Events of which all is there, oldest first; none is there in part.</summary>
     private string[] Left()
     {
-        var files = Directory.GetFiles(Output, "*", SearchOption.AllDirectories).Select(file => Path.GetFileName(file))
-            .Select(EventName.IdOf).OfType<string>().CountBy(id => id).ToArray();
+        KeyValuePair<string, int>[] files = [.. Directory.GetFiles(Output, "*", SearchOption.AllDirectories)
+            .Select(file => EventName.IdOf(Path.GetFileName(file))).OfType<string>().CountBy(id => id)];
         files.ShouldAllBe(file => file.Value == 3);
         return [.. files.Select(file => file.Key).Order(StringComparer.Ordinal)];
     }

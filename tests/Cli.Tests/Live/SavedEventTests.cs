@@ -40,7 +40,8 @@ public sealed class SavedEventTests : IDisposable
         saved.Bytes.ShouldBe(Directory.GetFiles(Path.Combine(Output, "gate/2026-07-13")).Sum(file => new FileInfo(file).Length));
 
         // The event is 10.5 to 15.5 s; the clip begins with the keyframe at or before 7.5 s and ends at 17.5 s.
-        (VideoReadResult result, int width, _, List<(double Seconds, byte[] Rgb)> frames) = Staged.Decode(Path.Combine(Output, $"{day}.mp4"));
+        string clip = Path.Combine(Output, $"{day}.mp4");
+        (VideoReadResult result, int width, _, List<(double Seconds, byte[] Rgb)> frames) = Staged.Decode(clip);
         result.Fault.ShouldBe(VideoFault.None, result.Reason);
         width.ShouldBe(320);
         int first = (int)Math.Round(17.5 * Staged.Rate) - frames.Count + 1;
@@ -53,7 +54,8 @@ public sealed class SavedEventTests : IDisposable
 
         using JsonDocument json = JsonDocument.Parse(File.ReadAllText(Path.Combine(Output, $"{day}.json")));
         json.RootElement.EnumerateObject().Select(property => property.Name).ShouldBe(
-            ["end", "reason", "event", "label", "start", "peak", "peak_time", "clips", "snapshot", "id", "camera", "at"], ignoreOrder: true);
+            ["end", "reason", "event", "label", "start", "peak", "peak_time", "clips", "snapshot", "id", "camera", "at"],
+            ignoreOrder: true);
         json.RootElement.GetProperty("reason").GetString().ShouldBe("over");
         json.RootElement.GetProperty("end").GetDateTimeOffset().ShouldBe(Staged.Began.AddSeconds(15.5));
         JsonElement.DeepEquals(json.RootElement, JsonDocument.Parse(EventJson.Bytes(ended)).RootElement).ShouldBeTrue();
@@ -145,8 +147,8 @@ public sealed class SavedEventTests : IDisposable
         _log.Of<EventBegan>().Count().ShouldBe(3);
         _log.Of<EventSaved>().Count().ShouldBe(3);
         _log.Of<ArchiveTrouble>().ShouldBeEmpty();
-        Directory.GetDirectories(Output).Select(Path.GetFileName).Order(StringComparer.Ordinal)
-            .ShouldBe([$"___evil-{EventName.Id(Staged.Began, "../evil")[^8..]}", $"door_1-{EventName.Id(Staged.Began, "door 1")[^8..]}", "gate"]);
+        Directory.GetDirectories(Output).Select(Path.GetFileName).Order(StringComparer.Ordinal).ShouldBe(
+            [$"___evil-{EventName.Id(Staged.Began, "../evil")[^8..]}", $"door_1-{EventName.Id(Staged.Began, "door 1")[^8..]}", "gate"]);
     }
 
     [Fact]
@@ -170,7 +172,8 @@ public sealed class SavedEventTests : IDisposable
     {
         string mount = _folder.File("tiny");
         Directory.CreateDirectory(mount);
-        Assert.SkipUnless(ChildProcess.Run("mount", ["-t", "tmpfs", "-o", "size=300k", "tmpfs", mount]).ExitCode == 0, "not allowed to mount");
+        CommandOutcome mounted = ChildProcess.Run("mount", ["-t", "tmpfs", "-o", "size=300k", "tmpfs", mount]);
+        Assert.SkipUnless(mounted.ExitCode == 0, "not allowed to mount");
         try
         {
             using PacketTap tap = Staged.Tapped(_folder, 20);

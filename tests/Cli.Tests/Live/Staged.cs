@@ -34,7 +34,8 @@ internal static class Staged
     /// <summary>Writes a clip of fine noise that moves, and of a colour that changes every second.</summary>
     public static void Draw(string path, double seconds, VideoCodec codec = VideoCodec.Mpeg4, int width = 320, int height = 240)
     {
-        using VideoWriter writer = new(path, new VideoWriterOptions { Width = width, Height = height, Codec = codec, FrameRate = new(Rate) });
+        VideoWriterOptions options = new() { Width = width, Height = height, Codec = codec, FrameRate = new(Rate) };
+        using VideoWriter writer = new(path, options);
         byte[] noise = new byte[width * (height + 64)], rgb = new byte[writer.FrameBytes];
         new Random(7).NextBytes(noise);
         for (int frame = 0; frame < seconds * Rate; frame++)

@@ -20,7 +20,12 @@ public sealed class WebhookTests : IDisposable
     [Fact]
     public void Beginning_and_end_are_posted_in_order_with_a_signature()
     {
-        EventOptions options = new() { Webhook = _listener.Url("/hook?x=1"), WebhookSecretFile = _folder.File("secret", "s3cret\n"), Cooldown = 0 };
+        EventOptions options = new()
+        {
+            Webhook = _listener.Url("/hook?x=1"),
+            WebhookSecretFile = _folder.File("secret", "s3cret\n"),
+            Cooldown = 0,
+        };
         using (LiveEvents events = Staged.Events(options, _log, Quick))
         {
             Add(events, 0.1, 0.9, 0.9, 0.1);
@@ -127,7 +132,8 @@ public sealed class WebhookTests : IDisposable
     [Fact]
     public void What_is_too_old_is_not_sent()
     {
-        using LiveEvents events = Staged.Events(new EventOptions { Webhook = _listener.Url("/") }, _log, Quick with { Oldest = TimeSpan.Zero });
+        using LiveEvents events = Staged.Events(new EventOptions { Webhook = _listener.Url("/") }, _log,
+            Quick with { Oldest = TimeSpan.Zero });
         Add(events, 0.9);
 
         _log.Wait<NoticeTrouble>().Reason.ShouldContain("too late");
