@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using CudaTrainer.Live.Cameras;
+using CudaTrainer.Live.Events;
 using CudaTrainer.Training.Events;
 
 namespace CudaTrainer.Cli.Presentation;
@@ -32,6 +33,23 @@ internal sealed class LiveReport(Terminal terminal, RunPresenter presenter, bool
             case LoadChanged load:
                 presenter.Message(Severity.Warning, string.Create(CultureInfo.InvariantCulture,
                     $"the machine does not keep up: all windows are {load.Load:0.0} times what it manages; one of {load.Of} is computed"));
+                break;
+            case EventBegan began:
+                presenter.Message(Severity.Warning, string.Create(CultureInfo.InvariantCulture,
+                    $"{began.Camera}: {began.Label} since {began.Start.ToLocalTime():HH:mm:ss}, {began.Peak:0.00}"));
+                break;
+            case EventEnded ended:
+                presenter.Message(Severity.Info, string.Create(CultureInfo.InvariantCulture,
+                    $"{ended.Camera}: {ended.Label} over: {ended.Start.ToLocalTime():HH:mm:ss} to {ended.End.ToLocalTime():HH:mm:ss}, {ended.Peak:0.00}"));
+                break;
+            case EventSaved saved:
+                presenter.Message(Severity.Info, $"{saved.Camera}: saved as {saved.File}");
+                break;
+            case ArchiveTrouble trouble:
+                presenter.Message(Severity.Warning, trouble.Reason);
+                break;
+            case NoticeTrouble trouble:
+                presenter.Message(Severity.Warning, $"{trouble.Target}: {trouble.Reason}");
                 break;
             case LiveAnswer answer when !json:
                 terminal.Output.WriteLine(string.Create(CultureInfo.InvariantCulture,

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
 using CudaTrainer.Live.Cameras;
+using CudaTrainer.Live.Events;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Inference;
 
@@ -22,6 +23,12 @@ public sealed class Wall : IDisposable
     /// <summary>Seconds that a frame may wait before the machine counts as behind.</summary>
     private const double LongWait = 1;
 
+    /// <summary>Bytes of packets that are kept of each camera: 100 s of 5 Mbit/s.</summary>
+    private const long TapBytes = 64 << 20;
+
+    /// <summary>What is left for events that are being saved and told when it ends.</summary>
+    private static readonly TimeSpan EventsLimit = TimeSpan.FromSeconds(5);
+
     private readonly Dictionary<string, Predictor> _predictors = [];
     private readonly List<CameraFeed> _feeds = [];
     private readonly AutoResetEvent _arrived = new(false);
@@ -30,6 +37,7 @@ public sealed class Wall : IDisposable
     private readonly Lock _telling = new();
     private readonly LoadControl _load = new();
     private readonly LiveMetrics _metrics;
+    private LiveEvents? _events;
 
     private Wall(WatchOptions options, Action<LiveNews> tell)
     {
@@ -57,6 +65,9 @@ public sealed class Wall : IDisposable
     {
         IReadOnlyList<Camera> cameras = CamerasOf(options, addresses);
         var wall = new Wall(options, tell);
+        double kept = LiveEvents.TapSeconds(options.Events);
+        var plan = new FeedPlan(options.Plan, options.Fast, TimeSpan.FromSeconds(options.Late), TimeSpan.FromSeconds(options.Stall),
+            kept > 0 ? kept + options.Plan.Length : 0, TapBytes);
         try
         {
             foreach (Camera camera in cameras)
@@ -66,13 +77,13 @@ public sealed class Wall : IDisposable
                 {
                     predictor = Predictor.Open(options.Prediction with { Checkpoint = checkpoint }, stop);
                     wall._predictors.Add(checkpoint, predictor);
+                    options.Events.Require(predictor.Info.ClassList);
                 }
 
-                var plan = new FeedPlan(options.Plan, options.Fast, TimeSpan.FromSeconds(options.Late),
-                    TimeSpan.FromSeconds(options.Stall), TapSeconds: 0, TapBytes: 0);
                 wall._feeds.Add(new CameraFeed(camera, predictor, plan, wall._feeds.Count, () => wall._arrived.Set(), wall.Tell, stop));
             }
 
+            wall._events = new LiveEvents(options.Events, wall.LimitsOf, wall.Tell);
             return wall;
         }
         catch
@@ -124,6 +135,8 @@ public sealed class Wall : IDisposable
 
     public void Dispose()
     {
+        _events?.Stop(EventsLimit);
+        _events?.Dispose();
         foreach (CameraFeed feed in _feeds)
         {
             feed.Dispose();
@@ -171,9 +184,14 @@ public sealed class Wall : IDisposable
         List<FeedWindow> due = [];
         foreach (CameraFeed feed in _feeds)
         {
-            if (feed.Poll(out _) is { } window)
+            if (feed.Poll(out CameraSession? ended) is { } window)
             {
                 due.Add(window);
+            }
+
+            if (ended is not null)
+            {
+                _events!.SessionEnded(ended);
             }
         }
 
@@ -209,6 +227,14 @@ public sealed class Wall : IDisposable
         window.Feed.Answered(answer);
         _metrics.Answered(answer);
         Tell(answer);
+        _events!.Add(window.Session, answer);
+    }
+
+    /// <summary>Of events of a camera.</summary>
+    private (double Threshold, double Release) LimitsOf(Camera camera)
+    {
+        double threshold = camera.Threshold ?? _predictors[camera.Checkpoint ?? _options.Prediction.Checkpoint].Threshold;
+        return (threshold, Math.Min(_options.Release ?? threshold, threshold));
     }
 
     private void Tell(LiveNews news)

@@ -1,4 +1,6 @@
+using CudaTrainer.Formats;
 using CudaTrainer.Live.Cameras;
+using CudaTrainer.Live.Events;
 using CudaTrainer.Training.Inference;
 using CudaTrainer.Training.Options;
 
@@ -12,6 +14,14 @@ public sealed record WatchOptions
     /// </summary>
     [Settings(Except = SettingRole.Offline)]
     public PredictionOptions Prediction { get; init; } = new() { Windows = new() { Window = 2 } };
+
+    /// <summary>What is an event, what is saved of it, who is told.</summary>
+    [Settings]
+    public EventOptions Events { get; init; } = new();
+
+    [Setting(SettingGroup.Model, "Probability below which an event ends, at most the threshold of its camera",
+        AtLeast = 0, AtMost = 1, Default = "the threshold")]
+    public double? Release { get; init; }
 
     [Setting(SettingGroup.Data, "Table of cameras: name,address and, where wanted, checkpoint,threshold,zone (docs/live.md); for " +
         "addresses with passwords, which everybody on the machine sees on a command line",
@@ -41,7 +51,13 @@ public sealed record WatchOptions
     /// <summary>What is wrong with the values, all at once.</summary>
     public IReadOnlyList<OptionProblem> Validate()
     {
-        List<OptionProblem> problems = [.. OptionValidation.OfSettings(this), .. Prediction.Validate()];
+        List<OptionProblem> problems = [.. OptionValidation.OfSettings(this), .. Prediction.Validate(), .. Events.Validate()];
+        if (Release > Prediction.Windows.Threshold)
+        {
+            problems.Add(new(nameof(Release),
+                $"is above {SettingName.Of(nameof(WindowOptions.Threshold))}; an event would end before it begins"));
+        }
+
         if (Zone is not null)
         {
             try
