@@ -115,6 +115,16 @@ internal sealed class FolderLock : IDisposable
         }
     }
 
+    /// <summary>
+    /// When whoever writes to a folder last said so; null when nobody has since the last one left in order. Unlike
+    /// <see cref="HolderOf"/> it neither waits nor touches the lock, which another process may be about to take.
+    /// </summary>
+    public static DateTime? LastBeat(string directory, string fileName)
+    {
+        string path = Path.Combine(directory, fileName);
+        return Read(path) is null ? null : File.GetLastWriteTimeUtc(path);
+    }
+
     public void Dispose()
     {
         lock (_ending)

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using CudaTrainer.Training.Inference;
+using CudaTrainer.Training.Reporting;
 
 namespace CudaTrainer.Serve;
 
@@ -12,8 +13,17 @@ internal sealed record JobError(string Code, string Message);
 /// <param name="State"><c>queued</c>, <c>running</c>, <c>done</c> or <c>failed</c>.</param>
 /// <param name="Position">1 for the next one; null once it is at work.</param>
 /// <param name="ProgressSeconds">Seconds of the video that are done.</param>
-internal sealed record VideoStatus(string Id, string Name, long Bytes, JobState State, int? Position, double ProgressSeconds,
-    JobError? Error, VideoResult? Result);
+internal sealed record VideoStatus(string Id, string Name, long Bytes, DateTimeOffset Uploaded, JobState State, int? Position,
+    double ProgressSeconds, JobError? Error, VideoResult? Result);
+
+/// <summary>What <c>GET /api/videos</c> answers: newest first.</summary>
+internal sealed record VideoList(IReadOnlyList<VideoSummary> Videos);
+
+/// <summary>A <see cref="VideoStatus"/> without the details of its answer.</summary>
+/// <param name="Label">Null while there is no answer.</param>
+/// <param name="Score">p(violent), or the probability of the label; null while there is no answer.</param>
+internal sealed record VideoSummary(string Id, string Name, long Bytes, DateTimeOffset Uploaded, JobState State, int? Position,
+    double ProgressSeconds, JobError? Error, string? Label, double? Score);
 
 /// <summary>The answer for one video; where <c>predict</c> with windows says the same as JSON, by the same names and numbers.</summary>
 /// <param name="Violent">Null, as threshold and release, where the model tells other classes apart than the known pair.</param>
@@ -40,6 +50,10 @@ internal sealed record VideoResult(
     /// <summary>What makes the answer worth less although the video is whole; null if nothing does.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Note { get; init; }
+
+    /// <summary>p(violent), or the probability of the label.</summary>
+    [JsonIgnore]
+    public double Score => Violent ?? Probabilities![Label];
 
     /// <summary>The pictures behind <see cref="Frames"/>, as PNG files.</summary>
     internal IReadOnlyList<byte[]> Pictures { get; init; } = [];
@@ -90,3 +104,22 @@ internal sealed record ModelFacts(string Name, string File, int Epoch, int Frame
 internal sealed record Limits(long UploadBytes, double Seconds, int Queue, double KeepMinutes);
 
 internal sealed record QueueFacts(int Running, int Waiting);
+
+/// <summary>What <c>/healthz</c> answers.</summary>
+internal sealed record Probe(string Status);
+
+/// <summary>What <c>GET /api/run</c> answers.</summary>
+/// <param name="Name">The folder's last part.</param>
+/// <param name="State">For example <c>running</c>.</param>
+/// <param name="Message">What is wrong; null if nothing is.</param>
+/// <param name="Epoch">The last that has ended; 0 before the first.</param>
+/// <param name="Epochs">That the run may take.</param>
+/// <param name="RemainingSeconds">At most, by the last few epochs; null where nobody trains.</param>
+/// <param name="Updated">When the last epoch ended.</param>
+/// <param name="BestEpoch">Null while the run is not finished.</param>
+internal sealed record RunAnswer(string Name, RunStage State, string? Message, int Epoch, int Epochs, double? RemainingSeconds,
+    DateTimeOffset? Updated, int? BestEpoch, IReadOnlyList<EpochAnswer> History);
+
+/// <summary>A row of training_history.csv; null where it has no number.</summary>
+internal sealed record EpochAnswer(int Epoch, double? Seconds, double? Lr, double? Loss, double? Accuracy, double? ValLoss,
+    double? ValAccuracy, double? ValBalancedAccuracy, double? ValAuc);

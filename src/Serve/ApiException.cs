@@ -12,7 +12,4 @@ internal sealed class ApiException(int status, string code, string message) : Ex
 
     /// <summary>Seconds after which trying again makes sense.</summary>
     public int? RetryAfter { get; init; }
-
-    /// <summary>The methods that would do.</summary>
-    public string? Allow { get; init; }
 }

@@ -1,16 +1,19 @@
 using System.Net;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
-using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Options;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 
 namespace CudaTrainer.Serve;
 
-/// <summary>Kestrel by itself: no host, no configuration out of files or the environment.</summary>
+/// <summary>Kestrel, routing and access, out of <see cref="ServerParts"/> alone: no configuration files, no environment.</summary>
 internal sealed class HttpServer : IDisposable
 {
     private const int MostConnections = 64;
@@ -22,11 +25,54 @@ internal sealed class HttpServer : IDisposable
 
     private static readonly TimeSpan UploadGrace = TimeSpan.FromSeconds(15), StopGrace = TimeSpan.FromSeconds(2);
 
-    private readonly KestrelServer _server;
+    private readonly WebApplication _app;
 
-    public HttpServer(IPAddress address, int port)
+    public HttpServer(ServerParts parts)
     {
-        KestrelServerOptions options = new() { AddServerHeader = false };
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(
+            new WebApplicationOptions { ApplicationName = nameof(CudaTrainer), ContentRootPath = AppContext.BaseDirectory });
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(options => Limit(options, parts.Address, parts.Options.Port));
+        builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
+        builder.Services.AddRoutingCore();
+        builder.Services.ConfigureHttpJsonOptions(options => Describe(options.SerializerOptions));
+        ApiDescription.Add(builder.Services, parts);
+        Access.Add(builder.Services, parts);
+        _app = builder.Build();
+        Refusals refusals = new(new RequestGuard(parts.Address), parts.Frames.Plain, parts.Stop);
+        _app.Use(refusals.Around);
+        _app.UseRouting();
+        _app.UseAuthentication();
+        _app.UseRateLimiter();
+        _app.UseAuthorization();
+        ServiceEndpoints.Map(_app, parts);
+        AccessEndpoints.Map(_app, parts);
+        VideoEndpoints.Map(_app, parts);
+        PageEndpoints.Map(_app, parts);
+        RunEndpoints.Map(_app, parts);
+    }
+
+    /// <summary>What is mapped, for tests.</summary>
+    public IServiceProvider Services => _app.Services;
+
+    /// <returns>The address as browsers take it.</returns>
+    /// <exception cref="IOException">The port is taken, or may not be used.</exception>
+    public string Start()
+    {
+        _app.StartAsync().GetAwaiter().GetResult();
+        return _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
+    }
+
+    /// <summary>Lets answers that are under way finish, but not for long.</summary>
+    public void Dispose()
+    {
+        using CancellationTokenSource limit = new(StopGrace);
+        _app.StopAsync(limit.Token).GetAwaiter().GetResult();
+        _app.DisposeAsync().AsTask().GetAwaiter().GetResult();
+    }
+
+    private static void Limit(KestrelServerOptions options, IPAddress address, int port)
+    {
+        options.AddServerHeader = false;
 
         // UploadReader has the limit: what is too large is refused by an answer, which a connection that was cut off here would lose.
         options.Limits.MaxRequestBodySize = null;
@@ -42,35 +88,22 @@ internal sealed class HttpServer : IDisposable
             listen.Protocols = HttpProtocols.Http1;
             listen.Use(RefusalWriter.Wrap);
         });
-        _server = new KestrelServer(Options.Create(options),
-            new SocketTransportFactory(Options.Create(new SocketTransportOptions()), NullLoggerFactory.Instance),
-            NullLoggerFactory.Instance);
     }
 
-    /// <returns>The address as browsers take it.</returns>
-    /// <exception cref="IOException">The port is taken, or may not be used.</exception>
-    public string Start(Func<HttpContext, Task> answer)
+    private static void Describe(JsonSerializerOptions json)
     {
-        _server.StartAsync(new Application(answer), CancellationToken.None).GetAwaiter().GetResult();
-        return _server.Features.Get<IServerAddressesFeature>()!.Addresses.Single();
+        json.WriteIndented = true;
+        json.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
+        json.NumberHandling = JsonNumberHandling.Strict;
+        json.Encoder = JavaScriptEncoder.Default;
+        json.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower));
     }
 
-    /// <summary>Lets answers that are under way finish, but not for long.</summary>
-    public void Dispose()
+    /// <summary>Signals are the program's affair, which stops this server in its order.</summary>
+    private sealed class NoLifetime : IHostLifetime
     {
-        using CancellationTokenSource limit = new(StopGrace);
-        _server.StopAsync(limit.Token).GetAwaiter().GetResult();
-        _server.Dispose();
-    }
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    private sealed class Application(Func<HttpContext, Task> answer) : IHttpApplication<HttpContext>
-    {
-        public HttpContext CreateContext(IFeatureCollection contextFeatures) => new DefaultHttpContext(contextFeatures);
-
-        public Task ProcessRequestAsync(HttpContext context) => answer(context);
-
-        public void DisposeContext(HttpContext context, Exception? exception)
-        {
-        }
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 }

@@ -6,8 +6,7 @@ namespace CudaTrainer.Serve;
 
 /// <summary>Turns away what other web pages make a browser send, and forbids the browser what this page does not need.</summary>
 /// <param name="address">That the server listens on.</param>
-/// <param name="contentSecurityPolicy">Of every answer.</param>
-internal sealed class RequestGuard(IPAddress address, string contentSecurityPolicy)
+internal sealed class RequestGuard(IPAddress address)
 {
     private const int LongestTarget = 8 << 10, LargestHeaders = 32 << 10;
 
@@ -27,6 +26,12 @@ internal sealed class RequestGuard(IPAddress address, string contentSecurityPoli
                 $"The headers are larger than {LargestHeaders} characters.");
         }
 
+        // One address for each thing; routing would pass the slash over.
+        if (request.Path.Value is { Length: > 1 } path && path.EndsWith('/'))
+        {
+            throw new ApiException(StatusCodes.Status404NotFound, "not_found", "There is nothing at this address.");
+        }
+
         // A name of somebody's that points to 127.0.0.1 makes a browser take this server for theirs (DNS rebinding): then the name shows
         // here.
         if (IPAddress.IsLoopback(address) && !IsLoopback(request.Host.Host))
@@ -44,9 +49,10 @@ internal sealed class RequestGuard(IPAddress address, string contentSecurityPoli
         }
     }
 
-    public void AddHeaders(IHeaderDictionary headers)
+    /// <summary>Of every answer; pages allow themselves more.</summary>
+    public static void AddHeaders(IHeaderDictionary headers)
     {
-        headers.ContentSecurityPolicy = contentSecurityPolicy;
+        headers.ContentSecurityPolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
         headers.XContentTypeOptions = "nosniff";
         headers.XFrameOptions = "DENY";
         headers.CacheControl = "no-store";

@@ -1,4 +1,5 @@
 using System.Net;
+using CudaTrainer.Formats;
 using CudaTrainer.Training.Inference;
 using CudaTrainer.Training.Options;
 
@@ -17,7 +18,7 @@ public sealed record ServeOptions
     [Setting(SettingGroup.Data, "Seconds after which work on one video is given up", Above = 0, AtMost = 1e6)]
     public double Timeout { get; init; } = 600;
 
-    [Setting(SettingGroup.Server, "Address of this machine to listen on; 0.0.0.0 for all, which lets everybody in",
+    [Setting(SettingGroup.Server, "Address of this machine to listen on; 0.0.0.0 for all, which takes {Token}",
         Placeholder = "ADDRESS", Kind = "IP address or localhost")]
     public string Host { get; init; } = "127.0.0.1";
 
@@ -33,6 +34,23 @@ public sealed record ServeOptions
     [Setting(SettingGroup.Server, "Minutes that a result can be fetched", Above = 0, AtMost = 1e4)]
     public double Keep { get; init; } = 60;
 
+    [Setting(SettingGroup.Server, "File of tokens, one on each line, of which whoever asks must have one",
+        Placeholder = "FILE", Kind = "text file", Default = "nobody needs one")]
+    public string? Token { get; init; }
+
+    [Setting(SettingGroup.Server, "Listen beyond this machine without {Token}: everybody who reaches the server may use it")]
+    public bool OpenAccess { get; init; }
+
+    [Setting(SettingGroup.Server, "Let everybody read the counters at /metrics, which otherwise take a token like everything else")]
+    public bool OpenMetrics { get; init; }
+
+    [Setting(SettingGroup.Server, "Videos that one address may send in a minute", AtLeast = 1, AtMost = 1e6)]
+    public int UploadsPerMinute { get; init; } = 120;
+
+    [Setting(SettingGroup.Server, "Folder of a training run to show as it goes on", Placeholder = "DIR", Kind = "folder",
+        Default = "none")]
+    public string? Run { get; init; }
+
     public long MaxUploadBytes => (long)(MaxUploadMb * 1e6);
 
     /// <summary>Windows of each video.</summary>
@@ -40,4 +58,10 @@ public sealed record ServeOptions
 
     /// <summary>The address that <see cref="Host"/> stands for; null if it is none.</summary>
     public IPAddress? Address => Host == "localhost" ? IPAddress.Loopback : IPAddress.TryParse(Host, out IPAddress? address) ? address : null;
+
+    /// <summary>Why the server must not start like this: others could use it, and nobody said that they may. Null if all is well.</summary>
+    internal string? AccessProblem => OpenAccess || Token is not null || Address is not { } address || IPAddress.IsLoopback(address)
+        ? null
+        : $"{Host} lets other machines use the server, and nothing asks who they are; give {SettingName.Of(nameof(Token))} FILE with a " +
+            $"token in it, or {SettingName.Of(nameof(OpenAccess))} where everybody may";
 }

@@ -32,6 +32,11 @@ internal sealed class VideoJob(string id, string file)
     /// <summary>Size of the upload.</summary>
     public required long Bytes { get; init; }
 
+    /// <summary>Whose list it is in; null for nobody's.</summary>
+    public string? Owner { get; init; }
+
+    public DateTimeOffset Uploaded { get; init; }
+
     public JobState State { get; set; }
 
     /// <summary>Seconds of the video that are done.</summary>

@@ -128,9 +128,20 @@ internal sealed class VideoQueue(int most, TimeSpan keep, TimeProvider time)
             DropExpired();
             return _jobs.TryGetValue(id, out VideoJob? job)
                 ? new VideoStatus(
-                    job.Id, job.Name, job.Bytes, job.State, job.State == JobState.Queued ? _waiting.IndexOf(job) + 1 : null,
-                    job.Progress, job.Error, job.Result)
+                    job.Id, job.Name, job.Bytes, job.Uploaded, job.State, PositionOf(job), job.Progress, job.Error, job.Result)
                 : null;
+        }
+    }
+
+    /// <summary>The videos of one owner, newest first.</summary>
+    public IReadOnlyList<VideoSummary> ListOf(string owner)
+    {
+        lock (_lock)
+        {
+            DropExpired();
+            return [.. _jobs.Values.Where(job => job.Owner == owner).OrderByDescending(job => job.Uploaded).Select(job => new VideoSummary(
+                job.Id, job.Name, job.Bytes, job.Uploaded, job.State, PositionOf(job), job.Progress, job.Error, job.Result?.Label,
+                job.Result?.Score))];
         }
     }
 
@@ -155,6 +166,8 @@ internal sealed class VideoQueue(int most, TimeSpan keep, TimeProvider time)
         job.Cancel();
         return true;
     }
+
+    private int? PositionOf(VideoJob job) => job.State == JobState.Queued ? _waiting.IndexOf(job) + 1 : null;
 
     private void DropExpired()
     {

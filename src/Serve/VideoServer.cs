@@ -3,6 +3,7 @@ using CudaTrainer.Engine;
 using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Inference;
+using CudaTrainer.Training.Reporting;
 using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Serve;
@@ -22,37 +23,67 @@ public static class VideoServer
         IPAddress address = options.Address
             ?? throw new RunException($"{SettingName.Of(nameof(ServeOptions.Host))} {options.Host} is no address.",
                 "Give an IP address of this machine, or localhost.");
+        if (options.AccessProblem is { } problem)
+        {
+            throw new RunException($"{SettingName.Of(nameof(ServeOptions.Host))}: {problem}.");
+        }
+
+        using AccessTokens? tokens = options.Token is { } file ? AccessTokens.Load(file) : null;
         using Predictor predictor = Predictor.Open(options.Prediction, stop);
         observer.Header(predictor.Header);
         using UploadFolder folder = UploadFolder.Create();
         VideoQueue queue = new(options.Queue, TimeSpan.FromMinutes(options.Keep), TimeProvider.System);
-        WebPage page = WebPage.Load();
-        VideoApi api = new(
-            page, new RequestGuard(address, page.ContentSecurityPolicy), queue, folder,
-            new UploadReader(options.MaxUploadBytes, folder), () => HealthOf(predictor, options, version, queue), stop);
-        using HttpServer server = new(address, options.Port);
-        string url = Start(server, api, options);
-        if (!IPAddress.IsLoopback(address))
+        using ServeMetrics metrics = new(queue);
+        using HttpServer server = new(new ServerParts
         {
-            observer.Message(Severity.Warning,
-                "other machines can reach this server: it has no passwords, and what is sent to it is not encrypted");
+            Options = options,
+            Address = address,
+            Version = version,
+            Queue = queue,
+            Folder = folder,
+            Uploads = new UploadReader(options.MaxUploadBytes, folder),
+            Metrics = metrics,
+            Tokens = tokens,
+            Run = options.Run is { } run ? new RunWatch(run, TimeProvider.System) : null,
+            Health = () => HealthOf(predictor, options, version, queue),
+            Stop = stop,
+        });
+        string url = Start(server, options);
+        foreach (string warning in Warnings(options, address))
+        {
+            observer.Message(Severity.Warning, warning);
         }
 
         listening(url);
-        new VideoWorker(predictor, options, queue, observer).Run(stop);
+        new VideoWorker(predictor, options, queue, metrics, observer).Run(stop);
     }
 
-    private static string Start(HttpServer server, VideoApi api, ServeOptions options)
+    private static string Start(HttpServer server, ServeOptions options)
     {
         try
         {
-            return server.Start(api.Answer);
+            return server.Start();
         }
         catch (IOException exception)
         {
             throw new RunException($"Port {options.Port} of {options.Host} cannot be had: {exception.Message}",
                 $"Choose another with {SettingName.Of(nameof(ServeOptions.Port))}; {SettingName.Of(nameof(ServeOptions.Port))} 0 takes " +
                     "any that is free.", exception);
+        }
+    }
+
+    private static IEnumerable<string> Warnings(ServeOptions options, IPAddress address)
+    {
+        if (options.Token is { } file && AccessTokens.IsOpenToOthers(file))
+        {
+            yield return $"other users of this machine can read the tokens in '{file}': chmod 600 it";
+        }
+
+        if (!IPAddress.IsLoopback(address))
+        {
+            yield return options.Token is null
+                ? "other machines can reach this server: it has no passwords, and what is sent to it is not encrypted"
+                : "other machines can reach this server, and what is sent to it, tokens included, is not encrypted";
         }
     }
 

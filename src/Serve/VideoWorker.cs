@@ -7,7 +7,7 @@ using CudaTrainer.Training.Inference;
 namespace CudaTrainer.Serve;
 
 /// <summary>Predicts the videos of a queue, one after the other, on the thread that calls it.</summary>
-internal sealed class VideoWorker(Predictor predictor, ServeOptions options, VideoQueue queue, IRunObserver observer)
+internal sealed class VideoWorker(Predictor predictor, ServeOptions options, VideoQueue queue, ServeMetrics metrics, IRunObserver observer)
 {
     /// <summary>Pictures of each result.</summary>
     private const int KeyFrameCount = 8;
@@ -18,14 +18,16 @@ internal sealed class VideoWorker(Predictor predictor, ServeOptions options, Vid
         while (true)
         {
             VideoJob job = queue.Take(stop);
+            long began = Stopwatch.GetTimestamp();
             (VideoResult? result, JobError? error) = Answer(job, stop);
+            metrics.CountVideo(error?.Code ?? "done", Stopwatch.GetElapsedTime(began).TotalSeconds, result?.Video.Frames ?? 0);
             UploadFolder.Delete(job.File);
             queue.Finish(job, result, error);
             observer.Message(Severity.Info,
                 result is null
                 ? $"{job.Name}: {error!.Message}"
                 : string.Create(CultureInfo.InvariantCulture,
-                $"{job.Name}: {result.Violent ?? result.Probabilities![result.Label]:0.000} {result.Label}, {result.Seconds:0.0} s"));
+                $"{job.Name}: {result.Score:0.000} {result.Label}, {result.Seconds:0.0} s"));
         }
     }
 
@@ -80,7 +82,7 @@ internal sealed class VideoWorker(Predictor predictor, ServeOptions options, Vid
             prediction.Events!,
             [.. frames.Select((frame, number) => new FrameAnswer(
                 number, frame.Time, frame.Window, isViolence ? windows[frame.Window].Violent : null, frame.Attention, frame.Width,
-                frame.Height, VideoApi.FrameUrl(job.Id, number)))],
+                frame.Height, VideoEndpoints.FrameUrl(job.Id, number)))],
             new VideoFacts(video.Width, video.Height, double.IsFinite(video.FrameRate) ? video.FrameRate : 0, video.DecodedFrames,
                 windows[^1].End, video.Codec, video.Container),
             Math.Round(Stopwatch.GetElapsedTime(began).TotalSeconds, 3))

@@ -19,7 +19,9 @@ internal sealed class ServeCommand : CliCommand<ServeOptions>
     [
         "Videos are predicted one after the other, as predict --window does. Uploads are deleted as soon as there is an answer, and " +
             "answers after --keep minutes. docs/serve.md has the interface.",
-        "Only programs on this machine reach the server unless --host says otherwise: it has no passwords and does not encrypt.",
+        "Only programs on this machine reach the server unless --host says otherwise, which takes --token, a file of tokens: people type " +
+            "one in to sign in, programs send one along. The server does not encrypt.",
+        "With --run the page also shows a training run as it goes on; the folder is the one that train writes to.",
     ];
 
     public override bool TakesConfig => true;
@@ -29,6 +31,11 @@ internal sealed class ServeCommand : CliCommand<ServeOptions>
         if (options.Address is null)
         {
             yield return new(nameof(options.Host), $"\"{options.Host}\" is not an IP address or localhost");
+        }
+
+        if (options.AccessProblem is { } access)
+        {
+            yield return new(nameof(options.Host), access);
         }
 
         foreach (OptionProblem problem in options.Prediction.Validate())

@@ -12,17 +12,26 @@ internal static class LearningSection
         var html = new HtmlBuilder();
         int best = run.Result?.BestEpoch ?? 0;
         html.Add($"<p>Training figures are means over an epoch, with dropout, while the weights still moved; validation figures are those of the epoch's end{(run.Classes.IsViolence ? ", at threshold 0.5" : "; precision, recall and ROC-AUC are means over the classes")}.</p>");
-        html.Add(Page.Grid(
-            Of(run, "Loss", "loss", ("training", "loss"), ("validation", "val_loss")),
-            Of(run, "Accuracy", "accuracy", ("training", "accuracy"), ("validation", "val_accuracy")),
-            Of(run, "Balanced accuracy and ROC-AUC", "validation", ("balanced accuracy", "val_balanced_accuracy"), ("ROC-AUC", "val_auc")),
+        IReadOnlyList<Markup> main = Main(run);
+        html.Add(Page.Grid([
+            .. main.Take(main.Count - 1),
             Of(run, run.Classes.IsViolence ? "Precision and recall of violent" : "Precision and recall, mean over the classes",
                 "validation", ("precision", "val_precision"), ("recall", "val_recall")),
-            Of(run, "Learning rate", "at the epoch's end", ("learning rate", "lr")),
-            Of(run, "Gradient norm", "mean, before clipping", ("gradient norm", "grad_norm"))));
+            main[^1],
+            Of(run, "Gradient norm", "mean, before clipping", ("gradient norm", "grad_norm"))]));
         html.Add(Page.Details("All epochs as a table", Table(run, best)));
         return html.ToMarkup();
     }
+
+    /// <summary>The curves that tell how training goes: loss, accuracy, what is monitored by default, and last the learning rate.</summary>
+    /// <param name="run">With a history of one epoch or more.</param>
+    public static IReadOnlyList<Markup> Main(RunRecord run) =>
+    [
+        Of(run, "Loss", "loss", ("training", "loss"), ("validation", "val_loss")),
+        Of(run, "Accuracy", "accuracy", ("training", "accuracy"), ("validation", "val_accuracy")),
+        Of(run, "Balanced accuracy and ROC-AUC", "validation", ("balanced accuracy", "val_balanced_accuracy"), ("ROC-AUC", "val_auc")),
+        Of(run, "Learning rate", "at the epoch's end", ("learning rate", "lr")),
+    ];
 
     /// <summary>Some columns of the history over the epochs, with the best one marked.</summary>
     internal static Markup Of(RunRecord run, string title, string y, params ReadOnlySpan<(string Name, string Column)> columns)

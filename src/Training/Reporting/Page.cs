@@ -8,8 +8,11 @@ namespace CudaTrainer.Training.Reporting;
 /// </summary>
 internal static class Page
 {
+    /// <summary>The style sheet of charts alone.</summary>
+    public static string ChartStyle { get; } = ReadStyle("chart.css");
+
     /// <summary>The style sheet.</summary>
-    public static string Style { get; } = ReadStyle();
+    public static string Style { get; } = ChartStyle + ReadStyle("report.css");
 
     /// <param name="title">Of the document and its first heading.</param>
     /// <param name="subtitle">Below it.</param>
@@ -104,9 +107,9 @@ internal static class Page
     public static Markup Grid(params IEnumerable<Markup> charts) =>
         HtmlBuilder.Piece($"<div class=\"charts\">{HtmlBuilder.Join(charts)}</div>");
 
-    private static string ReadStyle()
+    private static string ReadStyle(string name)
     {
-        using Stream stream = typeof(Page).Assembly.GetManifestResourceStream("report.css")!;
+        using Stream stream = typeof(Page).Assembly.GetManifestResourceStream(name)!;
         using var reader = new StreamReader(stream, Encoding.UTF8);
         return reader.ReadToEnd();
     }

@@ -52,6 +52,23 @@ internal sealed record RunRecord
     /// <exception cref="FileFormatException">One of its files is damaged.</exception>
     public static RunRecord Load(string folder)
     {
+        RunRecord course = LoadCourse(folder);
+        return course with
+        {
+            Predictions = [.. new[] { "val", "test" }
+                .Select(split => (split, file: Path.Combine(folder, PredictionFile.NameOf(split))))
+                .Where(found => File.Exists(found.file))
+                .Select(found => KeyValuePair.Create(found.split, Predicted(found.file, course.Result?.Val?.ClassList)))
+                .Where(found => found.Value.Count > 0)],
+            Files = [.. Directory.EnumerateFiles(folder).Where(file => Path.GetFileName(file) != RunFolder.ReportName)
+                .Order(StringComparer.Ordinal).Select(file => (Path.GetFileName(file), new FileInfo(file).Length))],
+        };
+    }
+
+    /// <summary>Options, history and results alone: what is quickly read again and again while a run goes on.</summary>
+    /// <inheritdoc cref="Load"/>
+    public static RunRecord LoadCourse(string folder)
+    {
         string config = Path.Combine(folder, RunFolder.ConfigName);
         if (!File.Exists(config))
         {
@@ -72,13 +89,6 @@ internal sealed record RunRecord
             Options = Json(config, RunJson.Default.TrainingOptions),
             Result = result,
             History = File.Exists(history) ? ReadHistory(history) : [],
-            Predictions = [.. new[] { "val", "test" }
-                .Select(split => (split, file: Path.Combine(folder, PredictionFile.NameOf(split))))
-                .Where(found => File.Exists(found.file))
-                .Select(found => KeyValuePair.Create(found.split, Predicted(found.file, result?.Val?.ClassList)))
-                .Where(found => found.Value.Count > 0)],
-            Files = [.. Directory.EnumerateFiles(folder).Where(file => Path.GetFileName(file) != RunFolder.ReportName)
-                .Order(StringComparer.Ordinal).Select(file => (Path.GetFileName(file), new FileInfo(file).Length))],
         };
     }
 

@@ -16,7 +16,7 @@ namespace CudaTrainer.Training.RunFiles;
 internal sealed class RunFolder : IDisposable
 {
     internal const string ConfigName = "training_config.json", ResultsName = "training_results.json", HistoryName = "training_history.csv",
-        ReportName = "report.html", ProfileName = "profile_trace.json";
+        ReportName = "report.html", ProfileName = "profile_trace.json", LockName = ".run.lock";
 
     private const string StepsHeader = "step,epoch,seconds,loss,grad_norm,lr,loss_scale,skipped";
     private const string HistoryHeader =
@@ -26,8 +26,6 @@ internal sealed class RunFolder : IDisposable
     private const int LongestStep = 8 * 26;
 
     private const string BestModelName = "best_model.safetensors";
-
-    private const string LockName = ".run.lock";
 
     private const string TensorBoardName = "tensorboard";
 

@@ -228,7 +228,7 @@ public sealed class ServeApiTests(ServeFixture fixture)
     [InlineData("PUT /api/videos/ID", 405)]
     [InlineData("POST /api/videos/ID", 405)]
     [InlineData("DELETE /api/videos", 405)]
-    [InlineData("GET /api/videos", 405)]
+    [InlineData("PUT /api/videos", 405)]
     [InlineData("OPTIONS /api/videos", 405)]
     [InlineData("POST /api/health", 405)]
     [InlineData("DELETE /", 405)]

@@ -219,7 +219,7 @@ public sealed class ServeLimitTests(ServeFixture fixture) : IDisposable
     [Fact]
     public void Beyond_this_machine_it_warns_and_takes_any_name_but_no_other_page()
     {
-        ServerProcess server = Start("--host", "0.0.0.0");
+        ServerProcess server = Start("--host", "0.0.0.0", "--open-access");
 
         server.WaitForError("warning: other machines can reach this server");
         server.Raw("GET / HTTP/1.1\r\nHost: camera.local\r\nConnection: close\r\n\r\n").ShouldStartWith("HTTP/1.1 200 ");

@@ -1,53 +1,13 @@
-'use strict';
 (() => {
-  const $ = id => document.getElementById(id);
-  const percent = p => (100 * p).toFixed(p > 0 && p < 0.0995 || p >= 0.9995 && p < 1 ? 1 : 0) + ' %';
-  const clock = s => Math.floor(s / 60) + ':' + (Math.floor(s * 10) / 10 % 60).toFixed(1).padStart(4, '0');
-  const plural = (n, one, many) => n + ' ' + (n === 1 ? one : many);
+  const { $, percent, clock, plural, element, svg, show, say, call } = page;
   const isId = text => /^[0-9a-f]{32}$/.test(text || '');
+  const isUnderWay = item => item.state === 'queued' || item.state === 'running';
 
-  let limits = null, current = null, upload = null, result = null, cursor = -1, local = null, poll = 0;
+  /** Milliseconds between looks at the videos under way. */
+  const LIST_PAUSE = 1000, LOOK_PAUSE = 500;
 
-  function element(name, attributes, ...children) {
-    const made = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes || {})) made.setAttribute(key, value);
-    made.append(...children);
-    return made;
-  }
-
-  function svg(name, attributes, ...children) {
-    const made = document.createElementNS('http://www.w3.org/2000/svg', name);
-    for (const [key, value] of Object.entries(attributes || {})) made.setAttribute(key, value);
-    made.append(...children);
-    return made;
-  }
-
-  function show(id, text) {
-    $(id).textContent = text;
-    $(id).hidden = !text;
-  }
-
-  /** For screen readers: what changed, once. */
-  function say(text) {
-    if ($('say').textContent !== text) $('say').textContent = text;
-  }
-
-  // ---- talking to the server
-
-  async function call(path, options) {
-    let answer;
-    try {
-      answer = await fetch(path, options);
-    } catch {
-      throw new Error('The server does not answer. Is it still running?');
-    }
-    if (answer.ok) return answer.status === 204 ? null : answer.json();
-    let message = 'The server answered with an error (' + answer.status + ').';
-    try {
-      message = (await answer.json()).error.message;
-    } catch { /* not one of ours */ }
-    throw Object.assign(new Error(message), { status: answer.status });
-  }
+  // An item is a video of the list, as GET /api/videos has it; one that has not been sent yet has its file and no id.
+  let items = [], selected = null, upload = null, limits = null, current = null, result = null, cursor = -1, poll = 0, listing = 0;
 
   async function health() {
     const facts = await call('/api/health');
@@ -56,36 +16,171 @@
     show('note', [facts.note, random].filter(Boolean).join(' '));
     const busy = facts.queue.running + facts.queue.waiting;
     show('queue', busy ? plural(busy, 'video', 'videos') + ' at work' : '');
-    $('limit').textContent = 'Up to ' + +(limits.upload_bytes / 1e6).toPrecision(3) + ' MB. It stays on this server and is deleted as soon as there is an answer.';
+    $('limit').textContent = 'Up to ' + +(limits.upload_bytes / 1e6).toPrecision(3) + ' MB each, several at once. They stay on this server and are deleted as soon as there is an answer.';
     $('facts').textContent = 'Model ' + facts.model.name + ' (' + facts.model.file + ', epoch ' + facts.model.epoch + ') · windows of ' + facts.window + ' s every ' + facts.stride + ' s · '
       + (facts.classes ? 'classes ' + facts.classes.join(', ') : 'threshold ' + facts.threshold.toFixed(3)) + ' · backbone: ' + facts.model.backbone + ' · ' + facts.device + ' · version ' + facts.version;
   }
 
-  function send(file) {
-    reset();
-    local = file;
-    show('error', '');
-    if (limits && file.size > limits.upload_bytes) {
-      return fail('“' + file.name + '” has ' + (file.size / 1e6).toFixed(1) + ' MB; at most ' + +(limits.upload_bytes / 1e6).toPrecision(3) + ' MB are taken.');
+  // ---- sending videos, one after the other
+
+  /** Puts files into the list, and shows the first of them. */
+  function take(files) {
+    const wrong = [], taken = [];
+    for (const file of files) {
+      if (file.size === 0) wrong.push('“' + file.name + '” is empty.');
+      else if (limits && file.size > limits.upload_bytes) {
+        wrong.push('“' + file.name + '” has ' + (file.size / 1e6).toFixed(1) + ' MB; at most ' + +(limits.upload_bytes / 1e6).toPrecision(3) + ' MB are taken.');
+      } else taken.push({ id: null, name: file.name, state: 'waiting', text: 'Waiting to be sent', share: null, file });
     }
-    if (file.size === 0) return fail('“' + file.name + '” is empty.');
-    working(file.name, 'Uploading …', 0);
-    say('Uploading');
+    if (taken.length) {
+      items.push(...taken);
+      select(taken[0]);
+      sendNext();
+    } else {
+      reset();
+    }
+    show('error', wrong.join(' '));
+    list();
+  }
+
+  function sendNext() {
+    const item = items.find(other => other.state === 'waiting');
+    if (upload || !item) return;
+    tell(item, 'sending', 'Uploading …', 0);
+    if (item === selected) say('Uploading');
     const form = new FormData();
-    form.append('video', file, file.name);
+    form.append('video', item.file, item.name);
     const request = upload = new XMLHttpRequest();
     request.open('POST', '/api/videos');
     request.responseType = 'json';
-    request.upload.onprogress = event => working(file.name, 'Uploading …', event.total ? event.loaded / event.total : null);
+    request.upload.onprogress = event => tell(item, 'sending', 'Uploading …', event.total ? event.loaded / event.total : null);
     request.onload = () => {
       upload = null;
-      const answer = request.response;
-      if (request.status !== 202 || !answer) return fail(answer && answer.error ? answer.error.message : 'The upload failed (' + request.status + ').');
-      watch(answer.id);
+      const answer = request.response, wait = Number(request.getResponseHeader('Retry-After'));
+      if (request.status === 202 && answer) {
+        Object.assign(item, answer);
+        if (item === selected) watch(item.id);
+        refresh();
+      } else if (wait > 0) {
+        tell(item, 'waiting', answer.error.message, null);
+        return setTimeout(sendNext, 1000 * wait);
+      } else {
+        giveUp(item, answer && answer.error ? answer.error.message : 'The upload failed (' + request.status + ').');
+      }
+      sendNext();
     };
-    request.onerror = () => fail('The upload broke off: the server is gone, or refused it.');
+    request.onerror = () => {
+      upload = null;
+      giveUp(item, 'The upload broke off: the server is gone, or refused it.');
+      sendNext();
+    };
     request.send(form);
+    request.item = item;
   }
+
+  /** What a video that is not on the server yet is at. */
+  function tell(item, state, text, share) {
+    Object.assign(item, { state, text, share });
+    if (item === selected) working(item.name, text, share);
+    list();
+  }
+
+  function giveUp(item, message) {
+    Object.assign(item, { state: 'failed', error: { code: 'upload', message } });
+    if (item === selected) fail(item.name + ': ' + message);
+    list();
+  }
+
+  // ---- the list
+
+  /** Takes over what the server says of the videos of this browser. */
+  async function refresh() {
+    clearTimeout(listing);
+    try {
+      const found = (await call('/api/videos')).videos;
+      for (const video of found) {
+        const known = items.find(item => item.id === video.id);
+        if (known) Object.assign(known, video, { isListed: true });
+        else items.push({ ...video, isListed: true });
+      }
+      // What was listed and is no more has expired, or was deleted elsewhere.
+      items = items.filter(item => !item.isListed || found.some(video => video.id === item.id));
+      list();
+    } catch { /* the page says so where it matters: at the video that is looked at */ }
+    if (items.some(isUnderWay)) listing = setTimeout(refresh, LIST_PAUSE);
+  }
+
+  const time = text => new Date(text).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+
+  function stateOf(item) {
+    switch (item.state) {
+      case 'queued': return 'number ' + item.position + ' in line';
+      case 'running': return item.progress_seconds.toFixed(1) + ' s of video done';
+      case 'done': return 'uploaded ' + time(item.uploaded);
+      case 'failed': return item.error.message;
+      default: return item.text;
+    }
+  }
+
+  function rowOf(item) {
+    if (!item.row) {
+      const open = element('button', { type: 'button', class: 'open' }, element('span', { class: 'name' }, item.name), element('span', { class: 'quiet' }));
+      const away = element('button', { type: 'button', 'aria-label': 'Delete ' + item.name, title: 'Delete' }, '×');
+      open.onclick = () => { show('error', ''); select(item); };
+      away.onclick = () => drop(item);
+      item.row = element('li', {}, open, element('span', { class: 'tag' }), away);
+    }
+    const [open, tag] = item.row.children, text = stateOf(item);
+    if (open.lastChild.textContent !== text) open.lastChild.textContent = text;
+    tag.textContent = item.state === 'done' ? percent(item.score) + ' ' + item.label : item.state;
+    item.row.className = item.state + (item.label === 'violent' ? ' violent' : '');
+    if (item === selected) open.setAttribute('aria-current', 'true');
+    else open.removeAttribute('aria-current');
+    return item.row;
+  }
+
+  /** Draws the list: what is still to be sent, then the newest first. */
+  function list() {
+    const sorted = [...items.filter(item => !item.uploaded), ...items.filter(item => item.uploaded).sort((a, b) => a.uploaded < b.uploaded ? 1 : -1)];
+    const rows = sorted.map(rowOf), focused = document.activeElement;
+    if (rows.length !== $('list').children.length || rows.some((row, i) => row !== $('list').children[i])) {
+      $('list').replaceChildren(...rows);
+      if ($('list').contains(focused)) focused.focus();
+    }
+    $('history').hidden = !items.length;
+  }
+
+  /** Shows a video: its answer, or how far it is. */
+  function select(item) {
+    reset();
+    selected = item;
+    if (item.id) watch(item.id);
+    else if (item.state === 'failed') fail(item.name + ': ' + item.error.message);
+    else working(item.name, item.text, item.share);
+    list();
+  }
+
+  /** Takes a video off the list and off the server. */
+  async function drop(item) {
+    if (upload && upload.item === item) {
+      upload.onerror = upload.onload = upload.upload.onprogress = null;
+      upload.abort();
+      upload = null;
+    }
+    items = items.filter(other => other !== item);
+    if (item === selected) reset();
+    list();
+    $('file').focus();
+    show('error', '');
+    sendNext();
+    try {
+      if (item.id) await call('/api/videos/' + item.id, { method: 'DELETE' });
+    } catch (error) {
+      if (error.status !== 404) show('error', error.message);
+    }
+  }
+
+  // ---- the video that is shown
 
   function watch(id) {
     current = id;
@@ -104,14 +199,16 @@
     if (job.state === 'done') {
       $('job').hidden = true;
       present(job);
+      refresh();
     } else if (job.state === 'failed') {
+      refresh();
       fail(job.name + ': ' + job.error.message);
     } else {
       const length = $('player').duration;
       say(job.state === 'queued' ? 'Waiting' : 'Looking at the video');
       if (job.state === 'queued') working(job.name, job.position === 1 ? 'Waiting: next in line' : 'Waiting: number ' + job.position + ' in line', null);
       else working(job.name, 'Looking at it: ' + job.progress_seconds.toFixed(1) + (length > 0 ? ' of ' + length.toFixed(1) : '') + ' s of video done', length > 0 ? Math.min(1, job.progress_seconds / length) : null);
-      poll = setTimeout(look, 500, id);
+      poll = setTimeout(look, LOOK_PAUSE, id);
     }
   }
 
@@ -124,45 +221,37 @@
     $('job-state').textContent = text;
     if (share === null) $('job-progress').removeAttribute('value');
     else $('job-progress').value = share;
-    if (local && !$('player').src) {
-      $('player').src = URL.createObjectURL(local);
-    }
+    play();
+  }
+
+  /** Where the video lies on this machine, the page plays it. */
+  function play() {
+    if (selected && selected.file && !$('player').src) $('player').src = URL.createObjectURL(selected.file);
   }
 
   function fail(message) {
+    const item = selected;
     reset();
+    selected = item;
     show('error', message);
+    list();
   }
 
   function reset() {
     clearTimeout(poll);
-    if (upload) {
-      upload.onerror = upload.onload = null;
-      upload.abort();
-    }
     if ($('player').src) {
       URL.revokeObjectURL($('player').src);
       $('player').removeAttribute('src');
     }
-    upload = current = result = local = null;
+    selected = current = result = null;
     $('player').hidden = $('job').hidden = $('result').hidden = true;
     document.body.classList.remove('small');
     document.title = 'Violence in videos – CudaTrainer';
     history.replaceState(null, '', location.pathname);
   }
 
-  async function remove() {
-    const id = current;
-    reset();
-    show('error', '');
-    if (id) {
-      try {
-        await call('/api/videos/' + id, { method: 'DELETE' });
-      } catch (error) {
-        show('error', error.message);
-      }
-    }
-    $('file').focus();
+  function remove() {
+    drop(selected || { id: current });
   }
 
   // ---- the answer
@@ -184,7 +273,8 @@
       : 'The highest of ' + plural(windows.length, 'window', 'windows') + ' in ' + clock(length) + ' of video; called violent from ' + percent(result.threshold) + ' on.';
     show('damage', result.error ? 'The file is damaged (' + result.status + '): ' + result.error + '. The answer is for what could be read.' : '');
     $('json').href = '/api/videos/' + job.id;
-    $('player').hidden = !local || $('player').error !== null;
+    play();
+    $('player').hidden = !$('player').src || $('player').error !== null;
 
     $('chart-title').textContent = classes ? 'The likeliest class over time' : 'Probability of violence over time';
     $('events-title').textContent = classes ? 'Stretches' : 'Events';
@@ -388,8 +478,9 @@
   // ---- choosing a video
 
   $('file').addEventListener('change', () => {
-    if ($('file').files.length) send($('file').files[0]);
+    const files = [...$('file').files];
     $('file').value = '';
+    if (files.length) take(files);
   });
   document.addEventListener('dragover', event => {
     event.preventDefault();
@@ -401,14 +492,26 @@
   document.addEventListener('drop', event => {
     event.preventDefault();
     $('drop').classList.remove('over');
-    const files = event.dataTransfer.files;
-    if (files.length > 1) fail('One video at a time, please.');
-    else if (files.length) send(files[0]);
+    const files = [...event.dataTransfer.files];
+    if (files.length) take(files);
   });
   $('cancel').addEventListener('click', remove);
   $('delete').addEventListener('click', remove);
 
+  // What has not been sent is known to this page alone.
+  addEventListener('beforeunload', event => {
+    if (items.some(item => item.state === 'waiting' || item.state === 'sending')) event.preventDefault();
+  });
+
+  $('file').multiple = true;
   health().catch(error => show('error', error.message));
   const asked = new URLSearchParams(location.search).get('id');
+  refresh().then(() => {
+    const item = items.find(other => other.id === asked);
+    if (item && !selected) {
+      selected = item;
+      list();
+    }
+  });
   if (isId(asked)) watch(asked);
 })();
