@@ -92,7 +92,7 @@ internal static class ApiDescription
 
     /// <summary>Describes a call that answers with a page.</summary>
     public static RouteHandlerBuilder DescribePage(this RouteHandlerBuilder route, string summary) =>
-        route.WithSummary(summary).WithTags("pages").Produces(StatusCodes.Status200OK, null, "text/html");
+        route.WithSummary(summary).WithTags("pages").Produces<string>(StatusCodes.Status200OK, "text/html");
 
     /// <summary>Describes a call that takes a form and answers with the address of a page.</summary>
     public static RouteHandlerBuilder DescribeForm(this RouteHandlerBuilder route, string summary, Body body) =>

@@ -23,7 +23,7 @@ internal static class ServiceEndpoints
             .WithSummary("Whether the server takes videos").Refuses(StatusCodes.Status503ServiceUnavailable);
         RouteHandlerBuilder metrics = group.MapGet("/metrics", async (CancellationToken stop) =>
                 Results.Bytes(await parts.Metrics.Export(stop), MetricsType))
-            .WithSummary("Counters in Prometheus's text format").Produces(StatusCodes.Status200OK, null, "text/plain");
+            .WithSummary("Counters in Prometheus's text format").Produces<string>(StatusCodes.Status200OK, "text/plain");
         if (parts.Options.OpenMetrics)
         {
             metrics.AllowAnonymous();

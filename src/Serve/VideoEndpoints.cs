@@ -29,7 +29,7 @@ internal static class VideoEndpoints
         videos.MapGet(Root + "/{id}", (string id) => TypedResults.Ok(StatusOf(parts, id)))
             .WithSummary("How far a video is, and its answer").Refuses(StatusCodes.Status404NotFound);
         videos.MapGet(Root + "/{id}/frames/{number:int}.png", (string id, int number) => Results.Bytes(PictureOf(parts, id, number), "image/png"))
-            .WithSummary("A key frame of an answer").Produces(StatusCodes.Status200OK, null, "image/png")
+            .WithSummary("A key frame of an answer").Produces<Stream>(StatusCodes.Status200OK, "image/png")
             .Refuses(StatusCodes.Status404NotFound);
         videos.MapDelete(Root + "/{id}", (string id) =>
             {

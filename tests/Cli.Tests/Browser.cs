@@ -37,10 +37,12 @@ internal sealed class Browser : IAsyncDisposable
         return new Browser(driver, await driver.Chromium.LaunchAsync(new() { ExecutablePath = Program, Args = ["--no-sandbox"] }));
     }
 
-    /// <summary>Loads a page.</summary>
-    public async Task<IPage> Open(string url, int width = 1200)
+    /// <summary>Loads a page, with cookies and a memory of its own.</summary>
+    /// <param name="hasScripts">Whether the browser runs any.</param>
+    public async Task<IPage> Open(string url, int width = 1200, bool hasScripts = true)
     {
-        IPage page = await _browser.NewPageAsync(new() { ViewportSize = new() { Width = width, Height = 900 } });
+        IPage page = await _browser.NewPageAsync(
+            new() { ViewportSize = new() { Width = width, Height = 900 }, JavaScriptEnabled = hasScripts });
         page.SetDefaultTimeout(Patience);
         page.Console += (_, message) => Complain(message.Type is "error" or "warning", message.Text);
         page.PageError += (_, error) => Complain(true, error);

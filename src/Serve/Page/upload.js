@@ -122,17 +122,24 @@
     }
   }
 
+  /** Leaves alone what is so already. */
+  function write(part, text) {
+    if (part.textContent !== text) part.textContent = text;
+  }
+
   function rowOf(item) {
     if (!item.row) {
-      const open = element('button', { type: 'button', class: 'open' }, element('span', { class: 'name' }, item.name), element('span', { class: 'quiet' }));
-      const away = element('button', { type: 'button', 'aria-label': 'Delete ' + item.name, title: 'Delete' }, '×');
+      const open = element('button', { type: 'button', class: 'open' }, element('span', { class: 'name' }), element('span', { class: 'quiet' }));
+      const away = element('button', { type: 'button', title: 'Delete' }, '×');
       open.onclick = () => { show('error', ''); select(item); };
       away.onclick = () => drop(item);
       item.row = element('li', {}, open, element('span', { class: 'tag' }), away);
     }
-    const [open, tag] = item.row.children, text = stateOf(item);
-    if (open.lastChild.textContent !== text) open.lastChild.textContent = text;
-    tag.textContent = item.state === 'done' ? percent(item.score) + ' ' + item.label : item.state;
+    const [open, tag, away] = item.row.children;
+    write(open.firstChild, item.name);
+    write(open.lastChild, stateOf(item));
+    away.setAttribute('aria-label', 'Delete ' + item.name);
+    write(tag, item.state === 'done' ? percent(item.score) + ' ' + item.label : item.state);
     item.row.className = item.state + (item.label === 'violent' ? ' violent' : '');
     if (item === selected) open.setAttribute('aria-current', 'true');
     else open.removeAttribute('aria-current');

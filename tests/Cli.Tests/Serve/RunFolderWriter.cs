@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.RunFiles;
 
@@ -12,14 +13,28 @@ internal sealed class RunFolderWriter(string folder)
 {
     public string History { get; } = Path.Combine(folder, RunFolder.HistoryName);
 
-    public string Results { get; } = Path.Combine(folder, RunFolder.ResultsName);
-
     /// <summary>Until it is disposed of, somebody trains.</summary>
     public FolderLock Hold() => FolderLock.Take(folder, RunFolder.LockName);
 
     public void WriteConfig(int epochs) => File.WriteAllText(
         Path.Combine(folder, RunFolder.ConfigName),
         JsonSerializer.Serialize(new TrainingOptions { Epochs = epochs }, RunJson.Default.TrainingOptions));
+
+    public void WriteResults(int bestEpoch)
+    {
+        TrainingResult result = new()
+        {
+            Outcome = RunOutcome.Completed,
+            BestEpoch = bestEpoch,
+            Monitor = "val_auc",
+            CheckpointDir = folder,
+            Stages = new Dictionary<string, double>(),
+            Device = "cpu",
+            Precision = "fp32",
+            Backbone = "motion",
+        };
+        File.WriteAllText(Path.Combine(folder, RunFolder.ResultsName), JsonSerializer.Serialize(result, RunJson.Default.TrainingResult));
+    }
 
     /// <summary>Each epoch takes ten seconds.</summary>
     public void WriteHistory(int epochs) => File.WriteAllText(History, HistoryOf(epochs));

@@ -32,7 +32,7 @@ public sealed class RunWatchTests : IDisposable
         }
 
         watch.Read().Stage.ShouldBe(RunStage.Stopped);
-        File.WriteAllText(_run.Results, """{ "outcome": "completed", "best_epoch": 2, "monitor": "val_auc", "epochs": 3 }""");
+        _run.WriteResults(bestEpoch: 2);
         RunState end = watch.Read();
         end.Stage.ShouldBe(RunStage.Finished, end.Message);
         end.Record!.Result!.BestEpoch.ShouldBe(2);

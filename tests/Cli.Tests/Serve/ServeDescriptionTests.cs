@@ -61,7 +61,7 @@ public sealed class ServeDescriptionTests
         using HttpClient client = host.Client();
         JsonObject description = Described(host);
         client.GetAsync("/").Wait();
-        string id = Check(client.Send(ServeHost.Upload()), "post", "/api/videos").GetProperty("id").GetString()!;
+        string id = Post().GetProperty("id").GetString()!;
         Check("/api/videos/{id}", $"/api/videos/{id}");
         host.Answer(isViolence);
         client.Send(ServeHost.Upload());
@@ -81,7 +81,7 @@ public sealed class ServeDescriptionTests
         Check("/api/videos/{id}", "/api/videos/none").GetProperty("error").GetProperty("code").GetString().ShouldBe("unknown_id");
         Check("/api/videos/{id}/frames/{number}.png", $"/api/videos/{id}/frames/9.png");
         client.Send(ServeHost.Upload());
-        Check(client.Send(ServeHost.Upload()), "post", "/api/videos").GetProperty("error").GetProperty("code").GetString().ShouldBe("busy");
+        Post().GetProperty("error").GetProperty("code").GetString().ShouldBe("busy");
         HttpResponseMessage deleted = client.DeleteAsync($"/api/videos/{id}").Result;
         Responses("delete", "/api/videos/{id}").ContainsKey($"{(int)deleted.StatusCode}").ShouldBeTrue();
 
@@ -94,10 +94,16 @@ public sealed class ServeDescriptionTests
             return responses[$"{(int)answer.StatusCode}"]!["content"]![answer.Content.Headers.ContentType!.MediaType!]!.AsObject();
         }
 
-        JsonElement Check(object asked, string path, string? address = null)
+        JsonElement Post()
         {
-            HttpResponseMessage answer = asked as HttpResponseMessage ?? client.GetAsync(address ?? path).Result;
-            return Validated(answer, Content(answer, asked is string ? "get" : "post", asked as string ?? path));
+            HttpResponseMessage answer = client.Send(ServeHost.Upload());
+            return Validated(answer, Content(answer, "post", "/api/videos"));
+        }
+
+        JsonElement Check(string path, string address)
+        {
+            HttpResponseMessage answer = client.GetAsync(address).Result;
+            return Validated(answer, Content(answer, "get", path));
         }
 
         JsonElement Validated(HttpResponseMessage answer, JsonObject content)
