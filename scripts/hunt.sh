@@ -154,7 +154,7 @@ case $kind in
         ;;
     serve)
         clips
-        ./cudatrainer serve --port 18432 --queue 8 >"$work/serve.log" 2>&1 &
+        ./cudatrainer serve --port 18432 --queue 8 --uploads-per-minute 1000000 >"$work/serve.log" 2>&1 &
         started+=($!)
         server=$!
         for ((i = 0; i < 60; i++)); do grep -q Listening "$work/serve.log" && break || sleep 1; done

@@ -3,7 +3,6 @@ using System.Text;
 using System.Threading.RateLimiting;
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
-using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Serve;
 

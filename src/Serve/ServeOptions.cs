@@ -45,7 +45,7 @@ public sealed record ServeOptions
     public bool OpenMetrics { get; init; }
 
     [Setting(SettingGroup.Server, "Videos that one address may send in a minute", AtLeast = 1, AtMost = 1e6)]
-    public int UploadsPerMinute { get; init; } = 120;
+    public int UploadsPerMinute { get; init; } = 600;
 
     [Setting(SettingGroup.Server, "Folder of a training run to show as it goes on", Placeholder = "DIR", Kind = "folder",
         Default = "none")]

@@ -32,7 +32,7 @@ internal static class VideoPages
         html.Add($"<div class=\"row actions\"><a class=\"button\" href=\"{PageEndpoints.ListPath}\">Your videos</a>{DeleteForm(video.Id, "Delete from the server")}</div></section>");
         if (video.Result is { } answer)
         {
-            html.Add(HtmlBuilder.Piece($"<div class=\"card\">{ChartOf(answer)}</div>"));
+            html.Add(Page.Grid(ChartOf(answer)));
             html.Add(Events(answer));
             html.Add(Frames(answer));
         }
