@@ -47,6 +47,7 @@ internal sealed class HttpServer : IDisposable
         AccessEndpoints.Map(_app, parts);
         VideoEndpoints.Map(_app, parts);
         PageEndpoints.Map(_app, parts);
+        CameraEndpoints.Map(_app, parts);
         RunEndpoints.Map(_app, parts);
     }
 

@@ -13,15 +13,18 @@ internal sealed class PageFrames
 {
     private readonly Markup _navigation;
 
+    /// <param name="hasCameras">Whether cameras are watched.</param>
     /// <param name="hasRun">Whether a training run is shown.</param>
     /// <param name="hasAccess">Whether people sign in, and so may want to sign out.</param>
-    public PageFrames(bool hasRun, bool hasAccess)
+    public PageFrames(bool hasCameras, bool hasRun, bool hasAccess)
     {
         // An area is a line here and one below.
-        (string Path, string Name)[] areas = [("/", "Upload"), .. hasRun ? [(RunEndpoints.PagePath, "Run")] : Array.Empty<(string, string)>()];
-        _navigation = Navigation(areas, hasAccess);
+        (string Path, string Name, bool IsThere)[] areas =
+            [("/", "Upload", true), (CameraEndpoints.PagePath, "Cameras", hasCameras), (RunEndpoints.PagePath, "Run", hasRun)];
+        _navigation = Navigation([.. areas.Where(area => area.IsThere).Select(area => (area.Path, area.Name))], hasAccess);
         Upload = Frame("Violence in videos", "/", areaScript: "upload", "upload");
         Plain = Frame("Violence in videos", "/", areaScript: null, "upload", "chart");
+        Cameras = Frame("Cameras", CameraEndpoints.PagePath, areaScript: "cameras", "cameras", "chart");
         Run = Frame("Training run", RunEndpoints.PagePath, areaScript: "run", "run", "chart");
         Login = PageFrame.Load("Sign in", default, areaScript: null, "login");
     }
@@ -31,6 +34,9 @@ internal sealed class PageFrames
 
     /// <summary>The same in plain HTML, for browsers without scripts.</summary>
     public PageFrame Plain { get; }
+
+    /// <summary>Shows cameras and their events.</summary>
+    public PageFrame Cameras { get; }
 
     /// <summary>Shows a training run.</summary>
     public PageFrame Run { get; }
@@ -99,7 +105,7 @@ internal sealed class PageFrame
 
         // Exactly this style and script; pictures and calls to this server, forms to it, and the video that the page's user chose.
         string policy = $"default-src 'none'; {(script.Length > 0 ? $"script-src '{HashOf(script)}'; " : string.Empty)}" +
-            $"style-src '{HashOf(style.ToString())}'; img-src 'self' data:; media-src blob:; connect-src 'self'; base-uri 'none'; " +
+            $"style-src '{HashOf(style.ToString())}'; img-src 'self' data:; media-src 'self' blob:; connect-src 'self'; base-uri 'none'; " +
             "form-action 'self'; frame-ancestors 'none'";
         return new PageFrame(title, html[..head], html[(head + HeadMark.Length)..main], html[(main + MainMark.Length)..],
             new Markup(Resource($"{areas[0]}.html")), policy);

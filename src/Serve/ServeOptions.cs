@@ -1,5 +1,7 @@
 using System.Net;
+using System.Text.Json.Serialization;
 using CudaTrainer.Formats;
+using CudaTrainer.Live.Watching;
 using CudaTrainer.Training.Inference;
 using CudaTrainer.Training.Options;
 
@@ -13,6 +15,26 @@ public sealed record ServeOptions
     /// </summary>
     [Settings(Except = SettingRole.Offline)]
     public PredictionOptions Prediction { get; init; } = new() { Windows = new() { Window = 2 } };
+
+    /// <summary>Cameras beside the uploads; <see cref="WatchOptions.Prediction"/> is that of the uploads.</summary>
+    [Settings(Except = SettingRole.Offline, Without = nameof(WatchOptions.Prediction))]
+    public WatchOptions Watch { get; init; } = new();
+
+    [Setting(SettingGroup.Data, "Camera to show on the page, an address as watch takes it; may be given several times",
+        Placeholder = "ADDRESS", Kind = "address", Values = nameof(CameraAddresses), Default = "none")]
+    [JsonIgnore]
+    public string? Camera
+    {
+        get => CameraAddresses.Count == 0 ? null : CameraAddresses[0];
+        init => CameraAddresses = value is null ? [] : [value];
+    }
+
+    /// <summary>Cameras that are named by an address alone.</summary>
+    [JsonPropertyName("camera")]
+    public IReadOnlyList<string> CameraAddresses { get; init; } = [];
+
+    /// <summary>Whether there is any camera.</summary>
+    internal bool HasCameras => CameraAddresses.Count > 0 || Watch.Cameras is not null;
 
     // The longest time that a timer takes is 49 days.
     [Setting(SettingGroup.Data, "Seconds after which work on one video is given up", Above = 0, AtMost = 1e6)]

@@ -28,6 +28,9 @@ internal sealed class ServerParts
     /// <summary>The training run that is shown; null for none.</summary>
     public RunWatch? Run { get; init; }
 
+    /// <summary>The cameras that are watched; null for none.</summary>
+    public CameraWall? Cameras { get; init; }
+
     /// <summary>Of the moment.</summary>
     public required Func<Health> Health { get; init; }
 
@@ -36,5 +39,5 @@ internal sealed class ServerParts
     /// <summary>Ends uploads.</summary>
     public required CancellationToken Stop { get; init; }
 
-    public PageFrames Frames => field ??= new PageFrames(hasRun: Run is not null, hasAccess: Tokens is not null);
+    public PageFrames Frames => field ??= new PageFrames(hasCameras: Cameras is not null, hasRun: Run is not null, hasAccess: Tokens is not null);
 }

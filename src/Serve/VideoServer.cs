@@ -34,6 +34,7 @@ public static class VideoServer
         using UploadFolder folder = UploadFolder.Create();
         VideoQueue queue = new(options.Queue, TimeSpan.FromMinutes(options.Keep), TimeProvider.System);
         using ServeMetrics metrics = new(queue);
+        using CameraWall? cameras = options.HasCameras ? CameraWall.Open(options, observer, stop) : null;
         using HttpServer server = new(new ServerParts
         {
             Options = options,
@@ -45,6 +46,7 @@ public static class VideoServer
             Metrics = metrics,
             Tokens = tokens,
             Run = options.Run is { } run ? new RunWatch(run, TimeProvider.System) : null,
+            Cameras = cameras,
             Health = () => HealthOf(predictor, options, version, queue),
             Stop = stop,
         });
@@ -55,6 +57,7 @@ public static class VideoServer
         }
 
         listening(url);
+        cameras?.Start();
         new VideoWorker(predictor, options, queue, metrics, observer).Run(stop);
     }
 

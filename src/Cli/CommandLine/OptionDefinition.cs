@@ -65,7 +65,8 @@ internal sealed class OptionDefinition
         {
             foreach (PropertyInfo property in record.GetProperties())
             {
-                if (property.GetCustomAttribute<SettingsAttribute>() is { } limit)
+                if (property.GetCustomAttribute<SettingsAttribute>() is { } limit
+                    && !limits.Any(outer => property.Name == outer.Without))
                 {
                     Add(property.PropertyType, [.. path, property], [.. limits, limit]);
                 }

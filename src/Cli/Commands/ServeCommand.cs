@@ -38,7 +38,7 @@ internal sealed class ServeCommand : CliCommand<ServeOptions>
             yield return new(nameof(options.Host), access);
         }
 
-        foreach (OptionProblem problem in options.Prediction.Validate())
+        foreach (OptionProblem problem in options.Prediction.Validate().Concat(options.Watch.Validate()).Distinct())
         {
             yield return problem;
         }

@@ -52,7 +52,7 @@ internal sealed class EventFolder : IDisposable
     /// <summary>Deletes what killed processes left; nobody else writes here.</summary>
     public void DeleteUnfinished()
     {
-        foreach (FileInfo file in Days().SelectMany(day => day.EnumerateFiles(".*", NoLinks)).ToArray())
+        foreach (FileInfo file in Days(Path).SelectMany(day => day.EnumerateFiles(".*", NoLinks)).ToArray())
         {
             if (EventName.IsUnfinished(file.Name))
             {
@@ -70,7 +70,7 @@ internal sealed class EventFolder : IDisposable
             return;
         }
 
-        SavedEvent[] events = [.. Events().OrderBy(saved => saved.Id, StringComparer.Ordinal)];
+        SavedEvent[] events = [.. Events(Path).OrderBy(saved => saved.Id, StringComparer.Ordinal)];
         double most = (_options.KeepMb ?? double.PositiveInfinity) * 1e6, bytes = events.Sum(saved => saved.Bytes);
         TimeSpan longest = _options.KeepDays is { } days ? TimeSpan.FromDays(days) : TimeSpan.MaxValue;
         foreach (SavedEvent saved in events.Where(saved => !isOpen(saved.Id)))
@@ -81,6 +81,27 @@ internal sealed class EventFolder : IDisposable
                 bytes -= saved.Bytes;
             }
         }
+    }
+
+    /// <summary>The latest events of a folder, newest first; what cannot be read is passed over.</summary>
+    public static IReadOnlyList<EventEnded> Latest(string path, int most)
+    {
+        List<EventEnded> events = [];
+        IEnumerable<SavedEvent> all = Directory.Exists(path) ? Events(path) : [];
+        foreach (SavedEvent saved in all.OrderByDescending(saved => saved.Id, StringComparer.Ordinal))
+        {
+            if (events.Count == most)
+            {
+                break;
+            }
+
+            if (EventJson.Read(System.IO.Path.Combine(saved.Folder, $"{saved.Id}.json")) is { } ended && ended.Id == saved.Id)
+            {
+                events.Add(ended);
+            }
+        }
+
+        return events;
     }
 
     public void Dispose() => _lock.Dispose();
@@ -99,11 +120,11 @@ internal sealed class EventFolder : IDisposable
         }
     }
 
-    private IEnumerable<DirectoryInfo> Days() => new DirectoryInfo(Path).EnumerateDirectories("*", NoLinks)
+    private static IEnumerable<DirectoryInfo> Days(string path) => new DirectoryInfo(path).EnumerateDirectories("*", NoLinks)
         .SelectMany(camera => camera.EnumerateDirectories("*", NoLinks)).Where(day => EventName.IsDay(day.Name));
 
-    private IEnumerable<SavedEvent> Events() =>
-        from day in Days()
+    private static IEnumerable<SavedEvent> Events(string path) =>
+        from day in Days(path)
         from file in day.EnumerateFiles("*", NoLinks)
         let id = EventName.IdOf(file.Name)
         where id is not null && EventName.IsAt(id, day.Parent!.Name, day.Name)

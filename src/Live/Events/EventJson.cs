@@ -18,6 +18,19 @@ internal static class EventJson
     public static byte[] Indented(EventEnded ended) =>
         [.. JsonSerializer.SerializeToUtf8Bytes(ended, IndentedContext.EventEnded), (byte)'\n'];
 
+    /// <summary>The event of a file; null where there is none, or something else.</summary>
+    public static EventEnded? Read(string file)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(File.ReadAllBytes(file), EventJsonContext.Default.EventEnded);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException or NotSupportedException)
+        {
+            return null;
+        }
+    }
+
     private static EventJsonContext IndentedContext { get; } = new(new JsonSerializerOptions(EventJsonContext.Default.Options)
     {
         WriteIndented = true,

@@ -16,19 +16,19 @@ internal sealed class LiveMetrics : IDisposable
     /// <param name="of">One window of so many is computed.</param>
     public LiveMetrics(Func<IReadOnlyList<CameraStatus>> cameras, Func<int> of)
     {
-        _windows = _meter.CreateCounter<long>("cudatrainer.live.windows", description: "Windows that were answered");
-        _latency = _meter.CreateHistogram<double>("cudatrainer.live.latency", "s", "From a window's last frame to its answer",
+        _windows = _meter.CreateCounter<long>("windows_total", description: "Windows that were answered");
+        _latency = _meter.CreateHistogram<double>("latency_seconds", null, "From a window's last frame to its answer",
             advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10] });
-        Each("cudatrainer.live.frames", "Frames decoded", status => status.Frames);
-        Each("cudatrainer.live.frames_left_out", "Frames left out because nobody took them in time", status => status.LeftOut);
-        Each("cudatrainer.live.packets_passed_over", "Packets passed over because they came late", status => status.PassedOver);
-        Each("cudatrainer.live.windows_skipped", "Windows left out because the machine does not keep up", status => status.Skipped);
-        Each("cudatrainer.live.connections", "Times that it was connected to", status => status.Connections);
-        _meter.CreateObservableGauge("cudatrainer.live.up", () => cameras().Select(status =>
+        Each("frames_total", "Frames decoded", status => status.Frames);
+        Each("frames_left_out_total", "Frames left out because nobody took them in time", status => status.LeftOut);
+        Each("packets_passed_over_total", "Packets passed over because they came late", status => status.PassedOver);
+        Each("windows_skipped_total", "Windows left out because the machine does not keep up", status => status.Skipped);
+        Each("connections_total", "Times that it was connected to", status => status.Connections);
+        _meter.CreateObservableGauge("up", () => cameras().Select(status =>
             Of(status, status.State == CameraState.Live ? 1 : 0)), description: "1 while a camera delivers");
-        _meter.CreateObservableGauge("cudatrainer.live.score", () => cameras().Where(status => status.Answer is not null)
+        _meter.CreateObservableGauge("score", () => cameras().Where(status => status.Answer is not null)
             .Select(status => Of(status, status.Answer!.Score)), description: "The latest probability of a camera");
-        _meter.CreateObservableGauge("cudatrainer.live.thinning", () => of(), description: "One window of so many is computed");
+        _meter.CreateObservableGauge("thinning", () => of(), description: "One window of so many is computed");
 
         void Each(string name, string description, Func<CameraStatus, long> value) => _meter.CreateObservableCounter(name,
             () => cameras().Select(status => Of(status, value(status))), description: description);

@@ -33,7 +33,8 @@ public sealed record WatchOptions
         Kind = "list", Placeholder = "ZONE")]
     public string? Zone { get; init; }
 
-    [Setting(SettingGroup.Data, "Read files as fast as they can be computed, leaving nothing out; otherwise they run like a camera")]
+    [Setting(SettingGroup.Data, "Read files as fast as they can be computed, leaving nothing out; otherwise they run like a camera",
+        Role = SettingRole.Offline)]
     public bool Fast { get; init; }
 
     [Setting(SettingGroup.Data, "Seconds that video may come late before it is passed over up to the next keyframe", Above = 0, AtMost = 3600)]
@@ -42,7 +43,8 @@ public sealed record WatchOptions
     [Setting(SettingGroup.Data, "Seconds without a frame after which a camera is connected to again", Above = 0, AtMost = 3600)]
     public double Stall { get; init; } = 15;
 
-    [Setting(SettingGroup.Data, "End after so many seconds; 0 = when every file is over, or when stopped", AtLeast = 0, AtMost = 1e8)]
+    [Setting(SettingGroup.Data, "End after so many seconds; 0 = when every file is over, or when stopped",
+        Role = SettingRole.Offline, AtLeast = 0, AtMost = 1e8)]
     public double For { get; init; }
 
     /// <summary>Windows of each camera.</summary>

@@ -41,5 +41,46 @@ const page = (() => {
     throw Object.assign(new Error(message), { status: answer.status });
   }
 
-  return { $, percent, clock, plural, element, svg, show, say, call };
+  /** Keeps a page that the server draws up to date: takes the parts of it that have changed, every so many milliseconds. */
+  function follow(id, pause, changed) {
+    const gone = element('p', { class: 'note', role: 'status' });
+    gone.hidden = true;
+    document.querySelector('main').before(gone);
+
+    async function refresh() {
+      try {
+        const answer = await fetch(location.pathname, { headers: { Accept: 'text/html' } });
+        const next = new DOMParser().parseFromString(await answer.text(), 'text/html').querySelector('main');
+        if (!next.querySelector('#' + id)) return location.reload();
+        gone.hidden = true;
+        await merge(document.querySelector('main'), next);
+        changed();
+      } catch {
+        gone.textContent = 'The server does not answer. Is it still running?';
+        gone.hidden = false;
+      }
+      setTimeout(refresh, pause);
+    }
+
+    setTimeout(refresh, pause);
+  }
+
+  /** Replaces the smallest parts that differ, pictures once they are loaded, so that nothing flickers and what is in use stays. */
+  async function merge(old, next) {
+    if (old.children.length !== next.children.length) return old.replaceChildren(...next.children);
+    for (const [i, part] of [...next.children].entries()) {
+      const before = old.children[i];
+      if (part.outerHTML === before.outerHTML) continue;
+      if (part.tagName === 'IMG' && before.tagName === 'IMG') {
+        const picture = new Image();
+        picture.src = part.getAttribute('src');
+        await picture.decode().catch(() => {});
+        before.setAttribute('src', part.getAttribute('src'));
+      } else if (part.children.length && part.tagName === before.tagName && part.children.length === before.children.length
+        && part.cloneNode(false).outerHTML === before.cloneNode(false).outerHTML) await merge(before, part);
+      else before.replaceWith(part);
+    }
+  }
+
+  return { $, percent, clock, plural, element, svg, show, say, call, follow };
 })();

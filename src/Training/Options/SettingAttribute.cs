@@ -111,6 +111,6 @@ internal sealed class SettingsAttribute : Attribute
     /// <summary>Settings with one of these roles are left at their initial values.</summary>
     public SettingRole Except { get; init; }
 
-    /// <summary>The name of one more property that is left out.</summary>
+    /// <summary>The name of one more property that is left out, a setting or a record of them.</summary>
     public string? Without { get; init; }
 }

@@ -11,15 +11,17 @@ internal static class Png
     /// <param name="rgb">[height, width, 3], rows from the top.</param>
     public static byte[] Encode(ReadOnlySpan<byte> rgb, int width, int height)
     {
-        ArgumentOutOfRangeException.ThrowIfNotEqual(rgb.Length, (long)width * height * 3);
-        using var picture = new SKBitmap(width, height, SKColorType.Rgb888x, SKAlphaType.Opaque);
-        Span<byte> pixels = picture.GetPixelSpan();
-        for (int from = 0, to = 0; from < rgb.Length; from += 3, to += 4)
-        {
-            rgb.Slice(from, 3).CopyTo(pixels[to..]);
-        }
-
+        using SKBitmap picture = BitmapOf(rgb, width, height);
         return Encode(picture);
+    }
+
+    /// <param name="rgb">[height, width, 3], rows from the top.</param>
+    /// <param name="shownWidth">That it is stretched to.</param>
+    public static byte[] Encode(ReadOnlySpan<byte> rgb, int width, int height, int shownWidth)
+    {
+        using SKBitmap picture = BitmapOf(rgb, width, height), shown = new(shownWidth, height, SKColorType.Rgb888x, SKAlphaType.Opaque);
+        picture.ScalePixels(shown, new SKSamplingOptions(SKFilterMode.Linear));
+        return Encode(shown);
     }
 
     public static byte[] Encode(SKBitmap picture)
@@ -27,5 +29,18 @@ internal static class Png
         using SKPixmap pixels = picture.PeekPixels();
         using SKData file = pixels.Encode(Options)!;
         return file.ToArray();
+    }
+
+    private static SKBitmap BitmapOf(ReadOnlySpan<byte> rgb, int width, int height)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(rgb.Length, (long)width * height * 3);
+        var picture = new SKBitmap(width, height, SKColorType.Rgb888x, SKAlphaType.Opaque);
+        Span<byte> pixels = picture.GetPixelSpan();
+        for (int from = 0, to = 0; from < rgb.Length; from += 3, to += 4)
+        {
+            rgb.Slice(from, 3).CopyTo(pixels[to..]);
+        }
+
+        return picture;
     }
 }
