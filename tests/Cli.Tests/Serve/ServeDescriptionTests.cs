@@ -60,7 +60,7 @@ public sealed class ServeDescriptionTests
         using ServeHost host = new(new ServeOptions { Queue = 1 }, run: folder.Path);
         using HttpClient client = host.Client();
         JsonObject description = Described(host);
-        client.GetAsync("/").Wait();
+        client.Ask("/").Dispose();
         string id = Post().GetProperty("id").GetString()!;
         Check("/api/videos/{id}", $"/api/videos/{id}");
         host.Answer(isViolence);
@@ -74,7 +74,7 @@ public sealed class ServeDescriptionTests
         Check("/healthz/live", "/healthz/live");
         Check("/healthz/ready", "/healthz/ready");
         Check("/api/run", "/api/run").GetProperty("history").GetArrayLength().ShouldBe(2);
-        HttpResponseMessage picture = client.GetAsync($"/api/videos/{id}/frames/1.png").Result;
+        HttpResponseMessage picture = client.Ask($"/api/videos/{id}/frames/1.png");
         Content(picture, "get", "/api/videos/{id}/frames/{number}.png");
 
         // And refusals.
@@ -82,7 +82,7 @@ public sealed class ServeDescriptionTests
         Check("/api/videos/{id}/frames/{number}.png", $"/api/videos/{id}/frames/9.png");
         client.Send(ServeHost.Upload());
         Post().GetProperty("error").GetProperty("code").GetString().ShouldBe("busy");
-        HttpResponseMessage deleted = client.DeleteAsync($"/api/videos/{id}").Result;
+        HttpResponseMessage deleted = client.Ask($"/api/videos/{id}", HttpMethod.Delete);
         Responses("delete", "/api/videos/{id}").ContainsKey($"{(int)deleted.StatusCode}").ShouldBeTrue();
 
         JsonObject Responses(string method, string path) => description["paths"]![path]![method]!["responses"]!.AsObject();
@@ -102,7 +102,7 @@ public sealed class ServeDescriptionTests
 
         JsonElement Check(string path, string address)
         {
-            HttpResponseMessage answer = client.GetAsync(address).Result;
+            HttpResponseMessage answer = client.Ask(address);
             return Validated(answer, Content(answer, "get", path));
         }
 
@@ -130,9 +130,9 @@ public sealed class ServeDescriptionTests
 
     private static JsonObject Described(ServeHost host)
     {
-        HttpResponseMessage answer = host.Client(ServeHost.Token).GetAsync("/api/openapi.json").Result;
+        HttpResponseMessage answer = host.Client(ServeHost.Token).Ask("/api/openapi.json");
         answer.StatusCode.ShouldBe(HttpStatusCode.OK);
-        JsonObject description = JsonNode.Parse(answer.Content.ReadAsStringAsync().Result)!.AsObject();
+        JsonObject description = JsonNode.Parse(ServeHost.Text(answer))!.AsObject();
         ((string?)description["openapi"])!.ShouldStartWith("3.1");
         return description;
     }

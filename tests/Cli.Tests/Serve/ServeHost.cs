@@ -101,8 +101,9 @@ internal sealed class ServeHost : IDisposable
     public static HttpRequestMessage Upload(string name = "clip.mp4") =>
         new(HttpMethod.Post, $"/api/videos?name={Uri.EscapeDataString(name)}") { Content = new ByteArrayContent([1, 2, 3]) };
 
-    public static JsonElement Json(HttpResponseMessage response) =>
-        JsonDocument.Parse(response.Content.ReadAsStringAsync().Result).RootElement.Clone();
+    public static string Text(HttpResponseMessage response) => response.Content.ReadAsStringAsync().Result;
+
+    public static JsonElement Json(HttpResponseMessage response) => JsonDocument.Parse(Text(response)).RootElement.Clone();
 
     /// <summary>Status and code of a refusal.</summary>
     public static (HttpStatusCode Status, string? Code) Refusal(HttpResponseMessage response)
@@ -124,4 +125,10 @@ internal sealed class ServeHost : IDisposable
     }
 
     private static byte[] Picture() => Png.Encode([255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9], 2, 2);
+}
+
+internal static class ServeHostClients
+{
+    public static HttpResponseMessage Ask(this HttpClient client, string path, HttpMethod? method = null) =>
+        client.Send(new HttpRequestMessage(method ?? HttpMethod.Get, path));
 }

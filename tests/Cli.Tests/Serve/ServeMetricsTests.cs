@@ -19,7 +19,7 @@ public sealed partial class ServeMetricsTests
         }
 
         client.Send(new HttpRequestMessage(HttpMethod.Get, "/api/videos/none")).Dispose();
-        host.Client("wrong-token-of-letters").GetAsync("/api/health").Wait();
+        host.Client("wrong-token-of-letters").Ask("/api/health").Dispose();
         host.Answer();
         host.Metrics.CountVideo("timeout", 700, 0);
 
@@ -82,10 +82,10 @@ public sealed partial class ServeMetricsTests
     /// <summary>Every line is a comment or a sample of Prometheus's text format.</summary>
     private static Dictionary<string, double> Read(HttpClient client)
     {
-        HttpResponseMessage answer = client.GetAsync("/metrics").Result;
+        HttpResponseMessage answer = client.Ask("/metrics");
         answer.Content.Headers.ContentType!.ToString().ShouldBe("text/plain; version=0.0.4; charset=utf-8");
         Dictionary<string, double> samples = [];
-        foreach (string line in answer.Content.ReadAsStringAsync().Result.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        foreach (string line in ServeHost.Text(answer).Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
             if (!CommentPattern().IsMatch(line))
             {

@@ -75,7 +75,7 @@ public sealed class ServeRunTests : IDisposable
         _run.WriteHistory(epochs: 3);
         using ServeHost host = new(run: _folder.Path);
 
-        JsonElement run = ServeHost.Json(host.Client().GetAsync("/api/run").Result);
+        JsonElement run = ServeHost.Json(host.Client().Ask("/api/run"));
 
         (run.GetProperty("state").GetString(), run.GetProperty("epoch").GetInt32(), run.GetProperty("epochs").GetInt32())
             .ShouldBe(("stopped", 3, 30));
@@ -94,10 +94,10 @@ public sealed class ServeRunTests : IDisposable
 
         foreach (string path in (string[])["/run", "/api/run"])
         {
-            ServeHost.Refusal(client.GetAsync(path).Result).ShouldBe((HttpStatusCode.NotFound, "no_run"));
+            ServeHost.Refusal(client.Ask(path)).ShouldBe((HttpStatusCode.NotFound, "no_run"));
         }
 
-        client.GetStringAsync("/").Result.ShouldNotContain("href=\"/run\"");
+        ServeHost.Text(client.Ask("/")).ShouldNotContain("href=\"/run\"");
     }
 
     public void Dispose() => _folder.Dispose();
