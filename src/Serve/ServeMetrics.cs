@@ -12,7 +12,7 @@ internal sealed class ServeMetrics : IDisposable
     /// <summary>Of .NET itself: requests by route and status, and what the process takes.</summary>
     private const string Requests = "Microsoft.AspNetCore.Hosting", Process = "dotnet.process.";
 
-    private static readonly double[] Seconds = [0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600];
+    private static readonly double[] WorkSeconds = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600];
 
     private readonly Meter _meter = new(OwnMeters + "Serve");
     private readonly Counter<long> _uploads, _videos, _frames, _logins;
@@ -26,7 +26,8 @@ internal sealed class ServeMetrics : IDisposable
         _videos = _meter.CreateCounter<long>("videos_total", null, "Videos by answer: done, or the code of the failure");
         _frames = _meter.CreateCounter<long>("frames_decoded_total", null, "Frames decoded of videos with an answer");
         _logins = _meter.CreateCounter<long>("logins_total", null, "Tokens by result: right, wrong, or unheard after too many wrong ones");
-        _work = _meter.CreateHistogram<double>("work_seconds", null, "Seconds of work on a video");
+        _work = _meter.CreateHistogram("work_seconds", null, "Seconds of work on a video", null,
+            new InstrumentAdvice<double> { HistogramBucketBoundaries = WorkSeconds });
         _meter.CreateObservableGauge("queue_waiting", () => queue.Facts.Waiting, null, "Videos that wait or arrive");
         _meter.CreateObservableGauge("queue_running", () => queue.Facts.Running, null, "Videos at work");
         _listening = MeterAdapter.StartListening(new MeterAdapterOptions
@@ -34,7 +35,8 @@ internal sealed class ServeMetrics : IDisposable
             Registry = _registry,
             MetricFactory = Metrics.WithCustomRegistry(_registry),
             InstrumentFilterPredicate = IsExported,
-            ResolveHistogramBuckets = _ => Seconds,
+            ResolveHistogramBuckets = instrument =>
+                (instrument as Histogram<double>)?.Advice?.HistogramBucketBoundaries?.ToArray() ?? WorkSeconds,
         });
     }
 
@@ -65,6 +67,9 @@ internal sealed class ServeMetrics : IDisposable
         _meter.Dispose();
     }
 
-    private static bool IsExported(Instrument instrument) => instrument.Meter.Name.StartsWith(OwnMeters, StringComparison.Ordinal)
-        || instrument.Meter.Name == Requests || instrument.Name.StartsWith(Process, StringComparison.Ordinal);
+    /// <summary>Of several servers in a process each tells what is its own.</summary>
+    private bool IsExported(Instrument instrument) => instrument.Meter.Name == _meter.Name
+        ? instrument.Meter == _meter
+        : instrument.Meter.Name.StartsWith(OwnMeters, StringComparison.Ordinal) || instrument.Meter.Name == Requests
+            || instrument.Name.StartsWith(Process, StringComparison.Ordinal);
 }
