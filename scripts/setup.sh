@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that what the build needs is there: the .NET 10 SDK, a C compiler, CMake, pkg-config and FFmpeg's libraries; and, for
 # training across processes, an MPI, and for reading Keras files HDF5, without which the rest is built all the same.
-#   --tests   also Chromium, for the tests of the pages
+#   --tests   also Chromium, for the tests of the pages, and zsh, fish and groff, for those of completion and of the manual page
 #   --fuzz    also clang and the ffmpeg program, to hunt in the shim around FFmpeg
 #   --resnet18   nothing but the backbone resnet18: its NuGet package (64 MB), for --backbone resnet18
 # Installs Debian packages as root or with sudo; otherwise names them. Does nothing when nothing is missing.
@@ -50,7 +50,12 @@ fi
 optional=()
 command -v mpicc >/dev/null && command -v mpirun >/dev/null || optional=(openmpi-bin libopenmpi-dev)
 pkg-config --exists hdf5-serial 2>/dev/null || pkg-config --exists hdf5 2>/dev/null || optional+=(libhdf5-dev)
-[ "${1:-}" != --tests ] || command -v chromium >/dev/null || optional+=(chromium)
+if [ "${1:-}" = --tests ]; then
+    for program in chromium zsh fish; do
+        command -v "$program" >/dev/null || optional+=("$program")
+    done
+    command -v groff >/dev/null || optional+=(groff-base)
+fi
 if [ "${1:-}" = --fuzz ]; then
     command -v clang >/dev/null || optional+=(clang libclang-rt-dev)
     command -v ffmpeg >/dev/null || optional+=(ffmpeg)
@@ -59,7 +64,7 @@ fi
 # Packages that nothing else needs are no reason to stop.
 stop() {
     [ ${#missing[@]} -gt 0 ] && die "$1"
-    say "without training across processes, reading Keras files, tests of the pages or the hunt in the shim: $1"
+    say "without training across processes, reading Keras files, tests of pages and shells or the hunt in the shim: $1"
     exit 0
 }
 

@@ -39,6 +39,8 @@ internal static class Program
         new CachePruneCommand(),
         new DoctorCommand(),
         new DemoCommand(),
+        new CompletionCommand(),
+        new ManCommand(() => Commands!),
     ];
 
     public static int Main(string[] arguments) =>

@@ -204,6 +204,7 @@ public class UsageTests
     {
         CommandOutcome outcome = CommandRunner.RunInside($"[suggest:{line.Length}]", line);
 
+        CommandRunner.RunInside("[suggest]", line).ShouldBe(outcome);
         outcome.ExitCode.ShouldBe(0);
         outcome.Error.ShouldBeEmpty();
         string[] words = outcome.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);

@@ -62,7 +62,8 @@ internal sealed partial class ArgumentParser
     }
 
     /// <summary>
-    /// Writes how the command line behind a <c>[suggest]</c> or <c>[suggest:CURSOR]</c> can go on, as shells ask it that complete words.
+    /// Writes how the command line behind a <c>[suggest]</c> or <c>[suggest:CURSOR]</c> can go on, at its end or at the cursor, as shells
+    /// ask it that complete words.
     /// </summary>
     /// <returns>False if nobody asked.</returns>
     public bool Complete(IReadOnlyList<string> arguments, TextWriter output)
@@ -71,6 +72,12 @@ internal sealed partial class ArgumentParser
         if (arguments is not [string first, ..] || !SuggestForm().IsMatch(first))
         {
             return false;
+        }
+
+        // System.CommandLine would take the line's beginning for the cursor.
+        if (first == "[suggest]")
+        {
+            arguments = [$"[suggest:{arguments.Skip(1).LastOrDefault("").Length}]", .. arguments.Skip(1)];
         }
 
         ParseResult parse = Parse(arguments, []);
@@ -240,7 +247,9 @@ internal sealed partial class ArgumentParser
 
         if (command.ArgumentPlaceholder is { } placeholder)
         {
-            symbol.Arguments.Add(new Argument<string[]>(placeholder) { Arity = ArgumentArity.ZeroOrMore });
+            Argument<string[]> argument = new(placeholder) { Arity = ArgumentArity.ZeroOrMore };
+            argument.CompletionSources.Add([.. command.ArgumentChoices]);
+            symbol.Arguments.Add(argument);
         }
 
         parent.Subcommands.Add(symbol);

@@ -29,6 +29,9 @@ internal abstract class CliCommand
     /// <summary>Placeholder of the arguments that are not options, or null if there are none.</summary>
     public virtual string? ArgumentPlaceholder => null;
 
+    /// <summary>What these arguments may be; empty if that cannot be listed.</summary>
+    public virtual IReadOnlyList<string> ArgumentChoices => [];
+
     /// <summary>Whether <c>--config FILE</c> may give options.</summary>
     public virtual bool TakesConfig => false;
 
@@ -58,7 +61,7 @@ internal abstract class CliCommand<TOptions> : CliCommand
         IReadOnlyList<GivenOption> given = Given(arguments, problems);
         terminal.Json = AsksForJson(given);
         TOptions options = Bind(given, problems, out HashSet<string> misread);
-        if (ArgumentProblem(arguments.Arguments.Count) is { } problem)
+        if ((ArgumentProblem(arguments.Arguments.Count) ?? ChoiceProblem(arguments.Arguments)) is { } problem)
         {
             problems.Add($"{ArgumentPlaceholder}: {problem}");
         }
@@ -83,6 +86,11 @@ internal abstract class CliCommand<TOptions> : CliCommand
 
     /// <summary>What is wrong with so many arguments that are not options; null if nothing is.</summary>
     protected virtual string? ArgumentProblem(int count) => null;
+
+    private string? ChoiceProblem(IReadOnlyList<string> arguments) =>
+        ArgumentChoices.Count > 0 && arguments.Except(ArgumentChoices).FirstOrDefault() is { } unknown
+            ? $"\"{unknown}\" is unknown; expected one of {string.Join(", ", ArgumentChoices)}"
+            : null;
 
     /// <summary>Everything wrong with values that could be read, besides those of the record's own settings.</summary>
     protected virtual IEnumerable<OptionProblem> Validate(TOptions options) => [];

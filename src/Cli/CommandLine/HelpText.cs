@@ -116,7 +116,8 @@ internal static class HelpText
     public static string Form(OptionDefinition option) =>
         option.IsSwitch ? $"--[no-]{option.Name[2..]}" : $"{option.Name} {option.Placeholder}";
 
-    private static string Describe(OptionDefinition option)
+    /// <summary>What an option means, what it accepts and its default.</summary>
+    public static string Describe(OptionDefinition option)
     {
         List<string> facts = [];
         if (option.Range is not null)
