@@ -1,6 +1,6 @@
 # Everything a fresh machine needs: `make demo` and `make test` set up, build and run by themselves.
 .DEFAULT_GOAL := build
-.PHONY: help setup build demo test test-all crash-test fuzz hunt pack gpu-kit gpu-check bench study ptxas format clean
+.PHONY: help setup build demo test test-all crash-test fuzz hunt install pack gpu-kit gpu-check bench study ptxas format clean
 
 help:      ## What each target does
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -17,13 +17,16 @@ demo: build ## Make a small data set, train on it and predict unseen clips
 test:      ## Build and run every test; ends with "N passed, N failed"
 	@scripts/test.sh
 
-test-all: build ## test, the slow tests, every SIMD level, a few kills and full disks, the GPU kit, the samples and the format check
+test-all: build ## test, the slow tests, every SIMD level, a few kills and full disks, the GPU kit, the service, the samples and the format check
 	@scripts/crash-test.sh 2
 	@scripts/hunt.sh full 150000
 	@scripts/test.sh --all
 
 hunt: build ## One of the other hunts of docs/reliability.md: KIND="faults", "kills 60", "serve 30", "soak 120" …
 	@scripts/hunt.sh $(KIND)
+
+install: build ## Install program, completion, manual page and service into PREFIX=/usr/local (docs/install.md); as root
+	@scripts/install.sh $(PREFIX)
 
 pack: setup ## NuGet packages of the libraries and of the command line (docs/library.md); into artifacts/packages
 	@scripts/pack.sh

@@ -37,12 +37,18 @@ expect() {
     fi
 }
 
-say "installing the tool"
-quietly artifacts/samples-tool.log dotnet tool install cudatrainer --tool-path "$work/tool" --version "$version" --source "$work/packages" ||
+# The package alone must do: where root may, without a network.
+offline=()
+! unshare --net true 2>/dev/null || offline=(unshare --net)
+say "installing the tool${offline[*]:+ without a network}"
+quietly artifacts/samples-tool.log "${offline[@]}" dotnet tool install cudatrainer --tool-path "$work/tool" --version "$version" --source "$work/packages" ||
     die "the tool cannot be installed"
 tool=$work/tool/cudatrainer
 "$tool" --version >"$work/version.txt"
 grep -q "^cudatrainer [0-9]" "$work/version.txt" || die "the installed tool says of its version: $(cat "$work/version.txt")"
+"$tool" completion bash | bash -n || die "the installed tool prints no script for bash"
+"$tool" man >"$work/cudatrainer.1"
+grep -q '^\.TH CUDATRAINER 1' "$work/cudatrainer.1" || die "the installed tool prints no manual page"
 (cd "$work" && quietly "$work/clips.log" "$tool" demo --clips-only) || die "the installed tool does not draw clips"
 
 say "running the samples"

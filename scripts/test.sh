@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds and runs every test project. The last line is "N passed, N failed"; the exit code is 0 only if nothing failed.
-#   --all   also the slow tests, the kernels and the engine at every SIMD level that this machine has, NVIDIA's assembler and headers if `make ptxas` got them, two hosts (network namespaces), the examples in docs/custom-ops.md and docs/custom-kernels.md, the packages with the samples, and the format check
+#   --all   also the slow tests, the kernels and the engine at every SIMD level that this machine has, NVIDIA's assembler and headers if `make ptxas` got them, two hosts (network namespaces), the examples in docs/custom-ops.md and docs/custom-kernels.md, the service's unit, the packages with the samples, and the format check
 source "$(dirname "$0")/common.sh"
 
 all=false
@@ -212,6 +212,9 @@ if $all; then
 
     say "checking the guide to custom ops"
     scripts/check-guide.sh || fail "the examples of ops of one's own"
+
+    say "the service"
+    scripts/check-service.sh || fail "what systemd says of packaging/cudatrainer.service"
 
     say "the packages and the samples"
     scripts/samples.sh || fail "the samples of docs/library.md"
