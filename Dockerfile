@@ -19,13 +19,14 @@ WORKDIR /source
 # What it installs changes less often than the program.
 COPY scripts/common.sh scripts/setup.sh scripts/
 RUN scripts/setup.sh
-COPY .editorconfig Directory.Build.props Directory.Packages.props global.json ./
+COPY .editorconfig Directory.Build.props Directory.Packages.props global.json LICENSE ./
 COPY native native
+COPY packaging packaging
 COPY scripts scripts
 COPY src src
 # The commit, which --version prints: --build-arg REVISION=$(git rev-parse HEAD). MSBuild reads it from the environment.
 ARG REVISION=
-RUN SourceRevisionId="$REVISION" scripts/build.sh
+RUN SourceRevisionId="$REVISION" scripts/build.sh && DESTDIR=/image scripts/install.sh
 
 FROM debian:12-slim AS cpu
 # Besides FFmpeg's libraries: HDF5 reads Keras's .h5 files, and openmpi-bin would train across processes.
@@ -36,15 +37,13 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --create-home --home-dir /data --shell /usr/sbin/nologin cudatrainer
 COPY --from=dotnet /usr/share/dotnet /usr/share/dotnet
-COPY --from=build /source/artifacts/cudatrainer /opt/cudatrainer
-COPY LICENSE packaging/health.sh /opt/cudatrainer/
-RUN ln -s /opt/cudatrainer/cudatrainer /usr/local/bin/cudatrainer
+COPY --from=build /image/usr/local /usr/local
 # Without the files of debuggers and profilers in /tmp a read-only file system will do.
 ENV DOTNET_EnableDiagnostics=0
 USER 10001:10001
 WORKDIR /data
 EXPOSE 8080
-HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["/opt/cudatrainer/health.sh"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["/usr/local/lib/cudatrainer/health.sh"]
 ENTRYPOINT ["cudatrainer"]
 CMD ["serve", "--host", "0.0.0.0"]
 

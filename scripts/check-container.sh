@@ -249,7 +249,7 @@ done
     printf '%5d MB  the image, without %s\n' "$(megabytes "$image")" "layers of its own that a container engine adds"
     printf '%5d MB    Debian\n' "$(megabytes "$work/debian")"
     printf '%5d MB    .NET\n' "$(megabytes "$image/usr/share/dotnet")"
-    printf '%5d MB    the program\n' "$(megabytes "$image/opt/cudatrainer")"
+    printf '%5d MB    the program\n' "$(megabytes "$image/usr/local/lib/cudatrainer")"
 } >&2
 
 # Runs in namespaces of its own: no network but the loopback device, and a root that cannot be written but /tmp.
@@ -264,8 +264,8 @@ ask() {
     inside() { exec chroot --userspec="$user" "$place" env --chdir="$folder" -i HOME=/data "${variables[@]}" "$@"; }
 
     (inside cudatrainer --version)
-    for library in "$place"/opt/cudatrainer/*.so; do
-        [[ $library == *_mpi.so ]] || ! (inside ldd "/opt/cudatrainer/$(basename "$library")") | grep 'not found' || return 1
+    for library in "$place"/usr/local/lib/cudatrainer/*.so; do
+        [[ $library == *_mpi.so ]] || ! (inside ldd "/usr/local/lib/cudatrainer/$(basename "$library")") | grep 'not found' || return 1
     done
     (inside "${entry[@]}" "${default[@]}") &
     server=$!

@@ -29,9 +29,15 @@ mkdir -p "$to$program" "$to$prefix/bin"
 cp -r "$built/." LICENSE packaging/health.sh "$to$program"
 chmod -R u=rwX,go=rX "$to$program"
 ln -s "$program/cudatrainer" "$to$link"
-install -D -m 644 <("$built/cudatrainer" man) "$to$manual"
+# write FILE COMMAND…: what the command prints becomes the file.
+write() {
+    mkdir -p "$(dirname "$to$1")"
+    "${@:2}" >"$to$1"
+    chmod 644 "$to$1"
+}
+write "$manual" "$built/cudatrainer" man
 for shell in bash zsh fish; do
-    install -D -m 644 <("$built/cudatrainer" completion "$shell") "$to${!shell}"
+    write "${!shell}" "$built/cudatrainer" completion "$shell"
 done
-install -D -m 644 <(sed "s|/usr/local/bin/cudatrainer|$link|" packaging/cudatrainer.service) "$to$unit"
+write "$unit" sed "s|/usr/local/bin/cudatrainer|$link|" packaging/cudatrainer.service
 say "installed: $to$link"

@@ -39,6 +39,7 @@ fi
 missing=()
 command -v c++ >/dev/null && command -v cc >/dev/null || missing+=(g++)
 command -v cmake >/dev/null || missing+=(cmake)
+command -v make >/dev/null || missing+=(make)
 if command -v pkg-config >/dev/null; then
     for library in libavformat libavcodec libswscale libavutil; do
         pkg-config --exists "$library" || missing+=("$library-dev")
