@@ -13,6 +13,11 @@ public partial class DocsTests
         ["docs/backbones.md"] = ["--resnet18"],
         ["docs/cuda.md"] = ["--gpus", "--quick"],
         ["docs/custom-kernels.md"] = ["--project"],
+        ["docs/install.md"] =
+        [
+            "--add-source", "--build-arg", "--global", "--gpus", "--memory", "--no-healthcheck", "--now", "--publish", "--read-only",
+            "--remove", "--rm", "--source", "--tag", "--tmpfs", "--unit", "--user", "--volume",
+        ],
         ["docs/library.md"] = ["--add-source", "--global", "--project"],
         ["docs/live-events.md"] =
         [
