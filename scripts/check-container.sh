@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
-# Follows the Dockerfile where there is no container engine: every step of the stages that an image needs, in folders that are roots of
-# their own, until the program answers as the image's user, without network, on a read-only file system.
-#   scripts/check-container.sh [cpu|cuda]   needs root on Debian 12, 5 GB in artifacts/container and what Debian and NuGet serve
+# Follows the Dockerfile where there is no container engine: every step of every stage, in folders that are roots of their own, until the
+# program answers from the images for CPUs and for GPUs, as their user, without network, on a read-only file system. Needs root on Debian
+# 12, 5 GB in artifacts/container, and what Debian and NuGet serve; takes five minutes.
 #
 # What stands for what, since no image can be pulled: for debian:12-slim a fresh debootstrap without documentation; for the images of .NET
 # the SDK of this machine, and for aspnet its shared frameworks alone; for nvidia/cuda the CUDA simulator's libraries. Steps find this
 # machine's settings of apt and NuGet, its certificates and its name server, as mounts that leave nothing behind.
 source "$(dirname "$0")/common.sh"
 
-variant=${1:-cpu}
 work=$root/artifacts/container
 simulator=$root/artifacts/cudasim
 
@@ -76,7 +75,7 @@ sdk=$(dirname "$(readlink -f "$(command -v dotnet)")")
 
 # ---- the Dockerfile
 
-declare -A base=() steps=() arguments=([VARIANT]=$variant [REVISION]=$(git rev-parse HEAD 2>/dev/null || true))
+declare -A base=() steps=() arguments=([REVISION]=$(git rev-parse HEAD 2>/dev/null || true))
 order=()
 
 # expand TEXT NAME=VALUE…: with the variables that these give in place of $NAME and ${NAME}.
@@ -102,23 +101,13 @@ read_dockerfile() {
         if [[ $whole =~ ^FROM\ ([^ ]+)(\ AS\ ([a-z]+))?$ ]]; then
             name=${BASH_REMATCH[3]:-final}
             order+=("$name")
-            base[$name]=$(expand "${BASH_REMATCH[1]}" "VARIANT=$variant")
+            base[$name]=${BASH_REMATCH[1]}
             steps[$name]=
         elif [ ${#order[@]} -gt 0 ]; then
             steps[$name]+=$whole$'\n'
         fi
         whole=
     done <Dockerfile
-}
-
-# needed STAGE: the stages that it is made from, and itself.
-needed() {
-    [ -n "${base[$1]:-}" ] || return 0
-    local from
-    for from in "${base[$1]}" $(sed -n 's/^COPY --from=\([a-z]*\) .*/\1/p' <<<"${steps[$1]}"); do
-        needed "$from"
-    done
-    echo "$1"
 }
 
 # ---- steps
@@ -176,6 +165,9 @@ settings+=(SSL_CERT_FILE=/run/host/ca-certificates.crt)
 
 declare -A environment=() folder_of=() user_of=() entry=() default=() health=()
 
+# The RUN at hand in build; without arguments, which a message would repeat.
+this_step() { step "$place" "${folder_of[$stage]}" "$pairs" "${settings[@]}" "${variables[@]}" "${known[@]}"; }
+
 build() {
     local stage=$1 place=$work/$1 line word pairs words from
     local -a variables known
@@ -206,7 +198,7 @@ build() {
                 ;;
             "ENV "*) environment[$stage]+=$'\n'${pairs// /$'\n'} ;;
             "RUN "*)
-                quietly "$work/$stage.log" step "$place" "${folder_of[$stage]}" "$pairs" "${settings[@]}" "${variables[@]}" "${known[@]}"
+                quietly "$work/$stage.log" this_step
                 ;;
             "COPY --from="*)
                 read -ra words <<<"$pairs"
@@ -233,24 +225,14 @@ words() { sed 's/^\["//; s/"\]$//; s/", *"/\n/g' <<<"$1"; }
 read_dockerfile
 mkdir "$work/context"
 tar -c --exclude-from=<(sed '/^#/d; s|^\*\*/||' .dockerignore) .[!.]* * | tar -x -C "$work/context"
-for stage in $(needed final | awk '!seen[$0]++'); do
-    build "$stage"
+[ "${base[final]}${steps[final]}" = '${VARIANT}' ] || die "the last stage is not that of the variant alone"
+for stage in "${order[@]}"; do
+    [ "$stage" = final ] || build "$stage"
 done
 
 # ---- what has come of it
 
-image=$work/final
-[ "${user_of[final]}" = 10001:10001 ] || die "the image's user is ${user_of[final]}"
-for unwanted in usr/share/dotnet/sdk usr/bin/cc usr/bin/g++ usr/bin/cmake usr/bin/git source root/.nuget/packages; do
-    [ ! -e "$image/$unwanted" ] || die "the image has /$unwanted"
-done
-{
-    megabytes() { du -sm --apparent-size "$1" | cut -f1; }
-    printf '%5d MB  the image, without %s\n' "$(megabytes "$image")" "layers of its own that a container engine adds"
-    printf '%5d MB    Debian\n' "$(megabytes "$work/debian")"
-    printf '%5d MB    .NET\n' "$(megabytes "$image/usr/share/dotnet")"
-    printf '%5d MB    the program\n' "$(megabytes "$image/usr/local/lib/cudatrainer")"
-} >&2
+megabytes() { du -sm --apparent-size "$1" | cut -f1; }
 
 # Runs in namespaces of its own: no network but the loopback device, and a root that cannot be written but /tmp.
 ask() {
@@ -293,17 +275,37 @@ ask() {
     return 0
 }
 
-mapfile -t variables <<<"${environment[final]}"
-mapfile -t entry_words < <(words "${entry[final]}")
-mapfile -t default_words < <(words "${default[final]}")
-mapfile -t health_words < <(words "${health[final]}")
-say "running: ${entry_words[*]} ${default_words[*]}"
-# shellcheck disable=SC2016
-unshare --mount --pid --net --fork --kill-child bash -uc "$(declare -f ask)
-    $(declare -p variables)
-    $(declare -p entry_words | sed 's/entry_words/entry/')
-    $(declare -p default_words | sed 's/default_words/default/')
-    $(declare -p health_words | sed 's/health_words/health/')"'
-    ask "$@"' bash "$image" "${user_of[final]}" "${folder_of[final]}" "$root/tests/golden/anamorphic.mp4" >&2 ||
-    die "the image does not do what it should"
-say "the image of VARIANT=$variant builds, and answers as user ${user_of[final]}"
+# check STAGE: what an image holds, and that it does what it is for.
+check() {
+    local image=$work/$1 unwanted library
+    local -a variables entry_words default_words health_words
+    [ "${user_of[$1]}" = 10001:10001 ] || die "the user of the image $1 is ${user_of[$1]}"
+    for unwanted in usr/share/dotnet/sdk usr/bin/cc usr/bin/g++ usr/bin/cmake usr/bin/git source root/.nuget/packages; do
+        [ ! -e "$image/$unwanted" ] || die "the image $1 has /$unwanted"
+    done
+    mapfile -t variables <<<"${environment[$1]}"
+    mapfile -t entry_words < <(words "${entry[$1]}")
+    mapfile -t default_words < <(words "${default[$1]}")
+    mapfile -t health_words < <(words "${health[$1]}")
+    say "running $1: ${entry_words[*]} ${default_words[*]}"
+    # shellcheck disable=SC2016
+    unshare --mount --pid --net --fork --kill-child bash -uc "$(declare -f ask)
+        $(declare -p variables)
+        $(declare -p entry_words | sed 's/entry_words/entry/')
+        $(declare -p default_words | sed 's/default_words/default/')
+        $(declare -p health_words | sed 's/health_words/health/')"'
+        ask "$@"' bash "$image" "${user_of[$1]}" "${folder_of[$1]}" "$root/tests/golden/anamorphic.mp4" >&2 ||
+        die "the image $1 does not do what it should"
+}
+
+check cpu
+for library in libcublas.so.12 libcudnn.so.9 libnccl.so.2; do
+    chroot "$work/cuda" /sbin/ldconfig -p | grep "$library .* => /usr/local/cuda/lib64/" >/dev/null ||
+        die "the image cuda does not find $library in /usr/local/cuda/lib64"
+done
+[ -e "$work/cuda/usr/local/cuda/lib64/libcublasLt.so.12" ] || die "the image cuda lacks libcublasLt.so.12"
+check cuda
+say "both images build, and answer as user ${user_of[cpu]}"
+printf '%d MB of files in the image cpu: Debian %d, .NET %d, the program %d, the rest FFmpeg and what it needs\n' \
+    "$(megabytes "$work/cpu")" "$(megabytes "$work/debian")" "$(megabytes "$work/cpu/usr/share/dotnet")" \
+    "$(megabytes "$work/cpu/usr/local/lib/cudatrainer")" >&2
