@@ -1,5 +1,3 @@
-using CudaTrainer.Cli.CommandLine;
-
 namespace CudaTrainer.Cli.Tests;
 
 /// <summary>The scripts of <c>completion</c>, each in its shell, which asks the built program.</summary>
@@ -33,10 +31,9 @@ public sealed class CompletionTests : IDisposable
     public CompletionTests()
     {
         // As it is installed: a program on the path.
-        string launcher = _folder.File("cudatrainer");
-        File.WriteAllText(launcher, $"#!/bin/sh\nexec dotnet \"{CommandRunner.ProgramFile}\" \"$@\"\n");
-        File.SetUnixFileMode(launcher, UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        File.WriteAllText(_folder.File("clip.mp4"), "");
+        string launcher = _folder.File("cudatrainer", $"#!/bin/sh\nexec dotnet \"{CommandRunner.ProgramFile}\" \"$@\"\n");
+        ChildProcess.Run("chmod", ["+x", launcher]).ExitCode.ShouldBe(0);
+        _folder.File("clip.mp4", "");
     }
 
     public void Dispose() => _folder.Dispose();

@@ -36,9 +36,9 @@ public sealed class ManPageTests
     {
         Assert.SkipUnless(File.Exists("/usr/bin/groff"), "groff is not installed (Debian: apt-get install groff-base)");
         using TemporaryFolder folder = new();
-        File.WriteAllText(folder.File("cudatrainer.1"), Page);
 
-        CommandOutcome outcome = ChildProcess.Run("groff", ["-man", "-ww", "-Tutf8", "-P-cbou", "-rLL=100n", folder.File("cudatrainer.1")]);
+        CommandOutcome outcome = ChildProcess.Run(
+            "groff", ["-man", "-ww", "-Tutf8", "-P-cbou", "-rLL=100n", folder.File("cudatrainer.1", Page)]);
 
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Error.ShouldBeEmpty();

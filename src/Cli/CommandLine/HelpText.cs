@@ -28,7 +28,7 @@ internal static class HelpText
     private static readonly (string Command, string Description)[] Examples =
     [
         ("demo", "a small labelled data set, trained and judged in minutes"),
-        ("train --dataset-path videos --epochs 30", "folders of clips in, a tested classifier out"),
+        ("train --dataset-path videos --epochs 30", "clips in, a tested classifier out"),
         ("predict clip.mp4 --checkpoint checkpoints", "how violent a clip is"),
     ];
 

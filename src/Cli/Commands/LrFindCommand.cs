@@ -29,7 +29,7 @@ internal sealed class LrFindCommand : CliCommand<LrFindOptions>
 
     public override string Name => "lr-find";
 
-    public override string Summary => "Suggests a learning rate: one sweep of it, from small to large, over a hundred batches.";
+    public override string Summary => "Suggests a learning rate: one sweep of it, from small to large, over 100 batches.";
 
     public override IReadOnlyList<string> Usages => ["--features-dir DIR [options]", "--dataset-path DIR [options]"];
 
