@@ -128,7 +128,8 @@ main=$(state MainPID)
 [ "$(inside stat --format %U "/proc/$main")" = cudatrainer ] || die "the service runs as $(inside stat --format %U "/proc/$main")"
 
 inside kill -KILL "$main"
-until_true "the service does not start again when it is killed" bash -c "[ \$(systemctl show --value -p NRestarts cudatrainer) = 1 ] && $health"
+until_true "the service does not start again when it is killed" \
+    bash -c "[ \$(systemctl show --value -p NRestarts cudatrainer) = 1 ] && $health"
 
 # A model where the documentation puts it, and options where it writes them.
 inside install -m 644 /var/lib/model.safetensors /var/lib/cudatrainer/model.safetensors

@@ -85,7 +85,8 @@ internal static class ManPage
         IEnumerable<string> elsewhere = reference.SameAs is { } same
             ? [$"Takes the options of {same.Name}."]
             : reference.Parts.Select(part =>
-                $"Takes what is below {Title(part.Part.Title)}{(part.Without.Count > 0 ? $", without {string.Join(", ", part.Without)}" : "")}.");
+                $"Takes what is below {Title(part.Part.Title)}" +
+                    $"{(part.Without.Count > 0 ? $", without {string.Join(", ", part.Without)}" : "")}.");
         foreach (string sentence in elsewhere)
         {
             page.AppendLine(".PP");

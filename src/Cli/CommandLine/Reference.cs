@@ -114,7 +114,8 @@ internal static class Reference
         foreach (SharedOptions part in Shared)
         {
             text.AppendLine().AppendLine($"## {part.Title}");
-            foreach (IGrouping<SettingGroup, OptionDefinition> group in part.Options.GroupBy(option => option.Group).OrderBy(group => group.Key))
+            foreach (IGrouping<SettingGroup, OptionDefinition> group
+                in part.Options.GroupBy(option => option.Group).OrderBy(group => group.Key))
             {
                 text.AppendLine().AppendLine($"### {HelpText.Title(group.Key)}").AppendLine();
                 AppendTable(text, group);
