@@ -27,12 +27,13 @@ internal sealed record VideoSummary(string Id, string Name, long Bytes, DateTime
 
 /// <summary>The answer for one video; where <c>predict</c> with windows says the same as JSON, by the same names and numbers.</summary>
 /// <param name="Violent">Null, as threshold and release, where the model tells other classes apart than the known pair.</param>
+/// <param name="Label">Null where the video reaches the threshold of no class.</param>
 /// <param name="Status"><c>ok</c>, or the kind of damage that ended the video early.</param>
 /// <param name="Error">What was wrong with the file.</param>
 /// <param name="Seconds">That the work took.</param>
 internal sealed record VideoResult(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? Violent,
-    string Label,
+    string? Label,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? Threshold,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? Release,
     string Status, string? Error,
@@ -42,6 +43,10 @@ internal sealed record VideoResult(
     /// <summary>Mean over the windows of each class by its name; null for the known pair.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyDictionary<string, double>? Probabilities { get; init; }
+
+    /// <summary>Of the classes that have one; null where none has.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, double>? Thresholds { get; init; }
 
     /// <summary>Whether the video is unlike what the model learned from; null if the model does not say.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -62,7 +67,7 @@ internal sealed record VideoResult(
 /// <param name="Attention">Weight of each sampled frame, first to last, evenly over the window; null for models without attention.</param>
 /// <param name="Violent">Null where the model tells other classes apart than the known pair.</param>
 /// <param name="Smoothed">p(violent), or the probability of <paramref name="Label"/>.</param>
-/// <param name="Label">Null for the known pair, as <paramref name="Probabilities"/>.</param>
+/// <param name="Label">Null for the known pair, as <paramref name="Probabilities"/>, and where the window is called nothing.</param>
 internal sealed record WindowAnswer(
     double Start, double End,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? Violent,
@@ -71,7 +76,7 @@ internal sealed record WindowAnswer(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyDictionary<string, double>? Probabilities)
 {
     public static WindowAnswer Of(WindowScore window, IReadOnlyList<double>? attention) => new(
-        window.Start, window.End, window.Label is null ? window.Violent : null, window.Smoothed, attention, window.Label,
+        window.Start, window.End, window.Probabilities is null ? window.Violent : null, window.Smoothed, attention, window.Label,
         window.Probabilities);
 }
 
@@ -97,6 +102,10 @@ internal sealed record Health(
     /// <summary>By label; null for the known pair.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<string>? Classes { get; init; }
+
+    /// <summary>Of the classes that have one; null where none has.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, double>? Thresholds { get; init; }
 }
 
 internal sealed record ModelFacts(string Name, string File, int Epoch, int Frames, bool Attention, string Backbone);

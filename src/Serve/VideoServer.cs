@@ -104,6 +104,7 @@ public static class VideoServer
             queue.Facts)
         {
             Classes = info.ClassList.IsViolence ? null : info.Classes,
+            Thresholds = predictor.Thresholds,
         };
     }
 }

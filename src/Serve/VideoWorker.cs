@@ -27,9 +27,12 @@ internal sealed class VideoWorker(Predictor predictor, ServeOptions options, Vid
                 result is null
                 ? $"{job.Name}: {error!.Message}"
                 : string.Create(CultureInfo.InvariantCulture,
-                $"{job.Name}: {result.Score:0.000} {result.Label}, {result.Seconds:0.0} s"));
+                $"{job.Name}: {result.Score:0.000} {result.Label ?? "no class"}, {result.Seconds:0.0} s"));
         }
     }
+
+    private static double Score(VideoResult result) => result.Violent
+        ?? (result.Label is null ? result.Probabilities!.Values.Max() : result.Probabilities![result.Label]);
 
     private (VideoResult? Result, JobError? Error) Answer(VideoJob job, CancellationToken stop)
     {
@@ -76,7 +79,7 @@ internal sealed class VideoWorker(Predictor predictor, ServeOptions options, Vid
         VideoInfo video = answer.Video;
         bool isViolence = prediction.Violent is not null;
         return (new VideoResult(
-            prediction.Violent, prediction.Label!, isViolence ? prediction.Threshold : null, isViolence ? prediction.Release : null,
+            prediction.Violent, prediction.Label, isViolence ? prediction.Threshold : null, isViolence ? prediction.Release : null,
             prediction.Status, prediction.Error,
             [.. windows.Zip(answer.Samples, (window, sample) => WindowAnswer.Of(window, sample.Attention))],
             prediction.Events!,
@@ -88,6 +91,7 @@ internal sealed class VideoWorker(Predictor predictor, ServeOptions options, Vid
             Math.Round(Stopwatch.GetElapsedTime(began).TotalSeconds, 3))
         {
             Probabilities = prediction.Probabilities,
+            Thresholds = prediction.Thresholds,
             Unfamiliar = prediction.Unfamiliar,
             Note = prediction.Note,
             Pictures = [.. frames.Select(frame => frame.Png)],

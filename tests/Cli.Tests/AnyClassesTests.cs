@@ -117,15 +117,14 @@ public sealed class AnyClassesTests : IDisposable
     }
 
     [Theory]
-    [InlineData("predict clip.mp4 --checkpoint run --threshold 0.4", "--threshold is of p(violent)")]
-    [InlineData("predict clip.mp4 --checkpoint run --window 1 --release 0.4", "--release is of p(violent)")]
-    [InlineData("predict clip.mp4 --checkpoint run --window 1 --annotate out.mp4", "--annotate is of p(violent)")]
-    [InlineData("predict clip.mp4 --checkpoint run --mc-dropout 5", "--mc-dropout is of p(violent)")]
-    [InlineData("evaluate --checkpoint run --nonviolent-videos clip.mp4", "--nonviolent-videos is of p(violent)")]
+    [InlineData("predict clip.mp4 --checkpoint run --threshold robbery=0.4", "--threshold names 'robbery', and the model in ")]
+    [InlineData("predict clip.mp4 --checkpoint run --window 1 --release 0.4", "--release is where a class with a threshold ends")]
+    [InlineData("evaluate --checkpoint run --nonviolent-videos clip.mp4", "--nonviolent-videos counts false alarms of violence")]
+    [InlineData("evaluate --checkpoint run --features-dir features --nonviolent-videos clip.mp4", "tells a, b, c apart")]
     [InlineData("evaluate --checkpoint run --features-dir pair", "'run/best_model.safetensors' tells a, b, c apart")]
     [InlineData("train --features-dir features --model linear --initial-weights run/best_model.safetensors --checkpoint-dir new",
         "can begin with another model of two classes only")]
-    public void What_is_of_violence_alone_is_refused_with_the_classes(string command, string why)
+    public void What_does_not_fit_the_classes_is_refused(string command, string why)
     {
         StripedClip.Write(_folder.File("clip.mp4"), 3, frames: 20);
         FeatureFolder.Write(_folder.File("pair"));
@@ -138,6 +137,18 @@ public sealed class AnyClassesTests : IDisposable
         outcome.ExitCode.ShouldBe(1, outcome.Error);
         outcome.Error.ShouldContain(why);
         outcome.Error.ShouldContain("hint: ");
+    }
+
+    [Theory]
+    [InlineData("--threshold fight", "--threshold: \"fight\" is not a number, or CLASS=P,CLASS=P with each class once")]
+    [InlineData("--threshold fight=2", "--threshold: 2 is out of range; expected 0 to 1")]
+    [InlineData("--window 1 --threshold fight=0.2,hug=0.4 --release 0.3", "--release: is above --threshold")]
+    public void Thresholds_that_make_no_sense_are_a_wrong_command_line(string options, string why)
+    {
+        CommandOutcome outcome = CommandRunner.RunInside(["predict", "clip.mp4", "--checkpoint", "run", .. options.Split(' ')]);
+
+        outcome.ExitCode.ShouldBe(2);
+        outcome.Error.ShouldContain(why);
     }
 
     [Fact]

@@ -18,6 +18,9 @@ internal sealed record ValueType(string Placeholder, string Kind, string Expecta
 
     private static readonly ValueType Numbers = new("X,X…", "numbers", "a list of numbers separated by commas", ParseNumbers);
 
+    private static readonly ValueType Probabilities = new("P|CLASS=P,…", "number, or one for each of some classes",
+        "a number, or CLASS=P,CLASS=P with each class once", Thresholds.Parse);
+
     private static readonly ValueType Switch = new("", "switch", "true or false",
         text => bool.TryParse(text, out bool value) ? value : null);
 
@@ -36,6 +39,7 @@ internal sealed record ValueType(string Placeholder, string Kind, string Expecta
             : type == typeof(double) ? Number
             : type == typeof(bool) ? Switch
             : type == typeof(IReadOnlyList<double>) ? Numbers
+            : type == typeof(Thresholds) ? Probabilities
             : type.IsEnum ? Choice(type)
             : new(setting.Placeholder, setting.Kind, $"a {setting.Kind}", text => text.Length > 0 ? text : null);
     }

@@ -34,17 +34,18 @@ internal static class JsonFormat
     private static void LeaveOutViolence(JsonTypeInfo type)
     {
         Func<object, bool>? isOfViolence = type.Type == typeof(Prediction) ? answer => !double.IsNaN(((Prediction)answer).Threshold)
-            : type.Type == typeof(WindowScore) ? answer => ((WindowScore)answer).Label is null
+            : type.Type == typeof(WindowScore) ? answer => ((WindowScore)answer).Probabilities is null
+            : type.Type == typeof(DropoutUncertainty) ? answer => ((DropoutUncertainty)answer).Classes is null
             : null;
         foreach (JsonPropertyInfo property in isOfViolence is null ? [] : type.Properties)
         {
-            if (property.Name is "violent" or "threshold")
+            if (property.Name is "violent" or "threshold" or "mean" or "standard_deviation")
             {
                 property.ShouldSerialize = (answer, _) => isOfViolence!(answer);
             }
             else if (property.Name == "release")
             {
-                property.ShouldSerialize = (answer, value) => value is not null && isOfViolence!(answer);
+                property.ShouldSerialize = (_, value) => value is double release && !double.IsNaN(release);
             }
         }
     }

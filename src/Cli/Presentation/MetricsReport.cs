@@ -62,12 +62,18 @@ internal static class MetricsReport
         console.WriteLine();
         WriteClasses(console, splits);
         IReadOnlyList<string> names = splits.Select(split => split.Value.Classes).FirstOrDefault() ?? ClassList.Violence.Names;
-        TextTable confusion = new(["confusion", .. names.Select(name => $">called {name}")]);
+        bool hasNothing = splits.Any(split => split.Value.CalledNothing is not null);
+        TextTable confusion = new(
+            ["confusion", .. names.Select(name => $">called {name}"), .. hasNothing ? [">called nothing"] : Array.Empty<string>()]);
         foreach ((string name, ClassificationMetrics metrics) in splits)
         {
-            foreach ((string label, int[] counts) in names.Zip(metrics.ConfusionMatrix))
+            for (int label = 0; label < names.Count; label++)
             {
-                confusion.Row([$"{name}: {label} clips", .. counts.Select(count => new Cell(MetricText.Count(count)))]);
+                confusion.Row(
+                [
+                    $"{name}: {names[label]} clips", .. metrics.ConfusionMatrix[label].Select(count => new Cell(MetricText.Count(count))),
+                    .. hasNothing ? new Cell[] { metrics.CalledNothing is { } nothing ? MetricText.Count(nothing[label]) : "-" } : [],
+                ]);
             }
         }
 

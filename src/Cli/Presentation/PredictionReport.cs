@@ -9,9 +9,7 @@ namespace CudaTrainer.Cli.Presentation;
 internal static class PredictionReport
 {
     private const string Header = "path,violent,label,threshold,status,error";
-    private const string UncertaintyHeader = "dropout_mean,dropout_standard_deviation,entropy,mutual_information";
     private const string EventHeader = "path,start,end,peak,peak_time,threshold,release,status,error";
-    private const string StretchHeader = "path,start,end,label,peak,peak_time,status,error";
 
     public static void WriteTable(Terminal terminal, IReadOnlyList<Prediction> predictions)
     {
@@ -30,19 +28,22 @@ internal static class PredictionReport
                 .. hasUncertainty
                     ? new Cell[]
                     {
-                        prediction.Uncertainty is { } answers
-                            ? $"{MetricText.Fraction(answers.Mean)} ± {MetricText.Fraction(answers.StandardDeviation)}"
-                            : "-",
+                        prediction.Uncertainty is { } answers ? WithDropout(answers, prediction.Label) : "-",
                         prediction.Uncertainty is { } entropy ? MetricText.Loss(entropy.MutualInformation) : "-",
                     }
                     : [],
-                new Cell((prediction.Label ?? prediction.Status) + (prediction.Unfamiliar == true ? ", unfamiliar" : ""),
+                new Cell((prediction.Label ?? (prediction.IsAnswered ? "-" : prediction.Status)) + (prediction.Unfamiliar == true ? ", unfamiliar" : ""),
                     Style(prediction)),
                 (prediction.Error ?? prediction.Note) is { } said ? $"{prediction.Path}: {said}" : prediction.Path,
             ]);
         }
 
         table.Write(terminal.Results);
+        if (predictions.Any(prediction => prediction is { IsAnswered: true, Label: null }))
+        {
+            terminal.Output.WriteLine("-: no class reaches its threshold");
+        }
+
         if (predictions.Any(prediction => prediction.Unfamiliar == true))
         {
             terminal.Output.WriteLine("unfamiliar: unlike the clips that the model learned from, so that its answer is a guess");
@@ -66,43 +67,53 @@ internal static class PredictionReport
         bool hasUncertainty = predictions.Any(prediction => prediction.Uncertainty is not null),
             hasNotes = predictions.Any(prediction => prediction.Note is not null);
         string[] classes = ClassesOf(predictions);
+        string threshold = predictions.Any(prediction => prediction.Thresholds is not null) ? "threshold," : "",
+            release = threshold.Length > 0 ? "threshold,release," : "";
         string header = classes.Length == 0
             ? Header
-            : $"path,{string.Join(',', classes.Select(name => CsvFile.Quote($"probability_{name}")))},label,status,error";
-        string eventHeader = classes.Length == 0 ? EventHeader : StretchHeader;
-        output.WriteLine((events ? eventHeader : hasUncertainty ? $"{header},{UncertaintyHeader}" : header) + (hasNotes ? ",note" : ""));
+            : $"path,{string.Join(',', classes.Select(name => CsvFile.Quote($"probability_{name}")))},label,{threshold}status,error";
+        string eventHeader = classes.Length == 0 ? EventHeader : $"path,start,end,label,peak,peak_time,{release}status,error";
+        output.WriteLine((events ? eventHeader : hasUncertainty ? $"{header},{UncertaintyHeader(classes)}" : header) +
+            (hasNotes ? ",note" : ""));
         foreach (Prediction prediction in predictions)
         {
             string note = hasNotes ? $",{CsvFile.Quote(prediction.Note ?? "")}" : "";
-            string path = CsvFile.Quote(prediction.Path), error = CsvFile.Quote(prediction.Error ?? ""),
-                threshold = Number(prediction.Threshold);
+            string path = CsvFile.Quote(prediction.Path), error = CsvFile.Quote(prediction.Error ?? "");
             if (!events)
             {
                 string[] fields =
                 [
                     path, .. Scores(prediction, classes).Select(score => score is { } p ? Number(p) : ""),
                     classes.Length == 0 ? prediction.Label ?? "" : CsvFile.Quote(prediction.Label ?? ""),
-                    .. classes.Length == 0 ? [threshold] : Array.Empty<string>(), prediction.Status, error,
+                    .. Threshold(prediction, prediction.Label), prediction.Status, error,
                 ];
-                output.WriteLine(string.Join(',', fields) + (hasUncertainty ? Uncertainty(prediction) : "") + note);
+                output.WriteLine(string.Join(',', fields) + (hasUncertainty ? Uncertainty(prediction, classes) : "") + note);
                 continue;
             }
 
-            string rest = (classes.Length == 0
-                ? string.Join(',', threshold, Number(prediction.Release!.Value), prediction.Status, error)
-                : $"{prediction.Status},{error}") + note;
             if (prediction.Events!.Count == 0)
             {
-                output.WriteLine($"{path},,,,,{(classes.Length == 0 ? "" : ",")}{rest}");
+                output.WriteLine($"{path},,,,,{(classes.Length == 0 ? "" : ",")}{Rest(null)}");
             }
 
             foreach (ViolenceEvent happening in prediction.Events)
             {
                 string[] label = classes.Length == 0 ? [] : [CsvFile.Quote(happening.Label!)];
                 output.WriteLine(string.Join(',', [path, Number(happening.Start), Number(happening.End), .. label, Number(happening.Peak),
-                    Number(happening.PeakTime), rest]));
+                    Number(happening.PeakTime), Rest(happening.Label)]));
             }
+
+            string Rest(string? label) => string.Join(',',
+                [.. Threshold(prediction, label), .. Release(prediction), prediction.Status, error]) + note;
         }
+
+        // Of classes that have thresholds it is that of the one that is called.
+        string[] Threshold(Prediction prediction, string? label) => classes.Length == 0 ? [Number(prediction.Threshold)]
+            : threshold.Length == 0 ? []
+            : [label is not null && prediction.Thresholds!.TryGetValue(label, out double own) ? Number(own) : ""];
+
+        string[] Release(Prediction prediction) => classes.Length > 0 && threshold.Length == 0 ? []
+            : [double.IsNaN(prediction.Release!.Value) ? "" : Number(prediction.Release.Value)];
     }
 
     private static void WriteEvents(Terminal terminal, IReadOnlyList<Prediction> predictions)
@@ -125,10 +136,33 @@ internal static class PredictionReport
         table.Write(terminal.Results);
     }
 
-    private static string Uncertainty(Prediction prediction) => prediction.Uncertainty is { } answers
-        ? "," + string.Join(',', Number(answers.Mean), Number(answers.StandardDeviation), Number(answers.Entropy),
-            Number(answers.MutualInformation))
-        : ",,,,";
+    private static string UncertaintyHeader(string[] classes) => (classes.Length == 0
+        ? "dropout_mean,dropout_standard_deviation,"
+        : string.Concat(classes.Select(name =>
+            $"{CsvFile.Quote($"dropout_mean_{name}")},{CsvFile.Quote($"dropout_standard_deviation_{name}")},"))) +
+        "entropy,mutual_information";
+
+    private static string Uncertainty(Prediction prediction, string[] classes)
+    {
+        if (prediction.Uncertainty is not { } answers)
+        {
+            return new string(',', 2 + (2 * Math.Max(1, classes.Length)));
+        }
+
+        IEnumerable<double> numbers = answers.Classes is null
+            ? [answers.Mean, answers.StandardDeviation]
+            : classes.SelectMany(name => new[] { answers.Classes[name].Mean, answers.Classes[name].StandardDeviation });
+        return string.Concat(numbers.Append(answers.Entropy).Append(answers.MutualInformation).Select(number => $",{Number(number)}"));
+    }
+
+    /// <summary>Of other classes than the known pair that of the one that is called, else of the likeliest.</summary>
+    private static string WithDropout(DropoutUncertainty answers, string? label)
+    {
+        (double mean, double deviation) = answers.Classes is not { } classes
+            ? new ClassUncertainty(answers.Mean, answers.StandardDeviation)
+            : label is null ? classes.Values.MaxBy(one => one.Mean)! : classes[label];
+        return $"{MetricText.Fraction(mean)} ± {MetricText.Fraction(deviation)}";
+    }
 
     private static string Number(double value) => value.ToString("R", CultureInfo.InvariantCulture);
 

@@ -1,6 +1,6 @@
 namespace CudaTrainer.Data.Video;
 
-/// <summary>Rectangles and numbers on an RGB picture. What reaches beyond its edges is cut off.</summary>
+/// <summary>Rectangles and words on an RGB picture. What reaches beyond its edges is cut off.</summary>
 /// <param name="rgb">[height, width, 3].</param>
 internal readonly ref struct FramePainter(Span<byte> rgb, int width, int height)
 {
@@ -22,9 +22,46 @@ internal readonly ref struct FramePainter(Span<byte> rgb, int width, int height)
         ['9'] = [7, 5, 7, 1, 7],
         ['.'] = [0, 0, 0, 0, 2],
         [':'] = [0, 2, 0, 2, 0],
+        [' '] = [0, 0, 0, 0, 0],
+        ['-'] = [0, 0, 7, 0, 0],
+        ['_'] = [0, 0, 0, 0, 7],
+        ['+'] = [0, 2, 7, 2, 0],
+        ['/'] = [1, 1, 2, 4, 4],
+        ['?'] = [7, 1, 2, 0, 2],
+        ['A'] = [2, 5, 7, 5, 5],
+        ['B'] = [6, 5, 6, 5, 6],
+        ['C'] = [3, 4, 4, 4, 3],
+        ['D'] = [6, 5, 5, 5, 6],
+        ['E'] = [7, 4, 6, 4, 7],
+        ['F'] = [7, 4, 6, 4, 4],
+        ['G'] = [3, 4, 5, 5, 3],
+        ['H'] = [5, 5, 7, 5, 5],
+        ['I'] = [7, 2, 2, 2, 7],
+        ['J'] = [1, 1, 1, 5, 2],
+        ['K'] = [5, 5, 6, 5, 5],
+        ['L'] = [4, 4, 4, 4, 7],
+        ['M'] = [5, 7, 7, 5, 5],
+        ['N'] = [6, 5, 5, 5, 5],
+        ['O'] = [2, 5, 5, 5, 2],
+        ['P'] = [6, 5, 6, 4, 4],
+        ['Q'] = [2, 5, 5, 6, 3],
+        ['R'] = [6, 5, 6, 5, 5],
+        ['S'] = [3, 4, 2, 1, 6],
+        ['T'] = [7, 2, 2, 2, 2],
+        ['U'] = [5, 5, 5, 5, 7],
+        ['V'] = [5, 5, 5, 5, 2],
+        ['W'] = [5, 5, 7, 7, 5],
+        ['X'] = [5, 5, 2, 5, 5],
+        ['Y'] = [5, 5, 2, 2, 2],
+        ['Z'] = [7, 1, 2, 4, 7],
     };
 
     private readonly Span<byte> _rgb = rgb;
+
+    /// <summary>A text in the signs that can be drawn: capitals, and a question mark for what there is no sign for.</summary>
+    public static string Drawable(string text) =>
+        string.Concat(text.EnumerateRunes().Select(rune => char.ToUpperInvariant((char)rune.Value))
+            .Select(sign => Signs.ContainsKey(sign) ? sign : '?'));
 
     /// <summary>Pixels that <paramref name="text"/> takes across.</summary>
     public static int TextWidth(string text, int scale) => ((text.Length * (DigitWidth + 1)) - 1) * scale;
@@ -51,7 +88,7 @@ internal readonly ref struct FramePainter(Span<byte> rgb, int width, int height)
         Fill(width - thickness, 0, thickness, height, colour);
     }
 
-    /// <param name="text">Digits, points and colons.</param>
+    /// <param name="text">Signs that can be drawn: <see cref="Drawable"/>.</param>
     /// <param name="scale">Pixels per pixel of the font.</param>
     public void Text(int x, int y, string text, int scale, (byte R, byte G, byte B) colour)
     {

@@ -18,7 +18,7 @@
     show('queue', busy ? plural(busy, 'video', 'videos') + ' at work' : '');
     $('limit').textContent = 'Up to ' + +(limits.upload_bytes / 1e6).toPrecision(3) + ' MB each, several at once. They stay on this server and are deleted as soon as there is an answer.';
     $('facts').textContent = 'Model ' + facts.model.name + ' (' + facts.model.file + ', epoch ' + facts.model.epoch + ') · windows of ' + facts.window + ' s every ' + facts.stride + ' s · '
-      + (facts.classes ? 'classes ' + facts.classes.join(', ') : 'threshold ' + facts.threshold.toFixed(3)) + ' · backbone: ' + facts.model.backbone + ' · ' + facts.device + ' · version ' + facts.version;
+      + (facts.classes ? 'classes ' + facts.classes.map(name => name + (facts.thresholds && name in facts.thresholds ? ' (from ' + percent(facts.thresholds[name]) + ' on)' : '')).join(', ') : 'threshold ' + facts.threshold.toFixed(3)) + ' · backbone: ' + facts.model.backbone + ' · ' + facts.device + ' · version ' + facts.version;
   }
 
   // ---- sending videos, one after the other
@@ -267,14 +267,15 @@
     result = job.result;
     document.body.classList.add('small');
     $('result').hidden = false;
-    // A model of other classes than violent and nonviolent has no threshold: each window is called by its likeliest class.
-    const classes = result.probabilities, score = classes ? classes[result.label] : result.violent;
+    // A model of other classes than violent and nonviolent has no threshold, or one for some classes, or for all: then a window may be called nothing.
+    const classes = result.probabilities, label = result.label || 'no class';
+    const score = !classes ? result.violent : result.label ? classes[result.label] : Math.max(...Object.values(classes));
     const isViolent = !classes && result.violent >= result.threshold, windows = result.windows, length = result.video.duration;
     $('result').classList.toggle('violent', isViolent);
     $('name').textContent = job.name;
     $('violent').textContent = percent(score);
-    $('label').textContent = result.label;
-    document.title = percent(score) + ' ' + result.label + ' – ' + job.name;
+    $('label').textContent = label;
+    document.title = percent(score) + ' ' + label + ' – ' + job.name;
     $('summary').textContent = classes
       ? 'The mean of ' + plural(windows.length, 'window', 'windows') + ' in ' + clock(length) + ' of video: ' + Object.entries(classes).sort((a, b) => b[1] - a[1]).slice(0, 5).map(([name, p]) => name + ' ' + percent(p)).join(', ') + '.'
       : 'The highest of ' + plural(windows.length, 'window', 'windows') + ' in ' + clock(length) + ' of video; called violent from ' + percent(result.threshold) + ' on.';
@@ -283,9 +284,9 @@
     play();
     $('player').hidden = !$('player').src || $('player').error !== null;
 
-    $('chart-title').textContent = classes ? 'The likeliest class over time' : 'Probability of violence over time';
+    $('chart-title').textContent = classes ? (result.thresholds ? 'The class over time' : 'The likeliest class over time') : 'Probability of violence over time';
     $('events-title').textContent = classes ? 'Stretches' : 'Events';
-    $('score-title').textContent = classes ? 'likeliest class' : 'p(violent)';
+    $('score-title').textContent = classes ? (result.thresholds ? 'class' : 'likeliest class') : 'p(violent)';
     $('no-events').hidden = result.events.length > 0;
     $('events').replaceChildren(...result.events.map(event => {
       const button = element('button', { type: 'button' },
@@ -320,7 +321,7 @@
     draw();
     point(-1);
     legend();
-    say(percent(score) + ' ' + result.label);
+    say(percent(score) + ' ' + label);
   }
 
   /** What a window is called, where there are other classes than violent and nonviolent, and how surely. */
@@ -330,7 +331,7 @@
 
   function legend() {
     const item = (mark, text) => element('li', {}, svg('svg', { viewBox: '0 0 18 10', 'aria-hidden': 'true' }, mark), text);
-    const items = result.probabilities ? [item(svg('path', { class: 'line', d: 'M0 5H18' }), 'probability of the likeliest class')] : [
+    const items = result.probabilities ? [item(svg('path', { class: 'line', d: 'M0 5H18' }), result.thresholds ? 'probability of the class that is called, or of the likeliest' : 'probability of the likeliest class')] : [
       item(svg('path', { class: 'line', d: 'M0 5H18' }), 'p(violent), red from the threshold on'),
       item(svg('path', { class: 'threshold', d: 'M0 5H18' }), 'threshold ' + percent(result.threshold)),
     ];

@@ -6,6 +6,7 @@ using CudaTrainer.Formats;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
+using CudaTrainer.Training.Metrics;
 using CudaTrainer.Training.Options;
 using CudaTrainer.Training.RunFiles;
 
@@ -228,33 +229,70 @@ internal sealed class ClassifierGroup : IDisposable
     /// <param name="passes">How many.</param>
     public DropoutUncertainty AnswerWithDropout(HostBatch clip, int passes, int seed)
     {
-        double[] answers = new double[passes];
-        double[][] scores = new double[Members.Count][];
-        Span<float> score = stackalloc float[1];
+        ClassList classes = Info.ClassList;
+        double[][] answers = new double[passes][], scores = new double[Members.Count][];
+        Span<float> score = new float[classes.Scores];
         Span<float> loss = stackalloc float[1];
         for (int pass = 0; pass < passes; pass++)
         {
             for (int m = 0; m < scores.Length; m++)
             {
                 Members[m].Learner.EvaluateWithDropout(clip, DropoutUncertainty.KeyOf(seed, pass), loss, score);
-                scores[m] = [score[0]];
+                scores[m] = Doubles(score);
             }
 
-            answers[pass] = _ensemble is null ? scores[0][0] : _ensemble.Combine(scores, Info.ClassList)[0];
+            answers[pass] = _ensemble is null ? scores[0] : _ensemble.Combine(scores, classes);
         }
 
-        return DropoutUncertainty.Of(answers);
+        return classes.IsViolence
+            ? DropoutUncertainty.Of([.. answers.Select(answer => answer[0])])
+            : DropoutUncertainty.OfClasses(answers, classes);
     }
 
-    /// <summary>For what is told of violence alone.</summary>
-    /// <param name="what">That somebody asks for, as a setting is called.</param>
+    /// <summary>By what a clip is called: the model's own threshold, or those that somebody asks for.</summary>
+    /// <exception cref="RunException">They do not fit the model's classes.</exception>
+    public DecisionRule RuleOf(WindowOptions options)
+    {
+        ClassList classes = Info.ClassList;
+        string setting = SettingName.Of(nameof(WindowOptions.Threshold));
+        if (options.Threshold is not { } asked)
+        {
+            return !classes.IsViolence && options.Release is not null
+                ? throw new RunException($"{SettingName.Of(nameof(WindowOptions.Release))} is where a class with a threshold ends, and none " +
+                    $"of {classes} has one.",
+                    $"Give {setting} as well, a number or CLASS=P for the classes that are to be events.")
+                : new DecisionRule(Info.Threshold);
+        }
+
+        if (classes.IsViolence)
+        {
+            return asked.Single is { } single ? new DecisionRule(single) : throw new RunException(
+                $"{setting} {asked} is of single classes, and the model in '{_files[0]}' answers with one number, p(violent).",
+                $"Give one number, the p(violent) from which a clip is called violent: {setting} 0.5.");
+        }
+
+        double[] least = [.. classes.Names.Select(_ => asked.Single ?? double.NaN)];
+        foreach ((string name, double threshold) in asked.OfClasses)
+        {
+            least[classes.TryParse(name, out int label) ? label : throw new RunException(
+                $"{setting} names '{name}', and the model in '{_files[0]}' tells {classes} apart.", "Give classes by these names.")] = threshold;
+        }
+
+        return new DecisionRule(double.NaN) { OfClasses = least };
+    }
+
+    /// <summary>For the count of false alarms, which is of violence alone.</summary>
     /// <exception cref="RunException">The model tells other classes apart.</exception>
-    public void RequireViolence(string what)
+    public void RequireAlarms()
     {
         if (!Info.ClassList.IsViolence)
         {
-            throw new RunException($"{SettingName.Of(what)} is of p(violent), and the model in '{_files[0]}' tells {Info.ClassList} apart.",
-                $"Leave {SettingName.Of(what)} out, or use a model of violent and nonviolent clips " +
+            string setting = SettingName.Of(nameof(EvaluationOptions.NonviolentVideos));
+            throw new RunException(
+                $"{setting} counts false alarms of violence, and the model in '{_files[0]}' tells {Info.ClassList} apart.",
+                $"Leave {setting} out: for such classes precision and recall of labelled clips say what is called wrongly, and predict with " +
+                    $"{SettingName.Of(nameof(WindowOptions.Window))} and {SettingName.Of(nameof(WindowOptions.Threshold))} lists the events " +
+                    "of footage. Or use a model of violent and nonviolent clips " +
                     $"({SettingName.Of(nameof(FeatureOptions.Classes))} makes one of other folders).");
         }
     }

@@ -166,13 +166,14 @@ public static class EvaluationRun
             classifier.RequireViews();
         }
 
-        if (options.Windows.Threshold is not null)
+        if (options.NonviolentVideos is not null)
         {
-            classifier.RequireViolence(nameof(WindowOptions.Threshold));
+            classifier.RequireAlarms();
         }
 
-        double threshold = options.Windows.Threshold ?? classifier.Info.Threshold;
-        string decides = classifier.Info.ClassList.IsViolence ? $"threshold {threshold:F3}" : $"classes {classifier.Info.ClassList}";
+        DecisionRule rule = classifier.RuleOf(options.Windows);
+        string decides = classifier.Info.ClassList.IsViolence ? $"threshold {rule.Threshold:F3}"
+            : $"classes {classifier.Info.ClassList}{(options.Windows.Threshold is { } asked ? $", threshold {asked}" : "")}";
         observer.Header(
         [
             new HeaderLine("device", device.Text),
@@ -231,7 +232,7 @@ public static class EvaluationRun
         }
 
         void Add(string name, Evaluation evaluation, double? unfamiliar = null, int? seen = null) =>
-            metrics[name] = Bootstrap.WithIntervals(evaluation.MetricsAt(threshold), evaluation.Labels, evaluation.Scores) with
+            metrics[name] = Bootstrap.WithIntervals(evaluation.MetricsBy(rule), evaluation.Labels, evaluation.Scores) with
             {
                 UnfamiliarShare = unfamiliar,
                 TrainedOn = seen,

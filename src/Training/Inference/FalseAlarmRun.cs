@@ -24,7 +24,7 @@ internal static class FalseAlarmRun
     public static FalseAlarms Execute(PredictionOptions options, IReadOnlyList<string> videos, bool showsHeader, IRunObserver observer,
         CancellationToken stop)
     {
-        using Predictor predictor = Predictor.Open(options, nameof(EvaluationOptions.NonviolentVideos), stop);
+        using Predictor predictor = Predictor.Open(options, countsAlarms: true, stop);
         if (showsHeader)
         {
             observer.Header(predictor.Header);

@@ -72,8 +72,8 @@ public sealed record PredictionOptions : VideoOptions
 
 /// <param name="Violent">p(violent), with windows the highest of the smoothed ones; null when the video could not be read, and where the
 /// classes are others than the known pair.</param>
-/// <param name="Label">The class that the video is called; null when it could not be read.</param>
-/// <param name="Threshold">Of the known pair; NaN for other classes, where the largest probability decides.</param>
+/// <param name="Label">The class that the video is called; null when it could not be read, or reaches the threshold of no class.</param>
+/// <param name="Threshold">Of the known pair; NaN for other classes.</param>
 /// <param name="Status"><c>ok</c>, or the kind of failure.</param>
 /// <param name="Error">What was wrong with the file.</param>
 /// <param name="Attention">Weight of each sampled frame; null for models without attention.</param>
@@ -84,9 +84,13 @@ public sealed record Prediction(string Path, double? Violent, string? Label, dou
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyDictionary<string, double>? Probabilities { get; init; }
 
+    /// <summary>The least probabilities by class from which classes are called, of those that have one; null where none has.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, double>? Thresholds { get; init; }
+
     /// <summary>Whether the video could be read.</summary>
     [JsonIgnore]
-    public bool IsAnswered => Label is not null;
+    public bool IsAnswered => Violent is not null || Probabilities is not null;
 
     /// <summary>
     /// From the clips that the model learned from, in limits (<see cref="Features.Familiarity"/>), with windows the median of theirs; null
@@ -125,7 +129,9 @@ public sealed record Prediction(string Path, double? Violent, string? Label, dou
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<ViolenceEvent>? Events { get; init; }
 
-    /// <summary>p(violent) below which an event ends; null without windows.</summary>
+    /// <summary>
+    /// Probability below which an event ends, of classes other than the known pair one of a class with a threshold; null without windows.
+    /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? Release { get; init; }
 }
@@ -161,7 +167,10 @@ public static class PredictionRun
 
         Prediction Unanswered(IgnoredFile file)
         {
-            Prediction prediction = new(file.RelativePath, null, null, predictor.Threshold, ClipFault.Unreadable, file.Reason, null);
+            Prediction prediction = new(file.RelativePath, null, null, predictor.Threshold, ClipFault.Unreadable, file.Reason, null)
+            {
+                Thresholds = predictor.Thresholds,
+            };
             return options.Windows.Window is null ? prediction : prediction with { Windows = [], Events = [], Release = predictor.Release };
         }
 

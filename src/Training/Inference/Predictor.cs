@@ -29,11 +29,10 @@ public sealed class Predictor : IDisposable
     private readonly HostBatch _batch;
     private WindowScorer? _scorer;
 
-    private Predictor(PredictionOptions options, DeviceChoice device, ClassifierGroup classifier, BackboneChoice backbone,
-        CancellationToken stop)
+    private Predictor(PredictionOptions options, DeviceChoice device, ClassifierGroup classifier, DecisionRule rule,
+        BackboneChoice backbone, CancellationToken stop)
     {
-        (_options, _device, _classifier, _backbone) = (options, device, classifier, backbone);
-        Threshold = options.Windows.Threshold ?? Info.Threshold;
+        (_options, _device, _classifier, _backbone, Rule) = (options, device, classifier, backbone, rule);
         Release = options.Windows.Release ?? Threshold;
         if (Release > Threshold)
         {
@@ -50,10 +49,16 @@ public sealed class Predictor : IDisposable
     public ModelInfo Info => _classifier.Info;
 
     /// <summary>p(violent) from which a video is called violent; NaN for classes other than the known pair.</summary>
-    public double Threshold { get; }
+    public double Threshold => Rule.Threshold;
 
-    /// <summary>p(violent) below which an event ends.</summary>
+    /// <summary>The least probabilities by class of those that have one; null for the known pair, and where no class has one.</summary>
+    public IReadOnlyDictionary<string, double>? Thresholds => Rule.Named(Info.ClassList);
+
+    /// <summary>Probability below which an event ends; NaN for classes other than the known pair where nobody asked for it.</summary>
     public double Release { get; }
+
+    /// <summary>By what a clip, a video or a window of one is called.</summary>
+    internal DecisionRule Rule { get; }
 
     public bool HasAttention => _classifier.HasAttention;
 
@@ -77,10 +82,10 @@ public sealed class Predictor : IDisposable
 
     /// <exception cref="RunException">There is no such device or model, or the weights are of another backbone.</exception>
     /// <exception cref="OperationCanceledException">Stopped while the backbone was loaded.</exception>
-    public static Predictor Open(PredictionOptions options, CancellationToken stop = default) => Open(options, null, stop);
+    public static Predictor Open(PredictionOptions options, CancellationToken stop = default) => Open(options, countsAlarms: false, stop);
 
-    /// <param name="ofViolence">A setting that only a model of the known pair can have; null for none.</param>
-    internal static Predictor Open(PredictionOptions options, string? ofViolence, CancellationToken stop)
+    /// <param name="countsAlarms">Whether every event is to be a false alarm of violence.</param>
+    internal static Predictor Open(PredictionOptions options, bool countsAlarms, CancellationToken stop)
     {
         DeviceChoice? device = null;
         ClassifierGroup? classifier = null;
@@ -89,11 +94,12 @@ public sealed class Predictor : IDisposable
         {
             device = DeviceChoice.OpenOne(options.Device, options.Threads);
             classifier = ClassifierGroup.Open(device.Device, options.Checkpoint);
-            foreach (string setting in OfViolence(options).Concat(ofViolence is null ? [] : [ofViolence]))
+            if (countsAlarms)
             {
-                classifier.RequireViolence(setting);
+                classifier.RequireAlarms();
             }
 
+            DecisionRule rule = classifier.RuleOf(options.Windows);
             if (options.McDropout > 0)
             {
                 classifier.RequireDropout();
@@ -105,7 +111,7 @@ public sealed class Predictor : IDisposable
             }
 
             backbone = classifier.Members[0].OpenBackbone(options);
-            return new Predictor(options, device, classifier, backbone, stop);
+            return new Predictor(options, device, classifier, rule, backbone, stop);
         }
         catch
         {
@@ -149,7 +155,7 @@ public sealed class Predictor : IDisposable
                 clips,
                 (clip, rgb, motion, fault, reason) => predictions[clip.Path] = fault == VideoFault.None
                     ? With(predictions.GetValueOrDefault(clip.Path), clip.Path, Answer(rgb, motion), reason)
-                    : new Prediction(clip.Path, null, null, Threshold, VideoFaults.StatusOf(fault), reason, null),
+                    : new Prediction(clip.Path, null, null, Threshold, VideoFaults.StatusOf(fault), reason, null) { Thresholds = Thresholds },
                 p => progress?.Invoke(p with { Videos = before + p.Videos, Total = views * paths.Count }),
                 stop);
             clips = [.. clips.Where(clip => predictions[clip.Path].IsAnswered)];
@@ -164,6 +170,7 @@ public sealed class Predictor : IDisposable
                 return new Prediction(path, ViolentOf(answer.Scores), LabelOf(answer.Scores), Threshold, "ok", null, answer.Attention)
                 {
                     Probabilities = ProbabilitiesOf(answer.Scores),
+                    Thresholds = Thresholds,
                     Distance = answer.Distance,
                     Note = note.Length > 0 ? note : null,
                     Views = _options.Tta && Info.ClassList.IsViolence ? [answer.Violent] : null,
@@ -194,7 +201,7 @@ public sealed class Predictor : IDisposable
         bool isViolence = Info.ClassList.IsViolence;
         IReadOnlyList<WindowScore> windows = isViolence
             ? Timeline.Smooth(video.Windows, _options.Windows.Smooth)
-            : Timeline.SmoothClasses(video.Windows, _options.Windows.Smooth, Info.ClassList);
+            : Timeline.SmoothClasses(video.Windows, _options.Windows.Smooth, Info.ClassList, Rule);
 
         // Of the known pair the worst moment counts; of other classes every moment.
         double[]? scores = windows.Count == 0 ? null
@@ -206,12 +213,15 @@ public sealed class Predictor : IDisposable
             isWhole ? "ok" : VideoFaults.StatusOf(video.Fault), isWhole ? null : video.Reason, null)
         {
             Probabilities = scores is null ? null : ProbabilitiesOf(scores),
+            Thresholds = Thresholds,
             Windows = windows,
             Note = windows.Count > 0 && !video.HasMotion ? FeatureExtractor.NoMotion : null,
             Distance = windows.Count > 0 && windows[0].Distance is not null
                 ? windows.Select(window => window.Distance!.Value).Order().ElementAt(windows.Count / 2)
                 : null,
-            Events = isViolence ? Timeline.Events(windows, Threshold, Release) : Timeline.Stretches(windows),
+            Events = isViolence
+                ? Timeline.Events(windows, Threshold, Release)
+                : Timeline.Stretches(windows, Info.ClassList, Rule, Release),
             Release = Release,
         };
         return new WindowedPrediction(prediction, video.Samples, video.Info);
@@ -227,21 +237,17 @@ public sealed class Predictor : IDisposable
         _device.Dispose();
     }
 
-    /// <summary>What is told of violence alone.</summary>
-    private static IEnumerable<string> OfViolence(PredictionOptions options)
+    /// <summary>
+    /// The class that scores are called by, at this predictor's thresholds unless another is given, which is that of every class; null
+    /// where it is none.
+    /// </summary>
+    internal string? LabelOf(double[] scores, double? threshold = null)
     {
-        (bool Asked, string Name)[] settings =
-        [
-            (options.Windows.Threshold is not null, nameof(WindowOptions.Threshold)),
-            (options.Windows.Release is not null, nameof(WindowOptions.Release)),
-            (options.Annotate is not null, nameof(PredictionOptions.Annotate)),
-            (options.McDropout > 0, nameof(PredictionOptions.McDropout)),
-        ];
-        return settings.Where(setting => setting.Asked).Select(setting => setting.Name);
+        DecisionRule rule = threshold is not { } asked ? Rule
+            : Info.ClassList.IsViolence ? new DecisionRule(asked)
+            : new DecisionRule(double.NaN) { OfClasses = [.. Enumerable.Repeat(asked, Info.ClassList.Count)] };
+        return rule.Called(scores) is var label and not DecisionRule.Nothing ? Info.Classes[label] : null;
     }
-
-    /// <summary>The class that scores are called by, at the threshold of this predictor unless another is given.</summary>
-    internal string LabelOf(double[] scores, double? threshold = null) => Info.Classes[ClassScores.Called(scores, threshold ?? Threshold)];
 
     private double? ViolentOf(double[] scores) => Info.ClassList.IsViolence ? scores[0] : null;
 

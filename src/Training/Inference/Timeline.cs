@@ -6,14 +6,15 @@ namespace CudaTrainer.Training.Inference;
 
 /// <summary>The answer for one window of a video. Times in seconds from its beginning.</summary>
 /// <param name="Violent">p(violent); of other classes than the known pair NaN.</param>
-/// <param name="Smoothed">The mean of the windows around it, which events follow from; of other classes for <see cref="Label"/>.</param>
+/// <param name="Smoothed">The mean of the windows around it, which events follow from; of other classes for <see cref="Label"/>, or the likeliest where
+/// the window is called nothing.</param>
 public sealed record WindowScore(double Start, double End, double Violent, double Smoothed)
 {
     /// <summary>From the clips that the model learned from, in limits: above 1 it is unfamiliar; null if the model does not say.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? Distance { get; init; }
 
-    /// <summary>The likeliest class, smoothed; null for the known pair.</summary>
+    /// <summary>What the window is called; null for the known pair, and where it is called nothing.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Label { get; init; }
 
@@ -77,18 +78,20 @@ internal static class Timeline
     /// <summary>The same for classes other than the known pair.</summary>
     /// <param name="windows">By time, with scores.</param>
     /// <param name="classes">By label.</param>
-    public static IReadOnlyList<WindowScore> SmoothClasses(IReadOnlyList<WindowScore> windows, double seconds, ClassList classes)
+    /// <param name="rule">By what windows are called.</param>
+    public static IReadOnlyList<WindowScore> SmoothClasses(IReadOnlyList<WindowScore> windows, double seconds, ClassList classes,
+        DecisionRule rule)
     {
         var smoothed = new WindowScore[windows.Count];
         foreach ((int i, int first, int past) in Around(windows, seconds))
         {
             double[] means = [.. Enumerable.Range(0, classes.Count).Select(label =>
                 Enumerable.Range(first, past - first).Average(j => windows[j].Scores![label]))];
-            int called = ClassScores.Called(means, double.NaN);
+            int called = rule.Called(means);
             smoothed[i] = windows[i] with
             {
-                Smoothed = means[called],
-                Label = classes[called],
+                Smoothed = called == DecisionRule.Nothing ? means.Max() : means[called],
+                Label = called == DecisionRule.Nothing ? null : classes[called],
                 Probabilities = new OrderedDictionary<string, double>(classes.Names.Zip(means, KeyValuePair.Create)),
             };
         }
@@ -119,26 +122,48 @@ internal static class Timeline
         }
     }
 
-    /// <summary>Stretches of one class each, by what every window is called.</summary>
+    /// <summary>
+    /// Stretches of one class each, by what every window is called; none where that is nothing. That of a class with a threshold goes on
+    /// while its probability is not below <paramref name="release"/> and no other class reaches its own threshold.
+    /// </summary>
     /// <param name="windows">By time, smoothed.</param>
-    public static IReadOnlyList<ViolenceEvent> Stretches(IReadOnlyList<WindowScore> windows)
+    /// <param name="classes">By label.</param>
+    /// <param name="release">NaN: a stretch ends where another class is called.</param>
+    public static IReadOnlyList<ViolenceEvent> Stretches(IReadOnlyList<WindowScore> windows, ClassList classes, DecisionRule rule,
+        double release)
     {
         List<ViolenceEvent> stretches = [];
+        int[] called = new int[windows.Count];
+        for (int i = 0; i < called.Length; i++)
+        {
+            called[i] = windows[i].Label is { } name && classes.TryParse(name, out int label) ? label : DecisionRule.Nothing;
+            if (i > 0 && rule.HasThreshold(called[i - 1]) && !rule.HasThreshold(called[i]) && Of(i, called[i - 1]) >= release)
+            {
+                called[i] = called[i - 1];
+            }
+        }
+
         for (int begin = 0, end; begin < windows.Count; begin = end)
         {
             int peak = begin;
-            for (end = begin + 1; end < windows.Count && windows[end].Label == windows[begin].Label; end++)
+            for (end = begin + 1; end < windows.Count && called[end] == called[begin]; end++)
             {
-                peak = windows[end].Smoothed > windows[peak].Smoothed ? end : peak;
+                peak = Of(end, called[begin]) > Of(peak, called[begin]) ? end : peak;
             }
 
-            stretches.Add(new ViolenceEvent(Boundary(windows, begin), Boundary(windows, end), windows[peak].Smoothed, windows[peak].Centre)
+            if (called[begin] != DecisionRule.Nothing)
             {
-                Label = windows[begin].Label,
-            });
+                stretches.Add(new ViolenceEvent(
+                    Boundary(windows, begin), Boundary(windows, end), Of(peak, called[begin]), windows[peak].Centre)
+                {
+                    Label = classes[called[begin]],
+                });
+            }
         }
 
         return stretches;
+
+        double Of(int window, int label) => label == DecisionRule.Nothing ? double.NaN : windows[window].Probabilities![classes[label]];
     }
 
     /// <summary>

@@ -7,7 +7,8 @@ namespace CudaTrainer.Training.Inference;
 
 /// <summary>
 /// Copies a video with the probability drawn into its frames: a bar at the bottom that is as long as p(violent) is high, with a mark at the
-/// threshold; the number in a corner; and a red edge during an event.
+/// threshold; the number in a corner; and a red edge during an event. Of other classes it is the probability of the class that the moment
+/// is called, whose name stands beside the number; mark and red edge are those of classes with a threshold.
 /// </summary>
 internal static class VideoAnnotation
 {
@@ -47,9 +48,9 @@ internal static class VideoAnnotation
                     window++;
                 }
 
-                bool isEvent = prediction.Events!.Any(happening => time >= happening.Start && time < happening.End);
-                Draw(new FramePainter(frame.Rgb, stream.Size.Width, stream.Size.Height), stream.Size, prediction.Windows[window].Smoothed,
-                    prediction.Threshold, isEvent);
+                ViolenceEvent? happening = prediction.Events!.FirstOrDefault(one => time >= one.Start && time < one.End);
+                Draw(new FramePainter(frame.Rgb, stream.Size.Width, stream.Size.Height), stream.Size,
+                    MomentOf(prediction, prediction.Windows[window], happening));
                 writer.AddFrame(frame.Rgb, frame.Seconds);
                 stream.Return(frame);
                 progress(time);
@@ -69,8 +70,27 @@ internal static class VideoAnnotation
         }
     }
 
-    private static void Draw(FramePainter painter, (int Width, int Height) size, double probability, double threshold, bool isEvent)
+    private static Moment MomentOf(Prediction prediction, WindowScore window, ViolenceEvent? happening)
     {
+        string number = window.Smoothed.ToString("0.00", CultureInfo.InvariantCulture);
+        if (window.Probabilities is not { } classes)
+        {
+            return new Moment(window.Smoothed, prediction.Threshold, number, happening is not null);
+        }
+
+        if (happening?.Label is not { } label)
+        {
+            return new Moment(window.Smoothed, null, number, IsEvent: false);
+        }
+
+        double? threshold = prediction.Thresholds is { } all && all.TryGetValue(label, out double own) ? own : null;
+        return new Moment(classes[label], threshold,
+            FramePainter.Drawable($"{label} {classes[label].ToString("0.00", CultureInfo.InvariantCulture)}"), threshold is not null);
+    }
+
+    private static void Draw(FramePainter painter, (int Width, int Height) size, Moment moment)
+    {
+        (double probability, double? threshold, string text, bool isEvent) = moment;
         if (isEvent)
         {
             painter.Border(Math.Max(2, size.Height / 90), Red);
@@ -79,13 +99,24 @@ internal static class VideoAnnotation
         int bar = Math.Max(6, size.Height / 20), top = size.Height - bar;
         painter.Fill(0, top, size.Width, bar, Dark);
         painter.Fill(0, top, (int)Math.Round(probability * size.Width), bar, isEvent ? Red : Green);
-        painter.Fill((int)Math.Round(threshold * size.Width) - 1, top, 2, bar, White);
-        string text = probability.ToString("0.00", CultureInfo.InvariantCulture);
-        int scale = Math.Max(1, size.Height / 90), margin = 2 * scale, edge = Math.Max(2, size.Height / 90);
+        if (threshold is { } least)
+        {
+            painter.Fill((int)Math.Round(least * size.Width) - 1, top, 2, bar, White);
+        }
+
+        int edge = Math.Max(2, size.Height / 90);
+        int scale = Math.Max(1, Math.Min(size.Height / 90, (size.Width - (2 * edge)) / (FramePainter.TextWidth(text, 1) + 4)));
+        int margin = 2 * scale;
         painter.Fill(edge, edge, FramePainter.TextWidth(text, scale) + (2 * margin), (FramePainter.DigitHeight * scale) + (2 * margin),
             Dark);
         painter.Text(edge + margin, edge + margin, text, scale, White);
     }
+
+    /// <summary>What is drawn into a frame.</summary>
+    /// <param name="Threshold">Of what is called; null where it has none.</param>
+    /// <param name="Text">In signs that can be drawn.</param>
+    /// <param name="IsEvent">Whether something with a threshold is called.</param>
+    private readonly record struct Moment(double Probability, double? Threshold, string Text, bool IsEvent);
 
     /// <summary>What a container claims may be the resolution of its clock.</summary>
     private static FrameRate RateFor(FrameRate claimed) =>

@@ -6,9 +6,10 @@ namespace CudaTrainer.Training.Inference;
 /// <summary>How a long video is cut into windows, and from which probabilities on something is called violent.</summary>
 public sealed record WindowOptions
 {
-    [Setting(SettingGroup.Model, "Probability from which a clip, a video or a window of one is called violent",
-        AtLeast = 0, AtMost = 1, Default = "chosen on val when training")]
-    public double? Threshold { get; init; }
+    [Setting(SettingGroup.Model, "Probability from which a clip, a video or a window of one is called violent; of other classes the least " +
+        "of every class, or of some, which then come before the rest: fight=0.2,robbery=0.3",
+        AtLeast = 0, AtMost = 1, Default = "chosen on val when training; none for other classes")]
+    public Thresholds? Threshold { get; init; }
 
     [Setting(SettingGroup.Data, "Seconds of each window of a long video, best those of the clips in training; predict gives each video " +
         "one answer without it",
@@ -31,7 +32,7 @@ public sealed record WindowOptions
     public IReadOnlyList<OptionProblem> Validate()
     {
         List<OptionProblem> problems = [.. OptionValidation.OfSettings(this)];
-        if (Release > Threshold)
+        if (Threshold?.Values.Any(threshold => Release > threshold) == true)
         {
             problems.Add(new(nameof(Release),
                 $"is above {SettingName.Of(nameof(Threshold))}; an event would end before it begins"));

@@ -19,7 +19,9 @@ public sealed record Evaluation(int[] Labels, double[] Scores, double Loss, floa
 
     /// <param name="threshold">Of the known pair; nothing to other classes.</param>
     public ClassificationMetrics MetricsAt(double threshold) =>
-        ClassificationMetrics.Compute(Classes, Labels, Scores, threshold, Loss);
+        MetricsBy(new DecisionRule(threshold));
+
+    internal ClassificationMetrics MetricsBy(DecisionRule rule) => ClassificationMetrics.Compute(Classes, Labels, Scores, rule, Loss);
 
     /// <summary>
     /// The threshold with the best balanced accuracy on this split; NaN for other classes than the known pair, where the largest

@@ -72,7 +72,7 @@ public static class Bootstrap
             return metrics with { Intervals = Intervals(labels, scores, metrics.Threshold) };
         }
 
-        int[] truth = labels.ToArray(), called = ClassScores.Called(scores, metrics.ClassList, metrics.Threshold);
+        int[] truth = labels.ToArray(), called = ClassScores.Called(scores, metrics.ClassList, metrics.Rule);
         int[][] members = [.. classes.Select((_, label) =>
             Enumerable.Range(0, truth.Length).Where(clip => truth[clip] == label).ToArray())];
 
@@ -95,15 +95,16 @@ public static class Bootstrap
         {
             Draw(members, counts, random);
             int[][] confusion = [.. classes.Select(_ => new int[classes.Count])];
+            int[] nothing = new int[classes.Count];
             for (int clip = 0; clip < truth.Length; clip++)
             {
-                confusion[truth[clip]][called[clip]] += counts[clip];
+                (called[clip] == DecisionRule.Nothing ? ref nothing[truth[clip]] : ref confusion[truth[clip]][called[clip]]) += counts[clip];
             }
 
             accuracy[i] = (double)confusion.Select((row, label) => row[label]).Sum() / truth.Length;
             for (int label = 0; label < classes.Count; label++)
             {
-                ClassMetrics one = ClassificationMetrics.Of(classes[label].Name, confusion, label);
+                ClassMetrics one = ClassificationMetrics.Of(classes[label].Name, confusion, label, nothing[label]);
                 double area = Area(orders[label].Sorted, orders[label].Clips, counts, truth, label);
                 (each[label][0][i], each[label][1][i], each[label][2][i], each[label][3][i]) = (one.Precision, one.Recall, one.F1, area);
                 balanced[i] += one.Recall / classes.Count;

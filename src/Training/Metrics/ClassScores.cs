@@ -23,29 +23,19 @@ internal static class ClassScores
     }
 
     /// <summary>What one clip is called: of the known pair by the threshold, else by the largest probability, the last of equals.</summary>
-    public static int Called(ReadOnlySpan<double> answer, double threshold)
-    {
-        if (answer.Length == 1)
-        {
-            return answer[0] >= threshold ? ClassLabel.Violent : ClassLabel.Nonviolent;
-        }
+    public static int Called(ReadOnlySpan<double> answer, double threshold) => new DecisionRule(threshold).Called(answer);
 
-        int largest = 0;
-        for (int label = 1; label < answer.Length; label++)
-        {
-            largest = answer[label] >= answer[largest] ? label : largest;
-        }
+    /// <summary>What every clip is called: of the known pair by the threshold, else by the largest probability.</summary>
+    public static int[] Called(ReadOnlySpan<double> scores, ClassList classes, double threshold) =>
+        Called(scores, classes, new DecisionRule(threshold));
 
-        return largest;
-    }
-
-    /// <summary>What every clip is called.</summary>
-    public static int[] Called(ReadOnlySpan<double> scores, ClassList classes, double threshold)
+    /// <summary>What every clip is called; <see cref="DecisionRule.Nothing"/> where it is no class.</summary>
+    public static int[] Called(ReadOnlySpan<double> scores, ClassList classes, DecisionRule rule)
     {
         int[] called = new int[scores.Length / classes.Scores];
         for (int clip = 0; clip < called.Length; clip++)
         {
-            called[clip] = Called(Of(scores, clip, classes), threshold);
+            called[clip] = rule.Called(Of(scores, clip, classes));
         }
 
         return called;

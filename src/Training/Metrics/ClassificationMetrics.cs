@@ -55,6 +55,14 @@ public sealed record ClassificationMetrics : IJsonOnDeserialized
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<string>? Classes { get; init; }
 
+    /// <summary>The least probabilities by class from which classes are called, of those that have one; null where none has.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, double>? Thresholds { get; init; }
+
+    /// <summary>Clips of each class by label that are called nothing; null unless thresholds allow it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<int>? CalledNothing { get; init; }
+
     /// <summary>Every class against the rest, by label; null for the known pair.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<ClassMetrics>? PerClass { get; init; }
@@ -91,6 +99,12 @@ public sealed record ClassificationMetrics : IJsonOnDeserialized
     /// <summary>What the classes are.</summary>
     internal ClassList ClassList => Classes is null ? ClassList.Violence : ClassList.Of(Classes);
 
+    /// <summary>By what clips are called.</summary>
+    internal DecisionRule Rule => DecisionRule.Of(Threshold, Thresholds, ClassList);
+
+    /// <summary>Clips of a class, whatever they are called.</summary>
+    internal int CountOf(int label) => ConfusionMatrix[label].Sum() + (CalledNothing?[label] ?? 0);
+
     /// <summary>Pages and tables count on every class being there, and on sums of clips that fit their type.</summary>
     /// <exception cref="JsonException">The file is damaged.</exception>
     void IJsonOnDeserialized.OnDeserialized()
@@ -110,6 +124,11 @@ public sealed record ClassificationMetrics : IJsonOnDeserialized
         if (Classes is null != PerClass is null || (PerClass is { } each && (each.Count != count || each.Contains(null!))))
         {
             throw new JsonException("the metrics are not of every class");
+        }
+
+        if (CalledNothing is { } nothing && (nothing.Count != count || nothing.Any(clips => clips < 0)))
+        {
+            throw new JsonException("clips that are called nothing are not counted for every class");
         }
     }
 
@@ -153,20 +172,32 @@ public sealed record ClassificationMetrics : IJsonOnDeserialized
     /// <param name="threshold">Of the known pair.</param>
     /// <param name="loss">Mean loss, as training computes it.</param>
     public static ClassificationMetrics Compute(ClassList classes, ReadOnlySpan<int> labels, ReadOnlySpan<double> scores, double threshold,
-        double loss)
+        double loss) => Compute(classes, labels, scores, new DecisionRule(threshold), loss);
+
+    /// <param name="labels">From 0 on.</param>
+    /// <param name="scores">[clips, <see cref="ClassList.Scores"/>].</param>
+    internal static ClassificationMetrics Compute(ClassList classes, ReadOnlySpan<int> labels, ReadOnlySpan<double> scores,
+        DecisionRule rule, double loss)
     {
         if (classes.IsViolence)
         {
-            return Compute(labels, scores, threshold, loss);
+            return Compute(labels, scores, rule.Threshold, loss);
         }
 
         int[][] confusion = [.. classes.Names.Select(_ => new int[classes.Count])];
-        int[] called = ClassScores.Called(scores, classes, threshold);
+        int[] called = ClassScores.Called(scores, classes, rule), nothing = new int[classes.Count];
         int amongTwo = 0;
         for (int clip = 0; clip < labels.Length; clip++)
         {
-            confusion[labels[clip]][called[clip]]++;
-            amongTwo += IsAmongTwo(ClassScores.Of(scores, clip, classes), labels[clip], called[clip]) ? 1 : 0;
+            amongTwo += IsAmongTwo(ClassScores.Of(scores, clip, classes), labels[clip]) ? 1 : 0;
+            if (called[clip] == DecisionRule.Nothing)
+            {
+                nothing[labels[clip]]++;
+            }
+            else
+            {
+                confusion[labels[clip]][called[clip]]++;
+            }
         }
 
         ClassMetrics[] each = new ClassMetrics[classes.Count];
@@ -174,7 +205,7 @@ public sealed record ClassificationMetrics : IJsonOnDeserialized
         {
             int[] against = ClassScores.Against(labels, label);
             double[] probabilities = ClassScores.Column(scores, classes, label);
-            each[label] = Of(classes[label], confusion, label) with
+            each[label] = Of(classes[label], confusion, label, nothing[label]) with
             {
                 Auc = RankMetrics.RocAuc(against, probabilities),
                 PrAuc = RankMetrics.AveragePrecision(against, probabilities),
@@ -200,6 +231,8 @@ public sealed record ClassificationMetrics : IJsonOnDeserialized
             ConfusionMatrix = confusion,
             Threshold = double.NaN,
             Classes = classes.Names,
+            Thresholds = rule.Named(classes),
+            CalledNothing = rule.MayCallNothing ? nothing : null,
             PerClass = each,
             Top2Accuracy = classes.Count > 2 ? Ratio(amongTwo, labels.Length) : null,
         };
@@ -207,15 +240,16 @@ public sealed record ClassificationMetrics : IJsonOnDeserialized
 
     /// <summary>What a confusion matrix says of one class; the areas are not known from it.</summary>
     /// <param name="confusion">[true class][predicted class].</param>
-    internal static ClassMetrics Of(string name, int[][] confusion, int label)
+    /// <param name="nothing">Clips of the class that are called nothing.</param>
+    internal static ClassMetrics Of(string name, int[][] confusion, int label, int nothing = 0)
     {
-        int count = confusion[label].Sum(), right = confusion[label][label], called = confusion.Sum(row => row[label]);
+        int count = confusion[label].Sum() + nothing, right = confusion[label][label], called = confusion.Sum(row => row[label]);
         return new ClassMetrics(name, count, Ratio(right, called), Ratio(right, count), Ratio(2 * right, called + count), double.NaN,
             double.NaN);
     }
 
-    /// <summary>Whether no class but the one that the clip is called is likelier than its own.</summary>
-    private static bool IsAmongTwo(ReadOnlySpan<double> answer, int label, int called)
+    /// <summary>Whether at most one class is likelier than the clip's own.</summary>
+    private static bool IsAmongTwo(ReadOnlySpan<double> answer, int label)
     {
         int likelier = 0;
         for (int other = 0; other < answer.Length; other++)
@@ -223,7 +257,7 @@ public sealed record ClassificationMetrics : IJsonOnDeserialized
             likelier += other != label && (answer[other] > answer[label] || (answer[other] == answer[label] && other > label)) ? 1 : 0;
         }
 
-        return label == called || likelier < 2;
+        return likelier < 2;
     }
 
     private static double Ratio(int part, int whole) => whole == 0 ? double.NaN : (double)part / whole;

@@ -40,7 +40,7 @@ internal sealed record Verdict(bool Learned, string Text)
             : [metrics.Class0Accuracy, metrics.Class1Accuracy];
         for (int label = 0; label < recalls.Length; label++)
         {
-            var interval = Metrics.Interval.OfShare(recalls[label], metrics.ConfusionMatrix[label].Sum());
+            var interval = Metrics.Interval.OfShare(recalls[label], metrics.CountOf(label));
             below = double.Hypot(below, recalls[label] - interval.Low);
             above = double.Hypot(above, interval.High - recalls[label]);
         }

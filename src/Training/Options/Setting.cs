@@ -120,13 +120,15 @@ internal sealed class Setting
     {
         int number when !Accepts(number) => OutOfRange(number),
         double number when !Accepts(number) => OutOfRange(number),
+        Thresholds thresholds when thresholds.Values.Any(number => !Accepts(number)) =>
+            OutOfRange(thresholds.Values.First(number => !Accepts(number))),
         Enum value when !Enum.IsDefined(value.GetType(), value) =>
             $"{value} is not one of {string.Join(", ", Enum.GetNames(value.GetType()))}",
         string name when _names is not null && !_names.Contains(name) => $"\"{name}\" is unknown; expected one of {Range}",
         _ => null,
     };
 
-    private static string Typed(double value)
+    internal static string Typed(double value)
     {
         string text = value.ToString(CultureInfo.InvariantCulture);
         int exponent = text.IndexOf('E');

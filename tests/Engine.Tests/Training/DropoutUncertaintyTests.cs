@@ -1,3 +1,4 @@
+using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
@@ -57,6 +58,23 @@ public sealed class DropoutUncertaintyTests : IDisposable
         {
             ((double)ours[i]).ShouldBe(expected[i], 1e-4);
         }
+    }
+
+    [Fact]
+    public void Of_several_classes_every_one_has_its_mean_and_two_are_as_the_known_pair()
+    {
+        double[] p = [0.1, 0.4, 0.85];
+        DropoutUncertainty pair = DropoutUncertainty.Of(p);
+
+        DropoutUncertainty two = DropoutUncertainty.OfClasses([.. p.Select(q => new[] { 1 - q, q })], ClassList.Of(["cat", "dog"]));
+
+        two.Classes!["dog"].Mean.ShouldBe(pair.Mean, 1e-12);
+        two.Classes!["cat"].Mean.ShouldBe(1 - pair.Mean, 1e-12);
+        two.Classes!["cat"].StandardDeviation.ShouldBe(pair.StandardDeviation, 1e-12);
+        two.Entropy.ShouldBe(pair.Entropy, 1e-12);
+        two.MutualInformation.ShouldBe(pair.MutualInformation, 1e-12);
+        DropoutUncertainty.OfClasses([[1, 0, 0], [0, 1, 0], [0, 0, 1]], ClassList.Of(["a", "b", "c"]))
+            .MutualInformation.ShouldBe(Math.Log(3), 1e-12);
     }
 
     [Fact]

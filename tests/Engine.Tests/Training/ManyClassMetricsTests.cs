@@ -2,6 +2,7 @@ using System.Text.Json;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Training.Learning;
 using CudaTrainer.Training.Metrics;
+using CudaTrainer.Training.Options;
 using CudaTrainer.Training.RunFiles;
 
 namespace CudaTrainer.Engine.Tests.Training;
@@ -113,6 +114,76 @@ public sealed class ManyClassMetricsTests
         metrics.PerClass![1].Precision.ShouldBe(double.NaN);
         metrics.PerClass[1].F1.ShouldBe(0);
         metrics.Precision.ShouldBe((0.5 + 0 + 1 + 1) / 4);
+    }
+
+    [Theory]
+    [InlineData("", 0.3, 0.4, 0.2, 0.1, "b")]
+    [InlineData("0.4", 0.3, 0.4, 0.2, 0.1, "b")]
+    [InlineData("0.45", 0.3, 0.4, 0.2, 0.1, null)]
+    [InlineData("0", 0.3, 0.4, 0.2, 0.1, "b")]
+    [InlineData("a=0.2", 0.3, 0.4, 0.2, 0.1, "a")]
+    [InlineData("a=0.3,c=0.1", 0.3, 0.4, 0.2, 0.1, "c")]
+    [InlineData("a=0.5,b=0.5", 0.3, 0.4, 0.2, 0.1, "c")]
+    [InlineData("a=0.5,b=0.5,c=0.5,d=0.5", 0.3, 0.4, 0.2, 0.1, null)]
+    [InlineData("a=0,c=0.1", 0.3, 0.4, 0.2, 0.1, "a")]
+    [InlineData("a=0.3", 0.3, 0.4, 0.2, 0.1, "a")]
+    public void A_class_with_a_threshold_comes_first(string thresholds, double a, double b, double c, double d, string? called)
+    {
+        double[]? least = Thresholds.Parse(thresholds) is { } asked
+            ? [.. Four.Names.Select(name => asked.Single ?? asked.OfClasses.Where(one => one.Key == name)
+                .Select(one => one.Value).DefaultIfEmpty(double.NaN).Single())]
+            : null;
+
+        int label = new DecisionRule(double.NaN) { OfClasses = least }.Called([a, b, c, d]);
+
+        (label == DecisionRule.Nothing ? null : Four[label]).ShouldBe(called);
+    }
+
+    [Theory]
+    [InlineData("0.4", "0.4")]
+    [InlineData("1e-7", "1e-7")]
+    [InlineData("fight=0.2,robbery=.3", "fight=0.2,robbery=0.3")]
+    [InlineData("hit, kick=0.2,a=b=0.3", "hit, kick=0.2,a=b=0.3")]
+    [InlineData("fight", null)]
+    [InlineData("fight=", null)]
+    [InlineData("fight=x", null)]
+    [InlineData("=0.3", null)]
+    [InlineData("fight=0.2,", null)]
+    [InlineData("fight=0.2,0.3", null)]
+    [InlineData("fight=0.2,FIGHT=0.3", null)]
+    [InlineData("", null)]
+    public void Thresholds_are_read_as_people_write_them(string text, string? read)
+    {
+        Thresholds.Parse(text)?.ToString().ShouldBe(read);
+        if (read is not null)
+        {
+            Thresholds.Parse(read).ShouldBe(Thresholds.Parse(text));
+        }
+    }
+
+    [Fact]
+    public void Clips_that_are_called_nothing_count_as_clips_of_their_class_and_as_wrong()
+    {
+        (int[] labels, double[] scores) = Draw(300);
+        DecisionRule rule = new(double.NaN) { OfClasses = [0.35, 0.35, 0.35, 0.35] };
+
+        ClassificationMetrics metrics = Bootstrap.WithIntervals(
+            ClassificationMetrics.Compute(Four, labels, scores, rule, 1), labels, scores);
+        ClassificationMetrics plain = ClassificationMetrics.Compute(Four, labels, scores, double.NaN, 1);
+
+        int[] called = ClassScores.Called(scores, Four, rule);
+        metrics.CalledNothing!.Sum().ShouldBe(called.Count(label => label == DecisionRule.Nothing));
+        metrics.CalledNothing!.Sum().ShouldBeGreaterThan(0);
+        metrics.Accuracy.ShouldBe(labels.Zip(called, (label, call) => label == call ? 1.0 : 0).Average(), 1e-12);
+        metrics.Accuracy.ShouldBeInRange(metrics.Intervals!.Accuracy.Low, metrics.Intervals.Accuracy.High);
+        metrics.PerClass!.Select(one => one.Count).ShouldBe(plain.PerClass!.Select(one => one.Count));
+        metrics.Top2Accuracy.ShouldBe(plain.Top2Accuracy);
+        metrics.Auc.ShouldBe(plain.Auc);
+        string json = JsonSerializer.Serialize(metrics, RunJson.Default.ClassificationMetrics);
+        ClassificationMetrics read = JsonSerializer.Deserialize(json, RunJson.Default.ClassificationMetrics)!;
+        read.CalledNothing.ShouldBe(metrics.CalledNothing);
+        read.Thresholds!["b"].ShouldBe(0.35);
+        (plain.CalledNothing, plain.Thresholds).ShouldBe((null, null));
     }
 
     [Fact]

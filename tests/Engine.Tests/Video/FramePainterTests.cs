@@ -17,6 +17,19 @@ public class FramePainterTests
     }
 
     [Fact]
+    public void Names_are_drawn_in_capitals_and_what_has_no_sign_as_a_question_mark()
+    {
+        FramePainter.Drawable("Schlägerei_2 😀").ShouldBe("SCHL?GEREI_2 ?");
+        byte[] rgb = new byte[FramePainter.TextWidth("FZ", 1) * FramePainter.DigitHeight * 3];
+        int width = FramePainter.TextWidth("FZ", 1);
+        new FramePainter(rgb, width, FramePainter.DigitHeight).Text(0, 0, FramePainter.Drawable("fz"), 1, (255, 1, 2));
+
+        string[] rows = [.. Enumerable.Range(0, FramePainter.DigitHeight)
+            .Select(y => string.Concat(Enumerable.Range(0, width).Select(x => rgb[((y * width) + x) * 3] == 255 ? '#' : ' ')))];
+        rows.ShouldBe(["### ###", "#     #", "##   # ", "#   #  ", "#   ###"]);
+    }
+
+    [Fact]
     public void What_reaches_beyond_the_picture_is_cut_off()
     {
         byte[] rgb = new byte[4 * 3 * 3];
