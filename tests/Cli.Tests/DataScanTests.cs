@@ -94,6 +94,40 @@ public sealed class DataScanTests : IDisposable
     }
 
     [Fact]
+    public void A_table_labels_clips_of_three_classes_and_one_of_another_resolution_is_named()
+    {
+        Directory.CreateDirectory(_folder.File("clips/all"));
+        string table = "path,class\n";
+        for (int i = 0; i < 36; i++)
+        {
+            (string name, int width, int height) = (i % 3) switch { 0 => ("hug", 96, 64), 1 => ("walk", 64, 48), _ => ("fight", 64, 48) };
+            Draw($"clips/all/{i:00}.mp4", 6, 1 + i, width, height);
+            table += $"all/{i:00}.mp4,{name}\n";
+        }
+
+        Draw("clips/all/99.mp4", 6, 60);
+        _folder.File("clips/labels.csv", table);
+
+        CommandOutcome outcome = Scan("--labels", "clips/labels.csv", "--json");
+
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        using var json = JsonDocument.Parse(outcome.Output);
+        json.RootElement.GetProperty("files").EnumerateArray().Select(file => file.GetProperty("class").GetString()).Distinct().Order()
+            .ShouldBe([null, "fight", "hug", "walk"]);
+        JsonElement strongest = json.RootElement.GetProperty("give_aways")[0];
+        (strongest.GetProperty("metadatum").GetString(), strongest.GetProperty("class").GetString()).ShouldBe(("height", "hug"));
+        json.RootElement.GetProperty("findings").EnumerateArray().Select(finding => finding.GetProperty("kind").GetString())
+            .ShouldContain("give_away_picture");
+        string text = Scan("--labels", "clips/labels.csv").Output;
+        text.ShouldContain("tells hug from the other classes in 100 % of clips held out");
+        Scan("--labels", "clips/labels.csv").Error.ShouldContain("no label: a training leaves it out");
+
+        CommandOutcome pair = Scan("--labels", "clips/labels.csv", "--classes", "close=hug,fight;apart=walk", "--csv");
+        pair.Output.Split('\n')[1..4].Select(row => row.Split(',')[1]).ShouldBe(["close", "apart", "close"]);
+        Scan("--labels", "nowhere.csv").ErrorLines[0].ShouldContain("The table of labels 'nowhere.csv' does not exist. Check --labels.");
+    }
+
+    [Fact]
     public void Sources_are_read_and_what_spoils_a_data_set_fails_a_check_of_it()
     {
         Directory.CreateDirectory(_folder.File("clips/violent"));

@@ -147,17 +147,12 @@ public static class DatasetScanner
 
         private (FolderLayout Layout, List<(DatasetSplit? Split, int Label, FolderEntry Entry)> Found) ByTable(string file)
         {
-            if (!File.Exists(file))
-            {
-                throw new DatasetException($"The table of labels '{file}' does not exist. Check {SettingName.Of("Labels")}.");
-            }
-
             var layout = FolderLayout.WithoutClasses(_walker);
             List<(DatasetSplit? Split, FolderEntry Entry)> videos = [.. layout.HasSplitFolders
                 ? layout.SplitFolders.SelectMany(group => group.SelectMany(folder => _walker.FindVideos(folder, null))
                     .Select(entry => ((DatasetSplit?)group.Key, entry)))
                 : _walker.FindVideos(_walker.Root, null).Select(entry => ((DatasetSplit?)null, entry))];
-            var table = LabelTable.Read(file, _root, videos.Select(video => video.Entry.RelativePath).ToHashSet(StringComparer.Ordinal),
+            var table = LabelTable.Open(file, _root, videos.Select(video => video.Entry.RelativePath).ToHashSet(StringComparer.Ordinal),
                 _options.Classes);
             _walker.Ignored.RemoveAll(ignored => Path.GetFullPath(_walker.AbsolutePath(ignored.RelativePath)) == table.Path);
             _walker.Ignored.AddRange(videos.Where(video => table[video.Entry.RelativePath] is null)

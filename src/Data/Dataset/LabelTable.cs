@@ -23,6 +23,12 @@ internal sealed class LabelTable
     /// <summary>The label of a clip; null where the table does not name it, or its class is left out.</summary>
     public int? this[string relativePath] => _labels.TryGetValue(relativePath, out int label) ? label : null;
 
+    /// <summary>As <see cref="Read"/>.</summary>
+    /// <exception cref="DatasetException">There is no such file.</exception>
+    public static LabelTable Open(string path, string root, IReadOnlySet<string> clips, ClassMerge? merge) => File.Exists(path)
+        ? Read(path, root, clips, merge)
+        : throw new DatasetException($"The table of labels '{path}' does not exist. Check {SettingName.Of("Labels")}.");
+
     /// <summary>Reads a table and compares it with the clips found.</summary>
     /// <param name="path">The CSV file.</param>
     /// <param name="root">The dataset's folder, to which the paths in the table are relative; if not found there, the table's own

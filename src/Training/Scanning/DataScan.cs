@@ -21,6 +21,9 @@ public sealed record DataScanOptions
     [Setting(SettingGroup.Data, "Classes put together from folders, as in training", Kind = "list", Accepts = FeatureOptions.ClassForm)]
     public string? Classes { get; init; }
 
+    [Setting(SettingGroup.Data, "CSV with columns path,class that labels clips, as in training", Placeholder = "FILE", Kind = "CSV file")]
+    public string? Labels { get; init; }
+
     [Setting(SettingGroup.Data, "A video of fewer frames is short: training would repeat them", AtLeast = 1, AtMost = 4096)]
     public int Frames { get; init; } = new FeatureOptions().Frames;
 
@@ -36,7 +39,7 @@ public sealed record DataScanOptions
 
 /// <summary>One file of a folder of videos.</summary>
 /// <param name="Path">Below the folder, with forward slashes.</param>
-/// <param name="Class">By the folder it lies in; null outside the class folders.</param>
+/// <param name="Class">By the folder it lies in, or the table; null outside the class folders, or without a row.</param>
 /// <param name="Verdict"><see cref="DataScan.Ok"/>, <see cref="DataScan.Short"/>, <see cref="DataScan.Duplicate"/>, or what is wrong, as
 /// the feature cache's tables say it.</param>
 /// <param name="Detail">What was found; empty when all is well.</param>
@@ -62,8 +65,8 @@ public static class DataScan
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(200);
 
     /// <returns>One entry per file with a video's extension, sorted by path.</returns>
-    /// <exception cref="DatasetException">The folder, or one in it, cannot be listed, or the table of sources is missing.</exception>
-    /// <exception cref="FileFormatException">The table of sources is unusable.</exception>
+    /// <exception cref="DatasetException">The folder, or one in it, cannot be listed, or a table is missing.</exception>
+    /// <exception cref="FileFormatException">A table is unusable.</exception>
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     public static IReadOnlyList<ScannedFile> Run(DataScanOptions options, IRunObserver observer, CancellationToken stop)
     {
@@ -75,12 +78,18 @@ public static class DataScan
 
         var walker = new FolderWalker(root, stop);
         FolderEntry[] entries = [.. walker.FindVideos(walker.Root, null).OrderBy(entry => entry.RelativePath, StringComparer.Ordinal)];
-        FolderLayout? layout = LayoutOf(root, options, stop);
+        LabelTable? table = options.Labels is null ? null
+            : LabelTable.Open(options.Labels, root, entries.Select(entry => entry.RelativePath).ToHashSet(StringComparer.Ordinal),
+                OptionValidation.ClassesIn(options.Classes, out _));
+        FolderLayout? layout = table is null ? LayoutOf(root, options, stop) : null;
         Dictionary<string, string?> classes = entries.ToDictionary(entry => entry.RelativePath,
-            entry => layout is null ? ClassOf(entry.RelativePath) : ClassOf(entry.RelativePath, layout), StringComparer.Ordinal);
-        SourceTable? sources = ReadSources(root, classes, layout?.Classes ?? ClassList.Violence, options, observer);
-        walker.Ignored.RemoveAll(file => sources?.Path == walker.AbsolutePath(file.RelativePath));
-        walker.Ignored.AddRange(OutsideClasses(classes));
+            entry => table is not null ? (table[entry.RelativePath] is { } label ? table.Classes[label] : null)
+                : layout is null ? ClassOf(entry.RelativePath)
+                : ClassOf(entry.RelativePath, layout), StringComparer.Ordinal);
+        SourceTable? sources = ReadSources(root, classes, table?.Classes ?? layout?.Classes ?? ClassList.Violence, options, observer);
+        walker.Ignored.RemoveAll(file => walker.AbsolutePath(file.RelativePath) is var path && (sources?.Path == path || table?.Path == path));
+        walker.Ignored.AddRange(table is null ? OutsideClasses(classes)
+            : classes.Where(entry => entry.Value is null).Select(entry => new IgnoredFile(entry.Key, "no label: a training leaves it out")));
         observer.Tell(walker);
         var files = new ScannedFile[entries.Length];
         int done = 0, failures = 0;

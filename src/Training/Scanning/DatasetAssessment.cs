@@ -1,6 +1,7 @@
 using System.Globalization;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Training.Events;
+using CudaTrainer.Training.Metrics;
 
 namespace CudaTrainer.Training.Scanning;
 
@@ -13,7 +14,7 @@ public sealed record Finding(Severity Severity, string Kind, string Text);
 /// <summary>What can be said of a data set before anything is learnt from it.</summary>
 /// <param name="Findings">By weight: errors first, then what tells the classes apart without their content, then the rest.</param>
 /// <param name="GiveAways">Everything that files say of clips and how well it tells the classes apart, found or not; empty where there is
-/// nothing to compare, and of more than two classes.</param>
+/// nothing to compare.</param>
 public sealed record DatasetAssessment(IReadOnlyList<Finding> Findings, IReadOnlyList<GiveAway> GiveAways)
 {
     private const int FewestClips = 2, EnoughClips = 20, EnoughSources = 10, ExamplesShown = 3;
@@ -41,8 +42,8 @@ public sealed record DatasetAssessment(IReadOnlyList<Finding> Findings, IReadOnl
             .Select(label => clips.Where((_, i) => labels[i] == label).ToArray())];
         bool everyClass = byClass.All(own => own.Length > 0);
         IReadOnlyList<Metadatum> metadata = Metadatum.Of(clips);
-        IReadOnlyList<GiveAway> giveAways = everyClass && classes.Count == 2
-            ? GiveAwaySearch.Run(metadata, labels, Groups(clips, labels), stop)
+        IReadOnlyList<GiveAway> giveAways = everyClass
+            ? GiveAwaySearch.Run(metadata, labels, classes, Groups(clips, labels), stop)
             : [];
         Finding[] told = [.. GiveAwayFindings(giveAways, metadata, labels, classes)];
         List<Finding> findings = [.. told, .. ClipCounts(byClass, classes), .. Contents(clips)];
@@ -224,7 +225,10 @@ public sealed record DatasetAssessment(IReadOnlyList<Finding> Findings, IReadOnl
         return values.Length == 0 ? 0 : (values[(values.Length - 1) / 2] + values[values.Length / 2]) / 2;
     }
 
-    /// <summary>One sentence for each family, named by its strongest member, and one for the vote where it is better than all.</summary>
+    /// <summary>
+    /// One sentence for each family, named by its strongest member, and one for the vote where it is better than all. Of more than two
+    /// classes the strongest names the class that it tells best, and the others with it.
+    /// </summary>
     private static IEnumerable<Finding> GiveAwayFindings(
         IReadOnlyList<GiveAway> giveAways, IReadOnlyList<Metadatum> metadata, int[] labels, ClassList classes)
     {
@@ -252,21 +256,28 @@ public sealed record DatasetAssessment(IReadOnlyList<Finding> Findings, IReadOnl
                 MetadatumFamily.Data => "Motion costs bits, too, so that some of it may be content; re-encode all clips alike",
                 _ => "Re-encode all clips alike",
             };
-            string others = string.Join(" and ", family.Skip(1)
+            string[] of = [.. family.Where(other => other.Metadatum == best.Metadatum).Skip(1)
+                .Select(other => $"{other.Class} ({Percent(other.BalancedAccuracy)})")];
+            string others = string.Join(" and ", family.Where(other => other.Metadatum != best.Metadatum)
+                .DistinctBy(other => other.Metadatum)
                 .Select(other => $"the {byName[other.Metadatum].Phrase} ({Percent(other.BalancedAccuracy)})"));
             yield return Warning(KindOf(family.Key),
                 $"The {metadatum.Phrase} alone tells {TellApart(best)} " +
-                $"({Rule(metadatum, labels, classes)}): a model may learn that instead of what happens. {remedy}, or add clips that " +
-                    "break the link." + (others.Length > 0 ? $" So does {others}." : string.Empty));
+                $"({Rule(metadatum, labels, classes, best.Label)}): a model may learn that instead of what happens. {remedy}, or add clips that " +
+                    "break the link." + (of.Length > 0 ? $" It also tells {string.Join(", ", of)} from the rest." : string.Empty) +
+                    (others.Length > 0 ? $" So does {others}." : string.Empty));
         }
     }
 
-    private static string TellApart(GiveAway giveAway) => $"the classes apart in {Percent(giveAway.BalancedAccuracy)} of clips held out";
+    private static string TellApart(GiveAway giveAway) => giveAway.Class is { } name
+        ? $"{name} from the other classes in {Percent(giveAway.BalancedAccuracy)} of clips held out, both sides counting alike"
+        : $"the classes apart in {Percent(giveAway.BalancedAccuracy)} of clips held out";
 
     /// <summary>What all clips say of the link.</summary>
-    private static string Rule(Metadatum metadatum, int[] labels, ClassList classes)
+    /// <param name="positive">The class that is told from the others.</param>
+    private static string Rule(Metadatum metadatum, int[] allLabels, ClassList classes, int positive)
     {
-        int[] counts = new int[ClassLabel.Count * metadatum.Levels];
+        int[] labels = ClassScores.Against(allLabels, positive), counts = new int[ClassLabel.Count * metadatum.Levels];
         for (int clip = 0; clip < labels.Length; clip++)
         {
             counts[(ClassLabel.Count * metadatum.LevelOf[clip]) + labels[clip]]++;
@@ -274,9 +285,9 @@ public sealed record DatasetAssessment(IReadOnlyList<Finding> Findings, IReadOnl
 
         sbyte[] calls = new sbyte[metadatum.Levels];
         metadatum.Learn(counts, calls);
-        return $"{Side(ClassLabel.Violent)}; {Side(ClassLabel.Nonviolent)}";
+        return $"{Side(1, classes[positive])}; {Side(0, classes.Count == 2 ? classes[0] : "others")}";
 
-        string Side(int label) => $"{classes[label]}: {metadatum.Values(calls, label)} in " +
+        string Side(int label, string name) => $"{name}: {metadatum.Values(calls, label)} in " +
             $"{Enumerable.Range(0, labels.Length).Count(clip => labels[clip] == label && calls[metadatum.LevelOf[clip]] == label)} of " +
                 $"{labels.Count(own => own == label)}";
     }

@@ -1,4 +1,6 @@
+using System.Text.Json.Serialization;
 using CudaTrainer.Data.Dataset;
+using CudaTrainer.Training.Metrics;
 
 namespace CudaTrainer.Training.Scanning;
 
@@ -7,7 +9,15 @@ namespace CudaTrainer.Training.Scanning;
 /// <param name="BalancedAccuracy">On clips of sources that were held out; 0.5 is chance.</param>
 /// <param name="PValue">How often labels that mean nothing let any metadatum come as far.</param>
 /// <param name="Found">Whether it is far above chance beyond doubt.</param>
-public sealed record GiveAway(string Metadatum, double BalancedAccuracy, double PValue, bool Found);
+public sealed record GiveAway(string Metadatum, double BalancedAccuracy, double PValue, bool Found)
+{
+    /// <summary>The class that is told from all others; null of two classes, which are told from each other.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Class { get; init; }
+
+    /// <summary>The label of the class that is told from the rest.</summary>
+    internal int Label { get; init; } = ClassLabel.Violent;
+}
 
 /// <summary>
 /// Finds out whether classes can be told apart by what files say of clips, such as the height of the picture, rather than by what happens.
@@ -15,11 +25,12 @@ public sealed record GiveAway(string Metadatum, double BalancedAccuracy, double 
 /// <remarks>
 /// Each metadatum is a classifier of its own (<see cref="Metadatum.Learn"/>), learnt on four fifths of the sources and judged on the rest,
 /// five times over, and that for several divisions into fifths, on one of which much may hang where a few sources are large. Whether the
-/// mean is more than luck is asked by permutation: the sources exchange their shares of violent clips, everything is learnt and judged
+/// mean is more than luck is asked by permutation: the sources exchange their shares of the classes, everything is learnt and judged
 /// anew, and the best of all metadata counts, so that looking at many of them finds no more than looking at one (Westfall and Young,
 /// Resampling-based multiple testing, 1993). Permuting ends early where chance has come as far often enough (Besag and Clifford,
 /// Sequential Monte Carlo p-values, Biometrika 78, 1991). The folds are drawn without the labels, or labels that were permuted would be
-/// judged by other folds than the true ones.
+/// judged by other folds than the true ones. Of more than two classes each is told from all others in this way, and the best of all
+/// metadata for all classes counts.
 /// </remarks>
 internal sealed class GiveAwaySearch
 {
@@ -66,7 +77,13 @@ internal sealed class GiveAwaySearch
     /// <param name="sourceOf">A number for each clip, the same for clips that belong together.</param>
     /// <param name="stop">Looked at between permutations.</param>
     /// <returns>The strongest first; empty where nothing differs or there is only one source.</returns>
-    public static IReadOnlyList<GiveAway> Run(IReadOnlyList<Metadatum> metadata, int[] labels, int[] sourceOf, CancellationToken stop)
+    public static IReadOnlyList<GiveAway> Run(IReadOnlyList<Metadatum> metadata, int[] labels, int[] sourceOf, CancellationToken stop) =>
+        Run(metadata, labels, ClassList.Violence, sourceOf, stop);
+
+    /// <summary>The same of any classes.</summary>
+    /// <param name="labels">One for each clip; every class has one or more.</param>
+    public static IReadOnlyList<GiveAway> Run(IReadOnlyList<Metadatum> metadata, int[] labels, ClassList classes, int[] sourceOf,
+        CancellationToken stop)
     {
         if (metadata.Count == 0 || sourceOf.Distinct().Count() < 2)
         {
@@ -75,15 +92,16 @@ internal sealed class GiveAwaySearch
 
         var random = new SplitMix64(Seed);
         var search = new GiveAwaySearch(metadata, sourceOf, random);
-        double[] observed = search.Judge(labels);
+        int[] positives = classes.Count == 2 ? [1] : [.. Enumerable.Range(0, classes.Count)];
+        double[] observed = Judge(labels);
         int[] reached = new int[observed.Length];
         double[] pValues = new double[observed.Length];
         int[] permuted = new int[labels.Length];
         for (int i = 1; i <= Permutations && reached.Any(count => count < Enough); i++)
         {
             stop.ThrowIfCancellationRequested();
-            search.Permute(labels, permuted, random);
-            double best = search.Judge(permuted).Max();
+            search.Permute(labels, permuted, classes.Count, random);
+            double best = Judge(permuted).Max();
             for (int j = 0; j < observed.Length; j++)
             {
                 // Sums of the same terms in another order may differ in the last bits.
@@ -97,10 +115,17 @@ internal sealed class GiveAwaySearch
 
         return [.. Enumerable.Range(0, observed.Length).Select(Result).OrderByDescending(result => result.BalancedAccuracy)];
 
+        double[] Judge(int[] of) => [.. positives.SelectMany(label => search.Judge(ClassScores.Against(of, label)))];
+
         GiveAway Result(int j)
         {
             double p = reached[j] == Enough ? pValues[j] : (1.0 + reached[j]) / (1 + Permutations);
-            return new(j < metadata.Count ? metadata[j].Name : Together, observed[j], p, p < CertainBelow && observed[j] >= NotableFrom);
+            (int positive, int m) = Math.DivRem(j, metadata.Count + 1);
+            return new(m < metadata.Count ? metadata[m].Name : Together, observed[j], p, p < CertainBelow && observed[j] >= NotableFrom)
+            {
+                Class = classes.Count == 2 ? null : classes[positives[positive]],
+                Label = positives[positive],
+            };
         }
     }
 
@@ -119,26 +144,31 @@ internal sealed class GiveAwaySearch
     }
 
     /// <summary>
-    /// Each source gets the share of violent clips of another, on clips of its own that are drawn: what clips of one source have in common
-    /// stays with the source.
+    /// Each source gets the shares of the classes of another, on clips of its own that are drawn: what clips of one source have in common
+    /// stays with the source. One draw rounds all shares of a source to whole clips (systematic sampling).
     /// </summary>
-    private void Permute(int[] labels, int[] permuted, SplitMix64 random)
+    private void Permute(int[] labels, int[] permuted, int classes, SplitMix64 random)
     {
-        double[] shares = [.. _sources.Select(source => source.Average(clip => labels[clip]))];
-        random.Shuffle<double>(shares);
+        // By class, the share of clips of it and all later classes.
+        double[][] shares = [.. _sources.Select(source => Enumerable.Range(0, classes)
+            .Select(label => source.Average(clip => labels[clip] >= label ? 1.0 : 0)).ToArray())];
+        random.Shuffle<double[]>(shares);
         for (int i = 0; i < _sources.Length; i++)
         {
             int[] clips = _sources[i];
-            double wanted = clips.Length * shares[i];
-            int violent = (int)Math.Floor(wanted + random.NextDouble());
+            double draw = random.NextDouble();
             random.Shuffle<int>(clips);
-            for (int j = 0; j < clips.Length; j++)
+            for (int label = classes - 1, j = 0; label >= 0; label--)
             {
-                permuted[clips[j]] = j < violent ? 1 : 0;
+                for (int end = label == 0 ? clips.Length : (int)Math.Floor((clips.Length * shares[i][label]) + draw); j < end; j++)
+                {
+                    permuted[clips[j]] = label;
+                }
             }
         }
     }
 
+    /// <param name="labels">0 or 1 for each clip.</param>
     /// <returns>Balanced accuracy of each metadatum on the clips held out, and of the vote; the mean over the divisions.</returns>
     private double[] Judge(int[] labels)
     {
