@@ -224,7 +224,7 @@ internal sealed class FeatureCache : IDisposable
             _dataset = dataset;
             Dictionary<DatasetSplit, IReadOnlyList<ResolvedClip>> resolved = DatasetSplits.All.ToDictionary(
                 split => split, split => (IReadOnlyList<ResolvedClip>)[.. dataset[split].Select(Resolve)]);
-            var losses = new LossReport(resolved, dataset.Classes);
+            var losses = new LossReport(resolved, dataset.Classes, dataset.IsDivided);
             losses.Check(policy, maxCorrupt);
             bool changed = Write([.. dataset.Splits.Select(split =>
                 new SplitImage(new SplitFiles(Directory, split), Key, resolved[split], dataset.Classes, policy == CorruptPolicy.Zeros))],

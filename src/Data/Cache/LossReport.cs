@@ -14,10 +14,12 @@ internal sealed class LossReport
 
     private readonly IReadOnlyDictionary<DatasetSplit, IReadOnlyList<ResolvedClip>> _splits;
     private readonly ClassList _classes;
+    private readonly bool _needsEveryClass;
 
-    public LossReport(IReadOnlyDictionary<DatasetSplit, IReadOnlyList<ResolvedClip>> splits, ClassList classes)
+    /// <param name="needsEveryClass">Whether a split without clips of a class is an error.</param>
+    public LossReport(IReadOnlyDictionary<DatasetSplit, IReadOnlyList<ResolvedClip>> splits, ClassList classes, bool needsEveryClass = true)
     {
-        (_splits, _classes) = (splits, classes);
+        (_splits, _classes, _needsEveryClass) = (splits, classes, needsEveryClass);
         Failed = [.. splits.OrderBy(split => split.Key).SelectMany(split =>
             split.Value.Where(clip => clip.Failure is not null).Select(clip => new FailedClip(clip.Clip, split.Key, clip.Failure!)))];
     }
@@ -55,7 +57,7 @@ internal sealed class LossReport
 
         Splits = [.. _splits.Where(split => split.Value.Count > 0).OrderBy(split => split.Key)
             .Select(split => Summarise(split.Key, split.Value, policy))];
-        foreach (CachedSplit split in Splits)
+        foreach (CachedSplit split in _needsEveryClass ? Splits : [])
         {
             CheckClasses(split, policy);
         }
@@ -104,7 +106,7 @@ internal sealed class LossReport
 
         var all = ClassCounts.Of(_splits.Values.SelectMany(split => split).Select(clip => clip.Clip.Label));
         var failed = ClassCounts.Of(Failed.Select(clip => clip.Clip.Label));
-        var shares = Enumerable.Range(0, _classes.Count)
+        var shares = Enumerable.Range(0, _classes.Count).Where(label => all[label] > 0)
             .Select(label => (Label: label, Share: (double)failed[label] / all[label])).ToList();
         (int fewest, double low) = shares.MinBy(share => share.Share);
         (int most, double high) = shares.MaxBy(share => share.Share);

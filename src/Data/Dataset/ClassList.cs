@@ -92,6 +92,9 @@ public sealed class ClassList : IEquatable<ClassList>
     internal bool HasSameNames(ClassList other) => IsViolence == other.IsViolence && Names.Count == other.Names.Count
         && Names.All(name => other.Names.Contains(name, StringComparer.OrdinalIgnoreCase));
 
+    /// <summary>Whether each of these classes is one of others, which may be more.</summary>
+    internal bool IsAmong(ClassList others) => Names.All(name => others.TryParse(name, out _));
+
     public bool Equals(ClassList? other) => other is not null && Names.SequenceEqual(other.Names);
 
     public override bool Equals(object? obj) => Equals(obj as ClassList);

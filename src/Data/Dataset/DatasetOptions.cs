@@ -19,6 +19,12 @@ public sealed record DatasetOptions
     /// <summary>CSV file with the columns path and class that says what clips show, wherever they lie; null where folders say it.</summary>
     public string? LabelsFile { get; init; }
 
+    /// <summary>
+    /// The classes of a model that all clips together are to be measured with: clips of some of them are enough, and where they cannot be
+    /// divided they stay in one split, train (<see cref="VideoDataset.IsDivided"/>). Null where every split needs every class.
+    /// </summary>
+    public ClassList? Known { get; init; }
+
     /// <summary>Decides an automatic split; equal seeds on equal folders give equal splits.</summary>
     public int Seed { get; init; } = 42;
 

@@ -64,17 +64,45 @@ public static class DatasetScanner
     private static VideoDataset Divide(FoundClips found, DatasetOptions options)
     {
         List<string> notes = [.. found.Notes];
-        IReadOnlyList<Clip>[] divided =
-            new SplitPlan(found.Root, found.Layout, options.Split).Divide(found.Clips, found.Splits, options.Seed, notes);
+        string? whole = found.Whole;
+        if (!TryDivide(found, options, notes, null, out IReadOnlyList<Clip>[] divided, ref whole))
+        {
+            divided = [found.Clips, [], []];
+            notes.Add(Undivided(whole!));
+        }
+
         var dataset = new VideoDataset(found.Root, divided[0], divided[1], divided[2]) { Classes = found.Layout.Classes };
         return new VideoDataset(found.Root, divided[0], divided[1], divided[2])
         {
             Classes = found.Layout.Classes,
+            IsDivided = whole is null,
             Ignored = found.Ignored,
             Notes = notes,
             Warnings = [.. found.Warnings, .. SplitAudit.Warnings(dataset, clip => found.KnownSources.Contains(clip.RelativePath))],
         };
     }
+
+    /// <summary>Divides clips, unless that is impossible and not needed.</summary>
+    /// <param name="whole">Why they stay undivided; set where that turns out.</param>
+    /// <exception cref="DatasetException">They have to be divided, and cannot be.</exception>
+    internal static bool TryDivide(FoundClips found, DatasetOptions options, List<string> notes, DatasetTies? ties,
+        out IReadOnlyList<Clip>[] divided, ref string? whole)
+    {
+        divided = [];
+        try
+        {
+            divided = whole is not null ? [] : new SplitPlan(found.Root, found.Layout, options.Split)
+                .Divide(found.Clips, found.Splits, options.Seed, notes, ties);
+        }
+        catch (DatasetException exception) when (options.Known is not null)
+        {
+            whole = exception.Message;
+        }
+
+        return whole is null;
+    }
+
+    internal static string Undivided(string why) => $"The clips stay undivided and are measured as one: {why}";
 
     private sealed class Scanner
     {
@@ -115,7 +143,15 @@ public static class DatasetScanner
             (FolderLayout layout, List<(DatasetSplit? Split, int Label, FolderEntry Entry)> found) = (_layout, _found);
             _notes.AddRange(layout.Notes);
             NoteMergedFolders(layout);
-            new SplitPlan(_root, layout, _options.Split).CheckClasses([.. found.Select(video => (video.Split, video.Label))]);
+            string? whole = null;
+            try
+            {
+                new SplitPlan(_root, layout, _options.Split).CheckClasses([.. found.Select(video => (video.Split, video.Label))]);
+            }
+            catch (DatasetException exception) when (_options.Known is not null && found.Count > 0)
+            {
+                whole = exception.Message;
+            }
 
             SourceTable? sources = ReadSources(
                 found.ToDictionary(video => video.Entry.RelativePath, video => video.Label, StringComparer.Ordinal), layout.Classes);
@@ -133,12 +169,12 @@ public static class DatasetScanner
                 _root, layout, clips, [.. found.Select(video => video.Split)],
                 clips.Select(clip => clip.RelativePath).Where(path => sources?[path] is not null).ToHashSet(StringComparer.Ordinal),
                 [.. _walker.Ignored.OrderBy(file => file.RelativePath, StringComparer.Ordinal)], _notes,
-                [.. _walker.Warnings, .. _warnings]);
+                [.. _walker.Warnings, .. _warnings], whole);
         }
 
         private (FolderLayout Layout, List<(DatasetSplit? Split, int Label, FolderEntry Entry)> Found) ByFolder()
         {
-            var layout = FolderLayout.Detect(_root, _walker, _options.Classes, lacksSome: !_isOne);
+            var layout = FolderLayout.Detect(_root, _walker, _options.Classes, lacksSome: !_isOne, _options.Known);
             return (layout, [.. layout.ClassFolders
                 .SelectMany(folder => _walker.FindVideos(folder.Folder, folder.Label, layout.Classes)
                     .Select(entry => (folder.Split, folder.Label, Entry: entry)))
@@ -153,7 +189,7 @@ public static class DatasetScanner
                     .Select(entry => ((DatasetSplit?)group.Key, entry)))
                 : _walker.FindVideos(_walker.Root, null).Select(entry => ((DatasetSplit?)null, entry))];
             var table = LabelTable.Open(file, _root, videos.Select(video => video.Entry.RelativePath).ToHashSet(StringComparer.Ordinal),
-                _options.Classes);
+                _options.Classes, _options.Known);
             _walker.Ignored.RemoveAll(ignored => Path.GetFullPath(_walker.AbsolutePath(ignored.RelativePath)) == table.Path);
             _walker.Ignored.AddRange(videos.Where(video => table[video.Entry.RelativePath] is null)
                 .Select(video => new IgnoredFile(video.Entry.RelativePath, "no label")));

@@ -7,8 +7,10 @@ namespace CudaTrainer.Data.Dataset;
 /// <param name="Clips">In the order of their paths, with sources and content hashes.</param>
 /// <param name="Splits">The split folder that each clip lies in.</param>
 /// <param name="KnownSources">Paths of the clips whose source was given, rather than assumed.</param>
+/// <param name="Whole">Why they cannot be divided, where they need not be; null where they may be.</param>
 internal sealed record FoundClips(string Root, FolderLayout Layout, IReadOnlyList<Clip> Clips, IReadOnlyList<DatasetSplit?> Splits,
-    IReadOnlySet<string> KnownSources, IReadOnlyList<IgnoredFile> Ignored, IReadOnlyList<string> Notes, IReadOnlyList<string> Warnings)
+    IReadOnlySet<string> KnownSources, IReadOnlyList<IgnoredFile> Ignored, IReadOnlyList<string> Notes, IReadOnlyList<string> Warnings,
+    string? Whole = null)
 {
     /// <summary>The same as one of several data sets: paths and sources begin with its name, labels are of the classes of all.</summary>
     public FoundClips Named(string name, ClassList classes)
@@ -84,11 +86,15 @@ internal static class DatasetUnion
         var ties = new DatasetTies(all);
         var splits = new List<Clip>[] { [], [], [] };
         Dictionary<string, string> summaries = [];
+        string? whole = sets.Select(set => set.Whole).FirstOrDefault(why => why is not null);
         foreach ((FoundClips set, DatasetFolder folder) in sets.Zip(folders).OrderByDescending(pair => pair.First.Layout.HasSplitFolders))
         {
             List<string> how = [];
-            IReadOnlyList<Clip>[] divided =
-                new SplitPlan(set.Root, set.Layout, options.Split).Divide(set.Clips, set.Splits, options.Seed, how, ties);
+            if (!DatasetScanner.TryDivide(set, options, how, ties, out IReadOnlyList<Clip>[] divided, ref whole))
+            {
+                break;
+            }
+
             ties.Place(divided);
             foreach (DatasetSplit split in DatasetSplits.All)
             {
@@ -99,7 +105,16 @@ internal static class DatasetUnion
             summaries[folder.Name] = Summary(folder.Name, set.Clips, divided, classes);
         }
 
-        notes.AddRange(folders.Select(folder => summaries[folder.Name]));
+        if (whole is null)
+        {
+            notes.AddRange(folders.Select(folder => summaries[folder.Name]));
+        }
+        else
+        {
+            notes.Add(DatasetScanner.Undivided(whole));
+            splits = [[.. all], [], []];
+        }
+
         Clip[][] ordered = [.. splits.Select(clips => clips.OrderBy(clip => clip.RelativePath, StringComparer.Ordinal).ToArray())];
         var dataset = new VideoDataset(found[0].Root, ordered[0], ordered[1], ordered[2]) { Classes = classes };
         HashSet<string> known = [.. sets.SelectMany(set => set.KnownSources)];
@@ -107,6 +122,7 @@ internal static class DatasetUnion
         {
             Classes = classes,
             Folders = folders,
+            IsDivided = whole is null,
             Ignored = [.. sets.SelectMany(set => set.Ignored)],
             Notes = notes,
             Warnings = [.. warnings, .. SplitAudit.Warnings(dataset, clip => known.Contains(clip.RelativePath))],

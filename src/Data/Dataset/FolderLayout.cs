@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using CudaTrainer.Formats;
 
 namespace CudaTrainer.Data.Dataset;
@@ -31,8 +32,10 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
     /// <summary>Finds class folders.</summary>
     /// <param name="merge">Which folders are which class; null where each folder's name says it.</param>
     /// <param name="lacksSome">Whether folders of <paramref name="merge"/> may be missing.</param>
+    /// <param name="known">Classes of which folders of some are enough; null where every class has one.</param>
     /// <exception cref="DatasetException">The folder has neither layout, or both, or lacks a folder that is to be merged.</exception>
-    public static FolderLayout Detect(string root, FolderWalker walker, ClassMerge? merge = null, bool lacksSome = false)
+    public static FolderLayout Detect(string root, FolderWalker walker, ClassMerge? merge = null, bool lacksSome = false,
+        ClassList? known = null)
     {
         IReadOnlyList<FolderEntry> folders = walker.ListFolders("");
         ILookup<DatasetSplit, FolderEntry> splitFolders = SplitFoldersOf(folders);
@@ -50,7 +53,7 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
         {
             return named.Length == 0 && NoDataset(root, walker, folders) is { } refusal
                 ? throw refusal
-                : Of(splitFolders, [.. others.Select(folder => ((DatasetSplit?)null, folder))], root, walker, merge, lacksSome)
+                : Of(splitFolders, [.. others.Select(folder => ((DatasetSplit?)null, folder))], root, walker, merge, lacksSome, known)
                     ?? throw NotADataset(root, folders);
         }
 
@@ -61,7 +64,7 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
 
         (DatasetSplit?, FolderEntry)[] inner = [.. splitFolders.SelectMany(group => group)
             .SelectMany(folder => walker.ListFolders(folder.RelativePath).Select(found => ((DatasetSplit?)ParseSplit(folder), found)))];
-        return Of(splitFolders, inner, root, walker, merge, lacksSome) ?? new FolderLayout(splitFolders, []);
+        return Of(splitFolders, inner, root, walker, merge, lacksSome, known) ?? new FolderLayout(splitFolders, []);
     }
 
     /// <summary>Split folders alone, of a dataset whose classes stand in a table; none where the clips lie otherwise.</summary>
@@ -82,10 +85,10 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
     /// <returns>Null where the candidates are no classes.</returns>
     private static FolderLayout? Of(ILookup<DatasetSplit, FolderEntry> splitFolders,
         IReadOnlyList<(DatasetSplit? Split, FolderEntry Folder)> candidates, string root, FolderWalker walker, ClassMerge? merge,
-        bool lacksSome)
+        bool lacksSome, ClassList? known)
     {
         (ClassList? classes, HashSet<string> names, string[] notes) = merge is null
-            ? ByName(candidates, walker)
+            ? ByName(candidates, walker, known)
             : Merged(candidates, root, merge, lacksSome);
         foreach ((_, FolderEntry folder) in classes is null ? [] : candidates.Where(found => !names.Contains(found.Folder.Name)))
         {
@@ -102,7 +105,7 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
     }
 
     private static (ClassList? Classes, HashSet<string> Names, string[] Notes) ByName(
-        IReadOnlyList<(DatasetSplit? Split, FolderEntry Folder)> candidates, FolderWalker walker)
+        IReadOnlyList<(DatasetSplit? Split, FolderEntry Folder)> candidates, FolderWalker walker, ClassList? some)
     {
         HashSet<string> known = NamesOf(candidates.Select(found => found.Folder.Name).Where(name => ClassLabel.TryParse(name, out _)));
         int labels = known.Select(name => ClassLabel.TryParse(name, out int label) ? label : 0).Distinct().Count();
@@ -112,17 +115,20 @@ internal sealed record FolderLayout(ILookup<DatasetSplit, FolderEntry> SplitFold
                 StringComparer.OrdinalIgnoreCase);
         if (!videos.Values.Any(count => count >= (labels == ClassLabel.Count ? VideosOfAnother : 1)))
         {
-            return (labels > 0 ? ClassList.Violence : null, known, []);
+            return (labels == 0 ? null : IsOf(some, known) ? some : ClassList.Violence, known, []);
         }
 
         HashSet<string> all = NamesOf(known.Concat(videos.Where(entry => entry.Value > 0).Select(entry => entry.Key)));
-        ClassList? classes = ClassList.Named(all);
-        string[] notes = classes is null
+        ClassList? classes = IsOf(some, all) ? some : ClassList.Named(all);
+        string[] notes = classes is null || classes == some
             ? []
             : [$"The folders are {classes.Count} classes: {classes}. {SettingName.Of("Classes")} CLASS=FOLDER,…;… puts folders " +
                 "together and leaves others out."];
         return (classes, all, notes);
     }
+
+    private static bool IsOf([NotNullWhen(true)] ClassList? classes, IEnumerable<string> names) =>
+        classes is not null && names.All(name => classes.TryParse(name, out _));
 
     private static (ClassList? Classes, HashSet<string> Names, string[] Notes) Merged(
         IReadOnlyList<(DatasetSplit? Split, FolderEntry Folder)> candidates, string root, ClassMerge merge, bool lacksSome)

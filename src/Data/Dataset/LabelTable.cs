@@ -25,8 +25,9 @@ internal sealed class LabelTable
 
     /// <summary>As <see cref="Read"/>.</summary>
     /// <exception cref="DatasetException">There is no such file.</exception>
-    public static LabelTable Open(string path, string root, IReadOnlySet<string> clips, ClassMerge? merge) => File.Exists(path)
-        ? Read(path, root, clips, merge)
+    public static LabelTable Open(string path, string root, IReadOnlySet<string> clips, ClassMerge? merge, ClassList? known = null) =>
+        File.Exists(path)
+        ? Read(path, root, clips, merge, known)
         : throw new DatasetException($"The table of labels '{path}' does not exist. Check {SettingName.Of("Labels")}.");
 
     /// <summary>Reads a table and compares it with the clips found.</summary>
@@ -35,8 +36,9 @@ internal sealed class LabelTable
     /// folder.</param>
     /// <param name="clips">Every clip by relative path.</param>
     /// <param name="merge">Which classes of the table are put together; null for none.</param>
+    /// <param name="known">Classes of which some are enough; null where there have to be two.</param>
     /// <exception cref="FileFormatException">It is unusable, contradicts itself, or names files that are not there.</exception>
-    public static LabelTable Read(string path, string root, IReadOnlySet<string> clips, ClassMerge? merge)
+    public static LabelTable Read(string path, string root, IReadOnlySet<string> clips, ClassMerge? merge, ClassList? known = null)
     {
         path = System.IO.Path.GetFullPath(path);
         IReadOnlyList<CsvRecord> records = CsvFile.Read(path);
@@ -89,7 +91,8 @@ internal sealed class LabelTable
                 $"It has {string.Join(", ", named.Distinct(StringComparer.OrdinalIgnoreCase).Order(StringComparer.Ordinal))}.");
         }
 
-        ClassList classes = merge?.Classes ?? ClassList.Named(named)
+        ClassList classes = merge?.Classes
+            ?? (known is not null && named.All(name => known.TryParse(name, out _)) ? known : ClassList.Named(named))
             ?? throw new FileFormatException(path, $"every clip is '{named[0]}'", "There have to be two classes or more.");
         return new LabelTable(path, classes, rows
             .Select(row => (row.Key, Class: merge is null ? row.Value.Class : merge.ClassOf(row.Value.Class)))

@@ -45,6 +45,9 @@ public sealed class VideoDataset
     /// <summary>What the labels of the clips stand for.</summary>
     public ClassList Classes { get; init; } = ClassList.Violence;
 
+    /// <summary>Whether every split has every class; otherwise all clips are in train, and some classes may have none.</summary>
+    public bool IsDivided { get; init; } = true;
+
     /// <summary>What lies in the folder but is no clip.</summary>
     public IReadOnlyList<IgnoredFile> Ignored { get; init; } = [];
 

@@ -188,7 +188,9 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
 
     /// <summary>The clips of the folder that the options name, and their splits. Files are hashed, not decoded.</summary>
     /// <param name="index">Folder where hashes are remembered; null for nowhere.</param>
-    internal static VideoDataset Scan(FeatureOptions options, string? index, IRunObserver observer, CancellationToken stop)
+    /// <param name="known">The model's classes where all clips are measured together: <see cref="DatasetOptions.Known"/>.</param>
+    internal static VideoDataset Scan(FeatureOptions options, string? index, IRunObserver observer, CancellationToken stop,
+        ClassList? known = null)
     {
         ClassMerge? classes = OptionValidation.ClassesIn(options.Classes, out string? fault);
         if (fault is not null)
@@ -208,6 +210,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
                 GroupsFile = options.Groups,
                 Classes = classes,
                 LabelsFile = options.Labels,
+                Known = known,
                 Seed = options.Seed,
                 IndexDirectory = index,
                 HashProgress = (done, total) => observer.Progress(new StageProgress("hash", done, total, "files")),

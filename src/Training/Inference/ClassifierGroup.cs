@@ -324,12 +324,13 @@ internal sealed class ClassifierGroup : IDisposable
         }
     }
 
+    /// <param name="mayLackClasses">Whether the features may be of some of the classes only.</param>
     /// <exception cref="RunException">A member was trained on features of another kind than these.</exception>
-    public void RequireFits(FeatureSet set)
+    public void RequireFits(FeatureSet set, bool mayLackClasses = false)
     {
         foreach ((TrainedClassifier member, string file) in Members.Zip(_files))
         {
-            member.RequireFits(set, file);
+            member.RequireFits(set, file, mayLackClasses);
         }
     }
 

@@ -30,7 +30,8 @@ public sealed record EvaluationOptions
         Placeholder = "DIR", Kind = "folder")]
     public string? FeaturesDir { get; init; }
 
-    [Setting(SettingGroup.Data, "Also measure all clips together, whatever split they are in: for data that the model was not trained on")]
+    [Setting(SettingGroup.Data, "Also measure all clips together, whatever split they are in: for data that the model was not trained on; " +
+        "then they need not be divided, or show every class")]
     public bool AllClips { get; init; }
 
     [Setting(SettingGroup.Model, "Test-time augmentation: also measure the mean over 8 views of each clip, whose features are extracted, " +
@@ -83,7 +84,7 @@ public sealed record EvaluationOptions
 }
 
 /// <param name="Splits">Metrics by split, at the classifier's own threshold; those of test-time augmentation under the split's name and
-/// <c>_tta</c>; of all clips together under <c>all</c>; those of one of several data sets under the split's name, a slash and the data
+/// <c>_tta</c>; of all clips together under <c>all</c>, alone where they could not be divided; those of one of several data sets under the split's name, a slash and the data
 /// set's; empty where there were no clips.</param>
 /// <param name="FalseAlarms">Null where there were no nonviolent videos.</param>
 /// <param name="Files">What was written.</param>
@@ -182,14 +183,14 @@ public static class EvaluationRun
         ]);
         int views = options.Tta ? ClipView.ForPrediction : 1;
         using FeatureSplits splits = OpenFeatures(options.FeaturesDir, SplitAsTrained(options, observer) with { Views = views }, device,
-            classifier.Members[0], observer, stop);
+            classifier.Members[0], observer, stop, options.AllClips);
         var metrics = new Dictionary<string, ClassificationMetrics>();
         List<Evaluation> parts = [];
         List<string?> datasets = [];
         int learned = 0;
         foreach (FeatureSet set in splits.All)
         {
-            classifier.RequireFits(set);
+            classifier.RequireFits(set, options.AllClips);
             int seen = classifier.SeenOf(set, observer);
             learned += seen;
             ClassList classes = classifier.Info.ClassList;
@@ -197,12 +198,16 @@ public static class EvaluationRun
             Evaluation evaluation = classifier.Evaluate(rows, BatchSize, stop);
             parts.Add(evaluation);
             datasets.AddRange(Enumerable.Range(0, rows.Count).Select(rows.DatasetOf));
-            Add(set.Split.Name(), evaluation, classifier.UnfamiliarShare(rows), seen);
-            AddDatasets(set.Split.Name(), evaluation, [.. datasets.TakeLast(rows.Count)]);
+            if (splits.IsDivided)
+            {
+                Add(set.Split.Name(), evaluation, classifier.UnfamiliarShare(rows), seen);
+                AddDatasets(set.Split.Name(), evaluation, [.. datasets.TakeLast(rows.Count)]);
+            }
+
             if (options.Tta)
             {
                 using FeatureViews others = FeatureViews.Open(options.FeaturesDir ?? options.Features.CacheDir, views, set);
-                Add(set.Split.Name() + "_tta",
+                Add((splits.IsDivided ? set.Split.Name() : AllName) + "_tta",
                     classifier.Evaluate([rows, .. others.Others.Select(view => new SplitRows(view, classes))], BatchSize, stop));
             }
         }
@@ -210,6 +215,7 @@ public static class EvaluationRun
         if (options.AllClips)
         {
             Evaluation all = Evaluations.Join(parts);
+            WarnOfMissing(all, observer);
             if (learned > 0)
             {
                 observer.Message(Severity.Warning,
@@ -275,9 +281,19 @@ public static class EvaluationRun
         bool IsOpen(string property) => asked.Given is { } given && !given.Contains(Setting.NameOf(property));
     }
 
-    private static void RequireClasses(ClassList found, FeatureOptions videos, ClassList known)
+    private static void WarnOfMissing(Evaluation all, IRunObserver observer)
     {
-        if (found.HasSameNames(known))
+        if (all.Classes.Missing(ClassCounts.Of(all.Labels)) is { Count: > 0 } missing)
+        {
+            observer.Message(Severity.Warning, $"there are no clips of {string.Join(", ", missing.Select(name => $"'{name}'"))}: figures " +
+                "that need them, such as balanced accuracy and means over the classes, have no value");
+        }
+    }
+
+    /// <param name="some">Whether some of the classes are enough.</param>
+    private static void RequireClasses(ClassList found, FeatureOptions videos, ClassList known, bool some)
+    {
+        if (found.HasSameNames(known) || (some && found.IsAmong(known)))
         {
             return;
         }
@@ -291,28 +307,34 @@ public static class EvaluationRun
         throw new RunException(
             $"{videos.DatasetText} is of the classes {found}, and the model tells {known} apart: {problem}.",
             $"Say which folders are which of its classes, {SettingName.Of(nameof(videos.Classes))} \"{example}\" " +
-                "(FOLDER,FOLDER joins folders; those that are not named are left out), or train a model on these classes.");
+                "(FOLDER,FOLDER joins folders; those that are not named are left out), or train a model on these classes." +
+                (strange.Length == 0
+                    ? $" {SettingName.Of(nameof(EvaluationOptions.AllClips))} measures clips of some of the classes, too."
+                    : ""));
     }
 
     /// <summary>
     /// The features of a folder, or those of videos with the backbone, the sampling and the preprocessing that a classifier was trained
     /// with.
     /// </summary>
+    /// <param name="allClips">Whether all clips are measured together, so that they need not be divided, or be of every class.</param>
     internal static FeatureSplits OpenFeatures(string? directory, FeatureOptions videos, DeviceChoice device, TrainedClassifier classifier,
-        IRunObserver observer, CancellationToken stop)
+        IRunObserver observer, CancellationToken stop, bool allClips = false)
     {
+        ClassList known = classifier.Info.ClassList;
         if (directory is not null)
         {
-            return FeatureSplits.OpenFinite(directory, stop);
+            return allClips ? FeatureSplits.OpenAnyFinite(directory, stop) : FeatureSplits.OpenFinite(directory, stop);
         }
 
         using BackboneChoice backbone = classifier.OpenBackbone(videos);
         FeatureOptions features = videos with { Frames = classifier.Info.Frames, Stream = classifier.Info.Stream };
-        VideoDataset dataset = FeaturePipeline.Scan(features, features.CacheDir, observer, stop);
+        VideoDataset dataset = FeaturePipeline.Scan(features, features.CacheDir, observer, stop, allClips ? known : null);
 
         // Before clips are decoded for nothing.
-        RequireClasses(dataset.Classes, features, classifier.Info.ClassList);
+        RequireClasses(dataset.Classes, features, known, allClips);
         new FeaturePipeline(features, device.Devices, backbone, observer, new StageClock()).Run(stop, dataset);
-        return FeatureSplits.Open(BackboneChoice.DirectoryOf(features.CacheDir, features.Stream));
+        string cache = BackboneChoice.DirectoryOf(features.CacheDir, features.Stream);
+        return allClips ? FeatureSplits.OpenAny(cache) : FeatureSplits.Open(cache);
     }
 }

@@ -7,7 +7,7 @@ namespace CudaTrainer.Training.Metrics;
 /// <summary>
 /// Metrics of a classifier: of the known pair with class 1 = violent as the positive class; of other classes precision, recall, F1 and the
 /// areas are the plain means of every class's against the rest (macro averages). Fractions in [0, 1]; NaN where a ratio has no denominator
-/// (for example precision when nothing was called violent).
+/// (for example precision when nothing was called violent), and so are the means over the classes where a class has no clips.
 /// </summary>
 public sealed record ClassificationMetrics : IJsonOnDeserialized
 {
@@ -212,7 +212,7 @@ public sealed record ClassificationMetrics : IJsonOnDeserialized
             };
         }
 
-        double recall = each.Average(one => one.Recall);
+        double recall = Mean(one => one.Recall);
         return new ClassificationMetrics
         {
             Count = labels.Length,
@@ -220,12 +220,12 @@ public sealed record ClassificationMetrics : IJsonOnDeserialized
             Accuracy = Ratio(Enumerable.Range(0, each.Length).Sum(label => confusion[label][label]), labels.Length),
             MajorityBaseline = Ratio(each.Max(one => one.Count), labels.Length),
             BalancedAccuracy = recall,
-            Auc = each.Average(one => one.Auc),
-            PrAuc = each.Average(one => one.PrAuc),
+            Auc = Mean(one => one.Auc),
+            PrAuc = Mean(one => one.PrAuc),
             // A class that nothing is called counts as 0 in the mean, where it would otherwise be no number.
-            Precision = each.Average(one => double.IsNaN(one.Precision) ? 0 : one.Precision),
+            Precision = Mean(one => double.IsNaN(one.Precision) ? 0 : one.Precision),
             Recall = recall,
-            F1 = each.Average(one => one.F1),
+            F1 = Mean(one => one.F1),
             Class0Accuracy = each[0].Recall,
             Class1Accuracy = each[1].Recall,
             ConfusionMatrix = confusion,
@@ -236,6 +236,8 @@ public sealed record ClassificationMetrics : IJsonOnDeserialized
             PerClass = each,
             Top2Accuracy = classes.Count > 2 ? Ratio(amongTwo, labels.Length) : null,
         };
+
+        double Mean(Func<ClassMetrics, double> of) => each.Any(one => one.Count == 0) ? double.NaN : each.Average(of);
     }
 
     /// <summary>What a confusion matrix says of one class; the areas are not known from it.</summary>
@@ -244,8 +246,8 @@ public sealed record ClassificationMetrics : IJsonOnDeserialized
     internal static ClassMetrics Of(string name, int[][] confusion, int label, int nothing = 0)
     {
         int count = confusion[label].Sum() + nothing, right = confusion[label][label], called = confusion.Sum(row => row[label]);
-        return new ClassMetrics(name, count, Ratio(right, called), Ratio(right, count), Ratio(2 * right, called + count), double.NaN,
-            double.NaN);
+        return new ClassMetrics(name, count, Ratio(right, called), Ratio(right, count), count == 0 ? double.NaN : Ratio(2 * right, called + count),
+            double.NaN, double.NaN);
     }
 
     /// <summary>Whether at most one class is likelier than the clip's own.</summary>

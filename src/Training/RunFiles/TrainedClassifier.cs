@@ -170,7 +170,7 @@ internal sealed class TrainedClassifier : IDisposable
     }
 
     /// <exception cref="RunException">The features are of another kind than those that it was trained on.</exception>
-    internal void RequireFits(FeatureSet set, string file)
+    internal void RequireFits(FeatureSet set, string file, bool mayLackClasses = false)
     {
         if (set.Dimension != Info.Inputs)
         {
@@ -179,7 +179,7 @@ internal sealed class TrainedClassifier : IDisposable
                     "Use the features it was trained on, or train a classifier on these.");
         }
 
-        if (!set.ClassList.HasSameNames(Info.ClassList))
+        if (!set.ClassList.HasSameNames(Info.ClassList) && !(mayLackClasses && set.ClassList.IsAmong(Info.ClassList)))
         {
             throw new RunException(
                 $"'{set.Path}' is of the classes {set.ClassList}; the classifier in '{file}' tells {Info.ClassList} apart.",
