@@ -3,12 +3,44 @@
 # training across processes, an MPI, and for reading Keras files HDF5, without which the rest is built all the same.
 #   --tests   also Chromium, for the tests of the pages, and zsh, fish and groff, for those of completion and of the manual page
 #   --fuzz    also clang and the ffmpeg program, to hunt in the shim around FFmpeg
+#   --onnx-gpu   nothing but ONNX Runtime with CUDA: its NuGet package, for ONNX backbones on --device cuda
 #   --resnet18   nothing but the backbone resnet18: its NuGet package (64 MB), for --backbone resnet18
 # Installs Debian packages as root or with sudo; otherwise names them. Does nothing when nothing is missing.
 source "$(dirname "$0")/common.sh"
 
 command -v dotnet >/dev/null || die "the .NET 10 SDK is missing: https://dotnet.microsoft.com/download/dotnet/10.0"
 dotnet --version >/dev/null 2>&1 || die "the .NET SDK here is too old; .NET 10 is needed ($(dotnet --list-sdks | tr '\n' ' '))"
+
+# Restores the NuGet package $package of $version below $work/packages.
+restore() {
+    cat >"$work/fetch.csproj" <<PROJECT
+<Project Sdk="Microsoft.NET.Sdk">
+  <PropertyGroup><TargetFramework>net10.0</TargetFramework><RestorePackagesPath>$work/packages</RestorePackagesPath></PropertyGroup>
+  <ItemGroup><PackageDownload Include="$package" Version="[$version]" /></ItemGroup>
+</Project>
+PROJECT
+    say "restoring $package $version"
+    dotnet restore "$work/fetch.csproj" -v q || die "the package cannot be restored; is the NuGet registry within reach?"
+}
+
+if [ "${1:-}" = --onnx-gpu ]; then
+    package=Microsoft.ML.OnnxRuntime.Gpu.Linux version=1.31.0
+    folder="${CUDATRAINER_ONNXRUNTIME:-${XDG_CACHE_HOME:-$HOME/.cache}/cudatrainer/onnxruntime-gpu}"
+    if [ "$(cat "$folder/version" 2>/dev/null)" = "$version" ]; then
+        say "'$folder' has it already"
+        exit 0
+    fi
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    restore
+    mkdir -p "$folder"
+    for library in onnxruntime onnxruntime_providers_shared onnxruntime_providers_cuda; do
+        cp "$work/packages/${package,,}/$version/runtimes/linux-x64/native/lib$library.so" "$folder/"
+    done
+    echo "$version" >"$folder/version"
+    say "'$folder' is there: ONNX backbones run on --device cuda, with CUDA and cuDNN of this machine"
+    exit 0
+fi
 
 if [ "${1:-}" = --resnet18 ]; then
     package=Microsoft.ML.DnnImageFeaturizer.ResNet18 version=0.23.1
@@ -20,14 +52,7 @@ if [ "${1:-}" = --resnet18 ]; then
     fi
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
-    cat >"$work/fetch.csproj" <<PROJECT
-<Project Sdk="Microsoft.NET.Sdk">
-  <PropertyGroup><TargetFramework>net10.0</TargetFramework><RestorePackagesPath>$work/packages</RestorePackagesPath></PropertyGroup>
-  <ItemGroup><PackageDownload Include="$package" Version="[$version]" /></ItemGroup>
-</Project>
-PROJECT
-    say "restoring $package $version"
-    dotnet restore "$work/fetch.csproj" -v q || die "the package cannot be restored; is the NuGet registry within reach?"
+    restore
     mkdir -p "$folder"
     cp "$work/packages/${package,,}/$version/tools/DnnImageModels/ResNet18Onnx/ResNet18.onnx" "$folder/resnet18.onnx.new"
     echo "$sum  $folder/resnet18.onnx.new" | sha256sum --check --status || die "'$folder/resnet18.onnx.new' is not the file expected"

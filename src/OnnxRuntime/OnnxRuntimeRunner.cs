@@ -5,17 +5,43 @@ using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace CudaTrainer.OnnxRuntime;
 
-/// <summary>ONNX Runtime on the processor. Its library of 29 MB is loaded when the first model runs.</summary>
+/// <summary>
+/// ONNX Runtime on the processor, and on NVIDIA's GPUs where its library with CUDA is there (<see cref="OnnxRuntimeLibrary"/>). The library
+/// of 29 MB is loaded when the first model runs.
+/// </summary>
 public sealed class OnnxRuntimeRunner : IOnnxRunner
 {
-    public IOnnxSession Load(string path, byte[] model, int threads) => Guarded(path, () =>
-    {
-        using SessionOptions options = Options(threads);
+    private const string Processor = "the processor";
 
-        // A model in memory has no folder of its own.
-        options.AddSessionConfigEntry("session.model_external_initializers_file_folder_path",
-            Path.GetDirectoryName(Path.GetFullPath(path)));
-        return new OnnxRuntimeSession(path, new InferenceSession(model, options));
+    public IOnnxSession Load(string path, byte[] model, int threads) => Load(path, model, threads, Processor);
+
+    public IOnnxSession LoadOnGpu(string path, byte[] model, int threads, int gpu)
+    {
+        if (OnnxRuntimeLibrary.WhyNoCuda is { } why)
+        {
+            return Load(path, model, threads, $"{Processor}: {why}");
+        }
+
+        try
+        {
+            using SessionOptions options = OptionsInMemory(path, threads);
+            using var cuda = new OrtCUDAProviderOptions();
+
+            // Features are to be those of the processor but for rounding, which ten bits of a product (TF32) are not.
+            cuda.UpdateOptions(new Dictionary<string, string> { ["device_id"] = $"{gpu}", ["use_tf32"] = "0" });
+            options.AppendExecutionProvider_CUDA(cuda);
+            return new OnnxRuntimeSession(path, new InferenceSession(model, options), $"cuda:{gpu}");
+        }
+        catch (Exception exception) when (exception is OnnxRuntimeException or EntryPointNotFoundException or DllNotFoundException)
+        {
+            return Load(path, model, threads, $"{Processor}: {exception.Message.Split('\n')[0].Trim()}");
+        }
+    }
+
+    private static OnnxRuntimeSession Load(string path, byte[] model, int threads, string place) => Guarded(path, () =>
+    {
+        using SessionOptions options = OptionsInMemory(path, threads);
+        return new OnnxRuntimeSession(path, new InferenceSession(model, options), place);
     });
 
     public OnnxAnswer Run(string model, OnnxInput input, CancellationToken stop)
@@ -56,6 +82,8 @@ public sealed class OnnxRuntimeRunner : IOnnxRunner
     {
         try
         {
+            // Before anything of it is called, which library that is has to be settled.
+            _ = OnnxRuntimeLibrary.WhyNoCuda;
             return act();
         }
         catch (Exception exception) when (exception.GetBaseException() is DllNotFoundException)
@@ -66,6 +94,15 @@ public sealed class OnnxRuntimeRunner : IOnnxRunner
         {
             throw Refused(path, exception);
         }
+    }
+
+    /// <summary>For a model in memory, which has no folder of its own.</summary>
+    private static SessionOptions OptionsInMemory(string path, int threads)
+    {
+        SessionOptions options = Options(threads);
+        options.AddSessionConfigEntry("session.model_external_initializers_file_folder_path",
+            Path.GetDirectoryName(Path.GetFullPath(path)));
+        return options;
     }
 
     /// <param name="threads">0 for one per core.</param>

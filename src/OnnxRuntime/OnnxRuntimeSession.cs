@@ -7,8 +7,10 @@ namespace CudaTrainer.OnnxRuntime;
 
 /// <summary>A model that ONNX Runtime has loaded.</summary>
 /// <param name="path">For messages.</param>
-internal sealed class OnnxRuntimeSession(string path, InferenceSession session) : IOnnxSession
+internal sealed class OnnxRuntimeSession(string path, InferenceSession session, string place) : IOnnxSession
 {
+    public string Place => place;
+
     public OnnxArray Run(OnnxInput input)
     {
         try

@@ -88,7 +88,7 @@ public sealed class BackboneTests : IDisposable
         ImageNetwork.WriteClassifier(_folder.File("net.onnx"), gain: 2);
         Refused(Predict("run", "--backbone", "net.onnx"), "trained on features of another backbone", "--backbone FILE");
         Refused(Run("evaluate", "--checkpoint", "run", "--dataset-path", "clips", "--backbone", "net.onnx"), "another backbone");
-        Refused(Run("export", "--model", "run", "--onnx", "whole.onnx", "--whole"), "is an ONNX file itself", "without --whole");
+        Refused(Run("export", "--model", "run", "--onnx", "whole.onnx", "--whole"), "another backbone", "--backbone FILE");
 
         CommandOutcome exported = Run("export", "--model", "run", "--onnx", "alone.onnx");
         exported.ExitCode.ShouldBe(0, exported.Error);
@@ -260,6 +260,137 @@ public sealed class BackboneTests : IDisposable
 
         double whole = Violent(Predict("run", "--backbone", "video.onnx"));
         Violent(Predict("run", "--backbone", "video.onnx", "--window", "5")).ShouldBe(whole);
+    }
+
+    [Theory]
+    [InlineData("net.onnx", "bgr", 5)]
+    [InlineData("means.onnx", "scale=127.5 mean=1 deviation=0.5", 5)]
+    [InlineData("bytes.onnx", "", 5)]
+    [InlineData("video.onnx", "", 6)]
+    [InlineData("nested.onnx", "", 8)]
+    public void A_network_and_its_classifier_are_one_file_that_answers_alike(string network, string input, int operations)
+    {
+        Networks();
+        Train("run", ["--backbone", network, .. input.Length > 0 ? ["--backbone-input", input] : Array.Empty<string>()]);
+
+        CommandOutcome outcome = Run("export", "--model", "run", "--whole", "--backbone", network, "--onnx", "whole.onnx", "--json");
+
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        using var json = JsonDocument.Parse(outcome.Output);
+        json.RootElement.GetProperty("operations").GetInt32().ShouldBeGreaterThan(operations);
+        JsonElement frames = json.RootElement.GetProperty("inputs").EnumerateArray().ShouldHaveSingleItem();
+        (frames.GetProperty("name").GetString(), frames.GetProperty("type").GetString()).ShouldBe(("frames", "U8"));
+        frames.GetProperty("shape").EnumerateArray().Select(length => length.GetString()).ShouldBe(["batch", $"{Frames}", "32", "48", "3"]);
+        json.RootElement.GetProperty("check").GetProperty("runtime").GetString().ShouldNotBeNullOrEmpty();
+        json.RootElement.GetProperty("check").GetProperty("differences").GetProperty("probabilities").GetDouble().ShouldBeLessThan(1e-4);
+        var whole = OnnxModel.Open(_folder.File("whole.onnx"));
+        whole.Metadata["backbone"].ShouldStartWith("onnx-sha256-");
+        whole.ComputedValues.Count(value => value.StartsWith("backbone/", StringComparison.Ordinal)).ShouldBeGreaterThan(1);
+        CommandOutcome readBack = Run("export", "--model", "run", "--whole", "--backbone", network, "--onnx", "again.onnx", "--no-check");
+        readBack.ExitCode.ShouldBe(0, readBack.Error);
+        File.ReadAllBytes(_folder.File("again.onnx")).ShouldBe(File.ReadAllBytes(_folder.File("whole.onnx")));
+    }
+
+    /// <summary>The file's answer to frames as they are decoded is predict's.</summary>
+    [Fact]
+    public void Weights_beside_the_network_are_taken_in_and_the_file_stands_alone()
+    {
+        Networks();
+        File.WriteAllBytes(_folder.File("factor.bin"), BitConverter.GetBytes(3f));
+        Train("run", "--backbone", "external.onnx", "--backbone-layer", "scaled");
+        CommandOutcome outcome = Run("export", "--model", "run", "--whole", "--backbone", "external.onnx", "--onnx", "whole.onnx");
+        outcome.ExitCode.ShouldBe(0, outcome.Error);
+        File.Delete(_folder.File("factor.bin"));
+        byte[] frames = new byte[Frames * 32 * 48 * 3];
+        VideoReader.Read(_folder.File("clips/val/violent/c.mp4"), Frames, frames, new VideoReadOptions { Width = 48, Height = 32 });
+
+        OnnxAnswer answer = new OnnxRuntime.OnnxRuntimeRunner().Run(_folder.File("whole.onnx"),
+            new OnnxInput("frames", ElementType.U8, [1, Frames, 32, 48, 3], frames), CancellationToken.None);
+
+        _folder.File("factor.bin", BitConverter.GetBytes(3f));
+        answer.Outputs["probabilities"][1].ShouldBe(
+            Violent(Predict("run", "--backbone", "external.onnx", "--backbone-layer", "scaled")), 1e-5);
+    }
+
+    [Theory]
+    [InlineData("old.onnx", "its operation Clip is that of version 10, which is written otherwise from 11 on", "opset")]
+    [InlineData("three.onnx", "it takes 3 frames at once, no more and no fewer", "first length of its input open")]
+    public void What_cannot_be_joined_is_refused_with_the_reason(string network, string why, string hint)
+    {
+        Networks();
+        Train("run", "--backbone", network);
+
+        Refused(Run("export", "--model", "run", "--whole", "--backbone", network, "--onnx", "whole.onnx"), why, hint);
+        File.Exists(_folder.File("whole.onnx")).ShouldBeFalse();
+    }
+
+    /// <summary>On the simulator, on which ONNX Runtime with CUDA cannot run: it says why, and the processor's features are used.</summary>
+    [Theory]
+    [InlineData(false, "there is no '", "/libonnxruntime_providers_cuda.so', which 'scripts/setup.sh --onnx-gpu' brings")]
+    [InlineData(true, "", "/libonnxruntime.so' cannot be loaded")]
+    public void On_a_GPU_without_ONNX_Runtime_for_it_the_processor_computes_and_that_is_said(bool hasBoth, string why, string rest)
+    {
+        Assert.SkipUnless(CudaTests.HasSimulator, "the simulator has not been built");
+        Directory.CreateDirectory(_folder.File("gpu"));
+        _folder.File("gpu/libonnxruntime.so", "no library");
+        if (hasBoth)
+        {
+            _folder.File("gpu/libonnxruntime_providers_cuda.so", "no library");
+        }
+
+        Dictionary<string, string?> environment = new(CudaTests.Simulated) { ["CUDATRAINER_ONNXRUNTIME"] = _folder.File("gpu") };
+        string[] line = ["extract", "--dataset-path", "clips", "--frames", $"{Frames}", "--backbone", "net.onnx"];
+
+        CommandOutcome gpu = CommandRunner.RunIn(_folder.Path, environment, [.. line, "--device", "cuda", "--cache-dir", "gpu-cache"]);
+        CommandOutcome cpu = CommandRunner.RunIn(_folder.Path, environment, [.. line, "--device", "cpu", "--cache-dir", "cpu-cache"]);
+
+        gpu.ExitCode.ShouldBe(0, gpu.Error);
+        gpu.ErrorLines.Single(text => text.Contains("ONNX Runtime on")).ShouldBe(
+            $"the backbone runs in ONNX Runtime on the processor: {why}{(hasBoth ? "'" : "")}{_folder.File("gpu")}{rest}");
+        cpu.ExitCode.ShouldBe(0, cpu.Error);
+        cpu.Error.ShouldNotContain("ONNX Runtime");
+        File.ReadAllBytes(_folder.File("gpu-cache/train_features.npy")).ShouldBe(File.ReadAllBytes(_folder.File("cpu-cache/train_features.npy")));
+
+        Train("run", "--backbone", "net.onnx");
+        CommandOutcome predicted = CommandRunner.RunIn(_folder.Path, environment, "predict", "clips/val/violent/c.mp4", "--checkpoint", "run",
+            "--backbone", "net.onnx", "--device", "cuda");
+        predicted.ErrorLines.Single(text => text.Contains("ONNX Runtime on")).ShouldContain("ONNX Runtime on the processor: ");
+    }
+
+    [Fact]
+    public void Options_of_a_backbone_need_the_whole()
+    {
+        CommandOutcome outcome = Run("export", "--model", "run", "--onnx", "x.onnx", "--backbone", "net.onnx", "--backbone-layer", "a");
+
+        outcome.ExitCode.ShouldBe(2);
+        outcome.Error.ShouldContain("--backbone: needs --whole; a classifier alone has no backbone");
+        outcome.Error.ShouldContain("--backbone-layer: needs --whole");
+    }
+
+    /// <summary>Networks of every kind that can, and cannot, be joined with a classifier.</summary>
+    private void Networks()
+    {
+        ImageNetwork.WriteMeans(_folder.File("means.onnx"), ElementType.F32, channelsFirst: true, "n", 3, 32, 48);
+        ImageNetwork.WriteMeans(_folder.File("bytes.onnx"), ElementType.U8, channelsFirst: false, "n", 32, 48, 3);
+        ImageNetwork.WriteMeans(_folder.File("three.onnx"), ElementType.F32, channelsFirst: true, 3, 3, 32, 48);
+        var video = new OnnxGraph("video");
+        string x = video.Add("Abs", "sizes", [video.Input("clip", ElementType.F32, "n", 3, 2, 32, 48)]);
+        x = video.Add("ReduceMean", "features", [x], OnnxAttribute.Of("axes", [2, 3, 4]), OnnxAttribute.Of("keepdims", 0));
+        video.Output(x, ElementType.F32);
+        ImageNetwork.Write(_folder.File("video.onnx"), video);
+
+        // Values are called as those of the classifier's graph, and a branch has a graph of its own.
+        ImageNetwork.WriteNested(_folder.File("nested.onnx"));
+        var external = new OnnxGraph("external");
+        x = external.Add("GlobalAveragePool", "pooled", [external.Input("pixels", ElementType.F32, "n", 3, 32, 48)]);
+        external.Output(external.Add("Mul", "scaled", [x, external.Input("factor", ElementType.F32, 1)]), ElementType.F32);
+        ImageNetwork.Write(_folder.File("external.onnx"), external);
+        ImageNetwork.AppendExternalWeight(_folder.File("external.onnx"), "factor", "factor.bin");
+        var old = new OnnxGraph("old");
+        x = old.Add("Clip", "features", [old.Add("GlobalAveragePool", "pooled", [old.Input("pixels", ElementType.F32, "n", 3, 32, 48)])]);
+        old.Output(old.Add("Flatten", "flat", [x]), ElementType.F32);
+        ImageNetwork.Write(_folder.File("old.onnx"), old, new() { ["cudatrainer_layer"] = "features" });
+        ImageNetwork.SetOpset(_folder.File("old.onnx"), 10);
     }
 
     /// <summary>A weight may stand among the inputs, and lie in a file beside the model.</summary>

@@ -10,7 +10,7 @@ public partial class DocsTests
     private static readonly Dictionary<string, string[]> Foreign = new()
     {
         ["docs/architecture.md"] = ["--build", "--target"],
-        ["docs/backbones.md"] = ["--resnet18"],
+        ["docs/backbones.md"] = ["--resnet18", "--onnx-gpu"],
         ["docs/cuda.md"] = ["--gpus", "--quick"],
         ["docs/custom-kernels.md"] = ["--project"],
         ["docs/install.md"] =

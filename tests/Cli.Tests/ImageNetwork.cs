@@ -76,6 +76,79 @@ internal static class ImageNetwork
         stream.Write(model.From(0));
     }
 
+    /// <summary>Means of the channels through a branch (If) whose graphs use values from outside; names as a classifier's.</summary>
+    public static void WriteNested(string path)
+    {
+        var graph = new OnnxGraph("nested");
+        string x = graph.Input("frames", ElementType.F32, "n", 3, Height, Width);
+        x = graph.Add("GlobalAveragePool", "probabilities", [x]);
+        graph.Add("Flatten", "features", [x]);
+        graph.Output("features", ElementType.F32, "n", 3);
+        Write(path, graph);
+        var model = new ProtoWriter();
+        int begin = model.Begin(ModelFields.Graph);
+        int truth = model.Begin(GraphFields.Initializer);
+        model.Integer(TensorFields.DataType, 9);
+        model.Text(TensorFields.Name, "always");
+        model.Bytes(TensorFields.RawData, [1]);
+        model.End(truth);
+        int node = model.Begin(GraphFields.Node);
+        model.Text(NodeFields.Input, "always");
+        model.Text(NodeFields.Output, "chosen");
+        model.Text(NodeFields.OpType, "If");
+        foreach (string branch in new[] { "then_branch", "else_branch" })
+        {
+            int attribute = model.Begin(NodeFields.Attribute), body = Begin(model, branch);
+            int inner = model.Begin(GraphFields.Node);
+            model.Text(NodeFields.Input, "features");
+            model.Text(NodeFields.Output, branch);
+            model.Text(NodeFields.OpType, branch == "then_branch" ? "Exp" : "Neg");
+            model.End(inner);
+            model.Text(GraphFields.Name, branch);
+            OnnxWriter.Value(model, GraphFields.Output, new OnnxValue(branch, ElementType.F32, ["n", 3]));
+            model.End(body);
+            model.Integer(NodeFields.AttributeType, 5);
+            model.End(attribute);
+        }
+
+        model.End(node);
+        int layer = model.Begin(GraphFields.Node);
+        model.Text(NodeFields.Input, "chosen");
+        model.Text(NodeFields.Output, "batch");
+        model.Text(NodeFields.OpType, "Abs");
+        model.End(layer);
+        model.End(begin);
+        int entry = model.Begin(ModelFields.Metadata);
+        model.Text(ModelFields.Key, "cudatrainer_layer");
+        model.Text(ModelFields.Value, "batch");
+        model.End(entry);
+        using FileStream stream = File.Open(path, FileMode.Append);
+        stream.Write(model.From(0));
+
+        static int Begin(ProtoWriter model, string name)
+        {
+            model.Text(NodeFields.AttributeName, name);
+            return model.Begin(NodeFields.Subgraph);
+        }
+    }
+
+    /// <summary>Says that the operations are of another version. A later field wins.</summary>
+    public static void SetOpset(string path, int version)
+    {
+        var model = new ProtoWriter();
+        int opset = model.Begin(ModelFields.OpsetImport);
+        model.Integer(ModelFields.OpsetVersion, version);
+        model.End(opset);
+        byte[] bytes = File.ReadAllBytes(path);
+        var old = new ProtoWriter();
+        int begin = old.Begin(ModelFields.OpsetImport);
+        old.Integer(ModelFields.OpsetVersion, OnnxGraph.Opset);
+        old.End(begin);
+        int place = bytes.AsSpan().IndexOf(old.From(0));
+        model.From(0).CopyTo(bytes.AsSpan(place));
+        File.WriteAllBytes(path, bytes);
+    }
+
     private static float[] Wave(int count, double gain) =>
         [.. Enumerable.Range(0, count).Select(i => (float)(gain * Math.Sin(1 + (i * 1.7))))];
 }

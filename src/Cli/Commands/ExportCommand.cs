@@ -33,7 +33,7 @@ internal sealed class ExportCommand : CliCommand<ExportCommandOptions>
     public override IReadOnlyList<string> Notes =>
     [
         "Without --whole the input is features [batch, frames, 4096]; with it, frames [batch, frames, 224, 224, 3] of bytes, and the " +
-            "file holds VGG19 too (about 550 MB). Outputs are the probabilities of the classes and the attention to each frame.",
+            "file holds the backbone too (VGG19: about 550 MB; of other networks frames have their size). Outputs are the probabilities of the classes and the attention to each frame.",
         "The file is run in ONNX Runtime on random clips and compared with this engine; a file that differs by more than 0.0001 is " +
             "kept as FILE.onnx.unchecked.",
     ];
@@ -55,16 +55,17 @@ internal sealed class ExportCommand : CliCommand<ExportCommandOptions>
             yield return new(nameof(options.Run.Model), "is required: the trained model");
         }
 
-        if (options.Run.Weights is not null && !options.Run.Whole)
+        foreach (OptionProblem problem in options.Run.Validate())
         {
-            yield return new(nameof(options.Run.Weights), "needs --whole; a classifier alone has no backbone");
+            yield return problem;
         }
     }
 
     protected override int Run(ExportCommandOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (observer, stop) =>
         {
-            ExportResult result = ExportRun.Execute(options.Run, options.Check ? new OnnxRuntimeRunner() : null, observer, stop);
+            ExportResult result = ExportRun.Execute(options.Run with { OnnxRunner = new OnnxRuntimeRunner() },
+                options.Check ? new OnnxRuntimeRunner() : null, observer, stop);
             observer.CloseLine();
             if (options.Json)
             {

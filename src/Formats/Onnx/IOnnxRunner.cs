@@ -11,6 +11,10 @@ public interface IOnnxRunner
     /// <exception cref="IOException">Nothing can be run here.</exception>
     IOnnxSession Load(string path, byte[] model, int threads);
 
+    /// <summary>As <see cref="Load"/>, on a GPU; on the processor where that is impossible, and then it says why.</summary>
+    /// <param name="gpu">Its number as CUDA counts.</param>
+    IOnnxSession LoadOnGpu(string path, byte[] model, int threads, int gpu) => Load(path, model, threads);
+
     /// <summary>Runs a model on an input.</summary>
     /// <param name="model">The file.</param>
     /// <param name="input">Its one input.</param>
@@ -24,6 +28,9 @@ public interface IOnnxRunner
 /// <summary>A model that is loaded. For several threads.</summary>
 public interface IOnnxSession : IDisposable
 {
+    /// <summary>What it computes on, for a person; why on that where it is not what was asked for.</summary>
+    string Place => "the processor";
+
     /// <returns>The model's first output.</returns>
     /// <exception cref="FileFormatException">The model cannot be run on this input, or gives something else than floats.</exception>
     OnnxArray Run(OnnxInput input);

@@ -9,7 +9,9 @@ internal static class ModelFields
     public const int Graph = 7;
     public const int OpsetImport = 8;
     public const int Metadata = 14;
+    public const int Functions = 25;
 
+    public const int OpsetDomain = 1;
     public const int OpsetVersion = 2;
 
     public const int Key = 1;
@@ -25,6 +27,7 @@ internal static class GraphFields
     public const int Input = 11;
     public const int Output = 12;
     public const int ValueInfo = 13;
+    public const int SparseInitializer = 15;
 
     public const int ValueName = 1;
     public const int ValueType = 2;
@@ -38,6 +41,7 @@ internal static class NodeFields
     public const int Name = 3;
     public const int OpType = 4;
     public const int Attribute = 5;
+    public const int Domain = 7;
 
     public const int AttributeName = 1;
     public const int Integer = 3;

@@ -33,14 +33,21 @@ public readonly record struct OnnxDimension(long Length, string? Symbol)
 public sealed record OnnxValue(string Name, ElementType Type, IReadOnlyList<OnnxDimension> Shape);
 
 /// <summary>An operation with one output, after which it is named.</summary>
-public sealed record OnnxNode(string Operation, string Output, IReadOnlyList<string> Inputs, IReadOnlyList<OnnxAttribute> Attributes);
+public sealed record OnnxNode(string Operation, string Output, IReadOnlyList<string> Inputs, IReadOnlyList<OnnxAttribute> Attributes)
+{
+    /// <summary>Of a part of another model, the message as it is written; null for our own.</summary>
+    internal byte[]? Message { get; init; }
+}
 
 /// <summary>
 /// A graph of ONNX operations while it is put together, in operations of <see cref="Opset"/>. Every value has a name of its own and is
-/// there before it is used, so nodes are in topological order.
+/// there before it is used, so nodes are in topological order. A part of another model may go into it, which raises the version.
 /// </summary>
 public sealed class OnnxGraph(string name)
 {
+    /// <summary>From this version on means over axes get these as an input.</summary>
+    private const int AxesAreInputs = 18;
+
     /// <summary>Version of the operator set: that of ONNX 1.10, which ONNX Runtime reads from 1.10 on.</summary>
     public const int Opset = 15;
 
@@ -54,6 +61,12 @@ public sealed class OnnxGraph(string name)
     private readonly HashSet<string> _known = new(StringComparer.Ordinal);
 
     public string Name => name;
+
+    /// <summary>Version of the operator set that the graph needs.</summary>
+    public long OpsetVersion => Part?.Opset ?? Opset;
+
+    /// <summary>The part of another model in it; null for none.</summary>
+    internal OnnxPart? Part { get; private set; }
 
     public IReadOnlyList<OnnxValue> Inputs => _inputs;
 
@@ -101,6 +114,13 @@ public sealed class OnnxGraph(string name)
     /// <exception cref="ArgumentException">An input is unknown, or the output's name is taken.</exception>
     public string Add(string operation, string output, IReadOnlyList<string> inputs, params OnnxAttribute[] attributes)
     {
+        if (operation == "ReduceMean" && OpsetVersion >= AxesAreInputs
+            && attributes.FirstOrDefault(attribute => attribute.Name == "axes") is { Value: long[] axes } given)
+        {
+            inputs = [.. inputs, Constant<long>($"{output}/axes", axes, axes.Length)];
+            attributes = [.. attributes.Where(attribute => attribute != given)];
+        }
+
         foreach (string input in inputs)
         {
             Require(input);
@@ -109,6 +129,25 @@ public sealed class OnnxGraph(string name)
         Define(output);
         _nodes.Add(new OnnxNode(operation, output, inputs, attributes));
         return output;
+    }
+
+    /// <summary>Announces a part of another model, before anything else, since what follows is written in its version.</summary>
+    internal void Use(OnnxPart part) => Part = part;
+
+    /// <summary>Adds the operations of the part.</summary>
+    /// <param name="input">What goes into it, of the type and shape that it takes.</param>
+    /// <returns>The name of what it gives.</returns>
+    internal string AddPart(string input)
+    {
+        Add("Identity", Part!.Input, [input]);
+        foreach (byte[] message in Part.Nodes)
+        {
+            OnnxOperation operation = OnnxOperation.Read(message);
+            _nodes.Add(new OnnxNode(operation.Type, operation.Outputs[0], operation.Inputs, []) { Message = message });
+        }
+
+        Define(Part.Output);
+        return Part.Output;
     }
 
     private void Define(string value)

@@ -199,6 +199,16 @@ internal sealed class OnnxModel
         static int LengthOf(Range range) => range.End.Value - range.Start.Value;
     }
 
+    /// <summary>The model up to a value, to go into another graph.</summary>
+    /// <param name="input">Its one input.</param>
+    /// <param name="layer">One that <see cref="Computes"/>.</param>
+    /// <exception cref="FileFormatException">That cannot be done with this model; says why.</exception>
+    public OnnxPart Part(string input, string layer)
+    {
+        HashSet<OnnxOperation> needed = Needed(layer);
+        return new OnnxPart(Path, _bytes, input, layer, [.. _operations.Select(operation => needed.Contains(operation) ? operation : null)]);
+    }
+
     private HashSet<OnnxOperation> Needed(string layer)
     {
         HashSet<OnnxOperation> needed = new(ReferenceEqualityComparer.Instance);
@@ -364,7 +374,7 @@ internal sealed class OnnxModel
         return "?";
     }
 
-    private static (string Key, string Value) Entry(ReadOnlySpan<byte> message)
+    internal static (string Key, string Value) Entry(ReadOnlySpan<byte> message)
     {
         string key = string.Empty, value = string.Empty;
         var entry = new ProtoReader(message);

@@ -5,6 +5,7 @@ internal sealed class OnnxReadBack
 {
     private readonly OnnxGraph _graph;
     private readonly Dictionary<string, NamedTensor> _expected;
+    private readonly Dictionary<string, OnnxPartWeight> _ofPart;
     private readonly HashSet<string> _known = new(StringComparer.Ordinal);
     private readonly List<OnnxOperation> _nodes = [];
     private readonly List<string> _outputs = [];
@@ -15,6 +16,7 @@ internal sealed class OnnxReadBack
     {
         _graph = graph;
         _expected = graph.Initializers.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
+        _ofPart = (graph.Part?.Weights ?? []).ToDictionary(weight => weight.Name, StringComparer.Ordinal);
     }
 
     /// <summary>
@@ -47,7 +49,8 @@ internal sealed class OnnxReadBack
         {
             if (model.Field == ModelFields.OpsetImport)
             {
-                _opset = Single(model.Bytes, ModelFields.OpsetVersion).Integer;
+                // Those of other domains come behind.
+                _opset = _opset > 0 ? _opset : Single(model.Bytes, ModelFields.OpsetVersion).Integer;
             }
             else if (model.Field == ModelFields.Graph)
             {
@@ -56,16 +59,19 @@ internal sealed class OnnxReadBack
             }
         }
 
-        Require(_hasGraph && _opset == OnnxGraph.Opset, $"no graph in operations of version {OnnxGraph.Opset}");
-        Require(_expected.Count == 0, $"weights are missing: {string.Join(", ", _expected.Keys)}");
+        Require(_hasGraph && _opset == _graph.OpsetVersion, $"no graph in operations of version {_graph.OpsetVersion}");
+        Require(_expected.Count + _ofPart.Count == 0, $"weights are missing: {string.Join(", ", _expected.Keys.Concat(_ofPart.Keys))}");
         Require(_nodes.Count == _graph.Nodes.Count, $"{_nodes.Count} operations, {_graph.Nodes.Count} were written");
         foreach ((OnnxOperation read, OnnxNode node) in _nodes.Zip(_graph.Nodes))
         {
-            string? unknown = read.Inputs.FirstOrDefault(input => !_known.Contains(input));
+            // Operations of another model may leave inputs out, and have graphs of their own with names in them.
+            bool isOurs = node.Message is null;
+            string? unknown = read.Inputs.FirstOrDefault(input => isOurs && !_known.Contains(input));
             Require(unknown is null, $"'{node.Output}' uses '{unknown}' before it is there");
-            Require(read.Outputs.All(_known.Add), $"'{node.Output}' is there twice");
+            Require(read.Outputs.Where(output => output.Length > 0).All(_known.Add), $"'{node.Output}' is there twice");
             Require(
-                read.Type == node.Operation && read.Inputs.SequenceEqual(node.Inputs) && read.Outputs.SequenceEqual([node.Output]),
+                read.Type == node.Operation && read.Inputs.SequenceEqual(node.Inputs) && read.Outputs[0] == node.Output
+                    && (read.Outputs.Count == 1 || !isOurs),
                 $"'{node.Output}' is another operation than was written");
         }
 
@@ -100,6 +106,14 @@ internal sealed class OnnxReadBack
     private void Tensor(ReadOnlySpan<byte> message)
     {
         string name = Single(message, TensorFields.Name).Text;
+        if (_ofPart.Remove(name, out OnnxPartWeight? weight))
+        {
+            using var written = new MemoryStream();
+            weight.Write(written);
+            Require(_known.Add(name) && message.SequenceEqual(written.ToArray()), $"'{name}' is another weight than was written");
+            return;
+        }
+
         Require(_expected.Remove(name, out NamedTensor? expected) && _known.Add(name),
             $"'{name}' is no weight of the graph, or is there twice");
         List<long> shape = [];

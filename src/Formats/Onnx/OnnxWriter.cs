@@ -30,7 +30,15 @@ public static class OnnxWriter
             graphBytes += heads[i].Length + dataBytes;
         }
 
-        ProtoWriter model = Model(version, metadata, graphBytes);
+        IReadOnlyList<OnnxPartWeight> weights = graph.Part?.Weights ?? [];
+        ProtoWriter[] announcements = [.. weights.Select(weight =>
+        {
+            var head = new ProtoWriter();
+            head.Announce(GraphFields.Initializer, weight.Bytes);
+            return head;
+        })];
+        graphBytes += weights.Zip(announcements).Sum(pair => pair.First.Bytes + pair.Second.Length);
+        ProtoWriter model = Model(graph, version, metadata, graphBytes);
         long bytes = model.Length + graphBytes;
         if (bytes > MaxBytes)
         {
@@ -45,18 +53,30 @@ public static class OnnxWriter
             stream.Write(heads[i].From(0));
             WriteData(stream, graph.Initializers[i]);
         }
+
+        foreach ((OnnxPartWeight weight, ProtoWriter head) in weights.Zip(announcements))
+        {
+            stop.ThrowIfCancellationRequested();
+            stream.Write(head.From(0));
+            weight.Write(stream);
+        }
     }
 
     /// <summary>Everything but the graph's content.</summary>
-    private static ProtoWriter Model(string version, IReadOnlyDictionary<string, string> metadata, long graphBytes)
+    private static ProtoWriter Model(OnnxGraph graph, string version, IReadOnlyDictionary<string, string> metadata, long graphBytes)
     {
         var model = new ProtoWriter();
-        model.Integer(ModelFields.IrVersion, OnnxGraph.IrVersion);
+        model.Integer(ModelFields.IrVersion, Math.Max(OnnxGraph.IrVersion, graph.Part?.IrVersion ?? 0));
         model.Text(ModelFields.ProducerName, Producer);
         model.Text(ModelFields.ProducerVersion, version);
         int opset = model.Begin(ModelFields.OpsetImport);
-        model.Integer(ModelFields.OpsetVersion, OnnxGraph.Opset);
+        model.Integer(ModelFields.OpsetVersion, graph.OpsetVersion);
         model.End(opset);
+        foreach (byte[] field in graph.Part?.Others ?? [])
+        {
+            field.CopyTo(model.Take(field.Length));
+        }
+
         foreach ((string key, string value) in metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal))
         {
             int entry = model.Begin(ModelFields.Metadata);
@@ -76,6 +96,12 @@ public static class OnnxWriter
         message.Text(GraphFields.Name, graph.Name);
         foreach (OnnxNode node in graph.Nodes)
         {
+            if (node.Message is { } bytes)
+            {
+                message.Bytes(GraphFields.Node, bytes);
+                continue;
+            }
+
             int begin = message.Begin(GraphFields.Node);
             foreach (string input in node.Inputs)
             {

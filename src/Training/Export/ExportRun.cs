@@ -24,8 +24,19 @@ public sealed record ExportOptions
         Placeholder = "DIR|FILE", Kind = "checkpoint folder, .safetensors file or checkpoint")]
     public string Model { get; init; } = string.Empty;
 
-    [Setting(SettingGroup.Model, "Put VGG19 with its normalisation of frames before the classifier")]
+    [Setting(SettingGroup.Model, "Put the backbone with its preparation of frames before the classifier: VGG19, or a network from an " +
+        "ONNX file")]
     public bool Whole { get; init; }
+
+    [Setting(SettingGroup.Model, "The ONNX file the model was trained with, for {Whole}; resnet18 is found by itself",
+        Placeholder = "FILE.onnx|NAME", Kind = "ONNX file, or vgg19 or resnet18")]
+    public string? Backbone { get; init; }
+
+    [Setting(SettingGroup.Model, "Its layer with the features, where the model does not say it", Placeholder = "NAME", Kind = "value of the network")]
+    public string? BackboneLayer { get; init; }
+
+    [Setting(SettingGroup.Model, "How frames go into it, where the model does not say it", Placeholder = "TEXT", Kind = "text", Accepts = FrameInput.Form)]
+    public string? BackboneInput { get; init; }
 
     [Setting(SettingGroup.Model, "VGG19 weights the model was trained with, for {Whole}; not needed after training with a random backbone",
         Placeholder = "FILE", Kind = ".safetensors, .pth or Keras .h5 file")]
@@ -36,6 +47,38 @@ public sealed record ExportOptions
 
     [Setting(SettingGroup.Output, "Replace a file of that name")]
     public bool Overwrite { get; init; }
+
+    /// <summary>Runs <see cref="Backbone"/>; needed for that alone.</summary>
+    public IOnnxRunner? OnnxRunner { get; init; }
+
+    /// <summary>What makes the features of frames.</summary>
+    internal VideoOptions Frames => new()
+    {
+        Weights = Weights,
+        Backbone = Backbone,
+        BackboneLayer = BackboneLayer,
+        BackboneInput = BackboneInput,
+        OnnxRunner = OnnxRunner,
+    };
+
+    /// <summary>What is wrong with the values, all at once.</summary>
+    public IReadOnlyList<OptionProblem> Validate()
+    {
+        List<OptionProblem> problems = [];
+        (string Name, string? Value)[] ofBackbone =
+        [
+            (nameof(Weights), Weights), (nameof(Backbone), Backbone), (nameof(BackboneLayer), BackboneLayer),
+            (nameof(BackboneInput), BackboneInput),
+        ];
+        problems.AddRange(ofBackbone.Where(setting => setting.Value is not null && !Whole).Select(setting => new OptionProblem(setting.Name,
+            $"needs {SettingName.Of(nameof(Whole))}; a classifier alone has no backbone")));
+        if (Whole)
+        {
+            OptionValidation.CheckBackbone(Frames, problems);
+        }
+
+        return problems;
+    }
 }
 
 /// <summary>An input or output of the exported graph.</summary>
@@ -118,7 +161,7 @@ public sealed class ExportRun
             options = options with { Whole = false };
         }
 
-        using BackboneChoice? backbone = options.Whole ? OpenBackbone(classifier, options.Weights) : null;
+        using BackboneChoice? backbone = options.Whole ? OpenBackbone(classifier, options) : null;
         return new ExportRun(options, runner, observer, stop, device.Device, classifier, backbone).Run();
     }
 
@@ -136,17 +179,15 @@ public sealed class ExportRun
             $"Name the {SettingName.Of(nameof(TrainingOptions.CheckpointDir))} of a run, or a model file.");
     }
 
-    private static BackboneChoice OpenBackbone(TrainedClassifier classifier, string? weights)
+    private static BackboneChoice OpenBackbone(TrainedClassifier classifier, ExportOptions options)
     {
-        if (OnnxBackbone.Parse(classifier.Info.Backbone) is { } onnx)
+        if (OnnxBackbone.Parse(classifier.Info.Backbone) is not null || options.Backbone is not (null or VideoOptions.Vgg19Name))
         {
-            throw new RunException($"The backbone of this classifier is an ONNX file itself: {classifier.Info.BackboneDescription}.",
-                $"Export without {SettingName.Of(nameof(ExportOptions.Whole))}, and run the file behind layer '{onnx.Layer}' of that one " +
-                    "(docs/backbones.md).");
+            return classifier.OpenBackbone(options.Frames);
         }
 
         return classifier.Info.Inputs == Vgg19.Features
-            ? classifier.OpenBackbone(new VideoOptions { Weights = weights })
+            ? classifier.OpenBackbone(options.Frames)
             : throw new RunException(
                 $"The classifier takes {classifier.Info.Inputs} features a frame, and VGG19 gives {Vgg19.Features}.",
                 $"Export it without {SettingName.Of(nameof(ExportOptions.Whole))}.");
@@ -179,7 +220,8 @@ public sealed class ExportRun
 
         return new ExportResult(
             _options.Onnx, bytes, Info.Model, _backbone?.Description
-                ?? Info.BackboneDescription, _options.Whole, OnnxGraph.Opset, graph.Nodes.Count, graph.Initializers.Count,
+                ?? Info.BackboneDescription, _options.Whole, (int)graph.OpsetVersion, graph.Nodes.Count,
+            graph.Initializers.Count + (graph.Part?.Weights.Count ?? 0),
             [.. graph.Inputs.Select(ExportedValue.Of)], [.. graph.Outputs.Select(ExportedValue.Of)], metadata, check);
     }
 
@@ -190,6 +232,12 @@ public sealed class ExportRun
         if (_backbone is null)
         {
             features = graph.Input("features", ElementType.F32, Batch, Info.Frames, Info.Inputs);
+        }
+        else if (_backbone.Onnx is { } onnx)
+        {
+            graph.Use(onnx.Part());
+            string frames = graph.Input("frames", ElementType.U8, Batch, Info.Frames, _backbone.Shape.Height, _backbone.Shape.Width, 3);
+            features = OnnxWhole.Export(graph, frames, onnx, Info.Frames, Info.Inputs);
         }
         else
         {
@@ -305,8 +353,8 @@ public sealed class ExportRun
         _stop.ThrowIfCancellationRequested();
         using IFrameNetwork network = _backbone!.Load(_device, _stop)!;
         _stop.ThrowIfCancellationRequested();
-        using Tensor rgb = Tensor.Allocate(_device, [clips * Info.Frames, Vgg19.ImageSize, Vgg19.ImageSize, 3], DType.UInt8);
-        using Tensor features = Tensor.Allocate(_device, [clips * Info.Frames, Vgg19.Features]);
+        using Tensor rgb = Tensor.Allocate(_device, [clips * Info.Frames, _backbone.Shape.Height, _backbone.Shape.Width, 3], DType.UInt8);
+        using Tensor features = Tensor.Allocate(_device, [clips * Info.Frames, _backbone.Shape.Features]);
         _device.Upload(frames, rgb.Data);
         network.Forward(rgb, features);
         return features.Read<float>();
@@ -315,7 +363,6 @@ public sealed class ExportRun
     /// <summary>Features as after a ReLU, or frames of a chequered pattern: frames of noise all look alike to the backbone.</summary>
     private OnnxInput RandomInput(OnnxValue value, int clips)
     {
-        const int Tile = Vgg19.ImageSize / 8;
         if (_backbone is null)
         {
             float[] features = new float[clips * Info.Frames * Info.Inputs];
@@ -328,15 +375,15 @@ public sealed class ExportRun
                 MemoryMarshal.AsBytes<float>(features).ToArray());
         }
 
-        byte[] frames = new byte[clips * Info.Frames * Vgg19.ImageSize * Vgg19.ImageSize * 3];
+        (int width, int height) = (_backbone.Shape.Width, _backbone.Shape.Height);
+        byte[] frames = new byte[clips * Info.Frames * height * width * 3];
         for (int i = 0; i < frames.Length; i++)
         {
-            int channel = i % 3, column = i / 3 % Vgg19.ImageSize, row = i / 3 / Vgg19.ImageSize % Vgg19.ImageSize,
-                frame = i / 3 / Vgg19.ImageSize / Vgg19.ImageSize;
-            long tile = (((((frame * 8L) + (row / Tile)) * 8) + (column / Tile)) * 3) + channel;
+            int channel = i % 3, column = i / 3 % width, row = i / 3 / width % height, frame = i / 3 / width / height;
+            long tile = (((((frame * 8L) + (8 * row / height)) * 8) + (8 * column / width)) * 3) + channel;
             frames[i] = (byte)(256 * Philox.Uniform(Seed, 0, tile));
         }
 
-        return new OnnxInput(value.Name, value.Type, [clips, Info.Frames, Vgg19.ImageSize, Vgg19.ImageSize, 3], frames);
+        return new OnnxInput(value.Name, value.Type, [clips, Info.Frames, height, width, 3], frames);
     }
 }

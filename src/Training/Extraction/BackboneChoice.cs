@@ -27,6 +27,9 @@ public sealed class BackboneChoice : IDisposable
 
     public FeatureStream Stream { get; }
 
+    /// <summary>Another network than VGG19; null for that and for motion alone.</summary>
+    internal OnnxBackbone? Onnx => _onnx;
+
     /// <summary>Weights of VGG19; null for motion alone and for other backbones.</summary>
     public IVgg19WeightSource? Source { get; }
 
@@ -112,7 +115,7 @@ public sealed class BackboneChoice : IDisposable
     /// <summary>The network for a device; loading VGG19's weights takes seconds. Null for motion alone.</summary>
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     public IFrameNetwork? Load(IDevice device, CancellationToken stop) =>
-        _onnx is not null ? new OnnxFrameNetwork(_onnx, FramesPerClip)
+        _onnx is not null ? new OnnxFrameNetwork(_onnx, FramesPerClip, _onnx.SessionOn(device))
         : Source is not null ? new Vgg19(device, Source, Normalization, stop)
         : null;
 

@@ -268,6 +268,11 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
             if (stream.HasRgb() && _networks.Count == extractors.Count)
             {
                 _networks.Add(backbone.Load(device, ends)!);
+                if (_networks is [OnnxFrameNetwork { Place: { } place }])
+                {
+                    observer.Message(Severity.Info, place);
+                }
+
                 _networks[^1].Laps = trace is null ? null : LapClock.For(device, trace.Track("extract", device.Name));
             }
 

@@ -1,6 +1,8 @@
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using CudaTrainer.Engine;
+using CudaTrainer.Engine.Devices;
+using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Formats;
 using CudaTrainer.Formats.Onnx;
 using CudaTrainer.Training.Options;
@@ -8,8 +10,8 @@ using CudaTrainer.Training.Options;
 namespace CudaTrainer.Training.Extraction;
 
 /// <summary>
-/// An image or video network from an ONNX file, cut at the layer whose values are features. It computes on the processor, whatever the
-/// device.
+/// An image or video network from an ONNX file, cut at the layer whose values are features. It computes on the processor, or where
+/// <see cref="SessionOn"/> puts it.
 /// </summary>
 internal sealed partial class OnnxBackbone : IDisposable
 {
@@ -64,6 +66,12 @@ internal sealed partial class OnnxBackbone : IDisposable
 
     /// <summary>Of what <see cref="Run"/> takes.</summary>
     public int BatchBytes => Batch * Math.Max(1, Input.Clip) * Shape.FrameBytes * (Input.IsBytes ? 1 : sizeof(float));
+
+    /// <summary>Loads the network once more, on the GPU of that number.</summary>
+    private Func<int, IOnnxSession>? OnGpu { get; init; }
+
+    /// <summary>Whether it also takes more or fewer frames, or clips, at once.</summary>
+    public bool TakesAnyBatch { get; private init; }
 
     public string Description { get; }
 
@@ -121,15 +129,19 @@ internal sealed partial class OnnxBackbone : IDisposable
         exported.Dispose();
         return wide;
 
-        OnnxBackbone Load(int frames, byte[] cut) => new(model, description, layer, input.Name, frame, frames,
-            runner.Load(path, cut, options.Threads));
+        OnnxBackbone Load(int frames, byte[] cut, bool any = false) => new(model, description, layer, input.Name, frame, frames,
+            runner.Load(path, cut, options.Threads))
+        {
+            TakesAnyBatch = any || input.Shape?[0] is not { Symbol: null },
+            OnGpu = gpu => runner.LoadOnGpu(path, cut, options.Threads, gpu),
+        };
 
         // A network that was exported for one frame may as well take several, which is faster.
         OnnxBackbone? Widened()
         {
             try
             {
-                OnnxBackbone several = Load(UsualBatch, model.CutAt(layer, input));
+                OnnxBackbone several = Load(UsualBatch, model.CutAt(layer, input), any: true);
                 if (several.Agrees(exported))
                 {
                     return several;
@@ -146,16 +158,22 @@ internal sealed partial class OnnxBackbone : IDisposable
         }
     }
 
+    /// <summary>A session of its own for a GPU; null for other devices, which share that of the processor.</summary>
+    /// <exception cref="FileFormatException">ONNX Runtime refuses the network.</exception>
+    public IOnnxSession? SessionOn(IDevice device) =>
+        device is CudaDevice && int.TryParse(device.Name[(device.Name.IndexOf(':') + 1)..], out int gpu) ? OnGpu!(gpu) : null;
+
     /// <summary>The features of one batch. For several threads.</summary>
+    /// <param name="session">That of <see cref="SessionOn"/>; null for the processor's.</param>
     /// <param name="numbers">[<see cref="Batch"/>, ...] as <see cref="FrameInput.Fill(ReadOnlySpan{byte}, Span{float}, int)"/> writes
     /// them.</param>
     /// <returns>[<see cref="Batch"/>, D].</returns>
     /// <exception cref="FileFormatException">The network fails, or gives something else than finite numbers for each frame.</exception>
-    public float[] Run(byte[] numbers)
+    public float[] Run(byte[] numbers, IOnnxSession? session = null)
     {
         long[] picture = [.. Input.Clip > 0 ? [Input.Clip] : Array.Empty<long>(), Shape.Height, Shape.Width];
         long[] shape = Input.ChannelsFirst == false ? [Batch, .. picture, 3] : [Batch, 3, .. picture];
-        OnnxArray output = _session.Run(new OnnxInput(_inputName, Input.IsBytes ? ElementType.U8 : ElementType.F32, shape, numbers));
+        OnnxArray output = (session ?? _session).Run(new OnnxInput(_inputName, Input.IsBytes ? ElementType.U8 : ElementType.F32, shape, numbers));
         if (output.Shape.Count == 0 || output.Shape[0] != Batch || output.Values.Length == 0)
         {
             string given = $"{Batch} {(Input.Clip > 0 ? "clips" : "frames")}";
@@ -180,6 +198,13 @@ internal sealed partial class OnnxBackbone : IDisposable
     }
 
     public void Dispose() => _session.Dispose();
+
+    /// <summary>The network up to the layer, to go into another graph.</summary>
+    /// <exception cref="FileFormatException">That cannot be done with this file; says why.</exception>
+    public OnnxPart Part() => TakesAnyBatch
+        ? _model.Part(_inputName, Layer)
+        : throw new FileFormatException(Path, $"it cannot be joined with a classifier: it takes {Batch} " +
+            $"{(Input.Clip > 0 ? "clips" : "frames")} at once, no more and no fewer", "Export it with the first length of its input open.");
 
     /// <summary>Whether the first and the last frame of a batch have the features that they have in the other, which takes one.</summary>
     private bool Agrees(OnnxBackbone single)

@@ -77,7 +77,7 @@ public sealed class Predictor : IDisposable
         new HeaderLine("device", _device.Text),
         new HeaderLine("model", $"{_classifier.Text} from {_options.Checkpoint}"),
         .. Info.Card is { } card ? new[] { new HeaderLine("card", card) } : [],
-        new HeaderLine("backbone", Backbone),
+        new HeaderLine("backbone", _network is OnnxFrameNetwork { Place: { } place } ? $"{Backbone}; {place}" : Backbone),
     ];
 
     /// <exception cref="RunException">There is no such device or model, or the weights are of another backbone.</exception>

@@ -240,7 +240,7 @@ internal static class OptionValidation
         }
     }
 
-    private static void CheckBackbone(VideoOptions options, List<OptionProblem> problems)
+    internal static void CheckBackbone(VideoOptions options, List<OptionProblem> problems)
     {
         CheckText(nameof(options.Backbone), options.Backbone ?? VideoOptions.Vgg19Name, problems);
         if (options.Weights is not null && options.Backbone is not (null or VideoOptions.Vgg19Name))
