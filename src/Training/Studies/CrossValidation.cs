@@ -120,7 +120,8 @@ public static class CrossValidation
         ClassList classes = study.Clips.Classes;
         StringBuilder text = new StringBuilder("path,class,source,fold,seed,").Append(classes.IsViolence
             ? "p_violent,p_violent_calibrated"
-            : string.Join(',', classes.Names.Select(name => CsvFile.Quote($"probability_{name}")))).Append(",called\n");
+            : string.Join(',', new[] { "probability", "calibrated" }.SelectMany(kind => classes.Names.Select(name =>
+                CsvFile.Quote($"{kind}_{name}"))))).Append(",called\n");
         foreach (FoldRun run in row.Runs)
         {
             int[] clips = study.Folds[run.Fold].Test, called = ClassScores.Called(run.Scores, classes, study.ThresholdOf(run));
@@ -130,14 +131,10 @@ public static class CrossValidation
                     .Append(CsvFile.Quote(classes[study.Clips.Labels[clips[i]]])).Append(',')
                     .Append(CsvFile.Quote(study.Clips.Sources[clips[i]]))
                     .Append(CultureInfo.InvariantCulture, $",{run.Fold + 1},{run.Seed}");
-                foreach (double score in ClassScores.Of(run.Scores, i, classes))
+                foreach (double score in (double[])
+                    [.. ClassScores.Of(run.Scores, i, classes), .. ClassScores.Of(run.Calibrated, i, classes)])
                 {
                     text.Append(CultureInfo.InvariantCulture, $",{score:R}");
-                }
-
-                if (classes.IsViolence)
-                {
-                    text.Append(CultureInfo.InvariantCulture, $",{run.Calibrated[i]:R}");
                 }
 
                 text.Append(',').Append(CsvFile.Quote(classes[called[i]])).Append('\n');

@@ -31,12 +31,14 @@ internal sealed record FoldRun
     /// <summary>p(violent) of the test part's clips, in the fold's order; of other classes [clips, classes].</summary>
     public required double[] Scores { get; init; }
 
-    /// <summary>The same calibrated by the validation part; of other classes as they are.</summary>
+    /// <summary>The same calibrated by the validation part.</summary>
     public required double[] Calibrated { get; init; }
 
     /// <summary>Score from which a clip is called violent, chosen on the validation part; NaN for other classes.</summary>
     public required double Threshold { get; init; }
 
+    /// <summary>Of other classes than the known pair the slope is the exponent of <see cref="TemperatureScaling"/>, 1 in logs of versions
+    /// that did not calibrate them.</summary>
     public required PlattScaling Calibration { get; init; }
 
     /// <summary>Area under the ROC curve of the validation part's clips, of other classes the mean over them, one against the rest; NaN in
@@ -104,13 +106,17 @@ internal static class FoldTraining
         ClassList classes = models[0].Validation.Classes;
         double[] weights = EnsembleWeights.Fit(labels, validation, classes);
         double[] chosen = Mix(validation), judged = Mix([.. models.Select(model => model.Test.Scores)]);
-        PlattScaling calibration = classes.IsViolence ? PlattScaling.Fit(labels, chosen) : PlattScaling.Identity;
+        PlattScaling calibration = classes.IsViolence
+            ? PlattScaling.Fit(labels, chosen)
+            : new PlattScaling(TemperatureScaling.Fit(labels, chosen, classes), 0);
         return new FoldRun
         {
             Seed = options.Seed,
             Fold = fold.Number,
             Scores = judged,
-            Calibrated = classes.IsViolence ? [.. judged.Select(calibration.Apply)] : judged,
+            Calibrated = classes.IsViolence
+                ? [.. judged.Select(calibration.Apply)]
+                : TemperatureScaling.Apply(judged, classes, calibration.Slope),
             Threshold = classes.IsViolence ? RankMetrics.BestThreshold(labels, chosen) : double.NaN,
             Calibration = calibration,
             ValidationAuc = Auc(classes, labels, chosen, models[0].OfValidation),

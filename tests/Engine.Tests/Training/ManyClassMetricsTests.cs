@@ -186,6 +186,39 @@ public sealed class ManyClassMetricsTests
         (plain.CalledNothing, plain.Thresholds).ShouldBe((null, null));
     }
 
+    /// <summary>Labels that are drawn from probabilities, which answers then exaggerate threefold.</summary>
+    [Fact]
+    public void Temperature_scaling_finds_by_how_much_answers_exaggerate_and_changes_no_order()
+    {
+        var random = new Random(5);
+        const int Clips = 4000;
+        int[] labels = new int[Clips];
+        double[] scores = new double[4 * Clips];
+        for (int clip = 0; clip < Clips; clip++)
+        {
+            double[] p = [.. Enumerable.Range(0, 4).Select(_ => 0.05 + random.NextDouble())];
+            double draw = random.NextDouble() * p.Sum();
+            labels[clip] = Enumerable.Range(0, 4).First(label => (draw -= p[label]) < 0 || label == 3);
+            double[] loud = [.. p.Select(value => Math.Pow(value, 3))];
+            for (int label = 0; label < 4; label++)
+            {
+                scores[(4 * clip) + label] = loud[label] / loud.Sum();
+            }
+        }
+
+        double exponent = TemperatureScaling.Fit(labels, scores, Four);
+        double[] calibrated = TemperatureScaling.Apply(scores, Four, exponent);
+
+        exponent.ShouldBe(1 / 3.0, 0.04);
+        calibrated.Chunk(4).ShouldAllBe(answer => Math.Abs(answer.Sum() - 1) < 1e-12);
+        ClassScores.Called(calibrated, Four, double.NaN).ShouldBe(ClassScores.Called(scores, Four, double.NaN));
+        double Loss(double[] answers) => labels.Select((label, clip) => -Math.Log(answers[(4 * clip) + label])).Average();
+        Loss(calibrated).ShouldBeLessThan(Loss(scores));
+        TemperatureScaling.Fit([0, 1, 2, 3], [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1], Four).ShouldBeInRange(0.01, 1,
+            "four clips that are right are no certainty");
+        TemperatureScaling.Fit([1, 0, 3, 2], [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1], Four).ShouldBe(0.01, 1e-6);
+    }
+
     [Fact]
     public void The_loss_of_an_answer_is_that_of_its_probabilities()
     {

@@ -136,8 +136,18 @@ public sealed class ManyClassRunTests : IDisposable
         result.Metrics.Accuracy.Value.ShouldBeGreaterThan(0.5);
         string[] lines = File.ReadAllLines(_fixture.File("study/predictions.csv"));
         lines[0].ShouldBe("path,class,source,fold,seed,probability_dance,probability_fight,probability_hug,probability_talk," +
-            "probability_walk,called");
+            "probability_walk,calibrated_dance,calibrated_fight,calibrated_hug,calibrated_talk,calibrated_walk,called");
         lines.Length.ShouldBe(111);
+        double[][] answers = [.. lines[1..].Select(line => line.Split(',')[5..15].Select(number =>
+            double.Parse(number, CultureInfo.InvariantCulture)).ToArray())];
+        foreach (double[] numbers in answers)
+        {
+            numbers[5..].Sum().ShouldBe(1, 1e-9);
+            Array.IndexOf(numbers[5..], numbers[5..].Max()).ShouldBe(Array.IndexOf(numbers[..5], numbers[..5].Max()));
+        }
+
+        result.Folds.ShouldAllBe(fold => fold.CalibrationSlope > 0);
+        result.Folds.ShouldContain(fold => fold.CalibrationSlope != 1);
     }
 
     [Fact]
