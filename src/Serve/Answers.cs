@@ -56,9 +56,9 @@ internal sealed record VideoResult(
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Note { get; init; }
 
-    /// <summary>p(violent), or the probability of the label.</summary>
+    /// <summary>p(violent), or the probability of the label, or the largest where there is none.</summary>
     [JsonIgnore]
-    public double Score => Violent ?? Probabilities![Label];
+    public double Score => Violent ?? (Label is null ? Probabilities!.Values.Max() : Probabilities![Label]);
 
     /// <summary>The pictures behind <see cref="Frames"/>, as PNG files.</summary>
     internal IReadOnlyList<byte[]> Pictures { get; init; } = [];

@@ -31,9 +31,6 @@ internal sealed class VideoWorker(Predictor predictor, ServeOptions options, Vid
         }
     }
 
-    private static double Score(VideoResult result) => result.Violent
-        ?? (result.Label is null ? result.Probabilities!.Values.Max() : result.Probabilities![result.Label]);
-
     private (VideoResult? Result, JobError? Error) Answer(VideoJob job, CancellationToken stop)
     {
         using var limited = CancellationTokenSource.CreateLinkedTokenSource(stop, job.Stop);

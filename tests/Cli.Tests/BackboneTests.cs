@@ -349,11 +349,12 @@ public sealed class BackboneTests : IDisposable
             $"the backbone runs in ONNX Runtime on the processor: {why}{(hasBoth ? "'" : "")}{_folder.File("gpu")}{rest}");
         cpu.ExitCode.ShouldBe(0, cpu.Error);
         cpu.Error.ShouldNotContain("ONNX Runtime");
-        File.ReadAllBytes(_folder.File("gpu-cache/train_features.npy")).ShouldBe(File.ReadAllBytes(_folder.File("cpu-cache/train_features.npy")));
+        File.ReadAllBytes(_folder.File("gpu-cache/train_features.npy")).ShouldBe(
+            File.ReadAllBytes(_folder.File("cpu-cache/train_features.npy")));
 
         Train("run", "--backbone", "net.onnx");
-        CommandOutcome predicted = CommandRunner.RunIn(_folder.Path, environment, "predict", "clips/val/violent/c.mp4", "--checkpoint", "run",
-            "--backbone", "net.onnx", "--device", "cuda");
+        CommandOutcome predicted = CommandRunner.RunIn(_folder.Path, environment, "predict", "clips/val/violent/c.mp4", "--checkpoint",
+            "run", "--backbone", "net.onnx", "--device", "cuda");
         predicted.ErrorLines.Single(text => text.Contains("ONNX Runtime on")).ShouldContain("ONNX Runtime on the processor: ");
     }
 

@@ -33,7 +33,8 @@ internal sealed class ExportCommand : CliCommand<ExportCommandOptions>
     public override IReadOnlyList<string> Notes =>
     [
         "Without --whole the input is features [batch, frames, 4096]; with it, frames [batch, frames, 224, 224, 3] of bytes, and the " +
-            "file holds the backbone too (VGG19: about 550 MB; of other networks frames have their size). Outputs are the probabilities of the classes and the attention to each frame.",
+            "file holds the backbone too (VGG19: about 550 MB; of other networks frames have their size). Outputs are the probabilities " +
+            "of the classes and the attention to each frame.",
         "The file is run in ONNX Runtime on random clips and compared with this engine; a file that differs by more than 0.0001 is " +
             "kept as FILE.onnx.unchecked.",
     ];

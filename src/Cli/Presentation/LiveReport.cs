@@ -22,7 +22,7 @@ internal sealed class LiveReport(Terminal terminal, RunPresenter presenter, bool
         else if (news is LiveAnswer answer)
         {
             terminal.Output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{answer.End.ToLocalTime():HH:mm:ss.f}  {answer.Camera}  {answer.Score:0.000}  {answer.Label}"));
+                $"{answer.End.ToLocalTime():HH:mm:ss.f}  {answer.Camera}  {answer.Score:0.000}  {answer.Label ?? "-"}"));
         }
 
         if (_lines.Of(news) is { } line)

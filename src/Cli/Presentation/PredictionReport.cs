@@ -32,8 +32,9 @@ internal static class PredictionReport
                         prediction.Uncertainty is { } entropy ? MetricText.Loss(entropy.MutualInformation) : "-",
                     }
                     : [],
-                new Cell((prediction.Label ?? (prediction.IsAnswered ? "-" : prediction.Status)) + (prediction.Unfamiliar == true ? ", unfamiliar" : ""),
-                    Style(prediction)),
+                new Cell(
+                    (prediction.Label ?? (prediction.IsAnswered ? "-" : prediction.Status)) +
+                        (prediction.Unfamiliar == true ? ", unfamiliar" : ""), Style(prediction)),
                 (prediction.Error ?? prediction.Note) is { } said ? $"{prediction.Path}: {said}" : prediction.Path,
             ]);
         }

@@ -206,7 +206,8 @@ internal sealed class OnnxModel
     public OnnxPart Part(string input, string layer)
     {
         HashSet<OnnxOperation> needed = Needed(layer);
-        return new OnnxPart(Path, _bytes, input, layer, [.. _operations.Select(operation => needed.Contains(operation) ? operation : null)]);
+        return new OnnxPart(
+            Path, _bytes, input, layer, [.. _operations.Select(operation => needed.Contains(operation) ? operation : null)]);
     }
 
     private HashSet<OnnxOperation> Needed(string layer)

@@ -327,8 +327,8 @@ internal sealed class OnnxPart
         long length = Number("length", bytes - offset);
         return offset >= 0 && length >= 0 && offset <= bytes - length && length <= OnnxWriter.MaxBytes
             ? (offset, length)
-            : throw new FileFormatException(_path, $"the weight '{name}' is said to lie at {offset} of '{file}', {length} bytes long, and " +
-                $"the file has {bytes}", "Put the right file beside it, or export it again.");
+            : throw new FileFormatException(_path, $"the weight '{name}' is said to lie at {offset} of '{file}', {length} bytes long, " +
+                $"and the file has {bytes}", "Put the right file beside it, or export it again.");
 
         long Number(string key, long otherwise) => !external.TryGetValue(key, out string? text) ? otherwise
             : long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long number) ? number

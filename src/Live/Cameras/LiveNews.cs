@@ -9,8 +9,8 @@ public abstract record LiveNews(DateTimeOffset At);
 /// <param name="Start">Wall-clock time of the beginning of the window.</param>
 /// <param name="End">Of its end.</param>
 /// <param name="Violent">p(violent); null for classes other than the known pair.</param>
-/// <param name="Label">The class that the window is called.</param>
-public sealed record LiveAnswer(DateTimeOffset At, string Camera, DateTimeOffset Start, DateTimeOffset End, double? Violent, string Label)
+/// <param name="Label">The class that the window is called; null where it reaches the threshold of none.</param>
+public sealed record LiveAnswer(DateTimeOffset At, string Camera, DateTimeOffset Start, DateTimeOffset End, double? Violent, string? Label)
     : LiveNews(At)
 {
     /// <summary>Seconds of the window's beginning since the first frame of the connection.</summary>
@@ -34,8 +34,8 @@ public sealed record LiveAnswer(DateTimeOffset At, string Camera, DateTimeOffset
     /// <summary>Seconds from when the last frame of the window was taken to the answer.</summary>
     public double Latency { get; init; }
 
-    /// <summary>p(violent), or the probability of <see cref="Label"/>.</summary>
-    public double Score => Violent ?? Probabilities![Label];
+    /// <summary>p(violent), or the probability of <see cref="Label"/>, or the largest where there is none.</summary>
+    public double Score => Violent ?? (Label is null ? Probabilities!.Values.Max() : Probabilities![Label]);
 }
 
 /// <summary>A camera connected, broke off, or ended.</summary>

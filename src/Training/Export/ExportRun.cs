@@ -32,10 +32,11 @@ public sealed record ExportOptions
         Placeholder = "FILE.onnx|NAME", Kind = "ONNX file, or vgg19 or resnet18")]
     public string? Backbone { get; init; }
 
-    [Setting(SettingGroup.Model, "Its layer with the features, where the model does not say it", Placeholder = "NAME", Kind = "value of the network")]
+    [Setting(SettingGroup.Model, "Its layer with the features, where the model does not say it", Kind = "value of the network")]
     public string? BackboneLayer { get; init; }
 
-    [Setting(SettingGroup.Model, "How frames go into it, where the model does not say it", Placeholder = "TEXT", Kind = "text", Accepts = FrameInput.Form)]
+    [Setting(SettingGroup.Model, "How frames go into it, where the model does not say it (docs/backbones.md)",
+        Placeholder = "TEXT", Kind = "text")]
     public string? BackboneInput { get; init; }
 
     [Setting(SettingGroup.Model, "VGG19 weights the model was trained with, for {Whole}; not needed after training with a random backbone",

@@ -22,7 +22,8 @@ internal static class OnnxWhole
         if (input.Clip > 0)
         {
             long[] order = [.. segments.SelectMany(segment => segment.Frames).Select(frame => (long)frame)];
-            x = graph.Add("Gather", "frames/segments", [x, graph.Constant("frames/order", order, order.Length)], OnnxAttribute.Of("axis", 1));
+            x = graph.Add("Gather", "frames/segments", [x, graph.Constant("frames/order", order, order.Length)],
+                OnnxAttribute.Of("axis", 1));
             picture = [input.Clip, .. picture];
         }
 

@@ -173,7 +173,8 @@ internal sealed partial class OnnxBackbone : IDisposable
     {
         long[] picture = [.. Input.Clip > 0 ? [Input.Clip] : Array.Empty<long>(), Shape.Height, Shape.Width];
         long[] shape = Input.ChannelsFirst == false ? [Batch, .. picture, 3] : [Batch, 3, .. picture];
-        OnnxArray output = (session ?? _session).Run(new OnnxInput(_inputName, Input.IsBytes ? ElementType.U8 : ElementType.F32, shape, numbers));
+        OnnxInput input = new(_inputName, Input.IsBytes ? ElementType.U8 : ElementType.F32, shape, numbers);
+        OnnxArray output = (session ?? _session).Run(input);
         if (output.Shape.Count == 0 || output.Shape[0] != Batch || output.Values.Length == 0)
         {
             string given = $"{Batch} {(Input.Clip > 0 ? "clips" : "frames")}";

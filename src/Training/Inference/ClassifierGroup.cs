@@ -258,8 +258,8 @@ internal sealed class ClassifierGroup : IDisposable
         if (options.Threshold is not { } asked)
         {
             return !classes.IsViolence && options.Release is not null
-                ? throw new RunException($"{SettingName.Of(nameof(WindowOptions.Release))} is where a class with a threshold ends, and none " +
-                    $"of {classes} has one.",
+                ? throw new RunException(
+                    $"{SettingName.Of(nameof(WindowOptions.Release))} is where a class with a threshold ends, and none of {classes} has one.",
                     $"Give {setting} as well, a number or CLASS=P for the classes that are to be events.")
                 : new DecisionRule(Info.Threshold);
         }
@@ -274,11 +274,13 @@ internal sealed class ClassifierGroup : IDisposable
         double[] least = [.. classes.Names.Select(_ => asked.Single ?? double.NaN)];
         foreach ((string name, double threshold) in asked.OfClasses)
         {
-            least[classes.TryParse(name, out int label) ? label : throw new RunException(
-                $"{setting} names '{name}', and the model in '{_files[0]}' tells {classes} apart.", "Give classes by these names.")] = threshold;
+            least[classes.TryParse(name, out int label) ? label : throw Unknown(name)] = threshold;
         }
 
         return new DecisionRule(double.NaN) { OfClasses = least };
+
+        RunException Unknown(string name) => new(
+            $"{setting} names '{name}', and the model in '{_files[0]}' tells {classes} apart.", "Give classes by these names.");
     }
 
     /// <summary>For the count of false alarms, which is of violence alone.</summary>
@@ -290,9 +292,9 @@ internal sealed class ClassifierGroup : IDisposable
             string setting = SettingName.Of(nameof(EvaluationOptions.NonviolentVideos));
             throw new RunException(
                 $"{setting} counts false alarms of violence, and the model in '{_files[0]}' tells {Info.ClassList} apart.",
-                $"Leave {setting} out: for such classes precision and recall of labelled clips say what is called wrongly, and predict with " +
-                    $"{SettingName.Of(nameof(WindowOptions.Window))} and {SettingName.Of(nameof(WindowOptions.Threshold))} lists the events " +
-                    "of footage. Or use a model of violent and nonviolent clips " +
+                $"Leave {setting} out: for such classes precision and recall of labelled clips say what is called wrongly, and predict " +
+                    $"with {SettingName.Of(nameof(WindowOptions.Window))} and {SettingName.Of(nameof(WindowOptions.Threshold))} lists the " +
+                    "events of footage. Or use a model of violent and nonviolent clips " +
                     $"({SettingName.Of(nameof(FeatureOptions.Classes))} makes one of other folders).");
         }
     }

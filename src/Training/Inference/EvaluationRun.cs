@@ -30,8 +30,8 @@ public sealed record EvaluationOptions
         Placeholder = "DIR", Kind = "folder")]
     public string? FeaturesDir { get; init; }
 
-    [Setting(SettingGroup.Data, "Also measure all clips together, whatever split they are in: for data that the model was not trained on; " +
-        "then they need not be divided, or show every class")]
+    [Setting(SettingGroup.Data, "Also measure all clips together, whatever split they are in: for data that the model was not trained " +
+        "on; then they need not be divided, or show every class")]
     public bool AllClips { get; init; }
 
     [Setting(SettingGroup.Model, "Test-time augmentation: also measure the mean over 8 views of each clip, whose features are extracted, " +
@@ -84,8 +84,8 @@ public sealed record EvaluationOptions
 }
 
 /// <param name="Splits">Metrics by split, at the classifier's own threshold; those of test-time augmentation under the split's name and
-/// <c>_tta</c>; of all clips together under <c>all</c>, alone where they could not be divided; those of one of several data sets under the split's name, a slash and the data
-/// set's; empty where there were no clips.</param>
+/// <c>_tta</c>; of all clips together under <c>all</c>, alone where they could not be divided; those of one of several data sets under the
+/// split's name, a slash and the data set's; empty where there were no clips.</param>
 /// <param name="FalseAlarms">Null where there were no nonviolent videos.</param>
 /// <param name="Files">What was written.</param>
 public sealed record EvaluationResult(

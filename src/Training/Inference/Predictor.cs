@@ -155,7 +155,10 @@ public sealed class Predictor : IDisposable
                 clips,
                 (clip, rgb, motion, fault, reason) => predictions[clip.Path] = fault == VideoFault.None
                     ? With(predictions.GetValueOrDefault(clip.Path), clip.Path, Answer(rgb, motion), reason)
-                    : new Prediction(clip.Path, null, null, Threshold, VideoFaults.StatusOf(fault), reason, null) { Thresholds = Thresholds },
+                    : new Prediction(clip.Path, null, null, Threshold, VideoFaults.StatusOf(fault), reason, null)
+                    {
+                        Thresholds = Thresholds,
+                    },
                 p => progress?.Invoke(p with { Videos = before + p.Videos, Total = views * paths.Count }),
                 stop);
             clips = [.. clips.Where(clip => predictions[clip.Path].IsAnswered)];

@@ -6,8 +6,8 @@ namespace CudaTrainer.Training.Inference;
 
 /// <summary>The answer for one window of a video. Times in seconds from its beginning.</summary>
 /// <param name="Violent">p(violent); of other classes than the known pair NaN.</param>
-/// <param name="Smoothed">The mean of the windows around it, which events follow from; of other classes for <see cref="Label"/>, or the likeliest where
-/// the window is called nothing.</param>
+/// <param name="Smoothed">The mean of the windows around it, which events follow from; of other classes for <see cref="Label"/>, or the
+/// likeliest where the window is called nothing.</param>
 public sealed record WindowScore(double Start, double End, double Violent, double Smoothed)
 {
     /// <summary>From the clips that the model learned from, in limits: above 1 it is unfamiliar; null if the model does not say.</summary>

@@ -6,8 +6,8 @@ namespace CudaTrainer.Training.Inference;
 /// <summary>How a long video is cut into windows, and from which probabilities on something is called violent.</summary>
 public sealed record WindowOptions
 {
-    [Setting(SettingGroup.Model, "Probability from which a clip, a video or a window of one is called violent; of other classes the least " +
-        "of every class, or of some, which then come before the rest: fight=0.2,robbery=0.3",
+    [Setting(SettingGroup.Model, "Probability from which a clip, a video or a window of one is called violent; of other classes the " +
+        "least of every class, or of some, which then come before the rest: fight=0.2,robbery=0.3",
         AtLeast = 0, AtMost = 1, Default = "chosen on val when training; none for other classes")]
     public Thresholds? Threshold { get; init; }
 

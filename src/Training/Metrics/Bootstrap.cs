@@ -98,7 +98,8 @@ public static class Bootstrap
             int[] nothing = new int[classes.Count];
             for (int clip = 0; clip < truth.Length; clip++)
             {
-                (called[clip] == DecisionRule.Nothing ? ref nothing[truth[clip]] : ref confusion[truth[clip]][called[clip]]) += counts[clip];
+                int[] row = called[clip] == DecisionRule.Nothing ? nothing : confusion[truth[clip]];
+                row[called[clip] == DecisionRule.Nothing ? truth[clip] : called[clip]] += counts[clip];
             }
 
             accuracy[i] = (double)confusion.Select((row, label) => row[label]).Sum() / truth.Length;

@@ -246,8 +246,8 @@ public sealed record ClassificationMetrics : IJsonOnDeserialized
     internal static ClassMetrics Of(string name, int[][] confusion, int label, int nothing = 0)
     {
         int count = confusion[label].Sum() + nothing, right = confusion[label][label], called = confusion.Sum(row => row[label]);
-        return new ClassMetrics(name, count, Ratio(right, called), Ratio(right, count), count == 0 ? double.NaN : Ratio(2 * right, called + count),
-            double.NaN, double.NaN);
+        double f1 = count == 0 ? double.NaN : Ratio(2 * right, called + count);
+        return new ClassMetrics(name, count, Ratio(right, called), Ratio(right, count), f1, double.NaN, double.NaN);
     }
 
     /// <summary>Whether at most one class is likelier than the clip's own.</summary>

@@ -3,8 +3,8 @@ using CudaTrainer.Data.Dataset;
 namespace CudaTrainer.Training.Metrics;
 
 /// <summary>
-/// Probabilities of classes that fit how often answers are right: q_c ∝ p_c^a, one exponent for all classes, which changes no order (Guo et
-/// al. 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599, where 1/a is the temperature).
+/// Probabilities of classes that fit how often answers are right: q_c ∝ p_c^a, one exponent for all classes, which changes no order (Guo
+/// et al. 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599, where 1/a is the temperature).
 /// </summary>
 internal static class TemperatureScaling
 {

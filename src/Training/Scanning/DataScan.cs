@@ -87,9 +87,12 @@ public static class DataScan
                 : layout is null ? ClassOf(entry.RelativePath)
                 : ClassOf(entry.RelativePath, layout), StringComparer.Ordinal);
         SourceTable? sources = ReadSources(root, classes, table?.Classes ?? layout?.Classes ?? ClassList.Violence, options, observer);
-        walker.Ignored.RemoveAll(file => walker.AbsolutePath(file.RelativePath) is var path && (sources?.Path == path || table?.Path == path));
+        string?[] tables = [sources?.Path, table?.Path];
+        walker.Ignored.RemoveAll(file => tables.Contains(walker.AbsolutePath(file.RelativePath)));
         walker.Ignored.AddRange(table is null ? OutsideClasses(classes)
-            : classes.Where(entry => entry.Value is null).Select(entry => new IgnoredFile(entry.Key, "no label: a training leaves it out")));
+            : from entry in classes
+              where entry.Value is null
+              select new IgnoredFile(entry.Key, "no label: a training leaves it out"));
         observer.Tell(walker);
         var files = new ScannedFile[entries.Length];
         int done = 0, failures = 0;

@@ -263,8 +263,8 @@ public sealed record DatasetAssessment(IReadOnlyList<Finding> Findings, IReadOnl
                 .Select(other => $"the {byName[other.Metadatum].Phrase} ({Percent(other.BalancedAccuracy)})"));
             yield return Warning(KindOf(family.Key),
                 $"The {metadatum.Phrase} alone tells {TellApart(best)} " +
-                $"({Rule(metadatum, labels, classes, best.Label)}): a model may learn that instead of what happens. {remedy}, or add clips that " +
-                    "break the link." + (of.Length > 0 ? $" It also tells {string.Join(", ", of)} from the rest." : string.Empty) +
+                $"({Rule(metadatum, labels, classes, best.Label)}): a model may learn that instead of what happens. {remedy}, or add " +
+                    "clips that break the link." + (of.Length > 0 ? $" It also tells {string.Join(", ", of)} from the rest." : string.Empty) +
                     (others.Length > 0 ? $" So does {others}." : string.Empty));
         }
     }

@@ -213,7 +213,8 @@ public sealed class GiveAwayTests
     {
         string[] names = ["fight", "hug", "walk", "dance"];
         int number = 0;
-        return [.. ScannedClips.Draw(clipsOfEach, classes, (_, _) => 0, seed).Select(file => file with { Class = names[number++ % classes] })];
+        return [.. ScannedClips.Draw(clipsOfEach, classes, (_, _) => 0, seed)
+            .Select(file => file with { Class = names[number++ % classes] })];
     }
 
     private static ScannedFile[] Clean() => ScannedClips.Draw(40, 2, (_, clip) => clip % 2);
