@@ -41,8 +41,8 @@ public sealed class EventTracker(EventRule rule, string camera)
     public IReadOnlyList<EventNews> Add(LiveAnswer answer)
     {
         List<EventNews> news = [];
-        (double score, string label) = Smoothed(answer);
-        bool isUp = answer.Violent is null ? rule.Alarms.Contains(label) : score >= (_isUp ? rule.Release : rule.Threshold);
+        (double score, string? label) = Smoothed(answer);
+        bool isUp = answer.Violent is null ? label is not null && rule.Alarms.Contains(label) : score >= (_isUp ? rule.Release : rule.Threshold);
         double centre = CentreOf(answer), boundary = _last is null ? answer.From : (CentreOf(_last) + centre) / 2;
         if (_isUp && !isUp)
         {
@@ -56,7 +56,7 @@ public sealed class EventTracker(EventRule rule, string camera)
 
         if (isUp)
         {
-            Rise(boundary, answer, score, label, news);
+            Rise(boundary, answer, score, label!, news);
         }
 
         (_isUp, _last) = (isUp, answer);
@@ -90,7 +90,8 @@ public sealed class EventTracker(EventRule rule, string camera)
     /// <summary>Wall-clock time of a second of the session.</summary>
     private static DateTimeOffset Time(LiveAnswer answer, double seconds) => answer.Start.AddSeconds(seconds - answer.From);
 
-    private (double Score, string Label) Smoothed(LiveAnswer answer)
+    /// <summary>Thresholds of single classes are heeded by the answers, not by a mean of several.</summary>
+    private (double Score, string? Label) Smoothed(LiveAnswer answer)
     {
         _latest.Enqueue(answer);
         while (_latest.Peek().To < answer.To - rule.Smooth - Rounding)
@@ -101,6 +102,11 @@ public sealed class EventTracker(EventRule rule, string camera)
         if (answer.Probabilities is null)
         {
             return (_latest.Average(one => one.Violent!.Value), ClassLabel.Name(ClassLabel.Violent));
+        }
+
+        if (_latest.Count == 1)
+        {
+            return (answer.Score, answer.Label);
         }
 
         (string name, double mean) = answer.Probabilities.Keys

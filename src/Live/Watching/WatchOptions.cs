@@ -54,7 +54,7 @@ public sealed record WatchOptions
     public IReadOnlyList<OptionProblem> Validate()
     {
         List<OptionProblem> problems = [.. OptionValidation.OfSettings(this), .. Prediction.Validate(), .. Events.Validate()];
-        if (Release > Prediction.Windows.Threshold)
+        if (Prediction.Windows.Threshold?.Values.Any(threshold => Release > threshold) == true)
         {
             problems.Add(new(nameof(Release),
                 $"is above {SettingName.Of(nameof(WindowOptions.Threshold))}; an event would end before it begins"));
