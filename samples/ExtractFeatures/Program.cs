@@ -28,7 +28,7 @@ try
 
     // Clips come as they are done, broken ones with a fault instead of features.
     SortedDictionary<string, float[]> features = new(StringComparer.Ordinal);
-    extractor.Run(clips, (clip, rgb, motion, fault, reason) =>
+    extractor.Run(clips, (clip, rgb, motion, fault, reason, _) =>
     {
         if (fault == VideoFault.None)
         {

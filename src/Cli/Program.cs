@@ -21,6 +21,7 @@ internal static class Program
         new EnsembleCommand(),
         new PredictCommand(),
         new WatchCommand(),
+        new DriftCommand(),
         new ServeCommand(),
         new ExportCommand(),
         new ReportCommand(),

@@ -169,7 +169,8 @@ public static class CacheMaintenance
             .. ClipFolder.AllIn(directory).SelectMany(ClipFolder.FilesOf),
             .. EarlierLog.AllIn(directory),
             .. CacheCommit.PendingFiles(directory),
-            .. new[] { CacheCommit.FileName, ContentHashIndex.FileName }.Select(name => Path.Combine(directory, name)).Where(File.Exists),
+            .. new[] { CacheCommit.FileName, ContentHashIndex.FileName, ClipPictures.FileName }
+                .Select(name => Path.Combine(directory, name)).Where(File.Exists),
         ];
     }
 

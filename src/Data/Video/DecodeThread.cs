@@ -181,7 +181,7 @@ internal sealed unsafe class DecodeThread
         if (!motion.IsEmpty)
         {
             _meter!.Steps(motion);
-            info = info with { MotionPairs = _meter.Pairs };
+            info = info with { MotionPairs = _meter.Pairs, Pictures = _meter.Pictures };
         }
 
         return new VideoReadResult(fault, "", info);

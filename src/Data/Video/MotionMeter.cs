@@ -17,9 +17,11 @@ internal sealed unsafe class MotionMeter : IDisposable
     private (int Width, int Height) _size;
     private MotionDescriptor? _descriptor;
     private byte[] _picture = [];
+    private byte[] _before = [];
     private double[] _starts = [];
     private double[] _ends = [];
     private float[] _features = [];
+    private PictureStatistics[] _looks = [];
     private long _frames;
     private long _pictures;
     private double _clock;
@@ -44,7 +46,7 @@ internal sealed unsafe class MotionMeter : IDisposable
         Failure = null;
         if (_starts.Length > MostKept)
         {
-            (_starts, _ends, _features) = ([], [], []);
+            (_starts, _ends, _features, _looks) = ([], [], [], []);
         }
     }
 
@@ -52,6 +54,9 @@ internal sealed unsafe class MotionMeter : IDisposable
     public void Steps(Span<float> steps) =>
         MotionFeatures.Steps(_starts.AsSpan(0, Pairs), _ends.AsSpan(0, Pairs), _features.AsSpan(0, Pairs * MotionFeatures.PerPair), 0,
             _taken, steps);
+
+    /// <summary>What the pictures of the pairs look like; null without a pair.</summary>
+    public PictureStatistics? Pictures => Pairs == 0 ? null : PictureStatistics.Mean(_looks.AsSpan(0, Pairs));
 
     /// <summary>The pair that the latest frame completes, if any. With every frame it is taken, so that memory does not grow.</summary>
     public MotionPair? TakePair()
@@ -62,7 +67,7 @@ internal sealed unsafe class MotionMeter : IDisposable
         }
 
         Pairs = 0;
-        return new MotionPair(_starts[0], _ends[0], _features[..MotionFeatures.PerPair]);
+        return new MotionPair(_starts[0], _ends[0], _features[..MotionFeatures.PerPair], _looks[0]);
     }
 
     /// <summary>Frames are left out from here on: motion goes on from the next one, not across what was left out.</summary>
@@ -124,7 +129,8 @@ internal sealed unsafe class MotionMeter : IDisposable
             // The first frame decides: the size may change within a stream.
             _size = (glimpse->Width, glimpse->Height);
             _descriptor = MotionDescriptor.Create(glimpse->Width, glimpse->Height);
-            _picture = GC.AllocateUninitializedArray<byte>(_descriptor.Columns * MotionDescriptor.Rows, pinned: true);
+            _before = new byte[_descriptor.Columns * MotionDescriptor.Rows];
+            _picture = GC.AllocateUninitializedArray<byte>(_before.Length, pinned: true);
         }
 
         (glimpse->Columns, glimpse->Rows) = (_descriptor!.Columns, MotionDescriptor.Rows);
@@ -139,6 +145,7 @@ internal sealed unsafe class MotionMeter : IDisposable
         if (_pictures++ == 0)
         {
             _descriptor!.Begin(_picture);
+            _picture.CopyTo(_before, 0);
             return;
         }
 
@@ -148,10 +155,14 @@ internal sealed unsafe class MotionMeter : IDisposable
             Array.Resize(ref _starts, capacity);
             Array.Resize(ref _ends, capacity);
             Array.Resize(ref _features, checked(capacity * MotionFeatures.PerPair));
+            Array.Resize(ref _looks, capacity);
         }
 
         Span<float> features = _features.AsSpan(Pairs * MotionFeatures.PerPair, MotionFeatures.PerPair);
-        if (_descriptor!.Next(_picture, _clock - before, features) == PicturePair.Cut)
+        PicturePair pair = _descriptor!.Next(_picture, _clock - before, features);
+        _looks[Pairs] = pair == PicturePair.Cut ? default : PictureStatistics.Of(_picture, _before, _descriptor.Columns);
+        _picture.CopyTo(_before, 0);
+        if (pair == PicturePair.Cut)
         {
             return;
         }

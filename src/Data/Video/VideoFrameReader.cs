@@ -26,7 +26,8 @@ public sealed record VideoFrame(long Index, byte[] Rgb, double Seconds = 0, Moti
 /// <param name="Start">Seconds of the earlier frame.</param>
 /// <param name="End">Seconds of the later frame.</param>
 /// <param name="Features">[<see cref="MotionFeatures.PerPair"/>], for <see cref="MotionFeatures.Steps"/>.</param>
-public sealed record MotionPair(double Start, double End, float[] Features);
+/// <param name="Picture">What the later frame looks like.</param>
+public sealed record MotionPair(double Start, double End, float[] Features, PictureStatistics Picture = default);
 
 /// <summary>How <see cref="VideoFrameReader"/> reads a file.</summary>
 public sealed record VideoFrameOptions

@@ -17,6 +17,7 @@ namespace CudaTrainer.Data.Video;
 /// <param name="Passes">1, or 2 when the file had to be decoded again for its samples.</param>
 /// <param name="MotionPairs">Pairs of frames that motion was measured between; 0 where nobody asked for it, or there is none.</param>
 /// <param name="ResizeTime">Wall time that converting and resizing the samples took; 0 in a walk.</param>
+/// <param name="Pictures">What the pictures look like that motion was measured between; null where there are none.</param>
 public readonly record struct VideoInfo(
     long DecodedFrames,
     int Width,
@@ -28,7 +29,8 @@ public readonly record struct VideoInfo(
     long DecodeErrors,
     int Passes,
     int MotionPairs = 0,
-    TimeSpan ResizeTime = default);
+    TimeSpan ResizeTime = default,
+    PictureStatistics? Pictures = null);
 
 /// <summary>The outcome of <see cref="VideoReader.TryRead(string, int, Span{byte}, VideoReadOptions?, CancellationToken)"/>.</summary>
 /// <param name="Fault"><see cref="VideoFault.None"/> on success.</param>

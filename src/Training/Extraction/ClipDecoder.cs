@@ -11,8 +11,8 @@ namespace CudaTrainer.Training.Extraction;
 /// <param name="Frames">[frames, height, width, 3], empty without pictures; to be given back with <see cref="ClipDecoder.Return"/>.
 /// Undefined content after a failure.</param>
 /// <param name="Motion">[frames, 231], empty without motion; given back together with the frames.</param>
-/// <param name="MotionPairs">Pairs of frames that motion was measured between.</param>
-internal readonly record struct DecodedClip(Clip Clip, byte[] Frames, float[] Motion, VideoFault Fault, string Reason, int MotionPairs);
+/// <param name="Info">What decoding showed; filled as far as reading got.</param>
+internal readonly record struct DecodedClip(Clip Clip, byte[] Frames, float[] Motion, VideoFault Fault, string Reason, VideoInfo Info);
 
 /// <summary>
 /// Decodes clips on several threads, a few ahead of whoever computes with them. Clips come out in whatever order they are finished; nothing
@@ -158,7 +158,7 @@ internal sealed class ClipDecoder : IDisposable
                 lock (_lock)
                 {
                     _decoded.Enqueue(new DecodedClip(_clips[index], buffer.Frames, buffer.Motion, result.Fault, result.Reason,
-                        result.Info.MotionPairs));
+                        result.Info));
                 }
 
                 _decodedSignal.Release();

@@ -33,7 +33,9 @@ public readonly record struct ExtractionProgress(int Videos, int Total, int Fail
 /// <param name="rgb">[frames, D of the backbone]; empty if they are not wanted, or after a failure. Valid during the call only.</param>
 /// <param name="motion">[frames, 231]; likewise.</param>
 /// <param name="reason">Of a failure; without one what is worth knowing, empty if nothing is.</param>
-public delegate void ClipFeatures(Clip clip, ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion, VideoFault fault, string reason);
+/// <param name="info">What decoding showed; after a failure as far as it got.</param>
+public delegate void ClipFeatures(Clip clip, ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion, VideoFault fault, string reason,
+    VideoInfo info);
 
 /// <summary>
 /// Turns clips into features: several threads decode while the device runs the frames of several clips through the backbone as one batch.
@@ -72,7 +74,7 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
         using Tensor features = Tensor.Allocate(device, [clipsPerBatch * options.Frames, shape.Features], name: "features");
         float[] host = new float[features.Count];
         List<Clip> batch = [];
-        List<string> remarks = [];
+        List<(string Remark, VideoInfo Info)> notes = [];
         float[] motion = hasMotion ? new float[clipsPerBatch * options.Frames * MotionFeatures.PerStep] : [];
         int done = 0, failures = 0, computed = 0;
         TraceTrack? track = options.Trace?.Track(Stage, $"feeding {device.Name}");
@@ -83,7 +85,7 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
             stop.ThrowIfCancellationRequested();
             if (decoded.Fault != VideoFault.None)
             {
-                deliver(decoded.Clip, default, default, decoded.Fault, decoded.Reason);
+                deliver(decoded.Clip, default, default, decoded.Fault, decoded.Reason, decoded.Info);
                 failures++;
                 done++;
                 Report();
@@ -94,7 +96,7 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
                 device.Upload(decoded.Frames, rgb.Data + (nint)((long)batch.Count * options.Frames * shape.FrameBytes));
                 track?.Add("copy to the device", SpanKind.Copy, since);
                 decoded.Motion.CopyTo(motion, batch.Count * decoded.Motion.Length);
-                remarks.Add(hasMotion && decoded.MotionPairs == 0 ? NoMotion : string.Empty);
+                notes.Add((hasMotion && decoded.Info.MotionPairs == 0 ? NoMotion : string.Empty, decoded.Info));
                 batch.Add(decoded.Clip);
             }
 
@@ -126,7 +128,7 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
             for (int i = 0; i < batch.Count; i++)
             {
                 deliver(batch[i], host.AsSpan(i * rgbLength, rgbLength), motion.AsSpan(i * motionLength, motionLength), VideoFault.None,
-                    remarks[i]);
+                    notes[i].Remark, notes[i].Info);
             }
 
             track?.Add("store features", SpanKind.Copy, since);
@@ -134,7 +136,7 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
             done += batch.Count;
             computed += frames;
             batch.Clear();
-            remarks.Clear();
+            notes.Clear();
             Report();
         }
 
@@ -153,7 +155,7 @@ public sealed class FeatureExtractor(IDevice device, Action<Tensor, Tensor>? bac
             stop.ThrowIfCancellationRequested();
             bool isWhole = decoded.Fault == VideoFault.None;
             deliver(decoded.Clip, default, isWhole ? decoded.Motion : default, decoded.Fault,
-                isWhole && decoded.MotionPairs == 0 ? NoMotion : decoded.Reason);
+                isWhole && decoded.Info.MotionPairs == 0 ? NoMotion : decoded.Reason, decoded.Info);
             decoder.Return(decoded);
             failures += isWhole ? 0 : 1;
             done++;

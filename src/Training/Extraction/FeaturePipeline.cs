@@ -291,11 +291,12 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
         new MultiDeviceExtractor(extractors).Run(missing, Deliver, Report, ends);
         observer.List(Severity.Warning, remarks);
 
-        void Deliver(Clip clip, ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion, VideoFault fault, string reason)
+        void Deliver(Clip clip, ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion, VideoFault fault, string reason,
+            VideoInfo info)
         {
             if (fault == VideoFault.None)
             {
-                caches.Append(clip.ContentHash, rgb, motion);
+                caches.Append(clip.ContentHash, rgb, motion, info);
                 if (reason.Length > 0)
                 {
                     lock (remarks)

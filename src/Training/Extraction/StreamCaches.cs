@@ -21,6 +21,7 @@ internal sealed class StreamCaches : IDisposable
     private readonly int _view;
     private readonly FeatureCache? _rgb;
     private readonly FeatureCache? _motion;
+    private readonly ClipPictures? _pictures;
 
     /// <param name="view">How clips are looked at: a number of <see cref="ClipView.All"/>.</param>
     /// <param name="helps">Another process has the caches open and commits them.</param>
@@ -31,6 +32,7 @@ internal sealed class StreamCaches : IDisposable
         {
             _rgb = options.Stream.HasRgb() ? Open(FeatureStream.Rgb, helps) : null;
             _motion = options.Stream.HasMotion() ? Open(FeatureStream.Motion, helps) : null;
+            _pictures = _motion is null || helps || view > 0 ? null : ClipPictures.OpenToWrite(_motion.Directory);
         }
         catch
         {
@@ -64,8 +66,11 @@ internal sealed class StreamCaches : IDisposable
     /// <summary>Stores the features of a clip. Thread-safe.</summary>
     /// <param name="rgb">[frames, D of the backbone]; empty if they are not missing.</param>
     /// <param name="motion">[frames, 231]; empty if they are not missing.</param>
-    public void Append(string contentHash, ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion)
+    /// <param name="info">What decoding showed.</param>
+    public void Append(string contentHash, ReadOnlySpan<float> rgb, ReadOnlySpan<float> motion, in VideoInfo info)
     {
+        // First, so that of a killed process no clip has features alone.
+        _pictures?.Add(contentHash, info);
         if (!rgb.IsEmpty)
         {
             _rgb!.Append(contentHash, rgb);

@@ -17,6 +17,11 @@ internal sealed record Familiarity(float[] Components, float[] Offsets, double L
     /// <summary>Quantile of the held-out clips' distances that is the limit.</summary>
     internal const double Share = 0.95;
 
+    /// <summary>
+    /// The distances, in limits, of the clips that it was found from, each by those of other sources; empty where it comes from a file.
+    /// </summary>
+    public IReadOnlyList<double> HeldOut { get; init; } = [];
+
     /// <summary>The root of the mean of the squared components: 1 for the average training clip.</summary>
     /// <param name="features">[T, D].</param>
     public double DistanceOf(ReadOnlySpan<float> features)

@@ -1,3 +1,4 @@
+using CudaTrainer.Training.Drift;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
@@ -66,10 +67,16 @@ internal sealed class RunEvaluation(
             BatchNormStatistics.Estimate(lead, train, options.BatchSize, scaler, stop);
             using ReplicaGroup alone = ReplicaGroup.Of(lead);
             using var evaluator = new Evaluator(alone, val, options.BatchSize, scaler);
-            double threshold = options.Threshold == ThresholdRule.Half && val.Classes.IsViolence ? 0.5 : evaluator.Run().BestThreshold();
-            Checkpoint.SaveModel(file, lead,
-                info with { Epoch = state.Epoch, Threshold = threshold, Average = average.Text }, scaler, familiarity: familiarity,
-                clips: clips);
+            Evaluation answers = evaluator.Run();
+            double threshold = options.Threshold == ThresholdRule.Half && val.Classes.IsViolence ? 0.5 : answers.BestThreshold();
+            ModelInfo averaged = info with
+            {
+                Epoch = state.Epoch,
+                Threshold = threshold,
+                Average = average.Text,
+                Drift = info.Drift.With(answers.Scores, val.Classes, threshold),
+            };
+            Checkpoint.SaveModel(file, lead, averaged, scaler, familiarity: familiarity, clips: clips);
         }
     }
 

@@ -3,6 +3,7 @@ using CudaTrainer.Engine;
 using CudaTrainer.Engine.Optim;
 using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Drift;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Features;
 using CudaTrainer.Training.Learning;
@@ -385,8 +386,10 @@ internal sealed class TrainingLoop : IDisposable
 
         if (best)
         {
+            double threshold = ThresholdOf(val);
             Checkpoint.SaveModel(
-                _folder.BestModel, _replicas.Lead, _info with { Epoch = epoch, Threshold = ThresholdOf(val) }, _scaler,
+                _folder.BestModel, _replicas.Lead,
+                _info with { Epoch = epoch, Threshold = threshold, Drift = _info.Drift.With(val.Scores, val.Classes, threshold) }, _scaler,
                 _folder.BestKerasModel, Familiarity, Clips);
         }
 

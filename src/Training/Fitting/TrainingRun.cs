@@ -8,6 +8,7 @@ using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tracing;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Drift;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Features;
@@ -174,6 +175,13 @@ public sealed class TrainingRun : IDisposable
 
         Familiarity? familiarity = _folder.Writes ? LinearTraining.Familiarity(trainRows, _options, stop) : null;
         ClipContents? clips = _folder.Writes ? ClipContents.Of(trainRows) : null;
+        if (_folder.Writes)
+        {
+            ClipPictures pictures = ClipPictures.Open(_options.FeaturesDir
+                ?? BackboneChoice.DirectoryOf(_options.CacheDir, FeatureStream.Motion));
+            info = info with { Drift = DriftFit.Of(trainRows, _options.Stream, familiarity, pictures) };
+        }
+
         _folder.Begin();
         _folder.WriteConfig(_options);
         using TensorBoardLog? board = TensorBoardLog.Open(_folder, _options, info, _observer);

@@ -26,7 +26,11 @@ internal sealed class ClassifierGroup : IDisposable
         _ensemble = ensemble;
         _files = files;
         Members = members;
-        Info = ensemble is null ? members[0].Info : members[0].Info with { Threshold = ensemble.Threshold };
+        ModelInfo first = members[0].Info;
+
+        // Members learned from the same clips, but what they answered to others says nothing of their mean.
+        Info = ensemble is null ? first
+            : first with { Threshold = ensemble.Threshold, Drift = first.Drift is { } drift ? drift with { Classes = [] } : null };
     }
 
     public IReadOnlyList<TrainedClassifier> Members { get; }

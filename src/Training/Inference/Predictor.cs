@@ -153,7 +153,7 @@ public sealed class Predictor : IDisposable
                 });
             extractor.Run(
                 clips,
-                (clip, rgb, motion, fault, reason) => predictions[clip.Path] = fault == VideoFault.None
+                (clip, rgb, motion, fault, reason, _) => predictions[clip.Path] = fault == VideoFault.None
                     ? With(predictions.GetValueOrDefault(clip.Path), clip.Path, Answer(rgb, motion), reason)
                     : new Prediction(clip.Path, null, null, Threshold, VideoFaults.StatusOf(fault), reason, null)
                     {

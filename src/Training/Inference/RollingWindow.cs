@@ -1,4 +1,5 @@
 using CudaTrainer.Data.Video;
+using CudaTrainer.Training.Drift;
 using CudaTrainer.Training.Options;
 
 namespace CudaTrainer.Training.Inference;
@@ -20,6 +21,12 @@ internal sealed record DueWindow(double Start, double End, IReadOnlyList<VideoFr
 
     /// <summary>Frames that the window has.</summary>
     public long Count { get; init; }
+
+    /// <summary>What its pictures look like; null where no motion was measured.</summary>
+    public PictureStatistics? Pictures { get; init; }
+
+    /// <summary>How fast things move (<see cref="DriftObservation.SpeedOf"/>); null where no motion was measured.</summary>
+    public double? Speed => Pictures is null ? null : DriftObservation.SpeedOf(Motion);
 }
 
 /// <summary>
@@ -178,6 +185,7 @@ internal sealed class RollingWindow(WindowPlan plan, int frames, FeatureStream k
         long[] places = new long[frames];
         FrameSampler.FrameIndices(past - first, places);
         float[] motion = [];
+        PictureStatistics? pictures = null;
         if (kind.HasMotion())
         {
             double from = At(first).Seconds, to = At(past - 1).Seconds;
@@ -185,6 +193,8 @@ internal sealed class RollingWindow(WindowPlan plan, int frames, FeatureStream k
             motion = new float[frames * MotionFeatures.PerStep];
             MotionFeatures.Steps([.. _pairs.Select(pair => pair.Start)], [.. _pairs.Select(pair => pair.End)],
                 [.. _pairs.SelectMany(pair => pair.Features)], from, to, motion);
+            PictureStatistics[] shown = [.. _pairs.Where(pair => pair.Start < to).Select(pair => pair.Picture)];
+            pictures = shown.Length == 0 ? null : PictureStatistics.Mean(shown);
         }
 
         bool isWhole = true;
@@ -197,6 +207,7 @@ internal sealed class RollingWindow(WindowPlan plan, int frames, FeatureStream k
         {
             IsWhole = isWhole,
             Count = past - first,
+            Pictures = pictures,
         };
     }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using CudaTrainer.Data.Dataset;
+using CudaTrainer.Data.Video;
 using CudaTrainer.Training.Metrics;
 
 namespace CudaTrainer.Training.Inference;
@@ -24,6 +25,12 @@ public sealed record WindowScore(double Start, double End, double Violent, doubl
 
     /// <summary>Of each class by label, as the model gave them; null for the known pair.</summary>
     internal double[]? Scores { get; init; }
+
+    /// <summary>What its pictures look like; null where no motion was measured.</summary>
+    internal PictureStatistics? Pictures { get; init; }
+
+    /// <summary>Picture heights a second (<see cref="Drift.DriftObservation.SpeedOf"/>); null where no motion was measured.</summary>
+    internal double? Speed { get; init; }
 
     /// <summary>The time that the window speaks for.</summary>
     internal double Centre => (Start + End) / 2;

@@ -132,7 +132,7 @@ internal sealed class WindowScorer(
         {
             stop.ThrowIfCancellationRequested();
             ClipAnswer clipAnswer = Answer([due])[0];
-            windows.Add(WindowScore.Of(due.Start, due.End, clipAnswer));
+            windows.Add(WindowScore.Of(due.Start, due.End, clipAnswer) with { Pictures = due.Pictures, Speed = due.Speed });
             samples.Add(new WindowSample([.. due.Frames.Select(frame => frame.Index)], clipAnswer.Attention));
             progress(due.End);
         }

@@ -70,7 +70,8 @@ internal static class FamiliarityFit
         }
 
         double[] sorted = [.. distances.Order()];
-        return new Familiarity(components, offsets, sorted[(int)(Familiarity.Share * (sorted.Length - 1))]);
+        double limit = sorted[(int)(Familiarity.Share * (sorted.Length - 1))];
+        return new Familiarity(components, offsets, limit) { HeldOut = [.. distances.Select(distance => distance / limit)] };
 
         PrincipalComponents[] Spaces(int[] clips) =>
             [.. blocks.Zip(products, (block, product) => PrincipalComponents.Fit(product, LinearFit.Basis(clips), block.Components))];

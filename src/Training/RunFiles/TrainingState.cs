@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Kernels;
+using CudaTrainer.Training.Drift;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Learning;
 using CudaTrainer.Training.Metrics;
@@ -65,6 +66,10 @@ public sealed record ModelInfo
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Card { get; init; }
 
+    /// <summary>What the clips were like that it learned from, for whoever watches cameras; null in files that do not say.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public DriftReference? Drift { get; init; }
+
     /// <summary>The classes by index.</summary>
     public IReadOnlyList<string> Classes { get; init; } = ["nonviolent", "violent"];
 
@@ -81,7 +86,7 @@ public sealed record ModelInfo
         : (long)Inputs * Classes.Count > 2L * MostInputs ? $"{Inputs} features a frame for {Classes.Count} classes"
         : double.IsNaN(Threshold) && ClassList.IsViolence ? "no threshold"
         : Loss is not null && (Loss.ClassWeights.Count != Classes.Count || Loss.Alpha.Count != Classes.Count) ? "a loss of other classes"
-        : null;
+        : Drift?.Problem(Classes.Count);
 }
 
 /// <summary>

@@ -1,10 +1,12 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
+using CudaTrainer.Data.Cache;
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
+using CudaTrainer.Training.Drift;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Extraction;
 using CudaTrainer.Training.Features;
@@ -291,7 +293,12 @@ internal sealed class Study : IDisposable
         var setup = new LearnerSetup(Options, device.Device, device.IsCuda);
         LossInfo loss = setup.Loss(ClassCounts.Of(clips.Labels.ToArray()), clips.Classes);
         using var replicas = new ReplicaGroup([device.Device], () => setup.NewModel(clips.Dimension, clips.Classes), setup.Learner(loss));
-        LinearTraining.Write(LinearTraining.Fit(clips, Options, stop), replicas);
+        LinearModel fit = LinearTraining.Fit(clips, Options, stop);
+        LinearTraining.Write(fit, replicas);
+        Familiarity? familiarity = LinearTraining.Familiarity(clips, Options, stop);
+        double threshold = clips.Classes.IsViolence ? 0.5 : double.NaN;
+        ClipPictures pictures = ClipPictures.Open(Options.FeaturesDir
+            ?? BackboneChoice.DirectoryOf(Options.CacheDir, FeatureStream.Motion));
         var info = new ModelInfo
         {
             Model = Options.Model,
@@ -301,14 +308,14 @@ internal sealed class Study : IDisposable
             BackboneDescription = key.GetValueOrDefault("backbone", "features from files"),
             Stream = Options.Stream,
             Preprocess = key.GetValueOrDefault("preprocessing", "unknown"),
-            Threshold = clips.Classes.IsViolence ? 0.5 : double.NaN,
+            Threshold = threshold,
             Classes = clips.Classes.Names,
             Epoch = 1,
             Loss = loss,
             Card = card,
+            Drift = DriftFit.Of(clips, Options.Stream, familiarity, pictures).With(fit.HeldOut, clips.Classes, threshold),
         };
-        Checkpoint.SaveModel(path, replicas.Lead, info, null, null, LinearTraining.Familiarity(clips, Options, stop),
-            ClipContents.Of(clips));
+        Checkpoint.SaveModel(path, replicas.Lead, info, null, null, familiarity, ClipContents.Of(clips));
     }
 
     /// <summary>What each data set comes to by itself, by name; null where there is one alone.</summary>
