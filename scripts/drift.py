@@ -7,7 +7,7 @@ import shutil
 import sys
 
 CLIPS = 4  # of a camera
-WINDOWS = 24  # of a camera
+WINDOWS = 60  # of a camera
 
 
 def rows_of(file):

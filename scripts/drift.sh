@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Measures drift alarms (docs/drift.md): models are trained on some sources and watch clips of the others, as they are and altered as cameras
-# and networks alter them. Each source is a camera, whose few clips are repeated until there are enough windows. Goes on where it stopped.
+# Measures drift alarms (docs/drift.md): models are trained on some sources and watch clips of the others, as they are and altered as
+# cameras and networks alter them. Each source is a camera, whose few clips are repeated until there are enough windows. Goes on where it
+# stopped; on one core it takes hours.
 #   scripts/drift.sh DATASET OUTPUT        DATASET: class folders with a sources.csv; needs ffmpeg and python3
 source "$(dirname "$0")/common.sh"
 

@@ -18,6 +18,7 @@ internal static class Targets
         ["features"] = () => new FeaturesTarget(),
         ["cache"] = () => new CacheTarget(),
         ["hashes"] = () => new HashesTarget(),
+        ["pictures"] = () => new PicturesTarget(),
         ["csv"] = () => new CsvTarget(),
         ["sources"] = () => new SourcesTarget(),
         ["run"] = () => new RunTarget(),

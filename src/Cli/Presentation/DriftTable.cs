@@ -26,8 +26,8 @@ internal static class DriftTable
             table.Write(terminal.Results);
             foreach (DriftEvent drift in report.Alarms)
             {
-                terminal.Output.WriteLine($"{(drift.Ended ? "Was" : "Alarm")}: {drift.Alarm.Sentence} From {MetricText.Time(drift.Seconds)} " +
-                    $"of {drift.File} on, for {drift.Windows} windows.");
+                string when = $"From {MetricText.Time(drift.Seconds)} of {drift.File} on, for {drift.Windows} windows.";
+                terminal.Output.WriteLine($"{(drift.Ended ? "Was" : "Alarm")}: {drift.Alarm.Sentence} {when}");
             }
 
             foreach (IgnoredFile file in report.Unreadable)

@@ -7,8 +7,8 @@ namespace CudaTrainer.Data.Video;
 /// <param name="Luminance">Mean grey level, 0 to 255.</param>
 /// <param name="Contrast">Standard deviation of the grey levels.</param>
 /// <param name="Sharpness">
-/// Root mean square of the differences between neighbouring pixels, over the same of pixels two apart: about ½ where all edges are blurred,
-/// near 1 where every pixel is by itself; 0 where all are equal. It does not change with brightness and contrast.
+/// Root mean square of the differences between neighbouring pixels, over the same of pixels two apart: about ½ where all edges are
+/// blurred, near 1 where every pixel is by itself; 0 where all are equal. It does not change with brightness and contrast.
 /// </param>
 /// <param name="Noise">
 /// Grey levels by which successive pictures differ where least happens: the mean of |difference| in the cell of 8 × 8 pixels that a tenth

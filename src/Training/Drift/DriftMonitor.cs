@@ -89,7 +89,9 @@ public sealed class DriftMonitor
         return true;
     }
 
-    /// <summary>The fewest of so many windows that are more than chance: P(at least these | p = ½) is at most <see cref="Chance"/>.</summary>
+    /// <summary>
+    /// The fewest of so many windows that are more than chance: P(at least these | p = ½) is at most <see cref="Chance"/>.
+    /// </summary>
     /// <returns>More than <paramref name="count"/> where all of them would not be enough.</returns>
     internal static int Enough(int count)
     {
@@ -118,8 +120,8 @@ public sealed class DriftMonitor
         }
 
         double value = QuantileSketch.At(values, 0.5);
-        string sentence = string.Create(CultureInfo.InvariantCulture, $"{(isLow ? quantity.WhenLow : quantity.WhenHigh)}: {quantity.Title} ") +
-            $"{Text(value)}, there {Text(sketch.Low)} to {Text(sketch.High)}.";
+        string sentence = $"{(isLow ? quantity.WhenLow : quantity.WhenHigh)}: {quantity.Title} {Text(value)}, there {Text(sketch.Low)} to " +
+            $"{Text(sketch.High)}.";
         return new DriftAlarm(quantity.Name, sentence, _alarms[i]?.Since ?? First(), value, sketch.Low, sketch.High);
 
         string Text(double number) => number.ToString(quantity.Form, CultureInfo.InvariantCulture);

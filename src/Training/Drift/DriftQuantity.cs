@@ -15,7 +15,9 @@ internal sealed record DriftQuantity(string Name, string Title, string Form, Fun
     /// </summary>
     private const double Margin = 0.25;
 
-    /// <summary>The least of that where training clips are all alike: a ratio of quantities with an offset, a difference of others.</summary>
+    /// <summary>
+    /// The least of that where training clips are all alike: a ratio of quantities with an offset, a difference of others.
+    /// </summary>
     private const double LeastRatio = 1.1, LeastDifference = 0.01;
 
     /// <summary>What is said of windows that are lower than training clips; null where that is no fault.</summary>

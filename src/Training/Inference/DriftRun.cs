@@ -1,6 +1,5 @@
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
-using CudaTrainer.Formats;
 using CudaTrainer.Training.Drift;
 using CudaTrainer.Training.Events;
 using CudaTrainer.Training.Metrics;

@@ -39,7 +39,7 @@ public sealed class ExtractionAllocationTests : IDisposable
         meter.ShouldHaveSeenNothing();
         wrong.ShouldBe(0);
 
-        void Compare(Clip clip, ReadOnlySpan<float> features, ReadOnlySpan<float> motion, VideoFault fault, string reason)
+        void Compare(Clip clip, ReadOnlySpan<float> features, ReadOnlySpan<float> motion, VideoFault fault, string reason, VideoInfo info)
         {
             byte[] pixels = expected[Array.IndexOf(paths, clip.Path)];
             wrong += fault == VideoFault.None ? 0 : 1;

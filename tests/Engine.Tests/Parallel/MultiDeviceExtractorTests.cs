@@ -36,7 +36,7 @@ public sealed class MultiDeviceExtractorTests : IDisposable
         features.Values.Distinct().Order().ToArray().ShouldBe([1f, 2f, 3f], "all devices have worked");
         (last.Videos, last.Total, last.Failures).ShouldBe((11, 11, 2));
 
-        void Deliver(Clip clip, ReadOnlySpan<float> row, ReadOnlySpan<float> motion, VideoFault fault, string reason)
+        void Deliver(Clip clip, ReadOnlySpan<float> row, ReadOnlySpan<float> motion, VideoFault fault, string reason, VideoInfo info)
         {
             if (fault == VideoFault.None)
             {
@@ -59,7 +59,7 @@ public sealed class MultiDeviceExtractorTests : IDisposable
     public void A_failure_ends_all_and_is_the_one_that_is_told()
     {
         Should.Throw<InvalidDataException>(() => New().Run(
-            _clips, (clip, _, _, _, _) => _ = clip.ContentHash == "4" ? throw new InvalidDataException("no more room") : 0, _ =>
+            _clips, (clip, _, _, _, _, _) => _ = clip.ContentHash == "4" ? throw new InvalidDataException("no more room") : 0, _ =>
                 { }, CancellationToken.None)).Message.ShouldBe("no more room");
     }
 
@@ -68,7 +68,7 @@ public sealed class MultiDeviceExtractorTests : IDisposable
     {
         using CancellationTokenSource stop = new();
         stop.Cancel();
-        Should.Throw<OperationCanceledException>(() => New().Run(_clips, (_, _, _, _, _) => { }, _ => { }, stop.Token));
+        Should.Throw<OperationCanceledException>(() => New().Run(_clips, (_, _, _, _, _, _) => { }, _ => { }, stop.Token));
     }
 
     public void Dispose()

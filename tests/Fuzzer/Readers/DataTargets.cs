@@ -229,6 +229,26 @@ internal sealed class HashesTarget() : FuzzTarget("hashes")
     public override bool IsDocumented(Exception exception) => false;
 }
 
+internal sealed class PicturesTarget() : FuzzTarget("pictures")
+{
+    private static readonly string Content = new('a', 64);
+
+    public override IReadOnlyList<byte[]> Words { get; } = WordsOf("cudatrainer pictures 1\n", " ", "\n", "\r", "NaN", "1e999", "-", ",");
+
+    public override IEnumerable<byte[]> Seeds() =>
+    [
+        Encoding.ASCII.GetBytes($"cudatrainer pictures 1\n{Content} 100.5 50 0.7 0.05 25 480 2.5\n"),
+    ];
+
+    public override void Read(byte[] input, string folder)
+    {
+        FileOf(input, folder, ClipPictures.FileName);
+        _ = ClipPictures.OpenToWrite(folder).Find(Content);
+    }
+
+    public override bool IsDocumented(Exception exception) => false;
+}
+
 internal sealed class CsvTarget() : FuzzTarget("csv")
 {
     public override IReadOnlyList<byte[]> Words { get; } =
