@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace CudaTrainer.Training.Drift;
 
 /// <summary>
@@ -120,11 +118,8 @@ public sealed class DriftMonitor
         }
 
         double value = QuantileSketch.At(values, 0.5);
-        string sentence = $"{(isLow ? quantity.WhenLow : quantity.WhenHigh)}: {quantity.Title} {Text(value)}, there {Text(sketch.Low)} to " +
-            $"{Text(sketch.High)}.";
+        string sentence = $"{(isLow ? quantity.WhenLow : quantity.WhenHigh)}: {quantity.Text(value, sketch)}.";
         return new DriftAlarm(quantity.Name, sentence, _alarms[i]?.Since ?? First(), value, sketch.Low, sketch.High);
-
-        string Text(double number) => number.ToString(quantity.Form, CultureInfo.InvariantCulture);
 
         double First()
         {

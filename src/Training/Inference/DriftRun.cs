@@ -39,7 +39,7 @@ public sealed record DriftRow(string Quantity, string Title, double Low, double 
 /// <param name="Alarm">As it was last; its times are seconds in the recordings one after the other, with a gap between them.</param>
 /// <param name="File">The recording in which it began.</param>
 /// <param name="Seconds">From the beginning of that.</param>
-/// <param name="Windows">For how many windows it lasted.</param>
+/// <param name="Windows">From the first to the last that it was for.</param>
 /// <param name="Ended">Whether it was over before the recordings were.</param>
 public sealed record DriftEvent(DriftAlarm Alarm, string File, double Seconds, int Windows, bool Ended);
 
@@ -85,6 +85,9 @@ public static class DriftRun
     {
         private readonly DriftMonitor _monitor = new(reference) { Spacing = options.Spacing };
         private readonly List<DriftObservation> _windows = [];
+
+        /// <summary>The recording that each window is of, and where that begins.</summary>
+        private readonly List<(string Path, double Offset)> _places = [];
         private readonly List<DriftEvent> _alarms = [];
 
         public DriftReport Run(string camera, FoundVideos found, IRunObserver observer, CancellationToken stop)
@@ -140,6 +143,7 @@ public static class DriftRun
             }
 
             _windows.Add(observation);
+            _places.Add((path, offset));
             IReadOnlyList<DriftAlarm> now = _monitor.Alarms;
             for (int i = 0; i < _alarms.Count; i++)
             {
@@ -153,7 +157,9 @@ public static class DriftRun
 
             foreach (DriftAlarm alarm in now.Where(alarm => !_alarms.Any(known => !known.Ended && IsSame(alarm, known.Alarm))))
             {
-                _alarms.Add(new DriftEvent(alarm, path, Math.Max(0, alarm.Since - offset), 1, Ended: false));
+                int first = _windows.FindIndex(window => window.Start == alarm.Since);
+                _alarms.Add(new DriftEvent(alarm, _places[first].Path, alarm.Since - _places[first].Offset, _windows.Count - first,
+                    Ended: false));
             }
         }
 
