@@ -22,7 +22,7 @@ internal sealed class DriftCommand : CliCommand<DriftCommandOptions>
 {
     public override string Name => "drift";
 
-    public override string Summary => "Says whether recordings of cameras still look like the clips that a model learned from.";
+    public override string Summary => "Says whether what cameras show is still like the clips a model learned from.";
 
     public override IReadOnlyList<string> Usages => ["FILE|DIR… [--checkpoint FILE] [options]"];
 

@@ -87,7 +87,8 @@ internal sealed record DriftQuantity(string Name, string Noun, string? Unit, str
     /// <summary>For a sentence.</summary>
     public string Text(double value, QuantileSketch training)
     {
-        return $"{Noun} {Number(value)}{(Unit is null ? string.Empty : $" {Unit}")}, there {Number(training.Low)} to {Number(training.High)}";
+        string unit = Unit is null ? string.Empty : $" {Unit}";
+        return $"{Noun} {Number(value)}{unit}, there {Number(training.Low)} to {Number(training.High)}";
 
         string Number(double number) => number.ToString(Form, CultureInfo.InvariantCulture);
     }
