@@ -12,10 +12,10 @@ internal static class OnnxRuntimeLibrary
 {
     private const string Core = "libonnxruntime.so", Cuda = "libonnxruntime_providers_cuda.so";
 
-    private static readonly Lazy<string?> s_whyNoCuda = new(Choose);
+    private static readonly Lazy<string?> WhyNot = new(Choose);
 
     /// <summary>Why no CUDA can be used by the library; null where it may. The first look decides which one is loaded.</summary>
-    public static string? WhyNoCuda => s_whyNoCuda.Value;
+    public static string? WhyNoCuda => WhyNot.Value;
 
     /// <summary>Where one with CUDA is put: <c>CUDATRAINER_ONNXRUNTIME</c>, else beside the other things that the program keeps for its
     /// user.</summary>

@@ -19,11 +19,6 @@ public partial class DocsTests
             "--remove", "--rm", "--source", "--tag", "--tmpfs", "--unit", "--user", "--volume",
         ],
         ["docs/library.md"] = ["--add-source", "--global", "--project"],
-        ["docs/live-events.md"] =
-        [
-            "--after", "--alarm-classes", "--before", "--cooldown", "--events", "--keep-days", "--keep-mb", "--min-length", "--mqtt",
-            "--mqtt-password-file", "--privacy", "--smooth-last", "--webhook", "--webhook-secret-file",
-        ],
         ["docs/scaling.md"] = ["--bind-to", "--gpus-per-node", "--hostfile", "--map-by", "--ntasks-per-node", "--oversubscribe"],
         ["docs/cli.md"] = ["--backend-store-uri", "--resnet18"],
         ["docs/tensorboard.md"] = ["--backend-store-uri", "--logdir"],

@@ -14,7 +14,7 @@ namespace CudaTrainer.Cli.Tests;
 /// </summary>
 public class OptionAuditTests
 {
-    private static readonly Assembly[] Assemblies = [typeof(Program).Assembly, typeof(TrainingOptions).Assembly];
+    private static readonly Assembly[] Assemblies = [typeof(Program).Assembly, typeof(TrainingOptions).Assembly, typeof(CudaTrainer.Live.Watching.Wall).Assembly];
 
     /// <summary>Read options to show, check or copy them.</summary>
     private const string Idle = "Validate";

@@ -52,16 +52,6 @@ public sealed record ExportOptions
     /// <summary>Runs <see cref="Backbone"/>; needed for that alone.</summary>
     public IOnnxRunner? OnnxRunner { get; init; }
 
-    /// <summary>What makes the features of frames.</summary>
-    internal VideoOptions Frames => new()
-    {
-        Weights = Weights,
-        Backbone = Backbone,
-        BackboneLayer = BackboneLayer,
-        BackboneInput = BackboneInput,
-        OnnxRunner = OnnxRunner,
-    };
-
     /// <summary>What is wrong with the values, all at once.</summary>
     public IReadOnlyList<OptionProblem> Validate()
     {
@@ -75,7 +65,7 @@ public sealed record ExportOptions
             $"needs {SettingName.Of(nameof(Whole))}; a classifier alone has no backbone")));
         if (Whole)
         {
-            OptionValidation.CheckBackbone(Frames, problems);
+            OptionValidation.CheckBackbone(ExportRun.FramesOf(this), problems);
         }
 
         return problems;
@@ -115,6 +105,16 @@ public sealed class ExportRun
 {
     /// <summary>Largest difference of a probability, or of a frame's attention, that the check lets pass.</summary>
     public const double Tolerance = 1e-4;
+
+    /// <summary>What makes the features of frames.</summary>
+    internal static VideoOptions FramesOf(ExportOptions options) => new()
+    {
+        Weights = options.Weights,
+        Backbone = options.Backbone,
+        BackboneLayer = options.BackboneLayer,
+        BackboneInput = options.BackboneInput,
+        OnnxRunner = options.OnnxRunner,
+    };
 
     /// <summary>Follows the name of a file that has not passed the check.</summary>
     public const string UncheckedSuffix = ".unchecked";
@@ -184,11 +184,11 @@ public sealed class ExportRun
     {
         if (OnnxBackbone.Parse(classifier.Info.Backbone) is not null || options.Backbone is not (null or VideoOptions.Vgg19Name))
         {
-            return classifier.OpenBackbone(options.Frames);
+            return classifier.OpenBackbone(FramesOf(options));
         }
 
         return classifier.Info.Inputs == Vgg19.Features
-            ? classifier.OpenBackbone(options.Frames)
+            ? classifier.OpenBackbone(FramesOf(options))
             : throw new RunException(
                 $"The classifier takes {classifier.Info.Inputs} features a frame, and VGG19 gives {Vgg19.Features}.",
                 $"Export it without {SettingName.Of(nameof(ExportOptions.Whole))}.");

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using CudaTrainer.Cli.Tests.Serve;
 using CudaTrainer.Data.Video;
 using Microsoft.Playwright;
@@ -25,9 +26,9 @@ public sealed class CameraPageTests : IDisposable
 
         ILocator hall = page.GetByRole(AriaRole.Article, new() { Name = "hall" }), gate = page.GetByRole(AriaRole.Article, new() { Name = "gate" });
         await Expect(hall.Locator("img")).ToBeVisibleAsync();
-        await Expect(hall.Locator(".tag")).ToContainTextAsync("violent");
+        await Expect(hall.Locator(".tag")).ToContainTextAsync(new Regex("violent|over"));
         await Expect(gate).ToContainTextAsync("Connection refused");
-        await Expect(hall.Locator("svg path")).ToHaveAttributeAsync("d", new System.Text.RegularExpressions.Regex("^M.*L"));
+        await Expect(hall.Locator("svg path")).ToHaveAttributeAsync("d", new Regex("^M.*L"));
 
         // The file is over after four seconds, and its event with it.
         ILocator row = page.Locator(".events li");
@@ -45,7 +46,7 @@ public sealed class CameraPageTests : IDisposable
         JsonElement one = ServeHost.Json(await client.GetAsync("/api/cameras/events")).GetProperty("events").EnumerateArray().Single();
         HttpResponseMessage file = await client.GetAsync(one.GetProperty("clips")[0].GetString());
         file.Content.Headers.ContentType!.MediaType.ShouldBe("video/mp4");
-        (await client.GetAsync("/metrics")).Content.ReadAsStringAsync().Result.ShouldContain("windows_total{camera=\"hall\"}");
+        (await client.GetStringAsync("/metrics")).ShouldContain("windows_total{camera=\"hall\"}");
     }
 
     [Fact]
@@ -53,7 +54,6 @@ public sealed class CameraPageTests : IDisposable
     {
         using (ServerProcess first = Serve())
         {
-            using HttpClient client = new() { BaseAddress = first.Url };
             while (!Directory.EnumerateFiles(_folder.Path, "*.json", SearchOption.AllDirectories).Any())
             {
                 await Task.Delay(50);
