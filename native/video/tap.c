@@ -282,6 +282,9 @@ static int write_packets(AVFormatContext *format, const ctv_clip *clip)
         packet->dts = time;
         av_packet_rescale_ts(packet, clip->form.time_base, format->streams[0]->time_base);
         code = av_write_frame(format, packet);
+        // A damaged stream has packets that no container takes; the others make a clip all the same.
+        if (code == AVERROR(EINVAL) || code == AVERROR_INVALIDDATA)
+            code = 0;
         av_packet_unref(packet);
     }
     av_packet_free(&packet);

@@ -99,7 +99,7 @@ public sealed class Wall : IDisposable
     public bool Run(CancellationToken stop)
     {
         long began = Stopwatch.GetTimestamp(), looked = began;
-        TimeSpan used = Environment.CpuUsage.TotalTime;
+        MachineUse use = new();
         long lost = 0;
         double waited = 0;
         while (!_feeds.TrueForAll(feed => feed.HasEnded)
@@ -118,16 +118,15 @@ public sealed class Wall : IDisposable
                 continue;
             }
 
-            TimeSpan now = Environment.CpuUsage.TotalTime;
             long lostNow = _feeds.Sum(feed => feed.Lost);
-            double busy = (now - used) / (passed * Environment.ProcessorCount);
-            if (_load.Look(lostNow > lost || waited > LongWait, busy))
+            (double own, double idle) = use.Look();
+            if (_load.Look(lostNow > lost || waited > LongWait, own, idle))
             {
                 _feeds.ForEach(feed => feed.Thin(_load.Of));
                 Tell(new LoadChanged(DateTimeOffset.UtcNow, _load.Of, _load.Load));
             }
 
-            (looked, used, lost, waited) = (Stopwatch.GetTimestamp(), now, lostNow, 0);
+            (looked, lost, waited) = (Stopwatch.GetTimestamp(), lostNow, 0);
         }
 
         return _feeds.Exists(feed => feed.Status.Frames > 0);
