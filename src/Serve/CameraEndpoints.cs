@@ -70,13 +70,15 @@ internal sealed record CameraList(IReadOnlyList<CameraAnswer> Cameras);
 /// <param name="Label">Of the latest answer; null before there is one.</param>
 /// <param name="Score">p(violent), or the probability of the label; null before there is one.</param>
 /// <param name="Latency">Seconds from the latest window's last frame to its answer.</param>
+/// <param name="Drift">Sentences that say in what the camera has left what the model fits.</param>
 internal sealed record CameraAnswer(string Name, string Address, CameraState State, string? Reason, DateTimeOffset Since, int Width, int Height,
     double FrameRate, long Frames, long LeftOut, long PassedOver, long Windows, long Skipped, int Connections, string? Label, double? Score,
-    double? Latency, DateTimeOffset? AnswerEnd)
+    double? Latency, DateTimeOffset? AnswerEnd, IReadOnlyList<string> Drift)
 {
     public static CameraAnswer Of(CameraStatus camera) => new(camera.Name, camera.Address, camera.State, camera.Reason, camera.Since,
         camera.Width, camera.Height, camera.FrameRate, camera.Frames, camera.LeftOut, camera.PassedOver, camera.Windows, camera.Skipped,
-        camera.Connections, camera.Answer?.Label, camera.Answer?.Score, camera.Answer?.Latency, camera.Answer?.End);
+        camera.Connections, camera.Answer?.Label, camera.Answer?.Score, camera.Answer?.Latency, camera.Answer?.End,
+        [.. camera.Drift.Select(one => one.Sentence)]);
 }
 
 /// <summary>What <c>GET /api/cameras/events</c> answers.</summary>

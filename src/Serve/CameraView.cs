@@ -42,6 +42,11 @@ internal static class CameraView
             : HtmlBuilder.Piece($"<div class=\"view\"><span>no picture yet</span></div>"));
         html.Add($"<div class=\"row\"><h2 class=\"name\">{camera.Name}</h2><span class=\"tag\">{Called(camera)}</span></div>");
         html.Add($"<p class=\"quiet\">{Facts(camera)}</p>");
+        foreach (DriftBegan drift in camera.Drift)
+        {
+            html.Add($"<p class=\"quiet drift\">{drift.Sentence}</p>");
+        }
+
         html.Add(Curve(answers));
         return html.Add($"</article>").ToMarkup();
     }

@@ -36,6 +36,9 @@ public sealed record CameraStatus(string Name, string Address, CameraState State
 
     /// <summary>The latest answer; null before there is one.</summary>
     public LiveAnswer? Answer { get; init; }
+
+    /// <summary>In what the camera has left what the model fits; empty while it has not.</summary>
+    public IReadOnlyList<DriftBegan> Drift { get; init; } = [];
 }
 
 /// <summary>A picture of a camera, with the shape that it should be shown in.</summary>

@@ -51,6 +51,18 @@ public sealed record CameraChanged(DateTimeOffset At, string Camera, CameraState
 /// <param name="Load">The work that all windows would be, in times of what the machine manages.</param>
 public sealed record LoadChanged(DateTimeOffset At, int Of, double Load) : LiveNews(At);
 
+/// <summary>What a camera shows, or what the model makes of it, has left what the model fits: docs/drift.md.</summary>
+/// <param name="Quantity">For example <c>luminance</c>.</param>
+/// <param name="Sentence">For people.</param>
+/// <param name="Value">Median of the latest windows.</param>
+/// <param name="Low">Of the clips that the model learned from.</param>
+/// <param name="High">Likewise.</param>
+public sealed record DriftBegan(DateTimeOffset At, string Camera, string Quantity, string? Class, string Sentence, double Value, double Low,
+    double High) : LiveNews(At);
+
+/// <summary>That is over.</summary>
+public sealed record DriftEnded(DateTimeOffset At, string Camera, string Quantity, string? Class) : LiveNews(At);
+
 /// <summary>Where a camera is.</summary>
 public enum CameraState
 {

@@ -38,6 +38,7 @@ internal sealed partial class CameraFeed : IDisposable
     private readonly Action<CameraChanged> _tell;
     private readonly CancellationToken _stop;
     private readonly int _phase;
+    private readonly CameraDrift _drift;
     private readonly Lock _lock = new();
     private volatile int _of = 1;
     private VideoFrameReader? _reader;
@@ -57,6 +58,7 @@ internal sealed partial class CameraFeed : IDisposable
     {
         (_camera, Predictor, _scorer, _plan, _phase, _arrived, _tell, _stop) =
             (camera, predictor, predictor.Scorer, plan, phase, arrived, tell, stop);
+        _drift = new CameraDrift(predictor, camera.Name);
         _status = new CameraStatus(camera.Name, camera.Address.Text, CameraState.Connecting, null, DateTimeOffset.UtcNow);
     }
 
@@ -128,7 +130,13 @@ internal sealed partial class CameraFeed : IDisposable
     }
 
     /// <summary>Notes the answer for a window.</summary>
-    public void Answered(LiveAnswer answer) => Change(status => status with { Answer = answer, Windows = status.Windows + 1 });
+    /// <returns>What it changes in how well the model fits.</returns>
+    public IReadOnlyList<LiveNews> Answered(DueWindow window, LiveAnswer answer)
+    {
+        IReadOnlyList<LiveNews> news = _drift.Add(window, answer, Status);
+        Change(status => status with { Answer = answer, Windows = status.Windows + 1, Drift = _drift.Current });
+        return news;
+    }
 
     public void Dispose()
     {

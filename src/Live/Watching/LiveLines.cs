@@ -18,6 +18,8 @@ internal sealed class LiveLines
         LoadChanged { Of: 1 } => (Severity.Info, "every window is computed again"),
         LoadChanged load => (Severity.Warning,
             Invariant($"the machine does not keep up: all windows are {load.Load:0.0} times what it manages; one of {load.Of} is computed")),
+        DriftBegan began => (Severity.Warning, $"{began.Camera}: {began.Sentence}"),
+        DriftEnded ended => (Severity.Info, $"{ended.Camera}: {(ended.Class is null ? ended.Quantity : $"the share of {ended.Class}")} is usual again"),
         EventBegan began => (Severity.Warning,
             Invariant($"{began.Camera}: {began.Label} since {began.Start.ToLocalTime():HH:mm:ss}, {began.Peak:0.00}")),
         EventEnded ended => (Severity.Info, Invariant(

@@ -28,6 +28,9 @@ internal sealed class LiveMetrics : IDisposable
             Of(status, status.State == CameraState.Live ? 1 : 0)), description: "1 while a camera delivers");
         _meter.CreateObservableGauge("score", () => cameras().Where(status => status.Answer is not null)
             .Select(status => Of(status, status.Answer!.Score)), description: "The latest probability of a camera");
+        _meter.CreateObservableGauge("drift", () => cameras().SelectMany(status => status.Drift.Select(one => new Measurement<int>(1,
+            new KeyValuePair<string, object?>("camera", status.Name), new KeyValuePair<string, object?>("quantity", one.Class ?? one.Quantity)))),
+            description: "1 for each way in which a camera has left what the model fits");
         _meter.CreateObservableGauge("thinning", () => of(), description: "One window of so many is computed");
 
         void Each(string name, string description, Func<CameraStatus, long> value) => _meter.CreateObservableCounter(name,

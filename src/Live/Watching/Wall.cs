@@ -223,9 +223,14 @@ public sealed class Wall : IDisposable
             FrameSeconds = [.. due.Frames.Select(frame => frame.Seconds)],
             Latency = Stopwatch.GetElapsedTime(window.Completed).TotalSeconds + window.Late,
         };
-        window.Feed.Answered(answer);
+        IReadOnlyList<LiveNews> drift = window.Feed.Answered(due, answer);
         _metrics.Answered(answer);
         Tell(answer);
+        foreach (LiveNews news in drift)
+        {
+            Tell(news);
+        }
+
         _events!.Add(window.Session, answer);
     }
 

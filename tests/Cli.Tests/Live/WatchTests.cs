@@ -115,6 +115,15 @@ public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixtur
     }
 
     [Fact]
+    public void A_camera_that_the_model_does_not_fit_is_told()
+    {
+        string file = Write("dark.ts", seconds: 300, rate: 10, brightness: 0.05);
+        JsonElement[] drift = [.. Lines(Watch(file, "--fast")).Where(line => Is(line, "drift_began", "dark.ts"))];
+        drift.Select(line => line.GetProperty("quantity").GetString()).ShouldContain("luminance");
+        drift.ShouldAllBe(line => line.GetProperty("sentence").GetString()!.EndsWith('.'));
+    }
+
+    [Fact]
     public void Predict_says_what_is_for_cameras()
     {
         CommandOutcome outcome = CommandRunner.RunInside("predict", "rtsp://guard:s3cret@host/live");
@@ -153,7 +162,7 @@ public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixtur
     }
 
     /// <summary>Stripes that move, at a rate that changes, as a transport stream.</summary>
-    private string Write(string name, double seconds, int width = 96, int rate = 25)
+    private string Write(string name, double seconds, int width = 96, int rate = 25, double brightness = 1)
     {
         string path = _folder.File(name);
         using var writer = new VideoWriter(path,
@@ -164,7 +173,7 @@ public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixtur
             for (int i = 0; i < rgb.Length; i++)
             {
                 int x = i / 3 % width, y = i / 3 / width;
-                rgb[i] = (byte)((x * 7) + (y * 3) + (frame * frame % 97 * 25 / rate));
+                rgb[i] = (byte)(brightness * (byte)((x * 7) + (y * 3) + (frame * frame % 97 * 25 / rate)));
             }
 
             writer.AddFrame(rgb);
