@@ -49,8 +49,7 @@ internal static class Access
             : new AuthorizationPolicyBuilder().RequireAuthenticatedUser().Build());
         services.AddRateLimiter(options =>
         {
-            options.OnRejected = (context, _) => throw TooMany("Too many uploads in a short time.",
-                context.Lease.TryGetMetadata(MetadataName.RetryAfter, out TimeSpan after) ? (int)Math.Ceiling(after.TotalSeconds) : RetrySeconds);
+            options.OnRejected = (_, _) => throw TooMany("Too many uploads in a short time.");
             options.AddPolicy(UploadLimit, context => RateLimitPartition.GetTokenBucketLimiter(
                 ClientOf(context), _ => BucketOf(parts.Options.UploadsPerMinute)));
         });
@@ -81,8 +80,9 @@ internal static class Access
 
     public static Task End(HttpContext context) => context.SignOutAsync(SessionScheme);
 
-    public static ApiException TooMany(string message, int seconds = RetrySeconds) =>
-        new(StatusCodes.Status429TooManyRequests, "too_many", $"{message} Try again in about {seconds} s.") { RetryAfter = seconds };
+    public static ApiException TooMany(string message) =>
+        new(StatusCodes.Status429TooManyRequests, "too_many", $"{message} Try again in about {RetrySeconds} s.")
+        { RetryAfter = RetrySeconds };
 
     private static TokenBucketRateLimiterOptions BucketOf(int uploadsPerMinute) => new()
     {

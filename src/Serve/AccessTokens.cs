@@ -7,8 +7,8 @@ using CudaTrainer.Formats;
 namespace CudaTrainer.Serve;
 
 /// <summary>
-/// The tokens that let somebody in, out of a file with one on each line; only their hashes are kept. An address that guesses is not listened
-/// to for a while.
+/// The tokens that let somebody in, out of a file with one on each line; only their hashes are kept. An address that guesses is not
+/// listened to for a while.
 /// </summary>
 internal sealed class AccessTokens : IDisposable
 {

@@ -18,7 +18,8 @@ internal static class PageEndpoints
             await Access.RememberBrowser(context);
             return parts.Frames.Upload.Show();
         }).DescribePage("Takes videos and shows their answers");
-        app.MapGet(ListPath, (HttpContext context) => parts.Frames.Plain.Show(VideoPages.List(VideoEndpoints.ListOf(context, parts).Videos)))
+        app.MapGet(ListPath,
+                (HttpContext context) => parts.Frames.Plain.Show(VideoPages.List(VideoEndpoints.ListOf(context, parts).Videos)))
             .DescribePage("The videos of this browser");
         app.MapPost(ListPath, async (HttpContext context) =>
         {

@@ -6,8 +6,8 @@ using Microsoft.AspNetCore.Http;
 namespace CudaTrainer.Serve;
 
 /// <summary>
-/// The pages. Each area of the site has its own files in the folder Page, <c>NAME.html</c>, <c>NAME.css</c> and <c>NAME.js</c>, of which any
-/// may be missing; a page is one document of these, the common ones and a frame with the way from area to area.
+/// The pages. Each area of the site has its own files in the folder Page, <c>NAME.html</c>, <c>NAME.css</c> and <c>NAME.js</c>, of which
+/// any may be missing; a page is one document of these, the common ones and a frame with the way from area to area.
 /// </summary>
 internal sealed class PageFrames
 {
@@ -43,9 +43,12 @@ internal sealed class PageFrames
 
     public PageFrame Login { get; }
 
-    private PageFrame Frame(string title, string path, string? areaScript, params ReadOnlySpan<string> areas) => PageFrame.Load(
-        title, new Markup(_navigation.Text?.Replace($"href=\"{path}\"", $"href=\"{path}\" aria-current=\"page\"", StringComparison.Ordinal) ?? ""),
-        areaScript, areas);
+    private PageFrame Frame(string title, string path, string? areaScript, params ReadOnlySpan<string> areas)
+    {
+        string link = $"href=\"{path}\"";
+        Markup here = new(_navigation.Text.Replace(link, $"{link} aria-current=\"page\"", StringComparison.Ordinal));
+        return PageFrame.Load(title, here, areaScript, areas);
+    }
 
     private static Markup Navigation(IReadOnlyList<(string Path, string Name)> areas, bool hasAccess)
     {
@@ -100,7 +103,7 @@ internal sealed class PageFrame
             .Replace("<!--title-->", HtmlBuilder.Escape(title), StringComparison.Ordinal)
             .Replace("<!--navigation-->", navigation.Text, StringComparison.Ordinal)
             .Replace("/*style*/", style.ToString(), StringComparison.Ordinal)
-            .Replace("<script>/*script*/</script>", script.Length > 0 ? $"<script>{script}</script>" : string.Empty, StringComparison.Ordinal);
+            .Replace("<!--script-->", script.Length > 0 ? $"<script>{script}</script>" : string.Empty, StringComparison.Ordinal);
         int head = html.IndexOf(HeadMark, StringComparison.Ordinal), main = html.IndexOf(MainMark, StringComparison.Ordinal);
 
         // Exactly this style and script; pictures and calls to this server, forms to it, and the video that the page's user chose.

@@ -15,7 +15,11 @@ internal sealed class Refusals(RequestGuard guard, PageFrame frame, Cancellation
 
     private static readonly TimeSpan PassByPause = TimeSpan.FromSeconds(2);
 
-    private static readonly JsonSerializerOptions Json = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        WriteIndented = true,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+    };
 
     public async Task Around(HttpContext context, RequestDelegate next)
     {

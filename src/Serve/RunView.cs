@@ -48,7 +48,7 @@ internal static class RunView
                 html.Add($"<p class=\"quiet\">There is no training run in the folder. The page shows one as soon as it begins.</p>");
                 break;
             case RunStage.Starting:
-                html.Add($"<p class=\"quiet\">Before training begins, features of new videos are extracted; curves appear with the first epoch.</p>");
+                html.Add($"<p class=\"quiet\">Features of new videos are extracted first; curves appear with the first epoch.</p>");
                 break;
             case RunStage.Damaged when state.Record is null:
                 html.Add($"<p class=\"quiet\">The page tries again by itself.</p>");

@@ -13,7 +13,8 @@ internal static class ServiceEndpoints
     public static void Map(IEndpointRouteBuilder app, ServerParts parts)
     {
         RouteGroupBuilder group = app.MapGroup("").WithTags("service");
-        group.MapGet("/api/health", () => TypedResults.Ok(parts.Health())).WithSummary("What answers: version, device, model, limits, queue");
+        group.MapGet("/api/health", () => TypedResults.Ok(parts.Health()))
+            .WithSummary("What answers: version, device, model, limits, queue");
         group.MapGet("/healthz/live", () => TypedResults.Ok(new Probe("ok"))).AllowAnonymous()
             .WithSummary("Whether the server answers at all");
         group.MapGet("/healthz/ready", Ok<Probe> () => parts.Stop.IsCancellationRequested
