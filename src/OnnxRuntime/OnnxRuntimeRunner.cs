@@ -34,9 +34,12 @@ public sealed class OnnxRuntimeRunner : IOnnxRunner
         }
         catch (Exception exception) when (exception is OnnxRuntimeException or EntryPointNotFoundException or DllNotFoundException)
         {
-            return Load(path, model, threads, $"{Processor}: {exception.Message.Split('\n')[0].Trim()}");
+            return Load(path, model, threads, $"{Processor}: {Reason(exception)}");
         }
     }
+
+    /// <summary>What went wrong, without where in ONNX Runtime's source.</summary>
+    private static string Reason(Exception exception) => exception.Message.Split('\n')[0].Split(" : FAIL : ")[^1].Trim();
 
     private static OnnxRuntimeSession Load(string path, byte[] model, int threads, string place) => Guarded(path, () =>
     {
