@@ -26,8 +26,8 @@ rating=$(systemd-analyze security --no-pager --offline=true --threshold=$limit "
     die "the service may do too much: $(tail -1 <<<"$rating")"
 tail -1 <<<"$rating" >&2
 mkdir "$work/cudatrainer.service.d"
-cp packaging/gpu.conf "$work/cudatrainer.service.d"
-verify " with gpu.conf"
+cp packaging/gpu.conf packaging/cameras.conf "$work/cudatrainer.service.d"
+verify " with its drop-ins"
 
 # start FOLDER: becomes the first process of a machine that has nothing but the service; in namespaces of its own.
 start() {
