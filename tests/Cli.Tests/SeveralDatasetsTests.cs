@@ -19,7 +19,7 @@ public sealed class SeveralDatasetsTests : IDisposable
         Parsed("train", "--dataset-path", "a", "--dataset-path", "--epochs", "4").Problems
             .ShouldContain(problem => problem.StartsWith("--dataset-path needs a value (folder)"));
         Program.Commands.SelectMany(command => command.Options).Where(option => option.TakesSeveral).Select(option => option.Name)
-            .Distinct().ShouldBe(["--dataset-path"]);
+            .Distinct().ShouldBe(["--dataset-path", "--webhook", "--camera"]);
     }
 
     [Theory]

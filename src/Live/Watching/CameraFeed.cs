@@ -45,6 +45,9 @@ internal sealed partial class CameraFeed : IDisposable
     private RollingWindow? _rolling;
     private CameraSession? _session;
     private PacketTap? _tap;
+
+    /// <summary>Of the connection before, which whoever was told of its end may still take clips from until the next call.</summary>
+    private PacketTap? _finished;
     private CameraPicture? _picture;
     private CameraStatus _status;
     private TimeSpan _pause = FirstPause;
@@ -108,6 +111,8 @@ internal sealed partial class CameraFeed : IDisposable
     public FeedWindow? Poll(out CameraSession? ended)
     {
         ended = null;
+        _finished?.Dispose();
+        _finished = null;
         if (HasEnded || (_reader is null && Stopwatch.GetTimestamp() < _next))
         {
             return null;
@@ -141,6 +146,7 @@ internal sealed partial class CameraFeed : IDisposable
     public void Dispose()
     {
         _reader?.Dispose();
+        _finished?.Dispose();
     }
 
     private void Connect()
@@ -315,9 +321,11 @@ internal sealed partial class CameraFeed : IDisposable
         if (reader is { HasEnded: true })
         {
             reader.Dispose();
+            _finished = _tap;
         }
         else
         {
+            // Its thread may still fill the tap, which then goes with it.
             reader?.Abandon();
         }
 

@@ -201,7 +201,7 @@ public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixtur
     /// <summary>Up to where the first connection ends.</summary>
     private static double[] Answers(CommandOutcome outcome, int session) => [.. Lines(outcome)
         .SkipWhile(line => !Is(line, "camera_changed", null, "live")).Skip(session)
-        .TakeWhile(line => Is(line, "answer", null)).Select(Score)];
+        .TakeWhile(line => !Is(line, "camera_changed", null)).Where(line => Is(line, "answer", null)).Select(Score)];
 
     private static double Score(JsonElement line) => line.GetProperty("violent").GetDouble();
 
