@@ -41,6 +41,7 @@ internal sealed class WatchCommand : CliCommand<WatchCommandOptions>
         terminal,
         (observer, stop) =>
         {
+            terminal.JsonLines = options.Json;
             var report = new LiveReport(terminal, observer, options.Json);
             using Wall wall = Wall.Open(options.Watch, arguments, report.Tell, stop);
             observer.Header(wall.Header);

@@ -10,19 +10,22 @@ namespace CudaTrainer.Cli.Presentation;
 internal sealed class LiveReport(Terminal terminal, RunPresenter presenter, bool json)
 {
     private readonly LiveLines _lines = new();
+    private bool _isFull;
 
     /// <summary>For <see cref="LiveNews"/> in order, never from two threads at once.</summary>
     public void Tell(LiveNews news)
     {
-        if (json)
+        string? output = json ? Line(news).ToJsonString(JsonFormat.Line)
+            : news is LiveAnswer answer ? string.Create(CultureInfo.InvariantCulture,
+                $"{answer.End.ToLocalTime():HH:mm:ss.f}  {answer.Camera}  {answer.Score:0.000}  {answer.Label ?? "-"}")
+            : null;
+        if (output is not null && !_isFull)
         {
-            terminal.Output.WriteLine(Line(news).ToJsonString(JsonFormat.Line));
+            // A full disk ends the command once; what is still told on the way out must not fail for it again.
+            _isFull = true;
+            terminal.Output.WriteLine(output);
             terminal.Output.Flush();
-        }
-        else if (news is LiveAnswer answer)
-        {
-            terminal.Output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{answer.End.ToLocalTime():HH:mm:ss.f}  {answer.Camera}  {answer.Score:0.000}  {answer.Label ?? "-"}"));
+            _isFull = false;
         }
 
         if (_lines.Of(news) is { } line)
@@ -43,10 +46,7 @@ internal sealed class LiveReport(Terminal terminal, RunPresenter presenter, bool
         foreach ((string key, JsonNode? value) in rest.ToArray())
         {
             rest.Remove(key);
-            if (value is not null)
-            {
-                line[key] = value;
-            }
+            line[key] = value;
         }
 
         return line;

@@ -36,6 +36,9 @@ internal sealed class Terminal(
     /// <summary>Whether a program reads the results, which then wants to read of a failure, too.</summary>
     public bool Json { get; set; }
 
+    /// <summary>Whether results are an object a line, as what ends the command then is too.</summary>
+    public bool JsonLines { get; set; }
+
     /// <summary>Whether a line may be redrawn in place on standard error.</summary>
     public bool IsLive => settings.ErrorIsTerminal && !quiet && !events;
 
@@ -74,9 +77,25 @@ internal sealed class Terminal(
     /// <summary>What ended the command as JSON, if its results would have been.</summary>
     public void WriteJsonError(string message, string? hint)
     {
-        if (Json)
+        if (!Json)
         {
-            WriteJson(new { Error = message, Hint = hint });
+            return;
+        }
+
+        try
+        {
+            if (JsonLines)
+            {
+                output.WriteLine(JsonSerializer.Serialize(new { Type = "error", Error = message, Hint = hint }, JsonFormat.Line));
+            }
+            else
+            {
+                WriteJson(new { Error = message, Hint = hint });
+            }
+        }
+        catch (IOException)
+        {
+            // Standard output may be what failed; standard error has said it.
         }
     }
 

@@ -37,10 +37,13 @@ public sealed record LiveReading
 /// <summary>A part of each picture, in fractions of its width and height.</summary>
 /// <param name="Left">Of the left edge, from 0.</param>
 /// <param name="Top">Of the upper edge, from 0.</param>
-/// <param name="Width">Above 0; at most 1 together with <paramref name="Left"/>.</param>
+/// <param name="Width">At least 0.02; at most 1 together with <paramref name="Left"/>.</param>
 /// <param name="Height">Likewise.</param>
 public readonly record struct PictureZone(double Left, double Top, double Width, double Height)
 {
-    /// <summary>Whether it lies in the picture.</summary>
-    public bool IsValid => Left >= 0 && Top >= 0 && Width > 0 && Height > 0 && Left + Width <= 1 && Top + Height <= 1;
+    /// <summary>Of a side.</summary>
+    private const double Least = 0.02;
+
+    /// <summary>Whether it lies in the picture, and shows something of it.</summary>
+    public bool IsValid => Left >= 0 && Top >= 0 && Width >= Least && Height >= Least && Left + Width <= 1 && Top + Height <= 1;
 }

@@ -7,7 +7,10 @@ public sealed partial class CameraAddress
 {
     private static readonly string[] Schemes = ["rtsp", "rtsps", "http", "https", "udp", "tcp"];
 
-    private CameraAddress(string text, string target, CameraKind kind) => (Text, Target, Kind) = (text, target, kind);
+    private readonly string _credentials;
+
+    private CameraAddress(string text, string target, CameraKind kind, string credentials = "") =>
+        (Text, Target, Kind, _credentials) = (text, target, kind, credentials);
 
     public CameraKind Kind { get; }
 
@@ -42,7 +45,13 @@ public sealed partial class CameraAddress
                 : throw new FormatException("an address is empty");
         }
 
-        string scheme = address[..colon].ToLowerInvariant(), shown = Redact(address);
+        string scheme = address[..colon].ToLowerInvariant();
+        (string shown, string credentials) = Split(address, colon + 3);
+        if (address.FirstOrDefault(letter => letter is <= ' ' or '"' or '<' or '>' or '\u007f') is var odd and not '\0')
+        {
+            throw new FormatException($"'{shown}' has a character that must be written as %{(int)odd:X2}");
+        }
+
         if (scheme == "file")
         {
             throw new FormatException($"'{shown}': give a file by its path, without file://");
@@ -53,25 +62,51 @@ public sealed partial class CameraAddress
             throw new FormatException($"'{shown}': cameras are reached by {string.Join(", ", Schemes)}, not by {scheme}");
         }
 
-        string host = Host().Match(address[(colon + 3)..]).Groups["host"].Value;
+        string host = Host().Match(shown[(colon + 3)..]).Groups["host"].Value;
         if (host.Length == 0 && scheme != "udp")
         {
             throw new FormatException($"'{shown}' names no host");
         }
 
-        return new CameraAddress(shown, scheme + address[colon..], CameraKind.Network);
+        return new CameraAddress(shown, scheme + address[colon..], CameraKind.Network, credentials);
     }
 
     /// <summary>A text without the user names and passwords of addresses in it, before a host or as parameters.</summary>
     public static string Redact(string text) => Parameters().Replace(Credentials().Replace(text, "://"), "${name}=***");
 
+    /// <summary>A text about this camera without what is secret in its address.</summary>
+    public string Hide(string text)
+    {
+        text = text.Replace(Target, Text, StringComparison.Ordinal);
+        return Redact(_credentials.Length > 0 ? text.Replace($"{_credentials}@", "", StringComparison.Ordinal) : text);
+    }
+
     public override string ToString() => Text;
 
+    /// <summary>
+    /// An address as it may be shown, and its credentials. What is before the last @ of the host's part are these; where there is none, but
+    /// what looks like a port is no number, a password has a slash in it.
+    /// </summary>
+    private static (string Shown, string Credentials) Split(string address, int start)
+    {
+        int end = address.IndexOfAny(['/', '?', '#'], start), colon;
+        end = end < 0 ? address.Length : end;
+        int at = address.LastIndexOf('@', end - 1, end - start);
+        if (at < 0 && (colon = address.IndexOf(':', start, end - start)) >= 0 && address[start] != '['
+            && address.AsSpan(colon + 1, end - colon - 1).ContainsAnyExceptInRange('0', '9'))
+        {
+            at = address.LastIndexOf('@');
+        }
+
+        return at < start ? (Redact(address), "") : (Redact(address[..start] + address[(at + 1)..]), address[start..at]);
+    }
+
     // A password with a slash in it is no part of a valid address, and yet must not be shown.
-    [GeneratedRegex(@"://(?:[^/?#\s'""]*@|[^/?#\s'"":]*:(?!\d+(?:[/?#\s'""]|$))[^\s'""]*@)")]
+    [GeneratedRegex(@"://(?:[^/?#\s'""]*@|(?!\[)[^/?#\s'"":]*:(?!\d+(?:[/?#\s'""]|$))[^\s'""]*@)")]
     private static partial Regex Credentials();
 
-    [GeneratedRegex(@"(?<name>[?&](?:user|usr|username|login|loginuse|pass|passwd|password|pwd|loginpas|token|auth|key|secret))=[^&#\s'""]*",
+    [GeneratedRegex(@"(?<name>[?&;/_](?:user|usr|username|login|loginuse|pass|passwd|password|passphrase|pwd|loginpas|\w*token|auth|\w*key|secret|sig|" +
+        @"signature))=(?:(?!_[A-Za-z]+=)[^&;/#\s'""])*",
         RegexOptions.IgnoreCase)]
     private static partial Regex Parameters();
 

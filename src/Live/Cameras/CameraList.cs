@@ -79,8 +79,22 @@ internal static class CameraList
 
     private static void Add(List<Camera> cameras, string[] values)
     {
+        for (int i = 0; i < values.Length; i++)
+        {
+            if (i != 1 && values[i].Contains("://", StringComparison.Ordinal))
+            {
+                // Not repeated: it may hold a password.
+                throw new FormatException($"an address stands in the column '{Columns[i]}'");
+            }
+        }
+
         CameraAddress address = CameraAddress.Parse(values[1]);
         string name = values[0].Length > 0 ? values[0] : NameOf(address);
+        if (name.Any(char.IsControl))
+        {
+            throw new FormatException("a name has a control character");
+        }
+
         if (cameras.Any(camera => camera.Name.Equals(name, StringComparison.OrdinalIgnoreCase)))
         {
             throw new FormatException($"the camera '{name}' is there twice");
@@ -107,6 +121,6 @@ internal static class CameraList
     {
         string text = address.Text;
         int colon = text.IndexOf("://", StringComparison.Ordinal);
-        return address.Kind == CameraKind.File ? Path.GetFileName(text) : colon >= 0 ? text[(colon + 3)..] : text;
+        return address.Kind == CameraKind.File ? Path.GetFileName(text.TrimEnd('/')) is { Length: > 0 } file ? file : text : colon >= 0 ? text[(colon + 3)..] : text;
     }
 }

@@ -13,12 +13,12 @@ internal sealed class WebhookAddress
     public WebhookAddress(string text)
     {
         Uri whole = new(text);
-        Shown = CameraAddress.Redact(text);
+        Shown = $"{whole.Scheme}://{whole.Authority}{(whole.PathAndQuery == "/" ? "/" : "/…")}";
         Target = new UriBuilder(whole) { UserName = null, Password = null, Fragment = null }.Uri;
         Login = whole.UserInfo.Length == 0 ? null : Uri.UnescapeDataString(whole.UserInfo);
     }
 
-    /// <summary>Without credentials.</summary>
+    /// <summary>The host alone: of many receivers the path is the secret.</summary>
     public string Shown { get; }
 
     public Uri Target { get; }
@@ -30,7 +30,7 @@ internal sealed class WebhookAddress
     public static string? Problem(string text) =>
         Uri.TryCreate(text, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https" && address.Host.Length > 0
             ? null
-            : $"'{CameraAddress.Redact(text)}' is no address that begins with https:// or http:// and names a host";
+            : "it is no address that begins with https:// or http:// and names a host";
 }
 
 /// <summary>

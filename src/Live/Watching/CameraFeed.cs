@@ -26,6 +26,9 @@ internal sealed partial class CameraFeed : IDisposable
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1), LongestPause = TimeSpan.FromMinutes(1),
         PauseAfterRefusal = TimeSpan.FromSeconds(30), Steady = TimeSpan.FromSeconds(30);
 
+    /// <summary>Cameras take a while to begin, whatever is asked of them afterwards.</summary>
+    private static readonly TimeSpan LeastToOpen = TimeSpan.FromSeconds(5);
+
     private static readonly TimeSpan PicturePause = TimeSpan.FromSeconds(0.5);
 
     /// <summary>Of pictures that nobody computes with.</summary>
@@ -178,6 +181,7 @@ internal sealed partial class CameraFeed : IDisposable
                 Paced = isFile && !_plan.Fast,
                 KeepsUp = !(isFile && _plan.Fast),
                 Late = _plan.Late,
+                OpenLimit = _plan.Stall > LeastToOpen ? _plan.Stall : LeastToOpen,
                 Tap = _tap,
                 Arrived = _arrived,
                 Wants = IsWanted,
@@ -271,7 +275,12 @@ internal sealed partial class CameraFeed : IDisposable
         latest ??= due.Frames[^1];
         double since = Stopwatch.GetElapsedTime(latest.Decoded).TotalSeconds + latest.Late;
         DateTimeOffset taken = DateTimeOffset.UtcNow - TimeSpan.FromSeconds(since);
-        return new FeedWindow(this, _session!, due, latest.Decoded, latest.Late, taken - TimeSpan.FromSeconds(latest.Seconds - due.End));
+
+        // A file that is read fast has the times that it would have at its own speed.
+        DateTimeOffset end = _plan.Fast && _camera.Address.Kind == CameraKind.File
+            ? _session!.Began + TimeSpan.FromSeconds(due.End)
+            : taken - TimeSpan.FromSeconds(latest.Seconds - due.End);
+        return new FeedWindow(this, _session!, due, latest.Decoded, latest.Late, end);
     }
 
     private void Note(VideoFrame frame)
@@ -344,9 +353,9 @@ internal sealed partial class CameraFeed : IDisposable
     }
 
     /// <summary>Without credentials, and without the part of FFmpeg that says it.</summary>
-    private static string Describe(VideoFault fault, string reason) => fault == VideoFault.None
+    private string Describe(VideoFault fault, string reason) => fault == VideoFault.None
         ? "the other side ended it"
-        : OfFfmpeg().Replace(CameraAddress.Redact(reason), "");
+        : OfFfmpeg().Replace(_camera.Address.Hide(reason), "");
 
     [GeneratedRegex(@"^\[[a-z0-9_,]+\] |\?timeout=0")]
     private static partial Regex OfFfmpeg();

@@ -9,6 +9,9 @@ namespace CudaTrainer.Live.Watching;
 /// <summary>What <see cref="Wall"/> watches, and how.</summary>
 public sealed record WatchOptions
 {
+    /// <summary>Seconds.</summary>
+    private const double LeastStride = 0.04;
+
     /// <summary>
     /// The model and how it answers. Paths are those of the cameras; <see cref="WindowOptions.Window"/> is always set.
     /// </summary>
@@ -58,6 +61,11 @@ public sealed record WatchOptions
         {
             problems.Add(new(nameof(Release),
                 $"is above {SettingName.Of(nameof(WindowOptions.Threshold))}; an event would end before it begins"));
+        }
+
+        if (Plan.Stride < LeastStride)
+        {
+            problems.Add(new(nameof(WindowOptions.Stride), $"is less than a frame lasts; give {LeastStride} or more"));
         }
 
         if (Zone is not null)

@@ -70,6 +70,7 @@ const page = (() => {
     if (old.children.length !== next.children.length) return old.replaceChildren(...next.children);
     for (const [i, part] of [...next.children].entries()) {
       const before = old.children[i];
+      if (before.hasAttribute('open')) part.setAttribute('open', '');
       if (part.outerHTML === before.outerHTML) continue;
       if (part.tagName === 'IMG' && before.tagName === 'IMG') {
         const picture = new Image();

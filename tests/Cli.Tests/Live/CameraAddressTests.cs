@@ -13,7 +13,29 @@ public sealed class CameraAddressTests
     [InlineData("https://host:8443/@name/live.m3u8", "https://host:8443/@name/live.m3u8")]
     [InlineData("[tcp] Connection to tcp://a:b@h:1?x failed and http://c:d@e/ too", "[tcp] Connection to tcp://h:1?x failed and http://e/ too")]
     [InlineData("rtsp://[::1]:554/live", "rtsp://[::1]:554/live")]
+    [InlineData("rtsp://h/user=admin_password=x_channel=1_stream=0.sdp", "rtsp://h/user=***_password=***_channel=1_stream=0.sdp")]
+    [InlineData("srt://h?passphrase=x&api_key=y;sig=z", "srt://h?passphrase=***&api_key=***;sig=***")]
     public void Credentials_are_taken_out_of_texts(string text, string shown) => CameraAddress.Redact(text).ShouldBe(shown);
+
+    [Theory]
+    [InlineData("rtsp://us er:AS ECRET@h/x")]
+    [InlineData("rtsp://user:AS\"ECRET@h/x")]
+    [InlineData("rtsp://user:<ECRET@h/x")]
+    public void What_must_be_written_otherwise_is_refused_without_being_repeated(string address) =>
+        Should.Throw<FormatException>(() => CameraAddress.Parse(address)).Message.ShouldSatisfyAllConditions(
+            message => message.ShouldNotContain("ECRET"), message => message.ShouldContain("'rtsp://h/x'"));
+
+    [Theory]
+    [InlineData("rtsp://user:it's@h:554/x", "rtsp://h:554/x")]
+    [InlineData("rtsp://user:a/b@h/x", "rtsp://h/x")]
+    [InlineData("http://h:80/@x", "http://h:80/@x")]
+    [InlineData("http://[::1]:80/@x", "http://[::1]:80/@x")]
+    public void What_is_shown_of_an_address_has_no_login(string address, string shown)
+    {
+        CameraAddress parsed = CameraAddress.Parse(address);
+        parsed.Text.ShouldBe(shown);
+        parsed.Hide($"cannot open {address} at all").ShouldBe($"cannot open {shown} at all");
+    }
 
     [Theory]
     [InlineData("RTSP://Host/x", CameraKind.Network)]

@@ -124,6 +124,24 @@ public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixtur
     }
 
     [Fact]
+    public void A_full_standard_output_ends_it_with_an_error_and_the_event_is_kept()
+    {
+        string file = Write("cam.ts", seconds: 3);
+        CommandOutcome outcome = ChildProcess.Run("bash", ["-c", "exec dotnet \"$@\" >/dev/full", "bash", CommandRunner.ProgramFile,
+            "watch", file, "--fast", "--json", "--threshold", "0", "--events", "events", .. Windows], _folder.Path);
+        outcome.ExitCode.ShouldBe(1, outcome.Error);
+        outcome.Error.ShouldContain("Standard output cannot be written");
+    }
+
+    [Fact]
+    public void What_ends_it_is_an_object_a_line_too()
+    {
+        CommandOutcome outcome = CommandRunner.RunInside("watch", "ftp://host/x", "--json");
+        JsonElement[] lines = Lines(outcome);
+        lines.Single().GetProperty("type").GetString().ShouldBe("error");
+    }
+
+    [Fact]
     public void Predict_says_what_is_for_cameras()
     {
         CommandOutcome outcome = CommandRunner.RunInside("predict", "rtsp://guard:s3cret@host/live");
@@ -151,6 +169,10 @@ public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixtur
     [InlineData("name,address\na,x.mp4\nA,y.mp4\n", "is there twice")]
     [InlineData("name,address,threshold\na,x.mp4,2\n", "no number from 0 to 1")]
     [InlineData("name,address,zone\na,x.mp4,\"0.5,0,0.6,1\"\n", "is no zone")]
+    [InlineData("name,address,threshold\na,x.mp4,rtsp://guard:s3cret@host/x\n", "in the column 'threshold'")]
+    [InlineData("name,address\nrtsp://guard:s3cret@host/x,x.mp4\n", "in the column 'name'")]
+    [InlineData("name,address\n\"a\nwarning: b\",x.mp4\n", "control character")]
+    [InlineData("name,address,zone\na,x.mp4,\"0,0,0.001,0.001\"\n", "is no zone")]
     [InlineData("name,address\na,gopher://guard:s3cret@host/x\n", "not by gopher")]
     public void A_table_that_is_wrong_is_an_error_with_its_line(string table, string says)
     {
