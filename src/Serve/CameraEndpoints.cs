@@ -16,19 +16,19 @@ internal static class CameraEndpoints
 
     public static void Map(IEndpointRouteBuilder app, ServerParts parts)
     {
-        RouteGroupBuilder group = app.MapGroup(ApiPath).WithTags("cameras");
-        group.MapGet("", () => TypedResults.Ok(new CameraList([.. Wall(parts).Cameras.Select(CameraAnswer.Of)])))
+        RouteGroupBuilder group = app.MapGroup("").WithTags("cameras");
+        group.MapGet(ApiPath, () => TypedResults.Ok(new CameraList([.. Wall(parts).Cameras.Select(CameraAnswer.Of)])))
             .WithSummary("The cameras at this moment, each with its latest answer").Refuses(StatusCodes.Status404NotFound);
-        group.MapGet("/{number:int}/picture.png", (int number) => Results.Bytes(PictureOf(Wall(parts), number), "image/png"))
+        group.MapGet(ApiPath + "/{number:int}/picture.png", (int number) => Results.Bytes(PictureOf(Wall(parts), number), "image/png"))
             .WithSummary("The latest picture of a camera, by its number in the list from 0").Produces<byte[]>(StatusCodes.Status200OK, "image/png")
             .Refuses(StatusCodes.Status404NotFound);
-        group.MapGet("/events", () => TypedResults.Ok(new EventList([.. Wall(parts).Events.Select(EventAnswer.Of)])))
+        group.MapGet(ApiPath + "/events", () => TypedResults.Ok(new EventList([.. Wall(parts).Events.Select(EventAnswer.Of)])))
             .WithSummary("The latest events, newest first").Refuses(StatusCodes.Status404NotFound);
-        group.MapGet("/events/{id}/clips/{number:int}", (string id, int number) =>
+        group.MapGet(ApiPath + "/events/{id}/clips/{number:int}", (string id, int number) =>
                 Saved(Wall(parts), EventOf(Wall(parts), id).Clips.ElementAtOrDefault(number)))
             .WithSummary("A clip of an event, by its number from 0").Produces<byte[]>(StatusCodes.Status200OK, "video/mp4")
             .Refuses(StatusCodes.Status404NotFound);
-        group.MapGet("/events/{id}/picture.png", (string id) => Saved(Wall(parts), EventOf(Wall(parts), id).Snapshot))
+        group.MapGet(ApiPath + "/events/{id}/picture.png", (string id) => Saved(Wall(parts), EventOf(Wall(parts), id).Snapshot))
             .WithSummary("The picture of an event").Produces<byte[]>(StatusCodes.Status200OK, "image/png").Refuses(StatusCodes.Status404NotFound);
         app.MapGet(PagePath, () => parts.Frames.Cameras.Show(CameraView.Render(Wall(parts)), RefreshSeconds))
             .DescribePage("The cameras at this moment").Refuses(StatusCodes.Status404NotFound);
