@@ -49,7 +49,7 @@ switch (args.FirstOrDefault())
                    bench ptxas FOLDER [FILE]        registers, spills, shared memory and occupancy of every CUDA kernel by ptxas and nvdisasm in FOLDER
                    bench scaling [rounds [FILE]]    all-reduces, steps and frames by several processes, which it starts by mpirun; five minutes
                    bench compare [section]... [--rounds N] [--dataset DIR] [--clips N] [--output FILE]   against other engines
-                   bench live [CLIP [CHECKPOINT]]   what a camera costs, how many this machine carries, latency; CLIP runs like a camera, "" draws one
+                   bench live [CLIP [CHECKPOINT]]   what a camera costs, how many this machine carries, latency; "" draws a clip
                    bench frames CLIP OUT.npy [frames]        what the network sees of a clip
             """);
         return 2;

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Text;
 using CudaTrainer.Data.Video;
 using CudaTrainer.Live.Cameras;
 using CudaTrainer.Live.Watching;
@@ -59,7 +58,9 @@ internal static class LiveCommand
     }
 
     private static void Show(Trial trial) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-        $"| {trial.Cameras} | {trial.Cores:0.0 %} | {1000 * trial.Median:0} ms | {1000 * trial.Late:0} ms | {(trial.KeptUp ? "no" : "yes")} |"));
+        $"| {trial.Cameras} | {trial.Cores:0.0 %} | {1000 * trial.Median:0} ms | {1000 * trial.Late:0} ms | {Lost(trial)} |"));
+
+    private static string Lost(Trial trial) => trial.KeptUp ? "no" : "yes";
 
     private static bool IsAnsweredAlike(string clip, string checkpoint)
     {
@@ -78,7 +79,7 @@ internal static class LiveCommand
     private static Trial Try(string folder, string clip, string checkpoint, int cameras)
     {
         string table = Path.Combine(folder, "cameras.csv");
-        File.WriteAllLines(table, ["name,address", .. Enumerable.Range(1, cameras).Select(i => $"camera {i},\"{clip}\"")], Encoding.UTF8);
+        File.WriteAllLines(table, ["name,address", .. Enumerable.Range(1, cameras).Select(i => $"camera {i},\"{clip}\"")]);
         List<double> latencies = [];
         bool isThinned = false;
         long began = Stopwatch.GetTimestamp(), warmAt = 0;

@@ -14,7 +14,7 @@ static const double minute = 60, usual_wait = 0.01;
 struct kind
 {
     const char *scheme;
-    const char *protocols; // that may be opened on the way; NULL: no limit is needed
+    const char *protocols; // that may be opened on the way
 };
 
 static const struct kind kinds[] = {
@@ -34,19 +34,15 @@ static bool has_devices;
 static void prepare(void)
 {
     avformat_network_init();
-    static const int majors[] = {58, 59, 60, 61, 62};
-    for (size_t i = 0; i < FF_ARRAY_ELEMS(majors) && !has_devices; i++)
-    {
-        char name[32];
-        snprintf(name, sizeof name, "libavdevice.so.%d", majors[i]);
-        void *library = majors[i] == LIBAVFORMAT_VERSION_MAJOR ? dlopen(name, RTLD_NOW | RTLD_LOCAL) : NULL;
-        void (*announce)(void) = NULL;
-        if (library)
-            *(void **)&announce = dlsym(library, "avdevice_register_all");
-        if (announce)
-            announce();
-        has_devices = announce != NULL;
-    }
+    char name[32];
+    snprintf(name, sizeof name, "libavdevice.so.%d", LIBAVFORMAT_VERSION_MAJOR);
+    void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    void (*announce)(void) = NULL;
+    if (library)
+        *(void **)&announce = dlsym(library, "avdevice_register_all");
+    if (announce)
+        announce();
+    has_devices = announce != NULL;
 }
 
 static const struct kind *kind_of(const char *address)
@@ -96,7 +92,7 @@ int32_t ctv_live_open(struct ctv_stream *stream, const char *address)
     stream->format->interrupt_callback = (AVIOInterruptCB){ctv_clock_interrupt, stream->clock};
     stream->format->max_analyze_duration = 2 * AV_TIME_BASE;
     AVDictionary *options = NULL;
-    if (kind && kind->protocols)
+    if (kind)
         av_dict_set(&options, "protocol_whitelist", kind->protocols, 0);
     av_dict_set(&options, "rtsp_transport", "tcp", 0);
     int code = avformat_open_input(&stream->format, address, format, &options);

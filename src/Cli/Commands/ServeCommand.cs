@@ -38,7 +38,14 @@ internal sealed class ServeCommand : CliCommand<ServeOptions>
             yield return new(nameof(options.Host), access);
         }
 
-        foreach (OptionProblem problem in options.Prediction.Validate().Concat(options.Watch.Validate()).Distinct())
+        if (!options.HasCameras && options.Watch.Events.Events is not null)
+        {
+            yield return new(nameof(options.Watch.Events.Events), $"needs --{Setting.NameOf(nameof(options.Camera))} ADDRESS");
+        }
+
+        foreach (OptionProblem problem in options.HasCameras
+            ? (options.Watch with { Prediction = options.Prediction }).Validate()
+            : options.Prediction.Validate())
         {
             yield return problem;
         }

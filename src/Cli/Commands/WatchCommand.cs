@@ -25,8 +25,8 @@ internal sealed class WatchCommand : CliCommand<WatchCommandOptions>
 
     public override IReadOnlyList<string> Notes =>
     [
-        "An address is rtsp://host/path, http(s)://… (HLS, MJPEG), udp:// or tcp://, /dev/videoN, a file, which runs like a camera, or - for " +
-            "standard input. User names and passwords of addresses are never shown or written.",
+        "An address is rtsp://host/path, http(s)://… (HLS, MJPEG), udp:// or tcp://, /dev/videoN, a file, which runs like a camera, " +
+            "or - for standard input. User names and passwords of addresses are never shown or written.",
         "Each camera is answered every --stride seconds for the last --window seconds, as predict --window answers for the recording. " +
             "One that breaks off is connected to again. docs/live.md has the rest.",
     ];

@@ -105,9 +105,8 @@ public sealed partial class CameraAddress
     [GeneratedRegex(@"://(?:[^/?#\s'""]*@|(?!\[)[^/?#\s'"":]*:(?!\d+(?:[/?#\s'""]|$))[^\s'""]*@)")]
     private static partial Regex Credentials();
 
-    [GeneratedRegex(@"(?<name>[?&;/_](?:user|usr|username|login|loginuse|pass|passwd|password|passphrase|pwd|loginpas|\w*token|auth|\w*key|secret|sig|" +
-        @"signature))=(?:(?!_[A-Za-z]+=)[^&;/#\s'""])*",
-        RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"(?<name>[?&;/_](?:user|usr|username|login|loginuse|pass|passwd|password|passphrase|pwd|loginpas|\w*token|" +
+        @"auth|\w*key|secret|sig|signature))=(?:(?!_[A-Za-z]+=)[^&;/#\s'""])*", RegexOptions.IgnoreCase)]
     private static partial Regex Parameters();
 
     [GeneratedRegex(@"^([^/?#]*@)?(?<host>\[[0-9A-Fa-f:.]+\]|[^/?#:@]*)")]

@@ -70,7 +70,7 @@ internal static class CameraList
     public static PictureZone ZoneOf(string text)
     {
         double[] numbers = [.. text.Split([',', ' '], StringSplitOptions.RemoveEmptyEntries)
-            .Select(part => double.TryParse(part, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? number : double.NaN)];
+            .Select(part => Number(part) ?? double.NaN)];
         PictureZone zone = numbers is [var left, var top, var width, var height] ? new PictureZone(left, top, width, height) : default;
         return zone.IsValid
             ? zone
@@ -103,7 +103,7 @@ internal static class CameraList
         double? threshold = null;
         if (values[3].Length > 0)
         {
-            threshold = double.TryParse(values[3], NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && number is >= 0 and <= 1
+            threshold = Number(values[3]) is >= 0 and <= 1 and var number
                 ? number
                 : throw new FormatException($"the threshold '{values[3]}' is no number from 0 to 1");
         }
@@ -116,11 +116,19 @@ internal static class CameraList
         });
     }
 
+    private static double? Number(string text) =>
+        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? number : null;
+
     /// <summary>The address without what is the same for most.</summary>
     private static string NameOf(CameraAddress address)
     {
         string text = address.Text;
+        if (address.Kind == CameraKind.File)
+        {
+            return Path.GetFileName(text.TrimEnd('/')) is { Length: > 0 } file ? file : text;
+        }
+
         int colon = text.IndexOf("://", StringComparison.Ordinal);
-        return address.Kind == CameraKind.File ? Path.GetFileName(text.TrimEnd('/')) is { Length: > 0 } file ? file : text : colon >= 0 ? text[(colon + 3)..] : text;
+        return colon >= 0 ? text[(colon + 3)..] : text;
     }
 }

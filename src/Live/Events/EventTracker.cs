@@ -42,7 +42,9 @@ public sealed class EventTracker(EventRule rule, string camera)
     {
         List<EventNews> news = [];
         (double score, string? label) = Smoothed(answer);
-        bool isUp = answer.Violent is null ? label is not null && rule.Alarms.Contains(label) : score >= (_isUp ? rule.Release : rule.Threshold);
+        bool isUp = answer.Violent is null
+            ? label is not null && rule.Alarms.Contains(label)
+            : score >= (_isUp ? rule.Release : rule.Threshold);
         double centre = CentreOf(answer), boundary = _last is null ? answer.From : (CentreOf(_last) + centre) / 2;
         if (_isUp && !isUp)
         {

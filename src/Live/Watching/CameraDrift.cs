@@ -36,10 +36,11 @@ internal sealed class CameraDrift(Predictor predictor, string camera)
         }
 
         IReadOnlyList<DriftBegan> before = Current;
-        Current = [.. _monitor.Alarms.Select(alarm => new DriftBegan(answer.At, camera, alarm.Quantity, alarm.Class, alarm.Sentence, alarm.Value,
-            alarm.Low, alarm.High))];
+        Current = [.. _monitor.Alarms.Select(alarm => new DriftBegan(
+            answer.At, camera, alarm.Quantity, alarm.Class, alarm.Sentence, alarm.Value, alarm.Low, alarm.High))];
         return [
-            .. before.Where(one => !Current.Any(other => IsSame(one, other))).Select(one => new DriftEnded(answer.At, camera, one.Quantity, one.Class)),
+            .. before.Where(one => !Current.Any(other => IsSame(one, other)))
+                .Select(one => new DriftEnded(answer.At, camera, one.Quantity, one.Class)),
             .. Current.Where(one => !before.Any(other => IsSame(one, other))),
         ];
     }

@@ -15,7 +15,8 @@ internal sealed record FeedPlan(WindowPlan Windows, bool Fast, TimeSpan Late, Ti
 /// <summary>A window that is complete, with the times of the camera's clock and of ours.</summary>
 /// <param name="Completed">When the frame that completed it was decoded, by <see cref="Stopwatch"/>.</param>
 /// <param name="End">Wall-clock time of the window's end.</param>
-internal sealed record FeedWindow(CameraFeed Feed, CameraSession Session, DueWindow Window, long Completed, double Late, DateTimeOffset End);
+internal sealed record FeedWindow(
+    CameraFeed Feed, CameraSession Session, DueWindow Window, long Completed, double Late, DateTimeOffset End);
 
 /// <summary>
 /// One camera: connects, takes its frames into windows, and connects again with growing pauses. Belongs to the thread that polls it;

@@ -17,13 +17,16 @@ internal sealed class LiveLines
         CameraChanged changed => Of(changed),
         LoadChanged { Of: 1 } => (Severity.Info, "every window is computed again"),
         LoadChanged load => (Severity.Warning,
-            Invariant($"the machine does not keep up: all windows are {load.Load:0.0} times what it manages; one of {load.Of} is computed")),
+            Invariant($"the machine does not keep up: all windows are {load.Load:0.0} times what it manages; ") +
+                $"one of {load.Of} is computed"),
         DriftBegan began => (Severity.Warning, $"{began.Camera}: {began.Sentence}"),
-        DriftEnded ended => (Severity.Info, $"{ended.Camera}: {(ended.Class is null ? ended.Quantity : $"the share of {ended.Class}")} is usual again"),
+        DriftEnded ended => (Severity.Info,
+            $"{ended.Camera}: {(ended.Class is null ? ended.Quantity : $"the share of {ended.Class}")} is usual again"),
         EventBegan began => (Severity.Warning,
             Invariant($"{began.Camera}: {began.Label} since {began.Start.ToLocalTime():HH:mm:ss}, {began.Peak:0.00}")),
-        EventEnded ended => (Severity.Info, Invariant(
-            $"{ended.Camera}: {ended.Label} over: {ended.Start.ToLocalTime():HH:mm:ss} to {ended.End.ToLocalTime():HH:mm:ss}, {ended.Peak:0.00}")),
+        EventEnded ended => (Severity.Info,
+            Invariant($"{ended.Camera}: {ended.Label} over: {ended.Start.ToLocalTime():HH:mm:ss} to ") +
+                Invariant($"{ended.End.ToLocalTime():HH:mm:ss}, {ended.Peak:0.00}")),
         EventSaved saved => (Severity.Info, $"{saved.Camera}: saved as {saved.File}"),
         ArchiveTrouble trouble => (Severity.Warning, trouble.Reason),
         NoticeTrouble trouble => (Severity.Warning, $"{trouble.Target}: {trouble.Reason}"),

@@ -40,7 +40,8 @@ public sealed record WatchOptions
         Role = SettingRole.Offline)]
     public bool Fast { get; init; }
 
-    [Setting(SettingGroup.Data, "Seconds that video may come late before it is passed over up to the next keyframe", Above = 0, AtMost = 3600)]
+    [Setting(SettingGroup.Data, "Seconds that video may come late before it is passed over up to the next keyframe",
+        Above = 0, AtMost = 3600)]
     public double Late { get; init; } = 2;
 
     [Setting(SettingGroup.Data, "Seconds without a frame after which a camera is connected to again", Above = 0, AtMost = 3600)]
