@@ -7,6 +7,7 @@
 #   scripts/hunt.sh serve [MINUTES]   64 clients, slow, broken and hostile ones among them: memory and answers
 #   scripts/hunt.sh order [N]         threads held up at their hand-overs: loader, team, replicas and cache, N times
 #   scripts/hunt.sh soak [MINUTES]    one long training: memory, open files and threads, minute by minute
+#   scripts/hunt.sh wall [MINUTES [CLIP]]  eight cameras, two that come and go and a hostile one: memory, open files and answers
 source "$(dirname "$0")/common.sh"
 
 kind=${1:-}
@@ -79,6 +80,20 @@ disturbed() {
     done
     unset reached
     same_end "$folder" "$what"
+}
+
+serve() { # OPTION…: leaves $server and $address
+    address=127.0.0.1:18432
+    ./cudatrainer serve --port "${address#*:}" "$@" >"$work/serve.log" 2>&1 &
+    server=$!
+    started+=("$server")
+    for ((i = 0; i < 60; i++)); do grep -q Listening "$work/serve.log" && return || sleep 1; done
+    die "$(tail -3 "$work/serve.log")"
+}
+
+end_serving() {
+    kill -TERM "$server"
+    wait "$server" || [ $? -eq 130 ] || die "serve ended with an error: $(tail -3 "$work/serve.log")"
 }
 
 case $kind in
@@ -154,13 +169,9 @@ case $kind in
         ;;
     serve)
         clips
-        ./cudatrainer serve --port 18432 --queue 8 --uploads-per-minute 1000000 >"$work/serve.log" 2>&1 &
-        started+=($!)
-        server=$!
-        for ((i = 0; i < 60; i++)); do grep -q Listening "$work/serve.log" && break || sleep 1; done
-        python3 tests/faults/serve_clients.py 127.0.0.1:18432 "$server" "${2:-30}" "$work"/clips/unseen/* || die "$(tail -3 "$work/serve.log")"
-        kill -TERM "$server"
-        wait "$server" || [ $? -eq 130 ] || die "serve ended with an error: $(tail -3 "$work/serve.log")"
+        serve --queue 8 --uploads-per-minute 1000000
+        python3 tests/faults/serve_clients.py "$address" "$server" "${2:-30}" "$work"/clips/unseen/* || die "$(tail -3 "$work/serve.log")"
+        end_serving
         ;;
     order)
         library=$(tool delays)
@@ -188,6 +199,21 @@ case $kind in
             epochs=$(wc -l <"$work/run/training_history.csv" 2>/dev/null || echo 1)
             say "$i, $(awk '/RssAnon/ { print $2 }' "/proc/$process/status"), $(ls "/proc/$process/fd" | wc -l), $(ls "/proc/$process/task" | wc -l), $((epochs - 1))"
         done
+        ;;
+    wall)
+        [ -n "${3:-}" ] || clips
+        mkfifo "$work/start"
+        python3 tests/faults/cameras.py "$work/cameras.csv" <"$work/start" &
+        hunter=$!
+        started+=("$hunter")
+        exec 3>"$work/start"
+        for ((i = 0; i < 60; i++)); do [ -s "$work/cameras.csv" ] && break || sleep 1; done
+        serve --cameras "$work/cameras.csv" --events "$work/events" --keep-mb 200
+        process=$(pgrep -P "$server" dotnet || echo "$server")
+        printf '%s\t%s\t%s\t%s\n' "${3:-$(ls "$work"/clips/unseen/* | head -1)}" "$address" "$process" "${2:-60}" >&3
+        wait "$hunter" || die "$(tail -3 "$work/serve.log")"
+        ! grep -q secret "$work/serve.log" || die "a password was printed"
+        end_serving
         ;;
     *) die "$(sed -n 's/^#   //p' "$0")" ;;
 esac

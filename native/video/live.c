@@ -132,6 +132,13 @@ static void wait_until_due(struct ctv_stream *stream, double stamp)
     }
 }
 
+// What comes in segments comes in bursts, whose first packets would look late; the segments that a playlist begins with are in hand.
+static bool is_segmented(const struct ctv_stream *stream)
+{
+    const char *name = stream->format->iformat->name;
+    return strncmp(name, "hls", 3) == 0 || strncmp(name, "dash", 4) == 0;
+}
+
 bool ctv_live_takes(struct ctv_stream *stream, const AVPacket *packet)
 {
     ctv_live *live = stream->live;
@@ -144,7 +151,7 @@ bool ctv_live_takes(struct ctv_stream *stream, const AVPacket *packet)
         bool has_jumped = pace->has_begun && fabs(stamp - pace->first - (double)(ctv_now_ns() - pace->began) / 1e9) > minute;
         if (!pace->has_begun || has_jumped)
             *pace = (struct ctv_live_clock){.began = ctv_now_ns(), .has_begun = true, .first = stamp, .passing = pace->passing};
-        if (live->paced)
+        if (live->paced || is_segmented(stream))
             wait_until_due(stream, stamp);
         bool is_late = ctv_live_delay(stream, stamp) > live->late && live->late > 0;
         pace->passing = is_late || (pace->passing && !(packet->flags & AV_PKT_FLAG_KEY));
