@@ -154,6 +154,7 @@ struct ctv_live_clock
     double least[2];      // delay in the minute before this one, and in this one
     double minute;        // when this minute began, in seconds since the first packet
     bool passing;         // until the next keyframe
+    bool is_stamped;      // by when packets come
 };
 
 struct ctv_stream
@@ -208,8 +209,11 @@ int32_t ctv_stream_judge(const struct ctv_stream *stream, bool tolerate_damage);
 
 // Opens an address, device or pipe as stream->format.
 int32_t ctv_live_open(struct ctv_stream *stream, const char *address);
+// Once the video stream is known: what comes without time stamps (pictures one after the other, a bare H.264 stream) is shown when it
+// comes, at whatever rate; a pipe may be faster or slower than what it carries, so its stream is taken at the rate that it claims.
+void ctv_live_begin(struct ctv_stream *stream);
 // Waits until the packet is due, if live video is paced, and decides whether it is so late that it is passed over.
-bool ctv_live_takes(struct ctv_stream *stream, const AVPacket *packet);
+bool ctv_live_takes(struct ctv_stream *stream, AVPacket *packet);
 // Seconds that what comes now with this time stamp is late.
 double ctv_live_delay(struct ctv_stream *stream, double stamp);
 

@@ -132,6 +132,15 @@ static void wait_until_due(struct ctv_stream *stream, double stamp)
     }
 }
 
+void ctv_live_begin(struct ctv_stream *stream)
+{
+    bool is_piped = strcmp(stream->format->url, "pipe:0") == 0;
+    if (!stream->live->is_address || is_piped || !(stream->format->iformat->flags & AVFMT_NOTIMESTAMPS))
+        return;
+    stream->pace.is_stamped = true;
+    stream->video->time_base = stream->codec->pkt_timebase = (AVRational){1, 90000};
+}
+
 // What comes in segments comes in bursts, whose first packets would look late; the segments that a playlist begins with are in hand.
 static bool is_segmented(const struct ctv_stream *stream)
 {
@@ -139,10 +148,12 @@ static bool is_segmented(const struct ctv_stream *stream)
     return strncmp(name, "hls", 3) == 0 || strncmp(name, "dash", 4) == 0;
 }
 
-bool ctv_live_takes(struct ctv_stream *stream, const AVPacket *packet)
+bool ctv_live_takes(struct ctv_stream *stream, AVPacket *packet)
 {
     ctv_live *live = stream->live;
     struct ctv_live_clock *pace = &stream->pace;
+    if (pace->is_stamped)
+        packet->pts = packet->dts = av_rescale_q(ctv_now_ns(), (AVRational){1, 1000000000}, stream->video->time_base);
     int64_t time = packet->dts != AV_NOPTS_VALUE ? packet->dts : packet->pts;
     double unit = av_q2d(stream->video->time_base);
     if (time != AV_NOPTS_VALUE)
@@ -150,7 +161,8 @@ bool ctv_live_takes(struct ctv_stream *stream, const AVPacket *packet)
         double stamp = (double)time * unit;
         bool has_jumped = pace->has_begun && fabs(stamp - pace->first - (double)(ctv_now_ns() - pace->began) / 1e9) > minute;
         if (!pace->has_begun || has_jumped)
-            *pace = (struct ctv_live_clock){.began = ctv_now_ns(), .has_begun = true, .first = stamp, .passing = pace->passing};
+            *pace = (struct ctv_live_clock){.began = ctv_now_ns(), .has_begun = true, .first = stamp, .passing = pace->passing,
+                                             .is_stamped = pace->is_stamped};
         if (live->paced || is_segmented(stream))
             wait_until_due(stream, stamp);
         bool is_late = ctv_live_delay(stream, stamp) > live->late && live->late > 0;

@@ -141,6 +141,8 @@ int32_t ctv_stream_open_live(struct ctv_stream *stream, struct ctv_source *sourc
     int32_t fault = live->is_address ? ctv_live_open(stream, address) : open_container(stream);
     if (fault == CTV_OK)
         fault = open_decoder(stream);
+    if (fault == CTV_OK)
+        ctv_live_begin(stream);
     if (fault == CTV_OK && live->tap)
         ctv_tap_begin(live->tap, stream->video);
     return fault;

@@ -16,10 +16,33 @@ internal sealed record CameraScript(byte[] Bytes, double Seconds)
 
     /// <summary>Seconds after which nothing more is sent although the connection stays.</summary>
     public double Stall { get; init; } = double.PositiveInfinity;
+
+    public string ContentType { get; init; } = "video/mp2t";
+
+    /// <summary>Whether it comes in segments of a second, of which a playlist names those that are there (RFC 8216).</summary>
+    public bool IsSegmented { get; init; }
+
+    /// <summary>One picture after the other, as cameras for web pages send them, without times.</summary>
+    /// <param name="pictures">JPEG files, one after the other.</param>
+    public static CameraScript OfPictures(byte[] pictures, double seconds)
+    {
+        ReadOnlySpan<byte> begins = [0xFF, 0xD8, 0xFF];
+        using var parts = new MemoryStream();
+        for (int at = 0; at < pictures.Length;)
+        {
+            int next = pictures.AsSpan(at + 1).IndexOf(begins), length = next < 0 ? pictures.Length - at : next + 1;
+            parts.Write(Encoding.ASCII.GetBytes($"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {length}\r\n\r\n"));
+            parts.Write(pictures, at, length);
+            parts.Write("\r\n"u8);
+            at += length;
+        }
+
+        return new CameraScript(parts.ToArray(), seconds) { ContentType = "multipart/x-mixed-replace;boundary=frame" };
+    }
 }
 
 /// <summary>
-/// Cameras on loopback: a transport stream by HTTP, or by RTSP within its connection (RFC 2326, RFC 3551's MP2T), at the speed that it was
+/// Cameras on loopback: a transport stream or pictures by HTTP, or a transport stream by RTSP within its connection (RFC 2326, RFC 3551's MP2T), at the speed that it was
 /// recorded with.
 /// </summary>
 internal sealed class CameraServer : IDisposable
@@ -31,6 +54,7 @@ internal sealed class CameraServer : IDisposable
     private readonly Func<string, CameraScript> _script;
     private readonly bool _isRtsp;
     private int _connections;
+    private long _playlistBegan;
 
     /// <param name="script">By the path that is asked for.</param>
     public CameraServer(bool isRtsp, Func<string, CameraScript> script)
@@ -89,15 +113,37 @@ internal sealed class CameraServer : IDisposable
     private async Task ServeHttp(NetworkStream stream)
     {
         (string request, string headers) = await ReadRequest(stream);
-        CameraScript script = _script(request.Split(' ')[1]);
+        string path = request.Split(' ')[1];
+        CameraScript script = _script(path);
         if (!IsLoggedIn(script, headers))
         {
             await Write(stream, "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"camera\"\r\nContent-Length: 0\r\n\r\n");
             return;
         }
 
-        await Write(stream, "HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\nConnection: close\r\n\r\n");
+        await Write(stream, $"HTTP/1.1 200 OK\r\nContent-Type: {script.ContentType}\r\nConnection: close\r\n\r\n");
+        if (script.IsSegmented)
+        {
+            await stream.WriteAsync(Segment(script, path), _stop.Token);
+            return;
+        }
+
         await Play(script, piece => stream.WriteAsync(piece, _stop.Token).AsTask());
+    }
+
+    /// <summary>The playlist, with three segments from the beginning, or a segment by its number.</summary>
+    private ReadOnlyMemory<byte> Segment(CameraScript script, string path)
+    {
+        Interlocked.CompareExchange(ref _playlistBegan, Stopwatch.GetTimestamp(), 0);
+        int length = (int)(script.Bytes.Length / script.Seconds) / Packet * Packet, count = (script.Bytes.Length + length - 1) / length;
+        if (int.TryParse(Path.GetFileNameWithoutExtension(path), out int number))
+        {
+            return script.Bytes.AsMemory(number * length, Math.Min(length, script.Bytes.Length - (number * length)));
+        }
+
+        int there = Math.Min(count, 3 + (int)Stopwatch.GetElapsedTime(_playlistBegan).TotalSeconds);
+        IEnumerable<string> lines = Enumerable.Range(0, there).Select(i => $"#EXTINF:1.0,\n{i}.ts\n");
+        return Encoding.ASCII.GetBytes($"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:0\n{string.Concat(lines)}");
     }
 
     private async Task ServeRtsp(NetworkStream stream)

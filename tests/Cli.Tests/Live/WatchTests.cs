@@ -30,6 +30,26 @@ public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixtur
     }
 
     [Fact]
+    public void Segments_that_come_in_bursts_are_answered_as_predict_answers_for_the_recording()
+    {
+        string file = Write("cam.ts", seconds: 9);
+        using var server = new CameraServer(isRtsp: false, _ => new CameraScript(File.ReadAllBytes(file), 9) { IsSegmented = true });
+        double[] live = Answers(Watch(server.Address("/live.m3u8"), "--for", "9", "--late", "0.5"), session: 1);
+        double[] recorded = Predict(file);
+        live.Length.ShouldBeGreaterThan(8);
+        live.ShouldBe(recorded[..live.Length]);
+    }
+
+    [Fact]
+    public void Pictures_without_times_are_seen_when_they_come()
+    {
+        byte[] pictures = File.ReadAllBytes(Write("cam.mjpeg", seconds: 8, rate: 10, codec: VideoCodec.Mjpeg));
+        using var server = new CameraServer(isRtsp: false, _ => CameraScript.OfPictures(pictures, 8));
+        JsonElement[] lines = Lines(Watch(server.Address(), "--for", "8"));
+        lines.Count(line => Is(line, "answer", null)).ShouldBeGreaterThan(8);
+    }
+
+    [Fact]
     public void Frames_that_go_through_a_backbone_are_answered_alike()
     {
         string file = Write("cam.ts", seconds: 3);
@@ -183,12 +203,13 @@ public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixtur
         outcome.Error.ShouldNotContain("s3cret");
     }
 
-    /// <summary>Stripes that move, at a rate that changes, as a transport stream.</summary>
-    private string Write(string name, double seconds, int width = 96, int rate = 25, double brightness = 1)
+    /// <summary>Stripes that move, at a rate that changes, in the container that the name says.</summary>
+    private string Write(string name, double seconds, int width = 96, int rate = 25, double brightness = 1,
+        VideoCodec codec = VideoCodec.Mpeg2)
     {
         string path = _folder.File(name);
         using var writer = new VideoWriter(path,
-            new VideoWriterOptions { Width = width, Height = 64, FrameRate = new FrameRate(rate), Codec = VideoCodec.Mpeg2 });
+            new VideoWriterOptions { Width = width, Height = 64, FrameRate = new FrameRate(rate), Codec = codec });
         byte[] rgb = new byte[writer.FrameBytes];
         for (int frame = 0; frame < seconds * rate; frame++)
         {
