@@ -3,6 +3,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 int32_t ctv_fail(const struct ctv_error *error, int32_t fault, const char *format, ...)
 {
@@ -29,4 +32,11 @@ void ctv_version(char *text, int32_t text_bytes)
     snprintf(text, (size_t)text_bytes, "FFmpeg %s (libavformat %u.%u.%u, libavcodec %u.%u.%u)", av_version_info(),
              AV_VERSION_MAJOR(container), AV_VERSION_MINOR(container), AV_VERSION_MICRO(container),
              AV_VERSION_MAJOR(codec), AV_VERSION_MINOR(codec), AV_VERSION_MICRO(codec));
+}
+
+void ctv_trim(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }

@@ -35,6 +35,10 @@ struct ctv_error
 int32_t ctv_fail(const struct ctv_error *error, int32_t fault, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+// Gives memory back to the system. What a connection frees lies in pieces in its thread's part of the C library's heap, which keeps them:
+// of cameras that come and go it would grow for hours.
+void ctv_trim(void);
+
 // The text of an AVERROR code, in a buffer of the calling thread.
 const char *ctv_averror(int code);
 

@@ -75,6 +75,7 @@ void ctv_tap_free(ctv_tap *tap)
     avcodec_parameters_free(&tap->form.codec);
     pthread_mutex_destroy(&tap->lock);
     free(tap);
+    ctv_trim();
 }
 
 void ctv_tap_begin(ctv_tap *tap, const AVStream *video)

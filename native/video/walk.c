@@ -173,5 +173,7 @@ int32_t ctv_walk(const char *path, const ctv_walk_options *options, ctv_frame_ca
     ctv_source_close(&walk.source);
     av_frame_free(&walk.part);
     av_free(walk.rgb);
+    if (live)
+        ctv_trim();
     return fault;
 }

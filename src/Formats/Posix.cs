@@ -20,6 +20,7 @@ internal static unsafe partial class Posix
     private const uint MemoryCloseOnExec = 1;
     private const int AdviceWillNeed = 3;
     private const int FileLimit = 7; // RLIMIT_NOFILE
+    private const short PollError = 8;
 
     /// <summary>Opens for reading without ever blocking: a plain open of a FIFO waits for its writer.</summary>
     /// <returns>The handle, invalid on failure (then <see cref="Marshal.GetLastPInvokeError"/> tells why).</returns>
@@ -87,6 +88,16 @@ internal static unsafe partial class Posix
         return limit.Soft > long.MaxValue ? long.MaxValue : (long)limit.Soft;
     }
 
+    /// <summary>Whether standard output is a pipe whose reader has gone; .NET writes on as if nothing were.</summary>
+    public static bool IsOutputAbandoned
+    {
+        get
+        {
+            PollDescriptor output = new() { Descriptor = 1 };
+            return poll(&output, 1, 0) > 0 && (output.Found & PollError) != 0;
+        }
+    }
+
     private static IOException LastError()
     {
         int error = Marshal.GetLastPInvokeError();
@@ -110,6 +121,16 @@ internal static unsafe partial class Posix
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int madvise(void* address, nuint length, int advice);
+
+    [LibraryImport("libc")]
+    private static partial int poll(PollDescriptor* descriptors, nuint count, int milliseconds);
+
+    private struct PollDescriptor
+    {
+        public int Descriptor;
+        public short Wanted;
+        public short Found;
+    }
 
     private struct ResourceLimit
     {

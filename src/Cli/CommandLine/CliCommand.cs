@@ -35,6 +35,9 @@ internal abstract class CliCommand
     /// <summary>Whether <c>--config FILE</c> may give options.</summary>
     public virtual bool TakesConfig => false;
 
+    /// <summary>Whether its JSON is an object a line.</summary>
+    public virtual bool WritesJsonLines => false;
+
     public abstract IReadOnlyList<OptionDefinition> Options { get; }
 
     /// <summary>Whether results are wanted as JSON; of several values the last holds.</summary>
@@ -59,9 +62,9 @@ internal abstract class CliCommand<TOptions> : CliCommand
     {
         List<string> problems = [.. arguments.Problems];
         IReadOnlyList<GivenOption> given = Given(arguments, problems);
-        terminal.Json = AsksForJson(given);
+        (terminal.Json, terminal.JsonLines) = (AsksForJson(given), WritesJsonLines);
         TOptions options = Bind(given, problems, out HashSet<string> misread);
-        if ((ArgumentProblem(arguments.Arguments.Count) ?? ChoiceProblem(arguments.Arguments)) is { } problem)
+        if ((ArgumentProblem(arguments.Arguments) ?? ChoiceProblem(arguments.Arguments)) is { } problem)
         {
             problems.Add($"{ArgumentPlaceholder}: {problem}");
         }
@@ -84,8 +87,8 @@ internal abstract class CliCommand<TOptions> : CliCommand
     /// <summary>Whether it works with files, of which a process may be allowed too few.</summary>
     protected virtual bool OpensFiles => true;
 
-    /// <summary>What is wrong with so many arguments that are not options; null if nothing is.</summary>
-    protected virtual string? ArgumentProblem(int count) => null;
+    /// <summary>What is wrong with the arguments that are not options; null if nothing is.</summary>
+    protected virtual string? ArgumentProblem(IReadOnlyList<string> arguments) => null;
 
     private string? ChoiceProblem(IReadOnlyList<string> arguments) =>
         ArgumentChoices.Count > 0 && arguments.Except(ArgumentChoices).FirstOrDefault() is { } unknown

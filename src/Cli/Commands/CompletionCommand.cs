@@ -26,7 +26,7 @@ internal sealed class CompletionCommand : CliCommand<CompletionOptions>
 
     protected override bool OpensFiles => false;
 
-    protected override string? ArgumentProblem(int count) => count == 1 ? null : "name one shell";
+    protected override string? ArgumentProblem(IReadOnlyList<string> arguments) => arguments.Count == 1 ? null : "name one shell";
 
     protected override int Run(CompletionOptions options, IReadOnlyList<string> arguments, Terminal terminal)
     {

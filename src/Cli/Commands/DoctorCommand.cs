@@ -37,7 +37,7 @@ internal sealed class DoctorCommand : CliCommand<DoctorOptions>
 
     public override string ArgumentPlaceholder => "DATASET";
 
-    protected override string? ArgumentProblem(int count) => count <= 1 ? null : "name one folder";
+    protected override string? ArgumentProblem(IReadOnlyList<string> arguments) => arguments.Count <= 1 ? null : "name one folder";
 
     protected override bool OpensFiles => false;
 

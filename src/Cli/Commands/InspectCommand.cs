@@ -32,8 +32,8 @@ internal sealed class InspectCommand : CliCommand<InspectOptions>
 
     public override string ArgumentPlaceholder => "FILE|DIR";
 
-    protected override string? ArgumentProblem(int count) =>
-        count == 1 ? null : count == 0 ? "name a file, or a folder of features" : "name one file";
+    protected override string? ArgumentProblem(IReadOnlyList<string> arguments) =>
+        arguments.Count == 1 ? null : arguments.Count == 0 ? "name a file, or a folder of features" : "name one file";
 
     protected override int Run(InspectOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (_, stop) =>

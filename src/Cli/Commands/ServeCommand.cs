@@ -1,5 +1,6 @@
 using CudaTrainer.Cli.CommandLine;
 using CudaTrainer.Cli.Presentation;
+using CudaTrainer.Live.Watching;
 using CudaTrainer.Serve;
 using CudaTrainer.Training.Options;
 
@@ -36,6 +37,11 @@ internal sealed class ServeCommand : CliCommand<ServeOptions>
         if (options.AccessProblem is { } access)
         {
             yield return new(nameof(options.Host), access);
+        }
+
+        if (WatchOptions.ProblemOf(options.CameraAddresses) is { } camera)
+        {
+            yield return new(nameof(options.Camera), camera);
         }
 
         if (!options.HasCameras && options.Watch.Events.Events is not null)

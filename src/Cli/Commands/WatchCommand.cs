@@ -35,13 +35,16 @@ internal sealed class WatchCommand : CliCommand<WatchCommandOptions>
 
     public override bool TakesConfig => true;
 
+    public override bool WritesJsonLines => true;
+
+    protected override string? ArgumentProblem(IReadOnlyList<string> arguments) => WatchOptions.ProblemOf(arguments);
+
     protected override IEnumerable<OptionProblem> Validate(WatchCommandOptions options) => options.Watch.Validate();
 
     protected override int Run(WatchCommandOptions options, IReadOnlyList<string> arguments, Terminal terminal) => RunHost.Run(
         terminal,
         (observer, stop) =>
         {
-            terminal.JsonLines = options.Json;
             var report = new LiveReport(terminal, observer, options.Json);
             using Wall wall = Wall.Open(options.Watch, arguments, report.Tell, stop);
             observer.Header(wall.Header);

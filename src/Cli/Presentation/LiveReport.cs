@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using CudaTrainer.Formats;
 using CudaTrainer.Live.Cameras;
 using CudaTrainer.Live.Watching;
 
@@ -26,6 +27,10 @@ internal sealed class LiveReport(Terminal terminal, RunPresenter presenter, bool
             terminal.Output.WriteLine(output);
             terminal.Output.Flush();
             _isFull = false;
+            if (Posix.IsOutputAbandoned)
+            {
+                throw new OperationCanceledException("Nobody reads standard output any more.");
+            }
         }
 
         if (_lines.Of(news) is { } line)

@@ -62,10 +62,15 @@ public sealed partial class CameraAddress
             throw new FormatException($"'{shown}': cameras are reached by {string.Join(", ", Schemes)}, not by {scheme}");
         }
 
-        string host = Host().Match(shown[(colon + 3)..]).Groups["host"].Value;
-        if (host.Length == 0 && scheme != "udp")
+        Match place = Host().Match(shown[(colon + 3)..]);
+        if (place.Groups["host"].Length == 0 && scheme != "udp")
         {
             throw new FormatException($"'{shown}' names no host");
+        }
+
+        if (place.Groups["port"] is { Success: true, Value: var port } && !(ushort.TryParse(port, out ushort number) && number > 0))
+        {
+            throw new FormatException($"'{shown}': the port must be a number from 1 to 65535");
         }
 
         return new CameraAddress(shown, scheme + address[colon..], CameraKind.Network, credentials);
@@ -109,7 +114,7 @@ public sealed partial class CameraAddress
         @"auth|\w*key|secret|sig|signature))=(?:(?!_[A-Za-z]+=)[^&;/#\s'""])*", RegexOptions.IgnoreCase)]
     private static partial Regex Parameters();
 
-    [GeneratedRegex(@"^([^/?#]*@)?(?<host>\[[0-9A-Fa-f:.]+\]|[^/?#:@]*)")]
+    [GeneratedRegex(@"^([^/?#]*@)?(?<host>\[[0-9A-Fa-f:.]+\]|[^/?#:@]*)(:(?<port>[^/?#]*))?")]
     private static partial Regex Host();
 }
 

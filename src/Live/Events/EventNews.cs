@@ -17,6 +17,9 @@ public abstract record EventNews(DateTimeOffset At, string Id, string Camera) : 
     /// <summary>Wall-clock time of the beginning.</summary>
     public required DateTimeOffset Start { get; init; }
 
+    /// <summary>The same in seconds since the first frame of the connection, or of the file.</summary>
+    public double From { get; init; }
+
     /// <summary>The highest smoothed probability so far.</summary>
     public required double Peak { get; init; }
 
@@ -43,6 +46,9 @@ public sealed record EventBegan(DateTimeOffset At, string Id, string Camera) : E
 public sealed record EventEnded(DateTimeOffset At, string Id, string Camera, DateTimeOffset End, EndReason Reason)
     : EventNews(At, Id, Camera)
 {
+    /// <summary><see cref="End"/> in seconds as <see cref="EventNews.From"/> has them.</summary>
+    public double To { get; init; }
+
     public override string Event => "ended";
 }
 

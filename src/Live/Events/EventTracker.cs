@@ -156,7 +156,7 @@ public sealed class EventTracker(EventRule rule, string camera)
             Tell(answer.At, news);
         }
 
-        (Current.QuietSince, Current.End) = (end, Time(answer, end));
+        (Current.QuietSince, Current.To, Current.End) = (end, end, Time(answer, end));
     }
 
     private void Tell(DateTimeOffset at, List<EventNews> news)
@@ -166,6 +166,7 @@ public sealed class EventTracker(EventRule rule, string camera)
         {
             Label = Current.Peak!.Label,
             Start = Current.Start,
+            From = Current.From,
             Peak = Current.Peak.Score,
             PeakTime = Current.Peak.Time,
         });
@@ -177,6 +178,8 @@ public sealed class EventTracker(EventRule rule, string camera)
         {
             Label = Current.Peak!.Label,
             Start = Current.Start,
+            From = Current.From,
+            To = Current.To,
             Peak = Current.Peak.Score,
             PeakTime = Current.Peak.Time,
         });
@@ -204,7 +207,10 @@ internal sealed class TrackedEvent(string id, double from, DateTimeOffset start)
     /// <summary>Since when nothing has happened, in seconds of the session; null while it goes on.</summary>
     public double? QuietSince { get; set; }
 
-    /// <summary>The same as wall-clock time.</summary>
+    /// <summary>When it was quiet last, in seconds of the session.</summary>
+    public double To { get; set; }
+
+    /// <summary><see cref="To"/> as wall-clock time.</summary>
     public DateTimeOffset End { get; set; }
 
     public EventPeak? Peak { get; set; }

@@ -54,6 +54,20 @@ public sealed record WatchOptions
     /// <summary>Windows of each camera.</summary>
     public WindowPlan Plan => WindowPlan.Of(Prediction.Windows)!.Value;
 
+    /// <summary>What is wrong with addresses of cameras; null if nothing is.</summary>
+    public static string? ProblemOf(IReadOnlyList<string> addresses)
+    {
+        try
+        {
+            CameraList.Of(addresses);
+            return null;
+        }
+        catch (FormatException exception)
+        {
+            return exception.Message;
+        }
+    }
+
     /// <summary>What is wrong with the values, all at once.</summary>
     public IReadOnlyList<OptionProblem> Validate()
     {

@@ -70,7 +70,8 @@ public static class CrossValidation
         StudyRow row = study.Run(study.Options, "cross-validate", stop);
         StudyRow? yardstick = study.Yardstick(stop);
         var result = new CrossValidationResult(
-            study.DeviceKind, study.Clips.Count, study.Clips.Sources.Distinct(StringComparer.Ordinal).Count(), row.Metrics,
+            study.DeviceKind, study.Counted.Length,
+                study.Counted.Select(clip => study.Clips.Sources[clip]).Distinct(StringComparer.Ordinal).Count(), row.Metrics,
                 options.Seeds > 1 ? study.MetricsOfMean(row.Runs) : null, yardstick?.Metrics,
             yardstick is null ? null : study.Bootstrap.Gain(row.Answers, yardstick.Answers),
             [.. row.Runs.Select(run => Summary(study, run))])
@@ -85,30 +86,34 @@ public static class CrossValidation
             AtomicFile.WriteAllText(Path.Combine(options.Output, "predictions.csv"), Predictions(study, row));
             if (modelOutput is not null)
             {
-                study.WriteModel(modelOutput, CardOf(result), stop);
+                study.WriteModel(modelOutput, CardOf(result, study.Clips.Count - study.Counted.Length), stop);
             }
         });
         return result;
     }
 
-    private static string CardOf(CrossValidationResult result)
+    /// <param name="uncounted">Clips that were learned from besides.</param>
+    private static string CardOf(CrossValidationResult result, int uncounted)
     {
         Estimate balanced = result.Metrics.BalancedAccuracy;
         string range = string.Create(CultureInfo.InvariantCulture,
             $"{100 * balanced.Interval.Low:0}–{100 * balanced.Interval.High:0} %");
+        string more = uncounted > 0 ? $", {uncounted} more only learned from" : "";
         string accuracy = string.Create(CultureInfo.InvariantCulture, $"balanced accuracy {100 * balanced.Value:0.0} % ({range})");
         return string.Create(CultureInfo.InvariantCulture,
-            $"{result.Clips} clips from {result.Sources} sources; {accuracy} on sources not seen, AUC {result.Metrics.Auc.Value:0.000}");
+            $"{result.Clips} clips from {result.Sources} sources{more}; {accuracy} on sources not seen, AUC {result.Metrics.Auc.Value:0.000}");
     }
 
     private static FoldSummary Summary(Study study, FoldRun run)
     {
         Fold fold = study.Folds[run.Fold];
-        int[] labels = [.. fold.Test.Select(clip => study.Clips.Labels[clip])];
+        int[] counted = [.. Enumerable.Range(0, fold.Test.Length).Where(i => Array.BinarySearch(study.Counted, fold.Test[i]) >= 0)];
+        int[] labels = [.. counted.Select(i => study.Clips.Labels[fold.Test[i]])];
+        double[] scores = new Answers(run.Scores, []).To(counted, study.Clips.Classes.Scores).Scores;
         ClassificationMetrics metrics = ClassificationMetrics.Compute(
-            study.Clips.Classes, labels, run.Scores, study.ThresholdOf(run), double.NaN);
+            study.Clips.Classes, labels, scores, study.ThresholdOf(run), double.NaN);
         return new FoldSummary(
-            run.Seed, run.Fold + 1, fold.Train.Length, fold.Validation.Length, fold.Test.Length, metrics.BalancedAccuracy, metrics.Auc,
+            run.Seed, run.Fold + 1, fold.Train.Length, fold.Validation.Length, counted.Length, metrics.BalancedAccuracy, metrics.Auc,
                 study.ThresholdOf(run), run.Calibration.Slope, run.BestEpoch, run.Epochs)
         {
             Dataset = fold.Dataset,

@@ -8,7 +8,14 @@ namespace CudaTrainer.Training.Studies;
 /// <param name="Scores">[clips, <see cref="ClassList.Scores"/>]: calibrated p(violent) for each clip; of other classes the probability of
 /// each.</param>
 /// <param name="Violent">Whether each clip was called violent, by the threshold of its fold; empty for other classes.</param>
-internal sealed record Answers(double[] Scores, bool[] Violent);
+internal sealed record Answers(double[] Scores, bool[] Violent)
+{
+    /// <summary>Those to some clips.</summary>
+    /// <param name="width">Scores of a clip.</param>
+    public Answers To(int[] clips, int width) => new(
+        [.. clips.SelectMany(clip => Scores.AsSpan(clip * width, width).ToArray())],
+        Violent.Length == 0 ? [] : [.. clips.Select(clip => Violent[clip])]);
+}
 
 /// <summary>A metric's value and the 95 % interval of it.</summary>
 public sealed record Estimate(double Value, Interval Interval);

@@ -1,8 +1,10 @@
 using System.Diagnostics;
+using System.IO.Enumeration;
 using System.Security.Cryptography;
 using System.Text;
 using CudaTrainer.Data.Cache;
 using CudaTrainer.Data.Dataset;
+using CudaTrainer.Engine;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Formats;
@@ -32,6 +34,10 @@ public sealed record StudyOptions
 
     [Setting(SettingGroup.Data, "A fold for each data set in place of {Folds}: models are trained on all others and judged on it")]
     public bool LeaveOneDatasetOut { get; init; }
+
+    [Setting(SettingGroup.Data, "Clips that are learned from but not counted in the results, by a pattern of their paths, for instance " +
+        "made ones: */quiet-*", Placeholder = "PATTERN", Kind = "pattern")]
+    public string? Uncounted { get; init; }
 
     [Setting(SettingGroup.Data, "Repetitions with other initial weights, dropout and order, from {Seed} on, on the same folds",
         AtLeast = 1, AtMost = 100)]
@@ -162,7 +168,15 @@ internal sealed class Study : IDisposable
         Folds = options.LeaveOneDatasetOut
             ? FoldPlan.ByDataset(Clips.Labels, Clips.Groups, Clips.Datasets, options.ValShare, run.Seed)
             : FoldPlan.Make(Clips.Labels, Clips.Groups, options.Folds, options.ValShare, run.Seed);
-        Bootstrap = new GroupBootstrap(Clips.Labels, Clips.Groups, Clips.Classes);
+        Counted = [.. Enumerable.Range(0, Clips.Count).Where(clip => options.Uncounted is null
+            || !FileSystemName.MatchesSimpleExpression(options.Uncounted, Clips.NameOf(clip), ignoreCase: false))];
+        if (options.Uncounted is not null && Counted.Select(clip => Clips.Labels[clip]).Distinct().Count() < Clips.Classes.Count)
+        {
+            throw new RunException($"'{options.Uncounted}' leaves a class without clips to count.",
+                $"Give {SettingName.Of(nameof(StudyOptions.Uncounted))} a narrower pattern.");
+        }
+
+        Bootstrap = BootstrapOf(Counted);
         string division = options.LeaveOneDatasetOut ? "a data set out" : $"{options.Folds} folds";
         string plan = options.LeaveOneDatasetOut
             ? $"{Folds.Count} folds, each without one data set"
@@ -180,6 +194,9 @@ internal sealed class Study : IDisposable
                     $"{Clips.Sources.Distinct(StringComparer.Ordinal).Count()} sources, " +
                     $"[{Clips.Frames}, {Clips.Dimension}] " +
                         $"each{(_streams.Any(stream => stream.Standardize) ? ", standardised by each training part" : "")}"),
+            .. Counted.Length < Clips.Count
+                ? [new HeaderLine(string.Empty, $"{Clips.Count - Counted.Length} of them learned from but not counted")]
+                : Array.Empty<HeaderLine>(),
             .. Clips.Datasets.GroupBy(name => name, StringComparer.Ordinal).OrderBy(set => set.Key, StringComparer.Ordinal)
                 .Select(set => new HeaderLine(string.Empty, $"{set.Count()} of them of the data set {set.Key}")),
             new HeaderLine("plan",
@@ -206,6 +223,10 @@ internal sealed class Study : IDisposable
 
     public IReadOnlyList<Fold> Folds { get; }
 
+    /// <summary>The clips that results are of.</summary>
+    public int[] Counted { get; }
+
+    /// <summary>Over <see cref="Counted"/>.</summary>
     public GroupBootstrap Bootstrap { get; }
 
     public string DeviceKind { get; }
@@ -326,20 +347,16 @@ internal sealed class Study : IDisposable
             return null;
         }
 
-        int width = Clips.Classes.Scores;
         return new OrderedDictionary<string, StudyMetrics>(
-            from clip in Enumerable.Range(0, Clips.Count)
+            from clip in Counted
             group clip by Clips.Datasets[clip] into clips
             orderby clips.Key
             select KeyValuePair.Create(clips.Key, Of([.. clips])));
 
         StudyMetrics Of(int[] clips)
         {
-            int[] labels = [.. clips.Select(clip => Clips.Labels[clip])];
-            var bootstrap = new GroupBootstrap(labels, [.. clips.Select(clip => Clips.Groups[clip])], Clips.Classes);
-            return bootstrap.Metrics([.. row.Answers.Select(answers => new Answers(
-                [.. clips.SelectMany(clip => Enumerable.Range(clip * width, width).Select(place => answers.Scores[place]))],
-                answers.Violent.Length == 0 ? [] : [.. clips.Select(clip => answers.Violent[clip])]))]);
+            int[] places = [.. clips.Select(clip => Array.BinarySearch(Counted, clip))];
+            return BootstrapOf(clips).Metrics([.. row.Answers.Select(answers => answers.To(places, Clips.Classes.Scores))]);
         }
     }
 
@@ -357,7 +374,7 @@ internal sealed class Study : IDisposable
                 Place(run, (score, place) => mean[place] += score / _options.Seeds);
             }
 
-            return Bootstrap.Metrics([new Answers(mean, [])]);
+            return Bootstrap.Metrics([OfCounted(new Answers(mean, []))]);
         }
 
         double[] calibrated = new double[Clips.Count], margin = new double[Clips.Count];
@@ -371,7 +388,7 @@ internal sealed class Study : IDisposable
             }
         }
 
-        return Bootstrap.Metrics([new Answers(calibrated, [.. margin.Select(value => value >= 0)])]);
+        return Bootstrap.Metrics([OfCounted(new Answers(calibrated, [.. margin.Select(value => value >= 0)]))]);
     }
 
     public void Dispose()
@@ -465,7 +482,7 @@ internal sealed class Study : IDisposable
                 Place(run, (score, at) => answers[at] = score);
             }
 
-            return new Answers(answers, []);
+            return OfCounted(new Answers(answers, []));
         }
 
         double[] scores = new double[Clips.Count];
@@ -480,6 +497,11 @@ internal sealed class Study : IDisposable
             }
         }
 
-        return new Answers(scores, violent);
+        return OfCounted(new Answers(scores, violent));
     }
+
+    private Answers OfCounted(Answers all) => Counted.Length == Clips.Count ? all : all.To(Counted, Clips.Classes.Scores);
+
+    private GroupBootstrap BootstrapOf(int[] clips) =>
+        new([.. clips.Select(clip => Clips.Labels[clip])], [.. clips.Select(clip => Clips.Groups[clip])], Clips.Classes);
 }

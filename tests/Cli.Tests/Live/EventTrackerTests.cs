@@ -32,6 +32,7 @@ public sealed class EventTrackerTests
 
             EventEnded[] live = [.. Run(Rule with { Threshold = 0.6, Release = 0.3 }, Staged.Answers(scores)).OfType<EventEnded>()];
 
+            live.Select(one => (one.From, one.To)).ShouldBe(file.Select(one => (one.Start, one.End)));
             live.Select(one => (Seconds(one.Start), Seconds(one.End), one.Peak, Seconds(one.PeakTime)))
                 .ShouldBe(file.Select(one => (one.Start, one.End, one.Peak, one.PeakTime)));
         }

@@ -54,7 +54,7 @@ public sealed class SavedEventTests : IDisposable
 
         using JsonDocument json = JsonDocument.Parse(File.ReadAllText(Path.Combine(Output, $"{day}.json")));
         json.RootElement.EnumerateObject().Select(property => property.Name).ShouldBe(
-            ["end", "reason", "event", "label", "start", "peak", "peak_time", "clips", "snapshot", "id", "camera", "at"],
+            ["end", "reason", "to", "event", "label", "start", "from", "peak", "peak_time", "clips", "snapshot", "id", "camera", "at"],
             ignoreOrder: true);
         json.RootElement.GetProperty("reason").GetString().ShouldBe("over");
         json.RootElement.GetProperty("end").GetDateTimeOffset().ShouldBe(Staged.Began.AddSeconds(15.5));

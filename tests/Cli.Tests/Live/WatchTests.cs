@@ -127,11 +127,41 @@ public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixtur
     [InlineData("ftp://host/x", "not by ftp")]
     [InlineData("file:///etc/passwd", "without file://")]
     [InlineData("rtsp:///x", "names no host")]
+    [InlineData("rtsp://guard:s3cret@host:abc/x", "'rtsp://host:abc/x': the port must be")]
     public void A_wrong_address_is_an_error(string address, string says)
     {
         CommandOutcome outcome = CommandRunner.RunInside("watch", address);
-        outcome.ExitCode.ShouldNotBe(0);
+        outcome.ExitCode.ShouldBe(2);
         outcome.Error.ShouldContain(says);
+    }
+
+    [Fact]
+    public void Where_nothing_happens_nobody_fights()
+    {
+        // A wall with a door, of which the encoder leaves little but its keyframes.
+        string file = _folder.File("quiet.mp4");
+        const int width = 320, height = 240;
+        using (var writer = new VideoWriter(file, new VideoWriterOptions { Width = width, Height = height, FrameRate = new FrameRate(25) }))
+        {
+            byte[] rgb = new byte[writer.FrameBytes];
+            for (int frame = 0; frame < 250; frame++)
+            {
+                for (int pixel = 0; pixel < width * height; pixel++)
+                {
+                    (int y, int x) = Math.DivRem(pixel, width);
+                    int grey = (x is > 200 and < 260 && y > 80 ? 60 : 120 + (x / 16) + (y % 40 / 8));
+                    rgb.AsSpan(3 * pixel, 3).Fill((byte)grey);
+                }
+
+                writer.AddFrame(rgb);
+            }
+
+            writer.Close();
+        }
+
+        double[] answers = [.. Lines(Watch(file, "--fast")).Where(line => Is(line, "answer", null)).Select(Score)];
+        answers.Length.ShouldBeGreaterThan(15);
+        answers.Max().ShouldBeLessThan(0.5);
     }
 
     [Fact]
@@ -151,6 +181,16 @@ public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixtur
             "watch", file, "--fast", "--json", "--threshold", "0", "--events", "events", .. Windows], _folder.Path);
         outcome.ExitCode.ShouldBe(1, outcome.Error);
         outcome.Error.ShouldContain("Standard output cannot be written");
+    }
+
+    [Fact]
+    public void A_reader_that_goes_ends_it()
+    {
+        string file = Write("cam.ts", seconds: 30);
+        CommandOutcome outcome = ChildProcess.Run("bash", ["-c", "dotnet \"$@\" | head -1; exit ${PIPESTATUS[0]}", "bash",
+            CommandRunner.ProgramFile, "watch", file, "--json", .. Windows], _folder.Path);
+        outcome.ExitCode.ShouldBe(130, outcome.Error);
+        Lines(outcome).Length.ShouldBe(1);
     }
 
     [Fact]

@@ -45,17 +45,39 @@ public sealed class StudyTests : IDisposable
         half.Linear!.BalancedAccuracy.Value.ShouldBeInRange(0.5, 1);
         half.Folds.ShouldAllBe(fold => fold.Threshold == 0.5);
         fitted.Folds.Select(fold => fold.Threshold).Distinct().Count().ShouldBeGreaterThan(1);
-        (string Path, bool IsViolent,
-            double Score)[] answers = [.. File.ReadAllLines(_fixture.File("cv/predictions.csv")).Skip(1).Select(line => line.Split(','))
-            .Select(cells => (cells[0], cells[1] == "violent", double.Parse(cells[5], CultureInfo.InvariantCulture)))];
+        (string Path, bool IsViolent, double Score)[] answers = PredictionsOf("cv");
         half.Metrics.BalancedAccuracy.Value.ShouldBe(Balanced(answers), 1e-12);
         half.MeanOfSeeds!.BalancedAccuracy.Value.ShouldBe(
             Balanced([.. answers.GroupBy(answer => answer.Path).Select(clip => (clip.Key, clip.First().IsViolent, clip.Average(answer => answer.Score)))]), 1e-12);
         CrossValidation.Execute(Options("one") with { Seeds = 1 }, new SilentObserver(), CancellationToken.None).MeanOfSeeds.ShouldBeNull();
+    }
 
-        static double Balanced((string Path, bool IsViolent, double Score)[] answers) =>
-            answers.GroupBy(answer => answer.IsViolent)
-                .Average(label => label.Average(answer => answer.Score >= 0.5 == label.Key ? 1.0 : 0));
+    [Fact]
+    public void Clips_that_do_not_count_are_learned_from_and_left_out_of_the_results()
+    {
+        StudyOptions options = Options("all");
+        options = options with { Run = options.Run with { Threshold = ThresholdRule.Half } };
+        CrossValidationResult all = CrossValidation.Execute(options, new SilentObserver(), CancellationToken.None);
+        string[] paths = [.. PredictionsOf("all").Select(answer => answer.Path).Distinct()];
+        string uncounted = paths[0];
+
+        CrossValidationResult counted = CrossValidation.Execute(
+            options with { Output = _fixture.File("some"), Uncounted = uncounted[..^1] + "?" }, new SilentObserver(), CancellationToken.None);
+
+        // The trainings are the same.
+        (string Path, bool IsViolent, double Score)[] answers = PredictionsOf("some");
+        answers.ShouldBe(PredictionsOf("all"));
+        (string, bool, double)[] left = [.. answers.Where(answer => !Matches(answer.Path))];
+        left.Length.ShouldBeInRange(1, answers.Length - 1);
+        counted.Clips.ShouldBe(paths.Count(path => !Matches(path)));
+        counted.Metrics.BalancedAccuracy.Value.ShouldBe(Balanced(left), 1e-12);
+        counted.Folds.Sum(fold => fold.TestClips).ShouldBe(left.Length);
+        all.Folds.Sum(fold => fold.TestClips).ShouldBe(answers.Length);
+        Should.Throw<RunException>(() => CrossValidation.Execute(
+            options with { Output = _fixture.File("none"), Uncounted = "*" }, new SilentObserver(), CancellationToken.None))
+            .Message.ShouldContain("'*' leaves a class without clips");
+
+        bool Matches(string path) => path.Length == uncounted.Length && path.StartsWith(uncounted[..^1], StringComparison.Ordinal);
     }
 
     [Fact]
@@ -178,6 +200,13 @@ public sealed class StudyTests : IDisposable
     }
 
     public void Dispose() => _fixture.Dispose();
+
+    private (string Path, bool IsViolent, double Score)[] PredictionsOf(string study) =>
+        [.. File.ReadAllLines(_fixture.File($"{study}/predictions.csv")).Skip(1).Select(line => line.Split(','))
+            .Select(cells => (cells[0], cells[1] == "violent", double.Parse(cells[5], CultureInfo.InvariantCulture)))];
+
+    private static double Balanced((string Path, bool IsViolent, double Score)[] answers) => answers.GroupBy(answer => answer.IsViolent)
+        .Average(label => label.Average(answer => answer.Score >= 0.5 == label.Key ? 1.0 : 0));
 
     private StudyOptions Options(string output) => new()
     {
