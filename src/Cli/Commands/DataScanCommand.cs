@@ -37,7 +37,8 @@ internal sealed class DataScanCommand : CliCommand<ScanOptions>
 
     public override string ArgumentPlaceholder => "DIR";
 
-    protected override string? ArgumentProblem(IReadOnlyList<string> arguments) => arguments.Count == 1 ? null : arguments.Count == 0 ? "name a folder of videos" : "name one folder";
+    protected override string? ArgumentProblem(IReadOnlyList<string> arguments) =>
+        arguments.Count == 1 ? null : arguments.Count == 0 ? "name a folder of videos" : "name one folder";
 
     protected override IEnumerable<OptionProblem> Validate(ScanOptions options)
     {

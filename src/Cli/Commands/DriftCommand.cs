@@ -38,7 +38,8 @@ internal sealed class DriftCommand : CliCommand<DriftCommandOptions>
 
     public override bool TakesConfig => true;
 
-    protected override string? ArgumentProblem(IReadOnlyList<string> arguments) => arguments.Count == 0 ? "name at least one video, or a folder of recordings" : null;
+    protected override string? ArgumentProblem(IReadOnlyList<string> arguments) =>
+        arguments.Count == 0 ? "name at least one video, or a folder of recordings" : null;
 
     protected override IEnumerable<OptionProblem> Validate(DriftCommandOptions options) =>
         options.Run.Prediction.Validate().Concat(OptionValidation.OfSettings(options.Run));

@@ -38,7 +38,8 @@ internal sealed class EnsembleCommand : CliCommand<EnsembleCommandOptions>
 
     public override bool TakesConfig => true;
 
-    protected override string? ArgumentProblem(IReadOnlyList<string> arguments) => arguments.Count < 2 ? "name at least two: checkpoint folders or model files" : null;
+    protected override string? ArgumentProblem(IReadOnlyList<string> arguments) =>
+        arguments.Count < 2 ? "name at least two: checkpoint folders or model files" : null;
 
     protected override IEnumerable<OptionProblem> Validate(EnsembleCommandOptions options) => options.Run.Validate();
 

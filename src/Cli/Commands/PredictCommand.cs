@@ -42,7 +42,8 @@ internal sealed class PredictCommand : CliCommand<PredictOptions>
 
     public override bool TakesConfig => true;
 
-    protected override string? ArgumentProblem(IReadOnlyList<string> arguments) => arguments.Count == 0 ? "name at least one video, or a folder of videos" : null;
+    protected override string? ArgumentProblem(IReadOnlyList<string> arguments) =>
+        arguments.Count == 0 ? "name at least one video, or a folder of videos" : null;
 
     protected override IEnumerable<OptionProblem> Validate(PredictOptions options)
     {

@@ -42,7 +42,8 @@ internal sealed class ReportCommand : CliCommand<ReportOptions>
 
     public override string? ArgumentPlaceholder => "RUN";
 
-    protected override string? ArgumentProblem(IReadOnlyList<string> arguments) => arguments.Count == 0 ? "is required: the checkpoint folder of a run" : null;
+    protected override string? ArgumentProblem(IReadOnlyList<string> arguments) =>
+        arguments.Count == 0 ? "is required: the checkpoint folder of a run" : null;
 
     protected override int Run(ReportOptions options, IReadOnlyList<string> arguments, Terminal terminal) =>
         RunHost.Run(terminal, (_, stop) =>

@@ -101,7 +101,8 @@ public static class CrossValidation
         string more = uncounted > 0 ? $", {uncounted} more only learned from" : "";
         string accuracy = string.Create(CultureInfo.InvariantCulture, $"balanced accuracy {100 * balanced.Value:0.0} % ({range})");
         return string.Create(CultureInfo.InvariantCulture,
-            $"{result.Clips} clips from {result.Sources} sources{more}; {accuracy} on sources not seen, AUC {result.Metrics.Auc.Value:0.000}");
+            $"{result.Clips} clips from {result.Sources} sources{more}; {accuracy} on sources not seen, " +
+            $"AUC {result.Metrics.Auc.Value:0.000}");
     }
 
     private static FoldSummary Summary(Study study, FoldRun run)

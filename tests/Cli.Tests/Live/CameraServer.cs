@@ -42,8 +42,8 @@ internal sealed record CameraScript(byte[] Bytes, double Seconds)
 }
 
 /// <summary>
-/// Cameras on loopback: a transport stream or pictures by HTTP, or a transport stream by RTSP within its connection (RFC 2326, RFC 3551's MP2T), at the speed that it was
-/// recorded with.
+/// Cameras on loopback, at the speed that they were recorded with: a transport stream or pictures by HTTP, or a transport stream by RTSP
+/// within its connection (RFC 2326, RFC 3551's MP2T).
 /// </summary>
 internal sealed class CameraServer : IDisposable
 {
@@ -143,7 +143,8 @@ internal sealed class CameraServer : IDisposable
 
         int there = Math.Min(count, 3 + (int)Stopwatch.GetElapsedTime(_playlistBegan).TotalSeconds);
         IEnumerable<string> lines = Enumerable.Range(0, there).Select(i => $"#EXTINF:1.0,\n{i}.ts\n");
-        return Encoding.ASCII.GetBytes($"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:0\n{string.Concat(lines)}");
+        return Encoding.ASCII.GetBytes(
+            $"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:0\n{string.Concat(lines)}");
     }
 
     private async Task ServeRtsp(NetworkStream stream)

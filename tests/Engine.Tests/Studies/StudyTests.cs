@@ -62,7 +62,8 @@ public sealed class StudyTests : IDisposable
         string uncounted = paths[0];
 
         CrossValidationResult counted = CrossValidation.Execute(
-            options with { Output = _fixture.File("some"), Uncounted = uncounted[..^1] + "?" }, new SilentObserver(), CancellationToken.None);
+            options with { Output = _fixture.File("some"), Uncounted = uncounted[..^1] + "?" }, new SilentObserver(),
+            CancellationToken.None);
 
         // The trainings are the same.
         (string Path, bool IsViolent, double Score)[] answers = PredictionsOf("some");
