@@ -38,6 +38,9 @@ internal sealed class CameraWall : IDisposable
 
     public IReadOnlyList<CameraStatus> Cameras => _wall.Cameras;
 
+    /// <summary>Their names, for what opens the output.</summary>
+    public HeaderLine Header => _wall.Header[^1];
+
     /// <summary>Newest first; those of earlier runs that were saved, too.</summary>
     public IReadOnlyList<EventNews> Events
     {

@@ -30,11 +30,11 @@ public static class VideoServer
 
         using AccessTokens? tokens = options.Token is { } file ? AccessTokens.Load(file) : null;
         using Predictor predictor = Predictor.Open(options.Prediction, stop);
-        observer.Header(predictor.Header);
         using UploadFolder folder = UploadFolder.Create();
         VideoQueue queue = new(options.Queue, TimeSpan.FromMinutes(options.Keep), TimeProvider.System);
         using ServeMetrics metrics = new(queue);
         using CameraWall? cameras = options.HasCameras ? CameraWall.Open(options, observer, stop) : null;
+        observer.Header([.. predictor.Header, .. cameras is null ? [] : new[] { cameras.Header }]);
         using HttpServer server = new(new ServerParts
         {
             Options = options,
