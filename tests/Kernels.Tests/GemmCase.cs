@@ -37,6 +37,9 @@ internal sealed unsafe record GemmCase(int M, int N, int K)
 
     public GemmKind Kind { get; init; }
 
+    /// <summary>Whether A and B are drawn from what bfloat16 holds, 8 bits, in place of what a half holds.</summary>
+    public bool IsBFloat { get; init; }
+
     /// <summary>
     /// Computes only <see cref="Rows"/> rows from this one on (not if A is transposed); M stays the size that the inputs are drawn for.
     /// </summary>
@@ -126,7 +129,8 @@ internal sealed unsafe record GemmCase(int M, int N, int K)
     private (float[] A, float[] B, float[] C, float[] Bias) Inputs()
     {
         var random = new Random(Seed);
-        float[] Values(int count) => [.. Enumerable.Range(0, count).Select(_ => (float)(Half)((random.NextSingle() * 2) - 1))];
+        float[] Values(int count) => [.. Enumerable.Range(0, count).Select(_ =>
+            IsBFloat ? random.Next(-128, 129) / 128f : (float)(Half)((random.NextSingle() * 2) - 1))];
         float[] a = Values(TransA ? Extent(K, M, Lda) : Extent(M, K, Lda));
         float[] b = Values(TransB ? Extent(N, K, Ldb) : Extent(K, N, Ldb));
         float[] c = Values(Extent(M, N, Ldc));

@@ -18,6 +18,10 @@ namespace CudaTrainer.Kernels.Cpu;
 /// the same bits alone and in a batch.
 /// </para>
 /// <para>
+/// In a team that has a <see cref="PairTile"/> both operands are rounded to bfloat16 while they are packed, where k and the distances of
+/// rows allow pairs: sums are in single precision all the same, and a partial sum is over 512 values of k.
+/// </para>
+/// <para>
 /// A team first packs the operand of the smaller of m and n together, once; then its members take strips of the larger one as they come,
 /// each packing its own, so that a member which the machine holds up does not hold up the others.
 /// </para>
@@ -140,6 +144,11 @@ internal static unsafe class Gemm
         where TBSource : struct, IPackSource<TB>
     {
         GemmProblem problem = Problem(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias, activation);
+        if (k % 2 == 0 && (transA || lda % 2 == 0) && (!transB || ldb % 2 == 0))
+        {
+            problem.PairTile = team.PairTile;
+        }
+
         RunTeam<TA, TASource, TB, TBSource>(team, problem);
     }
 
@@ -173,11 +182,11 @@ internal static unsafe class Gemm
         nint shared = 0;
         if (byRows && !problem.PackedB.Exists)
         {
-            shared = GemmPacking.SizeB(problem.N, problem.K, GemmMicroKernel.Columns(team.Level));
+            shared = GemmPacking.SizeB(problem.N, problem.Depth, GemmMicroKernel.Columns(team.Level));
         }
         else if (!byRows)
         {
-            shared = GemmPacking.SizeA(problem.M, problem.K, GemmMicroKernel.MaxRows(team.Level));
+            shared = GemmPacking.SizeA(problem.M, problem.Depth, GemmMicroKernel.MaxRows(team.Level));
         }
 
         var kernel = new TeamKernel<TA, TASource, TB, TBSource>(problem, byRows,
@@ -221,7 +230,7 @@ internal static unsafe class Gemm
             int largest = !byRows && whole.PackedB.Exists ? LargestPackedStrip : LargestStrip;
             int strip = GemmPacking.RoundUp(Math.Clamp(length / (StripsPerMember * member.Count), SmallestStrip, largest), unit);
             nint workspace = GemmBlocks.WorkspaceSize<TSimd, TVec>(
-                byRows ? strip : problem.M, byRows ? problem.N : strip, problem.K, whole.PackedA.Exists, whole.PackedB.Exists);
+                byRows ? strip : problem.M, byRows ? problem.N : strip, problem.Depth, whole.PackedA.Exists, whole.PackedB.Exists);
             float* scratch = (float*)member.Scratch((nuint)workspace * sizeof(float));
             for (int begin = member.Claim() * strip; begin < length; begin = member.Claim() * strip)
             {
@@ -239,16 +248,16 @@ internal static unsafe class Gemm
                 int columns = GemmMicroKernel.Columns<TSimd, TVec>();
                 whole.PackedB = new PackedPanels(shared, GemmPacking.RoundUp(problem.N, columns));
                 (int begin, int end) = member.Share(problem.N, columns);
-                GemmPacking.PackWholeB<TSimd, TVec, TB, TBSource>(problem.TransB, begin, end, problem.K, (TB*)problem.B, problem.Ldb,
-                    whole.PackedB);
+                GemmPacking.PackWholeB<TSimd, TVec, TB, TBSource>(problem.PairTile.Exists, problem.TransB, begin, end, problem.Depth,
+                    (TB*)problem.B, problem.Ldb, whole.PackedB);
             }
             else
             {
                 int rows = GemmMicroKernel.MaxRows<TSimd, TVec>();
                 whole.PackedA = new PackedPanels(shared, GemmPacking.RoundUp(problem.M, rows));
                 (int begin, int end) = member.Share(problem.M, rows);
-                GemmPacking.PackWholeA<TSimd, TVec, TA, TASource>(problem.TransA, begin, end, problem.K, (TA*)problem.A, problem.Lda,
-                    whole.PackedA);
+                GemmPacking.PackWholeA<TSimd, TVec, TA, TASource>(problem.PairTile.Exists, problem.TransA, begin, end, problem.Depth,
+                    (TA*)problem.A, problem.Lda, whole.PackedA);
             }
         }
 

@@ -30,6 +30,12 @@ internal unsafe struct GemmProblem
     /// <summary>[n] or null.</summary>
     public float* Bias;
     public Activation Activation;
+
+    /// <summary>Multiplies pairs of bfloat16 in place of numbers; K is then even, as is the distance of rows that lie along k.</summary>
+    public PairTile PairTile;
+
+    /// <summary>Values of k, or pairs of them: what is packed as one number.</summary>
+    public readonly int Depth => PairTile.Exists ? K / 2 : K;
 }
 
 /// <summary>
@@ -98,14 +104,15 @@ internal static unsafe class GemmBlocks
         float* tile = workspace;
         float* packedA = tile + (panelRows * panelColumns);
         float* packedB = packedA
-            + (problem.PackedA.Exists ? 0 : GemmPacking.SizeA(Math.Min(problem.M, RowBlock), Math.Min(problem.K, DepthBlock), panelRows));
+            + (problem.PackedA.Exists ? 0
+                : GemmPacking.SizeA(Math.Min(problem.M, RowBlock), Math.Min(problem.Depth, DepthBlock), panelRows));
         int columnBlock = problem.PackedB.Exists ? problem.N : ColumnBlock;
         for (int column = 0; column < problem.N; column += columnBlock)
         {
             int columns = Math.Min(columnBlock, problem.N - column);
-            for (int k = 0; k < problem.K; k += DepthBlock)
+            for (int k = 0; k < problem.Depth; k += DepthBlock)
             {
-                int depth = Math.Min(DepthBlock, problem.K - k);
+                int depth = Math.Min(DepthBlock, problem.Depth - k);
                 float* panelsB = packedB;
                 if (problem.PackedB.Exists)
                 {
@@ -113,8 +120,9 @@ internal static unsafe class GemmBlocks
                 }
                 else
                 {
-                    TB* b = (TB*)problem.B + (problem.TransB ? (column * problem.Ldb) + k : (k * problem.Ldb) + column);
-                    GemmPacking.PackB<TSimd, TVec, TB, TBSource>(problem.TransB, columns, depth, b, problem.Ldb, packedB);
+                    TB* b = (TB*)problem.B + (problem.TransB ? column * problem.Ldb : column);
+                    GemmPacking.PackBlockB<TSimd, TVec, TB, TBSource>(
+                        problem.PairTile.Exists, problem.TransB, columns, k, depth, b, problem.Ldb, packedB);
                 }
 
                 for (int row = 0; row < problem.M; row += RowBlock)
@@ -127,8 +135,9 @@ internal static unsafe class GemmBlocks
                     }
                     else
                     {
-                        TA* a = (TA*)problem.A + (problem.TransA ? (k * problem.Lda) + row : (row * problem.Lda) + k);
-                        GemmPacking.PackA<TSimd, TVec, TA, TASource>(problem.TransA, rows, depth, a, problem.Lda, packedA);
+                        TA* a = (TA*)problem.A + (problem.TransA ? row : row * problem.Lda);
+                        GemmPacking.PackBlockA<TSimd, TVec, TA, TASource>(
+                            problem.PairTile.Exists, problem.TransA, rows, k, depth, a, problem.Lda, packedA);
                     }
 
                     Multiply<TSimd, TVec>(in problem, row, rows, column, columns, k, depth, panelsA, panelsB, tile);
@@ -148,7 +157,7 @@ internal static unsafe class GemmBlocks
         int panelRows = GemmMicroKernel.MaxRows<TSimd, TVec>();
         int panelColumns = GemmMicroKernel.Columns<TSimd, TVec>();
         nint panelSize = GemmPacking.SizeA(panelRows, depth, panelRows);
-        bool last = k + depth == problem.K;
+        bool last = k + depth == problem.Depth;
         bool add = k > 0 || problem.Accumulate;
         int aheadStep = GemmMicroKernel.AheadStep<TSimd, TVec>((rows + panelRows - 1) / panelRows);
         bool relu = last && problem.Activation == Activation.Relu;
@@ -169,17 +178,22 @@ internal static unsafe class GemmBlocks
                     TSimd.Prefetch(c + (r * problem.Ldc) + TSimd.Width);
                 }
 
-                if (tileRows == panelRows && columns - j >= panelColumns && bias is null && !relu)
+                bool direct = tileRows == panelRows && columns - j >= panelColumns && bias is null && !relu;
+                float* target = direct ? c : tile;
+                nint stride = direct ? problem.Ldc : panelColumns;
+                TileUpdate update = direct && add ? TileUpdate.Add : TileUpdate.Overwrite;
+                if (problem.PairTile.Exists)
                 {
-                    GemmMicroKernel.Run<TSimd, TVec, LineLayout>(
-                        tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, c, problem.Ldc,
-                            add ? TileUpdate.Add : TileUpdate.Overwrite, ahead, aheadStep);
+                    problem.PairTile.Run(tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, target, stride, update);
                 }
                 else
                 {
                     GemmMicroKernel.Run<TSimd, TVec, LineLayout>(
-                        tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, tile, panelColumns, TileUpdate.Overwrite, ahead,
-                            aheadStep);
+                        tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, target, stride, update, ahead, aheadStep);
+                }
+
+                if (!direct)
+                {
                     StoreTile<TSimd, TVec>(tile, tileRows, Math.Min(panelColumns, columns - j), c, problem.Ldc, add, bias, relu);
                 }
 

@@ -86,7 +86,7 @@ internal sealed unsafe class PackedMatrix : IDisposable
             where TVec : unmanaged
         {
             (int begin, int end) = member.Share(matrix.N, matrix.PanelColumns);
-            GemmPacking.PackWholeB<TSimd, TVec, float, SingleSource>(transposed, begin, end, matrix.K, source, ld, matrix.Panels());
+            GemmPacking.PackWholeB<TSimd, TVec, float, SingleSource>(false, transposed, begin, end, matrix.K, source, ld, matrix.Panels());
         }
     }
 }

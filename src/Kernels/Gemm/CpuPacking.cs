@@ -6,15 +6,18 @@ using CudaTrainer.Kernels.Cpu.Simd;
 
 namespace CudaTrainer.Kernels.Cpu;
 
-/// <summary>How packing reads its source, so that half-precision matrices are widened on the way.</summary>
+/// <summary>
+/// How packing reads its source, so that half-precision matrices are widened on the way, or numbers made pairs (<see cref="RowPairs{T,
+/// TSource}"/>). The partner is the distance to the other number of a pair that lies elsewhere; single numbers have none.
+/// </summary>
 internal unsafe interface IPackSource<T>
     where T : unmanaged
 {
-    static abstract float Read(T value);
+    static abstract float Read(T* source, nint partner = 0);
 
-    static abstract Vector128<float> Load4(T* source);
+    static abstract Vector128<float> Load4(T* source, nint partner = 0);
 
-    static abstract TVec Load<TSimd, TVec>(T* source)
+    static abstract TVec Load<TSimd, TVec>(T* source, nint partner = 0)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged;
 }
@@ -22,13 +25,13 @@ internal unsafe interface IPackSource<T>
 internal readonly unsafe struct SingleSource : IPackSource<float>
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Read(float value) => value;
+    public static float Read(float* source, nint partner) => *source;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> Load4(float* source) => Vector128.Load(source);
+    public static Vector128<float> Load4(float* source, nint partner) => Vector128.Load(source);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TVec Load<TSimd, TVec>(float* source)
+    public static TVec Load<TSimd, TVec>(float* source, nint partner)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
         => TSimd.Load(source);
@@ -37,13 +40,13 @@ internal readonly unsafe struct SingleSource : IPackSource<float>
 internal readonly unsafe struct HalfSource : IPackSource<Half>
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Read(Half value) => (float)value;
+    public static float Read(Half* source, nint partner) => (float)*source;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> Load4(Half* source) => Simd128.LoadHalf(source);
+    public static Vector128<float> Load4(Half* source, nint partner) => Simd128.LoadHalf(source);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TVec Load<TSimd, TVec>(Half* source)
+    public static TVec Load<TSimd, TVec>(Half* source, nint partner)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
         => TSimd.LoadHalf(source);
@@ -75,7 +78,8 @@ internal static unsafe class GemmPacking
     /// source[k·ld + row] if <paramref name="transposed"/>.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void PackA<TSimd, TVec, T, TSource>(bool transposed, int rows, int depth, T* source, nint ld, float* packed)
+    public static void PackA<TSimd, TVec, T, TSource>(bool transposed, int rows, int depth, T* source, nint ld, float* packed,
+        nint partner = 0)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
         where T : unmanaged
@@ -93,7 +97,7 @@ internal static unsafe class GemmPacking
 
             if (transposed)
             {
-                PackTransposed<TSimd, TVec, T, TSource>(count, depth, source + row, ld, packed, KStep, panelRows * KStep);
+                PackTransposed<TSimd, TVec, T, TSource>(count, depth, source + row, ld, packed, KStep, panelRows * KStep, partner);
             }
             else
             {
@@ -109,7 +113,8 @@ internal static unsafe class GemmPacking
     /// or at source[column·ld + k] if <paramref name="transposed"/>.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void PackB<TSimd, TVec, T, TSource>(bool transposed, int columns, int depth, T* source, nint ld, float* packed)
+    public static void PackB<TSimd, TVec, T, TSource>(bool transposed, int columns, int depth, T* source, nint ld, float* packed,
+        nint partner = 0)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
         where T : unmanaged
@@ -123,7 +128,7 @@ internal static unsafe class GemmPacking
             for (; column <= columns - panelColumns; column += PanelGroup * panelColumns)
             {
                 int panels = Math.Min(PanelGroup, (columns - column) / panelColumns);
-                PackPanels<TSimd, TVec, T, TSource>(panels, depth, source + column, ld, packed + (column / panelColumns * panelSize));
+                PackPanels<TSimd, TVec, T, TSource>(panels, depth, source + column, ld, packed + (column / panelColumns * panelSize), partner);
             }
 
             column = columns / panelColumns * panelColumns;
@@ -145,13 +150,63 @@ internal static unsafe class GemmPacking
             }
             else
             {
-                PackLastPanel<T, TSource>(count, depth, source + column, ld, panel, panelColumns);
+                PackLastPanel<T, TSource>(count, depth, source + column, ld, panel, panelColumns, partner);
             }
         }
     }
 
+    /// <summary>A block of op(A) as <see cref="PackA"/> packs it, of numbers or of pairs of them.</summary>
+    /// <param name="k">Begin of the block, in numbers or pairs.</param>
+    /// <param name="depth">Likewise its length.</param>
+    /// <param name="source">The block's first row at k = 0.</param>
+    public static void PackBlockA<TSimd, TVec, T, TSource>(bool pairs, bool transposed, int rows, int k, int depth, T* source, nint ld,
+        float* packed)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+        where T : unmanaged
+        where TSource : struct, IPackSource<T>
+    {
+        if (!pairs)
+        {
+            PackA<TSimd, TVec, T, TSource>(transposed, rows, depth, source + (transposed ? k * ld : k), ld, packed);
+        }
+        else if (transposed)
+        {
+            PackA<TSimd, TVec, T, RowPairs<T, TSource>>(true, rows, depth, source + (2 * k * ld), 2 * ld, packed, partner: ld);
+        }
+        else
+        {
+            PackA<TSimd, TVec, Neighbours<T>, NeighbourPairs<T, TSource>>(
+                false, rows, depth, (Neighbours<T>*)source + k, ld / 2, packed);
+        }
+    }
+
+    /// <summary>A block of op(B) as <see cref="PackB"/> packs it; parameters likewise.</summary>
+    public static void PackBlockB<TSimd, TVec, T, TSource>(bool pairs, bool transposed, int columns, int k, int depth, T* source, nint ld,
+        float* packed)
+        where TSimd : struct, ISimd<TVec>
+        where TVec : unmanaged
+        where T : unmanaged
+        where TSource : struct, IPackSource<T>
+    {
+        if (!pairs)
+        {
+            PackB<TSimd, TVec, T, TSource>(transposed, columns, depth, source + (transposed ? k : k * ld), ld, packed);
+        }
+        else if (transposed)
+        {
+            PackB<TSimd, TVec, Neighbours<T>, NeighbourPairs<T, TSource>>(
+                true, columns, depth, (Neighbours<T>*)source + k, ld / 2, packed);
+        }
+        else
+        {
+            PackB<TSimd, TVec, T, RowPairs<T, TSource>>(false, columns, depth, source + (2 * k * ld), 2 * ld, packed, partner: ld);
+        }
+    }
+
     /// <summary>Rows [begin, end) of op(A) over all of k, to their place among the panels of the whole matrix.</summary>
-    public static void PackWholeA<TSimd, TVec, T, TSource>(bool transposed, int begin, int end, int k, T* source, nint ld,
+    /// <param name="k">In numbers or pairs.</param>
+    public static void PackWholeA<TSimd, TVec, T, TSource>(bool pairs, bool transposed, int begin, int end, int k, T* source, nint ld,
         PackedPanels panels)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
@@ -161,13 +216,14 @@ internal static unsafe class GemmPacking
         for (int p = 0; p < k && begin < end; p += GemmBlocks.DepthBlock)
         {
             int depth = Math.Min(GemmBlocks.DepthBlock, k - p);
-            T* from = transposed ? source + (p * ld) + begin : source + (begin * ld) + p;
-            PackA<TSimd, TVec, T, TSource>(transposed, end - begin, depth, from, ld, panels.At(p, RoundUp(depth, KStep), begin));
+            PackBlockA<TSimd, TVec, T, TSource>(pairs, transposed, end - begin, p, depth, source + (transposed ? begin : begin * ld), ld,
+                panels.At(p, RoundUp(depth, KStep), begin));
         }
     }
 
     /// <summary>Columns [begin, end) of op(B) over all of k, to their place among the panels of the whole matrix.</summary>
-    public static void PackWholeB<TSimd, TVec, T, TSource>(bool transposed, int begin, int end, int k, T* source, nint ld,
+    /// <param name="k">In numbers or pairs.</param>
+    public static void PackWholeB<TSimd, TVec, T, TSource>(bool pairs, bool transposed, int begin, int end, int k, T* source, nint ld,
         PackedPanels panels)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
@@ -177,8 +233,8 @@ internal static unsafe class GemmPacking
         for (int p = 0; p < k && begin < end; p += GemmBlocks.DepthBlock)
         {
             int depth = Math.Min(GemmBlocks.DepthBlock, k - p);
-            T* from = transposed ? source + (begin * ld) + p : source + (p * ld) + begin;
-            PackB<TSimd, TVec, T, TSource>(transposed, end - begin, depth, from, ld, panels.At(p, depth, begin));
+            PackBlockB<TSimd, TVec, T, TSource>(pairs, transposed, end - begin, p, depth, source + (transposed ? begin * ld : begin), ld,
+                panels.At(p, depth, begin));
         }
     }
 
@@ -207,14 +263,14 @@ internal static unsafe class GemmPacking
 
             for (int i = 0; k + i < depth; i++)
             {
-                to[i] = TSource.Read(from[k + i]);
+                to[i] = TSource.Read(from + k + i);
             }
         }
     }
 
     /// <summary>Whole panels side by side, row by row: a long piece of each row at a time, because rows may be a page apart.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void PackPanels<TSimd, TVec, T, TSource>(int panels, int depth, T* source, nint ld, float* packed)
+    private static void PackPanels<TSimd, TVec, T, TSource>(int panels, int depth, T* source, nint ld, float* packed, nint partner)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
         where T : unmanaged
@@ -230,8 +286,8 @@ internal static unsafe class GemmPacking
             {
                 TSimd.Prefetch((float*)(from + (RowsAhead * ld)));
                 TSimd.Prefetch((float*)(from + (RowsAhead * ld) + TSimd.Width));
-                TSimd.Store(to, TSource.Load<TSimd, TVec>(from));
-                TSimd.Store(to + TSimd.Width, TSource.Load<TSimd, TVec>(from + TSimd.Width));
+                TSimd.Store(to, TSource.Load<TSimd, TVec>(from, partner));
+                TSimd.Store(to + TSimd.Width, TSource.Load<TSimd, TVec>(from + TSimd.Width, partner));
                 from += panelColumns;
                 to += panelSize;
             }
@@ -239,7 +295,7 @@ internal static unsafe class GemmPacking
     }
 
     /// <summary>A panel with fewer columns than fit.</summary>
-    private static void PackLastPanel<T, TSource>(int columns, int depth, T* source, nint ld, float* packed, int panelColumns)
+    private static void PackLastPanel<T, TSource>(int columns, int depth, T* source, nint ld, float* packed, int panelColumns, nint partner)
         where T : unmanaged
         where TSource : struct, IPackSource<T>
     {
@@ -247,7 +303,7 @@ internal static unsafe class GemmPacking
         {
             for (int i = 0; i < columns; i++)
             {
-                packed[i] = TSource.Read(source[i]);
+                packed[i] = TSource.Read(source + i, partner);
             }
 
             source += ld;
@@ -261,7 +317,7 @@ internal static unsafe class GemmPacking
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void PackTransposed<TSimd, TVec, T, TSource>(int rows, int columns, T* source, nint ld, float* packed, nint rowStride,
-        nint blockStride = KStep)
+        nint blockStride = KStep, nint partner = 0)
         where TSimd : struct, ISimd<TVec>
         where TVec : unmanaged
         where T : unmanaged
@@ -279,14 +335,14 @@ internal static unsafe class GemmPacking
                 TSimd.Prefetch((float*)(from + (5 * ld) + row));
                 TSimd.Prefetch((float*)(from + (6 * ld) + row));
                 TSimd.Prefetch((float*)(from + (7 * ld) + row));
-                Transpose4<T, TSource>(from + row, ld, to + (row * rowStride), rowStride);
+                Transpose4<T, TSource>(from + row, ld, to + (row * rowStride), rowStride, partner);
             }
 
             for (; row < rows; row++)
             {
                 for (int i = 0; i < 4; i++)
                 {
-                    to[(row * rowStride) + i] = TSource.Read(from[(i * ld) + row]);
+                    to[(row * rowStride) + i] = TSource.Read(from + (i * ld) + row, partner);
                 }
             }
         }
@@ -297,20 +353,20 @@ internal static unsafe class GemmPacking
             float* to = packed + (column / KStep * blockStride) + (column % KStep);
             for (int row = 0; row < rows; row++)
             {
-                to[row * rowStride] = TSource.Read(from[row]);
+                to[row * rowStride] = TSource.Read(from + row, partner);
             }
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Transpose4<T, TSource>(T* source, nint ld, float* target, nint stride)
+    private static void Transpose4<T, TSource>(T* source, nint ld, float* target, nint stride, nint partner)
         where T : unmanaged
         where TSource : struct, IPackSource<T>
     {
-        Vector128<float> r0 = TSource.Load4(source);
-        Vector128<float> r1 = TSource.Load4(source + ld);
-        Vector128<float> r2 = TSource.Load4(source + (2 * ld));
-        Vector128<float> r3 = TSource.Load4(source + (3 * ld));
+        Vector128<float> r0 = TSource.Load4(source, partner);
+        Vector128<float> r1 = TSource.Load4(source + ld, partner);
+        Vector128<float> r2 = TSource.Load4(source + (2 * ld), partner);
+        Vector128<float> r3 = TSource.Load4(source + (3 * ld), partner);
         (Vector128<float> even01, Vector128<float> odd01) = Zip(r0, r2);
         (Vector128<float> even23, Vector128<float> odd23) = Zip(r1, r3);
         (Vector128<float> t0, Vector128<float> t1) = Zip(even01, even23);

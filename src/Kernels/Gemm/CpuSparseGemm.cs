@@ -207,7 +207,7 @@ internal static unsafe class SparseGemm
 
                 for (; p < depth; p++)
                 {
-                    to[p] = TSource.Read(from[p]);
+                    to[p] = TSource.Read(from + p);
                 }
             }
         }

@@ -85,6 +85,15 @@ internal sealed unsafe partial class ThreadTeam : IDisposable
 
     public SimdLevel Level { get; }
 
+    /// <summary>What multiplies matrices in bfloat16; without one (the default) products are in single precision.</summary>
+    /// <exception cref="ArgumentException">The level is not that of 512 bits, for which it is made.</exception>
+    public PairTile PairTile
+    {
+        get;
+        init => field = Level == SimdLevel.V512 || !value.Exists ? value
+            : throw new ArgumentException($"Pairs are multiplied at level {SimdLevel.V512}, not {Level}.", nameof(value));
+    }
+
     /// <summary>Runs <paramref name="kernel"/> on every member and returns when all are done.</summary>
     public void Run<TKernel>(ref TKernel kernel)
         where TKernel : struct, ITeamKernel
