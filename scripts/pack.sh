@@ -33,7 +33,7 @@ require() {
 for library in Kernels Formats Engine Data Training Live Serve Synthetic OnnxRuntime; do
     require "CudaTrainer.$library" "lib/net10.0/CudaTrainer.$library.dll" "lib/net10.0/CudaTrainer.$library.xml" README.md
 done
-natives=(libcudatrainer_hdf5.so libcudatrainer_mpi.so libcudatrainer_video.so)
+natives=(libcudatrainer_hdf5.so libcudatrainer_kernels.so libcudatrainer_mpi.so libcudatrainer_video.so)
 require CudaTrainer.Formats "${natives[@]/#/runtimes/linux-[a-z0-9]*/native/}"
 require CudaTrainer.Training bundled/motion.safetensors buildTransitive/CudaTrainer.Training.targets
 require cudatrainer "${natives[@]}" bundled/motion.safetensors libSkiaSharp.so libonnxruntime.so

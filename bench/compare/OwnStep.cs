@@ -29,17 +29,29 @@ internal sealed class OwnStep : IDisposable
     private readonly Learner _learner;
     private readonly HostBatch _batch;
 
-    public OwnStep(SimdLevel? level, int threads, float[] features, long[] labels, float dropout)
+    /// <param name="mixed">As <c>--mixed-precision</c>.</param>
+    public OwnStep(SimdLevel? level, int threads, float[] features, long[] labels, float dropout, bool mixed = false)
     {
-        _device = new CpuDevice(threads, level: level);
+        _device = new CpuDevice(threads, level: level, halfProducts: mixed);
         Classifier model = Classifiers.Create("lstm-attention", new ClassifierOptions(Inputs, dropout));
         _learner = new Learner(_device, model,
-            new LearnerOptions(new LossInfo(true, 2, 0.1f, [1, 1], [0.25f, 0.25f]), new AdamOptions(), MixedPrecision: false, Seed: 42));
+            new LearnerOptions(new LossInfo(true, 2, 0.1f, [1, 1], [0.25f, 0.25f]), new AdamOptions(), MixedPrecision: mixed, Seed: 42));
         _learner.Parameters.Initialize(42);
         _batch = new HostBatch(_device, labels.Length, (long)Time * Inputs * sizeof(float)) { Count = labels.Length };
         unsafe
         {
-            features.CopyTo(new Span<float>((void*)_batch.Features.Pointer, features.Length));
+            if (mixed)
+            {
+                var halves = new Span<Half>((void*)_batch.Features.Pointer, features.Length);
+                for (int i = 0; i < halves.Length; i++)
+                {
+                    halves[i] = (Half)features[i];
+                }
+            }
+            else
+            {
+                features.CopyTo(new Span<float>((void*)_batch.Features.Pointer, features.Length));
+            }
         }
 
         for (int i = 0; i < labels.Length; i++)

@@ -122,6 +122,26 @@ public class WholeModelTests
         }
     }
 
+    [Fact]
+    public void Products_of_bfloat16_train_alike_with_any_number_of_threads()
+    {
+        using var device = new CpuDevice(1, halfProducts: true);
+        Assert.SkipUnless(device.MultipliesInHalf, "This machine has no AVX512_BF16, or native/kernels is not built.");
+        using var other = new CpuDevice(3, halfProducts: true);
+        using var single = new CpuDevice(2);
+        double[] losses = Losses(device, mixed: true), precise = Losses(single, mixed: false);
+        losses.ShouldBe(Losses(other, mixed: true));
+        losses.ShouldNotBe(Losses(single, mixed: true));
+        losses.Zip(precise).ShouldAllBe(pair => Math.Abs(pair.First - pair.Second) < 2e-2 * pair.Second);
+
+        static double[] Losses(IDevice device, bool mixed)
+        {
+            using Learner learner = NewLearner(device, mixed: mixed);
+            using HostBatch batch = NewBatch(device, mixed);
+            return [.. Enumerable.Range(0, 20).Select(_ => learner.Train(batch, 1e-3).Loss)];
+        }
+    }
+
     private static void Train(Learner learner, HostBatch batch, int from, int to)
     {
         for (int step = from; step < to; step++)
@@ -136,18 +156,27 @@ public class WholeModelTests
 
     private static Classifier Model(float dropout = 0) => Classifiers.Create("lstm-attention", new ClassifierOptions(Inputs, dropout));
 
-    private static Learner NewLearner(IDevice device, float dropout = 0)
+    private static Learner NewLearner(IDevice device, float dropout = 0, bool mixed = false)
     {
         var learner = new Learner(device, Model(dropout),
-            new LearnerOptions(Loss, new AdamOptions(), MixedPrecision: false, Seed: 42));
+            new LearnerOptions(Loss, new AdamOptions(), MixedPrecision: mixed, Seed: 42));
         Fill(learner.Parameters);
         return learner;
     }
 
-    private static HostBatch NewBatch(IDevice device)
+    private static HostBatch NewBatch(IDevice device, bool half = false)
     {
         var batch = new HostBatch(device, Batch, Time * Inputs * sizeof(float)) { Count = Batch };
-        Noise(Batch * Time * Inputs, 1000, 1).CopyTo(batch.Features.AsSpan<float>(0, Batch * Time * Inputs));
+        float[] features = Noise(Batch * Time * Inputs, 1000, 1);
+        if (half)
+        {
+            Array.ConvertAll(features, value => (Half)value).CopyTo(batch.Features.AsSpan<Half>(0, features.Length));
+        }
+        else
+        {
+            features.CopyTo(batch.Features.AsSpan<float>(0, features.Length));
+        }
+
         Labels.CopyTo(batch.Labels);
         return batch;
     }

@@ -16,14 +16,25 @@ public sealed class CpuDevice : HostDevice
     /// <param name="threads">Compute threads; 0 = one per core.</param>
     /// <param name="index">Number among several virtual devices.</param>
     /// <param name="level">SIMD level; the process-wide choice if null.</param>
-    public CpuDevice(int threads = 0, int index = 0, SimdLevel? level = null)
+    /// <param name="halfProducts">
+    /// Whether matrices are multiplied in bfloat16 with sums in single precision, where the machine can (AVX512_BF16) and the level is that
+    /// of 512 bits.
+    /// </param>
+    public CpuDevice(int threads = 0, int index = 0, SimdLevel? level = null, bool halfProducts = false)
         : base(index == 0 ? "cpu" : $"cpu:{index}")
     {
-        _team = new ThreadTeam(threads == 0 ? Environment.ProcessorCount : threads, level);
+        level ??= SimdSelection.Current;
+        _team = new ThreadTeam(threads == 0 ? Environment.ProcessorCount : threads, level)
+        {
+            PairTile = halfProducts && level == SimdLevel.V512 ? HalfProducts.Tile : default,
+        };
         TensorOps = new CpuOps(_team);
     }
 
     public int Threads => _team.Size;
+
+    /// <summary>Whether matrices are multiplied in bfloat16.</summary>
+    public bool MultipliesInHalf => _team.PairTile.Exists;
 
     internal ThreadTeam Team => _team;
 

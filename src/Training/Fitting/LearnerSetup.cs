@@ -1,5 +1,6 @@
 using CudaTrainer.Data.Dataset;
 using CudaTrainer.Engine;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Formats;
@@ -20,6 +21,8 @@ internal sealed class LearnerSetup(TrainingOptions options, IDevice device, bool
     /// <summary>The precision in force, for a person.</summary>
     public string Precision => !MixedPrecision ? "fp32"
         : device.ComputesInHalf ? "fp16 maths, fp32 sums and master weights, dynamic loss scaling"
+        : device is CpuDevice { MultipliesInHalf: true }
+            ? "bfloat16 products, fp32 sums and master weights, fp16 features and saved activations, dynamic loss scaling"
         : "fp16 features and saved activations, fp32 maths, dynamic loss scaling";
 
     /// <summary>

@@ -27,7 +27,9 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
     /// <param name="name"><c>auto</c>, <c>cpu</c>, <c>cpu:N</c> (N virtual devices), <c>reference</c>, <c>cuda</c> (all GPUs),
     /// <c>cuda:0,1</c>.</param>
     /// <param name="threads">Compute threads, of all virtual devices together; 0 = one per core.</param>
-    /// <param name="mixedPrecision">Whether a GPU computes features in half precision; null = yes.</param>
+    /// <param name="mixedPrecision">
+    /// Whether a GPU computes features in half precision, null = yes, and a processor that can multiplies in bfloat16, null = no.
+    /// </param>
     /// <exception cref="RunException">There is no such device here.</exception>
     public static DeviceChoice Open(string name, int threads, bool? mixedPrecision = null)
     {
@@ -62,7 +64,7 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
             case "auto":
                 return Auto(threads, mixedPrecision, ordinals: null);
             case "cpu":
-                return new DeviceChoice([new CpuDevice(threads)], "asked for");
+                return new DeviceChoice([Cpu(threads, mixedPrecision)], "asked for");
             case "reference":
                 return new DeviceChoice([new ReferenceDevice()], "asked for; slow by design");
             case "cuda":
@@ -72,7 +74,7 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
         if (name.StartsWith("cpu:", StringComparison.Ordinal) && int.TryParse(name.AsSpan(4), CultureInfo.InvariantCulture,
             out int count) && count >= 1)
         {
-            return new DeviceChoice(VirtualCpus(count, threads), "asked for");
+            return new DeviceChoice(VirtualCpus(count, threads, mixedPrecision), "asked for");
         }
 
         if (name.StartsWith("cuda:", StringComparison.Ordinal))
@@ -127,7 +129,7 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
         if (name is "auto" or "cpu")
         {
             int share = Math.Max(1, Environment.ProcessorCount / processes.LocalSize);
-            return new DeviceChoice([new CpuDevice(threads > 0 ? MostThreads(threads) : share)], reason);
+            return new DeviceChoice([Cpu(threads > 0 ? MostThreads(threads) : share, mixedPrecision)], reason);
         }
 
         throw new RunException($"{SettingName.Of(nameof(TrainingOptions.Device))} {name} does not go together with " +
@@ -160,10 +162,14 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
         }
     }
 
-    private static IDevice[] VirtualCpus(int count, int threads)
+    private static CpuDevice Cpu(int threads, bool? mixedPrecision, int index = 0) =>
+        new(threads, index, halfProducts: mixedPrecision == true);
+
+    private static IDevice[] VirtualCpus(int count, int threads, bool? mixedPrecision)
     {
         int each = Math.Max(1, (threads == 0 ? Environment.ProcessorCount : threads) / count);
-        return count == 1 ? [new CpuDevice(threads)] : [.. Enumerable.Range(0, count).Select(index => new CpuDevice(each, index))];
+        return count == 1 ? [Cpu(threads, mixedPrecision)]
+            : [.. Enumerable.Range(0, count).Select(index => Cpu(each, mixedPrecision, index))];
     }
 
     /// <summary>The numbers behind <c>cuda:</c>, whose form <see cref="OptionValidation"/> has checked.</summary>
@@ -175,12 +181,12 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
         if (!Cuda.IsAvailable)
         {
             // Every path that was tried is doctor's to tell.
-            return new DeviceChoice([new CpuDevice(threads)], $"auto: no CUDA, {Cuda.UnavailableReason.Split(" (tried")[0]}");
+            return new DeviceChoice([Cpu(threads, mixedPrecision)], $"auto: no CUDA, {Cuda.UnavailableReason.Split(" (tried")[0]}");
         }
 
         // The simulator is for tests that ask for it.
         return Cuda.IsSimulated
-            ? new DeviceChoice([new CpuDevice(threads)],
+            ? new DeviceChoice([Cpu(threads, mixedPrecision)],
                 $"auto: the simulated GPU is used only with {SettingName.Of(nameof(TrainingOptions.Device))} cuda")
             : OpenCuda("cuda", ordinals, mixedPrecision, ordinals is null ? "auto: every GPU" : "auto: the first GPU");
     }
