@@ -34,6 +34,13 @@ void ctv_version(char *text, int32_t text_bytes)
              AV_VERSION_MAJOR(codec), AV_VERSION_MINOR(codec), AV_VERSION_MICRO(codec));
 }
 
+void ctv_share_heaps(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_ARENA_MAX, 4);
+#endif
+}
+
 void ctv_trim(void)
 {
 #ifdef __GLIBC__

@@ -35,8 +35,10 @@ struct ctv_error
 int32_t ctv_fail(const struct ctv_error *error, int32_t fault, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-// Gives memory back to the system. What a connection frees lies in pieces in its thread's part of the C library's heap, which keeps them:
-// of cameras that come and go it would grow for hours.
+// Cameras that come and go would leave pieces in as many heaps as the C library makes for threads, and memory would grow for hours: from
+// here on threads share a few of them.
+void ctv_share_heaps(void);
+// Gives what is free in the C library's heaps back to the system.
 void ctv_trim(void);
 
 // The text of an AVERROR code, in a buffer of the calling thread.

@@ -33,6 +33,7 @@ static bool has_devices;
 // Cameras at /dev/video are opened by a library of FFmpeg's that brings much else along, so it is used only where it is.
 static void prepare(void)
 {
+    ctv_share_heaps();
     avformat_network_init();
     char name[32];
     snprintf(name, sizeof name, "libavdevice.so.%d", LIBAVFORMAT_VERSION_MAJOR);
