@@ -101,7 +101,7 @@ public sealed class RecipeTests : IDisposable
         CommandOutcome outcome = Run("predict", "demo/unseen");
         outcome.ExitCode.ShouldBe(0, outcome.Error);
         outcome.Error.ShouldContain("from bundled");
-        outcome.Error.ShouldContain("240 clips from 35 sources; balanced accuracy ");
+        outcome.Error.ShouldContain("240 clips from 35 sources, 120 more only learned from; balanced accuracy ");
         using var json = JsonDocument.Parse(Run("predict", "demo/unseen", "--json").Output);
         JsonElement[] answers = [.. json.RootElement.EnumerateArray()];
         answers.ShouldAllBe(answer => answer.GetProperty("distance").GetDouble() > 0

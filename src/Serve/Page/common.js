@@ -65,22 +65,37 @@ const page = (() => {
     setTimeout(refresh, pause);
   }
 
-  /** Replaces the smallest parts that differ, pictures once they are loaded, so that nothing flickers and what is in use stays. */
+  /** Puts in what is new and takes out what is gone; what is on both sides stays where it is, and what somebody opened stays open. */
   async function merge(old, next) {
-    if (old.children.length !== next.children.length) return old.replaceChildren(...next.children);
-    for (const [i, part] of [...next.children].entries()) {
-      const before = old.children[i];
-      if (before.hasAttribute('open')) part.setAttribute('open', '');
-      if (part.outerHTML === before.outerHTML) continue;
-      if (part.tagName === 'IMG' && before.tagName === 'IMG') {
-        const picture = new Image();
-        picture.src = part.getAttribute('src');
-        await picture.decode().catch(() => {});
-        before.setAttribute('src', part.getAttribute('src'));
-      } else if (part.children.length && part.tagName === before.tagName && part.children.length === before.children.length
-        && part.cloneNode(false).outerHTML === before.cloneNode(false).outerHTML) await merge(before, part);
-      else before.replaceWith(part);
+    let before = old.firstElementChild;
+    for (const part of [...next.children]) {
+      if (!before || before.tagName !== part.tagName || before.id !== part.id) {
+        old.insertBefore(part, before);
+        continue;
+      }
+      const after = before.nextElementSibling;
+      await update(before, part);
+      before = after;
     }
+    while (before) {
+      const after = before.nextElementSibling;
+      before.remove();
+      before = after;
+    }
+  }
+
+  /** Replaces the smallest parts that differ, pictures once they are loaded, so that nothing flickers. */
+  async function update(before, part) {
+    if (before.hasAttribute('open')) part.setAttribute('open', '');
+    if (part.outerHTML === before.outerHTML) return;
+    const hasText = [...part.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim());
+    if (part.tagName === 'IMG') {
+      const picture = new Image();
+      picture.src = part.getAttribute('src');
+      await picture.decode().catch(() => {});
+      before.setAttribute('src', part.getAttribute('src'));
+    } else if (part.children.length && !hasText && part.cloneNode(false).outerHTML === before.cloneNode(false).outerHTML) await merge(before, part);
+    else before.replaceWith(part);
   }
 
   return { $, percent, clock, plural, element, svg, show, say, call, follow };
