@@ -37,7 +37,7 @@ internal sealed class OwnStep : IDisposable
         _learner = new Learner(_device, model,
             new LearnerOptions(new LossInfo(true, 2, 0.1f, [1, 1], [0.25f, 0.25f]), new AdamOptions(), MixedPrecision: mixed, Seed: 42));
         _learner.Parameters.Initialize(42);
-        _batch = new HostBatch(_device, labels.Length, (long)Time * Inputs * sizeof(float)) { Count = labels.Length };
+        _batch = new HostBatch(_device, labels.Length, (long)Time * Inputs * (mixed ? 2 : sizeof(float))) { Count = labels.Length };
         unsafe
         {
             if (mixed)

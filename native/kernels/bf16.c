@@ -14,7 +14,7 @@ enum
 
 // Always inlined with a constant number of rows, so that the sums stay in registers.
 __attribute__((always_inline, target("avx512f,avx512bf16"))) static inline void
-multiply(const int rows, int64_t pairs, const uint32_t *a, int64_t a_block, const uint32_t *b, float *tile, int64_t stride, int32_t update)
+multiply(const int rows, int64_t pairs, const uint32_t *a, int64_t a_block, const uint32_t *b, float *tile, int64_t stride, int32_t add)
 {
     __m512 left[12], right[12];
 #pragma GCC unroll 12
@@ -40,7 +40,7 @@ multiply(const int rows, int64_t pairs, const uint32_t *a, int64_t a_block, cons
 #pragma GCC unroll 12
     for (int row = 0; row < rows; row++, tile += stride)
     {
-        if (update == CTK_ADD)
+        if (add)
         {
             left[row] = _mm512_add_ps(_mm512_loadu_ps(tile), left[row]);
             right[row] = _mm512_add_ps(_mm512_loadu_ps(tile + width), right[row]);
@@ -51,14 +51,14 @@ multiply(const int rows, int64_t pairs, const uint32_t *a, int64_t a_block, cons
 }
 
 __attribute__((target("avx512f,avx512bf16"))) void ctk_bf16_tile(int32_t rows, int64_t pairs, const uint32_t *a, int64_t a_block,
-                                                                const uint32_t *b, float *tile, int64_t stride, int32_t update)
+                                                                const uint32_t *b, float *tile, int64_t stride, int32_t add)
 {
     if (rows > 8)
-        multiply(12, pairs, a, a_block, b, tile, stride, update);
+        multiply(12, pairs, a, a_block, b, tile, stride, add);
     else if (rows > 4)
-        multiply(8, pairs, a, a_block, b, tile, stride, update);
+        multiply(8, pairs, a, a_block, b, tile, stride, add);
     else
-        multiply(4, pairs, a, a_block, b, tile, stride, update);
+        multiply(4, pairs, a, a_block, b, tile, stride, add);
 }
 
 int32_t ctk_has_bf16(void)
@@ -70,9 +70,9 @@ int32_t ctk_has_bf16(void)
 #else
 
 void ctk_bf16_tile(int32_t rows, int64_t pairs, const uint32_t *a, int64_t a_block, const uint32_t *b, float *tile, int64_t stride,
-                   int32_t update)
+                   int32_t add)
 {
-    (void)rows, (void)pairs, (void)a, (void)a_block, (void)b, (void)tile, (void)stride, (void)update;
+    (void)rows, (void)pairs, (void)a, (void)a_block, (void)b, (void)tile, (void)stride, (void)add;
 }
 
 int32_t ctk_has_bf16(void)

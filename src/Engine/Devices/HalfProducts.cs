@@ -1,5 +1,5 @@
 using CudaTrainer.Formats;
-using CudaTrainer.Kernels.Cpu;
+using CudaTrainer.Kernels.Cpu.Simd;
 
 namespace CudaTrainer.Engine.Devices;
 

@@ -181,15 +181,15 @@ internal static unsafe class GemmBlocks
                 bool direct = tileRows == panelRows && columns - j >= panelColumns && bias is null && !relu;
                 float* target = direct ? c : tile;
                 nint stride = direct ? problem.Ldc : panelColumns;
-                TileUpdate update = direct && add ? TileUpdate.Add : TileUpdate.Overwrite;
                 if (problem.PairTile.Exists)
                 {
-                    problem.PairTile.Run(tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, target, stride, update);
+                    problem.PairTile.Run(tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, target, stride, direct && add);
                 }
                 else
                 {
                     GemmMicroKernel.Run<TSimd, TVec, LineLayout>(
-                        tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, target, stride, update, ahead, aheadStep);
+                        tileRows, depth, a, panelRows * GemmMicroKernel.KStep, packedB, target, stride,
+                        direct && add ? TileUpdate.Add : TileUpdate.Overwrite, ahead, aheadStep);
                 }
 
                 if (!direct)
