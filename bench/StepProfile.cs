@@ -14,7 +14,9 @@ internal static class StepProfile
                 using var step = new OwnStep(null, threads, OwnStep.Features(zeros), new long[OwnStep.Batch], dropout: 0.5f, mixed);
                 step.Run(5);
                 Seconds times = Seconds.Of(Enumerable.Range(0, steps).Select(_ => step.Run(1)));
-                Console.WriteLine($"{zeros:P0} zeros, {threads} threads, {(mixed ? "mixed precision" : "fp32")}: {times.Best * 1e3:F1} ms best, {times.Median * 1e3:F1} median");
+                string precision = mixed ? "mixed precision" : "fp32";
+                Console.WriteLine($"{zeros:P0} zeros, {threads} threads, {precision}: {times.Best * 1e3:F1} ms best, " +
+                    $"{times.Median * 1e3:F1} median");
             }
         }
     }

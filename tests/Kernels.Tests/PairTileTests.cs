@@ -79,8 +79,8 @@ public sealed unsafe class PairTileTests
     [Fact]
     public void Rounding_is_to_nearest_even_and_keeps_what_is_no_number()
     {
-        float[] values = [0, -0f, 1, 1.00390625f, 1.01171875f, -1.00390625f, float.MaxValue, float.Epsilon, float.NaN, float.PositiveInfinity,
-            float.NegativeInfinity, BitConverter.UInt32BitsToSingle(0x7f80_0001), 3.14159f, 1e-39f, 65504, -2.5f];
+        float[] values = [0, -0f, 1, 1.00390625f, 1.01171875f, -1.00390625f, float.MaxValue, float.Epsilon, float.NaN,
+            float.PositiveInfinity, float.NegativeInfinity, BitConverter.UInt32BitsToSingle(0x7f80_0001), 3.14159f, 1e-39f, 65504, -2.5f];
         Vector512<float> vector = Vector512.Create(values), pairs = BFloatBits.Pair(vector, vector),
             neighbours = BFloatBits.PairNeighbours(vector, vector);
         for (int i = 0; i < values.Length; i++)

@@ -128,7 +128,8 @@ internal static unsafe class GemmPacking
             for (; column <= columns - panelColumns; column += PanelGroup * panelColumns)
             {
                 int panels = Math.Min(PanelGroup, (columns - column) / panelColumns);
-                PackPanels<TSimd, TVec, T, TSource>(panels, depth, source + column, ld, packed + (column / panelColumns * panelSize), partner);
+                PackPanels<TSimd, TVec, T, TSource>(
+                    panels, depth, source + column, ld, packed + (column / panelColumns * panelSize), partner);
             }
 
             column = columns / panelColumns * panelColumns;

@@ -4,8 +4,8 @@ using System.Runtime.Intrinsics;
 namespace CudaTrainer.Kernels.Cpu.Simd;
 
 /// <summary>
-/// binary32 → bfloat16, its upper half, rounded to nearest even; NaN stays NaN. Two of them share the 32 bits of a float, the first in the
-/// lower half.
+/// binary32 → bfloat16, its upper half, rounded to nearest even; NaN stays NaN. Two of them share the 32 bits of a float, the first in
+/// the lower half.
 /// </summary>
 internal static class BFloatBits
 {

@@ -94,8 +94,9 @@ const page = (() => {
       picture.src = part.getAttribute('src');
       await picture.decode().catch(() => {});
       before.setAttribute('src', part.getAttribute('src'));
-    } else if (part.children.length && !hasText && part.cloneNode(false).outerHTML === before.cloneNode(false).outerHTML) await merge(before, part);
-    else before.replaceWith(part);
+    } else if (part.children.length && !hasText && part.cloneNode(false).outerHTML === before.cloneNode(false).outerHTML) {
+      await merge(before, part);
+    } else before.replaceWith(part);
   }
 
   return { $, percent, clock, plural, element, svg, show, say, call, follow };

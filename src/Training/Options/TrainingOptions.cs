@@ -269,7 +269,8 @@ public sealed record TrainingOptions : FeatureOptions
     [JsonConverter(typeof(JsonStringEnumConverter<ThresholdRule>))]
     public ThresholdRule Threshold { get; init; }
 
-    [Setting(SettingGroup.Precision, "Half precision where it is safe; on cpu for features, saved activations and, with AVX512_BF16, products",
+    [Setting(SettingGroup.Precision, "Half precision where it is safe; on cpu for features, saved activations and, with " +
+        "AVX512_BF16, products",
         Role = SettingRole.Learned | SettingRole.Ablated | SettingRole.OfSteps, Default = "on for cuda, off for cpu")]
     public bool? MixedPrecision { get; init; }
 
