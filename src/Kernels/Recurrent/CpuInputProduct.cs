@@ -4,7 +4,8 @@ namespace CudaTrainer.Kernels.Cpu;
 
 /// <summary>
 /// The two products of a recurrent layer with its whole input, dense or, where most of the input is zeros (features behind a ReLU), sparse.
-/// Both have the same bits, so the choice is free: it looks at a sample.
+/// In single precision both have the same bits, so the choice is free: it looks at a sample. In a team that multiplies in bfloat16 the
+/// sparse product is the more precise one, and results depend on what is chosen, though not on threads.
 /// </summary>
 internal static unsafe class InputProduct
 {

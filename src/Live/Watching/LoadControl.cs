@@ -5,8 +5,8 @@ namespace CudaTrainer.Live.Watching;
 /// </summary>
 /// <remarks>
 /// It is told every few seconds whether frames had to be left out or waited too long. On a machine that is fully in use, one such look
-/// takes one step down; on another the video itself came late, or wrong. Going back up takes a while of looks without, in which the work would
-/// also fit with more windows, so that it does not swing.
+/// takes one step down; on another the video itself came late, or wrong. Going back up takes a while of looks without, in which the work
+/// would also fit with more windows, so that it does not swing.
 /// </remarks>
 internal sealed class LoadControl
 {
