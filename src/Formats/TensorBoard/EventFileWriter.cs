@@ -5,7 +5,7 @@ namespace CudaTrainer.Formats.TensorBoard;
 
 /// <summary>
 /// One of TensorBoard's event files (tensorboard/compat/proto/event.proto in the framing of TFRecord). Events wait in memory until
-/// <see cref="Flush"/>, which makes the file if there is none yet; what was not flushed is lost on purpose when the writer is disposed.
+/// <see cref="Flush"/>, which makes the file if there is none yet; what was not written is lost on purpose when the writer is disposed.
 /// </summary>
 internal sealed class EventFileWriter : IDisposable
 {
@@ -71,14 +71,25 @@ internal sealed class EventFileWriter : IDisposable
     }
 
     /// <summary>Writes what waits and hands it to the operating system.</summary>
+    /// <inheritdoc cref="Write"/>
+    public void Flush() => Write(Take());
+
+    /// <summary>Takes what waits, for <see cref="Write"/> while others wait anew.</summary>
+    public byte[] Take()
+    {
+        byte[] events = _pending.From(0).ToArray();
+        _pending.Clear();
+        return events;
+    }
+
+    /// <summary>Writes events and hands them to the operating system.</summary>
     /// <exception cref="IOException">The file cannot be made or written.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder may not be written to.</exception>
-    public void Flush()
+    public void Write(ReadOnlySpan<byte> events)
     {
         _file ??= Create();
-        _file.Write(_pending.From(0));
+        _file.Write(events);
         _file.Flush();
-        _pending.Clear();
     }
 
     public void Dispose() => _file?.Dispose();

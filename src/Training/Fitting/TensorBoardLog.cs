@@ -15,7 +15,7 @@ namespace CudaTrainer.Training.Fitting;
 
 /// <summary>
 /// What TensorBoard shows of a run: runs <c>train</c> and <c>validation</c> with Keras's names, and the settings beside them. Events wait
-/// in memory until <see cref="Commit"/>, when the state that they tell of is saved: a run that goes on from that state writes no event
+/// in memory until the state that they tell of is saved: a run that goes on from that state writes no event
 /// again. A file that cannot be written costs a warning and the rest of the events, never the run.
 /// </summary>
 internal sealed class TensorBoardLog : IDisposable
@@ -36,7 +36,8 @@ internal sealed class TensorBoardLog : IDisposable
     private float[] _values = [];
     private long _lastStep;
     private int _stepsPerEpoch;
-    private bool _isOff;
+    private volatile bool _isOff;
+    private volatile string? _untold;
 
     private TensorBoardLog(string folder, TrainingOptions options, ModelInfo info, IRunObserver observer, TimeProvider clock)
     {
@@ -99,10 +100,10 @@ internal sealed class TensorBoardLog : IDisposable
 
     /// <summary>An epoch has ended.</summary>
     /// <param name="clips">For training.</param>
-    /// <param name="val">Of the model as it is now.</param>
     /// <param name="parameters">Of one replica, with the gradients of the epoch's last step.</param>
-    public void Epoch(EpochRecord epoch, int clips, Evaluation val, ParameterSet parameters)
+    public void Epoch(EpochRecord epoch, int clips, ParameterSet parameters)
     {
+        TellProblem();
         if (_isOff)
         {
             return;
@@ -125,11 +126,34 @@ internal sealed class TensorBoardLog : IDisposable
         }
 
         _train.EndSummary();
-        Validation(epoch, val);
+    }
+
+    /// <summary>Takes all events so far.</summary>
+    /// <param name="epoch">The epoch that has ended, and what became of its validation, whose charts take a while to draw.</param>
+    /// <returns>
+    /// Draws and writes them, on any thread, once the state that they tell of is saved; before this is called again.
+    /// </returns>
+    public Action Collect(EpochRecord epoch, Evaluation val)
+    {
+        byte[] settings = _settings.Take(), train = _train.Take();
+        return () =>
+        {
+            if (!_isOff)
+            {
+                Validation(epoch, val);
+                Write(settings, train);
+            }
+        };
     }
 
     /// <summary>The state that all events so far tell of is saved: writes them.</summary>
     public void Commit()
+    {
+        Write(_settings.Take(), _train.Take());
+        TellProblem();
+    }
+
+    private void Write(ReadOnlySpan<byte> settings, ReadOnlySpan<byte> train)
     {
         if (_isOff)
         {
@@ -138,14 +162,23 @@ internal sealed class TensorBoardLog : IDisposable
 
         try
         {
-            _settings.Flush();
-            _train.Flush();
+            _settings.Write(settings);
+            _train.Write(train);
             _validation.Flush();
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            _isOff = true;
-            _observer.Message(Severity.Warning, $"TensorBoard gets no more of this run: {exception.Message}");
+            (_untold, _isOff) = ($"TensorBoard gets no more of this run: {exception.Message}", true);
+        }
+    }
+
+    /// <summary>On the thread of the run: what went wrong on another.</summary>
+    private void TellProblem()
+    {
+        if (_untold is { } problem)
+        {
+            _untold = null;
+            _observer.Message(Severity.Warning, problem);
         }
     }
 

@@ -39,6 +39,7 @@ internal sealed class TrainingLoop : IDisposable
     private readonly FeatureScaler? _scaler;
     private readonly TensorBoardLog? _board;
     private readonly WeightAverages? _averages;
+    private readonly BackgroundWrites _writes = new();
     private StepProfile? _profile;
     private TrainingState _state;
     private int _loadedEpoch;
@@ -117,11 +118,13 @@ internal sealed class TrainingLoop : IDisposable
             }
         }
 
+        _writes.Finish();
         return RunOutcome.Completed;
     }
 
     public void Dispose()
     {
+        _writes.Dispose();
         _loader.Dispose();
         _profile?.Dispose();
         _validation.Dispose();
@@ -149,6 +152,7 @@ internal sealed class TrainingLoop : IDisposable
     {
         if (_folder.Writes)
         {
+            _writes.Finish();
             _folder.FlushSteps();
             Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info, _state, _scaler, _averages, Clips);
             _board?.Commit();
@@ -362,8 +366,8 @@ internal sealed class TrainingLoop : IDisposable
         }
 
         _averages?.AfterEpoch(_replicas.Lead.Parameters, epoch);
-        _board?.Epoch(record, _train.Count, val, _replicas.Lead.Parameters);
-        Save(epoch, best, val);
+        _board?.Epoch(record, _train.Count, _replicas.Lead.Parameters);
+        Save(record, val);
         _observer.Epoch(record);
         if (_state.StoppedEarly)
         {
@@ -374,37 +378,47 @@ internal sealed class TrainingLoop : IDisposable
     }
 
     /// <summary>
-    /// The best model first, the state last: a run killed in between repeats the epoch from the state before and writes the same files
-    /// again.
+    /// Beside the next epoch, the best model first, the state last: a run killed in between repeats the epoch from the state before and
+    /// writes the same files again.
     /// </summary>
-    private void Save(int epoch, bool best, Evaluation val)
+    private void Save(EpochRecord record, Evaluation val)
     {
         if (!_folder.Writes)
         {
             return;
         }
 
-        if (best)
+        _writes.Finish();
+        int epoch = record.Epoch;
+        Action? saveModel = null;
+        if (record.IsBest)
         {
             double threshold = ThresholdOf(val);
-            Checkpoint.SaveModel(
-                _folder.BestModel, _replicas.Lead,
+            saveModel = Checkpoint.PrepareModel(
+                _writes, _folder.BestModel, _replicas.Lead,
                 _info with { Epoch = epoch, Threshold = threshold, Drift = _info.Drift.With(val.Scores, val.Classes, threshold) }, _scaler,
                 _folder.BestKerasModel, Familiarity, Clips);
         }
 
-        if (_options.CheckpointEvery > 0 && epoch % _options.CheckpointEvery == 0)
-        {
-            Checkpoint.SaveFull(_folder.NumberedCheckpoint(epoch), _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler,
-                _averages, Clips);
-            _folder.PruneCheckpoints(_options.KeepCheckpoints);
-        }
-
+        Action<string> saveFull = Checkpoint.PrepareFull(
+            _writes, _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler, _averages, Clips);
+        Action? log = _board?.Collect(record, val);
+        bool isNumbered = _options.CheckpointEvery > 0 && epoch % _options.CheckpointEvery == 0;
+        IReadOnlyList<EpochRecord> history = _state.History;
         _folder.FlushSteps();
-        _folder.WriteHistory(_state.History);
-        Checkpoint.SaveFull(_folder.LastCheckpoint, _replicas.Lead, _info with { Epoch = epoch }, _state, _scaler, _averages,
-            Clips);
-        _board?.Commit();
+        _writes.Start(() =>
+        {
+            saveModel?.Invoke();
+            if (isNumbered)
+            {
+                saveFull(_folder.NumberedCheckpoint(epoch));
+                _folder.PruneCheckpoints(_options.KeepCheckpoints);
+            }
+
+            _folder.WriteHistory(history);
+            saveFull(_folder.LastCheckpoint);
+            log?.Invoke();
+        });
     }
 
     private double ThresholdOf(Evaluation val) =>

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using CudaTrainer.Engine;
@@ -82,32 +83,52 @@ internal sealed class Checkpoint : IDisposable
     public static void SaveModel(string path, Learner learner, ModelInfo info, FeatureScaler? scaler, string? kerasPath = null,
         Familiarity? familiarity = null, ClipContents? clips = null)
     {
+        using var writes = new BackgroundWrites();
+        PrepareModel(writes, path, learner, info, scaler, kerasPath, familiarity, clips)();
+    }
+
+    /// <summary>Copies what <see cref="SaveModel"/> writes.</summary>
+    /// <param name="writes">Holds the copies.</param>
+    /// <returns>Writes the files, on any thread.</returns>
+    internal static Action PrepareModel(BackgroundWrites writes, string path, Learner learner, ModelInfo info, FeatureScaler? scaler,
+        string? kerasPath, Familiarity? familiarity, ClipContents? clips)
+    {
         Dictionary<string, string> metadata = new() { [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo) };
         Tensor values = learner.Parameters.Values;
-        float[] trained = scaler is null ? [] : values.Read<float>();
+        float[] trained = scaler is null ? [] : writes.Copy("trained", values);
         scaler?.FoldInto(learner.Model);
-        try
+        NamedTensor[] tensors = [.. ModelTensors(writes, "model/", learner.Parameters)];
+        if (scaler is not null)
         {
-            SafetensorsWriter.Write(path, [.. ModelTensors(learner.Parameters), .. FamiliarityTensors(familiarity)],
+            values.Write((ReadOnlySpan<float>)trained);
+        }
+
+        return () =>
+        {
+            SafetensorsWriter.Write(path, [.. tensors, .. FamiliarityTensors(familiarity)],
                 new Dictionary<string, string>(metadata.Concat(OfClips(clips))));
             if (kerasPath is not null)
             {
-                Dictionary<string, Parameter> byName = learner.Parameters.State.ToDictionary(parameter => parameter.Name);
-                KerasWriter.Write(kerasPath, learner.Model.KerasLayers, tensor => byName[tensor].Value.Read<float>(), metadata);
+                Dictionary<string, NamedTensor> byName = tensors.ToDictionary(tensor => tensor.Name);
+                KerasWriter.Write(kerasPath, learner.Model.KerasLayers,
+                    tensor => MemoryMarshal.Cast<byte, float>(byName[tensor].Data()), metadata);
             }
-        }
-        finally
-        {
-            if (scaler is not null)
-            {
-                values.Write((ReadOnlySpan<float>)trained);
-            }
-        }
+        };
     }
 
     /// <summary>Writes everything that training needs to go on.</summary>
     internal static void SaveFull(string path, Learner learner, ModelInfo info, TrainingState state, FeatureScaler? scaler = null,
         WeightAverages? averages = null, ClipContents? clips = null)
+    {
+        using var writes = new BackgroundWrites();
+        PrepareFull(writes, learner, info, state, scaler, averages, clips)(path);
+    }
+
+    /// <summary>Copies what <see cref="SaveFull"/> writes.</summary>
+    /// <param name="writes">Holds the copies.</param>
+    /// <returns>Writes the file of that path, on any thread.</returns>
+    internal static Action<string> PrepareFull(BackgroundWrites writes, Learner learner, ModelInfo info, TrainingState state,
+        FeatureScaler? scaler, WeightAverages? averages, ClipContents? clips)
     {
         IEnumerable<NamedTensor> input = scaler is null
             ? []
@@ -125,17 +146,20 @@ internal sealed class Checkpoint : IDisposable
         IEnumerable<NamedTensor> averaged = averages is null
             ? []
             : averages.All.Where(average => average.Updates > 0)
-                .Select(average => NamedTensor.Of<float>(AveragePrefix + average.Name, average.Values, average.Values.Length));
+                .Select(average => NamedTensor.Of<float>(AveragePrefix + average.Name,
+                    writes.Copy(AveragePrefix + average.Name, average.Values), average.Values.Length));
         Adam optimizer = learner.Optimizer;
-        SafetensorsWriter.Write(
-            path,
-            [.. ModelTensors(learner.Parameters), Named(FirstMoments, optimizer.FirstMoments),
-                Named(SecondMoments, optimizer.SecondMoments), .. input, .. averaged],
-            new Dictionary<string, string>(OfClips(clips))
-            {
-                [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo),
-                [StateKey] = JsonSerializer.Serialize(state, RunJson.Default.TrainingState),
-            });
+        NamedTensor[] tensors =
+        [
+            .. ModelTensors(writes, "", learner.Parameters), Named(writes, "", FirstMoments, optimizer.FirstMoments),
+            Named(writes, "", SecondMoments, optimizer.SecondMoments), .. input, .. averaged,
+        ];
+        var metadata = new Dictionary<string, string>(OfClips(clips))
+        {
+            [ModelKey] = JsonSerializer.Serialize(info, RunJson.Default.ModelInfo),
+            [StateKey] = JsonSerializer.Serialize(state, RunJson.Default.TrainingState),
+        };
+        return path => SafetensorsWriter.Write(path, tensors, metadata);
     }
 
     private static Dictionary<string, string> OfClips(ClipContents? clips) => clips is null ? [] : new() { [ClipsKey] = clips.ToText() };
@@ -338,8 +362,8 @@ internal sealed class Checkpoint : IDisposable
         $"'{archive.Path}' has unreadable metadata '{key}': {problem}",
             "The file is damaged or from a newer version; use another checkpoint.");
 
-    private static IEnumerable<NamedTensor> ModelTensors(ParameterSet parameters) =>
-        parameters.State.Select(parameter => Named(parameter.Name, parameter.Value));
+    private static IEnumerable<NamedTensor> ModelTensors(BackgroundWrites writes, string set, ParameterSet parameters) =>
+        parameters.State.Select(parameter => Named(writes, set, parameter.Name, parameter.Value));
 
     private static NamedTensor[] FamiliarityTensors(Familiarity? familiarity) => familiarity is null
         ? []
@@ -351,9 +375,8 @@ internal sealed class Checkpoint : IDisposable
             NamedTensor.Of<float>(FamiliarityLimit, new[] { (float)familiarity.Limit }, 1),
         ];
 
-    private static unsafe NamedTensor Named(string name, Tensor tensor) => tensor.Device.SharesHostMemory
-        ? NamedTensor.Of(name, ElementType.F32, (void*)tensor.Data, tensor.Shape.ToLengths())
-        : NamedTensor.Of<float>(name, tensor.Read<float>(), tensor.Shape.ToLengths());
+    private static NamedTensor Named(BackgroundWrites writes, string set, string name, Tensor tensor) =>
+        NamedTensor.Of<float>(name, writes.Copy(set + name, tensor), tensor.Shape.ToLengths());
 
     private static float[] ReadFinite(ITensorArchive archive, string name, long count)
     {

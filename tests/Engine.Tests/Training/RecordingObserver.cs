@@ -14,8 +14,6 @@ internal sealed class RecordingObserver : IRunObserver
     /// <summary>Called after each training step with the number of steps seen by this observer.</summary>
     public Action<int>? OnStep { get; init; }
 
-    public Action<EpochRecord>? OnEpoch { get; init; }
-
     public int Steps { get; private set; }
 
     public void Message(Severity severity, string text) => Messages.Add((severity, text));
@@ -34,9 +32,5 @@ internal sealed class RecordingObserver : IRunObserver
         }
     }
 
-    public void Epoch(EpochRecord epoch)
-    {
-        Epochs.Add(epoch);
-        OnEpoch?.Invoke(epoch);
-    }
+    public void Epoch(EpochRecord epoch) => Epochs.Add(epoch);
 }
