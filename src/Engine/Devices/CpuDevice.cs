@@ -44,6 +44,9 @@ public sealed class CpuDevice : HostDevice
 
     public override ITensorOps TensorOps { get; }
 
+    public override unsafe void Fill(nint destination, byte value, long bytes) =>
+        Kernels.Cpu.Fill.Run(_team, (void*)destination, value, bytes);
+
     public static string LevelName(SimdLevel level) => level switch
     {
         SimdLevel.V512 => "AVX-512",

@@ -89,7 +89,7 @@ public abstract unsafe class HostDevice : IDevice
         }
     }
 
-    public void Fill(nint destination, byte value, long bytes) => NativeMemory.Fill((void*)destination, (nuint)bytes, value);
+    public virtual void Fill(nint destination, byte value, long bytes) => NativeMemory.Fill((void*)destination, (nuint)bytes, value);
 
     public DeviceMark Mark() => default;
 

@@ -178,6 +178,11 @@ internal static unsafe class Gemm
         where TB : unmanaged
         where TBSource : struct, IPackSource<TB>
     {
+        if (problem.M == 0 || problem.N == 0)
+        {
+            return;
+        }
+
         bool byRows = problem.M >= problem.N;
         nint shared = 0;
         if (byRows && !problem.PackedB.Exists)
@@ -202,7 +207,10 @@ internal static unsafe class Gemm
         where TB : unmanaged
         where TBSource : struct, IPackSource<TB>
     {
-        /// <summary>Strips for each member, so that their ends are not far apart.</summary>
+        /// <summary>
+        /// Strips for each member, so that one which is held up leaves the others more. They differ by one panel at most, and all members
+        /// can take equally many.
+        /// </summary>
         private const int StripsPerMember = 4;
 
         /// <summary>The smallest strip worth its own pass over the shared operand.</summary>
@@ -228,14 +236,22 @@ internal static unsafe class Gemm
             int length = byRows ? problem.M : problem.N;
             int unit = byRows ? GemmMicroKernel.MaxRows<TSimd, TVec>() : GemmMicroKernel.Columns<TSimd, TVec>();
             int largest = !byRows && whole.PackedB.Exists ? LargestPackedStrip : LargestStrip;
-            int strip = GemmPacking.RoundUp(Math.Clamp(length / (StripsPerMember * member.Count), SmallestStrip, largest), unit);
+            int wanted = Math.Clamp(length / (StripsPerMember * member.Count), SmallestStrip, largest);
+            int strips = GemmPacking.RoundUp((length + wanted - 1) / wanted, member.Count);
+            int panels = (length + unit - 1) / unit;
+            int strip = (panels + strips - 1) / strips * unit;
             nint workspace = GemmBlocks.WorkspaceSize<TSimd, TVec>(
                 byRows ? strip : problem.M, byRows ? problem.N : strip, problem.Depth, whole.PackedA.Exists, whole.PackedB.Exists);
             float* scratch = (float*)member.Scratch((nuint)workspace * sizeof(float));
-            for (int begin = member.Claim() * strip; begin < length; begin = member.Claim() * strip)
+            for (int i = member.Claim(); i < strips; i = member.Claim())
             {
-                GemmProblem part = Part(in whole, begin, Math.Min(strip, length - begin));
-                GemmBlocks.Run<TSimd, TVec, TA, TASource, TB, TBSource>(in part, scratch);
+                int begin = (int)((long)panels * i / strips) * unit;
+                int end = Math.Min((int)((long)panels * (i + 1) / strips) * unit, length);
+                if (begin < end)
+                {
+                    GemmProblem part = Part(in whole, begin, end - begin);
+                    GemmBlocks.Run<TSimd, TVec, TA, TASource, TB, TBSource>(in part, scratch);
+                }
             }
         }
 

@@ -1,7 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.Arm;
-using System.Runtime.Intrinsics.X86;
 using CudaTrainer.Kernels.Cpu.Simd;
 
 namespace CudaTrainer.Kernels.Cpu;
@@ -97,7 +95,7 @@ internal static unsafe class GemmPacking
 
             if (transposed)
             {
-                PackTransposed<TSimd, TVec, T, TSource>(count, depth, source + row, ld, packed, KStep, panelRows * KStep, partner);
+                Transposition.Pack<TSimd, TVec, T, TSource>(count, depth, source + row, ld, packed, KStep, panelRows * KStep, partner);
             }
             else
             {
@@ -146,8 +144,8 @@ internal static unsafe class GemmPacking
 
             if (transposed)
             {
-                // Seen from the source this is the transposition PackTransposed does, with the roles of k and column exchanged.
-                PackTransposed<TSimd, TVec, T, TSource>(depth, count, source + (column * ld), ld, panel, panelColumns);
+                // Seen from the source this is the same transposition, with the roles of k and column exchanged.
+                Transposition.Pack<TSimd, TVec, T, TSource>(depth, count, source + (column * ld), ld, panel, panelColumns);
             }
             else
             {
@@ -310,88 +308,5 @@ internal static unsafe class GemmPacking
             source += ld;
             packed += panelColumns;
         }
-    }
-
-    /// <summary>
-    /// Transposes source[j, i] (i &lt; <paramref name="rows"/> contiguous, j &lt; <paramref name="columns"/> at distance ld) to
-    /// packed[i·rowStride + j], where every 16 columns a new block of <paramref name="blockStride"/> floats begins, if one is given.
-    /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void PackTransposed<TSimd, TVec, T, TSource>(int rows, int columns, T* source, nint ld, float* packed, nint rowStride,
-        nint blockStride = KStep, nint partner = 0)
-        where TSimd : struct, ISimd<TVec>
-        where TVec : unmanaged
-        where T : unmanaged
-        where TSource : struct, IPackSource<T>
-    {
-        int column = 0;
-        for (; column <= columns - 4; column += 4)
-        {
-            T* from = source + (column * ld);
-            float* to = packed + (column / KStep * blockStride) + (column % KStep);
-            int row = 0;
-            for (; row <= rows - 4; row += 4)
-            {
-                TSimd.Prefetch((float*)(from + (4 * ld) + row));
-                TSimd.Prefetch((float*)(from + (5 * ld) + row));
-                TSimd.Prefetch((float*)(from + (6 * ld) + row));
-                TSimd.Prefetch((float*)(from + (7 * ld) + row));
-                Transpose4<T, TSource>(from + row, ld, to + (row * rowStride), rowStride, partner);
-            }
-
-            for (; row < rows; row++)
-            {
-                for (int i = 0; i < 4; i++)
-                {
-                    to[(row * rowStride) + i] = TSource.Read(from + (i * ld) + row, partner);
-                }
-            }
-        }
-
-        for (; column < columns; column++)
-        {
-            T* from = source + (column * ld);
-            float* to = packed + (column / KStep * blockStride) + (column % KStep);
-            for (int row = 0; row < rows; row++)
-            {
-                to[row * rowStride] = TSource.Read(from + row, partner);
-            }
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Transpose4<T, TSource>(T* source, nint ld, float* target, nint stride, nint partner)
-        where T : unmanaged
-        where TSource : struct, IPackSource<T>
-    {
-        Vector128<float> r0 = TSource.Load4(source, partner);
-        Vector128<float> r1 = TSource.Load4(source + ld, partner);
-        Vector128<float> r2 = TSource.Load4(source + (2 * ld), partner);
-        Vector128<float> r3 = TSource.Load4(source + (3 * ld), partner);
-        (Vector128<float> even01, Vector128<float> odd01) = Zip(r0, r2);
-        (Vector128<float> even23, Vector128<float> odd23) = Zip(r1, r3);
-        (Vector128<float> t0, Vector128<float> t1) = Zip(even01, even23);
-        (Vector128<float> t2, Vector128<float> t3) = Zip(odd01, odd23);
-        t0.Store(target);
-        t1.Store(target + stride);
-        t2.Store(target + (2 * stride));
-        t3.Store(target + (3 * stride));
-    }
-
-    /// <summary>(a0 b0 a1 b1, a2 b2 a3 b3).</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector128<float> Low, Vector128<float> High) Zip(Vector128<float> a, Vector128<float> b)
-    {
-        if (Sse.IsSupported)
-        {
-            return (Sse.UnpackLow(a, b), Sse.UnpackHigh(a, b));
-        }
-
-        if (AdvSimd.Arm64.IsSupported)
-        {
-            return (AdvSimd.Arm64.ZipLow(a, b), AdvSimd.Arm64.ZipHigh(a, b));
-        }
-
-        return (Vector128.Create(a[0], b[0], a[1], b[1]), Vector128.Create(a[2], b[2], a[3], b[3]));
     }
 }

@@ -77,13 +77,16 @@ internal static unsafe class SparseGemm
         where T : unmanaged
         where TSource : struct, IPackSource<T>
     {
-        var kernel = new Kernel<T, TSource>(transA, transB, transC, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias);
+        int width = Vectors * (GemmMicroKernel.Columns(team.Level) / 2);
+        nint packed = (nint)k * GemmPacking.RoundUp(n, width);
+        var kernel = new Kernel<T, TSource>(transA, transB, transC, m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias,
+            (float*)team.SharedPacking((nuint)packed * sizeof(float)));
         team.Run(ref kernel);
     }
 
     private readonly struct Kernel<T, TSource>(
         bool transA, bool transB, bool transC, int m, int n, int k, T* a, nint lda, float* b, nint ldb, float* c, nint ldc,
-        bool accumulate, float* bias)
+        bool accumulate, float* bias, float* packed)
         : ITeamKernel
         where T : unmanaged
         where TSource : struct, IPackSource<T>
@@ -93,19 +96,27 @@ internal static unsafe class SparseGemm
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
-            (int begin, int end) = member.Share(m, GemmMicroKernel.KStep);
+            int width = Vectors * TSimd.Width;
+            int groups = (n + width - 1) / width, chunks = (k + Chunk - 1) / Chunk;
+            (int begin, int end) = member.Share(groups * chunks);
+            for (int i = begin; i < end; i++)
+            {
+                (int group, int chunk) = Math.DivRem(i, chunks);
+                Pack<TSimd, TVec>(chunk * Chunk, Math.Min(Chunk, k - (chunk * Chunk)), group * width, Math.Min(width, n - (group * width)));
+            }
+
+            member.Barrier();
+            (begin, end) = member.Share(m, GemmMicroKernel.KStep);
             if (begin == end)
             {
                 return;
             }
 
-            int width = Vectors * TSimd.Width;
             int blocks = BlocksPerChunk(width);
             nint listLength = ((nint)RowBlock * Math.Min(ChunksPerPass * Chunk, GemmPacking.RoundUp(k, Chunk))) + TSimd.Width;
-            nint floats = ((nint)Chunk * width) + (2 * RowBlock * width) + (RowBlock * CopyStride) + (2 * listLength)
+            nint floats = (2 * (nint)RowBlock * width) + (RowBlock * CopyStride) + (2 * listLength)
                 + (RowBlock * ChunksPerPass * blocks);
-            float* block = (float*)member.Scratch((nuint)floats * sizeof(float));
-            float* totals = block + ((nint)Chunk * width);
+            float* totals = (float*)member.Scratch((nuint)floats * sizeof(float));
             float* partials = totals + (RowBlock * width);
             float* copy = partials + (RowBlock * width);
             float* values = copy + (RowBlock * CopyStride);
@@ -124,7 +135,7 @@ internal static unsafe class SparseGemm
                     {
                         int columns = Math.Min(width, n - column);
                         LoadTotals<TSimd, TVec>(row, rows, column, columns, accumulate || first > 0, totals);
-                        Sum<TSimd, TVec>(rows, first, last, column, columns, blocks, block, values, places, counts, partials, totals);
+                        Sum<TSimd, TVec>(rows, first, last, column, blocks, values, places, counts, partials, totals);
                         StoreTotals<TSimd, TVec>(row, rows, column, columns, last == k ? bias : null, totals);
                     }
 
@@ -191,7 +202,7 @@ internal static unsafe class SparseGemm
 
             if (transA)
             {
-                GemmPacking.PackTransposed<TSimd, TVec, T, TSource>(rows, depth, a + (first * lda) + row, lda, copy, CopyStride);
+                Transposition.Pack<TSimd, TVec, T, TSource>(rows, depth, a + (first * lda) + row, lda, copy, CopyStride);
                 return;
             }
 
@@ -215,8 +226,8 @@ internal static unsafe class SparseGemm
         /// <summary>totals += the partial sums of all chunks in [first, last), for one group of columns.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void Sum<TSimd, TVec>(
-            int rows, int first, int last, int column, int columns, int blocks, float* block, float* values, int* places, int* counts,
-            float* partials, float* totals)
+            int rows, int first, int last, int column, int blocks, float* values, int* places, int* counts, float* partials,
+            float* totals)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
@@ -224,13 +235,7 @@ internal static unsafe class SparseGemm
             {
                 for (int i = 0; i < blocks; i++)
                 {
-                    int begin = BlockBegin<TSimd, TVec>(i, blocks);
-                    int depth = Math.Min(BlockBegin<TSimd, TVec>(i + 1, blocks), last - chunk) - begin;
-                    if (depth > 0)
-                    {
-                        CopyBlock<TSimd, TVec>(chunk + begin, depth, column, columns, block);
-                    }
-
+                    float* block = Packed<TSimd, TVec>(chunk + BlockBegin<TSimd, TVec>(i, blocks), column);
                     int used = AddRows<TSimd, TVec>(rows, counts, values, places, block, partials, resume: i > 0,
                         i == blocks - 1 ? totals : null);
                     counts += rows;
@@ -240,27 +245,34 @@ internal static unsafe class SparseGemm
             }
         }
 
-        /// <summary>A block of op(B): [depth][Vectors] of vectors, missing columns 0.</summary>
+        /// <summary>Where row <paramref name="place"/> of a group of columns of op(B) is packed.</summary>
+        private float* Packed<TSimd, TVec>(int place, int column)
+            where TSimd : struct, ISimd<TVec>
+            where TVec : unmanaged
+            => packed + ((nint)column * k) + ((nint)place * Vectors * TSimd.Width);
+
+        /// <summary>Rows of a group of columns of op(B), one behind the other, missing columns 0.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private void CopyBlock<TSimd, TVec>(int first, int depth, int column, int columns, float* block)
+        private void Pack<TSimd, TVec>(int first, int depth, int column, int columns)
             where TSimd : struct, ISimd<TVec>
             where TVec : unmanaged
         {
             int width = Vectors * TSimd.Width;
+            float* rows = Packed<TSimd, TVec>(first, column);
             if (columns < width)
             {
-                new Span<float>(block, depth * width).Clear();
+                new Span<float>(rows, depth * width).Clear();
             }
 
             if (transB)
             {
-                GemmPacking.PackTransposed<TSimd, TVec, float, SingleSource>(depth, columns, b + (column * ldb) + first, ldb, block, width);
+                Transposition.Pack<TSimd, TVec, float, SingleSource>(depth, columns, b + (column * ldb) + first, ldb, rows, width);
                 return;
             }
 
             for (int p = 0; p < depth; p++)
             {
-                Copy<TSimd, TVec>(b + ((first + p) * ldb) + column, block + ((nint)p * width), columns, null);
+                Copy<TSimd, TVec>(b + ((first + p) * ldb) + column, rows + ((nint)p * width), columns, null);
             }
         }
 
@@ -276,7 +288,7 @@ internal static unsafe class SparseGemm
             }
             else if (transC)
             {
-                GemmPacking.PackTransposed<TSimd, TVec, float, SingleSource>(rows, columns, c + (column * ldc) + row, ldc, totals, width);
+                Transposition.Pack<TSimd, TVec, float, SingleSource>(rows, columns, c + (column * ldc) + row, ldc, totals, width);
             }
             else
             {
@@ -309,7 +321,7 @@ internal static unsafe class SparseGemm
                 Copy<TSimd, TVec>(totals + ((nint)i * width), totals + ((nint)i * width), columns, addend);
             }
 
-            GemmPacking.PackTransposed<TSimd, TVec, float, SingleSource>(columns, rows, totals, width, c + (column * ldc) + row, ldc);
+            Transposition.Pack<TSimd, TVec, float, SingleSource>(columns, rows, totals, width, c + (column * ldc) + row, ldc);
         }
 
         /// <summary>to = from + addend, where there is one.</summary>
