@@ -27,6 +27,30 @@ public sealed unsafe class ThreadTeamTests
         }
     }
 
+    [Theory]
+    [InlineData(2)]
+    [InlineData(5)]
+    public void Any_number_of_members_may_run_the_next_kernel(int threads)
+    {
+        using var team = new ThreadTeam(threads);
+        using var counts = new GuardedBuffer<int>(100);
+        var random = new Random(1);
+        for (int run = 1; run <= 2000; run++)
+        {
+            team.Active = random.Next(1, threads + 1);
+            var kernel = new ClaimKernel(counts, counts.Length);
+            team.Run(ref kernel);
+            counts.Span.ToArray().ShouldAllBe(count => count == run);
+            if (run % 200 == 0)
+            {
+                Thread.Sleep(5);
+            }
+        }
+
+        Should.Throw<ArgumentOutOfRangeException>(() => team.Active = 0);
+        Should.Throw<ArgumentOutOfRangeException>(() => team.Active = threads + 1);
+    }
+
     [Fact]
     public void Shares_cover_everything_once_and_are_cut_at_multiples()
     {

@@ -36,6 +36,8 @@ internal sealed unsafe partial class ThreadTeam : IDisposable
 
     private const uint NapMicroseconds = 20;
 
+    private const int ActiveBits = 16;
+
     private readonly Thread[] _threads;
     private readonly Scratch[] _scratch;
     private readonly Scratch _workspace = new();
@@ -45,7 +47,9 @@ internal sealed unsafe partial class ThreadTeam : IDisposable
     private readonly object _wake = new();
     private delegate*<void*, Member, void> _entry;
     private void* _kernel;
-    private int _generation;
+
+    /// <summary>Number of the kernel, and behind it in <see cref="ActiveBits"/> bits how many members run it.</summary>
+    private long _ticket;
     private int _claimed;
     private int _running;
     private int _sleepers;
@@ -59,7 +63,9 @@ internal sealed unsafe partial class ThreadTeam : IDisposable
     public ThreadTeam(int threads, SimdLevel? level = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(threads, 1 << ActiveBits);
         Size = threads;
+        Active = threads;
         Level = level ?? SimdSelection.Current;
         if (!SimdSelection.IsSupported(Level))
         {
@@ -82,6 +88,18 @@ internal sealed unsafe partial class ThreadTeam : IDisposable
     }
 
     public int Size { get; }
+
+    /// <summary>Members that run kernels, 1 to <see cref="Size"/>, the others sleep. To be set between kernels.</summary>
+    public int Active
+    {
+        get;
+        set
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(value, 1);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, Size);
+            field = value;
+        }
+    }
 
     public SimdLevel Level { get; }
 
@@ -106,7 +124,7 @@ internal sealed unsafe partial class ThreadTeam : IDisposable
             _ => &Enter<TKernel, Simd128, Vector128<float>>,
         };
         _claimed = 0;
-        if (Size == 1)
+        if (Active == 1)
         {
             entry(pointer, new Member(this, 0));
             return;
@@ -115,9 +133,8 @@ internal sealed unsafe partial class ThreadTeam : IDisposable
         _kernel = pointer;
         _entry = entry;
         _failure = null;
-        Volatile.Write(ref _running, Size - 1);
-        Interlocked.Increment(ref _generation);
-        WakeSleepers();
+        Volatile.Write(ref _running, Active - 1);
+        NextTicket();
 
         try
         {
@@ -145,8 +162,7 @@ internal sealed unsafe partial class ThreadTeam : IDisposable
         }
 
         _stop = true;
-        Interlocked.Increment(ref _generation);
-        WakeSleepers();
+        NextTicket();
         foreach (Thread thread in _threads)
         {
             thread.Join();
@@ -164,13 +180,13 @@ internal sealed unsafe partial class ThreadTeam : IDisposable
     /// <summary>Waits until every member has called it as often.</summary>
     internal void Barrier()
     {
-        if (Size == 1)
+        if (Active == 1)
         {
             return;
         }
 
         int generation = Volatile.Read(ref _barrierGeneration);
-        if (Interlocked.Increment(ref _barrierArrived) == Size)
+        if (Interlocked.Increment(ref _barrierArrived) == Active)
         {
             Volatile.Write(ref _barrierArrived, 0);
             Interlocked.Increment(ref _barrierGeneration);
@@ -233,14 +249,18 @@ internal sealed unsafe partial class ThreadTeam : IDisposable
 
     private void Work(int index)
     {
-        int seen = 0;
+        long seen = 0;
         while (true)
         {
-            AwaitGeneration(seen);
-            seen = Volatile.Read(ref _generation);
+            seen = AwaitOther(seen);
             if (_stop)
             {
                 return;
+            }
+
+            if (index >= (seen & ((1 << ActiveBits) - 1)))
+            {
+                continue;
             }
 
             try
@@ -256,13 +276,16 @@ internal sealed unsafe partial class ThreadTeam : IDisposable
         }
     }
 
-    private void AwaitGeneration(int seen)
+    /// <returns>The first ticket other than <paramref name="seen"/>.</returns>
+    private long AwaitOther(long seen)
     {
+        long ticket;
         for (int round = 0; round < RoundsBeforeSleep; round++)
         {
-            if (Volatile.Read(ref _generation) != seen)
+            ticket = Volatile.Read(ref _ticket);
+            if (ticket != seen)
             {
-                return;
+                return ticket;
             }
 
             Thread.SpinWait(SpinIterations);
@@ -271,18 +294,20 @@ internal sealed unsafe partial class ThreadTeam : IDisposable
         Interlocked.Increment(ref _sleepers);
         lock (_wake)
         {
-            while (Volatile.Read(ref _generation) == seen)
+            while ((ticket = Volatile.Read(ref _ticket)) == seen)
             {
                 Monitor.Wait(_wake);
             }
         }
 
         Interlocked.Decrement(ref _sleepers);
+        return ticket;
     }
 
-    /// <summary>Call after changing the generation. A member that counts itself as a sleeper later sees the new generation.</summary>
-    private void WakeSleepers()
+    /// <summary>Begins the next kernel. A member that counts itself as a sleeper later sees the new ticket.</summary>
+    private void NextTicket()
     {
+        Interlocked.Exchange(ref _ticket, (((_ticket >> ActiveBits) + 1) << ActiveBits) | (uint)Active);
         if (Volatile.Read(ref _sleepers) > 0)
         {
             lock (_wake)
@@ -324,7 +349,7 @@ internal readonly unsafe struct Member(ThreadTeam team, int index)
 {
     public int Index => index;
 
-    public int Count => team.Size;
+    public int Count => team.Active;
 
     /// <summary>Waits for all members of the team.</summary>
     public void Barrier() => team.Barrier();

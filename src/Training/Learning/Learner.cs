@@ -1,4 +1,5 @@
 using CudaTrainer.Engine.Autograd;
+using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Nn;
 using CudaTrainer.Engine.Ops;
 using CudaTrainer.Engine.Optim;
@@ -62,6 +63,7 @@ internal sealed class Learner : IDisposable
     private readonly LearnerOptions _options;
     private readonly DeviceInputs _inputs;
     private readonly StepGraphs? _graphs;
+    private readonly ThreadChoice? _threads;
     private float[] _probabilities = [];
     private bool _isInStep;
 
@@ -86,6 +88,7 @@ internal sealed class Learner : IDisposable
         _controlsTensor = Tensor.Over(device, _controls, [2], DType.Float32, "controls");
         _buckets = link is null ? null : new GradientBuckets(Parameters, tailApart: options.HalfOnWire);
         _inputs = new DeviceInputs(device, FeatureType, model.Options.Inputs);
+        _threads = device is CpuDevice cpu && link is null ? new ThreadChoice(cpu.Team) : null;
         _graphs = options.FuseStep && device.CapturesGraphs && !(options.SyncBatchNorm && link is not null)
             ? new StepGraphs(device, NewTape, Phases)
             : null;
@@ -134,6 +137,7 @@ internal sealed class Learner : IDisposable
         controls[0] = (float)learningRate;
         controls[1] = stop ? 1 : 0;
         Laps?.Begin();
+        _threads?.Begin();
         int block = _inputs.Take(batch);
         if (!_device.SharesHostMemory)
         {
@@ -157,6 +161,7 @@ internal sealed class Learner : IDisposable
             }
         }
 
+        _threads?.End();
         _inputs.Release(block);
     }
 
