@@ -4,6 +4,7 @@ using CudaTrainer.Bench.Gpu;
 using CudaTrainer.Bench.Kernels;
 using CudaTrainer.Bench.Live;
 using CudaTrainer.Bench.Scaling;
+using CudaTrainer.Bench.Speed;
 
 switch (args.FirstOrDefault())
 {
@@ -31,6 +32,9 @@ switch (args.FirstOrDefault())
         return ScalingCommand.RunRank(args.AsSpan(1));
     case "compare":
         return Comparison.Run(args.AsSpan(1));
+    case "speed":
+        return SpeedCommand.Run(Environment.GetEnvironmentVariable("BENCH_DATASET"), args[1..],
+            Path.Combine(Repository.Root, "bench", "results", args.Length > 1 ? "speed-part.md" : "speed.md"));
     case "live":
         return LiveCommand.Run(args.ElementAtOrDefault(1) ?? "", args.ElementAtOrDefault(2) ?? "bundled");
     case "frames" when args.Length >= 3:
@@ -49,6 +53,7 @@ switch (args.FirstOrDefault())
                    bench ptxas FOLDER [FILE]        registers, spills, shared memory and occupancy of every CUDA kernel by ptxas and nvdisasm in FOLDER
                    bench scaling [rounds [FILE]]    all-reduces, steps and frames by several processes, which it starts by mpirun; five minutes
                    bench compare [section]... [--rounds N] [--dataset DIR] [--clips N] [--output FILE]   against other engines
+                   bench speed [step] [vgg] [small] [program]   the table of goals, half an hour; clips of BENCH_DATASET
                    bench live [CLIP [CHECKPOINT]]   what a camera costs, how many this machine carries, latency; "" draws a clip
                    bench frames CLIP OUT.npy [frames]        what the network sees of a clip
             """);

@@ -3,6 +3,7 @@
 # engines; the tables go to bench/results/. BENCH_DATASET names a folder of real clips for the part that starts from clips; without it clips are drawn.
 # Otherwise a command of bench and its arguments, such as
 #   scripts/bench.sh kernels conv     kernels with "conv" in their names
+#   scripts/bench.sh speed            the table of goals, half an hour; with clips of BENCH_DATASET
 #   scripts/bench.sh compare vgg      one section of the comparison
 #   scripts/bench.sh scaling          all-reduces and replicas, by mpirun where it is installed
 #   scripts/bench.sh layers 2         the VGG19 pass by two threads, layer by layer
@@ -13,7 +14,7 @@ quietly artifacts/logs/bench-build.log dotnet build -c Release bench
 bench() { dotnet artifacts/bin/Bench/release/CudaTrainer.Bench.dll "$@"; }
 
 if [ $# -gt 0 ]; then
-    [ "$1" != compare ] || scripts/peers.sh
+    [[ "$1" != compare && "$1" != speed ]] || scripts/peers.sh
     bench "$@"
     exit
 fi

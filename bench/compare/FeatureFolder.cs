@@ -12,19 +12,19 @@ internal static class FeatureFolder
     /// <param name="folder">Overwritten.</param>
     /// <param name="clips">Training clips.</param>
     /// <param name="zeros">Part of the features that is 0.</param>
-    public static void Write(string folder, int clips, double zeros)
+    public static void Write(string folder, int clips, double zeros, int inputs = OwnStep.Inputs)
     {
         Directory.CreateDirectory(folder);
-        float[] rows = OwnStep.Features(zeros, Different);
-        Write(folder, "train", clips, rows);
-        Write(folder, "val", ValClips, rows);
+        float[] rows = OwnStep.Features(zeros, Different, inputs);
+        Write(folder, "train", clips, inputs, rows);
+        Write(folder, "val", ValClips, inputs, rows);
     }
 
-    private static void Write(string folder, string split, int clips, float[] rows)
+    private static void Write(string folder, string split, int clips, int inputs, float[] rows)
     {
-        const int rowLength = OwnStep.Time * OwnStep.Inputs;
+        int rowLength = OwnStep.Time * inputs;
         using NpyWriter writer = NpyWriter.Create(Path.Combine(folder, $"{split}_features.npy"), ElementType.F32, clips, OwnStep.Time,
-            OwnStep.Inputs);
+            inputs);
         for (int clip = 0; clip < clips; clip++)
         {
             writer.AppendBytes(MemoryMarshal.AsBytes(rows.AsSpan(clip % Different * rowLength, rowLength)));

@@ -30,14 +30,15 @@ internal sealed class OwnStep : IDisposable
     private readonly HostBatch _batch;
 
     /// <param name="mixed">As <c>--mixed-precision</c>.</param>
-    public OwnStep(SimdLevel? level, int threads, float[] features, long[] labels, float dropout, bool mixed = false)
+    public OwnStep(SimdLevel? level, int threads, float[] features, long[] labels, float dropout, bool mixed = false,
+        string classifier = "lstm-attention", int inputs = Inputs)
     {
         _device = new CpuDevice(threads, level: level, halfProducts: mixed);
-        Classifier model = Classifiers.Create("lstm-attention", new ClassifierOptions(Inputs, dropout));
+        Classifier model = Classifiers.Create(classifier, new ClassifierOptions(inputs, dropout));
         _learner = new Learner(_device, model,
             new LearnerOptions(new LossInfo(true, 2, 0.1f, [1, 1], [0.25f, 0.25f]), new AdamOptions(), MixedPrecision: mixed, Seed: 42));
         _learner.Parameters.Initialize(42);
-        _batch = new HostBatch(_device, labels.Length, (long)Time * Inputs * (mixed ? 2 : sizeof(float))) { Count = labels.Length };
+        _batch = new HostBatch(_device, labels.Length, (long)Time * inputs * (mixed ? 2 : sizeof(float))) { Count = labels.Length };
         unsafe
         {
             if (mixed)
@@ -61,10 +62,10 @@ internal sealed class OwnStep : IDisposable
     }
 
     /// <summary>Standardised numbers, or what a ReLU leaves of numbers shifted so far that the given part becomes zero.</summary>
-    public static float[] Features(double zeros, int batch = Batch)
+    public static float[] Features(double zeros, int batch = Batch, int inputs = Inputs)
     {
         var random = new Random(17);
-        float[] values = new float[batch * Time * Inputs];
+        float[] values = new float[batch * Time * inputs];
         for (int i = 0; i < values.Length; i++)
         {
             // The sum of four uniform numbers is close enough to a normal one, and much faster.
@@ -103,6 +104,9 @@ internal sealed class OwnStep : IDisposable
 
         return Stopwatch.GetElapsedTime(began).TotalSeconds / steps;
     }
+
+    /// <summary>Threads that steps take by now.</summary>
+    public int Threads => _device.ActiveThreads;
 
     public double[] Losses(int steps) => [.. Enumerable.Range(0, steps).Select(_ => _learner.Train(_batch, Rate).Loss)];
 

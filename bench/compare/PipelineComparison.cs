@@ -67,7 +67,7 @@ internal static class PipelineComparison
     }
 
     /// <summary>Evenly chosen clips of each class, as links, with the sources file if there is one.</summary>
-    private static void LinkClips(string dataset, string folder, int clips)
+    internal static void LinkClips(string dataset, string folder, int clips)
     {
         string[] classes = [.. Directory.GetDirectories(dataset).Order(StringComparer.Ordinal)];
         foreach (string label in classes)

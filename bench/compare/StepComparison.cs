@@ -57,7 +57,7 @@ internal static class StepComparison
         using (var check = new OwnStep(null, 0, features, labels, dropout: 0))
         {
             check.SaveParameters(Path.Combine(folder, "initial.safetensors"));
-            using Peer? torch = Peers.StartPython("lstm_step_torch.py", out string reason, folder,
+            using Peer? torch = Peers.StartPython("step_torch.py", out string reason, folder,
                 Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture));
             using var ours = new OwnStep(null, 0, features, labels, dropout: 0.5f);
             ours.Run(WarmSteps);

@@ -22,7 +22,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "peers"))
-from lstm_step_torch import Trainer  # noqa: E402
+from step_torch import Trainer  # noqa: E402
 from pipeline_torch import decode, parameters  # noqa: E402
 
 BATCH, SAMPLE, EPOCHS = 64, 6, 6

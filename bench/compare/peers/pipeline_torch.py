@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import torch
 
-from lstm_step_torch import H, Trainer
+from step_torch import H, Trainer
 from vgg19_torch import Vgg19, read_safetensors
 
 FRAMES, BATCH = 20, 64

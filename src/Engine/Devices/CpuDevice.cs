@@ -33,6 +33,9 @@ public sealed class CpuDevice : HostDevice
 
     public int Threads => _team.Size;
 
+    /// <summary>Those of them that compute at the moment.</summary>
+    internal int ActiveThreads => _team.Active;
+
     /// <summary>Whether matrices are multiplied in bfloat16.</summary>
     public bool MultipliesInHalf => _team.PairTile.Exists;
 

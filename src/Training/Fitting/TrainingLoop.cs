@@ -90,6 +90,9 @@ internal sealed class TrainingLoop : IDisposable
     /// <summary>Of these steps, on the first replica of this process.</summary>
     public LinkFigures Communication { get; private set; }
 
+    /// <summary>Time for which steps waited for files.</summary>
+    public TimeSpan Saving { get; private set; }
+
     private bool IsFinished => _state.Epoch >= _options.Epochs || _state.StoppedEarly;
 
     /// <summary>Records some of the steps that follow.</summary>
@@ -118,7 +121,9 @@ internal sealed class TrainingLoop : IDisposable
             }
         }
 
+        long began = Stopwatch.GetTimestamp();
         _writes.Finish();
+        Saving += Stopwatch.GetElapsedTime(began);
         return RunOutcome.Completed;
     }
 
@@ -367,7 +372,9 @@ internal sealed class TrainingLoop : IDisposable
 
         _averages?.AfterEpoch(_replicas.Lead.Parameters, epoch);
         _board?.Epoch(record, _train.Count, _replicas.Lead.Parameters);
+        long began = Stopwatch.GetTimestamp();
         Save(record, val);
+        Saving += Stopwatch.GetElapsedTime(began);
         _observer.Epoch(record);
         if (_state.StoppedEarly)
         {

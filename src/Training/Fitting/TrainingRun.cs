@@ -40,6 +40,7 @@ public sealed class TrainingRun : IDisposable
     private readonly TraceRecorder? _trace;
     private readonly WeightAverages _averages;
     private CommunicationSummary? _communication;
+    private TimeSpan _saving;
     private ProfileSummary? _profile;
 
     /// <param name="writes">Whether the run leaves files.</param>
@@ -196,6 +197,7 @@ public sealed class TrainingRun : IDisposable
 
             RunOutcome outcome = _clock.Time("train", () => loop.Run(stop));
             state = loop.State;
+            _saving = loop.Saving;
             _profile = WriteProfile();
             _communication = CommunicationSummary.Of(replicas, loop.Communication, loop.Steps);
             if (outcome == RunOutcome.Interrupted)
@@ -456,5 +458,6 @@ public sealed class TrainingRun : IDisposable
         StallFraction = state is { History.Count: > 0 }
             ? state.History.Sum(epoch => epoch.StallSeconds) / state.History.Sum(epoch => epoch.Seconds)
             : 0,
+        SavingSeconds = _saving.TotalSeconds,
     };
 }

@@ -13,8 +13,6 @@ namespace CudaTrainer.Training.Parallel;
 /// <param name="Devices">One or more of one kind.</param>
 public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason) : IDisposable
 {
-    private const int ThreadsPerProcessor = 4;
-
     /// <summary>The first device, for what runs on one.</summary>
     public IDevice Device => Devices[0];
 
@@ -38,16 +36,15 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
             ? OpenNamed(name, threads, mixedPrecision)
             : OpenNamed(name, useful, mixedPrecision) is var choice && choice.IsCuda ? choice : choice with
             {
-                Reason = $"{choice.Reason}; {useful} threads instead of {threads}, {ThreadsPerProcessor} for each processor of this " +
-                    "machine",
+                Reason = $"{choice.Reason}; {useful} threads instead of {threads}, one for each processor of this machine",
             };
     }
 
     /// <summary>
-    /// As many threads as are asked for, or as the machine can still use: many more than processors do not compute faster, but take memory
-    /// and stop the machine from doing anything else.
+    /// As many threads as are asked for, or as the machine has processors: where more wait for each other, they do so for those that have
+    /// none.
     /// </summary>
-    public static int MostThreads(int asked) => Math.Min(asked, ThreadsPerProcessor * Environment.ProcessorCount);
+    public static int MostThreads(int asked) => Math.Min(asked, Environment.ProcessorCount);
 
     /// <summary>
     /// One CPU device for work that is not shared out among devices, since virtual devices split the threads that one could have for

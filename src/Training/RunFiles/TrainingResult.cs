@@ -54,6 +54,9 @@ public sealed record TrainingResult
     /// <summary>Share of the training time that steps waited for data.</summary>
     public double StallFraction { get; init; }
 
+    /// <summary>Seconds that training waited for files to be written, or copied what they hold.</summary>
+    public double SavingSeconds { get; init; }
+
     public int BestEpoch { get; init; }
 
     public required string Monitor { get; init; }
