@@ -161,6 +161,9 @@ struct ctv_live_clock
     double minute;        // when this minute began, in seconds since the first packet
     bool passing;         // until the next keyframe
     bool is_stamped;      // by when packets come
+    int64_t counted_from; // of the second in which time asleep is counted, monotonic nanoseconds
+    int64_t asleep;       // in it so far, while packets were read
+    bool is_even;         // with the sender: what there was of the stream has been read
 };
 
 struct ctv_stream
@@ -222,6 +225,9 @@ void ctv_live_begin(struct ctv_stream *stream);
 bool ctv_live_takes(struct ctv_stream *stream, AVPacket *packet);
 // Seconds that what comes now with this time stamp is late.
 double ctv_live_delay(struct ctv_stream *stream, double stamp);
+
+// av_read_frame, which notices whether there was anything to wait for.
+int ctv_live_read(struct ctv_stream *stream);
 
 // ---- tap.c ----
 

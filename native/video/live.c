@@ -8,7 +8,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
+static const int64_t second = 1000000000;
 static const double minute = 60, usual_wait = 0.01;
 
 struct kind
@@ -121,6 +123,28 @@ double ctv_live_delay(struct ctv_stream *stream, double stamp)
     return delay - fmin(pace->least[0], pace->least[1]);
 }
 
+// Whoever sleeps until packets come has read all there is: whatever their stamps say, no delay is ours then. Stamps jump and slip,
+// and senders pause. A thread that is merely kept from its processor does not sleep.
+int ctv_live_read(struct ctv_stream *stream)
+{
+    struct ctv_live_clock *pace = &stream->pace;
+    struct rusage before, after;
+    int64_t began = ctv_now_ns();
+    getrusage(RUSAGE_THREAD, &before);
+    int code = av_read_frame(stream->format, stream->packet);
+    getrusage(RUSAGE_THREAD, &after);
+    int64_t now = ctv_now_ns();
+    if (after.ru_nvcsw != before.ru_nvcsw)
+        pace->asleep += now - began;
+    if (now - pace->counted_from >= second)
+    {
+        pace->is_even = pace->asleep >= (now - pace->counted_from) / 4;
+        pace->counted_from = now;
+        pace->asleep = 0;
+    }
+    return code;
+}
+
 static void wait_until_due(struct ctv_stream *stream, double stamp)
 {
     struct ctv_live_clock *pace = &stream->pace;
@@ -163,9 +187,13 @@ bool ctv_live_takes(struct ctv_stream *stream, AVPacket *packet)
         bool has_jumped = pace->has_begun && fabs(stamp - pace->first - (double)(ctv_now_ns() - pace->began) / 1e9) > minute;
         if (!pace->has_begun || has_jumped)
             *pace = (struct ctv_live_clock){.began = ctv_now_ns(), .has_begun = true, .first = stamp, .passing = pace->passing,
-                                             .is_stamped = pace->is_stamped};
+                                             .is_stamped = pace->is_stamped, .counted_from = pace->counted_from,
+                                             .asleep = pace->asleep};
         if (live->paced || is_segmented(stream))
             wait_until_due(stream, stamp);
+        if (pace->is_even)
+            pace->least[0] = pace->least[1] = (double)(ctv_now_ns() - pace->began) / 1e9 - (stamp - pace->first);
+        pace->is_even = false;
         bool is_late = ctv_live_delay(stream, stamp) > live->late && live->late > 0;
         pace->passing = is_late || (pace->passing && !(packet->flags & AV_PKT_FLAG_KEY));
     }

@@ -278,7 +278,7 @@ int32_t ctv_stream_decode(struct ctv_stream *stream, ctv_frame_sink *sink, void 
     {
         if (ctv_clock_check(stream->clock) != CTV_OK)
             return ctv_clock_fail(stream->clock, stream->error, "decoding");
-        int code = av_read_frame(stream->format, stream->packet);
+        int code = stream->live ? ctv_live_read(stream) : av_read_frame(stream->format, stream->packet);
         if (code == AVERROR(EAGAIN))
             continue;
         if (code < 0)

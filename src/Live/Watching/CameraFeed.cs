@@ -193,6 +193,7 @@ internal sealed partial class CameraFeed : IDisposable
     private FeedWindow? Take(out CameraSession? ended)
     {
         ended = null;
+        Count();
         foreach (VideoFrame gone in _rolling!.Release())
         {
             _reader!.Return(gone);
@@ -314,8 +315,6 @@ internal sealed partial class CameraFeed : IDisposable
             _status = _status with
             {
                 Frames = _framesBefore + _rolling!.Count + 1,
-                LeftOut = _leftOutBefore + _reader.LeftOut,
-                PassedOver = _passedOverBefore + _reader.PassedOver,
                 FrameRate = frame.Seconds > 0 ? frame.Index / frame.Seconds : 0,
                 Width = shownWidth,
                 Height = shownHeight,
@@ -323,9 +322,23 @@ internal sealed partial class CameraFeed : IDisposable
         }
     }
 
+    /// <summary>Notes what was lost, also where no frame comes through any more.</summary>
+    private void Count()
+    {
+        if (_reader is { } reader)
+        {
+            Change(status => status with
+            {
+                LeftOut = _leftOutBefore + reader.LeftOut,
+                PassedOver = _passedOverBefore + reader.PassedOver,
+            });
+        }
+    }
+
     /// <summary>Ends a connection, and decides when the next is made.</summary>
     private void Break(VideoFault fault, string reason, out CameraSession? ended)
     {
+        Count();
         ended = _session;
         VideoFrameReader? reader = _reader;
         if (reader is { HasEnded: true })

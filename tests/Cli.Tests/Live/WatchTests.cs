@@ -123,6 +123,19 @@ public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixtur
         Count("/jump").ShouldBeGreaterThan(6, outcome.Error);
     }
 
+    /// <summary>Lateness is what this machine has not read yet, not what stamps say of it.</summary>
+    [Fact]
+    public void A_clock_that_is_set_back_costs_a_moment_and_not_the_connection()
+    {
+        byte[] clip = File.ReadAllBytes(Write("clip.ts", seconds: 4));
+        using var server = new CameraServer(isRtsp: false, _ => new CameraScript([.. clip, .. clip, .. clip, .. clip], 16));
+        CommandOutcome outcome = Watch(server.Address("/loop"), "--for", "15");
+        JsonElement[] lines = Lines(outcome);
+        string camera = $"127.0.0.1:{server.Port}/loop";
+        lines.Count(line => Is(line, "camera_changed", camera, "live")).ShouldBe(1, outcome.Error);
+        lines.Count(line => Is(line, "answer", camera)).ShouldBeGreaterThan(7, outcome.Error);
+    }
+
     [Theory]
     [InlineData("ftp://host/x", "not by ftp")]
     [InlineData("file:///etc/passwd", "without file://")]
