@@ -166,6 +166,16 @@ struct ctv_live_clock
     bool is_even;         // with the sender: what there was of the stream has been read
 };
 
+// What a segmented stream reads of its playlists, which FFmpeg holds whole in memory however long they are.
+struct ctv_playlist
+{
+    AVIOContext *io;      // of the one that was opened last; NULL: closed again
+    int64_t before;       // bytes of it when the packet of now was asked for
+    bool is_endless;      // more came than any playlist has
+    int (*open)(AVFormatContext *, AVIOContext **, const char *, int, AVDictionary **);
+    int (*close)(AVFormatContext *, AVIOContext *);
+};
+
 struct ctv_stream
 {
     struct ctv_source *source;
@@ -173,6 +183,7 @@ struct ctv_stream
     const struct ctv_error *error;
     ctv_live *live;       // NULL: a file
     struct ctv_live_clock pace;
+    struct ctv_playlist playlist;
     AVIOContext *io;      // of a file
     AVFormatContext *format;
     AVStream *video;
@@ -228,6 +239,9 @@ double ctv_live_delay(struct ctv_stream *stream, double stamp);
 
 // av_read_frame, which notices whether there was anything to wait for.
 int ctv_live_read(struct ctv_stream *stream);
+
+// Says that a playlist does not end.
+int32_t ctv_live_fail_endless(struct ctv_stream *stream);
 
 // ---- tap.c ----
 

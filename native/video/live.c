@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 
 static const int64_t second = 1000000000;
+static const int64_t longest_playlist = 8 << 20;
 static const double minute = 60, usual_wait = 0.01;
 
 struct kind
@@ -77,6 +78,51 @@ static int32_t fault_of(int code)
     }
 }
 
+// What comes in segments comes in bursts, whose first packets would look late; the segments that a playlist begins with are in hand.
+static bool is_segmented(const struct ctv_stream *stream)
+{
+    const char *name = stream->format->iformat ? stream->format->iformat->name : "";
+    return strncmp(name, "hls", 3) == 0 || strncmp(name, "dash", 4) == 0;
+}
+
+static int interrupt(void *of)
+{
+    struct ctv_stream *stream = of;
+    struct ctv_playlist *list = &stream->playlist;
+    if (list->io && list->io->bytes_read - list->before > longest_playlist)
+        list->is_endless = true;
+    // The first playlist is what the address itself names.
+    if (!stream->video && is_segmented(stream) && stream->format->pb && stream->format->pb->bytes_read > longest_playlist)
+        list->is_endless = true;
+    return list->is_endless || ctv_clock_interrupt(stream->clock);
+}
+
+// Until the stream is open all that is opened may be a playlist, later what is called so.
+static int open_part(AVFormatContext *format, AVIOContext **io, const char *url, int flags, AVDictionary **options)
+{
+    struct ctv_stream *stream = format->opaque;
+    int code = stream->playlist.open(format, io, url, flags, options);
+    if (code >= 0 && is_segmented(stream) && (!stream->video || strstr(url, ".m3u8") || strstr(url, ".mpd")))
+    {
+        stream->playlist.io = *io;
+        stream->playlist.before = 0;
+    }
+    return code;
+}
+
+static int close_part(AVFormatContext *format, AVIOContext *io)
+{
+    struct ctv_stream *stream = format->opaque;
+    if (stream->playlist.io == io)
+        stream->playlist.io = NULL;
+    return stream->playlist.close(format, io);
+}
+
+int32_t ctv_live_fail_endless(struct ctv_stream *stream)
+{
+    return ctv_fail(stream->error, CTV_NOT_A_VIDEO, "its playlist is longer than %d MB", (int)(longest_playlist >> 20));
+}
+
 int32_t ctv_live_open(struct ctv_stream *stream, const char *address)
 {
     ctv_log_begin();
@@ -92,7 +138,12 @@ int32_t ctv_live_open(struct ctv_stream *stream, const char *address)
     stream->format = avformat_alloc_context();
     if (!stream->format)
         return ctv_fail(stream->error, CTV_OUT_OF_MEMORY, "no memory for a demuxer");
-    stream->format->interrupt_callback = (AVIOInterruptCB){ctv_clock_interrupt, stream->clock};
+    stream->format->interrupt_callback = (AVIOInterruptCB){interrupt, stream};
+    stream->format->opaque = stream;
+    stream->playlist.open = stream->format->io_open;
+    stream->playlist.close = stream->format->io_close2;
+    stream->format->io_open = open_part;
+    stream->format->io_close2 = close_part;
     stream->format->max_analyze_duration = 2 * AV_TIME_BASE;
     AVDictionary *options = NULL;
     if (kind)
@@ -102,6 +153,8 @@ int32_t ctv_live_open(struct ctv_stream *stream, const char *address)
     av_dict_free(&options);
     if (code >= 0)
         return CTV_OK;
+    if (stream->playlist.is_endless)
+        return ctv_live_fail_endless(stream);
     if (ctv_clock_check(stream->clock) != CTV_OK)
         return ctv_clock_fail(stream->clock, stream->error, "opening it");
     return ctv_fail(stream->error, fault_of(code), "%s", ctv_log_last(code));
@@ -130,6 +183,8 @@ int ctv_live_read(struct ctv_stream *stream)
     struct ctv_live_clock *pace = &stream->pace;
     struct rusage before, after;
     int64_t began = ctv_now_ns();
+    if (stream->playlist.io)
+        stream->playlist.before = stream->playlist.io->bytes_read;
     getrusage(RUSAGE_THREAD, &before);
     int code = av_read_frame(stream->format, stream->packet);
     getrusage(RUSAGE_THREAD, &after);
@@ -164,13 +219,6 @@ void ctv_live_begin(struct ctv_stream *stream)
         return;
     stream->pace.is_stamped = true;
     stream->video->time_base = stream->codec->pkt_timebase = (AVRational){1, 90000};
-}
-
-// What comes in segments comes in bursts, whose first packets would look late; the segments that a playlist begins with are in hand.
-static bool is_segmented(const struct ctv_stream *stream)
-{
-    const char *name = stream->format->iformat->name;
-    return strncmp(name, "hls", 3) == 0 || strncmp(name, "dash", 4) == 0;
 }
 
 bool ctv_live_takes(struct ctv_stream *stream, AVPacket *packet)

@@ -286,6 +286,8 @@ int32_t ctv_stream_decode(struct ctv_stream *stream, ctv_frame_sink *sink, void 
             int32_t fault = fail_interrupted(stream, "reading packets");
             if (fault != CTV_OK)
                 return fault;
+            if (stream->playlist.is_endless)
+                return ctv_live_fail_endless(stream);
             if (code != AVERROR_EOF && stream->live && stream->live->is_address)
                 return ctv_fail(stream->error, CTV_UNREACHABLE, "it broke off: %s", ctv_log_last(code));
             if (code != AVERROR_EOF)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 using System.Text.Json;
 using CudaTrainer.Cli.Tests.Serve;
 using CudaTrainer.Data.Video;
@@ -134,6 +135,24 @@ public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixtur
         string camera = $"127.0.0.1:{server.Port}/loop";
         lines.Count(line => Is(line, "camera_changed", camera, "live")).ShouldBe(1, outcome.Error);
         lines.Count(line => Is(line, "answer", camera)).ShouldBeGreaterThan(7, outcome.Error);
+    }
+
+    /// <summary>FFmpeg would hold all of it in memory.</summary>
+    [Theory]
+    [InlineData("/first")]
+    [InlineData("/list")]
+    public void A_playlist_that_does_not_end_is_given_up(string path)
+    {
+        byte[] endless = Encoding.ASCII.GetBytes("#EXTM3U\n#EXT-X-TARGETDURATION:2\n"
+            + string.Concat(Enumerable.Repeat("#EXTINF:2,\nx.ts\n", 800_000)));
+        byte[] names = Encoding.ASCII.GetBytes("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n/rest\n");
+        using var server = new CameraServer(isRtsp: false, asked => new CameraScript(asked == "/list" ? names : endless, 0.1)
+        {
+            ContentType = "application/vnd.apple.mpegurl",
+        });
+        CommandOutcome outcome = CommandRunner.RunIn(_folder.Path, [], "watch", server.Address(path), "--for", "6", "--json");
+        Lines(outcome).First(line => Is(line, "camera_changed", $"127.0.0.1:{server.Port}{path}", "waiting")).GetProperty("reason")
+            .GetString().ShouldBe("its playlist is longer than 8 MB");
     }
 
     [Theory]
