@@ -100,7 +100,11 @@ internal sealed class SplitBatch : IDisposable
 /// </summary>
 internal sealed class BatchLoader : IDisposable
 {
-    private const int Ahead = 3;
+    /// <summary>Batches in memory: the one of the step, and those assembled meanwhile, of large ones only one.</summary>
+    private const int MostBatches = 3, LeastBatches = 2;
+
+    /// <summary>Bytes of a large batch.</summary>
+    private const long Large = 8 << 20;
 
     /// <summary>Bytes of clips that are kept as the model takes them, because standardising them takes longer than a small model's step.</summary>
     private const long KeptBytes = 32 << 20;
@@ -120,7 +124,7 @@ internal sealed class BatchLoader : IDisposable
     private readonly Queue<SplitBatch> _empty = new();
     private readonly List<SplitBatch> _all = [];
     private readonly SemaphoreSlim _readySignal = new(0);
-    private readonly SemaphoreSlim _emptySignal = new(Ahead);
+    private readonly SemaphoreSlim _emptySignal = new(0);
     private readonly SemaphoreSlim _orderSignal = new(0);
     private readonly ThreadTeam _converter = new(1);
     private readonly Thread _thread;
@@ -150,9 +154,11 @@ internal sealed class BatchLoader : IDisposable
         _clip = scaler is null && augmentation is null ? [] : new float[rows.Frames * rows.Dimension];
         _kept = scaler is null ? [] : new float[Math.Min(rows.Count, KeptBytes / (sizeof(float) * (long)_clip.Length))][];
         _partner = augmentation is null ? [] : new float[rows.Frames * rows.Dimension];
-        for (int i = 0; i < Ahead; i++)
+        int capacity = Math.Min(batchSize, rows.Count);
+        long bytes = (long)capacity * rows.Frames * rows.Dimension * (half ? 2 : 4);
+        int count = bytes > Large && devices.All(device => device.SharesHostMemory) ? LeastBatches : MostBatches;
+        for (int i = 0; i < count; i++)
         {
-            int capacity = Math.Min(batchSize, rows.Count);
             var batch = new SplitBatch(
                 [.. devices.Select((device, i) => new HostBatch(device, Math.Max(1, Shard.Of(capacity, firstReplica + i, _replicas).Count), (long)rows.Frames * rows.Dimension * (half ? 2 : 4)))],
                 capacity);
@@ -160,6 +166,7 @@ internal sealed class BatchLoader : IDisposable
             _empty.Enqueue(batch);
         }
 
+        _emptySignal.Release(count);
         _thread = new Thread(Work) { IsBackground = true, Name = "batch loader" };
         _thread.Start();
     }
@@ -220,7 +227,7 @@ internal sealed class BatchLoader : IDisposable
     {
         _stop = true;
         _orderSignal.Release();
-        _emptySignal.Release(Ahead);
+        _emptySignal.Release();
         _thread.Join();
         foreach (SplitBatch batch in _all)
         {

@@ -219,8 +219,15 @@ public sealed class TrainingRun : IDisposable
         {
             Averages = evaluation.Averages(trainRows, valRows, info, state, scaler, familiarity, clips, stop),
             Data = [.. splits.All.Select(SplitSummary.Of)],
-            Yardstick = replicas.Lead.Model.IsFitted ? null : Yardstick(trainRows, held, stop),
         });
+        if (!replicas.Lead.Model.IsFitted)
+        {
+            // The memory of the one makes room for the statistics of the other.
+            replicas.Dispose();
+            _device.Device.TrimMemory();
+            result = result with { Yardstick = _clock.Time("evaluate", () => Yardstick(trainRows, held, stop)) };
+        }
+
         UnwrittenResultException.Guard(result, () =>
         {
             _folder.WriteResults(JsonSerializer.Serialize(result, RunJson.Default.TrainingResult));

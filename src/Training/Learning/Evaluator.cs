@@ -79,6 +79,9 @@ internal static class Evaluations
 /// <summary>Runs a learner over a whole split, batch by batch, without training it.</summary>
 internal sealed class Evaluator : IDisposable
 {
+    /// <summary>Clips at a time on a processor, where more are not faster but take memory; answers do not depend on it.</summary>
+    private const int LargestHostBatch = 16;
+
     private readonly ReplicaGroup _replicas;
     private readonly IFeatureRows _rows;
     private readonly int _batchSize;
@@ -89,8 +92,8 @@ internal sealed class Evaluator : IDisposable
     {
         _replicas = replicas;
         _rows = rows;
-        _batchSize = batchSize;
-        _loader = replicas.NewLoader(rows, batchSize, scaler);
+        _batchSize = replicas.Lead.Device.SharesHostMemory ? Math.Min(batchSize, LargestHostBatch) : batchSize;
+        _loader = replicas.NewLoader(rows, _batchSize, scaler);
         _order = EpochOrder.Of(rows.Count, seed: 0, epoch: 0, shuffle: false);
     }
 

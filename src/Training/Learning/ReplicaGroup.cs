@@ -25,6 +25,7 @@ internal sealed class ReplicaGroup : IDisposable
     private readonly bool _owns;
     private readonly Action<int> _start;
     private readonly Action<int> _evaluate;
+    private bool _isDisposed;
     private SplitBatch? _batch;
     private double _learningRate;
     private bool _stop;
@@ -196,6 +197,12 @@ internal sealed class ReplicaGroup : IDisposable
 
     public void Dispose()
     {
+        if (_isDisposed)
+        {
+            return;
+        }
+
+        _isDisposed = true;
         _threads?.Dispose();
         if (_owns)
         {

@@ -97,7 +97,7 @@ internal sealed class Checkpoint : IDisposable
         Tensor values = learner.Parameters.Values;
         float[] trained = scaler is null ? [] : writes.Copy("trained", values);
         scaler?.FoldInto(learner.Model);
-        NamedTensor[] tensors = [.. ModelTensors(writes, "model/", learner.Parameters)];
+        NamedTensor[] tensors = [.. ModelTensors(writes, scaler is null ? "" : "folded/", learner.Parameters)];
         if (scaler is not null)
         {
             values.Write((ReadOnlySpan<float>)trained);
