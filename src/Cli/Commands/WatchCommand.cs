@@ -48,7 +48,9 @@ internal sealed class WatchCommand : CliCommand<WatchCommandOptions>
             var report = new LiveReport(terminal, observer, options.Json);
             using Wall wall = Wall.Open(options.Watch, arguments, report.Tell, stop);
             observer.Header(wall.Header);
-            return wall.Run(stop) ? ExitCode.Ok : ExitCode.Failed;
+            bool hasSeen = wall.Run(stop);
+            wall.Finish();
+            return hasSeen ? ExitCode.Ok : ExitCode.Failed;
         },
         stopping: "stopping");
 }

@@ -11,7 +11,7 @@ namespace CudaTrainer.Cli.Presentation;
 internal sealed class LiveReport(Terminal terminal, RunPresenter presenter, bool json)
 {
     private readonly LiveLines _lines = new();
-    private bool _isFull;
+    private bool _isUnheard;
 
     /// <summary>For <see cref="LiveNews"/> in order, never from two threads at once.</summary>
     public void Tell(LiveNews news)
@@ -20,17 +20,18 @@ internal sealed class LiveReport(Terminal terminal, RunPresenter presenter, bool
             : news is LiveAnswer answer ? string.Create(CultureInfo.InvariantCulture,
                 $"{answer.End.ToLocalTime():HH:mm:ss.f}  {answer.Camera}  {answer.Score:0.000}  {answer.Label ?? "-"}")
             : null;
-        if (output is not null && !_isFull)
+        if (output is not null && !_isUnheard)
         {
-            // A full disk ends the command once; what is still told on the way out must not fail for it again.
-            _isFull = true;
+            // A full disk, or a reader that has gone, ends the command once; what is still told on the way out must not fail for it again.
+            _isUnheard = true;
             terminal.Output.WriteLine(output);
             terminal.Output.Flush();
-            _isFull = false;
             if (Posix.IsOutputAbandoned)
             {
                 throw new OperationCanceledException("Nobody reads standard output any more.");
             }
+
+            _isUnheard = false;
         }
 
         if (_lines.Of(news) is { } line)

@@ -22,7 +22,7 @@ public sealed class LiveEvents : IDisposable
     /// <param name="options">Without problems.</param>
     /// <param name="limits">p(violent) from which an event of a camera begins and below which it ends; NaN for models of other classes,
     /// which are called by the largest probability.</param>
-    /// <param name="news">Told of events on the thread that adds the answer, and of trouble on any.</param>
+    /// <param name="news">Told of events on the thread that adds the answer, and of trouble on any; must not throw.</param>
     /// <exception cref="RunException">The folder of events cannot be written, or a file of a secret not be read.</exception>
     public LiveEvents(EventOptions options, Func<Camera, (double Threshold, double Release)> limits, Action<LiveNews> news)
         : this(options, limits, news, TimeProvider.System, NoticeLimits.Default)

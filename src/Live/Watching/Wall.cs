@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.ExceptionServices;
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
 using CudaTrainer.Live.Cameras;
@@ -38,6 +39,7 @@ public sealed class Wall : IDisposable
     private readonly LoadControl _load = new();
     private readonly LiveMetrics _metrics;
     private LiveEvents? _events;
+    private volatile ExceptionDispatchInfo? _failure;
 
     private Wall(WatchOptions options, Action<LiveNews> tell)
     {
@@ -58,7 +60,8 @@ public sealed class Wall : IDisposable
 
     /// <summary>Loads the models; no camera is connected to yet.</summary>
     /// <param name="addresses">Besides those of <see cref="WatchOptions.Cameras"/>.</param>
-    /// <param name="tell">Told what happens, never from two threads at once; must return quickly.</param>
+    /// <param name="tell">Told what happens, never from two threads at once; must return quickly. What it throws ends
+    /// <see cref="Run"/> with the first of it; it is told the rest nevertheless.</param>
     /// <exception cref="RunException">There is no such model or device, or a camera is none.</exception>
     /// <exception cref="OperationCanceledException">Stopped.</exception>
     public static Wall Open(WatchOptions options, IReadOnlyList<string> addresses, Action<LiveNews> tell, CancellationToken stop)
@@ -106,6 +109,7 @@ public sealed class Wall : IDisposable
             && (_options.For == 0 || Stopwatch.GetElapsedTime(began).TotalSeconds < _options.For))
         {
             stop.ThrowIfCancellationRequested();
+            _failure?.Throw();
             if (!Round())
             {
                 _arrived.WaitOne(Tick);
@@ -130,6 +134,14 @@ public sealed class Wall : IDisposable
         }
 
         return _feeds.Exists(feed => feed.Status.Frames > 0);
+    }
+
+    /// <summary>Ends the events once <see cref="Run"/> is over, and waits until they are saved and told.</summary>
+    /// <remarks>Disposing does so too, but cannot say that whoever listens did not take it.</remarks>
+    internal void Finish()
+    {
+        _events!.Stop(EventsLimit);
+        _failure?.Throw();
     }
 
     public void Dispose()
@@ -241,11 +253,22 @@ public sealed class Wall : IDisposable
         return (threshold, Math.Min(_options.Release ?? threshold, threshold));
     }
 
+    /// <summary>
+    /// Threads that read, save and send tell of what they do, and none of them may end, or leave an event half ended, because whoever
+    /// listens throws.
+    /// </summary>
     private void Tell(LiveNews news)
     {
         lock (_telling)
         {
-            _tell(news);
+            try
+            {
+                _tell(news);
+            }
+            catch (Exception exception)
+            {
+                _failure ??= ExceptionDispatchInfo.Capture(exception);
+            }
         }
     }
 }

@@ -216,13 +216,21 @@ public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixtur
     }
 
     [Fact]
-    public void A_reader_that_goes_ends_it()
+    public void A_reader_that_goes_ends_it_and_the_event_is_saved_and_told()
     {
+        // More than the first answer, with which the event begins.
+        const int lines = 5;
         string file = Write("cam.ts", seconds: 30);
-        CommandOutcome outcome = ChildProcess.Run("bash", ["-c", "dotnet \"$@\" | head -1; exit ${PIPESTATUS[0]}", "bash",
-            CommandRunner.ProgramFile, "watch", file, "--json", .. Windows], _folder.Path);
+        using WebhookTests.Listener listener = new();
+        CommandOutcome outcome = ChildProcess.Run("bash", ["-c", $"dotnet \"$@\" | head -{lines}; exit ${{PIPESTATUS[0]}}", "bash",
+            CommandRunner.ProgramFile, "watch", file, "--json", "--threshold", "0", "--events", "events", "--webhook", listener.Url("/"),
+            .. Windows], _folder.Path);
         outcome.ExitCode.ShouldBe(130, outcome.Error);
-        Lines(outcome).Length.ShouldBe(1);
+        outcome.Error.ShouldNotContain("   at ");
+        Lines(outcome).Length.ShouldBe(lines);
+        string saved = Directory.GetFiles(_folder.File("events"), "*.json", SearchOption.AllDirectories).ShouldHaveSingleItem();
+        File.ReadAllText(saved).ShouldContain("\"reason\": \"stopped\"");
+        listener.Requests.Select(request => request.Body.Contains("\"event\":\"ended\"")).ShouldBe([false, true]);
     }
 
     [Fact]

@@ -160,10 +160,10 @@ public sealed class WebhookTests : IDisposable
     private static void Add(LiveEvents events, params double[] scores) =>
         Array.ForEach(Staged.Answers(scores), answer => events.Add(Staged.Session(null), answer));
 
-    private sealed record Request(string Line, Dictionary<string, string> Headers, string Body);
+    internal sealed record Request(string Line, Dictionary<string, string> Headers, string Body);
 
     /// <summary>As little of a web server as a webhook needs.</summary>
-    private sealed class Listener : IDisposable
+    internal sealed class Listener : IDisposable
     {
         private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
         private readonly CancellationTokenSource _end = new();
