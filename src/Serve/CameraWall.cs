@@ -116,7 +116,7 @@ internal sealed class CameraWall : IDisposable
     }
 
     /// <summary>The path of a file of an event; null where there is none.</summary>
-    /// <param name="file">As the event names it.</param>
+    /// <param name="file">As an event of <see cref="Events"/> names it; <see cref="EventFolder.Latest"/> has looked at those saved.</param>
     public string? FileOf(string file) => _folder is { } folder && Path.Combine(folder, file) is var path && File.Exists(path) ? path : null;
 
     public void Dispose()

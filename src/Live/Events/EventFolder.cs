@@ -84,6 +84,10 @@ internal sealed class EventFolder : IDisposable
     }
 
     /// <summary>The latest events of a folder, newest first; what cannot be read is passed over.</summary>
+    /// <remarks>
+    /// Whoever can write to the folder decides what stands in a file of an event, and the server hands out the files it names: only those
+    /// of the event itself are taken over.
+    /// </remarks>
     public static IReadOnlyList<EventEnded> Latest(string path, int most)
     {
         List<EventEnded> events = [];
@@ -97,7 +101,12 @@ internal sealed class EventFolder : IDisposable
 
             if (EventJson.Read(System.IO.Path.Combine(saved.Folder, $"{saved.Id}.json")) is { } ended && ended.Id == saved.Id)
             {
-                events.Add(ended);
+                HashSet<string> own = [.. saved.Files.Select(file => System.IO.Path.GetRelativePath(path, file.FullName))];
+                events.Add(ended with
+                {
+                    Clips = [.. ended.Clips.Where(own.Contains)],
+                    Snapshot = ended.Snapshot is { } snapshot && own.Contains(snapshot) ? snapshot : null,
+                });
             }
         }
 

@@ -39,7 +39,7 @@ internal static class EventJson
 
 internal sealed class EndReasonConverter() : JsonStringEnumConverter<EndReason>(JsonNamingPolicy.SnakeCaseLower);
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, RespectNullableAnnotations = true)]
 [JsonSerializable(typeof(EventBegan))]
 [JsonSerializable(typeof(EventEnded))]
 internal sealed partial class EventJsonContext : JsonSerializerContext;

@@ -1,8 +1,10 @@
 using System.Net;
+using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using CudaTrainer.Cli.Tests.Serve;
 using CudaTrainer.Data.Video;
+using CudaTrainer.Live.Events;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
@@ -93,6 +95,42 @@ public sealed class CameraPageTests : IDisposable
         {
             (await client.GetAsync(path)).StatusCode.ShouldBe(HttpStatusCode.NotFound, path);
         }
+    }
+
+    /// <summary>Whoever can write to the folder of events must not read more than that by the server.</summary>
+    [Fact]
+    public async Task Only_files_of_an_event_itself_are_served()
+    {
+        DateTimeOffset start = new(2026, 7, 1, 12, 0, 0, TimeSpan.Zero);
+        string id = EventName.Id(start, "hall"), other = EventName.Id(start.AddHours(1), "hall"), day = EventName.Folder(id, "hall"),
+            folder = _folder.File($"events/{day}"), secret = _folder.File("secret.mp4", "secret");
+        Directory.CreateDirectory(folder);
+        File.WriteAllText(Path.Combine(folder, $"{id}.mp4"), "clip");
+        File.WriteAllText(Path.Combine(folder, $"{other}.mp4"), "clip of another");
+        File.WriteAllText(Path.Combine(folder, "notes.mp4"), "notes");
+        File.CreateSymbolicLink(Path.Combine(folder, $"{id}.2.mp4"), secret);
+        string[] own = [$"{day}/{id}.mp4"], others =
+            [secret, "../secret.mp4", $"{day}/../../../../secret.mp4", $"{day}/{other}.mp4", $"{day}/notes.mp4", $"{day}/{id}.2.mp4", ""];
+        EventEnded ended = new(start, id, "hall", start, EndReason.Over)
+        {
+            Label = "violent", Start = start, Peak = 1, PeakTime = start, Clips = [.. others, .. own], Snapshot = "../secret.mp4",
+        };
+        File.WriteAllBytes(Path.Combine(folder, $"{id}.json"), EventJson.Indented(ended));
+        string none = Encoding.UTF8.GetString(EventJson.Bytes(ended with { Id = other, Clips = [] }));
+        File.WriteAllText(Path.Combine(folder, $"{other}.json"), none.Replace("\"clips\":[]", "\"clips\":null", StringComparison.Ordinal));
+
+        using ServerProcess server = Serve();
+        using HttpClient client = new() { BaseAddress = server.Url };
+        string clips = $"/api/cameras/events/{id}/clips/";
+        for (int number = 0; number <= others.Length; number++)
+        {
+            HttpResponseMessage answer = await client.GetAsync($"{clips}{number}");
+            (answer.StatusCode, answer.IsSuccessStatusCode ? await answer.Content.ReadAsStringAsync() : "").ShouldBe(
+                number == 0 ? (HttpStatusCode.OK, "clip") : (HttpStatusCode.NotFound, ""));
+        }
+
+        (await client.GetAsync($"/api/cameras/events/{id}/picture.png")).StatusCode.ShouldBe(HttpStatusCode.NotFound);
+        (await client.GetAsync("/api/cameras/events")).StatusCode.ShouldBe(HttpStatusCode.OK);
     }
 
     /// <summary>A camera that is a file of four seconds, which is an event, and one that is away.</summary>
