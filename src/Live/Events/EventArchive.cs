@@ -1,3 +1,4 @@
+using System.Globalization;
 using CudaTrainer.Data.Video;
 using CudaTrainer.Engine;
 using CudaTrainer.Formats;
@@ -20,6 +21,7 @@ internal sealed class EventArchive : IDisposable
 
     private readonly EventFolder _folder;
     private readonly bool _isPrivate;
+    private readonly double _mostBytes;
     private readonly Action<LiveNews> _news;
     private readonly TimeProvider _time;
     private readonly Thread _thread;
@@ -27,13 +29,14 @@ internal sealed class EventArchive : IDisposable
     private readonly LinkedList<Job> _waiting = new();
     private readonly HashSet<string> _open = [];
     private long _bytes;
-    private bool _isComplete;
+    private bool _isComplete, _hasToldTooLarge;
 
     /// <exception cref="RunException">The folder cannot be written, or another program writes to it.</exception>
     public EventArchive(EventOptions options, Action<LiveNews> news, TimeProvider time)
     {
         _folder = new EventFolder(options);
         (_isPrivate, _news, _time) = (options.Privacy, news, time);
+        _mostBytes = options.MostBytes;
         _thread = new Thread(Run) { IsBackground = true, Name = "event archive", Priority = ThreadPriority.BelowNormal };
         _thread.Start();
     }
@@ -165,6 +168,12 @@ internal sealed class EventArchive : IDisposable
             {
                 SaveEnded(ended, clip, job.Frames);
                 Try(null, "old events cannot be deleted", DeleteOld);
+
+                // Not earlier: an event must not go by the very deletion that makes room for it.
+                lock (_waiting)
+                {
+                    _open.Remove(ended.Id);
+                }
             }
             else
             {
@@ -226,11 +235,13 @@ internal sealed class EventArchive : IDisposable
             long bytes = 0;
             Try(ended.Id, "its size is unknown", () => bytes = _folder.BytesOf(ended.Id, ended.Camera));
             _news(new EventSaved(_time.GetUtcNow(), ended.Id, ended.Camera, json, bytes));
-        }
-
-        lock (_waiting)
-        {
-            _open.Remove(ended.Id);
+            if (bytes > _mostBytes && !_hasToldTooLarge)
+            {
+                _hasToldTooLarge = true;
+                string sizes = string.Create(CultureInfo.InvariantCulture,
+                    $"{_mostBytes / 1e6} is smaller than one event, of {bytes / 1e6:0.##} MB");
+                Tell(ended.Id, $"{SettingName.Of(nameof(EventOptions.KeepMb))} {sizes}; each is kept until the next is saved: give more");
+            }
         }
     }
 

@@ -71,7 +71,7 @@ internal sealed class EventFolder : IDisposable
         }
 
         SavedEvent[] events = [.. Events(Path).OrderBy(saved => saved.Id, StringComparer.Ordinal)];
-        double most = (_options.KeepMb ?? double.PositiveInfinity) * 1e6, bytes = events.Sum(saved => saved.Bytes);
+        double most = _options.MostBytes, bytes = events.Sum(saved => saved.Bytes);
         TimeSpan longest = _options.KeepDays is { } days ? TimeSpan.FromDays(days) : TimeSpan.MaxValue;
         foreach (SavedEvent saved in events.Where(saved => !isOpen(saved.Id)))
         {

@@ -74,7 +74,10 @@ public enum EndReason
 /// <param name="Bytes">Of all of them.</param>
 public sealed record EventSaved(DateTimeOffset At, string Id, string Camera, string File, long Bytes) : LiveNews(At);
 
-/// <summary>Something of an event could not be saved, or old events not be deleted. Later ones are tried again.</summary>
+/// <summary>
+/// Something of an event could not be saved, old events not be deleted, or an event is larger than all that may be kept. Later ones are
+/// tried again.
+/// </summary>
 /// <param name="Id">Of the event; null where it is about none.</param>
 public sealed record ArchiveTrouble(DateTimeOffset At, string? Id, string Reason) : LiveNews(At);
 

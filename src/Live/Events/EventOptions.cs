@@ -136,6 +136,9 @@ public sealed record EventOptions
         }
     }
 
+    /// <summary>Of all events that are kept; infinity for no limit.</summary>
+    internal double MostBytes => (KeepMb ?? double.PositiveInfinity) * 1e6;
+
     /// <summary>The classes that are events.</summary>
     internal IReadOnlyList<string> Alarms => AlarmClasses is null
         ? [ClassLabel.Name(ClassLabel.Violent)]

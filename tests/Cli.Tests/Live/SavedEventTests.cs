@@ -168,6 +168,27 @@ public sealed class SavedEventTests : IDisposable
     }
 
     [Fact]
+    public void An_event_larger_than_all_that_may_be_kept_stays_until_the_next()
+    {
+        using PacketTap tap = Staged.Tapped(_folder, 20);
+        EventOptions options = new() { Events = Output, KeepMb = 0.001, Cooldown = 0, Before = 0, After = 0 };
+        using LiveEvents events = Staged.Events(options, _log);
+        CameraSession session = Staged.Session(tap);
+        LiveAnswer[] answers = Staged.Answers(0.9, 0.9, 0.1, 0.1, 0.1, 0.9, 0.9, 0.1, 0.1, 0.1);
+        Array.ForEach(answers[..5], answer => events.Add(session, answer));
+        EventSaved first = _log.Wait<EventSaved>();
+        Array.ForEach(answers[5..], answer => events.Add(session, answer));
+        events.Stop(Staged.Patience);
+
+        EventSaved second = _log.Of<EventSaved>().Last();
+        second.Id.ShouldNotBe(first.Id);
+        Directory.GetFiles(Output, "*.json", SearchOption.AllDirectories).Select(Path.GetFileNameWithoutExtension).ShouldBe([second.Id]);
+        ArchiveTrouble told = _log.Of<ArchiveTrouble>().ShouldHaveSingleItem();
+        told.Id.ShouldBe(first.Id);
+        told.Reason.ShouldContain(" 0.001 is smaller than one event");
+    }
+
+    [Fact]
     public void A_disk_that_is_full_spoils_no_later_event()
     {
         string mount = _folder.File("tiny");
