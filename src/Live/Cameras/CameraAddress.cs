@@ -37,11 +37,17 @@ public sealed partial class CameraAddress
             return new CameraAddress(address, address, CameraKind.Device);
         }
 
+        if (IsBareLogin(address))
+        {
+            throw new FormatException(
+                $"'{Shown(address)}' has a user name and a password, but no scheme: did you mean rtsp://…? A file of that name is ./…");
+        }
+
         int colon = address.IndexOf("://", StringComparison.Ordinal);
         if (colon < 0)
         {
             return address.Length > 0 && !address.Contains('\0')
-                ? new CameraAddress(address, address, CameraKind.File)
+                ? new CameraAddress(Redact(address), address, CameraKind.File)
                 : throw new FormatException("an address is empty");
         }
 
@@ -79,6 +85,19 @@ public sealed partial class CameraAddress
     /// <summary>A text without the user names and passwords of addresses in it, before a host or as parameters.</summary>
     public static string Redact(string text) => Parameters().Replace(Credentials().Replace(text, "://"), "${name}=***");
 
+    /// <summary>
+    /// What should be an address, as it may be shown whatever is wrong with it. Unlike in a text about it, blanks and quotes are part of a
+    /// password, and one may stand without a scheme before it or a host behind it.
+    /// </summary>
+    internal static string Shown(string address) => IsBareLogin(address) ? $"***{address[address.LastIndexOf('@')..]}"
+        : address.IndexOf("://", StringComparison.Ordinal) is >= 0 and var colon ? Split(address, colon + 3).Shown
+        : Redact(address);
+
+    /// <summary>
+    /// Whether a text seems to hold a user name and a password although it is no address. A path that looks so begins with / or ./.
+    /// </summary>
+    internal static bool IsBareLogin(string text) => BareLogin().IsMatch(text);
+
     /// <summary>A text about this camera without what is secret in its address.</summary>
     public string Hide(string text)
     {
@@ -90,7 +109,7 @@ public sealed partial class CameraAddress
 
     /// <summary>
     /// An address as it may be shown, and its credentials. What is before the last @ of the host's part are these; where there is none, but
-    /// what looks like a port is no number, a password has a slash in it.
+    /// what looks like a port is no number, a password has a slash in it. Without any @ it may be a password that lacks its host.
     /// </summary>
     private static (string Shown, string Credentials) Split(string address, int start)
     {
@@ -103,12 +122,19 @@ public sealed partial class CameraAddress
             at = address.LastIndexOf('@');
         }
 
-        return at < start ? (Redact(address), "") : (Redact(address[..start] + address[(at + 1)..]), address[start..at]);
+        (string rest, string credentials) = at < start ? (address, "") : (address[..start] + address[(at + 1)..], address[start..at]);
+        return (Redact(WrongPort().Replace(rest, "***")), credentials);
     }
 
     // A password with a slash in it is no part of a valid address, and yet must not be shown.
     [GeneratedRegex(@"://(?:[^/?#\s'""]*@|(?!\[)[^/?#\s'"":]*:(?!\d+(?:[/?#\s'""]|$))[^\s'""]*@)")]
     private static partial Regex Credentials();
+
+    [GeneratedRegex(@"(?<=^[^/]*://(?!\[[0-9A-Fa-f:.]*\])[^/?#:]*:)(?!\d{1,5}(?:[/?#]|$)).+$", RegexOptions.Singleline)]
+    private static partial Regex WrongPort();
+
+    [GeneratedRegex(@"^(?![A-Za-z][A-Za-z0-9+.-]*://|\.{0,2}/(?!/)).*:.*@", RegexOptions.Singleline)]
+    private static partial Regex BareLogin();
 
     [GeneratedRegex(@"(?<name>[?&;/_](?:user|usr|username|login|loginuse|pass|passwd|password|passphrase|pwd|loginpas|\w*token|" +
         @"auth|\w*key|secret|sig|signature))=(?:(?!_[A-Za-z]+=)[^&;/#\s'""])*", RegexOptions.IgnoreCase)]

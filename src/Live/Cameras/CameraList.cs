@@ -25,7 +25,7 @@ internal static class CameraList
 
         if (records[0].Fields.FirstOrDefault(field => !Columns.Contains(field.Trim(), StringComparer.OrdinalIgnoreCase)) is { } unknown)
         {
-            throw new FileFormatException(path, $"line {records[0].Line}: the column '{CameraAddress.Redact(unknown)}' is unknown", Hint);
+            throw new FileFormatException(path, $"line {records[0].Line}: the column '{CameraAddress.Shown(unknown)}' is unknown", Hint);
         }
 
         int[] places = [.. Columns.Select((name, i) => ClipTable.Column(path, records[0], name, Hint, required: i < 2))];
@@ -74,14 +74,15 @@ internal static class CameraList
         PictureZone zone = numbers is [var left, var top, var width, var height] ? new PictureZone(left, top, width, height) : default;
         return zone.IsValid
             ? zone
-            : throw new FormatException($"'{text}' is no zone: left,top,width,height in fractions of the picture, as in 0.25,0,0.5,1");
+            : throw new FormatException(
+                $"'{CameraAddress.Shown(text)}' is no zone: left,top,width,height in fractions of the picture, as in 0.25,0,0.5,1");
     }
 
     private static void Add(List<Camera> cameras, string[] values)
     {
         for (int i = 0; i < values.Length; i++)
         {
-            if (i != 1 && values[i].Contains("://", StringComparison.Ordinal))
+            if (i != 1 && (values[i].Contains("://", StringComparison.Ordinal) || CameraAddress.IsBareLogin(values[i])))
             {
                 // Not repeated: it may hold a password.
                 throw new FormatException($"an address stands in the column '{Columns[i]}'");

@@ -13,7 +13,7 @@ internal sealed class MqttAddress
     public MqttAddress(string text)
     {
         Uri whole = new(text);
-        Shown = CameraAddress.Redact(text);
+        Shown = CameraAddress.Shown(text);
         IsEncrypted = whole.Scheme == "mqtts";
         Host = whole.IdnHost.Trim('[', ']');
         Port = whole.Port > 0 ? whole.Port : IsEncrypted ? 8883 : 1883;
@@ -40,7 +40,7 @@ internal sealed class MqttAddress
     /// <summary>What is wrong with an address; null if nothing is.</summary>
     public static string? Problem(string text)
     {
-        string shown = CameraAddress.Redact(text);
+        string shown = CameraAddress.Shown(text);
         if (!Uri.TryCreate(text, UriKind.Absolute, out Uri? address) || address.Scheme is not ("mqtt" or "mqtts")
             || address.Host.Length == 0)
         {

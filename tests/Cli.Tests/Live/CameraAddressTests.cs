@@ -38,6 +38,34 @@ public sealed class CameraAddressTests
     }
 
     [Theory]
+    [InlineData("guard:hunter2@127.0.0.1", "'***@127.0.0.1'", "did you mean rtsp://…?")]
+    [InlineData("guard:hunter2@127.0.0.1/x", "'***@127.0.0.1/x'", "did you mean rtsp://…?")]
+    [InlineData("guard:hun/ter2 hunter2@127.0.0.1", "'***@127.0.0.1'", "did you mean rtsp://…?")]
+    [InlineData("rtsp:guard:hunter2@127.0.0.1:554", "'***@127.0.0.1:554'", "did you mean rtsp://…?")]
+    [InlineData("rtsp:/guard:hunter2@h", "'***@h'", "did you mean rtsp://…?")]
+    [InlineData("//guard:hunter2@h", "'***@h'", "did you mean rtsp://…?")]
+    [InlineData("guard:hunter2@rtsp://h/x", "'***@rtsp://h/x'", "did you mean rtsp://…?")]
+    [InlineData("rtsp://guard:hunter2", "'rtsp://guard:***'", "the port must be a number")]
+    [InlineData("rtsp://guard:hunter2/hunter2", "'rtsp://guard:***'", "the port must be a number")]
+    [InlineData("rtsp://guard:hunter2@", "'rtsp://'", "names no host")]
+    [InlineData("ftp://guard:hunter2@h", "'ftp://h'", "not by ftp")]
+    public void A_login_that_makes_no_address_is_refused_without_being_repeated(string address, string shown, string says) =>
+        Should.Throw<FormatException>(() => CameraAddress.Parse(address)).Message.ShouldSatisfyAllConditions(
+            message => message.ShouldNotContain("hunter2"), message => message.ShouldStartWith(shown),
+            message => message.ShouldContain(says));
+
+    [Theory]
+    [InlineData("./at 12:30@gate.mp4", "./at 12:30@gate.mp4")]
+    [InlineData("/clips/12:30@gate.mp4", "/clips/12:30@gate.mp4")]
+    [InlineData("gate@12:30.mp4", "gate@12:30.mp4")]
+    [InlineData("cam/video.cgi?user=admin&pwd=hunter2", "cam/video.cgi?user=***&pwd=***")]
+    public void What_is_no_address_is_a_file(string address, string shown)
+    {
+        CameraAddress parsed = CameraAddress.Parse(address);
+        (parsed.Kind, parsed.Text, parsed.Target).ShouldBe((CameraKind.File, shown, address));
+    }
+
+    [Theory]
     [InlineData("RTSP://Host/x", CameraKind.Network)]
     [InlineData("udp://@239.0.0.1:5000", CameraKind.Network)]
     [InlineData("/dev/video0", CameraKind.Device)]

@@ -159,12 +159,30 @@ public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixtur
     [InlineData("ftp://host/x", "not by ftp")]
     [InlineData("file:///etc/passwd", "without file://")]
     [InlineData("rtsp:///x", "names no host")]
-    [InlineData("rtsp://guard:s3cret@host:abc/x", "'rtsp://host:abc/x': the port must be")]
+    [InlineData("rtsp://guard:s3cret@host:abc/x", "'rtsp://host:***': the port must be")]
     public void A_wrong_address_is_an_error(string address, string says)
     {
         CommandOutcome outcome = CommandRunner.RunInside("watch", address);
         outcome.ExitCode.ShouldBe(2);
         outcome.Error.ShouldContain(says);
+    }
+
+    [Theory]
+    [InlineData("watch", "guard:hunter2@127.0.0.1")]
+    [InlineData("watch", "rtsp:guard:hunter2@127.0.0.1:554")]
+    [InlineData("watch", "rtsp://guard:hunter2")]
+    [InlineData("serve", "--camera", "guard:hunter2@127.0.0.1/x")]
+    [InlineData("watch", "cam.mp4", "--mqtt", "u:hunter2@h")]
+    [InlineData("watch", "cam.mp4", "--mqtt", "mqtt://u:hunter2")]
+    [InlineData("watch", "cam.mp4", "--mqtt", "mqtt://u:hun ter2 hunter2@h")]
+    [InlineData("watch", "cam.mp4", "--webhook", "u:hunter2@h")]
+    [InlineData("watch", "cam.mp4", "--zone", "rtsp://guard:hunter2@127.0.0.1/x")]
+    [InlineData("watch", "cam.mp4", "--zone", "guard:hunter2@127.0.0.1")]
+    public void A_login_where_it_does_not_belong_is_wrong_usage_and_is_not_repeated(params string[] arguments)
+    {
+        CommandOutcome outcome = CommandRunner.RunInside(arguments);
+        outcome.ExitCode.ShouldBe(2, outcome.Error);
+        (outcome.Output + outcome.Error).ShouldNotContain("hunter2");
     }
 
     [Fact]
@@ -271,6 +289,9 @@ public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixtur
     [InlineData("name,address,zone\na,x.mp4,\"0.5,0,0.6,1\"\n", "is no zone")]
     [InlineData("name,address,threshold\na,x.mp4,rtsp://guard:s3cret@host/x\n", "in the column 'threshold'")]
     [InlineData("name,address\nrtsp://guard:s3cret@host/x,x.mp4\n", "in the column 'name'")]
+    [InlineData("name,address\nguard:s3cret@host,x.mp4\n", "in the column 'name'")]
+    [InlineData("name,address\na,guard:s3cret@host\n", "did you mean rtsp://…?")]
+    [InlineData("name,address,guard:s3cret@host\na,x.mp4,\n", "'***@host' is unknown")]
     [InlineData("name,address\n\"a\nwarning: b\",x.mp4\n", "control character")]
     [InlineData("name,address,zone\na,x.mp4,\"0,0,0.001,0.001\"\n", "is no zone")]
     [InlineData("name,address\na,gopher://guard:s3cret@host/x\n", "not by gopher")]
