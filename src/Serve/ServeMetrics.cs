@@ -18,7 +18,7 @@ internal sealed class ServeMetrics : IDisposable
     private readonly Counter<long> _uploads, _videos, _frames, _logins;
     private readonly Histogram<double> _work;
     private readonly CollectorRegistry _registry = Metrics.NewCustomRegistry();
-    private readonly IDisposable _listening;
+    private readonly MeterExport _export;
 
     public ServeMetrics(VideoQueue queue)
     {
@@ -30,14 +30,7 @@ internal sealed class ServeMetrics : IDisposable
             new InstrumentAdvice<double> { HistogramBucketBoundaries = WorkSeconds });
         _meter.CreateObservableGauge("queue_waiting", () => queue.Facts.Waiting, null, "Videos that wait or arrive");
         _meter.CreateObservableGauge("queue_running", () => queue.Facts.Running, null, "Videos at work");
-        _listening = MeterAdapter.StartListening(new MeterAdapterOptions
-        {
-            Registry = _registry,
-            MetricFactory = Metrics.WithCustomRegistry(_registry),
-            InstrumentFilterPredicate = IsExported,
-            ResolveHistogramBuckets = instrument =>
-                (instrument as Histogram<double>)?.Advice?.HistogramBucketBoundaries?.ToArray() ?? WorkSeconds,
-        });
+        _export = new MeterExport(_registry, IsExported);
     }
 
     /// <param name="result"><c>accepted</c>, or why not.</param>
@@ -63,7 +56,7 @@ internal sealed class ServeMetrics : IDisposable
 
     public void Dispose()
     {
-        _listening.Dispose();
+        _export.Dispose();
         _meter.Dispose();
     }
 

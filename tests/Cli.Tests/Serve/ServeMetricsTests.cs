@@ -1,6 +1,8 @@
 using System.Diagnostics.Metrics;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using CudaTrainer.Live.Cameras;
+using CudaTrainer.Live.Watching;
 using CudaTrainer.Serve;
 
 namespace CudaTrainer.Cli.Tests.Serve;
@@ -63,6 +65,38 @@ public sealed partial class ServeMetricsTests
         found["cudatrainer_somewhere_things_total"].ShouldBe(3);
         found["cudatrainer_somewhere_late_total{camera=\"door\"}"].ShouldBe(5);
         found.Keys.ShouldNotContain(name => name.Contains("another"));
+    }
+
+    [Fact]
+    public void What_is_counted_is_declared_as_a_counter()
+    {
+        using ServeHost host = new(hasTokens: true);
+        HttpClient client = host.Client(ServeHost.Token);
+        client.Send(ServeHost.Upload()).Dispose();
+        host.Answer();
+        using LiveMetrics cameras = new(() => [], () => 1);
+        cameras.Answered(new LiveAnswer(default, "hall", default, default, 0.5, null));
+        using Meter meter = new("CudaTrainer.Declared");
+        meter.CreateObservableCounter("seen_total", () => 7, null, "Seen");
+        meter.CreateObservableGauge("level", () => 0.5, null, "Level");
+        meter.CreateUpDownCounter<int>("open").Add(2);
+
+        string[] lines = ServeHost.Text(client.Ask("/metrics")).Split('\n');
+        Dictionary<string, string> types = lines.Where(line => line.StartsWith("# TYPE ", StringComparison.Ordinal))
+            .Select(line => line.Split(' ')).ToDictionary(parts => parts[2], parts => parts[3]);
+
+        types.Where(type => type.Key.EndsWith("_total", StringComparison.Ordinal)).ShouldAllBe(type => type.Value == "counter");
+        types.ShouldContainKey("cudatrainer_serve_uploads_total");
+        types.ShouldContainKey("cudatrainer_live_windows_total");
+        types["system_runtime_dotnet_process_cpu_time"].ShouldBe("counter");
+        types["cudatrainer_serve_queue_waiting"].ShouldBe("gauge");
+        types["cudatrainer_serve_work_seconds"].ShouldBe("histogram");
+        types["cudatrainer_live_latency_seconds"].ShouldBe("histogram");
+        lines.ShouldContain("# HELP cudatrainer_live_windows_total Windows that were answered");
+        lines.ShouldContain("cudatrainer_declared_seen_total 7");
+        lines.ShouldContain("cudatrainer_declared_level 0.5");
+        lines.ShouldContain("cudatrainer_declared_open 2");
+        lines.ShouldNotContain(line => line.StartsWith("# HELP", StringComparison.Ordinal) && line.Contains('`'));
     }
 
     [Fact]
