@@ -44,17 +44,23 @@ internal sealed class ServeCommand : CliCommand<ServeOptions>
             yield return new(nameof(options.Camera), camera);
         }
 
-        if (!options.HasCameras && options.Watch.Events.Events is not null)
-        {
-            yield return new(nameof(options.Watch.Events.Events), $"needs --{Setting.NameOf(nameof(options.Camera))} ADDRESS");
-        }
-
         foreach (OptionProblem problem in options.HasCameras
             ? (options.Watch with { Prediction = options.Prediction }).Validate()
-            : options.Prediction.Validate())
+            : [.. OfCamerasAlone(options.Watch), .. OfCamerasAlone(options.Watch.Events), .. options.Prediction.Validate()])
         {
             yield return problem;
         }
+    }
+
+    /// <summary>What is set of what would change nothing, since there is no camera.</summary>
+    private static IEnumerable<OptionProblem> OfCamerasAlone<TPart>(TPart part)
+        where TPart : class, new()
+    {
+        TPart initial = new();
+        string needed = $"needs --{Setting.NameOf(nameof(ServeOptions.Camera))} ADDRESS";
+        return from setting in Setting.Of(typeof(TPart))
+               where setting.TextIn(part) != setting.TextIn(initial)
+               select new OptionProblem(setting.Property.Name, needed);
     }
 
     protected override int Run(ServeOptions options, IReadOnlyList<string> arguments, Terminal terminal) => RunHost.Run(

@@ -41,16 +41,25 @@ internal sealed class WatchCommand : CliCommand<WatchCommandOptions>
 
     protected override IEnumerable<OptionProblem> Validate(WatchCommandOptions options) => options.Watch.Validate();
 
-    protected override int Run(WatchCommandOptions options, IReadOnlyList<string> arguments, Terminal terminal) => RunHost.Run(
-        terminal,
-        (observer, stop) =>
+    protected override int Run(WatchCommandOptions options, IReadOnlyList<string> arguments, Terminal terminal)
+    {
+        if (arguments.Count == 0 && options.Watch.Cameras is null)
         {
-            var report = new LiveReport(terminal, observer, options.Json);
-            using Wall wall = Wall.Open(options.Watch, arguments, report.Tell, stop);
-            observer.Header(wall.Header);
-            bool hasSeen = wall.Run(stop);
-            wall.Finish();
-            return hasSeen ? ExitCode.Ok : ExitCode.Failed;
-        },
-        stopping: "stopping");
+            string table = $"--{Setting.NameOf(nameof(options.Watch.Cameras))}";
+            return terminal.UsageErrors(Name, [$"{ArgumentPlaceholder}: name a camera, or a table of them with {table} FILE"]);
+        }
+
+        return RunHost.Run(
+            terminal,
+            (observer, stop) =>
+            {
+                var report = new LiveReport(terminal, observer, options.Json);
+                using Wall wall = Wall.Open(options.Watch, arguments, report.Tell, stop);
+                observer.Header(wall.Header);
+                bool hasSeen = wall.Run(stop);
+                wall.Finish();
+                return hasSeen ? ExitCode.Ok : ExitCode.Failed;
+            },
+            stopping: "stopping");
+    }
 }

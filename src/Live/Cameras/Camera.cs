@@ -12,6 +12,9 @@ public sealed record Camera(string Name, CameraAddress Address)
     /// <summary>p(violent) from which it is violent; null for that of all.</summary>
     public double? Threshold { get; init; }
 
+    /// <summary>Where the table names it; 0 for a camera that no table names.</summary>
+    internal int Line { get; init; }
+
     /// <summary>The part of the picture that is looked at; null for the whole.</summary>
     public PictureZone? Zone { get; init; }
 }

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.RegularExpressions;
 
 namespace CudaTrainer.Live.Cameras;
@@ -69,6 +70,12 @@ public sealed partial class CameraAddress
         }
 
         Match place = Host().Match(shown[(colon + 3)..]);
+        if (shown[(colon + 3)..].StartsWith('[') && !IPAddress.TryParse(place.Groups["host"].Value, out _))
+        {
+            throw new FormatException(
+                $"'{shown}': what begins with [ is no IPv6 address; one is written as in rtsp://[2001:db8::1]:554/live");
+        }
+
         if (place.Groups["host"].Length == 0 && scheme != "udp")
         {
             throw new FormatException($"'{shown}' names no host");

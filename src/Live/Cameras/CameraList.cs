@@ -35,17 +35,17 @@ internal static class CameraList
             if (record.Fields.Count != records[0].Fields.Count)
             {
                 throw new FileFormatException(path,
-                    $"line {record.Line} has {record.Fields.Count} fields, expected {records[0].Fields.Count}", Hint);
+                    $"line {record.Line} has {record.Fields.Count} fields, expected {records[0].Fields.Count} as in the first line");
             }
 
             string[] values = [.. places.Select(place => place < 0 ? "" : record.Fields[place].Trim())];
             try
             {
-                Add(cameras, values);
+                Add(cameras, values, record.Line);
             }
             catch (FormatException exception)
             {
-                throw new FileFormatException(path, $"line {record.Line}: {exception.Message}", Hint);
+                throw new FileFormatException(path, $"line {record.Line}: {exception.Message}");
             }
         }
 
@@ -78,7 +78,7 @@ internal static class CameraList
                 $"'{CameraAddress.Shown(text)}' is no zone: left,top,width,height in fractions of the picture, as in 0.25,0,0.5,1");
     }
 
-    private static void Add(List<Camera> cameras, string[] values)
+    private static void Add(List<Camera> cameras, string[] values, int line = 0)
     {
         for (int i = 0; i < values.Length; i++)
         {
@@ -113,6 +113,7 @@ internal static class CameraList
         {
             Checkpoint = values[2].Length > 0 ? values[2] : null,
             Threshold = threshold,
+            Line = line,
             Zone = values[4].Length > 0 ? ZoneOf(values[4]) : null,
         });
     }

@@ -82,8 +82,12 @@ public sealed record EventOptions
 
         if (Events is null)
         {
+            EventOptions initial = new();
             (string Setting, bool IsGiven)[] ofFolder =
-                [(nameof(KeepDays), KeepDays is not null), (nameof(KeepMb), KeepMb is not null), (nameof(Privacy), Privacy)];
+            [
+                (nameof(Before), Before != initial.Before), (nameof(After), After != initial.After), (nameof(Privacy), Privacy),
+                (nameof(KeepDays), KeepDays is not null), (nameof(KeepMb), KeepMb is not null),
+            ];
             problems.AddRange(ofFolder.Where(setting => setting.IsGiven)
                 .Select(setting => new OptionProblem(setting.Setting, $"needs {SettingName.Of(nameof(Events))} DIR")));
         }

@@ -78,7 +78,7 @@ public sealed class Wall : IDisposable
                 string checkpoint = camera.Checkpoint ?? options.Prediction.Checkpoint;
                 if (!wall._predictors.TryGetValue(checkpoint, out Predictor? predictor))
                 {
-                    predictor = Predictor.Open(options.Prediction with { Checkpoint = checkpoint }, stop);
+                    predictor = OpenPredictor(options, camera, checkpoint, stop);
                     wall._predictors.Add(checkpoint, predictor);
                     options.Events.Require(predictor.Info.ClassList);
                 }
@@ -162,6 +162,20 @@ public sealed class Wall : IDisposable
         _arrived.Dispose();
     }
 
+    private static Predictor OpenPredictor(WatchOptions options, Camera camera, string checkpoint, CancellationToken stop)
+    {
+        try
+        {
+            return Predictor.Open(options.Prediction with { Checkpoint = checkpoint }, stop);
+        }
+        catch (Exception exception) when (camera.Checkpoint is not null && options.Cameras is { } table
+            && exception is IOException or UnauthorizedAccessException or FileFormatException)
+        {
+            throw new FileFormatException(table, $"line {camera.Line}: {exception.Message.TrimEnd('.')}",
+                "The column 'checkpoint' takes a model, or nothing for that of all.", exception);
+        }
+    }
+
     private static IReadOnlyList<Camera> CamerasOf(WatchOptions options, IReadOnlyList<string> addresses)
     {
         try
@@ -180,6 +194,13 @@ public sealed class Wall : IDisposable
 
             return options.Zone is null ? cameras
                 : [.. cameras.Select(camera => camera with { Zone = camera.Zone ?? CameraList.ZoneOf(options.Zone) })];
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            string table = options.Cameras!;
+            throw new RunException(
+                $"{SettingName.Of(nameof(WatchOptions.Cameras))}: {exception.Message.Replace(table, CameraAddress.Shown(table))}",
+                "Name a CSV file with the columns name and address.", exception);
         }
         catch (FormatException exception)
         {

@@ -49,6 +49,9 @@ public sealed class CameraAddressTests
     [InlineData("rtsp://guard:hunter2/hunter2", "'rtsp://guard:***'", "the port must be a number")]
     [InlineData("rtsp://guard:hunter2@", "'rtsp://'", "names no host")]
     [InlineData("ftp://guard:hunter2@h", "'ftp://h'", "not by ftp")]
+    [InlineData("http://guard:hunter2@[::", "'http://[:***'", "is no IPv6 address")]
+    [InlineData("http://guard:hunter2@[::1/x", "'http://[:***'", "is no IPv6 address")]
+    [InlineData("http://guard:hunter2@[1:2]/x", "'http://[1:2]/x'", "is no IPv6 address")]
     public void A_login_that_makes_no_address_is_refused_without_being_repeated(string address, string shown, string says) =>
         Should.Throw<FormatException>(() => CameraAddress.Parse(address)).Message.ShouldSatisfyAllConditions(
             message => message.ShouldNotContain("hunter2"), message => message.ShouldStartWith(shown),

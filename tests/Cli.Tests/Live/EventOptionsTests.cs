@@ -10,7 +10,9 @@ public sealed class EventOptionsTests
     public static TheoryData<string, EventOptions> Bad => new()
     {
         { "Cooldown", new() { Cooldown = -1 } },
-        { "Before", new() { Before = 1000 } },
+        { "Before", new() { Events = "events", Before = 1000 } },
+        { "Before", new() { Before = 3 } },
+        { "After", new() { After = 3 } },
         { "KeepDays", new() { KeepDays = 3 } },
         { "KeepMb", new() { KeepMb = 100 } },
         { "Privacy", new() { Privacy = true } },

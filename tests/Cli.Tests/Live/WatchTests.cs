@@ -185,6 +185,35 @@ public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixtur
         (outcome.Output + outcome.Error).ShouldNotContain("hunter2");
     }
 
+    [Theory]
+    [InlineData("watch", "ADDRESS: name a camera, or a table of them with --cameras FILE")]
+    [InlineData("watch cam.mp4 --before 3", "--before: needs --events DIR")]
+    [InlineData("watch cam.mp4 --keep-days 2", "--keep-days: needs --events DIR")]
+    [InlineData("serve --keep-days 2", "--keep-days: needs --camera ADDRESS")]
+    [InlineData("serve --webhook https://host/x", "--webhook: needs --camera ADDRESS")]
+    [InlineData("serve --zone 0,0,1,1", "--zone: needs --camera ADDRESS")]
+    [InlineData("serve --events events", "--events: needs --camera ADDRESS")]
+    [InlineData("serve --cooldown 3", "--cooldown: needs --camera ADDRESS")]
+    public void What_would_change_nothing_is_wrong_usage(string line, string says)
+    {
+        CommandOutcome outcome = CommandRunner.RunInside(line.Split(' '));
+        outcome.ExitCode.ShouldBe(2, outcome.Error);
+        outcome.ErrorLines[0].ShouldBe($"error: {says}");
+    }
+
+    [Fact]
+    public void A_file_that_is_not_there_is_told_with_where_it_is_named()
+    {
+        string table = _folder.File("cameras.csv", "name,address,checkpoint\nhall,x.mp4,\nyard,x.mp4,no.safetensors\n");
+        CommandOutcome checkpoint = CommandRunner.RunInside("watch", "--cameras", table),
+            missing = CommandRunner.RunInside("watch", "--cameras", "missing.csv"),
+            address = CommandRunner.RunInside("watch", "--cameras", "rtsp://guard:s3cret@host/x");
+        (checkpoint.ExitCode, checkpoint.ErrorLines[0]).ShouldBe((1, $"error: '{table}': line 3: 'no.safetensors' does not exist. " +
+            "The column 'checkpoint' takes a model, or nothing for that of all."));
+        (missing.ExitCode, missing.ErrorLines[0]).ShouldBe((1, "error: --cameras: 'missing.csv' does not exist."));
+        address.ErrorLines[0].ShouldBe("error: --cameras: 'rtsp://host/x' does not exist.");
+    }
+
     [Fact]
     public void Where_nothing_happens_nobody_fights()
     {
@@ -282,8 +311,11 @@ public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixtur
     }
 
     [Theory]
-    [InlineData("name,address\n", "names no camera")]
-    [InlineData("name,address,colour\na,x.mp4,red\n", "'colour' is unknown")]
+    [InlineData("name,address\n", "names no camera", true)]
+    [InlineData("name,address,colour\na,x.mp4,red\n", "'colour' is unknown", true)]
+    [InlineData("name,camera\na,x.mp4\n", "'camera' is unknown", true)]
+    [InlineData("name\na\n", "'address'", true)]
+    [InlineData("name,address\na,x.mp4,0.5\n", "line 2 has 3 fields, expected 2 as in the first line")]
     [InlineData("name,address\na,x.mp4\nA,y.mp4\n", "is there twice")]
     [InlineData("name,address,threshold\na,x.mp4,2\n", "no number from 0 to 1")]
     [InlineData("name,address,zone\na,x.mp4,\"0.5,0,0.6,1\"\n", "is no zone")]
@@ -291,17 +323,18 @@ public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixtur
     [InlineData("name,address\nrtsp://guard:s3cret@host/x,x.mp4\n", "in the column 'name'")]
     [InlineData("name,address\nguard:s3cret@host,x.mp4\n", "in the column 'name'")]
     [InlineData("name,address\na,guard:s3cret@host\n", "did you mean rtsp://…?")]
-    [InlineData("name,address,guard:s3cret@host\na,x.mp4,\n", "'***@host' is unknown")]
+    [InlineData("name,address,guard:s3cret@host\na,x.mp4,\n", "'***@host' is unknown", true)]
     [InlineData("name,address\n\"a\nwarning: b\",x.mp4\n", "control character")]
     [InlineData("name,address,zone\na,x.mp4,\"0,0,0.001,0.001\"\n", "is no zone")]
     [InlineData("name,address\na,gopher://guard:s3cret@host/x\n", "not by gopher")]
-    public void A_table_that_is_wrong_is_an_error_with_its_line(string table, string says)
+    public void A_table_that_is_wrong_is_an_error_with_its_line(string table, string says, bool isOfHeader = false)
     {
         File.WriteAllText(_folder.File("cameras.csv"), table);
         CommandOutcome outcome = CommandRunner.RunInside("watch", "--cameras", _folder.File("cameras.csv"));
         outcome.ExitCode.ShouldBe(1);
         outcome.Error.ShouldContain(says);
         outcome.Error.ShouldNotContain("s3cret");
+        outcome.Error.Contains("The first line names the columns").ShouldBe(isOfHeader);
     }
 
     /// <summary>Stripes that move, at a rate that changes, in the container that the name says.</summary>
