@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using CudaTrainer.Live.Cameras;
 using Spectre.Console;
 
 namespace CudaTrainer.Cli.Presentation;
@@ -44,9 +45,11 @@ internal sealed class Terminal(
 
     public bool Events => events;
 
+    /// <summary>Says what is wrong, which repeats what was typed: also the address of a camera that went to another option.</summary>
     /// <returns>The exit code of wrong usage.</returns>
     public int UsageErrors(string? command, IReadOnlyList<string> problems)
     {
+        problems = [.. problems.Select(CameraAddress.Redact)];
         foreach (string problem in problems)
         {
             WriteLabelled("error", "31", TextTable.Printable(problem));
@@ -70,6 +73,7 @@ internal sealed class Terminal(
     /// <summary>What ended the command: <see cref="WriteError"/>, and the same as the one JSON object that was asked for.</summary>
     public void WriteFailure(string message, string? hint = null)
     {
+        message = CameraAddress.Redact(message);
         WriteError(message, hint);
         WriteJsonError(message, hint);
     }

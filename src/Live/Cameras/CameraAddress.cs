@@ -90,7 +90,8 @@ public sealed partial class CameraAddress
     }
 
     /// <summary>A text without the user names and passwords of addresses in it, before a host or as parameters.</summary>
-    public static string Redact(string text) => Parameters().Replace(Credentials().Replace(text, "://"), "${name}=***");
+    public static string Redact(string text) => Parameters().Replace(
+        BareCredentials().Replace(Credentials().Replace(text, "://"), "***@"), "${name}=***");
 
     /// <summary>
     /// What should be an address, as it may be shown whatever is wrong with it. Unlike in a text about it, blanks and quotes are part of a
@@ -136,6 +137,9 @@ public sealed partial class CameraAddress
     // A password with a slash in it is no part of a valid address, and yet must not be shown.
     [GeneratedRegex(@"://(?:[^/?#\s'""]*@|(?!\[)[^/?#\s'"":]*:(?!\d+(?:[/?#\s'""]|$))[^\s'""]*@)")]
     private static partial Regex Credentials();
+
+    [GeneratedRegex(@"(?<=^|[\s'""(])(?![^\s'""]*://)[^\s'""/:@]+:[^\s'""]*@(?=[^\s'""])")]
+    private static partial Regex BareCredentials();
 
     [GeneratedRegex(@"(?<=^[^/]*://(?!\[[0-9A-Fa-f:.]*\])[^/?#:]*:)(?!\d{1,5}(?:[/?#]|$)).+$", RegexOptions.Singleline)]
     private static partial Regex WrongPort();

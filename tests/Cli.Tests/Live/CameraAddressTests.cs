@@ -14,6 +14,8 @@ public sealed class CameraAddressTests
     [InlineData("[tcp] Connection to tcp://a:b@h:1?x failed and http://c:d@e/ too", "[tcp] Connection to tcp://h:1?x failed and http://e/ too")]
     [InlineData("rtsp://[::1]:554/live", "rtsp://[::1]:554/live")]
     [InlineData("rtsp://h/user=admin_password=x_channel=1_stream=0.sdp", "rtsp://h/user=***_password=***_channel=1_stream=0.sdp")]
+    [InlineData("unexpected argument \"guard:s3cret@h:554/x\", 'a:b@c'", "unexpected argument \"***@h:554/x\", '***@c'")]
+    [InlineData("[rtsp @ 0x55] Stream 0:1, mail a@b: none", "[rtsp @ 0x55] Stream 0:1, mail a@b: none")]
     [InlineData("srt://h?passphrase=x&api_key=y;sig=z", "srt://h?passphrase=***&api_key=***;sig=***")]
     public void Credentials_are_taken_out_of_texts(string text, string shown) => CameraAddress.Redact(text).ShouldBe(shown);
 
@@ -58,7 +60,7 @@ public sealed class CameraAddressTests
             message => message.ShouldContain(says));
 
     [Theory]
-    [InlineData("./at 12:30@gate.mp4", "./at 12:30@gate.mp4")]
+    [InlineData("./at_12:30@gate.mp4", "./at_12:30@gate.mp4")]
     [InlineData("/clips/12:30@gate.mp4", "/clips/12:30@gate.mp4")]
     [InlineData("gate@12:30.mp4", "gate@12:30.mp4")]
     [InlineData("cam/video.cgi?user=admin&pwd=hunter2", "cam/video.cgi?user=***&pwd=***")]

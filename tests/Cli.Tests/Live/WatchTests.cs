@@ -178,6 +178,8 @@ public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixtur
     [InlineData("watch", "cam.mp4", "--webhook", "u:hunter2@h")]
     [InlineData("watch", "cam.mp4", "--zone", "rtsp://guard:hunter2@127.0.0.1/x")]
     [InlineData("watch", "cam.mp4", "--zone", "guard:hunter2@127.0.0.1")]
+    [InlineData("watch", "cam.mp4", "--stall", "rtsp://guard:hunter2@127.0.0.1")]
+    [InlineData("serve", "guard:hunter2@127.0.0.1/x")]
     public void A_login_where_it_does_not_belong_is_wrong_usage_and_is_not_repeated(params string[] arguments)
     {
         CommandOutcome outcome = CommandRunner.RunInside(arguments);
@@ -207,7 +209,7 @@ public sealed class WatchTests(ServeFixture fixture) : IClassFixture<ServeFixtur
         string table = _folder.File("cameras.csv", "name,address,checkpoint\nhall,x.mp4,\nyard,x.mp4,no.safetensors\n");
         CommandOutcome checkpoint = CommandRunner.RunInside("watch", "--cameras", table),
             missing = CommandRunner.RunInside("watch", "--cameras", "missing.csv"),
-            address = CommandRunner.RunInside("watch", "--cameras", "rtsp://guard:s3cret@host/x");
+            address = CommandRunner.RunInside("serve", "--cameras", "rtsp://guard:s3cret@host/x");
         (checkpoint.ExitCode, checkpoint.ErrorLines[0]).ShouldBe((1, $"error: '{table}': line 3: 'no.safetensors' does not exist. " +
             "The column 'checkpoint' takes a model, or nothing for that of all."));
         (missing.ExitCode, missing.ErrorLines[0]).ShouldBe((1, "error: --cameras: 'missing.csv' does not exist."));
