@@ -1,8 +1,6 @@
 using System.Diagnostics;
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Kernels.Cpu.Threading;
-using Shouldly;
-using Xunit;
 
 namespace CudaTrainer.Engine.Tests;
 

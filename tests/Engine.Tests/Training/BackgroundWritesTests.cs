@@ -1,8 +1,6 @@
 using CudaTrainer.Engine.Devices;
 using CudaTrainer.Engine.Tensors;
 using CudaTrainer.Training.RunFiles;
-using Shouldly;
-using Xunit;
 
 namespace CudaTrainer.Engine.Tests.Training;
 
