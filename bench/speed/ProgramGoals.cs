@@ -40,7 +40,8 @@ internal static class ProgramGoals
         double train = results.RootElement.GetProperty("stages").GetProperty("train").GetDouble();
         double stall = results.RootElement.GetProperty("stall_fraction").GetDouble();
         double saving = results.RootElement.GetProperty("saving_seconds").GetDouble() / train;
-        yield return new($"attention-mil on {Clips} clips, batch 16: waiting for data", "≤ 2 % of the epochs", $"{stall:P1}", stall <= 0.02);
+        yield return new($"attention-mil on {Clips} clips, batch 16: waiting for data", "≤ 2 % of the epochs", $"{stall:P1}",
+            stall <= 0.02);
         yield return new("the same: waiting for checkpoints, best model, Keras file, TensorBoard", "≤ 2 % of training",
             $"{saving:P1} of {train:F1} s, 60 epochs", saving <= 0.02,
             "an epoch is shorter than the files take to be written and flushed to the disk");
@@ -48,7 +49,6 @@ internal static class ProgramGoals
 
     private static IEnumerable<Goal> Motion(string work, string clips, int rounds, bool isReal)
     {
-        int count = 0;
         Seconds extraction = Seconds.Of(Enumerable.Range(0, 3).Select(round =>
         {
             MeasuredProgram run = MeasuredProgram.Run("extract", "--dataset-path", clips, "--stream", "motion", "--cache-dir",
@@ -56,9 +56,9 @@ internal static class ProgramGoals
             return run.Seconds;
         }));
         string[] files = [.. Directory.EnumerateFiles(clips, "*", SearchOption.AllDirectories)
-            .Where(file => file.EndsWith(".mp4", StringComparison.OrdinalIgnoreCase) || file.EndsWith(".avi", StringComparison.OrdinalIgnoreCase))
+            .Where(file => Path.GetExtension(file).ToLowerInvariant() is ".mp4" or ".avi")
             .Order(StringComparer.Ordinal)];
-        count = files.Length;
+        int count = files.Length;
         yield return new("motion features", "240 real clips ≤ 8 s",
             $"{Report.Number(extraction.Median)} s for {count} {(isReal ? "real" : "drawn")} clips, launch to exit",
             isReal && count >= Clips ? extraction.Median <= 8 : null);
@@ -80,7 +80,7 @@ internal static class ProgramGoals
         string clip = Directory.EnumerateFiles(some, "*.*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)
             .First(file => !file.EndsWith(".csv", StringComparison.Ordinal));
         Seconds predict = Seconds.Of(Enumerable.Range(0, rounds).Select(_ =>
-            MeasuredProgram.Run("predict", clip, "--checkpoint", Path.Combine(run, "best_model.safetensors"), "--weights", weights).Seconds));
+            MeasuredProgram.Run("predict", clip, "--checkpoint", run, "--weights", weights).Seconds));
         yield return new("`predict CLIP` with VGG19, 20 frames, launch to exit", "≤ 2 s", $"{Report.Number(predict.Median)} s",
             predict.Median <= 2, "0.8 s for the frames; the rest reads and transforms 0.56 GB of weights");
 

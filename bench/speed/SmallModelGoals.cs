@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using CudaTrainer.Bench.Compare;
 
 namespace CudaTrainer.Bench.Speed;
@@ -6,6 +7,9 @@ namespace CudaTrainer.Bench.Speed;
 internal static class SmallModelGoals
 {
     private const int Inputs = 348, StepsPerRound = 40, WarmSteps = 150;
+
+    /// <summary>Seconds until it is settled how many threads steps take.</summary>
+    private const double Warm = 3;
 
     public static IEnumerable<Goal> Measure(string work, int rounds)
     {
@@ -17,7 +21,11 @@ internal static class SmallModelGoals
                 steps.Write();
                 using Peer? torch = steps.Start("fp32", out string missing);
                 using OwnStep own = steps.Own(0);
-                own.Run(WarmSteps);
+                for (long began = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(began).TotalSeconds < Warm;)
+                {
+                    own.Run(StepsPerRound);
+                }
+
                 List<Contestant> contestants = [new("ours", () => own.Run(StepsPerRound))];
                 if (torch is not null)
                 {

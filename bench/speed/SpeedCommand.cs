@@ -42,8 +42,10 @@ internal static class SpeedCommand
 
         report.Paragraph("# Speed: goals and what was measured");
         report.Paragraph(string.Create(CultureInfo.InvariantCulture,
-            $"Made by `scripts/bench.sh speed` on {DateTime.UtcNow:yyyy-MM-dd} in {Stopwatch.GetElapsedTime(began).TotalMinutes:F0} minutes: {Comparison.Machine()}, {Environment.ProcessorCount} cores, SIMD level {SimdSelection.Current}. "
-            + $"Medians of {rounds} rounds in which contestants take turns; results are compared before anything is timed; peers have as many threads as we."));
+            $"Made by `scripts/bench.sh speed` on {DateTime.UtcNow:yyyy-MM-dd} in {Stopwatch.GetElapsedTime(began).TotalMinutes:F0} " +
+                $"minutes: {Comparison.Machine()}, {Environment.ProcessorCount} cores, SIMD level {SimdSelection.Current}. Medians of " +
+                $"{rounds} rounds in which contestants take turns; results are compared before anything is timed; peers have as many " +
+                $"threads as we."));
         report.Table(["what", "goal", "measured", "reached", "what bounds it"], rows);
         report.Save(output);
         Console.WriteLine($"written: {output}");

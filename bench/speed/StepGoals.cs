@@ -3,7 +3,7 @@ using CudaTrainer.Kernels.Cpu.Threading;
 
 namespace CudaTrainer.Bench.Speed;
 
-/// <summary>The default classifier's step, dense and with three quarters of zeros, in both precisions, against PyTorch in its own.</summary>
+/// <summary>The default classifier's step, dense and with three quarters of zeros, in both precisions, against PyTorch's.</summary>
 internal static class StepGoals
 {
     private const int StepsPerRound = 3, WarmSteps = 30, LossSteps = 20;
@@ -63,14 +63,15 @@ internal static class StepGoals
         double loss = LossDifference(steps);
         return
         [
-            new("dense training step, batch 64 × 20 × 4096, bf16", "≥ 2.5 × PyTorch fp32", $"{Ratio(fp32 / times[1])} ({ours}; {torch})",
-                fp32 / times[1] >= 2.5),
+            new("dense training step, batch 64 × 20 × 4096, bf16", "≥ 2.5 × PyTorch fp32",
+                $"{Ratio(fp32 / times[1])} ({ours}; {torch})", fp32 / times[1] >= 2.5),
             new("the same", "≥ 1.3 × PyTorch bf16, the faster way", Ratio(bf16 / times[1]), bf16 / times[1] >= 1.3),
             new($"losses of {LossSteps} steps in bf16", "within 2e-2 of fp32", $"{loss:E1} of the first loss", loss <= 2e-2),
             new("dense training step, fp32", "≤ 1.3 × the FMA bound",
                 $"{Ratio(times[0] / bound)} (bound {Ms(bound)}; PyTorch {Ratio(fp32 / bound)})", times[0] <= 1.3 * bound),
             new("the same", "two threads ≥ 1.85 × one",
-                $"{Ratio(times[2] / times[0])} (multiply-adds on registers alone {Ratio(boundOfOne / bound)})", times[2] / times[0] >= 1.85),
+                $"{Ratio(times[2] / times[0])} (multiply-adds on registers alone {Ratio(boundOfOne / bound)})",
+                times[2] / times[0] >= 1.85),
         ];
     }
 

@@ -110,6 +110,7 @@ public sealed class CudaDoctorTests : IDisposable
     }
 
     [Fact]
+    [Trait("Category", "Slow")]
     public void GPUs_that_do_not_reach_each_other_are_shown_so()
     {
         (_, _, Func<string, JsonElement> check) = Doctor(new() { [Simulator] = RequireSimulator(), ["CUDASIM_PEER"] = "off" });

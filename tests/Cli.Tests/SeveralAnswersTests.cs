@@ -173,6 +173,7 @@ public sealed class SeveralAnswersTests : IClassFixture<TrainedOnce>, IDisposabl
     }
 
     [Fact]
+    [Trait("Category", "Slow")]
     public void Views_are_cached_trained_on_and_averaged()
     {
         CommandOutcome trained =

@@ -14,14 +14,14 @@ public sealed class ThreadChoiceTests
     public void The_fastest_number_of_threads_is_kept(int threads, double handOver, int expected)
     {
         using var team = new ThreadTeam(threads);
-        Repeat(team, active => (1.0 / active) + (handOver * active), 100).ShouldBe(expected);
+        Repeat(team, active => (1.0 / active) + (handOver * active)).ShouldBe(expected);
     }
 
     [Fact]
     public void Fewer_threads_are_kept_where_more_gain_nothing()
     {
         using var team = new ThreadTeam(4);
-        Repeat(team, active => active == 4 ? 1 : 1.01, 100).ShouldBe(1);
+        Repeat(team, active => active == 4 ? 1 : 1.01).ShouldBe(1);
     }
 
     [Fact]
@@ -33,7 +33,7 @@ public sealed class ThreadChoiceTests
         {
             tried.Add(active);
             return 20;
-        }, 100).ShouldBe(4);
+        }).ShouldBe(4);
         tried.ShouldBe([4]);
     }
 
@@ -42,16 +42,41 @@ public sealed class ThreadChoiceTests
     {
         using var team = new ThreadTeam(2);
         int step = 0;
-        Repeat(team, active => step++ == 24 ? 500 : active == 2 ? 1 : 2, 100).ShouldBe(2);
+        Repeat(team, active => step++ % 17 == 16 ? 50 : active == 2 ? 1 : 2).ShouldBe(2);
+    }
+
+    [Fact]
+    public void What_is_found_while_code_is_still_compiled_is_corrected()
+    {
+        using var team = new ThreadTeam(2);
+        int step = 0;
+        Repeat(team, active => step++ < 100 ? (active == 2 ? 1 : 3) : (active == 2 ? 1 : 0.2)).ShouldBe(1);
+    }
+
+    [Fact]
+    public void A_first_choice_is_made_within_the_first_steps()
+    {
+        using var team = new ThreadTeam(2);
+        long now = 0;
+        var choice = new ThreadChoice(team, () => now);
+        for (int i = 0; i < 20; i++)
+        {
+            choice.Begin();
+            now += (team.Active == 2 ? 2 : 1) * Stopwatch.Frequency / 1000;
+            choice.End();
+        }
+
+        team.Active.ShouldBe(1);
+        choice.IsMade.ShouldBeFalse();
     }
 
     /// <param name="milliseconds">That a step takes with so many threads.</param>
-    /// <returns>The number of threads after so many steps.</returns>
-    private static int Repeat(ThreadTeam team, Func<int, double> milliseconds, int steps)
+    /// <returns>The number of threads that is kept.</returns>
+    private static int Repeat(ThreadTeam team, Func<int, double> milliseconds)
     {
         long now = 0;
         var choice = new ThreadChoice(team, () => now);
-        for (int i = 0; i < steps; i++)
+        for (int i = 0; i < 20_000 && !choice.IsMade; i++)
         {
             choice.Begin();
             now += (long)(milliseconds(team.Active) * Stopwatch.Frequency / 1000);

@@ -9,8 +9,8 @@ namespace CudaTrainer.Engine.Devices;
 /// </summary>
 internal sealed class ThreadChoice
 {
-    /// <summary>Repetitions before the first that counts: until then code is still compiled in the background.</summary>
-    private const int Warm = 20;
+    /// <summary>Repetitions before the first that counts.</summary>
+    private const int Warm = 4;
 
     /// <summary>Repetitions by each number of threads, in turns; their median counts.</summary>
     private const int Rounds = 7;
@@ -18,14 +18,20 @@ internal sealed class ThreadChoice
     /// <summary>Seconds from which on hand-overs do not matter, and trying fewer threads costs more than it can save.</summary>
     private const double Long = 0.01;
 
-    /// <summary>How much slower fewer threads may be: they leave processors to what goes on beside.</summary>
-    private const double Margin = 1.03;
+    /// <summary>How much slower fewer threads may be: they leave processors to what goes on beside, and wait for nobody.</summary>
+    private const double Margin = 1.1;
+
+    /// <summary>Seconds from the first repetition at which it is tried: until code is compiled for good, what is found is passing.</summary>
+    private static readonly double[] Trials = [0, 0.5, 2];
 
     private readonly ThreadTeam _team;
     private readonly int[] _counts;
     private readonly double[][] _seconds;
     private readonly Func<long> _clock;
+    private int _chosen;
     private int _repetition = -Warm;
+    private int _trial;
+    private long _first;
     private long _began;
 
     /// <param name="clock">Time stamps of <see cref="Stopwatch"/>; of the machine if null.</param>
@@ -41,6 +47,7 @@ internal sealed class ThreadChoice
 
         _counts = [.. counts];
         _seconds = [.. counts.Select(_ => new double[Rounds])];
+        _chosen = team.Size;
         IsMade = counts.Count == 1;
     }
 
@@ -50,11 +57,16 @@ internal sealed class ThreadChoice
     /// <summary>The work begins.</summary>
     public void Begin()
     {
-        if (!IsMade)
+        if (IsMade)
         {
-            _team.Active = _counts[Math.Max(0, _repetition) % _counts.Length];
-            _began = _clock();
+            return;
         }
+
+        _began = _clock();
+        _first = _first == 0 ? _began : _first;
+        bool isTried = _repetition > 0 || Stopwatch.GetElapsedTime(_first, _began).TotalSeconds >= Trials[_trial];
+        _team.Active = isTried && _repetition >= 0 ? _counts[_repetition % _counts.Length] : _chosen;
+        _repetition = isTried ? _repetition : Math.Min(_repetition, -1);
     }
 
     /// <summary>The work has been done.</summary>
@@ -66,18 +78,21 @@ internal sealed class ThreadChoice
         }
 
         double seconds = Stopwatch.GetElapsedTime(_began, _clock()).TotalSeconds;
-        _team.Active = _team.Size;
+        _team.Active = _chosen;
         if (_repetition >= 0)
         {
             _seconds[_repetition % _counts.Length][_repetition / _counts.Length] = seconds;
         }
 
         _repetition++;
-        IsMade = (_repetition == 0 && seconds > Long) || _repetition == Rounds * _counts.Length;
+        IsMade = _repetition == 0 && seconds > Long;
         if (_repetition == Rounds * _counts.Length)
         {
             double[] medians = [.. _seconds.Select(times => times.Order().ElementAt(Rounds / 2))];
-            _team.Active = _counts.Where((_, i) => medians[i] <= Margin * medians.Min()).Min();
+            _team.Active = _chosen = _counts.Where((_, i) => medians[i] <= Margin * medians.Min()).Min();
+            _repetition = 0;
+            _trial++;
+            IsMade = _trial == Trials.Length;
         }
     }
 }

@@ -106,7 +106,9 @@ internal sealed class BatchLoader : IDisposable
     /// <summary>Bytes of a large batch.</summary>
     private const long Large = 8 << 20;
 
-    /// <summary>Bytes of clips that are kept as the model takes them, because standardising them takes longer than a small model's step.</summary>
+    /// <summary>
+    /// Bytes of clips that are kept as the model takes them, because standardising them takes longer than a small model's step.
+    /// </summary>
     private const long KeptBytes = 32 << 20;
 
     private readonly IFeatureRows _rows;
