@@ -34,7 +34,7 @@ switch (args.FirstOrDefault())
         return Comparison.Run(args.AsSpan(1));
     case "speed":
         return SpeedCommand.Run(Environment.GetEnvironmentVariable("BENCH_DATASET"), args[1..],
-            Path.Combine(Repository.Root, "bench", "results", args.Length > 1 ? "speed-part.md" : "speed.md"));
+            Path.Combine(Repository.Root, args.Length > 1 ? "artifacts/speed-part.md" : "bench/results/speed.md"));
     case "live":
         return LiveCommand.Run(args.ElementAtOrDefault(1) ?? "", args.ElementAtOrDefault(2) ?? "bundled");
     case "frames" when args.Length >= 3:
