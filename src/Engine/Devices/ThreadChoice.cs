@@ -19,7 +19,7 @@ internal sealed class ThreadChoice
     private const double Long = 0.01;
 
     /// <summary>How much slower fewer threads may be: they leave processors to what goes on beside, and wait for nobody.</summary>
-    private const double Margin = 1.1;
+    private const double Margin = 1.25;
 
     /// <summary>Seconds from the first repetition at which it is tried: until code is compiled for good, what is found is passing.</summary>
     private static readonly double[] Trials = [0, 0.5, 2];
