@@ -159,7 +159,7 @@ internal sealed class FeaturePipeline(FeatureOptions options, IReadOnlyList<IDev
 
     /// <summary>Threads that decode in one process: as many as asked for, else its share of the cores.</summary>
     internal static int DecodeThreads(int asked, int cores, int processesHere) => asked > 0
-        ? DeviceChoice.MostThreads(asked)
+        ? DeviceChoice.MostDecoders(asked)
         : Math.Max(1, cores / processesHere);
 
     /// <summary>What a rank other than 0 does.</summary>

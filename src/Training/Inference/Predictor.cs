@@ -138,7 +138,7 @@ public sealed class Predictor : IDisposable
         CancellationToken stop = default)
     {
         int views = _options.Tta ? ClipView.ForPrediction : 1;
-        int workers = _options.Workers > 0 ? DeviceChoice.MostThreads(_options.Workers) : Environment.ProcessorCount;
+        int workers = _options.Workers > 0 ? DeviceChoice.MostDecoders(_options.Workers) : Environment.ProcessorCount;
         Clip[] clips = [.. paths.Select(Clip.Of)];
         Dictionary<string, Prediction> predictions = [];
         for (int view = 0; view < views; view++)

@@ -13,6 +13,8 @@ namespace CudaTrainer.Training.Parallel;
 /// <param name="Devices">One or more of one kind.</param>
 public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason) : IDisposable
 {
+    private const int DecodersPerProcessor = 4;
+
     /// <summary>The first device, for what runs on one.</summary>
     public IDevice Device => Devices[0];
 
@@ -45,6 +47,9 @@ public sealed record DeviceChoice(IReadOnlyList<IDevice> Devices, string Reason)
     /// none.
     /// </summary>
     public static int MostThreads(int asked) => Math.Min(asked, Environment.ProcessorCount);
+
+    /// <summary>The same of clips that are decoded at a time: they wait for files, not for each other.</summary>
+    internal static int MostDecoders(int asked) => Math.Min(asked, DecodersPerProcessor * Environment.ProcessorCount);
 
     /// <summary>
     /// One CPU device for work that is not shared out among devices, since virtual devices split the threads that one could have for
