@@ -88,11 +88,29 @@ internal sealed class ThreadChoice
         IsMade = _repetition == 0 && seconds > Long;
         if (_repetition == Rounds * _counts.Length)
         {
-            double[] medians = [.. _seconds.Select(times => times.Order().ElementAt(Rounds / 2))];
-            _team.Active = _chosen = _counts.Where((_, i) => medians[i] <= Margin * medians.Min()).Min();
+            _team.Active = _chosen = Fewest();
             _repetition = 0;
             _trial++;
             IsMade = _trial == Trials.Length;
         }
+    }
+
+    /// <summary>The fewest threads whose median is near the least; steps allocate nothing.</summary>
+    private int Fewest()
+    {
+        double least = double.PositiveInfinity;
+        foreach (double[] seconds in _seconds)
+        {
+            Array.Sort(seconds);
+            least = Math.Min(least, seconds[Rounds / 2]);
+        }
+
+        int i = _counts.Length - 1;
+        while (_seconds[i][Rounds / 2] > Margin * least)
+        {
+            i--;
+        }
+
+        return _counts[i];
     }
 }
