@@ -118,7 +118,8 @@ internal sealed class BatchLoader : IDisposable
     private readonly bool _half;
     private readonly FeatureScaler? _scaler;
     private readonly FeatureAugmentation? _augmentation;
-    private readonly float[]?[] _kept;
+    private readonly float[][] _kept;
+    private readonly bool[] _isKept;
     private readonly float[] _clip;
     private readonly float[] _partner;
     private readonly Lock _lock = new();
@@ -154,7 +155,13 @@ internal sealed class BatchLoader : IDisposable
         _scaler = scaler;
         _augmentation = augmentation;
         _clip = scaler is null && augmentation is null ? [] : new float[rows.Frames * rows.Dimension];
-        _kept = scaler is null ? [] : new float[Math.Min(rows.Count, KeptBytes / (sizeof(float) * (long)_clip.Length))][];
+        _kept = new float[scaler is null ? 0 : Math.Min(rows.Count, KeptBytes / (sizeof(float) * (long)_clip.Length))][];
+        _isKept = new bool[_kept.Length];
+        for (int row = 0; row < _kept.Length; row++)
+        {
+            _kept[row] = new float[_clip.Length];
+        }
+
         _partner = augmentation is null ? [] : new float[rows.Frames * rows.Dimension];
         int capacity = Math.Min(batchSize, rows.Count);
         long bytes = (long)capacity * rows.Frames * rows.Dimension * (half ? 2 : 4);
@@ -348,9 +355,9 @@ internal sealed class BatchLoader : IDisposable
     {
         IFeatureRows rows = _augmentation?.Shown(_epoch, row, _rows) ?? _rows;
         bool isKept = row < _kept.Length && rows == _rows;
-        if (isKept && _kept[row] is { } kept)
+        if (isKept && _isKept[row])
         {
-            kept.CopyTo(destination, 0);
+            _kept[row].CopyTo(destination, 0);
             return;
         }
 
@@ -362,7 +369,8 @@ internal sealed class BatchLoader : IDisposable
         _scaler?.Apply(destination);
         if (isKept)
         {
-            _kept[row] = [.. destination];
+            destination.CopyTo(_kept[row], 0);
+            _isKept[row] = true;
         }
     }
 
